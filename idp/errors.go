@@ -1,0 +1,29 @@
+package idp
+
+import "errors"
+
+// Errors of look-ups and changes in a store.
+var (
+	// ErrNotFound is returned when the record asked for does not exist, or no
+	// longer does.
+	ErrNotFound = errors.New("not found")
+	// ErrExists is returned when a record with the same identity is there.
+	ErrExists = errors.New("already exists")
+	// ErrLocked is returned when another process holds the store.
+	ErrLocked = errors.New("store is in use by another process")
+	// ErrSchema is returned when the store was written by a newer Vernal.
+	ErrSchema = errors.New("store has a newer schema")
+)
+
+// Errors of a sign-in.
+var (
+	// ErrReplayed is returned when a message with the same ID from the same
+	// service provider was taken before.
+	ErrReplayed = errors.New("message ID was seen before")
+	// ErrAnswered is returned when a LoginRequest already has its Response.
+	ErrAnswered = errors.New("request was answered already")
+	// ErrSessionEnded is returned when a session ended while it was in use.
+	ErrSessionEnded = errors.New("session has ended")
+	// ErrSessionUser is returned when a session is not of the person named.
+	ErrSessionUser = errors.New("session belongs to another person")
+)

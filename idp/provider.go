@@ -1,0 +1,140 @@
+package idp
+
+import "time"
+
+// Values of ServiceProvider.SignRequests.
+const (
+	SignRequestsRequired = "required"
+	SignRequestsOptional = "optional"
+)
+
+// Values of ServiceProvider.Encryption.
+const (
+	EncryptionNone = "none"
+	EncryptionCBC  = "aes256-cbc"
+	EncryptionGCM  = "aes256-gcm"
+)
+
+// Values of ServiceProvider.EncryptionDigest: the digest inside RSA-OAEP.
+const (
+	DigestSHA1   = "sha1"
+	DigestSHA256 = "sha256"
+)
+
+// Values of ServiceProvider.IAL: the highest identity assurance that the
+// provider may ask for.
+const (
+	IALAuthOnly    = "auth-only"
+	IALVerified    = "verified"
+	IALFacialMatch = "facial-match"
+)
+
+// Values of ServiceProvider.AAL: the authentication assurance that applies when
+// a request names none.
+const (
+	AALDefault           = "default"
+	AAL2                 = "2"
+	AALPhishingResistant = "phishing-resistant"
+	AALHSPD12            = "hspd12"
+)
+
+// Values of ServiceProvider.NameIDFormats.
+const (
+	NameIDFormatPersistent = "persistent"
+	NameIDFormatEmail      = "emailAddress"
+)
+
+// Values of ServiceProvider.EmailAttribute: the Name that the email attribute
+// is sent under.
+const (
+	EmailAttributePlain    = "email"
+	EmailAttributeClaimURI = "claim-uri"
+)
+
+// Values of ServiceProvider.State.
+const (
+	StateSandbox  = "sandbox"
+	StateApproved = "approved"
+)
+
+// ServiceProvider is the registration of one service provider (SP). The JSON
+// names are those that the commands print and take.
+type ServiceProvider struct {
+	EntityID EntityID `json:"entity_id"`
+	// Name is shown to people on every page of a sign-in.
+	Name string `json:"name"`
+	// Agency joins NameIDs across providers. Set by operators only, never by
+	// metadata: it decides who may recognise a person.
+	Agency string `json:"agency,omitempty"`
+	// NameIDScope is derived from Agency and EntityID when the provider is
+	// added; see NameIDScope for why it is kept rather than computed.
+	NameIDScope NameIDScope `json:"name_id_scope"`
+
+	// ACSURLs are the Assertion Consumer Service addresses (HTTP-POST), the
+	// default one first.
+	ACSURLs []string `json:"acs_urls"`
+	// ACSIndexes gives, for each of ACSURLs, the index under which the
+	// provider's metadata lists it. Empty: the position counts, from 0.
+	ACSIndexes []int `json:"acs_indexes,omitempty"`
+	// LogoutURL is where a LogoutResponse is posted.
+	LogoutURL string `json:"logout_url,omitempty"`
+
+	// Certs are the SP's request certificates, PEM, each tried alone.
+	Certs []string `json:"certs"`
+	// EncryptionCerts are certificates to encrypt assertions to, PEM. Empty:
+	// the request certificate that verified, see the README.
+	EncryptionCerts []string `json:"encryption_certs,omitempty"`
+	// RedirectURIs are further addresses that a posted Response may lead to;
+	// their origins are allowed by the response page's form-action.
+	RedirectURIs []string `json:"redirect_uris,omitempty"`
+
+	SignRequests       string `json:"sign_requests"`
+	Encryption         string `json:"encryption"`
+	EncryptionDigest   string `json:"encryption_digest"`
+	SignResponse       bool   `json:"sign_response"`
+	SignLogoutResponse bool   `json:"sign_logout_response"`
+
+	IAL            string   `json:"ial"`
+	AllowIALMax    bool     `json:"allow_ialmax"`
+	AAL            string   `json:"aal"`
+	Attributes     []string `json:"attributes"`
+	EmailAttribute string   `json:"email_attribute"`
+	NameIDFormats  []string `json:"name_id_formats"`
+
+	ReturnToSPURL       string `json:"return_to_sp_url,omitempty"`
+	FailureToProofURL   string `json:"failure_to_proof_url,omitempty"`
+	SPInitiatedLoginURL string `json:"sp_initiated_login_url,omitempty"`
+	MetadataURL         string `json:"metadata_url,omitempty"`
+
+	Logo              string            `json:"logo,omitempty"`
+	HelpText          map[string]string `json:"help_text,omitempty"`
+	Contacts          []string          `json:"contacts,omitempty"`
+	AllowPromptCreate bool              `json:"allow_prompt_create"`
+	Preview           Year              `json:"preview,omitempty"`
+	State             string            `json:"state"`
+	Team              string            `json:"team,omitempty"`
+	Active            bool              `json:"active"`
+
+	CreatedAt time.Time `json:"created_at"`
+	UpdatedAt time.Time `json:"updated_at"`
+}
+
+// StartURL is where a person can begin again at the provider: its sign-in
+// address, else its home; empty if neither is registered.
+func (p *ServiceProvider) StartURL() string {
+	if p.SPInitiatedLoginURL != "" {
+		return p.SPInitiatedLoginURL
+	}
+	return p.ReturnToSPURL
+}
+
+// AllowsNameIDFormat reports whether the provider may be sent the format, one
+// of the NameIDFormat constants.
+func (p *ServiceProvider) AllowsNameIDFormat(format string) bool {
+	for _, f := range p.NameIDFormats {
+		if f == format {
+			return true
+		}
+	}
+	return false
+}

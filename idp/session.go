@@ -1,0 +1,117 @@
+package idp
+
+import "time"
+
+// Factor is a way in which a person proved who they are.
+type Factor string
+
+// Factors that a session can record.
+const (
+	FactorPassword         Factor = "password"
+	FactorTOTP             Factor = "totp"
+	FactorRememberedDevice Factor = "remembered-device"
+	FactorPasskey          Factor = "passkey"
+	FactorPIV              Factor = "piv"
+	FactorRecoveryCode     Factor = "recovery-code"
+)
+
+// FactorUse is one proof and its time.
+type FactorUse struct {
+	Factor Factor    `json:"factor"`
+	At     time.Time `json:"at"`
+}
+
+// Session is one browser in which a person has signed in, or has begun to.
+type Session struct {
+	ID   SessionID `json:"id"`
+	User UserID    `json:"user"`
+	// Pending marks a sign-in that has proved the password but not yet the
+	// second factor. It has a cookie of its own and opens nothing else.
+	Pending bool `json:"pending,omitempty"`
+	// CreatedAt is when this SessionID was made, SeenAt its last use (kept to
+	// about a minute), ExpiresAt its absolute end.
+	CreatedAt time.Time `json:"created_at"`
+	SeenAt    time.Time `json:"seen_at"`
+	ExpiresAt time.Time `json:"expires_at"`
+	// AuthnAt is when the person last proved who they are with all factors.
+	AuthnAt      time.Time     `json:"authn_at,omitzero"`
+	Factors      []FactorUse   `json:"factors"`
+	Participants []Participant `json:"participants,omitempty"`
+}
+
+// Participant is a service provider that was told of a session.
+type Participant struct {
+	SP     EntityID `json:"sp"`
+	NameID NameID   `json:"name_id"`
+	// SessionIndexes are all that were sent to this provider in this session,
+	// the newest last; a LogoutRequest may name any of them. Bounded by the
+	// store to the newest 20.
+	SessionIndexes []string  `json:"session_indexes"`
+	Year           Year      `json:"year"`
+	At             time.Time `json:"at"`
+}
+
+// Used reports when the session last recorded the factor; zero if never.
+func (s *Session) Used(f Factor) time.Time {
+	var at time.Time
+	for _, u := range s.Factors {
+		if u.Factor == f && u.At.After(at) {
+			at = u.At
+		}
+	}
+	return at
+}
+
+// LoginRequest is our record of an AuthnRequest that was verified and accepted:
+// what the sign-in needs of it, and the browser it belongs to. It is the only
+// thing that the steps of a sign-in hand to one another.
+type LoginRequest struct {
+	Handle RequestHandle `json:"handle"`
+	// SecretHash ties the request to one browser: the SHA-256 of the value of
+	// its cookie. Empty when it was answered at once, from a live session.
+	SecretHash []byte `json:"secret_hash,omitempty"`
+
+	SP           EntityID `json:"sp"`
+	MessageID    string   `json:"message_id"`
+	Year         Year     `json:"year"`
+	ACSURL       string   `json:"acs_url"`
+	RelayState   string   `json:"relay_state,omitempty"`
+	HasRelay     bool     `json:"has_relay,omitempty"`
+	ForceAuthn   bool     `json:"force_authn,omitempty"`
+	IsPassive    bool     `json:"is_passive,omitempty"`
+	NameIDFormat string   `json:"name_id_format"`
+	// Comparison and ClassRefs are the RequestedAuthnContext as it was sent.
+	Comparison string   `json:"comparison,omitempty"`
+	ClassRefs  []string `json:"class_refs,omitempty"`
+	Locale     string   `json:"locale,omitempty"`
+	// CertSHA256 names the SP's request certificate that verified the message,
+	// hex; empty for an unsigned one.
+	CertSHA256 string `json:"cert_sha256,omitempty"`
+
+	ReceivedAt time.Time `json:"received_at"`
+	ExpiresAt  time.Time `json:"expires_at"`
+	// AnsweredAt is set once a Response was issued; the request is then spent.
+	AnsweredAt time.Time `json:"answered_at,omitzero"`
+	// AnsweredIn is the session the answer was issued from.
+	AnsweredIn SessionID `json:"answered_in,omitempty"`
+}
+
+// Answered reports whether a Response has been issued to the request.
+func (r *LoginRequest) Answered() bool { return !r.AnsweredAt.IsZero() }
+
+// Issuance is everything that one issued assertion changes; see
+// SessionStore.RecordIssuance.
+type Issuance struct {
+	// Request is marked as answered. If it is not stored yet (a live session
+	// answers at once) it is stored as answered.
+	Request *LoginRequest
+	Session SessionID
+	User    UserID
+	Scope   NameIDScope
+	// Proposed becomes the person's NameID in the scope if they have none.
+	Proposed NameID
+	// SessionIndex is the one that the assertion will carry.
+	SessionIndex string
+	At           time.Time
+	Event        AuditEvent
+}

@@ -1,0 +1,141 @@
+package idp
+
+import (
+	"context"
+	"time"
+)
+
+// Store keeps everything that outlives a request. Each method is one atomic,
+// durable step: when it returns nil, the change survives a crash, and nothing
+// of it is kept when it returns an error. Events given to a method are appended
+// to the audit trail in the same step.
+//
+// Look-ups return ErrNotFound, and what they return belongs to the caller. The
+// functions given to Update methods may run more than once and must not call
+// the store; if they return an error, nothing changes and that error is
+// returned as it is. Times are UTC. All methods may be called concurrently.
+type Store interface {
+	ProviderStore
+	UserStore
+	SessionStore
+	ThrottleStore
+	AuditStore
+
+	// Sweep removes up to limit records whose ExpiresAt is not after now and
+	// reports how many; fewer than limit means that none is left. Its cost
+	// does not grow with the records that stay.
+	Sweep(ctx context.Context, now time.Time, limit int) (int, error)
+	// Ping reports whether the store answers.
+	Ping(ctx context.Context) error
+	// Close releases the store; changes under way are finished first.
+	Close() error
+}
+
+// ProviderStore keeps the registrations of service providers.
+type ProviderStore interface {
+	// CreateProvider adds p; ErrExists if its EntityID is there.
+	CreateProvider(ctx context.Context, p *ServiceProvider, events ...AuditEvent) error
+	Provider(ctx context.Context, id EntityID) (*ServiceProvider, error)
+	// Providers lists all, sorted by EntityID.
+	Providers(ctx context.Context) ([]*ServiceProvider, error)
+	UpdateProvider(ctx context.Context, id EntityID, change func(*ServiceProvider) error, events ...AuditEvent) error
+	// RemoveProvider removes the registration. NameIDs stay, and so does a
+	// note of the scope, for LastScope.
+	RemoveProvider(ctx context.Context, id EntityID, events ...AuditEvent) error
+	// LastScope is the NameIDScope of a provider that was removed;
+	// ErrNotFound if the EntityID was never registered and removed.
+	LastScope(ctx context.Context, id EntityID) (NameIDScope, error)
+}
+
+// UserStore keeps people and their NameIDs. Records are sealed at rest, and
+// addresses are looked up by a keyed hash.
+type UserStore interface {
+	// CreateUser adds u; ErrExists if its ID or one of its addresses is taken.
+	CreateUser(ctx context.Context, u *User, events ...AuditEvent) error
+	User(ctx context.Context, id UserID) (*User, error)
+	// UserByEmail finds a person by any address, compared without case.
+	UserByEmail(ctx context.Context, address string) (*User, error)
+	// Users lists up to limit people after the given ID, by ID.
+	Users(ctx context.Context, after UserID, limit int) ([]*User, error)
+	// UpdateUser changes a person and keeps the index of addresses in step;
+	// ErrExists if an address added is taken.
+	UpdateUser(ctx context.Context, id UserID, change func(*User) error, events ...AuditEvent) error
+	// DeleteUser removes a person and ends their sessions. Their NameIDs stay
+	// taken for ever.
+	DeleteUser(ctx context.Context, id UserID, events ...AuditEvent) error
+
+	// NameID is the person's identifier in the scope.
+	NameID(ctx context.Context, scope NameIDScope, user UserID) (NameID, error)
+	// UserByNameID is its reverse.
+	UserByNameID(ctx context.Context, scope NameIDScope, name NameID) (UserID, error)
+}
+
+// SessionStore keeps sessions and the requests that wait for a sign-in.
+type SessionStore interface {
+	// CreateSession adds s and ends the sessions in replaces, if they are
+	// there. Participants of replaced sessions of the same person are carried
+	// over to s.
+	CreateSession(ctx context.Context, s *Session, replaces []SessionID, events ...AuditEvent) error
+	// Session returns a session that is stored, expired or not; lifetimes are
+	// the session package's.
+	Session(ctx context.Context, id SessionID) (*Session, error)
+	// UpdateSession changes a session. ID and User must stay.
+	UpdateSession(ctx context.Context, id SessionID, change func(*Session) error, events ...AuditEvent) error
+	// EndSession removes a session; nil if it is not there.
+	EndSession(ctx context.Context, id SessionID, events ...AuditEvent) error
+	// EndUserSessions removes all sessions of a person and reports how many.
+	EndUserSessions(ctx context.Context, user UserID, events ...AuditEvent) (int, error)
+	// UserSessions lists a person's stored sessions, oldest first.
+	UserSessions(ctx context.Context, user UserID) ([]*Session, error)
+
+	// CreateLoginRequest adds r. If a request with the same SP and MessageID
+	// is stored, it returns ErrReplayed and changes nothing.
+	CreateLoginRequest(ctx context.Context, r *LoginRequest, events ...AuditEvent) error
+	LoginRequest(ctx context.Context, h RequestHandle) (*LoginRequest, error)
+	// LoginRequestByMessage finds a request by what its sender called it.
+	LoginRequestByMessage(ctx context.Context, sp EntityID, messageID string) (*LoginRequest, error)
+
+	// RecordIssuance is the one write of an issued assertion. In one step it
+	//   - checks that the session is there (ErrSessionEnded), not pending, and
+	//     of i.User (ErrSessionUser);
+	//   - marks i.Request as answered at i.At from i.Session. A stored request
+	//     must be unanswered (ErrAnswered). One that is not stored is stored
+	//     as answered, unless its SP and MessageID were seen (ErrReplayed);
+	//   - finds the person's NameID in i.Scope, or makes it i.Proposed;
+	//   - adds the participant to the session and sets its SeenAt;
+	//   - appends i.Event.
+	// It returns the NameID that the assertion must carry.
+	RecordIssuance(ctx context.Context, i *Issuance) (NameID, error)
+}
+
+// ThrottleStore keeps counters of failures.
+type ThrottleStore interface {
+	// UpdateThrottle changes the counter of the key; a counter that is not
+	// stored, or is past its ExpiresAt at now, starts at its zero value.
+	UpdateThrottle(ctx context.Context, key string, now time.Time, change func(*Throttle) error) error
+	// Throttle returns the counter of the key at now, or its zero value.
+	Throttle(ctx context.Context, key string, now time.Time) (Throttle, error)
+	// ClearThrottle forgets the counter.
+	ClearThrottle(ctx context.Context, key string) error
+}
+
+// AuditStore keeps the audit trail: append-only and hash-chained.
+type AuditStore interface {
+	// AppendAudit adds events that change nothing else, such as refusals.
+	AppendAudit(ctx context.Context, events ...AuditEvent) error
+	// AuditRecords lists up to limit records with Seq greater than after.
+	AuditRecords(ctx context.Context, after uint64, limit int) ([]AuditRecord, error)
+}
+
+// Sealer encrypts what is secret at rest. The context string names what is
+// sealed and where it lives ("user/ID"); Open fails for any other one, so that
+// sealed values cannot be swapped.
+type Sealer interface {
+	Seal(context string, plaintext []byte) []byte
+	// Open returns the plaintext, or an error if the value was not sealed with
+	// this key and context.
+	Open(context string, sealed []byte) ([]byte, error)
+	// Hash is a keyed hash, for look-ups by something that must not be
+	// readable in the store.
+	Hash(context string, data []byte) []byte
+}

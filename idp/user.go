@@ -1,0 +1,65 @@
+package idp
+
+import "time"
+
+// User is a person who can sign in. Stores keep it sealed: all of it is
+// personal data or secret.
+type User struct {
+	ID UserID `json:"id"`
+	// Emails are the person's addresses, the first one primary. An address
+	// belongs to at most one person.
+	Emails []Email `json:"emails"`
+	// PasswordHash is in PHC form: "$argon2id$…" or "$pbkdf2-sha256$…".
+	PasswordHash      string    `json:"password_hash,omitempty"`
+	PasswordChangedAt time.Time `json:"password_changed_at,omitzero"`
+	TOTPs             []TOTP    `json:"totps,omitempty"`
+	Role              string    `json:"role,omitempty"`
+	// LockedAt is set while an operator has locked the account.
+	LockedAt   time.Time `json:"locked_at,omitzero"`
+	LockReason string    `json:"lock_reason,omitempty"`
+	CreatedAt  time.Time `json:"created_at"`
+	UpdatedAt  time.Time `json:"updated_at"`
+}
+
+// Email is one address of a person.
+type Email struct {
+	Address      string    `json:"address"`
+	ConfirmedAt  time.Time `json:"confirmed_at,omitzero"`
+	LastSignInAt time.Time `json:"last_sign_in_at,omitzero"`
+}
+
+// TOTP is one authenticator application or token (RFC 6238).
+type TOTP struct {
+	Name string `json:"name"`
+	// Secret is the shared key, raw bytes.
+	Secret []byte `json:"secret"`
+	// Period is the length of a step in seconds: 30 or 60.
+	Period int `json:"period"`
+	// LastStep is the newest step that was accepted. A code of this step or
+	// an older one is a replay; see account.CheckTOTP.
+	LastStep int64     `json:"last_step"`
+	AddedAt  time.Time `json:"added_at"`
+}
+
+// PrimaryEmail is the person's first address, or "".
+func (u *User) PrimaryEmail() string {
+	if len(u.Emails) == 0 {
+		return ""
+	}
+	return u.Emails[0].Address
+}
+
+// Locked reports whether an operator has locked the account.
+func (u *User) Locked() bool { return !u.LockedAt.IsZero() }
+
+// Throttle counts failures under one key, for instance one account from one
+// network. The meaning of the fields is the account package's.
+type Throttle struct {
+	Count     int       `json:"count"`
+	FirstAt   time.Time `json:"first_at"`
+	BlockedTo time.Time `json:"blocked_to,omitzero"`
+	// Streak counts blocks in a row, for limits that grow.
+	Streak int `json:"streak,omitempty"`
+	// ExpiresAt is when the store may forget the counter.
+	ExpiresAt time.Time `json:"expires_at"`
+}
