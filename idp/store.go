@@ -95,6 +95,11 @@ type SessionStore interface {
 	// LoginRequestByMessage finds a request by what its sender called it.
 	LoginRequestByMessage(ctx context.Context, sp EntityID, messageID string) (*LoginRequest, error)
 
+	// AnswerLoginRequest marks a stored request as answered at the given time,
+	// without an assertion; ErrAnswered if it was before, ErrNotFound if it is
+	// not stored.
+	AnswerLoginRequest(ctx context.Context, h RequestHandle, at time.Time, events ...AuditEvent) error
+
 	// RecordIssuance is the one write of an issued assertion. In one step it
 	//   - checks that the session is there (ErrSessionEnded), not pending, and
 	//     of i.User (ErrSessionUser);

@@ -1,0 +1,46 @@
+# What CI runs is what these targets run.
+
+GO      ?= go
+BIN     := bin/vernal
+VERSION ?= $(shell git describe --tags --always --dirty 2>/dev/null || echo devel)
+LDFLAGS := -s -w -X main.version=$(VERSION)
+
+# The race detector needs a C compiler; without one the tests run all the same.
+RACE := $(shell command -v $${CC:-cc} >/dev/null 2>&1 && echo -race)
+
+.PHONY: run build test test-sp lint bench fuzz clean
+
+run: build ## try it: IdP, two sample service providers, a person to sign in as
+	$(BIN) demo
+
+build: ## one static binary
+	CGO_ENABLED=0 $(GO) build -trimpath -ldflags '$(LDFLAGS)' -o $(BIN) ./cmd/vernal
+
+test: ## everything that needs nothing but Go; says what it skips
+	@[ -n "$(RACE)" ] || echo "no C compiler: the race detector is off"
+	$(if $(RACE),CGO_ENABLED=1,) $(GO) test $(RACE) -timeout 9m ./...
+
+test-sp: ## real service providers and browsers, see .ci/run for the packages
+	$(GO) test -tags realsp -count 1 -timeout 30m -v ./idp/idptest/realsp/
+
+lint: ## formatting, vet, staticcheck, module hygiene, known vulnerabilities
+	@test -z "$$(gofmt -l .)" || { gofmt -l .; echo "run gofmt"; exit 1; }
+	$(GO) mod tidy -diff
+	$(GO) vet -tags realsp ./...
+	$(GO) tool staticcheck -tags realsp ./...
+	@.ci/vulncheck
+
+bench: ## speed, against the bare signing rate of this machine
+	$(GO) test -run '^$$' -bench . -benchtime 2s ./idp/idptest/ ./idp/saml/ ./idp/store/bolt/
+
+FUZZTIME ?= 30s
+fuzz: ## each fuzz target for FUZZTIME
+	@for pkg in $$($(GO) list ./...); do \
+		for target in $$($(GO) test -list '^Fuzz' $$pkg | grep '^Fuzz'); do \
+			echo "$$pkg $$target"; \
+			$(GO) test -run '^$$' -fuzz "^$$target\$$" -fuzztime $(FUZZTIME) $$pkg || exit 1; \
+		done; \
+	done
+
+clean:
+	rm -rf bin

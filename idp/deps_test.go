@@ -1,0 +1,109 @@
+package idp_test
+
+import (
+	"go/parser"
+	"go/token"
+	"io/fs"
+	"path"
+	"path/filepath"
+	"slices"
+	"strconv"
+	"strings"
+	"testing"
+)
+
+// layers is the order of imports, written down once: a package may import those
+// in the layers above its own, and within a layer nobody imports a neighbour.
+// The list reads like the way of a request turned upside down.
+var layers = [][]string{
+	{"idp"},
+	{"idp/seal", "idp/audit", "idp/xmltree", "templates", "certs"},
+	{"idp/xmldsig"},
+	{"idp/xmlenc"},
+	{"idp/saml"},
+	{"idp/assurance"},
+	{"metadata", "idp/account", "idp/session", "idp/store/storetest", "idp/store/bolt"},
+	{"idp/sp"},
+	{"idp/web"},
+	{"idp/authn", "idp/sso", "idp/published"}, // handlers never meet but through a stored request
+	{"idp/server", "idp/admin"},
+	{"idp/idptest"},
+	{"cmd/vernal"},
+}
+
+// only says which packages may import a library.
+var only = map[string][]string{
+	"github.com/russellhaering/goxmldsig": {"idp/xmldsig"},
+	"go.etcd.io/bbolt":                    {"idp/store/bolt"},
+	"github.com/gorilla/mux":              {"idp/web", "idp/server"},
+	"vernal/idp/store/bolt":               {"cmd/vernal", "idp/idptest"},
+}
+
+func TestImportsPointOneWay(t *testing.T) {
+	t.Parallel()
+	rank := map[string]int{}
+	for i, layer := range layers {
+		for _, p := range layer {
+			rank["vernal/"+p] = i + 1
+		}
+	}
+	for file, imports := range importsOf(t, "..") {
+		pkg := "vernal/" + path.Dir(file)
+		for _, imp := range imports {
+			if allowed, ok := only[imp]; ok && !slices.Contains(allowed, strings.TrimPrefix(pkg, "vernal/")) {
+				t.Errorf("%s imports %s; only %v may", file, imp, allowed)
+			}
+			if !strings.HasPrefix(imp, "vernal/") {
+				continue
+			}
+			if rank[pkg] == 0 {
+				t.Errorf("%s: package %s has no layer; give it one in this test", file, pkg)
+			}
+			if rank[imp] >= rank[pkg] {
+				t.Errorf("%s imports %s, which is not above it", file, imp)
+			}
+		}
+	}
+}
+
+// importsOf reads the imports of every Go file under root that is no test.
+func importsOf(t *testing.T, root string) map[string][]string {
+	t.Helper()
+	found := map[string][]string{}
+	err := filepath.WalkDir(root, func(name string, d fs.DirEntry, err error) error {
+		if err != nil {
+			return err
+		}
+		if d.IsDir() && name != root && strings.HasPrefix(d.Name(), ".") {
+			return fs.SkipDir
+		}
+		if !strings.HasSuffix(name, ".go") || strings.HasSuffix(name, "_test.go") {
+			return nil
+		}
+		f, err := parser.ParseFile(token.NewFileSet(), name, nil, parser.ImportsOnly)
+		if err != nil {
+			return err
+		}
+		rel, err := filepath.Rel(root, name)
+		if err != nil {
+			return err
+		}
+		rel = filepath.ToSlash(rel)
+		found[rel] = nil
+		for _, i := range f.Imports {
+			p, err := strconv.Unquote(i.Path.Value)
+			if err != nil {
+				return err
+			}
+			found[rel] = append(found[rel], p)
+		}
+		return nil
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if len(found) < 20 {
+		t.Fatalf("found %d Go files only: the test looks in the wrong place", len(found))
+	}
+	return found
+}
