@@ -1,0 +1,32 @@
+package session
+
+import (
+	"net/http"
+	"time"
+)
+
+// cookieName is the full name of one of our cookies.
+func (m *Manager) cookieName(short string) string {
+	if m.Secure {
+		return "__Host-vernal-" + short
+	}
+	return "vernal-" + short
+}
+
+// set gives the browser a cookie. SameSite=Lax: it comes along when a service
+// provider sends the browser here by GET, and not with a form that another
+// site posts. An age of 0 lasts as long as the browser runs.
+func (m *Manager) set(w http.ResponseWriter, name, value string, age time.Duration) {
+	http.SetCookie(w, &http.Cookie{
+		Name: name, Value: value, Path: "/", MaxAge: int(age / time.Second),
+		Secure: m.Secure, HttpOnly: true, SameSite: http.SameSiteLaxMode,
+	})
+}
+
+// drop takes a cookie back.
+func (m *Manager) drop(w http.ResponseWriter, name string) {
+	http.SetCookie(w, &http.Cookie{
+		Name: name, Path: "/", MaxAge: -1,
+		Secure: m.Secure, HttpOnly: true, SameSite: http.SameSiteLaxMode,
+	})
+}

@@ -1,0 +1,177 @@
+// Package session keeps browser sessions and ties stored requests to browsers.
+//
+// A session's cookie holds 256 random bits; the store holds only their hash,
+// so that a copy of the store opens no session. Every change of privilege
+// makes a new session with a new cookie: the password makes a pending one, the
+// second factor the real one.
+//
+// It decides lifetimes and cookies. Whether a session is good enough for a
+// request is decided by package sso.
+package session
+
+import (
+	"context"
+	"crypto/rand"
+	"encoding/base64"
+	"errors"
+	"fmt"
+	"net/http"
+	"time"
+
+	"vernal/idp"
+)
+
+// PendingLifetime is how long a person has for the second factor after the
+// password.
+const PendingLifetime = 10 * time.Minute
+
+// touchEvery is how exactly SeenAt is kept: a session is written at most this
+// often for being used.
+const touchEvery = time.Minute
+
+// Manager starts, finds and ends sessions.
+type Manager struct {
+	Store idp.SessionStore
+	Clock idp.Clock
+	// Idle and Absolute are the lifetimes of a session: since its last use,
+	// and since the person signed in.
+	Idle, Absolute time.Duration
+	// Secure is set when base_url is https: cookies are then Secure and carry
+	// the __Host- prefix (RFC 6265bis §4.1.3.2).
+	Secure bool
+}
+
+// Current is the browser's session. It returns idp.ErrNotFound if there is
+// none, or if it has reached one of its ends.
+func (m *Manager) Current(r *http.Request) (*idp.Session, error) {
+	s, err := m.load(r, m.cookieName("session"))
+	if err != nil {
+		return nil, err
+	}
+	if s.Pending {
+		return nil, idp.ErrNotFound // a pending session under the wrong cookie opens nothing
+	}
+	return s, nil
+}
+
+// Pending is the browser's sign-in that waits for its second factor;
+// idp.ErrNotFound if there is none.
+func (m *Manager) Pending(r *http.Request) (*idp.Session, error) {
+	s, err := m.load(r, m.cookieName("signin"))
+	if err != nil {
+		return nil, err
+	}
+	if !s.Pending {
+		return nil, idp.ErrNotFound
+	}
+	return s, nil
+}
+
+func (m *Manager) load(r *http.Request, cookie string) (*idp.Session, error) {
+	c, err := r.Cookie(cookie)
+	if err != nil || c.Value == "" {
+		return nil, idp.ErrNotFound
+	}
+	s, err := m.Store.Session(r.Context(), idp.HashSessionToken(c.Value))
+	if err != nil {
+		if errors.Is(err, idp.ErrNotFound) {
+			return nil, idp.ErrNotFound
+		}
+		return nil, fmt.Errorf("load session: %w", err)
+	}
+	if !m.Live(s) {
+		return nil, idp.ErrNotFound
+	}
+	return s, nil
+}
+
+// Live reports whether the session has reached neither of its ends.
+func (m *Manager) Live(s *idp.Session) bool {
+	now := m.Clock.Now()
+	return now.Before(s.ExpiresAt) && (s.Pending || now.Sub(s.SeenAt) < m.Idle)
+}
+
+// Touch notes that the session is in use, at most once a minute.
+func (m *Manager) Touch(ctx context.Context, s *idp.Session) error {
+	now := m.Clock.Now()
+	if now.Sub(s.SeenAt) < touchEvery {
+		return nil
+	}
+	err := m.Store.UpdateSession(ctx, s.ID, func(s *idp.Session) error {
+		if now.After(s.SeenAt) {
+			s.SeenAt = now
+		}
+		return nil
+	})
+	if err != nil && !errors.Is(err, idp.ErrNotFound) {
+		return fmt.Errorf("touch session: %w", err)
+	}
+	return nil
+}
+
+// StartPending begins a sign-in of a person whose password was right.
+func (m *Manager) StartPending(w http.ResponseWriter, r *http.Request, user idp.UserID) (*idp.Session, error) {
+	now := m.Clock.Now()
+	s := &idp.Session{
+		User: user, Pending: true,
+		CreatedAt: now, SeenAt: now, ExpiresAt: now.Add(PendingLifetime),
+		Factors: []idp.FactorUse{{Factor: idp.FactorPassword, At: now}},
+	}
+	return s, m.create(w, r, s, "signin", m.replaced(r, "signin"))
+}
+
+// Complete makes the session of a person who has now proved a second factor.
+// The pending sign-in and whatever session the browser had end with it; if
+// that was the same person's, the service providers in it are carried over.
+func (m *Manager) Complete(w http.ResponseWriter, r *http.Request, pending *idp.Session, second idp.Factor, events ...idp.AuditEvent) (*idp.Session, error) {
+	now := m.Clock.Now()
+	s := &idp.Session{
+		User:      pending.User,
+		CreatedAt: now, SeenAt: now, AuthnAt: now, ExpiresAt: now.Add(m.Absolute),
+		Factors: append(pending.Factors, idp.FactorUse{Factor: second, At: now}),
+	}
+	replaces := append(m.replaced(r, "session"), pending.ID)
+	if err := m.create(w, r, s, "session", replaces, events...); err != nil {
+		return nil, err
+	}
+	m.drop(w, m.cookieName("signin"))
+	return s, nil
+}
+
+// End ends the browser's session, if it has one.
+func (m *Manager) End(w http.ResponseWriter, r *http.Request, events ...idp.AuditEvent) error {
+	for _, id := range m.replaced(r, "session") {
+		if err := m.Store.EndSession(r.Context(), id, events...); err != nil {
+			return fmt.Errorf("end session: %w", err)
+		}
+	}
+	m.drop(w, m.cookieName("session"))
+	return nil
+}
+
+// create stores s under a fresh token and gives the browser its cookie.
+func (m *Manager) create(w http.ResponseWriter, r *http.Request, s *idp.Session, cookie string, replaces []idp.SessionID, events ...idp.AuditEvent) error {
+	token := newToken()
+	s.ID = idp.HashSessionToken(token)
+	if err := m.Store.CreateSession(r.Context(), s, replaces, events...); err != nil {
+		return fmt.Errorf("create session: %w", err)
+	}
+	m.set(w, m.cookieName(cookie), token, 0)
+	return nil
+}
+
+// replaced is the session that the named cookie stands for, live or not.
+func (m *Manager) replaced(r *http.Request, cookie string) []idp.SessionID {
+	c, err := r.Cookie(m.cookieName(cookie))
+	if err != nil || c.Value == "" {
+		return nil
+	}
+	return []idp.SessionID{idp.HashSessionToken(c.Value)}
+}
+
+// newToken is a cookie's value: 256 random bits.
+func newToken() string {
+	var b [32]byte
+	rand.Read(b[:])
+	return base64.RawURLEncoding.EncodeToString(b[:])
+}

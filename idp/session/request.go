@@ -1,0 +1,107 @@
+package session
+
+import (
+	"crypto/rand"
+	"crypto/sha256"
+	"crypto/subtle"
+	"encoding/base32"
+	"encoding/binary"
+	"errors"
+	"fmt"
+	"net/http"
+	"sort"
+	"strings"
+	"time"
+
+	"vernal/idp"
+)
+
+// RequestLifetime is how long a stored request waits for its sign-in.
+const RequestLifetime = 24 * time.Hour
+
+// maxRequestCookies bounds the requests that one browser can have open; the
+// oldest gives way. Browsers and servers limit the size of a Cookie header.
+const maxRequestCookies = 8
+
+// ErrOtherBrowser is returned for a stored request that is not tied to the
+// browser that asks for it.
+var ErrOtherBrowser = errors.New("request belongs to another browser")
+
+// NewHandle makes a RequestHandle. It begins with the time, so that requests
+// lie in the store in the order they came.
+func NewHandle(now time.Time) idp.RequestHandle {
+	var b [15]byte
+	binary.BigEndian.PutUint64(b[:8], uint64(now.UnixMilli())<<16)
+	rand.Read(b[6:])
+	return idp.RequestHandle(handleEncoding.EncodeToString(b[:]))
+}
+
+var handleEncoding = base32.HexEncoding.WithPadding(base32.NoPadding)
+
+// Tie binds a request that is about to be stored to the browser that will read
+// the answer: it sets the request's own cookie on w and the hash of its secret
+// in req. The session cookie is never used for this, as a POST from another
+// site comes without it and must not overwrite it.
+func (m *Manager) Tie(w http.ResponseWriter, req *idp.LoginRequest) {
+	secret := newToken()
+	sum := sha256.Sum256([]byte(secret))
+	req.SecretHash = sum[:]
+	m.set(w, m.requestCookie(req.Handle), secret, RequestLifetime)
+}
+
+// Request loads the stored request that handle names, if it is tied to this
+// browser. It returns idp.ErrNotFound when it is gone or expired, and
+// ErrOtherBrowser, together with the request, when the tie is missing.
+func (m *Manager) Request(r *http.Request, handle idp.RequestHandle) (*idp.LoginRequest, error) {
+	if len(handle) == 0 || len(handle) > 64 {
+		return nil, idp.ErrNotFound
+	}
+	req, err := m.Store.LoginRequest(r.Context(), handle)
+	if err != nil {
+		return nil, fmt.Errorf("load request: %w", err)
+	}
+	if !m.Clock.Now().Before(req.ExpiresAt) {
+		return nil, idp.ErrNotFound
+	}
+	if !m.Tied(r, req) {
+		return req, ErrOtherBrowser
+	}
+	return req, nil
+}
+
+// Tied reports whether the request belongs to this browser: it holds the
+// request's cookie, or the session that the answer was issued from.
+func (m *Manager) Tied(r *http.Request, req *idp.LoginRequest) bool {
+	if c, err := r.Cookie(m.requestCookie(req.Handle)); err == nil && len(req.SecretHash) > 0 {
+		sum := sha256.Sum256([]byte(c.Value))
+		if subtle.ConstantTimeCompare(sum[:], req.SecretHash) == 1 {
+			return true
+		}
+	}
+	if req.AnsweredIn == "" {
+		return false
+	}
+	s := m.replaced(r, "session")
+	return len(s) == 1 && subtle.ConstantTimeCompare([]byte(s[0]), []byte(req.AnsweredIn)) == 1
+}
+
+// Trim takes back the cookies of the oldest requests when a browser holds more
+// than maxRequestCookies.
+func (m *Manager) Trim(w http.ResponseWriter, r *http.Request) {
+	prefix := m.cookieName("request-")
+	var names []string
+	for _, c := range r.Cookies() {
+		if strings.HasPrefix(c.Name, prefix) {
+			names = append(names, c.Name)
+		}
+	}
+	sort.Strings(names) // handles begin with their time
+	for len(names) > maxRequestCookies {
+		m.drop(w, names[0])
+		names = names[1:]
+	}
+}
+
+func (m *Manager) requestCookie(h idp.RequestHandle) string {
+	return m.cookieName("request-") + string(h)
+}

@@ -1,0 +1,56 @@
+// Package web is what every handler needs and none should write again: the
+// handler type that returns its error, the router that knows methods and
+// years, the middleware around all of them, and the one place where an error
+// becomes a page.
+//
+// The flow of a request: Middleware (request id, peer's address, body limit,
+// security headers, recovery, one log event) → Router (path, method) →
+// Handler → Pages.Fail, if the handler returned an error.
+//
+// It knows nothing of SAML beyond the form of a year in a path.
+package web
+
+import (
+	"errors"
+	"net/http"
+
+	"vernal/idp"
+)
+
+// Handler answers a request, or returns an error without having written
+// anything. The error becomes a page in one place, see Pages.Fail.
+type Handler func(w http.ResponseWriter, r *http.Request) error
+
+// Error is a failure with what the person is to be told of it. Without one, an
+// *idp.Refusal is a 400 and any other error a 500 that says nothing.
+type Error struct {
+	// Status is the HTTP status; 0 leaves it to the kind of Err.
+	Status int
+	// Key names the page's texts in the catalogues ("error.KEY.title"); it is
+	// not used when Err holds an *idp.Refusal, which has its own.
+	Key string
+	// Args fill the placeholders of the texts.
+	Args []string
+	// SPName and StartURL say where the person came from, if it is known.
+	SPName, StartURL string
+	// Err is for the log, and for the kind of the page.
+	Err error
+}
+
+func (e *Error) Error() string {
+	if e.Err != nil {
+		return e.Err.Error()
+	}
+	return e.Key
+}
+
+func (e *Error) Unwrap() error { return e.Err }
+
+// ErrNotFound makes the plain 404 page.
+var ErrNotFound = &Error{Status: http.StatusNotFound, Key: "not_found", Err: errors.New("no such address")}
+
+// Gone is the answer of a year that is retired: the page names the year to
+// move to.
+type Gone struct{ Year, Successor idp.Year }
+
+func (g *Gone) Error() string { return "year " + string(g.Year) + " is retired" }

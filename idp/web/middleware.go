@@ -1,0 +1,157 @@
+package web
+
+import (
+	"errors"
+	"fmt"
+	"log/slog"
+	"net/http"
+	"net/netip"
+	"runtime/debug"
+	"strings"
+
+	"vernal/idp"
+)
+
+// MaxBody is the most that any request's body may hold, in bytes.
+const MaxBody = 1 << 20
+
+// Middleware is the outermost handler of the public listener.
+type Middleware struct {
+	Next  http.Handler
+	Pages *Pages
+	Log   *slog.Logger
+	Clock idp.Clock
+	// TrustedProxies are the peers whose X-Forwarded-For is believed. Empty:
+	// the peer's address is the address.
+	TrustedProxies []netip.Prefix
+	// HSTS adds Strict-Transport-Security; set when base_url is https.
+	HSTS bool
+}
+
+func (m *Middleware) ServeHTTP(w http.ResponseWriter, r *http.Request) {
+	e := &Event{ID: newID(), Client: m.client(r), start: m.Clock.Now()}
+	e.attrs = e.buffer[:0]
+	r = withEvent(r, e)
+	if r.Body != nil && r.Body != http.NoBody {
+		r.Body = http.MaxBytesReader(w, r.Body, MaxBody)
+	}
+	rec := &recorder{ResponseWriter: w}
+	m.headers(w.Header())
+	defer m.finish(rec, r, e)
+	m.Next.ServeHTTP(rec, r)
+}
+
+// finish turns a panic into a page and writes the log event.
+func (m *Middleware) finish(w *recorder, r *http.Request, e *Event) {
+	if p := recover(); p != nil {
+		if p == http.ErrAbortHandler {
+			panic(p)
+		}
+		e.Note(slog.String("stack", string(debug.Stack())))
+		if w.status == 0 {
+			m.Pages.Fail(w, r, fmt.Errorf("panic: %v", p))
+		}
+	}
+	if !m.Log.Enabled(r.Context(), e.level) {
+		return
+	}
+	attrs := append(e.attrs,
+		slog.String("request_id", e.ID),
+		slog.String("method", r.Method),
+		slog.String("path", r.URL.Path),
+		slog.Int("status", w.status),
+		slog.String("client", e.Client.String()),
+		slog.Duration("took", m.Clock.Now().Sub(e.start)))
+	m.Log.LogAttrs(r.Context(), e.level, "request", attrs...)
+}
+
+// The values of headers that are the same in every answer. They are shared
+// slices, so that a request allocates none of them; nothing may append to them.
+var (
+	headerNosniff  = []string{"nosniff"}
+	headerDeny     = []string{"DENY"}
+	headerReferrer = []string{"strict-origin-when-cross-origin"}
+	headerNoStore  = []string{"no-store"}
+	headerCSP      = []string{DefaultCSP}
+	headerHSTS     = []string{"max-age=31536000; includeSubDomains"}
+	headerOpener   = []string{"same-origin"}
+)
+
+// DefaultCSP is the Content-Security-Policy of every page that does not set
+// its own.
+const DefaultCSP = "default-src 'none'; style-src 'self'; img-src 'self' data:; font-src 'self'; " +
+	"script-src 'self'; connect-src 'self'; form-action 'self'; frame-ancestors 'none'; base-uri 'none'"
+
+func (m *Middleware) headers(h http.Header) {
+	h["X-Content-Type-Options"] = headerNosniff
+	h["X-Frame-Options"] = headerDeny
+	h["Referrer-Policy"] = headerReferrer
+	h["Cache-Control"] = headerNoStore
+	h["Content-Security-Policy"] = headerCSP
+	h["Cross-Origin-Opener-Policy"] = headerOpener
+	if m.HSTS {
+		h["Strict-Transport-Security"] = headerHSTS
+	}
+}
+
+// client is the address that the request came from: the peer, or, if the peer
+// is a trusted proxy, the last address in X-Forwarded-For that is not one.
+func (m *Middleware) client(r *http.Request) netip.Addr {
+	peer, err := netip.ParseAddrPort(r.RemoteAddr)
+	if err != nil {
+		return netip.Addr{}
+	}
+	addr := peer.Addr().Unmap()
+	if len(m.TrustedProxies) == 0 || !m.trusted(addr) {
+		return addr
+	}
+	hops := strings.Split(strings.Join(r.Header.Values("X-Forwarded-For"), ","), ",")
+	for i := len(hops) - 1; i >= 0; i-- {
+		hop, err := netip.ParseAddr(strings.TrimSpace(hops[i]))
+		if err != nil {
+			return addr
+		}
+		addr = hop.Unmap()
+		if !m.trusted(addr) {
+			return addr
+		}
+	}
+	return addr
+}
+
+func (m *Middleware) trusted(a netip.Addr) bool {
+	for _, p := range m.TrustedProxies {
+		if p.Contains(a) {
+			return true
+		}
+	}
+	return false
+}
+
+// recorder remembers the status for the log.
+type recorder struct {
+	http.ResponseWriter
+	status int
+}
+
+func (w *recorder) WriteHeader(status int) {
+	if w.status == 0 {
+		w.status = status
+	}
+	w.ResponseWriter.WriteHeader(status)
+}
+
+func (w *recorder) Write(b []byte) (int, error) {
+	if w.status == 0 {
+		w.status = http.StatusOK
+	}
+	return w.ResponseWriter.Write(b)
+}
+
+func (w *recorder) Unwrap() http.ResponseWriter { return w.ResponseWriter }
+
+// bodyTooLarge reports whether err came of MaxBody.
+func bodyTooLarge(err error) bool {
+	var tooLarge *http.MaxBytesError
+	return errors.As(err, &tooLarge)
+}

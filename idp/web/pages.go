@@ -1,0 +1,160 @@
+package web
+
+import (
+	"bytes"
+	"context"
+	"errors"
+	"io"
+	"log/slog"
+	"net/http"
+	"strconv"
+	"strings"
+
+	"vernal/idp"
+	"vernal/templates"
+)
+
+// Pages renders pages, and is the one place where an error becomes one.
+type Pages struct {
+	Set *templates.Set
+	// Brand is the name of the service in titles and headers.
+	Brand string
+	// BaseURL is base_url, for the addresses that a retired year's page names.
+	BaseURL string
+}
+
+// Base is what every page starts from.
+func (p *Pages) Base(r *http.Request, spName string) templates.Base {
+	return templates.Base{Lang: p.Lang(r), SPName: spName, Brand: p.Brand}
+}
+
+// Lang is the language of the answer. English is the only one so far.
+func (p *Pages) Lang(*http.Request) templates.Lang { return "en" }
+
+// Render renders a page to memory first and only then writes status and body,
+// so that a template that fails half-way leaves no half page.
+func (p *Pages) Render(w http.ResponseWriter, status int, render func(io.Writer) error) error {
+	var b bytes.Buffer
+	if err := render(&b); err != nil {
+		return err
+	}
+	h := w.Header()
+	h.Set("Content-Type", "text/html; charset=utf-8")
+	h.Set("Content-Length", strconv.Itoa(b.Len()))
+	w.WriteHeader(status)
+	_, _ = w.Write(b.Bytes()) // a peer that has gone is nobody's failure
+	return nil
+}
+
+// Fail answers with the page for err. What the person may know is on the page;
+// the rest goes to the log, joined to the page by the error id.
+func (p *Pages) Fail(w http.ResponseWriter, r *http.Request, err error) {
+	if errors.Is(err, context.Canceled) && r.Context().Err() != nil {
+		w.WriteHeader(499) // the peer has gone; the status is for the log alone
+		return
+	}
+	e := EventOf(r)
+	f := classify(err)
+	f.errorID = newID()
+	e.Note(slog.String("error_id", f.errorID), slog.String("error", err.Error()))
+	if f.status >= 500 {
+		e.Raise(slog.LevelError)
+	} else if f.refusal != nil {
+		e.Note(slog.String("refused", string(f.refusal.Code)))
+		e.Raise(slog.LevelWarn)
+	}
+	if err := p.show(w, r, f); err != nil {
+		e.Note(slog.String("page_error", err.Error()))
+		e.Raise(slog.LevelError)
+		http.Error(w, "Something went wrong. Error "+f.errorID, f.status)
+	}
+}
+
+// failure is an error as its page needs it.
+type failure struct {
+	status   int
+	key      string
+	refusal  *idp.Refusal
+	gone     *Gone
+	spName   string
+	startURL string
+	args     []string
+	errorID  string
+}
+
+func classify(err error) failure {
+	f := failure{status: http.StatusInternalServerError, key: "internal"}
+	if errors.As(err, &f.refusal) {
+		f.status = http.StatusBadRequest
+	}
+	if errors.As(err, &f.gone) {
+		f.status = http.StatusGone
+	}
+	if bodyTooLarge(err) {
+		f.status, f.key = http.StatusRequestEntityTooLarge, "too_large"
+	}
+	var e *Error
+	if errors.As(err, &e) {
+		f.spName, f.startURL, f.args = e.SPName, e.StartURL, e.Args
+		if e.Status != 0 {
+			f.status = e.Status
+		}
+		if e.Key != "" {
+			f.key = e.Key
+		}
+	}
+	return f
+}
+
+// show writes the failure's page. A year that is unknown or retired is told in
+// plain text to a client that does not ask for HTML: those are mostly programs
+// that fetch metadata.
+func (p *Pages) show(w http.ResponseWriter, r *http.Request, f failure) error {
+	base := p.Base(r, f.spName)
+	html := strings.Contains(r.Header.Get("Accept"), "text/html")
+	switch {
+	case f.gone != nil:
+		page := p.retired(base, f)
+		if !html {
+			return p.text(w, f.status, func(b io.Writer) error { return p.Set.RetiredText(b, page) })
+		}
+		return p.Render(w, f.status, func(b io.Writer) error { return p.Set.Retired(b, page) })
+	case f.refusal != nil:
+		page := templates.RefusalPage{Base: base, Refusal: f.refusal, ErrorID: f.errorID, StartURL: f.startURL}
+		return p.Render(w, f.status, func(b io.Writer) error { return p.Set.Refusal(b, page) })
+	case f.status == http.StatusNotFound && !html:
+		page := templates.NotFoundPage{Base: base}
+		return p.text(w, f.status, func(b io.Writer) error { return p.Set.NotFoundText(b, page) })
+	case f.status == http.StatusNotFound:
+		page := templates.NotFoundPage{Base: base, HomeURL: "/"}
+		return p.Render(w, f.status, func(b io.Writer) error { return p.Set.NotFound(b, page) })
+	default:
+		page := templates.ErrorPage{
+			Base: base, Status: f.status, ErrorID: f.errorID, StartURL: f.startURL,
+			Title: templates.Key("error." + f.key + ".title"), Text: templates.Key("error." + f.key + ".text"),
+			Args: f.args,
+		}
+		return p.Render(w, f.status, func(b io.Writer) error { return p.Set.Error(b, page) })
+	}
+}
+
+func (p *Pages) retired(base templates.Base, f failure) templates.RetiredPage {
+	page := templates.RetiredPage{Base: base, Year: f.gone.Year, NewYear: f.gone.Successor, ErrorID: f.errorID}
+	if y := string(f.gone.Successor); y != "" {
+		page.AuthURL = p.BaseURL + "/api/saml/auth" + y
+		page.LogoutURL = p.BaseURL + "/api/saml/logout" + y
+		page.MetadataURL = p.BaseURL + "/api/saml/metadata" + y
+	}
+	return page
+}
+
+func (p *Pages) text(w http.ResponseWriter, status int, render func(io.Writer) error) error {
+	var b bytes.Buffer
+	if err := render(&b); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "text/plain; charset=utf-8")
+	w.WriteHeader(status)
+	_, _ = w.Write(b.Bytes())
+	return nil
+}

@@ -1,0 +1,75 @@
+package web
+
+import (
+	"net/http"
+	"sort"
+	"strings"
+
+	"github.com/gorilla/mux"
+
+	"vernal/idp"
+)
+
+// Methods are the handlers of one path. A GET handler answers HEAD too.
+type Methods map[string]Handler
+
+// Router sends requests to handlers. What it does not know is a 404, a method
+// that a path does not have a 405 with Allow (RFC 9110 §15.5.6).
+type Router struct {
+	mux   *mux.Router
+	pages *Pages
+}
+
+// NewRouter makes an empty router whose errors are shown by pages.
+func NewRouter(pages *Pages) *Router {
+	rt := &Router{mux: mux.NewRouter(), pages: pages}
+	rt.mux.NotFoundHandler = rt.adapt(func(http.ResponseWriter, *http.Request) error { return ErrNotFound })
+	return rt
+}
+
+// Handle mounts the handlers of a path. "{year}" in the path stands for a year
+// in the form of idp.YearPattern; see Year.
+func (rt *Router) Handle(path string, methods Methods) {
+	path = strings.ReplaceAll(path, "{year}", "{year:"+idp.YearPattern+"}")
+	allow := make([]string, 0, len(methods)+1)
+	for m := range methods {
+		allow = append(allow, m)
+	}
+	if methods[http.MethodGet] != nil {
+		allow = append(allow, http.MethodHead)
+	}
+	sort.Strings(allow)
+	allowed := strings.Join(allow, ", ")
+
+	rt.mux.Handle(path, rt.adapt(func(w http.ResponseWriter, r *http.Request) error {
+		method := r.Method
+		if method == http.MethodHead {
+			method = http.MethodGet
+		}
+		h := methods[method]
+		if h == nil {
+			w.Header().Set("Allow", allowed)
+			return &Error{Status: http.StatusMethodNotAllowed, Key: "method", Args: []string{allowed}}
+		}
+		return h(w, r)
+	}))
+}
+
+// HandlePrefix mounts a plain handler under a prefix, for static files.
+func (rt *Router) HandlePrefix(prefix string, h http.Handler) {
+	rt.mux.PathPrefix(prefix).Handler(h)
+}
+
+func (rt *Router) ServeHTTP(w http.ResponseWriter, r *http.Request) { rt.mux.ServeHTTP(w, r) }
+
+// adapt is the one place where a handler's error meets the response.
+func (rt *Router) adapt(h Handler) http.Handler {
+	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		if err := h(w, r); err != nil {
+			rt.pages.Fail(w, r, err)
+		}
+	})
+}
+
+// Year is the year in the request's path.
+func Year(r *http.Request) idp.Year { return idp.Year(mux.Vars(r)["year"]) }

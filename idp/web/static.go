@@ -1,0 +1,21 @@
+package web
+
+import (
+	"io/fs"
+	"net/http"
+	"strings"
+)
+
+// Static serves files under a prefix that changes with their content, so that
+// they may be kept for ever. Folders are not listed.
+func Static(prefix string, files fs.FS) http.Handler {
+	serve := http.StripPrefix(prefix, http.FileServerFS(files))
+	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		if strings.HasSuffix(r.URL.Path, "/") {
+			http.NotFound(w, r)
+			return
+		}
+		w.Header().Set("Cache-Control", "public, max-age=31536000, immutable")
+		serve.ServeHTTP(w, r)
+	})
+}
