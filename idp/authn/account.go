@@ -1,0 +1,62 @@
+package authn
+
+import (
+	"errors"
+	"io"
+	"net/http"
+
+	"vernal/idp"
+	"vernal/idp/web"
+	"vernal/templates"
+)
+
+// home is GET /: whoever comes without a service provider in mind.
+func (h *Handler) home(w http.ResponseWriter, r *http.Request) error {
+	return redirect(w, r, AccountPath)
+}
+
+// showAccount is GET /account, the home of a person who is signed in.
+func (h *Handler) showAccount(w http.ResponseWriter, r *http.Request) error {
+	s, err := h.Sessions.Current(r)
+	if errors.Is(err, idp.ErrNotFound) {
+		return redirect(w, r, SignInPath)
+	}
+	if err != nil {
+		return err
+	}
+	if err := h.Sessions.Touch(r.Context(), s); err != nil {
+		return err
+	}
+	user, err := h.user(r.Context(), s.User)
+	if errors.Is(err, idp.ErrNotFound) {
+		return redirect(w, r, SignInPath)
+	}
+	if err != nil {
+		return err
+	}
+	page := templates.AccountPage{Base: h.Pages.Base(r, ""), Email: user.PrimaryEmail(), Action: SignOutPath}
+	for _, p := range s.Participants {
+		name := string(p.SP)
+		if provider, err := h.Registry.Lookup(r.Context(), p.SP); err == nil {
+			name = provider.Name
+		}
+		page.Visits = append(page.Visits, templates.Visit{SPName: name, At: p.At})
+	}
+	return h.Pages.Render(w, http.StatusOK, func(b io.Writer) error { return h.Pages.Set.Account(b, page) })
+}
+
+// signOut is POST /account/sign-out. It ends the session here; service
+// providers are not told.
+func (h *Handler) signOut(w http.ResponseWriter, r *http.Request) error {
+	e := web.EventOf(r)
+	event := idp.AuditEvent{Kind: "sign_out", Outcome: "ok", RequestID: e.ID, Address: e.Client.String()}
+	if s, err := h.Sessions.Current(r); err == nil {
+		event.User, event.Actor = s.User, "user:"+string(s.User)
+		err = h.Sessions.End(w, r, event)
+		if err != nil {
+			return err
+		}
+	}
+	page := templates.SignedOutPage{Base: h.Pages.Base(r, ""), SignInURL: SignInPath}
+	return h.Pages.Render(w, http.StatusOK, func(b io.Writer) error { return h.Pages.Set.SignedOut(b, page) })
+}

@@ -1,0 +1,123 @@
+package authn
+
+import (
+	"errors"
+	"fmt"
+	"io"
+	"log/slog"
+	"net/http"
+	"strings"
+
+	"vernal/idp"
+	"vernal/idp/account"
+	"vernal/idp/web"
+	"vernal/templates"
+)
+
+// showCode is GET /sign-in/code. Without a pending sign-in it goes back to the
+// password: it was too slow, or the back button led here after the end.
+func (h *Handler) showCode(w http.ResponseWriter, r *http.Request) error {
+	f, err := h.flowOf(r, r.URL.Query().Get(templates.FieldRequest))
+	if err != nil {
+		return err
+	}
+	pending, err := h.Sessions.Pending(r)
+	if errors.Is(err, idp.ErrNotFound) {
+		return redirect(w, r, f.withRequest(SignInPath))
+	}
+	if err != nil {
+		return f.fail(err)
+	}
+	user, err := h.user(r.Context(), pending.User)
+	if err != nil {
+		return f.fail(err)
+	}
+	return h.codePage(w, r, f, user, http.StatusOK, templates.CodePage{})
+}
+
+// checkCode is POST /sign-in/code: the second factor, and the new session.
+func (h *Handler) checkCode(w http.ResponseWriter, r *http.Request) error {
+	if err := r.ParseForm(); err != nil {
+		return badForm(err)
+	}
+	f, err := h.flowOf(r, r.PostForm.Get(templates.FieldRequest))
+	if err != nil {
+		return err
+	}
+	pending, err := h.Sessions.Pending(r)
+	if errors.Is(err, idp.ErrNotFound) {
+		return h.signInPage(w, r, f, http.StatusUnprocessableEntity, templates.SignInPage{Notice: templates.NoticeTimedOut})
+	}
+	if err != nil {
+		return f.fail(err)
+	}
+	user, err := h.user(r.Context(), pending.User)
+	if err != nil {
+		return f.fail(err)
+	}
+
+	// People type codes as their application shows them, in two groups.
+	code := strings.Map(dropSpace, r.PostForm.Get(templates.FieldCode))
+	if problem := codeProblem(code); problem != "" {
+		return h.codePage(w, r, f, user, http.StatusUnprocessableEntity, templates.CodePage{Problem: problem})
+	}
+	err = h.Accounts.CheckTOTP(r.Context(), user.ID, code, web.EventOf(r).Client)
+	var throttled *account.ThrottledError
+	switch {
+	case errors.As(err, &throttled):
+		key, args := templates.Throttled(throttled.RetryAfter)
+		web.EventOf(r).Note(slog.String("refused", "throttled"))
+		return h.codePage(w, r, f, user, http.StatusTooManyRequests, templates.CodePage{Problem: key, ProblemArgs: args})
+	case errors.Is(err, account.ErrWrong):
+		web.EventOf(r).Note(slog.String("refused", "code"))
+		return h.codePage(w, r, f, user, http.StatusUnprocessableEntity, templates.CodePage{Problem: templates.ProblemCodeWrong})
+	case errors.Is(err, account.ErrLocked):
+		return f.fail(idp.Refuse(idp.RefusedAccountLocked, "account", "").With(err))
+	case err != nil:
+		return f.fail(fmt.Errorf("check code: %w", err))
+	}
+	return h.complete(w, r, f, pending)
+}
+
+// complete gives the browser its session and sends it on.
+func (h *Handler) complete(w http.ResponseWriter, r *http.Request, f flow, pending *idp.Session) error {
+	e := web.EventOf(r)
+	event := idp.AuditEvent{
+		Kind: "authn", Outcome: "ok", Actor: "user:" + string(pending.User), User: pending.User,
+		RequestID: e.ID, Address: e.Client.String(),
+		Detail: map[string]string{"factors": "password+totp"},
+	}
+	if f.request != nil {
+		event.SP, event.Year = f.request.SP, f.request.Year
+	}
+	if _, err := h.Sessions.Complete(w, r, pending, idp.FactorTOTP, event); err != nil {
+		return f.fail(err)
+	}
+	e.Note(slog.String("user", string(pending.User)))
+	return redirect(w, r, h.next(f))
+}
+
+func dropSpace(c rune) rune {
+	if c == ' ' || c == '\t' || c == '-' || c == '\u00a0' {
+		return -1
+	}
+	return c
+}
+
+func codeProblem(code string) templates.Key {
+	if code == "" {
+		return templates.ProblemCodeMissing
+	}
+	if len(code) != 6 || strings.Trim(code, "0123456789") != "" {
+		return templates.ProblemCodeFormat
+	}
+	return ""
+}
+
+func (h *Handler) codePage(w http.ResponseWriter, r *http.Request, f flow, user *idp.User, status int, page templates.CodePage) error {
+	page.Base = f.base(h.Pages, r)
+	page.Action = CodePath
+	page.Request = f.handle()
+	page.Email = user.PrimaryEmail()
+	return h.Pages.Render(w, status, func(b io.Writer) error { return h.Pages.Set.Code(b, page) })
+}

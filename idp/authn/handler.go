@@ -1,0 +1,159 @@
+// Package authn proves who a person is: the pages for password and code.
+//
+// Its flow: sign-in page → password → pending session → code page → code →
+// session → back to whoever asked. With a stored LoginRequest ("request" in
+// the address) that is the continue address of package sso, which alone
+// decides what comes next; without one it is the account page.
+//
+// What a right password or code is, and how often one may try, is decided by
+// package account.
+package authn
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"net/http"
+	"net/url"
+
+	"vernal/idp"
+	"vernal/idp/account"
+	"vernal/idp/session"
+	"vernal/idp/sp"
+	"vernal/idp/web"
+	"vernal/templates"
+)
+
+// Addresses of this package's pages.
+const (
+	SignInPath  = "/sign-in"
+	CodePath    = "/sign-in/code"
+	AccountPath = "/account"
+	SignOutPath = "/account/sign-out"
+)
+
+// Handler serves the pages. All fields are required.
+type Handler struct {
+	Accounts *account.Service
+	Users    idp.UserStore
+	Sessions *session.Manager
+	Registry *sp.Registry
+	Pages    *web.Pages
+	// ContinuePath is where a sign-in for a LoginRequest goes on; package sso
+	// owns it.
+	ContinuePath string
+}
+
+// Mount adds the pages to the router.
+func (h *Handler) Mount(rt *web.Router) {
+	rt.Handle("/", web.Methods{http.MethodGet: h.home})
+	rt.Handle(SignInPath, web.Methods{http.MethodGet: h.showSignIn, http.MethodPost: h.checkSignIn})
+	rt.Handle(CodePath, web.Methods{http.MethodGet: h.showCode, http.MethodPost: h.checkCode})
+	rt.Handle(AccountPath, web.Methods{http.MethodGet: h.showAccount})
+	rt.Handle(SignOutPath, web.Methods{http.MethodPost: h.signOut})
+}
+
+// flow is the request that a sign-in is for; the zero value is a sign-in for
+// the account page.
+type flow struct {
+	request  *idp.LoginRequest
+	provider *sp.Provider
+}
+
+// flowOf finds the flow that handle names. A handle that leads nowhere is an
+// error with a page that says how to begin again: to sign in and then stand on
+// the account page would leave the person lost.
+func (h *Handler) flowOf(r *http.Request, handle string) (flow, error) {
+	if handle == "" {
+		return flow{}, nil
+	}
+	req, err := h.Sessions.Request(r, idp.RequestHandle(handle))
+	switch {
+	case errors.Is(err, session.ErrOtherBrowser):
+		return flow{}, idp.Refuse(idp.RefusedOtherBrowser, "request", "").With(err)
+	case errors.Is(err, idp.ErrNotFound):
+		return flow{}, idp.Refuse(idp.RefusedStale, "request", "").With(err)
+	case err != nil:
+		return flow{}, err
+	}
+	provider, err := h.Registry.Lookup(r.Context(), req.SP)
+	if err != nil {
+		return flow{}, fmt.Errorf("look up service provider of request: %w", err)
+	}
+	web.EventOf(r).Note(slog.String("sp", string(req.SP)))
+	f := flow{request: req, provider: provider}
+	if req.Answered() {
+		return flow{}, f.fail(idp.Refuse(idp.RefusedAnswered, "AuthnRequest", req.MessageID))
+	}
+	return f, nil
+}
+
+// base is the page's frame: the provider's name and the way back to it.
+func (f flow) base(p *web.Pages, r *http.Request) templates.Base {
+	if f.provider == nil {
+		return p.Base(r, "")
+	}
+	b := p.Base(r, f.provider.Name)
+	b.ReturnURL = f.provider.ReturnToSPURL
+	return b
+}
+
+func (f flow) handle() string {
+	if f.request == nil {
+		return ""
+	}
+	return string(f.request.Handle)
+}
+
+// fail gives an error the provider's name and start address.
+func (f flow) fail(err error) error {
+	if f.provider == nil || err == nil {
+		return err
+	}
+	return &web.Error{SPName: f.provider.Name, StartURL: f.provider.StartURL(), Err: err}
+}
+
+// spName is the provider's name, for notices; "" outside a flow.
+func (f flow) spName() string {
+	if f.provider == nil {
+		return ""
+	}
+	return f.provider.Name
+}
+
+// withRequest adds the flow's handle to one of our addresses.
+func (f flow) withRequest(path string) string {
+	if f.request == nil {
+		return path
+	}
+	return path + "?request=" + url.QueryEscape(f.handle())
+}
+
+// next is where the person goes once signed in.
+func (h *Handler) next(f flow) string {
+	if f.request == nil {
+		return AccountPath
+	}
+	return f.withRequest(h.ContinuePath)
+}
+
+func redirect(w http.ResponseWriter, r *http.Request, to string) error {
+	http.Redirect(w, r, to, http.StatusSeeOther)
+	return nil
+}
+
+// badForm is the answer to a form that is not one of ours.
+func badForm(err error) error {
+	return &web.Error{Status: http.StatusBadRequest, Key: "bad_form", Err: fmt.Errorf("read form: %w", err)}
+}
+
+// user loads a person who has a session. A person who was deleted meanwhile
+// has none any more.
+func (h *Handler) user(ctx context.Context, id idp.UserID) (*idp.User, error) {
+	u, err := h.Users.User(ctx, id)
+	if err != nil {
+		return nil, fmt.Errorf("load person: %w", err)
+	}
+	return u, nil
+}

@@ -1,0 +1,96 @@
+package authn
+
+import (
+	"errors"
+	"io"
+	"log/slog"
+	"net/http"
+	"strings"
+
+	"vernal/idp"
+	"vernal/idp/account"
+	"vernal/idp/web"
+	"vernal/templates"
+)
+
+// showSignIn is GET /sign-in. It does not look for a live session: whoever
+// sends a person here has decided that they must sign in.
+func (h *Handler) showSignIn(w http.ResponseWriter, r *http.Request) error {
+	f, err := h.flowOf(r, r.URL.Query().Get(templates.FieldRequest))
+	if err != nil {
+		return err
+	}
+	page := templates.SignInPage{}
+	if f.request != nil && f.request.ForceAuthn {
+		if _, err := h.Sessions.Current(r); err == nil {
+			page.Notice, page.NoticeArgs = templates.NoticeForceAuthn, []string{f.spName()}
+		}
+	}
+	if f.request == nil {
+		if _, err := h.Sessions.Current(r); err == nil {
+			return redirect(w, r, AccountPath)
+		}
+	}
+	return h.signInPage(w, r, f, http.StatusOK, page)
+}
+
+// checkSignIn is POST /sign-in: the password.
+func (h *Handler) checkSignIn(w http.ResponseWriter, r *http.Request) error {
+	if err := r.ParseForm(); err != nil {
+		return badForm(err)
+	}
+	f, err := h.flowOf(r, r.PostForm.Get(templates.FieldRequest))
+	if err != nil {
+		return err
+	}
+	email := strings.TrimSpace(r.PostForm.Get(templates.FieldEmail))
+	password := r.PostForm.Get(templates.FieldPassword)
+	if problem := signInProblem(email, password); problem != "" {
+		return h.signInPage(w, r, f, http.StatusUnprocessableEntity, templates.SignInPage{Email: email, Problem: problem})
+	}
+
+	user, err := h.Accounts.CheckPassword(r.Context(), email, password, web.EventOf(r).Client)
+	var throttled *account.ThrottledError
+	switch {
+	case errors.As(err, &throttled):
+		key, args := templates.Throttled(throttled.RetryAfter)
+		web.EventOf(r).Note(slog.String("refused", "throttled"))
+		return h.signInPage(w, r, f, http.StatusTooManyRequests, templates.SignInPage{Email: email, Problem: key, ProblemArgs: args})
+	case errors.Is(err, account.ErrWrong):
+		web.EventOf(r).Note(slog.String("refused", "password"))
+		return h.signInPage(w, r, f, http.StatusUnprocessableEntity, templates.SignInPage{Email: email, Problem: templates.ProblemSignInWrong})
+	case errors.Is(err, account.ErrLocked):
+		return f.fail(idp.Refuse(idp.RefusedAccountLocked, "account", "").With(err))
+	case err != nil:
+		return f.fail(err)
+	}
+	if len(user.TOTPs) == 0 {
+		// Two factors, always: a password alone proves too little to any
+		// service provider (saml-facts §4.3).
+		return f.fail(idp.Refuse(idp.RefusedNoFactor, "authentication", ""))
+	}
+	if _, err := h.Sessions.StartPending(w, r, user.ID); err != nil {
+		return f.fail(err)
+	}
+	return redirect(w, r, f.withRequest(CodePath))
+}
+
+// signInProblem is what can be said of a form without looking anyone up.
+func signInProblem(email, password string) templates.Key {
+	switch {
+	case email == "":
+		return templates.ProblemEmailMissing
+	case !strings.Contains(email, "@") || len(email) > 254:
+		return templates.ProblemEmailInvalid
+	case password == "":
+		return templates.ProblemPasswordMissing
+	}
+	return ""
+}
+
+func (h *Handler) signInPage(w http.ResponseWriter, r *http.Request, f flow, status int, page templates.SignInPage) error {
+	page.Base = f.base(h.Pages, r)
+	page.Action = SignInPath
+	page.Request = f.handle()
+	return h.Pages.Render(w, status, func(b io.Writer) error { return h.Pages.Set.SignIn(b, page) })
+}

@@ -1,0 +1,189 @@
+// Package published serves the documents that partners' software and people
+// load: the metadata of each year, the stable metadata, and certificates.
+//
+// It has no session, reads no cookie and writes nothing. The documents
+// themselves are made by package metadata and kept until a year, a certificate
+// or, for the stable one, the week changes.
+package published
+
+import (
+	"bytes"
+	"crypto/x509"
+	"encoding/pem"
+	"fmt"
+	"net/http"
+	"slices"
+	"sync"
+	"time"
+
+	"vernal/certs"
+	"vernal/idp"
+	"vernal/idp/web"
+	"vernal/idp/xmldsig"
+	"vernal/metadata"
+)
+
+const (
+	metadataType = "application/samlmetadata+xml"
+	pemType      = "application/x-pem-file"
+	cacheControl = "public, max-age=3600"
+)
+
+// Handler serves metadata{year}, metadata and certificate{year}.pem. All
+// fields are required.
+type Handler struct {
+	IdP     metadata.IdP
+	Years   *certs.Ring
+	Signers *xmldsig.Signers
+	Clock   idp.Clock
+
+	kept sync.Map // idp.Year -> *document; "" is the stable one
+}
+
+// document is a metadata document as it is sent.
+type document struct {
+	body []byte
+	etag string
+	// keys and made are what the document was made from: the years in it, and
+	// the beginning of the stable document's week.
+	keys []*certs.Key
+	made time.Time
+}
+
+// Mount adds the addresses to the router.
+func (h *Handler) Mount(rt *web.Router) {
+	rt.Handle("/api/saml/metadata{year}", web.Methods{http.MethodGet: h.year})
+	rt.Handle("/api/saml/metadata", web.Methods{http.MethodGet: h.stable})
+	rt.Handle("/api/saml/certificate{year}.pem", web.Methods{http.MethodGet: h.certificate})
+}
+
+// Document is the metadata of a year as it is served now; web.ErrNotFound or a
+// *web.Gone if its address does not answer. With an empty year it is the
+// stable document.
+func (h *Handler) Document(y idp.Year) ([]byte, error) {
+	d, err := h.document(y, h.Clock.Now())
+	if err != nil {
+		return nil, err
+	}
+	return bytes.Clone(d.body), nil
+}
+
+func (h *Handler) year(w http.ResponseWriter, r *http.Request) error {
+	d, err := h.document(web.Year(r), h.Clock.Now())
+	if err != nil {
+		return err
+	}
+	return send(w, r, metadataType, d)
+}
+
+func (h *Handler) stable(w http.ResponseWriter, r *http.Request) error {
+	d, err := h.document("", h.Clock.Now())
+	if err != nil {
+		return err
+	}
+	return send(w, r, metadataType, d)
+}
+
+// document finds or makes a document. Two requests may make the same one at
+// once; both are right and one of them is kept.
+func (h *Handler) document(y idp.Year, now time.Time) (*document, error) {
+	entry, err := h.entry(y, now)
+	if err != nil {
+		return nil, err
+	}
+	keys, made := []*certs.Key{entry.Key}, time.Time{}
+	if y == "" {
+		keys, made = h.liveKeys(now), now.Truncate(metadata.StableStep)
+	}
+	if d, ok := h.kept.Load(y); ok {
+		if d := d.(*document); slices.Equal(d.keys, keys) && d.made.Equal(made) {
+			return d, nil
+		}
+	}
+	d, err := h.make(y, entry, keys, now)
+	if err != nil {
+		return nil, err
+	}
+	d.keys, d.made = keys, made
+	h.kept.Store(y, d)
+	return d, nil
+}
+
+func (h *Handler) make(y idp.Year, entry certs.Entry, keys []*certs.Key, now time.Time) (*document, error) {
+	signer, err := h.Signers.For(entry.Key.Signer, entry.Key.Cert)
+	if err != nil {
+		return nil, fmt.Errorf("key of %s: %w", entry.Key.Year, err)
+	}
+	var body []byte
+	if y != "" {
+		body, err = h.IdP.Year(y, signer)
+	} else {
+		all := make([]*x509.Certificate, len(keys))
+		for i, k := range keys {
+			all[i] = k.Cert
+		}
+		body, err = h.IdP.Stable(entry.Key.Year, signer, all, now)
+	}
+	if err != nil {
+		return nil, fmt.Errorf("make metadata: %w", err)
+	}
+	return &document{body: body, etag: metadata.ETag(body)}, nil
+}
+
+// liveKeys are the keys of every live year, the preferred one first.
+func (h *Handler) liveKeys(now time.Time) []*certs.Key {
+	live := h.Years.Live(now)
+	keys := make([]*certs.Key, len(live))
+	for i, e := range live {
+		keys[i] = e.Key
+	}
+	return keys
+}
+
+// entry is the year that a document is about; the preferred one for "".
+func (h *Handler) entry(y idp.Year, now time.Time) (certs.Entry, error) {
+	if y == "" {
+		entry, err := h.Years.Preferred(now)
+		if err != nil {
+			return entry, fmt.Errorf("stable metadata: %w", err)
+		}
+		return entry, nil
+	}
+	entry, ok := h.Years.Lookup(y, now)
+	switch {
+	case ok && entry.State == certs.Retired:
+		return entry, h.gone(y, now)
+	case !ok || !entry.State.Live():
+		return entry, web.ErrNotFound
+	}
+	return entry, nil
+}
+
+func (h *Handler) gone(y idp.Year, now time.Time) error {
+	g := &web.Gone{Year: y}
+	if p, err := h.Years.Preferred(now); err == nil {
+		g.Successor = p.Key.Year
+	}
+	return g
+}
+
+// certificate is GET /api/saml/certificate{year}.pem. It stays when the year is
+// retired: people look up what they once configured.
+func (h *Handler) certificate(w http.ResponseWriter, r *http.Request) error {
+	entry, ok := h.Years.Lookup(web.Year(r), h.Clock.Now())
+	if !ok || entry.Key.Cert == nil || !entry.State.Live() && entry.State != certs.Retired {
+		return web.ErrNotFound
+	}
+	body := pem.EncodeToMemory(&pem.Block{Type: "CERTIFICATE", Bytes: entry.Key.Cert.Raw})
+	return send(w, r, pemType, &document{body: body, etag: metadata.ETag(body)})
+}
+
+// send writes a document, or 304 to a client that has it (RFC 9110 §13.1.2).
+func send(w http.ResponseWriter, r *http.Request, contentType string, d *document) error {
+	h := w.Header()
+	h.Set("Content-Type", contentType)
+	h.Set("Cache-Control", cacheControl)
+	h.Set("ETag", d.etag)
+	http.ServeContent(w, r, "", time.Time{}, bytes.NewReader(d.body))
+	return nil
+}

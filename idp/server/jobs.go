@@ -1,0 +1,80 @@
+package server
+
+import (
+	"context"
+	"fmt"
+	"log/slog"
+	"net/http"
+	"time"
+
+	"vernal/idp/web"
+)
+
+const (
+	sweepEvery = time.Minute
+	sweepBatch = 500 // records a step, so that no sign-in waits long behind one
+)
+
+// sweep removes expired records until ctx ends.
+func (s *Server) sweep(ctx context.Context) {
+	tick := time.NewTicker(sweepEvery)
+	defer tick.Stop()
+	for {
+		select {
+		case <-ctx.Done():
+			return
+		case <-tick.C:
+		}
+		total := 0
+		for ctx.Err() == nil {
+			n, err := s.Store.Sweep(ctx, s.Clock.Now(), sweepBatch)
+			total += n
+			if err != nil {
+				s.Log.LogAttrs(ctx, slog.LevelError, "sweep", slog.String("error", err.Error()))
+			}
+			if err != nil || n < sweepBatch {
+				break
+			}
+		}
+		if total > 0 {
+			s.Log.LogAttrs(ctx, slog.LevelDebug, "sweep", slog.Int("removed", total))
+		}
+	}
+}
+
+// mountHealth adds the addresses that watchers poll: /healthz says that the
+// process answers, /readyz that it can sign people in.
+func (s *Server) mountHealth(rt *web.Router) {
+	rt.Handle("/healthz", web.Methods{http.MethodGet: func(w http.ResponseWriter, _ *http.Request) error {
+		return plain(w, http.StatusOK, "ok")
+	}})
+	rt.Handle("/readyz", web.Methods{http.MethodGet: func(w http.ResponseWriter, r *http.Request) error {
+		if err := s.ready(r.Context()); err != nil {
+			web.EventOf(r).Note(slog.String("error", err.Error()))
+			web.EventOf(r).Raise(slog.LevelError)
+			return plain(w, http.StatusServiceUnavailable, "not ready; the log says why")
+		}
+		return plain(w, http.StatusOK, "ready")
+	}})
+}
+
+func (s *Server) ready(ctx context.Context) error {
+	if err := s.Store.Ping(ctx); err != nil {
+		return fmt.Errorf("store: %w", err)
+	}
+	entry, err := s.Years.Preferred(s.Clock.Now())
+	if err != nil {
+		return err
+	}
+	if entry.Key.Signer == nil {
+		return fmt.Errorf("preferred year %s has no key", entry.Key.Year)
+	}
+	return nil
+}
+
+func plain(w http.ResponseWriter, status int, text string) error {
+	w.Header().Set("Content-Type", "text/plain; charset=utf-8")
+	w.WriteHeader(status)
+	_, _ = w.Write([]byte(text + "\n"))
+	return nil
+}

@@ -1,0 +1,183 @@
+// Package server wires Vernal together: it builds the handlers, mounts their
+// routes in one list, listens, runs the background jobs and shuts down.
+//
+// It decides nothing about SAML or sign-ins. The concrete store, keys and
+// configuration are made by the command and handed in.
+package server
+
+import (
+	"context"
+	"crypto/tls"
+	"errors"
+	"fmt"
+	"log/slog"
+	"net"
+	"net/http"
+	"net/netip"
+	"net/url"
+	"strings"
+	"time"
+
+	"vernal/certs"
+	"vernal/idp"
+	"vernal/idp/account"
+	"vernal/idp/authn"
+	"vernal/idp/published"
+	"vernal/idp/session"
+	"vernal/idp/sp"
+	"vernal/idp/sso"
+	"vernal/idp/web"
+	"vernal/idp/xmldsig"
+	"vernal/metadata"
+	"vernal/templates"
+)
+
+// Server is an identity provider that is ready to run. Fields are required
+// unless they say otherwise.
+type Server struct {
+	// IdP holds base_url, and what metadata says of the operator.
+	IdP metadata.IdP
+	// Listen is the address of the public listener.
+	Listen string
+	// TLS is set when the server ends TLS itself; nil behind a proxy.
+	TLS *tls.Config
+	// TrustedProxies are the peers whose X-Forwarded-For is believed; optional.
+	TrustedProxies []netip.Prefix
+	// Idle and Absolute are the lifetimes of a session.
+	Idle, Absolute time.Duration
+	// Brand is the name in titles and headers; optional.
+	Brand string
+
+	Store    idp.Store
+	Registry *sp.Registry
+	Accounts *account.Service
+	Years    *certs.Ring
+	Log      *slog.Logger
+	Clock    idp.Clock
+
+	// Ready is called with the address once the server listens; optional.
+	Ready func(net.Addr)
+}
+
+// parts are the handlers and what they share.
+type parts struct {
+	pages     *web.Pages
+	published *published.Handler
+	sso       *sso.Handler
+	authn     *authn.Handler
+}
+
+func (s *Server) parts() (*parts, error) {
+	set, err := templates.New()
+	if err != nil {
+		return nil, fmt.Errorf("load pages: %w", err)
+	}
+	var (
+		p        = &parts{pages: &web.Pages{Set: set, Brand: s.Brand, BaseURL: s.IdP.BaseURL}}
+		signers  = &xmldsig.Signers{}
+		sessions = &session.Manager{
+			Store: s.Store, Clock: s.Clock, Idle: s.Idle, Absolute: s.Absolute,
+			Secure: strings.HasPrefix(s.IdP.BaseURL, "https://"),
+		}
+	)
+	p.published = &published.Handler{IdP: s.IdP, Years: s.Years, Signers: signers, Clock: s.Clock}
+	p.sso = &sso.Handler{
+		IdP: s.IdP, Store: s.Store, Registry: s.Registry, Sessions: sessions, Years: s.Years, Signers: signers,
+		Pages: p.pages, Clock: s.Clock, SignInPath: authn.SignInPath,
+	}
+	p.authn = &authn.Handler{
+		Accounts: s.Accounts, Users: s.Store, Sessions: sessions, Registry: s.Registry,
+		Pages: p.pages, ContinuePath: sso.ContinuePath,
+	}
+	return p, nil
+}
+
+// Handler is the public listener's handler. This is the map of all addresses.
+func (s *Server) Handler() (http.Handler, error) {
+	p, err := s.parts()
+	if err != nil {
+		return nil, err
+	}
+	rt := web.NewRouter(p.pages)
+	p.published.Mount(rt)
+	p.sso.Mount(rt)
+	p.authn.Mount(rt)
+	s.mountHealth(rt)
+	rt.HandlePrefix(p.pages.Set.StaticPrefix(), web.Static(p.pages.Set.StaticPrefix(), templates.Static()))
+
+	guarded, err := s.guard(p.pages, rt)
+	if err != nil {
+		return nil, err
+	}
+	return &web.Middleware{
+		Next: guarded, Pages: p.pages, Log: s.Log, Clock: s.Clock,
+		TrustedProxies: s.TrustedProxies, HSTS: strings.HasPrefix(s.IdP.BaseURL, "https://"),
+	}, nil
+}
+
+// guard refuses forms that another site posts. The SAML addresses are the
+// exception: being posted to by other sites is what they are for, and the
+// signature guards them.
+func (s *Server) guard(pages *web.Pages, next http.Handler) (http.Handler, error) {
+	base, err := url.Parse(s.IdP.BaseURL)
+	if err != nil {
+		return nil, fmt.Errorf("base_url: %w", err)
+	}
+	cop := http.NewCrossOriginProtection()
+	if err := cop.AddTrustedOrigin(base.Scheme + "://" + base.Host); err != nil {
+		return nil, fmt.Errorf("base_url: %w", err)
+	}
+	cop.AddInsecureBypassPattern("POST /api/saml/{endpoint}")
+	cop.SetDenyHandler(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		pages.Fail(w, r, &web.Error{Status: http.StatusForbidden, Key: "cross_site", Err: errors.New("form was posted by another site")})
+	}))
+	return cop.Handler(next), nil
+}
+
+// Run serves until ctx ends, then finishes the requests under way.
+func (s *Server) Run(ctx context.Context) error {
+	handler, err := s.Handler()
+	if err != nil {
+		return err
+	}
+	ln, err := net.Listen("tcp", s.Listen)
+	if err != nil {
+		return fmt.Errorf("listen: %w", err)
+	}
+	srv := &http.Server{
+		Handler:           handler,
+		TLSConfig:         s.TLS,
+		ReadHeaderTimeout: 10 * time.Second,
+		ReadTimeout:       30 * time.Second,
+		WriteTimeout:      60 * time.Second,
+		IdleTimeout:       2 * time.Minute,
+		MaxHeaderBytes:    256 << 10, // a redirect request of 128 kB inflated fits
+		ErrorLog:          slog.NewLogLogger(s.Log.Handler(), slog.LevelDebug),
+	}
+	jobs, stopJobs := context.WithCancel(ctx)
+	defer stopJobs()
+	go s.sweep(jobs)
+
+	failed := make(chan error, 1)
+	go func() {
+		if s.TLS != nil {
+			failed <- srv.ServeTLS(ln, "", "")
+		} else {
+			failed <- srv.Serve(ln)
+		}
+	}()
+	if s.Ready != nil {
+		s.Ready(ln.Addr())
+	}
+	select {
+	case err := <-failed:
+		return fmt.Errorf("serve: %w", err)
+	case <-ctx.Done():
+	}
+	grace, cancel := context.WithTimeout(context.WithoutCancel(ctx), 20*time.Second)
+	defer cancel()
+	if err := srv.Shutdown(grace); err != nil {
+		return fmt.Errorf("shut down: %w", err)
+	}
+	return nil
+}

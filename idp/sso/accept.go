@@ -1,0 +1,121 @@
+package sso
+
+import (
+	"context"
+	"crypto/sha256"
+	"crypto/x509"
+	"encoding/hex"
+	"errors"
+	"fmt"
+	"time"
+
+	"vernal/idp"
+	"vernal/idp/assurance"
+	"vernal/idp/saml"
+	"vernal/idp/session"
+	"vernal/idp/sp"
+)
+
+// accepted is an AuthnRequest that passed every check, and its sender.
+type accepted struct {
+	request  *idp.LoginRequest
+	provider *sp.Provider
+	need     *assurance.Requirement
+	cert     *x509.Certificate // that verified the message, nil if unsigned
+}
+
+// accept decides whether an AuthnRequest that came to a year's address is one
+// that we act upon. It verifies before it reads: the Issuer that is claimed
+// serves to find certificates and for nothing else, and everything after that
+// is read from the element that the signature covers.
+//
+// The provider is returned even with an error, once it is known, so that the
+// page can name it.
+func (h *Handler) accept(ctx context.Context, in saml.Inbound, year idp.Year, now time.Time) (accepted, error) {
+	var a accepted
+	msg, err := saml.Read(in)
+	if err != nil {
+		return a, err
+	}
+	issuer, err := msg.ClaimedIssuer()
+	if err != nil {
+		return a, err
+	}
+	if a.provider, err = h.Registry.Lookup(ctx, issuer); errors.Is(err, idp.ErrNotFound) {
+		return a, idp.Refuse(idp.RefusedSPUnknown, "Issuer", string(issuer))
+	} else if err != nil {
+		return a, fmt.Errorf("look up issuer: %w", err)
+	}
+	if !a.provider.Active {
+		return a, idp.Refuse(idp.RefusedSPInactive, "Issuer", string(issuer))
+	}
+
+	root, cert, err := msg.Verify(a.provider.RequestCerts, a.provider.SignRequests != idp.SignRequestsOptional)
+	if err != nil {
+		return a, err
+	}
+	a.cert = cert
+	authn, err := saml.ParseAuthnRequest(root)
+	if err != nil {
+		return a, err
+	}
+	err = authn.Check(saml.Expect{
+		Now: now, Issuer: issuer, Destination: h.IdP.AuthnURL(year),
+		MaxAge: maxAge, Skew: maxSkew,
+	})
+	if err != nil {
+		return a, err
+	}
+	acs, err := a.provider.ChooseACS(authn.ACSURL, authn.HasACSURL, authn.ACSIndex, authn.HasACSIndex)
+	if err != nil {
+		return a, err
+	}
+	format, err := nameIDFormat(authn.NameIDPolicy, &a.provider.ServiceProvider)
+	if err != nil {
+		return a, err
+	}
+	a.need, err = assurance.Resolve(assurance.Ask{Comparison: authn.Comparison, ClassRefs: authn.ClassRefs}, &a.provider.ServiceProvider)
+	if err != nil {
+		return a, err
+	}
+	a.request = &idp.LoginRequest{
+		Handle: session.NewHandle(now),
+		SP:     issuer, MessageID: authn.ID, Year: year, ACSURL: acs,
+		RelayState: msg.RelayState, HasRelay: msg.HasRelay,
+		ForceAuthn: authn.ForceAuthn, IsPassive: authn.IsPassive,
+		NameIDFormat: format, Comparison: authn.Comparison, ClassRefs: authn.ClassRefs,
+		Locale: msg.Locale, CertSHA256: fingerprint(cert),
+		ReceivedAt: now, ExpiresAt: now.Add(session.RequestLifetime),
+	}
+	return a, nil
+}
+
+// nameIDFormat chooses the format of the NameID (saml-facts §3.5): the address
+// for a provider that may have it, unless it asks for a persistent one; an
+// address that is asked for without leave is refused; all else is persistent,
+// as old software asks for formats it does not mean.
+func nameIDFormat(policy *saml.NameIDPolicy, p *idp.ServiceProvider) (string, error) {
+	asked := ""
+	if policy != nil {
+		asked = policy.Format
+	}
+	allowed := p.AllowsNameIDFormat(idp.NameIDFormatEmail)
+	switch {
+	case asked == saml.NameIDFormatPersistent:
+		return saml.NameIDFormatPersistent, nil
+	case asked == saml.NameIDFormatEmail && !allowed:
+		return "", idp.Refuse(idp.RefusedNameIDFormat, "NameIDPolicy Format", asked, saml.NameIDFormatPersistent)
+	case allowed:
+		return saml.NameIDFormatEmail, nil
+	}
+	return saml.NameIDFormatPersistent, nil
+}
+
+// fingerprint names a certificate: its SHA-256 in hex, "" for none.
+func fingerprint(c *x509.Certificate) string {
+	if c == nil {
+		return ""
+	}
+	sum := sha256.Sum256(c.Raw)
+	return hex.EncodeToString(sum[:])
+}

@@ -1,0 +1,108 @@
+// Package sso is single sign-on: it takes an AuthnRequest, waits while the
+// person signs in, and answers with a Response.
+//
+// The flow, in the order of the files:
+//
+//	receive.go   an AuthnRequest arrives: GET or POST at auth{year}
+//	accept.go    is it well signed, fresh, ours, and within what its sender
+//	             may ask? From bytes to an idp.LoginRequest, without HTTP
+//	resume.go    the continue address, to which every step of a sign-in returns
+//	next.go      the one decision: what does this request still need?
+//	issue.go     the assertion, with its one write to the store
+//	post.go      the page that posts the Response
+//
+// How a person signs in is package authn's; the two meet through the stored
+// LoginRequest and the continue address. Until an AuthnRequest has passed
+// accept, nothing of it is stored; every failure ends in a page here and never
+// in a message to an address that is not registered.
+package sso
+
+import (
+	"fmt"
+	"log/slog"
+	"net/http"
+	"time"
+
+	"vernal/certs"
+	"vernal/idp"
+	"vernal/idp/session"
+	"vernal/idp/sp"
+	"vernal/idp/web"
+	"vernal/idp/xmldsig"
+	"vernal/metadata"
+)
+
+// ContinuePath is where a sign-in comes back to, with the request's handle in
+// the parameter "request".
+const ContinuePath = "/sign-in/continue"
+
+// Limits of an AuthnRequest's IssueInstant.
+const (
+	maxAge  = 5 * time.Minute
+	maxSkew = 60 * time.Second
+)
+
+// relayStateBound is the standard's limit (saml-bindings §3.4.3). A longer one
+// works up to saml.MaxRelayState and is noted.
+const relayStateBound = 80
+
+// Store is what single sign-on keeps.
+type Store interface {
+	idp.SessionStore
+	idp.UserStore
+}
+
+// Handler serves auth{year} and the continue address. All fields are required.
+type Handler struct {
+	IdP      metadata.IdP
+	Store    Store
+	Registry *sp.Registry
+	Sessions *session.Manager
+	Years    *certs.Ring
+	Signers  *xmldsig.Signers
+	Pages    *web.Pages
+	Clock    idp.Clock
+	// SignInPath is where a person signs in; package authn owns it.
+	SignInPath string
+}
+
+// Mount adds the addresses to the router.
+func (h *Handler) Mount(rt *web.Router) {
+	rt.Handle("/api/saml/auth{year}", web.Methods{http.MethodGet: h.receive, http.MethodPost: h.receive})
+	rt.Handle(ContinuePath, web.Methods{http.MethodGet: h.resume})
+}
+
+// year finds the year of the request's address. A year that does not answer is
+// a 404, a retired one the page that names its successor.
+func (h *Handler) year(y idp.Year, now time.Time) (certs.Entry, error) {
+	entry, ok := h.Years.Lookup(y, now)
+	switch {
+	case !ok || entry.State == certs.Planned || entry.State == certs.Created:
+		return entry, web.ErrNotFound
+	case entry.State == certs.Retired:
+		gone := &web.Gone{Year: y}
+		if p, err := h.Years.Preferred(now); err == nil {
+			gone.Successor = p.Key.Year
+		}
+		return entry, gone
+	}
+	return entry, nil
+}
+
+// fail gives an error the provider's name and start address; nil stays nil.
+func fail(p *sp.Provider, err error) error {
+	if p == nil || err == nil {
+		return err
+	}
+	return &web.Error{SPName: p.Name, StartURL: p.StartURL(), Err: err}
+}
+
+// provider looks up the sender of a request that was accepted before.
+func (h *Handler) provider(r *http.Request, req *idp.LoginRequest) (*sp.Provider, error) {
+	p, err := h.Registry.Lookup(r.Context(), req.SP)
+	if err != nil {
+		return nil, fmt.Errorf("look up service provider %q: %w", req.SP, err)
+	}
+	web.EventOf(r).Note(slog.String("sp", string(req.SP)), slog.String("year", string(req.Year)))
+	return p, nil
+}

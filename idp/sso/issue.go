@@ -1,0 +1,93 @@
+package sso
+
+import (
+	"fmt"
+	"log/slog"
+	"net/http"
+
+	"github.com/google/uuid"
+
+	"vernal/idp"
+	"vernal/idp/assurance"
+	"vernal/idp/saml"
+	"vernal/idp/web"
+)
+
+// issue answers a request with an assertion. The write comes first: it makes
+// the NameID, takes the message's ID, notes the provider in the session and
+// appends the audit record, in one step. Only then is anything signed: no
+// audit record, no assertion.
+//
+// It returns idp.ErrReplayed or idp.ErrAnswered if the request has had its
+// answer, whoever was faster.
+func (h *Handler) issue(w http.ResponseWriter, r *http.Request, a *accepted, s *idp.Session, user *idp.User) error {
+	now := h.Clock.Now()
+	entry, err := h.year(a.request.Year, now)
+	if err != nil {
+		return err
+	}
+	signer, err := h.Signers.For(entry.Key.Signer, entry.Key.Cert)
+	if err != nil {
+		return fmt.Errorf("key of %s: %w", a.request.Year, err)
+	}
+	encrypt, err := encryptTo(a)
+	if err != nil {
+		return err
+	}
+	e := web.EventOf(r)
+	index := "_" + uuid.NewString()
+	nameID, err := h.Store.RecordIssuance(r.Context(), &idp.Issuance{
+		Request: a.request, Session: s.ID, User: user.ID,
+		Scope: a.provider.NameIDScope, Proposed: idp.NameID(uuid.NewString()),
+		SessionIndex: index, At: now,
+		Event: idp.AuditEvent{
+			Kind: "sign_in", Outcome: "ok", Actor: "user:" + string(user.ID), User: user.ID,
+			SP: a.request.SP, Year: a.request.Year, RequestID: e.ID, Address: e.Client.String(),
+		},
+	})
+	if err != nil {
+		return fmt.Errorf("record issuance: %w", err)
+	}
+
+	response := saml.Response{
+		ID: "_" + uuid.NewString(), IssueInstant: now, Issuer: string(h.IdP.EntityID()),
+		Destination: a.request.ACSURL, InResponseTo: a.request.MessageID,
+	}
+	xml, err := response.WriteSuccess(nil, assertion(a, s, user, nameID, index), saml.Protection{
+		Signer: signer, Encrypter: encrypt, SignResponse: a.provider.SignResponse,
+	})
+	if err != nil {
+		return fmt.Errorf("write response: %w", err)
+	}
+	e.Note(slog.String("user", string(user.ID)), slog.String("outcome", "issued"))
+	return h.post(w, r, a, xml)
+}
+
+// assertion states what is known of the person and the sign-in.
+func assertion(a *accepted, s *idp.Session, user *idp.User, nameID idp.NameID, index string) *saml.Assertion {
+	email := signInAddress(user)
+	subject := string(nameID)
+	if a.request.NameIDFormat == saml.NameIDFormatEmail {
+		subject = email
+	}
+	return &saml.Assertion{
+		ID: index, Audience: string(a.request.SP),
+		NameID: subject, NameIDFormat: a.request.NameIDFormat,
+		SessionIndex: index, AuthnInstant: s.AuthnAt, ClassRef: a.need.ClassRef,
+		Attributes: assurance.Release(a.need, &a.provider.ServiceProvider, assurance.Person{UUID: nameID, Email: email}),
+	}
+}
+
+// signInAddress is the address that the person last signed in with.
+func signInAddress(u *idp.User) string {
+	if len(u.Emails) == 0 {
+		return ""
+	}
+	last := u.Emails[0]
+	for _, e := range u.Emails[1:] {
+		if e.LastSignInAt.After(last.LastSignInAt) {
+			last = e
+		}
+	}
+	return last.Address
+}

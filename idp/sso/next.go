@@ -1,0 +1,60 @@
+package sso
+
+import (
+	"time"
+
+	"vernal/idp"
+	"vernal/idp/assurance"
+)
+
+// stepKind is what a request needs next.
+type stepKind int
+
+const (
+	stepSignIn  stepKind = iota // the person must prove who they are
+	stepPassive                 // they must, but the request forbids to ask
+	stepRefuse                  // this person cannot be answered for
+	stepIssue                   // all is there
+)
+
+type step struct {
+	kind    stepKind
+	refusal *idp.Refusal
+}
+
+// next is the one decision of a sign-in: what does the request still need of
+// this browser? It is pure. A nil session means that nobody is signed in.
+func next(req *idp.LoginRequest, need *assurance.Requirement, s *idp.Session, user *idp.User, now time.Time) step {
+	ask := step{kind: stepSignIn}
+	if req.IsPassive {
+		ask.kind = stepPassive // saml-core §3.4.1: no taking control of the user interface
+	}
+	switch {
+	case s == nil || user == nil:
+		return ask
+	case req.ForceAuthn && !s.AuthnAt.After(req.ReceivedAt):
+		return ask // only a sign-in that came after the request counts
+	case user.Locked():
+		return refuse(req, idp.Refuse(idp.RefusedAccountLocked, "account", ""))
+	}
+	switch need.Met(s, now) {
+	case assurance.NothingMissing:
+	case assurance.MissingPassword, assurance.MissingSecondFactor:
+		return ask
+	default: // a factor that nobody has the means to use yet
+		return refuse(req, idp.Refuse(idp.RefusedNoFactor, "RequestedAuthnContext", need.ClassRef))
+	}
+	if !need.SatisfiedBy(assurance.Unproofed) { // nobody has a proofed identity yet
+		return refuse(req, idp.Refuse(idp.RefusedNoProofing, "RequestedAuthnContext", need.ClassRef))
+	}
+	return step{kind: stepIssue}
+}
+
+// refuse turns a person down, silently where the request forbids to show
+// anything.
+func refuse(req *idp.LoginRequest, why *idp.Refusal) step {
+	if req.IsPassive {
+		return step{kind: stepPassive}
+	}
+	return step{stepRefuse, why}
+}

@@ -1,0 +1,110 @@
+package sso
+
+import (
+	"crypto/rand"
+	"encoding/base64"
+	"errors"
+	"fmt"
+	"log/slog"
+	"net/http"
+	"strconv"
+
+	"github.com/google/uuid"
+
+	"vernal/idp"
+	"vernal/idp/saml"
+	"vernal/idp/web"
+	"vernal/idp/xmlenc"
+	"vernal/templates"
+)
+
+// post writes the page that hands the Response to the ACS through the browser
+// (saml-bindings §3.5.4). Its policy lets the form go to the ACS and to where
+// the provider says that a post may lead on, as Chromium applies form-action
+// to the whole chain of redirects; and it lets the one script run.
+func (h *Handler) post(w http.ResponseWriter, r *http.Request, a *accepted, xml []byte) error {
+	var raw [16]byte
+	rand.Read(raw[:])
+	nonce := base64.RawStdEncoding.EncodeToString(raw[:])
+	page := templates.ResponsePage{
+		Base: h.Pages.Base(r, a.provider.Name), ACSURL: a.request.ACSURL, XML: xml,
+		RelayState: a.request.RelayState, HasRelay: a.request.HasRelay,
+	}
+	page.Nonce = nonce
+	body, err := h.Pages.Set.AppendResponse(make([]byte, 0, len(xml)*4/3+4096), page)
+	if err != nil {
+		return fmt.Errorf("write response page: %w", err)
+	}
+	header := w.Header()
+	header.Set("Content-Security-Policy", "default-src 'none'; style-src 'self'; img-src 'self' data:; font-src 'self'; "+
+		"script-src 'nonce-"+nonce+"'; form-action "+a.provider.FormAction(a.request.ACSURL)+
+		"; frame-ancestors 'none'; base-uri 'none'")
+	header.Set("Content-Type", "text/html; charset=utf-8")
+	header.Set("Content-Length", strconv.Itoa(len(body)))
+	w.WriteHeader(http.StatusOK)
+	_, _ = w.Write(body)
+	return nil
+}
+
+// refusePassive answers a request that forbids to ask the person anything, and
+// for which they would have to be asked: the one failure that is told to the
+// service provider (saml-core §3.2.2.2, NoPassive).
+func (h *Handler) refusePassive(w http.ResponseWriter, r *http.Request, a *accepted) error {
+	now := h.Clock.Now()
+	entry, err := h.year(a.request.Year, now)
+	if err != nil {
+		return err
+	}
+	signer, err := h.Signers.For(entry.Key.Signer, entry.Key.Cert)
+	if err != nil {
+		return fmt.Errorf("key of %s: %w", a.request.Year, err)
+	}
+	if err := h.Store.AnswerLoginRequest(r.Context(), a.request.Handle, now); err != nil {
+		if errors.Is(err, idp.ErrAnswered) {
+			err = idp.Refuse(idp.RefusedAnswered, "AuthnRequest", a.request.MessageID).With(err)
+		}
+		return fail(a.provider, err)
+	}
+	response := saml.Response{
+		ID: "_" + uuid.NewString(), IssueInstant: now, Issuer: string(h.IdP.EntityID()),
+		Destination: a.request.ACSURL, InResponseTo: a.request.MessageID,
+	}
+	xml, err := response.WriteStatus(nil, saml.Status{Code: saml.StatusResponder, Detail: saml.StatusNoPassive}, signer)
+	if err != nil {
+		return fmt.Errorf("write response: %w", err)
+	}
+	web.EventOf(r).Note(slog.String("outcome", "no_passive"))
+	return h.post(w, r, a, xml)
+}
+
+// errNoRecipient is a registration that asks for encryption and does not say
+// to whom.
+var errNoRecipient = errors.New("no certificate to encrypt to: register an encryption certificate, or sign requests")
+
+// encryptTo chooses whom the assertion is encrypted to: the registered
+// encryption certificate, else the one that verified the request, else the only
+// request certificate. nil: it is sent in the clear.
+func encryptTo(a *accepted) (*xmlenc.Encrypter, error) {
+	p := a.provider
+	if p.Encryption == idp.EncryptionNone || p.Encryption == "" {
+		return nil, nil
+	}
+	var to = a.cert
+	switch {
+	case len(p.EncryptionX509) > 0:
+		to = p.EncryptionX509[0]
+	case to != nil:
+	case a.request.CertSHA256 != "":
+		for _, c := range p.RequestCerts {
+			if fingerprint(c) == a.request.CertSHA256 {
+				to = c
+			}
+		}
+	case len(p.RequestCerts) == 1:
+		to = p.RequestCerts[0]
+	}
+	if to == nil {
+		return nil, errNoRecipient
+	}
+	return xmlenc.New(to, p.Encryption, p.EncryptionDigest)
+}

@@ -1,0 +1,134 @@
+package sso
+
+import (
+	"errors"
+	"fmt"
+	"io"
+	"log/slog"
+	"net/http"
+	"net/url"
+
+	"vernal/idp"
+	"vernal/idp/saml"
+	"vernal/idp/web"
+)
+
+// receive is GET and POST /api/saml/auth{year}.
+//
+// A GET that a live session can answer is answered at once, with one write.
+// Everything else is stored and sent on to the continue address with a 303; a
+// POST always, because one that comes from another site carries no session
+// cookie (SameSite) and the GET that follows it does.
+func (h *Handler) receive(w http.ResponseWriter, r *http.Request) error {
+	now := h.Clock.Now()
+	entry, err := h.year(web.Year(r), now)
+	if err != nil {
+		return err
+	}
+	in := saml.Inbound{Method: r.Method, RawQuery: r.URL.RawQuery}
+	if r.Method == http.MethodHead {
+		in.Method = http.MethodGet
+	}
+	if r.Method == http.MethodPost {
+		in.ContentType = r.Header.Get("Content-Type")
+		if in.Body, err = io.ReadAll(r.Body); err != nil {
+			return fmt.Errorf("read body: %w", err)
+		}
+	}
+	a, err := h.accept(r.Context(), in, entry.Key.Year, now)
+	if err != nil {
+		return fail(a.provider, err)
+	}
+	h.note(r, &a)
+	if r.Method == http.MethodHead {
+		return nil // a HEAD begins nothing
+	}
+	if r.Method == http.MethodGet {
+		return h.answer(w, r, &a)
+	}
+	return h.store(w, r, &a)
+}
+
+// note tells the log what came.
+func (h *Handler) note(r *http.Request, a *accepted) {
+	e := web.EventOf(r)
+	e.Note(slog.String("sp", string(a.request.SP)), slog.Bool("signed", a.cert != nil))
+	if n := len(a.request.RelayState); n > relayStateBound {
+		e.Note(slog.Int("relay_state_bytes", n))
+	}
+	if a.cert != nil && h.Clock.Now().After(a.cert.NotAfter) {
+		e.Note(slog.String("request_certificate_ended", a.cert.NotAfter.UTC().Format("2006-01-02")))
+		e.Raise(slog.LevelWarn)
+	}
+}
+
+// answer takes a request that came by GET: its cookies came with it.
+func (h *Handler) answer(w http.ResponseWriter, r *http.Request, a *accepted) error {
+	s, user, err := h.live(r)
+	if err != nil {
+		return fail(a.provider, err)
+	}
+	step := next(a.request, a.need, s, user, h.Clock.Now())
+	if step.kind != stepIssue {
+		return h.store(w, r, a)
+	}
+	err = h.issue(w, r, a, s, user)
+	if errors.Is(err, idp.ErrReplayed) {
+		return h.again(w, r, a)
+	}
+	return fail(a.provider, err)
+}
+
+// store keeps the request for the steps to come and sends the browser on.
+func (h *Handler) store(w http.ResponseWriter, r *http.Request, a *accepted) error {
+	tie := http.Header{}
+	h.Sessions.Tie(headerWriter{tie}, a.request)
+	err := h.Store.CreateLoginRequest(r.Context(), a.request)
+	if errors.Is(err, idp.ErrReplayed) {
+		return h.again(w, r, a)
+	}
+	if err != nil {
+		return fail(a.provider, fmt.Errorf("store request: %w", err))
+	}
+	for _, c := range tie["Set-Cookie"] {
+		w.Header().Add("Set-Cookie", c)
+	}
+	return redirect(w, r, continueURL(a.request))
+}
+
+// again answers a message whose ID was seen before. In the browser that began
+// with it (a reload, the back button, a second tab) the stored request goes on;
+// from any other it is a replay. A POST from another site has not brought the
+// cookie that tells the two apart, so the GET that follows is asked instead.
+func (h *Handler) again(w http.ResponseWriter, r *http.Request, a *accepted) error {
+	before, err := h.Store.LoginRequestByMessage(r.Context(), a.request.SP, a.request.MessageID)
+	if err != nil {
+		return fail(a.provider, fmt.Errorf("find earlier request: %w", err))
+	}
+	switch {
+	case r.Method == http.MethodPost:
+		return redirect(w, r, continueURL(before))
+	case !h.Sessions.Tied(r, before):
+		return fail(a.provider, idp.Refuse(idp.RefusedReplay, "ID", before.MessageID))
+	case before.Answered():
+		return fail(a.provider, idp.Refuse(idp.RefusedAnswered, "ID", before.MessageID))
+	}
+	return redirect(w, r, continueURL(before))
+}
+
+func continueURL(req *idp.LoginRequest) string {
+	return ContinuePath + "?request=" + url.QueryEscape(string(req.Handle))
+}
+
+func redirect(w http.ResponseWriter, r *http.Request, to string) error {
+	http.Redirect(w, r, to, http.StatusSeeOther)
+	return nil
+}
+
+// headerWriter collects cookies that are to be sent only if something else
+// succeeds.
+type headerWriter struct{ header http.Header }
+
+func (w headerWriter) Header() http.Header         { return w.header }
+func (w headerWriter) Write(b []byte) (int, error) { return len(b), nil }
+func (w headerWriter) WriteHeader(int)             {}

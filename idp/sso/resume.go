@@ -1,0 +1,100 @@
+package sso
+
+import (
+	"errors"
+	"fmt"
+	"net/http"
+	"net/url"
+
+	"vernal/idp"
+	"vernal/idp/assurance"
+	"vernal/idp/session"
+)
+
+// resume is GET /sign-in/continue: every step of a sign-in comes back here, and
+// here alone it is decided what is next.
+func (h *Handler) resume(w http.ResponseWriter, r *http.Request) error {
+	h.Sessions.Trim(w, r)
+	a, err := h.stored(r)
+	if err != nil {
+		return err
+	}
+	if _, err := h.year(a.request.Year, h.Clock.Now()); err != nil {
+		// The year was retired while the person signed in: nothing that was
+		// begun on it is signed (contract §4).
+		return err
+	}
+	s, user, err := h.live(r)
+	if err != nil {
+		return fail(a.provider, err)
+	}
+	switch step := next(a.request, a.need, s, user, h.Clock.Now()); step.kind {
+	case stepSignIn:
+		return redirect(w, r, h.SignInPath+"?request="+url.QueryEscape(string(a.request.Handle)))
+	case stepPassive:
+		return h.refusePassive(w, r, &a)
+	case stepRefuse:
+		return fail(a.provider, step.refusal)
+	default:
+		err = h.issue(w, r, &a, s, user)
+		if errors.Is(err, idp.ErrAnswered) {
+			err = idp.Refuse(idp.RefusedAnswered, "AuthnRequest", a.request.MessageID).With(err)
+		}
+		return fail(a.provider, err)
+	}
+}
+
+// stored loads the request that the address names. What it asks for is
+// resolved anew: the registration may have changed since.
+func (h *Handler) stored(r *http.Request) (accepted, error) {
+	var a accepted
+	req, err := h.Sessions.Request(r, idp.RequestHandle(r.URL.Query().Get("request")))
+	if errors.Is(err, idp.ErrNotFound) {
+		return a, idp.Refuse(idp.RefusedStale, "request", "").With(err)
+	}
+	other := errors.Is(err, session.ErrOtherBrowser)
+	if err != nil && !other {
+		return a, err
+	}
+	if a.provider, err = h.provider(r, req); errors.Is(err, idp.ErrNotFound) {
+		return a, idp.Refuse(idp.RefusedSPUnknown, "Issuer", string(req.SP)).With(err)
+	} else if err != nil {
+		return a, err
+	}
+	switch {
+	case other:
+		// Whose request it is is not told: the page is the same as for one
+		// that nobody has.
+		return a, idp.Refuse(idp.RefusedOtherBrowser, "request", "").With(session.ErrOtherBrowser)
+	case req.Answered():
+		return a, fail(a.provider, idp.Refuse(idp.RefusedAnswered, "AuthnRequest", req.MessageID))
+	case !a.provider.Active:
+		return a, fail(a.provider, idp.Refuse(idp.RefusedSPInactive, "Issuer", string(req.SP)))
+	}
+	a.request = req
+	a.need, err = assurance.Resolve(assurance.Ask{Comparison: req.Comparison, ClassRefs: req.ClassRefs}, &a.provider.ServiceProvider)
+	if err != nil {
+		return a, fail(a.provider, err)
+	}
+	return a, nil
+}
+
+// live is the browser's session and its person; nil for both if there is none
+// to build upon.
+func (h *Handler) live(r *http.Request) (*idp.Session, *idp.User, error) {
+	s, err := h.Sessions.Current(r)
+	if errors.Is(err, idp.ErrNotFound) {
+		return nil, nil, nil
+	}
+	if err != nil {
+		return nil, nil, err
+	}
+	user, err := h.Store.User(r.Context(), s.User)
+	if errors.Is(err, idp.ErrNotFound) {
+		return nil, nil, nil // deleted meanwhile
+	}
+	if err != nil {
+		return nil, nil, fmt.Errorf("load person of session: %w", err)
+	}
+	return s, user, nil
+}
