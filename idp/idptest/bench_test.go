@@ -1,0 +1,163 @@
+package idptest_test
+
+import (
+	"bytes"
+	"crypto"
+	"crypto/rand"
+	"crypto/rsa"
+	"crypto/sha256"
+	"fmt"
+	"io"
+	"log/slog"
+	"net/http"
+	"net/http/httptest"
+	"runtime"
+	"strings"
+	"sync"
+	"sync/atomic"
+	"testing"
+	"time"
+
+	"vernal/idp/idptest"
+)
+
+// BenchmarkRSASign is the bare signing rate of this machine: what every
+// sign-in costs at least. The other figures are read against it.
+func BenchmarkRSASign(b *testing.B) {
+	key := signingKey(b)
+	sum := sha256.Sum256([]byte("message"))
+	b.ReportAllocs()
+	b.RunParallel(func(pb *testing.PB) {
+		for pb.Next() {
+			if _, err := key.Sign(rand.Reader, sum[:], crypto.SHA256); err != nil {
+				b.Fatal(err)
+			}
+		}
+	})
+}
+
+// BenchmarkWarmSignIn is a whole sign-in of a person with a live session:
+// signed AuthnRequest in, Response out, through the real router and the real
+// store with every durable write on.
+func BenchmarkWarmSignIn(b *testing.B) {
+	i := idptest.New(b, idptest.Options{Log: slog.NewJSONHandler(io.Discard, nil)})
+	provider := i.AddProvider("https://sp.example")
+	cookies := signedIn(b, i, provider)
+	bare := bareRate(b)
+	for _, inFlight := range []int{1, 8, 64} {
+		b.Run(fmt.Sprintf("in-flight-%d", inFlight), func(b *testing.B) {
+			requests := make([]*http.Request, b.N)
+			for n := range requests {
+				requests[n] = httptest.NewRequest(http.MethodGet, provider.URL(&idptest.Request{RelayState: "state"}), nil)
+				requests[n].Header.Set("Cookie", cookies)
+				requests[n].Header.Set("Accept", "text/html")
+			}
+			b.ReportAllocs()
+			runtime.GC()
+			b.ResetTimer()
+			begun := time.Now()
+			spread(inFlight, b.N, func(n int) {
+				w := answer{header: make(http.Header, 12)}
+				i.Handler.ServeHTTP(&w, requests[n])
+				if w.status != http.StatusOK || !bytes.Contains(w.body, []byte("SAMLResponse")) {
+					b.Errorf("status %d", w.status)
+				}
+			})
+			rate := float64(b.N) / time.Since(begun).Seconds()
+			b.ReportMetric(rate, "sign-ins/s")
+			b.ReportMetric(100*rate/bare, "%of-bare-signing")
+		})
+	}
+}
+
+// BenchmarkMetadata is a GET of a year's metadata over a real connection,
+// beside that of a bare handler with the same bytes.
+func BenchmarkMetadata(b *testing.B) {
+	i := idptest.New(b, idptest.Options{Log: slog.NewJSONHandler(io.Discard, nil)})
+	path := "/api/saml/metadata" + string(i.Year())
+	document := i.Get(path)
+	bare := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
+		w.Header().Set("Content-Type", "application/samlmetadata+xml")
+		_, _ = w.Write(document)
+	}))
+	b.Cleanup(bare.Close)
+	for name, address := range map[string]string{"vernal": i.URL + path, "bare-net-http": bare.URL} {
+		b.Run(name, func(b *testing.B) {
+			b.ReportAllocs()
+			for b.Loop() {
+				resp, err := http.Get(address)
+				if err != nil {
+					b.Fatal(err)
+				}
+				_, _ = io.Copy(io.Discard, resp.Body)
+				_ = resp.Body.Close()
+			}
+		})
+	}
+}
+
+// signedIn signs a person in and gives the Cookie header of their browser.
+func signedIn(b *testing.B, i *idptest.IdP, provider *idptest.Provider) string {
+	b.Helper()
+	browser, request := i.Browser(), &idptest.Request{}
+	if page := browser.SignIn(browser.Get(provider.URL(request)), i.AddPerson("ada@example.gov")); page.Response() == nil {
+		b.Fatalf("no sign-in: %s", page.Text())
+	}
+	var cookies []string
+	for _, c := range browser.Cookies() {
+		cookies = append(cookies, c.Name+"="+c.Value)
+	}
+	return strings.Join(cookies, "; ")
+}
+
+// bareRate is how many signatures a second all cores make together.
+func bareRate(b *testing.B) float64 {
+	b.Helper()
+	key := signingKey(b)
+	sum := sha256.Sum256([]byte("message"))
+	const n = 2000
+	begun := time.Now()
+	spread(runtime.GOMAXPROCS(0), n, func(int) {
+		if _, err := key.Sign(rand.Reader, sum[:], crypto.SHA256); err != nil {
+			b.Error(err)
+		}
+	})
+	return n / time.Since(begun).Seconds()
+}
+
+func signingKey(b *testing.B) crypto.Signer {
+	b.Helper()
+	key, err := rsa.GenerateKey(rand.Reader, 2048)
+	if err != nil {
+		b.Fatal(err)
+	}
+	return key
+}
+
+// spread runs do(0) to do(n-1) with the given number in flight.
+func spread(inFlight, n int, do func(int)) {
+	var next atomic.Int64
+	var wg sync.WaitGroup
+	for range inFlight {
+		wg.Go(func() {
+			for k := int(next.Add(1)) - 1; k < n; k = int(next.Add(1)) - 1 {
+				do(k)
+			}
+		})
+	}
+	wg.Wait()
+}
+
+// answer is a response writer that costs little itself.
+type answer struct {
+	header http.Header
+	status int
+	body   []byte
+}
+
+func (a *answer) Header() http.Header    { return a.header }
+func (a *answer) WriteHeader(status int) { a.status = status }
+func (a *answer) Write(b []byte) (int, error) {
+	a.body = b
+	return len(b), nil
+}

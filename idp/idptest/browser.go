@@ -1,0 +1,201 @@
+package idptest
+
+import (
+	"encoding/base64"
+	"io"
+	"net/http"
+	"net/http/cookiejar"
+	"net/url"
+	"strings"
+
+	"golang.org/x/net/html"
+)
+
+// Browser keeps cookies and follows redirects, as a person's does. Unlike one
+// it runs no script.
+type Browser struct {
+	idp    *IdP
+	client *http.Client
+	jar    http.CookieJar
+}
+
+// Browser is a new one, without cookies.
+func (i *IdP) Browser() *Browser {
+	jar, _ := cookiejar.New(nil)
+	return &Browser{idp: i, jar: jar, client: &http.Client{Jar: jar}}
+}
+
+// Page is an answer: where the browser ended up, and what it was shown.
+type Page struct {
+	URL    *url.URL
+	Status int
+	Header http.Header
+	Body   []byte
+	Doc    *html.Node
+}
+
+// Get opens an address and follows redirects.
+func (b *Browser) Get(address string) *Page {
+	b.idp.tb.Helper()
+	req, err := http.NewRequest(http.MethodGet, address, nil)
+	if err != nil {
+		b.idp.tb.Fatal(err)
+	}
+	return b.do(req)
+}
+
+// Post sends a form of our own page and follows redirects.
+func (b *Browser) Post(address string, form url.Values) *Page {
+	b.idp.tb.Helper()
+	req, err := http.NewRequest(http.MethodPost, b.absolute(address), strings.NewReader(form.Encode()))
+	if err != nil {
+		b.idp.tb.Fatal(err)
+	}
+	req.Header.Set("Content-Type", "application/x-www-form-urlencoded")
+	req.Header.Set("Sec-Fetch-Site", "same-origin")
+	return b.do(req)
+}
+
+// CrossSitePost sends a form as another site's page does: without our cookies,
+// as they are SameSite=Lax; those that the answer sets are kept. It follows the
+// redirect as a browser would, with cookies.
+func (b *Browser) CrossSitePost(address string, form url.Values) *Page {
+	b.idp.tb.Helper()
+	req, err := http.NewRequest(http.MethodPost, b.absolute(address), strings.NewReader(form.Encode()))
+	if err != nil {
+		b.idp.tb.Fatal(err)
+	}
+	req.Header.Set("Content-Type", "application/x-www-form-urlencoded")
+	req.Header.Set("Sec-Fetch-Site", "cross-site")
+	req.Header.Set("Origin", "https://elsewhere.example")
+	bare := &http.Client{CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse }}
+	resp, err := bare.Do(req)
+	if err != nil {
+		b.idp.tb.Fatal(err)
+	}
+	b.jar.SetCookies(req.URL, resp.Cookies())
+	if to, err := resp.Location(); err == nil {
+		_ = resp.Body.Close()
+		return b.Get(to.String())
+	}
+	return b.page(resp)
+}
+
+func (b *Browser) absolute(address string) string {
+	if strings.HasPrefix(address, "/") {
+		return b.idp.URL + address
+	}
+	return address
+}
+
+func (b *Browser) do(req *http.Request) *Page {
+	b.idp.tb.Helper()
+	req.Header.Set("Accept", "text/html,application/xhtml+xml")
+	resp, err := b.client.Do(req)
+	if err != nil {
+		b.idp.tb.Fatal(err)
+	}
+	return b.page(resp)
+}
+
+func (b *Browser) page(resp *http.Response) *Page {
+	b.idp.tb.Helper()
+	defer resp.Body.Close()
+	body, err := io.ReadAll(resp.Body)
+	if err != nil {
+		b.idp.tb.Fatal(err)
+	}
+	doc, err := html.Parse(strings.NewReader(string(body)))
+	if err != nil {
+		b.idp.tb.Fatal(err)
+	}
+	return &Page{URL: resp.Request.URL, Status: resp.StatusCode, Header: resp.Header, Body: body, Doc: doc}
+}
+
+// Cookies are those the browser would send to the identity provider.
+func (b *Browser) Cookies() []*http.Cookie {
+	u, _ := url.Parse(b.idp.URL)
+	return b.jar.Cookies(u)
+}
+
+// SignIn fills in the sign-in page and the code page and ends where they lead.
+func (b *Browser) SignIn(page *Page, p *Person) *Page {
+	b.idp.tb.Helper()
+	form := page.Form()
+	form.Fields.Set("email", p.Email)
+	form.Fields.Set("password", p.Password)
+	page = b.Post(form.Action, form.Fields)
+	form = page.Form()
+	if _, ok := form.Fields["code"]; !ok {
+		b.idp.tb.Fatalf("no code page after the password, but %d %s:\n%s", page.Status, page.URL, page.Text())
+	}
+	form.Fields.Set("code", p.Code())
+	return b.Post(form.Action, form.Fields)
+}
+
+// Form is the main form of a page.
+type Form struct {
+	Action string
+	Fields url.Values
+}
+
+// Form reads the page's first form; its fields are empty if there is none.
+func (p *Page) Form() Form {
+	f := Form{Fields: url.Values{}}
+	var walk func(*html.Node, bool) bool
+	walk = func(n *html.Node, inside bool) (done bool) {
+		if n.Type == html.ElementNode && n.Data == "form" {
+			f.Action, inside = attr(n, "action"), true
+		}
+		if inside && n.Type == html.ElementNode && n.Data == "input" && attr(n, "name") != "" {
+			f.Fields.Set(attr(n, "name"), attr(n, "value"))
+		}
+		for c := n.FirstChild; c != nil; c = c.NextSibling {
+			if walk(c, inside) {
+				return true
+			}
+		}
+		return n.Type == html.ElementNode && n.Data == "form"
+	}
+	walk(p.Doc, false)
+	return f
+}
+
+// Response is the SAML Response that the page posts; nil if it posts none.
+func (p *Page) Response() []byte {
+	xml, err := base64.StdEncoding.DecodeString(p.Form().Fields.Get("SAMLResponse"))
+	if err != nil || len(xml) == 0 {
+		return nil
+	}
+	return xml
+}
+
+// Text is what the page says, without tags.
+func (p *Page) Text() string {
+	var b strings.Builder
+	var walk func(*html.Node)
+	walk = func(n *html.Node) {
+		if n.Type == html.ElementNode && (n.Data == "script" || n.Data == "style") {
+			return
+		}
+		if n.Type == html.TextNode {
+			if s := strings.TrimSpace(n.Data); s != "" {
+				b.WriteString(s + "\n")
+			}
+		}
+		for c := n.FirstChild; c != nil; c = c.NextSibling {
+			walk(c)
+		}
+	}
+	walk(p.Doc)
+	return b.String()
+}
+
+func attr(n *html.Node, name string) string {
+	for _, a := range n.Attr {
+		if a.Key == name {
+			return a.Val
+		}
+	}
+	return ""
+}

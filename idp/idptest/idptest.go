@@ -1,0 +1,211 @@
+// Package idptest is a whole identity provider on loopback, for tests of flows:
+// real store in a temporary folder, real keys, real router, a clock that can be
+// turned, a service provider that signs requests and checks responses with a
+// library that none of us wrote, and a browser that keeps cookies.
+package idptest
+
+import (
+	"context"
+	"crypto/rand"
+	"crypto/rsa"
+	"log/slog"
+	"net"
+	"net/http"
+	"net/http/httptest"
+	"path/filepath"
+	"sync"
+	"testing"
+	"time"
+
+	"vernal/certs"
+	"vernal/idp"
+	"vernal/idp/account"
+	"vernal/idp/seal"
+	"vernal/idp/server"
+	"vernal/idp/sp"
+	"vernal/idp/store/bolt"
+	"vernal/metadata"
+)
+
+// IdP is a running identity provider.
+type IdP struct {
+	// URL is its base_url.
+	URL      string
+	Handler  http.Handler
+	Store    idp.Store
+	Registry *sp.Registry
+	Accounts *account.Service
+	Years    *certs.Ring
+	Clock    *Clock
+	Policy   certs.Policy
+
+	tb testing.TB
+}
+
+// Clock is a clock that stands still until it is turned.
+type Clock struct {
+	mu  sync.Mutex
+	now time.Time
+}
+
+// Now is the time shown.
+func (c *Clock) Now() time.Time {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	return c.now
+}
+
+// Advance turns the clock forward.
+func (c *Clock) Advance(d time.Duration) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.now = c.now.Add(d)
+}
+
+// Options of New; the zero value is good.
+type Options struct {
+	// Now is where the clock stands; the real time if zero.
+	Now time.Time
+	// Log is where the server logs to; the test's output if nil.
+	Log slog.Handler
+	// Years are made besides those of a first start.
+	Years []idp.Year
+}
+
+// New starts an identity provider that ends with the test.
+func New(tb testing.TB, o Options) *IdP {
+	tb.Helper()
+	if o.Now.IsZero() {
+		o.Now = time.Now()
+	}
+	if o.Log == nil {
+		o.Log = slog.NewTextHandler(testWriter{tb}, &slog.HandlerOptions{Level: slog.LevelInfo})
+	}
+	i := &IdP{tb: tb, Clock: &Clock{now: o.Now.UTC().Truncate(time.Second)}, Policy: certs.DefaultPolicy()}
+	ts := httptest.NewUnstartedServer(nil)
+	i.URL = "http://" + ts.Listener.Addr().String()
+
+	var master [32]byte
+	rand.Read(master[:])
+	sealer, err := seal.NewKey(master[:])
+	if err != nil {
+		tb.Fatal(err)
+	}
+	log := slog.New(o.Log)
+	store, err := bolt.Open(filepath.Join(tb.TempDir(), "vernal.db"), bolt.Options{Sealer: sealer, Clock: i.Clock.Now, Log: log})
+	if err != nil {
+		tb.Fatal(err)
+	}
+	i.Store = store
+	i.Registry = sp.New(store, i.Clock.Now)
+	i.Registry.BaseIsHTTP = true
+	i.Accounts = &account.Service{
+		Store: store, Sealer: sealer, Clock: i.Clock.Now, Limits: account.DefaultLimits(), Log: log,
+		// The least that argon2 does: the cost of hashes has tests of its own.
+		Hasher: account.NewHasher(account.Cost{Memory: 64, Time: 1, Threads: 1, Iterations: 1000, Slots: 2}),
+	}
+	i.Years = certs.NewRing(i.Policy, i.keys(append(i.Policy.FirstYears(i.Clock.Now()), o.Years...)))
+
+	s := &server.Server{
+		IdP: metadata.IdP{BaseURL: i.URL}, Idle: 15 * time.Minute, Absolute: 12 * time.Hour,
+		Store: store, Registry: i.Registry, Accounts: i.Accounts, Years: i.Years, Log: log, Clock: i.Clock.Now,
+	}
+	if i.Handler, err = s.Handler(); err != nil {
+		tb.Fatal(err)
+	}
+	ts.Config.Handler = i.Handler
+	ts.Start()
+	tb.Cleanup(func() {
+		ts.Close()
+		if err := store.Close(); err != nil {
+			tb.Error(err)
+		}
+	})
+	return i
+}
+
+// rsaKeys are made once for all tests of a process: making them is slow, and
+// which key it is matters to no test.
+var rsaKeys [4]func() *rsa.PrivateKey
+
+func init() {
+	for i := range rsaKeys {
+		rsaKeys[i] = sync.OnceValue(func() *rsa.PrivateKey {
+			k, err := rsa.GenerateKey(rand.Reader, 2048)
+			if err != nil {
+				panic(err)
+			}
+			return k
+		})
+	}
+}
+
+func (i *IdP) keys(years []idp.Year) []*certs.Key {
+	var keys []*certs.Key
+	for n, y := range years {
+		k, err := certs.Certify(rand.Reader, rsaKeys[n%2](), y, i.Policy, i.URL, i.Clock.Now())
+		if err != nil {
+			i.tb.Fatal(err)
+		}
+		keys = append(keys, k)
+	}
+	return keys
+}
+
+// Year is the preferred year.
+func (i *IdP) Year() idp.Year {
+	e, err := i.Years.Preferred(i.Clock.Now())
+	if err != nil {
+		i.tb.Fatal(err)
+	}
+	return e.Key.Year
+}
+
+// Person can sign in.
+type Person struct {
+	Email, Password string
+	User            *idp.User
+	idp             *IdP
+}
+
+// AddPerson makes an account with password and TOTP.
+func (i *IdP) AddPerson(email string) *Person {
+	i.tb.Helper()
+	p := &Person{Email: email, Password: "quiet otter mends nine kettles", idp: i}
+	u, _, err := i.Accounts.Create(context.Background(), account.NewUser{Email: email, Password: p.Password, TOTP: true}, "test")
+	if err != nil {
+		i.tb.Fatal(err)
+	}
+	p.User = u
+	return p
+}
+
+// Code is the person's next code. It turns the clock by one step, so that no
+// code is a replay of the one before.
+func (p *Person) Code() string {
+	p.idp.Clock.Advance(time.Duration(p.User.TOTPs[0].Period) * time.Second)
+	code, err := account.CodeAt(p.User.TOTPs[0], p.idp.Clock.Now())
+	if err != nil {
+		p.idp.tb.Fatal(err)
+	}
+	return code
+}
+
+// testWriter sends the server's log to the test's.
+type testWriter struct{ tb testing.TB }
+
+func (w testWriter) Write(b []byte) (int, error) {
+	w.tb.Log(string(b))
+	return len(b), nil
+}
+
+// Listener is a free port on loopback, for tests that start a server of their
+// own.
+func Listener(tb testing.TB) net.Listener {
+	tb.Helper()
+	ln, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		tb.Fatal(err)
+	}
+	return ln
+}

@@ -1,0 +1,230 @@
+package idptest
+
+import (
+	"bytes"
+	"compress/flate"
+	"context"
+	"crypto"
+	"crypto/rand"
+	"crypto/rsa"
+	"crypto/sha256"
+	"crypto/x509"
+	"crypto/x509/pkix"
+	"encoding/base64"
+	"encoding/pem"
+	"encoding/xml"
+	"html"
+	"math/big"
+	"net/url"
+	"strings"
+	"time"
+
+	"github.com/crewjam/saml"
+	"github.com/google/uuid"
+
+	"vernal/idp"
+	"vernal/idp/sp"
+	"vernal/idp/xmldsig"
+)
+
+// Provider is a scripted service provider: it signs AuthnRequests with the
+// redirect binding and checks Responses with crewjam/saml.
+type Provider struct {
+	EntityID string
+	ACS      string
+	Key      *rsa.PrivateKey
+	Cert     *x509.Certificate
+
+	idp *IdP
+}
+
+// AddProvider registers a service provider. The changes are made to its record
+// before it is added.
+func (i *IdP) AddProvider(entityID string, change ...func(*idp.ServiceProvider)) *Provider {
+	i.tb.Helper()
+	p := &Provider{EntityID: entityID, ACS: entityID + "/acs", Key: rsaKeys[2](), idp: i}
+	p.Cert = selfSigned(i, p.Key)
+	record := sp.Defaults()
+	record.EntityID, record.Name = idp.EntityID(entityID), "Test "+entityID
+	record.ACSURLs = []string{p.ACS}
+	record.Certs = []string{string(pem.EncodeToMemory(&pem.Block{Type: "CERTIFICATE", Bytes: p.Cert.Raw}))}
+	record.ReturnToSPURL = entityID + "/home"
+	for _, c := range change {
+		c(record)
+	}
+	if err := i.register(record); err != nil {
+		i.tb.Fatal(err)
+	}
+	return p
+}
+
+func selfSigned(i *IdP, key *rsa.PrivateKey) *x509.Certificate {
+	now := i.Clock.Now()
+	template := &x509.Certificate{
+		SerialNumber: big.NewInt(now.UnixNano()), Subject: pkix.Name{CommonName: "test SP"},
+		NotBefore: now.Add(-time.Hour), NotAfter: now.AddDate(3, 0, 0),
+	}
+	der, err := x509.CreateCertificate(rand.Reader, template, template, key.Public(), key)
+	if err != nil {
+		i.tb.Fatal(err)
+	}
+	cert, err := x509.ParseCertificate(der)
+	if err != nil {
+		i.tb.Fatal(err)
+	}
+	return cert
+}
+
+// Request is an AuthnRequest to be made. The zero value is a plain one to the
+// preferred year, with a fresh ID.
+type Request struct {
+	ID         string
+	Year       idp.Year
+	ACS        string
+	ForceAuthn bool
+	IsPassive  bool
+	RelayState string
+	Format     string   // of the NameID
+	ClassRefs  []string // of the RequestedAuthnContext
+	Unsigned   bool
+	Key        *rsa.PrivateKey // to sign with instead of the provider's own
+	Issued     time.Time
+}
+
+// fill sets what the request leaves open.
+func (p *Provider) fill(r *Request) {
+	if r.ID == "" {
+		r.ID = "_" + uuid.NewString()
+	}
+	if r.Year == "" {
+		r.Year = p.idp.Year()
+	}
+	if r.Key == nil {
+		r.Key = p.Key
+	}
+	if r.Issued.IsZero() {
+		r.Issued = p.idp.Clock.Now()
+	}
+}
+
+// XML is the AuthnRequest as text, in exclusive canonical form, so that it can
+// be signed as it stands. signAt is where an enveloped signature belongs.
+func (p *Provider) XML(r *Request) (text string, signAt int) {
+	p.fill(r)
+	var b strings.Builder
+	b.WriteString(`<samlp:AuthnRequest xmlns:samlp="urn:oasis:names:tc:SAML:2.0:protocol"`)
+	for _, a := range [][2]string{ // in the order of their names
+		{"AssertionConsumerServiceURL", r.ACS},
+		{"Destination", p.idp.URL + "/api/saml/auth" + string(r.Year)},
+		{"ForceAuthn", flag(r.ForceAuthn)},
+		{"ID", r.ID},
+		{"IsPassive", flag(r.IsPassive)},
+		{"IssueInstant", r.Issued.UTC().Format(time.RFC3339)},
+		{"Version", "2.0"},
+	} {
+		if a[1] != "" {
+			b.WriteString(" " + a[0] + `="` + html.EscapeString(a[1]) + `"`)
+		}
+	}
+	b.WriteString(`>` + assertionElement("Issuer", p.EntityID))
+	signAt = b.Len()
+	if r.Format != "" {
+		b.WriteString(`<samlp:NameIDPolicy AllowCreate="true" Format="` + html.EscapeString(r.Format) + `"></samlp:NameIDPolicy>`)
+	}
+	if len(r.ClassRefs) > 0 {
+		b.WriteString(`<samlp:RequestedAuthnContext Comparison="exact">`)
+		for _, c := range r.ClassRefs {
+			b.WriteString(assertionElement("AuthnContextClassRef", c))
+		}
+		b.WriteString(`</samlp:RequestedAuthnContext>`)
+	}
+	b.WriteString(`</samlp:AuthnRequest>`)
+	return b.String(), signAt
+}
+
+func assertionElement(name, text string) string {
+	return `<saml:` + name + ` xmlns:saml="urn:oasis:names:tc:SAML:2.0:assertion">` + html.EscapeString(text) + `</saml:` + name + `>`
+}
+
+func flag(on bool) string {
+	if on {
+		return "true"
+	}
+	return ""
+}
+
+// Form is what the browser posts: HTTP-POST with an enveloped signature.
+func (p *Provider) Form(r *Request) url.Values {
+	text, at := p.XML(r)
+	doc := []byte(text)
+	if !r.Unsigned {
+		signer, err := xmldsig.NewSigner(r.Key, p.Cert)
+		if err != nil {
+			p.idp.tb.Fatal(err)
+		}
+		if doc, err = signer.Sign(doc, r.ID, at); err != nil {
+			p.idp.tb.Fatal(err)
+		}
+	}
+	form := url.Values{"SAMLRequest": {base64.StdEncoding.EncodeToString(doc)}}
+	if r.RelayState != "" {
+		form.Set("RelayState", r.RelayState)
+	}
+	return form
+}
+
+// URL is the address that the browser is sent to: HTTP-Redirect with a detached
+// signature.
+func (p *Provider) URL(r *Request) string {
+	text, _ := p.XML(r)
+	var deflated bytes.Buffer
+	w, _ := flate.NewWriter(&deflated, flate.BestCompression)
+	_, _ = w.Write([]byte(text))
+	_ = w.Close()
+	query := "SAMLRequest=" + url.QueryEscape(base64.StdEncoding.EncodeToString(deflated.Bytes()))
+	if r.RelayState != "" {
+		query += "&RelayState=" + url.QueryEscape(r.RelayState)
+	}
+	address := p.idp.URL + "/api/saml/auth" + string(r.Year) + "?"
+	if r.Unsigned {
+		return address + query
+	}
+	query += "&SigAlg=" + url.QueryEscape("http://www.w3.org/2001/04/xmldsig-more#rsa-sha256")
+	sum := sha256.Sum256([]byte(query))
+	sig, err := rsa.SignPKCS1v15(rand.Reader, r.Key, crypto.SHA256, sum[:])
+	if err != nil {
+		p.idp.tb.Fatal(err)
+	}
+	return address + query + "&Signature=" + url.QueryEscape(base64.StdEncoding.EncodeToString(sig))
+}
+
+// Check verifies a Response as the service provider would, with crewjam/saml
+// and the certificate in the metadata of the year.
+func (p *Provider) Check(r *Request, response []byte) (*saml.Assertion, error) {
+	var md saml.EntityDescriptor
+	if err := xml.Unmarshal(p.idp.Get("/api/saml/metadata"+string(r.Year)), &md); err != nil {
+		return nil, err
+	}
+	metadataURL, _ := url.Parse(p.EntityID)
+	acs, _ := url.Parse(p.ACS)
+	provider := saml.ServiceProvider{
+		EntityID: p.EntityID, Key: p.Key, Certificate: p.Cert,
+		MetadataURL: *metadataURL, AcsURL: *acs, IDPMetadata: &md,
+	}
+	return provider.ParseXMLResponse(response, []string{r.ID}, *acs)
+}
+
+// Get loads one of the identity provider's documents.
+func (i *IdP) Get(path string) []byte {
+	i.tb.Helper()
+	page := i.Browser().Get(i.URL + path)
+	if page.Status != 200 {
+		i.tb.Fatalf("GET %s: %d", path, page.Status)
+	}
+	return page.Body
+}
+
+func (i *IdP) register(record *idp.ServiceProvider) error {
+	_, err := i.Registry.Add(context.Background(), record, sp.Options{AllowInsecureURL: true}, "test")
+	return err
+}
