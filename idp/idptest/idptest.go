@@ -9,7 +9,6 @@ import (
 	"crypto/rand"
 	"crypto/rsa"
 	"log/slog"
-	"net"
 	"net/http"
 	"net/http/httptest"
 	"path/filepath"
@@ -199,13 +198,27 @@ func (w testWriter) Write(b []byte) (int, error) {
 	return len(b), nil
 }
 
-// Listener is a free port on loopback, for tests that start a server of their
-// own.
-func Listener(tb testing.TB) net.Listener {
-	tb.Helper()
-	ln, err := net.Listen("tcp", "127.0.0.1:0")
-	if err != nil {
-		tb.Fatal(err)
+// OtherKey is a key that no test provider is registered with.
+func OtherKey() *rsa.PrivateKey { return rsaKeys[3]() }
+
+// Retire makes a year retired: its certificate stays and its key is gone. A
+// year that was not there is added as one that had been. If it was the last
+// that could sign, a successor takes its place.
+func (i *IdP) Retire(y idp.Year) {
+	i.tb.Helper()
+	var keys []*certs.Key
+	signers := 0
+	for _, e := range i.Years.All(i.Clock.Now()) {
+		if e.Key.Year != y {
+			keys = append(keys, e.Key)
+			signers++
+		}
 	}
-	return ln
+	retired := i.keys([]idp.Year{y})[0]
+	retired.Signer = nil
+	keys = append(keys, retired)
+	if signers == 0 {
+		keys = append(keys, i.keys([]idp.Year{y[:4] + "z"})...)
+	}
+	i.Years.Set(keys)
 }

@@ -1,0 +1,70 @@
+package binary
+
+import (
+	"crypto/rand"
+	"encoding/base32"
+	"errors"
+	"sync"
+	"testing"
+	"time"
+
+	"github.com/pquerna/otp/totp"
+)
+
+// totpPeriod is the length of a TOTP step in seconds.
+const totpPeriod = 30
+
+// Person is somebody who can sign in.
+type Person struct {
+	Email, Password string
+
+	secret string // base32
+	mu     sync.Mutex
+	last   int64 // the newest step that Code has used
+}
+
+// NewPerson makes a person whom no installation knows yet.
+func NewPerson(email string) *Person {
+	secret := make([]byte, 20)
+	rand.Read(secret)
+	return &Person{
+		Email:    email,
+		Password: "correct horse " + rand.Text(),
+		secret:   base32.StdEncoding.WithPadding(base32.NoPadding).EncodeToString(secret),
+	}
+}
+
+// AddArgs are the arguments of `vernal` that add the person; the password goes
+// to its input.
+func (p *Person) AddArgs() []string {
+	return []string{"user", "add", "--email", p.Email, "--password-stdin", "--totp-secret", p.secret}
+}
+
+// AddPerson adds a person with password and TOTP secret.
+func (v *Vernal) AddPerson(t testing.TB, email string) *Person {
+	t.Helper()
+	p := NewPerson(email)
+	v.Run(t, p.Password+"\n", p.AddArgs()...)
+	return p
+}
+
+// Code is a TOTP code that was not used before. A server takes each step once
+// and looks one step ahead, so a third code within a step has to be waited for.
+func (p *Person) Code(t testing.TB) string {
+	t.Helper()
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	Until(t, 2*totpPeriod*time.Second, "a fresh TOTP code", func() error {
+		now := time.Now().Unix() / totpPeriod
+		if p.last > now {
+			return errors.New("the steps up to the next one are used")
+		}
+		p.last = max(now, p.last+1)
+		return nil
+	})
+	code, err := totp.GenerateCode(p.secret, time.Unix(p.last*totpPeriod, 0))
+	if err != nil {
+		t.Fatal(err)
+	}
+	return code
+}

@@ -1,0 +1,129 @@
+package binary
+
+import (
+	"bytes"
+	"errors"
+	"os"
+	"os/exec"
+	"sync"
+	"syscall"
+	"testing"
+	"time"
+)
+
+// stopTime is how long a process has to end when asked, before it is killed.
+const stopTime = 10 * time.Second
+
+// Process is a running program in a process group of its own.
+type Process struct {
+	name   string
+	cmd    *exec.Cmd
+	done   chan struct{} // closed once the process has been waited for
+	output output
+}
+
+// Start runs cmd until the test ends. What it writes is kept, and shown if the
+// test fails.
+func Start(t testing.TB, name string, cmd *exec.Cmd) *Process {
+	t.Helper()
+	p := &Process{name: name, cmd: cmd, done: make(chan struct{})}
+	cmd.Stdout, cmd.Stderr = &p.output, &p.output
+	cmd.SysProcAttr = &syscall.SysProcAttr{Setpgid: true}
+	if err := cmd.Start(); err != nil {
+		t.Fatalf("start %s: %v", name, err)
+	}
+	go func() {
+		_ = cmd.Wait() // how it ended is told by ProcessState
+		close(p.done)
+	}()
+	t.Cleanup(func() {
+		p.Stop()
+		if t.Failed() {
+			t.Logf("%s wrote:\n%s", name, p.output.tail(16<<10))
+		}
+	})
+	return p
+}
+
+// Stop asks the process to end, and after a while ends it and what is left of
+// its group. It reports whether asking was enough.
+func (p *Process) Stop() bool {
+	_ = syscall.Kill(-p.cmd.Process.Pid, syscall.SIGTERM)
+	select {
+	case <-p.done:
+		return true
+	case <-time.After(stopTime):
+		p.Kill()
+		return false
+	}
+}
+
+// Kill ends the process group with SIGKILL, which no process can catch, and
+// waits until the process is gone.
+func (p *Process) Kill() {
+	_ = syscall.Kill(-p.cmd.Process.Pid, syscall.SIGKILL)
+	<-p.done
+}
+
+// Ended reports whether the process has ended.
+func (p *Process) Ended() bool {
+	select {
+	case <-p.done:
+		return true
+	default:
+		return false
+	}
+}
+
+// ExitCode is that of an ended process; -1 if a signal ended it.
+func (p *Process) ExitCode() int {
+	<-p.done
+	return p.cmd.ProcessState.ExitCode()
+}
+
+// Output is what the process has written so far.
+func (p *Process) Output() string { return p.output.tail(1 << 20) }
+
+// output keeps what a process writes; safe to read while it does.
+type output struct {
+	mu sync.Mutex
+	b  bytes.Buffer
+}
+
+func (o *output) Write(b []byte) (int, error) {
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	return o.b.Write(b)
+}
+
+func (o *output) tail(n int) string {
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	b := o.b.Bytes()
+	return string(b[max(0, len(b)-n):])
+}
+
+// Need finds a program. Without it the test is skipped, but never in CI, where
+// everything must run.
+func Need(t testing.TB, program string) string {
+	t.Helper()
+	path, err := exec.LookPath(program)
+	if err == nil {
+		return path
+	}
+	if errors.Is(err, exec.ErrDot) {
+		t.Fatalf("%s: %v", program, err)
+	}
+	Missing(t, program+" is not installed")
+	return ""
+}
+
+// Missing ends the test because something it needs is not there: skipped, or in
+// CI failed.
+func Missing(t testing.TB, what string) {
+	t.Helper()
+	if os.Getenv("CI") == "true" {
+		t.Fatal(what)
+	}
+	t.Skip(what)
+}

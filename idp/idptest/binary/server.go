@@ -1,0 +1,185 @@
+// Package binary runs the real vernal command for tests: built once, started in
+// a folder of its own, stopped or killed like any other process.
+//
+// Its flow: New builds the command and runs `vernal init`; Run runs a command
+// to its end; Serve starts the server and waits until it is ready. Everything
+// that was started is ended when the test ends.
+//
+// It knows only what an operator knows: commands, addresses and files. Flow
+// tests inside one process are package idptest's.
+package binary
+
+import (
+	"bytes"
+	"context"
+	"fmt"
+	"io"
+	"net"
+	"net/http"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strings"
+	"testing"
+	"time"
+)
+
+// commandTime is how long a command may take; one that hangs is a failure.
+const commandTime = 30 * time.Second
+
+// readyTime is how long a server may take until /readyz answers 200.
+const readyTime = 20 * time.Second
+
+// Vernal is an installation: the built command, its configuration and its data.
+type Vernal struct {
+	// BaseURL is the base_url of the configuration, without a final slash.
+	BaseURL string
+	// Dir holds vernal.yaml and the data folder.
+	Dir string
+
+	path string
+	env  []string
+}
+
+// New builds the command and makes an installation in dir that will answer at
+// http://HOST:PORT on a free port of the loopback address.
+func New(t testing.TB, dir, host string) *Vernal {
+	t.Helper()
+	port := FreePort(t)
+	v := &Vernal{
+		BaseURL: fmt.Sprintf("http://%s:%d", host, port),
+		Dir:     dir,
+		path:    filepath.Join(dir, "vernal"),
+		env: append(os.Environ(),
+			fmt.Sprintf("VERNAL_LISTEN=127.0.0.1:%d", port),
+			fmt.Sprintf("VERNAL_ADMIN_LISTEN=127.0.0.1:%d", FreePort(t))),
+	}
+	build := exec.CommandContext(t.Context(), "go", "build", "-o", v.path, "vernal/cmd/vernal")
+	build.Env = append(os.Environ(), "CGO_ENABLED=0")
+	if out, err := build.CombinedOutput(); err != nil {
+		t.Fatalf("build vernal: %v\n%s", err, out)
+	}
+	v.Run(t, "", "init", "--base-url", v.BaseURL)
+	return v
+}
+
+// Run runs `vernal ARGS` with stdin as its input and returns what it wrote to
+// stdout. A command that fails ends the test.
+func (v *Vernal) Run(t testing.TB, stdin string, args ...string) string {
+	t.Helper()
+	ctx, cancel := context.WithTimeout(t.Context(), commandTime)
+	defer cancel()
+	cmd := v.command(ctx, args...)
+	cmd.Stdin = strings.NewReader(stdin)
+	var stdout, stderr bytes.Buffer
+	cmd.Stdout, cmd.Stderr = &stdout, &stderr
+	if err := cmd.Run(); err != nil {
+		t.Fatalf("vernal %s: %v\n%s%s", strings.Join(args, " "), err, stdout.Bytes(), stderr.Bytes())
+	}
+	return stdout.String()
+}
+
+func (v *Vernal) command(ctx context.Context, args ...string) *exec.Cmd {
+	cmd := exec.CommandContext(ctx, v.path, args...)
+	cmd.Dir, cmd.Env = v.Dir, v.env
+	return cmd
+}
+
+// Serve starts `vernal serve` and waits until it is ready.
+func (v *Vernal) Serve(t testing.TB) *Process {
+	t.Helper()
+	// Not t.Context: the process outlives it until the test's cleanup.
+	p := Start(t, "vernal serve", v.command(context.Background(), "serve"))
+	client := Client()
+	Until(t, readyTime, "vernal serve is ready", func() error {
+		if p.Ended() {
+			t.Fatalf("vernal serve ended with code %d:\n%s", p.ExitCode(), p.Output())
+		}
+		_, err := Get(t, client, v.BaseURL+"/readyz")
+		return err
+	})
+	return p
+}
+
+// AddSP registers a service provider from its metadata.
+func (v *Vernal) AddSP(t testing.TB, metadata []byte, flags ...string) {
+	t.Helper()
+	file, err := os.CreateTemp(v.Dir, "sp-*.xml")
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer file.Close()
+	if _, err := file.Write(metadata); err != nil {
+		t.Fatal(err)
+	}
+	v.Run(t, "", append([]string{"sp", "add", "--metadata", file.Name()}, flags...)...)
+}
+
+// FreePort is a TCP port of the loopback address that was free a moment ago.
+func FreePort(t testing.TB) int {
+	t.Helper()
+	l, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer l.Close()
+	return l.Addr().(*net.TCPAddr).Port
+}
+
+// Client is an HTTP client for which every host is this machine, as *.localhost
+// is for browsers but not for every resolver. It keeps no connection open.
+func Client() *http.Client {
+	dial := func(ctx context.Context, network, addr string) (net.Conn, error) {
+		_, port, err := net.SplitHostPort(addr)
+		if err != nil {
+			return nil, err
+		}
+		var d net.Dialer
+		return d.DialContext(ctx, network, net.JoinHostPort("127.0.0.1", port))
+	}
+	return &http.Client{
+		Transport: &http.Transport{DialContext: dial, DisableKeepAlives: true},
+		Timeout:   30 * time.Second,
+	}
+}
+
+// Get fetches url; any status but 200 is an error.
+func Get(t testing.TB, client *http.Client, url string) ([]byte, error) {
+	req, err := http.NewRequestWithContext(t.Context(), http.MethodGet, url, nil)
+	if err != nil {
+		return nil, err
+	}
+	resp, err := client.Do(req)
+	if err != nil {
+		return nil, err
+	}
+	defer resp.Body.Close()
+	body, err := io.ReadAll(resp.Body)
+	if err == nil && resp.StatusCode != http.StatusOK {
+		err = fmt.Errorf("GET %s: %s\n%s", url, resp.Status, body)
+	}
+	return body, err
+}
+
+// Until tries f until it returns nil, and ends the test when that takes longer
+// than limit.
+func Until(t testing.TB, limit time.Duration, what string, f func() error) {
+	t.Helper()
+	deadline := time.Now().Add(limit)
+	tick := time.NewTicker(20 * time.Millisecond)
+	defer tick.Stop()
+	for {
+		err := f()
+		if err == nil {
+			return
+		}
+		if time.Now().After(deadline) {
+			t.Fatalf("not within %v: %s: %v", limit, what, err)
+		}
+		select {
+		case <-tick.C:
+		case <-t.Context().Done():
+			t.Fatalf("test ended before: %s: %v", what, err)
+		}
+	}
+}

@@ -1,0 +1,160 @@
+//go:build realsp
+
+package realsp
+
+import (
+	"bytes"
+	"context"
+	"crypto/rand"
+	"crypto/rsa"
+	"crypto/x509"
+	"crypto/x509/pkix"
+	"encoding/json"
+	"encoding/pem"
+	"fmt"
+	"math/big"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"testing"
+	"text/template"
+	"time"
+
+	"vernal/idp/idptest/binary"
+)
+
+// startTime is how long a service provider may take until it answers.
+const startTime = 30 * time.Second
+
+// startMellon starts Apache as two service providers: "mellon", and
+// "mellon-encrypted", whose metadata is taken as mellon makes it, with a key
+// for encryption in it.
+func (w *world) startMellon(t *testing.T) {
+	t.Helper()
+	key, cert := newKey(t, "mellon")
+	keyFile := w.write(t, "apache/sp.key", key)
+	w.write(t, "apache/sp.crt", cert)
+	w.write(t, "apache/idp.xml", w.read(t, filepath.Join(w.dir, "idp.xml")))
+	w.write(t, "apache/www/secret.shtml", w.read(t, filepath.Join(w.data, "secret.shtml")))
+	port := binary.FreePort(t)
+	conf := w.write(t, "apache/apache.conf", fill(t, filepath.Join(w.data, "apache.conf"), map[string]any{
+		"Dir": filepath.Join(w.dir, "apache"), "Port": port, "Root": os.Getuid() == 0,
+		"Modules": "/usr/lib/apache2/modules", "Plain": "mellon.localhost", "Encrypted": "mellon-encrypted.localhost",
+	}))
+	p := binary.Start(t, "apache", exec.CommandContext(context.Background(), "apache2", "-f", conf, "-DFOREGROUND"))
+
+	plain := &provider{name: "Mellon", base: fmt.Sprintf("http://mellon.localhost:%d", port), key: keyFile}
+	encrypted := &provider{
+		name: "Mellon, encrypted", base: fmt.Sprintf("http://mellon-encrypted.localhost:%d", port),
+		key: keyFile, encrypted: true, signedResponse: true,
+	}
+	w.await(t, p, plain.base+"/mellon/metadata")
+	// Mellon names a key for encryption whether its administrator wants that
+	// or not.
+	w.register(t, "mellon", plain, plain.base+"/mellon/metadata", "--encryption", "none")
+	w.register(t, "mellon-encrypted", encrypted, encrypted.base+"/mellon/metadata", "--sign-response")
+}
+
+// startRuby starts the ruby-saml application as three service providers. Two of
+// them, "ruby-get" and "ruby-encrypted", belong to one agency.
+func (w *world) startRuby(t *testing.T) {
+	t.Helper()
+	port := binary.FreePort(t)
+	type options struct {
+		Key       string `json:"key"`
+		Cert      string `json:"cert"`
+		Binding   string `json:"binding"`
+		Encrypted bool   `json:"encrypted"`
+	}
+	kinds := []struct {
+		key, name string
+		options   options
+		flags     []string
+	}{
+		{"ruby-get", "Ruby", options{Binding: "get"}, []string{"--agency", "Gems"}},
+		{"ruby-post", "Ruby by POST", options{Binding: "post"}, nil},
+		{"ruby-encrypted", "Ruby, encrypted", options{Binding: "get", Encrypted: true}, []string{"--agency", "Gems"}},
+	}
+	config := struct {
+		Port        int                `json:"port"`
+		IdPMetadata string             `json:"idp_metadata"`
+		Providers   map[string]options `json:"providers"`
+	}{port, filepath.Join(w.dir, "idp.xml"), map[string]options{}}
+	for _, k := range kinds {
+		key, cert := newKey(t, k.key)
+		w.write(t, k.key+".key", key)
+		k.options.Key, k.options.Cert = string(key), string(cert)
+		config.Providers[k.key+".localhost"] = k.options
+	}
+	b, err := json.Marshal(config)
+	if err != nil {
+		t.Fatal(err)
+	}
+	file := w.write(t, "ruby.json", b)
+	script := filepath.Join(w.data, "ruby_sp.rb")
+	p := binary.Start(t, "ruby", exec.CommandContext(context.Background(), "ruby", script, file))
+
+	for _, k := range kinds {
+		sp := &provider{
+			name: k.name, base: fmt.Sprintf("http://%s.localhost:%d", k.key, port),
+			key: filepath.Join(w.dir, k.key+".key"), encrypted: k.options.Encrypted,
+		}
+		w.await(t, p, sp.base+"/saml/metadata")
+		w.register(t, k.key, sp, sp.base+"/saml/metadata", k.flags...)
+	}
+}
+
+// await waits until the process answers at url.
+func (w *world) await(t *testing.T, p *binary.Process, url string) {
+	t.Helper()
+	client := binary.Client()
+	binary.Until(t, startTime, url+" answers", func() error {
+		if p.Ended() {
+			t.Fatalf("process ended with code %d:\n%s", p.ExitCode(), p.Output())
+		}
+		_, err := binary.Get(t, client, url)
+		return err
+	})
+}
+
+func (w *world) read(t *testing.T, path string) []byte {
+	t.Helper()
+	b, err := os.ReadFile(path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return b
+}
+
+// fill reads a text template and fills it.
+func fill(t *testing.T, path string, values any) []byte {
+	t.Helper()
+	tmpl, err := template.ParseFiles(path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	var b bytes.Buffer
+	if err := tmpl.Execute(&b, values); err != nil {
+		t.Fatal(err)
+	}
+	return b.Bytes()
+}
+
+// newKey makes a private key and a self-signed certificate, both PEM.
+func newKey(t *testing.T, name string) (key, cert []byte) {
+	t.Helper()
+	k, err := rsa.GenerateKey(rand.Reader, 2048)
+	if err != nil {
+		t.Fatal(err)
+	}
+	template := &x509.Certificate{
+		SerialNumber: big.NewInt(1), Subject: pkix.Name{CommonName: name},
+		NotBefore: time.Now().Add(-time.Hour), NotAfter: time.Now().Add(24 * time.Hour),
+	}
+	der, err := x509.CreateCertificate(rand.Reader, template, template, k.Public(), k)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return pem.EncodeToMemory(&pem.Block{Type: "RSA PRIVATE KEY", Bytes: x509.MarshalPKCS1PrivateKey(k)}),
+		pem.EncodeToMemory(&pem.Block{Type: "CERTIFICATE", Bytes: der})
+}

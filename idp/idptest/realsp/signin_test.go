@@ -1,0 +1,147 @@
+//go:build realsp
+
+package realsp
+
+import (
+	"regexp"
+	"testing"
+)
+
+var uuidV4 = regexp.MustCompile(`^[0-9a-f]{8}-[0-9a-f]{4}-4[0-9a-f]{3}-[89ab][0-9a-f]{3}-[0-9a-f]{12}$`)
+
+// deep is a path that must come back as it is: parameters, escapes, and longer
+// than the 80 bytes that RelayState may have by the standard.
+const deep = "files/ann%C3%A9e%202026/a+b.txt?view=full&from=%2Fhome%3Fx%3D1&note=%26quot%3B&long=0123456789012345678901234567890123456789"
+
+// TestServiceProviders is all tests; they share what takes long to start.
+func TestServiceProviders(t *testing.T) {
+	w := newWorld(t)
+	tests := []struct {
+		name string
+		run  func(t *testing.T, w *world)
+	}{
+		{"metadata", testMetadata},
+		{"mellon", func(t *testing.T, w *world) { testSignIn(t, w, "mellon") }},
+		{"mellon encrypted", func(t *testing.T, w *world) { testSignIn(t, w, "mellon-encrypted") }},
+		{"ruby get", func(t *testing.T, w *world) { testSignIn(t, w, "ruby-get") }},
+		{"ruby post", func(t *testing.T, w *world) { testSignIn(t, w, "ruby-post") }},
+		{"ruby encrypted", func(t *testing.T, w *world) { testSignIn(t, w, "ruby-encrypted") }},
+		{"name ids", testNameIDs},
+		{"single sign-on", testSingleSignOn},
+		{"force authn", testForceAuthn},
+		{"passive", testPassive},
+		{"no script", testNoScript},
+		{"phone", testPhone},
+		{"back and reload", testBackAndReload},
+		{"two tabs", testTwoTabs},
+		{"accessibility", testAccessibility},
+	}
+	t.Run("all", func(t *testing.T) { // waits for its parallel tests
+		for _, test := range tests {
+			t.Run(test.name, func(t *testing.T) {
+				t.Parallel()
+				test.run(t, w)
+			})
+		}
+	})
+}
+
+// testSignIn signs a person in at one provider and looks closely at what the
+// browser carried there.
+func testSignIn(t *testing.T, w *world, key string) {
+	sp, person := w.sps[key], w.idp.AddPerson(t, key+"@example.org")
+	b := w.profile(t)
+	nameID := b.signIn(sp, deep, person)
+	w.checkResponse(t, sp, b.response(), nameID)
+	if key == "mellon" || key == "mellon-encrypted" {
+		return // shows neither, but refuses what it did not ask for
+	}
+	if got, want := b.text("authn-context"), "http://idmanagement.gov/ns/assurance/aal/2"; got != want {
+		t.Errorf("AuthnContextClassRef is %q, want %q", got, want)
+	}
+	if got, want := b.text("name-id-format"), "urn:oasis:names:tc:SAML:2.0:nameid-format:persistent"; got != want {
+		t.Errorf("NameID format is %q, want %q", got, want)
+	}
+	if b.text("session-index") == "" {
+		t.Error("no SessionIndex")
+	}
+}
+
+// testNameIDs: a person is another one at every provider, except within an
+// agency, and always the same at the same one.
+func testNameIDs(t *testing.T, w *world) {
+	person := w.idp.AddPerson(t, "names@example.org")
+	b := w.profile(t)
+	mellon := b.signIn(w.sps["mellon"], "first", person)
+	seen := map[string]string{mellon: "mellon"}
+	for _, key := range []string{"mellon-encrypted", "ruby-get", "ruby-post"} {
+		nameID := b.passThrough(w.sps[key], "first", person)
+		if other, ok := seen[nameID]; ok {
+			t.Errorf("%s and %s see the same NameID %s", key, other, nameID)
+		}
+		seen[nameID] = key
+	}
+	ruby := b.passThrough(w.sps["ruby-get"], "again", person)
+	if got := b.passThrough(w.sps["ruby-encrypted"], "first", person); got != ruby {
+		t.Errorf("in one agency NameIDs are %s and %s", ruby, got)
+	}
+
+	b = w.profile(t)
+	if again := b.signIn(w.sps["mellon"], "second", person); again != mellon {
+		t.Errorf("NameID at the second sign-in is %s, was %s", again, mellon)
+	}
+	if again := b.passThrough(w.sps["ruby-get"], "second", person); again != ruby {
+		t.Errorf("NameID at the second sign-in is %s, was %s", again, ruby)
+	}
+}
+
+// testSingleSignOn: within a live session nothing is asked, also when the
+// AuthnRequest is posted from another site and comes without cookies. After
+// signing out here everything is asked again.
+func testSingleSignOn(t *testing.T, w *world) {
+	person := w.idp.AddPerson(t, "sso@example.org")
+	b := w.profile(t)
+	b.signIn(w.sps["ruby-post"], "first", person)
+	for _, key := range []string{"mellon", "ruby-get"} {
+		b.passThrough(w.sps[key], deep, person)
+	}
+	b.open(w.sps["ruby-post"].base + "/sign-out")
+	b.passThrough(w.sps["ruby-post"], "second", person)
+
+	b.open(w.idp.BaseURL + "/account")
+	b.press("form button[type=submit]")
+	b.open(w.sps["ruby-post"].base + "/sign-out")
+	b.open(w.sps["ruby-post"].secret("third"))
+	b.expect(pageSignIn)
+}
+
+// testForceAuthn: the provider asks that the person prove again who they are.
+func testForceAuthn(t *testing.T, w *world) {
+	sp, person := w.sps["ruby-get"], w.idp.AddPerson(t, "force@example.org")
+	b := w.profile(t)
+	nameID := b.signIn(sp, "first", person)
+	b.open(sp.secret("second?force=1"))
+	b.givePassword(person)
+	b.giveCode(person)
+	if again := b.arrived(sp, "second", person); again != nameID {
+		t.Errorf("NameID is %s, was %s", again, nameID)
+	}
+}
+
+// testPassive: without a session a passive request is answered with NoPassive,
+// within one it is answered silently.
+func testPassive(t *testing.T, w *world) {
+	sp, person := w.sps["ruby-post"], w.idp.AddPerson(t, "passive@example.org")
+	b := w.profile(t)
+	b.open(sp.secret("start?passive=1"))
+	b.expect(pageOther)
+	if text := b.text("refused"); !noPassive.MatchString(text) {
+		t.Errorf("the provider tells of %q, want NoPassive", text)
+	}
+	w.checkSchema(t, "saml-schema-protocol-2.0.xsd", b.response())
+
+	b.signIn(w.sps["mellon"], "first", person)
+	b.passThrough(sp, "start?passive=1", person)
+}
+
+var noPassive = regexp.MustCompile(`\bNoPassive\b`)

@@ -1,0 +1,115 @@
+//go:build realsp
+
+package realsp
+
+import (
+	"context"
+	"os"
+	"path/filepath"
+	"regexp"
+	"testing"
+
+	"vernal/idp/idptest/binary"
+)
+
+// world is what all tests share.
+type world struct {
+	idp     *binary.Vernal
+	year    string // the preferred one
+	cert    string // file with that year's certificate
+	dir     string // readable by the user that Apache runs as
+	data    string // testdata/realsp
+	sps     map[string]*provider
+	browser context.Context
+}
+
+// provider is a service provider that runs.
+type provider struct {
+	name string // what people read on our pages
+	base string // its address, without a final slash
+	key  string // file with its private key
+	// encrypted is set if its assertions are, signedResponse if the Response is
+	// signed beside the Assertion.
+	encrypted, signedResponse bool
+}
+
+// entityID is what the provider calls itself.
+func (p *provider) entityID() string { return p.base + "/sp" }
+
+// secret is a page that needs a sign-in; the provider shows the path back.
+func (p *provider) secret(path string) string { return p.base + "/secret/" + path }
+
+// newWorld starts everything.
+func newWorld(t *testing.T) *world {
+	for _, program := range []string{"apache2", "ruby", "chromium", "xmlsec1", "xmllint"} {
+		binary.Need(t, program)
+	}
+	w := &world{dir: sharedDir(t), sps: map[string]*provider{}}
+	data, err := filepath.Abs("../../../testdata/realsp")
+	if err != nil {
+		t.Fatal(err)
+	}
+	w.data = data
+
+	w.idp = binary.New(t, t.TempDir(), "idp.localhost")
+	w.idp.Serve(t)
+	stable := w.get(t, w.idp.BaseURL+"/api/saml/metadata")
+	m := regexp.MustCompile(`/api/saml/auth([0-9]{4}[a-z]?)"`).FindSubmatch(stable)
+	if m == nil {
+		t.Fatalf("stable metadata names no year:\n%s", stable)
+	}
+	w.year = string(m[1])
+	w.cert = w.write(t, "idp.crt", w.get(t, w.idp.BaseURL+"/api/saml/certificate"+w.year+".pem"))
+	w.write(t, "idp.xml", w.get(t, w.idp.BaseURL+"/api/saml/metadata"+w.year))
+
+	w.startMellon(t)
+	w.startRuby(t)
+	w.startBrowser(t)
+	return w
+}
+
+// register adds the provider from the metadata that it makes itself.
+func (w *world) register(t *testing.T, key string, p *provider, metadata string, flags ...string) {
+	t.Helper()
+	w.sps[key] = p
+	flags = append(flags, "--name", p.name)
+	w.idp.AddSP(t, w.get(t, metadata), flags...)
+}
+
+// get fetches a page of any of our hosts.
+func (w *world) get(t *testing.T, url string) []byte {
+	t.Helper()
+	body, err := binary.Get(t, binary.Client(), url)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return body
+}
+
+// write makes a file in the shared folder that every process may read.
+func (w *world) write(t *testing.T, name string, content []byte) string {
+	t.Helper()
+	path := filepath.Join(w.dir, name)
+	if err := os.MkdirAll(filepath.Dir(path), 0o755); err != nil {
+		t.Fatal(err)
+	}
+	if err := os.WriteFile(path, content, 0o644); err != nil {
+		t.Fatal(err)
+	}
+	return path
+}
+
+// sharedDir is a temporary folder that other users can read: Apache, started by
+// root, gives its rights up. Nothing in it is secret beyond this test.
+func sharedDir(t *testing.T) string {
+	t.Helper()
+	dir, err := os.MkdirTemp("", "vernal-realsp-")
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { os.RemoveAll(dir) })
+	if err := os.Chmod(dir, 0o755); err != nil {
+		t.Fatal(err)
+	}
+	return dir
+}

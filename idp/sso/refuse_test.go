@@ -1,0 +1,256 @@
+package sso_test
+
+import (
+	"bytes"
+	"encoding/base64"
+	"log/slog"
+	"net/http"
+	"net/url"
+	"regexp"
+	"strings"
+	"sync"
+	"testing"
+	"time"
+
+	"vernal/certs"
+	"vernal/idp"
+	"vernal/idp/idptest"
+)
+
+func TestRefusals(t *testing.T) {
+	t.Parallel()
+	log := &buffer{}
+	i := idptest.New(t, idptest.Options{Log: slog.NewJSONHandler(log, nil)})
+	a := i.AddProvider(spA)
+	b := i.AddProvider(spB)
+	stranger := *a
+	stranger.EntityID = "https://stranger.example"
+	inactive := i.AddProvider("https://old.example", func(p *idp.ServiceProvider) { p.Active = false })
+	post := "/api/saml/auth" + string(i.Year())
+
+	tests := []struct {
+		name string
+		page func(*idptest.Browser) *idptest.Page
+		says []string // the field, what was seen, and something of the remedy
+	}{
+		{"unsigned", func(w *idptest.Browser) *idptest.Page {
+			return w.Get(a.URL(&idptest.Request{Unsigned: true}))
+		}, []string{"Signature"}},
+		{"unsigned by POST", func(w *idptest.Browser) *idptest.Page {
+			return w.CrossSitePost(post, a.Form(&idptest.Request{Unsigned: true}))
+		}, []string{"Signature"}},
+		{"another key", func(w *idptest.Browser) *idptest.Page {
+			return w.Get(a.URL(&idptest.Request{Key: idptest.OtherKey()}))
+		}, []string{"Signature"}},
+		{"ACS not registered", func(w *idptest.Browser) *idptest.Page {
+			return w.Get(a.URL(&idptest.Request{ACS: "https://evil.example/acs"}))
+		}, []string{"AssertionConsumerServiceURL", "https://evil.example/acs"}},
+		{"ACS of another provider", func(w *idptest.Browser) *idptest.Page {
+			return w.Get(a.URL(&idptest.Request{ACS: b.ACS}))
+		}, []string{"AssertionConsumerServiceURL", b.ACS}},
+		{"unknown issuer", func(w *idptest.Browser) *idptest.Page {
+			return w.Get(stranger.URL(&idptest.Request{}))
+		}, []string{"Issuer", stranger.EntityID}},
+		{"inactive provider", func(w *idptest.Browser) *idptest.Page {
+			return w.Get(inactive.URL(&idptest.Request{}))
+		}, []string{"Issuer", inactive.EntityID}},
+		{"too old", func(w *idptest.Browser) *idptest.Page {
+			return w.Get(a.URL(&idptest.Request{Issued: i.Clock.Now().Add(-7 * time.Minute)}))
+		}, []string{"IssueInstant"}},
+		{"from the future", func(w *idptest.Browser) *idptest.Page {
+			return w.Get(a.URL(&idptest.Request{Issued: i.Clock.Now().Add(2 * time.Minute)}))
+		}, []string{"IssueInstant"}},
+		{"address as NameID without leave", func(w *idptest.Browser) *idptest.Page {
+			return w.Get(a.URL(&idptest.Request{Format: "urn:oasis:names:tc:SAML:1.1:nameid-format:emailAddress"}))
+		}, []string{"NameIDPolicy", "emailAddress"}},
+		{"unknown context", func(w *idptest.Browser) *idptest.Page {
+			return w.Get(a.URL(&idptest.Request{ClassRefs: []string{"urn:example:nonsense"}}))
+		}, []string{"AuthnContextClassRef", "urn:example:nonsense"}},
+		{"more than the provider may ask", func(w *idptest.Browser) *idptest.Page {
+			return w.Get(a.URL(&idptest.Request{ClassRefs: []string{"urn:acr.login.gov:verified"}}))
+		}, []string{"AuthnContextClassRef", "urn:acr.login.gov:verified"}},
+		{"nothing", func(w *idptest.Browser) *idptest.Page { return w.Get(i.URL + post) }, []string{"SAMLRequest"}},
+		{"not base64", func(w *idptest.Browser) *idptest.Page {
+			return w.Get(i.URL + post + "?SAMLRequest=%21%21")
+		}, []string{"SAMLRequest"}},
+		{"not XML", func(w *idptest.Browser) *idptest.Page {
+			return w.CrossSitePost(post, url.Values{"SAMLRequest": {base64.StdEncoding.EncodeToString([]byte("<a"))}})
+		}, []string{"SAMLRequest"}},
+		{"nobody's request", func(w *idptest.Browser) *idptest.Page {
+			return w.Get(i.URL + "/sign-in/continue?request=nonsense")
+		}, nil},
+		{"nobody's request at the sign-in page", func(w *idptest.Browser) *idptest.Page {
+			return w.Get(i.URL + "/sign-in?request=nonsense")
+		}, nil},
+	}
+	for _, tt := range tests {
+		t.Run(tt.name, func(t *testing.T) {
+			page := tt.page(i.Browser())
+			refused(t, page, http.StatusBadRequest, tt.says...)
+			if strings.Contains(string(page.Body), a.ACS) {
+				t.Error("the page shows a registered address to a stranger")
+			}
+			id := errorID.FindString(page.Text())
+			if id == "" {
+				t.Fatalf("no error id on the page:\n%s", page.Text())
+			}
+			if !strings.Contains(log.String(), id) {
+				t.Errorf("error id %s is not in the log", id)
+			}
+		})
+	}
+}
+
+var errorID = regexp.MustCompile(`\b[0-9A-HJKMNP-TV-Z]{16}\b`)
+
+func TestOptionalSignature(t *testing.T) {
+	t.Parallel()
+	i := idptest.New(t, idptest.Options{})
+	a := i.AddProvider(spA, func(p *idp.ServiceProvider) { p.SignRequests = idp.SignRequestsOptional })
+	person := i.AddPerson("ada@example.gov")
+	r := &idptest.Request{Unsigned: true}
+	accept(t, a, r, signIn(i.Browser(), a, r, person))
+	refused(t, i.Browser().Get(a.URL(&idptest.Request{Key: idptest.OtherKey()})), http.StatusBadRequest, "Signature")
+}
+
+func TestYears(t *testing.T) {
+	t.Parallel()
+	i := idptest.New(t, idptest.Options{})
+	a := i.AddProvider(spA)
+	year := i.Year()
+	old := string(year) + "a"
+	i.Retire(idp.Year(old))
+
+	tests := []struct {
+		name, method, path, accept string
+		status                     int
+		says                       string
+	}{
+		{"never was", http.MethodGet, "/api/saml/auth1999", "text/html", 404, "<html"},
+		{"never was, for a program", http.MethodGet, "/api/saml/metadata1999", "", 404, ""},
+		{"no year", http.MethodGet, "/api/saml/auth", "text/html", 404, "<html"},
+		{"not a year", http.MethodGet, "/api/saml/auth20x6", "text/html", 404, "<html"},
+		{"retired", http.MethodGet, "/api/saml/auth" + old, "text/html", 410, "/api/saml/auth" + string(year)},
+		{"retired, for a program", http.MethodGet, "/api/saml/metadata" + old, "", 410, "/api/saml/metadata" + string(year)},
+		{"certificate of a retired year", http.MethodGet, "/api/saml/certificate" + old + ".pem", "", 200, "BEGIN CERTIFICATE"},
+		{"wrong method", http.MethodDelete, "/api/saml/auth" + string(year), "text/html", 405, ""},
+		{"metadata by POST", http.MethodPost, "/api/saml/metadata" + string(year), "text/html", 405, ""},
+		{"metadata by HEAD", http.MethodHead, "/api/saml/metadata" + string(year), "", 200, ""},
+		{"auth by HEAD", http.MethodHead, strings.TrimPrefix(a.URL(&idptest.Request{}), i.URL), "", 200, ""},
+		{"auth by HEAD with junk", http.MethodHead, "/api/saml/auth" + string(year) + "?SAMLRequest=x", "", 400, ""},
+	}
+	for _, tt := range tests {
+		t.Run(tt.name, func(t *testing.T) {
+			t.Parallel()
+			req, err := http.NewRequestWithContext(t.Context(), tt.method, i.URL+tt.path, nil)
+			if err != nil {
+				t.Fatal(err)
+			}
+			if tt.accept != "" {
+				req.Header.Set("Accept", tt.accept)
+			}
+			resp, err := http.DefaultClient.Do(req)
+			if err != nil {
+				t.Fatal(err)
+			}
+			defer resp.Body.Close()
+			var body bytes.Buffer
+			_, _ = body.ReadFrom(resp.Body)
+			if resp.StatusCode != tt.status || !strings.Contains(body.String(), tt.says) {
+				t.Errorf("status %d, want %d with %q:\n%s", resp.StatusCode, tt.status, tt.says, body.String())
+			}
+			if tt.status == 405 && resp.Header.Get("Allow") == "" {
+				t.Error("no Allow header")
+			}
+			if tt.accept == "" && tt.status > 400 && strings.Contains(body.String(), "<html") {
+				t.Error("HTML for a client that did not ask for it")
+			}
+		})
+	}
+}
+
+// A year that is retired while a person signs in signs nothing any more.
+func TestRetiredDuringSignIn(t *testing.T) {
+	t.Parallel()
+	i := idptest.New(t, idptest.Options{})
+	a := i.AddProvider(spA)
+	person := i.AddPerson("ada@example.gov")
+	browser, year := i.Browser(), i.Year()
+	page := browser.Get(a.URL(&idptest.Request{Year: year}))
+	i.Retire(year)
+	refused(t, browser.SignIn(page, person), http.StatusGone)
+}
+
+func TestEveryYearSignsWithItsOwnKey(t *testing.T) {
+	t.Parallel()
+	emergency := certs.DefaultPolicy().FirstYears(time.Now())[0] + "b"
+	i := idptest.New(t, idptest.Options{Years: []idp.Year{emergency}})
+	a := i.AddProvider(spA)
+	person := i.AddPerson("ada@example.gov")
+	live := i.Years.Live(i.Clock.Now())
+	if len(live) < 2 {
+		t.Fatalf("%d live years, want two at least", len(live))
+	}
+	for _, e := range live {
+		r := &idptest.Request{Year: e.Key.Year}
+		accept(t, a, r, signIn(i.Browser(), a, r, person)) // checks against the metadata of that year alone
+	}
+}
+
+// Many tabs that finish at once get one Response to one request, and a person
+// gets one NameID.
+func TestRaces(t *testing.T) {
+	t.Parallel()
+	i := idptest.New(t, idptest.Options{})
+	a, b := i.AddProvider(spA), i.AddProvider(spB)
+	person := i.AddPerson("ada@example.gov")
+	browser := i.Browser()
+	start := &idptest.Request{}
+	accept(t, a, start, signIn(browser, a, start, person))
+
+	one := &idptest.Request{}
+	address := b.URL(one)
+	var mu sync.Mutex
+	var answered int
+	names := map[string]bool{}
+	var wg sync.WaitGroup
+	for range 8 {
+		wg.Go(func() {
+			page := browser.Get(address)
+			fresh := &idptest.Request{}
+			got := browser.Get(b.URL(fresh))
+			assertion, err := b.Check(fresh, got.Response())
+			mu.Lock()
+			defer mu.Unlock()
+			if page.Response() != nil {
+				answered++
+			}
+			if err != nil {
+				t.Errorf("Response refused: %v", err)
+				return
+			}
+			names[assertion.Subject.NameID.Value] = true
+		})
+	}
+	wg.Wait()
+	if answered != 1 || len(names) != 1 {
+		t.Errorf("one request was answered %d times; one person has %d NameIDs", answered, len(names))
+	}
+}
+
+type buffer struct {
+	mu sync.Mutex
+	b  bytes.Buffer
+}
+
+func (b *buffer) Write(p []byte) (int, error) {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	return b.b.Write(p)
+}
+
+func (b *buffer) String() string {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	return b.b.String()
+}
