@@ -1,0 +1,267 @@
+package certs
+
+import (
+	"bytes"
+	"encoding/pem"
+	"errors"
+	"io/fs"
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+
+	"vernal/idp"
+)
+
+// xorSealer stands in for idp/seal, which this package must not import: it is
+// reversible, and tied to its context.
+type xorSealer struct{}
+
+func (xorSealer) Seal(context string, plain []byte) []byte {
+	out := []byte(context + "\x00")
+	for _, b := range plain {
+		out = append(out, b^0x55)
+	}
+	return out
+}
+
+func (s xorSealer) Open(context string, sealed []byte) ([]byte, error) {
+	rest, ok := bytes.CutPrefix(sealed, []byte(context+"\x00"))
+	if !ok {
+		return nil, errors.New("another context")
+	}
+	plain := make([]byte, len(rest))
+	for i, b := range rest {
+		plain[i] = b ^ 0x55
+	}
+	return plain, nil
+}
+
+func (xorSealer) Hash(context string, data []byte) []byte { return []byte(context + string(data)) }
+
+func testDir(t *testing.T) (*Dir, string) {
+	path := filepath.Join(t.TempDir(), "keys")
+	return OpenDir(path, xorSealer{}), path
+}
+
+func save(t *testing.T, d *Dir, k *Key) {
+	t.Helper()
+	if err := d.Save(k); err != nil {
+		t.Fatal(err)
+	}
+}
+
+func TestSaveLoad(t *testing.T) {
+	t.Parallel()
+	d, path := testDir(t)
+	if keys, err := d.Load(); err != nil || len(keys) != 0 {
+		t.Fatalf("Load without a folder = %v, %v", keys, err)
+	}
+	save(t, d, madeKey(t, "2027"))
+	save(t, d, madeKey(t, "2026"))
+	save(t, d, madeKey(t, "2026b"))
+	for _, name := range []string{"README", ".tmp-123", "2028.key.bak", "26.key", "2026.pem", "master.key"} {
+		if err := os.WriteFile(filepath.Join(path, name), []byte("x"), 0o600); err != nil {
+			t.Fatal(err)
+		}
+	}
+	keys, err := d.Load()
+	if err != nil {
+		t.Fatal(err)
+	}
+	var years []string
+	for _, k := range keys {
+		years = append(years, string(k.Year))
+		if k.Signer == nil || k.Cert == nil {
+			t.Errorf("%s is incomplete", k.Year)
+		}
+	}
+	if got := strings.Join(years, " "); got != "2026 2026b 2027" {
+		t.Errorf("years = %s", got)
+	}
+	checkMode(t, path, fs.ModeDir|0o700)
+	checkMode(t, filepath.Join(path, "2026.key"), 0o600)
+	checkMode(t, filepath.Join(path, "2026.crt"), 0o600)
+	sealed, _ := os.ReadFile(filepath.Join(path, "2026.key"))
+	if bytes.Contains(sealed, testRSA()[0].Primes[0].Bytes()) {
+		t.Error("the private key stands in the file unsealed")
+	}
+}
+
+func checkMode(t *testing.T, path string, want fs.FileMode) {
+	t.Helper()
+	info, err := os.Stat(path)
+	if err != nil || info.Mode() != want {
+		t.Errorf("%s: mode %v, %v; want %v", path, info.Mode(), err, want)
+	}
+}
+
+func TestSaveNeverOverwrites(t *testing.T) {
+	t.Parallel()
+	d, path := testDir(t)
+	first := madeKey(t, "2026")
+	save(t, d, first)
+	before := files(t, path)
+	other := &Key{"2026", testRSA()[1], nil}
+	cert, err := Certify(bytes.NewReader(make([]byte, 1024)), testRSA()[1], "2026", DefaultPolicy(), "https://x.example", at("2026-01-15"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	for name, k := range map[string]*Key{"same again": first, "another key": cert, "another key alone": other} {
+		if err := d.Save(k); !errors.Is(err, idp.ErrExists) || !strings.Contains(err.Error(), "2026") {
+			t.Errorf("%s: Save = %v, want ErrExists naming the year", name, err)
+		}
+	}
+	if err := os.Remove(filepath.Join(path, "2026.key")); err != nil {
+		t.Fatal(err)
+	}
+	delete(before, "2026.key")
+	if err := d.Save(cert); !errors.Is(err, idp.ErrExists) {
+		t.Errorf("Save over a retired year = %v, want ErrExists", err)
+	}
+	after := files(t, path)
+	if len(after) != len(before) || after["2026.crt"] != before["2026.crt"] {
+		t.Errorf("files changed: %d before, %d after", len(before), len(after))
+	}
+}
+
+func files(t *testing.T, path string) map[string]string {
+	t.Helper()
+	entries, err := os.ReadDir(path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	all := map[string]string{}
+	for _, e := range entries {
+		text, err := os.ReadFile(filepath.Join(path, e.Name()))
+		if err != nil {
+			t.Fatal(err)
+		}
+		all[e.Name()] = string(text)
+	}
+	return all
+}
+
+// A crash between the two files leaves a private key alone. It is no retired
+// year, and it can be completed with its own certificate only.
+func TestSaveCompletes(t *testing.T) {
+	t.Parallel()
+	d, _ := testDir(t)
+	k := madeKey(t, "2026")
+	save(t, d, &Key{"2026", k.Signer, nil})
+	keys, err := d.Load()
+	if err != nil || len(keys) != 1 || keys[0].Cert != nil {
+		t.Fatalf("Load = %v, %v; want a key without certificate", keys, err)
+	}
+	if s := DefaultPolicy().State([]Made{keys[0].made()}, "2026", at("2026-11-22")); s != Created {
+		t.Errorf("state = %s, want created", s)
+	}
+	other, err := Certify(bytes.NewReader(make([]byte, 1024)), testRSA()[1], "2026", DefaultPolicy(), "https://x.example", at("2026-01-15"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := d.Save(other); !errors.Is(err, idp.ErrExists) {
+		t.Errorf("Save of another key = %v, want ErrExists", err)
+	}
+	save(t, d, k)
+	if keys, err = d.Load(); err != nil || keys[0].Cert == nil {
+		t.Errorf("Load = %v, %v; want a complete key", keys, err)
+	}
+}
+
+func TestSaveRefuses(t *testing.T) {
+	t.Parallel()
+	d, path := testDir(t)
+	k := madeKey(t, "2026")
+	for name, bad := range map[string]*Key{
+		"no private key":      {"2026", nil, k.Cert},
+		"parts do not match":  {"2026", testRSA()[1], k.Cert},
+		"year is a path":      {"../2026", k.Signer, k.Cert},
+		"no year":             {"", k.Signer, k.Cert},
+		"year in upper case":  {"2026B", k.Signer, k.Cert},
+		"year with a newline": {"2026\n", k.Signer, k.Cert},
+	} {
+		if err := d.Save(bad); err == nil {
+			t.Errorf("%s: saved", name)
+		}
+	}
+	if _, err := os.Stat(path); !errors.Is(err, fs.ErrNotExist) {
+		t.Errorf("something was written: %v", err)
+	}
+}
+
+func TestLoadNamesTheYear(t *testing.T) {
+	t.Parallel()
+	k := madeKey(t, "2026")
+	cert := pem.EncodeToMemory(&pem.Block{Type: "CERTIFICATE", Bytes: k.Cert.Raw})
+	tests := []struct {
+		name  string
+		files map[string][]byte
+		ok    bool
+	}{
+		{"certificate alone: a retired year", map[string][]byte{"2026.crt": cert}, true},
+		{"key of another year", map[string][]byte{"2026.key": xorSealer{}.Seal("key/2025", nil)}, false},
+		{"key is no PKCS#8", map[string][]byte{"2026.key": xorSealer{}.Seal("key/2026", []byte("x"))}, false},
+		{"key is empty", map[string][]byte{"2026.key": nil}, false},
+		{"certificate is empty", map[string][]byte{"2026.crt": nil}, false},
+		{"certificate is no PEM", map[string][]byte{"2026.crt": k.Cert.Raw}, false},
+		{"two certificates", map[string][]byte{"2026.crt": append(bytes.Clone(cert), cert...)}, false},
+		{"a private key as certificate", map[string][]byte{"2026.crt": pem.EncodeToMemory(&pem.Block{Type: "PRIVATE KEY"})}, false},
+	}
+	for _, tt := range tests {
+		t.Run(tt.name, func(t *testing.T) {
+			t.Parallel()
+			d, path := testDir(t)
+			if err := os.Mkdir(path, 0o700); err != nil {
+				t.Fatal(err)
+			}
+			for name, data := range tt.files {
+				if err := os.WriteFile(filepath.Join(path, name), data, 0o600); err != nil {
+					t.Fatal(err)
+				}
+			}
+			keys, err := d.Load()
+			if tt.ok {
+				if err != nil || len(keys) != 1 || keys[0].Signer != nil {
+					t.Errorf("Load = %v, %v", keys, err)
+				}
+				return
+			}
+			if err == nil || !strings.Contains(err.Error(), "2026") {
+				t.Errorf("Load = %v, want an error that names the year", err)
+			}
+		})
+	}
+}
+
+// A private key file under another year's name does not open.
+func TestLoadRefusesRenamed(t *testing.T) {
+	t.Parallel()
+	d, path := testDir(t)
+	save(t, d, madeKey(t, "2026"))
+	for _, ext := range []string{".key", ".crt"} {
+		if err := os.Rename(filepath.Join(path, "2026"+ext), filepath.Join(path, "2027"+ext)); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if _, err := d.Load(); err == nil || !strings.Contains(err.Error(), "2027") {
+		t.Errorf("Load = %v, want an error that names the year", err)
+	}
+}
+
+func TestLoadRefusesMismatch(t *testing.T) {
+	t.Parallel()
+	d, path := testDir(t)
+	save(t, d, madeKey(t, "2026"))
+	other, err := Certify(bytes.NewReader(make([]byte, 1024)), testRSA()[1], "2026", DefaultPolicy(), "https://x.example", at("2026-01-15"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	text := pem.EncodeToMemory(&pem.Block{Type: "CERTIFICATE", Bytes: other.Cert.Raw})
+	if err := os.WriteFile(filepath.Join(path, "2026.crt"), text, 0o600); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := d.Load(); err == nil || !strings.Contains(err.Error(), "2026") {
+		t.Errorf("Load = %v, want an error that names the year", err)
+	}
+}

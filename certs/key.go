@@ -1,0 +1,170 @@
+package certs
+
+import (
+	"crypto"
+	"crypto/rsa"
+	"crypto/x509"
+	"crypto/x509/pkix"
+	"errors"
+	"fmt"
+	"io"
+	"math/big"
+	"net/url"
+	"time"
+
+	"vernal/idp"
+)
+
+// Key is the signing key of one year.
+type Key struct {
+	Year idp.Year
+	// Signer is nil once the private key was destroyed.
+	Signer crypto.Signer
+	// Cert is nil while a key waits for its certificate.
+	Cert *x509.Certificate
+}
+
+// backdate is how far notBefore lies before the moment of making, for service
+// providers whose clock is behind.
+const backdate = 5 * time.Minute
+
+// NewKey makes a private key and its certificate for the year; see Certify for
+// the certificate. The key itself is drawn from the system's randomness.
+func NewKey(rand io.Reader, y idp.Year, p Policy, baseURL string, now time.Time) (*Key, error) {
+	if err := p.Validate(); err != nil {
+		return nil, err
+	}
+	signer, err := rsa.GenerateKey(rand, p.KeyBits)
+	if err != nil {
+		return nil, fmt.Errorf("signing key %s: %w", y, err)
+	}
+	return Certify(rand, signer, y, p, baseURL, now)
+}
+
+// Certify makes the self-signed certificate of a private key: RSA-SHA256, for
+// digital signatures only, no CA, serial of 128 random bits from rand, valid
+// from five minutes before now to the year's CertEndAt.
+func Certify(rand io.Reader, signer crypto.Signer, y idp.Year, p Policy, baseURL string, now time.Time) (*Key, error) {
+	if !y.Valid() {
+		return nil, fmt.Errorf("signing key: %q is not a year", y)
+	}
+	end := p.Dates(y).CertEndAt
+	if !end.After(now) {
+		return nil, fmt.Errorf("signing key %s: its certificate would have ended on %s", y, end.Format(time.DateOnly))
+	}
+	name, err := p.Subject.name(baseURL)
+	if err != nil {
+		return nil, fmt.Errorf("signing key %s: %w", y, err)
+	}
+	serial, err := newSerial(rand)
+	if err != nil {
+		return nil, fmt.Errorf("signing key %s: serial number: %w", y, err)
+	}
+	template := &x509.Certificate{
+		SerialNumber:          serial,
+		Subject:               name,
+		NotBefore:             now.UTC().Add(-backdate),
+		NotAfter:              end,
+		KeyUsage:              x509.KeyUsageDigitalSignature,
+		SignatureAlgorithm:    x509.SHA256WithRSA,
+		BasicConstraintsValid: true, // says that it is no CA
+	}
+	der, err := x509.CreateCertificate(rand, template, template, signer.Public(), signer)
+	if err != nil {
+		return nil, fmt.Errorf("signing key %s: make certificate: %w", y, err)
+	}
+	cert, err := x509.ParseCertificate(der)
+	if err != nil {
+		return nil, fmt.Errorf("signing key %s: read back certificate: %w", y, err)
+	}
+	return &Key{Year: y, Signer: signer, Cert: cert}, nil
+}
+
+// newSerial draws a positive serial number of 128 bits (RFC 5280 §4.1.2.2).
+func newSerial(rand io.Reader) (*big.Int, error) {
+	b := make([]byte, 16)
+	if _, err := io.ReadFull(rand, b); err != nil {
+		return nil, err
+	}
+	b[0] |= 0x80 // always the full length; big.Int keeps it positive
+	return new(big.Int).SetBytes(b), nil
+}
+
+// name is the subject of a certificate, with the host of baseURL as CommonName
+// if the policy sets none.
+func (s Subject) name(baseURL string) (pkix.Name, error) {
+	name := pkix.Name{
+		CommonName:         s.CommonName,
+		Country:            list(s.Country),
+		Province:           list(s.Province),
+		Locality:           list(s.Locality),
+		Organization:       list(s.Organization),
+		OrganizationalUnit: list(s.OrganizationalUnit),
+	}
+	if name.CommonName == "" {
+		u, err := url.Parse(baseURL)
+		if err != nil || u.Hostname() == "" {
+			return name, fmt.Errorf("base URL %q has no host to name the certificate after", baseURL)
+		}
+		name.CommonName = u.Hostname()
+	}
+	// RFC 5280 allows a CommonName of 64 characters; nobody matches on ours.
+	if len(name.CommonName) > 64 {
+		name.CommonName = name.CommonName[:64]
+	}
+	return name, nil
+}
+
+func list(s string) []string {
+	if s == "" {
+		return nil
+	}
+	return []string{s}
+}
+
+// made is what the calendar's decision needs of the key.
+func (k *Key) made() Made {
+	m := Made{Year: k.Year, HasKey: k.Signer != nil}
+	if k.Cert != nil {
+		m.CertEndAt = k.Cert.NotAfter
+	}
+	return m
+}
+
+// check reports whether the parts of the key belong together.
+func (k *Key) check() error {
+	if !k.Year.Valid() {
+		return fmt.Errorf("%q is not a year", k.Year)
+	}
+	if k.Signer == nil && k.Cert == nil {
+		return errors.New("neither private key nor certificate")
+	}
+	for _, pub := range k.public() {
+		rsaKey, ok := pub.(*rsa.PublicKey)
+		if !ok {
+			return fmt.Errorf("want an RSA key, have %T", pub)
+		}
+		if n := rsaKey.N.BitLen(); n < 2048 {
+			return fmt.Errorf("RSA key has %d bits, want 2048 at least", n)
+		}
+	}
+	if k.Signer != nil && k.Cert != nil && !samePublic(k.Signer.Public(), k.Cert.PublicKey) {
+		return errors.New("certificate is not of this private key")
+	}
+	return nil
+}
+
+func (k *Key) public() (all []crypto.PublicKey) {
+	if k.Signer != nil {
+		all = append(all, k.Signer.Public())
+	}
+	if k.Cert != nil {
+		all = append(all, k.Cert.PublicKey)
+	}
+	return all
+}
+
+func samePublic(a, b crypto.PublicKey) bool {
+	x, ok := a.(interface{ Equal(crypto.PublicKey) bool })
+	return ok && x.Equal(b)
+}

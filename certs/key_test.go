@@ -1,0 +1,172 @@
+package certs
+
+import (
+	"crypto"
+	"crypto/ecdsa"
+	"crypto/elliptic"
+	"crypto/rand"
+	"crypto/rsa"
+	"crypto/x509"
+	"strings"
+	"sync"
+	"testing"
+	"time"
+
+	"vernal/idp"
+)
+
+// testRSA are two private keys, made once: they cost a good part of a second.
+var testRSA = sync.OnceValue(func() (keys [2]*rsa.PrivateKey) {
+	for i := range keys {
+		keys[i], _ = rsa.GenerateKey(rand.Reader, 2048)
+	}
+	return keys
+})
+
+// madeKey is the key of a year made on its making date.
+func madeKey(t testing.TB, y idp.Year) *Key {
+	t.Helper()
+	p := DefaultPolicy()
+	k, err := Certify(rand.Reader, testRSA()[0], y, p, "https://idp.example.gov:8443", p.Dates(y).MakeAt)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return k
+}
+
+func TestNewKey(t *testing.T) {
+	t.Parallel()
+	now := at("2026-11-22T10:00:00Z")
+	k, err := NewKey(rand.Reader, "2026", DefaultPolicy(), "https://idp.example.gov:8443/x", now)
+	if err != nil {
+		t.Fatal(err)
+	}
+	c := k.Cert
+	pub, ok := c.PublicKey.(*rsa.PublicKey)
+	switch {
+	case k.Year != "2026":
+		t.Errorf("year = %s", k.Year)
+	case !ok || pub.N.BitLen() != 2048:
+		t.Errorf("public key is %T", c.PublicKey)
+	case !samePublic(k.Signer.Public(), pub):
+		t.Error("certificate is of another key")
+	case c.SignatureAlgorithm != x509.SHA256WithRSA:
+		t.Errorf("signed with %v", c.SignatureAlgorithm)
+	case !c.NotBefore.Equal(now.Add(-5 * time.Minute)):
+		t.Errorf("notBefore = %v", c.NotBefore)
+	case !c.NotAfter.Equal(at("2027-04-01")):
+		t.Errorf("notAfter = %v", c.NotAfter)
+	case c.KeyUsage != x509.KeyUsageDigitalSignature || len(c.ExtKeyUsage) > 0:
+		t.Errorf("key usage = %v, extended %v", c.KeyUsage, c.ExtKeyUsage)
+	case c.IsCA || !c.BasicConstraintsValid:
+		t.Errorf("CA %v, basic constraints %v", c.IsCA, c.BasicConstraintsValid)
+	case c.Subject.String() != "CN=idp.example.gov" || c.Issuer.String() != c.Subject.String():
+		t.Errorf("subject %s, issuer %s", c.Subject, c.Issuer)
+	case c.SerialNumber.BitLen() != 128 || c.SerialNumber.Sign() <= 0:
+		t.Errorf("serial number of %d bits", c.SerialNumber.BitLen())
+	}
+	if err := c.CheckSignature(c.SignatureAlgorithm, c.RawTBSCertificate, c.Signature); err != nil {
+		t.Errorf("not signed by itself: %v", err)
+	}
+	if c.SerialNumber.Cmp(madeKey(t, "2026").Cert.SerialNumber) == 0 {
+		t.Error("two certificates with one serial number")
+	}
+}
+
+func TestCertifySubject(t *testing.T) {
+	t.Parallel()
+	p := DefaultPolicy()
+	tests := []struct {
+		name    string
+		subject Subject
+		baseURL string
+		want    string // "" for an error
+	}{
+		{"host", Subject{}, "https://login.example.org", "CN=login.example.org"},
+		{"loopback", Subject{}, "http://localhost:8080", "CN=localhost"},
+		{"IPv6", Subject{}, "http://[::1]:8080", "CN=::1"},
+		{"configured", Subject{CommonName: "Our IdP", Country: "US", Organization: "GSA"}, "https://x.example", "CN=Our IdP,O=GSA,C=US"},
+		{"long host is cut", Subject{}, "https://" + strings.Repeat("a", 70) + ".example", "CN=" + strings.Repeat("a", 64)},
+		{"no host", Subject{}, "localhost", ""},
+		{"not a URL", Subject{}, "https://%zz", ""},
+	}
+	for _, tt := range tests {
+		t.Run(tt.name, func(t *testing.T) {
+			t.Parallel()
+			p := p
+			p.Subject = tt.subject
+			k, err := Certify(rand.Reader, testRSA()[0], "2026", p, tt.baseURL, at("2026-11-22"))
+			if tt.want == "" {
+				if err == nil {
+					t.Errorf("made %s", k.Cert.Subject)
+				}
+				return
+			}
+			if err != nil || k.Cert.Subject.String() != tt.want {
+				t.Errorf("subject = %v, %v; want %s", k, err, tt.want)
+			}
+		})
+	}
+}
+
+func TestCertifyRefuses(t *testing.T) {
+	t.Parallel()
+	p := DefaultPolicy()
+	tests := []struct {
+		name string
+		year idp.Year
+		now  string
+	}{
+		{"not a year", "26", "2026-11-22"},
+		{"a path", "../2026", "2026-11-22"},
+		{"past the certificate's end", "2024", "2026-11-22"},
+		{"at the certificate's end", "2025", "2026-04-01"},
+	}
+	for _, tt := range tests {
+		t.Run(tt.name, func(t *testing.T) {
+			t.Parallel()
+			if _, err := Certify(rand.Reader, testRSA()[0], tt.year, p, "https://idp.example", at(tt.now)); err == nil {
+				t.Error("made a certificate")
+			}
+		})
+	}
+	if k, err := Certify(rand.Reader, testRSA()[0], "2026b", p, "https://idp.example", at("2026-11-22")); err != nil ||
+		!k.Cert.NotAfter.Equal(at("2027-04-01")) {
+		t.Errorf("emergency key: %v, %v; want the end of 2026's certificate", k, err)
+	}
+}
+
+func TestCheck(t *testing.T) {
+	t.Parallel()
+	good := madeKey(t, "2026")
+	ec, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
+	if err != nil {
+		t.Fatal(err)
+	}
+	small, err := rsa.GenerateKey(rand.Reader, 1024)
+	if err != nil {
+		t.Fatal(err)
+	}
+	tests := []struct {
+		name string
+		key  Key
+		ok   bool
+	}{
+		{"complete", *good, true},
+		{"key destroyed", Key{"2026", nil, good.Cert}, true},
+		{"waits for its certificate", Key{"2026", good.Signer, nil}, true},
+		{"nothing", Key{Year: "2026"}, false},
+		{"not a year", Key{"x", good.Signer, good.Cert}, false},
+		{"certificate of another key", Key{"2026", testRSA()[1], good.Cert}, false},
+		{"not RSA", Key{"2026", crypto.Signer(ec), nil}, false},
+		{"too short", Key{"2026", small, nil}, false},
+	}
+	for _, tt := range tests {
+		t.Run(tt.name, func(t *testing.T) {
+			t.Parallel()
+			if err := tt.key.check(); (err == nil) != tt.ok {
+				t.Errorf("check = %v, want ok %v", err, tt.ok)
+			}
+		})
+	}
+}

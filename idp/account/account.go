@@ -1,0 +1,168 @@
+// Package account keeps people: their e-mail addresses, passwords and TOTP
+// factors, and what happens when somebody guesses.
+//
+// A sign-in uses two calls, each one step of guessing:
+//
+//	CheckPassword  reserve the attempt ─► look the address up ─► hash ─► give back
+//	CheckTOTP      reserve the attempt ─► compare ─► compare-and-set of LastStep
+//
+// Attempts are counted before the secret is looked at, so that a hundred
+// guesses sent at once are a hundred guesses; a right answer gives them back.
+// An address that nobody has takes the same way with the same writes and a hash
+// of the same cost, so that neither answer nor time tells who has an account.
+//
+// The other calls are those of an operator: Create, SetPassword, Lock, Unlock,
+// AddTOTP, ResetMFA, Delete. Whatever takes away a way to sign in also ends the
+// person's sessions. Each writes an audit event without personal data.
+//
+// The package makes no session and sets no cookie (session), shows no page
+// (authn), and does not decide which factors a request needs (assurance).
+package account
+
+import (
+	"context"
+	"crypto/rand"
+	"errors"
+	"fmt"
+	"log/slog"
+	"time"
+
+	"vernal/idp"
+)
+
+// Errors of proving who one is.
+var (
+	// ErrWrong is returned for a wrong password or code, a code used before,
+	// and an address that nobody has. It never says which.
+	ErrWrong = errors.New("wrong password or code")
+	// ErrLocked is returned when an operator has locked the account. From
+	// CheckPassword it comes only after the right password, so that it tells
+	// nothing to a stranger.
+	ErrLocked = errors.New("account is locked")
+	// ErrNoFactor is returned by CheckTOTP for a person without TOTP.
+	ErrNoFactor = errors.New("no authenticator on this account")
+)
+
+// ThrottledError is returned when there were too many attempts. Nothing was
+// compared, and the attempt did not count.
+type ThrottledError struct {
+	// RetryAfter is how long to wait, at least a second.
+	RetryAfter time.Duration
+	// Limit names the limit for the log: "account-network",
+	// "account-network-long", "account", "network" or "code".
+	Limit string
+}
+
+func (e *ThrottledError) Error() string {
+	return fmt.Sprintf("too many attempts (%s), retry in %s", e.Limit, e.RetryAfter)
+}
+
+// InputError is returned for a value that an account cannot have.
+type InputError struct {
+	// Field is "email", "password", "totp_secret" or "totp_period".
+	Field string
+	// Problem is a stable code, for catalogues: "invalid", "too_short",
+	// "too_long", "common", "contains_email", "too_many".
+	Problem string
+	// Detail says it in a sentence, without the value.
+	Detail string
+}
+
+func (e *InputError) Error() string { return e.Field + ": " + e.Detail }
+
+// Store is what this package needs of idp.Store.
+type Store interface {
+	idp.UserStore
+	idp.ThrottleStore
+	EndUserSessions(ctx context.Context, user idp.UserID, events ...idp.AuditEvent) (int, error)
+}
+
+// Service is the account side of the identity provider. It is safe for
+// concurrent use.
+type Service struct {
+	// Store to Log must be set.
+	Store  Store
+	Sealer idp.Sealer // hides what throttles count, whatever the store does
+	Clock  idp.Clock
+	Hasher *Hasher
+	Log    *slog.Logger
+	// Limits is DefaultLimits if zero.
+	Limits Limits
+	// Issuer names this identity provider in authenticator applications;
+	// "Vernal" if empty.
+	Issuer string
+}
+
+// NewUser is what an account is made from.
+type NewUser struct {
+	Email    string
+	Password string
+	// TOTP asks for an authenticator; a TOTPSecret asks for it too.
+	TOTP bool
+	// TOTPSecret is a given secret, base32; empty: a random one of 160 bits.
+	TOTPSecret string
+	// TOTPPeriod is 30 or 60 seconds; 0 means 30.
+	TOTPPeriod int
+}
+
+// Enrolment is what a person needs to set up an authenticator. It is shown
+// once and kept nowhere.
+type Enrolment struct {
+	// Secret is base32 without padding, URL its otpauth address.
+	Secret string `json:"secret"`
+	URL    string `json:"url"`
+}
+
+// Create adds a person whose address counts as confirmed. The Enrolment is nil
+// without TOTP. Errors: *InputError; idp.ErrExists if the address is taken.
+func (s *Service) Create(ctx context.Context, n NewUser, actor string) (*idp.User, *Enrolment, error) {
+	address, err := NormalizeEmail(n.Email)
+	if err != nil {
+		return nil, nil, err
+	}
+	if err := CheckNewPassword(n.Password, address); err != nil {
+		return nil, nil, err
+	}
+	now := s.Clock.Now()
+	u := &idp.User{
+		ID:                idp.UserID(rand.Text()),
+		Emails:            []idp.Email{{Address: address, ConfirmedAt: now}},
+		PasswordChangedAt: now,
+		CreatedAt:         now,
+		UpdatedAt:         now,
+	}
+	var enrolment *Enrolment
+	if n.TOTP || n.TOTPSecret != "" {
+		t, err := newTOTP(NewTOTP{Secret: n.TOTPSecret, Period: n.TOTPPeriod}, now)
+		if err != nil {
+			return nil, nil, err
+		}
+		u.TOTPs = []idp.TOTP{t}
+		enrolment = s.enrolment(t, address)
+	}
+	if u.PasswordHash, err = s.Hasher.Hash(ctx, n.Password); err != nil {
+		return nil, nil, fmt.Errorf("create account: %w", err)
+	}
+	if err := s.Store.CreateUser(ctx, u, event("user.add", u.ID, actor)); err != nil {
+		return nil, nil, fmt.Errorf("create account: %w", err)
+	}
+	return u, enrolment, nil
+}
+
+// Lookup finds a person by any address; idp.ErrNotFound if nobody has it.
+func (s *Service) Lookup(ctx context.Context, email string) (*idp.User, error) {
+	address, err := NormalizeEmail(email)
+	if err != nil {
+		return nil, err
+	}
+	u, err := s.Store.UserByEmail(ctx, address)
+	if err != nil {
+		return nil, fmt.Errorf("look up account: %w", err)
+	}
+	return u, nil
+}
+
+// event is the audit record of a change that was made.
+func event(kind string, user idp.UserID, actor string) idp.AuditEvent {
+	return idp.AuditEvent{Kind: kind, Outcome: "ok", Actor: actor, User: user}
+}

@@ -1,0 +1,136 @@
+package account
+
+import (
+	"context"
+	"fmt"
+	"time"
+
+	"vernal/idp"
+)
+
+// SetPassword gives a person a new password and ends their sessions; it
+// reports how many. Errors: *InputError; idp.ErrNotFound.
+func (s *Service) SetPassword(ctx context.Context, email, password, actor string) (sessions int, err error) {
+	u, err := s.Lookup(ctx, email)
+	if err != nil {
+		return 0, err
+	}
+	for _, e := range u.Emails {
+		if err := CheckNewPassword(password, e.Address); err != nil {
+			return 0, err
+		}
+	}
+	hash, err := s.Hasher.Hash(ctx, password)
+	if err != nil {
+		return 0, fmt.Errorf("set password: %w", err)
+	}
+	return s.change(ctx, u, event("user.set_password", u.ID, actor), func(u *idp.User) error {
+		u.PasswordHash = hash
+		u.PasswordChangedAt = s.Clock.Now()
+		return nil
+	})
+}
+
+// Lock keeps a person from signing in and ends their sessions; it reports how
+// many. The reason is kept with the account. Locking again renews the reason.
+func (s *Service) Lock(ctx context.Context, email, reason, actor string) (sessions int, err error) {
+	u, err := s.Lookup(ctx, email)
+	if err != nil {
+		return 0, err
+	}
+	return s.change(ctx, u, event("user.lock", u.ID, actor), func(u *idp.User) error {
+		if !u.Locked() {
+			u.LockedAt = s.Clock.Now()
+		}
+		u.LockReason = reason
+		return nil
+	})
+}
+
+// Unlock lets a person sign in again. It also forgets the failures counted for
+// the account as a whole, so that it helps after an attack on it; those counted
+// for one network pass by themselves.
+func (s *Service) Unlock(ctx context.Context, email, actor string) error {
+	u, err := s.Lookup(ctx, email)
+	if err != nil {
+		return err
+	}
+	err = s.Store.UpdateUser(ctx, u.ID, func(u *idp.User) error {
+		u.LockedAt, u.LockReason = time.Time{}, ""
+		u.UpdatedAt = s.Clock.Now()
+		return nil
+	}, event("user.unlock", u.ID, actor))
+	if err != nil {
+		return fmt.Errorf("user.unlock: %w", err)
+	}
+	return s.forgetFailures(ctx, u)
+}
+
+// AddTOTP adds an authenticator and returns what the person needs to set it
+// up. Errors: *InputError, with problem "too_many" beyond MaxTOTPs.
+func (s *Service) AddTOTP(ctx context.Context, email string, n NewTOTP, actor string) (*Enrolment, error) {
+	u, err := s.Lookup(ctx, email)
+	if err != nil {
+		return nil, err
+	}
+	t, err := newTOTP(n, s.Clock.Now())
+	if err != nil {
+		return nil, err
+	}
+	err = s.Store.UpdateUser(ctx, u.ID, func(u *idp.User) error {
+		if len(u.TOTPs) >= MaxTOTPs {
+			return &InputError{"totp_secret", "too_many", fmt.Sprintf("the account has %d authenticators already", len(u.TOTPs))}
+		}
+		u.TOTPs = append(u.TOTPs, t)
+		u.UpdatedAt = s.Clock.Now()
+		return nil
+	}, event("user.add_totp", u.ID, actor))
+	if err != nil {
+		return nil, fmt.Errorf("add authenticator: %w", err)
+	}
+	return s.enrolment(t, u.PrimaryEmail()), nil
+}
+
+// ResetMFA takes all second factors from a person and ends their sessions; it
+// reports how many. AddTOTP gives them a new one.
+func (s *Service) ResetMFA(ctx context.Context, email, actor string) (sessions int, err error) {
+	u, err := s.Lookup(ctx, email)
+	if err != nil {
+		return 0, err
+	}
+	return s.change(ctx, u, event("user.reset_mfa", u.ID, actor), func(u *idp.User) error {
+		u.TOTPs = nil
+		return nil
+	})
+}
+
+// Delete removes a person for good and ends their sessions. Their NameIDs are
+// never given to anyone else.
+func (s *Service) Delete(ctx context.Context, email, actor string) error {
+	u, err := s.Lookup(ctx, email)
+	if err != nil {
+		return err
+	}
+	if err := s.Store.DeleteUser(ctx, u.ID, event("user.delete", u.ID, actor)); err != nil {
+		return fmt.Errorf("user.delete: %w", err)
+	}
+	return s.forgetFailures(ctx, u)
+}
+
+// change updates a person and then ends their sessions. The order matters:
+// sessions that begin in between begin under the new state. A failure after the
+// update is reported, and the same call again ends the sessions.
+func (s *Service) change(ctx context.Context, u *idp.User, e idp.AuditEvent, change func(*idp.User) error) (int, error) {
+	err := s.Store.UpdateUser(ctx, u.ID, func(u *idp.User) error {
+		u.UpdatedAt = s.Clock.Now()
+		return change(u)
+	}, e)
+	if err != nil {
+		return 0, fmt.Errorf("%s: %w", e.Kind, err)
+	}
+	n, err := s.Store.EndUserSessions(ctx, u.ID)
+	if err != nil {
+		return 0, fmt.Errorf("%s was done, but ending the sessions failed: %w", e.Kind, err)
+	}
+	return n, nil
+}

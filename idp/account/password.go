@@ -1,0 +1,113 @@
+package account
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"net/netip"
+	"strings"
+	"time"
+
+	"vernal/idp"
+)
+
+// CheckPassword proves the first factor: it returns the person whose address
+// and password these are. The person may still need a second factor.
+//
+// Errors: ErrWrong, *ThrottledError, ErrLocked (right password, locked
+// account); any other is a fault, and the attempt was given back. A hash of
+// another form or a lower cost is made anew in passing.
+func (s *Service) CheckPassword(ctx context.Context, email, password string, from netip.Addr) (*idp.User, error) {
+	address := throttleAddress(email)
+	known, err := s.known(ctx, address, from)
+	if err != nil {
+		return nil, err
+	}
+	counters := s.passwordCounters(address, from, known)
+	if err := s.reserve(ctx, counters); err != nil {
+		return nil, err
+	}
+	u, ok, err := s.verifyPassword(ctx, address, password)
+	if err != nil {
+		return nil, errors.Join(err, s.release(ctx, counters))
+	}
+	if !ok {
+		return nil, ErrWrong
+	}
+	if err := s.succeeded(ctx, address, from, counters); err != nil {
+		return nil, err
+	}
+	if u.Locked() {
+		return nil, ErrLocked
+	}
+	if s.Hasher.NeedsRehash(u.PasswordHash) {
+		s.rehash(ctx, u, password)
+	}
+	return u, nil
+}
+
+// throttleAddress is the form of an address under which attempts are counted:
+// that of a look-up, bounded, whether or not it is one that anybody could have.
+func throttleAddress(email string) string {
+	email = strings.TrimSpace(email)
+	if len(email) > MaxEmail {
+		email = email[:MaxEmail]
+	}
+	return strings.ToLower(strings.ToValidUTF8(email, "?"))
+}
+
+// verifyPassword looks the address up and compares. For an address nobody has,
+// and for a person without a usable hash, it spends the same and says no.
+func (s *Service) verifyPassword(ctx context.Context, address, password string) (*idp.User, bool, error) {
+	u, err := s.Store.UserByEmail(ctx, address)
+	if err != nil && !errors.Is(err, idp.ErrNotFound) {
+		return nil, false, fmt.Errorf("look up account: %w", err)
+	}
+	if err == nil && u.PasswordHash != "" {
+		ok, err := s.Hasher.Verify(ctx, u.PasswordHash, password)
+		if !errors.Is(err, errPHC) {
+			return u, ok, err
+		}
+		s.Log.ErrorContext(ctx, "password hash of an account cannot be read", "user", u.ID, "err", err)
+	}
+	return nil, false, s.Hasher.Burn(ctx, password)
+}
+
+// rehash replaces the hash that was just verified. A failure costs nothing: the
+// old hash stays good and the next sign-in tries again.
+func (s *Service) rehash(ctx context.Context, u *idp.User, password string) {
+	old := u.PasswordHash
+	fresh, err := s.Hasher.Hash(ctx, password)
+	if err == nil {
+		err = s.Store.UpdateUser(ctx, u.ID, func(u *idp.User) error {
+			// The password may have been changed since it was compared.
+			if u.PasswordHash == old {
+				u.PasswordHash = fresh
+			}
+			return nil
+		})
+	}
+	if err != nil {
+		s.Log.LogAttrs(ctx, slog.LevelWarn, "password hash was not renewed", slog.String("user", string(u.ID)), slog.Any("err", err))
+		return
+	}
+	u.PasswordHash = fresh
+}
+
+// SignedIn notes that a sign-in with the address was completed: the address a
+// person signed in with last is the one that service providers are sent.
+func (s *Service) SignedIn(ctx context.Context, user idp.UserID, email string, at time.Time) error {
+	err := s.Store.UpdateUser(ctx, user, func(u *idp.User) error {
+		for i := range u.Emails {
+			if strings.EqualFold(u.Emails[i].Address, strings.TrimSpace(email)) {
+				u.Emails[i].LastSignInAt = at
+			}
+		}
+		return nil
+	})
+	if err != nil {
+		return fmt.Errorf("note sign-in: %w", err)
+	}
+	return nil
+}

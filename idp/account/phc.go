@@ -1,0 +1,140 @@
+package account
+
+import (
+	"encoding/base64"
+	"errors"
+	"fmt"
+	"strconv"
+	"strings"
+)
+
+const (
+	algArgon2id = "argon2id"
+	algPBKDF2   = "pbkdf2-sha256"
+)
+
+// Bounds of a PHC string that we verify. An imported hash decides how much a
+// sign-in costs us; these keep the dearest to about a second.
+const (
+	maxEncoded      = 512
+	minMemory       = 8          // KiB, RFC 9106 §3.1
+	maxMemory       = 256 * 1024 // KiB
+	maxTime         = 16
+	maxMemoryTime   = 1024 * 1024 // KiB × passes
+	maxThreads      = 16
+	minIterations   = 1_000
+	maxIterations   = 5_000_000
+	minSalt, minKey = 8, 16
+	maxSalt, maxKey = 64, 64
+)
+
+// phc is a password hash taken apart:
+//
+//	$argon2id$v=19$m=19456,t=2,p=1$SALT$KEY
+//	$pbkdf2-sha256$i=600000$SALT$KEY
+//
+// SALT and KEY are base64 without padding. Of PBKDF2 the form of passlib, with
+// the bare number of rounds and "." for "+", is read too.
+type phc struct {
+	alg          string
+	memory, time uint32
+	threads      uint8
+	iterations   int
+	salt, key    []byte
+}
+
+// errPHC never quotes the hash: errors reach logs.
+var errPHC = errors.New("password hash cannot be read")
+
+func (p phc) String() string {
+	b64 := base64.RawStdEncoding.EncodeToString
+	if p.alg == algPBKDF2 {
+		return fmt.Sprintf("$%s$i=%d$%s$%s", p.alg, p.iterations, b64(p.salt), b64(p.key))
+	}
+	return fmt.Sprintf("$%s$v=19$m=%d,t=%d,p=%d$%s$%s", p.alg, p.memory, p.time, p.threads, b64(p.salt), b64(p.key))
+}
+
+func parsePHC(s string) (phc, error) {
+	if len(s) > maxEncoded {
+		return phc{}, fmt.Errorf("%w: longer than %d bytes", errPHC, maxEncoded)
+	}
+	if strings.ContainsAny(s, "\r\n") { // which encoding/base64 passes over
+		return phc{}, fmt.Errorf("%w: not on one line", errPHC)
+	}
+	parts := strings.Split(s, "$")
+	if len(parts) < 2 || parts[0] != "" {
+		return phc{}, fmt.Errorf("%w: not in PHC form", errPHC)
+	}
+	p := phc{alg: parts[1]}
+	var err error
+	switch {
+	case p.alg == algArgon2id && len(parts) == 6 && parts[2] == "v=19":
+		err = p.readArgon2(parts[3])
+	case p.alg == algPBKDF2 && len(parts) == 5:
+		err = p.readPBKDF2(parts[2])
+	case p.alg == algArgon2id || p.alg == algPBKDF2:
+		err = fmt.Errorf("%w: %s with other fields than expected", errPHC, p.alg)
+	default:
+		err = fmt.Errorf("%w: algorithm is neither argon2id nor pbkdf2-sha256", errPHC)
+	}
+	if err != nil {
+		return phc{}, err
+	}
+	p.salt, err = readBase64(parts[len(parts)-2], "salt", minSalt, maxSalt)
+	if err != nil {
+		return phc{}, err
+	}
+	p.key, err = readBase64(parts[len(parts)-1], "key", minKey, maxKey)
+	if err != nil {
+		return phc{}, err
+	}
+	return p, nil
+}
+
+func (p *phc) readArgon2(params string) error {
+	fields := strings.Split(params, ",")
+	if len(fields) != 3 {
+		return fmt.Errorf("%w: want m, t and p", errPHC)
+	}
+	m, err := readNumber(fields[0], "m=", minMemory, maxMemory)
+	if err != nil {
+		return err
+	}
+	t, err := readNumber(fields[1], "t=", 1, maxTime)
+	if err != nil {
+		return err
+	}
+	threads, err := readNumber(fields[2], "p=", 1, maxThreads)
+	if err != nil {
+		return err
+	}
+	if m*t > maxMemoryTime || m < 8*threads {
+		return fmt.Errorf("%w: m, t and p do not go together", errPHC)
+	}
+	p.memory, p.time, p.threads = uint32(m), uint32(t), uint8(threads)
+	return nil
+}
+
+func (p *phc) readPBKDF2(params string) error {
+	n, err := readNumber("i="+strings.TrimPrefix(params, "i="), "i=", minIterations, maxIterations)
+	p.iterations = n
+	return err
+}
+
+// readNumber reads prefix and a decimal number without sign or leading zero.
+func readNumber(field, prefix string, low, high int) (int, error) {
+	digits, ok := strings.CutPrefix(field, prefix)
+	n, err := strconv.Atoi(digits)
+	if !ok || err != nil || strconv.Itoa(n) != digits || n < low || n > high {
+		return 0, fmt.Errorf("%w: %s must be a number from %d to %d", errPHC, prefix, low, high)
+	}
+	return n, nil
+}
+
+func readBase64(s, what string, low, high int) ([]byte, error) {
+	b, err := base64.RawStdEncoding.Strict().DecodeString(strings.ReplaceAll(s, ".", "+"))
+	if err != nil || len(b) < low || len(b) > high {
+		return nil, fmt.Errorf("%w: %s must be base64 of %d to %d bytes", errPHC, what, low, high)
+	}
+	return b, nil
+}

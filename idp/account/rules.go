@@ -1,0 +1,124 @@
+package account
+
+import (
+	"fmt"
+	"net/mail"
+	"strings"
+	"unicode"
+	"unicode/utf8"
+
+	"golang.org/x/text/unicode/norm"
+)
+
+// Bounds of what people choose.
+const (
+	// MinPassword and MaxPassword count characters, MaxPasswordBytes bytes.
+	MinPassword      = 12
+	MaxPassword      = 128
+	MaxPasswordBytes = 512
+	// MaxEmail is the longest address that a mail path can carry (RFC 5321
+	// §4.5.3.1.3, erratum 1690), in bytes.
+	MaxEmail = 254
+)
+
+// NormalizeEmail gives the form in which an address is kept: as typed, without
+// surrounding space, the domain in lower case. The part before the @ keeps its
+// case, for it is the receiving server's to interpret; look-ups ignore case all
+// the same. Anything but a bare address gives an *InputError.
+func NormalizeEmail(address string) (string, error) {
+	address = strings.TrimSpace(address)
+	invalid := &InputError{"email", "invalid", "not an e-mail address"}
+	if len(address) > MaxEmail {
+		return "", &InputError{"email", "too_long", fmt.Sprintf("longer than %d bytes", MaxEmail)}
+	}
+	// net/mail reads "Name <a@b>", comments and quoted local parts too. What
+	// it read must be the whole input, so none of them passes.
+	parsed, err := mail.ParseAddress(address)
+	if err != nil || parsed.Address != address || parsed.Name != "" || strings.ContainsFunc(address, notInEmail) {
+		return "", invalid
+	}
+	at := strings.LastIndexByte(address, '@')
+	local, domain := address[:at], strings.ToLower(address[at+1:])
+	if len(local) > 64 || strings.ContainsAny(domain, "[]") {
+		return "", invalid
+	}
+	return local + "@" + domain, nil
+}
+
+// notInEmail is true for runes that are never part of an address we keep:
+// controls would reach mail headers and logs, and XML cannot carry them.
+func notInEmail(r rune) bool {
+	return unicode.IsControl(r) || unicode.IsSpace(r) || r == utf8.RuneError || unicode.Is(unicode.Cf, r) || r == '"'
+}
+
+// CheckNewPassword reports, as an *InputError, why a password cannot be chosen:
+// shorter than MinPassword, too long, or made of the address.
+func CheckNewPassword(password, address string) error {
+	switch n := utf8.RuneCountInString(password); {
+	case !utf8.ValidString(password):
+		return &InputError{"password", "invalid", "not valid UTF-8"}
+	case n < MinPassword:
+		return &InputError{"password", "too_short", fmt.Sprintf("shorter than %d characters", MinPassword)}
+	case !hashable(password):
+		return &InputError{"password", "too_long", fmt.Sprintf("longer than %d characters or %d bytes", MaxPassword, MaxPasswordBytes)}
+	case strings.ContainsFunc(password, unicode.IsControl):
+		return &InputError{"password", "invalid", "contains control characters"}
+	}
+	lower := strings.ToLower(password)
+	if address != "" && strings.Contains(lower, strings.ToLower(address)) {
+		return &InputError{"password", "contains_email", "contains the e-mail address"}
+	}
+	if distinct(lower) < 5 || common(lower) {
+		return &InputError{"password", "common", "too easy to guess"}
+	}
+	return nil
+}
+
+// hashable reports whether a password is short enough to be hashed at all. The
+// bound keeps a request from choosing how much work it causes.
+func hashable(password string) bool {
+	return len(password) <= MaxPasswordBytes && utf8.RuneCountInString(password) <= MaxPassword
+}
+
+// normalPassword is what gets hashed: keyboards differ in how they compose an
+// accented letter (RFC 8265 §4.2.2 asks for NFC).
+func normalPassword(password string) []byte { return norm.NFC.Bytes([]byte(password)) }
+
+// common reports whether a lower-case password is one of those that are tried
+// first. Of the usual lists hardly an entry has MinPassword characters; what is
+// left are the short ones repeated or strung together.
+func common(password string) bool {
+	rest := password
+	for rest != "" {
+		n := 0
+		for _, w := range commonWords {
+			if len(w) > n && strings.HasPrefix(rest, w) {
+				n = len(w)
+			}
+		}
+		if n == 0 {
+			return false
+		}
+		rest = rest[n:]
+	}
+	return true
+}
+
+// commonWords are the building blocks of the passwords that everybody picks.
+var commonWords = []string{
+	"password", "passwort", "passw0rd", "p@ssw0rd", "p@ssword", "motdepasse", "contraseña",
+	"qwerty", "qwertz", "azerty", "qwertyuiop", "asdf", "asdfghjkl", "zxcvbnm", "1q2w3e4r", "1qaz2wsx", "qazwsx",
+	"abc", "abcdef", "abcdefgh", "letmein", "welcome", "admin", "login", "iloveyou", "monkey", "dragon",
+	"football", "baseball", "sunshine", "princess", "changeme", "secret", "test", "user", "hello",
+	"correcthorsebatterystaple", "correct", "horse", "battery", "staple",
+	"0", "1", "2", "3", "4", "5", "6", "7", "8", "9", "!", ".", "-", "_", " ", "@", "#", "$", "?",
+}
+
+// distinct counts the different runes of s.
+func distinct(s string) int {
+	seen := map[rune]bool{}
+	for _, r := range s {
+		seen[r] = true
+	}
+	return len(seen)
+}

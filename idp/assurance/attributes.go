@@ -1,0 +1,211 @@
+package assurance
+
+import (
+	"net/url"
+	"slices"
+	"strings"
+
+	"vernal/idp"
+)
+
+// NameFormats of attributes (saml-core §8.2).
+const (
+	NameFormatBasic = "urn:oasis:names:tc:SAML:2.0:attrname-format:basic"
+	NameFormatURI   = "urn:oasis:names:tc:SAML:2.0:attrname-format:uri"
+)
+
+// claimEmail is the Name of the email attribute for providers registered with
+// email_attribute claim-uri (Entra External ID knows no other).
+const claimEmail = "http://schemas.xmlsoap.org/ws/2005/05/identity/claims/emailaddress"
+
+// Level is what it takes for an attribute to be released.
+type Level string
+
+// The levels.
+const (
+	LevelAny     Level = "any"     // every sign-in
+	LevelProofed Level = "proofed" // a proofed identity was asked for, or IALMax
+	LevelPIV     Level = "piv"     // a PIV/CAC card was used in this session
+)
+
+// Row is one attribute that a service provider can be registered for.
+type Row struct {
+	// Name is the attribute's name in requests and registrations, and its
+	// FriendlyName; its Name on the wire but for what Rule says.
+	Name       string
+	NameFormat string
+	Level      Level
+	// Always is true of attributes that are sent unasked.
+	Always bool
+	// Multi is true of attributes with several values.
+	Multi bool
+	// Source says where the value comes from, Rule its form.
+	Source, Rule string
+
+	// value appends the values to dst; nil while there is no source yet. No
+	// values give an empty Attribute element.
+	value func(dst []string, r *Requirement, p Person) []string
+}
+
+// table holds all attributes in the order in which they are sent.
+var table = []Row{
+	{Name: "uuid", NameFormat: NameFormatBasic, Level: LevelAny, Always: true, Source: "NameID of the person and agency",
+		Rule: "UUID, the same as a persistent NameID, also where the NameID is an e-mail address",
+		value: func(dst []string, _ *Requirement, p Person) []string {
+			return append(dst, string(p.UUID))
+		}},
+	{Name: "email", NameFormat: NameFormatBasic, Level: LevelAny, Source: "address of the latest sign-in",
+		Rule: "one address; Name " + claimEmail + " with NameFormat uri for providers registered so",
+		value: func(dst []string, _ *Requirement, p Person) []string {
+			if p.Email == "" {
+				return dst
+			}
+			return append(dst, p.Email)
+		}},
+	{Name: "all_emails", NameFormat: NameFormatBasic, Level: LevelAny, Multi: true, Source: "account", Rule: "all confirmed addresses"},
+	{Name: "locale", NameFormat: NameFormatURI, Level: LevelAny, Source: "session", Rule: "language of the pages: en, es or fr"},
+	{Name: "first_name", NameFormat: NameFormatURI, Level: LevelProofed, Source: "proofed profile"},
+	{Name: "middle_name", NameFormat: NameFormatURI, Level: LevelProofed, Source: "proofed profile"},
+	{Name: "last_name", NameFormat: NameFormatURI, Level: LevelProofed, Source: "proofed profile"},
+	{Name: "address1", NameFormat: NameFormatURI, Level: LevelProofed, Source: "proofed profile"},
+	{Name: "address2", NameFormat: NameFormatURI, Level: LevelProofed, Source: "proofed profile"},
+	{Name: "city", NameFormat: NameFormatURI, Level: LevelProofed, Source: "proofed profile"},
+	{Name: "state", NameFormat: NameFormatURI, Level: LevelProofed, Source: "proofed profile"},
+	{Name: "zipcode", NameFormat: NameFormatURI, Level: LevelProofed, Source: "proofed profile", Rule: "five digits"},
+	{Name: "dob", NameFormat: NameFormatURI, Level: LevelProofed, Source: "proofed profile", Rule: "ISO 8601 date"},
+	{Name: "ssn", NameFormat: NameFormatURI, Level: LevelProofed, Source: "proofed profile", Rule: "as it was proofed"},
+	{Name: "phone", NameFormat: NameFormatURI, Level: LevelProofed, Source: "proofed profile", Rule: "E.164; may be empty"},
+	{Name: "verified_at", NameFormat: NameFormatURI, Level: LevelProofed, Source: "proofed profile",
+		Rule: "ISO 8601 time; may be empty; also without proofed data to providers that may ask for it"},
+	{Name: "aal", NameFormat: NameFormatURI, Level: LevelAny, Always: true, Source: "request",
+		Rule: "authentication assurance asked for, without parameters, else the registered one",
+		value: func(dst []string, r *Requirement, _ Person) []string {
+			return append(dst, r.aalValue)
+		}},
+	{Name: "ial", NameFormat: NameFormatURI, Level: LevelAny, Always: true, Source: "request and proofed profile",
+		Rule: "identity assurance reached; as urn:acr.login.gov:… to those who asked so",
+		value: func(dst []string, r *Requirement, p Person) []string {
+			return append(dst, r.ialValue(p.Proofing))
+		}},
+	{Name: "x509_subject", NameFormat: NameFormatURI, Level: LevelPIV, Source: "PIV/CAC certificate", Rule: "sent when x509_presented is asked for"},
+	{Name: "x509_issuer", NameFormat: NameFormatURI, Level: LevelPIV, Source: "PIV/CAC certificate", Rule: "sent when x509_presented is asked for"},
+	{Name: "x509_presented", NameFormat: NameFormatURI, Level: LevelPIV, Source: "PIV/CAC certificate", Rule: "true when a card was used in this session"},
+}
+
+// tokenASCII in a list of attributes is no attribute: it asks for proofed
+// values in ASCII.
+const tokenASCII = "ascii"
+
+// Table is the list of all attributes, in the order in which they are sent. It
+// belongs to the caller.
+func Table() []Row { return slices.Clone(table) }
+
+// Known reports whether the name may stand in a registration.
+func Known(name string) bool { return name == tokenASCII || rowOf(name) != nil }
+
+func rowOf(name string) *Row {
+	for i := range table {
+		if table[i].Name == name {
+			return &table[i]
+		}
+	}
+	return nil
+}
+
+// Dropped is a requested attribute that is not sent, and why.
+type Dropped struct {
+	Name   string
+	Reason DropReason
+}
+
+// DropReason says why a requested attribute is not sent.
+type DropReason string
+
+// The reasons.
+const (
+	DropUnknown       DropReason = "unknown"        // no such attribute
+	DropNotRegistered DropReason = "not-registered" // the provider is not registered for it
+	DropLevel         DropReason = "level"          // the request is below the level it takes
+	DropNoSource      DropReason = "no-source"      // this version has no value for it
+)
+
+// requestedAttributes reads a value of AuthnContextClassRef that lists
+// attributes ("…/requested_attributes?ReqAttr=email,phone"); ok is false for
+// one that does not. Names are parted by anything that is not part of a name,
+// may be percent-encoded and in either case.
+func requestedAttributes(ref string) (names []string, ok bool) {
+	if len(ref) < len(nsReqAttr) || !strings.EqualFold(ref[:len(nsReqAttr)], nsReqAttr) {
+		return nil, false
+	}
+	rest := ref[len(nsReqAttr):]
+	if rest != "" && rest[0] != '?' {
+		return nil, false
+	}
+	rest = strings.TrimPrefix(rest, "?")
+	// A "%" that encodes nothing is one more thing between names.
+	if plain, err := url.PathUnescape(rest); err == nil {
+		rest = plain
+	}
+	rest = strings.ToLower(rest)
+	rest = strings.TrimPrefix(rest, "reqattr=")
+	return strings.FieldsFunc(rest, func(c rune) bool {
+		return !(c == '_' || c >= '0' && c <= '9' || c >= 'a' && c <= 'z')
+	}), true
+}
+
+// selectAttributes takes what was asked, or the registered bundle, down to what
+// may be sent.
+func (r *Requirement) selectAttributes(w wanted, sp *idp.ServiceProvider) {
+	names := sp.Attributes
+	if w.hasAttributes {
+		names = w.attributes
+	}
+	var chosen [64]bool // by row; the table is far shorter
+	for _, name := range names {
+		if name == tokenASCII {
+			r.ASCII = true
+			continue
+		}
+		i := slices.IndexFunc(table, func(row Row) bool { return row.Name == name })
+		if reason := r.dropped(i, name, sp); reason != "" {
+			r.drop(name, reason)
+		} else if !table[i].Always {
+			chosen[i] = true
+		}
+	}
+	for i := range table {
+		if chosen[i] {
+			r.Attributes = append(r.Attributes, table[i].Name)
+		}
+	}
+}
+
+// dropped says why the attribute of row i is not sent; "" if it is.
+func (r *Requirement) dropped(i int, name string, sp *idp.ServiceProvider) DropReason {
+	switch {
+	case i < 0:
+		return DropUnknown
+	case table[i].Always:
+		return ""
+	case !slices.Contains(sp.Attributes, name):
+		return DropNotRegistered
+	case table[i].Level == LevelProofed && !r.IAL.proofed():
+		return DropLevel
+	case table[i].value == nil:
+		return DropNoSource
+	}
+	return ""
+}
+
+func (r *Requirement) drop(name string, reason DropReason) {
+	if len(r.Dropped) >= noted {
+		return
+	}
+	d := Dropped{name, reason}
+	if len(d.Name) > 64 {
+		d.Name = d.Name[:64] + "…"
+	}
+	if !slices.Contains(r.Dropped, d) {
+		r.Dropped = append(r.Dropped, d)
+	}
+}

@@ -1,0 +1,81 @@
+package assurance
+
+import (
+	"vernal/idp"
+	"vernal/idp/saml"
+)
+
+// Person is what the attributes of one Assertion are made from. It holds what
+// the service provider may learn and nothing that it may not: the UUID is the
+// person's NameID in the provider's scope.
+type Person struct {
+	UUID     idp.NameID
+	Email    string
+	Proofing Proofing
+}
+
+// Attribute is one Attribute of an AttributeStatement. No Values means an empty
+// element.
+type Attribute = saml.Attribute
+
+// Release makes the attributes of the Assertion, in the order of Table: those
+// that are sent to everyone and the Requirement's. Nothing else can leave: the
+// Requirement was made from the same registration and holds only what it and
+// the level allow, and a name that is not registered is passed over here too.
+func Release(r *Requirement, sp *idp.ServiceProvider, p Person) []Attribute {
+	const always = 3
+	n := always + len(r.Attributes)
+	out := make([]Attribute, 0, n)
+	// One backing array for all values; append moves on to another if an
+	// attribute has several, and those cut off before stay good.
+	values := make([]string, 0, n)
+	next := 0 // of r.Attributes, which are in the order of the table
+	for i := range table {
+		row := &table[i]
+		if !row.Always {
+			if next == len(r.Attributes) || r.Attributes[next] != row.Name {
+				continue
+			}
+			next++
+			if !registered(sp, row.Name) || row.value == nil {
+				continue
+			}
+		}
+		from := len(values)
+		values = row.value(values, r, p)
+		a := Attribute{Name: row.Name, NameFormat: row.NameFormat, FriendlyName: row.Name}
+		if len(values) > from {
+			a.Values = values[from:len(values):len(values)]
+		}
+		if row.Name == "email" && sp.EmailAttribute == idp.EmailAttributeClaimURI {
+			a.Name, a.NameFormat = claimEmail, NameFormatURI
+		}
+		out = append(out, a)
+	}
+	return out
+}
+
+func registered(sp *idp.ServiceProvider, name string) bool {
+	for _, a := range sp.Attributes {
+		if a == name {
+			return true
+		}
+	}
+	return false
+}
+
+// ialValue is what attribute ial says: what was reached, not what was asked.
+func (r *Requirement) ialValue(p Proofing) string {
+	plain, urn := uriIAL1, uriAuthOnly
+	switch {
+	case !r.IAL.proofed() || p == Unproofed:
+	case r.IAL.facial() && p == ProofedFace:
+		plain, urn = uriIAL2BioRequired, uriFacialRequired
+	default:
+		plain, urn = uriIAL2, uriVerified
+	}
+	if r.urn {
+		return urn
+	}
+	return plain
+}

@@ -1,0 +1,211 @@
+package assurance
+
+import (
+	"strings"
+
+	"vernal/idp"
+)
+
+// Ask is what a request says about assurance, as it was sent.
+type Ask struct {
+	// Comparison is "" (which means exact), "exact", "minimum", "maximum" or
+	// "better".
+	Comparison string
+	ClassRefs  []string
+}
+
+// Requirement is what a sign-in must prove, and what the Response then says.
+type Requirement struct {
+	IAL IAL
+	AAL AAL
+	// RememberedDevice reports whether a remembered device may stand for the
+	// second factor.
+	RememberedDevice bool
+	// ClassRef is the AuthnContextClassRef of the Response.
+	ClassRef string
+	// Attributes are the requested attributes that the provider is registered
+	// for and the level allows, by their names in Table and in its order.
+	// Those that are sent to everyone are not among them.
+	Attributes []string
+	// ASCII asks for proofed values in ASCII.
+	ASCII bool
+
+	// Dropped are requested attributes that are not sent, Unknown values of
+	// AuthnContextClassRef that were passed over. Both are for the log and
+	// for the integrator: cut short, in the order asked.
+	Dropped []Dropped
+	Unknown []string
+
+	aalValue string // what attribute aal says
+	urn      bool   // attribute ial speaks in urn:acr.login.gov
+}
+
+// Comparisons of a RequestedAuthnContext (saml-core §3.3.2.2.1).
+const (
+	comparisonExact   = "exact"
+	comparisonMinimum = "minimum"
+	comparisonMaximum = "maximum"
+	comparisonBetter  = "better"
+)
+
+const fieldClassRef = "AuthnContextClassRef"
+
+// noted bounds the lists that only a log reads.
+const noted = 20
+
+// Resolve works out what the request needs from the service provider's
+// registration. The rules, each a row of a test:
+//
+//   - one recognised value is enough; unknown ones beside it are passed over;
+//   - the identity level is the strongest one asked for, the authentication
+//     level the first one; what is not asked for comes from the registration;
+//   - anything about proofed identity needs AAL2 at least;
+//   - "minimum" with a level below proofing, from a provider that may ask for
+//     proofing, takes proofed data if the person has it. Otherwise the
+//     comparison changes nothing;
+//   - the Response states the authentication value asked for, else the
+//     identity value, else what a library sent by itself, else the default.
+//
+// Errors are *idp.Refusal: RefusedComparison, RefusedAuthnContext for values
+// that are all unknown, RefusedAuthnContextLevel for more than the provider may
+// ask.
+func Resolve(a Ask, sp *idp.ServiceProvider) (*Requirement, error) {
+	switch a.Comparison {
+	case "", comparisonExact, comparisonMinimum, comparisonMaximum, comparisonBetter:
+	default:
+		return nil, idp.Refuse(idp.RefusedComparison, "Comparison", a.Comparison)
+	}
+	r := &Requirement{}
+	w, err := r.read(a.ClassRefs, sp)
+	if err != nil {
+		return nil, err
+	}
+	r.decide(a.Comparison, w, sp)
+	r.selectAttributes(w, sp)
+	return r, nil
+}
+
+// wanted is what the values of one request come down to.
+type wanted struct {
+	ial, aal, strict, generic *context
+	attributes                []string // requested names, lower case
+	hasAttributes             bool     // asked, if only for none
+}
+
+// read sorts the values and refuses what cannot be asked.
+func (r *Requirement) read(refs []string, sp *idp.ServiceProvider) (w wanted, err error) {
+	var firstBad string // for a refusal
+	bad, valid := false, false
+	for _, ref := range refs {
+		ref = strings.TrimSpace(ref) // white space of an anyURI collapses
+		if names, ok := requestedAttributes(ref); ok {
+			w.hasAttributes = true
+			w.attributes = append(w.attributes, names...)
+			continue
+		}
+		c := contexts[ref]
+		if c == nil || c.companion {
+			if !bad {
+				bad, firstBad = true, ref
+			}
+			if c == nil {
+				r.Unknown = note(r.Unknown, ref)
+				continue
+			}
+		}
+		valid = valid || !c.companion
+		if !c.allows(sp) {
+			return w, idp.Refuse(idp.RefusedAuthnContextLevel, fieldClassRef, ref, sp.IAL)
+		}
+		r.urn = r.urn || strings.HasPrefix(ref, nsACR)
+		w.add(c)
+	}
+	if bad && !valid {
+		return w, idp.Refuse(idp.RefusedAuthnContext, fieldClassRef, firstBad)
+	}
+	return w, nil
+}
+
+// add keeps the value that counts of each kind.
+func (w *wanted) add(c *context) {
+	switch c.kind {
+	case kindIAL:
+		if w.ial == nil || c.rank < w.ial.rank {
+			w.ial = c
+		}
+	case kindAAL:
+		if w.aal == nil {
+			w.aal = c
+		}
+	case kindStrict:
+		w.strict = c
+	case kindGeneric:
+		if w.generic == nil {
+			w.generic = c
+		}
+	}
+}
+
+// decide fills in the levels and what the Response states about them.
+func (r *Requirement) decide(comparison string, w wanted, sp *idp.ServiceProvider) {
+	r.IAL = defaultIAL(sp)
+	if w.ial != nil {
+		r.IAL = w.ial.ial
+		if r.IAL == AuthOnly && comparison == comparisonMinimum && allowsVerified(sp) {
+			r.IAL = IALMax
+		}
+	}
+	var stated string
+	r.AAL, stated = defaultAAL(sp)
+	r.aalValue = base(stated)
+	r.ClassRef = stated
+	switch {
+	case w.aal != nil:
+		r.AAL = w.aal.aal
+		r.aalValue = base(w.aal.uri)
+		r.ClassRef = w.aal.uri
+	case w.ial != nil:
+		r.ClassRef = w.ial.uri
+	case w.strict != nil:
+		r.ClassRef = w.strict.uri
+	case w.generic != nil:
+		r.ClassRef = w.generic.uri
+	}
+	if r.IAL.proofed() {
+		r.AAL = max(r.AAL, AAL2)
+	}
+	// A provider that may see proofed data never takes a remembered device,
+	// not even when it asks for none of it this time.
+	r.RememberedDevice = r.AAL == AALDefault && !allowsVerified(sp)
+}
+
+// base is a value without its parameters.
+func base(uri string) string {
+	b, _, _ := strings.Cut(uri, "?")
+	return b
+}
+
+// note appends to a list for the log, within bounds.
+func note(list []string, s string) []string {
+	if len(list) >= noted {
+		return list
+	}
+	if len(s) > 200 {
+		s = strings.ToValidUTF8(s[:200], "") + "…"
+	}
+	return append(list, s)
+}
+
+// SatisfiedBy reports whether a person proofed so can be signed in. If not, the
+// request is refused or the person is sent to be proofed.
+func (r *Requirement) SatisfiedBy(p Proofing) bool {
+	switch r.IAL {
+	case Verified, FacialPreferred:
+		// "preferred" asks for a facial match only of somebody who has no
+		// proofed identity yet; then, too, it is not satisfied.
+		return p != Unproofed
+	case FacialRequired:
+		return p == ProofedFace
+	}
+	return true
+}

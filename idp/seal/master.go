@@ -1,0 +1,135 @@
+package seal
+
+import (
+	"crypto/rand"
+	"encoding/base64"
+	"encoding/hex"
+	"errors"
+	"fmt"
+	"io"
+	"io/fs"
+	"os"
+	"path/filepath"
+	"strings"
+)
+
+// maxFile bounds a master key file: 32 bytes as hex are 64 characters.
+const maxFile = 1024
+
+// ErrPermissions is returned for a master key file that others than its owner
+// can reach.
+var ErrPermissions = errors.New("master key file is open to group or others")
+
+// LoadMaster returns the Key of an existing master key. A non-empty env, the
+// value of an environment variable, wins over the file; both hold the key as
+// 64 hex digits or as base64 of 32 bytes, spaces around it ignored.
+//
+// A missing file gives fs.ErrNotExist, one that group or others may read or
+// write ErrPermissions. No error quotes the key.
+func LoadMaster(path, env string) (*Key, error) {
+	if strings.TrimSpace(env) != "" {
+		return parse("master key from the environment", env)
+	}
+	f, err := os.Open(path)
+	if err != nil {
+		return nil, fmt.Errorf("open master key: %w", err)
+	}
+	defer f.Close()
+	// The mode is asked of the open file, so that it is the mode of what is
+	// read and not of what stood there a moment before.
+	info, err := f.Stat()
+	if err != nil {
+		return nil, fmt.Errorf("open master key: %w", err)
+	}
+	if !info.Mode().IsRegular() {
+		return nil, fmt.Errorf("master key %s is not a regular file", path)
+	}
+	if info.Mode().Perm()&0o077 != 0 {
+		return nil, fmt.Errorf("%w: %s has mode %04o, want 0600", ErrPermissions, path, info.Mode().Perm())
+	}
+	text, err := io.ReadAll(io.LimitReader(f, maxFile))
+	if err != nil {
+		return nil, fmt.Errorf("read master key: %w", err)
+	}
+	return parse("master key "+path, string(text))
+}
+
+// CreateMaster makes a new random master key and writes it to path, mode 0600.
+// When it returns nil the file survives a crash. A file that is there stays as
+// it is and gives fs.ErrExist: whoever loses a master key loses all it sealed.
+func CreateMaster(path string) (*Key, error) {
+	master := make([]byte, MasterSize)
+	rand.Read(master)
+	key, err := NewKey(master)
+	if err != nil {
+		return nil, err
+	}
+	if err := writeNew(path, []byte(hex.EncodeToString(master)+"\n")); err != nil {
+		return nil, fmt.Errorf("create master key: %w", err)
+	}
+	return key, nil
+}
+
+func parse(what, text string) (*Key, error) {
+	master, ok := decode(strings.TrimSpace(text))
+	if !ok {
+		return nil, fmt.Errorf("%s: want 64 hex digits or base64 of %d bytes", what, MasterSize)
+	}
+	key, err := NewKey(master)
+	if err != nil {
+		return nil, fmt.Errorf("%s: %w", what, err)
+	}
+	return key, nil
+}
+
+func decode(s string) ([]byte, bool) {
+	if b, err := hex.DecodeString(s); err == nil && len(b) == MasterSize {
+		return b, true
+	}
+	s = strings.TrimRight(s, "=")
+	for _, enc := range []*base64.Encoding{base64.RawStdEncoding, base64.RawURLEncoding} {
+		if b, err := enc.DecodeString(s); err == nil && len(b) == MasterSize {
+			return b, true
+		}
+	}
+	return nil, false
+}
+
+// writeNew makes a file with mode 0600 that is there in full or not at all: the
+// bytes are flushed under another name first, and a link, unlike a rename,
+// fails if the name is taken.
+func writeNew(path string, data []byte) error {
+	dir := filepath.Dir(path)
+	if _, err := os.Lstat(path); err == nil {
+		return &fs.PathError{Op: "create", Path: path, Err: fs.ErrExist}
+	}
+	tmp, err := os.CreateTemp(dir, ".tmp-") // CreateTemp uses O_EXCL and 0600
+	if err != nil {
+		return err
+	}
+	defer os.Remove(tmp.Name())
+	_, err = tmp.Write(data)
+	if err == nil {
+		err = tmp.Sync()
+	}
+	if cerr := tmp.Close(); err == nil {
+		err = cerr
+	}
+	if err != nil {
+		return err
+	}
+	if err := os.Link(tmp.Name(), path); err != nil {
+		return err
+	}
+	return syncDir(dir)
+}
+
+// syncDir makes the names in a folder survive a crash.
+func syncDir(dir string) error {
+	d, err := os.Open(dir)
+	if err != nil {
+		return err
+	}
+	defer d.Close()
+	return d.Sync()
+}
