@@ -1,0 +1,36 @@
+// Package metadata writes our own EntityDescriptors and reads those of service
+// providers (saml-metadata).
+//
+// Ours are written once for a set of inputs and served as bytes: IdP.Year for
+// the document of one year, which never changes while its key does not, and
+// IdP.Stable for the one at the address without a year, which lists every live
+// certificate and is made anew each week. Both are signed, and neither asks a
+// clock: the time is an argument.
+//
+// ParseSP turns the document of a service provider into what its registration
+// needs, and says everything at once that is missing, expired or ambiguous.
+// What can be put right by assuming the usual is a warning. Signatures on
+// foreign metadata are not looked at: an operator who registers a document has
+// decided to trust it. Whether an address may be registered at all is for
+// package idp/sp to say.
+package metadata
+
+import (
+	"crypto/sha256"
+	"encoding/hex"
+)
+
+const (
+	namespace     = "urn:oasis:names:tc:SAML:2.0:metadata"
+	namespaceUI   = "urn:oasis:names:tc:SAML:metadata:ui"
+	namespaceDsig = "http://www.w3.org/2000/09/xmldsig#"
+)
+
+// ContentType is the media type of an EntityDescriptor (saml-metadata appendix A).
+const ContentType = "application/samlmetadata+xml"
+
+// ETag is a strong validator for a document (RFC 9110 §8.8.3), with its quotes.
+func ETag(doc []byte) string {
+	sum := sha256.Sum256(doc)
+	return `"` + hex.EncodeToString(sum[:16]) + `"`
+}

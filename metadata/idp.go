@@ -1,0 +1,198 @@
+package metadata
+
+import (
+	"crypto/sha256"
+	"crypto/x509"
+	"encoding/hex"
+	"errors"
+	"fmt"
+	"strings"
+	"time"
+
+	"vernal/idp"
+	"vernal/idp/saml"
+	"vernal/idp/xmldsig"
+	"vernal/idp/xmltree"
+)
+
+// Times of the stable document.
+const (
+	// StableStep is how long it stays the same, byte for byte.
+	StableStep = 7 * 24 * time.Hour
+	// StableValidity is how far its validUntil is ahead when it is made.
+	StableValidity = 21 * 24 * time.Hour
+	// stableCache is its cacheDuration: a reader is at most that far behind a
+	// rotation step.
+	stableCache = "PT6H"
+)
+
+// IdP is what our documents say apart from keys.
+type IdP struct {
+	// BaseURL is the configured address of Vernal, without a final slash.
+	BaseURL string
+	// Organization and Contact are left out when nil.
+	Organization *Organization
+	Contact      *Contact
+	// Logout lists the SingleLogoutService addresses. It is off until they
+	// work: an address that does not answer is worse than none.
+	Logout bool
+}
+
+// Organization is the operator (saml-metadata §2.3.2.1). All fields are
+// required.
+type Organization struct {
+	Name, DisplayName string
+	URL               string // of its home page
+	Lang              string // of all three: "en"
+}
+
+// Contact is the technical contact (saml-metadata §2.3.2.2). Fields may be
+// empty, but not all of them.
+type Contact struct {
+	Company, GivenName, SurName string
+	Email                       string // without "mailto:"
+}
+
+// EntityID is how the identity provider is named, in every year.
+func (d IdP) EntityID() idp.EntityID { return idp.EntityID(d.BaseURL + "/api/saml") }
+
+// AuthnURL is the SingleSignOnService address of a year.
+func (d IdP) AuthnURL(y idp.Year) string { return d.BaseURL + "/api/saml/auth" + string(y) }
+
+// LogoutURL is the SingleLogoutService address of a year.
+func (d IdP) LogoutURL(y idp.Year) string { return d.BaseURL + "/api/saml/logout" + string(y) }
+
+// Year writes the signed document of one year: exactly one certificate, that
+// of s, and that year's addresses. It is byte-stable and has no validUntil, as
+// people save it as a file that must outlive the certificate.
+func (d IdP) Year(y idp.Year, s *xmldsig.Signer) ([]byte, error) {
+	return d.signed(y, s, []*x509.Certificate{s.Cert}, time.Time{})
+}
+
+// Stable writes the signed document at the address without a year: the
+// preferred year's addresses, its certificate first, which is that of s, then
+// the others of certs in their order. Its bytes stay the same within a week.
+func (d IdP) Stable(preferred idp.Year, s *xmldsig.Signer, certs []*x509.Certificate, at time.Time) ([]byte, error) {
+	all := []*x509.Certificate{s.Cert}
+	for _, c := range certs {
+		if !c.Equal(s.Cert) {
+			all = append(all, c)
+		}
+	}
+	made := at.UTC().Truncate(StableStep)
+	return d.signed(preferred, s, all, made.Add(StableValidity))
+}
+
+// signed writes a document twice: its ID is the hash of what the rest says.
+func (d IdP) signed(y idp.Year, s *xmldsig.Signer, certs []*x509.Certificate, until time.Time) ([]byte, error) {
+	if err := d.check(y); err != nil {
+		return nil, fmt.Errorf("metadata of %q: %w", y, err)
+	}
+	draft, _, err := d.write("_", y, certs, until)
+	if err != nil {
+		return nil, fmt.Errorf("metadata of %q: %w", y, err)
+	}
+	sum := sha256.Sum256(draft)
+	id := "_" + hex.EncodeToString(sum[:16])
+	doc, at, err := d.write(id, y, certs, until)
+	if err != nil {
+		return nil, fmt.Errorf("metadata of %q: %w", y, err)
+	}
+	return s.Sign(doc, id, at)
+}
+
+// check finds what would make a document that is valid for nobody.
+func (d IdP) check(y idp.Year) error {
+	switch {
+	case !y.Valid():
+		return errors.New("not a year")
+	case d.BaseURL == "" || strings.HasSuffix(d.BaseURL, "/"):
+		return fmt.Errorf("base URL %q is empty or ends with a slash", d.BaseURL)
+	case d.Organization != nil && (*d.Organization).incomplete():
+		return errors.New("organization lacks a name, a display name, a URL or a language")
+	case d.Contact != nil && *d.Contact == Contact{}:
+		return errors.New("contact is empty")
+	}
+	return nil
+}
+
+func (o Organization) incomplete() bool {
+	return o.Name == "" || o.DisplayName == "" || o.URL == "" || o.Lang == ""
+}
+
+// write writes the EntityDescriptor without a signature and returns where the
+// signature goes: its first child (saml-metadata §3).
+func (d IdP) write(id string, y idp.Year, certs []*x509.Certificate, until time.Time) (doc []byte, at int, err error) {
+	w := xmltree.NewWriter(make([]byte, 0, 8<<10))
+	attrs := []xmltree.Attr{attr("ID", id), attr("entityID", string(d.EntityID()))}
+	if !until.IsZero() {
+		attrs = append(attrs, attr("validUntil", until.Format(saml.TimeFormat)), attr("cacheDuration", stableCache))
+	}
+	w.Start("", namespace, "EntityDescriptor", attrs...)
+	at = w.Len()
+	d.writeDescriptor(w, y, certs)
+	d.Organization.write(w)
+	d.Contact.write(w)
+	w.End()
+	doc, err = w.Finish()
+	return doc, at, err
+}
+
+// writeDescriptor writes the IDPSSODescriptor. WantAuthnRequestsSigned is
+// what some software will not start without.
+func (d IdP) writeDescriptor(w *xmltree.Writer, y idp.Year, certs []*x509.Certificate) {
+	w.Start("", namespace, "IDPSSODescriptor",
+		attr("WantAuthnRequestsSigned", "true"), attr("protocolSupportEnumeration", saml.NamespaceProtocol))
+	for _, c := range certs {
+		w.Start("", namespace, "KeyDescriptor", attr("use", "signing"))
+		w.Start("ds", namespaceDsig, "KeyInfo")
+		w.Start("ds", namespaceDsig, "X509Data")
+		w.Start("ds", namespaceDsig, "X509Certificate")
+		w.Base64(c.Raw)
+		w.End()
+		w.End()
+		w.End()
+		w.End()
+	}
+	if d.Logout {
+		writeEndpoints(w, "SingleLogoutService", d.LogoutURL(y))
+	}
+	w.Element("", namespace, "NameIDFormat", saml.NameIDFormatPersistent)
+	w.Element("", namespace, "NameIDFormat", saml.NameIDFormatEmail)
+	writeEndpoints(w, "SingleSignOnService", d.AuthnURL(y))
+	w.End()
+}
+
+func writeEndpoints(w *xmltree.Writer, name, url string) {
+	w.Element("", namespace, name, "", attr("Binding", saml.BindingURIPOST), attr("Location", url))
+	w.Element("", namespace, name, "", attr("Binding", saml.BindingURIRedirect), attr("Location", url))
+}
+
+func (o *Organization) write(w *xmltree.Writer) {
+	if o == nil {
+		return
+	}
+	lang := xmltree.Attr{Prefix: "xml", Space: xmltree.XMLNamespace, Local: "lang", Value: o.Lang}
+	w.Start("", namespace, "Organization")
+	w.Element("", namespace, "OrganizationName", o.Name, lang)
+	w.Element("", namespace, "OrganizationDisplayName", o.DisplayName, lang)
+	w.Element("", namespace, "OrganizationURL", o.URL, lang)
+	w.End()
+}
+
+func (c *Contact) write(w *xmltree.Writer) {
+	if c == nil {
+		return
+	}
+	w.Start("", namespace, "ContactPerson", attr("contactType", "technical"))
+	for _, part := range [...]struct{ name, value, scheme string }{
+		{"Company", c.Company, ""}, {"GivenName", c.GivenName, ""}, {"SurName", c.SurName, ""}, {"EmailAddress", c.Email, "mailto:"},
+	} {
+		if part.value != "" {
+			w.Element("", namespace, part.name, part.scheme+part.value)
+		}
+	}
+	w.End()
+}
+
+func attr(name, value string) xmltree.Attr { return xmltree.Attr{Local: name, Value: value} }

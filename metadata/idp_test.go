@@ -1,0 +1,286 @@
+package metadata_test
+
+import (
+	"bytes"
+	"crypto"
+	"crypto/rand"
+	"crypto/rsa"
+	"crypto/x509"
+	"crypto/x509/pkix"
+	"encoding/pem"
+	"math/big"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"regexp"
+	"strings"
+	"sync"
+	"testing"
+	"time"
+
+	"github.com/google/go-cmp/cmp"
+
+	"vernal/idp"
+	"vernal/idp/xmldsig"
+	"vernal/idp/xmltree"
+	"vernal/metadata"
+)
+
+var testNow = time.Date(2026, 11, 22, 12, 0, 0, 0, time.UTC) // a Sunday
+
+// yearKey is one key for all tests; making one takes a while.
+var yearKey = sync.OnceValue(func() *rsa.PrivateKey {
+	key, err := rsa.GenerateKey(rand.Reader, 2048)
+	if err != nil {
+		panic(err)
+	}
+	return key
+})
+
+func certFor(t testing.TB, key crypto.Signer, name string) *x509.Certificate {
+	t.Helper()
+	template := &x509.Certificate{
+		SerialNumber: big.NewInt(1), Subject: pkix.Name{CommonName: name},
+		NotBefore: testNow.AddDate(-1, 0, 0), NotAfter: testNow.AddDate(1, 0, 0),
+	}
+	der, err := x509.CreateCertificate(rand.Reader, template, template, key.Public(), key)
+	if err != nil {
+		t.Fatal(err)
+	}
+	cert, err := x509.ParseCertificate(der)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return cert
+}
+
+func yearSigner(t *testing.T, name string) *xmldsig.Signer {
+	t.Helper()
+	s, err := xmldsig.NewSigner(yearKey(), certFor(t, yearKey(), name))
+	if err != nil {
+		t.Fatal(err)
+	}
+	return s
+}
+
+func fullIdP() metadata.IdP {
+	return metadata.IdP{
+		BaseURL:      "https://idp.example",
+		Organization: &metadata.Organization{Name: "Org & Co", DisplayName: "Org", URL: "https://org.example", Lang: "en"},
+		Contact:      &metadata.Contact{Company: "Org", GivenName: "Grace", SurName: "H", Email: "ops@org.example"},
+		Logout:       true,
+	}
+}
+
+var (
+	signatureRE = regexp.MustCompile(`<ds:Signature .*</ds:Signature>`)
+	certRE      = regexp.MustCompile(`<ds:X509Certificate>[^<]*`)
+	idRE        = regexp.MustCompile(` ID="_[0-9a-f]{32}"`)
+)
+
+// masked replaces what differs from key to key.
+func masked(doc []byte) string {
+	doc = signatureRE.ReplaceAll(doc, []byte("SIGNATURE"))
+	doc = certRE.ReplaceAll(doc, []byte("<ds:X509Certificate>CERT"))
+	return string(idRE.ReplaceAll(doc, []byte(` ID="HASH"`)))
+}
+
+func TestYear(t *testing.T) {
+	t.Parallel()
+	const (
+		open = `<EntityDescriptor xmlns="urn:oasis:names:tc:SAML:2.0:metadata" ID="HASH" entityID="https://idp.example/api/saml">SIGNATURE` +
+			`<IDPSSODescriptor WantAuthnRequestsSigned="true" protocolSupportEnumeration="urn:oasis:names:tc:SAML:2.0:protocol">` +
+			`<KeyDescriptor use="signing"><ds:KeyInfo xmlns:ds="http://www.w3.org/2000/09/xmldsig#"><ds:X509Data><ds:X509Certificate>CERT</ds:X509Certificate></ds:X509Data></ds:KeyInfo></KeyDescriptor>`
+		slo = `<SingleLogoutService Binding="urn:oasis:names:tc:SAML:2.0:bindings:HTTP-POST" Location="https://idp.example/api/saml/logout2026b"></SingleLogoutService>` +
+			`<SingleLogoutService Binding="urn:oasis:names:tc:SAML:2.0:bindings:HTTP-Redirect" Location="https://idp.example/api/saml/logout2026b"></SingleLogoutService>`
+		sso = `<NameIDFormat>urn:oasis:names:tc:SAML:2.0:nameid-format:persistent</NameIDFormat>` +
+			`<NameIDFormat>urn:oasis:names:tc:SAML:1.1:nameid-format:emailAddress</NameIDFormat>` +
+			`<SingleSignOnService Binding="urn:oasis:names:tc:SAML:2.0:bindings:HTTP-POST" Location="https://idp.example/api/saml/auth2026b"></SingleSignOnService>` +
+			`<SingleSignOnService Binding="urn:oasis:names:tc:SAML:2.0:bindings:HTTP-Redirect" Location="https://idp.example/api/saml/auth2026b"></SingleSignOnService>` +
+			`</IDPSSODescriptor>`
+		people = `<Organization><OrganizationName xml:lang="en">Org &amp; Co</OrganizationName><OrganizationDisplayName xml:lang="en">Org</OrganizationDisplayName>` +
+			`<OrganizationURL xml:lang="en">https://org.example</OrganizationURL></Organization>` +
+			`<ContactPerson contactType="technical"><Company>Org</Company><GivenName>Grace</GivenName><SurName>H</SurName><EmailAddress>mailto:ops@org.example</EmailAddress></ContactPerson>`
+	)
+	cases := []struct {
+		name string
+		idp  metadata.IdP
+		want string
+	}{
+		{"bare", metadata.IdP{BaseURL: "https://idp.example"}, open + sso + `</EntityDescriptor>`},
+		{"with everything", fullIdP(), open + slo + sso + people + `</EntityDescriptor>`},
+	}
+	for _, c := range cases {
+		t.Run(c.name, func(t *testing.T) {
+			t.Parallel()
+			s := yearSigner(t, "idp.example")
+			doc, err := c.idp.Year("2026b", s)
+			if err != nil {
+				t.Fatal(err)
+			}
+			if diff := cmp.Diff(c.want, masked(doc)); diff != "" {
+				t.Error(diff)
+			}
+			again, err := c.idp.Year("2026b", s)
+			if err != nil || !bytes.Equal(doc, again) {
+				t.Errorf("the second document differs (error %v)", err)
+			}
+			judged(t, doc, s.Cert)
+		})
+	}
+}
+
+// TestYearID checks that the ID follows the content: readers cache by it.
+func TestYearID(t *testing.T) {
+	t.Parallel()
+	s := yearSigner(t, "idp.example")
+	a, errA := fullIdP().Year("2026", s)
+	other := fullIdP()
+	other.Contact.Email = "else@org.example"
+	b, errB := other.Year("2026", s)
+	if errA != nil || errB != nil {
+		t.Fatal(errA, errB)
+	}
+	if bytes.Equal(idRE.Find(a), idRE.Find(b)) || metadata.ETag(a) == metadata.ETag(b) {
+		t.Error("two documents have one ID or ETag")
+	}
+	if tag := metadata.ETag(a); !regexp.MustCompile(`^"[0-9a-f]{32}"$`).MatchString(tag) {
+		t.Errorf("ETag is %s", tag)
+	}
+}
+
+func TestStable(t *testing.T) {
+	t.Parallel()
+	s := yearSigner(t, "idp.example 2026")
+	older := certFor(t, yearKey(), "idp.example 2025")
+	d := metadata.IdP{BaseURL: "https://idp.example"}
+	made := time.Date(2026, 11, 16, 0, 0, 0, 0, time.UTC) // the Monday before
+	write := func(at time.Time) []byte {
+		doc, err := d.Stable("2026", s, []*x509.Certificate{older, s.Cert}, at)
+		if err != nil {
+			t.Fatal(err)
+		}
+		return doc
+	}
+	doc := write(testNow)
+	if !bytes.Contains(doc, []byte(` cacheDuration="PT6H" entityID="https://idp.example/api/saml" validUntil="2026-12-07T00:00:00Z">`)) {
+		t.Errorf("start tag is %.300s", doc)
+	}
+	if !bytes.Equal(doc, write(made)) || !bytes.Equal(doc, write(made.Add(metadata.StableStep-1))) {
+		t.Error("the document changes within a week")
+	}
+	if bytes.Equal(doc, write(made.Add(-1))) || bytes.Equal(doc, write(made.Add(metadata.StableStep))) {
+		t.Error("the document does not change with the week")
+	}
+	root, err := xmltree.Parse(doc, xmltree.MetadataLimits())
+	if err != nil {
+		t.Fatal(err)
+	}
+	var got []string
+	const md, ds = "urn:oasis:names:tc:SAML:2.0:metadata", "http://www.w3.org/2000/09/xmldsig#"
+	for _, k := range root.Child(md, "IDPSSODescriptor").Children(md, "KeyDescriptor") {
+		got = append(got, certName(t, k.Child(ds, "KeyInfo").Child(ds, "X509Data").Child(ds, "X509Certificate").Text()))
+	}
+	if diff := cmp.Diff([]string{"idp.example 2026", "idp.example 2025"}, got); diff != "" {
+		t.Error(diff)
+	}
+	judged(t, doc, s.Cert)
+}
+
+func certName(t *testing.T, text string) string {
+	t.Helper()
+	block, _ := pem.Decode([]byte("-----BEGIN CERTIFICATE-----\n" + text + "\n-----END CERTIFICATE-----\n"))
+	if block == nil {
+		t.Fatalf("not base64: %s", text)
+	}
+	cert, err := x509.ParseCertificate(block.Bytes)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return cert.Subject.CommonName
+}
+
+func TestIdPRefuses(t *testing.T) {
+	t.Parallel()
+	s := yearSigner(t, "idp.example")
+	cases := []struct {
+		name  string
+		spoil func(d *metadata.IdP)
+		year  idp.Year
+	}{
+		{"not a year", func(*metadata.IdP) {}, "26"},
+		{"no base URL", func(d *metadata.IdP) { d.BaseURL = "" }, "2026"},
+		{"base URL with a slash", func(d *metadata.IdP) { d.BaseURL += "/" }, "2026"},
+		{"organization without a URL", func(d *metadata.IdP) { d.Organization.URL = "" }, "2026"},
+		{"organization without a language", func(d *metadata.IdP) { d.Organization.Lang = "" }, "2026"},
+		{"contact without anything", func(d *metadata.IdP) { *d.Contact = metadata.Contact{} }, "2026"},
+		{"name that XML cannot carry", func(d *metadata.IdP) { d.Organization.Name = "a\x00" }, "2026"},
+	}
+	for _, c := range cases {
+		d := fullIdP()
+		c.spoil(&d)
+		if doc, err := d.Year(c.year, s); err == nil || doc != nil {
+			t.Errorf("%s: error is %v", c.name, err)
+		}
+		if doc, err := d.Stable(c.year, s, nil, testNow); err == nil || doc != nil {
+			t.Errorf("%s: error of the stable document is %v", c.name, err)
+		}
+	}
+}
+
+// judged has the OASIS schema, xmlsec1 and our own code judge a document.
+func judged(t *testing.T, doc []byte, cert *x509.Certificate) {
+	t.Helper()
+	root, err := xmltree.Parse(doc, xmltree.MetadataLimits())
+	if err != nil {
+		t.Fatal(err)
+	}
+	if _, err := metadata.ParseSP(doc, testNow); err == nil || !strings.Contains(err.Error(), "identity provider") {
+		t.Errorf("%s is taken for a service provider: %v", root.Local, err)
+	}
+	dir := t.TempDir()
+	docFile, certFile := filepath.Join(dir, "doc.xml"), filepath.Join(dir, "cert.pem")
+	for name, data := range map[string][]byte{
+		docFile: doc, certFile: pem.EncodeToMemory(&pem.Block{Type: "CERTIFICATE", Bytes: cert.Raw}),
+	} {
+		if err := os.WriteFile(name, data, 0o600); err != nil {
+			t.Fatal(err)
+		}
+	}
+	catalog, err := filepath.Abs("../testdata/schema/catalog.xml")
+	if err != nil {
+		t.Fatal(err)
+	}
+	const xsd = "/usr/share/xml/opensaml/saml-schema-metadata-2.0.xsd"
+	if _, err := os.Stat(xsd); err != nil {
+		missing(t, "opensaml-schemas")
+	}
+	lint := exec.CommandContext(t.Context(), program(t, "xmllint"), "--nonet", "--noout", "--schema", xsd, docFile)
+	lint.Env = append(os.Environ(), "XML_CATALOG_FILES="+catalog)
+	if out, err := lint.CombinedOutput(); err != nil {
+		t.Errorf("not valid by the schema: %v\n%s\n%s", err, out, doc)
+	}
+	if out, err := exec.CommandContext(t.Context(), program(t, "xmlsec1"), "--verify", "--pubkey-cert-pem", certFile,
+		"--id-attr:ID", "urn:oasis:names:tc:SAML:2.0:metadata:EntityDescriptor", docFile).CombinedOutput(); err != nil {
+		t.Errorf("xmlsec1: %v\n%s", err, out)
+	}
+}
+
+// program finds an external program; see missing.
+func program(t *testing.T, name string) string {
+	t.Helper()
+	path, err := exec.LookPath(name)
+	if err != nil {
+		missing(t, name)
+	}
+	return path
+}
+
+// missing skips the test, except in CI, where everything is installed.
+func missing(t *testing.T, name string) {
+	t.Helper()
+	if os.Getenv("CI") == "true" {
+		t.Fatalf("%s is not installed", name)
+	}
+	t.Skipf("%s is not installed", name)
+}
