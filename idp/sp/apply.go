@@ -1,0 +1,82 @@
+package sp
+
+import (
+	"context"
+	"fmt"
+
+	"vernal/idp"
+)
+
+// AddEdit registers a provider from what an operator gave: Defaults, then the
+// provider's metadata if there is any, then the edit. Errors are those of Add.
+func (r *Registry) AddEdit(ctx context.Context, id idp.EntityID, metadata []byte, e Edit, o Options, actor string) (*Change, error) {
+	p := Defaults()
+	p.EntityID = id
+	var warnings []string
+	if len(metadata) > 0 {
+		var err error
+		if p, warnings, err = FromMetadata(metadata, r.clock.Now(), r.ours()); err != nil {
+			return nil, err
+		}
+		if id != "" && p.EntityID != id {
+			return nil, otherEntity(id, p.EntityID)
+		}
+	}
+	if err := e.onDefaults(p); err != nil {
+		return nil, err
+	}
+	c, err := r.Add(ctx, p, o, actor)
+	if err != nil {
+		return nil, err
+	}
+	c.Warnings = append(warnings, c.Warnings...)
+	return c, nil
+}
+
+// ApplyEdit changes a registration by what an operator gave. From metadata it
+// takes what metadata is about and leaves what is the operator's to say.
+func (r *Registry) ApplyEdit(ctx context.Context, id idp.EntityID, metadata []byte, e Edit, o Options, actor string) (*Change, error) {
+	var from *idp.ServiceProvider
+	var warnings []string
+	if len(metadata) > 0 {
+		var err error
+		if from, warnings, err = FromMetadata(metadata, r.clock.Now(), r.ours()); err != nil {
+			return nil, err
+		}
+		if from.EntityID != id {
+			return nil, otherEntity(id, from.EntityID)
+		}
+	}
+	c, err := r.Edit(ctx, id, func(p *idp.ServiceProvider) error {
+		if from != nil {
+			refresh(p, from)
+		}
+		return e.Apply(p)
+	}, o, actor)
+	if err != nil {
+		return nil, err
+	}
+	c.Warnings = append(warnings, c.Warnings...)
+	return c, nil
+}
+
+func otherEntity(want, have idp.EntityID) error {
+	return &InvalidError{Problems: []Problem{{
+		Field: "entity_id", Value: string(have), Text: fmt.Sprintf("is whom the metadata is about, not %q", want),
+	}}}
+}
+
+// refresh takes over what a provider's metadata says about addresses and
+// certificates. What it may have and be asked stays as the operator set it;
+// encryption is turned on by metadata, never off.
+func refresh(p, from *idp.ServiceProvider) {
+	from = clone(from)
+	p.ACSURLs, p.ACSIndexes = from.ACSURLs, from.ACSIndexes
+	p.Certs, p.EncryptionCerts = from.Certs, from.EncryptionCerts
+	if from.LogoutURL != "" {
+		p.LogoutURL = from.LogoutURL
+	}
+	if p.Encryption == idp.EncryptionNone {
+		p.Encryption = from.Encryption
+	}
+}

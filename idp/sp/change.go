@@ -1,0 +1,209 @@
+package sp
+
+import (
+	"context"
+	"fmt"
+	"iter"
+	"maps"
+	"slices"
+	"strings"
+
+	"vernal/idp"
+)
+
+// Add registers p, of which it sets NameIDScope, CreatedAt and UpdatedAt. An
+// EntityID that is registered is idp.ErrExists, unless o.Replace. Other errors
+// are an *InvalidError with all that is wrong, and a *RefusedError.
+func (r *Registry) Add(ctx context.Context, p *idp.ServiceProvider, o Options, actor string) (*Change, error) {
+	p = clone(p)
+	normalize(p)
+	if err := r.validate(nil, p, o); err != nil {
+		return nil, err
+	}
+	if o.Replace {
+		c, err := r.replace(ctx, p, o, actor)
+		if !notFound(err) {
+			return c, err
+		}
+	}
+	scope, err := r.scopeForNew(ctx, p, o)
+	if err != nil {
+		return nil, err
+	}
+	p.NameIDScope = scope
+	p.CreatedAt = r.stamp()
+	p.UpdatedAt = p.CreatedAt
+	detail := maps.Collect(diff(&idp.ServiceProvider{}, p))
+	err = r.store.CreateProvider(ctx, p, event("sp.add", p.EntityID, actor, detail))
+	r.forget(p.EntityID)
+	if err != nil {
+		return nil, fmt.Errorf("register provider %q: %w", p.EntityID, err)
+	}
+	return r.change(nil, p), nil
+}
+
+// replace puts p in the place of the registration with its EntityID.
+func (r *Registry) replace(ctx context.Context, p *idp.ServiceProvider, o Options, actor string) (*Change, error) {
+	return r.Edit(ctx, p.EntityID, func(old *idp.ServiceProvider) error {
+		next := clone(p)
+		if next.Agency == "" { // an agency is only ever left by name
+			next.Agency = old.Agency
+		}
+		next.NameIDScope, next.CreatedAt = old.NameIDScope, old.CreatedAt
+		*old = *next
+		return nil
+	}, o, actor)
+}
+
+// scopeForNew decides whose NameIDs a provider that is added will see.
+func (r *Registry) scopeForNew(ctx context.Context, p *idp.ServiceProvider, o Options) (idp.NameIDScope, error) {
+	last, err := r.store.LastScope(ctx, p.EntityID)
+	switch {
+	case notFound(err) && o.Resume:
+		return "", &RefusedError{Code: "resume", Text: fmt.Sprintf(
+			"%s was never registered and removed here, so there is nothing to resume; leave %s out", p.EntityID, FlagResume)}
+	case notFound(err):
+		return firstScope(p), nil
+	case err != nil:
+		return "", fmt.Errorf("find earlier NameIDs of %q: %w", p.EntityID, err)
+	case p.Agency != "" && agencyScope(p.Agency) != last && o.Resume:
+		return "", &RefusedError{Code: "resume", Text: fmt.Sprintf(
+			"%s did not belong to the agency %q when it was removed: its old NameIDs are not that agency's; give %s or --agency, not both",
+			p.EntityID, p.Agency, FlagResume)}
+	case p.Agency != "" && agencyScope(p.Agency) == last && !o.Resume:
+		return "", &RefusedError{Code: "resume", Text: fmt.Sprintf(
+			"%s was registered with the agency %q before, and would recognise the people it knew; %s says that it should",
+			p.EntityID, p.Agency, FlagResume)}
+	case o.Resume:
+		p.Agency = agencyOf(last)
+		return last, nil
+	case p.Agency != "":
+		return agencyScope(p.Agency), nil
+	}
+	return freshScope(p.EntityID, last, r.clock.Now()), nil
+}
+
+// agencyOf is the agency of a scope, or "".
+func agencyOf(scope idp.NameIDScope) string {
+	name, ok := strings.CutPrefix(string(scope), "agency:")
+	if !ok {
+		return ""
+	}
+	return name
+}
+
+// Edit changes a registration; idp.ErrNotFound if it is not there. change must
+// not call the registry; EntityID, NameIDScope and the times are not its to set.
+// Errors are those of change, an *InvalidError, or a *RefusedError if Agency
+// changes without o saying what becomes of the NameIDs.
+func (r *Registry) Edit(ctx context.Context, id idp.EntityID, change func(*idp.ServiceProvider) error, o Options, actor string) (*Change, error) {
+	r.editing.Lock()
+	defer r.editing.Unlock()
+	old, err := r.Get(ctx, id)
+	if err != nil {
+		return nil, err
+	}
+	next := clone(old)
+	if err := r.editRecord(old, next, change, o); err != nil {
+		return nil, err
+	}
+	detail := maps.Collect(diff(old, next))
+	if len(detail) == 0 {
+		return r.change(old, old), nil
+	}
+	// The event tells the difference to the record as it was read.
+	err = r.store.UpdateProvider(ctx, id, func(stored *idp.ServiceProvider) error {
+		if !same(stored, old) {
+			return errMoved
+		}
+		*stored = *clone(next)
+		return nil
+	}, event("sp.edit", id, actor, detail))
+	r.forget(id)
+	if err != nil {
+		return nil, fmt.Errorf("change provider %q: %w", id, err)
+	}
+	return r.change(old, next), nil
+}
+
+// editRecord applies change to next, a copy of old, and checks the result.
+func (r *Registry) editRecord(old, next *idp.ServiceProvider, change func(*idp.ServiceProvider) error, o Options) error {
+	if err := change(next); err != nil {
+		return err
+	}
+	normalize(next)
+	next.EntityID, next.CreatedAt = old.EntityID, old.CreatedAt
+	next.NameIDScope, next.UpdatedAt = old.NameIDScope, r.stamp()
+	if err := r.validate(old, next, o); err != nil {
+		return err
+	}
+	if next.Agency == old.Agency {
+		return nil
+	}
+	switch {
+	case o.KeepNameIDs:
+		return &RefusedError{Code: "name_ids", Text: "this version cannot copy NameIDs from one agency to another (--keep-name-ids); " +
+			FlagNewNameIDs + " changes the agency and gives every person a NameID that the provider has not seen"}
+	case !o.NewNameIDs:
+		return &RefusedError{Code: "name_ids", Text: fmt.Sprintf(
+			"changing the agency from %q to %q changes the NameID of everyone who signed in to this provider, which then takes them for strangers; %s says that it should",
+			old.Agency, next.Agency, FlagNewNameIDs)}
+	case next.Agency != "":
+		next.NameIDScope = agencyScope(next.Agency)
+	default:
+		next.NameIDScope = freshScope(next.EntityID, old.NameIDScope, r.clock.Now())
+	}
+	return nil
+}
+
+// normalize gives a registration without a name its EntityID as one, leaves out
+// indexes that say no more than the order does, and writes its certificates as
+// single PEM blocks, each once. What cannot be read is left for Validate to
+// name.
+func normalize(p *idp.ServiceProvider) {
+	if strings.TrimSpace(p.Name) == "" && len(p.EntityID) <= maxName {
+		p.Name = string(p.EntityID)
+	}
+	(&applier{p: p}).dropPlainIndexes()
+	for _, list := range []*[]string{&p.Certs, &p.EncryptionCerts} {
+		certs, err := parseAll(*list)
+		if err != nil {
+			continue
+		}
+		var out []string
+		for _, c := range certs {
+			if text := PEM(c); !slices.Contains(out, text) {
+				out = append(out, text)
+			}
+		}
+		*list = out
+	}
+}
+
+// diff yields the JSON names of the fields in which the registrations differ,
+// with the new value in brief.
+func diff(old, p *idp.ServiceProvider) iter.Seq2[string, string] {
+	return func(yield func(string, string) bool) {
+		for i := range fieldTable {
+			f := &fieldTable[i]
+			if slices.Equal(f.Read(old), f.Read(p)) {
+				continue
+			}
+			if !yield(f.Name, clip(f.brief(p))) {
+				return
+			}
+		}
+		if old.NameIDScope != p.NameIDScope {
+			yield("name_id_scope", string(p.NameIDScope))
+		}
+	}
+}
+
+// clip keeps one value from filling an audit record.
+func clip(s string) string {
+	const limit = 500
+	if len(s) <= limit {
+		return s
+	}
+	return strings.ToValidUTF8(s[:limit], "") + "…"
+}

@@ -1,0 +1,309 @@
+package sp
+
+import (
+	"crypto/x509"
+	"fmt"
+	"slices"
+	"strings"
+	"time"
+	"unicode/utf8"
+
+	"vernal/idp"
+)
+
+// Bounds of a registration. They keep one provider from filling memory or a
+// page; none is near what a real one has.
+const (
+	maxEntityID = 1024 // saml-metadata §2.2.1
+	maxName     = 100
+	maxList     = 50
+	maxCerts    = 20
+	maxText     = 1000
+	maxIndex    = 65535 // saml-metadata §2.2.3: unsignedShort
+)
+
+// Problem is one thing that is wrong with a registration.
+type Problem struct {
+	// Field is the JSON name of the field.
+	Field string `json:"field"`
+	// Value is what is wrong in it, cut short; "" if it is missing.
+	Value string `json:"value,omitempty"`
+	// Text says what is wrong, to stand after field and value.
+	Text string `json:"text"`
+	// Flag is the option by which an operator can have it anyway, as the
+	// commands spell it ("--allow-insecure-url"); "" if there is none.
+	Flag string `json:"flag,omitempty"`
+}
+
+func (p Problem) String() string {
+	s := p.Field
+	if p.Value != "" {
+		s += fmt.Sprintf(" %q", p.Value)
+	}
+	s += ": " + p.Text
+	if p.Flag != "" {
+		s += " (" + p.Flag + " allows it)"
+	}
+	return s
+}
+
+// InvalidError says everything that is wrong with a registration.
+type InvalidError struct{ Problems []Problem }
+
+func (e *InvalidError) Error() string {
+	lines := make([]string, len(e.Problems))
+	for i, p := range e.Problems {
+		lines[i] = p.String()
+	}
+	return "the registration is not valid: " + strings.Join(lines, "; ")
+}
+
+// Validate checks a registration by the rules for addresses, certificates and
+// values, and returns all that is wrong. baseIsHTTP tells that our own address
+// is http, which only a machine's loopback has; allowInsecure is the operator's
+// word for http addresses elsewhere.
+func Validate(p *idp.ServiceProvider, baseIsHTTP, allowInsecure bool) []Problem {
+	c := checker{baseIsHTTP: baseIsHTTP, insecure: func(string) bool { return allowInsecure }}
+	return c.check(p)
+}
+
+// checker gathers the problems of one registration.
+type checker struct {
+	baseIsHTTP bool
+	// insecure reports whether an http address may stay.
+	insecure func(address string) bool
+	problems []Problem
+}
+
+func (c *checker) check(p *idp.ServiceProvider) []Problem {
+	c.identity(p)
+	c.addresses(p)
+	c.certs(p)
+	c.values(p)
+	c.texts(p)
+	return c.problems
+}
+
+func (c *checker) add(field, value, format string, args ...any) {
+	if len(value) > 80 {
+		value = strings.ToValidUTF8(value[:80], "") + "…"
+	}
+	c.problems = append(c.problems, Problem{Field: field, Value: value, Text: fmt.Sprintf(format, args...)})
+}
+
+func (c *checker) identity(p *idp.ServiceProvider) {
+	id := string(p.EntityID)
+	switch {
+	case id == "":
+		c.add("entity_id", "", "is missing")
+	case len(id) > maxEntityID:
+		c.add("entity_id", id, "is longer than 1,024 bytes")
+	case !utf8.ValidString(id) || hasControl(id) || strings.ContainsAny(id, " \u00a0"):
+		c.add("entity_id", id, "must not hold spaces or control characters")
+	}
+	if strings.TrimSpace(p.Name) == "" {
+		c.add("name", "", "is missing: people see it on every page of a sign-in")
+	}
+	c.text("name", p.Name, maxName)
+	c.text("agency", p.Agency, maxName)
+	if p.Agency != strings.TrimSpace(p.Agency) {
+		c.add("agency", p.Agency, "must not begin or end with a space")
+	}
+}
+
+func (c *checker) addresses(p *idp.ServiceProvider) {
+	if len(p.ACSURLs) == 0 {
+		c.add("acs_urls", "", "is empty: there is no address to send a Response to")
+	}
+	c.list("acs_urls", p.ACSURLs, maxList)
+	c.list("redirect_uris", p.RedirectURIs, maxList)
+	for _, f := range addressFields(p) {
+		for _, a := range f.values {
+			what, flag := checkAddress(a, c.baseIsHTTP)
+			switch {
+			case what == "" || flag && c.insecure(a):
+			case flag:
+				c.add(f.name, a, "%s", what)
+				c.problems[len(c.problems)-1].Flag = FlagInsecureURL
+			default:
+				c.add(f.name, a, "%s", what)
+			}
+		}
+	}
+	if n := len(p.ACSIndexes); n > 0 && n != len(p.ACSURLs) {
+		c.add("acs_indexes", "", "has %d entries for %d addresses in acs_urls", n, len(p.ACSURLs))
+	}
+	for i, index := range p.ACSIndexes {
+		if index < 0 || index > maxIndex {
+			c.add("acs_indexes", fmt.Sprint(index), "is not between 0 and %d", maxIndex)
+		} else if slices.Contains(p.ACSIndexes[:i], index) {
+			c.add("acs_indexes", fmt.Sprint(index), "is there twice")
+		}
+	}
+}
+
+// namedValues are the values of one field.
+type namedValues struct {
+	name   string
+	values []string
+}
+
+// addressFields lists every address in a registration.
+func addressFields(p *idp.ServiceProvider) []namedValues {
+	fields := []namedValues{{"acs_urls", p.ACSURLs}, {"redirect_uris", p.RedirectURIs}}
+	for _, f := range []struct{ name, value string }{
+		{"logout_url", p.LogoutURL},
+		{"return_to_sp_url", p.ReturnToSPURL},
+		{"failure_to_proof_url", p.FailureToProofURL},
+		{"sp_initiated_login_url", p.SPInitiatedLoginURL},
+		{"metadata_url", p.MetadataURL},
+		{"logo", p.Logo},
+	} {
+		if f.value != "" {
+			fields = append(fields, namedValues{f.name, []string{f.value}})
+		}
+	}
+	return fields
+}
+
+func (c *checker) certs(p *idp.ServiceProvider) {
+	if len(p.Certs) == 0 && p.SignRequests == idp.SignRequestsRequired {
+		c.add("certs", "", "is empty: with sign_requests required, nobody could sign in")
+	}
+	if len(p.Certs) == 0 && len(p.EncryptionCerts) == 0 && p.Encryption != idp.EncryptionNone {
+		c.add("encryption_certs", "", "is empty: there is no certificate to encrypt to")
+	}
+	for _, f := range []namedValues{{"certs", p.Certs}, {"encryption_certs", p.EncryptionCerts}} {
+		c.list(f.name, f.values, maxCerts)
+		for _, s := range f.values {
+			certs, err := ParseCertificates([]byte(s))
+			if err != nil {
+				c.add(f.name, "", "%v", err)
+			}
+			for _, cert := range certs {
+				if what := checkKey(cert); what != "" {
+					c.add(f.name, certName(cert), "%s", what)
+				}
+			}
+		}
+	}
+}
+
+// notOurs refuses our own signing certificates as certificates of a provider.
+func (c *checker) notOurs(p *idp.ServiceProvider, ours []*x509.Certificate) {
+	for _, f := range []namedValues{{"certs", p.Certs}, {"encryption_certs", p.EncryptionCerts}} {
+		certs, err := parseAll(f.values)
+		if err != nil {
+			continue // said already
+		}
+		for _, cert := range certs {
+			if slices.ContainsFunc(ours, cert.Equal) {
+				c.add(f.name, certName(cert), "is our own signing certificate; the provider's own is wanted here")
+			}
+		}
+	}
+}
+
+func (c *checker) values(p *idp.ServiceProvider) {
+	for i := range fieldTable {
+		f := &fieldTable[i]
+		if len(f.Values) == 0 {
+			continue
+		}
+		for _, v := range f.Read(p) {
+			if !slices.Contains(f.Values, v) {
+				c.add(f.Name, v, "is not one of %s", strings.Join(f.Values, ", "))
+			}
+		}
+	}
+	if len(p.NameIDFormats) == 0 {
+		c.add("name_id_formats", "", "is empty: no assertion could name a person")
+	}
+	c.list("name_id_formats", p.NameIDFormats, maxList)
+	c.list("attributes", p.Attributes, maxList)
+	if p.Preview != "" && !p.Preview.Valid() {
+		c.add("preview", string(p.Preview), "is not a year, such as 2027 or 2027b")
+	}
+}
+
+func (c *checker) texts(p *idp.ServiceProvider) {
+	c.list("contacts", p.Contacts, maxList)
+	for _, contact := range p.Contacts {
+		c.text("contacts", contact, 320)
+	}
+	c.text("team", p.Team, maxName)
+	for lang, text := range p.HelpText {
+		if !slices.Contains(languages, lang) {
+			c.add("help_text", lang, "is not one of %s", strings.Join(languages, ", "))
+		}
+		c.text("help_text", strings.ReplaceAll(text, "\n", " "), maxText)
+	}
+}
+
+// text checks one line that people or operators read.
+func (c *checker) text(field, s string, limit int) {
+	if n := utf8.RuneCountInString(s); n > limit {
+		c.add(field, s, "has %d characters; %d are allowed", n, limit)
+	}
+	if !utf8.ValidString(s) || hasControl(s) {
+		c.add(field, "", "holds control characters or broken UTF-8")
+	}
+}
+
+// list checks the length of a list and that nothing is in it twice.
+func (c *checker) list(field string, values []string, limit int) {
+	if len(values) > limit {
+		c.add(field, "", "has %d entries; %d are allowed", len(values), limit)
+	}
+	seen := make(map[string]bool)
+	for _, v := range values {
+		if seen[v] {
+			c.add(field, firstLine(v), "is there twice")
+		}
+		seen[v] = true
+	}
+}
+
+func firstLine(s string) string {
+	line, _, _ := strings.Cut(s, "\n")
+	return line
+}
+
+// certName tells an operator which certificate is meant.
+func certName(cert *x509.Certificate) string {
+	name := cert.Subject.CommonName
+	if name == "" {
+		name = cert.Subject.String()
+	}
+	return fmt.Sprintf("%s (SHA-256 %s…)", name, Fingerprint(cert)[:16])
+}
+
+// Warnings says what is allowed in a registration, yet an operator should know.
+func Warnings(p *idp.ServiceProvider, now time.Time) []string {
+	var out []string
+	for _, f := range []namedValues{{"request certificate", p.Certs}, {"encryption certificate", p.EncryptionCerts}} {
+		certs, err := parseAll(f.values)
+		if err != nil {
+			continue // Validate says so
+		}
+		for _, cert := range certs {
+			if w := certWarning(cert, now); w != "" {
+				out = append(out, fmt.Sprintf("the %s %s %s", f.name, certName(cert), w))
+			}
+		}
+	}
+	for _, f := range addressFields(p) {
+		for _, a := range f.values {
+			if strings.HasPrefix(a, "http:") {
+				out = append(out, fmt.Sprintf("%s %q is http", f.name, a))
+			}
+		}
+	}
+	if p.Name == string(p.EntityID) {
+		out = append(out, "no name is given: people will read the entity ID where the name should stand (--name)")
+	}
+	if p.SignRequests == idp.SignRequestsOptional {
+		out = append(out, "unsigned AuthnRequests are accepted: anyone can start a sign-in in this provider's name")
+	}
+	return out
+}

@@ -1,0 +1,36 @@
+package sp
+
+import (
+	"encoding/json"
+	"errors"
+	"maps"
+	"slices"
+
+	"vernal/idp"
+)
+
+// errMoved is what a change gets whose registration was changed by somebody
+// else in the meantime.
+var errMoved = errors.New("the registration changed in the meantime")
+
+// clone copies a registration with all that it points to.
+func clone(p *idp.ServiceProvider) *idp.ServiceProvider {
+	out := *p
+	out.ACSURLs = slices.Clone(p.ACSURLs)
+	out.ACSIndexes = slices.Clone(p.ACSIndexes)
+	out.Certs = slices.Clone(p.Certs)
+	out.EncryptionCerts = slices.Clone(p.EncryptionCerts)
+	out.RedirectURIs = slices.Clone(p.RedirectURIs)
+	out.Attributes = slices.Clone(p.Attributes)
+	out.NameIDFormats = slices.Clone(p.NameIDFormats)
+	out.HelpText = maps.Clone(p.HelpText)
+	out.Contacts = slices.Clone(p.Contacts)
+	return &out
+}
+
+// same reports whether two registrations say the same in every field.
+func same(a, b *idp.ServiceProvider) bool {
+	x, errX := json.Marshal(a)
+	y, errY := json.Marshal(b)
+	return errX == nil && errY == nil && string(x) == string(y)
+}

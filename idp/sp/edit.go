@@ -1,0 +1,270 @@
+package sp
+
+import (
+	"fmt"
+	"slices"
+	"strconv"
+	"strings"
+
+	"vernal/idp"
+)
+
+// Edit is a change to a registration, written as text under the JSON names of
+// its fields. It is what the commands send.
+type Edit struct {
+	// Set gives a field new values. To a list they are added; a field of
+	// another kind takes exactly one.
+	Set map[string][]string `json:"set,omitempty"`
+	// Remove takes values from a list, before Set adds to it: a certificate by
+	// its PEM or by the beginning of its fingerprint, a help text by its
+	// language. A field that is no list is emptied, whatever values are given.
+	Remove map[string][]string `json:"remove,omitempty"`
+}
+
+// Empty reports whether the edit changes nothing.
+func (e Edit) Empty() bool { return len(e.Set) == 0 && len(e.Remove) == 0 }
+
+// Apply changes p. Values are checked by Validate afterwards; the error, an
+// *InvalidError, is about fields that do not exist, values that cannot be read
+// and values to remove that are not there.
+func (e Edit) Apply(p *idp.ServiceProvider) error {
+	a := applier{p: p}
+	for name := range e.Remove {
+		a.known(name)
+	}
+	for name := range e.Set {
+		a.known(name)
+	}
+	for i := range fieldTable {
+		f := &fieldTable[i]
+		if values, ok := e.Remove[f.Name]; ok {
+			a.remove(f, values)
+		}
+		// The indexes are set with the addresses they belong to.
+		if values, ok := e.Set[f.Name]; ok && f.Kind != KindInts {
+			a.set(f, values, e.Set["acs_indexes"])
+		}
+	}
+	if _, ok := e.Set["acs_urls"]; !ok && len(e.Set["acs_indexes"]) > 0 {
+		a.problem("acs_indexes", "", "is given without an address in acs_urls")
+	}
+	if len(a.problems) > 0 {
+		return &InvalidError{Problems: a.problems}
+	}
+	return nil
+}
+
+// onDefaults applies the edit to a registration that is being made: a list that
+// the edit sets replaces the default one.
+func (e Edit) onDefaults(p *idp.ServiceProvider) error {
+	for _, name := range []string{"attributes", "name_id_formats"} {
+		if len(e.Set[name]) > 0 {
+			*lookupField(name).list(p) = nil
+		}
+	}
+	return e.Apply(p)
+}
+
+type applier struct {
+	p        *idp.ServiceProvider
+	problems []Problem
+}
+
+func (a *applier) problem(field, value, format string, args ...any) {
+	a.problems = append(a.problems, Problem{Field: field, Value: value, Text: fmt.Sprintf(format, args...)})
+}
+
+func (a *applier) known(name string) {
+	if lookupField(name) == nil {
+		a.problem(name, "", "is not a field that can be changed")
+	}
+}
+
+func (a *applier) set(f *Field, values, indexes []string) {
+	if !f.Kind.IsList() && len(values) != 1 {
+		a.problem(f.Name, "", "takes one value, not %d", len(values))
+		return
+	}
+	switch {
+	case f.flag != nil:
+		b, err := strconv.ParseBool(values[0])
+		if err != nil {
+			a.problem(f.Name, values[0], "is not true or false")
+			return
+		}
+		*f.flag(a.p) = b
+	case f.text != nil:
+		*f.text(a.p) = values[0]
+	case f.Kind == KindMap:
+		a.setMap(f, values)
+	case f.Kind == KindCert:
+		a.addCerts(f, values)
+	case f.Name == "acs_urls":
+		a.addACS(values, indexes)
+	default:
+		list := f.list(a.p)
+		for _, v := range values {
+			if !slices.Contains(*list, v) {
+				*list = append(*list, v)
+			}
+		}
+	}
+}
+
+func (a *applier) setMap(f *Field, values []string) {
+	for _, v := range values {
+		lang, text, ok := strings.Cut(v, "=")
+		if !ok {
+			a.problem(f.Name, v, "is not LANGUAGE=TEXT")
+			continue
+		}
+		if a.p.HelpText == nil {
+			a.p.HelpText = make(map[string]string)
+		}
+		a.p.HelpText[lang] = text
+	}
+}
+
+func (a *applier) addCerts(f *Field, values []string) {
+	list := f.list(a.p)
+	for _, v := range values {
+		certs, err := ParseCertificates([]byte(v))
+		if err != nil {
+			a.problem(f.Name, "", "%v", err)
+			continue
+		}
+		for _, c := range certs {
+			if text := PEM(c); !slices.Contains(*list, text) {
+				*list = append(*list, text)
+			}
+		}
+	}
+}
+
+// addACS adds addresses with the indexes given for them, or the next free ones.
+func (a *applier) addACS(values, indexes []string) {
+	if len(indexes) > 0 && len(indexes) != len(values) {
+		a.problem("acs_indexes", "", "has %d values for %d addresses: give one for each", len(indexes), len(values))
+		return
+	}
+	a.spellIndexes()
+	for i, v := range values {
+		at := slices.Index(a.p.ACSURLs, v)
+		if at < 0 {
+			at = len(a.p.ACSURLs)
+			a.p.ACSURLs = append(a.p.ACSURLs, v)
+			a.p.ACSIndexes = append(a.p.ACSIndexes, nextIndex(a.p.ACSIndexes))
+		}
+		if len(indexes) == 0 {
+			continue
+		}
+		n, err := strconv.Atoi(indexes[i])
+		if err != nil {
+			a.problem("acs_indexes", indexes[i], "is not a number")
+			continue
+		}
+		a.p.ACSIndexes[at] = n
+	}
+	a.dropPlainIndexes()
+}
+
+// spellIndexes writes out indexes that were implied by position, so that they
+// stay with their addresses when positions change.
+func (a *applier) spellIndexes() {
+	if len(a.p.ACSIndexes) != 0 {
+		return
+	}
+	for i := range a.p.ACSURLs {
+		a.p.ACSIndexes = append(a.p.ACSIndexes, i)
+	}
+}
+
+// dropPlainIndexes forgets indexes that position implies.
+func (a *applier) dropPlainIndexes() {
+	for i, n := range a.p.ACSIndexes {
+		if i != n {
+			return
+		}
+	}
+	if len(a.p.ACSIndexes) == len(a.p.ACSURLs) {
+		a.p.ACSIndexes = nil
+	}
+}
+
+func nextIndex(list []int) int {
+	next := 0
+	for _, n := range list {
+		next = max(next, n+1)
+	}
+	return next
+}
+
+func (a *applier) remove(f *Field, values []string) {
+	switch {
+	case !f.Kind.IsList() && !f.Clears:
+		a.problem(f.Name, "", "cannot be emptied; give it another value")
+	case f.text != nil:
+		*f.text(a.p) = ""
+	case f.Kind == KindInts:
+		a.p.ACSIndexes = nil
+	case f.Kind == KindMap:
+		for _, lang := range values {
+			if _, ok := a.p.HelpText[lang]; !ok {
+				a.problem(f.Name, lang, "is not there")
+			}
+			delete(a.p.HelpText, lang)
+		}
+	case f.Kind == KindCert:
+		for _, v := range values {
+			a.removeCert(f, v)
+		}
+	default:
+		for _, v := range values {
+			a.removeValue(f, v)
+		}
+	}
+}
+
+func (a *applier) removeValue(f *Field, v string) {
+	list := f.list(a.p)
+	i := slices.Index(*list, v)
+	if i < 0 {
+		a.problem(f.Name, v, "is not there")
+		return
+	}
+	if f.Name == "acs_urls" {
+		a.spellIndexes()
+		a.p.ACSIndexes = slices.Delete(a.p.ACSIndexes, i, i+1)
+	}
+	*list = slices.Delete(*list, i, i+1)
+	if f.Name == "acs_urls" {
+		a.dropPlainIndexes()
+	}
+}
+
+// removeCert removes the certificates that v names. A fingerprint may be cut,
+// but not so short that it is likely to mean another one.
+func (a *applier) removeCert(f *Field, v string) {
+	names := make(map[string]bool)
+	if certs, err := ParseCertificates([]byte(v)); err == nil {
+		for _, c := range certs {
+			names[Fingerprint(c)] = true
+		}
+	}
+	prefix := strings.ToLower(strings.NewReplacer(":", "", " ", "").Replace(v))
+	found := false
+	list := f.list(a.p)
+	*list = slices.DeleteFunc(*list, func(text string) bool {
+		certs, err := ParseCertificates([]byte(text))
+		if err != nil || len(certs) == 0 {
+			return false
+		}
+		print := Fingerprint(certs[0])
+		match := names[print] || len(prefix) >= 8 && strings.HasPrefix(print, prefix)
+		found = found || match
+		return match
+	})
+	if !found {
+		a.problem(f.Name, firstLine(v), "is not the fingerprint, or its first 8 or more digits, of a certificate that is there")
+	}
+}

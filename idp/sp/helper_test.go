@@ -1,0 +1,108 @@
+package sp_test
+
+import (
+	"crypto"
+	"crypto/ecdsa"
+	"crypto/elliptic"
+	"crypto/rand"
+	"crypto/rsa"
+	"crypto/x509"
+	"crypto/x509/pkix"
+	"math/big"
+	"path/filepath"
+	"sync"
+	"testing"
+	"time"
+
+	"vernal/idp"
+	"vernal/idp/seal"
+	"vernal/idp/sp"
+	"vernal/idp/store/bolt"
+)
+
+// testTime is when the tests take place.
+var testTime = time.Date(2031, 5, 17, 9, 30, 0, 0, time.UTC)
+
+func testClock() time.Time { return testTime }
+
+// The keys are made once: that is the slow part.
+var (
+	rsaKey   = sync.OnceValue(func() crypto.Signer { return mustKey(rsa.GenerateKey(rand.Reader, 2048)) })
+	smallKey = sync.OnceValue(func() crypto.Signer { return mustKey(rsa.GenerateKey(rand.Reader, 1024)) })
+	ecKey    = sync.OnceValue(func() crypto.Signer { return mustKey(ecdsa.GenerateKey(elliptic.P256(), rand.Reader)) })
+)
+
+func mustKey[K crypto.Signer](k K, err error) crypto.Signer {
+	if err != nil {
+		panic(err)
+	}
+	return k
+}
+
+// newCert makes a certificate that ends at the given time.
+func newCert(t *testing.T, key crypto.Signer, name string, end time.Time) *x509.Certificate {
+	t.Helper()
+	template := &x509.Certificate{
+		SerialNumber: big.NewInt(end.Unix()), Subject: pkix.Name{CommonName: name},
+		NotBefore: end.AddDate(-1, 0, 0), NotAfter: end,
+	}
+	der, err := x509.CreateCertificate(rand.Reader, template, template, key.Public(), key)
+	if err != nil {
+		t.Fatal(err)
+	}
+	cert, err := x509.ParseCertificate(der)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return cert
+}
+
+// goodCert is a certificate that nothing is wrong with.
+func goodCert(t *testing.T) *x509.Certificate {
+	return newCert(t, rsaKey(), "sp.example.gov", testTime.AddDate(0, 6, 0))
+}
+
+// newProvider is a registration that nothing is wrong with.
+func newProvider(t *testing.T, id idp.EntityID) *idp.ServiceProvider {
+	t.Helper()
+	p := sp.Defaults()
+	p.EntityID = id
+	p.Name = "Permits"
+	p.ACSURLs = []string{"https://sp.example.gov/acs"}
+	p.Certs = []string{sp.PEM(goodCert(t))}
+	return p
+}
+
+// newRegistry is a registry on a store of its own.
+func newRegistry(t *testing.T) (*sp.Registry, idp.Store) {
+	t.Helper()
+	return newRegistryAt(t, testClock)
+}
+
+func newRegistryAt(t *testing.T, clock idp.Clock) (*sp.Registry, idp.Store) {
+	t.Helper()
+	key, err := seal.NewKey(make([]byte, seal.MasterSize))
+	if err != nil {
+		t.Fatal(err)
+	}
+	store, err := bolt.Open(filepath.Join(t.TempDir(), "vernal.db"), bolt.Options{Sealer: key, Clock: clock})
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() {
+		if err := store.Close(); err != nil {
+			t.Errorf("close store: %v", err)
+		}
+	})
+	return sp.New(store, clock), store
+}
+
+// certOf is the first certificate of a registration.
+func certOf(t *testing.T, p *idp.ServiceProvider) *x509.Certificate {
+	t.Helper()
+	certs, err := sp.ParseCertificates([]byte(p.Certs[0]))
+	if err != nil {
+		t.Fatal(err)
+	}
+	return certs[0]
+}

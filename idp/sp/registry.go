@@ -1,0 +1,221 @@
+package sp
+
+import (
+	"context"
+	"crypto/x509"
+	"errors"
+	"fmt"
+	"sync"
+	"time"
+
+	"vernal/idp"
+)
+
+// The flags that a refusal can name, as the commands spell them.
+const (
+	FlagInsecureURL = "--allow-insecure-url"
+	FlagNewNameIDs  = "--new-name-ids"
+	FlagResume      = "--resume"
+	FlagReplace     = "--replace"
+)
+
+// Registry finds and changes registrations. Its methods may be called
+// concurrently.
+type Registry struct {
+	// BaseIsHTTP tells that our own address is http, which lets providers have
+	// http addresses too. Set before use.
+	BaseIsHTTP bool
+	// OurCerts lists our own signing certificates, of all years. A provider
+	// that is registered with one of them was set up the wrong way round, and
+	// is refused. Optional; set before use.
+	OurCerts func() []*x509.Certificate
+
+	store idp.ProviderStore
+	clock idp.Clock
+
+	// editing is held while a registration is read, changed and written.
+	editing sync.Mutex
+
+	mu sync.RWMutex
+	// parsed holds what Lookup found, by EntityID; guarded by mu. It never
+	// holds what is not registered, so strangers cannot make it grow.
+	parsed map[idp.EntityID]*Provider
+	// changes counts invalidations, so that a look-up that began before a
+	// change does not put back what it read; guarded by mu.
+	changes uint64
+}
+
+// New makes a registry on a store that nothing else changes providers in.
+func New(store idp.ProviderStore, clock idp.Clock) *Registry {
+	return &Registry{store: store, clock: clock, parsed: make(map[idp.EntityID]*Provider)}
+}
+
+// Options are an operator's words for what is not done without them.
+type Options struct {
+	// Replace lets Add put a registration in the place of another one. It
+	// keeps that one's NameIDScope, and its Agency unless it names one.
+	Replace bool `json:"replace,omitempty"`
+	// Resume gives a provider that was removed and comes back the NameIDs it
+	// had.
+	Resume bool `json:"resume,omitempty"`
+	// KeepNameIDs and NewNameIDs say what becomes of a provider's NameIDs when
+	// its agency changes.
+	KeepNameIDs bool `json:"keep_name_ids,omitempty"`
+	NewNameIDs  bool `json:"new_name_ids,omitempty"`
+	// AllowInsecureURL lets addresses be http on other hosts than this one.
+	AllowInsecureURL bool `json:"allow_insecure_url,omitempty"`
+}
+
+// RefusedError is a change that is not made without the operator's word, or not
+// at all.
+type RefusedError struct {
+	// Code names the reason, for programs: "replace", "resume", "name_ids".
+	Code string
+	// Text says what would happen and what to do about it.
+	Text string
+}
+
+func (e *RefusedError) Error() string { return e.Text }
+
+// Defaults is a registration as far as nobody said otherwise.
+func Defaults() *idp.ServiceProvider {
+	return &idp.ServiceProvider{
+		SignRequests:     idp.SignRequestsRequired,
+		Encryption:       idp.EncryptionNone,
+		EncryptionDigest: idp.DigestSHA1,
+		IAL:              idp.IALAuthOnly,
+		AAL:              idp.AALDefault,
+		Attributes:       []string{"email"},
+		EmailAttribute:   idp.EmailAttributePlain,
+		NameIDFormats:    []string{idp.NameIDFormatPersistent},
+		State:            idp.StateApproved,
+		Active:           true,
+	}
+}
+
+// Lookup returns the registration of an entity, active or not;
+// idp.ErrNotFound if there is none. A second look-up reads and allocates
+// nothing.
+func (r *Registry) Lookup(ctx context.Context, id idp.EntityID) (*Provider, error) {
+	r.mu.RLock()
+	p, ok := r.parsed[id]
+	before := r.changes
+	r.mu.RUnlock()
+	if ok {
+		return p, nil
+	}
+	stored, err := r.store.Provider(ctx, id)
+	if err != nil {
+		return nil, fmt.Errorf("load provider %q: %w", id, err)
+	}
+	if p, err = Parse(stored); err != nil {
+		return nil, err
+	}
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	if r.changes == before {
+		r.parsed[id] = p
+	}
+	return p, nil
+}
+
+// forget drops what was parsed of an entity, after it changed in the store.
+func (r *Registry) forget(id idp.EntityID) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	r.changes++
+	delete(r.parsed, id)
+}
+
+// List returns all registrations, sorted by EntityID.
+func (r *Registry) List(ctx context.Context) ([]*idp.ServiceProvider, error) {
+	list, err := r.store.Providers(ctx)
+	if err != nil {
+		return nil, fmt.Errorf("list providers: %w", err)
+	}
+	return list, nil
+}
+
+// Get returns a copy of one registration, which belongs to the caller;
+// idp.ErrNotFound if there is none.
+func (r *Registry) Get(ctx context.Context, id idp.EntityID) (*idp.ServiceProvider, error) {
+	p, err := r.store.Provider(ctx, id)
+	if err != nil {
+		return nil, fmt.Errorf("load provider %q: %w", id, err)
+	}
+	return p, nil
+}
+
+// Remove takes a registration away. The NameIDs it saw stay taken; see
+// Options.Resume.
+func (r *Registry) Remove(ctx context.Context, id idp.EntityID, actor string) error {
+	err := r.store.RemoveProvider(ctx, id, event("sp.remove", id, actor, nil))
+	r.forget(id)
+	if err != nil {
+		return fmt.Errorf("remove provider %q: %w", id, err)
+	}
+	return nil
+}
+
+// Change says what Add or Edit did.
+type Change struct {
+	// Provider is the registration as it stands now.
+	Provider *idp.ServiceProvider `json:"sp"`
+	// Created is set when it was not there before.
+	Created bool `json:"created,omitempty"`
+	// Fields are the JSON names of the fields that changed.
+	Fields []string `json:"changed,omitempty"`
+	// Warnings are things that are allowed, yet worth knowing.
+	Warnings []string `json:"warnings,omitempty"`
+}
+
+// change makes the report of a change; old is nil for a new registration.
+func (r *Registry) change(old, p *idp.ServiceProvider) *Change {
+	c := &Change{Provider: p, Created: old == nil, Warnings: Warnings(p, r.clock.Now())}
+	if old != nil {
+		for name := range diff(old, p) {
+			c.Fields = append(c.Fields, name)
+		}
+	}
+	return c
+}
+
+// validate checks p. Insecure addresses that old had were allowed once, and
+// stay allowed.
+func (r *Registry) validate(old, p *idp.ServiceProvider, o Options) error {
+	had := make(map[string]bool)
+	if old != nil {
+		for _, f := range addressFields(old) {
+			for _, a := range f.values {
+				had[a] = true
+			}
+		}
+	}
+	c := checker{
+		baseIsHTTP: r.BaseIsHTTP,
+		insecure:   func(a string) bool { return o.AllowInsecureURL || had[a] },
+	}
+	c.check(p)
+	c.notOurs(p, r.ours())
+	if len(c.problems) > 0 {
+		return &InvalidError{Problems: c.problems}
+	}
+	return nil
+}
+
+func (r *Registry) ours() []*x509.Certificate {
+	if r.OurCerts == nil {
+		return nil
+	}
+	return r.OurCerts()
+}
+
+func event(kind string, id idp.EntityID, actor string, detail map[string]string) idp.AuditEvent {
+	return idp.AuditEvent{Kind: kind, Outcome: "ok", Actor: actor, SP: id, Detail: detail}
+}
+
+// notFound reports whether err says that a record is not there.
+func notFound(err error) bool { return errors.Is(err, idp.ErrNotFound) }
+
+// stamp is the time that a record is given.
+func (r *Registry) stamp() time.Time { return r.clock.Now().Truncate(time.Second) }

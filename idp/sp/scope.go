@@ -1,0 +1,53 @@
+package sp
+
+import (
+	"strconv"
+	"strings"
+	"time"
+
+	"vernal/idp"
+)
+
+// Which NameIDScope a registration gets decides who may recognise a person:
+//
+//	agency:NAME       all providers of an agency
+//	sp:ENTITYID       a provider that stands alone
+//	sp:ENTITYID#N     the same, after it lost its NameIDs; N only ever grows
+//
+// "#" inside an EntityID is doubled, so that an EntityID that ends in "#2" is
+// never taken for the second life of another one.
+
+// agencyScope is the scope that an agency's providers share.
+func agencyScope(agency string) idp.NameIDScope {
+	return idp.NameIDScope("agency:" + agency)
+}
+
+// ownScope is the first scope of a provider that stands alone.
+func ownScope(id idp.EntityID) idp.NameIDScope {
+	return idp.NameIDScope("sp:" + strings.ReplaceAll(string(id), "#", "##"))
+}
+
+// firstScope is the scope of a provider that was never registered before.
+func firstScope(p *idp.ServiceProvider) idp.NameIDScope {
+	if p.Agency != "" {
+		return agencyScope(p.Agency)
+	}
+	return ownScope(p.EntityID)
+}
+
+// freshScope is a scope of a provider alone that it has not had before. last is
+// the one it had. After an agency's, earlier scopes of its own may exist that
+// nobody remembers, so the number is taken from the clock, which is far above
+// any count.
+func freshScope(id idp.EntityID, last idp.NameIDScope, now time.Time) idp.NameIDScope {
+	own := string(ownScope(id))
+	if string(last) == own {
+		return idp.NameIDScope(own + "#2")
+	}
+	if rest, ok := strings.CutPrefix(string(last), own+"#"); ok {
+		if n, err := strconv.ParseInt(rest, 10, 64); err == nil {
+			return idp.NameIDScope(own + "#" + strconv.FormatInt(n+1, 10))
+		}
+	}
+	return idp.NameIDScope(own + "#" + strconv.FormatInt(now.UnixMilli(), 10))
+}

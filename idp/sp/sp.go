@@ -1,0 +1,96 @@
+// Package sp is the registry of service providers: it checks registrations,
+// keeps them in a store, finds them by EntityID and chooses the Assertion
+// Consumer Service (ACS) that a Response goes to.
+//
+// It does not verify messages (package xmldsig does, with the certificates
+// found here) and decides nothing about a sign-in.
+//
+// A registration starts as [Defaults], or as what [FromMetadata] reads, takes
+// an [Edit] or plain assignments, and passes [Validate] before [Registry.Add]
+// or [Registry.Edit] stores it. [Registry.Lookup] gives it back parsed. The
+// registry remembers what it parsed, so it must be the store's only writer of
+// providers; the commands see to that by asking a running server.
+package sp
+
+import (
+	"crypto/x509"
+	"fmt"
+	"net/url"
+	"strings"
+
+	"vernal/idp"
+)
+
+// Provider is a registration whose certificates and addresses are parsed. It is
+// shared between requests and read-only.
+type Provider struct {
+	idp.ServiceProvider
+	// RequestCerts are Certs, each to be tried alone. Expired ones are among
+	// them: the end of a request certificate is warned of, never enforced.
+	RequestCerts []*x509.Certificate
+	// EncryptionX509 are EncryptionCerts.
+	EncryptionX509 []*x509.Certificate
+
+	// formActions are the sources for each of ACSURLs and for LogoutURL.
+	formActions map[string]string
+}
+
+// Parse reads the certificates and addresses of a registration. It keeps p's
+// slices, so the caller must not change them afterwards. A registration that
+// passed Validate parses.
+func Parse(p *idp.ServiceProvider) (*Provider, error) {
+	out := &Provider{ServiceProvider: *p, formActions: make(map[string]string)}
+	var err error
+	if out.RequestCerts, err = parseAll(p.Certs); err != nil {
+		return nil, fmt.Errorf("request certificates of %q: %w", p.EntityID, err)
+	}
+	if out.EncryptionX509, err = parseAll(p.EncryptionCerts); err != nil {
+		return nil, fmt.Errorf("encryption certificates of %q: %w", p.EntityID, err)
+	}
+	for _, address := range append([]string{p.LogoutURL}, p.ACSURLs...) {
+		if address != "" {
+			out.formActions[address] = formAction(address, p.RedirectURIs)
+		}
+	}
+	return out, nil
+}
+
+// FormAction is the source list of the Content-Security-Policy directive
+// form-action for a page that posts to address: its origin and those of
+// RedirectURIs, because Chromium holds every redirect after the post against
+// the directive. For an address that is not one of the provider's own it is
+// "'none'".
+func (p *Provider) FormAction(address string) string {
+	if s, ok := p.formActions[address]; ok {
+		return s
+	}
+	return "'none'"
+}
+
+// formAction lists the origins of address and of more, each once.
+func formAction(address string, more []string) string {
+	var origins []string
+	seen := make(map[string]bool)
+	for _, a := range append([]string{address}, more...) {
+		if o := origin(a); o != "" && !seen[o] {
+			seen[o] = true
+			origins = append(origins, o)
+		}
+	}
+	if len(origins) == 0 {
+		return "'none'"
+	}
+	return strings.Join(origins, " ")
+}
+
+// origin is the scheme, host and port of an address (RFC 6454 §6.1), or "" for
+// what is no web address. The characters of the host are looked at once more,
+// though Validate did: one ";" here would let a registration write directives
+// of its own.
+func origin(address string) string {
+	u, err := url.Parse(address)
+	if err != nil || u.Scheme != "https" && u.Scheme != "http" || !plainHost(u) {
+		return ""
+	}
+	return u.Scheme + "://" + strings.ToLower(u.Host)
+}
