@@ -4,12 +4,15 @@ import (
 	"go/parser"
 	"go/token"
 	"io/fs"
+	"os"
 	"path"
 	"path/filepath"
 	"slices"
 	"strconv"
 	"strings"
 	"testing"
+
+	"golang.org/x/mod/modfile"
 )
 
 // layers is the order of imports, written down once: a package may import those
@@ -106,4 +109,26 @@ func importsOf(t *testing.T, root string) map[string][]string {
 		t.Fatalf("found %d Go files only: the test looks in the wrong place", len(found))
 	}
 	return found
+}
+
+// Every direct dependency is named in the README with its reason.
+func TestDependenciesAreExplained(t *testing.T) {
+	t.Parallel()
+	gomod, err := os.ReadFile("../go.mod")
+	if err != nil {
+		t.Fatal(err)
+	}
+	readme, err := os.ReadFile("../README.md")
+	if err != nil {
+		t.Fatal(err)
+	}
+	f, err := modfile.Parse("go.mod", gomod, nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, r := range f.Require {
+		if !r.Indirect && !strings.Contains(string(readme), "`"+r.Mod.Path+"`") {
+			t.Errorf("the README does not say why we depend on %s", r.Mod.Path)
+		}
+	}
 }

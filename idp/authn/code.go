@@ -73,6 +73,8 @@ func (h *Handler) checkCode(w http.ResponseWriter, r *http.Request) error {
 		return h.codePage(w, r, f, user, http.StatusUnprocessableEntity, templates.CodePage{Problem: templates.ProblemCodeWrong})
 	case errors.Is(err, account.ErrLocked):
 		return f.fail(idp.Refuse(idp.RefusedAccountLocked, "account", "").With(err))
+	case errors.Is(err, account.ErrNoFactor):
+		return f.fail(idp.Refuse(idp.RefusedNoFactor, "authentication", "").With(err))
 	case err != nil:
 		return f.fail(fmt.Errorf("check code: %w", err))
 	}
