@@ -14,8 +14,7 @@ import (
 	"vernal/templates"
 )
 
-// showCode is GET /sign-in/code. Without a pending sign-in it goes back to the
-// password: it was too slow, or the back button led here after the end.
+// showCode is GET /sign-in/code.
 func (h *Handler) showCode(w http.ResponseWriter, r *http.Request) error {
 	f, err := h.flowOf(r, r.URL.Query().Get(templates.FieldRequest))
 	if err != nil {
@@ -23,7 +22,7 @@ func (h *Handler) showCode(w http.ResponseWriter, r *http.Request) error {
 	}
 	pending, err := h.Sessions.Pending(r)
 	if errors.Is(err, idp.ErrNotFound) {
-		return redirect(w, r, f.withRequest(SignInPath))
+		return h.nothingPending(w, r, f)
 	}
 	if err != nil {
 		return f.fail(err)
@@ -46,7 +45,7 @@ func (h *Handler) checkCode(w http.ResponseWriter, r *http.Request) error {
 	}
 	pending, err := h.Sessions.Pending(r)
 	if errors.Is(err, idp.ErrNotFound) {
-		return h.signInPage(w, r, f, http.StatusUnprocessableEntity, templates.SignInPage{Notice: templates.NoticeTimedOut})
+		return h.nothingPending(w, r, f)
 	}
 	if err != nil {
 		return f.fail(err)
@@ -79,6 +78,21 @@ func (h *Handler) checkCode(w http.ResponseWriter, r *http.Request) error {
 		return f.fail(fmt.Errorf("check code: %w", err))
 	}
 	return h.complete(w, r, f, pending)
+}
+
+// nothingPending answers at the code page when no sign-in waits for a code.
+// With a live session another tab was faster, or the back button led here: the
+// person is signed in, and what more is needed is not for this page to say.
+// Without one they were too slow, and begin again.
+func (h *Handler) nothingPending(w http.ResponseWriter, r *http.Request, f flow) error {
+	_, err := h.Sessions.Current(r)
+	switch {
+	case err == nil:
+		return redirect(w, r, h.next(f))
+	case !errors.Is(err, idp.ErrNotFound):
+		return f.fail(err)
+	}
+	return h.signInPage(w, r, f, http.StatusUnprocessableEntity, templates.SignInPage{Notice: templates.NoticeTimedOut})
 }
 
 // complete gives the browser its session and sends it on.

@@ -178,6 +178,25 @@ func TestTwoTabs(t *testing.T) {
 	accept(t, b, two, browser.SignIn(tabTwo, person))
 }
 
+// Two tabs are at the code page; the first one to finish signs in both.
+func TestTwoTabsAtTheCode(t *testing.T) {
+	t.Parallel()
+	i := idptest.New(t, idptest.Options{})
+	a, b := i.AddProvider(spA), i.AddProvider(spB)
+	person := i.AddPerson("ada@example.gov")
+	browser := i.Browser()
+	one, two := &idptest.Request{}, &idptest.Request{}
+	tabOne, tabTwo := browser.Get(a.URL(one)), browser.Get(b.URL(two))
+	form := tabTwo.Form()
+	form.Fields.Set("email", person.Email)
+	form.Fields.Set("password", person.Password)
+	tabTwo = browser.Post(form.Action, form.Fields)
+	accept(t, a, one, browser.SignIn(tabOne, person))
+	form = tabTwo.Form()
+	form.Fields.Set("code", person.Code())
+	accept(t, b, two, browser.Post(form.Action, form.Fields))
+}
+
 func TestForceAuthn(t *testing.T) {
 	t.Parallel()
 	i := idptest.New(t, idptest.Options{})

@@ -2,7 +2,6 @@ package binary
 
 import (
 	"bytes"
-	"errors"
 	"os"
 	"os/exec"
 	"sync"
@@ -39,7 +38,7 @@ func Start(t testing.TB, name string, cmd *exec.Cmd) *Process {
 	t.Cleanup(func() {
 		p.Stop()
 		if t.Failed() {
-			t.Logf("%s wrote:\n%s", name, p.output.tail(16<<10))
+			t.Logf("%s wrote:\n%s", name, p.output.tail(8<<10))
 		}
 	})
 	return p
@@ -48,6 +47,9 @@ func Start(t testing.TB, name string, cmd *exec.Cmd) *Process {
 // Stop asks the process to end, and after a while ends it and what is left of
 // its group. It reports whether asking was enough.
 func (p *Process) Stop() bool {
+	if p.Ended() {
+		return true // its number may be another process's by now
+	}
 	_ = syscall.Kill(-p.cmd.Process.Pid, syscall.SIGTERM)
 	select {
 	case <-p.done:
@@ -61,6 +63,9 @@ func (p *Process) Stop() bool {
 // Kill ends the process group with SIGKILL, which no process can catch, and
 // waits until the process is gone.
 func (p *Process) Kill() {
+	if p.Ended() {
+		return
+	}
 	_ = syscall.Kill(-p.cmd.Process.Pid, syscall.SIGKILL)
 	<-p.done
 }
@@ -107,12 +112,11 @@ func (o *output) tail(n int) string {
 // everything must run.
 func Need(t testing.TB, program string) string {
 	t.Helper()
-	path, err := exec.LookPath(program)
-	if err == nil {
-		return path
-	}
-	if errors.Is(err, exec.ErrDot) {
-		t.Fatalf("%s: %v", program, err)
+	// Servers lie where the PATH of ordinary users does not lead.
+	for _, name := range []string{program, "/usr/sbin/" + program} {
+		if path, err := exec.LookPath(name); err == nil {
+			return path
+		}
 	}
 	Missing(t, program+" is not installed")
 	return ""

@@ -19,6 +19,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"regexp"
 	"strings"
 	"testing"
 	"time"
@@ -67,6 +68,15 @@ func New(t testing.TB, dir, host string) *Vernal {
 // stdout. A command that fails ends the test.
 func (v *Vernal) Run(t testing.TB, stdin string, args ...string) string {
 	t.Helper()
+	out, err := v.Try(t, stdin, args...)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return out
+}
+
+// Try is Run for a command that may fail; the error holds what it wrote.
+func (v *Vernal) Try(t testing.TB, stdin string, args ...string) (string, error) {
 	ctx, cancel := context.WithTimeout(t.Context(), commandTime)
 	defer cancel()
 	cmd := v.command(ctx, args...)
@@ -74,9 +84,9 @@ func (v *Vernal) Run(t testing.TB, stdin string, args ...string) string {
 	var stdout, stderr bytes.Buffer
 	cmd.Stdout, cmd.Stderr = &stdout, &stderr
 	if err := cmd.Run(); err != nil {
-		t.Fatalf("vernal %s: %v\n%s%s", strings.Join(args, " "), err, stdout.Bytes(), stderr.Bytes())
+		return "", fmt.Errorf("vernal %s: %w\n%s%s", strings.Join(args, " "), err, stdout.Bytes(), stderr.Bytes())
 	}
-	return stdout.String()
+	return stdout.String(), nil
 }
 
 func (v *Vernal) command(ctx context.Context, args ...string) *exec.Cmd {
@@ -100,6 +110,22 @@ func (v *Vernal) Serve(t testing.TB) *Process {
 	})
 	return p
 }
+
+// Year is the year that the running server prefers.
+func (v *Vernal) Year(t testing.TB) string {
+	t.Helper()
+	stable, err := Get(t, Client(), v.BaseURL+"/api/saml/metadata")
+	if err != nil {
+		t.Fatal(err)
+	}
+	m := authAddress.FindSubmatch(stable)
+	if m == nil {
+		t.Fatalf("the stable metadata names no year:\n%s", stable)
+	}
+	return string(m[1])
+}
+
+var authAddress = regexp.MustCompile(`/api/saml/auth([0-9]{4}[a-z]?)"`)
 
 // AddSP registers a service provider from its metadata.
 func (v *Vernal) AddSP(t testing.TB, metadata []byte, flags ...string) {

@@ -5,20 +5,17 @@ package realsp
 import (
 	"context"
 	"encoding/base64"
-	"errors"
 	"fmt"
 	"net/url"
 	"os"
-	"path/filepath"
 	"strings"
 	"sync"
 	"testing"
 	"time"
 
 	"github.com/chromedp/cdproto/cdp"
-	"github.com/chromedp/cdproto/emulation"
+	cdplog "github.com/chromedp/cdproto/log"
 	"github.com/chromedp/cdproto/network"
-	"github.com/chromedp/cdproto/page"
 	"github.com/chromedp/chromedp"
 
 	"vernal/idp/idptest/binary"
@@ -38,7 +35,10 @@ func (w *world) startBrowser(t *testing.T) {
 		chromedp.Flag("disable-component-update", true),
 		chromedp.Flag("disable-sync", true),
 		chromedp.Flag("disable-dev-shm-usage", true),
+		chromedp.Flag("disable-breakpad", true),
 		chromedp.Flag("password-store", "basic"),
+		// What it leaves lying about is removed with the shared folder.
+		chromedp.Env("HOME="+w.dir, "TMPDIR="+w.dir),
 	}
 	if os.Getuid() == 0 {
 		options = append(options, chromedp.NoSandbox) // Chromium refuses to run as root otherwise
@@ -57,6 +57,7 @@ func (w *world) startBrowser(t *testing.T) {
 type tab struct {
 	t   *testing.T
 	ctx context.Context
+	idp string // our base_url
 	// noScript is set while pages run no script: buttons must be pressed.
 	noScript bool
 
@@ -64,34 +65,38 @@ type tab struct {
 	responses [][]byte // SAMLResponse, decoded, as posted from this tab
 	seen      []string // addresses of documents, in order
 	statuses  map[string]int64
+	faults    []string // what Chromium minds: Content-Security-Policy, files that are not there
 }
 
 // profile opens a tab in a new browser profile: no cookie, no history.
 func (w *world) profile(t *testing.T) *tab {
 	t.Helper()
-	return openTab(t, w.browser, chromedp.WithNewBrowserContext())
+	return openTab(t, w.browser, w.idp.BaseURL, chromedp.WithNewBrowserContext())
 }
 
 // sibling opens another tab in the same profile.
 func (b *tab) sibling() *tab {
 	b.t.Helper()
-	return openTab(b.t, b.ctx)
+	return openTab(b.t, b.ctx, b.idp)
 }
 
-func openTab(t *testing.T, parent context.Context, options ...chromedp.ContextOption) *tab {
+func openTab(t *testing.T, parent context.Context, idp string, options ...chromedp.ContextOption) *tab {
 	t.Helper()
 	ctx, cancel := chromedp.NewContext(parent, options...)
 	t.Cleanup(cancel)
-	b := &tab{t: t, ctx: ctx, statuses: map[string]int64{}}
+	b := &tab{t: t, ctx: ctx, idp: idp, statuses: map[string]int64{}}
 	if err := chromedp.Listen(ctx, b.note); err != nil {
 		t.Fatalf("open tab: %v", err)
 	}
 	b.do(chromedp.Func(func(ctx context.Context, target *chromedp.Target) error {
 		size := int64(1 << 20)
 		_, err := cdp.Call(ctx, target, network.Enable, network.EnableParams{MaxPostDataSize: &size})
+		if err == nil {
+			_, err = cdp.Call(ctx, target, cdplog.Enable, cdp.Empty{})
+		}
 		return err
 	}))
-	t.Cleanup(b.onFailure) // before cancel, as the last added runs first
+	t.Cleanup(b.finish) // before cancel, as the last added runs first
 	return b
 }
 
@@ -111,6 +116,12 @@ func (b *tab) note(event any) {
 	case *network.EventResponseReceived:
 		if e.Type == network.ResourceTypeDocument {
 			b.statuses[e.Response.URL] = e.Response.Status
+		} else if e.Response.Status >= 400 && strings.HasPrefix(e.Response.URL, b.idp) {
+			b.faults = append(b.faults, fmt.Sprintf("%s: %d", e.Response.URL, e.Response.Status))
+		}
+	case *cdplog.EventEntryAdded:
+		if e.Entry.Source == cdplog.EntrySourceSecurity {
+			b.faults = append(b.faults, e.Entry.URL+": "+e.Entry.Text)
 		}
 	}
 }
@@ -159,114 +170,14 @@ func (b *tab) status() int64 {
 	return b.statuses[address]
 }
 
-// do runs steps and ends the test when one fails or takes too long.
-func (b *tab) do(steps ...chromedp.Action[chromedp.Void]) {
-	b.t.Helper()
-	for _, step := range steps {
-		ctx, cancel := context.WithTimeout(b.ctx, pageTime)
-		err := chromedp.Do(ctx, step)
-		cancel()
-		if err != nil {
-			b.t.Fatalf("browser: %v", err)
-		}
+// finish reports what Chromium minded, and keeps a picture of the page for
+// whoever reads a failure.
+func (b *tab) finish() {
+	b.mu.Lock()
+	for _, fault := range b.faults {
+		b.t.Errorf("the browser minds: %s", fault)
 	}
-}
-
-// run runs one action that has a result.
-func run[T any](b *tab, action chromedp.Action[T]) T {
-	b.t.Helper()
-	ctx, cancel := context.WithTimeout(b.ctx, pageTime)
-	defer cancel()
-	v, err := chromedp.Run(ctx, action)
-	if err != nil {
-		b.t.Fatalf("browser: %v", err)
-	}
-	return v
-}
-
-// open goes to an address, as if it had been typed.
-func (b *tab) open(address string) {
-	b.t.Helper()
-	b.leave(chromedp.Func(func(ctx context.Context, target *chromedp.Target) error {
-		result, err := cdp.Call(ctx, target, page.Navigate, page.NavigateParams{URL: address})
-		if err == nil && result.ErrorText != "" && result.ErrorText != "net::ERR_ABORTED" {
-			err = fmt.Errorf("open %s: %s", address, result.ErrorText)
-		}
-		return err
-	}))
-}
-
-// location is the address of the page.
-func (b *tab) location() string { return run(b, chromedp.Evaluate[string]("location.href")) }
-
-// text is that of the element with the id.
-func (b *tab) text(id string) string {
-	b.t.Helper()
-	return strings.TrimSpace(run(b, chromedp.TextContent(chromedp.ID(id))))
-}
-
-// disableScript turns script off in the pages that follow.
-func (b *tab) disableScript() {
-	b.t.Helper()
-	b.noScript = true
-	b.do(chromedp.Func(func(ctx context.Context, target *chromedp.Target) error {
-		_, err := cdp.Call(ctx, target, emulation.SetScriptExecutionDisabled,
-			emulation.SetScriptExecutionDisabledParams{Value: true})
-		return err
-	}))
-}
-
-// phone makes the window as small as a telephone's.
-func (b *tab) phone() {
-	b.t.Helper()
-	b.do(chromedp.EmulateViewport(360, 740, chromedp.EmulateMobile))
-}
-
-// try runs a script, but an error only says that the page is on its way.
-func try[T any](b *tab, script string) (T, error) {
-	ctx, cancel := context.WithTimeout(b.ctx, 5*time.Second)
-	defer cancel()
-	return chromedp.Run(ctx, chromedp.Evaluate[T](script))
-}
-
-// leave runs steps that lead to another page and waits until that is loaded.
-// The old page is marked, so that the two are not mistaken for one another.
-func (b *tab) leave(steps ...chromedp.Action[chromedp.Void]) {
-	b.t.Helper()
-	b.do(chromedp.Evaluate[chromedp.Void]("void (document.documentElement.dataset.left = 'yes')"))
-	b.do(steps...)
-	binary.Until(b.t, pageTime, "the next page", func() error {
-		loaded, err := try[bool](b, "document.readyState === 'complete' && !document.documentElement.dataset.left")
-		if err == nil && !loaded {
-			err = errors.New("still on the way")
-		}
-		return err
-	})
-}
-
-// back presses the browser's back button. The page it leads to may be the very
-// one that was left, kept by the browser.
-func (b *tab) back() {
-	b.t.Helper()
-	from := b.location()
-	b.do(chromedp.Evaluate[chromedp.Void]("history.back()"))
-	binary.Until(b.t, pageTime, "the page before", func() error {
-		to, err := try[string](b, "document.readyState === 'complete' ? location.href : ''")
-		if err == nil && (to == "" || to == from) {
-			err = errors.New("still on the way")
-		}
-		return err
-	})
-}
-
-// press presses the button of the page's form.
-func (b *tab) press(button string) {
-	b.t.Helper()
-	b.leave(chromedp.Click(chromedp.CSS(button)))
-}
-
-// onFailure keeps a picture of the page for whoever reads the failure.
-func (b *tab) onFailure() {
+	b.mu.Unlock()
 	if !b.t.Failed() {
 		return
 	}
@@ -281,10 +192,15 @@ func (b *tab) onFailure() {
 		b.t.Logf("no picture: %v", err)
 		return
 	}
-	name := filepath.Join(os.TempDir(), strings.ReplaceAll(b.t.Name(), "/", "-")+".png")
-	if err := os.WriteFile(name, picture, 0o644); err != nil {
+	file, err := os.CreateTemp("", strings.ReplaceAll(b.t.Name(), "/", "-")+"-*.png")
+	if err != nil {
 		b.t.Logf("no picture: %v", err)
 		return
 	}
-	b.t.Logf("picture of the page: %s", name)
+	defer file.Close()
+	if _, err := file.Write(picture); err != nil {
+		b.t.Logf("no picture: %v", err)
+		return
+	}
+	b.t.Logf("picture of the page: %s", file.Name())
 }

@@ -5,6 +5,7 @@ package realsp
 import (
 	"encoding/json"
 	"path/filepath"
+	"slices"
 	"strings"
 	"testing"
 
@@ -61,11 +62,11 @@ func testBackAndReload(t *testing.T, w *world) {
 	}
 	if b.shown() == pageCode { // kept by the browser as it was
 		b.giveCode(person)
-		b.spent("the code given again")
+		b.spent(sp, "the code given again")
 		b.back()
 	}
 	b.leave(chromedp.Reload())
-	b.spent("after a reload")
+	b.spent(sp, "after a reload")
 
 	// Every address of ours that this browser was at, opened again.
 	for _, visited := range b.visited() {
@@ -74,18 +75,22 @@ func testBackAndReload(t *testing.T, w *world) {
 			continue
 		}
 		b.open(address)
-		b.spent("opened again: " + address)
+		b.spent(sp, "opened again: "+address)
 	}
 	b.response() // there is but one
 }
 
 // spent checks that the page says that its request was used already, and shows
-// the way back to the provider.
-func (b *tab) spent(when string) {
+// the way to begin again at the provider.
+func (b *tab) spent(sp *provider, when string) {
 	b.t.Helper()
 	text := run(b, chromedp.Evaluate[string]("document.body.innerText"))
 	if status := b.status(); status != 400 || !strings.Contains(text, "already") {
 		b.t.Errorf("%s: status %d, want 400 and a page that says \"already\":\n%s", when, status, text)
+	}
+	links := run(b, chromedp.Evaluate[[]string]("[...document.querySelectorAll('main a')].map((a) => a.href)"))
+	if !slices.Contains(links, sp.start()) {
+		b.t.Errorf("%s: the page links to %q, want %s", when, links, sp.start())
 	}
 }
 

@@ -4,7 +4,6 @@ package realsp
 
 import (
 	"bytes"
-	"context"
 	"crypto/rand"
 	"crypto/rsa"
 	"crypto/x509"
@@ -41,7 +40,7 @@ func (w *world) startMellon(t *testing.T) {
 		"Dir": filepath.Join(w.dir, "apache"), "Port": port, "Root": os.Getuid() == 0,
 		"Modules": "/usr/lib/apache2/modules", "Plain": "mellon.localhost", "Encrypted": "mellon-encrypted.localhost",
 	}))
-	p := binary.Start(t, "apache", exec.CommandContext(context.Background(), "apache2", "-f", conf, "-DFOREGROUND"))
+	p := binary.Start(t, "apache", exec.Command(binary.Need(t, "apache2"), "-f", conf, "-DFOREGROUND"))
 
 	plain := &provider{name: "Mellon", base: fmt.Sprintf("http://mellon.localhost:%d", port), key: keyFile}
 	encrypted := &provider{
@@ -55,44 +54,43 @@ func (w *world) startMellon(t *testing.T) {
 	w.register(t, "mellon-encrypted", encrypted, encrypted.base+"/mellon/metadata", "--sign-response")
 }
 
+// rubyOptions are those of one provider in the configuration of ruby_sp.rb.
+type rubyOptions struct {
+	Key       string `json:"key"`
+	Cert      string `json:"cert"`
+	Binding   string `json:"binding"`
+	Encrypted bool   `json:"encrypted"`
+}
+
 // startRuby starts the ruby-saml application as three service providers. Two of
 // them, "ruby-get" and "ruby-encrypted", belong to one agency.
 func (w *world) startRuby(t *testing.T) {
 	t.Helper()
 	port := binary.FreePort(t)
-	type options struct {
-		Key       string `json:"key"`
-		Cert      string `json:"cert"`
-		Binding   string `json:"binding"`
-		Encrypted bool   `json:"encrypted"`
-	}
 	kinds := []struct {
 		key, name string
-		options   options
+		options   rubyOptions
 		flags     []string
 	}{
-		{"ruby-get", "Ruby", options{Binding: "get"}, []string{"--agency", "Gems"}},
-		{"ruby-post", "Ruby by POST", options{Binding: "post"}, nil},
-		{"ruby-encrypted", "Ruby, encrypted", options{Binding: "get", Encrypted: true}, []string{"--agency", "Gems"}},
+		{"ruby-get", "Ruby", rubyOptions{Binding: "get"}, []string{"--agency", "Gems"}},
+		{"ruby-post", "Ruby by POST", rubyOptions{Binding: "post"}, nil},
+		{"ruby-encrypted", "Ruby, encrypted", rubyOptions{Binding: "get", Encrypted: true}, []string{"--agency", "Gems"}},
 	}
-	config := struct {
-		Port        int                `json:"port"`
-		IdPMetadata string             `json:"idp_metadata"`
-		Providers   map[string]options `json:"providers"`
-	}{port, filepath.Join(w.dir, "idp.xml"), map[string]options{}}
+	providers := map[string]rubyOptions{}
 	for _, k := range kinds {
 		key, cert := newKey(t, k.key)
 		w.write(t, k.key+".key", key)
 		k.options.Key, k.options.Cert = string(key), string(cert)
-		config.Providers[k.key+".localhost"] = k.options
+		providers[k.key+".localhost"] = k.options
 	}
-	b, err := json.Marshal(config)
+	config, err := json.Marshal(map[string]any{
+		"port": port, "idp_metadata": filepath.Join(w.dir, "idp.xml"), "providers": providers,
+	})
 	if err != nil {
 		t.Fatal(err)
 	}
-	file := w.write(t, "ruby.json", b)
-	script := filepath.Join(w.data, "ruby_sp.rb")
-	p := binary.Start(t, "ruby", exec.CommandContext(context.Background(), "ruby", script, file))
+	script, file := filepath.Join(w.data, "ruby_sp.rb"), w.write(t, "ruby.json", config)
+	p := binary.Start(t, "ruby", exec.Command(binary.Need(t, "ruby"), script, file))
 
 	for _, k := range kinds {
 		sp := &provider{
@@ -100,7 +98,7 @@ func (w *world) startRuby(t *testing.T) {
 			key: filepath.Join(w.dir, k.key+".key"), encrypted: k.options.Encrypted,
 		}
 		w.await(t, p, sp.base+"/saml/metadata")
-		w.register(t, k.key, sp, sp.base+"/saml/metadata", k.flags...)
+		w.register(t, k.key, sp, sp.base+"/saml/metadata", append(k.flags, "--sp-initiated-login-url", sp.start())...)
 	}
 }
 

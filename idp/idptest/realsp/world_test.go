@@ -6,7 +6,6 @@ import (
 	"context"
 	"os"
 	"path/filepath"
-	"regexp"
 	"testing"
 
 	"vernal/idp/idptest/binary"
@@ -36,6 +35,9 @@ type provider struct {
 // entityID is what the provider calls itself.
 func (p *provider) entityID() string { return p.base + "/sp" }
 
+// start is where a sign-in begins at the provider.
+func (p *provider) start() string { return p.secret("start") }
+
 // secret is a page that needs a sign-in; the provider shows the path back.
 func (p *provider) secret(path string) string { return p.base + "/secret/" + path }
 
@@ -53,12 +55,7 @@ func newWorld(t *testing.T) *world {
 
 	w.idp = binary.New(t, t.TempDir(), "idp.localhost")
 	w.idp.Serve(t)
-	stable := w.get(t, w.idp.BaseURL+"/api/saml/metadata")
-	m := regexp.MustCompile(`/api/saml/auth([0-9]{4}[a-z]?)"`).FindSubmatch(stable)
-	if m == nil {
-		t.Fatalf("stable metadata names no year:\n%s", stable)
-	}
-	w.year = string(m[1])
+	w.year = w.idp.Year(t)
 	w.cert = w.write(t, "idp.crt", w.get(t, w.idp.BaseURL+"/api/saml/certificate"+w.year+".pem"))
 	w.write(t, "idp.xml", w.get(t, w.idp.BaseURL+"/api/saml/metadata"+w.year))
 
