@@ -1,0 +1,272 @@
+package saml
+
+import (
+	"strconv"
+	"time"
+
+	"vernal/idp"
+	"vernal/idp/xmldsig"
+	"vernal/idp/xmltree"
+)
+
+// AuthnRequest is a request to authenticate a person (saml-core §3.4.1), as far
+// as we heed it.
+//
+// Subject, Conditions, Scoping and Extensions are read past, whatever they
+// hold: no known service provider depends on them, the reference ignores them,
+// and the limits of the parser bound them. Who signs in is asked of the person,
+// never taken from a Subject. An attribute without a namespace that the
+// standard does not know is ignored as well, an element is not.
+type AuthnRequest struct {
+	ID           string
+	IssueInstant time.Time // UTC
+	Issuer       idp.EntityID
+	// Destination is the address that the sender meant. HasDestination is
+	// false if it is absent or empty, and so it is with the others below.
+	Destination    string
+	HasDestination bool
+	// Where the Response shall go. Whether it may is for package sp.
+	ACSURL      string
+	HasACSURL   bool
+	ACSIndex    int
+	HasACSIndex bool
+	// ProtocolBinding is BindingURIPOST or "".
+	ProtocolBinding string
+	ForceAuthn      bool
+	IsPassive       bool
+	ProviderName    string
+	NameIDPolicy    *NameIDPolicy // nil if absent
+
+	// Comparison is one of the four, or "" where none is given, which means
+	// exact. ClassRefs are the AuthnContextClassRef values in their order.
+	Comparison string
+	ClassRefs  []string
+	// DeclRefs are kept for the log. They are never a reason to accept: a
+	// request that has nothing else is refused.
+	DeclRefs []string
+}
+
+// NameIDPolicy is what the sender wishes of the NameID (saml-core §3.4.1.1).
+type NameIDPolicy struct {
+	Format, SPNameQualifier string
+	AllowCreate             bool
+}
+
+// Bounds on what is kept of a request.
+const (
+	maxID    = 256
+	maxURI   = 4096 // a list of requested attributes is one URI
+	maxRefs  = 32
+	maxLabel = 256
+)
+
+// ParseAuthnRequest reads the fields of an AuthnRequest from an element that
+// Message.Verify returned. The error is a *idp.Refusal. Known parts must have
+// the form that the schema gives them and come at most once, in any order.
+func ParseAuthnRequest(root *xmltree.Element) (*AuthnRequest, error) {
+	if !root.Is(NamespaceProtocol, "AuthnRequest") {
+		return nil, idp.Refuse(idp.RefusedMessageType, "SAMLRequest", root.Local)
+	}
+	if err := checkAttributes(root); err != nil {
+		return nil, err
+	}
+	parts, err := authnRequestParts(root)
+	if err != nil {
+		return nil, err
+	}
+	r := &AuthnRequest{}
+	if err := r.readHeader(root); err != nil {
+		return nil, err
+	}
+	if err := r.readWishes(root); err != nil {
+		return nil, err
+	}
+	if err := r.readACS(root); err != nil {
+		return nil, err
+	}
+	if err := r.readNameIDPolicy(parts.nameIDPolicy); err != nil {
+		return nil, err
+	}
+	if err := r.readAuthnContext(parts.authnContext); err != nil {
+		return nil, err
+	}
+	return r, nil
+}
+
+// parts are the children of an AuthnRequest, nil where absent.
+type parts struct {
+	issuer, signature, extensions, subject          *xmltree.Element
+	nameIDPolicy, conditions, authnContext, scoping *xmltree.Element
+}
+
+// authnRequestParts sorts the children and refuses any that comes twice or that
+// no AuthnRequest has. Readers differ in whether the first or the last counts.
+func authnRequestParts(root *xmltree.Element) (parts, error) {
+	var p parts
+	if err := checkContent(root); err != nil {
+		return p, err
+	}
+	for c := range root.Elements() {
+		place := p.place(c)
+		if place == nil || *place != nil {
+			return p, idp.Refuse(idp.RefusedValue, "AuthnRequest", c.Local)
+		}
+		*place = c
+	}
+	return p, nil
+}
+
+func (p *parts) place(c *xmltree.Element) **xmltree.Element {
+	switch c.Space {
+	case NamespaceAssertion:
+		switch c.Local {
+		case "Issuer":
+			return &p.issuer
+		case "Subject":
+			return &p.subject
+		case "Conditions":
+			return &p.conditions
+		}
+	case xmldsig.Namespace:
+		if c.Local == "Signature" {
+			return &p.signature
+		}
+	case NamespaceProtocol:
+		switch c.Local {
+		case "Extensions":
+			return &p.extensions
+		case "NameIDPolicy":
+			return &p.nameIDPolicy
+		case "RequestedAuthnContext":
+			return &p.authnContext
+		case "Scoping":
+			return &p.scoping
+		}
+	}
+	return nil
+}
+
+// readHeader reads what every request has (saml-core §3.2.1).
+func (r *AuthnRequest) readHeader(root *xmltree.Element) error {
+	if v, _ := root.Attr("Version"); v != Version {
+		return idp.Refuse(idp.RefusedVersion, "Version", v, Version)
+	}
+	r.ID, _ = root.Attr("ID")
+	if !isNCName(r.ID) || len(r.ID) > maxID {
+		return idp.Refuse(idp.RefusedID, "ID", r.ID, strconv.Itoa(maxID))
+	}
+	instant, _ := root.Attr("IssueInstant")
+	var ok bool
+	if r.IssueInstant, ok = parseInstant(instant); !ok {
+		return idp.Refuse(idp.RefusedIssueInstant, "IssueInstant", instant)
+	}
+	var err error
+	if r.Issuer, err = issuer(root); err != nil {
+		return err
+	}
+	r.Destination, err = uriAttr(root, "Destination")
+	r.HasDestination = r.Destination != ""
+	return err
+}
+
+// readWishes reads the attributes about the sign-in itself.
+func (r *AuthnRequest) readWishes(root *xmltree.Element) (err error) {
+	if r.ForceAuthn, err = boolAttr(root, "ForceAuthn"); err != nil {
+		return err
+	}
+	if r.IsPassive, err = boolAttr(root, "IsPassive"); err != nil {
+		return err
+	}
+	r.ProviderName, _ = root.Attr("ProviderName")
+	if len(r.ProviderName) > maxLabel {
+		return idp.Refuse(idp.RefusedValue, "ProviderName", r.ProviderName)
+	}
+	_, _, err = indexAttr(root, "AttributeConsumingServiceIndex", idp.RefusedValue)
+	return err
+}
+
+// readACS reads where the Response shall go.
+func (r *AuthnRequest) readACS(root *xmltree.Element) (err error) {
+	if r.ProtocolBinding, err = uriAttr(root, "ProtocolBinding"); err != nil {
+		return err
+	}
+	if r.ProtocolBinding != "" && r.ProtocolBinding != BindingURIPOST {
+		return idp.Refuse(idp.RefusedProtocolBinding, "ProtocolBinding", r.ProtocolBinding, BindingURIPOST)
+	}
+	if r.ACSURL, err = uriAttr(root, "AssertionConsumerServiceURL"); err != nil {
+		return err
+	}
+	r.HasACSURL = r.ACSURL != ""
+	r.ACSIndex, r.HasACSIndex, err = indexAttr(root, "AssertionConsumerServiceIndex", idp.RefusedACSIndex)
+	return err
+}
+
+func (r *AuthnRequest) readNameIDPolicy(e *xmltree.Element) (err error) {
+	if e == nil {
+		return nil
+	}
+	if err := checkAttributes(e); err != nil {
+		return err
+	}
+	if err := checkContent(e); err != nil {
+		return err
+	}
+	for c := range e.Elements() {
+		return idp.Refuse(idp.RefusedValue, "NameIDPolicy", c.Local)
+	}
+	p := &NameIDPolicy{}
+	if p.Format, err = uriAttr(e, "Format"); err != nil {
+		return err
+	}
+	if p.AllowCreate, err = boolAttr(e, "AllowCreate"); err != nil {
+		return err
+	}
+	p.SPNameQualifier, err = uriAttr(e, "SPNameQualifier")
+	r.NameIDPolicy = p
+	return err
+}
+
+// readAuthnContext reads the RequestedAuthnContext (saml-core §3.3.2.2.1). All
+// of its references count, not the last one.
+func (r *AuthnRequest) readAuthnContext(e *xmltree.Element) error {
+	if e == nil {
+		return nil
+	}
+	if err := checkAttributes(e); err != nil {
+		return err
+	}
+	if err := checkContent(e); err != nil {
+		return err
+	}
+	r.Comparison, _ = e.Attr("Comparison")
+	switch r.Comparison {
+	case "", ComparisonExact, ComparisonMinimum, ComparisonMaximum, ComparisonBetter:
+	default:
+		return idp.Refuse(idp.RefusedComparison, "Comparison", r.Comparison)
+	}
+	for c := range e.Elements() {
+		list := &r.ClassRefs
+		switch {
+		case c.Is(NamespaceAssertion, "AuthnContextClassRef"):
+		case c.Is(NamespaceAssertion, "AuthnContextDeclRef"):
+			list = &r.DeclRefs
+		default:
+			return idp.Refuse(idp.RefusedValue, "RequestedAuthnContext", c.Local)
+		}
+		if err := checkAttributes(c); err != nil {
+			return err
+		}
+		ref := trim(c.Text())
+		if ref == "" && len(c.Nodes) == 0 {
+			continue
+		}
+		if ref == "" || len(ref) > maxURI || len(*list) == maxRefs {
+			return idp.Refuse(idp.RefusedValue, c.Local, ref)
+		}
+		*list = append(*list, ref)
+	}
+	if len(r.DeclRefs) > 0 && len(r.ClassRefs) == 0 {
+		return idp.Refuse(idp.RefusedAuthnContext, "AuthnContextDeclRef", r.DeclRefs[0])
+	}
+	return nil
+}

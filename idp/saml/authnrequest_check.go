@@ -1,0 +1,82 @@
+package saml
+
+import (
+	"strings"
+	"time"
+
+	"vernal/idp"
+)
+
+// How old a request may be, and how far the clocks of sender and receiver may
+// be apart.
+const (
+	DefaultMaxAge = 5 * time.Minute
+	DefaultSkew   = time.Minute
+)
+
+// Expect is what a request is held against.
+type Expect struct {
+	Now time.Time
+	// Issuer is the entity whose certificates verified the message.
+	Issuer idp.EntityID
+	// Destination is the address that the message came to, by configuration
+	// and not by its Host header.
+	Destination string
+	// MaxAge and Skew are zero for DefaultMaxAge and DefaultSkew.
+	MaxAge, Skew time.Duration
+}
+
+// Check holds a verified request against the place and the moment it arrived.
+// The error is a *idp.Refusal.
+func (r *AuthnRequest) Check(e Expect) error {
+	// The Issuer was read before the signature was checked, to find the
+	// certificates. It must be what the verified element says.
+	if r.Issuer != e.Issuer {
+		return idp.Refuse(idp.RefusedIssuer, "Issuer", string(r.Issuer))
+	}
+	if r.HasDestination && !sameAddress(r.Destination, e.Destination) {
+		return idp.Refuse(idp.RefusedDestination, "Destination", r.Destination, e.Destination)
+	}
+	return checkInstant(r.IssueInstant, e)
+}
+
+// checkInstant refuses a message that is too old or from the future.
+func checkInstant(at time.Time, e Expect) error {
+	if e.MaxAge == 0 {
+		e.MaxAge = DefaultMaxAge
+	}
+	if e.Skew == 0 {
+		e.Skew = DefaultSkew
+	}
+	switch {
+	case at.Before(e.Now.Add(-e.MaxAge - e.Skew)):
+		return idp.Refuse(idp.RefusedIssueInstantOld, "IssueInstant", stamp(at), e.MaxAge.String(), stamp(e.Now))
+	case at.After(e.Now.Add(e.Skew)):
+		return idp.Refuse(idp.RefusedIssueInstantFuture, "IssueInstant", stamp(at), e.Skew.String(), stamp(e.Now))
+	}
+	return nil
+}
+
+func stamp(t time.Time) string { return t.UTC().Format(time.RFC3339) }
+
+// sameAddress compares two addresses exactly, but for the case of scheme and
+// host and for a port that the scheme implies: proxies and libraries add it.
+func sameAddress(a, b string) bool {
+	return a == b || normalAddress(a) == normalAddress(b) && normalAddress(a) != ""
+}
+
+// normalAddress is "" for what is no plain http or https address. What follows
+// the host is kept as it is written.
+func normalAddress(s string) string {
+	scheme, rest, ok := strings.Cut(s, "://")
+	scheme = strings.ToLower(scheme)
+	port, known := map[string]string{"https": ":443", "http": ":80"}[scheme]
+	if !ok || !known {
+		return ""
+	}
+	host := rest
+	if i := strings.IndexAny(rest, "/?#"); i >= 0 {
+		host = rest[:i]
+	}
+	return scheme + "://" + strings.TrimSuffix(strings.ToLower(host), port) + rest[len(host):]
+}

@@ -1,0 +1,53 @@
+package saml_test
+
+import (
+	"errors"
+	"testing"
+	"time"
+
+	"vernal/idp"
+	"vernal/idp/saml"
+)
+
+func TestAuthnRequestCheck(t *testing.T) {
+	t.Parallel()
+	now := time.Date(2026, 11, 22, 12, 0, 0, 0, time.UTC)
+	expect := saml.Expect{Now: now, Issuer: "https://sp.example/", Destination: "https://idp.example/auth2026"}
+	tests := []struct {
+		name   string
+		change func(*saml.AuthnRequest, *saml.Expect)
+		code   idp.RefusalCode
+	}{
+		{"good", func(*saml.AuthnRequest, *saml.Expect) {}, ""},
+		{"another Issuer than the one looked up", func(r *saml.AuthnRequest, _ *saml.Expect) { r.Issuer = "https://sp.example" }, idp.RefusedIssuer},
+		{"another Destination", func(r *saml.AuthnRequest, _ *saml.Expect) { r.Destination += "/" }, idp.RefusedDestination},
+		{"no Destination", func(r *saml.AuthnRequest, _ *saml.Expect) { r.Destination, r.HasDestination = "", false }, ""},
+		{"Destination that is no address", func(r *saml.AuthnRequest, _ *saml.Expect) { r.Destination = "urn:idp" }, idp.RefusedDestination},
+		{"another port", func(r *saml.AuthnRequest, _ *saml.Expect) { r.Destination = "https://idp.example:8443/auth2026" }, idp.RefusedDestination},
+		{"default port on our side", func(_ *saml.AuthnRequest, e *saml.Expect) { e.Destination = "https://idp.example:443/auth2026" }, ""},
+		{"own limits, too old", func(r *saml.AuthnRequest, e *saml.Expect) {
+			e.MaxAge, e.Skew = time.Second, time.Second
+			r.IssueInstant = now.Add(-3 * time.Second)
+		}, idp.RefusedIssueInstantOld},
+		{"own limits, ahead", func(r *saml.AuthnRequest, e *saml.Expect) {
+			e.MaxAge, e.Skew = time.Second, time.Second
+			r.IssueInstant = now.Add(2 * time.Second)
+		}, idp.RefusedIssueInstantFuture},
+	}
+	for _, tc := range tests {
+		t.Run(tc.name, func(t *testing.T) {
+			t.Parallel()
+			r := saml.AuthnRequest{IssueInstant: now, Issuer: expect.Issuer, Destination: expect.Destination, HasDestination: true}
+			e := expect
+			tc.change(&r, &e)
+			err := r.Check(e)
+			var refusal *idp.Refusal
+			switch {
+			case tc.code == "" && err != nil:
+				t.Errorf("refused: %v", err)
+			case tc.code != "" && (!errors.As(err, &refusal) || refusal.Code != tc.code):
+				t.Errorf("got %v, want code %s", err, tc.code)
+			}
+		})
+	}
+}

@@ -1,0 +1,149 @@
+package saml
+
+import (
+	"crypto/x509"
+	"strings"
+
+	"vernal/idp"
+	"vernal/idp/xmldsig"
+	"vernal/idp/xmltree"
+)
+
+// Binding is the way a message travelled.
+type Binding string
+
+// The bindings that browsers carry.
+const (
+	BindingRedirect Binding = "redirect" // in the query of a GET (saml-bindings §3.4)
+	BindingPOST     Binding = "post"     // in the form of a POST (saml-bindings §3.5)
+)
+
+// Message is a message as it arrived. Nothing in it is verified: what may be
+// read is what Verify returns.
+type Message struct {
+	Binding Binding
+	Root    *xmltree.Element
+	// RelayState goes back with the answer as it is. HasRelay tells an empty
+	// one, which goes back too, from none.
+	RelayState string
+	HasRelay   bool
+	// Detached is the signature of the query, nil if it has none.
+	Detached *Detached
+	// Locale and Prompt are extra parameters of the reference, undecided:
+	// "" if absent or longer than any value of theirs.
+	Locale, Prompt string
+}
+
+// Detached is a signature that stands beside the message, in the query of the
+// HTTP-Redirect binding (saml-bindings §3.4.4.1).
+type Detached struct {
+	// Signed is the text that was signed: the values as they stood in the
+	// query, still encoded, in the order of the standard.
+	Signed    []byte
+	SigAlg    string
+	Signature []byte
+}
+
+// Inbound is what of an HTTP request matters here.
+type Inbound struct {
+	Method      string
+	RawQuery    string
+	ContentType string
+	Body        []byte // of a POST, capped by the caller
+}
+
+// Read decodes the message of a request. The error is a *idp.Refusal;
+// RefusedRequestMissing if there is no message at all.
+func Read(in Inbound) (*Message, error) {
+	p, err := readParameters(in)
+	if err != nil {
+		return nil, err
+	}
+	m := &Message{Binding: BindingRedirect}
+	if in.Method == "POST" {
+		m.Binding = BindingPOST
+	}
+	if err := p.relayState(m); err != nil {
+		return nil, err
+	}
+	if m.Detached, err = p.detached(m.Binding); err != nil {
+		return nil, err
+	}
+	if m.Root, err = decodeMessage(p.request.raw); err != nil {
+		return nil, err
+	}
+	m.Locale = p.locale.short()
+	m.Prompt = p.prompt.short()
+	return m, nil
+}
+
+// ClaimedIssuer is the entity that the message says it is from. It serves to
+// look up that entity's certificates and for nothing else.
+func (m *Message) ClaimedIssuer() (idp.EntityID, error) {
+	return issuer(m.Root)
+}
+
+// Verify checks the message's signature, embedded or detached, with the
+// sender's certificates, and returns the root element of what was signed and
+// the certificate that verified it. Only that element may be read, never
+// m.Root.
+//
+// Without any signature, the answer is RefusedSignatureMissing if one is
+// required, else the message's root and no certificate. A signature that is
+// there must verify even where none is required.
+func (m *Message) Verify(certs []*x509.Certificate, required bool) (*xmltree.Element, *x509.Certificate, error) {
+	embedded, err := xmldsig.Signature(m.Root)
+	switch {
+	case err != nil:
+		return nil, nil, err
+	case embedded != nil && m.Detached != nil:
+		return nil, nil, idp.Refuse(idp.RefusedSignatureTwice, "Signature", "")
+	case embedded != nil:
+		v, err := xmldsig.VerifyEnveloped(m.Root, certs)
+		if err != nil {
+			return nil, nil, err
+		}
+		return v.Element, v.Cert, nil
+	case m.Detached != nil:
+		d := m.Detached
+		cert, err := xmldsig.VerifyDetached(d.Signed, d.SigAlg, d.Signature, certs)
+		if err != nil {
+			return nil, nil, err
+		}
+		return m.Root, cert, nil
+	case required:
+		return nil, nil, idp.Refuse(idp.RefusedSignatureMissing, "Signature", "")
+	}
+	return m.Root, nil, nil
+}
+
+// maxEntityID is the longest entity identifier there is (saml-core §8.3.6).
+const maxEntityID = 1024
+
+// issuer reads the one Issuer of a message.
+func issuer(root *xmltree.Element) (idp.EntityID, error) {
+	var found *xmltree.Element
+	for c := range root.Elements() {
+		if !c.Is(NamespaceAssertion, "Issuer") {
+			continue
+		}
+		if found != nil {
+			return "", idp.Refuse(idp.RefusedIssuer, "Issuer", c.Text())
+		}
+		found = c
+	}
+	if found == nil {
+		return "", idp.Refuse(idp.RefusedIssuer, "Issuer", "")
+	}
+	if err := checkAttributes(found); err != nil {
+		return "", err
+	}
+	if format, _ := found.Attr("Format"); format != "" && format != NameIDFormatEntity {
+		return "", idp.Refuse(idp.RefusedIssuer, "Issuer Format", format, NameIDFormatEntity)
+	}
+	id := trim(found.Text())
+	if id == "" || len(id) > maxEntityID || strings.ContainsAny(id, "\t\r\n") {
+		return "", idp.Refuse(idp.RefusedIssuer, "Issuer", id)
+	}
+	return idp.EntityID(id), nil
+}

@@ -1,0 +1,25 @@
+package saml_test
+
+import "testing"
+
+// BenchmarkIn measures a request from its query to its checked fields, with the
+// detached signature of HTTP-Redirect and with one in the XML.
+func BenchmarkIn(b *testing.B) {
+	for _, name := range []string{"lib-python3-saml-redirect", "lib-ruby-saml-redirect"} {
+		b.Run(name, func(b *testing.B) {
+			var c *corpusCase
+			for _, c = range readCorpus(b) {
+				if c.name == name {
+					break
+				}
+			}
+			certs := loadCerts(b, c.certs)
+			b.ReportAllocs()
+			for b.Loop() {
+				if _, err := c.take(certs); err != nil {
+					b.Fatal(err)
+				}
+			}
+		})
+	}
+}

@@ -1,0 +1,199 @@
+package saml
+
+import (
+	"net/url"
+	"strconv"
+	"strings"
+	"unicode/utf8"
+
+	"vernal/idp"
+)
+
+const (
+	// maxQuery is far above any signed request, and far below what net/http
+	// lets through.
+	maxQuery = 64 << 10
+	// maxRelayState is ours. The standard's bound of 80 bytes is exceeded by
+	// software that is in wide use.
+	maxRelayState = 2048
+	// maxExtra is for parameters whose values are words.
+	maxExtra = 32
+)
+
+// parameter is one parameter as it stands in a query or form.
+type parameter struct {
+	raw string // the value, still encoded
+	set bool
+}
+
+// parameters are those that we know. Any other one is ignored, so that links
+// with tracking parameters work.
+type parameters struct {
+	request, response, relay, sigAlg, signature, encoding parameter
+	locale, prompt                                        parameter
+}
+
+// readParameters reads the query, and of a POST the form. Pairs are read by
+// hand, since a map of values hides what came twice, and the signed text needs
+// the values as they were sent.
+func readParameters(in Inbound) (p parameters, err error) {
+	if len(in.RawQuery) > maxQuery {
+		return p, tooLarge(maxQuery)
+	}
+	if err := p.read(in.RawQuery); err != nil {
+		return p, err
+	}
+	if in.Method == "POST" && len(in.Body) > 0 {
+		mediaType, _, _ := strings.Cut(in.ContentType, ";")
+		if !strings.EqualFold(strings.TrimSpace(mediaType), formType) {
+			return p, idp.Refuse(idp.RefusedParameterInvalid, "Content-Type", in.ContentType, formType)
+		}
+		if err := p.read(string(in.Body)); err != nil {
+			return p, err
+		}
+	}
+	return p, p.check()
+}
+
+const formType = "application/x-www-form-urlencoded"
+
+// read adds the pairs of a query or form.
+func (p *parameters) read(s string) error {
+	for s != "" {
+		var pair string
+		pair, s, _ = strings.Cut(s, "&")
+		name, value, _ := strings.Cut(pair, "=")
+		// Names are compared decoded: %53AMLRequest is a SAMLRequest to
+		// every other reader, so it must count as one here.
+		name, err := url.QueryUnescape(name)
+		if err != nil {
+			return idp.Refuse(idp.RefusedParameterInvalid, "parameter name", pair).With(err)
+		}
+		known, once := p.byName(name)
+		if known == nil || known.set && !once {
+			continue
+		}
+		if known.set {
+			return idp.Refuse(idp.RefusedParameterTwice, name, "", name)
+		}
+		*known = parameter{raw: value, set: true}
+	}
+	return nil
+}
+
+// byName returns the place of a parameter, nil for one that we do not know, and
+// whether it may come only once. Of the others, the first is taken.
+func (p *parameters) byName(name string) (known *parameter, once bool) {
+	switch name {
+	case "SAMLRequest":
+		return &p.request, true
+	case "SAMLResponse":
+		return &p.response, true
+	case "RelayState":
+		return &p.relay, true
+	case "SigAlg":
+		return &p.sigAlg, true
+	case "Signature":
+		return &p.signature, true
+	case "SAMLEncoding":
+		return &p.encoding, true
+	case "locale":
+		return &p.locale, false
+	case "prompt":
+		return &p.prompt, false
+	}
+	return nil, false
+}
+
+// check refuses parameters that do not go together.
+func (p *parameters) check() error {
+	switch {
+	case p.response.set && p.request.set:
+		// A signature over one with the message read from the other was
+		// CVE-2025-27773.
+		return idp.Refuse(idp.RefusedParameterConflict, "SAMLResponse", "", "SAMLRequest", "SAMLResponse")
+	case p.response.set:
+		return idp.Refuse(idp.RefusedMessageType, "SAMLResponse", "SAMLResponse")
+	case p.request.raw == "":
+		return idp.Refuse(idp.RefusedRequestMissing, "SAMLRequest", "")
+	}
+	if p.encoding.set {
+		encoding, err := url.QueryUnescape(p.encoding.raw)
+		if err != nil || encoding != EncodingDeflate {
+			return idp.Refuse(idp.RefusedParameterInvalid, "SAMLEncoding", p.encoding.raw, EncodingDeflate)
+		}
+	}
+	return nil
+}
+
+// relayState puts the RelayState into the message.
+func (p *parameters) relayState(m *Message) error {
+	if !p.relay.set {
+		return nil
+	}
+	value, err := url.QueryUnescape(p.relay.raw)
+	switch {
+	case err != nil:
+		return idp.Refuse(idp.RefusedParameterInvalid, "RelayState", p.relay.raw).With(err)
+	case len(value) > maxRelayState:
+		return idp.Refuse(idp.RefusedRelayState, "RelayState", value, strconv.Itoa(maxRelayState), strconv.Itoa(len(value)))
+	case !utf8.ValidString(value) || strings.IndexByte(value, 0) >= 0:
+		// No page could bring it back unchanged.
+		return idp.Refuse(idp.RefusedParameterInvalid, "RelayState", p.relay.raw)
+	}
+	m.RelayState, m.HasRelay = value, true
+	return nil
+}
+
+// detached assembles a signature of the query and the text that it signs, nil
+// if there is none.
+func (p *parameters) detached(b Binding) (*Detached, error) {
+	if !p.sigAlg.set && !p.signature.set {
+		return nil, nil
+	}
+	// Only the Redirect binding has such a signature, with both parts. Half
+	// a one, or an empty one, is not "unsigned".
+	field := "SigAlg"
+	if p.sigAlg.set {
+		field = "Signature"
+	}
+	if b != BindingRedirect || p.sigAlg.raw == "" || p.signature.raw == "" {
+		return nil, idp.Refuse(idp.RefusedSignatureParams, field, "")
+	}
+	alg, err := url.QueryUnescape(p.sigAlg.raw)
+	if err != nil {
+		return nil, idp.Refuse(idp.RefusedParameterInvalid, "SigAlg", p.sigAlg.raw).With(err)
+	}
+	d := decoders.Get().(*decoder)
+	defer d.release()
+	signature, err := d.base64(p.signature.raw, maxSignature)
+	if err != nil || len(signature) == 0 {
+		return nil, idp.Refuse(idp.RefusedSignatureBase64, "Signature", p.signature.raw).With(err)
+	}
+	// One buffer for the text and, beyond it, the signature.
+	n := len("SAMLRequest=&RelayState=&SigAlg=") + len(p.request.raw) + len(p.relay.raw) + len(p.sigAlg.raw)
+	buf := append(make([]byte, 0, n+len(signature)), "SAMLRequest="...)
+	buf = append(buf, p.request.raw...)
+	if p.relay.set {
+		buf = append(buf, "&RelayState="...)
+		buf = append(buf, p.relay.raw...)
+	}
+	buf = append(buf, "&SigAlg="...)
+	buf = append(buf, p.sigAlg.raw...)
+	n = len(buf)
+	buf = append(buf, signature...)
+	return &Detached{Signed: buf[:n:n], SigAlg: alg, Signature: buf[n:]}, nil
+}
+
+// short is the decoded value of a parameter whose values are words.
+func (p parameter) short() string {
+	value, err := url.QueryUnescape(p.raw)
+	if err != nil || len(value) > maxExtra || !utf8.ValidString(value) {
+		return ""
+	}
+	return value
+}
+
+func tooLarge(limit int) *idp.Refusal {
+	return idp.Refuse(idp.RefusedRequestTooLarge, "SAMLRequest", "", strconv.Itoa(limit))
+}

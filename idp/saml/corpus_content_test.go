@@ -1,0 +1,96 @@
+package saml_test
+
+import (
+	"strings"
+	"time"
+
+	"vernal/idp/saml"
+)
+
+// content adds cases about what an unsigned request says.
+func (g *generator) content() {
+	for _, c := range []struct{ name, about, verdict, xml string }{
+		{"type-logout", "a LogoutRequest", "message_type SAMLRequest", strings.ReplaceAll(request("", ""), "AuthnRequest", "LogoutRequest")},
+		{"type-response", "a Response", "message_type SAMLRequest", strings.ReplaceAll(request("", ""), "AuthnRequest", "Response")},
+		{"type-namespace", "an AuthnRequest of SAML 1.1's namespace", "message_type SAMLRequest", strings.ReplaceAll(request("", ""), protocolNS, "urn:oasis:names:tc:SAML:1.0:protocol")},
+		{"type-envelope", "an AuthnRequest within another element", "issuer_invalid Issuer", `<a>` + request("", "") + `</a>`},
+		{"id-missing", "no ID", "id_invalid ID", strings.Replace(request("", ""), ` ID="_a1"`, "", 1)},
+		{"id-digit", "an ID that begins with a digit", "id_invalid ID", strings.Replace(request("", ""), `"_a1"`, `"1a"`, 1)},
+		{"id-colon", "an ID with a colon", "id_invalid ID", strings.Replace(request("", ""), `"_a1"`, `"a:b"`, 1)},
+		{"id-long", "an ID of 257 bytes", "id_invalid ID", strings.Replace(request("", ""), `"_a1"`, `"`+strings.Repeat("a", 257)+`"`, 1)},
+		{"version-1", "Version 1.1", "version Version", strings.Replace(request("", ""), `"2.0"`, `"1.1"`, 1)},
+		{"version-missing", "no Version", "version Version", strings.Replace(request("", ""), ` Version="2.0"`, "", 1)},
+		{"instant-missing", "no IssueInstant", "issue_instant_invalid IssueInstant", strings.Replace(request("", ""), ` IssueInstant="`+corpusTime+`"`, "", 1)},
+		{"instant-date", "an IssueInstant that is a date", "issue_instant_invalid IssueInstant", at("2026-11-22")},
+		{"instant-old", "an IssueInstant more than five minutes and the skew ago", "issue_instant_old IssueInstant", at("2026-11-22T11:54:01Z")},
+		{"instant-future", "an IssueInstant more than a minute ahead", "issue_instant_future IssueInstant", at("2026-11-22T12:01:03Z")},
+		{"instant-years-ahead", "an IssueInstant ten years ahead", "issue_instant_future IssueInstant", at("2036-11-22T12:00:00Z")},
+		{"issuer-missing", "no Issuer", "issuer_invalid Issuer", strings.Replace(request("", ""), "<saml:Issuer>"+corpusSP+"</saml:Issuer>", "", 1)},
+		{"issuer-empty", "an empty Issuer", "issuer_invalid Issuer", strings.Replace(request("", ""), corpusSP, " ", 1)},
+		{"issuer-twice", "two Issuers", "issuer_invalid Issuer", request("", "<saml:Issuer>https://attacker.example.net</saml:Issuer>")},
+		{"issuer-namespace", "an Issuer of the protocol namespace", "issuer_invalid Issuer", strings.ReplaceAll(request("", ""), "saml:Issuer", "samlp:Issuer")},
+		{"issuer-format", "an Issuer with the Format of an address", "issuer_invalid Issuer Format", strings.Replace(request("", ""), "<saml:Issuer", `<saml:Issuer Format="`+saml.NameIDFormatEmail+`"`, 1)},
+		{"issuer-nested", "an Issuer with elements within", "issuer_invalid Issuer", strings.Replace(request("", ""), corpusSP, corpusSP+"<a/>", 1)},
+		{"issuer-long", "an Issuer of more than 1,024 bytes", "issuer_invalid Issuer", strings.Replace(request("", ""), corpusSP, corpusSP+strings.Repeat("x", 1024), 1)},
+		{"destination-host", "the Destination of another host", "destination Destination", to("https://idp.example.net/api/saml/auth2026")},
+		{"destination-year", "the Destination of another year", "destination Destination", to("https://idp.example.com/api/saml/auth2025")},
+		{"destination-path-case", "a Destination with another case in the path", "destination Destination", to("https://idp.example.com/api/SAML/auth2026")},
+		{"destination-http", "the Destination with http", "destination Destination", to("http://idp.example.com:443/api/saml/auth2026")},
+		{"destination-user", "a Destination with a user name", "destination Destination", to("https://idp.example.com@attacker.example.net/api/saml/auth2026")},
+		{"destination-query", "a Destination with a query", "destination Destination", to(corpusAuth + "?a=b")},
+		{"acs-index", "an index that is no number", "acs_index AssertionConsumerServiceIndex", request(` AssertionConsumerServiceIndex="-1"`, "")},
+		{"acs-index-large", "an index over 65,535", "acs_index AssertionConsumerServiceIndex", request(` AssertionConsumerServiceIndex="65536"`, "")},
+		{"acs-namespaced", "a namespaced AssertionConsumerServiceURL", "value_invalid AuthnRequest", request(` saml:AssertionConsumerServiceURL="https://attacker.example.net"`, "")},
+		{"binding-artifact", "an answer by HTTP-Artifact", "protocol_binding ProtocolBinding", strings.Replace(request("", ""), saml.BindingURIPOST, "urn:oasis:names:tc:SAML:2.0:bindings:HTTP-Artifact", 1)},
+		{"force-authn-invalid", "ForceAuthn is no boolean", "value_invalid ForceAuthn", request(` ForceAuthn="yes"`, "")},
+		{"nameidpolicy-twice", "two NameIDPolicy elements", "value_invalid AuthnRequest", request("", "<samlp:NameIDPolicy/><samlp:NameIDPolicy/>")},
+		{"context-comparison", "an unknown Comparison", "comparison Comparison", request("", `<samlp:RequestedAuthnContext Comparison="Exact"/>`)},
+		{"context-twice", "two RequestedAuthnContext elements", "value_invalid AuthnRequest", request("", "<samlp:RequestedAuthnContext/><samlp:RequestedAuthnContext/>")},
+		{"context-declaration", "an AuthnContextDeclRef only", "authn_context_unknown AuthnContextDeclRef", request("", "<samlp:RequestedAuthnContext><saml:AuthnContextDeclRef>urn:x</saml:AuthnContextDeclRef></samlp:RequestedAuthnContext>")},
+		{"context-nested", "elements within an AuthnContextClassRef", "value_invalid AuthnContextClassRef", request("", "<samlp:RequestedAuthnContext><saml:AuthnContextClassRef>urn:x<a/></saml:AuthnContextClassRef></samlp:RequestedAuthnContext>")},
+		{"child-unknown", "an element that no AuthnRequest has", "value_invalid AuthnRequest", request("", "<samlp:AuthnRequest/>")},
+		{"child-text", "text between the elements", "value_invalid AuthnRequest", request("", "x")},
+	} {
+		g.add(c.name, c.about, "refused "+c.verdict, getXML(c.xml)).optional().shows(c.xml)
+	}
+	g.contentAccepted()
+}
+
+func at(instant string) string { return strings.Replace(request("", ""), corpusTime, instant, 1) }
+
+func to(destination string) string {
+	return strings.Replace(request("", ""), corpusAuth, destination, 1)
+}
+
+func (g *generator) contentAccepted() {
+	for _, c := range []struct {
+		name, about, xml string
+		change           func(*accepted)
+	}{
+		{"instant-oldest", "an IssueInstant as old as is allowed", at("2026-11-22T11:54:02Z"), func(a *accepted) { a.Request.IssueInstant = a.Request.IssueInstant.Add(-6*time.Minute + 2*time.Second) }},
+		{"instant-ahead", "an IssueInstant as far ahead as is allowed", at("2026-11-22T12:01:02Z"), func(a *accepted) { a.Request.IssueInstant = a.Request.IssueInstant.Add(62 * time.Second) }},
+		{"instant-offset", "an IssueInstant with an offset", at("2026-11-22T07:00:00-05:00"), nil},
+		{"instant-no-zone", "an IssueInstant without a zone", at("2026-11-22T12:00:00"), nil},
+		{"destination-absent", "no Destination", strings.Replace(request("", ""), ` Destination="`+corpusAuth+`"`, "", 1), noDestination},
+		{"destination-empty", "an empty Destination", to(""), noDestination},
+		{"destination-port", "the Destination with the default port and capitals in the host", to("https://IDP.example.com:443/api/saml/auth2026"), func(a *accepted) { a.Request.Destination = "https://IDP.example.com:443/api/saml/auth2026" }},
+		{"issuer-spaces", "white space around the Issuer", strings.Replace(request("", ""), corpusSP, "\n  "+corpusSP+"\n", 1), nil},
+		{"attribute-unknown", "an attribute that the standard does not know", request(` Extra="1"`, ""), nil},
+		{"attribute-xsi", "a schema location, as any element may have", request(` xmlns:xsi="http://www.w3.org/2001/XMLSchema-instance" xsi:schemaLocation="a b"`, ""), nil},
+		{"flags", "ForceAuthn and IsPassive as numbers", request(` ForceAuthn="1" IsPassive="0"`, ""), func(a *accepted) { a.Request.ForceAuthn = true }},
+		{"ignored-parts", "Subject, Conditions, Scoping and Extensions, which are ignored, in an odd order", request("", `<samlp:Scoping ProxyCount="0"/><saml:Conditions NotOnOrAfter="2020-01-01T00:00:00Z"/><samlp:Extensions><x xmlns="urn:x" y="z">w</x></samlp:Extensions><saml:Subject><saml:NameID>someone</saml:NameID></saml:Subject>`), nil},
+		{"context-both", "class and declaration references", request("", ` <samlp:RequestedAuthnContext Comparison="minimum"> <saml:AuthnContextClassRef> urn:a </saml:AuthnContextClassRef><saml:AuthnContextClassRef/><saml:AuthnContextDeclRef>urn:x</saml:AuthnContextDeclRef> </samlp:RequestedAuthnContext>`), func(a *accepted) {
+			a.Request.Comparison, a.Request.ClassRefs, a.Request.DeclRefs = "minimum", []string{"urn:a"}, []string{"urn:x"}
+		}},
+		{"issuer-cdata", "the Issuer in a CDATA section", strings.Replace(request("", ""), corpusSP, "<![CDATA["+corpusSP+"]]>", 1), nil},
+	} {
+		g.accept(g.add(c.name, c.about, "accepted", getXML(c.xml)).optional().shows(c.xml), func(a *accepted) {
+			a.Cert = ""
+			if c.change != nil {
+				c.change(a)
+			}
+		})
+	}
+}
+
+func noDestination(a *accepted) { a.Request.Destination, a.Request.HasDestination = "", false }

@@ -1,0 +1,316 @@
+package saml_test
+
+import (
+	"bytes"
+	"compress/flate"
+	"crypto"
+	"crypto/rand"
+	"crypto/rsa"
+	"crypto/sha1" // to show that it is refused
+	"crypto/sha256"
+	"crypto/x509"
+	"encoding/base64"
+	"encoding/pem"
+	"flag"
+	"net/url"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"regexp"
+	"strings"
+	"testing"
+	"time"
+
+	"vernal/idp/saml"
+	"vernal/idp/xmldsig"
+)
+
+var update = flag.Bool("update", false, "write the generated part of the corpus; needs xmlsec1")
+
+const (
+	corpusAuth = "https://idp.example.com/api/saml/auth2026"
+	corpusACS  = "https://sp1.example.com/saml/acs"
+	corpusSP   = "https://sp1.example.com/metadata"
+	corpusTime = "2026-11-22T12:00:00Z"
+	formType   = "application/x-www-form-urlencoded"
+)
+
+// generator makes cases. Its table of cases is in the files corpus_…_test.go.
+type generator struct {
+	t     *testing.T
+	cases []*corpusCase
+}
+
+// TestCorpusUpdate writes the generated cases anew.
+func TestCorpusUpdate(t *testing.T) {
+	if !*update {
+		t.Skip("only with -update")
+	}
+	g := &generator{t: t}
+	g.libraries()
+	g.wire()
+	g.content()
+	g.signatures()
+	g.wrapping()
+	old, err := filepath.Glob(filepath.Join(corpusDir, "*.txtar"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, file := range old {
+		if !strings.HasPrefix(filepath.Base(file), "recorded-") {
+			if err := os.Remove(file); err != nil {
+				t.Fatal(err)
+			}
+		}
+	}
+	for _, c := range g.cases {
+		if err := os.WriteFile(filepath.Join(corpusDir, c.name+".txtar"), c.format(), 0o644); err != nil {
+			t.Fatal(err)
+		}
+	}
+}
+
+// add adds a case that arrives in time at this year's address, from a sender
+// with the certificate sp1 who must sign.
+func (g *generator) add(name, about, verdict string, in saml.Inbound) *corpusCase {
+	g.t.Helper()
+	now, err := time.Parse(time.RFC3339, corpusTime)
+	if err != nil {
+		g.t.Fatal(err)
+	}
+	for _, c := range g.cases {
+		if c.name == name {
+			g.t.Fatalf("two cases %q", name)
+		}
+	}
+	c := &corpusCase{name: name, about: about, verdict: verdict, now: now.Add(2 * time.Second), in: in,
+		dest: corpusAuth, certs: []string{"sp1"}, signing: "required"}
+	g.cases = append(g.cases, c)
+	return c
+}
+
+// shows adds the XML for readers.
+func (c *corpusCase) shows(xml string) *corpusCase { c.message = xml; return c }
+
+func (c *corpusCase) with(certs ...string) *corpusCase { c.certs = certs; return c }
+
+func (c *corpusCase) optional() *corpusCase { c.signing = "optional"; return c }
+
+// accept states what is read from an accepted message: the usual, changed.
+func (g *generator) accept(c *corpusCase, change func(*accepted)) *corpusCase {
+	at, err := time.Parse(time.RFC3339, corpusTime)
+	if err != nil {
+		g.t.Fatal(err)
+	}
+	a := &accepted{Cert: "sp1", Request: &saml.AuthnRequest{
+		ID: "_a1", IssueInstant: at, Issuer: corpusSP, Destination: corpusAuth, HasDestination: true,
+		ACSURL: corpusACS, HasACSURL: true, ProtocolBinding: saml.BindingURIPOST,
+	}}
+	if change != nil {
+		change(a)
+	}
+	c.accepted = a.json(g.t)
+	return c
+}
+
+// request is a plain AuthnRequest with attributes and children added.
+func request(attrs, children string) string {
+	return `<samlp:AuthnRequest xmlns:samlp="` + saml.NamespaceProtocol + `" xmlns:saml="` + saml.NamespaceAssertion +
+		`" ID="_a1" Version="2.0" IssueInstant="` + corpusTime + `" Destination="` + corpusAuth +
+		`" ProtocolBinding="` + saml.BindingURIPOST + `" AssertionConsumerServiceURL="` + corpusACS + `"` + attrs + `>` +
+		`<saml:Issuer>` + corpusSP + `</saml:Issuer>` + children + `</samlp:AuthnRequest>`
+}
+
+// template is a Signature that xmlsec1 fills in.
+type template struct {
+	prefix     string // of the signature namespace, with ":"; "ds:" if not set
+	c14n       string
+	method     string
+	digest     string
+	uri        string
+	transforms string // all Transform elements
+	hasURI     bool
+	keyInfo    string
+	extra      string // at the end of Signature
+	space      string // between the parts
+}
+
+func transform(prefix, algorithm, inner string) string {
+	if inner == "" {
+		return `<` + prefix + `Transform Algorithm="` + algorithm + `"/>`
+	}
+	return `<` + prefix + `Transform Algorithm="` + algorithm + `">` + inner + `</` + prefix + `Transform>`
+}
+
+func prefixes(list string) string {
+	return `<ec:InclusiveNamespaces xmlns:ec="` + xmldsig.AlgorithmExclusive + `" PrefixList="` + list + `"/>`
+}
+
+func or(s, otherwise string) string {
+	if s == "" {
+		return otherwise
+	}
+	return s
+}
+
+func (o template) String() string {
+	p := or(o.prefix, "ds:")
+	if p == "-" {
+		p = ""
+	}
+	xmlns := "xmlns"
+	if p != "" {
+		xmlns += ":" + strings.TrimSuffix(p, ":")
+	}
+	uri := or(o.uri, "#_a1")
+	if o.hasURI {
+		uri = o.uri
+	}
+	transforms := or(o.transforms, transform(p, xmldsig.AlgorithmEnveloped, "")+transform(p, or(o.c14n, xmldsig.AlgorithmExclusive), ""))
+	s := `<` + p + `Signature ` + xmlns + `="` + xmldsig.Namespace + `">` +
+		`<` + p + `SignedInfo>` + o.space +
+		`<` + p + `CanonicalizationMethod Algorithm="` + or(o.c14n, xmldsig.AlgorithmExclusive) + `"/>` + o.space +
+		`<` + p + `SignatureMethod Algorithm="` + or(o.method, xmldsig.AlgorithmRSASHA256) + `"/>` + o.space +
+		`<` + p + `Reference URI="` + uri + `">` +
+		`<` + p + `Transforms>` + transforms + `</` + p + `Transforms>` + o.space +
+		`<` + p + `DigestMethod Algorithm="` + or(o.digest, xmldsig.AlgorithmSHA256) + `"/>` + o.space +
+		`<` + p + `DigestValue></` + p + `DigestValue></` + p + `Reference>` + o.space + `</` + p + `SignedInfo>` + o.space +
+		`<` + p + `SignatureValue></` + p + `SignatureValue>` + o.space + o.keyInfo + o.extra + `</` + p + `Signature>`
+	return s
+}
+
+var (
+	digestRE    = regexp.MustCompile(`(<[a-z0-9]*:?DigestValue>)([^<]*)`)
+	signatureRE = regexp.MustCompile(`(<[a-z0-9]*:?SignatureValue>)([^<]*)`)
+)
+
+// sign lets xmlsec1 sign a document that holds an empty template, and puts the
+// two values into the document as it was written.
+func (g *generator) sign(doc, key string) string {
+	g.t.Helper()
+	dir := g.t.TempDir()
+	in, out := filepath.Join(dir, "in.xml"), filepath.Join(dir, "out.xml")
+	if err := os.WriteFile(in, []byte(doc), 0o600); err != nil {
+		g.t.Fatal(err)
+	}
+	args := []string{"--sign", "--id-attr:ID", "AuthnRequest", "--output", out}
+	if key == "hmac" {
+		file := filepath.Join(dir, "hmac")
+		if err := os.WriteFile(file, []byte("secret"), 0o600); err != nil {
+			g.t.Fatal(err)
+		}
+		args = append(args, "--hmackey", file)
+	} else {
+		args = append(args, "--privkey-pem", keyFile(key))
+	}
+	if msg, err := exec.CommandContext(g.t.Context(), "xmlsec1", append(args, in)...).CombinedOutput(); err != nil {
+		g.t.Fatalf("xmlsec1: %v\n%s\n%s", err, msg, doc)
+	}
+	signed, err := os.ReadFile(out)
+	if err != nil {
+		g.t.Fatal(err)
+	}
+	digest, value := digestRE.FindSubmatch(signed), signatureRE.FindSubmatch(signed)
+	doc = digestRE.ReplaceAllString(doc, "${1}"+strings.TrimSpace(string(digest[2])))
+	return signatureRE.ReplaceAllString(doc, "${1}"+strings.TrimSpace(string(value[2])))
+}
+
+// signed is the plain request with children, signed by sp1.
+func (g *generator) signed(o template, children string) string {
+	return g.sign(request("", o.String()+children), "sp1")
+}
+
+func keyFile(name string) string { return filepath.Join("../../testdata/keys", name+".key") }
+
+func privateKey(t testing.TB, name string) *rsa.PrivateKey {
+	t.Helper()
+	data, err := os.ReadFile(keyFile(name))
+	if err != nil {
+		t.Fatal(err)
+	}
+	block, _ := pem.Decode(data)
+	key, err := x509.ParsePKCS8PrivateKey(block.Bytes)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return key.(*rsa.PrivateKey)
+}
+
+// keyInfo is a KeyInfo with the certificate of a key.
+func keyInfo(t testing.TB, prefix, name string) string {
+	cert := base64.StdEncoding.EncodeToString(loadCerts(t, []string{name})[0].Raw)
+	return `<` + prefix + `KeyInfo><` + prefix + `X509Data><` + prefix + `X509Certificate>` + cert +
+		`</` + prefix + `X509Certificate></` + prefix + `X509Data></` + prefix + `KeyInfo>`
+}
+
+func deflated(xml string) string {
+	var b bytes.Buffer
+	w, _ := flate.NewWriter(&b, flate.BestCompression)
+	_, _ = w.Write([]byte(xml))
+	_ = w.Close()
+	return b.String()
+}
+
+func b64(s string) string { return base64.StdEncoding.EncodeToString([]byte(s)) }
+
+// lowerHex percent-encodes as .NET does.
+func lowerHex(s string) string {
+	return regexp.MustCompile(`%[0-9A-F]{2}`).ReplaceAllStringFunc(url.QueryEscape(s), strings.ToLower)
+}
+
+// detached is a signed query. relay is "-" for none.
+type detached struct {
+	relay  string
+	key    string
+	alg    string
+	escape func(string) string
+	// signed replaces the text that is signed.
+	signed func(string) string
+}
+
+func (g *generator) detached(xml string, o detached) string {
+	g.t.Helper()
+	if o.escape == nil {
+		o.escape = url.QueryEscape
+	}
+	alg := or(o.alg, xmldsig.AlgorithmRSASHA256)
+	q := "SAMLRequest=" + o.escape(b64(deflated(xml)))
+	if o.relay != "-" {
+		q += "&RelayState=" + o.escape(o.relay)
+	}
+	q += "&SigAlg=" + o.escape(alg)
+	text := q
+	if o.signed != nil {
+		text = o.signed(q)
+	}
+	sha, hash := sha256.Sum256([]byte(text)), crypto.SHA256
+	digest := sha[:]
+	if strings.HasSuffix(alg, "#rsa-sha1") {
+		sha := sha1.Sum([]byte(text))
+		digest, hash = sha[:], crypto.SHA1
+	}
+	signature, err := rsa.SignPKCS1v15(rand.Reader, privateKey(g.t, or(o.key, "sp1")), hash, digest)
+	if err != nil {
+		g.t.Fatal(err)
+	}
+	return q + "&Signature=" + o.escape(b64(string(signature)))
+}
+
+func get(query string) saml.Inbound { return saml.Inbound{Method: "GET", RawQuery: query} }
+
+func post(pairs ...string) saml.Inbound {
+	var b strings.Builder
+	for i := 0; i < len(pairs); i += 2 {
+		if i > 0 {
+			b.WriteByte('&')
+		}
+		b.WriteString(pairs[i] + "=" + url.QueryEscape(pairs[i+1]))
+	}
+	return saml.Inbound{Method: "POST", ContentType: formType, Body: []byte(b.String())}
+}
+
+func postXML(xml string) saml.Inbound { return post("SAMLRequest", b64(xml)) }
+
+func getXML(xml string) saml.Inbound {
+	return get("SAMLRequest=" + url.QueryEscape(b64(deflated(xml))))
+}

@@ -1,0 +1,184 @@
+package saml
+
+import (
+	"errors"
+	"fmt"
+	"time"
+
+	"vernal/idp/xmldsig"
+	"vernal/idp/xmlenc"
+	"vernal/idp/xmltree"
+)
+
+// Response is what its envelope and its assertion have in common: each value is
+// said once, so that the two cannot disagree. All fields are required.
+type Response struct {
+	ID           string // an NCName, never used before
+	IssueInstant time.Time
+	// Issuer is the entity ID of the identity provider.
+	Issuer string
+	// Destination is the Assertion Consumer Service that the Response is
+	// posted to; the assertion names it as Recipient.
+	Destination string
+	// InResponseTo is the ID of the AuthnRequest. There is no Response that
+	// nobody asked for.
+	InResponseTo string
+}
+
+// Assertion is what one service provider is told about one person. All fields
+// but Attributes are required.
+type Assertion struct {
+	ID string // an NCName, never used before
+	// Audience is the entity ID of the service provider.
+	Audience     string
+	NameID       string
+	NameIDFormat string // one of the NameIDFormat constants
+	SessionIndex string
+	// AuthnInstant is when the person proved who they are.
+	AuthnInstant time.Time
+	// ClassRef is the AuthnContextClassRef.
+	ClassRef   string
+	Attributes []Attribute
+}
+
+// Attribute is one attribute of a person. Without Values it is sent as an empty
+// element: asked for and allowed, but not known.
+type Attribute struct {
+	Name, NameFormat, FriendlyName string
+	Values                         []string
+}
+
+// Protection says how a successful Response is protected.
+type Protection struct {
+	// Signer signs the assertion, always.
+	Signer *xmldsig.Signer
+	// Encrypter encrypts the signed assertion; nil sends it in the clear.
+	Encrypter *xmlenc.Encrypter
+	// SignResponse signs the Response, too, over what is sent.
+	SignResponse bool
+}
+
+// Status is the outcome that a Response without an assertion tells.
+type Status struct {
+	Code    string // top level: StatusRequester or StatusResponder
+	Detail  string // second level; may be empty
+	Message string // for people; may be empty
+}
+
+// WriteSuccess appends a samlp:Response with the assertion to dst, which may be
+// nil, and returns the longer slice: the very bytes to be sent. It costs one
+// operation with the private key, two with SignResponse. The error names a
+// field that is missing or cannot be sent.
+func (r *Response) WriteSuccess(dst []byte, a *Assertion, p Protection) ([]byte, error) {
+	if err := r.check(); err != nil {
+		return nil, err
+	}
+	if err := a.check(); err != nil {
+		return nil, err
+	}
+	if a.ID == r.ID {
+		return nil, errors.New("write Response: it and its Assertion have the same ID")
+	}
+	start := len(dst)
+	w := xmltree.NewWriter(dst)
+	at := r.open(w)
+	writeStatus(w, Status{Code: StatusSuccess})
+	write := r.writeAssertion
+	if p.Encrypter != nil {
+		write = r.writeEncrypted
+	}
+	if err := write(w, a, p); err != nil {
+		return nil, err
+	}
+	w.End()
+	buf, err := w.Finish()
+	if err != nil {
+		return nil, fmt.Errorf("write Response: %w", err)
+	}
+	if !p.SignResponse {
+		return buf, nil
+	}
+	return p.Signer.SignFrom(buf, start, r.ID, at)
+}
+
+// WriteStatus appends a samlp:Response that tells a failure to dst, signed at
+// its own level, as there is no assertion that could carry a signature.
+func (r *Response) WriteStatus(dst []byte, st Status, s *xmldsig.Signer) ([]byte, error) {
+	if err := r.check(); err != nil {
+		return nil, err
+	}
+	if st.Code != StatusRequester && st.Code != StatusResponder {
+		return nil, fmt.Errorf("write Response: top-level status code is %q", st.Code)
+	}
+	start := len(dst)
+	w := xmltree.NewWriter(dst)
+	at := r.open(w)
+	writeStatus(w, st)
+	w.End()
+	buf, err := w.Finish()
+	if err != nil {
+		return nil, fmt.Errorf("write Response: %w", err)
+	}
+	return s.SignFrom(buf, start, r.ID, at)
+}
+
+// open writes the start tag and the Issuer, and returns where a signature goes.
+func (r *Response) open(w *xmltree.Writer) (at int) {
+	var b [len(TimeFormat)]byte
+	w.Start("samlp", NamespaceProtocol, "Response",
+		attr("Consent", consentUnspecified),
+		attr("Destination", r.Destination),
+		attr("ID", r.ID),
+		attr("InResponseTo", r.InResponseTo),
+		attr("IssueInstant", string(formatTime(b[:0], r.IssueInstant))),
+		attr("Version", Version))
+	w.Element("", NamespaceAssertion, "Issuer", r.Issuer)
+	return w.Len()
+}
+
+func writeStatus(w *xmltree.Writer, st Status) {
+	w.Start("samlp", NamespaceProtocol, "Status")
+	w.Start("samlp", NamespaceProtocol, "StatusCode", attr("Value", st.Code))
+	if st.Detail != "" {
+		w.Element("samlp", NamespaceProtocol, "StatusCode", "", attr("Value", st.Detail))
+	}
+	w.End()
+	if st.Message != "" {
+		w.Element("samlp", NamespaceProtocol, "StatusMessage", st.Message)
+	}
+	w.End()
+}
+
+// writeAssertion writes the signed assertion.
+func (r *Response) writeAssertion(w *xmltree.Writer, a *Assertion, p Protection) error {
+	start := w.Len()
+	at := r.writeUnsigned(w, a)
+	buf, err := w.Bytes()
+	if err != nil {
+		return fmt.Errorf("write Assertion: %w", err)
+	}
+	if buf, err = p.Signer.SignFrom(buf, start, a.ID, at); err != nil {
+		return err
+	}
+	w.Resume(buf)
+	return nil
+}
+
+// writeEncrypted writes the assertion, signed and then encrypted. It is written
+// as a document of its own, so that it declares its own namespaces.
+func (r *Response) writeEncrypted(w *xmltree.Writer, a *Assertion, p Protection) error {
+	plain := xmltree.NewWriter(make([]byte, 0, 6<<10))
+	if err := r.writeAssertion(plain, a, p); err != nil {
+		return err
+	}
+	buf, err := plain.Finish()
+	if err != nil {
+		return fmt.Errorf("write Assertion: %w", err)
+	}
+	w.Start("", NamespaceAssertion, "EncryptedAssertion")
+	if err := p.Encrypter.Write(w, buf); err != nil {
+		return fmt.Errorf("encrypt Assertion: %w", err)
+	}
+	w.End()
+	return nil
+}

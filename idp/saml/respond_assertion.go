@@ -1,0 +1,136 @@
+package saml
+
+import (
+	"fmt"
+	"time"
+
+	"vernal/idp/xmltree"
+)
+
+// writeUnsigned writes the assertion in the default namespace and returns where
+// its signature goes. Two details are of old software: there is no Address, as
+// proxies change it, and AttributeStatement comes before AuthnStatement, as the
+// reference has it.
+func (r *Response) writeUnsigned(w *xmltree.Writer, a *Assertion) (at int) {
+	var b [len(TimeFormat)]byte
+	w.Start("", NamespaceAssertion, "Assertion",
+		attr("ID", a.ID),
+		attr("IssueInstant", string(formatTime(b[:0], r.IssueInstant))),
+		attr("Version", Version))
+	w.Element("", NamespaceAssertion, "Issuer", r.Issuer)
+	at = w.Len()
+	r.writeSubject(w, a)
+	r.writeConditions(w, a)
+	writeAttributes(w, a.Attributes)
+	a.writeAuthn(w)
+	w.End()
+	return at
+}
+
+// writeSubject names the person and says who may present the assertion, where,
+// how long and in answer to what (saml-profiles §4.1.4.2).
+func (r *Response) writeSubject(w *xmltree.Writer, a *Assertion) {
+	var b [len(TimeFormat)]byte
+	w.Start("", NamespaceAssertion, "Subject")
+	w.Element("", NamespaceAssertion, "NameID", a.NameID, attr("Format", a.NameIDFormat))
+	w.Start("", NamespaceAssertion, "SubjectConfirmation", attr("Method", methodBearer))
+	w.Element("", NamespaceAssertion, "SubjectConfirmationData", "",
+		attr("InResponseTo", r.InResponseTo),
+		attr("NotOnOrAfter", string(formatTime(b[:0], r.IssueInstant.Add(ConfirmationLifetime)))),
+		attr("Recipient", r.Destination))
+	w.End()
+	w.End()
+}
+
+func (r *Response) writeConditions(w *xmltree.Writer, a *Assertion) {
+	var from, to [len(TimeFormat)]byte
+	w.Start("", NamespaceAssertion, "Conditions",
+		attr("NotBefore", string(formatTime(from[:0], r.IssueInstant.Add(-ConditionsSkew)))),
+		attr("NotOnOrAfter", string(formatTime(to[:0], r.IssueInstant.Add(ConditionsLifetime)))))
+	w.Start("", NamespaceAssertion, "AudienceRestriction")
+	w.Element("", NamespaceAssertion, "Audience", a.Audience)
+	w.End()
+	w.End()
+}
+
+// writeAttributes writes the statement, which must not be empty (saml-core
+// §2.7.3). Values carry no xsi:type, which would need a namespace that
+// canonicalization does not see in use.
+func writeAttributes(w *xmltree.Writer, attrs []Attribute) {
+	if len(attrs) == 0 {
+		return
+	}
+	w.Start("", NamespaceAssertion, "AttributeStatement")
+	for i := range attrs {
+		a := &attrs[i]
+		named := [3]xmltree.Attr{attr("Name", a.Name), attr("NameFormat", a.NameFormat), attr("FriendlyName", a.FriendlyName)}
+		if a.FriendlyName == "" {
+			w.Start("", NamespaceAssertion, "Attribute", named[:2]...)
+		} else {
+			w.Start("", NamespaceAssertion, "Attribute", named[:]...)
+		}
+		for _, v := range a.Values {
+			w.Element("", NamespaceAssertion, "AttributeValue", v)
+		}
+		w.End()
+	}
+	w.End()
+}
+
+func (a *Assertion) writeAuthn(w *xmltree.Writer) {
+	var b [len(TimeFormat)]byte
+	w.Start("", NamespaceAssertion, "AuthnStatement",
+		attr("AuthnInstant", string(formatTime(b[:0], a.AuthnInstant))),
+		attr("SessionIndex", a.SessionIndex))
+	w.Start("", NamespaceAssertion, "AuthnContext")
+	w.Element("", NamespaceAssertion, "AuthnContextClassRef", a.ClassRef)
+	w.End()
+	w.End()
+}
+
+// check finds what is missing from the envelope.
+func (r *Response) check() error {
+	if err := required("Response",
+		"ID", r.ID, "Issuer", r.Issuer, "Destination", r.Destination, "InResponseTo", r.InResponseTo); err != nil {
+		return err
+	}
+	return plainTime("IssueInstant", r.IssueInstant)
+}
+
+// check finds what is missing from the assertion. An empty one would not be
+// harmless: an Audience or a NameID of nobody in particular fits many.
+func (a *Assertion) check() error {
+	if err := required("Assertion",
+		"ID", a.ID, "Audience", a.Audience, "NameID", a.NameID, "NameIDFormat", a.NameIDFormat,
+		"SessionIndex", a.SessionIndex, "ClassRef", a.ClassRef); err != nil {
+		return err
+	}
+	for i := range a.Attributes {
+		if a.Attributes[i].Name == "" || a.Attributes[i].NameFormat == "" {
+			return fmt.Errorf("write Assertion: attribute %d has no Name or no NameFormat", i)
+		}
+	}
+	return plainTime("AuthnInstant", a.AuthnInstant)
+}
+
+// required takes names and values in turn.
+func required(what string, fields ...string) error {
+	for i := 0; i < len(fields); i += 2 {
+		if fields[i+1] == "" {
+			return fmt.Errorf("write %s: no %s", what, fields[i])
+		}
+	}
+	return nil
+}
+
+// plainTime refuses a time that was not set, or that four digits cannot say.
+func plainTime(field string, t time.Time) error {
+	if year := t.UTC().Year(); t.IsZero() || year < 1970 || year > 9990 {
+		return fmt.Errorf("write Response: %s is %s", field, t)
+	}
+	return nil
+}
+
+func formatTime(b []byte, t time.Time) []byte { return t.UTC().AppendFormat(b, TimeFormat) }
+
+func attr(name, value string) xmltree.Attr { return xmltree.Attr{Local: name, Value: value} }

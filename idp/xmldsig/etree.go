@@ -1,0 +1,173 @@
+package xmldsig
+
+import (
+	"fmt"
+
+	"github.com/beevik/etree"
+
+	"vernal/idp/xmltree"
+)
+
+// toEtree builds goxmldsig's kind of tree from ours, never from text: that
+// would be a second reading. The Signature loses its KeyInfo, by which
+// goxmldsig would let the sender choose the key, and its value's white space,
+// which goxmldsig does not take; neither is part of what was signed.
+func toEtree(root, signature *xmltree.Element, value string) *etree.Element {
+	b := bridge{signature: signature, value: value}
+	return b.element(root)
+}
+
+type bridge struct {
+	signature *xmltree.Element
+	value     string
+}
+
+func (b *bridge) element(e *xmltree.Element) *etree.Element {
+	out := etree.NewElement(e.Local)
+	out.Space = e.Prefix
+	out.Attr = make([]etree.Attr, 0, len(e.NS)+len(e.Attrs))
+	for _, d := range e.NS {
+		if d.Prefix == "" {
+			out.Attr = append(out.Attr, etree.Attr{Key: "xmlns", Value: d.URI})
+		} else {
+			out.Attr = append(out.Attr, etree.Attr{Space: "xmlns", Key: d.Prefix, Value: d.URI})
+		}
+	}
+	for _, a := range e.Attrs {
+		out.Attr = append(out.Attr, etree.Attr{Space: a.Prefix, Key: a.Local, Value: a.Value})
+	}
+	for _, n := range e.Nodes {
+		switch {
+		case n.Element == nil:
+			out.AddChild(etree.NewText(n.Text))
+		case e == b.signature && n.Element.Local == "KeyInfo":
+		case e == b.signature && n.Element.Local == "SignatureValue":
+			c := b.element(&xmltree.Element{Prefix: n.Element.Prefix, Local: n.Element.Local, NS: n.Element.NS})
+			c.AddChild(etree.NewText(b.value))
+			out.AddChild(c)
+		default:
+			out.AddChild(b.element(n.Element))
+		}
+	}
+	return out
+}
+
+// fromEtree turns the element that goxmldsig returned, parsed from the bytes it
+// digested, into our kind of tree. It takes only what our own reader takes.
+func fromEtree(e *etree.Element) (*xmltree.Element, error) {
+	if e == nil {
+		return nil, fmt.Errorf("no element")
+	}
+	return unbridge(e, []xmltree.NSDecl{{Prefix: "xml", URI: xmltree.XMLNamespace}})
+}
+
+func unbridge(e *etree.Element, scope []xmltree.NSDecl) (*xmltree.Element, error) {
+	out := &xmltree.Element{Prefix: e.Space, Local: e.Tag}
+	for _, a := range e.Attr {
+		switch {
+		case a.Space == "" && a.Key == "xmlns":
+			out.NS = append(out.NS, xmltree.NSDecl{URI: a.Value})
+		case a.Space == "xmlns":
+			out.NS = append(out.NS, xmltree.NSDecl{Prefix: a.Key, URI: a.Value})
+		default:
+			out.Attrs = append(out.Attrs, xmltree.Attr{Prefix: a.Space, Local: a.Key, Value: a.Value})
+		}
+	}
+	// A full slice expression, so that siblings do not share what follows.
+	scope = append(scope[:len(scope):len(scope)], out.NS...)
+	var ok bool
+	if out.Space, ok = lookup(scope, out.Prefix); !ok {
+		return nil, fmt.Errorf("undeclared prefix on element %q", e.Tag)
+	}
+	for i := range out.Attrs {
+		if a := &out.Attrs[i]; a.Prefix != "" {
+			if a.Space, ok = lookup(scope, a.Prefix); !ok {
+				return nil, fmt.Errorf("undeclared prefix on attribute %q", a.Local)
+			}
+		}
+	}
+	for _, c := range e.Child {
+		switch c := c.(type) {
+		case *etree.Element:
+			child, err := unbridge(c, scope)
+			if err != nil {
+				return nil, err
+			}
+			out.Nodes = append(out.Nodes, xmltree.Node{Element: child})
+		case *etree.CharData:
+			out.Nodes = appendText(out.Nodes, c.Data)
+		default:
+			return nil, fmt.Errorf("unexpected %T in a canonical form", c)
+		}
+	}
+	return out, nil
+}
+
+func lookup(scope []xmltree.NSDecl, prefix string) (string, bool) {
+	for i := len(scope) - 1; i >= 0; i-- {
+		if scope[i].Prefix == prefix {
+			return scope[i].URI, true
+		}
+	}
+	return "", prefix == ""
+}
+
+// appendText keeps character data in one piece.
+func appendText(nodes []xmltree.Node, text string) []xmltree.Node {
+	if text == "" {
+		return nodes
+	}
+	if n := len(nodes); n > 0 && nodes[n-1].Element == nil {
+		nodes[n-1].Text += text
+		return nodes
+	}
+	return append(nodes, xmltree.Node{Text: text})
+}
+
+// sameBut reports whether b says what a says when the element less is left out
+// of a: names, attributes in any order, and text. Prefixes and declarations may
+// differ, as canonicalization drops some.
+func sameBut(a, less, b *xmltree.Element) bool {
+	if a.Local != b.Local || a.Space != b.Space || len(a.Attrs) != len(b.Attrs) {
+		return false
+	}
+	for _, x := range a.Attrs {
+		if !hasAttr(b, x) {
+			return false
+		}
+	}
+	nodes := a.Nodes
+	if isChild(a, less) {
+		nodes = nil
+		for _, n := range a.Nodes {
+			switch {
+			case n.Element == nil:
+				nodes = appendText(nodes, n.Text)
+			case n.Element != less:
+				nodes = append(nodes, n)
+			}
+		}
+	}
+	if len(nodes) != len(b.Nodes) {
+		return false
+	}
+	for i, n := range nodes {
+		m := b.Nodes[i]
+		if (n.Element == nil) != (m.Element == nil) || n.Text != m.Text {
+			return false
+		}
+		if n.Element != nil && !sameBut(n.Element, less, m.Element) {
+			return false
+		}
+	}
+	return true
+}
+
+func hasAttr(e *xmltree.Element, want xmltree.Attr) bool {
+	for _, a := range e.Attrs {
+		if a.Local == want.Local && a.Space == want.Space {
+			return a.Value == want.Value
+		}
+	}
+	return false
+}

@@ -1,0 +1,136 @@
+package xmldsig
+
+import (
+	"crypto"
+	"crypto/rand"
+	"crypto/rsa"
+	"crypto/sha256"
+	"crypto/x509"
+	"encoding/base64"
+	"errors"
+	"fmt"
+	"slices"
+)
+
+// MinRSABits is the shortest RSA key that we sign with, and the shortest of a
+// service provider that we verify or encrypt with.
+const MinRSABits = 2048
+
+// The one form of signature that we make: RSA-SHA256 over a single Reference
+// with the transforms enveloped-signature and exclusive canonicalization
+// (saml-core §5.4). SignedInfo is digested with its namespace declared on
+// itself and stands in the document without, as ds:Signature declares it there.
+const (
+	signatureStart  = `<ds:Signature xmlns:ds="http://www.w3.org/2000/09/xmldsig#">`
+	signedInfoAlone = `<ds:SignedInfo xmlns:ds="http://www.w3.org/2000/09/xmldsig#">`
+	signedInfoStart = `<ds:SignedInfo>`
+	signedInfoToID  = `<ds:CanonicalizationMethod Algorithm="http://www.w3.org/2001/10/xml-exc-c14n#"></ds:CanonicalizationMethod>` +
+		`<ds:SignatureMethod Algorithm="http://www.w3.org/2001/04/xmldsig-more#rsa-sha256"></ds:SignatureMethod>` +
+		`<ds:Reference URI="#`
+	signedInfoToDigest = `"><ds:Transforms>` +
+		`<ds:Transform Algorithm="http://www.w3.org/2000/09/xmldsig#enveloped-signature"></ds:Transform>` +
+		`<ds:Transform Algorithm="http://www.w3.org/2001/10/xml-exc-c14n#"></ds:Transform>` +
+		`</ds:Transforms><ds:DigestMethod Algorithm="http://www.w3.org/2001/04/xmlenc#sha256"></ds:DigestMethod><ds:DigestValue>`
+	signedInfoEnd  = `</ds:DigestValue></ds:Reference></ds:SignedInfo>`
+	signatureValue = `<ds:SignatureValue>`
+	keyInfoStart   = `</ds:SignatureValue><ds:KeyInfo><ds:X509Data><ds:X509Certificate>`
+	signatureEnd   = `</ds:X509Certificate></ds:X509Data></ds:KeyInfo></ds:Signature>`
+)
+
+// Signer signs documents of ours with one year's key. It is read-only after
+// NewSigner and may be shared.
+type Signer struct {
+	// Cert is our signing certificate; it goes into KeyInfo.
+	Cert *x509.Certificate
+
+	key  crypto.Signer
+	tail []byte // everything after the signature value
+}
+
+// NewSigner checks that the key is RSA of at least MinRSABits and that the
+// certificate is for it. The key may live in a security module. Whether the
+// certificate is still valid is not asked: a year in grace goes on signing.
+func NewSigner(key crypto.Signer, cert *x509.Certificate) (*Signer, error) {
+	if key == nil || cert == nil {
+		return nil, errors.New("signer needs a key and a certificate")
+	}
+	public, ok := key.Public().(*rsa.PublicKey)
+	if !ok {
+		return nil, fmt.Errorf("signing key is %T, not RSA", key.Public())
+	}
+	if bits := public.N.BitLen(); bits < MinRSABits {
+		return nil, fmt.Errorf("signing key has %d bits, fewer than %d", bits, MinRSABits)
+	}
+	if !public.Equal(cert.PublicKey) {
+		return nil, errors.New("signing key and certificate do not belong together")
+	}
+	tail := append([]byte(keyInfoStart), base64.StdEncoding.EncodeToString(cert.Raw)...)
+	return &Signer{Cert: cert, key: key, tail: append(tail, signatureEnd...)}, nil
+}
+
+// Sign returns a copy of doc with its signature at the byte offset at; see
+// SignFrom.
+func (s *Signer) Sign(doc []byte, id string, at int) ([]byte, error) {
+	return s.SignFrom(slices.Concat(doc), 0, id, at)
+}
+
+// SignFrom signs the element that begins at buf[start] and ends with buf, and
+// inserts the ds:Signature at buf[at], which must be where a child of that
+// element may stand. The element must be exclusive-canonical, as xmltree.Writer
+// writes it, and id the value of its ID attribute. It is one operation with the
+// private key. The result may or may not use the memory of buf.
+func (s *Signer) SignFrom(buf []byte, start int, id string, at int) ([]byte, error) {
+	if start < 0 || at <= start || at >= len(buf) || buf[start] != '<' || buf[at] != '<' {
+		return nil, fmt.Errorf("sign: no place for a signature at byte %d of an element from %d to %d", at, start, len(buf))
+	}
+	if !plainID(id) {
+		return nil, fmt.Errorf("sign: %q is not an ID", id)
+	}
+	digest := sha256.Sum256(buf[start:])
+	var room [1024]byte // on the stack; what it holds is a little shorter
+	info := append(room[:0], signedInfoAlone...)
+	info = appendSignedInfo(info, id, digest[:])
+	sum := sha256.Sum256(info)
+	value, err := s.key.Sign(rand.Reader, sum[:], crypto.SHA256)
+	if err != nil {
+		return nil, fmt.Errorf("sign with the key of %s: %w", s.Cert.Subject, err)
+	}
+	info = info[len(signedInfoAlone):]
+
+	end := len(buf)
+	size := len(signatureStart) + len(signedInfoStart) + len(info) + len(signatureValue) +
+		base64.StdEncoding.EncodedLen(len(value)) + len(s.tail)
+	buf = slices.Grow(buf, size)[:end+size]
+	copy(buf[at+size:], buf[at:end])
+	out := append(buf[:at], signatureStart...)
+	out = append(out, signedInfoStart...)
+	out = append(out, info...)
+	out = append(out, signatureValue...)
+	out = base64.StdEncoding.AppendEncode(out, value)
+	copy(buf[len(out):], s.tail)
+	return buf, nil
+}
+
+// appendSignedInfo appends the content and the end tag of SignedInfo.
+func appendSignedInfo(b []byte, id string, digest []byte) []byte {
+	b = append(b, signedInfoToID...)
+	b = append(b, id...)
+	b = append(b, signedInfoToDigest...)
+	b = base64.StdEncoding.AppendEncode(b, digest)
+	return append(b, signedInfoEnd...)
+}
+
+// plainID reports whether id can stand in an ID attribute (xsd:ID) and in a
+// Reference without escaping.
+func plainID(id string) bool {
+	for i := 0; i < len(id); i++ {
+		c := id[i]
+		switch {
+		case 'a' <= c && c <= 'z', 'A' <= c && c <= 'Z', c == '_':
+		case i > 0 && ('0' <= c && c <= '9' || c == '-' || c == '.'):
+		default:
+			return false
+		}
+	}
+	return id != "" && len(id) <= 256
+}

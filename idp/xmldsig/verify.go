@@ -1,0 +1,135 @@
+package xmldsig
+
+import (
+	"crypto"
+	"crypto/rsa"
+	"crypto/sha256"
+	"crypto/x509"
+	"errors"
+	"slices"
+	"strconv"
+
+	"github.com/beevik/etree"
+	dsig "github.com/russellhaering/goxmldsig"
+
+	"vernal/idp"
+	"vernal/idp/xmltree"
+)
+
+const (
+	// MaxCertificates is how many certificates of one sender are tried.
+	MaxCertificates = 10
+	// MinKeyBits is the size of the smallest RSA key that is trusted.
+	MinKeyBits = 2048
+)
+
+// Verified is a document whose signature verified.
+type Verified struct {
+	// Element is what was signed, read back from the canonical form that was
+	// digested, without the Signature. Only this may be read.
+	Element *xmltree.Element
+	// Cert is the certificate whose key verified it.
+	Cert *x509.Certificate
+}
+
+// VerifyEnveloped verifies the signature that Signature finds, with each of the
+// certificates alone. The error is a *idp.Refusal: RefusedSignatureMissing if
+// there is none, RefusedDigest if a certificate fits but the document changed
+// since it was signed, RefusedSignature if no certificate fits.
+func VerifyEnveloped(root *xmltree.Element, certs []*x509.Certificate) (*Verified, error) {
+	signature, err := Signature(root)
+	if err != nil {
+		return nil, err
+	}
+	if signature == nil {
+		return nil, idp.Refuse(idp.RefusedSignatureMissing, "Signature", "")
+	}
+	value, err := checkSignature(root, signature)
+	if err != nil {
+		return nil, err
+	}
+	if certs, err = usable(certs); err != nil {
+		return nil, err
+	}
+	tree := toEtree(root, signature, value)
+	var failed error
+	for _, cert := range certs {
+		element, err := validate(tree, cert)
+		if err == nil {
+			return verified(root, signature, element, cert)
+		}
+		// Unless the error is that of the key, the key fits. That is then
+		// the one to report.
+		if failed == nil || !errors.Is(err, rsa.ErrVerification) {
+			failed = err
+		}
+	}
+	if errors.Is(failed, rsa.ErrVerification) {
+		return nil, idp.Refuse(idp.RefusedSignature, "SignatureValue", "", strconv.Itoa(len(certs))).With(failed)
+	}
+	return nil, idp.Refuse(idp.RefusedDigest, "DigestValue", "").With(failed)
+}
+
+// validate calls goxmldsig with one certificate, of which it is given the key
+// alone: an SP's certificate that ended is warned of elsewhere, never refused.
+func validate(tree *etree.Element, cert *x509.Certificate) (*etree.Element, error) {
+	bare := &x509.Certificate{PublicKey: cert.PublicKey, PublicKeyAlgorithm: cert.PublicKeyAlgorithm}
+	ctx := dsig.NewDefaultValidationContext(&dsig.MemoryX509CertificateStore{
+		Roots: []*x509.Certificate{bare},
+	})
+	ctx.Clock = dsig.NewFakeClockAt(bare.NotAfter)
+	return ctx.Validate(tree)
+}
+
+// verified reads back what goxmldsig verified.
+func verified(root, signature *xmltree.Element, tree *etree.Element, cert *x509.Certificate) (*Verified, error) {
+	element, err := fromEtree(tree)
+	if err != nil {
+		return nil, idp.Refuse(idp.RefusedSignatureShape, "Signature", "").With(err)
+	}
+	if !sameBut(root, signature, element) {
+		return nil, idp.Refuse(idp.RefusedSignatureShape, "Signature", "").
+			With(errors.New("what was verified differs from the document"))
+	}
+	return &Verified{Element: element, Cert: cert}, nil
+}
+
+// VerifyDetached verifies a signature over the text of a query with each of the
+// certificates alone, and returns the one that fits. The error is a
+// *idp.Refusal.
+func VerifyDetached(signed []byte, sigAlg string, signature []byte, certs []*x509.Certificate) (*x509.Certificate, error) {
+	if sigAlg != AlgorithmRSASHA256 {
+		return nil, idp.Refuse(idp.RefusedSignatureAlgorithm, "SigAlg", sigAlg, AlgorithmRSASHA256)
+	}
+	certs, err := usable(certs)
+	if err != nil {
+		return nil, err
+	}
+	digest := sha256.Sum256(signed)
+	for _, cert := range certs {
+		key := cert.PublicKey.(*rsa.PublicKey)
+		if rsa.VerifyPKCS1v15(key, crypto.SHA256, digest[:], signature) == nil {
+			return cert, nil
+		}
+	}
+	return nil, idp.Refuse(idp.RefusedSignature, "Signature", "", strconv.Itoa(len(certs)))
+}
+
+// usable are the certificates whose keys can be trusted, at most
+// MaxCertificates of them.
+func usable(certs []*x509.Certificate) ([]*x509.Certificate, error) {
+	good := certs
+	if len(certs) > MaxCertificates || slices.ContainsFunc(certs, untrusted) {
+		good = slices.DeleteFunc(slices.Clone(certs), untrusted)
+		good = good[:min(len(good), MaxCertificates)]
+	}
+	if len(good) == 0 {
+		return nil, idp.Refuse(idp.RefusedNoCertificate, "KeyDescriptor", "")
+	}
+	return good, nil
+}
+
+func untrusted(cert *x509.Certificate) bool {
+	key, ok := cert.PublicKey.(*rsa.PublicKey)
+	return !ok || key.N.BitLen() < MinKeyBits
+}

@@ -1,0 +1,84 @@
+package xmldsig
+
+import (
+	"encoding/base64"
+	"strings"
+
+	"vernal/idp"
+	"vernal/idp/xmltree"
+)
+
+// children returns the child elements of e, which must be exactly these, in
+// this order, of the signature namespace; the last may end in "?" and be
+// missing. Software that finds a SignedInfo or a Reference by a search has been
+// given two (CVE-2025-29774).
+func children(e *xmltree.Element, names ...string) ([]*xmltree.Element, error) {
+	if err := noText(e); err != nil {
+		return nil, err
+	}
+	if err := onlyAttrs(e, "Id", "URI", "Type"); err != nil {
+		return nil, err
+	}
+	found := make([]*xmltree.Element, 0, len(names))
+	for c := range e.Elements() {
+		if len(found) == len(names) || !c.Is(Namespace, strings.TrimSuffix(names[len(found)], "?")) {
+			return nil, idp.Refuse(idp.RefusedSignatureShape, e.Local, c.Local)
+		}
+		found = append(found, c)
+	}
+	if n := len(found); n < len(names) && !strings.HasSuffix(names[n], "?") {
+		return nil, idp.Refuse(idp.RefusedSignatureShape, e.Local, "", names[n])
+	}
+	return found, nil
+}
+
+// noText refuses character data where only elements belong.
+func noText(e *xmltree.Element) error {
+	for _, n := range e.Nodes {
+		if n.Element == nil && strings.Trim(n.Text, " \t\r\n") != "" {
+			return idp.Refuse(idp.RefusedSignatureShape, e.Local, n.Text)
+		}
+	}
+	return nil
+}
+
+// onlyAttrs refuses attributes that are not among these.
+func onlyAttrs(e *xmltree.Element, names ...string) error {
+next:
+	for _, a := range e.Attrs {
+		for _, name := range names {
+			if a.Space == "" && a.Local == name {
+				continue next
+			}
+		}
+		return idp.Refuse(idp.RefusedSignatureShape, e.Local, a.Local)
+	}
+	return nil
+}
+
+// base64Text returns the base64 that an element holds, without white space.
+func base64Text(e *xmltree.Element, limit int) (string, error) {
+	text := strings.Join(strings.Fields(e.Text()), "")
+	if _, err := base64.StdEncoding.Strict().DecodeString(text); err != nil || text == "" || len(text) > limit {
+		return "", idp.Refuse(idp.RefusedSignatureBase64, e.Local, text).With(err)
+	}
+	return text, nil
+}
+
+// checkIDs refuses a document in which two elements have the same identifier,
+// whatever the attribute is called: then "#ID" could mean either.
+func checkIDs(root *xmltree.Element) error {
+	seen := map[string]bool{}
+	for e := range root.All() {
+		for _, a := range e.Attrs {
+			if !strings.EqualFold(a.Local, "id") {
+				continue
+			}
+			if seen[a.Value] {
+				return idp.Refuse(idp.RefusedReference, a.Local, a.Value)
+			}
+			seen[a.Value] = true
+		}
+	}
+	return nil
+}

@@ -1,0 +1,206 @@
+package xmldsig
+
+import (
+	"strings"
+
+	"vernal/idp"
+	"vernal/idp/xmltree"
+)
+
+// Namespace is that of XML signatures.
+const Namespace = "http://www.w3.org/2000/09/xmldsig#"
+
+// Algorithms that we take, and with which we sign.
+const (
+	AlgorithmRSASHA256 = "http://www.w3.org/2001/04/xmldsig-more#rsa-sha256"
+	AlgorithmSHA256    = "http://www.w3.org/2001/04/xmlenc#sha256"
+
+	AlgorithmEnveloped = "http://www.w3.org/2000/09/xmldsig#enveloped-signature"
+	// Canonicalizations, all without comments.
+	AlgorithmExclusive = "http://www.w3.org/2001/10/xml-exc-c14n#"
+	AlgorithmC14N10    = "http://www.w3.org/TR/2001/REC-xml-c14n-20010315"
+	AlgorithmC14N11    = "http://www.w3.org/2006/12/xml-c14n11"
+)
+
+// assertionNamespace is where a message's Issuer is; package saml, which has
+// the standard's names, imports this one.
+const assertionNamespace = "urn:oasis:names:tc:SAML:2.0:assertion"
+
+const (
+	maxSignatureValue = 4096 // characters of base64
+	maxPrefixList     = 512
+	maxPrefixes       = 32
+)
+
+// Signature returns the document's signature: the one ds:Signature there is,
+// which is a child of the root right after the Issuer (saml-core §3.2.1). It is
+// nil if there is no such element anywhere. A second one, or one in another
+// place, is a *idp.Refusal: which of them counts, and for what, is what
+// signature wrapping plays with.
+func Signature(root *xmltree.Element) (*xmltree.Element, error) {
+	var found *xmltree.Element
+	for e := range root.All() {
+		if !e.Is(Namespace, "Signature") {
+			continue
+		}
+		if found != nil {
+			return nil, idp.Refuse(idp.RefusedSignatureTwice, "Signature", "")
+		}
+		found = e
+	}
+	if found == nil {
+		return nil, nil
+	}
+	var before *xmltree.Element
+	for e := range root.Elements() {
+		if e == found {
+			break
+		}
+		before = e
+	}
+	if before == nil || !before.Is(assertionNamespace, "Issuer") || !isChild(root, found) {
+		return nil, idp.Refuse(idp.RefusedSignatureShape, "Signature", "")
+	}
+	return found, nil
+}
+
+func isChild(parent, child *xmltree.Element) bool {
+	for e := range parent.Elements() {
+		if e == child {
+			return true
+		}
+	}
+	return false
+}
+
+// checkSignature refuses a Signature that has any part we do not take, before
+// goxmldsig sees it, and returns its value without white space.
+func checkSignature(root, signature *xmltree.Element) (value string, err error) {
+	if err := checkIDs(root); err != nil {
+		return "", err
+	}
+	parts, err := children(signature, "SignedInfo", "SignatureValue", "KeyInfo?")
+	if err != nil {
+		return "", err
+	}
+	value, err = base64Text(parts[1], maxSignatureValue)
+	if err != nil {
+		return "", err
+	}
+	info, err := children(parts[0], "CanonicalizationMethod", "SignatureMethod", "Reference")
+	if err != nil {
+		return "", err
+	}
+	if err := checkCanonicalization(info[0], idp.RefusedCanonicalization); err != nil {
+		return "", err
+	}
+	if list, ok := prefixList(info[0]); ok && strings.TrimSpace(list) != "" {
+		// goxmldsig leaves the list aside here, so it could not verify.
+		return "", idp.Refuse(idp.RefusedCanonicalization, "InclusiveNamespaces", list)
+	}
+	if err := checkAlgorithm(info[1], idp.RefusedSignatureAlgorithm, AlgorithmRSASHA256); err != nil {
+		return "", err
+	}
+	return value, checkReference(root, info[2])
+}
+
+// checkReference takes one reference to the root, by its ID.
+func checkReference(root, reference *xmltree.Element) error {
+	uri, _ := reference.Attr("URI")
+	id, _ := root.Attr("ID")
+	if id == "" || uri != "#"+id {
+		return idp.Refuse(idp.RefusedReference, "Reference URI", uri, "#"+id)
+	}
+	for _, a := range root.Attrs {
+		// goxmldsig would take x:ID for the ID.
+		if a.Local == "ID" && a.Space != "" {
+			return idp.Refuse(idp.RefusedReference, a.Prefix+":"+a.Local, a.Value)
+		}
+	}
+	parts, err := children(reference, "Transforms", "DigestMethod", "DigestValue")
+	if err != nil {
+		return err
+	}
+	if err := checkTransforms(parts[0]); err != nil {
+		return err
+	}
+	if err := checkAlgorithm(parts[1], idp.RefusedDigestAlgorithm, AlgorithmSHA256); err != nil {
+		return err
+	}
+	digest, err := base64Text(parts[2], 64)
+	if err != nil {
+		return err
+	}
+	// 44 characters are the 32 bytes of SHA-256. goxmldsig takes line breaks
+	// here but no spaces, and the value cannot be mended: it is signed.
+	if len(digest) != 44 || strings.ContainsAny(parts[2].Text(), " \t") {
+		return idp.Refuse(idp.RefusedSignatureBase64, "DigestValue", digest)
+	}
+	return nil
+}
+
+// checkTransforms takes enveloped-signature, then one canonicalization.
+func checkTransforms(transforms *xmltree.Element) error {
+	list, err := children(transforms, "Transform", "Transform")
+	if err != nil {
+		seen := ""
+		for t := range transforms.Elements() {
+			seen, _ = t.Attr("Algorithm")
+		}
+		return idp.Refuse(idp.RefusedTransform, "Transforms", seen, AlgorithmEnveloped, AlgorithmExclusive)
+	}
+	if err := checkAlgorithm(list[0], idp.RefusedTransform, AlgorithmEnveloped); err != nil {
+		return err
+	}
+	return checkCanonicalization(list[1], idp.RefusedTransform)
+}
+
+// checkCanonicalization takes one of the three, with a prefix list if it is the
+// exclusive one.
+func checkCanonicalization(e *xmltree.Element, code idp.RefusalCode) error {
+	algorithm, _ := e.Attr("Algorithm")
+	switch algorithm {
+	case AlgorithmC14N10, AlgorithmC14N11:
+		return checkAlgorithm(e, code, algorithm)
+	case AlgorithmExclusive:
+	default:
+		return idp.Refuse(code, e.Local+" Algorithm", algorithm, AlgorithmExclusive)
+	}
+	if err := onlyAttrs(e, "Algorithm"); err != nil {
+		return err
+	}
+	seen := 0
+	for c := range e.Elements() {
+		list, ok := c.Attr("PrefixList")
+		if !c.Is(AlgorithmExclusive, "InclusiveNamespaces") || !ok || len(c.Nodes) > 0 || seen > 0 ||
+			len(list) > maxPrefixList || len(strings.Fields(list)) > maxPrefixes {
+			return idp.Refuse(code, e.Local, c.Local)
+		}
+		seen++
+	}
+	return noText(e)
+}
+
+// prefixList is the list of an exclusive canonicalization that was checked.
+func prefixList(e *xmltree.Element) (string, bool) {
+	for c := range e.Elements() {
+		return c.Attr("PrefixList")
+	}
+	return "", false
+}
+
+// checkAlgorithm takes an element that names this algorithm, with no parameter
+// such as HMAC's output length or an XPath.
+func checkAlgorithm(e *xmltree.Element, code idp.RefusalCode, want string) error {
+	algorithm, _ := e.Attr("Algorithm")
+	if algorithm != want {
+		return idp.Refuse(code, e.Local+" Algorithm", algorithm, want)
+	}
+	for c := range e.Elements() {
+		return idp.Refuse(code, e.Local, c.Local, want)
+	}
+	if err := noText(e); err != nil {
+		return err
+	}
+	return onlyAttrs(e, "Algorithm")
+}

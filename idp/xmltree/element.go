@@ -1,0 +1,113 @@
+package xmltree
+
+import "iter"
+
+// XMLNamespace is the namespace that the prefix "xml" always stands for.
+const XMLNamespace = "http://www.w3.org/XML/1998/namespace"
+
+// Attr is one attribute. It is never a namespace declaration; those are in
+// Element.NS. Space is "" for an attribute without a prefix.
+type Attr struct {
+	Prefix, Space, Local, Value string
+}
+
+// NSDecl is one namespace declaration. Prefix is "" for the default namespace,
+// and URI is "" where the default namespace is taken back.
+type NSDecl struct {
+	Prefix, URI string
+}
+
+// Node is one part of an element's content: a child element, or character data.
+type Node struct {
+	Element *Element // nil for character data
+	Text    string
+}
+
+// Element is one element with resolved names. Elements that Parse returned are
+// read-only and may be shared.
+type Element struct {
+	Prefix, Space, Local string
+	// NS are the declarations written on this element, in their order.
+	NS    []NSDecl
+	Attrs []Attr
+	// Nodes never holds two neighbouring pieces of character data, nor an
+	// empty one.
+	Nodes []Node
+}
+
+// Is reports whether the element has this name.
+func (e *Element) Is(space, local string) bool {
+	return e.Local == local && e.Space == space
+}
+
+// Attr returns the value of the attribute without a namespace that has this
+// local name, and whether there is one.
+func (e *Element) Attr(local string) (string, bool) {
+	for i := range e.Attrs {
+		if e.Attrs[i].Local == local && e.Attrs[i].Space == "" {
+			return e.Attrs[i].Value, true
+		}
+	}
+	return "", false
+}
+
+// Child returns the first child element of this name, nil if there is none.
+// Where a second one must not be, use Children or Elements and count.
+func (e *Element) Child(space, local string) *Element {
+	for c := range e.Elements() {
+		if c.Is(space, local) {
+			return c
+		}
+	}
+	return nil
+}
+
+// Children returns all child elements of this name.
+func (e *Element) Children(space, local string) []*Element {
+	var found []*Element
+	for c := range e.Elements() {
+		if c.Is(space, local) {
+			found = append(found, c)
+		}
+	}
+	return found
+}
+
+// Elements ranges over all child elements.
+func (e *Element) Elements() iter.Seq[*Element] {
+	return func(yield func(*Element) bool) {
+		for i := range e.Nodes {
+			if c := e.Nodes[i].Element; c != nil && !yield(c) {
+				return
+			}
+		}
+	}
+}
+
+// All ranges over the element itself and everything below it, in document
+// order.
+func (e *Element) All() iter.Seq[*Element] {
+	return func(yield func(*Element) bool) { e.walk(yield) }
+}
+
+func (e *Element) walk(yield func(*Element) bool) bool {
+	if !yield(e) {
+		return false
+	}
+	for i := range e.Nodes {
+		if c := e.Nodes[i].Element; c != nil && !c.walk(yield) {
+			return false
+		}
+	}
+	return true
+}
+
+// Text returns the character data of an element that holds nothing else. It is
+// "" for an element with child elements: software differs in what it reads
+// there, so we read nothing.
+func (e *Element) Text() string {
+	if len(e.Nodes) != 1 || e.Nodes[0].Element != nil {
+		return ""
+	}
+	return e.Nodes[0].Text
+}

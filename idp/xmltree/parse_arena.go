@@ -1,0 +1,37 @@
+package xmltree
+
+// arena hands out elements and slices from chunks, so that a message costs a
+// few allocations instead of a few per element. A chunk is never grown, since
+// what was handed out points into it; when one is full, a new one is begun.
+type arena struct {
+	elements []Element
+	attrs    []Attr
+	ns       []NSDecl
+	kept     []Node
+}
+
+func (a *arena) newElement() *Element {
+	if len(a.elements) == cap(a.elements) {
+		a.elements = make([]Element, 0, min(max(16, 2*cap(a.elements)), 512))
+	}
+	a.elements = a.elements[:len(a.elements)+1]
+	return &a.elements[len(a.elements)-1]
+}
+
+func (a *arena) keepAttrs(s []Attr) []Attr  { return keep(&a.attrs, s, 24) }
+func (a *arena) keepNS(s []NSDecl) []NSDecl { return keep(&a.ns, s, 8) }
+func (a *arena) keepNodes(s []Node) []Node  { return keep(&a.kept, s, 32) }
+
+// keep copies s into the chunk, or a new one of at least size, and returns the
+// copy, which has no room to grow into its neighbour.
+func keep[T any](chunk *[]T, s []T, size int) []T {
+	if len(s) == 0 {
+		return nil
+	}
+	if len(*chunk)+len(s) > cap(*chunk) {
+		*chunk = make([]T, 0, max(size, len(s), min(2*cap(*chunk), 1024)))
+	}
+	at := len(*chunk)
+	*chunk = append(*chunk, s...)
+	return (*chunk)[at:len(*chunk):len(*chunk)]
+}

@@ -1,0 +1,216 @@
+package xmltree
+
+import (
+	"encoding/base64"
+	"errors"
+	"fmt"
+)
+
+// Writer writes a document, or one element of one, as the bytes that exclusive
+// canonicalization without comments (xml-exc-c14n §3) would make of it. What it
+// wrote can be digested as it stands, and sent as it stands:
+//
+//   - a namespace is declared where an element or attribute uses it and no
+//     element around it has declared it already, the default one first, then by
+//     prefix;
+//   - attributes follow, by namespace and then by name;
+//   - every element has an end tag, also an empty one;
+//   - characters are escaped as Canonical XML has it (xml-c14n §2.3).
+//
+// An element written within others is canonical on its own, too, as long as
+// none of those around it declares a namespace that it uses. The authors of our
+// documents see to that: an Assertion shares no prefix with a Response.
+//
+// The first mistake stops the Writer; Bytes and Finish report it. A Writer
+// serves one goroutine.
+type Writer struct {
+	buf   []byte
+	err   error
+	done  bool     // the root has its end tag
+	open  []opened // elements without an end tag, the root first
+	scope []NSDecl // declarations written, innermost last
+}
+
+// opened is an element that waits for its end tag.
+type opened struct {
+	prefix, local string
+	scope         int // how many declarations there were before it
+}
+
+// Errors of a Writer: mistakes of the code that writes, except errChar.
+var (
+	errChar   = errors.New("text holds a character that XML 1.0 cannot carry")
+	errNested = errors.New("text or end tag outside the root element, or a second root")
+	errOpen   = errors.New("an element has no end tag")
+)
+
+// NewWriter returns a Writer that appends to buf, which may hold something
+// already and may be nil.
+func NewWriter(buf []byte) *Writer {
+	return &Writer{
+		buf:   buf,
+		open:  make([]opened, 0, 12),
+		scope: make([]NSDecl, 0, 8),
+	}
+}
+
+// Start writes a start tag. The prefix is "" for the default namespace, the
+// space "" for no namespace. Of each Attr, Prefix and Space are both set or both
+// empty. The order of attrs does not matter; the slice is sorted in place.
+func (w *Writer) Start(prefix, space, local string, attrs ...Attr) {
+	if w.err != nil {
+		return
+	}
+	if w.done {
+		w.err = errNested
+		return
+	}
+	if err := checkTag(prefix, space, local, attrs); err != nil {
+		w.err = fmt.Errorf("element %q: %w", local, err)
+		return
+	}
+	sortAttrs(attrs)
+	mark := len(w.scope)
+	w.open = append(w.open, opened{prefix: prefix, local: local, scope: mark})
+	w.buf = append(w.buf, '<')
+	w.name(prefix, local)
+	w.declare(prefix, space)
+	for i := range attrs {
+		if attrs[i].Prefix != "" {
+			w.declare(attrs[i].Prefix, attrs[i].Space)
+		}
+	}
+	w.declarations(mark)
+	for i := range attrs {
+		a := &attrs[i]
+		w.buf = append(w.buf, ' ')
+		w.name(a.Prefix, a.Local)
+		w.buf = append(w.buf, '=', '"')
+		w.escape(a.Value, inAttr)
+		w.buf = append(w.buf, '"')
+	}
+	w.buf = append(w.buf, '>')
+}
+
+// Text writes character data.
+func (w *Writer) Text(s string) {
+	if w.err != nil {
+		return
+	}
+	if len(w.open) == 0 {
+		w.err = errNested
+		return
+	}
+	w.escape(s, inText)
+}
+
+// Raw appends bytes that are known to be canonical where they stand: a time, a
+// number, base64, or an element written before.
+func (w *Writer) Raw(b []byte) {
+	if w.err == nil && len(w.open) == 0 {
+		w.err = errNested
+	}
+	if w.err == nil {
+		w.buf = append(w.buf, b...)
+	}
+}
+
+// End writes the end tag of the innermost open element.
+func (w *Writer) End() {
+	if w.err != nil {
+		return
+	}
+	if len(w.open) == 0 {
+		w.err = errNested
+		return
+	}
+	last := w.open[len(w.open)-1]
+	w.open = w.open[:len(w.open)-1]
+	w.scope = w.scope[:last.scope]
+	w.buf = append(w.buf, '<', '/')
+	w.name(last.prefix, last.local)
+	w.buf = append(w.buf, '>')
+	w.done = len(w.open) == 0
+}
+
+// Element writes an element that holds nothing but text.
+func (w *Writer) Element(prefix, space, local, text string, attrs ...Attr) {
+	w.Start(prefix, space, local, attrs...)
+	w.Text(text)
+	w.End()
+}
+
+// Len is the length of the buffer: the offset at which the next tag will begin.
+func (w *Writer) Len() int { return len(w.buf) }
+
+// Bytes returns what was written so far, what the buffer held before included.
+// Elements may still be open. The Writer goes on using the same memory.
+func (w *Writer) Bytes() ([]byte, error) { return w.buf, w.err }
+
+// Resume goes on with another buffer. It is for a caller that took Bytes and
+// inserted something into an element that is finished.
+func (w *Writer) Resume(buf []byte) { w.buf = buf }
+
+// Finish returns the buffer when the root has its end tag.
+func (w *Writer) Finish() ([]byte, error) {
+	if w.err == nil && !w.done {
+		w.err = errOpen
+	}
+	return w.buf, w.err
+}
+
+// name writes a qualified name.
+func (w *Writer) name(prefix, local string) {
+	if prefix != "" {
+		w.buf = append(w.buf, prefix...)
+		w.buf = append(w.buf, ':')
+	}
+	w.buf = append(w.buf, local...)
+}
+
+// declare notes that the tag under way uses a namespace, unless an element
+// around it, or the tag itself, has declared the same.
+func (w *Writer) declare(prefix, uri string) {
+	if prefix == "xml" {
+		return
+	}
+	for i := len(w.scope) - 1; i >= 0; i-- {
+		if w.scope[i].Prefix == prefix {
+			if w.scope[i].URI == uri {
+				return
+			}
+			w.scope = append(w.scope, NSDecl{prefix, uri})
+			return
+		}
+	}
+	if uri != "" {
+		w.scope = append(w.scope, NSDecl{prefix, uri})
+	}
+}
+
+// declarations writes the declarations that the tag under way added, sorted.
+func (w *Writer) declarations(mark int) {
+	added := w.scope[mark:]
+	for i := 1; i < len(added); i++ {
+		for j := i; j > 0 && added[j].Prefix < added[j-1].Prefix; j-- {
+			added[j], added[j-1] = added[j-1], added[j]
+		}
+	}
+	for _, d := range added {
+		w.buf = append(w.buf, " xmlns"...)
+		if d.Prefix != "" {
+			w.buf = append(w.buf, ':')
+			w.buf = append(w.buf, d.Prefix...)
+		}
+		w.buf = append(w.buf, '=', '"')
+		w.buf = append(w.buf, d.URI...)
+		w.buf = append(w.buf, '"')
+	}
+}
+
+// Base64 writes bytes as base64 without line breaks.
+func (w *Writer) Base64(b []byte) {
+	if w.Raw(nil); w.err == nil {
+		w.buf = base64.StdEncoding.AppendEncode(w.buf, b)
+	}
+}

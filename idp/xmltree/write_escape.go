@@ -1,0 +1,166 @@
+package xmltree
+
+import (
+	"errors"
+	"unicode/utf8"
+)
+
+// escapeSet says where text stands, and so which characters are escaped there
+// (xml-c14n §2.3, "Text Nodes" and "Attribute Nodes").
+type escapeSet int
+
+const (
+	inText escapeSet = iota
+	inAttr
+)
+
+// escape appends s as Canonical XML writes it. Text that is not UTF-8, or has a
+// character that XML 1.0 cannot carry (§2.2), is an error: dropping or replacing
+// it would make two different values the same.
+func (w *Writer) escape(s string, where escapeSet) {
+	from := 0
+	for i := 0; i < len(s); {
+		c := s[i]
+		if c >= utf8.RuneSelf {
+			r, n := utf8.DecodeRuneInString(s[i:])
+			if r == utf8.RuneError && n == 1 || r == 0xFFFE || r == 0xFFFF {
+				w.err = errChar
+				return
+			}
+			i += n
+			continue
+		}
+		if c < 0x20 && c != '\t' && c != '\n' && c != '\r' {
+			w.err = errChar
+			return
+		}
+		if e := escaped(c, where); e != "" {
+			w.buf = append(w.buf, s[from:i]...)
+			w.buf = append(w.buf, e...)
+			from = i + 1
+		}
+		i++
+	}
+	w.buf = append(w.buf, s[from:]...)
+}
+
+// escaped is what c becomes, "" for itself.
+func escaped(c byte, where escapeSet) string {
+	switch c {
+	case '&':
+		return "&amp;"
+	case '<':
+		return "&lt;"
+	case '\r':
+		return "&#xD;"
+	}
+	if where == inText {
+		if c == '>' {
+			return "&gt;"
+		}
+		return ""
+	}
+	switch c {
+	case '"':
+		return "&quot;"
+	case '\t':
+		return "&#x9;"
+	case '\n':
+		return "&#xA;"
+	}
+	return ""
+}
+
+// checkTag finds what would make a tag ill-formed, or its namespaces ambiguous.
+func checkTag(prefix, space, local string, attrs []Attr) error {
+	if err := checkName(prefix, space, local); err != nil {
+		return err
+	}
+	for i := range attrs {
+		a := &attrs[i]
+		if a.Prefix == "" && a.Space != "" {
+			return errors.New("attribute in a namespace without a prefix")
+		}
+		if err := checkName(a.Prefix, a.Space, a.Local); err != nil {
+			return err
+		}
+		if a.Prefix == prefix && prefix != "" && a.Space != space {
+			return errors.New("prefix with two meanings")
+		}
+		for j := range attrs[:i] {
+			b := &attrs[j]
+			if b.Local == a.Local && b.Space == a.Space {
+				return errors.New("attribute twice")
+			}
+			if b.Prefix == a.Prefix && b.Space != a.Space {
+				return errors.New("prefix with two meanings")
+			}
+		}
+	}
+	return nil
+}
+
+// checkName checks one qualified name. We author ASCII names only.
+func checkName(prefix, space, local string) error {
+	if !plainName(local) {
+		return errors.New("not a name")
+	}
+	if !plainSpace(space) {
+		return errors.New("not a plain namespace name")
+	}
+	if prefix == "" {
+		return nil
+	}
+	switch {
+	case !plainName(prefix), prefix == "xmlns":
+		return errors.New("not a prefix")
+	case space == "":
+		return errors.New("prefix without a namespace")
+	case (prefix == "xml") != (space == XMLNamespace):
+		return errors.New("the prefix xml stands for its own namespace only")
+	}
+	return nil
+}
+
+// plainName reports whether s is an NCName of ASCII characters.
+func plainName(s string) bool {
+	for i := 0; i < len(s); i++ {
+		c := s[i]
+		switch {
+		case 'a' <= c && c <= 'z', 'A' <= c && c <= 'Z', c == '_':
+		case i > 0 && ('0' <= c && c <= '9' || c == '-' || c == '.'):
+		default:
+			return false
+		}
+	}
+	return s != ""
+}
+
+// plainSpace reports whether a namespace name can be written without escapes.
+// One that cannot is refused, although XML allows it: libxml2 forgets to escape
+// it when it canonicalizes.
+func plainSpace(s string) bool {
+	for i := 0; i < len(s); i++ {
+		if c := s[i]; c <= ' ' || c >= 0x7F || c == '"' || c == '&' || c == '<' || c == '>' {
+			return false
+		}
+	}
+	return true
+}
+
+// sortAttrs orders attributes by namespace, then by name; those without a
+// namespace come first. There are few, and they are mostly in order.
+func sortAttrs(attrs []Attr) {
+	for i := 1; i < len(attrs); i++ {
+		for j := i; j > 0 && attrLess(&attrs[j], &attrs[j-1]); j-- {
+			attrs[j], attrs[j-1] = attrs[j-1], attrs[j]
+		}
+	}
+}
+
+func attrLess(a, b *Attr) bool {
+	if a.Space != b.Space {
+		return a.Space < b.Space
+	}
+	return a.Local < b.Local
+}
