@@ -4,11 +4,13 @@ import (
 	"crypto/x509"
 	"encoding/base64"
 	"encoding/pem"
+	"slices"
 	"strings"
 	"testing"
 	"time"
 
 	"vernal/idp"
+	"vernal/idp/assurance"
 	"vernal/idp/sp"
 )
 
@@ -235,5 +237,23 @@ func TestWarnings(t *testing.T) {
 				t.Errorf("got %q, want %q", got, tt.want)
 			}
 		})
+	}
+}
+
+// TestAttributeNames holds the attributes that can be registered against those
+// that can be released.
+func TestAttributeNames(t *testing.T) {
+	t.Parallel()
+	i := slices.IndexFunc(sp.Fields(), func(f sp.Field) bool { return f.Name == "attributes" })
+	names := sp.Fields()[i].Values
+	for _, name := range names {
+		if !assurance.Known(name) {
+			t.Errorf("%s can be registered, but is unknown", name)
+		}
+	}
+	for _, row := range assurance.Table() {
+		if !slices.Contains(names, row.Name) {
+			t.Errorf("%s can be released, but not registered", row.Name)
+		}
 	}
 }

@@ -1,0 +1,72 @@
+// Package admin is what the commands talk to: the registry, the accounts, the
+// metadata and the years, as a small HTTP and JSON interface.
+//
+// A running server answers on a unix socket in its data folder (Listen, Serve).
+// Where none runs, a command opens the store itself and calls the same handler
+// in its own process (InProcess), so that there is one way for every command:
+//
+//	command -> Client -> socket ----> Service.Handler -> registry, accounts, …
+//	                  \> InProcess -/
+//
+// Every call is a POST of one JSON object to /v1/NOUN/VERB, answered with one
+// JSON object: the result, or an Error. The caller is the user at the other end
+// of the socket, told by the kernel; only the data folder's owner and root are
+// heard, and what they change is on record under their name.
+//
+// The package prints nothing and knows no flags; those are the commands'.
+package admin
+
+import (
+	"context"
+	"log/slog"
+	"net/http"
+
+	"vernal/certs"
+	"vernal/idp"
+	"vernal/idp/account"
+	"vernal/idp/sp"
+)
+
+// Service answers the commands. All fields are needed.
+type Service struct {
+	Registry *sp.Registry
+	Accounts *account.Service
+	Users    idp.UserStore
+	Ring     *certs.Ring
+	// Metadata makes the document of a year, or the stable one for "".
+	// idp.ErrNotFound if the year has none.
+	Metadata func(ctx context.Context, y idp.Year) ([]byte, error)
+	Clock    idp.Clock
+	Log      *slog.Logger
+	// Owner is the user that the data folder belongs to.
+	Owner int
+	// Version is the program's.
+	Version string
+	// Address is where the server answers; "" while none runs.
+	Address string
+}
+
+// Handler is the whole interface. A request's context must hold its Caller.
+func (s *Service) Handler() http.Handler {
+	mux := http.NewServeMux()
+	mux.Handle("POST /v1/ping", endpoint(s, s.ping))
+
+	mux.Handle("POST /v1/sp/add", endpoint(s, s.addSP))
+	mux.Handle("POST /v1/sp/edit", endpoint(s, s.editSP))
+	mux.Handle("POST /v1/sp/remove", endpoint(s, s.removeSP))
+	mux.Handle("POST /v1/sp/show", endpoint(s, s.showSP))
+	mux.Handle("POST /v1/sp/list", endpoint(s, s.listSP))
+
+	mux.Handle("POST /v1/user/add", endpoint(s, s.addUser))
+	mux.Handle("POST /v1/user/show", endpoint(s, s.showUser))
+	mux.Handle("POST /v1/user/list", endpoint(s, s.listUsers))
+	mux.Handle("POST /v1/user/lock", endpoint(s, s.lockUser))
+	mux.Handle("POST /v1/user/unlock", endpoint(s, s.unlockUser))
+	mux.Handle("POST /v1/user/set-password", endpoint(s, s.setPassword))
+	mux.Handle("POST /v1/user/reset-mfa", endpoint(s, s.resetMFA))
+	mux.Handle("POST /v1/user/delete", endpoint(s, s.deleteUser))
+
+	mux.Handle("POST /v1/metadata/show", endpoint(s, s.showMetadata))
+	mux.Handle("POST /v1/year/list", endpoint(s, s.listYears))
+	return mux
+}

@@ -1,0 +1,98 @@
+package admin
+
+import (
+	"errors"
+	"net/http"
+	"strings"
+
+	"vernal/idp"
+	"vernal/idp/sp"
+)
+
+// Code names the kind of an Error.
+type Code string
+
+// The kinds of error.
+const (
+	CodeBadRequest Code = "bad_request" // the command was not understood
+	CodeForbidden  Code = "forbidden"   // the caller may not give commands
+	CodeNotFound   Code = "not_found"   // what it names is not there
+	CodeExists     Code = "exists"      // what it makes is there already
+	CodeInvalid    Code = "invalid"     // a value is wrong; see Problems
+	CodeRefused    Code = "refused"     // not done without a further word
+	CodeInternal   Code = "internal"    // it failed
+)
+
+// Error is a command that was not done. It travels as JSON and reaches the
+// command as this type.
+type Error struct {
+	Code Code `json:"code"`
+	// Message says what and why, for the operator.
+	Message string `json:"message"`
+	// Problems are all that is wrong with the values given.
+	Problems []sp.Problem `json:"problems,omitempty"`
+}
+
+func (e *Error) Error() string {
+	if len(e.Problems) == 0 {
+		return e.Message
+	}
+	lines := []string{e.Message}
+	for _, p := range e.Problems {
+		lines = append(lines, "  "+p.String())
+	}
+	return strings.Join(lines, "\n")
+}
+
+// Is makes errors.Is find the shared sentinel errors.
+func (e *Error) Is(target error) bool {
+	return e.Code == CodeNotFound && target == idp.ErrNotFound || e.Code == CodeExists && target == idp.ErrExists
+}
+
+// status is the HTTP status that goes with the error.
+func (e *Error) status() int {
+	switch e.Code {
+	case CodeBadRequest:
+		return http.StatusBadRequest
+	case CodeForbidden:
+		return http.StatusForbidden
+	case CodeNotFound:
+		return http.StatusNotFound
+	case CodeExists, CodeRefused:
+		return http.StatusConflict
+	case CodeInvalid:
+		return http.StatusUnprocessableEntity
+	}
+	return http.StatusInternalServerError
+}
+
+// toError makes an Error of any other one.
+func toError(err error) *Error {
+	var e *Error
+	var invalid *sp.InvalidError
+	var refused *sp.RefusedError
+	switch {
+	case errors.As(err, &e):
+		return e
+	case errors.As(err, &invalid):
+		return &Error{Code: invalidCode(invalid), Message: "the registration is not valid", Problems: invalid.Problems}
+	case errors.As(err, &refused):
+		return &Error{Code: CodeRefused, Message: refused.Text}
+	case errors.Is(err, idp.ErrNotFound):
+		return &Error{Code: CodeNotFound, Message: err.Error()}
+	case errors.Is(err, idp.ErrExists):
+		return &Error{Code: CodeExists, Message: err.Error()}
+	}
+	return &Error{Code: CodeInternal, Message: err.Error()}
+}
+
+// invalidCode tells a registration that a flag would make valid from one that
+// nothing does.
+func invalidCode(e *sp.InvalidError) Code {
+	for _, p := range e.Problems {
+		if p.Flag == "" {
+			return CodeInvalid
+		}
+	}
+	return CodeRefused
+}

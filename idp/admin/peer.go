@@ -1,0 +1,63 @@
+package admin
+
+import (
+	"context"
+	"fmt"
+	"net"
+	"os"
+	"os/user"
+	"strconv"
+)
+
+// Caller is who gives a command.
+type Caller struct {
+	UID int
+	// Name is the user's name here, "" if it has none.
+	Name string
+}
+
+// Actor is the caller as audit records name them: "cli:uid=1000(ops)".
+func (c Caller) Actor() string {
+	if c.Name == "" {
+		return fmt.Sprintf("cli:uid=%d", c.UID)
+	}
+	return fmt.Sprintf("cli:uid=%d(%s)", c.UID, c.Name)
+}
+
+// callerOf looks up a user's name.
+func callerOf(uid int) Caller {
+	c := Caller{UID: uid}
+	if u, err := user.LookupId(strconv.Itoa(uid)); err == nil {
+		c.Name = u.Username
+	}
+	return c
+}
+
+// Self is the user that this process runs as.
+func Self() Caller { return callerOf(os.Geteuid()) }
+
+type callerKey struct{}
+
+// WithCaller notes who gives the commands of a context.
+func WithCaller(ctx context.Context, c Caller) context.Context {
+	return context.WithValue(ctx, callerKey{}, c)
+}
+
+func callerFrom(ctx context.Context) (Caller, bool) {
+	c, ok := ctx.Value(callerKey{}).(Caller)
+	return c, ok
+}
+
+// withPeer notes the user at the other end of a unix connection. Without an
+// answer from the kernel there is no Caller, and every command is refused.
+func withPeer(ctx context.Context, conn net.Conn) context.Context {
+	unixConn, ok := conn.(*net.UnixConn)
+	if !ok {
+		return ctx
+	}
+	uid, err := peerUID(unixConn)
+	if err != nil {
+		return ctx
+	}
+	return WithCaller(ctx, callerOf(uid))
+}

@@ -1,0 +1,139 @@
+package admin
+
+import (
+	"context"
+	"crypto/rand"
+	"errors"
+	"fmt"
+	"io/fs"
+	"net"
+	"os"
+	"path/filepath"
+	"time"
+)
+
+// SocketName is the name of the socket in the data folder.
+const SocketName = "admin.sock"
+
+// maxSunPath is the length of a socket's path that fits sockaddr_un, less room
+// for the random part of the name that Listen binds first.
+const maxSunPath = 107 - 20
+
+// ErrInUse is returned when a server answers on the socket already.
+var ErrInUse = errors.New("another server answers there")
+
+// dialTimeout bounds how long a socket may take to accept; a server that is up
+// does so at once.
+const dialTimeout = 2 * time.Second
+
+// reach gives a path to name in dir that is short enough for a socket. A long
+// one goes through the folder's descriptor, which must stay open (done) while
+// the path is used.
+func reach(dir, name string) (path string, done func(), err error) {
+	path = filepath.Join(dir, name)
+	if len(path) <= maxSunPath {
+		return path, func() {}, nil
+	}
+	f, err := os.Open(dir)
+	if err != nil {
+		return "", nil, err
+	}
+	short := fmt.Sprintf("/proc/self/fd/%d", f.Fd())
+	if _, err := os.Stat(short); err != nil {
+		f.Close()
+		return "", nil, fmt.Errorf("the path of %s is too long for a socket, and /proc is not there to shorten it: %w", path, err)
+	}
+	return filepath.Join(short, name), func() { f.Close() }, nil
+}
+
+// Dial connects to the socket in the data folder. The error is fs.ErrNotExist
+// if there is none.
+func Dial(ctx context.Context, dataDir string) (net.Conn, error) {
+	path, done, err := reach(dataDir, SocketName)
+	if err != nil {
+		return nil, fmt.Errorf("reach the admin socket: %w", err)
+	}
+	defer done()
+	d := net.Dialer{Timeout: dialTimeout}
+	conn, err := d.DialContext(ctx, "unix", path)
+	if err != nil {
+		return nil, fmt.Errorf("reach the admin socket: %w", err)
+	}
+	return conn, nil
+}
+
+// Listen opens the socket in the data folder, for its owner alone. A socket
+// that a dead server left behind is replaced; one that answers is ErrInUse, and
+// what is no socket is left alone. The caller must hold the store's lock, which
+// keeps two servers from doing this at once.
+func Listen(ctx context.Context, dataDir string) (net.Listener, error) {
+	if err := checkFree(ctx, dataDir); err != nil {
+		return nil, fmt.Errorf("open the admin socket: %w", err)
+	}
+	l, err := bind(dataDir)
+	if err != nil {
+		return nil, fmt.Errorf("open the admin socket: %w", err)
+	}
+	return l, nil
+}
+
+func checkFree(ctx context.Context, dataDir string) error {
+	path := filepath.Join(dataDir, SocketName)
+	info, err := os.Lstat(path)
+	if errors.Is(err, fs.ErrNotExist) {
+		return nil
+	}
+	if err != nil {
+		return err
+	}
+	if info.Mode().Type() != fs.ModeSocket {
+		return fmt.Errorf("%s is no socket; move it away", path)
+	}
+	if conn, err := Dial(ctx, dataDir); err == nil {
+		conn.Close()
+		return fmt.Errorf("%s: %w", path, ErrInUse)
+	}
+	return nil
+}
+
+// bind makes the socket under a random name, closes it to others, and only then
+// gives it its name: whatever the umask, nobody else ever finds it open.
+func bind(dataDir string) (net.Listener, error) {
+	name := "." + rand.Text()[:16]
+	path, done, err := reach(dataDir, name)
+	if err != nil {
+		return nil, err
+	}
+	defer done()
+	l, err := net.ListenUnix("unix", &net.UnixAddr{Name: path, Net: "unix"})
+	if err != nil {
+		return nil, err
+	}
+	l.SetUnlinkOnClose(false) // it would unlink the first name
+	real := filepath.Join(dataDir, name)
+	final := filepath.Join(dataDir, SocketName)
+	err = os.Chmod(real, 0o600)
+	if err == nil {
+		err = os.Rename(real, final)
+	}
+	if err != nil {
+		l.Close()
+		_ = os.Remove(real)
+		return nil, err
+	}
+	return &listener{UnixListener: l, path: final}, nil
+}
+
+// listener removes its socket when it is closed.
+type listener struct {
+	*net.UnixListener
+	path string
+}
+
+func (l *listener) Close() error {
+	err := l.UnixListener.Close()
+	if err == nil {
+		_ = os.Remove(l.path)
+	}
+	return err
+}

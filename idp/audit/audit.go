@@ -1,0 +1,174 @@
+// Package audit chains the records of the audit trail and verifies the chain.
+//
+// It is pure: it keeps nothing and reads nothing. A store asks Link for the
+// next record and writes it in the same step as the change that it tells of;
+// Verify walks the records that a store or an exported file gives back.
+//
+//	record 1          record 2          record 3
+//	prev = 000…  .--> prev = hash  .--> prev = hash
+//	hash  -------'    hash  -------'    hash
+//
+// The chain shows that a record was changed, removed, put elsewhere or slipped
+// in. It does not show that records at the end were cut off, nor that the whole
+// trail was made anew: for that, compare the last record's Hash with a copy
+// kept elsewhere.
+package audit
+
+import (
+	"crypto/sha256"
+	"encoding/hex"
+	"encoding/json"
+	"fmt"
+	"iter"
+	"strings"
+	"time"
+	"unicode/utf8"
+
+	"vernal/idp"
+)
+
+// first is the Prev of record 1.
+const first = "0000000000000000000000000000000000000000000000000000000000000000"
+
+// unhashed is an AuditRecord without its Hash, which is the last field, so that
+// the JSON of the one is the JSON of the other and a tail.
+type unhashed struct {
+	Seq uint64    `json:"seq"`
+	At  time.Time `json:"at"`
+	idp.AuditEvent
+	Prev string `json:"prev"`
+}
+
+// Chain makes the record that follows prev; the zero AuditRecord stands before
+// the first one.
+func Chain(prev idp.AuditRecord, ev idp.AuditEvent, at time.Time) idp.AuditRecord {
+	rec, _ := Link(prev.Seq, prev.Hash, ev, at)
+	return rec
+}
+
+// Link is Chain for a store: of the record before it needs only Seq and Hash (0
+// and "" before the first), and it gives the record's JSON as well, so that a
+// sign-in pays for encoding it once.
+//
+// Strings that are not UTF-8 are mended: JSON cannot carry them, and a record
+// must hash the same after it was read back.
+func Link(seq uint64, hash string, ev idp.AuditEvent, at time.Time) (idp.AuditRecord, []byte) {
+	if hash == "" {
+		hash = first
+	}
+	rec := idp.AuditRecord{Seq: seq + 1, At: representable(at), AuditEvent: mended(ev), Prev: hash}
+	body := encode(&rec)
+	rec.Hash = digest(body)
+	body = append(body[:len(body)-1], `,"hash":"`...)
+	body = append(body, rec.Hash...)
+	return rec, append(body, '"', '}')
+}
+
+// BrokenError says where a chain breaks first.
+type BrokenError struct {
+	// Seq is the first record that is not what it should be.
+	Seq uint64
+	// What is wrong with it, for an operator.
+	What string
+}
+
+func (e *BrokenError) Error() string {
+	return fmt.Sprintf("audit record %d %s", e.Seq, e.What)
+}
+
+// Verify checks a whole trail, from record 1. It returns a *BrokenError for the
+// first record that does not fit, the iterator's own error, or nil.
+func Verify(records iter.Seq2[idp.AuditRecord, error]) error {
+	_, err := VerifyAfter(idp.AuditRecord{}, records)
+	return err
+}
+
+// VerifyAfter checks the part of a trail that follows prev, which is trusted
+// and may be the zero AuditRecord. It returns the last record that fits.
+func VerifyAfter(prev idp.AuditRecord, records iter.Seq2[idp.AuditRecord, error]) (idp.AuditRecord, error) {
+	for rec, err := range records {
+		if err != nil {
+			return prev, fmt.Errorf("read audit record %d: %w", prev.Seq+1, err)
+		}
+		if err := follows(&prev, &rec); err != nil {
+			return prev, err
+		}
+		prev = rec
+	}
+	return prev, nil
+}
+
+func follows(prev, rec *idp.AuditRecord) error {
+	if rec.Seq != prev.Seq+1 {
+		return &BrokenError{Seq: prev.Seq + 1, What: fmt.Sprintf("is missing: record %d is in its place", rec.Seq)}
+	}
+	if !rec.At.Equal(representable(rec.At)) || digest(encode(rec)) != rec.Hash {
+		return &BrokenError{Seq: rec.Seq, What: "was changed: its hash does not fit its content"}
+	}
+	want := prev.Hash
+	if want == "" {
+		want = first
+	}
+	if rec.Prev != want {
+		return &BrokenError{Seq: rec.Seq, What: "does not follow the record before it"}
+	}
+	return nil
+}
+
+// encode gives the JSON that is hashed. It cannot fail: every field is a
+// string, a number, or a time that representable has seen.
+func encode(rec *idp.AuditRecord) []byte {
+	body, err := json.Marshal(&unhashed{Seq: rec.Seq, At: rec.At, AuditEvent: rec.AuditEvent, Prev: rec.Prev})
+	if err != nil {
+		return []byte("{}")
+	}
+	return body
+}
+
+func digest(body []byte) string {
+	sum := sha256.Sum256(body)
+	return hex.EncodeToString(sum[:])
+}
+
+// representable is the time as it comes back from JSON: UTC, without a
+// monotonic reading, in a year of four digits (RFC 3339 has no others).
+func representable(at time.Time) time.Time {
+	at = at.Round(0).UTC()
+	if y := at.Year(); y < 1 || y > 9999 {
+		return time.Time{}
+	}
+	return at
+}
+
+// mended makes every string of the event valid UTF-8. The caller's Detail is
+// left as it is.
+func mended(ev idp.AuditEvent) idp.AuditEvent {
+	ev.Kind = mend(ev.Kind)
+	ev.Outcome = mend(ev.Outcome)
+	ev.Actor = mend(ev.Actor)
+	ev.User = idp.UserID(mend(string(ev.User)))
+	ev.SP = idp.EntityID(mend(string(ev.SP)))
+	ev.Year = idp.Year(mend(string(ev.Year)))
+	ev.RequestID = mend(ev.RequestID)
+	ev.ErrorID = mend(ev.ErrorID)
+	ev.Address = mend(ev.Address)
+	for name, value := range ev.Detail {
+		if !utf8.ValidString(name) || !utf8.ValidString(value) {
+			ev.Detail = mendedDetail(ev.Detail)
+			break
+		}
+	}
+	return ev
+}
+
+func mendedDetail(detail map[string]string) map[string]string {
+	out := make(map[string]string, len(detail))
+	for name, value := range detail {
+		out[mend(name)] = mend(value)
+	}
+	return out
+}
+
+func mend(s string) string {
+	return strings.ToValidUTF8(s, "\uFFFD")
+}

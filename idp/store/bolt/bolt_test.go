@@ -1,0 +1,46 @@
+package bolt_test
+
+import (
+	"bytes"
+	"path/filepath"
+	"testing"
+	"time"
+
+	"vernal/idp"
+	"vernal/idp/seal"
+	"vernal/idp/store/bolt"
+	"vernal/idp/store/storetest"
+)
+
+var start = time.Date(2031, 4, 1, 9, 0, 0, 0, time.UTC)
+
+// options are those of every test: one key, one time.
+func options(tb testing.TB) bolt.Options {
+	tb.Helper()
+	key, err := seal.NewKey(bytes.Repeat([]byte{7}, 32))
+	if err != nil {
+		tb.Fatal(err)
+	}
+	return bolt.Options{Sealer: key, Clock: func() time.Time { return start }}
+}
+
+func open(tb testing.TB, dir string) *bolt.Store {
+	tb.Helper()
+	s, err := bolt.Open(filepath.Join(dir, "vernal.db"), options(tb))
+	if err != nil {
+		tb.Fatal(err)
+	}
+	return s
+}
+
+func closeStore(tb testing.TB, s idp.Store) {
+	tb.Helper()
+	if err := s.Close(); err != nil {
+		tb.Error(err)
+	}
+}
+
+func TestStore(t *testing.T) {
+	t.Parallel()
+	storetest.Run(t, func(t *testing.T, dir string) idp.Store { return open(t, dir) })
+}

@@ -1,0 +1,171 @@
+package bolt
+
+import (
+	"fmt"
+	"runtime"
+	"slices"
+
+	"go.etcd.io/bbolt"
+
+	"vernal/idp"
+)
+
+// Commits are grouped. A change is queued as a job and its caller waits; the
+// committer, one goroutine per store, takes all jobs that are queued and runs
+// them one after the other in one transaction. While that one is being synced
+// the next jobs queue up. A change that comes alone is committed at once.
+//
+//	caller: update --> queue --> wait .................. --> outcome
+//	committer:           take all, stage + flush each, commit, answer all
+//
+// A job that fails has written nothing (see writer) and the others go on. If
+// writing itself breaks at a job, the transaction is given up and the others
+// run again without it: a change may run more than once.
+
+// run is the committer.
+func (s *Store) run() {
+	defer close(s.stopped)
+	c := &committer{store: s}
+	var batch []*job
+	for ok := true; ok; {
+		batch, ok = s.queue.take(batch)
+		c.commit(batch)
+		// Those who were answered may have another change at hand; letting
+		// them queue it first makes fuller batches and delays nobody.
+		runtime.Gosched()
+	}
+}
+
+// committer is what the committer goroutine keeps between batches.
+type committer struct {
+	store *Store
+	// tail is the end of the audit trail as last committed; nil if it was not
+	// read yet.
+	tail *tail
+	// broken is why nothing can be written any more.
+	broken error
+	ops    []op
+}
+
+// commit brings every job of the batch to its outcome.
+func (c *committer) commit(batch []*job) {
+	rest := batch
+	for len(rest) > 0 {
+		culprit, err := c.attempt(rest)
+		if culprit == nil {
+			for _, j := range rest {
+				j.answer(err)
+			}
+			return
+		}
+		c.store.log.Error("a change could not be written", "err", err)
+		culprit.answer(err)
+		rest = slices.DeleteFunc(slices.Clone(rest), func(j *job) bool { return j == culprit })
+	}
+}
+
+// answer gives the job its outcome: err if its transaction failed, else what
+// the change returned.
+func (j *job) answer(err error) {
+	if err != nil {
+		j.err = err
+	}
+	close(j.done)
+}
+
+// attempt runs jobs in one transaction. It returns the job at which writing
+// broke, if any: nothing is changed then. An error without one concerns all.
+func (c *committer) attempt(jobs []*job) (culprit *job, err error) {
+	if c.broken != nil {
+		return nil, c.broken
+	}
+	tx, err := c.store.db.Begin(true)
+	if err != nil {
+		return nil, fmt.Errorf("begin a change of the store: %w", err)
+	}
+	w := &writer{reader: reader{store: c.store, tx: tx}, ops: c.ops, messages: make(map[message]idp.RequestHandle)}
+	end := c.tail
+	defer func() {
+		if v := recover(); v != nil {
+			err = fmt.Errorf("write to the store: panic: %v", v)
+		}
+		if err != nil {
+			_ = tx.Rollback() // an error means that it is ended already
+		}
+		c.ops = w.ops[:0]
+	}()
+
+	changed := false
+	for _, j := range jobs {
+		j.err = w.stage(j)
+		if j.err != nil || len(w.ops)+len(j.events) == 0 {
+			continue
+		}
+		changed = true
+		culprit = j
+		if err = w.flush(); err != nil {
+			return culprit, err
+		}
+		if end, err = w.append(end, j.events); err != nil {
+			return culprit, err
+		}
+		culprit = nil
+	}
+	if !changed {
+		return nil, tx.Rollback()
+	}
+	if err = c.sync(tx); err != nil {
+		return nil, err
+	}
+	c.tail = end
+	c.store.messages.merge(w.messages)
+	return nil, nil
+}
+
+// stage runs the job's change; what it notes is in w.ops if it returns nil.
+func (w *writer) stage(j *job) (err error) {
+	clear(w.ops)
+	w.ops, w.err = w.ops[:0], nil
+	defer func() {
+		if v := recover(); v != nil {
+			err = &escape{value: v}
+		}
+	}()
+	if err := j.change(w); err != nil {
+		return err
+	}
+	return w.err
+}
+
+// sync commits. If that fails it is usually certain that nothing was written,
+// and the store goes on: the disk was full, say. If the end of the transaction
+// did reach the file and only its sync failed, bbolt shows the change although
+// nobody knows whether it will be there after a crash. The store then stops:
+// whoever opens it next finds one of the two.
+func (c *committer) sync(tx *bbolt.Tx) (err error) {
+	id := tx.ID()
+	defer func() {
+		if v := recover(); v != nil {
+			err = fmt.Errorf("panic: %v", v)
+		} else if err == nil {
+			return
+		}
+		err = fmt.Errorf("commit to the store: %w", err)
+		if c.inDoubt(id) {
+			c.broken = fmt.Errorf("store is stopped, restart to use it: %w", err)
+			c.store.queue.close(c.broken)
+			c.store.log.Error("store is stopped: it is unknown whether a change is durable", "err", err)
+		}
+	}()
+	return tx.Commit()
+}
+
+// inDoubt reports whether the transaction may be visible.
+func (c *committer) inDoubt(id int) bool {
+	tx, err := c.store.db.Begin(false)
+	if err != nil {
+		return true
+	}
+	seen := tx.ID()
+	return tx.Rollback() != nil || seen >= id
+}

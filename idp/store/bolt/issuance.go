@@ -1,0 +1,86 @@
+package bolt
+
+import (
+	"context"
+	"errors"
+	"fmt"
+
+	"vernal/idp"
+)
+
+// RecordIssuance is the one write of an issued assertion, and the one that
+// every warm sign-in pays. It does not change *i. A pending session counts as
+// ended.
+func (s *Store) RecordIssuance(ctx context.Context, i *idp.Issuance) (idp.NameID, error) {
+	if i.Request == nil {
+		return "", errors.New("record issuance: no request")
+	}
+	if i.At.IsZero() {
+		return "", errNoTime
+	}
+	var name idp.NameID
+	err := s.update(ctx, []idp.AuditEvent{i.Event}, func(w *writer) (err error) {
+		name, err = w.recordIssuance(i)
+		return err
+	})
+	if err != nil {
+		return "", err
+	}
+	return name, nil
+}
+
+func (w *writer) recordIssuance(i *idp.Issuance) (idp.NameID, error) {
+	sess, err := w.liveSession(i)
+	if err != nil {
+		return "", err
+	}
+	if err := w.answerRequest(i); err != nil {
+		return "", err
+	}
+	name, err := w.nameID(i.Scope, i.User, i.Proposed)
+	if err != nil {
+		return "", err
+	}
+	sess.Participants = joined(sess.Participants, i.Request.SP, name, i.Request.Year, i.At, i.SessionIndex)
+	if i.At.After(sess.SeenAt) {
+		sess.SeenAt = i.At
+	}
+	w.putSession(sess)
+	return name, nil
+}
+
+// liveSession is the session that the assertion speaks of.
+func (w *writer) liveSession(i *idp.Issuance) (*idp.Session, error) {
+	sess := new(idp.Session)
+	err := w.decode(inSessions, []byte(i.Session), sess)
+	switch {
+	case errors.Is(err, idp.ErrNotFound):
+		return nil, idp.ErrSessionEnded
+	case err != nil:
+		return nil, err
+	case sess.Pending:
+		return nil, fmt.Errorf("%w: it waits for a second factor", idp.ErrSessionEnded)
+	case sess.User != i.User:
+		return nil, idp.ErrSessionUser
+	}
+	return sess, nil
+}
+
+// answerRequest notes that the request is answered: of one that is stored only
+// that, one that is not is stored as it is given.
+func (w *writer) answerRequest(i *idp.Issuance) error {
+	key := []byte(i.Request.Handle)
+	if !w.has(inRequests, key) {
+		answered := *i.Request
+		answered.AnsweredAt, answered.AnsweredIn = i.At, i.Session
+		return w.createRequest(&answered)
+	}
+	var stored idp.LoginRequest
+	if err := w.decode(inRequests, key, &stored); err != nil {
+		return err
+	}
+	if stored.SP != i.Request.SP || stored.MessageID != i.Request.MessageID {
+		return fmt.Errorf("handle of another message: %w", exists(inRequests))
+	}
+	return w.answer(&stored, i.At, i.Session)
+}

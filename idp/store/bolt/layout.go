@@ -1,0 +1,123 @@
+// Package bolt keeps an idp.Store in one file, with bbolt.
+//
+// It keeps records and their indexes in step and makes every change durable
+// before it is answered. It decides nothing about people, sessions or service
+// providers: lifetimes, limits and releases are the callers'.
+//
+// # Changes
+//
+// Every change goes through one goroutine, see commit.go: it takes all changes
+// that wait, runs them in one transaction and syncs once for all of them.
+//
+// # Layout
+//
+// Each line is a bucket. "a+b" is a composite key, see pair; JSON is that of
+// the record in package idp.
+//
+//	meta              "schema" -> "1"; "key-check" -> sealed constant
+//	providers         EntityID -> JSON
+//	provider-scopes   EntityID -> NameIDScope, of providers that were removed
+//	users             UserID -> sealed JSON, context "user/ID"
+//	user-emails       keyed hash of the lower-cased address -> UserID
+//	user-tombstones   UserID -> time of deletion: IDs are never used again
+//	name-ids          NameIDScope+UserID -> NameID, for ever
+//	name-id-users     NameIDScope+NameID -> UserID, for ever
+//	sessions          SessionID -> JSON
+//	user-sessions     UserID+SessionID -> ""
+//	requests          RequestHandle -> JSON
+//	throttles         keyed hash of the counter's key -> JSON
+//	expiry            time, kind, key of the record -> ""
+//	audit             Seq, 8 bytes -> JSON; the bucket's sequence is the last Seq
+//
+// Requests are found by SP and MessageID through an index in memory, see
+// messages.
+//
+// What a warm sign-in writes is laid out so that few pages change: handles,
+// Seq and the expiry of requests grow with time, so their entries fall beside
+// one another; only the session falls anywhere.
+package bolt
+
+import (
+	"encoding/binary"
+	"time"
+)
+
+// schema is the version of the layout above. A store with a newer one is not
+// opened.
+const schema = 1
+
+// bucket is one of the buckets of the layout.
+type bucket int
+
+const (
+	inMeta bucket = iota
+	inProviders
+	inProviderScopes
+	inUsers
+	inUserEmails
+	inUserTombstones
+	inNameIDs
+	inNameIDUsers
+	inSessions
+	inUserSessions
+	inRequests
+	inThrottles
+	inExpiry
+	inAudit
+	bucketCount
+)
+
+func (b bucket) String() string {
+	return [bucketCount]string{
+		"meta", "providers", "provider-scopes", "users", "user-emails", "user-tombstones",
+		"name-ids", "name-id-users", "sessions", "user-sessions", "requests",
+		"throttles", "expiry", "audit",
+	}[b]
+}
+
+// grows reports whether new keys of the bucket sort after the old ones. The
+// pages of such a bucket are filled up before the next one is begun.
+func (b bucket) grows() bool {
+	return b == inRequests || b == inExpiry || b == inAudit
+}
+
+// pair is the composite key of a and b. The length stands first, so that no
+// two pairs give the same key whatever bytes they hold, and all keys with the
+// same a lie together.
+func pair(a, b string) []byte {
+	key := make([]byte, 0, 2+len(a)+len(b))
+	key = binary.BigEndian.AppendUint16(key, uint16(len(a)))
+	key = append(key, a...)
+	return append(key, b...)
+}
+
+func seqKey(seq uint64) []byte {
+	return binary.BigEndian.AppendUint64(make([]byte, 0, 8), seq)
+}
+
+// timeLen is the length of what appendTime adds.
+const timeLen = 12
+
+// appendTime adds a time such that keys sort as times do, over all of
+// time.Time's range.
+func appendTime(key []byte, at time.Time) []byte {
+	key = binary.BigEndian.AppendUint64(key, uint64(at.Unix())^1<<63)
+	return binary.BigEndian.AppendUint32(key, uint32(at.Nanosecond()))
+}
+
+// kind says in an expiry key which bucket the record is in. Its values are on
+// disk.
+type kind byte
+
+const (
+	sessionKind  kind = 's'
+	requestKind  kind = 'r'
+	throttleKind kind = 't'
+)
+
+func expiryKey(at time.Time, k kind, record []byte) []byte {
+	key := make([]byte, 0, timeLen+1+len(record))
+	key = appendTime(key, at)
+	key = append(key, byte(k))
+	return append(key, record...)
+}

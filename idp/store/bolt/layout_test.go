@@ -1,0 +1,89 @@
+package bolt
+
+import (
+	"bytes"
+	"testing"
+	"time"
+
+	"vernal/idp"
+)
+
+func TestKeys(t *testing.T) {
+	t.Parallel()
+	times := []time.Time{{}, time.Unix(-5, 0), time.Unix(-1, 999), time.Unix(0, 0), time.Unix(0, 1), time.Unix(1, 0),
+		time.Date(2031, 4, 1, 0, 0, 0, 0, time.UTC), time.Date(9999, 1, 1, 0, 0, 0, 0, time.UTC)}
+	for k := 1; k < len(times); k++ {
+		if bytes.Compare(appendTime(nil, times[k-1]), appendTime(nil, times[k])) >= 0 {
+			t.Errorf("key of %v does not sort before that of %v", times[k-1], times[k])
+		}
+	}
+	if bytes.Equal(pair("ab", "c"), pair("a", "bc")) {
+		t.Error("two pairs have one key")
+	}
+	if !bytes.HasPrefix(pair("a", "b"), pair("a", "")) {
+		t.Error("a pair does not lie under its first part")
+	}
+}
+
+// TestExpiryIndex holds that no entry stays behind when a record goes or gets
+// another end: the sweep would tolerate it, but has to walk over it.
+func TestExpiryIndex(t *testing.T) {
+	t.Parallel()
+	s := openInside(t)
+	ctx := t.Context()
+	at := s.clock.Now()
+	entries := func(want int) {
+		t.Helper()
+		got := 0
+		err := s.view(ctx, func(r *reader) error {
+			for range r.scan(inExpiry, nil) {
+				got++
+			}
+			return nil
+		})
+		if err != nil || got != want {
+			t.Errorf("%d entries, %v; want %d", got, err, want)
+		}
+	}
+	must := func(err error) {
+		t.Helper()
+		if err != nil {
+			t.Fatal(err)
+		}
+	}
+	count := func(x *idp.Throttle) error { x.ExpiresAt = x.ExpiresAt.Add(time.Hour); return nil }
+	must(s.CreateSession(ctx, &idp.Session{ID: "s1", User: "u", ExpiresAt: at}, nil))
+	must(s.CreateLoginRequest(ctx, &idp.LoginRequest{Handle: "h", ExpiresAt: at}))
+	must(s.UpdateThrottle(ctx, "k", time.Time{}, count))
+	entries(3)
+	must(s.UpdateSession(ctx, "s1", func(x *idp.Session) error { x.ExpiresAt = at.Add(1); return nil }))
+	must(s.UpdateThrottle(ctx, "k", time.Time{}, count))
+	must(s.AnswerLoginRequest(ctx, "h", at))
+	entries(3)
+	must(s.CreateSession(ctx, &idp.Session{ID: "s2", User: "u", ExpiresAt: at}, []idp.SessionID{"s1"}))
+	entries(3)
+	must(s.ClearThrottle(ctx, "k"))
+	entries(2)
+	must(s.EndSession(ctx, "s2"))
+	entries(1)
+	_, err := s.Sweep(ctx, at, 10)
+	must(err)
+	entries(0)
+
+	// An entry that is not its record's goes without it.
+	must(s.CreateSession(ctx, &idp.Session{ID: "s3", User: "u", ExpiresAt: at.Add(1)}, nil))
+	must(s.update(ctx, nil, func(w *writer) error {
+		for _, k := range []kind{sessionKind, requestKind, throttleKind} {
+			w.put(inExpiry, expiryKey(at, k, []byte("s3")), nil)
+		}
+		return nil
+	}))
+	n, err := s.Sweep(ctx, at, 10)
+	must(err)
+	if n != 0 {
+		t.Errorf("Sweep removed %d records before their end", n)
+	}
+	entries(1)
+	_, err = s.Session(ctx, "s3")
+	must(err)
+}

@@ -1,0 +1,214 @@
+package bolt
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"os"
+	"path/filepath"
+	"strconv"
+	"sync"
+	"time"
+
+	"go.etcd.io/bbolt"
+	berrors "go.etcd.io/bbolt/errors"
+
+	"vernal/idp"
+)
+
+// fileMode is what the store's file has: it holds sessions and NameIDs.
+const fileMode = 0o600
+
+// pageSize is fixed, and not the machine's, because every change writes whole
+// pages (some arm64 kernels have 64 kB ones) and files move between machines.
+const pageSize = 4096
+
+// mapSize is the address space taken at once. It costs no memory and no disk;
+// growing it later would wait for every reader and stop new ones.
+const mapSize = 1 << 30
+
+// errClosed is returned by every method after Close.
+var errClosed = errors.New("store is closed")
+
+// Options of Open.
+type Options struct {
+	// Sealer seals people's records. Required, and the same at every Open.
+	Sealer idp.Sealer
+	// Clock gives the time of audit records. Required.
+	Clock idp.Clock
+	// Log is told of what an operator should know; nil for none.
+	Log *slog.Logger
+	// LockWait is how long Open waits for another process to let go of the
+	// file. Zero: it tries once.
+	LockWait time.Duration
+}
+
+// Store is an idp.Store in one bbolt file. Open makes one.
+type Store struct {
+	db     *bbolt.DB
+	sealer idp.Sealer
+	clock  idp.Clock
+	log    *slog.Logger
+
+	messages messages
+	queue    queue
+	stopped  chan struct{} // closed when the committer has ended
+
+	closing  sync.Once
+	closeErr error
+}
+
+var _ idp.Store = (*Store)(nil)
+
+// Open opens the store at path, and makes it if there is none. Its folder must
+// be there. It returns idp.ErrLocked if another process has it open,
+// idp.ErrSchema if a newer Vernal wrote it, and an error if it was sealed with
+// another key.
+func Open(path string, o Options) (*Store, error) {
+	if o.Sealer == nil || o.Clock == nil {
+		return nil, errors.New("open store: Sealer and Clock are required")
+	}
+	if o.Log == nil {
+		o.Log = slog.New(slog.DiscardHandler)
+	}
+	s, err := open(path, o)
+	if err != nil {
+		return nil, fmt.Errorf("open store %s: %w", path, err)
+	}
+	return s, nil
+}
+
+func open(path string, o Options) (*Store, error) {
+	before, statErr := os.Stat(path)
+	db, err := bbolt.Open(path, fileMode, boltOptions(o.LockWait))
+	if errors.Is(err, berrors.ErrTimeout) {
+		return nil, idp.ErrLocked
+	}
+	if err != nil {
+		return nil, err
+	}
+	s := &Store{db: db, sealer: o.Sealer, clock: o.Clock, log: o.Log, stopped: make(chan struct{})}
+	s.queue.init()
+	if err := s.prepare(); err != nil {
+		return nil, errors.Join(err, db.Close())
+	}
+	if statErr != nil {
+		err = syncDir(filepath.Dir(path))
+	} else if mode := before.Mode().Perm(); mode&^fileMode != 0 {
+		s.log.Warn("store file was open to others, closing it to them", "path", path, "mode", mode.String())
+		err = os.Chmod(path, fileMode)
+	}
+	if err != nil {
+		return nil, errors.Join(err, db.Close())
+	}
+	go s.run()
+	return s, nil
+}
+
+// boltOptions are chosen for many small commits to a file that may grow large.
+func boltOptions(wait time.Duration) *bbolt.Options {
+	return &bbolt.Options{
+		// Zero would wait for ever.
+		Timeout:  max(wait, time.Nanosecond),
+		PageSize: pageSize,
+		// The list of free pages is not written with every commit: after a
+		// night's sweep it holds tens of thousands of pages, which a
+		// sign-in would have to sort and write. It is found again at Open by
+		// walking the pages in use, a second or two for each GB of the file.
+		NoFreelistSync:  true,
+		FreelistType:    bbolt.FreelistMapType,
+		InitialMmapSize: mapSize,
+		NoStatistics:    true,
+	}
+}
+
+// prepare makes a new file's buckets, and checks those of every file.
+func (s *Store) prepare() error {
+	var empty bool
+	err := s.db.View(func(tx *bbolt.Tx) error {
+		name, _ := tx.Cursor().First()
+		empty = name == nil
+		return nil
+	})
+	if err != nil {
+		return err
+	}
+	if empty {
+		if err := s.db.Update(s.create); err != nil {
+			return err
+		}
+	}
+	return s.db.View(func(tx *bbolt.Tx) error {
+		if err := s.check(tx); err != nil {
+			return err
+		}
+		return s.messages.load(tx)
+	})
+}
+
+const keyCheck = "vernal store"
+
+func (s *Store) create(tx *bbolt.Tx) error {
+	for b := range bucketCount {
+		if _, err := tx.CreateBucket([]byte(b.String())); err != nil {
+			return err
+		}
+	}
+	meta := tx.Bucket([]byte(inMeta.String()))
+	if err := meta.Put([]byte("schema"), []byte(strconv.Itoa(schema))); err != nil {
+		return err
+	}
+	return meta.Put([]byte("key-check"), s.sealer.Seal("store/key-check", []byte(keyCheck)))
+}
+
+func (s *Store) check(tx *bbolt.Tx) error {
+	meta := tx.Bucket([]byte(inMeta.String()))
+	if meta == nil {
+		return errors.New("the file is not a store of Vernal")
+	}
+	version, err := strconv.Atoi(string(meta.Get([]byte("schema"))))
+	if err != nil {
+		return corrupt(inMeta, []byte("schema"), err)
+	}
+	if version > schema {
+		return fmt.Errorf("%w: %d, known up to %d", idp.ErrSchema, version, schema)
+	}
+	for b := range bucketCount {
+		if tx.Bucket([]byte(b.String())) == nil {
+			return fmt.Errorf("bucket %v is missing", b)
+		}
+	}
+	if plain, err := s.sealer.Open("store/key-check", meta.Get([]byte("key-check"))); err != nil || string(plain) != keyCheck {
+		return errors.New("the store was sealed with another master key")
+	}
+	return nil
+}
+
+// Ping reports whether the store answers.
+func (s *Store) Ping(ctx context.Context) error {
+	return s.view(ctx, func(r *reader) error {
+		_, err := r.tail()
+		return err
+	})
+}
+
+// Close finishes the changes under way and releases the file. Later calls of
+// any method return an error; a second Close returns what the first did.
+func (s *Store) Close() error {
+	s.closing.Do(func() {
+		s.queue.close(errClosed)
+		<-s.stopped
+		s.closeErr = s.db.Close()
+	})
+	return s.closeErr
+}
+
+// syncDir makes a new file's name durable.
+func syncDir(path string) error {
+	dir, err := os.Open(path)
+	if err != nil {
+		return err
+	}
+	return errors.Join(dir.Sync(), dir.Close())
+}

@@ -1,0 +1,94 @@
+package bolt
+
+import (
+	"context"
+	"errors"
+
+	"vernal/idp"
+)
+
+// CreateProvider adds a registration.
+func (s *Store) CreateProvider(ctx context.Context, p *idp.ServiceProvider, events ...idp.AuditEvent) error {
+	return s.update(ctx, events, func(w *writer) error {
+		key := []byte(p.EntityID)
+		if w.has(inProviders, key) {
+			return exists(inProviders)
+		}
+		w.putJSON(inProviders, key, p)
+		return nil
+	})
+}
+
+// Provider looks a registration up.
+func (s *Store) Provider(ctx context.Context, id idp.EntityID) (*idp.ServiceProvider, error) {
+	p := new(idp.ServiceProvider)
+	err := s.view(ctx, func(r *reader) error { return r.decode(inProviders, []byte(id), p) })
+	if err != nil {
+		return nil, err
+	}
+	return p, nil
+}
+
+// Providers lists all registrations by EntityID.
+func (s *Store) Providers(ctx context.Context) ([]*idp.ServiceProvider, error) {
+	var out []*idp.ServiceProvider
+	err := s.view(ctx, func(r *reader) error {
+		for key := range r.scan(inProviders, nil) {
+			p := new(idp.ServiceProvider)
+			if err := r.decode(inProviders, key, p); err != nil {
+				return err
+			}
+			out = append(out, p)
+		}
+		return nil
+	})
+	if err != nil {
+		return nil, err
+	}
+	return out, nil
+}
+
+// UpdateProvider changes a registration. Its EntityID must stay.
+func (s *Store) UpdateProvider(ctx context.Context, id idp.EntityID, change func(*idp.ServiceProvider) error, events ...idp.AuditEvent) error {
+	return s.update(ctx, events, func(w *writer) error {
+		p := new(idp.ServiceProvider)
+		if err := w.decode(inProviders, []byte(id), p); err != nil {
+			return err
+		}
+		if err := apart(func() error { return change(p) }); err != nil {
+			return err
+		}
+		if p.EntityID != id {
+			return errors.New("change of a provider: its EntityID must stay")
+		}
+		w.putJSON(inProviders, []byte(id), p)
+		return nil
+	})
+}
+
+// RemoveProvider removes a registration and notes its scope.
+func (s *Store) RemoveProvider(ctx context.Context, id idp.EntityID, events ...idp.AuditEvent) error {
+	return s.update(ctx, events, func(w *writer) error {
+		var p idp.ServiceProvider
+		if err := w.decode(inProviders, []byte(id), &p); err != nil {
+			return err
+		}
+		w.delete(inProviders, []byte(id))
+		w.put(inProviderScopes, []byte(id), []byte(p.NameIDScope))
+		return nil
+	})
+}
+
+// LastScope is the scope of a provider that was removed.
+func (s *Store) LastScope(ctx context.Context, id idp.EntityID) (idp.NameIDScope, error) {
+	var scope idp.NameIDScope
+	err := s.view(ctx, func(r *reader) error {
+		value := r.get(inProviderScopes, []byte(id))
+		if value == nil {
+			return missing(inProviderScopes)
+		}
+		scope = idp.NameIDScope(value)
+		return nil
+	})
+	return scope, err
+}

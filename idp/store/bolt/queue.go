@@ -1,0 +1,102 @@
+package bolt
+
+import (
+	"context"
+	"errors"
+	"slices"
+	"sync"
+	"sync/atomic"
+
+	"vernal/idp"
+)
+
+// job is a change under way.
+type job struct {
+	change func(*writer) error
+	events []idp.AuditEvent
+	// claimed is taken once: by the committer, which will then answer, or by
+	// the caller who no longer waits.
+	claimed atomic.Bool
+	done    chan struct{} // closed once err is the outcome
+	err     error
+}
+
+// queue holds the jobs that no transaction has taken.
+type queue struct {
+	mu     sync.Mutex
+	filled sync.Cond
+	jobs   []*job
+	failed error // why the queue takes no more jobs; nil while it does
+}
+
+func (q *queue) init() { q.filled.L = &q.mu }
+
+func (q *queue) add(j *job) error {
+	q.mu.Lock()
+	defer q.mu.Unlock()
+	if q.failed != nil {
+		return q.failed
+	}
+	q.jobs = append(q.jobs, j)
+	q.filled.Signal()
+	return nil
+}
+
+// take waits for jobs and returns all that are still wanted; false once the
+// queue is closed and empty. It reuses the memory of the batch before.
+func (q *queue) take(old []*job) ([]*job, bool) {
+	clear(old)
+	q.mu.Lock()
+	defer q.mu.Unlock()
+	for len(q.jobs) == 0 {
+		if q.failed != nil {
+			return nil, false
+		}
+		q.filled.Wait()
+	}
+	batch := q.jobs
+	q.jobs = old[:0]
+	return slices.DeleteFunc(batch, func(j *job) bool { return !j.claimed.CompareAndSwap(false, true) }), true
+}
+
+// close lets no more jobs in. The first reason stays.
+func (q *queue) close(why error) {
+	q.mu.Lock()
+	defer q.mu.Unlock()
+	if q.failed == nil {
+		q.failed = why
+	}
+	q.filled.Signal()
+}
+
+func (q *queue) failure() error {
+	q.mu.Lock()
+	defer q.mu.Unlock()
+	return q.failed
+}
+
+// update runs a change, appends events, and returns once both are durable or
+// certain not to happen. If ctx ends before the committer has taken the change,
+// it never runs; afterwards its outcome is waited for.
+func (s *Store) update(ctx context.Context, events []idp.AuditEvent, change func(*writer) error) error {
+	if err := ctx.Err(); err != nil {
+		return err
+	}
+	j := &job{change: change, events: events, done: make(chan struct{})}
+	if err := s.queue.add(j); err != nil {
+		return err
+	}
+	select {
+	case <-j.done:
+	case <-ctx.Done():
+		if j.claimed.CompareAndSwap(false, true) {
+			return ctx.Err()
+		}
+		<-j.done
+	}
+	var e *escape
+	if errors.As(j.err, &e) {
+		e.resume()
+	}
+	return j.err
+}

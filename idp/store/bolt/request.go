@@ -1,0 +1,88 @@
+package bolt
+
+import (
+	"context"
+	"errors"
+	"time"
+
+	"vernal/idp"
+)
+
+// createRequest notes a request that was not seen before.
+func (w *writer) createRequest(r *idp.LoginRequest) error {
+	of := messageOf(r.SP, r.MessageID)
+	if w.seen(of) {
+		return idp.ErrReplayed
+	}
+	key := []byte(r.Handle)
+	if w.has(inRequests, key) {
+		return exists(inRequests)
+	}
+	w.putJSON(inRequests, key, r)
+	w.ops[len(w.ops)-1].message = &of
+	w.put(inExpiry, expiryKey(r.ExpiresAt, requestKind, key), nil)
+	return nil
+}
+
+// deleteRequest notes the removal of a request; its entry in the expiry index
+// is the caller's.
+func (w *writer) deleteRequest(r *idp.LoginRequest) {
+	of := messageOf(r.SP, r.MessageID)
+	w.delete(inRequests, []byte(r.Handle))
+	w.ops[len(w.ops)-1].message = &of
+}
+
+// CreateLoginRequest adds a request; idp.ErrExists if its handle is taken.
+func (s *Store) CreateLoginRequest(ctx context.Context, r *idp.LoginRequest, events ...idp.AuditEvent) error {
+	return s.update(ctx, events, func(w *writer) error { return w.createRequest(r) })
+}
+
+// LoginRequest looks a request up.
+func (s *Store) LoginRequest(ctx context.Context, h idp.RequestHandle) (*idp.LoginRequest, error) {
+	req := new(idp.LoginRequest)
+	err := s.view(ctx, func(r *reader) error { return r.decode(inRequests, []byte(h), req) })
+	if err != nil {
+		return nil, err
+	}
+	return req, nil
+}
+
+// LoginRequestByMessage finds a request by its sender and ID.
+func (s *Store) LoginRequestByMessage(ctx context.Context, sp idp.EntityID, messageID string) (*idp.LoginRequest, error) {
+	h, ok := s.messages.handle(messageOf(sp, messageID))
+	if !ok {
+		if err := s.available(ctx); err != nil {
+			return nil, err
+		}
+		return nil, missing(inRequests)
+	}
+	return s.LoginRequest(ctx, h)
+}
+
+// AnswerLoginRequest marks a stored request as answered, without an assertion.
+func (s *Store) AnswerLoginRequest(ctx context.Context, h idp.RequestHandle, at time.Time, events ...idp.AuditEvent) error {
+	return s.update(ctx, events, func(w *writer) error {
+		var stored idp.LoginRequest
+		if err := w.decode(inRequests, []byte(h), &stored); err != nil {
+			return err
+		}
+		return w.answer(&stored, at, "")
+	})
+}
+
+// answer notes that a stored request is answered.
+func (w *writer) answer(stored *idp.LoginRequest, at time.Time, in idp.SessionID) error {
+	if stored.Answered() {
+		return idp.ErrAnswered
+	}
+	if at.IsZero() {
+		return errNoTime
+	}
+	stored.AnsweredAt, stored.AnsweredIn = at, in
+	w.putJSON(inRequests, []byte(stored.Handle), stored)
+	return nil
+}
+
+// errNoTime refuses an answer at the zero time: the request would count as
+// unanswered and could be answered again.
+var errNoTime = errors.New("a request cannot be answered at the zero time")

@@ -1,0 +1,193 @@
+package bolt
+
+import (
+	"context"
+	"errors"
+	"slices"
+	"strings"
+	"time"
+
+	"vernal/idp"
+)
+
+// maxIndexes bounds Participant.SessionIndexes.
+const maxIndexes = 20
+
+// putSession notes a session; its entries in the indexes are the caller's.
+func (w *writer) putSession(sess *idp.Session) {
+	for i := range sess.Participants {
+		p := &sess.Participants[i]
+		p.SessionIndexes = p.SessionIndexes[max(0, len(p.SessionIndexes)-maxIndexes):]
+	}
+	w.putJSON(inSessions, []byte(sess.ID), sess)
+}
+
+// deleteSession notes the end of a session with all its entries.
+func (w *writer) deleteSession(sess *idp.Session) {
+	w.delete(inSessions, []byte(sess.ID))
+	w.delete(inUserSessions, pair(string(sess.User), string(sess.ID)))
+	w.delete(inExpiry, expiryKey(sess.ExpiresAt, sessionKind, []byte(sess.ID)))
+}
+
+// CreateSession adds a session and ends others. It does not change *sess: read
+// the session to see what was carried over. A person who was deleted gets no
+// session (idp.ErrNotFound), even if the sign-in began before.
+func (s *Store) CreateSession(ctx context.Context, sess *idp.Session, replaces []idp.SessionID, events ...idp.AuditEvent) error {
+	return s.update(ctx, events, func(w *writer) error {
+		if w.has(inSessions, []byte(sess.ID)) {
+			return exists(inSessions)
+		}
+		if w.has(inUserTombstones, []byte(sess.User)) {
+			return missing(inUsers)
+		}
+		made := *sess
+		made.Participants = nil
+		for _, id := range replaces {
+			var old idp.Session
+			err := w.decode(inSessions, []byte(id), &old)
+			if errors.Is(err, idp.ErrNotFound) {
+				continue
+			}
+			if err != nil {
+				return err
+			}
+			if old.User == made.User {
+				made.Participants = merged(made.Participants, old.Participants)
+			}
+			w.deleteSession(&old)
+		}
+		made.Participants = merged(made.Participants, sess.Participants)
+		w.putSession(&made)
+		w.put(inUserSessions, pair(string(made.User), string(made.ID)), nil)
+		w.put(inExpiry, expiryKey(made.ExpiresAt, sessionKind, []byte(made.ID)), nil)
+		return nil
+	})
+}
+
+// Session looks a session up.
+func (s *Store) Session(ctx context.Context, id idp.SessionID) (*idp.Session, error) {
+	sess := new(idp.Session)
+	err := s.view(ctx, func(r *reader) error { return r.decode(inSessions, []byte(id), sess) })
+	if err != nil {
+		return nil, err
+	}
+	return sess, nil
+}
+
+// UpdateSession changes a session.
+func (s *Store) UpdateSession(ctx context.Context, id idp.SessionID, change func(*idp.Session) error, events ...idp.AuditEvent) error {
+	return s.update(ctx, events, func(w *writer) error {
+		var sess idp.Session
+		if err := w.decode(inSessions, []byte(id), &sess); err != nil {
+			return err
+		}
+		user, before := sess.User, sess.ExpiresAt
+		if err := apart(func() error { return change(&sess) }); err != nil {
+			return err
+		}
+		if sess.ID != id || sess.User != user {
+			return errors.New("change of a session: ID and User must stay")
+		}
+		w.putSession(&sess)
+		w.moveExpiry(sessionKind, []byte(id), before, sess.ExpiresAt)
+		return nil
+	})
+}
+
+// EndSession removes a session if it is there.
+func (s *Store) EndSession(ctx context.Context, id idp.SessionID, events ...idp.AuditEvent) error {
+	return s.update(ctx, events, func(w *writer) error {
+		var sess idp.Session
+		err := w.decode(inSessions, []byte(id), &sess)
+		if errors.Is(err, idp.ErrNotFound) {
+			return nil
+		}
+		if err == nil {
+			w.deleteSession(&sess)
+		}
+		return err
+	})
+}
+
+// EndUserSessions removes all sessions of a person.
+func (s *Store) EndUserSessions(ctx context.Context, user idp.UserID, events ...idp.AuditEvent) (n int, err error) {
+	err = s.update(ctx, events, func(w *writer) error {
+		n, err = w.endUserSessions(user)
+		return err
+	})
+	if err != nil {
+		return 0, err
+	}
+	return n, nil
+}
+
+func (w *writer) endUserSessions(user idp.UserID) (int, error) {
+	sessions, err := w.userSessions(user)
+	if err != nil {
+		return 0, err
+	}
+	for _, sess := range sessions {
+		w.deleteSession(sess)
+	}
+	return len(sessions), nil
+}
+
+// UserSessions lists a person's sessions, oldest first.
+func (s *Store) UserSessions(ctx context.Context, user idp.UserID) (out []*idp.Session, err error) {
+	err = s.view(ctx, func(r *reader) error {
+		out, err = r.userSessions(user)
+		return err
+	})
+	return out, err
+}
+
+func (r *reader) userSessions(user idp.UserID) ([]*idp.Session, error) {
+	var out []*idp.Session
+	prefix := pair(string(user), "")
+	for key := range r.scan(inUserSessions, prefix) {
+		sess := new(idp.Session)
+		err := r.decode(inSessions, key[len(prefix):], sess)
+		if errors.Is(err, idp.ErrNotFound) {
+			return nil, corrupt(inUserSessions, key, errors.New("the session is gone"))
+		}
+		if err != nil {
+			return nil, err
+		}
+		out = append(out, sess)
+	}
+	slices.SortFunc(out, func(a, b *idp.Session) int {
+		if c := a.CreatedAt.Compare(b.CreatedAt); c != 0 {
+			return c
+		}
+		return strings.Compare(string(a.ID), string(b.ID))
+	})
+	return out, nil
+}
+
+// merged adds participants to those of an older session.
+func merged(into, from []idp.Participant) []idp.Participant {
+	for _, p := range from {
+		into = joined(into, p.SP, p.NameID, p.Year, p.At, p.SessionIndexes...)
+	}
+	return into
+}
+
+// joined adds what a provider was told to the participants. A provider has one
+// entry for each NameID that it was given: usually one, two if its scope
+// changed during the session, so that a logout with the older one is still
+// understood.
+func joined(into []idp.Participant, sp idp.EntityID, name idp.NameID, year idp.Year, at time.Time, indexes ...string) []idp.Participant {
+	i := slices.IndexFunc(into, func(p idp.Participant) bool { return p.SP == sp && p.NameID == name })
+	if i < 0 {
+		i = len(into)
+		into = append(into, idp.Participant{SP: sp, NameID: name})
+	}
+	p := &into[i]
+	for _, index := range indexes {
+		if !slices.Contains(p.SessionIndexes, index) {
+			p.SessionIndexes = append(p.SessionIndexes, index)
+		}
+	}
+	p.Year, p.At = year, at
+	return into
+}

@@ -1,0 +1,91 @@
+package bolt
+
+import (
+	"bytes"
+	"context"
+	"encoding/json"
+	"errors"
+	"time"
+
+	"vernal/idp"
+)
+
+// moveExpiry notes that the end of a record moved from one time to another.
+func (w *writer) moveExpiry(k kind, record []byte, before, after time.Time) {
+	if before.Equal(after) {
+		return
+	}
+	w.delete(inExpiry, expiryKey(before, k, record))
+	w.put(inExpiry, expiryKey(after, k, record), nil)
+}
+
+// Sweep removes up to limit records that are past their end, those that ended
+// first before the others. It walks the expiry index from its beginning, so
+// records that stay cost nothing.
+func (s *Store) Sweep(ctx context.Context, now time.Time, limit int) (removed int, err error) {
+	err = s.update(ctx, nil, func(w *writer) error {
+		removed = 0
+		end := appendTime(nil, now)
+		c := w.bucket(inExpiry).Cursor()
+		for key, _ := c.First(); key != nil && removed < limit; key, _ = c.Next() {
+			if len(key) <= timeLen+1 {
+				return corrupt(inExpiry, key, errors.New("not an entry of the index"))
+			}
+			if bytes.Compare(key[:timeLen], end) > 0 {
+				break
+			}
+			entry := bytes.Clone(key)
+			gone, err := w.expire(entry, kind(entry[timeLen]), entry[timeLen+1:])
+			if err != nil {
+				return err
+			}
+			if gone {
+				removed++
+			}
+			w.delete(inExpiry, entry)
+		}
+		return nil
+	})
+	if err != nil {
+		return 0, err
+	}
+	return removed, nil
+}
+
+// expire notes the removal of a record because of its index entry. An entry
+// that is not the record's, or has none, is only an entry too many: false.
+func (w *writer) expire(entry []byte, k kind, record []byte) (bool, error) {
+	current := func(at time.Time) bool { return bytes.Equal(entry, expiryKey(at, k, record)) }
+	var err error
+	switch k {
+	case sessionKind:
+		var sess idp.Session
+		if err = w.decode(inSessions, record, &sess); err == nil && current(sess.ExpiresAt) {
+			w.deleteSession(&sess)
+			return true, nil
+		}
+	case requestKind:
+		var req idp.LoginRequest
+		if err = w.decode(inRequests, record, &req); err == nil && current(req.ExpiresAt) {
+			w.deleteRequest(&req)
+			return true, nil
+		}
+	case throttleKind:
+		var t idp.Throttle
+		if value := w.get(inThrottles, record); value == nil {
+			return false, nil
+		} else if err = json.Unmarshal(value, &t); err != nil {
+			return false, corrupt(inThrottles, record, err)
+		}
+		if current(t.ExpiresAt) {
+			w.delete(inThrottles, record)
+			return true, nil
+		}
+	default:
+		err = corrupt(inExpiry, entry, errors.New("unknown kind"))
+	}
+	if errors.Is(err, idp.ErrNotFound) {
+		err = nil
+	}
+	return false, err
+}

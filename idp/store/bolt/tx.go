@@ -1,0 +1,174 @@
+package bolt
+
+import (
+	"bytes"
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"iter"
+
+	"go.etcd.io/bbolt"
+	berrors "go.etcd.io/bbolt/errors"
+
+	"vernal/idp"
+)
+
+// reader reads in one transaction. The bytes it gives belong to the
+// transaction: what leaves it must be a copy.
+type reader struct {
+	store   *Store
+	tx      *bbolt.Tx
+	buckets [bucketCount]*bbolt.Bucket
+}
+
+// view runs a look-up.
+func (s *Store) view(ctx context.Context, look func(*reader) error) error {
+	if err := s.available(ctx); err != nil {
+		return err
+	}
+	tx, err := s.db.Begin(false)
+	if errors.Is(err, berrors.ErrDatabaseNotOpen) {
+		return errClosed
+	}
+	if err != nil {
+		return fmt.Errorf("read the store: %w", err)
+	}
+	defer tx.Rollback()
+	return look(&reader{store: s, tx: tx})
+}
+
+// available is why nothing can be looked up, or nil.
+func (s *Store) available(ctx context.Context) error {
+	if err := ctx.Err(); err != nil {
+		return err
+	}
+	return s.queue.failure()
+}
+
+func (r *reader) bucket(b bucket) *bbolt.Bucket {
+	if r.buckets[b] == nil {
+		r.buckets[b] = r.tx.Bucket([]byte(b.String())) // Open saw that it is there
+	}
+	return r.buckets[b]
+}
+
+// get is nil if the key is not there.
+func (r *reader) get(b bucket, key []byte) []byte {
+	return r.bucket(b).Get(key)
+}
+
+func (r *reader) has(b bucket, key []byte) bool {
+	return r.get(b, key) != nil
+}
+
+// decode reads a JSON record; idp.ErrNotFound if it is not there.
+func (r *reader) decode(b bucket, key []byte, into any) error {
+	value := r.get(b, key)
+	if value == nil {
+		return missing(b)
+	}
+	if err := json.Unmarshal(value, into); err != nil {
+		return corrupt(b, key, err)
+	}
+	return nil
+}
+
+// scan gives the entries whose keys begin with prefix, in order.
+func (r *reader) scan(b bucket, prefix []byte) iter.Seq2[[]byte, []byte] {
+	return func(yield func(k, v []byte) bool) {
+		c := r.bucket(b).Cursor()
+		for k, v := c.Seek(prefix); k != nil && bytes.HasPrefix(k, prefix); k, v = c.Next() {
+			if !yield(k, v) {
+				return
+			}
+		}
+	}
+}
+
+// writer is what a change runs with. It reads the store as the changes before
+// it left it, and notes what to write; nothing is written before the change has
+// returned nil, so that one that fails, or panics, has provably changed nothing
+// and costs the others in its transaction nothing. A change does not see its
+// own notes.
+type writer struct {
+	reader
+	ops []op
+	err error // of the first note that could never be written
+	// messages is what this transaction has changed in the store's index: a
+	// handle, or "" for a request that was removed.
+	messages map[message]idp.RequestHandle
+}
+
+// op is one note: value for key, or nil to delete it. One in inRequests that
+// adds or removes a request tells its message too.
+type op struct {
+	in         bucket
+	key, value []byte
+	message    *message
+}
+
+// put notes a value. Key and value must not be changed afterwards.
+func (w *writer) put(b bucket, key, value []byte) {
+	if w.err == nil && (len(key) == 0 || len(key) > bbolt.MaxKeySize) {
+		w.err = fmt.Errorf("a key of %d bytes cannot be kept in %v", len(key), b)
+	}
+	if value == nil {
+		value = []byte{}
+	}
+	w.ops = append(w.ops, op{in: b, key: key, value: value})
+}
+
+func (w *writer) putJSON(b bucket, key []byte, record any) {
+	value, err := json.Marshal(record)
+	if err != nil && w.err == nil {
+		w.err = fmt.Errorf("encode record for %v: %w", b, err)
+	}
+	w.put(b, key, value)
+}
+
+func (w *writer) delete(b bucket, key []byte) {
+	w.ops = append(w.ops, op{in: b, key: key})
+}
+
+// flush writes what was noted.
+func (w *writer) flush() error {
+	for _, o := range w.ops {
+		if o.message != nil {
+			h := idp.RequestHandle(o.key)
+			if o.value == nil {
+				h = ""
+			}
+			w.messages[*o.message] = h
+		}
+		if o.value == nil {
+			if err := w.bucket(o.in).Delete(o.key); err != nil {
+				return fmt.Errorf("delete from %v: %w", o.in, err)
+			}
+			continue
+		}
+		b := w.bucket(o.in)
+		if o.in.grows() {
+			b.FillPercent = 0.95
+		}
+		if err := b.Put(o.key, o.value); err != nil {
+			return fmt.Errorf("write to %v: %w", o.in, err)
+		}
+	}
+	return nil
+}
+
+// missing is the error of a look-up in b. It names no key: some are secret or
+// personal, and callers know what they asked for.
+func missing(b bucket) error {
+	return fmt.Errorf("%v: %w", b, idp.ErrNotFound)
+}
+
+func exists(b bucket) error {
+	return fmt.Errorf("%v: %w", b, idp.ErrExists)
+}
+
+// corrupt is the error for a value that this package did not write.
+func corrupt(b bucket, key []byte, err error) error {
+	return fmt.Errorf("store is damaged: bucket %v, key %.100q: %w", b, key, err)
+}

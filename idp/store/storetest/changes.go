@@ -1,0 +1,239 @@
+package storetest
+
+import (
+	"context"
+	"errors"
+	"sync"
+	"testing"
+	"time"
+
+	"vernal/idp"
+)
+
+func testAudit(t *testing.T, s idp.Store) {
+	ctx := t.Context()
+	none, err := s.AuditRecords(ctx, 0, 10)
+	if err != nil || len(none) != 0 {
+		t.Errorf("AuditRecords of an empty store = %v, %v", none, err)
+	}
+	full := idp.AuditEvent{
+		Kind: "sign_in", Outcome: "signature_mismatch", Actor: "user:u1", User: "u1", SP: "https://sp.example/<&>", Year: "2031",
+		RequestID: "r", ErrorID: "e", Address: "2001:db8::1", Detail: map[string]string{"b": "2", "a": "1"},
+	}
+	ok(t, s.AppendAudit(ctx, full, event("two")))
+	ok(t, s.AppendAudit(ctx))
+	ok(t, s.AppendAudit(ctx, event("three")))
+	kinds(t, s, 0, "sign_in", "two", "three")
+	records := trail(t, s)
+	same(t, full, records[0].AuditEvent, nil)
+	for n, rec := range records {
+		if rec.Seq != uint64(n+1) || rec.At.IsZero() || rec.At.Location() != time.UTC {
+			t.Errorf("record %d has Seq %d and At %v", n, rec.Seq, rec.At)
+		}
+	}
+	count := func(after uint64, limit, want int) {
+		t.Helper()
+		got, err := s.AuditRecords(ctx, after, limit)
+		if err != nil || len(got) != want || (want > 0 && got[0].Seq != after+1) {
+			t.Errorf("AuditRecords(%d, %d) = %v, %v; want %d records", after, limit, got, err, want)
+		}
+	}
+	count(1, 10, 2)
+	count(1, 1, 1)
+	count(3, 10, 0)
+	count(0, 0, 0)
+	count(1<<64-1, 10, 0)
+}
+
+func testAuditConcurrent(t *testing.T, s idp.Store) {
+	var wg sync.WaitGroup
+	for k := range 40 {
+		wg.Go(func() {
+			p := provider(numbered("https://sp", k))
+			if err := s.CreateProvider(t.Context(), p, event("sp.add"), event("sp.note")); err != nil {
+				t.Error(err)
+			}
+			if err := s.CreateProvider(t.Context(), p, event("x")); !errors.Is(err, idp.ErrExists) {
+				t.Error(err)
+			}
+		})
+	}
+	wg.Wait()
+	records := trail(t, s)
+	if len(records) != 80 {
+		t.Fatalf("%d records, want 80", len(records))
+	}
+	for n := 0; n < len(records); n += 2 {
+		if records[n].Kind != "sp.add" || records[n+1].Kind != "sp.note" {
+			t.Fatalf("records %d and %d are %q and %q: a step's events are apart", n+1, n+2, records[n].Kind, records[n+1].Kind)
+		}
+	}
+}
+
+// testAtomic lets changes fail, panic and succeed at once: each is all or
+// nothing, and none suffers from another.
+func testAtomic(t *testing.T, s idp.Store) {
+	ctx := t.Context()
+	cause := errors.New("no")
+	const n = 30
+	for k := range n {
+		ok(t, s.CreateSession(ctx, session(numbered("s", k), "u"), nil))
+	}
+	var wg sync.WaitGroup
+	for k := range n {
+		wg.Go(func() {
+			defer func() {
+				if v := recover(); (v != nil) != (k%3 == 2) || (v != nil && v != "boom") {
+					t.Errorf("change %d: panic %v", k, v)
+				}
+			}()
+			err := s.UpdateSession(ctx, idp.SessionID(numbered("s", k)), func(x *idp.Session) error {
+				x.SeenAt = start.Add(time.Hour)
+				switch k % 3 {
+				case 1:
+					return cause
+				case 2:
+					panic("boom")
+				}
+				return nil
+			}, event("change"))
+			if k%3 == 0 && err != nil || k%3 == 1 && err != cause {
+				t.Errorf("change %d: %v", k, err)
+			}
+		})
+	}
+	wg.Wait()
+	for k := range n {
+		x, err := s.Session(ctx, idp.SessionID(numbered("s", k)))
+		same(t, k%3 == 0, x.SeenAt.Equal(start.Add(time.Hour)), err)
+	}
+	if got := len(trail(t, s)); got != n/3 {
+		t.Errorf("%d events, want %d", got, n/3)
+	}
+}
+
+// testUpdateFunctions ends functions in ways that must not harm the store.
+func testUpdateFunctions(t *testing.T, s idp.Store) {
+	ctx := t.Context()
+	ok(t, s.CreateProvider(ctx, provider("https://a.example")))
+	ok(t, s.CreateUser(ctx, person("u1", "a@example.org")))
+	ok(t, s.CreateSession(ctx, session("s1", "u1"), nil))
+	type row struct {
+		name   string
+		update func(f func() error) error
+	}
+	for _, tt := range []row{
+		{"provider", func(f func() error) error {
+			return s.UpdateProvider(ctx, "https://a.example", func(p *idp.ServiceProvider) error { p.Name = "x"; return f() }, event("x"))
+		}},
+		{"user", func(f func() error) error {
+			return s.UpdateUser(ctx, "u1", func(u *idp.User) error { u.Role = "x"; return f() }, event("x"))
+		}},
+		{"session", func(f func() error) error {
+			return s.UpdateSession(ctx, "s1", func(x *idp.Session) error { x.Pending = true; return f() }, event("x"))
+		}},
+		{"throttle", func(f func() error) error {
+			return s.UpdateThrottle(ctx, "k", start, func(x *idp.Throttle) error { x.Count = 9; return f() })
+		}},
+	} {
+		cause := errors.New("the caller's own")
+		if err := tt.update(func() error { return cause }); err != cause {
+			t.Errorf("%s: error = %v, want the function's own, unchanged", tt.name, err)
+		}
+		func() {
+			defer func() {
+				if v := recover(); v != cause {
+					t.Errorf("%s: panic %v, want the function's own", tt.name, v)
+				}
+			}()
+			_ = tt.update(func() error { panic(cause) })
+		}()
+	}
+	p, err := s.Provider(ctx, "https://a.example")
+	same(t, provider("https://a.example"), p, err)
+	u, err := s.User(ctx, "u1")
+	same(t, person("u1", "a@example.org"), u, err)
+	x, err := s.Session(ctx, "s1")
+	same(t, session("s1", "u1"), x, err)
+	c, err := s.Throttle(ctx, "k", start)
+	same(t, idp.Throttle{}, c, err)
+	kinds(t, s, 0)
+}
+
+// testUpdatesConcurrent loses no update of one record.
+func testUpdatesConcurrent(t *testing.T, s idp.Store) {
+	ctx := t.Context()
+	var wg sync.WaitGroup
+	for range 50 {
+		wg.Go(func() {
+			err := s.UpdateThrottle(ctx, "k", start, func(x *idp.Throttle) error {
+				x.Count++
+				x.ExpiresAt = start.Add(time.Hour)
+				return nil
+			})
+			if err != nil {
+				t.Error(err)
+			}
+		})
+	}
+	wg.Wait()
+	got, err := s.Throttle(ctx, "k", start)
+	same(t, 50, got.Count, err)
+}
+
+func testContext(t *testing.T, s idp.Store) {
+	ctx, cancel := context.WithCancel(t.Context())
+	cancel()
+	is(t, s.CreateProvider(ctx, provider("https://a.example"), event("x")), context.Canceled)
+	_, err := s.Providers(ctx)
+	is(t, err, context.Canceled)
+	_, err = s.LoginRequestByMessage(ctx, "a", "b")
+	is(t, err, context.Canceled)
+	is(t, s.Ping(ctx), context.Canceled)
+	ok(t, s.Ping(t.Context()))
+	_, err = s.Provider(t.Context(), "https://a.example")
+	is(t, err, idp.ErrNotFound)
+
+	// Cancelled under way: the error tells what happened.
+	var wg sync.WaitGroup
+	for k := range 60 {
+		ctx, cancel := context.WithCancel(t.Context())
+		id := idp.EntityID(numbered("https://sp", k))
+		go cancel()
+		wg.Go(func() {
+			err := s.CreateProvider(ctx, provider(string(id)), event("sp.add"))
+			_, look := s.Provider(t.Context(), id)
+			if err == nil && look != nil || err != nil && !(errors.Is(err, context.Canceled) && errors.Is(look, idp.ErrNotFound)) {
+				t.Errorf("cancelled change: %v; look-up after it: %v", err, look)
+			}
+		})
+	}
+	wg.Wait()
+	list, err := s.Providers(t.Context())
+	same(t, len(list), len(trail(t, s)), err)
+}
+
+func testClosed(t *testing.T, s idp.Store) {
+	ctx := t.Context()
+	ok(t, s.CreateSession(ctx, session("s1", "u1"), nil))
+	var wg sync.WaitGroup
+	outcomes := make([]error, 50)
+	for k := range outcomes {
+		wg.Go(func() { _, outcomes[k] = s.RecordIssuance(ctx, issuance("s1", "u1", numbered("m", k))) })
+	}
+	ok(t, s.Close())
+	wg.Wait()
+	ok(t, s.Close())
+	_, err := s.Session(ctx, "s1")
+	_, list := s.AuditRecords(ctx, 0, 10)
+	_, sweep := s.Sweep(ctx, start, 1)
+	_, byMessage := s.LoginRequestByMessage(ctx, "a", "b")
+	for k, err := range []error{
+		err, list, sweep, byMessage, s.Ping(ctx), s.AppendAudit(ctx, event("x")), s.EndSession(ctx, "s1"),
+		s.UpdateUser(ctx, "u", func(*idp.User) error { return nil }),
+	} {
+		if err == nil || errors.Is(err, idp.ErrNotFound) {
+			t.Errorf("call %d of a closed store: %v, want an error of its own", k, err)
+		}
+	}
+}

@@ -1,0 +1,237 @@
+package storetest
+
+import (
+	"errors"
+	"sync"
+	"testing"
+	"time"
+
+	"github.com/google/go-cmp/cmp"
+
+	"vernal/idp"
+)
+
+func testIssuance(t *testing.T, s idp.Store) {
+	ctx := t.Context()
+	sess := session("s1", "u1")
+	ok(t, s.CreateSession(ctx, sess, nil))
+	i := issuance("s1", "u1", "m1")
+	given := *i.Request
+	name, err := s.RecordIssuance(ctx, i)
+	same(t, "name-u1", name, err)
+	if diff := cmp.Diff(&given, i.Request); diff != "" {
+		t.Errorf("the caller's request was changed:\n%s", diff)
+	}
+
+	// The request is stored, as answered.
+	want := given
+	want.AnsweredAt, want.AnsweredIn = i.At, "s1"
+	got, err := s.LoginRequest(ctx, given.Handle)
+	same(t, &want, got, err)
+	got, err = s.LoginRequestByMessage(ctx, given.SP, "m1")
+	same(t, &want, got, err)
+
+	// The session knows the provider.
+	sess.SeenAt = i.At
+	sess.Participants = []idp.Participant{{SP: given.SP, NameID: name, SessionIndexes: []string{"index-m1"}, Year: "2031", At: i.At}}
+	stored, err := s.Session(ctx, "s1")
+	same(t, sess, stored, err)
+	kinds(t, s, 0, "sign_in")
+
+	// Again, a year and a minute later: one participant with both indexes.
+	i = issuance("s1", "u1", "m2")
+	i.Request.Year, i.At = "2032", start.Add(2*time.Minute)
+	_, err = s.RecordIssuance(ctx, i)
+	ok(t, err)
+	sess.SeenAt = i.At
+	sess.Participants[0] = idp.Participant{SP: given.SP, NameID: name, SessionIndexes: []string{"index-m1", "index-m2"}, Year: "2032", At: i.At}
+	stored, err = s.Session(ctx, "s1")
+	same(t, sess, stored, err)
+}
+
+func testIssuanceStored(t *testing.T, s idp.Store) {
+	ctx := t.Context()
+	ok(t, s.CreateSession(ctx, session("s1", "u1"), nil))
+	r := request("h-m1", "https://sp.example", "m1")
+	ok(t, s.CreateLoginRequest(ctx, r))
+	i := issuance("s1", "u1", "m1")
+	i.Request.RelayState = "what is stored counts"
+	_, err := s.RecordIssuance(ctx, i)
+	ok(t, err)
+	r.AnsweredAt, r.AnsweredIn = i.At, "s1"
+	got, err := s.LoginRequest(ctx, "h-m1")
+	same(t, r, got, err)
+
+	// The same handle for another message answers nothing.
+	ok(t, s.CreateLoginRequest(ctx, request("h-m2", "https://sp.example", "m2")))
+	i = issuance("s1", "u1", "m2")
+	i.Request.MessageID = "m3"
+	if _, err = s.RecordIssuance(ctx, i); err == nil {
+		t.Error("a stored request was answered in place of another one")
+	}
+	got, err = s.LoginRequest(ctx, "h-m2")
+	same(t, false, got.Answered(), err)
+}
+
+func testIssuanceRefused(t *testing.T, s idp.Store) {
+	ctx := t.Context()
+	pending := session("pending", "u1")
+	pending.Pending = true
+	for _, x := range []*idp.Session{session("s1", "u1"), pending} {
+		ok(t, s.CreateSession(ctx, x, nil))
+	}
+	answered := request("h-answered", "https://sp.example", "answered")
+	answered.AnsweredAt = start
+	ok(t, s.CreateLoginRequest(ctx, answered))
+	ok(t, s.CreateLoginRequest(ctx, request("h-other", "https://sp.example", "seen")))
+	before, err := s.Session(ctx, "s1")
+	ok(t, err)
+
+	tests := []struct {
+		name string
+		with func(i *idp.Issuance)
+		want error // nil: any
+	}{
+		{"no session", func(i *idp.Issuance) { i.Session = "s9" }, idp.ErrSessionEnded},
+		{"pending session", func(i *idp.Issuance) { i.Session = "pending" }, idp.ErrSessionEnded},
+		{"another person's session", func(i *idp.Issuance) { i.User = "u2" }, idp.ErrSessionUser},
+		{"request answered", func(i *idp.Issuance) { i.Request = answered }, idp.ErrAnswered},
+		{"message seen", func(i *idp.Issuance) { i.Request.MessageID = "seen" }, idp.ErrReplayed},
+		{"no NameID proposed", func(i *idp.Issuance) { i.Proposed = "" }, nil},
+		{"no request", func(i *idp.Issuance) { i.Request = nil }, nil},
+		{"zero time", func(i *idp.Issuance) { i.At = time.Time{} }, nil},
+	}
+	for _, tt := range tests {
+		i := issuance("s1", "u1", "m-new")
+		tt.with(i)
+		name, err := s.RecordIssuance(ctx, i)
+		if err == nil || name != "" || (tt.want != nil && !errors.Is(err, tt.want)) {
+			t.Errorf("%s: RecordIssuance = %q, %v; want error %v", tt.name, name, err, tt.want)
+		}
+	}
+	after, err := s.Session(ctx, "s1")
+	same(t, before, after, err)
+	_, err = s.LoginRequest(ctx, "h-m-new")
+	is(t, err, idp.ErrNotFound)
+	_, err = s.LoginRequestByMessage(ctx, "https://sp.example", "m-new")
+	is(t, err, idp.ErrNotFound)
+	_, err = s.NameID(ctx, "agency:A", "u1")
+	is(t, err, idp.ErrNotFound)
+	kinds(t, s, 0)
+}
+
+func testIssuanceNameIDs(t *testing.T, s idp.Store) {
+	ctx := t.Context()
+	ok(t, s.CreateSession(ctx, session("s1", "u1"), nil))
+	ok(t, s.CreateSession(ctx, session("s2", "u2"), nil))
+	issue := func(sess, user, message string, scope idp.NameIDScope, proposed, want idp.NameID) {
+		t.Helper()
+		i := issuance(sess, user, message)
+		i.Scope, i.Proposed = scope, proposed
+		got, err := s.RecordIssuance(ctx, i)
+		same(t, want, got, err)
+		got, err = s.NameID(ctx, scope, idp.UserID(user))
+		same(t, want, got, err)
+		who, err := s.UserByNameID(ctx, scope, want)
+		same(t, idp.UserID(user), who, err)
+	}
+	issue("s1", "u1", "m1", "agency:A", "n1", "n1")
+	issue("s1", "u1", "m2", "agency:A", "n2", "n1") // kept for ever
+	issue("s1", "u1", "m3", "agency:A", "", "n1")
+	issue("s1", "u1", "m4", "sp:A", "n1", "n1") // scopes never meet
+	issue("s2", "u2", "m5", "sp:A", "n2", "n2")
+	issue("s2", "u2", "m6", "agency:A", "n3", "n3")
+
+	for _, look := range []struct {
+		scope idp.NameIDScope
+		name  idp.NameID
+	}{{"agency:A", "n2"}, {"agency:B", "n1"}, {"agency:", "An1"}} {
+		_, err := s.UserByNameID(ctx, look.scope, look.name)
+		is(t, err, idp.ErrNotFound)
+	}
+	_, err := s.NameID(ctx, "agency:B", "u1")
+	is(t, err, idp.ErrNotFound)
+
+	// Another person's NameID is refused, not given away.
+	ok(t, s.CreateSession(ctx, session("s3", "u3"), nil))
+	i := issuance("s3", "u3", "m7")
+	i.Proposed = "n1"
+	_, err = s.RecordIssuance(ctx, i)
+	is(t, err, idp.ErrExists)
+	_, err = s.NameID(ctx, "agency:A", "u3")
+	is(t, err, idp.ErrNotFound)
+}
+
+// testIssuanceRace lets fifty sign-ins of one person make the NameID at once.
+func testIssuanceRace(t *testing.T, s idp.Store) {
+	const n = 50
+	ok(t, s.CreateSession(t.Context(), session("s1", "u1"), nil))
+	var names [n]idp.NameID
+	var wg sync.WaitGroup
+	for k := range n {
+		wg.Go(func() {
+			i := issuance("s1", "u1", numbered("m", k))
+			i.Proposed = idp.NameID(numbered("proposed", k))
+			var err error
+			if names[k], err = s.RecordIssuance(t.Context(), i); err != nil {
+				t.Error(err)
+			}
+		})
+	}
+	wg.Wait()
+	for _, name := range names {
+		if name != names[0] || name == "" {
+			t.Fatalf("the person has NameIDs %q and %q", names[0], name)
+		}
+	}
+	user, err := s.UserByNameID(t.Context(), "agency:A", names[0])
+	same(t, "u1", user, err)
+	for k := range n {
+		if name := idp.NameID(numbered("proposed", k)); name != names[0] {
+			_, err := s.UserByNameID(t.Context(), "agency:A", name)
+			is(t, err, idp.ErrNotFound)
+		}
+	}
+	if got := len(trail(t, s)); got != n {
+		t.Errorf("%d events, want %d", got, n)
+	}
+}
+
+// testIssuanceOnce answers one message many times at once, stored and not:
+// exactly one answer each.
+func testIssuanceOnce(t *testing.T, s idp.Store) {
+	ctx := t.Context()
+	ok(t, s.CreateSession(ctx, session("s1", "u1"), nil))
+	ok(t, s.CreateLoginRequest(ctx, request("h-stored", "https://sp.example", "stored")))
+	for _, tt := range []struct {
+		message string
+		handle  func(k int) string
+		want    error
+	}{
+		{"stored", func(int) string { return "h-stored" }, idp.ErrAnswered},
+		{"live", func(k int) string { return numbered("h-live", k) }, idp.ErrReplayed},
+	} {
+		var mu sync.Mutex
+		answers := 0
+		var wg sync.WaitGroup
+		for k := range 20 {
+			wg.Go(func() {
+				i := issuance("s1", "u1", tt.message)
+				i.Request.Handle = idp.RequestHandle(tt.handle(k))
+				_, err := s.RecordIssuance(ctx, i)
+				mu.Lock()
+				defer mu.Unlock()
+				if err == nil {
+					answers++
+				} else if !errors.Is(err, tt.want) {
+					t.Errorf("%s: %v, want %v", tt.message, err, tt.want)
+				}
+			})
+		}
+		wg.Wait()
+		if answers != 1 {
+			t.Errorf("%s: answered %d times", tt.message, answers)
+		}
+	}
+	kinds(t, s, 0, "sign_in", "sign_in")
+}

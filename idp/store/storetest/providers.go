@@ -1,0 +1,89 @@
+package storetest
+
+import (
+	"errors"
+	"testing"
+
+	"vernal/idp"
+)
+
+func testProviders(t *testing.T, s idp.Store) {
+	ctx := t.Context()
+	list, err := s.Providers(ctx)
+	if err != nil || len(list) != 0 {
+		t.Errorf("Providers of an empty store = %v, %v", list, err)
+	}
+	a, b, c := provider("https://a.example"), provider("https://b.example"), provider("urn:c")
+	ok(t, s.CreateProvider(ctx, c))
+	ok(t, s.CreateProvider(ctx, a, event("sp.add"), event("sp.approve")))
+	ok(t, s.CreateProvider(ctx, b))
+	kinds(t, s, 0, "sp.add", "sp.approve")
+
+	got, err := s.Provider(ctx, a.EntityID)
+	same(t, a, got, err)
+	list, err = s.Providers(ctx)
+	same(t, []*idp.ServiceProvider{a, b, c}, list, err)
+
+	ok(t, s.UpdateProvider(ctx, b.EntityID, func(p *idp.ServiceProvider) error {
+		p.Name, p.Active = "Other", false
+		return nil
+	}, event("sp.edit")))
+	b.Name, b.Active = "Other", false
+	got, err = s.Provider(ctx, b.EntityID)
+	same(t, b, got, err)
+
+	ok(t, s.RemoveProvider(ctx, a.EntityID, event("sp.remove")))
+	_, err = s.Provider(ctx, a.EntityID)
+	is(t, err, idp.ErrNotFound)
+	kinds(t, s, 2, "sp.edit", "sp.remove")
+
+	// What a look-up returns is the caller's, and what was given stays so.
+	got.ACSURLs[0], b.Certs[0] = "changed", "changed"
+	got, err = s.Provider(ctx, b.EntityID)
+	b.Certs[0] = "PEM"
+	same(t, b, got, err)
+}
+
+func testProviderErrors(t *testing.T, s idp.Store) {
+	ctx := t.Context()
+	a := provider("https://a.example")
+	ok(t, s.CreateProvider(ctx, a))
+	is(t, s.CreateProvider(ctx, provider("https://a.example"), event("x")), idp.ErrExists)
+	ok(t, s.CreateProvider(ctx, provider("https://A.example"))) // entity IDs are exact
+
+	_, err := s.Provider(ctx, "https://b.example")
+	is(t, err, idp.ErrNotFound)
+	is(t, s.RemoveProvider(ctx, "https://b.example", event("x")), idp.ErrNotFound)
+	is(t, s.UpdateProvider(ctx, "https://b.example", func(*idp.ServiceProvider) error { return nil }, event("x")), idp.ErrNotFound)
+	if s.UpdateProvider(ctx, a.EntityID, func(p *idp.ServiceProvider) error { p.EntityID = "other"; return nil }, event("x")) == nil {
+		t.Error("an update changed the EntityID")
+	}
+	if s.CreateProvider(ctx, provider(""), event("x")) == nil {
+		t.Error("a provider without EntityID was stored")
+	}
+	cause := errors.New("no")
+	is(t, s.UpdateProvider(ctx, a.EntityID, func(p *idp.ServiceProvider) error { p.Name = "x"; return cause }, event("x")), cause)
+	got, err := s.Provider(ctx, a.EntityID)
+	same(t, a, got, err)
+	kinds(t, s, 0)
+}
+
+func testLastScope(t *testing.T, s idp.Store) {
+	ctx := t.Context()
+	_, err := s.LastScope(ctx, "https://a.example")
+	is(t, err, idp.ErrNotFound)
+	p := provider("https://a.example")
+	ok(t, s.CreateProvider(ctx, p))
+	_, err = s.LastScope(ctx, p.EntityID)
+	is(t, err, idp.ErrNotFound)
+
+	ok(t, s.RemoveProvider(ctx, p.EntityID))
+	got, err := s.LastScope(ctx, p.EntityID)
+	same(t, p.NameIDScope, got, err)
+
+	p.NameIDScope = "sp:https://a.example#2"
+	ok(t, s.CreateProvider(ctx, p))
+	ok(t, s.RemoveProvider(ctx, p.EntityID))
+	got, err = s.LastScope(ctx, p.EntityID)
+	same(t, p.NameIDScope, got, err)
+}

@@ -1,0 +1,95 @@
+package storetest
+
+import (
+	"testing"
+	"time"
+
+	"vernal/idp"
+)
+
+func testLoginRequests(t *testing.T, s idp.Store) {
+	ctx := t.Context()
+	r := request("h1", "https://sp.example", "m1")
+	ok(t, s.CreateLoginRequest(ctx, r, event("request")))
+	got, err := s.LoginRequest(ctx, "h1")
+	same(t, r, got, err)
+	got, err = s.LoginRequestByMessage(ctx, "https://sp.example", "m1")
+	same(t, r, got, err)
+
+	is(t, s.CreateLoginRequest(ctx, request("h2", "https://sp.example", "m1"), event("x")), idp.ErrReplayed)
+	_, err = s.LoginRequest(ctx, "h2")
+	is(t, err, idp.ErrNotFound)
+	is(t, s.CreateLoginRequest(ctx, request("h1", "https://sp.example", "m2"), event("x")), idp.ErrExists)
+	_, err = s.LoginRequestByMessage(ctx, "https://sp.example", "m2")
+	is(t, err, idp.ErrNotFound)
+
+	// Another sender may use the same ID; where one string ends and the other
+	// begins makes a difference.
+	ok(t, s.CreateLoginRequest(ctx, request("h3", "https://sp2.example", "m1")))
+	ok(t, s.CreateLoginRequest(ctx, request("h4", "https://sp.examplem", "1")))
+	got, err = s.LoginRequestByMessage(ctx, "https://sp2.example", "m1")
+	same(t, "h3", got.Handle, err)
+	kinds(t, s, 0, "request")
+}
+
+func testLoginRequestAnswered(t *testing.T, s idp.Store) {
+	ctx := t.Context()
+	r := request("h1", "https://sp.example", "m1")
+	ok(t, s.CreateLoginRequest(ctx, r))
+	is(t, s.AnswerLoginRequest(ctx, "h2", start, event("x")), idp.ErrNotFound)
+	if s.AnswerLoginRequest(ctx, "h1", time.Time{}, event("x")) == nil {
+		t.Error("a request was answered at the zero time, which leaves it unanswered")
+	}
+	ok(t, s.AnswerLoginRequest(ctx, "h1", start.Add(time.Minute), event("no_passive")))
+	is(t, s.AnswerLoginRequest(ctx, "h1", start.Add(time.Hour), event("x")), idp.ErrAnswered)
+	r.AnsweredAt = start.Add(time.Minute)
+	got, err := s.LoginRequest(ctx, "h1")
+	same(t, r, got, err)
+
+	ok(t, s.CreateSession(ctx, session("s1", "u1"), nil))
+	i := issuance("s1", "u1", "m1")
+	i.Request = r
+	_, err = s.RecordIssuance(ctx, i)
+	is(t, err, idp.ErrAnswered)
+	kinds(t, s, 0, "no_passive")
+}
+
+func testThrottles(t *testing.T, s idp.Store) {
+	ctx := t.Context()
+	get := func(key string, now time.Time, want idp.Throttle) {
+		t.Helper()
+		got, err := s.Throttle(ctx, key, now)
+		same(t, want, got, err)
+	}
+	count := func(key string, now time.Time) {
+		t.Helper()
+		ok(t, s.UpdateThrottle(ctx, key, now, func(x *idp.Throttle) error {
+			if x.Count == 0 {
+				x.FirstAt = now
+			}
+			x.Count++
+			x.ExpiresAt = now.Add(time.Minute)
+			return nil
+		}))
+	}
+	get("a", start, idp.Throttle{})
+	count("a", start)
+	count("a", start.Add(time.Second))
+	count("b", start)
+	count("", start)
+	get("a", start, idp.Throttle{Count: 2, FirstAt: start, ExpiresAt: start.Add(61 * time.Second)})
+	get("", start, idp.Throttle{Count: 1, FirstAt: start, ExpiresAt: start.Add(time.Minute)})
+
+	// At its end it is over, swept or not.
+	get("b", start.Add(time.Minute-1), idp.Throttle{Count: 1, FirstAt: start, ExpiresAt: start.Add(time.Minute)})
+	get("b", start.Add(time.Minute), idp.Throttle{})
+	count("b", start.Add(time.Minute))
+	get("b", start.Add(time.Minute), idp.Throttle{Count: 1, FirstAt: start.Add(time.Minute), ExpiresAt: start.Add(2 * time.Minute)})
+
+	ok(t, s.ClearThrottle(ctx, "a"))
+	ok(t, s.ClearThrottle(ctx, "a"))
+	get("a", start, idp.Throttle{})
+	n, err := s.Sweep(ctx, start.Add(time.Hour), 10)
+	same(t, 2, n, err)
+	get("b", start, idp.Throttle{})
+}

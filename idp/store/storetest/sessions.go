@@ -1,0 +1,154 @@
+package storetest
+
+import (
+	"errors"
+	"testing"
+	"time"
+
+	"github.com/google/go-cmp/cmp"
+
+	"vernal/idp"
+)
+
+func testSessions(t *testing.T, s idp.Store) {
+	ctx := t.Context()
+	made := session("s1", "u1")
+	made.Participants = []idp.Participant{participant("a", "n", "i1")}
+	ok(t, s.CreateSession(ctx, made, []idp.SessionID{"gone"}, event("session.begin")))
+	got, err := s.Session(ctx, "s1")
+	same(t, made, got, err)
+	is(t, s.CreateSession(ctx, session("s1", "u2"), nil, event("x")), idp.ErrExists)
+	_, err = s.Session(ctx, "s2")
+	is(t, err, idp.ErrNotFound)
+
+	// Lifetimes are not the store's: an ended session is stored until swept.
+	old := session("s0", "u1")
+	old.ExpiresAt = time.Time{}
+	ok(t, s.CreateSession(ctx, old, nil))
+	got, err = s.Session(ctx, "s0")
+	same(t, old, got, err)
+
+	ok(t, s.UpdateSession(ctx, "s1", func(x *idp.Session) error { x.SeenAt = start.Add(time.Hour); return nil }, event("session.seen")))
+	made.SeenAt = start.Add(time.Hour)
+	got, err = s.Session(ctx, "s1")
+	same(t, made, got, err)
+	is(t, s.UpdateSession(ctx, "s2", func(*idp.Session) error { return nil }, event("x")), idp.ErrNotFound)
+	for _, change := range []func(*idp.Session) error{
+		func(x *idp.Session) error { x.User = "u2"; return nil },
+		func(x *idp.Session) error { x.ID = "s9"; return nil },
+	} {
+		if s.UpdateSession(ctx, "s1", change, event("x")) == nil {
+			t.Error("an update changed ID or User")
+		}
+	}
+	cause := errors.New("no")
+	is(t, s.UpdateSession(ctx, "s1", func(x *idp.Session) error { x.Factors = nil; return cause }, event("x")), cause)
+	got, err = s.Session(ctx, "s1")
+	same(t, made, got, err)
+
+	ok(t, s.EndSession(ctx, "s1", event("session.end")))
+	_, err = s.Session(ctx, "s1")
+	is(t, err, idp.ErrNotFound)
+	ok(t, s.EndSession(ctx, "s1", event("session.end")))
+	kinds(t, s, 0, "session.begin", "session.seen", "session.end", "session.end")
+}
+
+func testSessionReplaced(t *testing.T, s idp.Store) {
+	ctx := t.Context()
+	first, second, other := session("s1", "u1"), session("s2", "u1"), session("s3", "u2")
+	first.Participants = []idp.Participant{participant("a", "n", "i1", "i2"), participant("b", "n", "j1")}
+	second.Participants = []idp.Participant{participant("a", "n", "i2", "i3")}
+	other.Participants = []idp.Participant{participant("c", "n", "k1")}
+	for _, x := range []*idp.Session{first, second, other} {
+		ok(t, s.CreateSession(ctx, x, nil))
+	}
+	made := session("s4", "u1")
+	made.Participants = []idp.Participant{participant("d", "n", "l1"), participant("b", "n2", "j2")}
+	given := *made
+	ok(t, s.CreateSession(ctx, made, []idp.SessionID{"s1", "s2", "s1", "s3", "gone"}))
+	if diff := cmp.Diff(&given, made); diff != "" {
+		t.Errorf("the caller's session was changed:\n%s", diff)
+	}
+
+	want := session("s4", "u1")
+	want.Participants = []idp.Participant{
+		participant("a", "n", "i1", "i2", "i3"), participant("b", "n", "j1"),
+		participant("d", "n", "l1"), participant("b", "n2", "j2"),
+	}
+	got, err := s.Session(ctx, "s4")
+	same(t, want, got, err)
+	for _, id := range []idp.SessionID{"s1", "s2", "s3"} {
+		_, err := s.Session(ctx, id)
+		is(t, err, idp.ErrNotFound)
+	}
+	// A failure ends nothing.
+	ok(t, s.CreateSession(ctx, session("s5", "u1"), nil))
+	is(t, s.CreateSession(ctx, session("s5", "u1"), []idp.SessionID{"s4"}), idp.ErrExists)
+	is(t, s.CreateSession(ctx, session("s4", "u1"), []idp.SessionID{"s4"}), idp.ErrExists)
+	_, err = s.Session(ctx, "s4")
+	ok(t, err)
+}
+
+func testSessionIndexesBounded(t *testing.T, s idp.Store) {
+	ctx := t.Context()
+	ok(t, s.CreateSession(ctx, session("s1", "u1"), nil))
+	want := []string{}
+	for n := range 25 {
+		i := issuance("s1", "u1", numbered("m", n))
+		_, err := s.RecordIssuance(ctx, i)
+		ok(t, err)
+		want = append(want, i.SessionIndex)
+	}
+	indexes := func(id idp.SessionID, want []string) {
+		t.Helper()
+		got, err := s.Session(ctx, id)
+		ok(t, err)
+		if diff := cmp.Diff(want, got.Participants[0].SessionIndexes); diff != "" {
+			t.Errorf("SessionIndexes (-want +got):\n%s", diff)
+		}
+	}
+	indexes("s1", want[5:])
+	ok(t, s.UpdateSession(ctx, "s1", func(x *idp.Session) error {
+		x.Participants[0].SessionIndexes = append(x.Participants[0].SessionIndexes, "more")
+		return nil
+	}))
+	indexes("s1", append(want[6:], "more"))
+	made := session("s2", "u1")
+	made.Participants = []idp.Participant{participant("https://sp.example", "name-u1", "last")}
+	ok(t, s.CreateSession(ctx, made, []idp.SessionID{"s1"}))
+	indexes("s2", append(want[7:], "more", "last"))
+}
+
+func testUserSessions(t *testing.T, s idp.Store) {
+	ctx := t.Context()
+	for n, id := range []string{"z", "b", "y", "a"} {
+		x := session(id, "u1")
+		x.CreatedAt = start.Add(time.Duration(n) * time.Minute)
+		ok(t, s.CreateSession(ctx, x, nil))
+	}
+	ok(t, s.CreateSession(ctx, session("other", "u11"), nil))
+	ok(t, s.EndSession(ctx, "y"))
+	list := func(user idp.UserID, want ...idp.SessionID) {
+		t.Helper()
+		sessions, err := s.UserSessions(ctx, user)
+		ok(t, err)
+		got := []idp.SessionID{}
+		for _, x := range sessions {
+			got = append(got, x.ID)
+		}
+		if diff := cmp.Diff(append([]idp.SessionID{}, want...), got); diff != "" {
+			t.Errorf("UserSessions(%q) (-want +got):\n%s", user, diff)
+		}
+	}
+	list("u1", "z", "b", "a")
+	list("u11", "other")
+	list("u2")
+
+	n, err := s.EndUserSessions(ctx, "u1", event("session.end"))
+	same(t, 3, n, err)
+	list("u1")
+	list("u11", "other")
+	n, err = s.EndUserSessions(ctx, "u1", event("session.end"))
+	same(t, 0, n, err)
+	kinds(t, s, 0, "session.end", "session.end")
+}

@@ -1,0 +1,210 @@
+// Package storetest is the conformance suite of idp.Store: every promise in
+// idp/store.go is a test case here, and so is every bug once found in a store.
+//
+// A store's own test calls Run and needs nothing else for what all stores
+// promise. What one store promises beyond that (files, locks, crashes) is
+// tested beside it.
+package storetest
+
+import (
+	"errors"
+	"fmt"
+	"iter"
+	"testing"
+	"time"
+
+	"github.com/google/go-cmp/cmp"
+
+	"vernal/idp"
+	"vernal/idp/audit"
+)
+
+// start is the time at which the suite's records begin. A store under test may
+// have any clock.
+var start = time.Date(2031, 4, 1, 9, 0, 0, 0, time.UTC)
+
+// Open opens the store that is kept in dir, and makes it if there is none. The
+// suite closes it.
+type Open func(t *testing.T, dir string) idp.Store
+
+// Run tests the store.
+func Run(t *testing.T, open Open) {
+	tests := []struct {
+		name string
+		test func(*testing.T, idp.Store)
+	}{
+		{"providers", testProviders},
+		{"provider errors", testProviderErrors},
+		{"last scope", testLastScope},
+		{"users", testUsers},
+		{"user addresses", testUserAddresses},
+		{"user list", testUserList},
+		{"user deleted", testUserDeleted},
+		{"sessions", testSessions},
+		{"session replaced", testSessionReplaced},
+		{"session indexes bounded", testSessionIndexesBounded},
+		{"user sessions", testUserSessions},
+		{"login requests", testLoginRequests},
+		{"login request answered", testLoginRequestAnswered},
+		{"issuance", testIssuance},
+		{"issuance of a stored request", testIssuanceStored},
+		{"issuance refused", testIssuanceRefused},
+		{"issuance NameIDs", testIssuanceNameIDs},
+		{"issuance NameID race", testIssuanceRace},
+		{"issuance once", testIssuanceOnce},
+		{"throttles", testThrottles},
+		{"audit", testAudit},
+		{"audit under concurrency", testAuditConcurrent},
+		{"atomic", testAtomic},
+		{"update functions", testUpdateFunctions},
+		{"updates under concurrency", testUpdatesConcurrent},
+		{"sweep", testSweep},
+		{"sweep follows changes", testSweepFollows},
+		{"context", testContext},
+		{"foreign strings", testForeignStrings},
+		{"closed", testClosed},
+	}
+	for _, tt := range tests {
+		t.Run(tt.name, func(t *testing.T) {
+			t.Parallel()
+			s := open(t, t.TempDir())
+			t.Cleanup(func() { closed(t, s) })
+			tt.test(t, s)
+		})
+	}
+	t.Run("reopened", func(t *testing.T) {
+		t.Parallel()
+		testReopened(t, open)
+	})
+}
+
+func closed(t *testing.T, s idp.Store) {
+	t.Helper()
+	if err := s.Close(); err != nil {
+		t.Errorf("Close: %v", err)
+	}
+}
+
+// ok stops the test if a step that must work did not.
+func ok(t *testing.T, err error) {
+	t.Helper()
+	if err != nil {
+		t.Fatal(err)
+	}
+}
+
+// is checks for a sentinel error.
+func is(t *testing.T, got, want error) {
+	t.Helper()
+	if !errors.Is(got, want) {
+		t.Errorf("error = %v, want %v", got, want)
+	}
+}
+
+// same compares what a look-up gave with what is expected.
+func same[T any](t *testing.T, want T, got T, err error) {
+	t.Helper()
+	if err != nil {
+		t.Errorf("look-up: %v", err)
+		return
+	}
+	if diff := cmp.Diff(want, got); diff != "" {
+		t.Errorf("record (-want +got):\n%s", diff)
+	}
+}
+
+// trail reads the whole audit trail in steps and verifies its chain.
+func trail(t *testing.T, s idp.Store) []idp.AuditRecord {
+	t.Helper()
+	var out []idp.AuditRecord
+	for {
+		part, err := s.AuditRecords(t.Context(), uint64(len(out)), 7)
+		ok(t, err)
+		if len(part) == 0 {
+			break
+		}
+		out = append(out, part...)
+	}
+	if err := audit.Verify(each(out)); err != nil {
+		t.Errorf("audit trail: %v", err)
+	}
+	return out
+}
+
+func each(records []idp.AuditRecord) iter.Seq2[idp.AuditRecord, error] {
+	return func(yield func(idp.AuditRecord, error) bool) {
+		for _, rec := range records {
+			if !yield(rec, nil) {
+				return
+			}
+		}
+	}
+}
+
+// kinds checks the Kinds of the events in the trail from the one at index from.
+func kinds(t *testing.T, s idp.Store, from int, want ...string) {
+	t.Helper()
+	got := []string{}
+	for _, rec := range trail(t, s)[from:] {
+		got = append(got, rec.Kind)
+	}
+	if diff := cmp.Diff(append([]string{}, want...), got); diff != "" {
+		t.Errorf("events (-want +got):\n%s", diff)
+	}
+}
+
+func event(kind string) idp.AuditEvent {
+	return idp.AuditEvent{Kind: kind, Outcome: "ok", Actor: "test"}
+}
+
+func provider(id string) *idp.ServiceProvider {
+	return &idp.ServiceProvider{
+		EntityID: idp.EntityID(id), Name: "Benefits <&>", NameIDScope: idp.NameIDScope("sp:" + id),
+		ACSURLs: []string{id + "/acs"}, Certs: []string{"PEM"}, HelpText: map[string]string{"en": "Help"},
+		SignRequests: idp.SignRequestsRequired, Attributes: []string{"email"}, Active: true,
+		CreatedAt: start, UpdatedAt: start.Add(time.Nanosecond),
+	}
+}
+
+func person(id string, addresses ...string) *idp.User {
+	u := &idp.User{
+		ID: idp.UserID(id), PasswordHash: "$argon2id$", CreatedAt: start, UpdatedAt: start,
+		TOTPs: []idp.TOTP{{Name: "phone", Secret: []byte{0, 1, 255}, Period: 30, LastStep: 7, AddedAt: start}},
+	}
+	for _, a := range addresses {
+		u.Emails = append(u.Emails, idp.Email{Address: a, ConfirmedAt: start})
+	}
+	return u
+}
+
+func session(id, user string) *idp.Session {
+	return &idp.Session{
+		ID: idp.SessionID(id), User: idp.UserID(user),
+		CreatedAt: start, SeenAt: start, AuthnAt: start, ExpiresAt: start.Add(12 * time.Hour),
+		Factors: []idp.FactorUse{{Factor: idp.FactorPassword, At: start}},
+	}
+}
+
+func participant(sp, name string, indexes ...string) idp.Participant {
+	return idp.Participant{SP: idp.EntityID(sp), NameID: idp.NameID(name), SessionIndexes: indexes, Year: "2031", At: start}
+}
+
+func request(handle, sp, message string) *idp.LoginRequest {
+	return &idp.LoginRequest{
+		Handle: idp.RequestHandle(handle), SecretHash: []byte{1, 2}, SP: idp.EntityID(sp), MessageID: message, Year: "2031",
+		ACSURL: sp + "/acs", RelayState: "r", HasRelay: true, ClassRefs: []string{"a", "b"},
+		ReceivedAt: start, ExpiresAt: start.Add(time.Hour),
+	}
+}
+
+// issuance answers a request that is not stored, with the scope and proposal
+// that most cases use.
+func issuance(sess, user, message string) *idp.Issuance {
+	return &idp.Issuance{
+		Request: request("h-"+message, "https://sp.example", message),
+		Session: idp.SessionID(sess), User: idp.UserID(user), Scope: "agency:A", Proposed: idp.NameID("name-" + user),
+		SessionIndex: "index-" + message, At: start.Add(time.Minute), Event: event("sign_in"),
+	}
+}
+
+func numbered(prefix string, n int) string { return fmt.Sprintf("%s%04d", prefix, n) }

@@ -1,0 +1,184 @@
+package storetest
+
+import (
+	"strings"
+	"testing"
+	"time"
+
+	"vernal/idp"
+)
+
+func testSweep(t *testing.T, s idp.Store) {
+	ctx := t.Context()
+	for n := range 10 {
+		end := start.Add(time.Duration(n) * time.Minute)
+		x := session(numbered("s", n), "u1")
+		x.ExpiresAt = end
+		ok(t, s.CreateSession(ctx, x, nil))
+		r := request(numbered("h", n), "https://sp.example", numbered("m", n))
+		r.ExpiresAt = end
+		ok(t, s.CreateLoginRequest(ctx, r))
+		ok(t, s.UpdateThrottle(ctx, numbered("k", n), start.Add(-time.Hour), func(x *idp.Throttle) error {
+			x.Count, x.ExpiresAt = 1, end
+			return nil
+		}))
+	}
+	i := issuance("s0009", "u1", "live") // expires at start + 1 h
+	_, err := s.RecordIssuance(ctx, i)
+	ok(t, err)
+
+	sweep := func(now time.Time, limit, want int) {
+		t.Helper()
+		n, err := s.Sweep(ctx, now, limit)
+		same(t, want, n, err)
+	}
+	sweep(start.Add(-1), 100, 0)
+	sweep(start, 0, 0)
+	sweep(start, 100, 3) // an end that is now is past
+	sweep(start.Add(5*time.Minute-1), 5, 5)
+	sweep(start.Add(5*time.Minute-1), 100, 7)
+	sweep(start.Add(5*time.Minute-1), 100, 0)
+
+	for n := range 10 {
+		want := error(nil)
+		if n < 5 {
+			want = idp.ErrNotFound
+		}
+		_, err := s.Session(ctx, idp.SessionID(numbered("s", n)))
+		is(t, err, want)
+		_, err = s.LoginRequest(ctx, idp.RequestHandle(numbered("h", n)))
+		is(t, err, want)
+		_, err = s.LoginRequestByMessage(ctx, "https://sp.example", numbered("m", n))
+		is(t, err, want)
+		c, err := s.Throttle(ctx, numbered("k", n), start.Add(-time.Hour))
+		same(t, n >= 5, c.Count == 1, err)
+	}
+	sessions, err := s.UserSessions(ctx, "u1")
+	same(t, 5, len(sessions), err)
+
+	// What is swept is forgotten: the ID can come again.
+	ok(t, s.CreateLoginRequest(ctx, request("again", "https://sp.example", "m0000")))
+	sweep(start.Add(24*time.Hour), 1000, 17)
+	sweep(start.Add(24*time.Hour), 1000, 0)
+	_, err = s.NameID(ctx, "agency:A", "u1")
+	ok(t, err)
+}
+
+// testSweepFollows moves ends and removes records: the sweep goes by the end
+// that a record has now.
+func testSweepFollows(t *testing.T, s idp.Store) {
+	ctx := t.Context()
+	for _, id := range []string{"later", "sooner", "ended", "replaced"} {
+		ok(t, s.CreateSession(ctx, session(id, "u1"), nil))
+	}
+	end := func(id idp.SessionID, at time.Time) {
+		t.Helper()
+		ok(t, s.UpdateSession(ctx, id, func(x *idp.Session) error { x.ExpiresAt = at; return nil }))
+	}
+	end("later", start.Add(48*time.Hour))
+	end("sooner", start.Add(time.Hour))
+	ok(t, s.EndSession(ctx, "ended"))
+	ok(t, s.CreateSession(ctx, session("new", "u1"), []idp.SessionID{"replaced"}))
+	// An ID that ended may come again with another end.
+	again := session("ended", "u1")
+	again.ExpiresAt = start.Add(72 * time.Hour)
+	ok(t, s.CreateSession(ctx, again, nil))
+	i := issuance("sooner", "u1", "m") // does not change the session's end
+	i.Request.ExpiresAt = start.Add(2 * time.Hour)
+	_, err := s.RecordIssuance(ctx, i)
+	ok(t, err)
+
+	sweep := func(after time.Duration, want int) {
+		t.Helper()
+		n, err := s.Sweep(ctx, start.Add(after), 100)
+		same(t, want, n, err)
+	}
+	sweep(time.Hour, 1) // sooner
+	sweep(2*time.Hour, 1)
+	sweep(12*time.Hour, 1) // new
+	sweep(48*time.Hour, 1) // later
+	sweep(71*time.Hour, 0)
+	sweep(72*time.Hour, 1)
+	for k, at := range []time.Time{{}, time.Unix(-1, 5).UTC(), time.Date(9999, 12, 31, 0, 0, 0, 0, time.UTC)} {
+		x := session(numbered("edge", k), "u1")
+		x.ExpiresAt = at
+		ok(t, s.CreateSession(ctx, x, nil))
+	}
+	sweep(0, 2)
+	n, err := s.Sweep(ctx, time.Date(10000, 1, 1, 0, 0, 0, 0, time.UTC), 100)
+	same(t, 1, n, err)
+}
+
+// testForeignStrings stores what strangers and partners may send.
+func testForeignStrings(t *testing.T, s idp.Store) {
+	ctx := t.Context()
+	for k, text := range []string{"a\x00b", "\x00", "ü\u2028\u202e", strings.Repeat("x", 1024), "agency:A/", "..", "{\"a\":1}"} {
+		user, sess := idp.UserID(text+"u"), idp.SessionID(text+"s")
+		ok(t, s.CreateSession(ctx, session(string(sess), string(user)), nil))
+		i := issuance(string(sess), string(user), text)
+		i.Request.Handle, i.Request.SP, i.Scope = idp.RequestHandle(numbered("h", k)), idp.EntityID(text), idp.NameIDScope(text)
+		name, err := s.RecordIssuance(ctx, i)
+		same(t, i.Proposed, name, err)
+		got, err := s.UserByNameID(ctx, i.Scope, name)
+		same(t, user, got, err)
+		r, err := s.LoginRequestByMessage(ctx, i.Request.SP, text)
+		same(t, i.Request.Handle, r.Handle, err)
+		list, err := s.UserSessions(ctx, user)
+		same(t, 1, len(list), err)
+	}
+	// Far too long is an error, and harms nothing.
+	long := strings.Repeat("x", 70000)
+	if err := s.CreateSession(ctx, session(long, "u1"), nil, event("x")); err == nil {
+		t.Error("a session with an ID of 70,000 bytes was stored")
+	}
+	_, err := s.Session(ctx, idp.SessionID(long))
+	is(t, err, idp.ErrNotFound)
+	_, err = s.NameID(ctx, idp.NameIDScope(long), "u")
+	is(t, err, idp.ErrNotFound)
+	trail(t, s)
+}
+
+// testReopened closes a store that holds one of everything, and opens it again.
+func testReopened(t *testing.T, open Open) {
+	ctx, dir := t.Context(), t.TempDir()
+	s := open(t, dir)
+	ok(t, s.CreateProvider(ctx, provider("https://a.example"), event("sp.add")))
+	ok(t, s.CreateProvider(ctx, provider("https://b.example")))
+	ok(t, s.RemoveProvider(ctx, "https://b.example"))
+	ok(t, s.CreateUser(ctx, person("u1", "ann@example.org")))
+	ok(t, s.CreateUser(ctx, person("u2")))
+	ok(t, s.DeleteUser(ctx, "u2"))
+	ok(t, s.CreateSession(ctx, session("s1", "u1"), nil))
+	ok(t, s.CreateLoginRequest(ctx, request("h1", "https://a.example", "m1")))
+	name, err := s.RecordIssuance(ctx, issuance("s1", "u1", "m2"))
+	ok(t, err)
+	ok(t, s.UpdateThrottle(ctx, "k", start, func(x *idp.Throttle) error { x.Count, x.ExpiresAt = 3, start.Add(time.Hour); return nil }))
+	before := trail(t, s)
+	ok(t, s.Close())
+
+	s = open(t, dir)
+	defer closed(t, s)
+	p, err := s.Provider(ctx, "https://a.example")
+	same(t, provider("https://a.example"), p, err)
+	scope, err := s.LastScope(ctx, "https://b.example")
+	same(t, "sp:https://b.example", scope, err)
+	u, err := s.UserByEmail(ctx, "ANN@example.org")
+	same(t, person("u1", "ann@example.org"), u, err)
+	is(t, s.CreateUser(ctx, person("u2")), idp.ErrExists)
+	x, err := s.Session(ctx, "s1")
+	same(t, 1, len(x.Participants), err)
+	r, err := s.LoginRequestByMessage(ctx, "https://a.example", "m1")
+	same(t, request("h1", "https://a.example", "m1"), r, err)
+	is(t, s.CreateLoginRequest(ctx, request("h9", "https://sp.example", "m2")), idp.ErrReplayed)
+	_, err = s.RecordIssuance(ctx, issuance("s1", "u1", "m2"))
+	is(t, err, idp.ErrAnswered)
+	got, err := s.NameID(ctx, "agency:A", "u1")
+	same(t, name, got, err)
+	c, err := s.Throttle(ctx, "k", start)
+	same(t, 3, c.Count, err)
+	same(t, before, trail(t, s), nil)
+	ok(t, s.AppendAudit(ctx, event("later")))
+	kinds(t, s, len(before), "later")
+	n, err := s.Sweep(ctx, start.Add(100*time.Hour), 100)
+	same(t, 4, n, err)
+}

@@ -1,0 +1,143 @@
+package storetest
+
+import (
+	"testing"
+
+	"github.com/google/go-cmp/cmp"
+
+	"vernal/idp"
+)
+
+func testUsers(t *testing.T, s idp.Store) {
+	ctx := t.Context()
+	u := person("u1", "Ann@Example.org", "ann@home.example")
+	ok(t, s.CreateUser(ctx, u, event("user.add")))
+	got, err := s.User(ctx, "u1")
+	same(t, u, got, err)
+
+	is(t, s.CreateUser(ctx, person("u1", "other@example.org"), event("x")), idp.ErrExists)
+	_, err = s.UserByEmail(ctx, "other@example.org")
+	is(t, err, idp.ErrNotFound)
+	_, err = s.User(ctx, "u2")
+	is(t, err, idp.ErrNotFound)
+	is(t, s.DeleteUser(ctx, "u2", event("x")), idp.ErrNotFound)
+	is(t, s.UpdateUser(ctx, "u2", func(*idp.User) error { return nil }, event("x")), idp.ErrNotFound)
+	if s.UpdateUser(ctx, "u1", func(u *idp.User) error { u.ID = "u3"; return nil }, event("x")) == nil {
+		t.Error("an update changed the ID")
+	}
+	if s.CreateUser(ctx, person("", "nobody@example.org"), event("x")) == nil {
+		t.Error("a person without ID was stored")
+	}
+
+	ok(t, s.UpdateUser(ctx, "u1", func(u *idp.User) error { u.TOTPs[0].LastStep = 8; return nil }, event("user.edit")))
+	u.TOTPs[0].LastStep = 8
+	got, err = s.User(ctx, "u1")
+	same(t, u, got, err)
+	kinds(t, s, 0, "user.add", "user.edit")
+}
+
+func testUserAddresses(t *testing.T, s idp.Store) {
+	ctx := t.Context()
+	finds := func(address string, want idp.UserID) {
+		t.Helper()
+		got, err := s.UserByEmail(ctx, address)
+		if want == "" {
+			is(t, err, idp.ErrNotFound)
+		} else if err != nil || got.ID != want {
+			t.Errorf("UserByEmail(%q) = %v, %v; want %s", address, got, err, want)
+		}
+	}
+	// The same address twice, in another case, is one address.
+	ok(t, s.CreateUser(ctx, person("u1", "Ann@Example.org", "ann@EXAMPLE.org", "ann@home.example")))
+	ok(t, s.CreateUser(ctx, person("u2", "bob@example.org")))
+	finds("ANN@example.ORG", "u1")
+	finds("Ann@Home.example", "u1")
+	finds("bob@example.org", "u2")
+	finds("bob@example.orgx", "")
+	finds("", "")
+
+	is(t, s.CreateUser(ctx, person("u3", "c@example.org", "BOB@example.org")), idp.ErrExists)
+	_, err := s.User(ctx, "u3")
+	is(t, err, idp.ErrNotFound)
+	finds("c@example.org", "")
+
+	emails := func(addresses ...string) func(*idp.User) error {
+		return func(u *idp.User) error { u.Emails = person("", addresses...).Emails; return nil }
+	}
+	is(t, s.UpdateUser(ctx, "u1", emails("new@example.org", "bob@example.org"), event("x")), idp.ErrExists)
+	finds("new@example.org", "")
+	finds("ann@example.org", "u1")
+
+	ok(t, s.UpdateUser(ctx, "u1", emails("new@example.org", "ann@example.org")))
+	finds("new@example.org", "u1")
+	finds("ann@example.org", "u1")
+	finds("ann@home.example", "")
+	ok(t, s.UpdateUser(ctx, "u2", emails("ann@home.example"))) // free again
+	finds("ann@home.example", "u2")
+	finds("bob@example.org", "")
+	kinds(t, s, 0)
+}
+
+func testUserList(t *testing.T, s idp.Store) {
+	ctx := t.Context()
+	for _, id := range []string{"c", "a", "e", "b", "d"} {
+		ok(t, s.CreateUser(ctx, person(id, id+"@example.org")))
+	}
+	list := func(after idp.UserID, limit int, want ...string) {
+		t.Helper()
+		users, err := s.Users(ctx, after, limit)
+		ok(t, err)
+		got := []string{}
+		for _, u := range users {
+			got = append(got, string(u.ID))
+		}
+		if diff := cmp.Diff(append([]string{}, want...), got); diff != "" {
+			t.Errorf("Users(%q, %d) (-want +got):\n%s", after, limit, diff)
+		}
+	}
+	list("", 10, "a", "b", "c", "d", "e")
+	list("", 2, "a", "b")
+	list("b", 2, "c", "d")
+	list("bb", 10, "c", "d", "e")
+	list("e", 10)
+	list("", 0)
+}
+
+func testUserDeleted(t *testing.T, s idp.Store) {
+	ctx := t.Context()
+	ok(t, s.CreateUser(ctx, person("u1", "ann@example.org")))
+	ok(t, s.CreateUser(ctx, person("u2", "bob@example.org")))
+	ok(t, s.CreateSession(ctx, session("s1", "u1"), nil))
+	ok(t, s.CreateSession(ctx, session("s2", "u1"), nil))
+	ok(t, s.CreateSession(ctx, session("s3", "u2"), nil))
+	name, err := s.RecordIssuance(ctx, issuance("s1", "u1", "m1"))
+	same(t, "name-u1", name, err)
+
+	ok(t, s.DeleteUser(ctx, "u1", event("user.delete")))
+	kinds(t, s, 1, "user.delete")
+	_, err = s.User(ctx, "u1")
+	is(t, err, idp.ErrNotFound)
+	_, err = s.UserByEmail(ctx, "ann@example.org")
+	is(t, err, idp.ErrNotFound)
+	for _, id := range []idp.SessionID{"s1", "s2"} {
+		_, err = s.Session(ctx, id)
+		is(t, err, idp.ErrNotFound)
+	}
+	_, err = s.Session(ctx, "s3")
+	ok(t, err)
+	_, err = s.RecordIssuance(ctx, issuance("s1", "u1", "m2"))
+	is(t, err, idp.ErrSessionEnded)
+
+	// The ID and the NameID stay taken, the address is free.
+	is(t, s.CreateUser(ctx, person("u1", "other@example.org")), idp.ErrExists)
+	is(t, s.CreateSession(ctx, session("s4", "u1"), nil), idp.ErrNotFound)
+	got, err := s.NameID(ctx, "agency:A", "u1")
+	same(t, "name-u1", got, err)
+	user, err := s.UserByNameID(ctx, "agency:A", "name-u1")
+	same(t, "u1", user, err)
+	i := issuance("s3", "u2", "m3")
+	i.Proposed = "name-u1"
+	_, err = s.RecordIssuance(ctx, i)
+	is(t, err, idp.ErrExists)
+	ok(t, s.CreateUser(ctx, person("u3", "ann@example.org")))
+}
