@@ -49,7 +49,7 @@ func (h *Handler) showAccount(w http.ResponseWriter, r *http.Request) error {
 // providers are not told.
 func (h *Handler) signOut(w http.ResponseWriter, r *http.Request) error {
 	e := web.EventOf(r)
-	event := idp.AuditEvent{Kind: "sign_out", Outcome: "ok", RequestID: e.ID, Address: e.Client.String()}
+	event := idp.AuditEvent{Kind: "sign_out", Outcome: "ok", RequestID: e.ID, Address: e.Address}
 	if s, err := h.Sessions.Current(r); err == nil {
 		event.User, event.Actor = s.User, "user:"+string(s.User)
 		err = h.Sessions.End(w, r, event)

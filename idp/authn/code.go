@@ -100,7 +100,7 @@ func (h *Handler) complete(w http.ResponseWriter, r *http.Request, f flow, pendi
 	e := web.EventOf(r)
 	event := idp.AuditEvent{
 		Kind: "authn", Outcome: "ok", Actor: "user:" + string(pending.User), User: pending.User,
-		RequestID: e.ID, Address: e.Client.String(),
+		RequestID: e.ID, Address: e.Address,
 		Detail: map[string]string{"factors": "password+totp"},
 	}
 	if f.request != nil {

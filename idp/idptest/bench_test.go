@@ -59,7 +59,7 @@ func BenchmarkWarmSignIn(b *testing.B) {
 			spread(inFlight, b.N, func(n int) {
 				w := answer{header: make(http.Header, 12)}
 				i.Handler.ServeHTTP(&w, requests[n])
-				if w.status != http.StatusOK || !bytes.Contains(w.body, []byte("SAMLResponse")) {
+				if w.status != http.StatusOK || !w.response {
 					b.Errorf("status %d", w.status)
 				}
 			})
@@ -150,14 +150,14 @@ func spread(inFlight, n int, do func(int)) {
 
 // answer is a response writer that costs little itself.
 type answer struct {
-	header http.Header
-	status int
-	body   []byte
+	header   http.Header
+	status   int
+	response bool // whether the page posts a Response
 }
 
 func (a *answer) Header() http.Header    { return a.header }
 func (a *answer) WriteHeader(status int) { a.status = status }
 func (a *answer) Write(b []byte) (int, error) {
-	a.body = b
+	a.response = bytes.Contains(b, []byte("SAMLResponse"))
 	return len(b), nil
 }

@@ -31,6 +31,8 @@ type Provider struct {
 	// EncryptionX509 are EncryptionCerts.
 	EncryptionX509 []*x509.Certificate
 
+	// fingerprints names RequestCerts.
+	fingerprints map[*x509.Certificate]string
 	// formActions are the sources for each of ACSURLs and for LogoutURL.
 	formActions map[string]string
 }
@@ -39,10 +41,13 @@ type Provider struct {
 // slices, so the caller must not change them afterwards. A registration that
 // passed Validate parses.
 func Parse(p *idp.ServiceProvider) (*Provider, error) {
-	out := &Provider{ServiceProvider: *p, formActions: make(map[string]string)}
+	out := &Provider{ServiceProvider: *p, formActions: make(map[string]string), fingerprints: make(map[*x509.Certificate]string)}
 	var err error
 	if out.RequestCerts, err = parseAll(p.Certs); err != nil {
 		return nil, fmt.Errorf("request certificates of %q: %w", p.EntityID, err)
+	}
+	for _, c := range out.RequestCerts {
+		out.fingerprints[c] = Fingerprint(c)
 	}
 	if out.EncryptionX509, err = parseAll(p.EncryptionCerts); err != nil {
 		return nil, fmt.Errorf("encryption certificates of %q: %w", p.EntityID, err)
@@ -54,6 +59,10 @@ func Parse(p *idp.ServiceProvider) (*Provider, error) {
 	}
 	return out, nil
 }
+
+// CertSHA256 is the Fingerprint of one of RequestCerts, and "" for any other
+// certificate and for nil: an unsigned request.
+func (p *Provider) CertSHA256(c *x509.Certificate) string { return p.fingerprints[c] }
 
 // FormAction is the source list of the Content-Security-Policy directive
 // form-action for a page that posts to address: its origin and those of

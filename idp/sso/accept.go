@@ -2,9 +2,7 @@ package sso
 
 import (
 	"context"
-	"crypto/sha256"
 	"crypto/x509"
-	"encoding/hex"
 	"errors"
 	"fmt"
 	"time"
@@ -84,7 +82,7 @@ func (h *Handler) accept(ctx context.Context, in saml.Inbound, year idp.Year, no
 		RelayState: msg.RelayState, HasRelay: msg.HasRelay,
 		ForceAuthn: authn.ForceAuthn, IsPassive: authn.IsPassive,
 		NameIDFormat: format, Comparison: authn.Comparison, ClassRefs: authn.ClassRefs,
-		Locale: msg.Locale, CertSHA256: fingerprint(cert),
+		Locale: msg.Locale, CertSHA256: a.provider.CertSHA256(cert),
 		ReceivedAt: now, ExpiresAt: now.Add(session.RequestLifetime),
 	}
 	return a, nil
@@ -109,13 +107,4 @@ func nameIDFormat(policy *saml.NameIDPolicy, p *idp.ServiceProvider) (string, er
 		return saml.NameIDFormatEmail, nil
 	}
 	return saml.NameIDFormatPersistent, nil
-}
-
-// fingerprint names a certificate: its SHA-256 in hex, "" for none.
-func fingerprint(c *x509.Certificate) string {
-	if c == nil {
-		return ""
-	}
-	sum := sha256.Sum256(c.Raw)
-	return hex.EncodeToString(sum[:])
 }

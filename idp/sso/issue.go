@@ -42,7 +42,7 @@ func (h *Handler) issue(w http.ResponseWriter, r *http.Request, a *accepted, s *
 		SessionIndex: index, At: now,
 		Event: idp.AuditEvent{
 			Kind: "sign_in", Outcome: "ok", Actor: "user:" + string(user.ID), User: user.ID,
-			SP: a.request.SP, Year: a.request.Year, RequestID: e.ID, Address: e.Client.String(),
+			SP: a.request.SP, Year: a.request.Year, RequestID: e.ID, Address: e.Address,
 		},
 	})
 	if err != nil {
@@ -53,14 +53,16 @@ func (h *Handler) issue(w http.ResponseWriter, r *http.Request, a *accepted, s *
 		ID: "_" + uuid.NewString(), IssueInstant: now, Issuer: string(h.IdP.EntityID()),
 		Destination: a.request.ACSURL, InResponseTo: a.request.MessageID,
 	}
-	xml, err := response.WriteSuccess(nil, assertion(a, s, user, nameID, index), saml.Protection{
+	buffer := takeBuffer()
+	defer buffer.release()
+	buffer.xml, err = response.WriteSuccess(buffer.xml, assertion(a, s, user, nameID, index), saml.Protection{
 		Signer: signer, Encrypter: encrypt, SignResponse: a.provider.SignResponse,
 	})
 	if err != nil {
 		return fmt.Errorf("write response: %w", err)
 	}
 	e.Note(slog.String("user", string(user.ID)), slog.String("outcome", "issued"))
-	return h.post(w, r, a, xml)
+	return h.post(w, r, a, buffer)
 }
 
 // assertion states what is known of the person and the sign-in.

@@ -8,6 +8,7 @@ import (
 	"log/slog"
 	"net/http"
 	"strconv"
+	"sync"
 
 	"github.com/google/uuid"
 
@@ -22,17 +23,16 @@ import (
 // (saml-bindings §3.5.4). Its policy lets the form go to the ACS and to where
 // the provider says that a post may lead on, as Chromium applies form-action
 // to the whole chain of redirects; and it lets the one script run.
-func (h *Handler) post(w http.ResponseWriter, r *http.Request, a *accepted, xml []byte) error {
+func (h *Handler) post(w http.ResponseWriter, r *http.Request, a *accepted, b *buffer) (err error) {
 	var raw [16]byte
 	rand.Read(raw[:])
 	nonce := base64.RawStdEncoding.EncodeToString(raw[:])
 	page := templates.ResponsePage{
-		Base: h.Pages.Base(r, a.provider.Name), ACSURL: a.request.ACSURL, XML: xml,
+		Base: h.Pages.Base(r, a.provider.Name), ACSURL: a.request.ACSURL, XML: b.xml,
 		RelayState: a.request.RelayState, HasRelay: a.request.HasRelay,
 	}
 	page.Nonce = nonce
-	body, err := h.Pages.Set.AppendResponse(make([]byte, 0, len(xml)*4/3+4096), page)
-	if err != nil {
+	if b.page, err = h.Pages.Set.AppendResponse(b.page, page); err != nil {
 		return fmt.Errorf("write response page: %w", err)
 	}
 	header := w.Header()
@@ -40,9 +40,9 @@ func (h *Handler) post(w http.ResponseWriter, r *http.Request, a *accepted, xml 
 		"script-src 'nonce-"+nonce+"'; form-action "+a.provider.FormAction(a.request.ACSURL)+
 		"; frame-ancestors 'none'; base-uri 'none'")
 	header.Set("Content-Type", "text/html; charset=utf-8")
-	header.Set("Content-Length", strconv.Itoa(len(body)))
+	header.Set("Content-Length", strconv.Itoa(len(b.page)))
 	w.WriteHeader(http.StatusOK)
-	_, _ = w.Write(body)
+	_, _ = w.Write(b.page)
 	return nil
 }
 
@@ -69,12 +69,29 @@ func (h *Handler) refusePassive(w http.ResponseWriter, r *http.Request, a *accep
 		ID: "_" + uuid.NewString(), IssueInstant: now, Issuer: string(h.IdP.EntityID()),
 		Destination: a.request.ACSURL, InResponseTo: a.request.MessageID,
 	}
-	xml, err := response.WriteStatus(nil, saml.Status{Code: saml.StatusResponder, Detail: saml.StatusNoPassive}, signer)
+	buffer := takeBuffer()
+	defer buffer.release()
+	buffer.xml, err = response.WriteStatus(buffer.xml, saml.Status{Code: saml.StatusResponder, Detail: saml.StatusNoPassive}, signer)
 	if err != nil {
 		return fmt.Errorf("write response: %w", err)
 	}
 	web.EventOf(r).Note(slog.String("outcome", "no_passive"))
-	return h.post(w, r, a, xml)
+	return h.post(w, r, a, buffer)
+}
+
+// buffer is the memory of one Response and its page. It is used again once the
+// page is written: the two are most of what a sign-in allocates.
+type buffer struct{ xml, page []byte }
+
+var buffers = sync.Pool{New: func() any {
+	return &buffer{xml: make([]byte, 0, 12<<10), page: make([]byte, 0, 24<<10)}
+}}
+
+func takeBuffer() *buffer { return buffers.Get().(*buffer) }
+
+func (b *buffer) release() {
+	b.xml, b.page = b.xml[:0], b.page[:0]
+	buffers.Put(b)
 }
 
 // errNoRecipient is a registration that asks for encryption and does not say
@@ -96,7 +113,7 @@ func encryptTo(a *accepted) (*xmlenc.Encrypter, error) {
 	case to != nil:
 	case a.request.CertSHA256 != "":
 		for _, c := range p.RequestCerts {
-			if fingerprint(c) == a.request.CertSHA256 {
+			if p.CertSHA256(c) == a.request.CertSHA256 {
 				to = c
 			}
 		}

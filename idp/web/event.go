@@ -16,13 +16,15 @@ type Event struct {
 	// ID names the request in the log; a page that fails shows its own error
 	// id beside it, see Pages.Fail.
 	ID string
-	// Client is the address the request came from, after trusted proxies.
-	Client netip.Addr
+	// Client is the address the request came from, after trusted proxies, and
+	// Address the same as text.
+	Client  netip.Addr
+	Address string
 
 	start  time.Time
 	level  slog.Level
 	attrs  []slog.Attr
-	buffer [8]slog.Attr
+	buffer [16]slog.Attr // room for what a sign-in notes
 }
 
 type eventKey struct{}

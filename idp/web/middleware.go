@@ -30,7 +30,7 @@ type Middleware struct {
 
 func (m *Middleware) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	e := &Event{ID: newID(), Client: m.client(r), start: m.Clock.Now()}
-	e.attrs = e.buffer[:0]
+	e.Address, e.attrs = e.Client.String(), e.buffer[:0]
 	r = withEvent(r, e)
 	if r.Body != nil && r.Body != http.NoBody {
 		r.Body = http.MaxBytesReader(w, r.Body, MaxBody)
@@ -60,7 +60,7 @@ func (m *Middleware) finish(w *recorder, r *http.Request, e *Event) {
 		slog.String("method", r.Method),
 		slog.String("path", r.URL.Path),
 		slog.Int("status", w.status),
-		slog.String("client", e.Client.String()),
+		slog.String("client", e.Address),
 		slog.Duration("took", m.Clock.Now().Sub(e.start)))
 	m.Log.LogAttrs(r.Context(), e.level, "request", attrs...)
 }

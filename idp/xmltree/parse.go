@@ -48,11 +48,11 @@ func Parse(data []byte, lim Limits) (*Element, error) {
 	if e := checkChars(data); e != nil {
 		return nil, e
 	}
-	// The buffers live on the stack for a document of usual size.
+	// Room for a document of usual size.
 	var (
-		frames [32]frame
-		nodes  [48]Node
-		scope  [24]NSDecl
+		frames [12]frame
+		nodes  [20]Node
+		scope  [8]NSDecl
 	)
 	p := parser{src: string(data), lim: lim, frames: frames[:0], nodes: nodes[:0], scope: scope[:0]}
 	p.scope = append(p.scope, NSDecl{Prefix: "xml", URI: XMLNamespace})

@@ -12,15 +12,15 @@ type arena struct {
 
 func (a *arena) newElement() *Element {
 	if len(a.elements) == cap(a.elements) {
-		a.elements = make([]Element, 0, min(max(16, 2*cap(a.elements)), 512))
+		a.elements = make([]Element, 0, min(max(8, 2*cap(a.elements)), 512))
 	}
 	a.elements = a.elements[:len(a.elements)+1]
 	return &a.elements[len(a.elements)-1]
 }
 
-func (a *arena) keepAttrs(s []Attr) []Attr  { return keep(&a.attrs, s, 24) }
-func (a *arena) keepNS(s []NSDecl) []NSDecl { return keep(&a.ns, s, 8) }
-func (a *arena) keepNodes(s []Node) []Node  { return keep(&a.kept, s, 32) }
+func (a *arena) keepAttrs(s []Attr) []Attr  { return keep(&a.attrs, s, 12) }
+func (a *arena) keepNS(s []NSDecl) []NSDecl { return keep(&a.ns, s, 4) }
+func (a *arena) keepNodes(s []Node) []Node  { return keep(&a.kept, s, 16) }
 
 // keep copies s into the chunk, or a new one of at least size, and returns the
 // copy, which has no room to grow into its neighbour.
