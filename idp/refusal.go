@@ -86,6 +86,17 @@ const (
 	RefusedAccountLocked RefusalCode = "account_locked" //
 )
 
+// tellable are the codes whose Seen may stand in the log.
+var tellable = map[RefusalCode]bool{
+	RefusedMessageType: true, RefusedParameterTwice: true, RefusedRequestTooLarge: true,
+	RefusedSignatureAlgorithm: true, RefusedDigestAlgorithm: true, RefusedCanonicalization: true, RefusedTransform: true,
+	RefusedVersion: true, RefusedIssueInstant: true, RefusedIssueInstantOld: true, RefusedIssueInstantFuture: true,
+	RefusedIssuer: true, RefusedSPUnknown: true, RefusedSPInactive: true, RefusedDestination: true,
+	RefusedACSURL: true, RefusedACSIndex: true, RefusedACSBoth: true, RefusedProtocolBinding: true,
+	RefusedNameIDFormat: true, RefusedAuthnContext: true, RefusedAuthnContextLevel: true, RefusedComparison: true,
+	RefusedReplay: true, RefusedAnswered: true, RefusedNoProofing: true, RefusedNoFactor: true,
+}
+
 // Refuse makes a Refusal of a field's value. The value is cut to 200 bytes.
 func Refuse(code RefusalCode, field, seen string, args ...string) *Refusal {
 	return &Refusal{Code: code, Field: field, Seen: clip(seen, 200), Args: args}
@@ -97,8 +108,14 @@ func (r *Refusal) With(err error) *Refusal {
 	return r
 }
 
+// Error is for the log. It says what was seen only where that is one of the
+// standard's own words, an address or a time: a message that could not be read
+// may hold anything, somebody's name and address included.
 func (r *Refusal) Error() string {
-	s := fmt.Sprintf("refused (%s): %s %q", r.Code, r.Field, r.Seen)
+	s := fmt.Sprintf("refused (%s): %s", r.Code, r.Field)
+	if tellable[r.Code] {
+		s += fmt.Sprintf(" %q", r.Seen)
+	}
 	if r.Err != nil {
 		s += ": " + r.Err.Error()
 	}

@@ -34,6 +34,9 @@ func (h *Handler) showAccount(w http.ResponseWriter, r *http.Request) error {
 	if err != nil {
 		return err
 	}
+	if user.Locked() {
+		return idp.Refuse(idp.RefusedAccountLocked, "account", "")
+	}
 	page := templates.AccountPage{Base: h.Pages.Base(r, ""), Email: user.PrimaryEmail(), Action: SignOutPath}
 	for _, p := range s.Participants {
 		name := string(p.SP)
@@ -50,12 +53,16 @@ func (h *Handler) showAccount(w http.ResponseWriter, r *http.Request) error {
 func (h *Handler) signOut(w http.ResponseWriter, r *http.Request) error {
 	e := web.EventOf(r)
 	event := idp.AuditEvent{Kind: "sign_out", Outcome: "ok", RequestID: e.ID, Address: e.Address}
-	if s, err := h.Sessions.Current(r); err == nil {
+	s, err := h.Sessions.Current(r)
+	switch {
+	case err == nil:
 		event.User, event.Actor = s.User, "user:"+string(s.User)
 		err = h.Sessions.End(w, r, event)
-		if err != nil {
-			return err
-		}
+	case errors.Is(err, idp.ErrNotFound):
+		err = h.Sessions.End(w, r) // whatever is left of it
+	}
+	if err != nil {
+		return err // nobody is told that they are signed out when they are not
 	}
 	page := templates.SignedOutPage{Base: h.Pages.Base(r, ""), SignInURL: SignInPath}
 	return h.Pages.Render(w, http.StatusOK, func(b io.Writer) error { return h.Pages.Set.SignedOut(b, page) })

@@ -78,13 +78,19 @@ func (h *Handler) flowOf(r *http.Request, handle string) (flow, error) {
 		return flow{}, err
 	}
 	provider, err := h.Registry.Lookup(r.Context(), req.SP)
+	if errors.Is(err, idp.ErrNotFound) {
+		return flow{}, idp.Refuse(idp.RefusedSPUnknown, "Issuer", string(req.SP)).With(err)
+	}
 	if err != nil {
 		return flow{}, fmt.Errorf("look up service provider of request: %w", err)
 	}
 	web.EventOf(r).Note(slog.String("sp", string(req.SP)))
 	f := flow{request: req, provider: provider}
-	if req.Answered() {
+	switch {
+	case req.Answered():
 		return flow{}, f.fail(idp.Refuse(idp.RefusedAnswered, "AuthnRequest", req.MessageID))
+	case !provider.Active:
+		return flow{}, f.fail(idp.Refuse(idp.RefusedSPInactive, "Issuer", string(req.SP)))
 	}
 	return f, nil
 }

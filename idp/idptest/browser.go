@@ -44,6 +44,16 @@ func (b *Browser) Get(address string) *Page {
 	return b.do(req)
 }
 
+// Head asks for an address by HEAD and follows redirects.
+func (b *Browser) Head(address string) *Page {
+	b.idp.tb.Helper()
+	req, err := http.NewRequest(http.MethodHead, address, nil)
+	if err != nil {
+		b.idp.tb.Fatal(err)
+	}
+	return b.do(req)
+}
+
 // Post sends a form of our own page and follows redirects.
 func (b *Browser) Post(address string, form url.Values) *Page {
 	b.idp.tb.Helper()

@@ -8,6 +8,7 @@ import (
 	"context"
 	"crypto/rand"
 	"crypto/rsa"
+	"crypto/x509"
 	"log/slog"
 	"net/http"
 	"net/http/httptest"
@@ -222,3 +223,6 @@ func (i *IdP) Retire(y idp.Year) {
 	}
 	i.Years.Set(keys)
 }
+
+// OtherCert is a certificate of OtherKey.
+func (i *IdP) OtherCert() *x509.Certificate { return selfSigned(i, OtherKey()) }

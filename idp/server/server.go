@@ -6,6 +6,7 @@
 package server
 
 import (
+	"cmp"
 	"context"
 	"crypto/tls"
 	"errors"
@@ -39,12 +40,18 @@ type Server struct {
 	IdP metadata.IdP
 	// Listen is the address of the public listener.
 	Listen string
+	// Listener takes the place of Listen for a caller that had to know its port
+	// before; optional.
+	Listener net.Listener
 	// TLS is set when the server ends TLS itself; nil behind a proxy.
 	TLS *tls.Config
 	// TrustedProxies are the peers whose X-Forwarded-For is believed; optional.
 	TrustedProxies []netip.Prefix
 	// Idle and Absolute are the lifetimes of a session.
 	Idle, Absolute time.Duration
+	// Grace is how long requests under way may take once the server is to end;
+	// 20 seconds if zero. Later than that Run is a context.DeadlineExceeded.
+	Grace time.Duration
 	// Brand is the name in titles and headers; optional.
 	Brand string
 
@@ -127,11 +134,20 @@ func (s *Server) guard(pages *web.Pages, next http.Handler) (http.Handler, error
 	if err := cop.AddTrustedOrigin(base.Scheme + "://" + base.Host); err != nil {
 		return nil, fmt.Errorf("base_url: %w", err)
 	}
-	cop.AddInsecureBypassPattern("POST /api/saml/{endpoint}")
 	cop.SetDenyHandler(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		pages.Fail(w, r, &web.Error{Status: http.StatusForbidden, Key: "cross_site", Err: errors.New("form was posted by another site")})
 	}))
-	return cop.Handler(next), nil
+	protected := cop.Handler(next)
+	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		// The path as it was sent: an encoded one could mean another address
+		// to the router than it looks like here.
+		path := r.URL.EscapedPath()
+		if strings.HasPrefix(path, "/api/saml/") && !strings.Contains(path, "%") && !strings.Contains(path, "..") {
+			next.ServeHTTP(w, r)
+			return
+		}
+		protected.ServeHTTP(w, r)
+	}), nil
 }
 
 // Run serves until ctx ends, then finishes the requests under way.
@@ -140,9 +156,11 @@ func (s *Server) Run(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	ln, err := net.Listen("tcp", s.Listen)
-	if err != nil {
-		return fmt.Errorf("listen: %w", err)
+	ln := s.Listener
+	if ln == nil {
+		if ln, err = net.Listen("tcp", s.Listen); err != nil {
+			return fmt.Errorf("listen: %w", err)
+		}
 	}
 	srv := &http.Server{
 		Handler:           handler,
@@ -174,7 +192,7 @@ func (s *Server) Run(ctx context.Context) error {
 		return fmt.Errorf("serve: %w", err)
 	case <-ctx.Done():
 	}
-	grace, cancel := context.WithTimeout(context.WithoutCancel(ctx), 20*time.Second)
+	grace, cancel := context.WithTimeout(context.WithoutCancel(ctx), cmp.Or(s.Grace, 20*time.Second))
 	defer cancel()
 	if err := srv.Shutdown(grace); err != nil {
 		return fmt.Errorf("shut down: %w", err)

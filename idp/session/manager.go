@@ -138,14 +138,18 @@ func (m *Manager) Complete(w http.ResponseWriter, r *http.Request, pending *idp.
 	return s, nil
 }
 
-// End ends the browser's session, if it has one.
+// End ends the browser's session and a sign-in that it has begun. The events
+// go with the session.
 func (m *Manager) End(w http.ResponseWriter, r *http.Request, events ...idp.AuditEvent) error {
-	for _, id := range m.replaced(r, "session") {
-		if err := m.Store.EndSession(r.Context(), id, events...); err != nil {
-			return fmt.Errorf("end session: %w", err)
+	for _, cookie := range []string{"session", "signin"} {
+		for _, id := range m.replaced(r, cookie) {
+			if err := m.Store.EndSession(r.Context(), id, events...); err != nil {
+				return fmt.Errorf("end session: %w", err)
+			}
 		}
+		m.drop(w, m.cookieName(cookie))
+		events = nil
 	}
-	m.drop(w, m.cookieName("session"))
 	return nil
 }
 

@@ -23,6 +23,10 @@ const RequestLifetime = 24 * time.Hour
 // oldest gives way. Browsers and servers limit the size of a Cookie header.
 const maxRequestCookies = 8
 
+// maxDrops bounds how many cookies one answer takes back: who sends thousands
+// made them up.
+const maxDrops = 20
+
 // ErrOtherBrowser is returned for a stored request that is not tied to the
 // browser that asks for it.
 var ErrOtherBrowser = errors.New("request belongs to another browser")
@@ -96,7 +100,7 @@ func (m *Manager) Trim(w http.ResponseWriter, r *http.Request) {
 		}
 	}
 	sort.Strings(names) // handles begin with their time
-	for len(names) > maxRequestCookies {
+	for n := 0; n < maxDrops && len(names) > maxRequestCookies; n++ {
 		m.drop(w, names[0])
 		names = names[1:]
 	}

@@ -5,6 +5,8 @@ import (
 	"crypto/x509"
 	"errors"
 	"fmt"
+	"slices"
+	"strconv"
 	"time"
 
 	"vernal/idp"
@@ -76,6 +78,10 @@ func (h *Handler) accept(ctx context.Context, in saml.Inbound, year idp.Year, no
 	if err != nil {
 		return a, err
 	}
+	if n := length(authn.ClassRefs); n > maxClassRefs {
+		// They are kept until the sign-in is over, so a stranger's must be few.
+		return a, idp.Refuse(idp.RefusedRequestTooLarge, "AuthnContextClassRef", strconv.Itoa(n)+" bytes", strconv.Itoa(maxClassRefs))
+	}
 	a.request = &idp.LoginRequest{
 		Handle: session.NewHandle(now),
 		SP:     issuer, MessageID: authn.ID, Year: year, ACSURL: acs,
@@ -85,7 +91,62 @@ func (h *Handler) accept(ctx context.Context, in saml.Inbound, year idp.Year, no
 		Locale: msg.Locale, CertSHA256: a.provider.CertSHA256(cert),
 		ReceivedAt: now, ExpiresAt: now.Add(session.RequestLifetime),
 	}
-	return a, nil
+	return a, a.current()
+}
+
+// current holds the request against the registration as it stands now, which
+// may not be the one that it was accepted under: between a request and its
+// answer lie a sign-in and up to a day. What was withdrawn meanwhile (an ACS,
+// a certificate, leave to see an address) is not acted upon.
+func (a *accepted) current() error {
+	p, req := a.provider, a.request
+	if !p.Active {
+		return idp.Refuse(idp.RefusedSPInactive, "Issuer", string(req.SP))
+	}
+	if !slices.Contains(p.ACSURLs, req.ACSURL) {
+		// Not quoted: a default ACS was never sent by whoever reads the page.
+		return idp.Refuse(idp.RefusedACSURL, "AssertionConsumerServiceURL", "")
+	}
+	if req.NameIDFormat == saml.NameIDFormatEmail && !p.AllowsNameIDFormat(idp.NameIDFormatEmail) {
+		return idp.Refuse(idp.RefusedNameIDFormat, "NameIDPolicy Format", req.NameIDFormat, saml.NameIDFormatPersistent)
+	}
+	if req.CertSHA256 == "" && p.SignRequests != idp.SignRequestsOptional {
+		return idp.Refuse(idp.RefusedSignatureMissing, "Signature", "")
+	}
+	if req.CertSHA256 != "" && a.cert == nil {
+		i := slices.IndexFunc(p.RequestCerts, func(c *x509.Certificate) bool { return p.CertSHA256(c) == req.CertSHA256 })
+		if i < 0 {
+			return idp.Refuse(idp.RefusedSignature, "Signature", "").With(errors.New("the certificate that verified the request was removed"))
+		}
+		a.cert = p.RequestCerts[i]
+	}
+	_, err := a.recipient()
+	return err
+}
+
+// recipient is the certificate that the assertion is encrypted to: the
+// registered encryption certificate, else the one that verified the request,
+// else the only request certificate. nil: it is sent in the clear.
+func (a *accepted) recipient() (*x509.Certificate, error) {
+	p := a.provider
+	switch {
+	case p.Encryption == idp.EncryptionNone || p.Encryption == "":
+		return nil, nil
+	case len(p.EncryptionX509) > 0:
+		return p.EncryptionX509[0], nil
+	case a.cert != nil:
+		return a.cert, nil
+	case len(p.RequestCerts) == 1:
+		return p.RequestCerts[0], nil
+	}
+	return nil, idp.Refuse(idp.RefusedNoCertificate, "encryption", p.Encryption)
+}
+
+func length(list []string) (n int) {
+	for _, s := range list {
+		n += len(s)
+	}
+	return n
 }
 
 // nameIDFormat chooses the format of the NameID (saml-facts §3.5): the address

@@ -42,6 +42,9 @@ const (
 	maxSkew = 60 * time.Second
 )
 
+// maxClassRefs bounds, in bytes, the AuthnContextClassRef values of a request.
+const maxClassRefs = 8 << 10
+
 // relayStateBound is the standard's limit (saml-bindings §3.4.3). A longer one
 // works up to saml.MaxRelayState and is noted.
 const relayStateBound = 80

@@ -30,7 +30,7 @@ func (h *Handler) issue(w http.ResponseWriter, r *http.Request, a *accepted, s *
 	if err != nil {
 		return fmt.Errorf("key of %s: %w", a.request.Year, err)
 	}
-	encrypt, err := encryptTo(a)
+	encrypter, err := a.encrypter()
 	if err != nil {
 		return err
 	}
@@ -56,7 +56,7 @@ func (h *Handler) issue(w http.ResponseWriter, r *http.Request, a *accepted, s *
 	buffer := takeBuffer()
 	defer buffer.release()
 	buffer.xml, err = response.WriteSuccess(buffer.xml, assertion(a, s, user, nameID, index), saml.Protection{
-		Signer: signer, Encrypter: encrypt, SignResponse: a.provider.SignResponse,
+		Signer: signer, Encrypter: encrypter, SignResponse: a.provider.SignResponse,
 	})
 	if err != nil {
 		return fmt.Errorf("write response: %w", err)

@@ -32,8 +32,8 @@ func next(req *idp.LoginRequest, need *assurance.Requirement, s *idp.Session, us
 	switch {
 	case s == nil || user == nil:
 		return ask
-	case req.ForceAuthn && !s.AuthnAt.After(req.ReceivedAt):
-		return ask // only a sign-in that came after the request counts
+	case req.ForceAuthn && !forced(req, s, now):
+		return ask
 	case user.Locked():
 		return refuse(req, idp.Refuse(idp.RefusedAccountLocked, "account", ""))
 	}
@@ -48,6 +48,19 @@ func next(req *idp.LoginRequest, need *assurance.Requirement, s *idp.Session, us
 		return refuse(req, idp.Refuse(idp.RefusedNoProofing, "RequestedAuthnContext", need.ClassRef))
 	}
 	return step{kind: stepIssue}
+}
+
+// forcedFresh is how long a sign-in counts as made for a request that forces
+// one. A request left in a tab is not answered from a sign-in that was made for
+// something else while it waited.
+const forcedFresh = 5 * time.Minute
+
+// forced reports whether the person signed in anew since the request came, with
+// every factor, and just now.
+func forced(req *idp.LoginRequest, s *idp.Session, now time.Time) bool {
+	return s.AuthnAt.After(req.ReceivedAt) &&
+		!s.Used(idp.FactorPassword).Before(req.ReceivedAt) &&
+		now.Sub(s.AuthnAt) < forcedFresh
 }
 
 // refuse turns a person down, silently where the request forbids to show

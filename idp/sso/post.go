@@ -94,34 +94,15 @@ func (b *buffer) release() {
 	buffers.Put(b)
 }
 
-// errNoRecipient is a registration that asks for encryption and does not say
-// to whom.
-var errNoRecipient = errors.New("no certificate to encrypt to: register an encryption certificate, or sign requests")
-
-// encryptTo chooses whom the assertion is encrypted to: the registered
-// encryption certificate, else the one that verified the request, else the only
-// request certificate. nil: it is sent in the clear.
-func encryptTo(a *accepted) (*xmlenc.Encrypter, error) {
-	p := a.provider
-	if p.Encryption == idp.EncryptionNone || p.Encryption == "" {
-		return nil, nil
+// encrypter encrypts the assertion; nil if it is sent in the clear.
+func (a *accepted) encrypter() (*xmlenc.Encrypter, error) {
+	to, err := a.recipient()
+	if to == nil || err != nil {
+		return nil, err
 	}
-	var to = a.cert
-	switch {
-	case len(p.EncryptionX509) > 0:
-		to = p.EncryptionX509[0]
-	case to != nil:
-	case a.request.CertSHA256 != "":
-		for _, c := range p.RequestCerts {
-			if p.CertSHA256(c) == a.request.CertSHA256 {
-				to = c
-			}
-		}
-	case len(p.RequestCerts) == 1:
-		to = p.RequestCerts[0]
+	e, err := xmlenc.New(to, a.provider.Encryption, a.provider.EncryptionDigest)
+	if err != nil {
+		return nil, fmt.Errorf("encrypt to %q: %w", a.request.SP, err)
 	}
-	if to == nil {
-		return nil, errNoRecipient
-	}
-	return xmlenc.New(to, p.Encryption, p.EncryptionDigest)
+	return e, nil
 }

@@ -32,7 +32,8 @@ func (h *Handler) receive(w http.ResponseWriter, r *http.Request) error {
 	if r.Method == http.MethodPost {
 		in.ContentType = r.Header.Get("Content-Type")
 		if in.Body, err = io.ReadAll(r.Body); err != nil {
-			return fmt.Errorf("read body: %w", err)
+			// Cut off, too slow or too long: the sender's doing, not ours.
+			return &web.Error{Status: http.StatusBadRequest, Key: "bad_form", Err: fmt.Errorf("read body: %w", err)}
 		}
 	}
 	a, err := h.accept(r.Context(), in, entry.Key.Year, now)
@@ -73,8 +74,11 @@ func (h *Handler) answer(w http.ResponseWriter, r *http.Request, a *accepted) er
 		return h.store(w, r, a)
 	}
 	err = h.issue(w, r, a, s, user)
-	if errors.Is(err, idp.ErrReplayed) {
+	switch {
+	case errors.Is(err, idp.ErrReplayed):
 		return h.again(w, r, a)
+	case ended(err):
+		return h.store(w, r, a)
 	}
 	return fail(a.provider, err)
 }

@@ -24,6 +24,9 @@ func (h *Handler) resume(w http.ResponseWriter, r *http.Request) error {
 		// begun on it is signed (contract §4).
 		return err
 	}
+	if r.Method == http.MethodHead {
+		return nil // a HEAD spends nothing
+	}
 	s, user, err := h.live(r)
 	if err != nil {
 		return fail(a.provider, err)
@@ -37,11 +40,20 @@ func (h *Handler) resume(w http.ResponseWriter, r *http.Request) error {
 		return fail(a.provider, step.refusal)
 	default:
 		err = h.issue(w, r, &a, s, user)
-		if errors.Is(err, idp.ErrAnswered) {
+		switch {
+		case errors.Is(err, idp.ErrAnswered):
 			err = idp.Refuse(idp.RefusedAnswered, "AuthnRequest", a.request.MessageID).With(err)
+		case ended(err):
+			return redirect(w, r, continueURL(a.request)) // to decide anew, without that session
 		}
 		return fail(a.provider, err)
 	}
+}
+
+// ended reports whether a session ended between its reading and the write that
+// rests on it: in another tab the person signed out, or signed in anew.
+func ended(err error) bool {
+	return errors.Is(err, idp.ErrSessionEnded) || errors.Is(err, idp.ErrSessionUser)
 }
 
 // stored loads the request that the address names. What it asks for is
@@ -68,10 +80,11 @@ func (h *Handler) stored(r *http.Request) (accepted, error) {
 		return a, idp.Refuse(idp.RefusedOtherBrowser, "request", "").With(session.ErrOtherBrowser)
 	case req.Answered():
 		return a, fail(a.provider, idp.Refuse(idp.RefusedAnswered, "AuthnRequest", req.MessageID))
-	case !a.provider.Active:
-		return a, fail(a.provider, idp.Refuse(idp.RefusedSPInactive, "Issuer", string(req.SP)))
 	}
 	a.request = req
+	if err := a.current(); err != nil {
+		return a, fail(a.provider, err)
+	}
 	a.need, err = assurance.Resolve(assurance.Ask{Comparison: req.Comparison, ClassRefs: req.ClassRefs}, &a.provider.ServiceProvider)
 	if err != nil {
 		return a, fail(a.provider, err)

@@ -58,11 +58,20 @@ func (m *Middleware) finish(w *recorder, r *http.Request, e *Event) {
 	attrs := append(e.attrs,
 		slog.String("request_id", e.ID),
 		slog.String("method", r.Method),
-		slog.String("path", r.URL.Path),
+		slog.String("path", loggedPath(r, w.status)),
 		slog.Int("status", w.status),
 		slog.String("client", e.Address),
 		slog.Duration("took", m.Clock.Now().Sub(e.start)))
 	m.Log.LogAttrs(r.Context(), e.level, "request", attrs...)
+}
+
+// loggedPath is the path, but not of an address that we do not have and that is
+// none of SAML's: people type all sorts of things there, their own included.
+func loggedPath(r *http.Request, status int) string {
+	if status == http.StatusNotFound && !strings.HasPrefix(r.URL.Path, "/api/saml/") {
+		return "(unknown)"
+	}
+	return r.URL.Path
 }
 
 // The values of headers that are the same in every answer. They are shared
@@ -74,7 +83,6 @@ var (
 	headerNoStore  = []string{"no-store"}
 	headerCSP      = []string{DefaultCSP}
 	headerHSTS     = []string{"max-age=31536000; includeSubDomains"}
-	headerOpener   = []string{"same-origin"}
 )
 
 // DefaultCSP is the Content-Security-Policy of every page that does not set
@@ -88,7 +96,6 @@ func (m *Middleware) headers(h http.Header) {
 	h["Referrer-Policy"] = headerReferrer
 	h["Cache-Control"] = headerNoStore
 	h["Content-Security-Policy"] = headerCSP
-	h["Cross-Origin-Opener-Policy"] = headerOpener
 	if m.HSTS {
 		h["Strict-Transport-Security"] = headerHSTS
 	}

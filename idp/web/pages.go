@@ -90,9 +90,6 @@ func classify(err error) failure {
 	if errors.As(err, &f.gone) {
 		f.status = http.StatusGone
 	}
-	if bodyTooLarge(err) {
-		f.status, f.key = http.StatusRequestEntityTooLarge, "too_large"
-	}
 	var e *Error
 	if errors.As(err, &e) {
 		f.spName, f.startURL, f.args = e.SPName, e.StartURL, e.Args
@@ -102,6 +99,9 @@ func classify(err error) failure {
 		if e.Key != "" {
 			f.key = e.Key
 		}
+	}
+	if bodyTooLarge(err) {
+		f.status, f.key = http.StatusRequestEntityTooLarge, "too_large"
 	}
 	return f
 }

@@ -31,6 +31,11 @@ func NewRouter(pages *Pages) *Router {
 // in the form of idp.YearPattern; see Year.
 func (rt *Router) Handle(path string, methods Methods) {
 	path = strings.ReplaceAll(path, "{year}", "{year:"+idp.YearPattern+"}")
+	rt.mux.Handle(path, rt.adapt(methods.handler()))
+}
+
+// handler chooses by method.
+func (methods Methods) handler() Handler {
 	allow := make([]string, 0, len(methods)+1)
 	for m := range methods {
 		allow = append(allow, m)
@@ -41,7 +46,7 @@ func (rt *Router) Handle(path string, methods Methods) {
 	sort.Strings(allow)
 	allowed := strings.Join(allow, ", ")
 
-	rt.mux.Handle(path, rt.adapt(func(w http.ResponseWriter, r *http.Request) error {
+	return func(w http.ResponseWriter, r *http.Request) error {
 		method := r.Method
 		if method == http.MethodHead {
 			method = http.MethodGet
@@ -52,12 +57,12 @@ func (rt *Router) Handle(path string, methods Methods) {
 			return &Error{Status: http.StatusMethodNotAllowed, Key: "method", Args: []string{allowed}}
 		}
 		return h(w, r)
-	}))
+	}
 }
 
-// HandlePrefix mounts a plain handler under a prefix, for static files.
-func (rt *Router) HandlePrefix(prefix string, h http.Handler) {
-	rt.mux.PathPrefix(prefix).Handler(h)
+// HandlePrefix mounts a handler of GET under a prefix, for static files.
+func (rt *Router) HandlePrefix(prefix string, get Handler) {
+	rt.mux.PathPrefix(prefix).Handler(rt.adapt(Methods{http.MethodGet: get}.handler()))
 }
 
 func (rt *Router) ServeHTTP(w http.ResponseWriter, r *http.Request) { rt.mux.ServeHTTP(w, r) }

@@ -8,14 +8,14 @@ import (
 
 // Static serves files under a prefix that changes with their content, so that
 // they may be kept for ever. Folders are not listed.
-func Static(prefix string, files fs.FS) http.Handler {
+func Static(prefix string, files fs.FS) Handler {
 	serve := http.StripPrefix(prefix, http.FileServerFS(files))
-	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+	return func(w http.ResponseWriter, r *http.Request) error {
 		if strings.HasSuffix(r.URL.Path, "/") {
-			http.NotFound(w, r)
-			return
+			return ErrNotFound
 		}
 		w.Header().Set("Cache-Control", "public, max-age=31536000, immutable")
 		serve.ServeHTTP(w, r)
-	})
+		return nil
+	}
 }
