@@ -1,0 +1,173 @@
+package main
+
+import (
+	_ "embed"
+	"path/filepath"
+	"time"
+)
+
+// configSource is this file: `vernal init` writes the comments below, as they
+// stand, into the configuration that it makes.
+//
+//go:embed config.go
+var configSource string
+
+// Config is everything that can be configured. The comments are the manual:
+// they end up in the vernal.yaml that `vernal init` writes. Every key can also
+// be set in the environment, which wins over the file: VERNAL_BASE_URL for
+// base_url, VERNAL_SESSION_IDLE for session.idle; lists are split at commas.
+// Relative paths start at the folder of the file.
+type Config struct {
+	// The address under which people and service providers reach this server,
+	// without a path. Everything that Vernal says of itself comes from here,
+	// the entity ID too ({base_url}/api/saml), so it must not change once a
+	// service provider relies on it. http is for loopback only.
+	BaseURL string `yaml:"base_url"`
+
+	// The address and port to listen on.
+	Listen string `yaml:"listen"`
+
+	// To end TLS here and not at a proxy: the files with the certificate chain
+	// and the private key, PEM. Both or none.
+	TLS struct {
+		// The certificate and its chain.
+		Cert string `yaml:"cert"`
+		// Its private key.
+		Key string `yaml:"key"`
+	} `yaml:"tls"`
+
+	// The proxies whose X-Forwarded-For is believed: addresses or prefixes such
+	// as 10.0.0.0/8. Empty: the peer's address is the address.
+	TrustedProxies []string `yaml:"trusted_proxies"`
+
+	// The address and port for what operators and their machines look at. Only
+	// loopback is accepted. Nothing listens here in this version.
+	AdminListen string `yaml:"admin_listen"`
+
+	// The folder for everything that Vernal keeps. It must belong to the user
+	// that runs the server, and be closed to others.
+	DataDir string `yaml:"data_dir"`
+
+	// The file with the master key, which everything secret in the data folder
+	// is sealed with. Empty: master.key in the data folder. The key itself can
+	// be given in the environment instead, as VERNAL_MASTER_KEY.
+	MasterKeyFile string `yaml:"master_key_file"`
+
+	// What keeps the records: bolt, a file in the data folder.
+	Store string `yaml:"store"`
+
+	// The yearly change of our signing certificate. Dates are MONTH-DAY, 00:00
+	// UTC, and apply to every year N.
+	Rotation struct {
+		// Whether the server takes the steps itself on their dates. In this
+		// version it makes no keys by itself; those that init made open and
+		// become preferred on their dates.
+		Automatic bool `yaml:"automatic"`
+		// Where signing keys come from: generate.
+		KeySource string `yaml:"key_source"`
+		// The length of new RSA keys: 2048, 3072 or 4096.
+		KeyBits int `yaml:"key_bits"`
+		// When the key of year N is made,
+		MakeOn string `yaml:"make_on"`
+		// when its addresses and metadata open,
+		PublishOn string `yaml:"publish_on"`
+		// when it becomes the one that new integrations are given,
+		PreferOn string `yaml:"prefer_on"`
+		// when its certificate ends, in N+1,
+		CertificateEnd string `yaml:"certificate_end"`
+		// and when its addresses close, in N+1.
+		RetireOn string `yaml:"retire_on"`
+	} `yaml:"rotation"`
+
+	// How long people stay signed in.
+	Session struct {
+		// Without doing anything.
+		Idle time.Duration `yaml:"idle"`
+		// At all.
+		Absolute time.Duration `yaml:"absolute"`
+	} `yaml:"session"`
+
+	// The mail server. This version sends no mail; the values are only checked.
+	Mail struct {
+		// Its address and port; empty: no mail.
+		Server string `yaml:"server"`
+		// The sender's address.
+		From string `yaml:"from"`
+	} `yaml:"mail"`
+
+	// What people and partners see of whoever runs this.
+	Branding struct {
+		// The name in the header of every page.
+		Name string `yaml:"name"`
+		// The organization named in metadata; empty: none.
+		Organization string `yaml:"organization"`
+		// Its home page; empty: base_url.
+		OrganizationURL string `yaml:"organization_url"`
+		// The address for technical questions in metadata; empty: none.
+		Contact string `yaml:"contact"`
+	} `yaml:"branding"`
+
+	// The languages of the pages, the default one first: en.
+	Languages []string `yaml:"languages"`
+
+	// The log, on standard error.
+	Log struct {
+		// text or json.
+		Format string `yaml:"format"`
+		// debug, info, warn or error.
+		Level string `yaml:"level"`
+	} `yaml:"log"`
+
+	// file is the file that was read, absolute; "" if there was none. dir is
+	// where relative paths start.
+	file, dir string
+	// origins tells for each key that was set where that was, as errors name
+	// it: "vernal.yaml:12" or "VERNAL_LISTEN".
+	origins map[string]string
+}
+
+// defaultConfig is the configuration where nothing is set.
+func defaultConfig() *Config {
+	c := &Config{
+		BaseURL:     "http://localhost:8080",
+		Listen:      "127.0.0.1:8080",
+		AdminListen: "127.0.0.1:9090",
+		DataDir:     "vernal-data",
+		Store:       "bolt",
+		Languages:   []string{"en"},
+		origins:     make(map[string]string),
+	}
+	c.Rotation.Automatic = true
+	c.Rotation.KeySource = "generate"
+	c.Rotation.KeyBits = 2048
+	c.Rotation.MakeOn = "01-15"
+	c.Rotation.PublishOn = "02-01"
+	c.Rotation.PreferOn = "03-01"
+	c.Rotation.CertificateEnd = "04-01"
+	c.Rotation.RetireOn = "07-01"
+	c.Session.Idle = 15 * time.Minute
+	c.Session.Absolute = 12 * time.Hour
+	c.Branding.Name = "Vernal"
+	c.Log.Format = "text"
+	c.Log.Level = "info"
+	return c
+}
+
+// path makes a path of the configuration absolute; "" stays "".
+func (c *Config) path(p string) string {
+	if p == "" || filepath.IsAbs(p) {
+		return p
+	}
+	return filepath.Join(c.dir, p)
+}
+
+// dataDir is the data folder.
+func (c *Config) dataDir() string { return c.path(c.DataDir) }
+
+// masterKeyFile is the file of the master key.
+func (c *Config) masterKeyFile() string {
+	if c.MasterKeyFile == "" {
+		return filepath.Join(c.dataDir(), "master.key")
+	}
+	return c.path(c.MasterKeyFile)
+}

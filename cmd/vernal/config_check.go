@@ -1,0 +1,207 @@
+package main
+
+import (
+	"fmt"
+	"net"
+	"net/mail"
+	"net/netip"
+	"net/url"
+	"slices"
+	"strconv"
+	"strings"
+	"time"
+
+	"vernal/certs"
+)
+
+// problems says everything that is wrong with the values, each with the place
+// where it was set.
+func (c *Config) problems() []string {
+	v := &validator{config: c}
+	v.baseURL()
+	v.hostPort("listen", c.Listen)
+	if v.hostPort("admin_listen", c.AdminListen) && !loopbackHost(c.AdminListen) {
+		v.add("admin_listen", "%q is no loopback address: what is shown there has no sign-in", c.AdminListen)
+	}
+	if (c.TLS.Cert == "") != (c.TLS.Key == "") {
+		v.add("tls", "cert and key go together; one of them is missing")
+	}
+	if c.TLS.Cert != "" && strings.HasPrefix(c.BaseURL, "http:") {
+		v.add("base_url", "is http, yet tls is set")
+	}
+	if _, err := c.trustedProxies(); err != nil {
+		v.add("trusted_proxies", "%v", err)
+	}
+	if c.DataDir == "" {
+		v.add("data_dir", "is empty")
+	}
+	v.store()
+	v.oneOf("rotation.key_source", c.Rotation.KeySource, "generate")
+	if p, err := c.policy(); err != nil {
+		v.add("rotation", "%v", err)
+	} else if err := p.Validate(); err != nil {
+		v.add("rotation", "%v", err)
+	}
+	v.session()
+	v.mail()
+	if c.Branding.Name == "" {
+		v.add("branding.name", "is empty: pages need a name")
+	}
+	v.languages()
+	v.oneOf("log.format", c.Log.Format, "text", "json")
+	v.oneOf("log.level", c.Log.Level, "debug", "info", "warn", "error")
+	return v.problems
+}
+
+type validator struct {
+	config   *Config
+	problems []string
+}
+
+func (v *validator) add(key, format string, args ...any) {
+	text := key + ": " + fmt.Sprintf(format, args...)
+	if at := v.config.origins[key]; at != "" {
+		text = at + ": " + text
+	}
+	v.problems = append(v.problems, text)
+}
+
+func (v *validator) oneOf(key, value string, allowed ...string) {
+	if !slices.Contains(allowed, value) {
+		v.add(key, "%q is not one of: %s", value, strings.Join(allowed, ", "))
+	}
+}
+
+func (v *validator) baseURL() {
+	c := v.config
+	c.BaseURL = strings.TrimSuffix(c.BaseURL, "/")
+	u, err := url.Parse(c.BaseURL)
+	switch {
+	case err != nil || u.Host == "" || u.Scheme != "https" && u.Scheme != "http":
+		v.add("base_url", "%q is not an address such as https://login.example.gov", c.BaseURL)
+	case u.Path != "" || u.RawQuery != "" || u.Fragment != "" || u.User != nil:
+		v.add("base_url", "%q holds more than scheme, host and port", c.BaseURL)
+	case u.Scheme == "http" && !isLoopback(u.Hostname()):
+		v.add("base_url", "%q is http; that is for loopback only", c.BaseURL)
+	}
+}
+
+func (v *validator) hostPort(key, value string) bool {
+	_, port, err := net.SplitHostPort(value)
+	n, portErr := strconv.Atoi(port)
+	if err != nil || portErr != nil || n < 0 || n > 65535 {
+		v.add(key, "%q is not HOST:PORT, such as 127.0.0.1:8080", value)
+		return false
+	}
+	return true
+}
+
+func loopbackHost(hostPort string) bool {
+	host, _, err := net.SplitHostPort(hostPort)
+	return err == nil && isLoopback(host)
+}
+
+func isLoopback(host string) bool {
+	host = strings.ToLower(host)
+	if host == "localhost" || strings.HasSuffix(host, ".localhost") {
+		return true
+	}
+	ip, err := netip.ParseAddr(host)
+	return err == nil && ip.Unmap().IsLoopback()
+}
+
+// trustedProxies are the prefixes of trusted_proxies.
+func (c *Config) trustedProxies() ([]netip.Prefix, error) {
+	var out []netip.Prefix
+	for _, s := range c.TrustedProxies {
+		if ip, err := netip.ParseAddr(s); err == nil {
+			out = append(out, netip.PrefixFrom(ip, ip.BitLen()))
+			continue
+		}
+		p, err := netip.ParsePrefix(s)
+		if err != nil {
+			return nil, fmt.Errorf("%q is neither an address nor a prefix such as 10.0.0.0/8", s)
+		}
+		out = append(out, p.Masked())
+	}
+	return out, nil
+}
+
+func (v *validator) store() {
+	switch s := v.config.Store; {
+	case s == "bolt":
+	case strings.HasPrefix(s, "postgres:") || strings.HasPrefix(s, "postgresql:"):
+		v.add("store", "PostgreSQL is not built yet; use bolt")
+	default:
+		v.add("store", "%q is not one of: bolt", s)
+	}
+}
+
+// policy is the calendar of rotation.
+func (c *Config) policy() (certs.Policy, error) {
+	p := certs.DefaultPolicy()
+	p.KeyBits = c.Rotation.KeyBits
+	p.Subject.Organization = c.Branding.Organization
+	for _, f := range []struct {
+		key, value string
+		date       *certs.Date
+	}{
+		{"make_on", c.Rotation.MakeOn, &p.MakeAt},
+		{"publish_on", c.Rotation.PublishOn, &p.PublishAt},
+		{"prefer_on", c.Rotation.PreferOn, &p.PreferAt},
+		{"certificate_end", c.Rotation.CertificateEnd, &p.CertEndAt},
+		{"retire_on", c.Rotation.RetireOn, &p.RetireAt},
+	} {
+		day, err := time.Parse("01-02", f.value)
+		if err != nil {
+			return p, fmt.Errorf("%s: %q is not a date such as 03-01 (month, day)", f.key, f.value)
+		}
+		f.date.Month, f.date.Day = day.Month(), day.Day()
+	}
+	return p, nil
+}
+
+func (v *validator) session() {
+	s := &v.config.Session
+	if s.Idle < time.Minute {
+		v.add("session.idle", "%s is under a minute", shortDuration(s.Idle))
+	}
+	if s.Absolute < s.Idle {
+		v.add("session.absolute", "%s is shorter than session.idle", shortDuration(s.Absolute))
+	}
+	if s.Absolute > 30*24*time.Hour {
+		v.add("session.absolute", "%s is over 30 days", shortDuration(s.Absolute))
+	}
+}
+
+func (v *validator) mail() {
+	m := &v.config.Mail
+	if m.Server != "" {
+		v.hostPort("mail.server", m.Server)
+	}
+	v.mailAddress("mail.from", m.From)
+	v.mailAddress("branding.contact", v.config.Branding.Contact)
+	if u := v.config.Branding.OrganizationURL; u != "" {
+		if p, err := url.Parse(u); err != nil || p.Host == "" || p.Scheme != "https" && p.Scheme != "http" {
+			v.add("branding.organization_url", "%q is not an address", u)
+		}
+	}
+}
+
+func (v *validator) mailAddress(key, address string) {
+	if address == "" {
+		return
+	}
+	if a, err := mail.ParseAddress(address); err != nil || a.Address != address {
+		v.add(key, "%q is not an address such as help@example.gov", address)
+	}
+}
+
+func (v *validator) languages() {
+	if len(v.config.Languages) == 0 {
+		v.add("languages", "is empty: pages need a language")
+	}
+	for _, lang := range v.config.Languages {
+		v.oneOf("languages", lang, "en")
+	}
+}

@@ -1,0 +1,101 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io/fs"
+	"log/slog"
+	"os"
+	"syscall"
+	"time"
+
+	"vernal/idp"
+	"vernal/idp/admin"
+)
+
+const (
+	// lockWait is how long a command waits for a store that is held while no
+	// server answers: a server that starts or stops, or another command.
+	lockWait = 5 * time.Second
+	// lockTry is how long it waits before it looks for a server again.
+	lockTry = 100 * time.Millisecond
+	// pingWait is how long a server that accepts may take to answer.
+	pingWait = 3 * time.Second
+)
+
+// connect gives a client of the running server or, without one, of a service in
+// this process. The function returned lets go of it.
+func (a *app) connect(ctx context.Context) (*admin.Client, *Config, func(), error) {
+	c, err := a.config()
+	if err != nil {
+		return nil, nil, nil, err
+	}
+	deadline := time.Now().Add(a.lockWait)
+	for {
+		client, release, err := a.connectOnce(ctx, c)
+		if !errors.Is(err, idp.ErrLocked) || ctx.Err() != nil {
+			return client, c, release, err
+		}
+		if time.Now().After(deadline) {
+			return nil, nil, nil, fmt.Errorf(
+				"another process holds the store in %s and does not answer on %s there; is a server starting, or hanging?",
+				c.dataDir(), admin.SocketName)
+		}
+	}
+}
+
+// connectOnce tries the socket, then the store.
+func (a *app) connectOnce(ctx context.Context, c *Config) (*admin.Client, func(), error) {
+	client := admin.OverSocket(c.dataDir())
+	pingCtx, cancel := context.WithTimeout(ctx, pingWait)
+	defer cancel()
+	_, err := client.Ping(pingCtx)
+	if err == nil {
+		return client, client.Close, nil
+	}
+	client.Close()
+	var answered *admin.Error
+	switch {
+	case errors.As(err, &answered):
+		return nil, nil, err
+	case errors.Is(err, fs.ErrPermission):
+		return nil, nil, refuse("%s belongs to another user; run this as its owner or as root", c.dataDir())
+	}
+	return a.openHere(c)
+}
+
+// openHere opens the store in this process. It is done as the folder's owner
+// only: files that another user makes there, root not excepted, could keep the
+// server from starting.
+func (a *app) openHere(c *Config) (*admin.Client, func(), error) {
+	self := admin.Self()
+	if owner, ok := ownerOf(c.dataDir()); ok && owner != self.UID {
+		return nil, nil, refuse("%s belongs to uid %d, you are uid %d, and no server runs there; run this as that user",
+			c.dataDir(), owner, self.UID)
+	}
+	log := slog.New(slog.NewTextHandler(a.err, &slog.HandlerOptions{Level: slog.LevelWarn}))
+	d, err := openDeps(c, log, a.clock, a.getenv, lockTry)
+	if err != nil {
+		return nil, nil, err
+	}
+	client := admin.InProcess(d.service(self.UID, ""), self)
+	return client, func() {
+		if err := d.Close(); err != nil {
+			a.say("vernal: close the store: %v", err)
+		}
+	}, nil
+}
+
+// ownerOf is the user that a path belongs to; false if that cannot be told.
+func ownerOf(path string) (int, bool) {
+	info, err := os.Stat(path)
+	if err != nil {
+		return 0, false
+	}
+	st, ok := info.Sys().(*syscall.Stat_t)
+	if !ok {
+		return 0, false
+	}
+	return int(st.Uid), true
+}

@@ -1,0 +1,119 @@
+package main
+
+import (
+	"bytes"
+	"path/filepath"
+	"strings"
+	"testing"
+	"time"
+
+	"vernal/idp/seal"
+	"vernal/idp/store/bolt"
+)
+
+func testClock() time.Time { return time.Date(2031, 5, 17, 9, 30, 0, 0, time.UTC) }
+
+// newApp is a program with an installation in a folder of its own. What it
+// prints is in out and err.
+func newApp(t *testing.T) (a *app, out, errOut *bytes.Buffer) {
+	t.Helper()
+	out, errOut = new(bytes.Buffer), new(bytes.Buffer)
+	a = &app{
+		in: strings.NewReader(""), out: out, err: errOut, getenv: emptyEnv, clock: testClock,
+		lockWait: 300 * time.Millisecond,
+	}
+	if code := call(t, a, "--config", filepath.Join(t.TempDir(), "vernal.yaml"), "init"); code != exitDone {
+		t.Fatalf("init: %d, %s", code, errOut)
+	}
+	errOut.Reset()
+	return a, out, errOut
+}
+
+// call runs a command and gives its exit code.
+func call(t *testing.T, a *app, args ...string) int {
+	t.Helper()
+	if a.configFile != "" {
+		args = append(args, "--config", a.configFile)
+	}
+	root := a.rootCommand() // which forgets the flags of the call before
+	root.SetArgs(args)
+	return a.report(root.ExecuteContext(t.Context()))
+}
+
+// TestLockWithoutSocket holds the store as a server does that hangs, or another
+// command: commands wait for it, but not for ever.
+func TestLockWithoutSocket(t *testing.T) {
+	t.Parallel()
+	a, _, errOut := newApp(t)
+	dir := filepath.Join(filepath.Dir(a.configFile), "vernal-data")
+	key, err := seal.LoadMaster(filepath.Join(dir, "master.key"), "")
+	if err != nil {
+		t.Fatal(err)
+	}
+	store, err := bolt.Open(filepath.Join(dir, storeName), bolt.Options{Sealer: key, Clock: testClock})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if code := call(t, a, "sp", "list"); code != exitError || !strings.Contains(errOut.String(), "another process holds the store") {
+		t.Errorf("sp list: %d, %s", code, errOut)
+	}
+	errOut.Reset()
+	if code := call(t, a, "serve"); code != exitError || !strings.Contains(errOut.String(), "another process holds the store") {
+		t.Errorf("serve: %d, %s", code, errOut)
+	}
+
+	// Once the other one lets go, the command that waits goes on.
+	a.lockWait = time.Minute
+	errOut.Reset()
+	done := make(chan int)
+	go func() { done <- call(t, a, "sp", "list") }()
+	if err := store.Close(); err != nil {
+		t.Fatal(err)
+	}
+	if code := <-done; code != exitDone {
+		t.Errorf("after the lock is free: %d, %s", code, errOut)
+	}
+}
+
+// TestFirstYears runs init on days when the calendar asks for different years.
+func TestFirstYears(t *testing.T) {
+	t.Parallel()
+	tests := []struct {
+		name string
+		now  time.Time
+		want []string
+	}{
+		{"autumn", time.Date(2026, 11, 22, 0, 0, 0, 0, time.UTC), []string{"(2026) is preferred and ends 2027-04-01"}},
+		{"january", time.Date(2027, 1, 20, 0, 0, 0, 0, time.UTC), []string{"(2026) is preferred", "(2027) is created and ends 2028-04-01"}},
+		{"spring", time.Date(2027, 3, 15, 0, 0, 0, 0, time.UTC), []string{"(2027) is preferred"}},
+	}
+	for _, tt := range tests {
+		t.Run(tt.name, func(t *testing.T) {
+			t.Parallel()
+			errOut := new(bytes.Buffer)
+			a := &app{in: strings.NewReader(""), out: new(bytes.Buffer), err: errOut, getenv: emptyEnv, clock: func() time.Time { return tt.now }}
+			if code := call(t, a, "init", "--config", filepath.Join(t.TempDir(), "vernal.yaml")); code != exitDone {
+				t.Fatalf("%d, %s", code, errOut)
+			}
+			for _, want := range tt.want {
+				if !strings.Contains(errOut.String(), want) {
+					t.Errorf("%q is not in\n%s", want, errOut)
+				}
+			}
+			if n := strings.Count(errOut.String(), "our signing certificate"); n != len(tt.want) {
+				t.Errorf("%d years, want %d\n%s", n, len(tt.want), errOut)
+			}
+		})
+	}
+}
+
+func TestPrintable(t *testing.T) {
+	t.Parallel()
+	var out bytes.Buffer
+	if err := table(&out, []string{"NAME"}, [][]string{{"a\x1b[2J\tb\u202ec"}}); err != nil {
+		t.Fatal(err)
+	}
+	if strings.ContainsAny(out.String(), "\x1b\t\u202e") {
+		t.Errorf("got %q", out.String())
+	}
+}

@@ -1,0 +1,244 @@
+package main
+
+import (
+	"bytes"
+	"crypto/rand"
+	"encoding/json"
+	"errors"
+	"io"
+	"log/slog"
+	"net/http"
+	"net/url"
+	"sync"
+	"time"
+
+	"github.com/crewjam/saml"
+	"github.com/crewjam/saml/samlsp"
+
+	"vernal/idp/web"
+	"vernal/templates"
+)
+
+// Addresses of a sample; those under /saml are the library's.
+const (
+	pathHome     = "/{$}"
+	pathSignedIn = "/signed-in"
+	pathSignOut  = "/sign-out"
+	pathCode     = "/code"
+	pathMetadata = "/saml/metadata"
+	pathACS      = "/saml/acs"
+)
+
+// handler is everything that a sample answers.
+func (s *sample) handler() http.Handler {
+	mux := http.NewServeMux()
+	mux.HandleFunc("GET "+pathHome, s.home)
+	mux.Handle("GET "+pathSignedIn, s.saml.RequireAccount(http.HandlerFunc(s.signedIn)))
+	mux.HandleFunc("POST "+pathSignOut, s.signOut)
+	mux.HandleFunc("GET "+pathCode, s.code)
+	mux.HandleFunc("GET "+pathMetadata, s.serveMetadata)
+	mux.HandleFunc("POST "+pathACS, s.hold)
+	mux.HandleFunc("GET "+pathACS, s.accept)
+	prefix := s.pages.StaticPrefix()
+	files := http.StripPrefix(prefix, http.FileServerFS(templates.Static()))
+	mux.HandleFunc("GET "+prefix, func(w http.ResponseWriter, r *http.Request) {
+		w.Header().Set("Cache-Control", "public, max-age=31536000, immutable") // the prefix changes with them
+		files.ServeHTTP(w, r)
+	})
+	mux.HandleFunc("/", s.notFound)
+
+	guard := http.NewCrossOriginProtection()
+	guard.AddInsecureBypassPattern("POST " + pathACS) // what comes there is signed
+	return s.onItsHost(guard.Handler(mux))
+}
+
+// onItsHost sends whoever came by another name (localhost, 127.0.0.1) to the
+// sample's own: there the two samples would be one site, and share cookies.
+func (s *sample) onItsHost(next http.Handler) http.Handler {
+	own, _ := url.Parse(s.url)
+	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		if r.Host != own.Host {
+			if r.Method != http.MethodGet && r.Method != http.MethodHead {
+				http.Error(w, "this site is "+s.url, http.StatusMisdirectedRequest)
+				return
+			}
+			http.Redirect(w, r, s.url+r.URL.RequestURI(), http.StatusTemporaryRedirect)
+			return
+		}
+		w.Header().Set("X-Content-Type-Options", "nosniff")
+		w.Header().Set("Cache-Control", "no-store")
+		r.Body = http.MaxBytesReader(w, r.Body, web.MaxBody)
+		next.ServeHTTP(w, r)
+	})
+}
+
+// home is GET /.
+func (s *sample) home(w http.ResponseWriter, r *http.Request) {
+	code, err := s.demo.person.Code(r.Context())
+	if err != nil {
+		s.broken(w, err)
+		return
+	}
+	page := templates.DemoHomePage{
+		Base: s.base(), Sample: s.about("/"), SignInURL: pathSignedIn,
+		Email: s.demo.person.Email, Password: s.demo.person.Password,
+		Code: code.Code, Seconds: code.Seconds, Used: code.Used, CodeURL: pathCode,
+		Post: s.binding == saml.HTTPPostBinding, Encrypted: s.encrypted,
+		EntityID: s.entityID(), MetadataURL: s.url + pathMetadata, IdPMetadataURL: s.idpMetadata, IdPURL: s.demo.deps.config.BaseURL,
+	}
+	if r.URL.Query().Has("signed-out") {
+		page.Notice, page.NoticeArgs = templates.NoticeDemoSignedOut, []string{s.name}
+	}
+	s.render(w, http.StatusOK, page.Nonce, func(b io.Writer) error { return s.pages.DemoHome(b, page) })
+}
+
+// code is GET /code: the current code, for the script of the first page.
+func (s *sample) code(w http.ResponseWriter, r *http.Request) {
+	code, err := s.demo.person.Code(r.Context())
+	if err != nil {
+		s.broken(w, err)
+		return
+	}
+	w.Header().Set("Content-Type", "application/json")
+	_ = json.NewEncoder(w).Encode(code)
+}
+
+// signedIn is GET /signed-in, the page that wants somebody to be signed in.
+func (s *sample) signedIn(w http.ResponseWriter, r *http.Request) {
+	v, ok := samlsp.SessionFromContext(r.Context()).(*visit)
+	if !ok {
+		s.broken(w, errors.New("a session that is none of ours"))
+		return
+	}
+	page := v.page(s.demo.deps.ring.All(s.demo.deps.clock.Now()))
+	page.Base, page.Sample = s.base(), s.about(pathSignedIn)
+	page.SignOutAction, page.IdPURL = pathSignOut, s.demo.deps.config.BaseURL
+	s.render(w, http.StatusOK, page.Nonce, func(b io.Writer) error { return s.pages.DemoSignedIn(b, page) })
+}
+
+// signOut is POST /sign-out. It ends the sample's own session.
+func (s *sample) signOut(w http.ResponseWriter, r *http.Request) {
+	_ = s.saml.Session.DeleteSession(w, r) // only forgets
+	http.Redirect(w, r, "/?signed-out", http.StatusSeeOther)
+}
+
+func (s *sample) serveMetadata(w http.ResponseWriter, _ *http.Request) {
+	doc, err := s.metadata()
+	if err != nil {
+		s.broken(w, err)
+		return
+	}
+	w.Header().Set("Content-Type", "application/samlmetadata+xml")
+	_, _ = w.Write(doc)
+}
+
+// hold is POST /saml/acs. Another site's page posts there, so the browser sends
+// no cookie along (SameSite); the form waits for the GET that does bring them.
+func (s *sample) hold(w http.ResponseWriter, r *http.Request) {
+	if err := r.ParseForm(); err != nil {
+		s.fail(w, r, err)
+		return
+	}
+	http.Redirect(w, r, pathACS+"?form="+s.held.keep(r.PostForm), http.StatusSeeOther)
+}
+
+// accept is GET /saml/acs, with the form that was posted there a moment before.
+// A form is taken once; after a reload there is either a session or a new start.
+func (s *sample) accept(w http.ResponseWriter, r *http.Request) {
+	form, ok := s.held.take(r.URL.Query().Get("form"))
+	if !ok {
+		http.Redirect(w, r, pathSignedIn, http.StatusSeeOther)
+		return
+	}
+	r.PostForm = form
+	s.saml.ServeACS(w, r)
+}
+
+// fail shows why a sign-in did not work, with the cause that a service provider
+// in earnest keeps to its log.
+func (s *sample) fail(w http.ResponseWriter, r *http.Request, err error) {
+	cause := err.Error()
+	var invalid *saml.InvalidResponseError
+	if errors.As(err, &invalid) && invalid.PrivateErr != nil {
+		cause = invalid.PrivateErr.Error()
+	}
+	s.demo.deps.log.Warn("the sample did not accept what came", slog.String("sample", s.name), slog.String("cause", cause))
+	page := templates.DemoErrorPage{Base: s.base(), Sample: s.about("/"), Cause: cause, RetryURL: pathSignedIn}
+	if raw, err := postedResponse(r); err == nil {
+		page.Response = indented(raw)
+	}
+	s.render(w, http.StatusForbidden, page.Nonce, func(b io.Writer) error { return s.pages.DemoError(b, page) })
+}
+
+func (s *sample) notFound(w http.ResponseWriter, _ *http.Request) {
+	page := templates.NotFoundPage{Base: s.base(), HomeURL: "/"}
+	s.render(w, http.StatusNotFound, page.Nonce, func(b io.Writer) error { return s.pages.NotFound(b, page) })
+}
+
+func (s *sample) base() templates.Base {
+	return templates.Base{Lang: "en", Brand: s.name, Nonce: rand.Text()}
+}
+
+// about is what each page knows of the sample; other is the page of the other
+// one that it leads to.
+func (s *sample) about(other string) templates.DemoSample {
+	return templates.DemoSample{Second: s.second, Other: s.other.name, OtherURL: s.other.url + other}
+}
+
+// render writes a page with a policy that lets the one script of the page run.
+func (s *sample) render(w http.ResponseWriter, status int, nonce string, render func(io.Writer) error) {
+	var page bytes.Buffer
+	if err := render(&page); err != nil {
+		s.broken(w, err)
+		return
+	}
+	w.Header().Set("Content-Type", "text/html; charset=utf-8")
+	w.Header().Set("Content-Security-Policy", "default-src 'none'; style-src 'self'; img-src 'self' data:; font-src 'self'; "+
+		"script-src 'nonce-"+nonce+"'; connect-src 'self'; form-action 'self'; frame-ancestors 'none'; base-uri 'none'")
+	w.WriteHeader(status)
+	_, _ = w.Write(page.Bytes())
+}
+
+func (s *sample) broken(w http.ResponseWriter, err error) {
+	s.demo.deps.log.Error("sample", slog.String("sample", s.name), slog.String("error", err.Error()))
+	http.Error(w, "something went wrong in the demo: "+err.Error(), http.StatusInternalServerError)
+}
+
+// held keeps posted forms for the moment until they are fetched.
+type held struct {
+	mu    sync.Mutex
+	forms map[string]url.Values
+}
+
+// maxHeld bounds the forms that wait, and heldTime how long each may.
+const (
+	maxHeld  = 20
+	heldTime = time.Minute
+)
+
+func newHeld() *held { return &held{forms: make(map[string]url.Values)} }
+
+// keep puts a form away and gives its handle.
+func (h *held) keep(form url.Values) string {
+	handle := rand.Text()
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	for old := range h.forms {
+		if len(h.forms) < maxHeld {
+			break
+		}
+		delete(h.forms, old)
+	}
+	h.forms[handle] = form
+	time.AfterFunc(heldTime, func() { h.take(handle) })
+	return handle
+}
+
+// take gives a form out, once.
+func (h *held) take(handle string) (url.Values, bool) {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	form, ok := h.forms[handle]
+	delete(h.forms, handle)
+	return form, ok
+}

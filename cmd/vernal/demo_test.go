@@ -1,0 +1,234 @@
+package main
+
+import (
+	"bytes"
+	"context"
+	"encoding/json"
+	"io"
+	"net"
+	"net/http"
+	"net/url"
+	"os"
+	"path/filepath"
+	"regexp"
+	"strings"
+	"testing"
+	"time"
+
+	"vernal/idp/idptest"
+)
+
+// openDemo starts a demo on free ports in the folder. It ends with the test, or
+// before that by Close.
+func openDemo(t *testing.T, dir string) *demo {
+	t.Helper()
+	a := &app{in: strings.NewReader(""), out: io.Discard, err: io.Discard, getenv: noEnv, clock: time.Now}
+	d, err := a.startDemo(t.Context(), "127.0.0.1:0", dir)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return d
+}
+
+func endDemo(t *testing.T, d *demo) {
+	t.Helper()
+	if err := d.Close(); err != nil {
+		t.Errorf("end of the demo: %v", err)
+	}
+	text, err := os.ReadFile(d.log)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if bytes.Contains(text, []byte("level=ERROR")) {
+		t.Errorf("errors in the log:\n%s", text)
+	}
+}
+
+func TestDemo(t *testing.T) {
+	t.Parallel()
+	d := openDemo(t, filepath.Join(t.TempDir(), "demo"))
+	defer endDemo(t, d)
+	v, a, b := newVisitor(t), d.samples[0], d.samples[1]
+	year := string(d.year())
+
+	home := v.get(a.url + "/")
+	wantText(t, home, "This is Sample A", demoEmail, demoPassword, "Sign in with Vernal", a.entityID())
+	if shown := regexp.MustCompile(`<code id="code">\d{3} \d{3}</code>`).Find(home.Body); shown == nil {
+		t.Errorf("no code on the first page:\n%s", home.Text())
+	}
+
+	code := codeOf(t, d, 0)
+	atA := v.signInAtDemo(d, a, code)
+	if atA.Status != http.StatusOK || atA.URL.String() != a.url+pathSignedIn {
+		t.Fatalf("%d %s:\n%s", atA.Status, atA.URL, atA.Text())
+	}
+	wantText(t, atA, "You are signed in to Sample A", "Vernal says that you are "+demoEmail, "the key of "+year,
+		"xmldsig-more#rsa-sha256", "PasswordProtectedTransport:duo", "your browser could read it",
+		"<Assertion xmlns=", "nameid-format:persistent")
+
+	atB := v.send(v.send(v.get(b.url + pathSignedIn))) // their form, then our response page; nothing is asked
+	if atB.Status != http.StatusOK || atB.URL.String() != b.url+pathSignedIn {
+		t.Fatalf("%d %s:\n%s", atB.Status, atB.URL, atB.Text())
+	}
+	wantText(t, atB, "You are signed in to Sample B", demoEmail, "the key of "+year, "xmlenc#aes256-cbc",
+		"http://idmanagement.gov/ns/assurance/aal/2", "EncryptedAssertion", "The Assertion inside")
+	if nameID(t, atA) == nameID(t, atB) {
+		t.Errorf("both samples know the person as %s", nameID(t, atA))
+	}
+
+	var now demoCode
+	if err := json.Unmarshal(v.get(a.url+pathCode).Body, &now); err != nil {
+		t.Error(err)
+	}
+	if same := strings.ReplaceAll(now.Code, " ", "") == code; same && !now.Used || now.Seconds < 1 || now.Seconds > 30 || len(now.Code) != 7 {
+		t.Errorf("after the sign-in the code is %+v", now)
+	}
+
+	out := v.send(atA)
+	wantText(t, out, "You are signed out of Sample A")
+	if page := v.send(v.get(a.url + pathSignedIn)); nameID(t, page) != nameID(t, atA) {
+		t.Errorf("Sample A knew %s, now %s", nameID(t, atA), nameID(t, page))
+	}
+}
+
+// TestDemoAgain: the second start with a folder knows the person by the same
+// names, and signs with the same key.
+func TestDemoAgain(t *testing.T) {
+	t.Parallel()
+	dir := filepath.Join(t.TempDir(), "demo")
+	d := openDemo(t, dir)
+	first := nameID(t, newVisitor(t).signInAtDemo(d, d.samples[0], codeOf(t, d, 0)))
+	secret, years := d.person.Secret, d.yearMetadata()
+	listen := d.deps.config.Listen
+	ports := [2]string{d.samples[0].url, d.samples[1].url}
+	endDemo(t, d)
+
+	a := &app{in: strings.NewReader(""), out: io.Discard, err: io.Discard, getenv: noEnv, clock: time.Now}
+	d, err := a.startDemoAt(t.Context(), relisten(t, listen, ports[0], ports[1]), dir)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer endDemo(t, d)
+	if d.person.Secret != secret || d.yearMetadata() != years {
+		t.Errorf("person or key are others than before: %s, %s", d.person.Secret, d.yearMetadata())
+	}
+	// The code of this step may be used.
+	if second := nameID(t, newVisitor(t).signInAtDemo(d, d.samples[0], codeOf(t, d, 1))); second != first {
+		t.Errorf("Sample A knew %s, now %s", first, second)
+	}
+}
+
+// relisten opens the ports of addresses again.
+func relisten(t *testing.T, addresses ...string) []net.Listener {
+	t.Helper()
+	var ports []net.Listener
+	for _, address := range addresses {
+		l, err := net.Listen("tcp", "127.0.0.1"+address[strings.LastIndex(address, ":"):])
+		if err != nil {
+			t.Fatal(err)
+		}
+		ports = append(ports, l)
+	}
+	return ports
+}
+
+func TestDemoRefusals(t *testing.T) {
+	t.Parallel()
+	taken, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { _ = taken.Close() })
+	full := t.TempDir()
+	if err := os.WriteFile(filepath.Join(full, "vernal.db"), nil, 0o600); err != nil {
+		t.Fatal(err)
+	}
+	tests := []struct {
+		name, listen, dir string
+		code              int
+		want              string
+	}{
+		{"no port", "localhost", "", exitUsage, `--listen "localhost" is not HOST:PORT, such as 127.0.0.1:8080`},
+		{"port taken", taken.Addr().String(), "", exitError, "for the identity provider, is taken by another program; choose others with --listen"},
+		{"a folder of something else", "127.0.0.1:0", full, exitRefused, "holds other things than a demo; name a new folder with --data-dir"},
+	}
+	for _, tt := range tests {
+		t.Run(tt.name, func(t *testing.T) {
+			t.Parallel()
+			var out, talk bytes.Buffer
+			a := &app{in: strings.NewReader(""), out: &out, err: &talk, getenv: noEnv, clock: time.Now}
+			if code := a.report(a.demo(t.Context(), demoOptions{listen: tt.listen, dataDir: tt.dir})); code != tt.code {
+				t.Errorf("exit code %d, want %d", code, tt.code)
+			}
+			if !strings.Contains(talk.String(), tt.want) || out.Len() > 0 {
+				t.Errorf("said %q, printed %q; want %q", &talk, &out, tt.want)
+			}
+		})
+	}
+}
+
+// TestDemoPrints runs the command and reads what it prints.
+func TestDemoPrints(t *testing.T) {
+	t.Parallel()
+	ctx, stop := context.WithCancel(t.Context())
+	defer stop()
+	read, write := io.Pipe()
+	a := &app{in: strings.NewReader(""), out: write, err: io.Discard, getenv: noEnv, clock: time.Now, json: true}
+	done := make(chan error, 1)
+	go func() {
+		err := a.demo(ctx, demoOptions{listen: "127.0.0.1:0"})
+		_ = write.CloseWithError(err)
+		done <- err
+	}()
+	var r demoResult
+	if err := json.NewDecoder(read).Decode(&r); err != nil {
+		t.Fatal(err)
+	}
+	go func() { _, _ = io.Copy(io.Discard, read) }()
+	if r.Email != demoEmail || r.Password != demoPassword || len(r.Code) != 6 || r.TOTPSecret == "" ||
+		!strings.HasPrefix(r.TOTPURL, "otpauth://totp/") || !strings.Contains(r.MetadataURL, r.URL+"/api/saml/metadata") {
+		t.Errorf("printed %+v", r)
+	}
+	if len(r.Samples) != 2 || !strings.HasPrefix(r.Samples[0].URL, "http://a.localhost:") || !strings.HasPrefix(r.Samples[1].URL, "http://b.localhost:") {
+		t.Errorf("samples %+v", r.Samples)
+	}
+	if _, err := os.Stat(filepath.Join(r.DataDir, "vernal.db")); err != nil {
+		t.Error(err)
+	}
+	stop()
+	if err := <-done; err != nil {
+		t.Errorf("end: %v", err)
+	}
+	if _, err := os.Stat(r.DataDir); !os.IsNotExist(err) {
+		t.Errorf("%s is still there: %v", r.DataDir, err)
+	}
+}
+
+// TestSampleRefuses: what a sample does not accept ends on its error page, with
+// the cause; what is not for its host goes there.
+func TestSampleRefuses(t *testing.T) {
+	t.Parallel()
+	d := openDemo(t, filepath.Join(t.TempDir(), "demo"))
+	defer endDemo(t, d)
+	v, s := newVisitor(t), d.samples[0]
+	post := func(form url.Values) *idptest.Page {
+		return v.do(http.MethodPost, s.url+pathACS, form, laxJar{v.jar})
+	}
+	page := post(url.Values{"SAMLResponse": {"PFJlc3BvbnNlLz4="}})
+	if page.Status != http.StatusForbidden {
+		t.Errorf("status %d", page.Status)
+	}
+	wantText(t, page, "Sample A did not accept that", "cannot unmarshal response", "<Response/>")
+	wantText(t, post(url.Values{}), "Sample A did not accept that")
+
+	// Another browser's response: the request was not this one's.
+	theirs := newVisitor(t)
+	answer := theirs.send(theirs.get(s.url+pathSignedIn), "email", demoEmail, "password", demoPassword)
+	answer = theirs.send(answer, "code", codeOf(t, d, 0))
+	wantText(t, post(answer.Form().Fields), "does not match any of the possible request IDs")
+
+	if page := v.get("http://127.0.0.1" + s.url[strings.LastIndex(s.url, ":"):] + "/"); page.URL.String() != s.url+"/" {
+		t.Errorf("on another host the page is %s", page.URL)
+	}
+	wantText(t, v.get(s.url+"/nothing"), "There is no page here")
+}

@@ -1,0 +1,148 @@
+package main
+
+import (
+	"bytes"
+	"context"
+	"io"
+	"net"
+	"net/http"
+	"net/http/cookiejar"
+	"net/url"
+	"regexp"
+	"strings"
+	"testing"
+	"time"
+
+	"golang.org/x/net/html"
+
+	"vernal/idp/account"
+	"vernal/idp/idptest"
+)
+
+// visitor is a browser without script: it keeps cookies, and leaves ours out of
+// forms that another site's page posts, as SameSite demands.
+type visitor struct {
+	t    *testing.T
+	jar  http.CookieJar
+	dial http.RoundTripper
+}
+
+func newVisitor(t *testing.T) *visitor {
+	jar, err := cookiejar.New(nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	// Names below localhost are for browsers; not every resolver knows them.
+	transport := &http.Transport{DialContext: func(ctx context.Context, network, address string) (net.Conn, error) {
+		_, port, err := net.SplitHostPort(address)
+		if err != nil {
+			return nil, err
+		}
+		var d net.Dialer
+		return d.DialContext(ctx, network, net.JoinHostPort("127.0.0.1", port))
+	}}
+	t.Cleanup(transport.CloseIdleConnections)
+	return &visitor{t: t, jar: jar, dial: transport}
+}
+
+func (v *visitor) get(address string) *idptest.Page {
+	v.t.Helper()
+	return v.do(http.MethodGet, address, nil, v.jar)
+}
+
+// send posts the form of a page, with the fields that a person fills in.
+func (v *visitor) send(page *idptest.Page, fields ...string) *idptest.Page {
+	v.t.Helper()
+	form := page.Form()
+	if form.Action == "" {
+		v.t.Fatalf("no form on %s:\n%s", page.URL, page.Text())
+	}
+	for i := 0; i < len(fields); i += 2 {
+		form.Fields.Set(fields[i], fields[i+1])
+	}
+	to, err := page.URL.Parse(form.Action)
+	if err != nil {
+		v.t.Fatal(err)
+	}
+	if to.Hostname() == page.URL.Hostname() {
+		return v.do(http.MethodPost, to.String(), form.Fields, v.jar)
+	}
+	return v.do(http.MethodPost, to.String(), form.Fields, laxJar{v.jar})
+}
+
+// laxJar keeps what is set and sends nothing: a cross-site POST.
+type laxJar struct{ http.CookieJar }
+
+func (laxJar) Cookies(*url.URL) []*http.Cookie { return nil }
+
+func (v *visitor) do(method, address string, form url.Values, jar http.CookieJar) *idptest.Page {
+	v.t.Helper()
+	req, err := http.NewRequestWithContext(v.t.Context(), method, address, strings.NewReader(form.Encode()))
+	if err != nil {
+		v.t.Fatal(err)
+	}
+	req.Header.Set("Accept", "text/html")
+	if method == http.MethodPost {
+		req.Header.Set("Content-Type", "application/x-www-form-urlencoded")
+	}
+	client := &http.Client{Transport: v.dial, Jar: jar, CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse }}
+	resp, err := client.Do(req)
+	if err != nil {
+		v.t.Fatal(err)
+	}
+	defer resp.Body.Close()
+	if to, err := resp.Location(); err == nil {
+		return v.get(to.String())
+	}
+	body, err := io.ReadAll(resp.Body)
+	if err != nil {
+		v.t.Fatal(err)
+	}
+	doc, err := html.Parse(bytes.NewReader(body))
+	if err != nil {
+		v.t.Fatal(err)
+	}
+	return &idptest.Page{URL: resp.Request.URL, Status: resp.StatusCode, Header: resp.Header, Body: body, Doc: doc}
+}
+
+// nameID is the NameID that a sample shows.
+func nameID(t *testing.T, page *idptest.Page) string {
+	t.Helper()
+	found := regexp.MustCompile(`<code id="name-id">([0-9a-f-]{36})</code>`).FindSubmatch(page.Body)
+	if found == nil {
+		t.Fatalf("no NameID on %s:\n%s", page.URL, page.Text())
+	}
+	return string(found[1])
+}
+
+// codeOf is the person's code, a number of steps ahead of now.
+func codeOf(t *testing.T, d *demo, ahead int) string {
+	t.Helper()
+	u, err := d.deps.store.User(t.Context(), d.person.id)
+	if err != nil {
+		t.Fatal(err)
+	}
+	code, err := account.CodeAt(u.TOTPs[0], time.Now().Add(time.Duration(ahead*u.TOTPs[0].Period)*time.Second))
+	if err != nil {
+		t.Fatal(err)
+	}
+	return code
+}
+
+// signInAtDemo goes through password and code, and ends on the sample's page.
+func (v *visitor) signInAtDemo(d *demo, s *sample, code string) *idptest.Page {
+	v.t.Helper()
+	page := v.get(s.url + pathSignedIn)
+	page = v.send(page, "email", d.person.Email, "password", d.person.Password)
+	page = v.send(page, "code", code)
+	return v.send(page) // the response page
+}
+
+func wantText(t *testing.T, page *idptest.Page, want ...string) {
+	t.Helper()
+	for _, w := range want {
+		if !strings.Contains(page.Text(), w) {
+			t.Errorf("no %q on %s:\n%s", w, page.URL, page.Text())
+		}
+	}
+}

@@ -1,0 +1,172 @@
+package main
+
+import (
+	"context"
+	"crypto/x509"
+	"errors"
+	"fmt"
+	"io/fs"
+	"log/slog"
+	"os"
+	"path/filepath"
+	"strings"
+	"time"
+
+	"vernal/certs"
+	"vernal/idp"
+	"vernal/idp/account"
+	"vernal/idp/admin"
+	"vernal/idp/published"
+	"vernal/idp/seal"
+	"vernal/idp/sp"
+	"vernal/idp/store/bolt"
+	"vernal/idp/web"
+	"vernal/idp/xmldsig"
+	"vernal/metadata"
+)
+
+// Names in the data folder.
+const (
+	storeName = "vernal.db"
+	keysName  = "keys"
+)
+
+// masterKeyEnv is the variable that can hold the master key itself.
+const masterKeyEnv = "VERNAL_MASTER_KEY"
+
+// deps is an opened installation: what the server and, without one, the
+// commands work with. Close lets go of the store.
+type deps struct {
+	config   *Config
+	store    idp.Store
+	ring     *certs.Ring
+	registry *sp.Registry
+	accounts *account.Service
+	log      *slog.Logger
+	clock    idp.Clock
+}
+
+// openDeps opens the installation that c describes. Where there is none, the
+// error says to run `vernal init`. If another process holds the store, it waits
+// for lockWait, then returns idp.ErrLocked.
+func openDeps(c *Config, log *slog.Logger, clock idp.Clock, getenv func(string) string, lockWait time.Duration) (*deps, error) {
+	if err := checkFolder(c.dataDir(), log); err != nil {
+		return nil, err
+	}
+	master, err := seal.LoadMaster(c.masterKeyFile(), getenv(masterKeyEnv))
+	if errors.Is(err, fs.ErrNotExist) {
+		return nil, fmt.Errorf("there is no master key at %s; run 'vernal init' first", c.masterKeyFile())
+	}
+	if err != nil {
+		return nil, err
+	}
+	keys, err := certs.OpenDir(filepath.Join(c.dataDir(), keysName), master).Load()
+	if err != nil {
+		return nil, err
+	}
+	if len(keys) == 0 {
+		return nil, fmt.Errorf("there is no signing key in %s; run 'vernal init' first", filepath.Join(c.dataDir(), keysName))
+	}
+	policy, err := c.policy()
+	if err != nil {
+		return nil, err
+	}
+	store, err := bolt.Open(filepath.Join(c.dataDir(), storeName), bolt.Options{
+		Sealer: master, Clock: clock, Log: log, LockWait: lockWait,
+	})
+	if err != nil {
+		return nil, err
+	}
+	registry := sp.New(store, clock)
+	registry.BaseIsHTTP = strings.HasPrefix(c.BaseURL, "http:")
+	ring := certs.NewRing(policy, keys)
+	registry.OurCerts = func() []*x509.Certificate { return ourCerts(ring.All(clock.Now())) }
+	return &deps{
+		config:   c,
+		store:    store,
+		ring:     ring,
+		registry: registry,
+		accounts: &account.Service{
+			Store: store, Sealer: master, Clock: clock, Hasher: account.NewHasher(account.Cost{}),
+			Limits: account.DefaultLimits(), Log: log, Issuer: c.Branding.Name,
+		},
+		log:   log,
+		clock: clock,
+	}, nil
+}
+
+// ourCerts are the certificates of the years.
+func ourCerts(years []certs.Entry) []*x509.Certificate {
+	var out []*x509.Certificate
+	for _, e := range years {
+		if e.Key.Cert != nil {
+			out = append(out, e.Key.Cert)
+		}
+	}
+	return out
+}
+
+// Close lets go of the store.
+func (d *deps) Close() error { return d.store.Close() }
+
+// checkFolder makes sure that there is a data folder, and speaks up if it is
+// open to others.
+func checkFolder(dir string, log *slog.Logger) error {
+	info, err := os.Stat(dir)
+	switch {
+	case errors.Is(err, fs.ErrNotExist):
+		return fmt.Errorf("there is no data folder at %s; run 'vernal init' first", dir)
+	case err != nil:
+		return fmt.Errorf("open the data folder: %w", err)
+	case !info.IsDir():
+		return fmt.Errorf("the data folder %s is no folder", dir)
+	case info.Mode().Perm()&0o077 != 0:
+		log.Warn("the data folder is open to others", "folder", dir, "mode", fmt.Sprintf("%04o", info.Mode().Perm()))
+	}
+	return nil
+}
+
+// metadataIdP is what our metadata says apart from keys.
+func metadataIdP(c *Config) metadata.IdP {
+	m := metadata.IdP{BaseURL: c.BaseURL}
+	if b := c.Branding; b.Organization != "" {
+		m.Organization = &metadata.Organization{Name: b.Organization, DisplayName: b.Organization, URL: b.OrganizationURL, Lang: "en"}
+		if b.OrganizationURL == "" {
+			m.Organization.URL = c.BaseURL
+		}
+	}
+	if c.Branding.Contact != "" {
+		m.Contact = &metadata.Contact{Email: c.Branding.Contact}
+	}
+	return m
+}
+
+// service is what answers the commands. address is where the server listens;
+// "" without one.
+func (d *deps) service(owner int, address string) *admin.Service {
+	docs := &published.Handler{
+		IdP: metadataIdP(d.config), Years: d.ring, Signers: &xmldsig.Signers{}, Clock: d.clock,
+	}
+	return &admin.Service{
+		Registry: d.registry,
+		Accounts: d.accounts,
+		Users:    d.store,
+		Ring:     d.ring,
+		Metadata: func(_ context.Context, y idp.Year) ([]byte, error) {
+			doc, err := docs.Document(y)
+			var gone *web.Gone
+			switch {
+			case errors.Is(err, web.ErrNotFound):
+				return nil, &admin.Error{Code: admin.CodeNotFound, Message: fmt.Sprintf("the year %s has no metadata: it was never made, or is not published", y)}
+			case errors.As(err, &gone):
+				return nil, &admin.Error{Code: admin.CodeNotFound, Message: fmt.Sprintf("the year %s is retired", y)}
+			}
+			return doc, err
+		},
+		Clock:   d.clock,
+		Log:     d.log,
+		Owner:   owner,
+		Version: currentVersion().Version,
+		Address: address,
+	}
+}

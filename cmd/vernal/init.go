@@ -1,0 +1,287 @@
+package main
+
+import (
+	"crypto/rand"
+	"errors"
+	"fmt"
+	"io/fs"
+	"maps"
+	"os"
+	"path/filepath"
+	"strings"
+
+	"github.com/spf13/cobra"
+
+	"vernal/certs"
+	"vernal/idp"
+	"vernal/idp/seal"
+)
+
+// initResult is what `vernal init` did.
+type initResult struct {
+	Config  string     `json:"config"`
+	DataDir string     `json:"data_dir"`
+	BaseURL string     `json:"base_url"`
+	Created []string   `json:"created"`
+	Kept    []string   `json:"kept"`
+	Years   []initYear `json:"years"`
+}
+
+type initYear struct {
+	Year     idp.Year `json:"year"`
+	State    string   `json:"state"`
+	NotAfter string   `json:"not_after,omitempty"`
+}
+
+func (r *initResult) created(what string) { r.Created = append(r.Created, what) }
+func (r *initResult) kept(what string)    { r.Kept = append(r.Kept, what) }
+
+func (a *app) initCommand() *cobra.Command {
+	var baseURL, dataDir, year string
+	c := &cobra.Command{
+		Use:   "init",
+		Short: "Make what a server needs: configuration, data folder, master key, signing keys",
+		Long: `Make what a server needs: a vernal.yaml in which every key is explained, the
+data folder, the master key, and the signing keys that the calendar asks for
+today. What is there already is left as it is, so that an init that was cut
+short can be run again.`,
+		Example: `    vernal init --base-url https://login.example.gov
+    vernal init --config /etc/vernal/vernal.yaml --data-dir /var/lib/vernal`,
+		Args: cobra.NoArgs,
+		RunE: func(c *cobra.Command, _ []string) error {
+			given := make(map[string]string)
+			if c.Flags().Changed("base-url") {
+				given["base_url"] = baseURL
+			}
+			if c.Flags().Changed("data-dir") {
+				given["data_dir"] = dataDir
+			}
+			if year != "" && !idp.Year(year).Valid() {
+				return usage(c, "--year %q is not a year, such as 2027", year)
+			}
+			return a.init(given, idp.Year(year))
+		},
+	}
+	c.Flags().StringVar(&baseURL, "base-url", "", "the `ADDRESS` of this server (default http://localhost:8080)")
+	c.Flags().StringVar(&dataDir, "data-dir", "", "the data `FOLDER` (default vernal-data beside the configuration)")
+	c.Flags().StringVar(&year, "year", "", "make the signing key of this `YEAR` and not those of the calendar")
+	return c
+}
+
+func (a *app) init(given map[string]string, year idp.Year) error {
+	r := &initResult{Created: []string{}, Kept: []string{}, Years: []initYear{}}
+	c, err := a.initConfig(given, r)
+	if err != nil {
+		return err
+	}
+	if err := initFolder(c.dataDir(), r); err != nil {
+		return err
+	}
+	if owner, ok := ownerOf(c.dataDir()); ok && owner != os.Geteuid() {
+		return refuse("%s belongs to uid %d; run this as that user", c.dataDir(), owner)
+	}
+	master, err := a.initMaster(c, r)
+	if err != nil {
+		return err
+	}
+	if err := a.initKeys(c, master, year, r); err != nil {
+		return err
+	}
+	return a.reportInit(c, r)
+}
+
+// initConfig writes the configuration, or reads the one that is there; that one
+// must not say anything else than the flags.
+func (a *app) initConfig(given map[string]string, r *initResult) (*Config, error) {
+	name := a.configFile
+	if name == "" {
+		name = defaultFile
+	}
+	set := map[string]string{"base_url": defaultConfig().BaseURL} // never to change by itself
+	maps.Copy(set, given)
+	text, err := writeConfig(set)
+	if err != nil {
+		return nil, err
+	}
+	f, err := os.OpenFile(name, os.O_WRONLY|os.O_CREATE|os.O_EXCL, 0o644)
+	switch {
+	case errors.Is(err, fs.ErrExist):
+		r.kept(name)
+	case err != nil:
+		return nil, fmt.Errorf("write the configuration: %w", err)
+	default:
+		_, err = f.WriteString(text)
+		if err := errors.Join(err, f.Close()); err != nil {
+			return nil, errors.Join(fmt.Errorf("write the configuration: %w", err), os.Remove(name))
+		}
+		r.created(name)
+	}
+	c, err := loadConfig(name, a.getenv)
+	if err != nil {
+		if len(r.Created) > 0 { // the flags were wrong: leave nothing of them
+			err = errors.Join(err, os.Remove(name))
+		}
+		return nil, err
+	}
+	for _, s := range settings(c) {
+		want, ok := given[s.path]
+		if ok && s.value.String() != strings.TrimSuffix(want, "/") && s.value.String() != want {
+			return nil, refuse("%s is set to %q already (%s), not %q; change it there, or leave the flag out",
+				s.path, s.value.String(), c.origin(s.path), want)
+		}
+	}
+	r.Config, r.DataDir, r.BaseURL = c.file, c.dataDir(), c.BaseURL
+	return c, nil
+}
+
+// origin tells where a key was set, for people.
+func (c *Config) origin(path string) string {
+	if at := c.origins[path]; at != "" {
+		return at
+	}
+	return "the default"
+}
+
+func initFolder(dir string, r *initResult) error {
+	err := os.Mkdir(dir, 0o700)
+	switch {
+	case err == nil:
+		r.created(dir)
+		return nil
+	case errors.Is(err, fs.ErrNotExist):
+		if err := os.MkdirAll(filepath.Dir(dir), 0o755); err != nil {
+			return fmt.Errorf("make the data folder: %w", err)
+		}
+		return initFolder(dir, r)
+	case !errors.Is(err, fs.ErrExist):
+		return fmt.Errorf("make the data folder: %w", err)
+	}
+	info, err := os.Stat(dir)
+	if err != nil {
+		return fmt.Errorf("look at the data folder: %w", err)
+	}
+	if !info.IsDir() {
+		return fmt.Errorf("%s is no folder", dir)
+	}
+	if mode := info.Mode().Perm(); mode&0o077 != 0 {
+		return refuse("%s is open to others (mode %04o): run 'chmod 700 %s' first", dir, mode, shellQuote(dir))
+	}
+	r.kept(dir)
+	return nil
+}
+
+// initMaster makes the master key, unless there is one. Where something sealed
+// is there and its key is not, a new key would hide the loss until it is too
+// late to look for the old one.
+func (a *app) initMaster(c *Config, r *initResult) (*seal.Key, error) {
+	env := a.getenv(masterKeyEnv)
+	file := c.masterKeyFile()
+	key, err := seal.LoadMaster(file, env)
+	if err == nil {
+		if env != "" {
+			file = masterKeyEnv + " (in the environment)"
+		}
+		r.kept(file)
+		return key, nil
+	}
+	if !errors.Is(err, fs.ErrNotExist) {
+		return nil, err
+	}
+	for _, name := range []string{keysName, storeName} {
+		if _, err := os.Lstat(filepath.Join(c.dataDir(), name)); err == nil {
+			return nil, refuse("%s is there, but not the master key it was sealed with (%s): put that back from your backup",
+				filepath.Join(c.dataDir(), name), file)
+		}
+	}
+	if key, err = seal.CreateMaster(file); err != nil {
+		return nil, err
+	}
+	r.created(file)
+	return key, nil
+}
+
+// initKeys makes the signing keys that a first start needs. Once there is a
+// store, the installation has lived: then a missing year is the rotation's
+// business, and init must not make one preferred.
+func (a *app) initKeys(c *Config, master *seal.Key, year idp.Year, r *initResult) error {
+	policy, err := c.policy()
+	if err != nil {
+		return err
+	}
+	now := a.clock.Now()
+	dir := certs.OpenDir(filepath.Join(c.dataDir(), keysName), master)
+	keys, err := dir.Load()
+	if err != nil {
+		return err
+	}
+	_, err = os.Lstat(filepath.Join(c.dataDir(), storeName))
+	lived := err == nil && len(keys) > 0
+	want := policy.FirstYears(now)
+	if year != "" {
+		want = []idp.Year{year}
+	}
+	have := make(map[idp.Year]bool)
+	for _, k := range keys {
+		have[k.Year] = true
+		r.kept(fmt.Sprintf("signing key %s", k.Year))
+	}
+	for _, y := range want {
+		switch {
+		case have[y]:
+			continue
+		case lived && year != "":
+			return refuse("this installation has been in use: a further year is not made by init")
+		case lived:
+			continue
+		}
+		k, err := certs.NewKey(rand.Reader, y, policy, c.BaseURL, now)
+		if err != nil {
+			return err
+		}
+		if err := dir.Save(k); err != nil {
+			return err
+		}
+		keys = append(keys, k)
+		r.created(fmt.Sprintf("signing key %s", y))
+	}
+	for _, e := range certs.NewRing(policy, keys).All(now) {
+		y := initYear{Year: e.Year(), State: string(e.State)}
+		if e.Key.Cert != nil {
+			y.NotAfter = moment(e.Key.Cert.NotAfter)
+		}
+		r.Years = append(r.Years, y)
+	}
+	return nil
+}
+
+func (a *app) reportInit(c *Config, r *initResult) error {
+	for _, what := range r.Created {
+		a.say("made %s", what)
+	}
+	for _, what := range r.Kept {
+		a.say("kept %s, which was there", what)
+	}
+	for _, y := range r.Years {
+		a.say("our signing certificate (%s) is %s and ends %s", y.Year, y.State, strings.TrimSuffix(y.NotAfter, "T00:00:00Z"))
+	}
+	if len(r.Created) == 0 {
+		a.say("nothing was missing; nothing was changed")
+	}
+	if strings.HasPrefix(c.BaseURL, "http:") {
+		a.say("base_url is %s: to let others in, set it to your https address in %s first", c.BaseURL, r.Config)
+	}
+	a.say("keep a copy of the master key apart from the data folder: without it nothing there can be read")
+	a.say("next: vernal serve%s", a.configHint())
+	if a.json {
+		return a.printJSON(r)
+	}
+	return nil
+}
+
+// configHint is the --config that the next command needs too.
+func (a *app) configHint() string {
+	if a.configFile == "" {
+		return ""
+	}
+	return " --config " + shellQuote(a.configFile)
+}

@@ -1,0 +1,44 @@
+package main
+
+import (
+	"context"
+	"crypto/rand"
+	"path/filepath"
+	"time"
+
+	"github.com/rogpeppe/go-internal/testscript"
+
+	"vernal/idp"
+	"vernal/idp/seal"
+	"vernal/idp/store/bolt"
+)
+
+// signin notes in vernal-data, while no server runs, that a person signed in to
+// a provider, as the server would.
+func signin(ts *testscript.TestScript, neg bool, args []string) {
+	if neg || len(args) != 4 {
+		ts.Fatalf("usage: signin ENTITY_ID EMAIL PROPOSED NAMEID")
+	}
+	ctx, now := context.Background(), time.Now()
+	key, err := seal.LoadMaster(ts.MkAbs(filepath.Join("vernal-data", "master.key")), "")
+	ts.Check(err)
+	store, err := bolt.Open(ts.MkAbs(filepath.Join("vernal-data", storeName)), bolt.Options{Sealer: key, Clock: time.Now})
+	ts.Check(err)
+	defer func() { ts.Check(store.Close()) }()
+	provider, err := store.Provider(ctx, idp.EntityID(args[0]))
+	ts.Check(err)
+	person, err := store.UserByEmail(ctx, args[1])
+	ts.Check(err)
+
+	session := &idp.Session{ID: idp.HashSessionToken(rand.Text()), User: person.ID, CreatedAt: now, SeenAt: now, ExpiresAt: now.Add(time.Hour)}
+	ts.Check(store.CreateSession(ctx, session, nil))
+	got, err := store.RecordIssuance(ctx, &idp.Issuance{
+		Request: &idp.LoginRequest{Handle: idp.RequestHandle(rand.Text()), SP: provider.EntityID, MessageID: rand.Text(), ExpiresAt: now.Add(time.Hour)},
+		Session: session.ID, User: person.ID, Scope: provider.NameIDScope, Proposed: idp.NameID(args[2]),
+		SessionIndex: rand.Text(), At: now, Event: idp.AuditEvent{Kind: "sign_in", Outcome: "ok"},
+	})
+	ts.Check(err)
+	if got != idp.NameID(args[3]) {
+		ts.Fatalf("the provider is told the NameID %q, not %q", got, args[3])
+	}
+}

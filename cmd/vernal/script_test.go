@@ -1,0 +1,127 @@
+package main
+
+import (
+	"context"
+	"io"
+	"net/http"
+	"net/http/httptest"
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/rogpeppe/go-internal/testscript"
+
+	"vernal/idp/admin"
+)
+
+func TestMain(m *testing.M) {
+	testscript.Main(m, map[string]func(){"vernal": main})
+}
+
+// TestScripts runs the scripts in testdata, each in a folder of its own, against
+// the real program. Beside the usual commands they have:
+//
+//	ready           waits until the server that uses vernal-data answers
+//	address FILE    writes the address where it listens to a file
+//	get PATH TEXT   gets a page of that server; TEXT must be in it
+//	signin ENTITY_ID EMAIL PROPOSED NAMEID
+//	                without a server: a person signs in to a provider, which
+//	                must be told NAMEID; PROPOSED is made if there is none
+//
+// $KEYS is the folder of the test keys, $METADATA that of the corpus, and
+// $WEB the address of a web server that gives /sp.xml, /big.xml, /moved (to
+// another host by http) and /hop (to /sp.xml).
+func TestScripts(t *testing.T) {
+	t.Parallel()
+	root, err := filepath.Abs("../../testdata")
+	if err != nil {
+		t.Fatal(err)
+	}
+	web := newWeb(t, filepath.Join(root, "metadata", "ruby-saml.xml"))
+	testscript.Run(t, testscript.Params{
+		Dir:                 "testdata",
+		RequireExplicitExec: true,
+		Setup: func(e *testscript.Env) error {
+			e.Setenv("KEYS", filepath.Join(root, "keys"))
+			e.Setenv("METADATA", filepath.Join(root, "metadata"))
+			e.Setenv("WEB", web)
+			e.Setenv("VERNAL_LISTEN", "127.0.0.1:0")
+			return nil
+		},
+		Condition: func(name string) (bool, error) { return name == "root" && os.Geteuid() == 0, nil },
+		Cmds: map[string]func(*testscript.TestScript, bool, []string){
+			"ready":   ready,
+			"address": address,
+			"get":     get,
+			"signin":  signin,
+		},
+	})
+}
+
+// newWeb is a web server for metadata.
+func newWeb(t *testing.T, file string) string {
+	mux := http.NewServeMux()
+	mux.HandleFunc("/sp.xml", func(w http.ResponseWriter, r *http.Request) { http.ServeFile(w, r, file) })
+	mux.HandleFunc("/big.xml", func(w http.ResponseWriter, _ *http.Request) { _, _ = w.Write(make([]byte, maxMetadata+1)) })
+	mux.Handle("/moved", http.RedirectHandler("http://sp.example.gov/sp.xml", http.StatusFound))
+	mux.Handle("/hop", http.RedirectHandler("/sp.xml", http.StatusFound))
+	srv := httptest.NewServer(mux)
+	t.Cleanup(srv.Close)
+	return srv.URL
+}
+
+// serverAddress asks the server where it listens.
+func serverAddress(ctx context.Context, ts *testscript.TestScript) (string, error) {
+	client := admin.OverSocket(ts.MkAbs("vernal-data"))
+	defer client.Close()
+	pong, err := client.Ping(ctx)
+	return pong.Address, err
+}
+
+func ready(ts *testscript.TestScript, neg bool, args []string) {
+	if neg || len(args) != 0 {
+		ts.Fatalf("usage: ready")
+	}
+	ctx, cancel := context.WithTimeout(context.Background(), 30*time.Second)
+	defer cancel()
+	tick := time.NewTicker(10 * time.Millisecond)
+	defer tick.Stop()
+	for {
+		_, err := serverAddress(ctx, ts)
+		if err == nil {
+			return
+		}
+		select {
+		case <-tick.C:
+		case <-ctx.Done():
+			ts.Fatalf("the server does not answer: %v", err)
+		}
+	}
+}
+
+func address(ts *testscript.TestScript, neg bool, args []string) {
+	if neg || len(args) != 1 {
+		ts.Fatalf("usage: address FILE")
+	}
+	text, err := serverAddress(context.Background(), ts)
+	ts.Check(err)
+	ts.Check(os.WriteFile(ts.MkAbs(args[0]), []byte(text), 0o600))
+}
+
+func get(ts *testscript.TestScript, neg bool, args []string) {
+	if neg || len(args) != 2 {
+		ts.Fatalf("usage: get PATH TEXT")
+	}
+	host, err := serverAddress(context.Background(), ts)
+	ts.Check(err)
+	resp, err := http.Get("http://" + host + args[0])
+	ts.Check(err)
+	defer resp.Body.Close()
+	body, err := io.ReadAll(resp.Body)
+	ts.Check(err)
+	if !strings.Contains(string(body), args[1]) {
+		ts.Fatalf("%s: %s, %q is not in\n%s", args[0], resp.Status, args[1], body)
+	}
+}

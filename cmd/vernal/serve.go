@@ -1,0 +1,123 @@
+package main
+
+import (
+	"context"
+	"crypto/tls"
+	"errors"
+	"fmt"
+	"log/slog"
+	"net"
+	"os"
+
+	"github.com/spf13/cobra"
+	"golang.org/x/sync/errgroup"
+
+	"vernal/idp"
+	"vernal/idp/admin"
+	"vernal/idp/server"
+)
+
+func (a *app) serveCommand() *cobra.Command {
+	return &cobra.Command{
+		Use:   "serve",
+		Short: "Run the identity provider",
+		Long: `Run the identity provider until SIGINT or SIGTERM; requests under way are
+finished. The log goes to standard error. All other commands work while it runs.`,
+		Example: `    vernal serve
+    vernal serve --config /etc/vernal/vernal.yaml
+    VERNAL_LOG_FORMAT=json vernal serve`,
+		Args: cobra.NoArgs,
+		RunE: func(c *cobra.Command, _ []string) error {
+			cfg, err := a.config()
+			if err != nil {
+				return err
+			}
+			return a.serve(c.Context(), cfg)
+		},
+	}
+}
+
+// serve runs the server and the admin socket until ctx ends or one of them
+// fails. The store is opened first, as its lock keeps a second server away; the
+// socket is answered once people could be, so that who can reach it knows that
+// the server is up.
+func (a *app) serve(ctx context.Context, c *Config) (err error) {
+	log := newLogger(c, a)
+	tlsConfig, err := c.tlsConfig()
+	if err != nil {
+		return err
+	}
+	proxies, err := c.trustedProxies()
+	if err != nil {
+		return err
+	}
+	owner, known := ownerOf(c.dataDir())
+	if known && owner != os.Geteuid() {
+		return refuse("%s belongs to uid %d, you are uid %d: run the server as that user", c.dataDir(), owner, os.Geteuid())
+	}
+	if conn, err := admin.Dial(ctx, c.dataDir()); err == nil {
+		conn.Close()
+		return fmt.Errorf("a server is running in %s already", c.dataDir())
+	}
+	d, err := openDeps(c, log, a.clock, a.getenv, a.lockWait)
+	if errors.Is(err, idp.ErrLocked) {
+		return fmt.Errorf("another process holds the store in %s; is a server starting there, or hanging?", c.dataDir())
+	}
+	if err != nil {
+		return err
+	}
+	defer func() { err = errors.Join(err, d.Close()) }()
+	socket, err := admin.Listen(ctx, c.dataDir())
+	if err != nil {
+		return err
+	}
+	defer socket.Close()
+
+	group, ctx := errgroup.WithContext(ctx)
+	srv := &server.Server{
+		IdP:            metadataIdP(c),
+		Listen:         c.Listen,
+		TLS:            tlsConfig,
+		TrustedProxies: proxies,
+		Idle:           c.Session.Idle,
+		Absolute:       c.Session.Absolute,
+		Brand:          c.Branding.Name,
+		Store:          d.store,
+		Registry:       d.registry,
+		Accounts:       d.accounts,
+		Years:          d.ring,
+		Log:            log,
+		Clock:          d.clock,
+		Ready: func(addr net.Addr) {
+			log.Info("serving", "address", addr.String(), "base_url", c.BaseURL, "data_dir", c.dataDir())
+			group.Go(func() error { return d.service(owner, addr.String()).Serve(ctx, socket) })
+		},
+	}
+	group.Go(func() error { return srv.Run(ctx) })
+	err = group.Wait()
+	log.Info("stopped")
+	return err
+}
+
+// tlsConfig loads the certificate for TLS; nil if a proxy ends it.
+func (c *Config) tlsConfig() (*tls.Config, error) {
+	if c.TLS.Cert == "" {
+		return nil, nil
+	}
+	pair, err := tls.LoadX509KeyPair(c.path(c.TLS.Cert), c.path(c.TLS.Key))
+	if err != nil {
+		return nil, fmt.Errorf("load tls.cert and tls.key: %w", err)
+	}
+	return &tls.Config{Certificates: []tls.Certificate{pair}, MinVersion: tls.VersionTLS12}, nil
+}
+
+// newLogger makes the server's log.
+func newLogger(c *Config, a *app) *slog.Logger {
+	var level slog.Level
+	_ = level.UnmarshalText([]byte(c.Log.Level)) // checked with the configuration
+	o := &slog.HandlerOptions{Level: level}
+	if c.Log.Format == "json" {
+		return slog.New(slog.NewJSONHandler(a.err, o))
+	}
+	return slog.New(slog.NewTextHandler(a.err, o))
+}

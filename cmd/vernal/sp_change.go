@@ -1,0 +1,285 @@
+package main
+
+import (
+	"context"
+	"fmt"
+	"strings"
+
+	"github.com/spf13/cobra"
+	"github.com/spf13/pflag"
+
+	"vernal/idp"
+	"vernal/idp/admin"
+	"vernal/idp/sp"
+)
+
+// maxCertFile bounds a file of certificates.
+const maxCertFile = 256 << 10
+
+// spFlags are the options of `sp add` and `sp edit`: one for every field of a
+// registration, and the operator's words of sp.Options.
+type spFlags struct {
+	entityID string
+	metadata string
+	options  sp.Options
+}
+
+func (f *spFlags) add(c *cobra.Command, edit bool) {
+	flags := c.Flags()
+	flags.SortFlags = false
+	flags.StringVar(&f.entityID, "entity-id", "", "the provider's `ENTITY_ID`")
+	flags.StringVar(&f.metadata, "metadata", "", "read addresses and certificates from the metadata at this `FILE|URL`")
+	for _, field := range sp.Fields() {
+		addFieldFlags(flags, field, edit)
+	}
+	flags.BoolVar(&f.options.AllowInsecureURL, "allow-insecure-url", false, "let addresses be http on other hosts than this one")
+	if !edit {
+		flags.BoolVar(&f.options.Resume, "resume", false, "give a provider that was removed and comes back its old NameIDs")
+		flags.BoolVar(&f.options.Replace, "replace", false, "put this in the place of a registration that is there")
+	}
+	flags.BoolVar(&f.options.NewNameIDs, "new-name-ids", false, "when the agency changes: give everybody a new NameID")
+	flags.BoolVar(&f.options.KeepNameIDs, "keep-name-ids", false, "when the agency changes: copy the NameIDs, so that the provider knows everybody as before")
+}
+
+// addFieldFlags adds the option of a field and, to edit, the one that removes.
+func addFieldFlags(flags *pflag.FlagSet, field sp.Field, edit bool) {
+	help := field.Help
+	if len(field.Values) > 0 && len(field.Values) <= 5 {
+		help += ": " + strings.Join(field.Values, ", ")
+	}
+	switch {
+	case field.Kind == sp.KindBool:
+		flags.Bool(field.Flag, false, help)
+	case field.Kind.IsList():
+		flags.StringArray(field.Flag, nil, help+" (repeatable)")
+	default:
+		flags.String(field.Flag, "", help)
+	}
+	switch remove := "remove-" + field.Flag; {
+	case !edit || field.Kind == sp.KindInts:
+	case field.Kind == sp.KindCert:
+		flags.StringArray(remove, nil, "remove a certificate, by `FILE` or the first 8 or more digits of its SHA-256")
+	case field.Kind == sp.KindMap:
+		flags.StringArray(remove, nil, "remove the text of a `LANGUAGE`")
+	case field.Kind.IsList():
+		flags.StringArray(remove, nil, "remove this one")
+	case field.Clears:
+		flags.Bool(remove, false, "empty it")
+	}
+}
+
+// edit gathers the options that were set.
+func (f *spFlags) edit(flags *pflag.FlagSet) (sp.Edit, error) {
+	e := sp.Edit{Set: make(map[string][]string), Remove: make(map[string][]string)}
+	for _, field := range sp.Fields() {
+		if flags.Changed(field.Flag) {
+			values, err := flagValues(flags, field.Flag, field.Kind == sp.KindCert)
+			if err != nil {
+				return e, err
+			}
+			e.Set[field.Name] = values
+		}
+		remove := "remove-" + field.Flag
+		if flags.Lookup(remove) == nil || !flags.Changed(remove) {
+			continue
+		}
+		values, err := flagValues(flags, remove, false)
+		if err != nil {
+			return e, err
+		}
+		if !field.Kind.IsList() && values[0] == "false" {
+			continue
+		}
+		for i, v := range values {
+			if data, err := readFile(v, maxCertFile); err == nil && field.Kind == sp.KindCert {
+				values[i] = string(data)
+			}
+		}
+		e.Remove[field.Name] = values
+	}
+	return e, nil
+}
+
+// flagValues are the values given to an option; files names that they are the
+// names of files whose content is meant.
+func flagValues(flags *pflag.FlagSet, name string, files bool) ([]string, error) {
+	flag := flags.Lookup(name)
+	list, ok := flag.Value.(pflag.SliceValue)
+	if !ok {
+		return []string{flag.Value.String()}, nil
+	}
+	values := list.GetSlice()
+	if !files {
+		return values, nil
+	}
+	for i, file := range values {
+		data, err := readFile(file, maxCertFile)
+		if err != nil {
+			return nil, fmt.Errorf("--%s: %w", name, err)
+		}
+		if _, err := sp.ParseCertificates(data); err != nil {
+			return nil, fmt.Errorf("--%s %s: %w", name, file, err)
+		}
+		values[i] = string(data)
+	}
+	return values, nil
+}
+
+// change makes the command for the server of the options.
+func (f *spFlags) change(c *cobra.Command) (admin.SPChange, error) {
+	change := admin.SPChange{EntityID: idp.EntityID(f.entityID), Options: f.options}
+	if f.options.KeepNameIDs && f.options.NewNameIDs {
+		return change, usage(c, "give %s or %s, not both", sp.FlagKeepNameIDs, sp.FlagNewNameIDs)
+	}
+	var err error
+	if change.Edit, err = f.edit(c.Flags()); err != nil {
+		return change, err
+	}
+	if f.metadata == "" {
+		return change, nil
+	}
+	doc, err := loadMetadata(c.Context(), f.metadata, f.options.AllowInsecureURL)
+	if err != nil {
+		return change, err
+	}
+	change.Metadata = doc
+	if _, given := change.Edit.Set["metadata_url"]; !given && isURL(f.metadata) {
+		change.Edit.Set["metadata_url"] = []string{f.metadata}
+	}
+	return change, nil
+}
+
+func (a *app) spAddCommand() *cobra.Command {
+	var f spFlags
+	c := &cobra.Command{
+		Use:   "add (--metadata FILE|URL | --entity-id ID --acs-url URL --cert FILE …)",
+		Short: "Register a service provider",
+		Long: `Register a service provider, from its metadata, from options, or both; options
+win. Without other word it must sign its requests, may ask for a sign-in without
+proof of identity (auth-only), and gets the e-mail address.`,
+		Example: `    vernal sp add --metadata https://app.example.gov/saml/metadata --name "Permits"
+    vernal sp add --entity-id https://app.example.gov/saml --name "Permits" \
+        --acs-url https://app.example.gov/saml/acs --cert app.crt \
+        --attribute email --attribute all_emails`,
+		Args: cobra.NoArgs,
+		RunE: func(c *cobra.Command, _ []string) error {
+			if f.entityID == "" && f.metadata == "" {
+				return usage(c, "give --metadata, or --entity-id and the rest")
+			}
+			change, err := f.change(c)
+			if err != nil {
+				return err
+			}
+			client, cfg, done, err := a.connect(c.Context())
+			if err != nil {
+				return err
+			}
+			defer done()
+			changed, err := client.AddSP(c.Context(), change)
+			if err != nil {
+				return hintReplace(err)
+			}
+			a.tellSP(changed)
+			a.tellNext(c.Context(), client, cfg)
+			if a.json {
+				return a.printJSON(changed)
+			}
+			return nil
+		},
+	}
+	f.add(c, false)
+	return c
+}
+
+// hintReplace names the two ways on from a provider that is there already.
+func hintReplace(err error) error {
+	if e, ok := err.(*admin.Error); ok && e.Code == admin.CodeExists {
+		e.Message += "; change it with 'vernal sp edit', or put this in its place with " + sp.FlagReplace
+	}
+	return err
+}
+
+// tellSP says what became of a registration.
+func (a *app) tellSP(c *sp.Change) {
+	p := c.Provider
+	switch {
+	case c.Created:
+		a.say("added %s (%s)", p.EntityID, printable(p.Name))
+		a.say("  may ask for %s; gets %s; NameID %s", p.IAL, listed(p.Attributes), listed(p.NameIDFormats))
+		a.say("  %s; encryption %s", plural(len(p.Certs), "request certificate"), p.Encryption)
+	case len(c.Fields) == 0:
+		a.say("%s stays as it was", p.EntityID)
+	default:
+		a.say("changed %s: %s", p.EntityID, strings.Join(c.Fields, ", "))
+	}
+	if n := c.NameIDsCopied; n > 0 {
+		a.say("  %s copied to %s", plural(n, "NameID"), p.NameIDScope)
+	}
+	for _, w := range c.Warnings {
+		a.say("note: %s", printable(w))
+	}
+}
+
+func listed(values []string) string {
+	if len(values) == 0 {
+		return "no attribute"
+	}
+	return strings.Join(values, ", ")
+}
+
+// tellNext says what the provider needs of us.
+func (a *app) tellNext(ctx context.Context, client *admin.Client, cfg *Config) {
+	years, err := client.Years(ctx)
+	if err != nil {
+		return
+	}
+	for _, y := range years {
+		if y.State == "preferred" {
+			a.say("next: give the provider our metadata, %s/api/saml/metadata%s", cfg.BaseURL, y.Year)
+		}
+	}
+}
+
+func (a *app) spEditCommand() *cobra.Command {
+	var f spFlags
+	c := &cobra.Command{
+		Use:   "edit ENTITY_ID [options]",
+		Short: "Change a service provider",
+		Long: `Change a service provider. An option sets a value, or adds to a list; --remove-…
+takes from a list or empties a value, before anything is added. --metadata takes
+addresses and certificates from metadata and leaves the rest.`,
+		Example: `    vernal sp edit https://app.example.gov/saml --cert new.crt
+    vernal sp edit https://app.example.gov/saml --remove-cert 3f9a0c71 --active=false`,
+		Args: cobra.MaximumNArgs(1),
+		RunE: func(c *cobra.Command, args []string) error {
+			switch {
+			case len(args) == 1 && f.entityID == "":
+				f.entityID = args[0]
+			case len(args) == 1 && f.entityID != args[0]:
+				return usage(c, "the argument and --entity-id name two providers; an entity ID cannot be changed")
+			case f.entityID == "":
+				return usage(c, "name the provider: vernal sp edit ENTITY_ID")
+			}
+			change, err := f.change(c)
+			if err != nil {
+				return err
+			}
+			if change.Edit.Empty() && change.Metadata == nil {
+				return usage(c, "nothing to change: give an option")
+			}
+			return a.withClient(c.Context(), func(ctx context.Context, client *admin.Client) error {
+				changed, err := client.EditSP(ctx, change)
+				if err != nil {
+					return err
+				}
+				a.tellSP(changed)
+				if a.json {
+					return a.printJSON(changed)
+				}
+				return nil
+			})
+		},
+	}
+	f.add(c, true)
+	return c
+}

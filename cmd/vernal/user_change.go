@@ -1,0 +1,150 @@
+package main
+
+import (
+	"context"
+	"time"
+
+	"github.com/spf13/cobra"
+
+	"vernal/idp/admin"
+)
+
+// primary is a person's first address.
+func primary(u admin.User) string {
+	if len(u.Emails) == 0 {
+		return string(u.ID)
+	}
+	return u.Emails[0].Address
+}
+
+// lastSignIn is the newest sign-in with any of a person's addresses.
+func lastSignIn(u admin.User) time.Time {
+	var at time.Time
+	for _, e := range u.Emails {
+		if e.LastSignInAt.After(at) {
+			at = e.LastSignInAt
+		}
+	}
+	return at
+}
+
+// changeUser does one change, tells of it, and prints the person with --json.
+func (a *app) changeUser(c *cobra.Command, verb string, req admin.UserRequest, done string) error {
+	return a.withClient(c.Context(), func(ctx context.Context, client *admin.Client) error {
+		changed, err := client.ChangeUser(ctx, verb, req)
+		if err != nil {
+			return err
+		}
+		a.say("%s %s", primary(changed.User), done)
+		if n := changed.SessionsEnded; n > 0 {
+			a.say("%s ended", plural(n, "session"))
+		}
+		if verb == "reset-mfa" && changed.TOTPSecret == "" {
+			a.say("the person cannot sign in where a second factor is needed; next: vernal user reset-mfa %s --totp", shellQuote(req.Email))
+		}
+		if a.json {
+			return a.printJSON(changed)
+		}
+		return a.printTOTP(changed.TOTPSecret, changed.TOTPURL)
+	})
+}
+
+func (a *app) userSetPasswordCommand() *cobra.Command {
+	var stdin bool
+	c := &cobra.Command{
+		Use:     "set-password EMAIL --password-stdin",
+		Short:   "Give a person a new password; ends their sessions",
+		Example: `    vernal user set-password ana@example.gov --password-stdin <password.txt`,
+		Args:    cobra.ExactArgs(1),
+		RunE: func(c *cobra.Command, args []string) error {
+			password, err := a.password(c, stdin)
+			if err != nil {
+				return err
+			}
+			return a.changeUser(c, "set-password", admin.UserRequest{Email: args[0], Password: password}, "has a new password")
+		},
+	}
+	c.Flags().BoolVar(&stdin, "password-stdin", false, "read the password from standard input")
+	return c
+}
+
+func (a *app) userResetMFACommand() *cobra.Command {
+	var totp totpFlags
+	c := &cobra.Command{
+		Use:   "reset-mfa EMAIL [--totp | --totp-secret BASE32]",
+		Short: "Take a person's second factors, and give a new one; ends their sessions",
+		Example: `    vernal user reset-mfa ana@example.gov --totp
+    TOTP secret   JBSWY3DPEHPK3PXPJBSWY3DPEHPK3PXP
+    TOTP address  otpauth://totp/Vernal:ana@example.gov?…`,
+		Args: cobra.ExactArgs(1),
+		RunE: func(c *cobra.Command, args []string) error {
+			if err := totp.check(c); err != nil {
+				return err
+			}
+			done := "has no second factor any more"
+			if totp.wanted() {
+				done = "has a new authenticator; earlier second factors are gone"
+			}
+			return a.changeUser(c, "reset-mfa", admin.UserRequest{
+				Email: args[0], TOTP: totp.wanted(), TOTPSecret: totp.secret, TOTPPeriod: totp.period,
+			}, done)
+		},
+	}
+	totp.add(c)
+	return c
+}
+
+func (a *app) userLockCommand() *cobra.Command {
+	var reason string
+	c := &cobra.Command{
+		Use:     "lock EMAIL",
+		Short:   "Keep a person from signing in; ends their sessions",
+		Example: `    vernal user lock ana@example.gov --reason "left the agency"`,
+		Args:    cobra.ExactArgs(1),
+		RunE: func(c *cobra.Command, args []string) error {
+			return a.changeUser(c, "lock", admin.UserRequest{Email: args[0], Reason: reason}, "is locked")
+		},
+	}
+	c.Flags().StringVar(&reason, "reason", "", "why, for whoever looks later")
+	return c
+}
+
+func (a *app) userUnlockCommand() *cobra.Command {
+	return &cobra.Command{
+		Use:     "unlock EMAIL",
+		Short:   "Let a person sign in again, also after too many failures",
+		Example: `    vernal user unlock ana@example.gov`,
+		Args:    cobra.ExactArgs(1),
+		RunE: func(c *cobra.Command, args []string) error {
+			return a.changeUser(c, "unlock", admin.UserRequest{Email: args[0]}, "can sign in")
+		},
+	}
+}
+
+func (a *app) userDeleteCommand() *cobra.Command {
+	var yes string
+	c := &cobra.Command{
+		Use:     "delete EMAIL --yes EMAIL",
+		Short:   "Remove a person for good; ends their sessions",
+		Long:    `Remove a person for good and end their sessions. The NameIDs that service providers know them by are never given to anybody else.`,
+		Example: `    vernal user delete ana@example.gov --yes ana@example.gov`,
+		Args:    cobra.ExactArgs(1),
+		RunE: func(c *cobra.Command, args []string) error {
+			if err := a.confirm("remove "+args[0]+" for good", args[0], yes); err != nil {
+				return err
+			}
+			return a.withClient(c.Context(), func(ctx context.Context, client *admin.Client) error {
+				if err := client.DeleteUser(ctx, args[0]); err != nil {
+					return err
+				}
+				a.say("%s is removed; sessions ended, NameIDs stay taken", args[0])
+				if a.json {
+					return a.printJSON(map[string]string{"deleted": args[0]})
+				}
+				return nil
+			})
+		},
+	}
+	c.Flags().StringVar(&yes, "yes", "", "confirm, by the `EMAIL` of the person")
+	return c
+}

@@ -1,0 +1,289 @@
+package templates
+
+import (
+	"bytes"
+	"context"
+	"fmt"
+	"net/http"
+	"net/http/httptest"
+	"net/url"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"slices"
+	"strings"
+	"sync"
+	"testing"
+	"time"
+
+	"github.com/chromedp/cdproto/emulation"
+	"github.com/chromedp/cdproto/log"
+	cdpruntime "github.com/chromedp/cdproto/runtime"
+	"github.com/chromedp/chromedp"
+	"github.com/google/go-cmp/cmp"
+)
+
+// screens are the sizes that every page is looked at in.
+var screens = []struct {
+	name          string
+	width, height int64
+}{
+	{"phone", 320, 640},
+	{"desk", 1280, 800},
+}
+
+// axeRun gives the violations of WCAG 2.2 AA as text, "" for none.
+const axeRun = `axe.run(document, {runOnly: ["wcag2a", "wcag2aa", "wcag21a", "wcag21aa", "wcag22aa", "best-practice"]}).then(r =>
+	r.violations.map(v => v.id + ": " + v.help + "\n" + v.nodes.map(n => "    " + n.html + "\n    " + n.failureSummary).join("\n")).join("\n"))`
+
+// overflow gives the elements that reach out of the screen, "" for none. It
+// compares with the layout's width: a phone widens its window to what overflows.
+const overflow = `(() => { const width = document.documentElement.clientWidth;
+	return [document.documentElement.scrollWidth > width ? "page scrolls sideways: " + document.documentElement.scrollWidth : "",
+		...[...document.body.querySelectorAll("*")].filter(e => e.getBoundingClientRect().right > width + 0.5).map(e => e.outerHTML.slice(0, 120))
+	].filter(Boolean).join("\n") })()`
+
+// site serves the samples as the real server will: with a strict policy, and an
+// Assertion Consumer Service that takes the form and leaves the page in place.
+type site struct {
+	*httptest.Server
+	posts chan url.Values
+}
+
+func newSite(t *testing.T) *site {
+	t.Helper()
+	s, set := &site{posts: make(chan url.Values, 99)}, mustNew(t)
+	mux := http.NewServeMux()
+	mux.Handle("GET "+set.StaticPrefix(), http.StripPrefix(set.StaticPrefix(), http.FileServerFS(Static())))
+	mux.HandleFunc("POST /acs", func(w http.ResponseWriter, r *http.Request) {
+		_ = r.ParseForm()
+		s.posts <- r.PostForm
+		w.WriteHeader(http.StatusNoContent)
+	})
+	mux.HandleFunc("GET /page/{name}", func(w http.ResponseWriter, r *http.Request) {
+		var out bytes.Buffer
+		for _, p := range samples(s.URL + "/acs") {
+			if p.name != r.PathValue("name") {
+				continue
+			}
+			if err := p.render(set, &out); err != nil {
+				t.Errorf("render %s: %v", p.name, err)
+			}
+		}
+		w.Header().Set("Content-Type", "text/html; charset=utf-8")
+		w.Header().Set("Content-Security-Policy", "default-src 'none'; style-src 'self'; img-src 'self'; font-src 'self'; "+
+			"script-src 'nonce-bm9uY2U'; form-action 'self'; base-uri 'none'; frame-ancestors 'none'")
+		_, _ = w.Write(out.Bytes())
+	})
+	s.Server = httptest.NewServer(mux)
+	t.Cleanup(s.Close)
+	return s
+}
+
+// browser starts a headless Chromium for the test and gives its first tab.
+func browser(t *testing.T) context.Context {
+	t.Helper()
+	var path string
+	for _, name := range []string{"chromium", "chromium-browser", "google-chrome"} {
+		if p, err := exec.LookPath(name); err == nil {
+			path = p
+			break
+		}
+	}
+	if path == "" {
+		if os.Getenv("CI") == "true" {
+			t.Fatal("no chromium in PATH")
+		}
+		t.Skip("no chromium in PATH")
+	}
+	options := append(slices.Clone(chromedp.DefaultExecAllocatorOptions[:]),
+		chromedp.ExecPath(path), chromedp.UserDataDir(t.TempDir()), chromedp.NoSandbox, chromedp.DisableGPU,
+		chromedp.Flag("disable-quic", true), chromedp.Flag("disable-component-update", true),
+		chromedp.Flag("lang", "en-US"), chromedp.Flag("hide-scrollbars", true))
+	// The test's own context ends before its clean-up, which wants to close the
+	// browser in order: only then may its folder go.
+	ctx, _ := chromedp.NewExecAllocator(context.WithoutCancel(t.Context()), options...)
+	ctx, _ = chromedp.NewContext(ctx)
+	t.Cleanup(func() {
+		ctx, cancel := context.WithTimeout(ctx, 20*time.Second)
+		defer cancel()
+		if err := chromedp.Cancel(ctx); err != nil {
+			t.Logf("close %s: %v", path, err)
+		}
+	})
+	if err := chromedp.Do(ctx); err != nil {
+		t.Fatalf("start %s: %v", path, err)
+	}
+	limited, cancel := context.WithTimeout(ctx, 5*time.Minute)
+	t.Cleanup(cancel)
+	return limited
+}
+
+// complaints collects what the browser reports of a page: errors of script,
+// policy and network.
+type complaints struct {
+	mu   sync.Mutex
+	said []string
+}
+
+func (c *complaints) listen(ctx context.Context) error {
+	return chromedp.Listen(ctx, func(ev any) {
+		c.mu.Lock()
+		defer c.mu.Unlock()
+		switch ev := ev.(type) {
+		case *log.EventEntryAdded:
+			c.said = append(c.said, fmt.Sprintf("%s: %s %s", ev.Entry.Level, ev.Entry.Text, ev.Entry.URL))
+		case *cdpruntime.EventExceptionThrown:
+			c.said = append(c.said, ev.ExceptionDetails.Text)
+		case *cdpruntime.EventConsoleAPICalled:
+			c.said = append(c.said, fmt.Sprintf("console: %s", ev.Type))
+		}
+	})
+}
+
+func (c *complaints) take() []string {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	said := c.said
+	c.said = nil
+	return said
+}
+
+// TestBrowser opens each page on each screen. With VERNAL_SHOTS=DIR it leaves a
+// picture of each there.
+func TestBrowser(t *testing.T) {
+	t.Parallel()
+	axe, err := os.ReadFile("../testdata/axe/axe.min.js")
+	if err != nil {
+		t.Fatal(err)
+	}
+	site, ctx := newSite(t), browser(t)
+	var said complaints
+	if err := said.listen(ctx); err != nil {
+		t.Fatal(err)
+	}
+	for _, screen := range screens {
+		for _, p := range samples("") {
+			t.Run(screen.name+"/"+p.name, func(t *testing.T) {
+				size := emulation.SetDeviceMetricsOverrideParams{Width: screen.width, Height: screen.height, DeviceScaleFactor: 1, Mobile: screen.width < 500}
+				if _, err := chromedp.Call(ctx, emulation.SetDeviceMetricsOverride, size); err != nil {
+					t.Fatal(err)
+				}
+				if err := chromedp.Do(ctx, chromedp.Navigate(site.URL+"/page/"+p.name)); err != nil {
+					t.Fatal(err)
+				}
+				fonts := eval[int](t, ctx, `document.fonts.ready.then(f => [...f].filter(x => x.status == "loaded").length)`)
+				outside := eval[string](t, ctx, overflow)
+				if dir := os.Getenv("VERNAL_SHOTS"); dir != "" {
+					shot(t, ctx, filepath.Join(dir, screen.name+"-"+p.name+".png"))
+				}
+				eval[int](t, ctx, string(axe)+";0")
+				violations := eval[string](t, ctx, axeRun)
+				if violations != "" {
+					t.Errorf("axe: %s", violations)
+				}
+				if outside != "" {
+					t.Error(outside)
+				}
+				if fonts == 0 {
+					t.Error("no font was loaded")
+				}
+				for _, s := range said.take() {
+					t.Errorf("the browser says: %s", s)
+				}
+			})
+		}
+	}
+}
+
+// eval runs a script in the page and waits for what it gives.
+func eval[T any](t *testing.T, ctx context.Context, script string) T {
+	t.Helper()
+	v, err := chromedp.Run(ctx, chromedp.Evaluate[T](script, chromedp.EvalAwaitPromise))
+	if err != nil {
+		t.Fatal(err)
+	}
+	return v
+}
+
+func shot(t *testing.T, ctx context.Context, file string) {
+	t.Helper()
+	png, err := chromedp.Run(ctx, chromedp.FullScreenshot(100))
+	if err == nil {
+		err = os.WriteFile(file, png, 0o644)
+	}
+	if err != nil {
+		t.Fatal(err)
+	}
+}
+
+// TestBrowserPosts: the response page posts by its script at once and, where
+// there is no script, by its button.
+func TestBrowserPosts(t *testing.T) {
+	t.Parallel()
+	site, ctx := newSite(t), browser(t)
+	want := url.Values{"SAMLResponse": {"PFJlc3BvbnNlLz4="}, "RelayState": {"a+b"}}
+	check := func(how string) {
+		t.Helper()
+		select {
+		case got := <-site.posts:
+			if diff := cmp.Diff(want, got); diff != "" {
+				t.Errorf("by %s: %s", how, diff)
+			}
+		case <-ctx.Done():
+			t.Fatalf("no post by %s", how)
+		}
+	}
+	if err := chromedp.Do(ctx, chromedp.Navigate(site.URL+"/page/response")); err != nil {
+		t.Fatal(err)
+	}
+	check("script")
+	if _, err := chromedp.Call(ctx, emulation.SetScriptExecutionDisabled, emulation.SetScriptExecutionDisabledParams{Value: true}); err != nil {
+		t.Fatal(err)
+	}
+	if err := chromedp.Do(ctx, chromedp.Navigate(site.URL+"/page/response")); err != nil {
+		t.Fatal(err)
+	}
+	if n := len(site.posts); n != 0 {
+		t.Fatalf("%d posts before the button", n)
+	}
+	if err := chromedp.Do(ctx, chromedp.Click(chromedp.CSS("button"))); err != nil {
+		t.Fatal(err)
+	}
+	check("button")
+}
+
+// TestBrowserKeyboard walks the sign-in page by keyboard: the link that skips
+// the head comes first and can be seen, then the fields in reading order.
+func TestBrowserKeyboard(t *testing.T) {
+	t.Parallel()
+	site, ctx := newSite(t), browser(t)
+	const where = `(() => { const e = document.activeElement, r = e.getBoundingClientRect(), s = getComputedStyle(e);
+		return [e.id || e.className || e.tagName, r.top >= 0 && r.width > 0 ? "seen" : "hidden", parseFloat(s.outlineWidth) >= 2 && s.outlineStyle != "none" ? "outlined" : "bare"].join(" ") })()`
+	still := emulation.SetEmulatedMediaParams{Features: []*emulation.MediaFeature{{Name: "prefers-reduced-motion", Value: "reduce"}}}
+	if _, err := chromedp.Call(ctx, emulation.SetEmulatedMedia, still); err != nil {
+		t.Fatal(err)
+	}
+	if err := chromedp.Do(ctx, chromedp.Navigate(site.URL+"/page/signin")); err != nil {
+		t.Fatal(err)
+	}
+	var got []string
+	for range 5 {
+		if err := chromedp.Do(ctx, chromedp.KeyEvent("\t")); err != nil {
+			t.Fatal(err)
+		}
+		got = append(got, eval[string](t, ctx, where))
+	}
+	if err := chromedp.Do(ctx, chromedp.Navigate(site.URL+"/page/code")); err != nil {
+		t.Fatal(err)
+	}
+	// The code page has one field: one may type at once.
+	if id := eval[string](t, ctx, `document.activeElement.id`); id != "code" {
+		t.Errorf("%q has the focus on the code page", id)
+	}
+	want := []string{"usa-skipnav seen outlined", "email seen outlined", "password seen outlined",
+		"usa-button vernal-submit seen outlined", "usa-link seen outlined"}
+	if diff := cmp.Diff(strings.Join(want, "\n"), strings.Join(got, "\n")); diff != "" {
+		t.Error(diff)
+	}
+}

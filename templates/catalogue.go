@@ -1,0 +1,176 @@
+package templates
+
+import (
+	"encoding/json"
+	"fmt"
+	"io/fs"
+	"path"
+	"strconv"
+	"strings"
+	"time"
+	"unicode"
+
+	"vernal/idp"
+)
+
+// catalogue is the texts of one language. A text may hold placeholders {0},
+// {1}, … and parts in [[…]] that are left out when a placeholder in them has no
+// argument.
+type catalogue map[Key]string
+
+// readCatalogues reads catalogue/LANG.json. Every language must have the texts
+// of the fallback; a test says which is missing.
+func readCatalogues(files fs.FS) (map[Lang]catalogue, error) {
+	names, err := fs.Glob(files, "catalogue/*.json")
+	if err != nil {
+		return nil, err
+	}
+	all := make(map[Lang]catalogue)
+	for _, name := range names {
+		b, err := fs.ReadFile(files, name)
+		if err != nil {
+			return nil, fmt.Errorf("read %s: %w", name, err)
+		}
+		var c catalogue
+		if err := json.Unmarshal(b, &c); err != nil {
+			return nil, fmt.Errorf("read %s: %w", name, err)
+		}
+		all[Lang(strings.TrimSuffix(path.Base(name), ".json"))] = c
+	}
+	return all, nil
+}
+
+// text is the text of key with its placeholders filled. The result is plain
+// text: pages escape it.
+func (c catalogue) text(key Key, args ...string) (string, error) {
+	text, ok := c[key]
+	if !ok {
+		return "", fmt.Errorf("no text %q", key)
+	}
+	var out strings.Builder
+	for text != "" {
+		plain, rest, found := strings.Cut(text, "[[")
+		out.WriteString(fillIn(plain, args))
+		if !found {
+			break
+		}
+		optional, after, _ := strings.Cut(rest, "]]")
+		if hasAll(optional, args) {
+			out.WriteString(fillIn(optional, args))
+		}
+		text = after
+	}
+	return out.String(), nil
+}
+
+// fillIn replaces {0} to {9}. It reads text once, so an argument that holds a
+// placeholder stays as it is.
+func fillIn(text string, args []string) string {
+	var out strings.Builder
+	for {
+		i, n := placeholder(text)
+		if i < 0 {
+			out.WriteString(text)
+			return out.String()
+		}
+		out.WriteString(text[:i])
+		if n < len(args) {
+			out.WriteString(args[n])
+		}
+		text = text[i+3:]
+	}
+}
+
+// hasAll reports whether each placeholder of text has an argument with a value.
+func hasAll(text string, args []string) bool {
+	for {
+		i, n := placeholder(text)
+		if i < 0 {
+			return true
+		}
+		if n >= len(args) || args[n] == "" {
+			return false
+		}
+		text = text[i+3:]
+	}
+}
+
+// placeholder finds the first {N} in text: where, and which.
+func placeholder(text string) (at, n int) {
+	for i := 0; i+2 < len(text); i++ {
+		if text[i] == '{' && text[i+1] >= '0' && text[i+1] <= '9' && text[i+2] == '}' {
+			return i, int(text[i+1] - '0')
+		}
+	}
+	return -1, 0
+}
+
+// funcs are what pages call. Those that give text give it unescaped.
+func funcs(lang Lang, c catalogue, prefix string) map[string]any {
+	return map[string]any{
+		"lang":   func() Lang { return lang },
+		"static": func(name string) string { return prefix + name },
+		"t":      func(key Key, args ...any) (string, error) { return c.text(key, flat(args)...) },
+		"brand": func(name string) (string, error) {
+			if name != "" {
+				return name, nil
+			}
+			return c.text("brand")
+		},
+		"refusal": func(r *idp.Refusal, part string) (string, error) {
+			return c.text(refusalKey(r.Code, part), r.Args...)
+		},
+		// person is what to tell somebody who can do something about the
+		// refusal; "" where only the service provider can.
+		"person": func(r *idp.Refusal) (string, error) {
+			if key := refusalKey(r.Code, "person"); c[key] != "" {
+				return c.text(key, r.Args...)
+			}
+			return "", nil
+		},
+		"stamp": func(t time.Time) string { return t.UTC().Format(time.RFC3339) },
+		"when": func(t time.Time) (string, error) {
+			t = t.UTC()
+			month, err := c.text(Key("time.month." + strconv.Itoa(int(t.Month()))))
+			if err != nil {
+				return "", err
+			}
+			return c.text("time", month, strconv.Itoa(t.Day()), strconv.Itoa(t.Year()), t.Format("15:04"))
+		},
+		"line": line,
+	}
+}
+
+func refusalKey(code idp.RefusalCode, part string) Key {
+	return Key("refusal." + string(code) + "." + part)
+}
+
+// flat makes arguments of a page into strings: single ones, of any string type,
+// or a whole []string.
+func flat(args []any) []string {
+	var out []string
+	for _, a := range args {
+		switch a := a.(type) {
+		case []string:
+			out = append(out, a...)
+		default:
+			out = append(out, fmt.Sprint(a))
+		}
+	}
+	return out
+}
+
+// line makes a stranger's value fit to be read: on one line, and what cannot be
+// seen is written out (\n, \u200b), so that it neither hides from an integrator
+// nor moves a terminal's cursor nor turns the direction of writing.
+func line(s string) string {
+	var out strings.Builder
+	for _, r := range s {
+		if unicode.IsPrint(r) {
+			out.WriteRune(r)
+			continue
+		}
+		out.WriteString(strings.Trim(strconv.QuoteRune(r), "'"))
+	}
+	return out.String()
+}

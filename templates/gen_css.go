@@ -1,0 +1,160 @@
+//go:build ignore
+
+// Gen_css makes static/css/uswds.css: the rules of the U.S. Web Design System's
+// stylesheet that can match something in our pages. Fetch the package, then run
+// it here, after a page begins to use another class or element:
+//
+//	npm pack @uswds/uswds@3.14.0
+//	tar xzf uswds-uswds-3.14.0.tgz
+//	go run gen_css.go package/dist/css/uswds.min.css
+//
+// The stylesheet's two font families become Public Sans, whose @font-face rules
+// are in vernal.css; its own ones are left out.
+package main
+
+import (
+	"fmt"
+	"log"
+	"os"
+	"path/filepath"
+	"regexp"
+	"strings"
+)
+
+var (
+	classAttr = regexp.MustCompile(`class="([^"]*)"`)
+	action    = regexp.MustCompile(`\{\{[^}]*\}\}`)
+	tag       = regexp.MustCompile(`<([a-z][a-z0-9]*)`)
+	comment   = regexp.MustCompile(`(?s)/\*.*?\*/`)
+	not       = regexp.MustCompile(`:(not|has)\([^)]*\)`)
+	pseudo    = regexp.MustCompile(`::?[a-z-]+(\([^)]*\))?|\[[^\]]*\]`)
+	class     = regexp.MustCompile(`\.((?:\\.|[\w-])+)`)
+	element   = regexp.MustCompile(`[a-z][a-z0-9]*`)
+	unused    = regexp.MustCompile(`\[(type|data-|class\*|aria-disabled|contentEditable)|:disabled|-moz-|::-webkit-`)
+	family    = regexp.MustCompile(`(Source Sans Pro|Merriweather) Web,[^;}]*`)
+)
+
+func main() {
+	log.SetFlags(0)
+	if len(os.Args) != 2 {
+		log.Fatal("usage: go run gen_css.go uswds.min.css")
+	}
+	css, err := os.ReadFile(os.Args[1])
+	if err != nil {
+		log.Fatal(err)
+	}
+	used, err := scan("pages/*.html")
+	if err != nil {
+		log.Fatal(err)
+	}
+	out := "/*! Part of uswds v3.14.0, made by gen_css.go: see LICENSE-USWDS.md */\n" +
+		family.ReplaceAllString(used.filter(comment.ReplaceAllString(string(css), "")), "Public Sans Web,system-ui,sans-serif")
+	if err := os.WriteFile("static/css/uswds.css", []byte(out), 0o644); err != nil {
+		log.Fatal(err)
+	}
+	fmt.Printf("static/css/uswds.css: %d of %d bytes\n", len(out), len(css))
+}
+
+// names are the elements ("input") and classes (".usa-input") of our pages.
+type names map[string]bool
+
+func scan(pattern string) (names, error) {
+	used := names{"html": true, "body": true}
+	files, err := filepath.Glob(pattern)
+	if err != nil {
+		return nil, err
+	}
+	for _, file := range files {
+		b, err := os.ReadFile(file)
+		if err != nil {
+			return nil, err
+		}
+		page := action.ReplaceAllString(string(b), " ")
+		for _, m := range classAttr.FindAllStringSubmatch(page, -1) {
+			for _, c := range strings.Fields(m[1]) {
+				used["."+c] = true
+			}
+		}
+		for _, m := range tag.FindAllStringSubmatch(page, -1) {
+			used[m[1]] = true
+		}
+	}
+	return used, nil
+}
+
+// filter keeps the rules of css that some page may need, one to a line.
+func (n names) filter(css string) string {
+	var out strings.Builder
+	for css = strings.TrimSpace(css); css != ""; css = strings.TrimSpace(css) {
+		head, rest, ok := strings.Cut(css, "{")
+		if semi := strings.Index(head, ";"); !ok || semi >= 0 && strings.HasPrefix(head, "@") {
+			_, css, _ = strings.Cut(css, ";") // @charset, @import
+			continue
+		}
+		body, after := block(rest)
+		css = after
+		switch {
+		case strings.HasPrefix(head, "@media"), strings.HasPrefix(head, "@supports"):
+			if inner := n.filter(body); inner != "" && !strings.Contains(head, "print") {
+				fmt.Fprintf(&out, "%s{\n%s}\n", head, inner)
+			}
+		case strings.HasPrefix(head, "@"): // fonts and animations
+		default:
+			if sel := n.selectors(head); sel != "" && body != "" {
+				fmt.Fprintf(&out, "%s{%s}\n", sel, body)
+			}
+		}
+	}
+	return out.String()
+}
+
+// block splits css after the brace that closes the block it stands in.
+func block(css string) (body, after string) {
+	depth := 1
+	for i, c := range css {
+		switch c {
+		case '{':
+			depth++
+		case '}':
+			depth--
+		}
+		if depth == 0 {
+			return css[:i], css[i+1:]
+		}
+	}
+	log.Fatal("unclosed block")
+	return
+}
+
+// selectors are those of list whose classes and elements all occur.
+func (n names) selectors(list string) string {
+	var kept []string
+	for _, sel := range split(list) {
+		plain := pseudo.ReplaceAllString(not.ReplaceAllString(sel, ""), "")
+		ok := true
+		for _, c := range class.FindAllString(plain, -1) {
+			ok = ok && n[strings.ReplaceAll(c, `\`, "")]
+		}
+		for _, e := range element.FindAllString(class.ReplaceAllString(plain, ""), -1) {
+			ok = ok && n[e]
+		}
+		if ok && !unused.MatchString(sel) {
+			kept = append(kept, strings.TrimSpace(sel))
+		}
+	}
+	return strings.Join(kept, ",")
+}
+
+// split cuts a selector list at its commas, not at those within parentheses.
+func split(list string) []string {
+	depth := 0
+	return strings.FieldsFunc(list, func(c rune) bool {
+		switch c {
+		case '(':
+			depth++
+		case ')':
+			depth--
+		}
+		return c == ',' && depth == 0
+	})
+}

@@ -1,0 +1,86 @@
+package templates
+
+import (
+	"strconv"
+	"time"
+)
+
+// Key names a text in the catalogues.
+type Key string
+
+// Problems: why the last try failed, shown at the form.
+const (
+	ProblemEmailMissing    Key = "problem.email_missing"
+	ProblemEmailInvalid    Key = "problem.email_invalid"
+	ProblemPasswordMissing Key = "problem.password_missing"
+	ProblemSignInWrong     Key = "problem.signin_wrong" // never says which of the two
+	ProblemCodeMissing     Key = "problem.code_missing"
+	ProblemCodeFormat      Key = "problem.code_format"
+	ProblemCodeWrong       Key = "problem.code_wrong"
+	ProblemThrottledMinute Key = "problem.throttled_minute"
+	ProblemThrottled       Key = "problem.throttled" // {0} minutes
+)
+
+// Notices: why the person is asked.
+const (
+	NoticeForceAuthn Key = "notice.force_authn" // {0} the service provider's name
+	NoticeTimedOut   Key = "notice.timed_out"
+	NoticeStepUp     Key = "notice.step_up" // {0} the service provider's name
+	// NoticeDemoSignedOut is said by a sample of the demonstration; {0} is its
+	// name.
+	NoticeDemoSignedOut Key = "demo.signed_out"
+)
+
+// Texts of ConfirmPage.
+const (
+	ConfirmSignOutTitle  Key = "confirm.sign_out.title"
+	ConfirmSignOutText   Key = "confirm.sign_out.text"
+	ConfirmSignOutButton Key = "confirm.sign_out.button"
+)
+
+// Texts of ErrorPage.
+const (
+	ErrorInternalTitle    Key = "error.internal.title"
+	ErrorInternalText     Key = "error.internal.text"
+	ErrorUnavailableTitle Key = "error.unavailable.title"
+	ErrorUnavailableText  Key = "error.unavailable.text"
+	ErrorBadFormTitle     Key = "error.bad_form.title"
+	ErrorBadFormText      Key = "error.bad_form.text"
+	ErrorCrossSiteTitle   Key = "error.cross_site.title"
+	ErrorCrossSiteText    Key = "error.cross_site.text"
+	ErrorTooManyTitle     Key = "error.too_many.title"
+	ErrorTooManyText      Key = "error.too_many.text"
+	ErrorTooLargeTitle    Key = "error.too_large.title"
+	ErrorTooLargeText     Key = "error.too_large.text"
+	ErrorMethodTitle      Key = "error.method.title"
+	ErrorMethodText       Key = "error.method.text" // {0} the methods allowed
+	ErrorNoIdPStartTitle  Key = "error.no_idp_start.title"
+	ErrorNoIdPStartText   Key = "error.no_idp_start.text"
+)
+
+// Field names the form field that a problem is about; "" if it is about the
+// form as a whole.
+func (k Key) Field() string {
+	switch k {
+	case ProblemEmailMissing, ProblemEmailInvalid:
+		return FieldEmail
+	case ProblemPasswordMissing:
+		return FieldPassword
+	case ProblemCodeMissing, ProblemCodeFormat, ProblemCodeWrong:
+		return FieldCode
+	}
+	return ""
+}
+
+// Credentials reports whether a problem is about e-mail address and password
+// together, neither of which is named as the wrong one.
+func (k Key) Credentials() bool { return k == ProblemSignInWrong }
+
+// Throttled is the problem of someone who has to wait for d.
+func Throttled(d time.Duration) (Key, []string) {
+	minutes := int((d + time.Minute - 1) / time.Minute)
+	if minutes <= 1 {
+		return ProblemThrottledMinute, nil
+	}
+	return ProblemThrottled, []string{strconv.Itoa(minutes)}
+}

@@ -1,0 +1,186 @@
+package templates
+
+import (
+	"io"
+	"time"
+
+	"vernal/idp"
+)
+
+// Names of the fields in our forms; what the handlers read is what the pages
+// send.
+const (
+	FieldRequest  = "request" // handle of the stored LoginRequest, may be empty
+	FieldEmail    = "email"
+	FieldPassword = "password"
+	FieldCode     = "code"
+)
+
+// Base is what every page knows. The zero value makes a page in English,
+// outside any flow.
+type Base struct {
+	Lang      Lang   // an unknown one reads as English
+	SPName    string // the service provider of the flow, "" outside one
+	Nonce     string // of the Content-Security-Policy; only Response needs it
+	ReturnURL string // "back to the service provider" link, "" for none
+	Brand     string // name of this identity provider, "" for "Vernal"
+}
+
+// SignInPage asks for e-mail address and password, which are one step.
+type SignInPage struct {
+	Base
+	Action      string // where the form is posted
+	Request     string // handle of the stored LoginRequest
+	Email       string // what was typed before, to be mended
+	Problem     Key    // why the last try failed, "" at the first
+	ProblemArgs []string
+	Notice      Key // why the person is asked, "" for nothing special
+	NoticeArgs  []string
+}
+
+// SignIn writes the sign-in page.
+func (s *Set) SignIn(w io.Writer, p SignInPage) error { return s.html(w, "signin", p.Lang, p) }
+
+// CodePage asks for the six digits of the authenticator application.
+type CodePage struct {
+	Base
+	Action      string
+	Request     string
+	Email       string // whose code it is
+	Problem     Key
+	ProblemArgs []string
+	Notice      Key
+	NoticeArgs  []string
+}
+
+// Code writes the page that asks for a TOTP code.
+func (s *Set) Code(w io.Writer, p CodePage) error { return s.html(w, "code", p.Lang, p) }
+
+// Visit is one sign-in at a service provider within a session.
+type Visit struct {
+	SPName string
+	At     time.Time
+}
+
+// AccountPage is the home of a person who is signed in.
+type AccountPage struct {
+	Base
+	Email  string
+	Visits []Visit
+	Action string // where the sign-out form is posted
+}
+
+// Account writes the signed-in home.
+func (s *Set) Account(w io.Writer, p AccountPage) error { return s.html(w, "account", p.Lang, p) }
+
+// SignedOutPage says that the session is over.
+type SignedOutPage struct {
+	Base
+	SignInURL string // link to sign in again, "" for none
+}
+
+// SignedOut writes the page after sign-out.
+func (s *Set) SignedOut(w io.Writer, p SignedOutPage) error {
+	return s.html(w, "signedout", p.Lang, p)
+}
+
+// ConfirmPage asks before something is done: one heading, one text, one button
+// that posts, and a link to leave it.
+type ConfirmPage struct {
+	Base
+	Title, Text, Button Key
+	Args                []string // fill the placeholders of all three
+	Action              string
+	Fields              []Field
+	CancelURL           string // "" for no such link
+}
+
+// Field is a hidden field of a form.
+type Field struct{ Name, Value string }
+
+// Confirm writes a page with one button.
+func (s *Set) Confirm(w io.Writer, p ConfirmPage) error { return s.html(w, "confirm", p.Lang, p) }
+
+// ErrorPage tells of a failure that is not a Refusal.
+type ErrorPage struct {
+	Base
+	Status      int
+	Title, Text Key
+	Args        []string // fill the placeholders of both
+	ErrorID     string   // the id in our log, "" for none
+	StartURL    string   // where to start again at the service provider, "" if unknown
+}
+
+// Error writes an error page.
+func (s *Set) Error(w io.Writer, p ErrorPage) error { return s.html(w, "error", p.Lang, p) }
+
+// ErrorText is Error for a client that takes no HTML.
+func (s *Set) ErrorText(w io.Writer, p ErrorPage) error { return s.text(w, "error", p.Lang, p) }
+
+// RefusalPage explains a Refusal to the person and to whoever runs the service
+// provider. It shows Refusal.Seen and Refusal.Args, never Refusal.Err.
+type RefusalPage struct {
+	Base
+	Refusal  *idp.Refusal
+	ErrorID  string
+	StartURL string
+}
+
+// Refusal writes the page of a refused message.
+func (s *Set) Refusal(w io.Writer, p RefusalPage) error { return s.html(w, "refusal", p.Lang, p) }
+
+// RefusalText is Refusal for a client that takes no HTML.
+func (s *Set) RefusalText(w io.Writer, p RefusalPage) error { return s.text(w, "refusal", p.Lang, p) }
+
+// RetiredPage answers at the addresses of a retired year (status 410) and names
+// those to move to.
+type RetiredPage struct {
+	Base
+	Year, NewYear                   idp.Year
+	AuthURL, LogoutURL, MetadataURL string // of NewYear
+	ErrorID                         string // "" for none
+	StartURL                        string
+	SignOutAction                   string // the logout page still offers to sign out here; "" elsewhere
+}
+
+// Retired writes the page of a retired year.
+func (s *Set) Retired(w io.Writer, p RetiredPage) error { return s.html(w, "retired", p.Lang, p) }
+
+// RetiredText is Retired for a client that takes no HTML.
+func (s *Set) RetiredText(w io.Writer, p RetiredPage) error { return s.text(w, "retired", p.Lang, p) }
+
+// NotFoundPage answers where nothing is (status 404).
+type NotFoundPage struct {
+	Base
+	HomeURL string // link to our first page, "" for none
+}
+
+// NotFound writes the page for an address that does not exist.
+func (s *Set) NotFound(w io.Writer, p NotFoundPage) error { return s.html(w, "notfound", p.Lang, p) }
+
+// NotFoundText is NotFound for a client that takes no HTML.
+func (s *Set) NotFoundText(w io.Writer, p NotFoundPage) error {
+	return s.text(w, "notfound", p.Lang, p)
+}
+
+// ResponsePage hands a Response to the service provider through the browser
+// (HTTP-POST binding, saml-bindings §3.5).
+type ResponsePage struct {
+	Base
+	ACSURL     string
+	XML        []byte // the Response as it is to be sent; the page encodes it in base64
+	RelayState string
+	HasRelay   bool // an empty RelayState that came is sent back, one that did not come is not
+}
+
+// Response writes the page that posts a Response. AppendResponse is the same
+// for callers that keep a buffer.
+func (s *Set) Response(w io.Writer, p ResponsePage) error {
+	room := 4096 + len(p.XML)*4/3 + len(p.XML)/10 + 2*len(p.RelayState)
+	page, err := s.AppendResponse(make([]byte, 0, room), p)
+	if err != nil {
+		return err
+	}
+	_, err = w.Write(page)
+	return err
+}

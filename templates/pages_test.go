@@ -1,0 +1,296 @@
+package templates
+
+import (
+	"bytes"
+	"io"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/google/go-cmp/cmp"
+	"golang.org/x/net/html"
+
+	"vernal/idp"
+)
+
+func mustNew(t testing.TB) *Set {
+	t.Helper()
+	s, err := New()
+	if err != nil {
+		t.Fatal(err)
+	}
+	return s
+}
+
+// parseHTML reads a page the way a browser does.
+func parseHTML(t *testing.T, page []byte) *html.Node {
+	t.Helper()
+	doc, err := html.Parse(bytes.NewReader(page))
+	if err != nil {
+		t.Fatal(err)
+	}
+	return doc
+}
+
+// find gives the elements called name, in document order.
+func find(doc *html.Node, name string) []*html.Node {
+	var found []*html.Node
+	for n := range doc.Descendants() {
+		if n.Type == html.ElementNode && n.Data == name {
+			found = append(found, n)
+		}
+	}
+	return found
+}
+
+func attr(n *html.Node, key string) string {
+	for _, a := range n.Attr {
+		if a.Key == key {
+			return a.Val
+		}
+	}
+	return ""
+}
+
+func words(n *html.Node) string {
+	var out strings.Builder
+	for d := range n.Descendants() {
+		if d.Type == html.TextNode {
+			out.WriteString(d.Data)
+		}
+	}
+	return strings.Join(strings.Fields(out.String()), " ")
+}
+
+// TestPages holds every page to what all pages promise.
+func TestPages(t *testing.T) {
+	t.Parallel()
+	s := mustNew(t)
+	for _, tt := range samples("https://records.example/acs") {
+		t.Run(tt.name, func(t *testing.T) {
+			t.Parallel()
+			var out bytes.Buffer
+			if err := tt.render(s, &out); err != nil {
+				t.Fatal(err)
+			}
+			doc := parseHTML(t, out.Bytes())
+			if got := attr(find(doc, "html")[0], "lang"); got != "en" {
+				t.Errorf("lang = %q", got)
+			}
+			if n := len(find(doc, "h1")); n != 1 {
+				t.Errorf("%d h1", n)
+			}
+			if n := len(find(doc, "main")); n != 1 {
+				t.Errorf("%d main", n)
+			}
+			title := words(find(doc, "title")[0])
+			if strings.HasPrefix(title, "Error: ") != tt.bad {
+				t.Errorf("title %q, bad = %v", title, tt.bad)
+			}
+			if strings.Contains(out.String(), spName) && !strings.HasSuffix(title, " – "+spName+" – Vernal") && tt.name != "account" {
+				t.Errorf("title %q does not name the service provider and the brand", title)
+			}
+			for _, bad := range []string{"style=", "onclick", "ZgotmplZ", "<no value>", "{0}", "[[", "%!"} {
+				if strings.Contains(out.String(), bad) {
+					t.Errorf("page has %q", bad)
+				}
+			}
+			checkLabels(t, doc)
+		})
+	}
+}
+
+// checkLabels: each visible input has a label, each reference an aim.
+func checkLabels(t *testing.T, doc *html.Node) {
+	t.Helper()
+	ids, labels := map[string]bool{}, map[string]bool{}
+	for n := range doc.Descendants() {
+		if id := attr(n, "id"); id != "" {
+			if ids[id] {
+				t.Errorf("id %q twice", id)
+			}
+			ids[id] = true
+		}
+		if n.Data == "label" {
+			labels[attr(n, "for")] = true
+		}
+	}
+	for _, in := range find(doc, "input") {
+		if attr(in, "type") != "hidden" && !labels[attr(in, "id")] {
+			t.Errorf("input %q has no label", attr(in, "name"))
+		}
+		for _, ref := range strings.Fields(attr(in, "aria-describedby")) {
+			if !ids[ref] {
+				t.Errorf("aria-describedby %q has no aim", ref)
+			}
+		}
+	}
+	for _, a := range find(doc, "a") {
+		if ref, ok := strings.CutPrefix(attr(a, "href"), "#"); ok && !ids[ref] {
+			t.Errorf("link to #%s has no aim", ref)
+		}
+	}
+}
+
+func TestForms(t *testing.T) {
+	t.Parallel()
+	s := mustNew(t)
+	tests := []struct {
+		name string
+		want []string // names and values of the form's fields
+	}{
+		{"signin", []string{"request=Zx81", "email=ada@example.com", "password="}},
+		{"signin-alone", []string{"email=", "password="}},
+		{"code", []string{"request=Zx81", "code="}},
+		{"account", nil},
+		{"confirm", []string{"year=2027"}},
+	}
+	for _, tt := range tests {
+		t.Run(tt.name, func(t *testing.T) {
+			t.Parallel()
+			var out bytes.Buffer
+			for _, sample := range samples("https://records.example/acs") {
+				if sample.name == tt.name {
+					if err := sample.render(s, &out); err != nil {
+						t.Fatal(err)
+					}
+				}
+			}
+			form := find(parseHTML(t, out.Bytes()), "form")[0]
+			if got := attr(form, "method"); got != "post" {
+				t.Errorf("method = %q", got)
+			}
+			var got []string
+			for _, in := range find(form, "input") {
+				got = append(got, attr(in, "name")+"="+attr(in, "value"))
+			}
+			if diff := cmp.Diff(tt.want, got); diff != "" {
+				t.Error(diff)
+			}
+		})
+	}
+}
+
+// TestHostile: what strangers and operators write is text, never markup.
+func TestHostile(t *testing.T) {
+	t.Parallel()
+	s := mustNew(t)
+	const evil = `"><script>alert(1)</script><img src=x onerror='x'>&amp;{0}`
+	b := Base{SPName: evil, Brand: evil, ReturnURL: "javascript:alert(1)"}
+	r := &idp.Refusal{Code: idp.RefusedDestination, Field: evil, Seen: evil, Args: []string{evil, evil}}
+	renders := map[string]func(io.Writer) error{
+		"signin": func(w io.Writer) error {
+			return s.SignIn(w, SignInPage{Base: b, Action: evil, Request: evil, Email: evil, Problem: ProblemThrottled, ProblemArgs: []string{evil}})
+		},
+		"refusal": func(w io.Writer) error {
+			return s.Refusal(w, RefusalPage{Base: b, Refusal: r, ErrorID: evil, StartURL: "javascript:alert(1)"})
+		},
+		"response": func(w io.Writer) error {
+			return s.Response(w, ResponsePage{Base: b, ACSURL: "https://a.example/" + evil, RelayState: evil, HasRelay: true})
+		},
+	}
+	for name, render := range renders {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			var out bytes.Buffer
+			if err := render(&out); err != nil {
+				t.Fatal(err)
+			}
+			doc := parseHTML(t, out.Bytes())
+			if n := len(find(doc, "script")); n > 1 || n == 1 && name != "response" {
+				t.Errorf("%d scripts", n)
+			}
+			for _, img := range find(doc, "img") {
+				if attr(img, "src") == "x" {
+					t.Error("markup got through")
+				}
+			}
+			for _, a := range find(doc, "a") {
+				if strings.HasPrefix(attr(a, "href"), "javascript:") {
+					t.Error("script address got through")
+				}
+			}
+			if !strings.Contains(words(find(doc, "title")[0]), evil) {
+				t.Error("the name is not shown as it is")
+			}
+		})
+	}
+}
+
+func TestUnknownKey(t *testing.T) {
+	t.Parallel()
+	err := mustNew(t).Error(io.Discard, ErrorPage{Title: "no.such", Text: ErrorInternalText})
+	if err == nil || !strings.Contains(err.Error(), `no text "no.such"`) {
+		t.Errorf("err = %v", err)
+	}
+}
+
+func TestTexts(t *testing.T) {
+	t.Parallel()
+	s := mustNew(t)
+	b := Base{SPName: spName}
+	tests := []struct {
+		name   string
+		render func(io.Writer) error
+		want   []string
+	}{
+		{"refusal", func(w io.Writer) error {
+			return s.RefusalText(w, RefusalPage{Base: b, ErrorID: "id-7", StartURL: "https://records.example/login",
+				Refusal: idp.Refuse(idp.RefusedDestination, "Destination", "http://x<y\n\x1b[2J", "https://id.example/auth")})
+		}, []string{"\nField: Destination\n", "\nWhat we saw: http://x<y\\n\\x1b[2J\n", ": https://id.example/auth\n",
+			"\nHow to mend it: ", "\nError id: id-7\n", "Start again at " + spName + ": https://records.example/login\n"}},
+		{"refusal of nothing", func(w io.Writer) error {
+			return s.RefusalText(w, RefusalPage{Refusal: idp.Refuse(idp.RefusedRequestMissing, "SAMLRequest", "")})
+		}, []string{"\nWhat we saw: nothing\n"}},
+		{"retired", func(w io.Writer) error {
+			return s.RetiredText(w, RetiredPage{Year: "2025", NewYear: "2027", AuthURL: "https://id.example/a", MetadataURL: "https://id.example/m"})
+		}, []string{"The 2025 addresses are closed\n", "of 2027", "\nMetadata: https://id.example/m\n", "(SSO) address: https://id.example/a\n"}},
+		{"retired without a successor", func(w io.Writer) error { return s.RetiredText(w, RetiredPage{Year: "2025", ErrorID: "id-7"}) },
+			[]string{"of 2025 are retired. Ask", "\n\nError id: id-7\n"}},
+		{"not found", func(w io.Writer) error { return s.NotFoundText(w, NotFoundPage{}) }, []string{"There is no page here\n"}},
+		{"error", func(w io.Writer) error {
+			return s.ErrorText(w, ErrorPage{Title: ErrorMethodTitle, Text: ErrorMethodText, Args: []string{"GET, HEAD"}, ErrorID: "id-7"})
+		}, []string{"\nIt takes: GET, HEAD.\n", "\nError id: id-7\n"}},
+	}
+	for _, tt := range tests {
+		t.Run(tt.name, func(t *testing.T) {
+			t.Parallel()
+			var out strings.Builder
+			if err := tt.render(&out); err != nil {
+				t.Fatal(err)
+			}
+			for _, want := range tt.want {
+				if !strings.Contains(out.String(), want) {
+					t.Errorf("no %q in:\n%s", want, &out)
+				}
+			}
+			if strings.ContainsAny(out.String(), "\r\x1b") || strings.Contains(out.String(), "\n\n\n") || !strings.HasSuffix(out.String(), "\n") {
+				t.Errorf("form of text:\n%q", out.String())
+			}
+		})
+	}
+}
+
+func TestThrottled(t *testing.T) {
+	t.Parallel()
+	tests := []struct {
+		name string
+		wait time.Duration
+		key  Key
+		args []string
+	}{
+		{"nothing left", 0, ProblemThrottledMinute, nil},
+		{"seconds", 20 * time.Second, ProblemThrottledMinute, nil},
+		{"one minute", time.Minute, ProblemThrottledMinute, nil},
+		{"rounds up", 61 * time.Second, ProblemThrottled, []string{"2"}},
+	}
+	for _, tt := range tests {
+		t.Run(tt.name, func(t *testing.T) {
+			t.Parallel()
+			key, args := Throttled(tt.wait)
+			if key != tt.key || !cmp.Equal(args, tt.args) {
+				t.Errorf("got %s %v", key, args)
+			}
+		})
+	}
+}

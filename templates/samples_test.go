@@ -1,0 +1,126 @@
+package templates
+
+import (
+	"io"
+	"strings"
+	"time"
+
+	"vernal/idp"
+)
+
+// sample is a page as somebody may meet it.
+type sample struct {
+	name   string
+	bad    bool // its title must begin with the word for error
+	render func(s *Set, w io.Writer) error
+}
+
+const spName = "Treehouse Records"
+
+// samples is every page in every state that looks different. The browser test
+// opens each. The response page posts to acs.
+func samples(acs string) []sample {
+	b := Base{Lang: "en", SPName: spName, ReturnURL: "https://records.example/home", Nonce: "bm9uY2U"}
+	alone := Base{Lang: "en"}
+	long := Base{Lang: "en", SPName: strings.Repeat("Bundesministeriumfürbesonderslangenamen", 3), Brand: "Department of Everything and Then Some Sign-in"}
+	const start = "https://records.example/login"
+	const id = "0198f2c4-7d1e"
+	at := time.Date(2027, 3, 9, 14, 5, 0, 0, time.UTC)
+	signIn := func(name string, b Base, change func(*SignInPage)) sample {
+		p := SignInPage{Base: b, Action: "/sign-in", Request: "Zx81", Email: "ada@example.com"}
+		change(&p)
+		return sample{name, p.Problem != "", func(s *Set, w io.Writer) error { return s.SignIn(w, p) }}
+	}
+	code := func(name string, change func(*CodePage)) sample {
+		p := CodePage{Base: b, Action: "/sign-in/code", Request: "Zx81", Email: "ada@example.com"}
+		change(&p)
+		return sample{name, p.Problem != "", func(s *Set, w io.Writer) error { return s.Code(w, p) }}
+	}
+	refused := func(name string, b Base, r *idp.Refusal) sample {
+		return sample{name, true, func(s *Set, w io.Writer) error {
+			return s.Refusal(w, RefusalPage{Base: b, Refusal: r, ErrorID: id, StartURL: start})
+		}}
+	}
+	retired := RetiredPage{Base: b, Year: "2025", NewYear: "2027", ErrorID: id, StartURL: start,
+		AuthURL: "https://id.example/api/saml/auth2027", LogoutURL: "https://id.example/api/saml/logout2027",
+		MetadataURL: "https://id.example/api/saml/metadata2027"}
+	retiredHere := retired
+	retiredHere.SignOutAction = "/sign-out"
+	demo := Base{Brand: "Sample A", Nonce: "bm9uY2U"}
+	first := DemoSample{Other: "Sample B", OtherURL: "http://b.localhost:8082"}
+	second := DemoSample{Second: true, Other: "Sample A", OtherURL: "http://a.localhost:8081"}
+	home := DemoHomePage{Base: demo, Sample: first, SignInURL: "/signed-in", Email: "ada@example.com", Password: "spring-every-year",
+		Code: "123 456", Seconds: 30, EntityID: "http://a.localhost:8081/saml/metadata",
+		MetadataURL: "http://a.localhost:8081/saml/metadata", IdPMetadataURL: "http://localhost:8080/api/saml/metadata2027", IdPURL: "http://localhost:8080"}
+	homeOut := home
+	homeOut.Sample, homeOut.Post, homeOut.Encrypted, homeOut.Used = second, true, true, true
+	homeOut.Notice, homeOut.NoticeArgs = NoticeDemoSignedOut, []string{"Sample A"}
+	signedIn := DemoSignedInPage{Base: demo, Sample: first, Email: "ada@example.com", NameID: "0198f2c4-7d1e-4c52-9f0e-0d1f6a2b7c11",
+		Format:     "urn:oasis:names:tc:SAML:2.0:nameid-format:persistent",
+		Attributes: []DemoAttribute{{"email", []string{"ada@example.com", "ada@example.org"}}, {"phone", nil}},
+		ClassRef:   "urn:gov:gsa:ac:classes:sp:PasswordProtectedTransport:duo", IAL: "http://idmanagement.gov/ns/assurance/ial/1",
+		AAL: "urn:gov:gsa:ac:classes:sp:PasswordProtectedTransport:duo", SessionIndex: "_0198f2c4", AuthnAt: at,
+		Year: "2027", Algorithm: "http://www.w3.org/2001/04/xmldsig-more#rsa-sha256", CertEndAt: at, Fingerprint: strings.Repeat("a1", 32),
+		Response: "<Response>\n  <Assertion " + strings.Repeat("unbroken", 30) + "/>\n</Response>", SignOutAction: "/sign-out", IdPURL: "http://localhost:8080"}
+	encrypted := signedIn
+	encrypted.Sample, encrypted.Year, encrypted.Email, encrypted.IAL, encrypted.AAL = second, "", "", "", ""
+	encrypted.Encryption, encrypted.Assertion = "http://www.w3.org/2001/04/xmlenc#aes256-cbc", strings.Repeat("<Assertion/>\n", 40)
+	failed := DemoErrorPage{Base: demo, Sample: first, Cause: "assertion expired on 9 March\x1b[2J", Response: "<Response/>", RetryURL: "/signed-in"}
+	failedBare := failed
+	failedBare.Sample, failedBare.Response = second, ""
+	return []sample{
+		signIn("signin", b, func(*SignInPage) {}),
+		signIn("signin-alone", alone, func(p *SignInPage) { p.Email, p.Request = "", "" }),
+		signIn("signin-long", long, func(*SignInPage) {}),
+		signIn("signin-notice", b, func(p *SignInPage) { p.Notice, p.NoticeArgs = NoticeForceAuthn, []string{spName} }),
+		signIn("signin-wrong", b, func(p *SignInPage) { p.Problem = ProblemSignInWrong }),
+		signIn("signin-no-email", b, func(p *SignInPage) { p.Problem, p.Email = ProblemEmailMissing, "" }),
+		signIn("signin-no-password", b, func(p *SignInPage) { p.Problem = ProblemPasswordMissing }),
+		signIn("signin-throttled", b, func(p *SignInPage) { p.Problem, p.ProblemArgs = Throttled(5 * time.Minute) }),
+		code("code", func(*CodePage) {}),
+		code("code-alone", func(p *CodePage) { p.Base, p.Request = alone, "" }),
+		code("code-notice", func(p *CodePage) { p.Notice, p.NoticeArgs = NoticeStepUp, []string{spName} }),
+		code("code-wrong", func(p *CodePage) { p.Problem = ProblemCodeWrong }),
+		code("code-throttled", func(p *CodePage) { p.Problem, p.ProblemArgs = Throttled(time.Minute) }),
+		{"account", false, func(s *Set, w io.Writer) error {
+			return s.Account(w, AccountPage{Base: alone, Email: "ada@example.com", Action: "/sign-out",
+				Visits: []Visit{{spName, at}, {"Department of Very Long Names and Other Affairs", at.Add(time.Hour)}}})
+		}},
+		{"account-new", false, func(s *Set, w io.Writer) error {
+			return s.Account(w, AccountPage{Base: b, Email: "ada@example.com", Action: "/sign-out"})
+		}},
+		{"signed-out", false, func(s *Set, w io.Writer) error {
+			return s.SignedOut(w, SignedOutPage{Base: b, SignInURL: "/sign-in"})
+		}},
+		{"signed-out-alone", false, func(s *Set, w io.Writer) error { return s.SignedOut(w, SignedOutPage{}) }},
+		{"confirm", false, func(s *Set, w io.Writer) error {
+			return s.Confirm(w, ConfirmPage{Base: b, Title: ConfirmSignOutTitle, Text: ConfirmSignOutText, Button: ConfirmSignOutButton,
+				Action: "/sign-out", Fields: []Field{{"year", "2027"}}, CancelURL: "/account"})
+		}},
+		{"error", true, func(s *Set, w io.Writer) error {
+			return s.Error(w, ErrorPage{Base: b, Status: 500, Title: ErrorInternalTitle, Text: ErrorInternalText, ErrorID: id, StartURL: start})
+		}},
+		{"error-alone", true, func(s *Set, w io.Writer) error {
+			return s.Error(w, ErrorPage{Status: 405, Title: ErrorMethodTitle, Text: ErrorMethodText, Args: []string{"GET, HEAD"}})
+		}},
+		refused("refusal", b, idp.Refuse(idp.RefusedDestination, "Destination", "http://old.example/api/saml/auth2027", "https://id.example/api/saml/auth2027")),
+		refused("refusal-alone", alone, idp.Refuse(idp.RefusedSPUnknown, "Issuer", "urn:example:"+strings.Repeat("unbroken", 30))),
+		refused("refusal-nothing", b, idp.Refuse(idp.RefusedSignatureMissing, "Signature", "")),
+		refused("refusal-message", alone, idp.Refuse(idp.RefusedXML, "", "<a>\u202e\n</b>")),
+		refused("refusal-person", b, idp.Refuse(idp.RefusedAnswered, "ID", "_5f1c")),
+		{"retired", true, func(s *Set, w io.Writer) error { return s.Retired(w, retired) }},
+		{"retired-logout", true, func(s *Set, w io.Writer) error { return s.Retired(w, retiredHere) }},
+		{"retired-alone", true, func(s *Set, w io.Writer) error { return s.Retired(w, RetiredPage{Base: alone, Year: "2025"}) }},
+		{"not-found", true, func(s *Set, w io.Writer) error { return s.NotFound(w, NotFoundPage{HomeURL: "/"}) }},
+		{"not-found-alone", true, func(s *Set, w io.Writer) error { return s.NotFound(w, NotFoundPage{}) }},
+		{"demo-home", false, func(s *Set, w io.Writer) error { return s.DemoHome(w, home) }},
+		{"demo-home-signed-out", false, func(s *Set, w io.Writer) error { return s.DemoHome(w, homeOut) }},
+		{"demo-signed-in", false, func(s *Set, w io.Writer) error { return s.DemoSignedIn(w, signedIn) }},
+		{"demo-encrypted", false, func(s *Set, w io.Writer) error { return s.DemoSignedIn(w, encrypted) }},
+		{"demo-error", true, func(s *Set, w io.Writer) error { return s.DemoError(w, failed) }},
+		{"demo-error-bare", true, func(s *Set, w io.Writer) error { return s.DemoError(w, failedBare) }},
+		{"response", false, func(s *Set, w io.Writer) error {
+			return s.Response(w, ResponsePage{Base: b, ACSURL: acs, XML: []byte("<Response/>"), RelayState: "a+b", HasRelay: true})
+		}},
+	}
+}

@@ -1,0 +1,177 @@
+// Package templates is the pages that people see: their HTML, their texts in
+// each language, and the stylesheet, fonts and images that go with them.
+//
+// A page is one file in pages/, one struct and one method of Set. It knows
+// nothing of requests, sessions or stores: handlers fill the struct, render to
+// a buffer, and answer. No text stands in Go or HTML; all of it comes from
+// catalogue/, one file per language, by Key. Everything is embedded, and read
+// and checked once by New, so a page that parses at start cannot lack a file.
+//
+// The pages are made for a Content-Security-Policy of default-src 'none' with
+// style-src, img-src and font-src 'self' (img-src is for the icons in the
+// stylesheet, too) and form-action; only the response page has a script, with
+// a nonce. They work without script, at 320 pixels, by keyboard and by screen
+// reader (WCAG 2.2 AA).
+package templates
+
+import (
+	"crypto/sha256"
+	"embed"
+	"encoding/hex"
+	"fmt"
+	htmltemplate "html/template"
+	"io"
+	"io/fs"
+	"path"
+	"slices"
+	"strings"
+	texttemplate "text/template"
+)
+
+// Lang is a language of the pages, as in a lang attribute ("en").
+type Lang string
+
+// fallback is the language for those who ask for one that is not there.
+const fallback Lang = "en"
+
+//go:embed pages catalogue static
+var embedded embed.FS
+
+// Set is all pages in all languages, parsed and checked. It is read-only after
+// New and may be used by many goroutines.
+type Set struct {
+	langs  []Lang
+	pages  map[Lang]*language
+	prefix string
+}
+
+// language is the pages in one language.
+type language struct {
+	catalogue catalogue
+	html      map[string]*htmltemplate.Template
+	text      map[string]*texttemplate.Template
+	response  map[responseKind]segments
+}
+
+// New parses every page in every language. An error means that this build of
+// the program is broken.
+func New() (*Set, error) {
+	prefix, err := staticPrefix(Static())
+	if err != nil {
+		return nil, err
+	}
+	catalogues, err := readCatalogues(embedded)
+	if err != nil {
+		return nil, err
+	}
+	s := &Set{pages: make(map[Lang]*language), prefix: prefix}
+	for lang, c := range catalogues {
+		l, err := newLanguage(lang, c, prefix)
+		if err != nil {
+			return nil, fmt.Errorf("pages in %q: %w", lang, err)
+		}
+		s.pages[lang] = l
+		s.langs = append(s.langs, lang)
+	}
+	if s.pages[fallback] == nil {
+		return nil, fmt.Errorf("no catalogue for %q", fallback)
+	}
+	slices.SortFunc(s.langs, func(a, b Lang) int {
+		if a == fallback || b == fallback {
+			return map[bool]int{true: -1, false: 1}[a == fallback]
+		}
+		return strings.Compare(string(a), string(b))
+	})
+	return s, nil
+}
+
+// Langs are the languages there are, English first.
+func (s *Set) Langs() []Lang { return slices.Clone(s.langs) }
+
+// Static holds the files to be served under StaticPrefix.
+func Static() fs.FS {
+	sub, err := fs.Sub(embedded, "static")
+	if err != nil {
+		panic(err) // "static" is a valid path
+	}
+	return sub
+}
+
+// StaticPrefix is the path, with a slash at both ends, under which the pages
+// look for the files of Static. It changes with their content, so answers below
+// it may be cached for ever.
+func (s *Set) StaticPrefix() string { return s.prefix }
+
+// staticPrefix hashes all of files: they refer to one another by relative
+// addresses, so they change their addresses together.
+func staticPrefix(files fs.FS) (string, error) {
+	sum := sha256.New()
+	err := fs.WalkDir(files, ".", func(name string, d fs.DirEntry, err error) error {
+		if err != nil || d.IsDir() {
+			return err
+		}
+		b, err := fs.ReadFile(files, name)
+		if err != nil {
+			return err
+		}
+		fmt.Fprintf(sum, "%s\x00%d\x00", name, len(b))
+		sum.Write(b)
+		return nil
+	})
+	if err != nil {
+		return "", fmt.Errorf("read static files: %w", err)
+	}
+	return "/static/" + hex.EncodeToString(sum.Sum(nil)[:8]) + "/", nil
+}
+
+// newLanguage parses the pages with the texts of c.
+func newLanguage(lang Lang, c catalogue, prefix string) (*language, error) {
+	l := &language{
+		catalogue: c,
+		html:      make(map[string]*htmltemplate.Template),
+		text:      make(map[string]*texttemplate.Template),
+	}
+	files, err := fs.Glob(embedded, "pages/*")
+	if err != nil {
+		return nil, err
+	}
+	for _, file := range files {
+		name := strings.TrimSuffix(path.Base(file), path.Ext(file))
+		switch {
+		case name == "layout" || name == "parts":
+		case path.Ext(file) == ".html":
+			l.html[name], err = htmltemplate.New(name).Option("missingkey=error").Funcs(funcs(lang, c, prefix)).
+				ParseFS(embedded, "pages/layout.html", "pages/parts.html", file)
+		default:
+			l.text[name], err = texttemplate.New(path.Base(file)).Option("missingkey=error").Funcs(funcs(lang, c, prefix)).
+				ParseFS(embedded, file)
+		}
+		if err != nil {
+			return nil, fmt.Errorf("parse %s: %w", file, err)
+		}
+	}
+	l.response, err = cutResponse(l)
+	return l, err
+}
+
+// in is the pages of lang, or of the fallback.
+func (s *Set) in(lang Lang) *language {
+	if l := s.pages[lang]; l != nil {
+		return l
+	}
+	return s.pages[fallback]
+}
+
+func (s *Set) html(w io.Writer, page string, lang Lang, p any) error {
+	if err := s.in(lang).html[page].ExecuteTemplate(w, "layout", p); err != nil {
+		return fmt.Errorf("render page %s: %w", page, err)
+	}
+	return nil
+}
+
+func (s *Set) text(w io.Writer, page string, lang Lang, p any) error {
+	if err := s.in(lang).text[page].Execute(w, p); err != nil {
+		return fmt.Errorf("render text %s: %w", page, err)
+	}
+	return nil
+}
