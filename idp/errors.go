@@ -1,6 +1,9 @@
 package idp
 
-import "errors"
+import (
+	"errors"
+	"fmt"
+)
 
 // Errors of look-ups and changes in a store.
 var (
@@ -14,6 +17,19 @@ var (
 	// ErrSchema is returned when the store was written by a newer Vernal.
 	ErrSchema = errors.New("store has a newer schema")
 )
+
+// ClashError is returned when NameIDs cannot be copied from one scope to
+// another because the other one has given them, or their people, differently.
+// errors.Is finds ErrExists in it.
+type ClashError struct {
+	// NameIDs is how many of them clash.
+	NameIDs int
+}
+
+func (e *ClashError) Error() string { return fmt.Sprintf("%d NameIDs clash", e.NameIDs) }
+
+// Unwrap is ErrExists.
+func (e *ClashError) Unwrap() error { return ErrExists }
 
 // Errors of a sign-in.
 var (

@@ -10,10 +10,13 @@ import (
 // of it is kept when it returns an error. Events given to a method are appended
 // to the audit trail in the same step.
 //
-// Look-ups return ErrNotFound, and what they return belongs to the caller. The
-// functions given to Update methods may run more than once and must not call
-// the store; if they return an error, nothing changes and that error is
-// returned as it is. Times are UTC. All methods may be called concurrently.
+// Look-ups return ErrNotFound, and what they return belongs to the caller. What
+// a method is given stays the caller's too: it is not changed, and later changes
+// to it are not seen. The functions given to Update and Move methods may run
+// more than once and must not call the store; if they return an error, nothing
+// changes and that error is returned as it is. Update methods of what is not
+// there return ErrNotFound. Times are UTC. All methods may be called
+// concurrently; after Close all return an error.
 type Store interface {
 	ProviderStore
 	UserStore
@@ -38,7 +41,14 @@ type ProviderStore interface {
 	Provider(ctx context.Context, id EntityID) (*ServiceProvider, error)
 	// Providers lists all, sorted by EntityID.
 	Providers(ctx context.Context) ([]*ServiceProvider, error)
+	// UpdateProvider changes a registration. EntityID must stay.
 	UpdateProvider(ctx context.Context, id EntityID, change func(*ServiceProvider) error, events ...AuditEvent) error
+	// MoveProvider is UpdateProvider for a change of NameIDScope that takes the
+	// NameIDs along: in the same step, all that the scope before holds, deleted
+	// people's too, are copied to the one after, and it reports how many were
+	// not there yet. If somebody has another NameID there, or a NameID is
+	// somebody else's there, nothing changes and the error is a *ClashError.
+	MoveProvider(ctx context.Context, id EntityID, change func(*ServiceProvider) error, events ...AuditEvent) (copied int, err error)
 	// RemoveProvider removes the registration. NameIDs stay, and so does a
 	// note of the scope, for LastScope.
 	RemoveProvider(ctx context.Context, id EntityID, events ...AuditEvent) error
@@ -50,7 +60,8 @@ type ProviderStore interface {
 // UserStore keeps people and their NameIDs. Records are sealed at rest, and
 // addresses are looked up by a keyed hash.
 type UserStore interface {
-	// CreateUser adds u; ErrExists if its ID or one of its addresses is taken.
+	// CreateUser adds u; ErrExists if one of its addresses is taken, or its ID
+	// is, be it by a person who was deleted.
 	CreateUser(ctx context.Context, u *User, events ...AuditEvent) error
 	User(ctx context.Context, id UserID) (*User, error)
 	// UserByEmail finds a person by any address, compared without case.
@@ -58,15 +69,17 @@ type UserStore interface {
 	// Users lists up to limit people after the given ID, by ID.
 	Users(ctx context.Context, after UserID, limit int) ([]*User, error)
 	// UpdateUser changes a person and keeps the index of addresses in step;
-	// ErrExists if an address added is taken.
+	// ErrExists if an address added is taken. ID must stay.
 	UpdateUser(ctx context.Context, id UserID, change func(*User) error, events ...AuditEvent) error
-	// DeleteUser removes a person and ends their sessions. Their NameIDs stay
-	// taken for ever.
+	// DeleteUser removes a person and ends their sessions. Their ID and their
+	// NameIDs stay taken for ever, their addresses are free again.
 	DeleteUser(ctx context.Context, id UserID, events ...AuditEvent) error
 
-	// NameID is the person's identifier in the scope.
+	// NameID is the person's identifier in the scope. It answers for people who
+	// were deleted, too.
 	NameID(ctx context.Context, scope NameIDScope, user UserID) (NameID, error)
-	// UserByNameID is its reverse.
+	// UserByNameID is its reverse. It too answers for people who were deleted:
+	// look the person up to know.
 	UserByNameID(ctx context.Context, scope NameIDScope, name NameID) (UserID, error)
 }
 
@@ -74,7 +87,9 @@ type UserStore interface {
 type SessionStore interface {
 	// CreateSession adds s and ends the sessions in replaces, if they are
 	// there. Participants of replaced sessions of the same person are carried
-	// over to s.
+	// over to what is stored; *s does not change, so read the session to see
+	// them. ErrExists if the ID is there; ErrNotFound for a person who was
+	// deleted, even if their sign-in began before.
 	CreateSession(ctx context.Context, s *Session, replaces []SessionID, events ...AuditEvent) error
 	// Session returns a session that is stored, expired or not; lifetimes are
 	// the session package's.
@@ -88,8 +103,8 @@ type SessionStore interface {
 	// UserSessions lists a person's stored sessions, oldest first.
 	UserSessions(ctx context.Context, user UserID) ([]*Session, error)
 
-	// CreateLoginRequest adds r. If a request with the same SP and MessageID
-	// is stored, it returns ErrReplayed and changes nothing.
+	// CreateLoginRequest adds r. ErrReplayed if a request with the same SP and
+	// MessageID is stored, else ErrExists if one with its handle is.
 	CreateLoginRequest(ctx context.Context, r *LoginRequest, events ...AuditEvent) error
 	LoginRequest(ctx context.Context, h RequestHandle) (*LoginRequest, error)
 	// LoginRequestByMessage finds a request by what its sender called it.
@@ -97,23 +112,30 @@ type SessionStore interface {
 
 	// AnswerLoginRequest marks a stored request as answered at the given time,
 	// without an assertion; ErrAnswered if it was before, ErrNotFound if it is
-	// not stored.
+	// not stored. The zero time is refused: the request would stay unanswered.
 	AnswerLoginRequest(ctx context.Context, h RequestHandle, at time.Time, events ...AuditEvent) error
 
 	// RecordIssuance is the one write of an issued assertion. In one step it
-	//   - checks that the session is there (ErrSessionEnded), not pending, and
-	//     of i.User (ErrSessionUser);
+	//   - checks that the session is there and not pending (ErrSessionEnded),
+	//     and of i.User (ErrSessionUser);
 	//   - marks i.Request as answered at i.At from i.Session. A stored request
-	//     must be unanswered (ErrAnswered). One that is not stored is stored
-	//     as answered, unless its SP and MessageID were seen (ErrReplayed);
-	//   - finds the person's NameID in i.Scope, or makes it i.Proposed;
+	//     must be unanswered (ErrAnswered); nothing but its answer changes. One
+	//     whose handle is not stored is stored as answered, unless its SP and
+	//     MessageID were seen (ErrReplayed); a handle of another message is
+	//     ErrExists;
+	//   - finds the person's NameID in i.Scope. Where they have none there, the
+	//     scope that the provider has now counts, should it have moved since
+	//     i.Scope was read; the NameID there is found, or becomes i.Proposed
+	//     (ErrExists if that is another person's);
 	//   - adds the participant to the session and sets its SeenAt;
 	//   - appends i.Event.
-	// It returns the NameID that the assertion must carry.
+	// It returns the NameID that the assertion must carry. A zero i.At is
+	// refused.
 	RecordIssuance(ctx context.Context, i *Issuance) (NameID, error)
 }
 
-// ThrottleStore keeps counters of failures.
+// ThrottleStore keeps counters of failures. A key is any string, whatever it
+// holds; it need not be readable in what is stored, and no method lists keys.
 type ThrottleStore interface {
 	// UpdateThrottle changes the counter of the key; a counter that is not
 	// stored, or is past its ExpiresAt at now, starts at its zero value.

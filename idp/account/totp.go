@@ -148,6 +148,13 @@ func normalCode(code string) (string, bool) {
 	return code, len(code) == codeDigits
 }
 
+// Check reports, as an *InputError, why AddTOTP would not take the
+// authenticator, whoever it is for.
+func (n NewTOTP) Check() error {
+	_, err := newTOTP(n, time.Time{})
+	return err
+}
+
 // newTOTP checks and fills in what is given.
 func newTOTP(n NewTOTP, now time.Time) (idp.TOTP, error) {
 	t := idp.TOTP{Name: n.Name, Period: n.Period, AddedAt: now}

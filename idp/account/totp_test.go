@@ -229,6 +229,35 @@ func TestAddTOTP(t *testing.T) {
 	}
 }
 
+// Check says beforehand what AddTOTP says.
+func TestNewTOTPCheck(t *testing.T) {
+	t.Parallel()
+	tests := []struct {
+		name  string
+		given NewTOTP
+		field string // of the error; "" for none
+	}{
+		{"random", NewTOTP{}, ""},
+		{"given", NewTOTP{Secret: "jbsw y3dp ehpk 3pxp jbsw y3dp ehpk 3pxp", Period: 60}, ""},
+		{"not base32", NewTOTP{Secret: "BAD1"}, "totp_secret"},
+		{"short", NewTOTP{Secret: "JBSWY3DPEHPK3PXP"}, "totp_secret"},
+		{"period", NewTOTP{Period: 45}, "totp_period"},
+	}
+	for _, tt := range tests {
+		t.Run(tt.name, func(t *testing.T) {
+			t.Parallel()
+			h := newHouse(t)
+			h.create()
+			_, added := h.AddTOTP(t.Context(), alice, tt.given, actor)
+			for _, err := range []error{tt.given.Check(), added} {
+				if input, ok := errors.AsType[*InputError](err); ok != (tt.field != "") || ok && input.Field != tt.field {
+					t.Errorf("error = %v, want one of %q", err, tt.field)
+				}
+			}
+		})
+	}
+}
+
 // The enrolment is what other people's software reads.
 func TestEnrolment(t *testing.T) {
 	t.Parallel()

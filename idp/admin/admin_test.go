@@ -191,6 +191,14 @@ func walkUsers(t *testing.T, c *admin.Client) {
 		_, err := c.ChangeUser(ctx, ch.verb, admin.UserRequest{Email: "nobody@example.gov", Password: "nine jars of plum jam"})
 		wantCode(t, ch.verb+" nobody", err, admin.CodeNotFound)
 	}
+	// A factor that cannot be takes nothing away.
+	for _, req := range []admin.UserRequest{{Email: email, TOTPSecret: "BAD1"}, {Email: email, TOTP: true, TOTPPeriod: 45}} {
+		_, err := c.ChangeUser(ctx, "reset-mfa", req)
+		wantCode(t, "reset-mfa to a bad factor", err, admin.CodeInvalid)
+		if u, err := c.User(ctx, email); err != nil || len(u.TOTPs) != 1 {
+			t.Errorf("after reset-mfa to a bad factor: %+v, %v", u, err)
+		}
+	}
 	users, err := c.Users(ctx)
 	if err != nil || len(users) != 1 || users[0].Emails[0].Address != email {
 		t.Errorf("list: %+v, %v", users, err)

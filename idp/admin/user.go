@@ -75,15 +75,19 @@ func (s *Service) setPassword(ctx context.Context, by Caller, req UserRequest) (
 }
 
 // resetMFA takes a person's second factors and, where asked, gives them a new
-// authenticator. What is asked for is checked by the account service, so a bad
-// secret is refused only after the old factors are gone; the person is then
-// without one, which is safe, and the command can be given again.
+// authenticator. They are two changes: should the second one fail, the person
+// is without a factor, which is safe, and the command can be given again. What
+// is wrong with what is asked for is therefore found before the first one.
 func (s *Service) resetMFA(ctx context.Context, by Caller, req UserRequest) (UserChanged, error) {
+	totp := account.NewTOTP{Secret: req.TOTPSecret, Period: req.TOTPPeriod}
+	if err := totp.Check(); err != nil {
+		return UserChanged{}, userError(req.Email, err)
+	}
 	n, err := s.Accounts.ResetMFA(ctx, req.Email, by.Actor())
 	if err != nil || !req.TOTP && req.TOTPSecret == "" {
 		return s.changed(ctx, req.Email, n, err)
 	}
-	enrolment, err := s.Accounts.AddTOTP(ctx, req.Email, account.NewTOTP{Secret: req.TOTPSecret, Period: req.TOTPPeriod}, by.Actor())
+	enrolment, err := s.Accounts.AddTOTP(ctx, req.Email, totp, by.Actor())
 	c, err := s.changed(ctx, req.Email, n, err)
 	if err == nil {
 		c.TOTPSecret, c.TOTPURL = enrolment.Secret, enrolment.URL

@@ -2,10 +2,12 @@ package sp
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"iter"
 	"maps"
 	"slices"
+	"strconv"
 	"strings"
 
 	"vernal/idp"
@@ -95,7 +97,8 @@ func agencyOf(scope idp.NameIDScope) string {
 // Edit changes a registration; idp.ErrNotFound if it is not there. change must
 // not call the registry; EntityID, NameIDScope and the times are not its to set.
 // Errors are those of change, an *InvalidError, or a *RefusedError if Agency
-// changes without o saying what becomes of the NameIDs.
+// changes without o saying what becomes of the NameIDs, or if they cannot be
+// kept.
 func (r *Registry) Edit(ctx context.Context, id idp.EntityID, change func(*idp.ServiceProvider) error, o Options, actor string) (*Change, error) {
 	r.editing.Lock()
 	defer r.editing.Unlock()
@@ -111,19 +114,50 @@ func (r *Registry) Edit(ctx context.Context, id idp.EntityID, change func(*idp.S
 	if len(detail) == 0 {
 		return r.change(old, old), nil
 	}
-	// The event tells the difference to the record as it was read.
-	err = r.store.UpdateProvider(ctx, id, func(stored *idp.ServiceProvider) error {
-		if !same(stored, old) {
+	c := r.change(old, next)
+	c.NameIDsCopied, err = r.writeEdit(ctx, old, next, o, event("sp.edit", id, actor, detail))
+	r.forget(id)
+	var clash *idp.ClashError
+	switch {
+	case errors.As(err, &clash):
+		return nil, clashRefused(next, clash)
+	case err != nil:
+		return nil, fmt.Errorf("change provider %q: %w", id, err)
+	}
+	return c, nil
+}
+
+// writeEdit puts next in the place of old, with the NameIDs in the same step if
+// they are to be kept: a person who signs in meanwhile is known by one NameID
+// before and after. It reports how many were copied.
+func (r *Registry) writeEdit(ctx context.Context, old, next *idp.ServiceProvider, o Options, e idp.AuditEvent) (copied int, err error) {
+	change := func(stored *idp.ServiceProvider) error {
+		if !same(stored, old) { // the event tells the difference to old
 			return errMoved
 		}
 		*stored = *clone(next)
 		return nil
-	}, event("sp.edit", id, actor, detail))
-	r.forget(id)
-	if err != nil {
-		return nil, fmt.Errorf("change provider %q: %w", id, err)
 	}
-	return r.change(old, next), nil
+	switch {
+	case next.NameIDScope == old.NameIDScope:
+		return 0, r.store.UpdateProvider(ctx, next.EntityID, change, e)
+	case o.KeepNameIDs:
+		e.Detail["name_ids"] = "kept"
+		return r.store.MoveProvider(ctx, next.EntityID, change, e)
+	}
+	e.Detail["name_ids"] = "new"
+	return 0, r.store.UpdateProvider(ctx, next.EntityID, change, e)
+}
+
+func clashRefused(next *idp.ServiceProvider, clash *idp.ClashError) error {
+	where := "the agency " + strconv.Quote(next.Agency)
+	if next.Agency == "" {
+		where = string(next.NameIDScope)
+	}
+	return &RefusedError{Code: "name_ids", Text: fmt.Sprintf(
+		"nothing is changed: %d of this provider's NameIDs cannot be kept, because %s knows these people by another NameID, or others by these NameIDs; "+
+			"%s changes the agency and gives everyone the NameID that they have there, or a new one",
+		clash.NameIDs, where, FlagNewNameIDs)}
 }
 
 // editRecord applies change to next, a copy of old, and checks the result.
@@ -141,13 +175,13 @@ func (r *Registry) editRecord(old, next *idp.ServiceProvider, change func(*idp.S
 		return nil
 	}
 	switch {
-	case o.KeepNameIDs:
-		return &RefusedError{Code: "name_ids", Text: "this version cannot copy NameIDs from one agency to another (--keep-name-ids); " +
-			FlagNewNameIDs + " changes the agency and gives every person a NameID that the provider has not seen"}
-	case !o.NewNameIDs:
+	case o.KeepNameIDs && o.NewNameIDs:
+		return &RefusedError{Code: "name_ids", Text: fmt.Sprintf("%s and %s say opposite things; give one", FlagKeepNameIDs, FlagNewNameIDs)}
+	case !o.KeepNameIDs && !o.NewNameIDs:
 		return &RefusedError{Code: "name_ids", Text: fmt.Sprintf(
-			"changing the agency from %q to %q changes the NameID of everyone who signed in to this provider, which then takes them for strangers; %s says that it should",
-			old.Agency, next.Agency, FlagNewNameIDs)}
+			"changing the agency from %q to %q concerns the NameID of everyone who signed in to this provider: %s copies them, so that it knows everyone as before; "+
+				"%s gives new ones, so that it takes everyone for a stranger",
+			old.Agency, next.Agency, FlagKeepNameIDs, FlagNewNameIDs)}
 	case next.Agency != "":
 		next.NameIDScope = agencyScope(next.Agency)
 	default:

@@ -14,6 +14,7 @@ import (
 // The flags that a refusal can name, as the commands spell them.
 const (
 	FlagInsecureURL = "--allow-insecure-url"
+	FlagKeepNameIDs = "--keep-name-ids"
 	FlagNewNameIDs  = "--new-name-ids"
 	FlagResume      = "--resume"
 	FlagReplace     = "--replace"
@@ -59,7 +60,9 @@ type Options struct {
 	// had.
 	Resume bool `json:"resume,omitempty"`
 	// KeepNameIDs and NewNameIDs say what becomes of a provider's NameIDs when
-	// its agency changes.
+	// its agency changes. Kept, those of its old scope are copied to the new
+	// one, where the agency's other providers see them from then on; refused if
+	// that contradicts a NameID there.
 	KeepNameIDs bool `json:"keep_name_ids,omitempty"`
 	NewNameIDs  bool `json:"new_name_ids,omitempty"`
 	// AllowInsecureURL lets addresses be http on other hosts than this one.
@@ -165,6 +168,8 @@ type Change struct {
 	Created bool `json:"created,omitempty"`
 	// Fields are the JSON names of the fields that changed.
 	Fields []string `json:"changed,omitempty"`
+	// NameIDsCopied is how many NameIDs came along to another agency.
+	NameIDsCopied int `json:"name_ids_copied,omitempty"`
 	// Warnings are things that are allowed, yet worth knowing.
 	Warnings []string `json:"warnings,omitempty"`
 }

@@ -23,7 +23,7 @@ type step struct {
 // tells one provider who another one's people are.
 func TestNameIDScope(t *testing.T) {
 	t.Parallel()
-	resume, fresh := sp.Options{Resume: true}, sp.Options{NewNameIDs: true}
+	resume, fresh, keep := sp.Options{Resume: true}, sp.Options{NewNameIDs: true}, sp.Options{KeepNameIDs: true}
 	tests := []struct {
 		name  string
 		id    idp.EntityID
@@ -69,11 +69,18 @@ func TestNameIDScope(t *testing.T) {
 		{"agency changed", "https://a/", []step{
 			{do: "add", want: "sp:https://a/"},
 			{do: "edit", agency: "Parks", refused: "name_ids"},
-			{do: "edit", agency: "Parks", opts: sp.Options{KeepNameIDs: true}, refused: "name_ids"},
+			{do: "edit", agency: "Parks", opts: sp.Options{KeepNameIDs: true, NewNameIDs: true}, refused: "name_ids"},
 			{do: "edit", agency: "Parks", opts: fresh, want: "agency:Parks"},
 			{do: "edit", agency: "Parks", want: "agency:Parks"},
 			{do: "edit", opts: fresh, want: "sp:https://a/#1936776600000"},
 			{do: "edit", agency: "Roads", opts: fresh, want: "agency:Roads"},
+		}},
+		{"agency changed, NameIDs kept", "https://a/", []step{
+			{do: "add", want: "sp:https://a/"},
+			{do: "edit", agency: "Parks", opts: keep, want: "agency:Parks"},
+			{do: "edit", agency: "Parks", opts: keep, want: "agency:Parks"},
+			{do: "edit", agency: "Roads", opts: keep, want: "agency:Roads"},
+			{do: "edit", opts: keep, want: "sp:https://a/#1936776600000"},
 		}},
 	}
 	for _, tt := range tests {

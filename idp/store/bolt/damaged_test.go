@@ -2,6 +2,7 @@ package bolt_test
 
 import (
 	"errors"
+	"path/filepath"
 	"strings"
 	"testing"
 
@@ -9,6 +10,7 @@ import (
 
 	"vernal/idp"
 	"vernal/idp/audit"
+	"vernal/idp/store/bolt"
 )
 
 // TestDamaged reads and changes records that are not what they should be: an
@@ -113,5 +115,38 @@ func TestAuditCut(t *testing.T) {
 	var broken *audit.BrokenError
 	if err := audit.Verify(records(t.Context(), s, 0)); !errors.As(err, &broken) || broken.Seq != 4 {
 		t.Errorf("Verify = %v, want record 4 missing", err)
+	}
+}
+
+// TestDamagedRequests opens stores whose requests cannot all be told apart by
+// their messages. Going on would let a message be answered twice.
+func TestDamagedRequests(t *testing.T) {
+	t.Parallel()
+	tests := []struct {
+		name   string
+		damage func(b *bbolt.Bucket) error
+	}{
+		{"cut short", func(b *bbolt.Bucket) error { return b.Put([]byte("h1"), b.Get([]byte("h1"))[:5]) }},
+		{"of an unknown form", func(b *bbolt.Bucket) error { return b.Put([]byte("h1"), []byte("{}")) }},
+		{"one message twice", func(b *bbolt.Bucket) error { return b.Put([]byte("h2"), b.Get([]byte("h1"))) }},
+	}
+	for _, tt := range tests {
+		t.Run(tt.name, func(t *testing.T) {
+			t.Parallel()
+			dir := t.TempDir()
+			s := open(t, dir)
+			if err := s.CreateLoginRequest(t.Context(), &idp.LoginRequest{Handle: "h1", SP: "https://sp.example", MessageID: "m"}); err != nil {
+				t.Fatal(err)
+			}
+			closeStore(t, s)
+			edit(t, dir, func(tx *bbolt.Tx) error { return tt.damage(tx.Bucket([]byte("requests"))) })
+			s, err := bolt.Open(filepath.Join(dir, "vernal.db"), options(t))
+			if err == nil {
+				closeStore(t, s)
+			}
+			if err == nil || !strings.Contains(err.Error(), "bucket requests, key") {
+				t.Errorf("Open: %v, want an error that names the record", err)
+			}
+		})
 	}
 }

@@ -37,7 +37,7 @@ func (w *writer) recordIssuance(i *idp.Issuance) (idp.NameID, error) {
 	if err := w.answerRequest(i); err != nil {
 		return "", err
 	}
-	name, err := w.nameID(i.Scope, i.User, i.Proposed)
+	name, err := w.nameID(i.Request.SP, i.Scope, i.User, i.Proposed)
 	if err != nil {
 		return "", err
 	}
@@ -52,7 +52,7 @@ func (w *writer) recordIssuance(i *idp.Issuance) (idp.NameID, error) {
 // liveSession is the session that the assertion speaks of.
 func (w *writer) liveSession(i *idp.Issuance) (*idp.Session, error) {
 	sess := new(idp.Session)
-	err := w.decode(inSessions, []byte(i.Session), sess)
+	err := w.session(i.Session, sess)
 	switch {
 	case errors.Is(err, idp.ErrNotFound):
 		return nil, idp.ErrSessionEnded
@@ -69,14 +69,13 @@ func (w *writer) liveSession(i *idp.Issuance) (*idp.Session, error) {
 // answerRequest notes that the request is answered: of one that is stored only
 // that, one that is not is stored as it is given.
 func (w *writer) answerRequest(i *idp.Issuance) error {
-	key := []byte(i.Request.Handle)
-	if !w.has(inRequests, key) {
+	if !w.has(inRequests, []byte(i.Request.Handle)) {
 		answered := *i.Request
 		answered.AnsweredAt, answered.AnsweredIn = i.At, i.Session
 		return w.createRequest(&answered)
 	}
 	var stored idp.LoginRequest
-	if err := w.decode(inRequests, key, &stored); err != nil {
+	if err := w.request(i.Request.Handle, &stored); err != nil {
 		return err
 	}
 	if stored.SP != i.Request.SP || stored.MessageID != i.Request.MessageID {

@@ -22,9 +22,9 @@
 //	user-tombstones   UserID -> time of deletion: IDs are never used again
 //	name-ids          NameIDScope+UserID -> NameID, for ever
 //	name-id-users     NameIDScope+NameID -> UserID, for ever
-//	sessions          SessionID -> JSON
+//	sessions          SessionID -> record, see recordForm
 //	user-sessions     UserID+SessionID -> ""
-//	requests          RequestHandle -> JSON
+//	requests          RequestHandle -> record, see recordForm
 //	throttles         keyed hash of the counter's key -> JSON
 //	expiry            time, kind, key of the record -> ""
 //	audit             Seq, 8 bytes -> JSON; the bucket's sequence is the last Seq
@@ -103,6 +103,11 @@ const timeLen = 12
 func appendTime(key []byte, at time.Time) []byte {
 	key = binary.BigEndian.AppendUint64(key, uint64(at.Unix())^1<<63)
 	return binary.BigEndian.AppendUint32(key, uint32(at.Nanosecond()))
+}
+
+// timeFrom reads what appendTime added.
+func timeFrom(key []byte) time.Time {
+	return time.Unix(int64(binary.BigEndian.Uint64(key)^1<<63), int64(binary.BigEndian.Uint32(key[8:]))).UTC()
 }
 
 // kind says in an expiry key which bucket the record is in. Its values are on

@@ -2,8 +2,7 @@ package bolt
 
 import (
 	"crypto/sha256"
-	"encoding/json"
-	"fmt"
+	"errors"
 	"sync"
 
 	"go.etcd.io/bbolt"
@@ -17,6 +16,16 @@ type message [sha256.Size]byte
 
 func messageOf(sp idp.EntityID, id string) message {
 	return sha256.Sum256(pair(string(sp), id))
+}
+
+// messageIn is the message of a stored request. Open reads those of all, so the
+// rest is left alone.
+func messageIn(record []byte) (message, error) {
+	var r idp.LoginRequest
+	if _, err := decodeFields(record, &r, messageFields); err != nil {
+		return message{}, err
+	}
+	return messageOf(r.SP, r.MessageID), nil
 }
 
 // messages finds stored requests by message. It is the one index that is in
@@ -57,18 +66,15 @@ func (m *messages) merge(changed map[message]idp.RequestHandle) {
 func (m *messages) load(tx *bbolt.Tx) error {
 	m.handles = make(map[message]idp.RequestHandle)
 	return tx.Bucket([]byte(inRequests.String())).ForEach(func(key, value []byte) error {
-		var r struct {
-			SP        idp.EntityID `json:"sp"`
-			MessageID string       `json:"message_id"`
-		}
-		if err := json.Unmarshal(value, &r); err != nil {
+		of, err := messageIn(value)
+		if err != nil {
 			return corrupt(inRequests, key, err)
 		}
-		of := messageOf(r.SP, r.MessageID)
-		if other, ok := m.handles[of]; ok {
-			return corrupt(inRequests, key, fmt.Errorf("the same message as %q", other))
-		}
+		before := len(m.handles)
 		m.handles[of] = idp.RequestHandle(key)
+		if len(m.handles) == before {
+			return corrupt(inRequests, key, errors.New("the same message as another one"))
+		}
 		return nil
 	})
 }

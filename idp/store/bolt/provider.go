@@ -51,19 +51,45 @@ func (s *Store) Providers(ctx context.Context) ([]*idp.ServiceProvider, error) {
 // UpdateProvider changes a registration. Its EntityID must stay.
 func (s *Store) UpdateProvider(ctx context.Context, id idp.EntityID, change func(*idp.ServiceProvider) error, events ...idp.AuditEvent) error {
 	return s.update(ctx, events, func(w *writer) error {
-		p := new(idp.ServiceProvider)
-		if err := w.decode(inProviders, []byte(id), p); err != nil {
-			return err
-		}
-		if err := apart(func() error { return change(p) }); err != nil {
-			return err
-		}
-		if p.EntityID != id {
-			return errors.New("change of a provider: its EntityID must stay")
-		}
-		w.putJSON(inProviders, []byte(id), p)
-		return nil
+		_, _, err := w.changeProvider(id, change)
+		return err
 	})
+}
+
+// MoveProvider changes a registration and copies the NameIDs of its scope to
+// the one that it then has. It is one transaction, however many they are:
+// sign-ins wait for it, and find the NameIDs on either side of it.
+func (s *Store) MoveProvider(ctx context.Context, id idp.EntityID, change func(*idp.ServiceProvider) error, events ...idp.AuditEvent) (copied int, err error) {
+	err = s.update(ctx, events, func(w *writer) error {
+		from, to, err := w.changeProvider(id, change)
+		if err != nil {
+			return err
+		}
+		copied, err = w.copyNameIDs(from, to)
+		return err
+	})
+	if err != nil {
+		return 0, err
+	}
+	return copied, nil
+}
+
+// changeProvider notes a change of a registration. It returns its scope before
+// and after.
+func (w *writer) changeProvider(id idp.EntityID, change func(*idp.ServiceProvider) error) (before, after idp.NameIDScope, err error) {
+	p := new(idp.ServiceProvider)
+	if err := w.decode(inProviders, []byte(id), p); err != nil {
+		return "", "", err
+	}
+	before = p.NameIDScope
+	if err := apart(func() error { return change(p) }); err != nil {
+		return "", "", err
+	}
+	if p.EntityID != id {
+		return "", "", errors.New("change of a provider: its EntityID must stay")
+	}
+	w.putJSON(inProviders, []byte(id), p)
+	return before, p.NameIDScope, nil
 }
 
 // RemoveProvider removes a registration and notes its scope.

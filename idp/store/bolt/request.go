@@ -8,6 +8,11 @@ import (
 	"vernal/idp"
 )
 
+// request reads a request into a zero one; idp.ErrNotFound if it is not there.
+func (r *reader) request(h idp.RequestHandle, into *idp.LoginRequest) error {
+	return readRecord(r, inRequests, []byte(h), into, requestFields)
+}
+
 // createRequest notes a request that was not seen before.
 func (w *writer) createRequest(r *idp.LoginRequest) error {
 	of := messageOf(r.SP, r.MessageID)
@@ -18,7 +23,7 @@ func (w *writer) createRequest(r *idp.LoginRequest) error {
 	if w.has(inRequests, key) {
 		return exists(inRequests)
 	}
-	w.putJSON(inRequests, key, r)
+	w.put(inRequests, key, encodeRecord(r, requestFields))
 	w.ops[len(w.ops)-1].message = &of
 	w.put(inExpiry, expiryKey(r.ExpiresAt, requestKind, key), nil)
 	return nil
@@ -40,7 +45,7 @@ func (s *Store) CreateLoginRequest(ctx context.Context, r *idp.LoginRequest, eve
 // LoginRequest looks a request up.
 func (s *Store) LoginRequest(ctx context.Context, h idp.RequestHandle) (*idp.LoginRequest, error) {
 	req := new(idp.LoginRequest)
-	err := s.view(ctx, func(r *reader) error { return r.decode(inRequests, []byte(h), req) })
+	err := s.view(ctx, func(r *reader) error { return r.request(h, req) })
 	if err != nil {
 		return nil, err
 	}
@@ -63,7 +68,7 @@ func (s *Store) LoginRequestByMessage(ctx context.Context, sp idp.EntityID, mess
 func (s *Store) AnswerLoginRequest(ctx context.Context, h idp.RequestHandle, at time.Time, events ...idp.AuditEvent) error {
 	return s.update(ctx, events, func(w *writer) error {
 		var stored idp.LoginRequest
-		if err := w.decode(inRequests, []byte(h), &stored); err != nil {
+		if err := w.request(h, &stored); err != nil {
 			return err
 		}
 		return w.answer(&stored, at, "")
@@ -79,7 +84,7 @@ func (w *writer) answer(stored *idp.LoginRequest, at time.Time, in idp.SessionID
 		return errNoTime
 	}
 	stored.AnsweredAt, stored.AnsweredIn = at, in
-	w.putJSON(inRequests, []byte(stored.Handle), stored)
+	w.put(inRequests, []byte(stored.Handle), encodeRecord(stored, requestFields))
 	return nil
 }
 

@@ -13,13 +13,18 @@ import (
 // maxIndexes bounds Participant.SessionIndexes.
 const maxIndexes = 20
 
+// session reads a session into a zero one; idp.ErrNotFound if it is not there.
+func (r *reader) session(id idp.SessionID, into *idp.Session) error {
+	return readRecord(r, inSessions, []byte(id), into, sessionFields)
+}
+
 // putSession notes a session; its entries in the indexes are the caller's.
 func (w *writer) putSession(sess *idp.Session) {
 	for i := range sess.Participants {
 		p := &sess.Participants[i]
 		p.SessionIndexes = p.SessionIndexes[max(0, len(p.SessionIndexes)-maxIndexes):]
 	}
-	w.putJSON(inSessions, []byte(sess.ID), sess)
+	w.put(inSessions, []byte(sess.ID), encodeRecord(sess, sessionFields))
 }
 
 // deleteSession notes the end of a session with all its entries.
@@ -44,7 +49,7 @@ func (s *Store) CreateSession(ctx context.Context, sess *idp.Session, replaces [
 		made.Participants = nil
 		for _, id := range replaces {
 			var old idp.Session
-			err := w.decode(inSessions, []byte(id), &old)
+			err := w.session(id, &old)
 			if errors.Is(err, idp.ErrNotFound) {
 				continue
 			}
@@ -67,7 +72,7 @@ func (s *Store) CreateSession(ctx context.Context, sess *idp.Session, replaces [
 // Session looks a session up.
 func (s *Store) Session(ctx context.Context, id idp.SessionID) (*idp.Session, error) {
 	sess := new(idp.Session)
-	err := s.view(ctx, func(r *reader) error { return r.decode(inSessions, []byte(id), sess) })
+	err := s.view(ctx, func(r *reader) error { return r.session(id, sess) })
 	if err != nil {
 		return nil, err
 	}
@@ -78,7 +83,7 @@ func (s *Store) Session(ctx context.Context, id idp.SessionID) (*idp.Session, er
 func (s *Store) UpdateSession(ctx context.Context, id idp.SessionID, change func(*idp.Session) error, events ...idp.AuditEvent) error {
 	return s.update(ctx, events, func(w *writer) error {
 		var sess idp.Session
-		if err := w.decode(inSessions, []byte(id), &sess); err != nil {
+		if err := w.session(id, &sess); err != nil {
 			return err
 		}
 		user, before := sess.User, sess.ExpiresAt
@@ -98,7 +103,7 @@ func (s *Store) UpdateSession(ctx context.Context, id idp.SessionID, change func
 func (s *Store) EndSession(ctx context.Context, id idp.SessionID, events ...idp.AuditEvent) error {
 	return s.update(ctx, events, func(w *writer) error {
 		var sess idp.Session
-		err := w.decode(inSessions, []byte(id), &sess)
+		err := w.session(id, &sess)
 		if errors.Is(err, idp.ErrNotFound) {
 			return nil
 		}
@@ -146,7 +151,7 @@ func (r *reader) userSessions(user idp.UserID) ([]*idp.Session, error) {
 	prefix := pair(string(user), "")
 	for key := range r.scan(inUserSessions, prefix) {
 		sess := new(idp.Session)
-		err := r.decode(inSessions, key[len(prefix):], sess)
+		err := r.session(idp.SessionID(key[len(prefix):]), sess)
 		if errors.Is(err, idp.ErrNotFound) {
 			return nil, corrupt(inUserSessions, key, errors.New("the session is gone"))
 		}

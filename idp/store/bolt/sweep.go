@@ -60,13 +60,13 @@ func (w *writer) expire(entry []byte, k kind, record []byte) (bool, error) {
 	switch k {
 	case sessionKind:
 		var sess idp.Session
-		if err = w.decode(inSessions, record, &sess); err == nil && current(sess.ExpiresAt) {
+		if err = w.session(idp.SessionID(record), &sess); err == nil && current(sess.ExpiresAt) {
 			w.deleteSession(&sess)
 			return true, nil
 		}
 	case requestKind:
 		var req idp.LoginRequest
-		if err = w.decode(inRequests, record, &req); err == nil && current(req.ExpiresAt) {
+		if err = w.request(idp.RequestHandle(record), &req); err == nil && current(req.ExpiresAt) {
 			w.deleteRequest(&req)
 			return true, nil
 		}

@@ -74,6 +74,19 @@ func (r *reader) decode(b bucket, key []byte, into any) error {
 	return nil
 }
 
+// readRecord reads a record of the form in record.go; idp.ErrNotFound if it is
+// not there.
+func readRecord[R any](r *reader, b bucket, key []byte, into *R, each func(*fields, *R)) error {
+	value := r.get(b, key)
+	if value == nil {
+		return missing(b)
+	}
+	if err := decodeRecord(value, into, each); err != nil {
+		return corrupt(b, key, err)
+	}
+	return nil
+}
+
 // scan gives the entries whose keys begin with prefix, in order.
 func (r *reader) scan(b bucket, prefix []byte) iter.Seq2[[]byte, []byte] {
 	return func(yield func(k, v []byte) bool) {

@@ -66,9 +66,8 @@ func testIssuanceStored(t *testing.T, s idp.Store) {
 	ok(t, s.CreateLoginRequest(ctx, request("h-m2", "https://sp.example", "m2")))
 	i = issuance("s1", "u1", "m2")
 	i.Request.MessageID = "m3"
-	if _, err = s.RecordIssuance(ctx, i); err == nil {
-		t.Error("a stored request was answered in place of another one")
-	}
+	_, err = s.RecordIssuance(ctx, i)
+	is(t, err, idp.ErrExists)
 	got, err = s.LoginRequest(ctx, "h-m2")
 	same(t, false, got.Answered(), err)
 }

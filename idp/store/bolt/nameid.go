@@ -1,0 +1,97 @@
+package bolt
+
+import (
+	"bytes"
+	"context"
+	"errors"
+	"fmt"
+
+	"vernal/idp"
+)
+
+// NameID is the person's identifier in the scope.
+func (s *Store) NameID(ctx context.Context, scope idp.NameIDScope, user idp.UserID) (name idp.NameID, err error) {
+	err = s.view(ctx, func(r *reader) error {
+		value := r.get(inNameIDs, pair(string(scope), string(user)))
+		if value == nil {
+			return missing(inNameIDs)
+		}
+		name = idp.NameID(value)
+		return nil
+	})
+	return name, err
+}
+
+// UserByNameID is the reverse of NameID. It also answers for people who were
+// deleted.
+func (s *Store) UserByNameID(ctx context.Context, scope idp.NameIDScope, name idp.NameID) (user idp.UserID, err error) {
+	err = s.view(ctx, func(r *reader) error {
+		value := r.get(inNameIDUsers, pair(string(scope), string(name)))
+		if value == nil {
+			return missing(inNameIDUsers)
+		}
+		user = idp.UserID(value)
+		return nil
+	})
+	return user, err
+}
+
+// nameID finds the person's NameID for a provider, or notes that it becomes
+// proposed. scope is the provider's as the caller read it. If it has moved
+// since, the person may be new there: what is made now must be in the scope
+// that the provider looks in from now on, or it would get a second NameID for
+// the same person. Only people without one pay for looking.
+func (w *writer) nameID(sp idp.EntityID, scope idp.NameIDScope, user idp.UserID, proposed idp.NameID) (idp.NameID, error) {
+	key := pair(string(scope), string(user))
+	if value := w.get(inNameIDs, key); value != nil {
+		return idp.NameID(value), nil
+	}
+	var p idp.ServiceProvider
+	err := w.decode(inProviders, []byte(sp), &p)
+	switch {
+	case errors.Is(err, idp.ErrNotFound): // removed: nobody looks anywhere
+	case err != nil:
+		return "", err
+	case p.NameIDScope != scope:
+		scope, key = p.NameIDScope, pair(string(p.NameIDScope), string(user))
+		if value := w.get(inNameIDs, key); value != nil {
+			return idp.NameID(value), nil
+		}
+	}
+	if proposed == "" {
+		return "", errors.New("person has no NameID and none is proposed")
+	}
+	reverse := pair(string(scope), string(proposed))
+	if w.has(inNameIDUsers, reverse) {
+		return "", fmt.Errorf("proposed NameID: %w", exists(inNameIDUsers))
+	}
+	w.put(inNameIDs, key, []byte(proposed))
+	w.put(inNameIDUsers, reverse, []byte(user))
+	return proposed, nil
+}
+
+// copyNameIDs notes that all NameIDs of one scope are in another one too, and
+// returns how many were not. *idp.ClashError if the other one says otherwise of
+// a person or of a NameID.
+func (w *writer) copyNameIDs(from, to idp.NameIDScope) (copied int, err error) {
+	clashes := 0
+	prefix := pair(string(from), "")
+	for key, name := range w.scan(inNameIDs, prefix) {
+		user := key[len(prefix):]
+		forward, reverse := pair(string(to), string(user)), pair(string(to), string(name))
+		has, owner := w.get(inNameIDs, forward), w.get(inNameIDUsers, reverse)
+		switch {
+		case bytes.Equal(has, name) && bytes.Equal(owner, user):
+		case has != nil || owner != nil:
+			clashes++
+		default:
+			copied++
+			w.put(inNameIDs, forward, bytes.Clone(name))
+			w.put(inNameIDUsers, reverse, bytes.Clone(user))
+		}
+	}
+	if clashes > 0 {
+		return 0, &idp.ClashError{NameIDs: clashes}
+	}
+	return copied, nil
+}

@@ -1,0 +1,167 @@
+package storetest
+
+import (
+	"errors"
+	"sync"
+	"testing"
+
+	"vernal/idp"
+)
+
+// moveTo is a change of a provider that moves it to another scope.
+func moveTo(scope idp.NameIDScope) func(*idp.ServiceProvider) error {
+	return func(p *idp.ServiceProvider) error { p.Name, p.NameIDScope = "Moved", scope; return nil }
+}
+
+// named makes people's NameIDs in a scope: pairs of a person and a NameID.
+func named(t *testing.T, s idp.Store, scope idp.NameIDScope, pairs ...string) {
+	t.Helper()
+	for k := 0; k < len(pairs); k += 2 {
+		user, name := pairs[k], pairs[k+1]
+		id := string(scope) + "/" + user
+		ok(t, s.CreateSession(t.Context(), session("s-"+id, user), nil))
+		i := issuance("s-"+id, user, "m-"+id)
+		i.Scope, i.Proposed = scope, idp.NameID(name)
+		got, err := s.RecordIssuance(t.Context(), i)
+		same(t, idp.NameID(name), got, err)
+	}
+}
+
+// holds checks a person's NameID in a scope, both ways; "" for none.
+func holds(t *testing.T, s idp.Store, scope idp.NameIDScope, user idp.UserID, want idp.NameID) {
+	t.Helper()
+	got, err := s.NameID(t.Context(), scope, user)
+	if want == "" {
+		if !errors.Is(err, idp.ErrNotFound) {
+			t.Errorf("%s has the NameID %q in %s (%v), want none", user, got, scope, err)
+		}
+		return
+	}
+	same(t, want, got, err)
+	who, err := s.UserByNameID(t.Context(), scope, want)
+	same(t, user, who, err)
+}
+
+func testMoveProvider(t *testing.T, s idp.Store) {
+	ctx := t.Context()
+	ok(t, s.CreateProvider(ctx, provider("a")))
+	ok(t, s.CreateUser(ctx, person("u3", "c@example.org")))
+	named(t, s, "sp:a", "u1", "n1", "u2", "n2", "u3", "n3")
+	named(t, s, "sp:ab", "u9", "n9") // begins alike, is another one
+	named(t, s, "agency:P", "u1", "n1", "u4", "n4")
+	ok(t, s.DeleteUser(ctx, "u3"))
+	events := len(trail(t, s))
+
+	n, err := s.MoveProvider(ctx, "a", moveTo("agency:P"), event("sp.edit"))
+	same(t, 2, n, err)
+	for scope, names := range map[idp.NameIDScope]map[idp.UserID]idp.NameID{
+		"agency:P": {"u1": "n1", "u2": "n2", "u3": "n3", "u4": "n4", "u9": ""},
+		"sp:a":     {"u1": "n1", "u2": "n2", "u3": "n3", "u4": ""}, // a copy, and one way
+	} {
+		for user, name := range names {
+			holds(t, s, scope, user, name)
+		}
+	}
+	kinds(t, s, events, "sp.edit")
+	want := provider("a")
+	want.Name, want.NameIDScope = "Moved", "agency:P"
+	got, err := s.Provider(ctx, "a")
+	same(t, want, got, err)
+
+	// Again: nothing is left to copy, also where the scope stays.
+	n, err = s.MoveProvider(ctx, "a", moveTo("agency:P"))
+	same(t, 0, n, err)
+	ok(t, s.UpdateProvider(ctx, "a", moveTo("sp:a")))
+	n, err = s.MoveProvider(ctx, "a", moveTo("agency:P"))
+	same(t, 0, n, err)
+}
+
+func testMoveProviderRefused(t *testing.T, s idp.Store) {
+	ctx := t.Context()
+	ok(t, s.CreateProvider(ctx, provider("a")))
+	named(t, s, "sp:a", "u1", "n1", "u2", "n2", "u3", "n3", "u4", "n4")
+	named(t, s, "agency:P", "u2", "other", "u5", "n3") // u2 has another one; n3 is another person's
+	events := len(trail(t, s))
+
+	_, err := s.MoveProvider(ctx, "a", moveTo("agency:P"), event("x"))
+	is(t, err, idp.ErrExists)
+	var clash *idp.ClashError
+	if !errors.As(err, &clash) || clash.NameIDs != 2 {
+		t.Errorf("error = %v, want 2 clashes", err)
+	}
+	cause := errors.New("no")
+	_, err = s.MoveProvider(ctx, "a", func(*idp.ServiceProvider) error { return cause }, event("x"))
+	is(t, err, cause)
+	_, err = s.MoveProvider(ctx, "b", moveTo("agency:Q"), event("x"))
+	is(t, err, idp.ErrNotFound)
+	if _, err := s.MoveProvider(ctx, "a", func(p *idp.ServiceProvider) error { p.EntityID = "b"; return nil }, event("x")); err == nil {
+		t.Error("a move changed the EntityID")
+	}
+
+	for user, name := range map[idp.UserID]idp.NameID{"u1": "", "u2": "other", "u3": "", "u4": "", "u5": "n3"} {
+		holds(t, s, "agency:P", user, name)
+	}
+	kinds(t, s, events)
+	got, err := s.Provider(ctx, "a")
+	same(t, provider("a"), got, err)
+}
+
+// testIssuanceMoved signs people in with a scope that the provider has left:
+// who is new must be known by the same NameID ever after.
+func testIssuanceMoved(t *testing.T, s idp.Store) {
+	ctx := t.Context()
+	p := provider("https://sp.example") // whom issuance names
+	p.NameIDScope = "sp:a"
+	ok(t, s.CreateProvider(ctx, p))
+	named(t, s, "sp:a", "old", "n-old")
+	ok(t, s.UpdateProvider(ctx, p.EntityID, moveTo("agency:P")))
+	named(t, s, "agency:P", "met", "n-met")
+
+	for _, tt := range []struct{ user, want string }{{"old", "n-old"}, {"met", "n-met"}, {"new", "name-new"}} {
+		ok(t, s.CreateSession(ctx, session("stale-"+tt.user, tt.user), nil))
+		i := issuance("stale-"+tt.user, tt.user, "stale-"+tt.user)
+		i.Scope = "sp:a"
+		name, err := s.RecordIssuance(ctx, i)
+		same(t, idp.NameID(tt.want), name, err)
+	}
+	holds(t, s, "agency:P", "new", "name-new")
+	holds(t, s, "sp:a", "new", "")
+	holds(t, s, "sp:a", "met", "")
+}
+
+// testMoveRace moves a provider while new people sign in to it, all of them
+// with the scope from before. Whenever each of them comes, the scope after must
+// hold the NameID that the provider was told.
+func testMoveRace(t *testing.T, s idp.Store) {
+	const n = 60
+	ctx := t.Context()
+	p := provider("https://sp.example")
+	p.NameIDScope = "sp:a"
+	ok(t, s.CreateProvider(ctx, p))
+	for k := range n {
+		ok(t, s.CreateSession(ctx, session(numbered("s", k), numbered("u", k)), nil))
+	}
+	var told [n]idp.NameID
+	var wg sync.WaitGroup
+	for k := range n {
+		if k == n/2 {
+			wg.Go(func() {
+				if _, err := s.MoveProvider(ctx, p.EntityID, moveTo("agency:P")); err != nil {
+					t.Error(err)
+				}
+			})
+		}
+		wg.Go(func() {
+			i := issuance(numbered("s", k), numbered("u", k), numbered("m", k))
+			i.Scope = "sp:a"
+			var err error
+			if told[k], err = s.RecordIssuance(ctx, i); err != nil {
+				t.Error(err)
+			}
+		})
+	}
+	wg.Wait()
+	for k, name := range told {
+		holds(t, s, "agency:P", idp.UserID(numbered("u", k)), name)
+	}
+}
