@@ -91,6 +91,11 @@ type SessionStore interface {
 	// them. ErrExists if the ID is there; ErrNotFound for a person who was
 	// deleted, even if their sign-in began before.
 	CreateSession(ctx context.Context, s *Session, replaces []SessionID, events ...AuditEvent) error
+	// CompleteSession is CreateSession for a sign-in that began with a pending
+	// session, which ends with it. If that one is not there any more, because
+	// the account was locked or its password changed meanwhile, nothing changes
+	// and it returns ErrSessionEnded; ErrSessionUser if it is another person's.
+	CompleteSession(ctx context.Context, pending SessionID, s *Session, replaces []SessionID, events ...AuditEvent) error
 	// Session returns a session that is stored, expired or not; lifetimes are
 	// the session package's.
 	Session(ctx context.Context, id SessionID) (*Session, error)

@@ -95,8 +95,8 @@ func (s *Service) rehash(ctx context.Context, u *idp.User, password string) {
 	u.PasswordHash = fresh
 }
 
-// SignedIn notes that a sign-in with the address was completed: the address a
-// person signed in with last is the one that service providers are sent.
+// SignedIn notes that a person gave the right password under the address: the
+// one they came with last is the one that service providers are sent.
 func (s *Service) SignedIn(ctx context.Context, user idp.UserID, email string, at time.Time) error {
 	err := s.Store.UpdateUser(ctx, user, func(u *idp.User) error {
 		for i := range u.Emails {

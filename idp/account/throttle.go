@@ -131,7 +131,13 @@ func (s *Service) codeCounter(user idp.UserID) counter {
 // reserve counts one attempt on each counter before anything is compared. If
 // one is blocked, those counted so far are given back: no guess was made, and a
 // blocked network must not use up the account's attempts.
+//
+// Blocks are looked for first: who is blocked already costs no write, however
+// many addresses they try.
 func (s *Service) reserve(ctx context.Context, counters []counter) error {
+	if err := s.blocked(ctx, counters); err != nil {
+		return err
+	}
 	for i, c := range counters {
 		now := s.Clock.Now()
 		counters[i].at = now
@@ -150,6 +156,26 @@ func (s *Service) reserve(ctx context.Context, counters []counter) error {
 		return fmt.Errorf("count attempt: %w", err)
 	}
 	return nil
+}
+
+// blocked is a *ThrottledError if one of the counters is blocked.
+func (s *Service) blocked(ctx context.Context, counters []counter) error {
+	for _, c := range counters {
+		now := s.Clock.Now()
+		t, err := s.Store.Throttle(ctx, c.key, now)
+		if err != nil {
+			return fmt.Errorf("look up attempts: %w", err)
+		}
+		if t.BlockedTo.After(now) {
+			return c.refuse(&t, now)
+		}
+	}
+	return nil
+}
+
+// refuse is the error of a counter that is blocked.
+func (c counter) refuse(t *idp.Throttle, now time.Time) *ThrottledError {
+	return &ThrottledError{RetryAfter: max(time.Second, t.BlockedTo.Sub(now)), Limit: c.name}
 }
 
 // release gives a reserved attempt back on each counter. It is done even when
@@ -172,7 +198,7 @@ func (s *Service) release(ctx context.Context, counters []counter) error {
 // take counts an attempt, or refuses it with a *ThrottledError.
 func (c counter) take(t *idp.Throttle, now time.Time) error {
 	if t.BlockedTo.After(now) {
-		return &ThrottledError{RetryAfter: max(time.Second, t.BlockedTo.Sub(now)), Limit: c.name}
+		return c.refuse(t, now)
 	}
 	// A finished block ends the window that led to it. A window that began in
 	// the future is one from before the clock was set back.
@@ -205,6 +231,9 @@ func (c counter) giveBack(t *idp.Throttle, now time.Time) {
 		t.Streak = max(0, t.Streak-1)
 	}
 	c.limit.expire(t)
+	if t.Count == 0 && t.BlockedTo.IsZero() && t.Streak == 0 {
+		t.ExpiresAt = now // it says nothing any more
+	}
 }
 
 // block is the length of the block after streak others in a row.

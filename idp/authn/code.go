@@ -106,7 +106,11 @@ func (h *Handler) complete(w http.ResponseWriter, r *http.Request, f flow, pendi
 	if f.request != nil {
 		event.SP, event.Year = f.request.SP, f.request.Year
 	}
-	if _, err := h.Sessions.Complete(w, r, pending, idp.FactorTOTP, event); err != nil {
+	_, err := h.Sessions.Complete(w, r, pending, idp.FactorTOTP, event)
+	if errors.Is(err, idp.ErrSessionEnded) || errors.Is(err, idp.ErrNotFound) {
+		return h.nothingPending(w, r, f) // locked, deleted or changed at this moment
+	}
+	if err != nil {
 		return f.fail(err)
 	}
 	e.Note(slog.String("user", string(pending.User)))

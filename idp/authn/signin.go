@@ -69,6 +69,10 @@ func (h *Handler) checkSignIn(w http.ResponseWriter, r *http.Request) error {
 		// service provider (saml-facts §4.3).
 		return f.fail(idp.Refuse(idp.RefusedNoFactor, "authentication", ""))
 	}
+	// Which address they came with is known here and is not kept in a session.
+	if err := h.Accounts.SignedIn(r.Context(), user.ID, email, h.Accounts.Clock.Now()); err != nil && !errors.Is(err, idp.ErrNotFound) {
+		return f.fail(err)
+	}
 	if _, err := h.Sessions.StartPending(w, r, user.ID); err != nil {
 		return f.fail(err)
 	}

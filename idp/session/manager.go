@@ -117,12 +117,19 @@ func (m *Manager) StartPending(w http.ResponseWriter, r *http.Request, user idp.
 		CreatedAt: now, SeenAt: now, ExpiresAt: now.Add(PendingLifetime),
 		Factors: []idp.FactorUse{{Factor: idp.FactorPassword, At: now}},
 	}
-	return s, m.create(w, r, s, "signin", m.replaced(r, "signin"))
+	token := newToken()
+	s.ID = idp.HashSessionToken(token)
+	if err := m.Store.CreateSession(r.Context(), s, m.replaced(r, "signin")); err != nil {
+		return nil, fmt.Errorf("begin sign-in: %w", err)
+	}
+	m.set(w, m.cookieName("signin"), token, 0)
+	return s, nil
 }
 
 // Complete makes the session of a person who has now proved a second factor.
 // The pending sign-in and whatever session the browser had end with it; if
-// that was the same person's, the service providers in it are carried over.
+// that was the same person's, the service providers in it are carried over. It
+// returns idp.ErrSessionEnded if the pending sign-in was ended meanwhile.
 func (m *Manager) Complete(w http.ResponseWriter, r *http.Request, pending *idp.Session, second idp.Factor, events ...idp.AuditEvent) (*idp.Session, error) {
 	now := m.Clock.Now()
 	s := &idp.Session{
@@ -130,10 +137,12 @@ func (m *Manager) Complete(w http.ResponseWriter, r *http.Request, pending *idp.
 		CreatedAt: now, SeenAt: now, AuthnAt: now, ExpiresAt: now.Add(m.Absolute),
 		Factors: append(pending.Factors, idp.FactorUse{Factor: second, At: now}),
 	}
-	replaces := append(m.replaced(r, "session"), pending.ID)
-	if err := m.create(w, r, s, "session", replaces, events...); err != nil {
-		return nil, err
+	token := newToken()
+	s.ID = idp.HashSessionToken(token)
+	if err := m.Store.CompleteSession(r.Context(), pending.ID, s, m.replaced(r, "session"), events...); err != nil {
+		return nil, fmt.Errorf("complete sign-in: %w", err)
 	}
+	m.set(w, m.cookieName("session"), token, 0)
 	m.drop(w, m.cookieName("signin"))
 	return s, nil
 }
@@ -150,17 +159,6 @@ func (m *Manager) End(w http.ResponseWriter, r *http.Request, events ...idp.Audi
 		m.drop(w, m.cookieName(cookie))
 		events = nil
 	}
-	return nil
-}
-
-// create stores s under a fresh token and gives the browser its cookie.
-func (m *Manager) create(w http.ResponseWriter, r *http.Request, s *idp.Session, cookie string, replaces []idp.SessionID, events ...idp.AuditEvent) error {
-	token := newToken()
-	s.ID = idp.HashSessionToken(token)
-	if err := m.Store.CreateSession(r.Context(), s, replaces, events...); err != nil {
-		return fmt.Errorf("create session: %w", err)
-	}
-	m.set(w, m.cookieName(cookie), token, 0)
 	return nil
 }
 

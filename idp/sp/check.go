@@ -8,6 +8,7 @@ import (
 	"unicode/utf8"
 
 	"vernal/idp"
+	"vernal/idp/xmldsig"
 )
 
 // Bounds of a registration. They keep one provider from filling memory or a
@@ -16,7 +17,7 @@ const (
 	maxEntityID = 1024 // saml-metadata §2.2.1
 	maxName     = 100
 	maxList     = 50
-	maxCerts    = 20
+	maxCerts    = xmldsig.MaxCertificates // more would never be tried
 	maxText     = 1000
 	maxIndex    = 65535 // saml-metadata §2.2.3: unsignedShort
 )

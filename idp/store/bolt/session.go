@@ -3,6 +3,7 @@ package bolt
 import (
 	"context"
 	"errors"
+	"fmt"
 	"slices"
 	"strings"
 	"time"
@@ -38,35 +39,57 @@ func (w *writer) deleteSession(sess *idp.Session) {
 // the session to see what was carried over. A person who was deleted gets no
 // session (idp.ErrNotFound), even if the sign-in began before.
 func (s *Store) CreateSession(ctx context.Context, sess *idp.Session, replaces []idp.SessionID, events ...idp.AuditEvent) error {
+	return s.update(ctx, events, func(w *writer) error { return w.createSession(sess, replaces) })
+}
+
+// CompleteSession adds the session that a pending one becomes.
+func (s *Store) CompleteSession(ctx context.Context, pending idp.SessionID, sess *idp.Session, replaces []idp.SessionID, events ...idp.AuditEvent) error {
 	return s.update(ctx, events, func(w *writer) error {
-		if w.has(inSessions, []byte(sess.ID)) {
-			return exists(inSessions)
+		var begun idp.Session
+		err := w.session(pending, &begun)
+		switch {
+		case errors.Is(err, idp.ErrNotFound):
+			return idp.ErrSessionEnded
+		case err != nil:
+			return err
+		case !begun.Pending:
+			return fmt.Errorf("%w: it is not pending", idp.ErrSessionEnded)
+		case begun.User != sess.User:
+			return idp.ErrSessionUser
 		}
-		if w.has(inUserTombstones, []byte(sess.User)) {
-			return missing(inUsers)
-		}
-		made := *sess
-		made.Participants = nil
-		for _, id := range replaces {
-			var old idp.Session
-			err := w.session(id, &old)
-			if errors.Is(err, idp.ErrNotFound) {
-				continue
-			}
-			if err != nil {
-				return err
-			}
-			if old.User == made.User {
-				made.Participants = merged(made.Participants, old.Participants)
-			}
-			w.deleteSession(&old)
-		}
-		made.Participants = merged(made.Participants, sess.Participants)
-		w.putSession(&made)
-		w.put(inUserSessions, pair(string(made.User), string(made.ID)), nil)
-		w.put(inExpiry, expiryKey(made.ExpiresAt, sessionKind, []byte(made.ID)), nil)
-		return nil
+		w.deleteSession(&begun)
+		return w.createSession(sess, replaces)
 	})
+}
+
+func (w *writer) createSession(sess *idp.Session, replaces []idp.SessionID) error {
+	if w.has(inSessions, []byte(sess.ID)) {
+		return exists(inSessions)
+	}
+	if w.has(inUserTombstones, []byte(sess.User)) {
+		return missing(inUsers)
+	}
+	made := *sess
+	made.Participants = nil
+	for _, id := range replaces {
+		var old idp.Session
+		err := w.session(id, &old)
+		if errors.Is(err, idp.ErrNotFound) {
+			continue
+		}
+		if err != nil {
+			return err
+		}
+		if old.User == made.User {
+			made.Participants = merged(made.Participants, old.Participants)
+		}
+		w.deleteSession(&old)
+	}
+	made.Participants = merged(made.Participants, sess.Participants)
+	w.putSession(&made)
+	w.put(inUserSessions, pair(string(made.User), string(made.ID)), nil)
+	w.put(inExpiry, expiryKey(made.ExpiresAt, sessionKind, []byte(made.ID)), nil)
+	return nil
 }
 
 // Session looks a session up.

@@ -152,3 +152,27 @@ func testUserSessions(t *testing.T, s idp.Store) {
 	same(t, 0, n, err)
 	kinds(t, s, 0, "session.end", "session.end")
 }
+
+func testCompleteSession(t *testing.T, s idp.Store) {
+	ctx := t.Context()
+	begun := session("begun", "u1")
+	begun.Pending = true
+	ok(t, s.CreateSession(ctx, begun, nil))
+	is(t, s.CompleteSession(ctx, "begun", session("other", "u2"), nil, event("x")), idp.ErrSessionUser)
+	ok(t, s.CreateSession(ctx, session("before", "u1"), nil))
+	ok(t, s.CompleteSession(ctx, "begun", session("done", "u1"), []idp.SessionID{"before"}, event("authn")))
+	for _, gone := range []idp.SessionID{"begun", "before"} {
+		_, err := s.Session(ctx, gone)
+		is(t, err, idp.ErrNotFound)
+	}
+	_, err := s.Session(ctx, "done")
+	ok(t, err)
+
+	// A sign-in whose beginning was ended leads nowhere, and nothing changes.
+	is(t, s.CompleteSession(ctx, "begun", session("late", "u1"), []idp.SessionID{"done"}, event("x")), idp.ErrSessionEnded)
+	is(t, s.CompleteSession(ctx, "done", session("late", "u1"), nil, event("x")), idp.ErrSessionEnded) // not pending
+	_, err = s.Session(ctx, "late")
+	is(t, err, idp.ErrNotFound)
+	_, err = s.Session(ctx, "done")
+	ok(t, err)
+}

@@ -44,6 +44,7 @@ func Run(t *testing.T, open Open) {
 		{"user deleted", testUserDeleted},
 		{"sessions", testSessions},
 		{"session replaced", testSessionReplaced},
+		{"session completed", testCompleteSession},
 		{"session indexes bounded", testSessionIndexesBounded},
 		{"user sessions", testUserSessions},
 		{"login requests", testLoginRequests},
