@@ -15,6 +15,7 @@ import (
 	"strings"
 
 	"vernal/idp"
+	"vernal/idp/durable"
 )
 
 // Dir is the folder that keeps the years:
@@ -187,34 +188,11 @@ func fileYear(name string) (y idp.Year, ext string, ok bool) {
 // another year does not open.
 func sealContext(y idp.Year) string { return "key/" + string(y) }
 
-// writeNew makes a file with mode 0600 that is there in full or not at all;
-// idp.ErrExists if the name is taken. The bytes are flushed under another name
-// first, and a link, unlike a rename, never replaces.
+// writeNew is durable.WriteNew with our word for a name that is taken.
 func writeNew(path string, data []byte) error {
-	tmp, err := os.CreateTemp(filepath.Dir(path), ".tmp-")
-	if err != nil {
-		return err
-	}
-	defer os.Remove(tmp.Name())
-	_, err = tmp.Write(data)
-	if err == nil {
-		err = tmp.Sync()
-	}
-	if cerr := tmp.Close(); err == nil {
-		err = cerr
-	}
-	if err != nil {
-		return err
-	}
-	if err := os.Link(tmp.Name(), path); errors.Is(err, fs.ErrExist) {
+	err := durable.WriteNew(path, data)
+	if errors.Is(err, fs.ErrExist) {
 		return fmt.Errorf("%s: %w", filepath.Base(path), idp.ErrExists)
-	} else if err != nil {
-		return err
 	}
-	dir, err := os.Open(filepath.Dir(path))
-	if err != nil {
-		return err
-	}
-	defer dir.Close()
-	return dir.Sync()
+	return err
 }

@@ -20,14 +20,10 @@ func (h *Handler) showCode(w http.ResponseWriter, r *http.Request) error {
 	if err != nil {
 		return err
 	}
-	pending, err := h.Sessions.Pending(r)
+	_, user, err := h.begun(r)
 	if errors.Is(err, idp.ErrNotFound) {
 		return h.nothingPending(w, r, f)
 	}
-	if err != nil {
-		return f.fail(err)
-	}
-	user, err := h.user(r.Context(), pending.User)
 	if err != nil {
 		return f.fail(err)
 	}
@@ -43,14 +39,10 @@ func (h *Handler) checkCode(w http.ResponseWriter, r *http.Request) error {
 	if err != nil {
 		return err
 	}
-	pending, err := h.Sessions.Pending(r)
+	pending, user, err := h.begun(r)
 	if errors.Is(err, idp.ErrNotFound) {
 		return h.nothingPending(w, r, f)
 	}
-	if err != nil {
-		return f.fail(err)
-	}
-	user, err := h.user(r.Context(), pending.User)
 	if err != nil {
 		return f.fail(err)
 	}
@@ -78,6 +70,17 @@ func (h *Handler) checkCode(w http.ResponseWriter, r *http.Request) error {
 		return f.fail(fmt.Errorf("check code: %w", err))
 	}
 	return h.complete(w, r, f, pending)
+}
+
+// begun is the sign-in that waits for its code, and whose it is;
+// idp.ErrNotFound if there is none, or the person was deleted meanwhile.
+func (h *Handler) begun(r *http.Request) (*idp.Session, *idp.User, error) {
+	pending, err := h.Sessions.Pending(r)
+	if err != nil {
+		return nil, nil, err
+	}
+	user, err := h.user(r.Context(), pending.User)
+	return pending, user, err
 }
 
 // nothingPending answers at the code page when no sign-in waits for a code.

@@ -7,10 +7,10 @@ import (
 	"errors"
 	"fmt"
 	"io"
-	"io/fs"
 	"os"
-	"path/filepath"
 	"strings"
+
+	"vernal/idp/durable"
 )
 
 // maxFile bounds a master key file: 32 bytes as hex are 64 characters.
@@ -64,7 +64,7 @@ func CreateMaster(path string) (*Key, error) {
 	if err != nil {
 		return nil, err
 	}
-	if err := writeNew(path, []byte(hex.EncodeToString(master)+"\n")); err != nil {
+	if err := durable.WriteNew(path, []byte(hex.EncodeToString(master)+"\n")); err != nil {
 		return nil, fmt.Errorf("create master key: %w", err)
 	}
 	return key, nil
@@ -93,43 +93,4 @@ func decode(s string) ([]byte, bool) {
 		}
 	}
 	return nil, false
-}
-
-// writeNew makes a file with mode 0600 that is there in full or not at all: the
-// bytes are flushed under another name first, and a link, unlike a rename,
-// fails if the name is taken.
-func writeNew(path string, data []byte) error {
-	dir := filepath.Dir(path)
-	if _, err := os.Lstat(path); err == nil {
-		return &fs.PathError{Op: "create", Path: path, Err: fs.ErrExist}
-	}
-	tmp, err := os.CreateTemp(dir, ".tmp-") // CreateTemp uses O_EXCL and 0600
-	if err != nil {
-		return err
-	}
-	defer os.Remove(tmp.Name())
-	_, err = tmp.Write(data)
-	if err == nil {
-		err = tmp.Sync()
-	}
-	if cerr := tmp.Close(); err == nil {
-		err = cerr
-	}
-	if err != nil {
-		return err
-	}
-	if err := os.Link(tmp.Name(), path); err != nil {
-		return err
-	}
-	return syncDir(dir)
-}
-
-// syncDir makes the names in a folder survive a crash.
-func syncDir(dir string) error {
-	d, err := os.Open(dir)
-	if err != nil {
-		return err
-	}
-	defer d.Close()
-	return d.Sync()
 }

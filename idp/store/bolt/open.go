@@ -15,6 +15,7 @@ import (
 	berrors "go.etcd.io/bbolt/errors"
 
 	"vernal/idp"
+	"vernal/idp/durable"
 )
 
 // fileMode is what the store's file has: it holds sessions and NameIDs.
@@ -94,7 +95,7 @@ func open(path string, o Options) (*Store, error) {
 		return nil, errors.Join(err, db.Close())
 	}
 	if statErr != nil {
-		err = syncDir(filepath.Dir(path))
+		err = durable.SyncDir(filepath.Dir(path))
 	} else if mode := before.Mode().Perm(); mode&^fileMode != 0 {
 		s.log.Warn("store file was open to others, closing it to them", "path", path, "mode", mode.String())
 		err = os.Chmod(path, fileMode)
@@ -202,13 +203,4 @@ func (s *Store) Close() error {
 		s.closeErr = s.db.Close()
 	})
 	return s.closeErr
-}
-
-// syncDir makes a new file's name durable.
-func syncDir(path string) error {
-	dir, err := os.Open(path)
-	if err != nil {
-		return err
-	}
-	return errors.Join(dir.Sync(), dir.Close())
 }

@@ -1,0 +1,51 @@
+// Package durable writes files that a crash leaves whole or absent: master key
+// and signing keys, which nothing can make again.
+//
+// The failure model is a process killed, or a machine that stops, at any
+// instruction; the file system is believed to keep what was fsynced. It writes
+// new files only: nothing here replaces a file.
+package durable
+
+import (
+	"io/fs"
+	"os"
+	"path/filepath"
+)
+
+// WriteNew makes a file with mode 0600 and makes its name durable. The bytes
+// are flushed under another name first, and a link, unlike a rename, never
+// replaces: an error that matches fs.ErrExist if the name is taken.
+func WriteNew(path string, data []byte) error {
+	if _, err := os.Lstat(path); err == nil {
+		return &fs.PathError{Op: "create", Path: path, Err: fs.ErrExist}
+	}
+	tmp, err := os.CreateTemp(filepath.Dir(path), ".tmp-") // uses O_EXCL and 0600
+	if err != nil {
+		return err
+	}
+	defer os.Remove(tmp.Name())
+	_, err = tmp.Write(data)
+	if err == nil {
+		err = tmp.Sync()
+	}
+	if cerr := tmp.Close(); err == nil {
+		err = cerr
+	}
+	if err != nil {
+		return err
+	}
+	if err := os.Link(tmp.Name(), path); err != nil {
+		return err
+	}
+	return SyncDir(filepath.Dir(path))
+}
+
+// SyncDir makes the names in a folder survive a crash.
+func SyncDir(dir string) error {
+	d, err := os.Open(dir)
+	if err != nil {
+		return err
+	}
+	defer d.Close()
+	return d.Sync()
+}
