@@ -8,6 +8,7 @@ import (
 	"log/slog"
 	"net"
 	"os"
+	"runtime/debug"
 
 	"github.com/spf13/cobra"
 	"golang.org/x/sync/errgroup"
@@ -43,6 +44,9 @@ finished. The log goes to standard error. All other commands work while it runs.
 // the server is up.
 func (a *app) serve(ctx context.Context, c *Config) (err error) {
 	log := newLogger(c, a)
+	if a.getenv("GOGC") == "" {
+		debug.SetGCPercent(server.GCPercent)
+	}
 	tlsConfig, err := c.tlsConfig()
 	if err != nil {
 		return err

@@ -6,19 +6,25 @@ import (
 	"crypto/rand"
 	"crypto/rsa"
 	"crypto/sha256"
+	"errors"
 	"fmt"
 	"io"
 	"log/slog"
 	"net/http"
 	"net/http/httptest"
 	"runtime"
+	"runtime/debug"
 	"strings"
 	"sync"
 	"sync/atomic"
 	"testing"
 	"time"
 
+	"vernal/idp"
 	"vernal/idp/idptest"
+	"vernal/idp/idptest/binary"
+	"vernal/idp/server"
+	"vernal/idp/session"
 )
 
 // BenchmarkRSASign is the bare signing rate of this machine: what every
@@ -44,30 +50,81 @@ func BenchmarkWarmSignIn(b *testing.B) {
 	provider := i.AddProvider("https://sp.example")
 	cookies := signedIn(b, i, provider)
 	bare := bareRate(b)
+	defer debug.SetGCPercent(debug.SetGCPercent(server.GCPercent)) // as `vernal serve` does
 	for _, inFlight := range []int{1, 8, 64} {
 		b.Run(fmt.Sprintf("in-flight-%d", inFlight), func(b *testing.B) {
-			requests := make([]*http.Request, b.N)
+			requests, answers := make([]*http.Request, b.N), make([]answer, b.N)
 			for n := range requests {
 				requests[n] = httptest.NewRequest(http.MethodGet, provider.URL(&idptest.Request{RelayState: "state"}), nil)
 				requests[n].Header.Set("Cookie", cookies)
 				requests[n].Header.Set("Accept", "text/html")
+				answers[n].header = make(http.Header, 12)
 			}
 			b.ReportAllocs()
 			runtime.GC()
+			var before, after runtime.MemStats
+			runtime.ReadMemStats(&before)
 			b.ResetTimer()
 			begun := time.Now()
 			spread(inFlight, b.N, func(n int) {
-				w := answer{header: make(http.Header, 12)}
-				i.Handler.ServeHTTP(&w, requests[n])
+				w := &answers[n]
+				i.Handler.ServeHTTP(w, requests[n])
 				if w.status != http.StatusOK || !w.response {
 					b.Errorf("status %d", w.status)
 				}
 			})
 			rate := float64(b.N) / time.Since(begun).Seconds()
+			b.StopTimer()
+			runtime.ReadMemStats(&after)
+			own := storeCost(b, i, provider, inFlight)
+			b.ReportMetric(float64(after.Mallocs-before.Mallocs)/float64(b.N)-own.allocs, "allocs-beyond-store/op")
+			b.ReportMetric(float64(after.TotalAlloc-before.TotalAlloc)/float64(b.N)-own.bytes, "B-beyond-store/op")
 			b.ReportMetric(rate, "sign-ins/s")
 			b.ReportMetric(100*rate/bare, "%of-bare-signing")
 		})
 	}
+}
+
+// cost is what something allocates, each time.
+type cost struct{ allocs, bytes float64 }
+
+// storeCost is what the store alone allocates for a warm sign-in: two look-ups
+// and one write.
+func storeCost(b *testing.B, i *idptest.IdP, provider *idptest.Provider, inFlight int) cost {
+	b.Helper()
+	const n = 1000
+	user, err := i.Store.UserByEmail(b.Context(), "ada@example.gov")
+	if err != nil {
+		b.Fatal(err)
+	}
+	sessions, err := i.Store.UserSessions(b.Context(), user.ID)
+	if err != nil {
+		b.Fatal(err)
+	}
+	writes := make([]*idp.Issuance, n)
+	for k := range writes {
+		id := fmt.Sprintf("_cost-%d-%d-%d", inFlight, b.N, k)
+		writes[k] = &idp.Issuance{
+			Request: &idp.LoginRequest{
+				Handle: session.NewHandle(i.Clock.Now()), SP: idp.EntityID(provider.EntityID), MessageID: id,
+				ACSURL: provider.ACS, ReceivedAt: i.Clock.Now(), ExpiresAt: i.Clock.Now().Add(session.RequestLifetime),
+			},
+			Session: sessions[0].ID, User: user.ID, Scope: idp.NameIDScope("sp:" + provider.EntityID),
+			Proposed: "unused", SessionIndex: id, At: i.Clock.Now(), Event: idp.AuditEvent{Kind: "sign_in", Outcome: "ok"},
+		}
+	}
+	var before, after runtime.MemStats
+	runtime.ReadMemStats(&before)
+	spread(inFlight, n, func(k int) {
+		_, serr := i.Store.Session(b.Context(), sessions[0].ID)
+		_, uerr := i.Store.User(b.Context(), user.ID)
+		_, werr := i.Store.RecordIssuance(b.Context(), writes[k])
+		if err := errors.Join(serr, uerr, werr); err != nil {
+			b.Error(err)
+		}
+	})
+	runtime.ReadMemStats(&after)
+	return cost{float64(after.Mallocs-before.Mallocs) / n, float64(after.TotalAlloc-before.TotalAlloc) / n}
 }
 
 // BenchmarkMetadata is a GET of a year's metadata over a real connection,
@@ -93,6 +150,18 @@ func BenchmarkMetadata(b *testing.B) {
 				_ = resp.Body.Close()
 			}
 		})
+	}
+}
+
+// BenchmarkStart is the time from starting `vernal serve` to the first metadata
+// that it serves.
+func BenchmarkStart(b *testing.B) {
+	v := binary.New(b, b.TempDir(), "localhost")
+	for b.Loop() {
+		p := v.Boot(b, "/api/saml/metadata")
+		b.StopTimer()
+		p.Stop()
+		b.StartTimer()
 	}
 }
 

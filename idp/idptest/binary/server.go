@@ -95,6 +95,20 @@ func (v *Vernal) command(ctx context.Context, args ...string) *exec.Cmd {
 	return cmd
 }
 
+// Boot starts `vernal serve` and returns once the path answers.
+func (v *Vernal) Boot(t testing.TB, path string) *Process {
+	t.Helper()
+	p := Start(t, "vernal serve", v.command(context.Background(), "serve"))
+	client := Client()
+	for deadline := time.Now().Add(readyTime); ; {
+		if _, err := Get(t, client, v.BaseURL+path); err == nil {
+			return p
+		} else if p.Ended() || time.Now().After(deadline) {
+			t.Fatalf("vernal serve does not answer: %v\n%s", err, p.Output())
+		}
+	}
+}
+
 // Serve starts `vernal serve` and waits until it is ready.
 func (v *Vernal) Serve(t testing.TB) *Process {
 	t.Helper()
