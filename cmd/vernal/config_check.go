@@ -6,6 +6,7 @@ import (
 	"net/mail"
 	"net/netip"
 	"net/url"
+	"regexp"
 	"slices"
 	"strconv"
 	"strings"
@@ -72,18 +73,44 @@ func (v *validator) oneOf(key, value string, allowed ...string) {
 	}
 }
 
+// Cookie security follows the scheme, and the entity ID is made from the whole
+// for ever: so there is one spelling, and anything else is refused.
 func (v *validator) baseURL() {
 	c := v.config
 	c.BaseURL = strings.TrimSuffix(c.BaseURL, "/")
 	u, err := url.Parse(c.BaseURL)
 	switch {
-	case err != nil || u.Host == "" || u.Scheme != "https" && u.Scheme != "http":
+	case err != nil || !plainHost.MatchString(u.Hostname()) || u.Scheme != "https" && u.Scheme != "http":
 		v.add("base_url", "%q is not an address such as https://login.example.gov", c.BaseURL)
 	case u.Path != "" || u.RawQuery != "" || u.Fragment != "" || u.User != nil:
 		v.add("base_url", "%q holds more than scheme, host and port", c.BaseURL)
+	case c.BaseURL != plainURL(u):
+		v.add("base_url", "%q is spelled %s", c.BaseURL, plainURL(u))
+	case u.Port() != "" && !validPort(u.Port()):
+		v.add("base_url", "%q has a port that does not exist", c.BaseURL)
 	case u.Scheme == "http" && !isLoopback(u.Hostname()):
 		v.add("base_url", "%q is http; that is for loopback only", c.BaseURL)
 	}
+}
+
+// plainHost is a host name or an IP address, in lower case.
+var plainHost = regexp.MustCompile(`^[A-Za-z0-9]([A-Za-z0-9.-]*[A-Za-z0-9])?$|^[0-9A-Fa-f:]+$`)
+
+// plainURL is the one spelling of a base URL: lower case, no default port.
+func plainURL(u *url.URL) string {
+	host := strings.ToLower(u.Hostname())
+	if strings.Contains(host, ":") {
+		host = "[" + host + "]"
+	}
+	if p := u.Port(); p != "" && !(u.Scheme == "https" && p == "443") && !(u.Scheme == "http" && p == "80") {
+		host += ":" + p
+	}
+	return u.Scheme + "://" + host
+}
+
+func validPort(port string) bool {
+	n, err := strconv.Atoi(port)
+	return err == nil && n >= 1 && n <= 65535
 }
 
 func (v *validator) hostPort(key, value string) bool {

@@ -153,3 +153,48 @@ func FuzzConfig(f *testing.F) {
 		_ = l.config.problems()
 	})
 }
+
+// Cookie security and the entity ID hang on base_url: it has one spelling.
+func TestBaseURL(t *testing.T) {
+	t.Parallel()
+	tests := []struct {
+		name, url string
+		good      bool
+	}{
+		{"https", "https://login.example.gov", true},
+		{"slash at the end", "https://login.example.gov/", true},
+		{"port", "https://login.example.gov:8443", true},
+		{"loopback", "http://localhost:8080", true},
+		{"loopback by address", "http://[::1]:8080", true},
+		{"http elsewhere", "http://login.example.gov", false},
+		{"scheme in capitals", "HTTPS://login.example.gov", false},
+		{"host in capitals", "https://Login.example.gov", false},
+		{"default port", "https://login.example.gov:443", false},
+		{"no host", "https://:8443", false},
+		{"no port after the colon", "https://login.example.gov:", false},
+		{"port too large", "https://login.example.gov:99999", false},
+		{"star", "https://*.example.gov", false},
+		{"question mark", "https://login.example.gov?", false},
+		{"hash", "https://login.example.gov#", false},
+		{"path", "https://login.example.gov/idp", false},
+		{"user", "https://me@login.example.gov", false},
+	}
+	for _, tt := range tests {
+		t.Run(tt.name, func(t *testing.T) {
+			t.Parallel()
+			env := func(name string) string {
+				if name == "VERNAL_BASE_URL" {
+					return tt.url
+				}
+				return ""
+			}
+			c, err := loadConfig(writeFile(t, ""), env)
+			if (err == nil) != tt.good {
+				t.Fatalf("config %v, error %v", c, err)
+			}
+			if err == nil && strings.HasSuffix(c.BaseURL, "/") {
+				t.Errorf("base_url %q ends with a slash", c.BaseURL)
+			}
+		})
+	}
+}

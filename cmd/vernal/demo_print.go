@@ -73,7 +73,7 @@ func (a *app) printDemo(d *demo) error {
 	section(w, "Behind it", [][2]string{
 		{"Data", folder},
 		{"Log", d.log},
-		{"Look inside", "vernal sp list --config " + shellQuote(c.file)},
+		{"Look inside", shellQuote(os.Args[0]) + " sp list --config " + shellQuote(c.file)},
 	})
 	_, err = fmt.Fprint(w, "\nCtrl-C ends the demo.\n\n")
 	return err

@@ -158,6 +158,8 @@ func (d *deps) service(owner int, address string) *admin.Service {
 			switch {
 			case errors.Is(err, web.ErrNotFound):
 				return nil, &admin.Error{Code: admin.CodeNotFound, Message: fmt.Sprintf("the year %s has no metadata: it was never made, or is not published", y)}
+			case errors.Is(err, certs.ErrNoSigner):
+				return nil, &admin.Error{Code: admin.CodeNotFound, Message: "no year can sign: there is no private key in the data folder"}
 			case errors.As(err, &gone):
 				return nil, &admin.Error{Code: admin.CodeNotFound, Message: fmt.Sprintf("the year %s is retired", y)}
 			}

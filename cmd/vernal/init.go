@@ -8,7 +8,9 @@ import (
 	"maps"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
+	"time"
 
 	"github.com/spf13/cobra"
 
@@ -70,6 +72,12 @@ short can be run again.`,
 
 func (a *app) init(given map[string]string, year idp.Year) error {
 	r := &initResult{Created: []string{}, Kept: []string{}, Years: []initYear{}}
+	// Before anything is written: a half installation would stand in the way
+	// of the right one.
+	if now := a.clock.Now(); year != "" && !certs.DefaultPolicy().Dates(year).CertEndAt.After(now) {
+		return refuse("the signing certificate of %s would have ended on %s; --year is for this year's or a later one",
+			year, certs.DefaultPolicy().Dates(year).CertEndAt.Format(time.DateOnly))
+	}
 	c, err := a.initConfig(given, r)
 	if err != nil {
 		return err
@@ -271,11 +279,20 @@ func (a *app) reportInit(c *Config, r *initResult) error {
 		a.say("base_url is %s: to let others in, set it to your https address in %s first", c.BaseURL, r.Config)
 	}
 	a.say("keep a copy of the master key apart from the data folder: without it nothing there can be read")
-	a.say("next: vernal serve%s", a.configHint())
+	if canSign(r.Years) {
+		a.say("next: vernal serve%s", a.configHint())
+	} else {
+		a.say("no year can sign: put the private key of one of these back into %s from your backup", filepath.Join(c.dataDir(), keysName))
+	}
 	if a.json {
 		return a.printJSON(r)
 	}
 	return nil
+}
+
+// canSign reports whether one of the years is preferred, and so can sign.
+func canSign(years []initYear) bool {
+	return slices.ContainsFunc(years, func(y initYear) bool { return y.State == string(certs.Preferred) })
 }
 
 // configHint is the --config that the next command needs too.

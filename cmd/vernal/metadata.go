@@ -1,7 +1,7 @@
 package main
 
 import (
-	"fmt"
+	"io"
 
 	"github.com/spf13/cobra"
 
@@ -42,7 +42,7 @@ file. Without a year, or with "stable", print the document at
 			if a.json {
 				return a.printJSON(doc)
 			}
-			_, err = fmt.Fprintln(a.out, doc.Document)
+			_, err = io.WriteString(a.out, doc.Document) // to the byte what the address gives
 			return err
 		},
 	})

@@ -71,6 +71,9 @@ func (a *app) serve(ctx context.Context, c *Config) (err error) {
 		return err
 	}
 	defer func() { err = errors.Join(err, d.Close()) }()
+	if _, err := d.ring.Preferred(a.clock()); err != nil {
+		log.Error("no year can sign: nobody can sign in until a private key is back in the data folder", "error", err.Error())
+	}
 	socket, err := admin.Listen(ctx, c.dataDir())
 	if err != nil {
 		return err

@@ -45,6 +45,9 @@ func (f *totpFlags) add(c *cobra.Command) {
 func (f *totpFlags) wanted() bool { return f.totp || f.secret != "" }
 
 func (f *totpFlags) check(c *cobra.Command) error {
+	if c.Flags().Changed("totp-secret") && f.secret == "" {
+		return usage(c, "--totp-secret is empty")
+	}
 	if c.Flags().Changed("totp-period") && f.period != 30 && f.period != 60 {
 		return usage(c, "--totp-period is 30 or 60")
 	}

@@ -123,7 +123,7 @@ func (s *Service) Create(ctx context.Context, n NewUser, actor string) (*idp.Use
 	if err := CheckNewPassword(n.Password, address); err != nil {
 		return nil, nil, err
 	}
-	now := s.Clock.Now()
+	now := s.Clock.Now().Truncate(time.Second)
 	u := &idp.User{
 		ID:                idp.UserID(rand.Text()),
 		Emails:            []idp.Email{{Address: address, ConfirmedAt: now}},

@@ -5,7 +5,9 @@ import (
 	"fmt"
 	"io"
 	"log/slog"
+	"math"
 	"net/http"
+	"strconv"
 	"strings"
 
 	"vernal/idp"
@@ -57,6 +59,7 @@ func (h *Handler) checkCode(w http.ResponseWriter, r *http.Request) error {
 	switch {
 	case errors.As(err, &throttled):
 		key, args := templates.Throttled(throttled.RetryAfter)
+		w.Header().Set("Retry-After", strconv.Itoa(int(math.Ceil(throttled.RetryAfter.Seconds()))))
 		web.EventOf(r).Note(slog.String("refused", "throttled"))
 		return h.codePage(w, r, f, user, http.StatusTooManyRequests, templates.CodePage{Problem: key, ProblemArgs: args})
 	case errors.Is(err, account.ErrWrong):

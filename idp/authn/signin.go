@@ -4,7 +4,9 @@ import (
 	"errors"
 	"io"
 	"log/slog"
+	"math"
 	"net/http"
+	"strconv"
 	"strings"
 
 	"vernal/idp"
@@ -54,6 +56,7 @@ func (h *Handler) checkSignIn(w http.ResponseWriter, r *http.Request) error {
 	switch {
 	case errors.As(err, &throttled):
 		key, args := templates.Throttled(throttled.RetryAfter)
+		w.Header().Set("Retry-After", strconv.Itoa(int(math.Ceil(throttled.RetryAfter.Seconds()))))
 		web.EventOf(r).Note(slog.String("refused", "throttled"))
 		return h.signInPage(w, r, f, http.StatusTooManyRequests, templates.SignInPage{Email: email, Problem: key, ProblemArgs: args})
 	case errors.Is(err, account.ErrWrong):

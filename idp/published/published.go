@@ -145,7 +145,7 @@ func (h *Handler) entry(y idp.Year, now time.Time) (certs.Entry, error) {
 	if y == "" {
 		entry, err := h.Years.Preferred(now)
 		if err != nil {
-			return entry, fmt.Errorf("stable metadata: %w", err)
+			return entry, &web.Error{Status: http.StatusServiceUnavailable, Key: "unavailable", Err: fmt.Errorf("stable metadata: %w", err)}
 		}
 		return entry, nil
 	}

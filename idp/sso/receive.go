@@ -37,6 +37,9 @@ func (h *Handler) receive(w http.ResponseWriter, r *http.Request) error {
 		}
 	}
 	a, err := h.accept(r.Context(), in, entry.Key.Year, now)
+	if a.provider != nil {
+		web.EventOf(r).Note(slog.String("sp", string(a.provider.EntityID)))
+	}
 	if err != nil {
 		return fail(a.provider, err)
 	}
@@ -53,7 +56,7 @@ func (h *Handler) receive(w http.ResponseWriter, r *http.Request) error {
 // note tells the log what came.
 func (h *Handler) note(r *http.Request, a *accepted) {
 	e := web.EventOf(r)
-	e.Note(slog.String("sp", string(a.request.SP)), slog.Bool("signed", a.cert != nil))
+	e.Note(slog.Bool("signed", a.cert != nil))
 	if n := len(a.request.RelayState); n > relayStateBound {
 		e.Note(slog.Int("relay_state_bytes", n))
 	}

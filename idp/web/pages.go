@@ -142,7 +142,6 @@ func (p *Pages) retired(base templates.Base, f failure) templates.RetiredPage {
 	page := templates.RetiredPage{Base: base, Year: f.gone.Year, NewYear: f.gone.Successor, ErrorID: f.errorID}
 	if y := string(f.gone.Successor); y != "" {
 		page.AuthURL = p.BaseURL + "/api/saml/auth" + y
-		page.LogoutURL = p.BaseURL + "/api/saml/logout" + y
 		page.MetadataURL = p.BaseURL + "/api/saml/metadata" + y
 	}
 	return page
