@@ -54,6 +54,49 @@ func (w *world) startMellon(t *testing.T) {
 	w.register(t, "mellon-encrypted", encrypted, encrypted.base+"/mellon/metadata", "--sign-response")
 }
 
+// startShibboleth starts Debian's Shibboleth SP, which is shibd and a module of
+// Apache, as two service providers: "shibboleth", and "shibboleth-encrypted",
+// whose metadata is taken as Shibboleth makes it, with a key for encryption and
+// what it can decrypt.
+func (w *world) startShibboleth(t *testing.T) {
+	t.Helper()
+	port := binary.FreePort(t)
+	values := map[string]any{
+		"Dir": filepath.Join(w.dir, "shibboleth"), "Port": port, "Root": os.Getuid() == 0,
+		"Modules": "/usr/lib/apache2/modules", "Plain": "shibboleth.localhost", "Encrypted": "shibboleth-encrypted.localhost",
+		"IdP": w.idp.BaseURL + "/api/saml", "Metadata": w.idp.BaseURL + "/api/saml/metadata", "Cert": w.cert,
+	}
+	place := func(name, as string) string {
+		return w.write(t, filepath.Join("shibboleth", as), fill(t, filepath.Join(w.data, "shibboleth", name), values))
+	}
+	for _, use := range []string{"signing", "encryption"} {
+		key, cert := newKey(t, use)
+		w.write(t, "shibboleth/"+use+".key", key)
+		w.write(t, "shibboleth/"+use+".crt", cert)
+	}
+	place("log.conf", "log.conf")
+	place("attribute-map.xml", "attribute-map.xml")
+	place("secret.shtml", "www/secret.shtml")
+	config, apache := place("shibboleth2.xml", "shibboleth2.xml"), place("apache.conf", "apache.conf")
+
+	pid := filepath.Join(w.dir, "shibboleth/shibd.pid")
+	shibd := binary.Start(t, "shibd", exec.Command(binary.Need(t, "shibd"), "-F", "-f", "-c", config, "-p", pid))
+	p := binary.Start(t, "apache with shibboleth", exec.Command(binary.Need(t, "apache2"), "-f", apache, "-DFOREGROUND"))
+
+	const metadata = "/Shibboleth.sso/Metadata"
+	plain := &provider{name: "Shibboleth", base: fmt.Sprintf("http://shibboleth.localhost:%d", port)}
+	encrypted := &provider{
+		name: "Shibboleth, encrypted", base: fmt.Sprintf("http://shibboleth-encrypted.localhost:%d", port),
+		key: filepath.Join(w.dir, "shibboleth/encryption.key"), encrypted: true, signedResponse: true,
+	}
+	w.await(t, p, plain.base+metadata)
+	if shibd.Ended() {
+		t.Fatalf("shibd ended with code %d:\n%s", shibd.ExitCode(), shibd.Output())
+	}
+	w.register(t, "shibboleth", plain, plain.base+metadata, "--encryption", "none")
+	w.register(t, "shibboleth-encrypted", encrypted, encrypted.base+metadata, "--sign-response")
+}
+
 // rubyOptions are those of one provider in the configuration of ruby_sp.rb.
 type rubyOptions struct {
 	Key       string `json:"key"`

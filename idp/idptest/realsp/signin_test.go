@@ -3,8 +3,11 @@
 package realsp
 
 import (
+	"net/url"
 	"regexp"
 	"testing"
+
+	"github.com/chromedp/chromedp"
 )
 
 var uuidV4 = regexp.MustCompile(`^[0-9a-f]{8}-[0-9a-f]{4}-4[0-9a-f]{3}-[89ab][0-9a-f]{3}-[0-9a-f]{12}$`)
@@ -23,6 +26,9 @@ func TestServiceProviders(t *testing.T) {
 		{"metadata", testMetadata},
 		{"mellon", func(t *testing.T, w *world) { testSignIn(t, w, "mellon") }},
 		{"mellon encrypted", func(t *testing.T, w *world) { testSignIn(t, w, "mellon-encrypted") }},
+		{"shibboleth", func(t *testing.T, w *world) { testSignIn(t, w, "shibboleth") }},
+		{"shibboleth encrypted", func(t *testing.T, w *world) { testSignIn(t, w, "shibboleth-encrypted") }},
+		{"shibboleth log in", testShibbolethLogIn},
 		{"ruby get", func(t *testing.T, w *world) { testSignIn(t, w, "ruby-get") }},
 		{"ruby post", func(t *testing.T, w *world) { testSignIn(t, w, "ruby-post") }},
 		{"ruby encrypted", func(t *testing.T, w *world) { testSignIn(t, w, "ruby-encrypted") }},
@@ -59,11 +65,37 @@ func testSignIn(t *testing.T, w *world, key string) {
 	if got, want := b.text("authn-context"), "http://idmanagement.gov/ns/assurance/aal/2"; got != want {
 		t.Errorf("AuthnContextClassRef is %q, want %q", got, want)
 	}
+	if b.text("session-index") == "" {
+		t.Error("no SessionIndex")
+	}
+	if key == "shibboleth" || key == "shibboleth-encrypted" {
+		return // takes no NameID of another format
+	}
 	if got, want := b.text("name-id-format"), "urn:oasis:names:tc:SAML:2.0:nameid-format:persistent"; got != want {
 		t.Errorf("NameID format is %q, want %q", got, want)
 	}
-	if b.text("session-index") == "" {
-		t.Error("no SessionIndex")
+}
+
+// testShibbolethLogIn: what is asked of Shibboleth's own page to log in, it asks
+// of us: silence, which without a session leads to NoPassive, and proof anew.
+func testShibbolethLogIn(t *testing.T, w *world) {
+	sp, person := w.sps["shibboleth"], w.idp.AddPerson(t, "shibboleth-log-in@example.org")
+	logIn := sp.base + "/Shibboleth.sso/Login?target=" + url.QueryEscape(sp.secret("second")) + "&"
+	b := w.profile(t)
+	b.open(logIn + "isPassive=1")
+	b.expect(pageOther)
+	text := run(b, chromedp.Evaluate[string]("document.body.innerText"))
+	if !noPassive.MatchString(text) {
+		t.Errorf("Shibboleth tells of %q, want NoPassive", text)
+	}
+	nameID := b.signIn(sp, "first", person)
+	b.open(logIn + "isPassive=1")
+	b.arrived(sp, "second", person)
+	b.open(logIn + "forceAuthn=1")
+	b.givePassword(person)
+	b.giveCode(person)
+	if again := b.arrived(sp, "second", person); again != nameID {
+		t.Errorf("NameID is %s, was %s", again, nameID)
 	}
 }
 
@@ -74,7 +106,7 @@ func testNameIDs(t *testing.T, w *world) {
 	b := w.profile(t)
 	mellon := b.signIn(w.sps["mellon"], "first", person)
 	seen := map[string]string{mellon: "mellon"}
-	for _, key := range []string{"mellon-encrypted", "ruby-get", "ruby-post"} {
+	for _, key := range []string{"mellon-encrypted", "shibboleth", "ruby-get", "ruby-post"} {
 		nameID := b.passThrough(w.sps[key], "first", person)
 		if other, ok := seen[nameID]; ok {
 			t.Errorf("%s and %s see the same NameID %s", key, other, nameID)

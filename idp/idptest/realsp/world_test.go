@@ -43,7 +43,7 @@ func (p *provider) secret(path string) string { return p.base + "/secret/" + pat
 
 // newWorld starts everything.
 func newWorld(t *testing.T) *world {
-	for _, program := range []string{"apache2", "ruby", "chromium", "xmlsec1", "xmllint"} {
+	for _, program := range []string{"apache2", "shibd", "ruby", "chromium", "xmlsec1", "xmllint"} {
 		binary.Need(t, program)
 	}
 	w := &world{dir: sharedDir(t), sps: map[string]*provider{}}
@@ -60,6 +60,7 @@ func newWorld(t *testing.T) *world {
 	w.write(t, "idp.xml", w.get(t, w.idp.BaseURL+"/api/saml/metadata"+w.year))
 
 	w.startMellon(t)
+	w.startShibboleth(t)
 	w.startRuby(t)
 	w.startBrowser(t)
 	return w
