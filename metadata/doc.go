@@ -24,6 +24,8 @@ const (
 	namespace     = "urn:oasis:names:tc:SAML:2.0:metadata"
 	namespaceUI   = "urn:oasis:names:tc:SAML:metadata:ui"
 	namespaceDsig = "http://www.w3.org/2000/09/xmldsig#"
+	// SAML metadata profile for algorithm support, version 1.0.
+	namespaceAlgorithms = "urn:oasis:names:tc:SAML:metadata:algsupport"
 )
 
 // ContentType is the media type of an EntityDescriptor (saml-metadata appendix A).

@@ -130,12 +130,25 @@ func (d IdP) write(id string, y idp.Year, certs []*x509.Certificate, until time.
 	}
 	w.Start("", namespace, "EntityDescriptor", attrs...)
 	at = w.Len()
+	writeAlgorithms(w)
 	d.writeDescriptor(w, y, certs)
 	d.Organization.write(w)
 	d.Contact.write(w)
 	w.End()
 	doc, err = w.Finish()
 	return doc, at, err
+}
+
+// writeAlgorithms names the algorithms that requests must be signed with
+// (SAML metadata profile for algorithm support, §2). Software that reads it,
+// such as the Shibboleth SP, then leaves its default of SHA-1.
+func writeAlgorithms(w *xmltree.Writer) {
+	w.Start("", namespace, "Extensions")
+	w.Start("alg", namespaceAlgorithms, "DigestMethod", attr("Algorithm", xmldsig.AlgorithmSHA256))
+	w.End()
+	w.Start("alg", namespaceAlgorithms, "SigningMethod", attr("Algorithm", xmldsig.AlgorithmRSASHA256))
+	w.End()
+	w.End()
 }
 
 // writeDescriptor writes the IDPSSODescriptor. WantAuthnRequestsSigned is

@@ -89,6 +89,8 @@ func TestYear(t *testing.T) {
 	t.Parallel()
 	const (
 		open = `<EntityDescriptor xmlns="urn:oasis:names:tc:SAML:2.0:metadata" ID="HASH" entityID="https://idp.example/api/saml">SIGNATURE` +
+			`<Extensions><alg:DigestMethod xmlns:alg="urn:oasis:names:tc:SAML:metadata:algsupport" Algorithm="http://www.w3.org/2001/04/xmlenc#sha256"></alg:DigestMethod>` +
+			`<alg:SigningMethod xmlns:alg="urn:oasis:names:tc:SAML:metadata:algsupport" Algorithm="http://www.w3.org/2001/04/xmldsig-more#rsa-sha256"></alg:SigningMethod></Extensions>` +
 			`<IDPSSODescriptor WantAuthnRequestsSigned="true" protocolSupportEnumeration="urn:oasis:names:tc:SAML:2.0:protocol">` +
 			`<KeyDescriptor use="signing"><ds:KeyInfo xmlns:ds="http://www.w3.org/2000/09/xmldsig#"><ds:X509Data><ds:X509Certificate>CERT</ds:X509Certificate></ds:X509Data></ds:KeyInfo></KeyDescriptor>`
 		slo = `<SingleLogoutService Binding="urn:oasis:names:tc:SAML:2.0:bindings:HTTP-POST" Location="https://idp.example/api/saml/logout2026b"></SingleLogoutService>` +
