@@ -1,22 +1,29 @@
 // Package certs holds the yearly signing keys: when each is due, how it is made
-// and kept, and which of them signs at a given time.
+// and kept, which of them signs at a given time, and what must be done next.
 //
-// Three parts, each usable alone:
+// Four parts, each usable alone:
 //
-//	Policy   the calendar, and the one decision: the State of every year.
-//	         Pure: the time is an argument, nothing is read or written.
+//	Policy   the calendar and the rules of the rotation.
+//	History  what has happened to every year so far; plain data.
 //	Dir      the folder of sealed private keys and certificates.
 //	Ring     what the server asks on every request; an immutable snapshot
-//	         over Policy and keys, swapped as a whole.
+//	         over History and keys, swapped as a whole.
 //
-// The package takes no step of a rotation by itself and knows nothing of SAML:
-// callers make a year when the calendar says so (Policy.FirstYears,
-// Policy.Dates) and put the keys into the Ring.
+// Policy and History are pure: the time is an argument, nothing is read or
+// written. A rotation goes round like this:
+//
+//	h = h.Tick(now, ran)            the clock, and how long the server ran
+//	for s in p.Steps(h, now)        what automatic mode takes now, in order
+//	    make or destroy the key     (Dir; nothing to do for the other steps)
+//	    h, err = p.Take(s, h, now)  checked again; h is what the store keeps
+//	ring.SetHistory(h, keys)        from here on requests see it
+//
+// Status and Plan tell people the same from the same rules. The package takes
+// no step by itself, keeps no history and knows nothing of SAML.
 package certs
 
 import (
 	"fmt"
-	"strconv"
 	"time"
 
 	"vernal/idp"
@@ -43,7 +50,24 @@ type Policy struct {
 	// KeyBits is the length of new RSA keys: 2048, 3072 or 4096.
 	KeyBits int
 	Subject Subject
+	// KeySource is where keys come from; empty means SourceGenerate.
+	KeySource KeySource
+	// Manual leaves the steps to people: the server only reminds.
+	Manual bool
 }
+
+// KeySource says where the keys of new years come from.
+type KeySource string
+
+const (
+	// SourceGenerate makes keys here, with a self-signed certificate.
+	SourceGenerate KeySource = "generate"
+	// SourceImport takes keys or certificates made elsewhere; there is never a
+	// self-signed one, so a year waits until its certificate has come.
+	SourceImport KeySource = "import"
+	// SourcePKCS11 makes keys inside a token, with a self-signed certificate.
+	SourcePKCS11 KeySource = "pkcs11"
+)
 
 // Subject is the name in new certificates.
 type Subject struct {
@@ -65,36 +89,6 @@ func DefaultPolicy() Policy {
 		RetireAt:  Date{1, time.July, 1},
 		KeyBits:   2048,
 	}
-}
-
-// Validate reports the first thing that makes the policy unusable: dates out
-// of order, a key length that is not offered, or a certificate that ends before
-// the year after it is preferred.
-func (p Policy) Validate() error {
-	for _, d := range []Date{p.MakeAt, p.PublishAt, p.PreferAt, p.CertEndAt, p.RetireAt} {
-		if d.Month < time.January || d.Month > time.December || d.Day < 1 || d.Day > 31 || d.Years < -1 || d.Years > 3 {
-			return fmt.Errorf("rotation calendar: no such date: day %d of month %d, %+d years", d.Day, d.Month, d.Years)
-		}
-	}
-	// A leap year and the one after: order must hold in both.
-	for n := 2028; n < 2030; n++ {
-		d := p.dates(n)
-		switch {
-		case d.PublishAt.Before(d.MakeAt):
-			return fmt.Errorf("rotation calendar: published before the key is made")
-		case d.PreferAt.Before(d.PublishAt):
-			return fmt.Errorf("rotation calendar: preferred before it is published")
-		case d.CertEndAt.Before(p.PreferAt.In(n + 1)):
-			return fmt.Errorf("rotation calendar: the certificate ends before the next year is preferred")
-		case d.RetireAt.Before(d.CertEndAt):
-			return fmt.Errorf("rotation calendar: retired before the certificate ends")
-		}
-	}
-	switch p.KeyBits {
-	case 2048, 3072, 4096:
-		return nil
-	}
-	return fmt.Errorf("signing key of %d bits: use 2048, 3072 or 4096", p.KeyBits)
 }
 
 // Dates are the moments at which a year is due for each step.
@@ -121,10 +115,7 @@ func (p Policy) dates(n int) Dates {
 // that the calendar prefers today, and every later one whose making date has
 // passed; oldest first, never empty.
 func (p Policy) FirstYears(now time.Time) []idp.Year {
-	n := now.UTC().Year() + 2
-	for p.PreferAt.In(n).After(now) {
-		n--
-	}
+	n := p.number(now)
 	years := []idp.Year{yearOf(n)}
 	for n++; !p.MakeAt.In(n).After(now); n++ {
 		years = append(years, yearOf(n))
@@ -132,12 +123,27 @@ func (p Policy) FirstYears(now time.Time) []idp.Year {
 	return years
 }
 
+// number is that of the calendar's year: the one that it prefers at now.
+func (p Policy) number(now time.Time) int {
+	n := now.UTC().Year() + 2
+	for p.PreferAt.In(n).After(now) {
+		n--
+	}
+	return n
+}
+
 // number is the four digits of a year; 0 for one that is not Valid.
 func number(y idp.Year) int {
-	if !y.Valid() {
+	if len(y) != 4 && (len(y) != 5 || y[4] < 'a' || y[4] > 'z') {
 		return 0
 	}
-	n, _ := strconv.Atoi(string(y[:4]))
+	n := 0
+	for _, c := range y[:4] {
+		if c < '0' || c > '9' {
+			return 0
+		}
+		n = 10*n + int(c-'0')
+	}
 	return n
 }
 

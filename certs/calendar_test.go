@@ -95,37 +95,3 @@ func TestFirstYearsOtherCalendar(t *testing.T) {
 		t.Errorf("(-want +got):\n%s", diff)
 	}
 }
-
-func TestValidate(t *testing.T) {
-	t.Parallel()
-	tests := []struct {
-		name   string
-		change func(*Policy)
-		ok     bool
-	}{
-		{"default", func(*Policy) {}, true},
-		{"3072 bits", func(p *Policy) { p.KeyBits = 3072 }, true},
-		{"4096 bits", func(p *Policy) { p.KeyBits = 4096 }, true},
-		{"1024 bits", func(p *Policy) { p.KeyBits = 1024 }, false},
-		{"no bits", func(p *Policy) { p.KeyBits = 0 }, false},
-		{"all steps on one day", func(p *Policy) { p.MakeAt, p.PublishAt = p.PreferAt, p.PreferAt }, true},
-		{"published before made", func(p *Policy) { p.PublishAt = Date{0, time.January, 14} }, false},
-		{"preferred before published", func(p *Policy) { p.PreferAt = Date{0, time.January, 20} }, false},
-		{"certificate ends before the next is preferred", func(p *Policy) { p.CertEndAt = Date{1, time.February, 27} }, false},
-		{"certificate ends when the next is preferred", func(p *Policy) { p.CertEndAt = Date{1, time.March, 1} }, true},
-		{"retired before the certificate ends", func(p *Policy) { p.RetireAt = Date{1, time.March, 31} }, false},
-		{"no such month", func(p *Policy) { p.MakeAt.Month = 13 }, false},
-		{"no such day", func(p *Policy) { p.RetireAt.Day = 32 }, false},
-		{"nothing set", func(p *Policy) { *p = Policy{KeyBits: 2048} }, false},
-	}
-	for _, tt := range tests {
-		t.Run(tt.name, func(t *testing.T) {
-			t.Parallel()
-			p := DefaultPolicy()
-			tt.change(&p)
-			if err := p.Validate(); (err == nil) != tt.ok {
-				t.Errorf("Validate = %v, want ok %v", err, tt.ok)
-			}
-		})
-	}
-}

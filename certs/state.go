@@ -26,12 +26,18 @@ const (
 	Grace State = "grace"
 	// Retired: the key is gone, addresses answer 410.
 	Retired State = "retired"
+	// Revoked: retired at once, because its key may have leaked.
+	Revoked State = "revoked"
 )
 
 // Live reports whether the addresses and the metadata of the year answer.
 func (s State) Live() bool {
 	return s == Published || s == Preferred || s == Expiring || s == Grace
 }
+
+// Over reports whether the year has come to its end: its addresses answer 410
+// and it never comes back.
+func (s State) Over() bool { return s == Retired || s == Revoked }
 
 // Made is what the decision needs to know of a year that exists.
 type Made struct {
@@ -46,8 +52,8 @@ type Made struct {
 // that says whose it is. A certificate past its end still signs.
 func (m Made) canSign() bool { return m.HasKey && !m.CertEndAt.IsZero() }
 
-// States is the decision: the state of every year in made at now, by the
-// calendar. The order of made does not matter; a year not in it is Planned.
+// States is the state of every year in made at now by the calendar alone, for
+// an installation that has no History. The order of made does not matter; a year not in it is Planned.
 //
 // If any year can sign, exactly one of them is Preferred: the newest whose
 // preferring date has passed or, before any has, the oldest, so that a fresh

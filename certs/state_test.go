@@ -20,7 +20,6 @@ func bare(y idp.Year) Made { return Made{Year: y, HasKey: true} }
 
 func TestStates(t *testing.T) {
 	t.Parallel()
-	type states = map[idp.Year]State
 	two := []Made{full("2026"), full("2027")}
 	tests := []struct {
 		name string

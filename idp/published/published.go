@@ -151,7 +151,7 @@ func (h *Handler) entry(y idp.Year, now time.Time) (certs.Entry, error) {
 	}
 	entry, ok := h.Years.Lookup(y, now)
 	switch {
-	case ok && entry.State == certs.Retired:
+	case ok && entry.State.Over():
 		return entry, h.gone(y, now)
 	case !ok || !entry.State.Live():
 		return entry, web.ErrNotFound
@@ -171,7 +171,7 @@ func (h *Handler) gone(y idp.Year, now time.Time) error {
 // retired: people look up what they once configured.
 func (h *Handler) certificate(w http.ResponseWriter, r *http.Request) error {
 	entry, ok := h.Years.Lookup(web.Year(r), h.Clock.Now())
-	if !ok || entry.Key.Cert == nil || !entry.State.Live() && entry.State != certs.Retired {
+	if !ok || entry.Key.Cert == nil || !entry.State.Live() && !entry.State.Over() {
 		return web.ErrNotFound
 	}
 	body := pem.EncodeToMemory(&pem.Block{Type: "CERTIFICATE", Bytes: entry.Key.Cert.Raw})

@@ -82,7 +82,7 @@ func (h *Handler) year(y idp.Year, now time.Time) (certs.Entry, error) {
 	switch {
 	case !ok || entry.State == certs.Planned || entry.State == certs.Created:
 		return entry, web.ErrNotFound
-	case entry.State == certs.Retired:
+	case entry.State.Over():
 		gone := &web.Gone{Year: y}
 		if p, err := h.Years.Preferred(now); err == nil {
 			gone.Successor = p.Key.Year

@@ -1,0 +1,202 @@
+package certs
+
+import (
+	"fmt"
+	"time"
+
+	"vernal/idp"
+)
+
+// RefusedError says why a step is not allowed. A person can act on Because.
+type RefusedError struct {
+	Kind    StepKind
+	Year    idp.Year
+	Because string
+	// Used is set where only use stands against a retirement, so that Force
+	// with a Reason would do.
+	Used bool
+}
+
+// Error implements error.
+func (e *RefusedError) Error() string {
+	if e.Year == "" {
+		return fmt.Sprintf("%s refused: %s", e.Kind, e.Because)
+	}
+	return fmt.Sprintf("%s %s refused: %s", e.Kind, e.Year, e.Because)
+}
+
+// Take checks the step against the history and gives the history after it. It
+// is what a store runs inside its transaction: of two servers that take the
+// same step, the second one is refused. An error is a *RefusedError.
+func (p Policy) Take(s Step, h History, now time.Time) (History, error) {
+	if err := p.CheckStep(s, h, now); err != nil {
+		return h, err
+	}
+	return h.Tick(now, 0).Apply(s, now), nil
+}
+
+// CheckStep reports whether the step may be taken now, by hand or by automatic
+// mode. By hand, a step may be taken before its date, but only in the order of a
+// year's life. The error is a *RefusedError.
+func (p Policy) CheckStep(s Step, h History, now time.Time) error {
+	// A clock that jumped counts from the first moment on.
+	h, now = h.Tick(now, 0), now.UTC()
+	e := &RefusedError{Kind: s.Kind, Year: s.Year}
+	switch s.Kind {
+	case StepResume:
+		if h.Hold.Since.IsZero() {
+			e.Because = "nothing is held"
+		}
+	case StepConfirm:
+		if h.Clock.Trusted() {
+			e.Because = "the clock is trusted"
+		}
+	default:
+		e.Because = p.against(s, h, now, e)
+	}
+	if e.Because != "" {
+		return e
+	}
+	return nil
+}
+
+// against says what stands against a step that is about a year; "" if nothing.
+func (p Policy) against(s Step, h History, now time.Time, e *RefusedError) string {
+	if !s.Year.Valid() {
+		return fmt.Sprintf("%q is not a year", s.Year)
+	}
+	r, made := h.Record(s.Year)
+	switch s.Kind {
+	case StepCreate, StepCSR, StepImport:
+		return p.againstMaking(s, h, r, made, now)
+	}
+	if !made {
+		return "it was never made"
+	}
+	state := h.State(s.Year, now)
+	switch s.Kind {
+	case StepRevoke:
+		return h.againstRevoke(s, state, now)
+	case StepDestroy:
+		switch {
+		case !state.Over():
+			return fmt.Sprintf("it is %s; only the key of a retired year is destroyed", state)
+		case !r.KeyDestroyedAt.IsZero():
+			return onDate("its key was destroyed", r.KeyDestroyedAt)
+		}
+		return ""
+	}
+	if state.Over() {
+		return fmt.Sprintf("it is %s, and does not come back", state)
+	}
+	switch s.Kind {
+	case StepPublish:
+		return h.againstPublish(r, state, now)
+	case StepPrefer:
+		return h.againstPrefer(r, state, now)
+	case StepRollback:
+		return h.againstRollback(s, r, state, now)
+	case StepRetire:
+		return h.againstRetire(s, r, now, e)
+	}
+	return "there is no such step"
+}
+
+func (p Policy) againstMaking(s Step, h History, r Record, made bool, now time.Time) string {
+	switch {
+	case made && r.over():
+		return fmt.Sprintf("it is %s, and does not come back", h.State(s.Year, now))
+	case made && (s.Kind != StepImport || r.CertEndAt != time.Time{}):
+		return "it is there already"
+	case s.Year < h.Preferred:
+		return fmt.Sprintf("%s is preferred, and older years are not made", h.Preferred)
+	case s.Kind == StepCSR:
+		return ""
+	case s.Kind == StepCreate && p.KeySource == SourceImport:
+		return fmt.Sprintf("keys come from elsewhere (key_source import): run csr %s or import %s", s.Year, s.Year)
+	case s.CertEndAt.IsZero():
+		return "it has no certificate"
+	case !s.CertEndAt.After(now):
+		return onDate("its certificate ended", s.CertEndAt)
+	}
+	return ""
+}
+
+func (h History) againstPublish(r Record, state State, now time.Time) string {
+	switch {
+	case state != Created:
+		return fmt.Sprintf("it is %s already", state)
+	case r.CertEndAt.IsZero():
+		return "its certificate has not come"
+	case r.certEnded(now):
+		return onDate("its certificate ended", r.CertEndAt)
+	case r.Year < h.Preferred:
+		return fmt.Sprintf("%s is preferred: %s was passed by and is published no more", h.Preferred, r.Year)
+	}
+	return ""
+}
+
+func (h History) againstPrefer(r Record, state State, now time.Time) string {
+	switch {
+	case state == Created:
+		return "it is not published yet: that comes first"
+	case state == Preferred:
+		return "it is preferred already"
+	case r.Year < h.Preferred:
+		return fmt.Sprintf("%s is preferred and newer: rollback returns to an older year", h.Preferred)
+	case r.certEnded(now):
+		return onDate("its certificate ended", r.CertEndAt)
+	}
+	return ""
+}
+
+func (h History) againstRollback(s Step, r Record, state State, now time.Time) string {
+	switch {
+	case state == Grace || r.certEnded(now):
+		return onDate("its certificate ended", r.CertEndAt)
+	case state != Expiring:
+		return fmt.Sprintf("it is %s; preference returns to an older year that is live", state)
+	case !s.Until.IsZero() && !s.Until.After(now):
+		return fmt.Sprintf("the hold would have ended on %s", date(s.Until))
+	}
+	return ""
+}
+
+func (h History) againstRetire(s Step, r Record, now time.Time, e *RefusedError) string {
+	switch {
+	case r.Year == h.Preferred:
+		return "it is preferred; the preferred year is never retired"
+	case r.Year > h.Preferred:
+		return fmt.Sprintf("it is newer than %s, which is preferred; revoke ends a year that is not wanted", h.Preferred)
+	case s.Force && s.Reason == "":
+		return "force needs a reason"
+	}
+	used := ""
+	for _, b := range h.bars(r, now) {
+		if !b.use {
+			return b.why
+		}
+		used = b.why
+	}
+	if s.Force {
+		return ""
+	}
+	e.Used = used != ""
+	return used
+}
+
+func (h History) againstRevoke(s Step, state State, now time.Time) string {
+	switch {
+	case state == Revoked:
+		return "it is revoked already"
+	case s.Reason == "":
+		return "it needs a reason"
+	case state != Preferred:
+		return ""
+	}
+	if _, ok := h.heir(s.Year, now); !ok {
+		y, _ := h.nextLetter(number(s.Year))
+		return fmt.Sprintf("it is preferred and no newer year can sign: %s must be made first", y)
+	}
+	return ""
+}

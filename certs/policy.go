@@ -1,0 +1,88 @@
+package certs
+
+import (
+	"fmt"
+	"time"
+)
+
+// The periods of the rotation that no calendar changes.
+const (
+	// moveTime is what service providers are given to move when a year is
+	// published late, and the least that a calendar must leave them.
+	moveTime = 28 * day
+	// successorTime is how long the successor must have been published before
+	// a year is retired.
+	successorTime = 120 * day
+	// quietTime is the running time without use before a year is retired, and
+	// the running time after which a clock that jumped is trusted again.
+	quietTime = 14 * day
+	// keepKeyTime is how long the key of a retired year is kept.
+	keepKeyTime = 30 * day
+	// jumpTime is the longest stretch that the clock may go forward unseen.
+	jumpTime = 45 * day
+	// jitter is how far the clock may go backward unseen.
+	jitter = 5 * time.Second
+	// remindTime is how long before a step a person is reminded of it.
+	remindTime = 14 * day
+	// endingTime is how long before its end a certificate asks for attention.
+	endingTime = 30 * day
+	// lateTime is how long after its date an automatic step is overdue.
+	lateTime = time.Hour
+
+	day = 24 * time.Hour
+)
+
+// Validate reports the first thing that makes the policy unusable: dates that
+// do not exist or are out of order, a calendar that leaves service providers no
+// time to move, a key length or a key source that is not offered.
+func (p Policy) Validate() error {
+	for _, d := range []Date{p.MakeAt, p.PublishAt, p.PreferAt, p.CertEndAt, p.RetireAt} {
+		// 2028 is a leap year: 29 February is a date, 30 February is not.
+		exists := d.Month >= time.January && d.Month <= time.December && d.Day >= 1 &&
+			time.Date(2028, d.Month, d.Day, 0, 0, 0, 0, time.UTC).Month() == d.Month
+		if !exists || d.Years < -1 || d.Years > 3 {
+			return fmt.Errorf("rotation calendar: no such date: day %d of month %d, %+d years", d.Day, d.Month, d.Years)
+		}
+	}
+	// Four years in a row: wherever 29 February falls, order must hold.
+	for n := 2027; n < 2031; n++ {
+		if why := p.dates(n).wrong(p.dates(n + 1)); why != "" {
+			return fmt.Errorf("rotation calendar: %s", why)
+		}
+	}
+	switch p.KeySource {
+	case "", SourceGenerate, SourceImport, SourcePKCS11:
+	default:
+		return fmt.Errorf("key source %q: use %s, %s or %s", p.KeySource, SourceGenerate, SourceImport, SourcePKCS11)
+	}
+	switch p.KeyBits {
+	case 2048, 3072, 4096:
+		return nil
+	}
+	return fmt.Errorf("signing key of %d bits: use 2048, 3072 or 4096", p.KeyBits)
+}
+
+// wrong says what is wrong with the dates of a year, given those of the year
+// after; "" if nothing is.
+func (d Dates) wrong(next Dates) string {
+	overlap := d.CertEndAt.Sub(next.PublishAt)
+	switch {
+	case d.PublishAt.Before(d.MakeAt):
+		return "published before the key is made"
+	case d.PreferAt.Before(d.PublishAt):
+		return "preferred before it is published"
+	case d.PreferAt.Equal(d.PublishAt):
+		return "published and preferred on the same day: who follows the metadata would meet the key unprepared"
+	case d.CertEndAt.Before(next.PreferAt):
+		return "the certificate ends before the next year is preferred"
+	case overlap < moveTime:
+		return fmt.Sprintf("no overlap: the next year is published %d days before the certificate ends; service providers need %d to move",
+			overlap/day, moveTime/day)
+	case d.RetireAt.Before(d.CertEndAt):
+		return "retired before the certificate ends"
+	case d.RetireAt.Sub(next.PublishAt) < successorTime:
+		return fmt.Sprintf("retired %d days after the next year is published; it may be after %d at the earliest",
+			d.RetireAt.Sub(next.PublishAt)/day, successorTime/day)
+	}
+	return ""
+}

@@ -1,0 +1,140 @@
+package certs
+
+import (
+	"time"
+
+	"vernal/idp"
+)
+
+// StepKind names a step of the rotation. The names are those of the commands
+// that take it by hand, where there is one.
+type StepKind string
+
+const (
+	// StepCreate: a key and its self-signed certificate were made.
+	StepCreate StepKind = "create"
+	// StepCSR: a key was made that waits for a certificate from elsewhere.
+	StepCSR StepKind = "csr"
+	// StepImport: a certificate from elsewhere came, with its key or for the
+	// one that waits.
+	StepImport StepKind = "import"
+	// StepPublish opens the addresses and the metadata.
+	StepPublish StepKind = "publish"
+	// StepPrefer makes the year the preferred one.
+	StepPrefer StepKind = "prefer"
+	// StepRetire closes the addresses.
+	StepRetire StepKind = "retire"
+	// StepDestroy: the private key of a year that is over was destroyed.
+	StepDestroy StepKind = "destroy"
+	// StepRollback returns preference to an older year.
+	StepRollback StepKind = "rollback"
+	// StepResume ends the hold that a rollback left.
+	StepResume StepKind = "resume"
+	// StepRevoke ends the year at once and, if it is the preferred one, puts
+	// its successor in its place.
+	StepRevoke StepKind = "revoke"
+	// StepConfirm is an operator's word that the clock is right.
+	StepConfirm StepKind = "confirm-clock"
+)
+
+// Step is one change of the rotation.
+type Step struct {
+	Kind StepKind `json:"step"`
+	// Year is the year that the step is about; for a rollback the older one, to
+	// which preference returns. Empty for resume and confirm-clock.
+	Year idp.Year `json:"year,omitzero"`
+	// CertEndAt is the end of the certificate that comes with a create or an
+	// import. In a step that Steps gives, it is the end to make it with.
+	CertEndAt time.Time `json:"certificate_end_at,omitzero"`
+	// Until ends the hold of a rollback; zero: it stands until prefer or resume.
+	Until time.Time `json:"until,omitzero"`
+	// Force retires a year that is still used. It needs a Reason.
+	Force bool `json:"force,omitzero"`
+	// Reason is what a person gave.
+	Reason string `json:"reason,omitzero"`
+	// Why is what made automatic mode take the step, in words.
+	Why string `json:"why,omitzero"`
+}
+
+// Apply is the history after the step. It checks nothing: a step that was not
+// checked against the same history (Policy.CheckStep, or at once Policy.Take)
+// can leave nonsense behind.
+func (h History) Apply(s Step, now time.Time) History {
+	now = now.UTC()
+	h = h.clear(s)
+	switch s.Kind {
+	case StepCreate, StepCSR, StepImport:
+		h = h.add(s.Year, now)
+		if !s.CertEndAt.IsZero() {
+			h = h.edit(s.Year, func(r *Record) { r.CertifiedAt, r.CertEndAt = now, s.CertEndAt.UTC() })
+		}
+	case StepPublish:
+		h = h.publish(s.Year, now)
+	case StepPrefer:
+		h = h.prefer(s.Year, now)
+	case StepRollback:
+		from := h.Preferred
+		h = h.prefer(s.Year, now)
+		h.Hold = Hold{Since: now, Until: s.Until.UTC(), From: from, Reason: s.Reason}
+	case StepResume:
+		h.Hold = Hold{}
+	case StepRetire:
+		h = h.edit(s.Year, func(r *Record) { r.RetiredAt, r.Reason = now, s.Reason })
+	case StepRevoke:
+		h = h.revoke(s, now)
+	case StepDestroy:
+		h = h.edit(s.Year, func(r *Record) { r.KeyDestroyedAt = now })
+	case StepConfirm:
+		h.Clock = h.Clock.trust()
+	}
+	return h
+}
+
+func (h History) publish(y idp.Year, now time.Time) History {
+	return h.edit(y, func(r *Record) { r.PublishedAt, r.QuietFrom = now, h.Clock.Running })
+}
+
+// prefer ends a hold too: whoever prefers a year by hand has decided, and
+// automatic mode does so only when none stands.
+func (h History) prefer(y idp.Year, now time.Time) History {
+	h.Preferred, h.Hold = y, Hold{}
+	return h.edit(y, func(r *Record) { r.PreferredAt = now })
+}
+
+func (h History) revoke(s Step, now time.Time) History {
+	if s.Year == h.Preferred {
+		next, ok := h.heir(s.Year, now)
+		if !ok {
+			return h
+		}
+		if next.PublishedAt.IsZero() {
+			h = h.publish(next.Year, now)
+		}
+		h = h.prefer(next.Year, now)
+	}
+	return h.edit(s.Year, func(r *Record) {
+		r.RevokedAt, r.Reason = now, s.Reason
+		if r.RetiredAt.IsZero() {
+			r.RetiredAt = now
+		}
+	})
+}
+
+// heir is the year that takes over when the preferred year y is revoked: the
+// next newer one that can sign, one that service providers know already before
+// one that is not published.
+func (h History) heir(y idp.Year, now time.Time) (Record, bool) {
+	var heir Record
+	for _, r := range h.Records {
+		if r.Year <= y || !r.canSign() || r.certEnded(now) {
+			continue
+		}
+		if r.live() {
+			return r, true
+		}
+		if heir.Year == "" {
+			heir = r
+		}
+	}
+	return heir, heir.Year != ""
+}
