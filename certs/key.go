@@ -126,8 +126,8 @@ func list(s string) []string {
 	return []string{s}
 }
 
-// made is what the calendar's decision needs of the key.
-func (k *Key) made() Made {
+// Made is what the calendar's decision needs of the key.
+func (k *Key) Made() Made {
 	m := Made{Year: k.Year, HasKey: k.Signer != nil}
 	if k.Cert != nil {
 		m.CertEndAt = k.Cert.NotAfter

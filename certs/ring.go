@@ -3,6 +3,7 @@ package certs
 import (
 	"cmp"
 	"errors"
+	"fmt"
 	"slices"
 	"sync/atomic"
 	"time"
@@ -47,6 +48,7 @@ func (e Entry) CertExpired(now time.Time) bool {
 // snapshot is the decision for all times in [from, until).
 type snapshot struct {
 	keys        []*Key
+	history     *History // nil: the calendar alone decides
 	from, until time.Time
 	entries     map[idp.Year]Entry
 	live        []Entry
@@ -54,16 +56,32 @@ type snapshot struct {
 }
 
 // NewRing makes a Ring over keys, one per year, which belong to it afterwards.
+// Until SetHistory, the calendar alone decides.
 func NewRing(p Policy, keys []*Key) *Ring {
 	r := &Ring{policy: p}
 	r.Set(keys)
 	return r
 }
 
-// Set replaces all keys at once. Look-ups under way see either set in full.
+// Set replaces all keys at once and lets the calendar alone decide. Look-ups
+// under way see either set in full.
 func (r *Ring) Set(keys []*Key) {
 	// The empty span makes the first look-up take the decision.
 	r.snap.Store(&snapshot{keys: slices.Clone(keys)})
+}
+
+// SetHistory replaces all keys at once and lets the history decide: from now on
+// a state changes when a step is taken, not on its date. A year that has no key,
+// although the history says that it is live, is Retired: it cannot sign. If that
+// is the preferred year, the error is ErrNoSigner and the Ring stays as it was.
+// It keeps the history, which must not change afterwards.
+func (r *Ring) SetHistory(h History, keys []*Key) error {
+	i := slices.IndexFunc(keys, func(k *Key) bool { return k.Year == h.Preferred })
+	if i < 0 || !keys[i].Made().canSign() {
+		return fmt.Errorf("preferred year %q: %w", h.Preferred, ErrNoSigner)
+	}
+	r.snap.Store(&snapshot{keys: slices.Clone(keys), history: &h})
+	return nil
 }
 
 // Lookup is the entry of a year; false if the year was never made. Whether it
@@ -107,19 +125,24 @@ func (r *Ring) at(now time.Time) *snapshot {
 	if !now.Before(s.from) && now.Before(s.until) {
 		return s
 	}
-	fresh := r.policy.snapshot(s.keys, now)
+	fresh := r.policy.snapshot(s.keys, s.history, now)
 	r.snap.CompareAndSwap(s, fresh)
 	return fresh
 }
 
 // snapshot takes the decision for now and works out how long it holds.
-func (p Policy) snapshot(keys []*Key, now time.Time) *snapshot {
+func (p Policy) snapshot(keys []*Key, history *History, now time.Time) *snapshot {
 	made := make([]Made, len(keys))
 	for i, k := range keys {
-		made[i] = k.made()
+		made[i] = k.Made()
 	}
-	states := p.States(made, now)
-	s := &snapshot{keys: keys, entries: make(map[idp.Year]Entry, len(keys))}
+	var states map[idp.Year]State
+	if history == nil {
+		states = p.States(made, now)
+	} else {
+		states = history.states(made, now)
+	}
+	s := &snapshot{keys: keys, history: history, entries: make(map[idp.Year]Entry, len(keys))}
 	for _, k := range keys {
 		e := Entry{Key: k, State: states[k.Year]}
 		s.entries[k.Year] = e
@@ -141,6 +164,20 @@ func (p Policy) snapshot(keys []*Key, now time.Time) *snapshot {
 	})
 	s.from, s.until = p.span(made, now)
 	return s
+}
+
+// states is the state of every year in made. What cannot sign is not live,
+// whatever is written.
+func (h History) states(made []Made, now time.Time) map[idp.Year]State {
+	states := make(map[idp.Year]State, len(made))
+	for _, m := range made {
+		s := h.State(m.Year, now)
+		if s.Live() && !m.canSign() {
+			s = Retired
+		}
+		states[m.Year] = s
+	}
+	return states
 }
 
 // span is the stretch of time around now in which no state changes by itself.

@@ -105,7 +105,7 @@ func TestRingAgreesWithStates(t *testing.T) {
 		r := NewRing(p, keys)
 		var made []Made
 		for _, k := range keys {
-			made = append(made, k.made())
+			made = append(made, k.Made())
 		}
 		boundaries := []time.Time{at("2026-02-01"), at("2026-03-01"), at("2027-04-01"), at("2028-03-01")}
 		for range 20 {

@@ -1,0 +1,192 @@
+package certs
+
+import (
+	"encoding/json"
+	"errors"
+	"testing"
+	"time"
+
+	"github.com/google/go-cmp/cmp"
+
+	"vernal/idp"
+)
+
+// The history is all that is kept, so it must come back from JSON as it was.
+func TestHistoryJSON(t *testing.T) {
+	t.Parallel()
+	w := firstStart(t, "2026-11-22T13:36:00.5Z")
+	w.used = []idp.Year{"2026"}
+	w.run("2027-03-15").hand("rollback 2026 2027-03-20").down("2027-09-01")
+	w.h = w.h.Fail(Step{Kind: StepPrefer, Year: "2027"}, w.now, "the disk is full").Count("2026", 3)
+	text, err := json.Marshal(w.h)
+	if err != nil {
+		t.Fatal(err)
+	}
+	var back History
+	if err := json.Unmarshal(text, &back); err != nil {
+		t.Fatal(err)
+	}
+	if diff := cmp.Diff(w.h, back); diff != "" {
+		t.Errorf("%s\n(-before +after):\n%s", text, diff)
+	}
+}
+
+// Nothing changes a history that somebody else may hold.
+func TestHistoryIsNotChanged(t *testing.T) {
+	t.Parallel()
+	w := firstStart(t, "2026-11-22").run("2027-03-15")
+	w.h = w.h.Fail(Step{Kind: StepRetire, Year: "2026"}, w.now, "no")
+	held := w.h
+	before, err := json.Marshal(held)
+	if err != nil {
+		t.Fatal(err)
+	}
+	held.Use("2026", w.now)
+	held.Count("2026", 7)
+	held.Fail(Step{Kind: StepRetire, Year: "2026"}, w.now, "again")
+	held.Tick(at("2030-01-01"), 0)
+	for _, k := range []StepKind{StepCreate, StepPublish, StepPrefer, StepRetire, StepDestroy, StepRollback, StepRevoke} {
+		for _, y := range []idp.Year{"2025", "2026", "2026b", "2027", "2028"} {
+			held.Apply(Step{Kind: k, Year: y, CertEndAt: at("2029-01-01")}, w.now)
+		}
+	}
+	after, err := json.Marshal(held)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if diff := cmp.Diff(string(before), string(after)); diff != "" {
+		t.Errorf("(-before +after):\n%s", diff)
+	}
+}
+
+func TestHistoryUnknownYear(t *testing.T) {
+	t.Parallel()
+	h := History{}.Use("2026", at("2026-11-22")).Count("2026", 1)
+	if _, ok := h.Record("2026"); ok || len(h.Records) > 0 {
+		t.Errorf("use made a year: %+v", h)
+	}
+	if s := h.State("2026", at("2026-11-22")); s != Planned {
+		t.Errorf("state %s", s)
+	}
+}
+
+func TestLettersSort(t *testing.T) {
+	t.Parallel()
+	w := firstStart(t, "2026-11-22").hand("create 2027", "create 2026c", "create 2026b", "csr 2028")
+	var got []idp.Year
+	for _, r := range w.h.Records {
+		got = append(got, r.Year)
+	}
+	if diff := cmp.Diff([]idp.Year{"2026", "2026b", "2026c", "2027", "2028"}, got); diff != "" {
+		t.Errorf("(-want +got):\n%s", diff)
+	}
+}
+
+// An installation that has lived by the calendar alone gets a history.
+func TestAdopt(t *testing.T) {
+	t.Parallel()
+	tests := []struct {
+		name string
+		made []Made
+		now  string
+		want states
+	}{
+		{"nothing", nil, "2026-11-22", states{}},
+		{"one year", []Made{full("2026")}, "2026-11-22", states{"2026": Preferred}},
+		{"spring", []Made{full("2027"), full("2026")}, "2027-03-15", states{"2026": Expiring, "2027": Preferred}},
+		{"before the change", []Made{full("2027"), full("2026")}, "2027-02-10", states{"2026": Preferred, "2027": Published}},
+		{"grace and retired", []Made{gone("2025"), full("2026"), full("2027")}, "2027-08-10", states{"2025": Retired, "2026": Grace, "2027": Preferred}},
+		{"a key that waits", []Made{full("2026"), bare("2027")}, "2027-02-10", states{"2026": Preferred, "2027": Created}},
+		{"made ahead of time", []Made{full("2027")}, "2026-11-22", states{"2027": Preferred}},
+	}
+	for _, tt := range tests {
+		t.Run(tt.name, func(t *testing.T) {
+			t.Parallel()
+			p := DefaultPolicy()
+			h := p.Adopt(History{}, tt.made, at(tt.now))
+			if diff := cmp.Diff(tt.want, h.all(at(tt.now))); diff != "" {
+				t.Errorf("(-want +got):\n%s", diff)
+			}
+			if diff := cmp.Diff(h, p.Adopt(h, tt.made, at(tt.now))); diff != "" {
+				t.Errorf("adopting twice changes it:\n%s", diff)
+			}
+			w := &world{t: t, p: p, h: h, now: at(tt.now)}
+			w.runTo(w.now.AddDate(3, 0, 0)) // and from there it lives on
+		})
+	}
+}
+
+// A crash between a key and its step leaves a key that the history knows not.
+func TestAdoptAfterCrash(t *testing.T) {
+	t.Parallel()
+	w := firstStart(t, "2026-11-22").run("2027-01-14").hand("csr 2028")
+	w.now = at("2027-02-10")
+	made := []Made{full("2026"), full("2027"), full("2028")}
+	w.h = w.p.Adopt(w.h, made, w.now)
+	w.wantStates(t, states{"2026": Preferred, "2027": Created, "2028": Created})
+	if r, _ := w.h.Record("2028"); r.CertEndAt.IsZero() {
+		t.Error("the certificate that came is not noted")
+	}
+	w.log = nil
+	w.auto()
+	w.wantLog(t, "2027-02-10 publish 2027")
+
+	w.run("2027-07-02")
+	w.h = w.p.Adopt(w.h, []Made{gone("2026"), gone("2027"), full("2028")}, w.now)
+	if r, _ := w.h.Record("2026"); r.KeyDestroyedAt != w.now {
+		t.Errorf("the key of a retired year is gone and not noted: %+v", r)
+	}
+	if r, _ := w.h.Record("2027"); !r.KeyDestroyedAt.IsZero() {
+		t.Errorf("the key of the preferred year is missing, which is no step: %+v", r)
+	}
+}
+
+// With a history, a state changes when a step is taken.
+func TestRingSetHistory(t *testing.T) {
+	t.Parallel()
+	keys := ringKeys(t, "2026", "2027")
+	r := NewRing(DefaultPolicy(), keys)
+	w := firstStart(t, "2026-11-22").hand("create 2027")
+	check := func(now time.Time, preferred idp.Year, live ...idp.Year) {
+		t.Helper()
+		e, err := r.Preferred(now)
+		if err != nil || e.Year() != preferred {
+			t.Errorf("%s: preferred %s, %v; want %s", date(now), e.Year(), err, preferred)
+		}
+		if diff := cmp.Diff(live, yearsOf(r.Live(now))); diff != "" {
+			t.Errorf("%s: live (-want +got):\n%s", date(now), diff)
+		}
+	}
+	set := func() {
+		t.Helper()
+		if err := r.SetHistory(w.h, keys); err != nil {
+			t.Fatal(err)
+		}
+	}
+	set()
+	check(at("2027-03-15"), "2026", "2026") // the dates alone change nothing
+	w.hand("publish 2027", "prefer 2027")
+	set()
+	check(at("2026-11-22"), "2027", "2027", "2026")
+	for now, want := range map[string]State{"2027-03-31T23:59:59Z": Expiring, "2027-04-01": Grace} {
+		if e, _ := r.Lookup("2026", at(now)); e.State != want {
+			t.Errorf("%s: 2026 is %s, want %s", now, e.State, want)
+		}
+	}
+	keys = append(ringKeys(t, "2026"), keys[1])
+	keys[0].Signer = nil
+	set()
+	check(at("2026-11-22"), "2027", "2027") // a key that is lost cannot sign
+	w.hand("revoke 2026")
+	set()
+	check(at("2026-11-22"), "2027", "2027")
+	if e, ok := r.Lookup("2026", w.now); !ok || e.State != Revoked || !e.State.Over() {
+		t.Errorf("2026 is %s", e.State)
+	}
+	lost := ringKeys(t, "2027")
+	lost[0].Signer = nil
+	if err := r.SetHistory(w.h, lost); !errors.Is(err, ErrNoSigner) {
+		t.Errorf("without the preferred key: %v", err)
+	}
+	check(at("2026-11-22"), "2027", "2027")
+}
