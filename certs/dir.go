@@ -23,7 +23,8 @@ import (
 //	2026.key   PKCS#8 private key, sealed with the context "key/2026"; 0600
 //	2026.crt   certificate, PEM
 //
-// Both are written once and never replaced. The private key is written first:
+// Both are written once and never replaced; the private key is removed at the
+// end (Destroy). The private key is written first:
 // after a crash between the two there is a key without a certificate, which is
 // a year in the state Created and can be completed (Certify, then Save again).
 // The other order would leave a certificate alone, and that means a year whose
@@ -90,6 +91,26 @@ func (d *Dir) saveSigner(k *Key) error {
 	}
 	if !samePublic(there.Public(), k.Signer.Public()) {
 		return fmt.Errorf("another private key waits for its certificate: %w", idp.ErrExists)
+	}
+	return nil
+}
+
+// Destroy removes the private key of a year for good and keeps its certificate.
+// A key that is gone already is no error: a destruction cut short can be taken
+// again. The file is unlinked, not overwritten; what is in it is sealed.
+func (d *Dir) Destroy(y idp.Year) error {
+	if !y.Valid() {
+		return fmt.Errorf("destroy signing key: %q is not a year", y)
+	}
+	err := os.Remove(d.file(y, ".key"))
+	if errors.Is(err, fs.ErrNotExist) {
+		return nil
+	}
+	if err == nil {
+		err = durable.SyncDir(d.path)
+	}
+	if err != nil {
+		return fmt.Errorf("destroy signing key %s: %w", y, err)
 	}
 	return nil
 }

@@ -25,7 +25,7 @@ var layers = [][]string{
 	{"idp/xmlenc"},
 	{"idp/saml"},
 	{"idp/assurance"},
-	{"metadata", "idp/account", "idp/session", "idp/store/storetest", "idp/store/bolt"},
+	{"metadata", "idp/account", "idp/session", "idp/rotation", "idp/store/storetest", "idp/store/bolt"},
 	{"idp/sp"},
 	{"idp/web"},
 	{"idp/authn", "idp/sso", "idp/published"}, // handlers never meet but through a stored request

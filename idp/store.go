@@ -23,6 +23,7 @@ type Store interface {
 	SessionStore
 	ThrottleStore
 	AuditStore
+	RotationStore
 
 	// Sweep removes up to limit records whose ExpiresAt is not after now and
 	// reports how many; fewer than limit means that none is left. Its cost
@@ -149,6 +150,18 @@ type ThrottleStore interface {
 	Throttle(ctx context.Context, key string, now time.Time) (Throttle, error)
 	// ClearThrottle forgets the counter.
 	ClearThrottle(ctx context.Context, key string) error
+}
+
+// RotationStore keeps what has happened to the yearly keys: one document, whose
+// form is its writer's.
+type RotationStore interface {
+	// Rotation is the document; nil if none was written.
+	Rotation(ctx context.Context) ([]byte, error)
+	// UpdateRotation replaces the document by what change makes of it, which
+	// is the caller's too. old is nil if there is none; an empty result removes
+	// it. Of two updates one sees what the other wrote, so that a step is
+	// claimed by writing it down.
+	UpdateRotation(ctx context.Context, change func(old []byte) ([]byte, error), events ...AuditEvent) error
 }
 
 // AuditStore keeps the audit trail: append-only and hash-chained.

@@ -14,7 +14,8 @@
 // Each line is a bucket. "a+b" is a composite key, see pair; JSON is that of
 // the record in package idp.
 //
-//	meta              "schema" -> "1"; "key-check" -> sealed constant
+//	meta              "schema" -> "1"; "key-check" -> sealed constant;
+//	                  "rotation" -> the rotation's document, as it was given
 //	providers         EntityID -> JSON
 //	provider-scopes   EntityID -> NameIDScope, of providers that were removed
 //	users             UserID -> sealed JSON, context "user/ID"

@@ -58,6 +58,8 @@ func Run(t *testing.T, open Open) {
 		{"issuance after a move", testIssuanceMoved},
 		{"issuance move race", testMoveRace},
 		{"throttles", testThrottles},
+		{"rotation", testRotation},
+		{"rotation claimed", testRotationClaimed},
 		{"audit", testAudit},
 		{"audit under concurrency", testAuditConcurrent},
 		{"atomic", testAtomic},

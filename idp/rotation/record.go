@@ -1,0 +1,126 @@
+package rotation
+
+import (
+	"context"
+	"encoding/json"
+	"fmt"
+	"maps"
+	"sync"
+	"time"
+
+	"vernal/certs"
+	"vernal/idp"
+)
+
+// read is the history in the store; empty before the first start.
+func (s *Service) read(ctx context.Context) (certs.History, error) {
+	doc, err := s.Store.Rotation(ctx)
+	if err != nil {
+		return certs.History{}, fmt.Errorf("read the rotation: %w", err)
+	}
+	return decode(doc)
+}
+
+func decode(doc []byte) (h certs.History, err error) {
+	if doc == nil {
+		return h, nil
+	}
+	if err := json.Unmarshal(doc, &h); err != nil {
+		return h, fmt.Errorf("the rotation's history in the store is damaged: %w", err)
+	}
+	return h, nil
+}
+
+// update changes the history in one transaction and returns it. An error of
+// change is returned as it is.
+func (s *Service) update(ctx context.Context, change func(certs.History) (certs.History, error), events ...idp.AuditEvent) (h certs.History, err error) {
+	noted := s.uses.pending()
+	err = s.Store.UpdateRotation(ctx, func(old []byte) ([]byte, error) {
+		h, err = decode(old)
+		if err != nil {
+			return nil, err
+		}
+		if h, err = change(noted.apply(h)); err != nil {
+			return nil, err
+		}
+		return json.Marshal(h)
+	}, events...)
+	if err == nil {
+		s.uses.written(noted)
+	}
+	return h, err
+}
+
+// lastUses is the last use of each year.
+type lastUses map[idp.Year]time.Time
+
+func (l lastUses) apply(h certs.History) certs.History {
+	for y, at := range l {
+		h = h.Use(y, at)
+	}
+	return h
+}
+
+// uses are those that are not written yet.
+type uses struct {
+	mu   sync.Mutex
+	last lastUses
+}
+
+func (u *uses) add(y idp.Year, at time.Time) {
+	u.mu.Lock()
+	defer u.mu.Unlock()
+	if u.last == nil {
+		u.last = lastUses{}
+	}
+	if at.After(u.last[y]) {
+		u.last[y] = at
+	}
+}
+
+func (u *uses) pending() lastUses {
+	u.mu.Lock()
+	defer u.mu.Unlock()
+	return maps.Clone(u.last)
+}
+
+func (u *uses) apply(h certs.History) certs.History { return u.pending().apply(h) }
+
+// written forgets what was written, but not what came meanwhile.
+func (u *uses) written(l lastUses) {
+	u.mu.Lock()
+	defer u.mu.Unlock()
+	for y, at := range l {
+		if u.last[y].Equal(at) {
+			delete(u.last, y)
+		}
+	}
+}
+
+// event is what a step tells the audit trail.
+func event(step certs.Step, actor string) idp.AuditEvent {
+	detail := map[string]string{}
+	for name, value := range map[string]string{
+		"reason": step.Reason, "why": step.Why,
+		"certificate_end_at": moment(step.CertEndAt), "until": moment(step.Until),
+	} {
+		if value != "" {
+			detail[name] = value
+		}
+	}
+	if step.Force {
+		detail["force"] = "true"
+	}
+	if len(detail) == 0 {
+		detail = nil
+	}
+	return idp.AuditEvent{Kind: "rotation." + string(step.Kind), Outcome: "ok", Actor: actor, Year: step.Year, Detail: detail}
+}
+
+// moment is a time for the audit trail; "" for the zero one.
+func moment(t time.Time) string {
+	if t.IsZero() {
+		return ""
+	}
+	return t.UTC().Format(time.RFC3339)
+}

@@ -1,0 +1,122 @@
+package rotation
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"time"
+
+	"vernal/certs"
+)
+
+const tickEvery = time.Minute
+
+// Run keeps the rotation going until ctx ends: every minute it moves the clock
+// on, takes what is due, and says once a day what needs attention. At the end
+// it writes down the last uses; wait for it before the store is closed.
+func (s *Service) Run(ctx context.Context) {
+	tick := time.NewTicker(tickEvery)
+	defer tick.Stop()
+	// The process's own clock: unlike the time of day nobody sets it.
+	last := time.Now()
+	var ran time.Duration
+	for {
+		if s.minute(ctx, ran) {
+			last = last.Add(ran)
+		}
+		select {
+		case <-ctx.Done():
+			if err := s.Tick(context.WithoutCancel(ctx), time.Since(last)); err != nil {
+				s.Log.LogAttrs(ctx, slog.LevelError, "rotation: write the last uses", slog.String("error", err.Error()))
+			}
+			return
+		case <-tick.C:
+		}
+		ran = time.Since(last)
+	}
+}
+
+// minute is one round of Run; false if the time that the server ran is still to
+// be written.
+func (s *Service) minute(ctx context.Context, ran time.Duration) bool {
+	err := s.Tick(ctx, ran)
+	if ctx.Err() != nil {
+		return err == nil
+	}
+	if err != nil {
+		s.daily(ctx, slog.LevelError, "tick", "rotation: "+err.Error())
+	}
+	if _, err := s.Automatic(ctx); err != nil && ctx.Err() == nil {
+		s.daily(ctx, slog.LevelError, "automatic", "rotation: an automatic step failed: "+err.Error())
+	}
+	s.remind(ctx)
+	return err == nil
+}
+
+// Tick writes down that the server ran for a time, by a clock that nobody sets,
+// since the last Tick, and the uses noted since. It finishes what could not be
+// finished when a step was taken, and lets requests see what another server
+// did.
+func (s *Service) Tick(ctx context.Context, ran time.Duration) error {
+	s.steps.Lock()
+	defer s.steps.Unlock()
+	now := s.Clock.Now()
+	// The running time counts before the uses: those are of now.
+	noted := s.uses.pending()
+	h, err := s.update(ctx, func(h certs.History) (certs.History, error) {
+		return noted.apply(h.Tick(now, ran)), nil
+	})
+	if err != nil {
+		return fmt.Errorf("write the rotation: %w", err)
+	}
+	if h.Preferred == "" {
+		return nil
+	}
+	err = s.removeEnded(h, s.keys)
+	if err != nil || s.stale(h) || s.ended(h) {
+		err = errors.Join(err, s.show(h))
+	}
+	return err
+}
+
+// ended reports whether a key is shown whose end is written down.
+func (s *Service) ended(h certs.History) bool {
+	for _, k := range s.keys {
+		if r, _ := h.Record(k.Year); k.Signer != nil && !r.KeyDestroyedAt.IsZero() {
+			return true
+		}
+	}
+	return false
+}
+
+// remind says what needs attention.
+func (s *Service) remind(ctx context.Context) {
+	h, now, err := s.now(ctx)
+	if err != nil {
+		return
+	}
+	for _, a := range s.Policy.Attention(h, now) {
+		s.daily(ctx, slog.LevelWarn, string(a.Code)+string(a.Year), "rotation needs attention: "+a.Text)
+	}
+	if !h.Clock.Trusted() {
+		s.daily(ctx, slog.LevelWarn, "clock", fmt.Sprintf(
+			"rotation needs attention: the clock jumped from %s to %s: nothing is retired until it is trusted or confirmed",
+			moment(h.Clock.JumpedFrom), moment(h.Clock.JumpedTo)))
+	}
+}
+
+// daily logs what is the same thing once a day.
+func (s *Service) daily(ctx context.Context, level slog.Level, thing, text string) {
+	s.steps.Lock()
+	defer s.steps.Unlock()
+	now := s.Clock.Now()
+	if at, ok := s.told[thing]; ok && now.Sub(at).Abs() < 24*time.Hour {
+		return
+	}
+	if s.told == nil {
+		s.told = map[string]time.Time{}
+	}
+	s.told[thing] = now
+	s.Log.LogAttrs(ctx, level, text)
+}
