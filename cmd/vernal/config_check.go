@@ -168,6 +168,8 @@ func (v *validator) store() {
 func (c *Config) policy() (certs.Policy, error) {
 	p := certs.DefaultPolicy()
 	p.KeyBits = c.Rotation.KeyBits
+	p.KeySource = certs.KeySource(c.Rotation.KeySource)
+	p.Manual = !c.Rotation.Automatic
 	p.Subject.Organization = c.Branding.Organization
 	for _, f := range []struct {
 		key, value string

@@ -196,7 +196,7 @@ func (d *demo) serveIdP(ctx context.Context, l net.Listener) {
 	srv := &server.Server{
 		IdP: metadataIdP(c), Listener: l,
 		Idle: c.Session.Idle, Absolute: c.Session.Absolute, Brand: c.Branding.Name,
-		Store: d.deps.store, Registry: d.deps.registry, Accounts: d.deps.accounts, Years: d.deps.ring,
+		Store: d.deps.store, Registry: d.deps.registry, Accounts: d.deps.accounts, Years: d.deps.ring, Rotation: d.deps.rotation,
 		Log: d.deps.log, Clock: d.deps.clock, Grace: demoGrace,
 	}
 	d.group.Go(func() error {

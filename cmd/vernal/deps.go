@@ -17,6 +17,7 @@ import (
 	"vernal/idp/account"
 	"vernal/idp/admin"
 	"vernal/idp/published"
+	"vernal/idp/rotation"
 	"vernal/idp/seal"
 	"vernal/idp/sp"
 	"vernal/idp/store/bolt"
@@ -40,6 +41,9 @@ type deps struct {
 	config   *Config
 	store    idp.Store
 	ring     *certs.Ring
+	rotation *rotation.Service
+	// unable is why nothing can be signed; nil if the preferred year can.
+	unable   error
 	registry *sp.Registry
 	accounts *account.Service
 	log      *slog.Logger
@@ -60,7 +64,8 @@ func openDeps(c *Config, log *slog.Logger, clock idp.Clock, getenv func(string) 
 	if err != nil {
 		return nil, err
 	}
-	keys, err := certs.OpenDir(filepath.Join(c.dataDir(), keysName), master).Load()
+	dir := certs.OpenDir(filepath.Join(c.dataDir(), keysName), master)
+	keys, err := dir.Load()
 	if err != nil {
 		return nil, err
 	}
@@ -79,12 +84,15 @@ func openDeps(c *Config, log *slog.Logger, clock idp.Clock, getenv func(string) 
 	}
 	registry := sp.New(store, clock)
 	registry.BaseIsHTTP = strings.HasPrefix(c.BaseURL, "http:")
-	ring := certs.NewRing(policy, keys)
+	ring := certs.NewRing(policy, nil) // the rotation fills it
 	registry.OurCerts = func() []*x509.Certificate { return ourCerts(ring.All(clock.Now())) }
-	return &deps{
-		config:   c,
-		store:    store,
-		ring:     ring,
+	d := &deps{
+		config: c,
+		store:  store,
+		ring:   ring,
+		rotation: &rotation.Service{
+			Store: store, Dir: dir, Ring: ring, Policy: policy, BaseURL: c.BaseURL, Clock: clock, Log: log,
+		},
 		registry: registry,
 		accounts: &account.Service{
 			Store: store, Sealer: master, Clock: clock, Hasher: account.NewHasher(account.Cost{}),
@@ -92,7 +100,18 @@ func openDeps(c *Config, log *slog.Logger, clock idp.Clock, getenv func(string) 
 		},
 		log:   log,
 		clock: clock,
-	}, nil
+	}
+	// What was cut short is completed, whoever waits for it. Without a signer a
+	// command can put things right, but nothing can be served.
+	err = d.rotation.Start(context.Background())
+	if errors.Is(err, certs.ErrNoSigner) {
+		d.unable, err = err, nil
+		log.Error("nothing can be signed", "error", d.unable.Error())
+	}
+	if err != nil {
+		return nil, errors.Join(err, store.Close())
+	}
+	return d, nil
 }
 
 // ourCerts are the certificates of the years.

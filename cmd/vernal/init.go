@@ -31,7 +31,7 @@ type initResult struct {
 
 type initYear struct {
 	Year     idp.Year `json:"year"`
-	State    string   `json:"state"`
+	State    string   `json:"state,omitempty"`
 	NotAfter string   `json:"not_after,omitempty"`
 }
 
@@ -254,6 +254,9 @@ func (a *app) initKeys(c *Config, master *seal.Key, year idp.Year, r *initResult
 	}
 	for _, e := range certs.NewRing(policy, keys).All(now) {
 		y := initYear{Year: e.Year(), State: string(e.State)}
+		if lived {
+			y.State = "" // the store knows, and a server may hold it: rotation status tells
+		}
 		if e.Key.Cert != nil {
 			y.NotAfter = moment(e.Key.Cert.NotAfter)
 		}
@@ -270,6 +273,10 @@ func (a *app) reportInit(c *Config, r *initResult) error {
 		a.say("kept %s, which was there", what)
 	}
 	for _, y := range r.Years {
+		if y.State == "" {
+			a.say("our signing certificate (%s) ends %s", y.Year, strings.TrimSuffix(y.NotAfter, "T00:00:00Z"))
+			continue
+		}
 		a.say("our signing certificate (%s) is %s and ends %s", y.Year, y.State, strings.TrimSuffix(y.NotAfter, "T00:00:00Z"))
 	}
 	if len(r.Created) == 0 {

@@ -71,8 +71,8 @@ func (a *app) serve(ctx context.Context, c *Config) (err error) {
 		return err
 	}
 	defer func() { err = errors.Join(err, d.Close()) }()
-	if _, err := d.ring.Preferred(a.clock()); err != nil {
-		log.Error("no year can sign: nobody can sign in until a private key is back in the data folder", "error", err.Error())
+	if d.unable != nil {
+		return fmt.Errorf("nothing can be served: %w", d.unable)
 	}
 	socket, err := admin.Listen(ctx, c.dataDir())
 	if err != nil {
@@ -93,6 +93,7 @@ func (a *app) serve(ctx context.Context, c *Config) (err error) {
 		Registry:       d.registry,
 		Accounts:       d.accounts,
 		Years:          d.ring,
+		Rotation:       d.rotation,
 		Log:            log,
 		Clock:          d.clock,
 		Ready: func(addr net.Addr) {

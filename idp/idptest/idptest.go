@@ -6,6 +6,7 @@ package idptest
 
 import (
 	"context"
+	"crypto"
 	"crypto/rand"
 	"crypto/rsa"
 	"crypto/x509"
@@ -14,12 +15,14 @@ import (
 	"net/http/httptest"
 	"path/filepath"
 	"sync"
+	"sync/atomic"
 	"testing"
 	"time"
 
 	"vernal/certs"
 	"vernal/idp"
 	"vernal/idp/account"
+	"vernal/idp/rotation"
 	"vernal/idp/seal"
 	"vernal/idp/server"
 	"vernal/idp/sp"
@@ -36,10 +39,13 @@ type IdP struct {
 	Registry *sp.Registry
 	Accounts *account.Service
 	Years    *certs.Ring
+	// Rotation turns Years. It runs only when a test calls Tick or Automatic.
+	Rotation *rotation.Service
 	Clock    *Clock
 	Policy   certs.Policy
 
-	tb testing.TB
+	tb   testing.TB
+	made atomic.Int32 // signing keys
 }
 
 // Clock is a clock that stands still until it is turned.
@@ -104,11 +110,11 @@ func New(tb testing.TB, o Options) *IdP {
 		// The least that argon2 does: the cost of hashes has tests of its own.
 		Hasher: account.NewHasher(account.Cost{Memory: 64, Time: 1, Threads: 1, Iterations: 1000, Slots: 2}),
 	}
-	i.Years = certs.NewRing(i.Policy, i.keys(append(i.Policy.FirstYears(i.Clock.Now()), o.Years...)))
+	i.startRotation(certs.OpenDir(filepath.Join(tb.TempDir(), "keys"), sealer), o.Years, log)
 
 	s := &server.Server{
 		IdP: metadata.IdP{BaseURL: i.URL}, Idle: 15 * time.Minute, Absolute: 12 * time.Hour,
-		Store: store, Registry: i.Registry, Accounts: i.Accounts, Years: i.Years, Log: log, Clock: i.Clock.Now,
+		Store: store, Registry: i.Registry, Accounts: i.Accounts, Years: i.Years, Rotation: i.Rotation, Log: log, Clock: i.Clock.Now,
 	}
 	if i.Handler, err = s.Handler(); err != nil {
 		tb.Fatal(err)
@@ -140,17 +146,31 @@ func init() {
 	}
 }
 
-func (i *IdP) keys(years []idp.Year) []*certs.Key {
-	var keys []*certs.Key
-	for n, y := range years {
-		k, err := certs.Certify(rand.Reader, rsaKeys[n%2](), y, i.Policy, i.URL, i.Clock.Now())
+// startRotation makes the keys of a first start and those of more, and starts.
+func (i *IdP) startRotation(dir *certs.Dir, more []idp.Year, log *slog.Logger) {
+	now := i.Clock.Now()
+	for _, y := range append(i.Policy.FirstYears(now), more...) {
+		signer, _ := i.newSigner(0)
+		k, err := certs.Certify(rand.Reader, signer, y, i.Policy, i.URL, now)
 		if err != nil {
 			i.tb.Fatal(err)
 		}
-		keys = append(keys, k)
+		if err := dir.Save(k); err != nil {
+			i.tb.Fatal(err)
+		}
 	}
-	return keys
+	i.Years = certs.NewRing(i.Policy, nil)
+	i.Rotation = &rotation.Service{
+		Store: i.Store, Dir: dir, Ring: i.Years, Policy: i.Policy, BaseURL: i.URL,
+		Clock: i.Clock.Now, Log: log, NewSigner: i.newSigner,
+	}
+	if err := i.Rotation.Start(context.Background()); err != nil {
+		i.tb.Fatal(err)
+	}
 }
+
+// newSigner gives two keys in turn: a year's is never that of the one before.
+func (i *IdP) newSigner(int) (crypto.Signer, error) { return rsaKeys[i.made.Add(1)%2](), nil }
 
 // Year is the preferred year.
 func (i *IdP) Year() idp.Year {
@@ -202,26 +222,21 @@ func (w testWriter) Write(b []byte) (int, error) {
 // OtherKey is a key that no test provider is registered with.
 func OtherKey() *rsa.PrivateKey { return rsaKeys[3]() }
 
-// Retire makes a year retired: its certificate stays and its key is gone. A
-// year that was not there is added as one that had been. If it was the last
-// that could sign, a successor takes its place.
+// Retire ends a year at once, as a revocation does: its certificate stays and
+// its addresses say that it is gone. A year that was not there is made before;
+// it must be newer than the preferred one. If it was the last that could sign, a
+// successor takes its place.
 func (i *IdP) Retire(y idp.Year) {
 	i.tb.Helper()
-	var keys []*certs.Key
-	signers := 0
-	for _, e := range i.Years.All(i.Clock.Now()) {
-		if e.Key.Year != y {
-			keys = append(keys, e.Key)
-			signers++
+	ctx := context.Background()
+	if _, ok := i.Years.Lookup(y, i.Clock.Now()); !ok {
+		if _, err := i.Rotation.Take(ctx, certs.Step{Kind: certs.StepCreate, Year: y}, "test", false); err != nil {
+			i.tb.Fatal(err)
 		}
 	}
-	retired := i.keys([]idp.Year{y})[0]
-	retired.Signer = nil
-	keys = append(keys, retired)
-	if signers == 0 {
-		keys = append(keys, i.keys([]idp.Year{y[:4] + "z"})...)
+	if _, err := i.Rotation.Revoke(ctx, y, "test", "test", false); err != nil {
+		i.tb.Fatal(err)
 	}
-	i.Years.Set(keys)
 }
 
 // OtherCert is a certificate of OtherKey.

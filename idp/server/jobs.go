@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"log/slog"
 	"net/http"
+	"sync"
 	"time"
 
 	"vernal/idp/web"
@@ -14,6 +15,21 @@ const (
 	sweepEvery = time.Minute
 	sweepBatch = 500 // records a step, so that no sign-in waits long behind one
 )
+
+// startJobs starts what the server does besides answering. What it returns ends
+// the jobs and waits for them.
+func (s *Server) startJobs(ctx context.Context) (stop func()) {
+	ctx, cancel := context.WithCancel(ctx)
+	var running sync.WaitGroup
+	running.Go(func() { s.sweep(ctx) })
+	if s.Rotation != nil {
+		running.Go(func() { s.Rotation.Run(ctx) })
+	}
+	return func() {
+		cancel()
+		running.Wait()
+	}
+}
 
 // sweep removes expired records until ctx ends.
 func (s *Server) sweep(ctx context.Context) {

@@ -24,6 +24,7 @@ import (
 	"vernal/idp/account"
 	"vernal/idp/authn"
 	"vernal/idp/published"
+	"vernal/idp/rotation"
 	"vernal/idp/session"
 	"vernal/idp/sp"
 	"vernal/idp/sso"
@@ -59,6 +60,8 @@ type Server struct {
 	Registry *sp.Registry
 	Accounts *account.Service
 	Years    *certs.Ring
+	// Rotation, started, is what turns Years; nil if they stay as they are.
+	Rotation *rotation.Service
 	Log      *slog.Logger
 	Clock    idp.Clock
 
@@ -91,6 +94,9 @@ func (s *Server) parts() (*parts, error) {
 	p.sso = &sso.Handler{
 		IdP: s.IdP, Store: s.Store, Registry: s.Registry, Sessions: sessions, Years: s.Years, Signers: signers,
 		Pages: p.pages, Clock: s.Clock, SignInPath: authn.SignInPath,
+	}
+	if s.Rotation != nil {
+		p.sso.Used = s.Rotation.Used
 	}
 	p.authn = &authn.Handler{
 		Accounts: s.Accounts, Users: s.Store, Sessions: sessions, Registry: s.Registry,
@@ -178,9 +184,8 @@ func (s *Server) Run(ctx context.Context) error {
 		MaxHeaderBytes:    256 << 10, // a redirect request of 128 kB inflated fits
 		ErrorLog:          slog.NewLogLogger(s.Log.Handler(), slog.LevelDebug),
 	}
-	jobs, stopJobs := context.WithCancel(ctx)
-	defer stopJobs()
-	go s.sweep(jobs)
+	// The jobs outlive the requests: the last of those are still counted.
+	defer s.startJobs(context.WithoutCancel(ctx))()
 
 	failed := make(chan error, 1)
 	go func() {

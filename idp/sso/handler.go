@@ -55,7 +55,8 @@ type Store interface {
 	idp.UserStore
 }
 
-// Handler serves auth{year} and the continue address. All fields are required.
+// Handler serves auth{year} and the continue address. All fields are required
+// but Used.
 type Handler struct {
 	IdP      metadata.IdP
 	Store    Store
@@ -67,6 +68,9 @@ type Handler struct {
 	Clock    idp.Clock
 	// SignInPath is where a person signs in; package authn owns it.
 	SignInPath string
+	// Used is told of each assertion that was issued, by the year of its
+	// address. It must not block; nil if nobody counts.
+	Used func(y idp.Year, at time.Time)
 }
 
 // Mount adds the addresses to the router.

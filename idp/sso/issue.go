@@ -48,6 +48,9 @@ func (h *Handler) issue(w http.ResponseWriter, r *http.Request, a *accepted, s *
 	if err != nil {
 		return fmt.Errorf("record issuance: %w", err)
 	}
+	if h.Used != nil {
+		h.Used(a.request.Year, now)
+	}
 
 	response := saml.Response{
 		ID: "_" + uuid.NewString(), IssueInstant: now, Issuer: string(h.IdP.EntityID()),
