@@ -171,6 +171,7 @@ func (d *deps) service(owner int, address string) *admin.Service {
 		Accounts: d.accounts,
 		Users:    d.store,
 		Ring:     d.ring,
+		Rotation: d.rotation,
 		Metadata: func(_ context.Context, y idp.Year) ([]byte, error) {
 			doc, err := docs.Document(y)
 			var gone *web.Gone

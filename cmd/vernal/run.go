@@ -8,7 +8,8 @@ package main
 //   - What destroys something wants the thing named (--yes NAME), never y or n.
 //   - Errors are one line with the program's name in front, lower case, no full
 //     stop; further lines are indented.
-//   - Exit codes: 0 done, 1 error, 2 wrong usage, 3 refused.
+//   - Exit codes: 0 done, 1 error, 2 wrong usage, 3 refused, 4 done, and something
+//     needs attention.
 
 import (
 	"context"
@@ -33,6 +34,7 @@ const (
 	exitError
 	exitUsage
 	exitRefused
+	exitAttention
 )
 
 // app is what every command has: the standard streams, the environment and the
@@ -91,6 +93,7 @@ To begin:
 		a.serveCommand(),
 		a.spCommand(),
 		a.userCommand(),
+		a.rotationCommand(),
 		a.metadataCommand(),
 		a.versionCommand(),
 	)
@@ -160,7 +163,10 @@ func (a *app) report(err error) int {
 	var wrong *usageError
 	var refused *refusedError
 	var remote *admin.Error
+	var attention *attentionError
 	switch {
+	case errors.As(err, &attention):
+		return exitAttention
 	case errors.As(err, &wrong):
 		a.say("run '%s --help' for how to use it", wrong.command)
 		return exitUsage

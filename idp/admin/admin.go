@@ -1,5 +1,5 @@
 // Package admin is what the commands talk to: the registry, the accounts, the
-// metadata and the years, as a small HTTP and JSON interface.
+// metadata, the years and their rotation, as a small HTTP and JSON interface.
 //
 // A running server answers on a unix socket in its data folder (Listen, Serve).
 // Where none runs, a command opens the store itself and calls the same handler
@@ -24,6 +24,7 @@ import (
 	"vernal/certs"
 	"vernal/idp"
 	"vernal/idp/account"
+	"vernal/idp/rotation"
 	"vernal/idp/sp"
 )
 
@@ -33,6 +34,7 @@ type Service struct {
 	Accounts *account.Service
 	Users    idp.UserStore
 	Ring     *certs.Ring
+	Rotation *rotation.Service
 	// Metadata makes the document of a year, or the stable one for "".
 	// idp.ErrNotFound if the year has none.
 	Metadata func(ctx context.Context, y idp.Year) ([]byte, error)
@@ -68,5 +70,9 @@ func (s *Service) Handler() http.Handler {
 
 	mux.Handle("POST /v1/metadata/show", endpoint(s, s.showMetadata))
 	mux.Handle("POST /v1/year/list", endpoint(s, s.listYears))
+
+	mux.Handle("POST /v1/rotation/status", endpoint(s, s.rotationStatus))
+	mux.Handle("POST /v1/rotation/plan", endpoint(s, s.rotationPlan))
+	mux.Handle("POST /v1/rotation/step", endpoint(s, s.rotationStep))
 	return mux
 }

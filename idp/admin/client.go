@@ -156,3 +156,18 @@ func (c *Client) Years(ctx context.Context) ([]Year, error) {
 	list, err := call[YearList](ctx, c, "year/list", Empty{})
 	return list.Years, err
 }
+
+// RotationStatus says how every year stands.
+func (c *Client) RotationStatus(ctx context.Context) (RotationStatus, error) {
+	return call[RotationStatus](ctx, c, "rotation/status", Empty{})
+}
+
+// RotationPlan says what comes in the next years.
+func (c *Client) RotationPlan(ctx context.Context, years int) (RotationPlan, error) {
+	return call[RotationPlan](ctx, c, "rotation/plan", PlanRequest{Years: years})
+}
+
+// RotationStep takes a step by hand or, for a dry run, says what it would do.
+func (c *Client) RotationStep(ctx context.Context, req StepRequest) (RotationChange, error) {
+	return call[RotationChange](ctx, c, "rotation/step", req)
+}

@@ -1,0 +1,144 @@
+package main
+
+import (
+	"fmt"
+	"strings"
+	"time"
+
+	"vernal/certs"
+	"vernal/idp/admin"
+)
+
+// daysLeft counts the days of the calendar from one moment to another.
+func daysLeft(from, to time.Time) int {
+	number := func(t time.Time) int64 {
+		d := 24 * int64(time.Hour/time.Second)
+		return (t.Unix() - (t.Unix()%d+d)%d) / d
+	}
+	return int(number(to) - number(from))
+}
+
+// inDays is "today", "in 1 day", "3 days ago".
+func inDays(n int) string {
+	switch {
+	case n == 0:
+		return "today"
+	case n < 0:
+		return plural(-n, "day") + " ago"
+	}
+	return "in " + plural(n, "day")
+}
+
+func (a *app) printStatus(st admin.RotationStatus) error {
+	var rows [][]string
+	for _, y := range st.Years {
+		left := "-"
+		switch {
+		case y.CertEndAt.IsZero() || y.State.Over():
+		case y.CertExpired:
+			left = "ended"
+		default:
+			left = fmt.Sprint(daysLeft(st.At, y.CertEndAt))
+		}
+		rows = append(rows, []string{string(y.Year), string(y.State), day(y.CertEndAt), left, nextCell(y)})
+	}
+	if err := table(a.out, []string{"YEAR", "STATE", "CERTIFICATE ENDS", "DAYS LEFT", "NEXT"}, rows); err != nil {
+		return err
+	}
+	var notes [][2]string
+	if h := st.Hold; h.Active(st.At) {
+		notes = append(notes, [2]string{"held", holdText(h)})
+	}
+	if k := st.Clock; !k.Trusted() {
+		notes = append(notes, [2]string{"clock", fmt.Sprintf(
+			"jumped from %s to %s: nothing is retired; if the time is right, run vernal rotation confirm-clock",
+			moment(k.JumpedFrom), moment(k.JumpedTo))})
+	}
+	if !st.Automatic {
+		notes = append(notes, [2]string{"manual", "the server takes no step by itself (rotation.automatic is false)"})
+	}
+	if len(notes) > 0 {
+		fmt.Fprintln(a.out)
+		if err := pairs(a.out, notes); err != nil {
+			return err
+		}
+	}
+	return a.printAttention(st.Attention)
+}
+
+func holdText(h certs.Hold) string {
+	text := "no newer year is preferred by itself, since the rollback of " + day(h.Since)
+	if h.Reason != "" {
+		text += " (" + h.Reason + ")"
+	}
+	if h.Until.IsZero() {
+		return text + "; vernal rotation prefer or resume ends it"
+	}
+	return text + ", until " + moment(h.Until)
+}
+
+// nextCell is what happens to a year next.
+func nextCell(y certs.YearStatus) string {
+	if y.Next == nil {
+		return "-"
+	}
+	n := y.Next
+	what := string(n.Step)
+	switch {
+	case what == "" && n.From == n.To:
+		what = "certificate ends"
+	case what == "":
+		what = string(n.To)
+	}
+	if n.Stuck {
+		return fmt.Sprintf("%s %s, waits: %s", day(n.At), what, n.Waits)
+	}
+	text := fmt.Sprintf("%s %s (%s)", day(n.At), what, inDays(n.Days))
+	if n.Waits != "" {
+		text += ": " + n.Waits
+	}
+	return text
+}
+
+func (a *app) printAttention(list []certs.Attention) error {
+	if len(list) == 0 {
+		return nil
+	}
+	fmt.Fprintln(a.out)
+	var rows [][]string
+	for _, at := range list {
+		rows = append(rows, []string{string(at.Code), dash(string(at.Year)), at.Text})
+	}
+	return table(a.out, []string{"ATTENTION", "YEAR", "WHAT"}, rows)
+}
+
+func (a *app) printPlan(p admin.RotationPlan) error {
+	var rows [][]string
+	for _, c := range p.Coming {
+		by := "server"
+		switch {
+		case c.Step == "":
+			by = "-"
+		case c.ByHand:
+			by = "you"
+		}
+		why := []string{c.Why, c.Waits}
+		if c.Why == "" || c.Waits == "" {
+			why = []string{c.Why + c.Waits}
+		}
+		rows = append(rows, []string{
+			day(c.At), fmt.Sprint(c.Days), string(c.Year), dash(string(c.Step)), string(c.From), string(c.To), by, strings.Join(why, "; "),
+		})
+	}
+	if err := table(a.out, []string{"DATE", "DAYS", "YEAR", "STEP", "FROM", "TO", "BY", "WHY"}, rows); err != nil {
+		return err
+	}
+	return a.printAttention(p.Attention)
+}
+
+func dash(s string) string {
+	if s == "" {
+		return "-"
+	}
+	return s
+}

@@ -1,0 +1,145 @@
+package main
+
+import (
+	"fmt"
+	"strings"
+
+	"vernal/certs"
+	"vernal/idp"
+	"vernal/idp/admin"
+)
+
+// tellChange says what a step changed, what it did not and what comes next. The
+// changes that a dry run found are its data.
+func (a *app) tellChange(req admin.StepRequest, change admin.RotationChange) error {
+	if change.DryRun {
+		return a.tellDryRun(change)
+	}
+	for _, y := range change.Changed {
+		a.say("%s", changeText(y, change.Status))
+	}
+	a.tellUnchanged(change)
+	for _, line := range afterStep(req, change) {
+		a.say("%s", line)
+	}
+	a.say("next: %s", nextCommand(req, change))
+	if a.json {
+		return a.printJSON(change)
+	}
+	return nil
+}
+
+func (a *app) tellDryRun(change admin.RotationChange) error {
+	a.say("dry run: nothing was changed")
+	if a.json {
+		return a.printJSON(change)
+	}
+	var rows [][]string
+	for _, y := range change.Changed {
+		key := "-"
+		if y.KeyDestroyed {
+			key = "destroyed"
+		}
+		rows = append(rows, []string{string(y.Year), string(y.From), string(y.To), key})
+	}
+	if len(rows) > 0 {
+		if err := table(a.out, []string{"YEAR", "FROM", "TO", "KEY"}, rows); err != nil {
+			return err
+		}
+	}
+	a.tellUnchanged(change)
+	return nil
+}
+
+func (a *app) tellUnchanged(change admin.RotationChange) {
+	var same []string
+	for _, y := range change.Unchanged {
+		same = append(same, fmt.Sprintf("%s is %s", y.Year, y.To))
+	}
+	if len(same) > 0 {
+		a.say("unchanged: %s", strings.Join(same, ", "))
+	}
+}
+
+// changeText is what happened to a year.
+func changeText(y admin.YearChange, st admin.RotationStatus) string {
+	if y.From == y.To {
+		return fmt.Sprintf("the key of %s, which is %s, is destroyed", y.Year, y.To)
+	}
+	text := fmt.Sprintf("%s is %s (was %s)", y.Year, y.To, y.From)
+	if y.From == certs.Planned {
+		if r := yearStatus(st, y.Year); !r.CertEndAt.IsZero() {
+			text += "; its certificate ends on " + day(r.CertEndAt)
+		}
+	}
+	if y.KeyDestroyed {
+		text += "; its key is destroyed"
+	}
+	return text
+}
+
+// afterStep is what to know after a step besides the states.
+func afterStep(req admin.StepRequest, change admin.RotationChange) []string {
+	st := change.Status
+	switch req.Step {
+	case certs.StepPublish:
+		return []string{fmt.Sprintf("service providers can load the metadata: vernal metadata show %s", req.Year)}
+	case certs.StepRollback:
+		return []string{holdText(st.Hold)}
+	case certs.StepResume:
+		return []string{"the hold of the rollback is over"}
+	case certs.StepConfirm:
+		return []string{"the clock is trusted: it is " + moment(st.At)}
+	case certs.StepRevoke:
+		if change.Changed[0].From == certs.Retired || st.Preferred == "" {
+			return nil
+		}
+		return []string{fmt.Sprintf("who used %s must move now: vernal metadata show %s", req.Year, st.Preferred)}
+	case certs.StepRetire:
+		for _, d := range st.Due {
+			if d.Kind == certs.StepDestroy && d.Year == req.Year {
+				return []string{fmt.Sprintf("its key is destroyed on %s; its certificate is kept", day(d.DueAt))}
+			}
+		}
+	}
+	return nil
+}
+
+// nextCommand is what a person would give next.
+func nextCommand(req admin.StepRequest, change admin.RotationChange) string {
+	st := change.Status
+	switch req.Step {
+	case certs.StepCreate:
+		return byHandNext(st, req.Year, certs.StepPublish)
+	case certs.StepPublish:
+		return byHandNext(st, req.Year, certs.StepPrefer)
+	case certs.StepPrefer:
+		return "vernal rotation plan; to undo this: vernal rotation rollback --reason TEXT"
+	case certs.StepRollback:
+		return fmt.Sprintf("vernal rotation prefer %s", st.Hold.From)
+	case certs.StepResume, certs.StepConfirm:
+		return "vernal rotation plan"
+	}
+	return "vernal rotation status"
+}
+
+// byHandNext is the next step of a year, with its date where the server takes
+// it.
+func byHandNext(st admin.RotationStatus, y idp.Year, kind certs.StepKind) string {
+	text := fmt.Sprintf("vernal rotation %s %s", kind, y)
+	n := yearStatus(st, y).Next
+	if n != nil && n.Step == kind && !n.ByHand && !n.Stuck {
+		text += "; the server does it on " + day(n.At)
+	}
+	return text
+}
+
+// yearStatus is a year of a status; zero if it is not there.
+func yearStatus(st admin.RotationStatus, y idp.Year) certs.YearStatus {
+	for _, r := range st.Years {
+		if r.Year == y {
+			return r
+		}
+	}
+	return certs.YearStatus{}
+}

@@ -1,0 +1,157 @@
+package main
+
+import (
+	"bytes"
+	"encoding/json"
+	"fmt"
+	"strconv"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/google/go-cmp/cmp"
+	"github.com/rogpeppe/go-internal/testscript"
+
+	"vernal/certs"
+	"vernal/idp/admin"
+)
+
+// years tells a script the years of today, so that it runs in any.
+func years(ts *testscript.TestScript, neg bool, args []string) {
+	if neg || len(args) != 0 {
+		ts.Fatalf("usage: years")
+	}
+	ts.Check(ts.Exec("vernal", "rotation", "status", "--json"))
+	var st admin.RotationStatus
+	ts.Check(json.Unmarshal([]byte(ts.ReadFile("stdout")), &st))
+	last := 0
+	for _, y := range st.Years {
+		if n, err := strconv.Atoi(string(y.Year[:4])); err == nil && y.State != certs.Planned {
+			last = max(last, n)
+		}
+	}
+	if st.Preferred == "" || last == 0 {
+		ts.Fatalf("no year is preferred: %+v", st)
+	}
+	ts.Setenv("THIS", string(st.Preferred))
+	ts.Setenv("NEXT", fmt.Sprint(last+1))
+	ts.Setenv("LATER", fmt.Sprint(last+2))
+}
+
+// clockAt is a clock that stands.
+func clockAt(text string) func() time.Time {
+	return func() time.Time {
+		t, err := time.Parse(time.DateTime, text)
+		if err != nil {
+			panic(err)
+		}
+		return t
+	}
+}
+
+// TestRotationDates looks at one installation on several days: what is shown,
+// and the exit code.
+func TestRotationDates(t *testing.T) {
+	t.Parallel()
+	const manual = "VERNAL_ROTATION_AUTOMATIC"
+	tests := []struct {
+		name   string
+		at     string
+		manual bool
+		args   []string
+		code   int
+		out    string // a part of standard output
+		err    string // a part of standard error
+	}{
+		{"nothing is due", "2031-11-22 08:00:00", false, []string{"status"}, exitDone,
+			"2031  preferred  2032-04-01        131        2032-03-01 expiring (in 100 days)\n", ""},
+		{"manual, nothing is due", "2031-11-22 08:00:00", true, []string{"status"}, exitDone, "manual  the server takes no step by itself", ""},
+		{"manual, the next key is due in ten days", "2032-01-05 08:00:00", true, []string{"status"}, exitAttention,
+			"step_soon  2032  create 2032 is due on 2032-01-15, in 10 days\n", "vernal: 1 thing needs attention\n"},
+		{"manual, the plan tells the same", "2032-01-05 08:00:00", true, []string{"plan"}, exitAttention,
+			"2032-01-15  10    2032  create   planned    created    you", "vernal: 1 thing needs attention\n"},
+		{"as JSON", "2032-01-05 08:00:00", true, []string{"plan", "--json"}, exitAttention, `"code": "step_soon"`, ""},
+		{"the certificate has ended", "2032-04-02 08:00:00", true, []string{"status"}, exitAttention,
+			"2031  preferred  2032-04-01        ended", ""},
+		{"the clock is back", "2031-05-01 08:00:00", true, []string{"status"}, exitDone, "clock   jumped from 2031-05-17T09:30:00Z to 2031-05-01T08:00:00Z", ""},
+	}
+	for _, tt := range tests {
+		t.Run(tt.name, func(t *testing.T) {
+			t.Parallel()
+			a, out, errOut := newApp(t)
+			if code := call(t, a, "rotation", "status"); code != exitDone {
+				t.Fatalf("status: %d, %s", code, errOut)
+			}
+			out.Reset()
+			errOut.Reset()
+			a.clock = clockAt(tt.at)
+			a.getenv = func(name string) string {
+				if name == manual && tt.manual {
+					return "false"
+				}
+				return ""
+			}
+			code := call(t, a, append([]string{"rotation"}, tt.args...)...)
+			if code != tt.code || !strings.Contains(out.String(), tt.out) || !strings.Contains(errOut.String(), tt.err) {
+				t.Errorf("exit code %d, want %d\n%s\n%s", code, tt.code, out, errOut)
+			}
+		})
+	}
+}
+
+// TestRotationConfirmClock ends what a jump of the clock began.
+func TestRotationConfirmClock(t *testing.T) {
+	t.Parallel()
+	a, out, errOut := newApp(t)
+	for _, step := range []struct {
+		at   string
+		args []string
+		code int
+		want string
+	}{
+		{"2031-05-17 10:00:00", []string{"create", "2032"}, exitDone, "2032 is created (was planned); its certificate ends on 2033-04-01\n"},
+		{"2031-05-17 11:00:00", []string{"publish", "2032"}, exitDone, "the server does it on 2032-03-01\n"},
+		{"2031-05-17 12:00:00", []string{"prefer", "2032"}, exitDone, "2032 is preferred (was published)\n"},
+		{"2031-10-01 12:00:00", []string{"retire", "2031", "--yes", "2031"}, exitRefused, "\n  if the time is right: vernal rotation confirm-clock\n"},
+		{"2031-10-01 12:00:00", []string{"retire", "2031", "--dry-run"}, exitRefused, "the clock jumped from"},
+		{"2031-10-01 13:00:00", []string{"confirm-clock", "--dry-run"}, exitDone, "dry run: nothing was changed\n"},
+		{"2031-10-01 13:00:00", []string{"confirm-clock"}, exitDone, "the clock is trusted: it is 2031-10-01T13:00:00Z\n"},
+		{"2031-10-01 13:00:00", []string{"retire", "2031", "--yes", "2031"}, exitRefused,
+			"\n  to retire it all the same: vernal rotation retire 2031 --force --reason TEXT --yes 2031\n"},
+		{"2031-10-01 13:00:00", []string{"retire", "2031", "--force", "--reason", "nobody is left", "--destroy-now", "--dry-run"}, exitDone,
+			"2031  expiring  retired  destroyed\n"},
+		{"2031-10-01 13:00:00", []string{"retire", "2031", "--force", "--reason", "nobody is left", "--yes", "2031"}, exitDone,
+			"2031 is retired (was expiring)\nunchanged: 2032 is preferred\nits key is destroyed on 2031-10-31; its certificate is kept\n"},
+		{"2031-10-01 14:00:00", []string{"retire", "2031", "--destroy-now", "--yes", "2031"}, exitDone, "the key of 2031, which is retired, is destroyed\n"},
+	} {
+		out.Reset()
+		errOut.Reset()
+		a.clock = clockAt(step.at)
+		code := call(t, a, append([]string{"rotation"}, step.args...)...)
+		if code != step.code || !strings.Contains(out.String()+errOut.String(), step.want) {
+			t.Errorf("%v: exit code %d, want %d, and %q in\n%s\n%s", step.args, code, step.code, step.want, out, errOut)
+		}
+	}
+}
+
+// TestRotationJSON reads a change and a plan back.
+func TestRotationJSON(t *testing.T) {
+	t.Parallel()
+	a, out, errOut := newApp(t)
+	if code := call(t, a, "rotation", "create", "2032", "--json"); code != exitDone {
+		t.Fatalf("create: %d, %s", code, errOut)
+	}
+	var change admin.RotationChange
+	if err := json.Unmarshal(out.Bytes(), &change); err != nil {
+		t.Fatal(err)
+	}
+	want := []admin.YearChange{{Year: "2032", From: certs.Planned, To: certs.Created}}
+	if diff := cmp.Diff(want, change.Changed); diff != "" || len(change.Steps) != 1 || change.Status.Preferred != "2031" {
+		t.Errorf("create: %+v %s", change, diff)
+	}
+	for _, name := range []string{`"certificate_end_at": "2033-04-01T00:00:00Z"`, `"unchanged": [`, `"attention": []`} {
+		if !bytes.Contains(out.Bytes(), []byte(name)) {
+			t.Errorf("%s is not in\n%s", name, out)
+		}
+	}
+}

@@ -1,0 +1,70 @@
+package admin
+
+import (
+	"fmt"
+	"slices"
+
+	"vernal/certs"
+)
+
+// maxReason bounds a reason, which stays in the history for good.
+const maxReason = 500
+
+// byHand are the steps that a person may ask for.
+var byHand = []certs.StepKind{
+	certs.StepCreate, certs.StepPublish, certs.StepPrefer, certs.StepRetire,
+	certs.StepRollback, certs.StepResume, certs.StepRevoke, certs.StepConfirm,
+}
+
+// check finds what is wrong with a request, whatever the rotation's state.
+func (r StepRequest) check() error {
+	noYear := r.Step == certs.StepRollback || r.Step == certs.StepResume || r.Step == certs.StepConfirm
+	text := ""
+	switch {
+	case !slices.Contains(byHand, r.Step):
+		text = fmt.Sprintf("there is no step %q", r.Step)
+	case noYear && r.Year != "":
+		text = fmt.Sprintf("%s names no year", r.Step)
+	case !noYear && !r.Year.Valid():
+		text = fmt.Sprintf("%q is not a year, such as 2027 or 2027b", r.Year)
+	case r.Step == certs.StepRollback && r.Reason == "":
+		text = "a rollback needs a reason"
+	case len(r.Reason) > maxReason:
+		text = fmt.Sprintf("the reason is longer than %d bytes", maxReason)
+	default:
+		return nil
+	}
+	return &Error{Code: CodeInvalid, Message: text}
+}
+
+// historyOf is the history that a status tells.
+func historyOf(st certs.Status) certs.History {
+	h := certs.History{Preferred: st.Preferred, Hold: st.Hold, Clock: st.Clock}
+	for _, y := range st.Years {
+		if y.State != certs.Planned {
+			h.Records = append(h.Records, y.Record)
+		}
+	}
+	return h
+}
+
+// changes compares two moments: the years that differ, and those that do not
+// and are not over.
+func changes(before, after certs.Status) (changed, same []YearChange) {
+	changed, same = []YearChange{}, []YearChange{}
+	old, now := historyOf(before), historyOf(after)
+	for _, r := range now.Records {
+		was, _ := old.Record(r.Year)
+		c := YearChange{
+			Year: r.Year, From: old.State(r.Year, before.At), To: now.State(r.Year, after.At),
+			KeyDestroyed: was.KeyDestroyedAt.IsZero() && !r.KeyDestroyedAt.IsZero(),
+		}
+		switch {
+		case c.From != c.To || c.KeyDestroyed:
+			changed = append(changed, c)
+		case !c.To.Over():
+			same = append(same, c)
+		}
+	}
+	return changed, same
+}

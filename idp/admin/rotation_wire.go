@@ -1,0 +1,73 @@
+package admin
+
+import (
+	"time"
+
+	"vernal/certs"
+	"vernal/idp"
+)
+
+// RotationStatus is the answer to rotation/status.
+type RotationStatus struct {
+	certs.Status
+	// Automatic: the server takes the steps itself on their dates.
+	Automatic bool `json:"automatic"`
+}
+
+// PlanRequest asks what comes.
+type PlanRequest struct {
+	// Years is how far to look ahead, 1 to MaxPlanYears.
+	Years int `json:"years"`
+}
+
+// MaxPlanYears is how far a plan looks ahead at most.
+const MaxPlanYears = 25
+
+// RotationPlan is the answer to rotation/plan.
+type RotationPlan struct {
+	At        time.Time `json:"at"`
+	Preferred idp.Year  `json:"preferred"`
+	Automatic bool      `json:"automatic"`
+	// Coming is sorted by date.
+	Coming    []certs.Coming    `json:"coming"`
+	Attention []certs.Attention `json:"attention"`
+}
+
+// StepRequest asks for a step by hand.
+type StepRequest struct {
+	Step certs.StepKind `json:"step"`
+	// Year is left out for rollback, resume and confirm-clock.
+	Year idp.Year `json:"year,omitzero"`
+	// Until is when the hold of a rollback ends by itself; zero: never.
+	Until time.Time `json:"until,omitzero"`
+	// Force retires a year that is still used; it needs a Reason.
+	Force  bool   `json:"force,omitzero"`
+	Reason string `json:"reason,omitzero"`
+	// DestroyNow destroys the key of a retired year at once.
+	DestroyNow bool `json:"destroy_now,omitzero"`
+	// DryRun changes nothing; the answer says what would change.
+	DryRun bool `json:"dry_run,omitzero"`
+}
+
+// RotationChange is the answer to rotation/step.
+type RotationChange struct {
+	DryRun bool `json:"dry_run"`
+	// Steps are those that were taken, or would be, in order: revoke may make
+	// a year first, retire may destroy its key.
+	Steps []certs.Step `json:"steps"`
+	// Changed are the years whose state or key changed, Unchanged the others
+	// that are not over.
+	Changed   []YearChange `json:"changed"`
+	Unchanged []YearChange `json:"unchanged"`
+	// Status is the rotation after the change.
+	Status RotationStatus `json:"status"`
+}
+
+// YearChange is what a step did to a year.
+type YearChange struct {
+	Year idp.Year    `json:"year"`
+	From certs.State `json:"from"`
+	To   certs.State `json:"to"`
+	// KeyDestroyed: its private key is gone since this step.
+	KeyDestroyed bool `json:"key_destroyed,omitzero"`
+}
