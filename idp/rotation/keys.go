@@ -17,9 +17,10 @@ import (
 
 // makeKey makes sure that the year's key and certificate are in the folder. A
 // key that waits there, from a making that was cut short or that another server
-// began, is completed.
+// began, is completed: another one can be ahead with the key, and then with the
+// certificate.
 func (s *Service) makeKey(step certs.Step, now time.Time) (*certs.Key, error) {
-	for again := true; ; again = false {
+	for tries := 3; ; tries-- {
 		keys, err := s.Dir.Load()
 		if err != nil {
 			return nil, err
@@ -42,7 +43,7 @@ func (s *Service) makeKey(step certs.Step, now time.Time) (*certs.Key, error) {
 			return nil, err
 		}
 		err = s.Dir.Save(k)
-		if err == nil || !again || !errors.Is(err, idp.ErrExists) {
+		if err == nil || tries == 1 || !errors.Is(err, idp.ErrExists) {
 			return k, err
 		}
 	}

@@ -1,0 +1,191 @@
+package rotation_test
+
+import (
+	"crypto/rand"
+	"errors"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/google/go-cmp/cmp"
+
+	"vernal/certs"
+	"vernal/idp"
+	"vernal/idp/rotation"
+)
+
+// From a first start in November through two springs. Servers that share a
+// store take every step once, on its date.
+func TestTwoSprings(t *testing.T) {
+	t.Parallel()
+	want := []string{
+		"2026-11-22 create 2026", "2026-11-22 publish 2026", "2026-11-22 prefer 2026",
+		"2027-01-15 create 2027", "2027-02-01 publish 2027", "2027-03-01 prefer 2027",
+		"2027-07-01 retire 2026", "2027-07-31 destroy 2026",
+		"2028-01-15 create 2028", "2028-02-01 publish 2028", "2028-03-01 prefer 2028",
+		"2028-07-01 retire 2027", "2028-07-31 destroy 2027",
+	}
+	for _, servers := range []int{1, 2} {
+		t.Run(strings.Repeat("I", servers), func(t *testing.T) {
+			t.Parallel()
+			w := newWorld(t, day(2026, 11, 22))
+			var all []*rotation.Service
+			for range servers {
+				all = append(all, w.started())
+			}
+			w.run(day(2028, 8, 5), all...)
+			if diff := cmp.Diff(want, w.trail()); diff != "" {
+				t.Errorf("steps (-want +got):\n%s", diff)
+			}
+			for _, s := range all {
+				w.sane(s, certs.Status{})
+				if e, found := s.Ring.Lookup("2026", w.clock()); !found || e.State != certs.Retired || e.Key.Signer != nil || e.Key.Cert == nil {
+					t.Errorf("2026 in the ring is %+v", e)
+				}
+			}
+		})
+	}
+}
+
+func TestManualModeOnlyReminds(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t, day(2026, 11, 22))
+	w.policy.Manual = true
+	s := w.started()
+	w.run(day(2027, 1, 20), s)
+	want := []string{"2026-11-22 create 2026", "2026-11-22 publish 2026", "2026-11-22 prefer 2026"}
+	if diff := cmp.Diff(want, w.trail()); diff != "" {
+		t.Errorf("steps (-want +got):\n%s", diff)
+	}
+	if len(w.status(s).Attention) == 0 {
+		t.Error("nothing needs attention")
+	}
+}
+
+// A use that was noted counts at once, and is written with the next Tick.
+func TestUsedYearIsNotRetired(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t, day(2026, 11, 22))
+	s := w.started()
+	w.run(day(2027, 6, 20), s)
+	s.Used("2026", w.clock())
+	_, err := s.Take(t.Context(), certs.Step{Kind: certs.StepRetire, Year: "2026"}, "test", true)
+	var refused *certs.RefusedError
+	if !errors.As(err, &refused) || !refused.Used {
+		t.Fatalf("retire of a used year: %v", err)
+	}
+	w.run(day(2027, 6, 21), s)
+	w.run(day(2027, 7, 2), w.started()) // it has survived
+	if got := states(w.status(s))["2026"]; got != certs.Grace {
+		t.Errorf("used year is %s, want %s", got, certs.Grace)
+	}
+	w.run(day(2027, 7, 10), s)
+	if got := states(w.status(s))["2026"]; got != certs.Retired {
+		t.Errorf("year unused for 14 days is %s, want %s", got, certs.Retired)
+	}
+}
+
+func TestDryRunChangesNothing(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t, day(2026, 11, 22))
+	s := w.started()
+	trail := w.trail()
+	o, err := s.Revoke(t.Context(), "2026", "leaked", "test", true)
+	ok(t, err)
+	if states(o.Before)["2026"] != certs.Preferred || states(o.After)["2026"] != certs.Revoked || o.After.Preferred != "2026b" || !o.DryRun {
+		t.Errorf("outcome: %v, then %v", states(o.Before), states(o.After))
+	}
+	keys, err := w.dir.Load()
+	ok(t, err)
+	if diff := cmp.Diff(trail, w.trail()); diff != "" || len(keys) != 1 || w.status(s).Preferred != "2026" {
+		t.Errorf("a dry run left %d keys and steps (-want +got):\n%s", len(keys), diff)
+	}
+}
+
+// A step that fails is told to people, tried again, and forgotten once it works.
+func TestFailedStep(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t, day(2026, 11, 22))
+	s := w.started()
+	w.run(day(2027, 1, 14), s)
+	w.turn(day(2027, 1, 15))
+	s.Dir = fullDisk{w.dir}
+	for range 2 {
+		if taken, err := s.Automatic(t.Context()); err == nil || len(taken) > 0 {
+			t.Errorf("Automatic = %v, %v", taken, err)
+		}
+	}
+	at := w.status(s).Attention
+	if len(at) != 1 || at[0].Code != certs.StepFailed || !strings.Contains(at[0].Text, "disk is full") {
+		t.Errorf("attention: %v", at)
+	}
+	s.Dir = w.dir
+	taken, err := s.Automatic(t.Context())
+	ok(t, err)
+	if len(taken) != 1 || taken[0].Kind != certs.StepCreate || len(w.status(s).Attention) != 0 {
+		t.Errorf("taken %v, attention %v", taken, w.status(s).Attention)
+	}
+}
+
+type fullDisk struct{ rotation.Keys }
+
+func (fullDisk) Save(*certs.Key) error { return errors.New("disk is full") }
+
+// An installation that has keys and no history has lived by the calendar.
+func TestAdoptsTheCalendar(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t, day(2027, 2, 10))
+	for _, y := range []idp.Year{"2026", "2027"} {
+		signer, _ := newSigner(0)
+		k, err := certs.CertifyUntil(rand.Reader, signer, y, w.policy.Dates(y).CertEndAt, w.policy, "https://a.example", w.clock())
+		ok(t, err)
+		ok(t, w.dir.Save(k))
+	}
+	s := w.started()
+	want := map[idp.Year]certs.State{"2026": certs.Preferred, "2027": certs.Published}
+	if diff := cmp.Diff(want, states(w.status(s))); diff != "" {
+		t.Errorf("states (-want +got):\n%s", diff)
+	}
+	w.started()
+	if diff := cmp.Diff([]string{"2027-02-10 adopt 2026", "2027-02-10 adopt 2027"}, w.trail()); diff != "" {
+		t.Errorf("steps (-want +got):\n%s", diff)
+	}
+}
+
+// Without the key of the preferred year nothing can be signed, but it can be
+// put right.
+func TestLostKey(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t, day(2026, 11, 22))
+	w.started()
+	ok(t, w.dir.Destroy("2026"))
+	s := w.service()
+	if err := s.Start(t.Context()); !errors.Is(err, certs.ErrNoSigner) {
+		t.Fatalf("Start = %v", err)
+	}
+	_, err := s.Revoke(t.Context(), "2026", "lost", "test", false)
+	ok(t, err)
+	w.sane(s, certs.Status{})
+	w.sane(w.started(), certs.Status{})
+}
+
+// What the clock says on a day far off ends no year.
+func TestWrongClock(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t, day(2027, 3, 10))
+	w.started()
+	w.turn(day(2031, 3, 10))
+	s := w.started()
+	ok(t, s.Tick(t.Context(), time.Minute))
+	_, err := s.Automatic(t.Context())
+	ok(t, err)
+	for y, state := range states(w.status(s)) {
+		if state.Over() {
+			t.Errorf("%s is %s", y, state)
+		}
+	}
+	w.take(s, certs.Step{Kind: certs.StepConfirm})
+	if !w.status(s).Clock.Trusted() {
+		t.Error("the clock was confirmed and is not trusted")
+	}
+}

@@ -1,0 +1,209 @@
+package rotation_test
+
+import (
+	"context"
+	"crypto"
+	"crypto/rand"
+	"crypto/rsa"
+	"errors"
+	"log/slog"
+	"path/filepath"
+	"sync"
+	"sync/atomic"
+	"testing"
+	"time"
+
+	"vernal/certs"
+	"vernal/idp"
+	"vernal/idp/rotation"
+	"vernal/idp/seal"
+	"vernal/idp/store/bolt"
+)
+
+// world is an installation: a real store, a real folder of keys, and a clock.
+type world struct {
+	t      *testing.T
+	policy certs.Policy
+	store  *bolt.Store
+	dir    *certs.Dir
+
+	mu  sync.Mutex
+	now time.Time
+}
+
+func newWorld(t *testing.T, now time.Time) *world {
+	t.Helper()
+	w := &world{t: t, policy: certs.DefaultPolicy(), now: now}
+	var master [32]byte
+	rand.Read(master[:])
+	sealer, err := seal.NewKey(master[:])
+	ok(t, err)
+	w.store, err = bolt.Open(filepath.Join(t.TempDir(), "vernal.db"), bolt.Options{Sealer: sealer, Clock: w.clock})
+	ok(t, err)
+	t.Cleanup(func() { ok(t, w.store.Close()) })
+	w.dir = certs.OpenDir(filepath.Join(t.TempDir(), "keys"), sealer)
+	return w
+}
+
+func ok(t *testing.T, err error) {
+	t.Helper()
+	if err != nil {
+		t.Fatal(err)
+	}
+}
+
+func day(y int, m time.Month, d int) time.Time { return time.Date(y, m, d, 0, 0, 0, 0, time.UTC) }
+
+func (w *world) clock() time.Time {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	return w.now
+}
+
+func (w *world) turn(to time.Time) {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	w.now = to
+}
+
+// service is a server's that is not started yet.
+func (w *world) service() *rotation.Service {
+	return &rotation.Service{
+		Store: w.store, Dir: w.dir, Ring: certs.NewRing(w.policy, nil), Policy: w.policy,
+		BaseURL: "https://login.example.gov", Clock: w.clock, Log: slog.New(slog.DiscardHandler), NewSigner: newSigner,
+	}
+}
+
+// started is a server's.
+func (w *world) started() *rotation.Service {
+	w.t.Helper()
+	s := w.service()
+	ok(w.t, s.Start(w.t.Context()))
+	return s
+}
+
+// run lets a server run, day by day, and take what is due.
+func (w *world) run(to time.Time, servers ...*rotation.Service) {
+	w.t.Helper()
+	for w.clock().Before(to) {
+		w.turn(w.clock().AddDate(0, 0, 1))
+		var wg sync.WaitGroup
+		for _, s := range servers {
+			wg.Go(func() {
+				if err := s.Tick(w.t.Context(), 24*time.Hour); err != nil {
+					w.t.Error(err)
+				}
+				if _, err := s.Automatic(w.t.Context()); err != nil {
+					w.t.Error(err)
+				}
+			})
+		}
+		wg.Wait()
+	}
+}
+
+func (w *world) status(s *rotation.Service) certs.Status {
+	w.t.Helper()
+	st, err := s.Status(w.t.Context())
+	ok(w.t, err)
+	return st
+}
+
+// take takes a step by hand that must work.
+func (w *world) take(s *rotation.Service, step certs.Step) *rotation.Outcome {
+	w.t.Helper()
+	o, err := s.Take(w.t.Context(), step, "test", false)
+	ok(w.t, err)
+	return o
+}
+
+// trail is the rotation's steps in the audit trail, with their days.
+func (w *world) trail() (steps []string) {
+	w.t.Helper()
+	records, err := w.store.AuditRecords(w.t.Context(), 0, 1000)
+	ok(w.t, err)
+	for _, r := range records {
+		steps = append(steps, r.At.Format(time.DateOnly)+" "+r.Kind[len("rotation."):]+" "+string(r.Year))
+	}
+	return steps
+}
+
+// states are those of the years that were made.
+func states(st certs.Status) map[idp.Year]certs.State {
+	m := map[idp.Year]certs.State{}
+	for _, y := range st.Years {
+		if y.State != certs.Planned {
+			m[y.Year] = y.State
+		}
+	}
+	return m
+}
+
+// signers are made once: making them is slow, and two are enough to see that a
+// year has another one than that before.
+var (
+	signers [2]func() *rsa.PrivateKey
+	drawn   atomic.Int32
+)
+
+func init() {
+	for i := range signers {
+		signers[i] = sync.OnceValue(func() *rsa.PrivateKey {
+			k, err := rsa.GenerateKey(rand.Reader, 2048)
+			if err != nil {
+				panic(err)
+			}
+			return k
+		})
+	}
+}
+
+func newSigner(int) (crypto.Signer, error) { return signers[drawn.Add(1)%2](), nil }
+
+var errKilled = errors.New("killed")
+
+// killer stands between a service and its disk. After a number of writes the
+// process is dead: nothing is written any more.
+type killer struct {
+	idp.RotationStore
+	rotation.Keys
+	left   int
+	killed bool
+}
+
+func (k *killer) write() error {
+	if k.left == 0 {
+		k.killed = true
+		return errKilled
+	}
+	k.left--
+	return nil
+}
+
+func (k *killer) UpdateRotation(ctx context.Context, change func([]byte) ([]byte, error), events ...idp.AuditEvent) error {
+	if err := k.write(); err != nil {
+		return err
+	}
+	return k.RotationStore.UpdateRotation(ctx, change, events...)
+}
+
+// Save is two writes: the private key, then the certificate.
+func (k *killer) Save(key *certs.Key) error {
+	if err := k.write(); err != nil {
+		return err
+	}
+	if err := k.Keys.Save(&certs.Key{Year: key.Year, Signer: key.Signer}); err != nil {
+		return err
+	}
+	if err := k.write(); err != nil {
+		return err
+	}
+	return k.Keys.Save(key)
+}
+
+func (k *killer) Destroy(y idp.Year) error {
+	if err := k.write(); err != nil {
+		return err
+	}
+	return k.Keys.Destroy(y)
+}
