@@ -7,6 +7,7 @@ import (
 	"testing"
 	"time"
 
+	"vernal/idp"
 	"vernal/idp/seal"
 	"vernal/idp/store/bolt"
 )
@@ -17,9 +18,15 @@ func testClock() time.Time { return time.Date(2031, 5, 17, 9, 30, 0, 0, time.UTC
 // prints is in out and err.
 func newApp(t *testing.T) (a *app, out, errOut *bytes.Buffer) {
 	t.Helper()
+	return newAppAt(t, testClock)
+}
+
+// newAppAt is newApp on another day.
+func newAppAt(t *testing.T, clock idp.Clock) (a *app, out, errOut *bytes.Buffer) {
+	t.Helper()
 	out, errOut = new(bytes.Buffer), new(bytes.Buffer)
 	a = &app{
-		in: strings.NewReader(""), out: out, err: errOut, getenv: emptyEnv, clock: testClock,
+		in: strings.NewReader(""), out: out, err: errOut, getenv: emptyEnv, clock: clock,
 		lockWait: 300 * time.Millisecond,
 	}
 	if code := call(t, a, "--config", filepath.Join(t.TempDir(), "vernal.yaml"), "init"); code != exitDone {

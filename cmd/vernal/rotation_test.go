@@ -16,26 +16,53 @@ import (
 	"vernal/idp/admin"
 )
 
-// years tells a script the years of today, so that it runs in any.
+// years tells a script the years of today, so that it runs on any day. In the
+// weeks of a year in which a first start makes two, the newer one is preferred
+// and the older one ended, so that a script always begins with one.
 func years(ts *testscript.TestScript, neg bool, args []string) {
 	if neg || len(args) != 0 {
 		ts.Fatalf("usage: years")
 	}
-	ts.Check(ts.Exec("vernal", "rotation", "status", "--json"))
-	var st admin.RotationStatus
-	ts.Check(json.Unmarshal([]byte(ts.ReadFile("stdout")), &st))
-	last := 0
+	status := func() (st admin.RotationStatus) {
+		ts.Check(ts.Exec("vernal", "rotation", "status", "--json"))
+		ts.Check(json.Unmarshal([]byte(ts.ReadFile("stdout")), &st))
+		return st
+	}
+	st := status()
+	for _, command := range onlyNewest(st) {
+		ts.Check(ts.Exec("vernal", command...))
+	}
+	this, next, later := threeYears(ts, status())
+	ts.Setenv("THIS", this)
+	ts.Setenv("NEXT", next)
+	ts.Setenv("LATER", later)
+}
+
+// onlyNewest are the commands after which the newest year is the only live one.
+func onlyNewest(st admin.RotationStatus) (commands [][]string) {
 	for _, y := range st.Years {
-		if n, err := strconv.Atoi(string(y.Year[:4])); err == nil && y.State != certs.Planned {
-			last = max(last, n)
+		if y.Year <= st.Preferred || y.State == certs.Planned {
+			continue
 		}
+		if y.State == certs.Created {
+			commands = append(commands, []string{"rotation", "publish", string(y.Year)})
+		}
+		commands = append(commands, []string{"rotation", "prefer", string(y.Year)})
 	}
-	if st.Preferred == "" || last == 0 {
-		ts.Fatalf("no year is preferred: %+v", st)
+	if len(commands) > 0 {
+		old := string(st.Preferred)
+		commands = append(commands, []string{"rotation", "revoke", old, "--reason", "one year is enough", "--yes", old})
 	}
-	ts.Setenv("THIS", string(st.Preferred))
-	ts.Setenv("NEXT", fmt.Sprint(last+1))
-	ts.Setenv("LATER", fmt.Sprint(last+2))
+	return commands
+}
+
+// threeYears are the preferred year and the two after it.
+func threeYears(t interface{ Fatalf(string, ...any) }, st admin.RotationStatus) (this, next, later string) {
+	n, err := strconv.Atoi(string(st.Preferred))
+	if err != nil {
+		t.Fatalf("the preferred year: %v", err)
+	}
+	return fmt.Sprint(n), fmt.Sprint(n + 1), fmt.Sprint(n + 2)
 }
 
 // clockAt is a clock that stands.
@@ -153,5 +180,59 @@ func TestRotationJSON(t *testing.T) {
 		if !bytes.Contains(out.Bytes(), []byte(name)) {
 			t.Errorf("%s is not in\n%s", name, out)
 		}
+	}
+}
+
+// TestRotationAnyDay begins on many days of a year and takes the next year all
+// the way there, back, there again, and to its end.
+func TestRotationAnyDay(t *testing.T) {
+	t.Parallel()
+	for _, at := range []string{
+		"2027-01-01 00:00:00", "2027-01-14 23:59:59", "2027-01-15 00:00:00", "2027-01-20 12:00:00", "2027-01-31 23:59:59",
+		"2027-02-01 00:00:00", "2027-02-10 12:00:00", "2028-02-29 12:00:00", "2027-03-01 00:00:00", "2027-03-15 12:00:00",
+		"2027-04-01 00:00:00", "2027-07-01 12:00:00", "2027-12-31 23:59:59",
+	} {
+		t.Run(at, func(t *testing.T) {
+			t.Parallel()
+			a, out, errOut := newAppAt(t, clockAt(at))
+			do := func(code int, args ...string) {
+				t.Helper()
+				out.Reset()
+				errOut.Reset()
+				if got := call(t, a, args...); got != code {
+					t.Fatalf("%v: exit code %d, want %d\n%s\n%s", args, got, code, out, errOut)
+				}
+			}
+			status := func() (st admin.RotationStatus) {
+				t.Helper()
+				do(exitDone, "rotation", "status", "--json")
+				if err := json.Unmarshal(out.Bytes(), &st); err != nil {
+					t.Fatal(err)
+				}
+				return st
+			}
+			for _, command := range onlyNewest(status()) {
+				do(exitDone, command...)
+			}
+			this, next, later := threeYears(t, status())
+			do(exitDone, "rotation", "plan", "--years", "3")
+			if !strings.Contains(out.String(), later+"  create") {
+				t.Errorf("the plan does not make %s:\n%s", later, out)
+			}
+			do(exitRefused, "rotation", "prefer", next)
+			do(exitDone, "rotation", "create", next)
+			do(exitDone, "rotation", "publish", next)
+			do(exitDone, "rotation", "prefer", next)
+			do(exitRefused, "rotation", "retire", this, "--yes", this)
+			do(exitDone, "rotation", "rollback", "--reason", "not ready")
+			if st := status(); string(st.Preferred) != this {
+				t.Errorf("%s is preferred after the rollback, want %s", st.Preferred, this)
+			}
+			do(exitDone, "rotation", "prefer", next)
+			do(exitDone, "rotation", "revoke", next, "--reason", "leaked", "--yes", next)
+			if st := status(); string(st.Preferred) != next+"b" {
+				t.Errorf("%s is preferred after the revocation, want %sb", st.Preferred, next)
+			}
+		})
 	}
 }

@@ -26,8 +26,8 @@ func TestMain(m *testing.M) {
 //	ready           waits until the server that uses vernal-data answers
 //	address FILE    writes the address where it listens to a file
 //	get PATH TEXT   gets a page of that server; TEXT must be in it
-//	years           sets $THIS to the preferred year, $NEXT to the one after all
-//	                that were made, and $LATER to the one after that
+//	years           sees to it that one year is live, and sets $THIS to it, $NEXT
+//	                and $LATER to the two after it
 //	signin ENTITY_ID EMAIL PROPOSED NAMEID
 //	                without a server: a person signs in to a provider, which
 //	                must be told NAMEID; PROPOSED is made if there is none
