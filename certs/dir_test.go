@@ -265,3 +265,28 @@ func TestLoadRefusesMismatch(t *testing.T) {
 		t.Errorf("Load = %v, want an error that names the year", err)
 	}
 }
+
+func TestDestroy(t *testing.T) {
+	t.Parallel()
+	d, path := testDir(t)
+	save(t, d, madeKey(t, "2026"))
+	save(t, d, madeKey(t, "2027"))
+	for range 2 { // one cut short is taken again
+		if err := d.Destroy("2026"); err != nil {
+			t.Fatal(err)
+		}
+	}
+	keys, err := d.Load()
+	if err != nil || len(keys) != 2 || keys[0].Signer != nil || keys[0].Cert == nil || keys[1].Signer == nil {
+		t.Errorf("Load = %+v, %v", keys, err)
+	}
+	if err := d.Save(madeKey(t, "2026")); !errors.Is(err, idp.ErrExists) {
+		t.Errorf("Save of a destroyed year: %v, want ErrExists", err)
+	}
+	if err := d.Destroy("../2027"); err == nil {
+		t.Error("destroyed what is not a year")
+	}
+	if _, err := os.Stat(filepath.Join(path, "2027.key")); err != nil {
+		t.Error(err)
+	}
+}

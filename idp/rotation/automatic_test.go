@@ -189,3 +189,21 @@ func TestWrongClock(t *testing.T) {
 		t.Error("the clock was confirmed and is not trusted")
 	}
 }
+
+// What one server does by hand, another one follows with its next Tick.
+func TestFollowsAnotherServer(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t, day(2026, 11, 22))
+	a, b := w.started(), w.started()
+	w.take(a, certs.Step{Kind: certs.StepCreate, Year: "2027"})
+	w.take(a, certs.Step{Kind: certs.StepPublish, Year: "2027"})
+	before, err := b.Ring.Preferred(w.clock())
+	ok(t, err)
+	ok(t, b.Tick(t.Context(), time.Minute))
+	if e, _ := b.Ring.Lookup("2027", w.clock()); e.State != certs.Published {
+		t.Errorf("2027 is %q at the other server", e.State)
+	}
+	if after, err := b.Ring.Preferred(w.clock()); err != nil || after.Key != before.Key {
+		t.Errorf("the key of 2026, which did not change, has another pointer: %v", err)
+	}
+}

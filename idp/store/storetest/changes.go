@@ -228,8 +228,9 @@ func testClosed(t *testing.T, s idp.Store) {
 	_, list := s.AuditRecords(ctx, 0, 10)
 	_, sweep := s.Sweep(ctx, start, 1)
 	_, byMessage := s.LoginRequestByMessage(ctx, "a", "b")
+	_, rotation := s.Rotation(ctx)
 	for k, err := range []error{
-		err, list, sweep, byMessage, s.Ping(ctx), s.AppendAudit(ctx, event("x")), s.EndSession(ctx, "s1"),
+		err, list, sweep, byMessage, rotation, s.UpdateRotation(ctx, func(old []byte) ([]byte, error) { return old, nil }), s.Ping(ctx), s.AppendAudit(ctx, event("x")), s.EndSession(ctx, "s1"),
 		s.UpdateUser(ctx, "u", func(*idp.User) error { return nil }),
 	} {
 		if err == nil || errors.Is(err, idp.ErrNotFound) {
