@@ -59,9 +59,8 @@ type Config struct {
 	// The yearly change of our signing certificate. Dates are MONTH-DAY, 00:00
 	// UTC, and apply to every year N.
 	Rotation struct {
-		// Whether the server takes the steps itself on their dates. In this
-		// version it makes no keys by itself; those that init made open and
-		// become preferred on their dates.
+		// Whether the server takes the steps itself on their dates. If not, it
+		// only says what is due; the commands are under vernal rotation.
 		Automatic bool `yaml:"automatic"`
 		// Where signing keys come from: generate.
 		KeySource string `yaml:"key_source"`

@@ -75,6 +75,15 @@ func TestRotation(t *testing.T) {
 	if diff := cmp.Diff(after, auditKinds(t, store)); diff != "" {
 		t.Errorf("audit (-want +got):\n%s", diff)
 	}
+	next, err := c.RotationStep(t.Context(), admin.StepRequest{Step: certs.StepCreate, Year: "2032", DryRun: true})
+	if err != nil {
+		t.Fatal(err)
+	}
+	// A year that is over is not told of again.
+	same := []admin.YearChange{{Year: "2031b", From: certs.Preferred, To: certs.Preferred}}
+	if diff := cmp.Diff(same, next.Unchanged); diff != "" {
+		t.Errorf("unchanged (-want +got):\n%s", diff)
+	}
 	if st, err := c.RotationStatus(t.Context()); err != nil || st.Preferred != "2031b" || !st.Automatic {
 		t.Errorf("after revoke: %+v, %v", st, err)
 	}
