@@ -1,9 +1,11 @@
 package rotation_test
 
 import (
+	"context"
 	"crypto/rand"
 	"errors"
 	"strings"
+	"sync"
 	"testing"
 	"time"
 
@@ -205,5 +207,38 @@ func TestFollowsAnotherServer(t *testing.T) {
 	}
 	if after, err := b.Ring.Preferred(w.clock()); err != nil || after.Key != before.Key {
 		t.Errorf("the key of 2026, which did not change, has another pointer: %v", err)
+	}
+}
+
+// between runs something just before the first write.
+type between struct {
+	idp.RotationStore
+	first sync.Once
+	do    func()
+}
+
+func (b *between) UpdateRotation(ctx context.Context, change func([]byte) ([]byte, error), events ...idp.AuditEvent) error {
+	b.first.Do(b.do)
+	return b.RotationStore.UpdateRotation(ctx, change, events...)
+}
+
+// A step that was due when it was chosen, and is held when it is claimed, is not
+// taken: somebody rolled back on another server meanwhile.
+func TestClaimSeesTheHold(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t, day(2026, 11, 22))
+	s, other := w.started(), w.started()
+	w.run(day(2027, 2, 28), s)
+	w.turn(day(2027, 3, 1))
+	s.Store = &between{RotationStore: w.store, do: func() {
+		w.take(other, certs.Step{Kind: certs.StepPrefer, Year: "2027"})
+		w.take(other, certs.Step{Kind: certs.StepRollback, Year: "2026"})
+	}}
+	taken, err := s.Automatic(t.Context())
+	if err != nil || len(taken) != 0 || w.status(s).Preferred != "2026" {
+		t.Errorf("took %v: %v; %s is preferred", taken, err, w.status(s).Preferred)
+	}
+	if len(w.status(s).Attention) != 1 {
+		t.Errorf("attention: %v; want the hold alone", w.status(s).Attention)
 	}
 }
