@@ -101,17 +101,22 @@ func openDeps(c *Config, log *slog.Logger, clock idp.Clock, getenv func(string) 
 		log:   log,
 		clock: clock,
 	}
-	// What was cut short is completed, whoever waits for it. Without a signer a
-	// command can put things right, but nothing can be served.
-	err = d.rotation.Start(context.Background())
-	if errors.Is(err, certs.ErrNoSigner) {
-		d.unable, err = err, nil
-		log.Error("nothing can be signed", "error", d.unable.Error())
-	}
-	if err != nil {
+	if err := d.start(); err != nil {
 		return nil, errors.Join(err, store.Close())
 	}
 	return d, nil
+}
+
+// start completes what was cut short, whoever waits for it, and fills the ring.
+// Without a signer a command can put things right, but nothing can be served.
+func (d *deps) start() error {
+	err := d.rotation.Start(context.Background())
+	if errors.Is(err, certs.ErrNoSigner) {
+		d.unable = err
+		d.log.Error("nothing can be signed", "error", err.Error())
+		return nil
+	}
+	return err
 }
 
 // ourCerts are the certificates of the years.
