@@ -85,7 +85,7 @@ func ParseSP(data []byte, now time.Time, ours ...Fingerprint) (*SPDescriptor, er
 	return r.d, nil
 }
 
-// Provider is the registration that the metadata asks for, with the contract's
+// Provider is the registration that the metadata asks for, with our
 // defaults where metadata has no say: it never sets Agency, and never grants
 // the emailAddress format, however much the document asks. State and Active
 // are left to the registry.

@@ -16,7 +16,7 @@ const (
 	uri   = "urn:oasis:names:tc:SAML:2.0:attrname-format:uri"
 )
 
-// Every row of saml-facts 5.6, in the order in which attributes are sent.
+// Every row of the table, in the order in which attributes are sent.
 func TestTable(t *testing.T) {
 	t.Parallel()
 	type row struct {
@@ -67,7 +67,7 @@ func TestTable(t *testing.T) {
 	}
 }
 
-// The spellings of a requested attribute list (saml-facts 4.5).
+// The spellings of a requested attribute list.
 func TestRequestedAttributes(t *testing.T) {
 	t.Parallel()
 	const base = "http://idmanagement.gov/ns/requested_attributes"
@@ -223,7 +223,7 @@ func TestRelease(t *testing.T) {
 	}
 }
 
-// What attribute ial says (saml-facts 4.4): what was reached.
+// What attribute ial says: what was reached.
 func TestIALValue(t *testing.T) {
 	t.Parallel()
 	all := sp(idp.IALFacialMatch, withIALMax)

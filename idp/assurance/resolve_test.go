@@ -35,7 +35,7 @@ func withAAL(aal string) func(*idp.ServiceProvider) {
 
 func withIALMax(p *idp.ServiceProvider) { p.AllowIALMax = true }
 
-// Every value of saml-facts 4.1, alone, from a provider that may ask anything:
+// Every value, alone, from a provider that may ask anything:
 // what it demands and what attribute aal then says. The Response states the
 // value itself.
 func TestValues(t *testing.T) {
@@ -94,7 +94,7 @@ func TestValues(t *testing.T) {
 	}
 }
 
-// What a registration may ask (saml-facts 3.4), and what is refused whoever
+// What a registration may ask, and what is refused whoever
 // asks.
 func TestAllowed(t *testing.T) {
 	t.Parallel()
@@ -157,9 +157,8 @@ func TestAllowed(t *testing.T) {
 	}
 }
 
-// Several values in one request (saml-facts 4.2): the identity level by rank,
-// the authentication level by order, and what the Response states (contract
-// 8.6).
+// Several values in one request: the identity level by rank,
+// the authentication level by order, and what the Response states.
 func TestSelection(t *testing.T) {
 	t.Parallel()
 	all := sp(idp.IALFacialMatch, withIALMax)
@@ -207,8 +206,8 @@ func TestSelection(t *testing.T) {
 	}
 }
 
-// What applies where the request says nothing (saml-facts 4.3), and whether a
-// remembered device is enough then (saml-facts 10).
+// What applies where the request says nothing, and whether a
+// remembered device is enough then.
 func TestDefaults(t *testing.T) {
 	t.Parallel()
 	tests := []struct {
@@ -250,7 +249,7 @@ func TestDefaults(t *testing.T) {
 	}
 }
 
-// The comparisons (saml-facts 3.4, 4.3): only minimum changes anything.
+// The comparisons: only minimum changes anything.
 func TestComparison(t *testing.T) {
 	t.Parallel()
 	authOnly, verified := sp(idp.IALAuthOnly), sp(idp.IALVerified)

@@ -69,7 +69,7 @@ func (h *Handler) checkSignIn(w http.ResponseWriter, r *http.Request) error {
 	}
 	if len(user.TOTPs) == 0 {
 		// Two factors, always: a password alone proves too little to any
-		// service provider (saml-facts §4.3).
+		// service provider.
 		return f.fail(idp.Refuse(idp.RefusedNoFactor, "authentication", ""))
 	}
 	// Which address they came with is known here and is not kept in a session.

@@ -149,7 +149,7 @@ func length(list []string) (n int) {
 	return n
 }
 
-// nameIDFormat chooses the format of the NameID (saml-facts §3.5): the address
+// nameIDFormat chooses the format of the NameID: the address
 // for a provider that may have it, unless it asks for a persistent one; an
 // address that is asked for without leave is refused; all else is persistent,
 // as old software asks for formats it does not mean.

@@ -68,9 +68,18 @@ type Handler struct {
 	Clock    idp.Clock
 	// SignInPath is where a person signs in; package authn owns it.
 	SignInPath string
-	// Used is told of each assertion that was issued, by the year of its
-	// address. It must not block; nil if nobody counts.
+	// Used is told that a year's address was used; see used. It must not
+	// block; nil if nobody counts.
 	Used func(y idp.Year, at time.Time)
+}
+
+// used tells that a year is in use: by a verified signature of an active
+// service provider or, where requests are unsigned, by an issued assertion.
+// Nothing that a stranger can send counts (the retirement of a year waits for it).
+func (h *Handler) used(y idp.Year, at time.Time) {
+	if h.Used != nil {
+		h.Used(y, at)
+	}
 }
 
 // Mount adds the addresses to the router.

@@ -48,8 +48,8 @@ func (h *Handler) issue(w http.ResponseWriter, r *http.Request, a *accepted, s *
 	if err != nil {
 		return fmt.Errorf("record issuance: %w", err)
 	}
-	if h.Used != nil {
-		h.Used(a.request.Year, now)
+	if a.request.CertSHA256 == "" {
+		h.used(a.request.Year, now) // a signed one counted when it was verified
 	}
 
 	response := saml.Response{

@@ -44,6 +44,9 @@ func (h *Handler) receive(w http.ResponseWriter, r *http.Request) error {
 		return fail(a.provider, err)
 	}
 	h.note(r, &a)
+	if a.cert != nil {
+		h.used(a.request.Year, now)
+	}
 	if r.Method == http.MethodHead {
 		return nil // a HEAD begins nothing
 	}

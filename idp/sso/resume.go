@@ -21,7 +21,7 @@ func (h *Handler) resume(w http.ResponseWriter, r *http.Request) error {
 	}
 	if _, err := h.year(a.request.Year, h.Clock.Now()); err != nil {
 		// The year was retired while the person signed in: nothing that was
-		// begun on it is signed (contract §4).
+		// begun on it is signed.
 		return err
 	}
 	if r.Method == http.MethodHead {
