@@ -9,6 +9,8 @@ import (
 
 	"github.com/spf13/cobra"
 	"golang.org/x/term"
+
+	"vernal/idp/account"
 )
 
 // maxPassword bounds what is read as a password; the account service knows how
@@ -49,6 +51,14 @@ func (a *app) terminal() *os.File {
 // password reads a new password: all of standard input with --password-stdin,
 // or twice from a terminal.
 func (a *app) password(c *cobra.Command, fromStdin bool) (string, error) {
+	text, err := a.readPassword(c, fromStdin)
+	if err == nil && account.WeakPassword(text) {
+		a.say("warning: this password is one of those that are tried first")
+	}
+	return text, err
+}
+
+func (a *app) readPassword(c *cobra.Command, fromStdin bool) (string, error) {
 	if fromStdin {
 		data, err := io.ReadAll(io.LimitReader(a.in, maxPassword+1))
 		if err != nil {

@@ -62,7 +62,7 @@ type InputError struct {
 	// Field is "email", "password", "totp_secret" or "totp_period".
 	Field string
 	// Problem is a stable code, for catalogues: "invalid", "too_short",
-	// "too_long", "common", "contains_email", "too_many".
+	// "too_long", "contains_email", "too_many".
 	Problem string
 	// Detail says it in a sentence, without the value.
 	Detail string

@@ -68,10 +68,15 @@ func CheckNewPassword(password, address string) error {
 	if address != "" && strings.Contains(lower, strings.ToLower(address)) {
 		return &InputError{"password", "contains_email", "contains the e-mail address"}
 	}
-	if distinct(lower) < 5 || common(lower) {
-		return &InputError{"password", "common", "too easy to guess"}
-	}
 	return nil
+}
+
+// WeakPassword reports whether a password is among those that are tried first.
+// An operator who sets one for another person is warned of it and not refused:
+// it may be for a day, or for a test.
+func WeakPassword(password string) bool {
+	lower := strings.ToLower(password)
+	return distinct(lower) < 5 || common(lower)
 }
 
 // hashable reports whether a password is short enough to be hashed at all. The

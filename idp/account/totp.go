@@ -26,8 +26,10 @@ const (
 	// secretSize is the length of our secrets: as long as the hash (RFC 4226
 	// §4, R6, recommends 160 bits).
 	secretSize = 20
-	// minSecret and maxSecret bound given ones; R6 requires 128 bits.
-	minSecret, maxSecret = 16, 64
+	// minSecret and maxSecret bound given ones. RFC 4226 R6 wants 128 bits;
+	// tokens that people hold already, and the secrets that common software
+	// makes, have 80.
+	minSecret, maxSecret = 10, 64
 	codeDigits           = 6
 )
 
@@ -176,7 +178,7 @@ func newTOTP(n NewTOTP, now time.Time) (idp.TOTP, error) {
 		return t, &InputError{"totp_secret", "invalid", "not base32"}
 	}
 	if len(secret) < minSecret || len(secret) > maxSecret {
-		return t, &InputError{"totp_secret", "invalid", fmt.Sprintf("must have %d to %d bytes", minSecret, maxSecret)}
+		return t, &InputError{"totp_secret", "invalid", fmt.Sprintf("must have %d to %d bytes (%d characters of base32 or more), and has %d", minSecret, maxSecret, minSecret*8/5, len(secret))}
 	}
 	t.Secret = secret
 	return t, nil

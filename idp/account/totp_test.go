@@ -240,7 +240,8 @@ func TestNewTOTPCheck(t *testing.T) {
 		{"random", NewTOTP{}, ""},
 		{"given", NewTOTP{Secret: "jbsw y3dp ehpk 3pxp jbsw y3dp ehpk 3pxp", Period: 60}, ""},
 		{"not base32", NewTOTP{Secret: "BAD1"}, "totp_secret"},
-		{"short", NewTOTP{Secret: "JBSWY3DPEHPK3PXP"}, "totp_secret"},
+		{"80 bits, as many tokens have", NewTOTP{Secret: "JBSWY3DPEHPK3PXP"}, ""},
+		{"short", NewTOTP{Secret: "JBSWY3DP"}, "totp_secret"},
 		{"period", NewTOTP{Period: 45}, "totp_period"},
 	}
 	for _, tt := range tests {
