@@ -41,10 +41,11 @@ type generator struct {
 	cases []*corpusCase
 }
 
-// TestCorpusUpdate writes the generated cases anew.
+// TestCorpusUpdate writes the generated cases anew, with -update; it is a tool
+// and tests nothing.
 func TestCorpusUpdate(t *testing.T) {
 	if !*update {
-		t.Skip("only with -update")
+		return
 	}
 	g := &generator{t: t}
 	g.libraries()
