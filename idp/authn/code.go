@@ -5,9 +5,7 @@ import (
 	"fmt"
 	"io"
 	"log/slog"
-	"math"
 	"net/http"
-	"strconv"
 	"strings"
 
 	"vernal/idp"
@@ -58,9 +56,7 @@ func (h *Handler) checkCode(w http.ResponseWriter, r *http.Request) error {
 	var throttled *account.ThrottledError
 	switch {
 	case errors.As(err, &throttled):
-		key, args := templates.Throttled(throttled.RetryAfter)
-		w.Header().Set("Retry-After", strconv.Itoa(int(math.Ceil(throttled.RetryAfter.Seconds()))))
-		web.EventOf(r).Note(slog.String("refused", "throttled"))
+		key, args := noteThrottled(w, r, throttled)
 		return h.codePage(w, r, f, user, http.StatusTooManyRequests, templates.CodePage{Problem: key, ProblemArgs: args})
 	case errors.Is(err, account.ErrWrong):
 		web.EventOf(r).Note(slog.String("refused", "code"))

@@ -14,8 +14,10 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
+	"math"
 	"net/http"
 	"net/url"
+	"strconv"
 
 	"vernal/idp"
 	"vernal/idp/account"
@@ -147,6 +149,14 @@ func (h *Handler) next(f flow) string {
 func redirect(w http.ResponseWriter, r *http.Request, to string) error {
 	http.Redirect(w, r, to, http.StatusSeeOther)
 	return nil
+}
+
+// noteThrottled tells client and log that there were too many attempts, and
+// gives the problem that the page shows.
+func noteThrottled(w http.ResponseWriter, r *http.Request, t *account.ThrottledError) (templates.Key, []string) {
+	w.Header().Set("Retry-After", strconv.Itoa(int(math.Ceil(t.RetryAfter.Seconds()))))
+	web.EventOf(r).Note(slog.String("refused", "throttled"), slog.String("limit", t.Limit))
+	return templates.Throttled(t.RetryAfter)
 }
 
 // badForm is the answer to a form that is not one of ours.

@@ -4,9 +4,7 @@ import (
 	"errors"
 	"io"
 	"log/slog"
-	"math"
 	"net/http"
-	"strconv"
 	"strings"
 
 	"vernal/idp"
@@ -55,9 +53,7 @@ func (h *Handler) checkSignIn(w http.ResponseWriter, r *http.Request) error {
 	var throttled *account.ThrottledError
 	switch {
 	case errors.As(err, &throttled):
-		key, args := templates.Throttled(throttled.RetryAfter)
-		w.Header().Set("Retry-After", strconv.Itoa(int(math.Ceil(throttled.RetryAfter.Seconds()))))
-		web.EventOf(r).Note(slog.String("refused", "throttled"))
+		key, args := noteThrottled(w, r, throttled)
 		return h.signInPage(w, r, f, http.StatusTooManyRequests, templates.SignInPage{Email: email, Problem: key, ProblemArgs: args})
 	case errors.Is(err, account.ErrWrong):
 		web.EventOf(r).Note(slog.String("refused", "password"))

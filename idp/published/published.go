@@ -24,7 +24,6 @@ import (
 )
 
 const (
-	metadataType = "application/samlmetadata+xml"
 	pemType      = "application/x-pem-file"
 	cacheControl = "public, max-age=3600"
 )
@@ -73,7 +72,7 @@ func (h *Handler) year(w http.ResponseWriter, r *http.Request) error {
 	if err != nil {
 		return err
 	}
-	return send(w, r, metadataType, d)
+	return send(w, r, metadata.ContentType, d)
 }
 
 func (h *Handler) stable(w http.ResponseWriter, r *http.Request) error {
@@ -81,7 +80,7 @@ func (h *Handler) stable(w http.ResponseWriter, r *http.Request) error {
 	if err != nil {
 		return err
 	}
-	return send(w, r, metadataType, d)
+	return send(w, r, metadata.ContentType, d)
 }
 
 // document finds or makes a document. Two requests may make the same one at
@@ -149,22 +148,7 @@ func (h *Handler) entry(y idp.Year, now time.Time) (certs.Entry, error) {
 		}
 		return entry, nil
 	}
-	entry, ok := h.Years.Lookup(y, now)
-	switch {
-	case ok && entry.State.Over():
-		return entry, h.gone(y, now)
-	case !ok || !entry.State.Live():
-		return entry, web.ErrNotFound
-	}
-	return entry, nil
-}
-
-func (h *Handler) gone(y idp.Year, now time.Time) error {
-	g := &web.Gone{Year: y}
-	if p, err := h.Years.Preferred(now); err == nil {
-		g.Successor = p.Key.Year
-	}
-	return g
+	return web.LiveYear(h.Years, y, now)
 }
 
 // certificate is GET /api/saml/certificate{year}.pem. It stays when the year is

@@ -88,23 +88,6 @@ func (h *Handler) Mount(rt *web.Router) {
 	rt.Handle(ContinuePath, web.Methods{http.MethodGet: h.resume})
 }
 
-// year finds the year of the request's address. A year that does not answer is
-// a 404, a retired one the page that names its successor.
-func (h *Handler) year(y idp.Year, now time.Time) (certs.Entry, error) {
-	entry, ok := h.Years.Lookup(y, now)
-	switch {
-	case !ok || entry.State == certs.Planned || entry.State == certs.Created:
-		return entry, web.ErrNotFound
-	case entry.State.Over():
-		gone := &web.Gone{Year: y}
-		if p, err := h.Years.Preferred(now); err == nil {
-			gone.Successor = p.Key.Year
-		}
-		return entry, gone
-	}
-	return entry, nil
-}
-
 // fail gives an error the provider's name and start address; nil stays nil.
 func fail(p *sp.Provider, err error) error {
 	if p == nil || err == nil {

@@ -22,7 +22,7 @@ import (
 // answer, whoever was faster.
 func (h *Handler) issue(w http.ResponseWriter, r *http.Request, a *accepted, s *idp.Session, user *idp.User) error {
 	now := h.Clock.Now()
-	entry, err := h.year(a.request.Year, now)
+	entry, err := web.LiveYear(h.Years, a.request.Year, now)
 	if err != nil {
 		return err
 	}

@@ -21,7 +21,7 @@ import (
 // cookie (SameSite) and the GET that follows it does.
 func (h *Handler) receive(w http.ResponseWriter, r *http.Request) error {
 	now := h.Clock.Now()
-	entry, err := h.year(web.Year(r), now)
+	entry, err := web.LiveYear(h.Years, web.Year(r), now)
 	if err != nil {
 		return err
 	}

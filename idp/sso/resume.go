@@ -9,6 +9,7 @@ import (
 	"vernal/idp"
 	"vernal/idp/assurance"
 	"vernal/idp/session"
+	"vernal/idp/web"
 )
 
 // resume is GET /sign-in/continue: every step of a sign-in comes back here, and
@@ -19,7 +20,7 @@ func (h *Handler) resume(w http.ResponseWriter, r *http.Request) error {
 	if err != nil {
 		return err
 	}
-	if _, err := h.year(a.request.Year, h.Clock.Now()); err != nil {
+	if _, err := web.LiveYear(h.Years, a.request.Year, h.Clock.Now()); err != nil {
 		// The year was retired while the person signed in: nothing that was
 		// begun on it is signed.
 		return err

@@ -13,8 +13,6 @@ package web
 import (
 	"errors"
 	"net/http"
-
-	"vernal/idp"
 )
 
 // Handler answers a request, or returns an error without having written
@@ -48,9 +46,3 @@ func (e *Error) Unwrap() error { return e.Err }
 
 // ErrNotFound makes the plain 404 page.
 var ErrNotFound = &Error{Status: http.StatusNotFound, Key: "not_found", Err: errors.New("no such address")}
-
-// Gone is the answer of a year that is retired: the page names the year to
-// move to.
-type Gone struct{ Year, Successor idp.Year }
-
-func (g *Gone) Error() string { return "year " + string(g.Year) + " is retired" }
