@@ -24,6 +24,7 @@ type Store interface {
 	ThrottleStore
 	AuditStore
 	RotationStore
+	DocumentStore
 
 	// Sweep removes up to limit records whose ExpiresAt is not after now and
 	// reports how many; fewer than limit means that none is left. Its cost
@@ -162,6 +163,26 @@ type RotationStore interface {
 	// it. Of two updates one sees what the other wrote, so that a step is
 	// claimed by writing it down.
 	UpdateRotation(ctx context.Context, change func(old []byte) ([]byte, error), events ...AuditEvent) error
+}
+
+// Document is one document of a DocumentStore.
+type Document struct {
+	Key  string
+	Data []byte
+}
+
+// DocumentStore keeps small documents by kind and key, whose form is their
+// writer's: counts, links, what was told to whom. Kind and key are any strings,
+// the kind not empty; both are readable in what is stored.
+type DocumentStore interface {
+	Document(ctx context.Context, kind, key string) ([]byte, error)
+	// Documents lists those of a kind, sorted by key.
+	Documents(ctx context.Context, kind string) ([]Document, error)
+	// UpdateDocuments replaces the documents under the keys by what change
+	// makes of each, in one step. old is nil if there is none; an empty result
+	// removes it. Of two updates one sees what the other wrote. A key that is
+	// named twice is changed once.
+	UpdateDocuments(ctx context.Context, kind string, keys []string, change func(key string, old []byte) ([]byte, error), events ...AuditEvent) error
 }
 
 // AuditStore keeps the audit trail: append-only and hash-chained.

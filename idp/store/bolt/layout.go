@@ -26,6 +26,7 @@
 //	sessions          SessionID -> record, see recordForm
 //	user-sessions     UserID+SessionID -> ""
 //	requests          RequestHandle -> record, see recordForm
+//	documents         kind+key -> the document, as it was given
 //	throttles         keyed hash of the counter's key -> JSON
 //	expiry            time, kind, key of the record -> ""
 //	audit             Seq, 8 bytes -> JSON; the bucket's sequence is the last Seq
@@ -63,6 +64,7 @@ const (
 	inUserSessions
 	inRequests
 	inThrottles
+	inDocuments
 	inExpiry
 	inAudit
 	bucketCount
@@ -72,7 +74,7 @@ func (b bucket) String() string {
 	return [bucketCount]string{
 		"meta", "providers", "provider-scopes", "users", "user-emails", "user-tombstones",
 		"name-ids", "name-id-users", "sessions", "user-sessions", "requests",
-		"throttles", "expiry", "audit",
+		"throttles", "documents", "expiry", "audit",
 	}[b]
 }
 

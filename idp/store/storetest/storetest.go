@@ -60,6 +60,8 @@ func Run(t *testing.T, open Open) {
 		{"throttles", testThrottles},
 		{"rotation", testRotation},
 		{"rotation claimed", testRotationClaimed},
+		{"documents", testDocuments},
+		{"documents counted", testDocumentsCounted},
 		{"audit", testAudit},
 		{"audit under concurrency", testAuditConcurrent},
 		{"atomic", testAtomic},
