@@ -25,10 +25,12 @@ var layers = [][]string{
 	{"idp/xmlenc"},
 	{"idp/saml"},
 	{"idp/assurance"},
-	{"metadata", "idp/account", "idp/session", "idp/rotation", "idp/store/storetest", "idp/store/bolt"},
+	{"metadata", "idp/account", "idp/session", "idp/rotation", "idp/link", "idp/store/storetest", "idp/store/bolt"},
 	{"idp/sp"},
+	{"idp/board"},
+	{"idp/notice"},
 	{"idp/web"},
-	{"idp/authn", "idp/sso", "idp/published"}, // handlers never meet but through a stored request
+	{"idp/authn", "idp/sso", "idp/published", "idp/watch"}, // handlers never meet but through a stored request
 	{"idp/server", "idp/admin"},
 	{"idp/idptest"},
 	{"cmd/vernal"},

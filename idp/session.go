@@ -88,6 +88,12 @@ type LoginRequest struct {
 	// hex; empty for an unsigned one.
 	CertSHA256 string `json:"cert_sha256,omitempty"`
 
+	// Preview says what opened a year that was not published: "field" for the
+	// provider's registration, else the ID of a link; "" for a live year.
+	Preview string `json:"preview,omitempty"`
+
+	// IssuedAt is the message's IssueInstant, by the sender's clock.
+	IssuedAt   time.Time `json:"issued_at,omitzero"`
 	ReceivedAt time.Time `json:"received_at"`
 	ExpiresAt  time.Time `json:"expires_at"`
 	// AnsweredAt is set once a Response was issued; the request is then spent.

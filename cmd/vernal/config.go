@@ -41,7 +41,7 @@ type Config struct {
 	TrustedProxies []string `yaml:"trusted_proxies"`
 
 	// The address and port for what operators and their machines look at. Only
-	// loopback is accepted. Nothing listens here in this version.
+	// loopback is accepted: there is no sign-in. Empty: nothing listens.
 	AdminListen string `yaml:"admin_listen"`
 
 	// The folder for everything that Vernal keeps. It must belong to the user

@@ -21,7 +21,7 @@ func (c *Config) problems() []string {
 	v := &validator{config: c}
 	v.baseURL()
 	v.hostPort("listen", c.Listen)
-	if v.hostPort("admin_listen", c.AdminListen) && !loopbackHost(c.AdminListen) {
+	if c.AdminListen != "" && v.hostPort("admin_listen", c.AdminListen) && !loopbackHost(c.AdminListen) {
 		v.add("admin_listen", "%q is no loopback address: what is shown there has no sign-in", c.AdminListen)
 	}
 	if (c.TLS.Cert == "") != (c.TLS.Key == "") {

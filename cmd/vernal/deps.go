@@ -16,6 +16,8 @@ import (
 	"vernal/idp"
 	"vernal/idp/account"
 	"vernal/idp/admin"
+	"vernal/idp/board"
+	"vernal/idp/link"
 	"vernal/idp/published"
 	"vernal/idp/rotation"
 	"vernal/idp/seal"
@@ -46,6 +48,8 @@ type deps struct {
 	unable   error
 	registry *sp.Registry
 	accounts *account.Service
+	board    *board.Service
+	links    *link.Service
 	log      *slog.Logger
 	clock    idp.Clock
 }
@@ -98,6 +102,8 @@ func openDeps(c *Config, log *slog.Logger, clock idp.Clock, getenv func(string) 
 			Store: store, Sealer: master, Clock: clock, Hasher: account.NewHasher(account.Cost{}),
 			Limits: account.DefaultLimits(), Log: log, Issuer: c.Branding.Name,
 		},
+		board: &board.Service{Store: store, Registry: registry, Years: ring, Clock: clock, Log: log},
+		links: &link.Service{Store: store, Sealer: master, Clock: clock},
 		log:   log,
 		clock: clock,
 	}
@@ -177,6 +183,8 @@ func (d *deps) service(owner int, address string) *admin.Service {
 		Users:    d.store,
 		Ring:     d.ring,
 		Rotation: d.rotation,
+		Board:    d.board,
+		Links:    d.links,
 		Metadata: func(_ context.Context, y idp.Year) ([]byte, error) {
 			doc, err := docs.Document(y)
 			var gone *web.Gone

@@ -50,6 +50,7 @@ func TestScripts(t *testing.T) {
 			e.Setenv("METADATA", filepath.Join(root, "metadata"))
 			e.Setenv("WEB", web)
 			e.Setenv("VERNAL_LISTEN", "127.0.0.1:0")
+			e.Setenv("VERNAL_ADMIN_LISTEN", "127.0.0.1:0")
 			return nil
 		},
 		Condition: func(name string) (bool, error) { return name == "root" && os.Geteuid() == 0, nil },

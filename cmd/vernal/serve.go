@@ -84,6 +84,7 @@ func (a *app) serve(ctx context.Context, c *Config) (err error) {
 	srv := &server.Server{
 		IdP:            metadataIdP(c),
 		Listen:         c.Listen,
+		AdminListen:    c.AdminListen,
 		TLS:            tlsConfig,
 		TrustedProxies: proxies,
 		Idle:           c.Session.Idle,
@@ -94,6 +95,8 @@ func (a *app) serve(ctx context.Context, c *Config) (err error) {
 		Accounts:       d.accounts,
 		Years:          d.ring,
 		Rotation:       d.rotation,
+		Board:          d.board,
+		Links:          d.links,
 		Log:            log,
 		Clock:          d.clock,
 		Ready: func(addr net.Addr) {

@@ -24,6 +24,8 @@ import (
 	"vernal/certs"
 	"vernal/idp"
 	"vernal/idp/account"
+	"vernal/idp/board"
+	"vernal/idp/link"
 	"vernal/idp/rotation"
 	"vernal/idp/sp"
 )
@@ -35,6 +37,8 @@ type Service struct {
 	Users    idp.UserStore
 	Ring     *certs.Ring
 	Rotation *rotation.Service
+	Board    *board.Service
+	Links    *link.Service
 	// Metadata makes the document of a year, or the stable one for "".
 	// idp.ErrNotFound if the year has none.
 	Metadata func(ctx context.Context, y idp.Year) ([]byte, error)

@@ -22,6 +22,8 @@ import (
 	"vernal/certs"
 	"vernal/idp"
 	"vernal/idp/account"
+	"vernal/idp/board"
+	"vernal/idp/link"
 	"vernal/idp/rotation"
 	"vernal/idp/seal"
 	"vernal/idp/server"
@@ -41,8 +43,11 @@ type IdP struct {
 	Years    *certs.Ring
 	// Rotation turns Years. It runs only when a test calls Tick or Automatic.
 	Rotation *rotation.Service
-	Clock    *Clock
-	Policy   certs.Policy
+	// Board counts; it is written when a test calls Flush.
+	Board  *board.Service
+	Links  *link.Service
+	Clock  *Clock
+	Policy certs.Policy
 
 	tb   testing.TB
 	made atomic.Int32 // signing keys
@@ -112,9 +117,13 @@ func New(tb testing.TB, o Options) *IdP {
 	}
 	i.startRotation(certs.OpenDir(filepath.Join(tb.TempDir(), "keys"), sealer), o.Years, log)
 
+	i.Board = &board.Service{Store: store, Registry: i.Registry, Years: i.Years, Clock: i.Clock.Now, Log: log}
+	i.Links = &link.Service{Store: store, Sealer: sealer, Clock: i.Clock.Now}
+
 	s := &server.Server{
 		IdP: metadata.IdP{BaseURL: i.URL}, Idle: 15 * time.Minute, Absolute: 12 * time.Hour,
-		Store: store, Registry: i.Registry, Accounts: i.Accounts, Years: i.Years, Rotation: i.Rotation, Log: log, Clock: i.Clock.Now,
+		Store: store, Registry: i.Registry, Accounts: i.Accounts, Years: i.Years, Rotation: i.Rotation,
+		Board: i.Board, Links: i.Links, Log: log, Clock: i.Clock.Now,
 	}
 	if i.Handler, err = s.Handler(); err != nil {
 		tb.Fatal(err)

@@ -18,6 +18,7 @@ import (
 
 	"vernal/certs"
 	"vernal/idp"
+	"vernal/idp/board"
 	"vernal/idp/web"
 	"vernal/idp/xmldsig"
 	"vernal/metadata"
@@ -29,12 +30,15 @@ const (
 )
 
 // Handler serves metadata{year}, metadata and certificate{year}.pem. All
-// fields are required.
+// fields are required but Fetched.
 type Handler struct {
 	IdP     metadata.IdP
 	Years   *certs.Ring
 	Signers *xmldsig.Signers
 	Clock   idp.Clock
+	// Fetched is told of each load of a metadata document. It must not block;
+	// nil if nobody counts.
+	Fetched func(board.Fetch)
 
 	kept sync.Map // idp.Year -> *document; "" is the stable one
 }
@@ -72,6 +76,7 @@ func (h *Handler) year(w http.ResponseWriter, r *http.Request) error {
 	if err != nil {
 		return err
 	}
+	h.fetched(r, web.Year(r))
 	return send(w, r, metadata.ContentType, d)
 }
 
@@ -80,7 +85,20 @@ func (h *Handler) stable(w http.ResponseWriter, r *http.Request) error {
 	if err != nil {
 		return err
 	}
+	h.fetched(r, "")
 	return send(w, r, metadata.ContentType, d)
+}
+
+// fetched tells who loads metadata. The parameter "sp" is what the client says
+// of itself; it is believed as a hint only.
+func (h *Handler) fetched(r *http.Request, y idp.Year) {
+	if h.Fetched == nil {
+		return
+	}
+	h.Fetched(board.Fetch{
+		Year: y, At: h.Clock.Now(), SP: idp.EntityID(r.URL.Query().Get("sp")),
+		Address: web.EventOf(r).Address, UserAgent: r.UserAgent(),
+	})
 }
 
 // document finds or makes a document. Two requests may make the same one at

@@ -25,6 +25,9 @@ func (s *Server) startJobs(ctx context.Context) (stop func()) {
 	if s.Rotation != nil {
 		running.Go(func() { s.Rotation.Run(ctx) })
 	}
+	if s.Board != nil {
+		running.Go(func() { s.Board.Run(ctx) })
+	}
 	return func() {
 		cancel()
 		running.Wait()

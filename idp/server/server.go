@@ -23,6 +23,8 @@ import (
 	"vernal/idp"
 	"vernal/idp/account"
 	"vernal/idp/authn"
+	"vernal/idp/board"
+	"vernal/idp/link"
 	"vernal/idp/published"
 	"vernal/idp/rotation"
 	"vernal/idp/session"
@@ -44,6 +46,10 @@ type Server struct {
 	// Listener takes the place of Listen for a caller that had to know its port
 	// before; optional.
 	Listener net.Listener
+	// AdminListen is the address of the admin listener, on loopback; "" for
+	// none. AdminListener takes its place, as Listener does.
+	AdminListen   string
+	AdminListener net.Listener
 	// TLS is set when the server ends TLS itself; nil behind a proxy.
 	TLS *tls.Config
 	// TrustedProxies are the peers whose X-Forwarded-For is believed; optional.
@@ -62,8 +68,12 @@ type Server struct {
 	Years    *certs.Ring
 	// Rotation, started, is what turns Years; nil if they stay as they are.
 	Rotation *rotation.Service
-	Log      *slog.Logger
-	Clock    idp.Clock
+	// Board counts who uses which year; nil if nobody counts.
+	Board *board.Service
+	// Links checks secret addresses.
+	Links *link.Service
+	Log   *slog.Logger
+	Clock idp.Clock
 
 	// Ready is called with the address once the server listens; optional.
 	Ready func(net.Addr)
@@ -91,18 +101,29 @@ func (s *Server) parts() (*parts, error) {
 		}
 	)
 	p.published = &published.Handler{IdP: s.IdP, Years: s.Years, Signers: signers, Clock: s.Clock}
+	if s.Board != nil {
+		p.published.Fetched = s.Board.Fetched
+	}
 	p.sso = &sso.Handler{
 		IdP: s.IdP, Store: s.Store, Registry: s.Registry, Sessions: sessions, Years: s.Years, Signers: signers,
-		Pages: p.pages, Clock: s.Clock, SignInPath: authn.SignInPath,
-	}
-	if s.Rotation != nil {
-		p.sso.Used = s.Rotation.Used
+		Pages: p.pages, Clock: s.Clock, SignInPath: authn.SignInPath, Used: s.used,
 	}
 	p.authn = &authn.Handler{
 		Accounts: s.Accounts, Users: s.Store, Sessions: sessions, Registry: s.Registry,
 		Pages: p.pages, ContinuePath: sso.ContinuePath,
 	}
 	return p, nil
+}
+
+// used counts a use of a year: for the rotation, which closes years, and for
+// the board, which tells people.
+func (s *Server) used(u board.Use) {
+	if s.Rotation != nil {
+		s.Rotation.Used(u.Year, u.At)
+	}
+	if s.Board != nil {
+		s.Board.Used(u)
+	}
 }
 
 // Handler is the public listener's handler. This is the map of all addresses.
@@ -174,20 +195,18 @@ func (s *Server) Run(ctx context.Context) error {
 			return fmt.Errorf("listen: %w", err)
 		}
 	}
-	srv := &http.Server{
-		Handler:           handler,
-		TLSConfig:         s.TLS,
-		ReadHeaderTimeout: 10 * time.Second,
-		ReadTimeout:       30 * time.Second,
-		WriteTimeout:      60 * time.Second,
-		IdleTimeout:       2 * time.Minute,
-		MaxHeaderBytes:    256 << 10, // a redirect request of 128 kB inflated fits
-		ErrorLog:          slog.NewLogLogger(s.Log.Handler(), slog.LevelDebug),
+	srv := s.httpServer(handler)
+	srv.TLSConfig = s.TLS
+	watch, err := s.listenAdmin(ctx)
+	if err != nil {
+		return errors.Join(err, ln.Close())
 	}
+	defer watch.close()
 	// The jobs outlive the requests: the last of those are still counted.
 	defer s.startJobs(context.WithoutCancel(ctx))()
 
-	failed := make(chan error, 1)
+	failed := make(chan error, 2)
+	go func() { failed <- watch.serve() }()
 	go func() {
 		if s.TLS != nil {
 			failed <- srv.ServeTLS(ln, "", "")
@@ -200,6 +219,7 @@ func (s *Server) Run(ctx context.Context) error {
 	}
 	select {
 	case err := <-failed:
+		_ = srv.Close() // it served, or never will
 		return fmt.Errorf("serve: %w", err)
 	case <-ctx.Done():
 	}
@@ -209,4 +229,17 @@ func (s *Server) Run(ctx context.Context) error {
 		return fmt.Errorf("shut down: %w", err)
 	}
 	return nil
+}
+
+// httpServer is a server with our limits.
+func (s *Server) httpServer(handler http.Handler) *http.Server {
+	return &http.Server{
+		Handler:           handler,
+		ReadHeaderTimeout: 10 * time.Second,
+		ReadTimeout:       30 * time.Second,
+		WriteTimeout:      60 * time.Second,
+		IdleTimeout:       2 * time.Minute,
+		MaxHeaderBytes:    256 << 10, // a redirect request of 128 kB inflated fits
+		ErrorLog:          slog.NewLogLogger(s.Log.Handler(), slog.LevelDebug),
+	}
 }

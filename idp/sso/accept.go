@@ -89,7 +89,7 @@ func (h *Handler) accept(ctx context.Context, in saml.Inbound, year idp.Year, no
 		ForceAuthn: authn.ForceAuthn, IsPassive: authn.IsPassive,
 		NameIDFormat: format, Comparison: authn.Comparison, ClassRefs: authn.ClassRefs,
 		Locale: msg.Locale, CertSHA256: a.provider.CertSHA256(cert),
-		ReceivedAt: now, ExpiresAt: now.Add(session.RequestLifetime),
+		IssuedAt: authn.IssueInstant, ReceivedAt: now, ExpiresAt: now.Add(session.RequestLifetime),
 	}
 	return a, a.current()
 }

@@ -25,6 +25,7 @@ import (
 
 	"vernal/certs"
 	"vernal/idp"
+	"vernal/idp/board"
 	"vernal/idp/session"
 	"vernal/idp/sp"
 	"vernal/idp/web"
@@ -70,16 +71,20 @@ type Handler struct {
 	SignInPath string
 	// Used is told that a year's address was used; see used. It must not
 	// block; nil if nobody counts.
-	Used func(y idp.Year, at time.Time)
+	Used func(board.Use)
 }
 
 // used tells that a year is in use: by a verified signature of an active
 // service provider or, where requests are unsigned, by an issued assertion.
 // Nothing that a stranger can send counts (the retirement of a year waits for it).
-func (h *Handler) used(y idp.Year, at time.Time) {
-	if h.Used != nil {
-		h.Used(y, at)
+func (h *Handler) used(req *idp.LoginRequest, at time.Time) {
+	if h.Used == nil {
+		return
 	}
+	h.Used(board.Use{
+		SP: req.SP, Year: req.Year, At: at, CertSHA256: req.CertSHA256,
+		RelayState: len(req.RelayState), IssuedAt: req.IssuedAt,
+	})
 }
 
 // Mount adds the addresses to the router.

@@ -49,7 +49,7 @@ func (h *Handler) issue(w http.ResponseWriter, r *http.Request, a *accepted, s *
 		return fmt.Errorf("record issuance: %w", err)
 	}
 	if a.request.CertSHA256 == "" {
-		h.used(a.request.Year, now) // a signed one counted when it was verified
+		h.used(a.request, now) // a signed one counted when it was verified
 	}
 
 	response := saml.Response{

@@ -45,7 +45,7 @@ func (h *Handler) receive(w http.ResponseWriter, r *http.Request) error {
 	}
 	h.note(r, &a)
 	if a.cert != nil {
-		h.used(a.request.Year, now)
+		h.used(a.request, now)
 	}
 	if r.Method == http.MethodHead {
 		return nil // a HEAD begins nothing

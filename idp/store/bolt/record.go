@@ -71,6 +71,8 @@ func requestFields(f *fields, r *idp.LoginRequest) {
 	list(f, &r.ClassRefs, text)
 	text(f, &r.Locale)
 	text(f, &r.CertSHA256)
+	text(f, &r.Preview)
+	moment(f, &r.IssuedAt)
 	moment(f, &r.ReceivedAt)
 	moment(f, &r.ExpiresAt)
 	moment(f, &r.AnsweredAt)

@@ -1,0 +1,160 @@
+package link_test
+
+import (
+	"crypto/rand"
+	"encoding/json"
+	"errors"
+	"log/slog"
+	"path/filepath"
+	"strings"
+	"testing"
+	"time"
+
+	"vernal/idp"
+	"vernal/idp/link"
+	"vernal/idp/seal"
+	"vernal/idp/store/bolt"
+)
+
+type world struct {
+	t     *testing.T
+	store idp.Store
+	now   time.Time
+	link.Service
+}
+
+func newWorld(t *testing.T) *world {
+	t.Helper()
+	w := &world{t: t, now: time.Date(2031, 2, 1, 9, 0, 0, 0, time.UTC)}
+	clock := idp.Clock(func() time.Time { return w.now })
+	sealer := newSealer(t)
+	store, err := bolt.Open(filepath.Join(t.TempDir(), "vernal.db"), bolt.Options{Sealer: sealer, Clock: clock, Log: slog.New(slog.DiscardHandler)})
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { store.Close() })
+	w.store, w.Service = store, link.Service{Store: store, Sealer: sealer, Clock: clock}
+	return w
+}
+
+func newSealer(t *testing.T) *seal.Key {
+	t.Helper()
+	var master [32]byte
+	rand.Read(master[:])
+	k, err := seal.NewKey(master[:])
+	if err != nil {
+		t.Fatal(err)
+	}
+	return k
+}
+
+func (w *world) create(l link.Link) (link.Link, string) {
+	w.t.Helper()
+	made, token, err := w.Create(w.t.Context(), l, "cli:uid=0")
+	if err != nil {
+		w.t.Fatal(err)
+	}
+	return made, token
+}
+
+func (w *world) opens(kind link.Kind, token string, want bool) {
+	w.t.Helper()
+	l, err := w.Check(w.t.Context(), kind, token)
+	if want && (err != nil || l == nil) || !want && !errors.Is(err, idp.ErrNotFound) {
+		w.t.Errorf("token %q: %v, want opens=%v", token, err, want)
+	}
+}
+
+var preview = link.Link{Kind: link.Preview, Year: "2032", SP: "https://sp.example"}
+
+func TestLife(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t)
+	expiring := preview
+	expiring.ExpiresAt = w.now.Add(time.Hour)
+	made, token := w.create(expiring)
+	w.opens(link.Preview, token, true)
+	if l, err := w.Check(t.Context(), link.Preview, token); err != nil || l.Year != "2032" || l.SP != "https://sp.example" || l.ID != made.ID {
+		t.Errorf("link = %+v, %v", l, err)
+	}
+	w.now = w.now.Add(time.Hour)
+	w.opens(link.Preview, token, false) // it has ended
+	w.now = w.now.Add(-time.Minute)
+
+	other, otherToken := w.create(link.Link{Kind: link.Wall})
+	if _, err := w.Revoke(t.Context(), made.ID, "cli:uid=0"); err != nil {
+		t.Fatal(err)
+	}
+	w.opens(link.Preview, token, false)
+	w.opens(link.Wall, otherToken, true) // the other one stays
+	if _, err := w.Revoke(t.Context(), "no such link", "x"); !errors.Is(err, idp.ErrNotFound) {
+		t.Errorf("revoke of nothing: %v", err)
+	}
+	list, err := w.List(t.Context(), link.Preview)
+	if err != nil || len(list) != 1 || !list[0].RevokedAt.Equal(w.now) || list[0].Actor != "cli:uid=0" {
+		t.Errorf("list = %+v, %v", list, err)
+	}
+	if list, _ := w.List(t.Context(), link.Wall); len(list) != 1 || list[0].ID != other.ID {
+		t.Errorf("walls = %+v", list)
+	}
+}
+
+// No token opens what it was not made for, and what is in the store opens
+// nothing.
+func TestForged(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t)
+	made, token := w.create(preview)
+	_, wall := w.create(link.Link{Kind: link.Wall})
+	id, mac, _ := strings.Cut(token, ".")
+	_, wallMAC, _ := strings.Cut(wall, ".")
+	for _, forged := range []string{
+		"", ".", id, id + ".", "." + mac, id + "." + wallMAC, id + "." + mac + "A", id + "." + mac[1:], id + "." + strings.ToUpper(mac),
+		strings.Repeat("a", 1<<20) + "." + mac, wall,
+	} {
+		w.opens(link.Preview, forged, false)
+	}
+	w.opens(link.Wall, token, false)
+	w.opens(link.Calendar, wall, false)
+
+	// Somebody who can write to the store cannot widen what a token opens.
+	for _, change := range []func(*link.Link){
+		func(l *link.Link) { l.SP = "https://other.example" },
+		func(l *link.Link) { l.Year = "2033" },
+		func(l *link.Link) { l.Kind = link.Wall },
+	} {
+		l := made
+		change(&l)
+		err := w.store.UpdateDocuments(t.Context(), "link", []string{made.ID}, func(string, []byte) ([]byte, error) { return json.Marshal(l) })
+		if err != nil {
+			t.Fatal(err)
+		}
+		w.opens(l.Kind, token, false)
+	}
+	docs, err := w.store.Documents(t.Context(), "link")
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, d := range docs {
+		if strings.Contains(string(d.Data), mac) || strings.Contains(string(d.Data), wallMAC) {
+			t.Errorf("the store holds a token: %s", d.Data)
+		}
+	}
+	elsewhere := w.Service
+	elsewhere.Sealer = newSealer(t)
+	if _, err := elsewhere.Check(t.Context(), link.Wall, wall); !errors.Is(err, idp.ErrNotFound) {
+		t.Errorf("another master key: %v", err)
+	}
+}
+
+func TestCreateRefused(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t)
+	for _, l := range []link.Link{
+		{}, {Kind: "other"}, {Kind: link.Preview}, {Kind: link.Preview, Year: "2032"}, {Kind: link.Wall, SP: "https://sp.example", Year: "2032"},
+	} {
+		if _, token, err := w.Create(t.Context(), l, "x"); err == nil || token != "" {
+			t.Errorf("%+v was made", l)
+		}
+	}
+}
