@@ -64,6 +64,7 @@ func (h *Handler) issue(w http.ResponseWriter, r *http.Request, a *accepted, s *
 	if err != nil {
 		return fmt.Errorf("write response: %w", err)
 	}
+	e.SignedIn = a.request.Year
 	e.Note(slog.String("user", string(user.ID)), slog.String("outcome", "issued"))
 	return h.post(w, r, a, buffer)
 }

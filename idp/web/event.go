@@ -8,6 +8,8 @@ import (
 	"net/http"
 	"net/netip"
 	"time"
+
+	"vernal/idp"
 )
 
 // Event is what the log will say of one request. Handlers add to it with Note;
@@ -20,11 +22,30 @@ type Event struct {
 	// Address the same as text.
 	Client  netip.Addr
 	Address string
+	// Route is the address that answers, as it was mounted: unlike the path it
+	// holds nothing that the client chose. "" for an address that we do not have.
+	Route string
+	// SignedIn is the year whose key signed an assertion in the answer; "" if
+	// none did.
+	SignedIn idp.Year
 
-	start  time.Time
-	level  slog.Level
-	attrs  []slog.Attr
-	buffer [16]slog.Attr // room for what a sign-in notes
+	refused idp.RefusalCode
+	start   time.Time
+	level   slog.Level
+	attrs   []slog.Attr
+	buffer  [16]slog.Attr // room for what a sign-in notes
+}
+
+// Answered is a request that has its answer, for those who count. All of it is
+// ours: there are few routes, years and codes, however many are asked for.
+type Answered struct {
+	// Route and SignedIn are the Event's.
+	Route    string
+	SignedIn idp.Year
+	// Refused is why the request was refused; "" if it was not.
+	Refused idp.RefusalCode
+	Status  int
+	Took    time.Duration
 }
 
 type eventKey struct{}

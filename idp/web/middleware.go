@@ -1,6 +1,7 @@
 package web
 
 import (
+	"cmp"
 	"errors"
 	"fmt"
 	"log/slog"
@@ -24,6 +25,9 @@ type Middleware struct {
 	// TrustedProxies are the peers whose X-Forwarded-For is believed. Empty:
 	// the peer's address is the address.
 	TrustedProxies []netip.Prefix
+	// Count is told of each request that was answered; it must not block. nil if
+	// nobody counts.
+	Count func(Answered)
 	// HSTS adds Strict-Transport-Security; set when base_url is https.
 	HSTS bool
 }
@@ -41,7 +45,7 @@ func (m *Middleware) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	m.Next.ServeHTTP(rec, r)
 }
 
-// finish turns a panic into a page and writes the log event.
+// finish turns a panic into a page, counts the request and writes the log event.
 func (m *Middleware) finish(w *recorder, r *http.Request, e *Event) {
 	if p := recover(); p != nil {
 		if p == http.ErrAbortHandler {
@@ -52,6 +56,11 @@ func (m *Middleware) finish(w *recorder, r *http.Request, e *Event) {
 			m.Pages.Fail(w, r, fmt.Errorf("panic: %v", p))
 		}
 	}
+	took := m.Clock.Now().Sub(e.start)
+	if m.Count != nil {
+		// A handler that writes nothing has net/http answer 200.
+		m.Count(Answered{Route: e.Route, SignedIn: e.SignedIn, Refused: e.refused, Status: cmp.Or(w.status, http.StatusOK), Took: took})
+	}
 	if !m.Log.Enabled(r.Context(), e.level) {
 		return
 	}
@@ -61,7 +70,7 @@ func (m *Middleware) finish(w *recorder, r *http.Request, e *Event) {
 		slog.String("path", loggedPath(r, w.status)),
 		slog.Int("status", w.status),
 		slog.String("client", e.Address),
-		slog.Duration("took", m.Clock.Now().Sub(e.start)))
+		slog.Duration("took", took))
 	m.Log.LogAttrs(r.Context(), e.level, "request", attrs...)
 }
 

@@ -60,6 +60,7 @@ func (p *Pages) Fail(w http.ResponseWriter, r *http.Request, err error) {
 	if f.status >= 500 {
 		e.Raise(slog.LevelError)
 	} else if f.refusal != nil {
+		e.refused = f.refusal.Code
 		e.Note(slog.String("refused", string(f.refusal.Code)))
 		e.Raise(slog.LevelWarn)
 	}

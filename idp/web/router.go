@@ -23,15 +23,15 @@ type Router struct {
 // NewRouter makes an empty router whose errors are shown by pages.
 func NewRouter(pages *Pages) *Router {
 	rt := &Router{mux: mux.NewRouter(), pages: pages}
-	rt.mux.NotFoundHandler = rt.adapt(func(http.ResponseWriter, *http.Request) error { return ErrNotFound })
+	rt.mux.NotFoundHandler = rt.adapt("", func(http.ResponseWriter, *http.Request) error { return ErrNotFound })
 	return rt
 }
 
 // Handle mounts the handlers of a path. "{year}" in the path stands for a year
 // in the form of idp.YearPattern; see Year.
 func (rt *Router) Handle(path string, methods Methods) {
-	path = strings.ReplaceAll(path, "{year}", "{year:"+idp.YearPattern+"}")
-	rt.mux.Handle(path, rt.adapt(methods.handler()))
+	pattern := strings.ReplaceAll(path, "{year}", "{year:"+idp.YearPattern+"}")
+	rt.mux.Handle(pattern, rt.adapt(path, methods.handler()))
 }
 
 // handler chooses by method.
@@ -62,14 +62,17 @@ func (methods Methods) handler() Handler {
 
 // HandlePrefix mounts a handler of GET under a prefix, for static files.
 func (rt *Router) HandlePrefix(prefix string, get Handler) {
-	rt.mux.PathPrefix(prefix).Handler(rt.adapt(Methods{http.MethodGet: get}.handler()))
+	// The rest of the prefix changes with the files.
+	first, _, _ := strings.Cut(strings.TrimPrefix(prefix, "/"), "/")
+	rt.mux.PathPrefix(prefix).Handler(rt.adapt("/"+first+"/", Methods{http.MethodGet: get}.handler()))
 }
 
 func (rt *Router) ServeHTTP(w http.ResponseWriter, r *http.Request) { rt.mux.ServeHTTP(w, r) }
 
 // adapt is the one place where a handler's error meets the response.
-func (rt *Router) adapt(h Handler) http.Handler {
+func (rt *Router) adapt(route string, h Handler) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		EventOf(r).Route = route
 		if err := h(w, r); err != nil {
 			rt.pages.Fail(w, r, err)
 		}
