@@ -44,6 +44,12 @@ type Config struct {
 	// loopback is accepted: there is no sign-in. Empty: nothing listens.
 	AdminListen string `yaml:"admin_listen"`
 
+	// The address, such as https://watch.agency.example, under which a proxy
+	// passes on from there what has a secret address of its own: the board for a
+	// wall and the calendar (vernal rotation link). Nothing else is answered
+	// there, or to what came through any proxy. Empty: no proxy does.
+	AdminURL string `yaml:"admin_url"`
+
 	// The folder for everything that Vernal keeps. It must belong to the user
 	// that runs the server, and be closed to others.
 	DataDir string `yaml:"data_dir"`

@@ -24,6 +24,7 @@ func (c *Config) problems() []string {
 	if c.AdminListen != "" && v.hostPort("admin_listen", c.AdminListen) && !loopbackHost(c.AdminListen) {
 		v.add("admin_listen", "%q is no loopback address: what is shown there has no sign-in", c.AdminListen)
 	}
+	v.adminURL()
 	if (c.TLS.Cert == "") != (c.TLS.Key == "") {
 		v.add("tls", "cert and key go together; one of them is missing")
 	}
@@ -90,6 +91,29 @@ func (v *validator) baseURL() {
 		v.add("base_url", "%q has a port that does not exist", c.BaseURL)
 	case u.Scheme == "http" && !isLoopback(u.Hostname()):
 		v.add("base_url", "%q is http; that is for loopback only", c.BaseURL)
+	}
+}
+
+// Its addresses are secrets, so they travel by https; and loopback has names of
+// its own, under which everything is answered.
+func (v *validator) adminURL() {
+	c := v.config
+	c.AdminURL = strings.TrimSuffix(c.AdminURL, "/")
+	if c.AdminURL == "" {
+		return
+	}
+	u, err := url.Parse(c.AdminURL)
+	switch {
+	case err != nil || !plainHost.MatchString(u.Hostname()) || u.Scheme != "https":
+		v.add("admin_url", "%q is not an address such as https://watch.agency.example", c.AdminURL)
+	case c.AdminURL != plainURL(u):
+		v.add("admin_url", "%q is no plain https://HOST or https://HOST:PORT, in lower case", c.AdminURL)
+	case u.Port() != "" && !validPort(u.Port()):
+		v.add("admin_url", "%q has a port that does not exist", c.AdminURL)
+	case isLoopback(u.Hostname()):
+		v.add("admin_url", "%q is this machine, where admin_listen answers without it", c.AdminURL)
+	case c.AdminListen == "":
+		v.add("admin_url", "is set, yet admin_listen is empty: nothing listens")
 	}
 }
 

@@ -85,6 +85,7 @@ func (a *app) serve(ctx context.Context, c *Config) (err error) {
 		IdP:            metadataIdP(c),
 		Listen:         c.Listen,
 		AdminListen:    c.AdminListen,
+		AdminURL:       c.AdminURL,
 		TLS:            tlsConfig,
 		TrustedProxies: proxies,
 		Idle:           c.Session.Idle,

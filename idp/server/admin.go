@@ -39,6 +39,9 @@ func (s *Server) listenAdmin(ctx context.Context) (*adminListener, error) {
 	}
 	a.srv = s.httpServer(handler)
 	s.Log.LogAttrs(ctx, slog.LevelInfo, "watching", slog.String("admin_address", a.ln.Addr().String()))
+	if s.AdminReady != nil {
+		s.AdminReady(a.ln.Addr())
+	}
 	return a, nil
 }
 
@@ -68,6 +71,6 @@ func (s *Server) AdminHandler() (http.Handler, error) {
 		return nil, fmt.Errorf("load pages: %w", err)
 	}
 	pages := &web.Pages{Set: set, Brand: s.Brand, BaseURL: s.IdP.BaseURL}
-	h := &watch.Handler{Board: s.Board, Rotation: s.Rotation, Links: s.Links, Pages: pages, Clock: s.Clock, Log: s.Log}
+	h := &watch.Handler{Board: s.Board, Rotation: s.Rotation, Links: s.Links, Pages: pages, Clock: s.Clock, Log: s.Log, URL: s.AdminURL}
 	return &web.Middleware{Next: h.Handler(), Pages: pages, Log: s.Log, Clock: s.Clock}, nil
 }

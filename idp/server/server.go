@@ -50,6 +50,9 @@ type Server struct {
 	// none. AdminListener takes its place, as Listener does.
 	AdminListen   string
 	AdminListener net.Listener
+	// AdminURL is the name under which a proxy passes on the secret addresses
+	// there; optional.
+	AdminURL string
 	// TLS is set when the server ends TLS itself; nil behind a proxy.
 	TLS *tls.Config
 	// TrustedProxies are the peers whose X-Forwarded-For is believed; optional.
@@ -77,6 +80,9 @@ type Server struct {
 
 	// Ready is called with the address once the server listens; optional.
 	Ready func(net.Addr)
+	// AdminReady is called before, with the address of the admin listener, if
+	// there is one; optional.
+	AdminReady func(net.Addr)
 }
 
 // parts are the handlers and what they share.

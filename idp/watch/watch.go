@@ -3,26 +3,31 @@
 //
 //	/metrics                       for Prometheus
 //	/rotation                      the board: who has moved, who has not
+//	/rotation.json                 the same as data
 //	/rotation/wall/TOKEN           the same without contacts, for a screen on a wall
 //	/rotation/calendar/TOKEN.ics   the plan, for calendars
 //
 // There is no sign-in here, so the listener is on loopback, and a request is
 // held against what a browser could be made to send (see guard). The two secret
-// addresses are package link's; they alone may be passed through a proxy.
+// addresses are package link's; they alone may be passed through a proxy, so
+// they refer to nothing else here.
 package watch
 
 import (
-	"log/slog"
 	"net/http"
+
+	"log/slog"
 
 	"vernal/idp"
 	"vernal/idp/board"
 	"vernal/idp/link"
 	"vernal/idp/rotation"
 	"vernal/idp/web"
+	"vernal/templates"
 )
 
-// Handler serves the admin listener. Fields are required.
+// Handler serves the admin listener. Fields are required unless they say
+// otherwise.
 type Handler struct {
 	Board    *board.Service
 	Rotation *rotation.Service
@@ -30,10 +35,27 @@ type Handler struct {
 	Pages    *web.Pages
 	Clock    idp.Clock
 	Log      *slog.Logger
+	// URL is admin_url, under which a proxy passes on the secret addresses;
+	// optional.
+	URL string
 }
 
 // Handler is all of it.
 func (h *Handler) Handler() http.Handler {
 	rt := web.NewRouter(h.Pages)
-	return rt
+	get := func(path string, handler web.Handler) { rt.Handle(path, web.Methods{http.MethodGet: handler}) }
+	get("/", h.home)
+	get(boardPath, h.showBoard)
+	get(dataPath, h.showData)
+	get(wallPrefix+"{token}", h.showWall)
+	get(calendarPrefix+"{token}.ics", h.showCalendar)
+	static := h.Pages.Set.StaticPrefix()
+	rt.HandlePrefix(static, web.Static(static, templates.Static()))
+	return h.guard(rt)
+}
+
+// home leads to the board.
+func (h *Handler) home(w http.ResponseWriter, r *http.Request) error {
+	http.Redirect(w, r, boardPath, http.StatusSeeOther)
+	return nil
 }

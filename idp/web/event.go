@@ -25,6 +25,8 @@ type Event struct {
 	// Route is the address that answers, as it was mounted: unlike the path it
 	// holds nothing that the client chose. "" for an address that we do not have.
 	Route string
+	// HidePath has the log name the route and not the path, which holds a secret.
+	HidePath bool
 	// SignedIn is the year whose key signed an assertion in the answer; "" if
 	// none did.
 	SignedIn idp.Year

@@ -67,7 +67,7 @@ func (m *Middleware) finish(w *recorder, r *http.Request, e *Event) {
 	attrs := append(e.attrs,
 		slog.String("request_id", e.ID),
 		slog.String("method", r.Method),
-		slog.String("path", loggedPath(r, w.status)),
+		slog.String("path", loggedPath(r, e, w.status)),
 		slog.Int("status", w.status),
 		slog.String("client", e.Address),
 		slog.Duration("took", took))
@@ -76,7 +76,10 @@ func (m *Middleware) finish(w *recorder, r *http.Request, e *Event) {
 
 // loggedPath is the path, but not of an address that we do not have and that is
 // none of SAML's: people type all sorts of things there, their own included.
-func loggedPath(r *http.Request, status int) string {
+func loggedPath(r *http.Request, e *Event, status int) string {
+	if e.HidePath {
+		return cmp.Or(e.Route, "(unknown)")
+	}
 	if status == http.StatusNotFound && !strings.HasPrefix(r.URL.Path, "/api/saml/") {
 		return "(unknown)"
 	}

@@ -79,5 +79,8 @@ func (rt *Router) adapt(route string, h Handler) http.Handler {
 	})
 }
 
+// Param is what the request's path holds in the place of "{name}".
+func Param(r *http.Request, name string) string { return mux.Vars(r)[name] }
+
 // Year is the year in the request's path.
 func Year(r *http.Request) idp.Year { return idp.Year(mux.Vars(r)["year"]) }
