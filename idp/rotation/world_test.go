@@ -26,6 +26,7 @@ type world struct {
 	policy certs.Policy
 	store  *bolt.Store
 	dir    *certs.Dir
+	close  func() // at the end of the test at the latest
 
 	mu  sync.Mutex
 	now time.Time
@@ -33,16 +34,30 @@ type world struct {
 
 func newWorld(t *testing.T, now time.Time) *world {
 	t.Helper()
-	w := &world{t: t, policy: certs.DefaultPolicy(), now: now}
 	var master [32]byte
 	rand.Read(master[:])
-	sealer, err := seal.NewKey(master[:])
+	return openWorld(t, t.TempDir(), master[:], now)
+}
+
+// openWorld opens the installation in a folder, or makes it.
+func openWorld(t *testing.T, folder string, master []byte, now time.Time) *world {
+	t.Helper()
+	w := &world{t: t, policy: certs.DefaultPolicy(), now: now}
+	var err error
+	w.store, w.dir, err = openFolder(folder, master, w.clock)
 	ok(t, err)
-	w.store, err = bolt.Open(filepath.Join(t.TempDir(), "vernal.db"), bolt.Options{Sealer: sealer, Clock: w.clock})
-	ok(t, err)
-	t.Cleanup(func() { ok(t, w.store.Close()) })
-	w.dir = certs.OpenDir(filepath.Join(t.TempDir(), "keys"), sealer)
+	w.close = sync.OnceFunc(func() { ok(t, w.store.Close()) })
+	t.Cleanup(w.close)
 	return w
+}
+
+func openFolder(folder string, master []byte, clock idp.Clock) (*bolt.Store, *certs.Dir, error) {
+	sealer, err := seal.NewKey(master)
+	if err != nil {
+		return nil, nil, err
+	}
+	store, err := bolt.Open(filepath.Join(folder, "vernal.db"), bolt.Options{Sealer: sealer, Clock: clock})
+	return store, certs.OpenDir(filepath.Join(folder, "keys"), sealer), err
 }
 
 func ok(t *testing.T, err error) {
