@@ -72,6 +72,10 @@ const (
 	RefusedAuthnContext       RefusalCode = "authn_context_unknown"
 	RefusedAuthnContextLevel  RefusalCode = "authn_context_not_allowed"
 	RefusedComparison         RefusalCode = "comparison"
+	RefusedNotOnOrAfter       RefusalCode = "not_on_or_after" // a LogoutRequest that has expired
+	RefusedNameID             RefusalCode = "name_id_invalid" // none, several, or one that cannot be read
+	RefusedEncryptedID        RefusalCode = "encrypted_id"    // does not open with this year's key
+	RefusedSessionIndex       RefusalCode = "session_index"
 	RefusedValue              RefusalCode = "value_invalid" // an attribute or element with a value that its type does not allow
 )
 

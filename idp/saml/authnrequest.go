@@ -1,9 +1,6 @@
 package saml
 
 import (
-	"strconv"
-	"time"
-
 	"vernal/idp"
 	"vernal/idp/xmldsig"
 	"vernal/idp/xmltree"
@@ -18,14 +15,9 @@ import (
 // never taken from a Subject. An attribute without a namespace that the
 // standard does not know is ignored as well, an element is not.
 type AuthnRequest struct {
-	ID           string
-	IssueInstant time.Time // UTC
-	Issuer       idp.EntityID
-	// Destination is the address that the sender meant. HasDestination is
-	// false if it is absent or empty, and so it is with the others below.
-	Destination    string
-	HasDestination bool
-	// Where the Response shall go. Whether it may is for package sp.
+	Header
+	// Where the Response shall go. Whether it may is for package sp. HasACSURL
+	// is false if it is absent or empty.
 	ACSURL      string
 	HasACSURL   bool
 	ACSIndex    int
@@ -54,7 +46,6 @@ type NameIDPolicy struct {
 
 // Bounds on what is kept of a request.
 const (
-	maxID    = 256
 	maxURI   = 4096 // a list of requested attributes is one URI
 	maxRefs  = 32
 	maxLabel = 256
@@ -75,7 +66,7 @@ func ParseAuthnRequest(root *xmltree.Element) (*AuthnRequest, error) {
 		return nil, err
 	}
 	r := &AuthnRequest{}
-	if err := r.readHeader(root); err != nil {
+	if err := r.Header.read(root); err != nil {
 		return nil, err
 	}
 	if err := r.readWishes(root); err != nil {
@@ -144,29 +135,6 @@ func (p *parts) place(c *xmltree.Element) **xmltree.Element {
 		}
 	}
 	return nil
-}
-
-// readHeader reads what every request has (saml-core §3.2.1).
-func (r *AuthnRequest) readHeader(root *xmltree.Element) error {
-	if v, _ := root.Attr("Version"); v != Version {
-		return idp.Refuse(idp.RefusedVersion, "Version", v, Version)
-	}
-	r.ID, _ = root.Attr("ID")
-	if !isNCName(r.ID) || len(r.ID) > maxID {
-		return idp.Refuse(idp.RefusedID, "ID", r.ID, strconv.Itoa(maxID))
-	}
-	instant, _ := root.Attr("IssueInstant")
-	var ok bool
-	if r.IssueInstant, ok = parseInstant(instant); !ok {
-		return idp.Refuse(idp.RefusedIssueInstant, "IssueInstant", instant)
-	}
-	var err error
-	if r.Issuer, err = issuer(root); err != nil {
-		return err
-	}
-	r.Destination, err = uriAttr(root, "Destination")
-	r.HasDestination = r.Destination != ""
-	return err
 }
 
 // readWishes reads the attributes about the sign-in itself.

@@ -37,7 +37,7 @@ func TestAuthnRequestCheck(t *testing.T) {
 	for _, tc := range tests {
 		t.Run(tc.name, func(t *testing.T) {
 			t.Parallel()
-			r := saml.AuthnRequest{IssueInstant: now, Issuer: expect.Issuer, Destination: expect.Destination, HasDestination: true}
+			r := saml.AuthnRequest{Header: saml.Header{IssueInstant: now, Issuer: expect.Issuer, Destination: expect.Destination, HasDestination: true}}
 			e := expect
 			tc.change(&r, &e)
 			err := r.Check(e)

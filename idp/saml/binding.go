@@ -18,6 +18,10 @@ const (
 	BindingPOST     Binding = "post"     // in the form of a POST (saml-bindings §3.5)
 )
 
+// BindingSOAP is the back channel: the SP's server speaks to ours
+// (saml-bindings §3.2).
+const BindingSOAP Binding = "soap"
+
 // Message is a message as it arrived. Nothing in it is verified: what may be
 // read is what Verify returns.
 type Message struct {

@@ -6,6 +6,10 @@ const (
 	NamespaceAssertion = "urn:oasis:names:tc:SAML:2.0:assertion"
 )
 
+// NamespaceSOAP is that of SOAP 1.1, the only one that SAML's binding knows
+// (saml-bindings §3.2).
+const NamespaceSOAP = "http://schemas.xmlsoap.org/soap/envelope/"
+
 // Version is the only value of the Version attribute that there is.
 const Version = "2.0"
 
@@ -13,6 +17,7 @@ const Version = "2.0"
 const (
 	BindingURIRedirect = "urn:oasis:names:tc:SAML:2.0:bindings:HTTP-Redirect"
 	BindingURIPOST     = "urn:oasis:names:tc:SAML:2.0:bindings:HTTP-POST"
+	BindingURISOAP     = "urn:oasis:names:tc:SAML:2.0:bindings:SOAP"
 )
 
 // EncodingDeflate is the only encoding of the Redirect binding, which the

@@ -9,6 +9,8 @@ const (
 	StatusRequester        = "urn:oasis:names:tc:SAML:2.0:status:Requester"
 	StatusResponder        = "urn:oasis:names:tc:SAML:2.0:status:Responder"
 	StatusNoPassive        = "urn:oasis:names:tc:SAML:2.0:status:NoPassive"
+	StatusPartialLogout    = "urn:oasis:names:tc:SAML:2.0:status:PartialLogout"
+	StatusRequestDenied    = "urn:oasis:names:tc:SAML:2.0:status:RequestDenied"
 	StatusUnknownPrincipal = "urn:oasis:names:tc:SAML:2.0:status:UnknownPrincipal"
 )
 

@@ -104,7 +104,7 @@ func (g *generator) accept(c *corpusCase, change func(*accepted)) *corpusCase {
 		g.t.Fatal(err)
 	}
 	a := &accepted{Cert: "sp1", Request: &saml.AuthnRequest{
-		ID: "_a1", IssueInstant: at, Issuer: corpusSP, Destination: corpusAuth, HasDestination: true,
+		Header: saml.Header{ID: "_a1", IssueInstant: at, Issuer: corpusSP, Destination: corpusAuth, HasDestination: true},
 		ACSURL: corpusACS, HasACSURL: true, ProtocolBinding: saml.BindingURIPOST,
 	}}
 	if change != nil {

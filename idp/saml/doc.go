@@ -10,6 +10,8 @@
 //	ParseAuthnRequest  that element -> fields, strictly
 //	AuthnRequest.Check fields against this address and this moment
 //
+// and so for a LogoutRequest, which ReadSOAP reads too.
+//
 // Failures are *idp.Refusal, in the words of the standard. Functions take no
 // HTTP types, keep nothing between calls, and look nothing up: which service
 // provider it is, which addresses it registered and whether a message was seen

@@ -1,7 +1,7 @@
 // Package xmlenc encrypts what we author to a service provider's certificate
 // (XML Encryption 1.1): the content with a fresh AES-256 key, in CBC or GCM
-// mode, and that key with RSA-OAEP. It does not decrypt; nobody sends us
-// anything encrypted.
+// mode, and that key with RSA-OAEP. What service providers encrypt to us, the
+// NameID of a LogoutRequest, it decrypts.
 //
 // The form is the one that service providers have met for fifteen years: the
 // EncryptedKey stands inside the KeyInfo of its EncryptedData, names the

@@ -1,11 +1,49 @@
 package saml
 
 import (
+	"strconv"
 	"strings"
 	"time"
 
 	"vernal/idp"
+	"vernal/idp/xmltree"
 )
+
+// Header is what every request has (saml-core §3.2.1).
+type Header struct {
+	ID           string
+	IssueInstant time.Time // UTC
+	Issuer       idp.EntityID
+	// Destination is the address that the sender meant. HasDestination is
+	// false if it is absent or empty.
+	Destination    string
+	HasDestination bool
+}
+
+// maxID bounds the ID of a message, in bytes.
+const maxID = 256
+
+func (h *Header) read(root *xmltree.Element) error {
+	if v, _ := root.Attr("Version"); v != Version {
+		return idp.Refuse(idp.RefusedVersion, "Version", v, Version)
+	}
+	h.ID, _ = root.Attr("ID")
+	if !isNCName(h.ID) || len(h.ID) > maxID {
+		return idp.Refuse(idp.RefusedID, "ID", h.ID, strconv.Itoa(maxID))
+	}
+	instant, _ := root.Attr("IssueInstant")
+	var ok bool
+	if h.IssueInstant, ok = parseInstant(instant); !ok {
+		return idp.Refuse(idp.RefusedIssueInstant, "IssueInstant", instant)
+	}
+	var err error
+	if h.Issuer, err = issuer(root); err != nil {
+		return err
+	}
+	h.Destination, err = uriAttr(root, "Destination")
+	h.HasDestination = h.Destination != ""
+	return err
+}
 
 // How old a request may be, and how far the clocks of sender and receiver may
 // be apart.
@@ -28,16 +66,16 @@ type Expect struct {
 
 // Check holds a verified request against the place and the moment it arrived.
 // The error is a *idp.Refusal.
-func (r *AuthnRequest) Check(e Expect) error {
+func (h *Header) Check(e Expect) error {
 	// The Issuer was read before the signature was checked, to find the
 	// certificates. It must be what the verified element says.
-	if r.Issuer != e.Issuer {
-		return idp.Refuse(idp.RefusedIssuer, "Issuer", string(r.Issuer))
+	if h.Issuer != e.Issuer {
+		return idp.Refuse(idp.RefusedIssuer, "Issuer", string(h.Issuer))
 	}
-	if r.HasDestination && !sameAddress(r.Destination, e.Destination) {
-		return idp.Refuse(idp.RefusedDestination, "Destination", r.Destination, e.Destination)
+	if h.HasDestination && !sameAddress(h.Destination, e.Destination) {
+		return idp.Refuse(idp.RefusedDestination, "Destination", h.Destination, e.Destination)
 	}
-	return checkInstant(r.IssueInstant, e)
+	return checkInstant(h.IssueInstant, e)
 }
 
 // checkInstant refuses a message that is too old or from the future.

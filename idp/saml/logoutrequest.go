@@ -1,0 +1,212 @@
+package saml
+
+import (
+	"crypto"
+	"slices"
+	"time"
+
+	"vernal/idp"
+	"vernal/idp/xmldsig"
+	"vernal/idp/xmlenc"
+	"vernal/idp/xmltree"
+)
+
+// LogoutRequest asks us to end a person's session (saml-core §3.7.1). Whoever
+// forges one ends other people's sessions: it is read only from an element that
+// a signature covers.
+//
+// Extensions are read past. Known parts must have the form that the schema
+// gives them and come at most once, SessionIndex apart, in any order.
+type LogoutRequest struct {
+	Header
+	// NotOnOrAfter is when the request ends; zero if it does not say.
+	NotOnOrAfter time.Time
+	// Reason is a URI, for the log; "" if absent.
+	Reason string
+	// NameID is the person; nil while it is encrypted.
+	NameID *NameID
+	// SessionIndexes are what the sender was told, each once. Those of the
+	// guide's sample, in the assertion namespace, are among them.
+	SessionIndexes []string
+
+	encrypted *xmltree.Element // EncryptedID; nil if NameID is there
+}
+
+// NameID names a person to one service provider (saml-core §2.2.3). Absent
+// attributes are "".
+type NameID struct {
+	Value, Format                  string
+	NameQualifier, SPNameQualifier string
+}
+
+// Bounds on what is kept of a LogoutRequest.
+const (
+	maxNameID         = 1024
+	maxSessionIndex   = 256
+	maxSessionIndexes = 32
+)
+
+// ParseLogoutRequest reads the fields of a LogoutRequest from an element that
+// Message.Verify returned. The error is a *idp.Refusal.
+func ParseLogoutRequest(root *xmltree.Element) (*LogoutRequest, error) {
+	if !root.Is(NamespaceProtocol, "LogoutRequest") {
+		return nil, idp.Refuse(idp.RefusedMessageType, "SAMLRequest", root.Local)
+	}
+	if err := checkAttributes(root); err != nil {
+		return nil, err
+	}
+	if err := checkContent(root); err != nil {
+		return nil, err
+	}
+	r := &LogoutRequest{}
+	if err := r.Header.read(root); err != nil {
+		return nil, err
+	}
+	if err := r.readAttributes(root); err != nil {
+		return nil, err
+	}
+	if err := r.readParts(root); err != nil {
+		return nil, err
+	}
+	if r.NameID == nil && r.encrypted == nil {
+		return nil, idp.Refuse(idp.RefusedNameID, "NameID", "")
+	}
+	return r, nil
+}
+
+func (r *LogoutRequest) readAttributes(root *xmltree.Element) (err error) {
+	if v, ok := root.Attr("NotOnOrAfter"); ok {
+		if r.NotOnOrAfter, ok = parseInstant(v); !ok {
+			return idp.Refuse(idp.RefusedNotOnOrAfter, "NotOnOrAfter", v)
+		}
+	}
+	r.Reason, err = uriAttr(root, "Reason")
+	return err
+}
+
+// readParts goes through the children. A second person, in whatever form, is
+// refused: readers differ in which one counts.
+func (r *LogoutRequest) readParts(root *xmltree.Element) error {
+	seen := map[string]bool{}
+	var indexSpace string
+	for c := range root.Elements() {
+		name := c.Local
+		switch {
+		case c.Is(NamespaceProtocol, "SessionIndex"), c.Is(NamespaceAssertion, "SessionIndex"):
+			if indexSpace != "" && indexSpace != c.Space {
+				return idp.Refuse(idp.RefusedSessionIndex, "SessionIndex", trim(c.Text()))
+			}
+			indexSpace = c.Space
+			if err := r.addSessionIndex(c); err != nil {
+				return err
+			}
+			continue
+		case c.Is(NamespaceAssertion, "NameID"), c.Is(NamespaceAssertion, "EncryptedID"):
+			if seen["NameID"] {
+				return idp.Refuse(idp.RefusedNameID, "NameID", c.Local)
+			}
+			name = "NameID"
+			if err := r.readPerson(c); err != nil {
+				return err
+			}
+		case c.Is(NamespaceAssertion, "Issuer"), c.Is(NamespaceProtocol, "Extensions"), c.Is(xmldsig.Namespace, "Signature"):
+		default: // BaseID too: an abstract type that nobody sends
+			return idp.Refuse(idp.RefusedValue, "LogoutRequest", c.Local)
+		}
+		if seen[name] {
+			return idp.Refuse(idp.RefusedValue, "LogoutRequest", c.Local)
+		}
+		seen[name] = true
+	}
+	return nil
+}
+
+func (r *LogoutRequest) readPerson(e *xmltree.Element) (err error) {
+	if e.Local == "EncryptedID" {
+		r.encrypted = e
+		return nil
+	}
+	r.NameID, err = readNameID(e)
+	return err
+}
+
+func readNameID(e *xmltree.Element) (*NameID, error) {
+	if err := checkAttributes(e); err != nil {
+		return nil, err
+	}
+	for c := range e.Elements() {
+		return nil, idp.Refuse(idp.RefusedNameID, "NameID", c.Local)
+	}
+	id := &NameID{Value: trim(e.Text())}
+	if id.Value == "" || len(id.Value) > maxNameID {
+		return nil, idp.Refuse(idp.RefusedNameID, "NameID", id.Value)
+	}
+	for name, field := range map[string]*string{
+		"Format": &id.Format, "NameQualifier": &id.NameQualifier, "SPNameQualifier": &id.SPNameQualifier,
+	} {
+		var err error
+		if *field, err = uriAttr(e, name); err != nil {
+			return nil, err
+		}
+	}
+	return id, nil
+}
+
+func (r *LogoutRequest) addSessionIndex(e *xmltree.Element) error {
+	if err := checkAttributes(e); err != nil {
+		return err
+	}
+	for c := range e.Elements() {
+		return idp.Refuse(idp.RefusedSessionIndex, "SessionIndex", c.Local)
+	}
+	index := trim(e.Text())
+	if index == "" || len(index) > maxSessionIndex || len(r.SessionIndexes) == maxSessionIndexes {
+		return idp.Refuse(idp.RefusedSessionIndex, "SessionIndex", index)
+	}
+	if !slices.Contains(r.SessionIndexes, index) {
+		r.SessionIndexes = append(r.SessionIndexes, index)
+	}
+	return nil
+}
+
+// Encrypted reports whether the person is told encrypted, so that Open is due.
+func (r *LogoutRequest) Encrypted() bool { return r.encrypted != nil && r.NameID == nil }
+
+// Open decrypts the person's EncryptedID with our key (saml-core §2.2.4). Only
+// a request that is verified may be opened: what an attacker can make us
+// decrypt tells them about what others sent. The error is a *idp.Refusal that
+// does not tell what went wrong.
+func (r *LogoutRequest) Open(key crypto.Decrypter) error {
+	refused := idp.Refuse(idp.RefusedEncryptedID, "EncryptedID", "")
+	plain, err := xmlenc.Decrypt(r.encrypted, key)
+	if err != nil {
+		return refused.With(err)
+	}
+	e, err := xmltree.Parse(plain, xmltree.MessageLimits())
+	if err != nil {
+		return refused.With(err)
+	}
+	if !e.Is(NamespaceAssertion, "NameID") {
+		return refused
+	}
+	if r.NameID, err = readNameID(e); err != nil {
+		return refused.With(err)
+	}
+	return nil
+}
+
+// Check holds a verified request against the place and the moment it arrived.
+// The error is a *idp.Refusal.
+func (r *LogoutRequest) Check(e Expect) error {
+	if err := r.Header.Check(e); err != nil {
+		return err
+	}
+	skew := e.Skew
+	if skew == 0 {
+		skew = DefaultSkew
+	}
+	if !r.NotOnOrAfter.IsZero() && !e.Now.Before(r.NotOnOrAfter.Add(skew)) {
+		return idp.Refuse(idp.RefusedNotOnOrAfter, "NotOnOrAfter", stamp(r.NotOnOrAfter), stamp(e.Now))
+	}
+	return nil
+}

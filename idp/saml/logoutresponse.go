@@ -1,0 +1,83 @@
+package saml
+
+import (
+	"fmt"
+	"time"
+
+	"vernal/idp/xmldsig"
+	"vernal/idp/xmltree"
+)
+
+// LogoutResponse answers a LogoutRequest (saml-core §3.7.2). All fields but
+// Destination are required.
+type LogoutResponse struct {
+	ID           string // an NCName, never used before
+	IssueInstant time.Time
+	// Issuer is the entity ID of the identity provider.
+	Issuer string
+	// Destination is the SP's registered logout address; "" on the back
+	// channel, where the answer goes to whoever asked.
+	Destination string
+	// InResponseTo is the ID of the LogoutRequest.
+	InResponseTo string
+	Status       Status
+}
+
+// Write appends the samlp:LogoutResponse to dst, which may be nil. With a
+// signer it is signed; without one it goes out unsigned, as the guide has it.
+func (r *LogoutResponse) Write(dst []byte, s *xmldsig.Signer) ([]byte, error) {
+	if err := required("LogoutResponse", "ID", r.ID, "Issuer", r.Issuer, "InResponseTo", r.InResponseTo, "Status", r.Status.Code); err != nil {
+		return nil, err
+	}
+	if err := plainTime("IssueInstant", r.IssueInstant); err != nil {
+		return nil, err
+	}
+	start := len(dst)
+	w := xmltree.NewWriter(dst)
+	at := r.writeBody(w)
+	buf, err := w.Finish()
+	if err != nil {
+		return nil, fmt.Errorf("write LogoutResponse: %w", err)
+	}
+	if s == nil {
+		return buf, nil
+	}
+	return s.SignFrom(buf, start, r.ID, at)
+}
+
+// WriteSOAP is Write inside a SOAP envelope (saml-bindings §3.2.2).
+func (r *LogoutResponse) WriteSOAP(dst []byte, s *xmldsig.Signer) ([]byte, error) {
+	body, err := r.Write(nil, s)
+	if err != nil {
+		return nil, err
+	}
+	dst = append(dst, soapStart...)
+	dst = append(dst, body...)
+	return append(dst, soapEnd...), nil
+}
+
+const (
+	soapStart = `<soap:Envelope xmlns:soap="` + NamespaceSOAP + `"><soap:Body>`
+	soapEnd   = `</soap:Body></soap:Envelope>`
+)
+
+// writeBody writes the element and returns where a signature goes.
+func (r *LogoutResponse) writeBody(w *xmltree.Writer) (at int) {
+	var b [len(TimeFormat)]byte
+	attrs := []xmltree.Attr{
+		attr("Destination", r.Destination),
+		attr("ID", r.ID),
+		attr("InResponseTo", r.InResponseTo),
+		attr("IssueInstant", string(formatTime(b[:0], r.IssueInstant))),
+		attr("Version", Version),
+	}
+	if r.Destination == "" {
+		attrs = attrs[1:]
+	}
+	w.Start("samlp", NamespaceProtocol, "LogoutResponse", attrs...)
+	w.Element("", NamespaceAssertion, "Issuer", r.Issuer)
+	at = w.Len()
+	writeStatus(w, r.Status)
+	w.End()
+	return at
+}

@@ -1,0 +1,90 @@
+package saml
+
+import (
+	"slices"
+
+	"vernal/idp"
+	"vernal/idp/xmltree"
+)
+
+// ReadSOAP decodes the message of a SOAP request (saml-bindings §3.2): the one
+// element of the Body of an Envelope. Headers are read past, but for one that
+// must be understood. The error is a *idp.Refusal.
+func ReadSOAP(body []byte) (*Message, error) {
+	if len(body) == 0 {
+		return nil, idp.Refuse(idp.RefusedRequestMissing, "Envelope", "")
+	}
+	envelope, err := xmltree.Parse(body, xmltree.MessageLimits())
+	if err != nil {
+		return nil, idp.Refuse(idp.RefusedXML, "Envelope", "").With(err)
+	}
+	if !envelope.Is(NamespaceSOAP, "Envelope") {
+		return nil, idp.Refuse(idp.RefusedMessageType, "Envelope", envelope.Local)
+	}
+	if err := checkContent(envelope); err != nil {
+		return nil, err
+	}
+	var inner *xmltree.Element
+	for c := range envelope.Elements() {
+		switch {
+		case c.Is(NamespaceSOAP, "Header") && inner == nil:
+			if err := checkHeaders(c); err != nil {
+				return nil, err
+			}
+		case c.Is(NamespaceSOAP, "Body") && inner == nil:
+			inner = c
+		default:
+			return nil, idp.Refuse(idp.RefusedValue, "Envelope", c.Local)
+		}
+	}
+	root, err := soapMessage(envelope, inner)
+	if err != nil {
+		return nil, err
+	}
+	return &Message{Binding: BindingSOAP, Root: root}, nil
+}
+
+// checkHeaders refuses a header that we would have to understand.
+func checkHeaders(e *xmltree.Element) error {
+	for c := range e.Elements() {
+		for _, a := range c.Attrs {
+			if a.Space == NamespaceSOAP && a.Local == "mustUnderstand" && trim(a.Value) != "0" {
+				return idp.Refuse(idp.RefusedValue, "Header", c.Local)
+			}
+		}
+	}
+	return nil
+}
+
+// soapMessage is the one element of the Body as a document of its own: it
+// declares what Envelope and Body declared for it, which is what it was signed
+// with.
+func soapMessage(envelope, body *xmltree.Element) (*xmltree.Element, error) {
+	if body == nil {
+		return nil, idp.Refuse(idp.RefusedRequestMissing, "Body", "")
+	}
+	if err := checkContent(body); err != nil {
+		return nil, err
+	}
+	var root *xmltree.Element
+	for c := range body.Elements() {
+		if root != nil {
+			return nil, idp.Refuse(idp.RefusedValue, "Body", c.Local)
+		}
+		root = c
+	}
+	if root == nil {
+		return nil, idp.Refuse(idp.RefusedRequestMissing, "Body", "")
+	}
+	own := *root
+	own.NS = slices.Clone(root.NS)
+	for _, outer := range []*xmltree.Element{body, envelope} {
+		for _, d := range outer.NS {
+			known := slices.ContainsFunc(own.NS, func(n xmltree.NSDecl) bool { return n.Prefix == d.Prefix })
+			if !known {
+				own.NS = append(own.NS, d)
+			}
+		}
+	}
+	return &own, nil
+}

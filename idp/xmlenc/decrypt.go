@@ -1,0 +1,166 @@
+package xmlenc
+
+import (
+	"crypto"
+	"crypto/aes"
+	"crypto/cipher"
+	"crypto/rsa"
+	"encoding/base64"
+	"errors"
+	"strings"
+
+	"vernal/idp/xmldsig"
+	"vernal/idp/xmltree"
+)
+
+// ErrDecrypt is returned for everything that does not decrypt. It does not tell
+// what went wrong: the difference between a wrong key and wrong padding is what
+// padding oracles are made of.
+var ErrDecrypt = errors.New("does not decrypt with our key")
+
+// keySizes are the ciphers that are opened. Triple-DES and RSA with the padding
+// of PKCS #1 v1.5 are not.
+var keySizes = map[string]int{
+	"http://www.w3.org/2001/04/xmlenc#aes128-cbc": 16,
+	AlgorithmCBC: 32,
+	"http://www.w3.org/2009/xmlenc11#aes128-gcm": 16,
+	AlgorithmGCM: 32,
+}
+
+const (
+	namespace11     = "http://www.w3.org/2009/xmlenc11#"
+	algorithmOAEP11 = "http://www.w3.org/2009/xmlenc11#rsa-oaep"
+)
+
+// Decrypt opens the EncryptedData in e, an EncryptedID, say, whose key was
+// encrypted to ours: the EncryptedKey stands in its KeyInfo or beside it
+// (saml-core §2.2.4). It returns the plaintext, or ErrDecrypt.
+//
+// CBC says nothing of who wrote the plaintext, so e must come from a message
+// whose signature was verified.
+func Decrypt(e *xmltree.Element, key crypto.Decrypter) ([]byte, error) {
+	data := only(e, namespace, "EncryptedData")
+	if data == nil {
+		return nil, ErrDecrypt
+	}
+	wrapped := only(only(data, xmldsig.Namespace, "KeyInfo"), namespace, "EncryptedKey")
+	if wrapped == nil {
+		wrapped = only(e, namespace, "EncryptedKey")
+	}
+	mode := algorithm(data)
+	size := keySizes[mode]
+	sealed, ok := cipherValue(data)
+	if !ok || size == 0 {
+		return nil, ErrDecrypt
+	}
+	content, err := unwrap(wrapped, key)
+	if err != nil || len(content) != size {
+		return nil, ErrDecrypt
+	}
+	defer clear(content)
+	block, err := aes.NewCipher(content)
+	if err != nil {
+		return nil, ErrDecrypt
+	}
+	if strings.HasSuffix(mode, "-gcm") {
+		return openGCM(block, sealed)
+	}
+	return openCBC(block, sealed)
+}
+
+// unwrap opens an EncryptedKey.
+func unwrap(e *xmltree.Element, key crypto.Decrypter) ([]byte, error) {
+	wrapped, ok := cipherValue(e)
+	if !ok {
+		return nil, ErrDecrypt
+	}
+	options := &rsa.OAEPOptions{Hash: crypto.SHA1, MGFHash: crypto.SHA1}
+	method := only(e, namespace, "EncryptionMethod")
+	if digest := only(method, xmldsig.Namespace, "DigestMethod"); digest != nil {
+		name, _ := digest.Attr("Algorithm")
+		if options.Hash, ok = digests[name]; !ok {
+			return nil, ErrDecrypt
+		}
+	}
+	switch algorithm(e) {
+	case AlgorithmOAEP:
+	case algorithmOAEP11:
+		if mgf := only(method, namespace11, "MGF"); mgf != nil {
+			name, _ := mgf.Attr("Algorithm")
+			if options.MGFHash, ok = generators[name]; !ok {
+				return nil, ErrDecrypt
+			}
+		}
+	default:
+		return nil, ErrDecrypt
+	}
+	return key.Decrypt(nil, wrapped, options)
+}
+
+var digests = map[string]crypto.Hash{AlgorithmSHA1: crypto.SHA1, AlgorithmSHA256: crypto.SHA256}
+
+var generators = map[string]crypto.Hash{namespace11 + "mgf1sha1": crypto.SHA1, namespace11 + "mgf1sha256": crypto.SHA256}
+
+func openGCM(block cipher.Block, sealed []byte) ([]byte, error) {
+	gcm, err := cipher.NewGCM(block)
+	if err != nil || len(sealed) < gcm.NonceSize() {
+		return nil, ErrDecrypt
+	}
+	plain, err := gcm.Open(nil, sealed[:gcm.NonceSize()], sealed[gcm.NonceSize():], nil)
+	if err != nil {
+		return nil, ErrDecrypt
+	}
+	return plain, nil
+}
+
+// openCBC is the reverse of sealCBC.
+func openCBC(block cipher.Block, sealed []byte) ([]byte, error) {
+	size := block.BlockSize()
+	if len(sealed) < 2*size || len(sealed)%size != 0 {
+		return nil, ErrDecrypt
+	}
+	plain := make([]byte, len(sealed)-size)
+	cipher.NewCBCDecrypter(block, sealed[:size]).CryptBlocks(plain, sealed[size:])
+	pad := int(plain[len(plain)-1])
+	if pad < 1 || pad > size {
+		return nil, ErrDecrypt
+	}
+	return plain[:len(plain)-pad], nil
+}
+
+// only is the one child of that name; nil if there is none, or more than one.
+func only(e *xmltree.Element, space, local string) *xmltree.Element {
+	if e == nil {
+		return nil
+	}
+	if all := e.Children(space, local); len(all) == 1 {
+		return all[0]
+	}
+	return nil
+}
+
+// algorithm is that of the EncryptionMethod; "" without one.
+func algorithm(e *xmltree.Element) string {
+	method := only(e, namespace, "EncryptionMethod")
+	if method == nil {
+		return ""
+	}
+	name, _ := method.Attr("Algorithm")
+	return name
+}
+
+// cipherValue is what is in the CipherData; base64 may be broken into lines.
+func cipherValue(e *xmltree.Element) ([]byte, bool) {
+	value := only(only(e, namespace, "CipherData"), namespace, "CipherValue")
+	if value == nil {
+		return nil, false
+	}
+	text := strings.Map(func(r rune) rune {
+		if strings.ContainsRune(" \t\r\n", r) {
+			return -1
+		}
+		return r
+	}, value.Text())
+	data, err := base64.StdEncoding.DecodeString(text)
+	return data, err == nil
+}
