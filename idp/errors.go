@@ -31,6 +31,18 @@ func (e *ClashError) Error() string { return fmt.Sprintf("%d NameIDs clash", e.N
 // Unwrap is ErrExists.
 func (e *ClashError) Unwrap() error { return ErrExists }
 
+// TakenError is returned when a NameID that a person is to get belongs to
+// somebody else, or the person would have two. errors.Is finds ErrExists in it.
+type TakenError struct {
+	// Scope is where.
+	Scope NameIDScope
+}
+
+func (e *TakenError) Error() string { return fmt.Sprintf("NameID is taken in %s", e.Scope) }
+
+// Unwrap is ErrExists.
+func (e *TakenError) Unwrap() error { return ErrExists }
+
 // Errors of a sign-in.
 var (
 	// ErrReplayed is returned when a message with the same ID from the same

@@ -65,6 +65,12 @@ type UserStore interface {
 	// CreateUser adds u; ErrExists if one of its addresses is taken, or its ID
 	// is, be it by a person who was deleted.
 	CreateUser(ctx context.Context, u *User, events ...AuditEvent) error
+	// ImportUsers adds people with their NameIDs, all who can be added in one
+	// step, and appends the events of those. The first result says for each why
+	// they were not added, nil for those who were: ErrExists as CreateUser has
+	// it, or a *TakenError if a NameID is somebody's already. One who stands
+	// earlier in the list counts for those after.
+	ImportUsers(ctx context.Context, people []ImportedUser) ([]error, error)
 	User(ctx context.Context, id UserID) (*User, error)
 	// UserByEmail finds a person by any address, compared without case.
 	UserByEmail(ctx context.Context, address string) (*User, error)
@@ -83,6 +89,12 @@ type UserStore interface {
 	// UserByNameID is its reverse. It too answers for people who were deleted:
 	// look the person up to know.
 	UserByNameID(ctx context.Context, scope NameIDScope, name NameID) (UserID, error)
+	// NameIDScopes lists every scope in which somebody has a NameID, deleted
+	// people included.
+	NameIDScopes(ctx context.Context) ([]NameIDScope, error)
+	// DeletedUsers lists up to limit IDs of deleted people after the given one,
+	// sorted.
+	DeletedUsers(ctx context.Context, after UserID, limit int) ([]UserID, error)
 }
 
 // SessionStore keeps sessions and the requests that wait for a sign-in.

@@ -13,7 +13,9 @@ type User struct {
 	PasswordHash      string    `json:"password_hash,omitempty"`
 	PasswordChangedAt time.Time `json:"password_changed_at,omitzero"`
 	TOTPs             []TOTP    `json:"totps,omitempty"`
-	Role              string    `json:"role,omitempty"`
+	// Profile is what was proofed of the person's identity; nil if nothing was.
+	Profile *Profile `json:"profile,omitempty"`
+	Role    string   `json:"role,omitempty"`
 	// LockedAt is set while an operator has locked the account.
 	LockedAt   time.Time `json:"locked_at,omitzero"`
 	LockReason string    `json:"lock_reason,omitempty"`
@@ -41,6 +43,31 @@ type TOTP struct {
 	AddedAt  time.Time `json:"added_at"`
 }
 
+// Profile is what was proofed of a person's identity. An empty value was not
+// proofed; a service provider that asks for it gets an empty attribute. The
+// names are those of the attributes, the forms are package account's to check.
+type Profile struct {
+	// Level is IALVerified or IALFacialMatch.
+	Level string `json:"level"`
+	// VerifiedAt is when the identity was proofed; zero if nobody knows.
+	VerifiedAt time.Time `json:"verified_at,omitzero"`
+	FirstName  string    `json:"first_name,omitempty"`
+	MiddleName string    `json:"middle_name,omitempty"`
+	LastName   string    `json:"last_name,omitempty"`
+	Address1   string    `json:"address1,omitempty"`
+	Address2   string    `json:"address2,omitempty"`
+	City       string    `json:"city,omitempty"`
+	State      string    `json:"state,omitempty"`
+	// Zipcode has five digits.
+	Zipcode string `json:"zipcode,omitempty"`
+	// DOB is the date of birth, YYYY-MM-DD.
+	DOB string `json:"dob,omitempty"`
+	// SSN has nine digits, with the two dashes or without, as it was proofed.
+	SSN string `json:"ssn,omitempty"`
+	// Phone is in E.164 form: "+12025550123".
+	Phone string `json:"phone,omitempty"`
+}
+
 // PrimaryEmail is the person's first address, or "".
 func (u *User) PrimaryEmail() string {
 	if len(u.Emails) == 0 {
@@ -51,6 +78,18 @@ func (u *User) PrimaryEmail() string {
 
 // Locked reports whether an operator has locked the account.
 func (u *User) Locked() bool { return !u.LockedAt.IsZero() }
+
+// ImportedUser is a person who comes with the NameIDs that service providers
+// know them by already.
+type ImportedUser struct {
+	User *User
+	// NameIDs become the person's, as if they had been issued here.
+	NameIDs map[NameIDScope]NameID
+	// Deleted is true of a person who was deleted where they come from: nothing
+	// of them is kept but User.ID and the NameIDs, so that both stay taken.
+	Deleted bool
+	Event   AuditEvent
+}
 
 // Throttle counts failures under one key, for instance one account from one
 // network. The meaning of the fields is the account package's.

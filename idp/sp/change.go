@@ -68,11 +68,11 @@ func (r *Registry) scopeForNew(ctx context.Context, p *idp.ServiceProvider, o Op
 		return firstScope(p), nil
 	case err != nil:
 		return "", fmt.Errorf("find earlier NameIDs of %q: %w", p.EntityID, err)
-	case p.Agency != "" && agencyScope(p.Agency) != last && o.Resume:
+	case p.Agency != "" && idp.AgencyScope(p.Agency) != last && o.Resume:
 		return "", &RefusedError{Code: "resume", Text: fmt.Sprintf(
 			"%s did not belong to the agency %q when it was removed: its old NameIDs are not that agency's; give %s or --agency, not both",
 			p.EntityID, p.Agency, FlagResume)}
-	case p.Agency != "" && agencyScope(p.Agency) == last && !o.Resume:
+	case p.Agency != "" && idp.AgencyScope(p.Agency) == last && !o.Resume:
 		return "", &RefusedError{Code: "resume", Text: fmt.Sprintf(
 			"%s was registered with the agency %q before, and would recognise the people it knew; %s says that it should",
 			p.EntityID, p.Agency, FlagResume)}
@@ -80,14 +80,14 @@ func (r *Registry) scopeForNew(ctx context.Context, p *idp.ServiceProvider, o Op
 		p.Agency = agencyOf(last)
 		return last, nil
 	case p.Agency != "":
-		return agencyScope(p.Agency), nil
+		return idp.AgencyScope(p.Agency), nil
 	}
 	return freshScope(p.EntityID, last, r.clock.Now()), nil
 }
 
 // agencyOf is the agency of a scope, or "".
 func agencyOf(scope idp.NameIDScope) string {
-	name, ok := strings.CutPrefix(string(scope), "agency:")
+	name, ok := scope.Agency()
 	if !ok {
 		return ""
 	}
@@ -183,7 +183,7 @@ func (r *Registry) editRecord(old, next *idp.ServiceProvider, change func(*idp.S
 				"%s gives new ones, so that it takes everyone for a stranger",
 			old.Agency, next.Agency, FlagKeepNameIDs, FlagNewNameIDs)}
 	case next.Agency != "":
-		next.NameIDScope = agencyScope(next.Agency)
+		next.NameIDScope = idp.AgencyScope(next.Agency)
 	default:
 		next.NameIDScope = freshScope(next.EntityID, old.NameIDScope, r.clock.Now())
 	}

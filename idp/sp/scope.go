@@ -14,25 +14,14 @@ import (
 //	sp:ENTITYID       a provider that stands alone
 //	sp:ENTITYID#N     the same, after it lost its NameIDs; N only ever grows
 //
-// "#" inside an EntityID is doubled, so that an EntityID that ends in "#2" is
-// never taken for the second life of another one.
-
-// agencyScope is the scope that an agency's providers share.
-func agencyScope(agency string) idp.NameIDScope {
-	return idp.NameIDScope("agency:" + agency)
-}
-
-// ownScope is the first scope of a provider that stands alone.
-func ownScope(id idp.EntityID) idp.NameIDScope {
-	return idp.NameIDScope("sp:" + strings.ReplaceAll(string(id), "#", "##"))
-}
+// What they look like is idp's, see idp.OwnScope.
 
 // firstScope is the scope of a provider that was never registered before.
 func firstScope(p *idp.ServiceProvider) idp.NameIDScope {
 	if p.Agency != "" {
-		return agencyScope(p.Agency)
+		return idp.AgencyScope(p.Agency)
 	}
-	return ownScope(p.EntityID)
+	return idp.OwnScope(p.EntityID)
 }
 
 // freshScope is a scope of a provider alone that it has not had before. last is
@@ -40,7 +29,7 @@ func firstScope(p *idp.ServiceProvider) idp.NameIDScope {
 // nobody remembers, so the number is taken from the clock, which is far above
 // any count.
 func freshScope(id idp.EntityID, last idp.NameIDScope, now time.Time) idp.NameIDScope {
-	own := string(ownScope(id))
+	own := string(idp.OwnScope(id))
 	if string(last) == own {
 		return idp.NameIDScope(own + "#2")
 	}

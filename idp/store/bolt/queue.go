@@ -79,10 +79,15 @@ func (q *queue) failure() error {
 // certain not to happen. If ctx ends before the committer has taken the change,
 // it never runs; afterwards its outcome is waited for.
 func (s *Store) update(ctx context.Context, events []idp.AuditEvent, change func(*writer) error) error {
+	return s.submit(ctx, &job{change: change, events: events})
+}
+
+// submit is update for a job whose events its change decides.
+func (s *Store) submit(ctx context.Context, j *job) error {
 	if err := ctx.Err(); err != nil {
 		return err
 	}
-	j := &job{change: change, events: events, done: make(chan struct{})}
+	j.done = make(chan struct{})
 	if err := s.queue.add(j); err != nil {
 		return err
 	}

@@ -42,6 +42,8 @@ func Run(t *testing.T, open Open) {
 		{"user addresses", testUserAddresses},
 		{"user list", testUserList},
 		{"user deleted", testUserDeleted},
+		{"users imported", testImport},
+		{"NameID scopes", testNameIDScopes},
 		{"sessions", testSessions},
 		{"session replaced", testSessionReplaced},
 		{"session completed", testCompleteSession},
@@ -178,7 +180,8 @@ func provider(id string) *idp.ServiceProvider {
 func person(id string, addresses ...string) *idp.User {
 	u := &idp.User{
 		ID: idp.UserID(id), PasswordHash: "$argon2id$", CreatedAt: start, UpdatedAt: start,
-		TOTPs: []idp.TOTP{{Name: "phone", Secret: []byte{0, 1, 255}, Period: 30, LastStep: 7, AddedAt: start}},
+		TOTPs:   []idp.TOTP{{Name: "phone", Secret: []byte{0, 1, 255}, Period: 30, LastStep: 7, AddedAt: start}},
+		Profile: &idp.Profile{Level: idp.IALVerified, VerifiedAt: start, FirstName: "Ann", SSN: "900-11-2222"},
 	}
 	for _, a := range addresses {
 		u.Emails = append(u.Emails, idp.Email{Address: a, ConfirmedAt: start})

@@ -1,0 +1,140 @@
+package bolt
+
+import (
+	"context"
+	"encoding/binary"
+	"errors"
+	"slices"
+	"time"
+
+	"vernal/idp"
+)
+
+// ImportUsers adds people with their NameIDs in one transaction, those who
+// clash with somebody left out.
+func (s *Store) ImportUsers(ctx context.Context, people []idp.ImportedUser) ([]error, error) {
+	var outcome []error
+	j := new(job)
+	j.change = func(w *writer) error {
+		// A change may run more than once, so it begins anew each time.
+		outcome, j.events = make([]error, len(people)), nil
+		added := &imports{writer: w, taken: make(map[string]bool)}
+		for i := range people {
+			err := added.person(&people[i])
+			var clash clashError
+			if errors.As(err, &clash) {
+				outcome[i] = clash.error
+				continue
+			}
+			if err != nil {
+				return err
+			}
+			j.events = append(j.events, people[i].Event)
+		}
+		return nil
+	}
+	if err := s.submit(ctx, j); err != nil {
+		return nil, err
+	}
+	return outcome, nil
+}
+
+// imports is a writer that knows which keys it has noted: a change does not see
+// its own notes, and two people of one import may clash with each other.
+type imports struct {
+	*writer
+	taken map[string]bool // bucket and key
+}
+
+// clashError is one person's and leaves the others alone.
+type clashError struct{ error }
+
+// person notes one person; nothing of them if the error is a clashError.
+func (m *imports) person(p *idp.ImportedUser) error {
+	id := []byte(p.User.ID)
+	if m.has(inUsers, id) || m.has(inUserTombstones, id) {
+		return clashError{exists(inUsers)}
+	}
+	var emails map[string]bool
+	if !p.Deleted {
+		emails = m.store.emailKeys(p.User)
+	}
+	for key := range emails {
+		if m.has(inUserEmails, []byte(key)) {
+			return clashError{exists(inUserEmails)}
+		}
+	}
+	for scope, name := range p.NameIDs {
+		// The person is new, so only the NameID can be somebody's.
+		if m.has(inNameIDUsers, pair(string(scope), string(name))) {
+			return clashError{&idp.TakenError{Scope: scope}}
+		}
+	}
+	for key := range emails {
+		m.note(inUserEmails, []byte(key), id)
+	}
+	for scope, name := range p.NameIDs {
+		m.note(inNameIDs, pair(string(scope), string(p.User.ID)), []byte(name))
+		m.note(inNameIDUsers, pair(string(scope), string(name)), id)
+	}
+	if p.Deleted {
+		m.note(inUserTombstones, id, []byte(m.store.clock.Now().Format(time.RFC3339)))
+		return nil
+	}
+	m.taken[inUsers.String()+string(id)] = true
+	return m.putUser(p.User)
+}
+
+func (m *imports) has(b bucket, key []byte) bool {
+	return m.taken[b.String()+string(key)] || m.writer.has(b, key)
+}
+
+func (m *imports) note(b bucket, key, value []byte) {
+	m.taken[b.String()+string(key)] = true
+	m.put(b, key, value)
+}
+
+// NameIDScopes lists the scopes that hold NameIDs. It jumps from one to the
+// next, however many people there are.
+func (s *Store) NameIDScopes(ctx context.Context) (scopes []idp.NameIDScope, err error) {
+	err = s.view(ctx, func(r *reader) error {
+		c := r.bucket(inNameIDs).Cursor()
+		for k, _ := c.First(); k != nil; {
+			scope, err := firstOf(k)
+			if err != nil {
+				return corrupt(inNameIDs, k, err)
+			}
+			scopes = append(scopes, idp.NameIDScope(scope))
+			// No key that begins with this scope's prefix sorts after this one:
+			// a UserID is shorter than 256 bytes of 0xff.
+			k, _ = c.Seek(append(pair(scope, ""), slices.Repeat([]byte{0xff}, 256)...))
+		}
+		return nil
+	})
+	slices.Sort(scopes)
+	return scopes, err
+}
+
+// firstOf is the first half of a pair.
+func firstOf(key []byte) (string, error) {
+	if len(key) >= 2 {
+		if n := int(binary.BigEndian.Uint16(key)); len(key) >= 2+n {
+			return string(key[2 : 2+n]), nil
+		}
+	}
+	return "", errors.New("not a pair")
+}
+
+// DeletedUsers lists the IDs of deleted people.
+func (s *Store) DeletedUsers(ctx context.Context, after idp.UserID, limit int) (ids []idp.UserID, err error) {
+	err = s.view(ctx, func(r *reader) error {
+		c := r.bucket(inUserTombstones).Cursor()
+		for k, _ := c.Seek([]byte(after)); k != nil && len(ids) < limit; k, _ = c.Next() {
+			if string(k) != string(after) {
+				ids = append(ids, idp.UserID(k))
+			}
+		}
+		return nil
+	})
+	return ids, err
+}

@@ -1,0 +1,96 @@
+package storetest
+
+import (
+	"errors"
+	"testing"
+
+	"vernal/idp"
+)
+
+// incoming is a person to import with NameIDs: pairs of a scope and a NameID.
+func incoming(id, address string, pairs ...string) idp.ImportedUser {
+	in := idp.ImportedUser{User: person(id, address), NameIDs: map[idp.NameIDScope]idp.NameID{}, Event: event("import." + id)}
+	for k := 0; k < len(pairs); k += 2 {
+		in.NameIDs[idp.NameIDScope(pairs[k])] = idp.NameID(pairs[k+1])
+	}
+	return in
+}
+
+func testImport(t *testing.T, s idp.Store) {
+	ctx := t.Context()
+	ok(t, s.CreateUser(ctx, person("old", "old@example.org")))
+	ok(t, s.CreateUser(ctx, person("gone", "gone@example.org")))
+	named(t, s, "agency:P", "old", "n-old", "gone", "n-gone")
+	ok(t, s.DeleteUser(ctx, "gone"))
+	from := len(trail(t, s))
+
+	elsewhere := incoming("dead", "dead@example.org", "agency:P", "n-dead")
+	elsewhere.Deleted = true
+	people := []idp.ImportedUser{
+		incoming("u1", "a@example.org", "agency:P", "n1", "sp:x", "m1"),
+		incoming("u2", "OLD@example.org"),                               // the address is taken
+		incoming("u3", "c@example.org", "sp:x", "m3", "agency:P", "n1"), // u1 came first
+		incoming("u4", "gone@example.org", "agency:P", "n-gone"),        // a deleted person's
+		incoming("u5", "A@example.org"),                                 // u1 came first
+		incoming("u1", "e@example.org"),                                 // the ID is taken
+		incoming("gone", "f@example.org"),                               // a deleted person's
+		incoming("u6", "gone@example.org", "sp:x", "n1"),                // another scope
+		elsewhere,
+	}
+	outcome, err := s.ImportUsers(ctx, people)
+	ok(t, err)
+	for i, want := range []string{"", "exists", "agency:P", "agency:P", "exists", "exists", "exists", "", ""} {
+		var taken *idp.TakenError
+		switch {
+		case want == "" && outcome[i] != nil:
+			t.Errorf("%s was not added: %v", people[i].User.ID, outcome[i])
+		case want != "" && !errors.Is(outcome[i], idp.ErrExists):
+			t.Errorf("entry %d: %v, want ErrExists", i, outcome[i])
+		case want == "agency:P" && (!errors.As(outcome[i], &taken) || taken.Scope != idp.NameIDScope(want)):
+			t.Errorf("entry %d: %v, want a clash in %s", i, outcome[i], want)
+		case want == "exists" && errors.As(outcome[i], &taken):
+			t.Errorf("entry %d: %v, want no clash of NameIDs", i, outcome[i])
+		}
+	}
+	kinds(t, s, from, "import.u1", "import.u6", "import.dead")
+	got, err := s.User(ctx, "u1")
+	same(t, people[0].User, got, err)
+	got, err = s.UserByEmail(ctx, "gone@example.org")
+	same(t, people[7].User, got, err)
+	holds(t, s, "agency:P", "u1", "n1")
+	holds(t, s, "sp:x", "u1", "m1")
+	holds(t, s, "sp:x", "u3", "")
+	holds(t, s, "agency:P", "dead", "n-dead")
+	_, err = s.User(ctx, "dead")
+	is(t, err, idp.ErrNotFound)
+	_, err = s.UserByEmail(ctx, "dead@example.org")
+	is(t, err, idp.ErrNotFound)
+	is(t, s.CreateUser(ctx, person("dead", "g@example.org")), idp.ErrExists)
+
+	outcome, err = s.ImportUsers(ctx, nil)
+	same(t, 0, len(outcome), err)
+	if _, err := s.ImportUsers(ctx, []idp.ImportedUser{incoming("u7", "h@example.org"), incoming("", "i@example.org")}); err == nil {
+		t.Error("a person without ID was stored")
+	}
+	_, err = s.User(ctx, "u7")
+	is(t, err, idp.ErrNotFound)
+
+	scopes, err := s.NameIDScopes(ctx)
+	same(t, []idp.NameIDScope{"agency:P", "sp:x"}, scopes, err)
+	deleted, err := s.DeletedUsers(ctx, "", 9)
+	same(t, []idp.UserID{"dead", "gone"}, deleted, err)
+	deleted, err = s.DeletedUsers(ctx, "", 1)
+	same(t, []idp.UserID{"dead"}, deleted, err)
+	deleted, err = s.DeletedUsers(ctx, "dead", 1)
+	same(t, []idp.UserID{"gone"}, deleted, err)
+}
+
+func testNameIDScopes(t *testing.T, s idp.Store) {
+	scopes, err := s.NameIDScopes(t.Context())
+	same(t, 0, len(scopes), err)
+	for _, scope := range []idp.NameIDScope{"sp:b", "agency:A", "sp:", "sp:ab", "sp:a"} {
+		named(t, s, scope, "u1", "n1", "u2", "n2")
+	}
+	scopes, err = s.NameIDScopes(t.Context())
+	same(t, []idp.NameIDScope{"agency:A", "sp:", "sp:a", "sp:ab", "sp:b"}, scopes, err)
+}
