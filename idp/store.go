@@ -21,6 +21,7 @@ type Store interface {
 	ProviderStore
 	UserStore
 	SessionStore
+	LogoutStore
 	ThrottleStore
 	AuditStore
 	RotationStore
@@ -151,6 +152,29 @@ type SessionStore interface {
 	// It returns the NameID that the assertion must carry. A zero i.At is
 	// refused.
 	RecordIssuance(ctx context.Context, i *Issuance) (NameID, error)
+}
+
+// LogoutStore keeps the LogoutRequests that were verified, and ends sessions
+// because of them.
+type LogoutStore interface {
+	// CreateLogoutRequest adds a request that waits for its browser.
+	// ErrReplayed if one of the same SP and MessageID is stored, else ErrExists
+	// if one with its handle is.
+	CreateLogoutRequest(ctx context.Context, r *LogoutRequest, events ...AuditEvent) error
+	LogoutRequest(ctx context.Context, h RequestHandle) (*LogoutRequest, error)
+	// LogoutRequestByMessage finds a request by what its sender called it.
+	LogoutRequestByMessage(ctx context.Context, sp EntityID, messageID string) (*LogoutRequest, error)
+	// RecordLogout is the one write of an answer to a LogoutRequest. In one
+	// step it
+	//   - marks l.Request as answered, as it says. A stored request must be
+	//     unanswered (ErrAnswered); one whose handle is not stored is stored as
+	//     it is given, unless its SP and MessageID were seen (ErrReplayed);
+	//   - ends l.Session, if it is there, and all sessions of l.EndAllOf in
+	//     which the request's SP takes part;
+	//   - appends events.
+	// It reports how many sessions ended. A request without AnsweredAt is
+	// refused.
+	RecordLogout(ctx context.Context, l *Logout, events ...AuditEvent) (ended int, err error)
 }
 
 // ThrottleStore keeps counters of failures. A key is any string, whatever it

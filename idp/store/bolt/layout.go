@@ -26,6 +26,8 @@
 //	sessions          SessionID -> record, see recordForm
 //	user-sessions     UserID+SessionID -> ""
 //	requests          RequestHandle -> record, see recordForm
+//	logouts           RequestHandle -> JSON
+//	logout-messages   EntityID+MessageID -> RequestHandle, of logouts
 //	documents         kind+key -> the document, as it was given
 //	throttles         keyed hash of the counter's key -> JSON
 //	expiry            time, kind, key of the record -> ""
@@ -64,6 +66,8 @@ const (
 	inUserSessions
 	inRequests
 	inThrottles
+	inLogouts
+	inLogoutMessages
 	inDocuments
 	inExpiry
 	inAudit
@@ -74,7 +78,7 @@ func (b bucket) String() string {
 	return [bucketCount]string{
 		"meta", "providers", "provider-scopes", "users", "user-emails", "user-tombstones",
 		"name-ids", "name-id-users", "sessions", "user-sessions", "requests",
-		"throttles", "documents", "expiry", "audit",
+		"throttles", "logouts", "logout-messages", "documents", "expiry", "audit",
 	}[b]
 }
 
@@ -121,6 +125,7 @@ const (
 	sessionKind  kind = 's'
 	requestKind  kind = 'r'
 	throttleKind kind = 't'
+	logoutKind   kind = 'l'
 )
 
 func expiryKey(at time.Time, k kind, record []byte) []byte {

@@ -81,6 +81,12 @@ func (w *writer) expire(entry []byte, k kind, record []byte) (bool, error) {
 			w.delete(inThrottles, record)
 			return true, nil
 		}
+	case logoutKind:
+		var req idp.LogoutRequest
+		if err = w.decode(inLogouts, record, &req); err == nil && current(req.ExpiresAt) {
+			w.deleteLogout(&req)
+			return true, nil
+		}
 	default:
 		err = corrupt(inExpiry, entry, errors.New("unknown kind"))
 	}
