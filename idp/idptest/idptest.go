@@ -49,8 +49,12 @@ type IdP struct {
 	Clock  *Clock
 	Policy certs.Policy
 
-	tb   testing.TB
-	made atomic.Int32 // signing keys
+	tb      testing.TB
+	options Options
+	folder  string
+	sealer  *seal.Key
+	serving atomic.Pointer[http.Handler] // nil while it is stopped
+	made    atomic.Int32                 // signing keys
 }
 
 // Clock is a clock that stands still until it is turned.
@@ -81,6 +85,9 @@ type Options struct {
 	Log slog.Handler
 	// Years are made besides those of a first start.
 	Years []idp.Year
+	// FirstStart leaves the making of all keys to the rotation's own first
+	// start, as `vernal init` does.
+	FirstStart bool
 }
 
 // New starts an identity provider that ends with the test.
@@ -92,18 +99,48 @@ func New(tb testing.TB, o Options) *IdP {
 	if o.Log == nil {
 		o.Log = slog.NewTextHandler(testWriter{tb}, &slog.HandlerOptions{Level: slog.LevelInfo})
 	}
-	i := &IdP{tb: tb, Clock: &Clock{now: o.Now.UTC().Truncate(time.Second)}, Policy: certs.DefaultPolicy()}
-	ts := httptest.NewUnstartedServer(nil)
+	i := &IdP{tb: tb, options: o, folder: tb.TempDir(), Clock: &Clock{now: o.Now.UTC().Truncate(time.Second)}, Policy: certs.DefaultPolicy()}
+	ts := httptest.NewUnstartedServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		h := i.serving.Load()
+		if h == nil {
+			panic(http.ErrAbortHandler) // nobody answers
+		}
+		(*h).ServeHTTP(w, r)
+	}))
 	i.URL = "http://" + ts.Listener.Addr().String()
 
 	var master [32]byte
 	rand.Read(master[:])
-	sealer, err := seal.NewKey(master[:])
-	if err != nil {
+	var err error
+	if i.sealer, err = seal.NewKey(master[:]); err != nil {
 		tb.Fatal(err)
 	}
-	log := slog.New(o.Log)
-	store, err := bolt.Open(filepath.Join(tb.TempDir(), "vernal.db"), bolt.Options{Sealer: sealer, Clock: i.Clock.Now, Log: log})
+	i.Start()
+	ts.Start()
+	tb.Cleanup(func() {
+		ts.Close()
+		i.Stop()
+	})
+	return i
+}
+
+// Stop ends the server, as a crash or a machine that is switched off does: what
+// was not written is lost. Nobody answers until Start.
+func (i *IdP) Stop() {
+	i.tb.Helper()
+	if i.serving.Swap(nil) == nil {
+		return
+	}
+	if err := i.Store.(*bolt.Store).Close(); err != nil {
+		i.tb.Error(err)
+	}
+}
+
+// Start starts a server that was stopped: what it knows is what was written.
+func (i *IdP) Start() {
+	i.tb.Helper()
+	tb, log := i.tb, slog.New(i.options.Log)
+	store, err := bolt.Open(filepath.Join(i.folder, "vernal.db"), bolt.Options{Sealer: i.sealer, Clock: i.Clock.Now, Log: log})
 	if err != nil {
 		tb.Fatal(err)
 	}
@@ -111,14 +148,14 @@ func New(tb testing.TB, o Options) *IdP {
 	i.Registry = sp.New(store, i.Clock.Now)
 	i.Registry.BaseIsHTTP = true
 	i.Accounts = &account.Service{
-		Store: store, Sealer: sealer, Clock: i.Clock.Now, Limits: account.DefaultLimits(), Log: log,
+		Store: store, Sealer: i.sealer, Clock: i.Clock.Now, Limits: account.DefaultLimits(), Log: log,
 		// The least that argon2 does: the cost of hashes has tests of its own.
 		Hasher: account.NewHasher(account.Cost{Memory: 64, Time: 1, Threads: 1, Iterations: 1000, Slots: 2}),
 	}
-	i.startRotation(certs.OpenDir(filepath.Join(tb.TempDir(), "keys"), sealer), o.Years, log)
+	i.startRotation(certs.OpenDir(filepath.Join(i.folder, "keys"), i.sealer), log)
 
 	i.Board = &board.Service{Store: store, Registry: i.Registry, Years: i.Years, Clock: i.Clock.Now, Log: log}
-	i.Links = &link.Service{Store: store, Sealer: sealer, Clock: i.Clock.Now}
+	i.Links = &link.Service{Store: store, Sealer: i.sealer, Clock: i.Clock.Now}
 
 	s := &server.Server{
 		IdP: metadata.IdP{BaseURL: i.URL}, Idle: 15 * time.Minute, Absolute: 12 * time.Hour,
@@ -128,15 +165,8 @@ func New(tb testing.TB, o Options) *IdP {
 	if i.Handler, err = s.Handler(); err != nil {
 		tb.Fatal(err)
 	}
-	ts.Config.Handler = i.Handler
-	ts.Start()
-	tb.Cleanup(func() {
-		ts.Close()
-		if err := store.Close(); err != nil {
-			tb.Error(err)
-		}
-	})
-	return i
+	handler := i.Handler
+	i.serving.Store(&handler)
 }
 
 // rsaKeys are made once for all tests of a process: making them is slow, and
@@ -155,10 +185,14 @@ func init() {
 	}
 }
 
-// startRotation makes the keys of a first start and those of more, and starts.
-func (i *IdP) startRotation(dir *certs.Dir, more []idp.Year, log *slog.Logger) {
+// startRotation makes the keys of a first start and those asked for, and starts.
+func (i *IdP) startRotation(dir *certs.Dir, log *slog.Logger) {
 	now := i.Clock.Now()
-	for _, y := range append(i.Policy.FirstYears(now), more...) {
+	years := append(i.Policy.FirstYears(now), i.options.Years...)
+	if i.options.FirstStart || i.Rotation != nil {
+		years = nil
+	}
+	for _, y := range years {
 		signer, _ := i.newSigner(0)
 		k, err := certs.Certify(rand.Reader, signer, y, i.Policy, i.URL, now)
 		if err != nil {
