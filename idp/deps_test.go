@@ -26,11 +26,11 @@ var layers = [][]string{
 	{"idp/saml"},
 	{"idp/assurance"},
 	{"metadata", "idp/account", "idp/session", "idp/rotation", "idp/link", "idp/store/storetest", "idp/store/bolt"},
-	{"idp/sp"},
+	{"idp/sp", "idp/preview"},
 	{"idp/board"},
 	{"idp/notice"},
 	{"idp/web"},
-	{"idp/authn", "idp/sso", "idp/published", "idp/watch"}, // handlers never meet but through a stored request
+	{"idp/authn", "idp/sso", "idp/published", "idp/watch", "idp/developers"}, // handlers never meet but through a stored request
 	{"idp/server", "idp/admin"},
 	{"idp/idptest"},
 	{"cmd/vernal"},

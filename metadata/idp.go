@@ -59,6 +59,14 @@ func (d IdP) EntityID() idp.EntityID { return idp.EntityID(d.BaseURL + "/api/sam
 // AuthnURL is the SingleSignOnService address of a year.
 func (d IdP) AuthnURL(y idp.Year) string { return d.BaseURL + "/api/saml/auth" + string(y) }
 
+// MetadataURL is where the document of a year is served.
+func (d IdP) MetadataURL(y idp.Year) string { return d.BaseURL + "/api/saml/metadata" + string(y) }
+
+// CertificateURL is where the certificate of a year is served.
+func (d IdP) CertificateURL(y idp.Year) string {
+	return d.BaseURL + "/api/saml/certificate" + string(y) + ".pem"
+}
+
 // LogoutURL is the SingleLogoutService address of a year.
 func (d IdP) LogoutURL(y idp.Year) string { return d.BaseURL + "/api/saml/logout" + string(y) }
 

@@ -97,6 +97,15 @@ func samples(acs string) []sample {
 			return s.Confirm(w, ConfirmPage{Base: b, Title: ConfirmSignOutTitle, Text: ConfirmSignOutText, Button: ConfirmSignOutButton,
 				Action: "/sign-out", Fields: []Field{{"year", "2027"}}, CancelURL: "/account"})
 		}},
+		{"preview", false, func(s *Set, w io.Writer) error {
+			p := Preview{ID: "0123456789abcdef", Year: "2027", SPName: "Orchard Desk", EndAt: at, AuthURL: "https://id.example/api/saml/auth2027",
+				MetadataURL:    "https://id.example/api/saml/metadata2027?preview=" + strings.Repeat("unbroken", 8),
+				CertificateURL: "https://id.example/api/saml/certificate2027.pem?preview=" + strings.Repeat("unbroken", 8)}
+			published := p
+			published.Published, published.Year = true, "2026"
+			return s.Preview(w, PreviewPage{Base: alone, Previews: []Preview{p, published}, Action: "/developers/preview"})
+		}},
+		{"preview-none", false, func(s *Set, w io.Writer) error { return s.Preview(w, PreviewPage{Base: alone}) }},
 		{"error", true, func(s *Set, w io.Writer) error {
 			return s.Error(w, ErrorPage{Base: b, Status: 500, Title: ErrorInternalTitle, Text: ErrorInternalText, ErrorID: id, StartURL: start})
 		}},

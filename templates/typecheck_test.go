@@ -15,7 +15,7 @@ import (
 var pageTypes = map[string]any{
 	"signin.html": SignInPage{}, "code.html": CodePage{}, "account.html": AccountPage{},
 	"signedout.html": SignedOutPage{}, "confirm.html": ConfirmPage{}, "response.html": responseData{},
-	"error.html": ErrorPage{}, "error.txt": ErrorPage{}, "refusal.html": RefusalPage{}, "refusal.txt": RefusalPage{},
+	"preview.html": PreviewPage{}, "error.html": ErrorPage{}, "error.txt": ErrorPage{}, "refusal.html": RefusalPage{}, "refusal.txt": RefusalPage{},
 	"demo_home.html": DemoHomePage{}, "demo_signedin.html": DemoSignedInPage{}, "demo_error.html": DemoErrorPage{},
 	"retired.html": RetiredPage{}, "retired.txt": RetiredPage{}, "notfound.html": NotFoundPage{}, "notfound.txt": NotFoundPage{},
 }

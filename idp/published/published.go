@@ -1,6 +1,9 @@
 // Package published serves the documents that partners' software and people
 // load: the metadata of each year, the stable metadata, and certificates.
 //
+// A year that is not published answers whoever holds the token of a preview link
+// for it; to all others it is a year that was never made.
+//
 // It has no session, reads no cookie and writes nothing. The documents
 // themselves are made by package metadata and kept until a year, a certificate
 // or, for the stable one, the week changes.
@@ -10,7 +13,9 @@ import (
 	"bytes"
 	"crypto/x509"
 	"encoding/pem"
+	"errors"
 	"fmt"
+	"log/slog"
 	"net/http"
 	"slices"
 	"sync"
@@ -19,6 +24,7 @@ import (
 	"vernal/certs"
 	"vernal/idp"
 	"vernal/idp/board"
+	"vernal/idp/link"
 	"vernal/idp/web"
 	"vernal/idp/xmldsig"
 	"vernal/metadata"
@@ -27,17 +33,21 @@ import (
 const (
 	pemType      = "application/x-pem-file"
 	cacheControl = "public, max-age=3600"
+	noStore      = "no-store" // of a preview, whose address is a secret that ends
 )
 
 // Handler serves metadata{year}, metadata and certificate{year}.pem. All
-// fields are required but Fetched.
+// fields are required but Links and Fetched.
 type Handler struct {
 	IdP     metadata.IdP
 	Years   *certs.Ring
 	Signers *xmldsig.Signers
 	Clock   idp.Clock
-	// Fetched is told of each load of a metadata document. It must not block;
-	// nil if nobody counts.
+	// Links checks the token in the parameter "preview", which opens a year
+	// that is not published; nil if none does.
+	Links *link.Service
+	// Fetched is told of each load of a metadata document of a live year. It
+	// must not block; nil if nobody counts.
 	Fetched func(board.Fetch)
 
 	kept sync.Map // idp.Year -> *document; "" is the stable one
@@ -72,12 +82,42 @@ func (h *Handler) Document(y idp.Year) ([]byte, error) {
 }
 
 func (h *Handler) year(w http.ResponseWriter, r *http.Request) error {
-	d, err := h.document(web.Year(r), h.Clock.Now())
+	entry, preview, err := h.open(r)
 	if err != nil {
 		return err
 	}
+	d, err := h.documentOf(web.Year(r), entry, h.Clock.Now())
+	if err != nil {
+		return err
+	}
+	if preview {
+		return send(w, r, metadata.ContentType, noStore, d)
+	}
 	h.fetched(r, web.Year(r))
-	return send(w, r, metadata.ContentType, d)
+	return send(w, r, metadata.ContentType, cacheControl, d)
+}
+
+// open is the year that the address names, if it is live or the address carries
+// the token of a live link that previews it.
+func (h *Handler) open(r *http.Request) (entry certs.Entry, preview bool, err error) {
+	y := web.Year(r)
+	entry, preview, err = web.PreviewYear(h.Years, y, h.Clock.Now())
+	if err != nil || !preview {
+		return entry, preview, err
+	}
+	token := r.URL.Query().Get("preview")
+	if h.Links == nil || token == "" {
+		return certs.Entry{}, false, web.ErrNotFound
+	}
+	l, err := h.Links.Check(r.Context(), link.Preview, token)
+	switch {
+	case errors.Is(err, idp.ErrNotFound) || err == nil && l.Year != y:
+		return certs.Entry{}, false, web.ErrNotFound
+	case err != nil:
+		return certs.Entry{}, false, fmt.Errorf("check preview of %s: %w", y, err)
+	}
+	web.EventOf(r).Note(slog.String("preview", l.ID))
+	return entry, true, nil
 }
 
 func (h *Handler) stable(w http.ResponseWriter, r *http.Request) error {
@@ -86,7 +126,7 @@ func (h *Handler) stable(w http.ResponseWriter, r *http.Request) error {
 		return err
 	}
 	h.fetched(r, "")
-	return send(w, r, metadata.ContentType, d)
+	return send(w, r, metadata.ContentType, cacheControl, d)
 }
 
 // fetched tells who loads metadata. The parameter "sp" is what the client says
@@ -101,13 +141,19 @@ func (h *Handler) fetched(r *http.Request, y idp.Year) {
 	})
 }
 
-// document finds or makes a document. Two requests may make the same one at
-// once; both are right and one of them is kept.
+// document is the document of a live year, or the stable one.
 func (h *Handler) document(y idp.Year, now time.Time) (*document, error) {
 	entry, err := h.entry(y, now)
 	if err != nil {
 		return nil, err
 	}
+	return h.documentOf(y, entry, now)
+}
+
+// documentOf finds or makes a document. Two requests may make the same one at
+// once; both are right and one of them is kept. A year's is the same, byte for
+// byte, before and after it is published.
+func (h *Handler) documentOf(y idp.Year, entry certs.Entry, now time.Time) (*document, error) {
 	keys, made := []*certs.Key{entry.Key}, time.Time{}
 	if y == "" {
 		keys, made = h.liveKeys(now), now.Truncate(metadata.StableStep)
@@ -172,19 +218,29 @@ func (h *Handler) entry(y idp.Year, now time.Time) (certs.Entry, error) {
 // certificate is GET /api/saml/certificate{year}.pem. It stays when the year is
 // retired: people look up what they once configured.
 func (h *Handler) certificate(w http.ResponseWriter, r *http.Request) error {
-	entry, ok := h.Years.Lookup(web.Year(r), h.Clock.Now())
-	if !ok || entry.Key.Cert == nil || !entry.State.Live() && !entry.State.Over() {
+	control := cacheControl
+	entry, preview, err := h.open(r)
+	var gone *web.Gone
+	switch {
+	case errors.As(err, &gone):
+		entry, _ = h.Years.Lookup(web.Year(r), h.Clock.Now())
+	case err != nil:
+		return err
+	case preview:
+		control = noStore
+	}
+	if entry.Key == nil || entry.Key.Cert == nil {
 		return web.ErrNotFound
 	}
 	body := pem.EncodeToMemory(&pem.Block{Type: "CERTIFICATE", Bytes: entry.Key.Cert.Raw})
-	return send(w, r, pemType, &document{body: body, etag: metadata.ETag(body)})
+	return send(w, r, pemType, control, &document{body: body, etag: metadata.ETag(body)})
 }
 
 // send writes a document, or 304 to a client that has it (RFC 9110 §13.1.2).
-func send(w http.ResponseWriter, r *http.Request, contentType string, d *document) error {
+func send(w http.ResponseWriter, r *http.Request, contentType, control string, d *document) error {
 	h := w.Header()
 	h.Set("Content-Type", contentType)
-	h.Set("Cache-Control", cacheControl)
+	h.Set("Cache-Control", control)
 	h.Set("ETag", d.etag)
 	http.ServeContent(w, r, "", time.Time{}, bytes.NewReader(d.body))
 	return nil

@@ -24,7 +24,9 @@ import (
 	"vernal/idp/account"
 	"vernal/idp/authn"
 	"vernal/idp/board"
+	"vernal/idp/developers"
 	"vernal/idp/link"
+	"vernal/idp/preview"
 	"vernal/idp/published"
 	"vernal/idp/rotation"
 	"vernal/idp/session"
@@ -87,10 +89,11 @@ type Server struct {
 
 // parts are the handlers and what they share.
 type parts struct {
-	pages     *web.Pages
-	published *published.Handler
-	sso       *sso.Handler
-	authn     *authn.Handler
+	pages      *web.Pages
+	published  *published.Handler
+	sso        *sso.Handler
+	authn      *authn.Handler
+	developers *developers.Handler
 }
 
 func (s *Server) parts() (*parts, error) {
@@ -105,14 +108,18 @@ func (s *Server) parts() (*parts, error) {
 			Store: s.Store, Clock: s.Clock, Idle: s.Idle, Absolute: s.Absolute,
 			Secure: strings.HasPrefix(s.IdP.BaseURL, "https://"),
 		}
+		previews = &preview.Service{Links: s.Links, Secure: sessions.Secure}
 	)
-	p.published = &published.Handler{IdP: s.IdP, Years: s.Years, Signers: signers, Clock: s.Clock}
+	p.published = &published.Handler{IdP: s.IdP, Years: s.Years, Signers: signers, Links: s.Links, Clock: s.Clock}
 	if s.Board != nil {
 		p.published.Fetched = s.Board.Fetched
 	}
 	p.sso = &sso.Handler{
 		IdP: s.IdP, Store: s.Store, Registry: s.Registry, Sessions: sessions, Years: s.Years, Signers: signers,
-		Pages: p.pages, Clock: s.Clock, SignInPath: authn.SignInPath, Used: s.used,
+		Pages: p.pages, Clock: s.Clock, Preview: previews, SignInPath: authn.SignInPath, Used: s.used,
+	}
+	p.developers = &developers.Handler{
+		IdP: s.IdP, Registry: s.Registry, Years: s.Years, Preview: previews, Pages: p.pages, Clock: s.Clock,
 	}
 	p.authn = &authn.Handler{
 		Accounts: s.Accounts, Users: s.Store, Sessions: sessions, Registry: s.Registry,
@@ -142,6 +149,7 @@ func (s *Server) Handler() (http.Handler, error) {
 	p.published.Mount(rt)
 	p.sso.Mount(rt)
 	p.authn.Mount(rt)
+	p.developers.Mount(rt)
 	s.mountHealth(rt)
 	rt.HandlePrefix(p.pages.Set.StaticPrefix(), web.Static(p.pages.Set.StaticPrefix(), templates.Static()))
 

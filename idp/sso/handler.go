@@ -10,11 +10,22 @@
 //	next.go      the one decision: what does this request still need?
 //	issue.go     the assertion, with its one write to the store
 //	post.go      the page that posts the Response
+//	preview.go   who may use a year that is not published yet
 //
 // How a person signs in is package authn's; the two meet through the stored
 // LoginRequest and the continue address. Until an AuthnRequest has passed
 // accept, nothing of it is stored; every failure ends in a page here and never
 // in a message to an address that is not registered.
+//
+// A year that is created and not published answers requests that have leave to
+// preview it (package preview), and nobody else: the request is verified first,
+// then its SP's registration or the browser's cookie of a link must open the
+// year. A POST from another site comes without cookies, so a signed one whose SP
+// has a link outstanding is stored, and the cookie is read by the GET that
+// follows; without it that one ends, and the request with it. At every step of
+// the sign-in, and last before the answer is written, leave is looked for anew.
+// Without it the answer is the 404 of a year that was never made, whatever is
+// right or wrong with the request.
 package sso
 
 import (
@@ -26,6 +37,7 @@ import (
 	"vernal/certs"
 	"vernal/idp"
 	"vernal/idp/board"
+	"vernal/idp/preview"
 	"vernal/idp/session"
 	"vernal/idp/sp"
 	"vernal/idp/web"
@@ -67,6 +79,8 @@ type Handler struct {
 	Signers  *xmldsig.Signers
 	Pages    *web.Pages
 	Clock    idp.Clock
+	// Preview knows who may use a year that is not published.
+	Preview *preview.Service
 	// SignInPath is where a person signs in; package authn owns it.
 	SignInPath string
 	// Used is told that a year's address was used; see used. It must not
@@ -76,9 +90,10 @@ type Handler struct {
 
 // used tells that a year is in use: by a verified signature of an active
 // service provider or, where requests are unsigned, by an issued assertion.
-// Nothing that a stranger can send counts (the retirement of a year waits for it).
+// Nothing that a stranger can send counts (the retirement of a year waits for
+// it), and no preview does.
 func (h *Handler) used(req *idp.LoginRequest, at time.Time) {
-	if h.Used == nil {
+	if h.Used == nil || req.Preview != "" {
 		return
 	}
 	h.Used(board.Use{

@@ -22,7 +22,7 @@ import (
 // answer, whoever was faster.
 func (h *Handler) issue(w http.ResponseWriter, r *http.Request, a *accepted, s *idp.Session, user *idp.User) error {
 	now := h.Clock.Now()
-	entry, err := web.LiveYear(h.Years, a.request.Year, now)
+	entry, err := h.opened(r, a)
 	if err != nil {
 		return err
 	}
@@ -40,10 +40,7 @@ func (h *Handler) issue(w http.ResponseWriter, r *http.Request, a *accepted, s *
 		Request: a.request, Session: s.ID, User: user.ID,
 		Scope: a.provider.NameIDScope, Proposed: idp.NameID(uuid.NewString()),
 		SessionIndex: index, At: now,
-		Event: idp.AuditEvent{
-			Kind: "sign_in", Outcome: "ok", Actor: "user:" + string(user.ID), User: user.ID,
-			SP: a.request.SP, Year: a.request.Year, RequestID: e.ID, Address: e.Address,
-		},
+		Event: signInEvent(a.request, user, e),
 	})
 	if err != nil {
 		return fmt.Errorf("record issuance: %w", err)
@@ -67,6 +64,19 @@ func (h *Handler) issue(w http.ResponseWriter, r *http.Request, a *accepted, s *
 	e.SignedIn = a.request.Year
 	e.Note(slog.String("user", string(user.ID)), slog.String("outcome", "issued"))
 	return h.post(w, r, a, buffer)
+}
+
+// signInEvent is what the audit trail is told. A sign-in on a year that was not
+// published says what opened it.
+func signInEvent(req *idp.LoginRequest, user *idp.User, e *web.Event) idp.AuditEvent {
+	event := idp.AuditEvent{
+		Kind: "sign_in", Outcome: "ok", Actor: "user:" + string(user.ID), User: user.ID,
+		SP: req.SP, Year: req.Year, RequestID: e.ID, Address: e.Address,
+	}
+	if req.Preview != "" {
+		event.Detail = map[string]string{"preview": req.Preview}
+	}
+	return event
 }
 
 // assertion states what is known of the person and the sign-in.

@@ -51,7 +51,7 @@ func (h *Handler) post(w http.ResponseWriter, r *http.Request, a *accepted, b *b
 // service provider (saml-core §3.2.2.2, NoPassive).
 func (h *Handler) refusePassive(w http.ResponseWriter, r *http.Request, a *accepted) error {
 	now := h.Clock.Now()
-	entry, err := web.LiveYear(h.Years, a.request.Year, now)
+	entry, err := h.opened(r, a)
 	if err != nil {
 		return err
 	}

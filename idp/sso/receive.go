@@ -21,24 +21,25 @@ import (
 // cookie (SameSite) and the GET that follows it does.
 func (h *Handler) receive(w http.ResponseWriter, r *http.Request) error {
 	now := h.Clock.Now()
-	entry, err := web.LiveYear(h.Years, web.Year(r), now)
+	entry, unpublished, err := web.PreviewYear(h.Years, web.Year(r), now)
 	if err != nil {
 		return err
 	}
-	in := saml.Inbound{Method: r.Method, RawQuery: r.URL.RawQuery}
-	if r.Method == http.MethodHead {
-		in.Method = http.MethodGet
-	}
-	if r.Method == http.MethodPost {
-		in.ContentType = r.Header.Get("Content-Type")
-		if in.Body, err = io.ReadAll(r.Body); err != nil {
-			// Cut off, too slow or too long: the sender's doing, not ours.
-			return &web.Error{Status: http.StatusBadRequest, Key: "bad_form", Err: fmt.Errorf("read body: %w", err)}
+	in, err := inbound(r)
+	if err != nil {
+		if unpublished {
+			return unopened(err)
 		}
+		return err
 	}
 	a, err := h.accept(r.Context(), in, entry.Key.Year, now)
 	if a.provider != nil {
 		web.EventOf(r).Note(slog.String("sp", string(a.provider.EntityID)))
+	}
+	if unpublished {
+		if err := h.admit(r, &a, entry.Key.Year, err); err != nil {
+			return err
+		}
 	}
 	if err != nil {
 		return fail(a.provider, err)
@@ -54,6 +55,22 @@ func (h *Handler) receive(w http.ResponseWriter, r *http.Request) error {
 		return h.answer(w, r, &a)
 	}
 	return h.store(w, r, &a)
+}
+
+// inbound reads the message off the wire.
+func inbound(r *http.Request) (in saml.Inbound, err error) {
+	in = saml.Inbound{Method: r.Method, RawQuery: r.URL.RawQuery}
+	switch r.Method {
+	case http.MethodHead:
+		in.Method = http.MethodGet
+	case http.MethodPost:
+		in.ContentType = r.Header.Get("Content-Type")
+		if in.Body, err = io.ReadAll(r.Body); err != nil {
+			// Cut off, too slow or too long: the sender's doing, not ours.
+			return in, &web.Error{Status: http.StatusBadRequest, Key: "bad_form", Err: fmt.Errorf("read body: %w", err)}
+		}
+	}
+	return in, nil
 }
 
 // note tells the log what came.

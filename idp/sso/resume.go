@@ -9,7 +9,6 @@ import (
 	"vernal/idp"
 	"vernal/idp/assurance"
 	"vernal/idp/session"
-	"vernal/idp/web"
 )
 
 // resume is GET /sign-in/continue: every step of a sign-in comes back here, and
@@ -17,12 +16,10 @@ import (
 func (h *Handler) resume(w http.ResponseWriter, r *http.Request) error {
 	h.Sessions.Trim(w, r)
 	a, err := h.stored(r)
-	if err != nil {
-		return err
+	if errors.Is(err, errUnopened) {
+		return errors.Join(err, h.spend(r, a.request))
 	}
-	if _, err := web.LiveYear(h.Years, a.request.Year, h.Clock.Now()); err != nil {
-		// The year was retired while the person signed in: nothing that was
-		// begun on it is signed.
+	if err != nil {
 		return err
 	}
 	if r.Method == http.MethodHead {
@@ -79,10 +76,16 @@ func (h *Handler) stored(r *http.Request) (accepted, error) {
 		// Whose request it is is not told: the page is the same as for one
 		// that nobody has.
 		return a, idp.Refuse(idp.RefusedOtherBrowser, "request", "").With(session.ErrOtherBrowser)
-	case req.Answered():
-		return a, fail(a.provider, idp.Refuse(idp.RefusedAnswered, "AuthnRequest", req.MessageID))
 	}
 	a.request = req
+	// If the year was retired while the person signed in, nothing that was begun
+	// on it is signed; if its preview ended, it is as if it had never been.
+	if _, err := h.opened(r, &a); err != nil {
+		return a, err
+	}
+	if req.Answered() {
+		return a, fail(a.provider, idp.Refuse(idp.RefusedAnswered, "AuthnRequest", req.MessageID))
+	}
 	if err := a.current(); err != nil {
 		return a, fail(a.provider, err)
 	}

@@ -13,11 +13,23 @@ type Gone struct{ Year, Successor idp.Year }
 
 func (g *Gone) Error() string { return "year " + string(g.Year) + " is retired" }
 
-// LiveYear is the year that an address names, if its addresses answer now.
-// Otherwise the error is ErrNotFound, or a *Gone for one that is over. Every
-// handler of a yearly address asks here, so that a year opens and closes
-// everywhere at once.
+// LiveYear is the year that an address names, if its addresses answer now to
+// everybody. Otherwise the error is ErrNotFound, or a *Gone for one that is over.
+// Every handler of a yearly address asks here or at PreviewYear, so that a year
+// opens and closes everywhere at once.
 func LiveYear(years *certs.Ring, y idp.Year, now time.Time) (certs.Entry, error) {
+	entry, unpublished, err := PreviewYear(years, y, now)
+	if err == nil && unpublished {
+		return certs.Entry{}, ErrNotFound
+	}
+	return entry, err
+}
+
+// PreviewYear is LiveYear, and also a year that can sign and is not published
+// yet, for those who may see it already. The caller of an unpublished one finds
+// out whether the request has leave; without it the answer is ErrNotFound, and
+// looks like that of a year that was never made.
+func PreviewYear(years *certs.Ring, y idp.Year, now time.Time) (entry certs.Entry, unpublished bool, err error) {
 	entry, ok := years.Lookup(y, now)
 	switch {
 	case ok && entry.State.Over():
@@ -25,9 +37,11 @@ func LiveYear(years *certs.Ring, y idp.Year, now time.Time) (certs.Entry, error)
 		if p, err := years.Preferred(now); err == nil {
 			gone.Successor = p.Key.Year
 		}
-		return certs.Entry{}, gone
-	case !ok || !entry.State.Live():
-		return certs.Entry{}, ErrNotFound
+		return certs.Entry{}, false, gone
+	case ok && entry.State.Live():
+		return entry, false, nil
+	case ok && entry.State == certs.Created && entry.Key.Signer != nil && entry.Key.Cert != nil:
+		return entry, true, nil
 	}
-	return entry, nil
+	return certs.Entry{}, false, ErrNotFound
 }
