@@ -1,6 +1,9 @@
 package certs
 
-import "time"
+import (
+	"slices"
+	"time"
+)
 
 // Adopt brings the history in line with the keys that are there.
 //
@@ -13,7 +16,9 @@ import "time"
 func (p Policy) Adopt(h History, made []Made, now time.Time) History {
 	now = now.UTC()
 	h = h.Tick(now, 0)
-	first := len(h.Records) == 0
+	// A key whose certificate comes from elsewhere was never in the hands of the
+	// calendar alone: whoever brought it takes its steps.
+	first := len(h.Records) == 0 && slices.ContainsFunc(made, func(m Made) bool { return !m.Elsewhere })
 	for _, m := range made {
 		if _, ok := h.Record(m.Year); !ok && m.Year.Valid() {
 			h = h.add(m.Year, now)

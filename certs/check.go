@@ -106,7 +106,11 @@ func (p Policy) againstMaking(s Step, h History, r Record, made bool, now time.T
 	switch {
 	case made && r.over():
 		return fmt.Sprintf("it is %s, and does not come back", h.State(s.Year, now))
-	case made && (s.Kind != StepImport || r.CertEndAt != time.Time{}):
+	case made && s.Kind != StepCreate && !r.CertEndAt.IsZero():
+		return "it is there already: it has a certificate"
+	case made && s.Kind == StepCreate && r.CertEndAt.IsZero():
+		return "it is there already: its key waits for a certificate from elsewhere"
+	case made && s.Kind != StepImport:
 		return "it is there already"
 	case s.Year < h.Preferred:
 		return fmt.Sprintf("%s is preferred, and older years are not made", h.Preferred)

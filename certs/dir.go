@@ -3,7 +3,6 @@ package certs
 import (
 	"bytes"
 	"cmp"
-	"crypto"
 	"crypto/x509"
 	"encoding/pem"
 	"errors"
@@ -20,10 +19,12 @@ import (
 
 // Dir is the folder that keeps the years:
 //
-//	2026.key   PKCS#8 private key, sealed with the context "key/2026"; 0600
-//	2026.crt   certificate, PEM
+//	2026.key    PKCS#8 private key, sealed with the context "key/2026", or with
+//	            "key/2026/elsewhere" if its certificate comes from elsewhere; 0600
+//	2026.token  instead of it: public half of a private key in the Vault, PEM
+//	2026.crt    certificate, PEM
 //
-// Both are written once and never replaced; the private key is removed at the
+// They are written once and never replaced; the private key is removed at the
 // end (Destroy). The private key is written first:
 // after a crash between the two there is a key without a certificate, which is
 // a year in the state Created and can be completed (Certify, then Save again).
@@ -32,10 +33,22 @@ import (
 type Dir struct {
 	path   string
 	sealer idp.Sealer
+	vault  Vault
 }
+
+// The endings of file names.
+const (
+	extKey   = ".key"
+	extToken = ".token"
+	extCert  = ".crt"
+)
 
 // OpenDir names the folder. It is read and made only when it is used.
 func OpenDir(path string, s idp.Sealer) *Dir { return &Dir{path: path, sealer: s} }
+
+// WithVault is the same folder for an installation in which a Vault keeps some
+// of the private keys.
+func (d *Dir) WithVault(v Vault) *Dir { return &Dir{path: d.path, sealer: d.sealer, vault: v} }
 
 // Save writes the key's files durably: when it returns nil they survive a
 // crash. A year that is there already gives idp.ErrExists, except for a private
@@ -60,7 +73,7 @@ func (d *Dir) save(k *Key) error {
 	}
 	// A certificate is the last thing written, so where one is, the year is
 	// complete, or over.
-	if _, err := os.Lstat(d.file(k.Year, ".crt")); err == nil {
+	if _, err := os.Lstat(d.file(k.Year, extCert)); err == nil {
 		return idp.ErrExists
 	} else if !errors.Is(err, fs.ErrNotExist) {
 		return err
@@ -72,47 +85,7 @@ func (d *Dir) save(k *Key) error {
 		return nil
 	}
 	text := pem.EncodeToMemory(&pem.Block{Type: "CERTIFICATE", Bytes: k.Cert.Raw})
-	return writeNew(d.file(k.Year, ".crt"), text)
-}
-
-// saveSigner writes the private key, unless the same one waits there already.
-func (d *Dir) saveSigner(k *Key) error {
-	der, err := x509.MarshalPKCS8PrivateKey(k.Signer)
-	if err != nil {
-		return err
-	}
-	err = writeNew(d.file(k.Year, ".key"), d.sealer.Seal(sealContext(k.Year), der))
-	if !errors.Is(err, idp.ErrExists) || k.Cert == nil {
-		return err
-	}
-	there, err := d.loadSigner(k.Year)
-	if err != nil {
-		return err
-	}
-	if !samePublic(there.Public(), k.Signer.Public()) {
-		return fmt.Errorf("another private key waits for its certificate: %w", idp.ErrExists)
-	}
-	return nil
-}
-
-// Destroy removes the private key of a year for good and keeps its certificate.
-// A key that is gone already is no error: a destruction cut short can be taken
-// again. The file is unlinked, not overwritten; what is in it is sealed.
-func (d *Dir) Destroy(y idp.Year) error {
-	if !y.Valid() {
-		return fmt.Errorf("destroy signing key: %q is not a year", y)
-	}
-	err := os.Remove(d.file(y, ".key"))
-	if errors.Is(err, fs.ErrNotExist) {
-		return nil
-	}
-	if err == nil {
-		err = durable.SyncDir(d.path)
-	}
-	if err != nil {
-		return fmt.Errorf("destroy signing key %s: %w", y, err)
-	}
-	return nil
+	return writeNew(d.file(k.Year, extCert), text)
 }
 
 // Load reads all years, oldest first; none if there is no folder. A year with a
@@ -138,10 +111,13 @@ func (d *Dir) Load() ([]*Key, error) {
 			k = &Key{Year: y}
 			years[y] = k
 		}
-		if ext == ".key" {
-			k.Signer, err = d.loadSigner(y)
-		} else {
+		switch {
+		case ext == extCert:
 			k.Cert, err = d.loadCert(y)
+		case k.Signer != nil:
+			err = errors.New("there are two private keys, one in a file and one in a token")
+		default:
+			err = d.loadSigner(k, ext)
 		}
 		if err != nil {
 			return nil, fmt.Errorf("load signing key %s: %w", y, err)
@@ -158,28 +134,8 @@ func (d *Dir) Load() ([]*Key, error) {
 	return keys, nil
 }
 
-func (d *Dir) loadSigner(y idp.Year) (crypto.Signer, error) {
-	sealed, err := os.ReadFile(d.file(y, ".key"))
-	if err != nil {
-		return nil, err
-	}
-	der, err := d.sealer.Open(sealContext(y), sealed)
-	if err != nil {
-		return nil, err
-	}
-	key, err := x509.ParsePKCS8PrivateKey(der)
-	if err != nil {
-		return nil, errors.New("private key is not PKCS#8")
-	}
-	signer, ok := key.(crypto.Signer)
-	if !ok {
-		return nil, fmt.Errorf("private key of type %T cannot sign", key)
-	}
-	return signer, nil
-}
-
 func (d *Dir) loadCert(y idp.Year) (*x509.Certificate, error) {
-	text, err := os.ReadFile(d.file(y, ".crt"))
+	text, err := os.ReadFile(d.file(y, extCert))
 	if err != nil {
 		return nil, err
 	}
@@ -202,12 +158,8 @@ func (d *Dir) file(y idp.Year, ext string) string {
 func fileYear(name string) (y idp.Year, ext string, ok bool) {
 	ext = filepath.Ext(name)
 	y = idp.Year(strings.TrimSuffix(name, ext))
-	return y, ext, (ext == ".key" || ext == ".crt") && y.Valid()
+	return y, ext, (ext == extKey || ext == extToken || ext == extCert) && y.Valid()
 }
-
-// sealContext ties a sealed private key to its year, so that a file renamed to
-// another year does not open.
-func sealContext(y idp.Year) string { return "key/" + string(y) }
 
 // writeNew is durable.WriteNew with our word for a name that is taken.
 func writeNew(path string, data []byte) error {

@@ -102,7 +102,7 @@ func TestSaveNeverOverwrites(t *testing.T) {
 	first := madeKey(t, "2026")
 	save(t, d, first)
 	before := files(t, path)
-	other := &Key{"2026", testRSA()[1], nil}
+	other := &Key{Year: "2026", Signer: testRSA()[1], Cert: nil}
 	cert, err := Certify(bytes.NewReader(make([]byte, 1024)), testRSA()[1], "2026", DefaultPolicy(), "https://x.example", at("2026-01-15"))
 	if err != nil {
 		t.Fatal(err)
@@ -148,7 +148,7 @@ func TestSaveCompletes(t *testing.T) {
 	t.Parallel()
 	d, _ := testDir(t)
 	k := madeKey(t, "2026")
-	save(t, d, &Key{"2026", k.Signer, nil})
+	save(t, d, &Key{Year: "2026", Signer: k.Signer, Cert: nil})
 	keys, err := d.Load()
 	if err != nil || len(keys) != 1 || keys[0].Cert != nil {
 		t.Fatalf("Load = %v, %v; want a key without certificate", keys, err)
@@ -174,12 +174,12 @@ func TestSaveRefuses(t *testing.T) {
 	d, path := testDir(t)
 	k := madeKey(t, "2026")
 	for name, bad := range map[string]*Key{
-		"no private key":      {"2026", nil, k.Cert},
-		"parts do not match":  {"2026", testRSA()[1], k.Cert},
-		"year is a path":      {"../2026", k.Signer, k.Cert},
-		"no year":             {"", k.Signer, k.Cert},
-		"year in upper case":  {"2026B", k.Signer, k.Cert},
-		"year with a newline": {"2026\n", k.Signer, k.Cert},
+		"no private key":      {Year: "2026", Signer: nil, Cert: k.Cert},
+		"parts do not match":  {Year: "2026", Signer: testRSA()[1], Cert: k.Cert},
+		"year is a path":      {Year: "../2026", Signer: k.Signer, Cert: k.Cert},
+		"no year":             {Year: "", Signer: k.Signer, Cert: k.Cert},
+		"year in upper case":  {Year: "2026B", Signer: k.Signer, Cert: k.Cert},
+		"year with a newline": {Year: "2026\n", Signer: k.Signer, Cert: k.Cert},
 	} {
 		if err := d.Save(bad); err == nil {
 			t.Errorf("%s: saved", name)

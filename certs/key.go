@@ -22,6 +22,9 @@ type Key struct {
 	Signer crypto.Signer
 	// Cert is nil while a key waits for its certificate.
 	Cert *x509.Certificate
+	// Elsewhere: the certificate comes, or came, from elsewhere. None is made
+	// here for such a key.
+	Elsewhere bool
 }
 
 // backdate is how far notBefore lies before the moment of making, for service
@@ -128,7 +131,7 @@ func list(s string) []string {
 
 // Made is what the calendar's decision needs of the key.
 func (k *Key) Made() Made {
-	m := Made{Year: k.Year, HasKey: k.Signer != nil}
+	m := Made{Year: k.Year, HasKey: k.Signer != nil, Elsewhere: k.Elsewhere}
 	if k.Cert != nil {
 		m.CertEndAt = k.Cert.NotAfter
 	}

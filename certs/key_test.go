@@ -153,13 +153,13 @@ func TestCheck(t *testing.T) {
 		ok   bool
 	}{
 		{"complete", *good, true},
-		{"key destroyed", Key{"2026", nil, good.Cert}, true},
-		{"waits for its certificate", Key{"2026", good.Signer, nil}, true},
+		{"key destroyed", Key{Year: "2026", Signer: nil, Cert: good.Cert}, true},
+		{"waits for its certificate", Key{Year: "2026", Signer: good.Signer, Cert: nil}, true},
 		{"nothing", Key{Year: "2026"}, false},
-		{"not a year", Key{"x", good.Signer, good.Cert}, false},
-		{"certificate of another key", Key{"2026", testRSA()[1], good.Cert}, false},
-		{"not RSA", Key{"2026", crypto.Signer(ec), nil}, false},
-		{"too short", Key{"2026", small, nil}, false},
+		{"not a year", Key{Year: "x", Signer: good.Signer, Cert: good.Cert}, false},
+		{"certificate of another key", Key{Year: "2026", Signer: testRSA()[1], Cert: good.Cert}, false},
+		{"not RSA", Key{Year: "2026", Signer: crypto.Signer(ec), Cert: nil}, false},
+		{"too short", Key{Year: "2026", Signer: small, Cert: nil}, false},
 	}
 	for _, tt := range tests {
 		t.Run(tt.name, func(t *testing.T) {

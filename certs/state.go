@@ -46,6 +46,8 @@ type Made struct {
 	CertEndAt time.Time
 	// HasKey is false once the private key was destroyed.
 	HasKey bool
+	// Elsewhere: its certificate comes, or came, from elsewhere.
+	Elsewhere bool
 }
 
 // canSign reports whether the year could sign: it has a key and a certificate

@@ -14,8 +14,12 @@ import (
 
 // full is a year with key and the calendar's certificate, gone one whose key
 // was destroyed, bare one that waits for its certificate.
-func full(y idp.Year) Made { return Made{y, DefaultPolicy().Dates(y).CertEndAt, true} }
-func gone(y idp.Year) Made { return Made{y, DefaultPolicy().Dates(y).CertEndAt, false} }
+func full(y idp.Year) Made {
+	return Made{Year: y, CertEndAt: DefaultPolicy().Dates(y).CertEndAt, HasKey: true}
+}
+func gone(y idp.Year) Made {
+	return Made{Year: y, CertEndAt: DefaultPolicy().Dates(y).CertEndAt, HasKey: false}
+}
 func bare(y idp.Year) Made { return Made{Year: y, HasKey: true} }
 
 func TestStates(t *testing.T) {

@@ -37,7 +37,7 @@ func (s *Service) automatic(ctx context.Context, p certs.Policy, now time.Time) 
 			continue
 		}
 		steps := []certs.Step{step}
-		_, err := s.commit(ctx, steps, "server", now, func(h certs.History) (certs.History, error) {
+		_, err := s.commit(ctx, steps, "server", now, s.prepare, func(h certs.History) (certs.History, error) {
 			return claim(p, steps[0], h, now)
 		})
 		var refused *certs.RefusedError

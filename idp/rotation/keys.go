@@ -28,7 +28,7 @@ func (s *Service) makeKey(step certs.Step, now time.Time) (*certs.Key, error) {
 		k := find(keys, step.Year)
 		switch {
 		case k == nil:
-			signer, err := s.newSigner()
+			signer, err := s.newSigner(step.Year)
 			if err != nil {
 				return nil, fmt.Errorf("signing key %s: %w", step.Year, err)
 			}
@@ -49,9 +49,20 @@ func (s *Service) makeKey(step certs.Step, now time.Time) (*certs.Key, error) {
 	}
 }
 
-func (s *Service) newSigner() (crypto.Signer, error) {
+// newSigner makes the private key of a year where the policy wants it.
+func (s *Service) newSigner(y idp.Year) (crypto.Signer, error) {
 	if err := s.Policy.Validate(); err != nil {
 		return nil, err
+	}
+	if s.Policy.KeySource == certs.SourcePKCS11 {
+		if s.Vault == nil {
+			return nil, certs.ErrNoVault
+		}
+		pub, err := s.Vault.Make(y, s.Policy.KeyBits)
+		if err != nil {
+			return nil, err
+		}
+		return &certs.VaultKey{Vault: s.Vault, Year: y, Pub: pub}, nil
 	}
 	if s.NewSigner != nil {
 		return s.NewSigner(s.Policy.KeyBits)

@@ -2,6 +2,9 @@ package rotation
 
 import (
 	"context"
+	"crypto/sha256"
+	"crypto/x509"
+	"encoding/hex"
 	"encoding/json"
 	"fmt"
 	"maps"
@@ -115,6 +118,12 @@ func event(step certs.Step, actor string) idp.AuditEvent {
 		detail = nil
 	}
 	return idp.AuditEvent{Kind: "rotation." + string(step.Kind), Outcome: "ok", Actor: actor, Year: step.Year, Detail: detail}
+}
+
+// fingerprint is the SHA-256 of a certificate, in hexadecimal digits.
+func fingerprint(c *x509.Certificate) string {
+	sum := sha256.Sum256(c.Raw)
+	return hex.EncodeToString(sum[:])
 }
 
 // moment is a time for the audit trail; "" for the zero one.

@@ -8,15 +8,19 @@
 // its year is written down, and removed after its end is. Whatever is there
 // then, Start completes:
 //
-//	private key alone, not written down    its certificate is made
+//	private key alone, not written down    its certificate is made; of one whose
+//	                                       certificate comes from elsewhere (csr,
+//	                                       import), the year waits for it
 //	key and certificate, not written down  the year is created
+//	certificate of a key that waits        it is written down
 //	end of a key written down, key there   the key is removed
 //
 // Every step is written in one transaction of the store, which checks it again
 // against the history it finds: of two servers that take it, one does.
 //
-// The files: rotation.go, start.go, step.go (by hand), automatic.go, run.go
-// (every minute), keys.go (the folder), record.go (the store).
+// The files: rotation.go, start.go, step.go (by hand), elsewhere.go (csr and
+// import), automatic.go, run.go (every minute), keys.go (the folder), record.go
+// (the store).
 package rotation
 
 import (
@@ -52,6 +56,9 @@ type Service struct {
 	Log     *slog.Logger
 	// NewSigner makes private keys; RSA from the system's randomness if nil.
 	NewSigner func(bits int) (crypto.Signer, error)
+	// Vault makes them, and keeps them, where the policy's source is a token;
+	// nil if there is none.
+	Vault certs.Vault
 
 	steps sync.Mutex // held while a step is taken
 	keys  []*certs.Key

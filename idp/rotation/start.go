@@ -12,7 +12,8 @@ import (
 
 // Start completes what a crash left, writes down what is there for the first
 // time, and sets the Ring. Where no year is preferred yet it takes the steps of
-// a first start, in manual mode too.
+// a first start, in manual mode too; but none where keys come from elsewhere, as
+// whoever brings the first one takes its steps by hand.
 //
 // If the error is certs.ErrNoSigner, the preferred year cannot sign because its
 // key is missing: nothing can be served, but steps can be taken.
@@ -36,7 +37,7 @@ func (s *Service) Start(ctx context.Context) error {
 			return err
 		}
 	}
-	if h.Preferred == "" {
+	if h.Preferred == "" && s.Policy.KeySource != certs.SourceImport {
 		policy := s.Policy
 		policy.Manual = false
 		if _, err := s.automatic(ctx, policy, now); err != nil {
@@ -61,7 +62,7 @@ func (s *Service) complete(h certs.History, now time.Time) ([]*certs.Key, error)
 		return keys, err
 	}
 	for i, k := range keys {
-		if _, known := h.Record(k.Year); known || k.Cert != nil {
+		if _, known := h.Record(k.Year); known || k.Cert != nil || k.Elsewhere {
 			continue
 		}
 		step := s.Policy.CreateStep(h, k.Year, now)

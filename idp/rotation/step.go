@@ -33,6 +33,18 @@ func (s *Service) Take(ctx context.Context, step certs.Step, actor string, dryRu
 	})
 }
 
+// Retire retires a year and destroys its key, both in one transaction. Of a year
+// that is over already only the key is destroyed.
+func (s *Service) Retire(ctx context.Context, retire certs.Step, actor string, dryRun bool) (*Outcome, error) {
+	return s.take(ctx, actor, dryRun, func(h certs.History, now time.Time) ([]certs.Step, error) {
+		destroy := certs.Step{Kind: certs.StepDestroy, Year: retire.Year, Reason: retire.Reason}
+		if h.State(retire.Year, now).Over() {
+			return []certs.Step{destroy}, nil
+		}
+		return []certs.Step{retire, destroy}, nil
+	})
+}
+
 // Revoke ends a year at once, and makes a successor where one is needed; all of
 // it becomes visible together.
 func (s *Service) Revoke(ctx context.Context, y idp.Year, reason, actor string, dryRun bool) (*Outcome, error) {
@@ -54,13 +66,32 @@ func (s *Service) take(ctx context.Context, actor string, dryRun bool,
 	if err != nil {
 		return nil, err
 	}
+	return s.takeChosen(ctx, h, now, steps, actor, dryRun, s.prepare)
+}
+
+// prepare makes what a step needs before it is written down, and returns the
+// year's key if that has a certificate now.
+func (s *Service) prepare(step certs.Step, now time.Time) (*certs.Key, error) {
+	switch step.Kind {
+	case certs.StepCreate:
+		return s.makeKey(step, now)
+	case certs.StepCSR:
+		_, err := s.makeWaiting(step.Year)
+		return nil, err
+	}
+	return nil, nil
+}
+
+// takeChosen is take with the steps chosen.
+func (s *Service) takeChosen(ctx context.Context, h certs.History, now time.Time, steps []certs.Step, actor string, dryRun bool,
+	prepare func(certs.Step, time.Time) (*certs.Key, error)) (*Outcome, error) {
 	after, err := s.takeAll(h, steps, now)
 	if err != nil {
 		return nil, err
 	}
 	o := &Outcome{Steps: steps, Before: s.Policy.Status(h, now), DryRun: dryRun}
-	if !dryRun {
-		after, err = s.commit(ctx, steps, actor, now, func(h certs.History) (certs.History, error) {
+	if !dryRun && len(steps) > 0 {
+		after, err = s.commit(ctx, steps, actor, now, prepare, func(h certs.History) (certs.History, error) {
 			return s.takeAll(h, steps, now)
 		})
 		if err != nil {
@@ -81,20 +112,23 @@ func (s *Service) takeAll(h certs.History, steps []certs.Step, now time.Time) (c
 	return h, nil
 }
 
-// commit takes steps that were checked: keys are made, then change writes the
-// steps down, then keys are removed and requests see the outcome.
+// commit takes steps that were checked: what they need is prepared, then change
+// writes the steps down, then keys are removed and requests see the outcome.
 func (s *Service) commit(ctx context.Context, steps []certs.Step, actor string, now time.Time,
-	change func(certs.History) (certs.History, error)) (certs.History, error) {
+	prepare func(certs.Step, time.Time) (*certs.Key, error), change func(certs.History) (certs.History, error)) (certs.History, error) {
 	events := make([]idp.AuditEvent, len(steps))
 	for i, step := range steps {
-		if step.Kind == certs.StepCreate {
-			k, err := s.makeKey(step, now)
-			if err != nil {
-				return certs.History{}, err
-			}
+		k, err := prepare(step, now)
+		if err != nil {
+			return certs.History{}, err
+		}
+		if k != nil {
 			steps[i].CertEndAt = k.Cert.NotAfter
 		}
 		events[i] = event(steps[i], actor)
+		if k != nil {
+			events[i].Detail["certificate_sha256"] = fingerprint(k.Cert)
+		}
 	}
 	h, err := s.update(ctx, change, events...)
 	if err != nil {

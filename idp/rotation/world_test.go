@@ -207,7 +207,7 @@ func (k *killer) Save(key *certs.Key) error {
 	if err := k.write(); err != nil {
 		return err
 	}
-	if err := k.Keys.Save(&certs.Key{Year: key.Year, Signer: key.Signer}); err != nil {
+	if err := k.Keys.Save(&certs.Key{Year: key.Year, Signer: key.Signer, Elsewhere: key.Elsewhere}); err != nil {
 		return err
 	}
 	if err := k.write(); err != nil {

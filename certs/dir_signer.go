@@ -1,0 +1,170 @@
+package certs
+
+import (
+	"bytes"
+	"crypto"
+	"crypto/x509"
+	"encoding/pem"
+	"errors"
+	"fmt"
+	"io/fs"
+	"os"
+
+	"vernal/idp"
+	"vernal/idp/durable"
+)
+
+// The PEM block of a .token file, and its header for a key whose certificate
+// comes from elsewhere.
+const (
+	publicBlock     = "PUBLIC KEY"
+	elsewhereHeader = "Certificate"
+	elsewhereValue  = "elsewhere"
+)
+
+// sealContext ties a sealed private key to its year, so that a file renamed to
+// another year does not open. Whether its certificate comes from elsewhere is
+// told by the context too: it has to be known the moment the key is there, and
+// one file is written whole or not at all.
+func sealContext(y idp.Year, elsewhere bool) string {
+	if elsewhere {
+		return "key/" + string(y) + "/elsewhere"
+	}
+	return "key/" + string(y)
+}
+
+// saveSigner writes the private key, unless the same one waits there already.
+func (d *Dir) saveSigner(k *Key) error {
+	there, err := d.waiting(k.Year)
+	if err != nil {
+		return err
+	}
+	switch {
+	case there == nil:
+		return d.writeSigner(k)
+	case k.Cert == nil:
+		return idp.ErrExists
+	case !samePublic(there.Signer.Public(), k.Signer.Public()):
+		return fmt.Errorf("another private key waits for its certificate: %w", idp.ErrExists)
+	}
+	return nil
+}
+
+// waiting is the private key that is in the folder; nil if there is none.
+func (d *Dir) waiting(y idp.Year) (*Key, error) {
+	for _, ext := range []string{extKey, extToken} {
+		if _, err := os.Lstat(d.file(y, ext)); errors.Is(err, fs.ErrNotExist) {
+			continue
+		}
+		k := &Key{Year: y}
+		return k, d.loadSigner(k, ext)
+	}
+	return nil, nil
+}
+
+func (d *Dir) writeSigner(k *Key) error {
+	if kept, ok := k.Signer.(*VaultKey); ok {
+		der, err := x509.MarshalPKIXPublicKey(kept.Pub)
+		if err != nil {
+			return err
+		}
+		block := &pem.Block{Type: publicBlock, Bytes: der}
+		if k.Elsewhere {
+			block.Headers = map[string]string{elsewhereHeader: elsewhereValue}
+		}
+		return writeNew(d.file(k.Year, extToken), pem.EncodeToMemory(block))
+	}
+	der, err := x509.MarshalPKCS8PrivateKey(k.Signer)
+	if err != nil {
+		return err
+	}
+	return writeNew(d.file(k.Year, extKey), d.sealer.Seal(sealContext(k.Year, k.Elsewhere), der))
+}
+
+// loadSigner reads the file of a private key into k.
+func (d *Dir) loadSigner(k *Key, ext string) (err error) {
+	if ext == extToken {
+		return d.loadKept(k)
+	}
+	sealed, err := os.ReadFile(d.file(k.Year, extKey))
+	if err != nil {
+		return err
+	}
+	der, err := d.sealer.Open(sealContext(k.Year, false), sealed)
+	if err != nil {
+		var other error
+		if der, other = d.sealer.Open(sealContext(k.Year, true), sealed); other != nil {
+			return err
+		}
+		k.Elsewhere = true
+	}
+	key, err := x509.ParsePKCS8PrivateKey(der)
+	if err != nil {
+		return errors.New("private key is not PKCS#8")
+	}
+	signer, ok := key.(crypto.Signer)
+	if !ok {
+		return fmt.Errorf("private key of type %T cannot sign", key)
+	}
+	k.Signer = signer
+	return nil
+}
+
+// loadKept reads what is written down of a private key that a Vault keeps. The
+// vault itself is not asked.
+func (d *Dir) loadKept(k *Key) error {
+	if d.vault == nil {
+		return ErrNoVault
+	}
+	text, err := os.ReadFile(d.file(k.Year, extToken))
+	if err != nil {
+		return err
+	}
+	block, rest := pem.Decode(text)
+	if block == nil || block.Type != publicBlock || len(bytes.TrimSpace(rest)) > 0 {
+		return errors.New("want exactly one PEM public key")
+	}
+	pub, err := x509.ParsePKIXPublicKey(block.Bytes)
+	if err != nil {
+		return fmt.Errorf("public key: %w", err)
+	}
+	k.Signer = &VaultKey{Vault: d.vault, Year: k.Year, Pub: pub}
+	k.Elsewhere = block.Headers[elsewhereHeader] == elsewhereValue
+	return nil
+}
+
+// Destroy removes the private key of a year for good and keeps its certificate.
+// A key that is gone already is no error: a destruction cut short can be taken
+// again. A file is unlinked, not overwritten; what is in it is sealed. A key in
+// a Vault goes there first, so that its file tells of it until it is gone.
+func (d *Dir) Destroy(y idp.Year) error {
+	if !y.Valid() {
+		return fmt.Errorf("destroy signing key: %q is not a year", y)
+	}
+	if err := d.destroy(y); err != nil {
+		return fmt.Errorf("destroy signing key %s: %w", y, err)
+	}
+	return nil
+}
+
+func (d *Dir) destroy(y idp.Year) error {
+	gone := d.file(y, extKey)
+	if _, err := os.Lstat(d.file(y, extToken)); err == nil {
+		k := &Key{Year: y}
+		if err := d.loadKept(k); err != nil {
+			return err
+		}
+		if err := d.vault.Destroy(y, k.Signer.Public()); err != nil {
+			return err
+		}
+		gone = d.file(y, extToken)
+	}
+	err := os.Remove(gone)
+	if errors.Is(err, fs.ErrNotExist) {
+		return nil
+	}
+	if err != nil {
+		return err
+	}
+	return durable.SyncDir(d.path)
+}

@@ -1,0 +1,204 @@
+package certs
+
+import (
+	"bytes"
+	"crypto"
+	"crypto/rsa"
+	"crypto/x509"
+	"fmt"
+	"slices"
+	"strings"
+	"time"
+
+	"vernal/idp"
+)
+
+// Finding is something about a certificate or a key from elsewhere.
+type Finding struct {
+	Code FindingCode `json:"code"`
+	// Text is what it is, for people, and what it means for them.
+	Text string `json:"text"`
+	// Ask is what to ask the certification authority for; "" if that is no
+	// help.
+	Ask string `json:"ask,omitempty"`
+}
+
+// String is the text with what to ask for.
+func (f Finding) String() string {
+	if f.Ask == "" {
+		return f.Text
+	}
+	return f.Text + "; ask for " + f.Ask
+}
+
+// FindingCode names a finding, for programs.
+type FindingCode string
+
+// The problems, each of which stands against an import.
+const (
+	FoundMismatch FindingCode = "key_mismatch"
+	FoundNotRSA   FindingCode = "not_rsa"
+	FoundKeySize  FindingCode = "key_size"
+	FoundReused   FindingCode = "key_reused"
+	FoundEnded    FindingCode = "ended"
+	FoundLate     FindingCode = "begins_late"
+	FoundShort    FindingCode = "ends_early"
+)
+
+// The warnings: what old or strict service providers dislike.
+const (
+	FoundBeginsAhead  FindingCode = "begins_ahead"
+	FoundEndsSooner   FindingCode = "ends_sooner"
+	FoundLongKey      FindingCode = "long_key"
+	FoundExponent     FindingCode = "exponent"
+	FoundSHA1         FindingCode = "sha1"
+	FoundAlgorithm    FindingCode = "signature_algorithm"
+	FoundCA           FindingCode = "ca"
+	FoundKeyUsage     FindingCode = "key_usage"
+	FoundExtKeyUsage  FindingCode = "extended_key_usage"
+	FoundCritical     FindingCode = "critical_extension"
+	FoundSerial       FindingCode = "serial"
+	FoundSerialReused FindingCode = "serial_reused"
+	FoundBroken       FindingCode = "not_self_signed"
+	FoundName         FindingCode = "name"
+	FoundVersion      FindingCode = "version"
+)
+
+const (
+	minBits  = 2048
+	slowBits = 4096 // longer ones make every sign-in wait
+	maxBits  = 8192 // what crypto/tls and most libraries verify at most
+)
+
+// Foreign is a certificate from elsewhere for the private key of a year.
+type Foreign struct {
+	Year idp.Year
+	Cert *x509.Certificate
+	// Public is the private key's other half.
+	Public crypto.PublicKey
+	// Others are the keys of all years, over ones too.
+	Others []*Key
+}
+
+// ImportError is a certificate that is refused: everything that stands against
+// it, and what would be a warning besides.
+type ImportError struct {
+	Year               idp.Year
+	Problems, Warnings []Finding
+}
+
+// Error implements error.
+func (e *ImportError) Error() string {
+	lines := []string{fmt.Sprintf("import %s refused:", e.Year)}
+	for _, p := range e.Problems {
+		lines = append(lines, p.String())
+	}
+	for _, w := range e.Warnings {
+		lines = append(lines, "warning: "+w.String())
+	}
+	return strings.Join(lines, "\n  ")
+}
+
+// CheckImport finds all that is wrong with a certificate from elsewhere:
+// problems, any of which refuses it, and warnings. Who signed it is not asked:
+// service providers pin the certificate, or believe our metadata.
+func (p Policy) CheckImport(f Foreign, h History, now time.Time) (problems, warnings []Finding) {
+	c := &check{Foreign: f}
+	c.key()
+	c.reused()
+	c.dates(p.Span(h, f.Year, now), now)
+	c.signature()
+	c.uses()
+	c.serial()
+	c.names()
+	return c.problems, c.warnings
+}
+
+// Pick chooses from a chain the certificate of a public key, the one that ends
+// last if there are several; the rest is left over. Without one, the first is
+// chosen, for CheckImport to tell what is wrong with it.
+func Pick(chain []*x509.Certificate, pub crypto.PublicKey) (leaf *x509.Certificate, rest []*x509.Certificate) {
+	pick := 0
+	for i, c := range chain {
+		better := !samePublic(pub, chain[pick].PublicKey) || c.NotAfter.After(chain[pick].NotAfter)
+		if samePublic(pub, c.PublicKey) && better {
+			pick = i
+		}
+	}
+	return chain[pick], slices.Delete(slices.Clone(chain), pick, pick+1)
+}
+
+// check gathers findings.
+type check struct {
+	Foreign
+	problems, warnings []Finding
+}
+
+func (c *check) problem(code FindingCode, ask, format string, args ...any) {
+	c.problems = append(c.problems, Finding{code, fmt.Sprintf(format, args...), ask})
+}
+
+func (c *check) warn(code FindingCode, ask, format string, args ...any) {
+	c.warnings = append(c.warnings, Finding{code, fmt.Sprintf(format, args...), ask})
+}
+
+func (c *check) key() {
+	pub, ok := c.Cert.PublicKey.(*rsa.PublicKey)
+	if !ok {
+		c.problem(FoundNotRSA, "", "its key is %s: service providers need RSA", c.Cert.PublicKeyAlgorithm)
+		return
+	}
+	if !samePublic(c.Public, pub) {
+		c.problem(FoundMismatch, "", "it is the certificate of another key: %s (%s)", c.Cert.Subject, short(c.Cert))
+	}
+	switch bits := pub.N.BitLen(); {
+	case bits < minBits:
+		c.problem(FoundKeySize, "", "its RSA key has %d bits, fewer than %d", bits, minBits)
+	case bits > maxBits:
+		c.problem(FoundKeySize, "", "its RSA key has %d bits, more than %d: much software verifies no longer ones", bits, maxBits)
+	case bits > slowBits:
+		c.warn(FoundLongKey, "", "its RSA key has %d bits: signing with it is slow, and every sign-in waits for it", bits)
+	}
+	if pub.E < 3 || pub.E%2 == 0 {
+		c.problem(FoundExponent, "", "its RSA key has the public exponent %d, with which nothing can be signed safely", pub.E)
+	} else if pub.E != 65537 {
+		c.warn(FoundExponent, "", "its RSA key has the public exponent %d; 65537 is usual, and some software takes no other", pub.E)
+	}
+}
+
+// reused finds keys and serial numbers of other years: whoever trusts a year
+// must not trust another one by it.
+func (c *check) reused() {
+	for _, o := range c.Others {
+		if o.Year == c.Year {
+			continue
+		}
+		if slices.ContainsFunc(o.public(), func(pub crypto.PublicKey) bool { return samePublic(pub, c.Public) || samePublic(pub, c.Cert.PublicKey) }) {
+			c.problem(FoundReused, "", "its key is that of %s: every year has its own", o.Year)
+		}
+		if o.Cert != nil && o.Cert.SerialNumber.Cmp(c.Cert.SerialNumber) == 0 && bytes.Equal(o.Cert.RawIssuer, c.Cert.RawIssuer) {
+			c.warn(FoundSerialReused, "a new serial number", "it has the issuer and the serial number of our signing certificate (%s): "+
+				"software that knows certificates by these (NSS, Windows) takes one for the other", o.Year)
+		}
+	}
+}
+
+func (c *check) dates(span Span, now time.Time) {
+	from, until := c.Cert.NotBefore.UTC(), c.Cert.NotAfter.UTC()
+	ask := fmt.Sprintf("one that is valid from %s or before until %s", date(span.BeginBy), date(span.EndAt))
+	switch {
+	case !until.After(now):
+		c.problem(FoundEnded, ask, "it ended on %s", date(until))
+	case until.Before(span.EndFrom):
+		c.problem(FoundShort, ask, "it ends on %s: that is before %s, when the year after has been published for %d days and is preferred, so service providers would have no time to move",
+			date(until), date(span.EndFrom), moveTime/day)
+	case until.Before(span.EndAt):
+		c.warn(FoundEndsSooner, "", "it ends on %s, before the calendar's %s: service providers have that much less time to move to the next year", date(until), date(span.EndAt))
+	}
+	switch {
+	case from.After(span.BeginBy):
+		c.problem(FoundLate, ask, "it is not valid before %s, and %s is published on %s", from.Format(time.RFC3339), c.Year, date(span.BeginBy))
+	case from.After(now):
+		c.warn(FoundBeginsAhead, "", "it is not valid before %s: publish %s no earlier", from.Format(time.RFC3339), c.Year)
+	}
+}

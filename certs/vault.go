@@ -1,0 +1,48 @@
+package certs
+
+import (
+	"crypto"
+	"errors"
+	"io"
+
+	"vernal/idp"
+)
+
+// ErrNoVault is returned for a private key that a Vault keeps, where none is
+// configured.
+var ErrNoVault = errors.New("its private key is in a token, and no token is configured (rotation.pkcs11)")
+
+// Vault keeps private keys that never leave it, such as a PKCS#11 token. One
+// that cannot be reached for a while is no reason to forget its keys: what is
+// written down of them (Dir) is enough to know that they exist. All methods may
+// be called concurrently.
+type Vault interface {
+	// Make makes the RSA key of a year and returns its public half. The key that
+	// an interrupted making left is found, and no second one made.
+	Make(y idp.Year, bits int) (crypto.PublicKey, error)
+	// Sign signs a digest with the key of the year whose public half is pub.
+	Sign(y idp.Year, pub crypto.PublicKey, digest []byte, opts crypto.SignerOpts) ([]byte, error)
+	// Ready reports whether Sign would work now, without signing anything.
+	Ready(y idp.Year, pub crypto.PublicKey) error
+	// Destroy removes the key for good. One that is gone already is no error.
+	Destroy(y idp.Year, pub crypto.PublicKey) error
+}
+
+// VaultKey is a private key that stays in its Vault. Dir writes its public half
+// down and nothing else.
+type VaultKey struct {
+	Vault Vault
+	Year  idp.Year
+	Pub   crypto.PublicKey
+}
+
+// Public implements crypto.Signer.
+func (k *VaultKey) Public() crypto.PublicKey { return k.Pub }
+
+// Sign implements crypto.Signer. What randomness is needed is the vault's.
+func (k *VaultKey) Sign(_ io.Reader, digest []byte, opts crypto.SignerOpts) ([]byte, error) {
+	return k.Vault.Sign(k.Year, k.Pub, digest, opts)
+}
+
+// Ready reports whether the key could sign now.
+func (k *VaultKey) Ready() error { return k.Vault.Ready(k.Year, k.Pub) }

@@ -1,0 +1,204 @@
+package rotation
+
+import (
+	"context"
+	"crypto"
+	"crypto/rand"
+	"crypto/x509"
+	"errors"
+	"fmt"
+	"time"
+
+	"vernal/certs"
+	"vernal/idp"
+)
+
+// Request is a key that waits for its certificate.
+type Request struct {
+	*Outcome
+	// DER is the certification request (PKCS#10). It is nil in a dry run that
+	// would make the key.
+	DER []byte
+	// Made: the key was made now, or would be.
+	Made bool
+	// Span is what the certificate must cover.
+	Span certs.Span
+}
+
+// Import is what came from elsewhere.
+type Import struct {
+	// Chain holds the certificate, and may hold others.
+	Chain []*x509.Certificate
+	// Signer is the private key; nil for the one that waits.
+	Signer crypto.Signer
+}
+
+// Imported is what an import did or, in a dry run, would do.
+type Imported struct {
+	*Outcome
+	Cert     *x509.Certificate
+	Warnings []certs.Finding
+	// Ignored are the others of the chain.
+	Ignored []*x509.Certificate
+}
+
+// CSR makes the key of a year, which then waits for a certificate from
+// elsewhere, and the request for that. For a key that waits already it makes the
+// request again and changes nothing.
+func (s *Service) CSR(ctx context.Context, y idp.Year, actor string, dryRun bool) (*Request, error) {
+	s.steps.Lock()
+	defer s.steps.Unlock()
+	h, now, err := s.now(ctx)
+	if err != nil {
+		return nil, err
+	}
+	k, err := s.inDir(y)
+	if err != nil {
+		return nil, err
+	}
+	var steps []certs.Step
+	if !waits(h, y) {
+		steps = []certs.Step{{Kind: certs.StepCSR, Year: y}}
+	} else if k == nil && !dryRun {
+		// The key that waited is lost. Nobody relies on it yet.
+		if err := s.remakeWaiting(ctx, y, actor); err != nil {
+			return nil, err
+		}
+	}
+	r := &Request{Made: k == nil}
+	if r.Outcome, err = s.takeChosen(ctx, h, now, steps, actor, dryRun, s.prepare); err != nil {
+		return nil, err
+	}
+	r.Span = s.Policy.Span(h, y, now)
+	if k == nil {
+		if dryRun {
+			return r, nil
+		}
+		if k, err = s.inDir(y); err != nil {
+			return nil, err
+		}
+	}
+	if k == nil || k.Signer == nil || k.Cert != nil {
+		return nil, fmt.Errorf("signing key %s: no key waits in the folder", y)
+	}
+	r.DER, err = certs.Request(rand.Reader, k.Signer, y, s.Policy, s.BaseURL)
+	return r, err
+}
+
+// waits reports whether the year was made and has no certificate.
+func waits(h certs.History, y idp.Year) bool {
+	r, made := h.Record(y)
+	return made && r.CertEndAt.IsZero() && r.RetiredAt.IsZero() && r.RevokedAt.IsZero()
+}
+
+// makeWaiting makes sure that a private key of the year waits in the folder.
+func (s *Service) makeWaiting(y idp.Year) (*certs.Key, error) {
+	k, err := s.inDir(y)
+	switch {
+	case err != nil:
+		return nil, err
+	case k != nil && (k.Cert != nil || k.Signer == nil):
+		return nil, fmt.Errorf("signing key %s: there is a certificate for it already", y)
+	case k != nil:
+		return k, nil
+	}
+	signer, err := s.newSigner(y)
+	if err != nil {
+		return nil, fmt.Errorf("signing key %s: %w", y, err)
+	}
+	k = &certs.Key{Year: y, Signer: signer, Elsewhere: true}
+	err = s.Dir.Save(k)
+	if errors.Is(err, idp.ErrExists) { // another server was faster
+		return s.inDir(y)
+	}
+	return k, err
+}
+
+func (s *Service) remakeWaiting(ctx context.Context, y idp.Year, actor string) error {
+	if _, err := s.makeWaiting(y); err != nil {
+		return err
+	}
+	e := event(certs.Step{Kind: certs.StepCSR, Year: y, Why: "the key that waited was gone"}, actor)
+	_, err := s.update(ctx, func(h certs.History) (certs.History, error) { return h, nil }, e)
+	if err != nil {
+		return fmt.Errorf("write the rotation: %w", err)
+	}
+	return nil
+}
+
+// Import takes a certificate from elsewhere: for the key that waits, or with its
+// own. A step that the rules refuse gives a *certs.RefusedError, a certificate
+// that is not good for the year a *certs.ImportError.
+func (s *Service) Import(ctx context.Context, y idp.Year, in Import, actor string, dryRun bool) (*Imported, error) {
+	s.steps.Lock()
+	defer s.steps.Unlock()
+	h, now, err := s.now(ctx)
+	if err != nil {
+		return nil, err
+	}
+	keys, err := s.Dir.Load()
+	if err != nil {
+		return nil, err
+	}
+	if len(in.Chain) == 0 {
+		return nil, errors.New("import: no certificate")
+	}
+	// What stands against the step itself comes first: which key is meant, and
+	// whether the certificate will do, is of no interest then.
+	may := certs.Step{Kind: certs.StepImport, Year: y, CertEndAt: now.AddDate(1, 0, 0)}
+	if err := s.Policy.CheckStep(may, h, now); err != nil {
+		return nil, err
+	}
+	signer, err := importSigner(y, in.Signer, find(keys, y))
+	if err != nil {
+		return nil, err
+	}
+	i := &Imported{}
+	i.Cert, i.Ignored = certs.Pick(in.Chain, signer.Public())
+	problems, warnings := s.Policy.CheckImport(certs.Foreign{Year: y, Cert: i.Cert, Public: signer.Public(), Others: keys}, h, now)
+	if len(problems) > 0 {
+		return nil, &certs.ImportError{Year: y, Problems: problems, Warnings: warnings}
+	}
+	i.Warnings = warnings
+	k := &certs.Key{Year: y, Signer: signer, Cert: i.Cert, Elsewhere: true}
+	steps := []certs.Step{{Kind: certs.StepImport, Year: y, CertEndAt: i.Cert.NotAfter}}
+	i.Outcome, err = s.takeChosen(ctx, h, now, steps, actor, dryRun, func(certs.Step, time.Time) (*certs.Key, error) {
+		return k, s.Dir.Save(k)
+	})
+	if err != nil {
+		return nil, err
+	}
+	return i, nil
+}
+
+// importSigner is the private key that an import is about.
+func importSigner(y idp.Year, given crypto.Signer, there *certs.Key) (crypto.Signer, error) {
+	refused := &certs.RefusedError{Kind: certs.StepImport, Year: y}
+	switch {
+	case there != nil && (there.Cert != nil || there.Signer == nil):
+		refused.Because = "there is a certificate in the folder already"
+	case there == nil && given == nil:
+		refused.Because = "no key waits for its certificate"
+	case there == nil:
+		return given, nil
+	case given == nil || sameSigner(given, there.Signer):
+		return there.Signer, nil
+	default:
+		refused.Because = "another key waits for its certificate since csr; one year has one key"
+	}
+	return nil, refused
+}
+
+func sameSigner(a, b crypto.Signer) bool {
+	pub, ok := a.Public().(interface{ Equal(crypto.PublicKey) bool })
+	return ok && pub.Equal(b.Public())
+}
+
+// inDir is the year's key in the folder; nil if there is none.
+func (s *Service) inDir(y idp.Year) (*certs.Key, error) {
+	keys, err := s.Dir.Load()
+	if err != nil {
+		return nil, err
+	}
+	return find(keys, y), nil
+}
