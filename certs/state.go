@@ -30,6 +30,12 @@ const (
 	Revoked State = "revoked"
 )
 
+// States are all of them, in the order of a year's life. The slice belongs to
+// the caller.
+func States() []State {
+	return []State{Planned, Created, Published, Preferred, Expiring, Grace, Retired, Revoked}
+}
+
 // Live reports whether the addresses and the metadata of the year answer.
 func (s State) Live() bool {
 	return s == Published || s == Preferred || s == Expiring || s == Grace

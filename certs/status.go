@@ -118,6 +118,13 @@ const (
 	RequestCertEnded AttentionCode = "request_certificate_ended"
 )
 
+// AttentionCodes are all of them. The slice belongs to the caller.
+func AttentionCodes() []AttentionCode {
+	return []AttentionCode{
+		NoSigningKey, CertEnded, CertEnding, StepFailed, StepOverdue, StepHeld, StepSoon, RequestCertEnded,
+	}
+}
+
 // Attention lists what a person should see to now, most pressing first.
 func (p Policy) Attention(h History, now time.Time) (all []Attention) {
 	now = now.UTC()

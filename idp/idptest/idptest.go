@@ -35,8 +35,10 @@ import (
 // IdP is a running identity provider.
 type IdP struct {
 	// URL is its base_url.
-	URL      string
-	Handler  http.Handler
+	URL     string
+	Handler http.Handler
+	// Watch is the admin listener's handler.
+	Watch    http.Handler
 	Store    idp.Store
 	Registry *sp.Registry
 	Accounts *account.Service
@@ -163,6 +165,9 @@ func (i *IdP) Start() {
 		Board: i.Board, Links: i.Links, Log: log, Clock: i.Clock.Now,
 	}
 	if i.Handler, err = s.Handler(); err != nil {
+		tb.Fatal(err)
+	}
+	if i.Watch, err = s.AdminHandler(); err != nil {
 		tb.Fatal(err)
 	}
 	handler := i.Handler

@@ -64,6 +64,12 @@ func (a *adminListener) close() {
 	}
 }
 
+// counted is what the public listener counts and the admin listener tells.
+func (s *Server) counted() *watch.Traffic {
+	s.traffic.Do(func() { s.counts = watch.NewTraffic() })
+	return s.counts
+}
+
 // AdminHandler is the admin listener's handler.
 func (s *Server) AdminHandler() (http.Handler, error) {
 	set, err := templates.New()
@@ -71,6 +77,7 @@ func (s *Server) AdminHandler() (http.Handler, error) {
 		return nil, fmt.Errorf("load pages: %w", err)
 	}
 	pages := &web.Pages{Set: set, Brand: s.Brand, BaseURL: s.IdP.BaseURL}
-	h := &watch.Handler{Board: s.Board, Rotation: s.Rotation, Links: s.Links, Pages: pages, Clock: s.Clock, Log: s.Log, URL: s.AdminURL}
+	h := &watch.Handler{Board: s.Board, Rotation: s.Rotation, Links: s.Links, Pages: pages, Clock: s.Clock, Log: s.Log, URL: s.AdminURL,
+		Traffic: s.counted(), Ready: s.ready, Version: s.Version}
 	return &web.Middleware{Next: h.Handler(), Pages: pages, Log: s.Log, Clock: s.Clock}, nil
 }

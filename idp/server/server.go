@@ -17,6 +17,7 @@ import (
 	"net/netip"
 	"net/url"
 	"strings"
+	"sync"
 	"time"
 
 	"vernal/certs"
@@ -32,6 +33,7 @@ import (
 	"vernal/idp/session"
 	"vernal/idp/sp"
 	"vernal/idp/sso"
+	"vernal/idp/watch"
 	"vernal/idp/web"
 	"vernal/idp/xmldsig"
 	"vernal/metadata"
@@ -85,6 +87,11 @@ type Server struct {
 	// AdminReady is called before, with the address of the admin listener, if
 	// there is one; optional.
 	AdminReady func(net.Addr)
+	// Version is that of the program, for who watches; optional.
+	Version string
+
+	traffic sync.Once // makes counts
+	counts  *watch.Traffic
 }
 
 // parts are the handlers and what they share.
@@ -159,7 +166,7 @@ func (s *Server) Handler() (http.Handler, error) {
 	}
 	return &web.Middleware{
 		Next: guarded, Pages: p.pages, Log: s.Log, Clock: s.Clock,
-		TrustedProxies: s.TrustedProxies, HSTS: strings.HasPrefix(s.IdP.BaseURL, "https://"),
+		Count: s.counted().Answered, TrustedProxies: s.TrustedProxies, HSTS: strings.HasPrefix(s.IdP.BaseURL, "https://"),
 	}, nil
 }
 

@@ -14,6 +14,7 @@
 package watch
 
 import (
+	"context"
 	"net/http"
 
 	"log/slog"
@@ -38,6 +39,12 @@ type Handler struct {
 	// URL is admin_url, under which a proxy passes on the secret addresses;
 	// optional.
 	URL string
+	// Traffic is what the public listener counts; optional.
+	Traffic *Traffic
+	// Ready is what /readyz asks; optional.
+	Ready func(context.Context) error
+	// Version is that of the program, for a label; optional.
+	Version string
 }
 
 // Handler is all of it.
@@ -45,6 +52,7 @@ func (h *Handler) Handler() http.Handler {
 	rt := web.NewRouter(h.Pages)
 	get := func(path string, handler web.Handler) { rt.Handle(path, web.Methods{http.MethodGet: handler}) }
 	get("/", h.home)
+	h.mountMetrics(rt)
 	get(boardPath, h.showBoard)
 	get(dataPath, h.showData)
 	get(wallPrefix+"{token}", h.showWall)
