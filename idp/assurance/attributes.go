@@ -25,7 +25,10 @@ type Level string
 const (
 	LevelAny     Level = "any"     // every sign-in
 	LevelProofed Level = "proofed" // a proofed identity was asked for, or IALMax
-	LevelPIV     Level = "piv"     // a PIV/CAC card was used in this session
+	// LevelEligible: as LevelProofed, or the provider may ask for proofed
+	// identities, whatever it asks for this time.
+	LevelEligible Level = "eligible"
+	LevelPIV      Level = "piv" // a PIV/CAC card was used in this session
 )
 
 // Row is one attribute that a service provider can be registered for.
@@ -45,51 +48,6 @@ type Row struct {
 	// value appends the values to dst; nil while there is no source yet. No
 	// values give an empty Attribute element.
 	value func(dst []string, r *Requirement, p Person) []string
-}
-
-// table holds all attributes in the order in which they are sent.
-var table = []Row{
-	{Name: "uuid", NameFormat: NameFormatBasic, Level: LevelAny, Always: true, Source: "NameID of the person and agency",
-		Rule: "UUID, the same as a persistent NameID, also where the NameID is an e-mail address",
-		value: func(dst []string, _ *Requirement, p Person) []string {
-			return append(dst, string(p.UUID))
-		}},
-	{Name: "email", NameFormat: NameFormatBasic, Level: LevelAny, Source: "address of the latest sign-in",
-		Rule: "one address; Name " + claimEmail + " with NameFormat uri for providers registered so",
-		value: func(dst []string, _ *Requirement, p Person) []string {
-			if p.Email == "" {
-				return dst
-			}
-			return append(dst, p.Email)
-		}},
-	{Name: "all_emails", NameFormat: NameFormatBasic, Level: LevelAny, Multi: true, Source: "account", Rule: "all confirmed addresses"},
-	{Name: "locale", NameFormat: NameFormatURI, Level: LevelAny, Source: "session", Rule: "language of the pages: en, es or fr"},
-	{Name: "first_name", NameFormat: NameFormatURI, Level: LevelProofed, Source: "proofed profile"},
-	{Name: "middle_name", NameFormat: NameFormatURI, Level: LevelProofed, Source: "proofed profile"},
-	{Name: "last_name", NameFormat: NameFormatURI, Level: LevelProofed, Source: "proofed profile"},
-	{Name: "address1", NameFormat: NameFormatURI, Level: LevelProofed, Source: "proofed profile"},
-	{Name: "address2", NameFormat: NameFormatURI, Level: LevelProofed, Source: "proofed profile"},
-	{Name: "city", NameFormat: NameFormatURI, Level: LevelProofed, Source: "proofed profile"},
-	{Name: "state", NameFormat: NameFormatURI, Level: LevelProofed, Source: "proofed profile"},
-	{Name: "zipcode", NameFormat: NameFormatURI, Level: LevelProofed, Source: "proofed profile", Rule: "five digits"},
-	{Name: "dob", NameFormat: NameFormatURI, Level: LevelProofed, Source: "proofed profile", Rule: "ISO 8601 date"},
-	{Name: "ssn", NameFormat: NameFormatURI, Level: LevelProofed, Source: "proofed profile", Rule: "as it was proofed"},
-	{Name: "phone", NameFormat: NameFormatURI, Level: LevelProofed, Source: "proofed profile", Rule: "E.164; may be empty"},
-	{Name: "verified_at", NameFormat: NameFormatURI, Level: LevelProofed, Source: "proofed profile",
-		Rule: "ISO 8601 time; may be empty; also without proofed data to providers that may ask for it"},
-	{Name: "aal", NameFormat: NameFormatURI, Level: LevelAny, Always: true, Source: "request",
-		Rule: "authentication assurance asked for, without parameters, else the registered one",
-		value: func(dst []string, r *Requirement, _ Person) []string {
-			return append(dst, r.aalValue)
-		}},
-	{Name: "ial", NameFormat: NameFormatURI, Level: LevelAny, Always: true, Source: "request and proofed profile",
-		Rule: "identity assurance reached; as urn:acr.login.gov:… to those who asked so",
-		value: func(dst []string, r *Requirement, p Person) []string {
-			return append(dst, r.ialValue(p.Proofing))
-		}},
-	{Name: "x509_subject", NameFormat: NameFormatURI, Level: LevelPIV, Source: "PIV/CAC certificate", Rule: "sent when x509_presented is asked for"},
-	{Name: "x509_issuer", NameFormat: NameFormatURI, Level: LevelPIV, Source: "PIV/CAC certificate", Rule: "sent when x509_presented is asked for"},
-	{Name: "x509_presented", NameFormat: NameFormatURI, Level: LevelPIV, Source: "PIV/CAC certificate", Rule: "true when a card was used in this session"},
 }
 
 // tokenASCII in a list of attributes is no attribute: it asks for proofed
@@ -174,6 +132,9 @@ func (r *Requirement) selectAttributes(w wanted, sp *idp.ServiceProvider) {
 		}
 	}
 	for i := range table {
+		if table[i].Level == LevelEligible && r.IAL.proofed() && registered(sp, table[i].Name) {
+			chosen[i] = true // goes with proofed data, asked for or not
+		}
 		if chosen[i] {
 			r.Attributes = append(r.Attributes, table[i].Name)
 		}
@@ -187,14 +148,26 @@ func (r *Requirement) dropped(i int, name string, sp *idp.ServiceProvider) DropR
 		return DropUnknown
 	case table[i].Always:
 		return ""
-	case !slices.Contains(sp.Attributes, name):
+	case !registered(sp, name):
 		return DropNotRegistered
-	case table[i].Level == LevelProofed && !r.IAL.proofed():
+	case !r.allows(table[i].Level, sp):
 		return DropLevel
 	case table[i].value == nil:
 		return DropNoSource
 	}
 	return ""
+}
+
+// allows reports whether the level of what was asked for is enough. What a
+// session must hold besides is not its to say.
+func (r *Requirement) allows(l Level, sp *idp.ServiceProvider) bool {
+	switch l {
+	case LevelProofed:
+		return r.IAL.proofed()
+	case LevelEligible:
+		return r.IAL.proofed() || allowsVerified(sp)
+	}
+	return true
 }
 
 func (r *Requirement) drop(name string, reason DropReason) {

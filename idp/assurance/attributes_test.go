@@ -29,20 +29,20 @@ func TestTable(t *testing.T) {
 	want := []row{
 		{"uuid", basic, LevelAny, true, false, true},
 		{"email", basic, LevelAny, false, false, true},
-		{"all_emails", basic, LevelAny, false, true, false},
-		{"locale", uri, LevelAny, false, false, false},
-		{"first_name", uri, LevelProofed, false, false, false},
-		{"middle_name", uri, LevelProofed, false, false, false},
-		{"last_name", uri, LevelProofed, false, false, false},
-		{"address1", uri, LevelProofed, false, false, false},
-		{"address2", uri, LevelProofed, false, false, false},
-		{"city", uri, LevelProofed, false, false, false},
-		{"state", uri, LevelProofed, false, false, false},
-		{"zipcode", uri, LevelProofed, false, false, false},
-		{"dob", uri, LevelProofed, false, false, false},
-		{"ssn", uri, LevelProofed, false, false, false},
-		{"phone", uri, LevelProofed, false, false, false},
-		{"verified_at", uri, LevelProofed, false, false, false},
+		{"all_emails", basic, LevelAny, false, true, true},
+		{"locale", uri, LevelAny, false, false, true},
+		{"first_name", uri, LevelProofed, false, false, true},
+		{"middle_name", uri, LevelProofed, false, false, true},
+		{"last_name", uri, LevelProofed, false, false, true},
+		{"address1", uri, LevelProofed, false, false, true},
+		{"address2", uri, LevelProofed, false, false, true},
+		{"city", uri, LevelProofed, false, false, true},
+		{"state", uri, LevelProofed, false, false, true},
+		{"zipcode", uri, LevelProofed, false, false, true},
+		{"dob", uri, LevelProofed, false, false, true},
+		{"ssn", uri, LevelProofed, false, false, true},
+		{"phone", uri, LevelProofed, false, false, true},
+		{"verified_at", uri, LevelEligible, false, false, true},
 		{"aal", uri, LevelAny, true, false, true},
 		{"ial", uri, LevelAny, true, false, true},
 		{"x509_subject", uri, LevelPIV, false, false, false},
@@ -131,12 +131,17 @@ func TestSelectAttributes(t *testing.T) {
 		{"asked and registered", with(idp.IALAuthOnly, "email"), []string{req + "email"}, []string{"email"}, nil},
 		{"asked and not registered", with(idp.IALAuthOnly), []string{req + "email"}, nil, []Dropped{{"email", DropNotRegistered}}},
 		{"twice", with(idp.IALAuthOnly, "email"), []string{req + "email,EMAIL", req + "email"}, []string{"email"}, nil},
-		{"several lists", with(idp.IALVerified, bundle...), []string{req + "phone", ns + "ial/2", req + "email"}, []string{"email"}, []Dropped{{"phone", DropNoSource}}},
+		{"several lists", with(idp.IALVerified, bundle...), []string{req + "phone", ns + "ial/2", req + "email"}, []string{"email", "phone"}, nil},
 		{"unknown", with(idp.IALAuthOnly, "email"), []string{req + "email,shoe_size,shoe_size"}, []string{"email"}, []Dropped{{"shoe_size", DropUnknown}}},
 		{"those sent to everyone may be asked", with(idp.IALAuthOnly), []string{req + "uuid,ial,aal"}, nil, nil},
 		{"proofed ones below the level", with(idp.IALVerified, bundle...), []string{ns + "ial/1", req + "email,phone,first_name"},
 			[]string{"email"}, []Dropped{{"phone", DropLevel}, {"first_name", DropLevel}}},
-		{"registered without a source", with(idp.IALAuthOnly, "email", "locale"), nil, []string{"email"}, []Dropped{{"locale", DropNoSource}}},
+		{"verified_at goes with proofed data", with(idp.IALVerified, "first_name", "verified_at"), []string{ns + "ial/2", req + "first_name"}, []string{"first_name", "verified_at"}, nil},
+		{"verified_at unasked, not registered", with(idp.IALVerified, "first_name"), []string{ns + "ial/2", req + "first_name"}, []string{"first_name"}, nil},
+		{"verified_at alone, where proofing may be asked for", with(idp.IALVerified, "verified_at"), []string{ns + "ial/1", req + "verified_at"}, []string{"verified_at"}, nil},
+		{"verified_at alone, unasked", with(idp.IALVerified, "email", "verified_at"), []string{ns + "ial/1", req + "email"}, []string{"email"}, nil},
+		{"verified_at where proofing may not be asked for", with(idp.IALAuthOnly, "verified_at"), []string{req + "verified_at"}, nil, []Dropped{{"verified_at", DropLevel}}},
+		{"registered without a source", with(idp.IALAuthOnly, "email", "x509_presented"), nil, []string{"email"}, []Dropped{{"x509_presented", DropNoSource}}},
 		{"registered under an unknown name", with(idp.IALAuthOnly, "email", "shoe_size"), nil, []string{"email"}, []Dropped{{"shoe_size", DropUnknown}}},
 	}
 	for _, tt := range tests {
@@ -287,7 +292,8 @@ func TestNothingElseLeaves(t *testing.T) {
 		if err != nil {
 			return
 		}
-		for _, out := range Release(r, p, Person{UUID: "u", Email: "e", Proofing: Proofing(rapid.IntRange(0, 2).Draw(t, "proofing"))}) {
+		person := anybody(t)
+		for _, out := range Release(r, p, person) {
 			row := rowOf(out.FriendlyName)
 			switch {
 			case row == nil:
@@ -296,6 +302,12 @@ func TestNothingElseLeaves(t *testing.T) {
 				t.Fatalf("%s left, registered is %v", row.Name, p.Attributes)
 			case row.Level == LevelProofed && (r.IAL == AuthOnly || !allowsVerified(p) && !p.AllowIALMax):
 				t.Fatalf("%s left at %v", row.Name, r.IAL)
+			case row.Level == LevelProofed && ProofingOf(person.Profile) == Unproofed:
+				t.Fatalf("%s left of somebody unproofed", row.Name)
+			case row.Level == LevelEligible && r.IAL == AuthOnly && !allowsVerified(p):
+				t.Fatalf("%s left", row.Name)
+			case row.Level == LevelPIV:
+				t.Fatalf("%s left without a card", row.Name)
 			}
 		}
 		if r.IAL.proofed() && (r.AAL < AAL2 || r.RememberedDevice) {

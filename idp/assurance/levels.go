@@ -5,7 +5,7 @@
 //	Release    Requirement + registration + person ─► attributes of the Assertion
 //
 // It is pure: no store, no clock of its own, no logging. The values that it
-// knows are one table (contexts), the attributes another (Table); reading the
+// knows are one table (contexts), the attributes another (Table, table.go); reading the
 // two and their tests teaches the rules.
 //
 // The package does not read XML, does not find out what a person can prove, and

@@ -9,9 +9,28 @@ import (
 // the service provider may learn and nothing that it may not: the UUID is the
 // person's NameID in the provider's scope.
 type Person struct {
-	UUID     idp.NameID
-	Email    string
-	Proofing Proofing
+	UUID  idp.NameID
+	Email string
+	// Emails are all addresses; those that are confirmed can be released.
+	Emails []idp.Email
+	// Locale is the language of the pages that the person was shown.
+	Locale string
+	// Profile is nil for somebody without a proofed identity.
+	Profile *idp.Profile
+}
+
+// ProofingOf is what a profile, or none, says of the person's identity. A
+// level that nobody knows counts as none.
+func ProofingOf(p *idp.Profile) Proofing {
+	switch {
+	case p == nil:
+		return Unproofed
+	case p.Level == idp.IALFacialMatch:
+		return ProofedFace
+	case p.Level == idp.IALVerified:
+		return Proofed
+	}
+	return Unproofed
 }
 
 // Attribute is one Attribute of an AttributeStatement. No Values means an empty
@@ -21,8 +40,13 @@ type Attribute = saml.Attribute
 // Release makes the attributes of the Assertion, in the order of Table: those
 // that are sent to everyone and the Requirement's. Nothing else can leave: the
 // Requirement was made from the same registration and holds only what it and
-// the level allow, and a name that is not registered is passed over here too.
+// the level allow, and what they do not is passed over here too. Of somebody
+// without a proofed identity there are no proofed attributes, not even empty
+// ones (IALMax asks for them without demanding any).
 func Release(r *Requirement, sp *idp.ServiceProvider, p Person) []Attribute {
+	if ProofingOf(p.Profile) == Unproofed {
+		p.Profile = nil
+	}
 	const always = 3
 	n := always + len(r.Attributes)
 	out := make([]Attribute, 0, n)
@@ -37,7 +61,10 @@ func Release(r *Requirement, sp *idp.ServiceProvider, p Person) []Attribute {
 				continue
 			}
 			next++
-			if !registered(sp, row.Name) || row.value == nil {
+			if !registered(sp, row.Name) || !r.allows(row.Level, sp) || row.value == nil {
+				continue
+			}
+			if row.Level == LevelProofed && p.Profile == nil {
 				continue
 			}
 		}

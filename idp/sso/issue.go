@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"log/slog"
 	"net/http"
+	"strings"
 
 	"github.com/google/uuid"
 
@@ -55,7 +56,7 @@ func (h *Handler) issue(w http.ResponseWriter, r *http.Request, a *accepted, s *
 	}
 	buffer := takeBuffer()
 	defer buffer.release()
-	buffer.xml, err = response.WriteSuccess(buffer.xml, assertion(a, s, user, nameID, index), saml.Protection{
+	buffer.xml, err = response.WriteSuccess(buffer.xml, a.assertion(s, user, nameID, index, string(h.Pages.Lang(r))), saml.Protection{
 		Signer: signer, Encrypter: encrypter, SignResponse: a.provider.SignResponse,
 	})
 	if err != nil {
@@ -63,6 +64,9 @@ func (h *Handler) issue(w http.ResponseWriter, r *http.Request, a *accepted, s *
 	}
 	e.SignedIn = a.request.Year
 	e.Note(slog.String("user", string(user.ID)), slog.String("outcome", "issued"))
+	if len(a.need.Dropped) > 0 {
+		e.Note(slog.String("dropped", dropped(a.need.Dropped)))
+	}
 	return h.post(w, r, a, buffer)
 }
 
@@ -79,8 +83,9 @@ func signInEvent(req *idp.LoginRequest, user *idp.User, e *web.Event) idp.AuditE
 	return event
 }
 
-// assertion states what is known of the person and the sign-in.
-func assertion(a *accepted, s *idp.Session, user *idp.User, nameID idp.NameID, index string) *saml.Assertion {
+// assertion states of the person and the sign-in what the request asks for and
+// the provider may know. It is the only place from which attributes leave.
+func (a *accepted) assertion(s *idp.Session, user *idp.User, nameID idp.NameID, index, lang string) *saml.Assertion {
 	email := signInAddress(user)
 	subject := string(nameID)
 	if a.request.NameIDFormat == saml.NameIDFormatEmail {
@@ -90,8 +95,22 @@ func assertion(a *accepted, s *idp.Session, user *idp.User, nameID idp.NameID, i
 		ID: index, Audience: string(a.request.SP),
 		NameID: subject, NameIDFormat: a.request.NameIDFormat,
 		SessionIndex: index, AuthnInstant: s.AuthnAt, ClassRef: a.need.ClassRef,
-		Attributes: assurance.Release(a.need, &a.provider.ServiceProvider, assurance.Person{UUID: nameID, Email: email}),
+		Attributes: assurance.Release(a.need, &a.provider.ServiceProvider, assurance.Person{
+			UUID: nameID, Email: email, Emails: user.Emails, Locale: lang, Profile: user.Profile,
+		}),
 	}
+}
+
+// dropped is for the log: which attributes were asked for and not sent, and why.
+func dropped(list []assurance.Dropped) string {
+	var b strings.Builder
+	for i, d := range list {
+		if i > 0 {
+			b.WriteByte(' ')
+		}
+		b.WriteString(d.Name + ":" + string(d.Reason))
+	}
+	return b.String()
 }
 
 // signInAddress is the address that the person last signed in with.

@@ -44,7 +44,9 @@ func next(req *idp.LoginRequest, need *assurance.Requirement, s *idp.Session, us
 	default: // a factor that nobody has the means to use yet
 		return refuse(req, idp.Refuse(idp.RefusedNoFactor, "RequestedAuthnContext", need.ClassRef))
 	}
-	if !need.SatisfiedBy(assurance.Unproofed) { // nobody has a proofed identity yet
+	// Read from the person's record each time: what an operator puts on record
+	// or takes away counts at once, and nobody has to sign in again for it.
+	if !need.SatisfiedBy(assurance.ProofingOf(user.Profile)) {
 		return refuse(req, idp.Refuse(idp.RefusedNoProofing, "RequestedAuthnContext", need.ClassRef))
 	}
 	return step{kind: stepIssue}

@@ -1,0 +1,58 @@
+package assurance
+
+import (
+	"strings"
+	"unicode/utf8"
+
+	"golang.org/x/text/unicode/norm"
+)
+
+// inASCII are letters that no decomposition takes to ASCII.
+var inASCII = map[rune]string{
+	'Æ': "AE", 'æ': "ae", 'Œ': "OE", 'œ': "oe", 'Ø': "O", 'ø': "o", 'ß': "ss", 'ẞ': "SS",
+	'Ð': "D", 'ð': "d", 'Đ': "D", 'đ': "d", 'Þ': "Th", 'þ': "th", 'Ł': "L", 'ł': "l",
+	'Ħ': "H", 'ħ': "h", 'ı': "i", 'ĸ': "k", 'Ŋ': "NG", 'ŋ': "ng", 'Ŧ': "T", 'ŧ': "t", 'ſ': "s",
+	'‘': "'", '’': "'", 'ʼ': "'", 'ʻ': "'", '“': `"`, '”': `"`, '‐': "-", '‑': "-", '–': "-", '—': "-",
+}
+
+// toASCII writes a name or an address in ASCII: letters without their marks,
+// "?" for what has no such form, as the reference does.
+func toASCII(s string) string {
+	plain := true
+	for i := 0; i < len(s) && plain; i++ {
+		plain = s[i] < utf8.RuneSelf
+	}
+	if plain {
+		return s
+	}
+	var out strings.Builder
+	// Composed first, so that a mark that belongs to a letter without ASCII
+	// form does not add a second "?".
+	for _, r := range norm.NFC.String(s) {
+		if r < utf8.RuneSelf {
+			out.WriteRune(r)
+			continue
+		}
+		if text, ok := inASCII[r]; ok {
+			out.WriteString(text)
+			continue
+		}
+		found := false
+		for _, part := range norm.NFKD.String(string(r)) {
+			if part < utf8.RuneSelf {
+				out.WriteRune(part)
+				found = true
+			} else if text, ok := inASCII[part]; ok {
+				out.WriteString(text)
+				found = true
+			}
+		}
+		if !found && !isMark(r) {
+			out.WriteByte('?')
+		}
+	}
+	return out.String()
+}
+
+// isMark reports whether a rune stands for nothing without a letter.
+func isMark(r rune) bool { return norm.NFD.PropertiesString(string(r)).CCC() != 0 }
