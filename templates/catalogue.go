@@ -137,8 +137,46 @@ func funcs(lang Lang, c catalogue, prefix string) map[string]any {
 			}
 			return c.text("time", month, strconv.Itoa(t.Day()), strconv.Itoa(t.Year()), t.Format("15:04"))
 		},
-		"line": line,
+		// n is the text for a number, with that as its first argument: key, or
+		// key.one.
+		"n": func(key Key, n int, args ...any) (string, error) {
+			return c.count(key, n, flat(args)...)
+		},
+		"days":   c.days,
+		"date":   func(t time.Time) string { return t.UTC().Format(time.DateOnly) },
+		"minute": func(t time.Time) string { return t.UTC().Format("2006-01-02 15:04") },
+		"short":  short,
+		"style":  inlineStyle,
+		"line":   line,
 	}
+}
+
+// count is the text of key for a number, which fills {0}: in the singular, of
+// key.one.
+func (c catalogue) count(key Key, n int, args ...string) (string, error) {
+	if n == 1 {
+		key += ".one"
+	}
+	return c.text(key, append([]string{strconv.Itoa(n)}, args...)...)
+}
+
+// days is how far away a day is that is n days ahead, or back if n is negative.
+func (c catalogue) days(n int) (string, error) {
+	switch {
+	case n == 0:
+		return c.text("days.today")
+	case n < 0:
+		return c.count("days.ago", -n)
+	}
+	return c.count("days.in", n)
+}
+
+// short is enough of a fingerprint to tell a few certificates apart.
+func short(fingerprint string) string {
+	if len(fingerprint) <= 16 {
+		return fingerprint
+	}
+	return fingerprint[:16] + "…"
 }
 
 func refusalKey(code idp.RefusalCode, part string) Key {

@@ -70,6 +70,13 @@ func used(t *testing.T) map[Key]bool {
 			keys[Key(m[1])] = true
 		}
 	}
+	number := regexp.MustCompile(`\bn "([^"]*)"`)
+	for _, m := range number.FindAllStringSubmatch(allPages(t), -1) {
+		keys[Key(m[1])], keys[Key(m[1]+".one")] = true, true
+	}
+	for _, k := range []Key{"days.today", "days.ago", "days.ago.one", "days.in", "days.in.one"} {
+		keys[k] = true
+	}
 	for _, k := range constants(t, "keys.go", "Key") {
 		keys[Key(k)] = true
 	}

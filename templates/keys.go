@@ -58,6 +58,42 @@ const (
 	ErrorNoIdPStartText   Key = "error.no_idp_start.text"
 )
 
+// States of a year.
+const (
+	YearPlanned   Key = "year.planned"
+	YearCreated   Key = "year.created"
+	YearPublished Key = "year.published"
+	YearPreferred Key = "year.preferred"
+	YearExpiring  Key = "year.expiring"
+	YearGrace     Key = "year.grace"
+	YearRetired   Key = "year.retired"
+	YearRevoked   Key = "year.revoked"
+)
+
+// What comes for a year; {0} is the year.
+const (
+	ComesCreate    Key = "comes.create"
+	ComesCSR       Key = "comes.csr"
+	ComesImport    Key = "comes.import"
+	ComesPublish   Key = "comes.publish"
+	ComesPrefer    Key = "comes.prefer"
+	ComesExpiring  Key = "comes.expiring"
+	ComesPublished Key = "comes.published"
+	ComesCertEnd   Key = "comes.certificate_end"
+	ComesRetire    Key = "comes.retire"
+	ComesDestroy   Key = "comes.destroy"
+	ComesOther     Key = "comes.other"
+)
+
+// How far a service provider has come.
+const (
+	MoveAll     Key = "move.all"
+	MoveUnmoved Key = "move.unmoved"
+	MoveBoth    Key = "move.both"
+	MoveMoved   Key = "move.moved"
+	MoveUnseen  Key = "move.unseen"
+)
+
 // Field names the form field that a problem is about; "" if it is about the
 // form as a whole.
 func (k Key) Field() string {

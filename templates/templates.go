@@ -43,6 +43,8 @@ type Set struct {
 	langs  []Lang
 	pages  map[Lang]*language
 	prefix string
+	// wallCSP is WallCSP.
+	wallCSP string
 }
 
 // language is the pages in one language.
@@ -64,7 +66,11 @@ func New() (*Set, error) {
 	if err != nil {
 		return nil, err
 	}
-	s := &Set{pages: make(map[Lang]*language), prefix: prefix}
+	policy, err := wallCSP(Static())
+	if err != nil {
+		return nil, err
+	}
+	s := &Set{pages: make(map[Lang]*language), prefix: prefix, wallCSP: policy}
 	for lang, c := range catalogues {
 		l, err := newLanguage(lang, c, prefix)
 		if err != nil {

@@ -1,0 +1,144 @@
+package watch
+
+import (
+	"bytes"
+	"encoding/json"
+	"io"
+	"net/http"
+	"time"
+
+	"vernal/certs"
+	"vernal/idp"
+	"vernal/idp/board"
+	"vernal/templates"
+)
+
+const (
+	// pageSize is how many service providers a page of the board has.
+	pageSize = 200
+	// maxAttention and maxFetches bound lists at the top and the end of it, and
+	// maxOfOne those of one service provider.
+	maxAttention = 20
+	maxFetches   = 50
+	maxOfOne     = 20
+)
+
+// showBoard is the page for those who run the rotation. It does not load itself
+// anew: somebody may be reading.
+func (h *Handler) showBoard(w http.ResponseWriter, r *http.Request) error {
+	v, err := h.view(r.Context())
+	if err != nil {
+		return err
+	}
+	f := readFilter(r.URL.Query())
+	staying, err := h.staying(r, f)
+	if err != nil {
+		return err
+	}
+	page := h.boardPage(v, f, f.apply(v.Board.SPs, staying))
+	page.Base = h.Pages.Base(r, "")
+	return h.Pages.Render(w, http.StatusOK, func(b io.Writer) error { return h.Pages.Set.Board(b, page) })
+}
+
+// staying are those who have not moved on from the year that f asks for, by the
+// board's own count; nil if it does not ask.
+func (h *Handler) staying(r *http.Request, f filter) (map[idp.EntityID]bool, error) {
+	if f.Year == "" || f.Show != board.Unmoved {
+		return nil, nil
+	}
+	ids, err := h.Board.Unmoved(r.Context(), f.Year)
+	if err != nil {
+		return nil, err
+	}
+	set := make(map[idp.EntityID]bool, len(ids))
+	for _, id := range ids {
+		set[id] = true
+	}
+	return set, nil
+}
+
+func (h *Handler) boardPage(v *view, f filter, lines []board.Line) templates.BoardPage {
+	p := templates.BoardPage{
+		At: v.Status.At, Preferred: v.Status.Preferred, Manual: h.Rotation.Policy.Manual, Held: v.Status.Hold.Active(v.Status.At),
+		DataURL: dataPath, Years: v.years(h.Rotation.Policy), Coming: v.coming(),
+		Moves: f.moves(v.Board), InYears: f.inYears(v.Board), Search: f.search(),
+		All: len(v.Board.SPs), Total: len(lines),
+	}
+	live := v.live()
+	for i := range p.Years {
+		if y := &p.Years[i]; y.Live && y.Year < live[len(live)-1] {
+			y.UnmovedURL = filter{Year: y.Year, Show: board.Unmoved}.url()
+		}
+	}
+	for i, a := range v.Status.Attention {
+		if i == maxAttention {
+			p.MoreAttention = len(v.Status.Attention) - i
+			break
+		}
+		p.Attention = append(p.Attention, templates.BoardAttention{Year: a.Year, Text: a.Text})
+	}
+	first := min((f.Page-1)*pageSize, len(lines))
+	last := min(first+pageSize, len(lines))
+	p.First, p.Last = first+1, last
+	if f.Page > 1 {
+		p.PreviousURL = f.page(f.Page - 1).url()
+	}
+	if last < len(lines) {
+		p.NextURL = f.page(f.Page + 1).url()
+	}
+	for i := range lines[first:last] {
+		p.SPs = append(p.SPs, boardSP(&lines[first+i], v.Status.At))
+	}
+	p.Fetches = fetches(v.Board.Fetches, maxFetches)
+	return p
+}
+
+func boardSP(l *board.Line, now time.Time) templates.BoardSP {
+	s := templates.BoardSP{
+		EntityID: l.SP, Name: l.Name, Inactive: !l.Active, Move: moveKeys[l.Move], Odd: l.Odd,
+		Contacts: l.Contacts, Fetches: fetches(l.Fetches, maxOfOne),
+	}
+	for _, y := range l.Years {
+		s.Years = append(s.Years, templates.BoardUse{
+			Year: y.Year, FirstAt: y.FirstAt, LastAt: y.LastAt, LastDays: daysUntil(now, y.LastAt),
+			Days7: y.Days7, Days30: y.Days30, Signed: y.Signed, Cert: y.CertSHA256,
+		})
+	}
+	for _, c := range l.Certs {
+		s.Certs = append(s.Certs, templates.BoardCert{SHA256: c.SHA256, EndAt: c.EndAt, Days: daysUntil(now, c.EndAt), Ended: c.Ended, LastAt: c.LastAt})
+	}
+	return s
+}
+
+func fetches(list []board.Fetches, limit int) (all []templates.BoardFetch) {
+	for _, f := range list[:min(limit, len(list))] {
+		all = append(all, templates.BoardFetch{Year: f.Year, Hint: f.Hint, Address: f.Address, UserAgent: f.UserAgent, LastAt: f.LastAt, Count: f.Count})
+	}
+	return all
+}
+
+// data is what rotation.json holds.
+type data struct {
+	Status    certs.Status   `json:"status"`
+	Automatic bool           `json:"automatic"`
+	Plan      []certs.Coming `json:"plan"`
+	Board     *board.Board   `json:"board"`
+}
+
+// showData is the whole board as data.
+func (h *Handler) showData(w http.ResponseWriter, r *http.Request) error {
+	v, err := h.view(r.Context())
+	if err != nil {
+		return err
+	}
+	var body bytes.Buffer
+	enc := json.NewEncoder(&body)
+	enc.SetEscapeHTML(false)
+	enc.SetIndent("", "  ")
+	if err := enc.Encode(data{v.Status, !h.Rotation.Policy.Manual, append([]certs.Coming{}, v.Plan...), v.Board}); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	_, _ = w.Write(body.Bytes())
+	return nil
+}

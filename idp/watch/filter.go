@@ -1,0 +1,142 @@
+package watch
+
+import (
+	"net/url"
+	"slices"
+	"strconv"
+	"strings"
+
+	"vernal/idp"
+	"vernal/idp/board"
+	"vernal/templates"
+)
+
+// filter is which part of the list is shown. It is all in the address, so that a
+// part can be linked to.
+type filter struct {
+	// Show is a way to have moved, or "". With a Year, Unmoved means those who
+	// have not moved on from that year; without, those who use no year as new as
+	// the preferred one.
+	Show board.Move
+	// Year leaves those who have used it; "" for all.
+	Year idp.Year
+	// Query is a part of the name or the entity ID.
+	Query string
+	// Page counts from 1.
+	Page int
+}
+
+// maxQuery bounds Query in bytes, maxPage the number of a page.
+const (
+	maxQuery = 200
+	maxPage  = 100000
+)
+
+// readFilter reads what it understands; the rest is as if it were not there.
+func readFilter(q url.Values) filter {
+	f := filter{Page: 1}
+	if move := board.Move(q.Get("show")); slices.Contains(moves, move) {
+		f.Show = move
+	}
+	if y := idp.Year(q.Get("year")); y.Valid() {
+		f.Year = y
+	}
+	if text := strings.TrimSpace(q.Get("q")); len(text) <= maxQuery {
+		f.Query = text
+	}
+	if n, err := strconv.Atoi(q.Get("page")); err == nil && n >= 1 && n <= maxPage {
+		f.Page = n
+	}
+	return f
+}
+
+// url is where the filter is applied.
+func (f filter) url() string {
+	q := url.Values{}
+	for name, value := range map[string]string{"show": string(f.Show), "year": string(f.Year), "q": f.Query} {
+		if value != "" {
+			q.Set(name, value)
+		}
+	}
+	if f.Page > 1 {
+		q.Set("page", strconv.Itoa(f.Page))
+	}
+	if len(q) == 0 {
+		return boardPath
+	}
+	return boardPath + "?" + q.Encode()
+}
+
+func (f filter) page(n int) filter {
+	f.Page = n
+	return f
+}
+
+// apply gives the lines that pass. staying is who has not moved on from the
+// filter's year, if it asks for those.
+func (f filter) apply(lines []board.Line, staying map[idp.EntityID]bool) []board.Line {
+	if f.Show == "" && f.Year == "" && f.Query == "" {
+		return lines
+	}
+	query := strings.ToLower(f.Query)
+	var passed []board.Line
+	for _, l := range lines {
+		switch {
+		case staying != nil && !staying[l.SP]:
+		case staying == nil && f.Show != "" && l.Move != f.Show:
+		case f.Year != "" && !used(l, f.Year):
+		case query != "" && !strings.Contains(strings.ToLower(l.Name), query) && !strings.Contains(strings.ToLower(string(l.SP)), query):
+		default:
+			passed = append(passed, l)
+		}
+	}
+	return passed
+}
+
+func used(l board.Line, y idp.Year) bool {
+	return slices.ContainsFunc(l.Years, func(s board.Seen) bool { return s.Year == y })
+}
+
+// moves is the order in which the ways to have moved are shown.
+var moves = []board.Move{board.Unmoved, board.Both, board.Moved, board.Unseen}
+
+// moves are the links to all, and to those who have moved in some way.
+func (f filter) moves(b *board.Board) []templates.BoardFilter {
+	counts := map[board.Move]int{}
+	for _, l := range b.SPs {
+		counts[l.Move]++
+	}
+	all := []templates.BoardFilter{{Label: templates.MoveAll, Count: len(b.SPs), URL: boardPath, Current: f.Show == "" && f.Year == ""}}
+	for _, m := range moves {
+		all = append(all, templates.BoardFilter{
+			Label: moveKeys[m], Count: counts[m], URL: filter{Show: m}.url(), Current: f.Show == m && f.Year == "",
+		})
+	}
+	return all
+}
+
+// inYears are the links to those who have used a year.
+func (f filter) inYears(b *board.Board) (all []templates.BoardFilter) {
+	for _, y := range b.Years {
+		n := 0
+		for _, l := range b.SPs {
+			if used(l, y.Year) {
+				n++
+			}
+		}
+		all = append(all, templates.BoardFilter{Year: y.Year, Count: n, URL: filter{Year: y.Year}.url(), Current: f.Year == y.Year && f.Show == ""})
+	}
+	return all
+}
+
+// search is the form, which keeps the filter.
+func (f filter) search() templates.BoardSearch {
+	s := templates.BoardSearch{Action: boardPath, Query: f.Query}
+	if f.Show != "" {
+		s.Fields = append(s.Fields, templates.Field{Name: "show", Value: string(f.Show)})
+	}
+	if f.Year != "" {
+		s.Fields = append(s.Fields, templates.Field{Name: "year", Value: string(f.Year)})
+	}
+	return s
+}

@@ -1,0 +1,174 @@
+package watch
+
+import (
+	"context"
+	"fmt"
+	"slices"
+	"time"
+
+	"vernal/certs"
+	"vernal/idp"
+	"vernal/idp/board"
+	"vernal/templates"
+)
+
+// view is everything that the pages tell, read at one moment.
+type view struct {
+	Status certs.Status
+	Plan   []certs.Coming
+	Board  *board.Board
+}
+
+// planYears is how far the pages look ahead.
+const planYears = 1
+
+func (h *Handler) view(ctx context.Context) (*view, error) {
+	st, err := h.Rotation.Status(ctx)
+	if err != nil {
+		return nil, err
+	}
+	plan, err := h.Rotation.Plan(ctx, planYears)
+	if err != nil {
+		return nil, err
+	}
+	b, err := h.Board.Board(ctx)
+	if err != nil {
+		return nil, err
+	}
+	st.Attention = append(st.Attention, endedCerts(b)...)
+	return &view{Status: st, Plan: plan, Board: b}, nil
+}
+
+// endedCerts are the request certificates that have ended: they verify all the
+// same, and are due to be changed.
+func endedCerts(b *board.Board) (all []certs.Attention) {
+	for _, l := range b.SPs {
+		for _, c := range l.Certs {
+			if c.Ended {
+				all = append(all, certs.Attention{
+					Code: certs.RequestCertEnded,
+					Text: fmt.Sprintf("a request certificate of %s ended on %s", l.SP, c.EndAt.UTC().Format(time.DateOnly)),
+				})
+			}
+		}
+	}
+	return all
+}
+
+// years are those that are not over, oldest first.
+func (v *view) years(policy certs.Policy) (all []templates.BoardYear) {
+	for _, y := range v.Status.Years {
+		if y.State.Over() {
+			continue
+		}
+		row := templates.BoardYear{
+			Year: y.Year, State: stateKeys[y.State], Live: y.Live, Preferred: y.State == certs.Preferred,
+			CertEndAt: y.CertEndAt, CertDays: daysUntil(v.Status.At, y.CertEndAt), CertEnded: y.CertExpired,
+		}
+		if y.Live {
+			row.RetireAt = policy.Dates(y.Year).RetireAt
+			row.RetireDays = daysUntil(v.Status.At, row.RetireAt)
+		}
+		if c, ok := v.column(y.Year); ok {
+			row.SPs, row.Unmoved = c.SPs, c.Unmoved
+		}
+		if y.Next != nil {
+			next := step(*y.Next)
+			row.Next = &next
+		}
+		all = append(all, row)
+	}
+	return all
+}
+
+func (v *view) column(y idp.Year) (board.Year, bool) {
+	i := slices.IndexFunc(v.Board.Years, func(c board.Year) bool { return c.Year == y })
+	if i < 0 {
+		return board.Year{}, false
+	}
+	return v.Board.Years[i], true
+}
+
+// live are the years whose addresses answer, oldest first.
+func (v *view) live() (live []idp.Year) {
+	for _, y := range v.Status.Years {
+		if y.Live {
+			live = append(live, y.Year)
+		}
+	}
+	return live
+}
+
+// moving is the year that service providers have to leave, the oldest live one,
+// and the one that they move to: the preferred one or, before that is newer, the
+// newest that is published. "" if there is nothing to move from.
+func (v *view) moving() (from, to idp.Year) {
+	live := v.live()
+	if len(live) < 2 {
+		return "", ""
+	}
+	from, to = live[0], live[len(live)-1]
+	if v.Status.Preferred > from {
+		to = v.Status.Preferred
+	}
+	return from, to
+}
+
+// maxComing bounds the list of what comes.
+const maxComing = 8
+
+func (v *view) coming() (all []templates.BoardStep) {
+	for _, c := range v.Plan {
+		if c.Step == "" && c.From != c.To && c.To != certs.Grace {
+			continue // follows from the step before it
+		}
+		if len(all) == maxComing {
+			break
+		}
+		all = append(all, step(c))
+	}
+	return all
+}
+
+// step is what comes, in words.
+func step(c certs.Coming) templates.BoardStep {
+	what, ok := stepKeys[c.Step]
+	switch {
+	case c.Step == "" && c.To == certs.Expiring:
+		what = templates.ComesExpiring
+	case c.Step == "" && c.To == certs.Published && c.From != c.To:
+		what = templates.ComesPublished
+	case !ok:
+		what = templates.ComesOther
+	}
+	return templates.BoardStep{Year: c.Year, What: what, At: c.At, Days: c.Days, ByHand: c.ByHand, Stuck: c.Stuck, Waits: c.Waits}
+}
+
+var stepKeys = map[certs.StepKind]templates.Key{
+	certs.StepCreate: templates.ComesCreate, certs.StepCSR: templates.ComesCSR, certs.StepImport: templates.ComesImport,
+	certs.StepPublish: templates.ComesPublish, certs.StepPrefer: templates.ComesPrefer, certs.StepRetire: templates.ComesRetire,
+	certs.StepDestroy: templates.ComesDestroy, "": templates.ComesCertEnd,
+}
+
+var stateKeys = map[certs.State]templates.Key{
+	certs.Planned: templates.YearPlanned, certs.Created: templates.YearCreated, certs.Published: templates.YearPublished,
+	certs.Preferred: templates.YearPreferred, certs.Expiring: templates.YearExpiring, certs.Grace: templates.YearGrace,
+	certs.Retired: templates.YearRetired, certs.Revoked: templates.YearRevoked,
+}
+
+var moveKeys = map[board.Move]templates.Key{
+	board.Moved: templates.MoveMoved, board.Both: templates.MoveBoth, board.Unmoved: templates.MoveUnmoved, board.Unseen: templates.MoveUnseen,
+}
+
+// daysUntil counts the days of the calendar from one moment to another; 0 for no
+// moment.
+func daysUntil(from, to time.Time) int {
+	if to.IsZero() {
+		return 0
+	}
+	number := func(t time.Time) int64 {
+		const day = 24 * 60 * 60
+		return (t.Unix() - (t.Unix()%day+day)%day) / day
+	}
+	return int(number(to) - number(from))
+}

@@ -1,0 +1,194 @@
+package templates
+
+import (
+	"crypto/sha256"
+	"encoding/base64"
+	"fmt"
+	htmltemplate "html/template"
+	"io"
+	"io/fs"
+	"time"
+
+	"vernal/idp"
+)
+
+// The pages of the admin listener: the board, for those who run the rotation,
+// and the wall, for a screen that others see too. The wall's types have no room
+// for what it must not show: contacts, certificates, addresses.
+
+// BoardPage is how the rotation stands, and which service provider has moved.
+type BoardPage struct {
+	Base
+	At        time.Time
+	Preferred idp.Year // "" if none can sign
+	Manual    bool     // the server takes no step itself
+	Held      bool     // no newer year is preferred by itself, since a rollback
+	DataURL   string   // the same as JSON
+	Years     []BoardYear
+	Attention []BoardAttention
+	// MoreAttention counts those that are left out.
+	MoreAttention int
+	Coming        []BoardStep
+
+	// Moves and InYears lead to parts of the list; Search is the form's address
+	// and what it keeps, Query what was looked for.
+	Moves, InYears []BoardFilter
+	Search         BoardSearch
+	// SPs is one page of the list: First to Last of Total.
+	SPs                []BoardSP
+	First, Last, Total int
+	All                int // service providers, whatever is filtered
+	PreviousURL        string
+	NextURL            string
+	// Fetches are loads of metadata that are credited to nobody.
+	Fetches []BoardFetch
+}
+
+// Board writes the board.
+func (s *Set) Board(w io.Writer, p BoardPage) error { return s.html(w, "board", p.Lang, p) }
+
+// BoardYear is a year at the top of the board.
+type BoardYear struct {
+	Year  idp.Year
+	State Key
+	// Live: its addresses answer, so it is counted who uses it.
+	Live, Preferred bool
+	// CertEndAt is zero without a certificate; CertDays may be negative. So for
+	// its date of retirement.
+	CertEndAt, RetireAt  time.Time
+	CertDays, RetireDays int
+	CertEnded            bool
+	SPs, Unmoved         int
+	// UnmovedURL lists them; "" for a year that nobody has to leave.
+	UnmovedURL string
+	Next       *BoardStep
+}
+
+// BoardStep is something that comes.
+type BoardStep struct {
+	Year idp.Year
+	What Key // {0} the year
+	At   time.Time
+	Days int
+	// ByHand: a person takes the step; Stuck: it has no date.
+	ByHand, Stuck bool
+	Waits         string // why it is late; "" if it is not
+}
+
+// BoardAttention is something to see to, in words.
+type BoardAttention struct {
+	Year idp.Year
+	Text string
+}
+
+// BoardFilter is a link to a part of the list.
+type BoardFilter struct {
+	Label   Key // "" for a year
+	Year    idp.Year
+	Count   int
+	URL     string
+	Current bool
+}
+
+// BoardSearch is the form that looks for a name.
+type BoardSearch struct {
+	Action, Query string
+	Fields        []Field // the filter that it keeps
+}
+
+// BoardSP is a service provider on the board.
+type BoardSP struct {
+	EntityID idp.EntityID
+	Name     string // "" for one without
+	Inactive bool
+	Move     Key
+	Years    []BoardUse
+	Certs    []BoardCert
+	Odd      []string
+	Contacts []string
+	Fetches  []BoardFetch
+}
+
+// BoardUse is the use of one year by one service provider.
+type BoardUse struct {
+	Year            idp.Year
+	FirstAt, LastAt time.Time
+	LastDays        int // how many days ago, as a number not above 0
+	Days7, Days30   int
+	Signed          bool
+	Cert            string // fingerprint of the certificate that verified; "" if none did
+}
+
+// BoardCert is a request certificate of a service provider.
+type BoardCert struct {
+	SHA256 string
+	EndAt  time.Time
+	Days   int
+	Ended  bool
+	LastAt time.Time // zero: never seen
+}
+
+// BoardFetch is a client that loads metadata.
+type BoardFetch struct {
+	Year               idp.Year // "" for the stable document
+	Hint               string   // an entity ID that is not registered, as the client said it
+	Address, UserAgent string
+	LastAt             time.Time
+	Count              int
+}
+
+// WallPage is the board from across the room.
+type WallPage struct {
+	Base
+	At time.Time
+	// Leaving is the year that service providers have to leave, and To the one
+	// that they move to; both "" if there is nothing to move from.
+	Leaving, To, Preferred idp.Year
+	// Years are the live ones.
+	Years  []BoardYear
+	Coming []BoardStep
+	// Attention counts what somebody should see to.
+	Attention int
+	// Unmoved, Both, Moved and Unseen count active service providers, seen from
+	// Leaving.
+	Unmoved, Both, Moved, Unseen int
+	// Names are those that have not moved on from Leaving, More how many others.
+	Names []WallName
+	More  int
+	// Refresh is after how many seconds the page loads itself anew.
+	Refresh int
+}
+
+// WallName is a service provider that has not moved.
+type WallName struct {
+	Name   string
+	LastAt time.Time
+	Days   int // as in BoardUse
+}
+
+// Wall writes the wall. It refers to no other file, and is to be sent with
+// WallCSP.
+func (s *Set) Wall(w io.Writer, p WallPage) error { return s.html(w, "wall", p.Lang, p) }
+
+// WallCSP is the Content-Security-Policy of the wall: nothing but its own
+// stylesheet, by its hash.
+func (s *Set) WallCSP() string { return s.wallCSP }
+
+// wallStyle is the stylesheet that stands in the wall.
+const wallStyle = "css/wall.css"
+
+func wallCSP(files fs.FS) (string, error) {
+	css, err := fs.ReadFile(files, wallStyle)
+	if err != nil {
+		return "", fmt.Errorf("read static files: %w", err)
+	}
+	sum := sha256.Sum256(css)
+	return "default-src 'none'; style-src 'sha256-" + base64.StdEncoding.EncodeToString(sum[:]) +
+		"'; img-src data:; frame-ancestors 'none'; base-uri 'none'; form-action 'none'", nil
+}
+
+// inlineStyle gives a stylesheet of ours to stand in a page.
+func inlineStyle(name string) (htmltemplate.CSS, error) {
+	css, err := fs.ReadFile(Static(), name)
+	return htmltemplate.CSS(css), err
+}
