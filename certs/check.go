@@ -2,6 +2,7 @@ package certs
 
 import (
 	"fmt"
+	"strings"
 	"time"
 
 	"vernal/idp"
@@ -15,6 +16,8 @@ type RefusedError struct {
 	// Used is set where only use stands against a retirement, so that Force
 	// with a Reason would do.
 	Used bool
+	// Users are the service providers that use it, sorted; set by whoever knows.
+	Users []idp.EntityID
 }
 
 // Error implements error.
@@ -22,7 +25,26 @@ func (e *RefusedError) Error() string {
 	if e.Year == "" {
 		return fmt.Sprintf("%s refused: %s", e.Kind, e.Because)
 	}
-	return fmt.Sprintf("%s %s refused: %s", e.Kind, e.Year, e.Because)
+	return fmt.Sprintf("%s %s refused: %s%s", e.Kind, e.Year, e.Because, usedBy(e.Users))
+}
+
+// maxNamed is how many service providers are named in a sentence.
+const maxNamed = 5
+
+// usedBy names service providers: "; used by A, B and 3 more". Nobody is "".
+func usedBy(users []idp.EntityID) string {
+	if len(users) == 0 {
+		return ""
+	}
+	named := make([]string, 0, maxNamed)
+	for _, id := range users[:min(len(users), maxNamed)] {
+		named = append(named, string(id))
+	}
+	text := "; used by " + strings.Join(named, ", ")
+	if more := len(users) - len(named); more > 0 {
+		text += fmt.Sprintf(" and %d more", more)
+	}
+	return text
 }
 
 // Take checks the step against the history and gives the history after it. It

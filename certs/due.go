@@ -22,6 +22,9 @@ type Due struct {
 	Waits string `json:"waits,omitzero"`
 	// ByHand is a step that automatic mode never takes.
 	ByHand bool `json:"by_hand,omitzero"`
+	// Used: it is a retirement, and use by service providers is among what it
+	// waits for.
+	Used bool `json:"used,omitzero"`
 }
 
 // ready reports whether automatic mode takes the step now.
@@ -173,8 +176,10 @@ func (p Policy) dueRetire(h History, r Record, now time.Time) Due {
 	at := p.Dates(r.Year).RetireAt
 	d := Due{Step: Step{Kind: StepRetire, Year: r.Year, Why: onDate("its retirement is due", at)}, DueAt: at, ReadyAt: at}
 	var why []string
+	used := false
 	for _, b := range h.bars(r, now) {
 		why = append(why, b.why)
+		used = used || b.use
 		switch {
 		case b.until.IsZero():
 			d.ReadyAt = time.Time{}
@@ -184,7 +189,7 @@ func (p Policy) dueRetire(h History, r Record, now time.Time) Due {
 	}
 	// What will be over by the date keeps nothing waiting.
 	if d.ReadyAt.IsZero() || d.ReadyAt.After(at) {
-		d.Waits = strings.Join(why, "; ")
+		d.Waits, d.Used = strings.Join(why, "; "), used
 	}
 	return d
 }

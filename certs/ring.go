@@ -29,6 +29,9 @@ type Entry struct {
 	// so that what is derived from it can be kept beside it.
 	Key   *Key
 	State State
+	// RetiredAt is when the year came to its end; zero while it has not, and
+	// where no history says so.
+	RetiredAt time.Time
 }
 
 // Year is the year of the entry; "" for the zero Entry.
@@ -117,6 +120,9 @@ func (r *Ring) All(now time.Time) []Entry {
 	return all
 }
 
+// Dates are the calendar's dates of a year.
+func (r *Ring) Dates(y idp.Year) Dates { return r.policy.Dates(y) }
+
 // at is the snapshot for now. Several requests may make it at once on the first
 // look-up after a date; that is harmless. If Set comes in between, the new keys
 // stay and this request still answers with the old ones.
@@ -145,6 +151,10 @@ func (p Policy) snapshot(keys []*Key, history *History, now time.Time) *snapshot
 	s := &snapshot{keys: keys, history: history, entries: make(map[idp.Year]Entry, len(keys))}
 	for _, k := range keys {
 		e := Entry{Key: k, State: states[k.Year]}
+		if history != nil {
+			r, _ := history.Record(k.Year)
+			e.RetiredAt = r.RetiredAt
+		}
 		s.entries[k.Year] = e
 		if e.State.Live() {
 			s.live = append(s.live, e)

@@ -100,6 +100,23 @@ type Attention struct {
 	Code AttentionCode `json:"code"`
 	Year idp.Year      `json:"year,omitzero"`
 	Text string        `json:"text"`
+	// Users are the service providers that keep a year from being retired,
+	// sorted; see Name.
+	Users []idp.EntityID `json:"users,omitempty"`
+}
+
+// Name says who keeps the year from being retired.
+func (a Attention) Name(users []idp.EntityID) Attention {
+	a.Text, a.Users = a.Text+usedBy(users), users
+	return a
+}
+
+// HeldByUse reports whether the attention is about a retirement that waits
+// because service providers use the year.
+func (a Attention) HeldByUse(due []Due) bool {
+	return a.Code == StepHeld && slices.ContainsFunc(due, func(d Due) bool {
+		return d.Kind == StepRetire && d.Year == a.Year && d.Used
+	})
 }
 
 // AttentionCode names a reason for attention, for programs.
@@ -130,25 +147,25 @@ func (p Policy) Attention(h History, now time.Time) (all []Attention) {
 	now = now.UTC()
 	h = h.Tick(now, 0)
 	if h.Preferred == "" {
-		all = append(all, Attention{NoSigningKey, "", "no year is preferred: nothing can be signed"})
+		all = append(all, Attention{Code: NoSigningKey, Text: "no year is preferred: nothing can be signed"})
 	}
 	for _, r := range h.Records {
 		switch {
 		case !r.live():
 		case r.certEnded(now):
-			all = append(all, Attention{CertEnded, r.Year,
-				fmt.Sprintf("our signing certificate (%s) ended on %s, and its addresses still answer", r.Year, date(r.CertEndAt))})
+			all = append(all, Attention{Code: CertEnded, Year: r.Year, Text: fmt.Sprintf(
+				"our signing certificate (%s) ended on %s, and its addresses still answer", r.Year, date(r.CertEndAt))})
 		case r.certEnded(now.Add(endingTime)) && h.unmoved(r):
-			all = append(all, Attention{CertEnding, r.Year,
-				fmt.Sprintf("our signing certificate (%s) ends on %s, and service providers have not moved", r.Year, date(r.CertEndAt))})
+			all = append(all, Attention{Code: CertEnding, Year: r.Year, Text: fmt.Sprintf(
+				"our signing certificate (%s) ends on %s, and service providers have not moved", r.Year, date(r.CertEndAt))})
 		}
 	}
 	for _, f := range h.Failures {
-		all = append(all, Attention{StepFailed, f.Year, fmt.Sprintf("%s %s failed on %s: %s", f.Kind, f.Year, date(f.At), f.Error)})
+		all = append(all, Attention{Code: StepFailed, Year: f.Year, Text: fmt.Sprintf("%s %s failed on %s: %s", f.Kind, f.Year, date(f.At), f.Error)})
 	}
 	for _, d := range p.due(h, now) {
 		if code, text := p.attention(d, now); code != "" {
-			all = append(all, Attention{code, d.Year, fmt.Sprintf("%s %s %s", d.Kind, d.Year, text)})
+			all = append(all, Attention{Code: code, Year: d.Year, Text: fmt.Sprintf("%s %s %s", d.Kind, d.Year, text)})
 		}
 	}
 	return all

@@ -107,6 +107,7 @@ func openDeps(c *Config, log *slog.Logger, clock idp.Clock, getenv func(string) 
 		log:   log,
 		clock: clock,
 	}
+	d.rotation.Users, d.board.Counted = d.board.Users, d.rotation.Count
 	if err := d.start(); err != nil {
 		return nil, errors.Join(err, store.Close())
 	}

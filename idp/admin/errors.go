@@ -31,6 +31,8 @@ type Error struct {
 	Message string `json:"message"`
 	// Problems are all that is wrong with the values given.
 	Problems []sp.Problem `json:"problems,omitempty"`
+	// Users are the service providers whose use stands against it.
+	Users []idp.EntityID `json:"users,omitempty"`
 }
 
 func (e *Error) Error() string {

@@ -13,7 +13,7 @@ func refusal(e *certs.RefusedError, st certs.Status) *Error {
 	if help := helpFor(e, historyOf(st), st); help != "" {
 		text += "\n  " + help
 	}
-	return &Error{Code: CodeRefused, Message: text}
+	return &Error{Code: CodeRefused, Message: text, Users: e.Users}
 }
 
 // helpFor is what a person can do about a refusal; "" if nothing.

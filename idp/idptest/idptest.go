@@ -157,6 +157,7 @@ func (i *IdP) Start() {
 	i.startRotation(certs.OpenDir(filepath.Join(i.folder, "keys"), i.sealer), log)
 
 	i.Board = &board.Service{Store: store, Registry: i.Registry, Years: i.Years, Clock: i.Clock.Now, Log: log}
+	i.Rotation.Users, i.Board.Counted = i.Board.Users, i.Rotation.Count
 	i.Links = &link.Service{Store: store, Sealer: i.sealer, Clock: i.Clock.Now}
 
 	s := &server.Server{

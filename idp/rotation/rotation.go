@@ -20,7 +20,7 @@
 //
 // The files: rotation.go, start.go, step.go (by hand), elsewhere.go (csr and
 // import), automatic.go, run.go (every minute), keys.go (the folder), record.go
-// (the store).
+// (the store), users.go (who uses a year).
 package rotation
 
 import (
@@ -59,6 +59,10 @@ type Service struct {
 	// Vault makes them, and keeps them, where the policy's source is a token;
 	// nil if there is none.
 	Vault certs.Vault
+	// Users lists the service providers that used a year since a moment, so that
+	// people are told who keeps it from being retired; optional. It decides
+	// nothing: the history does.
+	Users func(ctx context.Context, y idp.Year, since time.Time) ([]idp.EntityID, error)
 
 	steps sync.Mutex // held while a step is taken
 	keys  []*certs.Key
@@ -73,7 +77,7 @@ func (s *Service) Status(ctx context.Context) (certs.Status, error) {
 	if err != nil {
 		return certs.Status{}, err
 	}
-	return s.Policy.Status(h, now), nil
+	return s.nameHeld(ctx, s.Policy.Status(h, now), h), nil
 }
 
 // Plan lists what comes in the next years.

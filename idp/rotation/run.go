@@ -96,14 +96,27 @@ func (s *Service) remind(ctx context.Context) {
 	if err != nil {
 		return
 	}
-	for _, a := range s.Policy.Attention(h, now) {
-		s.daily(ctx, slog.LevelWarn, string(a.Code)+string(a.Year), "rotation needs attention: "+a.Text)
+	st := s.Policy.Status(h, now)
+	for _, a := range st.Attention {
+		thing := string(a.Code) + string(a.Year)
+		if s.toldToday(thing) {
+			continue // without asking every minute who uses the year
+		}
+		s.daily(ctx, slog.LevelWarn, thing, "rotation needs attention: "+s.named(ctx, a, st, h).Text)
 	}
 	if !h.Clock.Trusted() {
 		s.daily(ctx, slog.LevelWarn, "clock", fmt.Sprintf(
 			"rotation needs attention: the clock jumped from %s to %s: nothing is retired until it is trusted or confirmed",
 			moment(h.Clock.JumpedFrom), moment(h.Clock.JumpedTo)))
 	}
+}
+
+// toldToday reports whether daily would stay silent.
+func (s *Service) toldToday(thing string) bool {
+	s.steps.Lock()
+	defer s.steps.Unlock()
+	at, ok := s.told[thing]
+	return ok && s.Clock.Now().Sub(at).Abs() < 24*time.Hour
 }
 
 // daily logs what is the same thing once a day.

@@ -87,7 +87,7 @@ func (s *Service) takeChosen(ctx context.Context, h certs.History, now time.Time
 	prepare func(certs.Step, time.Time) (*certs.Key, error)) (*Outcome, error) {
 	after, err := s.takeAll(h, steps, now)
 	if err != nil {
-		return nil, err
+		return nil, s.nameUsers(ctx, err, h, now)
 	}
 	o := &Outcome{Steps: steps, Before: s.Policy.Status(h, now), DryRun: dryRun}
 	if !dryRun && len(steps) > 0 {
@@ -95,10 +95,10 @@ func (s *Service) takeChosen(ctx context.Context, h certs.History, now time.Time
 			return s.takeAll(h, steps, now)
 		})
 		if err != nil {
-			return nil, err
+			return nil, s.nameUsers(ctx, err, h, now)
 		}
 	}
-	o.After = s.Policy.Status(after, now)
+	o.After = s.nameHeld(ctx, s.Policy.Status(after, now), after)
 	return o, nil
 }
 

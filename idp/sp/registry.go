@@ -44,6 +44,9 @@ type Registry struct {
 	// changes counts invalidations, so that a look-up that began before a
 	// change does not put back what it read; guarded by mu.
 	changes uint64
+	// all is what All found when changes was allChanges; guarded by mu.
+	all        []*Provider
+	allChanges uint64
 }
 
 // New makes a registry on a store that nothing else changes providers in.
@@ -137,6 +140,35 @@ func (r *Registry) List(ctx context.Context) ([]*idp.ServiceProvider, error) {
 		return nil, fmt.Errorf("list providers: %w", err)
 	}
 	return list, nil
+}
+
+// All returns all registrations parsed, active or not, sorted by EntityID. What
+// it returns is shared and read-only. A registration that does not parse, which
+// Validate lets none be, is there without its certificates. A second call reads
+// nothing until a registration changes.
+func (r *Registry) All(ctx context.Context) ([]*Provider, error) {
+	r.mu.RLock()
+	all, before, fresh := r.all, r.changes, r.all != nil && r.allChanges == r.changes
+	r.mu.RUnlock()
+	if fresh {
+		return all, nil
+	}
+	stored, err := r.List(ctx)
+	if err != nil {
+		return nil, err
+	}
+	all = make([]*Provider, len(stored))
+	for i, p := range stored {
+		if all[i], err = Parse(p); err != nil {
+			all[i] = &Provider{ServiceProvider: *p}
+		}
+	}
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	if r.changes == before {
+		r.all, r.allChanges = all, before
+	}
+	return all, nil
 }
 
 // Get returns a copy of one registration, which belongs to the caller;

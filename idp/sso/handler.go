@@ -98,7 +98,7 @@ func (h *Handler) used(req *idp.LoginRequest, at time.Time) {
 	}
 	h.Used(board.Use{
 		SP: req.SP, Year: req.Year, At: at, CertSHA256: req.CertSHA256,
-		RelayState: len(req.RelayState), IssuedAt: req.IssuedAt,
+		RelayState: len(req.RelayState), IssuedAt: req.IssuedAt, ReceivedAt: req.ReceivedAt,
 	})
 }
 

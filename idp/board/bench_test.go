@@ -1,0 +1,73 @@
+package board_test
+
+import (
+	"context"
+	"fmt"
+	"testing"
+	"time"
+
+	"vernal/idp"
+	"vernal/idp/board"
+	"vernal/idp/sp"
+)
+
+// BenchmarkBoard is the board of ten thousand service providers that each used
+// three years for a month.
+func BenchmarkBoard(b *testing.B) {
+	const sps = 10_000
+	w := newWorld(b, at(2026, 2, 1))
+	cert := requestCert(at(2036, 1, 1))
+	for n := range sps {
+		p := sp.Defaults()
+		p.EntityID, p.Name = idp.EntityID(fmt.Sprintf("https://sp%05d.agency.example/saml", n)), fmt.Sprintf("Service %d", n)
+		p.ACSURLs, p.Certs, p.Contacts = []string{"https://sp.example/acs"}, []string{cert.pem}, []string{"help@agency.example"}
+		ok(b, w.store.CreateProvider(b.Context(), p))
+	}
+	s := w.server()
+	for d := range 30 {
+		w.turn(at(2026, 2, 1+d))
+		for n := range sps {
+			for _, y := range []idp.Year{"2024", "2025", "2026"} {
+				s.Used(board.Use{
+					SP: idp.EntityID(fmt.Sprintf("https://sp%05d.agency.example/saml", n)), Year: y, At: w.clock(),
+					CertSHA256: cert.sha256, IssuedAt: w.clock().Add(-time.Second),
+				})
+			}
+		}
+	}
+	ok(b, s.Flush(b.Context()))
+	show := func(b *testing.B, s *board.Service) {
+		shown, err := s.Board(context.Background())
+		if err != nil || len(shown.SPs) != sps || shown.SPs[0].Years[2].Days30 != 30 {
+			b.Fatal(len(shown.SPs), err)
+		}
+	}
+	b.Run("sps-10000-first", func(b *testing.B) {
+		for b.Loop() {
+			b.StopTimer()
+			w.registry = sp.New(w.store, w.clock)
+			b.StartTimer()
+			show(b, w.server())
+		}
+	})
+	b.Run("sps-10000", func(b *testing.B) {
+		b.ReportAllocs()
+		for b.Loop() {
+			show(b, s)
+		}
+	})
+}
+
+// BenchmarkUsed is what the hot path pays.
+func BenchmarkUsed(b *testing.B) {
+	w := newWorld(b, at(2026, 2, 1))
+	s := w.server()
+	u := board.Use{
+		SP: "https://sp.example", Year: "2026", At: w.clock(), CertSHA256: requestCert(at(2036, 1, 1)).sha256,
+		RelayState: 200, IssuedAt: w.clock(),
+	}
+	b.ReportAllocs()
+	for b.Loop() {
+		s.Used(u)
+	}
+}

@@ -1,0 +1,119 @@
+package board
+
+import (
+	"cmp"
+	"slices"
+	"strings"
+	"time"
+	"unicode"
+	"unicode/utf8"
+
+	"vernal/idp"
+)
+
+// Bounds of what strangers can make us keep.
+const (
+	maxUserAgent = 200
+	maxAddress   = 64
+	maxHint      = 1024 // the longest entity ID (saml-metadata §2.2.1)
+	// maxNotedFetches bounds the distinct clients between two flushes,
+	// maxFetches those stored without a registered hint, maxHintFetches those
+	// stored for one service provider.
+	maxNotedFetches = 1000
+	maxFetches      = 200
+	maxHintFetches  = 20
+	// maxAgents bounds the User-Agents stored of one address, so that one client
+	// with many names does not drive out the others.
+	maxAgents = 5
+	// keepFetches is how long a client's address is kept.
+	keepFetches = 90 * day
+)
+
+// client is a distinct source of loads.
+type client struct {
+	Year      idp.Year     `json:"year,omitzero"`
+	Hint      idp.EntityID `json:"hint,omitzero"`
+	Address   string       `json:"address"`
+	UserAgent string       `json:"user_agent"`
+}
+
+// loads is how often and when a client came.
+type loads struct {
+	client
+	Last  int64 `json:"last"`
+	Count int   `json:"count"`
+}
+
+// clientOf cleans what the client says of itself.
+func clientOf(f Fetch) client {
+	return client{
+		Year: f.Year, Hint: idp.EntityID(clean(string(f.SP), maxHint)),
+		Address: clean(f.Address, maxAddress), UserAgent: clean(f.UserAgent, maxUserAgent),
+	}
+}
+
+// clean bounds foreign text, in bytes, and replaces what could move a cursor,
+// turn the direction of writing or hide.
+func clean(s string, limit int) string {
+	const more = "…"
+	cut := len(s) > limit
+	if cut {
+		s = s[:limit] // first of all: what follows is bounded then, too
+	}
+	s = strings.Map(func(r rune) rune {
+		if unicode.IsPrint(r) {
+			return r
+		}
+		return utf8.RuneError
+	}, s)
+	if cut || len(s) > limit {
+		n := min(len(s), limit-len(more))
+		for n > 0 && n < len(s) && !utf8.RuneStart(s[n]) {
+			n--
+		}
+		s = s[:n] + more
+	}
+	return strings.Clone(s) // not a part of a large header, which would stay with it
+}
+
+// mergeLoads adds newer loads to those that are kept: the latest first, at most
+// limit, none that is too old.
+func mergeLoads(kept, more []loads, limit int, now time.Time) []loads {
+	index := make(map[client]int, len(kept)+len(more))
+	var all []loads
+	for _, l := range slices.Concat(kept, more) {
+		l.Last = min(l.Last, now.Add(ahead).UnixMilli())
+		if l.Last < now.Add(-keepFetches).UnixMilli() {
+			continue
+		}
+		if i, ok := index[l.client]; ok {
+			all[i].Count += l.Count
+			all[i].Last = max(all[i].Last, l.Last)
+			continue
+		}
+		index[l.client] = len(all)
+		all = append(all, l)
+	}
+	slices.SortFunc(all, func(a, b loads) int {
+		return cmp.Or(cmp.Compare(b.Last, a.Last), cmp.Compare(a.Address, b.Address), cmp.Compare(a.UserAgent, b.UserAgent),
+			cmp.Compare(a.Year, b.Year), cmp.Compare(a.Hint, b.Hint))
+	})
+	agents := make(map[string]int)
+	all = slices.DeleteFunc(all, func(l loads) bool {
+		agents[l.Address]++
+		return agents[l.Address] > maxAgents
+	})
+	return all[:min(len(all), limit)]
+}
+
+// fetches are loads as they are shown.
+func fetches(list []loads, hinted bool) []Fetches {
+	out := make([]Fetches, len(list))
+	for i, l := range list {
+		out[i] = Fetches{Year: l.Year, Address: l.Address, UserAgent: l.UserAgent, LastAt: at(l.Last), Count: l.Count}
+		if !hinted {
+			out[i].Hint = string(l.Hint)
+		}
+	}
+	return out
+}

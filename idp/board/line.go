@@ -1,0 +1,144 @@
+package board
+
+import (
+	"fmt"
+	"slices"
+	"time"
+
+	"vernal/idp"
+	"vernal/idp/sp"
+)
+
+const (
+	// relayStateBound is the standard's (saml-bindings §3.4.3), in bytes.
+	relayStateBound = 80
+	// clockBound is how wrong the clock of a service provider may be.
+	clockBound = 30 * time.Second
+	// endingTime is how long before its end a request certificate is odd.
+	endingTime = 60 * day
+)
+
+// liner writes the lines of a board.
+type liner struct {
+	now       time.Time
+	preferred idp.Year
+	over      map[idp.Year]bool // the years that are over
+}
+
+// line is the line of p.
+func (l *liner) line(p *sp.Provider, known *known) Line {
+	uses := known.uses[p.EntityID]
+	line := Line{
+		SP: p.EntityID, Name: p.Name, Active: p.Active,
+		Move: l.move(uses), UnmovedFrom: []idp.Year{},
+		Contacts: append([]string{}, p.Contacts...),
+		Years:    make([]Seen, len(uses)),
+		Certs:    l.certs(p, uses),
+		Fetches:  fetches(known.fetches[p.EntityID], true),
+	}
+	today := dayOf(l.now)
+	for i, u := range uses {
+		line.Years[i] = Seen{
+			Year: u.year, FirstAt: at(u.First), LastAt: at(u.Last),
+			Days7: u.Days.sum(today, 7), Days30: u.Days.sum(today, 30),
+			Signed: u.Signed, CertSHA256: u.Cert,
+		}
+		if p.Active && (!l.newer(uses[i+1:]) || l.still(u)) {
+			line.UnmovedFrom = append(line.UnmovedFrom, u.year)
+		}
+	}
+	line.Odd = slices.Concat([]string{}, l.oddCerts(line.Certs), l.oddRequests(uses))
+	return line
+}
+
+// newer reports whether one of the years is one to move to.
+func (l *liner) newer(uses []yearUse) bool {
+	return slices.ContainsFunc(uses, func(u yearUse) bool { return !l.over[u.year] })
+}
+
+// still reports whether the year is still in use.
+func (l *liner) still(u yearUse) bool { return within(stillTime, l.now, at(u.Last)) }
+
+func (l *liner) move(uses []yearUse) Move {
+	if len(uses) == 0 {
+		return Unseen
+	}
+	arrived, left := false, true
+	for _, u := range uses {
+		if l.preferred != "" && u.year >= l.preferred && !l.over[u.year] {
+			arrived = true
+		} else if l.still(u) {
+			left = false
+		}
+	}
+	switch {
+	case !arrived:
+		return Unmoved
+	case !left:
+		return Both
+	}
+	return Moved
+}
+
+// certs are the registered request certificates, with their last use.
+func (l *liner) certs(p *sp.Provider, uses []yearUse) []RequestCert {
+	out := []RequestCert{}
+	for _, c := range p.RequestCerts {
+		rc := RequestCert{SHA256: p.CertSHA256(c), EndAt: c.NotAfter.UTC(), Ended: !l.now.Before(c.NotAfter)}
+		last := int64(0)
+		for _, u := range uses {
+			last = max(last, u.Certs[rc.SHA256])
+		}
+		rc.LastAt = at(last)
+		out = append(out, rc)
+	}
+	slices.SortStableFunc(out, func(a, b RequestCert) int { return a.EndAt.Compare(b.EndAt) })
+	return out
+}
+
+func (l *liner) oddCerts(certs []RequestCert) (odd []string) {
+	for _, c := range certs {
+		name := "its request certificate " + c.SHA256[:min(16, len(c.SHA256))]
+		switch {
+		case c.Ended:
+			odd = append(odd, fmt.Sprintf("%s ended on %s", name, c.EndAt.Format(time.DateOnly)))
+		case c.EndAt.Sub(l.now) <= endingTime:
+			odd = append(odd, fmt.Sprintf("%s ends on %s", name, c.EndAt.Format(time.DateOnly)))
+		}
+	}
+	return odd
+}
+
+// oddRequests is what was odd about requests of the last 30 days, to whatever
+// year.
+func (l *liner) oddRequests(uses []yearUse) (odd []string) {
+	var all usage
+	for _, u := range uses {
+		all.Unsigned = max(all.Unsigned, u.Unsigned)
+		if l.recent(u.Relay.At) {
+			all.Relay = all.Relay.worse(u.Relay)
+		}
+		all.Clock = all.Clock.least(u.Clock)
+	}
+	if l.recent(all.Unsigned) {
+		odd = append(odd, fmt.Sprintf("its requests are not signed, last on %s", date(all.Unsigned)))
+	}
+	if l.recent(all.Relay.At) {
+		odd = append(odd, fmt.Sprintf("its RelayState had %d bytes on %s; the standard allows %d",
+			all.Relay.Bytes, date(all.Relay.At), relayStateBound))
+	}
+	off := time.Duration(all.Clock.Millis) * time.Millisecond
+	if off.Abs() > clockBound && dayOf(l.now)-all.Clock.Day < keepDays {
+		way := "behind"
+		if off < 0 {
+			way = "ahead of"
+		}
+		odd = append(odd, fmt.Sprintf("its clock was %d seconds %s ours on %s",
+			int(off.Abs().Round(time.Second)/time.Second), way, date(all.Clock.Day*day.Milliseconds())))
+	}
+	return odd
+}
+
+func (l *liner) recent(millis int64) bool { return within(oddTime, l.now, at(millis)) }
+
+func date(millis int64) string { return time.UnixMilli(millis).UTC().Format(time.DateOnly) }

@@ -1,0 +1,264 @@
+package board
+
+import (
+	"cmp"
+	"context"
+	"slices"
+	"time"
+
+	"vernal/certs"
+	"vernal/idp"
+)
+
+// Move is how far a service provider has come on its way from the years that
+// end to the one that is preferred.
+type Move string
+
+const (
+	// Moved: it uses the preferred year or a newer one that is not over, and used
+	// no other within the last 14 days.
+	Moved Move = "moved"
+	// Both: it uses the preferred year or a newer one that is not over, and
+	// within the last 14 days another one too.
+	Both Move = "both"
+	// Unmoved: it used an older year or one that is over, and nothing else.
+	Unmoved Move = "unmoved"
+	// Unseen: it was never seen.
+	Unseen Move = "unseen"
+)
+
+// Board is who used what, at one moment.
+type Board struct {
+	At        time.Time `json:"at"`
+	Preferred idp.Year  `json:"preferred"`
+	// Years are the columns: every year that is live, or that somebody used
+	// within 30 days, oldest first.
+	Years []Year `json:"years"`
+	// SPs has a line for every service provider that is registered: the active
+	// ones first, the unmoved before those that use both, have moved, or were
+	// never seen; then by name.
+	SPs []Line `json:"sps"`
+	// Fetches are loads of metadata without a hint, or with the hint of an SP
+	// that is not registered, the latest first; bounded.
+	Fetches []Fetches `json:"metadata_fetches"`
+}
+
+// Year is a column of the board.
+type Year struct {
+	Year      idp.Year    `json:"year"`
+	State     certs.State `json:"state"`
+	CertEndAt time.Time   `json:"certificate_end_at,omitzero"`
+	// RetireAt is its retiring date in the calendar.
+	RetireAt time.Time `json:"retire_at,omitzero"`
+	// SPs counts the active service providers that used it within 30 days.
+	// Unmoved counts those that used it, at whatever time, and have not moved
+	// on: no newer year that is not over was used at all, or this one within
+	// the last 14 days. Of the newest year that is everybody who uses it: there
+	// is nothing to move to.
+	SPs     int `json:"sps"`
+	Unmoved int `json:"unmoved"`
+}
+
+// Line is one service provider.
+type Line struct {
+	SP     idp.EntityID `json:"entity_id"`
+	Name   string       `json:"name"`
+	Active bool         `json:"active"`
+	Move   Move         `json:"move"`
+	// UnmovedFrom are the years that count it in their Unmoved, oldest first.
+	UnmovedFrom []idp.Year `json:"unmoved_from"`
+	Contacts    []string   `json:"contacts"`
+	// Years has an entry for each year that it used, oldest first.
+	Years []Seen `json:"years"`
+	// Certs are its request certificates, the one that ends first first.
+	Certs []RequestCert `json:"request_certificates"`
+	// Fetches are loads of metadata with its hint: a hint, never proof.
+	Fetches []Fetches `json:"metadata_fetches"`
+	// Odd says what is odd about its requests of the last 30 days, in words: a
+	// RelayState over 80 bytes, a clock that is wrong, no signature, a request
+	// certificate that ended or soon will.
+	Odd []string `json:"odd"`
+}
+
+// Seen is the use of one year by one service provider.
+type Seen struct {
+	Year    idp.Year  `json:"year"`
+	FirstAt time.Time `json:"first_at"`
+	LastAt  time.Time `json:"last_at"`
+	// Days7 and Days30 count its requests on the last 7 and 30 days of the
+	// calendar (UTC), today among them.
+	Days7  int `json:"requests_7_days"`
+	Days30 int `json:"requests_30_days"`
+	// Signed tells whether its latest request was.
+	Signed bool `json:"signed"`
+	// CertSHA256 is the certificate that verified the latest signed one.
+	CertSHA256 string `json:"certificate_sha256,omitzero"`
+}
+
+// RequestCert is a request certificate of a service provider.
+type RequestCert struct {
+	SHA256 string    `json:"sha256"`
+	EndAt  time.Time `json:"end_at"`
+	Ended  bool      `json:"ended"`
+	// LastAt is when it last verified a request; zero: never seen.
+	LastAt time.Time `json:"last_at,omitzero"`
+}
+
+// Fetches are loads of metadata by one client.
+type Fetches struct {
+	// Year is the document's; "" for the stable one.
+	Year idp.Year `json:"year"`
+	// Hint is the entity ID in the address that is not registered.
+	Hint      string    `json:"hint,omitzero"`
+	Address   string    `json:"address"`
+	UserAgent string    `json:"user_agent"`
+	LastAt    time.Time `json:"last_at"`
+	Count     int       `json:"count"`
+}
+
+const (
+	// stillTime is how long ago a year was used that is still in use; the
+	// rotation retires no year that was used within it.
+	stillTime = 14 * day
+	// recentTime is what the counts look back.
+	recentTime = 30 * day
+)
+
+// within reports whether a moment is at most d before now.
+func within(d time.Duration, now, t time.Time) bool { return !t.IsZero() && now.Sub(t) <= d }
+
+// Board is how things stand: what is stored and what is noted.
+func (s *Service) Board(ctx context.Context) (*Board, error) {
+	now := s.Clock.Now()
+	known, err := s.read(ctx, "")
+	if err != nil {
+		return nil, err
+	}
+	providers, err := s.Registry.All(ctx)
+	if err != nil {
+		return nil, err
+	}
+	b := &Board{At: now, SPs: make([]Line, 0, len(providers))}
+	if preferred, err := s.Years.Preferred(now); err == nil {
+		b.Preferred = preferred.Year() // without one, nobody has moved anywhere
+	}
+	l := liner{now: now, preferred: b.Preferred, over: map[idp.Year]bool{}}
+	for _, e := range s.Years.All(now) {
+		l.over[e.Year()] = e.State.Over()
+	}
+	for _, p := range providers {
+		b.SPs = append(b.SPs, l.line(p, known))
+		delete(known.fetches, p.EntityID)
+	}
+	sortLines(b.SPs)
+	b.Years = s.columns(b.SPs, now)
+	b.Fetches = strays(known, now)
+	return b, nil
+}
+
+// Users lists the registered, active service providers that used a year since a
+// moment, sorted: who keeps it from being retired.
+func (s *Service) Users(ctx context.Context, y idp.Year, since time.Time) ([]idp.EntityID, error) {
+	known, err := s.read(ctx, y)
+	if err != nil {
+		return nil, err
+	}
+	var users []idp.EntityID
+	for id, uses := range known.uses {
+		if uses[0].Last < since.UnixMilli() {
+			continue
+		}
+		if p, err := s.Registry.Lookup(ctx, id); err == nil && p.Active {
+			users = append(users, id)
+		}
+	}
+	slices.Sort(users)
+	return users, nil
+}
+
+// Unmoved lists the active service providers that use the year and have not
+// moved on, as Year.Unmoved counts them; sorted.
+func (s *Service) Unmoved(ctx context.Context, y idp.Year) ([]idp.EntityID, error) {
+	b, err := s.Board(ctx)
+	if err != nil {
+		return nil, err
+	}
+	var ids []idp.EntityID
+	for _, l := range b.SPs {
+		if slices.Contains(l.UnmovedFrom, y) {
+			ids = append(ids, l.SP)
+		}
+	}
+	slices.Sort(ids)
+	return ids, nil
+}
+
+// columns are the years to be shown, and who uses them.
+func (s *Service) columns(lines []Line, now time.Time) []Year {
+	shown := map[idp.Year]*Year{}
+	column := func(y idp.Year) *Year {
+		if shown[y] == nil {
+			shown[y] = &Year{Year: y, State: certs.Planned}
+			if y.Valid() { // whatever the store holds
+				shown[y].RetireAt = s.Years.Dates(y).RetireAt
+			}
+			if e, made := s.Years.Lookup(y, now); made {
+				shown[y].State = e.State
+				if e.Key.Cert != nil {
+					shown[y].CertEndAt = e.Key.Cert.NotAfter.UTC()
+				}
+			}
+		}
+		return shown[y]
+	}
+	for _, e := range s.Years.Live(now) {
+		column(e.Year())
+	}
+	for _, l := range lines {
+		for _, seen := range l.Years {
+			if recent := within(recentTime, now, seen.LastAt); recent && l.Active {
+				column(seen.Year).SPs++
+			} else if recent {
+				column(seen.Year)
+			}
+		}
+	}
+	for _, l := range lines {
+		for _, y := range l.UnmovedFrom {
+			if shown[y] != nil {
+				shown[y].Unmoved++
+			}
+		}
+	}
+	years := make([]Year, 0, len(shown))
+	for _, y := range shown {
+		years = append(years, *y)
+	}
+	slices.SortFunc(years, func(a, b Year) int { return cmp.Compare(a.Year, b.Year) })
+	return years
+}
+
+// strays are the loads that are no registered provider's.
+func strays(known *known, now time.Time) []Fetches {
+	var all []loads
+	for _, list := range known.fetches {
+		all = append(all, list...)
+	}
+	return fetches(mergeLoads(nil, all, maxFetches, now), false)
+}
+
+var order = []Move{Unmoved, Both, Moved, Unseen}
+
+func sortLines(lines []Line) {
+	inactive := func(l Line) int {
+		if l.Active {
+			return 0
+		}
+		return 1
+	}
+	slices.SortFunc(lines, func(a, b Line) int {
+		return cmp.Or(cmp.Compare(inactive(a), inactive(b)),
+			cmp.Compare(slices.Index(order, a.Move), slices.Index(order, b.Move)),
+			cmp.Compare(a.Name, b.Name), cmp.Compare(a.SP, b.SP))
+	})
+}

@@ -1,0 +1,94 @@
+package rotation
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"time"
+
+	"vernal/certs"
+	"vernal/idp"
+)
+
+// usersTime is how far back service providers are named that keep a year from
+// being retired: as long as a year must be unused.
+const usersTime = 14 * 24 * time.Hour
+
+// Count notes how many service providers have still to move from each year; it
+// writes only what changed.
+func (s *Service) Count(ctx context.Context, unmoved map[idp.Year]int) error {
+	h, err := s.read(ctx)
+	if err != nil {
+		return err
+	}
+	if !recount(h, unmoved) {
+		return nil
+	}
+	s.steps.Lock()
+	defer s.steps.Unlock()
+	_, err = s.update(ctx, func(h certs.History) (certs.History, error) {
+		for y, n := range unmoved {
+			h = h.Count(y, n)
+		}
+		return h, nil
+	})
+	if err != nil {
+		return fmt.Errorf("write the rotation: %w", err)
+	}
+	return nil
+}
+
+// recount reports whether a count differs from what is written.
+func recount(h certs.History, unmoved map[idp.Year]int) bool {
+	for _, r := range h.Records {
+		if n, counted := unmoved[r.Year]; counted && n != r.Unmoved {
+			return true
+		}
+	}
+	return false
+}
+
+// usersOf are the service providers that keep a year from being retired; nil if
+// that cannot be told. The server may have stood still since the last use, so
+// whoever used it last is among them.
+func (s *Service) usersOf(ctx context.Context, h certs.History, y idp.Year, now time.Time) []idp.EntityID {
+	if s.Users == nil {
+		return nil
+	}
+	since := now.Add(-usersTime)
+	if r, _ := h.Record(y); !r.UsedAt.IsZero() && r.UsedAt.Before(since) {
+		since = r.UsedAt.Truncate(time.Second) // the two are not kept to the same fraction
+	}
+	users, err := s.Users(ctx, y, since)
+	if err != nil {
+		s.Log.LogAttrs(ctx, slog.LevelError, "rotation: who uses a year", slog.String("year", string(y)), slog.String("error", err.Error()))
+		return nil
+	}
+	return users
+}
+
+// nameUsers adds to a refusal because of use who it is.
+func (s *Service) nameUsers(ctx context.Context, err error, h certs.History, now time.Time) error {
+	var refused *certs.RefusedError
+	if errors.As(err, &refused) && refused.Used {
+		refused.Users = s.usersOf(ctx, h, refused.Year, now)
+	}
+	return err
+}
+
+// nameHeld adds to what needs attention who keeps a year from being retired.
+func (s *Service) nameHeld(ctx context.Context, st certs.Status, h certs.History) certs.Status {
+	for i, a := range st.Attention {
+		st.Attention[i] = s.named(ctx, a, st, h)
+	}
+	return st
+}
+
+// named is a, with the names if it is about a year that is kept in use.
+func (s *Service) named(ctx context.Context, a certs.Attention, st certs.Status, h certs.History) certs.Attention {
+	if !a.HeldByUse(st.Due) {
+		return a
+	}
+	return a.Name(s.usersOf(ctx, h, a.Year, st.At))
+}
