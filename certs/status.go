@@ -100,14 +100,11 @@ type Attention struct {
 	Code AttentionCode `json:"code"`
 	Year idp.Year      `json:"year,omitzero"`
 	Text string        `json:"text"`
-	// Users are the service providers that keep a year from being retired,
-	// sorted; see Name.
-	Users []idp.EntityID `json:"users,omitempty"`
 }
 
-// Name says who keeps the year from being retired.
+// Name adds to the text who keeps the year from being retired.
 func (a Attention) Name(users []idp.EntityID) Attention {
-	a.Text, a.Users = a.Text+usedBy(users), users
+	a.Text += usedBy(users)
 	return a
 }
 
