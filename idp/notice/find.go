@@ -1,0 +1,220 @@
+package notice
+
+import (
+	"context"
+	"crypto/sha256"
+	"encoding/hex"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"slices"
+	"time"
+
+	"vernal/certs"
+	"vernal/idp"
+	"vernal/idp/board"
+)
+
+// marks are how many days before a date it is told of.
+var marks = [...]int{1, 7, 14, 30, 60, 90}
+
+// mark is the nearest of marks that has been reached; false before the first
+// and after the date. After downtime those in between are passed over.
+func mark(at, now time.Time) (int, bool) {
+	left := at.Sub(now)
+	for _, m := range marks {
+		if left > 0 && left <= time.Duration(m)*day {
+			return m, true
+		}
+	}
+	return 0, false
+}
+
+// readAttention tells at once of what a person should see to: of a certificate
+// that ended once, of all else once a day.
+func (s *Service) readAttention(ctx context.Context, now time.Time) error {
+	st, err := s.Rotation.Status(ctx)
+	if err != nil {
+		return err
+	}
+	var errs []error
+	for _, a := range st.Attention {
+		n := Notice{At: now, Kind: NeedsAttention, Year: a.Year, ID: fmt.Sprintf("attention/%s/%s/%s", now.Format(time.DateOnly), a.Code, a.Year)}
+		switch a.Code {
+		case certs.CertEnded:
+			n.Kind, n.ID = CertEnded, fmt.Sprintf("certificate_ended/%s", a.Year)
+		case certs.StepFailed:
+			sum := sha256.Sum256([]byte(a.Text)) // another reason is told at once
+			n.ID += "/" + hex.EncodeToString(sum[:4])
+		case certs.StepHeld, certs.StepOverdue, certs.NoSigningKey:
+		default: // its dates are told by readDates
+			continue
+		}
+		if s.round.known[n.ID] {
+			continue
+		}
+		n, err := s.operators(n, "operator_attention.txt", operatorData{Year: a.Year, Why: plain(a.Text), Ended: n.Kind == CertEnded}, nil)
+		if err == nil {
+			err = s.post(ctx, n)
+		}
+		errs = append(errs, err)
+	}
+	return errors.Join(errs...)
+}
+
+// readDates reminds of dates to come.
+func (s *Service) readDates(ctx context.Context, now time.Time) error {
+	st, err := s.Rotation.Status(ctx)
+	if err != nil {
+		return err
+	}
+	b, err := s.Board.Board(ctx)
+	if err != nil {
+		return fmt.Errorf("read the board: %w", err)
+	}
+	errs := []error{s.certDates(ctx, st, b, now)}
+	for _, d := range st.Due {
+		hand := d.ByHand || s.Rotation.Policy.Manual && d.Kind != certs.StepDestroy
+		m, ok := mark(d.DueAt, now)
+		if !ok || !hand && d.Kind != certs.StepRetire {
+			continue
+		}
+		n := Notice{ID: fmt.Sprintf("%s/%s/%s/%d", d.Kind, d.Year, d.DueAt.Format(time.DateOnly), m),
+			At: now, Kind: StepDue, Year: d.Year, Step: d.Kind, DueAt: d.DueAt}
+		name, users := "operator_due.txt", []idp.EntityID(nil)
+		if d.Kind == certs.StepRetire {
+			n.Kind, name, users = Retirement, "operator_retirement.txt", usersOf(b, d.Year)
+		}
+		errs = append(errs, s.remind(ctx, n, name, operatorData{Year: d.Year, Step: string(d.Kind), Hand: hand, Waits: plain(d.Waits)}, users))
+	}
+	return errors.Join(append(errs, s.requestCerts(ctx, b, now))...)
+}
+
+// certDates reminds of the ends of our live certificates while service providers
+// use them or, near the end, there is no year to move to.
+func (s *Service) certDates(ctx context.Context, st certs.Status, b *board.Board, now time.Time) error {
+	var errs []error
+	for _, y := range st.Years {
+		m, ok := mark(y.CertEndAt, now)
+		if !ok || !y.Live {
+			continue
+		}
+		newer := slices.ContainsFunc(st.Years, func(o certs.YearStatus) bool { return o.Live && o.Year > y.Year })
+		users := usersOf(b, y.Year)
+		if len(users) == 0 && (newer || m > 30) {
+			continue
+		}
+		n := Notice{ID: fmt.Sprintf("certificate_ends/%s/%s/%d", y.Year, y.CertEndAt.Format(time.DateOnly), m),
+			At: now, Kind: CertEnds, Year: y.Year, DueAt: y.CertEndAt}
+		errs = append(errs, s.remind(ctx, n, "operator_certificate.txt", operatorData{Year: y.Year, Newer: newer}, users))
+	}
+	return errors.Join(errs...)
+}
+
+func (s *Service) remind(ctx context.Context, n Notice, name string, d operatorData, users []idp.EntityID) error {
+	if s.round.known[n.ID] {
+		return nil
+	}
+	n, err := s.operators(n, name, d, users)
+	if err != nil {
+		return err
+	}
+	return s.post(ctx, n)
+}
+
+// using lists the service providers that use a year and have not moved on.
+func (s *Service) using(ctx context.Context, y idp.Year) ([]idp.EntityID, error) {
+	b, err := s.Board.Board(ctx)
+	if err != nil {
+		return nil, fmt.Errorf("read the board: %w", err)
+	}
+	return usersOf(b, y), nil
+}
+
+func usersOf(b *board.Board, y idp.Year) (users []idp.EntityID) {
+	for _, line := range b.SPs {
+		for _, seen := range line.Years {
+			if line.Active && seen.Year == y && stays(line, seen, b.At) {
+				users = append(users, line.SP)
+			}
+		}
+	}
+	slices.Sort(users)
+	return users
+}
+
+// requestCertState is the document that says until when the ends of request
+// certificates were told.
+const requestCertState = statePrefix + "request_certificates"
+
+// requestCerts tells once a day, in one notice, of all request certificates that
+// came nearer to their end by a mark since it was last told, or reached it.
+func (s *Service) requestCerts(ctx context.Context, b *board.Board, now time.Time) error {
+	id := "request_certificates_end/" + now.Format(time.DateOnly)
+	if s.round.known[id] {
+		return nil
+	}
+	err := s.Store.UpdateDocuments(ctx, documents, []string{requestCertState, id}, s.requestCertsNotice(id, b, now))
+	if err != nil {
+		return fmt.Errorf("write down notice %s: %w", id, err)
+	}
+	s.round.known[id] = true
+	return nil
+}
+
+// requestCertsNotice is the change of the state and of the day's notice. The
+// keys come in the order given.
+func (s *Service) requestCertsNotice(id string, b *board.Board, now time.Time) func(string, []byte) ([]byte, error) {
+	var last time.Time
+	return func(key string, old []byte) ([]byte, error) {
+		if key == requestCertState {
+			last = time.Time{}
+			if old != nil {
+				if err := json.Unmarshal(old, &last); err != nil {
+					return nil, err
+				}
+			}
+			if !now.After(last) {
+				return old, nil
+			}
+			return json.Marshal(now)
+		}
+		if old != nil || last.Format(time.DateOnly) == now.Format(time.DateOnly) {
+			return old, nil
+		}
+		certs, sps := nearing(b, last, now)
+		if len(certs) == 0 {
+			return nil, nil
+		}
+		n := Notice{ID: id, At: now, Kind: RequestCerts, DueAt: certs[0].EndAt}
+		n, err := s.operators(n, "operator_requestcerts.txt", operatorData{Certs: certs}, sps)
+		if err != nil {
+			return nil, err
+		}
+		return s.newRecord(n)
+	}
+}
+
+// nearing are the request certificates that passed a mark, or their end, after
+// last; the first to end first.
+func nearing(b *board.Board, last, now time.Time) (found []requestCert, sps []idp.EntityID) {
+	for _, line := range b.SPs {
+		for _, c := range line.Certs {
+			passed := func(days int) bool {
+				at := c.EndAt.AddDate(0, 0, -days)
+				return at.After(last) && !at.After(now)
+			}
+			// One that ended long ago is no news when this begins.
+			if line.Active && (passed(0) && now.Sub(c.EndAt) < keepFor || c.EndAt.After(now) && slices.ContainsFunc(marks[:], passed)) {
+				found = append(found, requestCert{SP: line.SP, SHA256: c.SHA256, EndAt: c.EndAt, Ended: !c.EndAt.After(now), Days: daysTo(c.EndAt, now)})
+			}
+		}
+	}
+	slices.SortStableFunc(found, func(a, b requestCert) int { return a.EndAt.Compare(b.EndAt) })
+	for _, c := range found {
+		if !slices.Contains(sps, c.SP) {
+			sps = append(sps, c.SP)
+		}
+	}
+	return found, sps
+}

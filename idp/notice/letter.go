@@ -1,0 +1,297 @@
+package notice
+
+import (
+	"cmp"
+	"context"
+	"crypto/sha256"
+	"crypto/x509"
+	"encoding/hex"
+	"encoding/pem"
+	"fmt"
+	"net/mail"
+	"slices"
+	"strings"
+	"time"
+
+	"vernal/certs"
+	"vernal/idp"
+	"vernal/idp/board"
+)
+
+const (
+	// recent is how long a use of an older year counts although a newer one
+	// was used; as on the board.
+	recent = 14 * day
+	// endingSoon is how long before its end a request certificate is written
+	// about.
+	endingSoon = 60 * day
+
+	day = 24 * time.Hour
+)
+
+// Letter is what a service provider is told.
+type Letter struct {
+	SP   idp.EntityID `json:"entity_id"`
+	Name string       `json:"name"`
+	// From are the years that it must leave, oldest first, and To the one to
+	// move to; empty if it is about request certificates alone.
+	From []idp.Year `json:"from"`
+	To   idp.Year   `json:"to,omitzero"`
+	// LastAt is its last use of one of From.
+	LastAt time.Time `json:"last_at,omitzero"`
+	// DueAt is by when; zero: at once.
+	DueAt time.Time `json:"due_at,omitzero"`
+	// RequestCerts are its request certificates that have ended or end soon.
+	RequestCerts []board.RequestCert `json:"request_certificates"`
+	// Contacts are the mail addresses of those who look after it.
+	Contacts []string `json:"contacts"`
+	Subject  string   `json:"subject"`
+	Text     string   `json:"text"`
+}
+
+// Letters are the letters to every active service provider that has to act, in
+// the order of the board. With a year they are those to its users alone.
+func (s *Service) Letters(ctx context.Context, y idp.Year) ([]Letter, error) {
+	b, err := s.Board.Board(ctx)
+	if err != nil {
+		return nil, fmt.Errorf("read the board: %w", err)
+	}
+	w := s.writer(b)
+	letters := []Letter{}
+	for _, line := range b.SPs {
+		l, ok, err := w.letter(line, y)
+		if err != nil {
+			return nil, err
+		}
+		if ok {
+			letters = append(letters, l)
+		}
+	}
+	return letters, nil
+}
+
+// writer writes letters about one board.
+type writer struct {
+	*Service
+	at    time.Time
+	years map[idp.Year]board.Year
+	to    idp.Year
+	cert  *x509.Certificate // of to; nil if it is not there yet
+}
+
+// writer takes the newest live year as the one to move to.
+func (s *Service) writer(b *board.Board) *writer {
+	w := &writer{Service: s, at: b.At, years: map[idp.Year]board.Year{}}
+	for _, y := range b.Years {
+		w.years[y.Year] = y
+		if y.State.Live() {
+			w.to = max(w.to, y.Year)
+		}
+	}
+	w.cert = s.cert(w.to)
+	return w
+}
+
+// cert is our certificate of a year; nil if there is none.
+func (s *Service) cert(y idp.Year) *x509.Certificate {
+	if e, ok := s.Years.Lookup(y, s.Clock.Now()); ok {
+		return e.Key.Cert
+	}
+	return nil
+}
+
+// letter writes to one service provider; false if it has nothing to do.
+func (w *writer) letter(line board.Line, only idp.Year) (Letter, bool, error) {
+	l := Letter{SP: line.SP, Name: line.Name, From: []idp.Year{}, RequestCerts: []board.RequestCert{}, Contacts: contacts(line.Contacts)}
+	if !line.Active {
+		return l, false, nil
+	}
+	for _, seen := range line.Years {
+		if y, ok := w.years[seen.Year]; ok && w.leaves(line, seen, y.State) {
+			l.From, l.To = append(l.From, seen.Year), w.to
+			if seen.LastAt.After(l.LastAt) {
+				l.LastAt = seen.LastAt
+			}
+		}
+	}
+	if ends := requestCertsEnding(line.Certs, w.at); ends != nil {
+		l.RequestCerts = ends
+	}
+	if only != "" && !slices.Contains(l.From, only) || len(l.From) == 0 && len(l.RequestCerts) == 0 {
+		return l, false, nil
+	}
+	l.DueAt = w.dueAt(l)
+	var err error
+	l.Subject, l.Text, err = w.words(l)
+	return l, true, err
+}
+
+// leaves reports whether the service provider has still to move from a year. One
+// that is over is left as soon as a newer one was used after it.
+func (w *writer) leaves(line board.Line, seen board.Seen, state certs.State) bool {
+	if w.to == "" || seen.Year >= w.to {
+		return false
+	}
+	if state.Over() {
+		return !slices.ContainsFunc(line.Years, func(o board.Seen) bool { return o.Year > seen.Year && o.LastAt.After(seen.LastAt) })
+	}
+	return stays(line, seen, w.at)
+}
+
+// stays reports whether the service provider uses a year and has not moved on.
+func stays(line board.Line, seen board.Seen, now time.Time) bool {
+	newer := slices.ContainsFunc(line.Years, func(o board.Seen) bool { return o.Year > seen.Year })
+	return !newer || now.Sub(seen.LastAt) < recent
+}
+
+// dueAt is the first date on which something fails; zero: it fails already.
+func (w *writer) dueAt(l Letter) (due time.Time) {
+	for _, from := range l.From {
+		at := w.years[from].CertEndAt
+		if !at.After(w.at) {
+			at = w.years[from].RetireAt
+		}
+		if w.years[from].State.Over() || !at.After(w.at) {
+			return time.Time{}
+		}
+		if due.IsZero() || at.Before(due) {
+			due = at
+		}
+	}
+	if len(l.From) == 0 && !l.RequestCerts[0].Ended {
+		due = l.RequestCerts[0].EndAt
+	}
+	return due
+}
+
+// requestCertsEnding are the request certificates to be changed: those that end
+// soon, unless another one that lasts was used since.
+func requestCertsEnding(all []board.RequestCert, now time.Time) (ending []board.RequestCert) {
+	var lasting time.Time
+	for _, c := range all {
+		switch {
+		case !c.EndAt.After(now.Add(endingSoon)):
+			ending = append(ending, c)
+		case c.LastAt.After(lasting):
+			lasting = c.LastAt
+		}
+	}
+	ending = slices.DeleteFunc(ending, func(c board.RequestCert) bool { return lasting.After(c.LastAt) })
+	slices.SortStableFunc(ending, func(a, b board.RequestCert) int { return a.EndAt.Compare(b.EndAt) })
+	return ending
+}
+
+// contacts are those of a registration's contacts that are mail addresses, each
+// once.
+func contacts(all []string) []string {
+	found := []string{}
+	for _, c := range all {
+		c = strings.TrimSpace(c)
+		if len(c) > 7 && strings.EqualFold(c[:7], "mailto:") {
+			c = c[7:]
+		}
+		if mailAddress(c) && !slices.Contains(found, c) {
+			found = append(found, c)
+		}
+	}
+	return found
+}
+
+// mailAddress reports whether the text is a bare mail address, in ASCII and of
+// one line: all that goes into the head of a mail or to the server.
+func mailAddress(text string) bool {
+	a, err := mail.ParseAddress(text)
+	return err == nil && a.Address == text && len(text) <= 254 &&
+		!strings.ContainsFunc(text, func(r rune) bool { return r <= ' ' || r > '~' || strings.ContainsRune(`<>,;:"()[]\`, r) })
+}
+
+// change is a line of what to change.
+type change struct {
+	What string
+	Old  []string
+	New  string
+}
+
+// changes are the addresses of the years.
+func (w *writer) changes(from []idp.Year, to idp.Year) []change {
+	kinds := []struct {
+		what string
+		at   func(idp.Year) string
+	}{
+		{"Sign-in (SingleSignOnService)", w.IdP.AuthnURL},
+		{"Logout (SingleLogoutService)", w.IdP.LogoutURL},
+		{"Metadata", func(y idp.Year) string { return w.IdP.BaseURL + "/api/saml/metadata" + string(y) }},
+		{"Certificate", func(y idp.Year) string { return w.IdP.BaseURL + "/api/saml/certificate" + string(y) + ".pem" }},
+	}
+	var all []change
+	for i, k := range kinds {
+		if i == 1 && !w.IdP.Logout {
+			continue
+		}
+		c := change{What: k.what, New: k.at(to)}
+		for _, y := range from {
+			c.Old = append(c.Old, k.at(y))
+		}
+		all = append(all, c)
+	}
+	return all
+}
+
+// pemText is the certificate for people who paste certificates.
+func pemText(c *x509.Certificate) string {
+	return strings.TrimSpace(string(pem.EncodeToMemory(&pem.Block{Type: "CERTIFICATE", Bytes: c.Raw})))
+}
+
+// fingerprint is the SHA-256 of a certificate as openssl prints it.
+func fingerprint(c *x509.Certificate) string {
+	sum := sha256.Sum256(c.Raw)
+	text := strings.ToUpper(hex.EncodeToString(sum[:]))
+	var pairs []string
+	for i := 0; i < len(text); i += 2 {
+		pairs = append(pairs, text[i:i+2])
+	}
+	return strings.Join(pairs, ":")
+}
+
+// User is a service provider that used a year.
+type User struct {
+	SP       idp.EntityID `json:"entity_id"`
+	Name     string       `json:"name"`
+	LastAt   time.Time    `json:"last_at"`
+	Contacts []string     `json:"contacts"`
+}
+
+// Revocation is what to tell, and whom, once a year is revoked.
+type Revocation struct {
+	// MustAct are the active service providers that used the year and nothing
+	// newer since, the latest use first.
+	MustAct []User `json:"must_act"`
+	// Subject and Text are for all of them; each one's own letter is in
+	// Letters.
+	Subject string `json:"subject"`
+	Text    string `json:"text"`
+}
+
+// Revocation writes the notice of a revocation, after it or, for a dry run,
+// before; to is the year that takes over, "" if none does. The reason given is
+// the operator's own and not in it.
+func (s *Service) Revocation(ctx context.Context, y, to idp.Year) (*Revocation, error) {
+	b, err := s.Board.Board(ctx)
+	if err != nil {
+		return nil, fmt.Errorf("read the board: %w", err)
+	}
+	w := &writer{Service: s, at: b.At, to: to, cert: s.cert(to)}
+	r := &Revocation{MustAct: []User{}}
+	for _, line := range b.SPs {
+		for _, seen := range line.Years {
+			newer := slices.ContainsFunc(line.Years, func(o board.Seen) bool { return o.Year > y && o.LastAt.After(seen.LastAt) })
+			if seen.Year == y && line.Active && !newer {
+				r.MustAct = append(r.MustAct, User{SP: line.SP, Name: line.Name, LastAt: seen.LastAt, Contacts: contacts(line.Contacts)})
+			}
+		}
+	}
+	slices.SortStableFunc(r.MustAct, func(a, b User) int { return cmp.Or(b.LastAt.Compare(a.LastAt), cmp.Compare(a.SP, b.SP)) })
+	w.years = map[idp.Year]board.Year{y: {Year: y, State: certs.Revoked}}
+	r.Subject, r.Text, err = w.words(Letter{From: []idp.Year{y}, To: to})
+	return r, err
+}

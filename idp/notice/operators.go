@@ -1,0 +1,69 @@
+package notice
+
+import (
+	"time"
+
+	"vernal/idp"
+)
+
+// maxListed is how many lines a list in a text has.
+const maxListed = 20
+
+// operatorData is what a notice to operators says.
+type operatorData struct {
+	Us, BaseURL string
+	ID          string
+	Year        idp.Year
+	Step        string // its name or, in the past tense, that it was taken
+	At, DueAt   time.Time
+	Days        int
+	// Hand: a person takes the step. Waits is what it waits for.
+	Hand  bool
+	Waits string
+	// Newer: there is a newer live year to move to.
+	Newer bool
+	// Ended: it is about a certificate that ended.
+	Ended       bool
+	Why, Reason string
+	SPs         []string
+	More        int // service providers that are not listed
+	Count       string
+	Certs       []requestCert
+	MoreCerts   int
+}
+
+type requestCert struct {
+	SP     idp.EntityID
+	SHA256 string
+	EndAt  time.Time
+	Ended  bool
+	Days   int
+}
+
+// operators fills in the texts of a notice, and whom it is about.
+func (s *Service) operators(n Notice, name string, d operatorData, sps []idp.EntityID) (Notice, error) {
+	d.Us, d.BaseURL, d.ID = plain(s.Name), s.IdP.BaseURL, n.ID
+	d.DueAt, d.Days = n.DueAt, daysTo(n.DueAt, n.At)
+	d.Count = count(len(sps), "service provider")
+	for i, id := range sps {
+		if i < maxListed {
+			d.SPs = append(d.SPs, plain(string(id)))
+		}
+	}
+	d.More = len(sps) - len(d.SPs)
+	if len(d.Certs) > maxListed {
+		d.Certs, d.MoreCerts = d.Certs[:maxListed], len(d.Certs)-maxListed
+	}
+	n.SPs = sps[:min(len(sps), maxSPs)]
+	var err error
+	n.Subject, n.Text, err = render(name, d)
+	return n, err
+}
+
+// daysTo is how many days are left, a part counted as one.
+func daysTo(at, now time.Time) int {
+	if at.IsZero() || !at.After(now) {
+		return 0
+	}
+	return int((at.Sub(now) + day - 1) / day)
+}
