@@ -216,8 +216,8 @@ type DocumentStore interface {
 	Documents(ctx context.Context, kind string) ([]Document, error)
 	// UpdateDocuments replaces the documents under the keys by what change
 	// makes of each, in one step. old is nil if there is none; an empty result
-	// removes it. Of two updates one sees what the other wrote. A key that is
-	// named twice is changed once.
+	// removes it. Of two updates one sees what the other wrote. The keys come
+	// in the order given; one that is named twice is changed once.
 	UpdateDocuments(ctx context.Context, kind string, keys []string, change func(key string, old []byte) ([]byte, error), events ...AuditEvent) error
 }
 

@@ -82,6 +82,19 @@ type Config struct {
 		CertificateEnd string `yaml:"certificate_end"`
 		// and when its addresses close, in N+1.
 		RetireOn string `yaml:"retire_on"`
+		// The mail addresses that are told, 90, 60, 30, 14, 7 and 1 days
+		// before, what is to be done, and at once when something happened. They
+		// need mail.server.
+		Notify []string `yaml:"notify"`
+		// An address that the same notices are posted to, as JSON.
+		Webhook struct {
+			// https, or http on loopback; empty: none.
+			URL string `yaml:"url"`
+			// The file with the secret that calls are signed with, at least 16
+			// characters. It can be given in the environment instead, as
+			// VERNAL_ROTATION_WEBHOOK_SECRET.
+			SecretFile string `yaml:"secret_file"`
+		} `yaml:"webhook"`
 	} `yaml:"rotation"`
 
 	// How long people stay signed in.
@@ -92,12 +105,20 @@ type Config struct {
 		Absolute time.Duration `yaml:"absolute"`
 	} `yaml:"session"`
 
-	// The mail server. This version sends no mail; the values are only checked.
+	// The mail server, for notices of the rotation.
 	Mail struct {
 		// Its address and port; empty: no mail.
 		Server string `yaml:"server"`
 		// The sender's address.
 		From string `yaml:"from"`
+		// How the way there is protected: starttls, tls (from the first byte),
+		// or none, for a server on loopback only.
+		TLS string `yaml:"tls"`
+		// The name to sign in to the server with; empty: without.
+		Username string `yaml:"username"`
+		// The file with its password. The password can be given in the
+		// environment instead, as VERNAL_MAIL_PASSWORD.
+		PasswordFile string `yaml:"password_file"`
 	} `yaml:"mail"`
 
 	// What people and partners see of whoever runs this.
@@ -150,6 +171,7 @@ func defaultConfig() *Config {
 	c.Rotation.PreferOn = "03-01"
 	c.Rotation.CertificateEnd = "04-01"
 	c.Rotation.RetireOn = "07-01"
+	c.Mail.TLS = "starttls"
 	c.Session.Idle = 15 * time.Minute
 	c.Session.Absolute = 12 * time.Hour
 	c.Branding.Name = "Vernal"

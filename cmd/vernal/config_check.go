@@ -46,6 +46,7 @@ func (c *Config) problems() []string {
 	}
 	v.session()
 	v.mail()
+	v.notices()
 	if c.Branding.Name == "" {
 		v.add("branding.name", "is empty: pages need a name")
 	}
@@ -224,20 +225,6 @@ func (v *validator) session() {
 	}
 	if s.Absolute > 30*24*time.Hour {
 		v.add("session.absolute", "%s is over 30 days", shortDuration(s.Absolute))
-	}
-}
-
-func (v *validator) mail() {
-	m := &v.config.Mail
-	if m.Server != "" {
-		v.hostPort("mail.server", m.Server)
-	}
-	v.mailAddress("mail.from", m.From)
-	v.mailAddress("branding.contact", v.config.Branding.Contact)
-	if u := v.config.Branding.OrganizationURL; u != "" {
-		if p, err := url.Parse(u); err != nil || p.Host == "" || p.Scheme != "https" && p.Scheme != "http" {
-			v.add("branding.organization_url", "%q is not an address", u)
-		}
 	}
 }
 

@@ -18,6 +18,7 @@ import (
 	"vernal/idp/admin"
 	"vernal/idp/board"
 	"vernal/idp/link"
+	"vernal/idp/notice"
 	"vernal/idp/published"
 	"vernal/idp/rotation"
 	"vernal/idp/seal"
@@ -50,8 +51,11 @@ type deps struct {
 	accounts *account.Service
 	board    *board.Service
 	links    *link.Service
-	log      *slog.Logger
-	clock    idp.Clock
+	notices  *notice.Service
+	// silent is why notices cannot be sent as configured; nil if they can.
+	silent error
+	log    *slog.Logger
+	clock  idp.Clock
 }
 
 // openDeps opens the installation that c describes. Where there is none, the
@@ -108,6 +112,7 @@ func openDeps(c *Config, log *slog.Logger, clock idp.Clock, getenv func(string) 
 		clock: clock,
 	}
 	d.rotation.Users, d.board.Counted = d.board.Users, d.rotation.Count
+	d.notices, d.silent = newNotices(d, getenv)
 	if err := d.start(); err != nil {
 		return nil, errors.Join(err, store.Close())
 	}
@@ -185,6 +190,8 @@ func (d *deps) service(owner int, address string) *admin.Service {
 		Ring:     d.ring,
 		Rotation: d.rotation,
 		Board:    d.board,
+		Notices:  d.notices,
+		Silent:   d.silent,
 		Links:    d.links,
 		Metadata: func(_ context.Context, y idp.Year) ([]byte, error) {
 			doc, err := docs.Document(y)

@@ -35,6 +35,7 @@ the same order. A running server follows at once.`,
 		a.rotationResumeCommand(),
 		a.rotationRevokeCommand(),
 		a.rotationConfirmCommand(),
+		a.rotationReportCommand(),
 	)
 	return c
 }

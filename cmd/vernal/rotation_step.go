@@ -215,12 +215,20 @@ signed with it any more, its addresses answer 410, and its certificate leaves th
 stable metadata. If it is preferred, the next newer year that has a key is
 published and preferred in the same step; where there is none, its next letter
 (2026b) is made. Service providers that use the year cannot sign people in until
-they have moved.`,
+they have moved: who they are, and the notice to send to them, is printed.`,
 		Example: `    vernal rotation revoke 2026 --reason "backup tape lost" --yes 2026
     2026 is revoked (was preferred)
     2026b is preferred (was planned); its certificate ends on 2027-04-01
     who used 2026 must move now: vernal metadata show 2026b
-    next: vernal rotation status`,
+    each one's own notice: vernal rotation report --year 2026
+    next: vernal rotation status
+    MUST ACT                       NAME     LAST USE              CONTACTS
+    https://records.agency.example Records  2026-11-22T08:12:00Z  web@agency.example
+
+    Subject: URGENT: Agency sign-in has revoked its signing certificate (2026)
+
+    To all service providers that use Agency sign-in:
+    …`,
 		Args: cobra.ExactArgs(1),
 		RunE: func(c *cobra.Command, args []string) (err error) {
 			if req.Year, err = yearArg(c, args[0]); err != nil {

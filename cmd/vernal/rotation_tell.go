@@ -26,7 +26,7 @@ func (a *app) tellChange(req admin.StepRequest, change admin.RotationChange) err
 	if a.json {
 		return a.printJSON(change)
 	}
-	return nil
+	return a.printRevocation(change.Revocation)
 }
 
 func (a *app) tellDryRun(change admin.RotationChange) error {
@@ -48,7 +48,10 @@ func (a *app) tellDryRun(change admin.RotationChange) error {
 		}
 	}
 	a.tellUnchanged(change)
-	return nil
+	if change.Revocation != nil && len(rows) > 0 {
+		fmt.Fprintln(a.out)
+	}
+	return a.printRevocation(change.Revocation)
 }
 
 func (a *app) tellUnchanged(change admin.RotationChange) {
@@ -94,7 +97,8 @@ func afterStep(req admin.StepRequest, change admin.RotationChange) []string {
 		if change.Changed[0].From == certs.Retired || st.Preferred == "" {
 			return nil
 		}
-		return []string{fmt.Sprintf("who used %s must move now: vernal metadata show %s", req.Year, st.Preferred)}
+		return []string{fmt.Sprintf("who used %s must move now: vernal metadata show %s", req.Year, st.Preferred),
+			fmt.Sprintf("each one's own notice: vernal rotation report --year %s", req.Year)}
 	case certs.StepRetire:
 		for _, d := range st.Due {
 			if d.Kind == certs.StepDestroy && d.Year == req.Year {

@@ -74,6 +74,9 @@ func (a *app) serve(ctx context.Context, c *Config) (err error) {
 	if d.unable != nil {
 		return fmt.Errorf("nothing can be served: %w", d.unable)
 	}
+	if d.silent != nil {
+		return d.silent
+	}
 	socket, err := admin.Listen(ctx, c.dataDir())
 	if err != nil {
 		return err
@@ -97,6 +100,7 @@ func (a *app) serve(ctx context.Context, c *Config) (err error) {
 		Years:          d.ring,
 		Rotation:       d.rotation,
 		Board:          d.board,
+		Notices:        d.notices,
 		Links:          d.links,
 		Log:            log,
 		Clock:          d.clock,

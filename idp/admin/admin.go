@@ -26,6 +26,7 @@ import (
 	"vernal/idp/account"
 	"vernal/idp/board"
 	"vernal/idp/link"
+	"vernal/idp/notice"
 	"vernal/idp/rotation"
 	"vernal/idp/sp"
 )
@@ -38,7 +39,11 @@ type Service struct {
 	Ring     *certs.Ring
 	Rotation *rotation.Service
 	Board    *board.Service
-	Links    *link.Service
+	Notices  *notice.Service
+	// Silent is why mail cannot be sent as configured; nil if it can, or is
+	// not configured.
+	Silent error
+	Links  *link.Service
 	// Metadata makes the document of a year, or the stable one for "".
 	// idp.ErrNotFound if the year has none.
 	Metadata func(ctx context.Context, y idp.Year) ([]byte, error)
@@ -78,5 +83,6 @@ func (s *Service) Handler() http.Handler {
 	mux.Handle("POST /v1/rotation/status", endpoint(s, s.rotationStatus))
 	mux.Handle("POST /v1/rotation/plan", endpoint(s, s.rotationPlan))
 	mux.Handle("POST /v1/rotation/step", endpoint(s, s.rotationStep))
+	mux.Handle("POST /v1/rotation/report", endpoint(s, s.rotationReport))
 	return mux
 }

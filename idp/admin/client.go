@@ -171,3 +171,9 @@ func (c *Client) RotationPlan(ctx context.Context, years int) (RotationPlan, err
 func (c *Client) RotationStep(ctx context.Context, req StepRequest) (RotationChange, error) {
 	return call[RotationChange](ctx, c, "rotation/step", req)
 }
+
+// RotationReport returns the notices to service providers that have to act, and
+// sends them if asked.
+func (c *Client) RotationReport(ctx context.Context, req ReportRequest) (RotationReport, error) {
+	return call[RotationReport](ctx, c, "rotation/report", req)
+}

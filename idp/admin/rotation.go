@@ -94,6 +94,7 @@ func (s *Service) rotationStep(ctx context.Context, by Caller, req StepRequest) 
 	}
 	c := RotationChange{DryRun: req.DryRun, Steps: o.Steps}
 	c.Changed, c.Unchanged = changes(o.Before, o.After)
+	s.tellRevocation(ctx, &c, req, o)
 	c.Status, err = s.statusFor(ctx, o.After)
 	return c, err
 }

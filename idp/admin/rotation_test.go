@@ -15,9 +15,12 @@ import (
 	"vernal/certs"
 	"vernal/idp"
 	"vernal/idp/admin"
+	"vernal/idp/board"
+	"vernal/idp/notice"
 	"vernal/idp/rotation"
 	"vernal/idp/seal"
 	"vernal/idp/sp"
+	"vernal/metadata"
 )
 
 // withRotation gives the service a rotation whose first year is 2031.
@@ -33,6 +36,11 @@ func withRotation(t *testing.T, s *admin.Service, store idp.Store) {
 	}
 	if err := s.Rotation.Start(t.Context()); err != nil {
 		t.Fatal(err)
+	}
+	s.Board = &board.Service{Store: store, Registry: s.Registry, Years: s.Ring, Clock: s.Clock, Log: s.Log}
+	s.Notices = &notice.Service{
+		Store: store, Board: s.Board, Rotation: s.Rotation, Years: s.Ring, Clock: s.Clock, Log: s.Log,
+		IdP: metadata.IdP{BaseURL: "https://idp.example.gov"}, Name: "Vernal",
 	}
 }
 

@@ -5,6 +5,7 @@ import (
 
 	"vernal/certs"
 	"vernal/idp"
+	"vernal/idp/notice"
 )
 
 // RotationStatus is the answer to rotation/status.
@@ -61,6 +62,29 @@ type RotationChange struct {
 	Unchanged []YearChange `json:"unchanged"`
 	// Status is the rotation after the change.
 	Status RotationStatus `json:"status"`
+	// Revocation is whom to tell, and what; nil for other steps, and for a
+	// year that nobody could know.
+	Revocation *notice.Revocation `json:"revocation,omitempty"`
+}
+
+// ReportRequest asks for the notices to service providers that have to act.
+type ReportRequest struct {
+	// Year leaves those that use it; "" for all.
+	Year idp.Year `json:"year,omitzero"`
+	// SP leaves one; "" for all.
+	SP idp.EntityID `json:"entity_id,omitzero"`
+	// Send mails them to the contacts; with DryRun it only says to whom.
+	Send   bool `json:"send,omitzero"`
+	DryRun bool `json:"dry_run,omitzero"`
+}
+
+// RotationReport is the answer to rotation/report.
+type RotationReport struct {
+	At      time.Time       `json:"at"`
+	DryRun  bool            `json:"dry_run"`
+	Notices []notice.Letter `json:"notices"`
+	// Sent has an entry for each of Notices, if they were to be sent.
+	Sent []notice.Sent `json:"sent,omitempty"`
 }
 
 // YearChange is what a step did to a year.

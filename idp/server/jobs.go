@@ -28,6 +28,9 @@ func (s *Server) startJobs(ctx context.Context) (stop func()) {
 	if s.Board != nil {
 		running.Go(func() { s.Board.Run(ctx) })
 	}
+	if s.Notices != nil {
+		running.Go(func() { s.Notices.Run(ctx) })
+	}
 	return func() {
 		cancel()
 		running.Wait()

@@ -27,6 +27,7 @@ import (
 	"vernal/idp/board"
 	"vernal/idp/developers"
 	"vernal/idp/link"
+	"vernal/idp/notice"
 	"vernal/idp/preview"
 	"vernal/idp/published"
 	"vernal/idp/rotation"
@@ -77,6 +78,8 @@ type Server struct {
 	Rotation *rotation.Service
 	// Board counts who uses which year; nil if nobody counts.
 	Board *board.Service
+	// Notices tells operators what the rotation needs; nil if nobody is told.
+	Notices *notice.Service
 	// Links checks secret addresses.
 	Links *link.Service
 	Log   *slog.Logger

@@ -1,0 +1,232 @@
+package main
+
+import (
+	"context"
+	"crypto/sha256"
+	"encoding/hex"
+	"fmt"
+	"io"
+	"os"
+	"path/filepath"
+	"strings"
+	"time"
+
+	"github.com/spf13/cobra"
+
+	"vernal/idp"
+	"vernal/idp/admin"
+	"vernal/idp/notice"
+)
+
+func (a *app) rotationReportCommand() *cobra.Command {
+	var req admin.ReportRequest
+	var year, sp, dir string
+	c := &cobra.Command{
+		Use:   "report [--year YEAR] [--sp ENTITY_ID] [--out DIR] [--send] [--dry-run]",
+		Short: "Write to the service providers that have to act",
+		Long: `Write the notice for every service provider that has to act: it uses an older
+year, and there is a newer one to move to, or its own request certificate ends
+within 60 days. The notice says what to change, from which address to which, our
+new certificate and its SHA-256, and by when. Without other word the notices are
+printed. --out writes a file for each. --send mails them to the contacts of the
+service providers, and lists those without a contact that is a mail address.`,
+		Example: `    vernal rotation report --year 2026
+    To: web@agency.example
+    Subject: Agency sign-in: change the sign-in settings of Records before 1 April 2027
+
+    To those who look after Records (https://records.agency.example):
+    …
+
+    vernal rotation report --send
+    SERVICE PROVIDER               SENT TO             NOT SENT
+    https://records.agency.example web@agency.example  -
+    https://old.agency.example     -                   no contact that is a mail address`,
+		Args: cobra.NoArgs,
+		RunE: func(c *cobra.Command, _ []string) (err error) {
+			if year != "" {
+				if req.Year, err = yearArg(c, year); err != nil {
+					return err
+				}
+			}
+			req.SP = idp.EntityID(sp)
+			return a.withClient(c.Context(), func(ctx context.Context, client *admin.Client) error {
+				report, err := client.RotationReport(ctx, req)
+				if err != nil {
+					return err
+				}
+				return a.tellReport(report, req, dir)
+			})
+		},
+	}
+	c.Flags().StringVar(&year, "year", "", "those that use this `YEAR` alone")
+	c.Flags().StringVar(&sp, "sp", "", "the one of this `ENTITY_ID` alone")
+	c.Flags().StringVar(&dir, "out", "", "write a file for each into this `DIR`, which is made if it is not there")
+	c.Flags().BoolVar(&req.Send, "send", false, "mail them to the contacts")
+	c.Flags().BoolVar(&req.DryRun, "dry-run", false, "send and write nothing, say to whom and where")
+	return c
+}
+
+// tellReport prints, writes or sends what the report holds.
+func (a *app) tellReport(r admin.RotationReport, req admin.ReportRequest, dir string) error {
+	if len(r.Notices) == 0 {
+		a.say("no service provider has to act")
+	}
+	if r.DryRun {
+		a.say("dry run: nothing was sent or written")
+	}
+	var files []string
+	if dir != "" {
+		var err error
+		if files, err = writeNotices(dir, r); err != nil {
+			return err
+		}
+	}
+	switch {
+	case a.json:
+		if err := a.printJSON(r); err != nil {
+			return err
+		}
+	case req.Send:
+		if err := a.printSent(r); err != nil {
+			return err
+		}
+	case dir != "":
+		for _, f := range files {
+			fmt.Fprintln(a.out, f)
+		}
+	default:
+		for i, l := range r.Notices {
+			if i > 0 {
+				fmt.Fprintf(a.out, "\n%s\n\n", strings.Repeat("=", 72))
+			}
+			printLetter(a.out, l)
+		}
+	}
+	return a.tellSent(r)
+}
+
+// printLetter writes a notice with its head.
+func printLetter(w io.Writer, l notice.Letter) {
+	to := strings.Join(l.Contacts, ", ")
+	if to == "" {
+		to = "(no contact)"
+	}
+	fmt.Fprintf(w, "To: %s\nSubject: %s\n\n%s", to, l.Subject, l.Text)
+}
+
+// printSent lists to whom notices went.
+func (a *app) printSent(r admin.RotationReport) error {
+	var rows [][]string
+	for _, s := range r.Sent {
+		not := "-"
+		var failed []string
+		for _, f := range s.Failed {
+			failed = append(failed, f.To+": "+f.Why)
+		}
+		switch {
+		case len(failed) > 0:
+			not = strings.Join(failed, "; ")
+		case len(s.To) == 0:
+			not = "no contact that is a mail address"
+		}
+		rows = append(rows, []string{string(s.SP), dash(strings.Join(s.To, ", ")), not})
+	}
+	if len(rows) == 0 {
+		return nil
+	}
+	return table(a.out, []string{"SERVICE PROVIDER", "SENT TO", "NOT SENT"}, rows)
+}
+
+// tellSent sums up what was sent; an error if something was not.
+func (a *app) tellSent(r admin.RotationReport) error {
+	sent, failed := 0, 0
+	for _, s := range r.Sent {
+		switch {
+		case len(s.Failed) > 0:
+			failed++
+		case len(s.To) > 0:
+			sent++
+		default:
+			a.say("no contact: print it with vernal rotation report --sp %s", s.SP)
+		}
+	}
+	if len(r.Sent) > 0 && !r.DryRun {
+		a.say("%s of %d sent", plural(sent, "notice"), len(r.Sent))
+	}
+	if failed > 0 {
+		return fmt.Errorf("%s not sent, or not to everybody", plural(failed, "notice"))
+	}
+	return nil
+}
+
+// writeNotices writes a file for each notice and returns their names. They hold
+// addresses of people, so they are the owner's alone. A second report of the
+// same day replaces the files of the first.
+func writeNotices(dir string, r admin.RotationReport) ([]string, error) {
+	if !r.DryRun {
+		if err := os.MkdirAll(dir, 0o700); err != nil {
+			return nil, fmt.Errorf("make the folder: %w", err)
+		}
+	}
+	var files []string
+	for _, l := range r.Notices {
+		file := filepath.Join(dir, noticeFile(l.SP, r.At))
+		files = append(files, file)
+		if r.DryRun {
+			continue
+		}
+		if err := writeNotice(file, l); err != nil {
+			return files, fmt.Errorf("write the notice for %s: %w", l.SP, err)
+		}
+	}
+	return files, nil
+}
+
+// writeNotice writes the file beside its place and moves it there: neither half
+// a notice nor somebody's link is left or followed.
+func writeNotice(file string, l notice.Letter) error {
+	f, err := os.CreateTemp(filepath.Dir(file), ".notice-*")
+	if err != nil {
+		return err
+	}
+	defer os.Remove(f.Name())
+	printLetter(f, l)
+	if err := f.Close(); err != nil {
+		return err
+	}
+	return os.Rename(f.Name(), file)
+}
+
+// noticeFile is a name for the file of a service provider: readable, and no two
+// have the same.
+func noticeFile(id idp.EntityID, at time.Time) string {
+	name := strings.Trim(strings.Map(func(r rune) rune {
+		if r >= 'a' && r <= 'z' || r >= 'A' && r <= 'Z' || r >= '0' && r <= '9' || r == '.' {
+			return r
+		}
+		return '-'
+	}, strings.TrimPrefix(strings.TrimPrefix(string(id), "https://"), "http://")), "-.")
+	sum := sha256.Sum256([]byte(id))
+	return fmt.Sprintf("%s-%s-%s.txt", at.UTC().Format(time.DateOnly), name[:min(len(name), 80)], hex.EncodeToString(sum[:4]))
+}
+
+// printRevocation prints who must act after a year is revoked, and the notice to
+// send to them.
+func (a *app) printRevocation(r *notice.Revocation) error {
+	if r == nil {
+		return nil
+	}
+	var rows [][]string
+	for _, u := range r.MustAct {
+		rows = append(rows, []string{string(u.SP), u.Name, moment(u.LastAt), dash(strings.Join(u.Contacts, ", "))})
+	}
+	if len(rows) == 0 {
+		a.say("no service provider is known to have used it; who is not on the board needs the notice all the same")
+	} else if err := table(a.out, []string{"MUST ACT", "NAME", "LAST USE", "CONTACTS"}, rows); err != nil {
+		return err
+	} else {
+		fmt.Fprintln(a.out)
+	}
+	fmt.Fprintf(a.out, "Subject: %s\n\n%s", r.Subject, r.Text)
+	return nil
+}
