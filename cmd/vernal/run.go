@@ -95,6 +95,7 @@ To begin:
 		a.userCommand(),
 		a.rotationCommand(),
 		a.metadataCommand(),
+		a.deployCommand(),
 		a.versionCommand(),
 	)
 	root.InitDefaultCompletionCmd()
