@@ -121,6 +121,7 @@ type demo struct {
 	done  chan struct{} // closed when everything has stopped
 	group *errgroup.Group
 	close []io.Closer // in order
+	watch net.Listener
 }
 
 // startDemo starts everything in the folder, which is made if it is not there.
@@ -147,7 +148,11 @@ func (a *app) startDemoAt(ctx context.Context, ports []net.Listener, dir string)
 			err = errors.Join(err, d.Close())
 		}
 	}()
-	config, err := a.demoFolder(dir, demoBaseURL("localhost", ports[0]), ports[0].Addr().String())
+	if d.watch, err = net.Listen("tcp", "127.0.0.1:0"); err != nil {
+		return nil, fmt.Errorf("listen for the admin pages: %w", err)
+	}
+	d.close = append(d.close, quietly(d.watch))
+	config, err := a.demoFolder(dir, demoBaseURL("localhost", ports[0]), ports[0].Addr().String(), d.watch.Addr().String())
 	if err != nil {
 		return nil, err
 	}
@@ -194,9 +199,10 @@ func (d *demo) Close() error {
 func (d *demo) serveIdP(ctx context.Context, l net.Listener) {
 	c := d.deps.config
 	srv := &server.Server{
-		IdP: metadataIdP(c), Listener: l,
+		IdP: metadataIdP(c), Listener: l, AdminListener: d.watch,
 		Idle: c.Session.Idle, Absolute: c.Session.Absolute, Brand: c.Branding.Name,
 		Store: d.deps.store, Registry: d.deps.registry, Accounts: d.deps.accounts, Years: d.deps.ring, Rotation: d.deps.rotation,
+		Board: d.deps.board, Links: d.deps.links, Version: currentVersion().Version,
 		Log: d.deps.log, Clock: d.deps.clock, Grace: demoGrace,
 	}
 	d.group.Go(func() error {
@@ -247,6 +253,9 @@ func (d *demo) year() idp.Year {
 func (d *demo) yearMetadata() string {
 	return d.deps.config.BaseURL + "/api/saml/metadata" + string(d.year())
 }
+
+// rotationURL is the board on the admin listener.
+func (d *demo) rotationURL() string { return "http://" + d.watch.Addr().String() + "/rotation" }
 
 // openLog sends the log to a file, so that the terminal stays readable.
 func (d *demo) openLog(c *Config) (*slog.Logger, error) {

@@ -54,8 +54,10 @@ type deps struct {
 	notices  *notice.Service
 	// silent is why notices cannot be sent as configured; nil if they can.
 	silent error
-	log    *slog.Logger
-	clock  idp.Clock
+	// watching is where the admin listener answers; "" while it does not.
+	watching string
+	log      *slog.Logger
+	clock    idp.Clock
 }
 
 // openDeps opens the installation that c describes. Where there is none, the
@@ -193,6 +195,7 @@ func (d *deps) service(owner int, address string) *admin.Service {
 		Notices:  d.notices,
 		Silent:   d.silent,
 		Links:    d.links,
+		WatchURL: d.watchURL(),
 		Metadata: func(_ context.Context, y idp.Year) ([]byte, error) {
 			doc, err := docs.Document(y)
 			var gone *web.Gone

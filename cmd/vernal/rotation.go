@@ -36,6 +36,7 @@ the same order. A running server follows at once.`,
 		a.rotationRevokeCommand(),
 		a.rotationConfirmCommand(),
 		a.rotationReportCommand(),
+		a.rotationLinkCommand(),
 	)
 	return c
 }

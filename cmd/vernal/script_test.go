@@ -26,6 +26,8 @@ func TestMain(m *testing.M) {
 //	ready           waits until the server that uses vernal-data answers
 //	address FILE    writes the address where it listens to a file
 //	get PATH TEXT   gets a page of that server; TEXT must be in it
+//	opens FILE TEXT gets the address that a file holds; TEXT must be in it. With
+//	                ! the address must answer 404
 //	years           sees to it that one year is live, and sets $THIS to it, $NEXT
 //	                and $LATER to the two after it
 //	signin ENTITY_ID EMAIL PROPOSED NAMEID
@@ -59,6 +61,7 @@ func TestScripts(t *testing.T) {
 			"address": address,
 			"get":     get,
 			"signin":  signin,
+			"opens":   opens,
 			"years":   years,
 		},
 	})
@@ -126,6 +129,23 @@ func get(ts *testscript.TestScript, neg bool, args []string) {
 	body, err := io.ReadAll(resp.Body)
 	ts.Check(err)
 	if !strings.Contains(string(body), args[1]) {
+		ts.Fatalf("%s: %s, %q is not in\n%s", args[0], resp.Status, args[1], body)
+	}
+}
+
+func opens(ts *testscript.TestScript, neg bool, args []string) {
+	if len(args) != 1 && neg || len(args) != 2 && !neg {
+		ts.Fatalf("usage: opens FILE TEXT, or ! opens FILE")
+	}
+	resp, err := http.Get(strings.TrimSpace(ts.ReadFile(args[0])))
+	ts.Check(err)
+	defer resp.Body.Close()
+	body, err := io.ReadAll(resp.Body)
+	ts.Check(err)
+	switch {
+	case neg && resp.StatusCode != http.StatusNotFound:
+		ts.Fatalf("%s: %s", args[0], resp.Status)
+	case !neg && (resp.StatusCode != http.StatusOK || !strings.Contains(string(body), args[1])):
 		ts.Fatalf("%s: %s, %q is not in\n%s", args[0], resp.Status, args[1], body)
 	}
 }

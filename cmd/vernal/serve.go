@@ -105,6 +105,7 @@ func (a *app) serve(ctx context.Context, c *Config) (err error) {
 		Log:            log,
 		Clock:          d.clock,
 		Version:        currentVersion().Version,
+		AdminReady:     func(addr net.Addr) { d.watching = addr.String() },
 		Ready: func(addr net.Addr) {
 			log.Info("serving", "address", addr.String(), "base_url", c.BaseURL, "data_dir", c.dataDir())
 			group.Go(func() error { return d.service(owner, addr.String()).Serve(ctx, socket) })

@@ -44,6 +44,9 @@ type Service struct {
 	// not configured.
 	Silent error
 	Links  *link.Service
+	// WatchURL is the base of the secret addresses of the admin listener; "" if
+	// nothing listens.
+	WatchURL string
 	// Metadata makes the document of a year, or the stable one for "".
 	// idp.ErrNotFound if the year has none.
 	Metadata func(ctx context.Context, y idp.Year) ([]byte, error)
@@ -84,5 +87,9 @@ func (s *Service) Handler() http.Handler {
 	mux.Handle("POST /v1/rotation/plan", endpoint(s, s.rotationPlan))
 	mux.Handle("POST /v1/rotation/step", endpoint(s, s.rotationStep))
 	mux.Handle("POST /v1/rotation/report", endpoint(s, s.rotationReport))
+
+	mux.Handle("POST /v1/link/create", endpoint(s, s.createLink))
+	mux.Handle("POST /v1/link/list", endpoint(s, s.listLinks))
+	mux.Handle("POST /v1/link/revoke", endpoint(s, s.revokeLink))
 	return mux
 }

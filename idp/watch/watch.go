@@ -15,9 +15,8 @@ package watch
 
 import (
 	"context"
-	"net/http"
-
 	"log/slog"
+	"net/http"
 
 	"vernal/idp"
 	"vernal/idp/board"
@@ -60,6 +59,18 @@ func (h *Handler) Handler() http.Handler {
 	static := h.Pages.Set.StaticPrefix()
 	rt.HandlePrefix(static, web.Static(static, templates.Static()))
 	return h.guard(rt)
+}
+
+// Path is where a link of the kind opens with its token; "" for one that opens
+// nothing here.
+func Path(kind link.Kind, token string) string {
+	switch kind {
+	case link.Wall:
+		return wallPrefix + token
+	case link.Calendar:
+		return calendarPrefix + token + ".ics"
+	}
+	return ""
 }
 
 // home leads to the board.
