@@ -11,8 +11,8 @@ import (
 // providers reads tens of thousands of them at once, which takes JSON half a
 // second:
 //
-//	version First Last Signed Unsigned Relay.Bytes Relay.At Clock.Day Clock.Millis
-//	Days.Last n Counts… n (length certificate last-verified)… index-of-Cert+1
+//	version First Last Signed Unsigned Relay.Bytes Relay.At Relay.Last
+//	Clock.Day Clock.Millis Days.Last n Counts… n (length certificate last-verified)… index-of-Cert+1
 const codecVersion = 1
 
 var errDamaged = errors.New("not a usage of this version")
@@ -24,7 +24,7 @@ func (g *usage) encode() []byte {
 		signed = 1
 	}
 	for _, n := range []int64{
-		codecVersion, g.First, g.Last, signed, g.Unsigned, int64(g.Relay.Bytes), g.Relay.At, g.Clock.Day, g.Clock.Millis,
+		codecVersion, g.First, g.Last, signed, g.Unsigned, int64(g.Relay.Bytes), g.Relay.At, g.Relay.Last, g.Clock.Day, g.Clock.Millis,
 		g.Days.Last, int64(len(g.Days.Counts)),
 	} {
 		b = binary.AppendVarint(b, n)
@@ -49,7 +49,7 @@ func decodeUsage(doc []byte) (*usage, error) {
 		return nil, errDamaged
 	}
 	g := &usage{First: r.number(), Last: r.number(), Signed: r.number() == 1, Unsigned: r.number()}
-	g.Relay = relay{int(r.number()), r.number()}
+	g.Relay = relay{int(r.number()), r.number(), r.number()}
 	g.Clock = delay{r.number(), r.number()}
 	g.Days.Last = r.number()
 	g.Days.Counts = make([]int, r.count(keepDays))

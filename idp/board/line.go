@@ -47,7 +47,7 @@ func (l *liner) line(p *sp.Provider, known *known) Line {
 			line.UnmovedFrom = append(line.UnmovedFrom, u.year)
 		}
 	}
-	line.Odd = slices.Concat([]string{}, l.oddCerts(line.Certs), l.oddRequests(uses))
+	line.Odd = append(append([]string{}, l.oddCerts(line.Certs)...), l.oddRequests(uses)...)
 	return line
 }
 
@@ -115,15 +115,13 @@ func (l *liner) oddRequests(uses []yearUse) (odd []string) {
 	var all usage
 	for _, u := range uses {
 		all.Unsigned = max(all.Unsigned, u.Unsigned)
-		if l.recent(u.Relay.At) {
-			all.Relay = all.Relay.worse(u.Relay)
-		}
+		all.Relay = all.Relay.worse(u.Relay)
 		all.Clock = all.Clock.least(u.Clock)
 	}
 	if l.recent(all.Unsigned) {
 		odd = append(odd, fmt.Sprintf("its requests are not signed, last on %s", date(all.Unsigned)))
 	}
-	if l.recent(all.Relay.At) {
+	if l.recent(all.Relay.Last) {
 		odd = append(odd, fmt.Sprintf("its RelayState had %d bytes on %s; the standard allows %d",
 			all.Relay.Bytes, date(all.Relay.At), relayStateBound))
 	}

@@ -39,10 +39,11 @@ type usage struct {
 	Clock    delay
 }
 
-// relay is the largest RelayState over the standard's bound, and when it came.
+// relay is the largest RelayState over the standard's bound, when it came, and
+// when one over the bound last did.
 type relay struct {
-	Bytes int
-	At    int64
+	Bytes    int
+	At, Last int64
 }
 
 // delay is the least time that requests took from the sender's clock to ours,
@@ -69,7 +70,7 @@ func (g *usage) add(u Use) {
 		g.Unsigned = max(g.Unsigned, at)
 	}
 	if u.RelayState > relayStateBound {
-		g.Relay = g.Relay.worse(relay{u.RelayState, at})
+		g.Relay = g.Relay.worse(relay{u.RelayState, at, at})
 	}
 	if !u.IssuedAt.IsZero() {
 		received := u.ReceivedAt
@@ -133,7 +134,7 @@ func (g *usage) merge(o *usage) {
 func (g *usage) settle(now time.Time) bool {
 	limit, at := now.Add(ahead).UnixMilli(), now.UnixMilli()
 	last := dayOf(now.Add(ahead))
-	wrong := g.Last > limit || g.Unsigned > limit || g.Relay.At > limit || g.Clock.Day > last
+	wrong := g.Last > limit || g.Unsigned > limit || g.Relay.Last > limit || g.Clock.Day > last
 	for sha, t := range g.Certs {
 		if t > limit {
 			g.Certs[sha], wrong = at, true
@@ -142,7 +143,7 @@ func (g *usage) settle(now time.Time) bool {
 	if !wrong && g.Days.Last <= last {
 		return false
 	}
-	for _, t := range []*int64{&g.First, &g.Last, &g.Unsigned, &g.Relay.At} {
+	for _, t := range []*int64{&g.First, &g.Last, &g.Unsigned, &g.Relay.At, &g.Relay.Last} {
 		if *t > limit {
 			*t = at
 		}
@@ -161,14 +162,17 @@ func (g *usage) clone() *usage {
 	return &c
 }
 
-// worse is the larger one, unless it is too old to be told.
+// worse is the larger one, unless it had been too old to be told when the other
+// one came.
 func (r relay) worse(o relay) relay {
-	if r.At < o.At {
-		r, o = o, r // r is the later one
+	last := max(r.Last, o.Last)
+	if o.Bytes > r.Bytes || o.Bytes == r.Bytes && o.At > r.At {
+		r, o = o, r // r is the larger one
 	}
-	if o.Bytes > r.Bytes && r.At-o.At < oddTime.Milliseconds() {
-		return o
+	if o.Bytes > 0 && o.At-r.At >= oddTime.Milliseconds() {
+		r = o
 	}
+	r.Last = last
 	return r
 }
 

@@ -1,0 +1,337 @@
+package board_test
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"strings"
+	"sync"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"github.com/google/go-cmp/cmp"
+
+	"vernal/certs"
+	"vernal/idp"
+	"vernal/idp/board"
+)
+
+const (
+	spA = idp.EntityID("https://a.example")
+	spB = idp.EntityID("https://b.example")
+)
+
+// use notes a plain signed use, now.
+func (w *world) use(s *board.Service, id idp.EntityID, y idp.Year) {
+	s.Used(board.Use{SP: id, Year: y, At: w.clock(), CertSHA256: strings.Repeat("a", 64), IssuedAt: w.clock()})
+}
+
+// counts are the 30-day counts of a service provider, by year.
+func counts(tb testing.TB, b *board.Board, id idp.EntityID) map[idp.Year]int {
+	m := map[idp.Year]int{}
+	for _, seen := range line(tb, b, id).Years {
+		m[seen.Year] = seen.Days30
+	}
+	return m
+}
+
+func wantCounts(t *testing.T, what string, w *world, s *board.Service, want map[idp.Year]int) {
+	t.Helper()
+	if diff := cmp.Diff(want, counts(t, w.show(s), spA)); diff != "" {
+		t.Errorf("%s (-want +got):\n%s", what, diff)
+	}
+}
+
+// What is noted shows at once and outlives the server once it is flushed; a
+// server that is killed loses what it had not flushed, and no more.
+func TestCrashLosesTheLastMinute(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t, at(2026, 6, 1))
+	w.add(spA)
+	s := w.server()
+	w.use(s, spA, "2026")
+	w.use(s, spA, "2026")
+	w.use(s, spA, "2027")
+	wantCounts(t, "noted", w, s, map[idp.Year]int{"2026": 2, "2027": 1})
+	ok(t, s.Flush(t.Context()))
+	wantCounts(t, "flushed", w, s, map[idp.Year]int{"2026": 2, "2027": 1})
+	ok(t, s.Flush(t.Context()))
+	w.use(s, spA, "2026")
+	wantCounts(t, "stored and noted", w, s, map[idp.Year]int{"2026": 3, "2027": 1})
+	wantCounts(t, "after a crash", w, w.server(), map[idp.Year]int{"2026": 2, "2027": 1})
+}
+
+// full is a store that can be full.
+type full struct {
+	idp.DocumentStore
+	full bool
+}
+
+func (f *full) UpdateDocuments(ctx context.Context, kind string, keys []string, change func(string, []byte) ([]byte, error), events ...idp.AuditEvent) error {
+	if f.full {
+		return errors.New("disk is full")
+	}
+	return f.DocumentStore.UpdateDocuments(ctx, kind, keys, change, events...)
+}
+
+// What a flush cannot write is shown meanwhile and written by the next one,
+// together with what came since.
+func TestFailedFlushLosesNothing(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t, at(2026, 6, 1))
+	w.add(spA)
+	s, disk := w.server(), &full{DocumentStore: w.store, full: true}
+	s.Store = disk
+	for range 3 {
+		w.use(s, spA, "2026")
+		s.Fetched(board.Fetch{SP: spA, At: w.clock(), Address: "192.0.2.1", UserAgent: "curl"})
+		if err := s.Flush(t.Context()); err == nil {
+			t.Fatal("nothing went wrong")
+		}
+	}
+	wantCounts(t, "while the disk is full", w, s, map[idp.Year]int{"2026": 3})
+	disk.full = false
+	w.use(s, spA, "2027")
+	ok(t, s.Flush(t.Context()))
+	after := w.server()
+	wantCounts(t, "afterwards", w, after, map[idp.Year]int{"2026": 3, "2027": 1})
+	if f := line(t, w.show(after), spA).Fetches; len(f) != 1 || f[0].Count != 3 {
+		t.Errorf("fetches: %+v", f)
+	}
+}
+
+// Servers that share a store add to each other's counts, at the same time too.
+func TestTwoServers(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t, at(2026, 6, 1))
+	w.add(spA)
+	servers := []*board.Service{w.server(), w.server()}
+	for range 5 {
+		w.turn(w.clock().Add(time.Hour))
+		var wg sync.WaitGroup
+		for _, s := range servers {
+			wg.Go(func() {
+				w.use(s, spA, "2026")
+				s.Fetched(board.Fetch{Year: "2026", SP: spA, At: w.clock(), Address: "192.0.2.1", UserAgent: "curl"})
+				if err := s.Flush(context.Background()); err != nil {
+					t.Error(err)
+				}
+			})
+		}
+		wg.Wait()
+	}
+	for _, s := range append(servers, w.server()) {
+		wantCounts(t, "shared", w, s, map[idp.Year]int{"2026": 10})
+		if f := line(t, w.show(s), spA).Fetches; len(f) != 1 || f[0].Count != 10 || !f[0].LastAt.Equal(w.clock()) {
+			t.Errorf("fetches: %+v", f)
+		}
+	}
+}
+
+// A reader sees every use exactly once while a server flushes.
+func TestReadersWhileFlushing(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t, at(2026, 6, 1))
+	w.add(spA)
+	s := w.server()
+	done := make(chan struct{})
+	go func() {
+		defer close(done)
+		for range 200 {
+			w.use(s, spA, "2026")
+			if err := s.Flush(context.Background()); err != nil {
+				t.Error(err)
+			}
+		}
+	}()
+	last := 0
+	for running := true; running; {
+		select {
+		case <-done:
+			running = false
+		default:
+		}
+		n := counts(t, w.show(s), spA)["2026"]
+		if n < last || n > 200 {
+			t.Fatalf("%d uses after %d", n, last)
+		}
+		last = n
+	}
+	if last != 200 {
+		t.Errorf("%d uses, want 200", last)
+	}
+}
+
+// Run writes every minute, and at the end what came since.
+func TestRun(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		w := newWorld(t, at(2026, 6, 1))
+		w.add(spA)
+		s := w.server()
+		ctx, stop := context.WithCancel(t.Context())
+		ended := make(chan struct{})
+		go func() {
+			s.Run(ctx)
+			close(ended)
+		}()
+		w.use(s, spA, "2026")
+		time.Sleep(61 * time.Second)
+		synctest.Wait()
+		wantCounts(t, "after a minute", w, w.server(), map[idp.Year]int{"2026": 1})
+		w.use(s, spA, "2026")
+		stop()
+		<-ended
+		wantCounts(t, "at the end", w, w.server(), map[idp.Year]int{"2026": 2})
+	})
+}
+
+// Flush tells how many have still to move from each live year.
+func TestCounted(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t, at(2026, 6, 1))
+	w.add(spA)
+	w.add(spB)
+	w.step(certs.StepPublish, "2027")
+	s := w.server()
+	var told map[idp.Year]int
+	s.Counted = func(_ context.Context, unmoved map[idp.Year]int) error {
+		told = unmoved
+		return nil
+	}
+	w.use(s, spA, "2026")
+	w.use(s, spB, "2026")
+	w.use(s, "https://stranger.example", "2026")
+	ok(t, s.Flush(t.Context()))
+	if diff := cmp.Diff(map[idp.Year]int{"2026": 2, "2027": 0}, told); diff != "" {
+		t.Errorf("told (-want +got):\n%s", diff)
+	}
+	w.turn(w.clock().AddDate(0, 0, 15))
+	w.use(s, spB, "2027")
+	ok(t, s.Flush(t.Context()))
+	if diff := cmp.Diff(map[idp.Year]int{"2026": 1, "2027": 1}, told); diff != "" {
+		t.Errorf("told later (-want +got):\n%s", diff)
+	}
+}
+
+// The uses of a removed service provider are kept, and not shown until it is
+// registered again; those of an inactive one are shown and keep nobody waiting.
+func TestRemovedAndInactive(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t, at(2026, 6, 1))
+	w.add(spA)
+	w.add(spB, func(p *idp.ServiceProvider) { p.Active = false })
+	s := w.server()
+	w.use(s, spA, "2026")
+	w.use(s, spB, "2026")
+	who := func() (users, unmoved []idp.EntityID, column board.Year) {
+		t.Helper()
+		users, err := s.Users(t.Context(), "2026", w.clock())
+		ok(t, err)
+		unmoved, err = s.Unmoved(t.Context(), "2026")
+		ok(t, err)
+		return users, unmoved, w.show(s).Years[0]
+	}
+	for range 2 { // noted, then stored
+		users, unmoved, y := who()
+		if diff := cmp.Diff([][]idp.EntityID{{spA}, {spA}}, [][]idp.EntityID{users, unmoved}); diff != "" || y.SPs != 1 || y.Unmoved != 1 {
+			t.Errorf("with both: %+v %s", y, diff)
+		}
+		ok(t, s.Flush(t.Context()))
+	}
+	if l := line(t, w.show(s), spB); l.Active || l.Move != board.Moved || len(l.UnmovedFrom) != 0 || len(l.Years) != 1 {
+		t.Errorf("inactive: %+v", l)
+	}
+	ok(t, w.registry.Remove(t.Context(), spA, "test"))
+	users, unmoved, y := who()
+	if len(users)+len(unmoved)+y.SPs+y.Unmoved != 0 || len(w.show(s).SPs) != 1 {
+		t.Errorf("removed: %v %v %+v", users, unmoved, y)
+	}
+}
+
+func TestUsersSince(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t, at(2026, 6, 1))
+	s := w.server()
+	for n := range 4 {
+		id := idp.EntityID(fmt.Sprintf("https://%d.example", n))
+		w.add(id)
+		w.use(s, id, "2026")
+		w.use(s, id, "2027")
+		w.turn(w.clock().AddDate(0, 0, 1))
+	}
+	got, err := s.Users(t.Context(), "2026", at(2026, 6, 3))
+	ok(t, err)
+	if diff := cmp.Diff([]idp.EntityID{"https://2.example", "https://3.example"}, got); diff != "" {
+		t.Errorf("users (-want +got):\n%s", diff)
+	}
+	if none, err := s.Users(t.Context(), "2025", time.Time{}); err != nil || len(none) != 0 {
+		t.Errorf("users of a year that nobody used: %v, %v", none, err)
+	}
+}
+
+// Uses of a year are forgotten 400 days after its end, not before, and those of
+// a live year never.
+func TestPrune(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t, at(2026, 2, 1))
+	w.add(spA)
+	s := w.server()
+	w.use(s, spA, "2026")
+	ok(t, s.Flush(t.Context()))
+	w.turn(at(2026, 7, 1))
+	w.step(certs.StepPublish, "2027")
+	w.step(certs.StepPrefer, "2027")
+	w.use(s, spA, "2027")
+	w.step(certs.StepRetire, "2026")
+	w.turn(at(2026, 7, 1).AddDate(0, 0, 400))
+	ok(t, s.Flush(t.Context()))
+	wantCounts(t, "after 400 days", w, w.server(), map[idp.Year]int{"2026": 0, "2027": 0})
+	w.turn(w.clock().AddDate(0, 0, 1))
+	ok(t, s.Flush(t.Context()))
+	wantCounts(t, "a day later", w, w.server(), map[idp.Year]int{"2027": 0})
+}
+
+// What a clock that was wrong left in the future is taken back once it is right,
+// so that nobody seems to use a year until then.
+func TestClockWasWrong(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t, at(2026, 6, 1))
+	w.add(spA)
+	s := w.server()
+	w.turn(at(2031, 6, 1))
+	w.use(s, spA, "2026")
+	ok(t, s.Flush(t.Context()))
+	w.turn(at(2026, 6, 2))
+	ok(t, s.Flush(t.Context()))
+	w.use(s, spA, "2026")
+	w.turn(at(2026, 6, 30))
+	w.use(s, spA, "2027")
+	ok(t, s.Flush(t.Context()))
+	l := line(t, w.show(w.server()), spA)
+	if l.Move != board.Moved || !l.Years[0].LastAt.Equal(at(2026, 6, 2)) || l.Years[0].Days30 != 1 || !l.Years[0].FirstAt.Equal(at(2026, 6, 2)) {
+		t.Errorf("line: %+v", l)
+	}
+}
+
+// A document that is damaged is left out, and does not keep others from being
+// written.
+func TestDamagedDocuments(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t, at(2026, 6, 1))
+	w.add(spA)
+	w.add(spB)
+	damaged := []string{"use\x00" + string(spA) + "\x002026", "use\x00" + string(spB) + "\x00nonsense", "use\x00", "fetch\x00", "fetch\x00" + string(spA), "other"}
+	ok(t, w.store.UpdateDocuments(t.Context(), "board", damaged, func(string, []byte) ([]byte, error) { return []byte("\x02}{"), nil }))
+	s := w.server()
+	w.use(s, spA, "2026")
+	w.use(s, spB, "2026")
+	s.Fetched(board.Fetch{At: w.clock(), Address: "192.0.2.1", UserAgent: "curl"})
+	ok(t, s.Flush(t.Context()))
+	b := w.show(w.server())
+	wantCounts(t, "counted anew", w, s, map[idp.Year]int{"2026": 1})
+	if len(b.Fetches) != 1 || len(line(t, b, spB).Years) != 1 {
+		t.Errorf("board: %+v", b)
+	}
+}

@@ -1,0 +1,246 @@
+package board_test
+
+import (
+	"testing"
+	"time"
+
+	"github.com/google/go-cmp/cmp"
+
+	"vernal/certs"
+	"vernal/idp"
+	"vernal/idp/board"
+)
+
+// TestMove says for uses so many days ago how far a provider has come, where
+// 2026 is expiring, 2027 preferred, 2025 retired.
+func TestMove(t *testing.T) {
+	t.Parallel()
+	type days map[idp.Year]int
+	tests := []struct {
+		name    string
+		used    days
+		want    board.Move
+		unmoved []idp.Year
+	}{
+		{"never seen", days{}, board.Unseen, nil},
+		{"the preferred year alone", days{"2027": 1}, board.Moved, []idp.Year{"2027"}},
+		{"the preferred year, long ago", days{"2027": 200}, board.Moved, []idp.Year{"2027"}},
+		{"the old year alone", days{"2026": 1}, board.Unmoved, []idp.Year{"2026"}},
+		{"the old year alone, a while ago", days{"2026": 90}, board.Unmoved, []idp.Year{"2026"}},
+		{"both today", days{"2026": 0, "2027": 0}, board.Both, []idp.Year{"2026", "2027"}},
+		{"the old one 14 days ago", days{"2026": 14, "2027": 1}, board.Both, []idp.Year{"2026", "2027"}},
+		{"the old one 15 days ago", days{"2026": 15, "2027": 1}, board.Moved, []idp.Year{"2027"}},
+		{"back on the old one", days{"2026": 1, "2027": 60}, board.Both, []idp.Year{"2026", "2027"}},
+		{"retired years alone", days{"2024": 300, "2025": 100}, board.Unmoved, []idp.Year{"2024", "2025"}},
+		{"retired, then old", days{"2025": 100, "2026": 3}, board.Unmoved, []idp.Year{"2026"}},
+	}
+	now := at(2027, 3, 20)
+	for _, tt := range tests {
+		t.Run(tt.name, func(t *testing.T) {
+			t.Parallel()
+			w := newWorld(t, at(2026, 2, 1))
+			w.add(spA)
+			for _, y := range []idp.Year{"2024", "2025"} {
+				w.step(certs.StepRevoke, y)
+			}
+			w.turn(at(2027, 3, 1))
+			w.step(certs.StepPublish, "2027")
+			w.step(certs.StepPrefer, "2027")
+			s := w.server()
+			for y, ago := range tt.used {
+				w.turn(now.AddDate(0, 0, -ago))
+				w.use(s, spA, y)
+			}
+			w.turn(now)
+			b := w.show(s)
+			l := line(t, b, spA)
+			if l.Move != tt.want {
+				t.Errorf("move is %s, want %s", l.Move, tt.want)
+			}
+			if diff := cmp.Diff(append([]idp.Year{}, tt.unmoved...), l.UnmovedFrom); diff != "" {
+				t.Errorf("unmoved from (-want +got):\n%s", diff)
+			}
+			for _, y := range b.Years {
+				ago, used := tt.used[y.Year]
+				if recent := used && ago <= 30; (y.SPs == 1) != recent {
+					t.Errorf("%s counts %d, used %v days ago", y.Year, y.SPs, ago)
+				}
+				if !y.State.Live() && y.SPs == 0 {
+					t.Errorf("%s is shown, and is %s and unused", y.Year, y.State)
+				}
+			}
+		})
+	}
+}
+
+// A year that is over is nowhere to have moved to.
+func TestMovedToARevokedYear(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t, at(2026, 2, 1))
+	w.add(spA)
+	s := w.server()
+	w.use(s, spA, "2026")
+	w.turn(at(2026, 3, 1))
+	w.step(certs.StepPublish, "2027")
+	w.use(s, spA, "2027")
+	if l := line(t, w.show(s), spA); l.Move != board.Moved {
+		t.Errorf("before: %s", l.Move)
+	}
+	w.step(certs.StepRevoke, "2027")
+	l := line(t, w.show(s), spA)
+	if diff := cmp.Diff([]idp.Year{"2026", "2027"}, l.UnmovedFrom); diff != "" || l.Move != board.Both {
+		t.Errorf("after: %s %s", l.Move, diff)
+	}
+	w.add(spB)
+	w.use(s, spB, "2027")
+	if l := line(t, w.show(s), spB); l.Move != board.Unmoved {
+		t.Errorf("one that used the revoked year alone: %s", l.Move)
+	}
+}
+
+// The board's columns have the dates, its lines what was seen.
+func TestBoard(t *testing.T) {
+	t.Parallel()
+	now := at(2026, 6, 30)
+	w := newWorld(t, now)
+	cert, old := requestCert(at(2027, 6, 1)), requestCert(at(2026, 6, 1))
+	w.add(spA, func(p *idp.ServiceProvider) {
+		p.Name, p.Certs, p.Contacts = "Alpha", []string{cert.pem, old.pem}, []string{"ops@a.example"}
+	})
+	w.add(spB, func(p *idp.ServiceProvider) { p.Name = "Beta" })
+	s := w.server()
+	for ago, sha := range map[int]string{40: old.sha256, 20: old.sha256, 6: cert.sha256} {
+		w.turn(now.AddDate(0, 0, -ago))
+		s.Used(board.Use{SP: spA, Year: "2026", At: w.clock(), CertSHA256: sha, IssuedAt: w.clock()})
+		ok(t, s.Flush(t.Context()))
+	}
+	w.turn(now)
+	want := &board.Board{
+		At: now, Preferred: "2026",
+		Years: []board.Year{{
+			Year: "2026", State: certs.Preferred, CertEndAt: time.Date(2027, 4, 1, 0, 0, 0, 0, time.UTC),
+			RetireAt: time.Date(2027, 7, 1, 0, 0, 0, 0, time.UTC), SPs: 1, Unmoved: 1,
+		}},
+		SPs: []board.Line{{
+			SP: spA, Name: "Alpha", Active: true, Move: board.Moved, UnmovedFrom: []idp.Year{"2026"}, Contacts: []string{"ops@a.example"},
+			Years: []board.Seen{{
+				Year: "2026", FirstAt: now.AddDate(0, 0, -40), LastAt: now.AddDate(0, 0, -6),
+				Days7: 1, Days30: 2, Signed: true, CertSHA256: cert.sha256,
+			}},
+			Certs: []board.RequestCert{
+				{SHA256: old.sha256, EndAt: at(2026, 6, 1), Ended: true, LastAt: now.AddDate(0, 0, -20)},
+				{SHA256: cert.sha256, EndAt: at(2027, 6, 1), LastAt: now.AddDate(0, 0, -6)},
+			},
+			Fetches: []board.Fetches{},
+			Odd:     []string{"its request certificate " + old.sha256[:16] + " ended on 2026-06-01"},
+		}, {
+			SP: spB, Name: "Beta", Active: true, Move: board.Unseen, UnmovedFrom: []idp.Year{}, Contacts: []string{}, Years: []board.Seen{},
+			Certs:   []board.RequestCert{{SHA256: requestCert(at(2036, 1, 1)).sha256, EndAt: at(2036, 1, 1)}},
+			Fetches: []board.Fetches{}, Odd: []string{},
+		}},
+		Fetches: []board.Fetches{},
+	}
+	if diff := cmp.Diff(want, w.show(s)); diff != "" {
+		t.Errorf("board (-want +got):\n%s", diff)
+	}
+}
+
+func TestOrder(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t, at(2026, 6, 1))
+	s := w.server()
+	w.step(certs.StepPublish, "2027")
+	w.step(certs.StepPrefer, "2027")
+	name := func(n string) func(*idp.ServiceProvider) { return func(p *idp.ServiceProvider) { p.Name = n } }
+	w.add("urn:unseen", name("A"))
+	w.add("urn:moved", name("B"))
+	w.add("urn:both", name("C"))
+	w.add("urn:late", name("E"))
+	w.add("urn:late-too", name("D"))
+	w.add("urn:closed", name("0"), func(p *idp.ServiceProvider) { p.Active = false })
+	for _, id := range []idp.EntityID{"urn:both", "urn:late", "urn:late-too", "urn:closed"} {
+		w.use(s, id, "2026")
+	}
+	w.use(s, "urn:both", "2027")
+	w.use(s, "urn:moved", "2027")
+	var got []idp.EntityID
+	for _, l := range w.show(s).SPs {
+		got = append(got, l.SP)
+	}
+	want := []idp.EntityID{"urn:late-too", "urn:late", "urn:both", "urn:moved", "urn:unseen", "urn:closed"}
+	if diff := cmp.Diff(want, got); diff != "" {
+		t.Errorf("order (-want +got):\n%s", diff)
+	}
+}
+
+func TestOdd(t *testing.T) {
+	t.Parallel()
+	now := at(2026, 6, 30)
+	sha := requestCert(at(2036, 1, 1)).sha256
+	signed := func(change func(*board.Use)) board.Use {
+		u := board.Use{SP: spA, Year: "2026", At: now, CertSHA256: sha, IssuedAt: now}
+		change(&u)
+		return u
+	}
+	issued := func(d time.Duration) board.Use { return signed(func(u *board.Use) { u.IssuedAt = now.Add(d) }) }
+	relay := func(n int, ago int) board.Use {
+		return signed(func(u *board.Use) { u.RelayState, u.At, u.IssuedAt = n, now.AddDate(0, 0, -ago), time.Time{} })
+	}
+	ending := requestCert(now.AddDate(0, 0, 60))
+	tests := []struct {
+		name string
+		cert testCert // the default one if empty
+		uses []board.Use
+		want []string
+	}{
+		{name: "nothing", uses: []board.Use{issued(0)}},
+		{name: "RelayState at the bound", uses: []board.Use{relay(80, 0)}},
+		{name: "RelayState over it", uses: []board.Use{relay(200, 3), relay(81, 2), relay(10, 0)},
+			want: []string{"its RelayState had 200 bytes on 2026-06-27; the standard allows 80"}},
+		{name: "RelayState, the largest was longer ago", uses: []board.Use{relay(200, 31), relay(81, 2)},
+			want: []string{"its RelayState had 200 bytes on 2026-05-30; the standard allows 80"}},
+		{name: "RelayState, the largest was too long ago", uses: []board.Use{relay(200, 33), relay(81, 2)},
+			want: []string{"its RelayState had 81 bytes on 2026-06-28; the standard allows 80"}},
+		{name: "RelayState long ago", uses: []board.Use{relay(200, 31), relay(10, 2)}},
+		{name: "clock 30 s behind", uses: []board.Use{issued(-30 * time.Second)}},
+		{name: "clock behind", uses: []board.Use{issued(-45 * time.Second)}, want: []string{"its clock was 45 seconds behind ours on 2026-06-30"}},
+		{name: "clock ahead", uses: []board.Use{issued(50 * time.Second), issued(45 * time.Second)}, want: []string{"its clock was 50 seconds ahead of ours on 2026-06-30"}},
+		{name: "one request was late", uses: []board.Use{issued(-4 * time.Minute), issued(-time.Second)}},
+		{name: "the clock was put right", uses: []board.Use{
+			signed(func(u *board.Use) { u.At, u.IssuedAt = now.AddDate(0, 0, -1), now.AddDate(0, 0, -1).Add(time.Minute) }), issued(0)}},
+		{name: "the sign-in took long, not the request", uses: []board.Use{
+			signed(func(u *board.Use) {
+				u.CertSHA256, u.IssuedAt, u.ReceivedAt = "", now.Add(-time.Hour), now.Add(-time.Hour)
+			})},
+			want: []string{"its requests are not signed, last on 2026-06-30"}},
+		{name: "unsigned long ago", uses: []board.Use{
+			signed(func(u *board.Use) { u.CertSHA256, u.At, u.IssuedAt = "", now.AddDate(0, 0, -31), time.Time{} }), issued(0)}},
+		{name: "certificate ends in 60 days", cert: ending, want: []string{"its request certificate " + ending.sha256[:16] + " ends on 2026-08-29"}},
+		{name: "certificate ends in 61 days", cert: requestCert(now.AddDate(0, 0, 61))},
+	}
+	for _, tt := range tests {
+		t.Run(tt.name, func(t *testing.T) {
+			t.Parallel()
+			w := newWorld(t, now)
+			w.add(spA, func(p *idp.ServiceProvider) {
+				if tt.cert.pem != "" {
+					p.Certs = []string{tt.cert.pem}
+				}
+			})
+			atOnce, apart := w.server(), w.server()
+			for _, u := range tt.uses {
+				atOnce.Used(u)
+			}
+			if diff := cmp.Diff(append([]string{}, tt.want...), line(t, w.show(atOnce), spA).Odd); diff != "" {
+				t.Errorf("odd (-want +got):\n%s", diff)
+			}
+			for _, u := range tt.uses {
+				apart.Used(u)
+				ok(t, apart.Flush(t.Context()))
+			}
+			if diff := cmp.Diff(append([]string{}, tt.want...), line(t, w.show(apart), spA).Odd); diff != "" {
+				t.Errorf("odd, flushed one by one (-want +got):\n%s", diff)
+			}
+		})
+	}
+}
