@@ -27,7 +27,7 @@ var layers = [][]string{
 	{"idp/assurance"},
 	{"metadata", "idp/account", "idp/session", "idp/rotation", "idp/link", "idp/store/storetest", "idp/store/bolt"},
 	{"idp/sp", "idp/preview"},
-	{"idp/board"},
+	{"idp/board", "idp/rehearsal"},
 	{"idp/notice"},
 	{"idp/web"},
 	{"idp/authn", "idp/sso", "idp/published", "idp/watch", "idp/developers"}, // handlers never meet but through a stored request

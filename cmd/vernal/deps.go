@@ -20,8 +20,10 @@ import (
 	"vernal/idp/link"
 	"vernal/idp/notice"
 	"vernal/idp/published"
+	"vernal/idp/rehearsal"
 	"vernal/idp/rotation"
 	"vernal/idp/seal"
+	"vernal/idp/session"
 	"vernal/idp/sp"
 	"vernal/idp/store/bolt"
 	"vernal/idp/web"
@@ -195,6 +197,10 @@ func (d *deps) service(owner int, address string) *admin.Service {
 		Notices:  d.notices,
 		Silent:   d.silent,
 		Links:    d.links,
+		Rehearsal: &rehearsal.Service{
+			Sessions: &session.Manager{Store: d.store, Clock: d.clock, Secure: strings.HasPrefix(d.config.BaseURL, "https://")},
+			Registry: d.registry, Links: d.links, Years: d.ring, BaseURL: d.config.BaseURL, Clock: d.clock,
+		},
 		WatchURL: d.watchURL(),
 		Metadata: func(_ context.Context, y idp.Year) ([]byte, error) {
 			doc, err := docs.Document(y)

@@ -35,6 +35,8 @@ the same order. A running server follows at once.`,
 		a.rotationResumeCommand(),
 		a.rotationRevokeCommand(),
 		a.rotationConfirmCommand(),
+		a.rotationPreviewCommand(),
+		a.rotationRehearseCommand(),
 		a.rotationReportCommand(),
 		a.rotationLinkCommand(),
 	)

@@ -27,6 +27,7 @@ import (
 	"vernal/idp/board"
 	"vernal/idp/link"
 	"vernal/idp/notice"
+	"vernal/idp/rehearsal"
 	"vernal/idp/rotation"
 	"vernal/idp/sp"
 )
@@ -44,6 +45,8 @@ type Service struct {
 	// not configured.
 	Silent error
 	Links  *link.Service
+	// Rehearsal walks through a year of the running server; nil without one.
+	Rehearsal *rehearsal.Service
 	// WatchURL is the base of the secret addresses of the admin listener; "" if
 	// nothing listens.
 	WatchURL string
@@ -86,6 +89,9 @@ func (s *Service) Handler() http.Handler {
 	mux.Handle("POST /v1/rotation/status", endpoint(s, s.rotationStatus))
 	mux.Handle("POST /v1/rotation/plan", endpoint(s, s.rotationPlan))
 	mux.Handle("POST /v1/rotation/step", endpoint(s, s.rotationStep))
+	mux.Handle("POST /v1/rotation/preview", endpoint(s, s.rotationPreview))
+	mux.Handle("POST /v1/rotation/rehearse/begin", endpoint(s, s.beginRehearsal))
+	mux.Handle("POST /v1/rotation/rehearse/end", endpoint(s, s.endRehearsal))
 	mux.Handle("POST /v1/rotation/report", endpoint(s, s.rotationReport))
 
 	mux.Handle("POST /v1/link/create", endpoint(s, s.createLink))

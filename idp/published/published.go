@@ -135,8 +135,12 @@ func (h *Handler) fetched(r *http.Request, y idp.Year) {
 	if h.Fetched == nil {
 		return
 	}
+	sp := idp.EntityID(r.URL.Query().Get("sp"))
+	if sp == idp.RehearsalSP {
+		return // ourselves, or somebody who hides from a list of hints
+	}
 	h.Fetched(board.Fetch{
-		Year: y, At: h.Clock.Now(), SP: idp.EntityID(r.URL.Query().Get("sp")),
+		Year: y, At: h.Clock.Now(), SP: sp,
 		Address: web.EventOf(r).Address, UserAgent: r.UserAgent(),
 	})
 }

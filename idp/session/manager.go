@@ -48,8 +48,8 @@ func (m *Manager) Current(r *http.Request) (*idp.Session, error) {
 	if err != nil {
 		return nil, err
 	}
-	if s.Pending {
-		return nil, idp.ErrNotFound // a pending session under the wrong cookie opens nothing
+	if s.Pending || s.User == idp.RehearsalUser {
+		return nil, idp.ErrNotFound // a session under the wrong cookie opens nothing
 	}
 	return s, nil
 }

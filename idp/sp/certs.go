@@ -40,7 +40,7 @@ func ParseCertificates(data []byte) ([]*x509.Certificate, error) {
 	if bytes.Contains(text, []byte("-----BEGIN")) {
 		return parsePEM(text)
 	}
-	der := text
+	der := data // as it is: the last byte of a signature may be that of a space
 	if compact := strings.Join(strings.Fields(string(text)), ""); compact != "" {
 		if b, err := base64.StdEncoding.DecodeString(compact); err == nil {
 			der = b

@@ -98,6 +98,8 @@ func (c *checker) identity(p *idp.ServiceProvider) {
 		c.add("entity_id", "", "is missing")
 	case len(id) > maxEntityID:
 		c.add("entity_id", id, "is longer than 1,024 bytes")
+	case p.EntityID == idp.RehearsalSP:
+		c.add("entity_id", id, "is reserved for rehearsals")
 	case !utf8.ValidString(id) || hasControl(id) || strings.ContainsAny(id, " \u00a0"):
 		c.add("entity_id", id, "must not hold spaces or control characters")
 	}

@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"vernal/idp"
@@ -41,6 +42,8 @@ type Registry struct {
 	// parsed holds what Lookup found, by EntityID; guarded by mu. It never
 	// holds what is not registered, so strangers cannot make it grow.
 	parsed map[idp.EntityID]*Provider
+	// rehearsal is the provider of a rehearsal that runs, else nil.
+	rehearsal atomic.Pointer[rehearsal]
 	// changes counts invalidations, so that a look-up that began before a
 	// change does not put back what it read; guarded by mu.
 	changes uint64
@@ -103,6 +106,9 @@ func Defaults() *idp.ServiceProvider {
 // idp.ErrNotFound if there is none. A second look-up reads and allocates
 // nothing.
 func (r *Registry) Lookup(ctx context.Context, id idp.EntityID) (*Provider, error) {
+	if id == idp.RehearsalSP {
+		return r.lookupRehearsal()
+	}
 	r.mu.RLock()
 	p, ok := r.parsed[id]
 	before := r.changes

@@ -103,6 +103,9 @@ func (a *accepted) current() error {
 	if !p.Active {
 		return idp.Refuse(idp.RefusedSPInactive, "Issuer", string(req.SP))
 	}
+	if p.EntityID == idp.RehearsalSP && p.Preview != req.Year {
+		return idp.Refuse(idp.RefusedSPUnknown, "Issuer", string(req.SP)) // it is there for one year
+	}
 	if !slices.Contains(p.ACSURLs, req.ACSURL) {
 		// Not quoted: a default ACS was never sent by whoever reads the page.
 		return idp.Refuse(idp.RefusedACSURL, "AssertionConsumerServiceURL", "")

@@ -91,9 +91,9 @@ type Handler struct {
 // used tells that a year is in use: by a verified signature of an active
 // service provider or, where requests are unsigned, by an issued assertion.
 // Nothing that a stranger can send counts (the retirement of a year waits for
-// it), and no preview does.
+// it), and no preview and no rehearsal does.
 func (h *Handler) used(req *idp.LoginRequest, at time.Time) {
-	if h.Used == nil || req.Preview != "" {
+	if h.Used == nil || req.Preview != "" || req.SP == idp.RehearsalSP {
 		return
 	}
 	h.Used(board.Use{

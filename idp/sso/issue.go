@@ -77,7 +77,9 @@ func signInEvent(req *idp.LoginRequest, user *idp.User, e *web.Event) idp.AuditE
 		Kind: "sign_in", Outcome: "ok", Actor: "user:" + string(user.ID), User: user.ID,
 		SP: req.SP, Year: req.Year, RequestID: e.ID, Address: e.Address,
 	}
-	if req.Preview != "" {
+	if req.SP == idp.RehearsalSP {
+		event.Kind, event.Detail = "rotation.rehearse", map[string]string{"step": "response"}
+	} else if req.Preview != "" {
 		event.Detail = map[string]string{"preview": req.Preview}
 	}
 	return event

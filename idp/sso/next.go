@@ -29,6 +29,11 @@ func next(req *idp.LoginRequest, need *assurance.Requirement, s *idp.Session, us
 	if req.IsPassive {
 		ask.kind = stepPassive // saml-core §3.4.1: no taking control of the user interface
 	}
+	// The person and the service provider of a rehearsal are for one another.
+	// Nobody signs in to it, and that person is shown to nobody else.
+	if rehearsal := user != nil && user.ID == idp.RehearsalUser; rehearsal != (req.SP == idp.RehearsalSP) {
+		return refuse(req, idp.Refuse(idp.RefusedSPUnknown, "Issuer", string(req.SP)))
+	}
 	switch {
 	case s == nil || user == nil:
 		return ask

@@ -88,7 +88,7 @@ func (h *Handler) note(r *http.Request, a *accepted) {
 
 // answer takes a request that came by GET: its cookies came with it.
 func (h *Handler) answer(w http.ResponseWriter, r *http.Request, a *accepted) error {
-	s, user, err := h.live(r)
+	s, user, err := h.live(r, a.request)
 	if err != nil {
 		return fail(a.provider, err)
 	}

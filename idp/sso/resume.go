@@ -25,7 +25,7 @@ func (h *Handler) resume(w http.ResponseWriter, r *http.Request) error {
 	if r.Method == http.MethodHead {
 		return nil // a HEAD spends nothing
 	}
-	s, user, err := h.live(r)
+	s, user, err := h.live(r, a.request)
 	if err != nil {
 		return fail(a.provider, err)
 	}
@@ -96,9 +96,25 @@ func (h *Handler) stored(r *http.Request) (accepted, error) {
 	return a, nil
 }
 
+// rehearsed is live for the service provider of a rehearsal. Its person has no
+// record.
+func (h *Handler) rehearsed(r *http.Request) (*idp.Session, *idp.User, error) {
+	s, err := h.Sessions.Rehearsal(r)
+	if errors.Is(err, idp.ErrNotFound) {
+		return nil, nil, nil
+	}
+	if err != nil {
+		return nil, nil, err
+	}
+	return s, &idp.User{ID: idp.RehearsalUser}, nil
+}
+
 // live is the browser's session and its person; nil for both if there is none
 // to build upon.
-func (h *Handler) live(r *http.Request) (*idp.Session, *idp.User, error) {
+func (h *Handler) live(r *http.Request, req *idp.LoginRequest) (*idp.Session, *idp.User, error) {
+	if req.SP == idp.RehearsalSP {
+		return h.rehearsed(r)
+	}
 	s, err := h.Sessions.Current(r)
 	if errors.Is(err, idp.ErrNotFound) {
 		return nil, nil, nil

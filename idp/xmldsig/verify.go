@@ -41,6 +41,20 @@ func VerifyEnveloped(root *xmltree.Element, certs []*x509.Certificate) (*Verifie
 	if err != nil {
 		return nil, err
 	}
+	return verify(root, signature, certs)
+}
+
+// VerifyMetadata is VerifyEnveloped for an EntityDescriptor, whose signature is
+// its first child.
+func VerifyMetadata(root *xmltree.Element, certs []*x509.Certificate) (*Verified, error) {
+	signature, err := metadataSignature(root)
+	if err != nil {
+		return nil, err
+	}
+	return verify(root, signature, certs)
+}
+
+func verify(root, signature *xmltree.Element, certs []*x509.Certificate) (*Verified, error) {
 	if signature == nil {
 		return nil, idp.Refuse(idp.RefusedSignatureMissing, "Signature", "")
 	}

@@ -38,18 +38,9 @@ const (
 // place, is a *idp.Refusal: which of them counts, and for what, is what
 // signature wrapping plays with.
 func Signature(root *xmltree.Element) (*xmltree.Element, error) {
-	var found *xmltree.Element
-	for e := range root.All() {
-		if !e.Is(Namespace, "Signature") {
-			continue
-		}
-		if found != nil {
-			return nil, idp.Refuse(idp.RefusedSignatureTwice, "Signature", "")
-		}
-		found = e
-	}
+	found, err := onlySignature(root)
 	if found == nil {
-		return nil, nil
+		return nil, err
 	}
 	var before *xmltree.Element
 	for e := range root.Elements() {
@@ -60,6 +51,37 @@ func Signature(root *xmltree.Element) (*xmltree.Element, error) {
 	}
 	if before == nil || !before.Is(assertionNamespace, "Issuer") || !isChild(root, found) {
 		return nil, idp.Refuse(idp.RefusedSignatureShape, "Signature", "")
+	}
+	return found, nil
+}
+
+// metadataSignature is Signature for metadata, where it comes before all else
+// (saml-metadata §2.3.2).
+func metadataSignature(root *xmltree.Element) (*xmltree.Element, error) {
+	found, err := onlySignature(root)
+	if found == nil {
+		return nil, err
+	}
+	for e := range root.Elements() {
+		if e == found {
+			return found, nil
+		}
+		break
+	}
+	return nil, idp.Refuse(idp.RefusedSignatureShape, "Signature", "")
+}
+
+// onlySignature is the document's one ds:Signature, wherever it is; nil if
+// there is none.
+func onlySignature(root *xmltree.Element) (found *xmltree.Element, err error) {
+	for e := range root.All() {
+		if !e.Is(Namespace, "Signature") {
+			continue
+		}
+		if found != nil {
+			return nil, idp.Refuse(idp.RefusedSignatureTwice, "Signature", "")
+		}
+		found = e
 	}
 	return found, nil
 }

@@ -1,0 +1,174 @@
+package rehearsal
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"net/http"
+	"net/url"
+	"time"
+
+	crewjam "github.com/crewjam/saml"
+
+	"vernal/idp"
+	"vernal/idp/saml"
+	"vernal/idp/xmltree"
+)
+
+// maxClockGap is how far the clocks of a Response and of this machine may lie
+// apart.
+const maxClockGap = 60 * time.Second
+
+var errNoAnswers = errors.New("not tried, as no Response came")
+
+// readByLibrary gives every Response to crewjam/saml, which decrypts and
+// verifies it with the metadata alone.
+func (w *Walk) readByLibrary(context.Context) (string, error) {
+	provider, err := w.sample()
+	if err != nil {
+		return "", err
+	}
+	if len(w.answers) == 0 {
+		return "", errNoAnswers
+	}
+	acs, err := url.Parse(acsURL)
+	if err != nil {
+		return "", err
+	}
+	for i := range w.answers {
+		a := &w.answers[i]
+		a.assertion, err = provider.ParseXMLResponse(a.response, []string{a.request.id}, *acs)
+		var invalid *crewjam.InvalidResponseError
+		if errors.As(err, &invalid) {
+			err = invalid.PrivateErr
+		}
+		if err != nil {
+			return "", fmt.Errorf("by %s: %w", a.binding, err)
+		}
+	}
+	return "crewjam/saml accepts every Response with the year's metadata", nil
+}
+
+// checkEncryption sees to it that nothing of the assertion went in the clear.
+func (w *Walk) checkEncryption(context.Context) (string, error) {
+	if len(w.answers) == 0 {
+		return "", errNoAnswers
+	}
+	for _, a := range w.answers {
+		root, err := xmltree.Parse(a.response, xmltree.MessageLimits())
+		if err != nil {
+			return "", err
+		}
+		if root.Child(saml.NamespaceAssertion, "Assertion") != nil || root.Child(saml.NamespaceAssertion, "EncryptedAssertion") == nil {
+			return "", fmt.Errorf("by %s: the assertion is not encrypted", a.binding)
+		}
+		if a.assertion == nil {
+			return "", fmt.Errorf("by %s: the assertion could not be read", a.binding)
+		}
+	}
+	return "the assertion is encrypted, and decrypts with the service provider's key", nil
+}
+
+// checkAssertions looks at what the assertions say, with our own eyes.
+func (w *Walk) checkAssertions(context.Context) (string, error) {
+	name := ""
+	for _, a := range w.answers {
+		if a.assertion == nil {
+			return "", fmt.Errorf("by %s: the assertion could not be read", a.binding)
+		}
+		if err := w.checkAssertion(a); err != nil {
+			return "", fmt.Errorf("by %s: %w", a.binding, err)
+		}
+		if got := a.assertion.Subject.NameID.Value; name != "" && got != name {
+			return "", errors.New("two Responses name the person differently")
+		}
+		name = a.assertion.Subject.NameID.Value
+	}
+	if name == "" {
+		return "", errNoAnswers
+	}
+	return "NameID, audience, recipient, InResponseTo and validity are right", nil
+}
+
+func (w *Walk) checkAssertion(a answer) error {
+	s := a.assertion
+	if s.Issuer.Value != w.address("/api/saml") {
+		return fmt.Errorf("the Issuer is %q", s.Issuer.Value)
+	}
+	if s.Subject == nil || s.Subject.NameID == nil || s.Subject.NameID.Value == "" || s.Subject.NameID.Format != saml.NameIDFormatPersistent {
+		return errors.New("there is no persistent NameID")
+	}
+	if len(s.Subject.SubjectConfirmations) != 1 || s.Subject.SubjectConfirmations[0].SubjectConfirmationData == nil {
+		return errors.New("there is no single SubjectConfirmation")
+	}
+	now, data := w.Clock.Now(), s.Subject.SubjectConfirmations[0].SubjectConfirmationData
+	switch {
+	case data.Recipient != acsURL:
+		return fmt.Errorf("the Recipient is %q", data.Recipient)
+	case data.InResponseTo != a.request.id:
+		return fmt.Errorf("InResponseTo is %q, not the request's ID", data.InResponseTo)
+	case !now.Before(data.NotOnOrAfter):
+		return fmt.Errorf("it could be presented until %s only", data.NotOnOrAfter.Format(time.RFC3339))
+	case s.Conditions == nil || len(s.Conditions.AudienceRestrictions) != 1 ||
+		s.Conditions.AudienceRestrictions[0].Audience.Value != string(idp.RehearsalSP):
+		return errors.New("the audience is not the service provider")
+	case !now.Before(s.Conditions.NotOnOrAfter) || now.Add(maxClockGap).Before(s.Conditions.NotBefore):
+		return errors.New("it is not valid now")
+	}
+	return nil
+}
+
+// replay sends a request again that was answered.
+func (w *Walk) replay(ctx context.Context) (string, error) {
+	for _, a := range w.answers {
+		if a.address == "" {
+			continue
+		}
+		p, err := w.get(ctx, a.address, w.Terms.cookie())
+		if err := refused(p, err, "a request that was answered before"); err != nil {
+			return "", err
+		}
+		return "the same request again is refused", nil
+	}
+	return "", errNoAnswers
+}
+
+// wrongYear sends a request to this year's address whose Destination is
+// another's.
+func (w *Walk) wrongYear(ctx context.Context) (string, error) {
+	other := idp.Year("2001")
+	r := w.request(other)
+	query, err := r.query(w.Key)
+	if err != nil {
+		return "", err
+	}
+	p, err := w.get(ctx, w.authURL()+"?"+query, w.Terms.cookie())
+	return "a request whose Destination is another year's is refused", refused(p, err, "a Destination of another year")
+}
+
+// refused is an error unless the page is a 400 without a Response.
+func refused(p page, err error, what string) error {
+	if err != nil {
+		return err
+	}
+	if field(formResponse, p.body) != "" {
+		return fmt.Errorf("%s was answered with a Response", what)
+	}
+	return p.want(http.StatusBadRequest)
+}
+
+func (w *Walk) checkClock(context.Context) (string, error) {
+	if !w.Terms.ClockTrusted {
+		return "", errors.New("the server's clock jumped; if the time is right: vernal rotation confirm-clock")
+	}
+	worst := w.Clock.Now().Sub(w.Terms.At) - Lifetime // a rehearsal takes its time
+	for _, a := range w.answers {
+		if a.assertion != nil {
+			worst = max(worst, a.assertion.IssueInstant.Sub(a.request.issued).Abs())
+		}
+	}
+	if worst > maxClockGap {
+		return "", fmt.Errorf("the server's clock and this machine's lie %s apart", worst.Round(time.Second))
+	}
+	return "the server's clock is trusted, and agrees with this machine's", nil
+}

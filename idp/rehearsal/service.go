@@ -1,0 +1,190 @@
+package rehearsal
+
+import (
+	"context"
+	"crypto/rand"
+	"crypto/rsa"
+	"crypto/x509"
+	"errors"
+	"fmt"
+	"slices"
+	"strings"
+	"sync"
+	"time"
+
+	"vernal/certs"
+	"vernal/idp"
+	"vernal/idp/link"
+	"vernal/idp/session"
+	"vernal/idp/sp"
+)
+
+// auditKind is the kind of all audit events of a rehearsal.
+const auditKind = "rotation.rehearse"
+
+// serverActor is who removes what rehearsals leave behind.
+const serverActor = "server"
+
+// Service begins and ends rehearsals, one at a time. All fields are required.
+type Service struct {
+	Sessions *session.Manager
+	Registry *sp.Registry
+	Links    *link.Service
+	Years    *certs.Ring
+	BaseURL  string
+	Clock    idp.Clock
+
+	mu      sync.Mutex
+	running *running // the latest, guarded by mu
+}
+
+// running is a rehearsal that was begun and not ended.
+type running struct {
+	terms   *Terms
+	session idp.SessionID
+	link    string // ID, or ""
+}
+
+// Begin makes what a rehearsal of the year needs, for an SP with the request
+// certificate. The error is a *RefusedError if the year cannot be rehearsed now
+// or another rehearsal is under way.
+func (s *Service) Begin(ctx context.Context, y idp.Year, cert *x509.Certificate, actor string) (*Terms, error) {
+	now := s.Clock.Now()
+	entry, err := s.rehearsable(y, now)
+	if err != nil {
+		return nil, err
+	}
+	if key, ok := cert.PublicKey.(*rsa.PublicKey); !ok || key.N.BitLen() < 2048 || key.N.BitLen() > 8192 {
+		return nil, errors.New("the rehearsal's certificate has no RSA key of 2048 to 8192 bits")
+	}
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.running != nil && now.Before(s.running.terms.EndAt) {
+		return nil, &RefusedError{Text: fmt.Sprintf("another rehearsal is under way; if it was cut off, it ends by itself at %s",
+			s.running.terms.EndAt.Format(time.RFC3339))}
+	}
+	if err := s.clear(ctx); err != nil {
+		return nil, err
+	}
+	until := now.Add(Lifetime)
+	r := &running{terms: &Terms{
+		ID: rand.Text(), Year: y, State: string(entry.State), BaseURL: s.BaseURL,
+		CertSHA256: sp.Fingerprint(entry.Key.Cert), ClockTrusted: true, At: now, EndAt: until,
+	}}
+	if err := s.make(ctx, r, entry, cert, actor); err != nil {
+		return nil, errors.Join(err, s.remove(context.WithoutCancel(ctx), r))
+	}
+	s.running = r
+	return r.terms, nil
+}
+
+// make makes the SP, the link and the session. The audit record goes with the
+// session: without it nothing can be answered.
+func (s *Service) make(ctx context.Context, r *running, entry certs.Entry, cert *x509.Certificate, actor string) error {
+	t := r.terms
+	if err := s.Registry.Rehearse(provider(t.Year, cert), t.EndAt); err != nil {
+		return err
+	}
+	if entry.State == certs.Created {
+		l, token, err := s.Links.Create(ctx, link.Link{
+			Kind: link.Preview, Year: t.Year, SP: idp.RehearsalSP, ExpiresAt: t.EndAt,
+		}, actor)
+		if err != nil {
+			return err
+		}
+		t.Token, r.link = token, l.ID
+	}
+	cookie, id, err := s.Sessions.MintRehearsal(ctx, Lifetime, idp.AuditEvent{
+		Kind: auditKind, Outcome: "begun", Actor: actor, SP: idp.RehearsalSP, Year: t.Year,
+	})
+	if err != nil {
+		return err
+	}
+	t.CookieName, t.CookieValue, r.session = cookie.Name, cookie.Value, id
+	return nil
+}
+
+// provider is the SP. It asks for all that can go wrong: encryption, and a
+// signature on the Response besides the assertion's.
+func provider(y idp.Year, cert *x509.Certificate) *idp.ServiceProvider {
+	p := sp.Defaults()
+	p.EntityID, p.Name, p.NameIDScope = idp.RehearsalSP, "Rehearsal", "sp:"+idp.NameIDScope(idp.RehearsalSP)
+	p.ACSURLs, p.Certs, p.Attributes, p.Preview = []string{acsURL}, []string{sp.PEM(cert)}, nil, y
+	p.Encryption, p.SignResponse = idp.EncryptionCBC, true
+	return p
+}
+
+// rehearsable is a year that can sign.
+func (s *Service) rehearsable(y idp.Year, now time.Time) (certs.Entry, error) {
+	entry, ok := s.Years.Lookup(y, now)
+	switch {
+	case !ok:
+		return entry, &RefusedError{Text: fmt.Sprintf("%s was never made\n  make it first: vernal rotation create %s", y, y)}
+	case entry.State.Over():
+		return entry, &RefusedError{Text: fmt.Sprintf("%s is %s: its addresses answer nobody any more", y, entry.State)}
+	case entry.Key.Cert == nil:
+		return entry, &RefusedError{Text: fmt.Sprintf("the key of %s waits for its certificate", y)}
+	case entry.Key.Signer == nil:
+		return entry, &RefusedError{Text: fmt.Sprintf("%s has no private key here: it cannot sign", y)}
+	}
+	return entry, nil
+}
+
+// End ends a rehearsal and puts on record how it went: failed are the names of
+// the steps that did. A rehearsal that is over by time is ended all the same;
+// idp.ErrNotFound if another one began since.
+func (s *Service) End(ctx context.Context, id string, failed []string, actor string) error {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	r := s.running
+	if r == nil || r.terms.ID != id {
+		return fmt.Errorf("rehearsal: %w", idp.ErrNotFound)
+	}
+	failed = slices.DeleteFunc(slices.Clone(failed), func(name string) bool { return !isStep(name) })
+	event := idp.AuditEvent{Kind: auditKind, Outcome: "ok", Actor: actor, SP: idp.RehearsalSP, Year: r.terms.Year}
+	if len(failed) > 0 {
+		event.Outcome, event.Detail = "failed", map[string]string{"steps": strings.Join(failed, " ")}
+	}
+	if err := s.remove(ctx, r, event); err != nil {
+		return err
+	}
+	s.running = nil
+	return nil
+}
+
+// remove takes back what a rehearsal was given.
+func (s *Service) remove(ctx context.Context, r *running, events ...idp.AuditEvent) error {
+	s.Registry.EndRehearsal()
+	err := s.Sessions.Store.EndSession(ctx, r.session, events...)
+	if r.link != "" {
+		err = errors.Join(err, s.Links.Remove(ctx, r.link, serverActor))
+	}
+	if err != nil {
+		return fmt.Errorf("end rehearsal: %w", err)
+	}
+	return nil
+}
+
+// clear removes what rehearsals that were cut off left behind, here or in an
+// earlier run of the server. All of it has ended; it is only in the way.
+func (s *Service) clear(ctx context.Context) error {
+	if s.running != nil {
+		if err := s.remove(ctx, s.running); err != nil {
+			return err
+		}
+		s.running = nil
+	}
+	links, err := s.Links.List(ctx, link.Preview)
+	if err != nil {
+		return err
+	}
+	for i := range links {
+		if links[i].SP != idp.RehearsalSP {
+			continue
+		}
+		if err := s.Links.Remove(ctx, links[i].ID, serverActor); err != nil {
+			return err
+		}
+	}
+	return nil
+}

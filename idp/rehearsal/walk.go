@@ -1,0 +1,172 @@
+package rehearsal
+
+import (
+	"context"
+	"crypto/rsa"
+	"crypto/x509"
+	"encoding/xml"
+	"errors"
+	"fmt"
+	"io"
+	"net"
+	"net/http"
+	"net/url"
+	"strings"
+	"time"
+
+	crewjam "github.com/crewjam/saml"
+
+	"vernal/idp"
+)
+
+// Limits of one request of a Walk.
+const (
+	answerTime = 10 * time.Second
+	maxAnswer  = 1 << 20
+)
+
+// Walk is one rehearsal from the side of the browser and the SP. All fields are
+// required.
+type Walk struct {
+	Terms *Terms
+	// Key and Cert are the SP's; Begin was told the latter.
+	Key    *rsa.PrivateKey
+	Cert   *x509.Certificate
+	Client *http.Client
+	Clock  idp.Clock
+
+	// What the steps have found so far.
+	document []byte
+	metadata *crewjam.EntityDescriptor
+	signing  *x509.Certificate
+	answers  []answer
+}
+
+// answer is a Response that came, and what it was asked with.
+type answer struct {
+	binding   string
+	request   request
+	address   string // where it was asked for by HTTP-Redirect
+	response  []byte
+	assertion *crewjam.Assertion
+}
+
+// Result says how a step went.
+type Result struct {
+	Step string `json:"step"`
+	OK   bool   `json:"ok"`
+	// Text is what was found or, if the step failed, the reason.
+	Text string `json:"text"`
+}
+
+// NewClient makes a client for Walk, which follows no redirects by itself. With
+// connect, HOST:PORT, it connects there, whatever host an address names, as
+// curl's --connect-to does; the name in TLS and in the Host header stay.
+func NewClient(connect string) *http.Client {
+	dialer := &net.Dialer{Timeout: answerTime}
+	transport := &http.Transport{
+		Proxy: http.ProxyFromEnvironment, TLSHandshakeTimeout: answerTime, DisableKeepAlives: true,
+		DialContext: dialer.DialContext,
+	}
+	if connect != "" {
+		transport.Proxy = nil
+		transport.DialContext = func(ctx context.Context, network, _ string) (net.Conn, error) {
+			return dialer.DialContext(ctx, network, connect)
+		}
+	}
+	return &http.Client{
+		Transport: transport, Timeout: answerTime,
+		CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse },
+	}
+}
+
+// page is an answer over HTTP.
+type page struct {
+	status int
+	header http.Header
+	body   []byte
+}
+
+// get asks for an address of base_url, as a browser does, with the cookies.
+func (w *Walk) get(ctx context.Context, address string, cookies ...*http.Cookie) (page, error) {
+	req, err := http.NewRequestWithContext(ctx, http.MethodGet, address, nil)
+	if err != nil {
+		return page{}, err
+	}
+	return w.send(req, cookies)
+}
+
+// post sends a form as another site's page does: without cookies.
+func (w *Walk) post(ctx context.Context, address string, form url.Values) (page, error) {
+	req, err := http.NewRequestWithContext(ctx, http.MethodPost, address, strings.NewReader(form.Encode()))
+	if err != nil {
+		return page{}, err
+	}
+	req.Header.Set("Content-Type", "application/x-www-form-urlencoded")
+	req.Header.Set("Sec-Fetch-Site", "cross-site")
+	req.Header.Set("Origin", "https://rehearsal.invalid")
+	return w.send(req, nil)
+}
+
+func (w *Walk) send(req *http.Request, cookies []*http.Cookie) (page, error) {
+	req.Header.Set("Accept", "text/html,application/xhtml+xml")
+	req.Header.Set("User-Agent", "vernal-rehearsal")
+	for _, c := range cookies {
+		req.AddCookie(c)
+	}
+	resp, err := w.Client.Do(req)
+	if err != nil {
+		var failed *url.Error
+		if errors.As(err, &failed) {
+			err = failed.Err // the address may hold a token
+		}
+		return page{}, fmt.Errorf("%s %s: %w", req.Method, req.URL.Path, err)
+	}
+	defer resp.Body.Close()
+	body, err := io.ReadAll(io.LimitReader(resp.Body, maxAnswer+1))
+	if err != nil {
+		return page{}, fmt.Errorf("%s %s: %w", req.Method, req.URL.Path, err)
+	}
+	if len(body) > maxAnswer {
+		return page{}, fmt.Errorf("%s %s: the answer is longer than %d bytes", req.Method, req.URL.Path, maxAnswer)
+	}
+	return page{resp.StatusCode, resp.Header, body}, nil
+}
+
+// want is an error unless the page has the status.
+func (p page) want(status int) error {
+	if p.status == status {
+		return nil
+	}
+	text := fmt.Sprintf("the answer is %d %s, not %d", p.status, http.StatusText(p.status), status)
+	if id := field(errorID, p.body); id != "" {
+		text += "; the server's log says why at error_id=" + id
+	}
+	return errors.New(text)
+}
+
+// address is one of the server's.
+func (w *Walk) address(path string) string { return w.Terms.BaseURL + path }
+
+// sample is the SP as crewjam/saml, which none of us wrote, sees it.
+func (w *Walk) sample() (*crewjam.ServiceProvider, error) {
+	if w.metadata == nil {
+		return nil, errors.New("not tried, as the metadata could not be read")
+	}
+	acs, err := url.Parse(acsURL)
+	if err != nil {
+		return nil, err
+	}
+	return &crewjam.ServiceProvider{
+		EntityID: string(idp.RehearsalSP), Key: w.Key, Certificate: w.Cert, AcsURL: *acs, IDPMetadata: w.metadata,
+	}, nil
+}
+
+// parse reads the year's metadata as crewjam/saml does.
+func parse(document []byte) (*crewjam.EntityDescriptor, error) {
+	md := new(crewjam.EntityDescriptor)
+	if err := xml.Unmarshal(document, md); err != nil {
+		return nil, fmt.Errorf("the metadata is no EntityDescriptor: %w", err)
+	}
+	return md, nil
+}

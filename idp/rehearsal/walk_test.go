@@ -1,0 +1,231 @@
+package rehearsal_test
+
+import (
+	"errors"
+	"net/http"
+	"strings"
+	"testing"
+	"time"
+
+	"vernal/certs"
+	"vernal/idp"
+	"vernal/idp/idptest"
+	"vernal/idp/link"
+	"vernal/idp/rehearsal"
+	"vernal/idp/session"
+)
+
+// world is a server and who rehearses on it.
+type world struct {
+	t *testing.T
+	*idptest.IdP
+	service *rehearsal.Service
+	next    idp.Year
+}
+
+func newWorld(t *testing.T) *world {
+	t.Helper()
+	now := time.Now().UTC()
+	next := certs.DefaultPolicy().FirstYears(now)
+	year := after(next[len(next)-1])
+	i := idptest.New(t, idptest.Options{Years: []idp.Year{year}})
+	return &world{t: t, IdP: i, next: year, service: &rehearsal.Service{
+		Sessions: &session.Manager{Store: i.Store, Clock: i.Clock.Now, Idle: time.Hour, Absolute: time.Hour},
+		Registry: i.Registry, Links: i.Links, Years: i.Years, BaseURL: i.URL, Clock: i.Clock.Now,
+	}}
+}
+
+// after is the year after y.
+func after(y idp.Year) idp.Year {
+	at, err := time.Parse("2006", string(y)[:4])
+	if err != nil {
+		panic(err)
+	}
+	return idp.Year(at.AddDate(1, 0, 0).Format("2006"))
+}
+
+func (w *world) begin(y idp.Year) *rehearsal.Walk {
+	w.t.Helper()
+	key, cert, err := rehearsal.NewKey(w.Clock.Now())
+	if err != nil {
+		w.t.Fatal(err)
+	}
+	terms, err := w.service.Begin(w.t.Context(), y, cert, "cli:uid=0")
+	if err != nil {
+		w.t.Fatal(err)
+	}
+	return &rehearsal.Walk{Terms: terms, Key: key, Cert: cert, Client: rehearsal.NewClient(""), Clock: w.Clock.Now}
+}
+
+// failed are the steps that did not go well.
+func failed(results []rehearsal.Result) (names []string) {
+	for _, r := range results {
+		if !r.OK {
+			names = append(names, r.Step)
+		}
+	}
+	return names
+}
+
+func TestWalk(t *testing.T) {
+	t.Parallel()
+	for _, which := range []string{"created", "preferred"} {
+		t.Run(which, func(t *testing.T) {
+			t.Parallel()
+			w := newWorld(t)
+			year := w.next
+			if which == "preferred" {
+				year = w.Year()
+			}
+			walk := w.begin(year)
+			for _, r := range walk.Run(t.Context()) {
+				if !r.OK {
+					t.Errorf("%s: %s", r.Step, r.Text)
+				}
+				t.Log(r)
+			}
+			if err := w.service.End(t.Context(), walk.Terms.ID, nil, "cli:uid=0"); err != nil {
+				t.Fatal(err)
+			}
+			w.nothingLeft(walk)
+		})
+	}
+}
+
+// nothingLeft checks that what a rehearsal was given is gone, and that nobody
+// was told of it but the audit trail.
+func (w *world) nothingLeft(walk *rehearsal.Walk) {
+	w.t.Helper()
+	if bad := failed(walk.Run(w.t.Context())); !contains(bad, "redirect") || !contains(bad, "post") {
+		w.t.Errorf("after its end a rehearsal still works; only %v failed", bad)
+	}
+	if links, err := w.Links.List(w.t.Context(), link.Preview); err != nil || len(links) != 0 {
+		w.t.Errorf("links are left: %v, %v", links, err)
+	}
+	if list, err := w.Registry.List(w.t.Context()); err != nil || len(list) != 0 {
+		w.t.Errorf("it is in the registry: %v, %v", list, err)
+	}
+	if people, err := w.Store.Users(w.t.Context(), "", 10); err != nil || len(people) != 0 {
+		w.t.Errorf("it is among the people: %v, %v", people, err)
+	}
+	if s, err := w.Store.UserSessions(w.t.Context(), idp.RehearsalUser); err != nil || len(s) != 0 {
+		w.t.Errorf("sessions are left: %v, %v", s, err)
+	}
+	records, err := w.Store.AuditRecords(w.t.Context(), 0, 1000)
+	if err != nil {
+		w.t.Fatal(err)
+	}
+	outcomes := ""
+	for _, r := range records {
+		if r.Kind == "sign_in" {
+			w.t.Errorf("a rehearsal is on record as a sign-in: %+v", r)
+		}
+		if r.Kind == "rotation.rehearse" {
+			outcomes += r.Outcome + " "
+		}
+	}
+	if outcomes != "begun ok ok ok " { // two Responses between beginning and end
+		w.t.Errorf("outcomes on record: %q", outcomes)
+	}
+}
+
+func contains(list []string, s string) bool {
+	for _, v := range list {
+		if v == s {
+			return true
+		}
+	}
+	return false
+}
+
+func TestRefused(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t)
+	_, cert, err := rehearsal.NewKey(w.Clock.Now())
+	if err != nil {
+		t.Fatal(err)
+	}
+	var refused *rehearsal.RefusedError
+	if _, err := w.service.Begin(t.Context(), after(w.next), cert, "x"); !errors.As(err, &refused) || !strings.Contains(err.Error(), "rotation create") {
+		t.Errorf("a year that was never made: %v", err)
+	}
+	w.begin(w.next)
+	if _, err := w.service.Begin(t.Context(), w.next, cert, "x"); !errors.As(err, &refused) || !strings.Contains(err.Error(), "another rehearsal") {
+		t.Errorf("a second rehearsal at once: %v", err)
+	}
+	w.Clock.Advance(rehearsal.Lifetime)
+	walk := w.begin(w.next) // the first one was cut off
+	if bad := failed(walk.Run(t.Context())); len(bad) > 0 {
+		t.Errorf("after one that was cut off: %v failed", bad)
+	}
+	if err := w.service.End(t.Context(), "another", nil, "x"); !errors.Is(err, idp.ErrNotFound) {
+		t.Errorf("end of another rehearsal: %v", err)
+	}
+	if err := w.service.End(t.Context(), walk.Terms.ID, []string{"redirect", "ada@example.gov"}, "x"); err != nil {
+		t.Error(err)
+	}
+	records, err := w.Store.AuditRecords(t.Context(), 0, 1000)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, r := range records {
+		if r.Kind == "rotation.rehearse" && r.Outcome == "failed" && r.Detail["steps"] == "redirect" {
+			return
+		}
+	}
+	t.Errorf("the failure is not on record: %+v", records)
+}
+
+// What a rehearsal was given ends by itself, and is good for nothing else.
+func TestStolen(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t)
+	walk := w.begin(w.next)
+	a := w.AddProvider("https://a.example")
+
+	// The session, in a browser that goes to a real service provider, under its
+	// own name and as a session of ours.
+	for _, name := range []string{walk.Terms.CookieName, "vernal-session", "vernal-signin"} {
+		req, err := http.NewRequest(http.MethodGet, a.URL(&idptest.Request{}), nil)
+		if err != nil {
+			t.Fatal(err)
+		}
+		req.AddCookie(&http.Cookie{Name: name, Value: walk.Terms.CookieValue})
+		resp, err := http.DefaultTransport.RoundTrip(req)
+		if err != nil {
+			t.Fatal(err)
+		}
+		resp.Body.Close()
+		if resp.StatusCode != http.StatusSeeOther {
+			t.Errorf("as %s: %s, want a 303 to the sign-in", name, resp.Status)
+		}
+	}
+
+	// Its service provider, for another year, by another key, for a person.
+	stolen := *walk
+	key, cert, err := rehearsal.NewKey(w.Clock.Now())
+	if err != nil {
+		t.Fatal(err)
+	}
+	stolen.Key, stolen.Cert = key, cert
+	if bad := failed(stolen.Run(t.Context())); !contains(bad, "redirect") || !contains(bad, "post") {
+		t.Errorf("a key of one's own: only %v failed", bad)
+	}
+	elsewhere, terms := *walk, *walk.Terms
+	terms.Year, terms.Token = w.Year(), ""
+	elsewhere.Terms = &terms
+	if bad := failed(elsewhere.Run(t.Context())); !contains(bad, "redirect") || !contains(bad, "post") {
+		t.Errorf("another year: only %v failed", bad)
+	}
+	alone, terms2 := *walk, *walk.Terms
+	terms2.CookieValue = "none"
+	alone.Terms = &terms2
+	if bad := failed(alone.Run(t.Context())); !contains(bad, "redirect") || !contains(bad, "post") {
+		t.Errorf("without its session: only %v failed", bad)
+	}
+
+	w.Clock.Advance(rehearsal.Lifetime)
+	if bad := failed(walk.Run(t.Context())); !contains(bad, "metadata") || !contains(bad, "redirect") || !contains(bad, "post") {
+		t.Errorf("when its time is over: only %v failed", bad)
+	}
+}

@@ -1,0 +1,40 @@
+package sp
+
+import (
+	"fmt"
+	"time"
+
+	"vernal/idp"
+)
+
+// rehearsal is the service provider of a rehearsal that runs.
+type rehearsal struct {
+	provider *Provider
+	until    time.Time
+}
+
+// Rehearse makes p, which is idp.RehearsalSP, known to Lookup until the given
+// time. It is in memory alone: it is never listed, stored or edited. There is
+// one at a time; a later one takes its place.
+func (r *Registry) Rehearse(p *idp.ServiceProvider, until time.Time) error {
+	if p.EntityID != idp.RehearsalSP {
+		return fmt.Errorf("rehearse: %q is not the provider of rehearsals", p.EntityID)
+	}
+	parsed, err := Parse(clone(p))
+	if err != nil {
+		return err
+	}
+	r.rehearsal.Store(&rehearsal{parsed, until})
+	return nil
+}
+
+// EndRehearsal takes the provider of a rehearsal back.
+func (r *Registry) EndRehearsal() { r.rehearsal.Store(nil) }
+
+// lookupRehearsal is Lookup for idp.RehearsalSP.
+func (r *Registry) lookupRehearsal() (*Provider, error) {
+	if now := r.rehearsal.Load(); now != nil && r.clock.Now().Before(now.until) {
+		return now.provider, nil
+	}
+	return nil, fmt.Errorf("load provider %q: %w", idp.RehearsalSP, idp.ErrNotFound)
+}
