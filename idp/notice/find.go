@@ -133,10 +133,8 @@ func (s *Service) using(ctx context.Context, y idp.Year) ([]idp.EntityID, error)
 
 func usersOf(b *board.Board, y idp.Year) (users []idp.EntityID) {
 	for _, line := range b.SPs {
-		for _, seen := range line.Years {
-			if line.Active && seen.Year == y && stays(line, seen, b.At) {
-				users = append(users, line.SP)
-			}
+		if slices.Contains(line.UnmovedFrom, y) {
+			users = append(users, line.SP)
 		}
 	}
 	slices.Sort(users)

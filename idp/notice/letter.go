@@ -19,9 +19,6 @@ import (
 )
 
 const (
-	// recent is how long a use of an older year counts although a newer one
-	// was used; as on the board.
-	recent = 14 * day
 	// endingSoon is how long before its end a request certificate is written
 	// about.
 	endingSoon = 60 * day
@@ -126,22 +123,21 @@ func (w *writer) letter(line board.Line, only idp.Year) (Letter, bool, error) {
 	return l, true, err
 }
 
-// leaves reports whether the service provider has still to move from a year. One
-// that is over is left as soon as a newer one was used after it.
+// leaves reports whether the service provider has still to move from a year. From
+// a newer one, which was revoked, the way is back to an older one.
 func (w *writer) leaves(line board.Line, seen board.Seen, state certs.State) bool {
-	if w.to == "" || seen.Year >= w.to {
+	switch {
+	case w.to == "" || !slices.Contains(line.UnmovedFrom, seen.Year):
 		return false
+	case seen.Year < w.to:
+		return true
 	}
-	if state.Over() {
-		return !slices.ContainsFunc(line.Years, func(o board.Seen) bool { return o.Year > seen.Year && o.LastAt.After(seen.LastAt) })
-	}
-	return stays(line, seen, w.at)
+	return state.Over() && !usedAfter(line, seen)
 }
 
-// stays reports whether the service provider uses a year and has not moved on.
-func stays(line board.Line, seen board.Seen, now time.Time) bool {
-	newer := slices.ContainsFunc(line.Years, func(o board.Seen) bool { return o.Year > seen.Year })
-	return !newer || now.Sub(seen.LastAt) < recent
+// usedAfter reports whether the service provider used another year since.
+func usedAfter(line board.Line, seen board.Seen) bool {
+	return slices.ContainsFunc(line.Years, func(o board.Seen) bool { return o.Year != seen.Year && o.LastAt.After(seen.LastAt) })
 }
 
 // dueAt is the first date on which something fails; zero: it fails already.
@@ -263,8 +259,8 @@ type User struct {
 
 // Revocation is what to tell, and whom, once a year is revoked.
 type Revocation struct {
-	// MustAct are the active service providers that used the year and nothing
-	// newer since, the latest use first.
+	// MustAct are the active service providers that used the year and have not
+	// moved on, or did within 14 days, the latest use first.
 	MustAct []User `json:"must_act"`
 	// Subject and Text are for all of them; each one's own letter is in
 	// Letters.
@@ -284,8 +280,7 @@ func (s *Service) Revocation(ctx context.Context, y, to idp.Year) (*Revocation, 
 	r := &Revocation{MustAct: []User{}}
 	for _, line := range b.SPs {
 		for _, seen := range line.Years {
-			newer := slices.ContainsFunc(line.Years, func(o board.Seen) bool { return o.Year > y && o.LastAt.After(seen.LastAt) })
-			if seen.Year == y && line.Active && !newer {
+			if seen.Year == y && slices.Contains(line.UnmovedFrom, y) && (y < to || !usedAfter(line, seen)) {
 				r.MustAct = append(r.MustAct, User{SP: line.SP, Name: line.Name, LastAt: seen.LastAt, Contacts: contacts(line.Contacts)})
 			}
 		}
