@@ -30,6 +30,11 @@ func mark(at, now time.Time) (int, bool) {
 	return 0, false
 }
 
+// stepIs says how a step stands that needs attention.
+var stepIs = map[certs.AttentionCode]string{
+	certs.StepFailed: "failed step", certs.StepHeld: "held step", certs.StepOverdue: "overdue step",
+}
+
 // readAttention tells at once of what a person should see to: of a certificate
 // that ended once, of all else once a day.
 func (s *Service) readAttention(ctx context.Context, now time.Time) error {
@@ -53,7 +58,7 @@ func (s *Service) readAttention(ctx context.Context, now time.Time) error {
 		if s.round.known[n.ID] {
 			continue
 		}
-		n, err := s.operators(n, "operator_attention.txt", operatorData{Year: a.Year, Why: plain(a.Text), Ended: n.Kind == CertEnded}, nil)
+		n, err := s.operators(n, "operator_attention.txt", operatorData{Year: a.Year, Step: stepIs[a.Code], Why: plain(a.Text), Ended: n.Kind == CertEnded}, nil)
 		if err == nil {
 			err = s.post(ctx, n)
 		}
