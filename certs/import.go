@@ -104,8 +104,12 @@ func (e *ImportError) Error() string {
 // service providers pin the certificate, or believe our metadata.
 func (p Policy) CheckImport(f Foreign, h History, now time.Time) (problems, warnings []Finding) {
 	c := &check{Foreign: f}
+	if c.reused(); !samePublic(f.Public, f.Cert.PublicKey) {
+		// What else there is to say of it would mislead.
+		c.problem(FoundMismatch, "", "it is the certificate of another key: %s (%s)", f.Cert.Subject, short(f.Cert))
+		return c.problems, nil
+	}
 	c.key()
-	c.reused()
 	c.dates(p.Span(h, f.Year, now), now)
 	c.signature()
 	c.uses()
@@ -147,9 +151,6 @@ func (c *check) key() {
 	if !ok {
 		c.problem(FoundNotRSA, "", "its key is %s: service providers need RSA", c.Cert.PublicKeyAlgorithm)
 		return
-	}
-	if !samePublic(c.Public, pub) {
-		c.problem(FoundMismatch, "", "it is the certificate of another key: %s (%s)", c.Cert.Subject, short(c.Cert))
 	}
 	switch bits := pub.N.BitLen(); {
 	case bits < minBits:

@@ -25,7 +25,7 @@ var layers = [][]string{
 	{"idp/xmlenc"},
 	{"idp/saml"},
 	{"idp/assurance"},
-	{"metadata", "idp/account", "idp/session", "idp/rotation", "idp/link", "idp/store/storetest", "idp/store/bolt"},
+	{"metadata", "idp/account", "idp/session", "idp/rotation", "certs/token", "idp/link", "idp/store/storetest", "idp/store/bolt"},
 	{"idp/sp", "idp/preview"},
 	{"idp/board", "idp/rehearsal"},
 	{"idp/notice"},
@@ -42,6 +42,8 @@ var only = map[string][]string{
 	"go.etcd.io/bbolt":                               {"idp/store/bolt"},
 	"github.com/gorilla/mux":                         {"idp/web", "idp/server"},
 	"github.com/prometheus/client_golang/prometheus": {"idp/watch"},
+	"github.com/ThalesGroup/crypto11":                {"certs/token"},
+	"github.com/miekg/pkcs11":                        {"certs/token"},
 	"vernal/idp/store/bolt":                          {"cmd/vernal", "idp/idptest"},
 }
 

@@ -68,8 +68,24 @@ type Config struct {
 		// Whether the server takes the steps itself on their dates. If not, it
 		// only says what is due; the commands are under vernal rotation.
 		Automatic bool `yaml:"automatic"`
-		// Where signing keys come from: generate.
+		// Where the keys of new years come from: generate, made here, with a
+		// self-signed certificate; import, their certificates come from an
+		// authority (vernal rotation csr, import), and none is made here; pkcs11,
+		// made in a token, which they never leave.
 		KeySource string `yaml:"key_source"`
+		// The token of key_source pkcs11. It is needed as long as the key of a
+		// year is in it, whatever key_source says by then. Vernal must have been
+		// built with it (-tags pkcs11).
+		PKCS11 struct {
+			// The token's PKCS#11 module, a shared library such as
+			// /usr/lib/softhsm/libsofthsm2.so.
+			Module string `yaml:"module"`
+			// The token's label.
+			Token string `yaml:"token"`
+			// The file with the user's PIN, closed to others. The PIN itself can
+			// be given in the environment instead, as VERNAL_ROTATION_PKCS11_PIN.
+			PinFile string `yaml:"pin_file"`
+		} `yaml:"pkcs11"`
 		// The length of new RSA keys: 2048, 3072 or 4096.
 		KeyBits int `yaml:"key_bits"`
 		// When the key of year N is made,

@@ -38,7 +38,7 @@ func (c *Config) problems() []string {
 		v.add("data_dir", "is empty")
 	}
 	v.store()
-	v.oneOf("rotation.key_source", c.Rotation.KeySource, "generate")
+	v.keySource()
 	if p, err := c.policy(); err != nil {
 		v.add("rotation", "%v", err)
 	} else if err := p.Validate(); err != nil {
@@ -186,6 +186,17 @@ func (v *validator) store() {
 		v.add("store", "PostgreSQL is not built yet; use bolt")
 	default:
 		v.add("store", "%q is not one of: bolt", s)
+	}
+}
+
+func (v *validator) keySource() {
+	r := &v.config.Rotation
+	v.oneOf("rotation.key_source", r.KeySource, string(certs.SourceGenerate), string(certs.SourceImport), string(certs.SourcePKCS11))
+	switch {
+	case r.KeySource == string(certs.SourcePKCS11) && r.PKCS11.Module == "":
+		v.add("rotation.pkcs11.module", "is missing: key_source pkcs11 needs the token's module, a shared library")
+	case r.PKCS11.Module != "" && r.PKCS11.Token == "":
+		v.add("rotation.pkcs11.token", "is missing: the label of the token")
 	}
 }
 

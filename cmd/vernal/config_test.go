@@ -107,7 +107,7 @@ func TestEnvironment(t *testing.T) {
 	}
 	// Every key can be set so.
 	for _, s := range settings(c) {
-		if !regexp.MustCompile(`^VERNAL(_[A-Z]+)+$`).MatchString(s.env()) {
+		if !regexp.MustCompile(`^VERNAL(_[A-Z][A-Z0-9]*)+$`).MatchString(s.env()) {
 			t.Errorf("variable %q", s.env())
 		}
 	}

@@ -76,17 +76,21 @@ func openDeps(c *Config, log *slog.Logger, clock idp.Clock, getenv func(string) 
 	if err != nil {
 		return nil, err
 	}
-	dir := certs.OpenDir(filepath.Join(c.dataDir(), keysName), master)
+	policy, err := c.policy()
+	if err != nil {
+		return nil, err
+	}
+	vault, err := c.vault(getenv)
+	if err != nil {
+		return nil, err
+	}
+	dir := keysDir(c, master, vault)
 	keys, err := dir.Load()
 	if err != nil {
 		return nil, err
 	}
-	if len(keys) == 0 {
+	if len(keys) == 0 && policy.KeySource != certs.SourceImport {
 		return nil, fmt.Errorf("there is no signing key in %s; run 'vernal init' first", filepath.Join(c.dataDir(), keysName))
-	}
-	policy, err := c.policy()
-	if err != nil {
-		return nil, err
 	}
 	store, err := bolt.Open(filepath.Join(c.dataDir(), storeName), bolt.Options{
 		Sealer: master, Clock: clock, Log: log, LockWait: lockWait,
@@ -103,7 +107,7 @@ func openDeps(c *Config, log *slog.Logger, clock idp.Clock, getenv func(string) 
 		store:  store,
 		ring:   ring,
 		rotation: &rotation.Service{
-			Store: store, Dir: dir, Ring: ring, Policy: policy, BaseURL: c.BaseURL, Clock: clock, Log: log,
+			Store: store, Dir: dir, Ring: ring, Policy: policy, BaseURL: c.BaseURL, Clock: clock, Log: log, Vault: vault,
 		},
 		registry: registry,
 		accounts: &account.Service{
@@ -129,6 +133,11 @@ func (d *deps) start() error {
 	err := d.rotation.Start(context.Background())
 	if errors.Is(err, certs.ErrNoSigner) {
 		d.unable = err
+		st, statusErr := d.rotation.Status(context.Background())
+		if statusErr == nil && st.Preferred == "" && d.rotation.Policy.KeySource == certs.SourceImport {
+			d.unable = errors.New(unableText(st)) // it is on its way, and nothing went wrong
+			return nil
+		}
 		d.log.Error("nothing can be signed", "error", err.Error())
 		return nil
 	}
@@ -215,6 +224,7 @@ func (d *deps) service(owner int, address string) *admin.Service {
 			}
 			return doc, err
 		},
+		Export:  docs.Export,
 		Clock:   d.clock,
 		Log:     d.log,
 		Owner:   owner,

@@ -27,6 +27,8 @@ type initResult struct {
 	Created []string   `json:"created"`
 	Kept    []string   `json:"kept"`
 	Years   []initYear `json:"years"`
+	// Waits is the year whose key and certificate come from elsewhere first.
+	Waits idp.Year `json:"waits,omitzero"`
 }
 
 type initYear struct {
@@ -217,7 +219,11 @@ func (a *app) initKeys(c *Config, master *seal.Key, year idp.Year, r *initResult
 		return err
 	}
 	now := a.clock.Now()
-	dir := certs.OpenDir(filepath.Join(c.dataDir(), keysName), master)
+	vault, err := c.vault(a.getenv)
+	if err != nil {
+		return err
+	}
+	dir := keysDir(c, master, vault)
 	keys, err := dir.Load()
 	if err != nil {
 		return err
@@ -227,6 +233,13 @@ func (a *app) initKeys(c *Config, master *seal.Key, year idp.Year, r *initResult
 	want := policy.FirstYears(now)
 	if year != "" {
 		want = []idp.Year{year}
+	}
+	if policy.KeySource == certs.SourceImport {
+		if year != "" {
+			return refuse("keys come from elsewhere (rotation.key_source import): none is made here, not for --year either")
+		}
+		r.wait(keys, want)
+		want = nil
 	}
 	have := make(map[idp.Year]bool)
 	for _, k := range keys {
@@ -242,7 +255,7 @@ func (a *app) initKeys(c *Config, master *seal.Key, year idp.Year, r *initResult
 		case lived:
 			continue
 		}
-		k, err := certs.NewKey(rand.Reader, y, policy, c.BaseURL, now)
+		k, err := newKey(vault, y, policy, c.BaseURL, now)
 		if err != nil {
 			return err
 		}
@@ -265,6 +278,27 @@ func (a *app) initKeys(c *Config, master *seal.Key, year idp.Year, r *initResult
 	return nil
 }
 
+// wait notes the first year that waits for what comes from elsewhere, where no
+// key is there.
+func (r *initResult) wait(keys []*certs.Key, want []idp.Year) {
+	if len(keys) == 0 {
+		r.Waits = want[0]
+	}
+}
+
+// newKey makes the key of a year and its certificate, in the token where keys
+// are made there.
+func newKey(vault certs.Vault, y idp.Year, p certs.Policy, baseURL string, now time.Time) (*certs.Key, error) {
+	if p.KeySource != certs.SourcePKCS11 {
+		return certs.NewKey(rand.Reader, y, p, baseURL, now)
+	}
+	pub, err := vault.Make(y, p.KeyBits)
+	if err != nil {
+		return nil, err
+	}
+	return certs.Certify(rand.Reader, &certs.VaultKey{Vault: vault, Year: y, Pub: pub}, y, p, baseURL, now)
+}
+
 func (a *app) reportInit(c *Config, r *initResult) error {
 	for _, what := range r.Created {
 		a.say("made %s", what)
@@ -273,6 +307,10 @@ func (a *app) reportInit(c *Config, r *initResult) error {
 		a.say("kept %s, which was there", what)
 	}
 	for _, y := range r.Years {
+		if y.NotAfter == "" {
+			a.say("the key of %s waits for its certificate", y.Year)
+			continue
+		}
 		if y.State == "" {
 			a.say("our signing certificate (%s) ends %s", y.Year, strings.TrimSuffix(y.NotAfter, "T00:00:00Z"))
 			continue
@@ -286,9 +324,15 @@ func (a *app) reportInit(c *Config, r *initResult) error {
 		a.say("base_url is %s: to let others in, set it to your https address in %s first", c.BaseURL, r.Config)
 	}
 	a.say("keep a copy of the master key apart from the data folder: without it nothing there can be read")
-	if canSign(r.Years) {
+	switch {
+	case r.Waits != "":
+		a.say("keys come from elsewhere (rotation.key_source import); none is made here")
+		a.say("next: vernal rotation csr %s, and import %s when its certificate has come; or import a pair that was made elsewhere", r.Waits, r.Waits)
+	case c.Rotation.KeySource == string(certs.SourceImport):
+		a.say("next: vernal rotation status%s", a.configHint())
+	case canSign(r.Years):
 		a.say("next: vernal serve%s", a.configHint())
-	} else {
+	default:
 		a.say("no year can sign: put the private key of one of these back into %s from your backup", filepath.Join(c.dataDir(), keysName))
 	}
 	if a.json {

@@ -39,6 +39,9 @@ the same order. A running server follows at once.`,
 		a.rotationRehearseCommand(),
 		a.rotationReportCommand(),
 		a.rotationLinkCommand(),
+		a.rotationCSRCommand(),
+		a.rotationImportCommand(),
+		a.rotationExportCommand(),
 	)
 	return c
 }

@@ -37,8 +37,11 @@ func (a *app) tellDryRun(change admin.RotationChange) error {
 	var rows [][]string
 	for _, y := range change.Changed {
 		key := "-"
-		if y.KeyDestroyed {
+		switch {
+		case y.KeyDestroyed:
 			key = "destroyed"
+		case y.Certified:
+			key = "certified"
 		}
 		rows = append(rows, []string{string(y.Year), string(y.From), string(y.To), key})
 	}
@@ -66,6 +69,9 @@ func (a *app) tellUnchanged(change admin.RotationChange) {
 
 // changeText is what happened to a year.
 func changeText(y admin.YearChange, st admin.RotationStatus) string {
+	if y.From == y.To && y.Certified {
+		return fmt.Sprintf("%s, which is %s, has its certificate; it ends on %s", y.Year, y.To, day(yearStatus(st, y.Year).CertEndAt))
+	}
 	if y.From == y.To {
 		return fmt.Sprintf("the key of %s, which is %s, is destroyed", y.Year, y.To)
 	}
@@ -132,7 +138,7 @@ func nextCommand(req admin.StepRequest, change admin.RotationChange) string {
 func byHandNext(st admin.RotationStatus, y idp.Year, kind certs.StepKind) string {
 	text := fmt.Sprintf("vernal rotation %s %s", kind, y)
 	n := yearStatus(st, y).Next
-	if n != nil && n.Step == kind && !n.ByHand && !n.Stuck {
+	if n != nil && n.Step == kind && !n.ByHand && !n.Stuck && st.Preferred != "" {
 		text += "; the server does it on " + day(n.At)
 	}
 	return text

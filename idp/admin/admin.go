@@ -27,6 +27,7 @@ import (
 	"vernal/idp/board"
 	"vernal/idp/link"
 	"vernal/idp/notice"
+	"vernal/idp/published"
 	"vernal/idp/rehearsal"
 	"vernal/idp/rotation"
 	"vernal/idp/sp"
@@ -53,8 +54,10 @@ type Service struct {
 	// Metadata makes the document of a year, or the stable one for "".
 	// idp.ErrNotFound if the year has none.
 	Metadata func(ctx context.Context, y idp.Year) ([]byte, error)
-	Clock    idp.Clock
-	Log      *slog.Logger
+	// Export makes the files that prove a year out of band.
+	Export func(y idp.Year) ([]published.File, error)
+	Clock  idp.Clock
+	Log    *slog.Logger
 	// Owner is the user that the data folder belongs to.
 	Owner int
 	// Version is the program's.
@@ -97,5 +100,8 @@ func (s *Service) Handler() http.Handler {
 	mux.Handle("POST /v1/link/create", endpoint(s, s.createLink))
 	mux.Handle("POST /v1/link/list", endpoint(s, s.listLinks))
 	mux.Handle("POST /v1/link/revoke", endpoint(s, s.revokeLink))
+	mux.Handle("POST /v1/rotation/csr", endpoint(s, s.rotationCSR))
+	mux.Handle("POST /v1/rotation/import", endpoint(s, s.rotationImport))
+	mux.Handle("POST /v1/rotation/export", endpoint(s, s.rotationExport))
 	return mux
 }

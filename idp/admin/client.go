@@ -177,3 +177,19 @@ func (c *Client) RotationStep(ctx context.Context, req StepRequest) (RotationCha
 func (c *Client) RotationReport(ctx context.Context, req ReportRequest) (RotationReport, error) {
 	return call[RotationReport](ctx, c, "rotation/report", req)
 }
+
+// RotationCSR makes a key that waits for its certificate, and the request for
+// that.
+func (c *Client) RotationCSR(ctx context.Context, req YearRequest) (CSR, error) {
+	return call[CSR](ctx, c, "rotation/csr", req)
+}
+
+// RotationImport brings a certificate from elsewhere.
+func (c *Client) RotationImport(ctx context.Context, req ImportRequest) (Imported, error) {
+	return call[Imported](ctx, c, "rotation/import", req)
+}
+
+// RotationExport makes the files that prove a year out of band.
+func (c *Client) RotationExport(ctx context.Context, y idp.Year) (Export, error) {
+	return call[Export](ctx, c, "rotation/export", YearRequest{Year: y})
+}

@@ -2,7 +2,6 @@ package admin
 
 import (
 	"context"
-	"errors"
 	"fmt"
 	"time"
 
@@ -81,21 +80,11 @@ func (s *Service) rotationStep(ctx context.Context, by Caller, req StepRequest) 
 		return RotationChange{}, err
 	}
 	o, err := s.takeStep(ctx, by, req)
-	var refused *certs.RefusedError
-	if errors.As(err, &refused) {
-		st, err := s.Rotation.Status(ctx)
-		if err != nil {
-			return RotationChange{}, err
-		}
-		return RotationChange{}, refusal(refused, st)
-	}
 	if err != nil {
-		return RotationChange{}, err
+		return RotationChange{}, s.stepError(ctx, err)
 	}
-	c := RotationChange{DryRun: req.DryRun, Steps: o.Steps}
-	c.Changed, c.Unchanged = changes(o.Before, o.After)
+	c, err := s.changeOf(ctx, o)
 	s.tellRevocation(ctx, &c, req, o)
-	c.Status, err = s.statusFor(ctx, o.After)
 	return c, err
 }
 
@@ -106,7 +95,9 @@ func (s *Service) takeStep(ctx context.Context, by Caller, req StepRequest) (*ro
 	case certs.StepRevoke:
 		return s.Rotation.Revoke(ctx, req.Year, req.Reason, by.Actor(), req.DryRun)
 	case certs.StepRetire:
-		return s.retire(ctx, by, step, req)
+		if req.DestroyNow {
+			return s.Rotation.Retire(ctx, step, by.Actor(), req.DryRun)
+		}
 	case certs.StepRollback:
 		st, err := s.Rotation.Status(ctx)
 		if err != nil {
@@ -119,37 +110,4 @@ func (s *Service) takeStep(ctx context.Context, by Caller, req StepRequest) (*ro
 		step.Year = to
 	}
 	return s.Rotation.Take(ctx, step, by.Actor(), req.DryRun)
-}
-
-// retire retires a year and, where asked, destroys its key. They are two steps:
-// should the second one fail, the year is retired, its key goes later by itself,
-// and the command can be given again, which for a retired year destroys alone.
-func (s *Service) retire(ctx context.Context, by Caller, step certs.Step, req StepRequest) (*rotation.Outcome, error) {
-	destroy := certs.Step{Kind: certs.StepDestroy, Year: req.Year, Reason: req.Reason}
-	if req.DestroyNow {
-		st, err := s.Rotation.Status(ctx)
-		if err != nil {
-			return nil, err
-		}
-		if historyOf(st).State(req.Year, st.At).Over() {
-			return s.Rotation.Take(ctx, destroy, by.Actor(), req.DryRun)
-		}
-	}
-	o, err := s.Rotation.Take(ctx, step, by.Actor(), req.DryRun)
-	if err != nil || !req.DestroyNow {
-		return o, err
-	}
-	if req.DryRun {
-		// The key of a year that is retired a moment before can be destroyed.
-		now := o.After.At
-		o.After = s.Rotation.Policy.Status(historyOf(o.After).Apply(destroy, now), now)
-		o.Steps = append(o.Steps, destroy)
-		return o, nil
-	}
-	d, err := s.Rotation.Take(ctx, destroy, by.Actor(), false)
-	if err != nil {
-		return nil, fmt.Errorf("%s is retired, but its key is not destroyed: %w", req.Year, err)
-	}
-	o.After, o.Steps = d.After, append(o.Steps, d.Steps...)
-	return o, nil
 }

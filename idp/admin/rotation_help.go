@@ -21,7 +21,13 @@ func helpFor(e *certs.RefusedError, h certs.History, st certs.Status) string {
 	r, made := h.Record(e.Year)
 	state := h.State(e.Year, st.At)
 	switch e.Kind {
-	case certs.StepCreate:
+	case certs.StepCreate, certs.StepCSR, certs.StepImport:
+		if made && r.CertEndAt.IsZero() && !state.Over() {
+			return fmt.Sprintf("when its certificate has come: vernal rotation import %s --cert FILE", e.Year)
+		}
+		if e.Kind == certs.StepImport && !made && e.Year >= h.Preferred {
+			return fmt.Sprintf("make a key and a request for it: vernal rotation csr %s; or bring its key too: --key FILE", e.Year)
+		}
 		return helpCreate(e, h, state)
 	case certs.StepPublish, certs.StepPrefer:
 		switch {
@@ -29,6 +35,8 @@ func helpFor(e *certs.RefusedError, h certs.History, st certs.Status) string {
 			return fmt.Sprintf("make it first: vernal rotation create %s", e.Year)
 		case !made || state == certs.Preferred || state == certs.Published:
 			return ""
+		case state == certs.Created && r.CertEndAt.IsZero():
+			return fmt.Sprintf("when it has: vernal rotation import %s --cert FILE", e.Year)
 		case state == certs.Created && e.Kind == certs.StepPrefer && e.Year > h.Preferred:
 			return fmt.Sprintf("run: vernal rotation publish %s", e.Year)
 		case state == certs.Expiring:

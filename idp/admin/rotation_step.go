@@ -54,13 +54,14 @@ func changes(before, after certs.Status) (changed, same []YearChange) {
 	changed, same = []YearChange{}, []YearChange{}
 	old, now := historyOf(before), historyOf(after)
 	for _, r := range now.Records {
-		was, _ := old.Record(r.Year)
+		was, made := old.Record(r.Year)
 		c := YearChange{
 			Year: r.Year, From: old.State(r.Year, before.At), To: now.State(r.Year, after.At),
+			Certified:    made && was.CertEndAt.IsZero() && !r.CertEndAt.IsZero(),
 			KeyDestroyed: was.KeyDestroyedAt.IsZero() && !r.KeyDestroyedAt.IsZero(),
 		}
 		switch {
-		case c.From != c.To || c.KeyDestroyed:
+		case c.From != c.To || c.Certified || c.KeyDestroyed:
 			changed = append(changed, c)
 		case !c.To.Over():
 			same = append(same, c)

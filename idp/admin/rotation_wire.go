@@ -92,6 +92,8 @@ type YearChange struct {
 	Year idp.Year    `json:"year"`
 	From certs.State `json:"from"`
 	To   certs.State `json:"to"`
+	// Certified: the certificate of its waiting key has come with this step.
+	Certified bool `json:"certified,omitzero"`
 	// KeyDestroyed: its private key is gone since this step.
 	KeyDestroyed bool `json:"key_destroyed,omitzero"`
 }

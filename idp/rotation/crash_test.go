@@ -4,6 +4,8 @@ import (
 	"bytes"
 	"context"
 	"crypto"
+	"crypto/rand"
+	"crypto/rsa"
 	"crypto/x509"
 	"encoding/json"
 	"errors"
@@ -13,6 +15,8 @@ import (
 	"os/exec"
 	"path/filepath"
 	"slices"
+	"strings"
+	"sync"
 	"syscall"
 	"testing"
 	"time"
@@ -48,11 +52,12 @@ func TestMain(m *testing.M) {
 type doomed struct {
 	Folder string
 	Master []byte
-	// Signer is the private key that a create uses, PKCS#8.
-	Signer []byte
-	Now    time.Time
-	Act    string
-	Year   idp.Year
+	// Signer is the private key that a create uses, Foreign one that comes from
+	// elsewhere; PKCS#8.
+	Signer, Foreign []byte
+	Now             time.Time
+	Act             string
+	Year            idp.Year
 	// KillAt is the point at which it dies: each write has one before it and
 	// one after it.
 	KillAt int
@@ -80,15 +85,21 @@ func (d *doomed) run() error {
 		}
 	}
 	s.Store, s.Dir = k, k
-	if err := act(context.Background(), s, d.Act, d.Year); err != nil {
+	if err := d.act(context.Background(), s); err != nil {
 		return err
 	}
 	return store.Close()
 }
 
 // act takes a step as a person or the server would.
-func act(ctx context.Context, s *rotation.Service, what string, y idp.Year) (err error) {
-	switch what {
+func (d *doomed) act(ctx context.Context, s *rotation.Service) (err error) {
+	switch what, y := d.Act, d.Year; what {
+	case "csr":
+		_, err = s.CSR(ctx, y, "test", false)
+	case "import", "import a pair":
+		err = d.bring(ctx, s)
+	case "retire and destroy":
+		_, err = s.Retire(ctx, certs.Step{Kind: certs.StepRetire, Year: y}, "test", false)
 	case "first start":
 		err = s.Start(ctx)
 	case "automatic":
@@ -100,6 +111,34 @@ func act(ctx context.Context, s *rotation.Service, what string, y idp.Year) (err
 	}
 	return err
 }
+
+// bring imports a certificate, with its key or for the one that waits.
+func (d *doomed) bring(ctx context.Context, s *rotation.Service) error {
+	key, err := x509.ParsePKCS8PrivateKey(d.Foreign)
+	if err != nil {
+		return err
+	}
+	signer := key.(crypto.Signer)
+	k, err := certs.Certify(rand.Reader, signer, d.Year, s.Policy, s.BaseURL, d.Now)
+	if err != nil {
+		return err
+	}
+	in := rotation.Import{Chain: []*x509.Certificate{k.Cert}}
+	if d.Act == "import a pair" {
+		in.Signer = signer
+	}
+	_, err = s.Import(ctx, d.Year, in, "test", false)
+	return err
+}
+
+// foreign is a private key that no year of a test has.
+var foreign = sync.OnceValue(func() *rsa.PrivateKey {
+	k, err := rsa.GenerateKey(rand.Reader, 2048)
+	if err != nil {
+		panic(err)
+	}
+	return k
+})
 
 // sigkill stands between a service and its disk and ends the process with
 // SIGKILL, which leaves no time for anything.
@@ -123,10 +162,15 @@ func (k *sigkill) UpdateRotation(ctx context.Context, change func([]byte) ([]byt
 	return k.RotationStore.UpdateRotation(ctx, change, events...)
 }
 
-// Save is two writes: the private key, then the certificate.
+// Save is two writes: the private key, then the certificate if there is one.
 func (k *sigkill) Save(key *certs.Key) error {
 	k.pass()
-	if err := k.Keys.Save(&certs.Key{Year: key.Year, Signer: key.Signer}); err != nil {
+	if key.Cert == nil {
+		defer k.pass()
+		return k.Keys.Save(key)
+	}
+	alone := &certs.Key{Year: key.Year, Signer: key.Signer, Elsewhere: key.Elsewhere}
+	if err := k.Keys.Save(alone); err != nil && !errors.Is(err, idp.ErrExists) { // one that waits is there
 		return err
 	}
 	k.pass()
@@ -170,6 +214,14 @@ func TestKillNine(t *testing.T) {
 			map[idp.Year]certs.State{"2026": certs.Retired, "2027": certs.Preferred}},
 		{"destroy", day(2026, 11, 22), day(2027, 7, 10), "destroy", "2026", 4,
 			map[idp.Year]certs.State{"2026": certs.Retired, "2027": certs.Preferred}},
+		{"retire and destroy", day(2026, 11, 22), day(2027, 6, 20), "retire and destroy", "2026", 4,
+			map[idp.Year]certs.State{"2026": certs.Retired, "2027": certs.Preferred}},
+		{"csr", day(2026, 11, 22), day(2026, 11, 23), "csr", "2027", 4,
+			map[idp.Year]certs.State{"2026": certs.Preferred, "2027": certs.Created}},
+		{"import", day(2026, 11, 22), day(2026, 11, 23), "import", "2027", 5,
+			map[idp.Year]certs.State{"2026": certs.Preferred, "2027": certs.Created}},
+		{"import a pair", day(2026, 11, 22), day(2026, 11, 23), "import a pair", "2027", 5,
+			map[idp.Year]certs.State{"2026": certs.Preferred, "2027": certs.Created}},
 		{"revoke for a letter", day(2026, 11, 22), day(2026, 11, 23), "revoke", "2026", 5,
 			map[idp.Year]certs.State{"2026": certs.Revoked, "2026b": certs.Preferred}},
 		{"revoke for the next year", day(2026, 11, 22), day(2027, 1, 20), "revoke", "2026", 2,
@@ -183,6 +235,8 @@ func TestKillNine(t *testing.T) {
 			d := doomed{Master: bytes.Repeat([]byte{7}, 32), Act: tt.act, Year: tt.year}
 			var err error
 			d.Signer, err = x509.MarshalPKCS8PrivateKey(signers[0]())
+			ok(t, err)
+			d.Foreign, err = x509.MarshalPKCS8PrivateKey(foreign())
 			ok(t, err)
 			template := t.TempDir()
 			before := d.prepare(t, template, tt.from, tt.until)
@@ -221,6 +275,11 @@ func (d *doomed) prepare(t *testing.T, folder string, from, until time.Time) cer
 		w.turn(until.AddDate(0, 0, 1))
 	}
 	d.Now = w.clock()
+	if d.Act == "import" {
+		s.NewSigner = func(int) (crypto.Signer, error) { return foreign(), nil }
+		_, err := s.CSR(t.Context(), d.Year, "test", false)
+		ok(t, err)
+	}
 	return w.status(s)
 }
 
@@ -279,7 +338,7 @@ func (d *doomed) checkAfter(t *testing.T, before, after certs.Status) {
 			t.Errorf("point %d: the status shows what is odd: %+v", d.KillAt, odd)
 		}
 	}
-	err := act(t.Context(), s, d.Act, d.Year)
+	err := d.act(t.Context(), s)
 	if refused := new(certs.RefusedError); err != nil && !errors.As(err, &refused) {
 		t.Errorf("point %d: taken again: %v", d.KillAt, err)
 	}
@@ -288,12 +347,30 @@ func (d *doomed) checkAfter(t *testing.T, before, after certs.Status) {
 	if diff := cmp.Diff(states(after), states(now)); diff != "" {
 		t.Errorf("point %d: states (-want +got):\n%s", d.KillAt, diff)
 	}
+	if d.Act == "csr" || strings.HasPrefix(d.Act, "import") {
+		w.waitsOrCertified(d)
+	}
 	if diff := cmp.Diff(after.Attention, now.Attention); diff != "" {
 		t.Errorf("point %d: attention (-want +got):\n%s", d.KillAt, diff)
 	}
 	w.chained()
 	if left, err := filepath.Glob(filepath.Join(d.Folder, "keys", ".tmp-*")); err != nil || len(left) > 0 {
 		t.Errorf("point %d: left over: %v %v", d.KillAt, left, err)
+	}
+}
+
+// waitsOrCertified checks that no certificate was made here for a key whose
+// certificate comes from elsewhere, and that the one that came is kept.
+func (w *world) waitsOrCertified(d *doomed) {
+	w.t.Helper()
+	keys, err := w.dir.Load()
+	ok(w.t, err)
+	k := keys[len(keys)-1]
+	if k.Year != d.Year || !k.Elsewhere || (k.Cert != nil) != (d.Act != "csr") {
+		w.t.Errorf("point %d: the key of %s is left as %+v", d.KillAt, d.Year, k)
+	}
+	if d.Act != "csr" && !foreign().PublicKey.Equal(k.Cert.PublicKey) {
+		w.t.Errorf("point %d: the certificate of %s is of another key", d.KillAt, d.Year)
 	}
 }
 

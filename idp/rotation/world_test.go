@@ -202,10 +202,13 @@ func (k *killer) UpdateRotation(ctx context.Context, change func([]byte) ([]byte
 	return k.RotationStore.UpdateRotation(ctx, change, events...)
 }
 
-// Save is two writes: the private key, then the certificate.
+// Save is two writes: the private key, then the certificate if there is one.
 func (k *killer) Save(key *certs.Key) error {
 	if err := k.write(); err != nil {
 		return err
+	}
+	if key.Cert == nil {
+		return k.Keys.Save(key)
 	}
 	if err := k.Keys.Save(&certs.Key{Year: key.Year, Signer: key.Signer, Elsewhere: key.Elsewhere}); err != nil {
 		return err

@@ -1,0 +1,8 @@
+//go:build !pkcs11 || !cgo
+
+package token
+
+import "vernal/certs"
+
+// Open is ErrNotBuilt.
+func Open(Config) (certs.Vault, error) { return nil, ErrNotBuilt }

@@ -1,0 +1,73 @@
+package main
+
+import (
+	"errors"
+	"fmt"
+	"io/fs"
+	"os"
+	"path/filepath"
+	"strings"
+
+	"vernal/certs"
+	"vernal/certs/token"
+	"vernal/idp/seal"
+)
+
+// pinEnv is the variable that can hold the token's PIN itself.
+const pinEnv = "VERNAL_ROTATION_PKCS11_PIN"
+
+// maxPIN bounds the file of the PIN.
+const maxPIN = 1024
+
+// vault is the token of the configuration; nil if there is none. It is not
+// asked for anything before a key in it is needed.
+func (c *Config) vault(getenv func(string) string) (certs.Vault, error) {
+	p := c.Rotation.PKCS11
+	if p.Module == "" {
+		return nil, nil
+	}
+	pin := getenv(pinEnv)
+	if pin == "" {
+		var err error
+		if pin, err = c.readPIN(); err != nil {
+			return nil, err
+		}
+	}
+	return token.Open(token.Config{Module: c.path(p.Module), Label: p.Token, PIN: pin, Installation: c.BaseURL})
+}
+
+// readPIN reads the file of the PIN. Its errors never quote it.
+func (c *Config) readPIN() (string, error) {
+	name := c.path(c.Rotation.PKCS11.PinFile)
+	if name == "" {
+		return "", fmt.Errorf("the token's PIN is missing: set rotation.pkcs11.pin_file, or %s in the environment", pinEnv)
+	}
+	info, err := os.Stat(name)
+	if errors.Is(err, fs.ErrNotExist) {
+		return "", fmt.Errorf("there is no file with the token's PIN at %s", name)
+	}
+	if err != nil {
+		return "", fmt.Errorf("read the token's PIN: %w", err)
+	}
+	if info.Mode().Perm()&0o077 != 0 {
+		return "", refuse("%s is open to others (mode %04o): run 'chmod 600 %s' first", name, info.Mode().Perm(), shellQuote(name))
+	}
+	text, err := readFile(name, maxPIN)
+	if err != nil {
+		return "", fmt.Errorf("read the token's PIN: %w", err)
+	}
+	pin := strings.TrimRight(string(text), "\r\n")
+	if pin == "" {
+		return "", fmt.Errorf("the file with the token's PIN, %s, is empty", name)
+	}
+	return pin, nil
+}
+
+// keysDir is the folder of the signing keys.
+func keysDir(c *Config, master *seal.Key, vault certs.Vault) *certs.Dir {
+	dir := certs.OpenDir(filepath.Join(c.dataDir(), keysName), master)
+	if vault == nil {
+		return dir
+	}
+	return dir.WithVault(vault)
+}

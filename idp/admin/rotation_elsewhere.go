@@ -1,0 +1,181 @@
+package admin
+
+import (
+	"context"
+	"crypto"
+	"crypto/sha256"
+	"crypto/x509"
+	"encoding/hex"
+	"encoding/pem"
+	"errors"
+	"fmt"
+
+	"vernal/certs"
+	"vernal/idp"
+	"vernal/idp/published"
+	"vernal/idp/rotation"
+)
+
+// YearRequest names a year.
+type YearRequest struct {
+	Year idp.Year `json:"year"`
+	// DryRun changes nothing; the answer says what would change.
+	DryRun bool `json:"dry_run,omitzero"`
+}
+
+// CSR is the answer to rotation/csr.
+type CSR struct {
+	RotationChange
+	// Request is the certification request, PEM; "" in a dry run that would
+	// make the key.
+	Request string `json:"csr,omitzero"`
+	// MadeKey: the key was made now and did not wait already.
+	MadeKey bool `json:"made_key"`
+	// Certificate is what the certificate must cover.
+	Certificate certs.Span `json:"certificate"`
+}
+
+// ImportRequest brings a certificate from elsewhere.
+type ImportRequest struct {
+	YearRequest
+	// Cert is the file with the certificate, Key that with its private key;
+	// empty for the key that waits. The key goes no further than into the
+	// sealed folder.
+	Cert []byte `json:"cert"`
+	Key  []byte `json:"key,omitempty"`
+}
+
+// Imported is the answer to rotation/import.
+type Imported struct {
+	RotationChange
+	// SHA256 is that of the certificate, in hexadecimal digits.
+	SHA256   string          `json:"sha256"`
+	Warnings []certs.Finding `json:"warnings"`
+	// Ignored are the subjects of what else the file held.
+	Ignored []string `json:"ignored"`
+}
+
+// Export is the answer to rotation/export.
+type Export struct {
+	Year  idp.Year         `json:"year"`
+	Files []published.File `json:"files"`
+}
+
+func (s *Service) rotationCSR(ctx context.Context, by Caller, req YearRequest) (CSR, error) {
+	if err := checkYear(req.Year); err != nil {
+		return CSR{}, err
+	}
+	r, err := s.Rotation.CSR(ctx, req.Year, by.Actor(), req.DryRun)
+	if err != nil {
+		return CSR{}, s.stepError(ctx, err)
+	}
+	answer := CSR{MadeKey: r.Made, Certificate: r.Span}
+	if r.DER != nil {
+		answer.Request = string(pem.EncodeToMemory(&pem.Block{Type: "CERTIFICATE REQUEST", Bytes: r.DER}))
+	}
+	answer.RotationChange, err = s.changeOf(ctx, r.Outcome)
+	return answer, err
+}
+
+func (s *Service) rotationImport(ctx context.Context, by Caller, req ImportRequest) (Imported, error) {
+	in, err := req.parse()
+	if err != nil {
+		return Imported{}, err
+	}
+	i, err := s.Rotation.Import(ctx, req.Year, in, by.Actor(), req.DryRun)
+	if err != nil {
+		return Imported{}, s.stepError(ctx, err)
+	}
+	sum := sha256.Sum256(i.Cert.Raw)
+	answer := Imported{SHA256: hex.EncodeToString(sum[:]), Warnings: list(i.Warnings), Ignored: []string{}}
+	for _, c := range i.Ignored {
+		answer.Ignored = append(answer.Ignored, name(c))
+	}
+	answer.RotationChange, err = s.changeOf(ctx, i.Outcome)
+	return answer, err
+}
+
+func (s *Service) rotationExport(ctx context.Context, by Caller, req YearRequest) (Export, error) {
+	if err := checkYear(req.Year); err != nil {
+		return Export{}, err
+	}
+	st, err := s.Rotation.Status(ctx)
+	if err != nil {
+		return Export{}, err
+	}
+	h := historyOf(st)
+	r, _ := h.Record(req.Year)
+	state := h.State(req.Year, st.At)
+	switch {
+	case state == certs.Planned:
+		return Export{}, &Error{Code: CodeRefused, Message: fmt.Sprintf("%s was never made\n  make it first: vernal rotation create %s", req.Year, req.Year)}
+	case state.Over():
+		return Export{}, &Error{Code: CodeRefused, Message: fmt.Sprintf("%s is %s: nobody is to trust its certificate any more", req.Year, state)}
+	case r.CertEndAt.IsZero():
+		return Export{}, &Error{Code: CodeRefused, Message: fmt.Sprintf("the certificate of %s has not come\n  when it has: vernal rotation import %s --cert FILE", req.Year, req.Year)}
+	}
+	if err := s.Rotation.Exported(ctx, req.Year, by.Actor()); err != nil {
+		return Export{}, err
+	}
+	files, err := s.Export(req.Year)
+	return Export{Year: req.Year, Files: files}, err
+}
+
+// parse reads what came from elsewhere. Its errors never quote it.
+func (r ImportRequest) parse() (in rotation.Import, err error) {
+	if err := checkYear(r.Year); err != nil {
+		return in, err
+	}
+	if in.Chain, err = certs.ParseCertificates(r.Cert); err != nil {
+		return in, &Error{Code: CodeInvalid, Message: "the file with the certificate: " + err.Error()}
+	}
+	if len(r.Key) == 0 {
+		return in, nil
+	}
+	var signer crypto.Signer
+	if signer, err = certs.ParsePrivateKey(r.Key); err != nil {
+		return in, &Error{Code: CodeInvalid, Message: "the file with the private key: " + err.Error()}
+	}
+	in.Signer = signer
+	return in, nil
+}
+
+func checkYear(y idp.Year) error {
+	if !y.Valid() {
+		return &Error{Code: CodeInvalid, Message: fmt.Sprintf("%q is not a year, such as 2027 or 2027b", y)}
+	}
+	return nil
+}
+
+// name is what people know a certificate by.
+func name(c *x509.Certificate) string {
+	if subject := c.Subject.String(); subject != "" {
+		return subject
+	}
+	return "serial number " + c.SerialNumber.Text(16)
+}
+
+// stepError makes a refusal an Error that says what would help.
+func (s *Service) stepError(ctx context.Context, err error) error {
+	var refused *certs.RefusedError
+	var foreign *certs.ImportError
+	switch {
+	case errors.As(err, &foreign):
+		return &Error{Code: CodeRefused, Message: foreign.Error()}
+	case !errors.As(err, &refused):
+		return err
+	}
+	st, err := s.Rotation.Status(ctx)
+	if err != nil {
+		return err
+	}
+	return refusal(refused, st)
+}
+
+// changeOf is what a step did, for people.
+func (s *Service) changeOf(ctx context.Context, o *rotation.Outcome) (c RotationChange, err error) {
+	c = RotationChange{DryRun: o.DryRun, Steps: list(o.Steps)}
+	c.Changed, c.Unchanged = changes(o.Before, o.After)
+	c.Status, err = s.statusFor(ctx, o.After)
+	return c, err
+}
