@@ -64,39 +64,6 @@ func attentionDue(list []certs.Attention) error {
 	return &attentionError{count: len(list)}
 }
 
-func (a *app) rotationStatusCommand() *cobra.Command {
-	return &cobra.Command{
-		Use:   "status",
-		Short: "Show every year, its state, and what comes next",
-		Long: `Show every year with its state, the end of its certificate, and what happens to
-it next. The exit code is 4 if something needs attention, so that a scheduled
-job can watch it: a step that is overdue, held or failed, or our certificate
-that has ended, or ends soon while service providers have not moved.`,
-		Example: `    vernal rotation status
-    YEAR  STATE      CERTIFICATE ENDS  DAYS LEFT  NEXT
-    2026  preferred  2027-04-01        130        2027-03-01 expiring (in 99 days)
-    2027  planned    -                 -          2027-01-15 create (in 54 days)`,
-		Args: cobra.NoArgs,
-		RunE: func(c *cobra.Command, _ []string) error {
-			return a.withClient(c.Context(), func(ctx context.Context, client *admin.Client) error {
-				st, err := client.RotationStatus(ctx)
-				if err != nil {
-					return err
-				}
-				if a.json {
-					err = a.printJSON(st)
-				} else {
-					err = a.printStatus(st)
-				}
-				if err != nil {
-					return err
-				}
-				return attentionDue(st.Attention)
-			})
-		},
-	}
-}
-
 func (a *app) rotationPlanCommand() *cobra.Command {
 	var years int
 	c := &cobra.Command{

@@ -63,6 +63,9 @@ func (a *app) printStatus(st admin.RotationStatus) error {
 			return err
 		}
 	}
+	if err := a.printMoves(st); err != nil {
+		return err
+	}
 	return a.printAttention(st.Attention)
 }
 

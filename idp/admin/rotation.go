@@ -14,7 +14,12 @@ func (s *Service) rotationStatus(ctx context.Context, _ Caller, _ Empty) (Rotati
 	if err != nil {
 		return RotationStatus{}, err
 	}
-	return s.statusFor(ctx, st)
+	answer, err := s.statusFor(ctx, st)
+	if err != nil {
+		return RotationStatus{}, err
+	}
+	answer.Board, err = s.Board.Board(ctx)
+	return answer, err
 }
 
 // statusFor adds what the registry knows.
@@ -35,17 +40,13 @@ func list[T any](s []T) []T { return append([]T{}, s...) }
 // ended. They verify all the same, but are due to be changed. A registration
 // that cannot be read is left out: it is told when it is used.
 func (s *Service) endedRequestCerts(ctx context.Context) (all []certs.Attention, err error) {
-	providers, err := s.Registry.List(ctx)
+	providers, err := s.Registry.All(ctx)
 	if err != nil {
 		return nil, err
 	}
 	now := s.Clock.Now()
 	for _, p := range providers {
-		parsed, err := s.Registry.Lookup(ctx, p.EntityID)
-		if err != nil {
-			continue
-		}
-		for _, c := range parsed.RequestCerts {
+		for _, c := range p.RequestCerts {
 			if !now.Before(c.NotAfter) {
 				all = append(all, certs.Attention{
 					Code: certs.RequestCertEnded,
@@ -57,11 +58,15 @@ func (s *Service) endedRequestCerts(ctx context.Context) (all []certs.Attention,
 	return all, nil
 }
 
-func (s *Service) rotationPlan(ctx context.Context, by Caller, req PlanRequest) (RotationPlan, error) {
+func (s *Service) rotationPlan(ctx context.Context, _ Caller, req PlanRequest) (RotationPlan, error) {
 	if req.Years < 1 || req.Years > MaxPlanYears {
 		return RotationPlan{}, &Error{Code: CodeInvalid, Message: fmt.Sprintf("a plan looks 1 to %d years ahead", MaxPlanYears)}
 	}
-	st, err := s.rotationStatus(ctx, by, Empty{})
+	now, err := s.Rotation.Status(ctx)
+	if err != nil {
+		return RotationPlan{}, err
+	}
+	st, err := s.statusFor(ctx, now)
 	if err != nil {
 		return RotationPlan{}, err
 	}

@@ -38,6 +38,7 @@ func withRotation(t *testing.T, s *admin.Service, store idp.Store) {
 		t.Fatal(err)
 	}
 	s.Board = &board.Service{Store: store, Registry: s.Registry, Years: s.Ring, Clock: s.Clock, Log: s.Log}
+	s.Rotation.Users = s.Board.Users
 	s.Notices = &notice.Service{
 		Store: store, Board: s.Board, Rotation: s.Rotation, Years: s.Ring, Clock: s.Clock, Log: s.Log,
 		IdP: metadata.IdP{BaseURL: "https://idp.example.gov"}, Name: "Vernal",

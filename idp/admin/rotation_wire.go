@@ -5,6 +5,7 @@ import (
 
 	"vernal/certs"
 	"vernal/idp"
+	"vernal/idp/board"
 	"vernal/idp/notice"
 )
 
@@ -13,6 +14,8 @@ type RotationStatus struct {
 	certs.Status
 	// Automatic: the server takes the steps itself on their dates.
 	Automatic bool `json:"automatic"`
+	// Board is who uses which year. Only rotation/status has it.
+	Board *board.Board `json:"board,omitempty"`
 }
 
 // PlanRequest asks what comes.

@@ -1,0 +1,189 @@
+package board_test
+
+import (
+	"net/http"
+	"net/url"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/google/go-cmp/cmp"
+
+	"vernal/certs"
+	"vernal/idp"
+	"vernal/idp/board"
+	"vernal/idp/idptest"
+)
+
+// seen is the board of a running server, after a flush too.
+func seen(t *testing.T, i *idptest.IdP, id string) board.Line {
+	t.Helper()
+	noted, err := i.Board.Board(t.Context())
+	ok(t, err)
+	ok(t, i.Board.Flush(t.Context()))
+	stored, err := i.Board.Board(t.Context())
+	ok(t, err)
+	if diff := cmp.Diff(noted, stored); diff != "" {
+		t.Errorf("the flush changed the board (-before +after):\n%s", diff)
+	}
+	return line(t, stored, idp.EntityID(id))
+}
+
+func TestSignInsShow(t *testing.T) {
+	t.Parallel()
+	i := idptest.New(t, idptest.Options{Now: at(2027, 2, 10)}) // 2026 preferred, 2027 published
+	person := i.AddPerson("ada@example.gov")
+	optional := func(p *idp.ServiceProvider) { p.SignRequests = idp.SignRequestsOptional }
+	type counts map[idp.Year]int
+	tests := []struct {
+		name   string
+		sp     *idptest.Provider
+		do     func(*idptest.Provider, *idptest.Browser)
+		want   counts
+		signed bool
+	}{
+		{"a signed request that nobody followed", i.AddProvider("https://signed.example"), func(p *idptest.Provider, b *idptest.Browser) {
+			b.Get(p.URL(&idptest.Request{}))
+		}, counts{"2026": 1}, true},
+		{"a sign-in on two years", i.AddProvider("https://two.example"), func(p *idptest.Provider, b *idptest.Browser) {
+			b.SignIn(b.Get(p.URL(&idptest.Request{Year: "2026"})), person)
+			b.CrossSitePost("/api/saml/auth2027", p.Form(&idptest.Request{Year: "2027"}))
+		}, counts{"2026": 1, "2027": 1}, true},
+		{"an unsigned request", i.AddProvider("https://unsigned.example", optional), func(p *idptest.Provider, b *idptest.Browser) {
+			b.Get(p.URL(&idptest.Request{Unsigned: true}))
+		}, counts{}, false},
+		{"an unsigned request that was answered", i.AddProvider("https://answered.example", optional), func(p *idptest.Provider, b *idptest.Browser) {
+			b.SignIn(b.Get(p.URL(&idptest.Request{Unsigned: true})), person)
+		}, counts{"2026": 1}, false},
+		{"a signature of somebody else", i.AddProvider("https://forged.example"), func(p *idptest.Provider, b *idptest.Browser) {
+			b.Get(p.URL(&idptest.Request{Key: idptest.OtherKey()}))
+		}, counts{}, false},
+		{"metadata with the hint", i.AddProvider("https://hint.example"), func(p *idptest.Provider, b *idptest.Browser) {
+			b.Get(i.URL + "/api/saml/metadata2026?sp=" + url.QueryEscape(p.EntityID))
+		}, counts{}, false},
+	}
+	for _, tt := range tests {
+		t.Run(tt.name, func(t *testing.T) {
+			tt.do(tt.sp, i.Browser())
+			l, got := seen(t, i, tt.sp.EntityID), counts{}
+			for _, y := range l.Years {
+				got[y.Year] = y.Days30
+				if y.Signed != tt.signed || tt.signed == (y.CertSHA256 == "") || !y.LastAt.Equal(i.Clock.Now()) && !tt.signed {
+					t.Errorf("%s: %+v", y.Year, y)
+				}
+			}
+			if diff := cmp.Diff(tt.want, got); diff != "" {
+				t.Errorf("requests (-want +got):\n%s", diff)
+			}
+			if len(l.Years) == 0 && l.Move != board.Unseen {
+				t.Errorf("unused, and %s", l.Move)
+			}
+		})
+	}
+}
+
+// A preview works for real, and is no use.
+func TestPreviewIsNoUse(t *testing.T) {
+	t.Parallel()
+	i := idptest.New(t, idptest.Options{Now: at(2027, 1, 20)}) // 2027 created
+	sp := i.AddProvider("https://sp.example", func(p *idp.ServiceProvider) { p.Preview = "2027" })
+	b := i.Browser()
+	if page := b.SignIn(b.Get(sp.URL(&idptest.Request{Year: "2027"})), i.AddPerson("ada@example.gov")); page.Response() == nil {
+		t.Fatalf("no sign-in: %d %s", page.Status, page.Text())
+	}
+	if l := seen(t, i, sp.EntityID); l.Move != board.Unseen || len(l.Years) != 0 {
+		t.Errorf("line: %+v", l)
+	}
+}
+
+// A fetch is told with what the client says of itself, and stays a hint.
+func TestMetadataFetch(t *testing.T) {
+	t.Parallel()
+	i := idptest.New(t, idptest.Options{Now: at(2027, 2, 10)})
+	sp := i.AddProvider("https://sp.example")
+	fetch := func(path, agent string) {
+		t.Helper()
+		req, err := http.NewRequestWithContext(t.Context(), http.MethodGet, i.URL+path, nil)
+		ok(t, err)
+		req.Header.Set("User-Agent", agent)
+		resp, err := http.DefaultClient.Do(req)
+		ok(t, err)
+		_ = resp.Body.Close()
+	}
+	fetch("/api/saml/metadata2026?sp=https://sp.example", "Shibboleth-SP/3.4")
+	fetch("/api/saml/metadata?sp=https://sp.example", "Shibboleth-SP/3.4")
+	fetch("/api/saml/metadata2026?sp="+strings.Repeat("x", 5000), "<script>\t"+strings.Repeat("y", 5000))
+	fetch("/api/saml/metadata1999?sp=https://sp.example", "none such")
+	l := seen(t, i, sp.EntityID)
+	want := []board.Fetches{
+		{Address: "127.0.0.1", UserAgent: "Shibboleth-SP/3.4", LastAt: i.Clock.Now(), Count: 1},
+		{Year: "2026", Address: "127.0.0.1", UserAgent: "Shibboleth-SP/3.4", LastAt: i.Clock.Now(), Count: 1},
+	}
+	if diff := cmp.Diff(want, l.Fetches); diff != "" || l.Move != board.Unseen {
+		t.Errorf("%s, fetches (-want +got):\n%s", l.Move, diff)
+	}
+	b, err := i.Board.Board(t.Context())
+	ok(t, err)
+	if len(b.Fetches) != 1 || len(b.Fetches[0].Hint) > 1024 || len(b.Fetches[0].UserAgent) > 200 || strings.Contains(b.Fetches[0].UserAgent, "\t") {
+		t.Errorf("fetches without a registered hint: %+v", b.Fetches)
+	}
+}
+
+// Who uses a year keeps it from being retired, and is named; who has still to
+// move makes the end of its certificate a matter for people.
+func TestRotationIsTold(t *testing.T) {
+	t.Parallel()
+	i := idptest.New(t, idptest.Options{Now: at(2027, 2, 10)})
+	sp := i.AddProvider("https://sp.example")
+	i.AddProvider("https://gone.example", func(p *idp.ServiceProvider) { p.Active = false })
+	use := func(y idp.Year) {
+		t.Helper()
+		i.Browser().Get(sp.URL(&idptest.Request{Year: y}))
+		ok(t, i.Board.Flush(t.Context()))
+	}
+	run := func(to time.Time) {
+		t.Helper()
+		for i.Clock.Now().Before(to) {
+			i.Clock.Advance(24 * time.Hour)
+			ok(t, i.Rotation.Tick(t.Context(), 24*time.Hour))
+			_, err := i.Rotation.Automatic(t.Context())
+			ok(t, err)
+			ok(t, i.Board.Flush(t.Context()))
+		}
+	}
+	attention := func(code certs.AttentionCode) string {
+		t.Helper()
+		st, err := i.Rotation.Status(t.Context())
+		ok(t, err)
+		for _, a := range st.Attention {
+			if a.Code == code {
+				return a.Text
+			}
+		}
+		return ""
+	}
+	use("2026")
+	run(at(2027, 3, 10))
+	if attention(certs.CertEnding) == "" {
+		t.Error("a certificate ends, somebody has not moved, and nobody is told")
+	}
+	use("2027")
+	run(at(2027, 3, 11))
+	if text := attention(certs.CertEnding); text != "" {
+		t.Errorf("everybody has moved: %s", text)
+	}
+	run(at(2027, 6, 25))
+	use("2026")
+	run(at(2027, 7, 2))
+	if text := attention(certs.StepHeld); !strings.HasSuffix(text, "; used by https://sp.example") {
+		t.Errorf("held: %q", text)
+	}
+	_, err := i.Rotation.Take(t.Context(), certs.Step{Kind: certs.StepRetire, Year: "2026"}, "test", true)
+	if err == nil || !strings.HasSuffix(err.Error(), "; used by https://sp.example") {
+		t.Errorf("retire: %v", err)
+	}
+	run(at(2027, 7, 12))
+	if text := attention(certs.StepHeld); text != "" {
+		t.Errorf("unused for 14 days and held: %s", text)
+	}
+}
