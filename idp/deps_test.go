@@ -30,7 +30,7 @@ var layers = [][]string{
 	{"idp/board", "idp/rehearsal"},
 	{"idp/notice"},
 	{"idp/web"},
-	{"idp/authn", "idp/sso", "idp/published", "idp/watch", "idp/developers"}, // handlers never meet but through a stored request
+	{"idp/authn", "idp/sso", "idp/logout", "idp/published", "idp/watch", "idp/developers"}, // handlers never meet but through a stored request
 	{"idp/server", "idp/admin"},
 	{"idp/idptest"},
 	{"cmd/vernal"},

@@ -76,6 +76,7 @@ const (
 	RefusedNameID             RefusalCode = "name_id_invalid" // none, several, or one that cannot be read
 	RefusedEncryptedID        RefusalCode = "encrypted_id"    // does not open with this year's key
 	RefusedSessionIndex       RefusalCode = "session_index"
+	RefusedNoLogoutURL        RefusalCode = "no_logout_url" // nowhere to send the answer
 	RefusedValue              RefusalCode = "value_invalid" // an attribute or element with a value that its type does not allow
 )
 

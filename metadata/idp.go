@@ -33,9 +33,6 @@ type IdP struct {
 	// Organization and Contact are left out when nil.
 	Organization *Organization
 	Contact      *Contact
-	// Logout lists the SingleLogoutService addresses. It is off until they
-	// work: an address that does not answer is worse than none.
-	Logout bool
 }
 
 // Organization is the operator (saml-metadata §2.3.2.1). All fields are
@@ -69,6 +66,11 @@ func (d IdP) CertificateURL(y idp.Year) string {
 
 // LogoutURL is the SingleLogoutService address of a year.
 func (d IdP) LogoutURL(y idp.Year) string { return d.BaseURL + "/api/saml/logout" + string(y) }
+
+// RemoteLogoutURL is the back-channel SingleLogoutService address of a year.
+func (d IdP) RemoteLogoutURL(y idp.Year) string {
+	return d.BaseURL + "/api/saml/remotelogout" + string(y)
+}
 
 // Year writes the signed document of one year: exactly one certificate, that
 // of s, and that year's addresses. It is byte-stable and has no validUntil, as
@@ -175,9 +177,8 @@ func (d IdP) writeDescriptor(w *xmltree.Writer, y idp.Year, certs []*x509.Certif
 		w.End()
 		w.End()
 	}
-	if d.Logout {
-		writeEndpoints(w, "SingleLogoutService", d.LogoutURL(y))
-	}
+	writeEndpoints(w, "SingleLogoutService", d.LogoutURL(y))
+	w.Element("", namespace, "SingleLogoutService", "", attr("Binding", saml.BindingURISOAP), attr("Location", d.RemoteLogoutURL(y)))
 	w.Element("", namespace, "NameIDFormat", saml.NameIDFormatPersistent)
 	w.Element("", namespace, "NameIDFormat", saml.NameIDFormatEmail)
 	writeEndpoints(w, "SingleSignOnService", d.AuthnURL(y))

@@ -68,7 +68,6 @@ func fullIdP() metadata.IdP {
 		BaseURL:      "https://idp.example",
 		Organization: &metadata.Organization{Name: "Org & Co", DisplayName: "Org", URL: "https://org.example", Lang: "en"},
 		Contact:      &metadata.Contact{Company: "Org", GivenName: "Grace", SurName: "H", Email: "ops@org.example"},
-		Logout:       true,
 	}
 }
 
@@ -94,7 +93,8 @@ func TestYear(t *testing.T) {
 			`<IDPSSODescriptor WantAuthnRequestsSigned="true" protocolSupportEnumeration="urn:oasis:names:tc:SAML:2.0:protocol">` +
 			`<KeyDescriptor use="signing"><ds:KeyInfo xmlns:ds="http://www.w3.org/2000/09/xmldsig#"><ds:X509Data><ds:X509Certificate>CERT</ds:X509Certificate></ds:X509Data></ds:KeyInfo></KeyDescriptor>`
 		slo = `<SingleLogoutService Binding="urn:oasis:names:tc:SAML:2.0:bindings:HTTP-POST" Location="https://idp.example/api/saml/logout2026b"></SingleLogoutService>` +
-			`<SingleLogoutService Binding="urn:oasis:names:tc:SAML:2.0:bindings:HTTP-Redirect" Location="https://idp.example/api/saml/logout2026b"></SingleLogoutService>`
+			`<SingleLogoutService Binding="urn:oasis:names:tc:SAML:2.0:bindings:HTTP-Redirect" Location="https://idp.example/api/saml/logout2026b"></SingleLogoutService>` +
+			`<SingleLogoutService Binding="urn:oasis:names:tc:SAML:2.0:bindings:SOAP" Location="https://idp.example/api/saml/remotelogout2026b"></SingleLogoutService>`
 		sso = `<NameIDFormat>urn:oasis:names:tc:SAML:2.0:nameid-format:persistent</NameIDFormat>` +
 			`<NameIDFormat>urn:oasis:names:tc:SAML:1.1:nameid-format:emailAddress</NameIDFormat>` +
 			`<SingleSignOnService Binding="urn:oasis:names:tc:SAML:2.0:bindings:HTTP-POST" Location="https://idp.example/api/saml/auth2026b"></SingleSignOnService>` +
@@ -109,7 +109,7 @@ func TestYear(t *testing.T) {
 		idp  metadata.IdP
 		want string
 	}{
-		{"bare", metadata.IdP{BaseURL: "https://idp.example"}, open + sso + `</EntityDescriptor>`},
+		{"bare", metadata.IdP{BaseURL: "https://idp.example"}, open + slo + sso + `</EntityDescriptor>`},
 		{"with everything", fullIdP(), open + slo + sso + people + `</EntityDescriptor>`},
 	}
 	for _, c := range cases {

@@ -84,6 +84,22 @@ func (s *Set) SignedOut(w io.Writer, p SignedOutPage) error {
 	return s.html(w, "signedout", p.Lang, p)
 }
 
+// LogoutPage hands a LogoutResponse to the service provider through the browser
+// (HTTP-POST binding, saml-bindings §3.5).
+type LogoutPage struct {
+	Base
+	// Ended is false if the session here stays, as it is not the one meant.
+	Ended        bool
+	Still        []string // names of services where the person may be signed in yet
+	Action       string   // the registered logout address
+	SAMLResponse string   // in base64
+	RelayState   string
+	HasRelay     bool // as in ResponsePage
+}
+
+// Logout writes the page that posts a LogoutResponse.
+func (s *Set) Logout(w io.Writer, p LogoutPage) error { return s.html(w, "logout", p.Lang, p) }
+
 // ConfirmPage asks before something is done: one heading, one text, one button
 // that posts, and a link to leave it.
 type ConfirmPage struct {

@@ -93,6 +93,13 @@ func samples(acs string) []sample {
 			return s.SignedOut(w, SignedOutPage{Base: b, SignInURL: "/sign-in"})
 		}},
 		{"signed-out-alone", false, func(s *Set, w io.Writer) error { return s.SignedOut(w, SignedOutPage{}) }},
+		{"logout", false, func(s *Set, w io.Writer) error {
+			return s.Logout(w, LogoutPage{Base: b, Ended: true, Still: []string{"Department of Very Long Names and Other Affairs", "Benefits"},
+				Action: acs, SAMLResponse: "PExvZ291dFJlc3BvbnNlLz4=", RelayState: "a+b", HasRelay: true})
+		}},
+		{"logout-not", false, func(s *Set, w io.Writer) error {
+			return s.Logout(w, LogoutPage{Base: b, Action: acs, SAMLResponse: "PExvZ291dFJlc3BvbnNlLz4="})
+		}},
 		{"confirm", false, func(s *Set, w io.Writer) error {
 			return s.Confirm(w, ConfirmPage{Base: b, Title: ConfirmSignOutTitle, Text: ConfirmSignOutText, Button: ConfirmSignOutButton,
 				Action: "/sign-out", Fields: []Field{{"year", "2027"}}, CancelURL: "/account"})

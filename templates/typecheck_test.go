@@ -14,7 +14,7 @@ import (
 // pageTypes says which struct each file of pages/ is rendered with.
 var pageTypes = map[string]any{
 	"signin.html": SignInPage{}, "code.html": CodePage{}, "account.html": AccountPage{},
-	"signedout.html": SignedOutPage{}, "confirm.html": ConfirmPage{}, "response.html": responseData{},
+	"signedout.html": SignedOutPage{}, "confirm.html": ConfirmPage{}, "logout.html": LogoutPage{}, "response.html": responseData{},
 	"preview.html": PreviewPage{}, "error.html": ErrorPage{}, "error.txt": ErrorPage{}, "refusal.html": RefusalPage{}, "refusal.txt": RefusalPage{},
 	"demo_home.html": DemoHomePage{}, "demo_signedin.html": DemoSignedInPage{}, "demo_error.html": DemoErrorPage{},
 	"board.html": BoardPage{}, "wall.html": WallPage{},

@@ -39,11 +39,7 @@ func (h *Handler) showAccount(w http.ResponseWriter, r *http.Request) error {
 	}
 	page := templates.AccountPage{Base: h.Pages.Base(r, ""), Email: user.PrimaryEmail(), Action: SignOutPath}
 	for _, p := range s.Participants {
-		name := string(p.SP)
-		if provider, err := h.Registry.Lookup(r.Context(), p.SP); err == nil {
-			name = provider.Name
-		}
-		page.Visits = append(page.Visits, templates.Visit{SPName: name, At: p.At})
+		page.Visits = append(page.Visits, templates.Visit{SPName: h.Registry.NameOf(r.Context(), p.SP), At: p.At})
 	}
 	return h.Pages.Render(w, http.StatusOK, func(b io.Writer) error { return h.Pages.Set.Account(b, page) })
 }

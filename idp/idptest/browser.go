@@ -71,6 +71,18 @@ func (b *Browser) Post(address string, form url.Values) *Page {
 // redirect as a browser would, with cookies.
 func (b *Browser) CrossSitePost(address string, form url.Values) *Page {
 	b.idp.tb.Helper()
+	resp, to := b.CrossSitePostOnly(address, form)
+	if to != "" {
+		_ = resp.Body.Close()
+		return b.Get(to)
+	}
+	return b.page(resp)
+}
+
+// CrossSitePostOnly is CrossSitePost without the redirect, whose address it
+// returns; "" if there is none. The caller closes the body.
+func (b *Browser) CrossSitePostOnly(address string, form url.Values) (resp *http.Response, to string) {
+	b.idp.tb.Helper()
 	req, err := http.NewRequest(http.MethodPost, b.absolute(address), strings.NewReader(form.Encode()))
 	if err != nil {
 		b.idp.tb.Fatal(err)
@@ -79,16 +91,15 @@ func (b *Browser) CrossSitePost(address string, form url.Values) *Page {
 	req.Header.Set("Sec-Fetch-Site", "cross-site")
 	req.Header.Set("Origin", "https://elsewhere.example")
 	bare := &http.Client{CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse }}
-	resp, err := bare.Do(req)
+	resp, err = bare.Do(req)
 	if err != nil {
 		b.idp.tb.Fatal(err)
 	}
 	b.jar.SetCookies(req.URL, resp.Cookies())
-	if to, err := resp.Location(); err == nil {
-		_ = resp.Body.Close()
-		return b.Get(to.String())
+	if at, err := resp.Location(); err == nil {
+		to = at.String()
 	}
-	return b.page(resp)
+	return resp, to
 }
 
 func (b *Browser) absolute(address string) string {

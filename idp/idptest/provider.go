@@ -13,6 +13,7 @@ import (
 	"encoding/base64"
 	"encoding/pem"
 	"encoding/xml"
+	"errors"
 	"html"
 	"math/big"
 	"net/url"
@@ -49,6 +50,7 @@ func (i *IdP) AddProvider(entityID string, change ...func(*idp.ServiceProvider))
 	record.ACSURLs = []string{p.ACS}
 	record.Certs = []string{string(pem.EncodeToMemory(&pem.Block{Type: "CERTIFICATE", Bytes: p.Cert.Raw}))}
 	record.ReturnToSPURL = entityID + "/home"
+	record.LogoutURL = entityID + "/logged-out"
 	for _, c := range change {
 		c(record)
 	}
@@ -177,41 +179,72 @@ func (p *Provider) Form(r *Request) url.Values {
 // signature.
 func (p *Provider) URL(r *Request) string {
 	text, _ := p.XML(r)
+	key := r.Key
+	if r.Unsigned {
+		key = nil
+	}
+	return p.idp.URL + "/api/saml/auth" + string(r.Year) + "?" + p.query(text, r.RelayState, key)
+}
+
+// query is a message by HTTP-Redirect, signed with key; unsigned if it is nil.
+func (p *Provider) query(text, relayState string, key *rsa.PrivateKey) string {
 	var deflated bytes.Buffer
 	w, _ := flate.NewWriter(&deflated, flate.BestCompression)
 	_, _ = w.Write([]byte(text))
 	_ = w.Close()
 	query := "SAMLRequest=" + url.QueryEscape(base64.StdEncoding.EncodeToString(deflated.Bytes()))
-	if r.RelayState != "" {
-		query += "&RelayState=" + url.QueryEscape(r.RelayState)
+	if relayState != "" {
+		query += "&RelayState=" + url.QueryEscape(relayState)
 	}
-	address := p.idp.URL + "/api/saml/auth" + string(r.Year) + "?"
-	if r.Unsigned {
-		return address + query
+	if key == nil {
+		return query
 	}
 	query += "&SigAlg=" + url.QueryEscape("http://www.w3.org/2001/04/xmldsig-more#rsa-sha256")
 	sum := sha256.Sum256([]byte(query))
-	sig, err := rsa.SignPKCS1v15(rand.Reader, r.Key, crypto.SHA256, sum[:])
+	sig, err := rsa.SignPKCS1v15(rand.Reader, key, crypto.SHA256, sum[:])
 	if err != nil {
 		p.idp.tb.Fatal(err)
 	}
-	return address + query + "&Signature=" + url.QueryEscape(base64.StdEncoding.EncodeToString(sig))
+	return query + "&Signature=" + url.QueryEscape(base64.StdEncoding.EncodeToString(sig))
 }
 
 // Check verifies a Response as the service provider would, with crewjam/saml
 // and the certificate in the metadata of the year.
 func (p *Provider) Check(r *Request, response []byte) (*saml.Assertion, error) {
+	provider, err := p.crewjam(r.Year)
+	if err != nil {
+		return nil, err
+	}
+	return provider.ParseXMLResponse(response, []string{r.ID}, provider.AcsURL)
+}
+
+// CheckLogout is Check for a LogoutResponse, which must be signed.
+func (p *Provider) CheckLogout(r *LogoutRequest, response []byte) error {
+	provider, err := p.crewjam(r.Year)
+	if err != nil {
+		return err
+	}
+	err = provider.ValidateLogoutResponseForm(base64.StdEncoding.EncodeToString(response))
+	var invalid *saml.InvalidResponseError
+	if errors.As(err, &invalid) {
+		err = invalid.PrivateErr
+	}
+	return err
+}
+
+// crewjam is the provider in crewjam/saml, with the metadata of the year.
+func (p *Provider) crewjam(y idp.Year) (*saml.ServiceProvider, error) {
 	var md saml.EntityDescriptor
-	if err := xml.Unmarshal(p.idp.Get("/api/saml/metadata"+string(r.Year)), &md); err != nil {
+	if err := xml.Unmarshal(p.idp.Get("/api/saml/metadata"+string(y)), &md); err != nil {
 		return nil, err
 	}
 	metadataURL, _ := url.Parse(p.EntityID)
 	acs, _ := url.Parse(p.ACS)
-	provider := saml.ServiceProvider{
+	slo, _ := url.Parse(p.EntityID + "/logged-out")
+	return &saml.ServiceProvider{
 		EntityID: p.EntityID, Key: p.Key, Certificate: p.Cert,
-		MetadataURL: *metadataURL, AcsURL: *acs, IDPMetadata: &md,
-	}
-	return provider.ParseXMLResponse(response, []string{r.ID}, *acs)
+		MetadataURL: *metadataURL, AcsURL: *acs, SloURL: *slo, IDPMetadata: &md,
+	}, nil
 }
 
 // Get loads one of the identity provider's documents.

@@ -230,7 +230,7 @@ func TestLogoutResponse(t *testing.T) {
 	}
 	for _, missing := range []func(*saml.LogoutResponse){
 		func(r *saml.LogoutResponse) { r.ID = "" }, func(r *saml.LogoutResponse) { r.Issuer = "" },
-		func(r *saml.LogoutResponse) { r.InResponseTo = "" }, func(r *saml.LogoutResponse) { r.Status.Code = "" },
+		func(r *saml.LogoutResponse) { r.Status.Code = "" },
 		func(r *saml.LogoutResponse) { r.IssueInstant = time.Time{} },
 	} {
 		r := r

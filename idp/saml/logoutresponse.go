@@ -9,7 +9,7 @@ import (
 )
 
 // LogoutResponse answers a LogoutRequest (saml-core §3.7.2). All fields but
-// Destination are required.
+// Destination and InResponseTo are required.
 type LogoutResponse struct {
 	ID           string // an NCName, never used before
 	IssueInstant time.Time
@@ -18,7 +18,8 @@ type LogoutResponse struct {
 	// Destination is the SP's registered logout address; "" on the back
 	// channel, where the answer goes to whoever asked.
 	Destination string
-	// InResponseTo is the ID of the LogoutRequest.
+	// InResponseTo is the ID of the LogoutRequest; "" only where none could be
+	// read.
 	InResponseTo string
 	Status       Status
 }
@@ -26,7 +27,7 @@ type LogoutResponse struct {
 // Write appends the samlp:LogoutResponse to dst, which may be nil. With a
 // signer it is signed; without one it goes out unsigned, as the guide has it.
 func (r *LogoutResponse) Write(dst []byte, s *xmldsig.Signer) ([]byte, error) {
-	if err := required("LogoutResponse", "ID", r.ID, "Issuer", r.Issuer, "InResponseTo", r.InResponseTo, "Status", r.Status.Code); err != nil {
+	if err := required("LogoutResponse", "ID", r.ID, "Issuer", r.Issuer, "Status", r.Status.Code); err != nil {
 		return nil, err
 	}
 	if err := plainTime("IssueInstant", r.IssueInstant); err != nil {
@@ -64,15 +65,17 @@ const (
 // writeBody writes the element and returns where a signature goes.
 func (r *LogoutResponse) writeBody(w *xmltree.Writer) (at int) {
 	var b [len(TimeFormat)]byte
-	attrs := []xmltree.Attr{
+	var attrs []xmltree.Attr
+	for _, a := range [...]xmltree.Attr{
 		attr("Destination", r.Destination),
 		attr("ID", r.ID),
 		attr("InResponseTo", r.InResponseTo),
 		attr("IssueInstant", string(formatTime(b[:0], r.IssueInstant))),
 		attr("Version", Version),
-	}
-	if r.Destination == "" {
-		attrs = attrs[1:]
+	} {
+		if a.Value != "" {
+			attrs = append(attrs, a)
+		}
 	}
 	w.Start("samlp", NamespaceProtocol, "LogoutResponse", attrs...)
 	w.Element("", NamespaceAssertion, "Issuer", r.Issuer)

@@ -27,6 +27,7 @@ import (
 	"vernal/idp/board"
 	"vernal/idp/developers"
 	"vernal/idp/link"
+	"vernal/idp/logout"
 	"vernal/idp/notice"
 	"vernal/idp/preview"
 	"vernal/idp/published"
@@ -104,6 +105,7 @@ type parts struct {
 	sso        *sso.Handler
 	authn      *authn.Handler
 	developers *developers.Handler
+	logout     *logout.Handler
 }
 
 func (s *Server) parts() (*parts, error) {
@@ -135,6 +137,10 @@ func (s *Server) parts() (*parts, error) {
 		Accounts: s.Accounts, Users: s.Store, Sessions: sessions, Registry: s.Registry,
 		Pages: p.pages, ContinuePath: sso.ContinuePath,
 	}
+	p.logout = &logout.Handler{
+		IdP: s.IdP, Store: s.Store, Registry: s.Registry, Sessions: sessions, Years: s.Years, Signers: signers,
+		Pages: p.pages, Clock: s.Clock, SignOutPath: authn.SignOutPath, AccountPath: authn.AccountPath,
+	}
 	return p, nil
 }
 
@@ -160,6 +166,7 @@ func (s *Server) Handler() (http.Handler, error) {
 	p.sso.Mount(rt)
 	p.authn.Mount(rt)
 	p.developers.Mount(rt)
+	p.logout.Mount(rt)
 	s.mountHealth(rt)
 	rt.HandlePrefix(p.pages.Set.StaticPrefix(), web.Static(p.pages.Set.StaticPrefix(), templates.Static()))
 

@@ -17,10 +17,14 @@ func (m *Manager) cookieName(short string) string {
 // provider sends the browser here by GET, and not with a form that another
 // site posts. An age of 0 lasts as long as the browser runs.
 func (m *Manager) set(w http.ResponseWriter, name, value string, age time.Duration) {
-	http.SetCookie(w, &http.Cookie{
+	http.SetCookie(w, m.cookie(name, value, age))
+}
+
+func (m *Manager) cookie(name, value string, age time.Duration) *http.Cookie {
+	return &http.Cookie{
 		Name: name, Value: value, Path: "/", MaxAge: int(age / time.Second),
 		Secure: m.Secure, HttpOnly: true, SameSite: http.SameSiteLaxMode,
-	})
+	}
 }
 
 // drop takes a cookie back.

@@ -162,6 +162,13 @@ func (m *Manager) End(w http.ResponseWriter, r *http.Request, events ...idp.Audi
 	return nil
 }
 
+// Forget takes the cookies of a session back that was ended in the store.
+func (m *Manager) Forget(w http.ResponseWriter) {
+	for _, cookie := range []string{"session", "signin"} {
+		m.drop(w, m.cookieName(cookie))
+	}
+}
+
 // replaced is the session that the named cookie stands for, live or not.
 func (m *Manager) replaced(r *http.Request, cookie string) []idp.SessionID {
 	c, err := r.Cookie(m.cookieName(cookie))

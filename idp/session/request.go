@@ -47,10 +47,27 @@ var handleEncoding = base32.HexEncoding.WithPadding(base32.NoPadding)
 // in req. The session cookie is never used for this, as a POST from another
 // site comes without it and must not overwrite it.
 func (m *Manager) Tie(w http.ResponseWriter, req *idp.LoginRequest) {
+	cookie, hash := m.TieTo(req.Handle, RequestLifetime)
+	req.SecretHash = hash
+	http.SetCookie(w, cookie)
+}
+
+// TieTo makes the cookie that ties a stored request of any kind to a browser,
+// and the hash of its secret that is stored with the request.
+func (m *Manager) TieTo(handle idp.RequestHandle, lifetime time.Duration) (cookie *http.Cookie, hash []byte) {
 	secret := newToken()
 	sum := sha256.Sum256([]byte(secret))
-	req.SecretHash = sum[:]
-	m.set(w, m.requestCookie(req.Handle), secret, RequestLifetime)
+	return m.cookie(m.requestCookie(handle), secret, lifetime), sum[:]
+}
+
+// TiedTo reports whether the browser holds the cookie of a stored request.
+func (m *Manager) TiedTo(r *http.Request, handle idp.RequestHandle, hash []byte) bool {
+	c, err := r.Cookie(m.requestCookie(handle))
+	if err != nil || len(hash) == 0 {
+		return false
+	}
+	sum := sha256.Sum256([]byte(c.Value))
+	return subtle.ConstantTimeCompare(sum[:], hash) == 1
 }
 
 // Request loads the stored request that handle names, if it is tied to this
@@ -76,11 +93,8 @@ func (m *Manager) Request(r *http.Request, handle idp.RequestHandle) (*idp.Login
 // Tied reports whether the request belongs to this browser: it holds the
 // request's cookie, or the session that the answer was issued from.
 func (m *Manager) Tied(r *http.Request, req *idp.LoginRequest) bool {
-	if c, err := r.Cookie(m.requestCookie(req.Handle)); err == nil && len(req.SecretHash) > 0 {
-		sum := sha256.Sum256([]byte(c.Value))
-		if subtle.ConstantTimeCompare(sum[:], req.SecretHash) == 1 {
-			return true
-		}
+	if m.TiedTo(r, req.Handle, req.SecretHash) {
+		return true
 	}
 	if req.AnsweredIn == "" {
 		return false

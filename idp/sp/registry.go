@@ -102,6 +102,15 @@ func Defaults() *idp.ServiceProvider {
 	}
 }
 
+// NameOf is what people call a provider: its name, or its EntityID where it is
+// not registered any more.
+func (r *Registry) NameOf(ctx context.Context, id idp.EntityID) string {
+	if p, err := r.Lookup(ctx, id); err == nil {
+		return p.Name
+	}
+	return string(id)
+}
+
 // Lookup returns the registration of an entity, active or not;
 // idp.ErrNotFound if there is none. A second look-up reads and allocates
 // nothing.

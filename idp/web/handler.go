@@ -31,6 +31,9 @@ type Error struct {
 	Args []string
 	// SPName and StartURL say where the person came from, if it is known.
 	SPName, StartURL string
+	// Plain asks for text, whatever the client says it takes: no person reads
+	// it.
+	Plain bool
 	// Err is for the log, and for the kind of the page.
 	Err error
 }

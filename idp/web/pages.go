@@ -54,6 +54,20 @@ func (p *Pages) Fail(w http.ResponseWriter, r *http.Request, err error) {
 		return
 	}
 	e := EventOf(r)
+	f := note(e, err)
+	if err := p.show(w, r, f); err != nil {
+		e.Note(slog.String("page_error", err.Error()))
+		e.Raise(slog.LevelError)
+		http.Error(w, "Something went wrong. Error "+f.errorID, f.status)
+	}
+}
+
+// Note tells the log of a failure that is answered in another way than by a
+// page, and returns the error id to answer with.
+func (p *Pages) Note(r *http.Request, err error) string { return note(EventOf(r), err).errorID }
+
+// note tells the log of a failure.
+func note(e *Event, err error) failure {
 	f := classify(err)
 	f.errorID = newID()
 	e.Note(slog.String("error_id", f.errorID), slog.String("error", err.Error()))
@@ -64,11 +78,7 @@ func (p *Pages) Fail(w http.ResponseWriter, r *http.Request, err error) {
 		e.Note(slog.String("refused", string(f.refusal.Code)))
 		e.Raise(slog.LevelWarn)
 	}
-	if err := p.show(w, r, f); err != nil {
-		e.Note(slog.String("page_error", err.Error()))
-		e.Raise(slog.LevelError)
-		http.Error(w, "Something went wrong. Error "+f.errorID, f.status)
-	}
+	return f
 }
 
 // failure is an error as its page needs it.
@@ -80,6 +90,7 @@ type failure struct {
 	spName   string
 	startURL string
 	args     []string
+	plain    bool
 	errorID  string
 }
 
@@ -93,7 +104,7 @@ func classify(err error) failure {
 	}
 	var e *Error
 	if errors.As(err, &e) {
-		f.spName, f.startURL, f.args = e.SPName, e.StartURL, e.Args
+		f.spName, f.startURL, f.args, f.plain = e.SPName, e.StartURL, e.Args, e.Plain
 		if e.Status != 0 {
 			f.status = e.Status
 		}
@@ -122,6 +133,9 @@ func (p *Pages) show(w http.ResponseWriter, r *http.Request, f failure) error {
 		return p.Render(w, f.status, func(b io.Writer) error { return p.Set.Retired(b, page) })
 	case f.refusal != nil:
 		page := templates.RefusalPage{Base: base, Refusal: f.refusal, ErrorID: f.errorID, StartURL: f.startURL}
+		if f.plain {
+			return p.text(w, f.status, func(b io.Writer) error { return p.Set.RefusalText(b, page) })
+		}
 		return p.Render(w, f.status, func(b io.Writer) error { return p.Set.Refusal(b, page) })
 	case f.status == http.StatusNotFound && !html:
 		page := templates.NotFoundPage{Base: base}
@@ -141,7 +155,9 @@ func (p *Pages) show(w http.ResponseWriter, r *http.Request, f failure) error {
 
 func (p *Pages) retired(base templates.Base, f failure) templates.RetiredPage {
 	page := templates.RetiredPage{Base: base, Year: f.gone.Year, NewYear: f.gone.Successor, ErrorID: f.errorID}
+	page.SignOutAction = f.gone.SignOut
 	if y := string(f.gone.Successor); y != "" {
+		page.LogoutURL = p.BaseURL + "/api/saml/logout" + y
 		page.AuthURL = p.BaseURL + "/api/saml/auth" + y
 		page.MetadataURL = p.BaseURL + "/api/saml/metadata" + y
 	}

@@ -9,7 +9,11 @@ import (
 
 // Gone is the answer of a year that is over: the page names the year to move
 // to.
-type Gone struct{ Year, Successor idp.Year }
+type Gone struct {
+	Year, Successor idp.Year
+	// SignOut is where the page's form to sign out here goes; "" for no form.
+	SignOut string
+}
 
 func (g *Gone) Error() string { return "year " + string(g.Year) + " is retired" }
 

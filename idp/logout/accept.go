@@ -1,0 +1,114 @@
+package logout
+
+import (
+	"context"
+	"crypto"
+	"errors"
+	"fmt"
+	"time"
+
+	"vernal/certs"
+	"vernal/idp"
+	"vernal/idp/saml"
+	"vernal/idp/session"
+	"vernal/idp/sp"
+)
+
+// accepted is a LogoutRequest that was verified, and who sent it.
+type accepted struct {
+	request  *idp.LogoutRequest
+	provider *sp.Provider
+}
+
+// accept decides whether a LogoutRequest that came to a year's address is one
+// that we act upon. It verifies before it reads, as package sso does; here a
+// signature is always required.
+//
+// The provider is returned even with an error, once it is known, so that the
+// page can name it.
+func (h *Handler) accept(ctx context.Context, msg *saml.Message, entry certs.Entry, destination string, now time.Time) (a accepted, err error) {
+	issuer, err := msg.ClaimedIssuer()
+	if err != nil {
+		return a, err
+	}
+	if a.provider, err = h.Registry.Lookup(ctx, issuer); errors.Is(err, idp.ErrNotFound) {
+		return a, idp.Refuse(idp.RefusedSPUnknown, "Issuer", string(issuer))
+	} else if err != nil {
+		return a, fmt.Errorf("look up issuer: %w", err)
+	}
+	if !a.provider.Active {
+		return a, idp.Refuse(idp.RefusedSPInactive, "Issuer", string(issuer))
+	}
+	root, cert, err := msg.Verify(a.provider.RequestCerts, true)
+	if err != nil {
+		return a, err
+	}
+	req, err := saml.ParseLogoutRequest(root)
+	if err != nil {
+		return a, err
+	}
+	err = req.Check(saml.Expect{Now: now, Issuer: issuer, Destination: destination, MaxAge: maxAge, Skew: maxSkew})
+	if err != nil {
+		return a, err
+	}
+	if err := open(req, entry.Key.Signer); err != nil {
+		return a, err
+	}
+	user, err := h.named(ctx, a.provider, req.NameID)
+	if err != nil {
+		return a, err
+	}
+	a.request = &idp.LogoutRequest{
+		Handle: session.NewHandle(now), SP: issuer, MessageID: req.ID, Year: entry.Key.Year,
+		RelayState: msg.RelayState, HasRelay: msg.HasRelay, Locale: msg.Locale,
+		User: user, SessionIndexes: req.SessionIndexes, CertSHA256: a.provider.CertSHA256(cert),
+		ReceivedAt: now, ExpiresAt: now.Add(requestLifetime),
+	}
+	return a, nil
+}
+
+// open decrypts the name, if it is encrypted to the year's key.
+func open(req *saml.LogoutRequest, key crypto.Signer) error {
+	if !req.Encrypted() {
+		return nil
+	}
+	d, ok := key.(crypto.Decrypter)
+	if !ok {
+		return idp.Refuse(idp.RefusedEncryptedID, "EncryptedID", "").With(errors.New("our key cannot decrypt"))
+	}
+	return req.Open(d)
+}
+
+// named is the person that the provider was told of under a NameID; "" if it
+// was told of nobody by that name. The format is not looked at: software sends
+// it wrong or not at all, and the value says enough. An e-mail address names
+// somebody only to a provider that is given addresses.
+func (h *Handler) named(ctx context.Context, p *sp.Provider, id *saml.NameID) (idp.UserID, error) {
+	user, err := h.Store.UserByNameID(ctx, p.NameIDScope, idp.NameID(id.Value))
+	if err == nil || !errors.Is(err, idp.ErrNotFound) {
+		return user, wrap(err)
+	}
+	if !p.AllowsNameIDFormat(idp.NameIDFormatEmail) {
+		return "", nil
+	}
+	u, err := h.Store.UserByEmail(ctx, id.Value)
+	if errors.Is(err, idp.ErrNotFound) {
+		return "", nil
+	}
+	if err != nil {
+		return "", wrap(err)
+	}
+	// An address alone would let an SP reach people who never were there.
+	_, err = h.Store.NameID(ctx, p.NameIDScope, u.ID)
+	if errors.Is(err, idp.ErrNotFound) {
+		return "", nil
+	}
+	return u.ID, wrap(err)
+}
+
+func wrap(err error) error {
+	if err != nil {
+		return fmt.Errorf("look up person of logout: %w", err)
+	}
+	return nil
+}

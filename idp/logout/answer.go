@@ -1,0 +1,121 @@
+package logout
+
+import (
+	"crypto/rand"
+	"encoding/base64"
+	"errors"
+	"fmt"
+	"io"
+	"log/slog"
+	"net/http"
+
+	"github.com/google/uuid"
+
+	"vernal/idp"
+	"vernal/idp/saml"
+	"vernal/idp/web"
+	"vernal/idp/xmldsig"
+	"vernal/templates"
+)
+
+// decide judges the request by the browser's session, writes that down with
+// what ends, and answers. No audit record, no end and no answer.
+func (h *Handler) decide(w http.ResponseWriter, r *http.Request, a *accepted) error {
+	s, err := h.Sessions.Current(r)
+	if errors.Is(err, idp.ErrNotFound) {
+		s, err = nil, nil
+	}
+	if err != nil {
+		return fail(a.provider, err)
+	}
+	v := judge(a.request, s)
+	answered := *a.request
+	answered.AnsweredAt, answered.Status, answered.StatusDetail = h.Clock.Now(), v.status.Code, v.status.Detail
+	l := &idp.Logout{Request: &answered}
+	var still []idp.EntityID
+	if v.end {
+		l.Session, still = s.ID, others(s, a.request.SP)
+	}
+	_, err = h.Store.RecordLogout(r.Context(), l, event(r, "logout", &answered))
+	switch {
+	case errors.Is(err, idp.ErrReplayed), errors.Is(err, idp.ErrAnswered):
+		return h.again(w, r, a)
+	case err != nil:
+		return fail(a.provider, fmt.Errorf("record logout: %w", err))
+	}
+	if v.end {
+		h.Sessions.Forget(w)
+	}
+	a.request = &answered
+	return h.post(w, r, a, still)
+}
+
+// event is what an answer tells the audit trail.
+func event(r *http.Request, kind string, req *idp.LogoutRequest) idp.AuditEvent {
+	e := web.EventOf(r)
+	outcome := "ok"
+	if req.Status != saml.StatusSuccess {
+		outcome = "unknown_principal"
+	}
+	e.Note(slog.String("outcome", kind+" "+outcome), slog.String("user", string(req.User)))
+	return idp.AuditEvent{
+		Kind: kind, Outcome: outcome, Actor: "sp:" + string(req.SP), User: req.User, SP: req.SP, Year: req.Year,
+		RequestID: e.ID, Address: e.Address,
+	}
+}
+
+// response is the LogoutResponse to an answered request.
+func (h *Handler) response(req *idp.LogoutRequest, destination string) *saml.LogoutResponse {
+	return &saml.LogoutResponse{
+		ID: newID(), IssueInstant: h.Clock.Now(), Issuer: string(h.IdP.EntityID()),
+		Destination: destination, InResponseTo: req.MessageID,
+		Status: saml.Status{Code: req.Status, Detail: req.StatusDetail},
+	}
+}
+
+// signer is the year's, for an SP that wants signed answers; nil for others.
+func (h *Handler) signer(a *accepted) (*xmldsig.Signer, error) {
+	if !a.provider.SignLogoutResponse {
+		return nil, nil
+	}
+	entry, err := web.LiveYear(h.Years, a.request.Year, h.Clock.Now())
+	if err != nil {
+		return nil, err
+	}
+	s, err := h.Signers.For(entry.Key.Signer, entry.Key.Cert)
+	if err != nil {
+		return nil, fmt.Errorf("key of %s: %w", a.request.Year, err)
+	}
+	return s, nil
+}
+
+// post writes the page that hands the LogoutResponse to the SP's registered
+// logout address through the browser. still are the SPs where the person may
+// be signed in yet.
+func (h *Handler) post(w http.ResponseWriter, r *http.Request, a *accepted, still []idp.EntityID) error {
+	signer, err := h.signer(a)
+	if err != nil {
+		return fail(a.provider, err)
+	}
+	doc, err := h.response(a.request, a.provider.LogoutURL).Write(nil, signer)
+	if err != nil {
+		return fmt.Errorf("write logout response: %w", err)
+	}
+	var raw [16]byte
+	rand.Read(raw[:])
+	page := templates.LogoutPage{
+		Base: h.Pages.Base(r, a.provider.Name), Ended: a.request.Status == saml.StatusSuccess,
+		Action: a.provider.LogoutURL, SAMLResponse: base64.StdEncoding.EncodeToString(doc),
+		RelayState: a.request.RelayState, HasRelay: a.request.HasRelay,
+	}
+	page.Nonce = base64.RawStdEncoding.EncodeToString(raw[:])
+	for _, id := range still {
+		page.Still = append(page.Still, h.Registry.NameOf(r.Context(), id))
+	}
+	w.Header().Set("Content-Security-Policy", "default-src 'none'; style-src 'self'; img-src 'self' data:; font-src 'self'; "+
+		"script-src 'nonce-"+page.Nonce+"'; form-action "+a.provider.FormAction(a.provider.LogoutURL)+
+		"; frame-ancestors 'none'; base-uri 'none'")
+	return h.Pages.Render(w, http.StatusOK, func(b io.Writer) error { return h.Pages.Set.Logout(b, page) })
+}
+
+func newID() string { return "_" + uuid.NewString() }

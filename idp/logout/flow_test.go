@@ -1,0 +1,390 @@
+package logout_test
+
+import (
+	"net/http"
+	"os"
+	"slices"
+	"strings"
+	"testing"
+	"time"
+
+	"vernal/idp"
+	"vernal/idp/idptest"
+	"vernal/idp/sp"
+)
+
+const (
+	spA = "https://a.example"
+	spB = "https://b.example"
+
+	ok               = "urn:oasis:names:tc:SAML:2.0:status:Success"
+	requester        = "urn:oasis:names:tc:SAML:2.0:status:Requester"
+	unknownPrincipal = "urn:oasis:names:tc:SAML:2.0:status:UnknownPrincipal"
+)
+
+// world is an identity provider with two people signed in at two providers, in
+// a browser each.
+type world struct {
+	*idptest.IdP
+	t        *testing.T
+	a, b     *idptest.Provider
+	ada, bob visitor
+}
+
+type visitor struct {
+	*idptest.Person
+	browser *idptest.Browser
+	// name and index are what provider a was told.
+	name, index string
+	// otherName is what provider b was told.
+	otherName string
+}
+
+func newWorld(t *testing.T, change ...func(*idp.ServiceProvider)) *world {
+	t.Helper()
+	i := idptest.New(t, idptest.Options{})
+	w := &world{IdP: i, t: t, a: i.AddProvider(spA, change...), b: i.AddProvider(spB)}
+	w.ada = w.visit("ada@example.gov")
+	w.bob = w.visit("bob@example.gov")
+	return w
+}
+
+func (w *world) visit(email string) visitor {
+	w.t.Helper()
+	v := visitor{Person: w.AddPerson(email), browser: w.Browser()}
+	v.name, v.index = w.signIn(&v, w.a)
+	v.otherName, _ = w.signIn(&v, w.b)
+	return v
+}
+
+// signIn goes to a provider, and says what that was told.
+func (w *world) signIn(v *visitor, p *idptest.Provider) (name, index string) {
+	w.t.Helper()
+	r := &idptest.Request{}
+	page := v.browser.Get(p.URL(r))
+	if page.Response() == nil {
+		page = v.browser.SignIn(page, v.Person)
+	}
+	a, err := p.Check(r, page.Response())
+	if err != nil {
+		w.t.Fatal(err)
+	}
+	return a.Subject.NameID.Value, a.AuthnStatements[0].SessionIndex
+}
+
+// signedIn lists who has a session: it is what every case is about.
+func (w *world) signedIn() (who []string) {
+	w.t.Helper()
+	for _, v := range []*visitor{&w.ada, &w.bob} {
+		sessions, err := w.Store.UserSessions(w.t.Context(), v.User.ID)
+		if err != nil {
+			w.t.Fatal(err)
+		}
+		for range sessions {
+			who = append(who, v.Email[:3])
+		}
+	}
+	return who
+}
+
+func (w *world) want(who ...string) {
+	w.t.Helper()
+	if got := w.signedIn(); !slices.Equal(got, who) {
+		w.t.Errorf("signed in: %v, want %v", got, who)
+	}
+}
+
+// answered checks the page that posts a LogoutResponse.
+func answered(t *testing.T, page *idptest.Page, p *idptest.Provider, r *idptest.LogoutRequest, status, detail string) {
+	t.Helper()
+	got := page.LogoutResponse()
+	if got == nil {
+		t.Fatalf("no LogoutResponse, but %d %s:\n%s", page.Status, page.URL, page.Text())
+	}
+	if to := page.Form().Action; to != p.EntityID+"/logged-out" || got.Destination != to {
+		t.Errorf("posted to %q, Destination %q", to, got.Destination)
+	}
+	if got.InResponseTo != r.ID || got.Issuer == nil || !strings.HasSuffix(got.Issuer.Value, "/api/saml") {
+		t.Errorf("InResponseTo %q, Issuer %v", got.InResponseTo, got.Issuer)
+	}
+	code := got.Status.StatusCode
+	if code.Value != status || detail != "" && (code.StatusCode == nil || code.StatusCode.Value != detail) {
+		t.Errorf("status %+v, want %s %s", code, status, detail)
+	}
+	if relay, has := page.Form().Fields["RelayState"]; has != (r.RelayState != "") || has && relay[0] != r.RelayState {
+		t.Errorf("RelayState %q, want %q", relay, r.RelayState)
+	}
+	if csp := page.Header.Get("Content-Security-Policy"); !strings.Contains(csp, "form-action "+p.EntityID+";") {
+		t.Errorf("the page may not post to the logout address: %s", csp)
+	}
+}
+
+func TestLogout(t *testing.T) {
+	t.Parallel()
+	for _, binding := range []string{"GET", "POST"} {
+		t.Run(binding, func(t *testing.T) {
+			t.Parallel()
+			w := newWorld(t)
+			r := &idptest.LogoutRequest{NameID: w.ada.name, SessionIndexes: []string{w.ada.index}, RelayState: "back & forth"}
+			var page *idptest.Page
+			if binding == "GET" {
+				page = w.ada.browser.Get(w.a.LogoutURL(r))
+			} else {
+				page = w.ada.browser.CrossSitePost(w.a.LogoutAddress(r), w.a.LogoutForm(r))
+			}
+			answered(t, page, w.a, r, ok, "")
+			w.want("bob")
+			if text := page.Text(); !strings.Contains(text, "You are signed out") || !strings.Contains(text, "Test "+spB) || strings.Contains(text, "Test "+spA+"\nTest") {
+				t.Errorf("the page does not say where else the person may be signed in:\n%s", text)
+			}
+			if body := string(page.Response()); strings.Contains(body, "Signature") {
+				t.Errorf("the LogoutResponse is signed: %s", body)
+			}
+			// The next sign-in asks for the password.
+			next := &idptest.Request{}
+			if page := w.ada.browser.Get(w.a.URL(next)); page.Response() != nil {
+				t.Error("still signed in")
+			}
+			// A reload gets the same answer, and ends nothing.
+			w.ada.browser.SignIn(w.ada.browser.Get(w.a.URL(&idptest.Request{})), w.ada.Person)
+			w.want("ada", "bob")
+			if binding == "GET" {
+				page = w.ada.browser.Get(w.a.LogoutURL(r))
+			} else {
+				page = w.ada.browser.Get(page.URL.String())
+			}
+			answered(t, page, w.a, r, ok, "")
+			w.want("ada", "bob")
+		})
+	}
+}
+
+// What is signed, and whom a request means, decides; each with other people's
+// sessions present.
+func TestLogoutJudged(t *testing.T) {
+	t.Parallel()
+	tests := []struct {
+		name           string
+		request        func(w *world) *idptest.LogoutRequest
+		status, detail string
+		left           []string
+	}{
+		{"without a SessionIndex", func(w *world) *idptest.LogoutRequest { return &idptest.LogoutRequest{NameID: w.ada.name} }, ok, "", []string{"bob"}},
+		{"an earlier SessionIndex of the same session", func(w *world) *idptest.LogoutRequest {
+			first := w.ada.index
+			w.signIn(&w.ada, w.a)
+			return &idptest.LogoutRequest{NameID: w.ada.name, SessionIndexes: []string{first}}
+		}, ok, "", []string{"bob"}},
+		{"the guide's SessionIndex", func(w *world) *idptest.LogoutRequest {
+			return &idptest.LogoutRequest{NameID: w.ada.name, SessionIndexes: []string{w.ada.index}, GuideIndex: true}
+		}, ok, "", []string{"bob"}},
+		{"one of several", func(w *world) *idptest.LogoutRequest {
+			return &idptest.LogoutRequest{NameID: w.ada.name, SessionIndexes: []string{"_other", w.ada.index}}
+		}, ok, "", []string{"bob"}},
+		{"another person", func(w *world) *idptest.LogoutRequest { return &idptest.LogoutRequest{NameID: w.bob.name} }, requester, unknownPrincipal, []string{"ada", "bob"}},
+		{"nobody", func(w *world) *idptest.LogoutRequest { return &idptest.LogoutRequest{NameID: "nobody"} }, requester, unknownPrincipal, []string{"ada", "bob"}},
+		{"another provider's name for the person", func(w *world) *idptest.LogoutRequest {
+			return &idptest.LogoutRequest{NameID: w.ada.otherName}
+		}, requester, unknownPrincipal, []string{"ada", "bob"}},
+		{"an address, which the provider is not given", func(w *world) *idptest.LogoutRequest {
+			return &idptest.LogoutRequest{NameID: "ada@example.gov"}
+		}, requester, unknownPrincipal, []string{"ada", "bob"}},
+		{"a SessionIndex that was never issued", func(w *world) *idptest.LogoutRequest {
+			return &idptest.LogoutRequest{NameID: w.ada.name, SessionIndexes: []string{"_other"}}
+		}, requester, unknownPrincipal, []string{"ada", "bob"}},
+		{"another person's SessionIndex", func(w *world) *idptest.LogoutRequest {
+			return &idptest.LogoutRequest{NameID: w.ada.name, SessionIndexes: []string{w.bob.index}}
+		}, requester, unknownPrincipal, []string{"ada", "bob"}},
+	}
+	for _, tt := range tests {
+		t.Run(tt.name, func(t *testing.T) {
+			t.Parallel()
+			w := newWorld(t)
+			r := tt.request(w)
+			answered(t, w.ada.browser.Get(w.a.LogoutURL(r)), w.a, r, tt.status, tt.detail)
+			w.want(tt.left...)
+		})
+	}
+}
+
+// A message that is not well signed, fresh and ours ends nothing and gets no
+// answer, on either binding.
+func TestLogoutRefused(t *testing.T) {
+	t.Parallel()
+	tests := []struct {
+		name   string
+		change func(w *world, r *idptest.LogoutRequest)
+		words  string
+	}{
+		{"unsigned", func(_ *world, r *idptest.LogoutRequest) { r.Unsigned = true }, "signature_missing"},
+		{"another key", func(_ *world, r *idptest.LogoutRequest) { r.Key = idptest.OtherKey() }, "signature_mismatch"},
+		{"another year's address", func(w *world, r *idptest.LogoutRequest) { r.Destination = w.URL + "/api/saml/logout1999" }, "destination"},
+		{"the back channel's address", func(w *world, r *idptest.LogoutRequest) {
+			r.Destination = w.URL + "/api/saml/remotelogout" + string(w.Year())
+		}, "destination"},
+		{"old", func(w *world, r *idptest.LogoutRequest) { r.Issued = w.Clock.Now().Add(-7 * time.Minute) }, "issue_instant_old"},
+		{"from the future", func(w *world, r *idptest.LogoutRequest) { r.Issued = w.Clock.Now().Add(2 * time.Minute) }, "issue_instant_future"},
+		{"expired", func(w *world, r *idptest.LogoutRequest) { r.NotOnOrAfter = w.Clock.Now().Add(-2 * time.Minute) }, "not_on_or_after"},
+		{"two people", func(w *world, r *idptest.LogoutRequest) {
+			r.Person = nameXML(w.ada.name) + nameXML(w.bob.name)
+		}, "name_id_invalid"},
+		{"a comment in the name", func(w *world, r *idptest.LogoutRequest) {
+			r.Person = strings.Replace(nameXML(w.ada.name), w.ada.name, w.ada.name[:5]+"<!-- -->"+w.ada.name[5:], 1)
+		}, "xml_invalid"},
+		{"a comment in the SessionIndex", func(w *world, r *idptest.LogoutRequest) {
+			r.Person = nameXML(w.ada.name) + "<samlp:SessionIndex>" + w.ada.index + "<!-- -->x</samlp:SessionIndex>"
+		}, "xml_invalid"},
+	}
+	for _, tt := range tests {
+		t.Run(tt.name, func(t *testing.T) {
+			t.Parallel()
+			w := newWorld(t)
+			for _, binding := range []string{"GET", "POST"} {
+				r := &idptest.LogoutRequest{NameID: w.ada.name}
+				tt.change(w, r)
+				var page *idptest.Page
+				if binding == "GET" {
+					page = w.ada.browser.Get(w.a.LogoutURL(r))
+				} else {
+					page = w.ada.browser.CrossSitePost(w.a.LogoutAddress(r), w.a.LogoutForm(r))
+				}
+				if page.Status != http.StatusBadRequest || page.Response() != nil || !strings.Contains(page.Text(), tt.words) {
+					t.Errorf("%s: %d, want 400 and %q:\n%s", binding, page.Status, tt.words, page.Text())
+				}
+				w.want("ada", "bob")
+			}
+		})
+	}
+}
+
+func nameXML(name string) string {
+	return `<saml:NameID xmlns:saml="urn:oasis:names:tc:SAML:2.0:assertion">` + name + `</saml:NameID>`
+}
+
+// Whoever is not signed in is told Success.
+func TestLogoutWithoutSession(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t)
+	r := &idptest.LogoutRequest{NameID: w.ada.name}
+	answered(t, w.Browser().Get(w.a.LogoutURL(r)), w.a, r, ok, "")
+	w.want("ada", "bob")
+}
+
+// A link alone signs nobody out: a page asks.
+func TestLogoutAsks(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t)
+	page := w.ada.browser.Get(w.URL + "/api/saml/logout" + string(w.Year()))
+	if page.Status != http.StatusOK || !strings.Contains(page.Text(), "Do you want to sign out?") {
+		t.Fatalf("%d:\n%s", page.Status, page.Text())
+	}
+	w.want("ada", "bob")
+	page = w.ada.browser.Post(page.Form().Action, page.Form().Fields)
+	if !strings.Contains(page.Text(), "You are signed out") {
+		t.Errorf("%d:\n%s", page.Status, page.Text())
+	}
+	w.want("bob")
+	if page := w.bob.browser.CrossSitePost("/account/sign-out", nil); page.Status != http.StatusForbidden {
+		t.Errorf("a form of another site: %d", page.Status)
+	}
+	w.want("bob")
+}
+
+// The right message at the wrong address, and a stolen continue address.
+func TestLogoutMixedUp(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t)
+	login := &idptest.Request{}
+	to := strings.Replace(w.a.URL(login), "/api/saml/auth", "/api/saml/logout", 1)
+	if page := w.ada.browser.Get(to); page.Status != http.StatusBadRequest || !strings.Contains(page.Text(), "message_type") {
+		t.Errorf("an AuthnRequest at the logout address: %d\n%s", page.Status, page.Text())
+	}
+	r := &idptest.LogoutRequest{NameID: w.ada.name}
+	to = strings.Replace(w.a.LogoutURL(r), "/api/saml/logout", "/api/saml/auth", 1)
+	if page := w.ada.browser.Get(to); page.Status != http.StatusBadRequest || !strings.Contains(page.Text(), "message_type") {
+		t.Errorf("a LogoutRequest at the sign-in address: %d\n%s", page.Status, page.Text())
+	}
+	w.want("ada", "bob")
+
+	// An attacker's browser posts a request and sends its victim to the
+	// address that it is led to.
+	r = &idptest.LogoutRequest{NameID: w.ada.name}
+	there := w.bob.browser.CrossSitePost(w.a.LogoutAddress(r), w.a.LogoutForm(r)).URL
+	page := w.ada.browser.Get(there.String())
+	if page.Status != http.StatusBadRequest || !strings.Contains(page.Text(), "other_browser") || strings.Contains(page.Text(), spA) {
+		t.Errorf("another browser's request: %d\n%s", page.Status, page.Text())
+	}
+	w.want("ada", "bob")
+}
+
+// otherCert is a certificate that signed nothing.
+var otherCert = func() string {
+	text, err := os.ReadFile("../../testdata/keys/sp2.crt")
+	if err != nil {
+		panic(err)
+	}
+	return string(text)
+}()
+
+// What is withdrawn between a POST and its continue address is not acted upon.
+func TestLogoutWithdrawn(t *testing.T) {
+	t.Parallel()
+	tests := []struct {
+		name   string
+		change func(*idp.ServiceProvider)
+		words  string
+	}{
+		{"the provider", func(p *idp.ServiceProvider) { p.Active = false }, "sp_inactive"},
+		{"its logout address", func(p *idp.ServiceProvider) { p.LogoutURL = "" }, "no_logout_url"},
+		{"its certificate", func(p *idp.ServiceProvider) { p.Certs = []string{otherCert} }, "signature_mismatch"},
+	}
+	for _, tt := range tests {
+		t.Run(tt.name, func(t *testing.T) {
+			t.Parallel()
+			w := newWorld(t)
+			r := &idptest.LogoutRequest{NameID: w.ada.name}
+			resp, to := w.ada.browser.CrossSitePostOnly(w.a.LogoutAddress(r), w.a.LogoutForm(r))
+			resp.Body.Close()
+			_, err := w.Registry.Edit(t.Context(), spA, func(p *idp.ServiceProvider) error {
+				tt.change(p)
+				return nil
+			}, sp.Options{AllowInsecureURL: true}, "test")
+			if err != nil {
+				t.Fatal(err)
+			}
+			page := w.ada.browser.Get(to)
+			if page.Status != http.StatusBadRequest || page.Response() != nil || !strings.Contains(page.Text(), tt.words) {
+				t.Errorf("%d, want 400 and %q:\n%s", page.Status, tt.words, page.Text())
+			}
+			w.want("ada", "bob")
+		})
+	}
+}
+
+// sign_logout_response signs it with the key of the year, and without a logout
+// address there is no answer.
+func TestLogoutResponseSigned(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t, func(p *idp.ServiceProvider) { p.SignLogoutResponse = true })
+	r := &idptest.LogoutRequest{NameID: w.ada.name}
+	page := w.ada.browser.Get(w.a.LogoutURL(r))
+	answered(t, page, w.a, r, ok, "")
+	if err := w.a.CheckLogout(r, page.Response()); err != nil {
+		t.Errorf("the provider refuses the LogoutResponse: %v\n%s", err, page.Response())
+	}
+}
+
+func TestLogoutRetiredYear(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t)
+	year := w.Year()
+	w.Retire(year)
+	r := &idptest.LogoutRequest{NameID: w.ada.name, Year: year}
+	page := w.ada.browser.Get(w.a.LogoutURL(r))
+	if page.Status != http.StatusGone || page.Response() != nil || page.Form().Action != "/account/sign-out" {
+		t.Fatalf("%d, form to %q:\n%s", page.Status, page.Form().Action, page.Text())
+	}
+	w.want("ada", "bob")
+	w.ada.browser.Post(page.Form().Action, page.Form().Fields)
+	w.want("bob")
+}

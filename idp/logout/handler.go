@@ -1,0 +1,87 @@
+// Package logout ends sessions because service providers (SPs) ask for it. A
+// LogoutRequest is the most dangerous message that we take: whoever forges one
+// ends other people's sessions. So nothing of it is read that no signature
+// covers, and an SP reaches only people whom it was told of, under the name
+// that it was told.
+//
+// The flow, in the order of the files:
+//
+//	receive.go   a LogoutRequest comes by the browser, at logout{year}; without
+//	             one, a page asks before it signs out here
+//	accept.go    is it well signed, fresh and ours, and whom does it name? From
+//	             bytes to an idp.LogoutRequest, without HTTP
+//	resume.go    the continue address, where a browser comes back with its
+//	             session cookie, which a POST from another site does not bring
+//	judge.go     the one decision: does this session end, and what is answered?
+//	answer.go    the one write, then the page that posts the LogoutResponse
+//	remote.go    the back channel: the SP's server speaks to ours, at
+//	             remotelogout{year}, by POST or SOAP
+//
+// A session of another SP is never told of the end: no LogoutRequest leaves
+// here. The page says where the person may still be signed in.
+package logout
+
+import (
+	"net/http"
+	"time"
+
+	"vernal/certs"
+	"vernal/idp"
+	"vernal/idp/session"
+	"vernal/idp/sp"
+	"vernal/idp/web"
+	"vernal/idp/xmldsig"
+	"vernal/metadata"
+)
+
+// ContinuePath is where a browser comes back to with a stored request, whose
+// handle is in the parameter "request".
+const ContinuePath = "/account/sign-out/continue"
+
+// Limits of a LogoutRequest's IssueInstant.
+const (
+	maxAge  = 5 * time.Minute
+	maxSkew = 60 * time.Second
+)
+
+// requestLifetime is how long a request is remembered: it must outlive the time
+// in which the same message would be taken again, maxAge and twice maxSkew.
+const requestLifetime = time.Hour
+
+// Store is what logout reads and writes.
+type Store interface {
+	idp.LogoutStore
+	idp.SessionStore
+	idp.UserStore
+}
+
+// Handler serves logout{year}, remotelogout{year} and the continue address. All
+// fields are required.
+type Handler struct {
+	IdP      metadata.IdP
+	Store    Store
+	Registry *sp.Registry
+	Sessions *session.Manager
+	Years    *certs.Ring
+	Signers  *xmldsig.Signers
+	Pages    *web.Pages
+	Clock    idp.Clock
+	// SignOutPath takes the form of the page that asks; package authn owns it.
+	// AccountPath is where whoever does not want to sign out goes.
+	SignOutPath, AccountPath string
+}
+
+// Mount adds the addresses to the router.
+func (h *Handler) Mount(rt *web.Router) {
+	rt.Handle("/api/saml/logout{year}", web.Methods{http.MethodGet: h.receive, http.MethodPost: h.receive})
+	rt.Handle("/api/saml/remotelogout{year}", web.Methods{http.MethodPost: h.remote})
+	rt.Handle(ContinuePath, web.Methods{http.MethodGet: h.resume})
+}
+
+// fail gives an error the provider's name and home; nil stays nil.
+func fail(p *sp.Provider, err error) error {
+	if p == nil || err == nil {
+		return err
+	}
+	return &web.Error{SPName: p.Name, StartURL: p.ReturnToSPURL, Err: err}
+}

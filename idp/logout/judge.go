@@ -1,0 +1,61 @@
+package logout
+
+import (
+	"slices"
+
+	"vernal/idp"
+	"vernal/idp/saml"
+)
+
+// verdict is what a LogoutRequest comes to.
+type verdict struct {
+	status saml.Status
+	// end says that the session ends.
+	end bool
+}
+
+var (
+	success   = saml.Status{Code: saml.StatusSuccess}
+	notTheirs = saml.Status{Code: saml.StatusRequester, Detail: saml.StatusUnknownPrincipal}
+)
+
+// judge is the one decision on the front channel: what becomes of this browser's
+// session, and what is the SP told? It is pure. A nil session means that nobody
+// is signed in, which is what the SP asked for.
+//
+// The session ends only if it is that of the person whom the request names and,
+// where the request names sessions, if one of them is this one. Anything else
+// leaves it alone: a request that is meant for another session, however well
+// signed, must not end the one that happens to be here.
+func judge(req *idp.LogoutRequest, s *idp.Session) verdict {
+	switch {
+	case s == nil:
+		return verdict{status: success}
+	case req.User == "" || s.User != req.User:
+		return verdict{status: notTheirs}
+	case len(req.SessionIndexes) > 0 && !told(s, req.SP, req.SessionIndexes):
+		return verdict{status: notTheirs}
+	}
+	return verdict{status: success, end: true}
+}
+
+// told reports whether the SP was told of the session by one of the indexes. It
+// may have been told several times; each of them stays good.
+func told(s *idp.Session, provider idp.EntityID, indexes []string) bool {
+	for _, p := range s.Participants {
+		if p.SP == provider && slices.ContainsFunc(indexes, func(i string) bool { return slices.Contains(p.SessionIndexes, i) }) {
+			return true
+		}
+	}
+	return false
+}
+
+// others are the SPs besides this one that were told of the session.
+func others(s *idp.Session, provider idp.EntityID) (all []idp.EntityID) {
+	for _, p := range s.Participants {
+		if p.SP != provider && !slices.Contains(all, p.SP) {
+			all = append(all, p.SP)
+		}
+	}
+	return all
+}

@@ -1,0 +1,134 @@
+package logout
+
+import (
+	"errors"
+	"fmt"
+	"io"
+	"log/slog"
+	"net/http"
+	"net/url"
+
+	"vernal/idp"
+	"vernal/idp/saml"
+	"vernal/idp/sp"
+	"vernal/idp/web"
+	"vernal/templates"
+)
+
+// receive is GET and POST /api/saml/logout{year}. A GET brings the session's
+// cookie and is judged at once. A POST from another site does not: the request
+// is stored, and judged by the GET that follows the 303.
+func (h *Handler) receive(w http.ResponseWriter, r *http.Request) error {
+	now := h.Clock.Now()
+	entry, err := web.LiveYear(h.Years, web.Year(r), now)
+	var gone *web.Gone
+	if errors.As(err, &gone) {
+		gone.SignOut = h.SignOutPath // here they can still sign out
+	}
+	if err != nil {
+		return err
+	}
+	in, err := inbound(r)
+	if err != nil {
+		return err
+	}
+	msg, err := saml.Read(in)
+	var refused *idp.Refusal
+	if errors.As(err, &refused) && refused.Code == idp.RefusedRequestMissing {
+		return h.ask(w, r)
+	}
+	if err != nil {
+		return err
+	}
+	a, err := h.accept(r.Context(), msg, entry, h.IdP.LogoutURL(entry.Key.Year), now)
+	note(r, &a)
+	if err == nil {
+		err = answerable(a.provider)
+	}
+	if err != nil {
+		return fail(a.provider, err)
+	}
+	if r.Method == http.MethodHead {
+		return nil // a HEAD ends nothing
+	}
+	if r.Method == http.MethodGet {
+		return h.decide(w, r, &a)
+	}
+	return h.store(w, r, &a)
+}
+
+// inbound is what of the HTTP request package saml reads.
+func inbound(r *http.Request) (in saml.Inbound, err error) {
+	in = saml.Inbound{Method: r.Method, RawQuery: r.URL.RawQuery}
+	if r.Method == http.MethodHead {
+		in.Method = http.MethodGet
+	}
+	if r.Method != http.MethodPost {
+		return in, nil
+	}
+	in.ContentType = r.Header.Get("Content-Type")
+	if in.Body, err = io.ReadAll(r.Body); err != nil {
+		// Cut off, too slow or too long: the sender's doing, not ours.
+		return in, &web.Error{Status: http.StatusBadRequest, Key: "bad_form", Err: fmt.Errorf("read body: %w", err)}
+	}
+	return in, nil
+}
+
+// answerable refuses an SP that gave no address to post the answer to. The
+// address in metadata or in the request would be the sender's word.
+func answerable(p *sp.Provider) error {
+	if p.LogoutURL == "" {
+		return idp.Refuse(idp.RefusedNoLogoutURL, "SingleLogoutService", "")
+	}
+	return nil
+}
+
+// note tells the log what came.
+func note(r *http.Request, a *accepted) {
+	if a.provider != nil {
+		web.EventOf(r).Note(slog.String("sp", string(a.provider.EntityID)))
+	}
+}
+
+// ask shows the page that asks: a link alone signs nobody out.
+func (h *Handler) ask(w http.ResponseWriter, r *http.Request) error {
+	page := templates.ConfirmPage{
+		Base:  h.Pages.Base(r, ""),
+		Title: templates.ConfirmSignOutTitle, Text: templates.ConfirmSignOutText, Button: templates.ConfirmSignOutButton,
+		Action: h.SignOutPath, CancelURL: h.AccountPath,
+	}
+	return h.Pages.Render(w, http.StatusOK, func(b io.Writer) error { return h.Pages.Set.Confirm(b, page) })
+}
+
+// store keeps the request until its browser comes back with its cookies.
+func (h *Handler) store(w http.ResponseWriter, r *http.Request, a *accepted) error {
+	tie, hash := h.Sessions.TieTo(a.request.Handle, requestLifetime)
+	a.request.SecretHash = hash
+	err := h.Store.CreateLogoutRequest(r.Context(), a.request)
+	if errors.Is(err, idp.ErrReplayed) {
+		return h.again(w, r, a)
+	}
+	if err != nil {
+		return fail(a.provider, fmt.Errorf("store logout request: %w", err))
+	}
+	http.SetCookie(w, tie)
+	return redirect(w, r, a.request.Handle)
+}
+
+// again takes a message whose ID was seen before: its first answer stands.
+func (h *Handler) again(w http.ResponseWriter, r *http.Request, a *accepted) error {
+	before, err := h.Store.LogoutRequestByMessage(r.Context(), a.request.SP, a.request.MessageID)
+	if err != nil {
+		return fail(a.provider, fmt.Errorf("find earlier logout request: %w", err))
+	}
+	if r.Method == http.MethodPost || !before.Answered() {
+		return redirect(w, r, before.Handle)
+	}
+	a.request = before
+	return h.post(w, r, a, nil)
+}
+
+func redirect(w http.ResponseWriter, r *http.Request, handle idp.RequestHandle) error {
+	http.Redirect(w, r, ContinuePath+"?request="+url.QueryEscape(string(handle)), http.StatusSeeOther)
+	return nil
+}

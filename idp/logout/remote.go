@@ -1,0 +1,167 @@
+package logout
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"mime"
+	"net/http"
+	"slices"
+
+	"vernal/idp"
+	"vernal/idp/saml"
+	"vernal/idp/web"
+)
+
+// remote is POST /api/saml/remotelogout{year}: no browser, no cookie, the SP's
+// server alone. What it says is judged by the signature and by whom the SP
+// knows.
+func (h *Handler) remote(w http.ResponseWriter, r *http.Request) error {
+	media, _, _ := mime.ParseMediaType(r.Header.Get("Content-Type"))
+	ch := &channel{h: h, w: w, r: r, soap: media == "text/xml"}
+	now := h.Clock.Now()
+	entry, err := web.LiveYear(h.Years, web.Year(r), now)
+	if err != nil {
+		return err // 404 or 410, as text for whoever is no browser
+	}
+	msg, err := ch.read()
+	if err != nil {
+		return ch.refuse(err)
+	}
+	a, err := h.accept(r.Context(), msg, entry, h.IdP.RemoteLogoutURL(entry.Key.Year), now)
+	note(r, &a)
+	if err != nil {
+		return ch.refuse(err)
+	}
+	l, err := h.judgeRemote(r.Context(), &a)
+	if err != nil {
+		return err
+	}
+	l.Request.AnsweredAt = now
+	_, err = h.Store.RecordLogout(r.Context(), l, event(r, "remote_logout", l.Request))
+	if errors.Is(err, idp.ErrReplayed) {
+		// The first answer again, and nothing else.
+		if a.request, err = h.Store.LogoutRequestByMessage(r.Context(), a.request.SP, a.request.MessageID); err == nil && !a.request.Answered() {
+			err = idp.Refuse(idp.RefusedReplay, "ID", a.request.MessageID)
+		}
+		if err != nil {
+			return ch.refuse(err)
+		}
+	} else if err != nil {
+		return fmt.Errorf("record remote logout: %w", err)
+	}
+	return ch.answer(&a)
+}
+
+// judgeRemote decides whom the request means and what ends: with the SP's own
+// name for a person (as SessionIndex, as the guide has it, or else as NameID)
+// their sessions in which they used this SP; with a SessionIndex that we issued
+// that session. It fills in the answer.
+//
+// An SP that names a session by an index, and nothing by it is there, is told
+// Success all the same if it knows the person: the session is over.
+func (h *Handler) judgeRemote(ctx context.Context, a *accepted) (*idp.Logout, error) {
+	req := a.request
+	l := &idp.Logout{Request: req}
+	req.Status, req.StatusDetail = notTheirs.Code, notTheirs.Detail
+	if len(req.SessionIndexes) == 0 {
+		l.EndAllOf = req.User
+	}
+	if len(req.SessionIndexes) == 1 {
+		user, err := h.Store.UserByNameID(ctx, a.provider.NameIDScope, idp.NameID(req.SessionIndexes[0]))
+		switch {
+		case err == nil:
+			req.User, l.EndAllOf = user, user
+		case !errors.Is(err, idp.ErrNotFound):
+			return nil, wrap(err)
+		}
+	}
+	if req.User == "" {
+		return l, nil
+	}
+	req.Status, req.StatusDetail = success.Code, ""
+	if l.EndAllOf != "" {
+		return l, nil
+	}
+	sessions, err := h.Store.UserSessions(ctx, req.User)
+	if err != nil {
+		return nil, wrap(err)
+	}
+	i := slices.IndexFunc(sessions, func(s *idp.Session) bool { return told(s, req.SP, req.SessionIndexes) })
+	if i >= 0 {
+		l.Session = sessions[i].ID
+	}
+	return l, nil
+}
+
+// channel is the way back to the SP's server.
+type channel struct {
+	h    *Handler
+	w    http.ResponseWriter
+	r    *http.Request
+	soap bool
+}
+
+func (c *channel) read() (*saml.Message, error) {
+	in, err := inbound(c.r)
+	if err != nil {
+		return nil, err
+	}
+	if c.soap {
+		return saml.ReadSOAP(in.Body)
+	}
+	return saml.Read(in)
+}
+
+// answer writes the LogoutResponse: 200, or 400 for a person whom the SP does
+// not know. By SOAP it is always 200 (saml-bindings §3.2.3.3).
+func (c *channel) answer(a *accepted) error {
+	signer, err := c.h.signer(a)
+	if err != nil {
+		return err
+	}
+	response := c.h.response(a.request, "")
+	write, status := response.Write, http.StatusOK
+	if c.soap {
+		write = response.WriteSOAP
+	} else if a.request.Status != saml.StatusSuccess {
+		status = http.StatusBadRequest
+	}
+	doc, err := write(nil, signer)
+	if err != nil {
+		return fmt.Errorf("write logout response: %w", err)
+	}
+	return c.send(status, doc)
+}
+
+func (c *channel) send(status int, doc []byte) error {
+	c.w.Header().Set("Content-Type", "text/xml; charset=utf-8")
+	c.w.WriteHeader(status)
+	_, _ = c.w.Write(doc)
+	return nil
+}
+
+// refuse answers a message that is not acted upon: 400 with plain text and the
+// error id or, by SOAP, 200 with a LogoutResponse that says as much.
+func (c *channel) refuse(err error) error {
+	var refused *idp.Refusal
+	if !errors.As(err, &refused) {
+		return err
+	}
+	if !c.soap {
+		return &web.Error{Plain: true, Err: err}
+	}
+	id := c.h.Pages.Note(c.r, err)
+	response := &saml.LogoutResponse{
+		ID: newID(), IssueInstant: c.h.Clock.Now(), Issuer: string(c.h.IdP.EntityID()),
+		Status: saml.Status{
+			Code: saml.StatusRequester, Detail: saml.StatusRequestDenied,
+			Message: fmt.Sprintf("%s (%s), error %s", refused.Code, refused.Field, id),
+		},
+	}
+	doc, err := response.WriteSOAP(nil, nil)
+	if err != nil {
+		return fmt.Errorf("write logout response: %w", err)
+	}
+	return c.send(http.StatusOK, doc)
+}

@@ -1,0 +1,148 @@
+package logout_test
+
+import (
+	"net/http"
+	"strings"
+	"testing"
+	"time"
+
+	"vernal/idp/idptest"
+)
+
+// The back channel: whom a request means, by form and by SOAP, with other
+// people's sessions present.
+func TestRemoteLogout(t *testing.T) {
+	t.Parallel()
+	tests := []struct {
+		name    string
+		request func(w *world) *idptest.LogoutRequest
+		// status is that of the form's answer; by SOAP it is always 200.
+		status int
+		known  bool
+		left   []string
+	}{
+		{"the provider's UUID as SessionIndex", func(w *world) *idptest.LogoutRequest {
+			return &idptest.LogoutRequest{NameID: w.ada.name, SessionIndexes: []string{w.ada.name}}
+		}, http.StatusOK, true, []string{"bob"}},
+		{"as in the guide's sample", func(w *world) *idptest.LogoutRequest {
+			return &idptest.LogoutRequest{NameID: "anything", SessionIndexes: []string{w.ada.name}, GuideIndex: true}
+		}, http.StatusOK, true, []string{"bob"}},
+		{"a SessionIndex that we issued", func(w *world) *idptest.LogoutRequest {
+			return &idptest.LogoutRequest{NameID: w.ada.name, SessionIndexes: []string{w.ada.index}}
+		}, http.StatusOK, true, []string{"bob"}},
+		{"the NameID alone", func(w *world) *idptest.LogoutRequest { return &idptest.LogoutRequest{NameID: w.ada.name} }, http.StatusOK, true, []string{"bob"}},
+		{"a SessionIndex that is over", func(w *world) *idptest.LogoutRequest {
+			return &idptest.LogoutRequest{NameID: w.ada.name, SessionIndexes: []string{"_over"}}
+		}, http.StatusOK, true, []string{"ada", "bob"}},
+		{"another person's SessionIndex", func(w *world) *idptest.LogoutRequest {
+			return &idptest.LogoutRequest{NameID: w.ada.name, SessionIndexes: []string{w.bob.index}}
+		}, http.StatusOK, true, []string{"ada", "bob"}},
+		{"another provider's UUID", func(w *world) *idptest.LogoutRequest {
+			return &idptest.LogoutRequest{NameID: "x", SessionIndexes: []string{w.ada.otherName}}
+		}, http.StatusBadRequest, false, []string{"ada", "bob"}},
+		{"nobody", func(*world) *idptest.LogoutRequest {
+			return &idptest.LogoutRequest{NameID: "x", SessionIndexes: []string{"y"}}
+		}, http.StatusBadRequest, false, []string{"ada", "bob"}},
+		{"an address", func(*world) *idptest.LogoutRequest { return &idptest.LogoutRequest{NameID: "ada@example.gov"} }, http.StatusBadRequest, false, []string{"ada", "bob"}},
+	}
+	for _, soap := range []bool{false, true} {
+		for _, tt := range tests {
+			t.Run(map[bool]string{false: "form ", true: "SOAP "}[soap]+tt.name, func(t *testing.T) {
+				t.Parallel()
+				w := newWorld(t)
+				r := tt.request(w)
+				send := w.a.RemoteLogout
+				status := tt.status
+				if soap {
+					send, status = w.a.SOAPLogout, http.StatusOK
+				}
+				check := func(got *idptest.Answer) {
+					t.Helper()
+					if got.Status != status || !strings.HasPrefix(got.ContentType, "text/xml") || got.Response == nil {
+						t.Fatalf("%d %s, want %d:\n%s", got.Status, got.ContentType, status, got.Body)
+					}
+					code := got.Response.Status.StatusCode
+					if got.Response.InResponseTo != r.ID || (code.Value == ok) != tt.known || !tt.known && code.StatusCode.Value != unknownPrincipal {
+						t.Errorf("answer: %s", got.Body)
+					}
+				}
+				check(send(r))
+				w.want(tt.left...)
+				if len(tt.left) == 2 {
+					return
+				}
+				// The same again gets the same answer and ends nothing.
+				w.signIn(&w.ada, w.a)
+				w.want("ada", "bob")
+				check(send(r))
+				w.want("ada", "bob")
+				// A new one finds nobody signed in there, which is what it wants.
+				w.Clock.Advance(time.Second)
+				again := tt.request(w)
+				again.SessionIndexes = nil
+				again.NameID = w.ada.name
+				if got := send(again); got.Response == nil || got.Response.Status.StatusCode.Value != ok {
+					t.Errorf("%s", got.Body)
+				}
+			})
+		}
+	}
+}
+
+// Only sessions in which the person used the provider end.
+func TestRemoteLogoutOtherSession(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t)
+	elsewhere := visitor{Person: w.ada.Person, browser: w.Browser()}
+	w.signIn(&elsewhere, w.b)
+	w.want("ada", "ada", "bob")
+	if got := w.a.RemoteLogout(&idptest.LogoutRequest{NameID: "x", SessionIndexes: []string{w.ada.name}}); got.Status != http.StatusOK {
+		t.Fatalf("%d %s", got.Status, got.Body)
+	}
+	w.want("ada", "bob")
+	if page := elsewhere.browser.Get(w.b.URL(&idptest.Request{})); page.Response() == nil {
+		t.Error("the session in which the provider was not used has ended")
+	}
+}
+
+// What does not verify is told with an error id, as text, and ends nothing.
+func TestRemoteLogoutRefused(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t)
+	tests := []struct {
+		name, code string
+		request    idptest.LogoutRequest
+	}{
+		{"unsigned", "signature_missing", idptest.LogoutRequest{Unsigned: true}},
+		{"another key", "signature_mismatch", idptest.LogoutRequest{Key: idptest.OtherKey()}},
+		{"the front channel's address", "destination", idptest.LogoutRequest{Destination: w.URL + "/api/saml/logout" + string(w.Year())}},
+		{"old", "issue_instant_old", idptest.LogoutRequest{Issued: w.Clock.Now().Add(-time.Hour)}},
+		{"expired", "not_on_or_after", idptest.LogoutRequest{NotOnOrAfter: w.Clock.Now().Add(-time.Hour)}},
+	}
+	for _, tt := range tests {
+		t.Run(tt.name, func(t *testing.T) {
+			form, soap := tt.request, tt.request
+			form.SessionIndexes, soap.SessionIndexes = []string{w.ada.name}, []string{w.ada.name}
+			form.NameID, soap.NameID = w.ada.name, w.ada.name
+			got := w.a.RemoteLogout(&form)
+			if got.Status != http.StatusBadRequest || !strings.HasPrefix(got.ContentType, "text/plain") || !strings.Contains(got.Body, tt.code) {
+				t.Errorf("form: %d %s\n%s", got.Status, got.ContentType, got.Body)
+			}
+			got = w.a.SOAPLogout(&soap)
+			if got.Status != http.StatusOK || got.Response == nil || got.Response.Status.StatusCode.Value != requester || !strings.Contains(got.Body, tt.code) {
+				t.Errorf("SOAP: %d\n%s", got.Status, got.Body)
+			}
+			w.want("ada", "bob")
+		})
+	}
+	address := w.URL + "/api/saml/remotelogout" + string(w.Year())
+	for _, envelope := range []string{"", "no XML", "<a/>", `<S:Envelope xmlns:S="http://schemas.xmlsoap.org/soap/envelope/"><S:Body/></S:Envelope>`} {
+		if got := w.a.SOAP(address, envelope); got.Status != http.StatusOK || got.Response == nil || got.Response.Status.StatusCode.Value != requester {
+			t.Errorf("%q: %d\n%s", envelope, got.Status, got.Body)
+		}
+	}
+	if page := w.Browser().Get(address); page.Status != http.StatusMethodNotAllowed {
+		t.Errorf("GET: %d", page.Status)
+	}
+	w.want("ada", "bob")
+}

@@ -1,0 +1,73 @@
+package logout
+
+import (
+	"errors"
+	"fmt"
+	"net/http"
+
+	"vernal/idp"
+	"vernal/idp/session"
+	"vernal/idp/web"
+)
+
+// resume is GET /account/sign-out/continue: the browser is back with its
+// cookies, and the stored request is judged.
+func (h *Handler) resume(w http.ResponseWriter, r *http.Request) error {
+	a, err := h.stored(r)
+	if err != nil {
+		return fail(a.provider, err)
+	}
+	if r.Method == http.MethodHead {
+		return nil // a HEAD ends nothing
+	}
+	if a.request.Answered() {
+		return h.post(w, r, &a, nil) // a reload: the same answer again
+	}
+	return h.decide(w, r, &a)
+}
+
+// stored loads the request that the address names. What was withdrawn since it
+// came (the SP, its certificate, its logout address, the year) is not acted
+// upon.
+func (h *Handler) stored(r *http.Request) (a accepted, err error) {
+	handle := idp.RequestHandle(r.URL.Query().Get("request"))
+	if len(handle) == 0 || len(handle) > 64 {
+		return a, idp.Refuse(idp.RefusedStale, "request", "")
+	}
+	a.request, err = h.Store.LogoutRequest(r.Context(), handle)
+	if errors.Is(err, idp.ErrNotFound) || err == nil && !h.Clock.Now().Before(a.request.ExpiresAt) {
+		return a, idp.Refuse(idp.RefusedStale, "request", "")
+	}
+	if err != nil {
+		return a, fmt.Errorf("load logout request: %w", err)
+	}
+	if !h.Sessions.TiedTo(r, a.request.Handle, a.request.SecretHash) {
+		// Whose request it is is not told.
+		return accepted{}, idp.Refuse(idp.RefusedOtherBrowser, "request", "").With(session.ErrOtherBrowser)
+	}
+	a.provider, err = h.Registry.Lookup(r.Context(), a.request.SP)
+	if errors.Is(err, idp.ErrNotFound) {
+		return a, idp.Refuse(idp.RefusedSPUnknown, "Issuer", string(a.request.SP)).With(err)
+	}
+	if err != nil {
+		return a, fmt.Errorf("look up service provider %q: %w", a.request.SP, err)
+	}
+	note(r, &a)
+	if _, err := web.LiveYear(h.Years, a.request.Year, h.Clock.Now()); err != nil {
+		return a, err
+	}
+	return a, h.current(&a)
+}
+
+// current holds the request against the registration as it stands now.
+func (h *Handler) current(a *accepted) error {
+	if !a.provider.Active {
+		return idp.Refuse(idp.RefusedSPInactive, "Issuer", string(a.request.SP))
+	}
+	for _, c := range a.provider.RequestCerts {
+		if a.provider.CertSHA256(c) == a.request.CertSHA256 {
+			return answerable(a.provider)
+		}
+	}
+	return idp.Refuse(idp.RefusedSignature, "Signature", "").With(errors.New("the certificate that verified the request was removed"))
+}
