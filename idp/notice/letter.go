@@ -220,10 +220,7 @@ func (w *writer) changes(from []idp.Year, to idp.Year) []change {
 		{"Certificate", func(y idp.Year) string { return w.IdP.BaseURL + "/api/saml/certificate" + string(y) + ".pem" }},
 	}
 	var all []change
-	for i, k := range kinds {
-		if i == 1 && !w.IdP.Logout {
-			continue
-		}
+	for _, k := range kinds {
 		c := change{What: k.what, New: k.at(to)}
 		for _, y := range from {
 			c.Old = append(c.Old, k.at(y))
