@@ -95,9 +95,7 @@ check the signatures of this statement is in its last lines.
 	line("Entity ID", string(h.IdP.EntityID()))
 	line("Year", string(y))
 	line("Sign-on", h.IdP.AuthnURL(y))
-	if h.IdP.Logout {
-		line("Logout", h.IdP.LogoutURL(y))
-	}
+	line("Logout", h.IdP.LogoutURL(y))
 	line("Metadata", h.IdP.BaseURL+"/api/saml/metadata"+string(y))
 	line("Certificate", h.IdP.BaseURL+"/api/saml/certificate"+string(y)+".pem")
 	b.WriteString("\n")
