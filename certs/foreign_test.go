@@ -1,0 +1,135 @@
+package certs
+
+import (
+	"crypto/ecdsa"
+	"crypto/elliptic"
+	"crypto/rand"
+	"crypto/x509"
+	"encoding/asn1"
+	"encoding/pem"
+	"slices"
+	"strings"
+	"testing"
+)
+
+func block(kind string, der []byte) []byte {
+	return pem.EncodeToMemory(&pem.Block{Type: kind, Bytes: der})
+}
+
+// The files that people have, and what they are told of those that will not do.
+func TestParseForeign(t *testing.T) {
+	t.Parallel()
+	key := testRSA()[0]
+	cert := issued(t, &key.PublicKey, nil).Raw
+	pkcs8, err := x509.MarshalPKCS8PrivateKey(key)
+	if err != nil {
+		t.Fatal(err)
+	}
+	ec, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
+	if err != nil {
+		t.Fatal(err)
+	}
+	ecDER, err := x509.MarshalPKCS8PrivateKey(ec)
+	if err != nil {
+		t.Fatal(err)
+	}
+	pfx, err := asn1.Marshal(struct {
+		Version int
+		Content struct{ Type asn1.ObjectIdentifier }
+	}{3, struct{ Type asn1.ObjectIdentifier }{asn1.ObjectIdentifier{1, 2, 840, 113549, 1, 7, 1}}})
+	if err != nil {
+		t.Fatal(err)
+	}
+	p7, err := asn1.Marshal(struct{ Type asn1.ObjectIdentifier }{asn1.ObjectIdentifier{1, 2, 840, 113549, 1, 7, 2}})
+	if err != nil {
+		t.Fatal(err)
+	}
+	// 02 10 is the serial number; its first octet with the high bit set makes it
+	// negative.
+	negative := slices.Clone(cert)
+	i := strings.Index(string(negative), "\x02\x0d\x10")
+	negative[i+2] = 0x90
+	pkcs1 := block("RSA PRIVATE KEY", x509.MarshalPKCS1PrivateKey(key))
+	pemCert, pemKey := block("CERTIFICATE", cert), block("PRIVATE KEY", pkcs8)
+
+	certs := []struct {
+		name string
+		file []byte
+		n    int
+		want string // in the error
+	}{
+		{"PEM", pemCert, 1, ""},
+		{"with text before it", append([]byte("subject=CN\r\n\r\n"), pemCert...), 1, ""},
+		{"chain", slices.Concat(pemCert, pemCert, pemCert), 3, ""},
+		{"with its key", slices.Concat(pemKey, pemCert), 1, ""},
+		{"DER", cert, 1, ""},
+		{"endless chain", slices.Repeat(pemCert, 21), 0, "more than 20"},
+		{"PKCS#12", pfx, 0, "openssl pkcs12"},
+		{"PKCS#7", p7, 0, "openssl pkcs7"},
+		{"PKCS#7 as PEM", block("PKCS7", p7), 0, "openssl pkcs7"},
+		{"request", block("CERTIFICATE REQUEST", []byte{1}), 0, "certification request"},
+		{"negative serial", block("CERTIFICATE", negative), 0, "serial number is negative"},
+		{"cut off", block("CERTIFICATE", cert[:100]), 0, "cannot be read"},
+		{"key only", pemKey, 0, "no PEM certificate"},
+		{"empty", nil, 0, "no PEM certificate"},
+		{"too long", make([]byte, MaxForeign+1), 0, "longer than"},
+	}
+	for _, tt := range certs {
+		t.Run("certificate/"+tt.name, func(t *testing.T) {
+			t.Parallel()
+			got, err := ParseCertificates(tt.file)
+			if len(got) != tt.n || (err == nil) != (tt.want == "") || err != nil && !strings.Contains(err.Error(), tt.want) {
+				t.Errorf("%d certificates, %v; want %d, %q", len(got), err, tt.n, tt.want)
+			}
+		})
+	}
+	keys := []struct {
+		name string
+		file []byte
+		want string
+	}{
+		{"PKCS#8", pemKey, ""},
+		{"PKCS#1", pkcs1, ""},
+		{"with its certificate", slices.Concat(pemCert, pemKey), ""},
+		{"encrypted PKCS#8", block("ENCRYPTED PRIVATE KEY", pkcs8), "openssl pkey -in FILE -out key.pem"},
+		{"encrypted the old way", pem.EncodeToMemory(&pem.Block{Type: "RSA PRIVATE KEY", Bytes: []byte{1},
+			Headers: map[string]string{"Proc-Type": "4,ENCRYPTED", "DEK-Info": "AES-128-CBC,00"}}), "it is encrypted"},
+		{"two", slices.Concat(pemKey, pkcs1), "more than one"},
+		{"PKCS#12", pfx, "openssl pkcs12 -in FILE -nocerts"},
+		{"DER", pkcs8, "openssl pkey -inform DER"},
+		{"elliptic curve", block("PRIVATE KEY", ecDER), "service providers need RSA"},
+		{"elliptic curve the old way", block("EC PRIVATE KEY", []byte{1}), "service providers need RSA"},
+		{"broken", block("PRIVATE KEY", pkcs8[:50]), "cannot be read"},
+		{"certificate only", pemCert, "no PEM private key"},
+		{"too long", make([]byte, MaxForeign+1), "longer than"},
+	}
+	for _, tt := range keys {
+		t.Run("key/"+tt.name, func(t *testing.T) {
+			t.Parallel()
+			got, err := ParsePrivateKey(tt.file)
+			if (got == nil) != (tt.want != "") || (err == nil) != (tt.want == "") || err != nil && !strings.Contains(err.Error(), tt.want) {
+				t.Errorf("%T, %v; want %q", got, err, tt.want)
+			}
+			if got != nil && !samePublic(got.Public(), &key.PublicKey) {
+				t.Error("another key came out")
+			}
+		})
+	}
+}
+
+// Files from elsewhere never end the process; what is read can be checked.
+func FuzzParseForeign(f *testing.F) {
+	key := testRSA()[0]
+	cert := issued(f, &key.PublicKey, nil)
+	f.Add(cert.Raw)
+	f.Add(block("CERTIFICATE", cert.Raw))
+	f.Add(block("RSA PRIVATE KEY", x509.MarshalPKCS1PrivateKey(key)))
+	now := at("2027-01-20")
+	f.Fuzz(func(t *testing.T, data []byte) {
+		if chain, err := ParseCertificates(data); err == nil {
+			leaf, _ := Pick(chain, &key.PublicKey)
+			DefaultPolicy().CheckImport(Foreign{Year: "2027", Cert: leaf, Public: leaf.PublicKey}, History{}, now)
+		}
+		_, _ = ParsePrivateKey(data)
+	})
+}

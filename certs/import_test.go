@@ -1,0 +1,243 @@
+package certs
+
+import (
+	"bytes"
+	"crypto"
+	"crypto/ecdsa"
+	"crypto/elliptic"
+	"crypto/rand"
+	"crypto/rsa"
+	"crypto/x509"
+	"crypto/x509/pkix"
+	"encoding/asn1"
+	"math/big"
+	"strings"
+	"testing"
+
+	"github.com/google/go-cmp/cmp"
+
+	"vernal/idp"
+)
+
+// issued is a certificate of an authority for the key; change makes its fault.
+func issued(t testing.TB, pub crypto.PublicKey, change func(*x509.Certificate)) *x509.Certificate {
+	t.Helper()
+	authority := &x509.Certificate{Subject: pkix.Name{CommonName: "Agency CA"}}
+	template := &x509.Certificate{
+		SerialNumber: new(big.Int).Lsh(big.NewInt(1), 100), Subject: pkix.Name{CommonName: "login.example.gov"},
+		NotBefore: at("2027-01-19"), NotAfter: at("2028-04-01"),
+		KeyUsage: x509.KeyUsageDigitalSignature, BasicConstraintsValid: true,
+	}
+	if change != nil {
+		change(template)
+	}
+	der, err := x509.CreateCertificate(rand.Reader, template, authority, pub, testRSA()[1])
+	if err != nil {
+		t.Fatal(err)
+	}
+	cert, err := x509.ParseCertificate(der)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return cert
+}
+
+// TestCheckImport gives certificates with one fault each. Codes of problems have
+// a "!" in front.
+func TestCheckImport(t *testing.T) {
+	t.Parallel()
+	key := testRSA()[0]
+	ec, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
+	if err != nil {
+		t.Fatal(err)
+	}
+	signedBy := func(a x509.SignatureAlgorithm) func(*x509.Certificate) {
+		return func(c *x509.Certificate) { c.SignatureAlgorithm = a }
+	}
+	ends := func(text string) func(*x509.Certificate) {
+		return func(c *x509.Certificate) { c.NotAfter = at(text) }
+	}
+	begins := func(text string) func(*x509.Certificate) {
+		return func(c *x509.Certificate) { c.NotBefore = at(text) }
+	}
+	tests := []struct {
+		name   string
+		change func(*x509.Certificate) // before it is signed
+		after  func(*x509.Certificate) // what cannot be made, or takes long
+		want   []string
+	}{
+		{"as it should be", nil, nil, nil},
+		{"begins on the publishing date", begins("2027-02-01"), nil, []string{"begins_ahead"}},
+		{"begins a second later", begins("2027-02-01T00:00:01Z"), nil, []string{"!begins_late"}},
+		{"has ended", ends("2027-01-20"), nil, []string{"!ended"}},
+		{"ends before the next year is preferred", ends("2028-02-28T23:59:59Z"), nil, []string{"!ends_early"}},
+		{"ends on the least day", ends("2028-02-29"), nil, []string{"!ends_early"}},
+		{"ends when the next year is preferred", ends("2028-03-01"), nil, []string{"ends_sooner"}},
+		{"ends a second before the calendar's", ends("2028-03-31T23:59:59Z"), nil, []string{"ends_sooner"}},
+		{"ends years later", ends("2031-01-01"), nil, nil},
+		{"SHA-384", signedBy(x509.SHA384WithRSA), nil, nil},
+		{"SHA-1", signedBy(x509.SHA1WithRSA), nil, []string{"sha1"}},
+		{"PSS", signedBy(x509.SHA256WithRSAPSS), nil, []string{"signature_algorithm"}},
+		{"MD5", nil, signedBy(x509.MD5WithRSA), []string{"!signature_algorithm"}},
+		{"unknown algorithm", nil, signedBy(x509.UnknownSignatureAlgorithm), []string{"signature_algorithm"}},
+		{"authority", func(c *x509.Certificate) { c.IsCA = true }, nil, []string{"ca"}},
+		{"no key usage", func(c *x509.Certificate) { c.KeyUsage = 0 }, nil, nil},
+		{"encryption only", func(c *x509.Certificate) { c.KeyUsage = x509.KeyUsageKeyEncipherment }, nil, []string{"key_usage"}},
+		{"for TLS", func(c *x509.Certificate) { c.ExtKeyUsage = []x509.ExtKeyUsage{x509.ExtKeyUsageServerAuth} }, nil, []string{"extended_key_usage"}},
+		{"for anything", func(c *x509.Certificate) { c.ExtKeyUsage = []x509.ExtKeyUsage{x509.ExtKeyUsageAny} }, nil, nil},
+		{"critical extension", func(c *x509.Certificate) {
+			c.ExtraExtensions = []pkix.Extension{{Id: asn1.ObjectIdentifier{1, 2, 3, 4}, Critical: true, Value: []byte{5, 0}}}
+		}, nil, []string{"critical_extension"}},
+		{"serial 0", nil, func(c *x509.Certificate) { c.SerialNumber = new(big.Int) }, []string{"serial"}},
+		{"serial 1", func(c *x509.Certificate) { c.SerialNumber = big.NewInt(1) }, nil, []string{"serial"}},
+		{"serial of 8 octets", func(c *x509.Certificate) { c.SerialNumber = new(big.Int).Lsh(big.NewInt(1), 60) }, nil, nil},
+		{"serial of 20 octets", func(c *x509.Certificate) { c.SerialNumber = new(big.Int).Lsh(big.NewInt(1), 158) }, nil, nil},
+		{"serial of 21 octets", nil, func(c *x509.Certificate) { c.SerialNumber = new(big.Int).Lsh(big.NewInt(1), 159) }, []string{"serial"}},
+		{"empty subject", func(c *x509.Certificate) { c.Subject = pkix.Name{} }, nil, []string{"name"}},
+		{"version 1", nil, func(c *x509.Certificate) { c.Version = 1 }, []string{"version"}},
+		{"key too short", nil, func(c *x509.Certificate) { c.PublicKey = &rsa.PublicKey{N: new(big.Int).Lsh(big.NewInt(1), 2046), E: 65537} }, []string{"!key_size"}},
+		{"slow key", nil, func(c *x509.Certificate) { c.PublicKey = &rsa.PublicKey{N: new(big.Int).Lsh(big.NewInt(1), 8191), E: 65537} }, []string{"long_key"}},
+		{"key too long", nil, func(c *x509.Certificate) { c.PublicKey = &rsa.PublicKey{N: new(big.Int).Lsh(big.NewInt(1), 8192), E: 65537} }, []string{"!key_size"}},
+		{"exponent 3", nil, func(c *x509.Certificate) { c.PublicKey = &rsa.PublicKey{N: key.N, E: 3} }, []string{"exponent"}},
+		{"exponent 1", nil, func(c *x509.Certificate) { c.PublicKey = &rsa.PublicKey{N: key.N, E: 1} }, []string{"!exponent"}},
+		{"not RSA", nil, func(c *x509.Certificate) { c.PublicKey, c.PublicKeyAlgorithm = &ec.PublicKey, x509.ECDSA }, []string{"!not_rsa"}},
+		{"names itself as issuer", nil, func(c *x509.Certificate) { c.RawIssuer = c.RawSubject }, []string{"not_self_signed"}},
+		{"several things", func(c *x509.Certificate) { c.IsCA, c.SerialNumber, c.NotAfter = true, big.NewInt(7), at("2028-01-01") }, nil,
+			[]string{"!ends_early", "ca", "serial"}},
+	}
+	for _, tt := range tests {
+		t.Run(tt.name, func(t *testing.T) {
+			t.Parallel()
+			c := issued(t, &key.PublicKey, tt.change)
+			if tt.after != nil {
+				tt.after(c)
+			}
+			f := Foreign{Year: "2027", Cert: c, Public: c.PublicKey, Others: []*Key{madeKey(t, "2027")}}
+			got := codes(DefaultPolicy().CheckImport(f, firstStart(t, "2026-11-22").h, at("2027-01-20")))
+			if diff := cmp.Diff(tt.want, got); diff != "" {
+				t.Errorf("findings (-want +got):\n%s", diff)
+			}
+		})
+	}
+}
+
+func codes(problems, warnings []Finding) (all []string) {
+	for _, f := range problems {
+		all = append(all, "!"+string(f.Code))
+	}
+	for _, f := range warnings {
+		all = append(all, string(f.Code))
+	}
+	return all
+}
+
+// A certificate of another key is told as that and as nothing else; a key or a
+// serial number that another year has is told whatever became of that year.
+func TestCheckImportAgainstOthers(t *testing.T) {
+	t.Parallel()
+	p, h, now := DefaultPolicy(), firstStart(t, "2026-11-22").h, at("2027-01-20")
+	key, other := testRSA()[0], testRSA()[1]
+	old := issued(t, &other.PublicKey, nil)
+	gone := []*Key{{Year: "2024", Cert: old}}
+	mismatch := issued(t, &other.PublicKey, func(c *x509.Certificate) { c.IsCA = true })
+	if got := codes(p.CheckImport(Foreign{"2027", mismatch, &key.PublicKey, nil}, h, now)); !cmp.Equal(got, []string{"!key_mismatch"}) {
+		t.Errorf("another key: %q", got)
+	}
+	if got := codes(p.CheckImport(Foreign{"2027", issued(t, &other.PublicKey, func(c *x509.Certificate) {
+		c.SerialNumber = new(big.Int).Lsh(big.NewInt(3), 100)
+	}), &other.PublicKey, gone}, h, now)); !cmp.Equal(got, []string{"!key_reused"}) {
+		t.Errorf("the key of a year that is over: %q", got)
+	}
+	if got := codes(p.CheckImport(Foreign{"2027", issued(t, &key.PublicKey, nil), &key.PublicKey, gone}, h, now)); !cmp.Equal(got, []string{"serial_reused"}) {
+		t.Errorf("its serial number: %q", got)
+	}
+}
+
+// What a certificate must cover, by the day on which it comes.
+func TestSpan(t *testing.T) {
+	t.Parallel()
+	tests := []struct {
+		name, now string
+		year      idp.Year
+		want      [3]string // begin by, end from, end at
+	}{
+		{"before its publishing", "2027-01-20", "2027", [3]string{"2027-02-01", "2028-03-01", "2028-04-01"}},
+		{"after it", "2027-02-10", "2027", [3]string{"2027-02-10", "2028-03-01", "2028-04-01"}},
+		{"a letter", "2027-02-10", "2026b", [3]string{"2027-02-10", "2027-03-01", "2027-04-01"}},
+		{"a letter after the end", "2027-06-01", "2026b", [3]string{"2027-06-01", "2028-03-01", "2028-04-01"}},
+	}
+	for _, tt := range tests {
+		s := DefaultPolicy().Span(firstStart(t, "2026-11-22").h, tt.year, at(tt.now))
+		if got := [3]string{date(s.BeginBy), date(s.EndFrom), date(s.EndAt)}; got != tt.want {
+			t.Errorf("%s: %v, want %v", tt.name, got, tt.want)
+		}
+	}
+}
+
+// The certificate of the key is picked from a chain, wherever it stands in it;
+// of two, the one that ends last.
+func TestPick(t *testing.T) {
+	t.Parallel()
+	key, other := testRSA()[0], testRSA()[1]
+	ca := issued(t, &other.PublicKey, nil)
+	first := issued(t, &key.PublicKey, func(c *x509.Certificate) { c.NotAfter = at("2027-06-01") })
+	renewed := issued(t, &key.PublicKey, nil)
+	for name, chain := range map[string][]*x509.Certificate{
+		"first": {renewed, ca}, "last": {ca, renewed}, "two": {first, ca, renewed}, "two the other way": {renewed, first},
+	} {
+		leaf, rest := Pick(chain, &key.PublicKey)
+		if leaf != renewed || len(rest) != len(chain)-1 {
+			t.Errorf("%s: picked %s until %s, left over %d", name, leaf.Subject, leaf.NotAfter, len(rest))
+		}
+	}
+	if leaf, _ := Pick([]*x509.Certificate{ca}, &key.PublicKey); leaf != ca {
+		t.Error("none matches: want the first")
+	}
+}
+
+// A request is the same each time, says what a self-signed certificate would,
+// and asks for signing.
+func TestRequest(t *testing.T) {
+	t.Parallel()
+	p, key := DefaultPolicy(), testRSA()[0]
+	p.Subject.Organization = "Agency"
+	der, err := Request(rand.Reader, key, "2027", p, "https://login.example.gov:8443")
+	if err != nil {
+		t.Fatal(err)
+	}
+	again, err := Request(rand.Reader, key, "2027", p, "https://login.example.gov:8443")
+	if err != nil || !bytes.Equal(der, again) {
+		t.Errorf("the second request differs: %v", err)
+	}
+	r, err := x509.ParseCertificateRequest(der)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := r.CheckSignature(); err != nil || r.SignatureAlgorithm != x509.SHA256WithRSA {
+		t.Errorf("signature %v: %v", r.SignatureAlgorithm, err)
+	}
+	if r.Subject.String() != "CN=login.example.gov,O=Agency" || len(r.Extensions) != 1 || !bytes.Equal(r.Extensions[0].Value, []byte{3, 2, 7, 0x80}) {
+		t.Errorf("subject %s, extensions %v", r.Subject, r.Extensions)
+	}
+}
+
+// An error names everything, each thing in a line of its own.
+func TestImportError(t *testing.T) {
+	t.Parallel()
+	f := Foreign{Year: "2027", Cert: issued(t, &testRSA()[0].PublicKey, func(c *x509.Certificate) {
+		c.IsCA, c.NotAfter, c.NotBefore = true, at("2027-06-01"), at("2027-05-01")
+	}), Public: &testRSA()[0].PublicKey}
+	problems, warnings := DefaultPolicy().CheckImport(f, History{}, at("2027-01-20"))
+	text := (&ImportError{Year: "2027", Problems: problems, Warnings: warnings}).Error()
+	for _, want := range []string{
+		"import 2027 refused:\n  it ends on 2027-06-01", "ask for one that is valid from 2027-02-01 or before until 2028-04-01",
+		"\n  it is not valid before 2027-05-01T00:00:00Z, and 2027 is published on 2027-02-01", "\n  warning: it is that of an authority",
+	} {
+		if !strings.Contains(text, want) {
+			t.Errorf("%q is not in\n%s", want, text)
+		}
+	}
+	if strings.Count(text, "\n") != len(problems)+len(warnings) {
+		t.Errorf("%d findings in\n%s", len(problems)+len(warnings), text)
+	}
+}
