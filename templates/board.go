@@ -155,8 +155,9 @@ type WallPage struct {
 	// Names are those that have not moved on from Leaving, More how many others.
 	Names []WallName
 	More  int
-	// Refresh is after how many seconds the page loads itself anew.
-	Refresh int
+	// Still: the page does not load itself anew (which is a header's business),
+	// and offers to. People must be able to stop what changes under their eyes.
+	Still bool
 }
 
 // WallName is a service provider that has not moved.

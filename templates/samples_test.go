@@ -68,7 +68,7 @@ func samples(acs string) []sample {
 	failed := DemoErrorPage{Base: demo, Sample: first, Cause: "assertion expired on 9 March\x1b[2J", Response: "<Response/>", RetryURL: "/signed-in"}
 	failedBare := failed
 	failedBare.Sample, failedBare.Response = second, ""
-	return []sample{
+	return append(boardSamples(), []sample{
 		signIn("signin", b, func(*SignInPage) {}),
 		signIn("signin-alone", alone, func(p *SignInPage) { p.Email, p.Request = "", "" }),
 		signIn("signin-long", long, func(*SignInPage) {}),
@@ -138,5 +138,5 @@ func samples(acs string) []sample {
 		{"response", false, func(s *Set, w io.Writer) error {
 			return s.Response(w, ResponsePage{Base: b, ACSURL: acs, XML: []byte("<Response/>"), RelayState: "a+b", HasRelay: true})
 		}},
-	}
+	}...)
 }

@@ -8,7 +8,6 @@ import (
 	"time"
 
 	"vernal/certs"
-	"vernal/idp"
 	"vernal/idp/board"
 	"vernal/templates"
 )
@@ -31,33 +30,13 @@ func (h *Handler) showBoard(w http.ResponseWriter, r *http.Request) error {
 		return err
 	}
 	f := readFilter(r.URL.Query())
-	staying, err := h.staying(r, f)
-	if err != nil {
-		return err
-	}
-	page := h.boardPage(v, f, f.apply(v.Board.SPs, staying))
+	page := h.boardPage(v, f)
 	page.Base = h.Pages.Base(r, "")
 	return h.Pages.Render(w, http.StatusOK, func(b io.Writer) error { return h.Pages.Set.Board(b, page) })
 }
 
-// staying are those who have not moved on from the year that f asks for, by the
-// board's own count; nil if it does not ask.
-func (h *Handler) staying(r *http.Request, f filter) (map[idp.EntityID]bool, error) {
-	if f.Year == "" || f.Show != board.Unmoved {
-		return nil, nil
-	}
-	ids, err := h.Board.Unmoved(r.Context(), f.Year)
-	if err != nil {
-		return nil, err
-	}
-	set := make(map[idp.EntityID]bool, len(ids))
-	for _, id := range ids {
-		set[id] = true
-	}
-	return set, nil
-}
-
-func (h *Handler) boardPage(v *view, f filter, lines []board.Line) templates.BoardPage {
+func (h *Handler) boardPage(v *view, f filter) templates.BoardPage {
+	lines := f.apply(v.Board.SPs)
 	p := templates.BoardPage{
 		At: v.Status.At, Preferred: v.Status.Preferred, Manual: h.Rotation.Policy.Manual, Held: v.Status.Hold.Active(v.Status.At),
 		DataURL: dataPath, Years: v.years(h.Rotation.Policy), Coming: v.coming(),
@@ -134,7 +113,6 @@ func (h *Handler) showData(w http.ResponseWriter, r *http.Request) error {
 	var body bytes.Buffer
 	enc := json.NewEncoder(&body)
 	enc.SetEscapeHTML(false)
-	enc.SetIndent("", "  ")
 	if err := enc.Encode(data{v.Status, !h.Rotation.Policy.Manual, append([]certs.Coming{}, v.Plan...), v.Board}); err != nil {
 		return err
 	}

@@ -72,18 +72,18 @@ func (f filter) page(n int) filter {
 	return f
 }
 
-// apply gives the lines that pass. staying is who has not moved on from the
-// filter's year, if it asks for those.
-func (f filter) apply(lines []board.Line, staying map[idp.EntityID]bool) []board.Line {
+// apply gives the lines that pass.
+func (f filter) apply(lines []board.Line) []board.Line {
 	if f.Show == "" && f.Year == "" && f.Query == "" {
 		return lines
 	}
 	query := strings.ToLower(f.Query)
+	staying := f.Show == board.Unmoved && f.Year != ""
 	var passed []board.Line
 	for _, l := range lines {
 		switch {
-		case staying != nil && !staying[l.SP]:
-		case staying == nil && f.Show != "" && l.Move != f.Show:
+		case staying && !slices.Contains(l.UnmovedFrom, f.Year):
+		case !staying && f.Show != "" && l.Move != f.Show:
 		case f.Year != "" && !used(l, f.Year):
 		case query != "" && !strings.Contains(strings.ToLower(l.Name), query) && !strings.Contains(strings.ToLower(string(l.SP)), query):
 		default:

@@ -15,7 +15,7 @@ import (
 
 const (
 	// refreshWall is after how many seconds the wall loads itself anew.
-	refreshWall = 60
+	refreshWall = "60"
 	// maxNames is how many names it has room for.
 	maxNames = 120
 )
@@ -31,13 +31,11 @@ func (h *Handler) showWall(w http.ResponseWriter, r *http.Request) error {
 		return err
 	}
 	from, to := v.moving()
-	var staying []idp.EntityID
-	if from != "" {
-		if staying, err = h.Board.Unmoved(r.Context(), from); err != nil {
-			return err
-		}
+	page := v.wall(from, to)
+	page.Still = r.URL.Query().Get("refresh") == "off"
+	if !page.Still {
+		w.Header().Set("Refresh", refreshWall)
 	}
-	page := v.wall(from, to, staying)
 	page.Base, page.Years = h.Pages.Base(r, ""), live(v.years(h.Rotation.Policy))
 	w.Header().Set("Content-Security-Policy", h.Pages.Set.WallCSP())
 	return h.Pages.Render(w, http.StatusOK, func(b io.Writer) error { return h.Pages.Set.Wall(b, page) })
@@ -46,31 +44,32 @@ func (h *Handler) showWall(w http.ResponseWriter, r *http.Request) error {
 // wall is the page but for its years. It counts who has moved on from one year,
 // where a Line's Move tells of the preferred one: in February, before the new
 // year is preferred, the wall shows who is early.
-func (v *view) wall(from, to idp.Year, staying []idp.EntityID) templates.WallPage {
+func (v *view) wall(from, to idp.Year) templates.WallPage {
 	p := templates.WallPage{
 		At: v.Status.At, Leaving: from, To: to, Preferred: v.Status.Preferred,
-		Attention: len(v.Status.Attention), Coming: v.coming(), Refresh: refreshWall,
+		Attention: len(v.Status.Attention), Coming: v.coming(),
 	}
-	stays := make(map[idp.EntityID]bool, len(staying))
-	for _, id := range staying {
-		stays[id] = true
+	answers := make(map[idp.Year]bool)
+	for _, y := range v.live() {
+		answers[y] = true
 	}
 	for i := range v.Board.SPs {
 		l := &v.Board.SPs[i]
 		if !l.Active {
 			continue
 		}
+		stays := slices.Contains(l.UnmovedFrom, from)
 		switch {
 		case len(l.Years) == 0:
 			p.Unseen++
-		case !stays[l.SP]:
+		case !stays:
 			p.Moved++
-		case l.Years[len(l.Years)-1].Year > from:
+		case slices.ContainsFunc(l.Years, func(s board.Seen) bool { return s.Year > from && answers[s.Year] }):
 			p.Both++
 		default:
 			p.Unmoved++
 		}
-		if stays[l.SP] {
+		if stays {
 			p.Names = append(p.Names, v.wallName(l, from))
 		}
 	}

@@ -77,7 +77,7 @@ func newWorld(t testing.TB) *world {
 	w.handler = &web.Middleware{Next: w.watch.Handler(), Pages: pages, Log: log, Clock: clock}
 	for _, day := range []time.Time{time.Date(2031, 1, 15, 1, 0, 0, 0, time.UTC), time.Date(2031, 2, 1, 1, 0, 0, 0, time.UTC), time.Date(2031, 3, 2, 9, 0, 0, 0, time.UTC)} {
 		w.now = day
-		w.ok(w.watch.Rotation.Tick(t.Context(), 0))
+		w.automatic()
 	}
 	return w
 }
@@ -151,8 +151,11 @@ func (w *world) page(path string) *html.Node {
 func words(n *html.Node) string {
 	var out strings.Builder
 	for d := range n.Descendants() {
-		if d.Type == html.TextNode {
+		switch {
+		case d.Type == html.TextNode:
 			out.WriteString(d.Data)
+		case d.Data == "dd" || d.Data == "dt" || d.Data == "li":
+			out.WriteString(" ")
 		}
 	}
 	return strings.Join(strings.Fields(out.String()), " ")
@@ -174,4 +177,18 @@ func all(doc *html.Node, class string) (found []*html.Node) {
 		}
 	}
 	return found
+}
+
+func mustStatus(t testing.TB, w *world) certs.Status {
+	t.Helper()
+	st, err := w.watch.Rotation.Status(t.Context())
+	w.ok(err)
+	return st
+}
+
+// automatic has the server take the steps that are due.
+func (w *world) automatic() {
+	w.t.Helper()
+	_, err := w.watch.Rotation.Automatic(w.t.Context())
+	w.ok(err)
 }

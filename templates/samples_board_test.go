@@ -1,0 +1,114 @@
+package templates
+
+import (
+	"fmt"
+	"io"
+	"os"
+	"strings"
+	"time"
+
+	"vernal/idp"
+)
+
+// boardSamples are the pages of the admin listener, with no service provider,
+// with five in every state there is, and with many: as many as a page has for
+// pictures, fewer for the checks, which take long on a long page.
+func boardSamples() (all []sample) {
+	many := 30
+	if os.Getenv("VERNAL_SHOTS") != "" {
+		many = 200
+	}
+	for _, n := range []int{0, 5, many} {
+		b, w := boardSample(n), wallSample(n)
+		all = append(all,
+			sample{fmt.Sprintf("board-%d", n), false, func(s *Set, out io.Writer) error { return s.Board(out, b) }},
+			sample{fmt.Sprintf("wall-%d", n), false, func(s *Set, out io.Writer) error { return s.Wall(out, w) }})
+	}
+	return all
+}
+
+var boardAt = time.Date(2027, 3, 9, 14, 5, 0, 0, time.UTC)
+
+func boardYears() []BoardYear {
+	retire := BoardStep{Year: "2026", What: ComesCertEnd, At: boardAt.AddDate(0, 0, 23), Days: 23}
+	next := BoardStep{Year: "2028", What: ComesCreate, At: boardAt.AddDate(0, 10, 6), Days: 312}
+	return []BoardYear{
+		{Year: "2025", State: YearGrace, Live: true, CertEndAt: boardAt.AddDate(-1, 0, 23), CertDays: -342, CertEnded: true,
+			RetireAt: boardAt.AddDate(0, -8, 0), RetireDays: -243, SPs: 1, Unmoved: 1, UnmovedURL: "/rotation?show=unmoved&year=2025",
+			Next: &BoardStep{Year: "2025", What: ComesRetire, At: boardAt, Stuck: true, Waits: "used by https://never.example on 2027-03-08"}},
+		{Year: "2026", State: YearExpiring, Live: true, CertEndAt: boardAt.AddDate(0, 0, 23), CertDays: 23, RetireAt: boardAt.AddDate(0, 3, 22), RetireDays: 114,
+			SPs: 118, Unmoved: 42, UnmovedURL: "/rotation?show=unmoved&year=2026", Next: &retire},
+		{Year: "2027", State: YearPreferred, Live: true, Preferred: true, CertEndAt: boardAt.AddDate(1, 0, 23), CertDays: 389,
+			RetireAt: boardAt.AddDate(1, 3, 22), RetireDays: 480, SPs: 140},
+		{Year: "2028", State: YearPlanned, Next: &next},
+	}
+}
+
+func boardSample(n int) BoardPage {
+	p := BoardPage{
+		At: boardAt, DataURL: "/rotation.json", Years: boardYears(), Preferred: "2027",
+		Attention: []BoardAttention{{"2025", "our signing certificate (2025) ended on 2026-04-01, and its addresses still answer"}},
+		Coming: []BoardStep{
+			{Year: "2025", What: ComesRetire, Stuck: true, ByHand: true, Waits: "service providers use it"},
+			{Year: "2026", What: ComesCertEnd, At: boardAt.AddDate(0, 0, 23), Days: 23},
+			{Year: "2026", What: ComesRetire, At: boardAt.AddDate(0, 3, 22), Days: 114},
+			{Year: "2028", What: ComesCreate, At: boardAt.AddDate(0, 10, 6), Days: 312, ByHand: true},
+		},
+		Moves: []BoardFilter{{MoveAll, "", n, "/rotation", true}, {MoveUnmoved, "", n / 2, "/rotation?show=unmoved", false},
+			{MoveBoth, "", 1, "/rotation?show=both", false}, {MoveMoved, "", n / 3, "/rotation?show=moved", false}, {MoveUnseen, "", 1, "/rotation?show=unseen", false}},
+		InYears: []BoardFilter{{"", "2026", n, "/rotation?year=2026", false}, {"", "2027", n / 2, "/rotation?year=2027", false}},
+		Search:  BoardSearch{Action: "/rotation", Query: "", Fields: []Field{{"show", "unmoved"}}},
+		First:   1, Last: n, Total: n, All: n,
+	}
+	if n == 0 {
+		p.Years, p.Attention, p.Held, p.Manual = p.Years[2:], nil, true, true
+		return p
+	}
+	loads := []BoardFetch{{Year: "2027", Hint: "https://unknown.example", Address: "203.0.113.9", UserAgent: "Apache-HttpClient/4.5.13 (Java/17.0.2) \x1b[2J", LastAt: boardAt, Count: 1},
+		{Address: "2001:db8::2:1", UserAgent: strings.Repeat("x", 200), LastAt: boardAt, Count: 28}}
+	p.Fetches = loads
+	if n > 5 {
+		p.Total, p.All, p.NextURL, p.PreviousURL, p.MoreAttention = 10000, 10000, "/rotation?page=3", "/rotation", 17
+	}
+	moves := []Key{MoveUnmoved, MoveUnmoved, MoveBoth, MoveMoved, MoveUnseen}
+	for i := range n {
+		s := BoardSP{EntityID: idp.EntityID(fmt.Sprintf("https://sp%d.agency.example/saml/metadata", i)), Name: fmt.Sprintf("%s %d", spName, i),
+			Move: moves[i%5], Contacts: []string{"saml-team@agency.example"},
+			Certs: []BoardCert{{SHA256: strings.Repeat("c3", 32), EndAt: boardAt.AddDate(1, 0, 0), Days: 366, LastAt: boardAt}}}
+		switch i % 5 {
+		case 0, 2, 3:
+			s.Years = []BoardUse{{Year: "2026", FirstAt: boardAt.AddDate(-1, 0, 0), LastAt: boardAt.Add(-time.Hour), Days7: 1204, Days30: 5310, Signed: true, Cert: strings.Repeat("c3", 32)},
+				{Year: "2027", FirstAt: boardAt.AddDate(0, 0, -6), LastAt: boardAt.AddDate(0, 0, -2), LastDays: -2, Days7: 3, Days30: 3}}
+			s.Fetches = loads[:1]
+		case 1:
+			s.EntityID, s.Name, s.Contacts = idp.EntityID("urn:example:"+strings.Repeat("unbroken", 20)), "", nil
+			s.Odd = []string{"RelayState of 312 bytes on 2027-03-08, the standard allows 80", "its clock is 4m10s slow"}
+			s.Certs = []BoardCert{{SHA256: strings.Repeat("d4", 32), EndAt: boardAt.AddDate(0, -1, 0), Days: -28, Ended: true}}
+			s.Years = []BoardUse{{Year: "2026", FirstAt: boardAt.AddDate(0, -3, 0), LastAt: boardAt.AddDate(0, 0, -20), LastDays: -20, Days30: 1, Signed: true}}
+		case 4:
+			s.Inactive = true
+		}
+		p.SPs = append(p.SPs, s)
+	}
+	return p
+}
+
+func wallSample(n int) WallPage {
+	p := WallPage{At: boardAt, Preferred: "2027", Years: boardYears()[:3],
+		Coming: []BoardStep{{Year: "2026", What: ComesCertEnd, At: boardAt.AddDate(0, 0, 23), Days: 23}, {Year: "2026", What: ComesRetire, Stuck: true, ByHand: true}}}
+	if n == 0 {
+		p.Years, p.Coming = p.Years[2:], p.Coming[:1]
+		return p
+	}
+	p.Leaving, p.To, p.Attention = "2026", "2027", 1
+	p.Unmoved, p.Both, p.Moved, p.Unseen = n*2/5, n/5, n/5, n/5
+	if n == 5 {
+		p.Names = []WallName{{"urn:example:" + strings.Repeat("unbroken", 20), boardAt, 0}, {spName, boardAt.AddDate(0, 0, -3), -3}}
+		return p
+	}
+	for i := range 120 {
+		p.Names = append(p.Names, WallName{fmt.Sprintf("%s %d", spName, i), boardAt.AddDate(0, 0, -i%14), -i % 14})
+	}
+	p.More = 17
+	return p
+}
