@@ -69,8 +69,9 @@ type UserStore interface {
 	// ImportUsers adds people with their NameIDs, all who can be added in one
 	// step, and appends the events of those. The first result says for each why
 	// they were not added, nil for those who were: ErrExists as CreateUser has
-	// it, or a *TakenError if a NameID is somebody's already. One who stands
-	// earlier in the list counts for those after.
+	// it, ErrNotFound for one who should exist and does not, or a *TakenError if
+	// a NameID is somebody else's, or the person has another one there. One who
+	// stands earlier in the list counts for those after.
 	ImportUsers(ctx context.Context, people []ImportedUser) ([]error, error)
 	User(ctx context.Context, id UserID) (*User, error)
 	// UserByEmail finds a person by any address, compared without case.

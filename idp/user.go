@@ -88,7 +88,10 @@ type ImportedUser struct {
 	// Deleted is true of a person who was deleted where they come from: nothing
 	// of them is kept but User.ID and the NameIDs, so that both stay taken.
 	Deleted bool
-	Event   AuditEvent
+	// Existing is true of a person who is here already: of User only the ID
+	// counts, and the NameIDs are added to those that they have.
+	Existing bool
+	Event    AuditEvent
 }
 
 // Throttle counts failures under one key, for instance one account from one

@@ -23,6 +23,9 @@ func (a *app) userCommand() *cobra.Command {
 		a.userResetMFACommand(),
 		a.userLockCommand(),
 		a.userUnlockCommand(),
+		a.userVerifyCommand(),
+		a.userImportCommand(),
+		a.userExportCommand(),
 		a.userDeleteCommand(),
 	)
 	return c
@@ -196,6 +199,7 @@ func userPairs(u admin.User) [][2]string {
 		{"password", yesNo(u.HasPassword)},
 		{"password changed", moment(u.PasswordChangedAt)},
 		{"TOTP", strings.Join(totps, "\n")},
+		{"identity", identity(u.Profile)},
 		{"locked", locked},
 		{"last sign-in", moment(lastSignIn(u))},
 		{"added", moment(u.CreatedAt)},

@@ -12,8 +12,15 @@
 // of the same cost, so that neither answer nor time tells who has an account.
 //
 // The other calls are those of an operator: Create, SetPassword, Lock, Unlock,
-// AddTOTP, ResetMFA, Delete. Whatever takes away a way to sign in also ends the
-// person's sessions. Each writes an audit event without personal data.
+// AddTOTP, ResetMFA, Delete, and Verify, which puts a proofed identity on
+// record. Import and Export move people between installations:
+//
+//	RecordReader  file ─► Record, or what is wrong with the line
+//	Import        Record ─► person with NameIDs, what is there already passed over
+//	Export        person ─► Record
+//
+// Whatever takes away a way to sign in also ends the person's sessions. Each
+// change writes an audit event without personal data.
 //
 // The package makes no session and sets no cookie (session), shows no page
 // (authn), and does not decide which factors a request needs (assurance).
@@ -59,21 +66,30 @@ func (e *ThrottledError) Error() string {
 
 // InputError is returned for a value that an account cannot have.
 type InputError struct {
-	// Field is "email", "password", "totp_secret" or "totp_period".
+	// Field is "email", "password", "totp_secret" or "totp_period"; of a
+	// profile or a record it is the JSON name, "" for the whole.
 	Field string
 	// Problem is a stable code, for catalogues: "invalid", "too_short",
-	// "too_long", "contains_email", "too_many".
+	// "too_long", "contains_email", "too_many", "missing", "unknown", "taken".
 	Problem string
 	// Detail says it in a sentence, without the value.
 	Detail string
 }
 
-func (e *InputError) Error() string { return e.Field + ": " + e.Detail }
+func (e *InputError) Error() string {
+	if e.Field == "" {
+		return e.Detail
+	}
+	return e.Field + ": " + e.Detail
+}
 
 // Store is what this package needs of idp.Store.
 type Store interface {
 	idp.UserStore
 	idp.ThrottleStore
+	Providers(ctx context.Context) ([]*idp.ServiceProvider, error)
+	LastScope(ctx context.Context, id idp.EntityID) (idp.NameIDScope, error)
+	AppendAudit(ctx context.Context, events ...idp.AuditEvent) error
 	EndUserSessions(ctx context.Context, user idp.UserID, events ...idp.AuditEvent) (int, error)
 }
 

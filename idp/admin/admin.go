@@ -85,6 +85,9 @@ func (s *Service) Handler() http.Handler {
 	mux.Handle("POST /v1/user/set-password", endpoint(s, s.setPassword))
 	mux.Handle("POST /v1/user/reset-mfa", endpoint(s, s.resetMFA))
 	mux.Handle("POST /v1/user/delete", endpoint(s, s.deleteUser))
+	mux.Handle("POST /v1/user/verify", endpoint(s, s.verifyUser))
+	mux.Handle("POST /v1/user/import", endpoint(s, s.importUsers))
+	mux.Handle("POST /v1/user/export", endpoint(s, s.exportUsers))
 
 	mux.Handle("POST /v1/metadata/show", endpoint(s, s.showMetadata))
 	mux.Handle("POST /v1/year/list", endpoint(s, s.listYears))

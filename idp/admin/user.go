@@ -116,8 +116,15 @@ func (s *Service) changed(ctx context.Context, email string, sessions int, err e
 
 // userError makes an error of the account service one for the operator.
 func userError(email string, err error) error {
+	var all account.InputErrors
 	var input *account.InputError
 	switch {
+	case errors.As(err, &all):
+		e := &Error{Code: CodeInvalid, Message: "not done"}
+		for _, one := range all {
+			e.Problems = append(e.Problems, sp.Problem{Field: one.Field, Text: one.Detail})
+		}
+		return e
 	case errors.As(err, &input):
 		return &Error{Code: CodeInvalid, Message: "not done", Problems: []sp.Problem{{Field: input.Field, Text: input.Detail}}}
 	case errors.Is(err, idp.ErrNotFound):
@@ -140,6 +147,9 @@ func userInfo(u *idp.User) User {
 		LockReason:        u.LockReason,
 		CreatedAt:         u.CreatedAt,
 		UpdatedAt:         u.UpdatedAt,
+	}
+	if u.Profile != nil {
+		info.Profile = &Profile{Level: u.Profile.Level, VerifiedAt: u.Profile.VerifiedAt, Fields: account.ProfileFields(u.Profile)}
 	}
 	for _, t := range u.TOTPs {
 		info.TOTPs = append(info.TOTPs, TOTP{Name: t.Name, Period: t.Period, AddedAt: t.AddedAt})

@@ -98,12 +98,14 @@ type User struct {
 	HasPassword       bool        `json:"has_password"`
 	PasswordChangedAt time.Time   `json:"password_changed_at,omitzero"`
 	TOTPs             []TOTP      `json:"totps"`
-	Role              string      `json:"role,omitempty"`
-	Locked            bool        `json:"locked"`
-	LockedAt          time.Time   `json:"locked_at,omitzero"`
-	LockReason        string      `json:"lock_reason,omitempty"`
-	CreatedAt         time.Time   `json:"created_at"`
-	UpdatedAt         time.Time   `json:"updated_at"`
+	// Profile is nil for somebody without a proofed identity.
+	Profile    *Profile  `json:"profile,omitempty"`
+	Role       string    `json:"role,omitempty"`
+	Locked     bool      `json:"locked"`
+	LockedAt   time.Time `json:"locked_at,omitzero"`
+	LockReason string    `json:"lock_reason,omitempty"`
+	CreatedAt  time.Time `json:"created_at"`
+	UpdatedAt  time.Time `json:"updated_at"`
 }
 
 // TOTP is an authenticator without its secret.

@@ -1,6 +1,7 @@
 package bolt
 
 import (
+	"bytes"
 	"context"
 	"encoding/binary"
 	"errors"
@@ -52,11 +53,15 @@ type clashError struct{ error }
 // person notes one person; nothing of them if the error is a clashError.
 func (m *imports) person(p *idp.ImportedUser) error {
 	id := []byte(p.User.ID)
-	if m.has(inUsers, id) || m.has(inUserTombstones, id) {
+	known := m.has(inUsers, id)
+	switch {
+	case p.Existing && !known:
+		return clashError{missing(inUsers)}
+	case !p.Existing && (known || m.has(inUserTombstones, id)):
 		return clashError{exists(inUsers)}
 	}
 	var emails map[string]bool
-	if !p.Deleted {
+	if !p.Deleted && !p.Existing {
 		emails = m.store.emailKeys(p.User)
 	}
 	for key := range emails {
@@ -64,11 +69,8 @@ func (m *imports) person(p *idp.ImportedUser) error {
 			return clashError{exists(inUserEmails)}
 		}
 	}
-	for scope, name := range p.NameIDs {
-		// The person is new, so only the NameID can be somebody's.
-		if m.has(inNameIDUsers, pair(string(scope), string(name))) {
-			return clashError{&idp.TakenError{Scope: scope}}
-		}
+	if err := m.checkNameIDs(p); err != nil {
+		return err
 	}
 	for key := range emails {
 		m.note(inUserEmails, []byte(key), id)
@@ -77,12 +79,30 @@ func (m *imports) person(p *idp.ImportedUser) error {
 		m.note(inNameIDs, pair(string(scope), string(p.User.ID)), []byte(name))
 		m.note(inNameIDUsers, pair(string(scope), string(name)), id)
 	}
-	if p.Deleted {
+	switch {
+	case p.Existing:
+		return nil
+	case p.Deleted:
 		m.note(inUserTombstones, id, []byte(m.store.clock.Now().Format(time.RFC3339)))
 		return nil
 	}
 	m.taken[inUsers.String()+string(id)] = true
 	return m.putUser(p.User)
+}
+
+// checkNameIDs finds the first NameID that cannot become the person's. One that
+// is the person's already can.
+func (m *imports) checkNameIDs(p *idp.ImportedUser) error {
+	for scope, name := range p.NameIDs {
+		forward, reverse := pair(string(scope), string(p.User.ID)), pair(string(scope), string(name))
+		if bytes.Equal(m.get(inNameIDs, forward), []byte(name)) && bytes.Equal(m.get(inNameIDUsers, reverse), []byte(p.User.ID)) {
+			continue
+		}
+		if m.has(inNameIDs, forward) || m.has(inNameIDUsers, reverse) {
+			return clashError{&idp.TakenError{Scope: scope}}
+		}
+	}
+	return nil
 }
 
 func (m *imports) has(b bucket, key []byte) bool {

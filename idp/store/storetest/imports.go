@@ -67,6 +67,30 @@ func testImport(t *testing.T, s idp.Store) {
 	is(t, err, idp.ErrNotFound)
 	is(t, s.CreateUser(ctx, person("dead", "g@example.org")), idp.ErrExists)
 
+	// More NameIDs for people who are here.
+	more := []idp.ImportedUser{
+		incoming("u1", "", "agency:P", "n1", "sp:y", "y1"),
+		incoming("u6", "", "sp:y", "y6", "sp:x", "other"), // has n1 there
+		incoming("old", "", "sp:y", "y1"),                 // u1 came first
+		incoming("u9", "", "sp:y", "y9"),
+		incoming("gone", "", "sp:y", "y8"),
+	}
+	for k := range more {
+		more[k].Existing = true
+	}
+	outcome, err = s.ImportUsers(ctx, more)
+	ok(t, err)
+	for k, want := range []error{nil, idp.ErrExists, idp.ErrExists, idp.ErrNotFound, idp.ErrNotFound} {
+		if !errors.Is(outcome[k], want) {
+			t.Errorf("entry %d: %v, want %v", k, outcome[k], want)
+		}
+	}
+	holds(t, s, "sp:y", "u1", "y1")
+	holds(t, s, "sp:y", "u6", "")
+	holds(t, s, "sp:x", "u6", "n1")
+	got, err = s.User(ctx, "u1")
+	same(t, people[0].User, got, err)
+
 	outcome, err = s.ImportUsers(ctx, nil)
 	same(t, 0, len(outcome), err)
 	if _, err := s.ImportUsers(ctx, []idp.ImportedUser{incoming("u7", "h@example.org"), incoming("", "i@example.org")}); err == nil {
@@ -76,7 +100,7 @@ func testImport(t *testing.T, s idp.Store) {
 	is(t, err, idp.ErrNotFound)
 
 	scopes, err := s.NameIDScopes(ctx)
-	same(t, []idp.NameIDScope{"agency:P", "sp:x"}, scopes, err)
+	same(t, []idp.NameIDScope{"agency:P", "sp:x", "sp:y"}, scopes, err)
 	deleted, err := s.DeletedUsers(ctx, "", 9)
 	same(t, []idp.UserID{"dead", "gone"}, deleted, err)
 	deleted, err = s.DeletedUsers(ctx, "", 1)

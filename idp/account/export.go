@@ -1,0 +1,144 @@
+package account
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"strings"
+
+	"vernal/idp"
+)
+
+// ExportOptions say what to export.
+type ExportOptions struct {
+	// Secrets includes password hashes, TOTP secrets and social security
+	// numbers. Without them nobody who is imported again can sign in.
+	Secrets bool `json:"secrets,omitempty"`
+	// After is where the last page ended; "" for the first.
+	After string `json:"after,omitempty"`
+	// Limit bounds a page.
+	Limit int `json:"limit,omitempty"`
+}
+
+// ExportPage is a part of an export. Next is where to go on; "" at the end.
+type ExportPage struct {
+	Records []Record `json:"records"`
+	Next    string   `json:"next,omitempty"`
+}
+
+// An export goes through the people by ID, then through the deleted ones, whose
+// NameIDs must stay taken wherever the people go. The marks of ExportPage.Next.
+const (
+	afterPerson  = "p"
+	afterDeleted = "d"
+)
+
+// Export gives people in the form that Import takes, a page at a time. The
+// first page is on record in the audit trail, with whether secrets left. People
+// who are added meanwhile may be missing.
+func (s *Service) Export(ctx context.Context, o ExportOptions, actor string) (*ExportPage, error) {
+	if o.After == "" {
+		e := idp.AuditEvent{Kind: "user.export", Outcome: "ok", Actor: actor, Detail: map[string]string{"secrets": fmt.Sprint(o.Secrets)}}
+		if err := s.Store.AppendAudit(ctx, e); err != nil {
+			return nil, fmt.Errorf("record the export: %w", err)
+		}
+		o.After = afterPerson
+	}
+	known, err := s.scopes(ctx, false)
+	if err != nil {
+		return nil, err
+	}
+	keys, err := known.keys(ctx)
+	if err != nil {
+		return nil, err
+	}
+	o.Limit = max(1, o.Limit)
+	if after, ok := strings.CutPrefix(o.After, afterDeleted); ok {
+		return s.exportDeleted(ctx, idp.UserID(after), o.Limit, keys)
+	}
+	return s.exportPeople(ctx, idp.UserID(strings.TrimPrefix(o.After, afterPerson)), o, keys)
+}
+
+func (s *Service) exportPeople(ctx context.Context, after idp.UserID, o ExportOptions, keys map[idp.NameIDScope]string) (*ExportPage, error) {
+	users, err := s.Store.Users(ctx, after, o.Limit)
+	if err != nil {
+		return nil, fmt.Errorf("list people: %w", err)
+	}
+	page := &ExportPage{Records: []Record{}, Next: afterDeleted}
+	for _, u := range users {
+		rec := recordOf(u, o.Secrets)
+		if rec.NameIDs, err = s.namesOf(ctx, u.ID, keys); err != nil {
+			return nil, err
+		}
+		page.Records = append(page.Records, rec)
+	}
+	if len(users) == o.Limit {
+		page.Next = afterPerson + string(users[len(users)-1].ID)
+	}
+	return page, nil
+}
+
+func (s *Service) exportDeleted(ctx context.Context, after idp.UserID, limit int, keys map[idp.NameIDScope]string) (*ExportPage, error) {
+	ids, err := s.Store.DeletedUsers(ctx, after, limit)
+	if err != nil {
+		return nil, fmt.Errorf("list deleted people: %w", err)
+	}
+	page := &ExportPage{Records: []Record{}}
+	for _, id := range ids {
+		names, err := s.namesOf(ctx, id, keys)
+		if err != nil {
+			return nil, err
+		}
+		if len(names) > 0 {
+			page.Records = append(page.Records, Record{Deleted: true, NameIDs: names})
+		}
+	}
+	if len(ids) == limit {
+		page.Next = afterDeleted + string(ids[len(ids)-1])
+	}
+	return page, nil
+}
+
+// namesOf is all NameIDs of a person, by the keys of their scopes.
+func (s *Service) namesOf(ctx context.Context, id idp.UserID, keys map[idp.NameIDScope]string) (map[string]idp.NameID, error) {
+	var names map[string]idp.NameID
+	for scope, key := range keys {
+		name, err := s.Store.NameID(ctx, scope, id)
+		if errors.Is(err, idp.ErrNotFound) {
+			continue
+		}
+		if err != nil {
+			return nil, fmt.Errorf("look up NameID: %w", err)
+		}
+		if names == nil {
+			names = make(map[string]idp.NameID)
+		}
+		names[key] = name
+	}
+	return names, nil
+}
+
+// recordOf is a person as a record, without NameIDs.
+func recordOf(u *idp.User, secrets bool) Record {
+	rec := Record{
+		Emails: u.Emails, Role: u.Role, CreatedAt: u.CreatedAt,
+		Locked: u.Locked(), LockedAt: u.LockedAt, LockReason: u.LockReason,
+	}
+	if u.Profile != nil {
+		p := *u.Profile
+		if !secrets {
+			p.SSN = ""
+		}
+		rec.Profile = &p
+	}
+	if !secrets {
+		return rec
+	}
+	rec.PasswordHash, rec.PasswordChangedAt = u.PasswordHash, u.PasswordChangedAt
+	for _, t := range u.TOTPs {
+		rec.TOTPs = append(rec.TOTPs, RecordTOTP{
+			Name: t.Name, Secret: base32NoPad.EncodeToString(t.Secret), Period: t.Period, AddedAt: t.AddedAt,
+		})
+	}
+	return rec
+}

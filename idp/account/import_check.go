@@ -1,0 +1,157 @@
+package account
+
+import (
+	"errors"
+	"fmt"
+	"strings"
+	"time"
+
+	"vernal/idp"
+)
+
+// faults gathers what is wrong with one record.
+type faults struct {
+	now   time.Time
+	wrong InputErrors
+}
+
+func (f *faults) add(field, detail string) {
+	if len(f.wrong) < maxProblems {
+		f.wrong = append(f.wrong, &InputError{field, "invalid", detail})
+	}
+}
+
+// past checks that a time that is given has come.
+func (f *faults) past(field string, at time.Time) {
+	if at.After(f.now.Add(maxAhead)) {
+		f.add(field, "lies in the future")
+	}
+}
+
+// input notes an *InputError under the name that the field has in a record.
+func (f *faults) input(field string, err error) {
+	var input *InputError
+	if errors.As(err, &input) {
+		f.add(field, input.Detail)
+	} else {
+		f.add(field, "cannot be used")
+	}
+}
+
+func (f *faults) emails(list []idp.Email, since time.Time) []idp.Email {
+	if len(list) == 0 {
+		f.add("emails", "is missing: a person needs an address")
+	}
+	if len(list) > maxEmails {
+		f.add("emails", fmt.Sprintf("has more than %d addresses", maxEmails))
+		return nil
+	}
+	var kept []idp.Email
+	seen := map[string]bool{}
+	for _, e := range list {
+		address, err := NormalizeEmail(e.Address)
+		if err != nil {
+			f.input("emails", err)
+			continue
+		}
+		if seen[strings.ToLower(address)] {
+			f.add("emails", "has an address twice")
+			continue
+		}
+		seen[strings.ToLower(address)] = true
+		f.past("emails.confirmed_at", e.ConfirmedAt)
+		f.past("emails.last_sign_in_at", e.LastSignInAt)
+		if e.ConfirmedAt.Equal(confirmedOnImport) {
+			e.ConfirmedAt = since
+		}
+		kept = append(kept, idp.Email{Address: address, ConfirmedAt: e.ConfirmedAt.UTC(), LastSignInAt: e.LastSignInAt.UTC()})
+	}
+	return kept
+}
+
+func (f *faults) password(rec *Record, u *idp.User) {
+	f.past("password_changed_at", rec.PasswordChangedAt)
+	if rec.PasswordHash == "" {
+		return
+	}
+	if err := CheckPasswordHash(rec.PasswordHash); err != nil {
+		f.input("password_hash", err)
+		return
+	}
+	u.PasswordHash, u.PasswordChangedAt = rec.PasswordHash, rec.PasswordChangedAt.UTC()
+	if u.PasswordChangedAt.IsZero() {
+		u.PasswordChangedAt = u.CreatedAt
+	}
+}
+
+func (f *faults) totps(rec *Record, u *idp.User) {
+	if len(rec.TOTPs) > MaxTOTPs {
+		f.add("totps", fmt.Sprintf("has more than %d authenticators", MaxTOTPs))
+		return
+	}
+	for _, r := range rec.TOTPs {
+		f.past("totps.added_at", r.AddedAt)
+		if r.Secret == "" {
+			f.add("totp_secret", "is missing")
+			continue
+		}
+		added := r.AddedAt.UTC()
+		if added.IsZero() {
+			added = u.CreatedAt
+		}
+		t, err := newTOTP(NewTOTP{Name: r.Name, Secret: r.Secret, Period: r.Period}, added)
+		var input *InputError
+		if errors.As(err, &input) {
+			f.add(input.Field, input.Detail)
+			continue
+		}
+		if _, ok := plainText(r.Name); !ok {
+			f.add("totps.name", wantText)
+			continue
+		}
+		u.TOTPs = append(u.TOTPs, t)
+	}
+}
+
+func (f *faults) lock(rec *Record, u *idp.User) {
+	f.past("locked_at", rec.LockedAt)
+	switch {
+	case !rec.Locked && (!rec.LockedAt.IsZero() || rec.LockReason != ""):
+		f.add("locked", "must be true where there is a locked_at or lock_reason")
+	case len(rec.LockReason) > maxReason || !onOneLine(rec.LockReason):
+		f.add("lock_reason", fmt.Sprintf("must be text of at most %d bytes, without control characters", maxReason))
+	case rec.Locked:
+		u.LockedAt, u.LockReason = rec.LockedAt.UTC(), rec.LockReason
+		if u.LockedAt.IsZero() {
+			u.LockedAt = f.now
+		}
+	}
+}
+
+// CheckPasswordHash says, as an *InputError, why a hash from elsewhere cannot be
+// verified here.
+func CheckPasswordHash(encoded string) error {
+	if _, err := parsePHC(encoded); err != nil {
+		detail := strings.TrimPrefix(err.Error(), errPHC.Error()+": ")
+		if name := foreignHash(encoded); name != "" {
+			detail = name + " is not supported: it must be argon2id or pbkdf2-sha256 in PHC form; who has another hash gets a new password"
+		}
+		return &InputError{"password_hash", "invalid", detail}
+	}
+	return nil
+}
+
+// foreignHash names the algorithms that other software uses, by how their
+// hashes begin.
+func foreignHash(encoded string) string {
+	for _, known := range [][2]string{
+		{"$2a$", "bcrypt"}, {"$2b$", "bcrypt"}, {"$2y$", "bcrypt"}, {"$scrypt$", "scrypt"}, {"$7$", "scrypt"}, {"$y$", "yescrypt"},
+		{"$argon2i$", "argon2i"}, {"$argon2d$", "argon2d"}, {"$pbkdf2-sha512$", "pbkdf2-sha512"}, {"$pbkdf2$", "pbkdf2 with SHA-1"},
+		{"$1$", "md5-crypt"}, {"$5$", "sha256-crypt"}, {"$6$", "sha512-crypt"}, {"{SSHA}", "salted SHA-1"}, {"pbkdf2_sha256$", "Django's form of pbkdf2"},
+	} {
+		if strings.HasPrefix(encoded, known[0]) {
+			return known[1]
+		}
+	}
+	return ""
+}

@@ -1,0 +1,252 @@
+package account
+
+import (
+	"context"
+	"fmt"
+	"regexp"
+	"slices"
+	"strings"
+	"time"
+	"unicode"
+	"unicode/utf8"
+
+	"golang.org/x/text/unicode/norm"
+
+	"vernal/idp"
+)
+
+// LevelNone is the level of somebody without a proofed identity, where Verify
+// takes one.
+const LevelNone = "none"
+
+// maxProfileText is the longest value of a profile, in bytes.
+const maxProfileText = 255
+
+// maxAhead is how far a time that somebody gives may lie ahead: clocks differ.
+const maxAhead = 5 * time.Minute
+
+// InputErrors are all that is wrong with what was given, at least one.
+type InputErrors []*InputError
+
+func (e InputErrors) Error() string {
+	lines := make([]string, len(e))
+	for i, one := range e {
+		lines[i] = one.Error()
+	}
+	return strings.Join(lines, "\n")
+}
+
+// Unwrap lets errors.As find the first *InputError.
+func (e InputErrors) Unwrap() []error {
+	list := make([]error, len(e))
+	for i, one := range e {
+		list[i] = one
+	}
+	return list
+}
+
+// profileField is one text of a profile: its name, where it is, and what form
+// it has. check returns the value as it is kept, or ok false if it does not
+// have the form that want describes.
+type profileField struct {
+	name  string
+	at    func(*idp.Profile) *string
+	check func(string) (kept string, ok bool)
+	want  string
+}
+
+var profileFields = []profileField{
+	{"first_name", func(p *idp.Profile) *string { return &p.FirstName }, plainText, wantText},
+	{"middle_name", func(p *idp.Profile) *string { return &p.MiddleName }, plainText, wantText},
+	{"last_name", func(p *idp.Profile) *string { return &p.LastName }, plainText, wantText},
+	{"address1", func(p *idp.Profile) *string { return &p.Address1 }, plainText, wantText},
+	{"address2", func(p *idp.Profile) *string { return &p.Address2 }, plainText, wantText},
+	{"city", func(p *idp.Profile) *string { return &p.City }, plainText, wantText},
+	{"state", func(p *idp.Profile) *string { return &p.State }, plainText, wantText},
+	{"zipcode", func(p *idp.Profile) *string { return &p.Zipcode }, zipcode, "must be five digits, or a ZIP+4 code of which the first five are kept"},
+	{"dob", func(p *idp.Profile) *string { return &p.DOB }, nil, "must be a date of the form YYYY-MM-DD, from 1900 on and not in the future"},
+	{"ssn", func(p *idp.Profile) *string { return &p.SSN }, matching(ssnForm), "must be nine digits, as 123456789 or 123-45-6789"},
+	{"phone", func(p *idp.Profile) *string { return &p.Phone }, matching(phoneForm), "must be in E.164 form: +, the country code and the number, without spaces, as +12025550123"},
+}
+
+var (
+	ssnForm   = regexp.MustCompile(`^(?:[0-9]{9}|[0-9]{3}-[0-9]{2}-[0-9]{4})$`)
+	phoneForm = regexp.MustCompile(`^\+[1-9][0-9]{6,14}$`)
+	zipForm   = regexp.MustCompile(`^([0-9]{5})(?:-?[0-9]{4})?$`)
+)
+
+const wantText = "must be text of at most 255 bytes, without control characters"
+
+// plainText takes what XML can carry and a page can show.
+func plainText(s string) (string, bool) {
+	s = norm.NFC.String(s)
+	return s, onOneLine(s) && len(s) <= maxProfileText
+}
+
+// onOneLine reports whether XML and a line of text can carry s.
+func onOneLine(s string) bool {
+	return utf8.ValidString(s) && !strings.ContainsFunc(s, func(r rune) bool {
+		return unicode.IsControl(r) || r == '\u2028' || r == '\u2029' || r == '\ufffe' || r == '\uffff'
+	})
+}
+
+func zipcode(s string) (string, bool) {
+	m := zipForm.FindStringSubmatch(s)
+	if m == nil {
+		return "", false
+	}
+	return m[1], true
+}
+
+func matching(form *regexp.Regexp) func(string) (string, bool) {
+	return func(s string) (string, bool) { return s, form.MatchString(s) }
+}
+
+// dateOfBirth takes a date that a living person can have.
+func dateOfBirth(s string, now time.Time) bool {
+	day, err := time.Parse(time.DateOnly, s)
+	// A day ahead of UTC it is tomorrow already.
+	return err == nil && day.Year() >= 1900 && !day.After(now.AddDate(0, 0, 1))
+}
+
+// CheckProfile gives the form in which a profile is kept, or InputErrors with
+// all that is wrong. Names are needed; what else is missing was not proofed.
+func CheckProfile(p *idp.Profile, now time.Time) (*idp.Profile, error) {
+	kept := *p
+	kept.VerifiedAt = p.VerifiedAt.UTC()
+	var wrong InputErrors
+	if p.Level != idp.IALVerified && p.Level != idp.IALFacialMatch {
+		wrong = append(wrong, &InputError{"level", "invalid", "must be verified or facial-match"})
+	}
+	if p.VerifiedAt.After(now.Add(maxAhead)) {
+		wrong = append(wrong, &InputError{"verified_at", "invalid", "lies in the future"})
+	}
+	for _, f := range profileFields {
+		value := f.at(&kept)
+		*value = strings.TrimSpace(*value)
+		if *value == "" {
+			if f.name == "first_name" || f.name == "last_name" {
+				wrong = append(wrong, &InputError{f.name, "missing", "is missing: somebody whose identity was proofed has a name"})
+			}
+			continue
+		}
+		ok := false
+		if f.name == "dob" {
+			ok = dateOfBirth(*value, now)
+		} else {
+			*value, ok = f.check(*value)
+		}
+		if !ok {
+			wrong = append(wrong, &InputError{f.name, "invalid", f.want})
+		}
+	}
+	if len(wrong) > 0 {
+		return nil, wrong
+	}
+	return &kept, nil
+}
+
+// ProfileFields names the values that a profile has; none for nil.
+func ProfileFields(p *idp.Profile) []string {
+	names := []string{}
+	if p == nil {
+		return names
+	}
+	for _, f := range profileFields {
+		if *f.at(p) != "" {
+			names = append(names, f.name)
+		}
+	}
+	return names
+}
+
+// MissingFields names the values of a profile that service providers may ask
+// for and that were not proofed, but for those that many people do not have.
+func MissingFields(p *idp.Profile) []string {
+	missing := []string{}
+	for _, f := range profileFields {
+		if *f.at(p) == "" && !slices.Contains([]string{"middle_name", "address2", "phone"}, f.name) {
+			missing = append(missing, f.name)
+		}
+	}
+	return missing
+}
+
+// levelOf is the level of a profile, LevelNone for nil.
+func levelOf(p *idp.Profile) string {
+	if p == nil {
+		return LevelNone
+	}
+	return p.Level
+}
+
+// changedFields names the values in which two profiles differ.
+func changedFields(before, after *idp.Profile) []string {
+	b, a := idp.Profile{}, idp.Profile{}
+	if before != nil {
+		b = *before
+	}
+	if after != nil {
+		a = *after
+	}
+	names := []string{}
+	if b.Level != a.Level {
+		names = append(names, "level")
+	}
+	if !b.VerifiedAt.Equal(a.VerifiedAt) {
+		names = append(names, "verified_at")
+	}
+	for _, f := range profileFields {
+		if *f.at(&b) != *f.at(&a) {
+			names = append(names, f.name)
+		}
+	}
+	return names
+}
+
+// Verified is what Verify changed.
+type Verified struct {
+	User *idp.User
+	// Before and After are levels: LevelNone, verified or facial-match.
+	Before, After string
+	// Changed names the values that changed, level and verified_at included.
+	Changed []string
+}
+
+// Verify puts a proofed identity on a person's record in the place of the one
+// before, or with nil takes it away. VerifiedAt is now if it is not given.
+// A dry run changes nothing and says what would change.
+//
+// Sessions go on: they hold what a person has proved by factors, and proofing
+// is read from the record with every request. Errors: InputErrors;
+// idp.ErrNotFound.
+func (s *Service) Verify(ctx context.Context, email string, p *idp.Profile, dryRun bool, actor string) (*Verified, error) {
+	u, err := s.Lookup(ctx, email)
+	if err != nil {
+		return nil, err
+	}
+	now := s.Clock.Now().Truncate(time.Second)
+	if p != nil {
+		if p, err = CheckProfile(p, now); err != nil {
+			return nil, err
+		}
+		if p.VerifiedAt.IsZero() {
+			p.VerifiedAt = now
+		}
+	}
+	v := &Verified{Before: levelOf(u.Profile), After: levelOf(p), Changed: changedFields(u.Profile, p)}
+	if !dryRun && len(v.Changed) > 0 {
+		e := event("user.verify", u.ID, actor)
+		e.Detail = map[string]string{"level": v.After, "fields": strings.Join(v.Changed, " ")}
+		err := s.Store.UpdateUser(ctx, u.ID, func(u *idp.User) error {
+			u.Profile, u.UpdatedAt = p, now
+			return nil
+		}, e)
+		if err != nil {
+			return nil, fmt.Errorf("user.verify: %w", err)
+		}
+	}
+	u.Profile = p
+	v.User = u
+	return v, nil
+}

@@ -1,0 +1,172 @@
+package account
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"maps"
+	"slices"
+	"strings"
+
+	"vernal/idp"
+)
+
+// In a file, NameIDs stand under the name of an agency or an entity ID. Which
+// scope that is depends on what is registered:
+//
+//	KEY            a registered entity ID: the scope that this provider has now,
+//	               an agency's if it belongs to one; or the agency of one
+//	agency:NAME    the agency, whether or not anybody belongs to it yet
+//	sp:ENTITY_ID   the provider alone, whether or not it is registered yet
+//
+// A key that is none of these is refused, unless the caller says otherwise: a
+// slip of the pen would give everybody a NameID that no provider ever asks for,
+// and then a new one at the first sign-in.
+
+// FlagUnregistered is the option of the command that refusals name.
+const FlagUnregistered = "--unregistered"
+
+// Prefixes that say what a key is.
+const (
+	keyAgency = "agency:"
+	keyAlone  = "sp:"
+)
+
+// maxNameID is the longest NameID (saml-core §8.3.7), in bytes.
+const maxNameID = 256
+
+// maxScopeKey bounds an entity ID (saml-core §8.3.6) or the name of an agency.
+const maxScopeKey = 1024
+
+// scopes finds the scope of a key, and the key of a scope.
+type scopes struct {
+	store     Store
+	providers map[idp.EntityID]*idp.ServiceProvider
+	agencies  map[string]bool
+	// unregistered takes keys that nobody is registered under.
+	unregistered bool
+}
+
+func (s *Service) scopes(ctx context.Context, unregistered bool) (*scopes, error) {
+	list, err := s.Store.Providers(ctx)
+	if err != nil {
+		return nil, fmt.Errorf("load service providers: %w", err)
+	}
+	k := &scopes{store: s.Store, providers: map[idp.EntityID]*idp.ServiceProvider{}, agencies: map[string]bool{}, unregistered: unregistered}
+	for _, p := range list {
+		k.providers[p.EntityID] = p
+		if name, ok := p.NameIDScope.Agency(); ok {
+			k.agencies[name] = true
+		}
+	}
+	return k, nil
+}
+
+// of is the scope of a key; known is false for one that was guessed. fault says
+// why there is none.
+func (k *scopes) of(ctx context.Context, key string) (scope idp.NameIDScope, known bool, fault string, err error) {
+	p, agency := k.providers[idp.EntityID(key)], k.agencies[key]
+	name, isAgency := strings.CutPrefix(key, keyAgency)
+	id, isAlone := strings.CutPrefix(key, keyAlone)
+	switch {
+	case p != nil && agency && p.NameIDScope != idp.AgencyScope(key):
+		return "", false, "is an agency and an entity ID; write " + keyAgency + "NAME or " + keyAlone + "ENTITY_ID", nil
+	case p != nil:
+		return p.NameIDScope, true, "", nil
+	case agency:
+		return idp.AgencyScope(key), true, "", nil
+	case isAgency && plainKey(name):
+		return idp.AgencyScope(name), true, "", nil
+	case isAlone && plainKey(id):
+		scope, fault, err = k.alone(ctx, idp.EntityID(id))
+		return scope, true, fault, err
+	case !plainKey(key):
+		return "", false, "is no agency and no entity ID", nil
+	case !k.unregistered:
+		return "", false, "no service provider is registered under this name, nor belongs to an agency of this name; register it first, or say " + FlagUnregistered, nil
+	case strings.Contains(key, ":"): // entity IDs are URIs
+		scope, fault, err = k.alone(ctx, idp.EntityID(key))
+		return scope, false, fault, err
+	}
+	return idp.AgencyScope(key), false, "", nil
+}
+
+func plainKey(key string) bool {
+	return onOneLine(key) && strings.TrimSpace(key) == key && key != "" && len(key) <= maxScopeKey
+}
+
+// alone is the scope of a provider that belongs to no agency.
+func (k *scopes) alone(ctx context.Context, id idp.EntityID) (scope idp.NameIDScope, fault string, err error) {
+	if p := k.providers[id]; p != nil {
+		if agency, ok := p.NameIDScope.Agency(); ok {
+			return "", fmt.Sprintf("belongs to the agency %q; write %s%s", agency, keyAgency, agency), nil
+		}
+		return p.NameIDScope, "", nil
+	}
+	last, err := k.store.LastScope(ctx, id)
+	if owner, own := last.Owner(); err == nil && own && owner == id {
+		return last, "", nil // where it will look when it is resumed
+	}
+	if err != nil && !errors.Is(err, idp.ErrNotFound) {
+		return "", "", fmt.Errorf("find earlier NameIDs of a provider: %w", err)
+	}
+	return idp.OwnScope(id), "", nil
+}
+
+// keys gives each scope that holds NameIDs the key that of takes for it. Scopes
+// that no provider will ever look in again are left out: those of the earlier
+// lives of a provider.
+func (k *scopes) keys(ctx context.Context) (map[idp.NameIDScope]string, error) {
+	list, err := k.store.NameIDScopes(ctx)
+	if err != nil {
+		return nil, fmt.Errorf("list the scopes of NameIDs: %w", err)
+	}
+	keys := make(map[idp.NameIDScope]string, len(list))
+	for _, scope := range list {
+		agency, ok := scope.Agency()
+		if ok {
+			keys[scope] = k.key(ctx, scope, agency, keyAgency)
+			continue
+		}
+		id, ok := scope.Owner()
+		if !ok {
+			continue
+		}
+		live, fault, err := k.alone(ctx, id)
+		if err != nil {
+			return nil, err
+		}
+		if fault == "" && live == scope {
+			keys[scope] = k.key(ctx, scope, string(id), keyAlone)
+		}
+	}
+	return keys, nil
+}
+
+// key is the plain name where that is enough to find the scope again, else the
+// name with its prefix.
+func (k *scopes) key(ctx context.Context, scope idp.NameIDScope, name, prefix string) string {
+	if k.providers[idp.EntityID(name)] != nil || k.agencies[name] {
+		if found, known, fault, err := k.of(ctx, name); err == nil && fault == "" && known && found == scope {
+			return name
+		}
+	}
+	return prefix + name
+}
+
+// checkNameID says why a value can be nobody's NameID; "" if it can.
+func checkNameID(v idp.NameID) string {
+	switch {
+	case v == "":
+		return "is empty"
+	case len(v) > maxNameID:
+		return fmt.Sprintf("is longer than %d bytes", maxNameID)
+	case !onOneLine(string(v)) || strings.TrimSpace(string(v)) != string(v):
+		return "must be text without control characters and without space around it"
+	}
+	return ""
+}
+
+// sortedKeys are the keys of a map in order, so that the same file gives the
+// same list of errors.
+func sortedKeys[V any](m map[string]V) []string { return slices.Sorted(maps.Keys(m)) }

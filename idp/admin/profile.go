@@ -1,0 +1,91 @@
+package admin
+
+import (
+	"context"
+	"time"
+
+	"vernal/idp"
+	"vernal/idp/account"
+)
+
+// Profile says what is proofed of a person, and not what it is: the values are
+// the person's, and an export has them.
+type Profile struct {
+	Level      string    `json:"level"`
+	VerifiedAt time.Time `json:"verified_at,omitzero"`
+	// Fields names the values on record.
+	Fields []string `json:"fields"`
+}
+
+// VerifyRequest puts a proofed identity on a person's record.
+type VerifyRequest struct {
+	Email string `json:"email"`
+	// Profile is nil to take it away.
+	Profile *idp.Profile `json:"profile,omitempty"`
+	DryRun  bool         `json:"dry_run,omitempty"`
+}
+
+// UserVerified is the answer to user/verify.
+type UserVerified struct {
+	User   User `json:"user"`
+	DryRun bool `json:"dry_run,omitempty"`
+	// Before and After are levels: none, verified or facial-match.
+	Before string `json:"level_before"`
+	After  string `json:"level"`
+	// Changed names the values that changed, Missing those that service
+	// providers may ask for and that are not on record.
+	Changed []string `json:"changed"`
+	Missing []string `json:"missing,omitempty"`
+}
+
+// ImportRequest is a part of a file of people; the answer is an
+// account.ImportResult.
+type ImportRequest struct {
+	Lines []account.ImportLine `json:"lines"`
+	account.ImportOptions
+}
+
+// ImportBatch is how many people one ImportRequest holds at most. They are one
+// transaction; more would let sign-ins wait.
+const ImportBatch = 500
+
+func (s *Service) verifyUser(ctx context.Context, by Caller, req VerifyRequest) (UserVerified, error) {
+	v, err := s.Accounts.Verify(ctx, req.Email, req.Profile, req.DryRun, by.Actor())
+	if err != nil {
+		return UserVerified{}, userError(req.Email, err)
+	}
+	answer := UserVerified{User: userInfo(v.User), DryRun: req.DryRun, Before: v.Before, After: v.After, Changed: v.Changed}
+	if v.User.Profile != nil {
+		answer.Missing = account.MissingFields(v.User.Profile)
+	}
+	return answer, nil
+}
+
+func (s *Service) importUsers(ctx context.Context, by Caller, req ImportRequest) (*account.ImportResult, error) {
+	if len(req.Lines) > ImportBatch {
+		return nil, &Error{Code: CodeBadRequest, Message: "too many people in one request"}
+	}
+	return s.Accounts.Import(ctx, req.Lines, req.ImportOptions, by.Actor())
+}
+
+func (s *Service) exportUsers(ctx context.Context, by Caller, req account.ExportOptions) (*account.ExportPage, error) {
+	if req.Limit <= 0 || req.Limit > pageSize {
+		req.Limit = pageSize
+	}
+	return s.Accounts.Export(ctx, req, by.Actor())
+}
+
+// VerifyUser puts a proofed identity on a person's record, or takes it away.
+func (c *Client) VerifyUser(ctx context.Context, req VerifyRequest) (UserVerified, error) {
+	return call[UserVerified](ctx, c, "user/verify", req)
+}
+
+// ImportUsers adds up to ImportBatch people.
+func (c *Client) ImportUsers(ctx context.Context, req ImportRequest) (account.ImportResult, error) {
+	return call[account.ImportResult](ctx, c, "user/import", req)
+}
+
+// ExportUsers gives a page of people.
+func (c *Client) ExportUsers(ctx context.Context, o account.ExportOptions) (account.ExportPage, error) {
+	return call[account.ExportPage](ctx, c, "user/export", o)
+}
