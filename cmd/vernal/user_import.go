@@ -194,7 +194,7 @@ func (im *importing) flush(ctx context.Context) error {
 	var result account.ImportResult
 	if len(im.batch) > 0 {
 		var err error
-		result, err = im.client.ImportUsers(ctx, admin.ImportRequest{Lines: im.batch, ImportOptions: im.options})
+		result, err = im.client.ImportUsers(ctx, admin.PeopleRequest{Lines: im.batch, ImportOptions: im.options})
 		if err != nil {
 			return &sendError{err}
 		}

@@ -38,14 +38,14 @@ type UserVerified struct {
 	Missing []string `json:"missing,omitempty"`
 }
 
-// ImportRequest is a part of a file of people; the answer is an
+// PeopleRequest is a part of a file of people; the answer is an
 // account.ImportResult.
-type ImportRequest struct {
+type PeopleRequest struct {
 	Lines []account.ImportLine `json:"lines"`
 	account.ImportOptions
 }
 
-// ImportBatch is how many people one ImportRequest holds at most. They are one
+// ImportBatch is how many people one PeopleRequest holds at most. They are one
 // transaction; more would let sign-ins wait.
 const ImportBatch = 500
 
@@ -61,7 +61,7 @@ func (s *Service) verifyUser(ctx context.Context, by Caller, req VerifyRequest) 
 	return answer, nil
 }
 
-func (s *Service) importUsers(ctx context.Context, by Caller, req ImportRequest) (*account.ImportResult, error) {
+func (s *Service) importUsers(ctx context.Context, by Caller, req PeopleRequest) (*account.ImportResult, error) {
 	if len(req.Lines) > ImportBatch {
 		return nil, &Error{Code: CodeBadRequest, Message: "too many people in one request"}
 	}
@@ -81,7 +81,7 @@ func (c *Client) VerifyUser(ctx context.Context, req VerifyRequest) (UserVerifie
 }
 
 // ImportUsers adds up to ImportBatch people.
-func (c *Client) ImportUsers(ctx context.Context, req ImportRequest) (account.ImportResult, error) {
+func (c *Client) ImportUsers(ctx context.Context, req PeopleRequest) (account.ImportResult, error) {
 	return call[account.ImportResult](ctx, c, "user/import", req)
 }
 
