@@ -105,6 +105,21 @@ func (w *world) nothingLeft(walk *rehearsal.Walk) {
 	if list, err := w.Registry.List(w.t.Context()); err != nil || len(list) != 0 {
 		w.t.Errorf("it is in the registry: %v, %v", list, err)
 	}
+	if err := w.Board.Flush(w.t.Context()); err != nil {
+		w.t.Fatal(err)
+	}
+	if b, err := w.IdP.Board.Board(w.t.Context()); err != nil || len(b.SPs)+len(b.Fetches) != 0 {
+		w.t.Errorf("it is on the board: %+v, %v", b, err)
+	}
+	st, err := w.Rotation.Status(w.t.Context())
+	if err != nil {
+		w.t.Fatal(err)
+	}
+	for _, y := range st.Years {
+		if !y.UsedAt.IsZero() {
+			w.t.Errorf("it counts as use of %s", y.Year)
+		}
+	}
 	if people, err := w.Store.Users(w.t.Context(), "", 10); err != nil || len(people) != 0 {
 		w.t.Errorf("it is among the people: %v, %v", people, err)
 	}
@@ -222,6 +237,23 @@ func TestStolen(t *testing.T) {
 	alone.Terms = &terms2
 	if bad := failed(alone.Run(t.Context())); !contains(bad, "redirect") || !contains(bad, "post") {
 		t.Errorf("without its session: only %v failed", bad)
+	}
+
+	// A person who is signed in here is not shown to it, under either name.
+	person, browser := w.AddPerson("ada@example.gov"), w.Browser()
+	browser.SignIn(browser.Get(a.URL(&idptest.Request{})), person)
+	for _, c := range browser.Cookies() {
+		if c.Name != "vernal-session" {
+			continue
+		}
+		for _, name := range []string{c.Name, walk.Terms.CookieName} {
+			shown, terms := *walk, *walk.Terms
+			terms.CookieName, terms.CookieValue = name, c.Value
+			shown.Terms = &terms
+			if bad := failed(shown.Run(t.Context())); !contains(bad, "redirect") || !contains(bad, "post") {
+				t.Errorf("a person's session as %s: only %v failed", name, bad)
+			}
+		}
 	}
 
 	w.Clock.Advance(rehearsal.Lifetime)

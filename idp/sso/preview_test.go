@@ -1,0 +1,372 @@
+package sso_test
+
+import (
+	"bytes"
+	"io"
+	"net/http"
+	"net/url"
+	"strings"
+	"testing"
+	"time"
+
+	"vernal/certs"
+	"vernal/idp"
+	"vernal/idp/idptest"
+	"vernal/idp/link"
+)
+
+// previewWorld is a server whose next year is created and not published.
+type previewWorld struct {
+	*idptest.IdP
+	t    *testing.T
+	next idp.Year
+}
+
+func newPreviewWorld(t *testing.T) *previewWorld {
+	t.Helper()
+	years := certs.DefaultPolicy().FirstYears(time.Now().UTC())
+	at, err := time.Parse("2006", string(years[len(years)-1]))
+	if err != nil {
+		t.Fatal(err)
+	}
+	next := idp.Year(at.AddDate(1, 0, 0).Format("2006"))
+	return &previewWorld{IdP: idptest.New(t, idptest.Options{Years: []idp.Year{next}}), t: t, next: next}
+}
+
+// field is a registration that opens the year.
+func (w *previewWorld) field(p *idp.ServiceProvider) { p.Preview = w.next }
+
+// link makes a preview link and its token.
+func (w *previewWorld) link(sp idp.EntityID, y idp.Year) (link.Link, string) {
+	w.t.Helper()
+	l, token, err := w.Links.Create(w.t.Context(), link.Link{
+		Kind: link.Preview, Year: y, SP: sp, ExpiresAt: w.Clock.Now().Add(time.Hour),
+	}, "test")
+	if err != nil {
+		w.t.Fatal(err)
+	}
+	return l, token
+}
+
+// enter opens a link in the browser.
+func (w *previewWorld) enter(b *idptest.Browser, token string) *idptest.Page {
+	w.t.Helper()
+	page := b.Get(w.URL + "/developers/preview?link=" + url.QueryEscape(token))
+	if page.Status != http.StatusOK {
+		w.t.Fatalf("the link gives %d:\n%s", page.Status, page.Text())
+	}
+	return page
+}
+
+func (w *previewWorld) step(kind certs.StepKind) {
+	w.t.Helper()
+	if _, err := w.Rotation.Take(w.t.Context(), certs.Step{Kind: kind, Year: w.next}, "test", false); err != nil {
+		w.t.Fatal(err)
+	}
+}
+
+// request is one to the year that is not published.
+func (w *previewWorld) request() *idptest.Request { return &idptest.Request{Year: w.next} }
+
+func (w *previewWorld) address() string { return "/api/saml/auth" + string(w.next) }
+
+// unknown checks that a page is that of a year that was never made: the same
+// bytes under the same headers.
+func (w *previewWorld) unknown(page *idptest.Page) {
+	w.t.Helper()
+	never := w.Browser().Get(w.URL + "/api/saml/auth1999")
+	if strings.HasPrefix(page.Header.Get("Content-Type"), "text/plain") { // the browser asked for no HTML
+		never = w.Browser().CrossSitePost("/api/saml/auth1999", url.Values{})
+	}
+	if page.Status != http.StatusNotFound || !bytes.Equal(page.Body, never.Body) {
+		w.t.Errorf("%d, want the 404 of an unknown year:\n%s", page.Status, page.Text())
+	}
+	for name := range page.Header {
+		if name != "Date" && page.Header.Get(name) != never.Header.Get(name) {
+			w.t.Errorf("header %s: %q, an unknown year has %q", name, page.Header.Get(name), never.Header.Get(name))
+		}
+	}
+}
+
+// uncounted checks that nothing counted as use of the year, and gives what the
+// audit trail says opened it.
+func (w *previewWorld) uncounted() (opened []string) {
+	w.t.Helper()
+	if err := w.Board.Flush(w.t.Context()); err != nil {
+		w.t.Fatal(err)
+	}
+	b, err := w.IdP.Board.Board(w.t.Context())
+	if err != nil {
+		w.t.Fatal(err)
+	}
+	for _, line := range b.SPs {
+		for _, seen := range line.Years {
+			if seen.Year == w.next {
+				w.t.Errorf("a preview is on the board: %s %+v", line.SP, seen)
+			}
+		}
+	}
+	st, err := w.Rotation.Status(w.t.Context())
+	if err != nil {
+		w.t.Fatal(err)
+	}
+	for _, y := range st.Years {
+		if y.Year == w.next && !y.UsedAt.IsZero() {
+			w.t.Errorf("the rotation counts a preview as use: %+v", y)
+		}
+	}
+	records, err := w.Store.AuditRecords(w.t.Context(), 0, 1000)
+	if err != nil {
+		w.t.Fatal(err)
+	}
+	for _, r := range records {
+		if r.Kind == "sign_in" {
+			opened = append(opened, r.Detail["preview"])
+		}
+	}
+	return opened
+}
+
+// A registration opens the year by both bindings, in every browser.
+func TestPreviewByField(t *testing.T) {
+	t.Parallel()
+	w := newPreviewWorld(t)
+	a, person, browser := w.AddProvider(spA, w.field), w.AddPerson("ada@example.gov"), w.Browser()
+	b := w.AddProvider(spB)
+
+	first, second := w.request(), w.request()
+	pages := []*idptest.Page{browser.SignIn(browser.Get(a.URL(first)), person), browser.CrossSitePost(w.address(), a.Form(second))}
+	w.unknown(browser.Get(b.URL(w.request())))
+	w.unknown(browser.CrossSitePost(w.address(), b.Form(w.request())))
+	if opened := strings.Join(w.uncounted(), " "); opened != "field field" {
+		t.Errorf("the audit trail says that %q opened the year", opened)
+	}
+	// The metadata that comes with publishing verifies what was issued before.
+	w.step(certs.StepPublish)
+	accept(t, a, first, pages[0])
+	accept(t, a, second, pages[1])
+}
+
+// A link opens it to the browser that was shown it, for its service provider.
+func TestPreviewByLink(t *testing.T) {
+	t.Parallel()
+	w := newPreviewWorld(t)
+	a, person, browser := w.AddProvider(spA), w.AddPerson("ada@example.gov"), w.Browser()
+	l, token := w.link(spA, w.next)
+	w.enter(browser, token)
+
+	first, second := w.request(), w.request()
+	pages := []*idptest.Page{browser.SignIn(browser.Get(a.URL(first)), person), browser.CrossSitePost(w.address(), a.Form(second))}
+	w.unknown(w.Browser().Get(a.URL(w.request()))) // another browser
+	if opened := strings.Join(w.uncounted(), " "); opened != l.ID+" "+l.ID {
+		t.Errorf("the audit trail says that %q opened the year, want the link %s", opened, l.ID)
+	}
+	w.step(certs.StepPublish)
+	accept(t, a, first, pages[0])
+	accept(t, a, second, pages[1])
+}
+
+// A POST comes without cookies, so it goes on to where they are read. Whoever
+// has none there sees the 404, and the request is not kept for later.
+func TestPreviewPostWithoutCookie(t *testing.T) {
+	t.Parallel()
+	w := newPreviewWorld(t)
+	a, person, browser := w.AddProvider(spA), w.AddPerson("ada@example.gov"), w.Browser()
+	browser.SignIn(browser.Get(a.URL(&idptest.Request{})), person) // single sign-on must not help
+	_, token := w.link(spA, w.next)
+
+	page := browser.CrossSitePost(w.address(), a.Form(w.request()))
+	w.unknown(page)
+	w.unknown(browser.Get(page.URL.String())) // nor on a reload
+	w.enter(browser, token)
+	refused(t, browser.Get(page.URL.String()), http.StatusBadRequest, "already")
+	if page := browser.CrossSitePost(w.address(), a.Form(w.request())); page.Response() == nil {
+		t.Errorf("a new request in the preview: %d\n%s", page.Status, page.Text())
+	}
+}
+
+// Whatever is sent, without leave it is a year that was never made.
+func TestPreviewWithoutLeave(t *testing.T) {
+	t.Parallel()
+	w := newPreviewWorld(t)
+	previewed := w.AddProvider("https://field.example", w.field)
+	inactive := w.AddProvider("https://inactive.example", w.field, func(p *idp.ServiceProvider) { p.Active = false })
+	otherYear := w.AddProvider("https://year.example", func(p *idp.ServiceProvider) { p.Preview = "2001" })
+	loose := w.AddProvider("https://loose.example", func(p *idp.ServiceProvider) { p.SignRequests = idp.SignRequestsOptional })
+	a, b := w.AddProvider(spA), w.AddProvider(spB)
+	forB, tokenB := w.link(spB, w.next)
+	_, tokenYear := w.link(spA, "2001")
+	_, _ = w.link("https://loose.example", w.next)
+	ended, tokenEnded := w.link(spA, w.next)
+	revoked, tokenRevoked := w.link(spA, w.next)
+	if _, err := w.Links.Revoke(t.Context(), revoked.ID, "test"); err != nil {
+		t.Fatal(err)
+	}
+	browserB := w.Browser()
+	w.enter(browserB, tokenB)
+	nameB := browserB.Cookies()[0].Name
+	browserA := w.Browser()
+	w.enter(browserA, tokenEnded)
+	nameA := browserA.Cookies()[0].Name
+	// The link has ended, and none for spA is left: a POST is not stored either.
+	if _, err := w.Links.Revoke(t.Context(), ended.ID, "test"); err != nil {
+		t.Fatal(err)
+	}
+
+	other := idptest.OtherKey()
+	forged, forgedB := *previewed, *b
+	forged.Key, forged.Cert = other, w.OtherCert()
+	forgedB.Key, forgedB.Cert = other, w.OtherCert()
+	gets := []struct {
+		name, address string
+		cookies       []*http.Cookie
+	}{
+		{"no SAMLRequest", w.URL + w.address(), nil},
+		{"no message", w.URL + w.address() + "?SAMLRequest=x", nil},
+		{"no leave", a.URL(w.request()), nil},
+		{"leave for another year", otherYear.URL(w.request()), nil},
+		{"inactive", inactive.URL(w.request()), nil},
+		{"another's signature", previewed.URL(&idptest.Request{Year: w.next, Key: other}), nil},
+		{"unsigned", previewed.URL(&idptest.Request{Year: w.next, Unsigned: true}), nil},
+		{"a mistake, no leave", a.URL(&idptest.Request{Year: w.next, ACS: spA + "/other"}), nil},
+		{"stale, no leave", a.URL(&idptest.Request{Year: w.next, Issued: w.Clock.Now().Add(-time.Hour)}), nil},
+		{"another's link", a.URL(w.request()), []*http.Cookie{{Name: nameB, Value: tokenB}}},
+		{"another's token under our name", a.URL(w.request()), []*http.Cookie{{Name: nameA, Value: tokenB}}},
+		{"another year's token", a.URL(w.request()), []*http.Cookie{{Name: nameA, Value: tokenYear}}},
+		{"a link that was revoked", a.URL(w.request()), []*http.Cookie{{Name: nameA, Value: tokenRevoked}}},
+		{"a link's ID", a.URL(w.request()), []*http.Cookie{{Name: nameA, Value: forB.ID + "."}}},
+		{"no token", a.URL(w.request()), []*http.Cookie{{Name: nameA, Value: ""}}},
+	}
+	for _, tt := range gets {
+		for _, method := range []string{http.MethodGet, http.MethodHead} {
+			if status, cookies := w.raw(method, tt.address, nil, tt.cookies...); status != http.StatusNotFound || cookies > 0 {
+				t.Errorf("%s %s: %d, %d cookies", method, tt.name, status, cookies)
+			}
+		}
+		browser := w.Browser()
+		if len(tt.cookies) == 0 {
+			w.unknown(browser.Get(tt.address))
+		}
+	}
+	posts := []struct {
+		name string
+		form url.Values
+	}{
+		{"no SAMLRequest", url.Values{}},
+		{"no leave", a.Form(w.request())},
+		{"inactive", inactive.Form(w.request())},
+		{"another's signature", forged.Form(w.request())},
+		{"another's signature, link outstanding", forgedB.Form(w.request())},
+		{"unsigned, link outstanding", loose.Form(&idptest.Request{Year: w.next, Unsigned: true})},
+		{"too long", url.Values{"SAMLRequest": {strings.Repeat("A", 2<<20)}}},
+	}
+	for _, tt := range posts {
+		t.Run("POST "+tt.name, func(t *testing.T) {
+			w.unknown(w.Browser().CrossSitePost(w.address(), tt.form))
+			if status, cookies := w.raw(http.MethodPost, w.URL+w.address(), strings.NewReader(tt.form.Encode())); status != http.StatusNotFound || cookies > 0 {
+				t.Errorf("%d, %d cookies: it was let in as far as the continue address", status, cookies)
+			}
+		})
+	}
+	if opened := w.uncounted(); len(opened) > 0 {
+		t.Errorf("somebody was let in: %v", opened)
+	}
+}
+
+// raw sends one request and follows nothing.
+func (w *previewWorld) raw(method, address string, body io.Reader, cookies ...*http.Cookie) (status, set int) {
+	w.t.Helper()
+	req, err := http.NewRequest(method, address, body)
+	if err != nil {
+		w.t.Fatal(err)
+	}
+	for _, c := range cookies {
+		req.AddCookie(c)
+	}
+	if body != nil {
+		req.Header.Set("Content-Type", "application/x-www-form-urlencoded")
+	}
+	resp, err := http.DefaultTransport.RoundTrip(req)
+	if err != nil {
+		w.t.Fatal(err)
+	}
+	resp.Body.Close()
+	return resp.StatusCode, len(resp.Cookies())
+}
+
+// Who has leave is told what is wrong, as on a live year.
+func TestPreviewExplains(t *testing.T) {
+	t.Parallel()
+	w := newPreviewWorld(t)
+	a := w.AddProvider(spA, w.field)
+	refused(t, w.Browser().Get(a.URL(&idptest.Request{Year: w.next, ACS: spA + "/other"})), http.StatusBadRequest, "AssertionConsumerServiceURL", spA+"/other")
+}
+
+// What is taken back between a request and its answer is not answered.
+func TestPreviewWithdrawn(t *testing.T) {
+	t.Parallel()
+	tests := []struct {
+		name     string
+		field    bool
+		withdraw func(*previewWorld, *idptest.Browser, link.Link)
+	}{
+		{"the link is revoked", false, func(w *previewWorld, _ *idptest.Browser, l link.Link) {
+			if _, err := w.Links.Revoke(w.t.Context(), l.ID, "test"); err != nil {
+				w.t.Fatal(err)
+			}
+		}},
+		{"the link ends", false, func(w *previewWorld, _ *idptest.Browser, l link.Link) {
+			w.Clock.Advance(l.ExpiresAt.Sub(w.Clock.Now()))
+		}},
+		{"the browser leaves", false, func(w *previewWorld, b *idptest.Browser, _ link.Link) {
+			form := b.Get(w.URL + "/developers/preview").Form()
+			b.Post(form.Action, form.Fields)
+		}},
+		{"the field is taken back", true, func(w *previewWorld, _ *idptest.Browser, _ link.Link) {
+			edit(w.t, w.IdP, spA, func(p *idp.ServiceProvider) { p.Preview = "" })
+		}},
+	}
+	for _, tt := range tests {
+		t.Run(tt.name, func(t *testing.T) {
+			t.Parallel()
+			w := newPreviewWorld(t)
+			a, person, browser := w.AddProvider(spA), w.AddPerson("ada@example.gov"), w.Browser()
+			var l link.Link
+			if tt.field {
+				edit(t, w.IdP, spA, w.field)
+			} else {
+				var token string
+				l, token = w.link(spA, w.next)
+				w.enter(browser, token)
+			}
+			waiting := browser.Get(a.URL(w.request()))
+			if _, ok := waiting.Form().Fields["password"]; !ok {
+				t.Fatalf("no sign-in page:\n%s", waiting.Text())
+			}
+			tt.withdraw(w, browser, l)
+			page := browser.SignIn(waiting, person)
+			if page.Response() != nil {
+				t.Error("a Response was issued")
+			}
+			if page.Status != http.StatusNotFound {
+				t.Errorf("status %d\n%s", page.Status, page.Text())
+			}
+		})
+	}
+}
+
+// A year that is published while somebody signs in answers them, and the
+// preview that they began still counts for nothing.
+func TestPreviewPublishedMeanwhile(t *testing.T) {
+	t.Parallel()
+	w := newPreviewWorld(t)
+	a, person, browser := w.AddProvider(spA, w.field), w.AddPerson("ada@example.gov"), w.Browser()
+	request := w.request()
+	waiting := browser.Get(a.URL(request))
+	w.step(certs.StepPublish)
+	edit(t, w.IdP, spA, func(p *idp.ServiceProvider) { p.Preview = "" })
+	accept(t, a, request, browser.SignIn(waiting, person))
+	if opened := w.uncounted(); len(opened) != 1 || opened[0] != "field" {
+		t.Errorf("on record: %q", opened)
+	}
+}
