@@ -28,6 +28,8 @@ func TestMain(m *testing.M) {
 //	get PATH TEXT   gets a page of that server; TEXT must be in it
 //	opens FILE TEXT gets the address that a file holds; TEXT must be in it. With
 //	                ! the address must answer 404
+//	getfile FILE TEXT
+//	                the same with the path in a file
 //	years           sees to it that one year is live, and sets $THIS to it, $NEXT
 //	                and $LATER to the two after it
 //	signin ENTITY_ID EMAIL PROPOSED NAMEID
@@ -60,6 +62,7 @@ func TestScripts(t *testing.T) {
 			"ready":   ready,
 			"address": address,
 			"get":     get,
+			"getfile": getFile,
 			"signin":  signin,
 			"opens":   opens,
 			"years":   years,
@@ -148,4 +151,12 @@ func opens(ts *testscript.TestScript, neg bool, args []string) {
 	case !neg && (resp.StatusCode != http.StatusOK || !strings.Contains(string(body), args[1])):
 		ts.Fatalf("%s: %s, %q is not in\n%s", args[0], resp.Status, args[1], body)
 	}
+}
+
+// getFile keeps a secret path out of the script.
+func getFile(ts *testscript.TestScript, neg bool, args []string) {
+	if len(args) != 2 {
+		ts.Fatalf("usage: getfile FILE TEXT")
+	}
+	get(ts, neg, []string{strings.TrimSpace(ts.ReadFile(args[0])), args[1]})
 }
