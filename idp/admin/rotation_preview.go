@@ -97,7 +97,7 @@ func (s *Service) unpreviewable(y idp.Year, now time.Time) string {
 	case entry.State.Over():
 		return fmt.Sprintf("%s is %s, and does not come back\n  the years: vernal rotation status", y, entry.State)
 	case entry.Key.Cert == nil || entry.Key.Signer == nil || entry.State != certs.Created:
-		return fmt.Sprintf("the key of %s waits for its certificate\n  the years: vernal rotation status", y)
+		return fmt.Sprintf("the key of %s waits for its certificate\n  once it is there: vernal rotation import %s --cert FILE", y, y)
 	}
 	return ""
 }

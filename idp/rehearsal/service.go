@@ -123,7 +123,8 @@ func (s *Service) rehearsable(y idp.Year, now time.Time) (certs.Entry, error) {
 	case entry.State.Over():
 		return entry, &RefusedError{Text: fmt.Sprintf("%s is %s: its addresses answer nobody any more", y, entry.State)}
 	case entry.Key.Cert == nil:
-		return entry, &RefusedError{Text: fmt.Sprintf("the key of %s waits for its certificate", y)}
+		return entry, &RefusedError{Text: fmt.Sprintf(
+			"the key of %s waits for its certificate\n  once it is there: vernal rotation import %s --cert FILE", y, y)}
 	case entry.Key.Signer == nil:
 		return entry, &RefusedError{Text: fmt.Sprintf("%s has no private key here: it cannot sign", y)}
 	}

@@ -257,3 +257,15 @@ func TestAttributeNames(t *testing.T) {
 		}
 	}
 }
+
+// A certificate as DER is read to its last byte, also if that is one of a
+// space: one signature in forty ends so.
+func TestParseCertificatesDER(t *testing.T) {
+	t.Parallel()
+	for n := range 400 {
+		cert := newCert(t, ecKey(), "sp.example.gov", testTime.AddDate(0, 0, n))
+		if got, err := sp.ParseCertificates(cert.Raw); err != nil || len(got) != 1 {
+			t.Fatalf("a certificate that ends in %#x: %v", cert.Raw[len(cert.Raw)-1], err)
+		}
+	}
+}
