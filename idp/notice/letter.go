@@ -71,18 +71,28 @@ func (s *Service) Letters(ctx context.Context, y idp.Year) ([]Letter, error) {
 type writer struct {
 	*Service
 	at    time.Time
-	years map[idp.Year]board.Year
+	years map[idp.Year]year
 	to    idp.Year
 	cert  *x509.Certificate // of to; nil if it is not there yet
 }
 
+// year is how one of ours stands.
+type year struct {
+	state               certs.State
+	certEndAt, retireAt time.Time
+}
+
 // writer takes the newest live year as the one to move to.
 func (s *Service) writer(b *board.Board) *writer {
-	w := &writer{Service: s, at: b.At, years: map[idp.Year]board.Year{}}
-	for _, y := range b.Years {
-		w.years[y.Year] = y
-		if y.State.Live() {
-			w.to = max(w.to, y.Year)
+	w := &writer{Service: s, at: b.At, years: map[idp.Year]year{}}
+	for _, e := range s.Years.All(b.At) {
+		y := year{state: e.State, retireAt: s.Years.Dates(e.Year()).RetireAt}
+		if e.Key.Cert != nil {
+			y.certEndAt = e.Key.Cert.NotAfter.UTC()
+		}
+		w.years[e.Year()] = y
+		if e.State.Live() {
+			w.to = max(w.to, e.Year())
 		}
 	}
 	w.cert = s.cert(w.to)
@@ -104,7 +114,7 @@ func (w *writer) letter(line board.Line, only idp.Year) (Letter, bool, error) {
 		return l, false, nil
 	}
 	for _, seen := range line.Years {
-		if y, ok := w.years[seen.Year]; ok && w.leaves(line, seen, y.State) {
+		if y, ok := w.years[seen.Year]; ok && w.leaves(line, seen, y.state) {
 			l.From, l.To = append(l.From, seen.Year), w.to
 			if seen.LastAt.After(l.LastAt) {
 				l.LastAt = seen.LastAt
@@ -143,11 +153,11 @@ func usedAfter(line board.Line, seen board.Seen) bool {
 // dueAt is the first date on which something fails; zero: it fails already.
 func (w *writer) dueAt(l Letter) (due time.Time) {
 	for _, from := range l.From {
-		at := w.years[from].CertEndAt
+		at := w.years[from].certEndAt
 		if !at.After(w.at) {
-			at = w.years[from].RetireAt
+			at = w.years[from].retireAt
 		}
-		if w.years[from].State.Over() || !at.After(w.at) {
+		if w.years[from].state.Over() || !at.After(w.at) {
 			return time.Time{}
 		}
 		if due.IsZero() || at.Before(due) {
@@ -283,7 +293,7 @@ func (s *Service) Revocation(ctx context.Context, y, to idp.Year) (*Revocation, 
 		}
 	}
 	slices.SortStableFunc(r.MustAct, func(a, b User) int { return cmp.Or(b.LastAt.Compare(a.LastAt), cmp.Compare(a.SP, b.SP)) })
-	w.years = map[idp.Year]board.Year{y: {Year: y, State: certs.Revoked}}
+	w.years = map[idp.Year]year{y: {state: certs.Revoked}}
 	r.Subject, r.Text, err = w.words(Letter{From: []idp.Year{y}, To: to})
 	return r, err
 }

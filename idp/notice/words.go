@@ -82,11 +82,11 @@ func (w *writer) words(l Letter) (subject, text string, err error) {
 		return render("requestcert.txt", d)
 	}
 	for _, from := range l.From {
-		d.Revoked = d.Revoked || w.years[from].State == certs.Revoked
+		d.Revoked = d.Revoked || w.years[from].state == certs.Revoked
 	}
 	first := w.years[l.From[0]]
-	d.Closed, d.Grace = first.State.Over(), first.State == certs.Grace
-	d.CertEndAt, d.RetireAt = first.CertEndAt, first.RetireAt
+	d.Closed, d.Grace = first.state.Over(), !first.certEndAt.After(w.at)
+	d.CertEndAt, d.RetireAt = first.certEndAt, first.retireAt
 	if l.To != "" {
 		d.Changes = w.changes(l.From, l.To)
 		d.Hinted = w.IdP.BaseURL + "/api/saml/metadata" + string(l.To) + "?sp=" + url.QueryEscape(string(l.SP))
