@@ -36,7 +36,12 @@ func TestMain(m *testing.M) {
 //	                without a server: a person signs in to a provider, which
 //	                must be told NAMEID; PROPOSED is made if there is none
 //
-// $KEYS is the folder of the test keys, $METADATA that of the corpus, and
+//	seen ENTITY_ID YEAR
+//	                without a server: a provider used the year
+//	mailed ADDRESS TEXT
+//	                a mail with TEXT came for the address; gone@… is refused
+//
+// $MAIL is the address of a mail server. $KEYS is the folder of the test keys, $METADATA that of the corpus, and
 // $WEB the address of a web server that gives /sp.xml, /big.xml, /moved (to
 // another host by http) and /hop (to /sp.xml).
 func TestScripts(t *testing.T) {
@@ -46,6 +51,7 @@ func TestScripts(t *testing.T) {
 		t.Fatal(err)
 	}
 	web := newWeb(t, filepath.Join(root, "metadata", "ruby-saml.xml"))
+	box, mail := newMail(t)
 	testscript.Run(t, testscript.Params{
 		Dir:                 "testdata",
 		RequireExplicitExec: true,
@@ -53,6 +59,7 @@ func TestScripts(t *testing.T) {
 			e.Setenv("KEYS", filepath.Join(root, "keys"))
 			e.Setenv("METADATA", filepath.Join(root, "metadata"))
 			e.Setenv("WEB", web)
+			e.Setenv("MAIL", mail)
 			e.Setenv("VERNAL_LISTEN", "127.0.0.1:0")
 			e.Setenv("VERNAL_ADMIN_LISTEN", "127.0.0.1:0")
 			return nil
@@ -66,6 +73,8 @@ func TestScripts(t *testing.T) {
 			"signin":  signin,
 			"opens":   opens,
 			"years":   years,
+			"seen":    seen,
+			"mailed":  mailed(box),
 		},
 	})
 }
