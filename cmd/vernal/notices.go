@@ -26,13 +26,11 @@ func (v *validator) mail() {
 	c := v.config
 	m := &c.Mail
 	v.oneOf("mail.tls", m.TLS, notice.StartTLS, notice.ImplicitTLS, notice.NoTLS)
-	if m.Server != "" && v.hostPort("mail.server", m.Server) {
-		switch {
-		case m.From == "":
-			v.add("mail.from", "is empty: mail needs a sender")
-		case m.TLS == notice.NoTLS && !loopbackHost(m.Server):
-			v.add("mail.tls", "none is for a server on loopback only: what is sent would be open on the way")
-		}
+	if m.Server != "" && v.hostPort("mail.server", m.Server) && m.TLS == notice.NoTLS && !loopbackHost(m.Server) {
+		v.add("mail.tls", "none is for a server on loopback only: what is sent would be open on the way")
+	}
+	if m.Server != "" && m.From == "" {
+		v.add("mail.from", "is empty: mail needs a sender")
 	}
 	if m.PasswordFile != "" && m.Username == "" {
 		v.add("mail.username", "is empty, yet there is a password")
