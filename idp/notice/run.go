@@ -31,6 +31,14 @@ func (s *Service) Run(ctx context.Context) {
 	if s.off() {
 		return
 	}
+	// Even a server that is stopped at once has begun: what is recorded while it
+	// is down is told by the next one.
+	s.mu.Lock()
+	err := s.beginTrail(context.WithoutCancel(ctx))
+	s.mu.Unlock()
+	if err != nil {
+		s.Log.LogAttrs(ctx, slog.LevelError, "notices", slog.String("error", err.Error()))
+	}
 	tick := time.NewTicker(roundEvery)
 	defer tick.Stop()
 	last := ""

@@ -28,10 +28,8 @@ const (
 
 // readTrail tells of the steps that were recorded since the last round.
 func (s *Service) readTrail(ctx context.Context, now time.Time) error {
-	if !s.round.began {
-		if err := s.beginTrail(ctx); err != nil {
-			return err
-		}
+	if err := s.beginTrail(ctx); err != nil {
+		return err
 	}
 	from := s.round.trail
 	told := false
@@ -64,6 +62,9 @@ func (s *Service) readTrail(ctx context.Context, now time.Time) error {
 // beginTrail finds where to begin: where any server left off or, the first time,
 // at the end. Nobody wants to be told of years ago.
 func (s *Service) beginTrail(ctx context.Context) error {
+	if s.round.began {
+		return nil
+	}
 	doc, err := s.Store.Document(ctx, documents, trailState)
 	switch {
 	case errors.Is(err, idp.ErrNotFound):
