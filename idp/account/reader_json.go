@@ -155,7 +155,9 @@ func (s *jsonStream) fault(err error) error {
 		return &FileError{line, tooLong}
 	case errors.As(err, &syntax):
 		line = s.lines.at(syntax.Offset)
-	case err != nil && !errors.Is(err, io.EOF) && !errors.Is(err, io.ErrUnexpectedEOF):
+	case errors.Is(err, io.EOF), errors.Is(err, io.ErrUnexpectedEOF):
+		return &FileError{line, "the file ends within a record, or within the list"}
+	case err != nil:
 		return err
 	}
 	return &FileError{line, jsonFault(err, "not valid JSON") + "; nothing after it was read"}
