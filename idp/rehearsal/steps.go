@@ -12,6 +12,8 @@ import (
 	"strings"
 	"time"
 
+	crewjam "github.com/crewjam/saml"
+
 	"vernal/idp"
 	"vernal/idp/saml"
 	"vernal/idp/sp"
@@ -94,11 +96,22 @@ func (w *Walk) loadMetadata(ctx context.Context) (string, error) {
 	if err != nil {
 		return "", err
 	}
+	cert, err := w.checkDescriptor(md)
+	if err != nil {
+		return "", err
+	}
+	w.document, w.metadata, w.signing = p.body, md, cert
+	return text, nil
+}
+
+// checkDescriptor holds a year's metadata against what it must say, and gives
+// its one signing certificate.
+func (w *Walk) checkDescriptor(md *crewjam.EntityDescriptor) (*x509.Certificate, error) {
 	if want := w.address("/api/saml"); md.EntityID != want {
-		return "", fmt.Errorf("the entity ID is %q, not %q", md.EntityID, want)
+		return nil, fmt.Errorf("the entity ID is %q, not %q", md.EntityID, want)
 	}
 	if len(md.IDPSSODescriptors) != 1 {
-		return "", fmt.Errorf("%d IDPSSODescriptor, not 1", len(md.IDPSSODescriptors))
+		return nil, fmt.Errorf("%d IDPSSODescriptor, not 1", len(md.IDPSSODescriptors))
 	}
 	d := md.IDPSSODescriptors[0]
 	for _, binding := range []string{saml.BindingURIRedirect, saml.BindingURIPOST} {
@@ -107,7 +120,7 @@ func (w *Walk) loadMetadata(ctx context.Context) (string, error) {
 			found = found || e.Binding == binding && e.Location == w.authURL()
 		}
 		if !found {
-			return "", fmt.Errorf("no SingleSignOnService at %s with %s", w.authURL(), binding)
+			return nil, fmt.Errorf("no SingleSignOnService at %s with %s", w.authURL(), binding)
 		}
 	}
 	signing := []string{}
@@ -119,17 +132,17 @@ func (w *Walk) loadMetadata(ctx context.Context) (string, error) {
 		}
 	}
 	if len(signing) != 1 {
-		return "", fmt.Errorf("%d signing certificates, not 1", len(signing))
+		return nil, fmt.Errorf("%d signing certificates, not 1", len(signing))
 	}
 	der, err := base64.StdEncoding.DecodeString(strings.Join(strings.Fields(signing[0]), ""))
 	if err != nil {
-		return "", fmt.Errorf("the certificate is not base64: %w", err)
+		return nil, fmt.Errorf("the certificate is not base64: %w", err)
 	}
-	if w.signing, err = x509.ParseCertificate(der); err != nil {
-		return "", fmt.Errorf("the certificate cannot be read: %w", err)
+	cert, err := x509.ParseCertificate(der)
+	if err != nil {
+		return nil, fmt.Errorf("the certificate cannot be read: %w", err)
 	}
-	w.document, w.metadata = p.body, md
-	return text, nil
+	return cert, nil
 }
 
 func (w *Walk) authURL() string { return w.address("/api/saml/auth" + string(w.Terms.Year)) }
@@ -220,11 +233,8 @@ func (w *Walk) byPost(ctx context.Context) (string, error) {
 	if !strings.HasPrefix(to, w.Terms.BaseURL+"/") {
 		return "", errors.New("the 303 leads to another host")
 	}
-	cookies := []*http.Cookie{w.Terms.cookie()}
-	for _, c := range (&http.Response{Header: p.header}).Cookies() {
-		cookies = append(cookies, c)
-	}
-	p, err = w.get(ctx, to, cookies...)
+	cookies := (&http.Response{Header: p.header}).Cookies() // the request's own
+	p, err = w.get(ctx, to, append(cookies, w.Terms.cookie())...)
 	return w.answered(a, p, err)
 }
 
