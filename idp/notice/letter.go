@@ -226,6 +226,7 @@ func (w *writer) changes(from []idp.Year, to idp.Year) []change {
 	}{
 		{"Sign-in (SingleSignOnService)", w.IdP.AuthnURL},
 		{"Logout (SingleLogoutService)", w.IdP.LogoutURL},
+		{"Logout from your server (SOAP)", w.IdP.RemoteLogoutURL},
 		{"Metadata", func(y idp.Year) string { return w.IdP.BaseURL + "/api/saml/metadata" + string(y) }},
 		{"Certificate", func(y idp.Year) string { return w.IdP.BaseURL + "/api/saml/certificate" + string(y) + ".pem" }},
 	}
