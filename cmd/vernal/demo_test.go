@@ -195,6 +195,11 @@ func TestDemoPrints(t *testing.T) {
 	if _, err := os.Stat(filepath.Join(r.DataDir, "vernal.db")); err != nil {
 		t.Error(err)
 	}
+	if page := newVisitor(t).get(r.RotationURL); page.Status != http.StatusOK || !strings.HasSuffix(r.RotationURL, "/rotation") {
+		t.Errorf("%s: status %d", r.RotationURL, page.Status)
+	} else {
+		wantText(t, page, "The rotation: who has moved", "Sample A", "Sample B", "Never seen")
+	}
 	stop()
 	if err := <-done; err != nil {
 		t.Errorf("end: %v", err)

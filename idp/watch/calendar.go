@@ -79,7 +79,7 @@ func calendar(st certs.Status, plan []certs.Coming, automatic bool, host string)
 		}
 		seen[uid] = true
 		event := icalEvent{UID: uid, Day: e.At, Stamp: st.At.Truncate(24 * time.Hour), Summary: "Vernal: " + e.summary(), Description: e.description(automatic)}
-		if e.ByHand && !e.past {
+		if e.ByHand {
 			event.Alarms = []int{14, 1}
 		}
 		events = append(events, event)

@@ -168,6 +168,24 @@ func TestAlarms(t *testing.T) {
 	}
 }
 
+// TestRolledBack: what is undone is foretold again, and has one event.
+func TestRolledBack(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t)
+	path, _ := w.link(link.Link{Kind: link.Calendar})
+	_, err := w.watch.Rotation.Take(t.Context(), certs.Step{Kind: certs.StepRollback, Year: "2030", Until: w.now.Add(10 * 24 * time.Hour), Reason: "not ready"}, "test", false)
+	w.ok(err)
+	var got []string
+	for _, e := range events(t, unfold(t, w.get(path).Body.String())) {
+		if e["UID"] == "2031-prefer@login.example.gov" {
+			got = append(got, e["DTSTART;VALUE=DATE"]+" "+e["SUMMARY"])
+		}
+	}
+	if diff := cmp.Diff([]string{"20310312 Vernal: 2031 becomes preferred"}, got); diff != "" {
+		t.Errorf("(-want +got):\n%s", diff)
+	}
+}
+
 // TestOccasions: every step that a plan can hold has words of its own.
 func TestOccasions(t *testing.T) {
 	t.Parallel()

@@ -113,8 +113,8 @@ func TestProxied(t *testing.T) {
 		t.Fatalf("%s: %d", static, rec.Code)
 	}
 	want := w.get("/nothing", "Via", "1.1 proxy", "Accept", "text/html")
-	if want.Code != http.StatusNotFound {
-		t.Fatalf("%d", want.Code)
+	if want.Code != http.StatusNotFound || strings.Contains(want.Body.String(), static[:8]) {
+		t.Fatalf("%d, with files that are not to be had: %s", want.Code, want.Body)
 	}
 	for _, path := range []string{
 		"/", boardPath, dataPath, metricsPath, static, wallPrefix, wallPrefix + "x", wall + "x", wall + "/x", calendarPrefix + "x.ics",

@@ -10,6 +10,7 @@ import (
 
 	"github.com/google/go-cmp/cmp"
 
+	"vernal/certs"
 	"vernal/idp"
 	"vernal/idp/board"
 	"vernal/idp/link"
@@ -278,5 +279,36 @@ func TestSecretAddresses(t *testing.T) {
 		check("revoked", path, http.StatusNotFound)
 		w.now = w.now.Add(time.Hour)
 		check("ended", ending, http.StatusNotFound)
+	}
+}
+
+// TestWallCounts: who is not active is not waited for, a year that is over is
+// none to have moved to, and reasons are not for all eyes.
+func TestWallCounts(t *testing.T) {
+	t.Parallel()
+	seen := func(years ...idp.Year) (all []board.Seen) {
+		for _, y := range years {
+			all = append(all, board.Seen{Year: y, LastAt: time.Date(2031, 3, 1, 0, 0, 0, 0, time.UTC)})
+		}
+		return all
+	}
+	stays := []idp.Year{"2030"}
+	v := &view{
+		Status: certs.Status{At: time.Date(2031, 3, 2, 0, 0, 0, 0, time.UTC), Preferred: "2031b", Years: []certs.YearStatus{
+			{Record: certs.Record{Year: "2030"}, Live: true}, {Record: certs.Record{Year: "2031"}, State: certs.Revoked}, {Record: certs.Record{Year: "2031b"}, Live: true},
+		}},
+		Plan: []certs.Coming{{Year: "2030", Step: certs.StepRetire, Waits: "used by https://sp.example"}},
+		Board: &board.Board{SPs: []board.Line{
+			{SP: "urn:over", Active: true, Years: seen("2030", "2031"), UnmovedFrom: stays},
+			{SP: "urn:both", Active: true, Years: seen("2030", "2031b"), UnmovedFrom: stays},
+			{SP: "urn:idle", Years: seen("2030"), UnmovedFrom: stays},
+			{SP: "urn:idle-unseen"},
+		}},
+	}
+	from, to := v.moving()
+	p := v.wall(from, to)
+	got := fmt.Sprint(from, to, p.Unmoved, p.Both, p.Moved, p.Unseen, len(p.Names), p.Names[1].Name, p.Coming[0].Waits)
+	if want := fmt.Sprint("2030", "2031b", 1, 1, 0, 0, 2, "urn:over", ""); got != want {
+		t.Errorf("got %s, want %s", got, want)
 	}
 }

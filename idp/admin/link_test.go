@@ -1,0 +1,115 @@
+package admin_test
+
+import (
+	"errors"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/google/go-cmp/cmp"
+
+	"vernal/idp"
+	"vernal/idp/admin"
+	"vernal/idp/link"
+	"vernal/idp/seal"
+)
+
+// withLinks gives the service secret addresses below https://watch.example.
+func withLinks(t *testing.T, s *admin.Service, store idp.Store) {
+	t.Helper()
+	key, err := seal.NewKey(make([]byte, seal.MasterSize))
+	if err != nil {
+		t.Fatal(err)
+	}
+	s.Links = &link.Service{Store: store, Sealer: key, Clock: s.Clock}
+	s.WatchURL = "https://watch.example"
+}
+
+// TestLinks: an address is told once, listed without its secret, and taken back
+// once; each change is on record under the caller's name, a dry run is not.
+func TestLinks(t *testing.T) {
+	t.Parallel()
+	s, store := newService(t)
+	withLinks(t, s, store)
+	by := admin.Caller{UID: s.Owner, Name: "ops"}
+	c := admin.InProcess(s, by)
+	foretold, err := c.CreateLink(t.Context(), admin.LinkRequest{Kind: link.Wall, Days: 7, DryRun: true})
+	if err != nil || !foretold.DryRun || foretold.URL != "" || foretold.Link.ID != "" {
+		t.Fatalf("dry run: %+v, %v", foretold, err)
+	}
+	if kinds := auditKinds(t, store); len(kinds) != 0 {
+		t.Errorf("the dry run is on record: %q", kinds)
+	}
+	made, err := c.CreateLink(t.Context(), admin.LinkRequest{Kind: link.Wall, Days: 7})
+	if err != nil {
+		t.Fatal(err)
+	}
+	token, ok := strings.CutPrefix(made.URL, "https://watch.example/rotation/wall/")
+	if l, err := s.Links.Check(t.Context(), link.Wall, token); !ok || err != nil || l.ID != made.Link.ID {
+		t.Errorf("%s opens nothing: %v", made.URL, err)
+	}
+	if want := s.Clock.Now().UTC().Add(7 * 24 * time.Hour).Truncate(time.Second); !made.Link.ExpiresAt.Equal(want) || !foretold.Link.ExpiresAt.Equal(want) {
+		t.Errorf("ends %s, foretold %s, want %s", made.Link.ExpiresAt, foretold.Link.ExpiresAt, want)
+	}
+	preview, _, err := s.Links.Create(t.Context(), link.Link{Kind: link.Preview, Year: "2032", SP: "urn:sp"}, by.Actor())
+	if err != nil {
+		t.Fatal(err)
+	}
+
+	if done, err := c.RevokeLink(t.Context(), admin.LinkRevoke{ID: preview.ID, DryRun: true}); err != nil || !done.Link.RevokedAt.IsZero() {
+		t.Errorf("dry run: %+v, %v", done, err)
+	}
+	for _, before := range []bool{false, true} {
+		if done, err := c.RevokeLink(t.Context(), admin.LinkRevoke{ID: preview.ID}); err != nil || done.Before != before || done.Link.RevokedAt.IsZero() {
+			t.Errorf("revoke: %+v, %v", done, err)
+		}
+	}
+	links, err := c.Links(t.Context())
+	if err != nil {
+		t.Fatal(err)
+	}
+	live := map[string]bool{}
+	for _, l := range links {
+		live[l.ID] = l.Live
+	}
+	if diff := cmp.Diff(map[string]bool{made.Link.ID: true, preview.ID: false}, live); diff != "" {
+		t.Errorf("list (-want +got):\n%s", diff)
+	}
+	want := []string{"link.create " + by.Actor(), "link.create " + by.Actor(), "link.revoke " + by.Actor()}
+	if diff := cmp.Diff(want, auditKinds(t, store)); diff != "" {
+		t.Errorf("audit (-want +got):\n%s", diff)
+	}
+}
+
+func TestLinksRefused(t *testing.T) {
+	t.Parallel()
+	s, store := newService(t)
+	withLinks(t, s, store)
+	c := admin.InProcess(s, admin.Self())
+	code := func(err error) admin.Code {
+		var e *admin.Error
+		errors.As(err, &e)
+		if e == nil {
+			return ""
+		}
+		return e.Code
+	}
+	for name, req := range map[string]admin.LinkRequest{
+		"no kind": {}, "preview": {Kind: link.Preview}, "unknown": {Kind: "door"},
+		"negative": {Kind: link.Wall, Days: -1}, "too long": {Kind: link.Wall, Days: admin.MaxLinkDays + 1},
+	} {
+		if _, err := c.CreateLink(t.Context(), req); code(err) != admin.CodeInvalid {
+			t.Errorf("%s: %v", name, err)
+		}
+	}
+	if _, err := c.RevokeLink(t.Context(), admin.LinkRevoke{ID: "nobody"}); code(err) != admin.CodeNotFound {
+		t.Errorf("revoke of nothing: %v", err)
+	}
+	s.WatchURL = ""
+	if _, err := c.CreateLink(t.Context(), admin.LinkRequest{Kind: link.Wall}); code(err) != admin.CodeRefused {
+		t.Errorf("nothing listens: %v", err)
+	}
+	if kinds := auditKinds(t, store); len(kinds) != 0 {
+		t.Errorf("on record: %q", kinds)
+	}
+}
