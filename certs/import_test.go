@@ -95,9 +95,15 @@ func TestCheckImport(t *testing.T) {
 		{"serial of 21 octets", nil, func(c *x509.Certificate) { c.SerialNumber = new(big.Int).Lsh(big.NewInt(1), 159) }, []string{"serial"}},
 		{"empty subject", func(c *x509.Certificate) { c.Subject = pkix.Name{} }, nil, []string{"name"}},
 		{"version 1", nil, func(c *x509.Certificate) { c.Version = 1 }, []string{"version"}},
-		{"key too short", nil, func(c *x509.Certificate) { c.PublicKey = &rsa.PublicKey{N: new(big.Int).Lsh(big.NewInt(1), 2046), E: 65537} }, []string{"!key_size"}},
-		{"slow key", nil, func(c *x509.Certificate) { c.PublicKey = &rsa.PublicKey{N: new(big.Int).Lsh(big.NewInt(1), 8191), E: 65537} }, []string{"long_key"}},
-		{"key too long", nil, func(c *x509.Certificate) { c.PublicKey = &rsa.PublicKey{N: new(big.Int).Lsh(big.NewInt(1), 8192), E: 65537} }, []string{"!key_size"}},
+		{"key too short", nil, func(c *x509.Certificate) {
+			c.PublicKey = &rsa.PublicKey{N: new(big.Int).Lsh(big.NewInt(1), 2046), E: 65537}
+		}, []string{"!key_size"}},
+		{"slow key", nil, func(c *x509.Certificate) {
+			c.PublicKey = &rsa.PublicKey{N: new(big.Int).Lsh(big.NewInt(1), 8191), E: 65537}
+		}, []string{"long_key"}},
+		{"key too long", nil, func(c *x509.Certificate) {
+			c.PublicKey = &rsa.PublicKey{N: new(big.Int).Lsh(big.NewInt(1), 8192), E: 65537}
+		}, []string{"!key_size"}},
 		{"exponent 3", nil, func(c *x509.Certificate) { c.PublicKey = &rsa.PublicKey{N: key.N, E: 3} }, []string{"exponent"}},
 		{"exponent 1", nil, func(c *x509.Certificate) { c.PublicKey = &rsa.PublicKey{N: key.N, E: 1} }, []string{"!exponent"}},
 		{"not RSA", nil, func(c *x509.Certificate) { c.PublicKey, c.PublicKeyAlgorithm = &ec.PublicKey, x509.ECDSA }, []string{"!not_rsa"}},

@@ -50,8 +50,8 @@ func Open(c Config) (certs.Vault, error) { return &Token{config: c}, nil }
 // Make makes a key of the year in the token, or finds the one that is there.
 func (t *Token) Make(y idp.Year, bits int) (pub crypto.PublicKey, err error) {
 	err = t.with(func(c *conn) error {
-		key, err := c.FindKeyPair(t.config.id(y), label(y))
-		if err == nil && key == nil {
+		key, err := t.lookUp(c, y)
+		if errors.Is(err, idp.ErrNotFound) {
 			key, err = t.generate(c, y, bits)
 		}
 		if err != nil {
@@ -159,17 +159,37 @@ func (t *Token) Destroy(y idp.Year, pub crypto.PublicKey) error {
 
 // find looks the key up whose public half is pub.
 func (t *Token) find(c *conn, y idp.Year, pub crypto.PublicKey) (crypto11.Signer, error) {
-	key, err := c.FindKeyPair(t.config.id(y), label(y))
+	key, err := t.lookUp(c, y)
 	if err != nil {
 		return nil, err
-	}
-	if key == nil {
-		return nil, fmt.Errorf("it is not there: %w", idp.ErrNotFound)
 	}
 	if same, ok := key.Public().(interface{ Equal(crypto.PublicKey) bool }); !ok || !same.Equal(pub) {
 		return nil, errors.New("what is there is another key")
 	}
 	return key, nil
+}
+
+// lookUp looks up the one key pair of the year; idp.ErrNotFound if there is none.
+func (t *Token) lookUp(c *conn, y idp.Year) (crypto11.Signer, error) {
+	keys, err := c.FindKeyPairs(t.config.id(y), label(y))
+	switch {
+	case err != nil:
+		return nil, err
+	case len(keys) > 1:
+		return nil, fmt.Errorf("%d keys have its name", len(keys))
+	case len(keys) == 1:
+		return keys[0], nil
+	}
+	// Pairs without a public half are not found above; such a key is no key that
+	// is gone.
+	alone, err := c.FindPrivateKeys(t.config.id(y), label(y))
+	switch {
+	case err != nil:
+		return nil, err
+	case len(alone) > 0:
+		return nil, errors.New("its private key is there, and the public half that belongs to it is not")
+	}
+	return nil, fmt.Errorf("it is not there: %w", idp.ErrNotFound)
 }
 
 // with does something with the token, and once more on a new connection if the

@@ -90,6 +90,9 @@ type Options struct {
 	// FirstStart leaves the making of all keys to the rotation's own first
 	// start, as `vernal init` does.
 	FirstStart bool
+	// Vault, if there is one, is where keys are made and kept; FirstStart with
+	// it.
+	Vault certs.Vault
 }
 
 // New starts an identity provider that ends with the test.
@@ -208,10 +211,13 @@ func (i *IdP) startRotation(dir *certs.Dir, log *slog.Logger) {
 			i.tb.Fatal(err)
 		}
 	}
+	if i.options.Vault != nil {
+		i.Policy.KeySource, dir = certs.SourcePKCS11, dir.WithVault(i.options.Vault)
+	}
 	i.Years = certs.NewRing(i.Policy, nil)
 	i.Rotation = &rotation.Service{
 		Store: i.Store, Dir: dir, Ring: i.Years, Policy: i.Policy, BaseURL: i.URL,
-		Clock: i.Clock.Now, Log: log, NewSigner: i.newSigner,
+		Clock: i.Clock.Now, Log: log, NewSigner: i.newSigner, Vault: i.options.Vault,
 	}
 	if err := i.Rotation.Start(context.Background()); err != nil {
 		i.tb.Fatal(err)

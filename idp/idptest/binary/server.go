@@ -46,6 +46,20 @@ type Vernal struct {
 // http://HOST:PORT on a free port of the loopback address.
 func New(t testing.TB, dir, host string) *Vernal {
 	t.Helper()
+	return NewBuilt(t, dir, host, Build{})
+}
+
+// Build is how a command is built and run, where that is not as usual.
+type Build struct {
+	// Tags are build tags; with them the command is built with cgo.
+	Tags string
+	// Env is added to its environment, NAME=VALUE.
+	Env []string
+}
+
+// NewBuilt is New for a command that is built in another way.
+func NewBuilt(t testing.TB, dir, host string, b Build) *Vernal {
+	t.Helper()
 	port := FreePort(t)
 	v := &Vernal{
 		BaseURL: fmt.Sprintf("http://%s:%d", host, port),
@@ -55,8 +69,12 @@ func New(t testing.TB, dir, host string) *Vernal {
 			fmt.Sprintf("VERNAL_LISTEN=127.0.0.1:%d", port),
 			fmt.Sprintf("VERNAL_ADMIN_LISTEN=127.0.0.1:%d", FreePort(t))),
 	}
-	build := exec.CommandContext(t.Context(), "go", "build", "-o", v.path, "vernal/cmd/vernal")
+	v.env = append(v.env, b.Env...)
+	build := exec.CommandContext(t.Context(), "go", "build", "-tags", b.Tags, "-o", v.path, "vernal/cmd/vernal")
 	build.Env = append(os.Environ(), "CGO_ENABLED=0")
+	if b.Tags != "" {
+		build.Env = append(os.Environ(), "CGO_ENABLED=1")
+	}
 	if out, err := build.CombinedOutput(); err != nil {
 		t.Fatalf("build vernal: %v\n%s", err, out)
 	}
