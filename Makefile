@@ -20,14 +20,15 @@ test: ## everything that needs nothing but Go; says what it skips
 	@[ -n "$(RACE)" ] || echo "no C compiler: the race detector is off"
 	$(if $(RACE),CGO_ENABLED=1,) $(GO) test $(RACE) -timeout 9m ./...
 
-test-sp: ## real service providers and browsers, see .ci/run for the packages
+test-sp: ## real service providers, browsers and a token, see .ci/run for the packages
 	$(GO) test -tags realsp -count 1 -timeout 30m -v ./idp/idptest/realsp/
+	CGO_ENABLED=1 $(GO) test -tags pkcs11 -count 1 -timeout 10m -v ./certs/token/ ./idp/idptest/hsm/
 
 lint: ## formatting, vet, staticcheck, module hygiene, known vulnerabilities
 	@test -z "$$(gofmt -l .)" || { gofmt -l .; echo "run gofmt"; exit 1; }
 	$(GO) mod tidy -diff
-	$(GO) vet -tags realsp ./...
-	$(GO) tool staticcheck -tags realsp ./...
+	$(GO) vet -tags realsp,pkcs11 ./...
+	$(GO) tool staticcheck -tags realsp,pkcs11 ./...
 	@.ci/vulncheck
 
 bench: ## speed, against the bare signing rate of this machine

@@ -32,6 +32,12 @@ func TestMain(m *testing.M) {
 //	                the same with the path in a file
 //	years           sees to it that one year is live, and sets $THIS to it, $NEXT
 //	                and $LATER to the two after it
+//	calendar        sets $FIRST to the year that the calendar prefers today, and
+//	                $LATER to the one after it
+//	authority issue REQUEST CERT [ended|sha1]
+//	                makes a certificate of a request, in a chain
+//	authority pair KEY CERT
+//	                makes a private key and its certificate
 //	signin ENTITY_ID EMAIL PROPOSED NAMEID
 //	                without a server: a person signs in to a provider, which
 //	                must be told NAMEID; PROPOSED is made if there is none
@@ -66,15 +72,17 @@ func TestScripts(t *testing.T) {
 		},
 		Condition: func(name string) (bool, error) { return name == "root" && os.Geteuid() == 0, nil },
 		Cmds: map[string]func(*testscript.TestScript, bool, []string){
-			"ready":   ready,
-			"address": address,
-			"get":     get,
-			"getfile": getFile,
-			"signin":  signin,
-			"opens":   opens,
-			"years":   years,
-			"seen":    seen,
-			"mailed":  mailed(box),
+			"ready":     ready,
+			"address":   address,
+			"get":       get,
+			"getfile":   getFile,
+			"signin":    signin,
+			"opens":     opens,
+			"years":     years,
+			"seen":      seen,
+			"mailed":    mailed(box),
+			"authority": authority,
+			"calendar":  calendar,
 		},
 	})
 }

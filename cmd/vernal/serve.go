@@ -74,6 +74,9 @@ func (a *app) serve(ctx context.Context, c *Config) (err error) {
 	if d.unable != nil {
 		return fmt.Errorf("nothing can be served: %w", d.unable)
 	}
+	if err := d.checkToken(); err != nil {
+		return err
+	}
 	if d.silent != nil {
 		return d.silent
 	}

@@ -63,6 +63,30 @@ func (c *Config) readPIN() (string, error) {
 	return pin, nil
 }
 
+// checkToken asks the token for the keys of the live years before anything is
+// served. Without that of the preferred year nothing is. A wrong PIN is a
+// refusal, so that a supervisor does not start the server again and again until
+// the token locks itself.
+func (d *deps) checkToken() error {
+	for _, e := range d.ring.Live(d.clock.Now()) {
+		kept, ok := e.Key.Signer.(*certs.VaultKey)
+		if !ok {
+			continue
+		}
+		err := kept.Ready()
+		switch {
+		case err == nil:
+		case errors.Is(err, token.ErrPIN):
+			return refuse("%v", err)
+		case e.State == certs.Preferred:
+			return fmt.Errorf("nothing can be served: %w", err)
+		default:
+			d.log.Error("a year cannot sign", "year", string(e.Key.Year), "error", err.Error())
+		}
+	}
+	return nil
+}
+
 // keysDir is the folder of the signing keys.
 func keysDir(c *Config, master *seal.Key, vault certs.Vault) *certs.Dir {
 	dir := certs.OpenDir(filepath.Join(c.dataDir(), keysName), master)

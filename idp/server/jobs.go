@@ -8,6 +8,7 @@ import (
 	"sync"
 	"time"
 
+	"vernal/certs"
 	"vernal/idp/web"
 )
 
@@ -90,6 +91,9 @@ func (s *Server) ready(ctx context.Context) error {
 	}
 	if entry.Key.Signer == nil {
 		return fmt.Errorf("preferred year %s has no key", entry.Key.Year)
+	}
+	if kept, ok := entry.Key.Signer.(*certs.VaultKey); ok {
+		return kept.Ready()
 	}
 	return nil
 }
