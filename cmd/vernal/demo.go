@@ -148,10 +148,9 @@ func (a *app) startDemoAt(ctx context.Context, ports []net.Listener, dir string)
 			err = errors.Join(err, d.Close())
 		}
 	}()
-	if d.watch, err = net.Listen("tcp", "127.0.0.1:0"); err != nil {
-		return nil, fmt.Errorf("listen for the admin pages: %w", err)
+	if err := d.listenAdmin(); err != nil {
+		return nil, err
 	}
-	d.close = append(d.close, quietly(d.watch))
 	config, err := a.demoFolder(dir, demoBaseURL("localhost", ports[0]), ports[0].Addr().String(), d.watch.Addr().String())
 	if err != nil {
 		return nil, err
@@ -181,6 +180,15 @@ func (a *app) startDemoAt(ctx context.Context, ports []net.Listener, dir string)
 		close(d.done)
 	}()
 	return d, nil
+}
+
+// listenAdmin takes a free port for the admin listener.
+func (d *demo) listenAdmin() (err error) {
+	if d.watch, err = net.Listen("tcp", "127.0.0.1:0"); err != nil {
+		return fmt.Errorf("listen for the admin pages: %w", err)
+	}
+	d.close = append(d.close, quietly(d.watch))
+	return nil
 }
 
 // Close stops everything and waits for it. The error is why something stopped
