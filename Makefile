@@ -32,7 +32,7 @@ lint: ## formatting, vet, staticcheck, module hygiene, known vulnerabilities
 	@.ci/vulncheck
 
 bench: ## speed, against the bare signing rate of this machine
-	$(GO) test -run '^$$' -bench . -benchtime 2s ./idp/idptest/ ./idp/saml/ ./idp/store/bolt/
+	$(GO) test -run '^$$' -bench . -benchtime 2s ./idp/idptest/ ./idp/saml/ ./idp/store/bolt/ ./idp/board/
 
 FUZZTIME ?= 30s
 fuzz: ## each fuzz target for FUZZTIME

@@ -210,3 +210,53 @@ func TestRotationRequestCert(t *testing.T) {
 		t.Errorf("at its end (-want +got):\n%s", diff)
 	}
 }
+
+// TestRotationUsers asks to retire a year that is used: the answer names who
+// uses it, in words and for programs.
+func TestRotationUsers(t *testing.T) {
+	t.Parallel()
+	s, store := newService(t)
+	now := testClock()
+	s.Clock = func() time.Time { return now }
+	withRotation(t, s, store)
+	c := admin.InProcess(s, admin.Self())
+	step := func(kind certs.StepKind, y idp.Year) error {
+		_, err := c.RotationStep(t.Context(), admin.StepRequest{Step: kind, Year: y})
+		return err
+	}
+	for _, kind := range []certs.StepKind{certs.StepCreate, certs.StepPublish, certs.StepPrefer} {
+		if err := step(kind, "2032"); err != nil {
+			t.Fatal(err)
+		}
+	}
+	_, err := c.AddSP(t.Context(), admin.SPChange{EntityID: "urn:one", Edit: sp.Edit{Set: map[string][]string{
+		"acs_urls": {"https://sp.example.gov/acs"}, "sign_requests": {"optional"},
+	}}})
+	if err != nil {
+		t.Fatal(err)
+	}
+	for range 130 {
+		now = now.AddDate(0, 0, 1)
+		if err := s.Rotation.Tick(t.Context(), 24*time.Hour); err != nil {
+			t.Fatal(err)
+		}
+	}
+	s.Rotation.Used("2031", now)
+	s.Board.Used(board.Use{SP: "urn:one", Year: "2031", At: now})
+	var refused *admin.Error
+	err = step(certs.StepRetire, "2031")
+	if !errors.As(err, &refused) || refused.Code != admin.CodeRefused || !strings.Contains(refused.Message, "; used by urn:one\n  to retire it all the same") {
+		t.Fatalf("retire: %v", err)
+	}
+	if diff := cmp.Diff([]idp.EntityID{"urn:one"}, refused.Users); diff != "" {
+		t.Errorf("users (-want +got):\n%s", diff)
+	}
+	st, err := c.RotationStatus(t.Context())
+	if err != nil || st.Board == nil || len(st.Board.SPs) != 1 || st.Board.SPs[0].Move != board.Unmoved {
+		t.Errorf("the board in the answer: %+v, %v", st.Board, err)
+	}
+	plan, err := c.RotationPlan(t.Context(), 1)
+	if err != nil || len(plan.Coming) == 0 {
+		t.Errorf("plan: %+v, %v", plan, err)
+	}
+}

@@ -93,6 +93,8 @@ type Options struct {
 	// Vault, if there is one, is where keys are made and kept; FirstStart with
 	// it.
 	Vault certs.Vault
+	// NoBoard leaves out the board, to see what it costs.
+	NoBoard bool
 }
 
 // New starts an identity provider that ends with the test.
@@ -141,6 +143,9 @@ func (i *IdP) Stop() {
 	}
 }
 
+// Changes is how many changes the store has made.
+func (i *IdP) Changes() uint64 { return i.Store.(*bolt.Store).Changes() }
+
 // Start starts a server that was stopped: what it knows is what was written.
 func (i *IdP) Start() {
 	i.tb.Helper()
@@ -167,6 +172,9 @@ func (i *IdP) Start() {
 		IdP: metadata.IdP{BaseURL: i.URL}, Idle: 15 * time.Minute, Absolute: 12 * time.Hour,
 		Store: store, Registry: i.Registry, Accounts: i.Accounts, Years: i.Years, Rotation: i.Rotation,
 		Board: i.Board, Links: i.Links, Log: log, Clock: i.Clock.Now,
+	}
+	if i.options.NoBoard {
+		s.Board = nil
 	}
 	if i.Handler, err = s.Handler(); err != nil {
 		tb.Fatal(err)

@@ -9,6 +9,7 @@ import (
 	"path/filepath"
 	"strconv"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"go.etcd.io/bbolt"
@@ -55,6 +56,7 @@ type Store struct {
 	messages messages
 	queue    queue
 	stopped  chan struct{} // closed when the committer has ended
+	changes  atomic.Uint64
 
 	closing  sync.Once
 	closeErr error

@@ -103,5 +103,12 @@ func (s *Store) submit(ctx context.Context, j *job) error {
 	if errors.As(j.err, &e) {
 		e.resume()
 	}
+	if j.err == nil {
+		s.changes.Add(1)
+	}
 	return j.err
 }
+
+// Changes is how many changes were made since Open, each one durable: what the
+// callers cost, however many of them shared a transaction.
+func (s *Store) Changes() uint64 { return s.changes.Load() }
