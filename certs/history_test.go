@@ -97,6 +97,7 @@ func TestAdopt(t *testing.T) {
 		{"before the change", []Made{full("2027"), full("2026")}, "2027-02-10", states{"2026": Preferred, "2027": Published}},
 		{"grace and retired", []Made{gone("2025"), full("2026"), full("2027")}, "2027-08-10", states{"2025": Retired, "2026": Grace, "2027": Preferred}},
 		{"a key that waits", []Made{full("2026"), bare("2027")}, "2027-02-10", states{"2026": Preferred, "2027": Created}},
+		{"brought from elsewhere", []Made{{Year: "2026", CertEndAt: DefaultPolicy().Dates("2026").CertEndAt, HasKey: true, Elsewhere: true}}, "2026-11-22", states{"2026": Created}},
 		{"made ahead of time", []Made{full("2027")}, "2026-11-22", states{"2027": Preferred}},
 	}
 	for _, tt := range tests {

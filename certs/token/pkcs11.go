@@ -12,7 +12,6 @@ import (
 	"time"
 
 	"github.com/ThalesGroup/crypto11"
-	"github.com/miekg/pkcs11"
 
 	"vernal/certs"
 	"vernal/idp"
@@ -26,6 +25,9 @@ const (
 	// retryAfter is how long a connection that failed is not tried again: every
 	// request would wait for it.
 	retryAfter = 2 * time.Second
+	// readyFor is how long a key that was found counts as ready: who asks whether
+	// the server is ready must not keep the token busy.
+	readyFor = 5 * time.Second
 )
 
 // Token is a PKCS#11 token.
@@ -36,12 +38,6 @@ type Token struct {
 	conn     *conn
 	failed   error // why the last connection was not made
 	failedAt time.Time
-}
-
-// conn is a connection: the module is loaded, the user is logged in.
-type conn struct {
-	*crypto11.Context
-	keys sync.Map // idp.Year -> crypto11.Signer
 }
 
 // Open names the token. It is connected to when a key in it is first needed.
@@ -110,12 +106,13 @@ func (c *conn) checkSealed(key crypto11.Signer) error {
 func (t *Token) Sign(y idp.Year, pub crypto.PublicKey, digest []byte, opts crypto.SignerOpts) (signature []byte, err error) {
 	err = t.with(func(c *conn) error {
 		key, ok := c.keys.Load(y)
-		if !ok {
+		if !ok || !same(key.(crypto11.Signer).Public(), pub) {
 			found, err := t.find(c, y, pub)
 			if err != nil {
 				return err
 			}
-			key, _ = c.keys.LoadOrStore(y, found)
+			c.keys.Store(y, found)
+			key = found
 		}
 		signature, err = key.(crypto11.Signer).Sign(rand.Reader, digest, opts)
 		return err
@@ -126,10 +123,17 @@ func (t *Token) Sign(y idp.Year, pub crypto.PublicKey, digest []byte, opts crypt
 	return signature, nil
 }
 
-// Ready looks the key up in the token.
+// Ready looks the key up in the token, once in a while.
 func (t *Token) Ready(y idp.Year, pub crypto.PublicKey) error {
 	err := t.with(func(c *conn) error {
+		seen, ok := c.found.Load(y)
+		if ok && same(seen.(sighting).pub, pub) && time.Since(seen.(sighting).at) < readyFor {
+			return nil
+		}
 		_, err := t.find(c, y, pub)
+		if err == nil {
+			c.found.Store(y, sighting{pub, time.Now()})
+		}
 		return err
 	})
 	if err != nil {
@@ -149,6 +153,7 @@ func (t *Token) Destroy(y idp.Year, pub crypto.PublicKey) error {
 			return err
 		}
 		c.keys.Delete(y)
+		c.found.Delete(y)
 		return key.Delete()
 	})
 	if err != nil {
@@ -163,10 +168,15 @@ func (t *Token) find(c *conn, y idp.Year, pub crypto.PublicKey) (crypto11.Signer
 	if err != nil {
 		return nil, err
 	}
-	if same, ok := key.Public().(interface{ Equal(crypto.PublicKey) bool }); !ok || !same.Equal(pub) {
+	if !same(key.Public(), pub) {
 		return nil, errors.New("what is there is another key")
 	}
 	return key, nil
+}
+
+func same(a, b crypto.PublicKey) bool {
+	x, ok := a.(interface{ Equal(crypto.PublicKey) bool })
+	return ok && x.Equal(b)
 }
 
 // lookUp looks up the one key pair of the year; idp.ErrNotFound if there is none.
@@ -190,90 +200,6 @@ func (t *Token) lookUp(c *conn, y idp.Year) (crypto11.Signer, error) {
 		return nil, errors.New("its private key is there, and the public half that belongs to it is not")
 	}
 	return nil, fmt.Errorf("it is not there: %w", idp.ErrNotFound)
-}
-
-// with does something with the token, and once more on a new connection if the
-// one that there is was lost.
-func (t *Token) with(do func(*conn) error) error {
-	for again := true; ; again = false {
-		c, err := t.connect()
-		if err != nil {
-			return err
-		}
-		err = do(c)
-		if err == nil || !again || !t.lost(c, err) {
-			return err
-		}
-		t.drop(c)
-	}
-}
-
-// connect is the connection; it is made if there is none.
-func (t *Token) connect() (*conn, error) {
-	t.mu.Lock()
-	defer t.mu.Unlock()
-	if t.conn != nil {
-		return t.conn, nil
-	}
-	// The process's own clock: it only spaces attempts.
-	if t.failed != nil && (errors.Is(t.failed, ErrPIN) || time.Since(t.failedAt) < retryAfter) {
-		return nil, t.failed
-	}
-	ctx, err := crypto11.Configure(&crypto11.Config{
-		Path: t.config.Module, TokenLabel: t.config.Label, Pin: t.config.PIN,
-		MaxSessions: maxSessions, PoolWaitTimeout: sessionWait,
-	})
-	if err != nil {
-		t.failed, t.failedAt = fmt.Errorf("connect to it: %w", pinError(err)), time.Now()
-		return nil, t.failed
-	}
-	t.conn, t.failed = &conn{Context: ctx}, nil
-	return t.conn, nil
-}
-
-// drop closes a connection, once what is under way on it has ended. The module
-// must be unloaded before it is loaded again: that is what makes it look for the
-// token anew.
-func (t *Token) drop(c *conn) {
-	t.mu.Lock()
-	defer t.mu.Unlock()
-	if t.conn != c {
-		return
-	}
-	t.conn = nil
-	_ = c.Close() // it is lost, whatever this says
-}
-
-// lost reports whether an error says that the connection is of no use any more:
-// by itself, or because another request dropped it meanwhile.
-func (t *Token) lost(c *conn, err error) bool {
-	t.mu.Lock()
-	dropped := t.conn != c
-	t.mu.Unlock()
-	var code pkcs11.Error
-	if !errors.As(err, &code) {
-		return dropped
-	}
-	switch code {
-	case pkcs11.CKR_SESSION_HANDLE_INVALID, pkcs11.CKR_SESSION_CLOSED, pkcs11.CKR_USER_NOT_LOGGED_IN,
-		pkcs11.CKR_DEVICE_ERROR, pkcs11.CKR_DEVICE_REMOVED, pkcs11.CKR_TOKEN_NOT_PRESENT, pkcs11.CKR_TOKEN_NOT_RECOGNIZED,
-		pkcs11.CKR_CRYPTOKI_NOT_INITIALIZED, pkcs11.CKR_OBJECT_HANDLE_INVALID, pkcs11.CKR_KEY_HANDLE_INVALID,
-		pkcs11.CKR_GENERAL_ERROR, pkcs11.CKR_FUNCTION_FAILED:
-		return true
-	}
-	return dropped
-}
-
-// pinError makes what a token says of a wrong PIN an ErrPIN.
-func pinError(err error) error {
-	var code pkcs11.Error
-	if errors.As(err, &code) {
-		switch code {
-		case pkcs11.CKR_PIN_INCORRECT, pkcs11.CKR_PIN_INVALID, pkcs11.CKR_PIN_LEN_RANGE, pkcs11.CKR_PIN_EXPIRED, pkcs11.CKR_PIN_LOCKED:
-			return fmt.Errorf("%w (%s)", ErrPIN, code)
-		}
-	}
-	return err
 }
 
 // label is the CKA_LABEL of a year's key.

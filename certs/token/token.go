@@ -13,7 +13,10 @@
 // pkcs11; otherwise Open says so.
 package token
 
-import "errors"
+import (
+	"errors"
+	"log/slog"
+)
 
 // Config names a token.
 type Config struct {
@@ -34,3 +37,12 @@ var ErrNotBuilt = errors.New("this binary was built without PKCS#11; build it wi
 // ErrPIN is returned once the token has refused the PIN. It is not tried again
 // in this process, as a token locks itself after a few wrong ones.
 var ErrPIN = errors.New("the token refuses the PIN")
+
+// String keeps the PIN out of every message that prints a Config.
+func (c Config) String() string { return "token " + c.Label }
+
+// GoString is String, for %#v.
+func (c Config) GoString() string { return c.String() }
+
+// LogValue is String, for slog.
+func (c Config) LogValue() slog.Value { return slog.StringValue(c.String()) }

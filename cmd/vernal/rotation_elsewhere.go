@@ -124,6 +124,7 @@ old or strict service providers dislike is a warning.`,
 				if req.Key, err = readFile(key, certs.MaxForeign); err != nil {
 					return fmt.Errorf("read the private key: %w", err)
 				}
+				a.warnOpen(key)
 			}
 			return a.withClient(c.Context(), func(ctx context.Context, client *admin.Client) error {
 				done, err := client.RotationImport(ctx, req)
@@ -169,6 +170,14 @@ func (a *app) tellImport(req admin.ImportRequest, done admin.Imported, key strin
 	return nil
 }
 
+// warnOpen speaks up if a file with a private key can be read by others.
+func (a *app) warnOpen(path string) {
+	info, err := os.Stat(path)
+	if err == nil && info.Mode().IsRegular() && info.Mode().Perm()&0o077 != 0 {
+		a.say("warning: %s, a private key, is open to others (mode %04o)", path, info.Mode().Perm())
+	}
+}
+
 // isFree refuses a name that is taken; "" is none.
 func isFree(path string) error {
 	if path == "" {
@@ -197,16 +206,17 @@ func writeNew(path string, data []byte) error {
 // where keys come from elsewhere.
 func unableText(st certs.Status) string {
 	text := "no year is preferred yet, and keys come from elsewhere (rotation.key_source import)"
-	for _, d := range st.Due {
-		switch {
-		case d.Kind != certs.StepImport:
-			return fmt.Sprintf("%s: run vernal rotation %s %s", text, d.Kind, d.Year)
-		case hasRecord(st, d):
-			return fmt.Sprintf("%s: when the certificate has come, run vernal rotation import %s --cert FILE", text, d.Year)
-		}
+	if len(st.Due) == 0 {
+		return text
+	}
+	switch d := st.Due[0]; {
+	case d.Kind != certs.StepImport:
+		return fmt.Sprintf("%s: run vernal rotation %s %s", text, d.Kind, d.Year)
+	case hasRecord(st, d):
+		return fmt.Sprintf("%s: when the certificate has come, run vernal rotation import %s --cert FILE", text, d.Year)
+	default:
 		return fmt.Sprintf("%s: run vernal rotation csr %s, or vernal rotation import %s --cert FILE --key FILE", text, d.Year, d.Year)
 	}
-	return text
 }
 
 func hasRecord(st certs.Status, d certs.Due) bool {

@@ -1,0 +1,111 @@
+//go:build pkcs11 && cgo
+
+package token
+
+import (
+	"crypto"
+	"errors"
+	"fmt"
+	"sync"
+	"time"
+
+	"github.com/ThalesGroup/crypto11"
+	"github.com/miekg/pkcs11"
+)
+
+// conn is a connection: the module is loaded, the user is logged in.
+type conn struct {
+	*crypto11.Context
+	keys sync.Map // idp.Year -> crypto11.Signer
+	// found tells when a key was last seen to be there.
+	found sync.Map // idp.Year -> sighting
+}
+
+type sighting struct {
+	pub crypto.PublicKey
+	at  time.Time
+}
+
+// with does something with the token, and once more on a new connection if the
+// one that there is was lost.
+func (t *Token) with(do func(*conn) error) error {
+	for again := true; ; again = false {
+		c, err := t.connect()
+		if err != nil {
+			return err
+		}
+		err = do(c)
+		if err == nil || !again || !t.lost(c, err) {
+			return err
+		}
+		t.drop(c)
+	}
+}
+
+// connect is the connection; it is made if there is none.
+func (t *Token) connect() (*conn, error) {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	if t.conn != nil {
+		return t.conn, nil
+	}
+	// The process's own clock: it only spaces attempts.
+	if t.failed != nil && (errors.Is(t.failed, ErrPIN) || time.Since(t.failedAt) < retryAfter) {
+		return nil, t.failed
+	}
+	ctx, err := crypto11.Configure(&crypto11.Config{
+		Path: t.config.Module, TokenLabel: t.config.Label, Pin: t.config.PIN,
+		MaxSessions: maxSessions, PoolWaitTimeout: sessionWait,
+	})
+	if err != nil {
+		t.failed, t.failedAt = fmt.Errorf("connect to it: %w", pinError(err)), time.Now()
+		return nil, t.failed
+	}
+	t.conn, t.failed = &conn{Context: ctx}, nil
+	return t.conn, nil
+}
+
+// drop closes a connection, once what is under way on it has ended. The module
+// must be unloaded before it is loaded again: that is what makes it look for the
+// token anew.
+func (t *Token) drop(c *conn) {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	if t.conn != c {
+		return
+	}
+	t.conn = nil
+	_ = c.Close() // it is lost, whatever this says
+}
+
+// lost reports whether an error says that the connection is of no use any more:
+// by itself, or because another request dropped it meanwhile.
+func (t *Token) lost(c *conn, err error) bool {
+	t.mu.Lock()
+	dropped := t.conn != c
+	t.mu.Unlock()
+	var code pkcs11.Error
+	if !errors.As(err, &code) {
+		return dropped
+	}
+	switch code {
+	case pkcs11.CKR_SESSION_HANDLE_INVALID, pkcs11.CKR_SESSION_CLOSED, pkcs11.CKR_USER_NOT_LOGGED_IN,
+		pkcs11.CKR_DEVICE_ERROR, pkcs11.CKR_DEVICE_REMOVED, pkcs11.CKR_TOKEN_NOT_PRESENT, pkcs11.CKR_TOKEN_NOT_RECOGNIZED,
+		pkcs11.CKR_CRYPTOKI_NOT_INITIALIZED, pkcs11.CKR_OBJECT_HANDLE_INVALID, pkcs11.CKR_KEY_HANDLE_INVALID,
+		pkcs11.CKR_GENERAL_ERROR, pkcs11.CKR_FUNCTION_FAILED:
+		return true
+	}
+	return dropped
+}
+
+// pinError makes what a token says of a wrong PIN an ErrPIN.
+func pinError(err error) error {
+	var code pkcs11.Error
+	if errors.As(err, &code) {
+		switch code {
+		case pkcs11.CKR_PIN_INCORRECT, pkcs11.CKR_PIN_INVALID, pkcs11.CKR_PIN_LEN_RANGE, pkcs11.CKR_PIN_EXPIRED, pkcs11.CKR_PIN_LOCKED:
+			return fmt.Errorf("%w (%s)", ErrPIN, code)
+		}
+	}
+	return err
+}
