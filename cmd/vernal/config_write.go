@@ -75,7 +75,11 @@ func (w *configWriter) section(prefix, indent string, fields *ast.StructType) {
 			continue
 		}
 		if v, ok := w.set[path]; ok {
-			fmt.Fprintf(&w.out, "%s%s: %s\n", indent, name, yamlText(v))
+			text := yamlText(v)
+			if _, list := w.values[path].value.Interface().([]string); list {
+				text = "[" + text + "]"
+			}
+			fmt.Fprintf(&w.out, "%s%s: %s\n", indent, name, text)
 			continue
 		}
 		fmt.Fprintf(&w.out, "%s#%s: %s\n", indent, name, w.values[path].text())

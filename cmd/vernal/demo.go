@@ -37,8 +37,8 @@ func (a *app) newDemoCommand() *cobra.Command {
 	c := &cobra.Command{
 		Use:   "demo",
 		Short: "Try it: an identity provider, two sample service providers and a person to sign in as",
-		Long: `Try Vernal with one command: an identity provider, two sample service providers
-and a person with password and authenticator. It prints what to open and what to
+		Long: `Try Vernal with one command: an identity provider, two sample service providers,
+a person with password and authenticator, and a page of the mail it sends. It prints what to open and what to
 type. Everything is kept in a folder that goes away at the end, unless --data-dir
 names one; the demo started again with that folder knows the same person by the
 same names.
@@ -122,6 +122,7 @@ type demo struct {
 	group *errgroup.Group
 	close []io.Closer // in order
 	watch net.Listener
+	mail  *demoMail
 }
 
 // startDemo starts everything in the folder, which is made if it is not there.
@@ -148,10 +149,10 @@ func (a *app) startDemoAt(ctx context.Context, ports []net.Listener, dir string)
 			err = errors.Join(err, d.Close())
 		}
 	}()
-	if err := d.listenAdmin(); err != nil {
+	if err := errors.Join(d.listenAdmin(), d.listenMail()); err != nil {
 		return nil, err
 	}
-	config, err := a.demoFolder(dir, demoBaseURL("localhost", ports[0]), ports[0].Addr().String(), d.watch.Addr().String())
+	config, err := a.demoFolder(dir, demoBaseURL("localhost", ports[0]), ports[0].Addr().String(), d.watch.Addr().String(), d.mail.mail.Addr().String())
 	if err != nil {
 		return nil, err
 	}
@@ -168,6 +169,7 @@ func (a *app) startDemoAt(ctx context.Context, ports []net.Listener, dir string)
 	if d.person, err = openDemoPerson(ctx, d.deps); err != nil {
 		return nil, err
 	}
+	d.serveMail(ctx)
 	d.serveIdP(ctx, ports[0])
 	if err := d.serveSamples(ctx, ports[1:]); err != nil {
 		return nil, err
@@ -191,6 +193,15 @@ func (d *demo) listenAdmin() (err error) {
 	return nil
 }
 
+// listenMail takes free ports for the mail and for its page.
+func (d *demo) listenMail() (err error) {
+	if d.mail, err = openDemoMail(); err != nil {
+		return err
+	}
+	d.close = append(d.close, d.mail)
+	return nil
+}
+
 // Close stops everything and waits for it. The error is why something stopped
 // before.
 func (d *demo) Close() error {
@@ -210,7 +221,7 @@ func (d *demo) serveIdP(ctx context.Context, l net.Listener) {
 		IdP: metadataIdP(c), Listener: l, AdminListener: d.watch,
 		Idle: c.Session.Idle, Absolute: c.Session.Absolute, Brand: c.Branding.Name,
 		Store: d.deps.store, Registry: d.deps.registry, Accounts: d.deps.accounts, Years: d.deps.ring, Rotation: d.deps.rotation,
-		Board: d.deps.board, Links: d.deps.links, Version: currentVersion().Version,
+		Board: d.deps.board, Links: d.deps.links, Notices: d.deps.notices, Version: currentVersion().Version,
 		Log: d.deps.log, Clock: d.deps.clock, Grace: demoGrace,
 	}
 	d.group.Go(func() error {

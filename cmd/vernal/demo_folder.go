@@ -10,6 +10,8 @@ import (
 	"runtime"
 	"strconv"
 	"syscall"
+
+	"vernal/idp/notice"
 )
 
 // demoMark is the file that tells a folder of the demo from other people's.
@@ -21,7 +23,7 @@ func noEnv(string) string { return "" }
 // demoFolder makes the folder ready: configuration, master key, signing keys.
 // One that is there must be the demo's: a person with a known password has no
 // place anywhere else.
-func (a *app) demoFolder(dir, baseURL, listen, adminListen string) (*Config, error) {
+func (a *app) demoFolder(dir, baseURL, listen, adminListen, mailServer string) (*Config, error) {
 	dir, err := filepath.Abs(dir)
 	if err != nil {
 		return nil, fmt.Errorf("find the folder: %w", err)
@@ -44,7 +46,10 @@ func (a *app) demoFolder(dir, baseURL, listen, adminListen string) (*Config, err
 	if err := os.WriteFile(mark, []byte("This folder was made by `vernal demo`. Its person has a password that everybody knows.\n"), 0o600); err != nil {
 		return nil, fmt.Errorf("mark the folder: %w", err)
 	}
-	text, err := writeConfig(map[string]string{"base_url": baseURL, "listen": listen, "admin_listen": adminListen, "data_dir": "."})
+	text, err := writeConfig(map[string]string{
+		"base_url": baseURL, "listen": listen, "admin_listen": adminListen, "data_dir": ".",
+		"mail.server": mailServer, "mail.from": "vernal@demo.example", "mail.tls": notice.NoTLS, "rotation.notify": demoOperator,
+	})
 	if err != nil {
 		return nil, err
 	}

@@ -16,6 +16,7 @@ type demoResult struct {
 	URL         string       `json:"url"`
 	MetadataURL string       `json:"metadata_url"`
 	RotationURL string       `json:"rotation_url"`
+	MailURL     string       `json:"mail_url"`
 	Samples     []demoSample `json:"samples"`
 	Email       string       `json:"email"`
 	Password    string       `json:"password"`
@@ -71,6 +72,7 @@ func (a *app) printDemo(d *demo) error {
 		{"Metadata", d.yearMetadata() + "  (the key of " + string(d.year()) + ")"},
 		{"", c.BaseURL + "/api/saml/metadata  (all years)"},
 		{"Rotation", d.rotationURL() + "  (who uses which year)"},
+		{"Mail", d.mail.url() + "  (what it sends, caught here)"},
 	})
 	section(w, "Behind it", [][2]string{
 		{"Data", folder},
@@ -85,7 +87,7 @@ func (a *app) printDemo(d *demo) error {
 func (d *demo) result(code demoCode) demoResult {
 	c := d.deps.config
 	r := demoResult{
-		URL: c.BaseURL, MetadataURL: d.yearMetadata(), RotationURL: d.rotationURL(), Email: d.person.Email, Password: d.person.Password,
+		URL: c.BaseURL, MetadataURL: d.yearMetadata(), RotationURL: d.rotationURL(), MailURL: d.mail.url(), Email: d.person.Email, Password: d.person.Password,
 		TOTPSecret: d.person.Secret, TOTPURL: d.person.URL, Code: strings.ReplaceAll(code.Code, " ", ""), DataDir: c.dataDir(), Log: d.log,
 	}
 	for _, s := range d.samples {

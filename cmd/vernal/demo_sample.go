@@ -13,6 +13,7 @@ import (
 	"net"
 	"net/http"
 	"net/url"
+	"strings"
 	"time"
 
 	"github.com/crewjam/saml"
@@ -177,6 +178,7 @@ func (s *sample) register(ctx context.Context, registry *sp.Registry) error {
 		"name":                   {s.name},
 		"return_to_sp_url":       {s.url + "/"},
 		"sp_initiated_login_url": {s.url + pathSignedIn},
+		"contacts":               {strings.ReplaceAll(strings.ToLower(s.name), " ", "-") + "@demo.example"},
 	}}
 	_, err = registry.AddEdit(ctx, idp.EntityID(s.entityID()), doc, edit, sp.Options{Replace: true}, "demo")
 	if err != nil {

@@ -103,6 +103,8 @@ const (
 	StepTaken Kind = "step_taken"
 	// Revoked: a year was revoked.
 	Revoked Kind = "revoked"
+	// Began: notices were turned on; it shows that they arrive.
+	Began Kind = "began"
 )
 
 // maxSPs is how many service providers a notice names.

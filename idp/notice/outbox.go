@@ -115,7 +115,9 @@ func (s *Service) post(ctx context.Context, n Notice) error {
 	if err != nil {
 		return fmt.Errorf("write down notice %s: %w", n.ID, err)
 	}
-	s.round.known[n.ID] = true
+	if s.round.known != nil { // nil before the first round
+		s.round.known[n.ID] = true
+	}
 	return nil
 }
 

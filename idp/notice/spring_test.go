@@ -76,7 +76,7 @@ func TestSpring(t *testing.T) {
 	}
 	var called []string
 	seen := map[string]bool{}
-	for _, n := range w.hook.notices() {
+	for _, n := range w.hook.notices()[1:] { // the first says that they come
 		if seen[n.ID] {
 			t.Errorf("the webhook was told of %s twice", n.ID)
 		}
@@ -86,7 +86,7 @@ func TestSpring(t *testing.T) {
 	if diff := cmp.Diff(want, called); diff != "" {
 		t.Errorf("webhook (-want +got):\n%s", diff)
 	}
-	wantNotice(t, w.hook.notices()[5], notice.Notice{
+	wantNotice(t, w.hook.notices()[6], notice.Notice{
 		ID: "certificate_ends/2026/2027-04-01/30", At: date("2027-03-02"), Kind: notice.CertEnds, Year: "2026",
 		DueAt: date("2027-04-01"), SPs: []idp.EntityID{"https://a.example", "https://b.example"},
 	})
@@ -132,6 +132,7 @@ func TestManual(t *testing.T) {
 	log := w.run("2027-01-16", s)
 	want := []string{
 		// The day of the start lies between 60 and 30 days before.
+		"2026-11-23 notices of the rotation come here",
 		"2026-11-23 create 2027 is due in 53 days",
 		"2026-12-16 create 2027 is due in 30 days",
 		"2027-01-01 create 2027 is due in 14 days",
@@ -186,7 +187,7 @@ func TestAtOnce(t *testing.T) {
 	w.tick(s)
 	w.tick(w.server())
 	var got []string
-	for _, n := range w.hook.notices() {
+	for _, n := range w.hook.notices()[1:] {
 		got = append(got, n.At.Format(time.DateOnly)+" "+string(n.Kind)+" "+strings.TrimPrefix(n.Subject, "Example sign-in: "))
 	}
 	want := []string{
@@ -207,8 +208,8 @@ func TestReceiversDown(t *testing.T) {
 	w := newWorld(t, "2027-01-14")
 	s := w.server()
 	up := s.Mail.Server
-	s.Mail.Server = "127.0.0.1:1"
 	w.tick(s)
+	s.Mail.Server = "127.0.0.1:1"
 	w.hook.answer(http.StatusInternalServerError)
 	w.turn(date("2027-01-15"))
 	_, err := w.rotation.Automatic(t.Context())
@@ -217,8 +218,8 @@ func TestReceiversDown(t *testing.T) {
 		w.tick(s)
 		w.turn(w.clock().Add(5 * time.Minute))
 	}
-	if n := len(w.hook.notices()) + len(w.mail.Mails()); n != 0 {
-		t.Fatalf("%d arrived while nobody was there", n)
+	if n := len(w.hook.notices()) + len(w.mail.Mails()); n != 2 {
+		t.Fatalf("%d arrived while nobody was there", n-2)
 	}
 	s = w.server()
 	s.Mail.Server = up
@@ -227,14 +228,14 @@ func TestReceiversDown(t *testing.T) {
 		w.tick(s)
 		w.turn(w.clock().Add(time.Hour))
 	}
-	if got := len(w.hook.notices()); got != 1 {
+	if got := len(w.hook.notices()); got != 2 {
 		t.Errorf("the webhook took %d notices", got)
 	}
 	// At 0, 3 and 8 minutes, 23 minutes, 1, 4 and 10 hours, …
-	if calls := w.hook.count(); calls < 8 || calls > 12 {
+	if calls := w.hook.count(); calls < 9 || calls > 13 {
 		t.Errorf("the webhook was called %d times", calls)
 	}
-	if got := len(w.mail.Mails()); got != 1 {
+	if got := len(w.mail.Mails()); got != 2 {
 		t.Errorf("%d mails", got)
 	}
 }
@@ -262,7 +263,7 @@ func TestGivenUp(t *testing.T) {
 	if strings.Contains(log.String(), w.hook.url) {
 		t.Error("the webhook's address is in the log")
 	}
-	if calls := w.hook.count(); calls != 12 {
+	if calls := w.hook.count(); calls != 1+12 {
 		t.Errorf("%d tries", calls)
 	}
 }
@@ -277,8 +278,7 @@ func TestRequestCertificates(t *testing.T) {
 	w.add("https://d.example", nil, "2029-01-01")
 	s := w.server()
 	w.tick(s)
-	s.Notify = []string{"ops@example.gov"}
-	first := w.mail.Mails()
+	first := w.mail.Mails()[1:]
 	log := w.run("2026-12-31", s, w.server())
 	if len(first) != 1 {
 		t.Fatalf("%d mails on the first day", len(first))
@@ -302,7 +302,7 @@ func TestRequestCertificates(t *testing.T) {
 	if diff := cmp.Diff(want, on); diff != "" {
 		t.Errorf("days (-want +got):\n%s", diff)
 	}
-	if n := w.hook.notices()[0]; n.Kind != notice.RequestCerts || len(n.SPs) != 3 {
+	if n := w.hook.notices()[1]; n.Kind != notice.RequestCerts || len(n.SPs) != 3 {
 		t.Errorf("%s about %v", n.Kind, n.SPs)
 	}
 }
@@ -339,4 +339,18 @@ func TestNoAddressInTheStore(t *testing.T) {
 			t.Errorf("%s: %s", d.Key, d.Data)
 		}
 	}
+}
+
+// The first notice says that notices come: once, and not again with a restart.
+func TestBegan(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t, "2026-11-22")
+	w.tick(w.server(), w.server())
+	w.turn(date("2026-11-25"))
+	w.tick(w.server())
+	got := w.hook.notices()
+	if len(got) != 1 || len(w.mail.Mails()) != 1 {
+		t.Fatalf("%d notices, %d mails", len(got), len(w.mail.Mails()))
+	}
+	wantNotice(t, got[0], notice.Notice{ID: "began", At: date("2026-11-22"), Kind: notice.Began})
 }

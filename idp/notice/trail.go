@@ -68,9 +68,7 @@ func (s *Service) beginTrail(ctx context.Context) error {
 	doc, err := s.Store.Document(ctx, documents, trailState)
 	switch {
 	case errors.Is(err, idp.ErrNotFound):
-		if s.round.trail, err = s.endOfTrail(ctx); err == nil {
-			err = s.saveTrail(ctx, s.round.trail)
-		}
+		err = s.firstTime(ctx)
 	case err == nil:
 		err = json.Unmarshal(doc, &s.round.trail)
 	}
@@ -79,6 +77,21 @@ func (s *Service) beginTrail(ctx context.Context) error {
 	}
 	s.round.began = true
 	return nil
+}
+
+// firstTime begins at the end of the trail, and says hello.
+func (s *Service) firstTime(ctx context.Context) (err error) {
+	if s.round.trail, err = s.endOfTrail(ctx); err != nil {
+		return err
+	}
+	n, err := s.operators(Notice{ID: "began", At: s.Clock.Now(), Kind: Began}, "operator_began.txt", operatorData{}, nil)
+	if err == nil {
+		err = s.post(ctx, n)
+	}
+	if err != nil {
+		return err
+	}
+	return s.saveTrail(ctx, s.round.trail)
 }
 
 // endOfTrail is the Seq of the last record, found by halving.
