@@ -64,6 +64,9 @@ func (f *faults) emails(list []idp.Email, since time.Time) []idp.Email {
 		if e.ConfirmedAt.Equal(confirmedOnImport) {
 			e.ConfirmedAt = since
 		}
+		if len(kept) == 0 && e.ConfirmedAt.IsZero() {
+			f.add("emails", "the first address must be confirmed: it is the one that service providers are told")
+		}
 		kept = append(kept, idp.Email{Address: address, ConfirmedAt: e.ConfirmedAt.UTC(), LastSignInAt: e.LastSignInAt.UTC()})
 	}
 	return kept

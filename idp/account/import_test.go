@@ -222,6 +222,7 @@ func TestImportRefused(t *testing.T) {
 		{"nobody", `{}`, []string{"emails: is missing"}},
 		{"no address", `{"email":"Ann <a@x.gov>"}`, []string{"emails: not an e-mail address"}},
 		{"an address twice", `{"emails":["a@x.gov","A@X.gov"]}`, []string{"emails: has an address twice"}},
+		{"the first address not confirmed", `{"emails":[{"address":"a@x.gov"},"b@x.gov"]}`, []string{"emails: the first address must be confirmed"}},
 		{"bcrypt", `{"email":"a@x.gov","password_hash":"$2b$12$abcdefghijklmnopqrstuv"}`, []string{"password_hash: bcrypt is not supported"}},
 		{"a cheap argon2", `{"email":"a@x.gov","password_hash":"$argon2id$v=19$m=4,t=1,p=1$c2FsdHNhbHQ$MTIzNDU2Nzg5MDEyMzQ1Ng"}`, []string{"password_hash: m= must be"}},
 		{"a password in the clear", `{"email":"a@x.gov","password_hash":"hunter2"}`, []string{"password_hash: not in PHC form"}},

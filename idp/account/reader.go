@@ -73,6 +73,7 @@ func NewRecordReader(source io.Reader, format string) (*RecordReader, error) {
 		_, _ = in.Discard(3)
 		head = head[3:]
 	}
+	told := format == "" // by its beginning
 	if format == "" {
 		format = FormatCSV
 		if start := bytes.TrimLeft(head, " \t\r\n"); len(start) > 0 && (start[0] == '{' || start[0] == '[') {
@@ -80,7 +81,7 @@ func NewRecordReader(source io.Reader, format string) (*RecordReader, error) {
 		}
 	}
 	r := &RecordReader{seen: make(map[[16]byte]place)}
-	if format == FormatJSON {
+	if format == FormatJSON || len(head) == 0 && told { // what an export of nobody gives
 		r.next = newJSONLines(in, limited).next
 		return r, nil
 	}

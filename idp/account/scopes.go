@@ -129,7 +129,7 @@ func (k *scopes) keys(ctx context.Context) (map[idp.NameIDScope]string, error) {
 			continue
 		}
 		id, ok := scope.Owner()
-		if !ok {
+		if !ok || id == idp.RehearsalSP { // which is an installation's own
 			continue
 		}
 		live, fault, err := k.alone(ctx, id)

@@ -115,16 +115,18 @@ func dropped(list []assurance.Dropped) string {
 	return b.String()
 }
 
-// signInAddress is the address that the person last signed in with.
+// signInAddress is the address that the person last signed in with, of those
+// that are known to be theirs.
 func signInAddress(u *idp.User) string {
-	if len(u.Emails) == 0 {
-		return ""
-	}
-	last := u.Emails[0]
-	for _, e := range u.Emails[1:] {
-		if e.LastSignInAt.After(last.LastSignInAt) {
+	var last *idp.Email
+	for i := range u.Emails {
+		e := &u.Emails[i]
+		if !e.ConfirmedAt.IsZero() && (last == nil || e.LastSignInAt.After(last.LastSignInAt)) {
 			last = e
 		}
+	}
+	if last == nil {
+		return ""
 	}
 	return last.Address
 }

@@ -31,7 +31,7 @@ func recordOf(level string) *idp.User {
 	confirmed := time.Date(2031, 1, 1, 0, 0, 0, 0, time.UTC)
 	u := &idp.User{ID: "internal-id", Emails: []idp.Email{
 		{Address: values["email"], ConfirmedAt: confirmed, LastSignInAt: confirmed}, {Address: values["all_emails"], ConfirmedAt: confirmed},
-		{Address: "unconfirmed@example.gov"},
+		{Address: "unconfirmed@example.gov", LastSignInAt: confirmed.AddDate(0, 1, 0)},
 	}}
 	if level != "" {
 		u.Profile = &idp.Profile{
