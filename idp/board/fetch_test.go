@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"strings"
 	"testing"
+	"time"
 	"unicode"
 	"unicode/utf8"
 
@@ -109,6 +110,7 @@ func TestFloodOfClients(t *testing.T) {
 	s := w.server()
 	s.Fetched(board.Fetch{At: w.clock(), Address: "192.0.2.1", UserAgent: "the real one"})
 	ok(t, s.Flush(t.Context()))
+	w.turn(w.clock().Add(time.Minute))
 	for n := range 5000 {
 		s.Fetched(board.Fetch{SP: spA, At: w.clock(), Address: fmt.Sprint("2001:db8::", n), UserAgent: "flood"})
 		s.Fetched(board.Fetch{SP: idp.EntityID(fmt.Sprint("urn:", n)), At: w.clock(), Address: "192.0.2.66", UserAgent: fmt.Sprint(n)})

@@ -1,0 +1,29 @@
+package board
+
+import (
+	"fmt"
+	"testing"
+	"time"
+)
+
+// What strangers send does not fill the memory between two flushes, nor while
+// the store cannot be written; those that came first go.
+func TestNotedIsBounded(t *testing.T) {
+	t.Parallel()
+	var n noted
+	flood := func(name string) {
+		for i := range 3 * maxNotedFetches {
+			n.fetch(Fetch{At: time.Unix(1, 0), Address: "192.0.2.1", UserAgent: fmt.Sprint(name, i)})
+		}
+	}
+	flood("a")
+	b := n.take()
+	flood("b")
+	n.giveBack(b)
+	if len(n.clients) != maxNotedFetches || n.order.Len() != maxNotedFetches {
+		t.Errorf("%d clients, %d in order", len(n.clients), n.order.Len())
+	}
+	if last := n.copy("").fetches[maxNotedFetches-1].UserAgent; last != fmt.Sprint("b", 3*maxNotedFetches-1) {
+		t.Errorf("the last one that is kept is %s", last)
+	}
+}
