@@ -1,7 +1,6 @@
 package notice
 
 import (
-	"cmp"
 	"context"
 	"crypto/sha256"
 	"crypto/x509"
@@ -255,46 +254,4 @@ func fingerprint(c *x509.Certificate) string {
 		pairs = append(pairs, text[i:i+2])
 	}
 	return strings.Join(pairs, ":")
-}
-
-// User is a service provider that used a year.
-type User struct {
-	SP       idp.EntityID `json:"entity_id"`
-	Name     string       `json:"name"`
-	LastAt   time.Time    `json:"last_at"`
-	Contacts []string     `json:"contacts"`
-}
-
-// Revocation is what to tell, and whom, once a year is revoked.
-type Revocation struct {
-	// MustAct are the active service providers that used the year and have not
-	// moved on, or did within 14 days, the latest use first.
-	MustAct []User `json:"must_act"`
-	// Subject and Text are for all of them; each one's own letter is in
-	// Letters.
-	Subject string `json:"subject"`
-	Text    string `json:"text"`
-}
-
-// Revocation writes the notice of a revocation, after it or, for a dry run,
-// before; to is the year that takes over, "" if none does. The reason given is
-// the operator's own and not in it.
-func (s *Service) Revocation(ctx context.Context, y, to idp.Year) (*Revocation, error) {
-	b, err := s.Board.Board(ctx)
-	if err != nil {
-		return nil, fmt.Errorf("read the board: %w", err)
-	}
-	w := &writer{Service: s, at: b.At, to: to, cert: s.cert(to)}
-	r := &Revocation{MustAct: []User{}}
-	for _, line := range b.SPs {
-		for _, seen := range line.Years {
-			if seen.Year == y && slices.Contains(line.UnmovedFrom, y) && (y < to || !usedAfter(line, seen)) {
-				r.MustAct = append(r.MustAct, User{SP: line.SP, Name: line.Name, LastAt: seen.LastAt, Contacts: contacts(line.Contacts)})
-			}
-		}
-	}
-	slices.SortStableFunc(r.MustAct, func(a, b User) int { return cmp.Or(b.LastAt.Compare(a.LastAt), cmp.Compare(a.SP, b.SP)) })
-	w.years = map[idp.Year]year{y: {state: certs.Revoked}}
-	r.Subject, r.Text, err = w.words(Letter{From: []idp.Year{y}, To: to})
-	return r, err
 }

@@ -163,13 +163,13 @@ func TestLetterForeignName(t *testing.T) {
 	w := newWorld(t, "2027-02-10")
 	w.add("urn:a", nil)
 	err := w.store.UpdateProvider(t.Context(), "urn:a", func(p *idp.ServiceProvider) error {
-		p.Name = "A\r\nBcc: x@evil.example\n\n-----BEGIN CERTIFICATE-----\n\u202eevil\u200b " + strings.Repeat("x", 5000)
+		p.Name = "A\r\nBcc: x@evil.example\n\n-----BEGIN CERTIFICATE-----\n\u202eevil\u200b\x1b[31m\x9b " + strings.Repeat("x", 5000)
 		return nil
 	})
 	ok(t, err)
 	w.use("urn:a", "2026")
 	l := w.letters("")[0]
-	if strings.ContainsAny(l.Subject, "\r\n\u202e\u200b") || len(l.Subject) > 1000 || strings.ContainsAny(l.Text, "\r\u202e\u200b") {
+	if strings.ContainsAny(l.Subject, "\r\n\u202e\u200b\x1b\u009b") || len(l.Subject) > 1000 || strings.ContainsAny(l.Text, "\r\u202e\u200b\x1b") {
 		t.Errorf("%q", l.Subject)
 	}
 	if strings.Contains(l.Text, "\n-----BEGIN CERTIFICATE-----\nevil") || strings.Contains(l.Text, "\nBcc:") {
