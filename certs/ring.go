@@ -123,6 +123,20 @@ func (r *Ring) All(now time.Time) []Entry {
 // Dates are the calendar's dates of a year.
 func (r *Ring) Dates(y idp.Year) Dates { return r.policy.Dates(y) }
 
+// EndedAt is when a year was retired or revoked; zero if it was not, or if the
+// calendar alone decides.
+func (r *Ring) EndedAt(y idp.Year) time.Time {
+	s := r.snap.Load()
+	if s.history == nil {
+		return time.Time{}
+	}
+	record, _ := s.history.Record(y)
+	if !record.RevokedAt.IsZero() {
+		return record.RevokedAt
+	}
+	return record.RetiredAt
+}
+
 // at is the snapshot for now. Several requests may make it at once on the first
 // look-up after a date; that is harmless. If Set comes in between, the new keys
 // stay and this request still answers with the old ones.

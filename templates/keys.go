@@ -38,6 +38,15 @@ const (
 	ConfirmSignOutButton Key = "confirm.sign_out.button"
 )
 
+// What changes with the year; for Change.What.
+const (
+	ChangeMetadata     Key = "retired.metadata"
+	ChangeAuth         Key = "retired.auth"
+	ChangeLogout       Key = "retired.logout"
+	ChangeRemoteLogout Key = "retired.remote_logout"
+	ChangeCertificate  Key = "retired.certificate"
+)
+
 // Texts of ErrorPage.
 const (
 	ErrorInternalTitle    Key = "error.internal.title"

@@ -152,11 +152,29 @@ func (s *Set) RefusalText(w io.Writer, p RefusalPage) error { return s.text(w, "
 // those to move to.
 type RetiredPage struct {
 	Base
-	Year, NewYear                   idp.Year
-	AuthURL, LogoutURL, MetadataURL string // of NewYear
-	ErrorID                         string // "" for none
-	StartURL                        string
-	SignOutAction                   string // the logout page still offers to sign out here; "" elsewhere
+	Year    idp.Year
+	NewYear idp.Year // "" if no year is preferred; then there is nothing to change to
+	// Revoked: it ended early, and what its certificate proves is not to be
+	// believed any more. Why is not for strangers.
+	Revoked bool
+	// EndedAt is when; zero if nobody knows.
+	EndedAt time.Time
+	// Changes are what a service provider that is set up by hand changes.
+	Changes []Change
+	// Fingerprint is the SHA-256 of NewYear's certificate, as openssl prints it.
+	Fingerprint   string
+	EntityID      string // ours, which stays
+	ErrorID       string // "" for none
+	StartURL      string
+	SignOutAction string // the logout page still offers to sign out here; "" elsewhere
+}
+
+// Change is an address of a year that is over, and that of the year to move to.
+type Change struct {
+	What     Key
+	Old, New string
+	// Load: New is a file to be loaded, and no address that a message is sent to.
+	Load bool
 }
 
 // Retired writes the page of a retired year.

@@ -243,10 +243,18 @@ func TestTexts(t *testing.T) {
 			return s.RefusalText(w, RefusalPage{Refusal: idp.Refuse(idp.RefusedRequestMissing, "SAMLRequest", "")})
 		}, []string{"\nWhat we saw: nothing\n"}},
 		{"retired", func(w io.Writer) error {
-			return s.RetiredText(w, RetiredPage{Year: "2025", NewYear: "2027", AuthURL: "https://id.example/a", MetadataURL: "https://id.example/m"})
-		}, []string{"The 2025 addresses are closed\n", "of 2027", "\nMetadata: https://id.example/m\n", "(SSO) address: https://id.example/a\n"}},
+			return s.RetiredText(w, RetiredPage{
+				Year: "2025", NewYear: "2027", EndedAt: time.Date(2026, 7, 1, 0, 0, 0, 0, time.UTC),
+				Changes: []Change{{What: ChangeAuth, Old: "https://id.example/a25", New: "https://id.example/a27"}}, Fingerprint: "AA:BB", EntityID: "https://id.example",
+			})
+		}, []string{"The 2025 addresses are closed\n\n", "of 2025 are retired. They were closed on 2026-07-01. They", "of 2027",
+			"\n\nSign-in (SSO) address\n  Old: https://id.example/a25\n  New: https://id.example/a27\n\n",
+			"\n\nSHA-256 of the new certificate\n  AA:BB\n\nEntity ID, which stays the same\n  https://id.example\n"}},
+		{"revoked", func(w io.Writer) error {
+			return s.RetiredText(w, RetiredPage{Year: "2026", NewYear: "2026b", Revoked: true, EntityID: "https://id.example"})
+		}, []string{"of 2026 were withdrawn early. They don’t come back", "\n\nRemove the certificate of 2026"}},
 		{"retired without a successor", func(w io.Writer) error { return s.RetiredText(w, RetiredPage{Year: "2025", ErrorID: "id-7"}) },
-			[]string{"of 2025 are retired. Ask", "\n\nError id: id-7\n"}},
+			[]string{"of 2025 are retired. They", "\nAsk the people", "\n\nError id: id-7\n"}},
 		{"not found", func(w io.Writer) error { return s.NotFoundText(w, NotFoundPage{}) }, []string{"There is no page here\n"}},
 		{"error", func(w io.Writer) error {
 			return s.ErrorText(w, ErrorPage{Title: ErrorMethodTitle, Text: ErrorMethodText, Args: []string{"GET, HEAD"}, ErrorID: "id-7"})

@@ -41,9 +41,16 @@ func samples(acs string) []sample {
 			return s.Refusal(w, RefusalPage{Base: b, Refusal: r, ErrorID: id, StartURL: start})
 		}}
 	}
-	retired := RetiredPage{Base: b, Year: "2025", NewYear: "2027", ErrorID: id, StartURL: start,
-		AuthURL: "https://id.example/api/saml/auth2027", LogoutURL: "https://id.example/api/saml/logout2027",
-		MetadataURL: "https://id.example/api/saml/metadata2027"}
+	change := func(what Key, name, extension string, load bool) Change {
+		const base = "https://id.example/api/saml/"
+		return Change{What: what, Old: base + name + "2025" + extension, New: base + name + "2027" + extension, Load: load}
+	}
+	retired := RetiredPage{Base: b, Year: "2025", NewYear: "2027", ErrorID: id, StartURL: start, EndedAt: at,
+		Changes: []Change{change(ChangeMetadata, "metadata", "", true), change(ChangeAuth, "auth", "", false), change(ChangeLogout, "logout", "", false),
+			change(ChangeRemoteLogout, "remotelogout", "", false), change(ChangeCertificate, "certificate", ".pem", true)},
+		Fingerprint: strings.TrimSuffix(strings.Repeat("A1:", 32), ":"), EntityID: "https://id.example/api/saml"}
+	revoked := retired
+	revoked.Revoked, revoked.StartURL = true, ""
 	retiredHere := retired
 	retiredHere.SignOutAction = "/sign-out"
 	demo := Base{Brand: "Sample A", Nonce: "bm9uY2U"}
@@ -126,6 +133,7 @@ func samples(acs string) []sample {
 		refused("refusal-person", b, idp.Refuse(idp.RefusedAnswered, "ID", "_5f1c")),
 		{"retired", true, func(s *Set, w io.Writer) error { return s.Retired(w, retired) }},
 		{"retired-logout", true, func(s *Set, w io.Writer) error { return s.Retired(w, retiredHere) }},
+		{"revoked", true, func(s *Set, w io.Writer) error { return s.Retired(w, revoked) }},
 		{"retired-alone", true, func(s *Set, w io.Writer) error { return s.Retired(w, RetiredPage{Base: alone, Year: "2025"}) }},
 		{"not-found", true, func(s *Set, w io.Writer) error { return s.NotFound(w, NotFoundPage{HomeURL: "/"}) }},
 		{"not-found-alone", true, func(s *Set, w io.Writer) error { return s.NotFound(w, NotFoundPage{}) }},

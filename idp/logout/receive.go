@@ -42,6 +42,7 @@ func (h *Handler) receive(w http.ResponseWriter, r *http.Request) error {
 	}
 	a, err := h.accept(r.Context(), msg, entry, h.IdP.LogoutURL(entry.Key.Year), now)
 	note(r, &a)
+	web.EventOf(r).NoteEnded(entry, now)
 	if err == nil {
 		err = answerable(a.provider)
 	}

@@ -30,6 +30,7 @@ func (h *Handler) remote(w http.ResponseWriter, r *http.Request) error {
 	}
 	a, err := h.accept(r.Context(), msg, entry, h.IdP.RemoteLogoutURL(entry.Key.Year), now)
 	note(r, &a)
+	web.EventOf(r).NoteEnded(entry, now)
 	if err != nil {
 		return ch.refuse(err)
 	}

@@ -93,6 +93,7 @@ func (h *Handler) year(w http.ResponseWriter, r *http.Request) error {
 	if preview {
 		return send(w, r, metadata.ContentType, noStore, d)
 	}
+	web.EventOf(r).NoteEnded(entry, h.Clock.Now())
 	h.fetched(r, web.Year(r))
 	return send(w, r, metadata.ContentType, cacheControl, d)
 }

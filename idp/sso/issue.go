@@ -36,6 +36,7 @@ func (h *Handler) issue(w http.ResponseWriter, r *http.Request, a *accepted, s *
 		return err
 	}
 	e := web.EventOf(r)
+	e.NoteEnded(entry, now)
 	index := "_" + uuid.NewString()
 	nameID, err := h.Store.RecordIssuance(r.Context(), &idp.Issuance{
 		Request: a.request, Session: s.ID, User: user.ID,

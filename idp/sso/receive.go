@@ -45,6 +45,7 @@ func (h *Handler) receive(w http.ResponseWriter, r *http.Request) error {
 		return fail(a.provider, err)
 	}
 	h.note(r, &a)
+	web.EventOf(r).NoteEnded(entry, now)
 	if a.cert != nil {
 		h.used(a.request, now)
 	}

@@ -9,6 +9,7 @@ import (
 	"net/netip"
 	"time"
 
+	"vernal/certs"
 	"vernal/idp"
 )
 
@@ -32,6 +33,7 @@ type Event struct {
 	SignedIn idp.Year
 
 	refused idp.RefusalCode
+	ended   bool // NoteEnded has spoken
 	start   time.Time
 	level   slog.Level
 	attrs   []slog.Attr
@@ -64,6 +66,17 @@ func EventOf(r *http.Request) *Event {
 // Note adds attributes to the request's log event. No secret and nothing
 // personal but the network address may be noted.
 func (e *Event) Note(attrs ...slog.Attr) { e.attrs = append(e.attrs, attrs...) }
+
+// NoteEnded warns, once in a request, that the year which answers it has a
+// certificate past its end: it works on, and whoever reads the log shall know.
+func (e *Event) NoteEnded(entry certs.Entry, now time.Time) {
+	if e.ended || !entry.CertExpired(now) {
+		return
+	}
+	e.ended = true
+	e.Note(slog.String("signing_certificate_ended", entry.Key.Cert.NotAfter.UTC().Format(time.DateOnly)))
+	e.Raise(slog.LevelWarn)
+}
 
 // Raise sets the level of the event to at least level.
 func (e *Event) Raise(level slog.Level) { e.level = max(e.level, level) }

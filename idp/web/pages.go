@@ -126,7 +126,7 @@ func (p *Pages) show(w http.ResponseWriter, r *http.Request, f failure) error {
 	html := strings.Contains(r.Header.Get("Accept"), "text/html")
 	switch {
 	case f.gone != nil:
-		page := p.retired(base, f)
+		page := p.retiredPage(base, f)
 		if !html {
 			return p.text(w, f.status, func(b io.Writer) error { return p.Set.RetiredText(b, page) })
 		}
@@ -153,23 +153,14 @@ func (p *Pages) show(w http.ResponseWriter, r *http.Request, f failure) error {
 	}
 }
 
-func (p *Pages) retired(base templates.Base, f failure) templates.RetiredPage {
-	page := templates.RetiredPage{Base: base, Year: f.gone.Year, NewYear: f.gone.Successor, ErrorID: f.errorID}
-	page.SignOutAction = f.gone.SignOut
-	if y := string(f.gone.Successor); y != "" {
-		page.LogoutURL = p.BaseURL + "/api/saml/logout" + y
-		page.AuthURL = p.BaseURL + "/api/saml/auth" + y
-		page.MetadataURL = p.BaseURL + "/api/saml/metadata" + y
-	}
-	return page
-}
-
 func (p *Pages) text(w http.ResponseWriter, status int, render func(io.Writer) error) error {
 	var b bytes.Buffer
 	if err := render(&b); err != nil {
 		return err
 	}
-	w.Header().Set("Content-Type", "text/plain; charset=utf-8")
+	h := w.Header()
+	h.Set("Content-Type", "text/plain; charset=utf-8")
+	h.Set("Content-Length", strconv.Itoa(b.Len()))
 	w.WriteHeader(status)
 	_, _ = w.Write(b.Bytes())
 	return nil

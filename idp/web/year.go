@@ -1,6 +1,7 @@
 package web
 
 import (
+	"crypto/x509"
 	"time"
 
 	"vernal/certs"
@@ -8,11 +9,26 @@ import (
 )
 
 // Gone is the answer of a year that is over: the page names the year to move
-// to.
+// to, and what changes with it.
 type Gone struct {
-	Year, Successor idp.Year
+	Year idp.Year
+	// Revoked and EndedAt say how and when it ended; a zero time if nobody knows.
+	Revoked bool
+	EndedAt time.Time
+	// Successor is the preferred year, "" if there is none; Cert its certificate.
+	Successor idp.Year
+	Cert      *x509.Certificate
 	// SignOut is where the page's form to sign out here goes; "" for no form.
 	SignOut string
+}
+
+// goneYear is the answer of a year that is over.
+func goneYear(years *certs.Ring, e certs.Entry, now time.Time) *Gone {
+	g := &Gone{Year: e.Key.Year, Revoked: e.State == certs.Revoked, EndedAt: years.EndedAt(e.Key.Year)}
+	if p, err := years.Preferred(now); err == nil {
+		g.Successor, g.Cert = p.Key.Year, p.Key.Cert
+	}
+	return g
 }
 
 func (g *Gone) Error() string { return "year " + string(g.Year) + " is retired" }
@@ -37,11 +53,7 @@ func PreviewYear(years *certs.Ring, y idp.Year, now time.Time) (entry certs.Entr
 	entry, ok := years.Lookup(y, now)
 	switch {
 	case ok && entry.State.Over():
-		gone := &Gone{Year: y}
-		if p, err := years.Preferred(now); err == nil {
-			gone.Successor = p.Key.Year
-		}
-		return certs.Entry{}, false, gone
+		return certs.Entry{}, false, goneYear(years, entry, now)
 	case ok && entry.State.Live():
 		return entry, false, nil
 	case ok && entry.State == certs.Created && entry.Key.Signer != nil && entry.Key.Cert != nil:
