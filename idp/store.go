@@ -28,7 +28,8 @@ type Store interface {
 	DocumentStore
 
 	// Sweep removes up to limit records whose ExpiresAt is not after now and
-	// reports how many; fewer than limit means that none is left. Its cost
+	// reports how many; fewer than limit means that none is left. So do network
+	// addresses in the audit trail that are older than AddressLifetime. Its cost
 	// does not grow with the records that stay.
 	Sweep(ctx context.Context, now time.Time, limit int) (int, error)
 	// Ping reports whether the store answers.
@@ -228,6 +229,18 @@ type AuditStore interface {
 	AppendAudit(ctx context.Context, events ...AuditEvent) error
 	// AuditRecords lists up to limit records with Seq greater than after.
 	AuditRecords(ctx context.Context, after uint64, limit int) ([]AuditRecord, error)
+	// AuditPage reads up to limit records after a place as they are stored,
+	// whatever they hold, and the state of the whole trail at that moment. From
+	// 0 it begins with whatever stands first.
+	AuditPage(ctx context.Context, after uint64, limit int) (*AuditPage, error)
+	// AuditCheckpoint makes c the beginning of the trail: the records up to
+	// c.Seq stay until PruneAudit. c.Hash must be that record's, and c must
+	// lie after the checkpoint there is; else nothing changes.
+	AuditCheckpoint(ctx context.Context, c AuditCheckpoint, events ...AuditEvent) error
+	// PruneAudit removes up to limit of the records before the checkpoint, the
+	// oldest first, and reports how many; fewer than limit means that none is
+	// left.
+	PruneAudit(ctx context.Context, limit int) (removed int, err error)
 }
 
 // Sealer encrypts what is secret at rest. The context string names what is

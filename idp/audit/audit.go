@@ -9,9 +9,14 @@
 //	hash  -------'    hash  -------'    hash
 //
 // The chain shows that a record was changed, removed, put elsewhere or slipped
-// in. It does not show that records at the end were cut off, nor that the whole
-// trail was made anew: for that, compare the last record's Hash with a copy
-// kept elsewhere.
+// in. That records at the end were cut off, or that the whole trail was made
+// anew, shows by the end of the trail, which a store keeps with a MAC, and whose
+// copies are in the log.
+//
+// Network addresses are kept for a while and the records for good, so an address
+// stands beside its record, which holds no more than a sum of it; see address.go.
+// What is stored is verified as it is stored, byte by byte, see line.go: what a
+// lenient reader of JSON would pass over does not pass here.
 package audit
 
 import (
@@ -27,8 +32,8 @@ import (
 	"vernal/idp"
 )
 
-// first is the Prev of record 1.
-const first = "0000000000000000000000000000000000000000000000000000000000000000"
+// First is the Prev of record 1.
+const First = "0000000000000000000000000000000000000000000000000000000000000000"
 
 // unhashed is an AuditRecord without its Hash, which is the last field, so that
 // the JSON of the one is the JSON of the other and a tail.
@@ -36,32 +41,38 @@ type unhashed struct {
 	Seq uint64    `json:"seq"`
 	At  time.Time `json:"at"`
 	idp.AuditEvent
-	Prev string `json:"prev"`
+	AddressSum string `json:"address_sum,omitempty"`
+	Prev       string `json:"prev"`
 }
 
 // Chain makes the record that follows prev; the zero AuditRecord stands before
 // the first one.
 func Chain(prev idp.AuditRecord, ev idp.AuditEvent, at time.Time) idp.AuditRecord {
-	rec, _ := Link(prev.Seq, prev.Hash, ev, at)
+	rec, _, _ := Link(prev.Seq, prev.Hash, ev, at)
 	return rec
 }
 
 // Link is Chain for a store: of the record before it needs only Seq and Hash (0
-// and "" before the first), and it gives the record's JSON as well, so that a
-// sign-in pays for encoding it once.
+// and "" before the first), and it gives what is to be stored as well: the
+// record's JSON, so that a sign-in pays for encoding it once, and what to keep
+// beside it of the address, nil if there is none.
 //
 // Strings that are not UTF-8 are mended: JSON cannot carry them, and a record
 // must hash the same after it was read back.
-func Link(seq uint64, hash string, ev idp.AuditEvent, at time.Time) (idp.AuditRecord, []byte) {
+func Link(seq uint64, hash string, ev idp.AuditEvent, at time.Time) (rec idp.AuditRecord, body, address []byte) {
 	if hash == "" {
-		hash = first
+		hash = First
 	}
-	rec := idp.AuditRecord{Seq: seq + 1, At: representable(at), AuditEvent: mended(ev), Prev: hash}
-	body := encode(&rec)
+	rec = idp.AuditRecord{Seq: seq + 1, At: representable(at), AuditEvent: mended(ev), Prev: hash}
+	if rec.Address != "" {
+		address = newAddress(rec.Address, rec.At)
+		rec.AddressSum = sumOf(address)
+	}
+	body = encode(&rec)
 	rec.Hash = digest(body)
 	body = append(body[:len(body)-1], `,"hash":"`...)
 	body = append(body, rec.Hash...)
-	return rec, append(body, '"', '}')
+	return rec, append(body, '"', '}'), address
 }
 
 // BrokenError says where a chain breaks first.
@@ -107,7 +118,7 @@ func follows(prev, rec *idp.AuditRecord) error {
 	}
 	want := prev.Hash
 	if want == "" {
-		want = first
+		want = First
 	}
 	if rec.Prev != want {
 		return &BrokenError{Seq: rec.Seq, What: "does not follow the record before it"}
@@ -118,7 +129,9 @@ func follows(prev, rec *idp.AuditRecord) error {
 // encode gives the JSON that is hashed. It cannot fail: every field is a
 // string, a number, or a time that representable has seen.
 func encode(rec *idp.AuditRecord) []byte {
-	body, err := json.Marshal(&unhashed{Seq: rec.Seq, At: rec.At, AuditEvent: rec.AuditEvent, Prev: rec.Prev})
+	u := unhashed{Seq: rec.Seq, At: rec.At, AuditEvent: rec.AuditEvent, AddressSum: rec.AddressSum, Prev: rec.Prev}
+	u.Address = ""
+	body, err := json.Marshal(&u)
 	if err != nil {
 		return []byte("{}")
 	}

@@ -137,7 +137,7 @@ func TestVerifyReadError(t *testing.T) {
 // TestLinkJSON holds the promise that Link's bytes are the record's JSON.
 func TestLinkJSON(t *testing.T) {
 	t.Parallel()
-	rec, body := audit.Link(0, "", idp.AuditEvent{Kind: "sp.add", Outcome: "ok", Actor: "cli:uid=0(\"root\")", Detail: map[string]string{"k": "v"}}, start)
+	rec, body, _ := audit.Link(0, "", idp.AuditEvent{Kind: "sp.add", Outcome: "ok", Actor: "cli:uid=0(\"root\")", Detail: map[string]string{"k": "v"}}, start)
 	want, err := json.Marshal(rec)
 	if err != nil {
 		t.Fatal(err)
@@ -198,8 +198,6 @@ func BenchmarkLink(b *testing.B) {
 		Year: "2027", RequestID: "01J9ZB4QK8", Address: "203.0.113.7", Detail: map[string]string{"aal": "2"}}
 	b.ReportAllocs()
 	for b.Loop() {
-		audit.Link(7, first, ev, start)
+		audit.Link(7, audit.First, ev, start)
 	}
 }
-
-const first = "0000000000000000000000000000000000000000000000000000000000000000"

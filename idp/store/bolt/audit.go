@@ -2,9 +2,14 @@ package bolt
 
 import (
 	"context"
+	"crypto/hmac"
 	"encoding/binary"
+	"encoding/hex"
 	"encoding/json"
+	"errors"
 	"fmt"
+
+	"go.etcd.io/bbolt"
 
 	"vernal/idp"
 	"vernal/idp/audit"
@@ -16,20 +21,94 @@ type tail struct {
 	hash string
 }
 
-// tail reads the end of the trail. If records at its end were taken away, the
-// bucket's sequence still knows their number: the next record leaves a gap
-// there, so that audit.Verify finds it.
+// tail reads the end of the trail and holds it against the two other places
+// that know it: the head with its MAC, and the bucket's sequence. If they differ
+// somebody has been at the trail, and the next record leaves a gap, so that it
+// shows for ever and not only until a new head is written. Writing goes on:
+// whoever can damage the trail must not be able to keep people from signing in.
 func (r *reader) tail() (*tail, error) {
-	key, value := r.bucket(inAudit).Cursor().Last()
-	written := r.bucket(inAudit).Sequence()
-	if key == nil {
-		return &tail{seq: written}, nil
-	}
-	rec, err := decodeAudit(key, value)
+	end, err := r.lastRecord()
 	if err != nil {
 		return nil, err
 	}
-	return &tail{seq: max(written, rec.Seq), hash: rec.Hash}, nil
+	head, authentic := r.head()
+	written := r.bucket(inAudit).Sequence()
+	if authentic && head.Seq == end.seq && head.Hash == orFirst(end.hash) && written == end.seq {
+		return end, nil
+	}
+	end.seq = max(end.seq, written)
+	if authentic {
+		end.seq = max(end.seq, head.Seq)
+	}
+	end.seq++ // no record has this number
+	return end, nil
+}
+
+// lastRecord is the last record there is, or the checkpoint if it is the last.
+func (r *reader) lastRecord() (*tail, error) {
+	key, value := r.bucket(inAudit).Cursor().Last()
+	if key != nil {
+		rec, err := decodeAudit(key, value)
+		return &tail{seq: rec.Seq, hash: rec.Hash}, err
+	}
+	c, err := r.checkpoint()
+	if c == nil || err != nil {
+		return &tail{}, err
+	}
+	return &tail{seq: c.Seq, hash: c.Hash}, nil
+}
+
+func orFirst(hash string) string {
+	if hash == "" {
+		return audit.First
+	}
+	return hash
+}
+
+var (
+	headKey       = []byte("head")
+	checkpointKey = []byte("checkpoint")
+)
+
+// head is the end of the trail as it was last written. It is authentic if its
+// MAC fits; one that cannot be read is not.
+func (r *reader) head() (head idp.AuditHead, authentic bool) {
+	value := r.get(inAuditHead, headKey)
+	if json.Unmarshal(value, &head) != nil {
+		return idp.AuditHead{}, false
+	}
+	// The bytes must be those that we would write: JSON has many forms.
+	again, err := json.Marshal(head)
+	mac, hexErr := hex.DecodeString(head.MAC)
+	return head, err == nil && hexErr == nil && string(again) == string(value) && hmac.Equal(mac, r.store.headMAC(head.Seq, head.Hash))
+}
+
+// putHead writes the end of the trail, with its MAC, in the transaction that
+// moves it. The bucket is so small that it lies in the root page, which every
+// transaction writes anyway.
+func (s *Store) putHead(tx *bbolt.Tx, end tail) error {
+	hash := orFirst(end.hash)
+	value, err := json.Marshal(idp.AuditHead{Seq: end.seq, Hash: hash, MAC: hex.EncodeToString(s.headMAC(end.seq, hash))})
+	if err == nil {
+		err = tx.Bucket([]byte(inAuditHead.String())).Put(headKey, value)
+	}
+	if err != nil {
+		return fmt.Errorf("write the head of the audit trail: %w", err)
+	}
+	return nil
+}
+
+func (s *Store) headMAC(seq uint64, hash string) []byte {
+	return s.sealer.Hash("audit/head", append(seqKey(seq), hash...))
+}
+
+func (r *reader) checkpoint() (*idp.AuditCheckpoint, error) {
+	c := new(idp.AuditCheckpoint)
+	err := r.decode(inAuditCheckpoint, checkpointKey, c)
+	if errors.Is(err, idp.ErrNotFound) {
+		return nil, nil
+	}
+	return c, err
 }
 
 func decodeAudit(key, value []byte) (rec idp.AuditRecord, err error) {
@@ -54,13 +133,17 @@ func (w *writer) append(end *tail, events []idp.AuditEvent) (*tail, error) {
 			return nil, err
 		}
 	}
-	b := w.bucket(inAudit)
-	b.FillPercent = 0.95
+	b, addresses := w.bucket(inAudit), w.bucket(inAuditAddresses)
+	b.FillPercent, addresses.FillPercent = 0.95, 0.95
 	next := *end
 	at := w.store.clock.Now()
 	for _, ev := range events {
-		rec, body := audit.Link(next.seq, next.hash, ev, at)
-		if err := b.Put(seqKey(rec.Seq), body); err != nil {
+		rec, body, address := audit.Link(next.seq, next.hash, ev, at)
+		err := b.Put(seqKey(rec.Seq), body)
+		if err == nil && address != nil {
+			err = addresses.Put(seqKey(rec.Seq), address)
+		}
+		if err != nil {
 			return nil, fmt.Errorf("append to the audit trail: %w", err)
 		}
 		next = tail{seq: rec.Seq, hash: rec.Hash}
@@ -74,27 +157,4 @@ func (w *writer) append(end *tail, events []idp.AuditEvent) (*tail, error) {
 // AppendAudit adds events that change nothing else.
 func (s *Store) AppendAudit(ctx context.Context, events ...idp.AuditEvent) error {
 	return s.update(ctx, events, func(*writer) error { return nil })
-}
-
-// AuditRecords lists up to limit records with Seq greater than after.
-func (s *Store) AuditRecords(ctx context.Context, after uint64, limit int) ([]idp.AuditRecord, error) {
-	var out []idp.AuditRecord
-	err := s.view(ctx, func(r *reader) error {
-		if after+1 == 0 {
-			return nil
-		}
-		c := r.bucket(inAudit).Cursor()
-		for k, v := c.Seek(seqKey(after + 1)); k != nil && len(out) < limit; k, v = c.Next() {
-			rec, err := decodeAudit(k, v)
-			if err != nil {
-				return err
-			}
-			out = append(out, rec)
-		}
-		return nil
-	})
-	if err != nil {
-		return nil, err
-	}
-	return out, nil
 }

@@ -114,6 +114,11 @@ func (c *committer) attempt(jobs []*job) (culprit *job, err error) {
 	if !changed {
 		return nil, tx.Rollback()
 	}
+	if end != c.tail {
+		if err = c.store.putHead(tx, *end); err != nil {
+			return nil, err
+		}
+	}
 	if err = c.sync(tx); err != nil {
 		return nil, err
 	}

@@ -32,6 +32,9 @@
 //	throttles         keyed hash of the counter's key -> JSON
 //	expiry            time, kind, key of the record -> ""
 //	audit             Seq, 8 bytes -> JSON; the bucket's sequence is the last Seq
+//	audit-addresses   Seq -> network address of the record, see audit.Address
+//	audit-head        "head" -> JSON of the last Seq and Hash, with their MAC
+//	audit-checkpoint  "checkpoint" -> JSON; where the trail begins
 //
 // Requests are found by SP and MessageID through an index in memory, see
 // messages.
@@ -71,6 +74,9 @@ const (
 	inDocuments
 	inExpiry
 	inAudit
+	inAuditAddresses
+	inAuditHead
+	inAuditCheckpoint
 	bucketCount
 )
 
@@ -79,13 +85,14 @@ func (b bucket) String() string {
 		"meta", "providers", "provider-scopes", "users", "user-emails", "user-tombstones",
 		"name-ids", "name-id-users", "sessions", "user-sessions", "requests",
 		"throttles", "logouts", "logout-messages", "documents", "expiry", "audit",
+		"audit-addresses", "audit-head", "audit-checkpoint",
 	}[b]
 }
 
 // grows reports whether new keys of the bucket sort after the old ones. The
 // pages of such a bucket are filled up before the next one is begun.
 func (b bucket) grows() bool {
-	return b == inRequests || b == inExpiry || b == inAudit
+	return b == inRequests || b == inExpiry || b == inAudit || b == inAuditAddresses
 }
 
 // pair is the composite key of a and b. The length stands first, so that no

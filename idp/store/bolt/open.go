@@ -162,7 +162,10 @@ func (s *Store) create(tx *bbolt.Tx) error {
 	if err := meta.Put([]byte("schema"), []byte(strconv.Itoa(schema))); err != nil {
 		return err
 	}
-	return meta.Put([]byte("key-check"), s.sealer.Seal("store/key-check", []byte(keyCheck)))
+	if err := meta.Put([]byte("key-check"), s.sealer.Seal("store/key-check", []byte(keyCheck))); err != nil {
+		return err
+	}
+	return s.putHead(tx, tail{})
 }
 
 func (s *Store) check(tx *bbolt.Tx) error {

@@ -21,7 +21,8 @@ func (w *writer) moveExpiry(k kind, record []byte, before, after time.Time) {
 
 // Sweep removes up to limit records that are past their end, those that ended
 // first before the others. It walks the expiry index from its beginning, so
-// records that stay cost nothing.
+// records that stay cost nothing. The network addresses in the audit trail come
+// last.
 func (s *Store) Sweep(ctx context.Context, now time.Time, limit int) (removed int, err error) {
 	err = s.update(ctx, nil, func(w *writer) error {
 		removed = 0
@@ -44,6 +45,7 @@ func (s *Store) Sweep(ctx context.Context, now time.Time, limit int) (removed in
 			}
 			w.delete(inExpiry, entry)
 		}
+		removed += w.sweepAddresses(now, limit-removed)
 		return nil
 	})
 	if err != nil {

@@ -1,0 +1,123 @@
+package audit
+
+import (
+	"bytes"
+	"crypto/sha256"
+	"encoding/hex"
+	"fmt"
+	"strconv"
+
+	"vernal/idp"
+)
+
+// A record as it is stored ends with its sums, at places that are known:
+//
+//	{"seq":7,"at":…[,"address_sum":"…64…"],"prev":"…64…","hash":"…64…"}
+//
+// so nothing has to be decoded to verify it.
+const (
+	hexLen   = 2 * sha256.Size
+	seqMark  = `{"seq":`
+	sumMark  = `,"address_sum":"`
+	prevMark = `","prev":"`
+	hashMark = `","hash":"`
+	endMark  = `"}`
+	// tailLen is the length of what follows the value before prev, without the
+	// quotation mark that ends it.
+	tailLen = len(prevMark) - 1 + hexLen + len(hashMark) + hexLen + len(endMark)
+)
+
+// Place is a place in the chain: a record's number and its hash. The zero Place
+// stands before record 1.
+type Place struct {
+	Seq  uint64
+	Hash string
+}
+
+// Line is what the sums of a stored record say.
+type Line struct {
+	Seq              uint64
+	Prev, Hash       string
+	AddressSum       string
+	fits, addressFit bool
+}
+
+// ReadLine reads the sums of a stored record; false for what is no record.
+func ReadLine(stored idp.AuditLine) (l Line, ok bool) {
+	raw := stored.JSON
+	digits, isRecord := bytes.CutPrefix(raw, []byte(seqMark))
+	comma := bytes.IndexByte(digits, ',')
+	cut := len(raw) - tailLen
+	if !isRecord || comma < 1 || comma > 20 || cut < len(seqMark)+comma {
+		return l, false
+	}
+	seq, err := strconv.ParseUint(string(digits[:comma]), 10, 64)
+	if err != nil {
+		return l, false
+	}
+	l.Seq = seq
+	tail := raw[cut:]
+	prev, ok1 := marked(tail, prevMark[1:])
+	hash, ok2 := marked(prev[min(hexLen, len(prev)):], hashMark)
+	if !ok1 || !ok2 || !bytes.HasSuffix(raw, []byte(endMark)) {
+		return l, false
+	}
+	l.Prev, l.Hash = string(prev[:hexLen]), string(hash[:hexLen])
+
+	h := sha256.New()
+	h.Write(raw[:len(raw)-len(hashMark)-hexLen-len(endMark)])
+	h.Write([]byte(endMark))
+	var sum [sha256.Size]byte
+	var text [hexLen]byte
+	hex.Encode(text[:], h.Sum(sum[:0]))
+	l.fits = string(text[:]) == l.Hash
+
+	// The address's sum, if there is one, ends where the tail begins.
+	if at := cut - hexLen - 1; at > len(sumMark) && bytes.Equal(raw[at-len(sumMark):at], []byte(sumMark)) {
+		l.AddressSum = string(raw[at : at+hexLen])
+	}
+	l.addressFit = stored.Address == nil || len(stored.Address) >= timeLen+saltLen && sumOf(stored.Address) == l.AddressSum
+	return l, true
+}
+
+// marked is what follows the mark at the beginning of b.
+func marked(b []byte, mark string) ([]byte, bool) { return bytes.CutPrefix(b, []byte(mark)) }
+
+// Next verifies that a stored record is the one that follows the place, and
+// returns its own; else a *BrokenError.
+func (p Place) Next(stored idp.AuditLine) (Place, error) {
+	broken := func(format string, args ...any) (Place, error) {
+		return p, &BrokenError{Seq: p.Seq + 1, What: fmt.Sprintf(format, args...)}
+	}
+	l, ok := ReadLine(stored)
+	switch {
+	case stored.Place == 0:
+		return broken("cannot be told: something stands in the trail where no record can")
+	case stored.Place != p.Seq+1:
+		return broken("is missing: record %d is the next", stored.Place)
+	case !ok:
+		return broken("was changed: what is there is no record")
+	case !l.fits:
+		return broken("was changed: its hash does not fit its content")
+	case l.Seq != stored.Place:
+		return broken("was put elsewhere: record %d is in its place", l.Seq)
+	case l.Prev != p.hash():
+		return broken("does not follow the record before it: one of the two was replaced")
+	case !l.addressFit:
+		return broken("has another network address beside it than it was written with")
+	}
+	return Place{Seq: l.Seq, Hash: l.Hash}, nil
+}
+
+func (p Place) hash() string {
+	if p.Hash == "" {
+		return First
+	}
+	return p.Hash
+}
+
+// CheckpointText is what the signature and the MAC of a checkpoint cover.
+func CheckpointText(c idp.AuditCheckpoint) []byte {
+	return fmt.Appendf(nil, "vernal audit checkpoint 1\nseq %d\nhash %s\nat %s\nissuer %q\nyear %s\ncert_sha256 %s\n",
+		c.Seq, c.Hash, representable(c.At).Format("2006-01-02T15:04:05.999999999Z"), c.Issuer, c.Year, c.SHA256)
+}
