@@ -25,7 +25,7 @@ var layers = [][]string{
 	{"idp/xmlenc"},
 	{"idp/saml"},
 	{"idp/assurance"},
-	{"metadata", "idp/account", "idp/session", "idp/rotation", "certs/token", "idp/link", "idp/store/storetest", "idp/store/bolt"},
+	{"metadata", "idp/account", "idp/session", "idp/rotation", "certs/token", "idp/link", "idp/store/storetest", "idp/store/bolt", "idp/trail"},
 	{"idp/sp", "idp/preview"},
 	{"idp/board", "idp/rehearsal"},
 	{"idp/notice"},

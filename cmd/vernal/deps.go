@@ -26,6 +26,7 @@ import (
 	"vernal/idp/session"
 	"vernal/idp/sp"
 	"vernal/idp/store/bolt"
+	"vernal/idp/trail"
 	"vernal/idp/web"
 	"vernal/idp/xmldsig"
 	"vernal/metadata"
@@ -53,6 +54,7 @@ type deps struct {
 	accounts *account.Service
 	board    *board.Service
 	links    *link.Service
+	trail    *trail.Service
 	notices  *notice.Service
 	// silent is why notices cannot be sent as configured; nil if they can.
 	silent error
@@ -120,6 +122,10 @@ func openDeps(c *Config, log *slog.Logger, clock idp.Clock, getenv func(string) 
 		clock: clock,
 	}
 	d.rotation.Users, d.board.Counted = d.board.Users, d.rotation.Count
+	d.trail = &trail.Service{
+		Store: store, Sealer: master, Years: ring, Issuer: string(metadataIdP(c).EntityID()), Clock: clock, Log: log,
+		Refusals: &trail.Refusals{Store: store, Clock: clock, Log: log},
+	}
 	d.notices, d.silent = newNotices(d, getenv)
 	if err := d.start(); err != nil {
 		return nil, errors.Join(err, store.Close())
@@ -206,6 +212,7 @@ func (d *deps) service(owner int, address string) *admin.Service {
 		Notices:  d.notices,
 		Silent:   d.silent,
 		Links:    d.links,
+		Trail:    d.trail,
 		Rehearsal: &rehearsal.Service{
 			Sessions: &session.Manager{Store: d.store, Clock: d.clock, Secure: strings.HasPrefix(d.config.BaseURL, "https://")},
 			Registry: d.registry, Links: d.links, Years: d.ring, BaseURL: d.config.BaseURL, Clock: d.clock,

@@ -105,6 +105,7 @@ func (a *app) serve(ctx context.Context, c *Config) (err error) {
 		Board:          d.board,
 		Notices:        d.notices,
 		Links:          d.links,
+		Trail:          d.trail,
 		Log:            log,
 		Clock:          d.clock,
 		Version:        currentVersion().Version,

@@ -33,7 +33,7 @@ func (s *Service) CheckPassword(ctx context.Context, email, password string, fro
 		return nil, errors.Join(err, s.release(ctx, counters))
 	}
 	if !ok {
-		return nil, ErrWrong
+		return nil, &mistakenError{user: u}
 	}
 	if err := s.succeeded(ctx, address, from, counters); err != nil {
 		return nil, err
@@ -45,6 +45,22 @@ func (s *Service) CheckPassword(ctx context.Context, email, password string, fro
 		s.rehash(ctx, u, password)
 	}
 	return u, nil
+}
+
+// mistakenError is ErrWrong for the caller, and remembers whose password was not
+// given.
+type mistakenError struct{ user *idp.User }
+
+func (e *mistakenError) Error() string { return ErrWrong.Error() }
+func (e *mistakenError) Unwrap() error { return ErrWrong }
+
+// Mistaken is the person whose password was not given, for the audit trail alone;
+// "" if nobody has the address.
+func Mistaken(err error) idp.UserID {
+	if e, ok := errors.AsType[*mistakenError](err); ok && e.user != nil {
+		return e.user.ID
+	}
+	return ""
 }
 
 // throttleAddress is the form of an address under which attempts are counted:

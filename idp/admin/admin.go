@@ -31,6 +31,7 @@ import (
 	"vernal/idp/rehearsal"
 	"vernal/idp/rotation"
 	"vernal/idp/sp"
+	"vernal/idp/trail"
 )
 
 // Service answers the commands. All fields are needed.
@@ -46,6 +47,8 @@ type Service struct {
 	// not configured.
 	Silent error
 	Links  *link.Service
+	// Trail looks after the audit trail.
+	Trail *trail.Service
 	// Rehearsal walks through a year of the running server; nil without one.
 	Rehearsal *rehearsal.Service
 	// WatchURL is the base of the secret addresses of the admin listener; "" if
@@ -88,6 +91,13 @@ func (s *Service) Handler() http.Handler {
 	mux.Handle("POST /v1/user/verify", endpoint(s, s.verifyUser))
 	mux.Handle("POST /v1/user/import", endpoint(s, s.importUsers))
 	mux.Handle("POST /v1/user/export", endpoint(s, s.exportUsers))
+
+	mux.Handle("POST /v1/audit/find", endpoint(s, s.findAudit))
+	mux.Handle("POST /v1/audit/verify", endpoint(s, s.verifyAudit))
+	mux.Handle("POST /v1/audit/lines", endpoint(s, s.auditLines))
+	mux.Handle("POST /v1/audit/checkpoint", endpoint(s, s.auditCheckpoint))
+	mux.Handle("POST /v1/audit/prune", endpoint(s, s.pruneAudit))
+	mux.Handle("POST /v1/audit/check", endpoint(s, s.checkAudit))
 
 	mux.Handle("POST /v1/metadata/show", endpoint(s, s.showMetadata))
 	mux.Handle("POST /v1/year/list", endpoint(s, s.listYears))

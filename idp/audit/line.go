@@ -30,8 +30,8 @@ const (
 // Place is a place in the chain: a record's number and its hash. The zero Place
 // stands before record 1.
 type Place struct {
-	Seq  uint64
-	Hash string
+	Seq  uint64 `json:"seq"`
+	Hash string `json:"hash"`
 }
 
 // Line is what the sums of a stored record say.

@@ -35,6 +35,7 @@ func (h *Handler) showAccount(w http.ResponseWriter, r *http.Request) error {
 		return err
 	}
 	if user.Locked() {
+		web.EventOf(r).User = user.ID
 		return idp.Refuse(idp.RefusedAccountLocked, "account", "")
 	}
 	page := templates.AccountPage{Base: h.Pages.Base(r, ""), Email: user.PrimaryEmail(), Action: SignOutPath}

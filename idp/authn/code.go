@@ -56,10 +56,11 @@ func (h *Handler) checkCode(w http.ResponseWriter, r *http.Request) error {
 	var throttled *account.ThrottledError
 	switch {
 	case errors.As(err, &throttled):
-		key, args := noteThrottled(w, r, throttled)
+		key, args := h.noteThrottled(w, r, throttled, user.ID)
 		return h.codePage(w, r, f, user, http.StatusTooManyRequests, templates.CodePage{Problem: key, ProblemArgs: args})
 	case errors.Is(err, account.ErrWrong):
 		web.EventOf(r).Note(slog.String("refused", "code"))
+		h.Pages.Refused(r, "code", user.ID)
 		return h.codePage(w, r, f, user, http.StatusUnprocessableEntity, templates.CodePage{Problem: templates.ProblemCodeWrong})
 	case errors.Is(err, account.ErrLocked):
 		return f.fail(idp.Refuse(idp.RefusedAccountLocked, "account", "").With(err))
@@ -79,6 +80,9 @@ func (h *Handler) begun(r *http.Request) (*idp.Session, *idp.User, error) {
 		return nil, nil, err
 	}
 	user, err := h.user(r.Context(), pending.User)
+	if err == nil {
+		web.EventOf(r).User = user.ID
+	}
 	return pending, user, err
 }
 
@@ -107,6 +111,9 @@ func (h *Handler) complete(w http.ResponseWriter, r *http.Request, f flow, pendi
 	}
 	if f.request != nil {
 		event.SP, event.Year = f.request.SP, f.request.Year
+	}
+	if before, err := h.Sessions.Current(r); err == nil && before.User == pending.User {
+		event.Kind = "step_up" // they were signed in, and that was not enough
 	}
 	_, err := h.Sessions.Complete(w, r, pending, idp.FactorTOTP, event)
 	if errors.Is(err, idp.ErrSessionEnded) || errors.Is(err, idp.ErrNotFound) {

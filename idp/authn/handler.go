@@ -86,7 +86,9 @@ func (h *Handler) flowOf(r *http.Request, handle string) (flow, error) {
 	if err != nil {
 		return flow{}, fmt.Errorf("look up service provider of request: %w", err)
 	}
-	web.EventOf(r).Note(slog.String("sp", string(req.SP)))
+	e := web.EventOf(r)
+	e.Note(slog.String("sp", string(req.SP)))
+	e.SP, e.Year, e.Verified = req.SP, req.Year, true
 	f := flow{request: req, provider: provider}
 	switch {
 	case req.Answered():
@@ -153,9 +155,10 @@ func redirect(w http.ResponseWriter, r *http.Request, to string) error {
 
 // noteThrottled tells client and log that there were too many attempts, and
 // gives the problem that the page shows.
-func noteThrottled(w http.ResponseWriter, r *http.Request, t *account.ThrottledError) (templates.Key, []string) {
+func (h *Handler) noteThrottled(w http.ResponseWriter, r *http.Request, t *account.ThrottledError, user idp.UserID) (templates.Key, []string) {
 	w.Header().Set("Retry-After", strconv.Itoa(int(math.Ceil(t.RetryAfter.Seconds()))))
 	web.EventOf(r).Note(slog.String("refused", "throttled"), slog.String("limit", t.Limit))
+	h.Pages.Refused(r, "throttled", user)
 	return templates.Throttled(t.RetryAfter)
 }
 

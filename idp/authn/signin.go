@@ -53,16 +53,18 @@ func (h *Handler) checkSignIn(w http.ResponseWriter, r *http.Request) error {
 	var throttled *account.ThrottledError
 	switch {
 	case errors.As(err, &throttled):
-		key, args := noteThrottled(w, r, throttled)
+		key, args := h.noteThrottled(w, r, throttled, "")
 		return h.signInPage(w, r, f, http.StatusTooManyRequests, templates.SignInPage{Email: email, Problem: key, ProblemArgs: args})
 	case errors.Is(err, account.ErrWrong):
 		web.EventOf(r).Note(slog.String("refused", "password"))
+		h.Pages.Refused(r, "password", account.Mistaken(err))
 		return h.signInPage(w, r, f, http.StatusUnprocessableEntity, templates.SignInPage{Email: email, Problem: templates.ProblemSignInWrong})
 	case errors.Is(err, account.ErrLocked):
 		return f.fail(idp.Refuse(idp.RefusedAccountLocked, "account", "").With(err))
 	case err != nil:
 		return f.fail(err)
 	}
+	web.EventOf(r).User = user.ID
 	if len(user.TOTPs) == 0 {
 		// Two factors, always: a password alone proves too little to any
 		// service provider.

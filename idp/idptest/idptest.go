@@ -29,6 +29,7 @@ import (
 	"vernal/idp/server"
 	"vernal/idp/sp"
 	"vernal/idp/store/bolt"
+	"vernal/idp/trail"
 	"vernal/metadata"
 )
 
@@ -46,8 +47,10 @@ type IdP struct {
 	// Rotation turns Years. It runs only when a test calls Tick or Automatic.
 	Rotation *rotation.Service
 	// Board counts; it is written when a test calls Flush.
-	Board  *board.Service
-	Links  *link.Service
+	Board *board.Service
+	Links *link.Service
+	// Trail notes who was turned down; it runs only when a test calls it.
+	Trail  *trail.Service
 	Clock  *Clock
 	Policy certs.Policy
 
@@ -168,10 +171,15 @@ func (i *IdP) Start() {
 	i.Rotation.Users, i.Board.Counted = i.Board.Users, i.Rotation.Count
 	i.Links = &link.Service{Store: store, Sealer: i.sealer, Clock: i.Clock.Now}
 
+	i.Trail = &trail.Service{
+		Store: store, Sealer: i.sealer, Years: i.Years, Issuer: i.URL + "/api/saml", Clock: i.Clock.Now, Log: log,
+		Refusals: &trail.Refusals{Store: store, Clock: i.Clock.Now, Log: log},
+	}
+
 	s := &server.Server{
 		IdP: metadata.IdP{BaseURL: i.URL}, Idle: 15 * time.Minute, Absolute: 12 * time.Hour,
 		Store: store, Registry: i.Registry, Accounts: i.Accounts, Years: i.Years, Rotation: i.Rotation,
-		Board: i.Board, Links: i.Links, Log: log, Clock: i.Clock.Now,
+		Board: i.Board, Links: i.Links, Trail: i.Trail, Log: log, Clock: i.Clock.Now,
 	}
 	if i.options.NoBoard {
 		s.Board = nil

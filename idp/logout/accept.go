@@ -18,6 +18,7 @@ import (
 type accepted struct {
 	request  *idp.LogoutRequest
 	provider *sp.Provider
+	verified bool // the provider's signature was
 }
 
 // accept decides whether a LogoutRequest that came to a year's address is one
@@ -43,6 +44,7 @@ func (h *Handler) accept(ctx context.Context, msg *saml.Message, entry certs.Ent
 	if err != nil {
 		return a, err
 	}
+	a.verified = true
 	req, err := saml.ParseLogoutRequest(root)
 	if err != nil {
 		return a, err

@@ -41,7 +41,7 @@ func (h *Handler) receive(w http.ResponseWriter, r *http.Request) error {
 		return err
 	}
 	a, err := h.accept(r.Context(), msg, entry, h.IdP.LogoutURL(entry.Key.Year), now)
-	note(r, &a)
+	note(r, &a, entry.Key.Year)
 	web.EventOf(r).NoteEnded(entry, now)
 	if err == nil {
 		err = answerable(a.provider)
@@ -84,10 +84,12 @@ func answerable(p *sp.Provider) error {
 	return nil
 }
 
-// note tells the log what came.
-func note(r *http.Request, a *accepted) {
+// note tells the log what came, and the audit trail if it is refused.
+func note(r *http.Request, a *accepted, year idp.Year) {
 	if a.provider != nil {
-		web.EventOf(r).Note(slog.String("sp", string(a.provider.EntityID)))
+		e := web.EventOf(r)
+		e.Note(slog.String("sp", string(a.provider.EntityID)))
+		e.SP, e.Year, e.Verified = a.provider.EntityID, year, a.verified
 	}
 }
 

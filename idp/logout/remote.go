@@ -29,7 +29,7 @@ func (h *Handler) remote(w http.ResponseWriter, r *http.Request) error {
 		return ch.refuse(err)
 	}
 	a, err := h.accept(r.Context(), msg, entry, h.IdP.RemoteLogoutURL(entry.Key.Year), now)
-	note(r, &a)
+	note(r, &a, entry.Key.Year)
 	web.EventOf(r).NoteEnded(entry, now)
 	if err != nil {
 		return ch.refuse(err)

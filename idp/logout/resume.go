@@ -52,7 +52,8 @@ func (h *Handler) stored(r *http.Request) (a accepted, err error) {
 	if err != nil {
 		return a, fmt.Errorf("look up service provider %q: %w", a.request.SP, err)
 	}
-	note(r, &a)
+	a.verified = true // when it was stored
+	note(r, &a, a.request.Year)
 	if _, err := web.LiveYear(h.Years, a.request.Year, h.Clock.Now()); err != nil {
 		return a, err
 	}

@@ -23,6 +23,9 @@ func (s *Server) startJobs(ctx context.Context) (stop func()) {
 	ctx, cancel := context.WithCancel(ctx)
 	var running sync.WaitGroup
 	running.Go(func() { s.sweep(ctx) })
+	if s.Trail != nil {
+		running.Go(func() { s.Trail.Run(ctx) })
+	}
 	if s.Rotation != nil {
 		running.Go(func() { s.Rotation.Run(ctx) })
 	}

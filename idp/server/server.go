@@ -35,6 +35,7 @@ import (
 	"vernal/idp/session"
 	"vernal/idp/sp"
 	"vernal/idp/sso"
+	"vernal/idp/trail"
 	"vernal/idp/watch"
 	"vernal/idp/web"
 	"vernal/idp/xmldsig"
@@ -83,6 +84,9 @@ type Server struct {
 	Notices *notice.Service
 	// Links checks secret addresses.
 	Links *link.Service
+	// Trail looks after the audit trail, and its Refusals note who was turned
+	// down; nil if nobody does.
+	Trail *trail.Service
 	Log   *slog.Logger
 	Clock idp.Clock
 
@@ -122,6 +126,9 @@ func (s *Server) parts() (*parts, error) {
 		}
 		previews = &preview.Service{Links: s.Links, Secure: sessions.Secure}
 	)
+	if s.Trail != nil {
+		p.pages.Refusals = s.Trail.Refusals
+	}
 	p.published = &published.Handler{IdP: s.IdP, Years: s.Years, Signers: signers, Links: s.Links, Clock: s.Clock}
 	if s.Board != nil {
 		p.published.Fetched = s.Board.Fetched

@@ -59,7 +59,12 @@ func (h *Handler) refusePassive(w http.ResponseWriter, r *http.Request, a *accep
 	if err != nil {
 		return fmt.Errorf("key of %s: %w", a.request.Year, err)
 	}
-	if err := h.Store.AnswerLoginRequest(r.Context(), a.request.Handle, now); err != nil {
+	e := web.EventOf(r)
+	err = h.Store.AnswerLoginRequest(r.Context(), a.request.Handle, now, idp.AuditEvent{
+		Kind: "sign_in", Outcome: "no_passive", Actor: "sp:" + string(a.request.SP), User: e.User,
+		SP: a.request.SP, Year: a.request.Year, RequestID: e.ID, Address: e.Address,
+	})
+	if err != nil {
 		if errors.Is(err, idp.ErrAnswered) {
 			err = idp.Refuse(idp.RefusedAnswered, "AuthnRequest", a.request.MessageID).With(err)
 		}
@@ -75,7 +80,7 @@ func (h *Handler) refusePassive(w http.ResponseWriter, r *http.Request, a *accep
 	if err != nil {
 		return fmt.Errorf("write response: %w", err)
 	}
-	web.EventOf(r).Note(slog.String("outcome", "no_passive"))
+	e.Note(slog.String("outcome", "no_passive"))
 	return h.post(w, r, a, buffer)
 }
 

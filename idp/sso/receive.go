@@ -34,7 +34,9 @@ func (h *Handler) receive(w http.ResponseWriter, r *http.Request) error {
 	}
 	a, err := h.accept(r.Context(), in, entry.Key.Year, now)
 	if a.provider != nil {
-		web.EventOf(r).Note(slog.String("sp", string(a.provider.EntityID)))
+		e := web.EventOf(r)
+		e.Note(slog.String("sp", string(a.provider.EntityID)))
+		e.SP, e.Year, e.Verified = a.provider.EntityID, entry.Key.Year, a.cert != nil
 	}
 	if unpublished {
 		if err := h.admit(r, &a, entry.Key.Year, err); err != nil {

@@ -9,6 +9,7 @@ import (
 	"vernal/idp"
 	"vernal/idp/assurance"
 	"vernal/idp/session"
+	"vernal/idp/web"
 )
 
 // resume is GET /sign-in/continue: every step of a sign-in comes back here, and
@@ -78,6 +79,8 @@ func (h *Handler) stored(r *http.Request) (accepted, error) {
 		return a, idp.Refuse(idp.RefusedOtherBrowser, "request", "").With(session.ErrOtherBrowser)
 	}
 	a.request = req
+	e := web.EventOf(r)
+	e.SP, e.Year, e.Verified = req.SP, req.Year, true
 	// If the year was retired while the person signed in, nothing that was begun
 	// on it is signed; if its preview ended, it is as if it had never been.
 	if _, err := h.opened(r, &a); err != nil {
@@ -129,5 +132,6 @@ func (h *Handler) live(r *http.Request, req *idp.LoginRequest) (*idp.Session, *i
 	if err != nil {
 		return nil, nil, fmt.Errorf("load person of session: %w", err)
 	}
+	web.EventOf(r).User = user.ID
 	return s, user, nil
 }

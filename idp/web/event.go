@@ -28,6 +28,14 @@ type Event struct {
 	Route string
 	// HidePath has the log name the route and not the path, which holds a secret.
 	HidePath bool
+	// SP, Year and User are what the request is about, as far as it is known: the
+	// audit trail names them if it is refused. SP must be registered; Verified
+	// says that it has proven, by a signature or a request that was stored, that
+	// it is the one.
+	SP       idp.EntityID
+	Year     idp.Year
+	User     idp.UserID
+	Verified bool
 	// SignedIn is the year whose key signed an assertion in the answer; "" if
 	// none did.
 	SignedIn idp.Year

@@ -11,6 +11,7 @@ import (
 	"strings"
 
 	"vernal/idp"
+	"vernal/idp/trail"
 	"vernal/templates"
 )
 
@@ -21,6 +22,8 @@ type Pages struct {
 	Brand string
 	// BaseURL is base_url, for the addresses that a retired year's page names.
 	BaseURL string
+	// Refusals puts on record who was turned down and why; nil if nobody does.
+	Refusals *trail.Refusals
 }
 
 // Base is what every page starts from.
@@ -54,7 +57,7 @@ func (p *Pages) Fail(w http.ResponseWriter, r *http.Request, err error) {
 		return
 	}
 	e := EventOf(r)
-	f := note(e, err)
+	f := p.note(r, err)
 	if err := p.show(w, r, f); err != nil {
 		e.Note(slog.String("page_error", err.Error()))
 		e.Raise(slog.LevelError)
@@ -64,10 +67,12 @@ func (p *Pages) Fail(w http.ResponseWriter, r *http.Request, err error) {
 
 // Note tells the log of a failure that is answered in another way than by a
 // page, and returns the error id to answer with.
-func (p *Pages) Note(r *http.Request, err error) string { return note(EventOf(r), err).errorID }
+func (p *Pages) Note(r *http.Request, err error) string { return p.note(r, err).errorID }
 
-// note tells the log of a failure.
-func note(e *Event, err error) failure {
+// note tells the log of a failure, and the audit trail if somebody was turned
+// down. The page that is shown next thus has its error id on record already.
+func (p *Pages) note(r *http.Request, err error) failure {
+	e := EventOf(r)
 	f := classify(err)
 	f.errorID = newID()
 	e.Note(slog.String("error_id", f.errorID), slog.String("error", err.Error()))
@@ -78,6 +83,7 @@ func note(e *Event, err error) failure {
 		e.Note(slog.String("refused", string(f.refusal.Code)))
 		e.Raise(slog.LevelWarn)
 	}
+	p.turnedDown(r, e, &f)
 	return f
 }
 

@@ -1,0 +1,167 @@
+package admin
+
+import (
+	"context"
+	"errors"
+	"time"
+
+	"vernal/idp"
+	"vernal/idp/audit"
+	"vernal/idp/trail"
+)
+
+// AuditQuery asks for records of the audit trail.
+type AuditQuery struct {
+	trail.Filter
+	// Email names a person instead of Filter.User.
+	Email string `json:"email,omitempty"`
+	// Limit bounds the answer; 1000 at most.
+	Limit int `json:"limit"`
+	// Before asks for the records before this one, newest first; 0 for the
+	// newest. After asks for those that followed one, oldest first.
+	Before uint64  `json:"before,omitempty"`
+	After  *uint64 `json:"after,omitempty"`
+}
+
+// AuditVerify asks to verify a part of the trail that follows Progress.
+type AuditVerify struct {
+	Progress trail.Progress `json:"progress"`
+	// At is a place that was noted elsewhere.
+	At *audit.Place `json:"at,omitempty"`
+}
+
+// AuditRange asks for records as they are stored.
+type AuditRange struct {
+	After uint64 `json:"after"`
+	Limit int    `json:"limit"`
+}
+
+// AuditLines are records as they are stored.
+type AuditLines struct {
+	Lines      []AuditLine          `json:"lines"`
+	Head       idp.AuditHead        `json:"head"`
+	Checkpoint *idp.AuditCheckpoint `json:"checkpoint,omitempty"`
+}
+
+// AuditLine is one record, byte by byte.
+type AuditLine struct {
+	Place uint64 `json:"place"`
+	JSON  string `json:"json"`
+}
+
+// AuditPruned is the answer to audit/prune.
+type AuditPruned struct {
+	Removed int  `json:"removed"`
+	More    bool `json:"more"`
+}
+
+// AuditClaim is what an exported file says: checkpoints, and its last record.
+type AuditClaim struct {
+	Checkpoints []idp.AuditCheckpoint `json:"checkpoints"`
+	Last        audit.Place           `json:"last"`
+}
+
+// AuditJudgement is what we know of a claim.
+type AuditJudgement struct {
+	// Wrong is what is wrong with the checkpoint of the same index, "" if it is
+	// ours.
+	Wrong []string `json:"wrong"`
+	// Last is "present" if the last record is in the store, "checkpoint" if the
+	// store begins after it, "differs" if the store has another one there, and
+	// "unknown" if the store cannot tell.
+	Last string `json:"last"`
+}
+
+// verifyTime is how long one call verifies before it tells how far it has come.
+const verifyTime = 2 * time.Second
+
+const maxFound = 1000
+
+func (s *Service) findAudit(ctx context.Context, _ Caller, req AuditQuery) (*trail.Found, error) {
+	if req.Email != "" {
+		u, err := s.Accounts.Lookup(ctx, req.Email)
+		if err != nil {
+			return nil, unknownUser(err)
+		}
+		req.User = u.ID
+	}
+	limit := min(max(req.Limit, 1), maxFound)
+	if req.After != nil {
+		return s.Trail.After(ctx, *req.After, req.Filter, limit)
+	}
+	return s.Trail.Before(ctx, req.Before, req.Filter, limit)
+}
+
+func unknownUser(err error) error {
+	if errors.Is(err, idp.ErrNotFound) {
+		return &Error{Code: CodeNotFound, Message: "nobody has that address; for somebody who was deleted, give the id"}
+	}
+	return err
+}
+
+func (s *Service) verifyAudit(ctx context.Context, _ Caller, req AuditVerify) (trail.Progress, error) {
+	return s.Trail.Verify(ctx, req.Progress, req.At, verifyTime)
+}
+
+func (s *Service) auditLines(ctx context.Context, _ Caller, req AuditRange) (*AuditLines, error) {
+	page, err := s.Trail.Lines(ctx, req.After, max(req.Limit, 1))
+	if err != nil {
+		return nil, err
+	}
+	out := &AuditLines{Lines: make([]AuditLine, len(page.Lines)), Head: page.Head, Checkpoint: page.Checkpoint}
+	for i, line := range page.Lines {
+		out.Lines[i] = AuditLine{Place: line.Place, JSON: string(line.JSON)}
+	}
+	return out, nil
+}
+
+func (s *Service) auditCheckpoint(ctx context.Context, _ Caller, at audit.Place) (*idp.AuditCheckpoint, error) {
+	return s.Trail.Checkpoint(ctx, at)
+}
+
+func (s *Service) pruneAudit(ctx context.Context, by Caller, c idp.AuditCheckpoint) (out AuditPruned, err error) {
+	out.Removed, out.More, err = s.Trail.Prune(ctx, c, by.Actor())
+	return out, err
+}
+
+func (s *Service) checkAudit(ctx context.Context, _ Caller, claim AuditClaim) (*AuditJudgement, error) {
+	out := &AuditJudgement{Wrong: make([]string, len(claim.Checkpoints))}
+	for i, c := range claim.Checkpoints {
+		if err := s.Trail.Check(c); err != nil {
+			out.Wrong[i] = err.Error()
+		}
+	}
+	var err error
+	out.Last, err = s.Trail.Knows(ctx, claim.Last)
+	return out, err
+}
+
+// FindAudit finds records of the audit trail.
+func (c *Client) FindAudit(ctx context.Context, q AuditQuery) (*trail.Found, error) {
+	return call[*trail.Found](ctx, c, "audit/find", q)
+}
+
+// VerifyAudit verifies a part of the audit trail and says how far it has come.
+func (c *Client) VerifyAudit(ctx context.Context, req AuditVerify) (trail.Progress, error) {
+	return call[trail.Progress](ctx, c, "audit/verify", req)
+}
+
+// AuditLines gives records as they are stored.
+func (c *Client) AuditLines(ctx context.Context, after uint64, limit int) (*AuditLines, error) {
+	return call[*AuditLines](ctx, c, "audit/lines", AuditRange{After: after, Limit: limit})
+}
+
+// AuditCheckpoint signs a checkpoint for the records up to a place.
+func (c *Client) AuditCheckpoint(ctx context.Context, at audit.Place) (*idp.AuditCheckpoint, error) {
+	return call[*idp.AuditCheckpoint](ctx, c, "audit/checkpoint", at)
+}
+
+// PruneAudit removes some of the records before a checkpoint of ours.
+func (c *Client) PruneAudit(ctx context.Context, checkpoint idp.AuditCheckpoint) (AuditPruned, error) {
+	return call[AuditPruned](ctx, c, "audit/prune", checkpoint)
+}
+
+// CheckAudit holds what an exported file says against what the service knows.
+func (c *Client) CheckAudit(ctx context.Context, claim AuditClaim) (*AuditJudgement, error) {
+	return call[*AuditJudgement](ctx, c, "audit/check", claim)
+}
