@@ -129,6 +129,9 @@ func (s *Service) commit(ctx context.Context, steps []certs.Step, actor string, 
 		if k != nil {
 			events[i].Detail["certificate_sha256"] = fingerprint(k.Cert)
 		}
+		if step.Force {
+			s.recordUsers(ctx, &events[i], step, now)
+		}
 	}
 	h, err := s.update(ctx, change, events...)
 	if err != nil {

@@ -5,6 +5,8 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
+	"strconv"
+	"strings"
 	"time"
 
 	"vernal/certs"
@@ -91,4 +93,28 @@ func (s *Service) named(ctx context.Context, a certs.Attention, st certs.Status,
 		return a
 	}
 	return a.Name(s.usersOf(ctx, h, a.Year, st.At))
+}
+
+// maxRecorded is how many service providers an audit record names.
+const maxRecorded = 20
+
+// recordUsers adds to the record of a forced retirement whom it cuts off: how
+// many service providers, and who. A force that was not needed cuts off nobody.
+func (s *Service) recordUsers(ctx context.Context, e *idp.AuditEvent, step certs.Step, now time.Time) {
+	h, err := s.read(ctx)
+	if err != nil {
+		return // the step will not be written either
+	}
+	h = s.uses.apply(h.Tick(now, 0))
+	step.Force = false
+	var refused *certs.RefusedError
+	if err := s.nameUsers(ctx, s.Policy.CheckStep(step, h, now), h, now); !errors.As(err, &refused) || len(refused.Users) == 0 {
+		return
+	}
+	names := make([]string, 0, maxRecorded)
+	for _, id := range refused.Users[:min(len(refused.Users), maxRecorded)] {
+		names = append(names, string(id))
+	}
+	e.Detail["users"] = strconv.Itoa(len(refused.Users))
+	e.Detail["used_by"] = strings.Join(names, ", ")
 }

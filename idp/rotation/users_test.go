@@ -3,6 +3,8 @@ package rotation_test
 import (
 	"context"
 	"errors"
+	"fmt"
+	"maps"
 	"strings"
 	"testing"
 	"time"
@@ -97,5 +99,48 @@ func TestCountWritesWhatChanged(t *testing.T) {
 		if got := w.status(s).Years[0]; store.n != tt.writes || got.Unmoved != tt.want || got.Year != "2026" {
 			t.Errorf("%d: %d writes, %d unmoved of %s", i, store.n, got.Unmoved, got.Year)
 		}
+	}
+}
+
+// A retirement that is forced is on record with the reason and with whom it cuts
+// off; a force that was not needed names nobody.
+func TestForcedRetirementIsOnRecord(t *testing.T) {
+	t.Parallel()
+	many := make([]idp.EntityID, 30)
+	for n := range many {
+		many[n] = idp.EntityID(fmt.Sprintf("urn:%02d", n))
+	}
+	tests := []struct {
+		name  string
+		used  bool
+		users []idp.EntityID
+		want  map[string]string
+	}{
+		{"two use it", true, []idp.EntityID{"urn:a", "urn:b"}, map[string]string{"users": "2", "used_by": "urn:a, urn:b"}},
+		{"nobody that is registered", true, nil, nil},
+		{"unused for 14 days", false, []idp.EntityID{"urn:a"}, nil},
+		{"many", true, many, map[string]string{"users": "30", "used_by": "urn:00, urn:01, urn:02, urn:03, urn:04, urn:05, urn:06, " +
+			"urn:07, urn:08, urn:09, urn:10, urn:11, urn:12, urn:13, urn:14, urn:15, urn:16, urn:17, urn:18, urn:19"}},
+	}
+	for _, tt := range tests {
+		t.Run(tt.name, func(t *testing.T) {
+			t.Parallel()
+			w := newWorld(t, day(2026, 11, 22))
+			s := w.started()
+			w.run(day(2027, 6, 20), s)
+			if tt.used {
+				s.Used("2026", w.clock())
+			}
+			s.Users = func(context.Context, idp.Year, time.Time) ([]idp.EntityID, error) { return tt.users, nil }
+			w.take(s, certs.Step{Kind: certs.StepRetire, Year: "2026", Force: true, Reason: "the rest was told by telephone"})
+			records, err := w.store.AuditRecords(t.Context(), 0, 1000)
+			ok(t, err)
+			last := records[len(records)-1]
+			want := map[string]string{"force": "true", "reason": "the rest was told by telephone"}
+			maps.Copy(want, tt.want)
+			if diff := cmp.Diff(want, last.Detail); diff != "" || last.Kind != "rotation.retire" || last.Year != "2026" || last.Actor != "test" {
+				t.Errorf("%s of %s by %s (-want +got):\n%s", last.Kind, last.Year, last.Actor, diff)
+			}
+		})
 	}
 }
