@@ -10,9 +10,12 @@
 # /secret/...          needs a sign-in; ?force or ?passive are passed on in the AuthnRequest
 # /saml/acs            Assertion Consumer Service; validates strictly and shows what is wrong
 # /sign-out            ends the session here
+# /log-out             ends it here and asks the identity provider to end its own
+# /saml/logged-out     takes the LogoutResponse; validates strictly and shows what is wrong
 #
 # The signature stands inside the XML of the AuthnRequest on both bindings, as
-# it does at the service providers of Login.gov.
+# it does at the service providers of Login.gov; that of the LogoutRequest too, but
+# for the provider with encryption, which signs the query.
 
 require "json"
 require "securerandom"
@@ -31,6 +34,7 @@ class Provider
     @idp_metadata = idp_metadata
     @sent = {}     # AuthnRequest ID => path that was asked for
     @sessions = {} # cookie => what the assertion said
+    @leaving = {}  # LogoutRequest ID => RelayState
     @mutex = Mutex.new
   end
 
@@ -41,6 +45,8 @@ class Provider
       res.body = OneLogin::RubySaml::Metadata.new.generate(settings)
     when "/saml/acs" then consume(req, res)
     when "/sign-out" then sign_out(req, res)
+    when "/log-out" then log_out(req, res)
+    when "/saml/logged-out" then logged_out(req, res)
     when %r{\A/secret/} then secret(req, res)
     when "/" then page(res, 200, "Start", "<p><a href='/secret/start'>Sign in</a></p>")
     else page(res, 404, "Not found", "")
@@ -53,6 +59,8 @@ class Provider
     s = OneLogin::RubySaml::Settings.new({
       :sp_entity_id => "#{@base}/sp",
       :assertion_consumer_service_url => "#{@base}/saml/acs",
+      :single_logout_service_url => "#{@base}/saml/logged-out",
+      :single_logout_service_binding => "urn:oasis:names:tc:SAML:2.0:bindings:HTTP-POST",
       :name_identifier_format => PERSISTENT,
       :authn_context => CONTEXT,
       :certificate => @options["cert"],
@@ -60,6 +68,8 @@ class Provider
       :soft => false,
       :security => {
         :authn_requests_signed => true,
+        :logout_requests_signed => true,
+        :logout_responses_signed => true,
         :want_assertions_signed => true,
         :want_assertions_encrypted => @options["encrypted"] || false,
         :want_name_id => true,
@@ -75,6 +85,7 @@ class Provider
     # :post makes ruby-saml put the signature into the XML. What the browser
     # then does with it is up to send_get and send_post.
     s.idp_sso_service_binding = :post
+    s.idp_slo_service_binding = @options["encrypted"] ? :redirect : :post
     s.compress_request = @options["binding"] == "get"
     s
   end
@@ -99,11 +110,13 @@ class Provider
 
   def send_post(res, message, overrides, path)
     s = settings(overrides)
-    fields = message.create_params(s, :RelayState => path).map do |name, value|
-      "<input type='hidden' name='#{name}' value='#{escape(value)}'>"
-    end
+    post(res, s.idp_sso_service_url, message.create_params(s, :RelayState => path))
+  end
+
+  def post(res, address, params)
+    fields = params.map { |name, value| "<input type='hidden' name='#{name}' value='#{escape(value)}'>" }
     page(res, 200, "To the identity provider",
-         "<form id='request' method='post' action='#{escape(s.idp_sso_service_url)}'>#{fields.join}" \
+         "<form id='request' method='post' action='#{escape(address)}'>#{fields.join}" \
          "<button>Continue</button></form><script>document.forms[0].submit()</script>")
   end
 
@@ -150,6 +163,38 @@ class Provider
   def sign_out(req, res)
     @mutex.synchronize { @sessions.delete(cookie(req)) }
     page(res, 200, "Signed out", "<p id='signed-out'>Signed out</p>")
+  end
+
+  def log_out(req, res)
+    said = @mutex.synchronize { @sessions.delete(cookie(req)) }
+    raise "nobody is signed in" unless said
+
+    s = settings(:name_identifier_value => said["name-id"], :sessionindex => said["session-index"])
+    message = OneLogin::RubySaml::Logoutrequest.new
+    relay = SecureRandom.hex(8)
+    @mutex.synchronize { @leaving[message.request_id] = relay }
+    if @options["binding"] == "get"
+      res.status = 302
+      res["Location"] = message.create(s, :RelayState => relay)
+    else
+      post(res, s.idp_slo_service_url, message.create_params(s, :RelayState => relay))
+    end
+  rescue RuntimeError => e
+    page(res, 403, "Refused", "<p id='refused'>#{escape(e.message)}</p>")
+  end
+
+  def logged_out(req, res)
+    raw = req.query["SAMLResponse"].to_s
+    id = OneLogin::RubySaml::Logoutresponse.new(raw, settings).in_response_to
+    relay = @mutex.synchronize { @leaving.delete(id) }
+    raise "no such request, or answered before: #{id.inspect}" unless relay
+
+    OneLogin::RubySaml::Logoutresponse.new(raw, settings, :matches_request_id => id).validate # raises, as soft is false
+    raise "RelayState #{req.query['RelayState'].inspect} is not #{relay.inspect}" unless req.query["RelayState"] == relay
+
+    page(res, 200, "Signed out", "<p id='signed-out'>Signed out everywhere</p>")
+  rescue OneLogin::RubySaml::ValidationError, RuntimeError => e
+    page(res, 403, "Refused", "<p id='refused'>#{escape(e.message)}</p>")
   end
 
   def session(req)

@@ -19,6 +19,8 @@ const (
 	pageRequest  = "request"  // the Ruby application's: posts the AuthnRequest
 	pageSecret   = "secret"   // a service provider's, with the NameID
 	pageOther    = "other"
+
+	pageSignedOut = "signed-out" // a service provider's, after a logout
 )
 
 // showing tells which page the tab shows, "" while one is loading.
@@ -30,6 +32,7 @@ const showing = `(() => {
 	if (has('form input[name=password]')) return 'sign-in';
 	if (has('form input[name=code]')) return 'code';
 	if (has('#name-id')) return 'secret';
+	if (has('#signed-out')) return 'signed-out';
 	return location.href === 'about:blank' ? '' : 'other';
 })()`
 

@@ -12,6 +12,7 @@ import (
 	"encoding/pem"
 	"fmt"
 	"math/big"
+	"net/url"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -34,7 +35,9 @@ func (w *world) startMellon(t *testing.T) {
 	keyFile := w.write(t, "apache/sp.key", key)
 	w.write(t, "apache/sp.crt", cert)
 	w.write(t, "apache/idp.xml", w.read(t, filepath.Join(w.dir, "idp.xml")))
-	w.write(t, "apache/www/secret.shtml", w.read(t, filepath.Join(w.data, "secret.shtml")))
+	for _, name := range []string{"secret.shtml", "signed-out.html"} {
+		w.write(t, "apache/www/"+name, w.read(t, filepath.Join(w.data, name)))
+	}
 	port := binary.FreePort(t)
 	conf := w.write(t, "apache/apache.conf", fill(t, filepath.Join(w.data, "apache.conf"), map[string]any{
 		"Dir": filepath.Join(w.dir, "apache"), "Port": port, "Root": os.Getuid() == 0,
@@ -48,10 +51,17 @@ func (w *world) startMellon(t *testing.T) {
 		key: keyFile, encrypted: true, signedResponse: true,
 	}
 	w.await(t, p, plain.base+"/mellon/metadata")
+	for _, sp := range []*provider{plain, encrypted} {
+		sp.logOut = "/mellon/logout?ReturnTo=" + url.QueryEscape(sp.signedOut())
+	}
 	// Mellon names a key for encryption whether its administrator wants that
-	// or not.
-	w.register(t, "mellon", plain, plain.base+"/mellon/metadata", "--encryption", "none")
-	w.register(t, "mellon-encrypted", encrypted, encrypted.base+"/mellon/metadata", "--sign-response")
+	// or not. It takes a posted LogoutResponse and does not tell so in its
+	// metadata; an unsigned one it refuses.
+	plain.signedLogout = true
+	w.register(t, "mellon", plain, plain.base+"/mellon/metadata", "--encryption", "none",
+		"--logout-url", plain.base+"/mellon/logout", "--sign-logout-response")
+	w.register(t, "mellon-encrypted", encrypted, encrypted.base+"/mellon/metadata", "--sign-response",
+		"--logout-url", encrypted.base+"/mellon/logout")
 }
 
 // startShibboleth starts Debian's Shibboleth SP, which is shibd and a module of
@@ -77,10 +87,16 @@ func (w *world) startShibboleth(t *testing.T) {
 	place("log.conf", "log.conf")
 	place("attribute-map.xml", "attribute-map.xml")
 	place("secret.shtml", "www/secret.shtml")
+	w.write(t, "shibboleth/www/signed-out.html", w.read(t, filepath.Join(w.data, "signed-out.html")))
 	config, apache := place("shibboleth2.xml", "shibboleth2.xml"), place("apache.conf", "apache.conf")
 
 	pid := filepath.Join(w.dir, "shibboleth/shibd.pid")
 	shibd := binary.Start(t, "shibd", exec.Command(binary.Need(t, "shibd"), "-F", "-f", "-c", config, "-p", pid))
+	t.Cleanup(func() {
+		if t.Failed() {
+			t.Logf("shibd:\n%s", shibd.Output())
+		}
+	})
 	p := binary.Start(t, "apache with shibboleth", exec.Command(binary.Need(t, "apache2"), "-f", apache, "-DFOREGROUND"))
 
 	const metadata = "/Shibboleth.sso/Metadata"
@@ -93,7 +109,11 @@ func (w *world) startShibboleth(t *testing.T) {
 	if shibd.Ended() {
 		t.Fatalf("shibd ended with code %d:\n%s", shibd.ExitCode(), shibd.Output())
 	}
-	w.register(t, "shibboleth", plain, plain.base+metadata, "--encryption", "none")
+	for _, sp := range []*provider{plain, encrypted} {
+		sp.logOut = "/Shibboleth.sso/Logout?return=" + url.QueryEscape(sp.signedOut())
+	}
+	plain.signedLogout = true // it refuses an unsigned LogoutResponse
+	w.register(t, "shibboleth", plain, plain.base+metadata, "--encryption", "none", "--sign-logout-response")
 	w.register(t, "shibboleth-encrypted", encrypted, encrypted.base+metadata, "--sign-response")
 }
 
@@ -139,6 +159,7 @@ func (w *world) startRuby(t *testing.T) {
 		sp := &provider{
 			name: k.name, base: fmt.Sprintf("http://%s.localhost:%d", k.key, port),
 			key: filepath.Join(w.dir, k.key+".key"), encrypted: k.options.Encrypted,
+			logOut: "/log-out",
 		}
 		w.await(t, p, sp.base+"/saml/metadata")
 		w.register(t, k.key, sp, sp.base+"/saml/metadata", append(k.flags, "--sp-initiated-login-url", sp.start())...)

@@ -30,6 +30,10 @@ type provider struct {
 	// encrypted is set if its assertions are, signedResponse if the Response is
 	// signed beside the Assertion.
 	encrypted, signedResponse bool
+	// logOut is the path at which a logout begins at the provider;
+	// signedLogout is set if it is registered for signed LogoutResponses.
+	logOut       string
+	signedLogout bool
 }
 
 // entityID is what the provider calls itself.

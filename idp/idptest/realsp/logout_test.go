@@ -1,0 +1,138 @@
+//go:build realsp
+
+package realsp
+
+import (
+	"bytes"
+	"net/url"
+	"strings"
+	"testing"
+
+	"github.com/chromedp/chromedp"
+)
+
+const logoutResponseName = "urn:oasis:names:tc:SAML:2.0:protocol:LogoutResponse"
+
+// signedOut is the page at which a logout ends at Apache's providers.
+func (p *provider) signedOut() string { return p.base + "/signed-out.html" }
+
+// elsewhere is a provider whose sign-ins tell that a session here still lives.
+const elsewhere = "shibboleth-encrypted"
+
+// testLogOut: a person signs in, logs out at the provider, and must sign in
+// again, whereas another one in another browser need not.
+func testLogOut(t *testing.T, w *world, key string) {
+	sp := w.sps[key]
+	b, c := w.profile(t), w.profile(t)
+	person, other := w.idp.AddPerson(t, "out-"+key+"@example.org"), w.idp.AddPerson(t, "stays-"+key+"@example.org")
+	nameID := b.signIn(sp, "first", person)
+	c.signIn(sp, "first", other)
+
+	b.open(sp.base + sp.logOut)
+	b.expect(pageSignedOut)
+	w.checkLogoutResponse(t, sp, b.last())
+
+	b.open(sp.secret("second"))
+	b.expect(pageSignIn)
+	if again := b.signIn(sp, "third", person); again != nameID {
+		t.Errorf("NameID after logging out is %s, was %s", again, nameID)
+	}
+	c.passThrough(w.sps[elsewhere], "first", other)
+}
+
+// testLogOutElsewhere: the provider asks for the logout of somebody who has
+// signed out here already, from a browser that is another person's by now.
+func testLogOutElsewhere(t *testing.T, w *world, key string) {
+	sp := w.sps[key]
+	first, second := w.idp.AddPerson(t, "gone-"+key+"@example.org"), w.idp.AddPerson(t, "came-"+key+"@example.org")
+	b := w.profile(t)
+	b.signIn(sp, "first", first)
+	b.open(w.idp.BaseURL + "/account")
+	b.press("form[action='/account/sign-out'] button[type=submit]")
+	b.signIn(w.sps[elsewhere], "first", second)
+
+	b.open(sp.base + sp.logOut)
+	b.shown() // what a provider makes of UnknownPrincipal is its own affair
+	if !bytes.Contains(b.last(), []byte(":UnknownPrincipal")) {
+		t.Errorf("LogoutResponse:\n%s", b.last())
+	}
+	b.open(w.idp.BaseURL + "/account")
+	if text := run(b, chromedp.Evaluate[string]("document.body.innerText")); !strings.Contains(text, second.Email) {
+		t.Errorf("the session of the other person has ended:\n%s", text)
+	}
+}
+
+// testLogOutUnsigned: a provider that is not registered for signed
+// LogoutResponses and wants one shows an error; the session is over all the
+// same.
+func testLogOutUnsigned(t *testing.T, w *world, key string) {
+	sp, person := w.sps[key], w.idp.AddPerson(t, "unsigned-"+key+"@example.org")
+	b := w.profile(t)
+	b.signIn(sp, "first", person)
+	b.open(sp.base + sp.logOut)
+	b.expect(pageOther)
+	w.checkLogoutResponse(t, sp, b.last())
+	if status := b.status(); status < 400 {
+		t.Errorf("the provider takes the unsigned LogoutResponse with status %d: tell the README", status)
+	}
+	b.open(sp.secret("second"))
+	b.expect(pageSignIn)
+}
+
+// testLogOutSOAP: Shibboleth's server asks ours, without the browser; the
+// LogoutResponse comes back in the answer.
+func testLogOutSOAP(t *testing.T, w *world) {
+	sp := w.sps["shibboleth"]
+	b, c := w.profile(t), w.profile(t)
+	person, other := w.idp.AddPerson(t, "soap@example.org"), w.idp.AddPerson(t, "soap-stays@example.org")
+	b.signIn(sp, "first", person)
+	c.signIn(sp, "first", other)
+	carried := len(b.posted())
+
+	b.open(sp.base + "/Shibboleth.sso/SOAPLogout?return=" + url.QueryEscape(sp.signedOut()))
+	b.expect(pageSignedOut)
+	if got := len(b.posted()); got != carried {
+		t.Errorf("the browser carried %d messages during the logout", got-carried)
+	}
+	b.open(sp.secret("second"))
+	b.expect(pageSignIn)
+	c.passThrough(w.sps[elsewhere], "first", other)
+}
+
+// checkLogoutResponse checks a LogoutResponse as it was posted: valid by the
+// schema, and signed if, and only if, the provider is registered for that.
+func (w *world) checkLogoutResponse(t *testing.T, sp *provider, doc []byte) {
+	t.Helper()
+	w.checkSchema(t, "saml-schema-protocol-2.0.xsd", doc)
+	if !bytes.Contains(doc, []byte(":LogoutResponse ")) || !bytes.Contains(doc, []byte(":status:Success")) {
+		t.Errorf("not a LogoutResponse with Success:\n%s", doc)
+	}
+	if signed := bytes.Contains(doc, []byte("SignatureValue")); signed != sp.signedLogout {
+		t.Fatalf("LogoutResponse is signed: %t, want %t\n%s", signed, sp.signedLogout, doc)
+	}
+	if !sp.signedLogout {
+		return
+	}
+	w.checkSignature(t, doc, logoutResponseName)
+	forged := bytes.Replace(doc, []byte(":status:Success"), []byte(":status:Bliss00"), 1)
+	if _, err := w.verify(t, forged, logoutResponseName); err == nil {
+		t.Error("xmlsec1 accepts a forged LogoutResponse: the check checks nothing")
+	}
+}
+
+// last is the message that was posted last from this tab.
+func (b *tab) last() []byte {
+	b.t.Helper()
+	all := b.posted()
+	if len(all) == 0 {
+		b.t.Fatal("no message was posted")
+	}
+	return all[len(all)-1]
+}
+
+// posted are the Responses and LogoutResponses that were posted from this tab.
+func (b *tab) posted() [][]byte {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	return append([][]byte(nil), b.responses...)
+}
