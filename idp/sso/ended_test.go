@@ -73,35 +73,43 @@ func TestYearThatIsOver(t *testing.T) {
 			for _, what := range []string{"metadata%s", "auth%s", "logout%s", "remotelogout%s", "certificate%s.pem"} {
 				says = append(says, i.URL+"/api/saml/"+fmt.Sprintf(what, tt.year), i.URL+"/api/saml/"+fmt.Sprintf(what, next.Key.Year))
 			}
-			for _, ask := range []struct{ method, path, accept string }{
+			for _, ask := range []goneAsk{
 				{http.MethodGet, "auth", "*/*"}, {http.MethodGet, "metadata", ""}, {http.MethodGet, "auth", "text/html"},
 				{http.MethodPost, "auth", "text/html"}, {http.MethodHead, "auth", ""}, {http.MethodHead, "auth", "text/html"},
 			} {
-				resp, body := get(t, ask.method, i.URL+"/api/saml/"+ask.path+string(tt.year), ask.accept)
-				name := ask.method + " " + ask.path + " " + ask.accept
-				if resp.StatusCode != http.StatusGone || resp.ContentLength <= 0 {
-					t.Errorf("%s: %s, %d bytes", name, resp.Status, resp.ContentLength)
-				}
-				html := strings.HasPrefix(resp.Header.Get("Content-Type"), "text/html")
-				if html != (ask.accept == "text/html") {
-					t.Errorf("%s: %s", name, resp.Header.Get("Content-Type"))
-				}
-				if ask.method == http.MethodHead {
-					continue
-				}
-				for _, want := range says {
-					if html {
-						want = strings.TrimSpace(want)
-					}
-					if !strings.Contains(body, want) {
-						t.Errorf("%s does not say %q:\n%s", name, want, body)
-					}
-				}
-				if strings.Contains(body, tt.saysNever) {
-					t.Errorf("%s says %q", name, tt.saysNever)
-				}
+				ask.check(t, i, tt.year, says, tt.saysNever)
 			}
 		})
+	}
+}
+
+// goneAsk asks for an address of a year that is over.
+type goneAsk struct{ method, path, accept string }
+
+// check holds the answer against what it must say, in the form asked for.
+func (a goneAsk) check(t *testing.T, i *idptest.IdP, y idp.Year, says []string, never string) {
+	t.Helper()
+	resp, body := get(t, a.method, i.URL+"/api/saml/"+a.path+string(y), a.accept)
+	if resp.StatusCode != http.StatusGone || resp.ContentLength <= 0 {
+		t.Errorf("%v: %s, %d bytes", a, resp.Status, resp.ContentLength)
+	}
+	html := strings.HasPrefix(resp.Header.Get("Content-Type"), "text/html")
+	if html != (a.accept == "text/html") {
+		t.Errorf("%v: %s", a, resp.Header.Get("Content-Type"))
+	}
+	if a.method == http.MethodHead {
+		return
+	}
+	for _, want := range says {
+		if html {
+			want = strings.TrimSpace(want)
+		}
+		if !strings.Contains(body, want) {
+			t.Errorf("%v does not say %q:\n%s", a, want, body)
+		}
+	}
+	if strings.Contains(body, never) {
+		t.Errorf("%v says %q", a, never)
 	}
 }
 
