@@ -37,8 +37,12 @@ type NameIDScope string
 type RequestHandle string
 
 // SessionID is the hash under which a session is kept. What the browser holds
-// is its preimage; the SessionID itself never leaves the server.
+// is its preimage; the SessionID itself never leaves the server but for its Short.
 type SessionID string
+
+// Short is the part of the ID that names a session to operators, and to its own
+// person: 64 bits, which open nothing.
+func (id SessionID) Short() string { return string(id[:min(len(id), 16)]) }
 
 // HashSessionToken gives the SessionID that a browser's cookie value stands for.
 func HashSessionToken(token string) SessionID {

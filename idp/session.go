@@ -33,10 +33,36 @@ type Session struct {
 	CreatedAt time.Time `json:"created_at"`
 	SeenAt    time.Time `json:"seen_at"`
 	ExpiresAt time.Time `json:"expires_at"`
+	// Idle is how long it lasts without use; 0 until ExpiresAt.
+	Idle time.Duration `json:"idle,omitempty"`
+	// Device is what it was begun on, as far as that is told.
+	Device Device `json:"device,omitzero"`
 	// AuthnAt is when the person last proved who they are with all factors.
 	AuthnAt      time.Time     `json:"authn_at,omitzero"`
 	Factors      []FactorUse   `json:"factors"`
 	Participants []Participant `json:"participants,omitempty"`
+}
+
+// EndsAt is when the session ends if it is not used again.
+func (s *Session) EndsAt() time.Time {
+	if s.Idle > 0 {
+		if idle := s.SeenAt.Add(s.Idle); idle.Before(s.ExpiresAt) {
+			return idle
+		}
+	}
+	return s.ExpiresAt
+}
+
+// Device is what a person can know a browser of theirs by. It holds less than
+// what the browser sent: no version, and no whole network address.
+type Device struct {
+	// Browser and System are names of a closed list, such as "Firefox" and
+	// "Windows"; "" if not known.
+	Browser string `json:"browser,omitempty"`
+	System  string `json:"system,omitempty"`
+	// Network is the part of the address that tells the network: the first 24
+	// bits of IPv4, 48 of IPv6, as a prefix ("203.0.113.0/24").
+	Network string `json:"network,omitempty"`
 }
 
 // Participant is a service provider that was told of a session.

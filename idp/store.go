@@ -122,8 +122,13 @@ type SessionStore interface {
 	EndSession(ctx context.Context, id SessionID, events ...AuditEvent) error
 	// EndUserSessions removes all sessions of a person and reports how many.
 	EndUserSessions(ctx context.Context, user UserID, events ...AuditEvent) (int, error)
+	// EndSessions removes those of the sessions that are there and reports how
+	// many.
+	EndSessions(ctx context.Context, ids []SessionID, events ...AuditEvent) (int, error)
 	// UserSessions lists a person's stored sessions, oldest first.
 	UserSessions(ctx context.Context, user UserID) ([]*Session, error)
+	// Sessions lists up to limit stored sessions after the given ID, by ID.
+	Sessions(ctx context.Context, after SessionID, limit int) ([]*Session, error)
 
 	// CreateLoginRequest adds r. ErrReplayed if a request with the same SP and
 	// MessageID is stored, else ErrExists if one with its handle is.

@@ -123,6 +123,7 @@ func (s *Server) parts() (*parts, error) {
 		sessions = &session.Manager{
 			Store: s.Store, Clock: s.Clock, Idle: s.Idle, Absolute: s.Absolute,
 			Secure: strings.HasPrefix(s.IdP.BaseURL, "https://"),
+			Device: func(r *http.Request) idp.Device { return session.DeviceOf(r.UserAgent(), web.EventOf(r).Client) },
 		}
 		previews = &preview.Service{Links: s.Links, Secure: sessions.Secure}
 	)

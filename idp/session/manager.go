@@ -39,6 +39,8 @@ type Manager struct {
 	// Secure is set when base_url is https: cookies are then Secure and carry
 	// the __Host- prefix (RFC 6265bis §4.1.3.2).
 	Secure bool
+	// Device tells what a browser runs on; nil if nobody asks.
+	Device func(*http.Request) idp.Device
 }
 
 // Current is the browser's session. It returns idp.ErrNotFound if there is
@@ -87,8 +89,17 @@ func (m *Manager) load(r *http.Request, cookie string) (*idp.Session, error) {
 
 // Live reports whether the session has reached neither of its ends.
 func (m *Manager) Live(s *idp.Session) bool {
-	now := m.Clock.Now()
-	return now.Before(s.ExpiresAt) && (s.Pending || now.Sub(s.SeenAt) < m.Idle)
+	return m.Clock.Now().Before(m.EndsAt(s))
+}
+
+// EndsAt is when the session ends if it is not used again. A lifetime that was
+// shortened counts for sessions that were begun before, too.
+func (m *Manager) EndsAt(s *idp.Session) time.Time {
+	end := s.EndsAt()
+	if idle := s.SeenAt.Add(m.Idle); !s.Pending && idle.Before(end) {
+		return idle
+	}
+	return end
 }
 
 // Touch notes that the session is in use, at most once a minute.
@@ -116,6 +127,7 @@ func (m *Manager) StartPending(w http.ResponseWriter, r *http.Request, user idp.
 		User: user, Pending: true,
 		CreatedAt: now, SeenAt: now, ExpiresAt: now.Add(PendingLifetime),
 		Factors: []idp.FactorUse{{Factor: idp.FactorPassword, At: now}},
+		Device:  m.device(r),
 	}
 	token := newToken()
 	s.ID = idp.HashSessionToken(token)
@@ -135,6 +147,7 @@ func (m *Manager) Complete(w http.ResponseWriter, r *http.Request, pending *idp.
 	s := &idp.Session{
 		User:      pending.User,
 		CreatedAt: now, SeenAt: now, AuthnAt: now, ExpiresAt: now.Add(m.Absolute),
+		Idle: m.Idle, Device: m.device(r),
 		Factors: append(pending.Factors, idp.FactorUse{Factor: second, At: now}),
 	}
 	token := newToken()
@@ -167,6 +180,13 @@ func (m *Manager) Forget(w http.ResponseWriter) {
 	for _, cookie := range []string{"session", "signin"} {
 		m.drop(w, m.cookieName(cookie))
 	}
+}
+
+func (m *Manager) device(r *http.Request) idp.Device {
+	if m.Device == nil {
+		return idp.Device{}
+	}
+	return m.Device(r)
 }
 
 // replaced is the session that the named cookie stands for, live or not.

@@ -41,11 +41,13 @@ func (w *writer) recordIssuance(i *idp.Issuance) (idp.NameID, error) {
 	if err != nil {
 		return "", err
 	}
+	before := due(sess)
 	sess.Participants = joined(sess.Participants, i.Request.SP, name, i.Request.Year, i.At, i.SessionIndex)
 	if i.At.After(sess.SeenAt) {
 		sess.SeenAt = i.At
 	}
 	w.putSession(sess)
+	w.moveExpiry(sessionKind, []byte(sess.ID), before, due(sess))
 	return name, nil
 }
 

@@ -15,11 +15,14 @@ import (
 //	string   length as uvarint, bytes
 //	bool     one byte, 0 or 1
 //	time     12 bytes, see appendTime; read back as UTC
+//	duration nanoseconds as varint
 //	list     number as uvarint, elements
 //
 // A record that gains a field gets the next form, and the field is read where
-// the form has it.
-const recordForm = 1
+// the form has it:
+//
+//	2        sessions: Idle and Device
+const recordForm = 2
 
 // fields goes over the fields of a record, and either appends them to out or
 // reads them from in. So one function tells both ways.
@@ -27,6 +30,7 @@ type fields struct {
 	out     []byte
 	in      string
 	reading bool
+	form    byte // of in; recordForm when writing
 	damaged bool // in is not what was written; all further fields are zero
 }
 
@@ -49,6 +53,13 @@ func sessionFields(f *fields, s *idp.Session) {
 		text(f, &p.Year)
 		moment(f, &p.At)
 	})
+	if f.form < 2 {
+		return
+	}
+	span(f, &s.Idle)
+	text(f, &s.Device.Browser)
+	text(f, &s.Device.System)
+	text(f, &s.Device.Network)
 }
 
 // requestFields begins with the message, so that the index can be made without
@@ -86,7 +97,7 @@ func messageFields(f *fields, r *idp.LoginRequest) {
 
 // encodeRecord gives the bytes of a record.
 func encodeRecord[R any](r *R, each func(*fields, *R)) []byte {
-	f := fields{out: append(make([]byte, 0, 512), recordForm)}
+	f := fields{out: append(make([]byte, 0, 512), recordForm), form: recordForm}
 	each(&f, r)
 	return f.out
 }
@@ -104,8 +115,10 @@ func decodeRecord[R any](value []byte, r *R, each func(*fields, *R)) error {
 // decodeFields reads the first fields of a record and gives the rest.
 func decodeFields[R any](value []byte, r *R, each func(*fields, *R)) (rest string, err error) {
 	f := fields{in: string(value), reading: true}
-	if f.take(1) != string(rune(recordForm)) {
+	if form := f.take(1); form == "" || form[0] < 1 || form[0] > recordForm {
 		return "", errors.New("record of an unknown form")
+	} else {
+		f.form = form[0]
 	}
 	if each(&f, r); f.damaged {
 		return "", errors.New("record is cut short")
@@ -166,6 +179,19 @@ func moment(f *fields, t *time.Time) {
 	} else if part := []byte(f.take(timeLen)); len(part) == timeLen {
 		*t = timeFrom(part)
 	}
+}
+
+func span(f *fields, d *time.Duration) {
+	if !f.reading {
+		f.out = binary.AppendVarint(f.out, int64(*d))
+		return
+	}
+	got, size := binary.Varint([]byte(f.in[:min(len(f.in), binary.MaxVarintLen64)]))
+	if size <= 0 {
+		f.in, f.damaged = "", true
+		return
+	}
+	f.in, *d = f.in[size:], time.Duration(got)
 }
 
 // list writes or reads a list; an empty one is read as nil.

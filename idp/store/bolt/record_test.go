@@ -24,6 +24,8 @@ func fill(t *testing.T, v reflect.Value, n *int) {
 		v.SetString(time.Duration(*n).String() + "\x00ü")
 	case reflect.Bool:
 		v.SetBool(true)
+	case reflect.Int64:
+		v.SetInt(int64(*n) * -77777)
 	case reflect.Uint8:
 		v.SetUint(uint64(*n % 256))
 	case reflect.Slice:
@@ -73,6 +75,24 @@ func testRecord[R any](t *testing.T, each func(*fields, *R)) {
 		if decodeRecord(value, new(R), each) == nil {
 			t.Errorf("%T: a record of another form was read", want)
 		}
+	}
+}
+
+// TestRecordOfFormOne reads a session as it was written before it had a Device.
+func TestRecordOfFormOne(t *testing.T) {
+	t.Parallel()
+	want := &idp.Session{ID: "s", User: "u", ExpiresAt: time.Date(2031, 4, 1, 9, 0, 0, 0, time.UTC), Participants: []idp.Participant{{SP: "a"}}}
+	old := fields{out: []byte{1}, form: 1}
+	sessionFields(&old, want)
+	got := new(idp.Session)
+	if err := decodeRecord(old.out, got, sessionFields); err != nil {
+		t.Fatal(err)
+	}
+	if diff := cmp.Diff(want, got); diff != "" {
+		t.Errorf("read back (-want +got):\n%s", diff)
+	}
+	if !due(got).Equal(want.ExpiresAt) {
+		t.Errorf("due %v: its entry in the index stands at %v", due(got), want.ExpiresAt)
 	}
 }
 

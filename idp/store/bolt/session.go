@@ -32,7 +32,24 @@ func (w *writer) putSession(sess *idp.Session) {
 func (w *writer) deleteSession(sess *idp.Session) {
 	w.delete(inSessions, []byte(sess.ID))
 	w.delete(inUserSessions, pair(string(sess.User), string(sess.ID)))
-	w.delete(inExpiry, expiryKey(sess.ExpiresAt, sessionKind, []byte(sess.ID)))
+	w.delete(inExpiry, expiryKey(due(sess), sessionKind, []byte(sess.ID)))
+}
+
+// due is when the sweep looks for a session: in steps of Idle from its
+// beginning, the first step at which it may have ended. So the entry in the
+// index follows from the record, and moves at most once in Idle however often
+// the session is used, with a write that is made anyway; the sweep meets only
+// sessions that have ended. They wait for it for another Idle at most.
+func due(sess *idp.Session) time.Time {
+	if sess.Idle <= 0 {
+		return sess.ExpiresAt
+	}
+	steps := max(0, sess.SeenAt.Sub(sess.CreatedAt)+sess.Idle-1) / sess.Idle
+	at := sess.CreatedAt.Add((steps + 1) * sess.Idle)
+	if at.After(sess.ExpiresAt) {
+		return sess.ExpiresAt
+	}
+	return at
 }
 
 // CreateSession adds a session and ends others. It does not change *sess: read
@@ -88,7 +105,7 @@ func (w *writer) createSession(sess *idp.Session, replaces []idp.SessionID) erro
 	made.Participants = merged(made.Participants, sess.Participants)
 	w.putSession(&made)
 	w.put(inUserSessions, pair(string(made.User), string(made.ID)), nil)
-	w.put(inExpiry, expiryKey(made.ExpiresAt, sessionKind, []byte(made.ID)), nil)
+	w.put(inExpiry, expiryKey(due(&made), sessionKind, []byte(made.ID)), nil)
 	return nil
 }
 
@@ -109,7 +126,7 @@ func (s *Store) UpdateSession(ctx context.Context, id idp.SessionID, change func
 		if err := w.session(id, &sess); err != nil {
 			return err
 		}
-		user, before := sess.User, sess.ExpiresAt
+		user, before := sess.User, due(&sess)
 		if err := apart(func() error { return change(&sess) }); err != nil {
 			return err
 		}
@@ -117,7 +134,7 @@ func (s *Store) UpdateSession(ctx context.Context, id idp.SessionID, change func
 			return errors.New("change of a session: ID and User must stay")
 		}
 		w.putSession(&sess)
-		w.moveExpiry(sessionKind, []byte(id), before, sess.ExpiresAt)
+		w.moveExpiry(sessionKind, []byte(id), before, due(&sess))
 		return nil
 	})
 }
@@ -149,6 +166,32 @@ func (s *Store) EndUserSessions(ctx context.Context, user idp.UserID, events ...
 	return n, nil
 }
 
+// EndSessions removes the sessions that are there.
+func (s *Store) EndSessions(ctx context.Context, ids []idp.SessionID, events ...idp.AuditEvent) (n int, err error) {
+	err = s.update(ctx, events, func(w *writer) error {
+		n = 0
+		ended := make(map[idp.SessionID]bool, len(ids)) // a change does not see its own notes
+		for _, id := range ids {
+			var sess idp.Session
+			err := w.session(id, &sess)
+			switch {
+			case errors.Is(err, idp.ErrNotFound) || ended[id]:
+				continue
+			case err != nil:
+				return err
+			}
+			w.deleteSession(&sess)
+			ended[id] = true
+			n++
+		}
+		return nil
+	})
+	if err != nil {
+		return 0, err
+	}
+	return n, nil
+}
+
 func (w *writer) endUserSessions(user idp.UserID) (int, error) {
 	sessions, err := w.userSessions(user)
 	if err != nil {
@@ -158,6 +201,28 @@ func (w *writer) endUserSessions(user idp.UserID) (int, error) {
 		w.deleteSession(sess)
 	}
 	return len(sessions), nil
+}
+
+// Sessions lists sessions by ID.
+func (s *Store) Sessions(ctx context.Context, after idp.SessionID, limit int) (out []*idp.Session, err error) {
+	err = s.view(ctx, func(r *reader) error {
+		c := r.bucket(inSessions).Cursor()
+		for k, v := c.Seek([]byte(after)); k != nil && len(out) < limit; k, v = c.Next() {
+			if string(k) == string(after) {
+				continue
+			}
+			sess := new(idp.Session)
+			if err := decodeRecord(v, sess, sessionFields); err != nil {
+				return corrupt(inSessions, k, err)
+			}
+			out = append(out, sess)
+		}
+		return nil
+	})
+	if err != nil {
+		return nil, err
+	}
+	return out, nil
 }
 
 // UserSessions lists a person's sessions, oldest first.

@@ -1,0 +1,111 @@
+package storetest
+
+import (
+	"testing"
+	"time"
+
+	"github.com/google/go-cmp/cmp"
+
+	"vernal/idp"
+)
+
+func testSessionList(t *testing.T, s idp.Store) {
+	ctx := t.Context()
+	for _, id := range []string{"d", "a", "c", "b", "bb"} {
+		x := session(id, "u"+id)
+		x.Pending = id == "c"
+		x.Idle, x.Device = time.Minute, idp.Device{Browser: "Firefox", System: "Linux", Network: "203.0.113.0/24"}
+		ok(t, s.CreateSession(ctx, x, nil))
+	}
+	list := func(after idp.SessionID, limit int, want ...idp.SessionID) {
+		t.Helper()
+		sessions, err := s.Sessions(ctx, after, limit)
+		ok(t, err)
+		got := []idp.SessionID{}
+		for _, x := range sessions {
+			got = append(got, x.ID)
+			one, err := s.Session(ctx, x.ID)
+			same(t, one, x, err)
+		}
+		if diff := cmp.Diff(append([]idp.SessionID{}, want...), got); diff != "" {
+			t.Errorf("Sessions(%q, %d) (-want +got):\n%s", after, limit, diff)
+		}
+	}
+	list("", 100, "a", "b", "bb", "c", "d")
+	list("", 2, "a", "b")
+	list("b", 2, "bb", "c")
+	list("bz", 2, "c", "d") // the ID need not be there
+	list("c", 1, "d")
+	list("d", 5)
+	list("", 0)
+}
+
+func testEndSessions(t *testing.T, s idp.Store) {
+	ctx := t.Context()
+	for _, id := range []string{"a", "b", "c", "d"} {
+		ok(t, s.CreateSession(ctx, session(id, "u1"), nil))
+	}
+	n, err := s.EndSessions(ctx, []idp.SessionID{"b", "gone", "d", "b"}, event("one"), event("two"))
+	same(t, 2, n, err)
+	left, err := s.UserSessions(ctx, "u1")
+	same(t, 2, len(left), err)
+	for _, id := range []idp.SessionID{"b", "d"} {
+		_, err := s.Session(ctx, id)
+		is(t, err, idp.ErrNotFound)
+	}
+	n, err = s.EndSessions(ctx, nil)
+	same(t, 0, n, err)
+	kinds(t, s, 0, "one", "two")
+}
+
+// testSweepIdle leaves sessions unused: they go before their absolute end, and
+// those in use stay.
+func testSweepIdle(t *testing.T, s idp.Store) {
+	ctx := t.Context()
+	for _, id := range []string{"unused", "touched", "issued", "ended", "short"} {
+		x := session(id, "u1")
+		x.Idle = 15 * time.Minute
+		if id == "short" {
+			x.ExpiresAt = start.Add(10 * time.Minute)
+		}
+		ok(t, s.CreateSession(ctx, x, nil))
+	}
+	ok(t, s.CreateSession(ctx, session("no-idle", "u1"), nil))
+	touch := func(id idp.SessionID, at time.Duration) {
+		t.Helper()
+		ok(t, s.UpdateSession(ctx, id, func(x *idp.Session) error { x.SeenAt = start.Add(at); return nil }))
+	}
+	sweep := func(after time.Duration, want int) {
+		t.Helper()
+		n, err := s.Sweep(ctx, start.Add(after), 100)
+		same(t, want, n, err)
+	}
+	touch("touched", 14*time.Minute)
+	ok(t, s.EndSession(ctx, "ended"))
+	i := issuance("issued", "u1", "m")
+	i.At, i.Request.ExpiresAt = start.Add(16*time.Minute), start.Add(100*time.Hour)
+	_, err := s.RecordIssuance(ctx, i)
+	ok(t, err)
+
+	sweep(10*time.Minute-1, 0)
+	sweep(10*time.Minute, 1) // short
+	sweep(15*time.Minute-1, 0)
+	sweep(15*time.Minute, 1) // unused
+	// Used until minute 14, so it has ended at 29; the sweep comes at 30.
+	sweep(29*time.Minute-1, 0)
+	sweep(30*time.Minute, 1)
+	sweep(31*time.Minute-1, 0) // issued is in use until minute 31
+	sweep(46*time.Minute, 1)
+	_, err = s.Session(ctx, "no-idle")
+	ok(t, err)
+
+	// One that is always in use stays until its absolute end.
+	busy := session("busy", "u2")
+	busy.Idle = 15 * time.Minute
+	ok(t, s.CreateSession(ctx, busy, nil))
+	for at := time.Duration(0); at < 12*time.Hour; at += 14 * time.Minute {
+		touch("busy", at)
+		sweep(at, 0)
+	}
+	sweep(12*time.Hour, 2) // no-idle too
+}
