@@ -56,13 +56,13 @@ func named(marks []mark, agent string) string {
 }
 
 func networkOf(client netip.Addr) string {
+	if !client.IsValid() {
+		return ""
+	}
 	bits := 48
 	if client = client.Unmap().WithZone(""); client.Is4() {
 		bits = 24
 	}
-	p, err := client.Prefix(bits)
-	if err != nil {
-		return "" // there is no address
-	}
+	p, _ := client.Prefix(bits) // the address has as many
 	return p.String()
 }
