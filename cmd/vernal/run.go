@@ -95,6 +95,8 @@ To begin:
 		a.userCommand(),
 		a.rotationCommand(),
 		a.metadataCommand(),
+		a.auditCommand(),
+		a.errorsCommand(),
 		a.deployCommand(),
 		a.versionCommand(),
 	)

@@ -7,6 +7,7 @@
 package durable
 
 import (
+	"io"
 	"io/fs"
 	"os"
 	"path/filepath"
@@ -16,6 +17,15 @@ import (
 // are flushed under another name first, and a link, unlike a rename, never
 // replaces: an error that matches fs.ErrExist if the name is taken.
 func WriteNew(path string, data []byte) error {
+	return WriteNewFrom(path, func(w io.Writer) error {
+		_, err := w.Write(data)
+		return err
+	})
+}
+
+// WriteNewFrom is WriteNew for what is too large for memory. If write fails,
+// there is no file.
+func WriteNewFrom(path string, write func(io.Writer) error) error {
 	if _, err := os.Lstat(path); err == nil {
 		return &fs.PathError{Op: "create", Path: path, Err: fs.ErrExist}
 	}
@@ -24,7 +34,7 @@ func WriteNew(path string, data []byte) error {
 		return err
 	}
 	defer os.Remove(tmp.Name())
-	_, err = tmp.Write(data)
+	err = write(tmp)
 	if err == nil {
 		err = tmp.Sync()
 	}
