@@ -26,9 +26,19 @@ const (
 	NoticeForceAuthn Key = "notice.force_authn" // {0} the service provider's name
 	NoticeTimedOut   Key = "notice.timed_out"
 	NoticeStepUp     Key = "notice.step_up" // {0} the service provider's name
+	// What was done on the account page.
+	NoticeSessionEnded  Key = "notice.session_ended"
+	NoticeSessionsEnded Key = "notice.sessions_ended"
 	// NoticeDemoSignedOut is said by a sample of the demonstration; {0} is its
 	// name.
 	NoticeDemoSignedOut Key = "demo.signed_out"
+)
+
+// Why a session is over; for SessionEndedPage.Why.
+const (
+	EndedIdle      Key = "ended.idle"
+	EndedAbsolute  Key = "ended.absolute"
+	EndedElsewhere Key = "ended.elsewhere"
 )
 
 // Texts of ConfirmPage.

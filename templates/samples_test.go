@@ -91,10 +91,33 @@ func samples(acs string) []sample {
 		code("code-throttled", func(p *CodePage) { p.Problem, p.ProblemArgs = Throttled(time.Minute) }),
 		{"account", false, func(s *Set, w io.Writer) error {
 			return s.Account(w, AccountPage{Base: alone, Email: "ada@example.com", Action: "/sign-out",
-				Visits: []Visit{{spName, at}, {"Department of Very Long Names and Other Affairs", at.Add(time.Hour)}}})
+				Visits: []Visit{{spName, at}, {"Department of Very Long Names and Other Affairs", at.Add(time.Hour)}},
+				Idle:   15, EndAt: at.Add(12 * time.Hour), EndAction: "/end", EndOthersAction: "/end-others", More: 3, Notice: NoticeSessionEnded,
+				Sessions: []OwnSession{
+					{ID: "0123456789abcdef", Browser: "Firefox", System: "Linux", Network: "203.0.113.x", Current: true, BegunAt: at, SeenAt: at,
+						Services: []string{spName, "Department of Very Long Names and Other Affairs"}},
+					{ID: "1123456789abcdef", Browser: "Samsung Internet", System: "Android", Network: "2001:db8:1234:x", BegunAt: at, SeenAt: at},
+					{ID: "2123456789abcdef", System: "Windows", BegunAt: at, SeenAt: at, Pending: true},
+				}})
 		}},
 		{"account-new", false, func(s *Set, w io.Writer) error {
-			return s.Account(w, AccountPage{Base: b, Email: "ada@example.com", Action: "/sign-out"})
+			return s.Account(w, AccountPage{Base: b, Email: "ada@example.com", Action: "/sign-out", Idle: 1, EndAt: at,
+				Sessions: []OwnSession{{ID: "0123456789abcdef", Current: true, BegunAt: at, SeenAt: at}}})
+		}},
+		{"stay", false, func(s *Set, w io.Writer) error {
+			return s.Stay(w, StayPage{Base: alone, Due: true, EndAt: at, Minutes: 2, Action: "/stay", AccountURL: "/account"})
+		}},
+		{"stay-final", false, func(s *Set, w io.Writer) error {
+			return s.Stay(w, StayPage{Base: alone, Due: true, Final: true, EndAt: at, Minutes: 1, AccountURL: "/account", SignInURL: "/sign-in"})
+		}},
+		{"stay-live", false, func(s *Set, w io.Writer) error {
+			return s.Stay(w, StayPage{Base: alone, EndAt: at, Minutes: 12, Action: "/stay", AccountURL: "/account"})
+		}},
+		{"session-ended", false, func(s *Set, w io.Writer) error {
+			return s.SessionEnded(w, SessionEndedPage{Base: alone, Why: EndedIdle, SignInURL: "/sign-in"})
+		}},
+		{"session-ended-elsewhere", false, func(s *Set, w io.Writer) error {
+			return s.SessionEnded(w, SessionEndedPage{Base: alone, Why: EndedElsewhere, SignInURL: "/sign-in"})
 		}},
 		{"signed-out", false, func(s *Set, w io.Writer) error {
 			return s.SignedOut(w, SignedOutPage{Base: b, SignInURL: "/sign-in"})

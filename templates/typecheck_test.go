@@ -17,6 +17,7 @@ var pageTypes = map[string]any{
 	"signedout.html": SignedOutPage{}, "confirm.html": ConfirmPage{}, "logout.html": LogoutPage{}, "response.html": responseData{},
 	"preview.html": PreviewPage{}, "error.html": ErrorPage{}, "error.txt": ErrorPage{}, "refusal.html": RefusalPage{}, "refusal.txt": RefusalPage{},
 	"demo_home.html": DemoHomePage{}, "demo_signedin.html": DemoSignedInPage{}, "demo_error.html": DemoErrorPage{},
+	"stay.html": StayPage{}, "sessionended.html": SessionEndedPage{},
 	"board.html": BoardPage{}, "wall.html": WallPage{},
 	"retired.html": RetiredPage{}, "retired.txt": RetiredPage{}, "notfound.html": NotFoundPage{}, "notfound.txt": NotFoundPage{},
 }

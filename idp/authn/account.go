@@ -19,13 +19,15 @@ func (h *Handler) home(w http.ResponseWriter, r *http.Request) error {
 func (h *Handler) showAccount(w http.ResponseWriter, r *http.Request) error {
 	s, err := h.Sessions.Current(r)
 	if errors.Is(err, idp.ErrNotFound) {
-		return redirect(w, r, SignInPath)
+		return h.ended(w, r)
 	}
 	if err != nil {
 		return err
 	}
-	if err := h.Sessions.Touch(r.Context(), s); err != nil {
-		return err
+	if r.Method != http.MethodHead {
+		if err := h.Sessions.Touch(r.Context(), s); err != nil {
+			return err
+		}
 	}
 	user, err := h.user(r.Context(), s.User)
 	if errors.Is(err, idp.ErrNotFound) {
@@ -35,13 +37,26 @@ func (h *Handler) showAccount(w http.ResponseWriter, r *http.Request) error {
 		return err
 	}
 	if user.Locked() {
-		web.EventOf(r).User = user.ID
 		return idp.Refuse(idp.RefusedAccountLocked, "account", "")
 	}
-	page := templates.AccountPage{Base: h.Pages.Base(r, ""), Email: user.PrimaryEmail(), Action: SignOutPath}
+	page := templates.AccountPage{
+		Base: h.Pages.Base(r, ""), Email: user.PrimaryEmail(), Action: SignOutPath,
+		EndAction: endPath, EndOthersAction: endOthersPath,
+		Idle: int(h.Sessions.Idle.Minutes()), EndAt: s.ExpiresAt,
+	}
+	switch r.URL.Query().Get("done") {
+	case doneOne:
+		page.Notice = templates.NoticeSessionEnded
+	case doneOthers:
+		page.Notice = templates.NoticeSessionsEnded
+	}
 	for _, p := range s.Participants {
 		page.Visits = append(page.Visits, templates.Visit{SPName: h.Registry.NameOf(r.Context(), p.SP), At: p.At})
 	}
+	if err := h.listOwn(r.Context(), s, &page); err != nil {
+		return err
+	}
+	h.warnLater(w, s)
 	return h.Pages.Render(w, http.StatusOK, func(b io.Writer) error { return h.Pages.Set.Account(b, page) })
 }
 

@@ -33,6 +33,10 @@ const (
 	CodePath    = "/sign-in/code"
 	AccountPath = "/account"
 	SignOutPath = "/account/sign-out"
+
+	stayPath      = "/account/stay"
+	endPath       = "/account/sessions/end"
+	endOthersPath = "/account/sessions/end-others"
 )
 
 // Handler serves the pages. All fields are required.
@@ -54,6 +58,9 @@ func (h *Handler) Mount(rt *web.Router) {
 	rt.Handle(CodePath, web.Methods{http.MethodGet: h.showCode, http.MethodPost: h.checkCode})
 	rt.Handle(AccountPath, web.Methods{http.MethodGet: h.showAccount})
 	rt.Handle(SignOutPath, web.Methods{http.MethodPost: h.signOut})
+	rt.Handle(stayPath, web.Methods{http.MethodGet: h.showStay, http.MethodPost: h.stay})
+	rt.Handle(endPath, web.Methods{http.MethodPost: h.endOne})
+	rt.Handle(endOthersPath, web.Methods{http.MethodPost: h.endOthers})
 }
 
 // flow is the request that a sign-in is for; the zero value is a sign-in for

@@ -26,7 +26,8 @@ func (h *Handler) showSignIn(w http.ResponseWriter, r *http.Request) error {
 			page.Notice, page.NoticeArgs = templates.NoticeForceAuthn, []string{f.spName()}
 		}
 	}
-	if f.request == nil {
+	// Towards the end of a session people may begin another one before it.
+	if f.request == nil && !r.URL.Query().Has("again") {
 		if _, err := h.Sessions.Current(r); err == nil {
 			return redirect(w, r, AccountPath)
 		}

@@ -182,6 +182,10 @@ func (m *Manager) Forget(w http.ResponseWriter) {
 	}
 }
 
+// Drop takes back the cookie of a session that is over. A sign-in that was begun
+// stays.
+func (m *Manager) Drop(w http.ResponseWriter) { m.drop(w, m.cookieName("session")) }
+
 func (m *Manager) device(r *http.Request) idp.Device {
 	if m.Device == nil {
 		return idp.Device{}
