@@ -113,6 +113,11 @@ type SessionStore interface {
 	// the account was locked or its password changed meanwhile, nothing changes
 	// and it returns ErrSessionEnded; ErrSessionUser if it is another person's.
 	CompleteSession(ctx context.Context, pending SessionID, s *Session, replaces []SessionID, events ...AuditEvent) error
+	// ReplaceSession is CreateSession for a person who has proved more within a
+	// session, which ends with it. If that one is not there any more, because it
+	// was ended meanwhile, or waits for its second factor, nothing changes and
+	// it returns ErrSessionEnded; ErrSessionUser if it is another person's.
+	ReplaceSession(ctx context.Context, old SessionID, s *Session, events ...AuditEvent) error
 	// Session returns a session that is stored, expired or not; lifetimes are
 	// the session package's.
 	Session(ctx context.Context, id SessionID) (*Session, error)

@@ -13,6 +13,9 @@ type User struct {
 	PasswordHash      string    `json:"password_hash,omitempty"`
 	PasswordChangedAt time.Time `json:"password_changed_at,omitzero"`
 	TOTPs             []TOTP    `json:"totps,omitempty"`
+	// Devices are the browsers that the person is remembered in, oldest first.
+	// Whatever changes how the person proves who they are forgets them all.
+	Devices []RememberedDevice `json:"devices,omitempty"`
 	// Profile is what was proofed of the person's identity; nil if nothing was.
 	Profile *Profile `json:"profile,omitempty"`
 	Role    string   `json:"role,omitempty"`

@@ -120,6 +120,8 @@ func funcs(lang Lang, c catalogue, prefix string) map[string]any {
 		"refusal": func(r *idp.Refusal, part string) (string, error) {
 			return c.text(refusalKey(r.Code, part), r.Args...)
 		},
+		"lack":   lackKey,
+		"factor": factorKey,
 		// person is what to tell somebody who can do something about the
 		// refusal; "" where only the service provider can.
 		"person": func(r *idp.Refusal) (string, error) {
@@ -182,6 +184,11 @@ func short(fingerprint string) string {
 func refusalKey(code idp.RefusalCode, part string) Key {
 	return Key("refusal." + string(code) + "." + part)
 }
+
+// lackKey is a text of LackPage: part is "title", "asked" or "do".
+func lackKey(lacks, part string) Key { return Key("lack." + lacks + "." + part) }
+
+func factorKey(f idp.Factor) Key { return Key("factor." + string(f)) }
 
 // flat makes arguments of a page into strings: single ones, of any string type,
 // or a whole []string.

@@ -80,6 +80,14 @@ func used(t *testing.T) map[Key]bool {
 	for _, k := range constants(t, "keys.go", "Key") {
 		keys[Key(k)] = true
 	}
+	for _, lack := range constants(t, "../idp/assurance/obstacle.go", "Lack") {
+		for _, part := range []string{"title", "asked", "do"} {
+			keys[lackKey(lack, part)] = true
+		}
+	}
+	for _, f := range constants(t, "../idp/session.go", "Factor") {
+		keys[factorKey(idp.Factor(f))] = true
+	}
 	for _, code := range constants(t, "../idp/refusal.go", "RefusalCode") {
 		for _, part := range []string{"title", "expected", "remedy"} {
 			keys[refusalKey(idp.RefusalCode(code), part)] = true

@@ -14,7 +14,8 @@ const (
 	FieldEmail    = "email"
 	FieldPassword = "password"
 	FieldCode     = "code"
-	FieldSession  = "session" // OwnSession.ID
+	FieldSession  = "session"  // OwnSession.ID
+	FieldRemember = "remember" // "yes" if this device is to be remembered
 )
 
 // Base is what every page knows. The zero value makes a page in English,
@@ -48,6 +49,8 @@ type CodePage struct {
 	Action      string
 	Request     string
 	Email       string // whose code it is
+	Remember    bool   // offer to remember this device
+	Remembered  bool   // it was asked for at the last try
 	Problem     Key
 	ProblemArgs []string
 	Notice      Key
@@ -198,6 +201,23 @@ func (s *Set) Refusal(w io.Writer, p RefusalPage) error { return s.html(w, "refu
 
 // RefusalText is Refusal for a client that takes no HTML.
 func (s *Set) RefusalText(w io.Writer, p RefusalPage) error { return s.text(w, "refusal", p.Lang, p) }
+
+// LackPage tells a person that they lack what the service provider asks for,
+// and which no page of ours can give them now.
+type LackPage struct {
+	Base
+	// Lacks is an assurance.Lack, which has its texts under "lack.LACKS".
+	Lacks string
+	// Have are the factors that the person can prove.
+	Have []idp.Factor
+	// LeaveURL is where the service provider takes them back, "" if unknown.
+	LeaveURL string
+	Refusal  *idp.Refusal // for whoever runs the service provider
+	ErrorID  string
+}
+
+// Lack writes the page of somebody who lacks what is asked for.
+func (s *Set) Lack(w io.Writer, p LackPage) error { return s.html(w, "lack", p.Lang, p) }
 
 // RetiredPage answers at the addresses of a retired year (status 410) and names
 // those to move to.

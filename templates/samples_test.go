@@ -41,6 +41,12 @@ func samples(acs string) []sample {
 			return s.Refusal(w, RefusalPage{Base: b, Refusal: r, ErrorID: id, StartURL: start})
 		}}
 	}
+	lack := func(name, lacks, leave string, have ...idp.Factor) sample {
+		return sample{name, true, func(s *Set, w io.Writer) error {
+			return s.Lack(w, LackPage{Base: b, Lacks: lacks, Have: have, LeaveURL: leave, ErrorID: id,
+				Refusal: idp.Refuse(idp.RefusedNoFactor, "AuthnContextClassRef", "http://idmanagement.gov/ns/assurance/aal/3?hspd12=true")})
+		}}
+	}
 	change := func(what Key, name, extension string, load bool) Change {
 		const base = "https://id.example/api/saml/"
 		return Change{What: what, Old: base + name + "2025" + extension, New: base + name + "2027" + extension, Load: load}
@@ -85,6 +91,7 @@ func samples(acs string) []sample {
 		signIn("signin-no-password", b, func(p *SignInPage) { p.Problem = ProblemPasswordMissing }),
 		signIn("signin-throttled", b, func(p *SignInPage) { p.Problem, p.ProblemArgs = Throttled(5 * time.Minute) }),
 		code("code", func(*CodePage) {}),
+		code("code-remember", func(p *CodePage) { p.Remember = true }),
 		code("code-alone", func(p *CodePage) { p.Base, p.Request = alone, "" }),
 		code("code-notice", func(p *CodePage) { p.Notice, p.NoticeArgs = NoticeStepUp, []string{spName} }),
 		code("code-wrong", func(p *CodePage) { p.Problem = ProblemCodeWrong }),
@@ -154,6 +161,9 @@ func samples(acs string) []sample {
 		refused("refusal-nothing", b, idp.Refuse(idp.RefusedSignatureMissing, "Signature", "")),
 		refused("refusal-message", alone, idp.Refuse(idp.RefusedXML, "", "<a>\u202e\n</b>")),
 		refused("refusal-person", b, idp.Refuse(idp.RefusedAnswered, "ID", "_5f1c")),
+		lack("lack-proofing", "proofing", start, idp.FactorPassword, idp.FactorTOTP),
+		lack("lack-piv", "piv", "", idp.FactorPassword, idp.FactorTOTP),
+		lack("lack-second-factor", "second-factor", start),
 		{"retired", true, func(s *Set, w io.Writer) error { return s.Retired(w, retired) }},
 		{"retired-logout", true, func(s *Set, w io.Writer) error { return s.Retired(w, retiredHere) }},
 		{"revoked", true, func(s *Set, w io.Writer) error { return s.Retired(w, revoked) }},

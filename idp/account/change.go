@@ -66,8 +66,8 @@ func (s *Service) Unlock(ctx context.Context, email, actor string) error {
 	return s.forgetFailures(ctx, u)
 }
 
-// AddTOTP adds an authenticator and returns what the person needs to set it
-// up. Errors: *InputError, with problem "too_many" beyond MaxTOTPs.
+// AddTOTP adds an authenticator, forgets the devices that the person is
+// remembered in, and returns what they need to set it up. Errors: *InputError, with problem "too_many" beyond MaxTOTPs.
 func (s *Service) AddTOTP(ctx context.Context, email string, n NewTOTP, actor string) (*Enrolment, error) {
 	u, err := s.Lookup(ctx, email)
 	if err != nil {
@@ -82,6 +82,7 @@ func (s *Service) AddTOTP(ctx context.Context, email string, n NewTOTP, actor st
 			return &InputError{"totp_secret", "too_many", fmt.Sprintf("the account has %d authenticators already", len(u.TOTPs))}
 		}
 		u.TOTPs = append(u.TOTPs, t)
+		u.Devices = nil // whoever adds a factor may have reason to
 		u.UpdatedAt = s.Clock.Now()
 		return nil
 	}, event("user.add_totp", u.ID, actor))
@@ -117,12 +118,14 @@ func (s *Service) Delete(ctx context.Context, email, actor string) error {
 	return s.forgetFailures(ctx, u)
 }
 
-// change updates a person and then ends their sessions. The order matters:
+// change updates a person, forgets the devices that they are remembered in and
+// then ends their sessions. The order matters:
 // sessions that begin in between begin under the new state. A failure after the
 // update is reported, and the same call again ends the sessions.
 func (s *Service) change(ctx context.Context, u *idp.User, e idp.AuditEvent, change func(*idp.User) error) (int, error) {
 	err := s.Store.UpdateUser(ctx, u.ID, func(u *idp.User) error {
 		u.UpdatedAt = s.Clock.Now()
+		u.Devices = nil
 		return change(u)
 	}, e)
 	if err != nil {

@@ -54,6 +54,24 @@ type NewTOTP struct {
 // fault, and the attempt was given back. Too many wrong codes block the person's
 // codes from everywhere: whoever gets here has the password.
 func (s *Service) CheckTOTP(ctx context.Context, user idp.UserID, code string, from netip.Addr) error {
+	return s.checkTOTP(ctx, user, code, from, func(*idp.User) {})
+}
+
+// CheckTOTPRemember is CheckTOTP that also remembers the browser whose cookie
+// has the hash. knownAt is when the person proved the password: if it was
+// changed since, the code counts and the browser is not remembered. Both are
+// one step, so that whatever forgets devices forgets this one, or comes first.
+func (s *Service) CheckTOTPRemember(ctx context.Context, user idp.UserID, code string, from netip.Addr, hash []byte, knownAt time.Time) error {
+	now := s.Clock.Now()
+	return s.checkTOTP(ctx, user, code, from, func(u *idp.User) {
+		if !u.PasswordChangedAt.After(knownAt) {
+			u.Remember(idp.RememberedDevice{Hash: hash, At: now})
+		}
+	})
+}
+
+// checkTOTP proves the second factor and makes, with it, a change.
+func (s *Service) checkTOTP(ctx context.Context, user idp.UserID, code string, from netip.Addr, also func(*idp.User)) error {
 	code, ok := normalCode(code)
 	if !ok {
 		return ErrWrong // no guess at all, so nothing to count
@@ -74,7 +92,13 @@ func (s *Service) CheckTOTP(ctx context.Context, user idp.UserID, code string, f
 		return err
 	}
 	now := s.Clock.Now()
-	err = s.Store.UpdateUser(ctx, user, func(u *idp.User) error { return acceptCode(u, code, now) })
+	err = s.Store.UpdateUser(ctx, user, func(u *idp.User) error {
+		if err := acceptCode(u, code, now); err != nil {
+			return err
+		}
+		also(u)
+		return nil
+	})
 	switch {
 	case err == nil:
 	case errors.Is(err, ErrWrong), errors.Is(err, ErrLocked):

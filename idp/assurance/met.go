@@ -69,9 +69,12 @@ func (r *Requirement) Met(s *idp.Session, now time.Time) Missing {
 
 // filledBy is Factors as a question, for the way that every request takes.
 func (m Missing) filledBy(f idp.Factor) bool {
+	if m == MissingPassword {
+		return f == idp.FactorPassword
+	}
 	switch f {
 	case idp.FactorPIV:
-		return m != MissingPassword
+		return m != NothingMissing
 	case idp.FactorPasskey:
 		return m == MissingSecondFactor || m == MissingPhishingResistant
 	case idp.FactorTOTP, idp.FactorRecoveryCode:

@@ -27,7 +27,7 @@ func (h *Handler) showCode(w http.ResponseWriter, r *http.Request) error {
 	if err != nil {
 		return f.fail(err)
 	}
-	return h.codePage(w, r, f, user, http.StatusOK, templates.CodePage{})
+	return h.codePage(w, r, f, user, http.StatusOK, h.askCode(f))
 }
 
 // checkCode is POST /sign-in/code: the second factor, and the new session.
@@ -47,29 +47,58 @@ func (h *Handler) checkCode(w http.ResponseWriter, r *http.Request) error {
 		return f.fail(err)
 	}
 
+	from := web.EventOf(r).Client
+	check := func(code string) error { return h.Accounts.CheckTOTP(r.Context(), user.ID, code, from) }
+	var device *http.Cookie
+	if asked := r.PostForm.Get(templates.FieldRemember) == "yes"; asked && f.remembers() {
+		cookie, hash := h.Sessions.NewDevice()
+		device, check = cookie, func(code string) error {
+			return h.Accounts.CheckTOTPRemember(r.Context(), user.ID, code, from, hash, pending.Used(idp.FactorPassword))
+		}
+	}
+	page := h.askCode(f)
+	page.Remembered = device != nil
+	if ok, err := h.proveCode(w, r, f, user, page, check); !ok {
+		return err
+	}
+	return h.complete(w, r, f, pending, idp.FactorUse{Factor: idp.FactorTOTP, At: h.Accounts.Clock.Now()}, device)
+}
+
+// askCode is the code page of a sign-in.
+func (h *Handler) askCode(f flow) templates.CodePage {
+	return templates.CodePage{Action: CodePath, Remember: f.remembers()}
+}
+
+// proveCode checks the code in the form. If that does not go well it shows the
+// page again, or returns an error; ok is true only after a right code.
+func (h *Handler) proveCode(w http.ResponseWriter, r *http.Request, f flow, user *idp.User, page templates.CodePage, check func(code string) error) (ok bool, err error) {
 	// People type codes as their application shows them, in two groups.
 	code := strings.Map(dropSpace, r.PostForm.Get(templates.FieldCode))
-	if problem := codeProblem(code); problem != "" {
-		return h.codePage(w, r, f, user, http.StatusUnprocessableEntity, templates.CodePage{Problem: problem})
+	again := func(status int, problem templates.Key, args ...string) error {
+		page.Problem, page.ProblemArgs = problem, args
+		return h.codePage(w, r, f, user, status, page)
 	}
-	err = h.Accounts.CheckTOTP(r.Context(), user.ID, code, web.EventOf(r).Client)
+	if problem := codeProblem(code); problem != "" {
+		return false, again(http.StatusUnprocessableEntity, problem)
+	}
+	err = check(code)
 	var throttled *account.ThrottledError
 	switch {
+	case err == nil:
+		return true, nil
 	case errors.As(err, &throttled):
 		key, args := h.noteThrottled(w, r, throttled, user.ID)
-		return h.codePage(w, r, f, user, http.StatusTooManyRequests, templates.CodePage{Problem: key, ProblemArgs: args})
+		return false, again(http.StatusTooManyRequests, key, args...)
 	case errors.Is(err, account.ErrWrong):
 		web.EventOf(r).Note(slog.String("refused", "code"))
 		h.Pages.Refused(r, "code", user.ID)
-		return h.codePage(w, r, f, user, http.StatusUnprocessableEntity, templates.CodePage{Problem: templates.ProblemCodeWrong})
+		return false, again(http.StatusUnprocessableEntity, templates.ProblemCodeWrong)
 	case errors.Is(err, account.ErrLocked):
-		return f.fail(idp.Refuse(idp.RefusedAccountLocked, "account", "").With(err))
+		return false, f.fail(idp.Refuse(idp.RefusedAccountLocked, "account", "").With(err))
 	case errors.Is(err, account.ErrNoFactor):
-		return f.fail(idp.Refuse(idp.RefusedNoFactor, "authentication", "").With(err))
-	case err != nil:
-		return f.fail(fmt.Errorf("check code: %w", err))
+		return false, f.fail(idp.Refuse(idp.RefusedNoFactor, "authentication", "").With(err))
 	}
-	return h.complete(w, r, f, pending)
+	return false, f.fail(fmt.Errorf("check code: %w", err))
 }
 
 // begun is the sign-in that waits for its code, and whose it is;
@@ -101,29 +130,35 @@ func (h *Handler) nothingPending(w http.ResponseWriter, r *http.Request, f flow)
 	return h.signInPage(w, r, f, http.StatusUnprocessableEntity, templates.SignInPage{Notice: templates.NoticeTimedOut})
 }
 
-// complete gives the browser its session and sends it on.
-func (h *Handler) complete(w http.ResponseWriter, r *http.Request, f flow, pending *idp.Session) error {
-	e := web.EventOf(r)
-	event := idp.AuditEvent{
-		Kind: "authn", Outcome: "ok", Actor: "user:" + string(pending.User), User: pending.User,
-		RequestID: e.ID, Address: e.Address,
-		Detail: map[string]string{"factors": "password+totp"},
-	}
-	if f.request != nil {
-		event.SP, event.Year = f.request.SP, f.request.Year
-	}
-	if before, err := h.Sessions.Current(r); err == nil && before.User == pending.User {
-		event.Kind = "step_up" // they were signed in, and that was not enough
-	}
-	_, err := h.Sessions.Complete(w, r, pending, idp.FactorTOTP, event)
+// complete gives the browser its session and sends it on. device is the cookie
+// by which the browser is remembered from now on, nil for none.
+func (h *Handler) complete(w http.ResponseWriter, r *http.Request, f flow, pending *idp.Session, second idp.FactorUse, device *http.Cookie) error {
+	event := f.event(r, "authn", pending.User, "password+"+string(second.Factor))
+	_, err := h.Sessions.CompleteWith(w, r, pending, second, event)
 	if errors.Is(err, idp.ErrSessionEnded) || errors.Is(err, idp.ErrNotFound) {
 		return h.nothingPending(w, r, f) // locked, deleted or changed at this moment
 	}
 	if err != nil {
 		return f.fail(err)
 	}
-	e.Note(slog.String("user", string(pending.User)))
+	if device != nil {
+		http.SetCookie(w, device)
+	}
+	web.EventOf(r).Note(slog.String("user", string(pending.User)))
 	return redirect(w, r, h.next(f))
+}
+
+// event is what the audit trail is told of a proof.
+func (f flow) event(r *http.Request, kind string, user idp.UserID, factors string) idp.AuditEvent {
+	e := web.EventOf(r)
+	event := idp.AuditEvent{
+		Kind: kind, Outcome: "ok", Actor: "user:" + string(user), User: user,
+		RequestID: e.ID, Address: e.Address, Detail: map[string]string{"factors": factors},
+	}
+	if f.request != nil {
+		event.SP, event.Year = f.request.SP, f.request.Year
+	}
+	return event
 }
 
 func dropSpace(c rune) rune {
@@ -145,7 +180,6 @@ func codeProblem(code string) templates.Key {
 
 func (h *Handler) codePage(w http.ResponseWriter, r *http.Request, f flow, user *idp.User, status int, page templates.CodePage) error {
 	page.Base = f.base(h.Pages, r)
-	page.Action = CodePath
 	page.Request = f.handle()
 	page.Email = user.PrimaryEmail()
 	return h.Pages.Render(w, status, func(b io.Writer) error { return h.Pages.Set.Code(b, page) })

@@ -1,7 +1,9 @@
 // Package authn proves who a person is: the pages for password and code.
 //
 // Its flow: sign-in page → password → pending session → code page → code →
-// session → back to whoever asked. With a stored LoginRequest ("request" in
+// session → back to whoever asked. A browser that the person asked to be
+// remembered in passes the code page, where the request allows it. Somebody who
+// is signed in and must prove a factor more passes the step-up page alone. With a stored LoginRequest ("request" in
 // the address) that is the continue address of package sso, which alone
 // decides what comes next; without one it is the account page.
 //
@@ -18,9 +20,11 @@ import (
 	"net/http"
 	"net/url"
 	"strconv"
+	"time"
 
 	"vernal/idp"
 	"vernal/idp/account"
+	"vernal/idp/assurance"
 	"vernal/idp/session"
 	"vernal/idp/sp"
 	"vernal/idp/web"
@@ -31,6 +35,7 @@ import (
 const (
 	SignInPath  = "/sign-in"
 	CodePath    = "/sign-in/code"
+	StepUpPath  = "/sign-in/step-up"
 	AccountPath = "/account"
 	SignOutPath = "/account/sign-out"
 
@@ -56,6 +61,7 @@ func (h *Handler) Mount(rt *web.Router) {
 	rt.Handle("/", web.Methods{http.MethodGet: h.home})
 	rt.Handle(SignInPath, web.Methods{http.MethodGet: h.showSignIn, http.MethodPost: h.checkSignIn})
 	rt.Handle(CodePath, web.Methods{http.MethodGet: h.showCode, http.MethodPost: h.checkCode})
+	rt.Handle(StepUpPath, web.Methods{http.MethodGet: h.showStepUp, http.MethodPost: h.checkStepUp})
 	rt.Handle(AccountPath, web.Methods{http.MethodGet: h.showAccount})
 	rt.Handle(SignOutPath, web.Methods{http.MethodPost: h.signOut})
 	rt.Handle(stayPath, web.Methods{http.MethodGet: h.showStay, http.MethodPost: h.stay})
@@ -63,11 +69,21 @@ func (h *Handler) Mount(rt *web.Router) {
 	rt.Handle(endOthersPath, web.Methods{http.MethodPost: h.endOthers})
 }
 
-// flow is the request that a sign-in is for; the zero value is a sign-in for
-// the account page.
+// flow is the request that a sign-in is for, and what it needs; without a
+// request it is a sign-in for the account page.
 type flow struct {
 	request  *idp.LoginRequest
 	provider *sp.Provider
+	need     *assurance.Requirement
+}
+
+// forAccount is what the account page needs: any two factors.
+var forAccount = assurance.Requirement{RememberedDevice: true}
+
+// remembers reports whether a remembered device may stand for the second
+// factor, and so whether it makes sense to offer that one be remembered.
+func (f flow) remembers() bool {
+	return f.need.RememberedDevice && (f.request == nil || !f.request.ForceAuthn)
 }
 
 // flowOf finds the flow that handle names. A handle that leads nowhere is an
@@ -75,7 +91,7 @@ type flow struct {
 // the account page would leave the person lost.
 func (h *Handler) flowOf(r *http.Request, handle string) (flow, error) {
 	if handle == "" {
-		return flow{}, nil
+		return flow{need: &forAccount}, nil
 	}
 	req, err := h.Sessions.Request(r, idp.RequestHandle(handle))
 	switch {
@@ -96,12 +112,17 @@ func (h *Handler) flowOf(r *http.Request, handle string) (flow, error) {
 	e := web.EventOf(r)
 	e.Note(slog.String("sp", string(req.SP)))
 	e.SP, e.Year, e.Verified = req.SP, req.Year, true
-	f := flow{request: req, provider: provider}
+	f := flow{request: req, provider: provider, need: &forAccount}
 	switch {
 	case req.Answered():
 		return flow{}, f.fail(idp.Refuse(idp.RefusedAnswered, "AuthnRequest", req.MessageID))
 	case !provider.Active:
 		return flow{}, f.fail(idp.Refuse(idp.RefusedSPInactive, "Issuer", string(req.SP)))
+	}
+	// Resolved anew: what the provider may ask can have changed since.
+	f.need, err = assurance.Resolve(assurance.Ask{Comparison: req.Comparison, ClassRefs: req.ClassRefs}, &provider.ServiceProvider)
+	if err != nil {
+		return flow{}, f.fail(err)
 	}
 	return f, nil
 }
@@ -129,6 +150,20 @@ func (f flow) fail(err error) error {
 		return err
 	}
 	return &web.Error{SPName: f.provider.Name, StartURL: f.provider.StartURL(), Err: err}
+}
+
+// obstacle is the refusal of a person who lacks what the flow needs, given what
+// they have proved so far; nil if they do not.
+func (f flow) obstacle(s *idp.Session, u *idp.User, now time.Time) error {
+	o := f.need.Obstacle(s, assurance.ProofingOf(u.Profile), u.Factors(), now)
+	if o == nil {
+		return nil
+	}
+	p := &idp.ServiceProvider{}
+	if f.provider != nil {
+		p = &f.provider.ServiceProvider
+	}
+	return web.Lacking(p, o)
 }
 
 // spName is the provider's name, for notices; "" outside a flow.

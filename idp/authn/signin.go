@@ -66,17 +66,39 @@ func (h *Handler) checkSignIn(w http.ResponseWriter, r *http.Request) error {
 		return f.fail(err)
 	}
 	web.EventOf(r).User = user.ID
-	if len(user.TOTPs) == 0 {
-		// Two factors, always: a password alone proves too little to any
-		// service provider.
-		return f.fail(idp.Refuse(idp.RefusedNoFactor, "authentication", ""))
+	return h.begin(w, r, f, user, email)
+}
+
+// begin goes on with a person whose password was right: to the code page, or
+// past it in a browser that is remembered. Two factors, always: a password alone
+// proves too little to any service provider.
+func (h *Handler) begin(w http.ResponseWriter, r *http.Request, f flow, user *idp.User, email string) error {
+	now := h.Accounts.Clock.Now()
+	known := &idp.Session{User: user.ID, Factors: []idp.FactorUse{{Factor: idp.FactorPassword, At: now}}}
+	if err := f.obstacle(known, user, now); err != nil {
+		return err
 	}
 	// Which address they came with is known here and is not kept in a session.
-	if err := h.Accounts.SignedIn(r.Context(), user.ID, email, h.Accounts.Clock.Now()); err != nil && !errors.Is(err, idp.ErrNotFound) {
+	if err := h.Accounts.SignedIn(r.Context(), user.ID, email, now); err != nil && !errors.Is(err, idp.ErrNotFound) {
 		return f.fail(err)
 	}
-	if _, err := h.Sessions.StartPending(w, r, user.ID); err != nil {
+	pending, err := h.Sessions.StartPending(w, r, user.ID)
+	if err != nil {
 		return f.fail(err)
+	}
+	// The record is read again now that there is a pending session: whoever
+	// locks the account or changes its password from here on ends that.
+	latest, err := h.user(r.Context(), user.ID)
+	switch {
+	case errors.Is(err, idp.ErrNotFound), err == nil && !latest.PasswordChangedAt.Equal(user.PasswordChangedAt):
+		return h.signInPage(w, r, f, http.StatusUnprocessableEntity, templates.SignInPage{Email: email, Problem: templates.ProblemSignInWrong})
+	case err != nil:
+		return f.fail(err)
+	case latest.Locked():
+		return f.fail(idp.Refuse(idp.RefusedAccountLocked, "account", ""))
+	}
+	if device, ok := h.Sessions.Remembered(r, latest); ok && f.remembers() {
+		return h.complete(w, r, f, pending, device, nil)
 	}
 	return redirect(w, r, f.withRequest(CodePath))
 }

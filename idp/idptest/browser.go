@@ -6,6 +6,7 @@ import (
 	"net/http"
 	"net/http/cookiejar"
 	"net/url"
+	"slices"
 	"strings"
 
 	"golang.org/x/net/html"
@@ -139,18 +140,45 @@ func (b *Browser) Cookies() []*http.Cookie {
 	return b.jar.Cookies(u)
 }
 
+// Session is the value of the browser's session cookie; "" without one.
+func (b *Browser) Session() string {
+	for _, c := range b.Cookies() {
+		if c.Name == "vernal-session" {
+			return c.Value
+		}
+	}
+	return ""
+}
+
 // SignIn fills in the sign-in page and the code page and ends where they lead.
 func (b *Browser) SignIn(page *Page, p *Person) *Page {
 	b.idp.tb.Helper()
+	return b.GiveCode(b.GivePassword(page, p), p)
+}
+
+// GivePassword fills in the sign-in page.
+func (b *Browser) GivePassword(page *Page, p *Person) *Page {
+	b.idp.tb.Helper()
 	form := page.Form()
+	if _, ok := form.Fields["password"]; !ok {
+		b.idp.tb.Fatalf("no sign-in page, but %d %s:\n%s", page.Status, page.URL, page.Text())
+	}
 	form.Fields.Set("email", p.Email)
 	form.Fields.Set("password", p.Password)
-	page = b.Post(form.Action, form.Fields)
-	form = page.Form()
+	return b.Post(form.Action, form.Fields)
+}
+
+// GiveCode fills in the code page; the values in tick are boxes to tick.
+func (b *Browser) GiveCode(page *Page, p *Person, tick ...string) *Page {
+	b.idp.tb.Helper()
+	form := page.Form()
 	if _, ok := form.Fields["code"]; !ok {
 		b.idp.tb.Fatalf("no code page after the password, but %d %s:\n%s", page.Status, page.URL, page.Text())
 	}
 	form.Fields.Set("code", p.Code())
+	for _, name := range tick {
+		form.Fields.Set(name, "yes")
+	}
 	return b.Post(form.Action, form.Fields)
 }
 
@@ -168,7 +196,7 @@ func (p *Page) Form() Form {
 		if n.Type == html.ElementNode && n.Data == "form" {
 			f.Action, inside = attr(n, "action"), true
 		}
-		if inside && n.Type == html.ElementNode && n.Data == "input" && attr(n, "name") != "" {
+		if inside && n.Type == html.ElementNode && n.Data == "input" && attr(n, "name") != "" && !unchecked(n) {
 			f.Fields.Set(attr(n, "name"), attr(n, "value"))
 		}
 		for c := n.FirstChild; c != nil; c = c.NextSibling {
@@ -180,6 +208,13 @@ func (p *Page) Form() Form {
 	}
 	walk(p.Doc, false)
 	return f
+}
+
+// unchecked reports whether an input is a box that is not ticked, which a
+// browser does not send.
+func unchecked(n *html.Node) bool {
+	ticked := slices.ContainsFunc(n.Attr, func(a html.Attribute) bool { return a.Key == "checked" })
+	return attr(n, "type") == "checkbox" && !ticked
 }
 
 // Response is the SAML Response that the page posts; nil if it posts none.

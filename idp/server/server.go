@@ -136,7 +136,7 @@ func (s *Server) parts() (*parts, error) {
 	}
 	p.sso = &sso.Handler{
 		IdP: s.IdP, Store: s.Store, Registry: s.Registry, Sessions: sessions, Years: s.Years, Signers: signers,
-		Pages: p.pages, Clock: s.Clock, Preview: previews, SignInPath: authn.SignInPath, Used: s.used,
+		Pages: p.pages, Clock: s.Clock, Preview: previews, SignInPath: authn.SignInPath, StepUpPath: authn.StepUpPath, Used: s.used,
 	}
 	p.developers = &developers.Handler{
 		IdP: s.IdP, Registry: s.Registry, Years: s.Years, Preview: previews, Pages: p.pages, Clock: s.Clock,

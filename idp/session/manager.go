@@ -143,12 +143,18 @@ func (m *Manager) StartPending(w http.ResponseWriter, r *http.Request, user idp.
 // that was the same person's, the service providers in it are carried over. It
 // returns idp.ErrSessionEnded if the pending sign-in was ended meanwhile.
 func (m *Manager) Complete(w http.ResponseWriter, r *http.Request, pending *idp.Session, second idp.Factor, events ...idp.AuditEvent) (*idp.Session, error) {
+	return m.CompleteWith(w, r, pending, idp.FactorUse{Factor: second, At: m.Clock.Now()}, events...)
+}
+
+// CompleteWith is Complete with a second factor that was used at another time,
+// as a remembered device was.
+func (m *Manager) CompleteWith(w http.ResponseWriter, r *http.Request, pending *idp.Session, second idp.FactorUse, events ...idp.AuditEvent) (*idp.Session, error) {
 	now := m.Clock.Now()
 	s := &idp.Session{
 		User:      pending.User,
 		CreatedAt: now, SeenAt: now, AuthnAt: now, ExpiresAt: now.Add(m.Absolute),
 		Idle: m.Idle, Device: m.device(r),
-		Factors: append(pending.Factors, idp.FactorUse{Factor: second, At: now}),
+		Factors: append(pending.Factors, second),
 	}
 	token := newToken()
 	s.ID = idp.HashSessionToken(token)

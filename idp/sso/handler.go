@@ -81,8 +81,9 @@ type Handler struct {
 	Clock    idp.Clock
 	// Preview knows who may use a year that is not published.
 	Preview *preview.Service
-	// SignInPath is where a person signs in; package authn owns it.
-	SignInPath string
+	// SignInPath is where a person signs in, StepUpPath where one who is signed
+	// in proves a factor more; package authn owns both.
+	SignInPath, StepUpPath string
 	// Used is told that a year's address was used; see used. It must not
 	// block; nil if nobody counts.
 	Used func(board.Use)
@@ -114,6 +115,15 @@ func fail(p *sp.Provider, err error) error {
 		return err
 	}
 	return &web.Error{SPName: p.Name, StartURL: p.StartURL(), Err: err}
+}
+
+// lacking gives the refusal of a person its page: what they lack, if that is
+// what it is about, and the way back.
+func lacking(p *sp.Provider, s step) error {
+	if s.obstacle == nil {
+		return fail(p, s.refusal)
+	}
+	return web.Lacking(&p.ServiceProvider, s.obstacle)
 }
 
 // provider looks up the sender of a request that was accepted before.

@@ -1,6 +1,7 @@
 package sso
 
 import (
+	"slices"
 	"time"
 
 	"vernal/idp"
@@ -12,14 +13,16 @@ type stepKind int
 
 const (
 	stepSignIn  stepKind = iota // the person must prove who they are
+	stepUp                      // they did, and must prove one factor more
 	stepPassive                 // they must, but the request forbids to ask
 	stepRefuse                  // this person cannot be answered for
 	stepIssue                   // all is there
 )
 
 type step struct {
-	kind    stepKind
-	refusal *idp.Refusal
+	kind     stepKind
+	refusal  *idp.Refusal
+	obstacle *assurance.Obstacle // that the refusal is about, if the person's record is
 }
 
 // next is the one decision of a sign-in: what does the request still need of
@@ -42,17 +45,23 @@ func next(req *idp.LoginRequest, need *assurance.Requirement, s *idp.Session, us
 	case user.Locked():
 		return refuse(req, idp.Refuse(idp.RefusedAccountLocked, "account", ""))
 	}
-	switch need.Met(s, now) {
-	case assurance.NothingMissing:
-	case assurance.MissingPassword, assurance.MissingSecondFactor:
+	missing := need.Met(s, now)
+	if missing == assurance.MissingPassword {
 		return ask
-	default: // a factor that nobody has the means to use yet
-		return refuse(req, idp.Refuse(idp.RefusedNoFactor, "RequestedAuthnContext", need.ClassRef))
 	}
-	// Read from the person's record each time: what an operator puts on record
-	// or takes away counts at once, and nobody has to sign in again for it.
-	if !need.SatisfiedBy(assurance.ProofingOf(user.Profile)) {
-		return refuse(req, idp.Refuse(idp.RefusedNoProofing, "RequestedAuthnContext", need.ClassRef))
+	// The record is read each time: what an operator puts on it or takes away
+	// counts at once, and nobody has to sign in again for it. Nor is anybody
+	// asked for a factor that would not help them.
+	if o := need.Obstacle(s, assurance.ProofingOf(user.Profile), user.Factors(), now); o != nil {
+		refused := refuse(req, o.Refusal())
+		refused.obstacle = o
+		return refused
+	}
+	if missing != assurance.NothingMissing {
+		if ask.kind == stepSignIn {
+			ask.kind = stepUp // what they have proved stands
+		}
+		return ask
 	}
 	return step{kind: stepIssue}
 }
@@ -63,11 +72,15 @@ func next(req *idp.LoginRequest, need *assurance.Requirement, s *idp.Session, us
 const forcedFresh = 5 * time.Minute
 
 // forced reports whether the person signed in anew since the request came, with
-// every factor, and just now.
+// every factor, and just now. A remembered device is none: it was used before.
 func forced(req *idp.LoginRequest, s *idp.Session, now time.Time) bool {
-	return s.AuthnAt.After(req.ReceivedAt) &&
-		!s.Used(idp.FactorPassword).Before(req.ReceivedAt) &&
-		now.Sub(s.AuthnAt) < forcedFresh
+	if !s.AuthnAt.After(req.ReceivedAt) || now.Sub(s.AuthnAt) >= forcedFresh ||
+		s.Used(idp.FactorPassword).Before(req.ReceivedAt) {
+		return false
+	}
+	return slices.ContainsFunc(s.Factors, func(u idp.FactorUse) bool {
+		return u.Factor != idp.FactorPassword && u.Factor != idp.FactorRememberedDevice && !u.At.Before(req.ReceivedAt)
+	})
 }
 
 // refuse turns a person down, silently where the request forbids to show
@@ -76,5 +89,5 @@ func refuse(req *idp.LoginRequest, why *idp.Refusal) step {
 	if req.IsPassive {
 		return step{kind: stepPassive}
 	}
-	return step{stepRefuse, why}
+	return step{kind: stepRefuse, refusal: why}
 }

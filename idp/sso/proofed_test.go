@@ -35,14 +35,18 @@ func TestProofedSignIn(t *testing.T) {
 	person := i.AddPerson("ada@example.gov")
 	ask := func(refs ...string) *idptest.Request { return &idptest.Request{ClassRefs: refs} }
 	browser := i.Browser()
-	refused(t, signIn(browser, p, ask(verified, aal2, reqAttr+"email"), person), 400, "verified")
+	// Somebody without a proofed identity is told so before a code is asked for.
+	refused(t, browser.GivePassword(browser.Get(p.URL(ask(verified, aal2, reqAttr+"email"))), person), 400, "verified")
+	if browser.Session() != "" {
+		t.Error("a refusal made a session")
+	}
 
 	proof(t, i, person, &idp.Profile{
 		Level: idp.IALVerified, VerifiedAt: time.Date(2031, 4, 1, 9, 0, 0, 0, time.UTC),
 		FirstName: "Ada", LastName: "Byron", Phone: "+12025550123", SSN: "900-11-2222",
 	})
 	req := ask(verified, aal2, reqAttr+"email,phone,first_name,last_name,ssn")
-	a := accept(t, p, req, browser.Get(p.URL(req)))
+	a := accept(t, p, req, signIn(browser, p, req, person))
 	for name, want := range map[string]string{
 		"ial": verified, "aal": aal2, "email": "ada@example.gov", "phone": "+12025550123", "first_name": "Ada", "last_name": "Byron",
 		"verified_at": "2031-04-01T09:00:00Z", // goes with the rest

@@ -33,10 +33,12 @@ func (h *Handler) resume(w http.ResponseWriter, r *http.Request) error {
 	switch step := next(a.request, a.need, s, user, h.Clock.Now()); step.kind {
 	case stepSignIn:
 		return redirect(w, r, h.SignInPath+"?request="+url.QueryEscape(string(a.request.Handle)))
+	case stepUp:
+		return redirect(w, r, h.StepUpPath+"?request="+url.QueryEscape(string(a.request.Handle)))
 	case stepPassive:
 		return h.refusePassive(w, r, &a)
 	case stepRefuse:
-		return fail(a.provider, step.refusal)
+		return lacking(a.provider, step)
 	default:
 		err = h.issue(w, r, &a, s, user)
 		switch {

@@ -13,6 +13,9 @@ package web
 import (
 	"errors"
 	"net/http"
+
+	"vernal/idp"
+	"vernal/idp/assurance"
 )
 
 // Handler answers a request, or returns an error without having written
@@ -31,6 +34,10 @@ type Error struct {
 	Args []string
 	// SPName and StartURL say where the person came from, if it is known.
 	SPName, StartURL string
+	// Obstacle says what the person lacks who is refused, LeaveURL where they
+	// can go with that; see Lacking.
+	Obstacle *assurance.Obstacle
+	LeaveURL string
 	// Plain asks for text, whatever the client says it takes: no person reads
 	// it.
 	Plain bool
@@ -46,6 +53,17 @@ func (e *Error) Error() string {
 }
 
 func (e *Error) Unwrap() error { return e.Err }
+
+// Lacking is the refusal of a person who lacks what the service provider asks
+// for. They are sent back to where it helps people who could not be proofed, if
+// that is what it is about, else to its return address.
+func Lacking(p *idp.ServiceProvider, o *assurance.Obstacle) *Error {
+	e := &Error{SPName: p.Name, StartURL: p.StartURL(), LeaveURL: p.ReturnToSPURL, Obstacle: o, Err: o.Refusal()}
+	if o.Code == idp.RefusedNoProofing && p.FailureToProofURL != "" {
+		e.LeaveURL = p.FailureToProofURL
+	}
+	return e
+}
 
 // ErrNotFound makes the plain 404 page.
 var ErrNotFound = &Error{Status: http.StatusNotFound, Key: "not_found", Err: errors.New("no such address")}

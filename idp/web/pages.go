@@ -11,6 +11,7 @@ import (
 	"strings"
 
 	"vernal/idp"
+	"vernal/idp/assurance"
 	"vernal/idp/trail"
 	"vernal/templates"
 )
@@ -95,6 +96,8 @@ type failure struct {
 	gone     *Gone
 	spName   string
 	startURL string
+	leaveURL string
+	obstacle *assurance.Obstacle
 	args     []string
 	plain    bool
 	errorID  string
@@ -111,6 +114,7 @@ func classify(err error) failure {
 	var e *Error
 	if errors.As(err, &e) {
 		f.spName, f.startURL, f.args, f.plain = e.SPName, e.StartURL, e.Args, e.Plain
+		f.obstacle, f.leaveURL = e.Obstacle, e.LeaveURL
 		if e.Status != 0 {
 			f.status = e.Status
 		}
@@ -137,6 +141,12 @@ func (p *Pages) show(w http.ResponseWriter, r *http.Request, f failure) error {
 			return p.text(w, f.status, func(b io.Writer) error { return p.Set.RetiredText(b, page) })
 		}
 		return p.Render(w, f.status, func(b io.Writer) error { return p.Set.Retired(b, page) })
+	case f.obstacle != nil:
+		page := templates.LackPage{
+			Base: base, Lacks: string(f.obstacle.Lacks), Have: f.obstacle.Have, LeaveURL: f.leaveURL,
+			Refusal: f.refusal, ErrorID: f.errorID,
+		}
+		return p.Render(w, f.status, func(b io.Writer) error { return p.Set.Lack(b, page) })
 	case f.refusal != nil:
 		page := templates.RefusalPage{Base: base, Refusal: f.refusal, ErrorID: f.errorID, StartURL: f.startURL}
 		if f.plain {

@@ -79,6 +79,25 @@ func (s *Store) CompleteSession(ctx context.Context, pending idp.SessionID, sess
 	})
 }
 
+// ReplaceSession adds the session that another one becomes.
+func (s *Store) ReplaceSession(ctx context.Context, old idp.SessionID, sess *idp.Session, events ...idp.AuditEvent) error {
+	return s.update(ctx, events, func(w *writer) error {
+		var before idp.Session
+		err := w.session(old, &before)
+		switch {
+		case errors.Is(err, idp.ErrNotFound):
+			return idp.ErrSessionEnded
+		case err != nil:
+			return err
+		case before.Pending:
+			return fmt.Errorf("%w: it is pending", idp.ErrSessionEnded)
+		case before.User != sess.User:
+			return idp.ErrSessionUser
+		}
+		return w.createSession(sess, []idp.SessionID{old})
+	})
+}
+
 func (w *writer) createSession(sess *idp.Session, replaces []idp.SessionID) error {
 	if w.has(inSessions, []byte(sess.ID)) {
 		return exists(inSessions)

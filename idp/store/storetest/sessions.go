@@ -176,3 +176,29 @@ func testCompleteSession(t *testing.T, s idp.Store) {
 	_, err = s.Session(ctx, "done")
 	ok(t, err)
 }
+
+func testReplaceSession(t *testing.T, s idp.Store) {
+	ctx := t.Context()
+	old := session("old", "u1")
+	old.Participants = []idp.Participant{{SP: "https://a.example", NameID: "n", SessionIndexes: []string{"_1"}}}
+	ok(t, s.CreateSession(ctx, old, nil))
+	is(t, s.ReplaceSession(ctx, "old", session("other", "u2"), event("x")), idp.ErrSessionUser)
+	ok(t, s.ReplaceSession(ctx, "old", session("new", "u1"), event("step_up")))
+	_, err := s.Session(ctx, "old")
+	is(t, err, idp.ErrNotFound)
+	got, err := s.Session(ctx, "new")
+	ok(t, err)
+	if len(got.Participants) != 1 || got.Participants[0].SessionIndexes[0] != "_1" {
+		t.Errorf("participants %v are not those before", got.Participants)
+	}
+
+	// A session that was ended, or is only begun, is replaced by none.
+	begun := session("begun", "u1")
+	begun.Pending = true
+	ok(t, s.CreateSession(ctx, begun, nil))
+	is(t, s.ReplaceSession(ctx, "old", session("late", "u1"), event("x")), idp.ErrSessionEnded)
+	is(t, s.ReplaceSession(ctx, "begun", session("late", "u1"), event("x")), idp.ErrSessionEnded)
+	_, err = s.Session(ctx, "late")
+	is(t, err, idp.ErrNotFound)
+	kinds(t, s, 0, "step_up")
+}

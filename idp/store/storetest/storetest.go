@@ -47,6 +47,7 @@ func Run(t *testing.T, open Open) {
 		{"sessions", testSessions},
 		{"session replaced", testSessionReplaced},
 		{"session completed", testCompleteSession},
+		{"session replaced", testReplaceSession},
 		{"session indexes bounded", testSessionIndexesBounded},
 		{"user sessions", testUserSessions},
 		{"session list", testSessionList},

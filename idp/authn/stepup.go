@@ -1,0 +1,91 @@
+package authn
+
+import (
+	"errors"
+	"log/slog"
+	"net/http"
+
+	"vernal/idp"
+	"vernal/idp/assurance"
+	"vernal/idp/web"
+	"vernal/templates"
+)
+
+// showStepUp is GET /sign-in/step-up: the code page of somebody who is signed in
+// with less than the request needs.
+func (h *Handler) showStepUp(w http.ResponseWriter, r *http.Request) error {
+	f, err := h.flowOf(r, r.URL.Query().Get(templates.FieldRequest))
+	if err != nil {
+		return err
+	}
+	_, user, err := h.lacks(r, f)
+	if err != nil {
+		return f.fail(err)
+	}
+	if user == nil {
+		return redirect(w, r, h.next(f))
+	}
+	return h.codePage(w, r, f, user, http.StatusOK, askMore(f))
+}
+
+// checkStepUp is POST /sign-in/step-up: the factor that was missing, and a new
+// session with what the old one had.
+func (h *Handler) checkStepUp(w http.ResponseWriter, r *http.Request) error {
+	if err := r.ParseForm(); err != nil {
+		return badForm(err)
+	}
+	f, err := h.flowOf(r, r.PostForm.Get(templates.FieldRequest))
+	if err != nil {
+		return err
+	}
+	s, user, err := h.lacks(r, f)
+	if err != nil {
+		return f.fail(err)
+	}
+	if user == nil {
+		return redirect(w, r, h.next(f))
+	}
+	from := web.EventOf(r).Client
+	ok, err := h.proveCode(w, r, f, user, askMore(f), func(code string) error {
+		return h.Accounts.CheckTOTP(r.Context(), user.ID, code, from)
+	})
+	if !ok {
+		return err
+	}
+	_, err = h.Sessions.StepUp(w, r, s, idp.FactorTOTP, f.event(r, "step_up", user.ID, string(idp.FactorTOTP)))
+	if err != nil && !errors.Is(err, idp.ErrSessionEnded) && !errors.Is(err, idp.ErrNotFound) {
+		return f.fail(err)
+	}
+	// A session that ended at this moment is seen where everything is decided.
+	web.EventOf(r).Note(slog.String("user", string(user.ID)))
+	return redirect(w, r, h.next(f))
+}
+
+// askMore is the code page of a step-up.
+func askMore(f flow) templates.CodePage {
+	return templates.CodePage{Action: StepUpPath, Notice: templates.NoticeStepUp, NoticeArgs: []string{f.spName()}}
+}
+
+// lacks is the browser's session and its person, if a code is what the session
+// lacks for the flow, and nothing else; nil for both if not. Then this page has
+// nothing to ask: the decision what comes next is not its own.
+func (h *Handler) lacks(r *http.Request, f flow) (*idp.Session, *idp.User, error) {
+	if f.request == nil {
+		return nil, nil, nil
+	}
+	s, err := h.Sessions.Current(r)
+	if errors.Is(err, idp.ErrNotFound) {
+		return nil, nil, nil
+	}
+	if err != nil {
+		return nil, nil, err
+	}
+	if f.need.Met(s, h.Accounts.Clock.Now()) != assurance.MissingSecondFactor {
+		return nil, nil, nil
+	}
+	user, err := h.user(r.Context(), s.User)
+	if errors.Is(err, idp.ErrNotFound) || err == nil && (user.Locked() || len(user.TOTPs) == 0) {
+		return nil, nil, nil
+	}
+	return s, user, err
+}
