@@ -31,8 +31,10 @@ lint: ## formatting, vet, staticcheck, module hygiene, known vulnerabilities
 	$(GO) tool staticcheck -tags realsp,pkcs11 ./...
 	@.ci/vulncheck
 
+BENCHTIME  ?= 2s
+BENCHMARKS  = $(sort $(dir $(shell grep -rl --include='*_test.go' '^func Benchmark' ./certs ./cmd ./idp ./metadata ./templates)))
 bench: ## speed, against the bare signing rate of this machine
-	$(GO) test -run '^$$' -bench . -benchtime 2s ./idp/idptest/ ./idp/saml/ ./idp/store/bolt/ ./idp/board/
+	$(GO) test -run '^$$' -bench . -benchtime $(BENCHTIME) $(BENCHMARKS)
 
 FUZZTIME ?= 30s
 fuzz: ## each fuzz target for FUZZTIME

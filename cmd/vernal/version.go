@@ -8,6 +8,10 @@ import (
 	"github.com/spf13/cobra"
 )
 
+// version is what git calls the source, set by the linker (LDFLAGS in the
+// Makefile). "" in other builds: then the Go tool's own note of it counts.
+var version string
+
 // buildVersion is what the binary was built from, as far as the build noted it.
 type buildVersion struct {
 	Version  string `json:"version"`
@@ -20,9 +24,12 @@ func currentVersion() buildVersion {
 	v := buildVersion{Version: "unknown", Go: runtime.Version(), Platform: runtime.GOOS + "/" + runtime.GOARCH}
 	info, ok := debug.ReadBuildInfo()
 	if !ok {
-		return v
+		info = &debug.BuildInfo{}
 	}
-	if info.Main.Version != "" {
+	switch {
+	case version != "":
+		v.Version = version
+	case info.Main.Version != "":
 		v.Version = info.Main.Version
 	}
 	for _, s := range info.Settings {

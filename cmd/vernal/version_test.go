@@ -1,0 +1,36 @@
+package main
+
+import (
+	"encoding/json"
+	"os/exec"
+	"path/filepath"
+	"testing"
+
+	"vernal/idp/idptest/binary"
+)
+
+// What the Makefile has the linker set is what the command tells: a name that
+// is not there is set without a word.
+func TestVersionFromMakefile(t *testing.T) {
+	t.Parallel()
+	if testing.Short() {
+		t.Skip("builds the command")
+	}
+	const want = "v9.8.7-6-gabcdef0"
+	bin := filepath.Join(t.TempDir(), "vernal")
+	build := exec.CommandContext(t.Context(), binary.Need(t, "make"), "--directory", "../..", "build", "BIN="+bin, "VERSION="+want)
+	if out, err := build.CombinedOutput(); err != nil {
+		t.Fatalf("make build: %v\n%s", err, out)
+	}
+	out, err := exec.CommandContext(t.Context(), bin, "version", "--json").Output()
+	if err != nil {
+		t.Fatal(err)
+	}
+	var got buildVersion
+	if err := json.Unmarshal(out, &got); err != nil {
+		t.Fatalf("%v in %s", err, out)
+	}
+	if got.Version != want {
+		t.Errorf("version is %q, want %q", got.Version, want)
+	}
+}
