@@ -24,7 +24,7 @@ var layers = [][]string{
 	{"idp/xmldsig"},
 	{"idp/xmlenc"},
 	{"idp/saml"},
-	{"idp/assurance"},
+	{"idp/assurance", "idp/idptest/corpus"},
 	{"metadata", "idp/account", "idp/session", "idp/rotation", "certs/token", "idp/link", "idp/store/storetest", "idp/store/bolt", "idp/trail"},
 	{"idp/sp", "idp/preview"},
 	{"idp/board", "idp/rehearsal"},

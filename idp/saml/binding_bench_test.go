@@ -9,14 +9,14 @@ func BenchmarkIn(b *testing.B) {
 		b.Run(name, func(b *testing.B) {
 			var c *corpusCase
 			for _, c = range readCorpus(b) {
-				if c.name == name {
+				if c.Name == name {
 					break
 				}
 			}
-			certs := loadCerts(b, c.certs)
+			certs := loadCerts(b, c.Certs)
 			b.ReportAllocs()
 			for b.Loop() {
-				if _, err := c.take(certs); err != nil {
+				if _, err := c.take(certs, nil); err != nil {
 					b.Fatal(err)
 				}
 			}

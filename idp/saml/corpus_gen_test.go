@@ -8,9 +8,7 @@ import (
 	"crypto/rsa"
 	"crypto/sha1" // to show that it is refused
 	"crypto/sha256"
-	"crypto/x509"
 	"encoding/base64"
-	"encoding/pem"
 	"flag"
 	"net/url"
 	"os"
@@ -21,6 +19,7 @@ import (
 	"testing"
 	"time"
 
+	"vernal/idp/idptest/corpus"
 	"vernal/idp/saml"
 	"vernal/idp/xmldsig"
 )
@@ -53,7 +52,8 @@ func TestCorpusUpdate(t *testing.T) {
 	g.content()
 	g.signatures()
 	g.wrapping()
-	old, err := filepath.Glob(filepath.Join(corpusDir, "*.txtar"))
+	g.logout()
+	old, err := filepath.Glob(filepath.Join(corpus.Folder(t), "*.txtar"))
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -65,7 +65,7 @@ func TestCorpusUpdate(t *testing.T) {
 		}
 	}
 	for _, c := range g.cases {
-		if err := os.WriteFile(filepath.Join(corpusDir, c.name+".txtar"), c.format(), 0o644); err != nil {
+		if err := os.WriteFile(filepath.Join(corpus.Folder(t), c.Name+".txtar"), c.Format(), 0o644); err != nil {
 			t.Fatal(err)
 		}
 	}
@@ -80,22 +80,22 @@ func (g *generator) add(name, about, verdict string, in saml.Inbound) *corpusCas
 		g.t.Fatal(err)
 	}
 	for _, c := range g.cases {
-		if c.name == name {
+		if c.Name == name {
 			g.t.Fatalf("two cases %q", name)
 		}
 	}
-	c := &corpusCase{name: name, about: about, verdict: verdict, now: now.Add(2 * time.Second), in: in,
-		dest: corpusAuth, certs: []string{"sp1"}, signing: "required"}
+	c := &corpusCase{&corpus.Case{Name: name, About: about, Verdict: verdict, Now: now.Add(2 * time.Second), In: in,
+		Endpoint: corpus.Auth, Destination: corpusAuth, Certs: []string{"sp1"}, Signing: "required"}}
 	g.cases = append(g.cases, c)
 	return c
 }
 
 // shows adds the XML for readers.
-func (c *corpusCase) shows(xml string) *corpusCase { c.message = xml; return c }
+func (c *corpusCase) shows(xml string) *corpusCase { c.Message = xml; return c }
 
-func (c *corpusCase) with(certs ...string) *corpusCase { c.certs = certs; return c }
+func (c *corpusCase) with(certs ...string) *corpusCase { c.Certs = certs; return c }
 
-func (c *corpusCase) optional() *corpusCase { c.signing = "optional"; return c }
+func (c *corpusCase) optional() *corpusCase { c.Signing = "optional"; return c }
 
 // accept states what is read from an accepted message: the usual, changed.
 func (g *generator) accept(c *corpusCase, change func(*accepted)) *corpusCase {
@@ -110,7 +110,7 @@ func (g *generator) accept(c *corpusCase, change func(*accepted)) *corpusCase {
 	if change != nil {
 		change(a)
 	}
-	c.accepted = a.json(g.t)
+	c.Accepted = a.json(g.t)
 	return c
 }
 
@@ -194,7 +194,7 @@ func (g *generator) sign(doc, key string) string {
 	if err := os.WriteFile(in, []byte(doc), 0o600); err != nil {
 		g.t.Fatal(err)
 	}
-	args := []string{"--sign", "--id-attr:ID", "AuthnRequest", "--output", out}
+	args := []string{"--sign", "--id-attr:ID", "AuthnRequest", "--id-attr:ID", "LogoutRequest", "--output", out}
 	if key == "hmac" {
 		file := filepath.Join(dir, "hmac")
 		if err := os.WriteFile(file, []byte("secret"), 0o600); err != nil {
@@ -202,7 +202,7 @@ func (g *generator) sign(doc, key string) string {
 		}
 		args = append(args, "--hmackey", file)
 	} else {
-		args = append(args, "--privkey-pem", keyFile(key))
+		args = append(args, "--privkey-pem", corpus.KeyFile(g.t, key))
 	}
 	if msg, err := exec.CommandContext(g.t.Context(), "xmlsec1", append(args, in)...).CombinedOutput(); err != nil {
 		g.t.Fatalf("xmlsec1: %v\n%s\n%s", err, msg, doc)
@@ -219,22 +219,6 @@ func (g *generator) sign(doc, key string) string {
 // signed is the plain request with children, signed by sp1.
 func (g *generator) signed(o template, children string) string {
 	return g.sign(request("", o.String()+children), "sp1")
-}
-
-func keyFile(name string) string { return filepath.Join("../../testdata/keys", name+".key") }
-
-func privateKey(t testing.TB, name string) *rsa.PrivateKey {
-	t.Helper()
-	data, err := os.ReadFile(keyFile(name))
-	if err != nil {
-		t.Fatal(err)
-	}
-	block, _ := pem.Decode(data)
-	key, err := x509.ParsePKCS8PrivateKey(block.Bytes)
-	if err != nil {
-		t.Fatal(err)
-	}
-	return key.(*rsa.PrivateKey)
 }
 
 // keyInfo is a KeyInfo with the certificate of a key.
@@ -290,7 +274,7 @@ func (g *generator) detached(xml string, o detached) string {
 		sha := sha1.Sum([]byte(text))
 		digest, hash = sha[:], crypto.SHA1
 	}
-	signature, err := rsa.SignPKCS1v15(rand.Reader, privateKey(g.t, or(o.key, "sp1")), hash, digest)
+	signature, err := rsa.SignPKCS1v15(rand.Reader, corpus.Key(g.t, or(o.key, "sp1")), hash, digest)
 	if err != nil {
 		g.t.Fatal(err)
 	}

@@ -3,24 +3,20 @@ package saml_test
 import (
 	"bytes"
 	"compress/flate"
+	"crypto/rsa"
 	"crypto/x509"
 	"encoding/base64"
 	"encoding/json"
-	"encoding/pem"
 	"errors"
 	"fmt"
 	"io"
 	"net/url"
-	"os"
-	"path/filepath"
-	"strings"
 	"testing"
-	"time"
 
 	"github.com/google/go-cmp/cmp"
-	"github.com/rogpeppe/go-internal/txtar"
 
 	"vernal/idp"
+	"vernal/idp/idptest/corpus"
 	"vernal/idp/saml"
 	"vernal/idp/xmltree"
 )
@@ -28,22 +24,8 @@ import (
 // The corpus is testdata/saml/*.txtar, one case each; its README says what is
 // in a file. This is the one loop that runs it.
 
-const corpusDir = "../../testdata/saml"
-
-// corpusCase is one file of the corpus.
-type corpusCase struct {
-	name    string
-	about   string
-	now     time.Time
-	in      saml.Inbound
-	dest    string
-	certs   []string // names in testdata/keys
-	signing string   // required or optional
-	// verdict is "accepted", or "refused CODE FIELD".
-	verdict  string
-	accepted string // JSON of accepted
-	message  string // the XML, for readers
-}
+// corpusCase is one case.
+type corpusCase struct{ *corpus.Case }
 
 // accepted is what an accepted message says.
 type accepted struct {
@@ -51,17 +33,19 @@ type accepted struct {
 	RelayState *string `json:"relay_state,omitempty"`
 	Locale     string  `json:"locale,omitempty"`
 	Prompt     string  `json:"prompt,omitempty"`
-	Request    *saml.AuthnRequest
+	// One of the two.
+	Request *saml.AuthnRequest  `json:",omitempty"`
+	Logout  *saml.LogoutRequest `json:",omitempty"`
 }
 
 func TestCorpus(t *testing.T) {
 	t.Parallel()
 	cases := readCorpus(t)
-	if len(cases) < 70 {
+	if len(cases) < 340 {
 		t.Errorf("%d cases; some are missing", len(cases))
 	}
 	for _, c := range cases {
-		t.Run(c.name, func(t *testing.T) {
+		t.Run(c.Name, func(t *testing.T) {
 			t.Parallel()
 			got, err := c.run(t)
 			verdict := "accepted"
@@ -72,16 +56,16 @@ func TestCorpus(t *testing.T) {
 				}
 				verdict = fmt.Sprintf("refused %s %s", r.Code, r.Field)
 			}
-			if verdict != c.verdict {
-				t.Errorf("verdict %q, want %q (%v)", verdict, c.verdict, err)
+			if verdict != c.Verdict {
+				t.Errorf("verdict %q, want %q (%v)", verdict, c.Verdict, err)
 			}
 			if err == nil {
-				if diff := cmp.Diff(c.accepted, got.json(t)); diff != "" {
+				if diff := cmp.Diff(c.Accepted, got.json(t)); diff != "" {
 					t.Errorf("accepted (-want +got):\n%s", diff)
 				}
 			}
-			if c.message != "" {
-				if diff := cmp.Diff(c.message, string(plainDecode(t, c.in))); diff != "" {
+			if c.Message != "" {
+				if diff := cmp.Diff(c.Message, string(plainDecode(t, c.Case))); diff != "" {
 					t.Errorf("message.xml is not what the request holds (-file +request):\n%s", diff)
 				}
 			}
@@ -92,15 +76,15 @@ func TestCorpus(t *testing.T) {
 // run takes the case the way that a request goes.
 func (c *corpusCase) run(t testing.TB) (*accepted, error) {
 	t.Helper()
-	certs := loadCerts(t, c.certs)
-	in, err := c.take(certs)
+	certs := loadCerts(t, c.Certs)
+	in, err := c.take(certs, corpus.Key(t, "idp"))
 	if err != nil {
 		return nil, err
 	}
-	got := &accepted{Request: in.request, Locale: in.message.Locale, Prompt: in.message.Prompt}
+	got := &accepted{Request: in.request, Logout: in.logout, Locale: in.message.Locale, Prompt: in.message.Prompt}
 	for i := range certs {
 		if certs[i] == in.cert {
-			got.Cert = c.certs[i]
+			got.Cert = c.Certs[i]
 		}
 	}
 	if in.message.HasRelay {
@@ -114,24 +98,41 @@ type taken struct {
 	message *saml.Message
 	root    *xmltree.Element
 	request *saml.AuthnRequest
+	logout  *saml.LogoutRequest
 	cert    *x509.Certificate
 }
 
-func (c *corpusCase) take(certs []*x509.Certificate) (in taken, err error) {
-	if in.message, err = saml.Read(c.in); err != nil {
+func (c *corpusCase) take(certs []*x509.Certificate, key *rsa.PrivateKey) (in taken, err error) {
+	if c.SOAP() {
+		in.message, err = saml.ReadSOAP(c.In.Body)
+	} else {
+		in.message, err = saml.Read(c.In)
+	}
+	if err != nil {
 		return in, err
 	}
 	id, err := in.message.ClaimedIssuer()
 	if err != nil {
 		return in, err
 	}
-	if in.root, in.cert, err = in.message.Verify(certs, c.signing == "required"); err != nil {
+	required := c.Endpoint != corpus.Auth || c.Signing == "required"
+	if in.root, in.cert, err = in.message.Verify(certs, required); err != nil {
 		return in, err
 	}
-	if in.request, err = saml.ParseAuthnRequest(in.root); err != nil {
+	expect := saml.Expect{Now: c.Now, Issuer: id, Destination: c.Destination}
+	if c.Endpoint == corpus.Auth {
+		if in.request, err = saml.ParseAuthnRequest(in.root); err != nil {
+			return in, err
+		}
+		return in, in.request.Check(expect)
+	}
+	if in.logout, err = saml.ParseLogoutRequest(in.root); err != nil {
 		return in, err
 	}
-	return in, in.request.Check(saml.Expect{Now: c.now, Issuer: id, Destination: c.dest})
+	if err = in.logout.Check(expect); err != nil || !in.logout.Encrypted() {
+		return in, err
+	}
+	return in, in.logout.Open(key)
 }
 
 func (a *accepted) json(t testing.TB) string {
@@ -146,130 +147,28 @@ func (a *accepted) json(t testing.TB) string {
 	return b.String()
 }
 
-func readCorpus(t testing.TB) []*corpusCase {
+func readCorpus(t testing.TB) (cases []*corpusCase) {
 	t.Helper()
-	files, err := filepath.Glob(filepath.Join(corpusDir, "*.txtar"))
-	if err != nil {
-		t.Fatal(err)
-	}
-	var cases []*corpusCase
-	for _, file := range files {
-		a, err := txtar.ParseFile(file)
-		if err != nil {
-			t.Fatal(err)
-		}
-		c, err := parseCase(a)
-		if err != nil {
-			t.Fatalf("%s: %v", file, err)
-		}
-		c.name = strings.TrimSuffix(filepath.Base(file), ".txtar")
-		cases = append(cases, c)
+	for _, c := range corpus.Read(t) {
+		cases = append(cases, &corpusCase{c})
 	}
 	return cases
 }
 
-func parseCase(a *txtar.Archive) (*corpusCase, error) {
-	c := &corpusCase{in: saml.Inbound{Method: "GET"}, signing: "required"}
-	for line := range strings.Lines(string(a.Comment)) {
-		line = strings.TrimSpace(line)
-		if text, ok := strings.CutPrefix(line, "#"); ok || line == "" {
-			c.about += strings.TrimSpace(text) + "\n"
-			continue
-		}
-		key, value, _ := strings.Cut(line, ":")
-		value = strings.TrimSpace(value)
-		switch key {
-		case "verdict":
-			c.verdict = value
-		case "now":
-			var err error
-			if c.now, err = time.Parse(time.RFC3339, value); err != nil {
-				return nil, err
-			}
-		case "method":
-			c.in.Method = value
-		case "content-type":
-			c.in.ContentType = value
-		case "destination":
-			c.dest = value
-		case "certs":
-			c.certs = strings.Fields(value)
-		case "sign_requests":
-			c.signing = value
-		default:
-			return nil, fmt.Errorf("unknown line %q", line)
-		}
-	}
-	for _, f := range a.Files {
-		switch f.Name {
-		case "query":
-			c.in.RawQuery = strings.TrimSuffix(string(f.Data), "\n")
-		case "body":
-			c.in.Body = bytes.TrimSuffix(f.Data, []byte("\n"))
-		case "accepted.json":
-			c.accepted = string(f.Data)
-		case "message.xml":
-			c.message = strings.TrimSuffix(string(f.Data), "\n")
-		default:
-			return nil, fmt.Errorf("unknown file %q", f.Name)
-		}
-	}
-	if c.verdict == "" || c.now.IsZero() || (c.verdict == "accepted") != (c.accepted != "") {
-		return nil, errors.New("verdict, time or accepted.json is missing")
-	}
-	return c, nil
-}
-
-func (c *corpusCase) format() []byte {
-	var b strings.Builder
-	for line := range strings.Lines(c.about) {
-		fmt.Fprintf(&b, "# %s\n", strings.TrimSpace(line))
-	}
-	fmt.Fprintf(&b, "verdict: %s\nnow: %s\nmethod: %s\n", c.verdict, c.now.Format(time.RFC3339), c.in.Method)
-	if c.in.ContentType != "" {
-		fmt.Fprintf(&b, "content-type: %s\n", c.in.ContentType)
-	}
-	fmt.Fprintf(&b, "destination: %s\ncerts: %s\nsign_requests: %s\n", c.dest, strings.Join(c.certs, " "), c.signing)
-	a := &txtar.Archive{Comment: []byte(b.String())}
-	add := func(name, data string) {
-		if data != "" {
-			a.Files = append(a.Files, txtar.File{Name: name, Data: []byte(strings.TrimSuffix(data, "\n") + "\n")})
-		}
-	}
-	add("query", c.in.RawQuery)
-	add("body", string(c.in.Body))
-	add("message.xml", c.message)
-	add("accepted.json", c.accepted)
-	return txtar.Format(a)
-}
-
-func loadCerts(t testing.TB, names []string) []*x509.Certificate {
-	t.Helper()
-	var certs []*x509.Certificate
-	for _, name := range names {
-		data, err := os.ReadFile(filepath.Join("../../testdata/keys", name+".crt"))
-		if err != nil {
-			t.Fatal(err)
-		}
-		block, _ := pem.Decode(data)
-		cert, err := x509.ParseCertificate(block.Bytes)
-		if err != nil {
-			t.Fatal(err)
-		}
-		certs = append(certs, cert)
-	}
-	return certs
-}
+func loadCerts(t testing.TB, names []string) []*x509.Certificate { return corpus.Certs(t, names...) }
 
 // plainDecode decodes a well-behaved request with the standard library alone.
-func plainDecode(t testing.TB, in saml.Inbound) []byte {
+func plainDecode(t testing.TB, c *corpus.Case) []byte {
 	t.Helper()
-	values, err := url.ParseQuery(in.RawQuery)
+	if c.SOAP() {
+		return c.In.Body
+	}
+	values, err := url.ParseQuery(c.In.RawQuery)
 	if err != nil {
 		t.Fatal(err)
 	}
-	if len(in.Body) > 0 {
-		if values, err = url.ParseQuery(string(in.Body)); err != nil {
+	if len(c.In.Body) > 0 {
+		if values, err = url.ParseQuery(string(c.In.Body)); err != nil {
 			t.Fatal(err)
 		}
 	}

@@ -10,6 +10,7 @@ import (
 	"unicode/utf16"
 
 	"vernal/idp"
+	"vernal/idp/idptest/corpus"
 	"vernal/idp/saml"
 )
 
@@ -158,7 +159,7 @@ func (g *generator) detachedQuery() {
 	sigAlg, signature := parts[2], parts[3]
 	value, _ := url.QueryUnescape(strings.TrimPrefix(signature, "Signature="))
 	raw, _ := base64.StdEncoding.DecodeString(value)
-	n := privateKey(g.t, "sp1").N
+	n := corpus.Key(g.t, "sp1").N
 	large := new(big.Int).Add(n, new(big.Int).SetBytes(raw)).Bytes()
 	unsigned := getXML(plain).RawQuery
 	g.accept(g.add("redirect-order", "parameters in another order than they are signed in, Signature before SigAlg", "accepted",

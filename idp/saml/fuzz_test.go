@@ -20,8 +20,8 @@ import (
 // is accepted is what etree reads in the message.
 func FuzzRedirectQuery(f *testing.F) {
 	for _, c := range readCorpus(f) {
-		if c.in.Method == "GET" && len(c.in.RawQuery) < 8<<10 {
-			f.Add(c.in.RawQuery)
+		if c.In.Method == "GET" && len(c.In.RawQuery) < 8<<10 {
+			f.Add(c.In.RawQuery)
 		}
 	}
 	certs := loadCerts(f, []string{"sp2", "sp1"})
@@ -31,8 +31,8 @@ func FuzzRedirectQuery(f *testing.F) {
 // FuzzPostForm does the same for forms.
 func FuzzPostForm(f *testing.F) {
 	for _, c := range readCorpus(f) {
-		if c.in.Method == "POST" && len(c.in.Body) < 8<<10 {
-			f.Add(c.in.RawQuery, c.in.ContentType, c.in.Body)
+		if c.In.Method == "POST" && len(c.In.Body) < 8<<10 {
+			f.Add(c.In.RawQuery, c.In.ContentType, c.In.Body)
 		}
 	}
 	certs := loadCerts(f, []string{"sp2", "sp1"})
@@ -44,8 +44,8 @@ func FuzzPostForm(f *testing.F) {
 // FuzzAuthnRequest does the same for the XML itself.
 func FuzzAuthnRequest(f *testing.F) {
 	for _, c := range readCorpus(f) {
-		if c.message != "" {
-			f.Add([]byte(c.message))
+		if c.Message != "" {
+			f.Add([]byte(c.Message))
 		}
 	}
 	certs := loadCerts(f, []string{"sp2", "sp1"})

@@ -29,7 +29,7 @@ type LogoutRequest struct {
 	// guide's sample, in the assertion namespace, are among them.
 	SessionIndexes []string
 
-	encrypted *xmltree.Element // EncryptedID; nil if NameID is there
+	root, encrypted *xmltree.Element // EncryptedID within the root; nil if NameID is there
 }
 
 // NameID names a person to one service provider (saml-core §2.2.3). Absent
@@ -58,7 +58,7 @@ func ParseLogoutRequest(root *xmltree.Element) (*LogoutRequest, error) {
 	if err := checkContent(root); err != nil {
 		return nil, err
 	}
-	r := &LogoutRequest{}
+	r := &LogoutRequest{root: root}
 	if err := r.Header.read(root); err != nil {
 		return nil, err
 	}
@@ -182,7 +182,9 @@ func (r *LogoutRequest) Open(key crypto.Decrypter) error {
 	if err != nil {
 		return refused.With(err)
 	}
-	e, err := xmltree.Parse(plain, xmltree.MessageLimits())
+	// The name may rely on namespaces that are declared around it: python3-saml
+	// encrypts it without declarations of its own.
+	e, err := xmltree.ParseWithin(plain, xmltree.MessageLimits(), r.root, r.encrypted)
 	if err != nil {
 		return refused.With(err)
 	}

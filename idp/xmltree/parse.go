@@ -41,7 +41,12 @@ func (e *SyntaxError) Error() string {
 }
 
 // Parse reads one document and returns its root. The error is a *SyntaxError.
-func Parse(data []byte, lim Limits) (*Element, error) {
+func Parse(data []byte, lim Limits) (*Element, error) { return ParseWithin(data, lim) }
+
+// ParseWithin is Parse for text that stood, encrypted, within the elements
+// outer, the outermost first: their namespace declarations are in force for it
+// (xmlenc-core1 §4.3.3), and nothing else of them is.
+func ParseWithin(data []byte, lim Limits, outer ...*Element) (*Element, error) {
 	if len(data) > lim.Bytes {
 		return nil, &SyntaxError{Offset: lim.Bytes, What: fmt.Sprintf("document is longer than %d bytes", lim.Bytes)}
 	}
@@ -56,6 +61,9 @@ func Parse(data []byte, lim Limits) (*Element, error) {
 	)
 	p := parser{src: string(data), lim: lim, frames: frames[:0], nodes: nodes[:0], scope: scope[:0]}
 	p.scope = append(p.scope, NSDecl{Prefix: "xml", URI: XMLNamespace})
+	for _, e := range outer {
+		p.scope = append(p.scope, e.NS...)
+	}
 	return p.document()
 }
 

@@ -1,0 +1,245 @@
+// Package corpus reads testdata/saml: messages, each with its verdict. Its
+// README says what is in a file.
+//
+// Package saml's tests judge every message in one loop; package logout's tests
+// send every one of them through HTTP, to see whose sessions end.
+package corpus
+
+import (
+	"bytes"
+	"crypto/rsa"
+	"crypto/x509"
+	"encoding/pem"
+	"errors"
+	"fmt"
+	"os"
+	"path/filepath"
+	"slices"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/rogpeppe/go-internal/txtar"
+
+	"vernal/idp/saml"
+)
+
+// The addresses that a message can come to.
+const (
+	Auth         = "auth"
+	Logout       = "logout"
+	RemoteLogout = "remotelogout"
+)
+
+// Case is one file of the corpus.
+type Case struct {
+	Name, About string
+	// Endpoint is the kind of address that it comes to; by SOAP if the
+	// ContentType is text/xml.
+	Endpoint    string
+	Now         time.Time
+	In          saml.Inbound
+	Destination string
+	Certs       []string // names in testdata/keys
+	Signing     string   // required or optional
+	// Verdict is "accepted", or "refused CODE FIELD".
+	Verdict string
+	// Status is the last part of the deciding status code of the answer to an
+	// accepted LogoutRequest; Ends lists whose sessions end.
+	Status string
+	Ends   []string
+	// Accepted is JSON of what was read; Message the XML, for readers.
+	Accepted, Message string
+}
+
+// Root is the repository's testdata, as seen from the folder of a test.
+func Root(t testing.TB) string {
+	t.Helper()
+	dir, err := os.Getwd()
+	for ; err == nil; dir = filepath.Dir(dir) {
+		if _, err := os.Stat(filepath.Join(dir, "go.mod")); err == nil {
+			return filepath.Join(dir, "testdata")
+		}
+		if dir == filepath.Dir(dir) {
+			break
+		}
+	}
+	t.Fatal("no go.mod above the test")
+	return ""
+}
+
+// Folder is where the files are.
+func Folder(t testing.TB) string { return filepath.Join(Root(t), "saml") }
+
+// Read reads all cases.
+func Read(t testing.TB) []*Case {
+	t.Helper()
+	files, err := filepath.Glob(filepath.Join(Folder(t), "*.txtar"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	var cases []*Case
+	for _, file := range files {
+		a, err := txtar.ParseFile(file)
+		if err != nil {
+			t.Fatal(err)
+		}
+		c, err := parse(a)
+		if err != nil {
+			t.Fatalf("%s: %v", file, err)
+		}
+		c.Name = strings.TrimSuffix(filepath.Base(file), ".txtar")
+		cases = append(cases, c)
+	}
+	return cases
+}
+
+func parse(a *txtar.Archive) (*Case, error) {
+	c := &Case{Endpoint: Auth, In: saml.Inbound{Method: "GET"}, Signing: "required"}
+	for line := range strings.Lines(string(a.Comment)) {
+		line = strings.TrimSpace(line)
+		if text, ok := strings.CutPrefix(line, "#"); ok || line == "" {
+			c.About += strings.TrimSpace(text) + "\n"
+			continue
+		}
+		key, value, _ := strings.Cut(line, ":")
+		if err := c.set(key, strings.TrimSpace(value)); err != nil {
+			return nil, err
+		}
+	}
+	for _, f := range a.Files {
+		switch f.Name {
+		case "query":
+			c.In.RawQuery = strings.TrimSuffix(string(f.Data), "\n")
+		case "body":
+			c.In.Body = bytes.TrimSuffix(f.Data, []byte("\n"))
+		case "accepted.json":
+			c.Accepted = string(f.Data)
+		case "message.xml":
+			c.Message = strings.TrimSuffix(string(f.Data), "\n")
+		default:
+			return nil, fmt.Errorf("unknown file %q", f.Name)
+		}
+	}
+	return c, c.check()
+}
+
+func (c *Case) set(key, value string) (err error) {
+	switch key {
+	case "verdict":
+		c.Verdict = value
+	case "endpoint":
+		c.Endpoint = value
+	case "status":
+		c.Status = value
+	case "ends":
+		c.Ends = strings.Fields(value)
+	case "now":
+		c.Now, err = time.Parse(time.RFC3339, value)
+	case "method":
+		c.In.Method = value
+	case "content-type":
+		c.In.ContentType = value
+	case "destination":
+		c.Destination = value
+	case "certs":
+		c.Certs = strings.Fields(value)
+	case "sign_requests":
+		c.Signing = value
+	default:
+		err = fmt.Errorf("unknown line %q", key)
+	}
+	return err
+}
+
+func (c *Case) check() error {
+	ok := c.Verdict == "accepted"
+	switch {
+	case c.Verdict == "" || c.Now.IsZero() || ok != (c.Accepted != ""):
+		return errors.New("verdict, time or accepted.json is missing")
+	case !slices.Contains([]string{Auth, Logout, RemoteLogout}, c.Endpoint):
+		return fmt.Errorf("unknown endpoint %q", c.Endpoint)
+	case (ok && c.Endpoint != Auth) != (c.Status != ""):
+		return errors.New("an accepted LogoutRequest, and nothing else, has a status")
+	case len(c.Ends) > 0 && c.Status != "Success":
+		return errors.New("sessions end with a status that is no Success")
+	}
+	return nil
+}
+
+// SOAP reports whether the message comes in an envelope.
+func (c *Case) SOAP() bool { return c.Endpoint == RemoteLogout && c.In.ContentType == "text/xml" }
+
+// Format is the case as a file.
+func (c *Case) Format() []byte {
+	var b strings.Builder
+	for line := range strings.Lines(c.About) {
+		fmt.Fprintf(&b, "# %s\n", strings.TrimSpace(line))
+	}
+	line := func(key, value string) {
+		if value != "" {
+			fmt.Fprintf(&b, "%s: %s\n", key, value)
+		}
+	}
+	line("verdict", c.Verdict)
+	if c.Endpoint != Auth {
+		line("endpoint", c.Endpoint)
+		line("status", c.Status)
+		line("ends", strings.Join(c.Ends, " "))
+	}
+	line("now", c.Now.Format(time.RFC3339))
+	line("method", c.In.Method)
+	line("content-type", c.In.ContentType)
+	fmt.Fprintf(&b, "destination: %s\ncerts: %s\n", c.Destination, strings.Join(c.Certs, " "))
+	if c.Endpoint == Auth {
+		line("sign_requests", c.Signing)
+	}
+	a := &txtar.Archive{Comment: []byte(b.String())}
+	add := func(name, data string) {
+		if data != "" {
+			a.Files = append(a.Files, txtar.File{Name: name, Data: []byte(strings.TrimSuffix(data, "\n") + "\n")})
+		}
+	}
+	add("query", c.In.RawQuery)
+	add("body", string(c.In.Body))
+	add("message.xml", c.Message)
+	add("accepted.json", c.Accepted)
+	return txtar.Format(a)
+}
+
+// Certs loads certificates of testdata/keys by their names.
+func Certs(t testing.TB, names ...string) []*x509.Certificate {
+	t.Helper()
+	var certs []*x509.Certificate
+	for _, name := range names {
+		cert, err := x509.ParseCertificate(block(t, name+".crt"))
+		if err != nil {
+			t.Fatal(err)
+		}
+		certs = append(certs, cert)
+	}
+	return certs
+}
+
+// KeyFile is the file of a private key of testdata/keys.
+func KeyFile(t testing.TB, name string) string { return filepath.Join(Root(t), "keys", name+".key") }
+
+// Key loads a private key of testdata/keys.
+func Key(t testing.TB, name string) *rsa.PrivateKey {
+	t.Helper()
+	key, err := x509.ParsePKCS8PrivateKey(block(t, name+".key"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	return key.(*rsa.PrivateKey)
+}
+
+func block(t testing.TB, file string) []byte {
+	t.Helper()
+	data, err := os.ReadFile(filepath.Join(Root(t), "keys", file))
+	if err != nil {
+		t.Fatal(err)
+	}
+	b, _ := pem.Decode(data)
+	return b.Bytes
+}
