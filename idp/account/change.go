@@ -66,8 +66,9 @@ func (s *Service) Unlock(ctx context.Context, email, actor string) error {
 	return s.forgetFailures(ctx, u)
 }
 
-// AddTOTP adds an authenticator, forgets the devices that the person is
-// remembered in, and returns what they need to set it up. Errors: *InputError, with problem "too_many" beyond MaxTOTPs.
+// AddTOTP adds an authenticator, ends the person's sessions, forgets the devices
+// that they are remembered in, and returns what they need to set it up. Errors:
+// *InputError, with problem "too_many" beyond MaxTOTPs.
 func (s *Service) AddTOTP(ctx context.Context, email string, n NewTOTP, actor string) (*Enrolment, error) {
 	u, err := s.Lookup(ctx, email)
 	if err != nil {
@@ -77,15 +78,13 @@ func (s *Service) AddTOTP(ctx context.Context, email string, n NewTOTP, actor st
 	if err != nil {
 		return nil, err
 	}
-	err = s.Store.UpdateUser(ctx, u.ID, func(u *idp.User) error {
+	_, err = s.change(ctx, u, event("user.add_totp", u.ID, actor), func(u *idp.User) error {
 		if len(u.TOTPs) >= MaxTOTPs {
 			return &InputError{"totp_secret", "too_many", fmt.Sprintf("the account has %d authenticators already", len(u.TOTPs))}
 		}
 		u.TOTPs = append(u.TOTPs, t)
-		u.Devices = nil // whoever adds a factor may have reason to
-		u.UpdatedAt = s.Clock.Now()
 		return nil
-	}, event("user.add_totp", u.ID, actor))
+	})
 	if err != nil {
 		return nil, fmt.Errorf("add authenticator: %w", err)
 	}

@@ -87,8 +87,14 @@ func (h *Handler) begin(w http.ResponseWriter, r *http.Request, f flow, user *id
 		return f.fail(err)
 	}
 	// The record is read again now that there is a pending session: whoever
-	// locks the account or changes its password from here on ends that.
+	// locks the account or changes its password from here on ends that. Who was
+	// faster than that has not, so it ends here.
 	latest, err := h.user(r.Context(), user.ID)
+	if err != nil || latest.Locked() || !latest.PasswordChangedAt.Equal(user.PasswordChangedAt) {
+		if err := h.Sessions.Abandon(w, r, pending); err != nil {
+			return f.fail(err)
+		}
+	}
 	switch {
 	case errors.Is(err, idp.ErrNotFound), err == nil && !latest.PasswordChangedAt.Equal(user.PasswordChangedAt):
 		return h.signInPage(w, r, f, http.StatusUnprocessableEntity, templates.SignInPage{Email: email, Problem: templates.ProblemSignInWrong})

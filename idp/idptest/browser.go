@@ -38,7 +38,7 @@ type Page struct {
 // Get opens an address and follows redirects.
 func (b *Browser) Get(address string) *Page {
 	b.idp.tb.Helper()
-	req, err := http.NewRequest(http.MethodGet, address, nil)
+	req, err := http.NewRequest(http.MethodGet, b.absolute(address), nil)
 	if err != nil {
 		b.idp.tb.Fatal(err)
 	}
@@ -48,7 +48,7 @@ func (b *Browser) Get(address string) *Page {
 // Head asks for an address by HEAD and follows redirects.
 func (b *Browser) Head(address string) *Page {
 	b.idp.tb.Helper()
-	req, err := http.NewRequest(http.MethodHead, address, nil)
+	req, err := http.NewRequest(http.MethodHead, b.absolute(address), nil)
 	if err != nil {
 		b.idp.tb.Fatal(err)
 	}

@@ -188,6 +188,15 @@ func (m *Manager) Forget(w http.ResponseWriter) {
 	}
 }
 
+// Abandon ends a sign-in that was begun in this request.
+func (m *Manager) Abandon(w http.ResponseWriter, r *http.Request, pending *idp.Session) error {
+	m.drop(w, m.cookieName("signin"))
+	if err := m.Store.EndSession(r.Context(), pending.ID); err != nil {
+		return fmt.Errorf("end sign-in: %w", err)
+	}
+	return nil
+}
+
 // Drop takes back the cookie of a session that is over. A sign-in that was begun
 // stays.
 func (m *Manager) Drop(w http.ResponseWriter) { m.drop(w, m.cookieName("session")) }

@@ -1,0 +1,74 @@
+package authn_test
+
+import (
+	crand "crypto/rand"
+	"errors"
+	"net/http"
+	"net/url"
+	"testing"
+
+	"vernal/idp/account"
+	"vernal/idp/idptest"
+)
+
+func rand() string { return crand.Text() }
+
+// Each change of how a person signs in ends all their sessions and sign-ins that
+// were begun, and nobody else's.
+func TestChangesEndSessions(t *testing.T) {
+	t.Parallel()
+	tests := []struct {
+		name   string
+		change func(*testing.T, *idptest.IdP, string) error
+	}{
+		{"password", func(t *testing.T, i *idptest.IdP, email string) error {
+			_, err := i.Accounts.SetPassword(t.Context(), email, "another otter mends ten kettles", "test")
+			return err
+		}},
+		{"factors taken", func(t *testing.T, i *idptest.IdP, email string) error {
+			_, err := i.Accounts.ResetMFA(t.Context(), email, "test")
+			return err
+		}},
+		{"factor added", func(t *testing.T, i *idptest.IdP, email string) error {
+			_, err := i.Accounts.AddTOTP(t.Context(), email, account.NewTOTP{}, "test")
+			return err
+		}},
+		{"locked and unlocked", func(t *testing.T, i *idptest.IdP, email string) error {
+			_, err := i.Accounts.Lock(t.Context(), email, "test", "test")
+			return errors.Join(err, i.Accounts.Unlock(t.Context(), email, "test"))
+		}},
+		{"locked", func(t *testing.T, i *idptest.IdP, email string) error {
+			_, err := i.Accounts.Lock(t.Context(), email, "test", "test")
+			return err
+		}},
+		{"deleted", func(t *testing.T, i *idptest.IdP, email string) error {
+			return i.Accounts.Delete(t.Context(), email, "test")
+		}},
+	}
+	for _, tt := range tests {
+		t.Run(tt.name, func(t *testing.T) {
+			t.Parallel()
+			i := idptest.New(t, idptest.Options{})
+			ann, bob := i.AddPerson("ann@example.gov"), i.AddPerson("bob@example.gov")
+			one, _ := signedIn(t, i, ann)
+			two, _ := signedIn(t, i, ann)
+			bobs, _ := signedIn(t, i, bob)
+			pending, bobsPending := begun(t, i, ann), begun(t, i, bob)
+			code := ann.Code()
+
+			if err := tt.change(t, i, ann.Email); err != nil {
+				t.Fatal(err)
+			}
+			for _, b := range []*idptest.Browser{one, two} {
+				says(t, b.Get("/account"), http.StatusOK, "Your session has ended")
+			}
+			says(t, pending.Post("/sign-in/code", url.Values{"code": {code}}), http.StatusUnprocessableEntity, "Password")
+			says(t, pending.Get("/account"), http.StatusOK, "Password")
+			if left, err := i.Store.UserSessions(t.Context(), ann.User.ID); err != nil || len(left) != 0 {
+				t.Errorf("%d sessions are left, %v", len(left), err)
+			}
+			says(t, bobs.Get("/account"), http.StatusOK, bob.Email)
+			says(t, bobsPending.Post("/sign-in/code", url.Values{"code": {bob.Code()}}), http.StatusOK, "You are signed in")
+		})
+	}
+}

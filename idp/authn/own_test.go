@@ -1,0 +1,191 @@
+package authn_test
+
+import (
+	"net/http"
+	"net/url"
+	"strings"
+	"testing"
+	"time"
+
+	"vernal/idp"
+	"vernal/idp/idptest"
+)
+
+// says fails unless the page has the status and all the words.
+func says(t *testing.T, page *idptest.Page, status int, words ...string) {
+	t.Helper()
+	if page.Status != status {
+		t.Fatalf("%s: status %d, want %d:\n%s", page.URL, page.Status, status, page.Text())
+	}
+	for _, w := range words {
+		if !strings.Contains(page.Text(), w) {
+			t.Errorf("%s does not say %q:\n%s", page.URL, w, page.Text())
+		}
+	}
+}
+
+// signedIn is a browser in which the person has signed in, and its session.
+func signedIn(t *testing.T, i *idptest.IdP, p *idptest.Person) (*idptest.Browser, *idp.Session) {
+	t.Helper()
+	b := i.Browser()
+	says(t, b.SignIn(b.Get("/sign-in"), p), http.StatusOK, "You are signed in", p.Email)
+	sessions, err := i.Store.UserSessions(t.Context(), p.User.ID)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return b, sessions[len(sessions)-1]
+}
+
+// begun is a browser in which the person has given the password only.
+func begun(t *testing.T, i *idptest.IdP, p *idptest.Person) *idptest.Browser {
+	t.Helper()
+	b := i.Browser()
+	says(t, b.Post("/sign-in", url.Values{"email": {p.Email}, "password": {p.Password}}), http.StatusOK, "Enter your code")
+	return b
+}
+
+func TestOwnSessions(t *testing.T) {
+	t.Parallel()
+	i := idptest.New(t, idptest.Options{})
+	ann, bob := i.AddPerson("ann@example.gov"), i.AddPerson("bob@example.gov")
+	provider := i.AddProvider("https://a.example")
+	here, mine := signedIn(t, i, ann)
+	there, theirs := signedIn(t, i, ann)
+	there.Get(provider.URL(&idptest.Request{}))
+	bobs, bobsSession := signedIn(t, i, bob)
+	third := begun(t, i, ann)
+
+	page := here.Get("/account")
+	says(t, page, http.StatusOK, "this browser", "no code was given yet", "127.0.0.x", "Services")
+	if strings.Contains(string(page.Body), string(mine.ID)) || strings.Contains(string(page.Body), "bob@") {
+		t.Error("the page holds a whole SessionID, or somebody else")
+	}
+	if strings.Contains(string(page.Body), bobsSession.ID.Short()) {
+		t.Error("the page lists a session of somebody else")
+	}
+
+	// What is not one's own is not ended, and the answer does not tell.
+	one := url.Values{"session": {bobsSession.ID.Short()}}
+	says(t, here.Post("/account/sessions/end", one), http.StatusOK, "That session has ended")
+	says(t, bobs.Get("/account"), http.StatusOK, "bob@example.gov")
+	says(t, here.Post("/account/sessions/end", nil), http.StatusBadRequest)
+	says(t, here.Post("/account/sessions/end", url.Values{"session": {mine.ID.Short()}}), http.StatusOK, "ann@example.gov") // there is a button to sign out for that
+	says(t, here.CrossSitePost("/account/sessions/end-others", nil), http.StatusForbidden)
+	says(t, i.Browser().Post("/account/sessions/end-others", nil), http.StatusOK, "Password") // nobody's
+
+	says(t, here.Post("/account/sessions/end", url.Values{"session": {theirs.ID.Short()}}), http.StatusOK, "That session has ended")
+	says(t, there.Get("/account"), http.StatusOK, "Your session has ended", "ended elsewhere")
+	says(t, there.Get("/account"), http.StatusOK, "Password") // it is said once
+	says(t, third.Get("/sign-in/code"), http.StatusOK, "Enter your code")
+
+	signedIn(t, i, ann)
+	says(t, here.Post("/account/sessions/end-others", nil), http.StatusOK, "All your other sessions have ended", "You are signed in nowhere else")
+	says(t, third.Get("/sign-in/code"), http.StatusUnprocessableEntity, "Password")
+	says(t, bobs.Get("/account"), http.StatusOK, "bob@example.gov")
+
+	ends := 0
+	records, err := i.Store.AuditRecords(t.Context(), 0, 1000)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, r := range records {
+		if r.Kind == "session.end" {
+			ends++
+			if r.User != ann.User.ID || r.Actor != "user:"+string(ann.User.ID) || len(r.Detail["session"]) != 16 {
+				t.Errorf("record %+v", r.AuditEvent)
+			}
+		}
+	}
+	if ends != 3 {
+		t.Errorf("%d ends are on record, want 3", ends)
+	}
+}
+
+// More sessions than are listed end too.
+func TestOwnSessionsBounded(t *testing.T) {
+	t.Parallel()
+	i := idptest.New(t, idptest.Options{})
+	ann := i.AddPerson("ann@example.gov")
+	here, _ := signedIn(t, i, ann)
+	for range 25 {
+		s := &idp.Session{ID: idp.HashSessionToken(rand()), User: ann.User.ID, CreatedAt: i.Clock.Now(), SeenAt: i.Clock.Now(), ExpiresAt: i.Clock.Now().Add(time.Hour)}
+		if err := i.Store.CreateSession(t.Context(), s, nil); err != nil {
+			t.Fatal(err)
+		}
+	}
+	page := here.Get("/account")
+	says(t, page, http.StatusOK, "this browser", "6 more sessions are not listed")
+	if n := strings.Count(page.Text(), "End this session"); n != 19 {
+		t.Errorf("%d sessions can be ended, want 19", n)
+	}
+	here.Post("/account/sessions/end-others", nil)
+	if left, err := i.Store.UserSessions(t.Context(), ann.User.ID); err != nil || len(left) != 1 {
+		t.Errorf("%d sessions are left, %v", len(left), err)
+	}
+}
+
+// TestStay goes to the end of a session: warned of it, kept, and at last ended.
+func TestStay(t *testing.T) {
+	t.Parallel()
+	i := idptest.New(t, idptest.Options{})
+	ann := i.AddPerson("ann@example.gov")
+	b, _ := signedIn(t, i, ann)
+	refresh := func(page *idptest.Page, want string) {
+		t.Helper()
+		if got := page.Header.Get("Refresh"); got != want {
+			t.Errorf("Refresh of %s is %q, want %q", page.URL, got, want)
+		}
+	}
+	refresh(b.Get("/account"), "780; url=/account/stay") // 15 minutes less 2
+	i.Clock.Advance(5 * time.Minute)
+	page := b.Get("/account/stay")
+	says(t, page, http.StatusOK, "You are signed in", "10 minutes")
+	refresh(page, "480; url=/account/stay")
+	i.Clock.Advance(8 * time.Minute)
+	page = b.Get("/account/stay")
+	says(t, page, http.StatusOK, "Your session is about to end", "about 2 minutes", "Stay signed in")
+	refresh(page, "120; url=/account/stay")
+	says(t, b.CrossSitePost("/account/stay", nil), http.StatusForbidden)
+	says(t, b.Post("/account/stay", nil), http.StatusOK, "You are signed in", "ann@example.gov")
+
+	// To look at the warning, or at the page's head, is no use of the session.
+	for range 14 {
+		i.Clock.Advance(time.Minute)
+		says(t, b.Get("/account/stay"), http.StatusOK)
+		b.Head("/account")
+	}
+	i.Clock.Advance(time.Minute)
+	page = b.Get("/account/stay")
+	says(t, page, http.StatusOK, "Your session has ended", "not used for a while")
+	refresh(page, "")
+	says(t, b.Get("/account"), http.StatusOK, "Password")
+	if n, err := i.Store.Sweep(t.Context(), i.Clock.Now().Add(15*time.Minute), 100); err != nil || n == 0 {
+		t.Errorf("the session is in the store yet: %d, %v", n, err)
+	}
+	if left, err := i.Store.UserSessions(t.Context(), ann.User.ID); err != nil || len(left) != 0 {
+		t.Errorf("%d sessions are in the store yet, %v", len(left), err)
+	}
+}
+
+// A session that is always in use ends all the same, and another one can be
+// begun before.
+func TestAbsoluteEnd(t *testing.T) {
+	t.Parallel()
+	i := idptest.New(t, idptest.Options{})
+	ann := i.AddPerson("ann@example.gov")
+	b, s := signedIn(t, i, ann)
+	for i.Clock.Now().Before(s.ExpiresAt.Add(-5 * time.Minute)) {
+		i.Clock.Advance(5 * time.Minute)
+		says(t, b.Get("/account"), http.StatusOK, "You are signed in")
+	}
+	other := i.Browser()
+	other.SignIn(other.Get("/sign-in"), ann)
+	i.Clock.Advance(s.ExpiresAt.Sub(i.Clock.Now()) - time.Minute)
+	says(t, b.Post("/account/stay", nil), http.StatusOK, "You are signed in") // which changes nothing
+	says(t, b.Get("/account/stay"), http.StatusOK, "cannot be made longer", "Sign in again")
+	says(t, b.Get("/sign-in"), http.StatusOK, "You are signed in")
+	says(t, b.Get("/sign-in?again=1"), http.StatusOK, "Password")
+	i.Clock.Advance(time.Minute)
+	says(t, b.Get("/account"), http.StatusOK, "Your session has ended", "as long as one may")
+	says(t, other.Get("/account"), http.StatusOK, "ann@example.gov")
+}
