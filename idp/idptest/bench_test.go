@@ -67,7 +67,7 @@ func warmSignIns(b *testing.B, i *idptest.IdP, provider *idptest.Provider, cooki
 	b.Helper()
 	requests, answers := make([]*http.Request, b.N), make([]answer, b.N)
 	for n := range requests {
-		requests[n] = warmRequest(provider, cookies)
+		requests[n] = warmRequest(provider, cookies, idptest.Request{})
 		answers[n].header = make(http.Header, 12)
 	}
 	b.ReportAllocs()
@@ -97,8 +97,9 @@ func warmSignIns(b *testing.B, i *idptest.IdP, provider *idptest.Provider, cooki
 }
 
 // warmRequest is an AuthnRequest from a browser with cookies.
-func warmRequest(provider *idptest.Provider, cookies string) *http.Request {
-	r := httptest.NewRequest(http.MethodGet, provider.URL(&idptest.Request{RelayState: "state"}), nil)
+func warmRequest(provider *idptest.Provider, cookies string, ask idptest.Request) *http.Request {
+	ask.RelayState = "state"
+	r := httptest.NewRequest(http.MethodGet, provider.URL(&ask), nil)
 	r.Header.Set("Cookie", cookies)
 	r.Header.Set("Accept", "text/html")
 	return r
@@ -118,7 +119,7 @@ func TestBoardCostsNoWrite(t *testing.T) {
 			before := i.Changes()
 			for range n {
 				w := &answer{header: http.Header{}}
-				if i.Handler.ServeHTTP(w, warmRequest(provider, cookies)); !w.response {
+				if i.Handler.ServeHTTP(w, warmRequest(provider, cookies, idptest.Request{})); !w.response {
 					t.Fatalf("no sign-in: status %d", w.status)
 				}
 			}

@@ -157,6 +157,43 @@ func TestXmlsecDecrypts(t *testing.T) {
 	}
 }
 
+// TestOpenSSLOpensTheKey opens the content key of every mode, also of those that
+// xmlsec1 has no OAEP for, with a program that we have not written: the digest
+// is the one that stands in the EncryptionMethod, MGF1 is always with SHA-1.
+func TestOpenSSLOpensTheKey(t *testing.T) {
+	t.Parallel()
+	openssl, err := exec.LookPath("openssl")
+	if err != nil {
+		if os.Getenv("CI") == "true" {
+			t.Fatal("openssl is not installed")
+		}
+		t.Skip("openssl is not installed")
+	}
+	keyFile := filepath.Join(t.TempDir(), "key.pem")
+	writeFile(t, keyFile, pem.EncodeToMemory(&pem.Block{
+		Type: "RSA PRIVATE KEY", Bytes: x509.MarshalPKCS1PrivateKey(recipientKey()),
+	}))
+	const plaintext = "<a>secret</a>"
+	for _, m := range modes {
+		root, err := xmltree.Parse(encrypted(t, m.mode, m.digest, []byte(plaintext)), xmltree.MessageLimits())
+		if err != nil {
+			t.Fatal(err)
+		}
+		data := root.Child(nsEnc, "EncryptedData")
+		cmd := exec.CommandContext(t.Context(), openssl, "pkeyutl", "-decrypt", "-inkey", keyFile, "-pkeyopt", "rsa_padding_mode:oaep",
+			"-pkeyopt", "rsa_oaep_md:"+m.digest, "-pkeyopt", "rsa_mgf1_md:sha1")
+		cmd.Stdin = bytes.NewReader(cipherValue(t, data.Child(nsDsig, "KeyInfo").Child(nsEnc, "EncryptedKey")))
+		key, err := cmd.Output()
+		if err != nil {
+			t.Errorf("%s: %v", m.name, err)
+			continue
+		}
+		if got := open(t, m.mode, key, cipherValue(t, data)); string(got) != plaintext {
+			t.Errorf("%s: decrypted %q", m.name, got)
+		}
+	}
+}
+
 // TestDecrypts opens every mode by the letter of the standard: MGF1 with SHA-1,
 // whatever the digest; the last byte of CBC tells how much padding there is.
 func TestDecrypts(t *testing.T) {
