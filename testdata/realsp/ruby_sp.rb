@@ -4,7 +4,8 @@
 #
 # One process is several service providers, told apart by the Host header.
 # CONFIG.json: {"port": 1, "idp_metadata": "FILE", "providers": {"HOST": {
-#   "key": PEM, "cert": PEM, "binding": "get" | "post", "encrypted": true}}}
+#   "key": PEM, "cert": PEM, "binding": "get" | "post", "encrypted": true,
+#   "context": ["CLASSREF", ...]}}}
 #
 # /saml/metadata       its EntityDescriptor, made by ruby-saml
 # /secret/...          needs a sign-in; ?force or ?passive are passed on in the AuthnRequest
@@ -62,7 +63,7 @@ class Provider
       :single_logout_service_url => "#{@base}/saml/logged-out",
       :single_logout_service_binding => "urn:oasis:names:tc:SAML:2.0:bindings:HTTP-POST",
       :name_identifier_format => PERSISTENT,
-      :authn_context => CONTEXT,
+      :authn_context => @options["context"] || CONTEXT,
       :certificate => @options["cert"],
       :private_key => @options["key"],
       :soft => false,

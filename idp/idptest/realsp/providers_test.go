@@ -123,10 +123,13 @@ type rubyOptions struct {
 	Cert      string `json:"cert"`
 	Binding   string `json:"binding"`
 	Encrypted bool   `json:"encrypted"`
+	// Context is the RequestedAuthnContext, that of the script if empty.
+	Context []string `json:"context,omitempty"`
 }
 
-// startRuby starts the ruby-saml application as three service providers. Two of
-// them, "ruby-get" and "ruby-encrypted", belong to one agency.
+// startRuby starts the ruby-saml application as four service providers. Two of
+// them, "ruby-get" and "ruby-encrypted", belong to one agency; "ruby-verified"
+// asks for proofed identities.
 func (w *world) startRuby(t *testing.T) {
 	t.Helper()
 	port := binary.FreePort(t)
@@ -138,6 +141,7 @@ func (w *world) startRuby(t *testing.T) {
 		{"ruby-get", "Ruby", rubyOptions{Binding: "get"}, []string{"--agency", "Gems"}},
 		{"ruby-post", "Ruby by POST", rubyOptions{Binding: "post"}, nil},
 		{"ruby-encrypted", "Ruby, encrypted", rubyOptions{Binding: "get", Encrypted: true}, []string{"--agency", "Gems"}},
+		{"ruby-verified", "Ruby, verified", rubyOptions{Binding: "get", Encrypted: true, Context: proofedContext}, proofedFlags},
 	}
 	providers := map[string]rubyOptions{}
 	for _, k := range kinds {

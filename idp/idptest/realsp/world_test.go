@@ -66,6 +66,7 @@ func newWorld(t *testing.T) *world {
 	w.startMellon(t)
 	w.startShibboleth(t)
 	w.startRuby(t)
+	w.startPython(t)
 	w.startBrowser(t)
 	return w
 }
