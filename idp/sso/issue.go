@@ -65,9 +65,6 @@ func (h *Handler) issue(w http.ResponseWriter, r *http.Request, a *accepted, s *
 	}
 	e.SignedIn = a.request.Year
 	e.Note(slog.String("user", string(user.ID)), slog.String("outcome", "issued"))
-	if len(a.need.Dropped) > 0 {
-		e.Note(slog.String("dropped", dropped(a.need.Dropped)))
-	}
 	return h.post(w, r, a, buffer)
 }
 

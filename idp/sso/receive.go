@@ -38,6 +38,7 @@ func (h *Handler) receive(w http.ResponseWriter, r *http.Request) error {
 		e.Note(slog.String("sp", string(a.provider.EntityID)))
 		e.SP, e.Year, e.Verified = a.provider.EntityID, entry.Key.Year, a.cert != nil
 	}
+	a.noteNeed(web.EventOf(r))
 	if unpublished {
 		if err := h.admit(r, &a, entry.Key.Year, err); err != nil {
 			return err
@@ -74,6 +75,20 @@ func inbound(r *http.Request) (in saml.Inbound, err error) {
 		}
 	}
 	return in, nil
+}
+
+// noteNeed tells the log what of the request's wishes is passed over, whatever
+// becomes of the request: the integrator who wonders finds it.
+func (a *accepted) noteNeed(e *web.Event) {
+	if a.need == nil {
+		return
+	}
+	if len(a.need.Unknown) > 0 {
+		e.Note(slog.Any("unknown_authn_contexts", a.need.Unknown))
+	}
+	if len(a.need.Dropped) > 0 {
+		e.Note(slog.String("dropped", dropped(a.need.Dropped)))
+	}
 }
 
 // note tells the log what came.

@@ -98,6 +98,7 @@ func (h *Handler) stored(r *http.Request) (accepted, error) {
 	if err != nil {
 		return a, fail(a.provider, err)
 	}
+	a.noteNeed(web.EventOf(r))
 	return a, nil
 }
 

@@ -1,6 +1,7 @@
 package sso_test
 
 import (
+	"log/slog"
 	"strings"
 	"testing"
 	"time"
@@ -236,5 +237,23 @@ func TestStepUpAsksNobodyElse(t *testing.T) {
 	browser.GivePassword(waiting, person)
 	if page := browser.Get(stepUp); page.URL.Path != "/sign-in" {
 		t.Errorf("with a pending sign-in: %s", page.URL)
+	}
+}
+
+// What of a request's wishes is passed over is in the log, also of a request
+// that is refused.
+func TestPassedOverIsLogged(t *testing.T) {
+	t.Parallel()
+	log := &buffer{}
+	i := idptest.New(t, idptest.Options{Log: slog.NewJSONHandler(log, nil)})
+	a := i.AddProvider(spA, func(p *idp.ServiceProvider) { p.IAL = idp.IALVerified })
+	person := i.AddPerson("ada@example.gov")
+	browser := i.Browser()
+	page := browser.Get(a.URL(&idptest.Request{ClassRefs: []string{verified, "urn:of:tomorrow", reqAttr + "email,ssn"}}))
+	refused(t, browser.GivePassword(page, person), 400)
+	for _, want := range []string{`"unknown_authn_contexts":["urn:of:tomorrow"]`, `"dropped":"ssn:not-registered"`} {
+		if n := strings.Count(log.String(), want); n < 2 {
+			t.Errorf("%s is in the log %d times, want it where the request came and where it went on:\n%s", want, n, log.String())
+		}
 	}
 }
