@@ -31,9 +31,9 @@ type AuditRecord struct {
 	At  time.Time `json:"at"`
 	AuditEvent
 	// AddressSum commits to Address without telling it: the SHA-256, hex, over
-	// 16 random bytes and the address. Those bytes and the address are kept
-	// beside the record and are gone after AddressLifetime; from then on nobody
-	// can find the address by trying all of them. "" if there was none.
+	// the time, 16 random bytes and the address. Those are kept beside the
+	// record and are gone after AddressLifetime; from then on nobody can find
+	// the address by trying all of them. "" if there was none.
 	AddressSum string `json:"address_sum,omitempty"`
 	// Prev is the Hash of the record before, hex; 64 zeros for the first.
 	Prev string `json:"prev"`
@@ -80,6 +80,8 @@ type AuditPage struct {
 	Counted uint64
 	// Checkpoint is where the trail begins; nil if nothing was pruned.
 	Checkpoint *AuditCheckpoint
+	// Stray says that an address in this part belongs to no record.
+	Stray bool
 }
 
 // AuditCheckpoint stands for the records up to Seq, which were exported and

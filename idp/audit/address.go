@@ -12,7 +12,7 @@ import (
 //
 //	time of the record, 8 bytes, Unix | salt, 16 bytes | the address as text
 //
-// The record holds the SHA-256 of salt and address. There are few addresses, so
+// The record holds the SHA-256 of all that. There are few addresses, so
 // without the salt anybody could try them all; with it gone, nobody can.
 const (
 	timeLen = 8
@@ -27,7 +27,7 @@ func newAddress(address string, at time.Time) []byte {
 }
 
 func sumOf(kept []byte) string {
-	sum := sha256.Sum256(kept[timeLen:])
+	sum := sha256.Sum256(kept)
 	return hex.EncodeToString(sum[:])
 }
 

@@ -105,6 +105,9 @@ func (s *Service) page(p *Progress, page *idp.AuditPage, at *audit.Place) error 
 			return broken(place.Seq, "has lost its network address before its time")
 		}
 	}
+	if page.Stray {
+		return broken(place.Seq, "or one before it has a network address near it that belongs to no record")
+	}
 	return nil
 }
 

@@ -79,8 +79,8 @@ func (r *reader) head() (head idp.AuditHead, authentic bool) {
 	}
 	// The bytes must be those that we would write: JSON has many forms.
 	again, err := json.Marshal(head)
-	mac, hexErr := hex.DecodeString(head.MAC)
-	return head, err == nil && hexErr == nil && string(again) == string(value) && hmac.Equal(mac, r.store.headMAC(head.Seq, head.Hash))
+	mac := hex.EncodeToString(r.store.headMAC(head.Seq, head.Hash))
+	return head, err == nil && string(again) == string(value) && hmac.Equal([]byte(head.MAC), []byte(mac))
 }
 
 // putHead writes the end of the trail, with its MAC, in the transaction that
@@ -103,12 +103,22 @@ func (s *Store) headMAC(seq uint64, hash string) []byte {
 }
 
 func (r *reader) checkpoint() (*idp.AuditCheckpoint, error) {
-	c := new(idp.AuditCheckpoint)
-	err := r.decode(inAuditCheckpoint, checkpointKey, c)
-	if errors.Is(err, idp.ErrNotFound) {
+	value := r.get(inAuditCheckpoint, checkpointKey)
+	if value == nil {
 		return nil, nil
 	}
-	return c, err
+	c := new(idp.AuditCheckpoint)
+	err := json.Unmarshal(value, c)
+	if err == nil {
+		var again []byte // as with the head
+		if again, err = json.Marshal(c); err == nil && string(again) != string(value) {
+			err = errors.New("not as it was written")
+		}
+	}
+	if err != nil {
+		return nil, corrupt(inAuditCheckpoint, checkpointKey, err)
+	}
+	return c, nil
 }
 
 func decodeAudit(key, value []byte) (rec idp.AuditRecord, err error) {

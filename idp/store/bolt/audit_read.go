@@ -50,31 +50,39 @@ func (s *Store) AuditPage(ctx context.Context, after uint64, limit int) (*idp.Au
 		if after+1 == 0 {
 			return nil
 		}
-		c, addresses := r.bucket(inAudit).Cursor(), r.bucket(inAuditAddresses).Cursor()
-		// Nothing may hide before record 1 either.
-		k, v := c.First()
-		if after > 0 {
-			k, v = c.Seek(seqKey(after + 1))
-		}
-		ka, va := addresses.Seek(k)
-		for ; k != nil && len(page.Lines) < limit; k, v = c.Next() {
-			line := idp.AuditLine{JSON: bytes.Clone(v)}
-			if len(k) == 8 {
-				line.Place = binary.BigEndian.Uint64(k)
-			}
-			for ; ka != nil && bytes.Compare(ka, k) < 0; ka, va = addresses.Next() {
-			}
-			if ka != nil && bytes.Equal(ka, k) {
-				line.Address = bytes.Clone(va)
-			}
-			page.Lines = append(page.Lines, line)
-		}
+		r.lines(page, after, limit)
 		return nil
 	})
 	if err != nil {
 		return nil, err
 	}
 	return page, nil
+}
+
+// lines reads the records of a page, and the addresses beside them.
+func (r *reader) lines(page *idp.AuditPage, after uint64, limit int) {
+	c, addresses := r.bucket(inAudit).Cursor(), r.bucket(inAuditAddresses).Cursor()
+	k, v := c.Seek(seqKey(after + 1))
+	ka, va := addresses.Seek(seqKey(after + 1))
+	if after == 0 { // nothing may hide before record 1
+		k, v = c.First()
+		ka, va = addresses.First()
+	}
+	for ; k != nil && len(page.Lines) < limit; k, v = c.Next() {
+		line := idp.AuditLine{JSON: bytes.Clone(v)}
+		if len(k) == 8 {
+			line.Place = binary.BigEndian.Uint64(k)
+		}
+		for ; ka != nil && bytes.Compare(ka, k) < 0; ka, va = addresses.Next() {
+			page.Stray = true
+		}
+		if bytes.Equal(ka, k) {
+			line.Address = bytes.Clone(va)
+			ka, va = addresses.Next()
+		}
+		page.Lines = append(page.Lines, line)
+	}
+	page.Stray = page.Stray || k == nil && ka != nil && limit > 0
 }
 
 // AuditCheckpoint makes c the beginning of the trail.

@@ -72,6 +72,8 @@ func Run(t *testing.T, open Open) {
 		{"documents counted", testDocumentsCounted},
 		{"audit", testAudit},
 		{"audit under concurrency", testAuditConcurrent},
+		{"audit as it is stored", testAuditStored},
+		{"audit pruned", testAuditPrune},
 		{"atomic", testAtomic},
 		{"update functions", testUpdateFunctions},
 		{"updates under concurrency", testUpdatesConcurrent},

@@ -1,0 +1,112 @@
+package storetest
+
+import (
+	"context"
+	"errors"
+	"testing"
+	"time"
+
+	"vernal/idp"
+	"vernal/idp/audit"
+)
+
+// testAuditStored holds what is stored against the chain: byte by byte, with the
+// end of the trail, and without network addresses in it.
+func testAuditStored(t *testing.T, s idp.Store) {
+	ctx := t.Context()
+	page := stored(t, s, 0)
+	if !page.Authentic || page.Head.Seq != 0 || page.Head.Hash != audit.First || page.Counted != 0 || page.Checkpoint != nil {
+		t.Errorf("an empty trail: %+v", page)
+	}
+	ev := event("a")
+	ev.Address = "2001:db8::7"
+	ok(t, s.AppendAudit(ctx, ev, event("b")))
+	ok(t, s.AppendAudit(ctx, ev))
+	page = stored(t, s, 3)
+	var place audit.Place
+	for _, line := range page.Lines {
+		next, err := place.Next(line)
+		ok(t, err)
+		place = next
+	}
+	if !page.Authentic || page.Stray || page.Counted != 3 || (audit.Place{Seq: page.Head.Seq, Hash: page.Head.Hash}) != place || page.Head.MAC == "" {
+		t.Errorf("page %+v; want the head at %+v", page, place)
+	}
+	if page.Lines[0].Address == nil || page.Lines[1].Address != nil {
+		t.Error("addresses are not beside the records that came from one")
+	}
+	// They leave after their time, and the records stay.
+	_, err := s.Sweep(ctx, trail(t, s)[0].At.Add(idp.AddressLifetime-time.Second), 100)
+	ok(t, err)
+	if records := trail(t, s); records[0].Address != ev.Address {
+		t.Errorf("address %q before its time, want %q", records[0].Address, ev.Address)
+	}
+	at := trail(t, s)[0].At.Add(idp.AddressLifetime + time.Second)
+	for _, want := range []int{1, 1, 0} {
+		if n, err := s.Sweep(ctx, at, 1); n != want || err != nil {
+			t.Errorf("Sweep = %d, %v; want %d", n, err, want)
+		}
+	}
+	if records := trail(t, s); len(records) != 3 || records[0].Address != "" || records[0].AddressSum == "" {
+		t.Errorf("records after the sweep: %+v", records)
+	}
+}
+
+func stored(t *testing.T, s idp.Store, want int) *idp.AuditPage {
+	t.Helper()
+	page, err := s.AuditPage(t.Context(), 0, 100)
+	ok(t, err)
+	if len(page.Lines) != want {
+		t.Fatalf("%d records are stored, want %d", len(page.Lines), want)
+	}
+	return page
+}
+
+// testAuditPrune makes checkpoints and prunes in steps.
+func testAuditPrune(t *testing.T, s idp.Store) {
+	ctx := t.Context()
+	for range 5 {
+		ev := event("k")
+		ev.Address = "192.0.2.1"
+		ok(t, s.AppendAudit(ctx, ev))
+	}
+	prune := func(limit, want int) {
+		t.Helper()
+		if n, err := s.PruneAudit(ctx, limit); n != want || err != nil {
+			t.Errorf("PruneAudit(%d) = %d, %v; want %d", limit, n, err, want)
+		}
+	}
+	prune(10, 0) // without a checkpoint nothing goes
+	records := trail(t, s)
+	c := idp.AuditCheckpoint{Seq: 3, Hash: records[2].Hash, At: start, Issuer: "https://idp.example", Year: "2031", SHA256: "x", Signature: []byte("s"), MAC: "m"}
+	wrong := c
+	wrong.Hash = records[1].Hash
+	if s.AuditCheckpoint(ctx, wrong, event("x")) == nil {
+		t.Error("a checkpoint was taken with another record's hash")
+	}
+	wrong = c
+	wrong.Seq = 9
+	is(t, s.AuditCheckpoint(ctx, wrong, event("x")), idp.ErrNotFound)
+	ok(t, s.AuditCheckpoint(ctx, c, event("audit.prune")))
+	is(t, s.AuditCheckpoint(ctx, c, event("x")), idp.ErrExists)
+	same(t, &c, stored(t, s, 6).Checkpoint, nil)
+
+	prune(2, 2)
+	same(t, uint64(3), stored(t, s, 4).Lines[0].Place, nil)
+	prune(2, 1)
+	prune(2, 0)
+	page := stored(t, s, 3)
+	if page.Lines[0].Place != 4 || page.Stray || page.Head.Seq != 6 || page.Counted != 6 {
+		t.Errorf("after pruning: %+v", page)
+	}
+	_, err := audit.VerifyAfter(records[2], func(yield func(idp.AuditRecord, error) bool) {
+		rest, err := s.AuditRecords(context.Background(), 0, 10)
+		for _, rec := range rest {
+			if !yield(rec, errors.Join(err)) {
+				return
+			}
+		}
+	})
+	ok(t, err)
+	ok(t, s.AppendAudit(ctx, event("later")))
+}
