@@ -37,6 +37,7 @@ func Kinds() []Kind {
 		{"rotation.retire", "a year's addresses closed"},
 		{"rotation.revoke", "a year ended at once"},
 		{"rotation.rollback", "the older year is preferred again"},
+		{"session.end", "a person or an operator ended sessions"},
 		{"sign_in", "an SP was told who somebody is; or, no_passive, that nobody could be asked"},
 		{"sign_out", "a person ended their session"},
 		{"sp.add", "an SP was registered"},

@@ -134,6 +134,9 @@ func (h *Handler) nothingPending(w http.ResponseWriter, r *http.Request, f flow)
 // by which the browser is remembered from now on, nil for none.
 func (h *Handler) complete(w http.ResponseWriter, r *http.Request, f flow, pending *idp.Session, second idp.FactorUse, device *http.Cookie) error {
 	event := f.event(r, "authn", pending.User, "password+"+string(second.Factor))
+	if before, err := h.Sessions.Current(r); err == nil && before.User == pending.User {
+		event.Kind = "step_up" // they were signed in, and that was not enough
+	}
 	_, err := h.Sessions.CompleteWith(w, r, pending, second, event)
 	if errors.Is(err, idp.ErrSessionEnded) || errors.Is(err, idp.ErrNotFound) {
 		return h.nothingPending(w, r, f) // locked, deleted or changed at this moment
