@@ -48,4 +48,7 @@ type Logout struct {
 	// EndAllOf is the person whose sessions end, those in which the request's
 	// SP takes part; "" for nobody.
 	EndAllOf UserID
+	// SessionIndexes, if there are any, leave of those only the ones that the
+	// SP was told of by one of them.
+	SessionIndexes []string
 }

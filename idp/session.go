@@ -1,6 +1,9 @@
 package idp
 
-import "time"
+import (
+	"slices"
+	"time"
+)
 
 // Factor is a way in which a person proved who they are.
 type Factor string
@@ -75,6 +78,16 @@ type Participant struct {
 	SessionIndexes []string  `json:"session_indexes"`
 	Year           Year      `json:"year"`
 	At             time.Time `json:"at"`
+}
+
+// Told reports whether the provider was told of the session: by one of the
+// indexes, if there are any. It may have been told several times; each of the
+// indexes stays good.
+func (s *Session) Told(provider EntityID, indexes []string) bool {
+	return slices.ContainsFunc(s.Participants, func(p Participant) bool {
+		return p.SP == provider && (len(indexes) == 0 ||
+			slices.ContainsFunc(indexes, func(i string) bool { return slices.Contains(p.SessionIndexes, i) }))
+	})
 }
 
 // Used reports when the session last recorded the factor; zero if never.

@@ -182,7 +182,8 @@ type LogoutStore interface {
 	//     unanswered (ErrAnswered); one whose handle is not stored is stored as
 	//     it is given, unless its SP and MessageID were seen (ErrReplayed);
 	//   - ends l.Session, if it is there, and all sessions of l.EndAllOf in
-	//     which the request's SP takes part;
+	//     which the request's SP takes part (only those that it was told of by
+	//     one of l.SessionIndexes, if there are any);
 	//   - appends events.
 	// It reports how many sessions ended. A request without AnsweredAt is
 	// refused.

@@ -96,6 +96,12 @@ type Options struct {
 	// Vault, if there is one, is where keys are made and kept; FirstStart with
 	// it.
 	Vault certs.Vault
+	// BaseURL is what the identity provider calls itself, for messages that
+	// were made for it long ago; the loopback address if empty. With it only
+	// Handler answers.
+	BaseURL string
+	// Key is that of every year; fresh ones if nil.
+	Key *rsa.PrivateKey
 	// NoBoard leaves out the board, to see what it costs.
 	NoBoard bool
 }
@@ -117,7 +123,9 @@ func New(tb testing.TB, o Options) *IdP {
 		}
 		(*h).ServeHTTP(w, r)
 	}))
-	i.URL = "http://" + ts.Listener.Addr().String()
+	if i.URL = o.BaseURL; i.URL == "" {
+		i.URL = "http://" + ts.Listener.Addr().String()
+	}
 
 	var master [32]byte
 	rand.Read(master[:])
@@ -241,7 +249,12 @@ func (i *IdP) startRotation(dir *certs.Dir, log *slog.Logger) {
 }
 
 // newSigner gives two keys in turn: a year's is never that of the one before.
-func (i *IdP) newSigner(int) (crypto.Signer, error) { return rsaKeys[i.made.Add(1)%2](), nil }
+func (i *IdP) newSigner(int) (crypto.Signer, error) {
+	if i.options.Key != nil {
+		return i.options.Key, nil
+	}
+	return rsaKeys[i.made.Add(1)%2](), nil
+}
 
 // Year is the preferred year.
 func (i *IdP) Year() idp.Year {

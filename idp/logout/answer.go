@@ -35,6 +35,11 @@ func (h *Handler) decide(w http.ResponseWriter, r *http.Request, a *accepted) er
 	var still []idp.EntityID
 	if v.end {
 		l.Session, still = s.ID, others(s, a.request.SP)
+		// A step-up in another tab may give the session a new ID meanwhile; what
+		// the SP was told of it goes with it.
+		if told := indexes(s, a.request.SP); len(told) > 0 {
+			l.EndAllOf, l.SessionIndexes = s.User, told
+		}
 	}
 	_, err = h.Store.RecordLogout(r.Context(), l, event(r, "logout", &answered))
 	switch {

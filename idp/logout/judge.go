@@ -33,21 +33,10 @@ func judge(req *idp.LogoutRequest, s *idp.Session) verdict {
 		return verdict{status: success}
 	case req.User == "" || s.User != req.User:
 		return verdict{status: notTheirs}
-	case len(req.SessionIndexes) > 0 && !told(s, req.SP, req.SessionIndexes):
+	case len(req.SessionIndexes) > 0 && !s.Told(req.SP, req.SessionIndexes):
 		return verdict{status: notTheirs}
 	}
 	return verdict{status: success, end: true}
-}
-
-// told reports whether the SP was told of the session by one of the indexes. It
-// may have been told several times; each of them stays good.
-func told(s *idp.Session, provider idp.EntityID, indexes []string) bool {
-	for _, p := range s.Participants {
-		if p.SP == provider && slices.ContainsFunc(indexes, func(i string) bool { return slices.Contains(p.SessionIndexes, i) }) {
-			return true
-		}
-	}
-	return false
 }
 
 // others are the SPs besides this one that were told of the session.
@@ -55,6 +44,16 @@ func others(s *idp.Session, provider idp.EntityID) (all []idp.EntityID) {
 	for _, p := range s.Participants {
 		if p.SP != provider && !slices.Contains(all, p.SP) {
 			all = append(all, p.SP)
+		}
+	}
+	return all
+}
+
+// indexes are all by which an SP was told of the session.
+func indexes(s *idp.Session, provider idp.EntityID) (all []string) {
+	for _, p := range s.Participants {
+		if p.SP == provider {
+			all = append(all, p.SessionIndexes...)
 		}
 	}
 	return all

@@ -6,7 +6,6 @@ import (
 	"fmt"
 	"mime"
 	"net/http"
-	"slices"
 
 	"vernal/idp"
 	"vernal/idp/saml"
@@ -56,41 +55,34 @@ func (h *Handler) remote(w http.ResponseWriter, r *http.Request) error {
 
 // judgeRemote decides whom the request means and what ends: with the SP's own
 // name for a person (as SessionIndex, as the guide has it, or else as NameID)
-// their sessions in which they used this SP; with a SessionIndex that we issued
-// that session. It fills in the answer.
+// their sessions in which they used this SP; with SessionIndexes that we issued
+// those sessions alone. It fills in the answer.
 //
 // An SP that names a session by an index, and nothing by it is there, is told
 // Success all the same if it knows the person: the session is over.
 func (h *Handler) judgeRemote(ctx context.Context, a *accepted) (*idp.Logout, error) {
 	req := a.request
-	l := &idp.Logout{Request: req}
+	l := &idp.Logout{Request: req, SessionIndexes: req.SessionIndexes}
 	req.Status, req.StatusDetail = notTheirs.Code, notTheirs.Detail
-	if len(req.SessionIndexes) == 0 {
-		l.EndAllOf = req.User
-	}
-	if len(req.SessionIndexes) == 1 {
-		user, err := h.Store.UserByNameID(ctx, a.provider.NameIDScope, idp.NameID(req.SessionIndexes[0]))
-		switch {
-		case err == nil:
-			req.User, l.EndAllOf = user, user
-		case !errors.Is(err, idp.ErrNotFound):
+	for _, index := range req.SessionIndexes {
+		user, err := h.Store.UserByNameID(ctx, a.provider.NameIDScope, idp.NameID(index))
+		if errors.Is(err, idp.ErrNotFound) {
+			continue
+		}
+		if err != nil {
 			return nil, wrap(err)
 		}
+		// A lone name says whom. Beside others it only says that all sessions
+		// are meant: one message reaches one person.
+		if len(req.SessionIndexes) == 1 {
+			req.User = user
+		}
+		if user == req.User {
+			l.SessionIndexes = nil
+		}
 	}
-	if req.User == "" {
-		return l, nil
-	}
-	req.Status, req.StatusDetail = success.Code, ""
-	if l.EndAllOf != "" {
-		return l, nil
-	}
-	sessions, err := h.Store.UserSessions(ctx, req.User)
-	if err != nil {
-		return nil, wrap(err)
-	}
-	i := slices.IndexFunc(sessions, func(s *idp.Session) bool { return told(s, req.SP, req.SessionIndexes) })
-	if i >= 0 {
-		l.Session = sessions[i].ID
+	if req.User != "" {
+		req.Status, req.StatusDetail, l.EndAllOf = success.Code, "", req.User
 	}
 	return l, nil
 }

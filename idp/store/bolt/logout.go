@@ -114,7 +114,7 @@ func (w *writer) endFor(l *idp.Logout) (int, error) {
 			return 0, err
 		}
 		for _, sess := range all {
-			if slices.ContainsFunc(sess.Participants, func(p idp.Participant) bool { return p.SP == l.Request.SP }) {
+			if sess.Told(l.Request.SP, l.SessionIndexes) {
 				end = append(end, sess)
 			}
 		}

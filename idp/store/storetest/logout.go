@@ -120,6 +120,13 @@ func testLogoutEnds(t *testing.T, s idp.Store) {
 	end("m4", idp.Logout{EndAllOf: "u3"}, 0)
 	left("b", "e")
 
+	// By what the provider was told, and no other provider.
+	with("f", "u2", sp)
+	end("m5", idp.Logout{EndAllOf: "u2", SessionIndexes: []string{"i-f", "i-b"}}, 1)
+	left("b", "e")
+	end("m6", idp.Logout{EndAllOf: "u1", SessionIndexes: []string{"i-b"}}, 0)
+	left("b", "e")
+
 	// A replay ends nothing.
 	_, err := s.RecordLogout(ctx, &idp.Logout{Request: answered(logoutRequest("h", sp, "m1"), "ok"), EndAllOf: "u2"}, event("logout"))
 	is(t, err, idp.ErrReplayed)

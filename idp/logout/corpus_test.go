@@ -1,0 +1,282 @@
+package logout_test
+
+import (
+	"encoding/base64"
+	"encoding/pem"
+	"html"
+	"io"
+	"net/http"
+	"net/http/httptest"
+	"net/url"
+	"regexp"
+	"slices"
+	"strings"
+	"testing"
+	"time"
+
+	"vernal/idp"
+	"vernal/idp/idptest"
+	"vernal/idp/idptest/corpus"
+	"vernal/idp/sp"
+)
+
+// The people of the corpus, and what its service providers were told of them;
+// idp/saml/corpus_logout_test.go says the same to those who write cases.
+const (
+	corpusBase = "https://idp.example.com"
+	corpusSP1  = "https://sp1.example.com/metadata"
+	corpusSP2  = "https://sp2.example.com/metadata"
+)
+
+var corpusPeople = []struct{ name, atSP1, atSP2 string }{
+	{"ada", "0b6f7a52-3c1d-4e8f-9a2b-5d4c3b2a1f0e", "7d9e1c3b-5a4f-4b6d-8e2c-1f0a9b8c7d6e"},
+	{"bob", "c4d3e2f1-0a9b-4c8d-b7e6-f5a4b3c2d1e0", "29b8a7c6-d5e4-4f3a-9b1c-0d9e8f7a6b5c"},
+}
+
+// corpusWorld is an identity provider at which everybody of the corpus is
+// signed in, having used both service providers.
+type corpusWorld struct {
+	*idptest.IdP
+	t      *testing.T
+	people map[string]*idptest.Person
+}
+
+func newCorpusWorld(t *testing.T, now time.Time) *corpusWorld {
+	t.Helper()
+	i := idptest.New(t, idptest.Options{Now: now, BaseURL: corpusBase, Key: corpus.Key(t, "idp")})
+	w := &corpusWorld{IdP: i, t: t, people: map[string]*idptest.Person{}}
+	for id, name := range map[string]string{corpusSP1: "sp1", corpusSP2: "sp2"} {
+		w.AddProvider(id, func(p *idp.ServiceProvider) { p.Certs = corpusCerts(t, name) })
+	}
+	for _, p := range corpusPeople {
+		person := w.AddPerson(p.name + "@example.gov")
+		errs, err := w.Store.ImportUsers(t.Context(), []idp.ImportedUser{{User: person.User, Existing: true, NameIDs: map[idp.NameIDScope]idp.NameID{
+			w.scope(corpusSP1): idp.NameID(p.atSP1), w.scope(corpusSP2): idp.NameID(p.atSP2),
+		}}})
+		if err != nil || errs[0] != nil {
+			t.Fatal(errs, err)
+		}
+		w.people[p.name] = person
+	}
+	w.signIn()
+	return w
+}
+
+func corpusCerts(t *testing.T, names ...string) (certs []string) {
+	for _, c := range corpus.Certs(t, names...) {
+		certs = append(certs, string(pem.EncodeToMemory(&pem.Block{Type: "CERTIFICATE", Bytes: c.Raw})))
+	}
+	return certs
+}
+
+func (w *corpusWorld) scope(id idp.EntityID) idp.NameIDScope {
+	w.t.Helper()
+	p, err := w.Registry.Lookup(w.t.Context(), id)
+	if err != nil {
+		w.t.Fatal(err)
+	}
+	return p.NameIDScope
+}
+
+// signIn gives a session to everybody who has none.
+func (w *corpusWorld) signIn() {
+	w.t.Helper()
+	for _, p := range corpusPeople {
+		if slices.Contains(w.signedIn(), p.name) {
+			continue
+		}
+		now := w.Clock.Now()
+		s := &idp.Session{
+			ID: idp.HashSessionToken("token of " + p.name), User: w.people[p.name].User.ID,
+			CreatedAt: now, SeenAt: now, AuthnAt: now, ExpiresAt: now.Add(time.Hour),
+			Participants: []idp.Participant{
+				{SP: corpusSP1, NameID: idp.NameID(p.atSP1), SessionIndexes: []string{"_" + p.name + "-at-sp1"}, Year: "2026", At: now},
+				{SP: corpusSP2, NameID: idp.NameID(p.atSP2), SessionIndexes: []string{"_" + p.name + "-at-sp2"}, Year: "2026", At: now},
+			},
+		}
+		if err := w.Store.CreateSession(w.t.Context(), s, nil); err != nil {
+			w.t.Fatal(err)
+		}
+	}
+}
+
+func (w *corpusWorld) signedIn() (who []string) {
+	w.t.Helper()
+	for _, p := range corpusPeople {
+		all, err := w.Store.UserSessions(w.t.Context(), w.people[p.name].User.ID)
+		if err != nil {
+			w.t.Fatal(err)
+		}
+		for range all {
+			who = append(who, p.name)
+		}
+	}
+	return who
+}
+
+// ended lists who was signed in and is no more.
+func (w *corpusWorld) ended() (who []string) {
+	w.t.Helper()
+	left := w.signedIn()
+	for _, p := range corpusPeople {
+		if !slices.Contains(left, p.name) {
+			who = append(who, p.name)
+		}
+	}
+	return who
+}
+
+// answer is what came back in the end.
+type answer struct {
+	status int
+	body   string
+}
+
+// send delivers a case to an endpoint of 2026, in the browser of a person
+// ("" is one without a session) or, to the back channel, by a server. A browser
+// posts without its session's cookie and then follows, with it.
+func (w *corpusWorld) send(c *corpus.Case, endpoint, browser string) answer {
+	w.t.Helper()
+	target := corpusBase + "/api/saml/" + endpoint + "2026"
+	if c.In.RawQuery != "" {
+		target += "?" + c.In.RawQuery
+	}
+	r := httptest.NewRequest(c.In.Method, "/", strings.NewReader(string(c.In.Body)))
+	r.URL = &url.URL{Scheme: "https", Host: "idp.example.com", Path: "/api/saml/" + endpoint + "2026", RawQuery: c.In.RawQuery}
+	r.Host, r.RequestURI = r.URL.Host, r.URL.RequestURI()
+	r.Header.Set("Accept", "text/html")
+	if c.In.ContentType != "" {
+		r.Header.Set("Content-Type", c.In.ContentType)
+	}
+	session := &http.Cookie{Name: "__Host-vernal-session", Value: "token of " + browser}
+	if endpoint == corpus.Logout && browser != "" && c.In.Method == http.MethodGet {
+		r.AddCookie(session)
+	}
+	rec := httptest.NewRecorder()
+	w.Handler.ServeHTTP(rec, r)
+	if rec.Code == http.StatusSeeOther {
+		next := httptest.NewRequest(http.MethodGet, rec.Header().Get("Location"), nil)
+		next.Host = "idp.example.com"
+		next.Header.Set("Accept", "text/html")
+		for _, cookie := range rec.Result().Cookies() {
+			next.AddCookie(cookie)
+		}
+		if browser != "" {
+			next.AddCookie(session)
+		}
+		rec = httptest.NewRecorder()
+		w.Handler.ServeHTTP(rec, next)
+	}
+	body, _ := io.ReadAll(rec.Body)
+	return answer{rec.Code, string(body)}
+}
+
+var responseField = regexp.MustCompile(`name="SAMLResponse" value="([^"]*)"`)
+
+// response is the LogoutResponse, of a page that of its form; "" if there is
+// none.
+func (a answer) response() string {
+	if m := responseField.FindStringSubmatch(a.body); m != nil {
+		doc, _ := base64.StdEncoding.DecodeString(html.UnescapeString(m[1]))
+		return string(doc)
+	}
+	if strings.Contains(a.body, "LogoutResponse ") {
+		return a.body
+	}
+	return ""
+}
+
+// register gives the sender the certificates of the case, and says whether they
+// can be registered.
+func (w *corpusWorld) register(c *corpus.Case) bool {
+	w.t.Helper()
+	if strings.HasPrefix(c.Name, "logout-sp2") {
+		return true // comes from the other one, whose certificates stay
+	}
+	change := func(p *idp.ServiceProvider) error {
+		p.Certs, p.SignRequests = corpusCerts(w.t, c.Certs...), c.Signing
+		return nil
+	}
+	_, err := w.Registry.Edit(w.t.Context(), corpusSP1, change, sp.Options{AllowInsecureURL: true}, "test")
+	if bad := len(c.Certs) == 0 || slices.Contains(c.Certs, "weak"); err != nil && !bad {
+		w.t.Fatal(err)
+	}
+	return err == nil
+}
+
+// Every message of the corpus, wherever it was meant to go, comes to the logout
+// addresses while people are signed in. Those that are refused end nobody's
+// session, and get no LogoutResponse by a browser.
+func TestCorpusRefused(t *testing.T) {
+	t.Parallel()
+	cases := corpus.Read(t)
+	w := newCorpusWorld(t, cases[0].Now)
+	for _, c := range cases {
+		if c.Verdict == "accepted" && c.Endpoint != corpus.Auth {
+			continue
+		}
+		w.Clock.Advance(c.Now.Sub(w.Clock.Now()))
+		if !w.register(c) {
+			continue
+		}
+		for _, endpoint := range []string{corpus.Logout, corpus.RemoteLogout} {
+			if endpoint == corpus.RemoteLogout && c.In.Method != http.MethodPost {
+				continue
+			}
+			if c.Endpoint != endpoint && strings.Contains(c.Message, ` Destination="`+corpusBase+"/api/saml/"+endpoint+`2026"`) {
+				continue // there it is as it should be
+			}
+			got := w.send(c, endpoint, "ada")
+			if who := w.ended(); len(who) > 0 {
+				t.Errorf("%s at %s ends the sessions of %v", c.Name, endpoint, who)
+				w.signIn()
+			}
+			soap := endpoint == corpus.RemoteLogout && c.In.ContentType == "text/xml"
+			if doc := got.response(); soap && (got.status != 200 || strings.Contains(doc, ":status:Success")) || !soap && doc != "" || got.status >= 500 {
+				t.Errorf("%s at %s: %d\n%s", c.Name, endpoint, got.status, got.body)
+			}
+			if code := strings.Fields(c.Verdict); c.Endpoint == endpoint && !strings.Contains(got.body, code[1]) {
+				t.Errorf("%s at %s: %d, want %s\n%s", c.Name, endpoint, got.status, code[1], got.body)
+			}
+		}
+	}
+}
+
+// Those that are accepted end what they say and nothing else, once; and in
+// another person's browser nothing.
+func TestCorpusAccepted(t *testing.T) {
+	t.Parallel()
+	for _, c := range corpus.Read(t) {
+		if c.Verdict != "accepted" || c.Endpoint == corpus.Auth {
+			continue
+		}
+		t.Run(c.Name, func(t *testing.T) {
+			t.Parallel()
+			w := newCorpusWorld(t, c.Now)
+			w.register(c)
+			got := w.send(c, c.Endpoint, "ada")
+			if doc := got.response(); !strings.Contains(doc, ":status:"+c.Status) {
+				t.Errorf("%d, want a LogoutResponse with %s:\n%s", got.status, c.Status, got.body)
+			}
+			if who := w.ended(); !slices.Equal(who, c.Ends) {
+				t.Errorf("it ends the sessions of %v, want %v", who, c.Ends)
+			}
+			w.signIn()
+			if again := w.send(c, c.Endpoint, "ada"); c.Endpoint == corpus.RemoteLogout && again.response() == "" {
+				t.Errorf("the same again: %d\n%s", again.status, again.body)
+			}
+			if who := w.ended(); len(who) > 0 {
+				t.Errorf("the same again ends the sessions of %v", who)
+			}
+			if c.Endpoint == corpus.RemoteLogout {
+				return
+			}
+			w = newCorpusWorld(t, c.Now)
+			w.register(c)
+			w.send(c, c.Endpoint, "bob")
+			if who := w.ended(); !strings.Contains(c.Name, "bob") && len(who) > 0 {
+				t.Errorf("in bob's browser it ends the sessions of %v", who)
+			}
+		})
+	}
+}
