@@ -206,6 +206,7 @@ func (d *deps) service(owner int, address string) *admin.Service {
 		Registry: d.registry,
 		Accounts: d.accounts,
 		Users:    d.store,
+		Sessions: d.store,
 		Ring:     d.ring,
 		Rotation: d.rotation,
 		Board:    d.board,

@@ -93,6 +93,7 @@ To begin:
 		a.serveCommand(),
 		a.spCommand(),
 		a.userCommand(),
+		a.sessionCommand(),
 		a.rotationCommand(),
 		a.metadataCommand(),
 		a.auditCommand(),

@@ -39,6 +39,7 @@ type Service struct {
 	Registry *sp.Registry
 	Accounts *account.Service
 	Users    idp.UserStore
+	Sessions idp.SessionStore
 	Ring     *certs.Ring
 	Rotation *rotation.Service
 	Board    *board.Service
@@ -98,6 +99,9 @@ func (s *Service) Handler() http.Handler {
 	mux.Handle("POST /v1/audit/checkpoint", endpoint(s, s.auditCheckpoint))
 	mux.Handle("POST /v1/audit/prune", endpoint(s, s.pruneAudit))
 	mux.Handle("POST /v1/audit/check", endpoint(s, s.checkAudit))
+
+	mux.Handle("POST /v1/session/list", endpoint(s, s.listSessions))
+	mux.Handle("POST /v1/session/end", endpoint(s, s.endSessions))
 
 	mux.Handle("POST /v1/metadata/show", endpoint(s, s.showMetadata))
 	mux.Handle("POST /v1/year/list", endpoint(s, s.listYears))

@@ -44,8 +44,9 @@ func newService(t *testing.T) (*admin.Service, idp.Store) {
 			Store: store, Sealer: key, Clock: testClock, Limits: account.DefaultLimits(), Log: log,
 			Hasher: account.NewHasher(account.Cost{Memory: 64, Time: 1, Threads: 1, Iterations: 1000, Slots: 1}),
 		},
-		Users: store,
-		Ring:  certs.NewRing(certs.DefaultPolicy(), nil),
+		Users:    store,
+		Sessions: store,
+		Ring:     certs.NewRing(certs.DefaultPolicy(), nil),
 		Metadata: func(_ context.Context, y idp.Year) ([]byte, error) {
 			return []byte("<EntityDescriptor year='" + string(y) + "'/>"), nil
 		},

@@ -1,0 +1,260 @@
+package admin
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"strings"
+	"time"
+
+	"vernal/idp"
+)
+
+const (
+	// sessionScan bounds the sessions that one command looks at, so that it
+	// answers soon however many there are; the caller goes on from Next.
+	sessionScan = 20_000
+	// sessionPage bounds those that one answer holds.
+	sessionPage = 1000
+	// sessionBatch bounds those that one command ends: they end in one step of
+	// the store, and no sign-in should wait long behind it.
+	sessionBatch = 250
+	// minShort is how much of a session's ID names it.
+	minShort = 8
+)
+
+// SessionQuery says which sessions are meant: those for which all that is given
+// holds. Sessions that have ended and were not swept yet are never meant.
+type SessionQuery struct {
+	// ID is the short ID of one, or its beginning.
+	ID string `json:"id,omitempty"`
+	// Email is an address of the person.
+	Email string `json:"email,omitempty"`
+	// SP takes part in the session.
+	SP idp.EntityID `json:"sp,omitempty"`
+	// BegunBefore: the session was begun before.
+	BegunBefore time.Time `json:"begun_before,omitzero"`
+	// After is Next of the answer before; "" at the beginning.
+	After idp.SessionID `json:"after,omitempty"`
+}
+
+// SessionList is the answer to session/list, by ID. Next is where to go on; ""
+// at the end.
+type SessionList struct {
+	Sessions []Session     `json:"sessions"`
+	Next     idp.SessionID `json:"next,omitempty"`
+}
+
+// SessionsEnded is the answer to session/end. Next is as in SessionList.
+type SessionsEnded struct {
+	Ended int           `json:"ended"`
+	Next  idp.SessionID `json:"next,omitempty"`
+}
+
+// Session is one session as operators see it.
+type Session struct {
+	// ID is the short one, which names it in commands.
+	ID   string     `json:"id"`
+	User idp.UserID `json:"user"`
+	// Email is the person's first address; absent for somebody without a record.
+	Email string `json:"email,omitempty"`
+	// Pending is a sign-in that waits for its second factor.
+	Pending bool      `json:"pending"`
+	BegunAt time.Time `json:"begun_at"`
+	SeenAt  time.Time `json:"seen_at"`
+	// EndsAt is when it ends if it is not used again.
+	EndsAt time.Time      `json:"ends_at"`
+	Device idp.Device     `json:"device"`
+	SPs    []idp.EntityID `json:"sps"`
+}
+
+func (s *Service) listSessions(ctx context.Context, _ Caller, q SessionQuery) (SessionList, error) {
+	found, next, err := s.findSessions(ctx, q, sessionPage)
+	if err != nil {
+		return SessionList{}, err
+	}
+	list := SessionList{Sessions: []Session{}, Next: next}
+	emails := map[idp.UserID]string{}
+	for _, sess := range found {
+		info := sessionInfo(sess)
+		if info.Email, err = s.emailOf(ctx, emails, sess.User); err != nil {
+			return SessionList{}, err
+		}
+		list.Sessions = append(list.Sessions, info)
+	}
+	return list, nil
+}
+
+// endSessions ends some of the sessions that are meant. Each is on record, with
+// who ended it.
+func (s *Service) endSessions(ctx context.Context, by Caller, q SessionQuery) (SessionsEnded, error) {
+	found, next, err := s.findSessions(ctx, q, sessionBatch)
+	if err != nil || len(found) == 0 {
+		return SessionsEnded{Next: next}, err
+	}
+	var ids []idp.SessionID
+	var events []idp.AuditEvent
+	for _, sess := range found {
+		ids = append(ids, sess.ID)
+		events = append(events, idp.AuditEvent{
+			Kind: "session.end", Outcome: "ok", Actor: by.Actor(), User: sess.User, SP: q.SP,
+			Detail: map[string]string{"session": sess.ID.Short()},
+		})
+	}
+	n, err := s.Sessions.EndSessions(ctx, ids, events...)
+	if err != nil {
+		return SessionsEnded{}, fmt.Errorf("end sessions: %w", err)
+	}
+	return SessionsEnded{Ended: n, Next: next}, nil
+}
+
+// findSessions is up to limit sessions that are meant, and where to go on.
+func (s *Service) findSessions(ctx context.Context, q SessionQuery, limit int) (found []*idp.Session, next idp.SessionID, err error) {
+	user, err := s.whose(ctx, q)
+	if err != nil {
+		return nil, "", err
+	}
+	switch {
+	case q.ID != "":
+		found, err = s.sessionByShort(ctx, q.ID)
+		found = s.meant(q, user, found)
+		if err == nil && len(found) == 0 {
+			err = &Error{Code: CodeNotFound, Message: fmt.Sprintf("there is no live session %q", q.ID)}
+		}
+		return found, "", err
+	case user != "":
+		if found, err = s.Sessions.UserSessions(ctx, user); err != nil {
+			return nil, "", fmt.Errorf("list sessions: %w", err)
+		}
+		found = s.meant(q, user, found)
+		// What was listed or ended of one person is not looked for again: theirs
+		// are few, and the order is another one.
+		return found, "", nil
+	}
+	next = q.After
+	for range sessionScan / sessionBatch {
+		part, err := s.Sessions.Sessions(ctx, next, sessionBatch)
+		if err != nil {
+			return nil, "", fmt.Errorf("list sessions: %w", err)
+		}
+		found = append(found, s.meant(q, "", part)...)
+		if len(part) < sessionBatch {
+			return found, "", nil
+		}
+		next = part[len(part)-1].ID
+		if len(found)+sessionBatch > limit {
+			break // the next part might not fit
+		}
+	}
+	return found, next, nil
+}
+
+// whose is the person that the query names; "" if it names none.
+func (s *Service) whose(ctx context.Context, q SessionQuery) (idp.UserID, error) {
+	if q.Email == "" {
+		return "", nil
+	}
+	u, err := s.Accounts.Lookup(ctx, q.Email)
+	if err != nil {
+		return "", userError(q.Email, err)
+	}
+	return u.ID, nil
+}
+
+// meant are those of the sessions that the query means.
+func (s *Service) meant(q SessionQuery, user idp.UserID, all []*idp.Session) (found []*idp.Session) {
+	now := s.Clock.Now()
+	for _, sess := range all {
+		if now.Before(sess.EndsAt()) && (user == "" || sess.User == user) && (q.SP == "" || takesPart(sess, q.SP)) &&
+			(q.BegunBefore.IsZero() || sess.CreatedAt.Before(q.BegunBefore)) {
+			found = append(found, sess)
+		}
+	}
+	return found
+}
+
+func takesPart(sess *idp.Session, id idp.EntityID) bool {
+	for _, p := range sess.Participants {
+		if p.SP == id {
+			return true
+		}
+	}
+	return false
+}
+
+// sessionByShort is the session whose ID begins so.
+func (s *Service) sessionByShort(ctx context.Context, short string) ([]*idp.Session, error) {
+	short = strings.ToLower(short)
+	if len(short) < minShort || strings.Trim(short, "0123456789abcdef") != "" {
+		return nil, &Error{Code: CodeBadRequest, Message: fmt.Sprintf("a session is named by its ID as listed, or by the first %d digits of it or more", minShort)}
+	}
+	found, err := s.Sessions.Sessions(ctx, idp.SessionID(short), 2)
+	if err != nil {
+		return nil, fmt.Errorf("find session: %w", err)
+	}
+	if len(found) == 2 && strings.HasPrefix(string(found[1].ID), short) {
+		return nil, &Error{Code: CodeBadRequest, Message: fmt.Sprintf("more than one session begins with %q; give more of its ID", short)}
+	}
+	if len(found) == 0 || !strings.HasPrefix(string(found[0].ID), short) {
+		return nil, nil
+	}
+	return found[:1], nil
+}
+
+// emailOf is a person's first address.
+func (s *Service) emailOf(ctx context.Context, known map[idp.UserID]string, id idp.UserID) (string, error) {
+	if email, ok := known[id]; ok {
+		return email, nil
+	}
+	u, err := s.Users.User(ctx, id)
+	if errors.Is(err, idp.ErrNotFound) {
+		known[id] = "" // that of a rehearsal
+		return "", nil
+	}
+	if err != nil {
+		return "", fmt.Errorf("look up person of session: %w", err)
+	}
+	known[id] = u.PrimaryEmail()
+	return known[id], nil
+}
+
+func sessionInfo(sess *idp.Session) Session {
+	info := Session{
+		ID: sess.ID.Short(), User: sess.User, Pending: sess.Pending,
+		BegunAt: sess.CreatedAt, SeenAt: sess.SeenAt, EndsAt: sess.EndsAt(), Device: sess.Device, SPs: []idp.EntityID{},
+	}
+	for _, p := range sess.Participants {
+		if len(info.SPs) == 0 || info.SPs[len(info.SPs)-1] != p.SP { // two NameIDs stand beside one another
+			info.SPs = append(info.SPs, p.SP)
+		}
+	}
+	return info
+}
+
+// Sessions gives the sessions that are meant to page, in several answers. An
+// error of page ends it.
+func (c *Client) Sessions(ctx context.Context, q SessionQuery, page func([]Session) error) error {
+	for {
+		list, err := call[SessionList](ctx, c, "session/list", q)
+		if err != nil {
+			return err
+		}
+		if err := page(list.Sessions); err != nil || list.Next == "" {
+			return err
+		}
+		q.After = list.Next
+	}
+}
+
+// EndSessions ends the sessions that are meant and reports how many there were,
+// those that ended before an error included.
+func (c *Client) EndSessions(ctx context.Context, q SessionQuery) (ended int, err error) {
+	for {
+		answer, err := call[SessionsEnded](ctx, c, "session/end", q)
+		ended += answer.Ended
+		if err != nil || answer.Next == "" {
+			return ended, err
+		}
+		q.After = answer.Next
+	}
+}
