@@ -93,7 +93,8 @@ func (v *Vernal) Run(t testing.TB, stdin string, args ...string) string {
 	return out
 }
 
-// Try is Run for a command that may fail; the error holds what it wrote.
+// Try is Run for a command that may fail; the error, which is an
+// *exec.ExitError underneath, holds what it wrote.
 func (v *Vernal) Try(t testing.TB, stdin string, args ...string) (string, error) {
 	ctx, cancel := context.WithTimeout(t.Context(), commandTime)
 	defer cancel()
@@ -102,7 +103,7 @@ func (v *Vernal) Try(t testing.TB, stdin string, args ...string) (string, error)
 	var stdout, stderr bytes.Buffer
 	cmd.Stdout, cmd.Stderr = &stdout, &stderr
 	if err := cmd.Run(); err != nil {
-		return "", fmt.Errorf("vernal %s: %w\n%s%s", strings.Join(args, " "), err, stdout.Bytes(), stderr.Bytes())
+		return stdout.String(), fmt.Errorf("vernal %s: %w\n%s%s", strings.Join(args, " "), err, stdout.Bytes(), stderr.Bytes())
 	}
 	return stdout.String(), nil
 }

@@ -74,7 +74,10 @@ func (w *world) startShibboleth(t *testing.T) {
 	values := map[string]any{
 		"Dir": filepath.Join(w.dir, "shibboleth"), "Port": port, "Root": os.Getuid() == 0,
 		"Modules": "/usr/lib/apache2/modules", "Plain": "shibboleth.localhost", "Encrypted": "shibboleth-encrypted.localhost",
-		"IdP": w.idp.BaseURL + "/api/saml", "Metadata": w.idp.BaseURL + "/api/saml/metadata", "Cert": w.cert,
+		"IdP": w.idp.BaseURL + "/api/saml", "Metadata": w.idp.BaseURL + "/api/saml/metadata", "Cert": w.cert, "File": "",
+	}
+	if w.metadataFiles {
+		values["File"] = w.write(t, "shibboleth/idp.xml", w.read(t, filepath.Join(w.dir, "idp.xml")))
 	}
 	place := func(name, as string) string {
 		return w.write(t, filepath.Join("shibboleth", as), fill(t, filepath.Join(w.data, "shibboleth", name), values))

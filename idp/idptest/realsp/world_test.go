@@ -20,6 +20,9 @@ type world struct {
 	data    string // testdata/realsp
 	sps     map[string]*provider
 	browser context.Context
+	// metadataFiles is set if Shibboleth has our metadata of one year in a
+	// file, as Mellon always has, instead of loading the stable document.
+	metadataFiles bool
 }
 
 // provider is a service provider that runs.
@@ -47,7 +50,19 @@ func (p *provider) secret(path string) string { return p.base + "/secret/" + pat
 
 // newWorld starts everything.
 func newWorld(t *testing.T) *world {
-	for _, program := range []string{"apache2", "shibd", "ruby", "chromium", "xmlsec1", "xmllint"} {
+	w := newIdP(t, binary.Build{}, "apache2", "shibd", "ruby", "chromium", "xmlsec1", "xmllint")
+	w.startMellon(t)
+	w.startShibboleth(t)
+	w.startRuby(t)
+	w.startPython(t)
+	w.startBrowser(t)
+	return w
+}
+
+// newIdP starts our side alone, if the programs are there that the test needs.
+func newIdP(t *testing.T, b binary.Build, programs ...string) *world {
+	t.Helper()
+	for _, program := range programs {
 		binary.Need(t, program)
 	}
 	w := &world{dir: sharedDir(t), sps: map[string]*provider{}}
@@ -57,18 +72,24 @@ func newWorld(t *testing.T) *world {
 	}
 	w.data = data
 
-	w.idp = binary.New(t, t.TempDir(), "idp.localhost")
+	w.idp = binary.NewBuilt(t, t.TempDir(), "idp.localhost", b)
 	w.idp.Serve(t)
 	w.year = w.idp.Year(t)
-	w.cert = w.write(t, "idp.crt", w.get(t, w.idp.BaseURL+"/api/saml/certificate"+w.year+".pem"))
-	w.write(t, "idp.xml", w.get(t, w.idp.BaseURL+"/api/saml/metadata"+w.year))
-
-	w.startMellon(t)
-	w.startShibboleth(t)
-	w.startRuby(t)
-	w.startPython(t)
-	w.startBrowser(t)
+	w.cert = w.certificate(t, w.year)
+	w.write(t, "idp.xml", w.metadata(t, w.year))
 	return w
+}
+
+// metadata is our document of the year.
+func (w *world) metadata(t *testing.T, year string) []byte {
+	t.Helper()
+	return w.get(t, w.idp.BaseURL+"/api/saml/metadata"+year)
+}
+
+// certificate is a file with the certificate of the year.
+func (w *world) certificate(t *testing.T, year string) string {
+	t.Helper()
+	return w.write(t, "idp"+year+".crt", w.get(t, w.idp.BaseURL+"/api/saml/certificate"+year+".pem"))
 }
 
 // register adds the provider from the metadata that it makes itself.

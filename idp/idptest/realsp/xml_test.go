@@ -80,7 +80,13 @@ func (w *world) checkSignature(t *testing.T, doc []byte, element string) {
 
 func (w *world) verify(t *testing.T, doc []byte, element string) ([]byte, error) {
 	t.Helper()
-	return command(t, nil, "xmlsec1", "--verify", "--id-attr:ID", element, "--pubkey-cert-pem", w.cert,
+	return verifyBy(t, w.cert, doc, element)
+}
+
+// verifyBy is verify with another certificate, a PEM file.
+func verifyBy(t *testing.T, cert string, doc []byte, element string) ([]byte, error) {
+	t.Helper()
+	return command(t, nil, "xmlsec1", "--verify", "--id-attr:ID", element, "--pubkey-cert-pem", cert,
 		"--node-xpath", "/*/*[local-name()='Signature']", file(t, doc))
 }
 
