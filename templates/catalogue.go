@@ -120,8 +120,10 @@ func funcs(lang Lang, c catalogue, prefix string) map[string]any {
 		"refusal": func(r *idp.Refusal, part string) (string, error) {
 			return c.text(refusalKey(r.Code, part), r.Args...)
 		},
-		"lack":   lackKey,
-		"factor": factorKey,
+		"lack":      lackKey,
+		"factor":    factorKey,
+		"attribute": func(name string) Key { return Key("attributes.text." + name) },
+		"level":     func(level string) Key { return Key("attributes.level." + level) },
 		// person is what to tell somebody who can do something about the
 		// refusal; "" where only the service provider can.
 		"person": func(r *idp.Refusal) (string, error) {

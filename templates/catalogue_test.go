@@ -6,6 +6,7 @@ import (
 	"go/token"
 	"io/fs"
 	"maps"
+	"os"
 	"regexp"
 	"slices"
 	"strconv"
@@ -84,6 +85,16 @@ func used(t *testing.T) map[Key]bool {
 		for _, part := range []string{"title", "asked", "do"} {
 			keys[lackKey(lack, part)] = true
 		}
+	}
+	for _, level := range []string{"any", "proofed", "eligible", "piv"} { // assurance.Level
+		keys[Key("attributes.level."+level)] = true
+	}
+	table, err := os.ReadFile("../idp/assurance/table.go")
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, m := range regexp.MustCompile(`\{Name: "(\w+)"`).FindAllSubmatch(table, -1) {
+		keys[Key("attributes.text."+string(m[1]))] = true
 	}
 	for _, f := range constants(t, "../idp/session.go", "Factor") {
 		keys[factorKey(idp.Factor(f))] = true

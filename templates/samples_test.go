@@ -141,6 +141,11 @@ func samples(acs string) []sample {
 			return s.Confirm(w, ConfirmPage{Base: b, Title: ConfirmSignOutTitle, Text: ConfirmSignOutText, Button: ConfirmSignOutButton,
 				Action: "/sign-out", Fields: []Field{{"year", "2027"}}, CancelURL: "/account"})
 		}},
+		{"attributes", false, func(s *Set, w io.Writer) error {
+			return s.Attributes(w, AttributesPage{Base: alone, Example: "http://idmanagement.gov/ns/requested_attributes?ReqAttr=email,first_name,last_name", Rows: []AttributeRow{
+				{Name: "uuid", Format: "basic", Level: "any", Always: true}, {Name: "email", Format: "basic", Level: "any"},
+				{Name: "verified_at", Format: "uri", Level: "eligible"}, {Name: "x509_subject", Format: "uri", Level: "piv", NotYet: true}}})
+		}},
 		{"preview", false, func(s *Set, w io.Writer) error {
 			p := Preview{ID: "0123456789abcdef", Year: "2027", SPName: "Orchard Desk", EndAt: at, AuthURL: "https://id.example/api/saml/auth2027",
 				MetadataURL:    "https://id.example/api/saml/metadata2027?preview=" + strings.Repeat("unbroken", 8),

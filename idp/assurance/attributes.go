@@ -111,6 +111,11 @@ func requestedAttributes(ref string) (names []string, ok bool) {
 	}), true
 }
 
+// RequestAttributes is the AuthnContextClassRef that asks for the attributes.
+func RequestAttributes(names ...string) string {
+	return nsReqAttr + "?ReqAttr=" + strings.Join(names, ",")
+}
+
 // selectAttributes takes what was asked, or the registered bundle, down to what
 // may be sent.
 func (r *Requirement) selectAttributes(w wanted, sp *idp.ServiceProvider) {

@@ -1,7 +1,8 @@
 // Package developers is the pages for integrators: whoever connects a service
 // provider (SP) to Vernal.
 //
-// So far it is the preview of a year that is not published. Its flow: a link
+// One page lists the attributes, from the table by which they are released. The
+// others are the preview of a year that is not published. Its flow: a link
 // with a token is opened, the browser is given the cookie of the preview and
 // sent on to the address without the token, which lists the previews that the
 // browser is in, and how to leave each. What a preview opens is decided in
@@ -40,6 +41,7 @@ type Handler struct {
 
 // Mount adds the pages to the router.
 func (h *Handler) Mount(rt *web.Router) {
+	rt.Handle(AttributesPath, web.Methods{http.MethodGet: h.attributes})
 	rt.Handle(preview.Path, web.Methods{http.MethodGet: h.show, http.MethodPost: h.leave})
 }
 

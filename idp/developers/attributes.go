@@ -1,0 +1,27 @@
+package developers
+
+import (
+	"io"
+	"net/http"
+
+	"vernal/idp/assurance"
+	"vernal/templates"
+)
+
+// AttributesPath is the page of the attributes.
+const AttributesPath = "/developers/attributes"
+
+// attributes is GET /developers/attributes: the attributes there are, from the
+// table by which they are released.
+func (h *Handler) attributes(w http.ResponseWriter, r *http.Request) error {
+	page := templates.AttributesPage{
+		Base:    h.Pages.Base(r, ""),
+		Example: assurance.RequestAttributes("email", "first_name", "last_name"),
+	}
+	for _, row := range assurance.Table() {
+		page.Rows = append(page.Rows, templates.AttributeRow{
+			Name: row.Name, Format: row.Format(), Level: string(row.Level), Always: row.Always, NotYet: !row.Sent(),
+		})
+	}
+	return h.Pages.Render(w, http.StatusOK, func(b io.Writer) error { return h.Pages.Set.Attributes(b, page) })
+}

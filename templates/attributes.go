@@ -1,0 +1,24 @@
+package templates
+
+import "io"
+
+// AttributesPage tells integrators which attributes there are.
+type AttributesPage struct {
+	Base
+	Rows    []AttributeRow
+	Example string // an AuthnContextClassRef that asks for some
+}
+
+// AttributeRow is one attribute: its name, which has a text in the catalogues,
+// the last word of its NameFormat, and the level at which it is released, an
+// assurance.Level, which has a text too.
+type AttributeRow struct {
+	Name, Format, Level string
+	Always              bool // whatever the level
+	NotYet              bool // this version has no value for it
+}
+
+// Attributes writes the page of the attributes.
+func (s *Set) Attributes(w io.Writer, p AttributesPage) error {
+	return s.html(w, "attributes", p.Lang, p)
+}
