@@ -4,4 +4,4 @@ package main
 
 import "os"
 
-func main() { os.Exit(run(os.Args[1:], os.Stdin, os.Stdout, os.Stderr)) }
+func main() { os.Exit(defaultApp(os.Stdin, os.Stdout, os.Stderr).run(os.Args[1:])) }

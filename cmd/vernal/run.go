@@ -47,19 +47,25 @@ type app struct {
 	// lockWait is how long to wait for a store that is held while no server
 	// answers.
 	lockWait time.Duration
+	// opened is handed what the server works with, before it listens; optional.
+	opened func(context.Context, *deps)
 
 	configFile string
 	json       bool
 }
 
+// defaultApp is the program with the time of this machine.
+func defaultApp(in io.Reader, out, errOut io.Writer) *app {
+	return &app{in: in, out: out, err: errOut, getenv: os.Getenv, clock: time.Now, lockWait: lockWait}
+}
+
 // run is the whole program but for the process around it. SIGINT and SIGTERM
 // end the context of the command; a second one ends the process.
-func run(args []string, in io.Reader, out, errOut io.Writer) int {
+func (a *app) run(args []string) int {
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
 	defer stop()
 	context.AfterFunc(ctx, stop)
 
-	a := &app{in: in, out: out, err: errOut, getenv: os.Getenv, clock: time.Now, lockWait: lockWait}
 	root := a.rootCommand()
 	root.SetArgs(args)
 	return a.report(root.ExecuteContext(ctx))

@@ -17,7 +17,7 @@ import (
 )
 
 func TestMain(m *testing.M) {
-	testscript.Main(m, map[string]func(){"vernal": main})
+	testscript.Main(m, map[string]func(){"vernal": turned})
 }
 
 // TestScripts runs the scripts in testdata, each in a folder of its own, against
@@ -101,7 +101,11 @@ func newWeb(t *testing.T, file string) string {
 
 // serverAddress asks the server where it listens.
 func serverAddress(ctx context.Context, ts *testscript.TestScript) (string, error) {
-	client := admin.OverSocket(ts.MkAbs("vernal-data"))
+	return listenAddress(ctx, ts.MkAbs("vernal-data"))
+}
+
+func listenAddress(ctx context.Context, data string) (string, error) {
+	client := admin.OverSocket(data)
 	defer client.Close()
 	pong, err := client.Ping(ctx)
 	return pong.Address, err

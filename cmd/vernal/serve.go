@@ -85,6 +85,9 @@ func (a *app) serve(ctx context.Context, c *Config) (err error) {
 		return err
 	}
 	defer socket.Close()
+	if a.opened != nil {
+		a.opened(ctx, d)
+	}
 
 	group, ctx := errgroup.WithContext(ctx)
 	srv := &server.Server{

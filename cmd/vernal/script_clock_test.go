@@ -1,0 +1,153 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"io/fs"
+	"net"
+	"net/http"
+	"net/url"
+	"os"
+	"path/filepath"
+	"strings"
+	"time"
+
+	"github.com/crewjam/saml"
+	"github.com/rogpeppe/go-internal/testscript"
+	dsig "github.com/russellhaering/goxmldsig"
+
+	"vernal/idp"
+)
+
+// clockEnv names a file that holds the time. Only the program that the tests
+// run knows it.
+const clockEnv = "TURNED_CLOCK"
+
+// turned is the program as scripts run it: where clockEnv names a file, the time
+// is what stands there, and stands still. A server there follows `turn`.
+func turned() {
+	a := defaultApp(os.Stdin, os.Stdout, os.Stderr)
+	if file := os.Getenv(clockEnv); file != "" {
+		a.clock = fileClock(file)
+		// The library that rehearsals sign in with has clocks of its own.
+		saml.TimeNow, saml.Clock = a.clock, dsig.NewFakeClockAt(a.clock.Now())
+		a.opened = func(ctx context.Context, d *deps) { follow(ctx, d, file+".server") }
+	}
+	os.Exit(a.run(os.Args[1:]))
+}
+
+func fileClock(file string) idp.Clock {
+	return func() time.Time {
+		now, err := readClock(file)
+		if err != nil {
+			panic(err)
+		}
+		return now
+	}
+}
+
+func readClock(file string) (time.Time, error) {
+	text, err := os.ReadFile(file)
+	if err != nil {
+		return time.Time{}, err
+	}
+	return time.Parse(time.RFC3339, string(text))
+}
+
+// writeClock replaces the file, as it is read all the time.
+func writeClock(file string, now time.Time) error {
+	if err := os.WriteFile(file+".new", []byte(now.UTC().Format(time.RFC3339)), 0o600); err != nil {
+		return err
+	}
+	return os.Rename(file+".new", file)
+}
+
+// follow does what the server does every minute whenever it is asked to, at an
+// address that the file is told.
+func follow(ctx context.Context, d *deps, file string) {
+	l, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		panic(err)
+	}
+	srv := &http.Server{Handler: http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		ran, err := time.ParseDuration(r.FormValue("ran"))
+		if err == nil {
+			err = minute(r.Context(), d, ran)
+		}
+		if err != nil {
+			http.Error(w, err.Error(), http.StatusInternalServerError)
+		}
+	})}
+	go func() { _ = srv.Serve(l) }()
+	context.AfterFunc(ctx, func() {
+		_ = os.Remove(file)
+		_ = srv.Close()
+	})
+	if err := os.WriteFile(file, []byte("http://"+l.Addr().String()), 0o600); err != nil {
+		panic(err)
+	}
+}
+
+// minute is one round of the server's jobs, after it ran for a time.
+func minute(ctx context.Context, d *deps, ran time.Duration) error {
+	tick := d.rotation.Tick(ctx, ran)
+	_, automatic := d.rotation.Automatic(ctx)
+	return errors.Join(tick, automatic, d.board.Flush(ctx), d.trail.Refusals.Flush(ctx), d.notices.Tick(ctx))
+}
+
+// turn is the command of scripts that turns the clock forward: at once while no
+// server runs, else by the hour at which a day begins, so that the server takes
+// every step on its date.
+func turn(ts *testscript.TestScript, neg bool, args []string) {
+	if neg || len(args) != 1 {
+		ts.Fatalf("usage: turn TIME, such as 2027-02-01T09:00:00Z")
+	}
+	to, err := time.Parse(time.RFC3339, args[0])
+	ts.Check(err)
+	file := ts.Getenv(clockEnv)
+	address, err := os.ReadFile(file + ".server")
+	if errors.Is(err, fs.ErrNotExist) {
+		ts.Check(writeClock(file, to))
+		return
+	}
+	ts.Check(err)
+	now, err := readClock(file)
+	ts.Check(err)
+	ts.Check(pass(string(address), 0)) // what came before is of before
+	for now.Before(to) {
+		next := now.Truncate(24 * time.Hour).Add(24 * time.Hour)
+		if next.After(to) {
+			next = to
+		}
+		ts.Check(writeClock(file, next))
+		ts.Check(pass(string(address), next.Sub(now)))
+		now = next
+	}
+}
+
+// pass tells the server that it ran for a time.
+func pass(address string, ran time.Duration) error {
+	resp, err := http.PostForm(address, url.Values{"ran": {ran.String()}})
+	if err != nil {
+		return err
+	}
+	defer resp.Body.Close()
+	text, err := io.ReadAll(resp.Body)
+	if err == nil && resp.StatusCode != http.StatusOK {
+		err = fmt.Errorf("the server's round failed: %s", strings.TrimSpace(string(text)))
+	}
+	return err
+}
+
+// newClock is the file of a script's clock.
+func newClock(e *testscript.Env, now string) error {
+	at, err := time.Parse(time.RFC3339, now)
+	if err != nil {
+		return err
+	}
+	file := filepath.Join(e.WorkDir, "clock")
+	e.Setenv(clockEnv, file)
+	return writeClock(file, at)
+}

@@ -1,0 +1,185 @@
+package main
+
+import (
+	"crypto"
+	"crypto/ecdsa"
+	"crypto/elliptic"
+	"crypto/rand"
+	"crypto/x509"
+	"crypto/x509/pkix"
+	"encoding/pem"
+	"fmt"
+	"math/big"
+	"net/http/cookiejar"
+	"net/http/httptest"
+	"os"
+	"path/filepath"
+	"regexp"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/rogpeppe/go-internal/testscript"
+	"github.com/rogpeppe/go-internal/txtar"
+)
+
+// springHost is where the scripts' identity provider is, to people.
+const springHost = "login.agency.example"
+
+// TestSpring runs the scripts in testdata/spring: a security officer's year at
+// the prompt, on a clock that begins on 22 November 2026 and is turned. Beside
+// the usual commands they have ready, mailed, and:
+//
+//	turn TIME        turns the clock; a running server takes its steps on the way
+//	visit ENTITY_ID YEAR
+//	                 somebody signs in at a service provider that uses the year;
+//	                 with ! the year's address must answer 410
+//	session FILE     types the command lines of a file, those with a "$ " in
+//	                 front, and holds what the terminal shows against the rest of
+//	                 it. There … stands for anything in a line or, alone in a
+//	                 line, for any lines
+//
+// What the README shows of the year are such files (TestReadmeSpring).
+func TestSpring(t *testing.T) {
+	t.Parallel()
+	keys, err := filepath.Abs("../../testdata/keys")
+	if err != nil {
+		t.Fatal(err)
+	}
+	box, mail := newMail(t)
+	testscript.Run(t, testscript.Params{
+		Dir:                 "testdata/spring",
+		RequireExplicitExec: true,
+		RequireUniqueNames:  true,
+		Setup: func(e *testscript.Env) error {
+			jar, err := cookiejar.New(nil)
+			if err != nil {
+				return err
+			}
+			e.Values[browserKey{}] = jar
+			proxy := httptest.NewServer(newProxy(filepath.Join(e.WorkDir, "vernal-data")))
+			e.Defer(proxy.Close)
+			if err := springTLS(e.WorkDir); err != nil {
+				return err
+			}
+			for name, value := range map[string]string{
+				"KEYS": keys, "BASE": "https://" + springHost, "HTTPS_PROXY": proxy.URL,
+				"VERNAL_LISTEN": "127.0.0.1:0", "VERNAL_ADMIN_LISTEN": "127.0.0.1:0",
+				"SSL_CERT_FILE": filepath.Join(e.WorkDir, "tls.crt"), "VERNAL_TLS_CERT": filepath.Join(e.WorkDir, "tls.crt"),
+				"VERNAL_TLS_KEY":     filepath.Join(e.WorkDir, "tls.key"),
+				"VERNAL_MAIL_SERVER": mail, "VERNAL_MAIL_TLS": "none", "VERNAL_MAIL_FROM": "vernal@agency.example",
+			} {
+				e.Setenv(name, value)
+			}
+			return newClock(e, "2026-11-22T08:00:00Z")
+		},
+		Cmds: map[string]func(*testscript.TestScript, bool, []string){
+			"ready": ready, "mailed": mailed(box), "turn": turn, "visit": signInAt, "session": terminal,
+		},
+	})
+}
+
+// springTLS writes a certificate for springHost. TLS goes by the real time.
+func springTLS(dir string) error {
+	key, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
+	if err != nil {
+		return err
+	}
+	now := time.Now()
+	template := &x509.Certificate{
+		SerialNumber: big.NewInt(1), Subject: pkix.Name{CommonName: springHost}, DNSNames: []string{springHost},
+		NotBefore: now.Add(-time.Hour), NotAfter: now.Add(24 * time.Hour), BasicConstraintsValid: true, IsCA: true,
+	}
+	cert, err := x509.CreateCertificate(rand.Reader, template, template, key.Public(), crypto.Signer(key))
+	if err != nil {
+		return err
+	}
+	der, err := x509.MarshalPKCS8PrivateKey(key)
+	if err != nil {
+		return err
+	}
+	for name, block := range map[string]*pem.Block{"tls.crt": {Type: "CERTIFICATE", Bytes: cert}, "tls.key": {Type: "PRIVATE KEY", Bytes: der}} {
+		if err := os.WriteFile(filepath.Join(dir, name), pem.EncodeToMemory(block), 0o600); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// terminal is the command `session` of scripts, which stands for a terminal.
+func terminal(ts *testscript.TestScript, neg bool, args []string) {
+	if neg || len(args) != 1 {
+		ts.Fatalf("usage: session FILE")
+	}
+	want := ts.ReadFile(args[0])
+	var got strings.Builder
+	code := "0"
+	for line := range strings.Lines(want) {
+		command, ok := strings.CutPrefix(strings.TrimSpace(line), "$ ")
+		if !ok {
+			continue
+		}
+		// One stream, as a terminal has it, and the exit code for $? of the next line.
+		err := ts.Exec("sh", "-c", fmt.Sprintf("exec 2>&1\n(exit %s)\n%s\necho $? >exit-code", code, command))
+		ts.Check(err)
+		code = strings.TrimSpace(ts.ReadFile("exit-code"))
+		fmt.Fprintf(&got, "$ %s\n", command)
+		for shown := range strings.Lines(ts.ReadFile("stdout")) {
+			got.WriteString(strings.TrimRight(shown, " \n") + "\n")
+		}
+	}
+	if !shows(want, got.String()) {
+		ts.Fatalf("%s is not what the terminal shows:\n%s", args[0], got.String())
+	}
+}
+
+// shows reports whether a terminal shows what is wanted.
+func shows(want, got string) bool {
+	var pattern strings.Builder
+	for line := range strings.Lines(want) {
+		line = strings.TrimRight(line, " \n")
+		if strings.TrimSpace(line) == "…" {
+			pattern.WriteString(`(?:[^\n]*\n)+`)
+			continue
+		}
+		pattern.WriteString(strings.ReplaceAll(regexp.QuoteMeta(line), "…", `[^\n]+`) + `\n`)
+	}
+	return regexp.MustCompile(`^` + pattern.String() + `$`).MatchString(got)
+}
+
+var sessionBlock = regexp.MustCompile("(?s)```shell-session\n(.*?)```")
+
+// TestReadmeSpring holds what the README shows of the year against the scripts
+// that TestSpring runs.
+func TestReadmeSpring(t *testing.T) {
+	t.Parallel()
+	readme, err := os.ReadFile("../../README.md")
+	if err != nil {
+		t.Fatal(err)
+	}
+	ran := map[string]string{}
+	scripts, err := filepath.Glob("testdata/spring/*.txt")
+	if err != nil || len(scripts) == 0 {
+		t.Fatal("no scripts", err)
+	}
+	for _, name := range scripts {
+		script, err := txtar.ParseFile(name)
+		if err != nil {
+			t.Fatal(err)
+		}
+		for _, file := range script.Files {
+			if strings.Contains("\n"+string(script.Comment), "\nsession "+file.Name+"\n") {
+				ran[string(file.Data)] = name
+			}
+		}
+	}
+	blocks := sessionBlock.FindAllSubmatch(readme, -1)
+	if len(blocks) < 5 {
+		t.Errorf("found %d sessions in the README, want more", len(blocks))
+	}
+	for _, block := range blocks {
+		if ran[string(block[1])] == "" {
+			t.Errorf("no script in testdata/spring runs this session of the README:\n%s", block[1])
+		}
+	}
+}
