@@ -183,3 +183,29 @@ func TestReadmeSpring(t *testing.T) {
 		}
 	}
 }
+
+// TestShows sees to it that sessions can fail.
+func TestShows(t *testing.T) {
+	t.Parallel()
+	for _, c := range []struct {
+		name, want, got string
+		ok              bool
+	}{
+		{"same", "$ a\nb c\n", "$ a\nb c\n", true},
+		{"other text", "$ a\nb c\n", "$ a\nb d\n", false},
+		{"line too many", "$ a\nb\n", "$ a\nb\nc\n", false},
+		{"line too few", "$ a\nb\n", "$ a\n", false},
+		{"anything in a line", "x …, y\n", "x 12, y\n", true},
+		{"no more than a line", "x …, y\n", "x 1\n2, y\n", false},
+		{"any lines", "a\n…\nb\n", "a\n1\n\n2\nb\n", true},
+		{"any lines but the next", "a\n…\nb\n", "a\n1\n2\n", false},
+		{"no pattern", "a.c (x)\n", "abc (x)\n", false},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			t.Parallel()
+			if got := shows(c.want, c.got); got != c.ok {
+				t.Errorf("shows(%q, %q) is %t", c.want, c.got, got)
+			}
+		})
+	}
+}
