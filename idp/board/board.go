@@ -40,8 +40,8 @@ import (
 	"vernal/idp/sp"
 )
 
-// Use is one use of a year by a service provider: a verified AuthnRequest or,
-// where requests are unsigned, an issued assertion. Previews, rehearsals and
+// Use is one use of a year by a service provider: a verified AuthnRequest or
+// LogoutRequest or, where requests are unsigned, an issued assertion. Previews, rehearsals and
 // metadata fetches are none.
 type Use struct {
 	SP   idp.EntityID

@@ -18,7 +18,13 @@ import (
 type accepted struct {
 	request  *idp.LogoutRequest
 	provider *sp.Provider
-	verified bool // the provider's signature was
+	// entry is the year that it came to, whose key signs the answer.
+	entry certs.Entry
+	// verified is set once a certificate of the provider verified the message,
+	// even if it is refused later.
+	verified bool
+	// preview says what opened the year, if it is not published.
+	preview string
 }
 
 // accept decides whether a LogoutRequest that came to a year's address is one
@@ -28,6 +34,7 @@ type accepted struct {
 // The provider is returned even with an error, once it is known, so that the
 // page can name it.
 func (h *Handler) accept(ctx context.Context, msg *saml.Message, entry certs.Entry, destination string, now time.Time) (a accepted, err error) {
+	a.entry = entry
 	issuer, err := msg.ClaimedIssuer()
 	if err != nil {
 		return a, err

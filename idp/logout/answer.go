@@ -41,7 +41,9 @@ func (h *Handler) decide(w http.ResponseWriter, r *http.Request, a *accepted) er
 			l.EndAllOf, l.SessionIndexes = s.User, told
 		}
 	}
-	_, err = h.Store.RecordLogout(r.Context(), l, event(r, "logout", &answered))
+	done := *a
+	done.request = &answered
+	_, err = h.Store.RecordLogout(r.Context(), l, event(r, "logout", &done))
 	switch {
 	case errors.Is(err, idp.ErrReplayed), errors.Is(err, idp.ErrAnswered):
 		return h.again(w, r, a)
@@ -51,22 +53,25 @@ func (h *Handler) decide(w http.ResponseWriter, r *http.Request, a *accepted) er
 	if v.end {
 		h.Sessions.Forget(w)
 	}
-	a.request = &answered
-	return h.post(w, r, a, still)
+	return h.post(w, r, &done, still)
 }
 
 // event is what an answer tells the audit trail.
-func event(r *http.Request, kind string, req *idp.LogoutRequest) idp.AuditEvent {
-	e := web.EventOf(r)
+func event(r *http.Request, kind string, a *accepted) idp.AuditEvent {
+	e, req := web.EventOf(r), a.request
 	outcome := "ok"
 	if req.Status != saml.StatusSuccess {
 		outcome = "unknown_principal"
 	}
 	e.Note(slog.String("outcome", kind+" "+outcome), slog.String("user", string(req.User)))
-	return idp.AuditEvent{
+	event := idp.AuditEvent{
 		Kind: kind, Outcome: outcome, Actor: "sp:" + string(req.SP), User: req.User, SP: req.SP, Year: req.Year,
 		RequestID: e.ID, Address: e.Address,
 	}
+	if a.preview != "" {
+		event.Detail = map[string]string{"preview": a.preview}
+	}
+	return event
 }
 
 // response is the LogoutResponse to an answered request.
@@ -83,13 +88,9 @@ func (h *Handler) signer(a *accepted) (*xmldsig.Signer, error) {
 	if !a.provider.SignLogoutResponse {
 		return nil, nil
 	}
-	entry, err := web.LiveYear(h.Years, a.request.Year, h.Clock.Now())
+	s, err := h.Signers.For(a.entry.Key.Signer, a.entry.Key.Cert)
 	if err != nil {
-		return nil, err
-	}
-	s, err := h.Signers.For(entry.Key.Signer, entry.Key.Cert)
-	if err != nil {
-		return nil, fmt.Errorf("key of %s: %w", a.request.Year, err)
+		return nil, fmt.Errorf("key of %s: %w", a.entry.Key.Year, err)
 	}
 	return s, nil
 }

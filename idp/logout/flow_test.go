@@ -42,7 +42,11 @@ type visitor struct {
 
 func newWorld(t *testing.T, change ...func(*idp.ServiceProvider)) *world {
 	t.Helper()
-	i := idptest.New(t, idptest.Options{})
+	return fillWorld(t, idptest.New(t, idptest.Options{}), change...)
+}
+
+func fillWorld(t *testing.T, i *idptest.IdP, change ...func(*idp.ServiceProvider)) *world {
+	t.Helper()
 	w := &world{IdP: i, t: t, a: i.AddProvider(spA, change...), b: i.AddProvider(spB)}
 	w.ada = w.visit("ada@example.gov")
 	w.bob = w.visit("bob@example.gov")

@@ -8,6 +8,7 @@
 //
 //	receive.go   a LogoutRequest comes by the browser, at logout{year}; without
 //	             one, a page asks before it signs out here
+//	preview.go   may it see a year that is not published?
 //	accept.go    is it well signed, fresh and ours, and whom does it name? From
 //	             bytes to an idp.LogoutRequest, without HTTP
 //	resume.go    the continue address, where a browser comes back with its
@@ -27,6 +28,8 @@ import (
 
 	"vernal/certs"
 	"vernal/idp"
+	"vernal/idp/board"
+	"vernal/idp/preview"
 	"vernal/idp/session"
 	"vernal/idp/sp"
 	"vernal/idp/web"
@@ -56,7 +59,7 @@ type Store interface {
 }
 
 // Handler serves logout{year}, remotelogout{year} and the continue address. All
-// fields are required.
+// fields are required but Used.
 type Handler struct {
 	IdP      metadata.IdP
 	Store    Store
@@ -66,6 +69,11 @@ type Handler struct {
 	Signers  *xmldsig.Signers
 	Pages    *web.Pages
 	Clock    idp.Clock
+	// Preview knows who may use a year that is not published.
+	Preview *preview.Service
+	// Used is told that a year's address was used; it must not block. nil if
+	// nobody counts.
+	Used func(board.Use)
 	// SignOutPath takes the form of the page that asks; package authn owns it.
 	// AccountPath is where whoever does not want to sign out goes.
 	SignOutPath, AccountPath string

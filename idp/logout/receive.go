@@ -7,8 +7,10 @@ import (
 	"log/slog"
 	"net/http"
 	"net/url"
+	"time"
 
 	"vernal/idp"
+	"vernal/idp/board"
 	"vernal/idp/saml"
 	"vernal/idp/sp"
 	"vernal/idp/web"
@@ -20,7 +22,7 @@ import (
 // is stored, and judged by the GET that follows the 303.
 func (h *Handler) receive(w http.ResponseWriter, r *http.Request) error {
 	now := h.Clock.Now()
-	entry, err := web.LiveYear(h.Years, web.Year(r), now)
+	entry, unpublished, err := web.PreviewYear(h.Years, web.Year(r), now)
 	var gone *web.Gone
 	if errors.As(err, &gone) {
 		gone.SignOut = h.SignOutPath // here they can still sign out
@@ -28,11 +30,10 @@ func (h *Handler) receive(w http.ResponseWriter, r *http.Request) error {
 	if err != nil {
 		return err
 	}
-	in, err := inbound(r)
-	if err != nil {
-		return err
+	msg, err := read(r)
+	if err != nil && unpublished {
+		return unopened(err)
 	}
-	msg, err := saml.Read(in)
 	var refused *idp.Refusal
 	if errors.As(err, &refused) && refused.Code == idp.RefusedRequestMissing {
 		return h.ask(w, r)
@@ -46,9 +47,15 @@ func (h *Handler) receive(w http.ResponseWriter, r *http.Request) error {
 	if err == nil {
 		err = answerable(a.provider)
 	}
+	if unpublished {
+		if err := h.admit(r, &a, err); err != nil {
+			return err
+		}
+	}
 	if err != nil {
 		return fail(a.provider, err)
 	}
+	h.used(&a, now)
 	if r.Method == http.MethodHead {
 		return nil // a HEAD ends nothing
 	}
@@ -56,6 +63,15 @@ func (h *Handler) receive(w http.ResponseWriter, r *http.Request) error {
 		return h.decide(w, r, &a)
 	}
 	return h.store(w, r, &a)
+}
+
+// read takes the message off the wire.
+func read(r *http.Request) (*saml.Message, error) {
+	in, err := inbound(r)
+	if err != nil {
+		return nil, err
+	}
+	return saml.Read(in)
 }
 
 // inbound is what of the HTTP request package saml reads.
@@ -91,6 +107,17 @@ func note(r *http.Request, a *accepted, year idp.Year) {
 		e.Note(slog.String("sp", string(a.provider.EntityID)))
 		e.SP, e.Year, e.Verified = a.provider.EntityID, year, a.verified
 	}
+}
+
+// used tells that a year is in use: a LogoutRequest that was verified keeps it
+// open as an AuthnRequest does, and no preview counts.
+func (h *Handler) used(a *accepted, now time.Time) {
+	if h.Used == nil || a.preview != "" {
+		return
+	}
+	h.Used(board.Use{
+		SP: a.request.SP, Year: a.request.Year, At: now, CertSHA256: a.request.CertSHA256, RelayState: len(a.request.RelayState),
+	})
 }
 
 // ask shows the page that asks: a link alone signs nobody out.

@@ -19,26 +19,35 @@ func (h *Handler) remote(w http.ResponseWriter, r *http.Request) error {
 	media, _, _ := mime.ParseMediaType(r.Header.Get("Content-Type"))
 	ch := &channel{h: h, w: w, r: r, soap: media == "text/xml"}
 	now := h.Clock.Now()
-	entry, err := web.LiveYear(h.Years, web.Year(r), now)
+	entry, unpublished, err := web.PreviewYear(h.Years, web.Year(r), now)
 	if err != nil {
 		return err // 404 or 410, as text for whoever is no browser
 	}
 	msg, err := ch.read()
+	if err != nil && unpublished {
+		return unopened(err)
+	}
 	if err != nil {
 		return ch.refuse(err)
 	}
 	a, err := h.accept(r.Context(), msg, entry, h.IdP.RemoteLogoutURL(entry.Key.Year), now)
 	note(r, &a, entry.Key.Year)
 	web.EventOf(r).NoteEnded(entry, now)
+	if unpublished {
+		if err := h.admitServer(r, &a, err); err != nil {
+			return err
+		}
+	}
 	if err != nil {
 		return ch.refuse(err)
 	}
+	h.used(&a, now)
 	l, err := h.judgeRemote(r.Context(), &a)
 	if err != nil {
 		return err
 	}
 	l.Request.AnsweredAt = now
-	_, err = h.Store.RecordLogout(r.Context(), l, event(r, "remote_logout", l.Request))
+	_, err = h.Store.RecordLogout(r.Context(), l, event(r, "remote_logout", &a))
 	if errors.Is(err, idp.ErrReplayed) {
 		// The first answer again, and nothing else.
 		if a.request, err = h.Store.LogoutRequestByMessage(r.Context(), a.request.SP, a.request.MessageID); err == nil && !a.request.Answered() {

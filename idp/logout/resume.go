@@ -7,13 +7,15 @@ import (
 
 	"vernal/idp"
 	"vernal/idp/session"
-	"vernal/idp/web"
 )
 
 // resume is GET /account/sign-out/continue: the browser is back with its
 // cookies, and the stored request is judged.
 func (h *Handler) resume(w http.ResponseWriter, r *http.Request) error {
 	a, err := h.stored(r)
+	if errors.Is(err, errUnopened) {
+		return err // not even the service provider is named
+	}
 	if err != nil {
 		return fail(a.provider, err)
 	}
@@ -54,7 +56,7 @@ func (h *Handler) stored(r *http.Request) (a accepted, err error) {
 	}
 	a.verified = true // when it was stored
 	note(r, &a, a.request.Year)
-	if _, err := web.LiveYear(h.Years, a.request.Year, h.Clock.Now()); err != nil {
+	if a.entry, err = h.opened(r, &a); err != nil {
 		return a, err
 	}
 	return a, h.current(&a)

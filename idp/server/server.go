@@ -147,7 +147,8 @@ func (s *Server) parts() (*parts, error) {
 	}
 	p.logout = &logout.Handler{
 		IdP: s.IdP, Store: s.Store, Registry: s.Registry, Sessions: sessions, Years: s.Years, Signers: signers,
-		Pages: p.pages, Clock: s.Clock, SignOutPath: authn.SignOutPath, AccountPath: authn.AccountPath,
+		Pages: p.pages, Clock: s.Clock, Preview: previews, Used: s.used,
+		SignOutPath: authn.SignOutPath, AccountPath: authn.AccountPath,
 	}
 	return p, nil
 }

@@ -1,0 +1,90 @@
+package logout
+
+import (
+	"errors"
+	"fmt"
+	"log/slog"
+	"net/http"
+
+	"vernal/certs"
+	"vernal/idp"
+	"vernal/idp/preview"
+	"vernal/idp/web"
+)
+
+// errUnopened is the cause, for the log, of the 404 of a year that is not
+// published. What the sender sees is the page of a year that was never made.
+var errUnopened = errors.New("the year is not published, and no preview opens it to this request")
+
+func unopened(why error) error {
+	err := errUnopened
+	if why != nil {
+		// Not wrapped: a refusal in there would become the page.
+		err = fmt.Errorf("%w; besides: %v", errUnopened, why)
+	}
+	return &web.Error{Status: web.ErrNotFound.Status, Key: web.ErrNotFound.Key, Err: err}
+}
+
+// admit decides whether a request that came to an unpublished year by a browser
+// has leave to be there, as package sso does: failed is what accept found wrong
+// with it, which only those with leave are told, and nobody whose message does
+// not verify. A POST from another site has not brought the cookie of a link; if
+// some link for its SP is outstanding, it is let in as far as the continue
+// address, where the cookie is read.
+func (h *Handler) admit(r *http.Request, a *accepted, failed error) error {
+	var refusal *idp.Refusal
+	if failed != nil && !errors.As(failed, &refusal) {
+		return failed // ours
+	}
+	if !a.verified {
+		return unopened(failed)
+	}
+	by, err := h.Preview.Opens(r, &a.provider.ServiceProvider, a.entry.Key.Year)
+	if err == nil && by == "" && r.Method == http.MethodPost {
+		var outstanding bool
+		if outstanding, err = h.Preview.Outstanding(r.Context(), a.provider.EntityID, a.entry.Key.Year); outstanding {
+			by = preview.ByLink
+		}
+	}
+	switch {
+	case err != nil:
+		return fmt.Errorf("find what opens %s: %w", a.entry.Key.Year, err)
+	case by == "":
+		return unopened(failed)
+	}
+	a.preview = by
+	web.EventOf(r).Note(slog.String("preview", by))
+	return fail(a.provider, failed)
+}
+
+// admitServer is admit for the back channel. A server holds no link: only the
+// registration of its SP opens the year.
+func (h *Handler) admitServer(r *http.Request, a *accepted, failed error) error {
+	var refusal *idp.Refusal
+	if failed != nil && !errors.As(failed, &refusal) {
+		return failed
+	}
+	if !a.verified || a.provider.Preview != a.entry.Key.Year {
+		return unopened(failed)
+	}
+	a.preview = preview.ByField
+	web.EventOf(r).Note(slog.String("preview", a.preview))
+	return nil
+}
+
+// opened is the year of a request that was accepted before, if it still answers
+// that request; leave to preview it is looked for anew.
+func (h *Handler) opened(r *http.Request, a *accepted) (certs.Entry, error) {
+	entry, unpublished, err := web.PreviewYear(h.Years, a.request.Year, h.Clock.Now())
+	if err != nil || !unpublished {
+		return entry, err
+	}
+	a.preview, err = h.Preview.Opens(r, &a.provider.ServiceProvider, a.request.Year)
+	if err != nil {
+		return certs.Entry{}, fmt.Errorf("find what opens %s: %w", a.request.Year, err)
+	}
+	if a.preview == "" {
+		return certs.Entry{}, unopened(nil)
+	}
+	return entry, nil
+}

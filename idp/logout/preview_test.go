@@ -1,0 +1,149 @@
+package logout_test
+
+import (
+	"net/http"
+	"net/url"
+	"slices"
+	"strings"
+	"testing"
+	"time"
+
+	"vernal/certs"
+	"vernal/idp"
+	"vernal/idp/idptest"
+	"vernal/idp/link"
+	"vernal/idp/sp"
+)
+
+// newPreviewWorld is a world whose next year is created and not published.
+func newPreviewWorld(t *testing.T) (w *world, next idp.Year) {
+	t.Helper()
+	years := certs.DefaultPolicy().FirstYears(time.Now().UTC())
+	at, err := time.Parse("2006", string(years[len(years)-1]))
+	if err != nil {
+		t.Fatal(err)
+	}
+	next = idp.Year(at.AddDate(1, 0, 0).Format("2006"))
+	return fillWorld(t, idptest.New(t, idptest.Options{Years: []idp.Year{next}})), next
+}
+
+func (w *world) preview(year idp.Year) {
+	w.t.Helper()
+	_, err := w.Registry.Edit(w.t.Context(), spA, func(p *idp.ServiceProvider) error {
+		p.Preview = year
+		return nil
+	}, sp.Options{AllowInsecureURL: true}, "test")
+	if err != nil {
+		w.t.Fatal(err)
+	}
+}
+
+// A year that is not published answers 404 to everybody at both addresses,
+// whatever they send, and looks like one that was never made.
+func TestPreviewClosed(t *testing.T) {
+	t.Parallel()
+	w, next := newPreviewWorld(t)
+	never := w.ada.browser.Get(w.URL + "/api/saml/logout1999")
+	front := &idptest.LogoutRequest{NameID: w.ada.name, Year: next}
+	for name, page := range map[string]*idptest.Page{
+		"nothing":  w.ada.browser.Get(w.URL + "/api/saml/logout" + string(next)),
+		"broken":   w.ada.browser.Get(w.URL + "/api/saml/logout" + string(next) + "?SAMLRequest=x"),
+		"by GET":   w.ada.browser.Get(w.a.LogoutURL(front)),
+		"by POST":  w.ada.browser.CrossSitePost(w.a.LogoutAddress(front), w.a.LogoutForm(front)),
+		"unsigned": w.ada.browser.Get(w.a.LogoutURL(&idptest.LogoutRequest{NameID: w.ada.name, Year: next, Unsigned: true})),
+	} {
+		if page.Status != http.StatusNotFound || strings.Contains(page.Text(), "LogoutRequest") || len(never.Doc.Data) != len(page.Doc.Data) {
+			t.Errorf("%s: %d\n%s", name, page.Status, page.Text())
+		}
+	}
+	for name, got := range map[string]*idptest.Answer{
+		"form": w.a.RemoteLogout(&idptest.LogoutRequest{NameID: w.ada.name, Year: next}),
+		"SOAP": w.a.SOAPLogout(&idptest.LogoutRequest{NameID: w.ada.name, Year: next}),
+		"junk": w.a.SOAP(w.URL+"/api/saml/remotelogout"+string(next), "junk"),
+	} {
+		if got.Status != http.StatusNotFound || got.Response != nil {
+			t.Errorf("%s: %d\n%s", name, got.Status, got.Body)
+		}
+	}
+	// Whoever is registered for a preview, and does not sign, is a stranger.
+	w.preview(next)
+	if page := w.ada.browser.Get(w.a.LogoutURL(&idptest.LogoutRequest{NameID: w.ada.name, Year: next, Unsigned: true})); page.Status != http.StatusNotFound {
+		t.Errorf("unsigned: %d", page.Status)
+	}
+	if got := w.a.RemoteLogout(&idptest.LogoutRequest{NameID: w.ada.name, Year: next, Key: idptest.OtherKey()}); got.Status != http.StatusNotFound {
+		t.Errorf("another key: %d", got.Status)
+	}
+	w.want("ada", "bob")
+}
+
+// The registration of an SP opens the year to it alone, on both channels, and
+// what it gets wrong is explained to it.
+func TestPreviewByField(t *testing.T) {
+	t.Parallel()
+	w, next := newPreviewWorld(t)
+	w.preview(next)
+	old := &idptest.LogoutRequest{NameID: w.ada.name, Year: next, Issued: w.Clock.Now().Add(-time.Hour)}
+	if page := w.ada.browser.Get(w.a.LogoutURL(old)); page.Status != http.StatusBadRequest || !strings.Contains(page.Text(), "issue_instant_old") {
+		t.Errorf("an old request: %d\n%s", page.Status, page.Text())
+	}
+	other := &idptest.LogoutRequest{NameID: w.ada.otherName, Year: next}
+	if page := w.ada.browser.Get(w.b.LogoutURL(other)); page.Status != http.StatusNotFound {
+		t.Errorf("another service provider: %d", page.Status)
+	}
+	w.want("ada", "bob")
+
+	front := &idptest.LogoutRequest{NameID: w.ada.name, Year: next}
+	answered(t, w.ada.browser.CrossSitePost(w.a.LogoutAddress(front), w.a.LogoutForm(front)), w.a, front, ok, "")
+	w.want("bob")
+	if got := w.a.SOAPLogout(&idptest.LogoutRequest{NameID: w.bob.name, Year: next}); got.Status != http.StatusOK || got.Response == nil || got.Response.Status.StatusCode.Value != ok {
+		t.Errorf("%d\n%s", got.Status, got.Body)
+	}
+	w.want()
+	if entry, found := w.Years.Lookup(next, w.Clock.Now()); !found || entry.State != certs.Created {
+		t.Errorf("the year is %v now", entry.State)
+	}
+}
+
+// A link opens the front channel in its browser, and no other; the back channel
+// takes no cookie.
+func TestPreviewByLink(t *testing.T) {
+	t.Parallel()
+	w, next := newPreviewWorld(t)
+	_, token, err := w.Links.Create(t.Context(), link.Link{Kind: link.Preview, Year: next, SP: spA, ExpiresAt: w.Clock.Now().Add(time.Hour)}, "test")
+	if err != nil {
+		t.Fatal(err)
+	}
+	if page := w.ada.browser.Get(w.URL + "/developers/preview?link=" + url.QueryEscape(token)); page.Status != http.StatusOK {
+		t.Fatal(page.Status)
+	}
+	r := &idptest.LogoutRequest{NameID: w.bob.name, Year: next}
+	if page := w.bob.browser.CrossSitePost(w.a.LogoutAddress(r), w.a.LogoutForm(r)); page.Status != http.StatusNotFound {
+		t.Errorf("a browser without the link: %d", page.Status)
+	}
+	if got := w.a.RemoteLogout(&idptest.LogoutRequest{NameID: w.bob.name, Year: next}); got.Status != http.StatusNotFound {
+		t.Errorf("the back channel: %d", got.Status)
+	}
+	w.want("ada", "bob")
+	r = &idptest.LogoutRequest{NameID: w.ada.name, Year: next}
+	answered(t, w.ada.browser.CrossSitePost(w.a.LogoutAddress(r), w.a.LogoutForm(r)), w.a, r, ok, "")
+	w.want("bob")
+}
+
+// A verified LogoutRequest is a use of its year, which keeps it from being
+// retired; a forged one is none.
+func TestLogoutIsUse(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t)
+	w.Clock.Advance(49 * time.Hour) // after the sign-ins
+	since := w.Clock.Now().Add(-time.Hour)
+	w.Browser().Get(w.a.LogoutURL(&idptest.LogoutRequest{NameID: w.ada.name}))
+	w.Browser().Get(w.b.LogoutURL(&idptest.LogoutRequest{NameID: w.ada.otherName, Key: idptest.OtherKey()}))
+	w.b.RemoteLogout(&idptest.LogoutRequest{NameID: w.ada.otherName, Unsigned: true})
+	if err := w.Board.Flush(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	users, err := w.Board.Users(t.Context(), w.Year(), since)
+	if err != nil || !slices.Equal(users, []idp.EntityID{spA}) {
+		t.Errorf("used by %v, %v; want %s alone", users, err, spA)
+	}
+}
