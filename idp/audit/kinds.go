@@ -44,6 +44,7 @@ func Kinds() []Kind {
 		{"sp.edit", "a registration was changed"},
 		{"sp.remove", "a registration was removed"},
 		{"step_up", "a person who was signed in proved it anew"},
+		{"store.migrate", "the store of an earlier version was brought up to date"},
 		{"user.add", "an account was made"},
 		{"user.add_totp", "an account got an authenticator"},
 		{"user.delete", "an account was deleted"},

@@ -25,7 +25,9 @@ func (s *Store) AuditRecords(ctx context.Context, after uint64, limit int) ([]id
 			if err != nil {
 				return err
 			}
-			rec.Address, _, _ = audit.Address(r.get(inAuditAddresses, k))
+			if rec.AddressSum != "" {
+				rec.Address, _, _ = audit.Address(r.get(inAuditAddresses, k))
+			}
 			out = append(out, rec)
 		}
 		return nil
@@ -69,10 +71,7 @@ func (r *reader) lines(page *idp.AuditPage, after uint64, limit int) {
 		ka, va = addresses.First()
 	}
 	for ; k != nil && len(page.Lines) < limit; k, v = c.Next() {
-		line := idp.AuditLine{JSON: bytes.Clone(v)}
-		if len(k) == 8 {
-			line.Place = binary.BigEndian.Uint64(k)
-		}
+		line := idp.AuditLine{Place: placeOf(k), JSON: bytes.Clone(v)}
 		for ; ka != nil && bytes.Compare(ka, k) < 0; ka, va = addresses.Next() {
 			page.Stray = true
 		}
@@ -83,6 +82,14 @@ func (r *reader) lines(page *idp.AuditPage, after uint64, limit int) {
 		page.Lines = append(page.Lines, line)
 	}
 	page.Stray = page.Stray || k == nil && ka != nil && limit > 0
+}
+
+// placeOf is the number of the record that belongs at a key; 0 where none does.
+func placeOf(key []byte) uint64 {
+	if len(key) != 8 {
+		return 0
+	}
+	return binary.BigEndian.Uint64(key)
 }
 
 // AuditCheckpoint makes c the beginning of the trail.

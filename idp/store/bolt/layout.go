@@ -14,7 +14,7 @@
 // Each line is a bucket. "a+b" is a composite key, see pair; JSON is that of
 // the record in package idp.
 //
-//	meta              "schema" -> "1"; "key-check" -> sealed constant;
+//	meta              "schema" -> "2"; "key-check" -> sealed constant;
 //	                  "rotation" -> the rotation's document, as it was given
 //	providers         EntityID -> JSON
 //	provider-scopes   EntityID -> NameIDScope, of providers that were removed
@@ -50,8 +50,11 @@ import (
 )
 
 // schema is the version of the layout above. A store with a newer one is not
-// opened.
-const schema = 1
+// opened, one with an older one is brought up to date first, see migrate.go. A
+// bucket that comes to the layout needs no new schema: it goes after lastOfSchema,
+// and Open makes it where it is missing. What changes the sense of a record that
+// is there needs one.
+const schema = 2
 
 // bucket is one of the buckets of the layout.
 type bucket int
@@ -79,6 +82,10 @@ const (
 	inAuditCheckpoint
 	bucketCount
 )
+
+// lastOfSchema is the last bucket that every store of the schema was made with: a
+// store without one of those is damaged.
+const lastOfSchema = inAuditCheckpoint
 
 func (b bucket) String() string {
 	return [bucketCount]string{

@@ -65,7 +65,8 @@ type Store struct {
 var _ idp.Store = (*Store)(nil)
 
 // Open opens the store at path, and makes it if there is none. Its folder must
-// be there. It returns idp.ErrLocked if another process has it open,
+// be there. A store that an earlier Vernal wrote is brought up to date, and kept
+// as it was beside it, see migrate.go. It returns idp.ErrLocked if another process has it open,
 // idp.ErrSchema if a newer Vernal wrote it, and an error if it was sealed with
 // another key.
 func Open(path string, o Options) (*Store, error) {
@@ -126,24 +127,26 @@ func boltOptions(wait time.Duration) *bbolt.Options {
 	}
 }
 
-// prepare makes a new file's buckets, and checks those of every file.
+// prepare makes a new file's buckets, brings an older store up to date, and
+// checks every file.
 func (s *Store) prepare() error {
-	var empty bool
-	err := s.db.View(func(tx *bbolt.Tx) error {
-		name, _ := tx.Cursor().First()
-		empty = name == nil
-		return nil
-	})
+	found, err := s.identify()
 	if err != nil {
 		return err
 	}
-	if empty {
-		if err := s.db.Update(s.create); err != nil {
-			return err
-		}
+	switch {
+	case found == 0:
+		err = s.db.Update(s.create)
+	case found < schema:
+		err = s.migrate(found)
+	default:
+		err = s.addBuckets()
+	}
+	if err != nil {
+		return err
 	}
 	return s.db.View(func(tx *bbolt.Tx) error {
-		if err := s.check(tx); err != nil {
+		if err := complete(tx, bucketCount-1); err != nil {
 			return err
 		}
 		return s.messages.load(tx)
@@ -153,10 +156,8 @@ func (s *Store) prepare() error {
 const keyCheck = "vernal store"
 
 func (s *Store) create(tx *bbolt.Tx) error {
-	for b := range bucketCount {
-		if _, err := tx.CreateBucket([]byte(b.String())); err != nil {
-			return err
-		}
+	if err := makeBuckets(tx); err != nil {
+		return err
 	}
 	meta := tx.Bucket([]byte(inMeta.String()))
 	if err := meta.Put([]byte("schema"), []byte(strconv.Itoa(schema))); err != nil {
@@ -168,25 +169,75 @@ func (s *Store) create(tx *bbolt.Tx) error {
 	return s.putHead(tx, tail{})
 }
 
-func (s *Store) check(tx *bbolt.Tx) error {
+// identify finds the schema of the file, 0 if it is new. It makes sure that the
+// file is a store of ours that can be opened, before anything is changed in it.
+func (s *Store) identify() (found int, err error) {
+	err = s.db.View(func(tx *bbolt.Tx) error {
+		if name, _ := tx.Cursor().First(); name == nil {
+			return nil
+		}
+		found, err = s.check(tx)
+		return err
+	})
+	return found, err
+}
+
+func (s *Store) check(tx *bbolt.Tx) (found int, err error) {
 	meta := tx.Bucket([]byte(inMeta.String()))
 	if meta == nil {
-		return errors.New("the file is not a store of Vernal")
+		return 0, errors.New("the file is not a store of Vernal")
 	}
-	version, err := strconv.Atoi(string(meta.Get([]byte("schema"))))
-	if err != nil {
-		return corrupt(inMeta, []byte("schema"), err)
+	found, err = strconv.Atoi(string(meta.Get([]byte("schema"))))
+	switch {
+	case err == nil && found < 1:
+		err = fmt.Errorf("there is no schema %d", found)
+		fallthrough
+	case err != nil:
+		return 0, corrupt(inMeta, []byte("schema"), err)
+	case found > schema:
+		return 0, fmt.Errorf("%w: %d, known up to %d", idp.ErrSchema, found, schema)
 	}
-	if version > schema {
-		return fmt.Errorf("%w: %d, known up to %d", idp.ErrSchema, version, schema)
+	if found == schema {
+		if err := complete(tx, lastOfSchema); err != nil {
+			return 0, err
+		}
 	}
-	for b := range bucketCount {
+	if plain, err := s.sealer.Open("store/key-check", meta.Get([]byte("key-check"))); err != nil || string(plain) != keyCheck {
+		return 0, errors.New("the store was sealed with another master key")
+	}
+	return found, nil
+}
+
+// complete checks that the buckets are there, up to the last.
+func complete(tx *bbolt.Tx, last bucket) error {
+	for b := range last + 1 {
 		if tx.Bucket([]byte(b.String())) == nil {
 			return fmt.Errorf("bucket %v is missing", b)
 		}
 	}
-	if plain, err := s.sealer.Open("store/key-check", meta.Get([]byte("key-check"))); err != nil || string(plain) != keyCheck {
-		return errors.New("the store was sealed with another master key")
+	return nil
+}
+
+// addBuckets makes the buckets that came to the layout after the file was made.
+// Where there are none, nothing is written.
+func (s *Store) addBuckets() error {
+	var added bool
+	err := s.db.View(func(tx *bbolt.Tx) error {
+		added = complete(tx, bucketCount-1) != nil
+		return nil
+	})
+	if err != nil || !added {
+		return err
+	}
+	return s.db.Update(makeBuckets)
+}
+
+// makeBuckets makes those that are missing.
+func makeBuckets(tx *bbolt.Tx) error {
+	for b := range bucketCount {
+		if _, err := tx.CreateBucketIfNotExists([]byte(b.String())); err != nil {
+			return err
+		}
 	}
 	return nil
 }

@@ -70,7 +70,8 @@ func TestOpenRefuses(t *testing.T) {
 		want   error
 		text   string
 	}{
-		{name: "newer schema", edit: set("schema", "2"), want: idp.ErrSchema},
+		{name: "newer schema", edit: set("schema", "3"), want: idp.ErrSchema},
+		{name: "no such schema", edit: set("schema", "0"), text: `bucket meta, key "schema"`},
 		{name: "schema unreadable", edit: set("schema", "x"), text: `bucket meta, key "schema"`},
 		{name: "bucket missing", edit: func(tx *bbolt.Tx) error { return tx.DeleteBucket([]byte("users")) }, text: "users"},
 		{name: "another program's file", edit: func(tx *bbolt.Tx) error { return tx.DeleteBucket([]byte("meta")) }, text: "not a store of Vernal"},

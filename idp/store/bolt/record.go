@@ -21,7 +21,7 @@ import (
 // A record that gains a field gets the next form, and the field is read where
 // the form has it:
 //
-//	2        sessions: Idle and Device
+//	2        sessions: Idle and Device; requests: Preview and IssuedAt
 const recordForm = 2
 
 // fields goes over the fields of a record, and either appends them to out or
@@ -82,8 +82,10 @@ func requestFields(f *fields, r *idp.LoginRequest) {
 	list(f, &r.ClassRefs, text)
 	text(f, &r.Locale)
 	text(f, &r.CertSHA256)
-	text(f, &r.Preview)
-	moment(f, &r.IssuedAt)
+	if f.form >= 2 {
+		text(f, &r.Preview)
+		moment(f, &r.IssuedAt)
+	}
 	moment(f, &r.ReceivedAt)
 	moment(f, &r.ExpiresAt)
 	moment(f, &r.AnsweredAt)
