@@ -176,7 +176,9 @@ func demoInBrowser(b *tab, d *demo) {
 	b.click(".vernal-buttons button")
 	b.see(".usa-alert", "6-signed-out-b")
 	b.click(".usa-button")
-	b.see("#assertion", "7-again-b")
-	b.do(chromedp.Navigate(d.deps.config.BaseURL))
-	b.see(".vernal-visits", "8-account")
+	b.see("#password", "7-sign-in-again") // the session at the identity provider is over too
+	b.do(chromedp.Navigate(d.samples[0].url + pathSignedIn))
+	b.see("#name-id", "8-still-in-a") // which nobody told
+	b.click(".vernal-buttons button")
+	b.see(".usa-alert", "9-signed-out-a")
 }

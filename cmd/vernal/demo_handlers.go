@@ -35,6 +35,7 @@ func (s *sample) handler() http.Handler {
 	mux.HandleFunc("GET "+pathHome, s.home)
 	mux.Handle("GET "+pathSignedIn, s.saml.RequireAccount(http.HandlerFunc(s.signedIn)))
 	mux.HandleFunc("POST "+pathSignOut, s.signOut)
+	mux.HandleFunc("POST "+pathLoggedOut, s.loggedOut)
 	mux.HandleFunc("GET "+pathCode, s.code)
 	mux.HandleFunc("GET "+pathMetadata, s.serveMetadata)
 	mux.HandleFunc("POST "+pathACS, s.hold)
@@ -49,6 +50,7 @@ func (s *sample) handler() http.Handler {
 
 	guard := http.NewCrossOriginProtection()
 	guard.AddInsecureBypassPattern("POST " + pathACS) // what comes there is signed
+	guard.AddInsecureBypassPattern("POST " + pathLoggedOut)
 	return s.onItsHost(guard.Handler(mux))
 }
 
@@ -116,12 +118,6 @@ func (s *sample) signedIn(w http.ResponseWriter, r *http.Request) {
 	s.render(w, http.StatusOK, page.Nonce, func(b io.Writer) error { return s.pages.DemoSignedIn(b, page) })
 }
 
-// signOut is POST /sign-out. It ends the sample's own session.
-func (s *sample) signOut(w http.ResponseWriter, r *http.Request) {
-	_ = s.saml.Session.DeleteSession(w, r) // only forgets
-	http.Redirect(w, r, "/?signed-out", http.StatusSeeOther)
-}
-
 func (s *sample) serveMetadata(w http.ResponseWriter, _ *http.Request) {
 	doc, err := s.metadata()
 	if err != nil {
@@ -185,7 +181,8 @@ func (s *sample) about(other string) templates.DemoSample {
 	return templates.DemoSample{Second: s.second, Other: s.other.name, OtherURL: s.other.url + other}
 }
 
-// render writes a page with a policy that lets the one script of the page run.
+// render writes a page with a policy that lets the one script of the page run,
+// and the form to sign out lead on to the identity provider.
 func (s *sample) render(w http.ResponseWriter, status int, nonce string, render func(io.Writer) error) {
 	var page bytes.Buffer
 	if err := render(&page); err != nil {
@@ -194,7 +191,7 @@ func (s *sample) render(w http.ResponseWriter, status int, nonce string, render 
 	}
 	w.Header().Set("Content-Type", "text/html; charset=utf-8")
 	w.Header().Set("Content-Security-Policy", "default-src 'none'; style-src 'self'; img-src 'self' data:; font-src 'self'; "+
-		"script-src 'nonce-"+nonce+"'; connect-src 'self'; form-action 'self'; frame-ancestors 'none'; base-uri 'none'")
+		"script-src 'nonce-"+nonce+"'; connect-src 'self'; form-action 'self' "+s.demo.deps.config.BaseURL+"; frame-ancestors 'none'; base-uri 'none'")
 	w.WriteHeader(status)
 	_, _ = w.Write(page.Bytes())
 }

@@ -114,7 +114,7 @@ func newSample(ctx context.Context, kind sampleKind, base, metadata string) (*sa
 	provider := &s.saml.ServiceProvider
 	provider.SignatureMethod = xmldsig.AlgorithmRSASHA256
 	provider.AuthnNameIDFormat = saml.PersistentNameIDFormat
-	provider.LogoutBindings = nil
+	provider.LogoutBindings = []string{saml.HTTPPostBinding}
 	s.saml.Binding = kind.binding
 	s.saml.OnError = s.fail
 	s.saml.RequestTracker = newTracker(kind.cookie+"_request_", options, provider)
@@ -178,6 +178,7 @@ func (s *sample) register(ctx context.Context, registry *sp.Registry) error {
 		"name":                   {s.name},
 		"return_to_sp_url":       {s.url + "/"},
 		"sp_initiated_login_url": {s.url + pathSignedIn},
+		"sign_logout_response":   {"true"}, // the library takes no other
 		"contacts":               {strings.ReplaceAll(strings.ToLower(s.name), " ", "-") + "@demo.example"},
 	}}
 	_, err = registry.AddEdit(ctx, idp.EntityID(s.entityID()), doc, edit, sp.Options{Replace: true}, "demo")
