@@ -27,7 +27,7 @@ var layers = [][]string{
 	{"idp/assurance", "idp/idptest/corpus"},
 	{"metadata", "idp/account", "idp/session", "idp/rotation", "certs/token", "idp/link", "idp/store/storetest", "idp/store/bolt", "idp/trail"},
 	{"idp/sp", "idp/preview"},
-	{"idp/board", "idp/rehearsal"},
+	{"idp/board", "idp/rehearsal", "idp/inspect"},
 	{"idp/notice"},
 	{"idp/web"},
 	{"idp/authn", "idp/sso", "idp/logout", "idp/published", "idp/watch", "idp/developers"}, // handlers never meet but through a stored request

@@ -219,6 +219,16 @@ type LackPage struct {
 // Lack writes the page of somebody who lacks what is asked for.
 func (s *Set) Lack(w io.Writer, p LackPage) error { return s.html(w, "lack", p.Lang, p) }
 
+// Explain gives the texts of a refusal apart: what it is, what is expected, and
+// how to mend it. Those of a code that has none are "".
+func (s *Set) Explain(lang Lang, r *idp.Refusal) (title, expected, remedy string) {
+	c := s.in(lang).catalogue
+	title, _ = c.text(refusalKey(r.Code, "title"), r.Args...)
+	expected, _ = c.text(refusalKey(r.Code, "expected"), r.Args...)
+	remedy, _ = c.text(refusalKey(r.Code, "remedy"), r.Args...)
+	return title, expected, remedy
+}
+
 // RetiredPage answers at the addresses of a retired year (status 410) and names
 // those to move to.
 type RetiredPage struct {

@@ -17,6 +17,7 @@ import (
 	"vernal/idp/account"
 	"vernal/idp/admin"
 	"vernal/idp/board"
+	"vernal/idp/inspect"
 	"vernal/idp/link"
 	"vernal/idp/notice"
 	"vernal/idp/published"
@@ -203,17 +204,18 @@ func (d *deps) service(owner int, address string) *admin.Service {
 		IdP: metadataIdP(d.config), Years: d.ring, Signers: &xmldsig.Signers{}, Clock: d.clock,
 	}
 	return &admin.Service{
-		Registry: d.registry,
-		Accounts: d.accounts,
-		Users:    d.store,
-		Sessions: d.store,
-		Ring:     d.ring,
-		Rotation: d.rotation,
-		Board:    d.board,
-		Notices:  d.notices,
-		Silent:   d.silent,
-		Links:    d.links,
-		Trail:    d.trail,
+		Registry:  d.registry,
+		Accounts:  d.accounts,
+		Users:     d.store,
+		Sessions:  d.store,
+		Ring:      d.ring,
+		Rotation:  d.rotation,
+		Board:     d.board,
+		Notices:   d.notices,
+		Silent:    d.silent,
+		Links:     d.links,
+		Trail:     d.trail,
+		Inspector: &inspect.Service{IdP: metadataIdP(d.config), Registry: d.registry, Years: d.ring},
 		Rehearsal: &rehearsal.Service{
 			Sessions: &session.Manager{Store: d.store, Clock: d.clock, Secure: strings.HasPrefix(d.config.BaseURL, "https://")},
 			Registry: d.registry, Links: d.links, Years: d.ring, BaseURL: d.config.BaseURL, Clock: d.clock,

@@ -102,6 +102,7 @@ To begin:
 		a.sessionCommand(),
 		a.rotationCommand(),
 		a.metadataCommand(),
+		a.inspectCommand(),
 		a.auditCommand(),
 		a.errorsCommand(),
 		a.deployCommand(),

@@ -25,6 +25,7 @@ import (
 	"vernal/idp"
 	"vernal/idp/account"
 	"vernal/idp/board"
+	"vernal/idp/inspect"
 	"vernal/idp/link"
 	"vernal/idp/notice"
 	"vernal/idp/published"
@@ -50,6 +51,8 @@ type Service struct {
 	Links  *link.Service
 	// Trail looks after the audit trail.
 	Trail *trail.Service
+	// Inspector takes messages apart.
+	Inspector *inspect.Service
 	// Rehearsal walks through a year of the running server; nil without one.
 	Rehearsal *rehearsal.Service
 	// WatchURL is the base of the secret addresses of the admin listener; "" if
@@ -102,6 +105,8 @@ func (s *Service) Handler() http.Handler {
 
 	mux.Handle("POST /v1/session/list", endpoint(s, s.listSessions))
 	mux.Handle("POST /v1/session/end", endpoint(s, s.endSessions))
+
+	mux.Handle("POST /v1/inspect", endpoint(s, s.inspect))
 
 	mux.Handle("POST /v1/metadata/show", endpoint(s, s.showMetadata))
 	mux.Handle("POST /v1/year/list", endpoint(s, s.listYears))

@@ -72,8 +72,8 @@ func rowOf(name string) *Row {
 
 // Dropped is a requested attribute that is not sent, and why.
 type Dropped struct {
-	Name   string
-	Reason DropReason
+	Name   string     `json:"name"`
+	Reason DropReason `json:"reason"`
 }
 
 // DropReason says why a requested attribute is not sent.

@@ -34,6 +34,11 @@ const (
 	FacialRequired
 )
 
+// String is the level in the words of a registration; "ialmax" is ial/0.
+func (l IAL) String() string {
+	return [...]string{"auth-only", "ialmax", "verified", "facial-match-preferred", "facial-match-required"}[l]
+}
+
 // proofed reports whether the level is about proofed data, which makes AAL2
 // the least that is accepted.
 func (l IAL) proofed() bool { return l != AuthOnly }
@@ -55,6 +60,11 @@ const (
 	// AALHSPD12: a PIV/CAC card used in this session.
 	AALHSPD12
 )
+
+// String is the level in the words of a registration.
+func (l AAL) String() string {
+	return [...]string{idp.AALDefault, idp.AAL2, idp.AALPhishingResistant, idp.AALHSPD12}[l]
+}
 
 // Proofing is what a person's record says of their identity.
 type Proofing int

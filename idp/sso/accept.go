@@ -70,7 +70,7 @@ func (h *Handler) accept(ctx context.Context, in saml.Inbound, year idp.Year, no
 	if err != nil {
 		return a, err
 	}
-	format, err := nameIDFormat(authn.NameIDPolicy, &a.provider.ServiceProvider)
+	format, err := a.provider.ChooseNameIDFormat(authn.NameIDPolicy)
 	if err != nil {
 		return a, err
 	}
@@ -127,48 +127,13 @@ func (a *accepted) current() error {
 	return err
 }
 
-// recipient is the certificate that the assertion is encrypted to: the
-// registered encryption certificate, else the one that verified the request,
-// else the only request certificate. nil: it is sent in the clear.
-func (a *accepted) recipient() (*x509.Certificate, error) {
-	p := a.provider
-	switch {
-	case p.Encryption == idp.EncryptionNone || p.Encryption == "":
-		return nil, nil
-	case len(p.EncryptionX509) > 0:
-		return p.EncryptionX509[0], nil
-	case a.cert != nil:
-		return a.cert, nil
-	case len(p.RequestCerts) == 1:
-		return p.RequestCerts[0], nil
-	}
-	return nil, idp.Refuse(idp.RefusedNoCertificate, "encryption", p.Encryption)
-}
+// recipient is the certificate that the assertion is encrypted to; nil: it is
+// sent in the clear.
+func (a *accepted) recipient() (*x509.Certificate, error) { return a.provider.Recipient(a.cert) }
 
 func length(list []string) (n int) {
 	for _, s := range list {
 		n += len(s)
 	}
 	return n
-}
-
-// nameIDFormat chooses the format of the NameID: the address
-// for a provider that may have it, unless it asks for a persistent one; an
-// address that is asked for without leave is refused; all else is persistent,
-// as old software asks for formats it does not mean.
-func nameIDFormat(policy *saml.NameIDPolicy, p *idp.ServiceProvider) (string, error) {
-	asked := ""
-	if policy != nil {
-		asked = policy.Format
-	}
-	allowed := p.AllowsNameIDFormat(idp.NameIDFormatEmail)
-	switch {
-	case asked == saml.NameIDFormatPersistent:
-		return saml.NameIDFormatPersistent, nil
-	case asked == saml.NameIDFormatEmail && !allowed:
-		return "", idp.Refuse(idp.RefusedNameIDFormat, "NameIDPolicy Format", asked, saml.NameIDFormatPersistent)
-	case allowed:
-		return saml.NameIDFormatEmail, nil
-	}
-	return saml.NameIDFormatPersistent, nil
 }

@@ -1,0 +1,48 @@
+package sp
+
+import (
+	"crypto/x509"
+
+	"vernal/idp"
+	"vernal/idp/saml"
+)
+
+// ChooseNameIDFormat chooses the format of the NameID: the address for a
+// provider that may have it, unless it asks for a persistent one; an address
+// that is asked for without leave is refused; all else is persistent, as old
+// software asks for formats it does not mean. policy may be nil. The error is an
+// *idp.Refusal.
+func (p *Provider) ChooseNameIDFormat(policy *saml.NameIDPolicy) (string, error) {
+	asked := ""
+	if policy != nil {
+		asked = policy.Format
+	}
+	allowed := p.AllowsNameIDFormat(idp.NameIDFormatEmail)
+	switch {
+	case asked == saml.NameIDFormatPersistent:
+		return saml.NameIDFormatPersistent, nil
+	case asked == saml.NameIDFormatEmail && !allowed:
+		return "", idp.Refuse(idp.RefusedNameIDFormat, "NameIDPolicy Format", asked, saml.NameIDFormatPersistent)
+	case allowed:
+		return saml.NameIDFormatEmail, nil
+	}
+	return saml.NameIDFormatPersistent, nil
+}
+
+// Recipient is the certificate that an assertion is encrypted to: the registered
+// encryption certificate, else the one that verified the request (nil if none
+// did), else the only request certificate. nil: it is sent in the clear. The
+// error is an *idp.Refusal.
+func (p *Provider) Recipient(verified *x509.Certificate) (*x509.Certificate, error) {
+	switch {
+	case p.Encryption == idp.EncryptionNone || p.Encryption == "":
+		return nil, nil
+	case len(p.EncryptionX509) > 0:
+		return p.EncryptionX509[0], nil
+	case verified != nil:
+		return verified, nil
+	case len(p.RequestCerts) == 1:
+		return p.RequestCerts[0], nil
+	}
+	return nil, idp.Refuse(idp.RefusedNoCertificate, "encryption", p.Encryption)
+}
