@@ -175,6 +175,51 @@ func (w *world) compareYear(y idp.Year, s certs.State) {
 	}
 }
 
+// compareAttention checks that a retirement that is due and cannot be done is
+// told of, and no other.
+func (w *world) compareAttention() {
+	w.t.Helper()
+	st, err := w.i.Rotation.Status(w.t.Context())
+	if err != nil {
+		w.t.Fatalf("%s: status: %v", w.stamp(), err)
+	}
+	for _, y := range live(w.now())[1:] {
+		due := y < preferred(w.now()) && !w.now().Before(certEnd(y).AddDate(0, 3, 0)) // 1 July
+		told := slices.ContainsFunc(st.Attention, func(a certs.Attention) bool { return a.Code == certs.StepHeld && a.Year == y })
+		if y < preferred(w.now()) && told != due {
+			w.t.Errorf("%s: the retirement of %s is due and held: %v, told of: %v", w.stamp(), y, due, told)
+		}
+	}
+}
+
+// compareBoard holds who has not moved, by the board, against what the partners
+// did.
+func (w *world) compareBoard() {
+	w.t.Helper()
+	board, err := w.i.Board.Board(w.t.Context())
+	if err != nil {
+		w.t.Fatalf("%s: board: %v", w.stamp(), err)
+	}
+	for _, y := range live(w.now()) {
+		var want, got []string
+		for _, p := range w.partners {
+			if p.unmoved(y, w.now()) {
+				want = append(want, p.EntityID)
+			}
+		}
+		for _, l := range board.SPs {
+			if slices.Contains(l.UnmovedFrom, y) {
+				got = append(got, string(l.SP))
+			}
+		}
+		slices.Sort(want)
+		slices.Sort(got)
+		if diff := cmp.Diff(want, got); diff != "" {
+			w.t.Errorf("%s: not moved on from %s by the board (-want +got):\n%s", w.stamp(), y, diff)
+		}
+	}
+}
+
 // entry is a step in the audit trail.
 type entry struct {
 	At   string

@@ -35,6 +35,21 @@ type partner struct {
 	year   idp.Year // whose address its requests go to
 	saved  *crewjam.EntityDescriptor
 	loaded time.Time
+	last   map[idp.Year]time.Time // successful visits
+}
+
+// unmoved reports whether people would say that the partner has not moved on
+// from the year: no newer one is used, or this one within two weeks.
+func (p *partner) unmoved(y idp.Year, now time.Time) bool {
+	if p.last[y].IsZero() {
+		return false
+	}
+	for newer := range p.last {
+		if newer > y && !state(newer, now).Over() {
+			return now.Sub(p.last[y]) <= 14*24*time.Hour
+		}
+	}
+	return true
 }
 
 // partners, each with its own way of moving.
@@ -149,6 +164,7 @@ func (p *partner) visit(w *world) error {
 	case page.Response() == nil:
 		return fmt.Errorf("no Response but %d:\n%s", page.Status, page.Text())
 	}
+	p.last[p.year] = w.now()
 	return p.check(w, r, page.Response())
 }
 

@@ -57,6 +57,7 @@ func TestSprings(t *testing.T) {
 				s.SignRequests, s.Certs = idp.SignRequestsOptional, nil
 			}
 		})
+		p.last = map[idp.Year]time.Time{}
 		p.move(w, preferred(w.now()))
 		w.partners = append(w.partners, p)
 	}
@@ -85,6 +86,8 @@ func (w *world) live(random *rand.Rand) {
 	if busy || w.dayNumber()%10 == 0 {
 		w.runs()
 		w.compare()
+		w.compareBoard()
+		w.compareAttention()
 		w.turn(w.noon(0))
 		w.use(random)
 		w.turn(w.noon(5))
@@ -191,6 +194,8 @@ func (w *world) operate() {
 			}
 		case !errors.As(err, &refused) || refused.Used != (expect == notYet):
 			w.t.Errorf("%s: %s %s: %v, want that it is %s", w.stamp(), step.Kind, step.Year, err, expect)
+		case expect == notYet && !slices.Equal(refused.Users, []idp.EntityID{"https://never.example"}):
+			w.t.Errorf("%s: %s %s is refused because of %v", w.stamp(), step.Kind, step.Year, refused.Users)
 		}
 	}
 	w.stableAt = ""
