@@ -84,8 +84,11 @@ const (
 )
 
 // lastOfSchema is the last bucket that every store of the schema was made with: a
-// store without one of those is damaged.
+// store without one of those is damaged, and that is not made good by an empty one.
 const lastOfSchema = inAuditCheckpoint
+
+// addedIn2 are the buckets that stores of schema 1 may lack.
+var addedIn2 = []bucket{inLogouts, inLogoutMessages, inDocuments, inAuditAddresses, inAuditHead, inAuditCheckpoint}
 
 func (b bucket) String() string {
 	return [bucketCount]string{

@@ -40,13 +40,6 @@ var migrations = map[int]func(w *writer, told map[string]string) error{
 	1: (*writer).fromFirst,
 }
 
-// firstBuckets are those that every store has, whatever its schema. One that is
-// missing is damage, and is not made good by an empty one.
-var firstBuckets = []bucket{
-	inMeta, inProviders, inProviderScopes, inUsers, inUserEmails, inUserTombstones, inNameIDs, inNameIDUsers,
-	inSessions, inUserSessions, inRequests, inThrottles, inExpiry, inAudit,
-}
-
 // migrate brings the store up to date.
 func (s *Store) migrate(from int) error {
 	kept := fmt.Sprintf("%s.schema%d", s.db.Path(), from)
@@ -66,11 +59,6 @@ func (s *Store) migrate(from int) error {
 }
 
 func (s *Store) migrateIn(tx *bbolt.Tx, from int, told map[string]string) error {
-	for _, b := range firstBuckets {
-		if tx.Bucket([]byte(b.String())) == nil {
-			return fmt.Errorf("bucket %v is missing", b)
-		}
-	}
 	if err := makeBuckets(tx); err != nil {
 		return err
 	}

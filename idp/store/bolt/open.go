@@ -7,6 +7,7 @@ import (
 	"log/slog"
 	"os"
 	"path/filepath"
+	"slices"
 	"strconv"
 	"sync"
 	"sync/atomic"
@@ -197,10 +198,12 @@ func (s *Store) check(tx *bbolt.Tx) (found int, err error) {
 	case found > schema:
 		return 0, fmt.Errorf("%w: %d, known up to %d", idp.ErrSchema, found, schema)
 	}
-	if found == schema {
-		if err := complete(tx, lastOfSchema); err != nil {
-			return 0, err
-		}
+	var without []bucket
+	if found == 1 {
+		without = addedIn2
+	}
+	if err := complete(tx, lastOfSchema, without...); err != nil {
+		return 0, err
 	}
 	if plain, err := s.sealer.Open("store/key-check", meta.Get([]byte("key-check"))); err != nil || string(plain) != keyCheck {
 		return 0, errors.New("the store was sealed with another master key")
@@ -208,10 +211,10 @@ func (s *Store) check(tx *bbolt.Tx) (found int, err error) {
 	return found, nil
 }
 
-// complete checks that the buckets are there, up to the last.
-func complete(tx *bbolt.Tx, last bucket) error {
+// complete checks that the buckets are there, up to the last, but for some.
+func complete(tx *bbolt.Tx, last bucket, without ...bucket) error {
 	for b := range last + 1 {
-		if tx.Bucket([]byte(b.String())) == nil {
+		if tx.Bucket([]byte(b.String())) == nil && !slices.Contains(without, b) {
 			return fmt.Errorf("bucket %v is missing", b)
 		}
 	}
