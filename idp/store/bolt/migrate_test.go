@@ -54,14 +54,18 @@ func unpackOld(t *testing.T) (path string) {
 	return path
 }
 
+func oldKey(folder string) (*seal.Key, error) {
+	text, err := os.ReadFile(filepath.Join(folder, "master.key"))
+	if err != nil {
+		return nil, err
+	}
+	return seal.LoadMaster("", strings.TrimSpace(string(text)))
+}
+
 // oldOptions open it. What it tells the log is in the buffer.
 func oldOptions(t *testing.T) (bolt.Options, *bytes.Buffer) {
 	t.Helper()
-	text, err := os.ReadFile(filepath.Join(oldFolder, "master.key"))
-	if err != nil {
-		t.Fatal(err)
-	}
-	key, err := seal.LoadMaster("", strings.TrimSpace(string(text)))
+	key, err := oldKey(oldFolder)
 	if err != nil {
 		t.Fatal(err)
 	}
