@@ -45,7 +45,7 @@ type BoardPage struct {
 }
 
 // Board writes the board.
-func (s *Set) Board(w io.Writer, p BoardPage) error { return s.html(w, "board", p.Lang, p) }
+func (s *Set) Board(w io.Writer, p BoardPage) error { return s.html(w, "board", fallback, p) }
 
 // BoardYear is a year at the top of the board.
 type BoardYear struct {
@@ -169,7 +169,7 @@ type WallName struct {
 
 // Wall writes the wall. It refers to no other file, and is to be sent with
 // WallCSP.
-func (s *Set) Wall(w io.Writer, p WallPage) error { return s.html(w, "wall", p.Lang, p) }
+func (s *Set) Wall(w io.Writer, p WallPage) error { return s.html(w, "wall", fallback, p) }
 
 // WallCSP is the Content-Security-Policy of the wall: nothing but its own
 // stylesheet, by its hash.

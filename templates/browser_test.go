@@ -9,7 +9,6 @@ import (
 	"net/url"
 	"os"
 	"os/exec"
-	"path/filepath"
 	"slices"
 	"strings"
 	"sync"
@@ -60,9 +59,9 @@ func newSite(t *testing.T) *site {
 		s.posts <- r.PostForm
 		w.WriteHeader(http.StatusNoContent)
 	})
-	mux.HandleFunc("GET /page/{name}", func(w http.ResponseWriter, r *http.Request) {
+	mux.HandleFunc("GET /page/{lang}/{name}", func(w http.ResponseWriter, r *http.Request) {
 		var out bytes.Buffer
-		for _, p := range samples(s.URL + "/acs") {
+		for _, p := range samples(Lang(r.PathValue("lang")), s.URL+"/acs") {
 			if p.name != r.PathValue("name") {
 				continue
 			}
@@ -160,42 +159,23 @@ func TestBrowser(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	site, ctx := newSite(t), browser(t)
-	var said complaints
-	if err := said.listen(ctx); err != nil {
-		t.Fatal(err)
-	}
-	for _, screen := range screens {
-		for _, p := range samples("") {
-			t.Run(screen.name+"/"+p.name, func(t *testing.T) {
-				size := emulation.SetDeviceMetricsOverrideParams{Width: screen.width, Height: screen.height, DeviceScaleFactor: 1, Mobile: screen.width < 500}
-				if _, err := chromedp.Call(ctx, emulation.SetDeviceMetricsOverride, size); err != nil {
-					t.Fatal(err)
-				}
-				if err := chromedp.Do(ctx, chromedp.Navigate(site.URL+"/page/"+p.name)); err != nil {
-					t.Fatal(err)
-				}
-				fonts := eval[int](t, ctx, `document.fonts.ready.then(f => [...f].filter(x => x.status == "loaded").length)`)
-				outside := eval[string](t, ctx, overflow)
-				if dir := os.Getenv("VERNAL_SHOTS"); dir != "" {
-					shot(t, ctx, filepath.Join(dir, screen.name+"-"+p.name+".png"))
-				}
-				eval[int](t, ctx, string(axe)+";0")
-				violations := eval[string](t, ctx, axeRun)
-				if violations != "" {
-					t.Errorf("axe: %s", violations)
-				}
-				if outside != "" {
-					t.Error(outside)
-				}
-				if fonts == 0 && !isWall(p.name) {
-					t.Error("no font was loaded")
-				}
-				for _, s := range said.take() {
-					t.Errorf("the browser says: %s", s)
-				}
-			})
-		}
+	site := newSite(t)
+	for _, look := range looks(t) {
+		t.Run(screens[look.screen].name+"/"+string(look.lang), func(t *testing.T) {
+			ctx := browser(t)
+			var said complaints
+			if err := said.listen(ctx); err != nil {
+				t.Fatal(err)
+			}
+			for _, p := range samples(look.lang, "") {
+				t.Run(p.name, func(t *testing.T) {
+					look.at(t, ctx, site.URL, p.name, string(axe))
+					for _, s := range said.take() {
+						t.Errorf("the browser says: %s", s)
+					}
+				})
+			}
+		})
 	}
 }
 
@@ -245,14 +225,14 @@ func TestBrowserPosts(t *testing.T) {
 			t.Fatalf("no post by %s", how)
 		}
 	}
-	if err := chromedp.Do(ctx, chromedp.Navigate(site.URL+"/page/response")); err != nil {
+	if err := chromedp.Do(ctx, chromedp.Navigate(site.URL+"/page/en/response")); err != nil {
 		t.Fatal(err)
 	}
 	check("script")
 	if _, err := chromedp.Call(ctx, emulation.SetScriptExecutionDisabled, emulation.SetScriptExecutionDisabledParams{Value: true}); err != nil {
 		t.Fatal(err)
 	}
-	if err := chromedp.Do(ctx, chromedp.Navigate(site.URL+"/page/response")); err != nil {
+	if err := chromedp.Do(ctx, chromedp.Navigate(site.URL+"/page/en/response")); err != nil {
 		t.Fatal(err)
 	}
 	if n := len(site.posts); n != 0 {
@@ -275,7 +255,7 @@ func TestBrowserKeyboard(t *testing.T) {
 	if _, err := chromedp.Call(ctx, emulation.SetEmulatedMedia, still); err != nil {
 		t.Fatal(err)
 	}
-	if err := chromedp.Do(ctx, chromedp.Navigate(site.URL+"/page/signin")); err != nil {
+	if err := chromedp.Do(ctx, chromedp.Navigate(site.URL+"/page/en/signin")); err != nil {
 		t.Fatal(err)
 	}
 	var got []string
@@ -285,7 +265,7 @@ func TestBrowserKeyboard(t *testing.T) {
 		}
 		got = append(got, eval[string](t, ctx, where))
 	}
-	if err := chromedp.Do(ctx, chromedp.Navigate(site.URL+"/page/code")); err != nil {
+	if err := chromedp.Do(ctx, chromedp.Navigate(site.URL+"/page/en/code")); err != nil {
 		t.Fatal(err)
 	}
 	// The code page has one field: one may type at once.

@@ -2,9 +2,12 @@ package templates
 
 import (
 	"encoding/json"
+	"errors"
 	"fmt"
+	htmltemplate "html/template"
 	"io/fs"
 	"path"
+	"slices"
 	"strconv"
 	"strings"
 	"time"
@@ -18,8 +21,16 @@ import (
 // argument.
 type catalogue map[Key]string
 
-// readCatalogues reads catalogue/LANG.json. Every language must have the texts
-// of the fallback; a test says which is missing.
+// englishOnly begin the keys whose pages are in English only: those for whoever
+// runs the rotation, who works with commands and a log that are in English too
+// and whose words they repeat, and those of the demonstration's two samples.
+var englishOnly = []string{"board.", "wall.", "comes.", "move.", "year.", "days.", "demo."}
+
+func isEnglishOnly(key Key) bool {
+	return slices.ContainsFunc(englishOnly, func(prefix string) bool { return strings.HasPrefix(string(key), prefix) })
+}
+
+// readCatalogues reads catalogue/LANG.json; see check.
 func readCatalogues(files fs.FS) (map[Lang]catalogue, error) {
 	names, err := fs.Glob(files, "catalogue/*.json")
 	if err != nil {
@@ -38,6 +49,47 @@ func readCatalogues(files fs.FS) (map[Lang]catalogue, error) {
 		all[Lang(strings.TrimSuffix(path.Base(name), ".json"))] = c
 	}
 	return all, nil
+}
+
+// check compares a catalogue with that of the fallback: each has the texts of the
+// other, with the same placeholders. It names all that is wrong, in order.
+func (c catalogue) check(english catalogue) error {
+	var problems []error
+	for key, text := range english {
+		switch got, ok := c[key]; {
+		case isEnglishOnly(key):
+		case !ok || strings.TrimSpace(got) == "":
+			problems = append(problems, fmt.Errorf("text %q is missing", key))
+		case !slices.Equal(marks(got), marks(text)):
+			problems = append(problems, fmt.Errorf("text %q has placeholders %v, and %v in %s", key, marks(got), marks(text), fallback))
+		}
+	}
+	for key := range c {
+		if _, ok := english[key]; !ok || isEnglishOnly(key) {
+			problems = append(problems, fmt.Errorf("text %q is superfluous", key))
+		}
+	}
+	slices.SortFunc(problems, func(a, b error) int { return strings.Compare(a.Error(), b.Error()) })
+	return errors.Join(problems...)
+}
+
+// marks are the different placeholders and brackets of a text, sorted.
+func marks(text string) []string {
+	var found []string
+	for rest := text; ; {
+		i, n := placeholder(rest)
+		if i < 0 {
+			break
+		}
+		found, rest = append(found, "{"+strconv.Itoa(n)+"}"), rest[i+3:]
+	}
+	for _, bracket := range []string{"[[", "]]"} {
+		for range strings.Count(text, bracket) {
+			found = append(found, bracket)
+		}
+	}
+	slices.Sort(found)
+	return slices.Compact(found)
 }
 
 // text is the text of key with its placeholders filled. The result is plain
@@ -105,10 +157,15 @@ func placeholder(text string) (at, n int) {
 	return -1, 0
 }
 
+// names are what each language calls itself: whoever needs the switcher cannot
+// read the page.
+var names = map[Lang]string{"en": "English", "es": "Español", "fr": "Français"}
+
 // funcs are what pages call. Those that give text give it unescaped.
 func funcs(lang Lang, c catalogue, prefix string) map[string]any {
 	return map[string]any{
 		"lang":   func() Lang { return lang },
+		"name":   func(l Lang) string { return names[l] },
 		"static": func(name string) string { return prefix + name },
 		"t":      func(key Key, args ...any) (string, error) { return c.text(key, flat(args)...) },
 		"brand": func(name string) (string, error) {
@@ -132,6 +189,12 @@ func funcs(lang Lang, c catalogue, prefix string) map[string]any {
 			}
 			return "", nil
 		},
+		"help": func(texts map[string]string, spName, brand string) htmltemplate.HTML {
+			if brand == "" {
+				brand = c["brand"]
+			}
+			return help(lang, texts, spName, brand)
+		},
 		"stamp": func(t time.Time) string { return t.UTC().Format(time.RFC3339) },
 		"when": func(t time.Time) (string, error) {
 			t = t.UTC()
@@ -139,7 +202,11 @@ func funcs(lang Lang, c catalogue, prefix string) map[string]any {
 			if err != nil {
 				return "", err
 			}
-			return c.text("time", month, strconv.Itoa(t.Day()), strconv.Itoa(t.Year()), t.Format("15:04"))
+			day := strconv.Itoa(t.Day())
+			if t.Day() == 1 {
+				day = c["time.first"] // French has a word for it
+			}
+			return c.text("time", month, day, strconv.Itoa(t.Year()), t.Format("15"), t.Format("04"))
 		},
 		// n is the text for a number, with that as its first argument: key, or
 		// key.one.

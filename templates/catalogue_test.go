@@ -12,8 +12,8 @@ import (
 	"strconv"
 	"strings"
 	"testing"
+	"time"
 
-	"github.com/google/go-cmp/cmp"
 	"golang.org/x/net/html"
 
 	"vernal/idp"
@@ -53,7 +53,7 @@ func constants(t *testing.T, file, typ string) []string {
 // used is every key that some page or constant names.
 func used(t *testing.T) map[Key]bool {
 	t.Helper()
-	keys := map[Key]bool{"brand": true, "time": true}
+	keys := map[Key]bool{"brand": true, "time": true, "time.first": true}
 	for i := range 12 {
 		keys[Key("time.month."+strconv.Itoa(i+1))] = true
 	}
@@ -107,6 +107,8 @@ func used(t *testing.T) map[Key]bool {
 	return keys
 }
 
+// TestCatalogues: English has the texts that the pages use and no others, and
+// each other language has those of English.
 func TestCatalogues(t *testing.T) {
 	t.Parallel()
 	catalogues, err := readCatalogues(embedded)
@@ -115,35 +117,71 @@ func TestCatalogues(t *testing.T) {
 	}
 	keys := used(t)
 	english := catalogues[fallback]
-	for lang, c := range catalogues {
-		t.Run(string(lang), func(t *testing.T) {
+	for _, key := range slices.Sorted(maps.Keys(keys)) {
+		if strings.TrimSpace(english[key]) == "" {
+			t.Errorf("no text %q", key)
+		}
+	}
+	for _, key := range slices.Sorted(maps.Keys(english)) {
+		person := strings.HasPrefix(string(key), "refusal.") && strings.HasSuffix(string(key), ".person") &&
+			keys[Key(strings.TrimSuffix(string(key), "person")+"title")]
+		if !keys[key] && !person {
+			t.Errorf("text %q is not used", key)
+		}
+	}
+	for _, lang := range []Lang{"en", "es", "fr"} {
+		if catalogues[lang] == nil {
+			t.Errorf("no catalogue %s.json", lang)
+		} else if err := catalogues[lang].check(english); err != nil && lang != fallback {
+			t.Errorf("catalogue/%s.json:\n%v", lang, err)
+		}
+	}
+}
+
+// TestCheck: what is missing, superfluous or different is named.
+func TestCheck(t *testing.T) {
+	t.Parallel()
+	english := catalogue{"a": "one {0}[[ of {1}]]", "b": "two", "board.c": "three"}
+	tests := []struct {
+		name string
+		c    catalogue
+		want string // "" for none
+	}{
+		{"whole", catalogue{"a": "[[{1} : ]]{0}", "b": "dos"}, ""},
+		{"missing", catalogue{"a": "{0}[[{1}]]"}, `text "b" is missing`},
+		{"empty", catalogue{"a": "{0}[[{1}]]", "b": " "}, `text "b" is missing`},
+		{"superfluous", catalogue{"a": "{0}[[{1}]]", "b": "dos", "d": "x"}, `text "d" is superfluous`},
+		{"operators'", catalogue{"a": "{0}[[{1}]]", "b": "dos", "board.c": "tres"}, `text "board.c" is superfluous`},
+		{"placeholder", catalogue{"a": "{0}[[{2}]]", "b": "dos"}, `text "a" has placeholders [[[ ]] {0} {2}], and [[[ ]] {0} {1}] in en`},
+		{"bracket", catalogue{"a": "{0}{1}", "b": "dos"}, `text "a" has placeholders [{0} {1}], and [[[ ]] {0} {1}] in en`},
+	}
+	for _, tt := range tests {
+		t.Run(tt.name, func(t *testing.T) {
 			t.Parallel()
-			for _, key := range slices.Sorted(maps.Keys(keys)) {
-				if strings.TrimSpace(c[key]) == "" {
-					t.Errorf("no text %q", key)
-				}
+			got := ""
+			if err := tt.c.check(english); err != nil {
+				got = err.Error()
 			}
-			for _, key := range slices.Sorted(maps.Keys(c)) {
-				person := strings.HasPrefix(string(key), "refusal.") && strings.HasSuffix(string(key), ".person") &&
-					keys[Key(strings.TrimSuffix(string(key), "person")+"title")]
-				if !keys[key] && !person {
-					t.Errorf("text %q is not used", key)
-				}
-				if _, ok := english[key]; !ok {
-					t.Errorf("text %q is not in %s", key, fallback)
-				}
-				if got, want := placeholders(c[key]), placeholders(english[key]); !cmp.Equal(got, want) {
-					t.Errorf("text %q has placeholders %v, %s has %v", key, got, fallback, want)
-				}
+			if got != tt.want {
+				t.Errorf("got  %s\nwant %s", got, tt.want)
 			}
 		})
 	}
 }
 
-func placeholders(text string) []string {
-	found := regexp.MustCompile(`\{\d\}|\[\[|\]\]`).FindAllString(text, -1)
-	slices.Sort(found)
-	return slices.Compact(found)
+// TestDates: each language writes a date its own way.
+func TestDates(t *testing.T) {
+	t.Parallel()
+	s := mustNew(t)
+	first := time.Date(2027, 8, 1, 9, 5, 0, 0, time.UTC)
+	for lang, want := range map[Lang]string{
+		"en": "August 1, 2027, 09:05 UTC", "es": "1 de agosto de 2027, 09:05 UTC", "fr": "1er août 2027 à 09\u00a0h\u00a005 UTC",
+	} {
+		when := funcs(lang, s.in(lang).catalogue, "")["when"].(func(time.Time) (string, error))
+		if got, err := when(first); err != nil || got != want {
+			t.Errorf("%s: got %q, %v; want %q", lang, got, err, want)
+		}
+	}
 }
 
 // TestRefusals: each code has a page and a text that read well with and
@@ -152,31 +190,33 @@ func TestRefusals(t *testing.T) {
 	t.Parallel()
 	s := mustNew(t)
 	for _, code := range constants(t, "../idp/refusal.go", "RefusalCode") {
-		t.Run(code, func(t *testing.T) {
-			t.Parallel()
-			for _, args := range [][]string{nil, {"seven"}, {"seven", "eight"}, {"seven", "eight", "nine"}} {
-				r := &idp.Refusal{Code: idp.RefusalCode(code), Field: "Somefield", Seen: "someseen", Args: args, Err: errSecret{}}
-				var page, text strings.Builder
-				if err := s.Refusal(&page, RefusalPage{Refusal: r, ErrorID: "some-id"}); err != nil {
-					t.Fatal(err)
-				}
-				if err := s.RefusalText(&text, RefusalPage{Refusal: r, ErrorID: "some-id"}); err != nil {
-					t.Fatal(err)
-				}
-				for _, out := range []string{page.String(), text.String()} {
-					for _, want := range []string{"Somefield", "someseen", "some-id", code} {
-						if !strings.Contains(out, want) {
-							t.Errorf("no %q in:\n%s", want, out)
+		for _, lang := range s.Langs() {
+			t.Run(string(lang)+"/"+code, func(t *testing.T) {
+				t.Parallel()
+				for _, args := range [][]string{nil, {"seven"}, {"seven", "eight"}, {"seven", "eight", "nine"}} {
+					r := &idp.Refusal{Code: idp.RefusalCode(code), Field: "Somefield", Seen: "someseen", Args: args, Err: errSecret{}}
+					var page, text strings.Builder
+					if err := s.Refusal(&page, RefusalPage{Base: Base{Lang: lang}, Refusal: r, ErrorID: "some-id"}); err != nil {
+						t.Fatal(err)
+					}
+					if err := s.RefusalText(&text, RefusalPage{Base: Base{Lang: lang}, Refusal: r, ErrorID: "some-id"}); err != nil {
+						t.Fatal(err)
+					}
+					for _, out := range []string{page.String(), text.String()} {
+						for _, want := range []string{"Somefield", "someseen", "some-id", code} {
+							if !strings.Contains(out, want) {
+								t.Errorf("no %q in:\n%s", want, out)
+							}
+						}
+						for _, bad := range []string{"secret", "[[", "]]", "{0}", "  ", " .", ":.", "of,"} {
+							if body := out[strings.Index(out, s.in(lang).catalogue["refusal.expected"]):]; strings.Contains(body, bad) {
+								t.Errorf("%q in:\n%s", bad, body)
+							}
 						}
 					}
-					for _, bad := range []string{"secret", "[[", "]]", "{0}", "  ", " .", ":.", "of,"} {
-						if body := out[strings.Index(out, "What we expect"):]; strings.Contains(body, bad) {
-							t.Errorf("%q in:\n%s", bad, body)
-						}
-					}
 				}
-			}
-		})
+			})
+		}
 	}
 }
 

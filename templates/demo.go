@@ -48,7 +48,7 @@ type DemoHomePage struct {
 }
 
 // DemoHome writes the first page of a sample.
-func (s *Set) DemoHome(w io.Writer, p DemoHomePage) error { return s.html(w, "demo_home", p.Lang, p) }
+func (s *Set) DemoHome(w io.Writer, p DemoHomePage) error { return s.html(w, "demo_home", fallback, p) }
 
 // DemoAttribute is one attribute of an assertion.
 type DemoAttribute struct {
@@ -90,7 +90,7 @@ type DemoSignedInPage struct {
 
 // DemoSignedIn writes the page that shows what arrived.
 func (s *Set) DemoSignedIn(w io.Writer, p DemoSignedInPage) error {
-	return s.html(w, "demo_signedin", p.Lang, p)
+	return s.html(w, "demo_signedin", fallback, p)
 }
 
 // DemoErrorPage tells why a sample did not accept what came. It shows the cause,
@@ -105,5 +105,5 @@ type DemoErrorPage struct {
 
 // DemoError writes the error page of a sample.
 func (s *Set) DemoError(w io.Writer, p DemoErrorPage) error {
-	return s.html(w, "demo_error", p.Lang, p)
+	return s.html(w, "demo_error", fallback, p)
 }

@@ -7,27 +7,6 @@ import (
 	"vernal/idp"
 )
 
-// Names of the fields in our forms; what the handlers read is what the pages
-// send.
-const (
-	FieldRequest  = "request" // handle of the stored LoginRequest, may be empty
-	FieldEmail    = "email"
-	FieldPassword = "password"
-	FieldCode     = "code"
-	FieldSession  = "session"  // OwnSession.ID
-	FieldRemember = "remember" // "yes" if this device is to be remembered
-)
-
-// Base is what every page knows. The zero value makes a page in English,
-// outside any flow.
-type Base struct {
-	Lang      Lang   // an unknown one reads as English
-	SPName    string // the service provider of the flow, "" outside one
-	Nonce     string // of the Content-Security-Policy; only Response needs it
-	ReturnURL string // "back to the service provider" link, "" for none
-	Brand     string // name of this identity provider, "" for "Vernal"
-}
-
 // SignInPage asks for e-mail address and password, which are one step.
 type SignInPage struct {
 	Base
@@ -38,6 +17,9 @@ type SignInPage struct {
 	ProblemArgs []string
 	Notice      Key // why the person is asked, "" for nothing special
 	NoticeArgs  []string
+	// HelpText is what the service provider's operator has to say, by language:
+	// text, or HTML of which a few elements are shown.
+	HelpText map[string]string
 }
 
 // SignIn writes the sign-in page.

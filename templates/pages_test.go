@@ -22,83 +22,49 @@ func mustNew(t testing.TB) *Set {
 	return s
 }
 
-// parseHTML reads a page the way a browser does.
-func parseHTML(t *testing.T, page []byte) *html.Node {
-	t.Helper()
-	doc, err := html.Parse(bytes.NewReader(page))
-	if err != nil {
-		t.Fatal(err)
-	}
-	return doc
-}
-
-// find gives the elements called name, in document order.
-func find(doc *html.Node, name string) []*html.Node {
-	var found []*html.Node
-	for n := range doc.Descendants() {
-		if n.Type == html.ElementNode && n.Data == name {
-			found = append(found, n)
-		}
-	}
-	return found
-}
-
-func attr(n *html.Node, key string) string {
-	for _, a := range n.Attr {
-		if a.Key == key {
-			return a.Val
-		}
-	}
-	return ""
-}
-
-func words(n *html.Node) string {
-	var out strings.Builder
-	for d := range n.Descendants() {
-		if d.Type == html.TextNode {
-			out.WriteString(d.Data)
-		}
-	}
-	return strings.Join(strings.Fields(out.String()), " ")
-}
-
 // TestPages holds every page to what all pages promise.
 func TestPages(t *testing.T) {
 	t.Parallel()
 	s := mustNew(t)
-	for _, tt := range samples("https://records.example/acs") {
-		t.Run(tt.name, func(t *testing.T) {
-			t.Parallel()
-			var out bytes.Buffer
-			if err := tt.render(s, &out); err != nil {
-				t.Fatal(err)
-			}
-			doc := parseHTML(t, out.Bytes())
-			if got := attr(find(doc, "html")[0], "lang"); got != "en" {
-				t.Errorf("lang = %q", got)
-			}
-			if n := len(find(doc, "h1")); n != 1 {
-				t.Errorf("%d h1", n)
-			}
-			if n := len(find(doc, "main")); n != 1 {
-				t.Errorf("%d main", n)
-			}
-			title := words(find(doc, "title")[0])
-			if strings.HasPrefix(title, "Error: ") != tt.bad {
-				t.Errorf("title %q, bad = %v", title, tt.bad)
-			}
-			if strings.Contains(out.String(), spName) && !strings.HasSuffix(title, " – "+spName+" – Vernal") && tt.name != "account" && !isAdmin(tt.name) {
-				t.Errorf("title %q does not name the service provider and the brand", title)
-			}
-			for _, bad := range []string{"style=", "onclick", "ZgotmplZ", "<no value>", "{0}", "[[", "%!"} {
-				if strings.Contains(out.String(), bad) {
-					t.Errorf("page has %q", bad)
+	for _, lang := range s.Langs() {
+		for _, tt := range samples(lang, "https://records.example/acs") {
+			t.Run(string(lang)+"/"+tt.name, func(t *testing.T) {
+				t.Parallel()
+				var out bytes.Buffer
+				if err := tt.render(s, &out); err != nil {
+					t.Fatal(err)
 				}
-			}
-			checkLabels(t, doc)
-		})
+				doc := parseHTML(t, out.Bytes())
+				if got := attr(find(doc, "html")[0], "lang"); got != string(lang) {
+					t.Errorf("lang = %q", got)
+				}
+				if n := len(find(doc, "h1")); n != 1 {
+					t.Errorf("%d h1", n)
+				}
+				if n := len(find(doc, "main")); n != 1 {
+					t.Errorf("%d main", n)
+				}
+				title := words(find(doc, "title")[0])
+				if strings.HasPrefix(title, errorPrefix[lang]) != tt.bad {
+					t.Errorf("title %q, bad = %v", title, tt.bad)
+				}
+				if strings.Contains(out.String(), spName) && !strings.HasSuffix(title, " – "+spName+" – Vernal") && tt.name != "account" && !isAdmin(tt.name) {
+					t.Errorf("title %q does not name the service provider and the brand", title)
+				}
+				for _, bad := range []string{"style=", "onclick", "ZgotmplZ", "<no value>", "{0}", "[[", "%!"} {
+					if strings.Contains(out.String(), bad) {
+						t.Errorf("page has %q", bad)
+					}
+				}
+				checkLabels(t, doc)
+			})
+		}
 	}
 }
+
+// errorPrefix begins the title of a page that tells of a mistake, for those who
+// hear it (GOV.UK's habit).
+var errorPrefix = map[Lang]string{"en": "Error: ", "es": "Error: ", "fr": "Erreur : "}
 
 // checkLabels: each visible input has a label, each reference an aim.
 func checkLabels(t *testing.T, doc *html.Node) {
@@ -149,7 +115,7 @@ func TestForms(t *testing.T) {
 		t.Run(tt.name, func(t *testing.T) {
 			t.Parallel()
 			var out bytes.Buffer
-			for _, sample := range samples("https://records.example/acs") {
+			for _, sample := range samples("en", "https://records.example/acs") {
 				if sample.name == tt.name {
 					if err := sample.render(s, &out); err != nil {
 						t.Fatal(err)

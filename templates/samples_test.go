@@ -2,6 +2,7 @@ package templates
 
 import (
 	"io"
+	"slices"
 	"strings"
 	"time"
 
@@ -17,12 +18,13 @@ type sample struct {
 
 const spName = "Treehouse Records"
 
-// samples is every page in every state that looks different. The browser test
-// opens each. The response page posts to acs.
-func samples(acs string) []sample {
-	b := Base{Lang: "en", SPName: spName, ReturnURL: "https://records.example/home", Nonce: "bm9uY2U"}
-	alone := Base{Lang: "en"}
-	long := Base{Lang: "en", SPName: strings.Repeat("Bundesministeriumfürbesonderslangenamen", 3), Brand: "Department of Everything and Then Some Sign-in"}
+// samples is every page in every state that looks different, in one language.
+// The browser test opens each. The response page posts to acs.
+func samples(lang Lang, acs string) []sample {
+	langs := Languages{Action: "/language", Return: "/sign-in?request=Zx81", Langs: []Lang{"en", "es", "fr"}}
+	b := Base{Lang: lang, SPName: spName, ReturnURL: "https://records.example/home", Nonce: "bm9uY2U", Languages: langs}
+	alone := Base{Lang: lang, Languages: langs}
+	long := Base{Lang: lang, Languages: langs, SPName: strings.Repeat("Bundesministeriumfürbesonderslangenamen", 3), Brand: "Department of Everything and Then Some Sign-in"}
 	const start = "https://records.example/login"
 	const id = "0198f2c4-7d1e"
 	at := time.Date(2027, 3, 9, 14, 5, 0, 0, time.UTC)
@@ -81,10 +83,16 @@ func samples(acs string) []sample {
 	failed := DemoErrorPage{Base: demo, Sample: first, Cause: "assertion expired on 9 March\x1b[2J", Response: "<Response/>", RetryURL: "/signed-in"}
 	failedBare := failed
 	failedBare.Sample, failedBare.Response = second, ""
-	return append(boardSamples(), []sample{
+	people := []sample{
 		signIn("signin", b, func(*SignInPage) {}),
 		signIn("signin-alone", alone, func(p *SignInPage) { p.Email, p.Request = "", "" }),
 		signIn("signin-long", long, func(*SignInPage) {}),
+		signIn("signin-help", b, func(p *SignInPage) {
+			p.HelpText = map[string]string{
+				"en": "<p>Bring your <b>records card</b>.</p><ol><li>New here? <a href=\"https://records.example/new\" target=\"_blank\">Ask for one</a></li></ol>",
+				"es": "<p>Tenga a mano su <b>tarjeta de archivo</b>.</p>",
+			}
+		}),
 		signIn("signin-notice", b, func(p *SignInPage) { p.Notice, p.NoticeArgs = NoticeForceAuthn, []string{spName} }),
 		signIn("signin-wrong", b, func(p *SignInPage) { p.Problem = ProblemSignInWrong }),
 		signIn("signin-no-email", b, func(p *SignInPage) { p.Problem, p.Email = ProblemEmailMissing, "" }),
@@ -129,7 +137,7 @@ func samples(acs string) []sample {
 		{"signed-out", false, func(s *Set, w io.Writer) error {
 			return s.SignedOut(w, SignedOutPage{Base: b, SignInURL: "/sign-in"})
 		}},
-		{"signed-out-alone", false, func(s *Set, w io.Writer) error { return s.SignedOut(w, SignedOutPage{}) }},
+		{"signed-out-alone", false, func(s *Set, w io.Writer) error { return s.SignedOut(w, SignedOutPage{Base: alone}) }},
 		{"logout", false, func(s *Set, w io.Writer) error {
 			return s.Logout(w, LogoutPage{Base: b, Ended: true, Still: []string{"Department of Very Long Names and Other Affairs", "Benefits"},
 				Action: acs, SAMLResponse: "PExvZ291dFJlc3BvbnNlLz4=", RelayState: "a+b", HasRelay: true})
@@ -159,7 +167,7 @@ func samples(acs string) []sample {
 			return s.Error(w, ErrorPage{Base: b, Status: 500, Title: ErrorInternalTitle, Text: ErrorInternalText, ErrorID: id, StartURL: start})
 		}},
 		{"error-alone", true, func(s *Set, w io.Writer) error {
-			return s.Error(w, ErrorPage{Status: 405, Title: ErrorMethodTitle, Text: ErrorMethodText, Args: []string{"GET, HEAD"}})
+			return s.Error(w, ErrorPage{Base: alone, Status: 405, Title: ErrorMethodTitle, Text: ErrorMethodText, Args: []string{"GET, HEAD"}})
 		}},
 		refused("refusal", b, idp.Refuse(idp.RefusedDestination, "Destination", "http://old.example/api/saml/auth2027", "https://id.example/api/saml/auth2027")),
 		refused("refusal-alone", alone, idp.Refuse(idp.RefusedSPUnknown, "Issuer", "urn:example:"+strings.Repeat("unbroken", 30))),
@@ -173,8 +181,8 @@ func samples(acs string) []sample {
 		{"retired-logout", true, func(s *Set, w io.Writer) error { return s.Retired(w, retiredHere) }},
 		{"revoked", true, func(s *Set, w io.Writer) error { return s.Retired(w, revoked) }},
 		{"retired-alone", true, func(s *Set, w io.Writer) error { return s.Retired(w, RetiredPage{Base: alone, Year: "2025"}) }},
-		{"not-found", true, func(s *Set, w io.Writer) error { return s.NotFound(w, NotFoundPage{HomeURL: "/"}) }},
-		{"not-found-alone", true, func(s *Set, w io.Writer) error { return s.NotFound(w, NotFoundPage{}) }},
+		{"not-found", true, func(s *Set, w io.Writer) error { return s.NotFound(w, NotFoundPage{Base: alone, HomeURL: "/"}) }},
+		{"not-found-alone", true, func(s *Set, w io.Writer) error { return s.NotFound(w, NotFoundPage{Base: alone}) }},
 		{"demo-home", false, func(s *Set, w io.Writer) error { return s.DemoHome(w, home) }},
 		{"demo-home-signed-out", false, func(s *Set, w io.Writer) error { return s.DemoHome(w, homeOut) }},
 		{"demo-signed-in", false, func(s *Set, w io.Writer) error { return s.DemoSignedIn(w, signedIn) }},
@@ -184,5 +192,10 @@ func samples(acs string) []sample {
 		{"response", false, func(s *Set, w io.Writer) error {
 			return s.Response(w, ResponsePage{Base: b, ACSURL: acs, XML: []byte("<Response/>"), RelayState: "a+b", HasRelay: true})
 		}},
-	}...)
+	}
+	english := func(p sample) bool { return strings.HasPrefix(p.name, "demo-") }
+	if lang != fallback {
+		return slices.DeleteFunc(people, english)
+	}
+	return append(boardSamples(), people...)
 }

@@ -18,6 +18,7 @@ import (
 	"crypto/sha256"
 	"embed"
 	"encoding/hex"
+	"errors"
 	"fmt"
 	htmltemplate "html/template"
 	"io"
@@ -72,6 +73,15 @@ func New() (*Set, error) {
 	}
 	s := &Set{pages: make(map[Lang]*language), prefix: prefix, wallCSP: policy}
 	for lang, c := range catalogues {
+		if lang != fallback {
+			err = c.check(catalogues[fallback])
+		}
+		if err == nil && names[lang] == "" {
+			err = errors.New("the language has no name")
+		}
+		if err != nil {
+			return nil, fmt.Errorf("catalogue %s.json: %w", lang, err)
+		}
 		l, err := newLanguage(lang, c, prefix)
 		if err != nil {
 			return nil, fmt.Errorf("pages in %q: %w", lang, err)

@@ -149,7 +149,8 @@ type Config struct {
 		Contact string `yaml:"contact"`
 	} `yaml:"branding"`
 
-	// The languages of the pages, the default one first: en.
+	// The languages of the pages, of en, es and fr; the first is for people who
+	// asked for none of them.
 	Languages []string `yaml:"languages"`
 
 	// The log, on standard error.
@@ -176,7 +177,7 @@ func defaultConfig() *Config {
 		AdminListen: "127.0.0.1:9090",
 		DataDir:     "vernal-data",
 		Store:       "bolt",
-		Languages:   []string{"en"},
+		Languages:   []string{"en", "es", "fr"},
 		origins:     make(map[string]string),
 	}
 	c.Rotation.Automatic = true

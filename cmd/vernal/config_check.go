@@ -13,6 +13,7 @@ import (
 	"time"
 
 	"vernal/certs"
+	"vernal/templates"
 )
 
 // problems says everything that is wrong with the values, each with the place
@@ -248,11 +249,23 @@ func (v *validator) mailAddress(key, address string) {
 	}
 }
 
+// langs are the languages of the pages.
+func (c *Config) langs() []templates.Lang {
+	langs := make([]templates.Lang, len(c.Languages))
+	for i, lang := range c.Languages {
+		langs[i] = templates.Lang(lang)
+	}
+	return langs
+}
+
 func (v *validator) languages() {
 	if len(v.config.Languages) == 0 {
 		v.add("languages", "is empty: pages need a language")
 	}
-	for _, lang := range v.config.Languages {
-		v.oneOf("languages", lang, "en")
+	for i, lang := range v.config.Languages {
+		v.oneOf("languages", lang, "en", "es", "fr")
+		if slices.Contains(v.config.Languages[:i], lang) {
+			v.add("languages", "%q is there twice", lang)
+		}
 	}
 }

@@ -219,7 +219,7 @@ func (d *demo) serveIdP(ctx context.Context, l net.Listener) {
 	c := d.deps.config
 	srv := &server.Server{
 		IdP: metadataIdP(c), Listener: l, AdminListener: d.watch,
-		Idle: c.Session.Idle, Absolute: c.Session.Absolute, Brand: c.Branding.Name,
+		Idle: c.Session.Idle, Absolute: c.Session.Absolute, Brand: c.Branding.Name, Languages: c.langs(),
 		Store: d.deps.store, Registry: d.deps.registry, Accounts: d.deps.accounts, Years: d.deps.ring, Rotation: d.deps.rotation,
 		Board: d.deps.board, Links: d.deps.links, Notices: d.deps.notices, Version: currentVersion().Version,
 		Log: d.deps.log, Clock: d.deps.clock, Grace: demoGrace,

@@ -100,6 +100,7 @@ func (a *app) serve(ctx context.Context, c *Config) (err error) {
 		Idle:           c.Session.Idle,
 		Absolute:       c.Session.Absolute,
 		Brand:          c.Branding.Name,
+		Languages:      c.langs(),
 		Store:          d.store,
 		Registry:       d.registry,
 		Accounts:       d.accounts,

@@ -112,6 +112,7 @@ func (h *Handler) flowOf(r *http.Request, handle string) (flow, error) {
 	e := web.EventOf(r)
 	e.Note(slog.String("sp", string(req.SP)))
 	e.SP, e.Year, e.Verified = req.SP, req.Year, true
+	e.Ask(req.Locale, req.ReceivedAt)
 	f := flow{request: req, provider: provider, need: &forAccount}
 	switch {
 	case req.Answered():

@@ -125,6 +125,9 @@ func signInProblem(email, password string) templates.Key {
 func (h *Handler) signInPage(w http.ResponseWriter, r *http.Request, f flow, status int, page templates.SignInPage) error {
 	page.Base = f.base(h.Pages, r)
 	page.Action = SignInPath
+	if f.provider != nil {
+		page.HelpText = f.provider.HelpText
+	}
 	page.Request = f.handle()
 	return h.Pages.Render(w, status, func(b io.Writer) error { return h.Pages.Set.SignIn(b, page) })
 }

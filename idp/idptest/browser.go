@@ -15,6 +15,9 @@ import (
 // Browser keeps cookies and follows redirects, as a person's does. Unlike one
 // it runs no script.
 type Browser struct {
+	// Language is what it sends as Accept-Language; "" for nothing.
+	Language string
+
 	idp    *IdP
 	client *http.Client
 	jar    http.CookieJar
@@ -111,6 +114,9 @@ func (b *Browser) absolute(address string) string {
 }
 
 func (b *Browser) do(req *http.Request) *Page {
+	if b.Language != "" {
+		req.Header.Set("Accept-Language", b.Language)
+	}
 	b.idp.tb.Helper()
 	req.Header.Set("Accept", "text/html,application/xhtml+xml")
 	resp, err := b.client.Do(req)

@@ -114,6 +114,9 @@ func (h *Handler) post(w http.ResponseWriter, r *http.Request, a *accepted, stil
 		Action: a.provider.LogoutURL, SAMLResponse: base64.StdEncoding.EncodeToString(doc),
 		RelayState: a.request.RelayState, HasRelay: a.request.HasRelay,
 	}
+	// To switch the language would lose the list, which is made only once; and
+	// the form may go nowhere but to the SP.
+	page.Languages = templates.Languages{}
 	page.Nonce = base64.RawStdEncoding.EncodeToString(raw[:])
 	for _, id := range still {
 		page.Still = append(page.Still, h.Registry.NameOf(r.Context(), id))

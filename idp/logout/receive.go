@@ -41,6 +41,7 @@ func (h *Handler) receive(w http.ResponseWriter, r *http.Request) error {
 	if err != nil {
 		return err
 	}
+	web.EventOf(r).Ask(msg.Locale, now)
 	a, err := h.accept(r.Context(), msg, entry, h.IdP.LogoutURL(entry.Key.Year), now)
 	note(r, &a, entry.Key.Year)
 	web.EventOf(r).NoteEnded(entry, now)

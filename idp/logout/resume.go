@@ -7,6 +7,7 @@ import (
 
 	"vernal/idp"
 	"vernal/idp/session"
+	"vernal/idp/web"
 )
 
 // resume is GET /account/sign-out/continue: the browser is back with its
@@ -47,6 +48,7 @@ func (h *Handler) stored(r *http.Request) (a accepted, err error) {
 		// Whose request it is is not told.
 		return accepted{}, idp.Refuse(idp.RefusedOtherBrowser, "request", "").With(session.ErrOtherBrowser)
 	}
+	web.EventOf(r).Ask(a.request.Locale, a.request.ReceivedAt)
 	a.provider, err = h.Registry.Lookup(r.Context(), a.request.SP)
 	if errors.Is(err, idp.ErrNotFound) {
 		return a, idp.Refuse(idp.RefusedSPUnknown, "Issuer", string(a.request.SP)).With(err)

@@ -71,6 +71,8 @@ type Server struct {
 	Grace time.Duration
 	// Brand is the name in titles and headers; optional.
 	Brand string
+	// Languages are those of the pages, the default one first; optional.
+	Languages []templates.Lang
 
 	Store    idp.Store
 	Registry *sp.Registry
@@ -118,7 +120,7 @@ func (s *Server) parts() (*parts, error) {
 		return nil, fmt.Errorf("load pages: %w", err)
 	}
 	var (
-		p        = &parts{pages: &web.Pages{Set: set, Brand: s.Brand, BaseURL: s.IdP.BaseURL}}
+		p        = &parts{pages: &web.Pages{Set: set, Langs: s.Languages, Brand: s.Brand, BaseURL: s.IdP.BaseURL}}
 		signers  = &xmldsig.Signers{}
 		sessions = &session.Manager{
 			Store: s.Store, Clock: s.Clock, Idle: s.Idle, Absolute: s.Absolute,
@@ -176,6 +178,7 @@ func (s *Server) Handler() (http.Handler, error) {
 	p.authn.Mount(rt)
 	p.developers.Mount(rt)
 	p.logout.Mount(rt)
+	p.pages.Mount(rt)
 	s.mountHealth(rt)
 	rt.HandlePrefix(p.pages.Set.StaticPrefix(), web.Static(p.pages.Set.StaticPrefix(), templates.Static()))
 

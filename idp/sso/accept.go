@@ -22,6 +22,7 @@ type accepted struct {
 	provider *sp.Provider
 	need     *assurance.Requirement
 	cert     *x509.Certificate // that verified the message, nil if unsigned
+	locale   string            // that came with the message, for the page of a refusal too
 }
 
 // accept decides whether an AuthnRequest that came to a year's address is one
@@ -37,6 +38,7 @@ func (h *Handler) accept(ctx context.Context, in saml.Inbound, year idp.Year, no
 	if err != nil {
 		return a, err
 	}
+	a.locale = msg.Locale
 	issuer, err := msg.ClaimedIssuer()
 	if err != nil {
 		return a, err

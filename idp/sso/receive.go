@@ -33,6 +33,7 @@ func (h *Handler) receive(w http.ResponseWriter, r *http.Request) error {
 		return err
 	}
 	a, err := h.accept(r.Context(), in, entry.Key.Year, now)
+	web.EventOf(r).Ask(a.locale, now)
 	if a.provider != nil {
 		e := web.EventOf(r)
 		e.Note(slog.String("sp", string(a.provider.EntityID)))

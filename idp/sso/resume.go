@@ -83,6 +83,7 @@ func (h *Handler) stored(r *http.Request) (accepted, error) {
 	a.request = req
 	e := web.EventOf(r)
 	e.SP, e.Year, e.Verified = req.SP, req.Year, true
+	e.Ask(req.Locale, req.ReceivedAt)
 	// If the year was retired while the person signed in, nothing that was begun
 	// on it is signed; if its preview ended, it is as if it had never been.
 	if _, err := h.opened(r, &a); err != nil {

@@ -11,6 +11,7 @@ import (
 
 	"vernal/certs"
 	"vernal/idp"
+	"vernal/templates"
 )
 
 // Event is what the log will say of one request. Handlers add to it with Note;
@@ -39,6 +40,14 @@ type Event struct {
 	// SignedIn is the year whose key signed an assertion in the answer; "" if
 	// none did.
 	SignedIn idp.Year
+
+	// asked is the language that the request asks for; see Ask. lang is that of
+	// the answer, "" for one that has none; shown: the route has a page of its
+	// own, by GET.
+	asked   string
+	askedAt time.Time
+	lang    templates.Lang
+	shown   bool
 
 	refused idp.RefusalCode
 	ended   bool // NoteEnded has spoken
@@ -84,6 +93,15 @@ func (e *Event) NoteEnded(entry certs.Entry, now time.Time) {
 	e.ended = true
 	e.Note(slog.String("signing_certificate_ended", entry.Key.Cert.NotAfter.UTC().Format(time.DateOnly)))
 	e.Raise(slog.LevelWarn)
+}
+
+// Ask says what language a service provider's request asked for, and when it
+// came: everything that is shown within it is in that language if we have it,
+// unless the person chose another one since. An empty locale asks for none.
+func (e *Event) Ask(locale string, at time.Time) {
+	if locale != "" {
+		e.asked, e.askedAt = locale, at
+	}
 }
 
 // Raise sets the level of the event to at least level.

@@ -39,7 +39,7 @@ func (m *Middleware) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	if r.Body != nil && r.Body != http.NoBody {
 		r.Body = http.MaxBytesReader(w, r.Body, MaxBody)
 	}
-	rec := &recorder{ResponseWriter: w}
+	rec := &recorder{ResponseWriter: w, event: e}
 	m.headers(w.Header())
 	defer m.finish(rec, r, e)
 	m.Next.ServeHTTP(rec, r)
@@ -147,15 +147,18 @@ func (m *Middleware) trusted(a netip.Addr) bool {
 	return false
 }
 
-// recorder remembers the status for the log.
+// recorder remembers the status for the log, and marks an answer in a language
+// that was chosen: whoever asked for the language made the answer depend on it.
 type recorder struct {
 	http.ResponseWriter
+	event  *Event
 	status int
 }
 
 func (w *recorder) WriteHeader(status int) {
 	if w.status == 0 {
 		w.status = status
+		w.mark()
 	}
 	w.ResponseWriter.WriteHeader(status)
 }
@@ -163,8 +166,18 @@ func (w *recorder) WriteHeader(status int) {
 func (w *recorder) Write(b []byte) (int, error) {
 	if w.status == 0 {
 		w.status = http.StatusOK
+		w.mark()
 	}
 	return w.ResponseWriter.Write(b)
+}
+
+func (w *recorder) mark() {
+	if w.event == nil || w.event.lang == "" {
+		return
+	}
+	h := w.Header()
+	h.Set("Content-Language", string(w.event.lang))
+	h.Add("Vary", "Accept-Language, Cookie")
 }
 
 func (w *recorder) Unwrap() http.ResponseWriter { return w.ResponseWriter }

@@ -19,6 +19,9 @@ import (
 // Pages renders pages, and is the one place where an error becomes one.
 type Pages struct {
 	Set *templates.Set
+	// Langs are the languages to choose from, the default one first; empty for
+	// all of Set.
+	Langs []templates.Lang
 	// Brand is the name of the service in titles and headers.
 	Brand string
 	// BaseURL is base_url, for the addresses that a retired year's page names.
@@ -29,11 +32,8 @@ type Pages struct {
 
 // Base is what every page starts from.
 func (p *Pages) Base(r *http.Request, spName string) templates.Base {
-	return templates.Base{Lang: p.Lang(r), SPName: spName, Brand: p.Brand}
+	return templates.Base{Lang: p.Lang(r), SPName: spName, Brand: p.Brand, Languages: p.Languages(p.here(r))}
 }
-
-// Lang is the language of the answer. English is the only one so far.
-func (p *Pages) Lang(*http.Request) templates.Lang { return "en" }
 
 // Render renders a page to memory first and only then writes status and body,
 // so that a template that fails half-way leaves no half page.
@@ -157,6 +157,9 @@ func (p *Pages) show(w http.ResponseWriter, r *http.Request, f failure) error {
 		page := templates.NotFoundPage{Base: base}
 		return p.text(w, f.status, func(b io.Writer) error { return p.Set.NotFoundText(b, page) })
 	case f.status == http.StatusNotFound:
+		// The page is the same for all addresses that we do not have: its switcher
+		// leads to one that we have.
+		base.Languages = p.Languages("/")
 		page := templates.NotFoundPage{Base: base, HomeURL: "/"}
 		return p.Render(w, f.status, func(b io.Writer) error { return p.Set.NotFound(b, page) })
 	default:

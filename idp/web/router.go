@@ -47,6 +47,7 @@ func (methods Methods) handler() Handler {
 	allowed := strings.Join(allow, ", ")
 
 	return func(w http.ResponseWriter, r *http.Request) error {
+		EventOf(r).shown = methods[http.MethodGet] != nil
 		method := r.Method
 		if method == http.MethodHead {
 			method = http.MethodGet

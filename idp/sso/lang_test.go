@@ -1,0 +1,131 @@
+package sso_test
+
+import (
+	"net/http"
+	"net/http/httptest"
+	"net/url"
+	"strings"
+	"testing"
+	"time"
+
+	"vernal/idp"
+	"vernal/idp/idptest"
+)
+
+// switchTo chooses a language with the switcher of the page.
+func switchTo(t *testing.T, b *idptest.Browser, page *idptest.Page, lang string) *idptest.Page {
+	t.Helper()
+	for n := range page.Doc.Descendants() {
+		if n.Data != "input" {
+			continue
+		}
+		field := map[string]string{}
+		for _, a := range n.Attr {
+			field[a.Key] = a.Val
+		}
+		if field["name"] == "return" {
+			return b.Post("/language", url.Values{"return": {field["value"]}, "language": {lang}})
+		}
+	}
+	t.Fatalf("no switcher on the page %s", page.URL)
+	return nil
+}
+
+// in tells that the page is in a language, and says so to browser and cache.
+func in(t *testing.T, page *idptest.Page, lang string, words ...string) {
+	t.Helper()
+	if got := page.Header.Get("Content-Language"); got != lang {
+		t.Errorf("%s: Content-Language %q, want %q", page.URL, got, lang)
+	}
+	if got := page.Header.Get("Vary"); got != "Accept-Language, Cookie" {
+		t.Errorf("%s: Vary %q", page.URL, got)
+	}
+	for _, word := range words {
+		if !strings.Contains(string(page.Body), word) {
+			t.Errorf("%s: no %q in:\n%s", page.URL, word, page.Text())
+		}
+	}
+}
+
+// TestLocale: a sign-in is in the language that its request asks for, from the
+// first page to the attribute, and the person's own choice counts from when it
+// is made.
+func TestLocale(t *testing.T) {
+	t.Parallel()
+	w := idptest.New(t, idptest.Options{})
+	p := w.AddProvider(spA, func(r *idp.ServiceProvider) { r.Attributes = []string{"email", "locale"} })
+	person := w.AddPerson("ada@example.gov")
+	b := w.Browser()
+	b.Language = "en-US"
+
+	r := &idptest.Request{}
+	page := b.Get(p.URL(r) + "&locale=ES")
+	in(t, page, "es", `<html lang="es">`, "Contraseña")
+	in(t, b.Post("/sign-in", url.Values{"request": {page.URL.Query().Get("request")}}), "es", "Ingrese su dirección de correo electrónico")
+	page = b.GivePassword(page, person)
+	in(t, page, "es", "Ingrese su código")
+	page = switchTo(t, b, page, "fr")
+	in(t, page, "fr", "Saisissez votre code", page.URL.Query().Get("request"))
+	a := accept(t, p, r, b.GiveCode(page, person))
+	if got := attribute(a, "locale"); got != "fr" {
+		t.Errorf("attribute locale is %q, want fr", got)
+	}
+
+	// The choice stays where nobody asks for another language, and a newer
+	// request counts for more.
+	in(t, b.Get("/account"), "fr", "Vous êtes connecté")
+	w.Clock.Advance(time.Minute)
+	for locale, want := range map[string]string{"": "fr", "&locale=es": "es", "&locale=xx": "fr"} {
+		r := &idptest.Request{}
+		a := accept(t, p, r, b.Get(p.URL(r)+locale))
+		if got := attribute(a, "locale"); got != want {
+			t.Errorf("locale %q: attribute is %q, want %q", locale, got, want)
+		}
+	}
+}
+
+// TestLocalePost: the field of a form is as good as one of the query.
+func TestLocalePost(t *testing.T) {
+	t.Parallel()
+	w := idptest.New(t, idptest.Options{})
+	p := w.AddProvider(spA)
+	form := p.Form(&idptest.Request{})
+	form.Set("locale", "fr")
+	in(t, w.Browser().CrossSitePost("/api/saml/auth"+string(w.Year()), form), "fr", "Mot de passe")
+}
+
+// TestRefusedIn: what goes wrong is told in the person's language as well, as a
+// page and as text.
+func TestRefusedIn(t *testing.T) {
+	t.Parallel()
+	w := idptest.New(t, idptest.Options{})
+	p := w.AddProvider(spA, func(r *idp.ServiceProvider) { r.Active = false })
+	b := w.Browser()
+	b.Language = "fr-CA, en;q=0.5"
+	in(t, b.Get(p.URL(&idptest.Request{})), "fr", "La connexion n’a pas pu se poursuivre", "Ce fournisseur de services est désactivé")
+	page := b.Get(p.URL(&idptest.Request{}) + "&locale=es")
+	in(t, page, "es", "Este proveedor de servicios está desactivado")
+	in(t, switchTo(t, b, page, "en"), "en", "This service provider is switched off")
+	if got := b.Get("/no-such-page"); got.Status != http.StatusNotFound || !strings.Contains(string(got.Body), "There is no page here") {
+		t.Errorf("after the switch: %s", got.Body)
+	}
+	program := httptest.NewRequest(http.MethodGet, w.URL+"/api/saml/metadata1999", nil)
+	program.Header.Set("Accept-Language", "es")
+	got := httptest.NewRecorder()
+	w.Handler.ServeHTTP(got, program)
+	if !strings.HasPrefix(got.Header().Get("Content-Type"), "text/plain") || !strings.Contains(got.Body.String(), "Aquí no hay ninguna página") {
+		t.Errorf("plain text: %s %s", got.Header().Get("Content-Type"), got.Body)
+	}
+}
+
+// TestHelpText: the service provider's own words are on the page, in its
+// language, and without what it may not have there.
+func TestHelpText(t *testing.T) {
+	t.Parallel()
+	w := idptest.New(t, idptest.Options{})
+	p := w.AddProvider(spA, func(r *idp.ServiceProvider) {
+		r.HelpText = map[string]string{"en": "<p>Help for %{sp_name}<script>x</script></p>", "es": "<p>Ayuda</p>"}
+	})
+	in(t, w.Browser().Get(p.URL(&idptest.Request{})+"&locale=es"), "es", `<div lang="es"><p>Ayuda</p></div>`)
+	in(t, w.Browser().Get(p.URL(&idptest.Request{})+"&locale=fr"), "fr", `<div lang="en"><p>Help for Test `+spA+`</p></div>`)
+}

@@ -1,0 +1,198 @@
+package web
+
+import (
+	"net/http"
+	"net/url"
+	"slices"
+	"strconv"
+	"strings"
+	"time"
+
+	"golang.org/x/text/language"
+
+	"vernal/templates"
+)
+
+// LanguagePath is where the switcher of a page posts the language that the
+// person chose.
+const LanguagePath = "/language"
+
+const (
+	// chosenFor is how long a browser remembers the choice.
+	chosenFor = 365 * 24 * time.Hour
+	// maxAcceptLanguage is more than any browser sends, in bytes.
+	maxAcceptLanguage = 512
+	// maxReturn bounds an address that the switcher leads back to, which stands
+	// in the page; a page with a longer one has no switcher.
+	maxReturn = 8 << 10
+)
+
+// Mount adds the address of the switcher to the router.
+func (p *Pages) Mount(rt *Router) {
+	rt.Handle(LanguagePath, Methods{http.MethodPost: p.choose})
+}
+
+// Lang is the language of the answer. It is, of those that Pages has:
+//
+//  1. what the person chose with the switcher, or what the service provider's
+//     request says (locale), whichever came last;
+//  2. what the browser prefers (Accept-Language);
+//  3. the first.
+//
+// The last word counts because both speak for the person. A choice that is made
+// here within a sign-in is about this sign-in; but whoever comes anew from a page
+// in French, by a link that says locale=fr, is to go on in French, whatever they
+// chose here months ago. Where no request says anything, the choice stays.
+//
+// The answer is then marked as one that depends on the language, see Event.
+func (p *Pages) Lang(r *http.Request) templates.Lang {
+	e := EventOf(r)
+	e.lang = p.choice(r, e)
+	return e.lang
+}
+
+func (p *Pages) choice(r *http.Request, e *Event) templates.Lang {
+	langs := p.langs()
+	if len(langs) == 1 {
+		return langs[0]
+	}
+	asked, askedAt := p.known(e.asked), e.askedAt
+	if asked == "" && strings.Contains(r.URL.RawQuery, "locale=") {
+		asked, askedAt = p.known(r.URL.Query().Get("locale")), e.start
+	}
+	chosen, chosenAt := p.chosen(r)
+	switch {
+	case asked != "" && (chosen == "" || askedAt.After(chosenAt)):
+		return asked
+	case chosen != "":
+		return chosen
+	}
+	return p.preferred(r, langs)
+}
+
+// langs are the languages to choose from, the default one first.
+func (p *Pages) langs() []templates.Lang {
+	if len(p.Langs) > 0 {
+		return p.Langs
+	}
+	return p.Set.Langs()
+}
+
+// known is the language that a locale names, in either case and with or without
+// a region; "" for one that Pages has not.
+func (p *Pages) known(locale string) templates.Lang {
+	locale, _, _ = strings.Cut(strings.ToLower(strings.ReplaceAll(locale, "_", "-")), "-")
+	if lang := templates.Lang(locale); slices.Contains(p.langs(), lang) {
+		return lang
+	}
+	return ""
+}
+
+// preferred is the language that the browser likes best.
+func (p *Pages) preferred(r *http.Request, langs []templates.Lang) templates.Lang {
+	header := r.Header.Get("Accept-Language")
+	if header == "" || len(header) > maxAcceptLanguage {
+		return langs[0]
+	}
+	// What is written badly is dropped there; none left is no preference.
+	want, _, err := language.ParseAcceptLanguage(header)
+	if err != nil || len(want) == 0 {
+		return langs[0]
+	}
+	have := make([]language.Tag, len(langs))
+	for i, lang := range langs {
+		have[i] = language.Make(string(lang))
+	}
+	_, i, _ := language.NewMatcher(have).Match(want...)
+	return langs[i]
+}
+
+func (p *Pages) secure() bool { return strings.HasPrefix(p.BaseURL, "https://") }
+
+// languageCookie holds the choice and its time in milliseconds: "fr.1772366400000".
+// It says nothing else of the person, and nothing here trusts it.
+func (p *Pages) languageCookie() string {
+	if p.secure() {
+		return "__Host-vernal-language"
+	}
+	return "vernal-language"
+}
+
+// chosen is what the person chose with the switcher, and when; "" for no choice.
+func (p *Pages) chosen(r *http.Request) (templates.Lang, time.Time) {
+	c, err := r.Cookie(p.languageCookie())
+	if err != nil {
+		return "", time.Time{}
+	}
+	name, at, _ := strings.Cut(c.Value, ".")
+	ms, err := strconv.ParseInt(at, 10, 64)
+	if err != nil {
+		return "", time.Time{}
+	}
+	return p.known(name), time.UnixMilli(ms)
+}
+
+// choose is POST /language. It changes a cookie of its own and nothing else, so
+// it needs no session and a sign-in goes on where it was.
+func (p *Pages) choose(w http.ResponseWriter, r *http.Request) error {
+	if err := r.ParseForm(); err != nil {
+		return &Error{Status: http.StatusBadRequest, Key: "bad_form", Err: err}
+	}
+	lang := p.known(r.PostForm.Get(templates.FieldLanguage))
+	if lang == "" {
+		return &Error{Status: http.StatusBadRequest, Key: "bad_form"}
+	}
+	http.SetCookie(w, &http.Cookie{
+		Name: p.languageCookie(), Value: string(lang) + "." + strconv.FormatInt(EventOf(r).start.UnixMilli(), 10),
+		Path: "/", MaxAge: int(chosenFor / time.Second),
+		Secure: p.secure(), HttpOnly: true, SameSite: http.SameSiteLaxMode,
+	})
+	http.Redirect(w, r, returnTo(r.PostForm.Get(templates.FieldReturn)), http.StatusSeeOther)
+	return nil
+}
+
+// returnTo is the address of ours that a form wants to go back to, else the
+// first page: never another site. A locale in it was the last word, and is not
+// any more.
+func returnTo(address string) string {
+	u, err := url.Parse(address)
+	if err != nil || len(address) > maxReturn || u.IsAbs() || u.Host != "" || u.User != nil ||
+		!strings.HasPrefix(u.Path, "/") || strings.HasPrefix(address, "//") || strings.Contains(address, `\`) {
+		return "/"
+	}
+	var kept []string
+	for pair := range strings.SplitSeq(u.RawQuery, "&") {
+		if name, _, _ := strings.Cut(pair, "="); name != "locale" && pair != "" {
+			kept = append(kept, pair) // as it stands: a signature may cover it
+		}
+	}
+	to := url.URL{Path: u.Path, RawPath: u.RawPath, RawQuery: strings.Join(kept, "&")}
+	return to.RequestURI()
+}
+
+// Languages is the switcher of the page at address here; none if there is
+// nothing to choose, or no such page.
+func (p *Pages) Languages(here string) templates.Languages {
+	langs := p.langs()
+	if len(langs) < 2 || here == "" || len(here) > maxReturn {
+		return templates.Languages{}
+	}
+	return templates.Languages{Action: LanguagePath, Return: here, Langs: langs}
+}
+
+// here is the address that gives the page of this request again, in another
+// language. The answer to one of our forms has that of its page, without what
+// was typed; one to a message that was posted has none.
+func (p *Pages) here(r *http.Request) string {
+	switch {
+	case r.Method == http.MethodGet || r.Method == http.MethodHead:
+		return r.URL.RequestURI()
+	case !EventOf(r).shown || strings.HasPrefix(r.URL.Path, "/api/"):
+		return ""
+	}
+	here := r.URL.EscapedPath()
+	if handle := r.PostForm.Get(templates.FieldRequest); handle != "" {
+		here += "?" + templates.FieldRequest + "=" + url.QueryEscape(handle)
+	}
+	return here
+}

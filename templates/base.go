@@ -1,0 +1,34 @@
+package templates
+
+// Names of the fields in our forms; what the handlers read is what the pages
+// send.
+const (
+	FieldRequest  = "request" // handle of the stored LoginRequest, may be empty
+	FieldEmail    = "email"
+	FieldPassword = "password"
+	FieldCode     = "code"
+	FieldLanguage = "language" // a Lang that was chosen
+	FieldReturn   = "return"   // where the choice leads back to
+	FieldSession  = "session"  // OwnSession.ID
+	FieldRemember = "remember" // "yes" if this device is to be remembered
+)
+
+// Base is what every page knows. The zero value makes a page in English,
+// outside any flow.
+type Base struct {
+	Lang      Lang   // an unknown one reads as English
+	SPName    string // the service provider of the flow, "" outside one
+	Nonce     string // of the Content-Security-Policy; only Response needs it
+	ReturnURL string // "back to the service provider" link, "" for none
+	Brand     string // name of this identity provider, "" for "Vernal"
+	// Languages is the switcher, at the foot of the page.
+	Languages Languages
+}
+
+// Languages lets the person read the page in another language; the zero value
+// is a page without that.
+type Languages struct {
+	Action string // where the choice is posted, as FieldLanguage; "" for no switcher
+	Return string // the page's own address, which goes with it as FieldReturn
+	Langs  []Lang
+}

@@ -1,0 +1,120 @@
+package templates
+
+import (
+	htmltemplate "html/template"
+	"net/url"
+	"slices"
+	"strings"
+
+	"golang.org/x/net/html"
+	"golang.org/x/net/html/atom"
+)
+
+// helpTags are the elements that a help text may have. What else it has is left
+// out: the words within stay, but for those of hiddenTags.
+var helpTags = []atom.Atom{atom.P, atom.Br, atom.Ol, atom.Ul, atom.Li, atom.A, atom.Strong, atom.Em, atom.B}
+
+// hiddenTags are elements whose content is not for reading.
+var hiddenTags = []atom.Atom{atom.Script, atom.Style, atom.Template, atom.Noscript, atom.Iframe, atom.Object, atom.Svg, atom.Math,
+	atom.Textarea, atom.Title, atom.Xmp, atom.Noembed, atom.Noframes, atom.Plaintext, atom.Select}
+
+// help makes the part of the sign-in page that a service provider's operator
+// wrote, in the language of the page or else in English; "" if there is none.
+//
+// The text is read as a browser reads it and written anew from what it was found
+// to be: elements of the list without attributes, links to the web and to mail
+// addresses, and text. Nothing of its markup is copied, so nothing gets through
+// that the list does not name. Placeholders are filled after that, in text and not
+// in addresses.
+func help(lang Lang, texts map[string]string, spName, brand string) htmltemplate.HTML {
+	text, in := texts[string(lang)], lang
+	if text == "" {
+		text, in = texts[string(fallback)], fallback
+	}
+	if strings.TrimSpace(text) == "" {
+		return ""
+	}
+	w := helpWriter{fill: strings.NewReplacer("%{sp_name}", spName, "%{app_name}", brand, "%{sp_create_link}", "")}
+	w.out.WriteString(`<div lang="` + html.EscapeString(string(in)) + `">`)
+	if !strings.Contains(text, "<") {
+		w.lines(text)
+	} else {
+		body := &html.Node{Type: html.ElementNode, Data: "body", DataAtom: atom.Body}
+		nodes, err := html.ParseFragment(strings.NewReader(text), body)
+		if err != nil {
+			return "" // a reader of a string has no errors, and html none of its own
+		}
+		for _, n := range nodes {
+			w.node(n)
+		}
+	}
+	w.out.WriteString("</div>")
+	return htmltemplate.HTML(w.out.String())
+}
+
+type helpWriter struct {
+	out  strings.Builder
+	fill *strings.Replacer
+}
+
+// lines writes plain text, a paragraph for each line.
+func (w *helpWriter) lines(text string) {
+	for line := range strings.Lines(html.UnescapeString(text)) {
+		if line = strings.TrimSpace(line); line != "" {
+			w.out.WriteString("<p>" + html.EscapeString(w.fill.Replace(line)) + "</p>")
+		}
+	}
+}
+
+func (w *helpWriter) node(n *html.Node) {
+	switch {
+	case n.Type == html.TextNode:
+		w.out.WriteString(html.EscapeString(w.fill.Replace(n.Data)))
+		return
+	case n.Type != html.ElementNode || n.Namespace != "" || slices.Contains(hiddenTags, n.DataAtom):
+		return
+	}
+	open, name := w.open(n)
+	w.out.WriteString(open)
+	if n.DataAtom == atom.Br {
+		return
+	}
+	for c := range n.ChildNodes() {
+		w.node(c)
+	}
+	if open != "" {
+		w.out.WriteString("</" + name + ">")
+	}
+}
+
+// open is the start tag of an element; "" for one that is left out.
+func (w *helpWriter) open(n *html.Node) (tag, name string) {
+	if !slices.Contains(helpTags, n.DataAtom) {
+		return "", ""
+	}
+	name = n.DataAtom.String()
+	if n.DataAtom != atom.A {
+		return "<" + name + ">", name
+	}
+	var href string
+	var blank bool
+	for _, a := range n.Attr {
+		switch a.Key {
+		case "href":
+			href = strings.TrimSpace(a.Val)
+		case "target":
+			blank = a.Val == "_blank"
+		}
+	}
+	u, err := url.Parse(href)
+	if err != nil || !(u.Scheme == "https" || u.Scheme == "http") || u.Host == "" {
+		if err != nil || u.Scheme != "mailto" || u.Opaque == "" {
+			return "", ""
+		}
+	}
+	tag = `<a class="usa-link" href="` + html.EscapeString(u.String()) + `"`
+	if blank {
+		tag += ` target="_blank" rel="noopener noreferrer"`
+	}
+	return tag + ">", name
+}
