@@ -108,7 +108,9 @@ func (s *Store) keepCopy(path string) error {
 	return durable.SyncDir(filepath.Dir(path))
 }
 
-// fromFirst is the step from schema 1.
+// fromFirst is the step from schema 1. A session or request of another form than
+// it claims may be read as something; what it then says of its end is not in the
+// index.
 func (w *writer) fromFirst(told map[string]string) error {
 	if !w.has(inAuditHead, headKey) {
 		if err := w.firstHead(told); err != nil {
@@ -117,8 +119,8 @@ func (w *writer) fromFirst(told map[string]string) error {
 	}
 	sessions, err := w.dropped(inSessions, func(key, value []byte) bool {
 		var sess idp.Session
-		return decodeRecord(value, &sess, sessionFields) == nil && string(sess.ID) == string(key) &&
-			w.has(inUserSessions, pair(string(sess.User), string(sess.ID))) &&
+		return decodeRecord(value, &sess, sessionFields) == nil &&
+			w.has(inUserSessions, pair(string(sess.User), string(key))) &&
 			w.has(inExpiry, expiryKey(due(&sess), sessionKind, key))
 	})
 	if err != nil {
@@ -126,7 +128,7 @@ func (w *writer) fromFirst(told map[string]string) error {
 	}
 	requests, err := w.dropped(inRequests, func(key, value []byte) bool {
 		var req idp.LoginRequest
-		return decodeRecord(value, &req, requestFields) == nil && string(req.Handle) == string(key) &&
+		return decodeRecord(value, &req, requestFields) == nil &&
 			w.has(inExpiry, expiryKey(req.ExpiresAt, requestKind, key))
 	})
 	if err != nil {

@@ -6,6 +6,7 @@ import (
 	mathrand "math/rand/v2"
 	"os"
 	"os/exec"
+	"path/filepath"
 	"strings"
 	"testing"
 	"time"
@@ -111,6 +112,22 @@ func TestMigrateCutShort(t *testing.T) {
 	proven(t, s)
 }
 
+// TestMigrateBetween opens a store of a build between the two versions: it has the
+// buckets and the head, and calls itself schema 1.
+func TestMigrateBetween(t *testing.T) {
+	t.Parallel()
+	path := unpackOld(t)
+	s, _ := openOld(t, path)
+	closeStore(t, s)
+	edit(t, filepath.Dir(path), func(tx *bbolt.Tx) error { return tx.Bucket([]byte("meta")).Put([]byte("schema"), []byte("1")) })
+	s, _ = openOld(t, path)
+	defer closeStore(t, s)
+	checkOldStore(t, s)
+	if n := len(proven(t, s)); n != oldRecords+2 {
+		t.Errorf("%d records", n)
+	}
+}
+
 // TestBucketAdded opens a store that lacks what came to the layout after its
 // schema, as one of an earlier build does.
 func TestBucketAdded(t *testing.T) {
@@ -128,7 +145,7 @@ func TestBucketAdded(t *testing.T) {
 	})
 	s := open(t, dir)
 	closeStore(t, s)
-	all := dump(t, dir+"/vernal.db")
+	all := dump(t, filepath.Join(dir, "vernal.db"))
 	for _, name := range later {
 		if all[name] == nil {
 			t.Errorf("bucket %s was not made", name)
