@@ -196,14 +196,14 @@ func live(now time.Time) []idp.Year {
 }
 
 // changes are the days on which something happens or could, and those before
-// and after them; true where everybody comes.
+// them; true where everybody comes.
 func changes() map[string]bool {
 	days := map[string]bool{}
 	note := func(text string, all bool) {
 		if text == "" {
 			return
 		}
-		for d := -1; d <= 1; d++ {
+		for d := -1; d <= 0; d++ {
 			day := at(text).AddDate(0, 0, d).Format(time.DateOnly)
 			days[day] = days[day] || all && d == 0
 		}
