@@ -1,0 +1,289 @@
+package assurance
+
+import (
+	"errors"
+	"slices"
+	"testing"
+	"time"
+
+	"github.com/google/go-cmp/cmp"
+	"github.com/google/go-cmp/cmp/cmpopts"
+
+	"vernal/idp"
+)
+
+// The values of AuthnContextClassRef, spelled here once more: a change of one in
+// the program must fail.
+const (
+	ns  = "http://idmanagement.gov/ns/assurance/"
+	acr = "urn:acr.login.gov:"
+	req = "http://idmanagement.gov/ns/requested_attributes?ReqAttr="
+
+	urnAuthOnly, urnVerified = acr + "auth-only", acr + "verified"
+	urnFace, urnPreferred    = acr + "verified-facial-match-required", acr + "verified-facial-match-preferred"
+
+	ial0, ial1, ial2, loa1, loa3 = ns + "ial/0", ns + "ial/1", ns + "ial/2", ns + "loa/1", ns + "loa/3"
+
+	ial2Face, ial2Preferred, ial2Strict = ial2 + "?bio=required", ial2 + "?bio=preferred", ial2 + "?strict=true"
+
+	aal1, aal2, aal3, aalUnknown = ns + "aal/1", ns + "aal/2", ns + "aal/3", ns + "aal/xyz"
+
+	aal2Phishing, aal2Card, aal3Card = aal2 + "?phishing_resistant=true", aal2 + "?hspd12=true", aal3 + "?hspd12=true"
+
+	duo         = "urn:gov:gsa:ac:classes:sp:PasswordProtectedTransport:duo"
+	password    = "urn:oasis:names:tc:SAML:2.0:ac:classes:Password"
+	ppt         = "urn:oasis:names:tc:SAML:2.0:ac:classes:PasswordProtectedTransport"
+	unspecified = "urn:oasis:names:tc:SAML:2.0:ac:classes:unspecified"
+
+	emailClaim = "http://schemas.xmlsoap.org/ws/2005/05/identity/claims/emailaddress"
+
+	basic = "urn:oasis:names:tc:SAML:2.0:attrname-format:basic"
+	uri   = "urn:oasis:names:tc:SAML:2.0:attrname-format:uri"
+)
+
+// Service providers, by what they may ask. Unless a row says otherwise they are
+// registered for email alone.
+var (
+	mayAuth   = sp(idp.IALAuthOnly)
+	mayVerify = sp(idp.IALVerified)
+	mayFace   = sp(idp.IALFacialMatch, withIALMax)
+)
+
+func sp(ial string, change ...func(*idp.ServiceProvider)) *idp.ServiceProvider {
+	p := &idp.ServiceProvider{
+		IAL: ial, AAL: idp.AALDefault, Attributes: []string{"email"}, EmailAttribute: idp.EmailAttributePlain,
+	}
+	for _, c := range change {
+		c(p)
+	}
+	return p
+}
+
+// of is a provider that is registered for the attributes.
+func of(ial string, attributes ...string) *idp.ServiceProvider {
+	return sp(ial, registeredFor(attributes...))
+}
+
+func registeredFor(attributes ...string) func(*idp.ServiceProvider) {
+	return func(p *idp.ServiceProvider) { p.Attributes = attributes }
+}
+
+func withAAL(aal string) func(*idp.ServiceProvider) {
+	return func(p *idp.ServiceProvider) { p.AAL = aal }
+}
+
+func withIALMax(p *idp.ServiceProvider) { p.AllowIALMax = true }
+
+func withClaim(p *idp.ServiceProvider) { p.EmailAttribute = idp.EmailAttributeClaimURI }
+
+// at is the Comparisons at which a row holds.
+type at []string
+
+var (
+	// No Comparison means exact.
+	every   = at{"", "exact", "minimum", "maximum", "better"}
+	others  = at{"", "exact", "maximum", "better"}
+	minimum = at{"minimum"}
+)
+
+type asks []string
+
+// who is somebody who has, and has used, a password and one other factor: a
+// code by TOTP for anyone (unproofed), known (proofed) and faced (by facial
+// match).
+type who struct {
+	Person
+	used idp.Factor
+}
+
+const passkey, card = idp.FactorPasskey, idp.FactorPIV
+
+const uuid = "5c0d3b4e-6a52-4d2a-9d3c-0d2f6f1f7a10"
+
+var (
+	anyone = who{Person{
+		UUID: uuid, Email: "a@x.gov", Locale: "es",
+		Emails: []idp.Email{{Address: "a@x.gov", ConfirmedAt: time.Unix(1, 0)}, {Address: "new@x.gov"}, {Address: "b@x.gov", ConfirmedAt: time.Unix(1, 0)}},
+	}, idp.FactorTOTP}
+	known = anyone.but(func(p *Person) { p.Profile = profile() })
+	faced = known.but(func(p *Person) { p.Profile.Level = idp.IALFacialMatch })
+)
+
+func (w who) with(f idp.Factor) who { w.used = f; return w }
+
+func (w who) but(change func(*Person)) who {
+	if w.Profile != nil {
+		p := *w.Profile
+		w.Profile = &p
+	}
+	change(&w.Person)
+	return w
+}
+
+func noEmail(p *Person)      { p.Email = "" }
+func noTime(p *Person)       { p.Profile.VerifiedAt = time.Time{} }
+func unknownLevel(p *Person) { p.Profile.Level = "trusted" }
+
+func profile() *idp.Profile {
+	return &idp.Profile{
+		Level: idp.IALVerified, VerifiedAt: time.Date(2031, 4, 1, 11, 0, 0, 5, time.FixedZone("", 7200)),
+		FirstName: "Zoë", MiddleName: "Đ", LastName: "Müller-Strauß", Address1: "1 Łódź St", City: "Nice", State: "NY",
+		Zipcode: "123456789", DOB: "1990-02-28", SSN: "900-11-2222", Phone: "+12025550123",
+	}
+}
+
+// outcome is what comes of a request: a refusal, or all the rest.
+type outcome struct {
+	Refused idp.RefusalCode
+	Seen    string // the value that the refusal names
+
+	IAL        IAL
+	AAL        AAL
+	Remembered bool        // a remembered device counts
+	ClassRef   string      // stated in the Response
+	Attributes []Attribute // all, in order
+	Dropped    []Dropped   // requested attributes
+	Unknown    []string    // values passed over
+
+	aal, ial string
+	sent     []Attribute
+}
+
+const device, noDevice = true, false
+
+func refused(code idp.RefusalCode, seen string) outcome { return outcome{Refused: code, Seen: seen} }
+
+func needs(ial IAL, aal AAL, remembered bool) outcome {
+	return outcome{IAL: ial, AAL: aal, Remembered: remembered, sent: []Attribute{email}}
+}
+
+// states is the AuthnContextClassRef of the Response.
+func (o outcome) states(classRef string) outcome { o.ClassRef = classRef; return o }
+
+// says are the values of the attributes aal and ial.
+func (o outcome) says(aal, ial string) outcome { o.aal, o.ial = aal, ial; return o }
+
+// sends are the attributes between uuid, and aal and ial.
+func (o outcome) sends(a ...Attribute) outcome { o.sent = a; return o }
+
+// drops are attributes that were asked for, or registered, and are not sent.
+func (o outcome) drops(why DropReason, names ...string) outcome {
+	for _, n := range names {
+		o.Dropped = append(slices.Clip(o.Dropped), Dropped{n, why})
+	}
+	return o
+}
+
+// passes are values passed over.
+func (o outcome) passes(values ...string) outcome { o.Unknown = values; return o }
+
+// whole is the outcome with all its attributes.
+func (o outcome) whole() outcome {
+	if o.Refused == "" {
+		o.Attributes = slices.Concat([]Attribute{b("uuid", uuid)}, o.sent, []Attribute{u("aal", o.aal), u("ial", o.ial)})
+	}
+	return o
+}
+
+var email, verifiedAt = b("email", "a@x.gov"), u("verified_at", "2031-04-01T09:00:00Z")
+
+// b and u are attributes with the NameFormats basic and uri.
+func b(name string, values ...string) Attribute {
+	return Attribute{Name: name, NameFormat: basic, FriendlyName: name, Values: values}
+}
+
+func u(name string, values ...string) Attribute {
+	return Attribute{Name: name, NameFormat: uri, FriendlyName: name, Values: values}
+}
+
+type rule struct {
+	name string
+	sp   *idp.ServiceProvider
+	at   at
+	asks asks
+	who  who
+	want outcome
+}
+
+// TestRules: a request goes the way that it goes in a sign-in, from what it
+// asks to the attributes of the Assertion.
+func TestRules(t *testing.T) {
+	t.Parallel()
+	for _, tt := range rules {
+		t.Run(tt.name, func(t *testing.T) {
+			t.Parallel()
+			for _, comparison := range tt.at {
+				got := signIn(t, Ask{comparison, tt.asks}, tt.sp, tt.who)
+				if diff := cmp.Diff(tt.want.whole(), got, cmpopts.EquateEmpty(), cmpopts.IgnoreUnexported(outcome{})); diff != "" {
+					t.Errorf("Comparison %q (-want +got):\n%s", comparison, diff)
+				}
+			}
+		})
+	}
+}
+
+func signIn(t *testing.T, a Ask, sp *idp.ServiceProvider, w who) outcome {
+	t.Helper()
+	now := time.Date(2031, 4, 1, 9, 0, 0, 0, time.UTC)
+	r, err := Resolve(a, sp)
+	if err == nil {
+		session := &idp.Session{Factors: []idp.FactorUse{{Factor: idp.FactorPassword, At: now}, {Factor: w.used, At: now}}}
+		o := r.Obstacle(session, ProofingOf(w.Profile), []idp.Factor{idp.FactorPassword, w.used}, now)
+		for _, name := range r.Attributes { // Release would hide one too many
+			if !slices.Contains(sp.Attributes, name) {
+				t.Errorf("%s is chosen, registered is %q", name, sp.Attributes)
+			}
+		}
+		if o == nil {
+			return outcome{
+				IAL: r.IAL, AAL: r.AAL, Remembered: r.RememberedDevice, ClassRef: r.ClassRef,
+				Attributes: Release(r, sp, w.Person), Dropped: r.Dropped, Unknown: r.Unknown,
+			}
+		}
+		err = o.Refusal()
+	}
+	refusal, ok := errors.AsType[*idp.Refusal](err)
+	if !ok {
+		t.Fatal(err)
+	}
+	field := "AuthnContextClassRef"
+	if refusal.Code == idp.RefusedComparison {
+		field = "Comparison"
+	}
+	if refusal.Field != field {
+		t.Errorf("refused for %s, want %s", refusal.Field, field)
+	}
+	return refused(refusal.Code, refusal.Seen)
+}
+
+// Each value that is known has a row of its own, and so has each attribute; no
+// row has another's name.
+func TestRulesAreWhole(t *testing.T) {
+	t.Parallel()
+	values, attributes, rows := map[string]bool{}, map[string]bool{}, map[string]bool{}
+	for _, tt := range rules {
+		if rows[tt.name] {
+			t.Errorf("two rows are called %q", tt.name)
+		}
+		rows[tt.name] = true
+		if len(tt.asks) == 1 {
+			values[tt.asks[0]] = true
+		}
+		for _, a := range tt.want.whole().Attributes {
+			attributes[a.FriendlyName] = true
+		}
+		for _, d := range tt.want.Dropped {
+			attributes[d.Name] = attributes[d.Name] || d.Reason == DropNoSource
+		}
+	}
+	for value := range contexts {
+		if !values[value] {
+			t.Errorf("no row asks for %s alone", value)
+		}
+	}
+	for _, row := range table {
+		if !attributes[row.Name] {
+			t.Errorf("no row has attribute %s", row.Name)
+		}
+	}
+}
