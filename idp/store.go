@@ -61,11 +61,12 @@ type ProviderStore interface {
 	LastScope(ctx context.Context, id EntityID) (NameIDScope, error)
 }
 
-// UserStore keeps people and their NameIDs. Records are sealed at rest, and
-// addresses are looked up by a keyed hash.
+// UserStore keeps people, their Profiles and their NameIDs. Records are sealed at
+// rest, the Profile apart from the User, and addresses are looked up by a keyed
+// hash.
 type UserStore interface {
 	// CreateUser adds u; ErrExists if one of its addresses is taken, or its ID
-	// is, be it by a person who was deleted.
+	// is, be it by a person who was deleted. u.Proofed must be nil.
 	CreateUser(ctx context.Context, u *User, events ...AuditEvent) error
 	// ImportUsers adds people with their NameIDs, all who can be added in one
 	// step, and appends the events of those. The first result says for each why
@@ -80,9 +81,16 @@ type UserStore interface {
 	// Users lists up to limit people after the given ID, by ID.
 	Users(ctx context.Context, after UserID, limit int) ([]*User, error)
 	// UpdateUser changes a person and keeps the index of addresses in step;
-	// ErrExists if an address added is taken. ID must stay.
+	// ErrExists if an address added is taken. ID and Proofed must stay.
 	UpdateUser(ctx context.Context, id UserID, change func(*User) error, events ...AuditEvent) error
-	// DeleteUser removes a person and ends their sessions. Their ID and their
+	// Profile is what was proofed of a person's identity; ErrNotFound if they
+	// have none. No other method unseals it.
+	Profile(ctx context.Context, id UserID) (*Profile, error)
+	// SetProfile puts p in the place of a person's Profile, or with nil takes it
+	// away, and in the same step sets the Proofed of the User to what p says and
+	// its UpdatedAt.
+	SetProfile(ctx context.Context, id UserID, p *Profile, at time.Time, events ...AuditEvent) error
+	// DeleteUser removes a person with their Profile and ends their sessions. Their ID and their
 	// NameIDs stay taken for ever, their addresses are free again.
 	DeleteUser(ctx context.Context, id UserID, events ...AuditEvent) error
 

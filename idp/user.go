@@ -3,7 +3,8 @@ package idp
 import "time"
 
 // User is a person who can sign in. Stores keep it sealed: all of it is
-// personal data or secret.
+// personal data or secret. What was proofed of their identity is not part of it,
+// but a record of its own, see Profile.
 type User struct {
 	ID UserID `json:"id"`
 	// Emails are the person's addresses, the first one primary. An address
@@ -16,8 +17,9 @@ type User struct {
 	// Devices are the browsers that the person is remembered in, oldest first.
 	// Whatever changes how the person proves who they are forgets them all.
 	Devices []RememberedDevice `json:"devices,omitempty"`
-	// Profile is what was proofed of the person's identity; nil if nothing was.
-	Profile *Profile `json:"profile,omitempty"`
+	// Proofed is what decisions need to know of the person's Profile; nil if
+	// they have none. It is the store's to set, with the Profile and from it.
+	Proofed *Proofed `json:"proofed,omitempty"`
 	Role    string   `json:"role,omitempty"`
 	// LockedAt is set while an operator has locked the account.
 	LockedAt   time.Time `json:"locked_at,omitzero"`
@@ -46,9 +48,31 @@ type TOTP struct {
 	AddedAt  time.Time `json:"added_at"`
 }
 
-// Profile is what was proofed of a person's identity. An empty value was not
-// proofed; a service provider that asks for it gets an empty attribute. The
-// names are those of the attributes, the forms are package account's to check.
+// Proofed says that a person's identity was proofed, and nothing of who they
+// are.
+type Proofed struct {
+	// Level is IALVerified or IALFacialMatch.
+	Level string `json:"level"`
+	// VerifiedAt is when the identity was proofed; zero if nobody knows.
+	VerifiedAt time.Time `json:"verified_at,omitzero"`
+}
+
+// Equal reports whether both say the same; of two nil ones it is true.
+func (p *Proofed) Equal(q *Proofed) bool {
+	if p == nil || q == nil {
+		return p == q
+	}
+	return p.Level == q.Level && p.VerifiedAt.Equal(q.VerifiedAt)
+}
+
+// Profile is what was proofed of a person's identity. Stores seal it apart from
+// the User, and it is unsealed only to be released, exported, compared with
+// another one or described by the names of its values: a sign-in that releases
+// none of it does not touch it.
+//
+// An empty value was not proofed; a service provider that asks for it gets an
+// empty attribute. The names are those of the attributes, the forms are package
+// account's to check.
 type Profile struct {
 	// Level is IALVerified or IALFacialMatch.
 	Level string `json:"level"`
@@ -71,6 +95,14 @@ type Profile struct {
 	Phone string `json:"phone,omitempty"`
 }
 
+// Proofed is what the person's User says of the profile; nil for nil.
+func (p *Profile) Proofed() *Proofed {
+	if p == nil {
+		return nil
+	}
+	return &Proofed{Level: p.Level, VerifiedAt: p.VerifiedAt}
+}
+
 // PrimaryEmail is the person's first address, or "".
 func (u *User) PrimaryEmail() string {
 	if len(u.Emails) == 0 {
@@ -86,6 +118,8 @@ func (u *User) Locked() bool { return !u.LockedAt.IsZero() }
 // know them by already.
 type ImportedUser struct {
 	User *User
+	// Profile becomes the person's, and User.Proofed what it says; nil for none.
+	Profile *Profile
 	// NameIDs become the person's, as if they had been issued here.
 	NameIDs map[NameIDScope]NameID
 	// Deleted is true of a person who was deleted where they come from: nothing

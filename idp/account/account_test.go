@@ -89,6 +89,19 @@ func (h *house) user(id idp.UserID) *idp.User {
 	return u
 }
 
+// profile is the person's, nil if they have none; the record must agree.
+func (h *house) profile(id idp.UserID) *idp.Profile {
+	h.t.Helper()
+	p, err := h.store.Profile(h.t.Context(), id)
+	if err != nil && !errors.Is(err, idp.ErrNotFound) {
+		h.t.Fatal(err)
+	}
+	if diff := cmp.Diff(p.Proofed(), h.user(id).Proofed); diff != "" {
+		h.t.Errorf("the record (-profile +record):\n%s", diff)
+	}
+	return p
+}
+
 // session stores a session of the person.
 func (h *house) session(user idp.UserID, name string) {
 	h.t.Helper()

@@ -66,7 +66,11 @@ func (s *Service) exportPeople(ctx context.Context, after idp.UserID, o ExportOp
 	}
 	page := &ExportPage{Records: []Record{}, Next: afterDeleted}
 	for _, u := range users {
-		rec := recordOf(u, o.Secrets)
+		profile, err := s.Profile(ctx, u)
+		if err != nil {
+			return nil, err
+		}
+		rec := recordOf(u, profile, o.Secrets)
 		if rec.NameIDs, err = s.namesOf(ctx, u.ID, keys); err != nil {
 			return nil, err
 		}
@@ -119,13 +123,13 @@ func (s *Service) namesOf(ctx context.Context, id idp.UserID, keys map[idp.NameI
 }
 
 // recordOf is a person as a record, without NameIDs.
-func recordOf(u *idp.User, secrets bool) Record {
+func recordOf(u *idp.User, profile *idp.Profile, secrets bool) Record {
 	rec := Record{
 		Emails: u.Emails, Role: u.Role, CreatedAt: u.CreatedAt,
 		Locked: u.Locked(), LockedAt: u.LockedAt, LockReason: u.LockReason,
 	}
-	if u.Profile != nil {
-		p := *u.Profile
+	if profile != nil {
+		p := *profile
 		if !secrets {
 			p.SSN = ""
 		}

@@ -129,7 +129,7 @@ func moveAll(t *rapid.T, from, to *house, registered map[idp.EntityID]idp.NameID
 			Emails: []idp.Email{{Address: address, ConfirmedAt: at.Draw(t, "confirmed"), LastSignInAt: at.Draw(t, "signed in")}},
 		}
 		if rapid.Bool().Draw(t, "profile") {
-			p.User.Profile = &idp.Profile{
+			p.Profile = &idp.Profile{
 				Level:     rapid.SampledFrom([]string{idp.IALVerified, idp.IALFacialMatch}).Draw(t, "level"),
 				FirstName: strings.TrimSpace(text.Draw(t, "first")), LastName: strings.TrimSpace(text.Draw(t, "last")),
 				SSN: rapid.SampledFrom([]string{"", "900-11-2222", "900112222"}).Draw(t, "ssn"), VerifiedAt: at.Draw(t, "verified"),

@@ -135,7 +135,7 @@ func (im *importer) clash(line int, err error) {
 // line makes of a line the person to import; nil if there is nothing to do or
 // nothing that can be done, which is then in the result.
 func (im *importer) line(ctx context.Context, l *ImportLine) (*idp.ImportedUser, error) {
-	u, wrong := im.person(&l.Record)
+	u, profile, wrong := im.person(&l.Record)
 	names, faults, err := im.nameIDs(ctx, &l.Record)
 	if err != nil {
 		return nil, err
@@ -146,7 +146,7 @@ func (im *importer) line(ctx context.Context, l *ImportLine) (*idp.ImportedUser,
 	if len(wrong)+len(faults) > 0 {
 		return nil, nil
 	}
-	p := &idp.ImportedUser{User: u, NameIDs: names, Deleted: l.Record.Deleted}
+	p := &idp.ImportedUser{User: u, Profile: profile, NameIDs: names, Deleted: l.Record.Deleted}
 	there, several, err := im.find(ctx, u)
 	switch {
 	case err != nil:
@@ -155,21 +155,26 @@ func (im *importer) line(ctx context.Context, l *ImportLine) (*idp.ImportedUser,
 		im.problem(l.Line, "emails", "the addresses are of different people here")
 		return nil, nil
 	case there != nil:
-		p, err = im.compare(ctx, l, u, there, names)
+		p, err = im.compare(ctx, l, p, there)
 	default:
 		p, err = im.unclaimed(ctx, l, p)
 	}
 	if p != nil {
+		level := p.Profile.Proofed()
+		if p.Existing {
+			level = p.User.Proofed
+		}
 		p.Event = event("user.import", p.User.ID, im.actor)
-		p.Event.Detail = map[string]string{"name_ids": strconv.Itoa(len(p.NameIDs)), "level": levelOf(p.User.Profile)}
+		p.Event.Detail = map[string]string{"name_ids": strconv.Itoa(len(p.NameIDs)), "level": levelOf(level)}
 	}
 	return p, err
 }
 
 var roleForm = regexp.MustCompile(`^[a-z][a-z0-9_-]{0,31}$`)
 
-// person makes a person of a record, with all that is wrong with it.
-func (im *importer) person(rec *Record) (*idp.User, InputErrors) {
+// person makes a person of a record, with their profile and all that is wrong
+// with it.
+func (im *importer) person(rec *Record) (*idp.User, *idp.Profile, InputErrors) {
 	u := &idp.User{ID: idp.UserID(rand.Text()), CreatedAt: rec.CreatedAt.UTC(), UpdatedAt: im.now}
 	if u.CreatedAt.IsZero() {
 		u.CreatedAt = im.now
@@ -185,7 +190,7 @@ func (im *importer) person(rec *Record) (*idp.User, InputErrors) {
 		if len(rec.NameIDs) == 0 {
 			f.add("name_ids", "is missing")
 		}
-		return u, f.wrong
+		return u, nil, f.wrong
 	}
 	u.Emails = f.emails(rec.Emails, u.CreatedAt)
 	f.password(rec, u)
@@ -194,6 +199,7 @@ func (im *importer) person(rec *Record) (*idp.User, InputErrors) {
 		f.add("role", "must be a word in lower case")
 	}
 	f.lock(rec, u)
+	var profile *idp.Profile
 	if rec.Profile != nil {
 		p, err := CheckProfile(rec.Profile, im.now)
 		var wrong InputErrors
@@ -201,9 +207,9 @@ func (im *importer) person(rec *Record) (*idp.User, InputErrors) {
 		for _, w := range wrong {
 			f.add("profile."+w.Field, w.Detail)
 		}
-		u.Profile = p
+		profile = p
 	}
-	return u, f.wrong
+	return u, profile, f.wrong
 }
 
 // nameIDs gives the NameIDs of a record by scope.

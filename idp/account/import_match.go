@@ -74,10 +74,19 @@ func (im *importer) unclaimed(ctx context.Context, l *ImportLine, p *idp.Importe
 
 // compare holds a line against the person who is here: the same, the same with
 // NameIDs to add, or another.
-func (im *importer) compare(ctx context.Context, l *ImportLine, u, there *idp.User, names map[idp.NameIDScope]idp.NameID) (*idp.ImportedUser, error) {
-	differs := im.differences(&l.Record, u, there)
+func (im *importer) compare(ctx context.Context, l *ImportLine, p *idp.ImportedUser, there *idp.User) (*idp.ImportedUser, error) {
+	differs := im.differences(&l.Record, p.User, there)
+	if p.Profile != nil {
+		profile, err := im.s.Profile(ctx, there)
+		if err != nil {
+			return nil, err
+		}
+		if !agrees(profile, p.Profile) {
+			differs = append(differs, "profile")
+		}
+	}
 	more := map[idp.NameIDScope]idp.NameID{}
-	for scope, want := range names {
+	for scope, want := range p.NameIDs {
 		has, err := im.s.Store.NameID(ctx, scope, there.ID)
 		if errors.Is(err, idp.ErrNotFound) {
 			owner, err := im.s.Store.UserByNameID(ctx, scope, want)
@@ -112,7 +121,7 @@ func (im *importer) compare(ctx context.Context, l *ImportLine, u, there *idp.Us
 
 // differences names what a record says otherwise of a person who is here. What
 // it does not speak of does not count, nor does what sign-ins change: a hash
-// that was made anew because the old one was cheap.
+// that was made anew because the old one was cheap. The profile is compare's.
 func (im *importer) differences(rec *Record, u, there *idp.User) []string {
 	var differs []string
 	differ := func(field string, same bool) {
@@ -133,15 +142,14 @@ func (im *importer) differences(rec *Record, u, there *idp.User) []string {
 	}
 	differ("role", u.Role == "" || u.Role == there.Role)
 	differ("locked", !u.Locked() || there.Locked())
-	differ("profile", agrees(there.Profile, u.Profile))
 	return differs
 }
 
 // agrees reports whether a profile is what is said of it; a value that is not
-// said is not denied.
+// said is not denied. Of nobody's profile, nil, nothing that is said is true.
 func agrees(p, said *idp.Profile) bool {
-	if said == nil || p == nil {
-		return said == nil
+	if p == nil {
+		return false
 	}
 	full := *said
 	if full.VerifiedAt.IsZero() {

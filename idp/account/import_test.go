@@ -114,10 +114,14 @@ func TestImport(t *testing.T) {
 		ID: u.ID, Emails: []idp.Email{{Address: "Ann@example.gov", ConfirmedAt: made}, {Address: "ann@home.example", ConfirmedAt: made}},
 		PasswordHash:      "$pbkdf2-sha256$i=1000$c2FsdHNhbHRzYWx0c2FsdA$MTIzNDU2Nzg5MDEyMzQ1Njc4OTAxMjM0NTY3ODkwMTI",
 		PasswordChangedAt: made, TOTPs: []idp.TOTP{{Secret: []byte("Hello!\xde\xad\xbe\xef"), Period: 60, AddedAt: made}},
-		Profile: &idp.Profile{Level: idp.IALFacialMatch, FirstName: "Ann", LastName: "Lee", Phone: "+12025550123"}, Role: "staff",
+		Proofed: &idp.Proofed{Level: idp.IALFacialMatch}, Role: "staff",
 		LockedAt: h.now, LockReason: "left", CreatedAt: made, UpdatedAt: h.now,
 	}
 	if diff := cmp.Diff(want, u); diff != "" {
+		t.Errorf("(-want +got):\n%s", diff)
+	}
+	profile := &idp.Profile{Level: idp.IALFacialMatch, FirstName: "Ann", LastName: "Lee", Phone: "+12025550123"}
+	if diff := cmp.Diff(profile, h.profile(u.ID)); diff != "" {
 		t.Errorf("(-want +got):\n%s", diff)
 	}
 	for scope, name := range map[idp.NameIDScope]idp.NameID{"agency:Parks": "p-1", "sp:https://sp.example/#2": "s-1"} {

@@ -2,6 +2,7 @@ package account
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"regexp"
 	"slices"
@@ -172,8 +173,8 @@ func MissingFields(p *idp.Profile) []string {
 	return missing
 }
 
-// levelOf is the level of a profile, LevelNone for nil.
-func levelOf(p *idp.Profile) string {
+// levelOf is the level of somebody's identity, LevelNone for nil.
+func levelOf(p *idp.Proofed) string {
 	if p == nil {
 		return LevelNone
 	}
@@ -204,9 +205,26 @@ func changedFields(before, after *idp.Profile) []string {
 	return names
 }
 
+// Profile unseals what was proofed of a person's identity; nil if nothing was.
+func (s *Service) Profile(ctx context.Context, u *idp.User) (*idp.Profile, error) {
+	if u.Proofed == nil {
+		return nil, nil
+	}
+	p, err := s.Store.Profile(ctx, u.ID)
+	if errors.Is(err, idp.ErrNotFound) {
+		return nil, nil // it was taken away since u was read
+	}
+	if err != nil {
+		return nil, fmt.Errorf("unseal profile: %w", err)
+	}
+	return p, nil
+}
+
 // Verified is what Verify changed.
 type Verified struct {
 	User *idp.User
+	// Profile is the person's after the change; nil for none.
+	Profile *idp.Profile
 	// Before and After are levels: LevelNone, verified or facial-match.
 	Before, After string
 	// Changed names the values that changed, level and verified_at included.
@@ -234,19 +252,20 @@ func (s *Service) Verify(ctx context.Context, email string, p *idp.Profile, dryR
 			p.VerifiedAt = now
 		}
 	}
-	v := &Verified{Before: levelOf(u.Profile), After: levelOf(p), Changed: changedFields(u.Profile, p)}
+	before, err := s.Profile(ctx, u)
+	if err != nil {
+		return nil, err
+	}
+	v := &Verified{
+		User: u, Profile: p, Before: levelOf(before.Proofed()), After: levelOf(p.Proofed()), Changed: changedFields(before, p),
+	}
 	if !dryRun && len(v.Changed) > 0 {
 		e := event("user.verify", u.ID, actor)
 		e.Detail = map[string]string{"level": v.After, "fields": strings.Join(v.Changed, " ")}
-		err := s.Store.UpdateUser(ctx, u.ID, func(u *idp.User) error {
-			u.Profile, u.UpdatedAt = p, now
-			return nil
-		}, e)
-		if err != nil {
+		if err := s.Store.SetProfile(ctx, u.ID, p, now, e); err != nil {
 			return nil, fmt.Errorf("user.verify: %w", err)
 		}
 	}
-	u.Profile = p
-	v.User = u
+	u.Proofed = p.Proofed()
 	return v, nil
 }

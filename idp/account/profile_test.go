@@ -130,13 +130,13 @@ func TestVerify(t *testing.T) {
 	if err != nil || dry.Before != LevelNone || dry.After != idp.IALVerified || len(dry.Changed) != 13 {
 		t.Fatalf("dry run: %+v, %v", dry, err)
 	}
-	if h.user(u.ID).Profile != nil || len(h.audit()) != before {
+	if h.profile(u.ID) != nil || len(h.audit()) != before {
 		t.Fatal("a dry run changed something")
 	}
 	if _, err := h.Verify(t.Context(), alice, proofed(), false, actor); err != nil {
 		t.Fatal(err)
 	}
-	if diff := cmp.Diff(proofed(), h.user(u.ID).Profile); diff != "" {
+	if diff := cmp.Diff(proofed(), h.profile(u.ID)); diff != "" {
 		t.Errorf("(-want +got):\n%s", diff)
 	}
 	// The trail names what changed and says nothing of the person.
@@ -158,10 +158,10 @@ func TestVerify(t *testing.T) {
 	now := h.now
 	v, err := h.Verify(t.Context(), alice, &idp.Profile{Level: idp.IALFacialMatch, FirstName: "A", LastName: "B"}, false, actor)
 	want := &idp.Profile{Level: idp.IALFacialMatch, FirstName: "A", LastName: "B", VerifiedAt: now}
-	if diff := cmp.Diff(want, h.user(u.ID).Profile); err != nil || v.Before != idp.IALVerified || diff != "" {
+	if diff := cmp.Diff(want, h.profile(u.ID)); err != nil || v.Before != idp.IALVerified || diff != "" {
 		t.Errorf("%v (-want +got):\n%s", err, diff)
 	}
-	if v, err := h.Verify(t.Context(), alice, nil, false, actor); err != nil || v.After != LevelNone || h.user(u.ID).Profile != nil {
+	if v, err := h.Verify(t.Context(), alice, nil, false, actor); err != nil || v.After != LevelNone || h.profile(u.ID) != nil {
 		t.Errorf("taken away: %+v, %v", v, err)
 	}
 	if list, err := h.store.UserSessions(t.Context(), u.ID); err != nil || len(list) != 1 {

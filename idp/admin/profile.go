@@ -13,8 +13,9 @@ import (
 type Profile struct {
 	Level      string    `json:"level"`
 	VerifiedAt time.Time `json:"verified_at,omitzero"`
-	// Fields names the values on record.
-	Fields []string `json:"fields"`
+	// Fields names the values on record. They are told where one person is
+	// shown; to list everybody, or after another change, nothing is unsealed.
+	Fields []string `json:"fields,omitempty"`
 }
 
 // VerifyRequest puts a proofed identity on a person's record.
@@ -55,8 +56,9 @@ func (s *Service) verifyUser(ctx context.Context, by Caller, req VerifyRequest) 
 		return UserVerified{}, userError(req.Email, err)
 	}
 	answer := UserVerified{User: userInfo(v.User), DryRun: req.DryRun, Before: v.Before, After: v.After, Changed: v.Changed}
-	if v.User.Profile != nil {
-		answer.Missing = account.MissingFields(v.User.Profile)
+	if v.Profile != nil {
+		answer.User.Profile.Fields = account.ProfileFields(v.Profile)
+		answer.Missing = account.MissingFields(v.Profile)
 	}
 	return answer, nil
 }

@@ -38,7 +38,15 @@ func (s *Service) showUser(ctx context.Context, _ Caller, req UserRequest) (User
 	if err != nil {
 		return User{}, userError(req.Email, err)
 	}
-	return userInfo(u), nil
+	profile, err := s.Accounts.Profile(ctx, u)
+	if err != nil {
+		return User{}, err
+	}
+	info := userInfo(u)
+	if info.Profile != nil {
+		info.Profile.Fields = account.ProfileFields(profile)
+	}
+	return info, nil
 }
 
 func (s *Service) listUsers(ctx context.Context, _ Caller, req UsersRequest) (UserList, error) {
@@ -133,7 +141,7 @@ func userError(email string, err error) error {
 	return err
 }
 
-// userInfo leaves out what is secret.
+// userInfo leaves out what is secret, and what is sealed apart.
 func userInfo(u *idp.User) User {
 	info := User{
 		ID:                u.ID,
@@ -148,8 +156,8 @@ func userInfo(u *idp.User) User {
 		CreatedAt:         u.CreatedAt,
 		UpdatedAt:         u.UpdatedAt,
 	}
-	if u.Profile != nil {
-		info.Profile = &Profile{Level: u.Profile.Level, VerifiedAt: u.Profile.VerifiedAt, Fields: account.ProfileFields(u.Profile)}
+	if u.Proofed != nil {
+		info.Profile = &Profile{Level: u.Proofed.Level, VerifiedAt: u.Proofed.VerifiedAt}
 	}
 	for _, t := range u.TOTPs {
 		info.TOTPs = append(info.TOTPs, TOTP{Name: t.Name, Period: t.Period, AddedAt: t.AddedAt})

@@ -5,6 +5,7 @@ import (
 	"strings"
 	"testing"
 
+	"github.com/google/go-cmp/cmp"
 	"pgregory.net/rapid"
 
 	"vernal/idp"
@@ -103,7 +104,7 @@ func TestIALSaysNoMore(t *testing.T) {
 		for i, w := range []who{anyone, known} {
 			got := Release(r, mayFace, w.Person)
 			if last := got[len(got)-1]; last.Name != "ial" || last.Values[0] != want[i] {
-				t.Errorf("%s of somebody %v: %s %v, want %s", asked, ProofingOf(w.Profile), last.Name, last.Values, want[i])
+				t.Errorf("%s of somebody %v: %s %v, want %s", asked, ProofingOf(w.Proofed), last.Name, last.Values, want[i])
 			}
 		}
 	}
@@ -141,7 +142,17 @@ func TestNothingElseLeaves(t *testing.T) {
 			return
 		}
 		person := anybody(t)
-		for _, out := range Release(r, p, person) {
+		released := Release(r, p, person)
+		if !r.ReadsProfile(p, person.Proofed) {
+			closed := person
+			closed.Profile = nil
+			if diff := cmp.Diff(released, Release(r, p, closed)); diff != "" {
+				t.Fatalf("a profile is released that could stay sealed (-open +sealed):\n%s", diff)
+			}
+		} else if !slices.ContainsFunc(released, func(a Attribute) bool { return rowOf(a.FriendlyName).Level == LevelProofed }) {
+			t.Fatal("a profile would be unsealed of which nothing is released")
+		}
+		for _, out := range released {
 			row := rowOf(out.FriendlyName)
 			switch {
 			case row == nil:
@@ -150,7 +161,7 @@ func TestNothingElseLeaves(t *testing.T) {
 				t.Fatalf("%s left, registered is %v", row.Name, p.Attributes)
 			case row.Level == LevelProofed && (r.IAL == AuthOnly || !allowsVerified(p) && !p.AllowIALMax):
 				t.Fatalf("%s left at %v", row.Name, r.IAL)
-			case row.Level == LevelProofed && ProofingOf(person.Profile) == Unproofed:
+			case row.Level == LevelProofed && ProofingOf(person.Proofed) == Unproofed:
 				t.Fatalf("%s left of somebody unproofed", row.Name)
 			case row.Level == LevelEligible && r.IAL == AuthOnly && !allowsVerified(p):
 				t.Fatalf("%s left", row.Name)

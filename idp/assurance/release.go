@@ -15,13 +15,16 @@ type Person struct {
 	Emails []idp.Email
 	// Locale is the language of the pages that the person was shown.
 	Locale string
-	// Profile is nil for somebody without a proofed identity.
+	// Proofed is nil for somebody without a proofed identity.
+	Proofed *idp.Proofed
+	// Profile is theirs if attributes are made of it, see ReadsProfile; else it
+	// may be nil.
 	Profile *idp.Profile
 }
 
-// ProofingOf is what a profile, or none, says of the person's identity. A
-// level that nobody knows counts as none.
-func ProofingOf(p *idp.Profile) Proofing {
+// ProofingOf is what a person's record says of their identity. A level that
+// nobody knows counts as none.
+func ProofingOf(p *idp.Proofed) Proofing {
 	switch {
 	case p == nil:
 		return Unproofed
@@ -44,8 +47,8 @@ type Attribute = saml.Attribute
 // without a proofed identity there are no proofed attributes, not even empty
 // ones (IALMax asks for them without demanding any).
 func Release(r *Requirement, sp *idp.ServiceProvider, p Person) []Attribute {
-	if ProofingOf(p.Profile) == Unproofed {
-		p.Profile = nil
+	if ProofingOf(p.Proofed) == Unproofed {
+		p.Proofed, p.Profile = nil, nil
 	}
 	const always = 3
 	n := always + len(r.Attributes)
@@ -61,7 +64,7 @@ func Release(r *Requirement, sp *idp.ServiceProvider, p Person) []Attribute {
 				continue
 			}
 			next++
-			if !registered(sp, row.Name) || !r.allows(row.Level, sp) || row.value == nil {
+			if !r.releases(row, sp) {
 				continue
 			}
 			if row.Level == LevelProofed && p.Profile == nil {
@@ -80,6 +83,26 @@ func Release(r *Requirement, sp *idp.ServiceProvider, p Person) []Attribute {
 		out = append(out, a)
 	}
 	return out
+}
+
+// releases reports whether the attribute of the row may leave.
+func (r *Requirement) releases(row *Row, sp *idp.ServiceProvider) bool {
+	return registered(sp, row.Name) && r.allows(row.Level, sp) && row.value != nil
+}
+
+// ReadsProfile reports whether Release makes attributes of the Profile of a
+// person of whom the record says proofed. Where it does not, the profile can
+// stay sealed.
+func (r *Requirement) ReadsProfile(sp *idp.ServiceProvider, proofed *idp.Proofed) bool {
+	if ProofingOf(proofed) == Unproofed {
+		return false
+	}
+	for _, name := range r.Attributes {
+		if row := rowOf(name); row != nil && row.Level == LevelProofed && r.releases(row, sp) {
+			return true
+		}
+	}
+	return false
 }
 
 func registered(sp *idp.ServiceProvider, name string) bool {

@@ -15,6 +15,7 @@ func anybody(t *rapid.T) Person {
 	if rapid.Bool().Draw(t, "profile") {
 		p.Profile = profile()
 		p.Profile.Level = rapid.SampledFrom([]string{"", "x", idp.IALVerified, idp.IALFacialMatch}).Draw(t, "proofed")
+		p.Proofed = p.Profile.Proofed()
 	}
 	return p
 }

@@ -54,10 +54,10 @@ var table = []Row{
 	{Name: "verified_at", NameFormat: NameFormatURI, Level: LevelEligible, Source: "proofed profile",
 		Rule: "ISO 8601 time; may be empty; sent unasked with proofed data, and without it to providers that may ask for it",
 		value: func(dst []string, _ *Requirement, p Person) []string {
-			if p.Profile == nil || p.Profile.VerifiedAt.IsZero() {
+			if p.Proofed == nil || p.Proofed.VerifiedAt.IsZero() {
 				return dst
 			}
-			return append(dst, p.Profile.VerifiedAt.UTC().Format(time.RFC3339))
+			return append(dst, p.Proofed.VerifiedAt.UTC().Format(time.RFC3339))
 		}},
 	{Name: "aal", NameFormat: NameFormatURI, Level: LevelAny, Always: true, Source: "request",
 		Rule: "authentication assurance asked for, without parameters, else the registered one",
@@ -67,7 +67,7 @@ var table = []Row{
 	{Name: "ial", NameFormat: NameFormatURI, Level: LevelAny, Always: true, Source: "request and proofed profile",
 		Rule: "identity assurance reached; as urn:acr.login.gov:… to those who asked so",
 		value: func(dst []string, r *Requirement, p Person) []string {
-			return append(dst, r.ialValue(ProofingOf(p.Profile)))
+			return append(dst, r.ialValue(ProofingOf(p.Proofed)))
 		}},
 	{Name: "x509_subject", NameFormat: NameFormatURI, Level: LevelPIV, Source: "PIV/CAC certificate", Rule: "sent when x509_presented is asked for"},
 	{Name: "x509_issuer", NameFormat: NameFormatURI, Level: LevelPIV, Source: "PIV/CAC certificate", Rule: "sent when x509_presented is asked for"},

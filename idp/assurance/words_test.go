@@ -117,6 +117,7 @@ func (w who) but(change func(*Person)) who {
 		w.Profile = &p
 	}
 	change(&w.Person)
+	w.Proofed = w.Profile.Proofed() // as a store keeps them
 	return w
 }
 
@@ -228,7 +229,7 @@ func signIn(t *testing.T, a Ask, sp *idp.ServiceProvider, w who) outcome {
 	r, err := Resolve(a, sp)
 	if err == nil {
 		session := &idp.Session{Factors: []idp.FactorUse{{Factor: idp.FactorPassword, At: now}, {Factor: w.used, At: now}}}
-		o := r.Obstacle(session, ProofingOf(w.Profile), []idp.Factor{idp.FactorPassword, w.used}, now)
+		o := r.Obstacle(session, ProofingOf(w.Proofed), []idp.Factor{idp.FactorPassword, w.used}, now)
 		for _, name := range r.Attributes { // Release would hide one too many
 			if !slices.Contains(sp.Attributes, name) {
 				t.Errorf("%s is chosen, registered is %q", name, sp.Attributes)

@@ -156,7 +156,7 @@ func (f flow) fail(err error) error {
 // obstacle is the refusal of a person who lacks what the flow needs, given what
 // they have proved so far; nil if they do not.
 func (f flow) obstacle(s *idp.Session, u *idp.User, now time.Time) error {
-	o := f.need.Obstacle(s, assurance.ProofingOf(u.Profile), u.Factors(), now)
+	o := f.need.Obstacle(s, assurance.ProofingOf(u.Proofed), u.Factors(), now)
 	if o == nil {
 		return nil
 	}

@@ -78,14 +78,11 @@ func proofedAda(tb testing.TB, i *idptest.IdP) {
 	tb.Helper()
 	u, err := i.Store.UserByEmail(tb.Context(), "ada@example.gov")
 	if err == nil {
-		err = i.Store.UpdateUser(tb.Context(), u.ID, func(u *idp.User) error {
-			u.Profile = &idp.Profile{
-				Level: idp.IALVerified, VerifiedAt: time.Date(2026, 4, 1, 9, 0, 0, 0, time.UTC),
-				FirstName: "Ada", MiddleName: "Augusta", LastName: "Byron", Address1: "12 St James's Square", Address2: "Second floor",
-				City: "London", State: "NY", Zipcode: "10001", DOB: "1990-12-10", SSN: "900-11-2222", Phone: "+12025550123",
-			}
-			return nil
-		})
+		err = i.Store.SetProfile(tb.Context(), u.ID, &idp.Profile{
+			Level: idp.IALVerified, VerifiedAt: time.Date(2026, 4, 1, 9, 0, 0, 0, time.UTC),
+			FirstName: "Ada", MiddleName: "Augusta", LastName: "Byron", Address1: "12 St James's Square", Address2: "Second floor",
+			City: "London", State: "NY", Zipcode: "10001", DOB: "1990-12-10", SSN: "900-11-2222", Phone: "+12025550123",
+		}, i.Clock.Now())
 	}
 	if err != nil {
 		tb.Fatal(err)

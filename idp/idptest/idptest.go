@@ -102,6 +102,9 @@ type Options struct {
 	BaseURL string
 	// Key is that of every year; fresh ones if nil.
 	Key *rsa.PrivateKey
+	// Sealer, if there is one, makes of the key that the store seals with what it
+	// uses in its place, to see what is unsealed.
+	Sealer func(idp.Sealer) idp.Sealer
 	// NoBoard leaves out the board, to see what it costs.
 	NoBoard bool
 }
@@ -161,7 +164,11 @@ func (i *IdP) Changes() uint64 { return i.Store.(*bolt.Store).Changes() }
 func (i *IdP) Start() {
 	i.tb.Helper()
 	tb, log := i.tb, slog.New(i.options.Log)
-	store, err := bolt.Open(filepath.Join(i.folder, "vernal.db"), bolt.Options{Sealer: i.sealer, Clock: i.Clock.Now, Log: log})
+	var sealer idp.Sealer = i.sealer
+	if i.options.Sealer != nil {
+		sealer = i.options.Sealer(sealer)
+	}
+	store, err := bolt.Open(filepath.Join(i.folder, "vernal.db"), bolt.Options{Sealer: sealer, Clock: i.Clock.Now, Log: log})
 	if err != nil {
 		tb.Fatal(err)
 	}

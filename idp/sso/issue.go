@@ -1,6 +1,7 @@
 package sso
 
 import (
+	"errors"
 	"fmt"
 	"log/slog"
 	"net/http"
@@ -20,7 +21,7 @@ import (
 // audit record, no assertion.
 //
 // It returns idp.ErrReplayed or idp.ErrAnswered if the request has had its
-// answer, whoever was faster.
+// answer, whoever was faster, and errReproofed if the decision must be made anew.
 func (h *Handler) issue(w http.ResponseWriter, r *http.Request, a *accepted, s *idp.Session, user *idp.User) error {
 	now := h.Clock.Now()
 	entry, err := h.opened(r, a)
@@ -32,6 +33,10 @@ func (h *Handler) issue(w http.ResponseWriter, r *http.Request, a *accepted, s *
 		return fmt.Errorf("key of %s: %w", a.request.Year, err)
 	}
 	encrypter, err := a.encrypter()
+	if err != nil {
+		return err
+	}
+	profile, err := h.profile(r, a, user)
 	if err != nil {
 		return err
 	}
@@ -57,7 +62,7 @@ func (h *Handler) issue(w http.ResponseWriter, r *http.Request, a *accepted, s *
 	}
 	buffer := takeBuffer()
 	defer buffer.release()
-	buffer.xml, err = response.WriteSuccess(buffer.xml, a.assertion(s, user, nameID, index, string(h.Pages.Lang(r))), saml.Protection{
+	buffer.xml, err = response.WriteSuccess(buffer.xml, a.assertion(s, user, profile, nameID, index, string(h.Pages.Lang(r))), saml.Protection{
 		Signer: signer, Encrypter: encrypter, SignResponse: a.provider.SignResponse,
 	})
 	if err != nil {
@@ -66,6 +71,28 @@ func (h *Handler) issue(w http.ResponseWriter, r *http.Request, a *accepted, s *
 	e.SignedIn = a.request.Year
 	e.Note(slog.String("user", string(user.ID)), slog.String("outcome", "issued"))
 	return h.post(w, r, a, buffer)
+}
+
+// errReproofed says that the person's profile is not the one that their record
+// spoke of when it was read: an operator changed it in between.
+var errReproofed = errors.New("the person's profile was changed meanwhile")
+
+// profile unseals the person's profile if attributes of it leave with the
+// assertion. Else it is nil and stays sealed.
+func (h *Handler) profile(r *http.Request, a *accepted, user *idp.User) (*idp.Profile, error) {
+	if !a.need.ReadsProfile(&a.provider.ServiceProvider, user.Proofed) {
+		return nil, nil
+	}
+	p, err := h.Store.Profile(r.Context(), user.ID)
+	switch {
+	case errors.Is(err, idp.ErrNotFound):
+		return nil, errReproofed
+	case err != nil:
+		return nil, fmt.Errorf("unseal profile: %w", err)
+	case !p.Proofed().Equal(user.Proofed):
+		return nil, errReproofed
+	}
+	return p, nil
 }
 
 // signInEvent is what the audit trail is told. A sign-in on a year that was not
@@ -85,7 +112,7 @@ func signInEvent(req *idp.LoginRequest, user *idp.User, e *web.Event) idp.AuditE
 
 // assertion states of the person and the sign-in what the request asks for and
 // the provider may know. It is the only place from which attributes leave.
-func (a *accepted) assertion(s *idp.Session, user *idp.User, nameID idp.NameID, index, lang string) *saml.Assertion {
+func (a *accepted) assertion(s *idp.Session, user *idp.User, profile *idp.Profile, nameID idp.NameID, index, lang string) *saml.Assertion {
 	email := signInAddress(user)
 	subject := string(nameID)
 	if a.request.NameIDFormat == saml.NameIDFormatEmail {
@@ -96,7 +123,7 @@ func (a *accepted) assertion(s *idp.Session, user *idp.User, nameID idp.NameID, 
 		NameID: subject, NameIDFormat: a.request.NameIDFormat,
 		SessionIndex: index, AuthnInstant: s.AuthnAt, ClassRef: a.need.ClassRef,
 		Attributes: assurance.Release(a.need, &a.provider.ServiceProvider, assurance.Person{
-			UUID: nameID, Email: email, Emails: user.Emails, Locale: lang, Profile: user.Profile,
+			UUID: nameID, Email: email, Emails: user.Emails, Locale: lang, Proofed: user.Proofed, Profile: profile,
 		}),
 	}
 }

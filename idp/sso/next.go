@@ -52,7 +52,7 @@ func next(req *idp.LoginRequest, need *assurance.Requirement, s *idp.Session, us
 	// The record is read each time: what an operator puts on it or takes away
 	// counts at once, and nobody has to sign in again for it. Nor is anybody
 	// asked for a factor that would not help them.
-	if o := need.Obstacle(s, assurance.ProofingOf(user.Profile), user.Factors(), now); o != nil {
+	if o := need.Obstacle(s, assurance.ProofingOf(user.Proofed), user.Factors(), now); o != nil {
 		refused := refuse(req, o.Refusal())
 		refused.obstacle = o
 		return refused

@@ -18,8 +18,7 @@ const (
 // proof puts a profile on a person's record, or takes it away.
 func proof(t *testing.T, i *idptest.IdP, person *idptest.Person, profile *idp.Profile) {
 	t.Helper()
-	err := i.Store.UpdateUser(t.Context(), person.User.ID, func(u *idp.User) error { u.Profile = profile; return nil })
-	if err != nil {
+	if err := i.Store.SetProfile(t.Context(), person.User.ID, profile, i.Clock.Now()); err != nil {
 		t.Fatal(err)
 	}
 }

@@ -27,21 +27,23 @@ var proofedNames = []string{
 	"first_name", "middle_name", "last_name", "address1", "address2", "city", "state", "zipcode", "dob", "ssn", "phone",
 }
 
-func recordOf(level string) *idp.User {
+func recordOf(level string) (*idp.User, *idp.Profile) {
 	confirmed := time.Date(2031, 1, 1, 0, 0, 0, 0, time.UTC)
 	u := &idp.User{ID: "internal-id", Emails: []idp.Email{
 		{Address: values["email"], ConfirmedAt: confirmed, LastSignInAt: confirmed}, {Address: values["all_emails"], ConfirmedAt: confirmed},
 		{Address: "unconfirmed@example.gov", LastSignInAt: confirmed.AddDate(0, 1, 0)},
 	}}
-	if level != "" {
-		u.Profile = &idp.Profile{
-			Level: level, VerifiedAt: time.Date(2031, 4, 1, 9, 0, 0, 0, time.UTC),
-			FirstName: values["first_name"], MiddleName: values["middle_name"], LastName: values["last_name"],
-			Address1: values["address1"], Address2: values["address2"], City: values["city"], State: values["state"],
-			Zipcode: values["zipcode"], DOB: values["dob"], SSN: values["ssn"], Phone: values["phone"],
-		}
+	if level == "" {
+		return u, nil
 	}
-	return u
+	profile := &idp.Profile{
+		Level: level, VerifiedAt: time.Date(2031, 4, 1, 9, 0, 0, 0, time.UTC),
+		FirstName: values["first_name"], MiddleName: values["middle_name"], LastName: values["last_name"],
+		Address1: values["address1"], Address2: values["address2"], City: values["city"], State: values["state"],
+		Zipcode: values["zipcode"], DOB: values["dob"], SSN: values["ssn"], Phone: values["phone"],
+	}
+	u.Proofed = profile.Proofed()
+	return u, profile
 }
 
 var classRefs = []string{
@@ -95,7 +97,7 @@ func TestNothingElseLeaves(t *testing.T) {
 		if err != nil {
 			return
 		}
-		user := recordOf(rapid.SampledFrom([]string{"", idp.IALVerified, idp.IALFacialMatch, "bogus"}).Draw(t, "profile"))
+		user, profile := recordOf(rapid.SampledFrom([]string{"", idp.IALVerified, idp.IALFacialMatch, "bogus"}).Draw(t, "profile"))
 		req := &idp.LoginRequest{SP: "urn:sp", NameIDFormat: saml.NameIDFormatPersistent, Comparison: ask.Comparison, ClassRefs: ask.ClassRefs}
 		s := &idp.Session{AuthnAt: now, Factors: []idp.FactorUse{
 			{Factor: idp.FactorPassword, At: now}, {Factor: idp.FactorTOTP, At: now}, {Factor: idp.FactorPIV, At: now},
@@ -104,7 +106,7 @@ func TestNothingElseLeaves(t *testing.T) {
 			return
 		}
 		a := accepted{request: req, provider: p, need: need}
-		checkLeft(t, &p.ServiceProvider, ask, user, a.assertion(s, user, "the-name-id", "_index", values["locale"]))
+		checkLeft(t, &p.ServiceProvider, ask, user, a.assertion(s, user, profile, "the-name-id", "_index", values["locale"]))
 	})
 }
 
@@ -127,7 +129,7 @@ func checkLeft(t *rapid.T, p *idp.ServiceProvider, ask assurance.Ask, user *idp.
 	asksMore := ask.Comparison == "minimum" || slices.ContainsFunc(ask.ClassRefs, func(r string) bool {
 		return strings.Contains(r, "verified") || strings.Contains(r, "/ial/2") || strings.Contains(r, "/ial/0") || strings.Contains(r, "/loa/3")
 	})
-	proofed := user.Profile != nil && user.Profile.Level != "bogus" && mayProof && (!asksLess || asksMore)
+	proofed := user.Proofed != nil && user.Proofed.Level != "bogus" && mayProof && (!asksLess || asksMore)
 	for _, attr := range a.Attributes {
 		switch attr.FriendlyName {
 		case "uuid", "ial", "aal":
@@ -139,7 +141,7 @@ func checkLeft(t *rapid.T, p *idp.ServiceProvider, ask assurance.Ask, user *idp.
 		if slices.Contains(proofedNames, attr.FriendlyName) && !proofed {
 			t.Fatalf("%s leaves below its level", attr.FriendlyName)
 		}
-		if attr.FriendlyName == "verified_at" && len(attr.Values) > 0 && (user.Profile == nil || user.Profile.Level == "bogus" || !mayProof) {
+		if attr.FriendlyName == "verified_at" && len(attr.Values) > 0 && (user.Proofed == nil || user.Proofed.Level == "bogus" || !mayProof) {
 			t.Fatalf("verified_at leaves: %q", attr.Values)
 		}
 		for _, v := range attr.Values {

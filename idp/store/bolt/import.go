@@ -87,7 +87,7 @@ func (m *imports) person(p *idp.ImportedUser) error {
 		return nil
 	}
 	m.taken[inUsers.String()+string(id)] = true
-	return m.putUser(p.User)
+	return m.putProofed(p.User, p.Profile)
 }
 
 // checkNameIDs finds the first NameID that cannot become the person's. One that

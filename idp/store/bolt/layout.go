@@ -19,6 +19,7 @@
 //	providers         EntityID -> JSON
 //	provider-scopes   EntityID -> NameIDScope, of providers that were removed
 //	users             UserID -> sealed JSON, context "user/ID"
+//	profiles          UserID -> sealed JSON, context "profile/ID"
 //	user-emails       keyed hash of the lower-cased address -> UserID
 //	user-tombstones   UserID -> time of deletion: IDs are never used again
 //	name-ids          NameIDScope+UserID -> NameID, for ever
@@ -80,6 +81,7 @@ const (
 	inAuditAddresses
 	inAuditHead
 	inAuditCheckpoint
+	inProfiles
 	bucketCount
 )
 
@@ -95,7 +97,7 @@ func (b bucket) String() string {
 		"meta", "providers", "provider-scopes", "users", "user-emails", "user-tombstones",
 		"name-ids", "name-id-users", "sessions", "user-sessions", "requests",
 		"throttles", "logouts", "logout-messages", "documents", "expiry", "audit",
-		"audit-addresses", "audit-head", "audit-checkpoint",
+		"audit-addresses", "audit-head", "audit-checkpoint", "profiles",
 	}[b]
 }
 

@@ -32,7 +32,8 @@ import (
 // The steps, by the schema that they begin with:
 //
 //	1   buckets were added, and with them the head of the audit trail and its
-//	    MAC; sessions and requests got another form, see recordForm
+//	    MAC; sessions and requests got another form, see recordForm; profiles
+//	    are apart from the records of people
 
 // migrations are the steps. Each changes the store in the transaction of the
 // writer, and says in counts what it dropped. All buckets of today are there.
@@ -135,6 +136,9 @@ func (w *writer) fromFirst(told map[string]string) error {
 		return err
 	}
 	told["sessions_dropped"], told["requests_dropped"] = strconv.Itoa(sessions), strconv.Itoa(requests)
+	if err := w.profilesApart(); err != nil {
+		return err
+	}
 	return w.dropStrays()
 }
 

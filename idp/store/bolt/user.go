@@ -66,6 +66,9 @@ func (s *Store) CreateUser(ctx context.Context, u *idp.User, events ...idp.Audit
 		if w.has(inUsers, key) || w.has(inUserTombstones, key) {
 			return exists(inUsers)
 		}
+		if u.Proofed != nil {
+			return errProofed
+		}
 		if err := w.indexEmails(u.ID, nil, s.emailKeys(u)); err != nil {
 			return err
 		}
@@ -140,19 +143,26 @@ func (s *Store) Users(ctx context.Context, after idp.UserID, limit int) ([]*idp.
 	return out, nil
 }
 
-// UpdateUser changes a person. The ID must stay.
+// UpdateUser changes a person. ID and Proofed must stay.
 func (s *Store) UpdateUser(ctx context.Context, id idp.UserID, change func(*idp.User) error, events ...idp.AuditEvent) error {
 	return s.update(ctx, events, func(w *writer) error {
 		u, err := w.user(id)
 		if err != nil {
 			return err
 		}
-		before := s.emailKeys(u)
+		before, proofed := s.emailKeys(u), u.Proofed
+		if proofed != nil {
+			kept := *proofed
+			proofed = &kept
+		}
 		if err := apart(func() error { return change(u) }); err != nil {
 			return err
 		}
 		if u.ID != id {
 			return errors.New("change of a person: the ID must stay")
+		}
+		if !proofed.Equal(u.Proofed) {
+			return errProofed
 		}
 		if err := w.indexEmails(id, before, s.emailKeys(u)); err != nil {
 			return err
@@ -161,7 +171,7 @@ func (s *Store) UpdateUser(ctx context.Context, id idp.UserID, change func(*idp.
 	})
 }
 
-// DeleteUser removes a person with their sessions and addresses; ID and
+// DeleteUser removes a person with their profile, sessions and addresses; ID and
 // NameIDs stay taken.
 func (s *Store) DeleteUser(ctx context.Context, id idp.UserID, events ...idp.AuditEvent) error {
 	return s.update(ctx, events, func(w *writer) error {
@@ -173,6 +183,7 @@ func (s *Store) DeleteUser(ctx context.Context, id idp.UserID, events ...idp.Aud
 			return err
 		}
 		w.delete(inUsers, []byte(id))
+		w.delete(inProfiles, []byte(id))
 		w.put(inUserTombstones, []byte(id), []byte(s.clock.Now().Format(time.RFC3339)))
 		_, err = w.endUserSessions(id)
 		return err

@@ -62,6 +62,8 @@ func Run(t *testing.T, open Open) {
 		{"issuance once", testIssuanceOnce},
 		{"issuance after a move", testIssuanceMoved},
 		{"issuance move race", testMoveRace},
+		{"profiles", testProfiles},
+		{"profiles imported", testProfilesImported},
 		{"logout requests", testLogoutRequests},
 		{"logout ends", testLogoutEnds},
 		{"logout once", testLogoutOnce},
@@ -189,8 +191,7 @@ func provider(id string) *idp.ServiceProvider {
 func person(id string, addresses ...string) *idp.User {
 	u := &idp.User{
 		ID: idp.UserID(id), PasswordHash: "$argon2id$", CreatedAt: start, UpdatedAt: start,
-		TOTPs:   []idp.TOTP{{Name: "phone", Secret: []byte{0, 1, 255}, Period: 30, LastStep: 7, AddedAt: start}},
-		Profile: &idp.Profile{Level: idp.IALVerified, VerifiedAt: start, FirstName: "Ann", SSN: "900-11-2222"},
+		TOTPs: []idp.TOTP{{Name: "phone", Secret: []byte{0, 1, 255}, Period: 30, LastStep: 7, AddedAt: start}},
 	}
 	for _, a := range addresses {
 		u.Emails = append(u.Emails, idp.Email{Address: a, ConfirmedAt: start})

@@ -1,0 +1,112 @@
+package storetest
+
+import (
+	"errors"
+	"testing"
+	"time"
+
+	"vernal/idp"
+)
+
+func profile(first string) *idp.Profile {
+	return &idp.Profile{Level: idp.IALVerified, VerifiedAt: start, FirstName: first, SSN: "900-11-2222"}
+}
+
+// unproofed checks that there is no profile and that the record knows of none.
+func unproofed(t *testing.T, s idp.Store, id idp.UserID) {
+	t.Helper()
+	_, err := s.Profile(t.Context(), id)
+	is(t, err, idp.ErrNotFound)
+	u, err := s.User(t.Context(), id)
+	if err == nil && u.Proofed != nil {
+		t.Errorf("%s is on record as %+v", id, u.Proofed)
+	} else if err != nil {
+		is(t, err, idp.ErrNotFound)
+	}
+}
+
+func testProfiles(t *testing.T, s idp.Store) {
+	ctx := t.Context()
+	u, later := person("u1", "ann@example.org"), start.Add(time.Hour)
+	ok(t, s.CreateUser(ctx, u))
+	ok(t, s.CreateUser(ctx, person("u2", "bob@example.org")))
+	unproofed(t, s, "u1")
+	is(t, s.SetProfile(ctx, "u9", profile("Ann"), later, event("x")), idp.ErrNotFound)
+	unproofed(t, s, "u9")
+
+	// Profile and record are one step.
+	ok(t, s.SetProfile(ctx, "u1", profile("Ann"), later, event("user.verify")))
+	u.Proofed, u.UpdatedAt = &idp.Proofed{Level: idp.IALVerified, VerifiedAt: start}, later
+	got, err := s.User(ctx, "u1")
+	same(t, u, got, err)
+	p, err := s.Profile(ctx, "u1")
+	same(t, profile("Ann"), p, err)
+	unproofed(t, s, "u2")
+
+	// What else changes leaves it alone, and says nothing of it.
+	ok(t, s.UpdateUser(ctx, "u1", func(u *idp.User) error { u.Role = "staff"; return nil }))
+	for name, proofed := range map[string]*idp.Proofed{"raised": {Level: idp.IALFacialMatch, VerifiedAt: start}, "taken away": nil} {
+		if s.UpdateUser(ctx, "u1", func(u *idp.User) error { u.Proofed = proofed; return nil }, event("x")) == nil {
+			t.Errorf("%s without a profile", name)
+		}
+	}
+	if s.UpdateUser(ctx, "u1", func(u *idp.User) error { u.Proofed.Level = idp.IALFacialMatch; return nil }, event("x")) == nil {
+		t.Error("raised in place, without a profile")
+	}
+	forged := person("u3", "c@example.org")
+	forged.Proofed = &idp.Proofed{Level: idp.IALVerified}
+	if s.CreateUser(ctx, forged, event("x")) == nil {
+		t.Error("somebody came proofed, without a profile")
+	}
+	u.Role = "staff"
+	got, err = s.User(ctx, "u1")
+	same(t, u, got, err)
+	p, err = s.Profile(ctx, "u1")
+	same(t, profile("Ann"), p, err)
+
+	facial := &idp.Profile{Level: idp.IALFacialMatch, FirstName: "Anna"}
+	ok(t, s.SetProfile(ctx, "u1", facial, later))
+	p, err = s.Profile(ctx, "u1")
+	same(t, facial, p, err)
+	got, err = s.User(ctx, "u1")
+	u.Proofed = &idp.Proofed{Level: idp.IALFacialMatch}
+	same(t, u, got, err)
+	ok(t, s.SetProfile(ctx, "u1", nil, later, event("user.verify")))
+	unproofed(t, s, "u1")
+
+	// A person who is deleted leaves none behind.
+	ok(t, s.SetProfile(ctx, "u2", profile("Bob"), later))
+	ok(t, s.DeleteUser(ctx, "u2"))
+	unproofed(t, s, "u2")
+	is(t, s.SetProfile(ctx, "u2", profile("Bob"), later, event("x")), idp.ErrNotFound)
+	unproofed(t, s, "u2")
+	kinds(t, s, 0, "user.verify", "user.verify")
+}
+
+func testProfilesImported(t *testing.T, s idp.Store) {
+	ctx := t.Context()
+	ok(t, s.CreateUser(ctx, person("old", "old@example.org")))
+	people := []idp.ImportedUser{
+		incoming("u1", "a@example.org"), incoming("u2", "b@example.org"), incoming("u3", "OLD@example.org"), incoming("old", ""),
+		incoming("dead", ""),
+	}
+	for i := range people {
+		people[i].Profile = profile("Ann")
+	}
+	people[1].Profile = nil
+	people[1].User.Proofed = &idp.Proofed{Level: idp.IALFacialMatch} // is not what counts
+	people[3].Existing, people[4].Deleted = true, true
+	outcome, err := s.ImportUsers(ctx, people)
+	ok(t, err)
+	is(t, outcome[2], idp.ErrExists)
+	outcome[2] = nil
+	ok(t, errors.Join(outcome...))
+
+	p, err := s.Profile(ctx, "u1")
+	same(t, profile("Ann"), p, err)
+	u, err := s.User(ctx, "u1")
+	same(t, profile("Ann").Proofed(), u.Proofed, err)
+	for _, id := range []idp.UserID{"u2", "u3", "old", "dead"} {
+		unproofed(t, s, id)
+	}
+}
