@@ -102,7 +102,7 @@ func TestRefusedIn(t *testing.T) {
 	p := w.AddProvider(spA, func(r *idp.ServiceProvider) { r.Active = false })
 	b := w.Browser()
 	b.Language = "fr-CA, en;q=0.5"
-	in(t, b.Get(p.URL(&idptest.Request{})), "fr", "La connexion n’a pas pu se poursuivre", "Ce fournisseur de services est désactivé")
+	in(t, b.Get(p.URL(&idptest.Request{})), "fr", "Impossible de continuer", "Ce fournisseur de services est désactivé")
 	page := b.Get(p.URL(&idptest.Request{}) + "&locale=es")
 	in(t, page, "es", "Este proveedor de servicios está desactivado")
 	in(t, switchTo(t, b, page, "en"), "en", "This service provider is switched off")
