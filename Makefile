@@ -18,7 +18,7 @@ build: ## one static binary
 
 test: ## everything that needs nothing but Go; says what it skips
 	@[ -n "$(RACE)" ] || echo "no C compiler: the race detector is off"
-	$(if $(RACE),CGO_ENABLED=1,) $(GO) test $(RACE) -timeout 9m ./...
+	$(if $(RACE),CGO_ENABLED=1,) $(GO) test $(RACE) -timeout 15m ./...
 
 test-sp: ## real service providers, browsers and a token, see .ci/run for the packages
 	$(GO) test -tags realsp -count 1 -timeout 30m -v ./idp/idptest/realsp/
