@@ -6,6 +6,8 @@ import (
 	"strconv"
 	"strings"
 	"time"
+
+	"vernal/idp/spelling"
 )
 
 // setting is one key of the configuration, bound to a Config.
@@ -145,32 +147,10 @@ func nearest(name string, keys []string) string {
 	best, bestDistance := "", len(name)/2+1
 	for _, k := range keys {
 		last := k[strings.LastIndex(k, ".")+1:]
-		d := min(distance(name, k), distance(name[strings.LastIndex(name, ".")+1:], last)+1)
+		d := min(spelling.Distance(name, k), spelling.Distance(name[strings.LastIndex(name, ".")+1:], last)+1)
 		if d < bestDistance {
 			best, bestDistance = k, d
 		}
 	}
 	return best
-}
-
-// distance is the number of letters to change, add or leave out between two
-// words (Levenshtein).
-func distance(a, b string) int {
-	row := make([]int, len(b)+1)
-	for j := range row {
-		row[j] = j
-	}
-	for i := range len(a) {
-		diagonal := row[0]
-		row[0] = i + 1
-		for j := range len(b) {
-			cost := 1
-			if a[i] == b[j] {
-				cost = 0
-			}
-			next := min(diagonal+cost, row[j]+1, row[j+1]+1)
-			diagonal, row[j+1] = row[j+1], next
-		}
-	}
-	return row[len(b)]
 }

@@ -8,6 +8,8 @@ import (
 	"slices"
 	"time"
 	"unicode/utf8"
+
+	"vernal/idp/spelling"
 )
 
 // object reads a JSON object that people write by hand: strictly, and on past
@@ -157,30 +159,9 @@ func nearest(name string, names []string) string {
 	}
 	best, bestDistance := "", len(name)/2+1
 	for _, n := range names {
-		if d := distance(name, n); d < bestDistance {
+		if d := spelling.Distance(name, n); d < bestDistance {
 			best, bestDistance = n, d
 		}
 	}
 	return best
-}
-
-// distance is the number of letters to change, add or leave out between two
-// words (Levenshtein).
-func distance(a, b string) int {
-	row := make([]int, len(b)+1)
-	for j := range row {
-		row[j] = j
-	}
-	for i := range len(a) {
-		diagonal := row[0]
-		row[0] = i + 1
-		for j := range len(b) {
-			cost := 1
-			if a[i] == b[j] {
-				cost = 0
-			}
-			diagonal, row[j+1] = row[j+1], min(diagonal+cost, row[j]+1, row[j+1]+1)
-		}
-	}
-	return row[len(b)]
 }

@@ -12,19 +12,6 @@ import (
 	"vernal/idp/web"
 )
 
-// errUnopened is the cause, for the log, of the 404 of a year that is not
-// published. What the sender sees is the page of a year that was never made.
-var errUnopened = errors.New("the year is not published, and no preview opens it to this request")
-
-func unopened(why error) error {
-	err := errUnopened
-	if why != nil {
-		// Not wrapped: a refusal in there would become the page.
-		err = fmt.Errorf("%w; besides: %v", errUnopened, why)
-	}
-	return &web.Error{Status: web.ErrNotFound.Status, Key: web.ErrNotFound.Key, Err: err}
-}
-
 // admit decides whether a request that came to an unpublished year by a browser
 // has leave to be there, as package sso does: failed is what accept found wrong
 // with it, which only those with leave are told, and nobody whose message does
@@ -37,20 +24,14 @@ func (h *Handler) admit(r *http.Request, a *accepted, failed error) error {
 		return failed // ours
 	}
 	if !a.verified {
-		return unopened(failed)
+		return web.Unopened(failed)
 	}
-	by, err := h.Preview.Opens(r, &a.provider.ServiceProvider, a.entry.Key.Year)
-	if err == nil && by == "" && r.Method == http.MethodPost {
-		var outstanding bool
-		if outstanding, err = h.Preview.Outstanding(r.Context(), a.provider.EntityID, a.entry.Key.Year); outstanding {
-			by = preview.ByLink
-		}
-	}
+	by, err := h.Preview.Admits(r, &a.provider.ServiceProvider, a.entry.Key.Year, a.verified)
 	switch {
 	case err != nil:
 		return fmt.Errorf("find what opens %s: %w", a.entry.Key.Year, err)
 	case by == "":
-		return unopened(failed)
+		return web.Unopened(failed)
 	}
 	a.preview = by
 	web.EventOf(r).Note(slog.String("preview", by))
@@ -65,7 +46,7 @@ func (h *Handler) admitServer(r *http.Request, a *accepted, failed error) error 
 		return failed
 	}
 	if !a.verified || a.provider.Preview != a.entry.Key.Year {
-		return unopened(failed)
+		return web.Unopened(failed)
 	}
 	a.preview = preview.ByField
 	web.EventOf(r).Note(slog.String("preview", a.preview))
@@ -84,7 +65,7 @@ func (h *Handler) opened(r *http.Request, a *accepted) (certs.Entry, error) {
 		return certs.Entry{}, fmt.Errorf("find what opens %s: %w", a.request.Year, err)
 	}
 	if a.preview == "" {
-		return certs.Entry{}, unopened(nil)
+		return certs.Entry{}, web.Unopened(nil)
 	}
 	return entry, nil
 }

@@ -32,7 +32,7 @@ func (h *Handler) receive(w http.ResponseWriter, r *http.Request) error {
 	}
 	msg, err := read(r)
 	if err != nil && unpublished {
-		return unopened(err)
+		return web.Unopened(err)
 	}
 	var refused *idp.Refusal
 	if errors.As(err, &refused) && refused.Code == idp.RefusedRequestMissing {

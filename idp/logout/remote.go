@@ -25,7 +25,7 @@ func (h *Handler) remote(w http.ResponseWriter, r *http.Request) error {
 	}
 	msg, err := ch.read()
 	if err != nil && unpublished {
-		return unopened(err)
+		return web.Unopened(err)
 	}
 	if err != nil {
 		return ch.refuse(err)

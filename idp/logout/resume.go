@@ -14,7 +14,7 @@ import (
 // cookies, and the stored request is judged.
 func (h *Handler) resume(w http.ResponseWriter, r *http.Request) error {
 	a, err := h.stored(r)
-	if errors.Is(err, errUnopened) {
+	if errors.Is(err, web.ErrUnopened) {
 		return err // not even the service provider is named
 	}
 	if err != nil {

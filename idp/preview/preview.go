@@ -72,6 +72,21 @@ func (s *Service) Opens(r *http.Request, p *idp.ServiceProvider, y idp.Year) (st
 	return l.ID, nil
 }
 
+// Admits is Opens for a request that has just come, whose message was verified
+// or not. A POST from another site has not brought the cookie of a link: if its
+// message is well signed and some link for its SP is outstanding, it is let in as
+// ByLink, as far as the place where the cookie is read.
+func (s *Service) Admits(r *http.Request, p *idp.ServiceProvider, y idp.Year, verified bool) (string, error) {
+	by, err := s.Opens(r, p, y)
+	if err != nil || by != "" || r.Method != http.MethodPost || !verified {
+		return by, err
+	}
+	if outstanding, err := s.Outstanding(r.Context(), p.EntityID, y); err != nil || !outstanding {
+		return "", err
+	}
+	return ByLink, nil
+}
+
 // Outstanding reports whether some browser could hold a link for the SP and the
 // year.
 func (s *Service) Outstanding(ctx context.Context, sp idp.EntityID, y idp.Year) (bool, error) {

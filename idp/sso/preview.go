@@ -8,22 +8,8 @@ import (
 
 	"vernal/certs"
 	"vernal/idp"
-	"vernal/idp/preview"
 	"vernal/idp/web"
 )
-
-// errUnopened is the cause, for the log, of the 404 of a year that is not
-// published. What the browser sees is the page of a year that was never made.
-var errUnopened = errors.New("the year is not published, and no preview opens it to this request")
-
-func unopened(why error) error {
-	err := errUnopened
-	if why != nil {
-		// Not wrapped: a refusal in there would become the page.
-		err = fmt.Errorf("%w; besides: %v", errUnopened, why)
-	}
-	return &web.Error{Status: web.ErrNotFound.Status, Key: web.ErrNotFound.Key, Err: err}
-}
 
 // admit decides whether a request that came to an unpublished year has leave to
 // be there. failed is what accept found wrong with it: who has leave is told,
@@ -41,20 +27,14 @@ func (h *Handler) admit(r *http.Request, a *accepted, year idp.Year, failed erro
 		return failed // ours
 	}
 	if a.provider == nil || failed != nil && a.cert == nil {
-		return unopened(failed)
+		return web.Unopened(failed)
 	}
-	by, err := h.Preview.Opens(r, &a.provider.ServiceProvider, year)
-	if err == nil && by == "" && r.Method == http.MethodPost && a.cert != nil {
-		var outstanding bool
-		if outstanding, err = h.Preview.Outstanding(r.Context(), a.provider.EntityID, year); outstanding {
-			by = preview.ByLink
-		}
-	}
+	by, err := h.Preview.Admits(r, &a.provider.ServiceProvider, year, a.cert != nil)
 	switch {
 	case err != nil:
 		return fmt.Errorf("find what opens %s: %w", year, err)
 	case by == "":
-		return unopened(failed)
+		return web.Unopened(failed)
 	case failed != nil:
 		return fail(a.provider, failed)
 	}
@@ -67,7 +47,7 @@ func (h *Handler) admit(r *http.Request, a *accepted, year idp.Year, failed erro
 // that request. Leave to preview it is looked for anew, in the registration and
 // the browser as they are now: what was revoked since opens nothing, and the
 // link of a POST is seen here for the first time. Without leave the error is
-// errUnopened.
+// web.ErrUnopened.
 func (h *Handler) opened(r *http.Request, a *accepted) (certs.Entry, error) {
 	entry, unpublished, err := web.PreviewYear(h.Years, a.request.Year, h.Clock.Now())
 	if err != nil || !unpublished {
@@ -78,7 +58,7 @@ func (h *Handler) opened(r *http.Request, a *accepted) (certs.Entry, error) {
 		return certs.Entry{}, fmt.Errorf("find what opens %s: %w", a.request.Year, err)
 	}
 	if by == "" {
-		return certs.Entry{}, unopened(nil)
+		return certs.Entry{}, web.Unopened(nil)
 	}
 	a.request.Preview = by
 	return entry, nil

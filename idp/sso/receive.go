@@ -28,7 +28,7 @@ func (h *Handler) receive(w http.ResponseWriter, r *http.Request) error {
 	in, err := inbound(r)
 	if err != nil {
 		if unpublished {
-			return unopened(err)
+			return web.Unopened(err)
 		}
 		return err
 	}

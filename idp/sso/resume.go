@@ -17,7 +17,7 @@ import (
 func (h *Handler) resume(w http.ResponseWriter, r *http.Request) error {
 	h.Sessions.Trim(w, r)
 	a, err := h.stored(r)
-	if errors.Is(err, errUnopened) {
+	if errors.Is(err, web.ErrUnopened) {
 		return errors.Join(err, h.spend(r, a.request))
 	}
 	if err != nil {

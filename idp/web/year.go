@@ -2,6 +2,8 @@ package web
 
 import (
 	"crypto/x509"
+	"errors"
+	"fmt"
 	"time"
 
 	"vernal/certs"
@@ -60,4 +62,20 @@ func PreviewYear(years *certs.Ring, y idp.Year, now time.Time) (entry certs.Entr
 		return entry, true, nil
 	}
 	return certs.Entry{}, false, ErrNotFound
+}
+
+// ErrUnopened is the cause, for the log, of the 404 of a year that is not
+// published.
+var ErrUnopened = errors.New("the year is not published, and no preview opens it to this request")
+
+// Unopened is the answer of a year that is not published to a request without
+// leave to be there: the page of a year that was never made. why, which may be
+// nil, is what else was wrong with the request, for the log alone.
+func Unopened(why error) error {
+	err := ErrUnopened
+	if why != nil {
+		// Not wrapped: a refusal in there would become the page.
+		err = fmt.Errorf("%w; besides: %v", ErrUnopened, why)
+	}
+	return &Error{Status: ErrNotFound.Status, Key: ErrNotFound.Key, Err: err}
 }
