@@ -68,28 +68,11 @@ func (h *Handler) receive(w http.ResponseWriter, r *http.Request) error {
 
 // read takes the message off the wire.
 func read(r *http.Request) (*saml.Message, error) {
-	in, err := inbound(r)
+	in, err := web.Inbound(r)
 	if err != nil {
 		return nil, err
 	}
 	return saml.Read(in)
-}
-
-// inbound is what of the HTTP request package saml reads.
-func inbound(r *http.Request) (in saml.Inbound, err error) {
-	in = saml.Inbound{Method: r.Method, RawQuery: r.URL.RawQuery}
-	if r.Method == http.MethodHead {
-		in.Method = http.MethodGet
-	}
-	if r.Method != http.MethodPost {
-		return in, nil
-	}
-	in.ContentType = r.Header.Get("Content-Type")
-	if in.Body, err = io.ReadAll(r.Body); err != nil {
-		// Cut off, too slow or too long: the sender's doing, not ours.
-		return in, &web.Error{Status: http.StatusBadRequest, Key: "bad_form", Err: fmt.Errorf("read body: %w", err)}
-	}
-	return in, nil
 }
 
 // answerable refuses an SP that gave no address to post the answer to. The

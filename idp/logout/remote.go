@@ -105,7 +105,7 @@ type channel struct {
 }
 
 func (c *channel) read() (*saml.Message, error) {
-	in, err := inbound(c.r)
+	in, err := web.Inbound(c.r)
 	if err != nil {
 		return nil, err
 	}

@@ -3,13 +3,11 @@ package sso
 import (
 	"errors"
 	"fmt"
-	"io"
 	"log/slog"
 	"net/http"
 	"net/url"
 
 	"vernal/idp"
-	"vernal/idp/saml"
 	"vernal/idp/web"
 )
 
@@ -25,7 +23,7 @@ func (h *Handler) receive(w http.ResponseWriter, r *http.Request) error {
 	if err != nil {
 		return err
 	}
-	in, err := inbound(r)
+	in, err := web.Inbound(r)
 	if err != nil {
 		if unpublished {
 			return web.Unopened(err)
@@ -60,22 +58,6 @@ func (h *Handler) receive(w http.ResponseWriter, r *http.Request) error {
 		return h.answer(w, r, &a)
 	}
 	return h.store(w, r, &a)
-}
-
-// inbound reads the message off the wire.
-func inbound(r *http.Request) (in saml.Inbound, err error) {
-	in = saml.Inbound{Method: r.Method, RawQuery: r.URL.RawQuery}
-	switch r.Method {
-	case http.MethodHead:
-		in.Method = http.MethodGet
-	case http.MethodPost:
-		in.ContentType = r.Header.Get("Content-Type")
-		if in.Body, err = io.ReadAll(r.Body); err != nil {
-			// Cut off, too slow or too long: the sender's doing, not ours.
-			return in, &web.Error{Status: http.StatusBadRequest, Key: "bad_form", Err: fmt.Errorf("read body: %w", err)}
-		}
-	}
-	return in, nil
 }
 
 // noteNeed tells the log what of the request's wishes is passed over, whatever

@@ -7,7 +7,8 @@
 // security headers, recovery, one log event) → Router (path, method) →
 // Handler → Pages.Fail, if the handler returned an error.
 //
-// It knows nothing of SAML beyond the form of a year in a path.
+// It knows nothing of SAML beyond the form of a year in a path, and which parts
+// of a request a message travels in.
 package web
 
 import (

@@ -1,0 +1,30 @@
+package web
+
+import (
+	"fmt"
+	"io"
+	"net/http"
+
+	"vernal/idp/saml"
+)
+
+// Inbound is what of a request package saml reads: its query, and the body of a
+// POST. A HEAD is read as the GET that it stands for.
+//
+// A body that does not come whole (cut off, too slow, longer than MaxBody) is
+// the sender's doing and not ours: a *Error with 4xx.
+func Inbound(r *http.Request) (saml.Inbound, error) {
+	in := saml.Inbound{Method: r.Method, RawQuery: r.URL.RawQuery}
+	switch r.Method {
+	case http.MethodHead:
+		in.Method = http.MethodGet
+	case http.MethodPost:
+		in.ContentType = r.Header.Get("Content-Type")
+		body, err := io.ReadAll(r.Body)
+		if err != nil {
+			return in, &Error{Status: http.StatusBadRequest, Key: "bad_form", Err: fmt.Errorf("read body: %w", err)}
+		}
+		in.Body = body
+	}
+	return in, nil
+}
