@@ -14,7 +14,7 @@ import (
 
 const (
 	sweepEvery = time.Minute
-	sweepBatch = 100 // records a step, so that no sign-in waits long behind one
+	sweepBatch = 25 // records a step, so that no sign-in waits long behind one
 )
 
 // startJobs starts what the server does besides answering. What it returns ends

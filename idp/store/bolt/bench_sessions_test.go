@@ -23,7 +23,7 @@ import (
 const (
 	few, many = 10_000, 1_000_000
 	// sweepStep is how many records the server sweeps at a time.
-	sweepStep = 100
+	sweepStep = 25
 )
 
 var benchStart = time.Date(2031, 4, 1, 9, 0, 0, 0, time.UTC)
