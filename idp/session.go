@@ -157,6 +157,9 @@ type Issuance struct {
 	Proposed NameID
 	// SessionIndex is the one that the assertion will carry.
 	SessionIndex string
-	At           time.Time
-	Event        AuditEvent
+	// Address is the one of the person's addresses that the assertion names them
+	// by, if its SP was not told it before; "" otherwise.
+	Address string
+	At      time.Time
+	Event   AuditEvent
 }

@@ -167,6 +167,8 @@ type SessionStore interface {
 	//     scope that the provider has now counts, should it have moved since
 	//     i.Scope was read; the NameID there is found, or becomes i.Proposed
 	//     (ErrExists if that is another person's);
+	//   - notes in the person's record that the SP was told i.Address, if there is
+	//     one and it is still theirs (Email.ToldTo);
 	//   - adds the participant to the session and sets its SeenAt;
 	//   - appends i.Event.
 	// It returns the NameID that the assertion must carry. A zero i.At is

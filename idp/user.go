@@ -1,6 +1,10 @@
 package idp
 
-import "time"
+import (
+	"slices"
+	"strings"
+	"time"
+)
 
 // User is a person who can sign in. Stores keep it sealed: all of it is
 // personal data or secret. What was proofed of their identity is not part of it,
@@ -33,6 +37,20 @@ type Email struct {
 	Address      string    `json:"address"`
 	ConfirmedAt  time.Time `json:"confirmed_at,omitzero"`
 	LastSignInAt time.Time `json:"last_sign_in_at,omitzero"`
+	// ToldTo are the service providers that were given the address as a NameID:
+	// to them, and to no other, it names the person.
+	ToldTo []EntityID `json:"told_to,omitempty"`
+}
+
+// ToldAs returns the person's address that is written so, but for its case, if
+// the provider was given it as a NameID; nil otherwise.
+func (u *User) ToldAs(provider EntityID, address string) *Email {
+	for i := range u.Emails {
+		if e := &u.Emails[i]; strings.EqualFold(e.Address, address) && slices.Contains(e.ToldTo, provider) {
+			return e
+		}
+	}
+	return nil
 }
 
 // TOTP is one authenticator application or token (RFC 6238).

@@ -90,8 +90,12 @@ func open(req *saml.LogoutRequest, key crypto.Signer) error {
 
 // named is the person that the provider was told of under a NameID; "" if it
 // was told of nobody by that name. The format is not looked at: software sends
-// it wrong or not at all, and the value says enough. An e-mail address names
-// somebody only to a provider that is given addresses.
+// it wrong or not at all, and the value says enough.
+//
+// An e-mail address names somebody only to a provider that is given addresses,
+// and only if this one was given as a NameID. Another address of the same
+// person's is answered like one that nobody has: else an SP could reach people
+// who never were there, and find out which addresses belong together.
 func (h *Handler) named(ctx context.Context, p *sp.Provider, id *saml.NameID) (idp.UserID, error) {
 	user, err := h.Store.UserByNameID(ctx, p.NameIDScope, idp.NameID(id.Value))
 	if err == nil || !errors.Is(err, idp.ErrNotFound) {
@@ -101,13 +105,16 @@ func (h *Handler) named(ctx context.Context, p *sp.Provider, id *saml.NameID) (i
 		return "", nil
 	}
 	u, err := h.Store.UserByEmail(ctx, id.Value)
-	if errors.Is(err, idp.ErrNotFound) {
+	switch {
+	case errors.Is(err, idp.ErrNotFound):
+		return "", nil
+	case err != nil:
+		return "", wrap(err)
+	case u.ToldAs(p.EntityID, id.Value) == nil:
 		return "", nil
 	}
-	if err != nil {
-		return "", wrap(err)
-	}
-	// An address alone would let an SP reach people who never were there.
+	// A provider that was removed and added again may be somebody else's: it
+	// knows nobody before they come.
 	_, err = h.Store.NameID(ctx, p.NameIDScope, u.ID)
 	if errors.Is(err, idp.ErrNotFound) {
 		return "", nil

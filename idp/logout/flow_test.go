@@ -98,6 +98,18 @@ func (w *world) want(who ...string) {
 	}
 }
 
+// edit changes the registration of provider a.
+func (w *world) edit(change func(*idp.ServiceProvider)) {
+	w.t.Helper()
+	_, err := w.Registry.Edit(w.t.Context(), spA, func(p *idp.ServiceProvider) error {
+		change(p)
+		return nil
+	}, sp.Options{AllowInsecureURL: true}, "test")
+	if err != nil {
+		w.t.Fatal(err)
+	}
+}
+
 // answered checks the page that posts a LogoutResponse.
 func answered(t *testing.T, page *idptest.Page, p *idptest.Provider, r *idptest.LogoutRequest, status, detail string) {
 	t.Helper()
@@ -349,13 +361,7 @@ func TestLogoutWithdrawn(t *testing.T) {
 			r := &idptest.LogoutRequest{NameID: w.ada.name}
 			resp, to := w.ada.browser.CrossSitePostOnly(w.a.LogoutAddress(r), w.a.LogoutForm(r))
 			resp.Body.Close()
-			_, err := w.Registry.Edit(t.Context(), spA, func(p *idp.ServiceProvider) error {
-				tt.change(p)
-				return nil
-			}, sp.Options{AllowInsecureURL: true}, "test")
-			if err != nil {
-				t.Fatal(err)
-			}
+			w.edit(tt.change)
 			page := w.ada.browser.Get(to)
 			if page.Status != http.StatusBadRequest || page.Response() != nil || !strings.Contains(page.Text(), tt.words) {
 				t.Errorf("%d, want 400 and %q:\n%s", page.Status, tt.words, page.Text())

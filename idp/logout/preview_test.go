@@ -12,7 +12,6 @@ import (
 	"vernal/idp"
 	"vernal/idp/idptest"
 	"vernal/idp/link"
-	"vernal/idp/sp"
 )
 
 // newPreviewWorld is a world whose next year is created and not published.
@@ -29,13 +28,7 @@ func newPreviewWorld(t *testing.T) (w *world, next idp.Year) {
 
 func (w *world) preview(year idp.Year) {
 	w.t.Helper()
-	_, err := w.Registry.Edit(w.t.Context(), spA, func(p *idp.ServiceProvider) error {
-		p.Preview = year
-		return nil
-	}, sp.Options{AllowInsecureURL: true}, "test")
-	if err != nil {
-		w.t.Fatal(err)
-	}
+	w.edit(func(p *idp.ServiceProvider) { p.Preview = year })
 }
 
 // A year that is not published answers 404 to everybody at both addresses,

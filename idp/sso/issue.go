@@ -46,7 +46,7 @@ func (h *Handler) issue(w http.ResponseWriter, r *http.Request, a *accepted, s *
 	nameID, err := h.Store.RecordIssuance(r.Context(), &idp.Issuance{
 		Request: a.request, Session: s.ID, User: user.ID,
 		Scope: a.provider.NameIDScope, Proposed: idp.NameID(uuid.NewString()),
-		SessionIndex: index, At: now,
+		SessionIndex: index, Address: a.untold(user), At: now,
 		Event: signInEvent(a.request, user, e),
 	})
 	if err != nil {
@@ -126,6 +126,19 @@ func (a *accepted) assertion(s *idp.Session, user *idp.User, profile *idp.Profil
 			UUID: nameID, Email: email, Emails: user.Emails, Locale: lang, Proofed: user.Proofed, Profile: profile,
 		}),
 	}
+}
+
+// untold is the address that the assertion names the person by, if the provider
+// was not told it before; "" otherwise. A logout may name them by it from then on.
+func (a *accepted) untold(user *idp.User) string {
+	if a.request.NameIDFormat != saml.NameIDFormatEmail {
+		return ""
+	}
+	address := signInAddress(user)
+	if user.ToldAs(a.request.SP, address) != nil {
+		return ""
+	}
+	return address
 }
 
 // dropped is for the log: which attributes were asked for and not sent, and why.

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"slices"
 
 	"vernal/idp"
 )
@@ -39,6 +40,9 @@ func (w *writer) recordIssuance(i *idp.Issuance) (idp.NameID, error) {
 	}
 	name, err := w.nameID(i.Request.SP, i.Scope, i.User, i.Proposed)
 	if err != nil {
+		return "", err
+	}
+	if err := w.tell(i); err != nil {
 		return "", err
 	}
 	before := due(sess)
@@ -84,4 +88,27 @@ func (w *writer) answerRequest(i *idp.Issuance) error {
 		return fmt.Errorf("handle of another message: %w", exists(inRequests))
 	}
 	return w.answer(&stored, i.At, i.Session)
+}
+
+// tell notes by which address the person was named to the provider. One that was
+// taken from them since they were read is nobody's to note.
+func (w *writer) tell(i *idp.Issuance) error {
+	if i.Address == "" {
+		return nil
+	}
+	u, err := w.user(i.User)
+	if errors.Is(err, idp.ErrNotFound) {
+		return nil // that of a rehearsal
+	}
+	if err != nil {
+		return err
+	}
+	for n := range u.Emails {
+		e := &u.Emails[n]
+		if e.Address == i.Address && !slices.Contains(e.ToldTo, i.Request.SP) {
+			e.ToldTo = append(e.ToldTo, i.Request.SP)
+			return w.putUser(u)
+		}
+	}
+	return nil
 }

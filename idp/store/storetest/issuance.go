@@ -2,6 +2,7 @@ package storetest
 
 import (
 	"errors"
+	"strconv"
 	"sync"
 	"testing"
 	"time"
@@ -47,6 +48,37 @@ func testIssuance(t *testing.T, s idp.Store) {
 	sess.Participants[0] = idp.Participant{SP: given.SP, NameID: name, SessionIndexes: []string{"index-m1", "index-m2"}, Year: "2032", At: i.At}
 	stored, err = s.Session(ctx, "s1")
 	same(t, sess, stored, err)
+}
+
+// By which address a person was named to a provider is noted once, in the one
+// step with the issuance, and an address that is not theirs is not.
+func testIssuanceTold(t *testing.T, s idp.Store) {
+	ctx := t.Context()
+	u := person("u1", "ann@example.org", "ann@home.example")
+	ok(t, s.CreateUser(ctx, u))
+	ok(t, s.CreateSession(ctx, session("s1", "u1"), nil))
+	for n, address := range []string{"ann@home.example", "ann@home.example", "", "bob@example.org"} {
+		i := issuance("s1", "u1", "m"+strconv.Itoa(n))
+		i.Address = address
+		_, err := s.RecordIssuance(ctx, i)
+		ok(t, err)
+	}
+	u.Emails[1].ToldTo = []idp.EntityID{"https://sp.example"}
+	got, err := s.User(ctx, "u1")
+	same(t, u, got, err)
+
+	i := issuance("s1", "u1", "m0") // seen
+	i.Request.Handle, i.Address = "other", "ann@example.org"
+	_, err = s.RecordIssuance(ctx, i)
+	is(t, err, idp.ErrReplayed)
+	got, err = s.User(ctx, "u1")
+	same(t, u, got, err)
+
+	i = issuance("s2", "rehearsal", "m9") // somebody without a record
+	i.Address = "ann@example.org"
+	ok(t, s.CreateSession(ctx, session("s2", "rehearsal"), nil))
+	_, err = s.RecordIssuance(ctx, i)
+	ok(t, err)
 }
 
 func testIssuanceStored(t *testing.T, s idp.Store) {

@@ -1,0 +1,113 @@
+package logout_test
+
+import (
+	"net/http"
+	"strings"
+	"testing"
+
+	"vernal/idp"
+	"vernal/idp/idptest"
+	"vernal/idp/saml"
+)
+
+// addressWorld is a world whose provider a may have addresses as NameIDs, and
+// was told one of ada's two; provider b may have them too, and was told the
+// other one.
+func addressWorld(t *testing.T) *world {
+	t.Helper()
+	emails := func(p *idp.ServiceProvider) {
+		p.NameIDFormats = []string{idp.NameIDFormatPersistent, idp.NameIDFormatEmail}
+	}
+	w := &world{IdP: idptest.New(t, idptest.Options{}), t: t}
+	w.a, w.b = w.AddProvider(spA, emails), w.AddProvider(spB, emails)
+	person := w.AddPerson("ada@home.example")
+	err := w.Store.UpdateUser(t.Context(), person.User.ID, func(u *idp.User) error {
+		u.Emails = append(u.Emails, idp.Email{Address: "Ada@work.example", ConfirmedAt: w.Clock.Now()})
+		return nil
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	w.bob = visitor{Person: w.AddPerson("bob@example.gov"), browser: w.Browser()}
+	w.bob.name = w.told(&w.bob, w.a, saml.NameIDFormatPersistent)
+
+	w.ada = visitor{Person: person, browser: w.Browser()}
+	w.ada.otherName = w.told(&w.ada, w.b, saml.NameIDFormatEmail)
+	w.ada.Email, w.ada.browser = "Ada@work.example", w.Browser()
+	w.ada.name = w.told(&w.ada, w.a, saml.NameIDFormatEmail)
+	if w.ada.name != "Ada@work.example" || w.ada.otherName != "ada@home.example" || strings.Contains(w.bob.name, "@") {
+		t.Fatalf("told %q, %q and %q", w.ada.name, w.ada.otherName, w.bob.name)
+	}
+	w.want("Ada", "Ada", "bob")
+	return w
+}
+
+// told signs somebody in at a provider, and returns the name it was given.
+func (w *world) told(v *visitor, p *idptest.Provider, format string) string {
+	w.t.Helper()
+	r := &idptest.Request{Format: format}
+	page := v.browser.SignIn(v.browser.Get(p.URL(r)), v.Person)
+	a, err := p.Check(r, page.Response())
+	if err != nil {
+		w.t.Fatal(err)
+	}
+	return a.Subject.NameID.Value
+}
+
+// A provider names a person by the address that it was given, and by no other:
+// not by another one of theirs, and not by one that another provider was given.
+func TestLogoutByAddress(t *testing.T) {
+	t.Parallel()
+	tests := []struct {
+		name, address string
+		ends          bool
+	}{
+		{"the one it was given", "Ada@work.example", true},
+		{"in another case", "ada@WORK.example", true},
+		{"another of theirs", "ada@home.example", false},
+		{"another person's, who came without", "bob@example.gov", false},
+		{"nobody's", "eve@example.gov", false},
+	}
+	for _, tt := range tests {
+		t.Run(tt.name, func(t *testing.T) {
+			t.Parallel()
+			w := addressWorld(t)
+			all, left := []string{"Ada", "Ada", "bob"}, []string{"Ada", "bob"}
+			status, detail, code := ok, "", http.StatusOK
+			if !tt.ends {
+				left, status, detail, code = all, requester, unknownPrincipal, http.StatusBadRequest
+			}
+			r := &idptest.LogoutRequest{NameID: tt.address}
+			answered(t, w.ada.browser.Get(w.a.LogoutURL(r)), w.a, r, status, detail)
+			w.want(left...)
+
+			w = addressWorld(t)
+			if got := w.a.RemoteLogout(&idptest.LogoutRequest{NameID: tt.address}); got.Status != code || got.Response == nil {
+				t.Errorf("back channel: %d, want %d\n%s", got.Status, code, got.Body)
+			}
+			w.want(left...)
+		})
+	}
+}
+
+// A provider that may not have addresses any more names nobody by one, and the
+// address of somebody who has another one now names nobody.
+func TestLogoutByAddressWithdrawn(t *testing.T) {
+	t.Parallel()
+	w := addressWorld(t)
+	err := w.Store.UpdateUser(t.Context(), w.ada.User.ID, func(u *idp.User) error {
+		u.Emails = u.Emails[:1]
+		return nil
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	r := &idptest.LogoutRequest{NameID: "Ada@work.example"}
+	answered(t, w.ada.browser.Get(w.a.LogoutURL(r)), w.a, r, requester, unknownPrincipal)
+
+	w = addressWorld(t)
+	w.edit(func(p *idp.ServiceProvider) { p.NameIDFormats = []string{idp.NameIDFormatPersistent} })
+	r = &idptest.LogoutRequest{NameID: "Ada@work.example"}
+	answered(t, w.ada.browser.Get(w.a.LogoutURL(r)), w.a, r, requester, unknownPrincipal)
+	w.want("Ada", "Ada", "bob")
+}
