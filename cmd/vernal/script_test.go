@@ -2,11 +2,14 @@ package main
 
 import (
 	"context"
+	"flag"
 	"io"
 	"net/http"
 	"net/http/httptest"
 	"os"
 	"path/filepath"
+	"runtime"
+	"strconv"
 	"strings"
 	"testing"
 	"time"
@@ -16,7 +19,18 @@ import (
 	"vernal/idp/admin"
 )
 
+// TestMain makes the scripts quick, which mostly wait. For the disk and for
+// servers: so more of them run at once than there are processors; a -parallel
+// of the command line, read later, goes before. And for the race detector, which
+// holds every process back for a second as it ends, ten times as long as most
+// commands take: what it found is in their exit code all the same.
 func TestMain(m *testing.M) {
+	if err := flag.Set("test.parallel", strconv.Itoa(2*runtime.GOMAXPROCS(0))); err != nil {
+		panic(err)
+	}
+	if err := os.Setenv("GORACE", "atexit_sleep_ms=10 "+os.Getenv("GORACE")); err != nil {
+		panic(err)
+	}
 	testscript.Main(m, map[string]func(){"vernal": turned})
 }
 
