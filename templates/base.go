@@ -28,7 +28,15 @@ type Base struct {
 // Languages lets the person read the page in another language; the zero value
 // is a page without that.
 type Languages struct {
-	Action string // where the choice is posted, as FieldLanguage; "" for no switcher
+	Action string // where the choice is posted, as FieldLanguage; "" for no form
 	Return string // the page's own address, which goes with it as FieldReturn
 	Langs  []Lang
+	// Links stand in place of the form where nothing can be posted.
+	Links []LanguageLink
+}
+
+// LanguageLink leads to the same page in a language.
+type LanguageLink struct {
+	Lang Lang
+	URL  string
 }

@@ -45,7 +45,7 @@ type BoardPage struct {
 }
 
 // Board writes the board.
-func (s *Set) Board(w io.Writer, p BoardPage) error { return s.html(w, "board", fallback, p) }
+func (s *Set) Board(w io.Writer, p BoardPage) error { return s.html(w, "board", p.Lang, p) }
 
 // BoardYear is a year at the top of the board.
 type BoardYear struct {
@@ -158,6 +158,8 @@ type WallPage struct {
 	// Still: the page does not load itself anew (which is a header's business),
 	// and offers to. People must be able to stop what changes under their eyes.
 	Still bool
+	// SwitchURL leads to the page that does, or to the one that does not.
+	SwitchURL string
 }
 
 // WallName is a service provider that has not moved.
@@ -169,7 +171,7 @@ type WallName struct {
 
 // Wall writes the wall. It refers to no other file, and is to be sent with
 // WallCSP.
-func (s *Set) Wall(w io.Writer, p WallPage) error { return s.html(w, "wall", fallback, p) }
+func (s *Set) Wall(w io.Writer, p WallPage) error { return s.html(w, "wall", p.Lang, p) }
 
 // WallCSP is the Content-Security-Policy of the wall: nothing but its own
 // stylesheet, by its hash.

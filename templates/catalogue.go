@@ -21,15 +21,6 @@ import (
 // argument.
 type catalogue map[Key]string
 
-// englishOnly begin the keys whose pages are in English only: those for whoever
-// runs the rotation, who works with commands and a log that are in English too
-// and whose words they repeat, and those of the demonstration's two samples.
-var englishOnly = []string{"board.", "wall.", "comes.", "move.", "year.", "days.", "demo."}
-
-func isEnglishOnly(key Key) bool {
-	return slices.ContainsFunc(englishOnly, func(prefix string) bool { return strings.HasPrefix(string(key), prefix) })
-}
-
 // readCatalogues reads catalogue/LANG.json; see check.
 func readCatalogues(files fs.FS) (map[Lang]catalogue, error) {
 	names, err := fs.Glob(files, "catalogue/*.json")
@@ -57,7 +48,6 @@ func (c catalogue) check(english catalogue) error {
 	var problems []error
 	for key, text := range english {
 		switch got, ok := c[key]; {
-		case isEnglishOnly(key):
 		case !ok || strings.TrimSpace(got) == "":
 			problems = append(problems, fmt.Errorf("text %q is missing", key))
 		case !slices.Equal(marks(got), marks(text)):
@@ -65,7 +55,7 @@ func (c catalogue) check(english catalogue) error {
 		}
 	}
 	for key := range c {
-		if _, ok := english[key]; !ok || isEnglishOnly(key) {
+		if _, ok := english[key]; !ok {
 			problems = append(problems, fmt.Errorf("text %q is superfluous", key))
 		}
 	}
@@ -167,7 +157,7 @@ func funcs(lang Lang, c catalogue, prefix string) map[string]any {
 		"lang":   func() Lang { return lang },
 		"name":   func(l Lang) string { return names[l] },
 		"static": func(name string) string { return prefix + name },
-		"t":      func(key Key, args ...any) (string, error) { return c.text(key, flat(args)...) },
+		"t":      func(key Key, args ...any) (string, error) { return c.text(key, c.flat(args)...) },
 		"brand": func(name string) (string, error) {
 			if name != "" {
 				return name, nil
@@ -196,30 +186,47 @@ func funcs(lang Lang, c catalogue, prefix string) map[string]any {
 			return help(lang, texts, spName, brand)
 		},
 		"stamp": func(t time.Time) string { return t.UTC().Format(time.RFC3339) },
-		"when": func(t time.Time) (string, error) {
-			t = t.UTC()
-			month, err := c.text(Key("time.month." + strconv.Itoa(int(t.Month()))))
-			if err != nil {
-				return "", err
-			}
-			day := strconv.Itoa(t.Day())
-			if t.Day() == 1 {
-				day = c["time.first"] // French has a word for it
-			}
-			return c.text("time", month, day, strconv.Itoa(t.Year()), t.Format("15"), t.Format("04"))
-		},
+		"when":  func(t time.Time) (string, error) { return c.date("time", t) },
+		"day":   func(t time.Time) (string, error) { return c.date("date", t) },
 		// n is the text for a number, with that as its first argument: key, or
 		// key.one.
 		"n": func(key Key, n int, args ...any) (string, error) {
-			return c.count(key, n, flat(args)...)
+			return c.count(key, n, c.flat(args)...)
 		},
 		"days":   c.days,
-		"date":   func(t time.Time) string { return t.UTC().Format(time.DateOnly) },
-		"minute": func(t time.Time) string { return t.UTC().Format("2006-01-02 15:04") },
-		"short":  short,
-		"style":  inlineStyle,
-		"line":   line,
+		"number": c.number,
+		// date is a day for machines, in an attribute.
+		"date":  func(t time.Time) string { return t.UTC().Format(time.DateOnly) },
+		"short": short,
+		"style": inlineStyle,
+		"line":  line,
 	}
+}
+
+// date writes a time by one of the texts that have places for its parts: the
+// month by its name, the day, the year, the hour and the minute.
+func (c catalogue) date(key Key, t time.Time) (string, error) {
+	t = t.UTC()
+	month, err := c.text(Key("time.month." + strconv.Itoa(int(t.Month()))))
+	if err != nil {
+		return "", err
+	}
+	day := strconv.Itoa(t.Day())
+	if t.Day() == 1 {
+		day = c["time.first"] // French has a word for it
+	}
+	return c.text(key, month, day, strconv.Itoa(t.Year()), t.Format("15"), t.Format("04"))
+}
+
+// number writes a number with its thousands set apart.
+func (c catalogue) number(n int) string {
+	if n < 0 {
+		return "-" + c.number(-n)
+	}
+	if n < 1000 {
+		return strconv.Itoa(n)
+	}
+	return fillIn(c["number"], []string{c.number(n / 1000), fmt.Sprintf("%03d", n%1000)})
 }
 
 // count is the text of key for a number, which fills {0}: in the singular, of
@@ -228,7 +235,7 @@ func (c catalogue) count(key Key, n int, args ...string) (string, error) {
 	if n == 1 {
 		key += ".one"
 	}
-	return c.text(key, append([]string{strconv.Itoa(n)}, args...)...)
+	return c.text(key, append([]string{c.number(n)}, args...)...)
 }
 
 // days is how far away a day is that is n days ahead, or back if n is negative.
@@ -260,13 +267,15 @@ func lackKey(lacks, part string) Key { return Key("lack." + lacks + "." + part) 
 func factorKey(f idp.Factor) Key { return Key("factor." + string(f)) }
 
 // flat makes arguments of a page into strings: single ones, of any string type,
-// or a whole []string.
-func flat(args []any) []string {
+// numbers, or a whole []string.
+func (c catalogue) flat(args []any) []string {
 	var out []string
 	for _, a := range args {
 		switch a := a.(type) {
 		case []string:
 			out = append(out, a...)
+		case int:
+			out = append(out, c.number(a))
 		default:
 			out = append(out, fmt.Sprint(a))
 		}

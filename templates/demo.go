@@ -48,7 +48,7 @@ type DemoHomePage struct {
 }
 
 // DemoHome writes the first page of a sample.
-func (s *Set) DemoHome(w io.Writer, p DemoHomePage) error { return s.html(w, "demo_home", fallback, p) }
+func (s *Set) DemoHome(w io.Writer, p DemoHomePage) error { return s.html(w, "demo_home", p.Lang, p) }
 
 // DemoAttribute is one attribute of an assertion.
 type DemoAttribute struct {
@@ -90,7 +90,7 @@ type DemoSignedInPage struct {
 
 // DemoSignedIn writes the page that shows what arrived.
 func (s *Set) DemoSignedIn(w io.Writer, p DemoSignedInPage) error {
-	return s.html(w, "demo_signedin", fallback, p)
+	return s.html(w, "demo_signedin", p.Lang, p)
 }
 
 // DemoErrorPage tells why a sample did not accept what came. It shows the cause,
@@ -105,5 +105,20 @@ type DemoErrorPage struct {
 
 // DemoError writes the error page of a sample.
 func (s *Set) DemoError(w io.Writer, p DemoErrorPage) error {
-	return s.html(w, "demo_error", fallback, p)
+	return s.html(w, "demo_error", p.Lang, p)
 }
+
+// DemoMailPage is all that the demonstration mailed, the latest first, as text.
+type DemoMailPage struct {
+	Base
+	Mails []DemoMail
+}
+
+// DemoMail is one mail.
+type DemoMail struct {
+	Head string // its lines, each with its name
+	Text string
+}
+
+// DemoMail writes the page of mail.
+func (s *Set) DemoMail(w io.Writer, p DemoMailPage) error { return s.text(w, "demo_mail", p.Lang, p) }

@@ -213,7 +213,7 @@ func TestTexts(t *testing.T) {
 				Year: "2025", NewYear: "2027", EndedAt: time.Date(2026, 7, 1, 0, 0, 0, 0, time.UTC),
 				Changes: []Change{{What: ChangeAuth, Old: "https://id.example/a25", New: "https://id.example/a27"}}, Fingerprint: "AA:BB", EntityID: "https://id.example",
 			})
-		}, []string{"The 2025 addresses are closed\n\n", "of 2025 are retired. They were closed on 2026-07-01. They", "of 2027",
+		}, []string{"The 2025 addresses are closed\n\n", "of 2025 are retired. They were closed on July 1, 2026. They", "of 2027",
 			"\n\nSign-in (SSO) address\n  Old: https://id.example/a25\n  New: https://id.example/a27\n\n",
 			"\n\nSHA-256 of the new certificate\n  AA:BB\n\nEntity ID, which stays the same\n  https://id.example\n"}},
 		{"revoked", func(w io.Writer) error {

@@ -13,13 +13,18 @@ import (
 // boardSamples are the pages of the admin listener, with no service provider,
 // with five in every state there is, and with many: as many as a page has for
 // pictures, fewer for the checks, which take long on a long page.
-func boardSamples() (all []sample) {
+func boardSamples(lang Lang) (all []sample) {
+	base := Base{Lang: lang}
+	for _, l := range []Lang{"en", "es", "fr"} {
+		base.Languages.Links = append(base.Languages.Links, LanguageLink{l, "?locale=" + string(l)})
+	}
 	many := 30
 	if os.Getenv("VERNAL_SHOTS") != "" {
 		many = 200
 	}
 	for _, n := range []int{0, 5, many} {
 		b, w := boardSample(n), wallSample(n)
+		b.Base, w.Base, w.SwitchURL = base, base, "?refresh=off"
 		all = append(all,
 			sample{fmt.Sprintf("board-%d", n), false, func(s *Set, out io.Writer) error { return s.Board(out, b) }},
 			sample{fmt.Sprintf("wall-%d", n), false, func(s *Set, out io.Writer) error { return s.Wall(out, w) }})

@@ -2,7 +2,6 @@ package templates
 
 import (
 	"io"
-	"slices"
 	"strings"
 	"time"
 
@@ -61,7 +60,7 @@ func samples(lang Lang, acs string) []sample {
 	revoked.Revoked, revoked.StartURL = true, ""
 	retiredHere := retired
 	retiredHere.SignOutAction = "/sign-out"
-	demo := Base{Brand: "Sample A", Nonce: "bm9uY2U"}
+	demo := Base{Lang: lang, Brand: "Sample A", Nonce: "bm9uY2U", Languages: langs}
 	first := DemoSample{Other: "Sample B", OtherURL: "http://b.localhost:8082"}
 	second := DemoSample{Second: true, Other: "Sample A", OtherURL: "http://a.localhost:8081"}
 	home := DemoHomePage{Base: demo, Sample: first, SignInURL: "/signed-in", Email: "ada@example.com", Password: "spring-every-year",
@@ -193,9 +192,5 @@ func samples(lang Lang, acs string) []sample {
 			return s.Response(w, ResponsePage{Base: b, ACSURL: acs, XML: []byte("<Response/>"), RelayState: "a+b", HasRelay: true})
 		}},
 	}
-	english := func(p sample) bool { return strings.HasPrefix(p.name, "demo-") }
-	if lang != fallback {
-		return slices.DeleteFunc(people, english)
-	}
-	return append(boardSamples(), people...)
+	return append(boardSamples(lang), people...)
 }

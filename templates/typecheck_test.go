@@ -16,7 +16,7 @@ var pageTypes = map[string]any{
 	"signin.html": SignInPage{}, "code.html": CodePage{}, "account.html": AccountPage{},
 	"signedout.html": SignedOutPage{}, "confirm.html": ConfirmPage{}, "logout.html": LogoutPage{}, "response.html": responseData{},
 	"preview.html": PreviewPage{}, "error.html": ErrorPage{}, "error.txt": ErrorPage{}, "refusal.html": RefusalPage{}, "refusal.txt": RefusalPage{}, "lack.html": LackPage{}, "attributes.html": AttributesPage{},
-	"demo_home.html": DemoHomePage{}, "demo_signedin.html": DemoSignedInPage{}, "demo_error.html": DemoErrorPage{},
+	"demo_home.html": DemoHomePage{}, "demo_signedin.html": DemoSignedInPage{}, "demo_error.html": DemoErrorPage{}, "demo_mail.txt": DemoMailPage{},
 	"stay.html": StayPage{}, "sessionended.html": SessionEndedPage{},
 	"board.html": BoardPage{}, "wall.html": WallPage{},
 	"retired.html": RetiredPage{}, "retired.txt": RetiredPage{}, "notfound.html": NotFoundPage{}, "notfound.txt": NotFoundPage{},

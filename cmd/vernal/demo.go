@@ -169,9 +169,13 @@ func (a *app) startDemoAt(ctx context.Context, ports []net.Listener, dir string)
 	if d.person, err = openDemoPerson(ctx, d.deps); err != nil {
 		return nil, err
 	}
-	d.serveMail(ctx)
+	pages, err := templates.New()
+	if err != nil {
+		return nil, fmt.Errorf("load pages: %w", err)
+	}
+	d.serveMail(ctx, pages)
 	d.serveIdP(ctx, ports[0])
-	if err := d.serveSamples(ctx, ports[1:]); err != nil {
+	if err := d.serveSamples(ctx, pages, ports[1:]); err != nil {
 		return nil, err
 	}
 	if err := d.serveCommands(ctx, ports[0].Addr().String()); err != nil {
@@ -245,11 +249,7 @@ func (d *demo) serveCommands(ctx context.Context, address string) error {
 
 // serveSamples makes the two samples, registers them by their own metadata, and
 // runs them.
-func (d *demo) serveSamples(ctx context.Context, ports []net.Listener) error {
-	pages, err := templates.New()
-	if err != nil {
-		return fmt.Errorf("load pages: %w", err)
-	}
+func (d *demo) serveSamples(ctx context.Context, pages *templates.Set, ports []net.Listener) (err error) {
 	if d.samples, err = newSamples(ctx, d, pages, ports); err != nil {
 		return err
 	}

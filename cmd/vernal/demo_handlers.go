@@ -40,12 +40,15 @@ func (s *sample) handler() http.Handler {
 	mux.HandleFunc("GET "+pathMetadata, s.serveMetadata)
 	mux.HandleFunc("POST "+pathACS, s.hold)
 	mux.HandleFunc("GET "+pathACS, s.accept)
-	prefix := s.pages.StaticPrefix()
+	prefix := s.pages.Set.StaticPrefix()
 	files := http.StripPrefix(prefix, http.FileServerFS(templates.Static()))
 	mux.HandleFunc("GET "+prefix, func(w http.ResponseWriter, r *http.Request) {
 		w.Header().Set("Cache-Control", "public, max-age=31536000, immutable") // the prefix changes with them
 		files.ServeHTTP(w, r)
 	})
+	switcher := web.NewRouter(s.pages)
+	s.pages.Mount(switcher)
+	mux.Handle(web.LanguagePath, switcher)
 	mux.HandleFunc("/", s.notFound)
 
 	guard := http.NewCrossOriginProtection()
@@ -82,7 +85,7 @@ func (s *sample) home(w http.ResponseWriter, r *http.Request) {
 		return
 	}
 	page := templates.DemoHomePage{
-		Base: s.base(), Sample: s.about("/"), SignInURL: pathSignedIn,
+		Base: s.base(r), Sample: s.about("/"), SignInURL: pathSignedIn,
 		Email: s.demo.person.Email, Password: s.demo.person.Password,
 		Code: code.Code, Seconds: code.Seconds, Used: code.Used, CodeURL: pathCode,
 		Post: s.binding == saml.HTTPPostBinding, Encrypted: s.encrypted,
@@ -91,7 +94,7 @@ func (s *sample) home(w http.ResponseWriter, r *http.Request) {
 	if r.URL.Query().Has("signed-out") {
 		page.Notice, page.NoticeArgs = templates.NoticeDemoSignedOut, []string{s.name}
 	}
-	s.render(w, http.StatusOK, page.Nonce, func(b io.Writer) error { return s.pages.DemoHome(b, page) })
+	s.render(w, http.StatusOK, page.Nonce, func(b io.Writer) error { return s.pages.Set.DemoHome(b, page) })
 }
 
 // code is GET /code: the current code, for the script of the first page.
@@ -113,9 +116,9 @@ func (s *sample) signedIn(w http.ResponseWriter, r *http.Request) {
 		return
 	}
 	page := v.page(s.demo.deps.ring.All(s.demo.deps.clock.Now()))
-	page.Base, page.Sample = s.base(), s.about(pathSignedIn)
+	page.Base, page.Sample = s.base(r), s.about(pathSignedIn)
 	page.SignOutAction, page.IdPURL = pathSignOut, s.demo.deps.config.BaseURL
-	s.render(w, http.StatusOK, page.Nonce, func(b io.Writer) error { return s.pages.DemoSignedIn(b, page) })
+	s.render(w, http.StatusOK, page.Nonce, func(b io.Writer) error { return s.pages.Set.DemoSignedIn(b, page) })
 }
 
 func (s *sample) serveMetadata(w http.ResponseWriter, _ *http.Request) {
@@ -159,20 +162,25 @@ func (s *sample) fail(w http.ResponseWriter, r *http.Request, err error) {
 		cause = invalid.PrivateErr.Error()
 	}
 	s.demo.deps.log.Warn("the sample did not accept what came", slog.String("sample", s.name), slog.String("cause", cause))
-	page := templates.DemoErrorPage{Base: s.base(), Sample: s.about("/"), Cause: cause, RetryURL: pathSignedIn}
+	page := templates.DemoErrorPage{Base: s.base(r), Sample: s.about("/"), Cause: cause, RetryURL: pathSignedIn}
+	page.Languages = templates.Languages{} // what came is not to be had twice
 	if raw, err := postedResponse(r); err == nil {
 		page.Response = indented(raw)
 	}
-	s.render(w, http.StatusForbidden, page.Nonce, func(b io.Writer) error { return s.pages.DemoError(b, page) })
+	s.render(w, http.StatusForbidden, page.Nonce, func(b io.Writer) error { return s.pages.Set.DemoError(b, page) })
 }
 
-func (s *sample) notFound(w http.ResponseWriter, _ *http.Request) {
-	page := templates.NotFoundPage{Base: s.base(), HomeURL: "/"}
-	s.render(w, http.StatusNotFound, page.Nonce, func(b io.Writer) error { return s.pages.NotFound(b, page) })
+func (s *sample) notFound(w http.ResponseWriter, r *http.Request) {
+	page := templates.NotFoundPage{Base: s.base(r), HomeURL: "/"}
+	s.render(w, http.StatusNotFound, page.Nonce, func(b io.Writer) error { return s.pages.Set.NotFound(b, page) })
 }
 
-func (s *sample) base() templates.Base {
-	return templates.Base{Lang: "en", Brand: s.name, Nonce: rand.Text()}
+// base chooses the language as the identity provider does, with a cookie of the
+// sample's own: to a browser it is another site.
+func (s *sample) base(r *http.Request) templates.Base {
+	b := s.pages.Base(r, "")
+	b.Nonce = rand.Text()
+	return b
 }
 
 // about is what each page knows of the sample; other is the page of the other

@@ -10,12 +10,15 @@ import (
 	"time"
 
 	"vernal/idp/mailbox"
+	"vernal/idp/web"
+	"vernal/templates"
 )
 
 // demoMail catches what the demo mails, and shows it.
 type demoMail struct {
 	box       *mailbox.Server
 	mail, web net.Listener
+	pages     *web.Pages
 }
 
 // demoOperator is whom the demo's notices go to.
@@ -45,15 +48,16 @@ func (m *demoMail) Close() error {
 func (m *demoMail) url() string { return "http://" + m.web.Addr().String() + "/" }
 
 // serveMail takes mail and shows it until ctx ends.
-func (d *demo) serveMail(ctx context.Context) {
-	web := &http.Server{Handler: http.HandlerFunc(d.mail.show), ReadHeaderTimeout: 10 * time.Second}
+func (d *demo) serveMail(ctx context.Context, set *templates.Set) {
+	d.mail.pages = &web.Pages{Set: set, Langs: d.deps.config.langs()}
+	srv := &http.Server{Handler: http.HandlerFunc(d.mail.show), ReadHeaderTimeout: 10 * time.Second}
 	context.AfterFunc(ctx, func() {
 		_ = d.mail.Close()
-		_ = web.Close()
+		_ = srv.Close()
 	})
 	d.group.Go(func() error { return d.mail.box.Serve(d.mail.mail) })
 	d.group.Go(func() error {
-		if err := web.Serve(d.mail.web); ctx.Err() == nil {
+		if err := srv.Serve(d.mail.web); ctx.Err() == nil {
 			return fmt.Errorf("show mail: %w", err)
 		}
 		return nil
@@ -70,10 +74,13 @@ func (m *demoMail) show(w http.ResponseWriter, r *http.Request) {
 	w.Header().Set("Content-Type", "text/plain; charset=utf-8")
 	w.Header().Set("X-Content-Type-Options", "nosniff")
 	w.Header().Set("Cache-Control", "no-store")
-	mails := m.box.Mails()
-	fmt.Fprintf(w, "%s. Load the page again for what came since.\n", plural(len(mails), "mail"))
-	for _, mail := range slices.Backward(mails) {
-		fmt.Fprintf(w, "\n%s\nTo: %s\nSubject: %s\nDate: %s\n\n%s", strings.Repeat("=", 72),
-			strings.Join(mail.To, ", "), mail.Header("Subject"), mail.Header("Date"), mail.Text())
+	page := templates.DemoMailPage{Base: m.pages.Base(r, "")}
+	for _, mail := range slices.Backward(m.box.Mails()) {
+		head := fmt.Sprintf("To: %s\nSubject: %s\nDate: %s\n", strings.Join(mail.To, ", "), mail.Header("Subject"), mail.Header("Date"))
+		page.Mails = append(page.Mails, templates.DemoMail{Head: head, Text: mail.Text()})
+	}
+	w.Header().Set("Content-Language", string(page.Lang))
+	if err := m.pages.Set.DemoMail(w, page); err != nil {
+		http.Error(w, "something went wrong in the demo", http.StatusInternalServerError)
 	}
 }

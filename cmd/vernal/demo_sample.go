@@ -22,6 +22,7 @@ import (
 
 	"vernal/idp"
 	"vernal/idp/sp"
+	"vernal/idp/web"
 	"vernal/idp/xmldsig"
 	"vernal/templates"
 )
@@ -37,7 +38,7 @@ type sample struct {
 	sampleKind
 	url   string // without a final slash
 	demo  *demo
-	pages *templates.Set
+	pages *web.Pages
 	other *sample
 	// idpMetadata is the address that it has read.
 	idpMetadata string
@@ -68,7 +69,7 @@ func sampleKinds() [2]sampleKind {
 
 // newSamples makes the samples. Each reads the identity provider's metadata at
 // its address: one the year's, the other that of all years.
-func newSamples(ctx context.Context, d *demo, pages *templates.Set, ports []net.Listener) ([]*sample, error) {
+func newSamples(ctx context.Context, d *demo, set *templates.Set, ports []net.Listener) ([]*sample, error) {
 	samples := make([]*sample, len(ports))
 	from := []string{d.yearMetadata(), d.deps.config.BaseURL + "/api/saml/metadata"}
 	var group errgroup.Group // making keys takes a moment
@@ -82,7 +83,8 @@ func newSamples(ctx context.Context, d *demo, pages *templates.Set, ports []net.
 		return nil, err
 	}
 	for i, s := range samples {
-		s.demo, s.pages, s.other = d, pages, samples[1-i]
+		s.demo, s.other = d, samples[1-i]
+		s.pages = &web.Pages{Set: set, Langs: d.deps.config.langs(), Brand: s.name, BaseURL: s.url}
 	}
 	return samples, nil
 }

@@ -76,7 +76,7 @@ func (s *Server) AdminHandler() (http.Handler, error) {
 	if err != nil {
 		return nil, fmt.Errorf("load pages: %w", err)
 	}
-	pages := &web.Pages{Set: set, Langs: []templates.Lang{"en"}, Brand: s.Brand, BaseURL: s.IdP.BaseURL}
+	pages := &web.Pages{Set: set, Langs: s.Languages, Linked: true, Brand: s.Brand, BaseURL: s.IdP.BaseURL}
 	h := &watch.Handler{Board: s.Board, Rotation: s.Rotation, Links: s.Links, Pages: pages, Clock: s.Clock, Log: s.Log, URL: s.AdminURL,
 		Traffic: s.counted(), Ready: s.ready, Version: s.Version}
 	return &web.Middleware{Next: h.Handler(), Pages: pages, Log: s.Log, Clock: s.Clock}, nil

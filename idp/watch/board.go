@@ -46,7 +46,7 @@ func (h *Handler) boardPage(v *view, f filter) templates.BoardPage {
 	live := v.live()
 	for i := range p.Years {
 		if y := &p.Years[i]; y.Live && y.Year < live[len(live)-1] {
-			y.UnmovedURL = filter{Year: y.Year, Show: board.Unmoved}.url()
+			y.UnmovedURL = f.only(board.Unmoved, y.Year).url()
 		}
 	}
 	for i, a := range v.Status.Attention {

@@ -24,12 +24,17 @@ type filter struct {
 	Query string
 	// Page counts from 1.
 	Page int
+	// Locale is the language that the address asks for, kept in every link from
+	// there, as this listener keeps no choice in a cookie; "" for none.
+	Locale string
 }
 
-// maxQuery bounds Query in bytes, maxPage the number of a page.
+// maxQuery and maxLocale bound Query and Locale in bytes, maxPage the number of
+// a page.
 const (
-	maxQuery = 200
-	maxPage  = 100000
+	maxQuery  = 200
+	maxLocale = 20
+	maxPage   = 100000
 )
 
 // readFilter reads what it understands; the rest is as if it were not there.
@@ -47,13 +52,16 @@ func readFilter(q url.Values) filter {
 	if n, err := strconv.Atoi(q.Get("page")); err == nil && n >= 1 && n <= maxPage {
 		f.Page = n
 	}
+	if locale := q.Get("locale"); len(locale) <= maxLocale {
+		f.Locale = locale
+	}
 	return f
 }
 
 // url is where the filter is applied.
 func (f filter) url() string {
 	q := url.Values{}
-	for name, value := range map[string]string{"show": string(f.Show), "year": string(f.Year), "q": f.Query} {
+	for name, value := range map[string]string{"show": string(f.Show), "year": string(f.Year), "q": f.Query, "locale": f.Locale} {
 		if value != "" {
 			q.Set(name, value)
 		}
@@ -70,6 +78,11 @@ func (f filter) url() string {
 func (f filter) page(n int) filter {
 	f.Page = n
 	return f
+}
+
+// only is another part of the list, in the same language.
+func (f filter) only(show board.Move, y idp.Year) filter {
+	return filter{Show: show, Year: y, Locale: f.Locale}
 }
 
 // apply gives the lines that pass.
@@ -106,10 +119,10 @@ func (f filter) moves(b *board.Board) []templates.BoardFilter {
 	for _, l := range b.SPs {
 		counts[l.Move]++
 	}
-	all := []templates.BoardFilter{{Label: templates.MoveAll, Count: len(b.SPs), URL: boardPath, Current: f.Show == "" && f.Year == ""}}
+	all := []templates.BoardFilter{{Label: templates.MoveAll, Count: len(b.SPs), URL: f.only("", "").url(), Current: f.Show == "" && f.Year == ""}}
 	for _, m := range moves {
 		all = append(all, templates.BoardFilter{
-			Label: moveKeys[m], Count: counts[m], URL: filter{Show: m}.url(), Current: f.Show == m && f.Year == "",
+			Label: moveKeys[m], Count: counts[m], URL: f.only(m, "").url(), Current: f.Show == m && f.Year == "",
 		})
 	}
 	return all
@@ -124,7 +137,7 @@ func (f filter) inYears(b *board.Board) (all []templates.BoardFilter) {
 				n++
 			}
 		}
-		all = append(all, templates.BoardFilter{Year: y.Year, Count: n, URL: filter{Year: y.Year}.url(), Current: f.Year == y.Year && f.Show == ""})
+		all = append(all, templates.BoardFilter{Year: y.Year, Count: n, URL: f.only("", y.Year).url(), Current: f.Year == y.Year && f.Show == ""})
 	}
 	return all
 }
@@ -137,6 +150,9 @@ func (f filter) search() templates.BoardSearch {
 	}
 	if f.Year != "" {
 		s.Fields = append(s.Fields, templates.Field{Name: "year", Value: string(f.Year)})
+	}
+	if f.Locale != "" {
+		s.Fields = append(s.Fields, templates.Field{Name: "locale", Value: f.Locale})
 	}
 	return s
 }

@@ -53,10 +53,10 @@ func TestBoard(t *testing.T) {
 	what := all(doc, "vernal-what")
 	wants := []struct{ who, what []string }{
 		{[]string{"Never Bureau", "Not moved", "https://never.example.gov/saml", "never-saml@example.gov"},
-			[]string{"2030 last request 2031-03-01 09:00, 1 day ago; 1 in 7 days, 1 in 30; signed, by 0000000000000000…; first 2031-03-01"}},
-		{[]string{"Both Bureau", "On both"}, []string{"2030 last request 2031-02-28", "2031 last request 2031-03-02 08:00, today",
+			[]string{"2030 last request March 1, 2031, 09:00 UTC, 1 day ago; 1 in 7 days, 1 in 30; signed, by 0000000000000000…; first March 1, 2031"}},
+		{[]string{"Both Bureau", "On both"}, []string{"2030 last request February 28, 2031", "2031 last request March 2, 2031, 08:00 UTC, today",
 			"Metadata loaded in its name: a hint, no proof", "203.0.113.7, hinted-agent/1"}},
-		{[]string{"Gone Bureau", "Moved"}, []string{"2030 last request 2031-02-10 09:00, 20 days ago; 0 in 7 days, 1 in 30"}},
+		{[]string{"Gone Bureau", "Moved"}, []string{"2030 last request February 10, 2031, 09:00 UTC, 20 days ago; 0 in 7 days, 1 in 30"}},
 		{[]string{"Unseen Bureau", "Never seen"}, []string{"No request yet."}},
 	}
 	for i, want := range wants {
@@ -73,8 +73,8 @@ func TestBoard(t *testing.T) {
 	}
 	years := words(all(doc, "vernal-years")[0])
 	for _, want := range []string{
-		"2030 expiring Our signing certificate ends in 30 days 2031-04-01 Due to be retired in 121 days 2031-07-01 Used within 30 days by 3 service providers 2 have not moved on",
-		"2031 preferred", "2032 planned Next the key of 2032 is made: 2032-01-15, in 319 days",
+		"2030 expiring Our signing certificate ends in 30 days April 1, 2031 Due to be retired in 121 days July 1, 2031 Used within 30 days by 3 service providers 2 have not moved on",
+		"2031 preferred", "2032 planned Next the key of 2032 is made: January 15, 2032, in 319 days",
 	} {
 		if !strings.Contains(years, want) {
 			t.Errorf("%q is not in %q", want, years)

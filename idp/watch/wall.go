@@ -4,6 +4,7 @@ import (
 	"cmp"
 	"io"
 	"net/http"
+	"net/url"
 	"slices"
 	"strings"
 
@@ -32,13 +33,27 @@ func (h *Handler) showWall(w http.ResponseWriter, r *http.Request) error {
 	}
 	from, to := v.moving()
 	page := v.wall(from, to)
-	page.Still = r.URL.Query().Get("refresh") == "off"
+	page.Still, page.SwitchURL = wallSwitch(r.URL.Query())
 	if !page.Still {
 		w.Header().Set("Refresh", refreshWall)
 	}
 	page.Base, page.Years = h.Pages.Base(r, ""), live(v.years(h.Rotation.Policy))
 	w.Header().Set("Content-Security-Policy", h.Pages.Set.WallCSP())
 	return h.Pages.Render(w, http.StatusOK, func(b io.Writer) error { return h.Pages.Set.Wall(b, page) })
+}
+
+// wallSwitch reports whether the wall is to stay as it is, and where the other
+// wall is, in the same language.
+func wallSwitch(q url.Values) (still bool, other string) {
+	keep := url.Values{}
+	if locale := q.Get("locale"); locale != "" && len(locale) <= maxLocale {
+		keep.Set("locale", locale)
+	}
+	if q.Get("refresh") == "off" {
+		return true, "?" + keep.Encode()
+	}
+	keep.Set("refresh", "off")
+	return false, "?" + keep.Encode()
 }
 
 // wall is the page but for its years. It counts who has moved on from one year,

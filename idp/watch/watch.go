@@ -75,6 +75,6 @@ func Path(kind link.Kind, token string) string {
 
 // home leads to the board.
 func (h *Handler) home(w http.ResponseWriter, r *http.Request) error {
-	http.Redirect(w, r, boardPath, http.StatusSeeOther)
+	http.Redirect(w, r, readFilter(r.URL.Query()).only("", "").url(), http.StatusSeeOther)
 	return nil
 }

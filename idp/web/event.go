@@ -77,7 +77,7 @@ func EventOf(r *http.Request) *Event {
 	if e, ok := r.Context().Value(eventKey{}).(*Event); ok {
 		return e
 	}
-	return &Event{ID: newID()}
+	return &Event{ID: newID(), start: time.Now()}
 }
 
 // Note adds attributes to the request's log event. No secret and nothing

@@ -160,13 +160,7 @@ func returnTo(address string) string {
 		!strings.HasPrefix(u.Path, "/") || strings.HasPrefix(address, "//") || strings.Contains(address, `\`) {
 		return "/"
 	}
-	var kept []string
-	for pair := range strings.SplitSeq(u.RawQuery, "&") {
-		if name, _, _ := strings.Cut(pair, "="); name != "locale" && pair != "" {
-			kept = append(kept, pair) // as it stands: a signature may cover it
-		}
-	}
-	to := url.URL{Path: u.Path, RawPath: u.RawPath, RawQuery: strings.Join(kept, "&")}
+	to := url.URL{Path: u.Path, RawPath: u.RawPath, RawQuery: strings.Join(withoutLocale(u.RawQuery), "&")}
 	return to.RequestURI()
 }
 
@@ -177,7 +171,32 @@ func (p *Pages) Languages(here string) templates.Languages {
 	if len(langs) < 2 || here == "" || len(here) > maxReturn {
 		return templates.Languages{}
 	}
+	if p.Linked {
+		return linked(here, langs)
+	}
 	return templates.Languages{Action: LanguagePath, Return: here, Langs: langs}
+}
+
+// linked is a switcher of links to the same address with another locale. They
+// are relative: the address may be a secret, which is not repeated.
+func linked(here string, langs []templates.Lang) (l templates.Languages) {
+	_, query, _ := strings.Cut(here, "?")
+	for _, lang := range langs {
+		q := withoutLocale(query)
+		l.Links = append(l.Links, templates.LanguageLink{Lang: lang, URL: "?" + strings.Join(append(q, "locale="+string(lang)), "&")})
+	}
+	return l
+}
+
+// withoutLocale are the parts of a query but for the locale, as they stand: a
+// signature may cover them.
+func withoutLocale(query string) (kept []string) {
+	for pair := range strings.SplitSeq(query, "&") {
+		if name, _, _ := strings.Cut(pair, "="); name != "locale" && pair != "" {
+			kept = append(kept, pair)
+		}
+	}
+	return kept
 }
 
 // here is the address that gives the page of this request again, in another

@@ -22,6 +22,9 @@ type Pages struct {
 	// Langs are the languages to choose from, the default one first; empty for
 	// all of Set.
 	Langs []templates.Lang
+	// Linked has the switcher made of links (locale), for a listener that takes
+	// no POST.
+	Linked bool
 	// Brand is the name of the service in titles and headers.
 	Brand string
 	// BaseURL is base_url, for the addresses that a retired year's page names.
@@ -159,7 +162,9 @@ func (p *Pages) show(w http.ResponseWriter, r *http.Request, f failure) error {
 	case f.status == http.StatusNotFound:
 		// The page is the same for all addresses that we do not have: its switcher
 		// leads to one that we have.
-		base.Languages = p.Languages("/")
+		if !p.Linked {
+			base.Languages = p.Languages("/")
+		}
 		page := templates.NotFoundPage{Base: base, HomeURL: "/"}
 		return p.Render(w, f.status, func(b io.Writer) error { return p.Set.NotFound(b, page) })
 	default:
