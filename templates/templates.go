@@ -101,8 +101,8 @@ func New() (*Set, error) {
 	return s, nil
 }
 
-// Langs are the languages there are, English first.
-func (s *Set) Langs() []Lang { return slices.Clone(s.langs) }
+// Langs are the languages there are, English first. Callers must not change them.
+func (s *Set) Langs() []Lang { return s.langs }
 
 // Static holds the files to be served under StaticPrefix.
 func Static() fs.FS {

@@ -28,7 +28,8 @@ func (h *Handler) post(w http.ResponseWriter, r *http.Request, a *accepted, b *b
 	rand.Read(raw[:])
 	nonce := base64.RawStdEncoding.EncodeToString(raw[:])
 	page := templates.ResponsePage{
-		Base: h.Pages.Base(r, a.provider.Name), ACSURL: a.request.ACSURL, XML: b.xml,
+		// No switcher: another language would want another Response.
+		Base: templates.Base{Lang: h.Pages.Lang(r), SPName: a.provider.Name, Brand: h.Pages.Brand}, ACSURL: a.request.ACSURL, XML: b.xml,
 		RelayState: a.request.RelayState, HasRelay: a.request.HasRelay,
 	}
 	page.Nonce = nonce
