@@ -11,6 +11,8 @@ const (
 	FieldReturn   = "return"   // where the choice leads back to
 	FieldSession  = "session"  // OwnSession.ID
 	FieldRemember = "remember" // "yes" if this device is to be remembered
+	FieldMore     = "more"     // more time is asked for, and nothing else
+	FieldDevice   = "device"   // OwnDevice.ID
 )
 
 // Base is what every page knows. The zero value makes a page in English,
@@ -18,7 +20,7 @@ const (
 type Base struct {
 	Lang      Lang   // an unknown one reads as English
 	SPName    string // the service provider of the flow, "" outside one
-	Nonce     string // of the Content-Security-Policy; only Response needs it
+	Nonce     string // of the Content-Security-Policy, for pages with a script or style of their own
 	ReturnURL string // "back to the service provider" link, "" for none
 	Brand     string // name of this identity provider, "" for "Vernal"
 	// Languages is the switcher, at the foot of the page.

@@ -70,7 +70,7 @@ func newSite(t *testing.T) *site {
 			}
 		}
 		w.Header().Set("Content-Type", "text/html; charset=utf-8")
-		w.Header().Set("Content-Security-Policy", "default-src 'none'; style-src 'self'; img-src 'self'; font-src 'self'; "+
+		w.Header().Set("Content-Security-Policy", "default-src 'none'; style-src 'self' 'nonce-bm9uY2U'; img-src 'self'; font-src 'self'; "+
 			"script-src 'nonce-bm9uY2U'; form-action 'self'; base-uri 'none'; frame-ancestors 'none'")
 		if isWall(r.PathValue("name")) {
 			w.Header().Set("Content-Security-Policy", set.WallCSP())

@@ -27,8 +27,12 @@ const (
 	NoticeTimedOut   Key = "notice.timed_out"
 	NoticeStepUp     Key = "notice.step_up" // {0} the service provider's name
 	// What was done on the account page.
-	NoticeSessionEnded  Key = "notice.session_ended"
-	NoticeSessionsEnded Key = "notice.sessions_ended"
+	NoticeSessionEnded     Key = "notice.session_ended"
+	NoticeSessionsEnded    Key = "notice.sessions_ended"
+	NoticeDeviceForgotten  Key = "notice.device_forgotten"
+	NoticeDevicesForgotten Key = "notice.devices_forgotten"
+	// NoticeMoreTime is said where a code is asked for.
+	NoticeMoreTime Key = "notice.more_time"
 	// NoticeDemoSignedOut is said by a sample of the demonstration; {0} is its
 	// name.
 	NoticeDemoSignedOut Key = "demo.signed_out"

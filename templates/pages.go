@@ -37,6 +37,20 @@ type CodePage struct {
 	ProblemArgs []string
 	Notice      Key
 	NoticeArgs  []string
+	Time        CodeTime
+}
+
+// CodeTime is how long the code is waited for, from when the page is written.
+// The page shows a warning towards the end, and then that it is over, by its own
+// style, which needs a Base.Nonce; its script has them read aloud.
+type CodeTime struct {
+	// WarnIn and EndIn are in seconds. EndIn is 0 on a page without a limit.
+	WarnIn, EndIn int
+	// Minutes is how many are left at the warning, at least 1.
+	Minutes int
+	// Final means that more time cannot be had.
+	Final    bool
+	AgainURL string // where to begin again
 }
 
 // Code writes the page that asks for a TOTP code.
@@ -65,6 +79,19 @@ type AccountPage struct {
 	Sessions                   []OwnSession
 	More                       int
 	EndAction, EndOthersAction string
+	// Devices are those that the person is remembered in, the newest first.
+	Devices                       []OwnDevice
+	ForgetAction, ForgetAllAction string
+}
+
+// OwnDevice is a browser that stands for a person's second factor.
+type OwnDevice struct {
+	ID              string // names it in the form
+	Browser, System string // "" if not known
+	Current         bool   // the one that looks at the page
+	// At is when it was remembered, UntilAt when that ends, UsedAt when it stood
+	// for a code last; zero if never.
+	At, UntilAt, UsedAt time.Time
 }
 
 // OwnSession is one of a person's own sessions.
@@ -134,7 +161,10 @@ type LogoutPage struct {
 }
 
 // Logout writes the page that posts a LogoutResponse.
-func (s *Set) Logout(w io.Writer, p LogoutPage) error { return s.html(w, "logout", p.Lang, p) }
+func (s *Set) Logout(w io.Writer, p LogoutPage) error {
+	p.ReturnURL = "" // the button leads there, with the answer
+	return s.html(w, "logout", p.Lang, p)
+}
 
 // ConfirmPage asks before something is done: one heading, one text, one button
 // that posts, and a link to leave it.

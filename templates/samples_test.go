@@ -33,7 +33,7 @@ func samples(lang Lang, acs string) []sample {
 		return sample{name, p.Problem != "", func(s *Set, w io.Writer) error { return s.SignIn(w, p) }}
 	}
 	code := func(name string, change func(*CodePage)) sample {
-		p := CodePage{Base: b, Action: "/sign-in/code", Request: "Zx81", Email: "ada@example.com"}
+		p := CodePage{Base: b, Action: "/sign-in/code", Request: "Zx81", Email: "ada@example.com", Time: CodeTime{WarnIn: 480, EndIn: 600, Minutes: 2, AgainURL: "/sign-in"}}
 		change(&p)
 		return sample{name, p.Problem != "", func(s *Set, w io.Writer) error { return s.Code(w, p) }}
 	}
@@ -101,6 +101,10 @@ func samples(lang Lang, acs string) []sample {
 		code("code-remember", func(p *CodePage) { p.Remember = true }),
 		code("code-alone", func(p *CodePage) { p.Base, p.Request = alone, "" }),
 		code("code-notice", func(p *CodePage) { p.Notice, p.NoticeArgs = NoticeStepUp, []string{spName} }),
+		code("code-more", func(p *CodePage) { p.Notice, p.Remember, p.Remembered = NoticeMoreTime, true, true }),
+		code("code-soon", func(p *CodePage) { p.Remember, p.Time.WarnIn = true, 0 }),
+		code("code-soon-final", func(p *CodePage) { p.Time.WarnIn, p.Time.Final, p.Time.Minutes = 0, true, 1 }),
+		code("code-over", func(p *CodePage) { p.Time.WarnIn, p.Time.EndIn = -1, -1 }), // so that the picture shows it
 		code("code-wrong", func(p *CodePage) { p.Problem = ProblemCodeWrong }),
 		code("code-throttled", func(p *CodePage) { p.Problem, p.ProblemArgs = Throttled(time.Minute) }),
 		{"account", false, func(s *Set, w io.Writer) error {
@@ -112,6 +116,11 @@ func samples(lang Lang, acs string) []sample {
 						Services: []string{spName, "Department of Very Long Names and Other Affairs"}},
 					{ID: "1123456789abcdef", Browser: "Samsung Internet", System: "Android", Network: "2001:db8:1234:x", BegunAt: at, SeenAt: at},
 					{ID: "2123456789abcdef", System: "Windows", BegunAt: at, SeenAt: at, Pending: true},
+				},
+				ForgetAction: "/forget", ForgetAllAction: "/forget-all",
+				Devices: []OwnDevice{
+					{ID: "3123456789abcdef", Browser: "Firefox", System: "Linux", Current: true, At: at, UntilAt: at.AddDate(0, 0, 30)},
+					{ID: "4123456789abcdef", At: at, UntilAt: at.AddDate(0, 0, 30), UsedAt: at.AddDate(0, 0, 2)},
 				}})
 		}},
 		{"account-new", false, func(s *Set, w io.Writer) error {

@@ -1,6 +1,7 @@
 package main
 
 import (
+	"cmp"
 	"context"
 	"fmt"
 	"strings"
@@ -199,10 +200,23 @@ func userPairs(u admin.User) [][2]string {
 		{"password", yesNo(u.HasPassword)},
 		{"password changed", moment(u.PasswordChangedAt)},
 		{"TOTP", strings.Join(totps, "\n")},
+		{"remembered in", strings.Join(rememberedIn(u), "\n")},
 		{"identity", identity(u.Profile)},
 		{"locked", locked},
 		{"last sign-in", moment(lastSignIn(u))},
 		{"added", moment(u.CreatedAt)},
 		{"changed", moment(u.UpdatedAt)},
 	}
+}
+
+// rememberedIn describes the browsers that stand for a person's second factor.
+func rememberedIn(u admin.User) (all []string) {
+	for _, d := range u.Devices {
+		text := cmp.Or(strings.Trim(d.Browser+", "+d.System, ", "), "unknown browser") + ", until " + moment(d.RememberedUntil)
+		if !d.UsedAt.IsZero() {
+			text += ", last used " + moment(d.UsedAt)
+		}
+		all = append(all, text)
+	}
+	return all
 }

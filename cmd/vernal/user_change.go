@@ -53,7 +53,7 @@ func (a *app) userSetPasswordCommand() *cobra.Command {
 	var stdin bool
 	c := &cobra.Command{
 		Use:     "set-password EMAIL --password-stdin",
-		Short:   "Give a person a new password; ends their sessions",
+		Short:   "Give a person a new password; ends their sessions, forgets their devices",
 		Example: `    vernal user set-password ana@example.gov --password-stdin <password.txt`,
 		Args:    cobra.ExactArgs(1),
 		RunE: func(c *cobra.Command, args []string) error {
@@ -72,7 +72,7 @@ func (a *app) userResetMFACommand() *cobra.Command {
 	var totp totpFlags
 	c := &cobra.Command{
 		Use:   "reset-mfa EMAIL [--totp | --totp-secret BASE32]",
-		Short: "Take a person's second factors, and give a new one; ends their sessions",
+		Short: "Take a person's second factors and remembered devices, and give a new one; ends their sessions",
 		Example: `    vernal user reset-mfa ana@example.gov --totp
     TOTP secret   JBSWY3DPEHPK3PXPJBSWY3DPEHPK3PXP
     TOTP address  otpauth://totp/Vernal:ana@example.gov?…`,

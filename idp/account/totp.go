@@ -57,15 +57,14 @@ func (s *Service) CheckTOTP(ctx context.Context, user idp.UserID, code string, f
 	return s.checkTOTP(ctx, user, code, from, func(*idp.User) {})
 }
 
-// CheckTOTPRemember is CheckTOTP that also remembers the browser whose cookie
-// has the hash. knownAt is when the person proved the password: if it was
-// changed since, the code counts and the browser is not remembered. Both are
-// one step, so that whatever forgets devices forgets this one, or comes first.
-func (s *Service) CheckTOTPRemember(ctx context.Context, user idp.UserID, code string, from netip.Addr, hash []byte, knownAt time.Time) error {
-	now := s.Clock.Now()
+// CheckTOTPRemember is CheckTOTP that also remembers a browser. Both are one
+// step, so that whatever forgets devices forgets this one, or comes first.
+func (s *Service) CheckTOTPRemember(ctx context.Context, user idp.UserID, code string, from netip.Addr, d Remembering) error {
+	d.Device.At = s.Clock.Now()
 	return s.checkTOTP(ctx, user, code, from, func(u *idp.User) {
-		if !u.PasswordChangedAt.After(knownAt) {
-			u.Remember(idp.RememberedDevice{Hash: hash, At: now})
+		u.Forget(d.Replaces)
+		if !u.PasswordChangedAt.After(d.KnownAt) {
+			u.Remember(d.Device)
 		}
 	})
 }

@@ -55,7 +55,7 @@ func (s *Service) verifyUser(ctx context.Context, by Caller, req VerifyRequest) 
 	if err != nil {
 		return UserVerified{}, userError(req.Email, err)
 	}
-	answer := UserVerified{User: userInfo(v.User), DryRun: req.DryRun, Before: v.Before, After: v.After, Changed: v.Changed}
+	answer := UserVerified{User: s.userInfo(v.User), DryRun: req.DryRun, Before: v.Before, After: v.After, Changed: v.Changed}
 	if v.Profile != nil {
 		answer.User.Profile.Fields = account.ProfileFields(v.Profile)
 		answer.Missing = account.MissingFields(v.Profile)

@@ -6,6 +6,7 @@ import (
 
 	"vernal/idp"
 	"vernal/idp/account"
+	"vernal/idp/session"
 	"vernal/idp/sp"
 )
 
@@ -26,7 +27,7 @@ func (s *Service) addUser(ctx context.Context, by Caller, req NewUser) (UserAdde
 	if err != nil {
 		return UserAdded{}, userError(req.Email, err)
 	}
-	added := UserAdded{User: userInfo(u)}
+	added := UserAdded{User: s.userInfo(u)}
 	if enrolment != nil {
 		added.TOTPSecret, added.TOTPURL = enrolment.Secret, enrolment.URL
 	}
@@ -42,7 +43,7 @@ func (s *Service) showUser(ctx context.Context, _ Caller, req UserRequest) (User
 	if err != nil {
 		return User{}, err
 	}
-	info := userInfo(u)
+	info := s.userInfo(u)
 	if info.Profile != nil {
 		info.Profile.Fields = account.ProfileFields(profile)
 	}
@@ -60,7 +61,7 @@ func (s *Service) listUsers(ctx context.Context, _ Caller, req UsersRequest) (Us
 	}
 	list := UserList{Users: []User{}}
 	for _, u := range users {
-		list.Users = append(list.Users, userInfo(u))
+		list.Users = append(list.Users, s.userInfo(u))
 	}
 	if len(users) == limit {
 		list.Next = users[limit-1].ID
@@ -119,7 +120,7 @@ func (s *Service) changed(ctx context.Context, email string, sessions int, err e
 	if err != nil {
 		return UserChanged{}, userError(email, err)
 	}
-	return UserChanged{User: userInfo(u), SessionsEnded: sessions}, nil
+	return UserChanged{User: s.userInfo(u), SessionsEnded: sessions}, nil
 }
 
 // userError makes an error of the account service one for the operator.
@@ -141,8 +142,9 @@ func userError(email string, err error) error {
 	return err
 }
 
-// userInfo leaves out what is secret, and what is sealed apart.
-func userInfo(u *idp.User) User {
+// userInfo leaves out what is secret, what is sealed apart, and devices that are
+// remembered no longer.
+func (s *Service) userInfo(u *idp.User) User {
 	info := User{
 		ID:                u.ID,
 		Emails:            u.Emails,
@@ -161,6 +163,16 @@ func userInfo(u *idp.User) User {
 	}
 	for _, t := range u.TOTPs {
 		info.TOTPs = append(info.TOTPs, TOTP{Name: t.Name, Period: t.Period, AddedAt: t.AddedAt})
+	}
+	now := s.Accounts.Clock.Now()
+	for _, d := range u.Devices {
+		if !now.Before(session.RememberedUntil(d.At)) {
+			continue
+		}
+		info.Devices = append(info.Devices, RememberedDevice{
+			ID: d.Short(), Browser: d.Browser, System: d.System,
+			RememberedAt: d.At, RememberedUntil: session.RememberedUntil(d.At), UsedAt: d.UsedAt,
+		})
 	}
 	return info
 }

@@ -98,6 +98,9 @@ type User struct {
 	HasPassword       bool        `json:"has_password"`
 	PasswordChangedAt time.Time   `json:"password_changed_at,omitzero"`
 	TOTPs             []TOTP      `json:"totps"`
+	// Devices are the browsers that stand for the second factor where a service
+	// provider leaves that open, the newest last.
+	Devices []RememberedDevice `json:"devices,omitempty"`
 	// Profile is nil for somebody without a proofed identity.
 	Profile    *Profile  `json:"profile,omitempty"`
 	Role       string    `json:"role,omitempty"`
@@ -106,6 +109,17 @@ type User struct {
 	LockReason string    `json:"lock_reason,omitempty"`
 	CreatedAt  time.Time `json:"created_at"`
 	UpdatedAt  time.Time `json:"updated_at"`
+}
+
+// RememberedDevice is a browser that a person is remembered in. ID is how the
+// audit trail names it when it is forgotten.
+type RememberedDevice struct {
+	ID              string    `json:"id"`
+	Browser         string    `json:"browser,omitempty"`
+	System          string    `json:"system,omitempty"`
+	RememberedAt    time.Time `json:"remembered_at"`
+	RememberedUntil time.Time `json:"remembered_until"`
+	UsedAt          time.Time `json:"used_at,omitzero"`
 }
 
 // TOTP is an authenticator without its secret.

@@ -49,6 +49,7 @@ func Kinds() []Kind {
 		{"user.add_totp", "an account got an authenticator"},
 		{"user.delete", "an account was deleted"},
 		{"user.export", "everybody was exported"},
+		{"user.forget_device", "a person forgot a device that stood for their second factor"},
 		{"user.import", "an account came from elsewhere"},
 		{"user.lock", "an account was locked"},
 		{"user.reset_mfa", "an account's second factors were taken away"},

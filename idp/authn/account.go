@@ -42,6 +42,7 @@ func (h *Handler) showAccount(w http.ResponseWriter, r *http.Request) error {
 	page := templates.AccountPage{
 		Base: h.Pages.Base(r, ""), Email: user.PrimaryEmail(), Action: SignOutPath,
 		EndAction: endPath, EndOthersAction: endOthersPath,
+		ForgetAction: forgetPath, ForgetAllAction: forgetAllPath,
 		Idle: int(h.Sessions.Idle.Minutes()), EndAt: s.ExpiresAt,
 	}
 	switch r.URL.Query().Get("done") {
@@ -49,6 +50,10 @@ func (h *Handler) showAccount(w http.ResponseWriter, r *http.Request) error {
 		page.Notice = templates.NoticeSessionEnded
 	case doneOthers:
 		page.Notice = templates.NoticeSessionsEnded
+	case doneDevice:
+		page.Notice = templates.NoticeDeviceForgotten
+	case doneDevices:
+		page.Notice = templates.NoticeDevicesForgotten
 	}
 	for _, p := range s.Participants {
 		page.Visits = append(page.Visits, templates.Visit{SPName: h.Registry.NameOf(r.Context(), p.SP), At: p.At})
@@ -56,6 +61,7 @@ func (h *Handler) showAccount(w http.ResponseWriter, r *http.Request) error {
 	if err := h.listOwn(r.Context(), s, &page); err != nil {
 		return err
 	}
+	h.listDevices(r, user, &page)
 	h.warnLater(w, s)
 	return h.Pages.Render(w, http.StatusOK, func(b io.Writer) error { return h.Pages.Set.Account(b, page) })
 }

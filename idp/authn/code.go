@@ -3,7 +3,6 @@ package authn
 import (
 	"errors"
 	"fmt"
-	"io"
 	"log/slog"
 	"net/http"
 	"strings"
@@ -20,14 +19,14 @@ func (h *Handler) showCode(w http.ResponseWriter, r *http.Request) error {
 	if err != nil {
 		return err
 	}
-	_, user, err := h.begun(r)
+	pending, user, err := h.begun(r)
 	if errors.Is(err, idp.ErrNotFound) {
 		return h.nothingPending(w, r, f)
 	}
 	if err != nil {
 		return f.fail(err)
 	}
-	return h.codePage(w, r, f, user, http.StatusOK, h.askCode(f))
+	return h.codePage(w, r, f, user, http.StatusOK, h.askCode(f), h.pendingLimit(pending))
 }
 
 // checkCode is POST /sign-in/code: the second factor, and the new session.
@@ -47,18 +46,23 @@ func (h *Handler) checkCode(w http.ResponseWriter, r *http.Request) error {
 		return f.fail(err)
 	}
 
+	if r.PostForm.Has(templates.FieldMore) {
+		return h.more(w, r, f, pending, user)
+	}
 	from := web.EventOf(r).Client
 	check := func(code string) error { return h.Accounts.CheckTOTP(r.Context(), user.ID, code, from) }
 	var device *http.Cookie
 	if asked := r.PostForm.Get(templates.FieldRemember) == "yes"; asked && f.remembers() {
-		cookie, hash := h.Sessions.NewDevice()
+		cookie, d := h.Sessions.NewDevice(r)
 		device, check = cookie, func(code string) error {
-			return h.Accounts.CheckTOTPRemember(r.Context(), user.ID, code, from, hash, pending.Used(idp.FactorPassword))
+			return h.Accounts.CheckTOTPRemember(r.Context(), user.ID, code, from, account.Remembering{
+				Device: d, Replaces: h.Sessions.DeviceHash(r), KnownAt: pending.Used(idp.FactorPassword),
+			})
 		}
 	}
 	page := h.askCode(f)
 	page.Remembered = device != nil
-	if ok, err := h.proveCode(w, r, f, user, page, check); !ok {
+	if ok, err := h.proveCode(w, r, f, user, page, h.pendingLimit(pending), check); !ok {
 		return err
 	}
 	return h.complete(w, r, f, pending, idp.FactorUse{Factor: idp.FactorTOTP, At: h.Accounts.Clock.Now()}, device)
@@ -71,12 +75,12 @@ func (h *Handler) askCode(f flow) templates.CodePage {
 
 // proveCode checks the code in the form. If that does not go well it shows the
 // page again, or returns an error; ok is true only after a right code.
-func (h *Handler) proveCode(w http.ResponseWriter, r *http.Request, f flow, user *idp.User, page templates.CodePage, check func(code string) error) (ok bool, err error) {
+func (h *Handler) proveCode(w http.ResponseWriter, r *http.Request, f flow, user *idp.User, page templates.CodePage, l limit, check func(code string) error) (ok bool, err error) {
 	// People type codes as their application shows them, in two groups.
 	code := strings.Map(dropSpace, r.PostForm.Get(templates.FieldCode))
 	again := func(status int, problem templates.Key, args ...string) error {
 		page.Problem, page.ProblemArgs = problem, args
-		return h.codePage(w, r, f, user, status, page)
+		return h.codePage(w, r, f, user, status, page, l)
 	}
 	if problem := codeProblem(code); problem != "" {
 		return false, again(http.StatusUnprocessableEntity, problem)
@@ -137,6 +141,9 @@ func (h *Handler) complete(w http.ResponseWriter, r *http.Request, f flow, pendi
 	if before, err := h.Sessions.Current(r); err == nil && before.User == pending.User {
 		event.Kind = "step_up" // they were signed in, and that was not enough
 	}
+	if device != nil {
+		event.Detail["remembered"] = "yes"
+	}
 	_, err := h.Sessions.CompleteWith(w, r, pending, second, event)
 	if errors.Is(err, idp.ErrSessionEnded) || errors.Is(err, idp.ErrNotFound) {
 		return h.nothingPending(w, r, f) // locked, deleted or changed at this moment
@@ -146,6 +153,7 @@ func (h *Handler) complete(w http.ResponseWriter, r *http.Request, f flow, pendi
 	}
 	if device != nil {
 		http.SetCookie(w, device)
+		web.EventOf(r).Note(slog.Bool("remembered", true))
 	}
 	web.EventOf(r).Note(slog.String("user", string(pending.User)))
 	return redirect(w, r, h.next(f))
@@ -179,11 +187,4 @@ func codeProblem(code string) templates.Key {
 		return templates.ProblemCodeFormat
 	}
 	return ""
-}
-
-func (h *Handler) codePage(w http.ResponseWriter, r *http.Request, f flow, user *idp.User, status int, page templates.CodePage) error {
-	page.Base = f.base(h.Pages, r)
-	page.Request = f.handle()
-	page.Email = user.PrimaryEmail()
-	return h.Pages.Render(w, status, func(b io.Writer) error { return h.Pages.Set.Code(b, page) })
 }

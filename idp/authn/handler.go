@@ -42,6 +42,8 @@ const (
 	stayPath      = "/account/stay"
 	endPath       = "/account/sessions/end"
 	endOthersPath = "/account/sessions/end-others"
+	forgetPath    = "/account/devices/forget"
+	forgetAllPath = "/account/devices/forget-all"
 )
 
 // Handler serves the pages. All fields are required.
@@ -67,6 +69,8 @@ func (h *Handler) Mount(rt *web.Router) {
 	rt.Handle(stayPath, web.Methods{http.MethodGet: h.showStay, http.MethodPost: h.stay})
 	rt.Handle(endPath, web.Methods{http.MethodPost: h.endOne})
 	rt.Handle(endOthersPath, web.Methods{http.MethodPost: h.endOthers})
+	rt.Handle(forgetPath, web.Methods{http.MethodPost: h.forgetOne})
+	rt.Handle(forgetAllPath, web.Methods{http.MethodPost: h.forgetAll})
 }
 
 // flow is the request that a sign-in is for, and what it needs; without a

@@ -20,8 +20,10 @@ const maxListed = 20
 
 // What the account page says was done, in its address after a form.
 const (
-	doneOne    = "session"
-	doneOthers = "others"
+	doneOne     = "session"
+	doneOthers  = "others"
+	doneDevice  = "device"
+	doneDevices = "devices"
 )
 
 // listOwn puts the person's sessions on the account page, this one first.

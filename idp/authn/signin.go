@@ -104,7 +104,14 @@ func (h *Handler) begin(w http.ResponseWriter, r *http.Request, f flow, user *id
 		return f.fail(idp.Refuse(idp.RefusedAccountLocked, "account", ""))
 	}
 	if device, ok := h.Sessions.Remembered(r, latest); ok && f.remembers() {
-		return h.complete(w, r, f, pending, device, nil)
+		// Forgotten at this moment it is one that is not remembered.
+		device.At, err = h.Accounts.UseDevice(r.Context(), user.ID, h.Sessions.DeviceHash(r))
+		if err == nil {
+			return h.complete(w, r, f, pending, device, nil)
+		}
+		if !errors.Is(err, idp.ErrNotFound) {
+			return f.fail(err)
+		}
 	}
 	return redirect(w, r, f.withRequest(CodePath))
 }

@@ -18,14 +18,20 @@ func (h *Handler) showStepUp(w http.ResponseWriter, r *http.Request) error {
 	if err != nil {
 		return err
 	}
-	_, user, err := h.lacks(r, f)
+	s, user, err := h.lacks(r, f)
 	if err != nil {
 		return f.fail(err)
 	}
 	if user == nil {
 		return redirect(w, r, h.next(f))
 	}
-	return h.codePage(w, r, f, user, http.StatusOK, askMore(f))
+	// Whoever gets here shall have the whole time, and not what is left of it.
+	if r.Method != http.MethodHead {
+		if err := h.Sessions.Touch(r.Context(), s); err != nil {
+			return f.fail(err)
+		}
+	}
+	return h.codePage(w, r, f, user, http.StatusOK, askMore(f), h.sessionLimit(s))
 }
 
 // checkStepUp is POST /sign-in/step-up: the factor that was missing, and a new
@@ -45,8 +51,14 @@ func (h *Handler) checkStepUp(w http.ResponseWriter, r *http.Request) error {
 	if user == nil {
 		return redirect(w, r, h.next(f))
 	}
+	if err := h.Sessions.Touch(r.Context(), s); err != nil {
+		return f.fail(err)
+	}
+	if r.PostForm.Has(templates.FieldMore) {
+		return h.moreTime(w, r, f, user, askMore(f), h.sessionLimit(s))
+	}
 	from := web.EventOf(r).Client
-	ok, err := h.proveCode(w, r, f, user, askMore(f), func(code string) error {
+	ok, err := h.proveCode(w, r, f, user, askMore(f), h.sessionLimit(s), func(code string) error {
 		return h.Accounts.CheckTOTP(r.Context(), user.ID, code, from)
 	})
 	if !ok {

@@ -105,6 +105,8 @@ type Options struct {
 	// Sealer, if there is one, makes of the key that the store seals with what it
 	// uses in its place, to see what is unsealed.
 	Sealer func(idp.Sealer) idp.Sealer
+	// CodeTime is how long a code is waited for; as long as it usually is if zero.
+	CodeTime time.Duration
 	// NoBoard leaves out the board, to see what it costs.
 	NoBoard bool
 }
@@ -192,7 +194,7 @@ func (i *IdP) Start() {
 	}
 
 	s := &server.Server{
-		IdP: metadata.IdP{BaseURL: i.URL}, Idle: 15 * time.Minute, Absolute: 12 * time.Hour,
+		IdP: metadata.IdP{BaseURL: i.URL}, Idle: 15 * time.Minute, Absolute: 12 * time.Hour, CodeTime: i.options.CodeTime,
 		Store: store, Registry: i.Registry, Accounts: i.Accounts, Years: i.Years, Rotation: i.Rotation,
 		Board: i.Board, Links: i.Links, Trail: i.Trail, Log: log, Clock: i.Clock.Now,
 	}

@@ -66,6 +66,9 @@ type Server struct {
 	TrustedProxies []netip.Prefix
 	// Idle and Absolute are the lifetimes of a session.
 	Idle, Absolute time.Duration
+	// CodeTime is how long people have for the second factor before they must ask
+	// for more time; session.PendingLifetime if zero.
+	CodeTime time.Duration
 	// Grace is how long requests under way may take once the server is to end;
 	// 20 seconds if zero. Later than that Run is a context.DeadlineExceeded.
 	Grace time.Duration
@@ -123,7 +126,7 @@ func (s *Server) parts() (*parts, error) {
 		p        = &parts{pages: &web.Pages{Set: set, Langs: s.Languages, Brand: s.Brand, BaseURL: s.IdP.BaseURL}}
 		signers  = &xmldsig.Signers{}
 		sessions = &session.Manager{
-			Store: s.Store, Clock: s.Clock, Idle: s.Idle, Absolute: s.Absolute,
+			Store: s.Store, Clock: s.Clock, Idle: s.Idle, Absolute: s.Absolute, CodeTime: s.CodeTime,
 			Secure: strings.HasPrefix(s.IdP.BaseURL, "https://"),
 			Device: func(r *http.Request) idp.Device { return session.DeviceOf(r.UserAgent(), web.EventOf(r).Client) },
 		}

@@ -21,12 +21,8 @@ import (
 	"vernal/idp"
 )
 
-// PendingLifetime is how long a person has for the second factor after the
-// password.
-const PendingLifetime = 10 * time.Minute
-
 // touchEvery is how exactly SeenAt is kept: a session is written at most this
-// often for being used.
+// often for being used. One that ends very soon without use is written more often.
 const touchEvery = time.Minute
 
 // Manager starts, finds and ends sessions.
@@ -39,6 +35,9 @@ type Manager struct {
 	// Secure is set when base_url is https: cookies are then Secure and carry
 	// the __Host- prefix (RFC 6265bis §4.1.3.2).
 	Secure bool
+	// CodeTime is how long a person has for the second factor, unless
+	// they ask for more; PendingLifetime if zero.
+	CodeTime time.Duration
 	// Device tells what a browser runs on; nil if nobody asks.
 	Device func(*http.Request) idp.Device
 }
@@ -102,10 +101,10 @@ func (m *Manager) EndsAt(s *idp.Session) time.Time {
 	return end
 }
 
-// Touch notes that the session is in use, at most once a minute.
+// Touch notes that the session is in use, at most once a minute, in s too.
 func (m *Manager) Touch(ctx context.Context, s *idp.Session) error {
 	now := m.Clock.Now()
-	if now.Sub(s.SeenAt) < touchEvery {
+	if now.Sub(s.SeenAt) < min(touchEvery, m.Idle/4) {
 		return nil
 	}
 	err := m.Store.UpdateSession(ctx, s.ID, func(s *idp.Session) error {
@@ -117,6 +116,7 @@ func (m *Manager) Touch(ctx context.Context, s *idp.Session) error {
 	if err != nil && !errors.Is(err, idp.ErrNotFound) {
 		return fmt.Errorf("touch session: %w", err)
 	}
+	s.SeenAt = now
 	return nil
 }
 
@@ -125,7 +125,7 @@ func (m *Manager) StartPending(w http.ResponseWriter, r *http.Request, user idp.
 	now := m.Clock.Now()
 	s := &idp.Session{
 		User: user, Pending: true,
-		CreatedAt: now, SeenAt: now, ExpiresAt: now.Add(PendingLifetime),
+		CreatedAt: now, SeenAt: now, ExpiresAt: now.Add(m.TimeForCode()),
 		Factors: []idp.FactorUse{{Factor: idp.FactorPassword, At: now}},
 		Device:  m.device(r),
 	}

@@ -3,6 +3,7 @@ package session
 import (
 	"crypto/sha256"
 	"net/http"
+	"time"
 
 	"vernal/idp"
 	"vernal/idp/assurance"
@@ -13,18 +14,20 @@ import (
 // others is not told that others are remembered there.
 const deviceCookie = "device"
 
-// NewDevice makes the cookie by which a browser is remembered, and the hash of
-// its value that is kept with the person. It is always a new one: a cookie that
+// NewDevice makes the cookie by which a browser is remembered, and what is kept
+// of it with the person. The cookie is always a new one: a cookie that
 // somebody else has put into the browser is never remembered.
-func (m *Manager) NewDevice() (cookie *http.Cookie, hash []byte) {
+func (m *Manager) NewDevice(r *http.Request) (cookie *http.Cookie, d idp.RememberedDevice) {
 	token := newToken()
 	sum := sha256.Sum256([]byte(token))
-	return m.cookie(m.cookieName(deviceCookie), token, assurance.RememberedFor), sum[:]
+	is := m.device(r)
+	d = idp.RememberedDevice{Hash: sum[:], Browser: is.Browser, System: is.System}
+	return m.cookie(m.cookieName(deviceCookie), token, assurance.RememberedFor), d
 }
 
-// deviceHash is the hash of the browser's cookie of a remembered device; nil
+// DeviceHash is the hash of the browser's cookie of a remembered device; nil
 // without one.
-func (m *Manager) deviceHash(r *http.Request) []byte {
+func (m *Manager) DeviceHash(r *http.Request) []byte {
 	c, err := r.Cookie(m.cookieName(deviceCookie))
 	if err != nil || c.Value == "" {
 		return nil
@@ -36,9 +39,13 @@ func (m *Manager) deviceHash(r *http.Request) []byte {
 // Remembered is the use of the browser as a second factor of the person; ok is
 // false if it is not remembered, or was too long ago.
 func (m *Manager) Remembered(r *http.Request, u *idp.User) (use idp.FactorUse, ok bool) {
-	at, ok := u.Remembers(m.deviceHash(r))
-	if !ok || m.Clock.Now().Sub(at) >= assurance.RememberedFor {
+	at, ok := u.Remembers(m.DeviceHash(r))
+	if !ok || !m.Clock.Now().Before(RememberedUntil(at)) {
 		return idp.FactorUse{}, false
 	}
 	return idp.FactorUse{Factor: idp.FactorRememberedDevice, At: at}, true
 }
+
+// RememberedUntil is when a device stops to count as a second factor that was
+// remembered at a time.
+func RememberedUntil(at time.Time) time.Time { return at.Add(assurance.RememberedFor) }

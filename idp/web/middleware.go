@@ -98,9 +98,16 @@ var (
 )
 
 // DefaultCSP is the Content-Security-Policy of every page that does not set
-// its own. Our pages run no script.
+// its own. It allows no script.
 const DefaultCSP = "default-src 'none'; style-src 'self'; img-src 'self' data:; font-src 'self'; " +
 	"form-action 'self'; frame-ancestors 'none'; base-uri 'none'"
+
+// CSPWithNonce is DefaultCSP for a page that has a style and a script of its
+// own, with the nonce, which is new for each answer.
+func CSPWithNonce(nonce string) string {
+	return "default-src 'none'; style-src 'self' 'nonce-" + nonce + "'; script-src 'nonce-" + nonce + "'; " +
+		"img-src 'self' data:; font-src 'self'; form-action 'self'; frame-ancestors 'none'; base-uri 'none'"
+}
 
 func (m *Middleware) headers(h http.Header) {
 	h["X-Content-Type-Options"] = headerNosniff

@@ -1,0 +1,70 @@
+package authn
+
+import (
+	"bytes"
+	"errors"
+	"log/slog"
+	"net/http"
+
+	"vernal/idp"
+	"vernal/idp/session"
+	"vernal/idp/web"
+	"vernal/templates"
+)
+
+// listDevices puts the browsers that the person is remembered in on the account
+// page, the newest first. Those that are not remembered any more are not listed.
+func (h *Handler) listDevices(r *http.Request, u *idp.User, page *templates.AccountPage) {
+	here, now := h.Sessions.DeviceHash(r), h.Sessions.Clock.Now()
+	for i := len(u.Devices) - 1; i >= 0; i-- {
+		d := &u.Devices[i]
+		until := session.RememberedUntil(d.At)
+		if !now.Before(until) {
+			continue
+		}
+		page.Devices = append(page.Devices, templates.OwnDevice{
+			ID: d.Short(), Browser: d.Browser, System: d.System, Current: len(here) > 0 && bytes.Equal(d.Hash, here),
+			At: d.At, UntilAt: until, UsedAt: d.UsedAt,
+		})
+	}
+}
+
+// forgetOne is POST /account/devices/forget: one browser that the person is
+// remembered in, this one or another.
+func (h *Handler) forgetOne(w http.ResponseWriter, r *http.Request) error {
+	if err := r.ParseForm(); err != nil {
+		return badForm(err)
+	}
+	short := r.PostForm.Get(templates.FieldDevice)
+	if short == "" {
+		return badForm(errors.New("no device is named"))
+	}
+	return h.forget(w, r, short, doneDevice)
+}
+
+// forgetAll is POST /account/devices/forget-all.
+func (h *Handler) forgetAll(w http.ResponseWriter, r *http.Request) error {
+	return h.forget(w, r, "", doneDevices)
+}
+
+// forget forgets devices. One that is not there was forgotten already, or is
+// somebody else's: both get the same answer, and the latter stays.
+func (h *Handler) forget(w http.ResponseWriter, r *http.Request, short, done string) error {
+	s, err := h.Sessions.Current(r)
+	if errors.Is(err, idp.ErrNotFound) {
+		return redirect(w, r, AccountPath) // which says what became of the session
+	}
+	if err != nil {
+		return err
+	}
+	e := web.EventOf(r)
+	n, err := h.Accounts.ForgetDevices(r.Context(), s.User, short, idp.AuditEvent{
+		Outcome: "ok", Actor: "user:" + string(s.User), User: s.User, RequestID: e.ID, Address: e.Address,
+	})
+	if err != nil {
+		return err
+	}
+	e.Note(slog.Int("devices_forgotten", n))
+	// The cookie stays in its browser, and stands for nothing.
+	return redirect(w, r, AccountPath+"?done="+done)
+}

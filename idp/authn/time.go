@@ -1,0 +1,83 @@
+package authn
+
+import (
+	"crypto/rand"
+	"encoding/base64"
+	"errors"
+	"io"
+	"log/slog"
+	"math"
+	"net/http"
+	"time"
+
+	"vernal/idp"
+	"vernal/idp/web"
+	"vernal/templates"
+)
+
+// limit is until when a code is taken, and when the person is warned of that. It
+// is final if they cannot have more time.
+type limit struct {
+	warnAt, end time.Time
+	final       bool
+}
+
+// pendingLimit is that of a sign-in that waits for its code.
+func (h *Handler) pendingLimit(s *idp.Session) limit {
+	warnAt := s.ExpiresAt.Add(-min(warnBefore, h.Sessions.TimeForCode()/2))
+	return limit{warnAt, s.ExpiresAt, !s.ExpiresAt.Before(h.Sessions.PendingUntil(s))}
+}
+
+// sessionLimit is that of a step-up, which ends with the session.
+func (h *Handler) sessionLimit(s *idp.Session) limit {
+	end := h.Sessions.EndsAt(s)
+	return limit{h.warnAt(s), end, !end.Before(s.ExpiresAt)}
+}
+
+// moreTime answers the button of the code page by which a person asks for more
+// time, after they got it. What was ticked is ticked again. What was typed of
+// the code is not shown again: codes change every minute at most, so that by the
+// time it is sent it would count as a wrong one; and it is a secret.
+func (h *Handler) moreTime(w http.ResponseWriter, r *http.Request, f flow, user *idp.User, page templates.CodePage, l limit) error {
+	page.Notice, page.NoticeArgs = templates.NoticeMoreTime, nil
+	page.Remembered = page.Remember && r.PostForm.Get(templates.FieldRemember) == "yes"
+	web.EventOf(r).Note(slog.String("more_time", "given"))
+	return h.codePage(w, r, f, user, http.StatusOK, page, l)
+}
+
+// more gives a sign-in that was begun more time.
+func (h *Handler) more(w http.ResponseWriter, r *http.Request, f flow, pending *idp.Session, user *idp.User) error {
+	err := h.Sessions.ExtendPending(r.Context(), pending)
+	if errors.Is(err, idp.ErrNotFound) {
+		return h.nothingPending(w, r, f)
+	}
+	if err != nil {
+		return f.fail(err)
+	}
+	return h.moreTime(w, r, f, user, h.askCode(f), h.pendingLimit(pending))
+}
+
+// codePage writes the page that asks for a code, with a warning before the time
+// for it is over that appears by itself: by the page's own stylesheet, also
+// without a script, as nothing may load that page anew while somebody types.
+func (h *Handler) codePage(w http.ResponseWriter, r *http.Request, f flow, user *idp.User, status int, page templates.CodePage, l limit) error {
+	left := l.end.Sub(h.Sessions.Clock.Now())
+	warned := min(l.end.Sub(l.warnAt), left)
+	page.Base = f.base(h.Pages, r)
+	page.Nonce = newNonce()
+	page.Request = f.handle()
+	page.Email = user.PrimaryEmail()
+	page.Time = templates.CodeTime{
+		// Rounded: the warning rather comes early, the end rather late.
+		WarnIn: max(0, int((left - warned).Seconds())), EndIn: max(1, int(math.Ceil(left.Seconds()))),
+		Minutes: max(1, int(warned.Minutes())), Final: l.final, AgainURL: f.withRequest(SignInPath),
+	}
+	w.Header().Set("Content-Security-Policy", web.CSPWithNonce(page.Nonce))
+	return h.Pages.Render(w, status, func(b io.Writer) error { return h.Pages.Set.Code(b, page) })
+}
+
+func newNonce() string {
+	var raw [16]byte
+	rand.Read(raw[:])
+	return base64.RawStdEncoding.EncodeToString(raw[:])
+}
