@@ -109,9 +109,12 @@ func TestBoard(t *testing.T) {
 	})
 	w.add(spB, func(p *idp.ServiceProvider) { p.Name = "Beta" })
 	s := w.server()
-	for ago, sha := range map[int]string{40: old.sha256, 20: old.sha256, 6: cert.sha256} {
-		w.turn(now.AddDate(0, 0, -ago))
-		s.Used(board.Use{SP: spA, Year: "2026", At: w.clock(), CertSHA256: sha, IssuedAt: w.clock()})
+	for _, use := range []struct {
+		ago  int
+		cert testCert
+	}{{40, old}, {20, old}, {6, cert}} {
+		w.turn(now.AddDate(0, 0, -use.ago))
+		s.Used(board.Use{SP: spA, Year: "2026", At: w.clock(), CertSHA256: use.cert.sha256, IssuedAt: w.clock()})
 		ok(t, s.Flush(t.Context()))
 	}
 	w.turn(now)
