@@ -78,7 +78,9 @@ func (h *Hasher) Hash(ctx context.Context, password string) (string, error) {
 
 // Verify reports whether the password is the one of the PHC string. A string
 // that cannot be read gives an error, and so does ctx while waiting for a slot;
-// then nothing was compared.
+// then nothing was compared. To say no to a hash that is cheaper than Hash makes
+// them takes as long as to one of those: people who came from elsewhere would
+// else be told from addresses that nobody has.
 func (h *Hasher) Verify(ctx context.Context, encoded, password string) (bool, error) {
 	p, err := parsePHC(encoded)
 	if err != nil {
@@ -91,7 +93,40 @@ func (h *Hasher) Verify(ctx context.Context, encoded, password string) (bool, er
 	if err != nil {
 		return false, err
 	}
-	return subtle.ConstantTimeCompare(key, p.key) == 1, nil
+	if subtle.ConstantTimeCompare(key, p.key) == 1 {
+		return true, nil
+	}
+	return false, h.makeUp(ctx, p, password)
+}
+
+// makeUp spends what a hash of the current cost takes more than p did.
+func (h *Hasher) makeUp(ctx context.Context, p phc, password string) error {
+	rest, ok := h.shortfall(p)
+	if !ok {
+		return nil
+	}
+	rest.salt, rest.key = make([]byte, saltSize), make([]byte, keySize)
+	_, err := h.derive(ctx, rest, password)
+	return err
+}
+
+// shortfall is a hash that takes as long as p lacks to the current cost; ok is
+// false if it lacks nothing.
+func (h *Hasher) shortfall(p phc) (rest phc, ok bool) {
+	rest = h.current()
+	lacks := rest.work() - p.work()
+	if lacks <= 0 {
+		return phc{}, false
+	}
+	if rest.alg == algPBKDF2 {
+		rest.iterations = lacks
+		return rest, true
+	}
+	// A pass or more, over as much memory as makes up for it.
+	kib := lacks * 4 / 9
+	rest.time = uint32(max(1, kib/int(rest.memory)))
+	rest.memory = uint32(max(minMemory*int(rest.threads), kib/int(rest.time)))
+	return rest, true
 }
 
 // Burn spends what Verify spends on a hash of the current cost, for accounts

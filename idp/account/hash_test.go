@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"strings"
 	"testing"
+	"time"
 
 	"pgregory.net/rapid"
 )
@@ -185,6 +186,56 @@ func TestNeedsRehash(t *testing.T) {
 				t.Errorf("NeedsRehash = %v, want %v", got, tt.want)
 			}
 		})
+	}
+}
+
+// A wrong password takes as long for somebody whose hash came from elsewhere and
+// is cheap as for an address that nobody has. The hash made here is thousands of
+// times dearer than the foreign one, so that no noise hides the difference.
+func TestWrongPasswordTakesAsLong(t *testing.T) {
+	t.Parallel()
+	const rest = "$c29tZXNhbHRzb21lc2FsdA$CTFhFdXPJO1aFaMaO6Mm5c8y7cJHAph8ArZWb2GRPPc"
+	h := NewHasher(Cost{Memory: 32 * 1024, Time: 1, Threads: 1, Iterations: 1000, Slots: 1})
+	for _, encoded := range []string{"$argon2id$v=19$m=8,t=1,p=1" + rest, "$pbkdf2-sha256$i=1000" + rest} {
+		nobody, somebody := time.Hour, time.Hour
+		for range 3 {
+			begun := time.Now()
+			if err := h.Burn(t.Context(), password); err != nil {
+				t.Fatal(err)
+			}
+			between := time.Now()
+			if ok, err := h.Verify(t.Context(), encoded, password); ok || err != nil {
+				t.Fatalf("%s: %v, %v", encoded, ok, err)
+			}
+			nobody, somebody = min(nobody, between.Sub(begun)), min(somebody, time.Since(between))
+		}
+		if somebody < nobody/20 {
+			t.Errorf("no to %s takes %v, and %v for an address that nobody has", encoded, somebody, nobody)
+		}
+	}
+}
+
+// What a cheaper hash lacks is made up for, whatever its form and ours.
+func TestShortfall(t *testing.T) {
+	t.Parallel()
+	argon := Cost{Memory: 19 * 1024, Time: 2, Threads: 1, Iterations: 600_000}
+	fips := argon
+	fips.FIPS = true
+	for _, cost := range []Cost{argon, fips, {Memory: 64 * 1024, Time: 3, Threads: 4, Iterations: 600_000}} {
+		h := NewHasher(cost)
+		want := h.current().work()
+		for _, p := range []phc{
+			{alg: algArgon2id, memory: 8, time: 1}, {alg: algArgon2id, memory: 19 * 1024, time: 1}, {alg: algArgon2id, memory: 256 * 1024, time: 4},
+			{alg: algPBKDF2, iterations: 1000}, {alg: algPBKDF2, iterations: 60_000}, {alg: algPBKDF2, iterations: 5_000_000},
+		} {
+			rest, ok := h.shortfall(p)
+			if ok != (p.work() < want) {
+				t.Errorf("%+v at %+v: makes up for something %v", p, cost, ok)
+			}
+			if sum := p.work() + rest.work(); ok && (sum < want*95/100 || sum > want*105/100) {
+				t.Errorf("%+v at %+v: %d in all, want %d", p, cost, sum, want)
+			}
+		}
 	}
 }
 

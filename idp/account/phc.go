@@ -43,6 +43,15 @@ type phc struct {
 	salt, key    []byte
 }
 
+// work is about how long the hash takes, in iterations of PBKDF2. A pass of
+// argon2id over a KiB takes a little more than two of them.
+func (p phc) work() int {
+	if p.alg == algPBKDF2 {
+		return p.iterations
+	}
+	return int(p.memory) * int(p.time) * 9 / 4
+}
+
 // errPHC never quotes the hash: errors reach logs.
 var errPHC = errors.New("password hash cannot be read")
 

@@ -76,12 +76,27 @@ var (
 	zipForm   = regexp.MustCompile(`^([0-9]{5})(?:-?[0-9]{4})?$`)
 )
 
-const wantText = "must be text of at most 255 bytes, without control characters"
+const wantText = "must be text of at most 255 bytes that can be seen, without control characters"
 
-// plainText takes what XML can carry and a page can show.
+// plainText takes what XML can carry and a page can show. A service provider
+// shows the text beside others, so it must not turn the direction of writing for
+// what follows; the marks that names are written with say it of a neighbour alone.
 func plainText(s string) (string, bool) {
 	s = norm.NFC.String(s)
-	return s, onOneLine(s) && len(s) <= maxProfileText
+	return s, onOneLine(s) && len(s) <= maxProfileText && !strings.ContainsFunc(s, turnsDirection) && (s == "" || seen(s))
+}
+
+// turnsDirection reports whether a rune embeds, overrides or isolates a direction
+// of writing (UAX #9 §2.1, §2.2, §2.4).
+func turnsDirection(r rune) bool {
+	return r >= '\u202a' && r <= '\u202e' || r >= '\u2066' && r <= '\u2069'
+}
+
+// seen reports whether a text shows anything.
+func seen(s string) bool {
+	return strings.ContainsFunc(s, func(r rune) bool {
+		return unicode.IsGraphic(r) && !unicode.IsSpace(r) && !unicode.Is(unicode.Other_Default_Ignorable_Code_Point, r)
+	})
 }
 
 // onOneLine reports whether XML and a line of text can carry s.

@@ -54,6 +54,12 @@ func TestCheckProfile(t *testing.T) {
 		{name: "control character", change: func(p *idp.Profile) { p.LastName = "a\x00b" }, wrong: "last_name"},
 		{name: "line break", change: func(p *idp.Profile) { p.Address1 = "a\nb" }, wrong: "address1"},
 		{name: "not UTF-8", change: func(p *idp.Profile) { p.LastName = "a\xff" }, wrong: "last_name"},
+		{name: "U+FFFF, which XML cannot carry", change: func(p *idp.Profile) { p.LastName = "a\uffff" }, wrong: "last_name"},
+		{name: "what names are written with", change: func(p *idp.Profile) { p.LastName = "حسین\u200cزاده\u200f <&\"'>]]> 𠮷😀" },
+			kept: func(p *idp.Profile) { p.LastName = "حسین\u200cزاده\u200f <&\"'>]]> 𠮷😀" }},
+		{name: "direction override", change: func(p *idp.Profile) { p.LastName = "a\u202eb" }, wrong: "last_name"},
+		{name: "direction isolate", change: func(p *idp.Profile) { p.City = "a\u2066b" }, wrong: "city"},
+		{name: "a name that nobody sees", change: func(p *idp.Profile) { p.FirstName = "\u200b\u3164\ufeff" }, wrong: "first_name"},
 		{name: "too long", change: func(p *idp.Profile) { p.LastName = strings.Repeat("a", 256) }, wrong: "last_name"},
 		{name: "proofed tomorrow", change: func(p *idp.Profile) { p.VerifiedAt = now.Add(time.Hour) }, wrong: "verified_at"},
 	}

@@ -46,9 +46,11 @@ func NormalizeEmail(address string) (string, error) {
 }
 
 // notInEmail is true for runes that are never part of an address we keep:
-// controls would reach mail headers and logs, and XML cannot carry them.
+// controls would reach mail headers and logs, and no assertion could be written
+// of what XML cannot carry (XML 1.0 §2.2).
 func notInEmail(r rune) bool {
-	return unicode.IsControl(r) || unicode.IsSpace(r) || r == utf8.RuneError || unicode.Is(unicode.Cf, r) || r == '"'
+	return unicode.IsControl(r) || unicode.IsSpace(r) || r == utf8.RuneError || r == '\ufffe' || r == '\uffff' ||
+		unicode.Is(unicode.Cf, r) || r == '"'
 }
 
 // CheckNewPassword reports, as an *InputError, why a password cannot be chosen:

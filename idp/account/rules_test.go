@@ -36,6 +36,8 @@ func TestNormalizeEmail(t *testing.T) {
 		{"bad UTF-8", "alice\xff@example.gov", ""},
 		{"direction override", "alice\u202e@example.gov", ""},
 		{"zero width", "ali\u200bce@example.gov", ""},
+		{"U+FFFE, which XML cannot carry", "alice\ufffe@example.gov", ""},
+		{"U+FFFF in the domain", "alice@exam\uffffple.gov", ""},
 		{"address literal", "alice@[192.0.2.1]", ""},
 	}
 	for _, tt := range tests {

@@ -66,8 +66,13 @@ func loopback(host string) bool {
 	return err == nil && ip.Unmap().IsLoopback()
 }
 
+// hasControl reports whether a text has characters that XML cannot carry (XML 1.0
+// §2.2), or that change how the text around it is shown: ends of lines, and the
+// marks that turn the direction of writing for what follows. Those that only say
+// which direction a neighbour has are part of how names are written.
 func hasControl(s string) bool {
 	return strings.ContainsFunc(s, func(r rune) bool {
-		return r < 0x20 || r >= 0x7f && r < 0xa0 || r == 0xfffd || r == '\u2028' || r == '\u2029'
+		return r < 0x20 || r >= 0x7f && r < 0xa0 || r >= 0xfffd && r <= 0xffff || r == '\u2028' || r == '\u2029' ||
+			r >= '\u202a' && r <= '\u202e' || r >= '\u2066' && r <= '\u2069'
 	})
 }

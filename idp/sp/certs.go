@@ -117,6 +117,9 @@ func Fingerprint(cert *x509.Certificate) string {
 // checkKey says what is wrong with the certificate's key; "" if nothing.
 func checkKey(cert *x509.Certificate) string {
 	key, ok := cert.PublicKey.(*rsa.PublicKey)
+	if cert.PublicKeyAlgorithm == x509.UnknownPublicKeyAlgorithm {
+		return "its key is of a kind that is not known here, such as RSASSA-PSS; SAML messages here take plain RSA only"
+	}
 	if !ok {
 		return fmt.Sprintf("its key is %s; SAML messages here take RSA only", cert.PublicKeyAlgorithm)
 	}

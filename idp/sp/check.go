@@ -248,7 +248,7 @@ func (c *checker) text(field, s string, limit int) {
 		c.add(field, s, "has %d characters; %d are allowed", n, limit)
 	}
 	if !utf8.ValidString(s) || hasControl(s) {
-		c.add(field, "", "holds control characters or broken UTF-8")
+		c.add(field, "", "holds control characters, marks that turn the direction of writing, or broken UTF-8")
 	}
 }
 

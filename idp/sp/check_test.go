@@ -112,6 +112,8 @@ func TestValidate(t *testing.T) {
 		{"URN as entity ID", func(_ *testing.T, p *idp.ServiceProvider) { p.EntityID = "urn:gov:app" }, ""},
 		{"no name", func(_ *testing.T, p *idp.ServiceProvider) { p.Name = " " }, "name: is missing"},
 		{"control character in the name", func(_ *testing.T, p *idp.ServiceProvider) { p.Name = "a\x1b[2J" }, "name: holds control"},
+		{"direction override in the name", func(_ *testing.T, p *idp.ServiceProvider) { p.Name = "Bank\u202e" }, "name: holds control"},
+		{"entity ID that XML cannot carry", func(_ *testing.T, p *idp.ServiceProvider) { p.EntityID = "https://sp.example/\uffff" }, "entity_id: must not hold"},
 		{"no ACS", func(_ *testing.T, p *idp.ServiceProvider) { p.ACSURLs = nil }, "acs_urls: is empty"},
 		{"ACS twice", func(_ *testing.T, p *idp.ServiceProvider) { p.ACSURLs = append(p.ACSURLs, p.ACSURLs[0]) }, "acs_urls: is there twice"},
 		{"indexes that do not fit", func(_ *testing.T, p *idp.ServiceProvider) { p.ACSIndexes = []int{1, 2} }, "acs_indexes: has 2 entries"},
