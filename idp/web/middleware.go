@@ -133,16 +133,26 @@ func (m *Middleware) client(r *http.Request) netip.Addr {
 	}
 	hops := strings.Split(strings.Join(r.Header.Values("X-Forwarded-For"), ","), ",")
 	for i := len(hops) - 1; i >= 0; i-- {
-		hop, err := netip.ParseAddr(strings.TrimSpace(hops[i]))
-		if err != nil {
+		hop, ok := parseHop(strings.TrimSpace(hops[i]))
+		if !ok {
 			return addr
 		}
-		addr = hop.Unmap()
+		addr = hop
 		if !m.trusted(addr) {
 			return addr
 		}
 	}
 	return addr
+}
+
+// parseHop reads an address as proxies write it; some add the port. What is
+// called a zone is only known to the machine that wrote it.
+func parseHop(hop string) (netip.Addr, bool) {
+	if addr, err := netip.ParseAddr(hop); err == nil {
+		return addr.Unmap().WithZone(""), true
+	}
+	pair, err := netip.ParseAddrPort(hop)
+	return pair.Addr().Unmap().WithZone(""), err == nil
 }
 
 func (m *Middleware) trusted(a netip.Addr) bool {

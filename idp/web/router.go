@@ -68,7 +68,16 @@ func (rt *Router) HandlePrefix(prefix string, get Handler) {
 	rt.mux.PathPrefix(prefix).Handler(rt.adapt("/"+first+"/", Methods{http.MethodGet: get}.handler()))
 }
 
-func (rt *Router) ServeHTTP(w http.ResponseWriter, r *http.Request) { rt.mux.ServeHTTP(w, r) }
+func (rt *Router) ServeHTTP(w http.ResponseWriter, r *http.Request) {
+	// A request may name the host in its first line too (RFC 9112 §3.2.2), and
+	// the router would send it there when it tidies the path.
+	if u := r.URL; u.Scheme != "" || u.Host != "" || u.User != nil || u.Opaque != "" {
+		local := *u
+		local.Scheme, local.Host, local.User, local.Opaque = "", "", nil, ""
+		r.URL = &local
+	}
+	rt.mux.ServeHTTP(w, r)
+}
 
 // adapt is the one place where a handler's error meets the response.
 func (rt *Router) adapt(route string, h Handler) http.Handler {
