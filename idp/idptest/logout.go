@@ -167,8 +167,14 @@ func (p *Provider) RemoteLogout(r *LogoutRequest) *Answer {
 // SOAPLogout sends the request by SOAP.
 func (p *Provider) SOAPLogout(r *LogoutRequest) *Answer {
 	p.idp.tb.Helper()
+	return p.Envelope(r, "text/xml; charset=utf-8")
+}
+
+// Envelope sends the request by SOAP, under the Content-Type.
+func (p *Provider) Envelope(r *LogoutRequest, contentType string) *Answer {
+	p.idp.tb.Helper()
 	r.Remote = true
-	return p.SOAP(p.LogoutAddress(r), `<S:Envelope xmlns:S="http://schemas.xmlsoap.org/soap/envelope/"><S:Body>`+string(p.SignedLogout(r))+`</S:Body></S:Envelope>`)
+	return p.send(p.LogoutAddress(r), contentType, `<S:Envelope xmlns:S="http://schemas.xmlsoap.org/soap/envelope/"><S:Body>`+string(p.SignedLogout(r))+`</S:Body></S:Envelope>`)
 }
 
 // SOAP sends an envelope as it is.

@@ -16,8 +16,7 @@ import (
 // server alone. What it says is judged by the signature and by whom the SP
 // knows.
 func (h *Handler) remote(w http.ResponseWriter, r *http.Request) error {
-	media, _, _ := mime.ParseMediaType(r.Header.Get("Content-Type"))
-	ch := &channel{h: h, w: w, r: r, soap: media == "text/xml"}
+	ch := &channel{h: h, w: w, r: r, soap: isSOAP(r)}
 	now := h.Clock.Now()
 	entry, unpublished, err := web.PreviewYear(h.Years, web.Year(r), now)
 	if err != nil {
@@ -60,6 +59,13 @@ func (h *Handler) remote(w http.ResponseWriter, r *http.Request) error {
 		return fmt.Errorf("record remote logout: %w", err)
 	}
 	return ch.answer(&a)
+}
+
+// isSOAP tells an envelope from a form. SOAP 1.1, which SAML binds to, is
+// text/xml; pysaml2 and others send its envelope under the type of SOAP 1.2.
+func isSOAP(r *http.Request) bool {
+	media, _, _ := mime.ParseMediaType(r.Header.Get("Content-Type"))
+	return media == "text/xml" || media == "application/soap+xml"
 }
 
 // judgeRemote decides whom the request means and what ends: with the SP's own

@@ -89,6 +89,23 @@ func TestRemoteLogout(t *testing.T) {
 	}
 }
 
+// What stands in an envelope is taken for that under the Content-Types that
+// service providers send it with.
+func TestRemoteLogoutContentTypes(t *testing.T) {
+	t.Parallel()
+	for _, contentType := range []string{"text/xml", `text/xml; charset="UTF-8"`, "application/soap+xml", "Application/SOAP+XML; charset=utf-8"} {
+		t.Run(contentType, func(t *testing.T) {
+			t.Parallel()
+			w := newWorld(t)
+			r := &idptest.LogoutRequest{NameID: w.ada.name, Remote: true}
+			if got := w.a.Envelope(r, contentType); got.Status != http.StatusOK || got.Response == nil || got.Response.Status.StatusCode.Value != ok {
+				t.Errorf("%d %s:\n%s", got.Status, got.ContentType, got.Body)
+			}
+			w.want("bob")
+		})
+	}
+}
+
 // Only sessions in which the person used the provider end.
 func TestRemoteLogoutOtherSession(t *testing.T) {
 	t.Parallel()

@@ -1,7 +1,8 @@
 // Package realsp holds tests with service providers that none of us wrote, and
 // with a real browser: Debian's Apache with mod_auth_mellon, the Shibboleth SP
-// with another Apache, ruby-saml in a small WEBrick application, and headless
-// Chromium, against `vernal serve`.
+// with another Apache, SimpleSAMLphp, small applications on ruby-saml,
+// python3-saml, pysaml2 and node-saml, and headless Chromium, against `vernal
+// serve`.
 //
 // Its flow: one installation, one of each service provider's processes and one
 // Chromium for all tests; each test has people and browser profiles of its own.

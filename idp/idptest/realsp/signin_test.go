@@ -39,7 +39,9 @@ func TestServiceProviders(t *testing.T) {
 		{"shibboleth log out", func(t *testing.T, w *world) { testLogOut(t, w, "shibboleth") }},
 		{"shibboleth log out unsigned", func(t *testing.T, w *world) { testLogOutUnsigned(t, w, "shibboleth-encrypted") }},
 		{"shibboleth log out of another", func(t *testing.T, w *world) { testLogOutElsewhere(t, w, "shibboleth") }},
-		{"shibboleth log out by SOAP", testLogOutSOAP},
+		{"shibboleth log out by SOAP", func(t *testing.T, w *world) {
+			testLogOutSOAP(t, w, "shibboleth", "/Shibboleth.sso/SOAPLogout?return="+url.QueryEscape(w.sps["shibboleth"].signedOut()))
+		}},
 		{"ruby get log out", func(t *testing.T, w *world) { testLogOut(t, w, "ruby-get") }},
 		{"ruby post log out", func(t *testing.T, w *world) { testLogOut(t, w, "ruby-post") }},
 		{"ruby log out of another", func(t *testing.T, w *world) { testLogOutElsewhere(t, w, "ruby-post") }},
@@ -48,8 +50,8 @@ func TestServiceProviders(t *testing.T) {
 		{"python verified", func(t *testing.T, w *world) { testProofed(t, w, "python-verified") }},
 		{"name ids", testNameIDs},
 		{"single sign-on", testSingleSignOn},
-		{"force authn", testForceAuthn},
-		{"passive", testPassive},
+		{"force authn", func(t *testing.T, w *world) { testForceAuthn(t, w, "ruby-get") }},
+		{"passive", func(t *testing.T, w *world) { testPassive(t, w, "ruby-post", "mellon") }},
 		{"no script", testNoScript},
 		{"phone", testPhone},
 		{"back and reload", testBackAndReload},
@@ -162,8 +164,8 @@ func testSingleSignOn(t *testing.T, w *world) {
 }
 
 // testForceAuthn: the provider asks that the person prove again who they are.
-func testForceAuthn(t *testing.T, w *world) {
-	sp, person := w.sps["ruby-get"], w.idp.AddPerson(t, "force@example.org")
+func testForceAuthn(t *testing.T, w *world, key string) {
+	sp, person := w.sps[key], w.idp.AddPerson(t, "force-"+key+"@example.org")
 	b := w.profile(t)
 	nameID := b.signIn(sp, "first", person)
 	b.open(sp.secret("second?force=1"))
@@ -175,9 +177,9 @@ func testForceAuthn(t *testing.T, w *world) {
 }
 
 // testPassive: without a session a passive request is answered with NoPassive,
-// within one it is answered silently.
-func testPassive(t *testing.T, w *world) {
-	sp, person := w.sps["ruby-post"], w.idp.AddPerson(t, "passive@example.org")
+// within one, begun at another provider, it is answered silently.
+func testPassive(t *testing.T, w *world, key, other string) {
+	sp, person := w.sps[key], w.idp.AddPerson(t, "passive-"+key+"@example.org")
 	b := w.profile(t)
 	b.open(sp.secret("start?passive=1"))
 	b.expect(pageOther)
@@ -186,7 +188,7 @@ func testPassive(t *testing.T, w *world) {
 	}
 	w.checkSchema(t, "saml-schema-protocol-2.0.xsd", b.response())
 
-	b.signIn(w.sps["mellon"], "first", person)
+	b.signIn(w.sps[other], "first", person)
 	b.passThrough(sp, "start?passive=1", person)
 }
 

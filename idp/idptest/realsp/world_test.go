@@ -13,13 +13,15 @@ import (
 
 // world is what all tests share.
 type world struct {
-	idp     *binary.Vernal
-	year    string // the preferred one
-	cert    string // file with that year's certificate
-	dir     string // readable by the user that Apache runs as
-	data    string // testdata/realsp
-	sps     map[string]*provider
-	browser context.Context
+	idp  *binary.Vernal
+	year string // the preferred one
+	cert string // file with that year's certificate
+	dir  string // readable by the user that Apache runs as
+	data string // testdata/realsp
+	sps  map[string]*provider
+	// elsewhere is a provider whose sign-ins tell that a session here still lives.
+	elsewhere string
+	browser   context.Context
 	// metadataFiles is set if Shibboleth has our metadata of one year in a
 	// file, as Mellon always has, instead of loading the stable document.
 	metadataFiles bool
@@ -56,6 +58,7 @@ func newWorld(t *testing.T) *world {
 	w.startRuby(t)
 	w.startPython(t)
 	w.startBrowser(t)
+	w.elsewhere = "shibboleth-encrypted"
 	return w
 }
 
