@@ -36,12 +36,12 @@ func (m *Manager) PendingUntil(s *idp.Session) time.Time {
 // again, as far as PendingUntil, in s too. It returns idp.ErrNotFound if the
 // sign-in has ended meanwhile.
 func (m *Manager) ExtendPending(ctx context.Context, s *idp.Session) error {
-	end := m.Clock.Now().Add(m.TimeForCode())
-	if last := m.PendingUntil(s); last.Before(end) {
-		end = last
+	end, worth := m.Clock.Now().Add(m.TimeForCode()), min(touchEvery, m.TimeForCode()/10)
+	if last := m.PendingUntil(s); !end.Before(last) {
+		end, worth = last, 1 // the person is told that there is no more
 	}
-	if end.Sub(s.ExpiresAt) < min(touchEvery, m.TimeForCode()/10) {
-		return nil // nothing that is worth a write
+	if end.Sub(s.ExpiresAt) < worth {
+		return nil // not worth a write
 	}
 	err := m.Store.UpdateSession(ctx, s.ID, func(s *idp.Session) error {
 		if !s.Pending {

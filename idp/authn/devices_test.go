@@ -1,0 +1,208 @@
+package authn_test
+
+import (
+	"net/http"
+	"net/url"
+	"regexp"
+	"strings"
+	"testing"
+	"time"
+
+	"vernal/idp/idptest"
+)
+
+// rememberedIn is a browser in which the person has signed in and asked to be
+// remembered.
+func rememberedIn(t *testing.T, i *idptest.IdP, p *idptest.Person) *idptest.Browser {
+	t.Helper()
+	b := i.Browser()
+	says(t, b.GiveCode(b.GivePassword(b.Get("/sign-in"), p), p, "remember"), http.StatusOK, "You are signed in")
+	return b
+}
+
+// asked reports whether the next sign-in in the browser asks for a code.
+func asked(t *testing.T, b *idptest.Browser, p *idptest.Person) bool {
+	t.Helper()
+	b.Post("/account/sign-out", nil)
+	page := b.GivePassword(b.Get("/sign-in"), p)
+	_, code := page.Form().Fields["code"]
+	if !code {
+		says(t, page, http.StatusOK, "You are signed in")
+	}
+	return code
+}
+
+// devices are the names of those on the page, in its forms.
+func devices(page *idptest.Page) (all []string) {
+	for _, m := range regexp.MustCompile(`name="device" value="([0-9a-f]+)"`).FindAllSubmatch(page.Body, -1) {
+		all = append(all, string(m[1]))
+	}
+	return all
+}
+
+func TestForgetDevices(t *testing.T) {
+	t.Parallel()
+	i := idptest.New(t, idptest.Options{})
+	ann, bob := i.AddPerson("ann@example.gov"), i.AddPerson("bob@example.gov")
+	one := rememberedIn(t, i, ann)
+	i.Clock.Advance(time.Minute)
+	two := rememberedIn(t, i, ann)
+	bobs := rememberedIn(t, i, bob)
+	third, _ := signedIn(t, i, ann)
+
+	says(t, third.Get("/account"), http.StatusOK, "Where you are remembered", "not yet")
+	names := devices(third.Get("/account"))
+	bobsNames := devices(bobs.Get("/account"))
+	if len(names) != 2 || len(bobsNames) != 1 {
+		t.Fatalf("listed: %v, and bob's %v", names, bobsNames)
+	}
+	if body := string(two.Get("/account").Body); strings.Count(body, "vernal-this") != 2 || !strings.Contains(body, `id="remembered-`+names[0]) {
+		t.Error("the page does not tell which device is this one")
+	}
+	if strings.Contains(string(third.Get("/account").Body), bobsNames[0]) {
+		t.Error("the page lists somebody else's device")
+	}
+
+	// What is not one's own stays, and so does everything if another site asks.
+	form := func(name string) url.Values { return url.Values{"device": {name}} }
+	says(t, one.Post("/account/devices/forget", form(bobsNames[0])), http.StatusOK, "That device is forgotten")
+	says(t, one.Post("/account/devices/forget", nil), http.StatusBadRequest)
+	says(t, one.CrossSitePost("/account/devices/forget-all", nil), http.StatusForbidden)
+	says(t, i.Browser().Post("/account/devices/forget-all", nil), http.StatusOK, "Password")
+	if asked(t, bobs, bob) || asked(t, one, ann) {
+		t.Error("a device was forgotten by somebody who may not")
+	}
+	if n := strings.Count(one.Get("/account").Text(), "not yet"); n != 1 {
+		t.Errorf("%d devices were not used yet, want the other one alone", n)
+	}
+
+	// The newer one, from elsewhere. No session ends.
+	says(t, one.Post("/account/devices/forget", form(names[0])), http.StatusOK, "That device is forgotten")
+	says(t, two.Get("/account"), http.StatusOK, "You are signed in", ann.Email)
+	if !asked(t, two, ann) || asked(t, one, ann) {
+		t.Error("not the device that was named was forgotten")
+	}
+	says(t, one.Post("/account/devices/forget-all", nil), http.StatusOK, "All devices are forgotten", "Nowhere.")
+	says(t, third.Get("/account"), http.StatusOK, ann.Email)
+	if !asked(t, one, ann) || asked(t, bobs, bob) {
+		t.Error("the wrong devices were forgotten")
+	}
+
+	records, err := i.Store.AuditRecords(t.Context(), 0, 1000)
+	if err != nil {
+		t.Fatal(err)
+	}
+	var forgotten []string
+	for _, r := range records {
+		if r.Kind == "user.forget_device" && r.User == ann.User.ID && r.Actor == "user:"+string(ann.User.ID) {
+			forgotten = append(forgotten, r.Detail["device"])
+		}
+	}
+	if len(forgotten) != 2 || forgotten[0] != names[0] || forgotten[1] != names[1] {
+		t.Errorf("on record: %v, want %v", forgotten, names)
+	}
+}
+
+// A browser that is remembered again is one device, and after 30 days none.
+func TestRememberedAgain(t *testing.T) {
+	t.Parallel()
+	i := idptest.New(t, idptest.Options{})
+	ann := i.AddPerson("ann@example.gov")
+	b := rememberedIn(t, i, ann)
+	i.Clock.Advance(29 * 24 * time.Hour)
+	if asked(t, b, ann) {
+		t.Fatal("asked for a code after 29 days")
+	}
+	first := devices(b.Get("/account"))
+	i.Clock.Advance(24 * time.Hour)
+	b.Post("/account/sign-out", nil)
+	says(t, b.GiveCode(b.GivePassword(b.Get("/sign-in"), ann), ann, "remember"), http.StatusOK, "You are signed in")
+	if now := devices(b.Get("/account")); len(now) != 1 || len(first) != 1 || now[0] == first[0] {
+		t.Errorf("listed first %v, then %v", first, now)
+	}
+	if u, err := i.Store.User(t.Context(), ann.User.ID); err != nil || len(u.Devices) != 1 {
+		t.Errorf("kept: %d devices, %v", len(u.Devices), err)
+	}
+	i.Clock.Advance(30 * 24 * time.Hour)
+	other, _ := signedIn(t, i, ann)
+	says(t, other.Get("/account"), http.StatusOK, "Nowhere.")
+}
+
+// What changes how a person signs in forgets their devices, seen from a browser.
+func TestChangesForgetDevices(t *testing.T) {
+	t.Parallel()
+	tests := []struct {
+		name   string
+		change func(i *idptest.IdP, p *idptest.Person) error
+	}{
+		{"password", func(i *idptest.IdP, p *idptest.Person) error {
+			p.Password = "another otter mends ten kettles"
+			_, err := i.Accounts.SetPassword(t.Context(), p.Email, p.Password, "test")
+			return err
+		}},
+		{"lock", func(i *idptest.IdP, p *idptest.Person) error {
+			if _, err := i.Accounts.Lock(t.Context(), p.Email, "test", "test"); err != nil {
+				return err
+			}
+			return i.Accounts.Unlock(t.Context(), p.Email, "test")
+		}},
+	}
+	for _, tt := range tests {
+		t.Run(tt.name, func(t *testing.T) {
+			t.Parallel()
+			i := idptest.New(t, idptest.Options{})
+			ann := i.AddPerson("ann@example.gov")
+			b := rememberedIn(t, i, ann)
+			if err := tt.change(i, ann); err != nil {
+				t.Fatal(err)
+			}
+			if !asked(t, b, ann) {
+				t.Error("the device is remembered")
+			}
+			other, _ := signedIn(t, i, ann)
+			says(t, other.Get("/account"), http.StatusOK, "Nowhere.")
+		})
+	}
+	t.Run("reset-mfa", func(t *testing.T) {
+		t.Parallel()
+		i := idptest.New(t, idptest.Options{})
+		ann := i.AddPerson("ann@example.gov")
+		b := rememberedIn(t, i, ann)
+		if _, err := i.Accounts.ResetMFA(t.Context(), ann.Email, "test"); err != nil {
+			t.Fatal(err)
+		}
+		b.Post("/account/sign-out", nil)
+		page := b.GivePassword(b.Get("/sign-in"), ann)
+		if b.Session() != "" || strings.Contains(page.Text(), "You are signed in") {
+			t.Errorf("the device stands for a factor that was taken away:\n%s", page.Text())
+		}
+		if u, err := i.Store.User(t.Context(), ann.User.ID); err != nil || len(u.Devices) != 0 {
+			t.Errorf("kept: %v, %v", u.Devices, err)
+		}
+	})
+}
+
+// A person who forgets a device while it is being used is asked for a code, or
+// was signed in before: the device is never remembered afterwards.
+func TestForgetRacesUse(t *testing.T) {
+	t.Parallel()
+	i := idptest.New(t, idptest.Options{})
+	ann := i.AddPerson("ann@example.gov")
+	b := rememberedIn(t, i, ann)
+	other, _ := signedIn(t, i, ann)
+	b.Post("/account/sign-out", nil)
+	page := b.Get("/sign-in")
+	done := make(chan struct{})
+	go func() {
+		defer close(done)
+		other.Post("/account/devices/forget-all", nil)
+	}()
+	b.GivePassword(page, ann)
+	<-done
+	if !asked(t, b, ann) {
+		t.Error("the device is remembered")
+	}
+	if _, err := i.Accounts.UseDevice(t.Context(), ann.User.ID, []byte("no such")); err == nil {
+		t.Error("a device was used that is not there")
+	}
+}
