@@ -26,6 +26,7 @@ import (
 	"path"
 	"slices"
 	"strings"
+	"sync"
 	texttemplate "text/template"
 )
 
@@ -56,9 +57,15 @@ type language struct {
 	response  map[responseKind]segments
 }
 
-// New parses every page in every language. An error means that this build of
-// the program is broken.
-func New() (*Set, error) {
+// New is every page in every language. They are the same wherever they are
+// needed, so a process parses them once, the first time. An error means that
+// this build of the program is broken.
+func New() (*Set, error) { return parsed() }
+
+var parsed = sync.OnceValues(parse)
+
+// parse reads, parses and checks what is embedded.
+func parse() (*Set, error) {
 	prefix, err := staticPrefix(Static())
 	if err != nil {
 		return nil, err
