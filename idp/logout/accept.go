@@ -3,6 +3,7 @@ package logout
 import (
 	"context"
 	"crypto"
+	"crypto/x509"
 	"errors"
 	"fmt"
 	"time"
@@ -20,6 +21,8 @@ type accepted struct {
 	provider *sp.Provider
 	// entry is the year that it came to, whose key signs the answer.
 	entry certs.Entry
+	// cert is the provider's request certificate that verified the message.
+	cert *x509.Certificate
 	// verified is set once a certificate of the provider verified the message,
 	// even if it is refused later.
 	verified bool
@@ -51,7 +54,7 @@ func (h *Handler) accept(ctx context.Context, msg *saml.Message, entry certs.Ent
 	if err != nil {
 		return a, err
 	}
-	a.verified = true
+	a.verified, a.cert = true, cert
 	req, err := saml.ParseLogoutRequest(root)
 	if err != nil {
 		return a, err

@@ -180,7 +180,7 @@ func (a answer) response() string {
 		doc, _ := base64.StdEncoding.DecodeString(html.UnescapeString(m[1]))
 		return string(doc)
 	}
-	if strings.Contains(a.body, "LogoutResponse ") {
+	if strings.Contains(a.body, "<samlp:LogoutResponse ") {
 		return a.body
 	}
 	return ""

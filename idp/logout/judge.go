@@ -15,7 +15,10 @@ type verdict struct {
 }
 
 var (
-	success   = saml.Status{Code: saml.StatusSuccess}
+	success = saml.Status{Code: saml.StatusSuccess}
+	// partial is a success too: the session here has ended, and other SPs that
+	// were told of it are not asked to end theirs (saml-core §3.2.2.2).
+	partial   = saml.Status{Code: saml.StatusSuccess, Detail: saml.StatusPartialLogout}
 	notTheirs = saml.Status{Code: saml.StatusRequester, Detail: saml.StatusUnknownPrincipal}
 )
 
@@ -35,6 +38,9 @@ func judge(req *idp.LogoutRequest, s *idp.Session) verdict {
 		return verdict{status: notTheirs}
 	case len(req.SessionIndexes) > 0 && !s.Told(req.SP, req.SessionIndexes):
 		return verdict{status: notTheirs}
+	}
+	if len(others(s, req.SP)) > 0 {
+		return verdict{status: partial, end: true}
 	}
 	return verdict{status: success, end: true}
 }

@@ -56,6 +56,7 @@ func (h *Handler) receive(w http.ResponseWriter, r *http.Request) error {
 	if err != nil {
 		return fail(a.provider, err)
 	}
+	web.EventOf(r).NoteMessage(a.request.RelayState, a.cert, now)
 	h.used(&a, now)
 	if r.Method == http.MethodHead {
 		return nil // a HEAD ends nothing

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"mime"
 	"net/http"
+	"strconv"
 
 	"vernal/idp"
 	"vernal/idp/saml"
@@ -40,9 +41,13 @@ func (h *Handler) remote(w http.ResponseWriter, r *http.Request) error {
 	if err != nil {
 		return ch.refuse(err)
 	}
+	web.EventOf(r).NoteMessage(a.request.RelayState, a.cert, now)
 	h.used(&a, now)
 	l, err := h.judgeRemote(r.Context(), &a)
 	if err != nil {
+		return err
+	}
+	if err := h.partial(r.Context(), l); err != nil {
 		return err
 	}
 	l.Request.AnsweredAt = now
@@ -102,6 +107,24 @@ func (h *Handler) judgeRemote(ctx context.Context, a *accepted) (*idp.Logout, er
 	return l, nil
 }
 
+// partial says in the answer that a person may still be signed in elsewhere, if
+// one of the sessions that are to end was used at other SPs too.
+func (h *Handler) partial(ctx context.Context, l *idp.Logout) error {
+	if l.EndAllOf == "" {
+		return nil
+	}
+	all, err := h.Store.UserSessions(ctx, l.EndAllOf)
+	if err != nil {
+		return fmt.Errorf("list sessions of logout: %w", err)
+	}
+	for _, s := range all {
+		if s.Told(l.Request.SP, l.SessionIndexes) && len(others(s, l.Request.SP)) > 0 {
+			l.Request.StatusDetail = partial.Detail
+		}
+	}
+	return nil
+}
+
 // channel is the way back to the SP's server.
 type channel struct {
 	h    *Handler
@@ -110,10 +133,16 @@ type channel struct {
 	soap bool
 }
 
+// read takes the message off the wire. A body that did not come whole is refused
+// like a broken message, in the form that the sender reads.
 func (c *channel) read() (*saml.Message, error) {
 	in, err := web.Inbound(c.r)
-	if err != nil {
-		return nil, err
+	var tooLong *http.MaxBytesError
+	switch {
+	case errors.As(err, &tooLong):
+		return nil, idp.Refuse(idp.RefusedRequestTooLarge, "body", "", strconv.FormatInt(tooLong.Limit, 10)).With(err)
+	case err != nil:
+		return nil, idp.Refuse(idp.RefusedParameterInvalid, "body", "").With(err)
 	}
 	if c.soap {
 		return saml.ReadSOAP(in.Body)

@@ -58,10 +58,6 @@ const (
 // maxClassRefs bounds, in bytes, the AuthnContextClassRef values of a request.
 const maxClassRefs = 8 << 10
 
-// relayStateBound is the standard's limit (saml-bindings §3.4.3). A longer one
-// works up to saml.MaxRelayState and is noted.
-const relayStateBound = 80
-
 // Store is what single sign-on keeps.
 type Store interface {
 	idp.SessionStore

@@ -78,13 +78,7 @@ func (a *accepted) noteNeed(e *web.Event) {
 func (h *Handler) note(r *http.Request, a *accepted) {
 	e := web.EventOf(r)
 	e.Note(slog.Bool("signed", a.cert != nil))
-	if n := len(a.request.RelayState); n > relayStateBound {
-		e.Note(slog.Int("relay_state_bytes", n))
-	}
-	if a.cert != nil && h.Clock.Now().After(a.cert.NotAfter) {
-		e.Note(slog.String("request_certificate_ended", a.cert.NotAfter.UTC().Format("2006-01-02")))
-		e.Raise(slog.LevelWarn)
-	}
+	e.NoteMessage(a.request.RelayState, a.cert, h.Clock.Now())
 }
 
 // answer takes a request that came by GET: its cookies came with it.

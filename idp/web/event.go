@@ -3,6 +3,7 @@ package web
 import (
 	"context"
 	"crypto/rand"
+	"crypto/x509"
 	"encoding/base32"
 	"log/slog"
 	"net/http"
@@ -93,6 +94,23 @@ func (e *Event) NoteEnded(entry certs.Entry, now time.Time) {
 	e.ended = true
 	e.Note(slog.String("signing_certificate_ended", entry.Key.Cert.NotAfter.UTC().Format(time.DateOnly)))
 	e.Raise(slog.LevelWarn)
+}
+
+// relayStateBound is the standard's limit in bytes (saml-bindings §3.4.3). A
+// longer one works up to what package saml takes, and is noted.
+const relayStateBound = 80
+
+// NoteMessage tells what is unusual about a message that was accepted: a long
+// RelayState, and, as a warning, a request certificate that has ended. cert is
+// nil for an unsigned message.
+func (e *Event) NoteMessage(relayState string, cert *x509.Certificate, now time.Time) {
+	if n := len(relayState); n > relayStateBound {
+		e.Note(slog.Int("relay_state_bytes", n))
+	}
+	if cert != nil && now.After(cert.NotAfter) {
+		e.Note(slog.String("request_certificate_ended", cert.NotAfter.UTC().Format(time.DateOnly)))
+		e.Raise(slog.LevelWarn)
+	}
 }
 
 // Ask says what language a service provider's request asked for, and when it
