@@ -123,7 +123,13 @@ func (h *Handler) begun(r *http.Request) (*idp.Session, *idp.User, error) {
 // With a live session another tab was faster, or the back button led here: the
 // person is signed in, and what more is needed is not for this page to say.
 // Without one they were too slow, and begin again.
+//
+// A form that was sent twice, by a second click or on a bad line, is judged by a
+// GET: the cookies of the first answer came after the second form had left.
 func (h *Handler) nothingPending(w http.ResponseWriter, r *http.Request, f flow) error {
+	if r.Method == http.MethodPost {
+		return redirect(w, r, f.withRequest(CodePath))
+	}
 	_, err := h.Sessions.Current(r)
 	switch {
 	case err == nil:

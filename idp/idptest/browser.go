@@ -156,6 +156,9 @@ func (b *Browser) Session() string {
 	return ""
 }
 
+// Keep takes the cookies of an answer that the browser got otherwise.
+func (b *Browser) Keep(resp *http.Response) { b.jar.SetCookies(resp.Request.URL, resp.Cookies()) }
+
 // SignIn fills in the sign-in page and the code page and ends where they lead.
 func (b *Browser) SignIn(page *Page, p *Person) *Page {
 	b.idp.tb.Helper()
