@@ -62,10 +62,10 @@ type language struct {
 // this build of the program is broken.
 func New() (*Set, error) { return parsed() }
 
-var parsed = sync.OnceValues(parse)
+var parsed = sync.OnceValues(parseAll)
 
-// parse reads, parses and checks what is embedded.
-func parse() (*Set, error) {
+// parseAll reads, parses and checks what is embedded.
+func parseAll() (*Set, error) {
 	prefix, err := staticPrefix(Static())
 	if err != nil {
 		return nil, err
