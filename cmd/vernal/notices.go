@@ -74,7 +74,7 @@ func newNotices(d *deps, getenv func(string) string) (*notice.Service, error) {
 	c := d.config
 	s := &notice.Service{
 		Store: d.store, Board: d.board, Rotation: d.rotation, Years: d.ring, IdP: metadataIdP(c),
-		Name: c.Branding.Name, Clock: d.clock, Log: d.log,
+		Name: c.Branding.Name, Langs: c.langs(), Clock: d.clock, Log: d.log,
 	}
 	if c.Mail.Server != "" {
 		password, err := c.secret("mail.password", c.Mail.PasswordFile, getenv(mailPasswordEnv))

@@ -29,7 +29,9 @@ year, and there is a newer one to move to, or its own request certificate ends
 within 60 days. The notice says what to change, from which address to which, our
 new certificate and its SHA-256, and by when. Without other word the notices are
 printed. --out writes a file for each. --send mails them to the contacts of the
-service providers, and lists those without a contact that is a mail address.`,
+service providers, and lists those without a contact that is a mail address.
+Notices are in the first of the configured languages; a contact that says
+another one (es:web@agency.example) gets its own.`,
 		Example: `    vernal rotation report --year 2026
     To: web@agency.example
     Subject: Agency sign-in: change the sign-in settings of Records before 1 April 2027
@@ -159,7 +161,8 @@ func (a *app) tellSent(r admin.RotationReport) error {
 	return nil
 }
 
-// writeNotices writes a file for each notice and returns their names. They hold
+// writeNotices writes a file for each notice and returns their names, which tell
+// the language where a service provider gets several. They hold
 // addresses of people, so they are the owner's alone. A second report of the
 // same day replaces the files of the first.
 func writeNotices(dir string, r admin.RotationReport) ([]string, error) {
@@ -169,8 +172,16 @@ func writeNotices(dir string, r admin.RotationReport) ([]string, error) {
 		}
 	}
 	var files []string
+	several := map[idp.EntityID]int{}
 	for _, l := range r.Notices {
-		file := filepath.Join(dir, noticeFile(l.SP, r.At))
+		several[l.SP]++
+	}
+	for _, l := range r.Notices {
+		name := noticeFile(l.SP, r.At)
+		if several[l.SP] > 1 {
+			name += "-" + string(l.Lang)
+		}
+		file := filepath.Join(dir, name+".txt")
 		files = append(files, file)
 		if r.DryRun {
 			continue
@@ -197,8 +208,8 @@ func writeNotice(file string, l notice.Letter) error {
 	return os.Rename(f.Name(), file)
 }
 
-// noticeFile is a name for the file of a service provider: readable, and no two
-// have the same.
+// noticeFile is a name for the file of a service provider, without its ending:
+// readable, and no two have the same.
 func noticeFile(id idp.EntityID, at time.Time) string {
 	name := strings.Trim(strings.Map(func(r rune) rune {
 		if r >= 'a' && r <= 'z' || r >= 'A' && r <= 'Z' || r >= '0' && r <= '9' || r == '.' {
@@ -207,7 +218,7 @@ func noticeFile(id idp.EntityID, at time.Time) string {
 		return '-'
 	}, strings.TrimPrefix(strings.TrimPrefix(string(id), "https://"), "http://")), "-.")
 	sum := sha256.Sum256([]byte(id))
-	return fmt.Sprintf("%s-%s-%s.txt", at.UTC().Format(time.DateOnly), name[:min(len(name), 80)], hex.EncodeToString(sum[:4]))
+	return fmt.Sprintf("%s-%s-%s", at.UTC().Format(time.DateOnly), name[:min(len(name), 80)], hex.EncodeToString(sum[:4]))
 }
 
 // printRevocation prints who must act after a year is revoked, and the notice to

@@ -32,7 +32,7 @@ func mark(at, now time.Time) (int, bool) {
 
 // stepIs says how a step stands that needs attention.
 var stepIs = map[certs.AttentionCode]string{
-	certs.StepFailed: "failed step", certs.StepHeld: "held step", certs.StepOverdue: "overdue step",
+	certs.StepFailed: "failed", certs.StepHeld: "held", certs.StepOverdue: "overdue",
 }
 
 // readAttention tells at once of what a person should see to: of a certificate

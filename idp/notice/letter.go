@@ -7,7 +7,6 @@ import (
 	"encoding/hex"
 	"encoding/pem"
 	"fmt"
-	"net/mail"
 	"slices"
 	"strings"
 	"time"
@@ -15,6 +14,7 @@ import (
 	"vernal/certs"
 	"vernal/idp"
 	"vernal/idp/board"
+	"vernal/templates"
 )
 
 const (
@@ -41,12 +41,15 @@ type Letter struct {
 	RequestCerts []board.RequestCert `json:"request_certificates"`
 	// Contacts are the mail addresses of those who look after it.
 	Contacts []string `json:"contacts"`
-	Subject  string   `json:"subject"`
-	Text     string   `json:"text"`
+	// Lang is the language of Subject and Text.
+	Lang    templates.Lang `json:"lang"`
+	Subject string         `json:"subject"`
+	Text    string         `json:"text"`
 }
 
 // Letters are the letters to every active service provider that has to act, in
-// the order of the board. With a year they are those to its users alone.
+// the order of the board, one for each language of its contacts. With a year they
+// are those to its users alone.
 func (s *Service) Letters(ctx context.Context, y idp.Year) ([]Letter, error) {
 	b, err := s.Board.Board(ctx)
 	if err != nil {
@@ -55,11 +58,15 @@ func (s *Service) Letters(ctx context.Context, y idp.Year) ([]Letter, error) {
 	w := s.writer(b)
 	letters := []Letter{}
 	for _, line := range b.SPs {
-		l, ok, err := w.letter(line, y)
-		if err != nil {
-			return nil, err
+		l, ok := w.letter(line, y)
+		if !ok {
+			continue
 		}
-		if ok {
+		for _, r := range s.readers(line.Contacts) {
+			l.Lang, l.Contacts = r.lang, r.addresses
+			if l.Subject, l.Text, err = w.words(l); err != nil {
+				return nil, err
+			}
 			letters = append(letters, l)
 		}
 	}
@@ -106,11 +113,12 @@ func (s *Service) cert(y idp.Year) *x509.Certificate {
 	return nil
 }
 
-// letter writes to one service provider; false if it has nothing to do.
-func (w *writer) letter(line board.Line, only idp.Year) (Letter, bool, error) {
-	l := Letter{SP: line.SP, Name: line.Name, From: []idp.Year{}, RequestCerts: []board.RequestCert{}, Contacts: contacts(line.Contacts)}
+// letter is what to tell one service provider, without words; false if it has
+// nothing to do.
+func (w *writer) letter(line board.Line, only idp.Year) (Letter, bool) {
+	l := Letter{SP: line.SP, Name: line.Name, From: []idp.Year{}, RequestCerts: []board.RequestCert{}}
 	if !line.Active {
-		return l, false, nil
+		return l, false
 	}
 	for _, seen := range line.Years {
 		if y, ok := w.years[seen.Year]; ok && w.leaves(line, seen, y.state) {
@@ -124,12 +132,10 @@ func (w *writer) letter(line board.Line, only idp.Year) (Letter, bool, error) {
 		l.RequestCerts = ends
 	}
 	if only != "" && !slices.Contains(l.From, only) || len(l.From) == 0 && len(l.RequestCerts) == 0 {
-		return l, false, nil
+		return l, false
 	}
 	l.DueAt = w.dueAt(l)
-	var err error
-	l.Subject, l.Text, err = w.words(l)
-	return l, true, err
+	return l, true
 }
 
 // leaves reports whether the service provider has still to move from a year. From
@@ -186,33 +192,9 @@ func requestCertsEnding(all []board.RequestCert, now time.Time) (ending []board.
 	return ending
 }
 
-// contacts are those of a registration's contacts that are mail addresses, each
-// once.
-func contacts(all []string) []string {
-	found := []string{}
-	for _, c := range all {
-		c = strings.TrimSpace(c)
-		if len(c) > 7 && strings.EqualFold(c[:7], "mailto:") {
-			c = c[7:]
-		}
-		if mailAddress(c) && !slices.Contains(found, c) {
-			found = append(found, c)
-		}
-	}
-	return found
-}
-
-// mailAddress reports whether the text is a bare mail address, in ASCII and of
-// one line: all that goes into the head of a mail or to the server.
-func mailAddress(text string) bool {
-	a, err := mail.ParseAddress(text)
-	return err == nil && a.Address == text && len(text) <= 254 &&
-		!strings.ContainsFunc(text, func(r rune) bool { return r <= ' ' || r > '~' || strings.ContainsRune(`<>,;:"()[]\`, r) })
-}
-
 // change is a line of what to change.
 type change struct {
-	What string
+	What string // auth, logout, remotelogout, metadata or certificate
 	Old  []string
 	New  string
 }
@@ -223,11 +205,11 @@ func (w *writer) changes(from []idp.Year, to idp.Year) []change {
 		what string
 		at   func(idp.Year) string
 	}{
-		{"Sign-in (SingleSignOnService)", w.IdP.AuthnURL},
-		{"Logout (SingleLogoutService)", w.IdP.LogoutURL},
-		{"Logout from your server (SOAP)", w.IdP.RemoteLogoutURL},
-		{"Metadata", func(y idp.Year) string { return w.IdP.BaseURL + "/api/saml/metadata" + string(y) }},
-		{"Certificate", func(y idp.Year) string { return w.IdP.BaseURL + "/api/saml/certificate" + string(y) + ".pem" }},
+		{"auth", w.IdP.AuthnURL},
+		{"logout", w.IdP.LogoutURL},
+		{"remotelogout", w.IdP.RemoteLogoutURL},
+		{"metadata", func(y idp.Year) string { return w.IdP.BaseURL + "/api/saml/metadata" + string(y) }},
+		{"certificate", func(y idp.Year) string { return w.IdP.BaseURL + "/api/saml/certificate" + string(y) + ".pem" }},
 	}
 	var all []change
 	for _, k := range kinds {

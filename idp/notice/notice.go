@@ -30,6 +30,7 @@ import (
 	"vernal/idp/board"
 	"vernal/idp/rotation"
 	"vernal/metadata"
+	"vernal/templates"
 )
 
 // Service writes and sends notices. Fields are required unless they say
@@ -42,7 +43,10 @@ type Service struct {
 	// IdP holds the addresses that are named, and whom to ask.
 	IdP metadata.IdP
 	// Name is what the installation calls itself to people.
-	Name  string
+	Name string
+	// Langs are the languages of the installation. The first is that of notices
+	// to operators, and of letters to contacts that say none; English if empty.
+	Langs []templates.Lang
 	Clock idp.Clock
 	Log   *slog.Logger
 
@@ -77,7 +81,8 @@ type Notice struct {
 	DueAt time.Time `json:"due_at,omitzero"`
 	// SPs are the service providers that it is about; at most maxSPs.
 	SPs []idp.EntityID `json:"entity_ids,omitempty"`
-	// Subject is one line, Text all of it for people.
+	// Subject is one line, Text all of it for people, in the language of the
+	// operators; everything else is the same in any.
 	Subject string `json:"subject"`
 	Text    string `json:"text"`
 }

@@ -14,7 +14,7 @@ type operatorData struct {
 	Us, BaseURL string
 	ID          string
 	Year        idp.Year
-	Step        string // its name or, in the past tense, that it was taken
+	Step        string // its name or, if it needs attention, failed, held or overdue
 	At, DueAt   time.Time
 	Days        int
 	// Hand: a person takes the step. Waits is what it waits for.
@@ -27,7 +27,7 @@ type operatorData struct {
 	Why, Reason string
 	SPs         []string
 	More        int // service providers that are not listed
-	Count       string
+	Count       int // service providers
 	Certs       []requestCert
 	MoreCerts   int
 }
@@ -44,7 +44,7 @@ type requestCert struct {
 func (s *Service) operators(n Notice, name string, d operatorData, sps []idp.EntityID) (Notice, error) {
 	d.Us, d.BaseURL, d.ID = plain(s.Name), s.IdP.BaseURL, n.ID
 	d.DueAt, d.Days = n.DueAt, daysTo(n.DueAt, n.At)
-	d.Count = count(len(sps), "service provider")
+	d.Count = len(sps)
 	for i, id := range sps {
 		if i < maxListed {
 			d.SPs = append(d.SPs, plain(string(id)))
@@ -56,7 +56,7 @@ func (s *Service) operators(n Notice, name string, d operatorData, sps []idp.Ent
 	}
 	n.SPs = sps[:min(len(sps), maxSPs)]
 	var err error
-	n.Subject, n.Text, err = render(name, d)
+	n.Subject, n.Text, err = render(s.lang(), name, d)
 	return n, err
 }
 

@@ -24,8 +24,8 @@ type Revocation struct {
 	// MustAct are the active service providers that used the year and have not
 	// moved on, or did within 14 days, the latest use first.
 	MustAct []User `json:"must_act"`
-	// Subject and Text are for all of them; each one's own letter is in
-	// Letters.
+	// Subject and Text are for all of them, in the installation's language; each
+	// one's own letter, in its own, is in Letters.
 	Subject string `json:"subject"`
 	Text    string `json:"text"`
 }
@@ -43,12 +43,12 @@ func (s *Service) Revocation(ctx context.Context, y, to idp.Year) (*Revocation, 
 	for _, line := range b.SPs {
 		for _, seen := range line.Years {
 			if seen.Year == y && slices.Contains(line.UnmovedFrom, y) && (y < to || !usedAfter(line, seen)) {
-				r.MustAct = append(r.MustAct, User{SP: line.SP, Name: line.Name, LastAt: seen.LastAt, Contacts: contacts(line.Contacts)})
+				r.MustAct = append(r.MustAct, User{SP: line.SP, Name: line.Name, LastAt: seen.LastAt, Contacts: s.contacts(line.Contacts)})
 			}
 		}
 	}
 	slices.SortStableFunc(r.MustAct, func(a, b User) int { return cmp.Or(b.LastAt.Compare(a.LastAt), cmp.Compare(a.SP, b.SP)) })
 	w.years = map[idp.Year]year{y: {state: certs.Revoked}}
-	r.Subject, r.Text, err = w.words(Letter{From: []idp.Year{y}, To: to})
+	r.Subject, r.Text, err = w.words(Letter{Lang: s.lang(), From: []idp.Year{y}, To: to})
 	return r, err
 }

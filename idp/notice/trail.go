@@ -130,7 +130,7 @@ func (s *Service) ofRecord(ctx context.Context, r idp.AuditRecord, now time.Time
 	name, ok := strings.CutPrefix(r.Kind, "rotation.")
 	step := certs.StepKind(name)
 	n := Notice{ID: fmt.Sprintf("audit/%d", r.Seq), At: now, Kind: StepTaken, Year: r.Year, Step: step, DueAt: r.At}
-	d := operatorData{At: r.At, Step: stepDone(step), Year: r.Year, Why: plain(r.Detail["why"]), Reason: plain(r.Detail["reason"])}
+	d := operatorData{At: r.At, Step: string(step), Year: r.Year, Why: plain(r.Detail["why"]), Reason: plain(r.Detail["reason"])}
 	switch {
 	case !ok || r.Outcome != "ok":
 		return n, false, nil
@@ -142,26 +142,18 @@ func (s *Service) ofRecord(ctx context.Context, r idp.AuditRecord, now time.Time
 		}
 		n, err = s.operators(n, "operator_revoked.txt", d, sps)
 		return n, true, err
-	case r.Actor != "server" || stepDone(step) == "":
+	case r.Actor != "server" || !byServer(step):
 		return n, false, nil
 	}
 	n, err := s.operators(n, "operator_step.txt", d, nil)
 	return n, true, err
 }
 
-// stepDone is a step in the past tense; "" for what is none of the server's.
-func stepDone(k certs.StepKind) string {
+// byServer reports whether it is a step that the server takes.
+func byServer(k certs.StepKind) bool {
 	switch k {
-	case certs.StepCreate:
-		return "created"
-	case certs.StepPublish:
-		return "published"
-	case certs.StepPrefer:
-		return "preferred"
-	case certs.StepRetire:
-		return "retired"
-	case certs.StepDestroy:
-		return "destroyed"
+	case certs.StepCreate, certs.StepPublish, certs.StepPrefer, certs.StepRetire, certs.StepDestroy:
+		return true
 	}
-	return ""
+	return false
 }

@@ -2,37 +2,26 @@ package notice
 
 import (
 	"bytes"
-	"embed"
 	"fmt"
 	"net/url"
 	"strings"
-	"text/template"
 	"time"
 	"unicode"
+	"unicode/utf8"
 
 	"vernal/certs"
 	"vernal/idp"
+	"vernal/templates"
 )
-
-// The texts are beside the code that fills them in and not with the pages: they
-// are plain, nothing in them is escaped, and no style reaches them.
-//
-//go:embed texts
-var texts embed.FS
-
-// parsed holds the texts; read-only.
-var parsed = template.Must(template.New("").Option("missingkey=error").Funcs(template.FuncMap{
-	"date": longDate, "and": joinAnd, "plain": plain, "days": func(n int) string { return count(n, "day") },
-}).ParseFS(texts, "texts/*.txt"))
 
 // width is where lines are broken.
 const width = 72
 
 // render fills in a text and lays it out: its first line is the subject.
-func render(name string, data any) (subject, text string, err error) {
+func render(lang templates.Lang, name string, data any) (subject, text string, err error) {
 	var out bytes.Buffer
-	if err := parsed.ExecuteTemplate(&out, name, data); err != nil {
-		return "", "", fmt.Errorf("write %s: %w", name, err)
+	if err := texts[lang].ExecuteTemplate(&out, name, data); err != nil {
+		return "", "", fmt.Errorf("write %s in %q: %w", name, lang, err)
 	}
 	subject, text, _ = strings.Cut(strings.TrimSpace(out.String()), "\n")
 	return plain(subject), layOut(text), nil
@@ -79,7 +68,7 @@ func (w *writer) words(l Letter) (subject, text string, err error) {
 		d.RequestCerts = append(d.RequestCerts, endingCert{colons(c.SHA256), c.EndAt, c.Ended})
 	}
 	if len(l.From) == 0 {
-		return render("requestcert.txt", d)
+		return render(l.Lang, "requestcert.txt", d)
 	}
 	for _, from := range l.From {
 		d.Revoked = d.Revoked || w.years[from].state == certs.Revoked
@@ -95,9 +84,9 @@ func (w *writer) words(l Letter) (subject, text string, err error) {
 		d.PEM, d.SHA256, d.CertUntil = pemText(w.cert), fingerprint(w.cert), w.cert.NotAfter.UTC()
 	}
 	if d.Revoked {
-		return render("revoked.txt", d)
+		return render(l.Lang, "revoked.txt", d)
 	}
-	return render("move.txt", d)
+	return render(l.Lang, "move.txt", d)
 }
 
 // layOut breaks the lines of paragraphs, leaves those that are indented or in
@@ -111,7 +100,7 @@ func layOut(text string) string {
 			switch {
 			case line == "":
 				line = word
-			case len(line)+1+len(word) > width:
+			case utf8.RuneCountInString(line)+1+utf8.RuneCountInString(word) > width:
 				out = append(out, line)
 				line = word
 			default:
@@ -138,7 +127,8 @@ func layOut(text string) string {
 				out = append(out, "")
 			}
 		default:
-			words = append(words, strings.Fields(line)...)
+			// Only at spaces: French has some that are not to be broken at.
+			words = append(words, strings.FieldsFunc(line, func(r rune) bool { return r == ' ' || r == '\t' })...)
 		}
 	}
 	flush()
@@ -164,21 +154,6 @@ func plain(s string) string {
 	return s
 }
 
-// longDate is a date as people of any country read it.
-func longDate(t time.Time) string { return t.UTC().Format("2 January 2006") }
-
-// joinAnd lists years: "2025 and 2026".
-func joinAnd(years []idp.Year) string {
-	var all []string
-	for _, y := range years {
-		all = append(all, string(y))
-	}
-	if len(all) < 2 {
-		return strings.Join(all, "")
-	}
-	return strings.Join(all[:len(all)-1], ", ") + " and " + all[len(all)-1]
-}
-
 // colons writes a fingerprint in hex as openssl does.
 func colons(hex string) string {
 	hex = strings.ToUpper(plain(hex))
@@ -190,12 +165,4 @@ func colons(hex string) string {
 		pairs = append(pairs, hex[i:i+2])
 	}
 	return strings.Join(pairs, ":")
-}
-
-// count is a number of things in words.
-func count(n int, one string) string {
-	if n == 1 {
-		return "1 " + one
-	}
-	return fmt.Sprintf("%d %ss", n, one)
 }

@@ -113,7 +113,7 @@ var fieldTable = []Field{
 	{Name: "logo", Flag: "logo", Clears: true, Help: "the address of its logo",
 		text: func(p *idp.ServiceProvider) *string { return &p.Logo }},
 	{Name: "help_text", Flag: "help-text", Kind: KindMap, Help: "a help text, as `LANGUAGE=TEXT`"},
-	{Name: "contacts", Flag: "contact", Kind: KindList, Help: "the address of somebody who looks after it",
+	{Name: "contacts", Flag: "contact", Kind: KindList, Help: "the address of somebody who looks after it; es: or fr: in front of it is the language to write in",
 		list: func(p *idp.ServiceProvider) *[]string { return &p.Contacts }},
 	{Name: "allow_prompt_create", Flag: "allow-prompt-create", Kind: KindBool, Help: "let it open sign-up in place of sign-in",
 		flag: func(p *idp.ServiceProvider) *bool { return &p.AllowPromptCreate }},
