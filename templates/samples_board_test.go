@@ -22,7 +22,11 @@ func boardSamples(lang Lang) (all []sample) {
 	if os.Getenv("VERNAL_SHOTS") != "" {
 		many = 200
 	}
-	for _, n := range []int{0, 5, many} {
+	sizes := []int{0, 5, many}
+	if lang != fallback {
+		sizes = sizes[:2] // a longer page has no other words
+	}
+	for _, n := range sizes {
 		b, w := boardSample(n), wallSample(n)
 		b.Base, w.Base, w.SwitchURL = base, base, "?refresh=off"
 		all = append(all,
