@@ -30,6 +30,13 @@ var (
 // where the request names sessions, if one of them is this one. Anything else
 // leaves it alone: a request that is meant for another session, however well
 // signed, must not end the one that happens to be here.
+//
+// An SP need not have been visited in this session, if it names the person and no
+// session. Who asks is the person, in this browser: they sign out at an SP whose
+// session has outlived the one here that it came from, and must not stay signed
+// in without knowing. A request without SessionIndex means all sessions of the
+// person (saml-core §3.7.3); of these we end the one before us. The SP gains
+// nothing by it that a passive AuthnRequest would not give it first.
 func judge(req *idp.LogoutRequest, s *idp.Session) verdict {
 	switch {
 	case s == nil:
