@@ -4,6 +4,7 @@ import (
 	"context"
 	"crypto/rand"
 	"path/filepath"
+	"strconv"
 	"time"
 
 	"github.com/rogpeppe/go-internal/testscript"
@@ -20,10 +21,7 @@ func signin(ts *testscript.TestScript, neg bool, args []string) {
 		ts.Fatalf("usage: signin ENTITY_ID EMAIL PROPOSED NAMEID")
 	}
 	ctx, now := context.Background(), time.Now()
-	key, err := seal.LoadMaster(ts.MkAbs(filepath.Join("vernal-data", "master.key")), "")
-	ts.Check(err)
-	store, err := bolt.Open(ts.MkAbs(filepath.Join("vernal-data", storeName)), bolt.Options{Sealer: key, Clock: time.Now})
-	ts.Check(err)
+	store := openStore(ts)
 	defer func() { ts.Check(store.Close()) }()
 	provider, err := store.Provider(ctx, idp.EntityID(args[0]))
 	ts.Check(err)
@@ -41,4 +39,32 @@ func signin(ts *testscript.TestScript, neg bool, args []string) {
 	if got != idp.NameID(args[3]) {
 		ts.Fatalf("the provider is told the NameID %q, not %q", got, args[3])
 	}
+}
+
+// openStore opens the store of vernal-data, while no server runs.
+func openStore(ts *testscript.TestScript) *bolt.Store {
+	key, err := seal.LoadMaster(ts.MkAbs(filepath.Join("vernal-data", "master.key")), "")
+	ts.Check(err)
+	store, err := bolt.Open(ts.MkAbs(filepath.Join("vernal-data", storeName)), bolt.Options{Sealer: key, Clock: time.Now})
+	ts.Check(err)
+	return store
+}
+
+// remembered notes in vernal-data, while no server runs, that a person asked to
+// be remembered in a browser, so many days ago.
+func remembered(ts *testscript.TestScript, neg bool, args []string) {
+	if neg || len(args) != 4 {
+		ts.Fatalf("usage: remembered EMAIL BROWSER SYSTEM DAYS")
+	}
+	days, err := strconv.Atoi(args[3])
+	ts.Check(err)
+	ctx, at := context.Background(), time.Now().AddDate(0, 0, -days)
+	store := openStore(ts)
+	defer func() { ts.Check(store.Close()) }()
+	person, err := store.UserByEmail(ctx, args[0])
+	ts.Check(err)
+	ts.Check(store.UpdateUser(ctx, person.ID, func(u *idp.User) error {
+		u.Remember(idp.RememberedDevice{Hash: []byte(rand.Text()), At: at, Browser: args[1], System: args[2]})
+		return nil
+	}))
 }

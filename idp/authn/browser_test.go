@@ -1,0 +1,171 @@
+package authn_test
+
+import (
+	"context"
+	"fmt"
+	"slices"
+	"strings"
+	"sync"
+	"testing"
+	"time"
+
+	"github.com/chromedp/cdproto/emulation"
+	"github.com/chromedp/cdproto/log"
+	"github.com/chromedp/chromedp"
+
+	"vernal/idp/idptest"
+	"vernal/idp/idptest/binary"
+)
+
+// tab is a tab of a headless Chromium. Pages take their time there in earnest,
+// while the clock of the identity provider stands.
+type tab struct {
+	t   *testing.T
+	ctx context.Context
+
+	mu     sync.Mutex
+	faults []string // what the browser minds, the policy above all
+}
+
+func openTab(t *testing.T) *tab {
+	t.Helper()
+	options := append(slices.Clone(chromedp.DefaultExecAllocatorOptions[:]),
+		chromedp.ExecPath(binary.Need(t, "chromium")), chromedp.UserDataDir(t.TempDir()), chromedp.NoSandbox, chromedp.DisableGPU,
+		chromedp.Flag("disable-quic", true), chromedp.Flag("disable-component-update", true), chromedp.Flag("disable-sync", true))
+	// The test's own context ends before its clean-up, which closes the browser
+	// in order.
+	ctx, _ := chromedp.NewExecAllocator(context.WithoutCancel(t.Context()), options...)
+	ctx, _ = chromedp.NewContext(ctx)
+	t.Cleanup(func() {
+		ctx, cancel := context.WithTimeout(ctx, 20*time.Second)
+		defer cancel()
+		if err := chromedp.Cancel(ctx); err != nil {
+			t.Logf("close the browser: %v", err)
+		}
+	})
+	if err := chromedp.Do(ctx); err != nil {
+		t.Fatalf("start chromium: %v", err)
+	}
+	b := &tab{t: t}
+	if err := chromedp.Listen(ctx, b.note); err != nil {
+		t.Fatal(err)
+	}
+	var cancel context.CancelFunc
+	b.ctx, cancel = context.WithTimeout(ctx, 3*time.Minute)
+	t.Cleanup(cancel)
+	still := emulation.SetEmulatedMediaParams{Features: []*emulation.MediaFeature{{Name: "prefers-reduced-motion", Value: "reduce"}}}
+	if _, err := chromedp.Call(b.ctx, emulation.SetEmulatedMedia, still); err != nil {
+		t.Fatal(err)
+	}
+	return b
+}
+
+func (b *tab) note(ev any) {
+	if ev, ok := ev.(*log.EventEntryAdded); ok {
+		b.mu.Lock()
+		defer b.mu.Unlock()
+		b.faults = append(b.faults, fmt.Sprintf("%s: %s %s", ev.Entry.Level, ev.Entry.Text, ev.Entry.URL))
+	}
+}
+
+func (b *tab) do(steps ...chromedp.Action[chromedp.Void]) {
+	b.t.Helper()
+	if err := chromedp.Do(b.ctx, steps...); err != nil {
+		b.t.Fatal(err)
+	}
+}
+
+// says evaluates an expression that gives a text.
+func (b *tab) says(expression string) string {
+	b.t.Helper()
+	text, err := chromedp.Run(b.ctx, chromedp.Evaluate[string](expression))
+	if err != nil {
+		b.t.Fatalf("%s: %v", expression, err)
+	}
+	return text
+}
+
+// shown waits until the element is the one of the two boxes that is seen.
+func (b *tab) shown(id string) {
+	b.t.Helper()
+	for b.says(seen) != id {
+		if b.ctx.Err() != nil {
+			b.t.Fatalf("%s does not appear, but %q", id, b.says(seen))
+		}
+	}
+}
+
+// seen names the boxes of the code page that are seen, and have a height.
+const seen = `["time", "time-over"].filter(id => { const e = document.getElementById(id);
+	return e && getComputedStyle(e).visibility == "visible" && e.offsetHeight > 40 }).join(" ")`
+
+// The code page in a browser, with a script and without: the warning appears by
+// itself while somebody types, its button gives more time and loses nothing but
+// the code, and the end is told.
+func TestMoreTimeInBrowser(t *testing.T) {
+	t.Parallel()
+	for _, script := range []bool{true, false} {
+		t.Run(map[bool]string{true: "script", false: "no script"}[script], func(t *testing.T) {
+			t.Parallel()
+			// Half a minute before its end a page of a minute warns.
+			i := idptest.New(t, idptest.Options{CodeTime: time.Minute})
+			ann, b := i.AddPerson("ann@example.gov"), openTab(t)
+			off := emulation.SetScriptExecutionDisabledParams{Value: !script}
+			if _, err := chromedp.Call(b.ctx, emulation.SetScriptExecutionDisabled, off); err != nil {
+				t.Fatal(err)
+			}
+			b.do(chromedp.Navigate(i.URL+"/sign-in"),
+				chromedp.SendKeys(chromedp.CSS("#email"), ann.Email),
+				chromedp.SendKeys(chromedp.CSS("#password"), ann.Password+"\r"),
+				chromedp.WaitVisible(chromedp.CSS("#code")))
+			if got := b.says(seen); got != "" {
+				t.Errorf("%q is seen at the beginning", got)
+			}
+
+			i.Clock.Advance(29 * time.Second)
+			b.do(chromedp.Navigate(i.URL+"/sign-in/code"), chromedp.SendKeys(chromedp.CSS("#code"), "123"), chromedp.Click(chromedp.CSS("#remember")))
+			b.shown("time")
+			if got := b.says(`document.getElementById("code").value`); got != "123" {
+				t.Errorf("%q is typed when the warning is there", got)
+			}
+			b.aloud("time", script)
+			b.do(chromedp.Click(chromedp.CSS("#time button")), chromedp.WaitVisible(chromedp.CSS("#notice")))
+			if got := b.says(`[document.getElementById("code").value, document.getElementById("remember").checked, ` + seen + `].join()`); got != ",true," {
+				t.Errorf("after more time: code, remember, boxes: %q", got)
+			}
+			i.Clock.Advance(59 * time.Second) // which would be too late without
+			b.do(chromedp.Navigate(i.URL + "/sign-in/code"))
+			b.shown("time-over")
+			b.aloud("time-over", script)
+			b.do(chromedp.Click(chromedp.CSS("#time-over a")), chromedp.WaitVisible(chromedp.CSS("#password")))
+			b.mu.Lock()
+			defer b.mu.Unlock()
+			if len(b.faults) > 0 {
+				t.Errorf("the browser minds: %s", strings.Join(b.faults, "\n"))
+			}
+		})
+	}
+}
+
+// aloud checks that screen readers are told of the box: by a script in the one
+// live region that was there from the beginning, without it as an alert.
+func (b *tab) aloud(id string, script bool) {
+	b.t.Helper()
+	text := b.says(`document.querySelector("#` + id + ` p").textContent`)
+	said := `document.getElementById("said").textContent`
+	role := b.says(`String(document.getElementById("` + id + `").getAttribute("role"))`)
+	if !script {
+		if role != "alert" || b.says(said) != "" {
+			b.t.Errorf("without a script the role of %s is %q", id, role)
+		}
+		return
+	}
+	for b.says(said) != text {
+		if b.ctx.Err() != nil {
+			b.t.Fatalf("said is %q, want %q", b.says(said), text)
+		}
+	}
+	if role != "null" {
+		b.t.Errorf("%s is said twice: its role is %s", id, role)
+	}
+}
