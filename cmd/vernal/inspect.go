@@ -2,40 +2,57 @@ package main
 
 import (
 	"context"
+	"crypto/rsa"
 	"errors"
 	"fmt"
 	"io"
-	"strings"
 	"time"
 
 	"github.com/spf13/cobra"
 
+	"vernal/certs"
 	"vernal/idp/admin"
 	"vernal/idp/inspect"
 	"vernal/templates"
 )
 
-// maxInspected bounds what is read: far more than the server takes.
-const maxInspected = 1 << 20
+// Bounds, in bytes.
+const (
+	maxInspected = 32 << 20 // of what is read: a HAR file may hold pictures, too
+	maxMessage   = 1 << 20  // of a message in it: metadata is the longest
+)
 
 func (a *app) inspectCommand() *cobra.Command {
-	var at string
+	var at, key string
+	var number int
 	c := &cobra.Command{
 		Use:   "inspect [TEXT|-]",
 		Short: "Take a SAML message apart: what is right, what is wrong, how to mend it",
-		Long: `Decode a SAMLRequest or SAMLResponse and hold it against every rule of the
-server, one by one. TEXT is an address with the message in it, its query, a form,
-the value in base64, or XML; without it, or with "-", it is read from the input.
+		Long: `Decode a SAML message and hold it against every rule of the server, one by one:
+AuthnRequest, LogoutRequest, Response, LogoutResponse, and metadata. TEXT is an
+address with the message in it, its query, a form, the HTML page with the form, a
+log line or curl command, a HAR file, a SOAP envelope, the value in base64, or XML;
+without it, or with "-", it is read from the input. Of several messages in a text,
+--message says which one.
 
-A request is good for five minutes: with --at, the rules are applied as if it had
-arrived then. Whether its ID was seen before is not asked, and nothing is kept.
+A request is good for five minutes, and once: with --at, the rules are applied as
+if it had arrived then. Nothing is kept, and no ID is used up.
 
-The exit code is 0 if the server would take the message, 3 if it would refuse it,
-and 1 if that cannot be said because there is no registry to ask.`,
+An encrypted assertion is opened with --key, the private key of the service
+provider: PEM, PKCS#8 or PKCS#1, not encrypted. The key is used in this process
+alone: it is not written anywhere, and a running server does not get it. What a
+LogoutRequest encrypts to us is opened with our own key of its year.
+
+The exit code is 0 if the message would be taken, 3 if it would be refused, and 1
+if that cannot be said, because there is no registry to ask or it is encrypted.`,
 		Example: `    vernal inspect 'https://login.example.gov/api/saml/auth2027?SAMLRequest=...'
     AuthnRequest from https://app.example.gov (Orchard Desk)
     ok       Issuer         https://app.example.gov
     REFUSED  Signature
+    ...
+    vernal inspect --key sp.key <response.html
+    Response: https://app.example.gov (Orchard Desk), at 2027-03-01T09:00:00Z
+    ok       EncryptedAssertion  aes256-gcm, its key by rsa-oaep-mgf1p with sha1, to the certificate 3f1c9d20a4b7e855… (CN=app.example.gov, ends 2029-05-01)
     ...`,
 		Args: cobra.MaximumNArgs(1),
 		RunE: func(c *cobra.Command, args []string) error {
@@ -47,25 +64,86 @@ and 1 if that cannot be said because there is no registry to ask.`,
 				}
 				req.At = t
 			}
-			req.Text = "-"
-			if len(args) > 0 {
-				req.Text = args[0]
+			if number < 1 {
+				return usage(c, "--message counts from 1")
 			}
-			if req.Text == "-" {
-				b, err := io.ReadAll(io.LimitReader(a.in, maxInspected+1))
-				if err != nil {
-					return fmt.Errorf("read the message: %w", err)
+			text, err := a.inspectedText(args)
+			if err != nil {
+				return err
+			}
+			if err := pick(&req, text, number); err != nil {
+				return err
+			}
+			if key != "" {
+				if req.Opened, err = a.open(req, key); err != nil {
+					return err
 				}
-				if len(b) > maxInspected {
-					return fmt.Errorf("the message is over %d bytes", maxInspected)
-				}
-				req.Text = string(b)
 			}
 			return a.inspect(c.Context(), req)
 		},
 	}
 	c.Flags().StringVar(&at, "at", "", "apply the rules as at this `TIME`, such as 2027-03-01T09:00:00Z")
+	c.Flags().StringVar(&key, "key", "", "the `FILE` with the service provider's private key, to open an encrypted assertion")
+	c.Flags().IntVar(&number, "message", 1, "the `NUMBER` of the message in a text that holds several")
 	return c
+}
+
+// inspectedText is the argument or, without one, the input.
+func (a *app) inspectedText(args []string) (string, error) {
+	if len(args) > 0 && args[0] != "-" {
+		return args[0], nil
+	}
+	b, err := io.ReadAll(io.LimitReader(a.in, maxInspected+1))
+	if err != nil {
+		return "", fmt.Errorf("read the message: %w", err)
+	}
+	if len(b) > maxInspected {
+		return "", fmt.Errorf("the text is over %d bytes", maxInspected)
+	}
+	return string(b), nil
+}
+
+// pick takes one of the messages in a text; none at all is for the report to
+// tell.
+func pick(req *admin.InspectRequest, text string, number int) error {
+	all := inspect.Find(text)
+	if number > max(len(all), 1) {
+		return fmt.Errorf("there is no message %d in the text: it holds %d", number, len(all))
+	}
+	if len(all) == 0 {
+		return nil
+	}
+	req.Sent = all[number-1]
+	if len(all) > 1 {
+		req.Number, req.Of = number, len(all)
+	}
+	if n := len(req.XML) + len(req.Query); n > maxMessage {
+		return fmt.Errorf("the message has %d bytes, more than the %d that are inspected", n, maxMessage)
+	}
+	return nil
+}
+
+// open decrypts what is encrypted in the message, here: what the server gets is
+// the assertion, never the key.
+func (a *app) open(req admin.InspectRequest, file string) (*inspect.Opened, error) {
+	data, err := readFile(file, certs.MaxForeign)
+	if err != nil {
+		return nil, fmt.Errorf("read the private key: %w", err)
+	}
+	signer, err := certs.ParsePrivateKey(data)
+	clear(data)
+	if err != nil {
+		return nil, fmt.Errorf("the private key in %s: %w", file, err)
+	}
+	key, ok := signer.(*rsa.PrivateKey)
+	if !ok {
+		return nil, fmt.Errorf("the private key in %s is not RSA", file)
+	}
+	opened := inspect.Open(req.Sent, key)
+	if opened == nil {
+		a.say("vernal: there is no encrypted assertion in the message; --key is not needed")
+	}
+	return opened, nil
 }
 
 func (a *app) inspect(ctx context.Context, req admin.InspectRequest) error {
@@ -86,10 +164,12 @@ func (a *app) inspect(ctx context.Context, req admin.InspectRequest) error {
 	switch {
 	case err != nil:
 		return err
+	case report.Refused && report.Metadata:
+		return refuse("the metadata is not what is registered")
 	case report.Refused:
 		return refuse("the message would be refused")
 	case report.Unknown:
-		return errors.New("whether the message would be taken cannot be said: it was not verified")
+		return errors.New("whether the message would be taken cannot be said: not all of it was verified")
 	}
 	return nil
 }
@@ -109,81 +189,5 @@ func (a *app) inspected(ctx context.Context, req admin.InspectRequest) (*inspect
 	if req.At.IsZero() {
 		req.At = a.clock.Now()
 	}
-	return (&inspect.Service{IdP: metadataIdP(c)}).Inspect(ctx, req.Text, req.At)
-}
-
-// printReport writes a report for people: the rules, what the request comes to,
-// and the message.
-func (a *app) printReport(r *inspect.Report) error {
-	what := r.Kind
-	if what == "" {
-		what = "unreadable message"
-	}
-	if r.SP != "" {
-		what += ": " + printable(string(r.SP))
-	}
-	if r.SPName != "" {
-		what += " (" + printable(r.SPName) + ")"
-	}
-	fmt.Fprintln(a.out, what+", at "+moment(r.At))
-	for _, c := range r.Checks {
-		a.printCheck(c)
-	}
-	if r.Cert != nil {
-		fmt.Fprintf(a.out, "\nverified by the certificate with SHA-256 %s, which ends %s\n", r.Cert.SHA256, day(r.Cert.EndAt))
-	}
-	if l := r.Levels; l != nil {
-		fmt.Fprintln(a.out)
-		if err := a.printLevels(l); err != nil {
-			return err
-		}
-	}
-	for i, attr := range r.Attributes {
-		if i == 0 {
-			fmt.Fprintln(a.out, "\nattributes:")
-		}
-		fmt.Fprintf(a.out, "  %s = %s\n", printable(attr.Name), printable(strings.Join(attr.Values, ", ")))
-	}
-	if r.XML != "" {
-		fmt.Fprintln(a.out)
-		for line := range strings.SplitSeq(r.XML, "\n") {
-			fmt.Fprintln(a.out, printable(line))
-		}
-	}
-	return nil
-}
-
-var outcomes = map[inspect.Outcome]string{inspect.OK: "ok", inspect.Refused: "REFUSED", inspect.Skipped: "-"}
-
-func (a *app) printCheck(c inspect.Check) {
-	line := fmt.Sprintf("%-8s %s", outcomes[c.Outcome], printable(c.Field))
-	if c.Seen != "" {
-		line += "  " + printable(c.Seen)
-	}
-	if c.Note != "" {
-		line += "  (" + printable(c.Note) + ")"
-	}
-	fmt.Fprintln(a.out, strings.TrimRight(line, " "))
-	for _, text := range [][2]string{{"", c.Reason}, {"expected: ", c.Expected}, {"mend it:  ", c.Remedy}, {"code:     ", string(c.Code)}} {
-		if text[1] != "" {
-			fmt.Fprintln(a.out, "         "+text[0]+printable(text[1]))
-		}
-	}
-}
-
-func (a *app) printLevels(l *inspect.Levels) error {
-	second := "a second factor in this session"
-	if l.RememberedDevice {
-		second = "a second factor, or a remembered device"
-	}
-	list := [][2]string{
-		{"identity", l.IAL}, {"sign-in", l.AAL + ": " + second}, {"stated", l.ClassRef}, {"attributes", strings.Join(l.Attributes, ", ")},
-	}
-	for _, d := range l.Dropped {
-		list = append(list, [2]string{"dropped", d.Name + ": " + string(d.Reason)})
-	}
-	for _, u := range l.Unknown {
-		list = append(list, [2]string{"unknown", u})
-	}
-	return pairs(a.out, list)
+	return (&inspect.Service{IdP: metadataIdP(c)}).Inspect(ctx, req.Message())
 }

@@ -1,6 +1,7 @@
 package assurance
 
 import (
+	"strconv"
 	"strings"
 
 	"vernal/idp"
@@ -49,6 +50,22 @@ const (
 )
 
 const fieldClassRef = "AuthnContextClassRef"
+
+// maxClassRefs bounds, in bytes, the values of a request. They are kept until the
+// sign-in is over, so a stranger's must be few.
+const maxClassRefs = 8 << 10
+
+// CheckLength refuses values that are too long to be kept.
+func (a Ask) CheckLength() error {
+	n := 0
+	for _, ref := range a.ClassRefs {
+		n += len(ref)
+	}
+	if n > maxClassRefs {
+		return idp.Refuse(idp.RefusedRequestTooLarge, fieldClassRef, strconv.Itoa(n)+" bytes", strconv.Itoa(maxClassRefs))
+	}
+	return nil
+}
 
 // noted bounds the lists that only a log reads.
 const noted = 20

@@ -2,16 +2,24 @@
 // refused, or whether it will be: rule by rule, with the code that the server
 // uses. It has no rules of its own.
 //
-//	read.go      text as people have it (address, query, base64, XML) -> message
-//	request.go   AuthnRequest and LogoutRequest, held against the registration
-//	response.go  Response and LogoutResponse, held against our certificates
+//	paste.go      what people paste (address, form, page, HAR, base64, XML) -> messages
+//	read.go       one of them -> the message, as the server decodes it
+//	open.go       an encrypted assertion, by whoever has the key to it
+//	request.go    AuthnRequest, held against the registration
+//	logout.go     LogoutRequest
+//	response.go   Response and LogoutResponse, held against our certificates
+//	assertion.go  what a service provider must insist on in the assertion
+//	metadata.go   metadata, held against the registration or our certificates
+//	signature.go  why a signature does not verify: another key, another encoding
+//	hint.go       how far a value is from the one that was probably meant
 //
 // The server stops at the first rule that fails. Here the rules that follow are
 // looked at as well, on what the message claims; a message whose signature does
 // not hold is refused whatever they say.
 //
-// Nothing is kept, and nothing is spent: whether a message's ID was seen before
-// is not asked.
+// Nothing is kept, and nothing is spent: an ID that is looked up is not used up.
+// What is said here is for operators, and names what is registered; strangers
+// are told less by the server.
 package inspect
 
 import (
@@ -28,23 +36,51 @@ import (
 	"vernal/templates"
 )
 
-// Service inspects messages. Registry and Years may be nil where there is no
-// installation to ask; then nothing is verified.
+// Service inspects messages. Registry, Years and Seen may be nil where there is
+// no installation to ask; then nothing is verified.
 type Service struct {
 	IdP      metadata.IdP
 	Registry *sp.Registry
 	Years    *certs.Ring
+	Seen     Seen
+}
+
+// Seen finds the messages that came before, by their IDs; idp.ErrNotFound if
+// none did, or it is so long ago that its record is gone.
+type Seen interface {
+	LoginRequestByMessage(ctx context.Context, sp idp.EntityID, messageID string) (*idp.LoginRequest, error)
+	LogoutRequestByMessage(ctx context.Context, sp idp.EntityID, messageID string) (*idp.LogoutRequest, error)
+}
+
+// Message is what is to be inspected.
+type Message struct {
+	// Sent is the message, of those that Find found.
+	Sent
+	// Number says which of how many, from 1; 0 where there was one.
+	Number, Of int
+	// At is when it is to have arrived.
+	At time.Time
+	// Opened is what its encrypted assertion holds, for whom has the key; nil
+	// without.
+	Opened *Opened
 }
 
 // Report is what there is to say of a message.
 type Report struct {
 	// Kind is the name of the message's element, "" if it could not be read.
 	Kind string `json:"kind"`
+	// Metadata says that it is no message but metadata, which is held against
+	// what is registered.
+	Metadata bool `json:"metadata,omitempty"`
 	// Refused reports whether the server would refuse it, at At. Unknown is set
 	// where that cannot be said because nothing could be verified.
 	Refused bool      `json:"refused"`
 	Unknown bool      `json:"unknown,omitempty"`
 	At      time.Time `json:"at"`
+	// Messages is how many there are in the text, and Number which of them this
+	// is; both are absent if there is one.
+	Messages int `json:"messages,omitempty"`
+	Number   int `json:"message,omitempty"`
 
 	SP     idp.EntityID `json:"sp,omitempty"`
 	SPName string       `json:"sp_name,omitempty"`
@@ -54,7 +90,7 @@ type Report struct {
 	Checks []Check `json:"checks"`
 	// Levels are of an AuthnRequest that could be resolved.
 	Levels *Levels `json:"levels,omitempty"`
-	// Attributes are of a Response that is not encrypted.
+	// Attributes are of a Response that is not encrypted, or was opened.
 	Attributes []Attribute `json:"attributes,omitempty"`
 	// XML is the message as it was sent.
 	XML string `json:"xml,omitempty"`
@@ -87,6 +123,9 @@ type Check struct {
 	Code idp.RefusalCode `json:"code,omitempty"`
 	Args []string        `json:"args,omitempty"`
 	Note string          `json:"note,omitempty"`
+	// Hints are what was found out about this very value, for the operator: they
+	// may name what is registered.
+	Hints []string `json:"hints,omitempty"`
 	// Reason, Expected and Remedy are those texts, in English; see Explain.
 	Reason   string `json:"reason,omitempty"`
 	Expected string `json:"expected,omitempty"`
@@ -111,21 +150,24 @@ type Attribute struct {
 	Values []string `json:"values"`
 }
 
-// Inspect says what there is to say of a text that holds a message, as if it
-// arrived at the given time. The error is a fault of ours; whatever is wrong
-// with the text is in the report.
-func (s *Service) Inspect(ctx context.Context, text string, at time.Time) (*Report, error) {
-	r := &Report{At: at.UTC(), Checks: []Check{}}
-	msg, in, err := read(text)
+// Inspect says what there is to say of a message, the zero Sent included. The error is a fault of ours;
+// whatever is wrong with the text is in the report.
+func (s *Service) Inspect(ctx context.Context, m Message) (*Report, error) {
+	r := &Report{At: m.At.UTC(), Checks: []Check{}, Messages: m.Of, Number: m.Number}
+	if root := metadataIn(m.XML); root != nil {
+		r.Kind, r.XML, r.Metadata = root.Local, shown(root), true
+		return r, s.metadata(ctx, r, root, m.XML)
+	}
+	msg, in, err := r.read(m.Sent)
 	if err != nil {
 		return r, r.refuse("", err)
 	}
-	r.Kind, r.XML = msg.Root.Local, in.xml
+	r.Kind, r.XML = msg.Root.Local, shown(msg.Root)
 	switch {
 	case msg.Root.Is(saml.NamespaceProtocol, "AuthnRequest"), msg.Root.Is(saml.NamespaceProtocol, "LogoutRequest"):
 		err = s.request(ctx, r, msg, in)
 	case msg.Root.Is(saml.NamespaceProtocol, "Response"), msg.Root.Is(saml.NamespaceProtocol, "LogoutResponse"):
-		err = s.response(ctx, r, msg)
+		err = s.response(ctx, r, msg, m.Opened)
 	default:
 		err = r.refuse("", idp.Refuse(idp.RefusedMessageType, "SAMLRequest", msg.Root.Local))
 	}
@@ -168,6 +210,25 @@ func (r *Report) refuse(field string, err error) error {
 	r.Checks = append(r.Checks, c)
 	r.Refused = true
 	return nil
+}
+
+// hint adds to the last rule noted; "" adds nothing.
+func (r *Report) hint(hints ...string) {
+	if len(r.Checks) == 0 {
+		return
+	}
+	last := &r.Checks[len(r.Checks)-1]
+	for _, h := range hints {
+		if h != "" {
+			last.Hints = append(last.Hints, h)
+		}
+	}
+}
+
+// fault notes a rule that is broken and has no text in the catalogues.
+func (r *Report) fault(field, seen, note string) {
+	r.Checks = append(r.Checks, Check{Field: field, Outcome: Refused, Seen: seen, Note: note})
+	r.Refused = true
 }
 
 // check notes a rule by its error.

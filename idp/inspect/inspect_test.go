@@ -17,7 +17,29 @@ import (
 )
 
 func inspector(i *idptest.IdP) *inspect.Service {
-	return &inspect.Service{IdP: metadata.IdP{BaseURL: i.URL}, Registry: i.Registry, Years: i.Years}
+	return &inspect.Service{IdP: metadata.IdP{BaseURL: i.URL}, Registry: i.Registry, Years: i.Years, Seen: i.Store}
+}
+
+// inspectText inspects the first message in a text.
+func inspectText(t *testing.T, s *inspect.Service, text string, at time.Time) *inspect.Report {
+	t.Helper()
+	return inspectMessage(t, s, inspect.Message{Sent: first(text), At: at})
+}
+
+func inspectMessage(t *testing.T, s *inspect.Service, m inspect.Message) *inspect.Report {
+	t.Helper()
+	r, err := s.Inspect(t.Context(), m)
+	if err != nil {
+		t.Fatalf("inspect %+v: %v", m.Sent, err)
+	}
+	return r
+}
+
+func first(text string) inspect.Sent {
+	if all := inspect.Find(text); len(all) > 0 {
+		return all[0]
+	}
+	return inspect.Sent{}
 }
 
 func codes(r *inspect.Report) (out []idp.RefusalCode) {
@@ -56,10 +78,7 @@ func TestRequestsAsTheServer(t *testing.T) {
 	}
 	for _, tt := range tests {
 		t.Run(tt.name, func(t *testing.T) {
-			r, err := inspector(i).Inspect(t.Context(), tt.url, i.Clock.Now())
-			if err != nil {
-				t.Fatal(err)
-			}
+			r := inspectText(t, inspector(i), tt.url, i.Clock.Now())
 			if got := codes(r); !slices.Equal(got, tt.want) || r.Refused != (tt.want != nil) {
 				t.Errorf("refused %v with %v, want %v", r.Refused, got, tt.want)
 			}
@@ -91,9 +110,9 @@ func TestForms(t *testing.T) {
 		"address": address, "query": query, "form": form.Encode(), "base64": encoded, "broken lines": encoded[:76] + "\n" + encoded[76:],
 		"percent-encoded": url.QueryEscape(encoded), "XML": string(xml), "space around": "\n " + address + "\n",
 	} {
-		got, err := inspector(i).Inspect(t.Context(), text, i.Clock.Now())
-		if err != nil || got.Refused || got.Kind != "AuthnRequest" || got.SP != "https://a.example" || got.Cert == nil {
-			t.Errorf("%s: %+v, %v", name, got, err)
+		got := inspectText(t, inspector(i), text, i.Clock.Now())
+		if got.Refused || got.Kind != "AuthnRequest" || got.SP != "https://a.example" || got.Cert == nil {
+			t.Errorf("%s: %+v", name, got)
 			continue
 		}
 		if !strings.Contains(got.XML, r.ID) {
@@ -101,8 +120,8 @@ func TestForms(t *testing.T) {
 		}
 	}
 	for name, text := range map[string]string{"nothing": " ", "words": "hello there", "another document": "<a></a>", "half": "<a"} {
-		if got, err := inspector(i).Inspect(t.Context(), text, i.Clock.Now()); err != nil || !got.Refused {
-			t.Errorf("%s: %+v, %v", name, got, err)
+		if got := inspectText(t, inspector(i), text, i.Clock.Now()); !got.Refused {
+			t.Errorf("%s: %+v", name, got)
 		}
 	}
 }
@@ -114,9 +133,9 @@ func TestLevels(t *testing.T) {
 	address := a.URL(&idptest.Request{ClassRefs: []string{
 		"urn:acr.login.gov:verified", "urn:of:tomorrow", assurance.RequestAttributes("email", "ssn", "phone"),
 	}})
-	r, err := inspector(i).Inspect(t.Context(), address, i.Clock.Now())
-	if err != nil || r.Levels == nil {
-		t.Fatalf("%+v, %v", r, err)
+	r := inspectText(t, inspector(i), address, i.Clock.Now())
+	if r.Levels == nil {
+		t.Fatalf("%+v", r)
 	}
 	l := r.Levels
 	if l.IAL != "verified" || l.AAL != idp.AAL2 || l.RememberedDevice || l.ClassRef != "urn:acr.login.gov:verified" {
@@ -139,20 +158,20 @@ func TestResponse(t *testing.T) {
 	response := string(page.Response())
 	form := url.Values{"SAMLResponse": {base64.StdEncoding.EncodeToString([]byte(response))}}.Encode()
 	for _, text := range []string{response, form} {
-		r, err := inspector(i).Inspect(t.Context(), text, i.Clock.Now())
-		if err != nil || r.Refused || r.Year != i.Year() || r.SP != "https://a.example" {
-			t.Fatalf("%+v, %v", r, err)
+		r := inspectText(t, inspector(i), text, i.Clock.Now())
+		if r.Refused || r.Year != i.Year() || r.SP != "https://a.example" {
+			t.Fatalf("%+v", r)
 		}
 		if k := slices.IndexFunc(r.Attributes, func(a inspect.Attribute) bool { return a.Name == "email" }); k < 0 || r.Attributes[k].Values[0] != "ada@example.gov" {
 			t.Errorf("attributes %v", r.Attributes)
 		}
 	}
-	r, err := inspector(i).Inspect(t.Context(), strings.Replace(response, "ada@", "eve@", 1), i.Clock.Now())
-	if err != nil || !slices.Equal(codes(r), []idp.RefusalCode{idp.RefusedDigest}) {
-		t.Errorf("changed after signing: %v, %v", codes(r), err)
+	r := inspectText(t, inspector(i), strings.Replace(response, "ada@", "eve@", 1), i.Clock.Now())
+	if !slices.Equal(codes(r), []idp.RefusalCode{idp.RefusedDigest}) {
+		t.Errorf("changed after signing: %v", codes(r))
 	}
-	if r, err := inspector(i).Inspect(t.Context(), response, i.Clock.Now().Add(2*time.Hour)); err != nil || !r.Refused {
-		t.Errorf("two hours later: %+v, %v", r, err)
+	if r := inspectText(t, inspector(i), response, i.Clock.Now().Add(2*time.Hour)); !r.Refused {
+		t.Errorf("two hours later: %+v", r)
 	}
 }
 
@@ -162,9 +181,9 @@ func TestNobodyToAsk(t *testing.T) {
 	i := idptest.New(t, idptest.Options{})
 	a := i.AddProvider("https://a.example")
 	alone := &inspect.Service{IdP: metadata.IdP{BaseURL: i.URL}}
-	r, err := alone.Inspect(t.Context(), a.URL(&idptest.Request{}), i.Clock.Now())
-	if err != nil || r.Refused || !r.Unknown || r.Cert != nil {
-		t.Errorf("%+v, %v", r, err)
+	r := inspectText(t, alone, a.URL(&idptest.Request{}), i.Clock.Now())
+	if r.Refused || !r.Unknown || r.Cert != nil {
+		t.Errorf("%+v", r)
 	}
 }
 
@@ -176,10 +195,7 @@ func TestExplain(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	r, err := inspector(i).Inspect(t.Context(), a.URL(&idptest.Request{Unsigned: true}), i.Clock.Now())
-	if err != nil {
-		t.Fatal(err)
-	}
+	r := inspectText(t, inspector(i), a.URL(&idptest.Request{Unsigned: true}), i.Clock.Now())
 	r.Explain(set)
 	for _, c := range r.Checks {
 		if refused := c.Outcome == inspect.Refused; refused != (c.Expected != "") || refused != (c.Remedy != "") {
@@ -194,8 +210,10 @@ func FuzzInspect(f *testing.F) {
 	f.Add("SAMLResponse=PGEvPg==")
 	s := &inspect.Service{IdP: metadata.IdP{BaseURL: "https://x"}}
 	f.Fuzz(func(t *testing.T, text string) {
-		if _, err := s.Inspect(t.Context(), text, time.Unix(1_800_000_000, 0)); err != nil {
-			t.Errorf("%q: %v", text, err)
+		for _, one := range inspect.Find(text) {
+			if _, err := s.Inspect(t.Context(), inspect.Message{Sent: one, At: time.Unix(1_800_000_000, 0)}); err != nil {
+				t.Errorf("%q: %v", text, err)
+			}
 		}
 	})
 }

@@ -1,7 +1,7 @@
 package inspect
 
 import (
-	"encoding/base64"
+	"errors"
 	"net/url"
 	"regexp"
 	"strings"
@@ -13,54 +13,109 @@ import (
 
 // input is what is known of a message beside itself.
 type input struct {
-	xml     string
 	address string   // it was sent to, without the query; "" if unknown
 	year    idp.Year // of that address
+	soap    bool
+	// unsigned says that the signature of the query was refused already, and
+	// that it is not among what is read further on.
+	unsigned bool
 }
 
-var yearly = regexp.MustCompile(`/api/saml/(?:auth|logout|remotelogout)([0-9]{4}[a-z]?)$`)
+var yearly = regexp.MustCompile(`/api/saml/(auth|logout|remotelogout)([0-9]{4}[a-z]?)$`)
 
-// read finds the message in a text: XML, base64, a query or form, or a whole
-// address. It is decoded as the server does; whatever is not plain XML goes
-// through the binding's own code.
-func read(text string) (*saml.Message, input, error) {
-	text = strings.TrimSpace(text)
-	var in input
-	query := ""
+// read decodes a message as the server does. A parameter beside the message that
+// the server refuses is noted, and the message read without it.
+func (r *Report) read(s Sent) (*saml.Message, input, error) {
+	in := input{address: s.Address}
+	if m := yearly.FindStringSubmatch(s.Address); m != nil {
+		in.year = idp.Year(m[2])
+	}
+	if s.XML != "" {
+		if root, err := xmltree.Parse([]byte(s.XML), xmltree.MessageLimits()); err == nil && root.Is(saml.NamespaceSOAP, "Envelope") {
+			in.soap = true
+			msg, err := saml.ReadSOAP([]byte(s.XML))
+			return msg, in, err
+		}
+		s.Query, s.Post = asForm(s.XML), true
+	}
+	query := asRequest(s.Query)
+	// Only a signature in the query tells a redirect from a form, which may be
+	// longer.
+	inbound := saml.Inbound{Method: "POST", ContentType: "application/x-www-form-urlencoded", Body: []byte(query)}
+	if !s.Post && (s.Address != "" || signs.MatchString(query)) {
+		inbound = saml.Inbound{Method: "GET", RawQuery: query}
+	}
+	msg, err := saml.Read(inbound)
+	var why *idp.Refusal
+	if !errors.As(err, &why) || !beside(why) {
+		return msg, in, err
+	}
+	_ = r.refuse("", why)
+	r.hint(parameterHint(why, s.Post)...)
+	in.unsigned = true
+	msg, err = saml.Read(saml.Inbound{
+		Method: "POST", ContentType: "application/x-www-form-urlencoded", Body: []byte("SAMLRequest=" + value(query, "SAMLRequest")),
+	})
+	return msg, in, err
+}
+
+var signs = regexp.MustCompile(`(?:^|&)(?:SigAlg|Signature)=`)
+
+// beside reports whether a refusal is of what stands beside the message.
+func beside(why *idp.Refusal) bool {
+	switch why.Code {
+	case idp.RefusedSignatureParams, idp.RefusedSignatureBase64, idp.RefusedRelayState:
+		return true
+	case idp.RefusedParameterInvalid, idp.RefusedParameterTwice:
+		return why.Field == "RelayState" || why.Field == "SigAlg" || why.Field == "Signature" || why.Field == "SAMLEncoding"
+	}
+	return false
+}
+
+// parameterHint says more of a refused signature of the query.
+func parameterHint(why *idp.Refusal, post bool) []string {
 	switch {
-	case text == "":
-		return nil, in, idp.Refuse(idp.RefusedRequestMissing, "SAMLRequest", "")
-	case text[0] == '<':
-		query = "SAMLRequest=" + url.QueryEscape(base64.StdEncoding.EncodeToString([]byte(text)))
-	case strings.Contains(text, "SAMLRequest=") || strings.Contains(text, "SAMLResponse="):
-		query = text
-		if address, rest, ok := strings.Cut(text, "?"); ok {
-			in.address, query = address, rest
-			if m := yearly.FindStringSubmatch(address); m != nil {
-				in.year = idp.Year(m[1])
-			}
-		}
-		query, _, _ = strings.Cut(query, "#")
-		query = asRequest(query)
-	default:
-		query = "SAMLRequest=" + url.QueryEscape(strings.Join(strings.Fields(text), ""))
-		if strings.Contains(text, "%") {
-			query = "SAMLRequest=" + strings.Join(strings.Fields(text), "")
-		}
+	case why.Code != idp.RefusedSignatureParams:
+		return nil
+	case post:
+		return []string{"this is a form: the signature of HTTP-Redirect, SigAlg and Signature, does not count there; sign the XML"}
+	case why.Field == "SigAlg":
+		return []string{"there is a Signature without SigAlg, so nobody can tell how it was made: send SigAlg, which is part of what is signed"}
 	}
-	msg, err := saml.Read(saml.Inbound{Method: "GET", RawQuery: query})
-	if err != nil {
-		return nil, in, err
-	}
-	w := xmltree.NewWriter(nil)
-	show(w, msg.Root, "\n")
-	if doc, err := w.Finish(); err == nil {
-		in.xml = string(doc)
-	}
-	return msg, in, nil
+	return []string{"there is a SigAlg and no Signature: it was left out, is empty, or was cut off with the end of the address"}
 }
 
-// show writes an element for people: each on a line of its own.
+// value is that of a parameter, as it stands in the query.
+func value(query, name string) string {
+	for pair := range strings.SplitSeq(query, "&") {
+		if n, v, _ := strings.Cut(pair, "="); n == name {
+			return v
+		}
+	}
+	return ""
+}
+
+// plainValue is a parameter's value decoded; a plus sign stays one in base64.
+func plainValue(query, name string) (string, bool) {
+	raw := value(query, name)
+	if name != "RelayState" {
+		raw = strings.ReplaceAll(raw, "+", "%2B")
+	}
+	plain, err := url.QueryUnescape(raw)
+	return plain, err == nil && raw != ""
+}
+
+// shown is the message for people: each element on a line of its own.
+func shown(root *xmltree.Element) string {
+	w := xmltree.NewWriter(nil)
+	show(w, root, "\n")
+	doc, err := w.Finish()
+	if err != nil {
+		return ""
+	}
+	return string(doc)
+}
+
 func show(w *xmltree.Writer, e *xmltree.Element, line string) {
 	w.Start(e.Prefix, e.Space, e.Local, e.Attrs...)
 	inner := false

@@ -29,38 +29,73 @@ func (s *Service) request(ctx context.Context, r *Report, msg *saml.Message, in 
 		r.skip("Issuer", "there is no registry to ask")
 		r.skip("Signature", "there is no registry to ask for certificates")
 	} else if p, err = s.Registry.Lookup(ctx, issuer); errors.Is(err, idp.ErrNotFound) {
-		_ = r.refuse("Issuer", idp.Refuse(idp.RefusedSPUnknown, "Issuer", string(issuer)))
-		r.skip("Signature", "nobody is registered under this Issuer")
+		if err := s.stranger(ctx, r); err != nil {
+			return err
+		}
 	} else if err != nil {
 		return fmt.Errorf("look up issuer: %w", err)
-	} else if root, err = s.sender(r, msg, p); err != nil {
+	} else if root, err = s.sender(ctx, r, msg, p, in); err != nil {
 		return err
 	}
 	if msg.Root.Local == "LogoutRequest" {
-		return s.logoutRequest(r, root, p, in)
+		return s.logoutRequest(ctx, r, root, p, in)
 	}
-	return s.authnRequest(r, root, p, in)
+	return s.authnRequest(ctx, r, root, p, in)
+}
+
+// stranger notes an Issuer that nobody has, and the one that may be meant.
+func (s *Service) stranger(ctx context.Context, r *Report) error {
+	_ = r.refuse("Issuer", idp.Refuse(idp.RefusedSPUnknown, "Issuer", string(r.SP)))
+	all, err := s.Registry.All(ctx)
+	if err != nil {
+		return err
+	}
+	var ids []string
+	for _, p := range all[:min(len(all), maxTried)] {
+		ids = append(ids, string(p.EntityID))
+	}
+	near := nearest(string(r.SP), ids)
+	if near != "" && resembles(string(r.SP), near) {
+		r.hint("against " + near + ", which is registered: " + difference(string(r.SP), near))
+	}
+	r.skip("Signature", "nobody is registered under this Issuer")
+	return nil
 }
 
 // sender looks at the registration and the signature. It gives the element that
 // may be read or, if the signature does not hold, the one that is claimed.
-func (s *Service) sender(r *Report, msg *saml.Message, p *sp.Provider) (*xmltree.Element, error) {
+func (s *Service) sender(ctx context.Context, r *Report, msg *saml.Message, p *sp.Provider, in input) (*xmltree.Element, error) {
 	r.SPName = p.Name
 	if !p.Active {
 		_ = r.refuse("Issuer", idp.Refuse(idp.RefusedSPInactive, "Issuer", string(r.SP)))
 	} else {
 		r.ok("Issuer", string(r.SP))
 	}
+	if in.unsigned {
+		r.skip("Signature", "it cannot be looked at without its parameters, see above")
+		return msg.Root, nil
+	}
 	required := p.SignRequests != idp.SignRequestsOptional || msg.Root.Local == "LogoutRequest"
 	root, cert, err := msg.Verify(p.RequestCerts, required)
 	switch {
 	case err != nil:
-		return msg.Root, r.refuse("Signature", err)
+		hints, broken := s.signatureHints(ctx, msg, p, r.At, err)
+		if broken != nil {
+			return nil, broken
+		}
+		if err := r.refuse("Signature", err); err != nil {
+			return nil, err
+		}
+		r.hint(hints...)
+		return msg.Root, nil
 	case cert == nil:
 		r.Checks = append(r.Checks, Check{Field: "Signature", Outcome: OK, Note: "none, and the registration asks for none"})
-	default:
-		r.Cert = &Cert{SHA256: p.CertSHA256(cert), EndAt: cert.NotAfter.UTC()}
-		r.ok("Signature", "")
+		return root, nil
+	}
+	r.Cert = &Cert{SHA256: p.CertSHA256(cert), EndAt: cert.NotAfter.UTC()}
+	r.ok("Signature", "by the registered certificate "+called(cert))
+	if !r.At.Before(cert.NotAfter) {
+		r.hint("this certificate has ended; requests are taken all the same, and it should be replaced")
 	}
 	return root, nil
 }
@@ -75,28 +110,34 @@ func (s *Service) header(r *Report, h saml.Header, check func(saml.Expect) error
 			return err
 		}
 	}
-	destination := address(r.Year)
+	expect := saml.Expect{Now: r.At, Issuer: h.Issuer, Destination: address(r.Year)}
 	if r.Year == "" {
 		r.skip("Destination", "which year's address it was sent to is not known")
-		destination = h.Destination
-	} else if in.address != "" && in.address != destination && strings.Contains(in.address, "://") {
-		r.Checks = append(r.Checks, Check{Field: "address", Outcome: OK, Seen: in.address, Note: "configured is " + destination + "; behind a proxy the two can be the same"})
+		expect.Destination = h.Destination
+	} else if in.address != "" && in.address != expect.Destination && strings.Contains(in.address, "://") {
+		r.Checks = append(r.Checks, Check{Field: "address", Outcome: OK, Seen: in.address, Note: "configured is " + expect.Destination + "; behind a proxy the two can be the same"})
 	}
 	seen := h.Destination
 	if !h.HasDestination {
 		seen = "none, which is allowed"
 	}
-	err := check(saml.Expect{Now: r.At, Issuer: h.Issuer, Destination: destination})
+	err := check(expect)
 	var why *idp.Refusal
-	if errors.As(err, &why) && why.Field != "Destination" {
+	if errors.As(err, &why) && why.Field == "Destination" {
+		_ = r.refuse("Destination", err)
+		r.hint(s.destinationHints(h.Destination, expect.Destination)...)
+		// The rules that follow it are looked at as well.
+		expect.Destination = h.Destination
+		err = check(expect)
+	} else if r.Year != "" {
 		r.ok("Destination", seen)
 	}
 	if err != nil {
-		return r.refuse("IssueInstant", err)
+		err = r.refuse("IssueInstant", err)
+		r.hint(clockHint(h.IssueInstant, r.At)...)
+		return err
 	}
-	r.ok("Destination", seen)
 	r.ok("IssueInstant", h.IssueInstant.UTC().Format("2006-01-02T15:04:05Z"))
-	r.skip("ID", "whether "+h.ID+" was seen before is not asked")
 	return nil
 }
 
@@ -116,59 +157,110 @@ func (s *Service) year(r *Report) error {
 	switch {
 	case ok && entry.State.Live():
 		r.ok("year", string(r.Year)+", "+string(entry.State))
+		return nil
 	case ok:
-		r.Refused = true
-		r.Checks = append(r.Checks, Check{Field: "year", Outcome: Refused, Seen: string(r.Year), Note: "this year is " + string(entry.State) + " and does not answer"})
+		r.fault("year", string(r.Year), "this year is "+string(entry.State)+" and does not answer")
 	default:
-		r.Refused = true
-		r.Checks = append(r.Checks, Check{Field: "year", Outcome: Refused, Seen: string(r.Year), Note: "there is no such year"})
+		r.fault("year", string(r.Year), "there is no such year")
 	}
+	var live []string
+	for _, e := range s.Years.Live(r.At) {
+		live = append(live, string(e.Year()))
+	}
+	r.hint("the years that answer, the preferred one first: " + strings.Join(live, ", "))
 	return nil
 }
 
 // yearOf is the year whose address a Destination names; "" for none.
 func (s *Service) yearOf(destination string, address func(idp.Year) string) idp.Year {
 	m := yearly.FindStringSubmatch(destination)
-	if m == nil || address(idp.Year(m[1])) != destination {
+	if m == nil || address(idp.Year(m[2])) != destination {
 		return ""
 	}
-	return idp.Year(m[1])
+	return idp.Year(m[2])
 }
 
-func (s *Service) authnRequest(r *Report, root *xmltree.Element, p *sp.Provider, in input) error {
+func (s *Service) authnRequest(ctx context.Context, r *Report, root *xmltree.Element, p *sp.Provider, in input) error {
 	req, err := saml.ParseAuthnRequest(root)
 	if err != nil {
 		return r.refuse("AuthnRequest", err)
 	}
 	r.ok("AuthnRequest", "")
+	if strings.Contains(in.address, "logout") {
+		r.fault("address", in.address, "this address takes LogoutRequests")
+	}
 	if err := s.header(r, req.Header, req.Check, in, s.IdP.AuthnURL); err != nil {
 		return err
 	}
-	record := &idp.ServiceProvider{}
+	if err := s.replayed(ctx, r, req.ID); err != nil {
+		return err
+	}
 	if p == nil {
 		r.skip("AssertionConsumerServiceURL", "the registration is not known")
-	} else {
-		record = &p.ServiceProvider
-		acs, err := p.ChooseACS(req.ACSURL, req.HasACSURL, req.ACSIndex, req.HasACSIndex)
-		if err := r.check("AssertionConsumerServiceURL", acs, err); err != nil {
-			return err
-		}
-		format, err := p.ChooseNameIDFormat(req.NameIDPolicy)
-		if err := r.check("NameIDPolicy", format, err); err != nil {
-			return err
-		}
-	}
-	need, err := assurance.Resolve(assurance.Ask{Comparison: req.Comparison, ClassRefs: req.ClassRefs}, record)
-	switch {
-	case p == nil:
 		r.skip("RequestedAuthnContext", "what may be asked is in the registration")
 		return nil
-	case err != nil:
-		return r.refuse("RequestedAuthnContext", err)
+	}
+	if acs, err := p.ChooseACS(req.ACSURL, req.HasACSURL, req.ACSIndex, req.HasACSIndex); err == nil {
+		r.ok("AssertionConsumerServiceURL", acs)
+	} else if err := r.refuse("AssertionConsumerServiceURL", err); err != nil {
+		return err
+	} else {
+		r.hint(acsHints(req.ACSURL, p.ACSURLs)...)
+	}
+	if err := r.nameIDFormat(req.NameIDPolicy, p); err != nil {
+		return err
+	}
+	ask := assurance.Ask{Comparison: req.Comparison, ClassRefs: req.ClassRefs}
+	need, err := assurance.Resolve(ask, &p.ServiceProvider)
+	if err == nil {
+		err = ask.CheckLength()
+	}
+	if err != nil {
+		err = r.refuse("RequestedAuthnContext", err)
+		r.hint(refusedContextHints(req.ClassRefs, p)...)
+		return err
 	}
 	r.ok("RequestedAuthnContext", strings.Join(req.ClassRefs, " "))
+	r.hint(contextHints(need.Unknown)...)
 	r.Levels = levelsOf(need)
 	return r.recipient(p)
+}
+
+// refusedContextHints say what the values come near, or what the registration
+// would have to say.
+func refusedContextHints(refs []string, p *sp.Provider) (hints []string) {
+	var unknown []string
+	for _, ref := range refs {
+		_, err := assurance.Resolve(assurance.Ask{ClassRefs: []string{ref}}, &p.ServiceProvider)
+		var why *idp.Refusal
+		if !errors.As(err, &why) {
+			continue
+		}
+		switch why.Code {
+		case idp.RefusedAuthnContext:
+			unknown = append(unknown, ref)
+		case idp.RefusedAuthnContextLevel:
+			hints = append(hints, fmt.Sprintf("%s may be asked by who is registered for it: vernal sp edit %s --ial LEVEL; now it is %s", ref, p.EntityID, p.IAL))
+		}
+	}
+	return append(hints, contextHints(unknown)...)
+}
+
+// nameIDFormat looks which format the NameID gets, against what was asked.
+func (r *Report) nameIDFormat(policy *saml.NameIDPolicy, p *sp.Provider) error {
+	format, err := p.ChooseNameIDFormat(policy)
+	if err != nil {
+		if err := r.refuse("NameIDPolicy", err); err != nil {
+			return err
+		}
+		r.hint(fmt.Sprintf("to allow it: vernal sp edit %s --name-id-format emailAddress", p.EntityID))
+		return nil
+	}
+	r.ok("NameIDPolicy", format)
+	if policy != nil && policy.Format != "" && policy.Format != format && policy.Format != saml.NameIDFormatUnspecified {
+		r.hint(policy.Format + " was asked for; software that insists on it will not take the Response")
+	}
+	return nil
 }
 
 // recipient looks to whom the assertion would be encrypted.
@@ -182,31 +274,9 @@ func (r *Report) recipient(p *sp.Provider) error {
 	to, err := p.Recipient(verified)
 	seen := p.Encryption
 	if to != nil {
-		seen += ", to " + sp.Fingerprint(to)
+		seen += ", to the certificate " + called(to)
 	}
 	return r.check("encryption", seen, err)
-}
-
-func (s *Service) logoutRequest(r *Report, root *xmltree.Element, p *sp.Provider, in input) error {
-	req, err := saml.ParseLogoutRequest(root)
-	if err != nil {
-		return r.refuse("LogoutRequest", err)
-	}
-	r.ok("LogoutRequest", "")
-	address := s.IdP.LogoutURL
-	if strings.Contains(in.address+req.Destination, "/remotelogout") {
-		address = s.IdP.RemoteLogoutURL
-	}
-	if err := s.header(r, req.Header, req.Check, in, address); err != nil {
-		return err
-	}
-	if req.Encrypted() {
-		r.skip("EncryptedID", "it is opened only where a request arrives")
-	}
-	if p != nil && p.LogoutURL == "" {
-		return r.refuse("", idp.Refuse(idp.RefusedNoLogoutURL, "logout_url", ""))
-	}
-	return nil
 }
 
 func levelsOf(need *assurance.Requirement) *Levels {

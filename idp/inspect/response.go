@@ -4,6 +4,8 @@ import (
 	"context"
 	"crypto/x509"
 	"errors"
+	"slices"
+	"strings"
 	"time"
 
 	"vernal/idp"
@@ -15,147 +17,185 @@ import (
 
 // response holds a message of ours against our certificates, and against what
 // the service provider that it is for must insist on.
-func (s *Service) response(ctx context.Context, r *Report, msg *saml.Message) error {
+func (s *Service) response(ctx context.Context, r *Report, msg *saml.Message, opened *Opened) error {
 	issuer, err := msg.ClaimedIssuer()
 	if err != nil {
 		return r.refuse("Issuer", err)
 	}
 	if issuer != s.IdP.EntityID() {
 		r.skip("Issuer", "it is from "+string(issuer)+", not from "+string(s.IdP.EntityID()))
+		r.hint(difference(string(issuer), string(s.IdP.EntityID())))
 		r.Unknown = true
+	} else {
+		r.ok("Issuer", string(issuer))
+	}
+	r.status(msg.Root)
+	if r.Unknown {
 		return nil
 	}
-	r.ok("Issuer", string(issuer))
-	code := ""
-	for e := range msg.Root.All() {
-		if e.Is(saml.NamespaceProtocol, "StatusCode") {
-			v, _ := e.Attr("Value")
-			code += v + " "
-		}
-	}
-	r.ok("Status", code)
 	if msg.Root.Local == "LogoutResponse" {
-		return s.signed(r, "Signature", msg.Root)
+		return s.logoutResponse(ctx, r, msg.Root)
 	}
-	assertion := msg.Root.Child(saml.NamespaceAssertion, "Assertion")
-	switch {
-	case assertion != nil:
-		if err := s.signed(r, "Assertion Signature", assertion); err != nil {
-			return err
+	whole, err := s.signed(r, "Response Signature", msg.Root, xmldsig.VerifyResponse)
+	if err != nil {
+		return err
+	}
+	assertion, err := s.assertionOf(ctx, r, msg.Root, opened)
+	if err != nil {
+		return err
+	}
+	if assertion == nil {
+		if whole == nil && s.Years != nil && !r.Unknown {
+			return r.refuse("Response Signature", idp.Refuse(idp.RefusedSignatureMissing, "Signature", ""))
 		}
-		return s.assertion(ctx, r, assertion)
-	case msg.Root.Child(saml.NamespaceAssertion, "EncryptedAssertion") != nil:
-		r.skip("EncryptedAssertion", "only the service provider can open it")
+		return nil
 	}
-	return s.signed(r, "Signature", msg.Root)
+	own, err := s.signed(r, "Assertion Signature", assertion, xmldsig.VerifyEnveloped)
+	if err != nil {
+		return err
+	}
+	switch {
+	case own != nil:
+		assertion = own // only what a signature covers is read, where one does
+	case whole != nil:
+	case s.Years != nil && !r.Refused:
+		// Ours are signed always; whoever takes one without takes anybody's.
+		_ = r.refuse("Assertion Signature", idp.Refuse(idp.RefusedSignatureMissing, "Assertion Signature", ""))
+	}
+	return s.assertion(ctx, r, msg.Root, assertion)
 }
 
-// signed looks for a certificate of ours that verifies the element.
-func (s *Service) signed(r *Report, field string, e *xmltree.Element) error {
-	if s.Years == nil {
-		r.Unknown = true
-		r.skip(field, "there are no certificates of ours to verify it with")
-		return nil
+// statusHints say what the codes mean that we send.
+var statusHints = map[string]string{
+	saml.StatusNoPassive:        "IsPassive was asked for, and a page would have been needed",
+	saml.StatusUnknownPrincipal: "the person named is not the one of the session, or was never known to the service provider",
+	saml.StatusPartialLogout:    "the session has ended here, and other service providers may still have theirs",
+	saml.StatusRequestDenied:    "the request was refused; the error id in its message, or in the log, leads to why",
+}
+
+// status notes the codes of a message's Status.
+func (r *Report) status(root *xmltree.Element) {
+	var codes, hints []string
+	message := ""
+	for e := range root.All() {
+		switch {
+		case e.Is(saml.NamespaceProtocol, "StatusCode"):
+			v, _ := e.Attr("Value")
+			codes = append(codes, v)
+			if hint := statusHints[v]; hint != "" {
+				hints = append(hints, hint)
+			}
+		case e.Is(saml.NamespaceProtocol, "StatusMessage"):
+			message = strings.TrimSpace(e.Text())
+		}
 	}
-	if e.Child(xmldsig.Namespace, "Signature") == nil {
-		r.skip(field, "it has none of its own")
-		return nil
-	}
-	var ours []*x509.Certificate
-	years := map[*x509.Certificate]idp.Year{}
-	for _, entry := range s.Years.All(r.At) {
+	r.Checks = append(r.Checks, Check{Field: "Status", Outcome: OK, Seen: strings.Join(codes, " "), Note: message, Hints: hints})
+}
+
+// ours are the certificates of our years, and which is whose.
+func (s *Service) ours(at time.Time) (list []*x509.Certificate, years map[*x509.Certificate]idp.Year) {
+	years = map[*x509.Certificate]idp.Year{}
+	for _, entry := range s.Years.All(at) {
 		if entry.Key != nil && entry.Key.Cert != nil {
-			ours = append(ours, entry.Key.Cert)
+			list = append(list, entry.Key.Cert)
 			years[entry.Key.Cert] = entry.Key.Year
 		}
 	}
-	v, err := xmldsig.VerifyEnveloped(e, ours)
+	return list, years
+}
+
+// signed looks for a certificate of ours that verifies the element, and returns
+// what was signed; nil if the element has no signature, or none that holds.
+func (s *Service) signed(r *Report, field string, e *xmltree.Element, verify func(*xmltree.Element, []*x509.Certificate) (*xmldsig.Verified, error)) (*xmltree.Element, error) {
+	if s.Years == nil {
+		r.Unknown = true
+		r.skip(field, "there are no certificates of ours to verify it with")
+		return nil, nil
+	}
+	if e.Child(xmldsig.Namespace, "Signature") == nil {
+		r.skip(field, "it has none of its own")
+		return nil, nil
+	}
+	list, years := s.ours(r.At)
+	v, err := verify(e, list)
 	if err != nil {
-		return r.refuse(field, err)
+		err = r.refuse(field, err)
+		for _, c := range carried(e) {
+			if !slices.ContainsFunc(list, c.Equal) {
+				r.hint("it carries a certificate that is none of our years': " + called(c))
+			}
+		}
+		return nil, err
 	}
 	r.Year = years[v.Cert]
 	r.Cert = &Cert{SHA256: sp.Fingerprint(v.Cert), EndAt: v.Cert.NotAfter.UTC()}
-	r.ok(field, "by our certificate of "+string(r.Year))
-	return nil
+	r.ok(field, "by our certificate of "+string(r.Year)+", "+called(v.Cert))
+	return v.Element, nil
 }
 
-// assertion looks at what a service provider must insist on.
-func (s *Service) assertion(ctx context.Context, r *Report, a *xmltree.Element) error {
-	var p *sp.Provider
-	for e := range a.All() {
-		var err error
-		switch {
-		case e.Is(saml.NamespaceAssertion, "Audience"):
-			r.SP = idp.EntityID(e.Text())
-			p, err = s.audience(ctx, r)
-		case e.Is(saml.NamespaceAssertion, "Conditions"):
-			r.window("Conditions", e)
-		case e.Is(saml.NamespaceAssertion, "SubjectConfirmationData"):
-			r.window("SubjectConfirmationData", e)
-		case e.Is(saml.NamespaceAssertion, "AuthnContextClassRef"):
-			r.ok("AuthnContextClassRef", e.Text())
-		case e.Is(saml.NamespaceAssertion, "Attribute"):
-			name, _ := e.Attr("FriendlyName")
-			one := Attribute{Name: name, Values: []string{}}
-			for _, v := range e.Children(saml.NamespaceAssertion, "AttributeValue") {
-				one.Values = append(one.Values, v.Text())
-			}
-			r.Attributes = append(r.Attributes, one)
-		}
-		if err != nil {
-			return err
-		}
+// logoutResponse looks at where it goes and at its signature, which it need not
+// have.
+func (s *Service) logoutResponse(ctx context.Context, r *Report, root *xmltree.Element) error {
+	if _, err := s.signed(r, "Signature", root, xmldsig.VerifyEnveloped); err != nil {
+		return err
 	}
-	if p == nil {
+	destination, _ := root.Attr("Destination")
+	if destination == "" || s.Registry == nil {
 		return nil
 	}
-	for e := range a.All() {
-		if to, ok := e.Attr("Recipient"); ok {
-			acs, err := p.ChooseACS(to, true, 0, false)
-			if err := r.check("Recipient", acs, err); err != nil {
-				return err
+	all, err := s.Registry.All(ctx)
+	if err != nil {
+		return err
+	}
+	for _, p := range all {
+		if p.LogoutURL == destination {
+			r.SP, r.SPName = p.EntityID, p.Name
+			r.ok("Destination", destination)
+			if p.SignLogoutResponse && root.Child(xmldsig.Namespace, "Signature") == nil {
+				r.hint("the registration asks for signed LogoutResponses now; this one is not")
 			}
+			return s.answersLogout(ctx, r, root)
 		}
 	}
+	r.fault("Destination", destination, "this is nobody's logout address")
 	return nil
 }
 
-func (s *Service) audience(ctx context.Context, r *Report) (*sp.Provider, error) {
-	if s.Registry == nil {
-		r.skip("Audience", "there is no registry to ask")
-		return nil, nil
+// answersLogout looks for the LogoutRequest that a message answers.
+func (s *Service) answersLogout(ctx context.Context, r *Report, root *xmltree.Element) error {
+	id, ok := root.Attr("InResponseTo")
+	if !ok || s.Seen == nil {
+		return nil
 	}
-	p, err := s.Registry.Lookup(ctx, r.SP)
-	if errors.Is(err, idp.ErrNotFound) {
-		return nil, r.refuse("Audience", idp.Refuse(idp.RefusedSPUnknown, "Audience", string(r.SP)))
-	}
+	before, err := s.Seen.LogoutRequestByMessage(ctx, r.SP, id)
 	if err != nil {
-		return nil, err
+		return r.answers(id, time.Time{}, err)
 	}
-	r.SPName = p.Name
-	r.ok("Audience", string(r.SP))
-	return p, nil
+	return r.answers(id, before.ReceivedAt, nil)
 }
 
-// window looks whether the time is within NotBefore and NotOnOrAfter.
-func (r *Report) window(field string, e *xmltree.Element) {
-	seen, outcome := "", OK
-	if v, ok := e.Attr("NotBefore"); ok {
-		seen = "from " + v + " "
-		if at, err := time.Parse(time.RFC3339, v); err != nil || r.At.Before(at) {
-			outcome = Refused
-		}
+// answersLogin looks for the AuthnRequest that a message answers.
+func (s *Service) answersLogin(ctx context.Context, r *Report, root *xmltree.Element) error {
+	id, ok := root.Attr("InResponseTo")
+	if !ok || s.Seen == nil {
+		return nil
 	}
-	if v, ok := e.Attr("NotOnOrAfter"); ok {
-		seen += "until " + v
-		if at, err := time.Parse(time.RFC3339, v); err != nil || !r.At.Before(at) {
-			outcome = Refused
-		}
+	before, err := s.Seen.LoginRequestByMessage(ctx, r.SP, id)
+	if err != nil {
+		return r.answers(id, time.Time{}, err)
 	}
-	c := Check{Field: field, Outcome: outcome, Seen: seen}
-	if outcome == Refused {
-		r.Refused = true
-		c.Note = "not valid at " + r.At.Format(time.RFC3339)
+	return r.answers(id, before.ReceivedAt, nil)
+}
+
+// answers notes which request is answered, by what its look-up gave.
+func (r *Report) answers(id string, receivedAt time.Time, err error) error {
+	switch {
+	case errors.Is(err, idp.ErrNotFound):
+		r.skip("InResponseTo", "no request "+id+" of this service provider is on record; records are kept for a day at most")
+		return nil
+	case err != nil:
+		return err
 	}
-	r.Checks = append(r.Checks, c)
+	r.Checks = append(r.Checks, Check{Field: "InResponseTo", Outcome: OK, Seen: id, Note: "a request that came at " + stamp(receivedAt)})
+	return nil
 }

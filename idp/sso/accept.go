@@ -6,7 +6,6 @@ import (
 	"errors"
 	"fmt"
 	"slices"
-	"strconv"
 	"time"
 
 	"vernal/idp"
@@ -76,13 +75,12 @@ func (h *Handler) accept(ctx context.Context, in saml.Inbound, year idp.Year, no
 	if err != nil {
 		return a, err
 	}
-	a.need, err = assurance.Resolve(assurance.Ask{Comparison: authn.Comparison, ClassRefs: authn.ClassRefs}, &a.provider.ServiceProvider)
-	if err != nil {
+	ask := assurance.Ask{Comparison: authn.Comparison, ClassRefs: authn.ClassRefs}
+	if a.need, err = assurance.Resolve(ask, &a.provider.ServiceProvider); err != nil {
 		return a, err
 	}
-	if n := length(authn.ClassRefs); n > maxClassRefs {
-		// They are kept until the sign-in is over, so a stranger's must be few.
-		return a, idp.Refuse(idp.RefusedRequestTooLarge, "AuthnContextClassRef", strconv.Itoa(n)+" bytes", strconv.Itoa(maxClassRefs))
+	if err := ask.CheckLength(); err != nil {
+		return a, err
 	}
 	a.request = &idp.LoginRequest{
 		Handle: session.NewHandle(now),
@@ -132,10 +130,3 @@ func (a *accepted) current() error {
 // recipient is the certificate that the assertion is encrypted to; nil: it is
 // sent in the clear.
 func (a *accepted) recipient() (*x509.Certificate, error) { return a.provider.Recipient(a.cert) }
-
-func length(list []string) (n int) {
-	for _, s := range list {
-		n += len(s)
-	}
-	return n
-}

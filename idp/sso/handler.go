@@ -55,9 +55,6 @@ const (
 	maxSkew = 60 * time.Second
 )
 
-// maxClassRefs bounds, in bytes, the AuthnContextClassRef values of a request.
-const maxClassRefs = 8 << 10
-
 // Store is what single sign-on keeps.
 type Store interface {
 	idp.SessionStore

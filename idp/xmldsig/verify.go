@@ -54,6 +54,17 @@ func VerifyMetadata(root *xmltree.Element, certs []*x509.Certificate) (*Verified
 	return verify(root, signature, certs)
 }
 
+// VerifyResponse is VerifyEnveloped for a message that may hold signed elements
+// besides its own signature, as a Response does whose assertion is signed too.
+// We take no such message; it is for those of ours that people hold before us.
+func VerifyResponse(root *xmltree.Element, certs []*x509.Certificate) (*Verified, error) {
+	signature, err := outerSignature(root)
+	if err != nil {
+		return nil, err
+	}
+	return verify(root, signature, certs)
+}
+
 func verify(root, signature *xmltree.Element, certs []*x509.Certificate) (*Verified, error) {
 	if signature == nil {
 		return nil, idp.Refuse(idp.RefusedSignatureMissing, "Signature", "")

@@ -42,17 +42,37 @@ func Signature(root *xmltree.Element) (*xmltree.Element, error) {
 	if found == nil {
 		return nil, err
 	}
-	var before *xmltree.Element
-	for e := range root.Elements() {
-		if e == found {
-			break
-		}
-		before = e
-	}
-	if before == nil || !before.Is(assertionNamespace, "Issuer") || !isChild(root, found) {
+	if !afterIssuer(root, found) {
 		return nil, idp.Refuse(idp.RefusedSignatureShape, "Signature", "")
 	}
 	return found, nil
+}
+
+// outerSignature is the signature of the root itself, whatever is signed within;
+// nil if there is none.
+func outerSignature(root *xmltree.Element) (*xmltree.Element, error) {
+	own := root.Children(Namespace, "Signature")
+	switch {
+	case len(own) == 0:
+		return nil, nil
+	case len(own) > 1:
+		return nil, idp.Refuse(idp.RefusedSignatureTwice, "Signature", "")
+	case !afterIssuer(root, own[0]):
+		return nil, idp.Refuse(idp.RefusedSignatureShape, "Signature", "")
+	}
+	return own[0], nil
+}
+
+// afterIssuer reports whether e is the child of the root right after the Issuer.
+func afterIssuer(root, e *xmltree.Element) bool {
+	var before *xmltree.Element
+	for c := range root.Elements() {
+		if c == e {
+			return before != nil && before.Is(assertionNamespace, "Issuer")
+		}
+		before = c
+	}
+	return false
 }
 
 // metadataSignature is Signature for metadata, where it comes before all else

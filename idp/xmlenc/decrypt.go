@@ -39,13 +39,9 @@ const (
 // CBC says nothing of who wrote the plaintext, so e must come from a message
 // whose signature was verified.
 func Decrypt(e *xmltree.Element, key crypto.Decrypter) ([]byte, error) {
-	data := only(e, namespace, "EncryptedData")
+	data, wrapped := envelope(e)
 	if data == nil {
 		return nil, ErrDecrypt
-	}
-	wrapped := only(only(data, xmldsig.Namespace, "KeyInfo"), namespace, "EncryptedKey")
-	if wrapped == nil {
-		wrapped = only(e, namespace, "EncryptedKey")
 	}
 	mode := algorithm(data)
 	size := keySizes[mode]

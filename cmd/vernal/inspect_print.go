@@ -1,0 +1,91 @@
+package main
+
+import (
+	"fmt"
+	"strings"
+
+	"vernal/idp"
+	"vernal/idp/inspect"
+)
+
+// printReport writes a report for people: the rules, what the request comes to,
+// and the message.
+func (a *app) printReport(r *inspect.Report) error {
+	what := r.Kind
+	if what == "" {
+		what = "unreadable message"
+	}
+	if r.SP != "" {
+		what += ": " + printable(string(r.SP))
+	}
+	if r.SPName != "" {
+		what += " (" + printable(r.SPName) + ")"
+	}
+	fmt.Fprintln(a.out, what+", at "+moment(r.At))
+	if r.Messages > 0 {
+		fmt.Fprintf(a.out, "message %d of %d in the text; --message takes another\n", r.Number, r.Messages)
+	}
+	for _, c := range r.Checks {
+		a.printCheck(c)
+	}
+	if r.Cert != nil {
+		fmt.Fprintf(a.out, "\nverified by the certificate with SHA-256 %s, which ends %s\n", r.Cert.SHA256, day(r.Cert.EndAt))
+	}
+	if l := r.Levels; l != nil {
+		fmt.Fprintln(a.out)
+		if err := a.printLevels(l, r.SP); err != nil {
+			return err
+		}
+	}
+	for i, attr := range r.Attributes {
+		if i == 0 {
+			fmt.Fprintln(a.out, "\nattributes:")
+		}
+		fmt.Fprintf(a.out, "  %s = %s\n", printable(attr.Name), printable(strings.Join(attr.Values, ", ")))
+	}
+	if r.XML != "" {
+		fmt.Fprintln(a.out)
+		for line := range strings.SplitSeq(r.XML, "\n") {
+			fmt.Fprintln(a.out, printable(line))
+		}
+	}
+	return nil
+}
+
+var outcomes = map[inspect.Outcome]string{inspect.OK: "ok", inspect.Refused: "REFUSED", inspect.Skipped: "-"}
+
+func (a *app) printCheck(c inspect.Check) {
+	line := fmt.Sprintf("%-8s %s", outcomes[c.Outcome], printable(c.Field))
+	if c.Seen != "" {
+		line += "  " + printable(c.Seen)
+	}
+	if c.Note != "" {
+		line += "  (" + printable(c.Note) + ")"
+	}
+	fmt.Fprintln(a.out, strings.TrimRight(line, " "))
+	for _, text := range [][2]string{{"", c.Reason}, {"expected: ", c.Expected}, {"mend it:  ", c.Remedy}, {"code:     ", string(c.Code)}} {
+		if text[1] != "" {
+			fmt.Fprintln(a.out, "         "+text[0]+printable(text[1]))
+		}
+	}
+	for _, hint := range c.Hints {
+		fmt.Fprintln(a.out, "         look:     "+printable(hint))
+	}
+}
+
+func (a *app) printLevels(l *inspect.Levels, sp idp.EntityID) error {
+	second := "a second factor in this session"
+	if l.RememberedDevice {
+		second = "a second factor, or a remembered device"
+	}
+	list := [][2]string{
+		{"identity", l.IAL}, {"sign-in", l.AAL + ": " + second}, {"stated", l.ClassRef}, {"attributes", strings.Join(l.Attributes, ", ")},
+	}
+	for _, d := range l.Dropped {
+		list = append(list, [2]string{"dropped", d.Name + ": " + string(d.Reason) + " (" + inspect.DropText(d, sp) + ")"})
+	}
+	for _, u := range l.Unknown {
+		list = append(list, [2]string{"unknown", u})
+	}
+	return pairs(a.out, list)
+}

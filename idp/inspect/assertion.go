@@ -1,0 +1,193 @@
+package inspect
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"slices"
+	"time"
+
+	"vernal/idp"
+	"vernal/idp/saml"
+	"vernal/idp/sp"
+	"vernal/idp/xmltree"
+)
+
+// assertionOf is the one assertion of a Response, opened if it is encrypted and
+// somebody opened it; nil if there is none to read.
+func (s *Service) assertionOf(ctx context.Context, r *Report, root *xmltree.Element, opened *Opened) (*xmltree.Element, error) {
+	plain := root.Children(saml.NamespaceAssertion, "Assertion")
+	sealed := root.Children(saml.NamespaceAssertion, "EncryptedAssertion")
+	switch {
+	case len(plain)+len(sealed) > 1:
+		r.fault("Assertion", fmt.Sprintf("%d of them", len(plain)+len(sealed)), "ours hold one; of several, software has believed the wrong one")
+		return nil, nil
+	case len(plain) == 1:
+		return plain[0], nil
+	case len(sealed) == 0:
+		r.skip("Assertion", "there is none: nobody was signed in, see Status")
+		return nil, nil
+	}
+	seen, to := described(sealed[0])
+	c := Check{Field: "EncryptedAssertion", Outcome: Skipped, Seen: seen}
+	switch {
+	case opened == nil:
+		c.Note = "vernal inspect --key FILE opens it, with the private key of the service provider"
+	case opened.XML == "":
+		c.Note = opened.Fault
+	default:
+		c.Outcome = OK
+	}
+	r.Checks = append(r.Checks, c)
+	if err := s.recipientHints(ctx, r, root, slices.Values(to)); err != nil {
+		return nil, err
+	}
+	if c.Outcome != OK {
+		r.Unknown = true
+		return nil, nil
+	}
+	a, err := opened.assertionIn(root, sealed[0])
+	if err != nil {
+		return nil, r.refuse("EncryptedAssertion", err)
+	}
+	return a, nil
+}
+
+// byACS is the service provider whose address a Response goes to; nil if none
+// has it.
+func (s *Service) byACS(ctx context.Context, destination string) (*sp.Provider, error) {
+	if s.Registry == nil || destination == "" {
+		return nil, nil
+	}
+	all, err := s.Registry.All(ctx)
+	if err != nil {
+		return nil, err
+	}
+	for _, p := range all {
+		if slices.Contains(p.ACSURLs, destination) {
+			return p, nil
+		}
+	}
+	return nil, nil
+}
+
+// assertion looks at what a service provider must insist on.
+func (s *Service) assertion(ctx context.Context, r *Report, root, a *xmltree.Element) error {
+	r.XML = withAssertion(r.XML, a, root)
+	var p *sp.Provider
+	for e := range a.All() {
+		var err error
+		switch {
+		case e.Is(saml.NamespaceAssertion, "NameID"):
+			r.ok("NameID", e.Text())
+		case e.Is(saml.NamespaceAssertion, "Audience"):
+			r.SP = idp.EntityID(e.Text())
+			p, err = s.audience(ctx, r)
+		case e.Is(saml.NamespaceAssertion, "Conditions"):
+			r.window("Conditions", e)
+		case e.Is(saml.NamespaceAssertion, "SubjectConfirmationData"):
+			r.window("SubjectConfirmationData", e)
+		case e.Is(saml.NamespaceAssertion, "AuthnContextClassRef"):
+			r.ok("AuthnContextClassRef", e.Text())
+		case e.Is(saml.NamespaceAssertion, "Attribute"):
+			name, _ := e.Attr("FriendlyName")
+			one := Attribute{Name: name, Values: []string{}}
+			for _, v := range e.Children(saml.NamespaceAssertion, "AttributeValue") {
+				one.Values = append(one.Values, v.Text())
+			}
+			r.Attributes = append(r.Attributes, one)
+		}
+		if err != nil {
+			return err
+		}
+	}
+	if p == nil {
+		return nil
+	}
+	if err := r.addressed(root, a, p); err != nil {
+		return err
+	}
+	return s.answersLogin(ctx, r, root)
+}
+
+// withAssertion is the text that is shown, with the assertion after it if it was
+// encrypted.
+func withAssertion(text string, a, root *xmltree.Element) string {
+	if encrypted(root) == nil {
+		return text
+	}
+	return text + "\n\n" + shown(a)
+}
+
+// addressed holds the addresses of a Response against the registration.
+func (r *Report) addressed(root, a *xmltree.Element, p *sp.Provider) error {
+	check := func(field, address string) error {
+		acs, err := p.ChooseACS(address, true, 0, false)
+		failed := err != nil
+		if err := r.check(field, acs, err); err != nil {
+			return err
+		}
+		if failed {
+			r.Checks[len(r.Checks)-1].Field = field
+			r.hint(acsHints(address, p.ACSURLs)...)
+		}
+		return nil
+	}
+	if to, ok := root.Attr("Destination"); ok {
+		if err := check("Destination", to); err != nil {
+			return err
+		}
+	}
+	for e := range a.All() {
+		if to, ok := e.Attr("Recipient"); ok {
+			if err := check("Recipient", to); err != nil {
+				return err
+			}
+		}
+	}
+	return nil
+}
+
+func (s *Service) audience(ctx context.Context, r *Report) (*sp.Provider, error) {
+	if s.Registry == nil {
+		r.skip("Audience", "there is no registry to ask")
+		return nil, nil
+	}
+	p, err := s.Registry.Lookup(ctx, r.SP)
+	if errors.Is(err, idp.ErrNotFound) {
+		return nil, r.refuse("Audience", idp.Refuse(idp.RefusedSPUnknown, "Audience", string(r.SP)))
+	}
+	if err != nil {
+		return nil, err
+	}
+	r.SPName = p.Name
+	r.ok("Audience", string(r.SP))
+	return p, nil
+}
+
+// window looks whether the time is within NotBefore and NotOnOrAfter.
+func (r *Report) window(field string, e *xmltree.Element) {
+	seen, outcome := "", OK
+	var hints []string
+	if v, ok := e.Attr("NotBefore"); ok {
+		seen = "from " + v + " "
+		if at, err := time.Parse(time.RFC3339, v); err != nil || r.At.Before(at) {
+			outcome = Refused
+			hints = append(hints, "to apply the rules as at another time: --at "+v)
+		}
+	}
+	if v, ok := e.Attr("NotOnOrAfter"); ok {
+		seen += "until " + v
+		at, err := time.Parse(time.RFC3339, v)
+		if err != nil || !r.At.Before(at) {
+			outcome = Refused
+			hints = append(hints, fmt.Sprintf("it ended %s ago; a service provider's clock that is fast by so much refuses fresh ones, too", r.At.Sub(at).Round(time.Second)))
+		}
+	}
+	c := Check{Field: field, Outcome: outcome, Seen: seen, Hints: hints}
+	if outcome == Refused {
+		r.Refused = true
+		c.Note = "not valid at " + r.At.Format(time.RFC3339)
+	}
+	r.Checks = append(r.Checks, c)
+}

@@ -1,0 +1,174 @@
+package inspect
+
+import (
+	"fmt"
+	"slices"
+	"strings"
+	"time"
+
+	"vernal/idp"
+	"vernal/idp/assurance"
+	"vernal/idp/spelling"
+)
+
+// maxListed bounds what a hint lists.
+const maxListed = 5
+
+// nearest is the one of the values that is most like the one seen; "" if there
+// are none.
+func nearest(seen string, values []string) string {
+	if len(seen) > 500 || len(values) == 0 {
+		return ""
+	}
+	return slices.MinFunc(values, func(a, b string) int {
+		return spelling.Distance(seen, a) - spelling.Distance(seen, b)
+	})
+}
+
+// resembles reports whether one value may be a slip of the other.
+func resembles(seen, value string) bool {
+	return len(seen) <= 500 && spelling.Distance(seen, value) <= max(len(value)/4, 2)
+}
+
+// listed is the beginning of a list, for a hint.
+func listed(values []string) string {
+	if len(values) > maxListed {
+		return strings.Join(values[:maxListed], ", ") + fmt.Sprintf(" and %d more", len(values)-maxListed)
+	}
+	return strings.Join(values, ", ")
+}
+
+// difference says in what two addresses differ, part by part; "" if they do not.
+func difference(seen, want string) string {
+	if seen == want {
+		return ""
+	}
+	if strings.TrimSpace(seen) == want {
+		return "white space around it"
+	}
+	var parts []string
+	a, b := apart(seen), apart(want)
+	for i, name := range []string{"scheme", "host", "port", "path", "query", "fragment"} {
+		if a[i] == b[i] {
+			continue
+		}
+		how := fmt.Sprintf("%s %s instead of %s", name, orNone(a[i]), orNone(b[i]))
+		switch {
+		case name == "path" && a[i] == b[i]+"/":
+			how = "a slash at its end that is not registered"
+		case name == "path" && a[i]+"/" == b[i]:
+			how = "no slash at its end"
+		case strings.EqualFold(a[i], b[i]):
+			how += " (upper and lower case count)"
+		}
+		parts = append(parts, how)
+	}
+	return strings.Join(parts, "; ")
+}
+
+// apart takes an address to pieces: scheme, host, port, path, query, fragment.
+// It takes whatever it is given, as people write anything.
+func apart(address string) (parts [6]string) {
+	rest := address
+	if scheme, after, ok := strings.Cut(rest, "://"); ok {
+		parts[0], rest = scheme, after
+	}
+	rest, parts[5], _ = strings.Cut(rest, "#")
+	rest, parts[4], _ = strings.Cut(rest, "?")
+	host := rest
+	if i := strings.IndexByte(rest, '/'); i >= 0 {
+		host, parts[3] = rest[:i], rest[i:]
+	}
+	if i := strings.LastIndexByte(host, ':'); i >= 0 && !strings.HasSuffix(host, "]") {
+		host, parts[2] = host[:i], host[i+1:]
+	}
+	parts[1] = host
+	return parts
+}
+
+func orNone(s string) string {
+	if s == "" {
+		return "none"
+	}
+	return s
+}
+
+// acsHints say which registered address was probably meant.
+func acsHints(seen string, registered []string) []string {
+	if len(registered) == 0 {
+		return nil
+	}
+	hints := []string{"registered: " + listed(registered)}
+	if near := nearest(seen, registered); near != "" && seen != "" {
+		hints = append(hints, "against "+near+": "+difference(seen, near))
+	}
+	return hints
+}
+
+// destinationHints say whose address the Destination is.
+func (s *Service) destinationHints(seen, want string) []string {
+	a, b := yearly.FindStringSubmatch(seen), yearly.FindStringSubmatch(want)
+	if a == nil || b == nil {
+		return []string{"against " + want + ": " + difference(seen, want)}
+	}
+	var hints []string
+	if a[1] != b[1] {
+		hints = append(hints, fmt.Sprintf("it names the address %s, and this message goes to %s", a[1], b[1]))
+	}
+	if a[2] != b[2] {
+		hints = append(hints, fmt.Sprintf("it names the address of %s, and the message was sent to that of %s: change both, or neither", a[2], b[2]))
+	}
+	if d := difference(seen[:len(seen)-len(a[0])], want[:len(want)-len(b[0])]); d != "" {
+		hints = append(hints, "before /api: "+d)
+	}
+	return hints
+}
+
+// clockHint says what a time is from our point of view.
+func clockHint(issued, at time.Time) []string {
+	const (
+		near  = 6 * time.Minute
+		zones = 14 * time.Hour
+	)
+	apart := at.Sub(issued)
+	word := "before"
+	if apart < 0 {
+		apart, word = -apart, "after"
+	}
+	hints := []string{fmt.Sprintf("it was made %s %s the time that the rules are applied at", apart.Round(time.Second), word)}
+	half := apart.Round(30 * time.Minute)
+	if half >= 30*time.Minute && half <= zones && (apart-half).Abs() <= near {
+		hints = append(hints, fmt.Sprintf("%s is the distance of a time zone: was local time written as UTC?", half))
+	}
+	if word == "before" {
+		hints = append(hints, "if it was captured earlier: --at "+issued.UTC().Format(time.RFC3339)+" applies the rules as at that time")
+	}
+	return hints
+}
+
+// contextHints are for values of AuthnContextClassRef that are not known.
+func contextHints(unknown []string) (hints []string) {
+	for _, ref := range unknown {
+		if near := assurance.Nearest(ref); near != "" {
+			hints = append(hints, ref+" is not known; did you mean "+near+"?")
+		}
+	}
+	return hints
+}
+
+// DropText says why an attribute that was asked for is not sent, and how to get
+// it, if that can be had.
+func DropText(d assurance.Dropped, sp idp.EntityID) string {
+	switch d.Reason {
+	case assurance.DropNotRegistered:
+		return fmt.Sprintf("the service provider is not registered for it: vernal sp edit %s --attribute %s", sp, d.Name)
+	case assurance.DropLevel:
+		return "the level asked for does not allow it: ask for a proofed identity, such as urn:acr.login.gov:verified"
+	case assurance.DropNoSource:
+		return "this version has no value for it"
+	}
+	if near := assurance.NearestAttribute(d.Name); near != "" {
+		return "there is no such attribute; did you mean " + near + "?"
+	}
+	return "there is no such attribute"
+}

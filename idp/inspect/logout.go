@@ -1,0 +1,110 @@
+package inspect
+
+import (
+	"context"
+	"crypto"
+	"crypto/x509"
+	"strings"
+
+	"vernal/idp"
+	"vernal/idp/saml"
+	"vernal/idp/sp"
+	"vernal/idp/xmltree"
+)
+
+func (s *Service) logoutRequest(ctx context.Context, r *Report, root *xmltree.Element, p *sp.Provider, in input) error {
+	req, err := saml.ParseLogoutRequest(root)
+	if err != nil {
+		return r.refuse("LogoutRequest", err)
+	}
+	r.ok("LogoutRequest", "")
+	address := s.IdP.LogoutURL
+	remote := in.soap || strings.Contains(in.address+req.Destination, "/remotelogout")
+	if remote {
+		address = s.IdP.RemoteLogoutURL
+	}
+	if strings.Contains(in.address, "/api/saml/auth") {
+		r.fault("address", in.address, "this address takes AuthnRequests")
+	}
+	if err := s.header(r, req.Header, req.Check, in, address); err != nil {
+		return err
+	}
+	if err := s.repeated(ctx, r, req.ID); err != nil {
+		return err
+	}
+	if err := s.person(r, req, root); err != nil {
+		return err
+	}
+	if len(req.SessionIndexes) > 0 {
+		r.ok("SessionIndex", strings.Join(req.SessionIndexes, " "))
+	}
+	if p != nil && p.LogoutURL == "" && !remote {
+		return r.refuse("", idp.Refuse(idp.RefusedNoLogoutURL, "logout_url", ""))
+	}
+	return nil
+}
+
+// person looks at the name of a LogoutRequest, and opens it with the key of the
+// year that it came to, as the server does: only after the signature held.
+func (s *Service) person(r *Report, req *saml.LogoutRequest, root *xmltree.Element) error {
+	if !req.Encrypted() {
+		r.ok("NameID", req.NameID.Value)
+		return nil
+	}
+	seen, to := described(root.Child(saml.NamespaceAssertion, "EncryptedID"))
+	switch {
+	case s.Years == nil:
+		r.Checks = append(r.Checks, Check{Field: "EncryptedID", Outcome: Skipped, Seen: seen, Note: "only our keys open it, and there are none here"})
+		return nil
+	case r.Cert == nil:
+		r.Checks = append(r.Checks, Check{Field: "EncryptedID", Outcome: Skipped, Seen: seen, Note: "it is opened only in a message whose signature holds"})
+		return nil
+	}
+	err := s.openName(r, req, r.Year)
+	if err == nil {
+		r.Checks = append(r.Checks, Check{Field: "EncryptedID", Outcome: OK, Seen: seen, Note: "opened with our key of " + string(r.Year)})
+		r.ok("NameID", req.NameID.Value)
+		return nil
+	}
+	if err := r.refuse("EncryptedID", err); err != nil {
+		return err
+	}
+	r.Checks[len(r.Checks)-1].Seen = seen
+	r.hint(s.nameHints(r, req, to)...)
+	return nil
+}
+
+// openName opens the name with our key of a year.
+func (s *Service) openName(r *Report, req *saml.LogoutRequest, year idp.Year) error {
+	entry, ok := s.Years.Lookup(year, r.At)
+	if ok && entry.Key != nil {
+		if key, ok := entry.Key.Signer.(crypto.Decrypter); ok {
+			return req.Open(key)
+		}
+	}
+	return idp.Refuse(idp.RefusedEncryptedID, "EncryptedID", "")
+}
+
+// nameHints find out whose key would have opened the name.
+func (s *Service) nameHints(r *Report, req *saml.LogoutRequest, to []*x509.Certificate) (hints []string) {
+	for _, e := range s.Years.All(r.At) {
+		year := e.Year()
+		if year != r.Year && s.openName(r, req, year) == nil {
+			hints = append(hints, "our key of "+string(year)+" opens it: it is encrypted to that year's certificate, and was sent to the address of "+string(r.Year))
+		}
+		if year == r.Year && e.Key.Signer == nil {
+			hints = append(hints, "there is no private key of "+string(year)+" here")
+		}
+	}
+	ours, years := s.ours(r.At)
+	for _, c := range to {
+		whose := "a certificate that is not ours"
+		for _, o := range ours {
+			if c.Equal(o) {
+				whose = "our certificate of " + string(years[o])
+			}
+		}
+		hints = append(hints, "it says that it is encrypted to "+whose+": "+called(c))
+	}
+	return hints
+}

@@ -1,0 +1,142 @@
+package inspect
+
+import (
+	"context"
+	"crypto/x509"
+	"errors"
+	"slices"
+	"strings"
+
+	"vernal/idp"
+	"vernal/idp/sp"
+	"vernal/idp/xmldsig"
+	"vernal/idp/xmltree"
+)
+
+// namespaceMetadata is that of EntityDescriptor (saml-metadata §1.1).
+const namespaceMetadata = "urn:oasis:names:tc:SAML:2.0:metadata"
+
+// metadataIn is the root of a metadata document; nil if the text is none.
+func metadataIn(text string) *xmltree.Element {
+	if text == "" {
+		return nil
+	}
+	root, err := xmltree.Parse([]byte(text), xmltree.MetadataLimits())
+	if err != nil || root.Space != namespaceMetadata {
+		return nil
+	}
+	return root
+}
+
+// metadata holds a document against the registration of the service provider
+// that it is of or, if it is an identity provider's, against our certificates.
+func (s *Service) metadata(ctx context.Context, r *Report, root *xmltree.Element, text string) error {
+	for e := range root.All() {
+		if e.Is(namespaceMetadata, "IDPSSODescriptor") {
+			return s.metadataOfIdP(r, root)
+		}
+	}
+	var ours []*x509.Certificate
+	if s.Years != nil {
+		ours, _ = s.ours(r.At)
+	}
+	p, warnings, err := sp.FromMetadata([]byte(text), r.At, ours)
+	var invalid *sp.InvalidError
+	if errors.As(err, &invalid) {
+		for _, problem := range invalid.Problems {
+			r.fault(problem.Field, "", problem.Text)
+		}
+		return nil
+	}
+	if err != nil {
+		return err
+	}
+	r.SP, r.SPName = p.EntityID, p.Name
+	r.ok("metadata", "it can be registered with vernal sp add --metadata FILE")
+	r.hint(warnings...)
+	if s.Registry == nil {
+		r.Unknown = true
+		r.skip("entityID", "there is no registry to ask")
+		return nil
+	}
+	now, err := s.Registry.Lookup(ctx, p.EntityID)
+	if errors.Is(err, idp.ErrNotFound) {
+		r.skip("entityID", "it is not registered yet")
+		return nil
+	}
+	if err != nil {
+		return err
+	}
+	r.ok("entityID", string(p.EntityID))
+	return r.against(p, now)
+}
+
+// against holds what metadata says against what is registered. A difference is
+// not wrong by itself: it is told, and how to take it over.
+func (r *Report) against(p *idp.ServiceProvider, now *sp.Provider) error {
+	said, err := sp.Parse(p)
+	if err != nil {
+		return err
+	}
+	edit := "vernal sp edit " + string(p.EntityID)
+	for _, address := range p.ACSURLs {
+		if slices.Contains(now.ACSURLs, address) {
+			r.ok("AssertionConsumerService", address)
+			continue
+		}
+		r.fault("AssertionConsumerService", address, "not registered: "+edit+" --acs-url "+address)
+		r.hint(acsHints(address, now.ACSURLs)...)
+	}
+	for _, c := range said.RequestCerts {
+		if slices.ContainsFunc(now.RequestCerts, c.Equal) {
+			r.ok("KeyDescriptor signing", called(c))
+			continue
+		}
+		r.fault("KeyDescriptor signing", called(c), "not registered: "+edit+" --cert FILE")
+	}
+	for _, c := range said.EncryptionX509 {
+		if slices.ContainsFunc(now.EncryptionX509, c.Equal) {
+			r.ok("KeyDescriptor encryption", called(c))
+			continue
+		}
+		r.fault("KeyDescriptor encryption", called(c), "not registered: "+edit+" --encryption-cert FILE")
+	}
+	if p.LogoutURL != "" && p.LogoutURL != now.LogoutURL {
+		r.fault("SingleLogoutService", p.LogoutURL, "registered is "+orNone(now.LogoutURL)+": "+edit+" --logout-url "+p.LogoutURL)
+		r.hint(difference(p.LogoutURL, now.LogoutURL))
+	}
+	return nil
+}
+
+// metadataOfIdP looks whether a document is ours, and of which year.
+func (s *Service) metadataOfIdP(r *Report, root *xmltree.Element) error {
+	id, _ := root.Attr("entityID")
+	if id != string(s.IdP.EntityID()) {
+		r.skip("entityID", "it is of "+id+", not of "+string(s.IdP.EntityID()))
+		r.hint(difference(id, string(s.IdP.EntityID())))
+		r.Unknown = true
+		return nil
+	}
+	r.ok("entityID", id)
+	if _, err := s.signed(r, "Signature", root, xmldsig.VerifyMetadata); err != nil {
+		return err
+	}
+	if s.Years == nil {
+		return nil
+	}
+	ours, years := s.ours(r.At)
+	var named []string
+	for _, c := range certificatesIn(root) {
+		i := slices.IndexFunc(ours, c.Equal)
+		if i < 0 {
+			r.fault("KeyDescriptor", called(c), "this is none of our years' certificates")
+			continue
+		}
+		named = append(named, string(years[ours[i]]))
+	}
+	r.ok("KeyDescriptor", "our certificates of "+strings.Join(named, ", "))
+	if preferred, err := s.Years.Preferred(r.At); err == nil && !slices.Contains(named, string(preferred.Year())) {
+		r.hint("the preferred year, " + string(preferred.Year()) + ", is not in it: this copy is older, and should be loaded again")
+	}
+	return nil
+}

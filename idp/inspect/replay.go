@@ -1,0 +1,77 @@
+package inspect
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"time"
+
+	"vernal/idp"
+)
+
+// replayed looks whether an AuthnRequest's ID was used by the time that the rules
+// are applied at.
+func (s *Service) replayed(ctx context.Context, r *Report, id string) error {
+	if s.Seen == nil {
+		r.skip("ID", "there is no store to ask whether "+id+" was seen before")
+		return nil
+	}
+	before, err := s.Seen.LoginRequestByMessage(ctx, r.SP, id)
+	if errors.Is(err, idp.ErrNotFound) || err == nil && before.ReceivedAt.After(r.At) {
+		r.unused(id, err == nil)
+		return nil
+	}
+	if err != nil {
+		return fmt.Errorf("look up message: %w", err)
+	}
+	err = r.refuse("ID", idp.Refuse(idp.RefusedReplay, "ID", id))
+	r.hint("this ID was used at " + stamp(before.ReceivedAt) + ", " + answered(before.AnsweredAt))
+	if before.Answered() {
+		r.hint("the browser that brought it is told that it is used already; any other one is refused")
+	} else {
+		r.hint("the browser that brought it can go on with the sign-in; any other one is refused")
+	}
+	return err
+}
+
+// repeated is replayed for a LogoutRequest, which is not refused when it comes
+// again.
+func (s *Service) repeated(ctx context.Context, r *Report, id string) error {
+	if s.Seen == nil {
+		r.skip("ID", "there is no store to ask whether "+id+" was seen before")
+		return nil
+	}
+	before, err := s.Seen.LogoutRequestByMessage(ctx, r.SP, id)
+	if errors.Is(err, idp.ErrNotFound) || err == nil && before.ReceivedAt.After(r.At) {
+		r.unused(id, err == nil)
+		return nil
+	}
+	if err != nil {
+		return fmt.Errorf("look up message: %w", err)
+	}
+	r.ok("ID", id)
+	r.hint("this ID was used at " + stamp(before.ReceivedAt) + ", " + answered(before.AnsweredAt))
+	if before.Answered() {
+		r.hint("when it comes again, the same answer is given and no further session ends")
+	} else {
+		r.hint("it goes on only in the browser that brought it")
+	}
+	return nil
+}
+
+// unused notes an ID that nobody had used by then.
+func (r *Report) unused(id string, later bool) {
+	r.ok("ID", id)
+	if later {
+		r.hint("it was used, but later than the time that the rules are applied at")
+	}
+}
+
+func answered(at time.Time) string {
+	if at.IsZero() {
+		return "and not answered"
+	}
+	return "and answered at " + stamp(at)
+}
+
+func stamp(t time.Time) string { return t.UTC().Format(time.RFC3339) }

@@ -1,0 +1,106 @@
+package xmlenc
+
+import (
+	"crypto"
+	"crypto/rsa"
+	"crypto/x509"
+	"encoding/base64"
+	"strings"
+
+	"vernal/idp/xmldsig"
+	"vernal/idp/xmltree"
+)
+
+// Envelope is what can be said of encrypted data without the key to it. All of
+// it is the sender's word. What is absent is "".
+type Envelope struct {
+	Data   string // the algorithm of the content, as EncryptionMethod names it
+	Key    string // that of its key
+	Digest string // inside OAEP
+	// Certs are the certificates that the content's key is said to be encrypted
+	// to; there may be none.
+	Certs []*x509.Certificate
+}
+
+// maxNamed bounds the certificates that are read of one KeyInfo.
+const maxNamed = 4
+
+// Describe tells how the EncryptedData in e is encrypted, and to whom; false if
+// there is not the one that Decrypt would open.
+func Describe(e *xmltree.Element) (Envelope, bool) {
+	data, wrapped := envelope(e)
+	if data == nil {
+		return Envelope{}, false
+	}
+	v := Envelope{Data: algorithm(data), Key: algorithm(wrapped)}
+	if digest := only(only(wrapped, namespace, "EncryptionMethod"), xmldsig.Namespace, "DigestMethod"); digest != nil {
+		v.Digest, _ = digest.Attr("Algorithm")
+	}
+	for c := range named(wrapped) {
+		if len(v.Certs) == maxNamed {
+			break
+		}
+		der, err := base64.StdEncoding.DecodeString(strings.Join(strings.Fields(c.Text()), ""))
+		if err != nil {
+			continue
+		}
+		if cert, err := x509.ParseCertificate(der); err == nil {
+			v.Certs = append(v.Certs, cert)
+		}
+	}
+	return v, true
+}
+
+// named goes through the X509Certificates in the KeyInfo of an EncryptedKey.
+func named(wrapped *xmltree.Element) func(func(*xmltree.Element) bool) {
+	return func(yield func(*xmltree.Element) bool) {
+		info := only(wrapped, xmldsig.Namespace, "KeyInfo")
+		if info == nil {
+			return
+		}
+		for e := range info.All() {
+			if e.Is(xmldsig.Namespace, "X509Certificate") && !yield(e) {
+				return
+			}
+		}
+	}
+}
+
+// NotTaken is the first of the algorithms that Decrypt does not open; "" if
+// there is none.
+func (v Envelope) NotTaken() string {
+	switch {
+	case keySizes[v.Data] == 0:
+		return v.Data
+	case v.Key != AlgorithmOAEP && v.Key != algorithmOAEP11:
+		return v.Key
+	case v.Digest != "" && digests[v.Digest] == 0:
+		return v.Digest
+	}
+	return ""
+}
+
+// IsFor reports whether one of the certificates named is of the public key, and
+// whether any is named at all.
+func (v Envelope) IsFor(public crypto.PublicKey) (is, said bool) {
+	key, ok := public.(*rsa.PublicKey)
+	for _, c := range v.Certs {
+		if ok && key.Equal(c.PublicKey) {
+			return true, true
+		}
+	}
+	return false, len(v.Certs) > 0
+}
+
+// envelope finds the EncryptedData in e and the EncryptedKey to it, which stands
+// in its KeyInfo or beside it (saml-core §2.2.4). Either may be nil.
+func envelope(e *xmltree.Element) (data, wrapped *xmltree.Element) {
+	if data = only(e, namespace, "EncryptedData"); data == nil {
+		return nil, nil
+	}
+	wrapped = only(only(data, xmldsig.Namespace, "KeyInfo"), namespace, "EncryptedKey")
+	if wrapped == nil {
+		wrapped = only(e, namespace, "EncryptedKey")
+	}
+	return data, wrapped
+}
