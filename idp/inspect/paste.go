@@ -47,6 +47,9 @@ func Find(text string) []Sent {
 		if forms := findForms(text); len(forms) > 0 {
 			return forms
 		}
+		if !strings.Contains(text, "urn:oasis:names:tc:SAML") && inText.MatchString(text) {
+			return findQueries(html.UnescapeString(text)) // some element of a page
+		}
 		return []Sent{{XML: text}}
 	case text[0] == '{' || text[0] == '[':
 		if found := findJSON(text); len(found) > 0 {
