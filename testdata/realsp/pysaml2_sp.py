@@ -5,7 +5,7 @@
 # One process is several service providers, told apart by the Host header.
 # CONFIG.json: {"port": 1, "idp_metadata": "FILE",
 #   "providers": {"HOST": {"key": "FILE", "cert": "FILE", "binding": "redirect" | "post",
-#   "encrypted": true, "logout": "redirect" | "post" | "soap"}}}
+#   "encrypted": true, "logout": "redirect" | "post" | "soap", "context": ["CLASSREF", ...]}}}
 #
 # /saml/metadata       its EntityDescriptor, made by pysaml2
 # /secret/...          needs a sign-in; ?force or ?passive are passed on in the AuthnRequest
@@ -94,7 +94,7 @@ class Provider:
         if "force" in query:
             asked["force_authn"] = "true"
         context = RequestedAuthnContext(
-            comparison="exact", authn_context_class_ref=[AuthnContextClassRef(text=c) for c in CONTEXT])
+            comparison="exact", authn_context_class_ref=[AuthnContextClassRef(text=c) for c in self.options.get("context", CONTEXT)])
         request_id, binding, info = client.prepare_for_negotiated_authenticate(
             relay_state=path, binding=binding, requested_authn_context=context,
             nameid_format=NAMEID_FORMAT_PERSISTENT, **asked)

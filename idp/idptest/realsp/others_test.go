@@ -8,6 +8,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"slices"
 	"testing"
 
 	"vernal/idp/idptest/binary"
@@ -28,6 +29,18 @@ type other struct {
 	logoutPath string
 }
 
+// proofed is a provider that asks for a proofed identity, and beside what
+// proofedContext has for an attribute that the person has no value of.
+func proofed(key, name string, options map[string]any) other {
+	context := slices.Clone(proofedContext)
+	context[2] += ",middle_name"
+	options["context"] = context
+	return other{
+		key: key, name: name, encrypted: true, signedResponse: true, options: options,
+		flags: slices.Concat(proofedFlags, []string{"--attribute", "middle_name", "--sign-response"}),
+	}
+}
+
 // startPySAML2 starts the application on pysaml2, whose defaults are to ask
 // for a logout by SOAP, from server to server.
 func (w *world) startPySAML2(t *testing.T) {
@@ -41,6 +54,7 @@ func (w *world) startPySAML2(t *testing.T) {
 		{key: "pysaml2", name: "PySAML2", options: map[string]any{"binding": "redirect"}},
 		{key: "pysaml2-encrypted", name: "PySAML2, encrypted", encrypted: true, signedResponse: true,
 			options: map[string]any{"binding": "post", "logout": "post"}, flags: []string{"--sign-response"}},
+		proofed("pysaml2-verified", "PySAML2, verified", map[string]any{"binding": "redirect"}),
 		{key: "pysaml2-redirect", name: "PySAML2 by Redirect", options: map[string]any{"binding": "redirect", "logout": "redirect"}},
 	})
 }
@@ -65,6 +79,7 @@ func (w *world) startNode(t *testing.T) {
 			options: map[string]any{"binding": "redirect"}, flags: flags},
 		{key: "node-encrypted", name: "Node, encrypted", encrypted: true, signedResponse: true, signedLogout: true,
 			options: map[string]any{"binding": "post"}, flags: flags},
+		proofed("node-verified", "Node, verified", map[string]any{"binding": "redirect"}),
 		{key: "node-unsigned", name: "Node, unsigned", signedResponse: true,
 			options: map[string]any{"binding": "redirect"}, flags: flags[:1]},
 	})
@@ -90,6 +105,7 @@ func (w *world) startPHP(t *testing.T) {
 			options: map[string]any{"logout_bindings": []string{"urn:oasis:names:tc:SAML:2.0:bindings:HTTP-Redirect"}}},
 		{key: "php-encrypted", name: "SimpleSAMLphp, encrypted", encrypted: true, signedResponse: true, signedLogout: true,
 			options: map[string]any{"validate_logout": true}, flags: []string{"--sign-response", "--sign-logout-response"}},
+		proofed("php-verified", "SimpleSAMLphp, verified", map[string]any{}),
 		{key: "php-unsigned", name: "SimpleSAMLphp, unsigned", encrypted: true,
 			options: map[string]any{"validate_logout": true}},
 	})
@@ -141,6 +157,7 @@ func TestOthers(t *testing.T) {
 	}{
 		{"pysaml2", func(t *testing.T, w *world) { testSignIn(t, w, "pysaml2") }},
 		{"pysaml2 encrypted", func(t *testing.T, w *world) { testSignIn(t, w, "pysaml2-encrypted") }},
+		{"pysaml2 verified", func(t *testing.T, w *world) { testProofed(t, w, "pysaml2-verified") }},
 		{"pysaml2 log out by SOAP", func(t *testing.T, w *world) { testLogOutSOAP(t, w, "pysaml2", "/log-out") }},
 		{"pysaml2 encrypted log out", func(t *testing.T, w *world) { testLogOut(t, w, "pysaml2-encrypted") }},
 		{"pysaml2 redirect log out", func(t *testing.T, w *world) { testLogOut(t, w, "pysaml2-redirect") }},
@@ -148,6 +165,7 @@ func TestOthers(t *testing.T) {
 		{"pysaml2 passive", func(t *testing.T, w *world) { testPassive(t, w, "pysaml2-redirect", "pysaml2") }},
 		{"node", func(t *testing.T, w *world) { testSignIn(t, w, "node") }},
 		{"node encrypted", func(t *testing.T, w *world) { testSignIn(t, w, "node-encrypted") }},
+		{"node verified", func(t *testing.T, w *world) { testProofed(t, w, "node-verified") }},
 		{"node log out", func(t *testing.T, w *world) { testLogOut(t, w, "node") }},
 		{"node encrypted log out", func(t *testing.T, w *world) { testLogOut(t, w, "node-encrypted") }},
 		{"node log out unsigned", func(t *testing.T, w *world) { testLogOutUnsigned(t, w, "node-unsigned") }},
@@ -155,6 +173,7 @@ func TestOthers(t *testing.T) {
 		{"node passive", func(t *testing.T, w *world) { testPassive(t, w, "node", "node-encrypted") }},
 		{"php", func(t *testing.T, w *world) { testSignIn(t, w, "php") }},
 		{"php encrypted", func(t *testing.T, w *world) { testSignIn(t, w, "php-encrypted") }},
+		{"php verified", func(t *testing.T, w *world) { testProofed(t, w, "php-verified") }},
 		{"php log out", func(t *testing.T, w *world) { testLogOut(t, w, "php") }},
 		{"php encrypted log out", func(t *testing.T, w *world) { testLogOut(t, w, "php-encrypted") }},
 		{"php log out unsigned", func(t *testing.T, w *world) { testLogOutUnsigned(t, w, "php-unsigned") }},

@@ -5,7 +5,7 @@
 //
 // One process is several service providers, told apart by the Host header.
 // CONFIG.json: {"port": 1, "idp_metadata": "FILE", "providers": {"HOST": {"key": "FILE",
-//   "cert": "FILE", "binding": "redirect" | "post", "encrypted": true}}}
+//   "cert": "FILE", "binding": "redirect" | "post", "encrypted": true, "context": ["CLASSREF", ...]}}}
 //
 // /saml/metadata       its EntityDescriptor, made by node-saml
 // /secret/...          needs a sign-in; ?force or ?passive are passed on in the AuthnRequest
@@ -55,7 +55,7 @@ class Provider {
       privateKey: key, publicCert: this.cert, signatureAlgorithm: 'sha256', digestAlgorithm: 'sha256',
       ...(this.options.encrypted ? { decryptionPvk: key } : {}),
       identifierFormat: 'urn:oasis:names:tc:SAML:2.0:nameid-format:persistent',
-      authnContext: CONTEXT, validateInResponseTo: 'always',
+      authnContext: this.options.context || CONTEXT, validateInResponseTo: 'always',
       authnRequestBinding: this.options.binding === 'post' ? 'HTTP-POST' : 'HTTP-Redirect',
       cacheProvider: {
         async saveAsync(id, value) { sent.set(id, value); return { value, createdAt: Date.now() }; },

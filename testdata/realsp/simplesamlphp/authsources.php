@@ -20,7 +20,7 @@ $config = [
         'assertion.encryption' => $options['encrypted'],
         'validate.logout' => $options['validate_logout'] ?? false,
         'NameIDPolicy' => ['Format' => 'urn:oasis:names:tc:SAML:2.0:nameid-format:persistent', 'AllowCreate' => true],
-        'AuthnContextClassRef' => ['urn:acr.login.gov:auth-only', 'http://idmanagement.gov/ns/assurance/aal/2',
+        'AuthnContextClassRef' => $options['context'] ?? ['urn:acr.login.gov:auth-only', 'http://idmanagement.gov/ns/assurance/aal/2',
             'http://idmanagement.gov/ns/requested_attributes?ReqAttr=email'],
         'AuthnContextComparison' => 'exact',
         // Its default is HTTP-Redirect and SOAP, and Vernal posts.

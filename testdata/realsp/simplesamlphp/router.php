@@ -5,7 +5,8 @@
 //
 // One process is several service providers, told apart by the Host header.
 // CONFIG.json: {"dir": "FOLDER", "idp_metadata": "FILE", "providers": {"HOST": {"key": "FILE",
-//   "cert": "FILE", "encrypted": true}}}
+//   "cert": "FILE", "encrypted": true, "validate_logout": true, "logout_bindings": ["BINDING", ...],
+//   "context": ["CLASSREF", ...]}}}
 //
 // /saml/metadata  leads to its EntityDescriptor, made by SimpleSAMLphp
 // /secret/...     needs a sign-in; ?force or ?passive are passed on in the AuthnRequest
