@@ -1,0 +1,35 @@
+package assurance_test
+
+import (
+	"strings"
+	"testing"
+
+	"vernal/idp/assurance"
+)
+
+func TestNearest(t *testing.T) {
+	t.Parallel()
+	tests := []struct {
+		name, ref, want string
+	}{
+		{"a letter left out", "urn:acr.login.gov:verfied", "urn:acr.login.gov:verified"},
+		{"another case", "HTTP://idmanagement.gov/ns/assurance/AAL/2", "http://idmanagement.gov/ns/assurance/aal/2"},
+		{"https", "https://idmanagement.gov/ns/assurance/ial/2", "http://idmanagement.gov/ns/assurance/ial/2"},
+		{"a slash more", "http://idmanagement.gov/ns/assurance/aal/3/", "http://idmanagement.gov/ns/assurance/aal/3"},
+		{"like none", "urn:of:tomorrow", ""},
+		{"empty", "", ""},
+		{"too long", strings.Repeat("u", 300), ""},
+	}
+	for _, tt := range tests {
+		t.Run(tt.name, func(t *testing.T) {
+			for range 3 { // always the same of several
+				if got := assurance.Nearest(tt.ref); got != tt.want {
+					t.Errorf("%q is like %q, want %q", tt.ref, got, tt.want)
+				}
+			}
+		})
+	}
+	if got := assurance.NearestAttribute("zip_code"); got != "zipcode" {
+		t.Errorf("zip_code is like %q", got)
+	}
+}
