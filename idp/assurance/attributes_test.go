@@ -79,7 +79,7 @@ func TestDroppedIsBounded(t *testing.T) {
 	for i := range 1000 {
 		names = append(names, strings.Repeat(string(rune('a'+i%26)), 100+i))
 	}
-	r, err := Resolve(Ask{"", []string{req + strings.Join(names, ",")}}, sp(idp.IALAuthOnly))
+	r, err := Resolve(Ask{Comparison: "", ClassRefs: []string{req + strings.Join(names, ",")}}, sp(idp.IALAuthOnly))
 	if err != nil || len(r.Dropped) > 20 || len(r.Dropped[0].Name) > 70 {
 		t.Errorf("%d names noted, %v", len(r.Dropped), err)
 	}
@@ -97,7 +97,7 @@ func TestIALSaysNoMore(t *testing.T) {
 		urnFace:      {urnAuthOnly, urnVerified},
 		urnPreferred: {urnAuthOnly, urnVerified},
 	} {
-		r, err := Resolve(Ask{"", []string{asked}}, mayFace)
+		r, err := Resolve(Ask{Comparison: "", ClassRefs: []string{asked}}, mayFace)
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -133,7 +133,7 @@ func TestNothingElseLeaves(t *testing.T) {
 			Attributes:     anyOf(append(names, "x")).Draw(t, "registered"),
 			EmailAttribute: rapid.SampledFrom([]string{idp.EmailAttributePlain, idp.EmailAttributeClaimURI}).Draw(t, "email"),
 		}
-		a := Ask{rapid.SampledFrom([]string{"", "exact", "minimum", "maximum", "better"}).Draw(t, "comparison"), anyOf(refs).Draw(t, "refs")}
+		a := Ask{Comparison: rapid.SampledFrom([]string{"", "exact", "minimum", "maximum", "better"}).Draw(t, "comparison"), ClassRefs: anyOf(refs).Draw(t, "refs")}
 		if rapid.Bool().Draw(t, "asks attributes") {
 			a.ClassRefs = append(a.ClassRefs, req+strings.Join(anyOf(names).Draw(t, "asked"), ","))
 		}
@@ -183,7 +183,7 @@ func TestNothingElseLeaves(t *testing.T) {
 
 func TestAllocations(t *testing.T) {
 	p := sp(idp.IALAuthOnly)
-	a := Ask{"exact", []string{ns + "ial/1", ns + "aal/2", req + "email"}}
+	a := Ask{Comparison: "exact", ClassRefs: []string{ns + "ial/1", ns + "aal/2", req + "email"}}
 	r, err := Resolve(a, p)
 	if err != nil {
 		t.Fatal(err)
@@ -198,7 +198,7 @@ func TestAllocations(t *testing.T) {
 
 func BenchmarkResolveRelease(b *testing.B) {
 	p := sp(idp.IALAuthOnly)
-	a := Ask{"exact", []string{ns + "ial/1", ns + "aal/2", req + "email"}}
+	a := Ask{Comparison: "exact", ClassRefs: []string{ns + "ial/1", ns + "aal/2", req + "email"}}
 	b.ReportAllocs()
 	for b.Loop() {
 		r, err := Resolve(a, p)
@@ -214,7 +214,7 @@ func FuzzResolve(f *testing.F) {
 	f.Add("", req+"%", "\xff")
 	p := sp(idp.IALFacialMatch, withIALMax)
 	f.Fuzz(func(t *testing.T, comparison, first, second string) {
-		r, err := Resolve(Ask{comparison, []string{first, second}}, p)
+		r, err := Resolve(Ask{Comparison: comparison, ClassRefs: []string{first, second}}, p)
 		if err == nil && contexts[r.ClassRef] == nil {
 			t.Errorf("stated %q", r.ClassRef)
 		}

@@ -13,6 +13,15 @@ type Ask struct {
 	// "better".
 	Comparison string
 	ClassRefs  []string
+	// Unsigned is set for a request that anybody may have made. What it asks is
+	// not the provider's word, so it cannot ask for less than the provider is
+	// registered with.
+	Unsigned bool
+}
+
+// AskOf is what a stored request says.
+func AskOf(req *idp.LoginRequest) Ask {
+	return Ask{Comparison: req.Comparison, ClassRefs: req.ClassRefs, Unsigned: req.CertSHA256 == ""}
 }
 
 // Requirement is what a sign-in must prove, and what the Response then says.
@@ -77,6 +86,7 @@ const noted = 20
 //   - the identity level is the strongest one asked for, the authentication
 //     level the first one; what is not asked for comes from the registration;
 //   - anything about proofed identity needs AAL2 at least;
+//   - an unsigned request needs the registered authentication level at least;
 //   - "minimum" with a level below proofing, from a provider that may ask for
 //     proofing, takes proofed data if the person has it. Otherwise the
 //     comparison changes nothing;
@@ -97,7 +107,7 @@ func Resolve(a Ask, sp *idp.ServiceProvider) (*Requirement, error) {
 	if err != nil {
 		return nil, err
 	}
-	r.decide(a.Comparison, w, sp)
+	r.decide(a, w, sp)
 	r.selectAttributes(w, sp)
 	return r, nil
 }
@@ -164,16 +174,16 @@ func (w *wanted) add(c *context) {
 }
 
 // decide fills in the levels and what the Response states about them.
-func (r *Requirement) decide(comparison string, w wanted, sp *idp.ServiceProvider) {
+func (r *Requirement) decide(a Ask, w wanted, sp *idp.ServiceProvider) {
 	r.IAL = defaultIAL(sp)
 	if w.ial != nil {
 		r.IAL = w.ial.ial
-		if r.IAL == AuthOnly && comparison == comparisonMinimum && allowsVerified(sp) {
+		if r.IAL == AuthOnly && a.Comparison == comparisonMinimum && allowsVerified(sp) {
 			r.IAL = IALMax
 		}
 	}
-	var stated string
-	r.AAL, stated = defaultAAL(sp)
+	registered, stated := defaultAAL(sp)
+	r.AAL = registered
 	r.aalValue = base(stated)
 	r.ClassRef = stated
 	switch {
@@ -187,6 +197,9 @@ func (r *Requirement) decide(comparison string, w wanted, sp *idp.ServiceProvide
 		r.ClassRef = w.strict.uri
 	case w.generic != nil:
 		r.ClassRef = w.generic.uri
+	}
+	if a.Unsigned {
+		r.AAL = max(r.AAL, registered)
 	}
 	if r.IAL.proofed() {
 		r.AAL = max(r.AAL, AAL2)

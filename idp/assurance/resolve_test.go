@@ -13,7 +13,7 @@ func TestUnknownIsBounded(t *testing.T) {
 	for range 100 {
 		refs = append(refs, strings.Repeat("é", 5000))
 	}
-	r, err := Resolve(Ask{"", refs}, sp(idp.IALAuthOnly))
+	r, err := Resolve(Ask{Comparison: "", ClassRefs: refs}, sp(idp.IALAuthOnly))
 	if err != nil || len(r.Unknown) != 20 || len(r.Unknown[19]) > 210 {
 		t.Errorf("%d unknown values noted, %v", len(r.Unknown), err)
 	}

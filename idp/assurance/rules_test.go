@@ -152,6 +152,12 @@ var rules = []rule{
 		needs(AuthOnly, AAL2, noDevice).states(aal2).says(aal2, ial1)},
 	{"less asked than registered", sp(idp.IALAuthOnly, withAAL(idp.AAL2)), every, asks{duo}, anyone,
 		needs(AuthOnly, AALDefault, device).states(duo).says(duo, ial1)},
+	{"ours: less asked than registered, and not signed", sp(idp.IALAuthOnly, withAAL(idp.AAL2)), every, asks{duo}, anyone.unsign(),
+		needs(AuthOnly, AAL2, noDevice).states(duo).says(duo, ial1)},
+	{"ours: a weaker factor asked for than registered, and not signed", sp(idp.IALAuthOnly, withAAL(idp.AALPhishingResistant)), every, asks{aal2}, anyone.unsign(),
+		refused(idp.RefusedNoFactor, aal2)},
+	{"more asked than registered, and not signed", sp(idp.IALAuthOnly, withAAL(idp.AAL2)), every, asks{aal2Card}, anyone.with(card).unsign(),
+		needs(AuthOnly, AALHSPD12, noDevice).states(aal2Card).says(aal2, ial1)},
 
 	// Comparison: only minimum means anything, and only below proofing.
 	{"minimum of ial/1, where proofing may be asked: IALMax", mayVerify, minimum, asks{ial1}, known,

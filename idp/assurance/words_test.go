@@ -93,7 +93,8 @@ type asks []string
 // match).
 type who struct {
 	Person
-	used idp.Factor
+	used     idp.Factor
+	unsigned bool // is their request: it may be their own making
 }
 
 const passkey, card = idp.FactorPasskey, idp.FactorPIV
@@ -104,12 +105,13 @@ var (
 	anyone = who{Person{
 		UUID: uuid, Email: "a@x.gov", Locale: "es",
 		Emails: []idp.Email{{Address: "a@x.gov", ConfirmedAt: time.Unix(1, 0)}, {Address: "new@x.gov"}, {Address: "b@x.gov", ConfirmedAt: time.Unix(1, 0)}},
-	}, idp.FactorTOTP}
+	}, idp.FactorTOTP, false}
 	known = anyone.but(func(p *Person) { p.Profile = profile() })
 	faced = known.but(func(p *Person) { p.Profile.Level = idp.IALFacialMatch })
 )
 
 func (w who) with(f idp.Factor) who { w.used = f; return w }
+func (w who) unsign() who           { w.unsigned = true; return w }
 
 func (w who) but(change func(*Person)) who {
 	if w.Profile != nil {
@@ -214,7 +216,7 @@ func TestRules(t *testing.T) {
 		t.Run(tt.name, func(t *testing.T) {
 			t.Parallel()
 			for _, comparison := range tt.at {
-				got := signIn(t, Ask{comparison, tt.asks}, tt.sp, tt.who)
+				got := signIn(t, Ask{Comparison: comparison, ClassRefs: tt.asks, Unsigned: tt.who.unsigned}, tt.sp, tt.who)
 				if diff := cmp.Diff(tt.want.whole(), got, cmpopts.EquateEmpty(), cmpopts.IgnoreUnexported(outcome{})); diff != "" {
 					t.Errorf("Comparison %q (-want +got):\n%s", comparison, diff)
 				}

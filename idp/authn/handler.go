@@ -125,7 +125,7 @@ func (h *Handler) flowOf(r *http.Request, handle string) (flow, error) {
 		return flow{}, f.fail(idp.Refuse(idp.RefusedSPInactive, "Issuer", string(req.SP)))
 	}
 	// Resolved anew: what the provider may ask can have changed since.
-	f.need, err = assurance.Resolve(assurance.Ask{Comparison: req.Comparison, ClassRefs: req.ClassRefs}, &provider.ServiceProvider)
+	f.need, err = assurance.Resolve(assurance.AskOf(req), &provider.ServiceProvider)
 	if err != nil {
 		return flow{}, f.fail(err)
 	}

@@ -210,7 +210,7 @@ func (s *Service) authnRequest(ctx context.Context, r *Report, root *xmltree.Ele
 	if err := r.nameIDFormat(req.NameIDPolicy, p); err != nil {
 		return err
 	}
-	ask := assurance.Ask{Comparison: req.Comparison, ClassRefs: req.ClassRefs}
+	ask := assurance.Ask{Comparison: req.Comparison, ClassRefs: req.ClassRefs, Unsigned: r.Cert == nil}
 	need, err := assurance.Resolve(ask, &p.ServiceProvider)
 	if err == nil {
 		err = ask.CheckLength()

@@ -75,7 +75,7 @@ func (h *Handler) accept(ctx context.Context, in saml.Inbound, year idp.Year, no
 	if err != nil {
 		return a, err
 	}
-	ask := assurance.Ask{Comparison: authn.Comparison, ClassRefs: authn.ClassRefs}
+	ask := assurance.Ask{Comparison: authn.Comparison, ClassRefs: authn.ClassRefs, Unsigned: cert == nil}
 	if a.need, err = assurance.Resolve(ask, &a.provider.ServiceProvider); err != nil {
 		return a, err
 	}

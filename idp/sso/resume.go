@@ -96,7 +96,7 @@ func (h *Handler) stored(r *http.Request) (accepted, error) {
 	if err := a.current(); err != nil {
 		return a, fail(a.provider, err)
 	}
-	a.need, err = assurance.Resolve(assurance.Ask{Comparison: req.Comparison, ClassRefs: req.ClassRefs}, &a.provider.ServiceProvider)
+	a.need, err = assurance.Resolve(assurance.AskOf(req), &a.provider.ServiceProvider)
 	if err != nil {
 		return a, fail(a.provider, err)
 	}

@@ -82,6 +82,7 @@ func TestRememberedDeviceIsNotEnough(t *testing.T) {
 	i := idptest.New(t, idptest.Options{})
 	plain := i.AddProvider(spA)
 	proofing := i.AddProvider(spB, func(p *idp.ServiceProvider) { p.IAL = idp.IALVerified })
+	loose := i.AddProvider("https://c.example", func(p *idp.ServiceProvider) { p.AAL, p.SignRequests = idp.AAL2, idp.SignRequestsOptional })
 	person := i.AddPerson("ada@example.gov")
 	browser := remembered(t, i, plain, person)
 	tests := []struct {
@@ -90,6 +91,9 @@ func TestRememberedDeviceIsNotEnough(t *testing.T) {
 		r    *idptest.Request
 	}{
 		{"aal/2", plain, &idptest.Request{ClassRefs: []string{aal2}}},
+		{"less than is registered, by nobody knows whom", loose, &idptest.Request{
+			Unsigned: true, ClassRefs: []string{"urn:gov:gsa:ac:classes:sp:PasswordProtectedTransport:duo"},
+		}},
 		{"ForceAuthn", plain, &idptest.Request{ForceAuthn: true}},
 		{"a provider that may see proofed data", proofing, &idptest.Request{ClassRefs: []string{"urn:acr.login.gov:auth-only"}}},
 	}
