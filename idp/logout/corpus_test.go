@@ -5,6 +5,7 @@ import (
 	"encoding/pem"
 	"html"
 	"io"
+	"log/slog"
 	"net/http"
 	"net/http/httptest"
 	"net/url"
@@ -37,17 +38,26 @@ var corpusPeople = []struct{ name, atSP1, atSP2 string }{
 // signed in, having used both service providers.
 type corpusWorld struct {
 	*idptest.IdP
-	t      *testing.T
+	t      testing.TB
+	log    *buffer
 	people map[string]*idptest.Person
+	// sp1 and sp2 sign with their keys of testdata/keys.
+	sp1, sp2 *idptest.Provider
 }
 
-func newCorpusWorld(t *testing.T, now time.Time) *corpusWorld {
+func newCorpusWorld(t testing.TB, now time.Time) *corpusWorld {
 	t.Helper()
-	i := idptest.New(t, idptest.Options{Now: now, BaseURL: corpusBase, Key: corpus.Key(t, "idp")})
-	w := &corpusWorld{IdP: i, t: t, people: map[string]*idptest.Person{}}
-	for id, name := range map[string]string{corpusSP1: "sp1", corpusSP2: "sp2"} {
-		w.AddProvider(id, func(p *idp.ServiceProvider) { p.Certs = corpusCerts(t, name) })
+	w := &corpusWorld{t: t, log: newBuffer(), people: map[string]*idptest.Person{}}
+	w.IdP = idptest.New(t, idptest.Options{
+		Now: now, BaseURL: corpusBase, Key: corpus.Key(t, "idp"),
+		Log: slog.NewJSONHandler(w.log, &slog.HandlerOptions{Level: slog.LevelDebug}),
+	})
+	add := func(id, name string) *idptest.Provider {
+		p := w.AddProvider(id, func(p *idp.ServiceProvider) { p.Certs = corpusCerts(t, name) })
+		p.Key, p.Cert = corpus.Key(t, name), corpus.Certs(t, name)[0]
+		return p
 	}
+	w.sp1, w.sp2 = add(corpusSP1, "sp1"), add(corpusSP2, "sp2")
 	for _, p := range corpusPeople {
 		person := w.AddPerson(p.name + "@example.gov")
 		errs, err := w.Store.ImportUsers(t.Context(), []idp.ImportedUser{{User: person.User, Existing: true, NameIDs: map[idp.NameIDScope]idp.NameID{
@@ -62,7 +72,7 @@ func newCorpusWorld(t *testing.T, now time.Time) *corpusWorld {
 	return w
 }
 
-func corpusCerts(t *testing.T, names ...string) (certs []string) {
+func corpusCerts(t testing.TB, names ...string) (certs []string) {
 	for _, c := range corpus.Certs(t, names...) {
 		certs = append(certs, string(pem.EncodeToMemory(&pem.Block{Type: "CERTIFICATE", Bytes: c.Raw})))
 	}
@@ -227,6 +237,7 @@ func TestCorpusRefused(t *testing.T) {
 				continue // there it is as it should be
 			}
 			got := w.send(c, endpoint, "ada")
+			w.quiet(c)
 			if who := w.ended(); len(who) > 0 {
 				t.Errorf("%s at %s ends the sessions of %v", c.Name, endpoint, who)
 				w.signIn()
@@ -240,6 +251,7 @@ func TestCorpusRefused(t *testing.T) {
 			}
 		}
 	}
+	w.quietTrail()
 }
 
 // Those that are accepted end what they say and nothing else, once; and in
@@ -268,12 +280,15 @@ func TestCorpusAccepted(t *testing.T) {
 			if who := w.ended(); len(who) > 0 {
 				t.Errorf("the same again ends the sessions of %v", who)
 			}
+			w.quiet(c)
+			w.quietTrail()
 			if c.Endpoint == corpus.RemoteLogout {
 				return
 			}
 			w = newCorpusWorld(t, c.Now)
 			w.register(c)
 			w.send(c, c.Endpoint, "bob")
+			w.quiet(c)
 			if who := w.ended(); !strings.Contains(c.Name, "bob") && len(who) > 0 {
 				t.Errorf("in bob's browser it ends the sessions of %v", who)
 			}

@@ -1,0 +1,139 @@
+package logout_test
+
+import (
+	"fmt"
+	"net/http"
+	"slices"
+	"strings"
+	"testing"
+	"time"
+
+	"vernal/idp/idptest/corpus"
+	"vernal/idp/saml"
+)
+
+// fuzzWorld is a corpusWorld to which foreign bytes are sent: the whole handler
+// over a real store, with two people signed in. The fuzzer has messages that
+// were signed by the service providers, and no key: whatever it makes of them,
+// nothing else is acted upon.
+type fuzzWorld struct {
+	*corpusWorld
+	signed map[string]bool // see said
+}
+
+func newFuzzWorld(f *testing.F) *fuzzWorld {
+	f.Helper()
+	cases := corpus.Read(f)
+	i := slices.IndexFunc(cases, func(c *corpus.Case) bool { return c.Name == "logout-bob" })
+	w := &fuzzWorld{newCorpusWorld(f, cases[i].Now), map[string]bool{}}
+	for _, c := range cases {
+		if what := w.said(c.In); what != "" {
+			w.signed[what] = true
+		}
+	}
+	if len(w.signed) < 10 {
+		f.Fatalf("only %d messages of the corpus verify", len(w.signed))
+	}
+	return w
+}
+
+// said is what a LogoutRequest says whose signature is its sender's; "" for any
+// other message.
+func (w *fuzzWorld) said(in saml.Inbound) string {
+	read := saml.Read
+	if in.ContentType == "text/xml" {
+		read = func(in saml.Inbound) (*saml.Message, error) { return saml.ReadSOAP(in.Body) }
+	}
+	m, err := read(in)
+	if err != nil {
+		return ""
+	}
+	issuer, err := m.ClaimedIssuer()
+	if err != nil {
+		return ""
+	}
+	name := map[string]string{corpusSP1: "sp1", corpusSP2: "sp2"}[string(issuer)]
+	if name == "" {
+		return ""
+	}
+	root, _, err := m.Verify(corpus.Certs(w.t, name), true)
+	if err != nil {
+		return ""
+	}
+	r, err := saml.ParseLogoutRequest(root)
+	if err != nil {
+		return ""
+	}
+	return fmt.Sprint(r.Issuer, r.ID, r.IssueInstant, r.Destination, r.NotOnOrAfter, r.NameID, r.SessionIndexes)
+}
+
+// judge sends foreign bytes.
+func (w *fuzzWorld) judge(t *testing.T, endpoint string, in saml.Inbound) {
+	w.t = t
+	begun := time.Now()
+	got := w.send(&corpus.Case{In: in}, endpoint, "ada")
+	if took := time.Since(begun); took > 20*time.Second {
+		t.Errorf("it took %v", took)
+	}
+	if got.status >= http.StatusInternalServerError {
+		t.Errorf("%d\n%s", got.status, got.body)
+	}
+	doc := got.response()
+	acted := doc != "" && !strings.Contains(doc, ":status:RequestDenied")
+	if acted && !w.signed[w.said(in)] {
+		t.Errorf("acted upon, and nobody signed it: %q\n%s", w.said(in), doc)
+	}
+	if who := w.ended(); len(who) > 0 {
+		if !acted || !slices.Equal(who, []string{"ada"}) { // no message of the corpus ends another session
+			t.Errorf("the sessions of %v ended, with %d\n%s", who, got.status, got.body)
+		}
+		w.signIn()
+	}
+	w.log.take(0)
+}
+
+// FuzzLogout sends queries and forms to the front channel, in ada's browser.
+func FuzzLogout(f *testing.F) {
+	w := newFuzzWorld(f)
+	for _, c := range corpus.Read(f) {
+		if !c.SOAP() && len(c.In.RawQuery)+len(c.In.Body) < 16<<10 {
+			f.Add(c.In.Method == http.MethodPost, c.In.RawQuery, c.In.ContentType, c.In.Body)
+		}
+	}
+	f.Fuzz(func(t *testing.T, post bool, query, contentType string, body []byte) {
+		in := saml.Inbound{Method: http.MethodGet, RawQuery: query}
+		if post {
+			in.Method, in.ContentType, in.Body = http.MethodPost, contentType, body
+		}
+		w.judge(t, corpus.Logout, in)
+	})
+}
+
+// FuzzRemoteLogout sends queries and forms to the back channel.
+func FuzzRemoteLogout(f *testing.F) {
+	w := newFuzzWorld(f)
+	for _, c := range corpus.Read(f) {
+		if !c.SOAP() && c.In.Method == http.MethodPost && len(c.In.RawQuery)+len(c.In.Body) < 16<<10 {
+			f.Add(c.In.RawQuery, c.In.ContentType, c.In.Body)
+		}
+	}
+	f.Fuzz(func(t *testing.T, query, contentType string, body []byte) {
+		if media := strings.ToLower(contentType); strings.Contains(media, "xml") {
+			t.Skip("that of SOAP")
+		}
+		w.judge(t, corpus.RemoteLogout, saml.Inbound{Method: http.MethodPost, RawQuery: query, ContentType: contentType, Body: body})
+	})
+}
+
+// FuzzSOAPLogout sends envelopes to the back channel.
+func FuzzSOAPLogout(f *testing.F) {
+	w := newFuzzWorld(f)
+	for _, c := range corpus.Read(f) {
+		if c.SOAP() && len(c.In.Body) < 16<<10 {
+			f.Add(c.In.Body)
+		}
+	}
+	f.Fuzz(func(t *testing.T, body []byte) {
+		w.judge(t, corpus.RemoteLogout, saml.Inbound{Method: http.MethodPost, ContentType: "text/xml", Body: body})
+	})
+}

@@ -1,0 +1,69 @@
+package logout_test
+
+import (
+	"encoding/json"
+	"net/url"
+	"regexp"
+	"strings"
+
+	"vernal/idp/idptest/corpus"
+)
+
+// named finds what a message says of a person.
+var named = regexp.MustCompile(`<(?:\w+:)?(?:NameID|SessionIndex)[^>]*>([^<]{6,})<`)
+
+// personal is what may stand in no log and no audit record: the names, addresses
+// and SessionIndexes of everybody, and those of the message with its RelayState.
+func personal(c *corpus.Case) (all []string) {
+	for _, p := range corpusPeople {
+		all = append(all, p.atSP1, p.atSP2, p.name+"@example.gov", "_"+p.name+"-at-sp")
+	}
+	if c == nil {
+		return all
+	}
+	for _, m := range named.FindAllStringSubmatch(c.Message, -1) {
+		all = append(all, strings.TrimSpace(m[1]))
+	}
+	for _, form := range []string{c.In.RawQuery, string(c.In.Body)} {
+		for pair := range strings.SplitSeq(form, "&") {
+			raw, found := strings.CutPrefix(pair, "RelayState=")
+			if value, err := url.QueryUnescape(raw); found && err == nil && len(value) > 5 {
+				all = append(all, raw, value)
+			}
+		}
+	}
+	return all
+}
+
+// quiet looks for personal data in what was logged since the last time.
+func (w *corpusWorld) quiet(c *corpus.Case) {
+	w.t.Helper()
+	lines := w.log.take(0)
+	if !logoutLine.MatchString(lines) {
+		w.t.Fatalf("%s: nothing is logged", c.Name)
+	}
+	for _, secret := range personal(c) {
+		quoted, _ := json.Marshal(secret)
+		if strings.Contains(lines, secret) || strings.Contains(lines, strings.Trim(string(quoted), `"`)) {
+			w.t.Errorf("%s: the log has %q:\n%s", c.Name, secret, lines)
+		}
+	}
+}
+
+// quietTrail does so in the audit trail.
+func (w *corpusWorld) quietTrail() {
+	w.t.Helper()
+	records, err := w.Store.AuditRecords(w.t.Context(), 0, 10_000)
+	if err != nil || len(records) == 0 || len(records) == 10_000 {
+		w.t.Fatal(len(records), err)
+	}
+	all, err := json.Marshal(records)
+	if err != nil {
+		w.t.Fatal(err)
+	}
+	for _, secret := range personal(nil) {
+		if strings.Contains(string(all), secret) {
+			w.t.Errorf("the audit trail has %q", secret)
+		}
+	}
+}
