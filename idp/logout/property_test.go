@@ -28,7 +28,8 @@ type drawn struct {
 func draw(t *rapid.T, w *corpusWorld) *drawn {
 	names, indexes := []string{"nobody", "7b0e8f5a-0000-4000-8000-000000000000"}, []string{"_never-issued", "nothing"}
 	for _, p := range corpusPeople {
-		names = append(names, p.atSP1, p.atSP2, p.name+"@example.gov", "_"+p.name+"-at-sp1")
+		// Its own name for them often: that is where it gets near.
+		names = append(names, p.atSP1, p.atSP1, p.atSP1, p.atSP1, p.atSP2, p.name+"@example.gov", "_"+p.name+"-at-sp1")
 		indexes = append(indexes, p.atSP1, p.atSP2, "_"+p.name+"-at-sp1", "_"+p.name+"-at-sp2")
 	}
 	now := w.Clock.Now()

@@ -23,12 +23,8 @@ import (
 func (h *Handler) receive(w http.ResponseWriter, r *http.Request) error {
 	now := h.Clock.Now()
 	entry, unpublished, err := web.PreviewYear(h.Years, web.Year(r), now)
-	var gone *web.Gone
-	if errors.As(err, &gone) {
-		gone.SignOut = h.SignOutPath // here they can still sign out
-	}
 	if err != nil {
-		return err
+		return h.offer(err)
 	}
 	msg, err := read(r)
 	if err != nil && unpublished {
@@ -65,6 +61,16 @@ func (h *Handler) receive(w http.ResponseWriter, r *http.Request) error {
 		return h.decide(w, r, &a)
 	}
 	return h.store(w, r, &a)
+}
+
+// offer has the page of a year that is over offer what it can do no more for a
+// service provider: to sign out here.
+func (h *Handler) offer(err error) error {
+	var gone *web.Gone
+	if errors.As(err, &gone) {
+		gone.SignOut = h.SignOutPath
+	}
+	return err
 }
 
 // read takes the message off the wire.

@@ -18,7 +18,7 @@ func (h *Handler) resume(w http.ResponseWriter, r *http.Request) error {
 		return err // not even the service provider is named
 	}
 	if err != nil {
-		return fail(a.provider, err)
+		return fail(a.provider, h.offer(err))
 	}
 	if r.Method == http.MethodHead {
 		return nil // a HEAD ends nothing

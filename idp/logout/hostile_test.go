@@ -1,0 +1,277 @@
+package logout_test
+
+import (
+	"bufio"
+	"fmt"
+	"io"
+	"net"
+	"net/http"
+	"net/http/httptest"
+	"net/url"
+	"strings"
+	"testing"
+	"time"
+
+	"vernal/idp"
+	"vernal/idp/idptest"
+	"vernal/idp/idptest/corpus"
+	"vernal/idp/saml"
+)
+
+// Whoever is registered and not active ends nothing, on any channel; neither do
+// those whose certificate was taken away. A certificate that has only ended
+// works on, and the log warns of it.
+func TestLogoutSender(t *testing.T) {
+	t.Parallel()
+	w, log := loggedWorld(t)
+	check := func(code string) {
+		t.Helper()
+		page := w.ada.browser.Get(w.a.LogoutURL(&idptest.LogoutRequest{NameID: w.ada.name}))
+		form := w.a.RemoteLogout(&idptest.LogoutRequest{NameID: w.ada.name})
+		soap := w.a.SOAPLogout(&idptest.LogoutRequest{NameID: w.ada.name})
+		if page.Status != http.StatusBadRequest || page.Response() != nil || !strings.Contains(page.Text(), code) {
+			t.Errorf("browser: %d, want %s\n%s", page.Status, code, page.Text())
+		}
+		if form.Status != http.StatusBadRequest || form.Response != nil || !strings.Contains(form.Body, code) {
+			t.Errorf("form: %d, want %s\n%s", form.Status, code, form.Body)
+		}
+		if soap.Status != http.StatusOK || soap.Response.Status.StatusCode.Value != requester || !strings.Contains(soap.Body, code) {
+			t.Errorf("SOAP: %d, want %s\n%s", soap.Status, code, soap.Body)
+		}
+		w.want("ada", "bob")
+	}
+	w.edit(func(p *idp.ServiceProvider) { p.Active = false })
+	check("sp_inactive")
+	w.edit(func(p *idp.ServiceProvider) { p.Active, p.Certs = true, []string{otherCert} })
+	check("signature_mismatch")
+	log.take(6)
+
+	w.a.Key, w.a.Cert = corpus.Key(t, "expired"), corpus.Certs(t, "expired")[0]
+	w.edit(func(p *idp.ServiceProvider) { p.Certs = append(p.Certs, corpusCerts(t, "expired")...) })
+	r := &idptest.LogoutRequest{NameID: w.ada.name}
+	answered(t, w.ada.browser.Get(w.a.LogoutURL(r)), w.a, r, ok, partialLogout)
+	if lines := log.take(1); !strings.Contains(lines, `"request_certificate_ended":`) || !strings.Contains(lines, `"level":"WARN"`) {
+		t.Errorf("no warning of the certificate:\n%s", lines)
+	}
+	w.want("bob")
+}
+
+// A year that ends between a POST and its continue address answers 410 there,
+// which offers to sign out here, and signs nothing.
+func TestLogoutYearEndsMeanwhile(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t)
+	r := &idptest.LogoutRequest{NameID: w.ada.name}
+	resp, to := w.ada.browser.CrossSitePostOnly(w.a.LogoutAddress(r), w.a.LogoutForm(r))
+	resp.Body.Close()
+	w.Retire(r.Year)
+	page := w.ada.browser.Get(to)
+	if page.Status != http.StatusGone || page.Response() != nil || page.Form().Action != "/account/sign-out" {
+		t.Errorf("%d, form to %q:\n%s", page.Status, page.Form().Action, page.Text())
+	}
+	w.want("ada", "bob")
+}
+
+// Two tabs at once, and one message that is posted twice: every tab is answered,
+// and what was answered ends nothing that began since.
+func TestLogoutTabs(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t)
+	post := func(r *idptest.LogoutRequest) (to string) {
+		resp, to := w.ada.browser.CrossSitePostOnly(w.a.LogoutAddress(r), w.a.LogoutForm(r))
+		resp.Body.Close()
+		if resp.StatusCode != http.StatusSeeOther {
+			t.Fatalf("%d", resp.StatusCode)
+		}
+		return to
+	}
+	one, two := &idptest.LogoutRequest{NameID: w.ada.name}, &idptest.LogoutRequest{NameID: w.ada.name}
+	first, other, again := post(one), post(two), post(one)
+	if first != again {
+		t.Errorf("the same message leads to %q and %q", first, again)
+	}
+	answered(t, w.ada.browser.Get(first), w.a, one, ok, partialLogout)
+	w.want("bob")
+	answered(t, w.ada.browser.Get(other), w.a, two, ok, "") // nobody is signed in any more
+	answered(t, w.ada.browser.Get(again), w.a, one, ok, partialLogout)
+
+	w.signIn(&w.ada, w.a)
+	answered(t, w.ada.browser.Get(again), w.a, one, ok, partialLogout)
+	answered(t, w.ada.browser.Get(post(two)), w.a, two, ok, "")
+	w.want("ada", "bob")
+}
+
+// What breaks off, is far too long or calls itself what it is not is the
+// sender's failure, told in the form that the channel has, and ends nothing.
+func TestLogoutBrokenBodies(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t)
+	year := string(w.Year())
+	const form = "application/x-www-form-urlencoded"
+	tests := []struct {
+		name, path, media string
+		body              func() io.Reader
+		status            int
+		answer, code      string // media type and words of it
+	}{
+		{"10 MB by the browser", "logout", form, endless, http.StatusRequestEntityTooLarge, "text/html", ""},
+		{"10 MB as a form", "remotelogout", form, endless, http.StatusRequestEntityTooLarge, "text/plain", "request_too_large"},
+		{"10 MB by SOAP", "remotelogout", "text/xml", endless, http.StatusOK, "text/xml", "request_too_large"},
+		{"cut off by the browser", "logout", form, cutOff, http.StatusBadRequest, "text/html", ""},
+		{"cut off as a form", "remotelogout", form, cutOff, http.StatusBadRequest, "text/plain", "parameter_invalid"},
+		{"cut off by SOAP", "remotelogout", "text/xml", cutOff, http.StatusOK, "text/xml", "parameter_invalid"},
+		{"UTF-16 by SOAP", "remotelogout", "text/xml; charset=utf-16", text("\xFF\xFE<\x00a\x00/\x00>\x00"), http.StatusOK, "text/xml", "xml_invalid"},
+		{"a broken Content-Type", "remotelogout", "text/xml; charset", text("<a/>"), http.StatusOK, "text/xml", "message_type"},
+		{"no Content-Type", "remotelogout", "", text("<a/>"), http.StatusBadRequest, "text/plain", "parameter_invalid"},
+		{"multipart", "logout", "multipart/form-data; boundary=x", text("--x--"), http.StatusBadRequest, "text/html", "parameter_invalid"},
+	}
+	for _, tt := range tests {
+		t.Run(tt.name, func(t *testing.T) {
+			r := httptest.NewRequest(http.MethodPost, "/api/saml/"+tt.path+year, tt.body())
+			r.Header.Set("Content-Type", tt.media)
+			r.Header.Set("Accept", "text/html")
+			rec := httptest.NewRecorder()
+			w.Handler.ServeHTTP(rec, r)
+			if got := rec.Header().Get("Content-Type"); rec.Code != tt.status || !strings.HasPrefix(got, tt.answer) || !strings.Contains(rec.Body.String(), tt.code) {
+				t.Errorf("%d %s, want %d %s and %q\n%s", rec.Code, got, tt.status, tt.answer, tt.code, rec.Body)
+			}
+			w.want("ada", "bob")
+		})
+	}
+}
+
+func endless() io.Reader {
+	return io.LimitReader(strings.NewReader(strings.Repeat("SAMLRequest=A", 1<<20)), 10<<20)
+}
+
+func cutOff() io.Reader {
+	return io.MultiReader(strings.NewReader("SAMLRequest=PHNhbW"), brokenReader{})
+}
+
+type brokenReader struct{}
+
+func (brokenReader) Read([]byte) (int, error) { return 0, io.ErrUnexpectedEOF }
+
+func text(s string) func() io.Reader { return func() io.Reader { return strings.NewReader(s) } }
+
+// A connection that ends within a chunked body leaves the server as it was.
+func TestLogoutChunkedCutOff(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t)
+	base, _ := url.Parse(w.URL)
+	for _, path := range []string{"logout", "remotelogout"} {
+		for _, media := range []string{"application/x-www-form-urlencoded", "text/xml"} {
+			conn, err := net.Dial("tcp", base.Host)
+			if err != nil {
+				t.Fatal(err)
+			}
+			fmt.Fprintf(conn, "POST /api/saml/%s%s HTTP/1.1\r\nHost: %s\r\nContent-Type: %s\r\nTransfer-Encoding: chunked\r\n\r\n40\r\nSAMLRequest=PHNh", path, w.Year(), base.Host, media)
+			_ = conn.(*net.TCPConn).CloseWrite()
+			if resp, err := http.ReadResponse(bufio.NewReader(conn), nil); err == nil && resp.StatusCode >= 500 {
+				t.Errorf("%s as %s: %d", path, media, resp.StatusCode)
+			}
+			conn.Close()
+		}
+	}
+	w.want("ada", "bob")
+	r := &idptest.LogoutRequest{NameID: w.ada.name}
+	answered(t, w.ada.browser.Get(w.a.LogoutURL(r)), w.a, r, ok, partialLogout)
+}
+
+// An envelope is one with any charset in its Content-Type and with or without a
+// SOAPAction: what it says is signed.
+func TestLogoutSOAPHeaders(t *testing.T) {
+	t.Parallel()
+	w := newCorpusWorld(t, time.Date(2026, 11, 22, 12, 0, 2, 0, time.UTC))
+	for _, header := range []http.Header{
+		{"Content-Type": {"TEXT/XML"}},
+		{"Content-Type": {"text/xml; charset=iso-8859-1"}},
+		{"Content-Type": {"text/xml;charset=UTF-8"}, "Soapaction": {`"http://www.oasis-open.org/committees/security"`}},
+		{"Content-Type": {"text/xml"}, "Soapaction": {"urn:something-else"}},
+	} {
+		d := &drawn{soap: true, LogoutRequest: idptest.LogoutRequest{NameID: corpusPeople[0].atSP1, Remote: true}}
+		r := httptest.NewRequest(http.MethodPost, "/api/saml/remotelogout2026", strings.NewReader(string(d.inbound(w.sp1).Body)))
+		r.Header = header
+		rec := httptest.NewRecorder()
+		w.Handler.ServeHTTP(rec, r)
+		if who := w.ended(); rec.Code != http.StatusOK || len(who) != 1 || who[0] != "ada" {
+			t.Errorf("%v: %d, ends the sessions of %v\n%s", header, rec.Code, who, rec.Body)
+		}
+		w.signIn()
+	}
+}
+
+// rubbish is what anybody can send, by channel, none of which verifies.
+func rubbish(w *corpusWorld, stranger idptest.LogoutRequest) map[string]func() (endpoint string, in saml.Inbound) {
+	made := func(remote, soap bool, method string) func() (string, saml.Inbound) {
+		d := &drawn{LogoutRequest: stranger, method: method, soap: soap}
+		d.Remote, d.NameID = remote, corpusPeople[0].atSP1
+		in, endpoint := d.inbound(w.sp1), corpus.Logout
+		if remote {
+			endpoint = corpus.RemoteLogout
+		}
+		return func() (string, saml.Inbound) { return endpoint, in }
+	}
+	junk := func(endpoint string, in saml.Inbound) func() (string, saml.Inbound) {
+		return func() (string, saml.Inbound) { return endpoint, in }
+	}
+	return map[string]func() (string, saml.Inbound){
+		"GET":       made(false, false, http.MethodGet),
+		"POST":      made(false, false, http.MethodPost),
+		"form":      made(true, false, http.MethodPost),
+		"SOAP":      made(true, true, http.MethodPost),
+		"junk GET":  junk(corpus.Logout, saml.Inbound{Method: http.MethodGet, RawQuery: "SAMLRequest=" + strings.Repeat("x", 4000)}),
+		"junk SOAP": junk(corpus.RemoteLogout, saml.Inbound{Method: http.MethodPost, ContentType: "text/xml", Body: []byte(strings.Repeat("<a>", 1000))}),
+	}
+}
+
+// What does not verify may come at any rate: it is on record up to the budget
+// that strangers share, beyond that only counted, and each message costs one
+// short line of log.
+func TestLogoutRubbish(t *testing.T) {
+	t.Parallel()
+	w := newCorpusWorld(t, time.Date(2026, 11, 22, 12, 0, 2, 0, time.UTC))
+	const rounds, budget = 40, 60
+	before, sent := w.Changes(), 0
+	for _, stranger := range []idptest.LogoutRequest{{Unsigned: true}, {Key: idptest.OtherKey()}} {
+		for name, message := range rubbish(w, stranger) {
+			for range rounds {
+				w.log.take(0)
+				endpoint, in := message()
+				got := w.send(&corpus.Case{In: in}, endpoint, "ada")
+				sent++
+				if lines := w.log.take(0); strings.Count(lines, "\n") != 1 || len(lines) > 2000 || got.status >= 500 {
+					t.Fatalf("%s: %d, logged %d bytes:\n%s", name, got.status, len(lines), lines)
+				}
+			}
+		}
+	}
+	stale := httptest.NewRequest(http.MethodGet, "/account/sign-out/continue?request=guessed", nil)
+	for range rounds {
+		w.Handler.ServeHTTP(httptest.NewRecorder(), stale)
+		sent++
+	}
+	if made := w.Changes() - before; made == 0 || made > budget {
+		t.Errorf("%d messages made %d changes in the store, want some and at most %d", sent, made, budget)
+	}
+	if who := w.ended(); len(who) > 0 {
+		t.Errorf("the sessions of %v ended", who)
+	}
+}
+
+// BenchmarkLogoutRubbish is what a message costs that is not acted upon: one
+// that claims to be a provider's is verified, junk is not.
+func BenchmarkLogoutRubbish(b *testing.B) {
+	w := newCorpusWorld(b, time.Date(2026, 11, 22, 12, 0, 2, 0, time.UTC))
+	for name, message := range rubbish(w, idptest.LogoutRequest{Key: idptest.OtherKey()}) {
+		b.Run(name, func(b *testing.B) {
+			endpoint, in := message()
+			before := w.Changes()
+			for b.Loop() {
+				w.send(&corpus.Case{In: in}, endpoint, "")
+				w.log.take(0)
+			}
+			b.ReportMetric(float64(w.Changes()-before)/float64(b.N), "changes/op")
+		})
+	}
+}
