@@ -63,7 +63,7 @@ func newWorld(t testing.TB) *world {
 	registry := sp.New(w.store, clock)
 	set, err := templates.New()
 	w.ok(err)
-	pages := &web.Pages{Set: set, BaseURL: "https://login.example.gov"}
+	pages := &web.Pages{Set: set, BaseURL: "https://login.example.gov", Linked: true}
 	w.watch = &Handler{
 		Board: &board.Service{Store: w.store, Registry: registry, Years: ring, Clock: clock, Log: log},
 		Rotation: &rotation.Service{
