@@ -152,7 +152,7 @@ func placeholder(text string) (at, n int) {
 var names = map[Lang]string{"en": "English", "es": "Español", "fr": "Français"}
 
 // funcs are what pages call. Those that give text give it unescaped.
-func funcs(lang Lang, c catalogue, prefix string) map[string]any {
+func funcs(lang Lang, c catalogue, reasons *Reasons, prefix string) map[string]any {
 	return map[string]any{
 		"lang":   func() Lang { return lang },
 		"name":   func(l Lang) string { return names[l] },
@@ -200,6 +200,8 @@ func funcs(lang Lang, c catalogue, prefix string) map[string]any {
 		"short": short,
 		"style": inlineStyle,
 		"line":  line,
+		// reason says why something of the rotation is so.
+		"reason": reasons.page(lang),
 	}
 }
 

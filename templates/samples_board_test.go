@@ -44,7 +44,7 @@ func boardYears() []BoardYear {
 	return []BoardYear{
 		{Year: "2025", State: YearGrace, Live: true, CertEndAt: boardAt.AddDate(-1, 0, 23), CertDays: -342, CertEnded: true,
 			RetireAt: boardAt.AddDate(0, -8, 0), RetireDays: -243, SPs: 1, Unmoved: 1, UnmovedURL: "/rotation?show=unmoved&year=2025",
-			Next: &BoardStep{Year: "2025", What: ComesRetire, At: boardAt, Stuck: true, Waits: "used by https://never.example on 2027-03-08"}},
+			Next: &BoardStep{Year: "2025", What: ComesRetire, At: boardAt, Stuck: true, Waits: "it was last used on 2027-03-08; the server must run for 14 days without use, 13 days to go"}},
 		{Year: "2026", State: YearExpiring, Live: true, CertEndAt: boardAt.AddDate(0, 0, 23), CertDays: 23, RetireAt: boardAt.AddDate(0, 3, 22), RetireDays: 114,
 			SPs: 118, Unmoved: 42, UnmovedURL: "/rotation?show=unmoved&year=2026", Next: &retire},
 		{Year: "2027", State: YearPreferred, Live: true, Preferred: true, CertEndAt: boardAt.AddDate(1, 0, 23), CertDays: 389,
@@ -56,9 +56,10 @@ func boardYears() []BoardYear {
 func boardSample(n int) BoardPage {
 	p := BoardPage{
 		At: boardAt, DataURL: "/rotation.json", Years: boardYears(), Preferred: "2027",
-		Attention: []BoardAttention{{"2025", "our signing certificate (2025) ended on 2026-04-01, and its addresses still answer"}},
+		Attention: []BoardAttention{{"2025", "our signing certificate (2025) ended on 2026-04-01, and its addresses still answer"},
+			{"2028", "create 2028 failed on 2027-03-09: the vault is sealed"}},
 		Coming: []BoardStep{
-			{Year: "2025", What: ComesRetire, Stuck: true, ByHand: true, Waits: "service providers use it"},
+			{Year: "2025", What: ComesRetire, Stuck: true, ByHand: true, Waits: "its key and certificate come from elsewhere"},
 			{Year: "2026", What: ComesCertEnd, At: boardAt.AddDate(0, 0, 23), Days: 23},
 			{Year: "2026", What: ComesRetire, At: boardAt.AddDate(0, 3, 22), Days: 114},
 			{Year: "2028", What: ComesCreate, At: boardAt.AddDate(0, 10, 6), Days: 312, ByHand: true},
@@ -91,7 +92,7 @@ func boardSample(n int) BoardPage {
 			s.Fetches = loads[:1]
 		case 1:
 			s.EntityID, s.Name, s.Contacts = idp.EntityID("urn:example:"+strings.Repeat("unbroken", 20)), "", nil
-			s.Odd = []string{"RelayState of 312 bytes on 2027-03-08, the standard allows 80", "its clock is 4m10s slow"}
+			s.Odd = []string{"its RelayState had 312 bytes on 2027-03-08; the standard allows 80", "its clock was 250 seconds behind ours on 2027-03-08"}
 			s.Certs = []BoardCert{{SHA256: strings.Repeat("d4", 32), EndAt: boardAt.AddDate(0, -1, 0), Days: -28, Ended: true}}
 			s.Years = []BoardUse{{Year: "2026", FirstAt: boardAt.AddDate(0, -3, 0), LastAt: boardAt.AddDate(0, 0, -20), LastDays: -20, Days30: 1, Signed: true}}
 		case 4:

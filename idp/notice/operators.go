@@ -1,9 +1,11 @@
 package notice
 
 import (
+	"sync"
 	"time"
 
 	"vernal/idp"
+	"vernal/templates"
 )
 
 // maxListed is how many lines a list in a text has.
@@ -43,6 +45,7 @@ type requestCert struct {
 // operators fills in the texts of a notice, and whom it is about.
 func (s *Service) operators(n Notice, name string, d operatorData, sps []idp.EntityID) (Notice, error) {
 	d.Us, d.BaseURL, d.ID = plain(s.Name), s.IdP.BaseURL, n.ID
+	d.Why, d.Waits = s.reason(d.Why), s.reason(d.Waits)
 	d.DueAt, d.Days = n.DueAt, daysTo(n.DueAt, n.At)
 	d.Count = len(sps)
 	for i, id := range sps {
@@ -66,4 +69,23 @@ func daysTo(at, now time.Time) int {
 		return 0
 	}
 	return int((at.Sub(now) + day - 1) / day)
+}
+
+// reasons says in other languages why a step is taken or waits; read-only.
+var reasons = sync.OnceValue(func() *templates.Reasons {
+	r, err := templates.NewReasons()
+	if err != nil {
+		panic(err) // the pages do not start either
+	}
+	return r
+})
+
+// reason is a sentence of the rotation in the operators' language, as far as it
+// can be said in it.
+func (s *Service) reason(sentence string) string {
+	if s.lang() == fallback || sentence == "" {
+		return sentence
+	}
+	said, _ := reasons().In(s.lang(), sentence)
+	return said
 }
