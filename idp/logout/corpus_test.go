@@ -242,7 +242,7 @@ func TestCorpusRefused(t *testing.T) {
 				t.Errorf("%s at %s ends the sessions of %v", c.Name, endpoint, who)
 				w.signIn()
 			}
-			soap := endpoint == corpus.RemoteLogout && c.In.ContentType == "text/xml"
+			soap := endpoint == corpus.RemoteLogout && c.Envelope()
 			if doc := got.response(); soap && (got.status != 200 || strings.Contains(doc, ":status:Success")) || !soap && doc != "" || got.status >= 500 {
 				t.Errorf("%s at %s: %d\n%s", c.Name, endpoint, got.status, got.body)
 			}

@@ -35,7 +35,7 @@ const (
 type Case struct {
 	Name, About string
 	// Endpoint is the kind of address that it comes to; by SOAP if the
-	// ContentType is text/xml.
+	// Content-Type says so.
 	Endpoint    string
 	Now         time.Time
 	In          saml.Inbound
@@ -168,7 +168,12 @@ func (c *Case) check() error {
 }
 
 // SOAP reports whether the message comes in an envelope.
-func (c *Case) SOAP() bool { return c.Endpoint == RemoteLogout && c.In.ContentType == "text/xml" }
+func (c *Case) SOAP() bool { return c.Endpoint == RemoteLogout && c.Envelope() }
+
+// Envelope reports whether the Content-Type is one of SOAP's.
+func (c *Case) Envelope() bool {
+	return c.In.ContentType == "text/xml" || c.In.ContentType == "application/soap+xml"
+}
 
 // Format is the case as a file.
 func (c *Case) Format() []byte {
