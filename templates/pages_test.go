@@ -62,6 +62,19 @@ func TestPages(t *testing.T) {
 	}
 }
 
+// The button that hands over the answer to a logout is the one way back.
+func TestLogoutOneWayBack(t *testing.T) {
+	t.Parallel()
+	var out bytes.Buffer
+	p := LogoutPage{Base: Base{SPName: spName, ReturnURL: "https://records.example/home"}, Ended: true, Action: "https://records.example/logged-out"}
+	if err := mustNew(t).Logout(&out, p); err != nil {
+		t.Fatal(err)
+	}
+	if n := strings.Count(words(parseHTML(t, out.Bytes())), "Back to "+spName); n != 1 {
+		t.Errorf("%d ways back", n)
+	}
+}
+
 // errorPrefix begins the title of a page that tells of a mistake, for those who
 // hear it (GOV.UK's habit).
 var errorPrefix = map[Lang]string{"en": "Error: ", "es": "Error: ", "fr": "Erreur : "}
