@@ -58,6 +58,8 @@ func TestMain(m *testing.M) {
 //
 //	seen ENTITY_ID YEAR
 //	                without a server: a provider used the year
+//	tamper changed|removed|swapped|cut SEQ
+//	                without a server: somebody was at the audit trail
 //	mailed ADDRESS TEXT
 //	                a mail with TEXT came for the address; gone@… is refused
 //
@@ -95,6 +97,7 @@ func TestScripts(t *testing.T) {
 			"opens":      opens,
 			"years":      years,
 			"seen":       seen,
+			"tamper":     tamper,
 			"mailed":     mailed(box),
 			"authority":  authority,
 			"calendar":   calendar,
