@@ -51,7 +51,7 @@ func TestPages(t *testing.T) {
 				if strings.Contains(out.String(), spName) && !strings.HasSuffix(title, " – "+spName+" – Vernal") && tt.name != "account" && !isAdmin(tt.name) {
 					t.Errorf("title %q does not name the service provider and the brand", title)
 				}
-				for _, bad := range []string{"style=", "onclick", "ZgotmplZ", "<no value>", "{0}", "[[", "%!"} {
+				for _, bad := range []string{"style=", "onclick", "ZgotmplZ", "<no value>", "{0}", "[[", "%!", `\u00a0`} {
 					if strings.Contains(out.String(), bad) {
 						t.Errorf("page has %q", bad)
 					}

@@ -136,8 +136,8 @@ func (r *Reasons) arg(c catalogue, lang Lang, s string) string {
 // page is the sentence for a page: one that stays English says so.
 func (r *Reasons) page(lang Lang) func(string) htmltemplate.HTML {
 	return func(sentence string) htmltemplate.HTML {
-		text, ok := r.In(lang, sentence)
-		text = htmltemplate.HTMLEscapeString(line(text))
+		text, ok := r.In(lang, line(sentence))
+		text = htmltemplate.HTMLEscapeString(text)
 		if !ok {
 			text = fmt.Sprintf(`<span lang="%s">%s</span>`, fallback, text)
 		}

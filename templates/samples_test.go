@@ -22,7 +22,7 @@ const spName = "Treehouse Records"
 func samples(lang Lang, acs string) []sample {
 	langs := Languages{Action: "/language", Return: "/sign-in?request=Zx81", Langs: []Lang{"en", "es", "fr"}}
 	b := Base{Lang: lang, SPName: spName, ReturnURL: "https://records.example/home", Nonce: "bm9uY2U", Languages: langs}
-	alone := Base{Lang: lang, Languages: langs}
+	alone := Base{Lang: lang, Nonce: "bm9uY2U", Languages: langs}
 	long := Base{Lang: lang, Languages: langs, SPName: strings.Repeat("Bundesministeriumfürbesonderslangenamen", 3), Brand: "Department of Everything and Then Some Sign-in"}
 	const start = "https://records.example/login"
 	const id = "0198f2c4-7d1e"
