@@ -92,6 +92,15 @@ func TestPreviewByField(t *testing.T) {
 		t.Errorf("%d\n%s", got.Status, got.Body)
 	}
 	w.want()
+	records, err := w.Store.AuditRecords(t.Context(), 0, 1000)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, r := range records {
+		if (r.Kind == "logout" || r.Kind == "remote_logout") && r.Detail["preview"] == "" {
+			t.Errorf("the record of a %s does not say that it was a preview: %+v", r.Kind, r.Detail)
+		}
+	}
 	if entry, found := w.Years.Lookup(next, w.Clock.Now()); !found || entry.State != certs.Created {
 		t.Errorf("the year is %v now", entry.State)
 	}

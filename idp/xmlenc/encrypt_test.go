@@ -281,6 +281,13 @@ func TestShape(t *testing.T) {
 			t.Errorf("%s is %q, want %q", c.name, c.got, c.want)
 		}
 	}
+	der, err := base64.StdEncoding.DecodeString(key.Child(nsDsig, "KeyInfo").Child(nsDsig, "X509Data").Child(nsDsig, "X509Certificate").Text())
+	if err != nil {
+		t.Fatal(err)
+	}
+	if cert, err := x509.ParseCertificate(der); err != nil || !recipientKey().PublicKey.Equal(cert.PublicKey) {
+		t.Errorf("the certificate that the key was encrypted to is not named: %v", err)
+	}
 	if attr(data, "Id") == attr(key, "Id") {
 		t.Error("EncryptedData and EncryptedKey have the same Id")
 	}
