@@ -37,6 +37,25 @@ func testLogOut(t *testing.T, w *world, key string) {
 	c.passThrough(w.sps[w.elsewhere], "first", other)
 }
 
+// testLogOutPartial: who has been to another provider too is told that they may
+// still be signed in there (saml-core §3.7.3.2), and is signed out of this one all
+// the same.
+func testLogOutPartial(t *testing.T, w *world, key string) {
+	sp, person := w.sps[key], w.idp.AddPerson(t, "partly-"+key+"@example.org")
+	b := w.profile(t)
+	b.signIn(sp, "first", person)
+	b.passThrough(w.sps[w.elsewhere], "first", person)
+
+	b.open(sp.base + sp.logOut)
+	b.expect(pageSignedOut)
+	w.checkLogoutResponse(t, sp, b.last())
+	if !bytes.Contains(b.last(), []byte(":PartialLogout")) {
+		t.Errorf("the LogoutResponse says nothing of the other provider:\n%s", b.last())
+	}
+	b.open(sp.secret("second"))
+	b.expect(pageSignIn)
+}
+
 // testLogOutElsewhere: the provider asks for the logout of somebody who has
 // signed out here already, from a browser that is another person's by now.
 func testLogOutElsewhere(t *testing.T, w *world, key string) {

@@ -161,6 +161,7 @@ func TestOthers(t *testing.T) {
 		{"pysaml2 log out by SOAP", func(t *testing.T, w *world) { testLogOutSOAP(t, w, "pysaml2", "/log-out") }},
 		{"pysaml2 encrypted log out", func(t *testing.T, w *world) { testLogOut(t, w, "pysaml2-encrypted") }},
 		{"pysaml2 redirect log out", func(t *testing.T, w *world) { testLogOut(t, w, "pysaml2-redirect") }},
+		{"pysaml2 log out in part", func(t *testing.T, w *world) { testLogOutPartial(t, w, "pysaml2-redirect") }},
 		{"pysaml2 force", func(t *testing.T, w *world) { testForceAuthn(t, w, "pysaml2-redirect") }},
 		{"pysaml2 passive", func(t *testing.T, w *world) { testPassive(t, w, "pysaml2-redirect", "pysaml2") }},
 		{"node", func(t *testing.T, w *world) { testSignIn(t, w, "node") }},
@@ -169,6 +170,7 @@ func TestOthers(t *testing.T) {
 		{"node log out", func(t *testing.T, w *world) { testLogOut(t, w, "node") }},
 		{"node encrypted log out", func(t *testing.T, w *world) { testLogOut(t, w, "node-encrypted") }},
 		{"node log out unsigned", func(t *testing.T, w *world) { testLogOutUnsigned(t, w, "node-unsigned") }},
+		{"node log out in part", func(t *testing.T, w *world) { testLogOutPartial(t, w, "node") }},
 		{"node force", func(t *testing.T, w *world) { testForceAuthn(t, w, "node") }},
 		{"node passive", func(t *testing.T, w *world) { testPassive(t, w, "node", "node-encrypted") }},
 		{"php", func(t *testing.T, w *world) { testSignIn(t, w, "php") }},
@@ -178,6 +180,7 @@ func TestOthers(t *testing.T) {
 		{"php encrypted log out", func(t *testing.T, w *world) { testLogOut(t, w, "php-encrypted") }},
 		{"php log out unsigned", func(t *testing.T, w *world) { testLogOutUnsigned(t, w, "php-unsigned") }},
 		{"php log out of another", func(t *testing.T, w *world) { testLogOutElsewhere(t, w, "php") }},
+		{"php log out in part", func(t *testing.T, w *world) { testLogOutPartial(t, w, "php") }},
 		{"php force", func(t *testing.T, w *world) { testForceAuthn(t, w, "php-encrypted") }},
 		{"php passive", func(t *testing.T, w *world) { testPassive(t, w, "php", "php-encrypted") }},
 	}

@@ -36,15 +36,18 @@ func TestServiceProviders(t *testing.T) {
 		{"mellon log out", func(t *testing.T, w *world) { testLogOut(t, w, "mellon") }},
 		{"mellon log out unsigned", func(t *testing.T, w *world) { testLogOutUnsigned(t, w, "mellon-encrypted") }},
 		{"mellon log out of another", func(t *testing.T, w *world) { testLogOutElsewhere(t, w, "mellon") }},
+		{"mellon log out in part", func(t *testing.T, w *world) { testLogOutPartial(t, w, "mellon") }},
 		{"shibboleth log out", func(t *testing.T, w *world) { testLogOut(t, w, "shibboleth") }},
 		{"shibboleth log out unsigned", func(t *testing.T, w *world) { testLogOutUnsigned(t, w, "shibboleth-encrypted") }},
 		{"shibboleth log out of another", func(t *testing.T, w *world) { testLogOutElsewhere(t, w, "shibboleth") }},
+		{"shibboleth log out in part", func(t *testing.T, w *world) { testLogOutPartial(t, w, "shibboleth") }},
 		{"shibboleth log out by SOAP", func(t *testing.T, w *world) {
 			testLogOutSOAP(t, w, "shibboleth", "/Shibboleth.sso/SOAPLogout?return="+url.QueryEscape(w.sps["shibboleth"].signedOut()))
 		}},
 		{"ruby get log out", func(t *testing.T, w *world) { testLogOut(t, w, "ruby-get") }},
 		{"ruby post log out", func(t *testing.T, w *world) { testLogOut(t, w, "ruby-post") }},
 		{"ruby log out of another", func(t *testing.T, w *world) { testLogOutElsewhere(t, w, "ruby-post") }},
+		{"ruby log out in part", func(t *testing.T, w *world) { testLogOutPartial(t, w, "ruby-post") }},
 		{"ruby encrypted log out", func(t *testing.T, w *world) { testLogOut(t, w, "ruby-encrypted") }},
 		{"ruby verified", func(t *testing.T, w *world) { testProofed(t, w, "ruby-verified") }},
 		{"python verified", func(t *testing.T, w *world) { testProofed(t, w, "python-verified") }},
