@@ -133,8 +133,12 @@ type SessionStore interface {
 	UpdateSession(ctx context.Context, id SessionID, change func(*Session) error, events ...AuditEvent) error
 	// EndSession removes a session; nil if it is not there.
 	EndSession(ctx context.Context, id SessionID, events ...AuditEvent) error
-	// EndUserSessions removes all sessions of a person and reports how many.
-	EndUserSessions(ctx context.Context, user UserID, events ...AuditEvent) (int, error)
+	// EndUserSessions removes all sessions of a person but keep, if that is not
+	// "", and reports how many. It sees those that others become at that moment.
+	// If keep is not there any more, nothing changes and it returns
+	// ErrSessionEnded: who asks from a session that was ended has no say. event
+	// tells what goes on record for each; nil for nothing.
+	EndUserSessions(ctx context.Context, user UserID, keep SessionID, event func(*Session) AuditEvent) (int, error)
 	// EndSessions removes those of the sessions that are there and reports how
 	// many.
 	EndSessions(ctx context.Context, ids []SessionID, events ...AuditEvent) (int, error)

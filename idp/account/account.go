@@ -90,7 +90,7 @@ type Store interface {
 	Providers(ctx context.Context) ([]*idp.ServiceProvider, error)
 	LastScope(ctx context.Context, id idp.EntityID) (idp.NameIDScope, error)
 	AppendAudit(ctx context.Context, events ...idp.AuditEvent) error
-	EndUserSessions(ctx context.Context, user idp.UserID, events ...idp.AuditEvent) (int, error)
+	EndUserSessions(ctx context.Context, user idp.UserID, keep idp.SessionID, event func(*idp.Session) idp.AuditEvent) (int, error)
 }
 
 // Service is the account side of the identity provider. It is safe for

@@ -130,7 +130,7 @@ func (s *Service) change(ctx context.Context, u *idp.User, e idp.AuditEvent, cha
 	if err != nil {
 		return 0, fmt.Errorf("%s: %w", e.Kind, err)
 	}
-	n, err := s.Store.EndUserSessions(ctx, u.ID)
+	n, err := s.Store.EndUserSessions(ctx, u.ID, "", nil)
 	if err != nil {
 		return 0, fmt.Errorf("%s was done, but ending the sessions failed: %w", e.Kind, err)
 	}

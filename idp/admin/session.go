@@ -88,10 +88,24 @@ func (s *Service) listSessions(ctx context.Context, _ Caller, q SessionQuery) (S
 // endSessions ends some of the sessions that are meant. Each is on record, with
 // who ended it.
 func (s *Service) endSessions(ctx context.Context, by Caller, q SessionQuery) (SessionsEnded, error) {
-	found, next, err := s.findSessions(ctx, q, sessionBatch)
-	if err != nil || len(found) == 0 {
-		return SessionsEnded{Next: next}, err
+	var answer SessionsEnded
+	for {
+		found, next, err := s.findSessions(ctx, q, sessionBatch)
+		answer.Next = next
+		if err != nil || len(found) == 0 {
+			return answer, err
+		}
+		n, err := s.endFound(ctx, by, q, found)
+		answer.Ended += n
+		// If one of them was gone, it has ended, or has become another one at this
+		// moment: its second factor came. That one is meant too.
+		if err != nil || n == len(found) || q.ID != "" {
+			return answer, err
+		}
 	}
+}
+
+func (s *Service) endFound(ctx context.Context, by Caller, q SessionQuery, found []*idp.Session) (int, error) {
 	var ids []idp.SessionID
 	var events []idp.AuditEvent
 	for _, sess := range found {
@@ -103,9 +117,9 @@ func (s *Service) endSessions(ctx context.Context, by Caller, q SessionQuery) (S
 	}
 	n, err := s.Sessions.EndSessions(ctx, ids, events...)
 	if err != nil {
-		return SessionsEnded{}, fmt.Errorf("end sessions: %w", err)
+		return 0, fmt.Errorf("end sessions: %w", err)
 	}
-	return SessionsEnded{Ended: n, Next: next}, nil
+	return n, nil
 }
 
 // findSessions is up to limit sessions that are meant, and where to go on.

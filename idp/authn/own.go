@@ -104,6 +104,9 @@ func (h *Handler) endOwn(w http.ResponseWriter, r *http.Request, short, done str
 	n, err := h.Sessions.EndOwn(r.Context(), s, short, idp.AuditEvent{
 		Kind: "session.end", Outcome: "ok", Actor: "user:" + string(s.User), User: s.User, RequestID: e.ID, Address: e.Address,
 	})
+	if errors.Is(err, idp.ErrSessionEnded) {
+		return redirect(w, r, AccountPath)
+	}
 	if err != nil {
 		return err
 	}

@@ -54,29 +54,37 @@ func (m *Manager) Own(ctx context.Context, user idp.UserID) ([]*idp.Session, err
 }
 
 // EndOwn ends sessions of a person but the one given, from which it is asked
-// for: the one named by short, or all with "". It reports how many ended, and
-// writes event with a Detail for each.
+// for: the one named by short, or all with "", sign-ins included that wait for
+// their second factor or have it at this moment. It reports how many ended, and
+// writes event with a Detail for each. It returns idp.ErrSessionEnded if the one
+// given has been ended meanwhile.
 func (m *Manager) EndOwn(ctx context.Context, from *idp.Session, short string, event idp.AuditEvent) (int, error) {
-	all, err := m.Store.UserSessions(ctx, from.User) // those past their end too
-	if err != nil {
-		return 0, fmt.Errorf("list sessions: %w", err)
+	on := func(s *idp.Session) idp.AuditEvent {
+		e := event
+		e.Detail = map[string]string{"session": s.ID.Short()}
+		return e
 	}
-	var ids []idp.SessionID
-	var events []idp.AuditEvent
-	for _, s := range all {
-		if s.ID == from.ID || short != "" && s.ID.Short() != short {
-			continue
-		}
-		ids = append(ids, s.ID)
-		event.Detail = map[string]string{"session": s.ID.Short()}
-		events = append(events, event)
+	n, err := 0, error(nil)
+	if short == "" {
+		n, err = m.Store.EndUserSessions(ctx, from.User, from.ID, on)
+	} else {
+		n, err = m.endNamed(ctx, from, short, on)
 	}
-	if len(ids) == 0 {
-		return 0, nil
-	}
-	n, err := m.Store.EndSessions(ctx, ids, events...)
 	if err != nil {
 		return 0, fmt.Errorf("end sessions: %w", err)
 	}
 	return n, nil
+}
+
+// endNamed ends one session, be it past its end.
+func (m *Manager) endNamed(ctx context.Context, from *idp.Session, short string, on func(*idp.Session) idp.AuditEvent) (int, error) {
+	all, err := m.Store.UserSessions(ctx, from.User)
+	if err != nil {
+		return 0, err
+	}
+	i := slices.IndexFunc(all, func(s *idp.Session) bool { return s.ID != from.ID && s.ID.Short() == short })
+	if i < 0 {
+		return 0, nil
+	}
+	return m.Store.EndSessions(ctx, []idp.SessionID{all[i].ID}, on(all[i]))
 }

@@ -185,7 +185,7 @@ func (s *Store) DeleteUser(ctx context.Context, id idp.UserID, events ...idp.Aud
 		w.delete(inUsers, []byte(id))
 		w.delete(inProfiles, []byte(id))
 		w.put(inUserTombstones, []byte(id), []byte(s.clock.Now().Format(time.RFC3339)))
-		_, err = w.endUserSessions(id)
+		_, err = w.endUserSessions(id, "")
 		return err
 	})
 }

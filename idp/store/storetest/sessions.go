@@ -144,13 +144,22 @@ func testUserSessions(t *testing.T, s idp.Store) {
 	list("u11", "other")
 	list("u2")
 
-	n, err := s.EndUserSessions(ctx, "u1", event("session.end"))
-	same(t, 3, n, err)
-	list("u1")
+	on := func(x *idp.Session) idp.AuditEvent { return event("end " + string(x.ID)) }
+	for _, keep := range []idp.SessionID{"gone", "other"} {
+		_, err := s.EndUserSessions(ctx, "u1", keep, on)
+		is(t, err, idp.ErrSessionEnded)
+	}
+	list("u1", "z", "b", "a")
+	n, err := s.EndUserSessions(ctx, "u1", "b", on)
+	same(t, 2, n, err)
+	list("u1", "b")
 	list("u11", "other")
-	n, err = s.EndUserSessions(ctx, "u1", event("session.end"))
+	n, err = s.EndUserSessions(ctx, "u1", "", nil)
+	same(t, 1, n, err)
+	n, err = s.EndUserSessions(ctx, "u1", "", on)
 	same(t, 0, n, err)
-	kinds(t, s, 0, "session.end", "session.end")
+	list("u1")
+	kinds(t, s, 0, "end z", "end a")
 }
 
 func testCompleteSession(t *testing.T, s idp.Store) {
