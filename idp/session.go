@@ -31,6 +31,9 @@ type Session struct {
 	// Pending marks a sign-in that has proved the password but not yet the
 	// second factor. It has a cookie of its own and opens nothing else.
 	Pending bool `json:"pending,omitempty"`
+	// CameAs tells, of a Pending one, which of the person's addresses they gave:
+	// account.AddressMark, from which no address can be read; "" afterwards.
+	CameAs string `json:"came_as,omitempty"`
 	// CreatedAt is when this SessionID was made, SeenAt its last use (kept to
 	// about a minute), ExpiresAt its absolute end.
 	CreatedAt time.Time `json:"created_at"`

@@ -11,7 +11,7 @@ import (
 
 // Remembering is a browser that a person asks to be remembered in.
 type Remembering struct {
-	// Device is the browser; At is set when the code was right.
+	// Device is the browser; its At is set here.
 	Device idp.RememberedDevice
 	// Replaces is the hash of the cookie that the browser had before, which it
 	// loses; nil for none.
@@ -21,17 +21,28 @@ type Remembering struct {
 	KnownAt time.Time
 }
 
-// UseDevice notes that a remembered device stands for the person's second
-// factor, and reports since when it may. It returns idp.ErrNotFound if it is not
+// note remembers the browser in the person's record.
+func (r *Remembering) note(u *idp.User, now time.Time) {
+	u.Forget(r.Replaces)
+	if !u.PasswordChangedAt.After(r.KnownAt) {
+		d := r.Device
+		d.At = now
+		u.Remember(d)
+	}
+}
+
+// UseDevice notes that a remembered device stands for the person's second factor
+// in a sign-in with an address (AddressMark), and reports since when it may. It returns idp.ErrNotFound if it is not
 // remembered any more: what forgets devices and what uses them come one after the
 // other.
-func (s *Service) UseDevice(ctx context.Context, user idp.UserID, hash []byte) (at time.Time, err error) {
+func (s *Service) UseDevice(ctx context.Context, user idp.UserID, hash []byte, cameAs string) (at time.Time, err error) {
 	now := s.Clock.Now()
 	err = s.Store.UpdateUser(ctx, user, func(u *idp.User) error {
 		var ok bool
 		if at, ok = u.UsedDevice(hash, now); !ok {
 			return idp.ErrNotFound
 		}
+		s.cameAs(u, cameAs, now)
 		return nil
 	})
 	if err != nil {

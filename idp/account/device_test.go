@@ -9,8 +9,8 @@ import (
 	"vernal/idp"
 )
 
-func remembering(device string, knownAt time.Time) Remembering {
-	return Remembering{Device: idp.RememberedDevice{Hash: []byte(device)}, KnownAt: knownAt}
+func remembering(device string, knownAt time.Time) SignIn {
+	return SignIn{Remember: &Remembering{Device: idp.RememberedDevice{Hash: []byte(device)}, KnownAt: knownAt}}
 }
 
 func TestRememberDevice(t *testing.T) {
@@ -18,7 +18,7 @@ func TestRememberDevice(t *testing.T) {
 	h := newHouse(t)
 	u := h.create()
 	remember := func(code, device string) error {
-		return h.CheckTOTPRemember(t.Context(), u.ID, code, home, remembering(device, h.clock()))
+		return h.CompleteTOTP(t.Context(), u.ID, code, home, remembering(device, h.clock()))
 	}
 	if err := remember("000000", "guessed"); !errors.Is(err, ErrWrong) {
 		t.Fatalf("a wrong code: %v", err)
@@ -62,7 +62,7 @@ func TestRememberDeviceAfterPasswordChange(t *testing.T) {
 	if _, err := h.SetPassword(t.Context(), alice, "another long password it is", actor); err != nil {
 		t.Fatal(err)
 	}
-	if err := h.CheckTOTPRemember(t.Context(), u.ID, h.code(u.ID, 0), home, remembering("device", proved)); err != nil {
+	if err := h.CompleteTOTP(t.Context(), u.ID, h.code(u.ID, 0), home, remembering("device", proved)); err != nil {
 		t.Fatal(err)
 	}
 	if n := len(h.user(u.ID).Devices); n > 0 {
@@ -89,7 +89,7 @@ func TestDevicesAreForgotten(t *testing.T) {
 			t.Parallel()
 			h := newHouse(t)
 			u := h.create()
-			if err := h.CheckTOTPRemember(t.Context(), u.ID, h.code(u.ID, 0), home, remembering("device", h.clock())); err != nil {
+			if err := h.CompleteTOTP(t.Context(), u.ID, h.code(u.ID, 0), home, remembering("device", h.clock())); err != nil {
 				t.Fatal(err)
 			}
 			if len(h.user(u.ID).Devices) != 1 {

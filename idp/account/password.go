@@ -7,7 +7,6 @@ import (
 	"log/slog"
 	"net/netip"
 	"strings"
-	"time"
 
 	"vernal/idp"
 )
@@ -109,21 +108,4 @@ func (s *Service) rehash(ctx context.Context, u *idp.User, password string) {
 		return
 	}
 	u.PasswordHash = fresh
-}
-
-// SignedIn notes that a person gave the right password under the address: the
-// one they came with last is the one that service providers are sent.
-func (s *Service) SignedIn(ctx context.Context, user idp.UserID, email string, at time.Time) error {
-	err := s.Store.UpdateUser(ctx, user, func(u *idp.User) error {
-		for i := range u.Emails {
-			if strings.EqualFold(u.Emails[i].Address, strings.TrimSpace(email)) {
-				u.Emails[i].LastSignInAt = at
-			}
-		}
-		return nil
-	})
-	if err != nil {
-		return fmt.Errorf("note sign-in: %w", err)
-	}
-	return nil
 }

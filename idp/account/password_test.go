@@ -282,16 +282,3 @@ func TestUnreadableHash(t *testing.T) {
 		}
 	}
 }
-
-func TestSignedIn(t *testing.T) {
-	t.Parallel()
-	h := newHouse(t)
-	u := h.create()
-	h.pass(time.Hour)
-	if err := h.SignedIn(t.Context(), u.ID, "ALICE@example.gov", h.clock()); err != nil {
-		t.Fatal(err)
-	}
-	if got := h.user(u.ID).Emails[0].LastSignInAt; !got.Equal(h.clock()) {
-		t.Errorf("LastSignInAt = %v", got)
-	}
-}

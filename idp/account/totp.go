@@ -57,14 +57,23 @@ func (s *Service) CheckTOTP(ctx context.Context, user idp.UserID, code string, f
 	return s.checkTOTP(ctx, user, code, from, func(*idp.User) {})
 }
 
-// CheckTOTPRemember is CheckTOTP that also remembers a browser. Both are one
-// step, so that whatever forgets devices forgets this one, or comes first.
-func (s *Service) CheckTOTPRemember(ctx context.Context, user idp.UserID, code string, from netip.Addr, d Remembering) error {
-	d.Device.At = s.Clock.Now()
+// SignIn is what a sign-in has for its second factor to make good.
+type SignIn struct {
+	// CameAs is the AddressMark of the address that the person gave.
+	CameAs string
+	// Remember is the browser to remember; nil for not.
+	Remember *Remembering
+}
+
+// CompleteTOTP is CheckTOTP for the code that ends a sign-in. What the sign-in
+// has is noted in the same step, so that whatever forgets devices forgets this
+// one, or comes first.
+func (s *Service) CompleteTOTP(ctx context.Context, user idp.UserID, code string, from netip.Addr, in SignIn) error {
+	now := s.Clock.Now()
 	return s.checkTOTP(ctx, user, code, from, func(u *idp.User) {
-		u.Forget(d.Replaces)
-		if !u.PasswordChangedAt.After(d.KnownAt) {
-			u.Remember(d.Device)
+		s.cameAs(u, in.CameAs, now)
+		if in.Remember != nil {
+			in.Remember.note(u, now)
 		}
 	})
 }

@@ -50,19 +50,18 @@ func (h *Handler) checkCode(w http.ResponseWriter, r *http.Request) error {
 		return h.more(w, r, f, pending, user)
 	}
 	from := web.EventOf(r).Client
-	check := func(code string) error { return h.Accounts.CheckTOTP(r.Context(), user.ID, code, from) }
+	in := account.SignIn{CameAs: pending.CameAs}
 	var device *http.Cookie
 	if asked := r.PostForm.Get(templates.FieldRemember) == "yes"; asked && f.remembers() {
 		cookie, d := h.Sessions.NewDevice(r)
-		device, check = cookie, func(code string) error {
-			return h.Accounts.CheckTOTPRemember(r.Context(), user.ID, code, from, account.Remembering{
-				Device: d, Replaces: h.Sessions.DeviceHash(r), KnownAt: pending.Used(idp.FactorPassword),
-			})
-		}
+		device, in.Remember = cookie, &account.Remembering{Device: d, Replaces: h.Sessions.DeviceHash(r), KnownAt: pending.Used(idp.FactorPassword)}
 	}
 	page := h.askCode(f)
 	page.Remembered = device != nil
-	if ok, err := h.proveCode(w, r, f, user, page, h.pendingLimit(pending), check); !ok {
+	ok, err := h.proveCode(w, r, f, user, page, h.pendingLimit(pending), func(code string) error {
+		return h.Accounts.CompleteTOTP(r.Context(), user.ID, code, from, in)
+	})
+	if !ok {
 		return err
 	}
 	return h.complete(w, r, f, pending, idp.FactorUse{Factor: idp.FactorTOTP, At: h.Accounts.Clock.Now()}, device)

@@ -202,7 +202,7 @@ func TestForgetRacesUse(t *testing.T) {
 	if !asked(t, b, ann) {
 		t.Error("the device is remembered")
 	}
-	if _, err := i.Accounts.UseDevice(t.Context(), ann.User.ID, []byte("no such")); err == nil {
+	if _, err := i.Accounts.UseDevice(t.Context(), ann.User.ID, []byte("no such"), ""); err == nil {
 		t.Error("a device was used that is not there")
 	}
 }

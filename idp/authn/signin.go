@@ -78,11 +78,7 @@ func (h *Handler) begin(w http.ResponseWriter, r *http.Request, f flow, user *id
 	if err := f.obstacle(known, user, now); err != nil {
 		return err
 	}
-	// Which address they came with is known here and is not kept in a session.
-	if err := h.Accounts.SignedIn(r.Context(), user.ID, email, now); err != nil && !errors.Is(err, idp.ErrNotFound) {
-		return f.fail(err)
-	}
-	pending, err := h.Sessions.StartPending(w, r, user.ID)
+	pending, err := h.Sessions.StartPending(w, r, user.ID, h.Accounts.AddressMark(user.ID, email))
 	if err != nil {
 		return f.fail(err)
 	}
@@ -105,7 +101,7 @@ func (h *Handler) begin(w http.ResponseWriter, r *http.Request, f flow, user *id
 	}
 	if device, ok := h.Sessions.Remembered(r, latest); ok && f.remembers() {
 		// Forgotten at this moment it is one that is not remembered.
-		device.At, err = h.Accounts.UseDevice(r.Context(), user.ID, h.Sessions.DeviceHash(r))
+		device.At, err = h.Accounts.UseDevice(r.Context(), user.ID, h.Sessions.DeviceHash(r), pending.CameAs)
 		if err == nil {
 			return h.complete(w, r, f, pending, device, nil)
 		}

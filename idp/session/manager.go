@@ -120,11 +120,12 @@ func (m *Manager) Touch(ctx context.Context, s *idp.Session) error {
 	return nil
 }
 
-// StartPending begins a sign-in of a person whose password was right.
-func (m *Manager) StartPending(w http.ResponseWriter, r *http.Request, user idp.UserID) (*idp.Session, error) {
+// StartPending begins a sign-in of a person whose password was right. cameAs is
+// kept for its second factor, see idp.Session.
+func (m *Manager) StartPending(w http.ResponseWriter, r *http.Request, user idp.UserID, cameAs string) (*idp.Session, error) {
 	now := m.Clock.Now()
 	s := &idp.Session{
-		User: user, Pending: true,
+		User: user, Pending: true, CameAs: cameAs,
 		CreatedAt: now, SeenAt: now, ExpiresAt: now.Add(m.TimeForCode()),
 		Factors: []idp.FactorUse{{Factor: idp.FactorPassword, At: now}},
 		Device:  m.device(r),

@@ -34,7 +34,7 @@ func TestCookies(t *testing.T) {
 	for _, secure := range []bool{false, true} {
 		m := manager(i, secure)
 		w := httptest.NewRecorder()
-		if _, err := m.StartPending(w, httptest.NewRequest(http.MethodPost, "/", nil), person.User.ID); err != nil {
+		if _, err := m.StartPending(w, httptest.NewRequest(http.MethodPost, "/", nil), person.User.ID, ""); err != nil {
 			t.Fatal(err)
 		}
 		c := w.Result().Cookies()[0]
@@ -55,7 +55,7 @@ func TestPendingIsNoSession(t *testing.T) {
 	person := i.AddPerson("ada@example.gov")
 	m := manager(i, false)
 	w := httptest.NewRecorder()
-	pending, err := m.StartPending(w, httptest.NewRequest(http.MethodPost, "/", nil), person.User.ID)
+	pending, err := m.StartPending(w, httptest.NewRequest(http.MethodPost, "/", nil), person.User.ID, "")
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -87,7 +87,7 @@ func TestPendingEndedMeanwhile(t *testing.T) {
 	person := i.AddPerson("ada@example.gov")
 	m := manager(i, false)
 	w := httptest.NewRecorder()
-	pending, err := m.StartPending(w, httptest.NewRequest(http.MethodPost, "/", nil), person.User.ID)
+	pending, err := m.StartPending(w, httptest.NewRequest(http.MethodPost, "/", nil), person.User.ID, "")
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -19,7 +19,7 @@ func TestEndOthersRacesSignIn(t *testing.T) {
 	m := manager(i, false)
 	begin := func() (*http.Request, *idp.Session) {
 		w := httptest.NewRecorder()
-		pending, err := m.StartPending(w, httptest.NewRequest(http.MethodPost, "/", nil), ann)
+		pending, err := m.StartPending(w, httptest.NewRequest(http.MethodPost, "/", nil), ann, "")
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -68,7 +68,7 @@ func TestEndOthersFromEnded(t *testing.T) {
 	ann := i.AddPerson("ann@example.gov").User.ID
 	m := manager(i, false)
 	start := func() *idp.Session {
-		s, err := m.StartPending(httptest.NewRecorder(), httptest.NewRequest(http.MethodPost, "/", nil), ann)
+		s, err := m.StartPending(httptest.NewRecorder(), httptest.NewRequest(http.MethodPost, "/", nil), ann, "")
 		if err != nil {
 			t.Fatal(err)
 		}

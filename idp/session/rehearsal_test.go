@@ -41,7 +41,7 @@ func TestRehearsal(t *testing.T) {
 
 	person := i.AddPerson("ada@example.gov")
 	w := httptest.NewRecorder()
-	pending, err := m.StartPending(w, httptest.NewRequest(http.MethodPost, "/", nil), person.User.ID)
+	pending, err := m.StartPending(w, httptest.NewRequest(http.MethodPost, "/", nil), person.User.ID, "")
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -22,7 +22,8 @@ import (
 // the form has it:
 //
 //	2        sessions: Idle and Device; requests: Preview and IssuedAt
-const recordForm = 2
+//	3        sessions: CameAs
+const recordForm = 3
 
 // fields goes over the fields of a record, and either appends them to out or
 // reads them from in. So one function tells both ways.
@@ -60,6 +61,9 @@ func sessionFields(f *fields, s *idp.Session) {
 	text(f, &s.Device.Browser)
 	text(f, &s.Device.System)
 	text(f, &s.Device.Network)
+	if f.form >= 3 {
+		text(f, &s.CameAs)
+	}
 }
 
 // requestFields begins with the message, so that the index can be made without

@@ -78,21 +78,27 @@ func testRecord[R any](t *testing.T, each func(*fields, *R)) {
 	}
 }
 
-// TestRecordOfFormOne reads a session as it was written before it had a Device.
-func TestRecordOfFormOne(t *testing.T) {
+// TestRecordOfOlderForms reads sessions as they were written before they had a
+// Device, and before they had CameAs.
+func TestRecordOfOlderForms(t *testing.T) {
 	t.Parallel()
-	want := &idp.Session{ID: "s", User: "u", ExpiresAt: time.Date(2031, 4, 1, 9, 0, 0, 0, time.UTC), Participants: []idp.Participant{{SP: "a"}}}
-	old := fields{out: []byte{1}, form: 1}
-	sessionFields(&old, want)
-	got := new(idp.Session)
-	if err := decodeRecord(old.out, got, sessionFields); err != nil {
-		t.Fatal(err)
-	}
-	if diff := cmp.Diff(want, got); diff != "" {
-		t.Errorf("read back (-want +got):\n%s", diff)
-	}
-	if !due(got).Equal(want.ExpiresAt) {
-		t.Errorf("due %v: its entry in the index stands at %v", due(got), want.ExpiresAt)
+	for form := byte(1); form < recordForm; form++ {
+		want := &idp.Session{ID: "s", User: "u", ExpiresAt: time.Date(2031, 4, 1, 9, 0, 0, 0, time.UTC), Participants: []idp.Participant{{SP: "a"}}}
+		if form >= 2 {
+			want.Idle, want.Device.Network = time.Minute, "203.0.113.0/24"
+		}
+		old := fields{out: []byte{form}, form: form}
+		sessionFields(&old, want)
+		got := new(idp.Session)
+		if err := decodeRecord(old.out, got, sessionFields); err != nil {
+			t.Fatalf("form %d: %v", form, err)
+		}
+		if diff := cmp.Diff(want, got); diff != "" {
+			t.Errorf("form %d, read back (-want +got):\n%s", form, diff)
+		}
+		if form == 1 && !due(got).Equal(want.ExpiresAt) {
+			t.Errorf("due %v: its entry in the index stands at %v", due(got), want.ExpiresAt)
+		}
 	}
 }
 

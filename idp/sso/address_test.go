@@ -1,0 +1,58 @@
+package sso_test
+
+import (
+	"net/http"
+	"testing"
+	"time"
+
+	"vernal/idp"
+	"vernal/idp/idptest"
+)
+
+// Which of a person's addresses service providers are told is chosen by a whole
+// sign-in, and not by whoever knows the password alone.
+func TestAddressNeedsSecondFactor(t *testing.T) {
+	t.Parallel()
+	i := idptest.New(t, idptest.Options{})
+	p := i.AddProvider(spA)
+	first := i.AddPerson("ada@example.gov")
+	err := i.Store.UpdateUser(t.Context(), first.User.ID, func(u *idp.User) error {
+		u.Emails = append(u.Emails, idp.Email{Address: "byron@example.gov", ConfirmedAt: u.CreatedAt})
+		return nil
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	second := *first
+	second.Email = "Byron@example.gov"
+
+	browser := i.Browser()
+	told := func(when, want string) {
+		t.Helper()
+		req := &idptest.Request{}
+		if got := attribute(accept(t, p, req, browser.Get(p.URL(req))), "email"); got != want {
+			t.Errorf("%s: email = %q, want %q", when, got, want)
+		}
+	}
+	browser.SignIn(browser.Get("/sign-in"), first)
+	told("signed in", "ada@example.gov")
+
+	i.Clock.Advance(time.Minute)
+	thief := i.Browser()
+	page := thief.GivePassword(thief.Get("/sign-in"), &second)
+	told("the password, under another address", "ada@example.gov")
+	wrong := page.Form().Fields
+	wrong.Set("code", "000000")
+	if answer := thief.Post("/sign-in/code", wrong); answer.Status != http.StatusUnprocessableEntity {
+		t.Fatalf("a wrong code: %d", answer.Status)
+	}
+	told("a wrong code", "ada@example.gov")
+	thief.GiveCode(page, &second, "remember")
+	told("the code too", "byron@example.gov")
+
+	// A remembered device is a second factor.
+	i.Clock.Advance(time.Minute)
+	thief.Post("/account/sign-out", nil)
+	thief.GivePassword(thief.Get("/sign-in"), first)
+	told("a remembered device", "ada@example.gov")
+}
