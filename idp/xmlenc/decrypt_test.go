@@ -100,6 +100,8 @@ func TestDecryptRefused(t *testing.T) {
 		{"a shorter cipher than the key", strings.Replace(doc, "aes256-gcm", "aes128-gcm", 1), recipientKey()},
 		{"unknown digest", strings.Replace(doc, "xmlenc#sha256", "xmlenc#md5", 1), recipientKey()},
 		{"no data", `<saml:EncryptedID xmlns:saml="urn:oasis:names:tc:SAML:2.0:assertion"></saml:EncryptedID>`, recipientKey()},
+		{"shorter than a nonce", doc[:value] + "AAAAAAAAAAAAAAA=" + doc[strings.LastIndex(doc, "</xenc:CipherValue>"):], recipientKey()},
+		{"a nonce alone", doc[:value] + "AAAAAAAAAAAAAAAA" + doc[strings.LastIndex(doc, "</xenc:CipherValue>"):], recipientKey()},
 		{"nothing encrypted", doc[:value] + doc[strings.LastIndex(doc, "</xenc:CipherValue>"):], recipientKey()},
 	}
 	for _, tt := range tests {
