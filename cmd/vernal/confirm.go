@@ -11,6 +11,7 @@ import (
 	"golang.org/x/term"
 
 	"vernal/idp/account"
+	"vernal/idp/shell"
 )
 
 // maxPassword bounds what is read as a password; the account service knows how
@@ -26,7 +27,7 @@ func (a *app) confirm(what, name, yes string) error {
 	case yes != "":
 		return refuse("--yes names %q, not %q; nothing was changed", yes, name)
 	case a.terminal() == nil:
-		return refuse("this would %s; confirm it with --yes %s", what, shellQuote(name))
+		return refuse("this would %s; confirm it with --yes %s", what, shell.Quote(name))
 	}
 	fmt.Fprintf(a.err, "this will %s\ntype %s to confirm: ", what, name)
 	line, err := bufio.NewReader(a.in).ReadString('\n')
@@ -99,14 +100,4 @@ func (a *app) hidden(tty *os.File, prompt string) (string, error) {
 		return "", fmt.Errorf("read the password: %w", err)
 	}
 	return string(text), nil
-}
-
-// shellQuote writes a word so that a shell reads it back.
-func shellQuote(s string) string {
-	if s != "" && !strings.ContainsFunc(s, func(r rune) bool {
-		return !(r >= 'a' && r <= 'z' || r >= 'A' && r <= 'Z' || r >= '0' && r <= '9' || strings.ContainsRune("@%+=:,./_-", r))
-	}) {
-		return s
-	}
-	return "'" + strings.ReplaceAll(s, "'", `'\''`) + "'"
 }

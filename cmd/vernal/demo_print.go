@@ -9,6 +9,8 @@ import (
 	"time"
 
 	"golang.org/x/term"
+
+	"vernal/idp/shell"
 )
 
 // demoResult is what `vernal demo --json` prints, once everything answers.
@@ -77,7 +79,7 @@ func (a *app) printDemo(d *demo) error {
 	section(w, "Behind it", [][2]string{
 		{"Data", folder},
 		{"Log", d.log},
-		{"Look inside", shellQuote(os.Args[0]) + " sp list --config " + shellQuote(c.file)},
+		{"Look inside", shell.Quote(os.Args[0]) + " sp list --config " + shell.Quote(c.file)},
 	})
 	_, err = fmt.Fprint(w, "\nCtrl-C ends the demo.\n\n")
 	return err

@@ -17,6 +17,7 @@ import (
 	"vernal/certs"
 	"vernal/idp"
 	"vernal/idp/seal"
+	"vernal/idp/shell"
 )
 
 // initResult is what `vernal init` did.
@@ -174,7 +175,7 @@ func initFolder(dir string, r *initResult) error {
 		return fmt.Errorf("%s is no folder", dir)
 	}
 	if mode := info.Mode().Perm(); mode&0o077 != 0 {
-		return refuse("%s is open to others (mode %04o): run 'chmod 700 %s' first", dir, mode, shellQuote(dir))
+		return refuse("%s is open to others (mode %04o): run 'chmod 700 %s' first", dir, mode, shell.Quote(dir))
 	}
 	r.kept(dir)
 	return nil
@@ -351,5 +352,5 @@ func (a *app) configHint() string {
 	if a.configFile == "" {
 		return ""
 	}
-	return " --config " + shellQuote(a.configFile)
+	return " --config " + shell.Quote(a.configFile)
 }

@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"strings"
 	"time"
 
 	"github.com/spf13/cobra"
@@ -18,7 +19,7 @@ import (
 
 // Bounds, in bytes.
 const (
-	maxInspected = 32 << 20 // of what is read: a HAR file may hold pictures, too
+	maxInspected = 64 << 20 // of what is read: a HAR file may hold pictures, too
 	maxMessage   = 1 << 20  // of a message in it: metadata is the longest
 )
 
@@ -93,14 +94,15 @@ func (a *app) inspectedText(args []string) (string, error) {
 	if len(args) > 0 && args[0] != "-" {
 		return args[0], nil
 	}
-	b, err := io.ReadAll(io.LimitReader(a.in, maxInspected+1))
+	var b strings.Builder
+	n, err := io.Copy(&b, io.LimitReader(a.in, maxInspected+1))
 	if err != nil {
 		return "", fmt.Errorf("read the message: %w", err)
 	}
-	if len(b) > maxInspected {
-		return "", fmt.Errorf("the text is over %d bytes", maxInspected)
+	if n > maxInspected {
+		return "", fmt.Errorf("the text is over %d MiB: leave out what surrounds the message; browsers save a HAR file without contents, too", maxInspected>>20)
 	}
-	return string(b), nil
+	return b.String(), nil
 }
 
 // pick takes one of the messages in a text; none at all is for the report to

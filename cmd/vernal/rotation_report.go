@@ -16,6 +16,7 @@ import (
 	"vernal/idp"
 	"vernal/idp/admin"
 	"vernal/idp/notice"
+	"vernal/idp/shell"
 )
 
 func (a *app) rotationReportCommand() *cobra.Command {
@@ -149,7 +150,7 @@ func (a *app) tellSent(r admin.RotationReport) error {
 		case len(s.To) > 0:
 			sent++
 		default:
-			a.say("no contact: print it with vernal rotation report --sp %s", s.SP)
+			a.say("no contact: print it with vernal rotation report --sp %s", shell.Quote(string(s.SP)))
 		}
 	}
 	if len(r.Sent) > 0 && !r.DryRun {

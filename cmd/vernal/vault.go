@@ -11,6 +11,7 @@ import (
 	"vernal/certs"
 	"vernal/certs/token"
 	"vernal/idp/seal"
+	"vernal/idp/shell"
 )
 
 // pinEnv is the variable that can hold the token's PIN itself.
@@ -50,7 +51,7 @@ func (c *Config) readPIN() (string, error) {
 		return "", fmt.Errorf("read the token's PIN: %w", err)
 	}
 	if info.Mode().Perm()&0o077 != 0 {
-		return "", refuse("%s is open to others (mode %04o): run 'chmod 600 %s' first", name, info.Mode().Perm(), shellQuote(name))
+		return "", refuse("%s is open to others (mode %04o): run 'chmod 600 %s' first", name, info.Mode().Perm(), shell.Quote(name))
 	}
 	text, err := readFile(name, maxPIN)
 	if err != nil {

@@ -11,6 +11,7 @@ import (
 	"vernal/idp"
 	"vernal/idp/link"
 	"vernal/idp/preview"
+	"vernal/idp/shell"
 	"vernal/metadata"
 )
 
@@ -62,7 +63,7 @@ func (s *Service) rotationPreview(ctx context.Context, by Caller, req PreviewReq
 		return PreviewLink{}, err
 	case !p.Active:
 		return PreviewLink{}, &Error{Code: CodeRefused, Message: fmt.Sprintf(
-			"%s is not active: nobody can sign in to it\n  to open it: vernal sp edit %s --active", req.SP, req.SP)}
+			"%s is not active: nobody can sign in to it\n  to open it: vernal sp edit %s --active", req.SP, shell.Quote(string(req.SP)))}
 	}
 	d := metadata.IdP{BaseURL: s.Rotation.BaseURL}
 	answer := PreviewLink{
@@ -108,7 +109,7 @@ func previewNotes(p *idp.ServiceProvider, y idp.Year) []string {
 		notes = append(notes, fmt.Sprintf("its registration opens %s to it already, in every browser (preview: %s)", y, y))
 	} else if p.SignRequests == idp.SignRequestsOptional {
 		notes = append(notes, fmt.Sprintf(
-			"it may send unsigned requests; by HTTP-POST those are not let in by a link: vernal sp edit %s --preview %s lets them in", p.EntityID, y))
+			"it may send unsigned requests; by HTTP-POST those are not let in by a link: vernal sp edit %s --preview %s lets them in", shell.Quote(string(p.EntityID)), y))
 	}
 	return notes
 }

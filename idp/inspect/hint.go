@@ -2,32 +2,44 @@ package inspect
 
 import (
 	"fmt"
-	"slices"
+	"math"
 	"strings"
 	"time"
 
 	"vernal/idp"
 	"vernal/idp/assurance"
+	"vernal/idp/shell"
 	"vernal/idp/spelling"
 )
 
-// maxListed bounds what a hint lists.
-const maxListed = 5
+const (
+	// maxListed bounds what a hint lists.
+	maxListed = 5
+	// maxCompared bounds, in bytes, what is compared letter by letter.
+	maxCompared = 500
+)
 
 // nearest is the one of the values that is most like the one seen; "" if there
 // are none.
 func nearest(seen string, values []string) string {
-	if len(seen) > 500 || len(values) == 0 {
+	if len(seen) > maxCompared {
 		return ""
 	}
-	return slices.MinFunc(values, func(a, b string) int {
-		return spelling.Distance(seen, a) - spelling.Distance(seen, b)
-	})
+	best, distance := "", math.MaxInt
+	for _, v := range values {
+		if len(v)-len(seen) >= distance {
+			continue // so many letters are to be added at least
+		}
+		if d := spelling.Distance(seen, v); d < distance {
+			best, distance = v, d
+		}
+	}
+	return best
 }
 
 // resembles reports whether one value may be a slip of the other.
 func resembles(seen, value string) bool {
-	return len(seen) <= 500 && spelling.Distance(seen, value) <= max(len(value)/4, 2)
+	return len(seen) <= maxCompared && spelling.Distance(seen, value) <= max(len(value)/4, 2)
 }
 
 // listed is the beginning of a list, for a hint.
@@ -156,12 +168,15 @@ func contextHints(unknown []string) (hints []string) {
 	return hints
 }
 
+// edit is the command that changes a registration, but for what it changes.
+func edit(sp idp.EntityID) string { return "vernal sp edit " + shell.Quote(string(sp)) }
+
 // DropText says why an attribute that was asked for is not sent, and how to get
 // it, if that can be had.
 func DropText(d assurance.Dropped, sp idp.EntityID) string {
 	switch d.Reason {
 	case assurance.DropNotRegistered:
-		return fmt.Sprintf("the service provider is not registered for it: vernal sp edit %s --attribute %s", sp, d.Name)
+		return fmt.Sprintf("the service provider is not registered for it: %s --attribute %s", edit(sp), d.Name)
 	case assurance.DropLevel:
 		return "the level asked for does not allow it: ask for a proofed identity, such as urn:acr.login.gov:verified"
 	case assurance.DropNoSource:

@@ -8,6 +8,7 @@ import (
 	"strings"
 
 	"vernal/idp"
+	"vernal/idp/shell"
 	"vernal/idp/sp"
 	"vernal/idp/xmldsig"
 	"vernal/idp/xmltree"
@@ -78,13 +79,13 @@ func (r *Report) against(p *idp.ServiceProvider, now *sp.Provider) error {
 	if err != nil {
 		return err
 	}
-	edit := "vernal sp edit " + string(p.EntityID)
+	change := edit(p.EntityID)
 	for _, address := range p.ACSURLs {
 		if slices.Contains(now.ACSURLs, address) {
 			r.ok("AssertionConsumerService", address)
 			continue
 		}
-		r.fault("AssertionConsumerService", address, "not registered: "+edit+" --acs-url "+address)
+		r.fault("AssertionConsumerService", address, "not registered: "+change+" --acs-url "+shell.Quote(address))
 		r.hint(acsHints(address, now.ACSURLs)...)
 	}
 	for _, c := range said.RequestCerts {
@@ -92,17 +93,17 @@ func (r *Report) against(p *idp.ServiceProvider, now *sp.Provider) error {
 			r.ok("KeyDescriptor signing", called(c))
 			continue
 		}
-		r.fault("KeyDescriptor signing", called(c), "not registered: "+edit+" --cert FILE")
+		r.fault("KeyDescriptor signing", called(c), "not registered: "+change+" --cert FILE")
 	}
 	for _, c := range said.EncryptionX509 {
 		if slices.ContainsFunc(now.EncryptionX509, c.Equal) {
 			r.ok("KeyDescriptor encryption", called(c))
 			continue
 		}
-		r.fault("KeyDescriptor encryption", called(c), "not registered: "+edit+" --encryption-cert FILE")
+		r.fault("KeyDescriptor encryption", called(c), "not registered: "+change+" --encryption-cert FILE")
 	}
 	if p.LogoutURL != "" && p.LogoutURL != now.LogoutURL {
-		r.fault("SingleLogoutService", p.LogoutURL, "registered is "+orNone(now.LogoutURL)+": "+edit+" --logout-url "+p.LogoutURL)
+		r.fault("SingleLogoutService", p.LogoutURL, "registered is "+orNone(now.LogoutURL)+": "+change+" --logout-url "+shell.Quote(p.LogoutURL))
 		r.hint(difference(p.LogoutURL, now.LogoutURL))
 	}
 	return nil

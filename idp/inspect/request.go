@@ -240,7 +240,7 @@ func refusedContextHints(refs []string, p *sp.Provider) (hints []string) {
 		case idp.RefusedAuthnContext:
 			unknown = append(unknown, ref)
 		case idp.RefusedAuthnContextLevel:
-			hints = append(hints, fmt.Sprintf("%s may be asked by who is registered for it: vernal sp edit %s --ial LEVEL; now it is %s", ref, p.EntityID, p.IAL))
+			hints = append(hints, fmt.Sprintf("%s may be asked by who is registered for it: %s --ial LEVEL; now it is %s", ref, edit(p.EntityID), p.IAL))
 		}
 	}
 	return append(hints, contextHints(unknown)...)
@@ -253,7 +253,7 @@ func (r *Report) nameIDFormat(policy *saml.NameIDPolicy, p *sp.Provider) error {
 		if err := r.refuse("NameIDPolicy", err); err != nil {
 			return err
 		}
-		r.hint(fmt.Sprintf("to allow it: vernal sp edit %s --name-id-format emailAddress", p.EntityID))
+		r.hint("to allow it: " + edit(p.EntityID) + " --name-id-format emailAddress")
 		return nil
 	}
 	r.ok("NameIDPolicy", format)

@@ -81,7 +81,7 @@ func carriedHints(msg *saml.Message, p *sp.Provider) []string {
 			continue
 		}
 		hints = append(hints, "the certificate that the message carries verifies it, and is not registered: "+called(c)+
-			"; if the people of the service provider confirm its SHA-256, "+sp.Fingerprint(c)+", add it with vernal sp edit "+string(p.EntityID)+" --cert FILE")
+			"; if the people of the service provider confirm its SHA-256, "+sp.Fingerprint(c)+", add it with "+edit(p.EntityID)+" --cert FILE")
 	}
 	return hints
 }
