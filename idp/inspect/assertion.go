@@ -167,27 +167,27 @@ func (s *Service) audience(ctx context.Context, r *Report) (*sp.Provider, error)
 
 // window looks whether the time is within NotBefore and NotOnOrAfter.
 func (r *Report) window(field string, e *xmltree.Element) {
-	seen, outcome := "", OK
-	var hints []string
+	c := Check{Field: field, Outcome: OK}
+	refuse := func(hint string) {
+		c.Outcome, r.Refused = Refused, true
+		c.Note = "not valid at " + r.At.Format(time.RFC3339)
+		c.Hints = append(c.Hints, hint)
+	}
 	if v, ok := e.Attr("NotBefore"); ok {
-		seen = "from " + v + " "
-		if at, err := time.Parse(time.RFC3339, v); err != nil || r.At.Before(at) {
-			outcome = Refused
-			hints = append(hints, "to apply the rules as at another time: --at "+v)
+		c.Seen = "from " + v + " "
+		if at, err := time.Parse(time.RFC3339, v); err != nil {
+			refuse("NotBefore is no time such as 2027-03-01T09:00:00Z")
+		} else if r.At.Before(at) {
+			refuse("to apply the rules as at another time: --at " + v)
 		}
 	}
 	if v, ok := e.Attr("NotOnOrAfter"); ok {
-		seen += "until " + v
-		at, err := time.Parse(time.RFC3339, v)
-		if err != nil || !r.At.Before(at) {
-			outcome = Refused
-			hints = append(hints, fmt.Sprintf("it ended %s ago; a service provider's clock that is fast by so much refuses fresh ones, too", r.At.Sub(at).Round(time.Second)))
+		c.Seen += "until " + v
+		if at, err := time.Parse(time.RFC3339, v); err != nil {
+			refuse("NotOnOrAfter is no time such as 2027-03-01T09:00:00Z")
+		} else if !r.At.Before(at) {
+			refuse(fmt.Sprintf("it ended %s ago; a service provider's clock that is fast by so much refuses fresh ones, too", r.At.Sub(at).Round(time.Second)))
 		}
-	}
-	c := Check{Field: field, Outcome: outcome, Seen: seen, Hints: hints}
-	if outcome == Refused {
-		r.Refused = true
-		c.Note = "not valid at " + r.At.Format(time.RFC3339)
 	}
 	r.Checks = append(r.Checks, c)
 }

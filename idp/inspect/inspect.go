@@ -2,13 +2,16 @@
 // refused, or whether it will be: rule by rule, with the code that the server
 // uses. It has no rules of its own.
 //
-//	paste.go      what people paste (address, form, page, HAR, base64, XML) -> messages
+//	paste.go      what people paste (address, form, page, base64, XML) -> messages
+//	json.go       HAR files and other JSON -> messages
 //	read.go       one of them -> the message, as the server decodes it
 //	open.go       an encrypted assertion, by whoever has the key to it
 //	request.go    AuthnRequest, held against the registration
 //	logout.go     LogoutRequest
+//	replay.go     whether an ID was used before
 //	response.go   Response and LogoutResponse, held against our certificates
 //	assertion.go  what a service provider must insist on in the assertion
+//	recipient.go  whose the certificates are that it is encrypted to
 //	metadata.go   metadata, held against the registration or our certificates
 //	signature.go  why a signature does not verify: another key, another encoding
 //	hint.go       how far a value is from the one that was probably meant
@@ -150,8 +153,8 @@ type Attribute struct {
 	Values []string `json:"values"`
 }
 
-// Inspect says what there is to say of a message, the zero Sent included. The error is a fault of ours;
-// whatever is wrong with the text is in the report.
+// Inspect says what there is to say of a message, the zero Sent included. The
+// error is a fault of ours; whatever is wrong with the text is in the report.
 func (s *Service) Inspect(ctx context.Context, m Message) (*Report, error) {
 	r := &Report{At: m.At.UTC(), Checks: []Check{}, Messages: m.Of, Number: m.Number}
 	if root := metadataIn(m.XML); root != nil {

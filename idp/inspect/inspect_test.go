@@ -203,17 +203,3 @@ func TestExplain(t *testing.T) {
 		}
 	}
 }
-
-func FuzzInspect(f *testing.F) {
-	f.Add("<samlp:AuthnRequest xmlns:samlp=\"urn:oasis:names:tc:SAML:2.0:protocol\"/>")
-	f.Add("https://x/api/saml/auth2027?SAMLRequest=%3C&SAMLResponse=a#b")
-	f.Add("SAMLResponse=PGEvPg==")
-	s := &inspect.Service{IdP: metadata.IdP{BaseURL: "https://x"}}
-	f.Fuzz(func(t *testing.T, text string) {
-		for _, one := range inspect.Find(text) {
-			if _, err := s.Inspect(t.Context(), inspect.Message{Sent: one, At: time.Unix(1_800_000_000, 0)}); err != nil {
-				t.Errorf("%q: %v", text, err)
-			}
-		}
-	})
-}

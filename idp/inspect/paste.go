@@ -2,7 +2,6 @@ package inspect
 
 import (
 	"encoding/base64"
-	"encoding/json"
 	"html"
 	"net/url"
 	"regexp"
@@ -47,7 +46,7 @@ func Find(text string) []Sent {
 		if forms := findForms(text); len(forms) > 0 {
 			return forms
 		}
-		if !strings.Contains(text, "urn:oasis:names:tc:SAML") && inText.MatchString(text) {
+		if !strings.Contains(text, "urn:oasis:names:tc:SAML") && named(text) {
 			return findQueries(html.UnescapeString(text)) // some element of a page
 		}
 		return []Sent{{XML: text}}
@@ -56,14 +55,18 @@ func Find(text string) []Sent {
 			return found
 		}
 	}
-	named := strings.Contains(text, "SAMLRequest=") || strings.Contains(text, "SAMLResponse=")
 	switch {
-	case named:
+	case named(text):
 		return findQueries(text)
 	case asList.MatchString(text):
 		return []Sent{findList(text)}
 	}
 	return []Sent{{Query: "SAMLRequest=" + escaped(strings.Join(strings.Fields(text), ""))}}
+}
+
+// named reports whether a text has a message as a parameter.
+func named(text string) bool {
+	return strings.Contains(text, "SAMLRequest=") || strings.Contains(text, "SAMLResponse=")
 }
 
 // findQueries finds the addresses and forms in a text. One alone may be broken
@@ -130,8 +133,7 @@ func findForms(text string) (found []Sent) {
 				form.Post = strings.EqualFold(attribute(t, "method"), "post")
 				form.Address, _, _ = strings.Cut(attribute(t, "action"), "?")
 			case "input", "textarea":
-				name := attribute(t, "name")
-				if strings.HasPrefix(name, "SAMLRe") || name == "RelayState" || name == "SigAlg" || name == "Signature" {
+				if name := attribute(t, "name"); isParameter(name) {
 					pairs = append(pairs, name+"="+url.QueryEscape(attribute(t, "value")))
 				}
 			}
@@ -143,6 +145,16 @@ func findForms(text string) (found []Sent) {
 	}
 }
 
+// isParameter reports whether a name is one of those that a binding gives a
+// message and what goes with it.
+func isParameter(name string) bool {
+	switch name {
+	case "SAMLRequest", "SAMLResponse", "RelayState", "SigAlg", "Signature":
+		return true
+	}
+	return false
+}
+
 func attribute(t xhtml.Token, name string) string {
 	for _, a := range t.Attr {
 		if a.Key == name {
@@ -152,91 +164,10 @@ func attribute(t xhtml.Token, name string) string {
 	return ""
 }
 
-// archive is what of a HAR file, in which browsers save what they sent, holds
-// messages.
-type archive struct {
-	Log struct {
-		Entries []struct {
-			Request struct {
-				URL      string `json:"url"`
-				PostData struct {
-					Text   string `json:"text"`
-					Params []struct{ Name, Value string }
-				} `json:"postData"`
-			} `json:"request"`
-		} `json:"entries"`
-	} `json:"log"`
-}
-
-// findJSON finds the messages in a HAR file, or else in the strings of any JSON.
-func findJSON(text string) (found []Sent) {
-	var har archive
-	if json.Unmarshal([]byte(text), &har) == nil {
-		for _, e := range har.Log.Entries {
-			query := e.Request.PostData.Text
-			if query == "" {
-				query = joined(e.Request.PostData.Params)
-			}
-			switch {
-			case len(found) == maxSent:
-				return found
-			case inText.MatchString(e.Request.URL):
-				found = append(found, fromQuery(e.Request.URL))
-			case inText.MatchString(query):
-				address, _, _ := strings.Cut(e.Request.URL, "?")
-				found = append(found, Sent{Query: query, Address: address, Post: true})
-			}
-		}
-	}
-	if len(found) > 0 {
-		return found
-	}
-	var document any
-	if json.Unmarshal([]byte(text), &document) == nil {
-		walkJSON(document, &found)
-	}
-	return found
-}
-
-func joined(params []struct{ Name, Value string }) string {
-	var pairs []string
-	for _, p := range params {
-		pairs = append(pairs, p.Name+"="+escaped(p.Value))
-	}
-	return strings.Join(pairs, "&")
-}
-
-// walkJSON goes through a JSON value; objects are gone through by the messages'
-// names alone and then in no order, as JSON has none.
-func walkJSON(v any, found *[]Sent) {
-	if len(*found) >= maxSent {
-		return
-	}
-	switch v := v.(type) {
-	case string:
-		if inText.MatchString(v) {
-			*found = append(*found, findQueries(html.UnescapeString(v))...)
-		}
-	case []any:
-		for _, inner := range v {
-			walkJSON(inner, found)
-		}
-	case map[string]any:
-		for _, name := range []string{"SAMLRequest", "SAMLResponse"} {
-			if value, ok := v[name].(string); ok {
-				*found = append(*found, Find(name+"="+escaped(value))...)
-				return
-			}
-		}
-		for _, inner := range v {
-			walkJSON(inner, found)
-		}
-	}
-}
-
-// escaped is a value as it stands in a query.
+// escaped is a value as it stands in a query. Tools show it escaped or not, and
+// base64 has no percent sign that could be meant as one.
 func escaped(value string) string {
-	if strings.Contains(value, "%") {
+	if _, err := url.QueryUnescape(value); err == nil && strings.Contains(value, "%") {
 		return value
 	}
 	return url.QueryEscape(value)

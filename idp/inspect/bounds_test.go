@@ -1,0 +1,209 @@
+package inspect_test
+
+import (
+	"bytes"
+	"compress/flate"
+	"encoding/base64"
+	"net/url"
+	"regexp"
+	"slices"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/google/go-cmp/cmp"
+
+	"vernal/idp"
+	"vernal/idp/idptest"
+	"vernal/idp/inspect"
+	"vernal/idp/shell"
+	"vernal/metadata"
+)
+
+const many = 1_000_000
+
+// Whatever stands around a message, however much of it, the message is found,
+// and what is found does not grow with it.
+func TestFindInMuch(t *testing.T) {
+	t.Parallel()
+	const entry = `{"request":{"url":"https://a.example/?SAMLRequest=AAAA"}}`
+	tests := []struct {
+		name string
+		text string
+		want int
+	}{
+		{"HAR with pictures", `{"log":{"entries":[{"request":{"url":"https://a.example/"},"response":{"content":{"text":"` +
+			strings.Repeat("QUJD", 50<<20/4) + `"}}},` + entry + `]}}`, 1},
+		{"HAR of many requests", `{"log":{"entries":[` + strings.Repeat(entry+",", many/4) + entry + `]}}`, 50},
+		{"HAR that was cut off", `{"log":{"entries":[` + entry + `,{"request":{"url":"https://a.exa`, 1},
+		{"HAR of empty entries", `{"log":{"entries":[` + strings.Repeat(`{},`, many) + entry + `]}}`, 1},
+		{"JSON nested deep", strings.Repeat("[", many) + `"SAMLRequest=AAAA"` + strings.Repeat("]", many), 0},
+		{"objects nested deep", strings.Repeat(`{"a":`, many) + `"SAMLRequest=AAAA"` + strings.Repeat("}", many), 0},
+		{"message before what is nested deep", `["SAMLRequest=AAAA",` + strings.Repeat("[", many), 1},
+		{"JSON of many messages", `[` + strings.Repeat(`"SAMLRequest=AAAA",`, many/10) + `""]`, 50},
+		{"JSON of many numbers", `[` + strings.Repeat(`1e999,`, many) + `"SAMLRequest=AAAA"]`, 1},
+		{"page of many forms", `<form>` + strings.Repeat(`<input name="SAMLRequest" value="AAAA"></form><form>`, many/10), 50},
+		{"form of many inputs", `<form>` + strings.Repeat(`<input name="SAMLRequest" value="AAAA">`, many) + `</form>`, 1},
+		{"input of many attributes", `<form><input ` + strings.Repeat(`a="b" `, many) + `name="SAMLRequest" value="AAAA"></form>`, 1},
+		{"words without end", strings.Repeat("SAMLReque", many) + " SAMLRequest=AAAA", 1},
+		{"log of many lines", strings.Repeat("GET /?SAMLRequest=AAAA 302\n", many/10), 50},
+	}
+	for _, tt := range tests {
+		t.Run(tt.name, func(t *testing.T) {
+			t.Parallel()
+			all := inspect.Find(tt.text)
+			if tt.want == 0 { // then the text is a message, if anything
+				if len(all) != 1 || all[0].Address != "" {
+					t.Errorf("%d messages", len(all))
+				}
+				return
+			}
+			if len(all) != tt.want || !strings.Contains(all[0].Query, "SAMLRequest=AAAA") {
+				t.Errorf("%d messages, want %d", len(all), tt.want)
+			}
+		})
+	}
+}
+
+// The messages in a text have the same numbers each time.
+func TestFindInOrder(t *testing.T) {
+	t.Parallel()
+	text := `{"z":"SAMLRequest=one","a":{"y":["SAMLRequest=two"],"b":"https://a.example/?SAMLRequest=three"},
+"m":{"SAMLRequest":"four","RelayState":"100%","SigAlg":"alg","Signature":"s+s","password":"hunter2"},"c":"SAMLResponse=five"}`
+	want := []inspect.Sent{
+		{Query: "SAMLRequest=one"}, {Query: "SAMLRequest=two"}, {Query: "SAMLRequest=three", Address: "https://a.example/"},
+		{Query: "SAMLRequest=four&RelayState=100%25&SigAlg=alg&Signature=s%2Bs"}, {Query: "SAMLResponse=five"},
+	}
+	for range 5 {
+		if diff := cmp.Diff(want, inspect.Find(text)); diff != "" {
+			t.Fatal(diff)
+		}
+	}
+}
+
+// A message that is made to be large is refused, as the server refuses it, and
+// what is told of it is no larger than itself.
+func TestInspectMuch(t *testing.T) {
+	t.Parallel()
+	i := idptest.New(t, idptest.Options{})
+	a := i.AddProvider("https://a.example")
+	refs := make([]string, 32)
+	for n := range refs {
+		refs[n] = "urn:acr.login.gov:verifie"
+	}
+	stranger := *a
+	stranger.EntityID = "https://a.example/" + strings.Repeat("a", 1000)
+	tests := []struct {
+		name string
+		text string
+		want idp.RefusalCode
+	}{
+		{"deflate bomb", "SAMLRequest=" + url.QueryEscape(bomb(t)), idp.RefusedRequestTooLarge},
+		{"long entity ID", formOf(stranger, &idptest.Request{}), idp.RefusedSPUnknown},
+		{"many values", formOf(*a, &idptest.Request{ClassRefs: refs}), idp.RefusedAuthnContext},
+	}
+	for _, tt := range tests {
+		t.Run(tt.name, func(t *testing.T) {
+			t.Parallel()
+			r := inspectText(t, inspector(i), tt.text, i.Clock.Now())
+			if got := codes(r); !slices.Contains(got, tt.want) {
+				t.Errorf("refused with %v, want %s", got, tt.want)
+			}
+			for _, c := range r.Checks {
+				if n := len(strings.Join(c.Hints, "")); n > 10_000 {
+					t.Errorf("%s: hints of %d bytes", c.Field, n)
+				}
+			}
+		})
+	}
+}
+
+func formOf(p idptest.Provider, r *idptest.Request) string { return p.Form(r).Encode() }
+
+// bomb is a hundred MiB of blanks, as a redirect carries them.
+func bomb(t *testing.T) string {
+	t.Helper()
+	var b bytes.Buffer
+	w, err := flate.NewWriter(&b, flate.BestCompression)
+	if err != nil {
+		t.Fatal(err)
+	}
+	blanks := make([]byte, 1<<20)
+	for n := range blanks {
+		blanks[n] = ' '
+	}
+	for range 100 {
+		if _, err := w.Write(blanks); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if err := w.Close(); err != nil {
+		t.Fatal(err)
+	}
+	return base64.StdEncoding.EncodeToString(b.Bytes())
+}
+
+func FuzzFind(f *testing.F) {
+	f.Add("<samlp:AuthnRequest xmlns:samlp=\"urn:oasis:names:tc:SAML:2.0:protocol\"/>")
+	f.Add("https://x/api/saml/auth2027?SAMLRequest=%3C&SAMLResponse=a#b")
+	f.Add("SAMLResponse=PGEvPg==")
+	f.Add(`<form method=post action="https://x/acs?a"><input name=SAMLResponse value="PGEvPg&#61;"><textarea name=RelayState></form>`)
+	f.Add(`{"log":{"entries":[{"request":{"url":"u","postData":{"params":[{"name":"SAMLRequest","value":"%"}],"text":""}}}]}}`)
+	f.Add(`[{"":{"SAMLRequest":"PGEvPg","SigAlg":1}},"<a href='?SAMLRequest=a&amp;b'>"]`)
+	f.Add("SAMLRequest: PGEvPg==\r\n\"RelayState\": \"a\",")
+	f.Add("curl 'https://x/?SAMLRequest=a' -d \"SAMLResponse=b\"")
+	s := &inspect.Service{IdP: metadata.IdP{BaseURL: "https://x"}}
+	f.Fuzz(func(t *testing.T, text string) {
+		all := inspect.Find(text)
+		if len(all) > 50 {
+			t.Errorf("%d messages", len(all))
+		}
+		if diff := cmp.Diff(all, inspect.Find(text)); diff != "" {
+			t.Errorf("another time:\n%s", diff)
+		}
+		for _, one := range all {
+			if n := len(one.Query) + len(one.XML) + len(one.Address); n > 50+3*len(text) {
+				t.Errorf("%d bytes of %d", n, len(text))
+			}
+			if _, err := s.Inspect(t.Context(), inspect.Message{Sent: one, At: time.Unix(1_800_000_000, 0)}); err != nil {
+				t.Errorf("%q: %v", text, err)
+			}
+		}
+	})
+}
+
+// A command that is told can be pasted into a shell whatever a stranger's
+// metadata has for an address.
+func TestCommandsAreQuoted(t *testing.T) {
+	t.Parallel()
+	i := idptest.New(t, idptest.Options{})
+	a := i.AddProvider("https://a.example")
+	const evil = "https://a.example/acs;$(id)"
+	text := `<EntityDescriptor xmlns="urn:oasis:names:tc:SAML:2.0:metadata" entityID="` + a.EntityID + `">
+<SPSSODescriptor protocolSupportEnumeration="urn:oasis:names:tc:SAML:2.0:protocol">
+<AssertionConsumerService Binding="urn:oasis:names:tc:SAML:2.0:bindings:HTTP-POST" Location="` + evil + `" index="0"/>
+</SPSSODescriptor></EntityDescriptor>`
+	r := inspectText(t, inspector(i), text, i.Clock.Now())
+	want := "vernal sp edit https://a.example --acs-url " + shell.Quote(evil)
+	if !slices.ContainsFunc(r.Checks, func(c inspect.Check) bool { return strings.HasSuffix(c.Note, want) }) {
+		t.Errorf("no check says %s:\n%+v", want, r.Checks)
+	}
+}
+
+// A time that is none is called that, and nothing is reckoned from it.
+func TestNoTime(t *testing.T) {
+	t.Parallel()
+	i := idptest.New(t, idptest.Options{})
+	a := i.AddProvider("https://a.example")
+	browser := i.Browser()
+	page := browser.SignIn(browser.Get(a.URL(&idptest.Request{})), i.AddPerson("ada@example.gov"))
+	text := regexp.MustCompile(`NotOnOrAfter="[^"]*"`).ReplaceAllString(string(page.Response()), `NotOnOrAfter="tomorrow"`)
+	r := inspectText(t, inspector(i), text, i.Clock.Now())
+	k := slices.IndexFunc(r.Checks, func(c inspect.Check) bool { return c.Field == "Conditions" })
+	if k < 0 {
+		t.Fatalf("no Conditions in %+v", r.Checks)
+	}
+	if c := r.Checks[k]; c.Outcome != inspect.Refused || len(c.Hints) != 1 || !strings.Contains(c.Hints[0], "is no time") {
+		t.Errorf("%+v", c)
+	}
+}
