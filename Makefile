@@ -18,6 +18,7 @@ build: ## one static binary
 
 test: ## everything that needs nothing but Go; says what it skips
 	@[ -n "$(RACE)" ] || echo "no C compiler: the race detector is off"
+	@for p in chromium openssl xmlsec1 xmllint; do command -v $$p >/dev/null 2>&1 || echo "no $$p: the tests that need it are skipped"; done
 	$(if $(RACE),CGO_ENABLED=1,) $(GO) test $(RACE) -timeout 15m ./...
 
 test-sp: ## real service providers, browsers and a token, see .ci/run for the packages

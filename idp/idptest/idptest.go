@@ -6,15 +6,12 @@ package idptest
 
 import (
 	"context"
-	"crypto"
 	"crypto/rand"
 	"crypto/rsa"
-	"crypto/x509"
 	"log/slog"
 	"net/http"
 	"net/http/httptest"
 	"path/filepath"
-	"sync"
 	"sync/atomic"
 	"testing"
 	"time"
@@ -60,26 +57,6 @@ type IdP struct {
 	sealer  *seal.Key
 	serving atomic.Pointer[http.Handler] // nil while it is stopped
 	made    atomic.Int32                 // signing keys
-}
-
-// Clock is a clock that stands still until it is turned.
-type Clock struct {
-	mu  sync.Mutex
-	now time.Time
-}
-
-// Now is the time shown.
-func (c *Clock) Now() time.Time {
-	c.mu.Lock()
-	defer c.mu.Unlock()
-	return c.now
-}
-
-// Advance turns the clock forward.
-func (c *Clock) Advance(d time.Duration) {
-	c.mu.Lock()
-	defer c.mu.Unlock()
-	c.now = c.now.Add(d)
 }
 
 // Options of New; the zero value is good.
@@ -211,69 +188,6 @@ func (i *IdP) Start() {
 	i.serving.Store(&handler)
 }
 
-// rsaKeys are made once for all tests of a process: making them is slow, and
-// which key it is matters to no test.
-var rsaKeys [4]func() *rsa.PrivateKey
-
-func init() {
-	for i := range rsaKeys {
-		rsaKeys[i] = sync.OnceValue(func() *rsa.PrivateKey {
-			k, err := rsa.GenerateKey(rand.Reader, 2048)
-			if err != nil {
-				panic(err)
-			}
-			return k
-		})
-	}
-}
-
-// startRotation makes the keys of a first start and those asked for, and starts.
-func (i *IdP) startRotation(dir *certs.Dir, log *slog.Logger) {
-	now := i.Clock.Now()
-	years := append(i.Policy.FirstYears(now), i.options.Years...)
-	if i.options.FirstStart || i.Rotation != nil {
-		years = nil
-	}
-	for _, y := range years {
-		signer, _ := i.newSigner(0)
-		k, err := certs.Certify(rand.Reader, signer, y, i.Policy, i.URL, now)
-		if err != nil {
-			i.tb.Fatal(err)
-		}
-		if err := dir.Save(k); err != nil {
-			i.tb.Fatal(err)
-		}
-	}
-	if i.options.Vault != nil {
-		i.Policy.KeySource, dir = certs.SourcePKCS11, dir.WithVault(i.options.Vault)
-	}
-	i.Years = certs.NewRing(i.Policy, nil)
-	i.Rotation = &rotation.Service{
-		Store: i.Store, Dir: dir, Ring: i.Years, Policy: i.Policy, BaseURL: i.URL,
-		Clock: i.Clock.Now, Log: log, NewSigner: i.newSigner, Vault: i.options.Vault,
-	}
-	if err := i.Rotation.Start(context.Background()); err != nil {
-		i.tb.Fatal(err)
-	}
-}
-
-// newSigner gives two keys in turn: a year's is never that of the one before.
-func (i *IdP) newSigner(int) (crypto.Signer, error) {
-	if i.options.Key != nil {
-		return i.options.Key, nil
-	}
-	return rsaKeys[i.made.Add(1)%2](), nil
-}
-
-// Year is the preferred year.
-func (i *IdP) Year() idp.Year {
-	e, err := i.Years.Preferred(i.Clock.Now())
-	if err != nil {
-		i.tb.Fatal(err)
-	}
-	return e.Key.Year
-}
-
 // Person can sign in.
 type Person struct {
 	Email, Password string
@@ -311,26 +225,3 @@ func (w testWriter) Write(b []byte) (int, error) {
 	w.tb.Log(string(b))
 	return len(b), nil
 }
-
-// OtherKey is a key that no test provider is registered with.
-func OtherKey() *rsa.PrivateKey { return rsaKeys[3]() }
-
-// Retire ends a year at once, as a revocation does: its certificate stays and
-// its addresses say that it is gone. A year that was not there is made before;
-// it must be newer than the preferred one. If it was the last that could sign, a
-// successor takes its place.
-func (i *IdP) Retire(y idp.Year) {
-	i.tb.Helper()
-	ctx := context.Background()
-	if _, ok := i.Years.Lookup(y, i.Clock.Now()); !ok {
-		if _, err := i.Rotation.Take(ctx, certs.Step{Kind: certs.StepCreate, Year: y}, "test", false); err != nil {
-			i.tb.Fatal(err)
-		}
-	}
-	if _, err := i.Rotation.Revoke(ctx, y, "test", "test", false); err != nil {
-		i.tb.Fatal(err)
-	}
-}
-
-// OtherCert is a certificate of OtherKey.
-func (i *IdP) OtherCert() *x509.Certificate { return selfSigned(i, OtherKey()) }

@@ -54,11 +54,9 @@ func (s *Service) response(ctx context.Context, r *Report, msg *saml.Message, op
 	if err != nil {
 		return err
 	}
-	switch {
-	case own != nil:
+	if own != nil {
 		assertion = own // only what a signature covers is read, where one does
-	case whole != nil:
-	case s.Years != nil && !r.Refused:
+	} else if whole == nil && s.Years != nil && !r.Refused {
 		// Ours are signed always; whoever takes one without takes anybody's.
 		_ = r.refuse("Assertion Signature", idp.Refuse(idp.RefusedSignatureMissing, "Assertion Signature", ""))
 	}

@@ -47,23 +47,30 @@ func (h *Handler) remote(w http.ResponseWriter, r *http.Request) error {
 	if err != nil {
 		return err
 	}
-	if err := h.partial(r.Context(), l); err != nil {
-		return err
-	}
 	l.Request.AnsweredAt = now
 	_, err = h.Store.RecordLogout(r.Context(), l, event(r, "remote_logout", &a))
 	if errors.Is(err, idp.ErrReplayed) {
-		// The first answer again, and nothing else.
-		if a.request, err = h.Store.LogoutRequestByMessage(r.Context(), a.request.SP, a.request.MessageID); err == nil && !a.request.Answered() {
-			err = idp.Refuse(idp.RefusedReplay, "ID", a.request.MessageID)
-		}
-		if err != nil {
+		if err := h.asBefore(r.Context(), &a); err != nil {
 			return ch.refuse(err)
 		}
 	} else if err != nil {
 		return fmt.Errorf("record remote logout: %w", err)
 	}
 	return ch.answer(&a)
+}
+
+// asBefore takes the request as it was answered first, for that answer and nothing
+// else to be given once more.
+func (h *Handler) asBefore(ctx context.Context, a *accepted) error {
+	first, err := h.Store.LogoutRequestByMessage(ctx, a.request.SP, a.request.MessageID)
+	if err != nil {
+		return fmt.Errorf("find earlier logout request: %w", err)
+	}
+	if !first.Answered() {
+		return idp.Refuse(idp.RefusedReplay, "ID", a.request.MessageID)
+	}
+	a.request = first
+	return nil
 }
 
 // isSOAP tells an envelope from a form. SOAP 1.1, which SAML binds to, is
@@ -104,7 +111,7 @@ func (h *Handler) judgeRemote(ctx context.Context, a *accepted) (*idp.Logout, er
 	if req.User != "" {
 		req.Status, req.StatusDetail, l.EndAllOf = success.Code, "", req.User
 	}
-	return l, nil
+	return l, h.partial(ctx, l)
 }
 
 // partial says in the answer that a person may still be signed in elsewhere, if

@@ -1,0 +1,101 @@
+package idptest
+
+import (
+	"context"
+	"crypto"
+	"crypto/rand"
+	"crypto/rsa"
+	"crypto/x509"
+	"log/slog"
+	"sync"
+
+	"vernal/certs"
+	"vernal/idp"
+	"vernal/idp/rotation"
+)
+
+// rsaKeys are made once for all tests of a process: making them is slow, and
+// which key it is matters to no test.
+var rsaKeys [4]func() *rsa.PrivateKey
+
+func init() {
+	for i := range rsaKeys {
+		rsaKeys[i] = sync.OnceValue(func() *rsa.PrivateKey {
+			k, err := rsa.GenerateKey(rand.Reader, 2048)
+			if err != nil {
+				panic(err)
+			}
+			return k
+		})
+	}
+}
+
+// startRotation makes the keys of a first start and those asked for, and starts.
+func (i *IdP) startRotation(dir *certs.Dir, log *slog.Logger) {
+	now := i.Clock.Now()
+	years := append(i.Policy.FirstYears(now), i.options.Years...)
+	if i.options.FirstStart || i.Rotation != nil {
+		years = nil
+	}
+	for _, y := range years {
+		signer, _ := i.newSigner(0)
+		k, err := certs.Certify(rand.Reader, signer, y, i.Policy, i.URL, now)
+		if err != nil {
+			i.tb.Fatal(err)
+		}
+		if err := dir.Save(k); err != nil {
+			i.tb.Fatal(err)
+		}
+	}
+	if i.options.Vault != nil {
+		i.Policy.KeySource, dir = certs.SourcePKCS11, dir.WithVault(i.options.Vault)
+	}
+	i.Years = certs.NewRing(i.Policy, nil)
+	i.Rotation = &rotation.Service{
+		Store: i.Store, Dir: dir, Ring: i.Years, Policy: i.Policy, BaseURL: i.URL,
+		Clock: i.Clock.Now, Log: log, NewSigner: i.newSigner, Vault: i.options.Vault,
+	}
+	if err := i.Rotation.Start(context.Background()); err != nil {
+		i.tb.Fatal(err)
+	}
+}
+
+// newSigner gives two keys in turn: a year's is never that of the one before.
+func (i *IdP) newSigner(int) (crypto.Signer, error) {
+	if i.options.Key != nil {
+		return i.options.Key, nil
+	}
+	return rsaKeys[i.made.Add(1)%2](), nil
+}
+
+// Year is the preferred year.
+func (i *IdP) Year() idp.Year {
+	e, err := i.Years.Preferred(i.Clock.Now())
+	if err != nil {
+		i.tb.Fatal(err)
+	}
+	return e.Key.Year
+}
+
+// OtherKey is a key that no test provider is registered with.
+func OtherKey() *rsa.PrivateKey { return rsaKeys[3]() }
+
+// Retire ends a year at once, as a revocation does: its certificate stays and
+// its addresses say that it is gone. A year that was not there is made before;
+// it must be newer than the preferred one. If it was the last that could sign, a
+// successor takes its place.
+func (i *IdP) Retire(y idp.Year) {
+	i.tb.Helper()
+	ctx := context.Background()
+	if _, ok := i.Years.Lookup(y, i.Clock.Now()); !ok {
+		if _, err := i.Rotation.Take(ctx, certs.Step{Kind: certs.StepCreate, Year: y}, "test", false); err != nil {
+			i.tb.Fatal(err)
+		}
+	}
+	if _, err := i.Rotation.Revoke(ctx, y, "test", "test", false); err != nil {
+		i.tb.Fatal(err)
+	}
+}
+
+// OtherCert is a certificate of OtherKey.
+func (i *IdP) OtherCert() *x509.Certificate { return selfSigned(i, OtherKey()) }
