@@ -23,9 +23,14 @@ const (
 	maxMessage   = 1 << 20  // of a message in it: metadata is the longest
 )
 
+// inspectFlags are those of the command, as they were given.
+type inspectFlags struct {
+	at, key string
+	number  int
+}
+
 func (a *app) inspectCommand() *cobra.Command {
-	var at, key string
-	var number int
+	var f inspectFlags
 	c := &cobra.Command{
 		Use:   "inspect [TEXT|-]",
 		Short: "Take a SAML message apart: what is right, what is wrong, how to mend it",
@@ -56,37 +61,39 @@ if that cannot be said, because there is no registry to ask or it is encrypted.`
     ok       EncryptedAssertion  aes256-gcm, its key by rsa-oaep-mgf1p with sha1, to the certificate 3f1c9d20a4b7e855… (CN=app.example.gov, ends 2029-05-01)
     ...`,
 		Args: cobra.MaximumNArgs(1),
-		RunE: func(c *cobra.Command, args []string) error {
-			req := admin.InspectRequest{}
-			if at != "" {
-				t, err := time.Parse(time.RFC3339, at)
-				if err != nil {
-					return usage(c, "--at %q is no time such as 2027-03-01T09:00:00Z", at)
-				}
-				req.At = t
-			}
-			if number < 1 {
-				return usage(c, "--message counts from 1")
-			}
-			text, err := a.inspectedText(args)
-			if err != nil {
-				return err
-			}
-			if err := pick(&req, text, number); err != nil {
-				return err
-			}
-			if key != "" {
-				if req.Opened, err = a.open(req, key); err != nil {
-					return err
-				}
-			}
-			return a.inspect(c.Context(), req)
-		},
+		RunE: func(c *cobra.Command, args []string) error { return a.runInspect(c, args, f) },
 	}
-	c.Flags().StringVar(&at, "at", "", "apply the rules as at this `TIME`, such as 2027-03-01T09:00:00Z")
-	c.Flags().StringVar(&key, "key", "", "the `FILE` with the service provider's private key, to open an encrypted assertion")
-	c.Flags().IntVar(&number, "message", 1, "the `NUMBER` of the message in a text that holds several")
+	c.Flags().StringVar(&f.at, "at", "", "apply the rules as at this `TIME`, such as 2027-03-01T09:00:00Z")
+	c.Flags().StringVar(&f.key, "key", "", "the `FILE` with the service provider's private key, to open an encrypted assertion")
+	c.Flags().IntVar(&f.number, "message", 1, "the `NUMBER` of the message in a text that holds several")
 	return c
+}
+
+func (a *app) runInspect(c *cobra.Command, args []string, f inspectFlags) error {
+	req := admin.InspectRequest{}
+	if f.at != "" {
+		t, err := time.Parse(time.RFC3339, f.at)
+		if err != nil {
+			return usage(c, "--at %q is no time such as 2027-03-01T09:00:00Z", f.at)
+		}
+		req.At = t
+	}
+	if f.number < 1 {
+		return usage(c, "--message counts from 1")
+	}
+	text, err := a.inspectedText(args)
+	if err != nil {
+		return err
+	}
+	if err := pick(&req, text, f.number); err != nil {
+		return err
+	}
+	if f.key != "" {
+		if req.Opened, err = a.open(req, f.key); err != nil {
+			return err
+		}
+	}
+	return a.inspect(c.Context(), req)
 }
 
 // inspectedText is the argument or, without one, the input.
