@@ -61,7 +61,8 @@ func openTab(t *testing.T) *tab {
 }
 
 func (b *tab) note(ev any) {
-	if ev, ok := ev.(*log.EventEntryAdded); ok {
+	// It minds the answer to a form with a mistake too, which is as it should be.
+	if ev, ok := ev.(*log.EventEntryAdded); ok && !strings.Contains(ev.Entry.Text, "status of 422") {
 		b.mu.Lock()
 		defer b.mu.Unlock()
 		b.faults = append(b.faults, fmt.Sprintf("%s: %s %s", ev.Entry.Level, ev.Entry.Text, ev.Entry.URL))
@@ -97,11 +98,17 @@ func (b *tab) shown(id string) {
 
 // seen names the boxes of the code page that are seen, and have a height.
 const seen = `["time", "time-over"].filter(id => { const e = document.getElementById(id);
-	return e && getComputedStyle(e).visibility == "visible" && e.offsetHeight > 40 }).join(" ")`
+	return e && getComputedStyle(e).visibility == "visible" && e.offsetHeight >= 24 }).join(" ")`
 
-// The code page in a browser, with a script and without: the warning appears by
-// itself while somebody types, its button gives more time and loses nothing but
-// the code, and the end is told.
+// lies is where the button to go on and the warning lie: what is above the fold.
+const lies = `(() => { const top = s => Math.round(document.querySelector(s).getBoundingClientRect().top + scrollY);
+	const box = document.getElementById("time").getBoundingClientRect();
+	return [top(".vernal-submit"), top("#remember"), box.bottom + scrollY <= innerHeight ? "seen" : "below the fold"].join() })()`
+
+// The code page in the browser of a small phone, with a script and without: the
+// warning appears by itself while somebody types, where it is seen and moves
+// nothing; its button gives more time and loses nothing but the code, and is not
+// the one that Enter presses; and the end is told.
 func TestMoreTimeInBrowser(t *testing.T) {
 	t.Parallel()
 	for _, script := range []bool{true, false} {
@@ -114,6 +121,10 @@ func TestMoreTimeInBrowser(t *testing.T) {
 			if _, err := chromedp.Call(b.ctx, emulation.SetScriptExecutionDisabled, off); err != nil {
 				t.Fatal(err)
 			}
+			phone := emulation.SetDeviceMetricsOverrideParams{Width: 320, Height: 568, DeviceScaleFactor: 1, Mobile: true}
+			if _, err := chromedp.Call(b.ctx, emulation.SetDeviceMetricsOverride, phone); err != nil {
+				t.Fatal(err)
+			}
 			b.do(chromedp.Navigate(i.URL+"/sign-in"),
 				chromedp.SendKeys(chromedp.CSS("#email"), ann.Email),
 				chromedp.SendKeys(chromedp.CSS("#password"), ann.Password+"\r"),
@@ -124,7 +135,11 @@ func TestMoreTimeInBrowser(t *testing.T) {
 
 			i.Clock.Advance(29 * time.Second)
 			b.do(chromedp.Navigate(i.URL+"/sign-in/code"), chromedp.SendKeys(chromedp.CSS("#code"), "123"), chromedp.Click(chromedp.CSS("#remember")))
+			before := b.says(lies)
 			b.shown("time")
+			if got := b.says(lies); got != before || !strings.HasSuffix(got, ",seen") {
+				t.Errorf("button, box, warning lie at %s, and did at %s", got, before)
+			}
 			if got := b.says(`document.getElementById("code").value`); got != "123" {
 				t.Errorf("%q is typed when the warning is there", got)
 			}
@@ -133,6 +148,7 @@ func TestMoreTimeInBrowser(t *testing.T) {
 			if got := b.says(`[document.getElementById("code").value, document.getElementById("remember").checked, ` + seen + `].join()`); got != ",true," {
 				t.Errorf("after more time: code, remember, boxes: %q", got)
 			}
+			b.do(chromedp.SendKeys(chromedp.CSS("#code"), "12345\r"), chromedp.WaitVisible(chromedp.CSS("#code-error")))
 			i.Clock.Advance(59 * time.Second) // which would be too late without
 			b.do(chromedp.Navigate(i.URL + "/sign-in/code"))
 			b.shown("time-over")

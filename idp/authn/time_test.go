@@ -68,7 +68,7 @@ func TestMoreTimeIsBounded(t *testing.T) {
 	i.Clock.Advance(9 * time.Minute)
 	for _, left := range []time.Duration{70 * time.Second, 40 * time.Second, 10 * time.Second} {
 		page := b.Post("/sign-in/code", moreTime)
-		says(t, page, http.StatusOK, "there cannot be more time")
+		says(t, page, http.StatusOK, "there cannot be more")
 		timed(t, page, 0, left)
 		if strings.Contains(page.Text(), "I need more time") {
 			t.Error("more time is offered, and there is none")
