@@ -19,11 +19,11 @@ func (s *Service) logoutRequest(ctx context.Context, r *Report, root *xmltree.El
 	}
 	r.ok("LogoutRequest", "")
 	address := s.IdP.LogoutURL
-	remote := in.soap || strings.Contains(in.address+req.Destination, "/remotelogout")
+	remote := in.remote(req.Destination)
 	if remote {
 		address = s.IdP.RemoteLogoutURL
 	}
-	if strings.Contains(in.address, "/api/saml/auth") {
+	if in.endpoint == "auth" {
 		r.fault("address", in.address, "this address takes AuthnRequests")
 	}
 	if err := s.header(r, req.Header, req.Check, in, address); err != nil {
@@ -42,6 +42,13 @@ func (s *Service) logoutRequest(ctx context.Context, r *Report, root *xmltree.El
 		return r.refuse("", idp.Refuse(idp.RefusedNoLogoutURL, "logout_url", ""))
 	}
 	return nil
+}
+
+// remote reports whether a LogoutRequest came by the back channel. Where it was
+// sent to counts; its Destination only where that is not known.
+func (in input) remote(destination string) bool {
+	m := yearly.FindStringSubmatch(destination)
+	return in.soap || in.endpoint == "remotelogout" || in.endpoint == "" && m != nil && m[1] == "remotelogout"
 }
 
 // person looks at the name of a LogoutRequest, and opens it with the key of the

@@ -135,7 +135,9 @@ func (s *Service) metadataOfIdP(r *Report, root *xmltree.Element) error {
 		}
 		named = append(named, string(years[ours[i]]))
 	}
-	r.ok("KeyDescriptor", "our certificates of "+strings.Join(named, ", "))
+	if len(named) > 0 {
+		r.ok("KeyDescriptor", "our certificates of "+strings.Join(named, ", "))
+	}
 	if preferred, err := s.Years.Preferred(r.At); err == nil && !slices.Contains(named, string(preferred.Year())) {
 		r.hint("the preferred year, " + string(preferred.Year()) + ", is not in it: this copy is older, and should be loaded again")
 	}

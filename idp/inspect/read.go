@@ -13,9 +13,11 @@ import (
 
 // input is what is known of a message beside itself.
 type input struct {
-	address string   // it was sent to, without the query; "" if unknown
-	year    idp.Year // of that address
-	soap    bool
+	address string // it was sent to, without the query; "" if unknown
+	// endpoint and year are of that address; "" if it is none of ours.
+	endpoint string
+	year     idp.Year
+	soap     bool
 	// unsigned says that the signature of the query was refused already, and
 	// that it is not among what is read further on.
 	unsigned bool
@@ -28,7 +30,7 @@ var yearly = regexp.MustCompile(`/api/saml/(auth|logout|remotelogout)([0-9]{4}[a
 func (r *Report) read(s Sent) (*saml.Message, input, error) {
 	in := input{address: s.Address}
 	if m := yearly.FindStringSubmatch(s.Address); m != nil {
-		in.year = idp.Year(m[2])
+		in.endpoint, in.year = m[1], idp.Year(m[2])
 	}
 	if s.XML != "" {
 		if root, err := xmltree.Parse([]byte(s.XML), xmltree.MessageLimits()); err == nil && root.Is(saml.NamespaceSOAP, "Envelope") {

@@ -186,7 +186,7 @@ func (s *Service) authnRequest(ctx context.Context, r *Report, root *xmltree.Ele
 		return r.refuse("AuthnRequest", err)
 	}
 	r.ok("AuthnRequest", "")
-	if strings.Contains(in.address, "logout") {
+	if in.endpoint != "" && in.endpoint != "auth" {
 		r.fault("address", in.address, "this address takes LogoutRequests")
 	}
 	if err := s.header(r, req.Header, req.Check, in, s.IdP.AuthnURL); err != nil {
