@@ -55,7 +55,9 @@ func TestMain(m *testing.M) {
 //	signin ENTITY_ID EMAIL PROPOSED NAMEID
 //	                without a server: a person signs in to a provider, which
 //	                must be told NAMEID; PROPOSED is made if there is none
-//
+//	remembered EMAIL BROWSER SYSTEM DAYS
+//	                without a server: a person is remembered in a browser, since
+//	                so many days
 //	seen ENTITY_ID YEAR
 //	                without a server: a provider used the year
 //	tamper changed|removed|swapped|cut SEQ
@@ -63,9 +65,9 @@ func TestMain(m *testing.M) {
 //	mailed ADDRESS TEXT
 //	                a mail with TEXT came for the address; gone@… is refused
 //
-// $MAIL is the address of a mail server. $KEYS is the folder of the test keys, $METADATA that of the corpus, and
-// $WEB the address of a web server that gives /sp.xml, /big.xml, /moved (to
-// another host by http) and /hop (to /sp.xml).
+// $MAIL is the address of a mail server. $KEYS is the folder of the test keys,
+// $METADATA that of the corpus, and $WEB the address of a web server that gives
+// /sp.xml, /big.xml, /moved (to another host by http) and /hop (to /sp.xml).
 func TestScripts(t *testing.T) {
 	t.Parallel()
 	root, err := filepath.Abs("../../testdata")
