@@ -3,7 +3,8 @@
 //
 // A sign-in uses two calls, each one step of guessing:
 //
-//	CheckPassword  reserve the attempt ─► look the address up ─► hash ─► give back
+//	CheckPassword  reserve the attempt ─► look the address up ─► reserve it for
+//	               the person, silently ─► hash ─► give back
 //	CheckTOTP      reserve the attempt ─► compare ─► compare-and-set of LastStep
 //
 // Attempts are counted before the secret is looked at, so that a hundred

@@ -27,7 +27,20 @@ func (s *Service) CheckPassword(ctx context.Context, email, password string, fro
 	if err := s.reserve(ctx, counters); err != nil {
 		return nil, err
 	}
-	u, ok, err := s.verifyPassword(ctx, address, password)
+	u, err := s.owner(ctx, address)
+	if err != nil {
+		return nil, errors.Join(err, s.release(ctx, counters))
+	}
+	person, refused, err := s.reserveForPerson(ctx, u, address, from, known)
+	counters = append(counters, person...)
+	if err != nil {
+		return nil, errors.Join(err, s.release(ctx, counters))
+	}
+	whose := u
+	if refused {
+		whose = nil // to say no to a right password takes no less
+	}
+	ok, err := s.verifyPassword(ctx, whose, password)
 	if err != nil {
 		return nil, errors.Join(err, s.release(ctx, counters))
 	}
@@ -72,21 +85,29 @@ func throttleAddress(email string) string {
 	return strings.ToLower(strings.ToValidUTF8(email, "?"))
 }
 
-// verifyPassword looks the address up and compares. For an address nobody has,
-// and for a person without a usable hash, it spends the same and says no.
-func (s *Service) verifyPassword(ctx context.Context, address, password string) (*idp.User, bool, error) {
+// owner is the person who has the address; nil if nobody has it.
+func (s *Service) owner(ctx context.Context, address string) (*idp.User, error) {
 	u, err := s.Store.UserByEmail(ctx, address)
-	if err != nil && !errors.Is(err, idp.ErrNotFound) {
-		return nil, false, fmt.Errorf("look up account: %w", err)
+	if errors.Is(err, idp.ErrNotFound) {
+		return nil, nil
 	}
-	if err == nil && u.PasswordHash != "" {
+	if err != nil {
+		return nil, fmt.Errorf("look up account: %w", err)
+	}
+	return u, nil
+}
+
+// verifyPassword compares. For nobody, and for a person without a usable hash, it
+// spends the same and says no.
+func (s *Service) verifyPassword(ctx context.Context, u *idp.User, password string) (bool, error) {
+	if u != nil && u.PasswordHash != "" {
 		ok, err := s.Hasher.Verify(ctx, u.PasswordHash, password)
 		if !errors.Is(err, errPHC) {
-			return u, ok, err
+			return ok, err
 		}
 		s.Log.ErrorContext(ctx, "password hash of an account cannot be read", "user", u.ID, "err", err)
 	}
-	return nil, false, s.Hasher.Burn(ctx, password)
+	return false, s.Hasher.Burn(ctx, password)
 }
 
 // rehash replaces the hash that was just verified. A failure costs nothing: the

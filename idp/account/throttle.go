@@ -39,9 +39,9 @@ type Limits struct {
 	// AccountNetwork and AccountNetworkLong count passwords for one account
 	// from one network.
 	AccountNetwork, AccountNetworkLong Limit
-	// Account counts passwords for one account from anywhere, and bounds
-	// guessing from many networks (NIST SP 800-63B §5.2.2 asks for 100 at
-	// most). A network from which the right password came within KnownFor
+	// Account counts passwords for one address from anywhere, and again for one
+	// person whichever of their addresses is used, and bounds guessing from many
+	// networks (NIST SP 800-63B §5.2.2 asks for 100 at most). A network from which the right password came within KnownFor
 	// is exempt: strangers cannot keep a person out of their own home.
 	Account  Limit
 	KnownFor time.Duration
@@ -306,7 +306,7 @@ func (s *Service) settle(ctx context.Context, clear, giveBack []counter) error {
 
 // forgetFailures clears what is counted for a person as a whole.
 func (s *Service) forgetFailures(ctx context.Context, u *idp.User) error {
-	keys := []string{s.codeCounter(u.ID).key}
+	keys := []string{s.codeCounter(u.ID).key, s.personCounter(string(u.ID)).key}
 	for _, e := range u.Emails {
 		keys = append(keys, s.accountCounter(strings.ToLower(e.Address)).key)
 	}
