@@ -82,6 +82,9 @@ type Options struct {
 	// Sealer, if there is one, makes of the key that the store seals with what it
 	// uses in its place, to see what is unsealed.
 	Sealer func(idp.Sealer) idp.Sealer
+	// Between, if there is one, makes of the store what the server uses in its
+	// place, to have something happen between two of its steps.
+	Between func(idp.Store) idp.Store
 	// CodeTime is how long a code is waited for; as long as it usually is if zero.
 	CodeTime time.Duration
 	// NoBoard leaves out the board, to see what it costs.
@@ -174,6 +177,9 @@ func (i *IdP) Start() {
 		IdP: metadata.IdP{BaseURL: i.URL}, Idle: 15 * time.Minute, Absolute: 12 * time.Hour, CodeTime: i.options.CodeTime,
 		Store: store, Registry: i.Registry, Accounts: i.Accounts, Years: i.Years, Rotation: i.Rotation,
 		Board: i.Board, Links: i.Links, Trail: i.Trail, Log: log, Clock: i.Clock.Now,
+	}
+	if i.options.Between != nil {
+		s.Store = i.options.Between(store)
 	}
 	if i.options.NoBoard {
 		s.Board = nil
