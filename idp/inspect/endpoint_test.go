@@ -16,7 +16,9 @@ func TestEndpoint(t *testing.T) {
 	i := idptest.New(t, idptest.Options{})
 	a := i.AddProvider("https://a.example")
 	authn := a.URL(&idptest.Request{})
-	logout := func(remote bool) string { return a.LogoutURL(&idptest.LogoutRequest{NameID: "someone", Remote: remote}) }
+	logout := func(remote bool) string {
+		return a.LogoutURL(&idptest.LogoutRequest{NameID: "someone", Remote: remote})
+	}
 	tests := []struct {
 		name, text string
 		want       []string // the fields that are refused
