@@ -11,8 +11,8 @@ import (
 // gives way.
 const MaxRemembered = 10
 
-// RememberedDevice is a browser that a person asked to be remembered in. It stands for
-// their second factor where a request leaves that open.
+// RememberedDevice is a browser that a person asked to be remembered in. It
+// stands for their second factor where a request leaves that open.
 type RememberedDevice struct {
 	// Hash is the SHA-256 of the browser's cookie: who reads the store learns
 	// nothing that a browser could send.

@@ -90,8 +90,9 @@ type UserStore interface {
 	// away, and in the same step sets the Proofed of the User to what p says and
 	// its UpdatedAt.
 	SetProfile(ctx context.Context, id UserID, p *Profile, at time.Time, events ...AuditEvent) error
-	// DeleteUser removes a person with their Profile and ends their sessions. Their ID and their
-	// NameIDs stay taken for ever, their addresses are free again.
+	// DeleteUser removes a person with their Profile and ends their sessions.
+	// Their ID and their NameIDs stay taken for ever, their addresses are free
+	// again.
 	DeleteUser(ctx context.Context, id UserID, events ...AuditEvent) error
 
 	// NameID is the person's identifier in the scope. It answers for people who

@@ -4,16 +4,12 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
-	htmltemplate "html/template"
 	"io/fs"
 	"path"
 	"slices"
 	"strconv"
 	"strings"
 	"time"
-	"unicode"
-
-	"vernal/idp"
 )
 
 // catalogue is the texts of one language. A text may hold placeholders {0},
@@ -151,60 +147,6 @@ func placeholder(text string) (at, n int) {
 // read the page.
 var names = map[Lang]string{"en": "English", "es": "Español", "fr": "Français"}
 
-// funcs are what pages call. Those that give text give it unescaped.
-func funcs(lang Lang, c catalogue, reasons *Reasons, prefix string) map[string]any {
-	return map[string]any{
-		"lang":   func() Lang { return lang },
-		"name":   func(l Lang) string { return names[l] },
-		"static": func(name string) string { return prefix + name },
-		"t":      func(key Key, args ...any) (string, error) { return c.text(key, c.flat(args)...) },
-		"brand": func(name string) (string, error) {
-			if name != "" {
-				return name, nil
-			}
-			return c.text("brand")
-		},
-		"refusal": func(r *idp.Refusal, part string) (string, error) {
-			return c.text(refusalKey(r.Code, part), r.Args...)
-		},
-		"lack":      lackKey,
-		"factor":    factorKey,
-		"attribute": func(name string) Key { return Key("attributes.text." + name) },
-		"level":     func(level string) Key { return Key("attributes.level." + level) },
-		// person is what to tell somebody who can do something about the
-		// refusal; "" where only the service provider can.
-		"person": func(r *idp.Refusal) (string, error) {
-			if key := refusalKey(r.Code, "person"); c[key] != "" {
-				return c.text(key, r.Args...)
-			}
-			return "", nil
-		},
-		"help": func(texts map[string]string, spName, brand string) htmltemplate.HTML {
-			if brand == "" {
-				brand = c["brand"]
-			}
-			return help(lang, texts, spName, brand)
-		},
-		"stamp": func(t time.Time) string { return t.UTC().Format(time.RFC3339) },
-		"when":  func(t time.Time) (string, error) { return c.date("time", t) },
-		"day":   func(t time.Time) (string, error) { return c.date("date", t) },
-		// n is the text for a number, with that as its first argument: key, or
-		// key.one.
-		"n": func(key Key, n int, args ...any) (string, error) {
-			return c.count(key, n, c.flat(args)...)
-		},
-		"days":   c.days,
-		"number": c.number,
-		// date is a day for machines, in an attribute.
-		"date":  func(t time.Time) string { return t.UTC().Format(time.DateOnly) },
-		"short": short,
-		"style": inlineStyle,
-		"line":  line,
-		// reason says why something of the rotation is so.
-		"reason": reasons.page(lang),
-	}
-}
-
 // date writes a time by one of the texts that have places for its parts: the
 // month by its name, the day, the year, the hour and the minute.
 func (c catalogue) date(key Key, t time.Time) (string, error) {
@@ -249,53 +191,4 @@ func (c catalogue) days(n int) (string, error) {
 		return c.count("days.ago", -n)
 	}
 	return c.count("days.in", n)
-}
-
-// short is enough of a fingerprint to tell a few certificates apart.
-func short(fingerprint string) string {
-	if len(fingerprint) <= 16 {
-		return fingerprint
-	}
-	return fingerprint[:16] + "…"
-}
-
-func refusalKey(code idp.RefusalCode, part string) Key {
-	return Key("refusal." + string(code) + "." + part)
-}
-
-// lackKey is a text of LackPage: part is "title", "asked" or "do".
-func lackKey(lacks, part string) Key { return Key("lack." + lacks + "." + part) }
-
-func factorKey(f idp.Factor) Key { return Key("factor." + string(f)) }
-
-// flat makes arguments of a page into strings: single ones, of any string type,
-// numbers, or a whole []string.
-func (c catalogue) flat(args []any) []string {
-	var out []string
-	for _, a := range args {
-		switch a := a.(type) {
-		case []string:
-			out = append(out, a...)
-		case int:
-			out = append(out, c.number(a))
-		default:
-			out = append(out, fmt.Sprint(a))
-		}
-	}
-	return out
-}
-
-// line makes a stranger's value fit to be read: on one line, and what cannot be
-// seen is written out (\n, \u200b), so that it neither hides from an integrator
-// nor moves a terminal's cursor nor turns the direction of writing.
-func line(s string) string {
-	var out strings.Builder
-	for _, r := range s {
-		if unicode.IsPrint(r) {
-			out.WriteRune(r)
-			continue
-		}
-		out.WriteString(strings.Trim(strconv.QuoteRune(r), "'"))
-	}
-	return out.String()
 }

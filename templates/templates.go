@@ -10,8 +10,8 @@
 // The pages are made for a Content-Security-Policy of default-src 'none' with
 // style-src, img-src and font-src 'self' (img-src is for the icons in the
 // stylesheet, too) and form-action; the pages that post by themselves, and that of
-// the code, have a script with a nonce, the latter a style as well. They work without script, at 320 pixels, by keyboard and by screen
-// reader (WCAG 2.2 AA).
+// the code, have a script with a nonce, the latter a style as well. They work
+// without script, at 320 pixels, by keyboard and by screen reader (WCAG 2.2 AA).
 package templates
 
 import (

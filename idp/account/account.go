@@ -20,8 +20,9 @@
 //	Import        Record ─► person with NameIDs, what is there already passed over
 //	Export        person ─► Record
 //
-// Whatever changes a way to sign in also ends the person's sessions. Each change
-// writes an audit event without personal data.
+// Whatever changes a way to sign in also ends the person's sessions, and forgets
+// the devices that they are remembered in. Each change writes an audit event
+// without personal data.
 //
 // The package makes no session and sets no cookie (session), shows no page
 // (authn), and does not decide which factors a request needs (assurance).

@@ -118,9 +118,9 @@ func (s *Service) Delete(ctx context.Context, email, actor string) error {
 }
 
 // change updates a person, forgets the devices that they are remembered in and
-// then ends their sessions. The order matters:
-// sessions that begin in between begin under the new state. A failure after the
-// update is reported, and the same call again ends the sessions.
+// then ends their sessions. The order matters: sessions that begin in between
+// begin under the new state. A failure after the update is reported, and the same
+// call again ends the sessions.
 func (s *Service) change(ctx context.Context, u *idp.User, e idp.AuditEvent, change func(*idp.User) error) (int, error) {
 	err := s.Store.UpdateUser(ctx, u.ID, func(u *idp.User) error {
 		u.UpdatedAt = s.Clock.Now()

@@ -164,7 +164,7 @@ func (s *Service) userInfo(u *idp.User) User {
 	for _, t := range u.TOTPs {
 		info.TOTPs = append(info.TOTPs, TOTP{Name: t.Name, Period: t.Period, AddedAt: t.AddedAt})
 	}
-	now := s.Accounts.Clock.Now()
+	now := s.Clock.Now()
 	for _, d := range u.Devices {
 		if !now.Before(session.RememberedUntil(d.At)) {
 			continue

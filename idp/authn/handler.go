@@ -3,9 +3,11 @@
 // Its flow: sign-in page → password → pending session → code page → code →
 // session → back to whoever asked. A browser that the person asked to be
 // remembered in passes the code page, where the request allows it. Somebody who
-// is signed in and must prove a factor more passes the step-up page alone. With a stored LoginRequest ("request" in
-// the address) that is the continue address of package sso, which alone
-// decides what comes next; without one it is the account page.
+// is signed in and must prove a factor more sees the step-up page alone.
+//
+// Whoever asked is, with a stored LoginRequest ("request" in the address), the
+// continue address of package sso, which alone decides what comes next; without
+// one it is the account page.
 //
 // What a right password or code is, and how often one may try, is decided by
 // package account.

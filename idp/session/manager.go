@@ -35,8 +35,8 @@ type Manager struct {
 	// Secure is set when base_url is https: cookies are then Secure and carry
 	// the __Host- prefix (RFC 6265bis §4.1.3.2).
 	Secure bool
-	// CodeTime is how long a person has for the second factor, unless
-	// they ask for more; PendingLifetime if zero.
+	// CodeTime is how long a person has for the second factor, unless they ask
+	// for more; PendingLifetime if zero.
 	CodeTime time.Duration
 	// Device tells what a browser runs on; nil if nobody asks.
 	Device func(*http.Request) idp.Device
@@ -101,7 +101,7 @@ func (m *Manager) EndsAt(s *idp.Session) time.Time {
 	return end
 }
 
-// Touch notes that the session is in use, at most once a minute, in s too.
+// Touch notes that the session is in use, in s too; see touchEvery.
 func (m *Manager) Touch(ctx context.Context, s *idp.Session) error {
 	now := m.Clock.Now()
 	if now.Sub(s.SeenAt) < min(touchEvery, m.Idle/4) {
