@@ -6,7 +6,6 @@ import (
 	"net/http"
 
 	"vernal/idp"
-	"vernal/idp/web"
 	"vernal/templates"
 )
 
@@ -69,13 +68,10 @@ func (h *Handler) showAccount(w http.ResponseWriter, r *http.Request) error {
 // signOut is POST /account/sign-out. It ends the session here; service
 // providers are not told.
 func (h *Handler) signOut(w http.ResponseWriter, r *http.Request) error {
-	e := web.EventOf(r)
-	event := idp.AuditEvent{Kind: "sign_out", Outcome: "ok", RequestID: e.ID, Address: e.Address}
 	s, err := h.Sessions.Current(r)
 	switch {
 	case err == nil:
-		event.User, event.Actor = s.User, "user:"+string(s.User)
-		err = h.Sessions.End(w, r, event)
+		err = h.Sessions.End(w, r, ownEvent(r, "sign_out", s.User))
 	case errors.Is(err, idp.ErrNotFound):
 		err = h.Sessions.End(w, r) // whatever is left of it
 	}

@@ -166,11 +166,8 @@ func (h *Handler) complete(w http.ResponseWriter, r *http.Request, f flow, pendi
 
 // event is what the audit trail is told of a proof.
 func (f flow) event(r *http.Request, kind string, user idp.UserID, factors string) idp.AuditEvent {
-	e := web.EventOf(r)
-	event := idp.AuditEvent{
-		Kind: kind, Outcome: "ok", Actor: "user:" + string(user), User: user,
-		RequestID: e.ID, Address: e.Address, Detail: map[string]string{"factors": factors},
-	}
+	event := ownEvent(r, kind, user)
+	event.Detail = map[string]string{"factors": factors}
 	if f.request != nil {
 		event.SP, event.Year = f.request.SP, f.request.Year
 	}

@@ -2,7 +2,6 @@ package authn
 
 import (
 	"bytes"
-	"errors"
 	"log/slog"
 	"net/http"
 
@@ -31,40 +30,27 @@ func (h *Handler) listDevices(r *http.Request, u *idp.User, page *templates.Acco
 
 // forgetOne is POST /account/devices/forget: one browser that the person is
 // remembered in, this one or another.
-func (h *Handler) forgetOne(w http.ResponseWriter, r *http.Request) error {
-	if err := r.ParseForm(); err != nil {
-		return badForm(err)
+func (h *Handler) forgetOne(w http.ResponseWriter, r *http.Request, s *idp.Session) error {
+	short, err := named(r, templates.FieldDevice)
+	if err != nil {
+		return err
 	}
-	short := r.PostForm.Get(templates.FieldDevice)
-	if short == "" {
-		return badForm(errors.New("no device is named"))
-	}
-	return h.forget(w, r, short, doneDevice)
+	return h.forget(w, r, s, short, doneDevice)
 }
 
 // forgetAll is POST /account/devices/forget-all.
-func (h *Handler) forgetAll(w http.ResponseWriter, r *http.Request) error {
-	return h.forget(w, r, "", doneDevices)
+func (h *Handler) forgetAll(w http.ResponseWriter, r *http.Request, s *idp.Session) error {
+	return h.forget(w, r, s, "", doneDevices)
 }
 
 // forget forgets devices. One that is not there was forgotten already, or is
 // somebody else's: both get the same answer, and the latter stays.
-func (h *Handler) forget(w http.ResponseWriter, r *http.Request, short, done string) error {
-	s, err := h.Sessions.Current(r)
-	if errors.Is(err, idp.ErrNotFound) {
-		return redirect(w, r, AccountPath) // which says what became of the session
-	}
+func (h *Handler) forget(w http.ResponseWriter, r *http.Request, s *idp.Session, short, done string) error {
+	n, err := h.Accounts.ForgetDevices(r.Context(), s.User, short, ownEvent(r, "", s.User))
 	if err != nil {
 		return err
 	}
-	e := web.EventOf(r)
-	n, err := h.Accounts.ForgetDevices(r.Context(), s.User, short, idp.AuditEvent{
-		Outcome: "ok", Actor: "user:" + string(s.User), User: s.User, RequestID: e.ID, Address: e.Address,
-	})
-	if err != nil {
-		return err
-	}
-	e.Note(slog.Int("devices_forgotten", n))
+	web.EventOf(r).Note(slog.Int("devices_forgotten", n))
 	// The cookie stays in its browser, and stands for nothing.
 	return redirect(w, r, AccountPath+"?done="+done)
 }

@@ -68,11 +68,11 @@ func (h *Handler) Mount(rt *web.Router) {
 	rt.Handle(StepUpPath, web.Methods{http.MethodGet: h.showStepUp, http.MethodPost: h.checkStepUp})
 	rt.Handle(AccountPath, web.Methods{http.MethodGet: h.showAccount})
 	rt.Handle(SignOutPath, web.Methods{http.MethodPost: h.signOut})
-	rt.Handle(stayPath, web.Methods{http.MethodGet: h.showStay, http.MethodPost: h.stay})
-	rt.Handle(endPath, web.Methods{http.MethodPost: h.endOne})
-	rt.Handle(endOthersPath, web.Methods{http.MethodPost: h.endOthers})
-	rt.Handle(forgetPath, web.Methods{http.MethodPost: h.forgetOne})
-	rt.Handle(forgetAllPath, web.Methods{http.MethodPost: h.forgetAll})
+	rt.Handle(stayPath, web.Methods{http.MethodGet: h.showStay, http.MethodPost: h.own(h.stay)})
+	rt.Handle(endPath, web.Methods{http.MethodPost: h.own(h.endOne)})
+	rt.Handle(endOthersPath, web.Methods{http.MethodPost: h.own(h.endOthers)})
+	rt.Handle(forgetPath, web.Methods{http.MethodPost: h.own(h.forgetOne)})
+	rt.Handle(forgetAllPath, web.Methods{http.MethodPost: h.own(h.forgetAll)})
 }
 
 // flow is the request that a sign-in is for, and what it needs; without a

@@ -3,6 +3,7 @@ package authn
 import (
 	"context"
 	"errors"
+	"fmt"
 	"log/slog"
 	"net/http"
 	"net/netip"
@@ -72,44 +73,64 @@ func networkText(network string) string {
 	return strings.TrimSuffix(text, "::") + ":x"
 }
 
-// endOne is POST /account/sessions/end: one other session of the person's.
-func (h *Handler) endOne(w http.ResponseWriter, r *http.Request) error {
+// own makes a handler of what a person does about their own, in a session. Who
+// has none any more is led to the account page, which says what became of it.
+func (h *Handler) own(do func(http.ResponseWriter, *http.Request, *idp.Session) error) web.Handler {
+	return func(w http.ResponseWriter, r *http.Request) error {
+		s, err := h.Sessions.Current(r)
+		if errors.Is(err, idp.ErrNotFound) {
+			return redirect(w, r, AccountPath)
+		}
+		if err != nil {
+			return err
+		}
+		return do(w, r, s)
+	}
+}
+
+// named is what a form of the account page names in a field.
+func named(r *http.Request, field string) (string, error) {
 	if err := r.ParseForm(); err != nil {
-		return badForm(err)
+		return "", badForm(err)
 	}
-	short := r.PostForm.Get(templates.FieldSession)
-	if short == "" {
-		return badForm(errors.New("no session is named"))
+	name := r.PostForm.Get(field)
+	if name == "" {
+		return "", badForm(fmt.Errorf("no %s is named", field))
 	}
-	return h.endOwn(w, r, short, doneOne)
+	return name, nil
+}
+
+// ownEvent is what the audit trail is told of what a person does for themselves.
+func ownEvent(r *http.Request, kind string, user idp.UserID) idp.AuditEvent {
+	e := web.EventOf(r)
+	return idp.AuditEvent{Kind: kind, Outcome: "ok", Actor: "user:" + string(user), User: user, RequestID: e.ID, Address: e.Address}
+}
+
+// endOne is POST /account/sessions/end: one other session of the person's.
+func (h *Handler) endOne(w http.ResponseWriter, r *http.Request, s *idp.Session) error {
+	short, err := named(r, templates.FieldSession)
+	if err != nil {
+		return err
+	}
+	return h.endOwn(w, r, s, short, doneOne)
 }
 
 // endOthers is POST /account/sessions/end-others: all of the person's sessions
 // but this one.
-func (h *Handler) endOthers(w http.ResponseWriter, r *http.Request) error {
-	return h.endOwn(w, r, "", doneOthers)
+func (h *Handler) endOthers(w http.ResponseWriter, r *http.Request, s *idp.Session) error {
+	return h.endOwn(w, r, s, "", doneOthers)
 }
 
 // endOwn ends sessions. One that is not there has ended already, or is somebody
 // else's: both get the same answer, and the latter stays.
-func (h *Handler) endOwn(w http.ResponseWriter, r *http.Request, short, done string) error {
-	s, err := h.Sessions.Current(r)
-	if errors.Is(err, idp.ErrNotFound) {
-		return redirect(w, r, AccountPath) // which says what became of the session
-	}
-	if err != nil {
-		return err
-	}
-	e := web.EventOf(r)
-	n, err := h.Sessions.EndOwn(r.Context(), s, short, idp.AuditEvent{
-		Kind: "session.end", Outcome: "ok", Actor: "user:" + string(s.User), User: s.User, RequestID: e.ID, Address: e.Address,
-	})
+func (h *Handler) endOwn(w http.ResponseWriter, r *http.Request, s *idp.Session, short, done string) error {
+	n, err := h.Sessions.EndOwn(r.Context(), s, short, ownEvent(r, "session.end", s.User))
 	if errors.Is(err, idp.ErrSessionEnded) {
-		return redirect(w, r, AccountPath)
+		return redirect(w, r, AccountPath) // which says so
 	}
 	if err != nil {
 		return err
 	}
-	e.Note(slog.Int("sessions_ended", n))
+	web.EventOf(r).Note(slog.Int("sessions_ended", n))
 	return redirect(w, r, AccountPath+"?done="+done)
 }

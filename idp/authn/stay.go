@@ -57,14 +57,7 @@ func (h *Handler) showStay(w http.ResponseWriter, r *http.Request) error {
 }
 
 // stay is POST /account/stay: the person is still there.
-func (h *Handler) stay(w http.ResponseWriter, r *http.Request) error {
-	s, err := h.Sessions.Current(r)
-	if errors.Is(err, idp.ErrNotFound) {
-		return redirect(w, r, AccountPath) // which says what became of the session
-	}
-	if err != nil {
-		return err
-	}
+func (h *Handler) stay(w http.ResponseWriter, r *http.Request, s *idp.Session) error {
 	if err := h.Sessions.Touch(r.Context(), s); err != nil {
 		return err
 	}
