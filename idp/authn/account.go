@@ -44,16 +44,7 @@ func (h *Handler) showAccount(w http.ResponseWriter, r *http.Request) error {
 		ForgetAction: forgetPath, ForgetAllAction: forgetAllPath,
 		Idle: int(h.Sessions.Idle.Minutes()), EndAt: s.ExpiresAt,
 	}
-	switch r.URL.Query().Get("done") {
-	case doneOne:
-		page.Notice = templates.NoticeSessionEnded
-	case doneOthers:
-		page.Notice = templates.NoticeSessionsEnded
-	case doneDevice:
-		page.Notice = templates.NoticeDeviceForgotten
-	case doneDevices:
-		page.Notice = templates.NoticeDevicesForgotten
-	}
+	page.Notice = doneNotices[r.URL.Query().Get("done")]
 	for _, p := range s.Participants {
 		page.Visits = append(page.Visits, templates.Visit{SPName: h.Registry.NameOf(r.Context(), p.SP), At: p.At})
 	}

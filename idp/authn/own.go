@@ -27,6 +27,12 @@ const (
 	doneDevices = "devices"
 )
 
+// doneNotices say it in words; read-only.
+var doneNotices = map[string]templates.Key{
+	doneOne: templates.NoticeSessionEnded, doneOthers: templates.NoticeSessionsEnded,
+	doneDevice: templates.NoticeDeviceForgotten, doneDevices: templates.NoticeDevicesForgotten,
+}
+
 // listOwn puts the person's sessions on the account page, this one first.
 func (h *Handler) listOwn(ctx context.Context, here *idp.Session, page *templates.AccountPage) error {
 	all, err := h.Sessions.Own(ctx, here.User)
