@@ -13,14 +13,12 @@
 # /log-out             ends the session here and asks the identity provider to end its own
 # /saml/logged-out     takes the LogoutResponse; validates and shows what is wrong
 
-import html
 import json
 import os
 import secrets
 import socket
 import sys
-from http import cookies
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from http.server import ThreadingHTTPServer
 from urllib.parse import parse_qs, urlsplit
 
 from saml2 import BINDING_HTTP_POST, BINDING_HTTP_REDIRECT, BINDING_SOAP
@@ -30,6 +28,8 @@ from saml2.metadata import entity_descriptor
 from saml2.saml import NAMEID_FORMAT_PERSISTENT, AuthnContextClassRef
 from saml2.samlp import RequestedAuthnContext
 from saml2.xmldsig import DIGEST_SHA256, SIG_RSA_SHA256
+
+from sp_pages import Pages
 
 BINDINGS = {"redirect": BINDING_HTTP_REDIRECT, "post": BINDING_HTTP_POST, "soap": BINDING_SOAP}
 CONTEXT = ["urn:acr.login.gov:auth-only", "http://idmanagement.gov/ns/assurance/aal/2",
@@ -136,7 +136,8 @@ class Provider:
         client.handle_logout_response(response)
 
 
-class Handler(BaseHTTPRequestHandler):
+class Handler(Pages):
+    name = "pysaml2"
     providers = {}
 
     @property
@@ -162,8 +163,7 @@ class Handler(BaseHTTPRequestHandler):
             self.refuse(e)
 
     def do_POST(self):
-        body = self.rfile.read(int(self.headers.get("Content-Length", "0"))).decode()
-        post = {k: v[0] for k, v in parse_qs(body, keep_blank_values=True).items()}
+        post = self.posted()
         try:
             if self.path == "/saml/logged-out":
                 self.provider.logged_out(post)
@@ -173,14 +173,7 @@ class Handler(BaseHTTPRequestHandler):
             return self.refuse(e)
         cookie = secrets.token_hex(16)
         self.provider.sessions[cookie] = said, name_id
-        self.redirect(self.provider.base + path, "pysaml2-sp=%s; Path=/; HttpOnly; SameSite=Lax" % cookie)
-
-    def log_message(self, *args):
-        pass
-
-    def cookie(self):
-        c = cookies.SimpleCookie(self.headers.get("Cookie", ""))
-        return c["pysaml2-sp"].value if "pysaml2-sp" in c else ""
+        self.redirect(self.provider.base + path, cookie)
 
     def away(self, info):
         """Sends the browser to the identity provider, as pysaml2 has it."""
@@ -189,30 +182,6 @@ class Handler(BaseHTTPRequestHandler):
             return self.redirect(to)
         # pysaml2's own page has no button for browsers without script.
         self.answer(200, info["data"] if isinstance(info["data"], str) else "".join(info["data"]), "text/html; charset=utf-8")
-
-    def show(self, said):
-        self.page(200, "<dl>%s</dl>" % "".join("<dt>%s</dt><dd id='%s'>%s</dd>" % (k, k, html.escape(str(v))) for k, v in said.items()))
-
-    def refuse(self, e):
-        self.page(403, "<p id='refused'>%s</p>" % html.escape("%s: %s" % (type(e).__name__, e)))
-
-    def redirect(self, to, cookie=None):
-        self.send_response(303)
-        self.send_header("Location", to)
-        if cookie:
-            self.send_header("Set-Cookie", cookie)
-        self.end_headers()
-
-    def page(self, status, body):
-        self.answer(status, "<!DOCTYPE html><html lang='en'><title>pysaml2</title><main>%s</main></html>" % body, "text/html; charset=utf-8")
-
-    def answer(self, status, body, kind):
-        data = body.encode()
-        self.send_response(status)
-        self.send_header("Content-Type", kind)
-        self.send_header("Content-Length", str(len(data)))
-        self.end_headers()
-        self.wfile.write(data)
 
 
 if __name__ == "__main__":

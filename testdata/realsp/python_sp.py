@@ -10,17 +10,16 @@
 # /secret/...          needs a sign-in
 # /saml/acs            Assertion Consumer Service; validates strictly and shows what is wrong
 
-import html
 import json
 import secrets
 import sys
-from http import cookies
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
-from urllib.parse import parse_qs
+from http.server import ThreadingHTTPServer
 
 from onelogin.saml2.auth import OneLogin_Saml2_Auth
 from onelogin.saml2.idp_metadata_parser import OneLogin_Saml2_IdPMetadataParser
 from onelogin.saml2.settings import OneLogin_Saml2_Settings
+
+from sp_pages import Pages
 
 PERSISTENT = "urn:oasis:names:tc:SAML:2.0:nameid-format:persistent"
 
@@ -105,7 +104,8 @@ class Provider:
         return said
 
 
-class Handler(BaseHTTPRequestHandler):
+class Handler(Pages):
+    name = "python"
     provider = None
 
     def do_GET(self):
@@ -119,41 +119,16 @@ class Handler(BaseHTTPRequestHandler):
         said = self.provider.sessions.get(self.cookie())
         if said is None:
             return self.redirect(self.provider.begin(path))
-        rows = "".join("<dt>%s</dt><dd id='%s'>%s</dd>" % (k, k, html.escape(str(v))) for k, v in said.items())
-        self.page(200, "<dl>%s</dl>" % rows)
+        self.show(said)
 
     def do_POST(self):
-        body = self.rfile.read(int(self.headers.get("Content-Length", "0"))).decode()
-        post = {k: v[0] for k, v in parse_qs(body, keep_blank_values=True).items()}
         try:
-            said, path = self.provider.consume(post)
+            said, path = self.provider.consume(self.posted())
         except Exception as e:  # whatever is wrong with it is shown
-            return self.page(403, "<p id='refused'>%s</p>" % html.escape(str(e)))
+            return self.refuse(e)
         cookie = secrets.token_hex(16)
         self.provider.sessions[cookie] = said
-        self.redirect(self.provider.base + path, "python-sp=%s; Path=/; HttpOnly; SameSite=Lax" % cookie)
-
-    def cookie(self):
-        c = cookies.SimpleCookie(self.headers.get("Cookie", ""))
-        return c["python-sp"].value if "python-sp" in c else ""
-
-    def redirect(self, to, cookie=None):
-        self.send_response(303)
-        self.send_header("Location", to)
-        if cookie:
-            self.send_header("Set-Cookie", cookie)
-        self.end_headers()
-
-    def page(self, status, body):
-        self.answer(status, "<!DOCTYPE html><html lang='en'><title>Python</title><main>%s</main></html>" % body, "text/html; charset=utf-8")
-
-    def answer(self, status, body, kind):
-        data = body.encode()
-        self.send_response(status)
-        self.send_header("Content-Type", kind)
-        self.send_header("Content-Length", str(len(data)))
-        self.end_headers()
-        self.wfile.write(data)
+        self.redirect(self.provider.base + path, cookie)
 
 
 if __name__ == "__main__":

@@ -49,7 +49,7 @@ func (w *world) startPySAML2(t *testing.T) {
 		binary.Missing(t, "python3-pysaml2")
 	}
 	w.startOthers(t, func(config string, _ int) *exec.Cmd {
-		return exec.Command(systemPython, filepath.Join(w.data, "pysaml2_sp.py"), config)
+		return exec.Command(systemPython, "-B", filepath.Join(w.data, "pysaml2_sp.py"), config)
 	}, []other{
 		{key: "pysaml2", name: "PySAML2", options: map[string]any{"binding": "redirect"}},
 		{key: "pysaml2-encrypted", name: "PySAML2, encrypted", encrypted: true, signedResponse: true,

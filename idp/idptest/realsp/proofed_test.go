@@ -48,7 +48,7 @@ func (w *world) startPython(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	p := binary.Start(t, "python", exec.Command(systemPython, filepath.Join(w.data, "python_sp.py"), w.write(t, "python.json", config)))
+	p := binary.Start(t, "python", exec.Command(systemPython, "-B", filepath.Join(w.data, "python_sp.py"), w.write(t, "python.json", config)))
 	sp := &provider{
 		name: "Python, verified", base: fmt.Sprintf("http://%s.localhost:%d", key, port),
 		key: filepath.Join(w.dir, key+".key"), encrypted: true, signedResponse: true,
