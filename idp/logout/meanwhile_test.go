@@ -2,8 +2,11 @@ package logout_test
 
 import (
 	"context"
+	"net/http"
+	"strings"
 	"sync"
 	"testing"
+	"time"
 
 	"vernal/idp"
 	"vernal/idp/idptest"
@@ -77,4 +80,75 @@ func TestLogoutMeetsStepUp(t *testing.T) {
 	if next := elsewhere.Get(a.URL(&idptest.Request{})); next.Response() == nil {
 		t.Error("the session in the other browser has ended")
 	}
+}
+
+// A request that waits for its browser is acted upon within the hour, and while
+// its SP is there. The browser that comes for another one learns no more than
+// that it is gone.
+func TestLogoutWaits(t *testing.T) {
+	t.Parallel()
+	tests := []struct {
+		name      string
+		meanwhile func(w *world)
+		to        string // "" is where the POST led
+		code      string // "" for an answer
+	}{
+		{"a minute less than an hour", func(w *world) { w.Clock.Advance(59 * time.Minute) }, "", ""},
+		{"an hour", func(w *world) { w.Clock.Advance(time.Hour) }, "", "request_stale"},
+		{"the provider was removed", func(w *world) {
+			if err := w.Registry.Remove(w.t.Context(), spA, "test"); err != nil {
+				w.t.Fatal(err)
+			}
+		}, "", "sp_unknown"},
+		{"never stored", func(*world) {}, "/account/sign-out/continue?request=guessed", "request_stale"},
+		{"no handle", func(*world) {}, "/account/sign-out/continue", "request_stale"},
+		{"a long handle", func(*world) {}, "/account/sign-out/continue?request=" + strings.Repeat("h", 70000), "request_stale"},
+	}
+	for _, tt := range tests {
+		t.Run(tt.name, func(t *testing.T) {
+			t.Parallel()
+			w := newWorld(t)
+			r := &idptest.LogoutRequest{NameID: w.ada.name}
+			resp, to := w.ada.browser.CrossSitePostOnly(w.a.LogoutAddress(r), w.a.LogoutForm(r))
+			resp.Body.Close()
+			tt.meanwhile(w)
+			if tt.to != "" {
+				to = tt.to
+			}
+			page := w.ada.browser.Get(to)
+			if tt.code == "" {
+				answered(t, page, w.a, r, ok, "")
+				return
+			}
+			if page.Status != http.StatusBadRequest || page.Response() != nil || !strings.Contains(page.Text(), tt.code) {
+				t.Errorf("%d, want 400 and %q:\n%s", page.Status, tt.code, page.Text())
+			}
+			w.want("ada", "bob")
+		})
+	}
+}
+
+// A message that waits for a browser has no answer yet. Sent again by the back
+// channel it is turned down, and not answered with a status that is empty; then
+// the browser gets the answer. The log names whose message it was.
+func TestRemoteLogoutOfMessageThatWaits(t *testing.T) {
+	t.Parallel()
+	w, log := loggedWorld(t)
+	r := &idptest.LogoutRequest{NameID: w.ada.name, Destination: "-"}
+	resp, to := w.ada.browser.CrossSitePostOnly(w.a.LogoutAddress(r), w.a.LogoutForm(r))
+	resp.Body.Close()
+	log.take(1)
+	if got := w.a.RemoteLogout(r); got.Status != http.StatusBadRequest || got.Response != nil || !strings.Contains(got.Body, "replayed") {
+		t.Errorf("by form: %d\n%s", got.Status, got.Body)
+	}
+	if got := w.a.SOAPLogout(r); got.Response == nil || got.Response.Status.StatusCode.Value != requester || !strings.Contains(got.Body, "replayed") {
+		t.Errorf("by SOAP: %d\n%s", got.Status, got.Body)
+	}
+	if lines := log.take(2); strings.Count(lines, `"sp":"`+spA+`"`) != 2 {
+		t.Errorf("the log does not say whose messages were turned down:\n%s", lines)
+	}
+	w.want("ada", "bob")
+	r.Remote = false
+	answered(t, w.ada.browser.Get(to), w.a, r, ok, "")
+	w.want("bob")
 }

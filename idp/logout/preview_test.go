@@ -101,6 +101,12 @@ func TestPreviewByField(t *testing.T) {
 			t.Errorf("the record of a %s does not say that it was a preview: %+v", r.Kind, r.Detail)
 		}
 	}
+	if err := w.Board.Flush(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	if users, err := w.Board.Users(t.Context(), next, time.Time{}); err != nil || len(users) > 0 {
+		t.Errorf("previews count as use of the year by %v, %v", users, err)
+	}
 	if entry, found := w.Years.Lookup(next, w.Clock.Now()); !found || entry.State != certs.Created {
 		t.Errorf("the year is %v now", entry.State)
 	}
@@ -131,21 +137,23 @@ func TestPreviewByLink(t *testing.T) {
 	w.want("bob")
 }
 
-// A verified LogoutRequest is a use of its year, which keeps it from being
-// retired; a forged one is none.
+// A verified LogoutRequest is a use of its year on either channel, which keeps
+// it from being retired; a forged one is none.
 func TestLogoutIsUse(t *testing.T) {
 	t.Parallel()
 	w := newWorld(t)
+	forged := w.AddProvider("https://forged.example")
 	w.Clock.Advance(49 * time.Hour) // after the sign-ins
 	since := w.Clock.Now().Add(-time.Hour)
 	w.Browser().Get(w.a.LogoutURL(&idptest.LogoutRequest{NameID: w.ada.name}))
-	w.Browser().Get(w.b.LogoutURL(&idptest.LogoutRequest{NameID: w.ada.otherName, Key: idptest.OtherKey()}))
-	w.b.RemoteLogout(&idptest.LogoutRequest{NameID: w.ada.otherName, Unsigned: true})
+	w.b.RemoteLogout(&idptest.LogoutRequest{NameID: w.ada.otherName})
+	w.Browser().Get(forged.LogoutURL(&idptest.LogoutRequest{NameID: w.ada.otherName, Key: idptest.OtherKey()}))
+	forged.RemoteLogout(&idptest.LogoutRequest{NameID: w.ada.otherName, Unsigned: true})
 	if err := w.Board.Flush(t.Context()); err != nil {
 		t.Fatal(err)
 	}
 	users, err := w.Board.Users(t.Context(), w.Year(), since)
-	if err != nil || !slices.Equal(users, []idp.EntityID{spA}) {
-		t.Errorf("used by %v, %v; want %s alone", users, err, spA)
+	if err != nil || !slices.Equal(users, []idp.EntityID{spA, spB}) {
+		t.Errorf("used by %v, %v; want %s and %s", users, err, spA, spB)
 	}
 }

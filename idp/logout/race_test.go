@@ -20,6 +20,16 @@ func TestLogoutHead(t *testing.T) {
 	w.want("ada", "bob")
 	answered(t, w.ada.browser.Get(address), w.a, r, ok, "")
 	w.want("bob")
+
+	r = &idptest.LogoutRequest{NameID: w.bob.name}
+	resp, to := w.bob.browser.CrossSitePostOnly(w.a.LogoutAddress(r), w.a.LogoutForm(r))
+	resp.Body.Close()
+	if page := w.bob.browser.Head(to); page.Status != http.StatusOK {
+		t.Errorf("HEAD where a POST leads: %d", page.Status)
+	}
+	w.want("bob")
+	answered(t, w.bob.browser.Get(to), w.a, r, ok, "")
+	w.want()
 }
 
 // Many LogoutRequests of one person at once, by both bindings, some the same

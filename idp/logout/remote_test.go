@@ -37,6 +37,12 @@ func TestRemoteLogout(t *testing.T) {
 		{"another person's SessionIndex", func(w *world) *idptest.LogoutRequest {
 			return &idptest.LogoutRequest{NameID: w.ada.name, SessionIndexes: []string{w.bob.index}}
 		}, http.StatusOK, true, []string{"ada", "bob"}},
+		{"another person's UUID beside a SessionIndex", func(w *world) *idptest.LogoutRequest {
+			return &idptest.LogoutRequest{NameID: w.ada.name, SessionIndexes: []string{w.bob.name, "_over"}}
+		}, http.StatusOK, true, []string{"ada", "bob"}},
+		{"the provider's UUID beside a SessionIndex that is over", func(w *world) *idptest.LogoutRequest {
+			return &idptest.LogoutRequest{NameID: w.ada.name, SessionIndexes: []string{"_over", w.ada.name}}
+		}, http.StatusOK, true, []string{"bob"}},
 		{"another provider's UUID", func(w *world) *idptest.LogoutRequest {
 			return &idptest.LogoutRequest{NameID: "x", SessionIndexes: []string{w.ada.otherName}}
 		}, http.StatusBadRequest, false, []string{"ada", "bob"}},

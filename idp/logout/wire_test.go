@@ -86,6 +86,9 @@ func TestLogoutPartial(t *testing.T) {
 		page := b.Get(w.a.LogoutURL(r))
 		return &idptest.Answer{Status: page.Status, Body: page.Text(), Response: page.LogoutResponse()}
 	}
+	other := visitor{Person: w.ada.Person, browser: w.Browser()}
+	_, index := w.signIn(&other, w.a)
+	check("one session of two, by the back channel", w.a.RemoteLogout(&idptest.LogoutRequest{NameID: w.ada.name, SessionIndexes: []string{index}}), "")
 	check("used alone", front(alone.browser, &idptest.LogoutRequest{NameID: w.ada.name}), "")
 	r := &idptest.LogoutRequest{NameID: w.ada.name}
 	check("used with another", front(w.ada.browser, r), partialLogout)
@@ -160,6 +163,7 @@ func TestLogoutFormAction(t *testing.T) {
 		p.LogoutURL = "https://slo.a.example:8443/bye"
 		p.RedirectURIs = []string{"https://www.a.example/start", "https://slo.a.example:8443/again"}
 	})
+	nonces := map[string]bool{}
 	for _, tt := range []struct {
 		name string
 		page *idptest.Page
@@ -174,6 +178,10 @@ func TestLogoutFormAction(t *testing.T) {
 		}
 		if nonce := strings.Trim(strings.TrimPrefix(directive(csp, "script-src"), "'nonce-"), "'"); nonce == "" || !strings.Contains(html.UnescapeString(string(tt.page.Body)), `nonce="`+nonce+`"`) {
 			t.Errorf("%s: no script may run: %s", tt.name, csp)
+		} else if nonces[nonce] {
+			t.Errorf("%s: the nonce is that of another page: %s", tt.name, csp)
+		} else {
+			nonces[nonce] = true
 		}
 	}
 }
