@@ -2,6 +2,8 @@ package authn_test
 
 import (
 	"net/http"
+	"net/url"
+	"strings"
 	"testing"
 
 	"vernal/idp/account"
@@ -20,7 +22,7 @@ func TestSlipIsNoGuess(t *testing.T) {
 		form := page.Form()
 		form.Fields.Set("code", []string{"", "12345", "1234567", "abcdef"}[n%4])
 		page = b.Post(form.Action, form.Fields)
-		says(t, page, http.StatusUnprocessableEntity)
+		says(t, page, http.StatusUnprocessableEntity, []string{"Enter the code from", "The code is 6 digits long"}[min(1, n%4)])
 	}
 	says(t, b.GiveCode(page, ann), http.StatusOK, "You are signed in")
 }
@@ -49,5 +51,56 @@ func TestRememberedIsOnRecord(t *testing.T) {
 	}
 	if found != 2 {
 		t.Errorf("%d sign-ins are on record, want 2", found)
+	}
+}
+
+// What cannot be an address and a password is told as that, and not as a wrong
+// one: nobody is looked up for it.
+func TestSignInSlip(t *testing.T) {
+	t.Parallel()
+	i := idptest.New(t, idptest.Options{})
+	b := i.Browser()
+	for _, tt := range []struct{ name, email, password, says string }{
+		{"nothing", "", "", "Enter your email address"},
+		{"no address", "ann", "quiet otter", "Enter an email address like"},
+		{"a long address", strings.Repeat("a", 250) + "@example.gov", "quiet otter", "Enter an email address like"},
+		{"no password", "ann@example.gov", "", "Enter your password"},
+	} {
+		page := b.Post("/sign-in", url.Values{"email": {tt.email}, "password": {tt.password}})
+		if page.Status != http.StatusUnprocessableEntity || !strings.Contains(page.Text(), tt.says) {
+			t.Errorf("%s: %d, want %q:\n%s", tt.name, page.Status, tt.says, page.Text())
+		}
+	}
+}
+
+// Wrong codes are on record, with whose they would have been, and so is the
+// limit that they reach, of which the client is told how long it lasts.
+func TestWrongCodeIsOnRecord(t *testing.T) {
+	t.Parallel()
+	i := idptest.New(t, idptest.Options{})
+	ann := i.AddPerson("ann@example.gov")
+	b := begun(t, i, ann)
+	var page *idptest.Page
+	for range account.DefaultLimits().Code.Max + 1 {
+		page = b.Post("/sign-in/code", url.Values{"code": {"000000"}})
+	}
+	if page.Status != http.StatusTooManyRequests || page.Header.Get("Retry-After") == "" {
+		t.Errorf("%d, Retry-After %q", page.Status, page.Header.Get("Retry-After"))
+	}
+	if err := i.Trail.Refusals.Flush(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	records, err := i.Store.AuditRecords(t.Context(), 0, 100)
+	if err != nil {
+		t.Fatal(err)
+	}
+	seen := map[string]bool{}
+	for _, r := range records {
+		if r.Kind == "refusal" && r.User == ann.User.ID {
+			seen[r.Outcome] = true
+		}
+	}
+	if !seen["code"] || !seen["throttled"] {
+		t.Errorf("on record: %v, want code and throttled", seen)
 	}
 }

@@ -79,6 +79,9 @@ func (h *Handler) begin(w http.ResponseWriter, r *http.Request, f flow, user *id
 		return err
 	}
 	pending, err := h.Sessions.StartPending(w, r, user.ID, h.Accounts.AddressMark(user.ID, email))
+	if errors.Is(err, idp.ErrNotFound) { // deleted at this moment
+		return h.signInPage(w, r, f, http.StatusUnprocessableEntity, templates.SignInPage{Email: email, Problem: templates.ProblemSignInWrong})
+	}
 	if err != nil {
 		return f.fail(err)
 	}

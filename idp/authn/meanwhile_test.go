@@ -1,0 +1,144 @@
+package authn_test
+
+import (
+	"context"
+	"net/http"
+	"net/url"
+	"strings"
+	"sync"
+	"testing"
+
+	"vernal/idp"
+	"vernal/idp/idptest"
+	"vernal/idp/sp"
+)
+
+// beforeBegin is a store that has something happen once, after a password was
+// found right and before the sign-in that it begins is stored.
+type beforeBegin struct {
+	idp.Store
+	once sync.Once
+	then func()
+}
+
+func (b *beforeBegin) CreateSession(ctx context.Context, s *idp.Session, replaces []idp.SessionID, events ...idp.AuditEvent) error {
+	b.once.Do(b.then)
+	return b.Store.CreateSession(ctx, s, replaces, events...)
+}
+
+// Whoever locks an account, changes its password or deletes it ends the sessions
+// that there are. A sign-in whose password was right a moment before, and which
+// is stored a moment after, ends too.
+func TestSignInMeetsChange(t *testing.T) {
+	t.Parallel()
+	tests := []struct {
+		name   string
+		change func(context.Context, *idptest.IdP, *idptest.Person) error
+	}{
+		{"locked", func(ctx context.Context, i *idptest.IdP, p *idptest.Person) error {
+			_, err := i.Accounts.Lock(ctx, p.Email, "test", "test")
+			return err
+		}},
+		{"password", func(ctx context.Context, i *idptest.IdP, p *idptest.Person) error {
+			_, err := i.Accounts.SetPassword(ctx, p.Email, "another otter mends ten kettles", "test")
+			return err
+		}},
+		{"deleted", func(ctx context.Context, i *idptest.IdP, p *idptest.Person) error {
+			return i.Accounts.Delete(ctx, p.Email, "test")
+		}},
+	}
+	for _, tt := range tests {
+		t.Run(tt.name, func(t *testing.T) {
+			t.Parallel()
+			store := new(beforeBegin)
+			i := idptest.New(t, idptest.Options{Between: func(s idp.Store) idp.Store { store.Store = s; return store }})
+			ann, b := i.AddPerson("ann@example.gov"), i.Browser()
+			store.then = func() {
+				i.Clock.Advance(1) // a password is known by when it was changed
+				if err := tt.change(t.Context(), i, ann); err != nil {
+					t.Error(err)
+				}
+			}
+			page := b.GivePassword(b.Get("/sign-in"), ann)
+			if _, code := page.Form().Fields["code"]; code || page.Status < 400 || page.Status >= 500 {
+				t.Errorf("%d %s:\n%s", page.Status, page.URL, page.Text())
+			}
+			if left, err := i.Store.UserSessions(t.Context(), ann.User.ID); err != nil || len(left) > 0 {
+				t.Errorf("%d sign-ins are left, %v", len(left), err)
+			}
+		})
+	}
+}
+
+// A step-up that another tab was faster with asks for nothing more: the code in
+// the form is not looked at, and the person goes on.
+func TestStepUpInTwoTabs(t *testing.T) {
+	t.Parallel()
+	i := idptest.New(t, idptest.Options{})
+	ann, a := i.AddPerson("ann@example.gov"), i.AddProvider("https://a.example")
+	b := rememberedIn(t, i, ann)
+	if asked(t, b, ann) {
+		t.Fatal("the browser is not remembered")
+	}
+	one, two := &idptest.Request{ClassRefs: []string{aal2}}, &idptest.Request{ClassRefs: []string{aal2}}
+	first, second := b.Get(a.URL(one)), b.Get(a.URL(two))
+	says(t, second, http.StatusOK, "stronger proof")
+	if page := b.GiveCode(first, ann); page.Response() == nil {
+		t.Fatalf("no Response, but %d %s", page.Status, page.URL)
+	}
+	form := second.Form()
+	form.Fields.Set("code", "000000")
+	if page := b.Post(form.Action, form.Fields); page.Response() == nil {
+		t.Errorf("no Response in the second tab, but %d %s:\n%s", page.Status, page.URL, page.Text())
+	}
+}
+
+// Where a remembered browser does not count, nobody is offered to have theirs
+// remembered, and a form that asks for it all the same does not get it.
+func TestRememberNotOffered(t *testing.T) {
+	t.Parallel()
+	i := idptest.New(t, idptest.Options{})
+	ann, a, b := i.AddPerson("ann@example.gov"), i.AddProvider("https://a.example"), i.Browser()
+	page := b.GivePassword(b.Get(a.URL(&idptest.Request{ClassRefs: []string{aal2}})), ann)
+	if strings.Contains(string(page.Body), `name="remember"`) {
+		t.Error("the page offers to remember the browser")
+	}
+	if page = b.GiveCode(page, ann, "remember"); page.Response() == nil {
+		t.Fatalf("no Response, but %d %s", page.Status, page.URL)
+	}
+	if u, err := i.Store.User(t.Context(), ann.User.ID); err != nil || len(u.Devices) > 0 {
+		t.Errorf("%d browsers are remembered, %v", len(u.Devices), err)
+	}
+}
+
+// A provider that is switched off while a person signs in gets nobody's
+// password: the page says what happened.
+func TestProviderSwitchedOffMeanwhile(t *testing.T) {
+	t.Parallel()
+	i := idptest.New(t, idptest.Options{})
+	ann, a, b := i.AddPerson("ann@example.gov"), i.AddProvider("https://a.example"), i.Browser()
+	page := b.Get(a.URL(&idptest.Request{}))
+	_, err := i.Registry.Edit(t.Context(), "https://a.example", func(p *idp.ServiceProvider) error {
+		p.Active = false
+		return nil
+	}, sp.Options{AllowInsecureURL: true}, "test")
+	if err != nil {
+		t.Fatal(err)
+	}
+	says(t, b.GivePassword(page, ann), http.StatusBadRequest, "sp_inactive")
+	if left, err := i.Store.UserSessions(t.Context(), ann.User.ID); err != nil || len(left) > 0 {
+		t.Errorf("%d sign-ins were begun, %v", len(left), err)
+	}
+}
+
+// A code is taken as applications show it, in groups.
+func TestCodeInGroups(t *testing.T) {
+	t.Parallel()
+	i := idptest.New(t, idptest.Options{})
+	ann := i.AddPerson("ann@example.gov")
+	for _, gap := range []string{" ", "-", "\t", "\u00a0"} {
+		b := begun(t, i, ann)
+		code := ann.Code()
+		says(t, b.Post("/sign-in/code", url.Values{"code": {code[:3] + gap + code[3:]}}), http.StatusOK, "You are signed in")
+	}
+}
