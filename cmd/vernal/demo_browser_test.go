@@ -159,7 +159,7 @@ func demoInBrowser(b *tab, d *demo) {
 	b.click("button")
 	b.see("input#code", "3-code")
 	b.fill("input#code", codeOf(t, d, 0))
-	b.click(".vernal-submit") // the first button is for Enter alone
+	b.click("button")
 	b.see("#name-id", "4-signed-in-a")
 	atA := b.eval(`document.getElementById("name-id").innerText`)
 	if at := b.eval(`location.href`); at != d.samples[0].url+pathSignedIn {

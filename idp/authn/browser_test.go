@@ -137,6 +137,10 @@ func TestMoreTimeInBrowser(t *testing.T) {
 			b.do(chromedp.Navigate(i.URL+"/sign-in/code"), chromedp.SendKeys(chromedp.CSS("#code"), "123"), chromedp.Click(chromedp.CSS("#remember")))
 			before := b.says(lies)
 			b.shown("time")
+			// Enter and whatever fills in forms by program press the first.
+			if got := b.says(`document.querySelector("button[type=submit]").className`); !strings.Contains(got, "vernal-submit") {
+				t.Errorf("the first button is %q", got)
+			}
 			if got := b.says(lies); got != before || !strings.HasSuffix(got, ",seen") {
 				t.Errorf("button, box, warning lie at %s, and did at %s", got, before)
 			}

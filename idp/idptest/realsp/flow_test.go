@@ -85,7 +85,7 @@ func (b *tab) giveCode(p *binary.Person) {
 	b.t.Helper()
 	b.expect(pageCode)
 	b.do(chromedp.SendKeys(chromedp.CSS("input[name=code]"), p.Code(b.t)))
-	b.press("form .vernal-submit") // the first button is for Enter alone
+	b.press("form button[type=submit]")
 }
 
 // signIn opens a protected page and signs the person in, who arrives there.
