@@ -104,3 +104,18 @@ func TestWrongCodeIsOnRecord(t *testing.T) {
 		t.Errorf("on record: %v, want code and throttled", seen)
 	}
 }
+
+// The cookie of the password goes when the session's comes.
+func TestSignInCookieIsTakenBack(t *testing.T) {
+	t.Parallel()
+	i := idptest.New(t, idptest.Options{})
+	b, _ := signedIn(t, i, i.AddPerson("ann@example.gov"))
+	if b.Session() == "" {
+		t.Error("no session")
+	}
+	for _, c := range b.Cookies() {
+		if c.Name == "vernal-signin" {
+			t.Error("the cookie of the sign-in is left")
+		}
+	}
+}

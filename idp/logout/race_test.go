@@ -30,6 +30,9 @@ func TestLogoutHead(t *testing.T) {
 	w.want("bob")
 	answered(t, w.bob.browser.Get(to), w.a, r, ok, "")
 	w.want()
+	if w.bob.browser.Session() != "" {
+		t.Error("the browser keeps the cookie of a session that has ended")
+	}
 }
 
 // Many LogoutRequests of one person at once, by both bindings, some the same
