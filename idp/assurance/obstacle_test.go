@@ -37,6 +37,8 @@ func TestObstacle(t *testing.T) {
 		{"a card", Requirement{AAL: AALHSPD12}, Unproofed, factors{pw, card}, factors{pw}, ""},
 		{"what was proved counts, though it was taken away since", Requirement{AAL: AALHSPD12}, Unproofed, factors{pw}, factors{pw, card}, ""},
 		{"nobody without a password", Requirement{}, Unproofed, factors{code}, nil, LackPassword},
+		{"a card is no password", Requirement{}, Unproofed, factors{card}, nil, LackPassword},
+		{"a password that is yet to be typed", Requirement{}, Unproofed, factors{pw, code}, nil, ""},
 
 		{"unproofed", Requirement{IAL: Verified, AAL: AAL2}, Unproofed, factors{pw, code}, factors{pw, code}, LackProofing},
 		{"unproofed, before the code is asked for", Requirement{IAL: Verified, AAL: AAL2}, Unproofed, factors{pw, code}, factors{pw}, LackProofing},

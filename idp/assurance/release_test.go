@@ -24,10 +24,40 @@ func TestToASCII(t *testing.T) {
 	t.Parallel()
 	for in, want := range map[string]string{
 		"": "", "plain 1": "plain 1", "Ñandú": "Nandu", "Jose\u0301": "Jose", "Ǆ": "DZ", "O’Brien": "O'Brien",
-		"Ærøskøbing": "AEroskobing", "Ｗide": "Wide", "山田": "??", "a\u0328\u0301b": "ab", "\xff": "?",
+		"Ærøskøbing": "AEroskobing", "Ｗide": "Wide", "山田": "??", "a\u0328\u0301b": "ab", "\xff": "?", "Ǿ": "O", "\u0080": "?",
 	} {
 		if got := toASCII(in); got != want {
 			t.Errorf("toASCII(%q) = %q, want %q", in, got, want)
 		}
+	}
+}
+
+// A Requirement that names more than a provider may have, made under another
+// registration or wrongly: Release does not take its word for it.
+func TestReleaseTakesNoWord(t *testing.T) {
+	t.Parallel()
+	tests := []struct {
+		name string
+		need Requirement
+		sp   *idp.ServiceProvider
+	}{
+		{"not registered", Requirement{IAL: Verified, Attributes: []string{"email", "ssn"}}, of(idp.IALVerified)},
+		{"below the level", Requirement{IAL: AuthOnly, Attributes: []string{"ssn"}}, of(idp.IALVerified, "ssn")},
+		{"may not be asked for", Requirement{IAL: AuthOnly, Attributes: []string{"verified_at"}}, of(idp.IALAuthOnly, "verified_at")},
+		{"without a source", Requirement{IAL: Verified, Attributes: []string{"x509_subject"}}, of(idp.IALVerified, "x509_subject")},
+		{"in no row", Requirement{IAL: Verified, Attributes: []string{"shoe_size"}}, of(idp.IALVerified, "shoe_size")},
+	}
+	for _, tt := range tests {
+		t.Run(tt.name, func(t *testing.T) {
+			t.Parallel()
+			for _, a := range Release(&tt.need, tt.sp, known.Person) {
+				if !rowOf(a.FriendlyName).Always {
+					t.Errorf("%s left: %q", a.FriendlyName, a.Values)
+				}
+			}
+			if tt.need.ReadsProfile(tt.sp, known.Proofed) {
+				t.Error("the profile would be unsealed")
+			}
+		})
 	}
 }
