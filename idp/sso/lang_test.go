@@ -106,6 +106,9 @@ func TestRefusedIn(t *testing.T) {
 	page := b.Get(p.URL(&idptest.Request{}) + "&locale=es")
 	in(t, page, "es", "Este proveedor de servicios está desactivado")
 	in(t, switchTo(t, b, page, "en"), "en", "This service provider is switched off")
+	form := p.Form(&idptest.Request{})
+	form.Set("locale", "es")
+	in(t, w.Browser().CrossSitePost("/api/saml/auth"+string(w.Year()), form), "es", "Este proveedor de servicios está desactivado")
 	if got := b.Get("/no-such-page"); got.Status != http.StatusNotFound || !strings.Contains(string(got.Body), "There is no page here") {
 		t.Errorf("after the switch: %s", got.Body)
 	}

@@ -44,3 +44,56 @@ func TestNextRehearsal(t *testing.T) {
 		})
 	}
 }
+
+// What a session must be to answer, beside the factors that are asked for.
+func TestNext(t *testing.T) {
+	t.Parallel()
+	const code, device = idp.FactorTOTP, idp.FactorRememberedDevice
+	came := time.Date(2031, 2, 1, 9, 0, 0, 0, time.UTC)
+	after := func(d time.Duration, f idp.Factor) idp.FactorUse { return idp.FactorUse{Factor: f, At: came.Add(d)} }
+	signedIn := func(at time.Duration, uses ...idp.FactorUse) *idp.Session {
+		return &idp.Session{User: "ada", AuthnAt: came.Add(at), Factors: uses}
+	}
+	ada, locked := &idp.User{ID: "ada"}, &idp.User{ID: "ada", LockedAt: came}
+	const s, m = time.Second, time.Minute
+	tests := []struct {
+		name     string
+		req      idp.LoginRequest
+		session  *idp.Session
+		user     *idp.User
+		ago      time.Duration // that the request came
+		want     stepKind
+		wantCode idp.RefusalCode
+	}{
+		{"signed in before", idp.LoginRequest{}, signedIn(-m, after(-m, idp.FactorPassword), after(-m, code)), ada, 0, stepIssue, ""},
+		{"without a password", idp.LoginRequest{}, signedIn(-m, after(-m, code)), ada, 0, stepSignIn, ""},
+		{"locked", idp.LoginRequest{}, signedIn(-m, after(-m, idp.FactorPassword), after(-m, code)), locked, 0, stepRefuse, idp.RefusedAccountLocked},
+		{"locked, and not to be asked", idp.LoginRequest{IsPassive: true}, signedIn(-m, after(-m, idp.FactorPassword), after(-m, code)), locked, 0, stepPassive, ""},
+
+		{"forced: signed in before", idp.LoginRequest{ForceAuthn: true}, signedIn(-s, after(-s, idp.FactorPassword), after(-s, code)), ada, m, stepSignIn, ""},
+		{"forced: in the same instant", idp.LoginRequest{ForceAuthn: true}, signedIn(0, after(0, idp.FactorPassword), after(0, code)), ada, m, stepSignIn, ""},
+		{"forced: since then", idp.LoginRequest{ForceAuthn: true}, signedIn(s, after(0, idp.FactorPassword), after(s, code)), ada, m, stepIssue, ""},
+		{"forced: the password before", idp.LoginRequest{ForceAuthn: true}, signedIn(s, after(-s, idp.FactorPassword), after(s, code)), ada, m, stepSignIn, ""},
+		{"forced: the code before", idp.LoginRequest{ForceAuthn: true}, signedIn(s, after(s, idp.FactorPassword), after(-s, code)), ada, m, stepSignIn, ""},
+		{"forced: a remembered device", idp.LoginRequest{ForceAuthn: true}, signedIn(s, after(s, idp.FactorPassword), after(s, device)), ada, m, stepSignIn, ""},
+		{"forced: a second less than five minutes ago", idp.LoginRequest{ForceAuthn: true}, signedIn(s, after(s, idp.FactorPassword), after(s, code)), ada, 5 * m, stepIssue, ""},
+		{"forced: five minutes ago", idp.LoginRequest{ForceAuthn: true}, signedIn(s, after(s, idp.FactorPassword), after(s, code)), ada, 5*m + s, stepSignIn, ""},
+	}
+	need, err := assurance.Resolve(assurance.Ask{}, &idp.ServiceProvider{IAL: idp.IALAuthOnly, AAL: idp.AALDefault})
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, tt := range tests {
+		t.Run(tt.name, func(t *testing.T) {
+			t.Parallel()
+			tt.req.SP, tt.req.ReceivedAt = "https://a.example", came
+			got := next(&tt.req, need, tt.session, tt.user, came.Add(tt.ago))
+			if got.kind != tt.want {
+				t.Fatalf("step %d (%v), want %d", got.kind, got.refusal, tt.want)
+			}
+			if tt.wantCode != "" && got.refusal.Code != tt.wantCode {
+				t.Errorf("refused for %q, want %q", got.refusal.Code, tt.wantCode)
+			}
+		})
+	}
+}

@@ -7,6 +7,7 @@ import (
 	"net/http"
 	"net/url"
 	"regexp"
+	"slices"
 	"strings"
 	"sync"
 	"testing"
@@ -26,7 +27,13 @@ func TestRefusals(t *testing.T) {
 	stranger := *a
 	stranger.EntityID = "https://stranger.example"
 	inactive := i.AddProvider("https://old.example", func(p *idp.ServiceProvider) { p.Active = false })
+	loose := i.AddProvider("https://loose.example", func(p *idp.ServiceProvider) { p.SignRequests = idp.SignRequestsOptional })
 	post := "/api/saml/auth" + string(i.Year())
+	message := func(w *idptest.Browser, text string) *idptest.Page {
+		return w.CrossSitePost(post, url.Values{"SAMLRequest": {base64.StdEncoding.EncodeToString([]byte(text))}})
+	}
+	xml, issuerEnds := loose.XML(&idptest.Request{})
+	anonymous := xml[:strings.Index(xml, "<saml:Issuer")] + xml[issuerEnds:]
 
 	tests := []struct {
 		name string
@@ -69,6 +76,13 @@ func TestRefusals(t *testing.T) {
 		{"more than the provider may ask", func(w *idptest.Browser) *idptest.Page {
 			return w.Get(a.URL(&idptest.Request{ClassRefs: []string{"urn:acr.login.gov:verified"}}))
 		}, []string{"AuthnContextClassRef", "urn:acr.login.gov:verified"}},
+		{"more contexts than are kept", func(w *idptest.Browser) *idptest.Page {
+			return w.CrossSitePost(post, a.Form(&idptest.Request{ClassRefs: slices.Repeat([]string{reqAttr + strings.Repeat("x", 900)}, 9)}))
+		}, []string{"AuthnContextClassRef", "request_too_large"}},
+		{"no issuer", func(w *idptest.Browser) *idptest.Page { return message(w, anonymous) }, []string{"Issuer", "issuer_invalid"}},
+		{"another message", func(w *idptest.Browser) *idptest.Page {
+			return message(w, strings.ReplaceAll(xml, "AuthnRequest", "LogoutRequest"))
+		}, []string{"LogoutRequest", "message_type"}},
 		{"nothing", func(w *idptest.Browser) *idptest.Page { return w.Get(i.URL + post) }, []string{"SAMLRequest"}},
 		{"not base64", func(w *idptest.Browser) *idptest.Page {
 			return w.Get(i.URL + post + "?SAMLRequest=%21%21")
@@ -87,6 +101,9 @@ func TestRefusals(t *testing.T) {
 		t.Run(tt.name, func(t *testing.T) {
 			page := tt.page(i.Browser())
 			refused(t, page, http.StatusBadRequest, tt.says...)
+			if len(tt.says) > 0 && page.URL.Path != post {
+				t.Errorf("the request was kept before it was refused, at %s", page.URL)
+			}
 			if strings.Contains(string(page.Body), a.ACS) {
 				t.Error("the page shows a registered address to a stranger")
 			}
