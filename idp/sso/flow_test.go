@@ -96,7 +96,11 @@ func TestSignIn(t *testing.T) {
 	}
 
 	second := &idptest.Request{}
-	other := accept(t, b, second, browser.Get(b.URL(second))) // no page in between: single sign-on
+	at := browser.Get(b.URL(second)) // no page in between: single sign-on
+	other := accept(t, b, second, at)
+	if !strings.HasPrefix(at.URL.Path, "/api/saml/auth") {
+		t.Errorf("the Response is at %s: the request was stored, though it could be answered", at.URL)
+	}
 	if other.Subject.NameID.Value == nameID {
 		t.Error("two service providers see the same NameID")
 	}

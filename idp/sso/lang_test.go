@@ -109,6 +109,14 @@ func TestRefusedIn(t *testing.T) {
 	form := p.Form(&idptest.Request{})
 	form.Set("locale", "es")
 	in(t, w.Browser().CrossSitePost("/api/saml/auth"+string(w.Year()), form), "es", "Este proveedor de servicios está desactivado")
+
+	// And where a request that came by POST goes on.
+	p, person := w.AddProvider(spB), w.AddPerson("ada@example.gov")
+	c := w.Browser()
+	signIn(c, p, &idptest.Request{}, person)
+	form = p.Form(&idptest.Request{ClassRefs: []string{hspd12}})
+	form.Set("locale", "es")
+	in(t, c.CrossSitePost("/api/saml/auth"+string(w.Year()), form), "es", "PIV/CAC")
 	if got := b.Get("/no-such-page"); got.Status != http.StatusNotFound || !strings.Contains(string(got.Body), "There is no page here") {
 		t.Errorf("after the switch: %s", got.Body)
 	}

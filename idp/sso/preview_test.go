@@ -174,6 +174,16 @@ func TestPreviewPostWithoutCookie(t *testing.T) {
 	browser.SignIn(browser.Get(a.URL(&idptest.Request{})), person) // single sign-on must not help
 	_, token := w.link(spA, w.next)
 
+	resp, to := browser.CrossSitePostOnly(w.address(), a.Form(w.request()))
+	_ = resp.Body.Close()
+	browser.Head(to) // spends nothing
+	w.enter(browser, token)
+	if page := browser.Get(to); page.Response() == nil {
+		t.Errorf("after a HEAD: %d\n%s", page.Status, page.Text())
+	}
+	browser = w.Browser()
+	browser.SignIn(browser.Get(a.URL(&idptest.Request{})), person)
+
 	page := browser.CrossSitePost(w.address(), a.Form(w.request()))
 	w.unknown(page)
 	w.unknown(browser.Get(page.URL.String())) // nor on a reload
@@ -190,6 +200,18 @@ func TestPreviewExplains(t *testing.T) {
 	w := newPreviewWorld(t)
 	a := w.AddProvider(spA, w.field)
 	refused(t, w.Browser().Get(a.URL(&idptest.Request{Year: w.next, ACS: spA + "/other"})), http.StatusBadRequest, "AssertionConsumerServiceURL", spA+"/other")
+}
+
+// A request need not be signed where that is left to its sender, if the
+// registration opens the year.
+func TestPreviewUnsigned(t *testing.T) {
+	t.Parallel()
+	w := newPreviewWorld(t)
+	a := w.AddProvider(spA, w.field, func(p *idp.ServiceProvider) { p.SignRequests = idp.SignRequestsOptional })
+	page := signIn(w.Browser(), a, &idptest.Request{Year: w.next, Unsigned: true}, w.AddPerson("ada@example.gov"))
+	if page.Response() == nil {
+		t.Errorf("%d\n%s", page.Status, page.Text())
+	}
 }
 
 // What is taken back between a request and its answer is not answered.

@@ -118,6 +118,14 @@ func TestRefusals(t *testing.T) {
 	}
 }
 
+// A form that is too long is not read to its end, and that is what is told.
+func TestTooLong(t *testing.T) {
+	t.Parallel()
+	i := idptest.New(t, idptest.Options{})
+	page := i.Browser().CrossSitePost("/api/saml/auth"+string(i.Year()), url.Values{"SAMLRequest": {strings.Repeat("A", 2<<20)}})
+	refused(t, page, http.StatusRequestEntityTooLarge, "too large")
+}
+
 var errorID = regexp.MustCompile(`\b[0-9A-HJKMNP-TV-Z]{16}\b`)
 
 func TestOptionalSignature(t *testing.T) {

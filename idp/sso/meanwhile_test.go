@@ -1,0 +1,167 @@
+package sso_test
+
+import (
+	"context"
+	"net/http"
+	"strings"
+	"sync/atomic"
+	"testing"
+	"time"
+
+	"vernal/idp"
+	"vernal/idp/idptest"
+)
+
+// between is a store that has something happen once, between two steps of an
+// answer: when the person is read, or when a request is about to be answered.
+type between struct {
+	idp.Store
+	reading, answering, issuing atomic.Pointer[func()]
+}
+
+func (b *between) RecordIssuance(ctx context.Context, is *idp.Issuance) (idp.NameID, error) {
+	if then := b.issuing.Swap(nil); then != nil {
+		(*then)()
+	}
+	return b.Store.RecordIssuance(ctx, is)
+}
+
+func (b *between) User(ctx context.Context, id idp.UserID) (*idp.User, error) {
+	if then := b.reading.Swap(nil); then != nil {
+		(*then)()
+	}
+	return b.Store.User(ctx, id)
+}
+
+func (b *between) AnswerLoginRequest(ctx context.Context, h idp.RequestHandle, at time.Time, events ...idp.AuditEvent) error {
+	if then := b.answering.Swap(nil); then != nil {
+		(*then)()
+	}
+	return b.Store.AnswerLoginRequest(ctx, h, at, events...)
+}
+
+func newBetween(t *testing.T) (*idptest.IdP, *between) {
+	t.Helper()
+	store := new(between)
+	return idptest.New(t, idptest.Options{Between: func(s idp.Store) idp.Store { store.Store = s; return store }}), store
+}
+
+// waiting signs the person in and leaves a request of the provider's at its
+// continue address, which it returns.
+func waiting(t *testing.T, b *idptest.Browser, p *idptest.Provider, person *idptest.Person, r *idptest.Request) string {
+	t.Helper()
+	first := &idptest.Request{}
+	accept(t, p, first, signIn(b, p, first, person))
+	resp, to := b.CrossSitePostOnly("/api/saml/auth"+string(first.Year), p.Form(r))
+	_ = resp.Body.Close()
+	if to == "" {
+		t.Fatalf("the request leads nowhere: %s", resp.Status)
+	}
+	return to
+}
+
+// A year that is withdrawn after a request was looked at, and before its answer
+// is written, signs neither an assertion nor that there is none.
+func TestRetiredBeforeTheAnswer(t *testing.T) {
+	t.Parallel()
+	tests := []struct {
+		name    string
+		request idptest.Request
+	}{
+		{"an assertion", idptest.Request{}},
+		{"that there is none", idptest.Request{IsPassive: true, ForceAuthn: true}},
+	}
+	for _, tt := range tests {
+		t.Run(tt.name, func(t *testing.T) {
+			t.Parallel()
+			i, store := newBetween(t)
+			a, person, browser, year := i.AddProvider(spA), i.AddPerson("ada@example.gov"), i.Browser(), i.Year()
+			to := waiting(t, browser, a, person, &tt.request)
+			retire := func() { i.Retire(year) }
+			store.reading.Store(&retire)
+			refused(t, browser.Get(to), http.StatusGone)
+			if store.reading.Load() != nil {
+				t.Error("nothing was retired meanwhile")
+			}
+		})
+	}
+}
+
+// That nobody may be asked is answered once, too, and is on record.
+func TestNoPassiveOnce(t *testing.T) {
+	t.Parallel()
+	i, store := newBetween(t)
+	a, person, browser := i.AddProvider(spA), i.AddPerson("ada@example.gov"), i.Browser()
+	to := waiting(t, browser, a, person, &idptest.Request{IsPassive: true, ForceAuthn: true})
+	handle := idp.RequestHandle(to[strings.LastIndex(to, "=")+1:])
+	faster := func() { // another tab
+		if err := store.Store.AnswerLoginRequest(t.Context(), handle, i.Clock.Now()); err != nil {
+			t.Error(err)
+		}
+	}
+	store.answering.Store(&faster)
+	refused(t, browser.Get(to), http.StatusBadRequest, "already")
+
+	r := &idptest.Request{IsPassive: true, ForceAuthn: true}
+	resp, to := browser.CrossSitePostOnly("/api/saml/auth"+string(i.Year()), a.Form(r))
+	_ = resp.Body.Close()
+	if page := browser.Get(to); !strings.Contains(string(page.Response()), "NoPassive") {
+		t.Fatalf("no NoPassive: %d\n%s", page.Status, page.Text())
+	}
+	refused(t, browser.Get(to), http.StatusBadRequest, "already")
+	records, err := i.Store.AuditRecords(t.Context(), 0, 1000)
+	if err != nil {
+		t.Fatal(err)
+	}
+	found := 0
+	for _, rec := range records {
+		if rec.Kind == "sign_in" && rec.Outcome == "no_passive" && rec.SP == spA && rec.Actor == "sp:"+spA && rec.Year == i.Year() {
+			found++
+		}
+	}
+	if found != 1 {
+		t.Errorf("%d records of it, want 1: %+v", found, records)
+	}
+}
+
+// A request that is answered in another tab, or whose session ends there, just
+// before its assertion is recorded: nothing is issued, and the person is told or
+// asked to sign in.
+func TestIssuanceMeetsAnotherTab(t *testing.T) {
+	t.Parallel()
+	for _, answered := range []bool{true, false} {
+		i, store := newBetween(t)
+		a, person, browser := i.AddProvider(spA), i.AddPerson("ada@example.gov"), i.Browser()
+		to := waiting(t, browser, a, person, &idptest.Request{})
+		faster := func() {
+			if !answered {
+				browser.Post("/account/sign-out", nil)
+			} else if err := store.Store.AnswerLoginRequest(t.Context(), idp.RequestHandle(to[strings.LastIndex(to, "=")+1:]), i.Clock.Now()); err != nil {
+				t.Error(err)
+			}
+		}
+		store.issuing.Store(&faster)
+		page := browser.Get(to)
+		if answered {
+			refused(t, page, http.StatusBadRequest, "already")
+		} else if refused(t, page, http.StatusOK); page.URL.Path != "/sign-in" {
+			t.Errorf("led to %s", page.URL)
+		}
+	}
+}
+
+// The address at which a request goes on is of use to the browser that brought
+// it, and to no other, whoever is signed in there.
+func TestContinueInAnotherBrowser(t *testing.T) {
+	t.Parallel()
+	i := idptest.New(t, idptest.Options{})
+	a, person, browser, other := i.AddProvider(spA), i.AddPerson("ada@example.gov"), i.Browser(), i.Browser()
+	r := &idptest.Request{}
+	to := waiting(t, browser, a, person, r)
+	refused(t, other.Get(to), http.StatusBadRequest, "other_browser")
+	signIn(other, a, &idptest.Request{}, i.AddPerson("bob@example.gov"))
+	refused(t, other.Get(to), http.StatusBadRequest, "other_browser")
+	if got := attribute(accept(t, a, r, browser.Get(to)), "email"); got != person.Email {
+		t.Errorf("the Response is of %q", got)
+	}
+}

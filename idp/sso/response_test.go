@@ -1,0 +1,119 @@
+package sso_test
+
+import (
+	"encoding/pem"
+	"regexp"
+	"strings"
+	"testing"
+
+	"vernal/idp"
+	"vernal/idp/idptest"
+)
+
+// The one script of the page runs by a nonce that nobody can guess.
+func TestResponsePageNonce(t *testing.T) {
+	t.Parallel()
+	i := idptest.New(t, idptest.Options{})
+	a, person, browser := i.AddProvider(spA), i.AddPerson("ada@example.gov"), i.Browser()
+	page, seen := signIn(browser, a, &idptest.Request{}, person), map[string]bool{}
+	for range 3 {
+		policy := regexp.MustCompile(`script-src 'nonce-([^']+)'`).FindStringSubmatch(page.Header.Get("Content-Security-Policy"))
+		if policy == nil || len(policy[1]) < 22 || seen[policy[1]] {
+			t.Fatalf("nonce %q, seen %v", policy, seen)
+		}
+		seen[policy[1]] = true
+		script := regexp.MustCompile(`<script nonce="([^"]+)"`).FindStringSubmatch(strings.ReplaceAll(string(page.Body), "&#43;", "+"))
+		if script == nil || script[1] != policy[1] {
+			t.Errorf("the script has %q, the policy %q", script, policy[1])
+		}
+		if got := page.Header.Get("Content-Type"); got != "text/html; charset=utf-8" {
+			t.Errorf("Content-Type %q", got)
+		}
+		page = browser.Get(a.URL(&idptest.Request{}))
+	}
+}
+
+// An assertion that is to be encrypted can be read by the service provider and
+// by nobody who sees the page, whichever of its certificates signed the request.
+func TestEncrypted(t *testing.T) {
+	t.Parallel()
+	i := idptest.New(t, idptest.Options{})
+	other := string(pem.EncodeToMemory(&pem.Block{Type: "CERTIFICATE", Bytes: i.OtherCert().Raw}))
+	a := i.AddProvider(spA, func(p *idp.ServiceProvider) { // what crewjam/saml can decrypt
+		p.Encryption, p.Certs = idp.EncryptionCBC, append([]string{other}, p.Certs...)
+	})
+	person, browser := i.AddPerson("ada@example.gov"), i.Browser()
+	for n := range 2 { // with a sign-in in between, and at once
+		r := &idptest.Request{}
+		page := browser.Get(a.URL(r))
+		if n == 0 {
+			page = browser.SignIn(page, person)
+		}
+		if got := attribute(accept(t, a, r, page), "email"); got != person.Email {
+			t.Errorf("email = %q", got)
+		}
+		if xml := string(page.Response()); !strings.Contains(xml, "EncryptedAssertion") || strings.Contains(xml, person.Email) {
+			t.Errorf("sent in the clear:\n%s", xml)
+		}
+	}
+}
+
+// A provider that may name people by their address is told it, and the same
+// uuid as ever beside it.
+func TestAddressAsNameID(t *testing.T) {
+	t.Parallel()
+	const email, persistent = "urn:oasis:names:tc:SAML:1.1:nameid-format:emailAddress", "urn:oasis:names:tc:SAML:2.0:nameid-format:persistent"
+	i := idptest.New(t, idptest.Options{})
+	a := i.AddProvider(spA, func(p *idp.ServiceProvider) { p.NameIDFormats = []string{"persistent", "emailAddress"} })
+	person, browser := i.AddPerson("ada@example.gov"), i.Browser()
+	plain, named := &idptest.Request{Format: persistent}, &idptest.Request{Format: email}
+	first := accept(t, a, plain, signIn(browser, a, plain, person)).Subject.NameID
+	second := accept(t, a, named, browser.Get(a.URL(named)))
+	if first.Format != persistent || first.Value == person.Email {
+		t.Errorf("NameID %+v, want one that is persistent", first)
+	}
+	if got := second.Subject.NameID; got.Format != email || got.Value != person.Email {
+		t.Errorf("NameID %+v", got)
+	}
+	if got := attribute(second, "uuid"); got != first.Value {
+		t.Errorf("uuid %q, want %q", got, first.Value)
+	}
+}
+
+// What counts as use of a year: a request that was signed, once; one that was not
+// when somebody signed in by it, and not before, as anybody can send it.
+func TestWhatCountsAsUse(t *testing.T) {
+	t.Parallel()
+	i := idptest.New(t, idptest.Options{})
+	signed := i.AddProvider(spA)
+	loose := i.AddProvider(spB, func(p *idp.ServiceProvider) { p.SignRequests = idp.SignRequestsOptional })
+	person, browser := i.AddPerson("ada@example.gov"), i.Browser()
+	used := func(want map[idp.EntityID]int) {
+		t.Helper()
+		if err := i.Board.Flush(t.Context()); err != nil {
+			t.Fatal(err)
+		}
+		b, err := i.Board.Board(t.Context())
+		if err != nil {
+			t.Fatal(err)
+		}
+		for _, line := range b.SPs {
+			n := 0
+			for _, y := range line.Years {
+				n += y.Days7
+			}
+			if n != want[line.SP] {
+				t.Errorf("%s is counted %d times, want %d", line.SP, n, want[line.SP])
+			}
+		}
+	}
+	waiting := browser.Get(loose.URL(&idptest.Request{Unsigned: true}))
+	used(map[idp.EntityID]int{})
+	browser.SignIn(waiting, person)
+	used(map[idp.EntityID]int{spB: 1})
+	i.Browser().Get(signed.URL(&idptest.Request{}))
+	used(map[idp.EntityID]int{spA: 1, spB: 1})
+	browser.Get(signed.URL(&idptest.Request{}))
+	browser.Get(loose.URL(&idptest.Request{}))
+	used(map[idp.EntityID]int{spA: 2, spB: 2})
+}
