@@ -160,7 +160,11 @@ func TestSignInEvent(t *testing.T) {
 		{"in a rehearsal", idp.LoginRequest{SP: idp.RehearsalSP, Preview: "field"}, "rotation.rehearse", map[string]string{"step": "response"}},
 	}
 	for _, tt := range tests {
-		got := signInEvent(&tt.req, &idp.User{ID: "ada"}, &web.Event{})
+		tt.req.Year = "2031"
+		got := signInEvent(&tt.req, &idp.User{ID: "ada"}, &web.Event{ID: "ID", Address: "192.0.2.1"})
+		if got.Actor != "user:ada" || got.User != "ada" || got.SP != tt.req.SP || got.Year != "2031" || got.RequestID != "ID" || got.Address != "192.0.2.1" {
+			t.Errorf("%s: %+v", tt.name, got)
+		}
 		if got.Kind != tt.kind || !maps.Equal(got.Detail, tt.detail) || len(got.Detail) != len(tt.detail) {
 			t.Errorf("%s: %s %v, want %s %v", tt.name, got.Kind, got.Detail, tt.kind, tt.detail)
 		}

@@ -5,6 +5,7 @@ import (
 	"regexp"
 	"strings"
 	"testing"
+	"time"
 
 	"vernal/idp"
 	"vernal/idp/idptest"
@@ -116,4 +117,24 @@ func TestWhatCountsAsUse(t *testing.T) {
 	browser.Get(signed.URL(&idptest.Request{}))
 	browser.Get(loose.URL(&idptest.Request{}))
 	used(map[idp.EntityID]int{spA: 2, spB: 2})
+}
+
+// The Response is signed beside the assertion for a provider that wants it so,
+// and a request is good for minutes, by clocks that need not agree.
+func TestSignResponse(t *testing.T) {
+	t.Parallel()
+	i := idptest.New(t, idptest.Options{})
+	person, browser := i.AddPerson("ada@example.gov"), i.Browser()
+	browser.SignIn(browser.Get("/sign-in"), person)
+	for id, both := range map[string]bool{spA: false, spB: true} {
+		p := i.AddProvider(id, func(p *idp.ServiceProvider) { p.SignResponse = both })
+		for _, ago := range []time.Duration{-50 * time.Second, 4 * time.Minute} {
+			r := &idptest.Request{Issued: i.Clock.Now().Add(-ago)}
+			page := browser.Get(p.URL(r))
+			accept(t, p, r, page)
+			if n := strings.Count(string(page.Response()), ":SignatureValue>") / 2; (n == 2) != both {
+				t.Errorf("%s: %d signatures", id, n)
+			}
+		}
+	}
 }
