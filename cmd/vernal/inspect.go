@@ -126,8 +126,9 @@ func pick(req *admin.InspectRequest, text string, number int) error {
 	if len(all) > 1 {
 		req.Number, req.Of = number, len(all)
 	}
-	if n := len(req.XML) + len(req.Query); n > maxMessage {
-		return fmt.Errorf("the message has %d bytes, more than the %d that are inspected", n, maxMessage)
+	// Escaped, a query is longer than what was pasted: no number is told of it.
+	if len(req.XML)+len(req.Query) > maxMessage {
+		return fmt.Errorf("the message is longer than the %d MiB that are inspected", maxMessage>>20)
 	}
 	return nil
 }
