@@ -21,6 +21,7 @@ import (
 	"github.com/google/go-cmp/cmp"
 
 	"vernal/idp"
+	"vernal/idp/idptest/binary"
 	"vernal/idp/xmldsig"
 	"vernal/idp/xmltree"
 	"vernal/metadata"
@@ -255,34 +256,15 @@ func judged(t *testing.T, doc []byte, cert *x509.Certificate) {
 	}
 	const xsd = "/usr/share/xml/opensaml/saml-schema-metadata-2.0.xsd"
 	if _, err := os.Stat(xsd); err != nil {
-		missing(t, "opensaml-schemas")
+		binary.Missing(t, "opensaml-schemas is not installed")
 	}
-	lint := exec.CommandContext(t.Context(), program(t, "xmllint"), "--nonet", "--noout", "--schema", xsd, docFile)
+	lint := exec.CommandContext(t.Context(), binary.Need(t, "xmllint"), "--nonet", "--noout", "--schema", xsd, docFile)
 	lint.Env = append(os.Environ(), "XML_CATALOG_FILES="+catalog)
 	if out, err := lint.CombinedOutput(); err != nil {
 		t.Errorf("not valid by the schema: %v\n%s\n%s", err, out, doc)
 	}
-	if out, err := exec.CommandContext(t.Context(), program(t, "xmlsec1"), "--verify", "--pubkey-cert-pem", certFile,
+	if out, err := exec.CommandContext(t.Context(), binary.Need(t, "xmlsec1"), "--verify", "--pubkey-cert-pem", certFile,
 		"--id-attr:ID", "urn:oasis:names:tc:SAML:2.0:metadata:EntityDescriptor", docFile).CombinedOutput(); err != nil {
 		t.Errorf("xmlsec1: %v\n%s", err, out)
 	}
-}
-
-// program finds an external program; see missing.
-func program(t *testing.T, name string) string {
-	t.Helper()
-	path, err := exec.LookPath(name)
-	if err != nil {
-		missing(t, name)
-	}
-	return path
-}
-
-// missing skips the test, except in CI, where everything is installed.
-func missing(t *testing.T, name string) {
-	t.Helper()
-	if os.Getenv("CI") == "true" {
-		t.Fatalf("%s is not installed", name)
-	}
-	t.Skipf("%s is not installed", name)
 }

@@ -9,6 +9,8 @@ import (
 	"slices"
 	"strings"
 	"testing"
+
+	"vernal/idp/idptest/binary"
 )
 
 // opensslLine is a line that people are told to run.
@@ -19,12 +21,7 @@ var opensslLine = regexp.MustCompile(`(?m)^ +(openssl .*)$`)
 // is found out.
 func TestExport(t *testing.T) {
 	t.Parallel()
-	if _, err := exec.LookPath("openssl"); err != nil {
-		if os.Getenv("CI") == "true" {
-			t.Fatal("openssl is not installed")
-		}
-		t.Skip("openssl is not installed")
-	}
+	binary.Need(t, "openssl")
 	a, out, errOut := newAppAt(t, clockAt("2026-11-22 12:00:00"))
 	dir := filepath.Join(t.TempDir(), "proof")
 	for _, args := range [][]string{

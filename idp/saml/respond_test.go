@@ -21,6 +21,7 @@ import (
 	"github.com/google/go-cmp/cmp"
 
 	"vernal/idp"
+	"vernal/idp/idptest/binary"
 	"vernal/idp/saml"
 	"vernal/idp/xmldsig"
 	"vernal/idp/xmlenc"
@@ -295,10 +296,10 @@ func TestWriteStatusRefuses(t *testing.T) {
 // validates has xmllint check a document against one of the OASIS schemas.
 func validates(t *testing.T, schema string, doc []byte) {
 	t.Helper()
-	xmllint := program(t, "xmllint")
+	xmllint := binary.Need(t, "xmllint")
 	xsd := "/usr/share/xml/opensaml/saml-schema-" + schema + "-2.0.xsd"
 	if _, err := os.Stat(xsd); err != nil {
-		missing(t, "opensaml-schemas")
+		binary.Missing(t, "opensaml-schemas is not installed")
 	}
 	cmd := exec.CommandContext(t.Context(), xmllint, "--nonet", "--noout", "--schema", xsd, writeTemp(t, doc))
 	catalog, err := filepath.Abs("../../testdata/schema/catalog.xml")
@@ -314,7 +315,7 @@ func validates(t *testing.T, schema string, doc []byte) {
 // xmlsecVerifies has xmlsec1 verify the signature of the one element named.
 func xmlsecVerifies(t *testing.T, doc []byte, element string, cert *x509.Certificate) {
 	t.Helper()
-	xmlsec := program(t, "xmlsec1")
+	xmlsec := binary.Need(t, "xmlsec1")
 	i := strings.LastIndex(element, ":")
 	certFile := writeTemp(t, pem.EncodeToMemory(&pem.Block{Type: "CERTIFICATE", Bytes: cert.Raw}))
 	xpath := "/descendant::*[local-name()='" + element[i+1:] + "'][1]/*[local-name()='Signature']"
@@ -336,25 +337,6 @@ func writeTemp(t *testing.T, data []byte) string {
 		t.Fatal(err)
 	}
 	return f.Name()
-}
-
-// program finds an external program; see missing.
-func program(t *testing.T, name string) string {
-	t.Helper()
-	path, err := exec.LookPath(name)
-	if err != nil {
-		missing(t, name)
-	}
-	return path
-}
-
-// missing skips the test, except in CI, where everything is installed.
-func missing(t *testing.T, name string) {
-	t.Helper()
-	if os.Getenv("CI") == "true" {
-		t.Fatalf("%s is not installed", name)
-	}
-	t.Skipf("%s is not installed", name)
 }
 
 // BenchmarkWriteSuccess is one Response in the clear; compare BenchmarkRSA.

@@ -13,6 +13,7 @@ import (
 	"github.com/google/go-cmp/cmp"
 	dsig "github.com/russellhaering/goxmldsig"
 
+	"vernal/idp/idptest/binary"
 	"vernal/idp/xmltree"
 )
 
@@ -126,7 +127,7 @@ func canonicalForGoxmldsig(t *testing.T, doc []byte) {
 // xmlsec1, lasso, ruby-saml and PHP canonicalize with.
 func TestWriterIsCanonicalForLibxml(t *testing.T) {
 	t.Parallel()
-	xmllint := program(t, "xmllint")
+	xmllint := binary.Need(t, "xmllint")
 	r := grower{rand.New(rand.NewPCG(2, 2)), false}
 	doc := written(t, func(w *xmltree.Writer) {
 		w.Start("", "", "all")
@@ -180,18 +181,4 @@ func FuzzWriter(f *testing.F) {
 			t.Errorf("wrote %q and %q, read %q and %q", text, value, root.Text(), root.Attrs[0].Value)
 		}
 	})
-}
-
-// program finds an external program; without it the test is skipped, except in
-// CI, where everything is installed.
-func program(t *testing.T, name string) string {
-	t.Helper()
-	path, err := exec.LookPath(name)
-	if err != nil {
-		if os.Getenv("CI") == "true" {
-			t.Fatalf("%s is not installed", name)
-		}
-		t.Skipf("%s is not installed", name)
-	}
-	return path
 }

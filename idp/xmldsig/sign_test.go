@@ -24,6 +24,7 @@ import (
 	"github.com/beevik/etree"
 	dsig "github.com/russellhaering/goxmldsig"
 
+	"vernal/idp/idptest/binary"
 	"vernal/idp/xmldsig"
 	"vernal/idp/xmltree"
 )
@@ -186,7 +187,7 @@ func TestSignVerifiesHere(t *testing.T) {
 
 func TestSignVerifiesWithXmlsec(t *testing.T) {
 	t.Parallel()
-	xmlsec := program(t, "xmlsec1")
+	xmlsec := binary.Need(t, "xmlsec1")
 	cert := certFor(t, signingKey())
 	signer, err := xmldsig.NewSigner(signingKey(), cert)
 	if err != nil {

@@ -25,6 +25,7 @@ import (
 	crewjam "github.com/crewjam/saml/xmlenc"
 
 	"vernal/idp"
+	"vernal/idp/idptest/binary"
 	"vernal/idp/xmlenc"
 	"vernal/idp/xmltree"
 )
@@ -126,13 +127,7 @@ func TestCrewjamDecrypts(t *testing.T) {
 
 func TestXmlsecDecrypts(t *testing.T) {
 	t.Parallel()
-	xmlsec, err := exec.LookPath("xmlsec1")
-	if err != nil {
-		if os.Getenv("CI") == "true" {
-			t.Fatal("xmlsec1 is not installed")
-		}
-		t.Skip("xmlsec1 is not installed")
-	}
+	xmlsec := binary.Need(t, "xmlsec1")
 	dir := t.TempDir()
 	keyFile := filepath.Join(dir, "key.pem")
 	writeFile(t, keyFile, pem.EncodeToMemory(&pem.Block{
@@ -162,13 +157,7 @@ func TestXmlsecDecrypts(t *testing.T) {
 // is the one that stands in the EncryptionMethod, MGF1 is always with SHA-1.
 func TestOpenSSLOpensTheKey(t *testing.T) {
 	t.Parallel()
-	openssl, err := exec.LookPath("openssl")
-	if err != nil {
-		if os.Getenv("CI") == "true" {
-			t.Fatal("openssl is not installed")
-		}
-		t.Skip("openssl is not installed")
-	}
+	openssl := binary.Need(t, "openssl")
 	keyFile := filepath.Join(t.TempDir(), "key.pem")
 	writeFile(t, keyFile, pem.EncodeToMemory(&pem.Block{
 		Type: "RSA PRIVATE KEY", Bytes: x509.MarshalPKCS1PrivateKey(recipientKey()),
