@@ -10,6 +10,7 @@ import (
 	"io"
 	"math/big"
 	"net/url"
+	"sync/atomic"
 	"time"
 
 	"vernal/idp"
@@ -25,6 +26,22 @@ type Key struct {
 	// Elsewhere: the certificate comes, or came, from elsewhere. None is made
 	// here for such a key.
 	Elsewhere bool
+
+	derived atomic.Value
+}
+
+// Derived is what build makes of the key, made once and kept as long as the
+// key: when the Ring drops a key, nothing that can sign is left of it elsewhere.
+// All callers must want the same T.
+func Derived[T any](k *Key, build func(*Key) (T, error)) (T, error) {
+	if v, ok := k.derived.Load().(T); ok {
+		return v, nil
+	}
+	v, err := build(k)
+	if err == nil && !k.derived.CompareAndSwap(nil, v) {
+		v, _ = k.derived.Load().(T) // another caller was first
+	}
+	return v, err
 }
 
 // backdate is how far notBefore lies before the moment of making, for service

@@ -2,6 +2,7 @@ package certs
 
 import (
 	"cmp"
+	"context"
 	"errors"
 	"fmt"
 	"slices"
@@ -9,6 +10,7 @@ import (
 	"time"
 
 	"vernal/idp"
+	"vernal/idp/gate"
 )
 
 // ErrNoSigner is returned when no year can sign: there is no key, or none with
@@ -19,9 +21,19 @@ var ErrNoSigner = errors.New("no signing key")
 // concurrent use, and look-ups neither lock nor, between two dates of the
 // calendar, allocate.
 type Ring struct {
-	policy Policy
-	snap   atomic.Pointer[snapshot]
+	policy  Policy
+	snap    atomic.Pointer[snapshot]
+	signing gate.Gate
 }
+
+// BeginSigning is called before the look-up of a key that is about to sign, and
+// end when the signature is made; see Settle.
+func (r *Ring) BeginSigning() (end func()) { return r.signing.Enter() }
+
+// Settle waits until the signatures that began before it are made. Called after
+// SetHistory has closed a year, it returns once the year signs nothing more;
+// the error is the cause of ctx's end.
+func (r *Ring) Settle(ctx context.Context) error { return r.signing.Drain(ctx) }
 
 // Entry is one year as it stands.
 type Entry struct {

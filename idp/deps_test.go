@@ -19,7 +19,7 @@ import (
 // in the layers above its own, and within a layer nobody imports a neighbour.
 // The list reads like the way of a request turned upside down.
 var layers = [][]string{
-	{"idp", "idp/mailbox", "idp/durable", "idp/spelling", "idp/shell"},
+	{"idp", "idp/mailbox", "idp/durable", "idp/gate", "idp/spelling", "idp/shell"},
 	{"idp/seal", "idp/audit", "idp/xmltree", "templates", "certs"},
 	{"idp/xmldsig"},
 	{"idp/xmlenc"},
@@ -27,7 +27,7 @@ var layers = [][]string{
 	{"idp/assurance", "idp/idptest/corpus"},
 	{"metadata", "idp/account", "idp/session", "idp/rotation", "certs/token", "idp/link", "idp/store/storetest", "idp/store/bolt", "idp/trail"},
 	{"idp/sp", "idp/preview"},
-	{"idp/board", "idp/rehearsal", "idp/inspect"},
+	{"idp/board", "idp/rehearsal", "idp/inspect", "idp/signing"},
 	{"idp/notice"},
 	{"idp/web"},
 	{"idp/authn", "idp/sso", "idp/logout", "idp/published", "idp/watch", "idp/developers"}, // handlers never meet but through a stored request

@@ -52,6 +52,12 @@ var (
 	ErrAnswered = errors.New("request was answered already")
 	// ErrSessionEnded is returned when a session ended while it was in use.
 	ErrSessionEnded = errors.New("session has ended")
+	// ErrYearEnded is returned when the year whose key would sign was retired
+	// or revoked before the answer was written.
+	ErrYearEnded = errors.New("year has ended")
+	// ErrProviderChanged is returned when the registration of a service
+	// provider was changed or removed before the answer to it was written.
+	ErrProviderChanged = errors.New("registration of the service provider has changed")
 	// ErrSessionUser is returned when a session is not of the person named.
 	ErrSessionUser = errors.New("session belongs to another person")
 )

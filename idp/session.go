@@ -164,5 +164,23 @@ type Issuance struct {
 	// by, if its SP was not told it before; "" otherwise.
 	Address string
 	At      time.Time
-	Event   AuditEvent
+	// Check decides again within the write; nil if nothing is signed.
+	Check Check
+	Event AuditEvent
 }
+
+// Standing is what the right to answer a service provider rests upon, as the
+// store holds it at the moment of a write.
+type Standing struct {
+	// Rotation is the rotation's document; nil if there is none. It is valid
+	// until the Check returns, and must not be changed.
+	Rotation []byte
+	// Provider is the registration; nil if there is none. It belongs to the
+	// Check.
+	Provider *ServiceProvider
+}
+
+// Check decides within the write of an answer whether it may still be given.
+// If it returns an error, nothing is written and that error is the caller's. It
+// must not call the store, and may run more than once.
+type Check func(Standing) error

@@ -157,10 +157,12 @@ type SessionStore interface {
 
 	// AnswerLoginRequest marks a stored request as answered at the given time,
 	// without an assertion; ErrAnswered if it was before, ErrNotFound if it is
-	// not stored. The zero time is refused: the request would stay unanswered.
-	AnswerLoginRequest(ctx context.Context, h RequestHandle, at time.Time, events ...AuditEvent) error
+	// not stored, else what check returns for the request's SP, if it is not
+	// nil. The zero time is refused: the request would stay unanswered.
+	AnswerLoginRequest(ctx context.Context, h RequestHandle, at time.Time, check Check, events ...AuditEvent) error
 
 	// RecordIssuance is the one write of an issued assertion. In one step it
+	//   - has i.Check, if it is not nil, decide again;
 	//   - checks that the session is there and not pending (ErrSessionEnded),
 	//     and of i.User (ErrSessionUser);
 	//   - marks i.Request as answered at i.At from i.Session. A stored request

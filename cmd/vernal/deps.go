@@ -29,7 +29,6 @@ import (
 	"vernal/idp/store/bolt"
 	"vernal/idp/trail"
 	"vernal/idp/web"
-	"vernal/idp/xmldsig"
 	"vernal/metadata"
 )
 
@@ -201,7 +200,7 @@ func metadataIdP(c *Config) metadata.IdP {
 // "" without one.
 func (d *deps) service(owner int, address string) *admin.Service {
 	docs := &published.Handler{
-		IdP: metadataIdP(d.config), Years: d.ring, Signers: &xmldsig.Signers{}, Clock: d.clock,
+		IdP: metadataIdP(d.config), Years: d.ring, Clock: d.clock,
 	}
 	return &admin.Service{
 		Registry:  d.registry,

@@ -11,8 +11,10 @@ import (
 
 	"github.com/google/uuid"
 
+	"vernal/certs"
 	"vernal/idp"
 	"vernal/idp/saml"
+	"vernal/idp/sp"
 	"vernal/idp/web"
 	"vernal/idp/xmldsig"
 	"vernal/templates"
@@ -83,29 +85,43 @@ func (h *Handler) response(req *idp.LogoutRequest, destination string) *saml.Log
 	}
 }
 
-// signer is the year's, for an SP that wants signed answers; nil for others.
-func (h *Handler) signer(a *accepted) (*xmldsig.Signer, error) {
+// write makes the document of an answer with build: unsigned or, for an SP that
+// wants it, signed by the year's key, if year, registration and preview still
+// allow that now that the answer is recorded.
+func (h *Handler) write(r *http.Request, a *accepted, build func(*xmldsig.Signer) ([]byte, error)) (doc []byte, err error) {
 	if !a.provider.SignLogoutResponse {
-		return nil, nil
+		return build(nil)
 	}
-	s, err := h.Signers.For(a.entry.Key.Signer, a.entry.Key.Cert)
-	if err != nil {
-		return nil, fmt.Errorf("key of %s: %w", a.entry.Key.Year, err)
+	err = h.Signing.Sign(r.Context(), a.request.SP, func(p *sp.Provider) (certs.Entry, error) {
+		if !a.provider.IsAs(&p.ServiceProvider) {
+			now := *a
+			now.provider = p
+			if err := h.current(&now); err != nil {
+				return certs.Entry{}, err
+			}
+		}
+		return h.opened(r, a)
+	}, func(s *xmldsig.Signer) (err error) {
+		doc, err = build(s)
+		return err
+	})
+	switch {
+	case errors.Is(err, idp.ErrNotFound):
+		return nil, idp.Refuse(idp.RefusedSPUnknown, "Issuer", string(a.request.SP)).With(err)
+	case err != nil:
+		return nil, fmt.Errorf("write logout response: %w", err)
 	}
-	return s, nil
+	return doc, nil
 }
 
 // post writes the page that hands the LogoutResponse to the SP's registered
 // logout address through the browser. still are the SPs where the person may
 // be signed in yet.
 func (h *Handler) post(w http.ResponseWriter, r *http.Request, a *accepted, still []idp.EntityID) error {
-	signer, err := h.signer(a)
+	response := h.response(a.request, a.provider.LogoutURL)
+	doc, err := h.write(r, a, func(s *xmldsig.Signer) ([]byte, error) { return response.Write(nil, s) })
 	if err != nil {
 		return fail(a.provider, err)
-	}
-	doc, err := h.response(a.request, a.provider.LogoutURL).Write(nil, signer)
-	if err != nil {
-		return fmt.Errorf("write logout response: %w", err)
 	}
 	var raw [16]byte
 	rand.Read(raw[:])

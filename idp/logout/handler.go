@@ -31,9 +31,9 @@ import (
 	"vernal/idp/board"
 	"vernal/idp/preview"
 	"vernal/idp/session"
+	"vernal/idp/signing"
 	"vernal/idp/sp"
 	"vernal/idp/web"
-	"vernal/idp/xmldsig"
 	"vernal/metadata"
 )
 
@@ -66,7 +66,7 @@ type Handler struct {
 	Registry *sp.Registry
 	Sessions *session.Manager
 	Years    *certs.Ring
-	Signers  *xmldsig.Signers
+	Signing  *signing.Desk
 	Pages    *web.Pages
 	Clock    idp.Clock
 	// Preview knows who may use a year that is not published.

@@ -11,6 +11,7 @@ import (
 	"vernal/idp"
 	"vernal/idp/saml"
 	"vernal/idp/web"
+	"vernal/idp/xmldsig"
 )
 
 // remote is POST /api/saml/remotelogout{year}: no browser, no cookie, the SP's
@@ -160,10 +161,6 @@ func (c *channel) read() (*saml.Message, error) {
 // answer writes the LogoutResponse: 200, or 400 for a person whom the SP does
 // not know. By SOAP it is always 200 (saml-bindings §3.2.3.3).
 func (c *channel) answer(a *accepted) error {
-	signer, err := c.h.signer(a)
-	if err != nil {
-		return err
-	}
 	response := c.h.response(a.request, "")
 	write, status := response.Write, http.StatusOK
 	if c.soap {
@@ -171,9 +168,9 @@ func (c *channel) answer(a *accepted) error {
 	} else if a.request.Status != saml.StatusSuccess {
 		status = http.StatusBadRequest
 	}
-	doc, err := write(nil, signer)
+	doc, err := c.h.write(c.r, a, func(s *xmldsig.Signer) ([]byte, error) { return write(nil, s) })
 	if err != nil {
-		return fmt.Errorf("write logout response: %w", err)
+		return err
 	}
 	return c.send(status, doc)
 }

@@ -33,6 +33,7 @@ type File struct {
 // begins with, so its signature is good for nothing else, although the keys are
 // those that sign assertions.
 func (h *Handler) Export(y idp.Year) ([]File, error) {
+	defer h.Years.BeginSigning()()
 	now := h.Clock.Now().UTC()
 	entry, ok := h.Years.Lookup(y, now)
 	if !ok || entry.Key.Signer == nil || entry.Key.Cert == nil || entry.State.Over() {

@@ -25,8 +25,8 @@ import (
 	"vernal/idp"
 	"vernal/idp/board"
 	"vernal/idp/link"
+	"vernal/idp/signing"
 	"vernal/idp/web"
-	"vernal/idp/xmldsig"
 	"vernal/metadata"
 )
 
@@ -39,10 +39,9 @@ const (
 // Handler serves metadata{year}, metadata and certificate{year}.pem. All
 // fields are required but Links and Fetched.
 type Handler struct {
-	IdP     metadata.IdP
-	Years   *certs.Ring
-	Signers *xmldsig.Signers
-	Clock   idp.Clock
+	IdP   metadata.IdP
+	Years *certs.Ring
+	Clock idp.Clock
 	// Links checks the token in the parameter "preview", which opens a year
 	// that is not published; nil if none does.
 	Links *link.Service
@@ -57,10 +56,11 @@ type Handler struct {
 type document struct {
 	body []byte
 	etag string
-	// keys and made are what the document was made from: the years in it, and
-	// the beginning of the stable document's week.
-	keys []*certs.Key
-	made time.Time
+	// certs and made are what the document was made from: the certificates in
+	// it, and the beginning of the stable document's week. The keys are not kept
+	// with it: a destroyed one must leave memory.
+	certs []*x509.Certificate
+	made  time.Time
 }
 
 // Mount adds the addresses to the router.
@@ -159,38 +159,41 @@ func (h *Handler) document(y idp.Year, now time.Time) (*document, error) {
 // once; both are right and one of them is kept. A year's is the same, byte for
 // byte, before and after it is published.
 func (h *Handler) documentOf(y idp.Year, entry certs.Entry, now time.Time) (*document, error) {
-	keys, made := []*certs.Key{entry.Key}, time.Time{}
+	from, made := []*x509.Certificate{entry.Key.Cert}, time.Time{}
 	if y == "" {
-		keys, made = h.liveKeys(now), now.Truncate(metadata.StableStep)
+		from, made = h.liveCerts(now), now.Truncate(metadata.StableStep)
 	}
 	if d, ok := h.kept.Load(y); ok {
-		if d := d.(*document); slices.Equal(d.keys, keys) && d.made.Equal(made) {
+		if d := d.(*document); slices.Equal(d.certs, from) && d.made.Equal(made) {
 			return d, nil
 		}
 	}
-	d, err := h.make(y, entry, keys, now)
+	d, err := h.make(y, entry.Key.Year, from, now)
 	if err != nil {
 		return nil, err
 	}
-	d.keys, d.made = keys, made
+	d.certs, d.made = from, made
 	h.kept.Store(y, d)
 	return d, nil
 }
 
-func (h *Handler) make(y idp.Year, entry certs.Entry, keys []*certs.Key, now time.Time) (*document, error) {
-	signer, err := h.Signers.For(entry.Key.Signer, entry.Key.Cert)
+// make signs a document with the key of the year by, if that year is not over
+// when the signature begins.
+func (h *Handler) make(y, by idp.Year, from []*x509.Certificate, now time.Time) (*document, error) {
+	defer h.Years.BeginSigning()()
+	entry, ok := h.Years.Lookup(by, now)
+	if !ok || entry.State.Over() {
+		return nil, web.EndedYear(h.Years, by, now)
+	}
+	signer, err := signing.SignerOf(entry.Key)
 	if err != nil {
-		return nil, fmt.Errorf("key of %s: %w", entry.Key.Year, err)
+		return nil, err
 	}
 	var body []byte
 	if y != "" {
 		body, err = h.IdP.Year(y, signer)
 	} else {
-		all := make([]*x509.Certificate, len(keys))
-		for i, k := range keys {
-			all[i] = k.Cert
-		}
-		body, err = h.IdP.Stable(entry.Key.Year, signer, all, now)
+		body, err = h.IdP.Stable(by, signer, from, now)
 	}
 	if err != nil {
 		return nil, fmt.Errorf("make metadata: %w", err)
@@ -198,14 +201,14 @@ func (h *Handler) make(y idp.Year, entry certs.Entry, keys []*certs.Key, now tim
 	return &document{body: body, etag: metadata.ETag(body)}, nil
 }
 
-// liveKeys are the keys of every live year, the preferred one first.
-func (h *Handler) liveKeys(now time.Time) []*certs.Key {
+// liveCerts are the certificates of every live year, the preferred one first.
+func (h *Handler) liveCerts(now time.Time) []*x509.Certificate {
 	live := h.Years.Live(now)
-	keys := make([]*certs.Key, len(live))
+	all := make([]*x509.Certificate, len(live))
 	for i, e := range live {
-		keys[i] = e.Key
+		all[i] = e.Key.Cert
 	}
-	return keys
+	return all
 }
 
 // entry is the year that a document is about; the preferred one for "".

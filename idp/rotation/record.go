@@ -34,6 +34,21 @@ func decode(doc []byte) (h certs.History, err error) {
 	return h, nil
 }
 
+// EndedYears are the years that are retired or revoked by the rotation's
+// document in the store, oldest first; none for a nil document.
+func EndedYears(doc []byte) (years []idp.Year, err error) {
+	h, err := decode(doc)
+	if err != nil {
+		return nil, err
+	}
+	for _, r := range h.Records {
+		if !r.RetiredAt.IsZero() || !r.RevokedAt.IsZero() {
+			years = append(years, r.Year)
+		}
+	}
+	return years, nil
+}
+
 // update changes the history in one transaction and returns it. An error of
 // change is returned as it is.
 func (s *Service) update(ctx context.Context, change func(certs.History) (certs.History, error), events ...idp.AuditEvent) (h certs.History, err error) {

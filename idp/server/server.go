@@ -33,12 +33,12 @@ import (
 	"vernal/idp/published"
 	"vernal/idp/rotation"
 	"vernal/idp/session"
+	"vernal/idp/signing"
 	"vernal/idp/sp"
 	"vernal/idp/sso"
 	"vernal/idp/trail"
 	"vernal/idp/watch"
 	"vernal/idp/web"
-	"vernal/idp/xmldsig"
 	"vernal/metadata"
 	"vernal/templates"
 )
@@ -124,7 +124,7 @@ func (s *Server) parts() (*parts, error) {
 	}
 	var (
 		p        = &parts{pages: &web.Pages{Set: set, Langs: s.Languages, Brand: s.Brand, BaseURL: s.IdP.BaseURL}}
-		signers  = &xmldsig.Signers{}
+		desk     = &signing.Desk{Years: s.Years, Registry: s.Registry}
 		sessions = &session.Manager{
 			Store: s.Store, Clock: s.Clock, Idle: s.Idle, Absolute: s.Absolute, CodeTime: s.CodeTime,
 			Secure: strings.HasPrefix(s.IdP.BaseURL, "https://"),
@@ -135,12 +135,12 @@ func (s *Server) parts() (*parts, error) {
 	if s.Trail != nil {
 		p.pages.Refusals = s.Trail.Refusals
 	}
-	p.published = &published.Handler{IdP: s.IdP, Years: s.Years, Signers: signers, Links: s.Links, Clock: s.Clock}
+	p.published = &published.Handler{IdP: s.IdP, Years: s.Years, Links: s.Links, Clock: s.Clock}
 	if s.Board != nil {
 		p.published.Fetched = s.Board.Fetched
 	}
 	p.sso = &sso.Handler{
-		IdP: s.IdP, Store: s.Store, Registry: s.Registry, Sessions: sessions, Years: s.Years, Signers: signers,
+		IdP: s.IdP, Store: s.Store, Registry: s.Registry, Sessions: sessions, Years: s.Years, Signing: desk,
 		Pages: p.pages, Clock: s.Clock, Preview: previews, SignInPath: authn.SignInPath, StepUpPath: authn.StepUpPath, Used: s.used,
 	}
 	p.developers = &developers.Handler{
@@ -151,7 +151,7 @@ func (s *Server) parts() (*parts, error) {
 		Pages: p.pages, ContinuePath: sso.ContinuePath,
 	}
 	p.logout = &logout.Handler{
-		IdP: s.IdP, Store: s.Store, Registry: s.Registry, Sessions: sessions, Years: s.Years, Signers: signers,
+		IdP: s.IdP, Store: s.Store, Registry: s.Registry, Sessions: sessions, Years: s.Years, Signing: desk,
 		Pages: p.pages, Clock: s.Clock, Preview: previews, Used: s.used,
 		SignOutPath: authn.SignOutPath, AccountPath: authn.AccountPath,
 	}

@@ -124,7 +124,7 @@ func (r *Registry) Edit(ctx context.Context, id idp.EntityID, change func(*idp.S
 	case err != nil:
 		return nil, fmt.Errorf("change provider %q: %w", id, err)
 	}
-	return c, nil
+	return c, r.settle(ctx, id)
 }
 
 // writeEdit puts next in the place of old, with the NameIDs in the same step if

@@ -4,6 +4,7 @@ import (
 	"encoding/json"
 	"errors"
 	"maps"
+	"reflect"
 	"slices"
 
 	"vernal/idp"
@@ -29,6 +30,11 @@ func clone(p *idp.ServiceProvider) *idp.ServiceProvider {
 }
 
 // same reports whether two registrations say the same in every field.
+// IsAs reports whether the registration is still the one that is stored.
+func (p *Provider) IsAs(stored *idp.ServiceProvider) bool {
+	return reflect.DeepEqual(p.ServiceProvider, *stored)
+}
+
 func same(a, b *idp.ServiceProvider) bool {
 	x, errX := json.Marshal(a)
 	y, errY := json.Marshal(b)

@@ -10,6 +10,7 @@ import (
 	"time"
 
 	"vernal/idp"
+	"vernal/idp/gate"
 )
 
 // The flags that a refusal can name, as the commands spell them.
@@ -50,6 +51,30 @@ type Registry struct {
 	// all is what All found when changes was allChanges; guarded by mu.
 	all        []*Provider
 	allChanges uint64
+
+	answering gate.Gate
+}
+
+// BeginAnswer is called before the look-up of a provider that is about to be
+// answered, and end when the answer is signed. A change of a registration
+// returns only after the answers that began before it have ended.
+func (r *Registry) BeginAnswer() (end func()) { return r.answering.Enter() }
+
+// settleTime is how long a change waits for answers under way: far longer than
+// a signature takes, unless a token hangs.
+const settleTime = 30 * time.Second
+
+// settle drops what was parsed of an entity, after it changed in the store, and
+// waits until no answer is under way that rests on what was dropped. It waits
+// although the caller is gone: the change is made.
+func (r *Registry) settle(ctx context.Context, id idp.EntityID) error {
+	r.forget(id)
+	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), settleTime)
+	defer cancel()
+	if err := r.answering.Drain(ctx); err != nil {
+		return fmt.Errorf("the registration of %q is changed, but an answer that began before has not ended: %w", id, err)
+	}
+	return nil
 }
 
 // New makes a registry on a store that nothing else changes providers in.
@@ -200,11 +225,11 @@ func (r *Registry) Get(ctx context.Context, id idp.EntityID) (*idp.ServiceProvid
 // Options.Resume.
 func (r *Registry) Remove(ctx context.Context, id idp.EntityID, actor string) error {
 	err := r.store.RemoveProvider(ctx, id, event("sp.remove", id, actor, nil))
-	r.forget(id)
 	if err != nil {
+		r.forget(id)
 		return fmt.Errorf("remove provider %q: %w", id, err)
 	}
-	return nil
+	return r.settle(ctx, id)
 }
 
 // Change says what Add or Edit did.

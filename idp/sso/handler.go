@@ -39,9 +39,9 @@ import (
 	"vernal/idp/board"
 	"vernal/idp/preview"
 	"vernal/idp/session"
+	"vernal/idp/signing"
 	"vernal/idp/sp"
 	"vernal/idp/web"
-	"vernal/idp/xmldsig"
 	"vernal/metadata"
 )
 
@@ -69,7 +69,7 @@ type Handler struct {
 	Registry *sp.Registry
 	Sessions *session.Manager
 	Years    *certs.Ring
-	Signers  *xmldsig.Signers
+	Signing  *signing.Desk
 	Pages    *web.Pages
 	Clock    idp.Clock
 	// Preview knows who may use a year that is not published.

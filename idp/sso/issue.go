@@ -9,10 +9,13 @@ import (
 
 	"github.com/google/uuid"
 
+	"vernal/certs"
 	"vernal/idp"
 	"vernal/idp/assurance"
 	"vernal/idp/saml"
+	"vernal/idp/sp"
 	"vernal/idp/web"
+	"vernal/idp/xmldsig"
 )
 
 // issue answers a request with an assertion. The write comes first: it makes
@@ -27,10 +30,6 @@ func (h *Handler) issue(w http.ResponseWriter, r *http.Request, a *accepted, s *
 	entry, err := h.opened(r, a)
 	if err != nil {
 		return err
-	}
-	signer, err := h.Signers.For(entry.Key.Signer, entry.Key.Cert)
-	if err != nil {
-		return fmt.Errorf("key of %s: %w", a.request.Year, err)
 	}
 	encrypter, err := a.encrypter()
 	if err != nil {
@@ -47,8 +46,11 @@ func (h *Handler) issue(w http.ResponseWriter, r *http.Request, a *accepted, s *
 		Request: a.request, Session: s.ID, User: user.ID,
 		Scope: a.provider.NameIDScope, Proposed: idp.NameID(uuid.NewString()),
 		SessionIndex: index, Address: a.untold(user), At: now,
-		Event: signInEvent(a.request, user, e),
+		Check: h.Signing.Check(a.request.Year, a.provider), Event: signInEvent(a.request, user, e),
 	})
+	if errors.Is(err, idp.ErrYearEnded) {
+		return web.EndedYear(h.Years, a.request.Year, now)
+	}
 	if err != nil {
 		return fmt.Errorf("record issuance: %w", err)
 	}
@@ -62,15 +64,52 @@ func (h *Handler) issue(w http.ResponseWriter, r *http.Request, a *accepted, s *
 	}
 	buffer := takeBuffer()
 	defer buffer.release()
-	buffer.xml, err = response.WriteSuccess(buffer.xml, a.assertion(s, user, profile, nameID, index, string(h.Pages.Lang(r))), saml.Protection{
-		Signer: signer, Encrypter: encrypter, SignResponse: a.provider.SignResponse,
+	assertion := a.assertion(s, user, profile, nameID, index, string(h.Pages.Lang(r)))
+	err = h.sign(r, a, func(signer *xmldsig.Signer) (err error) {
+		buffer.xml, err = response.WriteSuccess(buffer.xml, assertion, saml.Protection{
+			Signer: signer, Encrypter: encrypter, SignResponse: a.provider.SignResponse,
+		})
+		return err
 	})
 	if err != nil {
-		return fmt.Errorf("write response: %w", err)
+		return err
 	}
 	e.SignedIn = a.request.Year
 	e.Note(slog.String("user", string(user.ID)), slog.String("outcome", "issued"))
 	return h.post(w, r, a, buffer)
+}
+
+// sign has the year sign, if year, registration and preview still allow the
+// answer now that it is recorded. Where they do not, the record of the answer
+// stays, and that of the refusal follows it.
+func (h *Handler) sign(r *http.Request, a *accepted, write func(*xmldsig.Signer) error) error {
+	err := h.Signing.Sign(r.Context(), a.request.SP, func(p *sp.Provider) (certs.Entry, error) {
+		if err := a.registeredAs(p); err != nil {
+			return certs.Entry{}, err
+		}
+		return h.opened(r, a)
+	}, write)
+	switch {
+	case errors.Is(err, idp.ErrNotFound):
+		return idp.Refuse(idp.RefusedSPUnknown, "Issuer", string(a.request.SP)).With(err)
+	case err != nil:
+		return fmt.Errorf("sign response: %w", err)
+	}
+	return nil
+}
+
+// registeredAs refuses an answer that was recorded under another registration
+// than now's: for what is withdrawn, or else as one that must be asked for again.
+func (a *accepted) registeredAs(p *sp.Provider) error {
+	if a.provider.IsAs(&p.ServiceProvider) {
+		return nil
+	}
+	now := *a
+	now.provider = p
+	if err := now.current(); err != nil {
+		return err
+	}
+	return idp.Refuse(idp.RefusedStale, "request", "").With(idp.ErrProviderChanged)
 }
 
 // errReproofed says that the person's profile is not the one that their record

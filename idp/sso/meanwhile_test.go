@@ -33,11 +33,11 @@ func (b *between) User(ctx context.Context, id idp.UserID) (*idp.User, error) {
 	return b.Store.User(ctx, id)
 }
 
-func (b *between) AnswerLoginRequest(ctx context.Context, h idp.RequestHandle, at time.Time, events ...idp.AuditEvent) error {
+func (b *between) AnswerLoginRequest(ctx context.Context, h idp.RequestHandle, at time.Time, check idp.Check, events ...idp.AuditEvent) error {
 	if then := b.answering.Swap(nil); then != nil {
 		(*then)()
 	}
-	return b.Store.AnswerLoginRequest(ctx, h, at, events...)
+	return b.Store.AnswerLoginRequest(ctx, h, at, check, events...)
 }
 
 func newBetween(t *testing.T) (*idptest.IdP, *between) {
@@ -95,7 +95,7 @@ func TestNoPassiveOnce(t *testing.T) {
 	to := waiting(t, browser, a, person, &idptest.Request{IsPassive: true, ForceAuthn: true})
 	handle := idp.RequestHandle(to[strings.LastIndex(to, "=")+1:])
 	faster := func() { // another tab
-		if err := store.Store.AnswerLoginRequest(t.Context(), handle, i.Clock.Now()); err != nil {
+		if err := store.Store.AnswerLoginRequest(t.Context(), handle, i.Clock.Now(), nil); err != nil {
 			t.Error(err)
 		}
 	}
@@ -136,7 +136,7 @@ func TestIssuanceMeetsAnotherTab(t *testing.T) {
 		faster := func() {
 			if !answered {
 				browser.Post("/account/sign-out", nil)
-			} else if err := store.Store.AnswerLoginRequest(t.Context(), idp.RequestHandle(to[strings.LastIndex(to, "=")+1:]), i.Clock.Now()); err != nil {
+			} else if err := store.Store.AnswerLoginRequest(t.Context(), idp.RequestHandle(to[strings.LastIndex(to, "=")+1:]), i.Clock.Now(), nil); err != nil {
 				t.Error(err)
 			}
 		}

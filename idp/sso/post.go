@@ -15,6 +15,7 @@ import (
 	"vernal/idp"
 	"vernal/idp/saml"
 	"vernal/idp/web"
+	"vernal/idp/xmldsig"
 	"vernal/idp/xmlenc"
 	"vernal/templates"
 )
@@ -52,23 +53,22 @@ func (h *Handler) post(w http.ResponseWriter, r *http.Request, a *accepted, b *b
 // service provider (saml-core §3.2.2.2, NoPassive).
 func (h *Handler) refusePassive(w http.ResponseWriter, r *http.Request, a *accepted) error {
 	now := h.Clock.Now()
-	entry, err := h.opened(r, a)
-	if err != nil {
+	if _, err := h.opened(r, a); err != nil {
 		return err
 	}
-	signer, err := h.Signers.For(entry.Key.Signer, entry.Key.Cert)
-	if err != nil {
-		return fmt.Errorf("key of %s: %w", a.request.Year, err)
-	}
 	e := web.EventOf(r)
-	err = h.Store.AnswerLoginRequest(r.Context(), a.request.Handle, now, idp.AuditEvent{
+	err := h.Store.AnswerLoginRequest(r.Context(), a.request.Handle, now, h.Signing.Check(a.request.Year, a.provider), idp.AuditEvent{
 		Kind: "sign_in", Outcome: "no_passive", Actor: "sp:" + string(a.request.SP), User: e.User,
 		SP: a.request.SP, Year: a.request.Year, RequestID: e.ID, Address: e.Address,
 	})
-	if err != nil {
-		if errors.Is(err, idp.ErrAnswered) {
-			err = idp.Refuse(idp.RefusedAnswered, "AuthnRequest", a.request.MessageID).With(err)
-		}
+	switch {
+	case errors.Is(err, idp.ErrYearEnded):
+		return web.EndedYear(h.Years, a.request.Year, now)
+	case errors.Is(err, idp.ErrAnswered):
+		return fail(a.provider, idp.Refuse(idp.RefusedAnswered, "AuthnRequest", a.request.MessageID).With(err))
+	case outdated(err):
+		return redirect(w, r, continueURL(a.request))
+	case err != nil:
 		return fail(a.provider, err)
 	}
 	response := saml.Response{
@@ -77,9 +77,12 @@ func (h *Handler) refusePassive(w http.ResponseWriter, r *http.Request, a *accep
 	}
 	buffer := takeBuffer()
 	defer buffer.release()
-	buffer.xml, err = response.WriteStatus(buffer.xml, saml.Status{Code: saml.StatusResponder, Detail: saml.StatusNoPassive}, signer)
+	err = h.sign(r, a, func(signer *xmldsig.Signer) (err error) {
+		buffer.xml, err = response.WriteStatus(buffer.xml, saml.Status{Code: saml.StatusResponder, Detail: saml.StatusNoPassive}, signer)
+		return err
+	})
 	if err != nil {
-		return fmt.Errorf("write response: %w", err)
+		return fail(a.provider, err)
 	}
 	e.Note(slog.String("outcome", "no_passive"))
 	return h.post(w, r, a, buffer)

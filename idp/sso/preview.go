@@ -70,7 +70,7 @@ func (h *Handler) spend(r *http.Request, req *idp.LoginRequest) error {
 	if r.Method == http.MethodHead || req.Answered() {
 		return nil
 	}
-	err := h.Store.AnswerLoginRequest(r.Context(), req.Handle, h.Clock.Now())
+	err := h.Store.AnswerLoginRequest(r.Context(), req.Handle, h.Clock.Now(), nil)
 	if err != nil && !errors.Is(err, idp.ErrAnswered) && !errors.Is(err, idp.ErrNotFound) {
 		return fmt.Errorf("spend request: %w", err)
 	}

@@ -95,7 +95,7 @@ func (h *Handler) answer(w http.ResponseWriter, r *http.Request, a *accepted) er
 	switch {
 	case errors.Is(err, idp.ErrReplayed):
 		return h.again(w, r, a)
-	case ended(err):
+	case outdated(err):
 		return h.store(w, r, a)
 	}
 	return fail(a.provider, err)

@@ -44,18 +44,20 @@ func (h *Handler) resume(w http.ResponseWriter, r *http.Request) error {
 		switch {
 		case errors.Is(err, idp.ErrAnswered):
 			err = idp.Refuse(idp.RefusedAnswered, "AuthnRequest", a.request.MessageID).With(err)
-		case ended(err):
-			return redirect(w, r, continueURL(a.request)) // to decide anew, with what is there now
+		case outdated(err):
+			return redirect(w, r, continueURL(a.request)) // to decide again, with what is there now
 		}
 		return fail(a.provider, err)
 	}
 }
 
-// ended reports whether a session ended between its reading and the write that
-// rests on it: in another tab the person signed out, or signed in anew; or
-// whether what was decided from the person's profile does not hold any more.
-func ended(err error) bool {
-	return errors.Is(err, idp.ErrSessionEnded) || errors.Is(err, idp.ErrSessionUser) || errors.Is(err, errReproofed)
+// outdated reports whether something changed between its reading and the write
+// that rests on it, so that the decision must be made again: the session ended
+// or became another user's in another tab, an operator changed the user's
+// profile or the registration of the SP.
+func outdated(err error) bool {
+	return errors.Is(err, idp.ErrSessionEnded) || errors.Is(err, idp.ErrSessionUser) ||
+		errors.Is(err, idp.ErrProviderChanged) || errors.Is(err, errReproofed)
 }
 
 // stored loads the request that the address names. What it asks for is

@@ -79,3 +79,18 @@ func Unopened(why error) error {
 	}
 	return &Error{Status: ErrNotFound.Status, Key: ErrNotFound.Key, Err: err}
 }
+
+// EndedYear is the answer of a year that is over by the store, which knows it a
+// moment before the Ring does.
+func EndedYear(years *certs.Ring, y idp.Year, now time.Time) error {
+	_, _, err := PreviewYear(years, y, now)
+	var gone *Gone
+	if errors.As(err, &gone) {
+		return gone
+	}
+	gone = &Gone{Year: y}
+	if p, err := years.Preferred(now); err == nil && p.Key.Year != y {
+		gone.Successor, gone.Cert = p.Key.Year, p.Key.Cert
+	}
+	return gone
+}

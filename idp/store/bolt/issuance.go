@@ -31,6 +31,9 @@ func (s *Store) RecordIssuance(ctx context.Context, i *idp.Issuance) (idp.NameID
 }
 
 func (w *writer) recordIssuance(i *idp.Issuance) (idp.NameID, error) {
+	if err := w.check(i.Check, i.Request.SP); err != nil {
+		return "", err
+	}
 	sess, err := w.liveSession(i)
 	if err != nil {
 		return "", err
@@ -53,6 +56,21 @@ func (w *writer) recordIssuance(i *idp.Issuance) (idp.NameID, error) {
 	w.putSession(sess)
 	w.moveExpiry(sessionKind, []byte(sess.ID), before, due(sess))
 	return name, nil
+}
+
+// check has a Check decide about an answer to the provider; nil allows it.
+func (w *writer) check(check idp.Check, provider idp.EntityID) error {
+	if check == nil {
+		return nil
+	}
+	now := idp.Standing{Rotation: w.get(inMeta, rotationKey), Provider: new(idp.ServiceProvider)}
+	err := w.decode(inProviders, []byte(provider), now.Provider)
+	if errors.Is(err, idp.ErrNotFound) {
+		now.Provider = nil
+	} else if err != nil {
+		return err
+	}
+	return apart(func() error { return check(now) })
 }
 
 // liveSession is the session that the assertion speaks of.

@@ -65,10 +65,16 @@ func (s *Store) LoginRequestByMessage(ctx context.Context, sp idp.EntityID, mess
 }
 
 // AnswerLoginRequest marks a stored request as answered, without an assertion.
-func (s *Store) AnswerLoginRequest(ctx context.Context, h idp.RequestHandle, at time.Time, events ...idp.AuditEvent) error {
+func (s *Store) AnswerLoginRequest(ctx context.Context, h idp.RequestHandle, at time.Time, check idp.Check, events ...idp.AuditEvent) error {
 	return s.update(ctx, events, func(w *writer) error {
 		var stored idp.LoginRequest
 		if err := w.request(h, &stored); err != nil {
+			return err
+		}
+		if stored.Answered() {
+			return idp.ErrAnswered
+		}
+		if err := w.check(check, stored.SP); err != nil {
 			return err
 		}
 		return w.answer(&stored, at, "")

@@ -36,12 +36,12 @@ func testLoginRequestAnswered(t *testing.T, s idp.Store) {
 	ctx := t.Context()
 	r := request("h1", "https://sp.example", "m1")
 	ok(t, s.CreateLoginRequest(ctx, r))
-	is(t, s.AnswerLoginRequest(ctx, "h2", start, event("x")), idp.ErrNotFound)
-	if s.AnswerLoginRequest(ctx, "h1", time.Time{}, event("x")) == nil {
+	is(t, s.AnswerLoginRequest(ctx, "h2", start, nil, event("x")), idp.ErrNotFound)
+	if s.AnswerLoginRequest(ctx, "h1", time.Time{}, nil, event("x")) == nil {
 		t.Error("a request was answered at the zero time, which leaves it unanswered")
 	}
-	ok(t, s.AnswerLoginRequest(ctx, "h1", start.Add(time.Minute), event("no_passive")))
-	is(t, s.AnswerLoginRequest(ctx, "h1", start.Add(time.Hour), event("x")), idp.ErrAnswered)
+	ok(t, s.AnswerLoginRequest(ctx, "h1", start.Add(time.Minute), nil, event("no_passive")))
+	is(t, s.AnswerLoginRequest(ctx, "h1", start.Add(time.Hour), nil, event("x")), idp.ErrAnswered)
 	r.AnsweredAt = start.Add(time.Minute)
 	got, err := s.LoginRequest(ctx, "h1")
 	same(t, r, got, err)

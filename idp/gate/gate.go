@@ -1,0 +1,84 @@
+// Package gate lets a change wait for the work that began before it.
+//
+// Work that rests on a decision (a signature by a year's key) enters the gate,
+// looks the decision up, and leaves when it is done. A change of the decision
+// is made first, so that no one who enters later sees the old one, and then
+// drained: Drain returns once everyone who entered before it has left. Unlike a
+// read-write lock, a change that waits holds up no one who comes after it, so
+// work that hangs delays that change alone.
+package gate
+
+import (
+	"context"
+	"sync"
+)
+
+// Gate counts the work under way. The zero value is ready to use; a Gate must
+// not be copied.
+type Gate struct {
+	mu sync.Mutex
+	// open is the round that work enters now; nil before the first and after
+	// each Drain. Guarded by mu, as everything below.
+	open *round
+	// draining are the rounds that work has yet to leave and none enters.
+	draining []*round
+}
+
+// round is the work that entered between two calls of Drain.
+type round struct {
+	inside int
+	empty  chan struct{} // closed once a draining round has no one inside
+}
+
+// Enter begins a piece of work, which must look up what it rests on after
+// Enter returns. The caller calls leave exactly once, when the work is done.
+func (g *Gate) Enter() (leave func()) {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	if g.open == nil {
+		g.open = &round{empty: make(chan struct{})}
+	}
+	r := g.open
+	r.inside++
+	return func() { g.leave(r) }
+}
+
+func (g *Gate) leave(r *round) {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	r.inside--
+	if r.inside > 0 || r == g.open {
+		return
+	}
+	close(r.empty)
+	for i, d := range g.draining {
+		if d == r {
+			g.draining = append(g.draining[:i], g.draining[i+1:]...)
+			return
+		}
+	}
+}
+
+// Drain waits until all work that entered before the call has left, or ctx
+// ends; then it returns the cause.
+func (g *Gate) Drain(ctx context.Context) error {
+	for _, r := range g.shut() {
+		select {
+		case <-r.empty:
+		case <-ctx.Done():
+			return context.Cause(ctx)
+		}
+	}
+	return nil
+}
+
+// shut ends the open round and returns a copy of those that are not empty.
+func (g *Gate) shut() []*round {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	if g.open != nil && g.open.inside > 0 {
+		g.draining = append(g.draining, g.open)
+	}
+	g.open = nil
+	return append([]*round(nil), g.draining...)
+}

@@ -1,0 +1,121 @@
+// Package signing is the one way from an answer to a service provider (SP) to
+// the signature of a year's key. It makes closing final: once a year is retired
+// or revoked, or an SP deactivated or removed, nothing more is signed.
+//
+// A handler decides early whether it may answer, for a quick refusal. That
+// decision is made twice more, where it counts:
+//
+//	Check   inside the durable write of the answer: what the store holds at
+//	        that moment must still allow it, or nothing is written;
+//	Sign    before the signature: what the year and the registration are now
+//	        must still allow it, or nothing is signed.
+//
+// Whoever closes a year or changes a registration makes the change first and
+// then waits for the signatures that Sign had begun (certs.Ring.Settle,
+// sp.Registry), so after the command has returned none is made. A signature
+// never waits for a change, and a change never waits for a write.
+package signing
+
+import (
+	"bytes"
+	"context"
+	"fmt"
+	"sync/atomic"
+
+	"vernal/certs"
+	"vernal/idp"
+	"vernal/idp/rotation"
+	"vernal/idp/sp"
+	"vernal/idp/xmldsig"
+)
+
+// Desk signs answers. Its fields are required; it must not be copied.
+type Desk struct {
+	Years    *certs.Ring
+	Registry *sp.Registry
+
+	// ended is the last decision about the rotation's document, which changes
+	// about once a minute and is read at each sign-in.
+	ended atomic.Pointer[endedYears]
+}
+
+// endedYears are the years that are over by a rotation document.
+type endedYears struct {
+	document []byte
+	years    []idp.Year
+}
+
+// Sign lets decide look at the provider as it is registered now and at the
+// year, and signs with the key of the entry that decide returns. Until sign has
+// returned, a command that closes the year or changes the registration waits.
+// The error is that of decide or sign as it is, idp.ErrNotFound for a provider
+// that was removed, or the signer's.
+func (d *Desk) Sign(ctx context.Context, id idp.EntityID, decide func(*sp.Provider) (certs.Entry, error), sign func(*xmldsig.Signer) error) error {
+	defer d.Registry.BeginAnswer()()
+	defer d.Years.BeginSigning()()
+	p, err := d.Registry.Lookup(ctx, id)
+	if err != nil {
+		return fmt.Errorf("look up service provider %q: %w", id, err)
+	}
+	entry, err := decide(p)
+	if err != nil {
+		return err
+	}
+	signer, err := SignerOf(entry.Key)
+	if err != nil {
+		return err
+	}
+	return sign(signer)
+}
+
+// SignerOf is the Signer of a year's key. It is kept with the key, so that it
+// ends with it: callers use it at once, between BeginSigning and its end.
+func SignerOf(k *certs.Key) (*xmldsig.Signer, error) {
+	s, err := certs.Derived(k, func(k *certs.Key) (*xmldsig.Signer, error) { return xmldsig.NewSigner(k.Signer, k.Cert) })
+	if err != nil {
+		return nil, fmt.Errorf("key of %s: %w", k.Year, err)
+	}
+	return s, nil
+}
+
+// Check is the check of a write whose answer is signed by the year for the
+// provider as it was read: idp.ErrYearEnded if the year is over,
+// idp.ErrProviderChanged if the registration is another one by then or gone.
+func (d *Desk) Check(y idp.Year, p *sp.Provider) idp.Check {
+	return func(s idp.Standing) error {
+		over, err := d.isOver(s.Rotation, y)
+		if err != nil {
+			return err
+		}
+		if over {
+			return idp.ErrYearEnded
+		}
+		if p.EntityID == idp.RehearsalSP {
+			return nil // it is registered nowhere but in the registry
+		}
+		if s.Provider == nil || !p.IsAs(s.Provider) {
+			return idp.ErrProviderChanged
+		}
+		return nil
+	}
+}
+
+// isOver reports whether the rotation's document says that the year is retired
+// or revoked.
+func (d *Desk) isOver(document []byte, y idp.Year) (bool, error) {
+	known := d.ended.Load()
+	if known == nil || !bytes.Equal(known.document, document) {
+		years, err := rotation.EndedYears(document)
+		if err != nil {
+			return false, err
+		}
+		known = &endedYears{document: bytes.Clone(document), years: years}
+		d.ended.Store(known)
+	}
+	for _, over := range known.years {
+		if over == y {
+			return true, nil
+		}
+	}
+	return false, nil
+}
