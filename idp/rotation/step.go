@@ -153,7 +153,7 @@ func (s *Service) commit(ctx context.Context, steps []certs.Step, actor string, 
 	if err := s.show(h); err != nil && h.Preferred != "" {
 		return h, &afterError{fmt.Errorf("the step is taken, but the server cannot follow it: %w", err)}
 	}
-	return h, nil
+	return h, s.settle(ctx, steps)
 }
 
 // afterError is what went wrong after a step was written down. It is never

@@ -1,0 +1,216 @@
+package signing_test
+
+import (
+	"context"
+	"fmt"
+	"net/http"
+	"os"
+	"strconv"
+	"sync"
+	"sync/atomic"
+	"testing"
+	"time"
+
+	"vernal/certs"
+	"vernal/idp"
+	"vernal/idp/sp"
+)
+
+// rounds is how often each closing meets traffic: some dozens of times, or as
+// often as VERNAL_RACE_ROUNDS says (make race).
+func rounds(t *testing.T) int {
+	t.Helper()
+	text := os.Getenv("VERNAL_RACE_ROUNDS")
+	if text == "" {
+		return 24
+	}
+	n, err := strconv.Atoi(text)
+	if err != nil || n < 1 {
+		t.Fatalf("VERNAL_RACE_ROUNDS=%q is not a number of rounds", text)
+	}
+	return n
+}
+
+// Once a command that closes a year or an SP has returned, no assertion,
+// NoPassive or LogoutResponse is signed, however many are under way.
+func TestNothingIsSignedAfterTheCommand(t *testing.T) {
+	t.Parallel()
+	tests := []struct {
+		name string
+		// perWorld is how many rounds one identity provider can go through.
+		perWorld int
+		// next makes the year that the round closes, or closes for the SP.
+		next func(*world) idp.Year
+		// close is the command; reopen undoes it for the next round.
+		close, reopen func(*world, idp.Year) error
+	}{
+		{
+			name: "revoke", perWorld: 20, // a year has 25 letters
+			next: func(w *world) idp.Year { return w.Year() },
+			close: func(w *world, y idp.Year) error {
+				_, err := w.Rotation.Revoke(w.t.Context(), y, "leaked", "test", false)
+				return err
+			},
+		},
+		{
+			name: "retire", perWorld: 8,
+			next: (*world).supersede,
+			close: func(w *world, y idp.Year) error {
+				step := certs.Step{Kind: certs.StepRetire, Year: y, Force: true, Reason: "test"}
+				_, err := w.Rotation.Retire(w.t.Context(), step, "test", false)
+				return err
+			},
+		},
+		{
+			name: "deactivate", perWorld: 100,
+			next: func(w *world) idp.Year { return w.Year() },
+			close: func(w *world, _ idp.Year) error {
+				w.edit(func(p *idp.ServiceProvider) { p.Active = false })
+				return nil
+			},
+			reopen: func(w *world, _ idp.Year) error {
+				w.edit(func(p *idp.ServiceProvider) { p.Active = true })
+				return nil
+			},
+		},
+		{
+			name: "remove", perWorld: 100,
+			next: func(w *world) idp.Year { return w.Year() },
+			close: func(w *world, _ idp.Year) error {
+				return w.Registry.Remove(w.t.Context(), spA, "test")
+			},
+			reopen: func(w *world, _ idp.Year) error {
+				record := w.record
+				_, err := w.Registry.Add(w.t.Context(), &record, sp.Options{AllowInsecureURL: true, Resume: true}, "test")
+				return err
+			},
+		},
+	}
+	for _, tt := range tests {
+		t.Run(tt.name, func(t *testing.T) {
+			t.Parallel()
+			var w *world
+			for n := range rounds(t) {
+				if n%tt.perWorld == 0 {
+					w = newWorld(t)
+				}
+				y := tt.next(w)
+				w.closeDuring(y, func() error { return tt.close(w, y) })
+				if tt.reopen != nil {
+					if err := tt.reopen(w, y); err != nil {
+						t.Fatal(err)
+					}
+					w.keys.declare(y, false)
+				}
+			}
+		})
+	}
+}
+
+// closeDuring runs the command while every kind of answer is asked for again
+// and again, and a while longer.
+func (w *world) closeDuring(y idp.Year, command func() error) {
+	w.t.Helper()
+	var (
+		wg     sync.WaitGroup
+		signed = make(chan struct{}, 100)
+		over   atomic.Bool
+	)
+	asks := w.asks(y)
+	for _, ask := range asks {
+		for range 2 {
+			wg.Go(func() {
+				for left := 2; left > 0; {
+					if ask() && !over.Load() {
+						select {
+						case signed <- struct{}{}:
+						default:
+						}
+					}
+					if over.Load() {
+						left--
+					}
+				}
+			})
+		}
+	}
+	for range len(asks) { // the traffic is under way
+		<-signed
+	}
+	err := command()
+	w.keys.declare(y, true)
+	over.Store(true)
+	wg.Wait()
+	if err != nil {
+		w.t.Fatal(err)
+	}
+	if n := w.keys.lateSignatures(); n > 0 {
+		w.t.Fatalf("%d signatures by %s after the command had returned", n, y)
+	}
+}
+
+// supersede makes the next year preferred and lets the time pass after which
+// the one before may be retired; that is what it returns.
+func (w *world) supersede() idp.Year {
+	w.t.Helper()
+	old := w.Year()
+	n, err := strconv.Atoi(string(old))
+	if err != nil {
+		w.t.Fatal(err)
+	}
+	next := idp.Year(fmt.Sprint(n + 1))
+	for _, kind := range []certs.StepKind{certs.StepCreate, certs.StepPublish, certs.StepPrefer} {
+		if _, err := w.Rotation.Take(w.t.Context(), certs.Step{Kind: kind, Year: next}, "test", false); err != nil {
+			w.t.Fatal(err)
+		}
+	}
+	const day = 24 * time.Hour
+	w.Clock.Advance(130 * day)
+	if err := w.Rotation.Tick(w.t.Context(), 130*day); err != nil {
+		w.t.Fatal(err)
+	}
+	return old
+}
+
+// A signature that hangs, as in a token, keeps the year neither open nor in
+// memory: it is closed at once, and only the command's return waits.
+func TestClosingDoesNotWaitForASignature(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t)
+	y := w.Year()
+	asks := w.asks(y)
+	begun, release := make(chan struct{}, 1), make(chan struct{})
+	hold := func() {
+		begun <- struct{}{}
+		<-release
+	}
+	w.keys.hold.Store(&hold)
+	held := make(chan bool, 1)
+	go func() { held <- asks[0]() }()
+	<-begun
+	w.keys.hold.Store(nil)
+
+	returned := make(chan error, 1)
+	go func() {
+		_, err := w.Rotation.Revoke(context.Background(), y, "leaked", "test", false)
+		returned <- err
+	}()
+	anyone := w.Browser()
+	for anyone.Get("/api/saml/metadata"+string(y)).Status != http.StatusGone { // until the command has closed it
+	}
+	select {
+	case err := <-returned:
+		t.Errorf("the command returned while a signature was under way: %v", err)
+	default:
+	}
+	if asks[0]() {
+		t.Error("a closed year answered")
+	}
+	close(release)
+	if err := <-returned; err != nil {
+		t.Error(err)
+	}
+	if !<-held {
+		t.Error("the signature that was under way got no answer")
+	}
+}
