@@ -40,8 +40,11 @@ type Store interface {
 
 // ProviderStore keeps the registrations of service providers.
 type ProviderStore interface {
-	// CreateProvider adds p; ErrExists if its EntityID is there.
-	CreateProvider(ctx context.Context, p *ServiceProvider, events ...AuditEvent) error
+	// CreateProvider adds p; ErrExists if its EntityID is there. last is what
+	// LastScope said of it, "" for nothing: if that is another one by now,
+	// nothing changes and the error is ErrProviderChanged, because the scope of
+	// p was chosen for a provider with another past.
+	CreateProvider(ctx context.Context, p *ServiceProvider, last NameIDScope, events ...AuditEvent) error
 	Provider(ctx context.Context, id EntityID) (*ServiceProvider, error)
 	// Providers lists all, sorted by EntityID.
 	Providers(ctx context.Context) ([]*ServiceProvider, error)

@@ -28,7 +28,7 @@ func (h *house) audit() []idp.AuditRecord {
 // provider registers a service provider, with an agency or without.
 func (h *house) provider(id idp.EntityID, scope idp.NameIDScope) {
 	h.t.Helper()
-	if err := h.store.CreateProvider(h.t.Context(), &idp.ServiceProvider{EntityID: id, NameIDScope: scope}); err != nil {
+	if err := h.store.CreateProvider(h.t.Context(), &idp.ServiceProvider{EntityID: id, NameIDScope: scope}, ""); err != nil {
 		h.t.Fatal(err)
 	}
 }

@@ -21,7 +21,7 @@ func BenchmarkBoard(b *testing.B) {
 		p := sp.Defaults()
 		p.EntityID, p.Name = idp.EntityID(fmt.Sprintf("https://sp%05d.agency.example/saml", n)), fmt.Sprintf("Service %d", n)
 		p.ACSURLs, p.Certs, p.Contacts = []string{"https://sp.example/acs"}, []string{cert.pem}, []string{"help@agency.example"}
-		ok(b, w.store.CreateProvider(b.Context(), p))
+		ok(b, w.store.CreateProvider(b.Context(), p, ""))
 	}
 	s := w.server()
 	for d := range 30 {

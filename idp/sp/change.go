@@ -28,20 +28,37 @@ func (r *Registry) Add(ctx context.Context, p *idp.ServiceProvider, o Options, a
 			return c, err
 		}
 	}
-	scope, err := r.scopeForNew(ctx, p, o)
-	if err != nil {
-		return nil, err
+	for {
+		next := clone(p)
+		err := r.create(ctx, next, o, actor)
+		switch {
+		case errors.Is(err, idp.ErrProviderChanged):
+			continue // it was removed meanwhile: its NameIDs are a matter of o.Resume now
+		case err != nil:
+			return nil, err
+		}
+		return r.change(nil, next), nil
 	}
-	p.NameIDScope = scope
+}
+
+// create adds p with the scope that its past and o give it.
+func (r *Registry) create(ctx context.Context, p *idp.ServiceProvider, o Options, actor string) error {
+	last, err := r.store.LastScope(ctx, p.EntityID)
+	if err != nil && !notFound(err) {
+		return fmt.Errorf("find earlier NameIDs of %q: %w", p.EntityID, err)
+	}
+	if p.NameIDScope, err = r.scopeForNew(p, last, o); err != nil {
+		return err
+	}
 	p.CreatedAt = r.stamp()
 	p.UpdatedAt = p.CreatedAt
 	detail := maps.Collect(diff(&idp.ServiceProvider{}, p))
-	err = r.store.CreateProvider(ctx, p, event("sp.add", p.EntityID, actor, detail))
+	err = r.store.CreateProvider(ctx, p, last, event("sp.add", p.EntityID, actor, detail))
 	r.forget(p.EntityID)
 	if err != nil {
-		return nil, fmt.Errorf("register provider %q: %w", p.EntityID, err)
+		return fmt.Errorf("register provider %q: %w", p.EntityID, err)
 	}
-	return r.change(nil, p), nil
+	return nil
 }
 
 // replace puts p in the place of the registration with its EntityID.
@@ -57,17 +74,15 @@ func (r *Registry) replace(ctx context.Context, p *idp.ServiceProvider, o Option
 	}, o, actor)
 }
 
-// scopeForNew decides whose NameIDs a provider that is added will see.
-func (r *Registry) scopeForNew(ctx context.Context, p *idp.ServiceProvider, o Options) (idp.NameIDScope, error) {
-	last, err := r.store.LastScope(ctx, p.EntityID)
+// scopeForNew decides whose NameIDs a provider that is added will see; last is
+// its scope when it was removed, "" if it never was.
+func (r *Registry) scopeForNew(p *idp.ServiceProvider, last idp.NameIDScope, o Options) (idp.NameIDScope, error) {
 	switch {
-	case notFound(err) && o.Resume:
+	case last == "" && o.Resume:
 		return "", &RefusedError{Code: "resume", Text: fmt.Sprintf(
 			"%s was never registered and removed here, so there is nothing to resume; leave %s out", p.EntityID, FlagResume)}
-	case notFound(err):
+	case last == "":
 		return firstScope(p), nil
-	case err != nil:
-		return "", fmt.Errorf("find earlier NameIDs of %q: %w", p.EntityID, err)
 	case p.Agency != "" && idp.AgencyScope(p.Agency) != last && o.Resume:
 		return "", &RefusedError{Code: "resume", Text: fmt.Sprintf(
 			"%s did not belong to the agency %q when it was removed: its old NameIDs are not that agency's; give %s or --agency, not both",

@@ -96,7 +96,7 @@ func (w *world) register(name string) idp.EntityID {
 	w.ok(w.store.CreateProvider(w.t.Context(), &idp.ServiceProvider{
 		EntityID: id, Name: name + " Bureau", Active: true, ACSURLs: []string{"https://" + strings.ToLower(name) + ".example.gov/acs"},
 		Contacts: []string{strings.ToLower(name) + "-saml@example.gov"},
-	}))
+	}, ""))
 	return id
 }
 

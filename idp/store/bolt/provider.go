@@ -8,11 +8,14 @@ import (
 )
 
 // CreateProvider adds a registration.
-func (s *Store) CreateProvider(ctx context.Context, p *idp.ServiceProvider, events ...idp.AuditEvent) error {
+func (s *Store) CreateProvider(ctx context.Context, p *idp.ServiceProvider, last idp.NameIDScope, events ...idp.AuditEvent) error {
 	return s.update(ctx, events, func(w *writer) error {
 		key := []byte(p.EntityID)
 		if w.has(inProviders, key) {
 			return exists(inProviders)
+		}
+		if string(w.get(inProviderScopes, key)) != string(last) {
+			return idp.ErrProviderChanged
 		}
 		w.putJSON(inProviders, key, p)
 		return nil

@@ -50,10 +50,10 @@ func testAuditConcurrent(t *testing.T, s idp.Store) {
 	for k := range 40 {
 		wg.Go(func() {
 			p := provider(numbered("https://sp", k))
-			if err := s.CreateProvider(t.Context(), p, event("sp.add"), event("sp.note")); err != nil {
+			if err := s.CreateProvider(t.Context(), p, "", event("sp.add"), event("sp.note")); err != nil {
 				t.Error(err)
 			}
-			if err := s.CreateProvider(t.Context(), p, event("x")); !errors.Is(err, idp.ErrExists) {
+			if err := s.CreateProvider(t.Context(), p, "", event("x")); !errors.Is(err, idp.ErrExists) {
 				t.Error(err)
 			}
 		})
@@ -115,7 +115,7 @@ func testAtomic(t *testing.T, s idp.Store) {
 // testUpdateFunctions ends functions in ways that must not harm the store.
 func testUpdateFunctions(t *testing.T, s idp.Store) {
 	ctx := t.Context()
-	ok(t, s.CreateProvider(ctx, provider("https://a.example")))
+	ok(t, s.CreateProvider(ctx, provider("https://a.example"), ""))
 	ok(t, s.CreateUser(ctx, person("u1", "a@example.org")))
 	ok(t, s.CreateSession(ctx, session("s1", "u1"), nil))
 	type row struct {
@@ -184,7 +184,7 @@ func testUpdatesConcurrent(t *testing.T, s idp.Store) {
 func testContext(t *testing.T, s idp.Store) {
 	ctx, cancel := context.WithCancel(t.Context())
 	cancel()
-	is(t, s.CreateProvider(ctx, provider("https://a.example"), event("x")), context.Canceled)
+	is(t, s.CreateProvider(ctx, provider("https://a.example"), "", event("x")), context.Canceled)
 	_, err := s.Providers(ctx)
 	is(t, err, context.Canceled)
 	_, err = s.LoginRequestByMessage(ctx, "a", "b")
@@ -201,7 +201,7 @@ func testContext(t *testing.T, s idp.Store) {
 		id := idp.EntityID(numbered("https://sp", k))
 		go cancel()
 		wg.Go(func() {
-			err := s.CreateProvider(ctx, provider(string(id)), event("sp.add"))
+			err := s.CreateProvider(ctx, provider(string(id)), "", event("sp.add"))
 			_, look := s.Provider(t.Context(), id)
 			if err == nil && look != nil || err != nil && !(errors.Is(err, context.Canceled) && errors.Is(look, idp.ErrNotFound)) {
 				t.Errorf("cancelled change: %v; look-up after it: %v", err, look)

@@ -44,7 +44,7 @@ func holds(t *testing.T, s idp.Store, scope idp.NameIDScope, user idp.UserID, wa
 
 func testMoveProvider(t *testing.T, s idp.Store) {
 	ctx := t.Context()
-	ok(t, s.CreateProvider(ctx, provider("a")))
+	ok(t, s.CreateProvider(ctx, provider("a"), ""))
 	ok(t, s.CreateUser(ctx, person("u3", "c@example.org")))
 	named(t, s, "sp:a", "u1", "n1", "u2", "n2", "u3", "n3")
 	named(t, s, "sp:ab", "u9", "n9") // begins alike, is another one
@@ -78,7 +78,7 @@ func testMoveProvider(t *testing.T, s idp.Store) {
 
 func testMoveProviderRefused(t *testing.T, s idp.Store) {
 	ctx := t.Context()
-	ok(t, s.CreateProvider(ctx, provider("a")))
+	ok(t, s.CreateProvider(ctx, provider("a"), ""))
 	named(t, s, "sp:a", "u1", "n1", "u2", "n2", "u3", "n3", "u4", "n4")
 	named(t, s, "agency:P", "u2", "other", "u5", "n3") // u2 has another one; n3 is another person's
 	events := len(trail(t, s))
@@ -112,7 +112,7 @@ func testIssuanceMoved(t *testing.T, s idp.Store) {
 	ctx := t.Context()
 	p := provider("https://sp.example") // whom issuance names
 	p.NameIDScope = "sp:a"
-	ok(t, s.CreateProvider(ctx, p))
+	ok(t, s.CreateProvider(ctx, p, ""))
 	named(t, s, "sp:a", "old", "n-old")
 	ok(t, s.UpdateProvider(ctx, p.EntityID, moveTo("agency:P")))
 	named(t, s, "agency:P", "met", "n-met")
@@ -137,7 +137,7 @@ func testMoveRace(t *testing.T, s idp.Store) {
 	ctx := t.Context()
 	p := provider("https://sp.example")
 	p.NameIDScope = "sp:a"
-	ok(t, s.CreateProvider(ctx, p))
+	ok(t, s.CreateProvider(ctx, p, ""))
 	for k := range n {
 		ok(t, s.CreateSession(ctx, session(numbered("s", k), numbered("u", k)), nil))
 	}

@@ -14,9 +14,9 @@ func testProviders(t *testing.T, s idp.Store) {
 		t.Errorf("Providers of an empty store = %v, %v", list, err)
 	}
 	a, b, c := provider("https://a.example"), provider("https://b.example"), provider("urn:c")
-	ok(t, s.CreateProvider(ctx, c))
-	ok(t, s.CreateProvider(ctx, a, event("sp.add"), event("sp.approve")))
-	ok(t, s.CreateProvider(ctx, b))
+	ok(t, s.CreateProvider(ctx, c, ""))
+	ok(t, s.CreateProvider(ctx, a, "", event("sp.add"), event("sp.approve")))
+	ok(t, s.CreateProvider(ctx, b, ""))
 	kinds(t, s, 0, "sp.add", "sp.approve")
 
 	got, err := s.Provider(ctx, a.EntityID)
@@ -47,9 +47,9 @@ func testProviders(t *testing.T, s idp.Store) {
 func testProviderErrors(t *testing.T, s idp.Store) {
 	ctx := t.Context()
 	a := provider("https://a.example")
-	ok(t, s.CreateProvider(ctx, a))
-	is(t, s.CreateProvider(ctx, provider("https://a.example"), event("x")), idp.ErrExists)
-	ok(t, s.CreateProvider(ctx, provider("https://A.example"))) // entity IDs are exact
+	ok(t, s.CreateProvider(ctx, a, ""))
+	is(t, s.CreateProvider(ctx, provider("https://a.example"), "", event("x")), idp.ErrExists)
+	ok(t, s.CreateProvider(ctx, provider("https://A.example"), "")) // entity IDs are exact
 
 	_, err := s.Provider(ctx, "https://b.example")
 	is(t, err, idp.ErrNotFound)
@@ -58,7 +58,7 @@ func testProviderErrors(t *testing.T, s idp.Store) {
 	if s.UpdateProvider(ctx, a.EntityID, func(p *idp.ServiceProvider) error { p.EntityID = "other"; return nil }, event("x")) == nil {
 		t.Error("an update changed the EntityID")
 	}
-	if s.CreateProvider(ctx, provider(""), event("x")) == nil {
+	if s.CreateProvider(ctx, provider(""), "", event("x")) == nil {
 		t.Error("a provider without EntityID was stored")
 	}
 	cause := errors.New("no")
@@ -73,7 +73,7 @@ func testLastScope(t *testing.T, s idp.Store) {
 	_, err := s.LastScope(ctx, "https://a.example")
 	is(t, err, idp.ErrNotFound)
 	p := provider("https://a.example")
-	ok(t, s.CreateProvider(ctx, p))
+	ok(t, s.CreateProvider(ctx, p, ""))
 	_, err = s.LastScope(ctx, p.EntityID)
 	is(t, err, idp.ErrNotFound)
 
@@ -81,8 +81,12 @@ func testLastScope(t *testing.T, s idp.Store) {
 	got, err := s.LastScope(ctx, p.EntityID)
 	same(t, p.NameIDScope, got, err)
 
+	first := p.NameIDScope
 	p.NameIDScope = "sp:https://a.example#2"
-	ok(t, s.CreateProvider(ctx, p))
+	is(t, s.CreateProvider(ctx, p, "", event("x")), idp.ErrProviderChanged) // chosen for one that was never removed
+	is(t, s.CreateProvider(ctx, p, "another", event("x")), idp.ErrProviderChanged)
+	kinds(t, s, 0)
+	ok(t, s.CreateProvider(ctx, p, first))
 	ok(t, s.RemoveProvider(ctx, p.EntityID))
 	got, err = s.LastScope(ctx, p.EntityID)
 	same(t, p.NameIDScope, got, err)

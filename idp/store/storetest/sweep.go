@@ -142,8 +142,8 @@ func testForeignStrings(t *testing.T, s idp.Store) {
 func testReopened(t *testing.T, open Open) {
 	ctx, dir := t.Context(), t.TempDir()
 	s := open(t, dir)
-	ok(t, s.CreateProvider(ctx, provider("https://a.example"), event("sp.add")))
-	ok(t, s.CreateProvider(ctx, provider("https://b.example")))
+	ok(t, s.CreateProvider(ctx, provider("https://a.example"), "", event("sp.add")))
+	ok(t, s.CreateProvider(ctx, provider("https://b.example"), ""))
 	ok(t, s.RemoveProvider(ctx, "https://b.example"))
 	ok(t, s.CreateUser(ctx, person("u1", "ann@example.org")))
 	ok(t, s.CreateUser(ctx, person("u2")))
