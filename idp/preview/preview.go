@@ -47,6 +47,25 @@ type Service struct {
 	Links *link.Service
 	// Secure is set when base_url is https, as for all our cookies.
 	Secure bool
+	// Fields reports whether the registration of some SP opens some year. It
+	// is asked at each request to a hidden year.
+	Fields func(context.Context) (bool, error)
+}
+
+// Expects reports whether some registration or some link opens some year that is
+// not published. Where none does, a request to such a year is refused before
+// anything of it is read. Neither the request nor the year that it names plays a
+// part, so the answer discloses nothing of them.
+func (s *Service) Expects(ctx context.Context) (bool, error) {
+	if found, err := s.Fields(ctx); found || err != nil {
+		return found, err
+	}
+	links, err := s.Links.List(ctx, link.Preview)
+	if err != nil {
+		return false, err
+	}
+	now := s.Links.Clock.Now()
+	return slices.ContainsFunc(links, func(l link.Link) bool { return l.Live(now) }), nil
 }
 
 // Opens says what opens an unpublished year of an SP to the browser: ByField or

@@ -130,7 +130,7 @@ func (s *Server) parts() (*parts, error) {
 			Secure: strings.HasPrefix(s.IdP.BaseURL, "https://"),
 			Device: func(r *http.Request) idp.Device { return session.DeviceOf(r.UserAgent(), web.EventOf(r).Client) },
 		}
-		previews = &preview.Service{Links: s.Links, Secure: sessions.Secure}
+		previews = &preview.Service{Links: s.Links, Secure: sessions.Secure, Fields: s.Registry.HasPreview}
 	)
 	if s.Trail != nil {
 		p.pages.Refusals = s.Trail.Refusals

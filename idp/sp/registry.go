@@ -5,6 +5,7 @@ import (
 	"crypto/x509"
 	"errors"
 	"fmt"
+	"slices"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -209,6 +210,19 @@ func (r *Registry) All(ctx context.Context) ([]*Provider, error) {
 		r.all, r.allChanges = all, before
 	}
 	return all, nil
+}
+
+// HasPreview reports whether the registration of some provider opens a year
+// before it is published.
+func (r *Registry) HasPreview(ctx context.Context) (bool, error) {
+	if r.rehearsal.Load() != nil {
+		return true, nil
+	}
+	all, err := r.All(ctx)
+	if err != nil {
+		return false, err
+	}
+	return slices.ContainsFunc(all, func(p *Provider) bool { return p.Preview != "" }), nil
 }
 
 // Get returns a copy of one registration, which belongs to the caller;

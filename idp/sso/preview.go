@@ -11,17 +11,20 @@ import (
 	"vernal/idp/web"
 )
 
-// admit decides whether a request that came to an unpublished year has leave to
-// be there. failed is what accept found wrong with it: who has leave is told,
-// anybody else sees the 404 whatever they sent. Nothing that was not verified
-// has a reason explained to it, so a stranger learns nothing by naming an SP
-// that previews the year.
+// admit decides whether a request may use a hidden year; the error is
+// web.Unopened or a failure of ours. failed is what accept found wrong with the
+// request: only a sender who may use the year gets to read it, anyone else sees
+// the 404 whatever they sent. Nothing is explained to a message that was not
+// verified, so a stranger learns nothing by naming an SP that previews the year.
+//
+// The entry of a year that was never made is zero. It takes the same way to the
+// same 404, so neither the page nor the time that it takes shows a difference.
 //
 // A POST from another site has not brought the cookie of a link. If the message
 // is well signed and some link for its SP is outstanding, it is let in as far as
 // the continue address, where the cookie is read: that a link exists is what the
 // SP itself learns at most. An unsigned one, which anybody can make, is not.
-func (h *Handler) admit(r *http.Request, a *accepted, year idp.Year, failed error) error {
+func (h *Handler) admit(r *http.Request, a *accepted, entry certs.Entry, failed error) error {
 	var refusal *idp.Refusal
 	if failed != nil && !errors.As(failed, &refusal) {
 		return failed // ours
@@ -29,14 +32,15 @@ func (h *Handler) admit(r *http.Request, a *accepted, year idp.Year, failed erro
 	if a.provider == nil || failed != nil && a.cert == nil {
 		return web.Unopened(failed)
 	}
+	year := web.Year(r)
 	by, err := h.Preview.Admits(r, &a.provider.ServiceProvider, year, a.cert != nil)
 	switch {
 	case err != nil:
 		return fmt.Errorf("find what opens %s: %w", year, err)
-	case by == "":
+	case by == "" || entry.Key == nil:
 		return web.Unopened(failed)
 	case failed != nil:
-		return fail(a.provider, failed)
+		return nil // it may be read
 	}
 	a.request.Preview = by
 	web.EventOf(r).Note(slog.String("preview", by))

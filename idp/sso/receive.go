@@ -19,30 +19,38 @@ import (
 // cookie (SameSite) and the GET that follows it does.
 func (h *Handler) receive(w http.ResponseWriter, r *http.Request) error {
 	now := h.Clock.Now()
-	entry, unpublished, err := web.PreviewYear(h.Years, web.Year(r), now)
+	year := web.Year(r)
+	entry, hidden, err := web.HiddenYear(h.Years, year, now)
 	if err != nil {
 		return err
 	}
+	if hidden {
+		if expected, err := h.Preview.Expects(r.Context()); err != nil {
+			return fmt.Errorf("find previews: %w", err)
+		} else if !expected {
+			return web.Unopened(nil)
+		}
+	}
 	in, err := web.Inbound(r)
 	if err != nil {
-		if unpublished {
+		if hidden {
 			return web.Unopened(err)
 		}
 		return err
 	}
-	a, err := h.accept(r.Context(), in, entry.Key.Year, now)
-	web.EventOf(r).Ask(a.locale, now)
+	a, err := h.accept(r.Context(), in, year, now)
 	if a.provider != nil {
 		e := web.EventOf(r)
 		e.Note(slog.String("sp", string(a.provider.EntityID)))
-		e.SP, e.Year, e.Verified = a.provider.EntityID, entry.Key.Year, a.cert != nil
+		e.SP, e.Year, e.Verified = a.provider.EntityID, year, a.cert != nil
 	}
 	a.noteNeed(web.EventOf(r))
-	if unpublished {
-		if err := h.admit(r, &a, entry.Key.Year, err); err != nil {
+	if hidden {
+		if err := h.admit(r, &a, entry, err); err != nil {
 			return err
 		}
 	}
+	web.EventOf(r).Ask(a.locale, now)
 	if err != nil {
 		return fail(a.provider, err)
 	}

@@ -64,6 +64,18 @@ func PreviewYear(years *certs.Ring, y idp.Year, now time.Time) (entry certs.Entr
 	return certs.Entry{}, false, ErrNotFound
 }
 
+// HiddenYear is PreviewYear for a handler that must not show whether a year that
+// is not published was made: hidden is set for either, and the entry of one that
+// was never made is zero. The handler does the same work for both, and answers
+// Unopened to all who may not see the year.
+func HiddenYear(years *certs.Ring, y idp.Year, now time.Time) (entry certs.Entry, hidden bool, err error) {
+	entry, hidden, err = PreviewYear(years, y, now)
+	if errors.Is(err, ErrNotFound) {
+		return certs.Entry{}, true, nil
+	}
+	return entry, hidden, err
+}
+
 // ErrUnopened is the cause, for the log, of the 404 of a year that is not
 // published.
 var ErrUnopened = errors.New("the year is not published, and no preview opens it to this request")
