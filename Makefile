@@ -8,7 +8,7 @@ LDFLAGS := -s -w -X main.version=$(VERSION)
 # The race detector needs a C compiler; without one the tests run all the same.
 RACE := $(shell command -v $${CC:-cc} >/dev/null 2>&1 && echo -race)
 
-.PHONY: run build test test-sp lint bench fuzz clean
+.PHONY: run build test test-sp lint bench fuzz race clean
 
 run: build ## try it: IdP, two sample service providers, a person to sign in as
 	$(BIN) demo
@@ -45,6 +45,10 @@ fuzz: ## each fuzz target for FUZZTIME
 			$(GO) test -run '^$$' -fuzz "^$$target\$$" -fuzztime $(FUZZTIME) -fuzzminimizetime 1x $$pkg || exit 1; \
 		done; \
 	done
+
+RACE_ROUNDS ?= 2000
+race: ## closing a year or an SP against traffic, RACE_ROUNDS times each
+	CGO_ENABLED=1 VERNAL_RACE_ROUNDS=$(RACE_ROUNDS) $(GO) test -race -count 1 -timeout 120m -run 'TestNothingIsSignedAfterTheCommand' -v ./idp/signing/
 
 clean:
 	rm -rf bin
