@@ -175,9 +175,13 @@ type Standing struct {
 	// Rotation is the rotation's document; nil if there is none. It is valid
 	// until the Check returns, and must not be changed.
 	Rotation []byte
-	// Provider is the registration; nil if there is none. It belongs to the
-	// Check.
-	Provider *ServiceProvider
+	// Revision stands for the content of the registration: it is the same as
+	// long as that is. It is nil if there is none, valid until the Check
+	// returns, and must not be changed.
+	Revision []byte
+	// Provider reads the registration; ErrNotFound if there is none. It is more
+	// work than to compare the Revision.
+	Provider func() (*ServiceProvider, error)
 }
 
 // Check decides within the write of an answer whether it may still be given.

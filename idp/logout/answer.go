@@ -93,7 +93,7 @@ func (h *Handler) write(r *http.Request, a *accepted, build func(*xmldsig.Signer
 		return build(nil)
 	}
 	err = h.Signing.Sign(r.Context(), a.request.SP, func(p *sp.Provider) (certs.Entry, error) {
-		if !a.provider.IsAs(&p.ServiceProvider) {
+		if p != a.provider && !a.provider.IsAs(&p.ServiceProvider) {
 			now := *a
 			now.provider = p
 			if err := h.current(&now); err != nil {

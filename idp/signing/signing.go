@@ -93,10 +93,7 @@ func (d *Desk) Check(y idp.Year, p *sp.Provider) idp.Check {
 		if p.EntityID == idp.RehearsalSP {
 			return nil // it is registered nowhere but in the registry
 		}
-		if s.Provider == nil || !p.IsAs(s.Provider) {
-			return idp.ErrProviderChanged
-		}
-		return nil
+		return p.CheckStanding(s)
 	}
 }
 

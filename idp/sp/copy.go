@@ -1,6 +1,7 @@
 package sp
 
 import (
+	"bytes"
 	"encoding/json"
 	"errors"
 	"maps"
@@ -33,6 +34,26 @@ func clone(p *idp.ServiceProvider) *idp.ServiceProvider {
 // IsAs reports whether the registration is still the one that is stored.
 func (p *Provider) IsAs(stored *idp.ServiceProvider) bool {
 	return reflect.DeepEqual(p.ServiceProvider, *stored)
+}
+
+// CheckStanding returns idp.ErrProviderChanged if the registration is not the
+// one that a write finds in the store.
+func (p *Provider) CheckStanding(s idp.Standing) error {
+	if known := p.revision.Load(); known != nil && bytes.Equal(*known, s.Revision) {
+		return nil
+	}
+	stored, err := s.Provider()
+	switch {
+	case errors.Is(err, idp.ErrNotFound):
+		return idp.ErrProviderChanged
+	case err != nil:
+		return err
+	case !p.IsAs(stored):
+		return idp.ErrProviderChanged
+	}
+	known := bytes.Clone(s.Revision)
+	p.revision.Store(&known)
+	return nil
 }
 
 func same(a, b *idp.ServiceProvider) bool {

@@ -17,6 +17,7 @@ import (
 	"fmt"
 	"net/url"
 	"strings"
+	"sync/atomic"
 
 	"vernal/idp"
 )
@@ -35,6 +36,9 @@ type Provider struct {
 	fingerprints map[*x509.Certificate]string
 	// formActions are the sources for each of ACSURLs and for LogoutURL.
 	formActions map[string]string
+	// revision is that of the stored registration that this one was found to
+	// be; see CheckStanding.
+	revision atomic.Pointer[[]byte]
 }
 
 // Parse reads the certificates and addresses of a registration. It keeps p's

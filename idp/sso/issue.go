@@ -101,7 +101,7 @@ func (h *Handler) sign(r *http.Request, a *accepted, write func(*xmldsig.Signer)
 // registeredAs refuses an answer that was recorded under another registration
 // than now's: for what is withdrawn, or else as one that must be asked for again.
 func (a *accepted) registeredAs(p *sp.Provider) error {
-	if a.provider.IsAs(&p.ServiceProvider) {
+	if p == a.provider || a.provider.IsAs(&p.ServiceProvider) {
 		return nil
 	}
 	now := *a

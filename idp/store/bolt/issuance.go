@@ -63,12 +63,13 @@ func (w *writer) check(check idp.Check, provider idp.EntityID) error {
 	if check == nil {
 		return nil
 	}
-	now := idp.Standing{Rotation: w.get(inMeta, rotationKey), Provider: new(idp.ServiceProvider)}
-	err := w.decode(inProviders, []byte(provider), now.Provider)
-	if errors.Is(err, idp.ErrNotFound) {
-		now.Provider = nil
-	} else if err != nil {
-		return err
+	key := []byte(provider)
+	now := idp.Standing{
+		Rotation: w.get(inMeta, rotationKey), Revision: w.get(inProviders, key),
+		Provider: func() (*idp.ServiceProvider, error) {
+			p := new(idp.ServiceProvider)
+			return p, w.decode(inProviders, key, p)
+		},
 	}
 	return apart(func() error { return check(now) })
 }
