@@ -157,6 +157,8 @@ func (w *world) asks(y idp.Year) []func() bool {
 		func() bool {
 			return answered(warm.Get(w.a.URL(&idptest.Request{Year: y, IsPassive: true, ForceAuthn: true})))
 		},
-		func() bool { return answered(anyone.Get(w.a.LogoutURL(&idptest.LogoutRequest{Year: y, NameID: "no-one"}))) },
+		func() bool {
+			return answered(anyone.Get(w.a.LogoutURL(&idptest.LogoutRequest{Year: y, NameID: "no-one"})))
+		},
 	}
 }
