@@ -18,6 +18,8 @@ type RefusedError struct {
 	Used bool
 	// Users are the service providers that use it, sorted; set by whoever knows.
 	Users []idp.EntityID
+	// Fault is set where the year's key is the reason.
+	Fault KeyFault
 }
 
 // Error implements error.
@@ -82,6 +84,12 @@ func (p Policy) CheckStep(s Step, h History, now time.Time) error {
 	return nil
 }
 
+// faulty refuses the step because of the year's key.
+func (e *RefusedError) faulty(f KeyFault) string {
+	e.Fault = f
+	return f.Describe(e.Year)
+}
+
 // against says what stands against a step that is about a year; "" if nothing.
 func (p Policy) against(s Step, h History, now time.Time, e *RefusedError) string {
 	if !s.Year.Valid() {
@@ -90,7 +98,7 @@ func (p Policy) against(s Step, h History, now time.Time, e *RefusedError) strin
 	r, made := h.Record(s.Year)
 	switch s.Kind {
 	case StepCreate, StepCSR, StepImport:
-		return p.againstMaking(s, h, r, made, now)
+		return p.againstMaking(s, h, r, made, now, e)
 	}
 	if !made {
 		return "it was never made"
@@ -113,21 +121,25 @@ func (p Policy) against(s Step, h History, now time.Time, e *RefusedError) strin
 	}
 	switch s.Kind {
 	case StepPublish:
-		return h.againstPublish(r, state, now)
+		return h.againstPublish(r, state, now, e)
 	case StepPrefer:
-		return h.againstPrefer(r, state, now)
+		return h.againstPrefer(r, state, now, e)
 	case StepRollback:
-		return h.againstRollback(s, r, state, now)
+		return h.againstRollback(s, r, state, now, e)
 	case StepRetire:
 		return h.againstRetire(s, r, now, e)
 	}
 	return "there is no such step"
 }
 
-func (p Policy) againstMaking(s Step, h History, r Record, made bool, now time.Time) string {
+func (p Policy) againstMaking(s Step, h History, r Record, made bool, now time.Time, e *RefusedError) string {
 	switch {
 	case made && r.over():
 		return fmt.Sprintf("it is %s, and does not come back", h.State(s.Year, now))
+	case made && r.isOther(s.CertificateSHA256, s.PublicKeySHA256):
+		return e.faulty(KeyDiffers)
+	case made && r.KeyFault != "" && !r.isWaitingFor(s):
+		return e.faulty(r.KeyFault)
 	case made && s.Kind != StepCreate && !r.CertEndAt.IsZero():
 		return "it is there already: it has a certificate"
 	case made && s.Kind == StepCreate && r.CertEndAt.IsZero():
@@ -148,10 +160,12 @@ func (p Policy) againstMaking(s Step, h History, r Record, made bool, now time.T
 	return ""
 }
 
-func (h History) againstPublish(r Record, state State, now time.Time) string {
+func (h History) againstPublish(r Record, state State, now time.Time, e *RefusedError) string {
 	switch {
 	case state != Created:
 		return fmt.Sprintf("it is %s already", state)
+	case r.KeyFault != "":
+		return e.faulty(r.KeyFault)
 	case r.CertEndAt.IsZero():
 		return "its certificate has not come"
 	case r.certEnded(now):
@@ -162,8 +176,10 @@ func (h History) againstPublish(r Record, state State, now time.Time) string {
 	return ""
 }
 
-func (h History) againstPrefer(r Record, state State, now time.Time) string {
+func (h History) againstPrefer(r Record, state State, now time.Time, e *RefusedError) string {
 	switch {
+	case r.KeyFault != "":
+		return e.faulty(r.KeyFault)
 	case state == Created:
 		return "it is not published yet: that comes first"
 	case state == Preferred:
@@ -176,8 +192,10 @@ func (h History) againstPrefer(r Record, state State, now time.Time) string {
 	return ""
 }
 
-func (h History) againstRollback(s Step, r Record, state State, now time.Time) string {
+func (h History) againstRollback(s Step, r Record, state State, now time.Time, e *RefusedError) string {
 	switch {
+	case r.KeyFault != "":
+		return e.faulty(r.KeyFault)
 	case state == Grace || r.certEnded(now):
 		return onDate("its certificate ended", r.CertEndAt)
 	case state != Expiring:

@@ -224,6 +224,7 @@ func (d *deps) service(owner int, address string) *admin.Service {
 		Metadata: func(_ context.Context, y idp.Year) ([]byte, error) {
 			doc, err := docs.Document(y)
 			var gone *web.Gone
+			var closed *web.Closed
 			switch {
 			case errors.Is(err, web.ErrNotFound):
 				return nil, &admin.Error{Code: admin.CodeNotFound, Message: fmt.Sprintf("the year %s has no metadata: it was never made, or is not published", y)}
@@ -231,6 +232,8 @@ func (d *deps) service(owner int, address string) *admin.Service {
 				return nil, &admin.Error{Code: admin.CodeNotFound, Message: "no year can sign: there is no private key in the data folder"}
 			case errors.As(err, &gone):
 				return nil, &admin.Error{Code: admin.CodeNotFound, Message: fmt.Sprintf("the year %s is retired", y)}
+			case errors.As(err, &closed):
+				return nil, &admin.Error{Code: admin.CodeNotFound, Message: fmt.Sprintf("the year %s is closed: %s", y, closed.Fault.Describe(y))}
 			}
 			return doc, err
 		},

@@ -2,9 +2,6 @@ package rotation
 
 import (
 	"context"
-	"crypto/sha256"
-	"crypto/x509"
-	"encoding/hex"
 	"encoding/json"
 	"fmt"
 	"maps"
@@ -21,7 +18,8 @@ func (s *Service) read(ctx context.Context) (certs.History, error) {
 	if err != nil {
 		return certs.History{}, fmt.Errorf("read the rotation: %w", err)
 	}
-	return decode(doc)
+	h, err := decode(doc)
+	return h.WithFaults(s.faults.all()), err
 }
 
 func decode(doc []byte) (h certs.History, err error) {
@@ -43,10 +41,11 @@ func (s *Service) update(ctx context.Context, change func(certs.History) (certs.
 		if err != nil {
 			return nil, err
 		}
-		if h, err = change(noted.apply(h)); err != nil {
+		if h, err = change(noted.apply(h.WithFaults(s.faults.all()))); err != nil {
 			return nil, err
 		}
-		return json.Marshal(h)
+		// Faults are of this process and its folder, not of the installation.
+		return json.Marshal(h.WithFaults(nil))
 	}, events...)
 	if err == nil {
 		s.uses.written(noted)
@@ -106,6 +105,7 @@ func event(step certs.Step, actor string) idp.AuditEvent {
 	for name, value := range map[string]string{
 		"reason": step.Reason, "why": step.Why,
 		"certificate_end_at": moment(step.CertEndAt), "until": moment(step.Until),
+		"certificate_sha256": step.CertificateSHA256, "public_key_sha256": step.PublicKeySHA256,
 	} {
 		if value != "" {
 			detail[name] = value
@@ -118,12 +118,6 @@ func event(step certs.Step, actor string) idp.AuditEvent {
 		detail = nil
 	}
 	return idp.AuditEvent{Kind: "rotation." + string(step.Kind), Outcome: "ok", Actor: actor, Year: step.Year, Detail: detail}
-}
-
-// fingerprint is the SHA-256 of a certificate, in hexadecimal digits.
-func fingerprint(c *x509.Certificate) string {
-	sum := sha256.Sum256(c.Raw)
-	return hex.EncodeToString(sum[:])
 }
 
 // moment is a time for the audit trail; "" for the zero one.

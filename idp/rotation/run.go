@@ -2,7 +2,6 @@ package rotation
 
 import (
 	"context"
-	"errors"
 	"fmt"
 	"log/slog"
 	"time"
@@ -54,10 +53,10 @@ func (s *Service) minute(ctx context.Context, ran time.Duration) bool {
 	return err == nil
 }
 
-// Tick writes down that the server ran for a time, by a clock that nobody sets,
-// since the last Tick, and the uses noted since. It finishes what could not be
-// finished when a step was taken, and lets requests see what another server
-// did.
+// Tick records that the server ran for a time since the last Tick, by a clock
+// that no one sets, and the uses noted since. It lets requests see what another
+// server did, opens years whose key was restored, and destroys keys that could
+// not be destroyed before.
 func (s *Service) Tick(ctx context.Context, ran time.Duration) error {
 	s.steps.Lock()
 	defer s.steps.Unlock()
@@ -70,24 +69,10 @@ func (s *Service) Tick(ctx context.Context, ran time.Duration) error {
 	if err != nil {
 		return fmt.Errorf("write the rotation: %w", err)
 	}
-	if h.Preferred == "" {
-		return nil
+	if s.stale(h) || len(s.faults.all())+len(s.undestroyed) > 0 {
+		return s.follow(ctx, h)
 	}
-	err = s.removeEnded(h, s.keys)
-	if err != nil || s.stale(h) || s.ended(h) {
-		err = errors.Join(err, s.show(h))
-	}
-	return err
-}
-
-// ended reports whether a key is shown whose end is written down.
-func (s *Service) ended(h certs.History) bool {
-	for _, k := range s.keys {
-		if r, _ := h.Record(k.Year); k.Signer != nil && !r.KeyDestroyedAt.IsZero() {
-			return true
-		}
-	}
-	return false
+	return nil
 }
 
 // remind says what needs attention.
