@@ -136,8 +136,10 @@ func (p Policy) againstMaking(s Step, h History, r Record, made bool, now time.T
 	switch {
 	case made && r.over():
 		return fmt.Sprintf("it is %s, and does not come back", h.State(s.Year, now))
-	case made && r.isOther(s.CertificateSHA256, s.PublicKeySHA256):
-		return e.faulty(KeyDiffers)
+	case made && r.KeyFault == "" && r.isOther(s.CertificateSHA256, s.PublicKeySHA256):
+		e.Fault = KeyDiffers
+		return fmt.Sprintf("another key or certificate is recorded for it, and a year has one: bring that one, or run vernal rotation revoke %s --reason TEXT --yes %s",
+			s.Year, s.Year)
 	case made && r.KeyFault != "" && !r.isWaitingFor(s):
 		return e.faulty(r.KeyFault)
 	case made && s.Kind != StepCreate && !r.CertEndAt.IsZero():

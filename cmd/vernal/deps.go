@@ -74,7 +74,7 @@ func openDeps(c *Config, log *slog.Logger, clock idp.Clock, getenv func(string) 
 	}
 	master, err := seal.LoadMaster(c.masterKeyFile(), getenv(masterKeyEnv))
 	if errors.Is(err, fs.ErrNotExist) {
-		return nil, fmt.Errorf("there is no master key at %s; run 'vernal init' first", c.masterKeyFile())
+		return nil, missingMaster(c)
 	}
 	if err != nil {
 		return nil, err
@@ -88,12 +88,8 @@ func openDeps(c *Config, log *slog.Logger, clock idp.Clock, getenv func(string) 
 		return nil, err
 	}
 	dir := keysDir(c, master, vault)
-	keys, err := dir.Load()
-	if err != nil {
+	if err := checkKeys(c, dir, policy); err != nil {
 		return nil, err
-	}
-	if len(keys) == 0 && policy.KeySource != certs.SourceImport {
-		return nil, fmt.Errorf("there is no signing key in %s; run 'vernal init' first", filepath.Join(c.dataDir(), keysName))
 	}
 	store, err := bolt.Open(filepath.Join(c.dataDir(), storeName), bolt.Options{
 		Sealer: master, Clock: clock, Log: log, LockWait: lockWait,
@@ -134,8 +130,50 @@ func openDeps(c *Config, log *slog.Logger, clock idp.Clock, getenv func(string) 
 	return d, nil
 }
 
-// start completes what was cut short, whoever waits for it, and fills the ring.
-// Without a signer a command can put things right, but nothing can be served.
+// checkKeys says to run init in a folder without a store and without a key. Once
+// there is a store, it records which keys there must be: then a missing one is no
+// reason to make another.
+func checkKeys(c *Config, dir *certs.Dir, policy certs.Policy) error {
+	used, err := hasStore(c)
+	if used || err != nil {
+		return err
+	}
+	keys, err := dir.Load()
+	if err == nil && len(keys) == 0 && policy.KeySource != certs.SourceImport {
+		return fmt.Errorf("no signing key in %s; run 'vernal init' first", filepath.Join(c.dataDir(), keysName))
+	}
+	return err
+}
+
+// hasStore reports whether the installation has been used.
+func hasStore(c *Config) (bool, error) {
+	_, err := os.Lstat(filepath.Join(c.dataDir(), storeName))
+	if errors.Is(err, fs.ErrNotExist) {
+		return false, nil
+	}
+	return err == nil, err
+}
+
+// missingMaster says what to do without a master key. Where something is sealed
+// with it, a new one would hide the loss until the old one cannot be found any
+// more.
+func missingMaster(c *Config) error {
+	for _, name := range []string{keysName, storeName} {
+		if _, err := os.Lstat(filepath.Join(c.dataDir(), name)); err == nil {
+			return &sealedError{text: fmt.Sprintf("%s exists, but the master key that it is sealed with is missing: restore %s from a backup",
+				filepath.Join(c.dataDir(), name), c.masterKeyFile())}
+		}
+	}
+	return fmt.Errorf("no master key at %s; run 'vernal init' first", c.masterKeyFile())
+}
+
+// sealedError is returned where something is sealed with a missing master key.
+type sealedError struct{ text string }
+
+func (e *sealedError) Error() string { return e.text }
+
+// start completes what was interrupted, and fills the ring. Without a signer,
+// commands can still fix it, but nothing can be served.
 func (d *deps) start() error {
 	err := d.rotation.Start(context.Background())
 	if errors.Is(err, certs.ErrNoSigner) {
