@@ -137,7 +137,7 @@ func (p Policy) duePublish(rs []Record, n int, now time.Time) Due {
 	r, last := newest(rs, Record.canSign), rs[len(rs)-1]
 	switch {
 	case r.Year == "" && last.KeyFault != "":
-		return dueFaulty(last, at)
+		return p.dueFaulty(last, at)
 	case r.Year == "":
 		return Due{Step: Step{Kind: StepImport, Year: last.Year, Why: onDate("it is to be published", at)},
 			DueAt: at, ByHand: true, Waits: "its certificate has not come"}
@@ -148,13 +148,13 @@ func (p Policy) duePublish(rs []Record, n int, now time.Time) Due {
 }
 
 // dueFaulty is the next step of a year that waits for its key to be restored.
-func dueFaulty(r Record, at time.Time) Due {
+func (p Policy) dueFaulty(r Record, at time.Time) Due {
 	d := Due{Step: Step{Kind: StepPublish, Year: r.Year}, DueAt: at, Waits: r.KeyFault.Describe(r.Year)}
 	switch {
 	case r.CertEndAt.IsZero():
 		d.Kind, d.ByHand = StepImport, true
 	case r.live():
-		d.Kind = StepPrefer
+		d.Kind, d.DueAt = StepPrefer, p.Dates(r.Year).PreferAt
 	}
 	return d
 }

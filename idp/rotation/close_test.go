@@ -211,4 +211,3 @@ func TestOverYearsLeaveMemory(t *testing.T) {
 		wantPreferred(t, s, "2027", w.clock())
 	}
 }
-
