@@ -409,3 +409,27 @@ func TestLoadBesideDamagedYear(t *testing.T) {
 		})
 	}
 }
+
+// A key that another year has is not imported, although that year has lost it:
+// whoever holds a revoked key could bring it back as the next year's.
+func TestImportRefusesRecordedKeyOfOtherYear(t *testing.T) {
+	t.Parallel()
+	k := madeKey(t, "2027")
+	w := recordedWith(t, k)
+	pair, err := Certify(bytes.NewReader(bytes.Repeat([]byte{9}, 1024)), k.Signer, "2028", w.p, "https://idp.example.gov", w.now)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, keys := range [][]*Key{nil, {k}} {
+		problems, _ := w.p.CheckImport(Foreign{Year: "2028", Cert: pair.Cert, Public: k.Signer.Public(), Others: keys}, w.h, w.now)
+		n := 0
+		for _, p := range problems {
+			if p.Code == FoundReused {
+				n++
+			}
+		}
+		if n != 1 {
+			t.Errorf("with %d keys in the folder: %v, want %s once", len(keys), problems, FoundReused)
+		}
+	}
+}

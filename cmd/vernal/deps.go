@@ -138,11 +138,22 @@ func checkKeys(c *Config, dir *certs.Dir, policy certs.Policy) error {
 	if used || err != nil {
 		return err
 	}
-	keys, err := dir.Load()
+	keys, err := loadKeys(dir)
 	if err == nil && len(keys) == 0 && policy.KeySource != certs.SourceImport {
 		return fmt.Errorf("no signing key in %s; run 'vernal init' first", filepath.Join(c.dataDir(), keysName))
 	}
 	return err
+}
+
+// loadKeys reads the keys of an installation without a store. A damaged year could
+// be the preferred one there, so none is left out.
+func loadKeys(dir *certs.Dir) ([]*certs.Key, error) {
+	keys, err := dir.Load()
+	var damaged *certs.DamagedError
+	if errors.As(err, &damaged) {
+		err = fmt.Errorf("%w; restore keys/ from a backup, or move the files of that year away", err)
+	}
+	return keys, err
 }
 
 // hasStore reports whether the installation has been used.

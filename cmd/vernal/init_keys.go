@@ -56,7 +56,7 @@ func (a *app) initKeys(c *Config, master *seal.Key, year idp.Year, r *initResult
 		return err
 	}
 	dir := keysDir(c, master, vault)
-	keys, err := dir.Load()
+	keys, err := loadKeys(dir)
 	if err != nil {
 		return err
 	}

@@ -108,8 +108,12 @@ func (s *Service) makeWaiting(y idp.Year) (*certs.Key, error) {
 	}
 	k = &certs.Key{Year: y, Signer: signer, Elsewhere: true}
 	err = s.Dir.Save(k)
-	if errors.Is(err, idp.ErrExists) { // another server was faster
-		return s.Dir.LoadYear(y)
+	if !errors.Is(err, idp.ErrExists) {
+		return k, err
+	}
+	k, err = s.Dir.LoadYear(y) // another server was faster
+	if err == nil && (k == nil || k.Signer == nil) {
+		err = fmt.Errorf("signing key %s: no key waits in the folder", y)
 	}
 	return k, err
 }
