@@ -105,12 +105,12 @@ func event(step certs.Step, actor string) idp.AuditEvent {
 	for name, value := range map[string]string{
 		"reason": step.Reason, "why": step.Why,
 		"certificate_end_at": moment(step.CertEndAt), "until": moment(step.Until),
-		"certificate_sha256": step.CertificateSHA256, "public_key_sha256": step.PublicKeySHA256,
 	} {
 		if value != "" {
 			detail[name] = value
 		}
 	}
+	addIdentity(detail, step.CertificateSHA256, step.PublicKeySHA256)
 	if step.Force {
 		detail["force"] = "true"
 	}
@@ -118,6 +118,17 @@ func event(step certs.Step, actor string) idp.AuditEvent {
 		detail = nil
 	}
 	return idp.AuditEvent{Kind: "rotation." + string(step.Kind), Outcome: "ok", Actor: actor, Year: step.Year, Detail: detail}
+}
+
+// addIdentity adds which certificate an event is about or, while a key waits for
+// its certificate, which public key.
+func addIdentity(detail map[string]string, certSHA256, publicKeySHA256 string) {
+	switch {
+	case certSHA256 != "":
+		detail["certificate_sha256"] = certSHA256
+	case publicKeySHA256 != "":
+		detail["public_key_sha256"] = publicKeySHA256
+	}
 }
 
 // moment is a time for the audit trail; "" for the zero one.

@@ -140,25 +140,16 @@ func adoptEvents(before, after certs.History, now time.Time) (events []idp.Audit
 		switch {
 		case !known:
 			e.Kind, e.Detail = "rotation.adopt", map[string]string{"state": string(after.State(r.Year, now))}
-			addIdentity(e.Detail, r)
+			addIdentity(e.Detail, r.CertificateSHA256, r.PublicKeySHA256)
 		case was.KeyDestroyedAt.IsZero() && !r.KeyDestroyedAt.IsZero():
 			e.Kind, e.Detail = "rotation.destroy", map[string]string{"why": "its key was found gone"}
 		case was.PublicKeySHA256 == "" && r.PublicKeySHA256 != "": // a record of an earlier version
 			e.Kind, e.Detail = "rotation.adopt", map[string]string{}
-			addIdentity(e.Detail, r)
+			addIdentity(e.Detail, r.CertificateSHA256, r.PublicKeySHA256)
 		default:
 			continue
 		}
 		events = append(events, e)
 	}
 	return events
-}
-
-// addIdentity adds which certificate and key a record names.
-func addIdentity(detail map[string]string, r certs.Record) {
-	for name, value := range map[string]string{"certificate_sha256": r.CertificateSHA256, "public_key_sha256": r.PublicKeySHA256} {
-		if value != "" {
-			detail[name] = value
-		}
-	}
 }
