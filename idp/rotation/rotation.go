@@ -85,7 +85,7 @@ type Service struct {
 	undestroyed map[idp.Year]bool
 	faults      faults
 	uses        uses
-	told        map[string]time.Time
+	remindedAt  map[string]time.Time
 }
 
 // Status says how every year stands.

@@ -75,7 +75,7 @@ func (s *Service) Tick(ctx context.Context, ran time.Duration) error {
 	return nil
 }
 
-// remind says what needs attention.
+// remind logs what needs attention.
 func (s *Service) remind(ctx context.Context) {
 	h, now, err := s.now(ctx)
 	if err != nil {
@@ -84,7 +84,7 @@ func (s *Service) remind(ctx context.Context) {
 	st := s.Policy.Status(h, now)
 	for _, a := range st.Attention {
 		thing := string(a.Code) + string(a.Year)
-		if s.toldToday(thing) {
+		if s.wasReminded(thing) {
 			continue // without asking every minute who uses the year
 		}
 		s.daily(ctx, slog.LevelWarn, thing, "rotation needs attention: "+s.named(ctx, a, st, h).Text)
@@ -96,25 +96,25 @@ func (s *Service) remind(ctx context.Context) {
 	}
 }
 
-// toldToday reports whether daily would stay silent.
-func (s *Service) toldToday(thing string) bool {
+// wasReminded reports whether daily has logged the thing within a day.
+func (s *Service) wasReminded(thing string) bool {
 	s.steps.Lock()
 	defer s.steps.Unlock()
-	at, ok := s.told[thing]
+	at, ok := s.remindedAt[thing]
 	return ok && s.Clock.Now().Sub(at).Abs() < 24*time.Hour
 }
 
-// daily logs what is the same thing once a day.
+// daily logs a text at most once a day for the same thing.
 func (s *Service) daily(ctx context.Context, level slog.Level, thing, text string) {
 	s.steps.Lock()
 	defer s.steps.Unlock()
 	now := s.Clock.Now()
-	if at, ok := s.told[thing]; ok && now.Sub(at).Abs() < 24*time.Hour {
+	if at, ok := s.remindedAt[thing]; ok && now.Sub(at).Abs() < 24*time.Hour {
 		return
 	}
-	if s.told == nil {
-		s.told = map[string]time.Time{}
+	if s.remindedAt == nil {
+		s.remindedAt = map[string]time.Time{}
 	}
-	s.told[thing] = now
+	s.remindedAt[thing] = now
 	s.Log.LogAttrs(ctx, level, text)
 }
