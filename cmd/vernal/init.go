@@ -32,7 +32,7 @@ type initResult struct {
 
 type initYear struct {
 	Year     idp.Year `json:"year"`
-	State    string   `json:"state,omitempty"`
+	State    string   `json:"state"`
 	NotAfter string   `json:"not_after,omitempty"`
 }
 
@@ -199,10 +199,6 @@ func (a *app) reportInit(c *Config, r *initResult) error {
 	for _, y := range r.Years {
 		if y.NotAfter == "" {
 			a.say("the key of %s waits for its certificate", y.Year)
-			continue
-		}
-		if y.State == "" {
-			a.say("our signing certificate (%s) ends %s", y.Year, strings.TrimSuffix(y.NotAfter, "T00:00:00Z"))
 			continue
 		}
 		a.say("our signing certificate (%s) is %s and ends %s", y.Year, y.State, strings.TrimSuffix(y.NotAfter, "T00:00:00Z"))

@@ -65,6 +65,11 @@ func (s *Service) CSR(ctx context.Context, y idp.Year, actor string, dryRun bool
 	if err != nil {
 		return nil, err
 	}
+	if steps == nil {
+		if err := checkWaiting(h, step, k); err != nil {
+			return nil, err
+		}
+	}
 	r := &Request{Made: k == nil}
 	if r.Outcome, err = s.takeChosen(ctx, h, now, steps, actor, dryRun, s.prepare); err != nil {
 		return nil, err
@@ -89,6 +94,21 @@ func (s *Service) CSR(ctx context.Context, y idp.Year, actor string, dryRun bool
 func waits(h certs.History, y idp.Year) bool {
 	r, made := h.Record(y)
 	return made && r.CertEndAt.IsZero() && r.RetiredAt.IsZero() && r.RevokedAt.IsZero()
+}
+
+// checkWaiting checks that the key in the folder is the recorded one, which
+// waits for its certificate. The one in memory can be, although its file was
+// lost or replaced since. The error is a *certs.RefusedError.
+func checkWaiting(h certs.History, step certs.Step, k *certs.Key) error {
+	r, _ := h.Record(step.Year)
+	fault := certs.KeyMissing
+	switch {
+	case k != nil && k.Signer != nil && (r.PublicKeySHA256 == "" || r.PublicKeySHA256 == certs.PublicKeySHA256(k.Signer.Public())):
+		return nil
+	case k != nil:
+		fault = certs.KeyDiffers
+	}
+	return &certs.RefusedError{Kind: step.Kind, Year: step.Year, Because: fault.Describe(step.Year), Fault: fault}
 }
 
 // makeWaiting makes sure that a private key of the year waits in the folder.
@@ -147,6 +167,11 @@ func (s *Service) Import(ctx context.Context, y idp.Year, in Import, actor strin
 	there, err := s.Dir.LoadYear(y)
 	if err != nil {
 		return nil, err
+	}
+	if waits(h, y) && in.Signer == nil {
+		if err := checkWaiting(h, may, there); err != nil {
+			return nil, err
+		}
 	}
 	signer, err := importSigner(y, in.Signer, there)
 	if err != nil {

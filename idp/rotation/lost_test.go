@@ -282,11 +282,16 @@ func TestLostWaitingKey(t *testing.T) {
 			first, err := w.started().CSR(t.Context(), "2027", "test", false)
 			ok(t, err)
 			f := saveKeyFiles(t, folder)
+			running := w.started()
 			tt.lose(f, master)
 			s := w.started()
 			for _, dryRun := range []bool{true, false} {
 				_, err = s.CSR(t.Context(), "2027", "test", dryRun)
 				wantFault(t, err, tt.want)
+				if tt.want != certs.KeyDamaged {
+					_, err = running.CSR(t.Context(), "2027", "test", dryRun)
+					wantFault(t, err, tt.want)
+				}
 			}
 			k, err := certs.Certify(rand.Reader, foreign(), "2027", s.Policy, s.BaseURL, w.clock())
 			ok(t, err)
