@@ -7,26 +7,28 @@ import (
 
 // Adopt brings the history in line with the keys that are there.
 //
-// An installation that has keys and an empty history has lived by the calendar alone: its years get the states and dates that the calendar
-// gave them. Later on, a key that the history does not know is one whose making
-// was interrupted before it was written down: it becomes a created year. What
-// the history knows stays as it is, except that a certificate that came for a
-// waiting key is noted, and that the key of a year that is over is noted as
-// destroyed when it is gone.
+// An installation that has keys and an empty history has followed the calendar
+// alone: its years get the states and dates of the calendar. Later on, a private
+// key of a year that the history does not know was made by a step that was
+// interrupted before it was recorded: the year becomes created.
+//
+// What is recorded stays as it is, except that Adopt records the certificate
+// that came for a waiting key, the end of the key of a year that is over and,
+// for a record of an earlier version, the digests of certificate and key. It
+// never changes a digest, and records nothing of a certificate or key that is
+// not the recorded one.
 func (p Policy) Adopt(h History, made []Made, now time.Time) History {
 	now = now.UTC()
 	h = h.Tick(now, 0)
-	// A key whose certificate comes from elsewhere was never in the hands of the
-	// calendar alone: whoever brought it takes its steps.
+	// A key whose certificate is external was never used by the calendar alone:
+	// the operator who brought it takes its steps.
 	first := len(h.Records) == 0 && slices.ContainsFunc(made, func(m Made) bool { return !m.Elsewhere })
 	for _, m := range made {
-		if _, ok := h.Record(m.Year); !ok && m.Year.Valid() {
+		if _, ok := h.Record(m.Year); !ok && m.Year.Valid() && (first || m.HasKey) {
 			h = h.add(m.Year, now)
 		}
 		h = h.edit(m.Year, func(r *Record) {
-			if r.CertEndAt.IsZero() && !m.CertEndAt.IsZero() {
-				r.CertifiedAt, r.CertEndAt = now, m.CertEndAt.UTC()
-			}
+			r.adopt(m, now)
 			if !m.HasKey && (first || r.over()) && r.KeyDestroyedAt.IsZero() {
 				r.KeyDestroyedAt = now
 			}
@@ -38,7 +40,22 @@ func (p Policy) Adopt(h History, made []Made, now time.Time) History {
 	return h
 }
 
-// adoptStates writes down what the calendar alone has done so far.
+// adopt records what is there of the year, if it is not another certificate or
+// key than the recorded one.
+func (r *Record) adopt(m Made, now time.Time) {
+	hasCert := !m.CertEndAt.IsZero()
+	if r.isOther(m.CertSHA256, m.PublicKeySHA256) || hasCert && !r.recorded(m.CertSHA256, m) {
+		return
+	}
+	if r.CertEndAt.IsZero() && hasCert {
+		r.CertifiedAt, r.CertEndAt = now, m.CertEndAt.UTC()
+	}
+	if hasCert || r.CertEndAt.IsZero() {
+		r.recordIdentity(m.CertSHA256, m.PublicKeySHA256)
+	}
+}
+
+// adoptStates records what the calendar alone has done so far.
 func (p Policy) adoptStates(h History, made []Made, now time.Time) History {
 	for y, s := range p.States(made, now) {
 		d := p.Dates(y)

@@ -9,17 +9,23 @@
 //	Ring     what the server asks on every request; an immutable snapshot
 //	         over History and keys, swapped as a whole.
 //
+// History names the certificate and the public key of every year, because
+// service providers trust that certificate and no other. A year that has lost
+// its key, or has another one, has a KeyFault: it is closed, and no step relies
+// on it. Private keys that must not sign (History.Usable) never reach the Ring.
+//
 // Policy and History are pure: the time is an argument, nothing is read or
 // written. A rotation goes round like this:
 //
 //	h = h.Tick(now, ran)            the clock, and how long the server ran
+//	h = h.WithFaults(h.Faults(…))   the years that cannot sign as recorded
 //	for s in p.Steps(h, now)        what automatic mode takes now, in order
 //	    make or destroy the key     (Dir; nothing to do for the other steps)
 //	    h, err = p.Take(s, h, now)  checked again; h is what the store keeps
 //	ring.SetHistory(h, keys)        from here on requests see it
 //
-// Status and Plan tell people the same from the same rules. The package takes
-// no step by itself, keeps no history and knows nothing of SAML.
+// Status and Plan report the same from the same rules. The package takes no step
+// automatically, stores no history and knows nothing of SAML.
 package certs
 
 import (

@@ -8,16 +8,19 @@ import (
 	"vernal/idp"
 )
 
-// RefusedError says why a step is not allowed. A person can act on Because.
+// RefusedError says why a step is refused. The operator can act on Because.
 type RefusedError struct {
 	Kind    StepKind
 	Year    idp.Year
 	Because string
-	// Used is set where only use stands against a retirement, so that Force
-	// with a Reason would do.
+	// Used is set where only use keeps the year from being retired, so that Force
+	// with a Reason overrides it.
 	Used bool
-	// Users are the service providers that use it, sorted; set by whoever knows.
+	// Users are the service providers that use it, sorted. Package rotation sets
+	// them.
 	Users []idp.EntityID
+	// Fault is set if the reason is the year's key.
+	Fault KeyFault
 }
 
 // Error implements error.
@@ -47,9 +50,10 @@ func usedBy(users []idp.EntityID) string {
 	return text
 }
 
-// Take checks the step against the history and gives the history after it. It
-// is what a store runs inside its transaction: of two servers that take the
-// same step, the second one is refused. An error is a *RefusedError.
+// Take checks the step against the history and returns the history after it. A
+// store runs it inside its transaction: of two servers that take the same step,
+// the second one is refused. A step that brings another certificate or key than
+// the recorded one is refused too. An error is a *RefusedError.
 func (p Policy) Take(s Step, h History, now time.Time) (History, error) {
 	if err := p.CheckStep(s, h, now); err != nil {
 		return h, err
@@ -74,7 +78,7 @@ func (p Policy) CheckStep(s Step, h History, now time.Time) error {
 			e.Because = "the clock is trusted"
 		}
 	default:
-		e.Because = p.against(s, h, now, e)
+		e.Because = p.refuseStep(s, h, now, e)
 	}
 	if e.Because != "" {
 		return e
@@ -82,15 +86,22 @@ func (p Policy) CheckStep(s Step, h History, now time.Time) error {
 	return nil
 }
 
-// against says what stands against a step that is about a year; "" if nothing.
-func (p Policy) against(s Step, h History, now time.Time, e *RefusedError) string {
+// refuseFault returns the reason for a step that the year's key keeps from being
+// taken.
+func (e *RefusedError) refuseFault(f KeyFault) string {
+	e.Fault = f
+	return f.Describe(e.Year)
+}
+
+// refuseStep returns why a step about a year is refused; "" if it is allowed.
+func (p Policy) refuseStep(s Step, h History, now time.Time, e *RefusedError) string {
 	if !s.Year.Valid() {
 		return fmt.Sprintf("%q is not a year", s.Year)
 	}
 	r, made := h.Record(s.Year)
 	switch s.Kind {
 	case StepCreate, StepCSR, StepImport:
-		return p.againstMaking(s, h, r, made, now)
+		return p.refuseMaking(s, h, r, made, now, e)
 	}
 	if !made {
 		return "it was never made"
@@ -98,7 +109,7 @@ func (p Policy) against(s Step, h History, now time.Time, e *RefusedError) strin
 	state := h.State(s.Year, now)
 	switch s.Kind {
 	case StepRevoke:
-		return h.againstRevoke(s, state, now)
+		return h.refuseRevoke(s, state, now)
 	case StepDestroy:
 		switch {
 		case !state.Over():
@@ -113,21 +124,27 @@ func (p Policy) against(s Step, h History, now time.Time, e *RefusedError) strin
 	}
 	switch s.Kind {
 	case StepPublish:
-		return h.againstPublish(r, state, now)
+		return h.refusePublish(r, state, now, e)
 	case StepPrefer:
-		return h.againstPrefer(r, state, now)
+		return h.refusePrefer(r, state, now, e)
 	case StepRollback:
-		return h.againstRollback(s, r, state, now)
+		return h.refuseRollback(s, r, state, now, e)
 	case StepRetire:
-		return h.againstRetire(s, r, now, e)
+		return h.refuseRetire(s, r, now, e)
 	}
 	return "there is no such step"
 }
 
-func (p Policy) againstMaking(s Step, h History, r Record, made bool, now time.Time) string {
+func (p Policy) refuseMaking(s Step, h History, r Record, made bool, now time.Time, e *RefusedError) string {
 	switch {
 	case made && r.over():
 		return fmt.Sprintf("it is %s, and does not come back", h.State(s.Year, now))
+	case made && r.KeyFault == "" && r.isOther(s.CertificateSHA256, s.PublicKeySHA256):
+		e.Fault = KeyDiffers
+		return fmt.Sprintf("another key or certificate is recorded for it, and a year has one: bring that one, or run vernal rotation revoke %s --reason TEXT --yes %s",
+			s.Year, s.Year)
+	case made && r.KeyFault != "" && !r.isWaitingFor(s):
+		return e.refuseFault(r.KeyFault)
 	case made && s.Kind != StepCreate && !r.CertEndAt.IsZero():
 		return "it is there already: it has a certificate"
 	case made && s.Kind == StepCreate && r.CertEndAt.IsZero():
@@ -148,10 +165,12 @@ func (p Policy) againstMaking(s Step, h History, r Record, made bool, now time.T
 	return ""
 }
 
-func (h History) againstPublish(r Record, state State, now time.Time) string {
+func (h History) refusePublish(r Record, state State, now time.Time, e *RefusedError) string {
 	switch {
 	case state != Created:
 		return fmt.Sprintf("it is %s already", state)
+	case r.KeyFault != "":
+		return e.refuseFault(r.KeyFault)
 	case r.CertEndAt.IsZero():
 		return "its certificate has not come"
 	case r.certEnded(now):
@@ -162,8 +181,10 @@ func (h History) againstPublish(r Record, state State, now time.Time) string {
 	return ""
 }
 
-func (h History) againstPrefer(r Record, state State, now time.Time) string {
+func (h History) refusePrefer(r Record, state State, now time.Time, e *RefusedError) string {
 	switch {
+	case r.KeyFault != "":
+		return e.refuseFault(r.KeyFault)
 	case state == Created:
 		return "it is not published yet: that comes first"
 	case state == Preferred:
@@ -176,8 +197,10 @@ func (h History) againstPrefer(r Record, state State, now time.Time) string {
 	return ""
 }
 
-func (h History) againstRollback(s Step, r Record, state State, now time.Time) string {
+func (h History) refuseRollback(s Step, r Record, state State, now time.Time, e *RefusedError) string {
 	switch {
+	case r.KeyFault != "":
+		return e.refuseFault(r.KeyFault)
 	case state == Grace || r.certEnded(now):
 		return onDate("its certificate ended", r.CertEndAt)
 	case state != Expiring:
@@ -188,7 +211,7 @@ func (h History) againstRollback(s Step, r Record, state State, now time.Time) s
 	return ""
 }
 
-func (h History) againstRetire(s Step, r Record, now time.Time, e *RefusedError) string {
+func (h History) refuseRetire(s Step, r Record, now time.Time, e *RefusedError) string {
 	switch {
 	case r.Year == h.Preferred:
 		return "it is preferred; the preferred year is never retired"
@@ -211,7 +234,7 @@ func (h History) againstRetire(s Step, r Record, now time.Time, e *RefusedError)
 	return used
 }
 
-func (h History) againstRevoke(s Step, state State, now time.Time) string {
+func (h History) refuseRevoke(s Step, state State, now time.Time) string {
 	switch {
 	case state == Revoked:
 		return "it is revoked already"

@@ -2,7 +2,6 @@ package certs
 
 import (
 	"bytes"
-	"cmp"
 	"crypto/x509"
 	"encoding/pem"
 	"errors"
@@ -89,9 +88,12 @@ func (d *Dir) save(k *Key) error {
 }
 
 // Load reads all years, oldest first; none if there is no folder. A year with a
-// certificate alone has no Signer, one with a key alone no Cert. A file that
-// cannot be read, or a key and a certificate that do not match, is an error
-// that names the year: to go on without it could make another year preferred.
+// certificate alone has no Signer, one with a key alone no Cert.
+//
+// One year does not take the others down: the years whose files cannot be read,
+// or contradict one another, are in a *DamagedError, and the keys are those of
+// the other years. What a missing year means is for the caller to decide. With
+// any other error there are no keys.
 func (d *Dir) Load() ([]*Key, error) {
 	entries, err := os.ReadDir(d.path)
 	if errors.Is(err, fs.ErrNotExist) {
@@ -100,38 +102,103 @@ func (d *Dir) Load() ([]*Key, error) {
 	if err != nil {
 		return nil, fmt.Errorf("read signing keys: %w", err)
 	}
-	years := map[idp.Year]*Key{}
+	var years []idp.Year
 	for _, e := range entries {
-		y, ext, ok := fileYear(e.Name())
-		if !ok {
-			continue
+		if y, _, ok := fileYear(e.Name()); ok {
+			years = append(years, y)
 		}
-		k := years[y]
-		if k == nil {
-			k = &Key{Year: y}
-			years[y] = k
-		}
+	}
+	slices.Sort(years)
+	var keys []*Key
+	var damaged []DamagedYear
+	for _, y := range slices.Compact(years) {
+		k, err := d.load(y)
 		switch {
-		case ext == extCert:
-			k.Cert, err = d.loadCert(y)
-		case k.Signer != nil:
-			err = errors.New("there are two private keys, one in a file and one in a token")
-		default:
-			err = d.loadSigner(k, ext)
-		}
-		if err != nil {
-			return nil, fmt.Errorf("load signing key %s: %w", y, err)
+		case err != nil:
+			damaged = append(damaged, DamagedYear{Year: y, Cert: k.Cert, Err: err})
+		case k.Signer != nil || k.Cert != nil:
+			keys = append(keys, k)
 		}
 	}
-	keys := make([]*Key, 0, len(years))
-	for y, k := range years {
-		if err := k.check(); err != nil {
-			return nil, fmt.Errorf("load signing key %s: %w", y, err)
-		}
-		keys = append(keys, k)
+	if len(damaged) > 0 {
+		return keys, &DamagedError{Years: damaged}
 	}
-	slices.SortFunc(keys, func(a, b *Key) int { return cmp.Compare(a.Year, b.Year) })
 	return keys, nil
+}
+
+// LoadYear reads one year and looks at no file of another; nil if it has none.
+// The error is a *DamagedError if its files cannot be used.
+func (d *Dir) LoadYear(y idp.Year) (*Key, error) {
+	if !y.Valid() {
+		return nil, fmt.Errorf("load signing key: %q is not a year", y)
+	}
+	k, err := d.load(y)
+	switch {
+	case err != nil:
+		return nil, &DamagedError{Years: []DamagedYear{{Year: y, Cert: k.Cert, Err: err}}}
+	case k.Signer == nil && k.Cert == nil:
+		return nil, nil
+	}
+	return k, nil
+}
+
+// load reads the files of a year. The key is never nil; with an error it has
+// what could be read of its certificate.
+func (d *Dir) load(y idp.Year) (*Key, error) {
+	k := &Key{Year: y}
+	var errs []error
+	note := func(err error) {
+		if err != nil && !errors.Is(err, fs.ErrNotExist) {
+			errs = append(errs, err)
+		}
+	}
+	cert, err := d.loadCert(y)
+	note(err)
+	k.Cert = cert
+	note(d.loadSigner(k, extKey))
+	if _, err := os.Lstat(d.file(y, extToken)); err == nil {
+		if k.Signer != nil {
+			note(errors.New("there are two private keys, one in a file and one in a token"))
+		} else {
+			note(d.loadSigner(k, extToken))
+		}
+	} else {
+		note(err)
+	}
+	if len(errs) == 0 && (k.Signer != nil || k.Cert != nil) {
+		note(k.check())
+	}
+	return k, errors.Join(errs...)
+}
+
+// DamagedYear is a year whose files cannot be used.
+type DamagedYear struct {
+	Year idp.Year
+	// Cert is its certificate; nil if that cannot be read.
+	Cert *x509.Certificate
+	// Err says why. It names no secret.
+	Err error
+}
+
+// DamagedError is returned for years whose files cannot be used.
+type DamagedError struct{ Years []DamagedYear }
+
+// Error implements error.
+func (e *DamagedError) Error() string {
+	texts := make([]string, len(e.Years))
+	for i, d := range e.Years {
+		texts[i] = fmt.Sprintf("load signing key %s: %v", d.Year, d.Err)
+	}
+	return strings.Join(texts, "; ")
+}
+
+// Unwrap gives the causes.
+func (e *DamagedError) Unwrap() []error {
+	errs := make([]error, len(e.Years))
+	for i, d := range e.Years {
+		errs[i] = d.Err
+	}
+	return errs
 }
 
 func (d *Dir) loadCert(y idp.Year) (*x509.Certificate, error) {

@@ -51,7 +51,7 @@ func (p Policy) dueNew(h History, now time.Time) []Due {
 	ahead := false // past the first making date that is yet to come
 	for n := number(h.Preferred) + 1; ; n++ {
 		rs := h.slot(n)
-		published := newest(rs, Record.live)
+		published := newest(rs, Record.answers)
 		switch {
 		case published.Year != "":
 			// The newest first: where two are ready, the older one is passed by.
@@ -134,15 +134,29 @@ func (p Policy) dueMake(h History, n, current int) Due {
 // duePublish is the publishing of number n, of which rs are there.
 func (p Policy) duePublish(rs []Record, n int, now time.Time) Due {
 	at := p.PublishAt.In(n)
-	r := newest(rs, Record.canSign)
+	r, last := newest(rs, Record.canSign), rs[len(rs)-1]
 	switch {
+	case r.Year == "" && last.KeyFault != "":
+		return p.dueFaulty(last, at)
 	case r.Year == "":
-		return Due{Step: Step{Kind: StepImport, Year: rs[len(rs)-1].Year, Why: onDate("it is to be published", at)},
+		return Due{Step: Step{Kind: StepImport, Year: last.Year, Why: onDate("it is to be published", at)},
 			DueAt: at, ByHand: true, Waits: "its certificate has not come"}
 	case r.certEnded(now):
 		return Due{Step: Step{Kind: StepPublish, Year: r.Year}, DueAt: at, Waits: onDate("its certificate ended", r.CertEndAt)}
 	}
 	return Due{Step: Step{Kind: StepPublish, Year: r.Year, Why: onDate("its publishing is due", at)}, DueAt: at, ReadyAt: at}
+}
+
+// dueFaulty is the next step of a year that waits for its key to be restored.
+func (p Policy) dueFaulty(r Record, at time.Time) Due {
+	d := Due{Step: Step{Kind: StepPublish, Year: r.Year}, DueAt: at, Waits: r.KeyFault.Describe(r.Year)}
+	switch {
+	case r.CertEndAt.IsZero():
+		d.Kind, d.ByHand = StepImport, true
+	case r.live():
+		d.Kind, d.DueAt = StepPrefer, p.Dates(r.Year).PreferAt
+	}
+	return d
 }
 
 // duePrefer is the preferring of r, which is published and newer than the

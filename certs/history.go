@@ -50,15 +50,24 @@ type Record struct {
 	// Unmoved is how many service providers use this year and no newer one, as
 	// last counted.
 	Unmoved int `json:"unmoved,omitzero"`
+	// CertificateSHA256 and PublicKeySHA256 are those of the year's certificate
+	// (DER) and public key (SubjectPublicKeyInfo), in hexadecimal digits. Once
+	// recorded they never change. "" in a record of an earlier version, until
+	// Adopt; CertificateSHA256 also while a key waits for its certificate.
+	CertificateSHA256 string `json:"certificate_sha256,omitzero"`
+	PublicKeySHA256   string `json:"public_key_sha256,omitzero"`
+	// KeyFault is why the year cannot sign although its record says so. It comes
+	// from WithFaults and is never stored.
+	KeyFault KeyFault `json:"key_fault,omitzero"`
 }
 
 // over reports whether the year is retired or revoked.
 func (r Record) over() bool { return !r.RetiredAt.IsZero() || !r.RevokedAt.IsZero() }
 
-// canSign reports whether the year has a key, and a certificate that says whose
-// it is. A certificate past its end still signs.
+// canSign reports whether the year has a certificate and the key of it. A
+// certificate past its end still signs.
 func (r Record) canSign() bool {
-	return !r.CertEndAt.IsZero() && r.KeyDestroyedAt.IsZero() && !r.over()
+	return !r.CertEndAt.IsZero() && r.KeyDestroyedAt.IsZero() && !r.over() && r.KeyFault == ""
 }
 
 // certEnded is false for a year without a certificate.
@@ -66,8 +75,12 @@ func (r Record) certEnded(now time.Time) bool {
 	return !r.CertEndAt.IsZero() && !now.Before(r.CertEndAt)
 }
 
-// live reports whether its addresses answer.
+// live reports whether the year is published and not over.
 func (r Record) live() bool { return !r.PublishedAt.IsZero() && !r.over() }
+
+// answers reports whether its endpoint URLs answer: a live year that cannot
+// sign is closed.
+func (r Record) answers() bool { return r.live() && r.KeyFault == "" }
 
 // Hold keeps automatic mode from preferring a newer year after a rollback.
 type Hold struct {

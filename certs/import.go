@@ -104,7 +104,7 @@ func (e *ImportError) Error() string {
 // service providers pin the certificate, or believe our metadata.
 func (p Policy) CheckImport(f Foreign, h History, now time.Time) (problems, warnings []Finding) {
 	c := &check{Foreign: f}
-	if c.reused(); !samePublic(f.Public, f.Cert.PublicKey) {
+	if c.reused(h); !samePublic(f.Public, f.Cert.PublicKey) {
 		// What else there is to say of it would mislead.
 		c.problem(FoundMismatch, "", "it is the certificate of another key: %s (%s)", f.Cert.Subject, short(f.Cert))
 		return c.problems, nil
@@ -167,9 +167,16 @@ func (c *check) key() {
 	}
 }
 
-// reused finds keys and serial numbers of other years: whoever trusts a year
-// must not trust another one by it.
-func (c *check) reused() {
+// reused finds keys and serial numbers of other years: software that trusts a
+// year must not trust another one by it. A recorded key counts although it is
+// lost or destroyed.
+func (c *check) reused(h History) {
+	for _, r := range h.Records {
+		recorded := r.Year != c.Year && r.PublicKeySHA256 != "" && r.PublicKeySHA256 == PublicKeySHA256(c.Public)
+		if recorded && findKey(c.Others, r.Year) == nil {
+			c.problem(FoundReused, "", "its key is that of %s: every year has its own", r.Year)
+		}
+	}
 	for _, o := range c.Others {
 		if o.Year == c.Year {
 			continue

@@ -148,9 +148,12 @@ func list(s string) []string {
 
 // Made is what the calendar's decision needs of the key.
 func (k *Key) Made() Made {
-	m := Made{Year: k.Year, HasKey: k.Signer != nil, Elsewhere: k.Elsewhere}
+	m := Made{Year: k.Year, HasKey: k.Signer != nil, Elsewhere: k.Elsewhere, CertSHA256: CertSHA256(k.Cert)}
 	if k.Cert != nil {
 		m.CertEndAt = k.Cert.NotAfter
+	}
+	if all := k.public(); len(all) > 0 {
+		m.PublicKeySHA256 = PublicKeySHA256(all[0])
 	}
 	return m
 }

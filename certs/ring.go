@@ -44,7 +44,15 @@ type Entry struct {
 	// RetiredAt is when the year came to its end; zero while it has not, and
 	// where no history says so.
 	RetiredAt time.Time
+	// Fault is why the year is closed although its State is live; "" if its
+	// endpoint URLs answer. The Key of such a year has no Signer, and has its
+	// Cert only if that is the recorded one.
+	Fault KeyFault
 }
+
+// Closed reports whether the endpoint URLs of a live year cannot answer because
+// of its key.
+func (e Entry) Closed() bool { return e.State.Live() && e.Fault != "" }
 
 // Year is the year of the entry; "" for the zero Entry.
 func (e Entry) Year() idp.Year {
@@ -86,16 +94,28 @@ func (r *Ring) Set(keys []*Key) {
 }
 
 // SetHistory replaces all keys at once and lets the history decide: from now on
-// a state changes when a step is taken, not on its date. A year that has no key,
-// although the history says that it is live, is Retired: it cannot sign. If that
-// is the preferred year, the error is ErrNoSigner and the Ring stays as it was.
-// It keeps the history, which must not change afterwards.
+// a state changes when a step is taken, not on its date. It keeps what
+// History.Usable leaves of the keys, so nothing reachable from the Ring signs
+// for a year that is over. It keeps the history too, which must not change
+// afterwards.
+//
+// The Ring always follows, so that a year closes whatever is wrong with the
+// others. The error says that the preferred year cannot sign, and matches
+// ErrNoSigner.
 func (r *Ring) SetHistory(h History, keys []*Key) error {
-	i := slices.IndexFunc(keys, func(k *Key) bool { return k.Year == h.Preferred })
-	if i < 0 || !keys[i].Made().canSign() {
-		return fmt.Errorf("preferred year %q: %w", h.Preferred, ErrNoSigner)
+	s := &snapshot{keys: h.Usable(keys), history: &h}
+	r.snap.Store(s)
+	if h.Preferred == "" {
+		return fmt.Errorf("no year is preferred: %w", ErrNoSigner)
 	}
-	r.snap.Store(&snapshot{keys: slices.Clone(keys), history: &h})
+	record, _ := h.Record(h.Preferred)
+	k := findKey(s.keys, h.Preferred)
+	switch {
+	case k == nil:
+		return &UnusableKeyError{Year: h.Preferred, Fault: KeyMissing}
+	case !k.Made().canSign():
+		return &UnusableKeyError{Year: h.Preferred, Fault: record.faultOf(k)}
+	}
 	return nil
 }
 
@@ -172,19 +192,26 @@ func (p Policy) snapshot(keys []*Key, history *History, now time.Time) *snapshot
 	if history == nil {
 		states = p.States(made, now)
 	} else {
-		states = history.states(made, now)
+		states = make(map[idp.Year]State, len(made))
+		for _, m := range made {
+			states[m.Year] = history.State(m.Year, now)
+		}
 	}
 	s := &snapshot{keys: keys, history: history, entries: make(map[idp.Year]Entry, len(keys))}
 	for _, k := range keys {
 		e := Entry{Key: k, State: states[k.Year]}
 		if history != nil {
-			r, _ := history.Record(k.Year)
+			r, recorded := history.Record(k.Year)
 			e.RetiredAt = r.RetiredAt
+			if recorded {
+				e.Fault = r.faultOf(k)
+			}
 		}
 		s.entries[k.Year] = e
-		if e.State.Live() {
-			s.live = append(s.live, e)
+		if !e.State.Live() || e.Closed() {
+			continue
 		}
+		s.live = append(s.live, e)
 		if e.State == Preferred {
 			s.preferred = e
 		}
@@ -200,20 +227,6 @@ func (p Policy) snapshot(keys []*Key, history *History, now time.Time) *snapshot
 	})
 	s.from, s.until = p.span(made, now)
 	return s
-}
-
-// states is the state of every year in made. What cannot sign is not live,
-// whatever is written.
-func (h History) states(made []Made, now time.Time) map[idp.Year]State {
-	states := make(map[idp.Year]State, len(made))
-	for _, m := range made {
-		s := h.State(m.Year, now)
-		if s.Live() && !m.canSign() {
-			s = Retired
-		}
-		states[m.Year] = s
-	}
-	return states
 }
 
 // span is the stretch of time around now in which no state changes by itself.

@@ -54,6 +54,9 @@ type Made struct {
 	HasKey bool
 	// Elsewhere: its certificate comes, or came, from elsewhere.
 	Elsewhere bool
+	// CertSHA256 and PublicKeySHA256 are the digests of what is there; "" if it
+	// is not.
+	CertSHA256, PublicKeySHA256 string
 }
 
 // canSign reports whether the year could sign: it has a key and a certificate

@@ -86,7 +86,7 @@ func (p Policy) Status(h History, now time.Time) Status {
 	slices.SortFunc(records, func(a, b Record) int { return cmp.Compare(a.Year, b.Year) })
 	plan := p.Plan(h, now, horizon)
 	for _, r := range records {
-		y := YearStatus{Record: r, State: h.State(r.Year, now), Live: r.live(), CertExpired: r.certEnded(now)}
+		y := YearStatus{Record: r, State: h.State(r.Year, now), Live: r.answers(), CertExpired: r.certEnded(now)}
 		if i := slices.IndexFunc(plan, func(c Coming) bool { return c.Year == r.Year }); i >= 0 {
 			y.Next = &plan[i]
 		}
@@ -130,12 +130,14 @@ const (
 	CertEnding       AttentionCode = "certificate_ending"
 	NoSigningKey     AttentionCode = "no_signing_key"
 	RequestCertEnded AttentionCode = "request_certificate_ended"
+	// KeyUnusable: a recorded year cannot sign because of its key; see KeyFault.
+	KeyUnusable AttentionCode = "signing_key_unusable"
 )
 
 // AttentionCodes are all of them. The slice belongs to the caller.
 func AttentionCodes() []AttentionCode {
 	return []AttentionCode{
-		NoSigningKey, CertEnded, CertEnding, StepFailed, StepOverdue, StepHeld, StepSoon, RequestCertEnded,
+		NoSigningKey, KeyUnusable, CertEnded, CertEnding, StepFailed, StepOverdue, StepHeld, StepSoon, RequestCertEnded,
 	}
 }
 
@@ -145,6 +147,11 @@ func (p Policy) Attention(h History, now time.Time) (all []Attention) {
 	h = h.Tick(now, 0)
 	if h.Preferred == "" {
 		all = append(all, Attention{Code: NoSigningKey, Text: "no year is preferred: nothing can be signed"})
+	}
+	for _, r := range h.Records {
+		if r.KeyFault != "" {
+			all = append(all, Attention{Code: KeyUnusable, Year: r.Year, Text: fmt.Sprintf("our year %s is closed: %s", r.Year, r.KeyFault.Describe(r.Year))})
+		}
 	}
 	for _, r := range h.Records {
 		switch {

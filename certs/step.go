@@ -46,6 +46,10 @@ type Step struct {
 	// CertEndAt is the end of the certificate that comes with a create or an
 	// import. In a step that Steps gives, it is the end to make it with.
 	CertEndAt time.Time `json:"certificate_end_at,omitzero"`
+	// CertificateSHA256 and PublicKeySHA256 name what comes with a create or an
+	// import, PublicKeySHA256 alone the key of a csr; see Record.
+	CertificateSHA256 string `json:"certificate_sha256,omitzero"`
+	PublicKeySHA256   string `json:"public_key_sha256,omitzero"`
 	// Until ends the hold of a rollback; zero: it stands until prefer or resume.
 	Until time.Time `json:"until,omitzero"`
 	// Force retires a year that is still used. It needs a Reason.
@@ -64,10 +68,12 @@ func (h History) Apply(s Step, now time.Time) History {
 	h = h.clear(s)
 	switch s.Kind {
 	case StepCreate, StepCSR, StepImport:
-		h = h.add(s.Year, now)
-		if !s.CertEndAt.IsZero() {
-			h = h.edit(s.Year, func(r *Record) { r.CertifiedAt, r.CertEndAt = now, s.CertEndAt.UTC() })
-		}
+		h = h.add(s.Year, now).edit(s.Year, func(r *Record) {
+			if !s.CertEndAt.IsZero() {
+				r.CertifiedAt, r.CertEndAt = now, s.CertEndAt.UTC()
+			}
+			r.recordIdentity(s.CertificateSHA256, s.PublicKeySHA256)
+		})
 	case StepPublish:
 		h = h.publish(s.Year, now)
 	case StepPrefer:

@@ -166,6 +166,9 @@ func (a *app) startDemoAt(ctx context.Context, ports []net.Listener, dir string)
 		return nil, err
 	}
 	d.close = append([]io.Closer{d.deps}, d.close...)
+	if d.deps.unable != nil {
+		return nil, fmt.Errorf("nothing can be served: %w", d.deps.unable)
+	}
 	if d.person, err = openDemoPerson(ctx, d.deps); err != nil {
 		return nil, err
 	}

@@ -68,6 +68,9 @@ func (a *app) demoFolder(dir, baseURL, listen, adminListen, mailServer string) (
 	if err != nil {
 		return nil, err
 	}
+	if used, err := hasStore(c); used || err != nil {
+		return c, err
+	}
 	return c, bare.initKeys(c, master, "", result)
 }
 

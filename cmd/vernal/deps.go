@@ -73,7 +73,7 @@ func openDeps(c *Config, log *slog.Logger, clock idp.Clock, getenv func(string) 
 	}
 	master, err := seal.LoadMaster(c.masterKeyFile(), getenv(masterKeyEnv))
 	if errors.Is(err, fs.ErrNotExist) {
-		return nil, fmt.Errorf("there is no master key at %s; run 'vernal init' first", c.masterKeyFile())
+		return nil, missingMaster(c)
 	}
 	if err != nil {
 		return nil, err
@@ -87,12 +87,8 @@ func openDeps(c *Config, log *slog.Logger, clock idp.Clock, getenv func(string) 
 		return nil, err
 	}
 	dir := keysDir(c, master, vault)
-	keys, err := dir.Load()
-	if err != nil {
+	if err := checkKeys(c, dir, policy); err != nil {
 		return nil, err
-	}
-	if len(keys) == 0 && policy.KeySource != certs.SourceImport {
-		return nil, fmt.Errorf("there is no signing key in %s; run 'vernal init' first", filepath.Join(c.dataDir(), keysName))
 	}
 	store, err := bolt.Open(filepath.Join(c.dataDir(), storeName), bolt.Options{
 		Sealer: master, Clock: clock, Log: log, LockWait: lockWait,
@@ -133,8 +129,61 @@ func openDeps(c *Config, log *slog.Logger, clock idp.Clock, getenv func(string) 
 	return d, nil
 }
 
-// start completes what was cut short, whoever waits for it, and fills the ring.
-// Without a signer a command can put things right, but nothing can be served.
+// checkKeys says to run init in a folder without a store and without a key. Once
+// there is a store, it records which keys there must be: then a missing one is no
+// reason to make another.
+func checkKeys(c *Config, dir *certs.Dir, policy certs.Policy) error {
+	used, err := hasStore(c)
+	if used || err != nil {
+		return err
+	}
+	keys, err := loadKeys(dir)
+	if err == nil && len(keys) == 0 && policy.KeySource != certs.SourceImport {
+		return fmt.Errorf("no signing key in %s; run 'vernal init' first", filepath.Join(c.dataDir(), keysName))
+	}
+	return err
+}
+
+// loadKeys reads the keys of an installation without a store. A damaged year could
+// be the preferred one there, so none is left out.
+func loadKeys(dir *certs.Dir) ([]*certs.Key, error) {
+	keys, err := dir.Load()
+	var damaged *certs.DamagedError
+	if errors.As(err, &damaged) {
+		err = fmt.Errorf("%w; restore keys/ from a backup, or move the files of that year away", err)
+	}
+	return keys, err
+}
+
+// hasStore reports whether the installation has been used.
+func hasStore(c *Config) (bool, error) {
+	_, err := os.Lstat(filepath.Join(c.dataDir(), storeName))
+	if errors.Is(err, fs.ErrNotExist) {
+		return false, nil
+	}
+	return err == nil, err
+}
+
+// missingMaster says what to do without a master key. Where something is sealed
+// with it, a new one would hide the loss until the old one cannot be found any
+// more.
+func missingMaster(c *Config) error {
+	for _, name := range []string{keysName, storeName} {
+		if _, err := os.Lstat(filepath.Join(c.dataDir(), name)); err == nil {
+			return &sealedError{text: fmt.Sprintf("%s exists, but the master key that it is sealed with is missing: restore %s from a backup",
+				filepath.Join(c.dataDir(), name), c.masterKeyFile())}
+		}
+	}
+	return fmt.Errorf("no master key at %s; run 'vernal init' first", c.masterKeyFile())
+}
+
+// sealedError is returned where something is sealed with a missing master key.
+type sealedError struct{ text string }
+
+func (e *sealedError) Error() string { return e.text }
+
+// start completes what was interrupted, and fills the ring. Without a signer,
+// commands can still fix it, but nothing can be served.
 func (d *deps) start() error {
 	err := d.rotation.Start(context.Background())
 	if errors.Is(err, certs.ErrNoSigner) {
@@ -223,6 +272,7 @@ func (d *deps) service(owner int, address string) *admin.Service {
 		Metadata: func(_ context.Context, y idp.Year) ([]byte, error) {
 			doc, err := docs.Document(y)
 			var gone *web.Gone
+			var closed *web.Closed
 			switch {
 			case errors.Is(err, web.ErrNotFound):
 				return nil, &admin.Error{Code: admin.CodeNotFound, Message: fmt.Sprintf("the year %s has no metadata: it was never made, or is not published", y)}
@@ -230,6 +280,8 @@ func (d *deps) service(owner int, address string) *admin.Service {
 				return nil, &admin.Error{Code: admin.CodeNotFound, Message: "no year can sign: there is no private key in the data folder"}
 			case errors.As(err, &gone):
 				return nil, &admin.Error{Code: admin.CodeNotFound, Message: fmt.Sprintf("the year %s is retired", y)}
+			case errors.As(err, &closed):
+				return nil, &admin.Error{Code: admin.CodeNotFound, Message: fmt.Sprintf("the year %s is closed: %s", y, closed.Fault.Describe(y))}
 			}
 			return doc, err
 		},

@@ -1,6 +1,7 @@
 package main
 
 import (
+	"context"
 	"errors"
 	"fmt"
 	"io/fs"
@@ -31,7 +32,7 @@ type initResult struct {
 
 type initYear struct {
 	Year     idp.Year `json:"year"`
-	State    string   `json:"state,omitempty"`
+	State    string   `json:"state"`
 	NotAfter string   `json:"not_after,omitempty"`
 }
 
@@ -45,8 +46,9 @@ func (a *app) initCommand() *cobra.Command {
 		Short: "Make what a server needs: configuration, data folder, master key, signing keys",
 		Long: `Make what a server needs: a vernal.yaml in which every key is explained, the
 data folder, the master key, and the signing keys that the calendar asks for
-today. What is there already is left as it is, so that an init that was cut
-short can be run again.`,
+today. What is there already is left as it is, so that an interrupted init can be
+run again. Once there is a store, init makes no key: a year never gets another
+certificate without notice.`,
 		Example: `    vernal init --base-url https://login.example.gov
     vernal init --config /etc/vernal/vernal.yaml --data-dir /var/lib/vernal`,
 		Args: cobra.NoArgs,
@@ -61,7 +63,7 @@ short can be run again.`,
 			if year != "" && !idp.Year(year).Valid() {
 				return usage(c, "--year %q is not a year, such as 2027", year)
 			}
-			return a.init(given, idp.Year(year))
+			return a.init(c.Context(), given, idp.Year(year))
 		},
 	}
 	c.Flags().StringVar(&baseURL, "base-url", "", "the `ADDRESS` of this server (default http://localhost:8080)")
@@ -70,7 +72,7 @@ short can be run again.`,
 	return c
 }
 
-func (a *app) init(given map[string]string, year idp.Year) error {
+func (a *app) init(ctx context.Context, given map[string]string, year idp.Year) error {
 	r := &initResult{Created: []string{}, Kept: []string{}, Years: []initYear{}}
 	// Before anything is written: a half installation would stand in the way
 	// of the right one.
@@ -92,7 +94,16 @@ func (a *app) init(given map[string]string, year idp.Year) error {
 	if err != nil {
 		return err
 	}
-	if err := a.initKeys(c, master, year, r); err != nil {
+	used, err := hasStore(c)
+	switch {
+	case err != nil:
+		return err
+	case used:
+		err = a.checkYears(ctx, c, year, r)
+	default:
+		err = a.initKeys(c, master, year, r)
+	}
+	if err != nil {
 		return err
 	}
 	return a.reportInit(c, r)
@@ -190,10 +201,6 @@ func (a *app) reportInit(c *Config, r *initResult) error {
 			a.say("the key of %s waits for its certificate", y.Year)
 			continue
 		}
-		if y.State == "" {
-			a.say("our signing certificate (%s) ends %s", y.Year, strings.TrimSuffix(y.NotAfter, "T00:00:00Z"))
-			continue
-		}
 		a.say("our signing certificate (%s) is %s and ends %s", y.Year, y.State, strings.TrimSuffix(y.NotAfter, "T00:00:00Z"))
 	}
 	if len(r.Created) == 0 {
@@ -212,7 +219,7 @@ func (a *app) reportInit(c *Config, r *initResult) error {
 	case canSign(r.Years):
 		a.say("next: vernal serve%s", a.configHint())
 	default:
-		a.say("no year can sign: put the private key of one of these back into %s from your backup", filepath.Join(c.dataDir(), keysName))
+		a.say("no year can sign: restore the private key of one of these to %s from a backup", filepath.Join(c.dataDir(), keysName))
 	}
 	if a.json {
 		return a.printJSON(r)

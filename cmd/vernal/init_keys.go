@@ -1,13 +1,13 @@
 package main
 
 import (
+	"context"
 	"crypto/rand"
 	"errors"
 	"fmt"
 	"io/fs"
-	"os"
-	"path/filepath"
 	"slices"
+	"strings"
 	"time"
 
 	"vernal/certs"
@@ -15,9 +15,8 @@ import (
 	"vernal/idp/seal"
 )
 
-// initMaster makes the master key, unless there is one. Where something sealed
-// is there and its key is not, a new key would hide the loss until it is too
-// late to look for the old one.
+// initMaster makes the master key, unless there is one. It never makes one beside
+// something that is sealed with another; see missingMaster.
 func (a *app) initMaster(c *Config, r *initResult) (*seal.Key, error) {
 	env := a.getenv(masterKeyEnv)
 	file := c.masterKeyFile()
@@ -32,11 +31,9 @@ func (a *app) initMaster(c *Config, r *initResult) (*seal.Key, error) {
 	if !errors.Is(err, fs.ErrNotExist) {
 		return nil, err
 	}
-	for _, name := range []string{keysName, storeName} {
-		if _, err := os.Lstat(filepath.Join(c.dataDir(), name)); err == nil {
-			return nil, refuse("%s is there, but not the master key it was sealed with (%s): put that back from your backup",
-				filepath.Join(c.dataDir(), name), file)
-		}
+	var sealed *sealedError
+	if errors.As(missingMaster(c), &sealed) {
+		return nil, refuse("%v", sealed)
 	}
 	if key, err = seal.CreateMaster(file); err != nil {
 		return nil, err
@@ -45,9 +42,9 @@ func (a *app) initMaster(c *Config, r *initResult) (*seal.Key, error) {
 	return key, nil
 }
 
-// initKeys makes the signing keys that a first start needs. Once there is a
-// store, the installation has lived: then a missing year is the rotation's
-// business, and init must not make one preferred.
+// initKeys makes the signing keys that a first start needs. It is for a folder
+// without a store: once there is one, a recorded year keeps its certificate, and
+// a further year is made by a rotation step.
 func (a *app) initKeys(c *Config, master *seal.Key, year idp.Year, r *initResult) error {
 	policy, err := c.policy()
 	if err != nil {
@@ -59,12 +56,10 @@ func (a *app) initKeys(c *Config, master *seal.Key, year idp.Year, r *initResult
 		return err
 	}
 	dir := keysDir(c, master, vault)
-	keys, err := dir.Load()
+	keys, err := loadKeys(dir)
 	if err != nil {
 		return err
 	}
-	_, err = os.Lstat(filepath.Join(c.dataDir(), storeName))
-	lived := err == nil && len(keys) > 0
 	want := policy.FirstYears(now)
 	if year != "" {
 		want = []idp.Year{year}
@@ -82,12 +77,7 @@ func (a *app) initKeys(c *Config, master *seal.Key, year idp.Year, r *initResult
 		r.kept(fmt.Sprintf("signing key %s", k.Year))
 	}
 	for _, y := range want {
-		switch {
-		case have[y]:
-			continue
-		case lived && year != "":
-			return refuse("this installation has been in use: a further year is not made by init")
-		case lived:
+		if have[y] {
 			continue
 		}
 		k, err := newKey(vault, y, policy, c.BaseURL, now)
@@ -102,13 +92,48 @@ func (a *app) initKeys(c *Config, master *seal.Key, year idp.Year, r *initResult
 	}
 	for _, e := range certs.NewRing(policy, keys).All(now) {
 		y := initYear{Year: e.Year(), State: string(e.State)}
-		if lived {
-			y.State = "" // the store knows, and a server may hold it: rotation status tells
-		}
 		if e.Key.Cert != nil {
 			y.NotAfter = moment(e.Key.Cert.NotAfter)
 		}
 		r.Years = append(r.Years, y)
+	}
+	return nil
+}
+
+// checkYears is init for an installation that has been used: it reports the
+// recorded years, and refuses if one of them has lost its key.
+func (a *app) checkYears(ctx context.Context, c *Config, year idp.Year, r *initResult) error {
+	if year != "" {
+		return refuse("this installation has been in use: for a further year, run 'vernal rotation create %s'", year)
+	}
+	client, _, release, err := a.connect(ctx)
+	if err != nil {
+		return err
+	}
+	defer release()
+	st, err := client.RotationStatus(ctx)
+	if err != nil {
+		return err
+	}
+	var faults []string
+	for _, y := range st.Years {
+		if y.CreatedAt.IsZero() || y.State.Over() {
+			continue
+		}
+		if y.KeyFault != "" {
+			faults = append(faults, fmt.Sprintf("%s is recorded, and %s", y.Year, y.KeyFault.Describe(y.Year)))
+			continue
+		}
+		r.kept(fmt.Sprintf("signing key %s", y.Year))
+		r.Years = append(r.Years, initYear{Year: y.Year, State: string(y.State), NotAfter: moment(y.CertEndAt)})
+	}
+	if len(faults) > 0 {
+		return refuse("no key is made for a recorded year:\n  %s", strings.Join(faults, "\n  "))
+	}
+	if c.Rotation.KeySource == string(certs.SourceImport) && len(r.Years) == 0 {
+		for _, d := range st.Due {
+			r.Waits = d.Year
+		}
 	}
 	return nil
 }

@@ -40,7 +40,7 @@ func (a *app) printStatus(st admin.RotationStatus) error {
 		default:
 			left = fmt.Sprint(daysLeft(st.At, y.CertEndAt))
 		}
-		rows = append(rows, []string{string(y.Year), string(y.State), day(y.CertEndAt), left, nextCell(y)})
+		rows = append(rows, []string{string(y.Year), stateCell(y), day(y.CertEndAt), left, nextCell(y)})
 	}
 	if err := table(a.out, []string{"YEAR", "STATE", "CERTIFICATE ENDS", "DAYS LEFT", "NEXT"}, rows); err != nil {
 		return err
@@ -137,6 +137,14 @@ func (a *app) printPlan(p admin.RotationPlan) error {
 		return err
 	}
 	return a.printAttention(p.Attention)
+}
+
+// stateCell is the state of a year, and whether its key keeps it closed.
+func stateCell(y certs.YearStatus) string {
+	if y.State.Live() && y.KeyFault != "" {
+		return string(y.State) + ", closed"
+	}
+	return string(y.State)
 }
 
 func dash(s string) string {

@@ -111,6 +111,8 @@ func (s *Service) rotationExport(ctx context.Context, by Caller, req YearRequest
 		return Export{}, &Error{Code: CodeRefused, Message: fmt.Sprintf("%s was never made\n  make it first: vernal rotation create %s", req.Year, req.Year)}
 	case state.Over():
 		return Export{}, &Error{Code: CodeRefused, Message: fmt.Sprintf("%s is %s: nobody is to trust its certificate any more", req.Year, state)}
+	case r.KeyFault != "":
+		return Export{}, &Error{Code: CodeRefused, Message: fmt.Sprintf("%s cannot sign: %s", req.Year, r.KeyFault.Describe(req.Year))}
 	case r.CertEndAt.IsZero():
 		return Export{}, &Error{Code: CodeRefused, Message: fmt.Sprintf("the certificate of %s has not come\n  when it has: vernal rotation import %s --cert FILE", req.Year, req.Year)}
 	}

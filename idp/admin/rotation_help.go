@@ -7,9 +7,12 @@ import (
 	"vernal/idp"
 )
 
-// refusal makes a step that was refused an Error that says what would help.
+// refusal makes a refused step an Error that says how to fix it.
 func refusal(e *certs.RefusedError, st certs.Status) *Error {
 	text := e.Error()
+	if e.Fault != "" {
+		return &Error{Code: CodeRefused, Message: text} // it says how to fix the key
+	}
 	if help := helpFor(e, historyOf(st), st); help != "" {
 		text += "\n  " + help
 	}

@@ -7,6 +7,7 @@ import (
 	"crypto/rsa"
 	"crypto/x509"
 	"log/slog"
+	"path/filepath"
 	"sync"
 
 	"vernal/certs"
@@ -67,6 +68,9 @@ func (i *IdP) newSigner(int) (crypto.Signer, error) {
 	}
 	return rsaKeys[i.made.Add(1)%2](), nil
 }
+
+// KeysFolder is the path of the folder of signing keys.
+func (i *IdP) KeysFolder() string { return filepath.Join(i.folder, "keys") }
 
 // Year is the preferred year.
 func (i *IdP) Year() idp.Year {

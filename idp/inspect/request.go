@@ -155,6 +155,8 @@ func (s *Service) year(r *Report) error {
 	}
 	entry, ok := s.Years.Lookup(r.Year, r.At)
 	switch {
+	case ok && entry.Closed():
+		r.fault("year", string(r.Year), "this year is closed, because its signing key is not usable")
 	case ok && entry.State.Live():
 		r.ok("year", string(r.Year)+", "+string(entry.State))
 		return nil

@@ -30,9 +30,10 @@ func mark(at, now time.Time) (int, bool) {
 	return 0, false
 }
 
-// stepIs says how a step stands that needs attention.
+// stepIs maps an attention code to the word that the templates choose the
+// subject by.
 var stepIs = map[certs.AttentionCode]string{
-	certs.StepFailed: "failed", certs.StepHeld: "held", certs.StepOverdue: "overdue",
+	certs.StepFailed: "failed", certs.StepHeld: "held", certs.StepOverdue: "overdue", certs.KeyUnusable: "closed",
 }
 
 // readAttention tells at once of what a person should see to: of a certificate
@@ -51,7 +52,7 @@ func (s *Service) readAttention(ctx context.Context, now time.Time) error {
 		case certs.StepFailed:
 			sum := sha256.Sum256([]byte(a.Text)) // another reason is told at once
 			n.ID += "/" + hex.EncodeToString(sum[:4])
-		case certs.StepHeld, certs.StepOverdue, certs.NoSigningKey:
+		case certs.StepHeld, certs.StepOverdue, certs.NoSigningKey, certs.KeyUnusable:
 		default: // its dates are told by readDates
 			continue
 		}

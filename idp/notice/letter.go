@@ -97,7 +97,7 @@ func (s *Service) writer(b *board.Board) *writer {
 			y.certEndAt = e.Key.Cert.NotAfter.UTC()
 		}
 		w.years[e.Year()] = y
-		if e.State.Live() {
+		if e.State.Live() && !e.Closed() {
 			w.to = max(w.to, e.Year())
 		}
 	}

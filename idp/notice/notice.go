@@ -100,7 +100,8 @@ const (
 	StepDue Kind = "step_due"
 	// RequestCerts: request certificates of service providers end.
 	RequestCerts Kind = "request_certificates_end"
-	// NeedsAttention: a step failed, is held or overdue, or nothing can sign.
+	// NeedsAttention: a step failed, is held or overdue, a year is closed because
+	// of its key, or no year can sign.
 	NeedsAttention Kind = "attention"
 	// CertEnded: a certificate of ours ended, and its year is live.
 	CertEnded Kind = "certificate_ended"

@@ -33,8 +33,24 @@ import (
 const (
 	pemType      = "application/x-pem-file"
 	cacheControl = "public, max-age=3600"
-	noStore      = "no-store" // of a preview, whose address is a secret that ends
+	noStore      = "no-store" // of a preview, whose URL is a secret that ends
+	// afterRevocation is for metadata while revocationTime lasts: a cache must not
+	// keep the revoked certificate among the trusted ones, nor send SPs to it.
+	afterRevocation = "public, max-age=60"
 )
+
+// revocationTime is how long after a revocation our metadata is cached briefly.
+const revocationTime = 24 * time.Hour
+
+// metadataControl is the Cache-Control of metadata documents at now.
+func metadataControl(years *certs.Ring, now time.Time) string {
+	for _, e := range years.All(now) {
+		if e.State == certs.Revoked && now.Before(years.EndedAt(e.Year()).Add(revocationTime)) {
+			return afterRevocation
+		}
+	}
+	return cacheControl
+}
 
 // Handler serves metadata{year}, metadata and certificate{year}.pem. All
 // fields are required but Links and Fetched.
@@ -86,16 +102,17 @@ func (h *Handler) year(w http.ResponseWriter, r *http.Request) error {
 	if err != nil {
 		return err
 	}
-	d, err := h.documentOf(web.Year(r), entry, h.Clock.Now())
+	now := h.Clock.Now()
+	d, err := h.documentOf(web.Year(r), entry, now)
 	if err != nil {
 		return err
 	}
 	if preview {
 		return send(w, r, metadata.ContentType, noStore, d)
 	}
-	web.EventOf(r).NoteEnded(entry, h.Clock.Now())
+	web.EventOf(r).NoteEnded(entry, now)
 	h.fetched(r, web.Year(r))
-	return send(w, r, metadata.ContentType, cacheControl, d)
+	return send(w, r, metadata.ContentType, metadataControl(h.Years, now), d)
 }
 
 // open is the year that the address names, if it is live or the address carries
@@ -122,12 +139,13 @@ func (h *Handler) open(r *http.Request) (entry certs.Entry, preview bool, err er
 }
 
 func (h *Handler) stable(w http.ResponseWriter, r *http.Request) error {
-	d, err := h.document("", h.Clock.Now())
+	now := h.Clock.Now()
+	d, err := h.document("", now)
 	if err != nil {
 		return err
 	}
 	h.fetched(r, "")
-	return send(w, r, metadata.ContentType, cacheControl, d)
+	return send(w, r, metadata.ContentType, metadataControl(h.Years, now), d)
 }
 
 // fetched tells who loads metadata. The parameter "sp" is what the client says
@@ -224,14 +242,18 @@ func (h *Handler) entry(y idp.Year, now time.Time) (certs.Entry, error) {
 }
 
 // certificate is GET /api/saml/certificate{year}.pem. It stays when the year is
-// retired: people look up what they once configured.
+// retired or closed: integrators look up what they once configured.
 func (h *Handler) certificate(w http.ResponseWriter, r *http.Request) error {
 	control := cacheControl
 	entry, preview, err := h.open(r)
 	var gone *web.Gone
+	var closed *web.Closed
 	switch {
-	case errors.As(err, &gone):
+	case errors.As(err, &gone), errors.As(err, &closed):
 		entry, _ = h.Years.Lookup(web.Year(r), h.Clock.Now())
+		if closed != nil && (entry.Key == nil || entry.Key.Cert == nil) {
+			return err
+		}
 	case err != nil:
 		return err
 	case preview:

@@ -26,13 +26,13 @@ func (s *Service) Automatic(ctx context.Context) ([]certs.Step, error) {
 }
 
 func (s *Service) automatic(ctx context.Context, p certs.Policy, now time.Time) (taken []certs.Step, err error) {
-	h, err := s.read(ctx)
+	h, _, err := s.current(ctx)
 	if err != nil {
 		return nil, err
 	}
 	var errs []error
 	failed := map[idp.Year]bool{}
-	for _, step := range p.Steps(s.uses.apply(h.Tick(now, 0)), now) {
+	for _, step := range p.Steps(h, now) {
 		if failed[step.Year] {
 			continue
 		}

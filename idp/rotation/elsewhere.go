@@ -48,20 +48,25 @@ type Imported struct {
 func (s *Service) CSR(ctx context.Context, y idp.Year, actor string, dryRun bool) (*Request, error) {
 	s.steps.Lock()
 	defer s.steps.Unlock()
-	h, now, err := s.now(ctx)
+	h, now, err := s.current(ctx)
 	if err != nil {
 		return nil, err
 	}
-	k, err := s.inDir(y)
+	step := certs.Step{Kind: certs.StepCSR, Year: y}
+	steps := []certs.Step{step}
+	if r, _ := h.Record(y); r.KeyFault != "" {
+		// An authority may have the request of the recorded key already: a new key
+		// would make its certificate useless, without a word.
+		return nil, s.Policy.CheckStep(step, h, now)
+	} else if waits(h, y) {
+		steps = nil
+	}
+	k, err := s.Dir.LoadYear(y)
 	if err != nil {
 		return nil, err
 	}
-	var steps []certs.Step
-	if !waits(h, y) {
-		steps = []certs.Step{{Kind: certs.StepCSR, Year: y}}
-	} else if k == nil && !dryRun {
-		// The key that waited is lost. Nobody relies on it yet.
-		if err := s.remakeWaiting(ctx, y, actor); err != nil {
+	if steps == nil {
+		if err := checkWaiting(h, step, k); err != nil {
 			return nil, err
 		}
 	}
@@ -74,7 +79,7 @@ func (s *Service) CSR(ctx context.Context, y idp.Year, actor string, dryRun bool
 		if dryRun {
 			return r, nil
 		}
-		if k, err = s.inDir(y); err != nil {
+		if k, err = s.Dir.LoadYear(y); err != nil {
 			return nil, err
 		}
 	}
@@ -91,9 +96,24 @@ func waits(h certs.History, y idp.Year) bool {
 	return made && r.CertEndAt.IsZero() && r.RetiredAt.IsZero() && r.RevokedAt.IsZero()
 }
 
+// checkWaiting checks that the key in the folder is the recorded one, which
+// waits for its certificate. The one in memory can be, although its file was
+// lost or replaced since. The error is a *certs.RefusedError.
+func checkWaiting(h certs.History, step certs.Step, k *certs.Key) error {
+	r, _ := h.Record(step.Year)
+	fault := certs.KeyMissing
+	switch {
+	case k != nil && k.Signer != nil && (r.PublicKeySHA256 == "" || r.PublicKeySHA256 == certs.PublicKeySHA256(k.Signer.Public())):
+		return nil
+	case k != nil:
+		fault = certs.KeyDiffers
+	}
+	return &certs.RefusedError{Kind: step.Kind, Year: step.Year, Because: fault.Describe(step.Year), Fault: fault}
+}
+
 // makeWaiting makes sure that a private key of the year waits in the folder.
 func (s *Service) makeWaiting(y idp.Year) (*certs.Key, error) {
-	k, err := s.inDir(y)
+	k, err := s.Dir.LoadYear(y)
 	switch {
 	case err != nil:
 		return nil, err
@@ -108,22 +128,14 @@ func (s *Service) makeWaiting(y idp.Year) (*certs.Key, error) {
 	}
 	k = &certs.Key{Year: y, Signer: signer, Elsewhere: true}
 	err = s.Dir.Save(k)
-	if errors.Is(err, idp.ErrExists) { // another server was faster
-		return s.inDir(y)
+	if !errors.Is(err, idp.ErrExists) {
+		return k, err
+	}
+	k, err = s.Dir.LoadYear(y) // another server was faster
+	if err == nil && (k == nil || k.Signer == nil) {
+		err = fmt.Errorf("signing key %s: no key waits in the folder", y)
 	}
 	return k, err
-}
-
-func (s *Service) remakeWaiting(ctx context.Context, y idp.Year, actor string) error {
-	if _, err := s.makeWaiting(y); err != nil {
-		return err
-	}
-	e := event(certs.Step{Kind: certs.StepCSR, Year: y, Why: "the key that waited was gone"}, actor)
-	_, err := s.update(ctx, func(h certs.History) (certs.History, error) { return h, nil }, e)
-	if err != nil {
-		return fmt.Errorf("write the rotation: %w", err)
-	}
-	return nil
 }
 
 // Import takes a certificate from elsewhere: for the key that waits, or with its
@@ -132,24 +144,36 @@ func (s *Service) remakeWaiting(ctx context.Context, y idp.Year, actor string) e
 func (s *Service) Import(ctx context.Context, y idp.Year, in Import, actor string, dryRun bool) (*Imported, error) {
 	s.steps.Lock()
 	defer s.steps.Unlock()
-	h, now, err := s.now(ctx)
+	h, now, err := s.current(ctx)
 	if err != nil {
 		return nil, err
 	}
 	keys, err := s.Dir.Load()
-	if err != nil {
+	var damaged *certs.DamagedError
+	if err != nil && !errors.As(err, &damaged) {
 		return nil, err
 	}
 	if len(in.Chain) == 0 {
 		return nil, errors.New("import: no certificate")
 	}
-	// What stands against the step itself comes first: which key is meant, and
-	// whether the certificate will do, is of no interest then.
+	// A step that is refused whatever the certificate is comes first.
 	may := certs.Step{Kind: certs.StepImport, Year: y, CertEndAt: now.AddDate(1, 0, 0)}
+	if in.Signer != nil {
+		may.PublicKeySHA256 = certs.PublicKeySHA256(in.Signer.Public())
+	}
 	if err := s.Policy.CheckStep(may, h, now); err != nil {
 		return nil, err
 	}
-	signer, err := importSigner(y, in.Signer, find(keys, y))
+	there, err := s.Dir.LoadYear(y)
+	if err != nil {
+		return nil, err
+	}
+	if waits(h, y) && in.Signer == nil {
+		if err := checkWaiting(h, may, there); err != nil {
+			return nil, err
+		}
+	}
+	signer, err := importSigner(y, in.Signer, there)
 	if err != nil {
 		return nil, err
 	}
@@ -161,7 +185,9 @@ func (s *Service) Import(ctx context.Context, y idp.Year, in Import, actor strin
 	}
 	i.Warnings = warnings
 	k := &certs.Key{Year: y, Signer: signer, Cert: i.Cert, Elsewhere: true}
-	steps := []certs.Step{{Kind: certs.StepImport, Year: y, CertEndAt: i.Cert.NotAfter}}
+	step := certs.Step{Kind: certs.StepImport, Year: y}
+	identify(&step, k)
+	steps := []certs.Step{step}
 	i.Outcome, err = s.takeChosen(ctx, h, now, steps, actor, dryRun, func(certs.Step, time.Time) (*certs.Key, error) {
 		return k, s.Dir.Save(k)
 	})
@@ -192,15 +218,6 @@ func importSigner(y idp.Year, given crypto.Signer, there *certs.Key) (crypto.Sig
 func sameSigner(a, b crypto.Signer) bool {
 	pub, ok := a.Public().(interface{ Equal(crypto.PublicKey) bool })
 	return ok && pub.Equal(b.Public())
-}
-
-// inDir is the year's key in the folder; nil if there is none.
-func (s *Service) inDir(y idp.Year) (*certs.Key, error) {
-	keys, err := s.Dir.Load()
-	if err != nil {
-		return nil, err
-	}
-	return find(keys, y), nil
 }
 
 // Exported puts on record that the proof of a year was given out. Nothing is

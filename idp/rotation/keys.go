@@ -7,7 +7,6 @@ import (
 	"crypto/rsa"
 	"errors"
 	"fmt"
-	"reflect"
 	"slices"
 	"time"
 
@@ -15,18 +14,16 @@ import (
 	"vernal/idp"
 )
 
-// makeKey makes sure that the year's key and certificate are in the folder. A
-// key that waits there, from a making that was cut short or that another server
-// began, is completed: another one can be ahead with the key, and then with the
-// certificate.
+// makeKey makes sure that the key and certificate of a year that is not recorded
+// are in the folder. It reads no other year. A key that waits there is
+// completed: it is of an interrupted create, or of another server that is ahead
+// with the key, and then with the certificate.
 func (s *Service) makeKey(step certs.Step, now time.Time) (*certs.Key, error) {
 	for tries := 3; ; tries-- {
-		keys, err := s.Dir.Load()
-		if err != nil {
-			return nil, err
-		}
-		k := find(keys, step.Year)
+		k, err := s.Dir.LoadYear(step.Year)
 		switch {
+		case err != nil:
+			return nil, err
 		case k == nil:
 			signer, err := s.newSigner(step.Year)
 			if err != nil {
@@ -70,60 +67,10 @@ func (s *Service) newSigner(y idp.Year) (crypto.Signer, error) {
 	return rsa.GenerateKey(rand.Reader, s.Policy.KeyBits)
 }
 
-// removeEnded removes the keys whose end is written down.
-func (s *Service) removeEnded(h certs.History, keys []*certs.Key) error {
-	var errs []error
-	for _, k := range keys {
-		if r, ok := h.Record(k.Year); ok && !r.KeyDestroyedAt.IsZero() && k.Signer != nil {
-			errs = append(errs, s.Dir.Destroy(k.Year))
-		}
-	}
-	return errors.Join(errs...)
-}
-
-// show lets requests see the history with the keys that are in the folder. What
-// did not change keeps its pointer, so that what is derived from it stays.
-func (s *Service) show(h certs.History) error {
-	keys, err := s.Dir.Load()
-	if err != nil {
-		return err
-	}
-	for i, k := range keys {
-		if old := find(s.keys, k.Year); old != nil && sameKey(old, k) {
-			keys[i] = old
-		}
-	}
-	s.keys = keys
-	if err := s.Ring.SetHistory(h, keys); err != nil {
-		return err
-	}
-	s.shown = h
-	return nil
-}
-
-// stale reports whether requests see something else than h says.
-func (s *Service) stale(h certs.History) bool {
-	return h.Preferred != s.shown.Preferred || !reflect.DeepEqual(lives(h), lives(s.shown))
-}
-
-// lives are the records without what changes from minute to minute.
-func lives(h certs.History) []certs.Record {
-	records := slices.Clone(h.Records)
-	for i := range records {
-		records[i].UsedAt, records[i].QuietFrom, records[i].Unmoved = time.Time{}, 0, 0
-	}
-	return records
-}
-
 func find(keys []*certs.Key, y idp.Year) *certs.Key {
 	i, ok := slices.BinarySearchFunc(keys, y, func(k *certs.Key, y idp.Year) int { return cmp.Compare(k.Year, y) })
 	if !ok {
 		return nil
 	}
 	return keys[i]
-}
-
-func sameKey(a, b *certs.Key) bool {
-	return (a.Signer == nil) == (b.Signer == nil) && (a.Cert == nil) == (b.Cert == nil) &&
-		(a.Cert == nil || a.Cert.Equal(b.Cert))
 }

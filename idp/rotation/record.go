@@ -2,9 +2,6 @@ package rotation
 
 import (
 	"context"
-	"crypto/sha256"
-	"crypto/x509"
-	"encoding/hex"
 	"encoding/json"
 	"fmt"
 	"maps"
@@ -21,7 +18,8 @@ func (s *Service) read(ctx context.Context) (certs.History, error) {
 	if err != nil {
 		return certs.History{}, fmt.Errorf("read the rotation: %w", err)
 	}
-	return decode(doc)
+	h, err := decode(doc)
+	return h.WithFaults(s.faults.all()), err
 }
 
 func decode(doc []byte) (h certs.History, err error) {
@@ -58,10 +56,11 @@ func (s *Service) update(ctx context.Context, change func(certs.History) (certs.
 		if err != nil {
 			return nil, err
 		}
-		if h, err = change(noted.apply(h)); err != nil {
+		if h, err = change(noted.apply(h.WithFaults(s.faults.all()))); err != nil {
 			return nil, err
 		}
-		return json.Marshal(h)
+		// Faults are of this process and its folder, not of the installation.
+		return json.Marshal(h.WithFaults(nil))
 	}, events...)
 	if err == nil {
 		s.uses.written(noted)
@@ -126,6 +125,7 @@ func event(step certs.Step, actor string) idp.AuditEvent {
 			detail[name] = value
 		}
 	}
+	addIdentity(detail, step.CertificateSHA256, step.PublicKeySHA256)
 	if step.Force {
 		detail["force"] = "true"
 	}
@@ -135,10 +135,15 @@ func event(step certs.Step, actor string) idp.AuditEvent {
 	return idp.AuditEvent{Kind: "rotation." + string(step.Kind), Outcome: "ok", Actor: actor, Year: step.Year, Detail: detail}
 }
 
-// fingerprint is the SHA-256 of a certificate, in hexadecimal digits.
-func fingerprint(c *x509.Certificate) string {
-	sum := sha256.Sum256(c.Raw)
-	return hex.EncodeToString(sum[:])
+// addIdentity adds which certificate an event is about or, while a key waits for
+// its certificate, which public key.
+func addIdentity(detail map[string]string, certSHA256, publicKeySHA256 string) {
+	switch {
+	case certSHA256 != "":
+		detail["certificate_sha256"] = certSHA256
+	case publicKeySHA256 != "":
+		detail["public_key_sha256"] = publicKeySHA256
+	}
 }
 
 // moment is a time for the audit trail; "" for the zero one.

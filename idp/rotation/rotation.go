@@ -1,26 +1,37 @@
-// Package rotation takes the steps of the yearly rotation: on their dates by
-// itself, and by hand. The rules are package certs'; what happened is kept in
-// the store, the keys in their folder, and requests see both through the Ring,
-// which is swapped after each step.
+// Package rotation takes the steps of the yearly rotation: automatically on
+// their dates, and by hand. Package certs has the rules. What happened is kept
+// in the store, the keys in their folder. Requests see both through the Ring.
 //
 // A step touches the folder and the store, and the process can end between the
 // two. So the order is fixed: a key is made durable before the step that makes
-// its year is written down, and removed after its end is. Whatever is there
-// then, Start completes:
+// its year is recorded, and removed after its end is. Start completes what it
+// finds:
 //
-//	private key alone, not written down    its certificate is made; of one whose
-//	                                       certificate comes from elsewhere (csr,
-//	                                       import), the year waits for it
-//	key and certificate, not written down  the year is created
-//	certificate of a key that waits        it is written down
-//	end of a key written down, key there   the key is removed
+//	private key alone, not recorded        its certificate is made; if its
+//	                                       certificate is external (csr, import),
+//	                                       the year waits for it
+//	key and certificate, not recorded      the year is created
+//	certificate of a key that waits        it is recorded
+//	end of a key recorded, key there       the key is removed
 //
-// Every step is written in one transaction of the store, which checks it again
+// Every step is recorded in one transaction of the store, which checks it again
 // against the history it finds: of two servers that take it, one does.
 //
+// After that, closing comes before everything that can fail. The Ring gets the
+// new history with the keys in memory, so a year that ended is closed whatever
+// happens to the folder or the token. Only then is the folder read, for keys
+// that a year needs to open, and are ended keys destroyed. What fails there is
+// tried again by Tick.
+//
+// Service providers trust the recorded certificate of a year and no other. A
+// recorded year whose key is missing, damaged or another one is closed: it is
+// no reason to make a new key. It opens again when the recorded key is back in
+// the folder.
+//
 // The files: rotation.go, start.go, step.go (by hand), elsewhere.go (csr and
-// import), automatic.go, run.go (every minute), keys.go (the folder), record.go
-// (the store), users.go (who uses a year).
+// import), automatic.go, run.go (every minute), keys.go (making keys), follow.go
+// (closing, opening, destroying), record.go (the store), users.go (who uses a
+// year).
 package rotation
 
 import (
@@ -36,7 +47,10 @@ import (
 
 // Keys is the folder of signing keys; *certs.Dir is one.
 type Keys interface {
+	// Load gives the keys that can be read, also beside a *certs.DamagedError.
 	Load() ([]*certs.Key, error)
+	// LoadYear reads no file of another year; nil if the year has none.
+	LoadYear(y idp.Year) (*certs.Key, error)
 	Save(k *certs.Key) error
 	Destroy(y idp.Year) error
 }
@@ -64,11 +78,14 @@ type Service struct {
 	// nothing: the history does.
 	Users func(ctx context.Context, y idp.Year, since time.Time) ([]idp.EntityID, error)
 
-	steps sync.Mutex // held while a step is taken
-	keys  []*certs.Key
+	steps sync.Mutex    // held while a step is taken
+	keys  []*certs.Key  // what the Ring was last set to, as Usable leaves it
 	shown certs.History // what the Ring was last set to
-	uses  uses
-	told  map[string]time.Time
+	// undestroyed are years whose key must still be destroyed.
+	undestroyed map[idp.Year]bool
+	faults      faults
+	uses        uses
+	remindedAt  map[string]time.Time
 }
 
 // Status says how every year stands.
@@ -93,7 +110,7 @@ func (s *Service) Plan(ctx context.Context, years int) ([]certs.Coming, error) {
 // is written with the next Tick, and seen by every step before.
 func (s *Service) Used(y idp.Year, at time.Time) { s.uses.add(y, at) }
 
-// now is the history as it stands, with uses not written yet, and the time.
+// now is the recorded history with the uses that are not recorded yet, and the time.
 func (s *Service) now(ctx context.Context) (certs.History, time.Time, error) {
 	now := s.Clock.Now()
 	h, err := s.read(ctx)

@@ -2,7 +2,6 @@ package rotation
 
 import (
 	"context"
-	"errors"
 	"fmt"
 	"log/slog"
 	"time"
@@ -54,10 +53,10 @@ func (s *Service) minute(ctx context.Context, ran time.Duration) bool {
 	return err == nil
 }
 
-// Tick writes down that the server ran for a time, by a clock that nobody sets,
-// since the last Tick, and the uses noted since. It finishes what could not be
-// finished when a step was taken, and lets requests see what another server
-// did.
+// Tick records that the server ran for a time since the last Tick, by a clock
+// that no one sets, and the uses noted since. It lets requests see what another
+// server did, opens years whose key was restored, and destroys keys that could
+// not be destroyed before.
 func (s *Service) Tick(ctx context.Context, ran time.Duration) error {
 	s.steps.Lock()
 	defer s.steps.Unlock()
@@ -70,27 +69,13 @@ func (s *Service) Tick(ctx context.Context, ran time.Duration) error {
 	if err != nil {
 		return fmt.Errorf("write the rotation: %w", err)
 	}
-	if h.Preferred == "" {
-		return nil
+	if s.stale(h) || len(s.faults.all())+len(s.undestroyed) > 0 {
+		return s.follow(ctx, h)
 	}
-	err = s.removeEnded(h, s.keys)
-	if err != nil || s.stale(h) || s.ended(h) {
-		err = errors.Join(err, s.show(h))
-	}
-	return err
+	return nil
 }
 
-// ended reports whether a key is shown whose end is written down.
-func (s *Service) ended(h certs.History) bool {
-	for _, k := range s.keys {
-		if r, _ := h.Record(k.Year); k.Signer != nil && !r.KeyDestroyedAt.IsZero() {
-			return true
-		}
-	}
-	return false
-}
-
-// remind says what needs attention.
+// remind logs what needs attention.
 func (s *Service) remind(ctx context.Context) {
 	h, now, err := s.now(ctx)
 	if err != nil {
@@ -99,7 +84,7 @@ func (s *Service) remind(ctx context.Context) {
 	st := s.Policy.Status(h, now)
 	for _, a := range st.Attention {
 		thing := string(a.Code) + string(a.Year)
-		if s.toldToday(thing) {
+		if s.wasReminded(thing) {
 			continue // without asking every minute who uses the year
 		}
 		s.daily(ctx, slog.LevelWarn, thing, "rotation needs attention: "+s.named(ctx, a, st, h).Text)
@@ -111,25 +96,25 @@ func (s *Service) remind(ctx context.Context) {
 	}
 }
 
-// toldToday reports whether daily would stay silent.
-func (s *Service) toldToday(thing string) bool {
+// wasReminded reports whether daily has logged the thing within a day.
+func (s *Service) wasReminded(thing string) bool {
 	s.steps.Lock()
 	defer s.steps.Unlock()
-	at, ok := s.told[thing]
+	at, ok := s.remindedAt[thing]
 	return ok && s.Clock.Now().Sub(at).Abs() < 24*time.Hour
 }
 
-// daily logs what is the same thing once a day.
+// daily logs a text at most once a day for the same thing.
 func (s *Service) daily(ctx context.Context, level slog.Level, thing, text string) {
 	s.steps.Lock()
 	defer s.steps.Unlock()
 	now := s.Clock.Now()
-	if at, ok := s.told[thing]; ok && now.Sub(at).Abs() < 24*time.Hour {
+	if at, ok := s.remindedAt[thing]; ok && now.Sub(at).Abs() < 24*time.Hour {
 		return
 	}
-	if s.told == nil {
-		s.told = map[string]time.Time{}
+	if s.remindedAt == nil {
+		s.remindedAt = map[string]time.Time{}
 	}
-	s.told[thing] = now
+	s.remindedAt[thing] = now
 	s.Log.LogAttrs(ctx, level, text)
 }

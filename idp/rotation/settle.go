@@ -23,7 +23,7 @@ func (s *Service) settle(ctx context.Context, steps []certs.Step) error {
 	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), settleTime)
 	defer cancel()
 	if err := s.Ring.Settle(ctx); err != nil {
-		return &afterError{fmt.Errorf("the year is closed, but a signature that began before has not ended: %w", err)}
+		return fmt.Errorf("the year is closed, but a signature that began before has not ended: %w", err)
 	}
 	return nil
 }

@@ -2,6 +2,7 @@ package rotation
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"log/slog"
 	"time"
@@ -10,13 +11,13 @@ import (
 	"vernal/idp"
 )
 
-// Start completes what a crash left, writes down what is there for the first
-// time, and sets the Ring. Where no year is preferred yet it takes the steps of
-// a first start, in manual mode too; but none where keys come from elsewhere, as
-// whoever brings the first one takes its steps by hand.
+// Start completes what a crash left, records what is there for the first time,
+// and sets the Ring. Where no year is preferred yet it takes the steps of a first
+// start, in manual mode too, but none where keys are external: the operator who
+// brings the first one takes its steps.
 //
-// If the error is certs.ErrNoSigner, the preferred year cannot sign because its
-// key is missing: nothing can be served, but steps can be taken.
+// If the error matches certs.ErrNoSigner, the preferred year cannot sign, or no
+// year is preferred: nothing can be served, but steps can be taken.
 func (s *Service) Start(ctx context.Context) error {
 	s.steps.Lock()
 	defer s.steps.Unlock()
@@ -25,11 +26,13 @@ func (s *Service) Start(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	keys, err := s.complete(h, now)
-	if err != nil {
-		return err
+	keys, err := s.Dir.Load()
+	var damaged *certs.DamagedError
+	if err != nil && (!errors.As(err, &damaged) || len(h.Records) == 0) {
+		// Without a record, a damaged year could be the preferred one.
+		return fmt.Errorf("start the rotation: %w; restore keys/ from a backup, or move the files of that year away", err)
 	}
-	if err := s.removeEnded(h, keys); err != nil {
+	if keys, err = s.complete(h, keys, now); err != nil {
 		return err
 	}
 	if len(keys)+len(h.Records) > 0 {
@@ -37,29 +40,65 @@ func (s *Service) Start(ctx context.Context) error {
 			return err
 		}
 	}
+	s.findUndestroyed(h, keys, damaged)
+	s.show(h, s.openable(keys, damaged), damagedYears(damaged))
+	s.reportFaults(ctx, damaged)
+	if err := s.destroyEnded(ctx); err != nil {
+		s.Log.LogAttrs(ctx, slog.LevelError, "rotation: a key is not destroyed yet and will be tried again", slog.String("error", err.Error()))
+	}
 	if h.Preferred == "" && s.Policy.KeySource != certs.SourceImport {
 		policy := s.Policy
 		policy.Manual = false
 		if _, err := s.automatic(ctx, policy, now); err != nil {
 			return err
 		}
-		if h, err = s.read(ctx); err != nil {
-			return err
-		}
+		h = s.shown
 	}
-	if err := s.show(h); err != nil {
+	if h.Preferred == "" {
+		return fmt.Errorf("start the rotation: no year is preferred: %w", certs.ErrNoSigner)
+	}
+	if damaged != nil {
+		err = damaged
+	}
+	if err := s.unable(err); err != nil {
 		return fmt.Errorf("start the rotation: %w", err)
 	}
 	return nil
 }
 
-// complete makes the certificates of private keys whose making was cut short,
-// and loads all keys. A key that is written down without a certificate waits
-// for one from elsewhere, as does every key where they come from there.
-func (s *Service) complete(h certs.History, now time.Time) ([]*certs.Key, error) {
-	keys, err := s.Dir.Load()
-	if err != nil || s.Policy.KeySource == certs.SourceImport {
-		return keys, err
+// findUndestroyed notes the keys that are still there although their end is
+// recorded.
+func (s *Service) findUndestroyed(h certs.History, keys []*certs.Key, damaged *certs.DamagedError) {
+	for _, k := range keys {
+		if r, _ := h.Record(k.Year); k.Signer != nil && !r.KeyDestroyedAt.IsZero() {
+			s.mustDestroy(k.Year)
+		}
+	}
+	for _, d := range damagedYears(damaged) {
+		if r, _ := h.Record(d.Year); !r.KeyDestroyedAt.IsZero() {
+			s.mustDestroy(d.Year)
+		}
+	}
+}
+
+// reportFaults logs what is wrong with the folder.
+func (s *Service) reportFaults(ctx context.Context, damaged *certs.DamagedError) {
+	for _, d := range damagedYears(damaged) {
+		s.Log.LogAttrs(ctx, slog.LevelError, "rotation: the key files of a year are damaged", slog.String("year", string(d.Year)),
+			slog.String("error", d.Err.Error()))
+	}
+	for y, f := range s.faults.all() {
+		s.Log.LogAttrs(ctx, slog.LevelError, "rotation: a year is closed", slog.String("year", string(y)),
+			slog.String("fault", string(f)), slog.String("error", f.Describe(y)))
+	}
+}
+
+// complete makes the certificates of private keys whose create was interrupted.
+// A key that is recorded without a certificate waits for an external one, as
+// does every key where keys are external.
+func (s *Service) complete(h certs.History, keys []*certs.Key, now time.Time) ([]*certs.Key, error) {
+	if s.Policy.KeySource == certs.SourceImport {
+		return keys, nil
 	}
 	for i, k := range keys {
 		if _, known := h.Record(k.Year); known || k.Cert != nil || k.Elsewhere {
@@ -69,10 +108,11 @@ func (s *Service) complete(h certs.History, now time.Time) ([]*certs.Key, error)
 		if !step.CertEndAt.After(now) {
 			continue // its time has passed; it stays a key that nothing was done with
 		}
+		var err error
 		if keys[i], err = s.makeKey(step, now); err != nil {
 			return nil, err
 		}
-		s.Log.LogAttrs(context.Background(), slog.LevelWarn, "rotation: the making of a year was cut short, now completed",
+		s.Log.LogAttrs(context.Background(), slog.LevelWarn, "rotation: the create of a year was interrupted, and is completed now",
 			slog.String("year", string(k.Year)))
 	}
 	return keys, nil
@@ -89,11 +129,6 @@ func (s *Service) adopt(ctx context.Context, before certs.History, keys []*certs
 	if err != nil {
 		return h, fmt.Errorf("write the rotation: %w", err)
 	}
-	for _, r := range h.Records {
-		if k := find(keys, r.Year); r.KeyDestroyedAt.IsZero() && (k == nil || k.Signer == nil) {
-			s.Log.LogAttrs(ctx, slog.LevelError, "rotation: the key of a year is missing: it cannot sign", slog.String("year", string(r.Year)))
-		}
-	}
 	return h, nil
 }
 
@@ -105,8 +140,12 @@ func adoptEvents(before, after certs.History, now time.Time) (events []idp.Audit
 		switch {
 		case !known:
 			e.Kind, e.Detail = "rotation.adopt", map[string]string{"state": string(after.State(r.Year, now))}
+			addIdentity(e.Detail, r.CertificateSHA256, r.PublicKeySHA256)
 		case was.KeyDestroyedAt.IsZero() && !r.KeyDestroyedAt.IsZero():
 			e.Kind, e.Detail = "rotation.destroy", map[string]string{"why": "its key was found gone"}
+		case was.PublicKeySHA256 == "" && r.PublicKeySHA256 != "": // a record of an earlier version
+			e.Kind, e.Detail = "rotation.adopt", map[string]string{}
+			addIdentity(e.Detail, r.CertificateSHA256, r.PublicKeySHA256)
 		default:
 			continue
 		}

@@ -58,7 +58,7 @@ func (s *Service) take(ctx context.Context, actor string, dryRun bool,
 	choose func(certs.History, time.Time) ([]certs.Step, error)) (*Outcome, error) {
 	s.steps.Lock()
 	defer s.steps.Unlock()
-	h, now, err := s.now(ctx)
+	h, now, err := s.current(ctx)
 	if err != nil {
 		return nil, err
 	}
@@ -69,15 +69,14 @@ func (s *Service) take(ctx context.Context, actor string, dryRun bool,
 	return s.takeChosen(ctx, h, now, steps, actor, dryRun, s.prepare)
 }
 
-// prepare makes what a step needs before it is written down, and returns the
-// year's key if that has a certificate now.
+// prepare makes what a step needs before it is recorded, and returns the year's
+// key if it made one.
 func (s *Service) prepare(step certs.Step, now time.Time) (*certs.Key, error) {
 	switch step.Kind {
 	case certs.StepCreate:
 		return s.makeKey(step, now)
 	case certs.StepCSR:
-		_, err := s.makeWaiting(step.Year)
-		return nil, err
+		return s.makeWaiting(step.Year)
 	}
 	return nil, nil
 }
@@ -112,23 +111,23 @@ func (s *Service) takeAll(h certs.History, steps []certs.Step, now time.Time) (c
 	return h, nil
 }
 
-// commit takes steps that were checked: what they need is prepared, then change
-// writes the steps down, then keys are removed and requests see the outcome.
+// commit takes steps that were checked: it prepares what they need, change
+// records them, and then requests see the outcome. An error after the record is
+// an *afterError.
 func (s *Service) commit(ctx context.Context, steps []certs.Step, actor string, now time.Time,
 	prepare func(certs.Step, time.Time) (*certs.Key, error), change func(certs.History) (certs.History, error)) (certs.History, error) {
 	events := make([]idp.AuditEvent, len(steps))
+	var made []*certs.Key
 	for i, step := range steps {
 		k, err := prepare(step, now)
 		if err != nil {
 			return certs.History{}, err
 		}
 		if k != nil {
-			steps[i].CertEndAt = k.Cert.NotAfter
+			made = append(made, k)
+			identify(&steps[i], k)
 		}
 		events[i] = event(steps[i], actor)
-		if k != nil {
-			events[i].Detail["certificate_sha256"] = fingerprint(k.Cert)
-		}
 		if step.Force {
 			s.recordUsers(ctx, &events[i], step, now)
 		}
@@ -141,23 +140,29 @@ func (s *Service) commit(ctx context.Context, steps []certs.Step, actor string, 
 		}
 		return h, err
 	}
+	// The steps are recorded. This is the one place where a year that they ended
+	// is closed; what comes after it may fail.
+	s.close(h, made)
 	for _, step := range steps {
 		s.Log.LogAttrs(ctx, slog.LevelInfo, "rotation step", slog.String("step", string(step.Kind)), slog.String("year", string(step.Year)),
 			slog.String("actor", actor), slog.String("why", step.Why), slog.String("reason", step.Reason))
-		if step.Kind == certs.StepDestroy {
-			if err := s.Dir.Destroy(step.Year); err != nil {
-				return h, &afterError{fmt.Errorf("it is written down and will be tried again: %w", err)}
-			}
-		}
 	}
-	if err := s.show(h); err != nil && h.Preferred != "" {
-		return h, &afterError{fmt.Errorf("the step is taken, but the server cannot follow it: %w", err)}
+	if err := errors.Join(s.settle(ctx, steps), s.open(ctx, h), s.destroyEnded(ctx)); err != nil {
+		return h, &afterError{fmt.Errorf("the step is recorded, but could not be finished and will be tried again: %w", err)}
 	}
-	return h, s.settle(ctx, steps)
+	return s.shown, nil
 }
 
-// afterError is what went wrong after a step was written down. It is never
-// taken again for that: Tick finishes it.
+// identify notes in a step which certificate and key it brings.
+func identify(step *certs.Step, k *certs.Key) {
+	step.PublicKeySHA256 = certs.PublicKeySHA256(k.Signer.Public())
+	if k.Cert != nil {
+		step.CertEndAt, step.CertificateSHA256 = k.Cert.NotAfter, certs.CertSHA256(k.Cert)
+	}
+}
+
+// afterError is what went wrong after a step was recorded. The step is never
+// taken again because of it: Tick finishes it.
 type afterError struct{ error }
 
 func (e *afterError) Unwrap() error { return e.error }

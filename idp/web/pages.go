@@ -9,6 +9,7 @@ import (
 	"net/http"
 	"strconv"
 	"strings"
+	"time"
 
 	"vernal/idp"
 	"vernal/idp/assurance"
@@ -104,6 +105,8 @@ type failure struct {
 	args     []string
 	plain    bool
 	errorID  string
+	// retryAfter goes into the header; 0 for none.
+	retryAfter time.Duration
 }
 
 func classify(err error) failure {
@@ -113,6 +116,10 @@ func classify(err error) failure {
 	}
 	if errors.As(err, &f.gone) {
 		f.status = http.StatusGone
+	}
+	var closed *Closed
+	if errors.As(err, &closed) {
+		f.status, f.key, f.retryAfter = http.StatusServiceUnavailable, "unavailable", closedRetryAfter
 	}
 	var e *Error
 	if errors.As(err, &e) {
@@ -136,6 +143,9 @@ func classify(err error) failure {
 // that fetch metadata.
 func (p *Pages) show(w http.ResponseWriter, r *http.Request, f failure) error {
 	base := p.Base(r, f.spName)
+	if f.retryAfter > 0 {
+		w.Header().Set("Retry-After", strconv.Itoa(int(f.retryAfter.Seconds())))
+	}
 	html := strings.Contains(r.Header.Get("Accept"), "text/html")
 	switch {
 	case f.gone != nil:

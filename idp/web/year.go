@@ -10,6 +10,21 @@ import (
 	"vernal/idp"
 )
 
+// closedRetryAfter is when a client may ask a closed year again: the rotation
+// looks for its restored key every minute.
+const closedRetryAfter = 2 * time.Minute
+
+// Closed is the answer of a live year whose signing key is missing or not the
+// recorded one: 503 with Retry-After, as it opens again when the key is back.
+type Closed struct {
+	Year  idp.Year
+	Fault certs.KeyFault
+}
+
+func (c *Closed) Error() string {
+	return fmt.Sprintf("year %s is closed (%s): %s", c.Year, c.Fault, c.Fault.Describe(c.Year))
+}
+
 // Gone is the answer of a year that is over: the page names the year to move
 // to, and what changes with it.
 type Gone struct {
@@ -35,10 +50,11 @@ func goneYear(years *certs.Ring, e certs.Entry, now time.Time) *Gone {
 
 func (g *Gone) Error() string { return "year " + string(g.Year) + " is retired" }
 
-// LiveYear is the year that an address names, if its addresses answer now to
-// everybody. Otherwise the error is ErrNotFound, or a *Gone for one that is over.
-// Every handler of a yearly address asks here or at PreviewYear, so that a year
-// opens and closes everywhere at once.
+// LiveYear returns the year that a URL names, if its endpoint URLs answer
+// everyone now. Otherwise the error is ErrNotFound, a *Gone for a year that is
+// over, or a *Closed for one that cannot sign. Every handler of a yearly URL
+// asks here or at PreviewYear, so that a year opens and closes everywhere at
+// once.
 func LiveYear(years *certs.Ring, y idp.Year, now time.Time) (certs.Entry, error) {
 	entry, unpublished, err := PreviewYear(years, y, now)
 	if err == nil && unpublished {
@@ -47,15 +63,17 @@ func LiveYear(years *certs.Ring, y idp.Year, now time.Time) (certs.Entry, error)
 	return entry, err
 }
 
-// PreviewYear is LiveYear, and also a year that can sign and is not published
-// yet, for those who may see it already. The caller of an unpublished one finds
-// out whether the request has leave; without it the answer is ErrNotFound, and
-// looks like that of a year that was never made.
+// PreviewYear is LiveYear, and also returns a year that can sign and is not
+// published yet. The caller of an unpublished year checks whether the request is
+// allowed to see it. Without that the answer is ErrNotFound, and looks like that
+// of a year that was never made.
 func PreviewYear(years *certs.Ring, y idp.Year, now time.Time) (entry certs.Entry, unpublished bool, err error) {
 	entry, ok := years.Lookup(y, now)
 	switch {
 	case ok && entry.State.Over():
 		return certs.Entry{}, false, goneYear(years, entry, now)
+	case ok && entry.Closed():
+		return certs.Entry{}, false, &Closed{Year: y, Fault: entry.Fault}
 	case ok && entry.State.Live():
 		return entry, false, nil
 	case ok && entry.State == certs.Created && entry.Key.Signer != nil && entry.Key.Cert != nil:

@@ -1,0 +1,31 @@
+package notice_test
+
+import (
+	"log/slog"
+	"slices"
+	"testing"
+
+	"vernal/idp/notice"
+	"vernal/idp/rotation"
+)
+
+// Operators are notified at once of a year that is closed because its key is
+// missing, and once a day.
+func TestNotifiesOfClosedYear(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t, "2027-02-15")
+	w.tick(w.server())
+	ok(t, w.rotation.Dir.Destroy("2027"))
+	old := w.rotation
+	w.rotation = &rotation.Service{
+		Store: w.store, Dir: old.Dir, Ring: w.years, Policy: old.Policy, BaseURL: baseURL, Clock: w.clock,
+		Log: slog.New(slog.DiscardHandler), NewSigner: newSigner,
+	}
+	ok(t, w.rotation.Start(t.Context()))
+	w.tick(w.server())
+	w.tick(w.server())
+	got := slices.DeleteFunc(w.hook.notices(), func(n notice.Notice) bool { return n.Kind != notice.NeedsAttention })
+	if len(got) != 1 || got[0].Year != "2027" {
+		t.Errorf("%+v, want one of 2027", got)
+	}
+}
