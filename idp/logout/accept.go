@@ -76,7 +76,29 @@ func (h *Handler) accept(ctx context.Context, msg *saml.Message, entry certs.Ent
 		User: user, SessionIndexes: req.SessionIndexes, CertSHA256: a.provider.CertSHA256(cert),
 		ReceivedAt: now, ExpiresAt: now.Add(requestLifetime),
 	}
-	return a, nil
+	return a, h.readUUIDs(ctx, a.provider, a.request)
+}
+
+// readUUIDs looks among the SessionIndexes for UUIDs that the provider was given
+// of users. A lone one says which user, on the back channel. Beside others it
+// only says that every session is meant: one message reaches one user.
+func (h *Handler) readUUIDs(ctx context.Context, p *sp.Provider, req *idp.LogoutRequest) error {
+	for _, index := range req.SessionIndexes {
+		user, err := h.Store.UserByNameID(ctx, p.NameIDScope, idp.NameID(index))
+		if errors.Is(err, idp.ErrNotFound) {
+			continue
+		}
+		if err != nil {
+			return wrap(err)
+		}
+		if user == req.User {
+			req.UUIDIndex = true
+		}
+		if len(req.SessionIndexes) == 1 {
+			req.IndexUser = user
+		}
+	}
+	return nil
 }
 
 // open decrypts the name, if it is encrypted to the year's key.

@@ -18,7 +18,13 @@ import (
 	"vernal/templates"
 )
 
-// decide judges the request by the browser's session, writes that down with
+// The kinds of audit events, by channel.
+const (
+	frontKind  = "logout"
+	remoteKind = "remote_logout"
+)
+
+// decide judges the request by the sessions that there are, records that with
 // what ends, and answers. No audit record, no end and no answer.
 func (h *Handler) decide(w http.ResponseWriter, r *http.Request, a *accepted) error {
 	s, err := h.Sessions.Current(r)
@@ -28,50 +34,64 @@ func (h *Handler) decide(w http.ResponseWriter, r *http.Request, a *accepted) er
 	if err != nil {
 		return fail(a.provider, err)
 	}
-	v := judge(a.request, s)
-	answered := *a.request
-	answered.AnsweredAt, answered.Status, answered.StatusDetail = h.Clock.Now(), v.status.Code, v.status.Detail
-	l := &idp.Logout{Request: &answered}
+	ended, err := h.record(r, a, frontKind, func(first *idp.LogoutRequest, sessions []*idp.Session) idp.LogoutDecision {
+		return judge(first, sessions, s)
+	})
+	if err != nil {
+		return fail(a.provider, err)
+	}
+	// Only the browser whose own session ended loses its cookie, and learns which
+	// SPs took part: it may be a stranger's that the message came by.
 	var still []idp.EntityID
-	if v.end {
-		l.Session, still = s.ID, others(s, a.request.SP)
-		// A step-up in another tab may give the session a new ID meanwhile; what
-		// the SP was told of it goes with it.
-		if told := indexes(s, a.request.SP); len(told) > 0 {
-			l.EndAllOf, l.SessionIndexes = s.User, told
-		}
-	}
-	done := *a
-	done.request = &answered
-	_, err = h.Store.RecordLogout(r.Context(), l, event(r, "logout", &done))
-	switch {
-	case errors.Is(err, idp.ErrReplayed), errors.Is(err, idp.ErrAnswered):
-		return h.again(w, r, a)
-	case err != nil:
-		return fail(a.provider, fmt.Errorf("record logout: %w", err))
-	}
-	if v.end {
+	if own := current(ended, s); own != nil {
 		h.Sessions.Forget(w)
+		still = others(own, a.request.SP)
 	}
-	return h.post(w, r, &done, still)
+	return h.post(w, r, a, still)
+}
+
+// record makes the one write. a.request is afterwards the request as it was first
+// received, with the status to answer.
+func (h *Handler) record(r *http.Request, a *accepted, kind string, decide func(*idp.LogoutRequest, []*idp.Session) idp.LogoutDecision) (ended []*idp.Session, err error) {
+	e := web.EventOf(r)
+	out, err := h.Store.RecordLogout(r.Context(), &idp.Logout{
+		Request: a.request, At: h.Clock.Now(), Decide: decide,
+		Event: func(answered *idp.LogoutRequest) idp.AuditEvent { return event(answered, kind, a.preview, e) },
+	})
+	if err != nil {
+		return nil, fmt.Errorf("record %s: %w", kind, err)
+	}
+	a.request = out.Request
+	e.Note(slog.String("outcome", kind+" "+outcome(a.request)), slog.String("user", string(meant(a.request, kind))),
+		slog.Int("sessions_ended", len(out.Ended)))
+	return out.Ended, nil
 }
 
 // event is what an answer tells the audit trail.
-func event(r *http.Request, kind string, a *accepted) idp.AuditEvent {
-	e, req := web.EventOf(r), a.request
-	outcome := "ok"
-	if req.Status != saml.StatusSuccess {
-		outcome = "unknown_principal"
-	}
-	e.Note(slog.String("outcome", kind+" "+outcome), slog.String("user", string(req.User)))
+func event(req *idp.LogoutRequest, kind, preview string, e *web.Event) idp.AuditEvent {
 	event := idp.AuditEvent{
-		Kind: kind, Outcome: outcome, Actor: "sp:" + string(req.SP), User: req.User, SP: req.SP, Year: req.Year,
+		Kind: kind, Outcome: outcome(req), Actor: "sp:" + string(req.SP), User: meant(req, kind), SP: req.SP, Year: req.Year,
 		RequestID: e.ID, Address: e.Address,
 	}
-	if a.preview != "" {
-		event.Detail = map[string]string{"preview": a.preview}
+	if preview != "" {
+		event.Detail = map[string]string{"preview": preview}
 	}
 	return event
+}
+
+func outcome(req *idp.LogoutRequest) string {
+	if req.Status != saml.StatusSuccess {
+		return "unknown_principal"
+	}
+	return "ok"
+}
+
+// meant is the user whom the request names on the channel.
+func meant(req *idp.LogoutRequest, kind string) idp.UserID {
+	if kind == remoteKind && req.IndexUser != "" {
+		return req.IndexUser
+	}
+	return req.User
 }
 
 // response is the LogoutResponse to an answered request.
@@ -96,8 +116,8 @@ func (h *Handler) signer(a *accepted) (*xmldsig.Signer, error) {
 }
 
 // post writes the page that hands the LogoutResponse to the SP's registered
-// logout address through the browser. still are the SPs where the person may
-// be signed in yet.
+// logout URL through the browser. still are the SPs where the user may still be
+// signed in.
 func (h *Handler) post(w http.ResponseWriter, r *http.Request, a *accepted, still []idp.EntityID) error {
 	signer, err := h.signer(a)
 	if err != nil {

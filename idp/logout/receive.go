@@ -121,32 +121,18 @@ func (h *Handler) ask(w http.ResponseWriter, r *http.Request) error {
 	return h.Pages.Render(w, http.StatusOK, func(b io.Writer) error { return h.Pages.Set.Confirm(b, page) })
 }
 
-// store keeps the request until its browser comes back with its cookies.
+// store keeps the request until its browser comes back with its cookies. A
+// message that came before keeps its record, which the browser that brought it
+// now goes on with.
 func (h *Handler) store(w http.ResponseWriter, r *http.Request, a *accepted) error {
 	tie, hash := h.Sessions.TieTo(a.request.Handle, requestLifetime)
 	a.request.SecretHash = hash
-	err := h.Store.CreateLogoutRequest(r.Context(), a.request)
-	if errors.Is(err, idp.ErrReplayed) {
-		return h.again(w, r, a)
-	}
+	first, err := h.Store.ReceiveLogout(r.Context(), a.request)
 	if err != nil {
 		return fail(a.provider, fmt.Errorf("store logout request: %w", err))
 	}
-	http.SetCookie(w, tie)
-	return redirect(w, r, a.request.Handle)
-}
-
-// again takes a message whose ID was seen before: its first answer stands.
-func (h *Handler) again(w http.ResponseWriter, r *http.Request, a *accepted) error {
-	before, err := h.Store.LogoutRequestByMessage(r.Context(), a.request.SP, a.request.MessageID)
-	if err != nil {
-		return fail(a.provider, fmt.Errorf("find earlier logout request: %w", err))
-	}
-	if r.Method == http.MethodPost || !before.Answered() {
-		return redirect(w, r, before.Handle)
-	}
-	a.request = before
-	return h.post(w, r, a, nil)
+	http.SetCookie(w, h.Sessions.Retie(tie, first.Handle))
+	return redirect(w, r, first.Handle)
 }
 
 func redirect(w http.ResponseWriter, r *http.Request, handle idp.RequestHandle) error {

@@ -23,10 +23,7 @@ func (h *Handler) resume(w http.ResponseWriter, r *http.Request) error {
 	if r.Method == http.MethodHead {
 		return nil // a HEAD ends nothing
 	}
-	if a.request.Answered() {
-		return h.post(w, r, &a, nil) // a reload: the same answer again
-	}
-	return h.decide(w, r, &a)
+	return h.decide(w, r, &a) // of an answered one too: what it names may live
 }
 
 // stored loads the request that the address names. What was withdrawn since it
