@@ -101,7 +101,9 @@ func (h *Handler) readUUIDs(ctx context.Context, p *sp.Provider, req *idp.Logout
 	return nil
 }
 
-// open decrypts the name, if it is encrypted to the year's key.
+// open decrypts the name, if it is encrypted to the year's key. The caller has
+// verified the signature. Every failure is the same refusal: a difference would
+// let an SP learn what another one has encrypted.
 func open(req *saml.LogoutRequest, key crypto.Signer) error {
 	if !req.Encrypted() {
 		return nil
@@ -113,14 +115,14 @@ func open(req *saml.LogoutRequest, key crypto.Signer) error {
 	return req.Open(d)
 }
 
-// named is the person that the provider was told of under a NameID; "" if it
-// was told of nobody by that name. The format is not looked at: software sends
-// it wrong or not at all, and the value says enough.
+// named finds the user who was disclosed to the provider under a NameID; "" if
+// no one was. The format is not looked at: software sends it wrong or not at all,
+// and the value is enough.
 //
-// An e-mail address names somebody only to a provider that is given addresses,
-// and only if this one was given as a NameID. Another address of the same
-// person's is answered like one that nobody has: else an SP could reach people
-// who never were there, and find out which addresses belong together.
+// An email address names a user only to a provider that is given email addresses,
+// and only if this one was given as a NameID. Another address of the same user is
+// answered like one that no one has: else an SP could reach users who never were
+// there, and find out which addresses belong together.
 func (h *Handler) named(ctx context.Context, p *sp.Provider, id *saml.NameID) (idp.UserID, error) {
 	user, err := h.Store.UserByNameID(ctx, p.NameIDScope, idp.NameID(id.Value))
 	if err == nil || !errors.Is(err, idp.ErrNotFound) {

@@ -161,7 +161,7 @@ func TestLogout(t *testing.T) {
 			if page := w.ada.browser.Get(w.a.URL(next)); page.Response() != nil {
 				t.Error("still signed in")
 			}
-			// A reload gets the same answer, and ends nothing.
+			// A reload gets the same answer, and ends nothing that began since.
 			w.ada.browser.SignIn(w.ada.browser.Get(w.a.URL(&idptest.Request{})), w.ada.Person)
 			w.want("ada", "bob")
 			if binding == "GET" {
