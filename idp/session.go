@@ -111,9 +111,9 @@ func (s *Session) SessionIndex(provider EntityID) string {
 	return last.SessionIndexes[len(last.SessionIndexes)-1]
 }
 
-// Told reports whether the session was disclosed to the provider: under one of
+// DisclosedTo reports whether the session was disclosed to the provider: under one of
 // the indexes, if there are any.
-func (s *Session) Told(provider EntityID, indexes []string) bool {
+func (s *Session) DisclosedTo(provider EntityID, indexes []string) bool {
 	return slices.ContainsFunc(s.Participants, func(p Participant) bool {
 		return p.SP == provider && (len(indexes) == 0 ||
 			slices.ContainsFunc(indexes, func(i string) bool { return slices.Contains(p.SessionIndexes, i) }))

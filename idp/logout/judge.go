@@ -101,12 +101,14 @@ func current(sessions []*idp.Session, s *idp.Session) *idp.Session {
 	if s == nil {
 		return nil
 	}
-	for _, x := range sessions {
-		if x.ID == s.ID || x.Began().Equal(s.Began()) {
-			return x
-		}
+	i := slices.IndexFunc(sessions, func(x *idp.Session) bool { return x.ID == s.ID })
+	if i < 0 {
+		i = slices.IndexFunc(sessions, func(x *idp.Session) bool { return x.User == s.User && x.Began().Equal(s.Began()) })
 	}
-	return nil
+	if i < 0 {
+		return nil
+	}
+	return sessions[i]
 }
 
 // begunBefore reports whether the session began before the message was first
@@ -119,9 +121,9 @@ func begunBefore(x *idp.Session, first *idp.LogoutRequest) bool {
 // one of the indexes that the message has unless it names every session.
 func disclosed(x *idp.Session, first *idp.LogoutRequest, every bool) bool {
 	if every {
-		return x.Told(first.SP, nil)
+		return x.DisclosedTo(first.SP, nil)
 	}
-	return x.Told(first.SP, first.SessionIndexes)
+	return x.DisclosedTo(first.SP, first.SessionIndexes)
 }
 
 // others are the SPs besides this one that take part in the session.

@@ -160,7 +160,7 @@ func testSessionIndexMoved(t *testing.T, s idp.Store) {
 	ok(t, err)
 	same(t, 3, len(stored.Participants), nil)
 	same(t, []string{"i2"}, stored.Participants[2].SessionIndexes, nil)
-	same(t, true, stored.Told(sp, []string{"i1"}), nil)
+	same(t, true, stored.DisclosedTo(sp, []string{"i1"}), nil)
 }
 
 func testUserSessions(t *testing.T, s idp.Store) {
