@@ -34,6 +34,9 @@ type Session struct {
 	// CameAs tells, of a Pending one, which of the person's addresses they gave:
 	// account.AddressMark, from which no address can be read; "" afterwards.
 	CameAs string `json:"came_as,omitempty"`
+	// BegunAt is when the user signed in, for a session that took another's
+	// place because they proved more within it; zero if that is CreatedAt.
+	BegunAt time.Time `json:"begun_at,omitzero"`
 	// CreatedAt is when this SessionID was made, SeenAt its last use (kept to
 	// about a minute), ExpiresAt its absolute end.
 	CreatedAt time.Time `json:"created_at"`
@@ -47,6 +50,15 @@ type Session struct {
 	AuthnAt      time.Time     `json:"authn_at,omitzero"`
 	Factors      []FactorUse   `json:"factors"`
 	Participants []Participant `json:"participants,omitempty"`
+}
+
+// Began is when the user signed in: it stays what it was when they prove more
+// within the session, which gives it another ID.
+func (s *Session) Began() time.Time {
+	if s.BegunAt.IsZero() {
+		return s.CreatedAt
+	}
+	return s.BegunAt
 }
 
 // EndsAt is when the session ends if it is not used again.
@@ -71,22 +83,37 @@ type Device struct {
 	Network string `json:"network,omitempty"`
 }
 
-// Participant is a service provider that was told of a session.
+// Participant is a service provider to which a session was disclosed.
 type Participant struct {
 	SP     EntityID `json:"sp"`
 	NameID NameID   `json:"name_id"`
-	// SessionIndexes are all that were sent to this provider in this session,
-	// the newest last; a LogoutRequest may name any of them. Bounded by the
-	// store to the newest 20.
+	// SessionIndexes name the session to this provider: one, which every
+	// assertion carries, or several where sessions became one. A LogoutRequest
+	// may name any of them as long as the session lives.
 	SessionIndexes []string  `json:"session_indexes"`
 	Year           Year      `json:"year"`
 	At             time.Time `json:"at"`
 }
 
-// Told reports whether the provider was told of the session: by one of the
-// indexes, if there are any. It may have been told several times; each of the
-// indexes stays good.
-func (s *Session) Told(provider EntityID, indexes []string) bool {
+// SessionIndex is the one that the provider was last given in the session; ""
+// if it takes no part.
+func (s *Session) SessionIndex(provider EntityID) string {
+	var last *Participant
+	for i := range s.Participants {
+		p := &s.Participants[i]
+		if p.SP == provider && len(p.SessionIndexes) > 0 && (last == nil || !p.At.Before(last.At)) {
+			last = p
+		}
+	}
+	if last == nil {
+		return ""
+	}
+	return last.SessionIndexes[len(last.SessionIndexes)-1]
+}
+
+// DisclosedTo reports whether the session was disclosed to the provider: under one of
+// the indexes, if there are any.
+func (s *Session) DisclosedTo(provider EntityID, indexes []string) bool {
 	return slices.ContainsFunc(s.Participants, func(p Participant) bool {
 		return p.SP == provider && (len(indexes) == 0 ||
 			slices.ContainsFunc(indexes, func(i string) bool { return slices.Contains(p.SessionIndexes, i) }))
@@ -158,7 +185,7 @@ type Issuance struct {
 	Scope   NameIDScope
 	// Proposed becomes the person's NameID in the scope if they have none.
 	Proposed NameID
-	// SessionIndex is the one that the assertion will carry.
+	// SessionIndex becomes the one of the SP in the session if it has none there.
 	SessionIndex string
 	// Address is the one of the person's addresses that the assertion names them
 	// by, if its SP was not told it before; "" otherwise.
@@ -188,3 +215,9 @@ type Standing struct {
 // If it returns an error, nothing is written and that error is the caller's. It
 // must not call the store, and may run more than once.
 type Check func(Standing) error
+
+// Issued is what the assertion of an Issuance must carry.
+type Issued struct {
+	NameID       NameID
+	SessionIndex string
+}

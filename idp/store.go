@@ -126,9 +126,10 @@ type SessionStore interface {
 	// and it returns ErrSessionEnded; ErrSessionUser if it is another person's.
 	CompleteSession(ctx context.Context, pending SessionID, s *Session, replaces []SessionID, events ...AuditEvent) error
 	// ReplaceSession is CreateSession for a person who has proved more within a
-	// session, which ends with it. If that one is not there any more, because it
-	// was ended meanwhile, or waits for its second factor, nothing changes and
-	// it returns ErrSessionEnded; ErrSessionUser if it is another person's.
+	// session, which ends with it. What is stored began when that one did
+	// (Session.Began). If that one is not there any more, because it was ended
+	// meanwhile, or waits for its second factor, nothing changes and it returns
+	// ErrSessionEnded; ErrSessionUser if it is another person's.
 	ReplaceSession(ctx context.Context, old SessionID, s *Session, events ...AuditEvent) error
 	// Session returns a session that is stored, expired or not; lifetimes are
 	// the session package's.
@@ -179,35 +180,38 @@ type SessionStore interface {
 	//     (ErrExists if that is another person's);
 	//   - notes in the person's record that the SP was told i.Address, if there is
 	//     one and it is still theirs (Email.ToldTo);
-	//   - adds the participant to the session and sets its SeenAt;
+	//   - adds the participant to the session, under the SessionIndex that the
+	//     SP was last given in it, whatever its NameID was then, or else under
+	//     i.SessionIndex; and sets the session's SeenAt;
 	//   - appends i.Event.
-	// It returns the NameID that the assertion must carry. A zero i.At is
-	// refused.
-	RecordIssuance(ctx context.Context, i *Issuance) (NameID, error)
+	// It returns what the assertion must carry. A zero i.At is refused.
+	RecordIssuance(ctx context.Context, i *Issuance) (Issued, error)
 }
 
 // LogoutStore keeps the LogoutRequests that were verified, and ends sessions
 // because of them.
 type LogoutStore interface {
-	// CreateLogoutRequest adds a request that waits for its browser.
-	// ErrReplayed if one of the same SP and MessageID is stored, else ErrExists
-	// if one with its handle is.
-	CreateLogoutRequest(ctx context.Context, r *LogoutRequest, events ...AuditEvent) error
+	// ReceiveLogout keeps a request that waits for its browser, and returns the
+	// one that was received first under its SP and MessageID: r, or an earlier
+	// one, which keeps all but its SecretHash. That becomes r's, so that the
+	// browser that brought the message last can go on with it. ErrExists if a
+	// request with r's handle is another message.
+	ReceiveLogout(ctx context.Context, r *LogoutRequest) (*LogoutRequest, error)
 	LogoutRequest(ctx context.Context, h RequestHandle) (*LogoutRequest, error)
 	// LogoutRequestByMessage finds a request by what its sender called it.
 	LogoutRequestByMessage(ctx context.Context, sp EntityID, messageID string) (*LogoutRequest, error)
 	// RecordLogout is the one write of an answer to a LogoutRequest. In one
 	// step it
-	//   - marks l.Request as answered, as it says. A stored request must be
-	//     unanswered (ErrAnswered); one whose handle is not stored is stored as
-	//     it is given, unless its SP and MessageID were seen (ErrReplayed);
-	//   - ends l.Session, if it is there, and all sessions of l.EndAllOf in
-	//     which the request's SP takes part (only those that it was told of by
-	//     one of l.SessionIndexes, if there are any);
-	//   - appends events.
-	// It reports how many sessions ended. A request without AnsweredAt is
-	// refused.
-	RecordLogout(ctx context.Context, l *Logout, events ...AuditEvent) (ended int, err error)
+	//   - finds the request that was received first under the SP and MessageID
+	//     of l.Request, or stores l.Request as that one;
+	//   - asks l.Decide what ends, and ends it. Other sessions than those it was
+	//     given are left alone;
+	//   - where the request is answered for the first time, or anything ended,
+	//     notes the status with the request and appends l.Event. Any other
+	//     repetition writes nothing, however often it comes.
+	// l.Decide and l.Event may run more than once and must not call the store. A
+	// zero l.At is refused; ErrExists as for ReceiveLogout.
+	RecordLogout(ctx context.Context, l *Logout) (*LogoutOutcome, error)
 }
 
 // ThrottleStore keeps counters of failures. A key is any string, whatever it

@@ -36,8 +36,8 @@ func signin(ts *testscript.TestScript, neg bool, args []string) {
 		SessionIndex: rand.Text(), At: now, Event: idp.AuditEvent{Kind: "sign_in", Outcome: "ok"},
 	})
 	ts.Check(err)
-	if got != idp.NameID(args[3]) {
-		ts.Fatalf("the provider is told the NameID %q, not %q", got, args[3])
+	if got.NameID != idp.NameID(args[3]) {
+		ts.Fatalf("the provider is told the NameID %q, not %q", got.NameID, args[3])
 	}
 }
 

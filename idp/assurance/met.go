@@ -49,13 +49,7 @@ func (r *Requirement) Met(s *idp.Session, now time.Time) Missing {
 	if s == nil || s.Used(idp.FactorPassword).IsZero() {
 		return MissingPassword
 	}
-	need := MissingSecondFactor
-	switch r.AAL {
-	case AALPhishingResistant:
-		need = MissingPhishingResistant
-	case AALHSPD12:
-		need = MissingPIV
-	}
+	need := r.secondFactor()
 	for _, u := range s.Factors {
 		if need.filledBy(u.Factor) {
 			return NothingMissing
@@ -65,6 +59,42 @@ func (r *Requirement) Met(s *idp.Session, now time.Time) Missing {
 		}
 	}
 	return need
+}
+
+// AuthnInstant is when the user proved who they are for the requirement: of the
+// factors that it needs, the time of the one proved longest ago, each as it was
+// last used. A step-up does not make an older password newer, nor does a factor
+// that the level does not need make anything older.
+//
+// A remembered device proves nothing now, so it never counts. Where it stands
+// for the second factor, the password alone was proved.
+func (r *Requirement) AuthnInstant(s *idp.Session, now time.Time) time.Time {
+	at := s.Used(idp.FactorPassword)
+	need := r.secondFactor()
+	var second time.Time
+	for _, u := range s.Factors {
+		if need.filledBy(u.Factor) && u.At.After(second) {
+			second = u.At
+		}
+	}
+	if !second.IsZero() && second.Before(at) {
+		at = second
+	}
+	if at.IsZero() || at.After(now) {
+		return now // a clock was set back: no SP takes a time to come
+	}
+	return at
+}
+
+// secondFactor is what the level wants beside the password.
+func (r *Requirement) secondFactor() Missing {
+	switch r.AAL {
+	case AALPhishingResistant:
+		return MissingPhishingResistant
+	case AALHSPD12:
+		return MissingPIV
+	}
+	return MissingSecondFactor
 }
 
 // filledBy is Factors as a question, for the way that every request takes.

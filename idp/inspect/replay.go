@@ -52,9 +52,9 @@ func (s *Service) repeated(ctx context.Context, r *Report, id string) error {
 	r.ok("ID", id)
 	r.hint("this ID was used at " + stamp(before.ReceivedAt) + ", " + answered(before.AnsweredAt))
 	if before.Answered() {
-		r.hint("when it comes again, the same answer is given and no further session ends")
+		r.hint("when it comes again, it ends what is left of the sessions that began before " + stamp(before.ReceivedAt) + ", and nothing newer")
 	} else {
-		r.hint("it goes on only in the browser that brought it")
+		r.hint("it goes on in the browser that brought it last, or by the back channel")
 	}
 	return nil
 }

@@ -17,10 +17,11 @@ import (
 
 // accepted is a LogoutRequest that was verified, and who sent it.
 type accepted struct {
+	// request is nil until read has found whom the message names.
 	request  *idp.LogoutRequest
 	provider *sp.Provider
-	// entry is the year that it came to, whose key signs the answer.
-	entry certs.Entry
+	// verifiedRequest is what the signature covers; nil until it was verified.
+	verifiedRequest *saml.LogoutRequest
 	// cert is the provider's request certificate that verified the message.
 	cert *x509.Certificate
 	// verified is set once a certificate of the provider verified the message,
@@ -30,14 +31,13 @@ type accepted struct {
 	preview string
 }
 
-// accept decides whether a LogoutRequest that came to a year's address is one
-// that we act upon. It verifies before it reads, as package sso does; here a
-// signature is always required.
+// accept decides whether a LogoutRequest that came to a year's URL is one that we
+// act upon. It verifies before it reads, as package sso does; here a signature is
+// always required. Which user it names is for read to find.
 //
 // The provider is returned even with an error, once it is known, so that the
 // page can name it.
-func (h *Handler) accept(ctx context.Context, msg *saml.Message, entry certs.Entry, destination string, now time.Time) (a accepted, err error) {
-	a.entry = entry
+func (h *Handler) accept(ctx context.Context, msg *saml.Message, destination string, now time.Time) (a accepted, err error) {
 	issuer, err := msg.ClaimedIssuer()
 	if err != nil {
 		return a, err
@@ -59,27 +59,55 @@ func (h *Handler) accept(ctx context.Context, msg *saml.Message, entry certs.Ent
 	if err != nil {
 		return a, err
 	}
-	err = req.Check(saml.Expect{Now: now, Issuer: issuer, Destination: destination, MaxAge: maxAge, Skew: maxSkew})
-	if err != nil {
-		return a, err
-	}
+	a.verifiedRequest = req
+	return a, req.Check(saml.Expect{Now: now, Issuer: issuer, Destination: destination, MaxAge: maxAge, Skew: maxSkew})
+}
+
+// read makes a.request of what was accepted at the year of the entry: it opens
+// the name, if that is encrypted, and finds the user.
+func (h *Handler) read(ctx context.Context, a *accepted, msg *saml.Message, entry certs.Entry, now time.Time) error {
+	req := a.verifiedRequest
 	if err := open(req, entry.Key.Signer); err != nil {
-		return a, err
+		return err
 	}
 	user, err := h.named(ctx, a.provider, req.NameID)
 	if err != nil {
-		return a, err
+		return err
 	}
 	a.request = &idp.LogoutRequest{
-		Handle: session.NewHandle(now), SP: issuer, MessageID: req.ID, Year: entry.Key.Year,
+		Handle: session.NewHandle(now), SP: a.provider.EntityID, MessageID: req.ID, Year: entry.Key.Year,
 		RelayState: msg.RelayState, HasRelay: msg.HasRelay, Locale: msg.Locale,
-		User: user, SessionIndexes: req.SessionIndexes, CertSHA256: a.provider.CertSHA256(cert),
+		User: user, SessionIndexes: req.SessionIndexes, CertSHA256: a.provider.CertSHA256(a.cert),
 		ReceivedAt: now, ExpiresAt: now.Add(requestLifetime),
 	}
-	return a, nil
+	return h.readUUIDs(ctx, a.provider, a.request)
 }
 
-// open decrypts the name, if it is encrypted to the year's key.
+// readUUIDs looks among the SessionIndexes for UUIDs that the provider was given
+// of users. A lone one says which user, on the back channel. Beside others it
+// only says that every session is meant: one message reaches one user.
+func (h *Handler) readUUIDs(ctx context.Context, p *sp.Provider, req *idp.LogoutRequest) error {
+	for _, index := range req.SessionIndexes {
+		user, err := h.Store.UserByNameID(ctx, p.NameIDScope, idp.NameID(index))
+		if errors.Is(err, idp.ErrNotFound) {
+			continue
+		}
+		if err != nil {
+			return wrap(err)
+		}
+		if user == req.User {
+			req.UUIDIndex = true
+		}
+		if len(req.SessionIndexes) == 1 {
+			req.IndexUser = user
+		}
+	}
+	return nil
+}
+
+// open decrypts the name, if it is encrypted to the year's key. The caller has
+// verified the signature. Every failure is the same refusal: a difference would
+// let an SP learn what another one has encrypted.
 func open(req *saml.LogoutRequest, key crypto.Signer) error {
 	if !req.Encrypted() {
 		return nil
@@ -91,14 +119,14 @@ func open(req *saml.LogoutRequest, key crypto.Signer) error {
 	return req.Open(d)
 }
 
-// named is the person that the provider was told of under a NameID; "" if it
-// was told of nobody by that name. The format is not looked at: software sends
-// it wrong or not at all, and the value says enough.
+// named finds the user who was disclosed to the provider under a NameID; "" if
+// no one was. The format is not looked at: software sends it wrong or not at all,
+// and the value is enough.
 //
-// An e-mail address names somebody only to a provider that is given addresses,
-// and only if this one was given as a NameID. Another address of the same
-// person's is answered like one that nobody has: else an SP could reach people
-// who never were there, and find out which addresses belong together.
+// An email address names a user only to a provider that is given email addresses,
+// and only if this one was given as a NameID. Another address of the same user is
+// answered like one that no one has: else an SP could reach users who never were
+// there, and find out which addresses belong together.
 func (h *Handler) named(ctx context.Context, p *sp.Provider, id *saml.NameID) (idp.UserID, error) {
 	user, err := h.Store.UserByNameID(ctx, p.NameIDScope, idp.NameID(id.Value))
 	if err == nil || !errors.Is(err, idp.ErrNotFound) {

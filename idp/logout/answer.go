@@ -1,6 +1,7 @@
 package logout
 
 import (
+	"context"
 	"crypto/rand"
 	"encoding/base64"
 	"errors"
@@ -20,7 +21,13 @@ import (
 	"vernal/templates"
 )
 
-// decide judges the request by the browser's session, writes that down with
+// The kinds of audit events, by channel.
+const (
+	frontKind  = "logout"
+	remoteKind = "remote_logout"
+)
+
+// decide judges the request by the sessions that there are, records that with
 // what ends, and answers. No audit record, no end and no answer.
 func (h *Handler) decide(w http.ResponseWriter, r *http.Request, a *accepted) error {
 	s, err := h.Sessions.Current(r)
@@ -30,50 +37,95 @@ func (h *Handler) decide(w http.ResponseWriter, r *http.Request, a *accepted) er
 	if err != nil {
 		return fail(a.provider, err)
 	}
-	v := judge(a.request, s)
-	answered := *a.request
-	answered.AnsweredAt, answered.Status, answered.StatusDetail = h.Clock.Now(), v.status.Code, v.status.Detail
-	l := &idp.Logout{Request: &answered}
+	ended, err := h.record(r, a, frontKind, func(first *idp.LogoutRequest, sessions []*idp.Session) idp.LogoutDecision {
+		return judge(first, sessions, s)
+	})
+	if err != nil {
+		return fail(a.provider, err)
+	}
+	// Only the browser whose own session ended loses its cookie, and learns which
+	// SPs took part: it may be a stranger's that the message came by.
 	var still []idp.EntityID
-	if v.end {
-		l.Session, still = s.ID, others(s, a.request.SP)
-		// A step-up in another tab may give the session a new ID meanwhile; what
-		// the SP was told of it goes with it.
-		if told := indexes(s, a.request.SP); len(told) > 0 {
-			l.EndAllOf, l.SessionIndexes = s.User, told
+	if own := current(ended, s); own != nil {
+		h.Sessions.Forget(w)
+		still = others(own, a.request.SP)
+	}
+	return h.post(w, r, a, still)
+}
+
+// record makes the one write. a.request is afterwards the request as it was first
+// received, with the status to answer.
+func (h *Handler) record(r *http.Request, a *accepted, kind string, decide func(*idp.LogoutRequest, []*idp.Session) idp.LogoutDecision) (ended []*idp.Session, err error) {
+	e := web.EventOf(r)
+	year := a.request.Year
+	var out *idp.LogoutOutcome
+	for tries := 3; tries > 0; tries-- {
+		out, err = h.Store.RecordLogout(r.Context(), &idp.Logout{
+			Request: a.request, At: h.Clock.Now(), Check: h.Signing.Check(year, a.provider), Decide: decide,
+			Event: func(answered *idp.LogoutRequest) idp.AuditEvent { return event(answered, kind, a.preview, e) },
+		})
+		if !errors.Is(err, idp.ErrProviderChanged) {
+			break
+		}
+		if err := h.renewProvider(r.Context(), a); err != nil {
+			return nil, err
 		}
 	}
-	done := *a
-	done.request = &answered
-	_, err = h.Store.RecordLogout(r.Context(), l, event(r, "logout", &done))
 	switch {
-	case errors.Is(err, idp.ErrReplayed), errors.Is(err, idp.ErrAnswered):
-		return h.again(w, r, a)
+	case errors.Is(err, idp.ErrYearEnded):
+		return nil, h.offer(web.EndedYear(h.Years, year, h.Clock.Now()))
 	case err != nil:
-		return fail(a.provider, fmt.Errorf("record logout: %w", err))
+		return nil, fmt.Errorf("record %s: %w", kind, err)
 	}
-	if v.end {
-		h.Sessions.Forget(w)
+	a.request = out.Request
+	a.request.Year = year // its URL's key signs, wherever the message came first
+	e.Note(slog.String("outcome", kind+" "+outcome(a.request)), slog.String("user", string(meant(a.request, kind))),
+		slog.Int("sessions_ended", len(out.Ended)))
+	return out.Ended, nil
+}
+
+// renewProvider takes the registration as it is now for a request that was
+// accepted under the one before, if it would be accepted under this one too.
+func (h *Handler) renewProvider(ctx context.Context, a *accepted) error {
+	p, err := h.Registry.Reload(ctx, a.request.SP)
+	switch {
+	case errors.Is(err, idp.ErrNotFound):
+		return idp.Refuse(idp.RefusedSPUnknown, "Issuer", string(a.request.SP)).With(err)
+	case err != nil:
+		return fmt.Errorf("look up service provider %q: %w", a.request.SP, err)
 	}
-	return h.post(w, r, &done, still)
+	if err := checkRegistration(p, a.request); err != nil {
+		return err
+	}
+	a.provider = p
+	return nil
 }
 
 // event is what an answer tells the audit trail.
-func event(r *http.Request, kind string, a *accepted) idp.AuditEvent {
-	e, req := web.EventOf(r), a.request
-	outcome := "ok"
-	if req.Status != saml.StatusSuccess {
-		outcome = "unknown_principal"
-	}
-	e.Note(slog.String("outcome", kind+" "+outcome), slog.String("user", string(req.User)))
+func event(req *idp.LogoutRequest, kind, preview string, e *web.Event) idp.AuditEvent {
 	event := idp.AuditEvent{
-		Kind: kind, Outcome: outcome, Actor: "sp:" + string(req.SP), User: req.User, SP: req.SP, Year: req.Year,
+		Kind: kind, Outcome: outcome(req), Actor: "sp:" + string(req.SP), User: meant(req, kind), SP: req.SP, Year: req.Year,
 		RequestID: e.ID, Address: e.Address,
 	}
-	if a.preview != "" {
-		event.Detail = map[string]string{"preview": a.preview}
+	if preview != "" {
+		event.Detail = map[string]string{"preview": preview}
 	}
 	return event
+}
+
+func outcome(req *idp.LogoutRequest) string {
+	if req.Status != saml.StatusSuccess {
+		return "unknown_principal"
+	}
+	return "ok"
+}
+
+// meant is the user whom the request names on the channel.
+func meant(req *idp.LogoutRequest, kind string) idp.UserID {
+	if kind == remoteKind && req.IndexUser != "" {
+		return req.IndexUser
+	}
+	return req.User
 }
 
 // response is the LogoutResponse to an answered request.
@@ -93,12 +145,8 @@ func (h *Handler) write(r *http.Request, a *accepted, build func(*xmldsig.Signer
 		return build(nil)
 	}
 	err = h.Signing.Sign(r.Context(), a.request.SP, func(p *sp.Provider) (certs.Entry, error) {
-		if p != a.provider && !a.provider.IsAs(&p.ServiceProvider) {
-			now := *a
-			now.provider = p
-			if err := h.current(&now); err != nil {
-				return certs.Entry{}, err
-			}
+		if err := checkRegistration(p, a.request); err != nil {
+			return certs.Entry{}, err
 		}
 		return h.opened(r, a)
 	}, func(s *xmldsig.Signer) (err error) {
@@ -115,8 +163,8 @@ func (h *Handler) write(r *http.Request, a *accepted, build func(*xmldsig.Signer
 }
 
 // post writes the page that hands the LogoutResponse to the SP's registered
-// logout address through the browser. still are the SPs where the person may
-// be signed in yet.
+// logout URL through the browser. still are the SPs where the user may still be
+// signed in.
 func (h *Handler) post(w http.ResponseWriter, r *http.Request, a *accepted, still []idp.EntityID) error {
 	response := h.response(a.request, a.provider.LogoutURL)
 	doc, err := h.write(r, a, func(s *xmldsig.Signer) ([]byte, error) { return response.Write(nil, s) })

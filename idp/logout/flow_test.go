@@ -161,7 +161,7 @@ func TestLogout(t *testing.T) {
 			if page := w.ada.browser.Get(w.a.URL(next)); page.Response() != nil {
 				t.Error("still signed in")
 			}
-			// A reload gets the same answer, and ends nothing.
+			// A reload gets the same answer, and ends nothing that began since.
 			w.ada.browser.SignIn(w.ada.browser.Get(w.a.URL(&idptest.Request{})), w.ada.Person)
 			w.want("ada", "bob")
 			if binding == "GET" {
@@ -197,6 +197,18 @@ func TestLogoutJudged(t *testing.T) {
 		{"one of several", func(w *world) *idptest.LogoutRequest {
 			return &idptest.LogoutRequest{NameID: w.ada.name, SessionIndexes: []string{"_other", w.ada.index}}
 		}, ok, "", []string{"bob"}},
+		{"the user's UUID as SessionIndex", func(w *world) *idptest.LogoutRequest {
+			return &idptest.LogoutRequest{NameID: w.ada.name, SessionIndexes: []string{w.ada.name}}
+		}, ok, partialLogout, []string{"bob"}},
+		{"the user's UUID beside an index that is over", func(w *world) *idptest.LogoutRequest {
+			return &idptest.LogoutRequest{NameID: w.ada.name, SessionIndexes: []string{"_over", w.ada.name}}
+		}, ok, partialLogout, []string{"bob"}},
+		{"the user's UUID as SessionIndex, and another name", func(w *world) *idptest.LogoutRequest {
+			return &idptest.LogoutRequest{NameID: "x", SessionIndexes: []string{w.ada.name}}
+		}, requester, unknownPrincipal, []string{"ada", "bob"}},
+		{"another user's UUID as SessionIndex", func(w *world) *idptest.LogoutRequest {
+			return &idptest.LogoutRequest{NameID: w.ada.name, SessionIndexes: []string{w.bob.name}}
+		}, requester, unknownPrincipal, []string{"ada", "bob"}},
 		{"another person", func(w *world) *idptest.LogoutRequest { return &idptest.LogoutRequest{NameID: w.bob.name} }, requester, unknownPrincipal, []string{"ada", "bob"}},
 		{"nobody", func(w *world) *idptest.LogoutRequest { return &idptest.LogoutRequest{NameID: "nobody"} }, requester, unknownPrincipal, []string{"ada", "bob"}},
 		{"another provider's name for the person", func(w *world) *idptest.LogoutRequest {
@@ -277,13 +289,32 @@ func nameXML(name string) string {
 	return `<saml:NameID xmlns:saml="urn:oasis:names:tc:SAML:2.0:assertion">` + name + `</saml:NameID>`
 }
 
-// Whoever is not signed in is told Success.
+// In a browser without a session the message ends what it names all the same. A
+// message that names nothing that is there is answered with Success.
 func TestLogoutWithoutSession(t *testing.T) {
 	t.Parallel()
 	w := newWorld(t)
+	for _, r := range []*idptest.LogoutRequest{
+		{NameID: "nobody"},
+		{NameID: "nobody", SessionIndexes: []string{w.ada.index}},
+		{NameID: w.ada.otherName},
+		{NameID: w.ada.name, SessionIndexes: []string{"_over"}},
+		{NameID: w.ada.name, SessionIndexes: []string{w.bob.index}},
+		{NameID: w.ada.name, SessionIndexes: []string{w.bob.name}},
+	} {
+		answered(t, w.Browser().Get(w.a.LogoutURL(r)), w.a, r, ok, "")
+		w.want("ada", "bob")
+	}
 	r := &idptest.LogoutRequest{NameID: w.ada.name}
-	answered(t, w.Browser().Get(w.a.LogoutURL(r)), w.a, r, ok, "")
-	w.want("ada", "bob")
+	page := w.Browser().Get(w.a.LogoutURL(r))
+	answered(t, page, w.a, r, ok, partialLogout)
+	if strings.Contains(page.Text(), "Test "+spB) {
+		t.Errorf("a browser without the session learns where its user was:\n%s", page.Text())
+	}
+	w.want("bob")
+	r = &idptest.LogoutRequest{NameID: w.bob.name, SessionIndexes: []string{w.bob.name}}
+	answered(t, w.Browser().Get(w.a.LogoutURL(r)), w.a, r, ok, partialLogout)
+	w.want()
 }
 
 // A link alone signs nobody out: a page asks.

@@ -1,8 +1,8 @@
 // Package logout ends sessions because service providers (SPs) ask for it. A
-// LogoutRequest is the most dangerous message that we take: whoever forges one
-// ends other people's sessions. So nothing of it is read that no signature
-// covers, and an SP reaches only people whom it was told of, under the name
-// that it was told.
+// LogoutRequest is the most dangerous message that we take: a forged one ends
+// other users' sessions. So it is read only where a signature covers it, and an
+// SP reaches only users who were disclosed to it, under the name that it was
+// given.
 //
 // The flow, in the order of the files:
 //
@@ -11,15 +11,21 @@
 //	preview.go   may it see a year that is not published?
 //	accept.go    is it well signed, fresh and ours, and whom does it name? From
 //	             bytes to an idp.LogoutRequest, without HTTP
-//	resume.go    the continue address, where a browser comes back with its
-//	             session cookie, which a POST from another site does not bring
-//	judge.go     the one decision: does this session end, and what is answered?
-//	answer.go    the one write, then the page that posts the LogoutResponse
+//	resume.go    the continue URL, where a browser comes back with its session
+//	             cookie, which a POST from another site does not bring
+//	judge.go     the one decision: which sessions end, and what is answered?
+//	answer.go    the one write, which makes the decision; then the page that
+//	             posts the LogoutResponse
 //	remote.go    the back channel: the SP's server speaks to ours, at
 //	             remotelogout{year}, by POST or SOAP
 //
-// A session of another SP is never told of the end: no LogoutRequest leaves
-// here. The page says where the person may still be signed in.
+// Success is judged by its effect: it says that the sessions which the message
+// names ended or never existed. A message names sessions that began before it was
+// first received. It ends them whichever browser brings it, and however often it
+// comes, so that a link scanner cannot use it up, and it ends nothing newer.
+//
+// Other SPs are not notified: no LogoutRequest is sent from here. The page lists
+// where the user may still be signed in.
 package logout
 
 import (
@@ -47,8 +53,8 @@ const (
 	maxSkew = 60 * time.Second
 )
 
-// requestLifetime is how long a request is remembered: it must outlive the time
-// in which the same message would be taken again, maxAge and twice maxSkew.
+// requestLifetime is how long a request is kept: it must outlive the time in
+// which the same message would be accepted again, maxAge and twice maxSkew.
 const requestLifetime = time.Hour
 
 // Store is what logout reads and writes.

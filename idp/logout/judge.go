@@ -7,66 +7,130 @@ import (
 	"vernal/idp/saml"
 )
 
-// verdict is what a LogoutRequest comes to.
-type verdict struct {
-	status saml.Status
-	// end says that the session ends.
-	end bool
-}
-
 var (
 	success = saml.Status{Code: saml.StatusSuccess}
-	// partial is a success too: the session here has ended, and other SPs that
-	// were told of it are not asked to end theirs (saml-core §3.2.2.2).
+	// partial is a success too: the sessions here ended, and other SPs that took
+	// part in them are not asked to end theirs (saml-core §3.2.2.2).
 	partial   = saml.Status{Code: saml.StatusSuccess, Detail: saml.StatusPartialLogout}
 	notTheirs = saml.Status{Code: saml.StatusRequester, Detail: saml.StatusUnknownPrincipal}
 )
 
-// judge is the one decision on the front channel: what becomes of this browser's
-// session, and what is the SP told? It is pure. A nil session means that nobody
-// is signed in, which is what the SP asked for.
+// judge is the one decision on the front channel: which sessions end, and what is
+// the SP answered? It is pure. first is the message as it was first received,
+// sessions are those stored of its user, s is the browser's own; nil without one.
 //
-// The session ends only if it is that of the person whom the request names and,
-// where the request names sessions, if one of them is this one. Anything else
-// leaves it alone: a request that is meant for another session, however well
-// signed, must not end the one that happens to be here.
+// Success is a statement about the sessions that the message names: they ended
+// or never existed. So whatever it names ends, whichever browser carries the
+// message and however often it came before: a link scanner, a proxy or a second
+// browser must not use up what the user asked for. Without a session in the way
+// there is nothing else to say.
 //
-// An SP need not have been visited in this session, if it names the person and no
-// session. Who asks is the person, in this browser: they sign out at an SP whose
-// session has outlived the one here that it came from, and must not stay signed
-// in without knowing. A request without SessionIndex means all sessions of the
-// person (saml-core §3.7.3); of these we end the one before us. The SP gains
-// nothing by it that a passive AuthnRequest would not give it first.
-func judge(req *idp.LogoutRequest, s *idp.Session) verdict {
+// A browser in which another user is signed in is not the place for the message:
+// nothing ends, and the SP learns that its user is not here.
+//
+// A message without a SessionIndex names the browser's own session even if the
+// SP takes no part in it. The user asks, in this browser: they sign out at an SP
+// whose session has outlived the one here that it came from, and must not stay
+// signed in without knowing. The SP gains nothing by it that a passive
+// AuthnRequest would not give it first.
+func judge(first *idp.LogoutRequest, sessions []*idp.Session, s *idp.Session) idp.LogoutDecision {
+	if s != nil && (first.User == "" || s.User != first.User) {
+		return decision(notTheirs, nil)
+	}
+	sessions = of(sessions, first.User)
+	own := current(sessions, s)
+	every := first.EverySession()
+	var end []*idp.Session
+	for _, x := range sessions {
+		if begunBefore(x, first) && (disclosed(x, first, every) || every && x == own) {
+			end = append(end, x)
+		}
+	}
 	switch {
-	case s == nil:
-		return verdict{status: success}
-	case req.User == "" || s.User != req.User:
-		return verdict{status: notTheirs}
-	case len(req.SessionIndexes) > 0 && !s.Told(req.SP, req.SessionIndexes):
-		return verdict{status: notTheirs}
+	case slices.ContainsFunc(end, func(x *idp.Session) bool { return len(others(x, first.SP)) > 0 }):
+		return decision(partial, end)
+	case len(end) > 0:
+		return decision(success, end)
+	case first.Status == saml.StatusSuccess:
+		return idp.LogoutDecision{Status: first.Status, StatusDetail: first.StatusDetail}
+	case own != nil && !every && !disclosed(own, first, every):
+		return decision(notTheirs, nil) // another session than this one is meant
 	}
-	if len(others(s, req.SP)) > 0 {
-		return verdict{status: partial, end: true}
-	}
-	return verdict{status: success, end: true}
+	// Nobody is signed in here, or the user signed in again since: what the
+	// message named is over.
+	return decision(success, nil)
 }
 
-// others are the SPs besides this one that were told of the session.
+// judgeRemote is judge for the back channel, where there is no browser: a UUID
+// that comes as the only SessionIndex names the user, and the NameID is not
+// looked at. An SP that knows the user gets Success also with no session left.
+func judgeRemote(first *idp.LogoutRequest, sessions []*idp.Session) idp.LogoutDecision {
+	user, every := first.User, first.EverySession()
+	if first.IndexUser != "" {
+		user, every = first.IndexUser, true
+	}
+	if user == "" {
+		return decision(notTheirs, nil)
+	}
+	return decision(success, slices.DeleteFunc(of(sessions, user), func(x *idp.Session) bool {
+		return !begunBefore(x, first) || !disclosed(x, first, every)
+	}))
+}
+
+func decision(status saml.Status, end []*idp.Session) idp.LogoutDecision {
+	d := idp.LogoutDecision{Status: status.Code, StatusDetail: status.Detail}
+	for _, x := range end {
+		d.End = append(d.End, x.ID)
+	}
+	return d
+}
+
+// of leaves the sessions of one user.
+func of(sessions []*idp.Session, user idp.UserID) (theirs []*idp.Session) {
+	for _, x := range sessions {
+		if x.User == user {
+			theirs = append(theirs, x)
+		}
+	}
+	return theirs
+}
+
+// current is what the browser's session s is now: a step-up in another tab gives
+// it another ID, and leaves when it began. nil if it is over.
+func current(sessions []*idp.Session, s *idp.Session) *idp.Session {
+	if s == nil {
+		return nil
+	}
+	i := slices.IndexFunc(sessions, func(x *idp.Session) bool { return x.ID == s.ID })
+	if i < 0 {
+		i = slices.IndexFunc(sessions, func(x *idp.Session) bool { return x.User == s.User && x.Began().Equal(s.Began()) })
+	}
+	if i < 0 {
+		return nil
+	}
+	return sessions[i]
+}
+
+// begunBefore reports whether the session began before the message was first
+// received. At the same instant it did: Success must not leave it out.
+func begunBefore(x *idp.Session, first *idp.LogoutRequest) bool {
+	return !x.Pending && !x.Began().After(first.ReceivedAt)
+}
+
+// disclosed reports whether the message's SP takes part in the session, under
+// one of the indexes that the message has unless it names every session.
+func disclosed(x *idp.Session, first *idp.LogoutRequest, every bool) bool {
+	if every {
+		return x.DisclosedTo(first.SP, nil)
+	}
+	return x.DisclosedTo(first.SP, first.SessionIndexes)
+}
+
+// others are the SPs besides this one that take part in the session.
 func others(s *idp.Session, provider idp.EntityID) (all []idp.EntityID) {
 	for _, p := range s.Participants {
 		if p.SP != provider && !slices.Contains(all, p.SP) {
 			all = append(all, p.SP)
-		}
-	}
-	return all
-}
-
-// indexes are all by which an SP was told of the session.
-func indexes(s *idp.Session, provider idp.EntityID) (all []string) {
-	for _, p := range s.Participants {
-		if p.SP == provider {
-			all = append(all, p.SessionIndexes...)
 		}
 	}
 	return all

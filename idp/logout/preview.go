@@ -12,13 +12,12 @@ import (
 	"vernal/idp/web"
 )
 
-// admit decides whether a request that came to an unpublished year by a browser
-// has leave to be there, as package sso does: failed is what accept found wrong
-// with it, which only those with leave are told, and nobody whose message does
-// not verify. A POST from another site has not brought the cookie of a link; if
-// some link for its SP is outstanding, it is let in as far as the continue
-// address, where the cookie is read.
-func (h *Handler) admit(r *http.Request, a *accepted, failed error) error {
+// admit decides whether a request may use a hidden year by a browser, as package
+// sso does. failed is what accept found wrong with it, which is explained only to
+// a sender who may use the year and whose message verifies. A POST from another
+// site has not brought the cookie of a link; if some link for its SP is
+// outstanding, it is let in as far as the continue URL, where the cookie is read.
+func (h *Handler) admit(r *http.Request, a *accepted, entry certs.Entry, failed error) error {
 	var refusal *idp.Refusal
 	if failed != nil && !errors.As(failed, &refusal) {
 		return failed // ours
@@ -26,26 +25,27 @@ func (h *Handler) admit(r *http.Request, a *accepted, failed error) error {
 	if !a.verified {
 		return web.Unopened(failed)
 	}
-	by, err := h.Preview.Admits(r, &a.provider.ServiceProvider, a.entry.Key.Year, a.verified)
+	year := web.Year(r)
+	by, err := h.Preview.Admits(r, &a.provider.ServiceProvider, year, a.verified)
 	switch {
 	case err != nil:
-		return fmt.Errorf("find what opens %s: %w", a.entry.Key.Year, err)
-	case by == "":
+		return fmt.Errorf("find what opens %s: %w", year, err)
+	case by == "" || entry.Key == nil:
 		return web.Unopened(failed)
 	}
 	a.preview = by
 	web.EventOf(r).Note(slog.String("preview", by))
-	return fail(a.provider, failed)
+	return nil
 }
 
 // admitServer is admit for the back channel. A server holds no link: only the
 // registration of its SP opens the year.
-func (h *Handler) admitServer(r *http.Request, a *accepted, failed error) error {
+func (h *Handler) admitServer(r *http.Request, a *accepted, entry certs.Entry, failed error) error {
 	var refusal *idp.Refusal
 	if failed != nil && !errors.As(failed, &refusal) {
 		return failed
 	}
-	if !a.verified || a.provider.Preview != a.entry.Key.Year {
+	if !a.verified || a.provider.Preview != web.Year(r) || entry.Key == nil {
 		return web.Unopened(failed)
 	}
 	a.preview = preview.ByField

@@ -80,7 +80,10 @@ func (d *drawn) ends() (who []string) {
 		own := slices.Contains(d.SessionIndexes, "_"+p.name+"-at-sp1")
 		switch {
 		case !d.Remote:
-			if p.name == d.browser && p.atSP1 == d.NameID && (own || len(d.SessionIndexes) == 0) {
+			// In another user's browser nothing ends, in one without a session
+			// what is named does.
+			every := len(d.SessionIndexes) == 0 || slices.Contains(d.SessionIndexes, p.atSP1)
+			if (d.browser == p.name || d.browser == "") && p.atSP1 == d.NameID && (own || every) {
 				who = append(who, p.name)
 			}
 		case len(d.SessionIndexes) == 1 && d.SessionIndexes[0] == p.atSP1,

@@ -9,6 +9,7 @@ import (
 	"net/url"
 	"time"
 
+	"vernal/certs"
 	"vernal/idp"
 	"vernal/idp/board"
 	"vernal/idp/saml"
@@ -22,12 +23,13 @@ import (
 // is stored, and judged by the GET that follows the 303.
 func (h *Handler) receive(w http.ResponseWriter, r *http.Request) error {
 	now := h.Clock.Now()
-	entry, unpublished, err := web.PreviewYear(h.Years, web.Year(r), now)
+	year := web.Year(r)
+	entry, hidden, err := h.year(r, now)
 	if err != nil {
 		return h.offer(err)
 	}
-	msg, err := read(r)
-	if err != nil && unpublished {
+	msg, err := readMessage(r)
+	if err != nil && hidden {
 		return web.Unopened(err)
 	}
 	var refused *idp.Refusal
@@ -37,17 +39,20 @@ func (h *Handler) receive(w http.ResponseWriter, r *http.Request) error {
 	if err != nil {
 		return err
 	}
-	web.EventOf(r).Ask(msg.Locale, now)
-	a, err := h.accept(r.Context(), msg, entry, h.IdP.LogoutURL(entry.Key.Year), now)
-	note(r, &a, entry.Key.Year)
-	web.EventOf(r).NoteEnded(entry, now)
+	a, err := h.accept(r.Context(), msg, h.IdP.LogoutURL(year), now)
+	note(r, &a, year)
 	if err == nil {
 		err = answerable(a.provider)
 	}
-	if unpublished {
-		if err := h.admit(r, &a, err); err != nil {
+	if hidden {
+		if err := h.admit(r, &a, entry, err); err != nil {
 			return err
 		}
+	}
+	web.EventOf(r).Ask(msg.Locale, now)
+	web.EventOf(r).NoteEnded(entry, now)
+	if err == nil {
+		err = h.read(r.Context(), &a, msg, entry, now)
 	}
 	if err != nil {
 		return fail(a.provider, err)
@@ -63,6 +68,22 @@ func (h *Handler) receive(w http.ResponseWriter, r *http.Request) error {
 	return h.store(w, r, &a)
 }
 
+// year is the year that the URL names. One that is not published and one that
+// was never made are hidden alike, see web.HiddenYear; where no preview opens
+// any, the request is refused unread.
+func (h *Handler) year(r *http.Request, now time.Time) (entry certs.Entry, hidden bool, err error) {
+	entry, hidden, err = web.HiddenYear(h.Years, web.Year(r), now)
+	if err != nil || !hidden {
+		return entry, false, err
+	}
+	if expected, err := h.Preview.Expects(r.Context()); err != nil {
+		return entry, true, fmt.Errorf("find previews: %w", err)
+	} else if !expected {
+		return entry, true, web.Unopened(nil)
+	}
+	return entry, true, nil
+}
+
 // offer has the page of a year that is over offer what it can do no more for a
 // service provider: to sign out here.
 func (h *Handler) offer(err error) error {
@@ -73,8 +94,8 @@ func (h *Handler) offer(err error) error {
 	return err
 }
 
-// read takes the message off the wire.
-func read(r *http.Request) (*saml.Message, error) {
+// readMessage takes the message off the wire.
+func readMessage(r *http.Request) (*saml.Message, error) {
 	in, err := web.Inbound(r)
 	if err != nil {
 		return nil, err
@@ -121,32 +142,18 @@ func (h *Handler) ask(w http.ResponseWriter, r *http.Request) error {
 	return h.Pages.Render(w, http.StatusOK, func(b io.Writer) error { return h.Pages.Set.Confirm(b, page) })
 }
 
-// store keeps the request until its browser comes back with its cookies.
+// store keeps the request until its browser comes back with its cookies. A
+// message that came before keeps its record, which the browser that brought it
+// now goes on with.
 func (h *Handler) store(w http.ResponseWriter, r *http.Request, a *accepted) error {
 	tie, hash := h.Sessions.TieTo(a.request.Handle, requestLifetime)
 	a.request.SecretHash = hash
-	err := h.Store.CreateLogoutRequest(r.Context(), a.request)
-	if errors.Is(err, idp.ErrReplayed) {
-		return h.again(w, r, a)
-	}
+	first, err := h.Store.ReceiveLogout(r.Context(), a.request)
 	if err != nil {
 		return fail(a.provider, fmt.Errorf("store logout request: %w", err))
 	}
-	http.SetCookie(w, tie)
-	return redirect(w, r, a.request.Handle)
-}
-
-// again takes a message whose ID was seen before: its first answer stands.
-func (h *Handler) again(w http.ResponseWriter, r *http.Request, a *accepted) error {
-	before, err := h.Store.LogoutRequestByMessage(r.Context(), a.request.SP, a.request.MessageID)
-	if err != nil {
-		return fail(a.provider, fmt.Errorf("find earlier logout request: %w", err))
-	}
-	if r.Method == http.MethodPost || !before.Answered() {
-		return redirect(w, r, before.Handle)
-	}
-	a.request = before
-	return h.post(w, r, a, nil)
+	http.SetCookie(w, h.Sessions.Retie(tie, first.Handle))
+	return redirect(w, r, first.Handle)
 }
 
 func redirect(w http.ResponseWriter, r *http.Request, handle idp.RequestHandle) error {

@@ -44,3 +44,53 @@ func TestLogoutOnRecord(t *testing.T) {
 		t.Errorf("on record (-want +got):\n%s", diff)
 	}
 }
+
+// A repetition is recorded if it ends something, and not otherwise, by whatever
+// channel and however often it comes: records are permanent.
+func TestLogoutRepetitionOnRecord(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t)
+	recorded := func(want ...string) {
+		t.Helper()
+		records, err := w.Store.AuditRecords(t.Context(), 0, 1000)
+		if err != nil {
+			t.Fatal(err)
+		}
+		var got []string
+		for _, r := range records {
+			if r.Kind == "logout" || r.Kind == "remote_logout" {
+				got = append(got, r.Kind+" "+r.Outcome)
+			}
+		}
+		if diff := cmp.Diff(want, got); diff != "" {
+			t.Errorf("recorded (-want +got):\n%s", diff)
+		}
+	}
+	everywhere := func(r *idptest.LogoutRequest) {
+		for range 2 {
+			w.bob.browser.Get(w.a.LogoutURL(r))
+			w.bob.browser.CrossSitePost(w.a.LogoutAddress(r), w.a.LogoutForm(r))
+		}
+	}
+	r := &idptest.LogoutRequest{NameID: w.ada.name, Destination: "-"}
+	everywhere(r)
+	recorded("logout unknown_principal")
+	w.want("ada", "bob")
+	w.ada.browser.CrossSitePost(w.a.LogoutAddress(r), w.a.LogoutForm(r))
+	w.want("bob")
+	everywhere(r)
+	recorded("logout unknown_principal", "logout ok")
+
+	remote := *r
+	for range 3 {
+		w.a.RemoteLogout(&remote)
+		w.a.SOAPLogout(&remote)
+	}
+	recorded("logout unknown_principal", "logout ok")
+	for range 2 {
+		w.a.RemoteLogout(&idptest.LogoutRequest{NameID: w.ada.name, ID: "_1"})
+		w.Browser().Get(w.a.LogoutURL(&idptest.LogoutRequest{NameID: w.bob.name, ID: "_2"}))
+	}
+	recorded("logout unknown_principal", "logout ok", "remote_logout ok", "logout ok")
+	w.want()
+}

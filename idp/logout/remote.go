@@ -1,7 +1,6 @@
 package logout
 
 import (
-	"context"
 	"errors"
 	"fmt"
 	"mime"
@@ -20,58 +19,38 @@ import (
 func (h *Handler) remote(w http.ResponseWriter, r *http.Request) error {
 	ch := &channel{h: h, w: w, r: r, soap: isSOAP(r)}
 	now := h.Clock.Now()
-	entry, unpublished, err := web.PreviewYear(h.Years, web.Year(r), now)
+	year := web.Year(r)
+	entry, hidden, err := h.year(r, now)
 	if err != nil {
-		return err // 404 or 410, as text for whoever is no browser
+		return err // 404, 410 or 503, as text for a client that is no browser
 	}
 	msg, err := ch.read()
-	if err != nil && unpublished {
+	if err != nil && hidden {
 		return web.Unopened(err)
 	}
 	if err != nil {
 		return ch.refuse(err)
 	}
-	a, err := h.accept(r.Context(), msg, entry, h.IdP.RemoteLogoutURL(entry.Key.Year), now)
-	note(r, &a, entry.Key.Year)
-	web.EventOf(r).NoteEnded(entry, now)
-	if unpublished {
-		if err := h.admitServer(r, &a, err); err != nil {
+	a, err := h.accept(r.Context(), msg, h.IdP.RemoteLogoutURL(year), now)
+	note(r, &a, year)
+	if hidden {
+		if err := h.admitServer(r, &a, entry, err); err != nil {
 			return err
 		}
+	}
+	web.EventOf(r).NoteEnded(entry, now)
+	if err == nil {
+		err = h.read(r.Context(), &a, msg, entry, now)
 	}
 	if err != nil {
 		return ch.refuse(err)
 	}
 	web.EventOf(r).NoteMessage(a.request.RelayState, a.cert, now)
 	h.used(&a, now)
-	l, err := h.judgeRemote(r.Context(), &a)
-	if err != nil {
-		return err
-	}
-	l.Request.AnsweredAt = now
-	_, err = h.Store.RecordLogout(r.Context(), l, event(r, "remote_logout", &a))
-	if errors.Is(err, idp.ErrReplayed) {
-		if err := h.asBefore(r.Context(), &a); err != nil {
-			return ch.refuse(err)
-		}
-	} else if err != nil {
-		return fmt.Errorf("record remote logout: %w", err)
+	if _, err := h.record(r, &a, remoteKind, judgeRemote); err != nil {
+		return ch.refuse(err)
 	}
 	return ch.answer(&a)
-}
-
-// asBefore takes the request as it was answered first, for that answer and nothing
-// else to be given once more.
-func (h *Handler) asBefore(ctx context.Context, a *accepted) error {
-	first, err := h.Store.LogoutRequestByMessage(ctx, a.request.SP, a.request.MessageID)
-	if err != nil {
-		return fmt.Errorf("find earlier logout request: %w", err)
-	}
-	if !first.Answered() {
-		return idp.Refuse(idp.RefusedReplay, "ID", a.request.MessageID)
-	}
-	a.request = first
-	return nil
 }
 
 // isSOAP tells an envelope from a form. SOAP 1.1, which SAML binds to, is
@@ -79,58 +58,6 @@ func (h *Handler) asBefore(ctx context.Context, a *accepted) error {
 func isSOAP(r *http.Request) bool {
 	media, _, _ := mime.ParseMediaType(r.Header.Get("Content-Type"))
 	return media == "text/xml" || media == "application/soap+xml"
-}
-
-// judgeRemote decides whom the request means and what ends: with the SP's own
-// name for a person (as SessionIndex, as the guide has it, or else as NameID)
-// their sessions in which they used this SP; with SessionIndexes that we issued
-// those sessions alone. It fills in the answer.
-//
-// An SP that names a session by an index, and nothing by it is there, is told
-// Success all the same if it knows the person: the session is over.
-func (h *Handler) judgeRemote(ctx context.Context, a *accepted) (*idp.Logout, error) {
-	req := a.request
-	l := &idp.Logout{Request: req, SessionIndexes: req.SessionIndexes}
-	req.Status, req.StatusDetail = notTheirs.Code, notTheirs.Detail
-	for _, index := range req.SessionIndexes {
-		user, err := h.Store.UserByNameID(ctx, a.provider.NameIDScope, idp.NameID(index))
-		if errors.Is(err, idp.ErrNotFound) {
-			continue
-		}
-		if err != nil {
-			return nil, wrap(err)
-		}
-		// A lone name says whom. Beside others it only says that all sessions
-		// are meant: one message reaches one person.
-		if len(req.SessionIndexes) == 1 {
-			req.User = user
-		}
-		if user == req.User {
-			l.SessionIndexes = nil
-		}
-	}
-	if req.User != "" {
-		req.Status, req.StatusDetail, l.EndAllOf = success.Code, "", req.User
-	}
-	return l, h.partial(ctx, l)
-}
-
-// partial says in the answer that a person may still be signed in elsewhere, if
-// one of the sessions that are to end was used at other SPs too.
-func (h *Handler) partial(ctx context.Context, l *idp.Logout) error {
-	if l.EndAllOf == "" {
-		return nil
-	}
-	all, err := h.Store.UserSessions(ctx, l.EndAllOf)
-	if err != nil {
-		return fmt.Errorf("list sessions of logout: %w", err)
-	}
-	for _, s := range all {
-		if s.Told(l.Request.SP, l.SessionIndexes) && len(others(s, l.Request.SP)) > 0 {
-			l.Request.StatusDetail = partial.Detail
-		}
-	}
-	return nil
 }
 
 // channel is the way back to the SP's server.
@@ -170,7 +97,7 @@ func (c *channel) answer(a *accepted) error {
 	}
 	doc, err := c.h.write(c.r, a, func(s *xmldsig.Signer) ([]byte, error) { return write(nil, s) })
 	if err != nil {
-		return err
+		return c.refuse(err)
 	}
 	return c.send(status, doc)
 }

@@ -77,7 +77,7 @@ func TestRemoteLogout(t *testing.T) {
 				if len(tt.left) == 2 {
 					return
 				}
-				// The same again gets the same answer and ends nothing.
+				// The same again gets the same answer and ends nothing that began since.
 				w.signIn(&w.ada, w.a)
 				w.want("ada", "bob")
 				check(send(r))

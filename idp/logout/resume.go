@@ -7,6 +7,7 @@ import (
 
 	"vernal/idp"
 	"vernal/idp/session"
+	"vernal/idp/sp"
 	"vernal/idp/web"
 )
 
@@ -23,10 +24,7 @@ func (h *Handler) resume(w http.ResponseWriter, r *http.Request) error {
 	if r.Method == http.MethodHead {
 		return nil // a HEAD ends nothing
 	}
-	if a.request.Answered() {
-		return h.post(w, r, &a, nil) // a reload: the same answer again
-	}
-	return h.decide(w, r, &a)
+	return h.decide(w, r, &a) // of an answered one too: what it names may live
 }
 
 // stored loads the request that the address names. What was withdrawn since it
@@ -58,20 +56,24 @@ func (h *Handler) stored(r *http.Request) (a accepted, err error) {
 	}
 	a.verified = true // when it was stored
 	note(r, &a, a.request.Year)
-	if a.entry, err = h.opened(r, &a); err != nil {
+	if _, err := h.opened(r, &a); err != nil {
 		return a, err
 	}
-	return a, h.current(&a)
+	if err := checkRegistration(a.provider, a.request); err != nil {
+		return a, err
+	}
+	return a, answerable(a.provider)
 }
 
-// current holds the request against the registration as it stands now.
-func (h *Handler) current(a *accepted) error {
-	if !a.provider.Active {
-		return idp.Refuse(idp.RefusedSPInactive, "Issuer", string(a.request.SP))
+// checkRegistration holds a request that was verified before against the
+// registration as it is now.
+func checkRegistration(p *sp.Provider, req *idp.LogoutRequest) error {
+	if !p.Active {
+		return idp.Refuse(idp.RefusedSPInactive, "Issuer", string(req.SP))
 	}
-	for _, c := range a.provider.RequestCerts {
-		if a.provider.CertSHA256(c) == a.request.CertSHA256 {
-			return answerable(a.provider)
+	for _, c := range p.RequestCerts {
+		if p.CertSHA256(c) == req.CertSHA256 {
+			return nil
 		}
 	}
 	return idp.Refuse(idp.RefusedSignature, "Signature", "").With(errors.New("the certificate that verified the request was removed"))

@@ -124,7 +124,7 @@ func (g *generator) logoutAccepted() {
 		{"bobs-index", "the browser's person with another's SessionIndex", unknown, "", persistent(adaName) + index(bobIndex), indexes(bobIndex)},
 		{"bob-adas-index", "another person with the SessionIndex of the browser's", unknown, "", persistent(bobName) + index(adaIndex), name(bobName, adaIndex)},
 		{"index-unknown", "a SessionIndex that was never issued", unknown, "", persistent(adaName) + index("_never"), indexes("_never")},
-		{"index-uuid", "the UUID as SessionIndex, which the back channel takes", unknown, "", persistent(adaName) + index(adaName), indexes(adaName)},
+		{"index-uuid", "the UUID as SessionIndex", success, "ada", persistent(adaName) + index(adaName), indexes(adaName)},
 		{"other-sps-name", "the name by which another service provider knows the person", unknown, "", persistent(adaAtSP2), name(adaAtSP2)},
 		{"nobody", "nobody's name", unknown, "", persistent("nobody"), name("nobody")},
 		{"capitals", "the name in capitals", unknown, "", persistent(strings.ToUpper(adaName)), name(strings.ToUpper(adaName))},

@@ -60,6 +60,14 @@ func (m *Manager) TieTo(handle idp.RequestHandle, lifetime time.Duration) (cooki
 	return m.cookie(m.requestCookie(handle), secret, lifetime), sum[:]
 }
 
+// Retie makes of a cookie of TieTo the one for another handle: the message
+// turned out to be stored under that one.
+func (m *Manager) Retie(cookie *http.Cookie, handle idp.RequestHandle) *http.Cookie {
+	c := *cookie
+	c.Name = m.requestCookie(handle)
+	return &c
+}
+
 // TiedTo reports whether the browser holds the cookie of a stored request.
 func (m *Manager) TiedTo(r *http.Request, handle idp.RequestHandle, hash []byte) bool {
 	c, err := r.Cookie(m.requestCookie(handle))

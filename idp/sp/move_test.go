@@ -29,7 +29,7 @@ func signIn(t *testing.T, r *sp.Registry, s idp.Store, id idp.EntityID, user str
 	if err != nil {
 		t.Fatal(err)
 	}
-	name, err := s.RecordIssuance(ctx, &idp.Issuance{
+	issued, err := s.RecordIssuance(ctx, &idp.Issuance{
 		Request: &idp.LoginRequest{Handle: idp.RequestHandle(unique), SP: id, MessageID: unique, ExpiresAt: testTime},
 		Session: idp.SessionID(unique), User: idp.UserID(user), Scope: p.NameIDScope, Proposed: idp.NameID("new-" + unique),
 		SessionIndex: unique, At: testTime, Event: idp.AuditEvent{Kind: "sign_in"},
@@ -37,7 +37,7 @@ func signIn(t *testing.T, r *sp.Registry, s idp.Store, id idp.EntityID, user str
 	if err != nil {
 		t.Fatal(err)
 	}
-	return name
+	return issued.NameID
 }
 
 func join(agency string) func(*idp.ServiceProvider) error {

@@ -166,6 +166,13 @@ func (r *Registry) Lookup(ctx context.Context, id idp.EntityID) (*Provider, erro
 	return p, nil
 }
 
+// Reload is Lookup past what is remembered, for a caller who was given
+// idp.ErrProviderChanged: a write in the store is seen there a moment earlier.
+func (r *Registry) Reload(ctx context.Context, id idp.EntityID) (*Provider, error) {
+	r.forget(id)
+	return r.Lookup(ctx, id)
+}
+
 // forget drops what was parsed of an entity, after it changed in the store.
 func (r *Registry) forget(id idp.EntityID) {
 	r.mu.Lock()

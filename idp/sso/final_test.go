@@ -29,9 +29,9 @@ func (w *writes) around(write func() error) error {
 	return err
 }
 
-func (w *writes) RecordIssuance(ctx context.Context, i *idp.Issuance) (name idp.NameID, err error) {
-	err = w.around(func() error { name, err = w.Store.RecordIssuance(ctx, i); return err })
-	return name, err
+func (w *writes) RecordIssuance(ctx context.Context, i *idp.Issuance) (issued idp.Issued, err error) {
+	err = w.around(func() error { issued, err = w.Store.RecordIssuance(ctx, i); return err })
+	return issued, err
 }
 
 func (w *writes) AnswerLoginRequest(ctx context.Context, h idp.RequestHandle, at time.Time, check idp.Check, events ...idp.AuditEvent) error {

@@ -6,6 +6,7 @@ import (
 	"log/slog"
 	"net/http"
 	"strings"
+	"time"
 
 	"github.com/google/uuid"
 
@@ -41,15 +42,17 @@ func (h *Handler) issue(w http.ResponseWriter, r *http.Request, a *accepted, s *
 	}
 	e := web.EventOf(r)
 	e.NoteEnded(entry, now)
-	index := "_" + uuid.NewString()
-	nameID, err := h.Store.RecordIssuance(r.Context(), &idp.Issuance{
+	issued, err := h.Store.RecordIssuance(r.Context(), &idp.Issuance{
 		Request: a.request, Session: s.ID, User: user.ID,
 		Scope: a.provider.NameIDScope, Proposed: idp.NameID(uuid.NewString()),
-		SessionIndex: index, Address: a.untold(user), At: now,
+		SessionIndex: newID(), Address: a.untold(user), At: now,
 		Check: h.Signing.Check(a.request.Year, a.provider), Event: signInEvent(a.request, user, e),
 	})
 	if errors.Is(err, idp.ErrYearEnded) {
 		return web.EndedYear(h.Years, a.request.Year, now)
+	}
+	if errors.Is(err, idp.ErrProviderChanged) {
+		_, _ = h.Registry.Reload(r.Context(), a.request.SP) // for the decision that follows
 	}
 	if err != nil {
 		return fmt.Errorf("record issuance: %w", err)
@@ -59,12 +62,12 @@ func (h *Handler) issue(w http.ResponseWriter, r *http.Request, a *accepted, s *
 	}
 
 	response := saml.Response{
-		ID: "_" + uuid.NewString(), IssueInstant: now, Issuer: string(h.IdP.EntityID()),
+		ID: newID(), IssueInstant: now, Issuer: string(h.IdP.EntityID()),
 		Destination: a.request.ACSURL, InResponseTo: a.request.MessageID,
 	}
 	buffer := takeBuffer()
 	defer buffer.release()
-	assertion := a.assertion(s, user, profile, nameID, index, string(h.Pages.Lang(r)))
+	assertion := a.assertion(s, user, profile, issued, now, string(h.Pages.Lang(r)))
 	err = h.sign(r, a, func(signer *xmldsig.Signer) (err error) {
 		buffer.xml, err = response.WriteSuccess(buffer.xml, assertion, saml.Protection{
 			Signer: signer, Encrypter: encrypter, SignResponse: a.provider.SignResponse,
@@ -151,18 +154,18 @@ func signInEvent(req *idp.LoginRequest, user *idp.User, e *web.Event) idp.AuditE
 
 // assertion states of the person and the sign-in what the request asks for and
 // the provider may know. It is the only place from which attributes leave.
-func (a *accepted) assertion(s *idp.Session, user *idp.User, profile *idp.Profile, nameID idp.NameID, index, lang string) *saml.Assertion {
+func (a *accepted) assertion(s *idp.Session, user *idp.User, profile *idp.Profile, issued idp.Issued, now time.Time, lang string) *saml.Assertion {
 	email := signInAddress(user)
-	subject := string(nameID)
+	subject := string(issued.NameID)
 	if a.request.NameIDFormat == saml.NameIDFormatEmail {
 		subject = email
 	}
 	return &saml.Assertion{
-		ID: index, Audience: string(a.request.SP),
+		ID: newID(), Audience: string(a.request.SP),
 		NameID: subject, NameIDFormat: a.request.NameIDFormat,
-		SessionIndex: index, AuthnInstant: s.AuthnAt, ClassRef: a.need.ClassRef,
+		SessionIndex: issued.SessionIndex, AuthnInstant: a.need.AuthnInstant(s, now), ClassRef: a.need.ClassRef,
 		Attributes: assurance.Release(a.need, &a.provider.ServiceProvider, assurance.Person{
-			UUID: nameID, Email: email, Emails: user.Emails, Locale: lang, Proofed: user.Proofed, Profile: profile,
+			UUID: issued.NameID, Email: email, Emails: user.Emails, Locale: lang, Proofed: user.Proofed, Profile: profile,
 		}),
 	}
 }
@@ -207,3 +210,6 @@ func signInAddress(u *idp.User) string {
 	}
 	return last.Address
 }
+
+// newID makes an ID of our own, for messages, assertions and sessions at SPs.
+func newID() string { return "_" + uuid.NewString() }

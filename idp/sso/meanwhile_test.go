@@ -19,7 +19,7 @@ type between struct {
 	reading, answering, issuing atomic.Pointer[func()]
 }
 
-func (b *between) RecordIssuance(ctx context.Context, is *idp.Issuance) (idp.NameID, error) {
+func (b *between) RecordIssuance(ctx context.Context, is *idp.Issuance) (idp.Issued, error) {
 	if then := b.issuing.Swap(nil); then != nil {
 		(*then)()
 	}

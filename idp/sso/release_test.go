@@ -106,7 +106,7 @@ func TestNothingElseLeaves(t *testing.T) {
 			return
 		}
 		a := accepted{request: req, provider: p, need: need}
-		checkLeft(t, &p.ServiceProvider, ask, user, a.assertion(s, user, profile, "the-name-id", "_index", values["locale"]))
+		checkLeft(t, &p.ServiceProvider, ask, user, a.assertion(s, user, profile, idp.Issued{NameID: "the-name-id", SessionIndex: "_index"}, now, values["locale"]))
 	})
 }
 

@@ -261,3 +261,35 @@ func TestPassedOverIsLogged(t *testing.T) {
 		}
 	}
 }
+
+// A step-up proves the second factor and not the password again: AuthnInstant
+// stays the password's. Every assertion has an ID of its own, and the session one
+// SessionIndex at each SP.
+func TestStepUpStatesOlderFactor(t *testing.T) {
+	t.Parallel()
+	i := idptest.New(t, idptest.Options{})
+	a, b := i.AddProvider(spA), i.AddProvider(spB)
+	person := i.AddPerson("ada@example.gov")
+	browser := remembered(t, i, a, person)
+	i.Clock.Advance(time.Second)
+	given := i.Clock.Now()
+	r := &idptest.Request{}
+	first := accept(t, a, r, browser.GivePassword(browser.Get(a.URL(r)), person))
+	i.Clock.Advance(20 * time.Second)
+	more := &idptest.Request{ClassRefs: []string{aal2}}
+	second := accept(t, a, more, browser.GiveCode(browser.Get(a.URL(more)), person))
+	for _, got := range []time.Time{first.AuthnStatements[0].AuthnInstant, second.AuthnStatements[0].AuthnInstant} {
+		if !got.Equal(given) {
+			t.Errorf("AuthnInstant %v, want %v, when the password was given", got, given)
+		}
+	}
+	r = &idptest.Request{}
+	elsewhere := accept(t, b, r, browser.Get(b.URL(r)))
+	index := first.AuthnStatements[0].SessionIndex
+	if second.AuthnStatements[0].SessionIndex != index || elsewhere.AuthnStatements[0].SessionIndex == index {
+		t.Errorf("SessionIndex %q, then %q, and %q at another SP", index, second.AuthnStatements[0].SessionIndex, elsewhere.AuthnStatements[0].SessionIndex)
+	}
+	if first.ID == second.ID || first.ID == index || second.ID == index {
+		t.Errorf("assertions %q and %q with SessionIndex %q", first.ID, second.ID, index)
+	}
+}

@@ -190,7 +190,7 @@ func signIn(ctx context.Context, s *bolt.Store) error {
 	}
 	for _, scope := range []idp.NameIDScope{"agency:A", "agency:B"} {
 		message := rand.Text()
-		name, err := s.RecordIssuance(ctx, &idp.Issuance{
+		issued, err := s.RecordIssuance(ctx, &idp.Issuance{
 			Request: &idp.LoginRequest{Handle: idp.RequestHandle(rand.Text()), SP: "https://sp.example", MessageID: message, ExpiresAt: start},
 			Session: sess.ID, User: user, Scope: scope, Proposed: idp.NameID(rand.Text()),
 			SessionIndex: "i", At: start, Event: idp.AuditEvent{Kind: "sign_in", Outcome: "ok", User: user},
@@ -199,7 +199,7 @@ func signIn(ctx context.Context, s *bolt.Store) error {
 			return err
 		}
 		// One write per line: a kill cuts at most the last one.
-		if _, err := fmt.Printf("%s %s %s %s\n", scope, user, name, message); err != nil {
+		if _, err := fmt.Printf("%s %s %s %s\n", scope, user, issued.NameID, message); err != nil {
 			return err
 		}
 	}

@@ -12,50 +12,51 @@ import (
 // RecordIssuance is the one write of an issued assertion, and the one that
 // every warm sign-in pays. It does not change *i. A pending session counts as
 // ended.
-func (s *Store) RecordIssuance(ctx context.Context, i *idp.Issuance) (idp.NameID, error) {
+func (s *Store) RecordIssuance(ctx context.Context, i *idp.Issuance) (issued idp.Issued, err error) {
 	if i.Request == nil {
-		return "", errors.New("record issuance: no request")
+		return idp.Issued{}, errors.New("record issuance: no request")
 	}
 	if i.At.IsZero() {
-		return "", errNoTime
+		return idp.Issued{}, errNoTime
 	}
-	var name idp.NameID
-	err := s.update(ctx, []idp.AuditEvent{i.Event}, func(w *writer) (err error) {
-		name, err = w.recordIssuance(i)
+	err = s.update(ctx, []idp.AuditEvent{i.Event}, func(w *writer) (err error) {
+		issued, err = w.recordIssuance(i)
 		return err
 	})
 	if err != nil {
-		return "", err
+		return idp.Issued{}, err
 	}
-	return name, nil
+	return issued, nil
 }
 
-func (w *writer) recordIssuance(i *idp.Issuance) (idp.NameID, error) {
+func (w *writer) recordIssuance(i *idp.Issuance) (issued idp.Issued, err error) {
 	if err := w.check(i.Check, i.Request.SP); err != nil {
-		return "", err
+		return issued, err
 	}
 	sess, err := w.liveSession(i)
 	if err != nil {
-		return "", err
+		return issued, err
 	}
 	if err := w.answerRequest(i); err != nil {
-		return "", err
+		return issued, err
 	}
-	name, err := w.nameID(i.Request.SP, i.Scope, i.User, i.Proposed)
-	if err != nil {
-		return "", err
+	if issued.NameID, err = w.nameID(i.Request.SP, i.Scope, i.User, i.Proposed); err != nil {
+		return issued, err
 	}
 	if err := w.tell(i); err != nil {
-		return "", err
+		return issued, err
+	}
+	if issued.SessionIndex = sess.SessionIndex(i.Request.SP); issued.SessionIndex == "" {
+		issued.SessionIndex = i.SessionIndex
 	}
 	before := due(sess)
-	sess.Participants = joined(sess.Participants, i.Request.SP, name, i.Request.Year, i.At, i.SessionIndex)
+	sess.Participants = joined(sess.Participants, i.Request.SP, issued.NameID, i.Request.Year, i.At, issued.SessionIndex)
 	if i.At.After(sess.SeenAt) {
 		sess.SeenAt = i.At
 	}
 	w.putSession(sess)
 	w.moveExpiry(sessionKind, []byte(sess.ID), before, due(sess))
-	return name, nil
+	return issued, nil
 }
 
 // check has a Check decide about an answer to the provider; nil allows it.

@@ -2,8 +2,8 @@ package bolt
 
 import (
 	"context"
+	"encoding/json"
 	"errors"
-	"fmt"
 	"slices"
 
 	"vernal/idp"
@@ -11,19 +11,46 @@ import (
 
 func logoutMessage(r *idp.LogoutRequest) []byte { return pair(string(r.SP), r.MessageID) }
 
-// createLogout notes a request that was not seen before.
-func (w *writer) createLogout(r *idp.LogoutRequest) error {
-	key := []byte(r.Handle)
-	switch {
-	case w.has(inLogoutMessages, logoutMessage(r)):
-		return idp.ErrReplayed
-	case w.has(inLogouts, key):
-		return exists(inLogouts)
+// firstLogout finds the request that was received first under the message of r;
+// idp.ErrNotFound if there is none, idp.ErrExists if then the handle of r is
+// another message's.
+func (w *writer) firstLogout(r *idp.LogoutRequest) (*idp.LogoutRequest, error) {
+	h := w.get(inLogoutMessages, logoutMessage(r))
+	if h == nil {
+		if w.has(inLogouts, []byte(r.Handle)) {
+			return nil, exists(inLogouts)
+		}
+		return nil, missing(inLogoutMessages)
 	}
-	w.putJSON(inLogouts, key, r)
-	w.put(inLogoutMessages, logoutMessage(r), key)
-	w.put(inExpiry, expiryKey(r.ExpiresAt, logoutKind, key), nil)
-	return nil
+	first := new(idp.LogoutRequest)
+	return first, w.decode(inLogouts, h, first)
+}
+
+// receivedFirst is a copy of r as it is to be stored. Sessions that are there
+// began before it was received, whatever the clock says.
+func (w *writer) receivedFirst(r *idp.LogoutRequest, sessions []*idp.Session) (*idp.LogoutRequest, error) {
+	first, err := copied(r)
+	if err != nil {
+		return nil, err
+	}
+	for _, sess := range sessions {
+		if began := sess.Began(); began.After(first.ReceivedAt) {
+			first.ReceivedAt = began
+		}
+	}
+	w.put(inLogoutMessages, logoutMessage(first), []byte(first.Handle))
+	w.put(inExpiry, expiryKey(first.ExpiresAt, logoutKind, []byte(first.Handle)), nil)
+	return first, nil
+}
+
+// copied is a copy that shares nothing with r.
+func copied(r *idp.LogoutRequest) (*idp.LogoutRequest, error) {
+	text, err := json.Marshal(r)
+	if err != nil {
+		return nil, err
+	}
+	out := new(idp.LogoutRequest)
+	return out, json.Unmarshal(text, out)
 }
 
 // deleteLogout notes the removal of a request; its entry in the expiry index is
@@ -33,9 +60,27 @@ func (w *writer) deleteLogout(r *idp.LogoutRequest) {
 	w.delete(inLogoutMessages, logoutMessage(r))
 }
 
-// CreateLogoutRequest adds a request.
-func (s *Store) CreateLogoutRequest(ctx context.Context, r *idp.LogoutRequest, events ...idp.AuditEvent) error {
-	return s.update(ctx, events, func(w *writer) error { return w.createLogout(r) })
+// ReceiveLogout keeps a request for its browser.
+func (s *Store) ReceiveLogout(ctx context.Context, r *idp.LogoutRequest) (first *idp.LogoutRequest, err error) {
+	err = s.update(ctx, nil, func(w *writer) error {
+		first, err = w.firstLogout(r)
+		if errors.Is(err, idp.ErrNotFound) {
+			var sessions []*idp.Session
+			if sessions, err = w.namedSessions(r); err == nil {
+				first, err = w.receivedFirst(r, sessions)
+			}
+		}
+		if err != nil {
+			return err
+		}
+		first.SecretHash = slices.Clone(r.SecretHash)
+		w.putJSON(inLogouts, []byte(first.Handle), first)
+		return nil
+	})
+	if err != nil {
+		return nil, err
+	}
+	return first, nil
 }
 
 // LogoutRequest looks a request up.
@@ -64,72 +109,108 @@ func (s *Store) LogoutRequestByMessage(ctx context.Context, sp idp.EntityID, mes
 	return req, nil
 }
 
-// RecordLogout answers a request and ends what it ends. It does not change *l.
-func (s *Store) RecordLogout(ctx context.Context, l *idp.Logout, events ...idp.AuditEvent) (ended int, err error) {
+// RecordLogout decides a request within the transaction that ends what it ends.
+// It does not change *l.
+func (s *Store) RecordLogout(ctx context.Context, l *idp.Logout) (*idp.LogoutOutcome, error) {
 	if l.Request == nil {
-		return 0, errors.New("record logout: no request")
+		return nil, errors.New("record logout: no request")
 	}
-	if !l.Request.Answered() {
-		return 0, errNoTime
+	if l.At.IsZero() {
+		return nil, errNoTime
 	}
-	err = s.update(ctx, events, func(w *writer) (err error) {
-		if err := w.answerLogout(l.Request); err != nil {
-			return err
-		}
-		ended, err = w.endFor(l)
+	var out *idp.LogoutOutcome
+	j := new(job)
+	j.change = func(w *writer) (err error) {
+		j.events = nil
+		out, err = w.recordLogout(l, func(answered *idp.LogoutRequest) error {
+			return apart(func() error {
+				j.events = []idp.AuditEvent{l.Event(answered)}
+				return nil
+			})
+		})
 		return err
-	})
+	}
+	if err := s.submit(ctx, j); err != nil {
+		return nil, err
+	}
+	return out, nil
+}
+
+// recordLogout notes what l changes, and calls record if it changes anything.
+func (w *writer) recordLogout(l *idp.Logout, record func(*idp.LogoutRequest) error) (*idp.LogoutOutcome, error) {
+	if err := w.check(l.Check, l.Request.SP); err != nil {
+		return nil, err
+	}
+	first, err := w.firstLogout(l.Request)
+	unseen := errors.Is(err, idp.ErrNotFound)
+	if err != nil && !unseen {
+		return nil, err
+	}
+	named := first
+	if unseen {
+		named = l.Request
+	}
+	sessions, err := w.namedSessions(named)
 	if err != nil {
-		return 0, err
+		return nil, err
 	}
-	return ended, nil
+	if unseen {
+		if first, err = w.receivedFirst(l.Request, sessions); err != nil {
+			return nil, err
+		}
+	}
+	decision, err := decided(l, first, sessions)
+	if err != nil {
+		return nil, err
+	}
+	out := &idp.LogoutOutcome{Request: first}
+	for _, sess := range sessions {
+		if slices.Contains(decision.End, sess.ID) {
+			w.deleteSession(sess)
+			out.Ended = append(out.Ended, sess)
+		}
+	}
+	counts := !first.Answered() || len(out.Ended) > 0
+	first.Status, first.StatusDetail = decision.Status, decision.StatusDetail
+	if !counts {
+		return out, nil
+	}
+	if !first.Answered() {
+		first.AnsweredAt = l.At
+	}
+	w.putJSON(inLogouts, []byte(first.Handle), first)
+	return out, record(first)
 }
 
-// answerLogout notes the answer: of a request that is stored only that, one
-// that is not is stored as it is given.
-func (w *writer) answerLogout(r *idp.LogoutRequest) error {
-	var stored idp.LogoutRequest
-	err := w.decode(inLogouts, []byte(r.Handle), &stored)
-	switch {
-	case errors.Is(err, idp.ErrNotFound):
-		return w.createLogout(r)
-	case err != nil:
-		return err
-	case stored.SP != r.SP || stored.MessageID != r.MessageID:
-		return fmt.Errorf("handle of another message: %w", exists(inLogouts))
-	case stored.Answered():
-		return idp.ErrAnswered
+// decided asks the caller, who gets what is theirs to change.
+func decided(l *idp.Logout, first *idp.LogoutRequest, sessions []*idp.Session) (d idp.LogoutDecision, err error) {
+	given, err := copied(first)
+	if err != nil {
+		return d, err
 	}
-	stored.AnsweredAt, stored.Status, stored.StatusDetail = r.AnsweredAt, r.Status, r.StatusDetail
-	w.putJSON(inLogouts, []byte(stored.Handle), &stored)
-	return nil
+	list := make([]*idp.Session, len(sessions))
+	for i, sess := range sessions {
+		x := *sess
+		list[i] = &x
+	}
+	err = apart(func() error {
+		d = l.Decide(given, list)
+		return nil
+	})
+	return d, err
 }
 
-// endFor notes the end of the sessions that l ends, each once.
-func (w *writer) endFor(l *idp.Logout) (int, error) {
-	var end []*idp.Session
-	if l.EndAllOf != "" {
-		all, err := w.userSessions(l.EndAllOf)
+// namedSessions are those of the users whom the request names, oldest first.
+func (r *reader) namedSessions(req *idp.LogoutRequest) (all []*idp.Session, err error) {
+	for _, user := range []idp.UserID{req.User, req.IndexUser} {
+		if user == "" || len(all) > 0 && all[0].User == user {
+			continue
+		}
+		of, err := r.userSessions(user)
 		if err != nil {
-			return 0, err
+			return nil, err
 		}
-		for _, sess := range all {
-			if sess.Told(l.Request.SP, l.SessionIndexes) {
-				end = append(end, sess)
-			}
-		}
+		all = append(all, of...)
 	}
-	if l.Session != "" && !slices.ContainsFunc(end, func(s *idp.Session) bool { return s.ID == l.Session }) {
-		sess := new(idp.Session)
-		err := w.session(l.Session, sess)
-		if err == nil {
-			end = append(end, sess)
-		} else if !errors.Is(err, idp.ErrNotFound) {
-			return 0, err
-		}
-	}
-	for _, sess := range end {
-		w.deleteSession(sess)
-	}
-	return len(end), nil
+	return all, nil
 }

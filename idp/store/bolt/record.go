@@ -23,7 +23,8 @@ import (
 //
 //	2        sessions: Idle and Device; requests: Preview and IssuedAt
 //	3        sessions: CameAs
-const recordForm = 3
+//	4        sessions: BegunAt
+const recordForm = 4
 
 // fields goes over the fields of a record, and either appends them to out or
 // reads them from in. So one function tells both ways.
@@ -63,6 +64,9 @@ func sessionFields(f *fields, s *idp.Session) {
 	text(f, &s.Device.Network)
 	if f.form >= 3 {
 		text(f, &s.CameAs)
+	}
+	if f.form >= 4 {
+		moment(f, &s.BegunAt)
 	}
 }
 

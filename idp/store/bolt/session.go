@@ -11,9 +11,6 @@ import (
 	"vernal/idp"
 )
 
-// maxIndexes bounds Participant.SessionIndexes.
-const maxIndexes = 20
-
 // session reads a session into a zero one; idp.ErrNotFound if it is not there.
 func (r *reader) session(id idp.SessionID, into *idp.Session) error {
 	return readRecord(r, inSessions, []byte(id), into, sessionFields)
@@ -21,10 +18,6 @@ func (r *reader) session(id idp.SessionID, into *idp.Session) error {
 
 // putSession notes a session; its entries in the indexes are the caller's.
 func (w *writer) putSession(sess *idp.Session) {
-	for i := range sess.Participants {
-		p := &sess.Participants[i]
-		p.SessionIndexes = p.SessionIndexes[max(0, len(p.SessionIndexes)-maxIndexes):]
-	}
 	w.put(inSessions, []byte(sess.ID), encodeRecord(sess, sessionFields))
 }
 
@@ -94,7 +87,11 @@ func (s *Store) ReplaceSession(ctx context.Context, old idp.SessionID, sess *idp
 		case before.User != sess.User:
 			return idp.ErrSessionUser
 		}
-		return w.createSession(sess, []idp.SessionID{old})
+		made := *sess
+		if made.BegunAt = before.Began(); made.BegunAt.Equal(made.CreatedAt) {
+			made.BegunAt = time.Time{}
+		}
+		return w.createSession(&made, []idp.SessionID{old})
 	})
 }
 
@@ -223,7 +220,7 @@ func merged(into, from []idp.Participant) []idp.Participant {
 // joined adds what a provider was told to the participants. A provider has one
 // entry for each NameID that it was given: usually one, two if its scope
 // changed during the session, so that a logout with the older one is still
-// understood.
+// understood. The latest index given is the last one of its entry.
 func joined(into []idp.Participant, sp idp.EntityID, name idp.NameID, year idp.Year, at time.Time, indexes ...string) []idp.Participant {
 	i := slices.IndexFunc(into, func(p idp.Participant) bool { return p.SP == sp && p.NameID == name })
 	if i < 0 {

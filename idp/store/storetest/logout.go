@@ -1,6 +1,7 @@
 package storetest
 
 import (
+	"slices"
 	"sync"
 	"sync/atomic"
 	"testing"
@@ -9,11 +10,25 @@ import (
 	"vernal/idp"
 )
 
-func logoutRequest(handle, sp, message string) *idp.LogoutRequest {
+const logoutSP = "https://sp.example"
+
+func logoutRequest(handle, message string) *idp.LogoutRequest {
 	return &idp.LogoutRequest{
-		Handle: idp.RequestHandle(handle), SecretHash: []byte{1, 2}, SP: idp.EntityID(sp), MessageID: message, Year: "2031",
+		Handle: idp.RequestHandle(handle), SecretHash: []byte{1, 2}, SP: logoutSP, MessageID: message, Year: "2031",
 		RelayState: "r", HasRelay: true, User: "u1", SessionIndexes: []string{"a"}, CertSHA256: "c",
 		ReceivedAt: start, ExpiresAt: start.Add(time.Hour),
+	}
+}
+
+// logout delivers r, ends those of the sessions that it names, and gives the
+// status as answer.
+func logout(r *idp.LogoutRequest, status string, end ...idp.SessionID) *idp.Logout {
+	return &idp.Logout{
+		Request: r, At: start.Add(time.Minute),
+		Decide: func(*idp.LogoutRequest, []*idp.Session) idp.LogoutDecision {
+			return idp.LogoutDecision{Status: status, StatusDetail: "detail", End: end}
+		},
+		Event: func(answered *idp.LogoutRequest) idp.AuditEvent { return event("logout " + answered.Status) },
 	}
 }
 
@@ -24,134 +39,276 @@ func answered(r *idp.LogoutRequest, status string) *idp.LogoutRequest {
 	return &x
 }
 
-func testLogoutRequests(t *testing.T, s idp.Store) {
+// A message that waits for its browser is one record, however often it comes;
+// the browser that brought it last is the one that it waits for.
+func testLogoutReceived(t *testing.T, s idp.Store) {
 	ctx := t.Context()
-	r := logoutRequest("h1", "https://sp.example", "m1")
-	ok(t, s.CreateLogoutRequest(ctx, r, event("logout.begin")))
-	is(t, s.CreateLogoutRequest(ctx, logoutRequest("h2", "https://sp.example", "m1"), event("logout.begin")), idp.ErrReplayed)
-	is(t, s.CreateLogoutRequest(ctx, logoutRequest("h1", "https://sp.example", "m2")), idp.ErrExists)
-	ok(t, s.CreateLogoutRequest(ctx, logoutRequest("h3", "https://other.example", "m1")))
-	// The ID of an AuthnRequest is another matter.
-	ok(t, s.CreateLoginRequest(ctx, request("h1", "https://sp.example", "m1")))
-
+	r := logoutRequest("h1", "m1")
+	given := *r
+	first, err := s.ReceiveLogout(ctx, r)
+	same(t, &given, first, err)
+	first.RelayState = "the caller's"
 	got, err := s.LogoutRequest(ctx, "h1")
 	same(t, r, got, err)
-	got, err = s.LogoutRequestByMessage(ctx, "https://sp.example", "m1")
-	same(t, r, got, err)
+
+	// The same message with other content, from another browser.
+	again := logoutRequest("h2", "m1")
+	again.SecretHash, again.RelayState, again.User, again.SessionIndexes = []byte{3}, "other", "u2", nil
+	again.ReceivedAt, again.ExpiresAt = start.Add(time.Minute), start.Add(2*time.Hour)
+	want := *r
+	want.SecretHash = again.SecretHash
+	got, err = s.ReceiveLogout(ctx, again)
+	same(t, &want, got, err)
+	got, err = s.LogoutRequest(ctx, "h1")
+	same(t, &want, got, err)
+	got, err = s.LogoutRequestByMessage(ctx, logoutSP, "m1")
+	same(t, &want, got, err)
 	_, err = s.LogoutRequest(ctx, "h2")
 	is(t, err, idp.ErrNotFound)
-	_, err = s.LogoutRequestByMessage(ctx, "https://sp.example", "m2")
-	is(t, err, idp.ErrNotFound)
 
-	// The answer, once; nothing else of the request changes.
-	change := answered(r, "first")
-	change.RelayState, change.Year = "other", "2032"
-	n, err := s.RecordLogout(ctx, &idp.Logout{Request: change}, event("logout"))
-	same(t, 0, n, err)
-	_, err = s.RecordLogout(ctx, &idp.Logout{Request: answered(r, "second")}, event("logout"))
-	is(t, err, idp.ErrAnswered)
-	got, err = s.LogoutRequest(ctx, "h1")
-	same(t, answered(r, "first"), got, err)
-
-	// One that was not stored is stored with its answer.
-	at := answered(logoutRequest("h4", "https://sp.example", "m4"), "at once")
-	_, err = s.RecordLogout(ctx, &idp.Logout{Request: at}, event("logout"))
-	ok(t, err)
-	got, err = s.LogoutRequestByMessage(ctx, "https://sp.example", "m4")
-	same(t, at, got, err)
-	_, err = s.RecordLogout(ctx, &idp.Logout{Request: answered(logoutRequest("h5", "https://sp.example", "m4"), "x")}, event("logout"))
-	is(t, err, idp.ErrReplayed)
-	_, err = s.RecordLogout(ctx, &idp.Logout{Request: answered(logoutRequest("h4", "https://sp.example", "m5"), "x")}, event("logout"))
+	// A handle is one message's; an ID is one SP's, and an AuthnRequest's is
+	// another matter.
+	_, err = s.ReceiveLogout(ctx, logoutRequest("h1", "m2"))
 	is(t, err, idp.ErrExists)
-	if _, err = s.RecordLogout(ctx, &idp.Logout{Request: logoutRequest("h6", "https://sp.example", "m6")}); err == nil {
-		t.Error("an answer without a time was recorded")
-	}
-	kinds(t, s, 0, "logout.begin", "logout", "logout")
+	_, err = s.RecordLogout(ctx, logout(logoutRequest("h1", "m2"), "x"))
+	is(t, err, idp.ErrExists)
+	_, err = s.LogoutRequestByMessage(ctx, logoutSP, "m2")
+	is(t, err, idp.ErrNotFound)
+	other := logoutRequest("h3", "m1")
+	other.SP = "https://other.example"
+	got, err = s.ReceiveLogout(ctx, other)
+	same(t, other, got, err)
+	ok(t, s.CreateLoginRequest(ctx, request("h1", logoutSP, "m1")))
+
+	// An answer changes neither what it says nor whom it waits for.
+	out, err := s.RecordLogout(ctx, logout(again, "ok"))
+	ok(t, err)
+	same(t, answered(&want, "ok"), out.Request, nil)
+	got, err = s.ReceiveLogout(ctx, r)
+	same(t, answered(r, "ok"), got, err)
+	kinds(t, s, 0, "logout ok")
 
 	// They end with their time, and their IDs can come again.
 	swept, err := s.Sweep(ctx, start.Add(time.Hour), 100)
-	same(t, 4, swept, err)
+	same(t, 3, swept, err)
 	_, err = s.LogoutRequest(ctx, "h1")
 	is(t, err, idp.ErrNotFound)
-	ok(t, s.CreateLogoutRequest(ctx, r))
+	got, err = s.ReceiveLogout(ctx, again)
+	same(t, again, got, err)
 }
 
-// testLogoutEnds holds that an answer ends the sessions it names, and no other.
-func testLogoutEnds(t *testing.T, s idp.Store) {
+// A decision is made about the request as it was first received and the sessions
+// of the users whom it names, and ends none that it was not given.
+func testLogoutDecided(t *testing.T, s idp.Store) {
 	ctx := t.Context()
-	const sp, other = "https://sp.example", "https://other.example"
-	with := func(id, user string, providers ...string) {
+	for n, x := range []struct{ id, user string }{{"a", "u1"}, {"b", "u2"}, {"c", "u3"}, {"d", "u1"}, {"e", "u2"}} {
+		sess := session(x.id, x.user)
+		sess.CreatedAt = start.Add(time.Duration(n-10) * time.Second)
+		ok(t, s.CreateSession(ctx, sess, nil))
+	}
+	deliver := func(r *idp.LogoutRequest, given []idp.SessionID, ended []idp.SessionID, end ...idp.SessionID) {
 		t.Helper()
-		x := session(id, user)
-		for _, p := range providers {
-			x.Participants = append(x.Participants, participant(p, "name", "i-"+id))
+		l := logout(r, "ok", end...)
+		decide := l.Decide
+		l.Decide = func(first *idp.LogoutRequest, sessions []*idp.Session) idp.LogoutDecision {
+			same(t, given, ids(sessions), nil)
+			same(t, r, first, nil)
+			return decide(first, sessions)
 		}
-		ok(t, s.CreateSession(ctx, x, nil))
+		out, err := s.RecordLogout(ctx, l)
+		ok(t, err)
+		same(t, answered(r, "ok"), out.Request, nil)
+		same(t, ended, ids(out.Ended), nil)
+		stored, err := s.LogoutRequestByMessage(ctx, r.SP, r.MessageID)
+		same(t, answered(r, "ok"), stored, err)
 	}
-	left := func(want ...idp.SessionID) {
-		t.Helper()
-		var got []idp.SessionID
-		for _, u := range []idp.UserID{"u1", "u2"} {
-			all, err := s.UserSessions(ctx, u)
-			ok(t, err)
-			for _, x := range all {
-				got = append(got, x.ID)
-			}
-		}
-		same(t, want, got, nil)
+	r := logoutRequest("h1", "m1")
+	deliver(r, []idp.SessionID{"a", "d"}, []idp.SessionID{"a"}, "a", "b", "gone", "a")
+	r = logoutRequest("h2", "m2")
+	r.User, r.IndexUser = "u1", "u2"
+	deliver(r, []idp.SessionID{"d", "b", "e"}, []idp.SessionID{"d", "e"}, "e", "d")
+	r = logoutRequest("h3", "m3")
+	r.User, r.IndexUser = "u2", "u2"
+	deliver(r, []idp.SessionID{"b"}, nil)
+	r = logoutRequest("h4", "m4")
+	r.User = ""
+	deliver(r, nil, nil, "b", "c")
+	for _, gone := range []idp.SessionID{"a", "d", "e"} {
+		_, err := s.Session(ctx, gone)
+		is(t, err, idp.ErrNotFound)
 	}
-	with("a", "u1", sp)
-	with("b", "u1", other)
-	with("c", "u1", other, sp)
-	with("d", "u1")
-	with("e", "u2", sp)
-	end := func(message string, l idp.Logout, want int) {
-		t.Helper()
-		l.Request = answered(logoutRequest("h-"+message, sp, message), "ok")
-		n, err := s.RecordLogout(ctx, &l, event("logout"))
-		same(t, want, n, err)
+	for _, left := range []idp.SessionID{"b", "c"} {
+		_, err := s.Session(ctx, left)
+		ok(t, err)
 	}
-	end("m1", idp.Logout{Session: "gone"}, 0)
-	left("a", "b", "c", "d", "e")
-	end("m2", idp.Logout{Session: "d"}, 1)
-	left("a", "b", "c", "e")
-	end("m3", idp.Logout{EndAllOf: "u1", Session: "a"}, 2)
-	left("b", "e")
-	end("m4", idp.Logout{EndAllOf: "u3"}, 0)
-	left("b", "e")
+	kinds(t, s, 0, "logout ok", "logout ok", "logout ok", "logout ok")
 
-	// By what the provider was told, and no other provider.
-	with("f", "u2", sp)
-	end("m5", idp.Logout{EndAllOf: "u2", SessionIndexes: []string{"i-f", "i-b"}}, 1)
-	left("b", "e")
-	end("m6", idp.Logout{EndAllOf: "u1", SessionIndexes: []string{"i-b"}}, 0)
-	left("b", "e")
-
-	// A replay ends nothing.
-	_, err := s.RecordLogout(ctx, &idp.Logout{Request: answered(logoutRequest("h", sp, "m1"), "ok"), EndAllOf: "u2"}, event("logout"))
-	is(t, err, idp.ErrReplayed)
-	left("b", "e")
+	if _, err := s.RecordLogout(ctx, &idp.Logout{At: start}); err == nil {
+		t.Error("an answer to nothing was recorded")
+	}
+	l := logout(logoutRequest("h6", "m6"), "ok")
+	l.At = time.Time{}
+	if _, err := s.RecordLogout(ctx, l); err == nil {
+		t.Error("an answer without a time was recorded")
+	}
 }
 
-// testLogoutOnce lets many answer the same request: one does.
-func testLogoutOnce(t *testing.T, s idp.Store) {
+func ids(sessions []*idp.Session) (out []idp.SessionID) {
+	for _, x := range sessions {
+		out = append(out, x.ID)
+	}
+	return out
+}
+
+// A repetition is decided again, about the message as it first came. It is
+// recorded if something ended, and writes nothing else.
+func testLogoutRepeated(t *testing.T, s idp.Store) {
 	ctx := t.Context()
 	ok(t, s.CreateSession(ctx, session("s1", "u1"), nil))
-	r := logoutRequest("h1", "https://sp.example", "m1")
-	ok(t, s.CreateLogoutRequest(ctx, r))
-	var done atomic.Int32
+	r := logoutRequest("h1", "m1")
+	_, err := s.ReceiveLogout(ctx, r)
+	ok(t, err)
+	repeat := func(l *idp.Logout, status string, ended ...idp.SessionID) {
+		t.Helper()
+		l.Request = logoutRequest("h9", "m1") // with other content
+		l.Request.User, l.Request.ReceivedAt, l.At = "u2", start.Add(time.Hour), start.Add(time.Hour)
+		decide := l.Decide
+		l.Decide = func(first *idp.LogoutRequest, sessions []*idp.Session) idp.LogoutDecision {
+			same(t, "u1", first.User, nil)
+			same(t, start, first.ReceivedAt, nil)
+			return decide(first, sessions)
+		}
+		out, err := s.RecordLogout(ctx, l)
+		ok(t, err)
+		same(t, answered(r, status), out.Request, nil)
+		same(t, ended, ids(out.Ended), nil)
+	}
+	stored := func(status string) {
+		t.Helper()
+		got, err := s.LogoutRequest(ctx, "h1")
+		same(t, answered(r, status), got, err)
+	}
+	out, err := s.RecordLogout(ctx, logout(r, "no"))
+	ok(t, err)
+	same(t, answered(r, "no"), out.Request, nil)
+	for range 5 {
+		repeat(logout(r, "perhaps"), "perhaps") // the answer may be another, by who brings it
+	}
+	stored("no")
+	kinds(t, s, 0, "logout no")
+	repeat(logout(r, "yes", "s1"), "yes", "s1")
+	stored("yes")
+	repeat(logout(r, "no", "s1"), "no")
+	stored("yes")
+	kinds(t, s, 0, "logout no", "logout yes")
+	_, err = s.LogoutRequest(ctx, "h9")
+	is(t, err, idp.ErrNotFound)
+}
+
+// A session that is there when a message is first received began before it,
+// though the clock was set back between the two.
+func testLogoutClock(t *testing.T, s idp.Store) {
+	ctx := t.Context()
+	later := session("later", "u1")
+	later.CreatedAt = start.Add(time.Minute)
+	ok(t, s.CreateSession(ctx, later, nil))
+	got, err := s.ReceiveLogout(ctx, logoutRequest("h1", "m1"))
+	ok(t, err)
+	same(t, later.CreatedAt, got.ReceivedAt, nil)
+	out, err := s.RecordLogout(ctx, logout(logoutRequest("h2", "m2"), "ok"))
+	ok(t, err)
+	same(t, later.CreatedAt, out.Request.ReceivedAt, nil)
+
+	// Not one that comes afterwards.
+	latest := session("latest", "u1")
+	latest.CreatedAt = start.Add(time.Hour)
+	ok(t, s.CreateSession(ctx, latest, nil))
+	for _, message := range []string{"m1", "m2"} {
+		out, err = s.RecordLogout(ctx, logout(logoutRequest("h9", message), "ok"))
+		ok(t, err)
+		same(t, later.CreatedAt, out.Request.ReceivedAt, nil)
+	}
+}
+
+// testLogoutConcurrent lets one message come many times at once, waiting and not:
+// it is one request, its session ends once, and that is recorded once.
+func testLogoutConcurrent(t *testing.T, s idp.Store) {
+	ctx := t.Context()
+	ok(t, s.CreateSession(ctx, session("s1", "u1"), nil))
+	var ended atomic.Int32
+	var handles sync.Map
 	var wg sync.WaitGroup
-	for range 20 {
+	for n := range 30 {
 		wg.Go(func() {
-			switch n, err := s.RecordLogout(ctx, &idp.Logout{Request: answered(r, "ok"), Session: "s1"}, event("logout")); err {
-			case nil:
-				done.Add(int32(n))
-			default:
-				is(t, err, idp.ErrAnswered)
+			r := logoutRequest(numbered("h", n), "m1")
+			var first *idp.LogoutRequest
+			if n%2 == 0 {
+				var err error
+				if first, err = s.ReceiveLogout(ctx, r); err != nil {
+					t.Error(err)
+					return
+				}
+			}
+			out, err := s.RecordLogout(ctx, logout(r, "ok", "s1"))
+			if err != nil {
+				t.Error(err)
+				return
+			}
+			ended.Add(int32(len(out.Ended)))
+			handles.Store(out.Request.Handle, true)
+			if first != nil && first.Handle != out.Request.Handle {
+				t.Errorf("received as %s, answered as %s", first.Handle, out.Request.Handle)
 			}
 		})
 	}
 	wg.Wait()
-	same(t, 1, done.Load(), nil)
-	kinds(t, s, 0, "logout")
+	same(t, 1, ended.Load(), nil)
+	n := 0
+	handles.Range(func(any, any) bool { n++; return true })
+	same(t, 1, n, nil)
+	kinds(t, s, 0, "logout ok")
+}
+
+// What a decision does to what it is given, or how it ends, changes nothing.
+func testLogoutFunction(t *testing.T, s idp.Store) {
+	ctx := t.Context()
+	sess := session("s1", "u1")
+	ok(t, s.CreateSession(ctx, sess, nil))
+	l := logout(logoutRequest("h1", "m1"), "ok")
+	l.Decide = func(*idp.LogoutRequest, []*idp.Session) idp.LogoutDecision { panic("decision") }
+	panics(t, func() { _, _ = s.RecordLogout(ctx, l) })
+	_, err := s.LogoutRequest(ctx, "h1")
+	is(t, err, idp.ErrNotFound)
+	l = logout(logoutRequest("h1", "m1"), "ok", "s1")
+	l.Event = func(*idp.LogoutRequest) idp.AuditEvent { panic("event") }
+	panics(t, func() { _, _ = s.RecordLogout(ctx, l) })
+	got, err := s.Session(ctx, "s1")
+	same(t, sess, got, err)
+
+	l = logout(logoutRequest("h1", "m1"), "ok")
+	decide := l.Decide
+	l.Decide = func(first *idp.LogoutRequest, sessions []*idp.Session) idp.LogoutDecision {
+		d := decide(first, sessions)
+		first.User, first.SessionIndexes[0], sessions[0].ID, sessions[0].User = "u2", "b", "s2", "u2"
+		return d
+	}
+	out, err := s.RecordLogout(ctx, l)
+	ok(t, err)
+	same(t, answered(logoutRequest("h1", "m1"), "ok"), out.Request, nil)
+	got, err = s.Session(ctx, "s1")
+	same(t, sess, got, err)
+	kinds(t, s, 0, "logout ok")
+	if !slices.Equal(ids(out.Ended), nil) {
+		t.Errorf("ended: %v", ids(out.Ended))
+	}
+}
+
+func panics(t *testing.T, f func()) {
+	t.Helper()
+	defer func() {
+		if recover() == nil {
+			t.Error("the caller's panic is lost")
+		}
+	}()
+	f()
 }

@@ -22,7 +22,7 @@ func named(t *testing.T, s idp.Store, scope idp.NameIDScope, pairs ...string) {
 		ok(t, s.CreateSession(t.Context(), session("s-"+id, user), nil))
 		i := issuance("s-"+id, user, "m-"+id)
 		i.Scope, i.Proposed = scope, idp.NameID(name)
-		got, err := s.RecordIssuance(t.Context(), i)
+		got, err := nameOf(s.RecordIssuance(t.Context(), i))
 		same(t, idp.NameID(name), got, err)
 	}
 }
@@ -121,7 +121,7 @@ func testIssuanceMoved(t *testing.T, s idp.Store) {
 		ok(t, s.CreateSession(ctx, session("stale-"+tt.user, tt.user), nil))
 		i := issuance("stale-"+tt.user, tt.user, "stale-"+tt.user)
 		i.Scope = "sp:a"
-		name, err := s.RecordIssuance(ctx, i)
+		name, err := nameOf(s.RecordIssuance(ctx, i))
 		same(t, idp.NameID(tt.want), name, err)
 	}
 	holds(t, s, "agency:P", "new", "name-new")
@@ -155,7 +155,7 @@ func testMoveRace(t *testing.T, s idp.Store) {
 			i := issuance(numbered("s", k), numbered("u", k), numbered("m", k))
 			i.Scope = "sp:a"
 			var err error
-			if told[k], err = s.RecordIssuance(ctx, i); err != nil {
+			if told[k], err = nameOf(s.RecordIssuance(ctx, i)); err != nil {
 				t.Error(err)
 			}
 		})

@@ -89,34 +89,78 @@ func testSessionReplaced(t *testing.T, s idp.Store) {
 	ok(t, err)
 }
 
-func testSessionIndexesBounded(t *testing.T, s idp.Store) {
+// A provider has one SessionIndex in a session, however often it is answered and
+// whatever becomes of the session; none is ever dropped.
+func testSessionIndexStays(t *testing.T, s idp.Store) {
 	ctx := t.Context()
 	ok(t, s.CreateSession(ctx, session("s1", "u1"), nil))
-	want := []string{}
-	for n := range 25 {
-		i := issuance("s1", "u1", numbered("m", n))
-		_, err := s.RecordIssuance(ctx, i)
-		ok(t, err)
-		want = append(want, i.SessionIndex)
+	issue := func(sess, sp, message, want string) {
+		t.Helper()
+		i := issuance(sess, "u1", message)
+		i.Request.SP = idp.EntityID(sp)
+		got, err := s.RecordIssuance(ctx, i)
+		same(t, idp.Issued{NameID: "name-u1", SessionIndex: want}, got, err)
 	}
-	indexes := func(id idp.SessionID, want []string) {
+	indexes := func(id idp.SessionID, sp string, want ...string) {
 		t.Helper()
 		got, err := s.Session(ctx, id)
 		ok(t, err)
-		if diff := cmp.Diff(want, got.Participants[0].SessionIndexes); diff != "" {
-			t.Errorf("SessionIndexes (-want +got):\n%s", diff)
+		for _, p := range got.Participants {
+			if p.SP == idp.EntityID(sp) {
+				same(t, want, p.SessionIndexes, nil)
+				return
+			}
 		}
+		t.Errorf("%s takes no part in %s", sp, id)
 	}
-	indexes("s1", want[5:])
-	ok(t, s.UpdateSession(ctx, "s1", func(x *idp.Session) error {
-		x.Participants[0].SessionIndexes = append(x.Participants[0].SessionIndexes, "more")
-		return nil
-	}))
-	indexes("s1", append(want[6:], "more"))
-	made := session("s2", "u1")
-	made.Participants = []idp.Participant{participant("https://sp.example", "name-u1", "last")}
-	ok(t, s.CreateSession(ctx, made, []idp.SessionID{"s1"}))
-	indexes("s2", append(want[7:], "more", "last"))
+	const a, b = "https://a.example", "https://b.example"
+	for n := range 25 {
+		issue("s1", a, numbered("m", n), "index-m0000")
+	}
+	issue("s1", b, "b1", "index-b1")
+	issue("s1", a, "m-last", "index-m0000")
+	indexes("s1", a, "index-m0000")
+
+	// A step-up, and a sign-in in its place.
+	ok(t, s.ReplaceSession(ctx, "s1", session("s2", "u1")))
+	issue("s2", a, "stepped-up", "index-m0000")
+	ok(t, s.CreateSession(ctx, session("s3", "u1"), []idp.SessionID{"s2"}))
+	issue("s3", b, "signed-in", "index-b1")
+
+	// A session of the version before keeps all that it has, the latest counts.
+	old := session("s4", "u1")
+	var many []string
+	for n := range 40 {
+		many = append(many, numbered("old", n))
+	}
+	old.Participants = []idp.Participant{participant(a, "name-u1", many...)}
+	ok(t, s.CreateSession(ctx, old, nil))
+	issue("s4", a, "old", "old0039")
+	ok(t, s.UpdateSession(ctx, "s4", func(x *idp.Session) error { x.SeenAt = start; return nil }))
+	indexes("s4", a, many...)
+	ok(t, s.CreateSession(ctx, session("s5", "u1"), []idp.SessionID{"s4"}))
+	indexes("s5", a, many...)
+}
+
+// A provider whose scope moved during the session keeps its SessionIndex there,
+// under either NameID; of several the latest counts.
+func testSessionIndexMoved(t *testing.T, s idp.Store) {
+	ctx := t.Context()
+	const sp = "https://sp.example"
+	sess := session("s1", "u1")
+	older, newer := participant(sp, "n1", "i1"), participant(sp, "n2", "i2")
+	newer.At = start.Add(time.Minute)
+	sess.Participants = []idp.Participant{newer, older}
+	ok(t, s.CreateSession(ctx, sess, nil))
+	i := issuance("s1", "u1", "m1")
+	i.At = start.Add(2 * time.Minute)
+	got, err := s.RecordIssuance(ctx, i)
+	same(t, idp.Issued{NameID: "name-u1", SessionIndex: "i2"}, got, err)
+	stored, err := s.Session(ctx, "s1")
+	ok(t, err)
+	same(t, 3, len(stored.Participants), nil)
+	same(t, []string{"i2"}, stored.Participants[2].SessionIndexes, nil)
+	same(t, true, stored.DisclosedTo(sp, []string{"i1"}), nil)
 }
 
 func testUserSessions(t *testing.T, s idp.Store) {
@@ -200,6 +244,24 @@ func testReplaceSession(t *testing.T, s idp.Store) {
 	if len(got.Participants) != 1 || got.Participants[0].SessionIndexes[0] != "_1" {
 		t.Errorf("participants %v are not those before", got.Participants)
 	}
+
+	// When it began stays, over several step-ups; a sign-in in its place begins.
+	later := session("later", "u1")
+	later.CreatedAt = start.Add(time.Hour)
+	ok(t, s.ReplaceSession(ctx, "new", later))
+	latest := session("latest", "u1")
+	latest.CreatedAt = start.Add(2 * time.Hour)
+	ok(t, s.ReplaceSession(ctx, "later", latest))
+	got, err = s.Session(ctx, "latest")
+	ok(t, err)
+	same(t, start, got.Began(), nil)
+	same(t, latest.CreatedAt, got.CreatedAt, nil)
+	fresh := session("fresh", "u1")
+	fresh.CreatedAt = start.Add(3 * time.Hour)
+	ok(t, s.CreateSession(ctx, fresh, []idp.SessionID{"latest"}))
+	got, err = s.Session(ctx, "fresh")
+	ok(t, err)
+	same(t, fresh.CreatedAt, got.Began(), nil)
 
 	// A session that was ended, or is only begun, is replaced by none.
 	begun := session("begun", "u1")

@@ -47,8 +47,9 @@ func Run(t *testing.T, open Open) {
 		{"sessions", testSessions},
 		{"session replaced", testSessionReplaced},
 		{"session completed", testCompleteSession},
-		{"session replaced", testReplaceSession},
-		{"session indexes bounded", testSessionIndexesBounded},
+		{"session stepped up", testReplaceSession},
+		{"session index stays", testSessionIndexStays},
+		{"session index after a move", testSessionIndexMoved},
 		{"user sessions", testUserSessions},
 		{"session list", testSessionList},
 		{"sessions ended", testEndSessions},
@@ -65,9 +66,12 @@ func Run(t *testing.T, open Open) {
 		{"issuance move race", testMoveRace},
 		{"profiles", testProfiles},
 		{"profiles imported", testProfilesImported},
-		{"logout requests", testLogoutRequests},
-		{"logout ends", testLogoutEnds},
-		{"logout once", testLogoutOnce},
+		{"logout received", testLogoutReceived},
+		{"logout decided", testLogoutDecided},
+		{"logout repeated", testLogoutRepeated},
+		{"logout meets a clock set back", testLogoutClock},
+		{"logout at once", testLogoutConcurrent},
+		{"logout function", testLogoutFunction},
 		{"throttles", testThrottles},
 		{"rotation", testRotation},
 		{"rotation claimed", testRotationClaimed},
@@ -229,5 +233,8 @@ func issuance(sess, user, message string) *idp.Issuance {
 		SessionIndex: "index-" + message, At: start.Add(time.Minute), Event: event("sign_in"),
 	}
 }
+
+// nameOf is the NameID of an issuance.
+func nameOf(i idp.Issued, err error) (idp.NameID, error) { return i.NameID, err }
 
 func numbered(prefix string, n int) string { return fmt.Sprintf("%s%04d", prefix, n) }

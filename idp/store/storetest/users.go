@@ -110,7 +110,7 @@ func testUserDeleted(t *testing.T, s idp.Store) {
 	ok(t, s.CreateSession(ctx, session("s1", "u1"), nil))
 	ok(t, s.CreateSession(ctx, session("s2", "u1"), nil))
 	ok(t, s.CreateSession(ctx, session("s3", "u2"), nil))
-	name, err := s.RecordIssuance(ctx, issuance("s1", "u1", "m1"))
+	name, err := nameOf(s.RecordIssuance(ctx, issuance("s1", "u1", "m1")))
 	same(t, "name-u1", name, err)
 
 	ok(t, s.DeleteUser(ctx, "u1", event("user.delete")))
