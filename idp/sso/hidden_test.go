@@ -23,9 +23,9 @@ func TestHiddenYearsLookAlike(t *testing.T) {
 	w := newPreviewWorld(t)
 	never := idp.Year("2199")
 	a := w.AddProvider(spA)
-	answers := func(y idp.Year) map[string]string {
+	answers := func(y idp.Year, path string) map[string]string {
 		other := w.next
-		address := w.URL + "/api/saml/auth" + string(y)
+		address := w.URL + "/api/saml/" + fmt.Sprintf(path, y)
 		form := a.Form(&idptest.Request{ID: "_same", Year: other})
 		form.Set("locale", "fr")
 		got := map[string]string{}
@@ -41,6 +41,7 @@ func TestHiddenYearsLookAlike(t *testing.T) {
 				got[method+" "+name] = answer(t, method, address+query, nil)
 			}
 		}
+		got["POST a logout"] = answer(t, http.MethodPost, address, a.LogoutForm(&idptest.LogoutRequest{ID: "_same", Year: other, NameID: "x"}))
 		got["POST a locale"] = answer(t, http.MethodPost, address, url.Values{"SAMLRequest": {"PGEvPg=="}, "locale": {"fr"}})
 		got["POST a message"] = answer(t, http.MethodPost, address, form)
 		got["POST nothing"] = answer(t, http.MethodPost, address, url.Values{})
@@ -48,11 +49,14 @@ func TestHiddenYearsLookAlike(t *testing.T) {
 	}
 	same := func(t *testing.T) {
 		t.Helper()
-		made, missing := answers(w.next), answers(never)
-		for name := range made {
-			// The path is in the page's language switcher.
-			if x, y := strings.ReplaceAll(made[name], string(w.next), "YEAR"), strings.ReplaceAll(missing[name], string(never), "YEAR"); x != y {
-				t.Errorf("%s: created\n%s\n\nnever made\n%s", name, x, y)
+		for _, path := range []string{"auth%s", "logout%s", "remotelogout%s", "metadata%s", "certificate%s.pem"} {
+			made, missing := answers(w.next, path), answers(never, path)
+			for name := range made {
+				// The path is in the page's language switcher.
+				x, y := strings.ReplaceAll(made[name], string(w.next), "YEAR"), strings.ReplaceAll(missing[name], string(never), "YEAR")
+				if x != y {
+					t.Errorf("%s %s: created\n%s\n\nnever made\n%s", path, name, x, y)
+				}
 			}
 		}
 	}
