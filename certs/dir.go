@@ -19,16 +19,18 @@ import (
 // Dir is the folder that keeps the years:
 //
 //	2026.key    PKCS#8 private key, sealed with the context "key/2026", or with
-//	            "key/2026/elsewhere" if its certificate comes from elsewhere; 0600
+//	            "key/2026/elsewhere" if its certificate is external; 0600
 //	2026.token  instead of it: public half of a private key in the Vault, PEM
 //	2026.crt    certificate, PEM
 //
-// They are written once and never replaced; the private key is removed at the
-// end (Destroy). The private key is written first:
-// after a crash between the two there is a key without a certificate, which is
-// a year in the state Created and can be completed (Certify, then Save again).
-// The other order would leave a certificate alone, and that means a year whose
-// key was destroyed. Other files in the folder are ignored.
+// They are written once and never replaced. Destroy removes the private key at
+// the end. The private key is written first: after a crash between the two, a
+// key without a certificate can be completed (Certify, then Save again). The
+// other order would leave a certificate alone, which means that the key was
+// destroyed. Other files in the folder are ignored.
+//
+// The folder alone does not say which certificate is the right one of a year:
+// History does.
 type Dir struct {
 	path   string
 	sealer idp.Sealer

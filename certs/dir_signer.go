@@ -110,8 +110,8 @@ func (d *Dir) loadSigner(k *Key, ext string) (err error) {
 	return nil
 }
 
-// loadKept reads what is written down of a private key that a Vault keeps. The
-// vault itself is not asked.
+// loadKept reads the public half of a private key that a Vault keeps. It does not
+// ask the vault.
 func (d *Dir) loadKept(k *Key) error {
 	if d.vault == nil {
 		return ErrNoVault
@@ -133,10 +133,11 @@ func (d *Dir) loadKept(k *Key) error {
 	return nil
 }
 
-// Destroy removes the private key of a year for good and keeps its certificate.
-// A key that is gone already is no error: a destruction cut short can be taken
-// again. A file is unlinked, not overwritten; what is in it is sealed. A key in
-// a Vault goes there first, so that its file tells of it until it is gone.
+// Destroy permanently removes the private key of a year and keeps its
+// certificate. A key that is gone already is no error, so an interrupted
+// destruction can be repeated. A file is unlinked, not overwritten; its content
+// is sealed. A key in a Vault is destroyed there first, so that its file records
+// it until it is gone.
 func (d *Dir) Destroy(y idp.Year) error {
 	if !y.Valid() {
 		return fmt.Errorf("destroy signing key: %q is not a year", y)

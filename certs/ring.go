@@ -35,14 +35,14 @@ func (r *Ring) BeginSigning() (end func()) { return r.signing.Enter() }
 // the error is the cause of ctx's end.
 func (r *Ring) Settle(ctx context.Context) error { return r.signing.Drain(ctx) }
 
-// Entry is one year as it stands.
+// Entry is one year at a given time.
 type Entry struct {
-	// Key is the same pointer in every look-up until the keys are set anew,
-	// so that what is derived from it can be kept beside it.
+	// Key is never nil, and is the same pointer in every look-up until the keys
+	// are set again, so that derived values can be kept beside it. It has no Signer
+	// once the year is over.
 	Key   *Key
 	State State
-	// RetiredAt is when the year came to its end; zero while it has not, and
-	// where no history says so.
+	// RetiredAt is when the year ended; zero before that, and without a history.
 	RetiredAt time.Time
 	// Fault is why the year is closed although its State is live; "" if its
 	// endpoint URLs answer. The Key of such a year has no Signer, and has its
@@ -62,8 +62,8 @@ func (e Entry) Year() idp.Year {
 	return e.Key.Year
 }
 
-// CertExpired reports whether the year's certificate has ended. A Preferred
-// year stays so when it has: it signs, and the operator is told.
+// CertExpired reports whether the year's certificate has ended. A preferred year
+// stays preferred then: it signs, and operators are notified.
 func (e Entry) CertExpired(now time.Time) bool {
 	return e.Key != nil && e.Key.Cert != nil && !now.Before(e.Key.Cert.NotAfter)
 }
@@ -119,15 +119,15 @@ func (r *Ring) SetHistory(h History, keys []*Key) error {
 	return nil
 }
 
-// Lookup is the entry of a year; false if the year was never made. Whether it
-// is published, live or over is told by its State.
+// Lookup returns the entry of a year; false if the year was never made. Its State
+// says whether it is published or over, and Closed whether it answers.
 func (r *Ring) Lookup(y idp.Year, now time.Time) (Entry, bool) {
 	e, ok := r.at(now).entries[y]
 	return e, ok
 }
 
-// Preferred is the year that signs what names no year; ErrNoSigner if there is
-// no key at all.
+// Preferred returns the year that signs what names no year; ErrNoSigner if it
+// cannot sign, or if no year is preferred.
 func (r *Ring) Preferred(now time.Time) (Entry, error) {
 	e := r.at(now).preferred
 	if e.Key == nil {
@@ -136,8 +136,9 @@ func (r *Ring) Preferred(now time.Time) (Entry, error) {
 	return e, nil
 }
 
-// Live lists the years whose addresses answer, the preferred one first, then
-// the newest first. The slice belongs to the caller.
+// Live lists the years whose endpoint URLs answer, the preferred one first, then
+// the newest first. A closed year is not among them. The slice belongs to the
+// caller.
 func (r *Ring) Live(now time.Time) []Entry { return slices.Clone(r.at(now).live) }
 
 // All lists every year made, in any state, oldest first. The slice belongs to
@@ -169,9 +170,9 @@ func (r *Ring) EndedAt(y idp.Year) time.Time {
 	return record.RetiredAt
 }
 
-// at is the snapshot for now. Several requests may make it at once on the first
-// look-up after a date; that is harmless. If Set comes in between, the new keys
-// stay and this request still answers with the old ones.
+// at returns the snapshot for now. Several requests may make it at once on the
+// first look-up after a date, which does no harm. If Set comes in between, the
+// new keys stay and this request still answers with the old ones.
 func (r *Ring) at(now time.Time) *snapshot {
 	s := r.snap.Load()
 	if !now.Before(s.from) && now.Before(s.until) {
@@ -182,7 +183,7 @@ func (r *Ring) at(now time.Time) *snapshot {
 	return fresh
 }
 
-// snapshot takes the decision for now and works out how long it holds.
+// snapshot decides the state of every year at now, and for how long that holds.
 func (p Policy) snapshot(keys []*Key, history *History, now time.Time) *snapshot {
 	made := make([]Made, len(keys))
 	for i, k := range keys {

@@ -25,11 +25,11 @@ func (c *Closed) Error() string {
 	return fmt.Sprintf("year %s is closed (%s): %s", c.Year, c.Fault, c.Fault.Describe(c.Year))
 }
 
-// Gone is the answer of a year that is over: the page names the year to move
-// to, and what changes with it.
+// Gone is the answer of a year that is over. Its page names the year to move to,
+// and what changes with it.
 type Gone struct {
 	Year idp.Year
-	// Revoked and EndedAt say how and when it ended; a zero time if nobody knows.
+	// Revoked and EndedAt say how and when it ended; a zero time if that is unknown.
 	Revoked bool
 	EndedAt time.Time
 	// Successor is the preferred year, "" if there is none; Cert its certificate.
