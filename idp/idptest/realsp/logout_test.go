@@ -5,6 +5,7 @@ package realsp
 import (
 	"bytes"
 	"net/url"
+	"regexp"
 	"strings"
 	"testing"
 
