@@ -79,13 +79,16 @@ func testRecord[R any](t *testing.T, each func(*fields, *R)) {
 }
 
 // TestRecordOfOlderForms reads sessions as they were written before they had a
-// Device, and before they had CameAs.
+// Device, CameAs or BegunAt.
 func TestRecordOfOlderForms(t *testing.T) {
 	t.Parallel()
 	for form := byte(1); form < recordForm; form++ {
 		want := &idp.Session{ID: "s", User: "u", ExpiresAt: time.Date(2031, 4, 1, 9, 0, 0, 0, time.UTC), Participants: []idp.Participant{{SP: "a"}}}
 		if form >= 2 {
 			want.Idle, want.Device.Network = time.Minute, "203.0.113.0/24"
+		}
+		if form >= 3 {
+			want.CameAs = "mark"
 		}
 		old := fields{out: []byte{form}, form: form}
 		sessionFields(&old, want)
