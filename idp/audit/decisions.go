@@ -145,7 +145,7 @@ var rules = [decisions]Rule{
 	PreviewFetched:  {"preview_fetched", Budgeted, "preview.fetch", "ok", ofRequest | visit, HasActor | HasUser, []string{"preview", "route"}, nil},
 	PreviewAdmitted: {"preview_admitted", Budgeted, "preview.admit", "ok", ofRequest | visit, HasActor | HasUser, []string{"preview", "route"}, nil},
 	UsersExported: {"users_exported", WithChange, "user.export", "ok", HasActor, 0,
-		[]string{"secrets", "part", "count"}, []string{"after", "next"}},
+		[]string{"secrets", "count", "after"}, []string{"next"}},
 
 	UserAdded:    {"user_added", WithChange, "user.add", "ok", byCaller, 0, nil, nil},
 	UserImported: {"user_imported", WithChange, "user.import", "ok", byCaller, 0, nil, nil},
