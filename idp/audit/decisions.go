@@ -141,20 +141,20 @@ var rules = [decisions]Rule{
 
 	AssertionIssued: {"assertion_issued", WithChange, "sign_in", "ok", byUser | ofRequest, 0, nil, []string{"preview"}},
 	NoPassive:       {"no_passive", WithChange, "sign_in", "no_passive", HasActor | ofRequest | visit, HasUser, nil, nil},
-	PreviewOpened:   {"preview_opened", Budgeted, "preview.enter", "ok", ofRequest | visit, HasActor | HasUser, []string{"preview"}, nil},
-	PreviewFetched:  {"preview_fetched", Budgeted, "preview.fetch", "ok", ofRequest | visit, HasActor | HasUser, []string{"preview", "route"}, nil},
-	PreviewAdmitted: {"preview_admitted", Budgeted, "preview.admit", "ok", ofRequest | visit, HasActor | HasUser, []string{"preview", "route"}, nil},
+	PreviewOpened:   {"preview_opened", Budgeted, "preview.enter", "ok", ofRequest | visit, HasUser, []string{"preview", "route"}, nil},
+	PreviewFetched:  {"preview_fetched", Budgeted, "preview.fetch", "ok", ofRequest | visit, HasUser, []string{"preview", "route"}, nil},
+	PreviewAdmitted: {"preview_admitted", Budgeted, "preview.admit", "ok", ofRequest | visit, HasUser, []string{"preview", "route"}, nil},
 	UsersExported: {"users_exported", WithChange, "user.export", "ok", HasActor, 0,
 		[]string{"secrets", "count", "after"}, []string{"next"}},
 
 	UserAdded:    {"user_added", WithChange, "user.add", "ok", byCaller, 0, nil, nil},
-	UserImported: {"user_imported", WithChange, "user.import", "ok", byCaller, 0, nil, nil},
+	UserImported: {"user_imported", WithChange, "user.import", "ok", byCaller, 0, []string{"name_ids", "level"}, nil},
 	UserLocked:   {"user_locked", WithChange, "user.lock", "ok", byCaller, 0, nil, nil},
 	UserUnlocked: {"user_unlocked", WithChange, "user.unlock", "ok", byCaller, 0, nil, nil},
 	PasswordSet:  {"password_set", WithChange, "user.set_password", "ok", byCaller, 0, nil, nil},
 	FactorAdded:  {"factor_added", WithChange, "user.add_totp", "ok", byCaller, 0, nil, nil},
 	FactorsReset: {"factors_reset", WithChange, "user.reset_mfa", "ok", byCaller, 0, nil, nil},
-	UserVerified: {"user_verified", WithChange, "user.verify", "ok", byCaller, 0, nil, nil},
+	UserVerified: {"user_verified", WithChange, "user.verify", "ok", byCaller, 0, []string{"level", "fields"}, nil},
 	UserDeleted:  {"user_deleted", WithChange, "user.delete", "ok", byCaller, 0, nil, nil},
 }
 

@@ -8,6 +8,7 @@ import (
 
 	"vernal/certs"
 	"vernal/idp"
+	"vernal/idp/audit"
 	"vernal/idp/preview"
 	"vernal/idp/web"
 )
@@ -35,6 +36,9 @@ func (h *Handler) admit(r *http.Request, a *accepted, failed error) error {
 	}
 	a.preview = by
 	web.EventOf(r).Note(slog.String("preview", by))
+	if failed == nil {
+		h.Pages.RecordPreview(r, audit.PreviewAdmitted, a.provider.EntityID, a.entry.Key.Year, by)
+	}
 	return fail(a.provider, failed)
 }
 
@@ -50,6 +54,9 @@ func (h *Handler) admitServer(r *http.Request, a *accepted, failed error) error 
 	}
 	a.preview = preview.ByField
 	web.EventOf(r).Note(slog.String("preview", a.preview))
+	if failed == nil {
+		h.Pages.RecordPreview(r, audit.PreviewAdmitted, a.provider.EntityID, a.entry.Key.Year, a.preview)
+	}
 	return nil
 }
 

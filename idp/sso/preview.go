@@ -8,6 +8,7 @@ import (
 
 	"vernal/certs"
 	"vernal/idp"
+	"vernal/idp/audit"
 	"vernal/idp/web"
 )
 
@@ -40,6 +41,7 @@ func (h *Handler) admit(r *http.Request, a *accepted, year idp.Year, failed erro
 	}
 	a.request.Preview = by
 	web.EventOf(r).Note(slog.String("preview", by))
+	h.Pages.RecordPreview(r, audit.PreviewAdmitted, a.provider.EntityID, year, by)
 	return nil
 }
 

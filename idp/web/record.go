@@ -41,6 +41,22 @@ func (p *Pages) Record(r *http.Request, d audit.Decision, user idp.UserID, detai
 	p.record(r, groupOf(d), ev)
 }
 
+// RecordPreview records that an unpublished year was opened to the request: by a
+// registration, by the link with that ID, or by a link that the browser has yet to
+// show. A HEAD opens nothing.
+func (p *Pages) RecordPreview(r *http.Request, d audit.Decision, sp idp.EntityID, y idp.Year, by string) {
+	if r.Method == http.MethodHead {
+		return
+	}
+	e := EventOf(r)
+	e.SP, e.Year = sp, y
+	var user idp.UserID
+	if p.SessionUser != nil {
+		user = p.SessionUser(r)
+	}
+	p.Record(r, d, user, map[string]string{"preview": by})
+}
+
 // WithinBudget is the event of a decision for the change that it makes, or none if
 // the sender has spent the budget: it is counted then.
 func (p *Pages) WithinBudget(r *http.Request, d audit.Decision, user idp.UserID) []idp.AuditEvent {
