@@ -70,14 +70,12 @@ func (s *hookStore) ReplaceSession(ctx context.Context, old idp.SessionID, sess 
 // leaves with the table of package audit.
 type walker struct {
 	*idptest.IdP
-	t      *testing.T
-	hooks  *hookStore
-	walked map[audit.Decision]bool
-	codes  map[string]bool // the outcomes of the records
+	t     *testing.T
+	hooks *hookStore
 }
 
-// exit is one way to leave a handler. setup leads up to it; walk is the request that
-// leaves. The records of walk must be those of want, in this order.
+// exitCase is one way to leave a handler. The records that it leaves must be those of
+// want, in this order.
 type exitCase struct {
 	name string
 	// walk leads up to the exit and returns the request that takes it.

@@ -32,7 +32,7 @@ type Refusals struct {
 
 	mu      sync.Mutex
 	budgets map[group]*budget
-	counted map[subject]map[string]int // outcome -> how many went beyond a budget
+	counted map[subject]map[string]int // countName -> how many went beyond a budget
 	waiting []subject                  // the named subjects of counted, oldest first
 }
 
@@ -50,7 +50,7 @@ const (
 	Provider
 	// User is one user whose password or session was proved.
 	User
-	// Preview is one service provider whose unpublished year was opened.
+	// Preview is one link, or one registration, that opens an unpublished year.
 	Preview
 )
 
@@ -70,7 +70,7 @@ func groupOf(kind Group, ev *idp.AuditEvent) group {
 	case User:
 		return group{kind: kind, user: ev.User, outcome: ev.Kind + "/" + ev.Outcome}
 	case Preview:
-		return group{kind: kind, sp: ev.SP, outcome: ev.Kind}
+		return group{kind: kind, sp: ev.SP, outcome: ev.Kind + "/" + ev.Detail["preview"]}
 	}
 	return group{kind: kind}
 }
@@ -124,6 +124,15 @@ func subjectOf(kind Group, ev *idp.AuditEvent) subject {
 	return subject{}
 }
 
+// countName is what an event is counted as: a refusal by its outcome, anything else
+// by its kind.
+func countName(ev *idp.AuditEvent) string {
+	if ev.Kind == "refusal" || ev.Kind == "failure" {
+		return ev.Outcome
+	}
+	return ev.Kind
+}
+
 type budget struct {
 	left float64
 	at   time.Time
@@ -168,7 +177,7 @@ func (r *Refusals) Take(kind Group, ev idp.AuditEvent) bool {
 		b.left--
 		return true
 	}
-	r.count(subjectOf(kind, &ev), ev.Outcome, 1)
+	r.count(subjectOf(kind, &ev), countName(&ev), 1)
 	return false
 }
 

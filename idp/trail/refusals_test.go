@@ -52,7 +52,8 @@ func TestBudgetsAreSpentBySendersOfTheirOwn(t *testing.T) {
 		"user b, codes":       {trail.User, wrongCode("b")},
 		"service provider s":  {trail.Provider, idp.AuditEvent{Kind: "refusal", Outcome: "acs_url", SP: "s"}},
 		"service provider s2": {trail.Provider, idp.AuditEvent{Kind: "refusal", Outcome: "acs_url", SP: "s2"}},
-		"preview of s":        {trail.Preview, idp.AuditEvent{Kind: "preview.enter", Outcome: "ok", SP: "s"}},
+		"one link of s":       {trail.Preview, idp.AuditEvent{Kind: "preview.enter", Outcome: "ok", SP: "s", Detail: map[string]string{"preview": "l1"}}},
+		"another link of s":   {trail.Preview, idp.AuditEvent{Kind: "preview.enter", Outcome: "ok", SP: "s", Detail: map[string]string{"preview": "l2"}}},
 	} {
 		spend[name] = func() bool { return w.Refusals.Take(sender.group, sender.event) }
 	}
@@ -90,6 +91,9 @@ func TestOverflowNamesTheUser(t *testing.T) {
 	for w.Refusals.Take(trail.Provider, idp.AuditEvent{Kind: "refusal", Outcome: "acs_url", SP: "s"}) {
 	}
 	want["s acs_url"] = 1
+	for w.Refusals.Take(trail.User, idp.AuditEvent{Kind: "authn.password", Outcome: "ok", User: "u0"}) {
+	}
+	want["u0 authn.password"] = 1
 
 	before := w.whole().Records
 	ok(t, w.Refusals.Flush(ctx))
