@@ -18,7 +18,6 @@ import (
 
 	"vernal/idp"
 	"vernal/idp/admin"
-	"vernal/idp/server"
 	"vernal/templates"
 )
 
@@ -177,7 +176,9 @@ func (a *app) startDemoAt(ctx context.Context, ports []net.Listener, dir string)
 		return nil, fmt.Errorf("load pages: %w", err)
 	}
 	d.serveMail(ctx, pages)
-	d.serveIdP(ctx, ports[0])
+	if err := d.serveIdP(ctx, ports[0]); err != nil {
+		return nil, err
+	}
 	if err := d.serveSamples(ctx, pages, ports[1:]); err != nil {
 		return nil, err
 	}
@@ -221,16 +222,15 @@ func (d *demo) Close() error {
 	return err
 }
 
-// serveIdP runs the identity provider.
-func (d *demo) serveIdP(ctx context.Context, l net.Listener) {
-	c := d.deps.config
-	srv := &server.Server{
-		IdP: metadataIdP(c), Listener: l, AdminListener: d.watch,
-		Idle: c.Session.Idle, Absolute: c.Session.Absolute, Brand: c.Branding.Name, Languages: c.langs(),
-		Store: d.deps.store, Registry: d.deps.registry, Accounts: d.deps.accounts, Years: d.deps.ring, Rotation: d.deps.rotation,
-		Board: d.deps.board, Links: d.deps.links, Notices: d.deps.notices, Version: currentVersion().Version,
-		Log: d.deps.log, Clock: d.deps.clock, Grace: demoGrace,
+// serveIdP runs the identity provider: the one that `serve` runs, on the demo's
+// listeners.
+func (d *demo) serveIdP(ctx context.Context, l net.Listener) error {
+	srv, err := d.deps.server()
+	if err != nil {
+		return err
 	}
+	srv.Listener, srv.AdminListener, srv.Grace = l, d.watch, demoGrace
+	srv.AdminReady = nil // the configuration names the port already
 	d.group.Go(func() error {
 		err := srv.Run(ctx)
 		if ctx.Err() != nil && errors.Is(err, context.DeadlineExceeded) {
@@ -238,6 +238,7 @@ func (d *demo) serveIdP(ctx context.Context, l net.Listener) {
 		}
 		return err
 	})
+	return nil
 }
 
 // serveCommands answers the other commands over the folder's admin socket.

@@ -26,7 +26,9 @@ type demoResult struct {
 	TOTPURL     string       `json:"totp_url"`
 	Code        string       `json:"code"`
 	DataDir     string       `json:"data_dir"`
-	Log         string       `json:"log"`
+	// Config is what the other commands find the demo by, as --config.
+	Config string `json:"config"`
+	Log    string `json:"log"`
 }
 
 type demoSample struct {
@@ -80,6 +82,7 @@ func (a *app) printDemo(d *demo) error {
 		{"Data", folder},
 		{"Log", d.log},
 		{"Look inside", shell.Quote(os.Args[0]) + " sp list --config " + shell.Quote(c.file)},
+		{"Error IDs", shell.Quote(os.Args[0]) + " errors show ID --config " + shell.Quote(c.file)},
 	})
 	_, err = fmt.Fprint(w, "\nCtrl-C ends the demo.\n\n")
 	return err
@@ -90,7 +93,7 @@ func (d *demo) result(code demoCode) demoResult {
 	c := d.deps.config
 	r := demoResult{
 		URL: c.BaseURL, MetadataURL: d.yearMetadata(), RotationURL: d.rotationURL(), MailURL: d.mail.url(), Email: d.person.Email, Password: d.person.Password,
-		TOTPSecret: d.person.Secret, TOTPURL: d.person.URL, Code: strings.ReplaceAll(code.Code, " ", ""), DataDir: c.dataDir(), Log: d.log,
+		TOTPSecret: d.person.Secret, TOTPURL: d.person.URL, Code: strings.ReplaceAll(code.Code, " ", ""), DataDir: c.dataDir(), Config: c.file, Log: d.log,
 	}
 	for _, s := range d.samples {
 		r.Samples = append(r.Samples, demoSample{Name: s.name, URL: s.url, EntityID: s.entityID()})

@@ -47,14 +47,6 @@ func (a *app) serve(ctx context.Context, c *Config) (err error) {
 	if a.getenv("GOGC") == "" {
 		debug.SetGCPercent(server.GCPercent)
 	}
-	tlsConfig, err := c.tlsConfig()
-	if err != nil {
-		return err
-	}
-	proxies, err := c.trustedProxies()
-	if err != nil {
-		return err
-	}
 	owner, known := ownerOf(c.dataDir())
 	if known && owner != os.Geteuid() {
 		return refuse("%s belongs to uid %d, you are uid %d: run the server as that user", c.dataDir(), owner, os.Geteuid())
@@ -71,14 +63,9 @@ func (a *app) serve(ctx context.Context, c *Config) (err error) {
 		return err
 	}
 	defer func() { err = errors.Join(err, d.Close()) }()
-	if d.unable != nil {
-		return fmt.Errorf("nothing can be served: %w", d.unable)
-	}
-	if err := d.checkToken(); err != nil {
+	srv, err := d.server()
+	if err != nil {
 		return err
-	}
-	if d.silent != nil {
-		return d.silent
 	}
 	socket, err := admin.Listen(ctx, c.dataDir())
 	if err != nil {
@@ -90,7 +77,39 @@ func (a *app) serve(ctx context.Context, c *Config) (err error) {
 	}
 
 	group, ctx := errgroup.WithContext(ctx)
-	srv := &server.Server{
+	srv.Ready = func(addr net.Addr) {
+		log.Info("serving", "address", addr.String(), "base_url", c.BaseURL, "data_dir", c.dataDir())
+		group.Go(func() error { return d.service(owner, addr.String()).Serve(ctx, socket) })
+	}
+	group.Go(func() error { return srv.Run(ctx) })
+	err = group.Wait()
+	log.Info("stopped")
+	return err
+}
+
+// server wires the identity provider of an opened installation, for `serve` and for
+// `demo`: they differ in listeners alone, so that whatever works in the one works in
+// the other. It is an error if the installation cannot serve.
+func (d *deps) server() (*server.Server, error) {
+	c := d.config
+	if d.unable != nil {
+		return nil, fmt.Errorf("nothing can be served: %w", d.unable)
+	}
+	if err := d.checkToken(); err != nil {
+		return nil, err
+	}
+	if d.silent != nil {
+		return nil, d.silent
+	}
+	tlsConfig, err := c.tlsConfig()
+	if err != nil {
+		return nil, err
+	}
+	proxies, err := c.trustedProxies()
+	if err != nil {
+		return nil, err
+	}
+	return &server.Server{
 		IdP:            metadataIdP(c),
 		Listen:         c.Listen,
 		AdminListen:    c.AdminListen,
@@ -110,19 +129,11 @@ func (a *app) serve(ctx context.Context, c *Config) (err error) {
 		Notices:        d.notices,
 		Links:          d.links,
 		Trail:          d.trail,
-		Log:            log,
+		Log:            d.log,
 		Clock:          d.clock,
 		Version:        currentVersion().Version,
 		AdminReady:     func(addr net.Addr) { d.watching = addr.String() },
-		Ready: func(addr net.Addr) {
-			log.Info("serving", "address", addr.String(), "base_url", c.BaseURL, "data_dir", c.dataDir())
-			group.Go(func() error { return d.service(owner, addr.String()).Serve(ctx, socket) })
-		},
-	}
-	group.Go(func() error { return srv.Run(ctx) })
-	err = group.Wait()
-	log.Info("stopped")
-	return err
+	}, nil
 }
 
 // tlsConfig loads the certificate for TLS; nil if a proxy ends it.

@@ -28,7 +28,7 @@ were deleted, so that nobody gets them again.
 
 It holds personal data. Password hashes, TOTP secrets and social security numbers
 are left out without --with-secrets; people who are imported without them cannot
-sign in until they get new ones. Each export is on record in the audit trail.`,
+sign in until they get new ones. Each page of an export is recorded in the audit trail.`,
 		Example: `    vernal user export --with-secrets --output people.jsonl
     wrote 119 people to people.jsonl, with secrets; keep it safe, and remove it when it has served`,
 		Args: cobra.NoArgs,

@@ -44,6 +44,10 @@ var (
 	// ErrWrong is returned for a wrong password or code, a code used before,
 	// and an address that nobody has. It never says which.
 	ErrWrong = errors.New("wrong password or code")
+	// ErrReplayed is ErrWrong for a code that was right and used before. Its
+	// sender saw one of the user's codes, so the audit trail tells it apart from a
+	// guess. No page does.
+	ErrReplayed = fmt.Errorf("%w: used before", ErrWrong)
 	// ErrLocked is returned when an operator has locked the account. From
 	// CheckPassword it comes only after the right password, so that it tells
 	// nothing to a stranger.

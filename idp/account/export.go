@@ -4,9 +4,12 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"regexp"
+	"strconv"
 	"strings"
 
 	"vernal/idp"
+	"vernal/idp/audit"
 )
 
 // ExportOptions say what to export.
@@ -26,24 +29,51 @@ type ExportPage struct {
 	Next    string   `json:"next,omitempty"`
 }
 
-// An export goes through the people by ID, then through the deleted ones, whose
-// NameIDs must stay taken wherever the people go. The marks of ExportPage.Next.
+// An export goes through the users by ID, then through the deleted ones, whose
+// NameIDs must stay taken wherever the users go. The marks of ExportPage.Next.
 const (
 	afterPerson  = "p"
 	afterDeleted = "d"
 )
 
-// Export gives people in the form that Import takes, a page at a time. The
-// first page is on record in the audit trail, with whether secrets left. People
-// who are added meanwhile may be missing.
+// exportMark is the form of ExportOptions.After: a mark and our own ID. Anything
+// else is refused, because it goes into the audit trail.
+var exportMark = regexp.MustCompile(`^[pd][A-Za-z0-9_-]{0,64}$`)
+
+// Export gives users in the form that Import takes, a page at a time. Each page is
+// recorded in the audit trail before it leaves: what it holds, where it begins, and
+// whether secrets are in it. Users who are added meanwhile may be missing. Errors:
+// *InputError.
 func (s *Service) Export(ctx context.Context, o ExportOptions, actor string) (*ExportPage, error) {
 	if o.After == "" {
-		e := idp.AuditEvent{Kind: "user.export", Outcome: "ok", Actor: actor, Detail: map[string]string{"secrets": fmt.Sprint(o.Secrets)}}
-		if err := s.Store.AppendAudit(ctx, e); err != nil {
-			return nil, fmt.Errorf("record the export: %w", err)
-		}
 		o.After = afterPerson
 	}
+	if !exportMark.MatchString(o.After) {
+		return nil, &InputError{"after", "invalid", "must be the next of the page before"}
+	}
+	page, err := s.exportPage(ctx, o)
+	if err != nil {
+		return nil, err
+	}
+	if err := s.Store.AppendAudit(ctx, exportEvent(o, page, actor)); err != nil {
+		return nil, fmt.Errorf("record the export: %w", err)
+	}
+	return page, nil
+}
+
+// exportEvent records a page. after and next are the marks between which its users
+// are, so that the trail says whose secrets left.
+func exportEvent(o ExportOptions, page *ExportPage, actor string) idp.AuditEvent {
+	e := audit.UsersExported.Event()
+	e.Actor = actor
+	e.Detail = map[string]string{"secrets": strconv.FormatBool(o.Secrets), "count": strconv.Itoa(len(page.Records)), "after": o.After}
+	if page.Next != "" {
+		e.Detail["next"] = page.Next
+	}
+	return e
+}
+
+func (s *Service) exportPage(ctx context.Context, o ExportOptions) (*ExportPage, error) {
 	known, err := s.scopes(ctx, false)
 	if err != nil {
 		return nil, err

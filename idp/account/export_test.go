@@ -1,6 +1,7 @@
 package account
 
 import (
+	"context"
 	"errors"
 	"fmt"
 	"strings"
@@ -12,6 +13,7 @@ import (
 	"pgregory.net/rapid"
 
 	"vernal/idp"
+	"vernal/idp/audit"
 )
 
 // everybody exports all pages, as JSON lines.
@@ -192,7 +194,7 @@ func living(file string) map[string]bool {
 	return lines
 }
 
-// An export without secrets holds none, and each one is on record.
+// An export without secrets holds none, and each page is recorded.
 func TestExportWithoutSecrets(t *testing.T) {
 	t.Parallel()
 	h := newHouse(t)
@@ -213,9 +215,58 @@ func TestExportWithoutSecrets(t *testing.T) {
 		}
 	}
 	trail := h.audit()[before:]
-	if len(trail) != 2 || trail[0].Kind != "user.export" || trail[0].Detail["secrets"] != "false" || trail[1].Detail["secrets"] != "true" {
-		t.Errorf("audit: %+v", trail)
+	first := string(u.ID)
+	want := []map[string]string{ // the users, nothing more of them, and the deleted ones
+		{"secrets": "false", "after": "p", "count": "1", "next": "p" + first}, {"secrets": "false", "after": "p" + first, "count": "0", "next": "d"}, {"secrets": "false", "after": "d", "count": "0"},
+		{"secrets": "true", "after": "p", "count": "1", "next": "p" + first}, {"secrets": "true", "after": "p" + first, "count": "0", "next": "d"}, {"secrets": "true", "after": "d", "count": "0"},
 	}
+	var got []map[string]string
+	for _, rec := range trail {
+		if err := audit.UsersExported.CheckRecord(&rec); err != nil {
+			t.Error(err)
+		}
+		got = append(got, rec.Detail)
+	}
+	if diff := cmp.Diff(want, got); diff != "" {
+		t.Errorf("recorded pages (-want +got):\n%s", diff)
+	}
+}
+
+// A mark that is not ours is refused: it would carry its text into the audit trail.
+func TestExportRefusesForeignMark(t *testing.T) {
+	t.Parallel()
+	h := newHouse(t)
+	h.create()
+	before := len(h.audit())
+	for _, after := range []string{"x", "p" + alice, "p a", "d\n", "p" + strings.Repeat("a", 65)} {
+		var input *InputError
+		if page, err := h.Export(t.Context(), ExportOptions{After: after, Secrets: true}, actor); !errors.As(err, &input) || page != nil {
+			t.Errorf("after %q: %v", after, err)
+		}
+	}
+	if n := len(h.audit()) - before; n != 0 {
+		t.Errorf("%d records of what was refused", n)
+	}
+}
+
+// A page that cannot be recorded does not leave.
+func TestExportNeedsItsRecord(t *testing.T) {
+	t.Parallel()
+	h := newHouse(t)
+	h.create()
+	h.Store = deafStore{h.Store}
+	for _, after := range []string{"", "p", "d"} {
+		if page, err := h.Export(t.Context(), ExportOptions{After: after}, actor); err == nil || page != nil {
+			t.Errorf("after %q: a page without a record", after)
+		}
+	}
+}
+
+// deafStore writes no audit record.
+type deafStore struct{ Store }
+
+func (deafStore) AppendAudit(context.Context, ...idp.AuditEvent) error {
+	return errors.New("no space left on device")
 }
 
 // Deleted people's NameIDs come along, so that nobody gets them in the new

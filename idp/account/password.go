@@ -45,13 +45,13 @@ func (s *Service) CheckPassword(ctx context.Context, email, password string, fro
 		return nil, errors.Join(err, s.release(ctx, counters))
 	}
 	if !ok {
-		return nil, &mistakenError{user: u}
+		return nil, &userError{err: ErrWrong, user: u}
 	}
 	if err := s.succeeded(ctx, address, from, counters); err != nil {
 		return nil, err
 	}
 	if u.Locked() {
-		return nil, ErrLocked
+		return nil, &userError{err: ErrLocked, user: u}
 	}
 	if s.Hasher.NeedsRehash(u.PasswordHash) {
 		s.rehash(ctx, u, password)
@@ -59,17 +59,21 @@ func (s *Service) CheckPassword(ctx context.Context, email, password string, fro
 	return u, nil
 }
 
-// mistakenError is ErrWrong for the caller, and remembers whose password was not
-// given.
-type mistakenError struct{ user *idp.User }
+// userError is ErrWrong or ErrLocked for the caller, and remembers the user for the
+// audit trail.
+type userError struct {
+	err  error
+	user *idp.User
+}
 
-func (e *mistakenError) Error() string { return ErrWrong.Error() }
-func (e *mistakenError) Unwrap() error { return ErrWrong }
+func (e *userError) Error() string { return e.err.Error() }
+func (e *userError) Unwrap() error { return e.err }
 
-// Mistaken is the person whose password was not given, for the audit trail alone;
-// "" if nobody has the address.
-func Mistaken(err error) idp.UserID {
-	if e, ok := errors.AsType[*mistakenError](err); ok && e.user != nil {
+// UserOf is the user that an error of CheckPassword is about, "" if the email
+// address has no account. It is for the audit trail and the log alone: no page may
+// differ by it.
+func UserOf(err error) idp.UserID {
+	if e, ok := errors.AsType[*userError](err); ok && e.user != nil {
 		return e.user.ID
 	}
 	return ""

@@ -50,7 +50,7 @@ type NewTOTP struct {
 // or the one after. Each step is accepted once: a code that was used, or one of
 // an older step, is wrong, also for two requests at the same moment.
 //
-// Errors: ErrWrong, *ThrottledError, ErrLocked, ErrNoFactor; any other is a
+// Errors: ErrWrong (ErrReplayed for a used code), *ThrottledError, ErrLocked, ErrNoFactor; any other is a
 // fault, and the attempt was given back. Too many wrong codes block the person's
 // codes from everywhere: whoever gets here has the password.
 func (s *Service) CheckTOTP(ctx context.Context, user idp.UserID, code string, from netip.Addr) error {
@@ -124,7 +124,7 @@ func acceptCode(u *idp.User, code string, now time.Time) error {
 	if u.Locked() {
 		return ErrLocked
 	}
-	found, foundStep := -1, int64(0)
+	found, foundStep, replayed := -1, int64(0), false
 	for i, t := range u.TOTPs {
 		if t.Period <= 0 {
 			continue // such a record was not written by us
@@ -139,7 +139,11 @@ func acceptCode(u *idp.User, code string, now time.Time) error {
 			if equal && candidate > t.LastStep && found < 0 {
 				found, foundStep = i, candidate
 			}
+			replayed = replayed || equal && candidate <= t.LastStep
 		}
+	}
+	if found < 0 && replayed {
+		return ErrReplayed
 	}
 	if found < 0 {
 		return ErrWrong

@@ -74,7 +74,11 @@ func (s *Service) exportUsers(ctx context.Context, by Caller, req account.Export
 	if req.Limit <= 0 || req.Limit > pageSize {
 		req.Limit = pageSize
 	}
-	return s.Accounts.Export(ctx, req, by.Actor())
+	page, err := s.Accounts.Export(ctx, req, by.Actor())
+	if err != nil {
+		return nil, userError("", err)
+	}
+	return page, nil
 }
 
 // VerifyUser puts a proofed identity on a person's record, or takes it away.

@@ -33,6 +33,11 @@ func TestKinds(t *testing.T) {
 		}
 	}
 	found := 0
+	for _, d := range audit.Decisions() {
+		if kind := d.Rule().Kind; kind != "" && !has(kind) {
+			t.Errorf("kind %q of the decision %s is not in the table", kind, d)
+		}
+	}
 	for _, kind := range written(t) {
 		found++
 		if !has(kind) {

@@ -6,26 +6,27 @@ import (
 	"net/http"
 
 	"vernal/idp"
+	"vernal/idp/audit"
 	"vernal/templates"
 )
 
-// home is GET /: whoever comes without a service provider in mind.
-func (h *Handler) home(w http.ResponseWriter, r *http.Request) error {
+// home is GET /, for a browser that no service provider sent here.
+func (h *Handler) home(w http.ResponseWriter, r *http.Request) exit {
 	return redirect(w, r, AccountPath)
 }
 
-// showAccount is GET /account, the home of a person who is signed in.
-func (h *Handler) showAccount(w http.ResponseWriter, r *http.Request) error {
-	s, err := h.Sessions.Current(r)
+// showAccount is GET /account, the home of a user who is signed in.
+func (h *Handler) showAccount(w http.ResponseWriter, r *http.Request) exit {
+	s, err := h.current(r)
 	if errors.Is(err, idp.ErrNotFound) {
-		return h.ended(w, r)
+		return h.showEnded(w, r)
 	}
 	if err != nil {
-		return err
+		return fail(err)
 	}
 	if r.Method != http.MethodHead {
 		if err := h.Sessions.Touch(r.Context(), s); err != nil {
-			return err
+			return fail(err)
 		}
 	}
 	user, err := h.user(r.Context(), s.User)
@@ -33,10 +34,10 @@ func (h *Handler) showAccount(w http.ResponseWriter, r *http.Request) error {
 		return redirect(w, r, SignInPath)
 	}
 	if err != nil {
-		return err
+		return fail(err)
 	}
 	if user.Locked() {
-		return idp.Refuse(idp.RefusedAccountLocked, "account", "")
+		return fail(idp.Refuse(idp.RefusedAccountLocked, "account", ""))
 	}
 	page := templates.AccountPage{
 		Base: h.Pages.Base(r, ""), Email: user.PrimaryEmail(), Action: SignOutPath,
@@ -49,26 +50,32 @@ func (h *Handler) showAccount(w http.ResponseWriter, r *http.Request) error {
 		page.Visits = append(page.Visits, templates.Visit{SPName: h.Registry.NameOf(r.Context(), p.SP), At: p.At})
 	}
 	if err := h.listOwn(r.Context(), s, &page); err != nil {
-		return err
+		return fail(err)
 	}
 	h.listDevices(r, user, &page)
 	h.warnLater(w, s)
-	return h.Pages.Render(w, http.StatusOK, func(b io.Writer) error { return h.Pages.Set.Account(b, page) })
+	return show(func() error {
+		return h.Pages.Render(w, http.StatusOK, func(b io.Writer) error { return h.Pages.Set.Account(b, page) })
+	})
 }
 
-// signOut is POST /account/sign-out. It ends the session here; service
-// providers are not told.
-func (h *Handler) signOut(w http.ResponseWriter, r *http.Request) error {
-	s, err := h.Sessions.Current(r)
+// signOut is POST /account/sign-out. It ends the session here and does not notify
+// service providers.
+func (h *Handler) signOut(w http.ResponseWriter, r *http.Request) exit {
+	s, err := h.current(r)
+	decision, user := audit.NothingDecided, idp.UserID("")
 	switch {
 	case err == nil:
-		err = h.Sessions.End(w, r, ownEvent(r, "sign_out", s.User))
+		decision, user = audit.SignedOut, s.User
+		err = h.Sessions.End(w, r, ownEvent(r, audit.SignedOut, s.User))
 	case errors.Is(err, idp.ErrNotFound):
-		err = h.Sessions.End(w, r) // whatever is left of it
+		err = h.Sessions.End(w, r) // what is left of an earlier one
 	}
 	if err != nil {
-		return err // nobody is told that they are signed out when they are not
+		return fail(err) // the page must not say that a live session has ended
 	}
 	page := templates.SignedOutPage{Base: h.Pages.Base(r, ""), SignInURL: SignInPath}
-	return h.Pages.Render(w, http.StatusOK, func(b io.Writer) error { return h.Pages.Set.SignedOut(b, page) })
+	return answer(decision, user, func() error {
+		return h.Pages.Render(w, http.StatusOK, func(b io.Writer) error { return h.Pages.Set.SignedOut(b, page) })
+	})
 }

@@ -9,41 +9,42 @@ import (
 
 	"vernal/idp"
 	"vernal/idp/account"
+	"vernal/idp/audit"
 	"vernal/idp/web"
 	"vernal/templates"
 )
 
 // showCode is GET /sign-in/code.
-func (h *Handler) showCode(w http.ResponseWriter, r *http.Request) error {
+func (h *Handler) showCode(w http.ResponseWriter, r *http.Request) exit {
 	f, err := h.flowOf(r, r.URL.Query().Get(templates.FieldRequest))
 	if err != nil {
-		return err
+		return fail(err)
 	}
 	pending, user, err := h.begun(r)
 	if errors.Is(err, idp.ErrNotFound) {
 		return h.nothingPending(w, r, f)
 	}
 	if err != nil {
-		return f.fail(err)
+		return fail(f.fail(err))
 	}
-	return h.codePage(w, r, f, user, http.StatusOK, h.askCode(f), h.pendingLimit(pending))
+	return show(h.codePage(w, r, f, user, http.StatusOK, h.askCode(f), h.pendingLimit(pending)))
 }
 
 // checkCode is POST /sign-in/code: the second factor, and the new session.
-func (h *Handler) checkCode(w http.ResponseWriter, r *http.Request) error {
+func (h *Handler) checkCode(w http.ResponseWriter, r *http.Request) exit {
 	if err := r.ParseForm(); err != nil {
 		return badForm(err)
 	}
 	f, err := h.flowOf(r, r.PostForm.Get(templates.FieldRequest))
 	if err != nil {
-		return err
+		return fail(err)
 	}
 	pending, user, err := h.begun(r)
 	if errors.Is(err, idp.ErrNotFound) {
 		return h.nothingPending(w, r, f)
 	}
 	if err != nil {
-		return f.fail(err)
+		return fail(f.fail(err))
 	}
 
 	if r.PostForm.Has(templates.FieldMore) {
@@ -58,11 +59,11 @@ func (h *Handler) checkCode(w http.ResponseWriter, r *http.Request) error {
 	}
 	page := h.askCode(f)
 	page.Remembered = device != nil
-	ok, err := h.proveCode(w, r, f, user, page, h.pendingLimit(pending), func(code string) error {
+	refused, ok := h.proveCode(w, r, f, user, page, h.pendingLimit(pending), func(code string) error {
 		return h.Accounts.CompleteTOTP(r.Context(), user.ID, code, from, in)
 	})
 	if !ok {
-		return err
+		return refused
 	}
 	return h.complete(w, r, f, pending, idp.FactorUse{Factor: idp.FactorTOTP, At: h.Accounts.Clock.Now()}, device)
 }
@@ -72,40 +73,43 @@ func (h *Handler) askCode(f flow) templates.CodePage {
 	return templates.CodePage{Action: CodePath, Remember: f.remembers()}
 }
 
-// proveCode checks the code in the form. If that does not go well it shows the
-// page again, or returns an error; ok is true only after a right code.
-func (h *Handler) proveCode(w http.ResponseWriter, r *http.Request, f flow, user *idp.User, page templates.CodePage, l limit, check func(code string) error) (ok bool, err error) {
-	// People type codes as their application shows them, in two groups.
+// proveCode checks the code in the form. ok is true only after a right code;
+// otherwise the exit says what was decided.
+func (h *Handler) proveCode(w http.ResponseWriter, r *http.Request, f flow, user *idp.User, page templates.CodePage, l limit, check func(code string) error) (refused exit, ok bool) {
+	// Users type codes as their application shows them, in two groups.
 	code := strings.Map(dropSpace, r.PostForm.Get(templates.FieldCode))
-	again := func(status int, problem templates.Key, args ...string) error {
+	again := func(status int, problem templates.Key, args []string) func() error {
 		page.Problem, page.ProblemArgs = problem, args
 		return h.codePage(w, r, f, user, status, page, l)
 	}
 	if problem := codeProblem(code); problem != "" {
-		return false, again(http.StatusUnprocessableEntity, problem)
+		return show(again(http.StatusUnprocessableEntity, problem, nil)), false
 	}
-	err = check(code)
-	var throttled *account.ThrottledError
+	err := check(code)
+	var tooMany *account.ThrottledError
 	switch {
 	case err == nil:
-		return true, nil
-	case errors.As(err, &throttled):
-		key, args := h.noteThrottled(w, r, throttled, user.ID)
-		return false, again(http.StatusTooManyRequests, key, args...)
+		return exit{}, true
+	case errors.As(err, &tooMany):
+		return throttled(w, r, audit.CodeThrottled, tooMany, user.ID, func(key templates.Key, args []string) func() error {
+			return again(http.StatusTooManyRequests, key, args)
+		}), false
+	case errors.Is(err, account.ErrReplayed):
+		x := answer(audit.CodeReplayed, user.ID, again(http.StatusUnprocessableEntity, templates.ProblemCodeWrong, nil))
+		x.detail = map[string]string{"reason": "replayed"}
+		return x, false
 	case errors.Is(err, account.ErrWrong):
-		web.EventOf(r).Note(slog.String("refused", "code"))
-		h.Pages.Refused(r, "code", user.ID)
-		return false, again(http.StatusUnprocessableEntity, templates.ProblemCodeWrong)
+		return answer(audit.CodeWrong, user.ID, again(http.StatusUnprocessableEntity, templates.ProblemCodeWrong, nil)), false
 	case errors.Is(err, account.ErrLocked):
-		return false, f.fail(idp.Refuse(idp.RefusedAccountLocked, "account", "").With(err))
+		return fail(f.fail(idp.Refuse(idp.RefusedAccountLocked, "account", "").With(err))), false
 	case errors.Is(err, account.ErrNoFactor):
-		return false, f.fail(idp.Refuse(idp.RefusedNoFactor, "authentication", "").With(err))
+		return fail(f.fail(idp.Refuse(idp.RefusedNoFactor, "authentication", "").With(err))), false
 	}
-	return false, f.fail(fmt.Errorf("check code: %w", err))
+	return fail(f.fail(fmt.Errorf("check code: %w", err))), false
 }
 
-// begun is the sign-in that waits for its code, and whose it is;
-// idp.ErrNotFound if there is none, or the person was deleted meanwhile.
+// begun is the sign-in that waits for its code, and its user; idp.ErrNotFound if
+// there is none, or the user was deleted meanwhile.
 func (h *Handler) begun(r *http.Request) (*idp.Session, *idp.User, error) {
 	pending, err := h.Sessions.Pending(r)
 	if err != nil {
@@ -118,14 +122,14 @@ func (h *Handler) begun(r *http.Request) (*idp.Session, *idp.User, error) {
 	return pending, user, err
 }
 
-// nothingPending answers at the code page when no sign-in waits for a code.
-// With a live session another tab was faster, or the back button led here: the
-// person is signed in, and what more is needed is not for this page to say.
-// Without one they were too slow, and begin again.
+// nothingPending answers at the code page when no sign-in waits for a code. With a
+// live session another tab was faster, or the back button led here: the user is
+// signed in, and what more is needed is not for this page to say. Without one they
+// were too slow, and begin again.
 //
 // A form that was sent twice, by a second click or on a bad line, is judged by a
 // GET: the cookies of the first answer came after the second form had left.
-func (h *Handler) nothingPending(w http.ResponseWriter, r *http.Request, f flow) error {
+func (h *Handler) nothingPending(w http.ResponseWriter, r *http.Request, f flow) exit {
 	if r.Method == http.MethodPost {
 		return redirect(w, r, f.withRequest(CodePath))
 	}
@@ -134,43 +138,40 @@ func (h *Handler) nothingPending(w http.ResponseWriter, r *http.Request, f flow)
 	case err == nil:
 		return redirect(w, r, h.next(f))
 	case !errors.Is(err, idp.ErrNotFound):
-		return f.fail(err)
+		return fail(f.fail(err))
 	}
-	return h.signInPage(w, r, f, http.StatusUnprocessableEntity, templates.SignInPage{Notice: templates.NoticeTimedOut})
+	return show(h.signInPage(w, r, f, http.StatusUnprocessableEntity, templates.SignInPage{Notice: templates.NoticeTimedOut}))
 }
 
 // complete gives the browser its session and sends it on. device is the cookie
 // by which the browser is remembered from now on, nil for none.
-func (h *Handler) complete(w http.ResponseWriter, r *http.Request, f flow, pending *idp.Session, second idp.FactorUse, device *http.Cookie) error {
-	event := f.event(r, "authn", pending.User, "password+"+string(second.Factor))
+func (h *Handler) complete(w http.ResponseWriter, r *http.Request, f flow, pending *idp.Session, second idp.FactorUse, device *http.Cookie) exit {
+	decision := audit.SignedIn
 	if before, err := h.Sessions.Current(r); err == nil && before.User == pending.User {
-		event.Kind = "step_up" // they were signed in, and that was not enough
+		decision = audit.SteppedUp // they were signed in, and that was not enough
 	}
+	event := proofEvent(r, decision, pending.User, "password+"+string(second.Factor))
 	if device != nil {
 		event.Detail["remembered"] = "yes"
 	}
 	_, err := h.Sessions.CompleteWith(w, r, pending, second, event)
 	if errors.Is(err, idp.ErrSessionEnded) || errors.Is(err, idp.ErrNotFound) {
-		return h.nothingPending(w, r, f) // locked, deleted or changed at this moment
+		return answer(audit.AccountChanged, pending.User, h.nothingPending(w, r, f).answer)
 	}
 	if err != nil {
-		return f.fail(err)
+		return fail(f.fail(err))
 	}
 	if device != nil {
 		http.SetCookie(w, device)
 		web.EventOf(r).Note(slog.Bool("remembered", true))
 	}
-	web.EventOf(r).Note(slog.String("user", string(pending.User)))
-	return redirect(w, r, h.next(f))
+	return answer(decision, pending.User, redirectTo(w, r, h.next(f)))
 }
 
-// event is what the audit trail is told of a proof.
-func (f flow) event(r *http.Request, kind string, user idp.UserID, factors string) idp.AuditEvent {
-	event := ownEvent(r, kind, user)
+// proofEvent records what a user proved.
+func proofEvent(r *http.Request, d audit.Decision, user idp.UserID, factors string) idp.AuditEvent {
+	event := ownEvent(r, d, user)
 	event.Detail = map[string]string{"factors": factors}
-	if f.request != nil {
-		event.SP, event.Year = f.request.SP, f.request.Year
-	}
 	return event
 }
 

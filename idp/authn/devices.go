@@ -6,6 +6,7 @@ import (
 	"net/http"
 
 	"vernal/idp"
+	"vernal/idp/audit"
 	"vernal/idp/session"
 	"vernal/idp/web"
 	"vernal/templates"
@@ -28,29 +29,33 @@ func (h *Handler) listDevices(r *http.Request, u *idp.User, page *templates.Acco
 	}
 }
 
-// forgetOne is POST /account/devices/forget: one browser that the person is
-// remembered in, this one or another.
-func (h *Handler) forgetOne(w http.ResponseWriter, r *http.Request, s *idp.Session) error {
+// forgetOne is POST /account/devices/forget: one browser that the user is remembered
+// in, this one or another.
+func (h *Handler) forgetOne(w http.ResponseWriter, r *http.Request, s *idp.Session) exit {
 	short, err := named(r, templates.FieldDevice)
 	if err != nil {
-		return err
+		return badForm(err)
 	}
 	return h.forget(w, r, s, short, doneDevice)
 }
 
 // forgetAll is POST /account/devices/forget-all.
-func (h *Handler) forgetAll(w http.ResponseWriter, r *http.Request, s *idp.Session) error {
+func (h *Handler) forgetAll(w http.ResponseWriter, r *http.Request, s *idp.Session) exit {
 	return h.forget(w, r, s, "", doneDevices)
 }
 
-// forget forgets devices. One that is not there was forgotten already, or is
-// somebody else's: both get the same answer, and the latter stays.
-func (h *Handler) forget(w http.ResponseWriter, r *http.Request, s *idp.Session, short, done string) error {
-	n, err := h.Accounts.ForgetDevices(r.Context(), s.User, short, ownEvent(r, "", s.User))
+// forget forgets devices. One that is not there was forgotten already, or is another
+// user's: both get the same answer, and the latter stays.
+func (h *Handler) forget(w http.ResponseWriter, r *http.Request, s *idp.Session, short, done string) exit {
+	n, err := h.Accounts.ForgetDevices(r.Context(), s.User, short, ownEvent(r, audit.DevicesForgotten, s.User))
 	if err != nil {
-		return err
+		return fail(err)
 	}
 	web.EventOf(r).Note(slog.Int("devices_forgotten", n))
 	// The cookie stays in its browser, and stands for nothing.
-	return redirect(w, r, AccountPath+"?done="+done)
+	to := redirectTo(w, r, AccountPath+"?done="+done)
+	if n == 0 {
+		return show(to)
+	}
+	return answer(audit.DevicesForgotten, s.User, to)
 }

@@ -10,7 +10,8 @@
 // one it is the account page.
 //
 // What a right password or code is, and how often one may try, is decided by
-// package account.
+// package account. Every handler returns an exit, which names what was decided; what
+// the audit trail gets of it is the table of package audit.
 package authn
 
 import (
@@ -27,6 +28,7 @@ import (
 	"vernal/idp"
 	"vernal/idp/account"
 	"vernal/idp/assurance"
+	"vernal/idp/audit"
 	"vernal/idp/session"
 	"vernal/idp/sp"
 	"vernal/idp/web"
@@ -62,13 +64,13 @@ type Handler struct {
 
 // Mount adds the pages to the router.
 func (h *Handler) Mount(rt *web.Router) {
-	rt.Handle("/", web.Methods{http.MethodGet: h.home})
-	rt.Handle(SignInPath, web.Methods{http.MethodGet: h.showSignIn, http.MethodPost: h.checkSignIn})
-	rt.Handle(CodePath, web.Methods{http.MethodGet: h.showCode, http.MethodPost: h.checkCode})
-	rt.Handle(StepUpPath, web.Methods{http.MethodGet: h.showStepUp, http.MethodPost: h.checkStepUp})
-	rt.Handle(AccountPath, web.Methods{http.MethodGet: h.showAccount})
-	rt.Handle(SignOutPath, web.Methods{http.MethodPost: h.signOut})
-	rt.Handle(stayPath, web.Methods{http.MethodGet: h.showStay, http.MethodPost: h.own(h.stay)})
+	rt.Handle("/", web.Methods{http.MethodGet: h.run(h.home)})
+	rt.Handle(SignInPath, web.Methods{http.MethodGet: h.run(h.showSignIn), http.MethodPost: h.run(h.checkSignIn)})
+	rt.Handle(CodePath, web.Methods{http.MethodGet: h.run(h.showCode), http.MethodPost: h.run(h.checkCode)})
+	rt.Handle(StepUpPath, web.Methods{http.MethodGet: h.run(h.showStepUp), http.MethodPost: h.run(h.checkStepUp)})
+	rt.Handle(AccountPath, web.Methods{http.MethodGet: h.run(h.showAccount)})
+	rt.Handle(SignOutPath, web.Methods{http.MethodPost: h.run(h.signOut)})
+	rt.Handle(stayPath, web.Methods{http.MethodGet: h.run(h.showStay), http.MethodPost: h.own(h.stay)})
 	rt.Handle(endPath, web.Methods{http.MethodPost: h.own(h.endOne)})
 	rt.Handle(endOthersPath, web.Methods{http.MethodPost: h.own(h.endOthers)})
 	rt.Handle(forgetPath, web.Methods{http.MethodPost: h.own(h.forgetOne)})
@@ -197,23 +199,32 @@ func (h *Handler) next(f flow) string {
 	return f.withRequest(h.ContinuePath)
 }
 
-func redirect(w http.ResponseWriter, r *http.Request, to string) error {
-	http.Redirect(w, r, to, http.StatusSeeOther)
-	return nil
+// redirectTo sends the browser on after a decision.
+func redirectTo(w http.ResponseWriter, r *http.Request, to string) func() error {
+	return func() error {
+		http.Redirect(w, r, to, http.StatusSeeOther)
+		return nil
+	}
 }
 
-// noteThrottled tells client and log that there were too many attempts, and
-// gives the problem that the page shows.
-func (h *Handler) noteThrottled(w http.ResponseWriter, r *http.Request, t *account.ThrottledError, user idp.UserID) (templates.Key, []string) {
+// redirect sends the browser on where nothing was decided.
+func redirect(w http.ResponseWriter, r *http.Request, to string) exit {
+	return show(redirectTo(w, r, to))
+}
+
+// throttled ends with a page that says how long to wait. page makes it, from the
+// problem that it shows.
+func throttled(w http.ResponseWriter, r *http.Request, d audit.Decision, t *account.ThrottledError, user idp.UserID, page func(templates.Key, []string) func() error) exit {
 	w.Header().Set("Retry-After", strconv.Itoa(int(math.Ceil(t.RetryAfter.Seconds()))))
-	web.EventOf(r).Note(slog.String("refused", "throttled"), slog.String("limit", t.Limit))
-	h.Pages.Refused(r, "throttled", user)
-	return templates.Throttled(t.RetryAfter)
+	web.EventOf(r).Note(slog.String("limit", t.Limit))
+	x := answer(d, user, page(templates.Throttled(t.RetryAfter)))
+	x.detail = map[string]string{"limit": t.Limit}
+	return x
 }
 
 // badForm is the answer to a form that is not one of ours.
-func badForm(err error) error {
-	return &web.Error{Status: http.StatusBadRequest, Key: "bad_form", Err: fmt.Errorf("read form: %w", err)}
+func badForm(err error) exit {
+	return fail(&web.Error{Status: http.StatusBadRequest, Key: "bad_form", Err: fmt.Errorf("read form: %w", err)})
 }
 
 // user loads a person who has a session. A person who was deleted meanwhile

@@ -11,6 +11,7 @@ import (
 	"strings"
 
 	"vernal/idp"
+	"vernal/idp/audit"
 	"vernal/idp/web"
 	"vernal/templates"
 )
@@ -79,64 +80,69 @@ func networkText(network string) string {
 	return strings.TrimSuffix(text, "::") + ":x"
 }
 
-// own makes a handler of what a person does about their own, in a session. Who
-// has none any more is led to the account page, which says what became of it.
-func (h *Handler) own(do func(http.ResponseWriter, *http.Request, *idp.Session) error) web.Handler {
-	return func(w http.ResponseWriter, r *http.Request) error {
-		s, err := h.Sessions.Current(r)
+// own makes a handler of what a user does about their own account, in a session. A
+// browser without one is sent to the account page, which says what became of it.
+func (h *Handler) own(do func(http.ResponseWriter, *http.Request, *idp.Session) exit) web.Handler {
+	return h.run(func(w http.ResponseWriter, r *http.Request) exit {
+		s, err := h.current(r)
 		if errors.Is(err, idp.ErrNotFound) {
 			return redirect(w, r, AccountPath)
 		}
 		if err != nil {
-			return err
+			return fail(err)
 		}
 		return do(w, r, s)
-	}
+	})
 }
 
 // named is what a form of the account page names in a field.
 func named(r *http.Request, field string) (string, error) {
 	if err := r.ParseForm(); err != nil {
-		return "", badForm(err)
+		return "", err
 	}
 	name := r.PostForm.Get(field)
 	if name == "" {
-		return "", badForm(fmt.Errorf("no %s is named", field))
+		return "", fmt.Errorf("field %s is missing", field)
 	}
 	return name, nil
 }
 
-// ownEvent is what the audit trail is told of what a person does for themselves.
-func ownEvent(r *http.Request, kind string, user idp.UserID) idp.AuditEvent {
-	e := web.EventOf(r)
-	return idp.AuditEvent{Kind: kind, Outcome: "ok", Actor: "user:" + string(user), User: user, RequestID: e.ID, Address: e.Address}
+// ownEvent records what a user does for themselves.
+func ownEvent(r *http.Request, d audit.Decision, user idp.UserID) idp.AuditEvent {
+	e := web.AuditEvent(r, d, user)
+	e.Actor = "user:" + string(user)
+	return e
 }
 
-// endOne is POST /account/sessions/end: one other session of the person's.
-func (h *Handler) endOne(w http.ResponseWriter, r *http.Request, s *idp.Session) error {
+// endOne is POST /account/sessions/end: one other session of the user's.
+func (h *Handler) endOne(w http.ResponseWriter, r *http.Request, s *idp.Session) exit {
 	short, err := named(r, templates.FieldSession)
 	if err != nil {
-		return err
+		return badForm(err)
 	}
 	return h.endOwn(w, r, s, short, doneOne)
 }
 
-// endOthers is POST /account/sessions/end-others: all of the person's sessions
-// but this one.
-func (h *Handler) endOthers(w http.ResponseWriter, r *http.Request, s *idp.Session) error {
+// endOthers is POST /account/sessions/end-others: all of the user's sessions but
+// this one.
+func (h *Handler) endOthers(w http.ResponseWriter, r *http.Request, s *idp.Session) exit {
 	return h.endOwn(w, r, s, "", doneOthers)
 }
 
-// endOwn ends sessions. One that is not there has ended already, or is somebody
-// else's: both get the same answer, and the latter stays.
-func (h *Handler) endOwn(w http.ResponseWriter, r *http.Request, s *idp.Session, short, done string) error {
-	n, err := h.Sessions.EndOwn(r.Context(), s, short, ownEvent(r, "session.end", s.User))
+// endOwn ends sessions. One that is not there has ended already, or is another
+// user's: both get the same answer, and the latter stays.
+func (h *Handler) endOwn(w http.ResponseWriter, r *http.Request, s *idp.Session, short, done string) exit {
+	n, err := h.Sessions.EndOwn(r.Context(), s, short, ownEvent(r, audit.SessionsEnded, s.User))
 	if errors.Is(err, idp.ErrSessionEnded) {
 		return redirect(w, r, AccountPath) // which says so
 	}
 	if err != nil {
-		return err
+		return fail(err)
 	}
 	web.EventOf(r).Note(slog.Int("sessions_ended", n))
-	return redirect(w, r, AccountPath+"?done="+done)
+	to := redirectTo(w, r, AccountPath+"?done="+done)
+	if n == 0 {
+		return show(to)
+	}
+	return answer(audit.SessionsEnded, s.User, to)
 }

@@ -3,22 +3,22 @@ package authn
 import (
 	"errors"
 	"io"
-	"log/slog"
 	"net/http"
 	"strings"
 
 	"vernal/idp"
 	"vernal/idp/account"
+	"vernal/idp/audit"
 	"vernal/idp/web"
 	"vernal/templates"
 )
 
-// showSignIn is GET /sign-in. It does not look for a live session: whoever
-// sends a person here has decided that they must sign in.
-func (h *Handler) showSignIn(w http.ResponseWriter, r *http.Request) error {
+// showSignIn is GET /sign-in. It does not look for a live session: the page that
+// sends a user here has decided that they must sign in.
+func (h *Handler) showSignIn(w http.ResponseWriter, r *http.Request) exit {
 	f, err := h.flowOf(r, r.URL.Query().Get(templates.FieldRequest))
 	if err != nil {
-		return err
+		return fail(err)
 	}
 	page := templates.SignInPage{}
 	if f.request != nil && f.request.ForceAuthn {
@@ -26,96 +26,108 @@ func (h *Handler) showSignIn(w http.ResponseWriter, r *http.Request) error {
 			page.Notice, page.NoticeArgs = templates.NoticeForceAuthn, []string{f.spName()}
 		}
 	}
-	// Towards the end of a session people may begin another one before it.
+	// Towards the end of a session users may begin another one before it.
 	if f.request == nil && !r.URL.Query().Has("again") {
 		if _, err := h.Sessions.Current(r); err == nil {
 			return redirect(w, r, AccountPath)
 		}
 	}
-	return h.signInPage(w, r, f, http.StatusOK, page)
+	return show(h.signInPage(w, r, f, http.StatusOK, page))
 }
 
 // checkSignIn is POST /sign-in: the password.
-func (h *Handler) checkSignIn(w http.ResponseWriter, r *http.Request) error {
+func (h *Handler) checkSignIn(w http.ResponseWriter, r *http.Request) exit {
 	if err := r.ParseForm(); err != nil {
 		return badForm(err)
 	}
 	f, err := h.flowOf(r, r.PostForm.Get(templates.FieldRequest))
 	if err != nil {
-		return err
+		return fail(err)
 	}
 	email := strings.TrimSpace(r.PostForm.Get(templates.FieldEmail))
 	password := r.PostForm.Get(templates.FieldPassword)
+	again := func(status int, problem templates.Key, args []string) func() error {
+		return h.signInPage(w, r, f, status, templates.SignInPage{Email: email, Problem: problem, ProblemArgs: args})
+	}
+	wrong := again(http.StatusUnprocessableEntity, templates.ProblemSignInWrong, nil)
 	if problem := signInProblem(email, password); problem != "" {
-		return h.signInPage(w, r, f, http.StatusUnprocessableEntity, templates.SignInPage{Email: email, Problem: problem})
+		return show(again(http.StatusUnprocessableEntity, problem, nil))
 	}
 
 	user, err := h.Accounts.CheckPassword(r.Context(), email, password, web.EventOf(r).Client)
-	var throttled *account.ThrottledError
+	var tooMany *account.ThrottledError
 	switch {
-	case errors.As(err, &throttled):
-		key, args := h.noteThrottled(w, r, throttled, "")
-		return h.signInPage(w, r, f, http.StatusTooManyRequests, templates.SignInPage{Email: email, Problem: key, ProblemArgs: args})
+	case errors.As(err, &tooMany):
+		return throttled(w, r, audit.PasswordThrottled, tooMany, "", func(key templates.Key, args []string) func() error {
+			return again(http.StatusTooManyRequests, key, args)
+		})
 	case errors.Is(err, account.ErrWrong):
-		web.EventOf(r).Note(slog.String("refused", "password"))
-		h.Pages.Refused(r, "password", account.Mistaken(err))
-		return h.signInPage(w, r, f, http.StatusUnprocessableEntity, templates.SignInPage{Email: email, Problem: templates.ProblemSignInWrong})
+		if known := account.UserOf(err); known != "" {
+			return answer(audit.PasswordWrong, known, wrong)
+		}
+		return answer(audit.PasswordUnknown, "", wrong)
 	case errors.Is(err, account.ErrLocked):
-		return f.fail(idp.Refuse(idp.RefusedAccountLocked, "account", "").With(err))
+		web.EventOf(r).User = account.UserOf(err)
+		return fail(f.fail(idp.Refuse(idp.RefusedAccountLocked, "account", "").With(err)))
 	case err != nil:
-		return f.fail(err)
+		return fail(f.fail(err))
 	}
 	web.EventOf(r).User = user.ID
-	return h.begin(w, r, f, user, email)
+	return h.begin(w, r, f, user, email, wrong)
 }
 
-// begin goes on with a person whose password was right: to the code page, or
-// past it in a browser that is remembered. Two factors, always: a password alone
-// proves too little to any service provider.
-func (h *Handler) begin(w http.ResponseWriter, r *http.Request, f flow, user *idp.User, email string) error {
+// begin continues with a user whose password was right: to the code page, or past
+// it in a browser that is remembered. Two factors, always: a password alone proves
+// too little to any service provider. wrong is the page for a password that is no
+// longer right.
+func (h *Handler) begin(w http.ResponseWriter, r *http.Request, f flow, user *idp.User, email string, wrong func() error) exit {
 	now := h.Accounts.Clock.Now()
 	known := &idp.Session{User: user.ID, Factors: []idp.FactorUse{{Factor: idp.FactorPassword, At: now}}}
 	if err := f.obstacle(known, user, now); err != nil {
-		return err
+		return fail(err)
 	}
-	pending, err := h.Sessions.StartPending(w, r, user.ID, h.Accounts.AddressMark(user.ID, email))
+	// A right password that no code follows is the surest sign of a stolen one, so it
+	// is recorded now and not when the sign-in is complete.
+	recorded := h.Pages.WithinBudget(r, audit.PasswordRight, user.ID)
+	pending, err := h.Sessions.StartPending(w, r, user.ID, h.Accounts.AddressMark(user.ID, email), recorded...)
 	if errors.Is(err, idp.ErrNotFound) { // deleted at this moment
-		return h.signInPage(w, r, f, http.StatusUnprocessableEntity, templates.SignInPage{Email: email, Problem: templates.ProblemSignInWrong})
+		return answer(audit.AccountChanged, user.ID, wrong)
 	}
 	if err != nil {
-		return f.fail(err)
+		return fail(f.fail(err))
 	}
-	// The record is read again now that there is a pending session: whoever
-	// locks the account or changes its password from here on ends that. Who was
-	// faster than that has not, so it ends here.
+	// The record is read again now that there is a pending session: a lock or a new
+	// password from here on ends that session. One that came before did not see it,
+	// so the session ends here.
 	latest, err := h.user(r.Context(), user.ID)
 	if err != nil || latest.Locked() || !latest.PasswordChangedAt.Equal(user.PasswordChangedAt) {
 		if err := h.Sessions.Abandon(w, r, pending); err != nil {
-			return f.fail(err)
+			return fail(f.fail(err))
 		}
 	}
 	switch {
 	case errors.Is(err, idp.ErrNotFound), err == nil && !latest.PasswordChangedAt.Equal(user.PasswordChangedAt):
-		return h.signInPage(w, r, f, http.StatusUnprocessableEntity, templates.SignInPage{Email: email, Problem: templates.ProblemSignInWrong})
+		return answer(audit.AccountChanged, user.ID, wrong)
 	case err != nil:
-		return f.fail(err)
+		return fail(f.fail(err))
 	case latest.Locked():
-		return f.fail(idp.Refuse(idp.RefusedAccountLocked, "account", ""))
+		return fail(f.fail(idp.Refuse(idp.RefusedAccountLocked, "account", "")))
 	}
 	if device, ok := h.Sessions.Remembered(r, latest); ok && f.remembers() {
-		// Forgotten at this moment it is one that is not remembered.
+		// One that is forgotten at this moment is not remembered.
 		device.At, err = h.Accounts.UseDevice(r.Context(), user.ID, h.Sessions.DeviceHash(r), pending.CameAs)
 		if err == nil {
 			return h.complete(w, r, f, pending, device, nil)
 		}
 		if !errors.Is(err, idp.ErrNotFound) {
-			return f.fail(err)
+			return fail(f.fail(err))
 		}
 	}
-	return redirect(w, r, f.withRequest(CodePath))
+	return answer(audit.PasswordRight, user.ID, redirectTo(w, r, f.withRequest(CodePath)))
 }
 
-// signInProblem is what can be said of a form without looking anyone up.
+// signInProblem is what is wrong with a form, as far as that shows without looking
+// a user up.
 func signInProblem(email, password string) templates.Key {
 	switch {
 	case email == "":
@@ -128,12 +140,15 @@ func signInProblem(email, password string) templates.Key {
 	return ""
 }
 
-func (h *Handler) signInPage(w http.ResponseWriter, r *http.Request, f flow, status int, page templates.SignInPage) error {
-	page.Base = f.base(h.Pages, r)
-	page.Action = SignInPath
-	if f.provider != nil {
-		page.HelpText = f.provider.HelpText
+// signInPage writes the sign-in page.
+func (h *Handler) signInPage(w http.ResponseWriter, r *http.Request, f flow, status int, page templates.SignInPage) func() error {
+	return func() error {
+		page.Base = f.base(h.Pages, r)
+		page.Action = SignInPath
+		if f.provider != nil {
+			page.HelpText = f.provider.HelpText
+		}
+		page.Request = f.handle()
+		return h.Pages.Render(w, status, func(b io.Writer) error { return h.Pages.Set.SignIn(b, page) })
 	}
-	page.Request = f.handle()
-	return h.Pages.Render(w, status, func(b io.Writer) error { return h.Pages.Set.SignIn(b, page) })
 }

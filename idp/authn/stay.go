@@ -35,13 +35,13 @@ func (h *Handler) stayAt(w http.ResponseWriter, at time.Time) {
 // showStay is GET /account/stay: how long the session lasts and, towards its
 // end, the warning. Browsers come here by themselves, so to look is no use of
 // the session: two tabs that are left open would keep it alive for ever.
-func (h *Handler) showStay(w http.ResponseWriter, r *http.Request) error {
-	s, err := h.Sessions.Current(r)
+func (h *Handler) showStay(w http.ResponseWriter, r *http.Request) exit {
+	s, err := h.current(r)
 	if errors.Is(err, idp.ErrNotFound) {
-		return h.ended(w, r)
+		return h.showEnded(w, r)
 	}
 	if err != nil {
-		return err
+		return fail(err)
 	}
 	now, end, warn := h.Sessions.Clock.Now(), h.Sessions.EndsAt(s), h.warnAt(s)
 	page := templates.StayPage{
@@ -53,24 +53,26 @@ func (h *Handler) showStay(w http.ResponseWriter, r *http.Request) error {
 	if page.Due {
 		h.stayAt(w, end)
 	}
-	return h.Pages.Render(w, http.StatusOK, func(b io.Writer) error { return h.Pages.Set.Stay(b, page) })
+	return show(func() error {
+		return h.Pages.Render(w, http.StatusOK, func(b io.Writer) error { return h.Pages.Set.Stay(b, page) })
+	})
 }
 
-// stay is POST /account/stay: the person is still there.
-func (h *Handler) stay(w http.ResponseWriter, r *http.Request, s *idp.Session) error {
+// stay is POST /account/stay: the user is still there.
+func (h *Handler) stay(w http.ResponseWriter, r *http.Request, s *idp.Session) exit {
 	if err := h.Sessions.Touch(r.Context(), s); err != nil {
-		return err
+		return fail(err)
 	}
 	return redirect(w, r, AccountPath)
 }
 
-// ended answers at a page for people who are signed in when the browser's
-// session is over: once it says so, and takes the cookie back. Who never had a
-// session is asked to sign in.
-func (h *Handler) ended(w http.ResponseWriter, r *http.Request) error {
+// showEnded answers at a page for signed-in users when the browser's session is
+// over: it says so once, and takes the cookie back. A browser that never had a
+// session is sent to sign in.
+func (h *Handler) showEnded(w http.ResponseWriter, r *http.Request) exit {
 	why, err := h.Sessions.Lapsed(r)
 	if err != nil {
-		return err
+		return fail(err)
 	}
 	page := templates.SessionEndedPage{Base: h.Pages.Base(r, ""), SignInURL: SignInPath}
 	switch why {
@@ -84,5 +86,7 @@ func (h *Handler) ended(w http.ResponseWriter, r *http.Request) error {
 		return redirect(w, r, SignInPath)
 	}
 	h.Sessions.Drop(w)
-	return h.Pages.Render(w, http.StatusOK, func(b io.Writer) error { return h.Pages.Set.SessionEnded(b, page) })
+	return show(func() error {
+		return h.Pages.Render(w, http.StatusOK, func(b io.Writer) error { return h.Pages.Set.SessionEnded(b, page) })
+	})
 }

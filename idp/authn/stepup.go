@@ -2,75 +2,77 @@ package authn
 
 import (
 	"errors"
-	"log/slog"
 	"net/http"
 
 	"vernal/idp"
 	"vernal/idp/assurance"
+	"vernal/idp/audit"
 	"vernal/idp/web"
 	"vernal/templates"
 )
 
-// showStepUp is GET /sign-in/step-up: the code page of somebody who is signed in
-// with less than the request needs.
-func (h *Handler) showStepUp(w http.ResponseWriter, r *http.Request) error {
+// showStepUp is GET /sign-in/step-up: the code page of a user who is signed in with
+// less than the request needs.
+func (h *Handler) showStepUp(w http.ResponseWriter, r *http.Request) exit {
 	f, err := h.flowOf(r, r.URL.Query().Get(templates.FieldRequest))
 	if err != nil {
-		return err
+		return fail(err)
 	}
 	s, user, err := h.lacks(r, f)
 	if err != nil {
-		return f.fail(err)
+		return fail(f.fail(err))
 	}
 	if user == nil {
 		return redirect(w, r, h.next(f))
 	}
-	// Whoever gets here shall have the whole time, and not what is left of it.
+	// A user who gets here has the whole time, and not what is left of it.
 	if r.Method != http.MethodHead {
 		if err := h.Sessions.Touch(r.Context(), s); err != nil {
-			return f.fail(err)
+			return fail(f.fail(err))
 		}
 	}
-	return h.codePage(w, r, f, user, http.StatusOK, askMore(f), h.sessionLimit(s))
+	return show(h.codePage(w, r, f, user, http.StatusOK, askMore(f), h.sessionLimit(s)))
 }
 
 // checkStepUp is POST /sign-in/step-up: the factor that was missing, and a new
 // session with what the old one had.
-func (h *Handler) checkStepUp(w http.ResponseWriter, r *http.Request) error {
+func (h *Handler) checkStepUp(w http.ResponseWriter, r *http.Request) exit {
 	if err := r.ParseForm(); err != nil {
 		return badForm(err)
 	}
 	f, err := h.flowOf(r, r.PostForm.Get(templates.FieldRequest))
 	if err != nil {
-		return err
+		return fail(err)
 	}
 	s, user, err := h.lacks(r, f)
 	if err != nil {
-		return f.fail(err)
+		return fail(f.fail(err))
 	}
 	if user == nil {
 		return redirect(w, r, h.next(f))
 	}
 	if err := h.Sessions.Touch(r.Context(), s); err != nil {
-		return f.fail(err)
+		return fail(f.fail(err))
 	}
 	if r.PostForm.Has(templates.FieldMore) {
 		return h.moreTime(w, r, f, user, askMore(f), h.sessionLimit(s))
 	}
 	from := web.EventOf(r).Client
-	ok, err := h.proveCode(w, r, f, user, askMore(f), h.sessionLimit(s), func(code string) error {
+	refused, ok := h.proveCode(w, r, f, user, askMore(f), h.sessionLimit(s), func(code string) error {
 		return h.Accounts.CheckTOTP(r.Context(), user.ID, code, from)
 	})
 	if !ok {
-		return err
+		return refused
 	}
-	_, err = h.Sessions.StepUp(w, r, s, idp.FactorTOTP, f.event(r, "step_up", user.ID, string(idp.FactorTOTP)))
-	if err != nil && !errors.Is(err, idp.ErrSessionEnded) && !errors.Is(err, idp.ErrNotFound) {
-		return f.fail(err)
+	next := redirectTo(w, r, h.next(f))
+	_, err = h.Sessions.StepUp(w, r, s, idp.FactorTOTP, proofEvent(r, audit.SteppedUp, user.ID, string(idp.FactorTOTP)))
+	switch {
+	case errors.Is(err, idp.ErrSessionEnded), errors.Is(err, idp.ErrNotFound):
+		return answer(audit.AccountChanged, user.ID, next) // package sso sees that the session has ended
+	case err != nil:
+		return fail(f.fail(err))
 	}
-	// A session that ended at this moment is seen where everything is decided.
-	web.EventOf(r).Note(slog.String("user", string(user.ID)))
-	return redirect(w, r, h.next(f))
+	return answer(audit.SteppedUp, user.ID, next)
 }
 
 // askMore is the code page of a step-up.
@@ -78,14 +80,14 @@ func askMore(f flow) templates.CodePage {
 	return templates.CodePage{Action: StepUpPath, Notice: templates.NoticeStepUp, NoticeArgs: []string{f.spName()}}
 }
 
-// lacks is the browser's session and its person, if a code is what the session
+// lacks is the browser's session and its user, if a code is what the session
 // lacks for the flow, and nothing else; nil for both if not. Then this page has
 // nothing to ask: the decision what comes next is not its own.
 func (h *Handler) lacks(r *http.Request, f flow) (*idp.Session, *idp.User, error) {
 	if f.request == nil {
 		return nil, nil, nil
 	}
-	s, err := h.Sessions.Current(r)
+	s, err := h.current(r)
 	if errors.Is(err, idp.ErrNotFound) {
 		return nil, nil, nil
 	}

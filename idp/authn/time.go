@@ -38,42 +38,44 @@ func (h *Handler) sessionLimit(s *idp.Session) limit {
 // time, after they got it. What was ticked is ticked again. What was typed of
 // the code is not shown again: codes change every minute at most, so that by the
 // time it is sent it would count as a wrong one; and it is a secret.
-func (h *Handler) moreTime(w http.ResponseWriter, r *http.Request, f flow, user *idp.User, page templates.CodePage, l limit) error {
+func (h *Handler) moreTime(w http.ResponseWriter, r *http.Request, f flow, user *idp.User, page templates.CodePage, l limit) exit {
 	page.Notice, page.NoticeArgs = templates.NoticeMoreTime, nil
 	page.Remembered = page.Remember && r.PostForm.Get(templates.FieldRemember) == "yes"
 	web.EventOf(r).Note(slog.String("more_time", "given"))
-	return h.codePage(w, r, f, user, http.StatusOK, page, l)
+	return show(h.codePage(w, r, f, user, http.StatusOK, page, l))
 }
 
 // more gives a sign-in that was begun more time.
-func (h *Handler) more(w http.ResponseWriter, r *http.Request, f flow, pending *idp.Session, user *idp.User) error {
+func (h *Handler) more(w http.ResponseWriter, r *http.Request, f flow, pending *idp.Session, user *idp.User) exit {
 	err := h.Sessions.ExtendPending(r.Context(), pending)
 	if errors.Is(err, idp.ErrNotFound) {
 		return h.nothingPending(w, r, f)
 	}
 	if err != nil {
-		return f.fail(err)
+		return fail(f.fail(err))
 	}
 	return h.moreTime(w, r, f, user, h.askCode(f), h.pendingLimit(pending))
 }
 
-// codePage writes the page that asks for a code, with a warning before the time
-// for it is over that appears by itself: by the page's own stylesheet, also
-// without a script, as nothing may load that page anew while somebody types.
-func (h *Handler) codePage(w http.ResponseWriter, r *http.Request, f flow, user *idp.User, status int, page templates.CodePage, l limit) error {
-	left := l.end.Sub(h.Sessions.Clock.Now())
-	warned := min(l.end.Sub(l.warnAt), left)
-	page.Base = f.base(h.Pages, r)
-	page.Nonce = newNonce()
-	page.Request = f.handle()
-	page.Email = user.PrimaryEmail()
-	page.Time = templates.CodeTime{
-		// Rounded: the warning rather comes early, the end rather late.
-		WarnIn: max(0, int((left - warned).Seconds())), EndIn: max(1, int(math.Ceil(left.Seconds()))),
-		Minutes: max(1, int(warned.Minutes())), Final: l.final, AgainURL: f.withRequest(SignInPath),
+// codePage writes the page that asks for a code. Before the time for it is over the
+// page's own stylesheet shows a warning, also without a script: no reload may take
+// away what the user is typing.
+func (h *Handler) codePage(w http.ResponseWriter, r *http.Request, f flow, user *idp.User, status int, page templates.CodePage, l limit) func() error {
+	return func() error {
+		left := l.end.Sub(h.Sessions.Clock.Now())
+		warned := min(l.end.Sub(l.warnAt), left)
+		page.Base = f.base(h.Pages, r)
+		page.Nonce = newNonce()
+		page.Request = f.handle()
+		page.Email = user.PrimaryEmail()
+		page.Time = templates.CodeTime{
+			// Rounded so that the warning comes early rather than late, and the end late.
+			WarnIn: max(0, int((left - warned).Seconds())), EndIn: max(1, int(math.Ceil(left.Seconds()))),
+			Minutes: max(1, int(warned.Minutes())), Final: l.final, AgainURL: f.withRequest(SignInPath),
+		}
+		w.Header().Set("Content-Security-Policy", web.CSPWithNonce(page.Nonce))
+		return h.Pages.Render(w, status, func(b io.Writer) error { return h.Pages.Set.Code(b, page) })
 	}
-	w.Header().Set("Content-Security-Policy", web.CSPWithNonce(page.Nonce))
-	return h.Pages.Render(w, status, func(b io.Writer) error { return h.Pages.Set.Code(b, page) })
 }
 
 func newNonce() string {

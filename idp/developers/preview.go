@@ -21,6 +21,7 @@ import (
 
 	"vernal/certs"
 	"vernal/idp"
+	"vernal/idp/audit"
 	"vernal/idp/link"
 	"vernal/idp/preview"
 	"vernal/idp/sp"
@@ -105,6 +106,7 @@ func (h *Handler) enter(w http.ResponseWriter, r *http.Request, token string) er
 		if err := h.Preview.Enter(w, r, l, token, now); err != nil {
 			return err
 		}
+		h.Pages.RecordPreview(r, audit.PreviewOpened, l.SP, l.Year, l.ID)
 	}
 	http.Redirect(w, r, preview.Path, http.StatusSeeOther)
 	return nil

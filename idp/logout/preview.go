@@ -8,6 +8,7 @@ import (
 
 	"vernal/certs"
 	"vernal/idp"
+	"vernal/idp/audit"
 	"vernal/idp/preview"
 	"vernal/idp/web"
 )
@@ -35,6 +36,9 @@ func (h *Handler) admit(r *http.Request, a *accepted, entry certs.Entry, failed 
 	}
 	a.preview = by
 	web.EventOf(r).Note(slog.String("preview", by))
+	if failed == nil {
+		h.Pages.RecordPreview(r, audit.PreviewAdmitted, a.provider.EntityID, year, by)
+	}
 	return nil
 }
 
@@ -50,6 +54,9 @@ func (h *Handler) admitServer(r *http.Request, a *accepted, entry certs.Entry, f
 	}
 	a.preview = preview.ByField
 	web.EventOf(r).Note(slog.String("preview", a.preview))
+	if failed == nil {
+		h.Pages.RecordPreview(r, audit.PreviewAdmitted, a.provider.EntityID, entry.Key.Year, a.preview)
+	}
 	return nil
 }
 

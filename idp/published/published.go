@@ -53,7 +53,7 @@ func metadataControl(years *certs.Ring, now time.Time) string {
 }
 
 // Handler serves metadata{year}, metadata and certificate{year}.pem. All
-// fields are required but Links and Fetched.
+// fields are required but Links, Previewed and Fetched.
 type Handler struct {
 	IdP   metadata.IdP
 	Years *certs.Ring
@@ -61,6 +61,9 @@ type Handler struct {
 	// Links checks the token in the parameter "preview", which opens a year
 	// that is not published; nil if none does.
 	Links *link.Service
+	// Previewed records that a link opened a document of an unpublished year; nil to
+	// record nothing.
+	Previewed func(*http.Request, *link.Link)
 	// Fetched is told of each load of a metadata document of a live year. It
 	// must not block; nil if nobody counts.
 	Fetched func(board.Fetch)
@@ -135,6 +138,9 @@ func (h *Handler) open(r *http.Request) (entry certs.Entry, preview bool, err er
 		return certs.Entry{}, false, fmt.Errorf("check preview of %s: %w", y, err)
 	}
 	web.EventOf(r).Note(slog.String("preview", l.ID))
+	if h.Previewed != nil {
+		h.Previewed(r, l)
+	}
 	return entry, true, nil
 }
 

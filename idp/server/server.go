@@ -23,6 +23,7 @@ import (
 	"vernal/certs"
 	"vernal/idp"
 	"vernal/idp/account"
+	"vernal/idp/audit"
 	"vernal/idp/authn"
 	"vernal/idp/board"
 	"vernal/idp/developers"
@@ -135,7 +136,17 @@ func (s *Server) parts() (*parts, error) {
 	if s.Trail != nil {
 		p.pages.Refusals = s.Trail.Refusals
 	}
+	p.pages.SessionUser = func(r *http.Request) idp.UserID {
+		current, err := sessions.Current(r)
+		if err != nil {
+			return ""
+		}
+		return current.User
+	}
 	p.published = &published.Handler{IdP: s.IdP, Years: s.Years, Links: s.Links, Clock: s.Clock}
+	p.published.Previewed = func(r *http.Request, l *link.Link) {
+		p.pages.RecordPreview(r, audit.PreviewFetched, l.SP, l.Year, l.ID)
+	}
 	if s.Board != nil {
 		p.published.Fetched = s.Board.Fetched
 	}

@@ -120,9 +120,9 @@ func (m *Manager) Touch(ctx context.Context, s *idp.Session) error {
 	return nil
 }
 
-// StartPending begins a sign-in of a person whose password was right. cameAs is
-// kept for its second factor, see idp.Session.
-func (m *Manager) StartPending(w http.ResponseWriter, r *http.Request, user idp.UserID, cameAs string) (*idp.Session, error) {
+// StartPending begins the sign-in of a user whose password was right. cameAs is kept
+// for its second factor, see idp.Session. The events are written in the same step.
+func (m *Manager) StartPending(w http.ResponseWriter, r *http.Request, user idp.UserID, cameAs string, events ...idp.AuditEvent) (*idp.Session, error) {
 	now := m.Clock.Now()
 	s := &idp.Session{
 		User: user, Pending: true, CameAs: cameAs,
@@ -132,7 +132,7 @@ func (m *Manager) StartPending(w http.ResponseWriter, r *http.Request, user idp.
 	}
 	token := newToken()
 	s.ID = idp.HashSessionToken(token)
-	if err := m.Store.CreateSession(r.Context(), s, m.replaced(r, "signin")); err != nil {
+	if err := m.Store.CreateSession(r.Context(), s, m.replaced(r, "signin"), events...); err != nil {
 		return nil, fmt.Errorf("begin sign-in: %w", err)
 	}
 	m.set(w, m.cookieName("signin"), token, 0)

@@ -8,6 +8,7 @@ import (
 
 	"vernal/certs"
 	"vernal/idp"
+	"vernal/idp/audit"
 	"vernal/idp/web"
 )
 
@@ -44,6 +45,7 @@ func (h *Handler) admit(r *http.Request, a *accepted, entry certs.Entry, failed 
 	}
 	a.request.Preview = by
 	web.EventOf(r).Note(slog.String("preview", by))
+	h.Pages.RecordPreview(r, audit.PreviewAdmitted, a.provider.EntityID, year, by)
 	return nil
 }
 

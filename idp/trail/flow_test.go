@@ -99,7 +99,7 @@ func TestFlowsAreOnRecord(t *testing.T) {
 			_, err := i.Accounts.Lock(t.Context(), ana.Email, "", "test")
 			ok(t, err)
 			return signInPage(ana.Password)
-		}, idp.AuditEvent{Kind: "refusal", Outcome: "account_locked"}},
+		}, idp.AuditEvent{Kind: "refusal", Outcome: "account_locked", User: ana.User.ID}},
 		{"lock", nil, idp.AuditEvent{Kind: "user.lock", Outcome: "ok", Actor: "test", User: ana.User.ID}},
 	}
 	after := uint64(0)

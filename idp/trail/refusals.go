@@ -10,12 +10,21 @@ import (
 	"vernal/idp"
 )
 
-// Refusals writes down what was turned down. Anybody can be turned down as often
-// as they like, so each group of senders has a budget of records of its own;
-// what goes beyond is counted, and the counts are one record a minute.
+// Refusals writes the records that a sender can cause as often as they like: what
+// was refused, right passwords, opened previews. Each group of senders has a
+// budget of records of its own. What goes beyond it is counted, and the counts are
+// written once a minute, with the user or service provider that they are about.
 //
-// Whether a refusal finds room does not depend on who was named in it, known or
-// unknown: the time of an answer must not tell who has an account.
+// A budget is only as good as those who can spend it. No one can hide an attack
+// behind a budget that they spent before, because
+//   - a user's budgets are spent only by a sender who has proved that user's
+//     password or session, and each outcome has one of its own: throttled codes
+//     leave the room for wrong codes untouched;
+//   - what does not find room in a shared budget is still counted for the user.
+//
+// Whether a record finds room in a shared budget does not depend on the user that
+// it names, known or unknown: the time of an answer must not disclose who has an
+// account. Counting for a user costs no write, so it discloses nothing either.
 type Refusals struct {
 	Store idp.AuditStore
 	Clock idp.Clock
@@ -23,54 +32,124 @@ type Refusals struct {
 
 	mu      sync.Mutex
 	budgets map[group]*budget
-	counted map[string]int // outcome -> refusals beyond a budget
+	counted map[subject]map[string]int // countName -> how many went beyond a budget
+	waiting []subject                  // the named subjects of counted, oldest first
 }
 
-// group is who shares a budget: everybody whom we do not know, everybody at the
-// sign-in pages, or one registered service provider whose signature was
-// verified.
-type group struct {
-	kind Group
-	sp   idp.EntityID
-}
-
-// Group is the kind of a sender.
+// Group is a kind of sender.
 type Group int
 
-// The groups. A service provider's own begins where its signature was verified.
+// The groups, by what the sender has proved.
 const (
+	// Strangers have proved nothing. All of them share one budget.
 	Strangers Group = iota
+	// People are at the sign-in pages and have proved nothing: a wrong password,
+	// whether or not the email address has an account. They share one budget.
 	People
+	// Provider is one registered service provider whose signature was verified.
 	Provider
+	// User is one user whose password or session was proved.
+	User
+	// Preview is one link, or one registration, that opens an unpublished year.
+	Preview
 )
 
+// group is who shares a budget.
+type group struct {
+	kind    Group
+	sp      idp.EntityID
+	user    idp.UserID
+	outcome string
+}
+
+// groupOf is the group whose budget the event spends.
+func groupOf(kind Group, ev *idp.AuditEvent) group {
+	switch kind {
+	case Provider:
+		return group{kind: kind, sp: ev.SP}
+	case User:
+		return group{kind: kind, user: ev.User, outcome: ev.Kind + "/" + ev.Outcome}
+	case Preview:
+		return group{kind: kind, sp: ev.SP, outcome: ev.Kind + "/" + ev.Detail["preview"]}
+	}
+	return group{kind: kind}
+}
+
+// isShared reports whether strangers can spend the group's budget.
+func (g group) isShared() bool { return g.kind == Strangers || g.kind == People }
+
 // allowance is how many records a group may have at once, and how many more each
-// minute.
+// minute. A user's wrong codes always fit: the throttle lets 10 through in 10
+// minutes.
 func (g Group) allowance() (burst, minute float64) {
 	switch g {
 	case Provider:
 		return 100, 4
 	case People:
 		return 200, 10
+	case User, Preview:
+		return 50, 2
 	}
 	return 60, 2
 }
 
-// maxBudgets bounds the memory; registered providers are few.
-const maxBudgets = 10_000
+const (
+	// maxBudgets bounds the budgets in memory. Beyond it the ones of users and
+	// service providers begin full again: that costs records, never loses one.
+	maxBudgets = 10_000
+	// maxSubjects bounds the users and service providers that are counted apart.
+	maxSubjects = 10_000
+	// maxOutcomes bounds the outcomes that one record counts. They are our own
+	// words.
+	maxOutcomes = 100
+	// flushSubjects bounds the records of one Flush. Other subjects wait for the
+	// next one, so that many users under attack at once cannot fill the disk.
+	flushSubjects = 30
+)
 
-// maxCounted bounds the outcomes that one record counts; they are our own words.
-const maxCounted = 100
+// subject is whom a count names: a user, a service provider whose signature was
+// verified, or, as the zero value, no one.
+type subject struct {
+	user idp.UserID
+	sp   idp.EntityID
+}
+
+func subjectOf(kind Group, ev *idp.AuditEvent) subject {
+	switch {
+	case ev.User != "":
+		return subject{user: ev.User}
+	case kind == Provider || kind == Preview:
+		return subject{sp: ev.SP}
+	}
+	return subject{}
+}
+
+// countName is what an event is counted as: a refusal by its outcome, anything else
+// by its kind.
+func countName(ev *idp.AuditEvent) string {
+	if ev.Kind == "refusal" || ev.Kind == "failure" {
+		return ev.Outcome
+	}
+	return ev.Kind
+}
 
 type budget struct {
 	left float64
 	at   time.Time
 }
 
-// Record writes the event down, or counts it. A failure to do so is logged and
-// is nobody's failure: the refusal stands.
+// refill adds what the time since the last use gives.
+func (b *budget) refill(burst, minute float64, now time.Time) {
+	if d := now.Sub(b.at); d > 0 {
+		b.left = min(burst, b.left+minute*d.Minutes())
+	}
+	b.at = now
+}
+
+// Record writes the event, or counts it. A failure to write is logged and changes
+// nothing for the user: the refusal stands.
 func (r *Refusals) Record(ctx context.Context, g Group, ev idp.AuditEvent) {
-	if !r.take(group{g, providerOf(g, ev)}, ev.Outcome) {
+	if !r.Take(g, ev) {
 		return
 	}
 	if err := r.Store.AppendAudit(context.WithoutCancel(ctx), ev); err != nil {
@@ -78,57 +157,124 @@ func (r *Refusals) Record(ctx context.Context, g Group, ev idp.AuditEvent) {
 	}
 }
 
-func providerOf(g Group, ev idp.AuditEvent) idp.EntityID {
-	if g == Provider {
-		return ev.SP
-	}
-	return ""
-}
-
-// take takes one record from the group's budget; without one left it counts.
-func (r *Refusals) take(g group, outcome string) bool {
+// Take takes one record from the group's budget and reports true: the caller
+// writes the event, in the same step as the change that it is about. Without one
+// left the event is counted, and the caller must not write it.
+func (r *Refusals) Take(kind Group, ev idp.AuditEvent) bool {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	now := r.Clock.Now()
+	g := groupOf(kind, &ev)
+	burst, minute := kind.allowance()
 	b := r.budgets[g]
-	burst, minute := g.kind.allowance()
 	if b == nil {
-		if r.budgets == nil || len(r.budgets) >= maxBudgets {
-			r.budgets = make(map[group]*budget)
-		}
+		r.makeRoom(now)
 		b = &budget{left: burst, at: now}
 		r.budgets[g] = b
 	}
-	if d := now.Sub(b.at); d > 0 {
-		b.left = min(burst, b.left+minute*d.Minutes())
-	}
-	b.at = now
+	b.refill(burst, minute, now)
 	if b.left >= 1 {
 		b.left--
 		return true
 	}
-	if r.counted == nil {
-		r.counted = make(map[string]int)
-	}
-	if _, ok := r.counted[outcome]; !ok && len(r.counted) >= maxCounted {
-		outcome = "other"
-	}
-	r.counted[outcome]++
+	r.count(subjectOf(kind, &ev), countName(&ev), 1)
 	return false
 }
 
-// Flush writes what was counted since the last one: one record, or none.
-func (r *Refusals) Flush(ctx context.Context) error {
+// makeRoom keeps the number of budgets bounded. Those that are full again say
+// nothing and go first. The shared ones stay: strangers must not get a full budget
+// by filling the memory.
+func (r *Refusals) makeRoom(now time.Time) {
+	if r.budgets == nil {
+		r.budgets = make(map[group]*budget)
+	}
+	if len(r.budgets) < maxBudgets {
+		return
+	}
+	for g, b := range r.budgets {
+		burst, minute := g.kind.allowance()
+		if b.refill(burst, minute, now); b.left >= burst && !g.isShared() {
+			delete(r.budgets, g)
+		}
+	}
+	if len(r.budgets) < maxBudgets {
+		return
+	}
+	for g := range r.budgets {
+		if !g.isShared() {
+			delete(r.budgets, g)
+		}
+	}
+}
+
+// count adds to what went beyond a budget. r.mu is held.
+func (r *Refusals) count(s subject, outcome string, n int) {
+	if r.counted == nil {
+		r.counted = make(map[subject]map[string]int)
+	}
+	of := r.counted[s]
+	if of == nil && s != (subject{}) {
+		if len(r.waiting) >= maxSubjects {
+			r.count(subject{}, outcome, n)
+			return
+		}
+		r.waiting = append(r.waiting, s)
+	}
+	if of == nil {
+		of = make(map[string]int)
+		r.counted[s] = of
+	}
+	if _, ok := of[outcome]; !ok && len(of) >= maxOutcomes {
+		outcome = "other"
+	}
+	of[outcome] += n
+}
+
+// Flush writes what was counted: one record for each user and service provider,
+// those that have waited longest first, and one for all others. It writes a
+// bounded number of records; the rest waits for the next Flush. What could not be
+// written is kept.
+func (r *Refusals) Flush(ctx context.Context) error { return r.flush(ctx, flushSubjects) }
+
+// FlushAll is Flush for everyone who waits. It is for the end of the server.
+func (r *Refusals) FlushAll(ctx context.Context) error { return r.flush(ctx, maxSubjects) }
+
+func (r *Refusals) flush(ctx context.Context, limit int) error {
 	r.mu.Lock()
-	counted := r.counted
-	r.counted = nil
+	n := min(limit, len(r.waiting))
+	subjects := append([]subject{{}}, r.waiting[:n]...)
+	r.waiting = append([]subject(nil), r.waiting[n:]...)
+	taken := make(map[subject]map[string]int, len(subjects))
+	var events []idp.AuditEvent
+	for _, s := range subjects {
+		if of := r.counted[s]; of != nil {
+			taken[s] = of
+			delete(r.counted, s)
+			events = append(events, countEvent(s, of))
+		}
+	}
 	r.mu.Unlock()
-	if len(counted) == 0 {
+	if len(events) == 0 {
 		return nil
 	}
-	detail := make(map[string]string, len(counted))
-	for outcome, n := range counted {
+	err := r.Store.AppendAudit(ctx, events...)
+	if err != nil {
+		r.mu.Lock()
+		defer r.mu.Unlock()
+		for _, s := range subjects {
+			for outcome, n := range taken[s] {
+				r.count(s, outcome, n)
+			}
+		}
+	}
+	return err
+}
+
+// countEvent is the record of what went beyond a budget.
+func countEvent(s subject, of map[string]int) idp.AuditEvent {
+	detail := make(map[string]string, len(of))
+	for outcome, n := range of {
 		detail[outcome] = strconv.Itoa(n)
 	}
-	return r.Store.AppendAudit(ctx, idp.AuditEvent{Kind: "refusals", Outcome: "counted", Actor: "server", Detail: detail})
+	return idp.AuditEvent{Kind: "refusals", Outcome: "counted", Actor: "server", User: s.user, SP: s.sp, Detail: detail}
 }

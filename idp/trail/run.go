@@ -30,7 +30,7 @@ func (s *Service) Run(ctx context.Context) {
 			ctx = context.WithoutCancel(ctx)
 		case <-tick.C:
 		}
-		s.flush(ctx)
+		s.flush(ctx, done)
 		if now := s.Clock.Now(); done || now.Sub(logged) >= headEvery || now.Before(logged) {
 			s.logHead(ctx)
 			logged = now
@@ -38,11 +38,16 @@ func (s *Service) Run(ctx context.Context) {
 	}
 }
 
-func (s *Service) flush(ctx context.Context) {
+// flush writes what was counted. At the end of the server nothing may wait.
+func (s *Service) flush(ctx context.Context, done bool) {
 	if s.Refusals == nil {
 		return
 	}
-	if err := s.Refusals.Flush(ctx); err != nil {
+	flush := s.Refusals.Flush
+	if done {
+		flush = s.Refusals.FlushAll
+	}
+	if err := flush(ctx); err != nil {
 		s.Log.LogAttrs(ctx, slog.LevelError, "refusals are not in the audit trail", slog.String("error", err.Error()))
 	}
 }

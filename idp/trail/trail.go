@@ -6,7 +6,8 @@
 //	verify.go    is every record there, as it was written? In parts, so that no
 //	             sign-in waits behind a long reader
 //	prune.go     the checkpoint that stands for records that were exported
-//	refusals.go  what is turned down: one by one within a budget, then counted
+//	refusals.go  what a sender can repeat: one record each within a budget, then
+//	             counted for the user or service provider
 //	run.go       the end of the trail into the log, every hour
 //
 // How records are chained is package audit's, how they are kept the store's.

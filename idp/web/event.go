@@ -8,6 +8,7 @@ import (
 	"log/slog"
 	"net/http"
 	"net/netip"
+	"slices"
 	"time"
 
 	"vernal/certs"
@@ -31,9 +32,10 @@ type Event struct {
 	// HidePath has the log name the route and not the path, which holds a secret.
 	HidePath bool
 	// SP, Year and User are what the request is about, as far as it is known: the
-	// audit trail names them if it is refused. SP must be registered; Verified
-	// says that it has proven, by a signature or a request that was stored, that
-	// it is the one.
+	// audit trail names them if it is refused, and the log line names the user. SP
+	// must be registered; Verified says that it has proven, by a signature or a
+	// request that was stored, that it is the one. User must have been proven, by
+	// the password or a session: its refusals spend that user's budget.
 	SP       idp.EntityID
 	Year     idp.Year
 	User     idp.UserID
@@ -84,6 +86,13 @@ func EventOf(r *http.Request) *Event {
 // Note adds attributes to the request's log event. No secret and nothing
 // personal but the network address may be noted.
 func (e *Event) Note(attrs ...slog.Attr) { e.attrs = append(e.attrs, attrs...) }
+
+// noteUser adds the user's ID to the log event, once.
+func (e *Event) noteUser(user idp.UserID) {
+	if !slices.ContainsFunc(e.attrs, func(a slog.Attr) bool { return a.Key == "user" }) {
+		e.Note(slog.String("user", string(user)))
+	}
+}
 
 // NoteEnded warns, once in a request, that the year which answers it has a
 // certificate past its end: it works on, and whoever reads the log shall know.

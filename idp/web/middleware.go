@@ -64,6 +64,9 @@ func (m *Middleware) finish(w *recorder, r *http.Request, e *Event) {
 	if !m.Log.Enabled(r.Context(), e.level) {
 		return
 	}
+	if e.User != "" {
+		e.noteUser(e.User)
+	}
 	attrs := append(e.attrs,
 		slog.String("request_id", e.ID),
 		slog.String("method", r.Method),

@@ -30,8 +30,11 @@ type Pages struct {
 	Brand string
 	// BaseURL is base_url, for the addresses that a retired year's page names.
 	BaseURL string
-	// Refusals puts on record who was turned down and why; nil if nobody does.
+	// Refusals records who was refused and why; nil to record nothing.
 	Refusals *trail.Refusals
+	// SessionUser is the user of the browser's session, "" without one; optional. The
+	// records of previews name them.
+	SessionUser func(*http.Request) idp.UserID
 }
 
 // Base is what every page starts from.

@@ -2,26 +2,86 @@ package web
 
 import (
 	"cmp"
+	"log/slog"
+	"maps"
 	"net/http"
 
 	"vernal/idp"
+	"vernal/idp/audit"
 	"vernal/idp/trail"
 )
 
-// Refused puts on record that a person was turned down at a page that lets them
-// try again, which has no error id: a wrong password or code. user is whose it
-// would have been, "" if nobody's.
-func (p *Pages) Refused(r *http.Request, outcome string, user idp.UserID) {
+// AuditEvent begins the record of a decision about a request: who, from where and
+// for which service provider. user is "" where none is known.
+func AuditEvent(r *http.Request, d audit.Decision, user idp.UserID) idp.AuditEvent {
 	e := EventOf(r)
-	ev := refusal(e, outcome)
-	if user != "" {
-		ev.User, ev.Actor = user, "" // whoever it was, it need not have been them
-	}
-	p.record(r, trail.People, ev)
+	ev := d.Event()
+	ev.User, ev.SP, ev.Year, ev.RequestID, ev.Address = user, e.SP, e.Year, e.ID, e.Address
+	return ev
 }
 
-// turnedDown puts a failure on record. An address that we do not have is none:
-// nobody was turned down there.
+// Record records a decision that leaves a page without an error ID, such as a wrong
+// password, before its answer is written. It names no actor: the sender need not
+// have been the user. The log line says the same.
+func (p *Pages) Record(r *http.Request, d audit.Decision, user idp.UserID, detail map[string]string) {
+	rule := d.Rule()
+	if rule.Writer != audit.Budgeted {
+		return
+	}
+	e := EventOf(r)
+	ev := AuditEvent(r, d, user)
+	ev.Detail = map[string]string{"route": cmp.Or(e.Route, "(unknown)")}
+	maps.Copy(ev.Detail, detail)
+	if rule.Kind == "refusal" {
+		e.Note(slog.String("refused", rule.Outcome))
+	}
+	if user != "" {
+		e.noteUser(user)
+	}
+	p.record(r, groupOf(d), ev)
+}
+
+// RecordPreview records that an unpublished year was opened to the request: by a
+// registration, by the link with that ID, or by a link that the browser has yet to
+// show. A HEAD opens nothing.
+func (p *Pages) RecordPreview(r *http.Request, d audit.Decision, sp idp.EntityID, y idp.Year, by string) {
+	if r.Method == http.MethodHead {
+		return
+	}
+	e := EventOf(r)
+	e.SP, e.Year = sp, y
+	var user idp.UserID
+	if p.SessionUser != nil {
+		user = p.SessionUser(r)
+	}
+	p.Record(r, d, user, map[string]string{"preview": by})
+}
+
+// WithinBudget is the event of a decision for the change that it makes, or none if
+// the sender has spent the budget: it is counted then.
+func (p *Pages) WithinBudget(r *http.Request, d audit.Decision, user idp.UserID) []idp.AuditEvent {
+	ev := AuditEvent(r, d, user)
+	if p.Refusals == nil || !p.Refusals.Take(groupOf(d), ev) {
+		return nil
+	}
+	return []idp.AuditEvent{ev}
+}
+
+// groupOf says who can spend the budget of a decision's records. A password that
+// was not right proves nothing, whomever it would have been of.
+func groupOf(d audit.Decision) trail.Group {
+	switch d {
+	case audit.PasswordWrong, audit.PasswordUnknown, audit.PasswordThrottled:
+		return trail.People
+	case audit.PreviewOpened, audit.PreviewFetched, audit.PreviewAdmitted:
+		return trail.Preview
+	}
+	return trail.User
+}
+
+// turnedDown records a failure. A URL that we do not have is none: no one was
+// refused there. A refusal of a user who is known by password or session spends
+// that user's budget and no one else's.
 func (p *Pages) turnedDown(r *http.Request, e *Event, f *failure) {
 	outcome := f.key
 	kind, group := "refusal", trail.Strangers
@@ -35,7 +95,10 @@ func (p *Pages) turnedDown(r *http.Request, e *Event, f *failure) {
 	case f.status >= http.StatusInternalServerError:
 		kind = "failure" // ours
 	}
-	if e.Verified {
+	switch {
+	case e.User != "":
+		group = trail.User
+	case e.Verified:
 		group = trail.Provider
 	}
 	ev := refusal(e, outcome)

@@ -1,0 +1,229 @@
+package audit
+
+import (
+	"fmt"
+	"slices"
+	"strings"
+
+	"vernal/idp"
+)
+
+// Decision is what was decided about a user or a request. What is recorded follows
+// from the decision, see Rules, and never from where code returns: a handler names
+// its decision at every exit.
+type Decision uint8
+
+// The decisions. Undecided, the zero value, is a fault: no handler may end with it.
+const (
+	Undecided Decision = iota
+	// NothingDecided: a page was shown, or a form lacked what a decision needs.
+	NothingDecided
+	// ByError: the handler returns an error, and the page for it records the
+	// refusal or failure under the error's code.
+	ByError
+
+	PasswordRight     // of a user whose second factor is still to come
+	PasswordWrong     // of a known user
+	PasswordUnknown   // the email address has no account
+	PasswordThrottled // nothing was looked up, so the user is not known
+	AccountLocked     // the password was right
+	AccountChanged    // locked, deleted or given a new password at this moment
+	FactorMissing     // the user has no factor of the level asked for
+	NotVerified       // the user has no proofed identity of the level asked for
+	CodeWrong
+	CodeReplayed // right, and used before
+	CodeThrottled
+	SignedIn
+	SteppedUp
+	SignedOut
+	SessionsEnded
+	DevicesForgotten
+	RequestRefused // the code of the refusal says why
+	FormRefused
+	Failed
+
+	AssertionIssued
+	NoPassive
+	PreviewOpened   // a link was opened in a browser
+	PreviewFetched  // a document of an unpublished year was fetched through a link
+	PreviewAdmitted // a request to an unpublished year was let in
+	UsersExported   // one page of an export
+
+	UserAdded
+	UserImported
+	UserLocked
+	UserUnlocked
+	PasswordSet
+	FactorAdded
+	FactorsReset
+	UserVerified
+	UserDeleted
+
+	decisions // how many there are
+)
+
+// Writer is where the record of a decision is written.
+type Writer uint8
+
+// The writers.
+const (
+	// NoRecord: there is nothing to record.
+	NoRecord Writer = iota
+	// WithChange: in the same step as the change that the decision makes.
+	WithChange
+	// OnPage: by the page that shows the error, with its error ID.
+	OnPage
+	// Budgeted: before the answer, within a budget, because the sender can repeat
+	// it as often as they like. Beyond the budget it is counted for the user.
+	Budgeted
+)
+
+// Fields is a set of the fields of a record.
+type Fields uint8
+
+// The fields that a record can have besides kind, outcome and detail.
+const (
+	HasActor Fields = 1 << iota
+	HasUser
+	HasSP
+	HasYear
+	HasRequestID
+	HasErrorID
+	HasAddress
+)
+
+// Rule is what a decision leaves in the trail.
+type Rule struct {
+	// Name is the stable name of the decision.
+	Name   string
+	Writer Writer
+	// Kind and Outcome are the record's. An empty Outcome with a Writer is the
+	// code of a refusal or failure.
+	Kind, Outcome string
+	// Must are the fields that the record has, May those that it has as well when
+	// the decision is about a service provider's request.
+	Must, May Fields
+	// Detail are the names that the record's detail has, MayDetail those that it
+	// can have as well.
+	Detail, MayDetail []string
+}
+
+const (
+	visit     = HasRequestID | HasAddress  // a browser came
+	ofRequest = HasSP | HasYear            // for a service provider
+	byUser    = HasActor | HasUser | visit // a user did it
+	byCaller  = HasActor | HasUser         // the caller of a command did it
+)
+
+var rules = [decisions]Rule{
+	NothingDecided: {Name: "nothing_decided"},
+	ByError:        {Name: "by_error"},
+
+	PasswordRight:     {"password_right", WithChange, "authn.password", "ok", HasUser | visit, ofRequest, nil, nil},
+	PasswordWrong:     {"password_wrong", Budgeted, "refusal", "password", HasUser | visit, ofRequest, []string{"route"}, nil},
+	PasswordUnknown:   {"password_unknown", Budgeted, "refusal", "password", visit, ofRequest, []string{"route"}, nil},
+	PasswordThrottled: {"password_throttled", Budgeted, "refusal", "throttled", visit, ofRequest, []string{"route", "limit"}, nil},
+	AccountLocked:     {"account_locked", OnPage, "refusal", "account_locked", byUser | HasErrorID, ofRequest, []string{"route", "field"}, nil},
+	AccountChanged:    {"account_changed", Budgeted, "refusal", "account_changed", HasUser | visit, ofRequest, []string{"route"}, nil},
+	FactorMissing:     {"factor_missing", OnPage, "refusal", "factor_missing", byUser | HasErrorID, ofRequest, []string{"route", "field"}, nil},
+	NotVerified:       {"not_verified", OnPage, "refusal", "not_verified", byUser | HasErrorID, ofRequest, []string{"route", "field"}, nil},
+	CodeWrong:         {"code_wrong", Budgeted, "refusal", "code", HasUser | visit, ofRequest, []string{"route"}, nil},
+	CodeReplayed:      {"code_replayed", Budgeted, "refusal", "code", HasUser | visit, ofRequest, []string{"route", "reason"}, nil},
+	CodeThrottled:     {"code_throttled", Budgeted, "refusal", "throttled", HasUser | visit, ofRequest, []string{"route", "limit"}, nil},
+	SignedIn:          {"signed_in", WithChange, "authn", "ok", byUser, ofRequest, []string{"factors"}, []string{"remembered"}},
+	SteppedUp:         {"stepped_up", WithChange, "step_up", "ok", byUser, ofRequest, []string{"factors"}, []string{"remembered"}},
+	SignedOut:         {"signed_out", WithChange, "sign_out", "ok", byUser, 0, nil, nil},
+	SessionsEnded:     {"sessions_ended", WithChange, "session.end", "ok", byUser, 0, []string{"session"}, nil},
+	DevicesForgotten:  {"devices_forgotten", WithChange, "user.forget_device", "ok", byUser, 0, []string{"device"}, nil},
+	RequestRefused:    {"request_refused", OnPage, "refusal", "", visit | HasErrorID, ofRequest | HasActor | HasUser, []string{"route", "field"}, []string{"sp"}},
+	FormRefused:       {"form_refused", OnPage, "refusal", "bad_form", visit | HasErrorID, ofRequest | HasActor | HasUser, []string{"route"}, nil},
+	Failed:            {"failed", OnPage, "failure", "", visit | HasErrorID, ofRequest | HasActor | HasUser, []string{"route"}, []string{"sp"}},
+
+	AssertionIssued: {"assertion_issued", WithChange, "sign_in", "ok", byUser | ofRequest, 0, nil, []string{"preview"}},
+	NoPassive:       {"no_passive", WithChange, "sign_in", "no_passive", HasActor | ofRequest | visit, HasUser, nil, nil},
+	PreviewOpened:   {"preview_opened", Budgeted, "preview.enter", "ok", ofRequest | visit, HasUser, []string{"preview", "route"}, nil},
+	PreviewFetched:  {"preview_fetched", Budgeted, "preview.fetch", "ok", ofRequest | visit, HasUser, []string{"preview", "route"}, nil},
+	PreviewAdmitted: {"preview_admitted", Budgeted, "preview.admit", "ok", ofRequest | visit, HasUser, []string{"preview", "route"}, nil},
+	UsersExported: {"users_exported", WithChange, "user.export", "ok", HasActor, 0,
+		[]string{"secrets", "count", "after"}, []string{"next"}},
+
+	UserAdded:    {"user_added", WithChange, "user.add", "ok", byCaller, 0, nil, nil},
+	UserImported: {"user_imported", WithChange, "user.import", "ok", byCaller, 0, []string{"name_ids", "level"}, nil},
+	UserLocked:   {"user_locked", WithChange, "user.lock", "ok", byCaller, 0, nil, nil},
+	UserUnlocked: {"user_unlocked", WithChange, "user.unlock", "ok", byCaller, 0, nil, nil},
+	PasswordSet:  {"password_set", WithChange, "user.set_password", "ok", byCaller, 0, nil, nil},
+	FactorAdded:  {"factor_added", WithChange, "user.add_totp", "ok", byCaller, 0, nil, nil},
+	FactorsReset: {"factors_reset", WithChange, "user.reset_mfa", "ok", byCaller, 0, nil, nil},
+	UserVerified: {"user_verified", WithChange, "user.verify", "ok", byCaller, 0, []string{"level", "fields"}, nil},
+	UserDeleted:  {"user_deleted", WithChange, "user.delete", "ok", byCaller, 0, nil, nil},
+}
+
+// Decisions lists every decision but Undecided.
+func Decisions() (all []Decision) {
+	for d := Undecided + 1; d < decisions; d++ {
+		all = append(all, d)
+	}
+	return all
+}
+
+// Rule is what the decision leaves in the trail. Undecided, and a decision that the
+// table does not have, have the zero Rule.
+func (d Decision) Rule() Rule {
+	if d >= decisions {
+		return Rule{}
+	}
+	return rules[d]
+}
+
+func (d Decision) String() string { return d.Rule().Name }
+
+// Event begins the record of the decision. The caller adds who, for which service
+// provider and from where.
+func (d Decision) Event() idp.AuditEvent {
+	r := d.Rule()
+	return idp.AuditEvent{Kind: r.Kind, Outcome: r.Outcome}
+}
+
+// CheckRecord reports what of a record is not as the decision's rule says.
+func (d Decision) CheckRecord(rec *idp.AuditRecord) error {
+	r := d.Rule()
+	var wrong []string
+	if r.Writer == NoRecord {
+		return fmt.Errorf("%s leaves no record, but %s %s", d, rec.Kind, rec.Outcome)
+	}
+	if rec.Kind != r.Kind {
+		wrong = append(wrong, fmt.Sprintf("kind %q, want %q", rec.Kind, r.Kind))
+	}
+	if rec.Outcome != r.Outcome && (r.Outcome != "" || rec.Outcome == "") {
+		wrong = append(wrong, fmt.Sprintf("outcome %q, want %q", rec.Outcome, r.Outcome))
+	}
+	for _, f := range []struct {
+		field Fields
+		name  string
+		value string
+	}{
+		{HasActor, "actor", rec.Actor}, {HasUser, "user", string(rec.User)}, {HasSP, "sp", string(rec.SP)}, {HasYear, "year", string(rec.Year)},
+		{HasRequestID, "request_id", rec.RequestID}, {HasErrorID, "error_id", rec.ErrorID}, {HasAddress, "address", rec.Address},
+	} {
+		switch {
+		case r.Must&f.field != 0 && f.value == "":
+			wrong = append(wrong, "no "+f.name)
+		case (r.Must|r.May)&f.field == 0 && f.value != "":
+			wrong = append(wrong, fmt.Sprintf("%s %q", f.name, f.value))
+		}
+	}
+	for _, name := range r.Detail {
+		if rec.Detail[name] == "" {
+			wrong = append(wrong, "no detail "+name)
+		}
+	}
+	for name := range rec.Detail {
+		if !slices.Contains(r.Detail, name) && !slices.Contains(r.MayDetail, name) {
+			wrong = append(wrong, "detail "+name)
+		}
+	}
+	if len(wrong) > 0 {
+		return fmt.Errorf("record of %s: %s", d, strings.Join(wrong, ", "))
+	}
+	return nil
+}

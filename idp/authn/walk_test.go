@@ -1,0 +1,648 @@
+package authn_test
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"go/ast"
+	"go/parser"
+	"go/token"
+	"log/slog"
+	"net/url"
+	"path/filepath"
+	"slices"
+	"strings"
+	"sync"
+	"testing"
+	"time"
+
+	"vernal/idp"
+	"vernal/idp/account"
+	"vernal/idp/audit"
+	"vernal/idp/idptest"
+	"vernal/idp/sp"
+)
+
+// hookStore is a store that has something happen before a step of a sign-in, or has
+// the step fail.
+type hookStore struct {
+	idp.Store
+	mu       sync.Mutex
+	create   func() error // before CreateSession
+	complete func() error // before CompleteSession
+	replace  func() error // before ReplaceSession
+}
+
+// once runs a hook once.
+func (s *hookStore) once(hook *func() error) error {
+	s.mu.Lock()
+	do := *hook
+	*hook = nil
+	s.mu.Unlock()
+	if do == nil {
+		return nil
+	}
+	return do()
+}
+
+func (s *hookStore) CreateSession(ctx context.Context, sess *idp.Session, replaces []idp.SessionID, events ...idp.AuditEvent) error {
+	if err := s.once(&s.create); err != nil {
+		return err
+	}
+	return s.Store.CreateSession(ctx, sess, replaces, events...)
+}
+
+func (s *hookStore) CompleteSession(ctx context.Context, pending idp.SessionID, sess *idp.Session, replaces []idp.SessionID, events ...idp.AuditEvent) error {
+	if err := s.once(&s.complete); err != nil {
+		return err
+	}
+	return s.Store.CompleteSession(ctx, pending, sess, replaces, events...)
+}
+
+func (s *hookStore) ReplaceSession(ctx context.Context, old idp.SessionID, sess *idp.Session, events ...idp.AuditEvent) error {
+	if err := s.once(&s.replace); err != nil {
+		return err
+	}
+	return s.Store.ReplaceSession(ctx, old, sess, events...)
+}
+
+// walker drives the pages of one identity provider and compares what each exit
+// leaves with the table of package audit.
+type walker struct {
+	*idptest.IdP
+	t     *testing.T
+	hooks *hookStore
+}
+
+// exitCase is one way to leave a handler. The records that it leaves must be those of
+// want, in this order.
+type exitCase struct {
+	name string
+	// walk leads up to the exit and returns the request that takes it.
+	walk func(w *walker, ann *idptest.Person) func() *idptest.Page
+	want []audit.Decision
+	// noUser says that the records name no user.
+	noUser bool
+	// outcome is that of the last record, where the decision leaves it open.
+	outcome string
+}
+
+func (w *walker) post(b *idptest.Browser, path string, pairs ...string) func() *idptest.Page {
+	form := url.Values{}
+	for i := 0; i < len(pairs); i += 2 {
+		form.Set(pairs[i], pairs[i+1])
+	}
+	return func() *idptest.Page { return b.Post(path, form) }
+}
+
+func (w *walker) provider(change ...func(*idp.ServiceProvider)) *idptest.Provider {
+	return w.AddProvider("https://a.example", change...)
+}
+
+func (w *walker) deactivate() {
+	w.t.Helper()
+	_, err := w.Registry.Edit(w.t.Context(), "https://a.example", func(p *idp.ServiceProvider) error {
+		p.Active = false
+		return nil
+	}, sp.Options{AllowInsecureURL: true}, "test")
+	if err != nil {
+		w.t.Fatal(err)
+	}
+}
+
+func (w *walker) lock(p *idptest.Person) {
+	w.t.Helper()
+	if _, err := w.Accounts.Lock(w.t.Context(), p.Email, "", "test"); err != nil {
+		w.t.Fatal(err)
+	}
+}
+
+// lockQuietly locks the account in the store, which ends no session: the moment
+// between the two steps of a lock.
+func (w *walker) lockQuietly(p *idptest.Person) {
+	w.t.Helper()
+	err := w.Store.UpdateUser(w.t.Context(), p.User.ID, func(u *idp.User) error { u.LockedAt = w.Clock.Now(); return nil })
+	if err != nil {
+		w.t.Fatal(err)
+	}
+}
+
+// waiting is a browser at the code page.
+func (w *walker) waiting(p *idptest.Person) *idptest.Browser {
+	w.t.Helper()
+	return begun(w.t, w.IdP, p)
+}
+
+// stepping is a browser at the step-up page, and the page's form.
+func (w *walker) stepping(p *idptest.Person) (*idptest.Browser, idptest.Form) {
+	w.t.Helper()
+	a := w.provider()
+	b := rememberedIn(w.t, w.IdP, p)
+	b.Post("/account/sign-out", nil)
+	b.GivePassword(b.Get("/sign-in"), p)
+	page := b.Get(a.URL(&idptest.Request{ClassRefs: []string{aal2}}))
+	form := page.Form()
+	if form.Action != "/sign-in/step-up" {
+		w.t.Fatalf("no step-up, but %d %s:\n%s", page.Status, page.URL, page.Text())
+	}
+	return b, form
+}
+
+func (w *walker) send(b *idptest.Browser, form idptest.Form, code string) func() *idptest.Page {
+	form.Fields.Set("code", code)
+	return func() *idptest.Page { return b.Post(form.Action, form.Fields) }
+}
+
+// handle is that of a request that the browser has begun.
+func (w *walker) handle(b *idptest.Browser, a *idptest.Provider) string {
+	w.t.Helper()
+	h := b.Get(a.URL(&idptest.Request{})).Form().Fields.Get("request")
+	if h == "" {
+		w.t.Fatal("no request was begun")
+	}
+	return h
+}
+
+var errDisk = errors.New("no space left on device")
+
+// exits are the exits of the handlers of package authn.
+func exits() []exitCase {
+	type page = func() *idptest.Page
+	nothing := []audit.Decision(nil)
+	one := func(d ...audit.Decision) []audit.Decision { return d }
+	get := func(path string) func(*walker, *idptest.Person) func() *idptest.Page {
+		return func(w *walker, _ *idptest.Person) func() *idptest.Page {
+			b := w.Browser()
+			return func() *idptest.Page { return b.Get(path) }
+		}
+	}
+	return []exitCase{
+		{"home", get("/"), nothing, true, ""},
+		{"sign-in page", get("/sign-in"), nothing, true, ""},
+		{"code page without a sign-in", get("/sign-in/code"), nothing, true, ""},
+		{"step-up page without a request", get("/sign-in/step-up"), nothing, true, ""},
+		{"account page without a session", get("/account"), nothing, true, ""},
+		{"stay page without a session", get("/account/stay"), nothing, true, ""},
+		{"a request that no one has begun", get("/sign-in?request=none"), one(audit.RequestRefused), true, "request_stale"},
+		{"code page of no request", get("/sign-in/code?request=none"), one(audit.RequestRefused), true, "request_stale"},
+		{"step-up page of no request", get("/sign-in/step-up?request=none"), one(audit.RequestRefused), true, "request_stale"},
+		{"another browser's request", func(w *walker, _ *idptest.Person) page {
+			h, other := w.handle(w.Browser(), w.provider()), w.Browser()
+			return func() *idptest.Page { return other.Get("/sign-in?request=" + h) }
+		}, one(audit.RequestRefused), true, "other_browser"},
+		{"a service provider that was removed", func(w *walker, _ *idptest.Person) page {
+			b := w.Browser()
+			h := w.handle(b, w.provider())
+			if err := w.Registry.Remove(w.t.Context(), "https://a.example", "test"); err != nil {
+				w.t.Fatal(err)
+			}
+			return func() *idptest.Page { return b.Get("/sign-in?request=" + h) }
+		}, one(audit.RequestRefused), true, "sp_unknown"},
+		{"a service provider that was deactivated", func(w *walker, ann *idptest.Person) page {
+			b := w.Browser()
+			h := w.handle(b, w.provider())
+			w.deactivate()
+			return w.post(b, "/sign-in", "email", ann.Email, "password", ann.Password, "request", h)
+		}, one(audit.RequestRefused), true, "sp_inactive"},
+		{"a request that has its answer", func(w *walker, ann *idptest.Person) page {
+			b := w.Browser()
+			p := b.Get(w.provider().URL(&idptest.Request{}))
+			h := p.Form().Fields.Get("request")
+			b.SignIn(p, ann)
+			return func() *idptest.Page { return b.Get("/sign-in?request=" + h) }
+		}, one(audit.RequestRefused), true, "already_used"},
+
+		{"empty form", func(w *walker, _ *idptest.Person) page { return w.post(w.Browser(), "/sign-in") }, nothing, true, ""},
+		{"no password", func(w *walker, ann *idptest.Person) page { return w.post(w.Browser(), "/sign-in", "email", ann.Email) }, nothing, true, ""},
+		{"wrong password", func(w *walker, ann *idptest.Person) page {
+			return w.post(w.Browser(), "/sign-in", "email", ann.Email, "password", "wrong")
+		}, one(audit.PasswordWrong), false, ""},
+		{"wrong password for a service provider", func(w *walker, ann *idptest.Person) page {
+			b := w.Browser()
+			return w.post(b, "/sign-in", "email", ann.Email, "password", "wrong", "request", w.handle(b, w.provider()))
+		}, one(audit.PasswordWrong), false, ""},
+		{"wrong password of a locked account", func(w *walker, ann *idptest.Person) page {
+			w.lock(ann)
+			return w.post(w.Browser(), "/sign-in", "email", ann.Email, "password", "wrong")
+		}, one(audit.PasswordWrong), false, ""},
+		{"invented email address", func(w *walker, _ *idptest.Person) page {
+			return w.post(w.Browser(), "/sign-in", "email", "no@example.gov", "password", "wrong")
+		}, one(audit.PasswordUnknown), true, ""},
+		{"too many passwords", func(w *walker, ann *idptest.Person) page {
+			b := w.Browser()
+			for range account.DefaultLimits().AccountNetwork.Max {
+				w.post(b, "/sign-in", "email", ann.Email, "password", "wrong")()
+			}
+			return w.post(b, "/sign-in", "email", ann.Email, "password", ann.Password)
+		}, one(audit.PasswordThrottled), true, ""},
+		{"right password of a locked account", func(w *walker, ann *idptest.Person) page {
+			w.lock(ann)
+			return w.post(w.Browser(), "/sign-in", "email", ann.Email, "password", ann.Password)
+		}, one(audit.AccountLocked), false, ""},
+		{"right password", func(w *walker, ann *idptest.Person) page {
+			return w.post(w.Browser(), "/sign-in", "email", ann.Email, "password", ann.Password)
+		}, one(audit.PasswordRight), false, ""},
+		{"right password for a service provider", func(w *walker, ann *idptest.Person) page {
+			b := w.Browser()
+			return w.post(b, "/sign-in", "email", ann.Email, "password", ann.Password, "request", w.handle(b, w.provider()))
+		}, one(audit.PasswordRight), false, ""},
+		{"right password in a remembered browser", func(w *walker, ann *idptest.Person) page {
+			b := rememberedIn(w.t, w.IdP, ann)
+			b.Post("/account/sign-out", nil)
+			return w.post(b, "/sign-in", "email", ann.Email, "password", ann.Password)
+		}, one(audit.PasswordRight, audit.SignedIn), false, ""},
+		{"right password without a factor", func(w *walker, ann *idptest.Person) page {
+			if _, err := w.Accounts.ResetMFA(w.t.Context(), ann.Email, "test"); err != nil {
+				w.t.Fatal(err)
+			}
+			return w.post(w.Browser(), "/sign-in", "email", ann.Email, "password", ann.Password)
+		}, one(audit.FactorMissing), false, ""},
+		{"right password without the proofing asked for", func(w *walker, ann *idptest.Person) page {
+			a := w.provider(func(p *idp.ServiceProvider) { p.IAL = idp.IALVerified })
+			b := w.Browser()
+			h := b.Get(a.URL(&idptest.Request{ClassRefs: []string{"http://idmanagement.gov/ns/assurance/ial/2"}})).Form().Fields.Get("request")
+			return w.post(b, "/sign-in", "email", ann.Email, "password", ann.Password, "request", h)
+		}, one(audit.NotVerified), false, ""},
+		{"deleted as the password was right", func(w *walker, ann *idptest.Person) page {
+			w.hooks.create = func() error { return w.Store.DeleteUser(w.t.Context(), ann.User.ID) }
+			return w.post(w.Browser(), "/sign-in", "email", ann.Email, "password", ann.Password)
+		}, one(audit.AccountChanged), false, ""},
+		{"locked as the password was right", func(w *walker, ann *idptest.Person) page {
+			w.hooks.create = func() error { w.lockQuietly(ann); return nil }
+			return w.post(w.Browser(), "/sign-in", "email", ann.Email, "password", ann.Password)
+		}, one(audit.PasswordRight, audit.AccountLocked), false, ""},
+		{"new password as the old one was right", func(w *walker, ann *idptest.Person) page {
+			w.hooks.create = func() error {
+				return w.Store.UpdateUser(w.t.Context(), ann.User.ID, func(u *idp.User) error { u.PasswordChangedAt = w.Clock.Now().Add(1); return nil })
+			}
+			return w.post(w.Browser(), "/sign-in", "email", ann.Email, "password", ann.Password)
+		}, one(audit.PasswordRight, audit.AccountChanged), false, ""},
+		{"sign-in that cannot be stored", func(w *walker, ann *idptest.Person) page {
+			w.hooks.create = func() error { return errDisk }
+			return w.post(w.Browser(), "/sign-in", "email", ann.Email, "password", ann.Password)
+		}, one(audit.Failed), false, "internal"},
+
+		{"code page", func(w *walker, ann *idptest.Person) page {
+			b := w.waiting(ann)
+			return func() *idptest.Page { return b.Get("/sign-in/code") }
+		}, nothing, false, ""},
+		{"code without a sign-in", func(w *walker, _ *idptest.Person) page { return w.post(w.Browser(), "/sign-in/code", "code", "000000") }, nothing, true, ""},
+		{"more time", func(w *walker, ann *idptest.Person) page { return w.post(w.waiting(ann), "/sign-in/code", "more", "1") }, nothing, false, ""},
+		{"what cannot be a code", func(w *walker, ann *idptest.Person) page {
+			return w.post(w.waiting(ann), "/sign-in/code", "code", "12")
+		}, nothing, false, ""},
+		{"wrong code", func(w *walker, ann *idptest.Person) page {
+			return w.post(w.waiting(ann), "/sign-in/code", "code", "000000")
+		}, one(audit.CodeWrong), false, ""},
+		{"code used before", func(w *walker, ann *idptest.Person) page {
+			code := ann.Code()
+			w.post(w.waiting(ann), "/sign-in/code", "code", code)()
+			return w.post(w.waiting(ann), "/sign-in/code", "code", code)
+		}, one(audit.CodeReplayed), false, ""},
+		{"too many codes", func(w *walker, ann *idptest.Person) page {
+			b := w.waiting(ann)
+			for range account.DefaultLimits().Code.Max {
+				w.post(b, "/sign-in/code", "code", "000000")()
+			}
+			return w.post(b, "/sign-in/code", "code", ann.Code())
+		}, one(audit.CodeThrottled), false, ""},
+		{"code of an account locked at this moment", func(w *walker, ann *idptest.Person) page {
+			b := w.waiting(ann)
+			w.lockQuietly(ann)
+			return w.post(b, "/sign-in/code", "code", ann.Code())
+		}, one(audit.AccountLocked), false, ""},
+		{"code of a user whose factor went", func(w *walker, ann *idptest.Person) page {
+			b := w.waiting(ann)
+			err := w.Store.UpdateUser(w.t.Context(), ann.User.ID, func(u *idp.User) error { u.TOTPs = nil; return nil })
+			if err != nil {
+				w.t.Fatal(err)
+			}
+			return w.post(b, "/sign-in/code", "code", "000000")
+		}, one(audit.FactorMissing), false, ""},
+		{"right code", func(w *walker, ann *idptest.Person) page {
+			return w.post(w.waiting(ann), "/sign-in/code", "code", ann.Code())
+		}, one(audit.SignedIn), false, ""},
+		{"right code, and remembered", func(w *walker, ann *idptest.Person) page {
+			return w.post(w.waiting(ann), "/sign-in/code", "code", ann.Code(), "remember", "yes")
+		}, one(audit.SignedIn), false, ""},
+		{"right code of a user who is signed in", func(w *walker, ann *idptest.Person) page {
+			b, _ := signedIn(w.t, w.IdP, ann)
+			b.GivePassword(b.Get("/sign-in?again=1"), ann)
+			return w.post(b, "/sign-in/code", "code", ann.Code())
+		}, one(audit.SteppedUp), false, ""},
+		{"right code as the account changes", func(w *walker, ann *idptest.Person) page {
+			b := w.waiting(ann)
+			w.hooks.complete = func() error { _, err := w.Store.EndUserSessions(w.t.Context(), ann.User.ID, "", nil); return err }
+			return w.post(b, "/sign-in/code", "code", ann.Code())
+		}, one(audit.AccountChanged), false, ""},
+		{"session that cannot be stored", func(w *walker, ann *idptest.Person) page {
+			b := w.waiting(ann)
+			w.hooks.complete = func() error { return errDisk }
+			return w.post(b, "/sign-in/code", "code", ann.Code())
+		}, one(audit.Failed), false, "internal"},
+
+		{"step-up page", func(w *walker, ann *idptest.Person) page {
+			b, form := w.stepping(ann)
+			return func() *idptest.Page { return b.Get("/sign-in/step-up?request=" + form.Fields.Get("request")) }
+		}, nothing, false, ""},
+		{"step-up, wrong code", func(w *walker, ann *idptest.Person) page {
+			b, form := w.stepping(ann)
+			return w.send(b, form, "000000")
+		}, one(audit.CodeWrong), false, ""},
+		{"step-up, too many codes", func(w *walker, ann *idptest.Person) page {
+			b, form := w.stepping(ann)
+			for range account.DefaultLimits().Code.Max {
+				w.send(b, form, "000000")()
+			}
+			return w.send(b, form, "000000")
+		}, one(audit.CodeThrottled), false, ""},
+		{"step-up, right code", func(w *walker, ann *idptest.Person) page {
+			b, form := w.stepping(ann)
+			return w.send(b, form, ann.Code())
+		}, one(audit.SteppedUp, audit.AssertionIssued), false, ""},
+		{"step-up, locked at this moment", func(w *walker, ann *idptest.Person) page {
+			b, form := w.stepping(ann)
+			w.hooks.replace = func() error { return idp.ErrSessionEnded }
+			return w.send(b, form, ann.Code())
+		}, one(audit.AccountChanged), false, ""},
+		{"step-up that cannot be stored", func(w *walker, ann *idptest.Person) page {
+			b, form := w.stepping(ann)
+			w.hooks.replace = func() error { return errDisk }
+			return w.send(b, form, ann.Code())
+		}, one(audit.Failed), false, "internal"},
+
+		{"account page", func(w *walker, ann *idptest.Person) page {
+			b, _ := signedIn(w.t, w.IdP, ann)
+			return func() *idptest.Page { return b.Get("/account") }
+		}, nothing, false, ""},
+		{"account page of a locked account", func(w *walker, ann *idptest.Person) page {
+			b, _ := signedIn(w.t, w.IdP, ann)
+			w.lockQuietly(ann)
+			return func() *idptest.Page { return b.Get("/account") }
+		}, one(audit.AccountLocked), false, ""},
+		{"session that lapsed", func(w *walker, ann *idptest.Person) page {
+			b, _ := signedIn(w.t, w.IdP, ann)
+			w.Clock.Advance(time.Hour)
+			return func() *idptest.Page { return b.Get("/account") }
+		}, nothing, false, ""},
+		{"stay", func(w *walker, ann *idptest.Person) page {
+			b, _ := signedIn(w.t, w.IdP, ann)
+			return w.post(b, "/account/stay")
+		}, nothing, false, ""},
+		{"sign out", func(w *walker, ann *idptest.Person) page {
+			b, _ := signedIn(w.t, w.IdP, ann)
+			return w.post(b, "/account/sign-out")
+		}, one(audit.SignedOut), false, ""},
+		{"sign out without a session", func(w *walker, _ *idptest.Person) page { return w.post(w.Browser(), "/account/sign-out") }, nothing, true, ""},
+		{"end one session", func(w *walker, ann *idptest.Person) page {
+			_, other := signedIn(w.t, w.IdP, ann)
+			b, _ := signedIn(w.t, w.IdP, ann)
+			return w.post(b, "/account/sessions/end", "session", other.ID.Short())
+		}, one(audit.SessionsEnded), false, ""},
+		{"end no session", func(w *walker, ann *idptest.Person) page {
+			b, _ := signedIn(w.t, w.IdP, ann)
+			return w.post(b, "/account/sessions/end", "session", "0123456789abcdef")
+		}, nothing, false, ""},
+		{"end a session that is not named", func(w *walker, ann *idptest.Person) page {
+			b, _ := signedIn(w.t, w.IdP, ann)
+			return w.post(b, "/account/sessions/end")
+		}, one(audit.FormRefused), false, ""},
+		{"end other sessions", func(w *walker, ann *idptest.Person) page {
+			signedIn(w.t, w.IdP, ann)
+			signedIn(w.t, w.IdP, ann)
+			b, _ := signedIn(w.t, w.IdP, ann)
+			return w.post(b, "/account/sessions/end-others")
+		}, one(audit.SessionsEnded, audit.SessionsEnded), false, ""},
+		{"forget a device", func(w *walker, ann *idptest.Person) page {
+			b := rememberedIn(w.t, w.IdP, ann)
+			return w.post(b, "/account/devices/forget", "device", devices(b.Get("/account"))[0])
+		}, one(audit.DevicesForgotten), false, ""},
+		{"forget no device", func(w *walker, ann *idptest.Person) page {
+			b, _ := signedIn(w.t, w.IdP, ann)
+			return w.post(b, "/account/devices/forget-all")
+		}, nothing, false, ""},
+		{"forget a device that is not named", func(w *walker, ann *idptest.Person) page {
+			b, _ := signedIn(w.t, w.IdP, ann)
+			return w.post(b, "/account/devices/forget")
+		}, one(audit.FormRefused), false, ""},
+	}
+}
+
+// TestEveryExitIsRecorded walks the exits of the handlers and compares the records
+// that each leaves with the table of package audit: no more, no fewer, with the
+// user's ID where the user is known. Then it looks for what the code can decide and
+// no exit was walked for.
+func TestEveryExitIsRecorded(t *testing.T) {
+	t.Parallel()
+	walked, outcomes := map[audit.Decision]bool{}, map[string]bool{}
+	for _, tt := range exits() {
+		hooks := &hookStore{}
+		w := &walker{t: t, hooks: hooks}
+		w.IdP = idptest.New(t, idptest.Options{Log: slog.DiscardHandler, Between: func(s idp.Store) idp.Store { hooks.Store = s; return hooks }})
+		ann := w.AddPerson("ann@example.gov")
+		leave := tt.walk(w, ann)
+		_, last := recordsAfter(t, w.IdP, 0)
+		page := leave()
+		records, _ := recordsAfter(t, w.IdP, last)
+		if len(records) != len(tt.want) {
+			t.Errorf("%s (status %d) left %d records, want %v: %+v", tt.name, page.Status, len(records), tt.want, records)
+			continue
+		}
+		for n, d := range tt.want {
+			rec := &records[n]
+			walked[d], outcomes[rec.Outcome] = true, true
+			if err := d.CheckRecord(rec); err != nil {
+				t.Errorf("%s: %v", tt.name, err)
+			}
+			if want := map[bool]idp.UserID{false: ann.User.ID}[tt.noUser]; rec.User != want {
+				t.Errorf("%s: the record of %s names user %q, want %q", tt.name, d, rec.User, want)
+			}
+			if d.Rule().Writer == audit.OnPage && !strings.Contains(page.Text(), rec.ErrorID) {
+				t.Errorf("%s: the page does not show error ID %s", tt.name, rec.ErrorID)
+			}
+			if tt.outcome != "" && n == len(tt.want)-1 && rec.Outcome != tt.outcome {
+				t.Errorf("%s: outcome %q, want %q", tt.name, rec.Outcome, tt.outcome)
+			}
+		}
+		for _, rec := range records {
+			if text := fmt.Sprintf("%+v", rec); strings.Contains(text, "example.gov") || strings.Contains(text, ann.Password) {
+				t.Errorf("%s: the record holds personal data: %s", tt.name, text)
+			}
+		}
+	}
+
+	source := readPackage(t, ".")
+	for _, name := range source.selected("audit") {
+		d, ok := decisionNamed(name)
+		switch {
+		case name == "Decision" || name == "NothingDecided" || name == "ByError":
+		case !ok:
+			t.Errorf("audit.%s is no decision of the table", name)
+		case !walked[d]:
+			t.Errorf("no exit was walked for the decision %s", d)
+		}
+	}
+	for _, d := range audit.Decisions() {
+		if d.Rule().Writer == audit.OnPage && !walked[d] {
+			t.Errorf("no exit was walked for the decision %s", d)
+		}
+	}
+	codes := refusalCodes(t)
+	for _, name := range source.selected("idp") {
+		if code, ok := codes[name]; ok && !outcomes[code] {
+			t.Errorf("no exit was walked for the refusal idp.%s", name)
+		}
+	}
+}
+
+// TestEveryOutcomeOfAccountIsDecided holds that package authn tells apart every error
+// that package account names: a new one must not end as the old one beside it.
+func TestEveryOutcomeOfAccountIsDecided(t *testing.T) {
+	t.Parallel()
+	decided := map[string]audit.Decision{
+		"ErrWrong":       audit.CodeWrong, // or PasswordWrong, PasswordUnknown
+		"ErrReplayed":    audit.CodeReplayed,
+		"ErrLocked":      audit.AccountLocked,
+		"ErrNoFactor":    audit.FactorMissing,
+		"ThrottledError": audit.CodeThrottled, // or PasswordThrottled
+	}
+	here := readPackage(t, ".").selected("account")
+	for _, name := range readPackage(t, "../account").errorsDeclared() {
+		if name == "InputError" || name == "InputErrors" || name == "FileError" {
+			continue // of changes and imports, which no sign-in makes
+		}
+		if decided[name].Rule().Name == "" {
+			t.Errorf("account.%s has no decision", name)
+		}
+		if !slices.Contains(here, name) {
+			t.Errorf("no handler looks for account.%s", name)
+		}
+	}
+}
+
+// TestEveryHandlerEndsWithDecision holds that the router reaches the handlers of this
+// package only through run and own, which want a decision.
+func TestEveryHandlerEndsWithDecision(t *testing.T) {
+	t.Parallel()
+	mounted := 0
+	for _, f := range readPackage(t, ".") {
+		ast.Inspect(f, func(n ast.Node) bool {
+			lit, ok := n.(*ast.CompositeLit)
+			if !ok {
+				return true
+			}
+			if sel, ok := lit.Type.(*ast.SelectorExpr); !ok || sel.Sel.Name != "Methods" {
+				return true
+			}
+			for _, e := range lit.Elts {
+				mounted++
+				call, ok := e.(*ast.KeyValueExpr).Value.(*ast.CallExpr)
+				if !ok {
+					t.Errorf("handler %d is mounted without run", mounted)
+					continue
+				}
+				if sel, ok := call.Fun.(*ast.SelectorExpr); !ok || sel.Sel.Name != "run" && sel.Sel.Name != "own" {
+					t.Errorf("handler %d is mounted without run", mounted)
+				}
+			}
+			return true
+		})
+	}
+	if mounted < 15 {
+		t.Errorf("found %d handlers: the test looks in the wrong place", mounted)
+	}
+}
+
+// source is the code of a package, without tests.
+type source []*ast.File
+
+func readPackage(t *testing.T, folder string) (files source) {
+	t.Helper()
+	names, err := filepath.Glob(filepath.Join(folder, "*.go"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, name := range names {
+		if strings.HasSuffix(name, "_test.go") {
+			continue
+		}
+		f, err := parser.ParseFile(token.NewFileSet(), name, nil, 0)
+		if err != nil {
+			t.Fatal(err)
+		}
+		files = append(files, f)
+	}
+	if len(files) < 3 {
+		t.Fatalf("found %d files in %s", len(files), folder)
+	}
+	return files
+}
+
+// selected are the names that the code uses of another package.
+func (s source) selected(pkg string) (names []string) {
+	for _, f := range s {
+		ast.Inspect(f, func(n ast.Node) bool {
+			if sel, ok := n.(*ast.SelectorExpr); ok {
+				if x, ok := sel.X.(*ast.Ident); ok && x.Name == pkg && !slices.Contains(names, sel.Sel.Name) {
+					names = append(names, sel.Sel.Name)
+				}
+			}
+			return true
+		})
+	}
+	return names
+}
+
+// errorsDeclared are the exported error values and error types of a package.
+func (s source) errorsDeclared() (names []string) {
+	for _, f := range s {
+		for _, decl := range f.Decls {
+			gen, ok := decl.(*ast.GenDecl)
+			if !ok {
+				continue
+			}
+			for _, spec := range gen.Specs {
+				switch spec := spec.(type) {
+				case *ast.ValueSpec:
+					for _, n := range spec.Names {
+						if strings.HasPrefix(n.Name, "Err") {
+							names = append(names, n.Name)
+						}
+					}
+				case *ast.TypeSpec:
+					if ast.IsExported(spec.Name.Name) && (strings.HasSuffix(spec.Name.Name, "Error") || strings.HasSuffix(spec.Name.Name, "Errors")) {
+						names = append(names, spec.Name.Name)
+					}
+				}
+			}
+		}
+	}
+	return names
+}
+
+// decisionNamed is the decision with the name of its constant.
+func decisionNamed(name string) (audit.Decision, bool) {
+	for _, d := range audit.Decisions() {
+		if strings.EqualFold(strings.ReplaceAll(d.String(), "_", ""), name) {
+			return d, true
+		}
+	}
+	return 0, false
+}
+
+// refusalCodes are the codes of package idp by the names of their constants.
+func refusalCodes(t *testing.T) map[string]string {
+	t.Helper()
+	codes := map[string]string{}
+	for _, f := range readPackage(t, "..") {
+		ast.Inspect(f, func(n ast.Node) bool {
+			if spec, ok := n.(*ast.ValueSpec); ok && len(spec.Names) == 1 && len(spec.Values) == 1 && strings.HasPrefix(spec.Names[0].Name, "Refused") {
+				if lit, ok := spec.Values[0].(*ast.BasicLit); ok {
+					codes[spec.Names[0].Name] = strings.Trim(lit.Value, `"`)
+				}
+			}
+			return true
+		})
+	}
+	return codes
+}
