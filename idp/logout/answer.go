@@ -43,8 +43,8 @@ func (h *Handler) decide(w http.ResponseWriter, r *http.Request, a *accepted) er
 	if err != nil {
 		return fail(a.provider, err)
 	}
-	// Only the browser whose own session ended loses its cookie, and learns which
-	// SPs took part: it may be a stranger's that the message came by.
+	// Only the browser whose own session ended loses its cookie and learns which
+	// SPs took part in it: another one may be a stranger's.
 	var still []idp.EntityID
 	if own := current(ended, s); own != nil {
 		h.Sessions.Forget(w)

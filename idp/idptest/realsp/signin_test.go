@@ -44,7 +44,7 @@ func TestServiceProviders(t *testing.T) {
 		{"shibboleth log out by SOAP", func(t *testing.T, w *world) {
 			testLogOutSOAP(t, w, "shibboleth", "/Shibboleth.sso/SOAPLogout?return="+url.QueryEscape(w.sps["shibboleth"].signedOut()))
 		}},
-		{"shibboleth log out by SOAP", testShibbolethSOAP},
+		{"shibboleth log out by SOAP, used elsewhere", testShibbolethSOAP},
 		{"ruby get log out", func(t *testing.T, w *world) { testLogOut(t, w, "ruby-get") }},
 		{"ruby post log out", func(t *testing.T, w *world) { testLogOut(t, w, "ruby-post") }},
 		{"ruby log out of another", func(t *testing.T, w *world) { testLogOutElsewhere(t, w, "ruby-post") }},
