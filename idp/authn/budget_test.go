@@ -167,7 +167,7 @@ func TestLockedAccountIsRecordedWithUser(t *testing.T) {
 	}
 }
 
-// TestSpentBudgetHidesNoAttack spends each budget that somebody with a user's
+// TestSpentBudgetHidesNoAttack spends each budget that a sender with a user's
 // password, or without, can reach, and then guesses: what does not find room for a
 // record of its own is counted, and the count names the user.
 func TestSpentBudgetHidesNoAttack(t *testing.T) {
