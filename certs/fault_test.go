@@ -11,6 +11,7 @@ import (
 	"time"
 
 	"github.com/google/go-cmp/cmp"
+	"pgregory.net/rapid"
 
 	"vernal/idp"
 )
@@ -431,5 +432,49 @@ func TestImportRefusesRecordedKeyOfOtherYear(t *testing.T) {
 		if n != 1 {
 			t.Errorf("with %d keys in the folder: %v, want %s once", len(keys), problems, FoundReused)
 		}
+	}
+}
+
+// Whatever keys are lost, automatic mode comes to an end, takes only steps that
+// are allowed, and never prefers or publishes a year that cannot sign.
+func TestAutomaticWithAnyFaults(t *testing.T) {
+	t.Parallel()
+	rapid.Check(t, func(t *rapid.T) {
+		w := firstStart(t, "2026-11-22")
+		for range rapid.IntRange(1, 8).Draw(t, "months") {
+			w.runTo(w.now.AddDate(0, rapid.IntRange(1, 3).Draw(t, "month"), 0))
+			faults := map[idp.Year]KeyFault{}
+			for _, r := range w.h.Records {
+				if rapid.IntRange(0, 3).Draw(t, "lost") == 0 && !r.over() && r.Year != w.h.Preferred {
+					faults[r.Year] = KeyMissing
+				}
+			}
+			w.h = w.h.WithFaults(faults)
+			if y := w.p.CreateStep(w.h, "2027b", w.now); rapid.IntRange(0, 4).Draw(t, "letter") == 0 {
+				_ = w.try(y) // allowed or not
+			}
+			for _, s := range w.p.Steps(w.h, w.now) {
+				if r, _ := w.h.Record(s.Year); r.KeyFault != "" && (s.Kind == StepPublish || s.Kind == StepPrefer) {
+					t.Fatalf("%s: %s %s without its key", date(w.now), s.Kind, s.Year)
+				}
+			}
+			w.auto()
+			if r, _ := w.h.Record(w.h.Preferred); !r.canSign() {
+				t.Fatalf("%s: the preferred year %s cannot sign", date(w.now), r.Year)
+			}
+			w.p.Plan(w.h, w.now, 4)
+		}
+	})
+}
+
+// Apply, too, never changes a recorded digest.
+func TestApplyKeepsIdentity(t *testing.T) {
+	t.Parallel()
+	k, other := madeKey(t, "2027"), otherKey(t, "2027")
+	h := recordedWith(t, k).h.Apply(Step{
+		Kind: StepImport, Year: "2027", CertificateSHA256: CertSHA256(other.Cert), PublicKeySHA256: PublicKeySHA256(other.Signer.Public()),
+	}, at("2027-02-16"))
+	if r, _ := h.Record("2027"); r.CertificateSHA256 != CertSHA256(k.Cert) || r.PublicKeySHA256 != PublicKeySHA256(k.Signer.Public()) {
+		t.Errorf("recorded: %+v", r)
 	}
 }
