@@ -44,10 +44,14 @@ const (
 
 	AssertionIssued
 	NoPassive
-	PreviewOpened   // a link was opened in a browser
-	PreviewFetched  // a document of an unpublished year was fetched through a link
-	PreviewAdmitted // a request to an unpublished year was let in
-	UsersExported   // one page of an export
+	LoggedOut           // what a LogoutRequest names has ended or never existed
+	LogoutUnknown       // it names no session of this browser
+	RemoteLoggedOut     // the same on the back channel
+	RemoteLogoutUnknown // the SP knows no such user
+	PreviewOpened       // a link was opened in a browser
+	PreviewFetched      // a document of an unpublished year was fetched through a link
+	PreviewAdmitted     // a request to an unpublished year was let in
+	UsersExported       // one page of an export
 
 	UserAdded
 	UserImported
@@ -139,8 +143,13 @@ var rules = [decisions]Rule{
 	FormRefused:       {"form_refused", OnPage, "refusal", "bad_form", visit | HasErrorID, ofRequest | HasActor | HasUser, []string{"route"}, nil},
 	Failed:            {"failed", OnPage, "failure", "", visit | HasErrorID, ofRequest | HasActor | HasUser, []string{"route"}, []string{"sp"}},
 
-	AssertionIssued: {"assertion_issued", WithChange, "sign_in", "ok", byUser | ofRequest, 0, nil, []string{"preview"}},
-	NoPassive:       {"no_passive", WithChange, "sign_in", "no_passive", HasActor | ofRequest | visit, HasUser, nil, nil},
+	AssertionIssued:     {"assertion_issued", WithChange, "sign_in", "ok", byUser | ofRequest, 0, nil, []string{"preview"}},
+	NoPassive:           {"no_passive", WithChange, "sign_in", "no_passive", HasActor | ofRequest | visit, HasUser, nil, nil},
+	LoggedOut:           {"logged_out", WithChange, "logout", "ok", HasActor | ofRequest | visit, HasUser, nil, []string{"preview"}},
+	LogoutUnknown:       {"logout_unknown", WithChange, "logout", "unknown_principal", HasActor | ofRequest | visit, HasUser, nil, []string{"preview"}},
+	RemoteLoggedOut:     {"remote_logged_out", WithChange, "remote_logout", "ok", HasActor | HasUser | ofRequest | visit, 0, nil, []string{"preview"}},
+	RemoteLogoutUnknown: {"remote_logout_unknown", WithChange, "remote_logout", "unknown_principal", HasActor | ofRequest | visit, 0, nil, []string{"preview"}},
+
 	PreviewOpened:   {"preview_opened", Budgeted, "preview.enter", "ok", ofRequest | visit, HasUser, []string{"preview", "route"}, nil},
 	PreviewFetched:  {"preview_fetched", Budgeted, "preview.fetch", "ok", ofRequest | visit, HasUser, []string{"preview", "route"}, nil},
 	PreviewAdmitted: {"preview_admitted", Budgeted, "preview.admit", "ok", ofRequest | visit, HasUser, []string{"preview", "route"}, nil},

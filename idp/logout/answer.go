@@ -14,6 +14,7 @@ import (
 
 	"vernal/certs"
 	"vernal/idp"
+	"vernal/idp/audit"
 	"vernal/idp/saml"
 	"vernal/idp/sp"
 	"vernal/idp/web"
@@ -79,7 +80,7 @@ func (h *Handler) record(r *http.Request, a *accepted, kind string, decide func(
 	}
 	a.request = out.Request
 	a.request.Year = year // its URL's key signs, wherever the message came first
-	e.Note(slog.String("outcome", kind+" "+outcome(a.request)), slog.String("user", string(meant(a.request, kind))),
+	e.Note(slog.String("outcome", kind+" "+auditDecision(a.request, kind).Rule().Outcome), slog.String("user", string(meant(a.request, kind))),
 		slog.Int("sessions_ended", len(out.Ended)))
 	return out.Ended, nil
 }
@@ -103,21 +104,27 @@ func (h *Handler) renewProvider(ctx context.Context, a *accepted) error {
 
 // event is what an answer tells the audit trail.
 func event(req *idp.LogoutRequest, kind, preview string, e *web.Event) idp.AuditEvent {
-	event := idp.AuditEvent{
-		Kind: kind, Outcome: outcome(req), Actor: "sp:" + string(req.SP), User: meant(req, kind), SP: req.SP, Year: req.Year,
-		RequestID: e.ID, Address: e.Address,
-	}
+	event := auditDecision(req, kind).Event()
+	event.Actor, event.User, event.SP, event.Year = "sp:"+string(req.SP), meant(req, kind), req.SP, req.Year
+	event.RequestID, event.Address = e.ID, e.Address
 	if preview != "" {
 		event.Detail = map[string]string{"preview": preview}
 	}
 	return event
 }
 
-func outcome(req *idp.LogoutRequest) string {
-	if req.Status != saml.StatusSuccess {
-		return "unknown_principal"
+// auditDecision names the answer in the table of decisions.
+func auditDecision(req *idp.LogoutRequest, kind string) audit.Decision {
+	success := req.Status == saml.StatusSuccess
+	switch {
+	case kind == frontKind && success:
+		return audit.LoggedOut
+	case kind == frontKind:
+		return audit.LogoutUnknown
+	case success:
+		return audit.RemoteLoggedOut
 	}
-	return "ok"
+	return audit.RemoteLogoutUnknown
 }
 
 // meant is the user whom the request names on the channel.

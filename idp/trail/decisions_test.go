@@ -125,6 +125,21 @@ func TestEveryDecisionIsRecorded(t *testing.T) {
 		known.Get(verified.URL(&idptest.Request{ClassRefs: []string{"http://idmanagement.gov/ns/assurance/ial/2"}}))
 	}, ana.User.ID, audit.NotVerified)
 
+	// Logout, by the browser and from the service provider's server.
+	registered, err := w.Registry.Lookup(ctx, idp.EntityID(provider.EntityID))
+	ok(t, err)
+	name, err := w.Store.NameID(ctx, registered.NameIDScope, ana.User.ID)
+	ok(t, err)
+	w.leaves("logout of no one", func() { w.Browser().Get(provider.LogoutURL(&idptest.LogoutRequest{NameID: "none"})) }, "", audit.LoggedOut)
+	w.leaves("logout of another user", func() { known.Get(provider.LogoutURL(&idptest.LogoutRequest{NameID: "none"})) }, "", audit.LogoutUnknown)
+	w.leaves("logout", func() { known.Get(provider.LogoutURL(&idptest.LogoutRequest{NameID: string(name)})) }, ana.User.ID, audit.LoggedOut)
+	w.leaves("remote logout of no one", func() {
+		provider.RemoteLogout(&idptest.LogoutRequest{NameID: "none", Remote: true})
+	}, "", audit.RemoteLogoutUnknown)
+	w.leaves("remote logout", func() {
+		provider.RemoteLogout(&idptest.LogoutRequest{NameID: string(name), SessionIndexes: []string{string(name)}, Remote: true})
+	}, ana.User.ID, audit.RemoteLoggedOut)
+
 	// Account changes, and an export.
 	email, by := "bob@example.gov", "cli:uid=1(ops)"
 	bob, _, err := w.Accounts.Create(ctx, account.NewUser{Email: email, Password: "plum jam on nine windows"}, by)
