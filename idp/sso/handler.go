@@ -1,31 +1,35 @@
-// Package sso is single sign-on: it takes an AuthnRequest, waits while the
-// person signs in, and answers with a Response.
+// Package sso is single sign-on: it takes an AuthnRequest, waits while the user
+// signs in, and answers with a Response.
 //
 // The flow, in the order of the files:
 //
 //	receive.go   an AuthnRequest arrives: GET or POST at auth{year}
 //	accept.go    is it well signed, fresh, ours, and within what its sender
 //	             may ask? From bytes to an idp.LoginRequest, without HTTP
-//	resume.go    the continue address, to which every step of a sign-in returns
+//	resume.go    the continue URL, to which every step of a sign-in returns
 //	next.go      the one decision: what does this request still need?
-//	issue.go     the assertion, with its one write to the store
-//	post.go      the page that posts the Response
+//	issue.go     the assertion: one write, which decides again, then the signature
+//	post.go      the page that posts the Response; NoPassive
 //	preview.go   who may use a year that is not published yet
 //
-// How a person signs in is package authn's; the two meet through the stored
-// LoginRequest and the continue address. Until an AuthnRequest has passed
-// accept, nothing of it is stored; every failure ends in a page here and never
-// in a message to an address that is not registered.
+// How a user signs in is package authn's; the two meet through the stored
+// LoginRequest and the continue URL. Until an AuthnRequest has passed accept,
+// nothing of it is stored. Every failure ends in a page here and never in a
+// message to a URL that is not registered.
 //
-// A year that is created and not published answers requests that have leave to
-// preview it (package preview), and nobody else: the request is verified first,
-// then its SP's registration or the browser's cookie of a link must open the
-// year. A POST from another site comes without cookies, so a signed one whose SP
-// has a link outstanding is stored, and the cookie is read by the GET that
-// follows; without it that one ends, and the request with it. At every step of
-// the sign-in, and last before the answer is written, leave is looked for anew.
-// Without it the answer is the 404 of a year that was never made, whatever is
-// right or wrong with the request.
+// Between a request and its answer the year can end, and the registration of the
+// service provider (SP) can change. Package signing has both checked again
+// within the write of the answer and before its signature.
+//
+// A year that is created and not published answers only requests that a preview
+// allows (package preview): the request is verified first, then its SP's
+// registration or the browser's cookie of a link must open the year. A POST from
+// another site comes without cookies, so a signed one whose SP has a link
+// outstanding is stored, and the GET that follows reads the cookie; without it
+// the request ends. Whether a preview allows the request is checked again at
+// every step of the sign-in, and last before the signature. Without a preview
+// the answer is the 404 of a year that was never made, whatever is right or
+// wrong with the request.
 package sso
 
 import (
