@@ -1,0 +1,101 @@
+package logout_test
+
+import (
+	"context"
+	"fmt"
+	"net/http"
+	"sync/atomic"
+	"testing"
+
+	"vernal/idp"
+	"vernal/idp/idptest"
+)
+
+// answers is a store that has something happen just before or just after the
+// write of an answer to a LogoutRequest.
+type answers struct {
+	idp.Store
+	before, after atomic.Pointer[func()]
+}
+
+func (a *answers) RecordLogout(ctx context.Context, l *idp.Logout) (*idp.LogoutOutcome, error) {
+	if then := a.before.Swap(nil); then != nil {
+		(*then)()
+	}
+	out, err := a.Store.RecordLogout(ctx, l)
+	if then := a.after.Swap(nil); then != nil {
+		(*then)()
+	}
+	return out, err
+}
+
+// A LogoutRequest that meets the end of its year or SP before its answer is
+// written ends no session. After that the session has ended, and nothing is
+// signed any more.
+func TestClosedAroundTheAnswer(t *testing.T) {
+	t.Parallel()
+	revoke := func(w *world) {
+		if _, err := w.Rotation.Revoke(w.t.Context(), w.Year(), "leaked", "test", false); err != nil {
+			w.t.Error(err)
+		}
+	}
+	deactivate := func(w *world) { w.edit(func(p *idp.ServiceProvider) { p.Active = false }) }
+	remove := func(w *world) {
+		if err := w.Registry.Remove(w.t.Context(), spA, "test"); err != nil {
+			w.t.Error(err)
+		}
+	}
+	rename := func(w *world) { w.edit(func(p *idp.ServiceProvider) { p.Name = "Another name" }) }
+	tests := []struct {
+		name  string
+		close func(*world)
+		// refused is the status of a refusal; 0 if the request is answered.
+		refused int
+	}{
+		{"year revoked", revoke, http.StatusGone},
+		{"SP deactivated", deactivate, http.StatusBadRequest},
+		{"SP removed", remove, http.StatusBadRequest},
+		{"SP renamed", rename, 0},
+	}
+	for _, tt := range tests {
+		for _, remote := range []bool{false, true} {
+			for _, signed := range []bool{false, true} {
+				for _, after := range []bool{false, true} {
+					t.Run(fmt.Sprintf("%s, remote %t, signed %t, after the write %t", tt.name, remote, signed, after), func(t *testing.T) {
+						t.Parallel()
+						store := new(answers)
+						i := idptest.New(t, idptest.Options{Between: func(s idp.Store) idp.Store { store.Store = s; return store }})
+						w := fillWorld(t, i, func(p *idp.ServiceProvider) { p.SignLogoutResponse = signed })
+						closing := func() { tt.close(w) }
+						if after {
+							store.after.Store(&closing)
+						} else {
+							store.before.Store(&closing)
+						}
+						status, answered := 0, false
+						r := &idptest.LogoutRequest{NameID: w.ada.name, SessionIndexes: []string{w.ada.index}, Remote: remote}
+						if remote {
+							got := w.a.RemoteLogout(r)
+							status, answered = got.Status, got.Response != nil
+						} else {
+							page := w.ada.browser.Get(w.a.LogoutURL(r))
+							status, answered = page.Status, page.LogoutResponse() != nil
+						}
+						want := http.StatusOK
+						if tt.refused != 0 && (!after || signed) {
+							want = tt.refused
+						}
+						if status != want || answered != (want == http.StatusOK) {
+							t.Errorf("status %d, a LogoutResponse: %t; want status %d", status, answered, want)
+						}
+						if tt.refused != 0 && !after {
+							w.want("ada", "bob")
+						} else {
+							w.want("bob")
+						}
+					})
+				}
+			}
+		}
+	}
+}
