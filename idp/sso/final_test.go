@@ -84,7 +84,8 @@ func TestClosedAroundTheWrite(t *testing.T) {
 					store := new(writes)
 					i := idptest.New(t, idptest.Options{Between: func(s idp.Store) idp.Store { store.Store = s; return store }})
 					a, user, browser := i.AddProvider(spA), i.AddPerson("ada@example.gov"), i.Browser()
-					to := waiting(t, browser, a, user, &request)
+					sent := request // filled in when it is sent
+					to := waiting(t, browser, a, user, &sent)
 					records := countSignIns(t, i)
 					closing := func() { tt.close(t, i) }
 					if after {
