@@ -101,7 +101,9 @@ func (a *app) init(ctx context.Context, given map[string]string, year idp.Year) 
 	case used:
 		err = a.checkYears(ctx, c, year, r)
 	default:
-		err = a.initKeys(c, master, year, r)
+		if err = a.initKeys(c, master, year, r); err == nil {
+			err = a.recordYears(ctx)
+		}
 	}
 	if err != nil {
 		return err

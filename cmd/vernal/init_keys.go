@@ -100,6 +100,18 @@ func (a *app) initKeys(c *Config, master *seal.Key, year idp.Year, r *initResult
 	return nil
 }
 
+// recordYears makes the store and records the years in it. From here on each
+// keeps its certificate: a key that is lost before the first start of the server
+// is not replaced either.
+func (a *app) recordYears(ctx context.Context) error {
+	_, _, release, err := a.connect(ctx)
+	if err != nil {
+		return fmt.Errorf("record the signing keys: %w", err)
+	}
+	release()
+	return nil
+}
+
 // checkYears is init for an installation that has been used: it reports the
 // recorded years, and refuses if one of them has lost its key.
 func (a *app) checkYears(ctx context.Context, c *Config, year idp.Year, r *initResult) error {
