@@ -3,7 +3,8 @@ package main
 // The rules of the command line:
 //
 //   - Standard output carries data, nothing else; all talk goes to standard
-//     error. --json makes the data JSON, with the names of the records.
+//     error. --json makes the data JSON, with the names of the records. What
+//     would act on a terminal is filtered: see terminal.go.
 //   - After a change a command says what changed, and what to do next.
 //   - What destroys something wants the thing named (--yes NAME), never y or n.
 //   - Errors are one line with the program's name in front, lower case, no full
@@ -73,6 +74,7 @@ func (a *app) run(args []string) int {
 
 // rootCommand is the tree of commands.
 func (a *app) rootCommand() *cobra.Command {
+	a.filterOutput()
 	root := &cobra.Command{
 		Use:   "vernal",
 		Short: "A SAML 2.0 identity provider whose signing certificate changes every spring",
@@ -194,7 +196,7 @@ func (a *app) say(format string, args ...any) { fmt.Fprintf(a.err, format+"\n", 
 
 // printJSON writes data as JSON.
 func (a *app) printJSON(v any) error {
-	enc := json.NewEncoder(a.out)
+	enc := json.NewEncoder(jsonWriter(a.out))
 	enc.SetEscapeHTML(false)
 	enc.SetIndent("", "  ")
 	return enc.Encode(v)
