@@ -15,7 +15,8 @@ var configSource string
 // Config is everything that can be configured. The comments are the manual:
 // they end up in the vernal.yaml that `vernal init` writes. Every key can also
 // be set in the environment, which wins over the file: VERNAL_BASE_URL for
-// base_url, VERNAL_SESSION_IDLE for session.idle; lists are split at commas.
+// base_url, VERNAL_SESSION_IDLE for session.idle; lists are split at commas. An
+// empty variable means the same as "" here.
 // Relative paths start at the folder of the file.
 type Config struct {
 	// The address under which people and service providers reach this server,

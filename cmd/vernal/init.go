@@ -124,7 +124,7 @@ func (a *app) initConfig(given map[string]string, r *initResult) (*Config, error
 		}
 		r.created(name)
 	}
-	c, err := loadConfig(name, a.getenv)
+	c, err := loadConfig(name, a.getenv, a.environ...)
 	if err != nil {
 		if len(r.Created) > 0 { // the flags were wrong: leave nothing of them
 			err = errors.Join(err, os.Remove(name))

@@ -44,7 +44,9 @@ type app struct {
 	in       io.Reader
 	out, err io.Writer
 	getenv   func(string) string
-	clock    idp.Clock
+	// environ is the whole environment, to find misspelt variables; optional.
+	environ []string
+	clock   idp.Clock
 	// lockWait is how long to wait for a store that is held while no server
 	// answers.
 	lockWait time.Duration
@@ -57,7 +59,7 @@ type app struct {
 
 // defaultApp is the program with the time of this machine.
 func defaultApp(in io.Reader, out, errOut io.Writer) *app {
-	return &app{in: in, out: out, err: errOut, getenv: os.Getenv, clock: time.Now, lockWait: lockWait}
+	return &app{in: in, out: out, err: errOut, getenv: os.Getenv, environ: os.Environ(), clock: time.Now, lockWait: lockWait}
 }
 
 // run is the whole program but for the process around it. SIGINT and SIGTERM
@@ -203,4 +205,4 @@ func (a *app) printJSON(v any) error {
 }
 
 // config reads the configuration.
-func (a *app) config() (*Config, error) { return loadConfig(a.configFile, a.getenv) }
+func (a *app) config() (*Config, error) { return loadConfig(a.configFile, a.getenv, a.environ...) }
