@@ -37,8 +37,9 @@ type Config struct {
 		Key string `yaml:"key"`
 	} `yaml:"tls"`
 
-	// The proxies whose X-Forwarded-For is believed: addresses or prefixes such
-	// as 10.0.0.0/8. Empty: the peer's address is the address.
+	// The proxies whose X-Forwarded-For is believed: IP addresses or prefixes such
+	// as 10.0.0.0/8. Empty: the client's IP address is the peer's. An https
+	// base_url needs these or tls.cert.
 	TrustedProxies []string `yaml:"trusted_proxies"`
 
 	// The address and port for what operators and their machines look at. Only

@@ -32,6 +32,12 @@ func (c *Config) problems() []string {
 	if c.TLS.Cert != "" && strings.HasPrefix(c.BaseURL, "http:") {
 		v.add("base_url", "is http, yet tls is set")
 	}
+	// Without a name for the proxy every request has the proxy's IP address, and
+	// one stranger's wrong passwords lock everyone out.
+	if strings.HasPrefix(c.BaseURL, "https:") && c.TLS.Cert == "" && c.TLS.Key == "" && len(c.TrustedProxies) == 0 {
+		v.add("base_url", "is https, but neither tls.cert nor trusted_proxies is set; "+
+			"set tls.cert and tls.key, or trusted_proxies to the IP addresses of the proxy that ends TLS (on this machine: [127.0.0.1, \"::1\"])")
+	}
 	if _, err := c.trustedProxies(); err != nil {
 		v.add("trusted_proxies", "%v", err)
 	}

@@ -209,8 +209,11 @@ func TestBaseURL(t *testing.T) {
 		t.Run(tt.name, func(t *testing.T) {
 			t.Parallel()
 			env := func(name string) string {
-				if name == "VERNAL_BASE_URL" {
+				switch name {
+				case "VERNAL_BASE_URL":
 					return tt.url
+				case "VERNAL_TRUSTED_PROXIES":
+					return "127.0.0.1"
 				}
 				return ""
 			}
