@@ -24,7 +24,12 @@ const defaultFile = "vernal.yaml"
 const maxConfig = 1 << 20
 
 // configError is everything that is wrong with a configuration, a line each.
-type configError struct{ problems []string }
+type configError struct {
+	problems []string
+	// refused says that the values are valid and the files they name are not
+	// safe to use.
+	refused bool
+}
 
 func (e *configError) Error() string {
 	return "the configuration is not valid:\n  " + strings.Join(e.problems, "\n  ")
@@ -60,8 +65,9 @@ func loadConfig(file string, getenv func(string) string, environ ...string) (*Co
 	}
 	l.environment(getenv, environ)
 	l.problems = append(l.problems, c.problems()...)
-	if len(l.problems) > 0 {
-		return nil, &configError{problems: l.problems}
+	open := c.secretProblems(getenv)
+	if all := append(l.problems, open...); len(all) > 0 {
+		return nil, &configError{problems: all, refused: len(l.problems) == 0}
 	}
 	return c, nil
 }

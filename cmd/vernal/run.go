@@ -179,13 +179,14 @@ func (a *app) report(err error) int {
 	var refused *refusedError
 	var remote *admin.Error
 	var attention *attentionError
+	var config *configError
 	switch {
 	case errors.As(err, &attention):
 		return exitAttention
 	case errors.As(err, &wrong):
 		a.say("run '%s --help' for how to use it", wrong.command)
 		return exitUsage
-	case errors.As(err, &refused):
+	case errors.As(err, &refused), errors.As(err, &config) && config.refused:
 		return exitRefused
 	case errors.As(err, &remote) && (remote.Code == admin.CodeRefused || remote.Code == admin.CodeForbidden):
 		return exitRefused
