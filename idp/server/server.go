@@ -191,7 +191,8 @@ func (s *Server) Handler() (http.Handler, error) {
 	}
 	return &web.Middleware{
 		Next: guarded, Pages: p.pages, Log: s.Log, Clock: s.Clock,
-		Count: s.counted().Answered, TrustedProxies: s.TrustedProxies, HSTS: strings.HasPrefix(s.IdP.BaseURL, "https://"),
+		Strangers: &web.Strangers{Log: s.Log, Clock: s.Clock},
+		Count:     s.counted().Answered, TrustedProxies: s.TrustedProxies, HSTS: strings.HasPrefix(s.IdP.BaseURL, "https://"),
 	}, nil
 }
 
