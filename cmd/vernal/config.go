@@ -166,6 +166,10 @@ type Config struct {
 	// file is the file that was read, absolute; "" if there was none. dir is
 	// where relative paths start.
 	file, dir string
+	// explicit says that --config named the file. foreign is the user it belongs
+	// to, if that is neither root nor the caller; 0 otherwise.
+	explicit bool
+	foreign  int
 	// origins tells for each key that was set where that was, as errors name
 	// it: "vernal.yaml:12" or "VERNAL_LISTEN".
 	origins map[string]string

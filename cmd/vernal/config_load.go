@@ -55,15 +55,21 @@ func loadConfig(file string, getenv func(string) string, environ ...string) (*Co
 		return nil, fmt.Errorf("find the configuration: %w", err)
 	}
 	c.dir = filepath.Dir(abs)
-	data, err := readFile(abs, maxConfig)
+	c.explicit = file != ""
+	data, err := c.readConfig(abs, c.explicit)
 	switch {
 	case err == nil:
 		c.file = abs
 		l.file(name, data)
+	case errors.Is(err, errUntrusted):
+		return nil, err // nothing of it is quoted
 	case file != "" || !errors.Is(err, fs.ErrNotExist):
 		return nil, fmt.Errorf("read the configuration: %w", err)
 	}
 	l.environment(getenv, environ)
+	if err := c.trustForeign(); err != nil {
+		return nil, err
+	}
 	l.problems = append(l.problems, c.problems()...)
 	open := c.secretProblems(getenv)
 	if all := append(l.problems, open...); len(all) > 0 {
@@ -79,7 +85,11 @@ func readFile(path string, limit int64) ([]byte, error) {
 		return nil, err
 	}
 	defer f.Close()
-	data, err := io.ReadAll(io.LimitReader(f, limit+1))
+	return readAll(f, path, limit)
+}
+
+func readAll(r io.Reader, path string, limit int64) ([]byte, error) {
+	data, err := io.ReadAll(io.LimitReader(r, limit+1))
 	if err == nil && int64(len(data)) > limit {
 		err = fmt.Errorf("%s is longer than %d bytes", path, limit)
 	}

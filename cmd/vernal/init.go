@@ -132,7 +132,7 @@ func (a *app) initConfig(given map[string]string, r *initResult) (*Config, error
 			r.TrustedProxies = strings.Split(loopbackProxies, ",")
 		}
 	}
-	c, err := loadConfig(name, a.getenv, a.environ...)
+	c, err := loadConfig(a.configFile, a.getenv, a.environ...)
 	if err != nil {
 		if len(r.Created) > 0 { // the flags were wrong: leave nothing of them
 			err = errors.Join(err, os.Remove(name))

@@ -4,6 +4,7 @@ import (
 	"errors"
 	"fmt"
 	"io/fs"
+	"os"
 	"path/filepath"
 	"strings"
 
@@ -27,6 +28,12 @@ func (c *Config) vault(getenv func(string) string) (certs.Vault, error) {
 	if p.Module == "" {
 		return nil, nil
 	}
+	module := c.path(p.Module)
+	if info, err := os.Stat(module); err == nil { // its code runs in this process
+		if err := checkTrust(module, info, os.Geteuid()); err != nil {
+			return nil, refuse("%v", err)
+		}
+	}
 	pin := getenv(pinEnv)
 	if pin == "" {
 		var err error
@@ -34,7 +41,7 @@ func (c *Config) vault(getenv func(string) string) (certs.Vault, error) {
 			return nil, err
 		}
 	}
-	return token.Open(token.Config{Module: c.path(p.Module), Label: p.Token, PIN: pin, Installation: c.BaseURL})
+	return token.Open(token.Config{Module: module, Label: p.Token, PIN: pin, Installation: c.BaseURL})
 }
 
 // readPIN reads the file of the PIN. Its errors never quote it.
