@@ -1,6 +1,6 @@
 module vernal
 
-go 1.26.0
+go 1.26.6
 
 require (
 	github.com/ThalesGroup/crypto11 v1.5.0

@@ -3,10 +3,12 @@ package idp_test
 import (
 	"go/parser"
 	"go/token"
+	goversion "go/version"
 	"io/fs"
 	"os"
 	"path"
 	"path/filepath"
+	"regexp"
 	"slices"
 	"strconv"
 	"strings"
@@ -19,7 +21,7 @@ import (
 // in the layers above its own, and within a layer nobody imports a neighbour.
 // The list reads like the way of a request turned upside down.
 var layers = [][]string{
-	{"idp", "idp/mailbox", "idp/durable", "idp/gate", "idp/spelling", "idp/shell"},
+	{"idp", "idp/mailbox", "idp/durable", "idp/gate", "idp/spelling", "idp/shell", "idp/secretfile"},
 	{"idp/seal", "idp/audit", "idp/xmltree", "templates", "certs"},
 	{"idp/xmldsig"},
 	{"idp/xmlenc"},
@@ -135,5 +137,38 @@ func TestDependenciesAreExplained(t *testing.T) {
 		if !r.Indirect && !strings.Contains(string(readme), "`"+r.Mod.Path+"`") {
 			t.Errorf("the README does not say why we depend on %s", r.Mod.Path)
 		}
+	}
+}
+
+// leastGo is the first Go release that fixes CVE-2026-56859: encoding/xml, which
+// some of our dependencies use, followed nested elements without a bound.
+const leastGo = "go1.26.6"
+
+var readmeGo = regexp.MustCompile(`You need Go (1\.[0-9]+(?:\.[0-9]+)?) or newer`)
+
+// go.mod and the README name the same Go version, and it is a safe one.
+func TestGoVersionHasOneFloor(t *testing.T) {
+	t.Parallel()
+	gomod, err := os.ReadFile("../go.mod")
+	if err != nil {
+		t.Fatal(err)
+	}
+	f, err := modfile.Parse("go.mod", gomod, nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	readme, err := os.ReadFile("../README.md")
+	if err != nil {
+		t.Fatal(err)
+	}
+	m := readmeGo.FindSubmatch(readme)
+	if m == nil {
+		t.Fatalf("the README does not match %s", readmeGo)
+	}
+	if string(m[1]) != f.Go.Version {
+		t.Errorf("the README says Go %s, go.mod says %s", m[1], f.Go.Version)
+	}
+	if goversion.Compare("go"+f.Go.Version, leastGo) < 0 {
+		t.Errorf("go.mod says go %s, want %s or newer", f.Go.Version, leastGo)
 	}
 }

@@ -175,7 +175,7 @@ func findAudit(ctx context.Context, client *admin.Client, q admin.AuditQuery, n 
 }
 
 func (a *app) printRecords(records []idp.AuditRecord) error {
-	enc := json.NewEncoder(a.out)
+	enc := json.NewEncoder(jsonWriter(a.out))
 	enc.SetEscapeHTML(false)
 	for i := range records {
 		if a.json {

@@ -83,7 +83,7 @@ run it again, with another file. A trail that is broken is not pruned without
 
 func (a *app) exportAudit(ctx context.Context, client *admin.Client, e *auditExport) error {
 	if e.out == "" {
-		_, err := a.writeAudit(ctx, client, a.out, e)
+		_, err := a.writeAudit(ctx, client, a.jsonData(), e)
 		return err
 	}
 	var w *written

@@ -15,7 +15,8 @@ var configSource string
 // Config is everything that can be configured. The comments are the manual:
 // they end up in the vernal.yaml that `vernal init` writes. Every key can also
 // be set in the environment, which wins over the file: VERNAL_BASE_URL for
-// base_url, VERNAL_SESSION_IDLE for session.idle; lists are split at commas.
+// base_url, VERNAL_SESSION_IDLE for session.idle; lists are split at commas. An
+// empty variable means the same as "" here.
 // Relative paths start at the folder of the file.
 type Config struct {
 	// The address under which people and service providers reach this server,
@@ -36,8 +37,9 @@ type Config struct {
 		Key string `yaml:"key"`
 	} `yaml:"tls"`
 
-	// The proxies whose X-Forwarded-For is believed: addresses or prefixes such
-	// as 10.0.0.0/8. Empty: the peer's address is the address.
+	// The proxies whose X-Forwarded-For is believed: IP addresses or prefixes such
+	// as 10.0.0.0/8. Empty: the client's IP address is the peer's. An https
+	// base_url needs these or tls.cert.
 	TrustedProxies []string `yaml:"trusted_proxies"`
 
 	// The address and port for what operators and their machines look at. Only
@@ -164,6 +166,10 @@ type Config struct {
 	// file is the file that was read, absolute; "" if there was none. dir is
 	// where relative paths start.
 	file, dir string
+	// explicit says that --config named the file. foreign is the user it belongs
+	// to, if that is neither root nor the caller; 0 otherwise.
+	explicit bool
+	foreign  int
 	// origins tells for each key that was set where that was, as errors name
 	// it: "vernal.yaml:12" or "VERNAL_LISTEN".
 	origins map[string]string

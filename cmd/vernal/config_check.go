@@ -32,6 +32,12 @@ func (c *Config) problems() []string {
 	if c.TLS.Cert != "" && strings.HasPrefix(c.BaseURL, "http:") {
 		v.add("base_url", "is http, yet tls is set")
 	}
+	// Without a name for the proxy every request has the proxy's IP address, and
+	// one stranger's wrong passwords lock everyone out.
+	if strings.HasPrefix(c.BaseURL, "https:") && c.TLS.Cert == "" && c.TLS.Key == "" && len(c.TrustedProxies) == 0 {
+		v.add("base_url", "is https, but neither tls.cert nor trusted_proxies is set; "+
+			"set tls.cert and tls.key, or trusted_proxies to the IP addresses of the proxy that ends TLS (on this machine: [127.0.0.1, \"::1\"])")
+	}
 	if _, err := c.trustedProxies(); err != nil {
 		v.add("trusted_proxies", "%v", err)
 	}
@@ -40,11 +46,7 @@ func (c *Config) problems() []string {
 	}
 	v.store()
 	v.keySource()
-	if p, err := c.policy(); err != nil {
-		v.add("rotation", "%v", err)
-	} else if err := p.Validate(); err != nil {
-		v.add("rotation", "%v", err)
-	}
+	v.calendar()
 	v.session()
 	v.mail()
 	v.notices()
@@ -190,15 +192,96 @@ func (v *validator) store() {
 	}
 }
 
+var keySources = []string{string(certs.SourceGenerate), string(certs.SourceImport), string(certs.SourcePKCS11)}
+
 func (v *validator) keySource() {
 	r := &v.config.Rotation
-	v.oneOf("rotation.key_source", r.KeySource, string(certs.SourceGenerate), string(certs.SourceImport), string(certs.SourcePKCS11))
+	v.oneOf("rotation.key_source", r.KeySource, keySources...)
 	switch {
 	case r.KeySource == string(certs.SourcePKCS11) && r.PKCS11.Module == "":
 		v.add("rotation.pkcs11.module", "is missing: key_source pkcs11 needs the token's module, a shared library")
 	case r.PKCS11.Module != "" && r.PKCS11.Token == "":
 		v.add("rotation.pkcs11.token", "is missing: the label of the token")
 	}
+}
+
+// rotationDate is a date of the calendar. Years is 1 for one in the year after.
+type rotationDate struct {
+	key, value string
+	years      int
+	at         time.Time // in 2028 or, with years, 2029
+}
+
+func (d rotationDate) String() string {
+	if d.years > 0 {
+		return d.value + " of the year after"
+	}
+	return d.value
+}
+
+// calendar checks the dates of the rotation: each for itself, then each against
+// the one before, then all of them. A problem names every line that it is about.
+func (v *validator) calendar() {
+	r := &v.config.Rotation
+	dates := []rotationDate{
+		{key: "rotation.make_on", value: r.MakeOn},
+		{key: "rotation.publish_on", value: r.PublishOn},
+		{key: "rotation.prefer_on", value: r.PreferOn},
+		{key: "rotation.certificate_end", value: r.CertificateEnd, years: 1},
+		{key: "rotation.retire_on", value: r.RetireOn, years: 1},
+	}
+	before := len(v.problems)
+	for i := range dates {
+		d := &dates[i]
+		day, err := parseDate(d.value)
+		if err != nil {
+			v.add(d.key, "%v", err)
+		}
+		d.at = time.Date(2028+d.years, day.Month(), day.Day(), 0, 0, 0, 0, time.UTC)
+	}
+	if !slices.Contains([]int{2048, 3072, 4096}, r.KeyBits) {
+		v.add("rotation.key_bits", "%d bits: use 2048, 3072 or 4096", r.KeyBits)
+	}
+	if len(v.problems) > before {
+		return
+	}
+	for i := range dates[1:] {
+		if d, last := dates[i+1], dates[i]; d.at.Before(last.at) {
+			v.add(d.key, "%s is before %s (%s%s)", d, last.key, last, v.set(last.key))
+		}
+	}
+	if len(v.problems) > before || !slices.Contains(keySources, r.KeySource) {
+		return
+	}
+	p, err := v.config.policy()
+	if err == nil {
+		err = p.Validate()
+	}
+	if err != nil {
+		var lines []string
+		for _, d := range dates {
+			if at := v.config.origins[d.key]; at != "" {
+				lines = append(lines, at+" "+d.key)
+			}
+		}
+		v.add("rotation", "%v; set here: %s", err, strings.Join(lines, ", "))
+	}
+}
+
+// set says, after a value, where it was set.
+func (v *validator) set(key string) string {
+	if at := v.config.origins[key]; at != "" {
+		return ", " + at
+	}
+	return ", the default"
+}
+
+func parseDate(text string) (time.Time, error) {
+	day, err := time.Parse("01-02", text)
+	if err != nil {
+		return day, fmt.Errorf("%q is not a date such as 03-01 (month, day)", text)
+	}
+	return day, nil
 }
 
 // policy is the calendar of rotation.
@@ -218,9 +301,9 @@ func (c *Config) policy() (certs.Policy, error) {
 		{"certificate_end", c.Rotation.CertificateEnd, &p.CertEndAt},
 		{"retire_on", c.Rotation.RetireOn, &p.RetireAt},
 	} {
-		day, err := time.Parse("01-02", f.value)
+		day, err := parseDate(f.value)
 		if err != nil {
-			return p, fmt.Errorf("%s: %q is not a date such as 03-01 (month, day)", f.key, f.value)
+			return p, fmt.Errorf("%s: %w", f.key, err)
 		}
 		f.date.Month, f.date.Day = day.Month(), day.Day()
 	}

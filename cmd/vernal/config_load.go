@@ -7,6 +7,7 @@ import (
 	"io/fs"
 	"os"
 	"path/filepath"
+	"regexp"
 	"slices"
 	"strings"
 	"time"
@@ -23,16 +24,22 @@ const defaultFile = "vernal.yaml"
 const maxConfig = 1 << 20
 
 // configError is everything that is wrong with a configuration, a line each.
-type configError struct{ problems []string }
+type configError struct {
+	problems []string
+	// refused says that the values are valid and the files they name are not
+	// safe to use.
+	refused bool
+}
 
 func (e *configError) Error() string {
 	return "the configuration is not valid:\n  " + strings.Join(e.problems, "\n  ")
 }
 
-// loadConfig reads the file, or, with "", vernal.yaml if it is there; then the
+// loadConfig reads the file, or, with "", vernal.yaml if it exists; then the
 // environment; and checks the result. The error names all that is wrong, with
-// the line or the variable.
-func loadConfig(file string, getenv func(string) string) (*Config, error) {
+// the line or the variable. environ lists the environment as os.Environ does:
+// without it, getenv alone cannot show empty and unknown variables.
+func loadConfig(file string, getenv func(string) string, environ ...string) (*Config, error) {
 	c := defaultConfig()
 	l := &loader{config: c, settings: make(map[string]setting)}
 	for _, s := range settings(c) {
@@ -48,18 +55,25 @@ func loadConfig(file string, getenv func(string) string) (*Config, error) {
 		return nil, fmt.Errorf("find the configuration: %w", err)
 	}
 	c.dir = filepath.Dir(abs)
-	data, err := readFile(abs, maxConfig)
+	c.explicit = file != ""
+	data, err := c.readConfig(abs, c.explicit)
 	switch {
 	case err == nil:
 		c.file = abs
 		l.file(name, data)
+	case errors.Is(err, errUntrusted):
+		return nil, err // nothing of it is quoted
 	case file != "" || !errors.Is(err, fs.ErrNotExist):
 		return nil, fmt.Errorf("read the configuration: %w", err)
 	}
-	l.environment(getenv)
+	l.environment(getenv, environ)
+	if err := c.trustForeign(); err != nil {
+		return nil, err
+	}
 	l.problems = append(l.problems, c.problems()...)
-	if len(l.problems) > 0 {
-		return nil, &configError{problems: l.problems}
+	open := c.secretProblems(getenv)
+	if all := append(l.problems, open...); len(all) > 0 {
+		return nil, &configError{problems: all, refused: len(l.problems) == 0}
 	}
 	return c, nil
 }
@@ -71,7 +85,11 @@ func readFile(path string, limit int64) ([]byte, error) {
 		return nil, err
 	}
 	defer f.Close()
-	data, err := io.ReadAll(io.LimitReader(f, limit+1))
+	return readAll(f, path, limit)
+}
+
+func readAll(r io.Reader, path string, limit int64) ([]byte, error) {
+	data, err := io.ReadAll(io.LimitReader(r, limit+1))
 	if err == nil && int64(len(data)) > limit {
 		err = fmt.Errorf("%s is longer than %d bytes", path, limit)
 	}
@@ -148,7 +166,7 @@ func (l *loader) mapping(prefix string, n ast.Node) {
 		case l.isSection(path):
 			l.mapping(path+".", pair.Value)
 		default:
-			l.unknown(pair.Key, path)
+			l.unknown(pair, path)
 		}
 		seen[path] = true
 	}
@@ -158,12 +176,32 @@ func (l *loader) isSection(path string) bool {
 	return slices.ContainsFunc(l.keys, func(k string) bool { return strings.HasPrefix(k, path+".") })
 }
 
-func (l *loader) unknown(n ast.Node, path string) {
-	if near := nearest(path, l.keys); near != "" {
-		l.problem(n, "unknown key %s; did you mean %s?", path, near)
+// unknown names the nearest key. For a key with others below it that is the
+// nearest section.
+func (l *loader) unknown(pair *ast.MappingValueNode, path string) {
+	kind, names := "key", l.keys
+	switch pair.Value.(type) {
+	case *ast.MappingNode, *ast.MappingValueNode:
+		kind, names = "section", l.sections()
+	}
+	if near := nearest(path, names); near != "" {
+		l.problem(pair.Key, "unknown %s %s; did you mean %s?", kind, path, near)
 		return
 	}
-	l.problem(n, "unknown key %s", path)
+	l.problem(pair.Key, "unknown %s %s", kind, path)
+}
+
+// sections lists what keys are below: "rotation", "rotation.webhook".
+func (l *loader) sections() []string {
+	var out []string
+	for _, k := range l.keys {
+		for i, c := range k {
+			if c == '.' && !slices.Contains(out, k[:i]) {
+				out = append(out, k[:i])
+			}
+		}
+	}
+	return out
 }
 
 // value sets one key from the file. A text that YAML reads as a number or the
@@ -236,12 +274,25 @@ func (l *loader) wrong(s setting, n ast.Node) error {
 	return fmt.Errorf("want %s, not %s", s.kind(), kind)
 }
 
-// environment sets keys from variables, which win over the file.
-func (l *loader) environment(getenv func(string) string) {
+// environment sets keys from variables, which win over the file. An empty
+// variable means what "" means in the file, so it is an error where that is one.
+func (l *loader) environment(getenv func(string) string, environ []string) {
+	empty := make(map[string]bool)
+	known := []string{masterKeyEnv, pinEnv, mailPasswordEnv, webhookSecretEnv}
+	for _, k := range l.keys {
+		known = append(known, l.settings[k].env())
+	}
+	for _, entry := range environ {
+		name, value, _ := strings.Cut(entry, "=")
+		empty[name] = value == ""
+		if strings.HasPrefix(name, "VERNAL_") && !slices.Contains(known, name) && !injected(name, value) {
+			l.unknownVariable(name, known)
+		}
+	}
 	for _, k := range l.keys {
 		s := l.settings[k]
 		text := getenv(s.env())
-		if text == "" {
+		if text == "" && !empty[s.env()] {
 			continue
 		}
 		l.config.origins[k] = s.env()
@@ -249,4 +300,28 @@ func (l *loader) environment(getenv func(string) string) {
 			l.problems = append(l.problems, fmt.Sprintf("%s: %v", s.env(), err))
 		}
 	}
+}
+
+func (l *loader) unknownVariable(name string, known []string) {
+	const prefix = "VERNAL_"
+	var ends []string // what they share would make any two alike
+	for _, k := range known {
+		ends = append(ends, strings.TrimPrefix(k, prefix))
+	}
+	text := name + ": unknown variable"
+	if near := nearest(strings.TrimPrefix(name, prefix), ends); near != "" {
+		text += "; did you mean " + prefix + near + "?"
+	}
+	l.problems = append(l.problems, text)
+}
+
+// serviceLink is a variable that Kubernetes and Docker set in every container for a
+// service called vernal or vernal-…: VERNAL_SERVICE_HOST, VERNAL_PORT_8080_TCP,
+// VERNAL_DB_SERVICE_PORT.
+var serviceLink = regexp.MustCompile(`^VERNAL_(SERVICE_|PORT)|_SERVICE_(HOST|PORT)(_|$)|_PORT_[0-9]+_(TCP|UDP|SCTP)(_|$)`)
+
+// injected reports whether a container platform, not the operator, set the
+// variable.
+func injected(name, value string) bool {
+	return serviceLink.MatchString(name) || strings.HasSuffix(name, "_PORT") && strings.Contains(value, "://")
 }

@@ -137,6 +137,32 @@ func TestNearest(t *testing.T) {
 	}
 }
 
+// Container platforms set variables for a service called vernal: they are no
+// mistake of the operator.
+func TestInjectedVariables(t *testing.T) {
+	t.Parallel()
+	tests := []struct {
+		name, value string
+		want        bool
+	}{
+		{"VERNAL_SERVICE_HOST", "10.0.0.1", true},
+		{"VERNAL_SERVICE_PORT_HTTPS", "443", true},
+		{"VERNAL_PORT", "tcp://10.0.0.1:443", true},
+		{"VERNAL_PORT_443_TCP_ADDR", "10.0.0.1", true},
+		{"VERNAL_ADMIN_SERVICE_PORT", "9090", true},
+		{"VERNAL_ADMIN_PORT", "tcp://10.0.0.1:9090", true},
+		{"VERNAL_ADMIN_PORT_9090_TCP_PROTO", "tcp", true},
+		{"VERNAL_LISTEN_PORT", "8080", false},
+		{"VERNAL_BASE_ULR", "https://login.example.gov", false},
+		{"VERNAL_SERVICES", "x", false},
+	}
+	for _, tt := range tests {
+		if got := injected(tt.name, tt.value); got != tt.want {
+			t.Errorf("%s=%s: got %v, want %v", tt.name, tt.value, got, tt.want)
+		}
+	}
+}
+
 // FuzzConfig holds that no file makes reading it panic.
 func FuzzConfig(f *testing.F) {
 	f.Add("base_url: http://localhost\nlog:\n  level: debug\n")
@@ -183,8 +209,11 @@ func TestBaseURL(t *testing.T) {
 		t.Run(tt.name, func(t *testing.T) {
 			t.Parallel()
 			env := func(name string) string {
-				if name == "VERNAL_BASE_URL" {
+				switch name {
+				case "VERNAL_BASE_URL":
 					return tt.url
+				case "VERNAL_TRUSTED_PROXIES":
+					return "127.0.0.1"
 				}
 				return ""
 			}

@@ -11,7 +11,8 @@ import (
 )
 
 // writeConfig writes a vernal.yaml: every key with its explanation and its
-// default as a comment, except those in set, which it sets.
+// default as a comment, except those in set, which it sets. Lists are split at
+// commas.
 func writeConfig(set map[string]string) (string, error) {
 	fields, err := configFields()
 	if err != nil {
@@ -77,7 +78,11 @@ func (w *configWriter) section(prefix, indent string, fields *ast.StructType) {
 		if v, ok := w.set[path]; ok {
 			text := yamlText(v)
 			if _, list := w.values[path].value.Interface().([]string); list {
-				text = "[" + text + "]"
+				var items []string
+				for item := range strings.SplitSeq(v, ",") {
+					items = append(items, yamlText(strings.TrimSpace(item)))
+				}
+				text = "[" + strings.Join(items, ", ") + "]"
 			}
 			fmt.Fprintf(&w.out, "%s%s: %s\n", indent, name, text)
 			continue

@@ -6,8 +6,6 @@ import (
 	"fmt"
 	"io/fs"
 	"log/slog"
-	"os"
-	"syscall"
 	"time"
 
 	"vernal/idp"
@@ -29,6 +27,9 @@ const (
 func (a *app) connect(ctx context.Context) (*admin.Client, *Config, func(), error) {
 	c, err := a.config()
 	if err != nil {
+		return nil, nil, nil, err
+	}
+	if err := a.trustDataDir(c); err != nil {
 		return nil, nil, nil, err
 	}
 	deadline := time.Now().Add(a.lockWait)
@@ -59,6 +60,8 @@ func (a *app) connectOnce(ctx context.Context, c *Config) (*admin.Client, func()
 	switch {
 	case errors.As(err, &answered):
 		return nil, nil, err
+	case errors.Is(err, admin.ErrImpostor):
+		return nil, nil, refuse("%v", err)
 	case errors.Is(err, fs.ErrPermission):
 		return nil, nil, refuse("%s belongs to another user; run this as its owner or as root", c.dataDir())
 	}
@@ -85,17 +88,4 @@ func (a *app) openHere(c *Config) (*admin.Client, func(), error) {
 			a.say("vernal: close the store: %v", err)
 		}
 	}, nil
-}
-
-// ownerOf is the user that a path belongs to; false if that cannot be told.
-func ownerOf(path string) (int, bool) {
-	info, err := os.Stat(path)
-	if err != nil {
-		return 0, false
-	}
-	st, ok := info.Sys().(*syscall.Stat_t)
-	if !ok {
-		return 0, false
-	}
-	return int(st.Uid), true
 }

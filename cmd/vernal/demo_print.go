@@ -8,8 +8,6 @@ import (
 	"strings"
 	"time"
 
-	"golang.org/x/term"
-
 	"vernal/idp/shell"
 )
 
@@ -124,11 +122,11 @@ func (a *app) showCodes(ctx context.Context, d *demo) {
 	defer tick.Stop()
 	for {
 		if code, err := d.person.Code(ctx); err == nil {
-			fmt.Fprintf(a.out, "\r\x1b[K  %-13s%s", "Code now", code)
+			fmt.Fprintf(unfiltered(a.out), "\r\x1b[K  %-13s%s", "Code now", code)
 		}
 		select {
 		case <-ctx.Done():
-			fmt.Fprint(a.out, "\r\x1b[K")
+			fmt.Fprint(unfiltered(a.out), "\r\x1b[K")
 			return
 		case <-tick.C:
 		}
@@ -138,6 +136,5 @@ func (a *app) showCodes(ctx context.Context, d *demo) {
 // watched tells whether what is printed goes to a terminal that can write a
 // line anew.
 func watched(w io.Writer) bool {
-	f, ok := w.(*os.File)
-	return ok && os.Getenv("TERM") != "dumb" && term.IsTerminal(int(f.Fd()))
+	return os.Getenv("TERM") != "dumb" && isTerminal(w)
 }

@@ -92,7 +92,7 @@ top; "vernal deploy list" lists them.`,
 			if a.json {
 				return a.printJSON(files[i])
 			}
-			_, err := io.WriteString(a.out, files[i].Content)
+			_, err := io.WriteString(a.data(), files[i].Content)
 			if err != nil {
 				return fmt.Errorf("print %s: %w", files[i].Name, err)
 			}

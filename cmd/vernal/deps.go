@@ -25,6 +25,7 @@ import (
 	"vernal/idp/rotation"
 	"vernal/idp/seal"
 	"vernal/idp/session"
+	"vernal/idp/shell"
 	"vernal/idp/sp"
 	"vernal/idp/store/bolt"
 	"vernal/idp/trail"
@@ -68,7 +69,7 @@ type deps struct {
 // error says to run `vernal init`. If another process holds the store, it waits
 // for lockWait, then returns idp.ErrLocked.
 func openDeps(c *Config, log *slog.Logger, clock idp.Clock, getenv func(string) string, lockWait time.Duration) (*deps, error) {
-	if err := checkFolder(c.dataDir(), log); err != nil {
+	if err := checkFolder(c); err != nil {
 		return nil, err
 	}
 	master, err := seal.LoadMaster(c.masterKeyFile(), getenv(masterKeyEnv))
@@ -213,9 +214,10 @@ func ourCerts(years []certs.Entry) []*x509.Certificate {
 // Close lets go of the store.
 func (d *deps) Close() error { return d.store.Close() }
 
-// checkFolder makes sure that there is a data folder, and speaks up if it is
-// open to others.
-func checkFolder(dir string, log *slog.Logger) error {
+// checkFolder makes sure that the data folder exists, is closed to others, and
+// holds nothing that they can write.
+func checkFolder(c *Config) error {
+	dir := c.dataDir()
 	info, err := os.Stat(dir)
 	switch {
 	case errors.Is(err, fs.ErrNotExist):
@@ -223,9 +225,13 @@ func checkFolder(dir string, log *slog.Logger) error {
 	case err != nil:
 		return fmt.Errorf("open the data folder: %w", err)
 	case !info.IsDir():
-		return fmt.Errorf("the data folder %s is no folder", dir)
+		return fmt.Errorf("data_dir %s is not a folder", dir)
 	case info.Mode().Perm()&0o077 != 0:
-		log.Warn("the data folder is open to others", "folder", dir, "mode", fmt.Sprintf("%04o", info.Mode().Perm()))
+		return refuse("%s is open to others (mode %04o): run 'chmod 700 %s' first", dir, info.Mode().Perm(), shell.Quote(dir))
+	}
+	self := os.Geteuid()
+	if err := errors.Join(checkFolderTrust(dir, self), checkInside(c, self)); err != nil {
+		return refuse("%v", err)
 	}
 	return nil
 }

@@ -26,6 +26,8 @@ type initResult struct {
 	Created []string   `json:"created"`
 	Kept    []string   `json:"kept"`
 	Years   []initYear `json:"years"`
+	// TrustedProxies is what was written for an https base_url without TLS.
+	TrustedProxies []string `json:"trusted_proxies,omitempty"`
 	// Waits is the year whose key and certificate come from elsewhere first.
 	Waits idp.Year `json:"waits,omitzero"`
 }
@@ -120,6 +122,9 @@ func (a *app) initConfig(given map[string]string, r *initResult) (*Config, error
 	}
 	set := map[string]string{"base_url": defaultConfig().BaseURL} // never to change by itself
 	maps.Copy(set, given)
+	if a.needsProxy(set["base_url"]) {
+		set["trusted_proxies"] = loopbackProxies
+	}
 	text, err := writeConfig(set)
 	if err != nil {
 		return nil, err
@@ -136,8 +141,11 @@ func (a *app) initConfig(given map[string]string, r *initResult) (*Config, error
 			return nil, errors.Join(fmt.Errorf("write the configuration: %w", err), os.Remove(name))
 		}
 		r.created(name)
+		if set["trusted_proxies"] != "" {
+			r.TrustedProxies = strings.Split(loopbackProxies, ",")
+		}
 	}
-	c, err := loadConfig(name, a.getenv)
+	c, err := loadConfig(a.configFile, a.getenv, a.environ...)
 	if err != nil {
 		if len(r.Created) > 0 { // the flags were wrong: leave nothing of them
 			err = errors.Join(err, os.Remove(name))
@@ -153,6 +161,19 @@ func (a *app) initConfig(given map[string]string, r *initResult) (*Config, error
 	}
 	r.Config, r.DataDir, r.BaseURL = c.file, c.dataDir(), c.BaseURL
 	return c, nil
+}
+
+// loopbackProxies are the proxies on this machine, where the proxy that ends TLS
+// usually runs.
+const loopbackProxies = "127.0.0.1,::1"
+
+// needsProxy reports whether a new configuration must name the proxy that ends
+// TLS: base_url is https, and the environment sets neither TLS nor proxies.
+func (a *app) needsProxy(baseURL string) bool {
+	if env := a.getenv("VERNAL_BASE_URL"); env != "" {
+		baseURL = env
+	}
+	return strings.HasPrefix(baseURL, "https:") && a.getenv("VERNAL_TLS_CERT") == "" && a.getenv("VERNAL_TRUSTED_PROXIES") == ""
 }
 
 // origin tells where a key was set, for people.
@@ -207,6 +228,10 @@ func (a *app) reportInit(c *Config, r *initResult) error {
 	}
 	if len(r.Created) == 0 {
 		a.say("nothing was missing; nothing was changed")
+	}
+	if len(r.TrustedProxies) > 0 {
+		a.say("trusted_proxies is %s, a proxy on this machine that ends TLS: change it in %s if the proxy is another, or set tls.cert and tls.key",
+			strings.Join(r.TrustedProxies, " and "), r.Config)
 	}
 	if strings.HasPrefix(c.BaseURL, "http:") {
 		a.say("base_url is %s: to let others in, set it to your https address in %s first", c.BaseURL, r.Config)

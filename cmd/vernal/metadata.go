@@ -42,7 +42,7 @@ file. Without a year, or with "stable", print the document at
 			if a.json {
 				return a.printJSON(doc)
 			}
-			_, err = io.WriteString(a.out, doc.Document) // to the byte what the address gives
+			_, err = io.WriteString(a.data(), doc.Document) // to the byte what the address gives
 			return err
 		},
 	})

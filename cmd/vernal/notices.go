@@ -6,6 +6,7 @@ import (
 	"strings"
 
 	"vernal/idp/notice"
+	"vernal/idp/secretfile"
 )
 
 // The variables that can hold secrets of notices themselves. In the
@@ -104,13 +105,13 @@ func newNotices(d *deps, getenv func(string) string) (*notice.Service, error) {
 	return s, nil
 }
 
-// secret is the value of a variable or, without one, what stands in a file; ""
-// if there is neither. A file's last line break is not part of it.
+// secret is the value of a variable or, without one, what a file contains; "" if
+// there is neither. A file's last line break is not part of it.
 func (c *Config) secret(name, file, value string) (string, error) {
 	if value != "" || file == "" {
 		return value, nil
 	}
-	data, err := readFile(c.path(file), maxSecret)
+	data, err := secretfile.Read(c.path(file), maxSecret)
 	if err != nil {
 		return "", fmt.Errorf("read %s_file: %w", name, err)
 	}

@@ -37,17 +37,6 @@ func pairs(w io.Writer, list [][2]string) error {
 	return t.Flush()
 }
 
-// printable replaces what would move a terminal's cursor or break a column: the
-// names in a registration come from strangers' metadata.
-func printable(s string) string {
-	return strings.Map(func(r rune) rune {
-		if r < 0x20 || r >= 0x7f && r < 0xa0 || r == '\u2028' || r == '\u2029' || r >= 0x202a && r <= 0x202e {
-			return '�'
-		}
-		return r
-	}, s)
-}
-
 // day is the date of a time, "-" for none.
 func day(t time.Time) string {
 	if t.IsZero() {

@@ -112,7 +112,7 @@ func (a *app) printBoard(st admin.RotationStatus, y idp.Year) error {
 // writeBoardCSV is the board for a spreadsheet: a row for each service provider
 // and, without a year, each year that it used.
 func (a *app) writeBoardCSV(st admin.RotationStatus, y idp.Year) error {
-	w := csv.NewWriter(a.out)
+	w := csv.NewWriter(a.data())
 	_ = w.Write([]string{ // an error stays until Flush
 		"entity_id", "name", "active", "move", "year", "first_at", "last_at", "requests_7_days", "requests_30_days",
 		"signed", "certificate_sha256", "certificate_end_at", "certificate_days_left", "contacts", "odd",

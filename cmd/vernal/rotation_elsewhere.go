@@ -83,7 +83,7 @@ func (a *app) tellCSR(req admin.YearRequest, csr admin.CSR, out string) error {
 	case a.json:
 		return a.printJSON(csr)
 	case out == "":
-		_, err := io.WriteString(a.out, csr.Request)
+		_, err := io.WriteString(a.data(), csr.Request)
 		return err
 	}
 	return nil

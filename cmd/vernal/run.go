@@ -3,7 +3,8 @@ package main
 // The rules of the command line:
 //
 //   - Standard output carries data, nothing else; all talk goes to standard
-//     error. --json makes the data JSON, with the names of the records.
+//     error. --json makes the data JSON, with the names of the records. What
+//     would act on a terminal is filtered: see terminal.go.
 //   - After a change a command says what changed, and what to do next.
 //   - What destroys something wants the thing named (--yes NAME), never y or n.
 //   - Errors are one line with the program's name in front, lower case, no full
@@ -43,7 +44,9 @@ type app struct {
 	in       io.Reader
 	out, err io.Writer
 	getenv   func(string) string
-	clock    idp.Clock
+	// environ is the whole environment, to find misspelt variables; optional.
+	environ []string
+	clock   idp.Clock
 	// lockWait is how long to wait for a store that is held while no server
 	// answers.
 	lockWait time.Duration
@@ -56,7 +59,7 @@ type app struct {
 
 // defaultApp is the program with the time of this machine.
 func defaultApp(in io.Reader, out, errOut io.Writer) *app {
-	return &app{in: in, out: out, err: errOut, getenv: os.Getenv, clock: time.Now, lockWait: lockWait}
+	return &app{in: in, out: out, err: errOut, getenv: os.Getenv, environ: os.Environ(), clock: time.Now, lockWait: lockWait}
 }
 
 // run is the whole program but for the process around it. SIGINT and SIGTERM
@@ -73,6 +76,7 @@ func (a *app) run(args []string) int {
 
 // rootCommand is the tree of commands.
 func (a *app) rootCommand() *cobra.Command {
+	a.filterOutput()
 	root := &cobra.Command{
 		Use:   "vernal",
 		Short: "A SAML 2.0 identity provider whose signing certificate changes every spring",
@@ -175,13 +179,14 @@ func (a *app) report(err error) int {
 	var refused *refusedError
 	var remote *admin.Error
 	var attention *attentionError
+	var config *configError
 	switch {
 	case errors.As(err, &attention):
 		return exitAttention
 	case errors.As(err, &wrong):
 		a.say("run '%s --help' for how to use it", wrong.command)
 		return exitUsage
-	case errors.As(err, &refused):
+	case errors.As(err, &refused), errors.As(err, &config) && config.refused:
 		return exitRefused
 	case errors.As(err, &remote) && (remote.Code == admin.CodeRefused || remote.Code == admin.CodeForbidden):
 		return exitRefused
@@ -194,11 +199,11 @@ func (a *app) say(format string, args ...any) { fmt.Fprintf(a.err, format+"\n", 
 
 // printJSON writes data as JSON.
 func (a *app) printJSON(v any) error {
-	enc := json.NewEncoder(a.out)
+	enc := json.NewEncoder(jsonWriter(a.out))
 	enc.SetEscapeHTML(false)
 	enc.SetIndent("", "  ")
 	return enc.Encode(v)
 }
 
 // config reads the configuration.
-func (a *app) config() (*Config, error) { return loadConfig(a.configFile, a.getenv) }
+func (a *app) config() (*Config, error) { return loadConfig(a.configFile, a.getenv, a.environ...) }

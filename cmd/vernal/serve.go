@@ -154,7 +154,7 @@ func newLogger(c *Config, a *app) *slog.Logger {
 	_ = level.UnmarshalText([]byte(c.Log.Level)) // checked with the configuration
 	o := &slog.HandlerOptions{Level: level}
 	if c.Log.Format == "json" {
-		return slog.New(slog.NewJSONHandler(a.err, o))
+		return slog.New(slog.NewJSONHandler(jsonWriter(a.err), o))
 	}
 	return slog.New(slog.NewTextHandler(a.err, o))
 }

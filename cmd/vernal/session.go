@@ -85,7 +85,7 @@ var errEnough = errors.New("enough")
 
 // listSessions writes the sessions as they come: there may be many.
 func (a *app) listSessions(ctx context.Context, client *admin.Client, q admin.SessionQuery, limit int) error {
-	out := sessionWriter{out: a.out, json: a.json}
+	out := newSessionWriter(a)
 	err := client.Sessions(ctx, q, func(page []admin.Session) error {
 		more := limit > 0 && out.count+len(page) > limit
 		if more {
@@ -115,6 +115,13 @@ type sessionWriter struct {
 	json  bool
 	pages int
 	count int
+}
+
+func newSessionWriter(a *app) sessionWriter {
+	if a.json {
+		return sessionWriter{out: jsonWriter(a.out), json: true}
+	}
+	return sessionWriter{out: a.out}
 }
 
 func (w *sessionWriter) write(page []admin.Session) error {

@@ -103,7 +103,7 @@ func whichSessions(q admin.SessionQuery, name string) string {
 }
 
 func (a *app) sayWouldEnd(ctx context.Context, client *admin.Client, q admin.SessionQuery) error {
-	out := sessionWriter{out: a.out, json: a.json}
+	out := newSessionWriter(a)
 	if err := client.Sessions(ctx, q, out.write); err != nil {
 		return err
 	}

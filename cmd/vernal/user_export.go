@@ -51,7 +51,7 @@ func (a *app) export(ctx context.Context, client *admin.Client, output string, s
 		with = "with secrets; keep it safe, and remove it when it has served"
 	}
 	if output == "" {
-		n, err := a.writePeople(ctx, client, a.out, secrets)
+		n, err := a.writePeople(ctx, client, a.jsonData(), secrets)
 		if err != nil {
 			return err
 		}

@@ -11,6 +11,7 @@ import (
 	"vernal/certs"
 	"vernal/certs/token"
 	"vernal/idp/seal"
+	"vernal/idp/secretfile"
 	"vernal/idp/shell"
 )
 
@@ -27,6 +28,12 @@ func (c *Config) vault(getenv func(string) string) (certs.Vault, error) {
 	if p.Module == "" {
 		return nil, nil
 	}
+	module := c.path(p.Module)
+	if info, err := os.Stat(module); err == nil { // its code runs in this process
+		if err := checkTrust(module, info, os.Geteuid()); err != nil {
+			return nil, refuse("%v", err)
+		}
+	}
 	pin := getenv(pinEnv)
 	if pin == "" {
 		var err error
@@ -34,7 +41,7 @@ func (c *Config) vault(getenv func(string) string) (certs.Vault, error) {
 			return nil, err
 		}
 	}
-	return token.Open(token.Config{Module: c.path(p.Module), Label: p.Token, PIN: pin, Installation: c.BaseURL})
+	return token.Open(token.Config{Module: module, Label: p.Token, PIN: pin, Installation: c.BaseURL})
 }
 
 // readPIN reads the file of the PIN. Its errors never quote it.
@@ -43,18 +50,13 @@ func (c *Config) readPIN() (string, error) {
 	if name == "" {
 		return "", fmt.Errorf("the token's PIN is missing: set rotation.pkcs11.pin_file, or %s in the environment", pinEnv)
 	}
-	info, err := os.Stat(name)
-	if errors.Is(err, fs.ErrNotExist) {
-		return "", fmt.Errorf("there is no file with the token's PIN at %s", name)
-	}
-	if err != nil {
-		return "", fmt.Errorf("read the token's PIN: %w", err)
-	}
-	if info.Mode().Perm()&0o077 != 0 {
-		return "", refuse("%s is open to others (mode %04o): run 'chmod 600 %s' first", name, info.Mode().Perm(), shell.Quote(name))
-	}
-	text, err := readFile(name, maxPIN)
-	if err != nil {
+	text, err := secretfile.Read(name, maxPIN)
+	switch {
+	case errors.Is(err, fs.ErrNotExist):
+		return "", fmt.Errorf("the file with the token's PIN is missing: %s", name)
+	case errors.Is(err, secretfile.ErrOpen):
+		return "", refuse("%v: run 'chmod 600 %s' first", err, shell.Quote(name))
+	case err != nil:
 		return "", fmt.Errorf("read the token's PIN: %w", err)
 	}
 	pin := strings.TrimRight(string(text), "\r\n")

@@ -9,6 +9,7 @@ import (
 	"net"
 	"os"
 	"path/filepath"
+	"syscall"
 	"time"
 )
 
@@ -21,6 +22,10 @@ const maxSunPath = 107 - 20
 
 // ErrInUse is returned when a server answers on the socket already.
 var ErrInUse = errors.New("another server answers there")
+
+// ErrImpostor is returned when the program that answers on the socket is not run
+// by the owner of the data folder. Nothing was sent to it.
+var ErrImpostor = errors.New("not the server of this data folder")
 
 // dialTimeout bounds how long a socket may take to accept; a server that is up
 // does so at once.
@@ -47,7 +52,10 @@ func reach(dir, name string) (path string, done func(), err error) {
 }
 
 // Dial connects to the socket in the data folder. The error is fs.ErrNotExist
-// if there is none.
+// if there is none. Commands carry passwords, so the server must prove who it is
+// before it gets one: the kernel's credentials of the program that listens
+// (SO_PEERCRED) must be the owner of the data folder, else the error is
+// ErrImpostor.
 func Dial(ctx context.Context, dataDir string) (net.Conn, error) {
 	path, done, err := reach(dataDir, SocketName)
 	if err != nil {
@@ -59,7 +67,33 @@ func Dial(ctx context.Context, dataDir string) (net.Conn, error) {
 	if err != nil {
 		return nil, fmt.Errorf("reach the admin socket: %w", err)
 	}
+	if err := checkServer(conn, dataDir); err != nil {
+		conn.Close()
+		return nil, err
+	}
 	return conn, nil
+}
+
+// checkServer compares the user at the other end with the owner of the folder.
+func checkServer(conn net.Conn, dataDir string) error {
+	info, err := os.Stat(dataDir)
+	if err != nil {
+		return fmt.Errorf("find the owner of the data folder: %w", err)
+	}
+	st, ok := info.Sys().(*syscall.Stat_t)
+	unixConn, isUnix := conn.(*net.UnixConn)
+	if !ok || !isUnix {
+		return fmt.Errorf("the owner of %s is unknown: %w", dataDir, ErrImpostor)
+	}
+	uid, err := peerUID(unixConn)
+	if err != nil {
+		return fmt.Errorf("find the user of the server: %w", err)
+	}
+	if uid != int(st.Uid) {
+		return fmt.Errorf("%s: the program that answers is run by uid %d, and the folder belongs to uid %d: %w",
+			filepath.Join(dataDir, SocketName), uid, st.Uid, ErrImpostor)
+	}
+	return nil
 }
 
 // Listen opens the socket in the data folder, for its owner alone. A socket

@@ -116,3 +116,28 @@ func TestListenOverWhatIsThere(t *testing.T) {
 		}
 	})
 }
+
+// The server proves who it is before it gets a command: a password must not go
+// to whoever put a socket there.
+func TestDialRefusesAnotherUsersServer(t *testing.T) {
+	t.Parallel()
+	if os.Geteuid() != 0 {
+		if os.Getenv("CI") == "true" {
+			t.Fatal("needs root")
+		}
+		t.Skip("needs root to give a folder away")
+	}
+	dir := t.TempDir()
+	s, _ := newService(t)
+	client := overSocket(t, s, dir)
+	if _, err := client.Ping(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	client.Close()
+	if err := os.Chown(dir, 65534, 65534); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := client.Ping(t.Context()); !errors.Is(err, admin.ErrImpostor) {
+		t.Errorf("got %v, want ErrImpostor", err)
+	}
+}

@@ -4,21 +4,19 @@ import (
 	"crypto/rand"
 	"encoding/base64"
 	"encoding/hex"
-	"errors"
 	"fmt"
-	"io"
-	"os"
 	"strings"
 
 	"vernal/idp/durable"
+	"vernal/idp/secretfile"
 )
 
 // maxFile bounds a master key file: 32 bytes as hex are 64 characters.
 const maxFile = 1024
 
-// ErrPermissions is returned for a master key file that others than its owner
-// can reach.
-var ErrPermissions = errors.New("master key file is open to group or others")
+// ErrPermissions is returned for a master key file that group or others can read
+// or write.
+var ErrPermissions = secretfile.ErrOpen
 
 // LoadMaster returns the Key of an existing master key. A non-empty env, the
 // value of an environment variable, wins over the file; both hold the key as
@@ -30,26 +28,9 @@ func LoadMaster(path, env string) (*Key, error) {
 	if strings.TrimSpace(env) != "" {
 		return parse("master key from the environment", env)
 	}
-	f, err := os.Open(path)
+	text, err := secretfile.Read(path, maxFile)
 	if err != nil {
-		return nil, fmt.Errorf("open master key: %w", err)
-	}
-	defer f.Close()
-	// The mode is asked of the open file, so that it is the mode of what is
-	// read and not of what stood there a moment before.
-	info, err := f.Stat()
-	if err != nil {
-		return nil, fmt.Errorf("open master key: %w", err)
-	}
-	if !info.Mode().IsRegular() {
-		return nil, fmt.Errorf("master key %s is not a regular file", path)
-	}
-	if info.Mode().Perm()&0o077 != 0 {
-		return nil, fmt.Errorf("%w: %s has mode %04o, want 0600", ErrPermissions, path, info.Mode().Perm())
-	}
-	text, err := io.ReadAll(io.LimitReader(f, maxFile))
-	if err != nil {
-		return nil, fmt.Errorf("read master key: %w", err)
+		return nil, fmt.Errorf("read the master key: %w", err)
 	}
 	return parse("master key "+path, string(text))
 }

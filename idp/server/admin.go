@@ -1,64 +1,108 @@
 package server
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
 	"log/slog"
 	"net"
 	"net/http"
+	"time"
 
 	"vernal/idp/watch"
 	"vernal/idp/web"
 	"vernal/templates"
 )
 
-// adminListener is the listener for those who watch; see package watch. Its
-// requests are short, so its end waits for none of them.
+// adminRetry is how often a busy address is tried again.
+const adminRetry = 30 * time.Second
+
+// adminListener is the listener for operators and their machines; see package
+// watch. It is a side service: when it cannot listen, sign-ins go on, and the
+// log says so until it can. Its requests are short, so its end waits for none.
 type adminListener struct {
-	ln  net.Listener
-	srv *http.Server
-	ctx context.Context
+	address string       // to listen on again
+	ln      net.Listener // nil while it cannot listen
+	srv     *http.Server // nil without an address: it serves no one
+	log     *slog.Logger
+	retry   time.Duration
+	ctx     context.Context // of the retries
+	cancel  context.CancelFunc
 }
 
-// listenAdmin opens the admin listener; without an address it is one that
-// serves nobody.
+// listenAdmin opens the admin listener. An address that cannot be listened on is
+// no error: serve tries it again.
 func (s *Server) listenAdmin(ctx context.Context) (*adminListener, error) {
-	a := &adminListener{ln: s.AdminListener, ctx: ctx}
+	a := &adminListener{address: s.AdminListen, ln: s.AdminListener, log: s.Log, retry: cmp.Or(s.AdminRetry, adminRetry)}
+	a.ctx, a.cancel = context.WithCancel(ctx)
 	if a.ln == nil && s.AdminListen == "" {
 		return a, nil
 	}
 	handler, err := s.AdminHandler()
 	if err != nil {
+		a.cancel()
 		return nil, err
 	}
-	if a.ln == nil {
-		if a.ln, err = net.Listen("tcp", s.AdminListen); err != nil {
-			return nil, fmt.Errorf("listen for admin_listen: %w", err)
-		}
-	}
 	a.srv = s.httpServer(handler)
-	s.Log.LogAttrs(ctx, slog.LevelInfo, "watching", slog.String("admin_address", a.ln.Addr().String()))
-	if s.AdminReady != nil {
+	if a.ln != nil {
+		a.address = a.ln.Addr().String()
+		a.listening()
+	} else {
+		a.listen()
+	}
+	if a.ln != nil && s.AdminReady != nil {
 		s.AdminReady(a.ln.Addr())
 	}
 	return a, nil
 }
 
-// serve answers until close; the error says why it ended before. Without an
-// address it waits for the server's end.
-func (a *adminListener) serve() error {
+// listen opens the address, or logs why it cannot.
+func (a *adminListener) listen() {
+	ln, err := net.Listen("tcp", a.address)
+	if err != nil {
+		a.failed(err)
+		return
+	}
+	a.ln = ln
+	a.listening()
+}
+
+func (a *adminListener) listening() {
+	a.log.LogAttrs(a.ctx, slog.LevelInfo, "watching", slog.String("admin_address", a.ln.Addr().String()))
+}
+
+func (a *adminListener) failed(err error) {
+	a.log.LogAttrs(a.ctx, slog.LevelError,
+		"admin_listen does not answer: no metrics, no migration board; sign-ins go on; free the port or set another admin_listen",
+		slog.String("admin_listen", a.address), slog.String("error", err.Error()), slog.Duration("next_try", a.retry))
+}
+
+// serve answers until close, and listens again when it cannot or no longer.
+func (a *adminListener) serve() {
 	if a.srv == nil {
-		<-a.ctx.Done()
-		return nil
+		return
 	}
-	if err := a.srv.Serve(a.ln); !errors.Is(err, http.ErrServerClosed) {
-		return fmt.Errorf("admin listener: %w", err)
+	for {
+		if a.ln != nil {
+			err := a.srv.Serve(a.ln)
+			if errors.Is(err, http.ErrServerClosed) {
+				return
+			}
+			a.failed(err)
+			a.ln = nil
+		}
+		select {
+		case <-a.ctx.Done():
+			return
+		case <-time.After(a.retry):
+			a.listen()
+		}
 	}
-	return nil
 }
 
 func (a *adminListener) close() {
+	a.cancel()
 	if a.srv != nil {
 		_ = a.srv.Close()
 	}

@@ -58,6 +58,9 @@ type Server struct {
 	// none. AdminListener takes its place, as Listener does.
 	AdminListen   string
 	AdminListener net.Listener
+	// AdminRetry is how often a busy AdminListen is tried again; 30 seconds if
+	// zero.
+	AdminRetry time.Duration
 	// AdminURL is the name under which a proxy passes on the secret addresses
 	// there; optional.
 	AdminURL string
@@ -98,8 +101,8 @@ type Server struct {
 
 	// Ready is called with the address once the server listens; optional.
 	Ready func(net.Addr)
-	// AdminReady is called before, with the address of the admin listener, if
-	// there is one; optional.
+	// AdminReady is called before, with the address of the admin listener, if it
+	// listens by then; optional.
 	AdminReady func(net.Addr)
 	// Version is that of the program, for who watches; optional.
 	Version string
@@ -202,7 +205,8 @@ func (s *Server) Handler() (http.Handler, error) {
 	}
 	return &web.Middleware{
 		Next: guarded, Pages: p.pages, Log: s.Log, Clock: s.Clock,
-		Count: s.counted().Answered, TrustedProxies: s.TrustedProxies, HSTS: strings.HasPrefix(s.IdP.BaseURL, "https://"),
+		Strangers: &web.Strangers{Log: s.Log, Clock: s.Clock},
+		Count:     s.counted().Answered, TrustedProxies: s.TrustedProxies, HSTS: strings.HasPrefix(s.IdP.BaseURL, "https://"),
 	}, nil
 }
 
@@ -262,8 +266,8 @@ func (s *Server) Run(ctx context.Context) error {
 	// The jobs outlive the requests: the last of those are still counted.
 	defer s.startJobs(context.WithoutCancel(ctx))()
 
-	failed := make(chan error, 2)
-	go func() { failed <- watch.serve() }()
+	failed := make(chan error, 1)
+	go watch.serve()
 	go func() {
 		if s.TLS != nil {
 			failed <- srv.ServeTLS(ln, "", "")

@@ -28,6 +28,8 @@ type Middleware struct {
 	// Count is told of each request that was answered; it must not block. nil if
 	// nobody counts.
 	Count func(Answered)
+	// Strangers notices a proxy that is not trusted; nil if no one does.
+	Strangers *Strangers
 	// HSTS adds Strict-Transport-Security; set when base_url is https.
 	HSTS bool
 }
@@ -132,6 +134,9 @@ func (m *Middleware) client(r *http.Request) netip.Addr {
 	}
 	addr := peer.Addr().Unmap()
 	if len(m.TrustedProxies) == 0 || !m.trusted(addr) {
+		if m.Strangers != nil && len(r.Header.Values("X-Forwarded-For")) > 0 {
+			m.Strangers.note(r.Context(), addr)
+		}
 		return addr
 	}
 	hops := strings.Split(strings.Join(r.Header.Values("X-Forwarded-For"), ","), ",")

@@ -173,7 +173,7 @@ func FuzzWriter(f *testing.F) {
 			return
 		}
 		canonicalForGoxmldsig(t, doc)
-		root, err := xmltree.Parse(doc, xmltree.Limits{Bytes: 1 << 20, Depth: 2, Elements: 1, Attrs: 2})
+		root, err := xmltree.Parse(doc, xmltree.Limits{Bytes: 1 << 20, Depth: 2, Elements: 1, Attrs: 2, AllAttrs: 1, Scope: 1})
 		if err != nil {
 			t.Fatal(err)
 		}

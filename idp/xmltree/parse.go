@@ -5,12 +5,17 @@ import (
 	"strings"
 )
 
-// Limits bound what Parse takes. All four must be positive.
+// Limits bound what Parse takes. All numbers must be positive.
 type Limits struct {
 	Bytes    int // length of the document
 	Depth    int // of nesting; the root is at depth 1
 	Elements int // in the whole document
 	Attrs    int // on one element, namespace declarations included
+	// AllAttrs bounds the attributes of the whole document, namespace
+	// declarations not included, and Scope the declarations in scope at once.
+	// Every prefix is looked up among those in scope, so the two bound the time
+	// that a sender who has proved nothing can cost.
+	AllAttrs, Scope int
 	// Comments says that comments are skipped instead of refused. Even then
 	// one beside text is refused: «a<!-- -->b» has been read as «a» by some
 	// software and «ab» by other, and accounts were taken over by it
@@ -21,13 +26,13 @@ type Limits struct {
 // MessageLimits are those for a SAML message: some twenty times what the
 // largest known AuthnRequest needs.
 func MessageLimits() Limits {
-	return Limits{Bytes: 128 << 10, Depth: 20, Elements: 400, Attrs: 32}
+	return Limits{Bytes: 128 << 10, Depth: 20, Elements: 400, Attrs: 32, AllAttrs: 1000, Scope: 64}
 }
 
 // MetadataLimits are those for an EntityDescriptor, which people write by hand,
 // with comments.
 func MetadataLimits() Limits {
-	return Limits{Bytes: 1 << 20, Depth: 32, Elements: 20000, Attrs: 64, Comments: true}
+	return Limits{Bytes: 1 << 20, Depth: 32, Elements: 20000, Attrs: 64, AllAttrs: 20000, Scope: 64, Comments: true}
 }
 
 // SyntaxError says why a document was refused.
@@ -78,6 +83,7 @@ type parser struct {
 	nodes  []Node   // content, so far, of all open elements
 	scope  []NSDecl // declarations in force, innermost last
 	count  int      // elements seen
+	attrs  int      // attributes seen, without namespace declarations
 	// Since the last tag: beside says that a comment was seen, inked that text
 	// other than white space was, and pieces holds the text if it came in
 	// several pieces.

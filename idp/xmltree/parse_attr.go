@@ -47,6 +47,9 @@ func (p *parser) attributes(el *Element) (empty bool, err *SyntaxError) {
 		case prefix == "" && local == "xmlns":
 			err = p.declare(scope, "", value)
 		default:
+			if p.attrs++; p.attrs > p.lim.AllAttrs {
+				return false, p.fail(fmt.Sprintf("more than %d attributes in all", p.lim.AllAttrs))
+			}
 			attrs = append(attrs, Attr{Prefix: prefix, Local: local, Value: value})
 		}
 		if err != nil {
@@ -81,6 +84,9 @@ func (p *parser) declare(from int, prefix, uri string) *SyntaxError {
 		if d.Prefix == prefix {
 			return p.fail("namespace declared twice on one element")
 		}
+	}
+	if len(p.scope) > p.lim.Scope { // prefix xml, which is always there, does not count
+		return p.fail(fmt.Sprintf("more than %d namespace declarations in scope", p.lim.Scope))
 	}
 	p.scope = append(p.scope, NSDecl{Prefix: prefix, URI: uri})
 	return nil

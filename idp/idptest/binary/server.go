@@ -20,6 +20,7 @@ import (
 	"os/exec"
 	"path/filepath"
 	"regexp"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -65,7 +66,7 @@ func NewBuilt(t testing.TB, dir, host string, b Build) *Vernal {
 		BaseURL: fmt.Sprintf("http://%s:%d", host, port),
 		Dir:     dir,
 		path:    filepath.Join(dir, "vernal"),
-		env: append(os.Environ(),
+		env: append(cleanEnv(),
 			fmt.Sprintf("VERNAL_LISTEN=127.0.0.1:%d", port),
 			fmt.Sprintf("VERNAL_ADMIN_LISTEN=127.0.0.1:%d", FreePort(t))),
 	}
@@ -80,6 +81,12 @@ func NewBuilt(t testing.TB, dir, host string, b Build) *Vernal {
 	}
 	v.Run(t, "", "init", "--base-url", v.BaseURL)
 	return v
+}
+
+// cleanEnv is our environment without variables for Vernal: the command refuses
+// those that only tests know (VERNAL_SHOTS), and others would configure it.
+func cleanEnv() []string {
+	return slices.DeleteFunc(os.Environ(), func(entry string) bool { return strings.HasPrefix(entry, "VERNAL_") })
 }
 
 // Run runs `vernal ARGS` with stdin as its input and returns what it wrote to

@@ -1,0 +1,63 @@
+package main
+
+import (
+	"bytes"
+	"context"
+	"net"
+	"net/http"
+	"path/filepath"
+	"strings"
+	"testing"
+	"time"
+)
+
+// A busy admin port does not stop sign-ins (finding L8).
+func TestServeWithBusyAdminPort(t *testing.T) {
+	t.Parallel()
+	busy, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer busy.Close()
+	a, _, _ := newApp(t)
+	file := a.configFile // which the next command forgets
+	var log bytes.Buffer // read once the server has ended
+	a.err = &log
+	a.getenv = func(name string) string {
+		return map[string]string{"VERNAL_LISTEN": "127.0.0.1:0", "VERNAL_ADMIN_LISTEN": busy.Addr().String()}[name]
+	}
+	ctx, stop := context.WithCancel(t.Context())
+	defer stop()
+	ended := make(chan int, 1)
+	go func() {
+		root := a.rootCommand()
+		root.SetArgs([]string{"serve", "--config", file})
+		ended <- a.report(root.ExecuteContext(ctx))
+	}()
+	var address string
+	tick := time.NewTicker(10 * time.Millisecond)
+	defer tick.Stop()
+	for address == "" {
+		select {
+		case code := <-ended:
+			t.Fatalf("the server ended with %d\n%s", code, &log)
+		case <-tick.C:
+			address, _ = listenAddress(ctx, filepath.Join(filepath.Dir(file), "vernal-data"))
+		}
+	}
+	resp, err := http.Get("http://" + address + "/sign-in")
+	if err != nil {
+		t.Fatal(err)
+	}
+	resp.Body.Close()
+	if resp.StatusCode != http.StatusOK {
+		t.Errorf("/sign-in answers %s", resp.Status)
+	}
+	stop()
+	if code := <-ended; code != exitDone {
+		t.Errorf("exit code %d", code)
+	}
+	if !strings.Contains(log.String(), "level=ERROR") || !strings.Contains(log.String(), "admin_listen="+busy.Addr().String()) {
+		t.Errorf("not in the log:\n%s", &log)
+	}
+}

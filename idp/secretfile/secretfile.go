@@ -1,0 +1,59 @@
+// Package secretfile reads files that hold a secret: the master key, a PIN, a
+// password. There is one rule for all of them: a regular file that belongs to
+// root or to the user of this process, and that no one else can read or write.
+package secretfile
+
+import (
+	"errors"
+	"fmt"
+	"io"
+	"io/fs"
+	"os"
+	"syscall"
+)
+
+// Reasons to refuse a file. A missing one is fs.ErrNotExist.
+var (
+	// ErrOpen: group or others can read or write it.
+	ErrOpen = errors.New("open to group or others")
+	// ErrOwner: it belongs to another user, who could change it.
+	ErrOwner = errors.New("belongs to another user")
+)
+
+// Read returns what the file at path holds, limit bytes at most. No error quotes
+// it.
+func Read(path string, limit int64) ([]byte, error) {
+	f, err := os.Open(path)
+	if err != nil {
+		return nil, err
+	}
+	defer f.Close()
+	// The open file is asked, so that what was checked is what is read.
+	info, err := f.Stat()
+	if err != nil {
+		return nil, err
+	}
+	if err := Check(path, info); err != nil {
+		return nil, err
+	}
+	data, err := io.ReadAll(io.LimitReader(f, limit+1))
+	if err == nil && int64(len(data)) > limit {
+		return nil, fmt.Errorf("%s is longer than %d bytes", path, limit)
+	}
+	return data, err
+}
+
+// Check applies the rule to the file at path. The error wraps ErrOpen or
+// ErrOwner, or says that it is not a regular file.
+func Check(path string, info fs.FileInfo) error {
+	if !info.Mode().IsRegular() {
+		return fmt.Errorf("%s is not a regular file", path)
+	}
+	if st, ok := info.Sys().(*syscall.Stat_t); ok && st.Uid != 0 && int(st.Uid) != os.Geteuid() {
+		return fmt.Errorf("%s %w (uid %d)", path, ErrOwner, st.Uid)
+	}
+	if mode := info.Mode().Perm(); mode&0o077 != 0 {
+		return fmt.Errorf("%s is %w (mode %04o)", path, ErrOpen, mode)
+	}
+	return nil
+}

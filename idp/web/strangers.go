@@ -1,0 +1,36 @@
+package web
+
+import (
+	"context"
+	"log/slog"
+	"net/netip"
+	"sync/atomic"
+	"time"
+
+	"vernal/idp"
+)
+
+// strangerEvery is how often at most a warning is written: anyone can send the
+// header.
+const strangerEvery = time.Hour
+
+// Strangers warns of a peer that sends X-Forwarded-For and is not a trusted
+// proxy. That is either a client that made the header up or a proxy missing from
+// trusted_proxies. Behind such a proxy all clients share one IP address, and one
+// client's wrong passwords lock out the others.
+type Strangers struct {
+	Log   *slog.Logger
+	Clock idp.Clock
+
+	lastAt atomic.Int64 // of the last warning, Unix nanoseconds; 0 for none
+}
+
+// note does nothing but read the clock in all but one request an hour.
+func (s *Strangers) note(ctx context.Context, peer netip.Addr) {
+	now, last := s.Clock.Now().UnixNano(), s.lastAt.Load()
+	if last != 0 && now-last < int64(strangerEvery) && now >= last || !s.lastAt.CompareAndSwap(last, now) {
+		return
+	}
+	s.Log.LogAttrs(ctx, slog.LevelWarn, "X-Forwarded-For from a peer that is not trusted is ignored; if the peer is your proxy, add it to trusted_proxies",
+		slog.String("peer", peer.String()))
+}
