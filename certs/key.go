@@ -30,9 +30,9 @@ type Key struct {
 	derived atomic.Value
 }
 
-// Derived is what build makes of the key, made once and kept as long as the
-// key: when the Ring drops a key, nothing that can sign is left of it elsewhere.
-// All callers must want the same T.
+// Derived returns what build makes of the key. It is built once and kept with the
+// key, so that nothing that can sign is left when the Ring drops the key. All
+// callers must want the same T.
 func Derived[T any](k *Key, build func(*Key) (T, error)) (T, error) {
 	if v, ok := k.derived.Load().(T); ok {
 		return v, nil

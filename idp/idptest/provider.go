@@ -60,6 +60,18 @@ func (i *IdP) AddProvider(entityID string, change ...func(*idp.ServiceProvider))
 	return p
 }
 
+// Edit changes the provider's registration.
+func (p *Provider) Edit(change func(*idp.ServiceProvider)) {
+	p.idp.tb.Helper()
+	_, err := p.idp.Registry.Edit(context.Background(), idp.EntityID(p.EntityID), func(record *idp.ServiceProvider) error {
+		change(record)
+		return nil
+	}, sp.Options{AllowInsecureURL: true}, "test")
+	if err != nil {
+		p.idp.tb.Fatal(err)
+	}
+}
+
 func selfSigned(i *IdP, key *rsa.PrivateKey) *x509.Certificate {
 	now := i.Clock.Now()
 	template := &x509.Certificate{

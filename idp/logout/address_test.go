@@ -106,7 +106,7 @@ func TestLogoutByAddressWithdrawn(t *testing.T) {
 	answered(t, w.ada.browser.Get(w.a.LogoutURL(r)), w.a, r, requester, unknownPrincipal)
 
 	w = addressWorld(t)
-	w.edit(func(p *idp.ServiceProvider) { p.NameIDFormats = []string{idp.NameIDFormatPersistent} })
+	w.a.Edit(func(p *idp.ServiceProvider) { p.NameIDFormats = []string{idp.NameIDFormatPersistent} })
 	r = &idptest.LogoutRequest{NameID: "Ada@work.example"}
 	answered(t, w.ada.browser.Get(w.a.LogoutURL(r)), w.a, r, requester, unknownPrincipal)
 	w.want("Ada", "Ada", "bob")

@@ -39,13 +39,13 @@ func TestClosedAroundTheAnswer(t *testing.T) {
 			w.t.Error(err)
 		}
 	}
-	deactivate := func(w *world) { w.edit(func(p *idp.ServiceProvider) { p.Active = false }) }
+	deactivate := func(w *world) { w.a.Edit(func(p *idp.ServiceProvider) { p.Active = false }) }
 	remove := func(w *world) {
 		if err := w.Registry.Remove(w.t.Context(), spA, "test"); err != nil {
 			w.t.Error(err)
 		}
 	}
-	rename := func(w *world) { w.edit(func(p *idp.ServiceProvider) { p.Name = "Another name" }) }
+	rename := func(w *world) { w.a.Edit(func(p *idp.ServiceProvider) { p.Name = "Another name" }) }
 	tests := []struct {
 		name  string
 		close func(*world)

@@ -10,7 +10,6 @@ import (
 
 	"vernal/idp"
 	"vernal/idp/idptest"
-	"vernal/idp/sp"
 )
 
 const (
@@ -95,18 +94,6 @@ func (w *world) want(who ...string) {
 	w.t.Helper()
 	if got := w.signedIn(); !slices.Equal(got, who) {
 		w.t.Errorf("signed in: %v, want %v", got, who)
-	}
-}
-
-// edit changes the registration of provider a.
-func (w *world) edit(change func(*idp.ServiceProvider)) {
-	w.t.Helper()
-	_, err := w.Registry.Edit(w.t.Context(), spA, func(p *idp.ServiceProvider) error {
-		change(p)
-		return nil
-	}, sp.Options{AllowInsecureURL: true}, "test")
-	if err != nil {
-		w.t.Fatal(err)
 	}
 }
 
@@ -392,7 +379,7 @@ func TestLogoutWithdrawn(t *testing.T) {
 			r := &idptest.LogoutRequest{NameID: w.ada.name}
 			resp, to := w.ada.browser.CrossSitePostOnly(w.a.LogoutAddress(r), w.a.LogoutForm(r))
 			resp.Body.Close()
-			w.edit(tt.change)
+			w.a.Edit(tt.change)
 			page := w.ada.browser.Get(to)
 			if page.Status != http.StatusBadRequest || page.Response() != nil || !strings.Contains(page.Text(), tt.words) {
 				t.Errorf("%d, want 400 and %q:\n%s", page.Status, tt.words, page.Text())

@@ -40,14 +40,14 @@ func TestLogoutSender(t *testing.T) {
 		}
 		w.want("ada", "bob")
 	}
-	w.edit(func(p *idp.ServiceProvider) { p.Active = false })
+	w.a.Edit(func(p *idp.ServiceProvider) { p.Active = false })
 	check("sp_inactive")
-	w.edit(func(p *idp.ServiceProvider) { p.Active, p.Certs = true, []string{otherCert} })
+	w.a.Edit(func(p *idp.ServiceProvider) { p.Active, p.Certs = true, []string{otherCert} })
 	check("signature_mismatch")
 	log.take(6)
 
 	w.a.Key, w.a.Cert = corpus.Key(t, "expired"), corpus.Certs(t, "expired")[0]
-	w.edit(func(p *idp.ServiceProvider) { p.Certs = append(p.Certs, corpusCerts(t, "expired")...) })
+	w.a.Edit(func(p *idp.ServiceProvider) { p.Certs = append(p.Certs, corpusCerts(t, "expired")...) })
 	r := &idptest.LogoutRequest{NameID: w.ada.name}
 	answered(t, w.ada.browser.Get(w.a.LogoutURL(r)), w.a, r, ok, partialLogout)
 	if lines := log.take(1); !strings.Contains(lines, `"request_certificate_ended":`) || !strings.Contains(lines, `"level":"WARN"`) {

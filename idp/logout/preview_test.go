@@ -28,7 +28,7 @@ func newPreviewWorld(t *testing.T) (w *world, next idp.Year) {
 
 func (w *world) preview(year idp.Year) {
 	w.t.Helper()
-	w.edit(func(p *idp.ServiceProvider) { p.Preview = year })
+	w.a.Edit(func(p *idp.ServiceProvider) { p.Preview = year })
 }
 
 // A year that is not published answers 404 to everybody at both addresses,

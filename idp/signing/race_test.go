@@ -65,11 +65,11 @@ func TestNothingIsSignedAfterTheCommand(t *testing.T) {
 			name: "deactivate", perWorld: 100,
 			next: func(w *world) idp.Year { return w.Year() },
 			close: func(w *world, _ idp.Year) error {
-				w.edit(func(p *idp.ServiceProvider) { p.Active = false })
+				w.a.Edit(func(p *idp.ServiceProvider) { p.Active = false })
 				return nil
 			},
 			reopen: func(w *world, _ idp.Year) error {
-				w.edit(func(p *idp.ServiceProvider) { p.Active = true })
+				w.a.Edit(func(p *idp.ServiceProvider) { p.Active = true })
 				return nil
 			},
 		},

@@ -10,9 +10,9 @@
 //	Sign    before the signature: what the year and the registration are now
 //	        must still allow it, or nothing is signed.
 //
-// Whoever closes a year or changes a registration makes the change first and
-// then waits for the signatures that Sign had begun (certs.Ring.Settle,
-// sp.Registry), so after the command has returned none is made. A signature
+// A command that closes a year or changes a registration makes the change first
+// and then waits for the signatures that Sign had begun (certs.Ring.Settle,
+// sp.Registry), so none is made after the command has returned. A signature
 // never waits for a change, and a change never waits for a write.
 package signing
 

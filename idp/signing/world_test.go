@@ -13,7 +13,6 @@ import (
 
 	"vernal/idp"
 	"vernal/idp/idptest"
-	"vernal/idp/sp"
 )
 
 const spA = "https://a.example"
@@ -127,18 +126,6 @@ func (w *world) signIn(y idp.Year) *idptest.Browser {
 		w.t.Fatalf("no Response: %d %s", page.Status, page.Text())
 	}
 	return b
-}
-
-// edit changes the SP's registration.
-func (w *world) edit(change func(*idp.ServiceProvider)) {
-	w.t.Helper()
-	_, err := w.Registry.Edit(w.t.Context(), spA, func(p *idp.ServiceProvider) error {
-		change(p)
-		return nil
-	}, sp.Options{AllowInsecureURL: true}, "test")
-	if err != nil {
-		w.t.Fatal(err)
-	}
 }
 
 // asks are the requests whose answers are signed; each reports whether the
