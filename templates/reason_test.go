@@ -8,6 +8,8 @@ import (
 	"strconv"
 	"strings"
 	"testing"
+
+	"vernal/certs"
 )
 
 func TestReasons(t *testing.T) {
@@ -31,6 +33,9 @@ func TestReasons(t *testing.T) {
 		{"a cause that is foreign", "publish 2027 failed on 2027-02-01: open keys: permission denied",
 			"publish 2027 falló el 1 de febrero de 2027: open keys: permission denied",
 			"publish 2027 a échoué le 1er février 2027\u00a0: open keys: permission denied"},
+		{"a closed year", "our year 2026 is closed: " + certs.KeyDiffers.Describe("2026"),
+			"nuestro año 2026 está cerrado: su clave de firma no es la registrada: restaure keys/ desde una copia de seguridad o ejecute vernal rotation revoke 2026 --reason TEXT --yes 2026",
+			"notre année 2026 est fermée\u00a0: sa clé de signature n’est pas celle qui est enregistrée\u00a0: restaurez keys/ depuis une sauvegarde, ou exécutez vernal rotation revoke 2026 --reason TEXT --yes 2026"},
 		{"a name with semicolons", "a request certificate of urn:a;b ended on 2027-02-01", "", ""},
 		{"not ours", "somebody <b>says</b> so", "", ""},
 		{"empty", "", "", ""},
@@ -49,6 +54,11 @@ func TestReasons(t *testing.T) {
 			}
 		})
 	}
+}
+
+func hasReason(r *Reasons, text string) bool {
+	_, ok := r.In("fr", text)
+	return ok
 }
 
 // TestReasonsKnown: what the rotation and the board can say is said in every
@@ -78,10 +88,7 @@ func TestReasonsKnown(t *testing.T) {
 			if err != nil || strings.Count(text, " ") < 2 || parts[text] || strings.HasPrefix(text, ", ") || strings.HasPrefix(text, "%s %s %s") {
 				return true
 			}
-			said := func(text string) bool {
-				_, ok := r.In("fr", text)
-				return ok
-			}
+			said := func(text string) bool { return hasReason(r, text) }
 			count++
 			text = verb.ReplaceAllString(text, "2027-01-02")
 			if !said(text) && !said(text+" on 2027-01-02") && !said("retire 2027 "+text) &&
@@ -91,6 +98,11 @@ func TestReasonsKnown(t *testing.T) {
 			}
 			return true
 		})
+	}
+	for _, fault := range []certs.KeyFault{certs.KeyMissing, certs.CertMissing, certs.KeyDiffers, certs.KeyDamaged} {
+		if text := fault.Describe("2026"); !hasReason(r, text) {
+			t.Errorf("%q is in English only: add it to the catalogues as a reason", text)
+		}
 	}
 	if count < 25 {
 		t.Errorf("found %d sentences only: the test looks in the wrong place", count)
