@@ -412,7 +412,7 @@ func TestLoadBesideDamagedYear(t *testing.T) {
 }
 
 // A key that another year has is not imported, although that year has lost it:
-// whoever holds a revoked key could bring it back as the next year's.
+// the holder of a revoked key could bring it back as the next year's.
 func TestImportRefusesRecordedKeyOfOtherYear(t *testing.T) {
 	t.Parallel()
 	k := madeKey(t, "2027")

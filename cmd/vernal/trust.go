@@ -27,7 +27,7 @@ import (
 //     the folder around it. A folder with the sticky bit, such as /tmp, is fine:
 //     no one can replace what belongs to others there.
 //
-// Folders above those are the business of whoever runs the machine.
+// Folders above those are for the machine's administrator to protect.
 
 // errUntrusted is a file that someone else could have written.
 var errUntrusted = errors.New("not trusted")

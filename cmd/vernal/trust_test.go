@@ -19,7 +19,7 @@ import (
 	"vernal/idp/admin"
 )
 
-// nobody is another user.
+// nobody is the user ID of another user.
 const nobody = 65534
 
 // needRoot skips a test that gives files away; CI runs as root and skips none.

@@ -118,7 +118,7 @@ func TestListenOverWhatIsThere(t *testing.T) {
 }
 
 // The server proves who it is before it gets a command: a password must not go
-// to whoever put a socket there.
+// to the program that put a socket there.
 func TestDialRefusesAnotherUsersServer(t *testing.T) {
 	t.Parallel()
 	if os.Geteuid() != 0 {

@@ -18,7 +18,7 @@ import (
 
 const assertionNS = "urn:oasis:names:tc:SAML:2.0:assertion"
 
-// encryptedID is the element that names a user to whoever has the key of cert.
+// encryptedID is the element that names a user to the holder of the key of cert.
 func encryptedID(t *testing.T, cert *x509.Certificate, algorithm, plain string) string {
 	t.Helper()
 	e, err := xmlenc.New(cert, algorithm, idp.DigestSHA1)

@@ -56,7 +56,7 @@ func judge(first *idp.LogoutRequest, sessions []*idp.Session, s *idp.Session) id
 	case own != nil && !every && !disclosed(own, first, every):
 		return decision(notTheirs, nil) // another session than this one is meant
 	}
-	// Nobody is signed in here, or the user signed in again since: what the
+	// No one is signed in here, or the user signed in again since: what the
 	// message named is over.
 	return decision(success, nil)
 }

@@ -15,7 +15,7 @@ import (
 	"vernal/idp/xmltree"
 )
 
-// A key that cannot decrypt, as a token may have it, is not told from one that
+// A key that cannot decrypt, as a token may have it, is not distinguished from one that
 // fails to.
 func TestOpenWithKeyThatOnlySigns(t *testing.T) {
 	t.Parallel()

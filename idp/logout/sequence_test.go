@@ -46,7 +46,7 @@ type (
 		idptest.LogoutRequest
 		sp int
 		// user is whom the NameID names, indexUser whom a lone UUID names; nil
-		// for nobody. every is set if all sessions at the SP are named.
+		// for no one. every is set if all sessions at the SP are named.
 		user, indexUser *modelUser
 		every           bool
 		received        int // 0: never
@@ -96,7 +96,7 @@ func newModelWorld(t *testing.T) *modelWorld {
 	return w
 }
 
-// begin is a model in which nobody is signed in.
+// begin is a model in which no one is signed in.
 func (w *modelWorld) begin(t *rapid.T) *model {
 	m := &model{modelWorld: w, seen: map[string]int{}}
 	for _, u := range w.users {

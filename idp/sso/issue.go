@@ -52,7 +52,7 @@ func (h *Handler) issue(w http.ResponseWriter, r *http.Request, a *accepted, s *
 		return web.EndedYear(h.Years, a.request.Year, now)
 	}
 	if errors.Is(err, idp.ErrProviderChanged) {
-		_, _ = h.Registry.Reload(r.Context(), a.request.SP) // for the decision that follows
+		_, _ = h.Registry.Reload(r.Context(), a.request.SP) // for the next decision
 	}
 	if err != nil {
 		return fmt.Errorf("record issuance: %w", err)

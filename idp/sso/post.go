@@ -67,7 +67,7 @@ func (h *Handler) refusePassive(w http.ResponseWriter, r *http.Request, a *accep
 	case errors.Is(err, idp.ErrAnswered):
 		return fail(a.provider, idp.Refuse(idp.RefusedAnswered, "AuthnRequest", a.request.MessageID).With(err))
 	case outdated(err):
-		_, _ = h.Registry.Reload(r.Context(), a.request.SP) // for the decision that follows
+		_, _ = h.Registry.Reload(r.Context(), a.request.SP) // for the next decision
 		return redirect(w, r, continueURL(a.request))
 	case err != nil:
 		return fail(a.provider, err)
