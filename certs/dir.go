@@ -11,6 +11,7 @@ import (
 	"path/filepath"
 	"slices"
 	"strings"
+	"sync"
 
 	"vernal/idp"
 	"vernal/idp/durable"
@@ -18,13 +19,14 @@ import (
 
 // Dir is the folder that keeps the years:
 //
-//	2026.key    PKCS#8 private key, sealed with the context "key/2026", or with
-//	            "key/2026/elsewhere" if its certificate is external; 0600
+//	2026.key    PKCS#8 private key, sealed with a key of the year's own that is wrapped
+//	            beside it; the context is "key/2026", or "key/2026/elsewhere" if its
+//	            certificate is external; 0600
 //	2026.token  instead of it: public half of a private key in the Vault, PEM
 //	2026.crt    certificate, PEM
 //
-// They are written once and never replaced. Destroy removes the private key at
-// the end. The private key is written first: after a crash between the two, a
+// They are written once and not replaced, but for the sealing of a private key
+// (Rewrap, Reseal). Destroy removes the private key at the end. The private key is written first: after a crash between the two, a
 // key without a certificate can be completed (Certify, then Save again). The
 // other order would leave a certificate alone, which means that the key was
 // destroyed. Other files in the folder are ignored.
@@ -33,8 +35,23 @@ import (
 // History does.
 type Dir struct {
 	path   string
-	sealer idp.Sealer
+	sealer Sealer
 	vault  Vault
+	// writing is held while files are written, so that no key is sealed with what
+	// Rewrap or Reseal is taking out of force.
+	writing *sync.Mutex
+}
+
+// Sealer seals each private key with a key of its own, wrapped by the master keys in
+// force; it is seal.Masters.
+type Sealer interface {
+	Seal(context string, plaintext []byte) []byte
+	// Open returns an error if the value was not sealed for this context by a master
+	// key in force.
+	Open(context string, sealed []byte) ([]byte, error)
+	// RewrapSealed returns the sealed value for the master keys that are in force
+	// now, and whether it changed.
+	RewrapSealed(context string, sealed []byte) (out []byte, changed bool, err error)
 }
 
 // The endings of file names.
@@ -45,17 +62,23 @@ const (
 )
 
 // OpenDir names the folder. It is read and made only when it is used.
-func OpenDir(path string, s idp.Sealer) *Dir { return &Dir{path: path, sealer: s} }
+func OpenDir(path string, s Sealer) *Dir {
+	return &Dir{path: path, sealer: s, writing: new(sync.Mutex)}
+}
 
 // WithVault is the same folder for an installation in which a Vault keeps some
 // of the private keys.
-func (d *Dir) WithVault(v Vault) *Dir { return &Dir{path: d.path, sealer: d.sealer, vault: v} }
+func (d *Dir) WithVault(v Vault) *Dir {
+	return &Dir{path: d.path, sealer: d.sealer, vault: v, writing: d.writing}
+}
 
 // Save writes the key's files durably: when it returns nil they survive a
 // crash. A year that is there already gives idp.ErrExists, except for a private
 // key that waits for its certificate: saving the same key with one completes
 // it. A key whose parts do not belong together is refused.
 func (d *Dir) Save(k *Key) error {
+	d.writing.Lock()
+	defer d.writing.Unlock()
 	if err := d.save(k); err != nil {
 		return fmt.Errorf("save signing key %s: %w", k.Year, err)
 	}

@@ -135,13 +135,16 @@ func (d *Dir) loadKept(k *Key) error {
 
 // Destroy permanently removes the private key of a year and keeps its
 // certificate. A key that is gone already is no error, so an interrupted
-// destruction can be repeated. A file is unlinked, not overwritten; its content
-// is sealed. A key in a Vault is destroyed there first, so that its file records
+// destruction can be repeated. A file is unlinked, not overwritten: its bytes, on the
+// disk or in a backup, can be read for as long as the master key exists that wrapped
+// the year's own key in it. A key in a Vault is destroyed there first, so that its file records
 // it until it is gone.
 func (d *Dir) Destroy(y idp.Year) error {
 	if !y.Valid() {
 		return fmt.Errorf("destroy signing key: %q is not a year", y)
 	}
+	d.writing.Lock()
+	defer d.writing.Unlock()
 	if err := d.destroy(y); err != nil {
 		return fmt.Errorf("destroy signing key %s: %w", y, err)
 	}

@@ -14,8 +14,12 @@ var (
 	ErrExists = errors.New("already exists")
 	// ErrLocked is returned when another process holds the store.
 	ErrLocked = errors.New("store is in use by another process")
-	// ErrSchema is returned when the store was written by a newer Vernal.
-	ErrSchema = errors.New("store has a newer schema")
+	// ErrSchema is returned when another version of Vernal wrote the store.
+	ErrSchema = errors.New("store has another schema")
+	// ErrTampered is returned for a record that is not authentic: this installation
+	// did not write it, or not in this place. It is never taken for one that is not
+	// there.
+	ErrTampered = errors.New("stored record is not authentic")
 )
 
 // ClashError is returned when NameIDs cannot be copied from one scope to

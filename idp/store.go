@@ -278,15 +278,20 @@ type AuditStore interface {
 	PruneAudit(ctx context.Context, limit int) (removed int, err error)
 }
 
-// Sealer encrypts what is secret at rest. The context string names what is
-// sealed and where it lives ("user/ID"); Open fails for any other one, so that
-// sealed values cannot be swapped.
+// Sealer protects values with the keys of the installation. The context string names
+// what the value is and where it is kept ("link/ID"): with another context, Open and
+// VerifyMAC fail, so that values cannot be swapped.
 type Sealer interface {
+	// Seal encrypts a value that leaves the installation and comes back.
 	Seal(context string, plaintext []byte) []byte
-	// Open returns the plaintext, or an error if the value was not sealed with
-	// this key and context.
+	// Open returns the plaintext, or an error if Seal did not make the value for
+	// this context.
 	Open(context string, sealed []byte) ([]byte, error)
 	// Hash is a keyed hash, for look-ups by something that must not be
-	// readable in the store.
+	// readable in the store. It changes when the keys are renewed.
 	Hash(context string, data []byte) []byte
+	// MAC shows that the data is from this installation.
+	MAC(context string, data []byte) []byte
+	// VerifyMAC reports whether MAC made it, in constant time.
+	VerifyMAC(context string, data, mac []byte) bool
 }

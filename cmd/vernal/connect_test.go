@@ -57,7 +57,7 @@ func TestLockWithoutSocket(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	store, err := bolt.Open(filepath.Join(dir, storeName), bolt.Options{Sealer: key, Clock: testClock})
+	store, err := bolt.Open(filepath.Join(dir, storeName), bolt.Options{Masters: seal.NewMasters(key), Clock: testClock})
 	if err != nil {
 		t.Fatal(err)
 	}

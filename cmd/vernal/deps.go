@@ -87,12 +87,13 @@ func openDeps(c *Config, log *slog.Logger, clock idp.Clock, getenv func(string) 
 	if err != nil {
 		return nil, err
 	}
-	dir := keysDir(c, master, vault)
+	masters := seal.NewMasters(master)
+	dir := keysDir(c, masters, vault)
 	if err := checkKeys(c, dir, policy); err != nil {
 		return nil, err
 	}
 	store, err := bolt.Open(filepath.Join(c.dataDir(), storeName), bolt.Options{
-		Sealer: master, Clock: clock, Log: log, LockWait: lockWait,
+		Masters: masters, Clock: clock, Log: log, LockWait: lockWait,
 	})
 	if err != nil {
 		return nil, err
@@ -110,17 +111,17 @@ func openDeps(c *Config, log *slog.Logger, clock idp.Clock, getenv func(string) 
 		},
 		registry: registry,
 		accounts: &account.Service{
-			Store: store, Sealer: master, Clock: clock, Hasher: account.NewHasher(account.Cost{}),
+			Store: store, Sealer: store.Ring(), Clock: clock, Hasher: account.NewHasher(account.Cost{}),
 			Limits: account.DefaultLimits(), Log: log, Issuer: c.Branding.Name,
 		},
 		board: &board.Service{Store: store, Registry: registry, Years: ring, Clock: clock, Log: log},
-		links: &link.Service{Store: store, Sealer: master, Clock: clock},
+		links: &link.Service{Store: store, Sealer: store.Ring(), Clock: clock},
 		log:   log,
 		clock: clock,
 	}
 	d.rotation.Users, d.board.Counted = d.board.Users, d.rotation.Count
 	d.trail = &trail.Service{
-		Store: store, Sealer: master, Years: ring, Issuer: string(metadataIdP(c).EntityID()), Clock: clock, Log: log,
+		Store: store, Sealer: store.Ring(), Years: ring, Issuer: string(metadataIdP(c).EntityID()), Clock: clock, Log: log,
 		Refusals: &trail.Refusals{Store: store, Clock: clock, Log: log},
 	}
 	d.notices, d.silent = newNotices(d, getenv)

@@ -17,7 +17,7 @@ import (
 
 // initMaster makes the master key, unless there is one. It never makes one beside
 // something that is sealed with another; see missingMaster.
-func (a *app) initMaster(c *Config, r *initResult) (*seal.Key, error) {
+func (a *app) initMaster(c *Config, r *initResult) (*seal.Master, error) {
 	env := a.getenv(masterKeyEnv)
 	file := c.masterKeyFile()
 	key, err := seal.LoadMaster(file, env)
@@ -45,7 +45,7 @@ func (a *app) initMaster(c *Config, r *initResult) (*seal.Key, error) {
 // initKeys makes the signing keys that a first start needs. It is for a folder
 // without a store: once there is one, a recorded year keeps its certificate, and
 // a further year is made by a rotation step.
-func (a *app) initKeys(c *Config, master *seal.Key, year idp.Year, r *initResult) error {
+func (a *app) initKeys(c *Config, master *seal.Master, year idp.Year, r *initResult) error {
 	policy, err := c.policy()
 	if err != nil {
 		return err
@@ -55,7 +55,7 @@ func (a *app) initKeys(c *Config, master *seal.Key, year idp.Year, r *initResult
 	if err != nil {
 		return err
 	}
-	dir := keysDir(c, master, vault)
+	dir := keysDir(c, seal.NewMasters(master), vault)
 	keys, err := loadKeys(dir)
 	if err != nil {
 		return err

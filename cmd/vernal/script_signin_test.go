@@ -45,7 +45,7 @@ func signin(ts *testscript.TestScript, neg bool, args []string) {
 func openStore(ts *testscript.TestScript) *bolt.Store {
 	key, err := seal.LoadMaster(ts.MkAbs(filepath.Join("vernal-data", "master.key")), "")
 	ts.Check(err)
-	store, err := bolt.Open(ts.MkAbs(filepath.Join("vernal-data", storeName)), bolt.Options{Sealer: key, Clock: time.Now})
+	store, err := bolt.Open(ts.MkAbs(filepath.Join("vernal-data", storeName)), bolt.Options{Masters: seal.NewMasters(key), Clock: time.Now})
 	ts.Check(err)
 	return store
 }

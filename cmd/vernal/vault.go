@@ -91,8 +91,8 @@ func (d *deps) checkToken() error {
 }
 
 // keysDir is the folder of the signing keys.
-func keysDir(c *Config, master *seal.Key, vault certs.Vault) *certs.Dir {
-	dir := certs.OpenDir(filepath.Join(c.dataDir(), keysName), master)
+func keysDir(c *Config, masters *seal.Masters, vault certs.Vault) *certs.Dir {
+	dir := certs.OpenDir(filepath.Join(c.dataDir(), keysName), masters)
 	if vault == nil {
 		return dir
 	}

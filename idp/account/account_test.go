@@ -42,17 +42,17 @@ type house struct {
 func newHouse(t *testing.T) *house {
 	t.Helper()
 	h := &house{t: t, now: time.Date(2026, 11, 22, 10, 0, 0, 0, time.UTC)}
-	master, err := seal.NewKey(make([]byte, seal.MasterSize))
+	master, err := seal.NewMaster(make([]byte, seal.MasterSize))
 	if err != nil {
 		t.Fatal(err)
 	}
-	h.store, err = bolt.Open(filepath.Join(t.TempDir(), "vernal.db"), bolt.Options{Sealer: master, Clock: h.clock})
+	h.store, err = bolt.Open(filepath.Join(t.TempDir(), "vernal.db"), bolt.Options{Masters: seal.NewMasters(master), Clock: h.clock})
 	if err != nil {
 		t.Fatal(err)
 	}
 	t.Cleanup(func() { _ = h.store.Close() })
 	h.Service = &Service{
-		Store: h.store, Sealer: master, Clock: h.clock,
+		Store: h.store, Sealer: h.store.Ring(), Clock: h.clock,
 		Hasher: NewHasher(cheap), Log: slog.New(slog.DiscardHandler),
 	}
 	return h

@@ -28,11 +28,11 @@ func testClock() time.Time { return time.Date(2031, 5, 17, 9, 30, 0, 0, time.UTC
 // newService is a service on a store of its own, for the user of this process.
 func newService(t *testing.T) (*admin.Service, idp.Store) {
 	t.Helper()
-	key, err := seal.NewKey(make([]byte, seal.MasterSize))
+	key, err := seal.NewMaster(make([]byte, seal.MasterSize))
 	if err != nil {
 		t.Fatal(err)
 	}
-	store, err := bolt.Open(filepath.Join(t.TempDir(), "vernal.db"), bolt.Options{Sealer: key, Clock: testClock})
+	store, err := bolt.Open(filepath.Join(t.TempDir(), "vernal.db"), bolt.Options{Masters: seal.NewMasters(key), Clock: testClock})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -41,7 +41,7 @@ func newService(t *testing.T) (*admin.Service, idp.Store) {
 	return &admin.Service{
 		Registry: sp.New(store, testClock),
 		Accounts: &account.Service{
-			Store: store, Sealer: key, Clock: testClock, Limits: account.DefaultLimits(), Log: log,
+			Store: store, Sealer: store.Ring(), Clock: testClock, Limits: account.DefaultLimits(), Log: log,
 			Hasher: account.NewHasher(account.Cost{Memory: 64, Time: 1, Threads: 1, Iterations: 1000, Slots: 1}),
 		},
 		Users:    store,

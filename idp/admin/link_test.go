@@ -17,11 +17,7 @@ import (
 // withLinks gives the service secret addresses below https://watch.example.
 func withLinks(t *testing.T, s *admin.Service, store idp.Store) {
 	t.Helper()
-	key, err := seal.NewKey(make([]byte, seal.MasterSize))
-	if err != nil {
-		t.Fatal(err)
-	}
-	s.Links = &link.Service{Store: store, Sealer: key, Clock: s.Clock}
+	s.Links = &link.Service{Store: store, Sealer: seal.NewRing(seal.NewGeneration(1)), Clock: s.Clock}
 	s.WatchURL = "https://watch.example"
 }
 

@@ -26,12 +26,12 @@ import (
 // withRotation gives the service a rotation whose first year is 2031.
 func withRotation(t *testing.T, s *admin.Service, store idp.Store) {
 	t.Helper()
-	key, err := seal.NewKey(make([]byte, seal.MasterSize))
+	key, err := seal.NewMaster(make([]byte, seal.MasterSize))
 	if err != nil {
 		t.Fatal(err)
 	}
 	s.Rotation = &rotation.Service{
-		Store: store, Dir: certs.OpenDir(filepath.Join(t.TempDir(), "keys"), key), Ring: s.Ring,
+		Store: store, Dir: certs.OpenDir(filepath.Join(t.TempDir(), "keys"), seal.NewMasters(key)), Ring: s.Ring,
 		Policy: certs.DefaultPolicy(), BaseURL: "https://idp.example.gov", Clock: s.Clock, Log: s.Log,
 	}
 	if err := s.Rotation.Start(t.Context()); err != nil {

@@ -45,9 +45,9 @@ func newWorld(tb testing.TB, now time.Time) *world {
 	w := &world{tb: tb, now: now, policy: certs.DefaultPolicy()}
 	var master [32]byte
 	rand.Read(master[:])
-	sealer, err := seal.NewKey(master[:])
+	sealer, err := seal.NewMaster(master[:])
 	ok(tb, err)
-	w.store, err = bolt.Open(filepath.Join(tb.TempDir(), "vernal.db"), bolt.Options{Sealer: sealer, Clock: w.clock})
+	w.store, err = bolt.Open(filepath.Join(tb.TempDir(), "vernal.db"), bolt.Options{Masters: seal.NewMasters(sealer), Clock: w.clock})
 	ok(tb, err)
 	tb.Cleanup(func() { ok(tb, w.store.Close()) })
 	w.registry = sp.New(w.store, w.clock)

@@ -2,8 +2,7 @@
 // and signing keys, which nothing can make again.
 //
 // The failure model is a process killed, or a machine that stops, at any
-// instruction; the file system is believed to keep what was fsynced. It writes
-// new files only: nothing here replaces a file.
+// instruction; the file system is believed to keep what was fsynced.
 package durable
 
 import (
@@ -45,6 +44,30 @@ func WriteNewFrom(path string, write func(io.Writer) error) error {
 		return err
 	}
 	if err := os.Link(tmp.Name(), path); err != nil {
+		return err
+	}
+	return SyncDir(filepath.Dir(path))
+}
+
+// Replace puts a file with mode 0600 in the place of another one, in one step: a
+// crash leaves the old or the new one.
+func Replace(path string, data []byte) error {
+	tmp, err := os.CreateTemp(filepath.Dir(path), ".tmp-") // uses O_EXCL and 0600
+	if err != nil {
+		return err
+	}
+	defer os.Remove(tmp.Name())
+	_, err = tmp.Write(data)
+	if err == nil {
+		err = tmp.Sync()
+	}
+	if cerr := tmp.Close(); err == nil {
+		err = cerr
+	}
+	if err != nil {
+		return err
+	}
+	if err := os.Rename(tmp.Name(), path); err != nil {
 		return err
 	}
 	return SyncDir(filepath.Dir(path))

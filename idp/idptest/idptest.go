@@ -54,7 +54,7 @@ type IdP struct {
 	tb      testing.TB
 	options Options
 	folder  string
-	sealer  *seal.Key
+	master  *seal.Master
 	serving atomic.Pointer[http.Handler] // nil while it is stopped
 	made    atomic.Int32                 // signing keys
 }
@@ -79,9 +79,6 @@ type Options struct {
 	BaseURL string
 	// Key is that of every year; fresh ones if nil.
 	Key *rsa.PrivateKey
-	// Sealer, if there is one, makes of the key that the store seals with what it
-	// uses in its place, to see what is unsealed.
-	Sealer func(idp.Sealer) idp.Sealer
 	// Between, if there is one, makes of the store what the server uses in its
 	// place, to have something happen between two of its steps.
 	Between func(idp.Store) idp.Store
@@ -115,7 +112,7 @@ func New(tb testing.TB, o Options) *IdP {
 	var master [32]byte
 	rand.Read(master[:])
 	var err error
-	if i.sealer, err = seal.NewKey(master[:]); err != nil {
+	if i.master, err = seal.NewMaster(master[:]); err != nil {
 		tb.Fatal(err)
 	}
 	i.Start()
@@ -146,11 +143,8 @@ func (i *IdP) Changes() uint64 { return i.Store.(*bolt.Store).Changes() }
 func (i *IdP) Start() {
 	i.tb.Helper()
 	tb, log := i.tb, slog.New(i.options.Log)
-	var sealer idp.Sealer = i.sealer
-	if i.options.Sealer != nil {
-		sealer = i.options.Sealer(sealer)
-	}
-	store, err := bolt.Open(filepath.Join(i.folder, "vernal.db"), bolt.Options{Sealer: sealer, Clock: i.Clock.Now, Log: log})
+	masters := seal.NewMasters(i.master)
+	store, err := bolt.Open(filepath.Join(i.folder, "vernal.db"), bolt.Options{Masters: masters, Clock: i.Clock.Now, Log: log})
 	if err != nil {
 		tb.Fatal(err)
 	}
@@ -158,18 +152,18 @@ func (i *IdP) Start() {
 	i.Registry = sp.New(store, i.Clock.Now)
 	i.Registry.BaseIsHTTP = true
 	i.Accounts = &account.Service{
-		Store: store, Sealer: i.sealer, Clock: i.Clock.Now, Limits: account.DefaultLimits(), Log: log,
+		Store: store, Sealer: store.Ring(), Clock: i.Clock.Now, Limits: account.DefaultLimits(), Log: log,
 		// The least that argon2 does: the cost of hashes has tests of its own.
 		Hasher: account.NewHasher(account.Cost{Memory: 64, Time: 1, Threads: 1, Iterations: 1000, Slots: 2}),
 	}
-	i.startRotation(certs.OpenDir(filepath.Join(i.folder, "keys"), i.sealer), log)
+	i.startRotation(certs.OpenDir(filepath.Join(i.folder, "keys"), masters), log)
 
 	i.Board = &board.Service{Store: store, Registry: i.Registry, Years: i.Years, Clock: i.Clock.Now, Log: log}
 	i.Rotation.Users, i.Board.Counted = i.Board.Users, i.Rotation.Count
-	i.Links = &link.Service{Store: store, Sealer: i.sealer, Clock: i.Clock.Now}
+	i.Links = &link.Service{Store: store, Sealer: store.Ring(), Clock: i.Clock.Now}
 
 	i.Trail = &trail.Service{
-		Store: store, Sealer: i.sealer, Years: i.Years, Issuer: i.URL + "/api/saml", Clock: i.Clock.Now, Log: log,
+		Store: store, Sealer: store.Ring(), Years: i.Years, Issuer: i.URL + "/api/saml", Clock: i.Clock.Now, Log: log,
 		Refusals: &trail.Refusals{Store: store, Clock: i.Clock.Now, Log: log},
 	}
 

@@ -2,14 +2,14 @@
 // year for one service provider, the board on a wall, the calendar of the plan.
 //
 // A token is the link's id and a MAC over the link's kind, id, year and service
-// provider, with a key of the kind's own:
+// provider:
 //
-//	token = id "." base64url(HMAC-SHA256(key of the kind, kind, id, year, sp))
+//	token = id "." base64url(MAC(kind, id, year, sp))
 //
 // The store keeps the link and not the token, so that a copy of the store opens
-// nothing; the master key alone opens nothing either, as a link that is not
-// stored, has expired or was revoked is not taken. A token for one thing never
-// opens another.
+// nothing. The keys alone open nothing either: a link that is not stored, has expired
+// or was revoked is refused. A token for one thing never opens another. When the
+// installation's keys are renewed, every token ends.
 //
 // What a link opens is decided by whoever asks here.
 package link
@@ -17,9 +17,7 @@ package link
 import (
 	"cmp"
 	"context"
-	"crypto/hmac"
 	"crypto/rand"
-	"crypto/sha256"
 	"encoding/base64"
 	"encoding/binary"
 	"encoding/hex"
@@ -111,7 +109,7 @@ func (s *Service) Check(ctx context.Context, kind Kind, token string) (*Link, er
 	if err != nil {
 		return nil, err
 	}
-	if l.Kind != kind || !hmac.Equal([]byte(s.token(l)), []byte(token)) || !l.Live(s.Clock.Now()) {
+	if l.Kind != kind || !s.opens(l, token) || !l.Live(s.Clock.Now()) {
 		return nil, idp.ErrNotFound
 	}
 	return l, nil
@@ -180,17 +178,28 @@ func (s *Service) read(ctx context.Context, id string) (*Link, error) {
 	return l, nil
 }
 
-// token is the only one that opens the link.
+// token is the one that opens the link, as long as the installation's keys are not
+// renewed.
 func (s *Service) token(l *Link) string {
-	key := s.Sealer.Hash("link/"+string(l.Kind), []byte("key"))
-	mac := hmac.New(sha256.New, key)
-	for _, part := range []string{string(l.Kind), l.ID, string(l.Year), string(l.SP)} {
-		var n [8]byte
-		binary.BigEndian.PutUint64(n[:], uint64(len(part)))
-		mac.Write(n[:])
-		mac.Write([]byte(part))
+	return l.ID + "." + base64.RawURLEncoding.EncodeToString(s.Sealer.MAC(macContext(l), macText(l)))
+}
+
+// opens reports whether the token is the link's. The MAC has one spelling only.
+func (s *Service) opens(l *Link, token string) bool {
+	id, text, _ := strings.Cut(token, ".")
+	mac, err := base64.RawURLEncoding.Strict().DecodeString(text)
+	return err == nil && id == l.ID && s.Sealer.VerifyMAC(macContext(l), macText(l), mac)
+}
+
+func macContext(l *Link) string { return "link/" + string(l.Kind) }
+
+// macText is what a token's MAC is over: the parts of the link, each with its length.
+func macText(l *Link) (text []byte) {
+	for _, part := range []string{l.ID, string(l.Year), string(l.SP)} {
+		text = binary.BigEndian.AppendUint64(text, uint64(len(part)))
+		text = append(text, part...)
 	}
-	return l.ID + "." + base64.RawURLEncoding.EncodeToString(mac.Sum(nil))
+	return text
 }
 
 func (s *Service) event(kind string, l *Link, actor string) idp.AuditEvent {

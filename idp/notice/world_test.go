@@ -80,9 +80,10 @@ func newWorld(t *testing.T, now string, change ...func(*certs.Policy)) *world {
 	w := &world{t: t, now: date(now), uses: func(time.Time) map[idp.EntityID]idp.Year { return nil }}
 	var master [32]byte
 	rand.Read(master[:])
-	sealer, err := seal.NewKey(master[:])
+	key, err := seal.NewMaster(master[:])
 	ok(t, err)
-	w.store, err = bolt.Open(filepath.Join(t.TempDir(), "vernal.db"), bolt.Options{Sealer: sealer, Clock: w.clock})
+	masters := seal.NewMasters(key)
+	w.store, err = bolt.Open(filepath.Join(t.TempDir(), "vernal.db"), bolt.Options{Masters: masters, Clock: w.clock})
 	ok(t, err)
 	t.Cleanup(func() { ok(t, w.store.Close()) })
 	policy := certs.DefaultPolicy()
@@ -92,7 +93,7 @@ func newWorld(t *testing.T, now string, change ...func(*certs.Policy)) *world {
 	w.registry = sp.New(w.store, w.clock)
 	w.years = certs.NewRing(policy, nil)
 	w.rotation = &rotation.Service{
-		Store: w.store, Dir: certs.OpenDir(filepath.Join(t.TempDir(), "keys"), sealer), Ring: w.years, Policy: policy,
+		Store: w.store, Dir: certs.OpenDir(filepath.Join(t.TempDir(), "keys"), masters), Ring: w.years, Policy: policy,
 		BaseURL: baseURL, Clock: w.clock, Log: slog.New(slog.DiscardHandler), NewSigner: newSigner,
 	}
 	ok(t, w.rotation.Start(t.Context()))

@@ -65,12 +65,12 @@ func (f *keyFiles) restore() {
 // master key.
 func (f *keyFiles) replace(y idp.Year, master []byte) {
 	f.t.Helper()
-	sealer, err := seal.NewKey(master)
+	key, err := seal.NewMaster(master)
 	ok(f.t, err)
 	k, err := certs.Certify(rand.Reader, foreign(), y, certs.DefaultPolicy(), "https://login.example.gov", day(2026, 1, 15))
 	ok(f.t, err)
 	f.remove(string(y)+".key", string(y)+".crt")
-	ok(f.t, certs.OpenDir(f.path, sealer).Save(k))
+	ok(f.t, certs.OpenDir(f.path, seal.NewMasters(key)).Save(k))
 }
 
 func faultOf(st certs.Status, y idp.Year) certs.KeyFault {
@@ -416,11 +416,11 @@ func TestUpgradeRecordsIdentities(t *testing.T) {
 		t.Errorf("recorded %v, want %v for 2026 alone", got, want["2026"])
 	}
 	// A certificate of 2027 with another end is not the one that was used.
-	sealer, err := seal.NewKey(master)
+	key, err := seal.NewMaster(master)
 	ok(t, err)
 	k, err := certs.CertifyUntil(rand.Reader, foreign(), "2027", day(2028, 5, 1), certs.DefaultPolicy(), "https://login.example.gov", w.clock())
 	ok(t, err)
-	ok(t, certs.OpenDir(f.path, sealer).Save(k))
+	ok(t, certs.OpenDir(f.path, seal.NewMasters(key)).Save(k))
 	st := w.status(w.started())
 	if faultOf(st, "2027") != certs.KeyDiffers || identities(st)["2027"] != [2]string{} {
 		t.Errorf("2027: fault %q, recorded %v", faultOf(st, "2027"), identities(st)["2027"])

@@ -35,7 +35,7 @@ func TestRun(t *testing.T) {
 	t.Parallel()
 	var master [32]byte
 	rand.Read(master[:])
-	sealer, err := seal.NewKey(master[:])
+	key, err := seal.NewMaster(master[:])
 	ok(t, err)
 	folder := t.TempDir()
 	synctest.Test(t, func(t *testing.T) {
@@ -43,7 +43,7 @@ func TestRun(t *testing.T) {
 		policy := certs.DefaultPolicy()
 		policy.Manual = true
 		s := &rotation.Service{
-			Store: &memory{}, Dir: certs.OpenDir(folder, sealer), Ring: certs.NewRing(policy, nil), Policy: policy,
+			Store: &memory{}, Dir: certs.OpenDir(folder, seal.NewMasters(key)), Ring: certs.NewRing(policy, nil), Policy: policy,
 			BaseURL: "https://login.example.gov", Clock: time.Now, NewSigner: newSigner,
 			Log: slog.New(slog.NewTextHandler(&log, &slog.HandlerOptions{Level: slog.LevelWarn})),
 		}

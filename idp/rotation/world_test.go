@@ -52,12 +52,13 @@ func openWorld(t *testing.T, folder string, master []byte, now time.Time) *world
 }
 
 func openFolder(folder string, master []byte, clock idp.Clock) (*bolt.Store, *certs.Dir, error) {
-	sealer, err := seal.NewKey(master)
+	key, err := seal.NewMaster(master)
 	if err != nil {
 		return nil, nil, err
 	}
-	store, err := bolt.Open(filepath.Join(folder, "vernal.db"), bolt.Options{Sealer: sealer, Clock: clock})
-	return store, certs.OpenDir(filepath.Join(folder, "keys"), sealer), err
+	masters := seal.NewMasters(key)
+	store, err := bolt.Open(filepath.Join(folder, "vernal.db"), bolt.Options{Masters: masters, Clock: clock})
+	return store, certs.OpenDir(filepath.Join(folder, "keys"), masters), err
 }
 
 func ok(t *testing.T, err error) {

@@ -18,13 +18,13 @@ const maxFile = 1024
 // or write.
 var ErrPermissions = secretfile.ErrOpen
 
-// LoadMaster returns the Key of an existing master key. A non-empty env, the
+// LoadMaster returns an existing master key. A non-empty env, the
 // value of an environment variable, wins over the file; both hold the key as
 // 64 hex digits or as base64 of 32 bytes, spaces around it ignored.
 //
 // A missing file gives fs.ErrNotExist, one that group or others may read or
 // write ErrPermissions. No error quotes the key.
-func LoadMaster(path, env string) (*Key, error) {
+func LoadMaster(path, env string) (*Master, error) {
 	if strings.TrimSpace(env) != "" {
 		return parse("master key from the environment", env)
 	}
@@ -37,11 +37,11 @@ func LoadMaster(path, env string) (*Key, error) {
 
 // CreateMaster makes a new random master key and writes it to path, mode 0600.
 // When it returns nil the file survives a crash. A file that is there stays as
-// it is and gives fs.ErrExist: whoever loses a master key loses all it sealed.
-func CreateMaster(path string) (*Key, error) {
+// it is and gives fs.ErrExist: without its master key, nothing can be unwrapped.
+func CreateMaster(path string) (*Master, error) {
 	master := make([]byte, MasterSize)
 	rand.Read(master)
-	key, err := NewKey(master)
+	key, err := NewMaster(master)
 	if err != nil {
 		return nil, err
 	}
@@ -51,12 +51,12 @@ func CreateMaster(path string) (*Key, error) {
 	return key, nil
 }
 
-func parse(what, text string) (*Key, error) {
+func parse(what, text string) (*Master, error) {
 	master, ok := decode(strings.TrimSpace(text))
 	if !ok {
 		return nil, fmt.Errorf("%s: want 64 hex digits or base64 of %d bytes", what, MasterSize)
 	}
-	key, err := NewKey(master)
+	key, err := NewMaster(master)
 	if err != nil {
 		return nil, fmt.Errorf("%s: %w", what, err)
 	}

@@ -32,7 +32,7 @@ func TestCreateMaster(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if got, err := loaded.Open("c", made.Seal("c", []byte("p"))); err != nil || string(got) != "p" {
+	if got, err := NewMasters(loaded).Open("c", NewMasters(made).Seal("c", []byte("p"))); err != nil || string(got) != "p" {
 		t.Errorf("loaded key does not open what the made one sealed: %v", err)
 	}
 
@@ -52,7 +52,7 @@ func TestCreateMasterAtOnce(t *testing.T) {
 	t.Parallel()
 	for range 20 {
 		path := filepath.Join(t.TempDir(), "master.key")
-		var made [8]*Key
+		var made [8]*Master
 		var wg sync.WaitGroup
 		for i := range made {
 			wg.Go(func() {
@@ -63,12 +63,12 @@ func TestCreateMasterAtOnce(t *testing.T) {
 			})
 		}
 		wg.Wait()
-		winners := slices.DeleteFunc(made[:], func(k *Key) bool { return k == nil })
+		winners := slices.DeleteFunc(made[:], func(k *Master) bool { return k == nil })
 		if len(winners) != 1 {
 			t.Fatalf("%d keys were made", len(winners))
 		}
 		loaded, err := LoadMaster(path, "")
-		if err != nil || !bytes.Equal(loaded.mac, winners[0].mac) {
+		if err != nil || !loaded.Equal(winners[0]) {
 			t.Fatalf("the file holds another key, %v", err)
 		}
 	}
@@ -128,8 +128,8 @@ func TestLoadMaster(t *testing.T) {
 				if err != nil {
 					t.Fatal(err)
 				}
-				want, _ := NewKey(raw)
-				if !bytes.Equal(k.mac, want.mac) {
+				want, _ := NewMaster(raw)
+				if !k.Equal(want) {
 					t.Error("another key than the one written")
 				}
 				return

@@ -1,123 +1,109 @@
-// Package seal encrypts what is secret at rest under one master key, and keeps
-// the file that the master key lives in.
+// Package seal keeps the keys under which an installation's data is secret and
+// authentic, and the file of the master key.
 //
-// Two keys are derived from the master key with HKDF-SHA256, one for each
-// purpose, so that no key is used with two algorithms:
+// # Hierarchy
 //
-//	master (32 bytes) ── "vernal seal v1" ──► AES-256-GCM: Seal, Open
-//	                  └─ "vernal hash v1" ──► HMAC-SHA256: Hash
+// The master key wraps other keys and nothing else. Those are random, and kept
+// wrapped beside the data that they protect:
 //
-// A sealed value is
+//	master key ─┬─ ring keys   one set per generation: MACs, look-up indexes, browser
+//	            ├─ user keys   one per user: their record and their profile
+//	            └─ year keys   one per year: the private signing key
 //
-//	version 0x01 | nonce, 12 random bytes | ciphertext | tag, 16 bytes
+// A deleted user's key is deleted with the user, and so is the key of a year whose
+// signing key is destroyed. What they sealed may remain in free pages of a file and
+// in backups, and so may the wrapped key. It can be read for as long as the master
+// key exists under which the key was wrapped there, and no longer.
 //
-// with the context as additional data. Random nonces of 96 bits allow 2^32
-// values under one key (NIST SP 800-38D §8.3); at 100 writes a second that is
-// more than a year, so a very busy installation renews its master key.
+// # Changing keys
 //
-// The package does not decide what is sealed, nor under which context: that is
-// the business of whoever keeps the value.
+// While the master key is changed two are in force, see Masters, and what is
+// wrapped is wrapped by both. The ring keys are renewed one generation at a time,
+// see Ring: what the generation before made is accepted until all of it was made
+// again.
+//
+// The package does not decide what is sealed, nor under which context. That is up to
+// the packages that keep the value.
 package seal
 
 import (
 	"crypto/aes"
 	"crypto/cipher"
-	"crypto/hkdf"
-	"crypto/hmac"
-	"crypto/sha256"
-	"encoding/binary"
+	"crypto/rand"
 	"errors"
-	"fmt"
 	"log/slog"
 )
 
-// MasterSize is the length of a master key in bytes.
-const MasterSize = 32
+// keySize is the length in bytes of every key here.
+const keySize = 32
 
-// version is the first byte of every sealed value. Another algorithm gets
-// another version, so that old values stay readable beside new ones.
-const version = 0x01
+// The first byte of what this package writes names its form. Another algorithm gets
+// another one, so that old values can be read beside new ones.
+const (
+	formSealed   = 0x01 // form, nonce, ciphertext, tag
+	formWrapped  = 0x02 // form, number of slots, slots
+	formEnvelope = 0x03 // form, wrapped key, sealed value
+)
 
-// ErrOpen is returned by Open for a value that was not sealed with this key and
-// this context, or was changed since. It does not tell which.
-var ErrOpen = errors.New("sealed value does not open with this master key")
+// ErrOpen is returned for a value that was not sealed with this key and this
+// context, or was changed since. It does not say which.
+var ErrOpen = errors.New("sealed value does not open with this key")
 
-// Key seals and hashes under one master key; it implements idp.Sealer. It is
-// safe for concurrent use.
-type Key struct {
-	aead cipher.AEAD
-	mac  []byte
+// DataKey seals what belongs to one user or one year. It is safe for concurrent use.
+type DataKey struct{ aead cipher.AEAD }
+
+// newKey is a new random key.
+func newKey() []byte {
+	key := make([]byte, keySize)
+	rand.Read(key)
+	return key
 }
 
-// NewKey derives a Key from a master key of MasterSize bytes. The slice is not
-// kept.
-func NewKey(master []byte) (*Key, error) {
-	if len(master) != MasterSize {
-		return nil, fmt.Errorf("master key has %d bytes, want %d", len(master), MasterSize)
-	}
-	enc, err := hkdf.Key(sha256.New, master, nil, "vernal seal v1", 32)
+// newDataKey makes a DataKey of keySize bytes. In this mode, which FIPS 140-3
+// approves, the cipher makes the nonces: 96 random bits each, enough for 2^32 values
+// under one key (NIST SP 800-38D §8.3). No user's record is written that often.
+func newDataKey(key []byte) *DataKey {
+	block, err := aes.NewCipher(key)
 	if err != nil {
-		return nil, fmt.Errorf("derive sealing key: %w", err)
+		panic(err) // a key of another size is a mistake in this package
 	}
-	mac, err := hkdf.Key(sha256.New, master, nil, "vernal hash v1", 32)
-	if err != nil {
-		return nil, fmt.Errorf("derive hashing key: %w", err)
-	}
-	block, err := aes.NewCipher(enc)
-	if err != nil {
-		return nil, fmt.Errorf("sealing key: %w", err)
-	}
-	// The random-nonce mode is the one that FIPS 140-3 approves; it puts the
-	// nonce in front of the ciphertext itself.
 	aead, err := cipher.NewGCMWithRandomNonce(block)
 	if err != nil {
-		return nil, fmt.Errorf("sealing key: %w", err)
+		panic(err)
 	}
-	return &Key{aead: aead, mac: mac}, nil
+	return &DataKey{aead: aead}
 }
 
-// Seal encrypts plaintext for the context. Sealing the same value twice gives
-// two different results.
-func (k *Key) Seal(context string, plaintext []byte) []byte {
+// Seal encrypts plaintext for the context. Sealing the same value twice gives two
+// different results.
+func (k *DataKey) Seal(context string, plaintext []byte) []byte {
 	out := make([]byte, 1, 1+k.aead.Overhead()+len(plaintext))
-	out[0] = version
+	out[0] = formSealed
 	return k.aead.Seal(out, nil, plaintext, []byte(context))
 }
 
-// Open is the reverse of Seal. A value of a context other than the one it was
-// sealed for gives ErrOpen: this is what keeps somebody who can write to the
-// store from moving one person's secret into another person's record.
-func (k *Key) Open(context string, sealed []byte) ([]byte, error) {
-	if len(sealed) < 1+k.aead.Overhead() {
-		return nil, fmt.Errorf("open %s: value of %d bytes is too short: %w", context, len(sealed), ErrOpen)
-	}
-	if sealed[0] != version {
-		return nil, fmt.Errorf("open %s: unknown version %d: %w", context, sealed[0], ErrOpen)
+// Open is the reverse of Seal. A value that was sealed for another context gives
+// ErrOpen: a writer of the store cannot move one user's secret into another user's
+// record.
+func (k *DataKey) Open(context string, sealed []byte) ([]byte, error) {
+	if len(sealed) < 1+k.aead.Overhead() || sealed[0] != formSealed {
+		return nil, ErrOpen
 	}
 	plain, err := k.aead.Open(nil, nil, sealed[1:], []byte(context))
 	if err != nil {
-		return nil, fmt.Errorf("open %s: %w", context, ErrOpen)
+		return nil, ErrOpen
 	}
 	return plain, nil
 }
 
-// Hash is HMAC-SHA256 over the context, with its length, and the data. Without
-// the master key nobody can tell whether a hash stands for a guessed value.
-func (k *Key) Hash(context string, data []byte) []byte {
-	h := hmac.New(sha256.New, k.mac)
-	var n [8]byte
-	binary.BigEndian.PutUint64(n[:], uint64(len(context)))
-	h.Write(n[:])
-	h.Write([]byte(context))
-	h.Write(data)
-	return h.Sum(nil)
-}
+// hidden is what a key prints as, so that no message shows it.
+const hidden = "seal.Key(hidden)"
 
-// String keeps a Key out of every message that prints it.
-func (k *Key) String() string { return "seal.Key(hidden)" }
+// String hides the key.
+func (k *DataKey) String() string { return hidden }
 
-// GoString is String, for %#v.
-func (k *Key) GoString() string { return k.String() }
+// GoString hides the key from %#v.
+func (k *DataKey) GoString() string { return hidden }
 
-// LogValue is String, for slog.
-func (k *Key) LogValue() slog.Value { return slog.StringValue(k.String()) }
+// LogValue hides the key from slog.
+func (k *DataKey) LogValue() slog.Value { return slog.StringValue(hidden) }

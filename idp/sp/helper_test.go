@@ -81,11 +81,11 @@ func newRegistry(t *testing.T) (*sp.Registry, idp.Store) {
 
 func newRegistryAt(t *testing.T, clock idp.Clock) (*sp.Registry, idp.Store) {
 	t.Helper()
-	key, err := seal.NewKey(make([]byte, seal.MasterSize))
+	key, err := seal.NewMaster(make([]byte, seal.MasterSize))
 	if err != nil {
 		t.Fatal(err)
 	}
-	store, err := bolt.Open(filepath.Join(t.TempDir(), "vernal.db"), bolt.Options{Sealer: key, Clock: clock})
+	store, err := bolt.Open(filepath.Join(t.TempDir(), "vernal.db"), bolt.Options{Masters: seal.NewMasters(key), Clock: clock})
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -1,7 +1,7 @@
 package sso_test
 
 import (
-	"strings"
+	"context"
 	"sync/atomic"
 	"testing"
 	"time"
@@ -10,23 +10,25 @@ import (
 	"vernal/idp/idptest"
 )
 
-// watchedSealer counts the profiles that are unsealed, and can do something when
-// a person's record was.
-type watchedSealer struct {
-	idp.Sealer
+// watchedStore counts the profiles that are unsealed, and can do something when a
+// user's record was read.
+type watchedStore struct {
+	idp.Store
 	profiles atomic.Int32
 	opened   atomic.Pointer[func()] // called once
 }
 
-func (s *watchedSealer) Open(context string, sealed []byte) ([]byte, error) {
-	if strings.HasPrefix(context, "profile/") {
-		s.profiles.Add(1)
-	} else if strings.HasPrefix(context, "user/") {
-		if call := s.opened.Swap(nil); call != nil {
-			(*call)()
-		}
+func (s *watchedStore) Profile(ctx context.Context, id idp.UserID) (*idp.Profile, error) {
+	s.profiles.Add(1)
+	return s.Store.Profile(ctx, id)
+}
+
+func (s *watchedStore) User(ctx context.Context, id idp.UserID) (*idp.User, error) {
+	u, err := s.Store.User(ctx, id)
+	if call := s.opened.Swap(nil); call != nil {
+		(*call)()
 	}
-	return s.Sealer.Open(context, sealed)
+	return u, err
 }
 
 func ada(level string) *idp.Profile {
@@ -34,10 +36,10 @@ func ada(level string) *idp.Profile {
 }
 
 // sealedWorld is a provider that may ask for everything, and a proofed person.
-func sealedWorld(t *testing.T) (*idptest.IdP, *watchedSealer, *idptest.Provider, *idptest.Person) {
+func sealedWorld(t *testing.T) (*idptest.IdP, *watchedStore, *idptest.Provider, *idptest.Person) {
 	t.Helper()
-	s := new(watchedSealer)
-	i := idptest.New(t, idptest.Options{Sealer: func(key idp.Sealer) idp.Sealer { s.Sealer = key; return s }})
+	s := new(watchedStore)
+	i := idptest.New(t, idptest.Options{Between: func(store idp.Store) idp.Store { s.Store = store; return s }})
 	p := i.AddProvider(spA, func(p *idp.ServiceProvider) {
 		p.IAL, p.Attributes = idp.IALFacialMatch, []string{"email", "all_emails", "first_name", "verified_at", "ssn"}
 	})

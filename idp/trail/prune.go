@@ -3,7 +3,6 @@ package trail
 import (
 	"context"
 	"crypto"
-	"crypto/hmac"
 	"crypto/rand"
 	"crypto/rsa"
 	"crypto/sha256"
@@ -47,7 +46,7 @@ func (s *Service) Checkpoint(ctx context.Context, at audit.Place) (*idp.AuditChe
 	if c.Signature, err = entry.Key.Signer.Sign(rand.Reader, sum[:], crypto.SHA256); err != nil {
 		return nil, fmt.Errorf("sign the checkpoint: %w", err)
 	}
-	c.MAC = hex.EncodeToString(s.Sealer.Hash(macContext, text))
+	c.MAC = hex.EncodeToString(s.Sealer.MAC(macContext, text))
 	return c, nil
 }
 
@@ -57,7 +56,7 @@ const macContext = "audit/checkpoint"
 // the certificate of its year is here, its signature.
 func (s *Service) Check(c idp.AuditCheckpoint) error {
 	text := audit.CheckpointText(c)
-	if mac := hex.EncodeToString(s.Sealer.Hash(macContext, text)); !hmac.Equal([]byte(c.MAC), []byte(mac)) {
+	if mac, err := hex.DecodeString(c.MAC); err != nil || hex.EncodeToString(mac) != c.MAC || !s.Sealer.VerifyMAC(macContext, text, mac) {
 		return errors.New("its MAC does not fit")
 	}
 	entry, ok := s.Years.Lookup(c.Year, s.Clock.Now())

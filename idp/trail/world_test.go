@@ -32,7 +32,7 @@ type world struct {
 	*trail.Service
 	tb    testing.TB
 	path  string
-	key   *seal.Key
+	key   *seal.Master
 	store *bolt.Store
 	years *certs.Ring
 	now   time.Time
@@ -40,7 +40,7 @@ type world struct {
 
 func newWorld(tb testing.TB) *world {
 	tb.Helper()
-	key, err := seal.NewKey(bytes.Repeat([]byte{7}, 32))
+	key, err := seal.NewMaster(bytes.Repeat([]byte{7}, 32))
 	ok(tb, err)
 	signer, err := signingKey()
 	ok(tb, err)
@@ -56,12 +56,12 @@ func newWorld(tb testing.TB) *world {
 func (w *world) open() {
 	w.tb.Helper()
 	clock := func() time.Time { return w.now }
-	store, err := bolt.Open(w.path, bolt.Options{Sealer: w.key, Clock: clock})
+	store, err := bolt.Open(w.path, bolt.Options{Masters: seal.NewMasters(w.key), Clock: clock})
 	ok(w.tb, err)
 	log := slog.New(slog.DiscardHandler)
 	w.store = store
 	w.Service = &trail.Service{
-		Store: store, Sealer: w.key, Years: w.years, Issuer: "https://idp.example/api/saml", Clock: clock, Log: log,
+		Store: store, Sealer: store.Ring(), Years: w.years, Issuer: "https://idp.example/api/saml", Clock: clock, Log: log,
 		Refusals: &trail.Refusals{Store: store, Clock: clock, Log: log},
 	}
 }

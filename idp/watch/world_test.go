@@ -54,10 +54,12 @@ func newWorld(t testing.TB) *world {
 	w := &world{t: t, now: time.Date(2031, 1, 2, 9, 0, 0, 0, time.UTC)}
 	clock := idp.Clock(func() time.Time { return w.now })
 	log := slog.New(slog.NewTextHandler(&w.log, nil))
-	sealer, err := seal.NewKey(make([]byte, seal.MasterSize))
+	key, err := seal.NewMaster(make([]byte, seal.MasterSize))
 	w.ok(err)
-	w.store, err = bolt.Open(filepath.Join(t.TempDir(), "vernal.db"), bolt.Options{Sealer: sealer, Clock: clock, Log: log})
+	masters := seal.NewMasters(key)
+	store, err := bolt.Open(filepath.Join(t.TempDir(), "vernal.db"), bolt.Options{Masters: masters, Clock: clock, Log: log})
 	w.ok(err)
+	w.store = store
 	t.Cleanup(func() { w.store.Close() })
 	ring := certs.NewRing(certs.DefaultPolicy(), nil)
 	registry := sp.New(w.store, clock)
@@ -67,10 +69,10 @@ func newWorld(t testing.TB) *world {
 	w.watch = &Handler{
 		Board: &board.Service{Store: w.store, Registry: registry, Years: ring, Clock: clock, Log: log},
 		Rotation: &rotation.Service{
-			Store: w.store, Dir: certs.OpenDir(filepath.Join(t.TempDir(), "keys"), sealer), Ring: ring, Policy: certs.DefaultPolicy(),
+			Store: w.store, Dir: certs.OpenDir(filepath.Join(t.TempDir(), "keys"), masters), Ring: ring, Policy: certs.DefaultPolicy(),
 			BaseURL: pages.BaseURL, Clock: clock, Log: log, NewSigner: func(int) (crypto.Signer, error) { return signer(), nil },
 		},
-		Links: &link.Service{Store: w.store, Sealer: sealer, Clock: clock},
+		Links: &link.Service{Store: w.store, Sealer: store.Ring(), Clock: clock},
 		Pages: pages, Clock: clock, Log: log, URL: "https://watch.agency.example",
 	}
 	w.ok(w.watch.Rotation.Start(t.Context()))

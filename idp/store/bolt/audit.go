@@ -2,7 +2,6 @@ package bolt
 
 import (
 	"context"
-	"crypto/hmac"
 	"encoding/binary"
 	"encoding/hex"
 	"encoding/json"
@@ -73,14 +72,15 @@ var (
 // head is the end of the trail as it was last written. It is authentic if its
 // MAC fits; one that cannot be read is not.
 func (r *reader) head() (head idp.AuditHead, authentic bool) {
-	value := r.get(inAuditHead, headKey)
+	value := r.bucket(inAuditHead).Get(headKey)
 	if json.Unmarshal(value, &head) != nil {
 		return idp.AuditHead{}, false
 	}
 	// The bytes must be those that we would write: JSON has many forms.
 	again, err := json.Marshal(head)
-	mac := hex.EncodeToString(r.store.headMAC(head.Seq, head.Hash))
-	return head, err == nil && string(again) == string(value) && hmac.Equal([]byte(head.MAC), []byte(mac))
+	mac, macErr := hex.DecodeString(head.MAC)
+	return head, err == nil && macErr == nil && hex.EncodeToString(mac) == head.MAC && string(again) == string(value) &&
+		r.store.ring.VerifyMAC(headContext, headText(head.Seq, head.Hash), mac)
 }
 
 // putHead writes the end of the trail, with its MAC, in the transaction that
@@ -88,7 +88,7 @@ func (r *reader) head() (head idp.AuditHead, authentic bool) {
 // transaction writes anyway.
 func (s *Store) putHead(tx *bbolt.Tx, end tail) error {
 	hash := orFirst(end.hash)
-	value, err := json.Marshal(idp.AuditHead{Seq: end.seq, Hash: hash, MAC: hex.EncodeToString(s.headMAC(end.seq, hash))})
+	value, err := json.Marshal(idp.AuditHead{Seq: end.seq, Hash: hash, MAC: hex.EncodeToString(s.ring.MAC(headContext, headText(end.seq, hash)))})
 	if err == nil {
 		err = tx.Bucket([]byte(inAuditHead.String())).Put(headKey, value)
 	}
@@ -98,12 +98,13 @@ func (s *Store) putHead(tx *bbolt.Tx, end tail) error {
 	return nil
 }
 
-func (s *Store) headMAC(seq uint64, hash string) []byte {
-	return s.sealer.Hash("audit/head", append(seqKey(seq), hash...))
-}
+// headContext is what the MAC of the head is for.
+const headContext = "audit/head"
+
+func headText(seq uint64, hash string) []byte { return append(seqKey(seq), hash...) }
 
 func (r *reader) checkpoint() (*idp.AuditCheckpoint, error) {
-	value := r.get(inAuditCheckpoint, checkpointKey)
+	value := r.bucket(inAuditCheckpoint).Get(checkpointKey)
 	if value == nil {
 		return nil, nil
 	}

@@ -26,7 +26,7 @@ func (s *Store) AuditRecords(ctx context.Context, after uint64, limit int) ([]id
 				return err
 			}
 			if rec.AddressSum != "" {
-				rec.Address, _, _ = audit.Address(r.get(inAuditAddresses, k))
+				rec.Address, _, _ = audit.Address(r.bucket(inAuditAddresses).Get(k))
 			}
 			out = append(out, rec)
 		}
@@ -102,7 +102,7 @@ func (s *Store) AuditCheckpoint(ctx context.Context, c idp.AuditCheckpoint, even
 		if old != nil && old.Seq >= c.Seq {
 			return fmt.Errorf("checkpoint at audit record %d: one at %d is there: %w", c.Seq, old.Seq, idp.ErrExists)
 		}
-		value := w.get(inAudit, seqKey(c.Seq))
+		value := w.bucket(inAudit).Get(seqKey(c.Seq))
 		if value == nil {
 			return fmt.Errorf("checkpoint at audit record %d: %w", c.Seq, missing(inAudit))
 		}

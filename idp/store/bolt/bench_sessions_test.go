@@ -54,11 +54,11 @@ func (h *house) session(i int) *idp.Session {
 // seconds where creating them one by one would take an hour.
 func fillHouse(b *testing.B, n int) *house {
 	b.Helper()
-	key, err := seal.NewKey(make([]byte, 32))
+	key, err := seal.NewMaster(make([]byte, 32))
 	if err != nil {
 		b.Fatal(err)
 	}
-	s, err := Open(filepath.Join(b.TempDir(), "vernal.db"), Options{Sealer: key, Clock: func() time.Time { return benchStart }})
+	s, err := Open(filepath.Join(b.TempDir(), "vernal.db"), Options{Masters: seal.NewMasters(key), Clock: func() time.Time { return benchStart }})
 	if err != nil {
 		b.Fatal(err)
 	}

@@ -17,11 +17,11 @@ var start = time.Date(2031, 4, 1, 9, 0, 0, 0, time.UTC)
 // options are those of every test: one key, one time.
 func options(tb testing.TB) bolt.Options {
 	tb.Helper()
-	key, err := seal.NewKey(bytes.Repeat([]byte{7}, 32))
+	key, err := seal.NewMaster(bytes.Repeat([]byte{7}, 32))
 	if err != nil {
 		tb.Fatal(err)
 	}
-	return bolt.Options{Sealer: key, Clock: func() time.Time { return start }}
+	return bolt.Options{Masters: seal.NewMasters(key), Clock: func() time.Time { return start }}
 }
 
 func open(tb testing.TB, dir string) *bolt.Store {

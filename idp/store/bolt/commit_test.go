@@ -20,12 +20,12 @@ import (
 
 func openInside(t *testing.T) *Store {
 	t.Helper()
-	key, err := seal.NewKey(bytes.Repeat([]byte{7}, 32))
+	key, err := seal.NewMaster(bytes.Repeat([]byte{7}, 32))
 	if err != nil {
 		t.Fatal(err)
 	}
 	at := time.Date(2031, 4, 1, 9, 0, 0, 0, time.UTC)
-	s, err := Open(filepath.Join(t.TempDir(), "vernal.db"), Options{Sealer: key, Clock: func() time.Time { return at }})
+	s, err := Open(filepath.Join(t.TempDir(), "vernal.db"), Options{Masters: seal.NewMasters(key), Clock: func() time.Time { return at }})
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -13,12 +13,9 @@ var errNoKind = errors.New("a document needs a kind")
 // Document reads one document.
 func (s *Store) Document(ctx context.Context, kind, key string) (doc []byte, err error) {
 	err = s.view(ctx, func(r *reader) error {
-		value := r.get(inDocuments, pair(kind, key))
-		if value == nil {
-			return missing(inDocuments)
-		}
+		value, err := r.find(inDocuments, pair(kind, key))
 		doc = bytes.Clone(value)
-		return nil
+		return err
 	})
 	return doc, err
 }
@@ -28,7 +25,11 @@ func (s *Store) Documents(ctx context.Context, kind string) (docs []idp.Document
 	prefix := pair(kind, "")
 	err = s.view(ctx, func(r *reader) error {
 		for key, value := range r.scan(inDocuments, prefix) {
-			docs = append(docs, idp.Document{Key: string(key[len(prefix):]), Data: bytes.Clone(value)})
+			data, err := r.verified(inDocuments, key, value)
+			if err != nil {
+				return err
+			}
+			docs = append(docs, idp.Document{Key: string(key[len(prefix):]), Data: bytes.Clone(data)})
 		}
 		return nil
 	})
@@ -58,10 +59,13 @@ func (s *Store) UpdateDocuments(ctx context.Context, kind string, keys []string,
 
 func (w *writer) changeDocument(kind, key string, change func(key string, old []byte) ([]byte, error)) error {
 	at := pair(kind, key)
-	old := bytes.Clone(w.get(inDocuments, at))
+	old, err := w.get(inDocuments, at)
+	if err != nil {
+		return err
+	}
 	var doc []byte
-	err := apart(func() (err error) {
-		doc, err = change(key, old)
+	err = apart(func() (err error) {
+		doc, err = change(key, bytes.Clone(old))
 		return err
 	})
 	switch {

@@ -1,9 +1,11 @@
 package bolt
 
-// LaterBuckets are the buckets that Open makes where they are missing.
-func LaterBuckets() (names []string) {
-	for b := lastOfSchema + 1; b < bucketCount; b++ {
-		names = append(names, b.String())
+// GuardedBuckets are the buckets whose values have a MAC.
+func GuardedBuckets() (names []string) {
+	for b := range bucketCount {
+		if b.guarded() {
+			names = append(names, b.String())
+		}
 	}
 	return names
 }

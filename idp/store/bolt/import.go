@@ -1,7 +1,6 @@
 package bolt
 
 import (
-	"bytes"
 	"context"
 	"encoding/binary"
 	"errors"
@@ -62,18 +61,22 @@ func (m *imports) person(p *idp.ImportedUser) error {
 	}
 	var emails map[string]bool
 	if !p.Deleted && !p.Existing {
-		emails = m.store.emailKeys(p.User)
+		emails = emailsOf(p.User)
 	}
-	for key := range emails {
-		if m.has(inUserEmails, []byte(key)) {
+	for address := range emails {
+		_, err := m.emailOwner(address)
+		switch {
+		case err == nil || m.has(inUserEmails, m.store.emailKey(address)):
 			return clashError{exists(inUserEmails)}
+		case !errors.Is(err, idp.ErrNotFound):
+			return err
 		}
 	}
 	if err := m.checkNameIDs(p); err != nil {
 		return err
 	}
-	for key := range emails {
-		m.note(inUserEmails, []byte(key), id)
+	for address := range emails {
+		m.note(inUserEmails, m.store.emailKey(address), id)
 	}
 	for scope, name := range p.NameIDs {
 		m.note(inNameIDs, pair(string(scope), string(p.User.ID)), []byte(name))
@@ -87,7 +90,7 @@ func (m *imports) person(p *idp.ImportedUser) error {
 		return nil
 	}
 	m.taken[inUsers.String()+string(id)] = true
-	return m.putProofed(p.User, p.Profile)
+	return m.putProofed(p.User, p.Profile, m.newUserKey(p.User.ID))
 }
 
 // checkNameIDs finds the first NameID that cannot become the person's. One that
@@ -95,7 +98,12 @@ func (m *imports) person(p *idp.ImportedUser) error {
 func (m *imports) checkNameIDs(p *idp.ImportedUser) error {
 	for scope, name := range p.NameIDs {
 		forward, reverse := pair(string(scope), string(p.User.ID)), pair(string(scope), string(name))
-		if bytes.Equal(m.get(inNameIDs, forward), []byte(name)) && bytes.Equal(m.get(inNameIDUsers, reverse), []byte(p.User.ID)) {
+		has, err := m.get(inNameIDs, forward)
+		owner, reverseErr := m.get(inNameIDUsers, reverse)
+		if err := errors.Join(err, reverseErr); err != nil {
+			return err
+		}
+		if string(has) == string(name) && string(owner) == string(p.User.ID) {
 			continue
 		}
 		if m.has(inNameIDs, forward) || m.has(inNameIDUsers, reverse) {

@@ -65,8 +65,16 @@ func (w *writer) check(check idp.Check, provider idp.EntityID) error {
 		return nil
 	}
 	key := []byte(provider)
+	rotation, err := w.get(inMeta, rotationKey)
+	if err != nil {
+		return err
+	}
+	revision, err := w.get(inProviders, key)
+	if err != nil {
+		return err
+	}
 	now := idp.Standing{
-		Rotation: w.get(inMeta, rotationKey), Revision: w.get(inProviders, key),
+		Rotation: rotation, Revision: revision,
 		Provider: func() (*idp.ServiceProvider, error) {
 			p := new(idp.ServiceProvider)
 			return p, w.decode(inProviders, key, p)
@@ -80,7 +88,7 @@ func (w *writer) liveSession(i *idp.Issuance) (*idp.Session, error) {
 	sess := new(idp.Session)
 	err := w.session(i.Session, sess)
 	switch {
-	case errors.Is(err, idp.ErrNotFound):
+	case isOver(err):
 		return nil, idp.ErrSessionEnded
 	case err != nil:
 		return nil, err

@@ -9,59 +9,76 @@
 // Every change goes through one goroutine, see commit.go: it takes all changes
 // that wait, runs them in one transaction and syncs once for all of them.
 //
+// # Secrecy and authenticity
+//
+// A writer of the file can delete a record or put back an older one. It can never
+// make one, change one or move one to another place:
+//   - users and their profiles are sealed with a key of each user's own, which
+//     user-keys holds wrapped by the master key and DeleteUser deletes;
+//   - the buckets marked MAC are guarded: their values end with a MAC over the
+//     schema, the bucket, the key and the content, see seal.Ring;
+//   - the audit trail is a chain whose head has a MAC;
+//   - user-sessions and expiry are made of what those say, and what is found through
+//     them is compared with it.
+//
+// A value whose MAC does not fit is never taken for one that is not there, and
+// nothing is written in its place: idp.ErrTampered is returned.
+//
 // # Layout
 //
 // Each line is a bucket. "a+b" is a composite key, see pair; JSON is that of
 // the record in package idp.
 //
-//	meta              "schema" -> "2"; "key-check" -> sealed constant;
-//	                  "rotation" -> the rotation's document, as it was given
-//	providers         EntityID -> JSON
-//	provider-scopes   EntityID -> NameIDScope, of providers that were removed
-//	users             UserID -> sealed JSON, context "user/ID"
-//	profiles          UserID -> sealed JSON, context "profile/ID"
-//	user-emails       keyed hash of the lower-cased address -> UserID
-//	user-tombstones   UserID -> time of deletion: IDs are never used again
-//	name-ids          NameIDScope+UserID -> NameID, for ever
-//	name-id-users     NameIDScope+NameID -> UserID, for ever
-//	sessions          SessionID -> record, see recordForm
-//	user-sessions     UserID+SessionID -> ""
-//	requests          RequestHandle -> record, see recordForm
-//	logouts           RequestHandle -> JSON
-//	logout-messages   EntityID+MessageID -> RequestHandle, of logouts
-//	documents         kind+key -> the document, as it was given
-//	throttles         keyed hash of the counter's key -> JSON
-//	expiry            time, kind, key of the record -> ""
-//	audit             Seq, 8 bytes -> JSON; the bucket's sequence is the last Seq
-//	audit-addresses   Seq -> network address of the record, see audit.Address
-//	audit-head        "head" -> JSON of the last Seq and Hash, with their MAC
-//	audit-checkpoint  "checkpoint" -> JSON; where the trail begins
+//	meta              MAC  "schema" -> "3"; "rotation" -> the rotation's document, as
+//	                       it was given; "masters" -> JSON, see masterChange; "renewal"
+//	                       -> JSON, see renewal
+//	ring-keys              number/purpose -> wrapped key, see seal.Generation
+//	user-keys              UserID -> generation, wrapped key, see userKeyContext
+//	providers         MAC  EntityID -> JSON
+//	provider-scopes   MAC  EntityID -> NameIDScope, of providers that were removed
+//	users                  UserID -> sealed JSON, context "user/ID"
+//	profiles               UserID -> sealed JSON, context "profile/ID"
+//	user-emails       MAC  keyed hash of the lower-cased address -> UserID
+//	user-tombstones   MAC  UserID -> time of deletion: IDs are never used again
+//	name-ids          MAC  NameIDScope+UserID -> NameID, permanent
+//	name-id-users     MAC  NameIDScope+NameID -> UserID, permanent
+//	sessions          MAC  SessionID -> record, see recordForm
+//	user-sessions          UserID+SessionID -> ""
+//	requests          MAC  RequestHandle -> record, see recordForm
+//	logouts           MAC  RequestHandle -> JSON
+//	logout-messages   MAC  EntityID+MessageID -> RequestHandle, of logouts
+//	documents         MAC  kind+key -> the document, as it was given
+//	throttles         MAC  keyed hash of the counter's key -> JSON
+//	expiry                 time, kind, key of the record -> ""
+//	audit                  Seq, 8 bytes -> JSON; the bucket's sequence is the last Seq
+//	audit-addresses        Seq -> network address of the record, see audit.Address
+//	audit-head             "head" -> JSON of the last Seq and Hash, with their MAC
+//	audit-checkpoint       "checkpoint" -> JSON, with its MAC; where the trail begins
 //
 // Requests are found by SP and MessageID through an index in memory, see
 // messages.
 //
 // What a warm sign-in writes is laid out so that few pages change: handles,
-// Seq and the expiry of requests grow with time, so their entries fall beside
-// one another; only the session falls anywhere.
+// Seq and the expiry of requests grow with time, so their entries are next to
+// one another. Only the session can be anywhere.
 package bolt
 
 import (
 	"encoding/binary"
+	"fmt"
 	"time"
 )
 
-// schema is the version of the layout above. A store with a newer one is not
-// opened, one with an older one is brought up to date first, see migrate.go. A
-// bucket that comes to the layout needs no new schema: it goes after lastOfSchema,
-// and Open makes it where it is missing. What changes the sense of a record that
-// is there needs one.
-const schema = 2
+// schema is the version of the layout above. Only a store of this schema is opened.
+const schema = 3
 
 // bucket is one of the buckets of the layout.
 type bucket int
 
 const (
 	inMeta bucket = iota
+	inRingKeys
+	inUserKeys
 	inProviders
 	inProviderScopes
 	inUsers
@@ -85,21 +102,32 @@ const (
 	bucketCount
 )
 
-// lastOfSchema is the last bucket that every store of the schema was made with: a
-// store without one of those is damaged, and that is not made good by an empty one.
-const lastOfSchema = inAuditCheckpoint
-
-// addedIn2 are the buckets that stores of schema 1 may lack.
-var addedIn2 = []bucket{inLogouts, inLogoutMessages, inDocuments, inAuditAddresses, inAuditHead, inAuditCheckpoint}
-
-func (b bucket) String() string {
-	return [bucketCount]string{
-		"meta", "providers", "provider-scopes", "users", "user-emails", "user-tombstones",
-		"name-ids", "name-id-users", "sessions", "user-sessions", "requests",
-		"throttles", "logouts", "logout-messages", "documents", "expiry", "audit",
-		"audit-addresses", "audit-head", "audit-checkpoint", "profiles",
-	}[b]
+var bucketNames = [bucketCount]string{
+	"meta", "ring-keys", "user-keys", "providers", "provider-scopes", "users", "user-emails", "user-tombstones",
+	"name-ids", "name-id-users", "sessions", "user-sessions", "requests",
+	"throttles", "logouts", "logout-messages", "documents", "expiry", "audit",
+	"audit-addresses", "audit-head", "audit-checkpoint", "profiles",
 }
+
+func (b bucket) String() string { return bucketNames[b] }
+
+// guarded reports whether the values of the bucket end with a MAC.
+func (b bucket) guarded() bool {
+	switch b {
+	case inMeta, inProviders, inProviderScopes, inUserEmails, inUserTombstones, inNameIDs, inNameIDUsers,
+		inSessions, inRequests, inThrottles, inLogouts, inLogoutMessages, inDocuments:
+		return true
+	}
+	return false
+}
+
+// guardKinds is the kind of record that the MACs of a bucket are for.
+var guardKinds = func() (kinds [bucketCount]string) {
+	for b := range bucketCount {
+		kinds[b] = fmt.Sprintf("schema %d/%v", schema, b)
+	}
+	return kinds
+}()
 
 // grows reports whether new keys of the bucket sort after the old ones. The
 // pages of such a bucket are filled up before the next one is begun.

@@ -15,7 +15,10 @@ func logoutMessage(r *idp.LogoutRequest) []byte { return pair(string(r.SP), r.Me
 // idp.ErrNotFound if there is none, idp.ErrExists if then the handle of r is
 // another message's.
 func (w *writer) firstLogout(r *idp.LogoutRequest) (*idp.LogoutRequest, error) {
-	h := w.get(inLogoutMessages, logoutMessage(r))
+	h, err := w.get(inLogoutMessages, logoutMessage(r))
+	if err != nil {
+		return nil, err
+	}
 	if h == nil {
 		if w.has(inLogouts, []byte(r.Handle)) {
 			return nil, exists(inLogouts)
@@ -97,9 +100,9 @@ func (s *Store) LogoutRequest(ctx context.Context, h idp.RequestHandle) (*idp.Lo
 func (s *Store) LogoutRequestByMessage(ctx context.Context, sp idp.EntityID, messageID string) (*idp.LogoutRequest, error) {
 	req := new(idp.LogoutRequest)
 	err := s.view(ctx, func(r *reader) error {
-		h := r.get(inLogoutMessages, pair(string(sp), messageID))
-		if h == nil {
-			return missing(inLogoutMessages)
+		h, err := r.find(inLogoutMessages, pair(string(sp), messageID))
+		if err != nil {
+			return err
 		}
 		return r.decode(inLogouts, h, req)
 	})

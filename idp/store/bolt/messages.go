@@ -5,8 +5,6 @@ import (
 	"errors"
 	"sync"
 
-	"go.etcd.io/bbolt"
-
 	"vernal/idp"
 )
 
@@ -62,11 +60,16 @@ func (m *messages) merge(changed map[message]idp.RequestHandle) {
 	}
 }
 
-// load makes the index.
-func (m *messages) load(tx *bbolt.Tx) error {
+// load makes the index. A request whose MAC does not fit cannot be answered, and its
+// message is not known: for the writer of the file it is as good as deleted.
+func (m *messages) load(r *reader) error {
 	m.handles = make(map[message]idp.RequestHandle)
-	return tx.Bucket([]byte(inRequests.String())).ForEach(func(key, value []byte) error {
-		of, err := messageIn(value)
+	return r.bucket(inRequests).ForEach(func(key, value []byte) error {
+		record, err := r.verified(inRequests, key, value)
+		if errors.Is(err, idp.ErrTampered) {
+			return nil
+		}
+		of, err := messageIn(record)
 		if err != nil {
 			return corrupt(inRequests, key, err)
 		}

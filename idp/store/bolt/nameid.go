@@ -12,12 +12,9 @@ import (
 // NameID is the person's identifier in the scope.
 func (s *Store) NameID(ctx context.Context, scope idp.NameIDScope, user idp.UserID) (name idp.NameID, err error) {
 	err = s.view(ctx, func(r *reader) error {
-		value := r.get(inNameIDs, pair(string(scope), string(user)))
-		if value == nil {
-			return missing(inNameIDs)
-		}
+		value, err := r.find(inNameIDs, pair(string(scope), string(user)))
 		name = idp.NameID(value)
-		return nil
+		return err
 	})
 	return name, err
 }
@@ -26,12 +23,9 @@ func (s *Store) NameID(ctx context.Context, scope idp.NameIDScope, user idp.User
 // deleted.
 func (s *Store) UserByNameID(ctx context.Context, scope idp.NameIDScope, name idp.NameID) (user idp.UserID, err error) {
 	err = s.view(ctx, func(r *reader) error {
-		value := r.get(inNameIDUsers, pair(string(scope), string(name)))
-		if value == nil {
-			return missing(inNameIDUsers)
-		}
+		value, err := r.find(inNameIDUsers, pair(string(scope), string(name)))
 		user = idp.UserID(value)
-		return nil
+		return err
 	})
 	return user, err
 }
@@ -43,8 +37,8 @@ func (s *Store) UserByNameID(ctx context.Context, scope idp.NameIDScope, name id
 // the same person. Only people without one pay for looking.
 func (w *writer) nameID(sp idp.EntityID, scope idp.NameIDScope, user idp.UserID, proposed idp.NameID) (idp.NameID, error) {
 	key := pair(string(scope), string(user))
-	if value := w.get(inNameIDs, key); value != nil {
-		return idp.NameID(value), nil
+	if value, err := w.get(inNameIDs, key); value != nil || err != nil {
+		return idp.NameID(value), err
 	}
 	var p idp.ServiceProvider
 	err := w.decode(inProviders, []byte(sp), &p)
@@ -54,8 +48,8 @@ func (w *writer) nameID(sp idp.EntityID, scope idp.NameIDScope, user idp.UserID,
 		return "", err
 	case p.NameIDScope != scope:
 		scope, key = p.NameIDScope, pair(string(p.NameIDScope), string(user))
-		if value := w.get(inNameIDs, key); value != nil {
-			return idp.NameID(value), nil
+		if value, err := w.get(inNameIDs, key); value != nil || err != nil {
+			return idp.NameID(value), err
 		}
 	}
 	if proposed == "" {
@@ -76,10 +70,18 @@ func (w *writer) nameID(sp idp.EntityID, scope idp.NameIDScope, user idp.UserID,
 func (w *writer) copyNameIDs(from, to idp.NameIDScope) (copied int, err error) {
 	clashes := 0
 	prefix := pair(string(from), "")
-	for key, name := range w.scan(inNameIDs, prefix) {
+	for key, value := range w.scan(inNameIDs, prefix) {
+		name, err := w.verified(inNameIDs, key, value)
+		if err != nil {
+			return 0, err
+		}
 		user := key[len(prefix):]
 		forward, reverse := pair(string(to), string(user)), pair(string(to), string(name))
-		has, owner := w.get(inNameIDs, forward), w.get(inNameIDUsers, reverse)
+		has, err := w.get(inNameIDs, forward)
+		owner, reverseErr := w.get(inNameIDUsers, reverse)
+		if err := errors.Join(err, reverseErr); err != nil {
+			return 0, err
+		}
 		switch {
 		case bytes.Equal(has, name) && bytes.Equal(owner, user):
 		case has != nil || owner != nil:

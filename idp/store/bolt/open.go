@@ -7,7 +7,6 @@ import (
 	"log/slog"
 	"os"
 	"path/filepath"
-	"slices"
 	"strconv"
 	"sync"
 	"sync/atomic"
@@ -18,6 +17,7 @@ import (
 
 	"vernal/idp"
 	"vernal/idp/durable"
+	"vernal/idp/seal"
 )
 
 // fileMode is what the store's file has: it holds sessions and NameIDs.
@@ -36,8 +36,9 @@ var errClosed = errors.New("store is closed")
 
 // Options of Open.
 type Options struct {
-	// Sealer seals people's records. Required, and the same at every Open.
-	Sealer idp.Sealer
+	// Masters are the master keys in force, under which the store's own keys are
+	// wrapped. Required. Open adds the other one while the master key is changed.
+	Masters *seal.Masters
 	// Clock gives the time of audit records. Required.
 	Clock idp.Clock
 	// Log is told of what an operator should know; nil for none.
@@ -49,10 +50,13 @@ type Options struct {
 
 // Store is an idp.Store in one bbolt file. Open makes one.
 type Store struct {
-	db     *bbolt.DB
-	sealer idp.Sealer
-	clock  idp.Clock
-	log    *slog.Logger
+	db      *bbolt.DB
+	masters *seal.Masters
+	ring    *seal.Ring // set by prepare
+	clock   idp.Clock
+	log     *slog.Logger
+	// reported are the records of which the log was told that they fail their MAC.
+	reported reported
 
 	messages messages
 	queue    queue
@@ -66,13 +70,12 @@ type Store struct {
 var _ idp.Store = (*Store)(nil)
 
 // Open opens the store at path, and makes it if there is none. Its folder must
-// be there. A store that an earlier Vernal wrote is brought up to date, and kept
-// as it was beside it, see migrate.go. It returns idp.ErrLocked if another process has it open,
-// idp.ErrSchema if a newer Vernal wrote it, and an error if it was sealed with
-// another key.
+// be there. It returns idp.ErrLocked if another process has it open, idp.ErrSchema
+// if another version of Vernal wrote it, ErrMaster if it was sealed with another
+// master key, and idp.ErrTampered if what it says of itself is not authentic.
 func Open(path string, o Options) (*Store, error) {
-	if o.Sealer == nil || o.Clock == nil {
-		return nil, errors.New("open store: Sealer and Clock are required")
+	if o.Masters == nil || o.Clock == nil {
+		return nil, errors.New("open store: Masters and Clock are required")
 	}
 	if o.Log == nil {
 		o.Log = slog.New(slog.DiscardHandler)
@@ -93,7 +96,7 @@ func open(path string, o Options) (*Store, error) {
 	if err != nil {
 		return nil, err
 	}
-	s := &Store{db: db, sealer: o.Sealer, clock: o.Clock, log: o.Log, stopped: make(chan struct{})}
+	s := &Store{db: db, masters: o.Masters, clock: o.Clock, log: o.Log, stopped: make(chan struct{})}
 	s.queue.init()
 	if err := s.prepare(); err != nil {
 		return nil, errors.Join(err, db.Close())
@@ -128,119 +131,99 @@ func boltOptions(wait time.Duration) *bbolt.Options {
 	}
 }
 
-// prepare makes a new file's buckets, brings an older store up to date, and
-// checks every file.
+// ErrMaster is returned for a store whose keys are wrapped by another master key.
+var ErrMaster = errors.New("the store was sealed with another master key")
+
+// prepare makes what a new file holds, or checks one that is there. Nothing is
+// changed in a file before it is certain that it is a store of ours.
 func (s *Store) prepare() error {
-	found, err := s.identify()
-	if err != nil {
-		return err
-	}
-	switch {
-	case found == 0:
+	isNew := false
+	err := s.db.View(func(tx *bbolt.Tx) error {
+		name, _ := tx.Cursor().First()
+		isNew = name == nil
+		return nil
+	})
+	if err == nil && isNew {
 		err = s.db.Update(s.create)
-	case found < schema:
-		err = s.migrate(found)
-	default:
-		err = s.addBuckets()
 	}
 	if err != nil {
 		return err
 	}
 	return s.db.View(func(tx *bbolt.Tx) error {
-		if err := complete(tx, bucketCount-1); err != nil {
+		if err := s.check(tx); err != nil {
 			return err
 		}
-		return s.messages.load(tx)
+		return s.messages.load(&reader{store: s, tx: tx})
 	})
 }
 
-const keyCheck = "vernal store"
+var schemaKey = []byte("schema")
 
 func (s *Store) create(tx *bbolt.Tx) error {
-	if err := makeBuckets(tx); err != nil {
-		return err
+	for b := range bucketCount {
+		if _, err := tx.CreateBucket([]byte(b.String())); err != nil {
+			return err
+		}
 	}
-	meta := tx.Bucket([]byte(inMeta.String()))
-	if err := meta.Put([]byte("schema"), []byte(strconv.Itoa(schema))); err != nil {
-		return err
-	}
-	if err := meta.Put([]byte("key-check"), s.sealer.Seal("store/key-check", []byte(keyCheck))); err != nil {
+	first := seal.NewGeneration(1)
+	s.ring = seal.NewRing(first)
+	w := &writer{reader: reader{store: s, tx: tx}}
+	w.putGeneration(first)
+	w.put(inMeta, schemaKey, []byte(strconv.Itoa(schema)))
+	if err := w.flush(); err != nil {
 		return err
 	}
 	return s.putHead(tx, tail{})
 }
 
-// identify finds the schema of the file, 0 if it is new. It makes sure that the
-// file is a store of ours that can be opened, before anything is changed in it.
-func (s *Store) identify() (found int, err error) {
-	err = s.db.View(func(tx *bbolt.Tx) error {
-		if name, _ := tx.Cursor().First(); name == nil {
-			return nil
-		}
-		found, err = s.check(tx)
-		return err
-	})
-	return found, err
-}
-
-func (s *Store) check(tx *bbolt.Tx) (found int, err error) {
+// check makes sure that the file is a store of this schema, and opens its keys. The
+// schema is read before it can be verified, so that a store of another one gets its
+// own error.
+func (s *Store) check(tx *bbolt.Tx) error {
 	meta := tx.Bucket([]byte(inMeta.String()))
 	if meta == nil {
-		return 0, errors.New("the file is not a store of Vernal")
+		return errors.New("the file is not a store of Vernal")
 	}
-	found, err = strconv.Atoi(string(meta.Get([]byte("schema"))))
-	switch {
-	case err == nil && found < 1:
-		err = fmt.Errorf("there is no schema %d", found)
-		fallthrough
-	case err != nil:
-		return 0, corrupt(inMeta, []byte("schema"), err)
-	case found > schema:
-		return 0, fmt.Errorf("%w: %d, known up to %d", idp.ErrSchema, found, schema)
+	if err := checkSchema(meta.Get(schemaKey)); err != nil {
+		return err
 	}
-	var without []bucket
-	if found == 1 {
-		without = addedIn2
-	}
-	if err := complete(tx, lastOfSchema, without...); err != nil {
-		return 0, err
-	}
-	if plain, err := s.sealer.Open("store/key-check", meta.Get([]byte("key-check"))); err != nil || string(plain) != keyCheck {
-		return 0, errors.New("the store was sealed with another master key")
-	}
-	return found, nil
-}
-
-// complete checks that the buckets are there, up to the last, but for some.
-func complete(tx *bbolt.Tx, last bucket, without ...bucket) error {
-	for b := range last + 1 {
-		if tx.Bucket([]byte(b.String())) == nil && !slices.Contains(without, b) {
+	for b := range bucketCount {
+		if tx.Bucket([]byte(b.String())) == nil {
 			return fmt.Errorf("bucket %v is missing", b)
 		}
 	}
-	return nil
-}
-
-// addBuckets makes the buckets that came to the layout after the file was made.
-// Where there are none, nothing is written.
-func (s *Store) addBuckets() error {
-	var added bool
-	err := s.db.View(func(tx *bbolt.Tx) error {
-		added = complete(tx, bucketCount-1) != nil
-		return nil
-	})
-	if err != nil || !added {
+	r := &reader{store: s, tx: tx}
+	if err := r.loadRing(); err != nil {
 		return err
 	}
-	return s.db.Update(makeBuckets)
+	written, err := r.find(inMeta, schemaKey)
+	if err == nil && string(written) != strconv.Itoa(schema) {
+		err = corrupt(inMeta, schemaKey, errors.New("not a schema"))
+	}
+	if err != nil {
+		return err
+	}
+	return r.loadMasters()
 }
 
-// makeBuckets makes those that are missing.
-func makeBuckets(tx *bbolt.Tx) error {
-	for b := range bucketCount {
-		if _, err := tx.CreateBucketIfNotExists([]byte(b.String())); err != nil {
-			return err
+// checkSchema reads the number that a stored schema begins with.
+func checkSchema(stored []byte) error {
+	digits := stored
+	for i, c := range stored {
+		if c < '0' || c > '9' {
+			digits = stored[:i]
+			break
 		}
+	}
+	found, err := strconv.Atoi(string(digits))
+	switch {
+	case err != nil || found < 1:
+		return corrupt(inMeta, schemaKey, errors.New("not a schema"))
+	case found > schema:
+		return fmt.Errorf("%w: schema %d, known is %d; a newer Vernal wrote it", idp.ErrSchema, found, schema)
+	case found < schema:
+		return fmt.Errorf("%w: schema %d, needed is %d; a build before the first release wrote it, "+
+			"and no release reads it: begin with 'vernal init' in an empty folder", idp.ErrSchema, found, schema)
 	}
 	return nil
 }

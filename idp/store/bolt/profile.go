@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"vernal/idp"
+	"vernal/idp/seal"
 )
 
 // errProofed refuses a change of what the profile alone may say: a level without
@@ -28,17 +29,19 @@ func (s *Store) Profile(ctx context.Context, id idp.UserID) (p *idp.Profile, err
 			return err
 		}
 		key := []byte(id)
-		sealed := r.get(inProfiles, key)
+		sealed, err := r.get(inProfiles, key)
 		switch {
+		case err != nil:
+			return err
 		case sealed == nil && u.Proofed == nil:
 			return missing(inProfiles)
 		case sealed != nil:
-			if p, err = s.openProfile(id, sealed); err != nil {
-				return corrupt(inProfiles, key, err)
+			if p, err = r.openProfile(id, sealed); err != nil {
+				return err
 			}
 		}
 		if !p.Proofed().Equal(u.Proofed) {
-			return corrupt(inProfiles, key, errors.New("not the profile that the person's record speaks of"))
+			return s.tampered(inProfiles, key)
 		}
 		return nil
 	})
@@ -48,14 +51,18 @@ func (s *Store) Profile(ctx context.Context, id idp.UserID) (p *idp.Profile, err
 	return p, nil
 }
 
-func (s *Store) openProfile(id idp.UserID, sealed []byte) (*idp.Profile, error) {
-	plain, err := s.sealer.Open(profileContext(id), sealed)
+func (r *reader) openProfile(id idp.UserID, sealed []byte) (*idp.Profile, error) {
+	dataKey, err := r.userKey(id)
 	if err != nil {
 		return nil, err
 	}
+	plain, err := dataKey.Open(profileContext(id), sealed)
+	if err != nil {
+		return nil, r.store.tampered(inProfiles, []byte(id))
+	}
 	p := new(idp.Profile)
 	if json.Unmarshal(plain, p) != nil {
-		return nil, errors.New("not a profile") // the cause could quote what was sealed
+		return nil, corrupt(inProfiles, []byte(id), errors.New("not a profile")) // the cause could quote it
 	}
 	return p, nil
 }
@@ -67,46 +74,28 @@ func (s *Store) SetProfile(ctx context.Context, id idp.UserID, p *idp.Profile, a
 		if err != nil {
 			return err
 		}
+		dataKey, err := w.userKey(id)
+		if err != nil {
+			return err
+		}
 		u.UpdatedAt = at
-		return w.putProofed(u, p)
+		return w.putProofed(u, p, dataKey)
 	})
 }
 
 // putProofed notes a person with the profile, and the record says what the
 // profile says. *u is not changed.
-func (w *writer) putProofed(u *idp.User, p *idp.Profile) error {
+func (w *writer) putProofed(u *idp.User, p *idp.Profile, dataKey *seal.DataKey) error {
 	key, kept := []byte(u.ID), *u
 	kept.Proofed = p.Proofed()
 	if p == nil {
 		w.delete(inProfiles, key)
-		return w.putUser(&kept)
+		return w.sealUser(&kept, dataKey)
 	}
 	plain, err := json.Marshal(p)
 	if err != nil {
 		return fmt.Errorf("encode profile: %w", err)
 	}
-	w.put(inProfiles, key, w.store.sealer.Seal(profileContext(u.ID), plain))
-	return w.putUser(&kept)
-}
-
-// profilesApart takes the profiles out of the records of people, where some
-// builds of schema 1 kept them, into records of their own. One that cannot be
-// read is left as it is.
-func (w *writer) profilesApart() error {
-	type proofedUser struct {
-		idp.User
-		Profile *idp.Profile `json:"profile"`
-	}
-	err := w.bucket(inUsers).ForEach(func(key, sealed []byte) error {
-		plain, err := w.store.sealer.Open(userContext(idp.UserID(key)), sealed)
-		var u proofedUser
-		if err != nil || json.Unmarshal(plain, &u) != nil || string(u.ID) != string(key) || u.Profile == nil {
-			return nil
-		}
-		return w.putProofed(&u.User, u.Profile)
-	})
-	if err != nil {
-		return err
-	}
-	return w.flush()
+	w.put(inProfiles, key, dataKey.Seal(profileContext(u.ID), plain))
+	return w.sealUser(&kept, dataKey)
 }

@@ -14,7 +14,11 @@ func (s *Store) CreateProvider(ctx context.Context, p *idp.ServiceProvider, last
 		if w.has(inProviders, key) {
 			return exists(inProviders)
 		}
-		if string(w.get(inProviderScopes, key)) != string(last) {
+		scope, err := w.get(inProviderScopes, key)
+		switch {
+		case err != nil:
+			return err
+		case string(scope) != string(last):
 			return idp.ErrProviderChanged
 		}
 		w.putJSON(inProviders, key, p)
@@ -33,12 +37,17 @@ func (s *Store) Provider(ctx context.Context, id idp.EntityID) (*idp.ServiceProv
 }
 
 // Providers lists all registrations by EntityID.
-func (s *Store) Providers(ctx context.Context) ([]*idp.ServiceProvider, error) {
-	var out []*idp.ServiceProvider
-	err := s.view(ctx, func(r *reader) error {
+func (s *Store) Providers(ctx context.Context) (out []*idp.ServiceProvider, err error) {
+	var tampered []error
+	err = s.view(ctx, func(r *reader) error {
 		for key := range r.scan(inProviders, nil) {
 			p := new(idp.ServiceProvider)
-			if err := r.decode(inProviders, key, p); err != nil {
+			err := r.decode(inProviders, key, p)
+			switch {
+			case errors.Is(err, idp.ErrTampered):
+				tampered = append(tampered, err)
+				continue
+			case err != nil:
 				return err
 			}
 			out = append(out, p)
@@ -48,7 +57,7 @@ func (s *Store) Providers(ctx context.Context) ([]*idp.ServiceProvider, error) {
 	if err != nil {
 		return nil, err
 	}
-	return out, nil
+	return out, errors.Join(tampered...)
 }
 
 // UpdateProvider changes a registration. Its EntityID must stay.
@@ -112,12 +121,9 @@ func (s *Store) RemoveProvider(ctx context.Context, id idp.EntityID, events ...i
 func (s *Store) LastScope(ctx context.Context, id idp.EntityID) (idp.NameIDScope, error) {
 	var scope idp.NameIDScope
 	err := s.view(ctx, func(r *reader) error {
-		value := r.get(inProviderScopes, []byte(id))
-		if value == nil {
-			return missing(inProviderScopes)
-		}
+		value, err := r.find(inProviderScopes, []byte(id))
 		scope = idp.NameIDScope(value)
-		return nil
+		return err
 	})
 	return scope, err
 }

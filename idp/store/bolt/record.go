@@ -19,12 +19,8 @@ import (
 //	list     number as uvarint, elements
 //
 // A record that gains a field gets the next form, and the field is read where
-// the form has it:
-//
-//	2        sessions: Idle and Device; requests: Preview and IssuedAt
-//	3        sessions: CameAs
-//	4        sessions: BegunAt
-const recordForm = 4
+// the form has it.
+const recordForm = 1
 
 // fields goes over the fields of a record, and either appends them to out or
 // reads them from in. So one function tells both ways.
@@ -32,7 +28,6 @@ type fields struct {
 	out     []byte
 	in      string
 	reading bool
-	form    byte // of in; recordForm when writing
 	damaged bool // in is not what was written; all further fields are zero
 }
 
@@ -55,19 +50,12 @@ func sessionFields(f *fields, s *idp.Session) {
 		text(f, &p.Year)
 		moment(f, &p.At)
 	})
-	if f.form < 2 {
-		return
-	}
 	span(f, &s.Idle)
 	text(f, &s.Device.Browser)
 	text(f, &s.Device.System)
 	text(f, &s.Device.Network)
-	if f.form >= 3 {
-		text(f, &s.CameAs)
-	}
-	if f.form >= 4 {
-		moment(f, &s.BegunAt)
-	}
+	text(f, &s.CameAs)
+	moment(f, &s.BegunAt)
 }
 
 // requestFields begins with the message, so that the index can be made without
@@ -90,10 +78,8 @@ func requestFields(f *fields, r *idp.LoginRequest) {
 	list(f, &r.ClassRefs, text)
 	text(f, &r.Locale)
 	text(f, &r.CertSHA256)
-	if f.form >= 2 {
-		text(f, &r.Preview)
-		moment(f, &r.IssuedAt)
-	}
+	text(f, &r.Preview)
+	moment(f, &r.IssuedAt)
 	moment(f, &r.ReceivedAt)
 	moment(f, &r.ExpiresAt)
 	moment(f, &r.AnsweredAt)
@@ -107,7 +93,7 @@ func messageFields(f *fields, r *idp.LoginRequest) {
 
 // encodeRecord gives the bytes of a record.
 func encodeRecord[R any](r *R, each func(*fields, *R)) []byte {
-	f := fields{out: append(make([]byte, 0, 512), recordForm), form: recordForm}
+	f := fields{out: append(make([]byte, 0, 512), recordForm)}
 	each(&f, r)
 	return f.out
 }
@@ -125,10 +111,8 @@ func decodeRecord[R any](value []byte, r *R, each func(*fields, *R)) error {
 // decodeFields reads the first fields of a record and gives the rest.
 func decodeFields[R any](value []byte, r *R, each func(*fields, *R)) (rest string, err error) {
 	f := fields{in: string(value), reading: true}
-	if form := f.take(1); form == "" || form[0] < 1 || form[0] > recordForm {
+	if form := f.take(1); form == "" || form[0] != recordForm {
 		return "", errors.New("record of an unknown form")
-	} else {
-		f.form = form[0]
 	}
 	if each(&f, r); f.damaged {
 		return "", errors.New("record is cut short")

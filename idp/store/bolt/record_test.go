@@ -78,33 +78,6 @@ func testRecord[R any](t *testing.T, each func(*fields, *R)) {
 	}
 }
 
-// TestRecordOfOlderForms reads sessions as they were written before they had a
-// Device, CameAs or BegunAt.
-func TestRecordOfOlderForms(t *testing.T) {
-	t.Parallel()
-	for form := byte(1); form < recordForm; form++ {
-		want := &idp.Session{ID: "s", User: "u", ExpiresAt: time.Date(2031, 4, 1, 9, 0, 0, 0, time.UTC), Participants: []idp.Participant{{SP: "a"}}}
-		if form >= 2 {
-			want.Idle, want.Device.Network = time.Minute, "203.0.113.0/24"
-		}
-		if form >= 3 {
-			want.CameAs = "mark"
-		}
-		old := fields{out: []byte{form}, form: form}
-		sessionFields(&old, want)
-		got := new(idp.Session)
-		if err := decodeRecord(old.out, got, sessionFields); err != nil {
-			t.Fatalf("form %d: %v", form, err)
-		}
-		if diff := cmp.Diff(want, got); diff != "" {
-			t.Errorf("form %d, read back (-want +got):\n%s", form, diff)
-		}
-		if form == 1 && !due(got).Equal(want.ExpiresAt) {
-			t.Errorf("due %v: its entry in the index stands at %v", due(got), want.ExpiresAt)
-		}
-	}
-}
-
 // FuzzRecord reads damaged records: no panic, and no memory beyond their size.
 func FuzzRecord(f *testing.F) {
 	f.Add(encodeRecord(&idp.Session{ID: "s", Factors: make([]idp.FactorUse, 2), Participants: make([]idp.Participant, 1)}, sessionFields))

@@ -13,8 +13,9 @@ var rotationKey = []byte("rotation")
 // Rotation reads the rotation's document.
 func (s *Store) Rotation(ctx context.Context) (doc []byte, err error) {
 	err = s.view(ctx, func(r *reader) error {
-		doc = bytes.Clone(r.get(inMeta, rotationKey))
-		return nil
+		value, err := r.get(inMeta, rotationKey)
+		doc = bytes.Clone(value)
+		return err
 	})
 	return doc, err
 }
@@ -22,10 +23,13 @@ func (s *Store) Rotation(ctx context.Context) (doc []byte, err error) {
 // UpdateRotation replaces the rotation's document.
 func (s *Store) UpdateRotation(ctx context.Context, change func(old []byte) ([]byte, error), events ...idp.AuditEvent) error {
 	return s.update(ctx, events, func(w *writer) error {
-		old := bytes.Clone(w.get(inMeta, rotationKey))
+		stored, err := w.get(inMeta, rotationKey)
+		if err != nil {
+			return err
+		}
 		var doc []byte
-		err := apart(func() (err error) {
-			doc, err = change(old)
+		err = apart(func() (err error) {
+			doc, err = change(bytes.Clone(stored))
 			return err
 		})
 		switch {

@@ -16,6 +16,12 @@ func (r *reader) session(id idp.SessionID, into *idp.Session) error {
 	return readRecord(r, inSessions, []byte(id), into, sessionFields)
 }
 
+// isOver reports whether err says that there is no session to go on with: it is not
+// there, or what is there is not authentic and cannot be trusted with anything.
+func isOver(err error) bool {
+	return errors.Is(err, idp.ErrNotFound) || errors.Is(err, idp.ErrTampered)
+}
+
 // putSession notes a session; its entries in the indexes are the caller's.
 func (w *writer) putSession(sess *idp.Session) {
 	w.put(inSessions, []byte(sess.ID), encodeRecord(sess, sessionFields))
@@ -58,7 +64,7 @@ func (s *Store) CompleteSession(ctx context.Context, pending idp.SessionID, sess
 		var begun idp.Session
 		err := w.session(pending, &begun)
 		switch {
-		case errors.Is(err, idp.ErrNotFound):
+		case isOver(err):
 			return idp.ErrSessionEnded
 		case err != nil:
 			return err
@@ -78,7 +84,7 @@ func (s *Store) ReplaceSession(ctx context.Context, old idp.SessionID, sess *idp
 		var before idp.Session
 		err := w.session(old, &before)
 		switch {
-		case errors.Is(err, idp.ErrNotFound):
+		case isOver(err):
 			return idp.ErrSessionEnded
 		case err != nil:
 			return err
@@ -107,7 +113,10 @@ func (w *writer) createSession(sess *idp.Session, replaces []idp.SessionID) erro
 	for _, id := range replaces {
 		var old idp.Session
 		err := w.session(id, &old)
-		if errors.Is(err, idp.ErrNotFound) {
+		if errors.Is(err, idp.ErrTampered) {
+			w.delete(inSessions, []byte(id))
+		}
+		if isOver(err) {
 			continue
 		}
 		if err != nil {
@@ -163,8 +172,12 @@ func (s *Store) Sessions(ctx context.Context, after idp.SessionID, limit int) (o
 			if string(k) == string(after) {
 				continue
 			}
+			record, err := r.verified(inSessions, k, v)
+			if errors.Is(err, idp.ErrTampered) {
+				continue // it opens nothing
+			}
 			sess := new(idp.Session)
-			if err := decodeRecord(v, sess, sessionFields); err != nil {
+			if err := decodeRecord(record, sess, sessionFields); err != nil {
 				return corrupt(inSessions, k, err)
 			}
 			out = append(out, sess)
@@ -186,17 +199,22 @@ func (s *Store) UserSessions(ctx context.Context, user idp.UserID) (out []*idp.S
 	return out, err
 }
 
+// userSessions leaves out what the index names and no authentic session of the user
+// confirms: whoever can write to the file can end sessions, and no more.
 func (r *reader) userSessions(user idp.UserID) ([]*idp.Session, error) {
 	var out []*idp.Session
 	prefix := pair(string(user), "")
 	for key := range r.scan(inUserSessions, prefix) {
 		sess := new(idp.Session)
 		err := r.session(idp.SessionID(key[len(prefix):]), sess)
-		if errors.Is(err, idp.ErrNotFound) {
-			return nil, corrupt(inUserSessions, key, errors.New("the session is gone"))
-		}
-		if err != nil {
+		switch {
+		case isOver(err):
+			continue
+		case err != nil:
 			return nil, err
+		case sess.User != user:
+			_ = r.store.tampered(inUserSessions, key)
+			continue
 		}
 		out = append(out, sess)
 	}

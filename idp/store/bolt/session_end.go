@@ -13,10 +13,13 @@ func (s *Store) EndSession(ctx context.Context, id idp.SessionID, events ...idp.
 	return s.update(ctx, events, func(w *writer) error {
 		var sess idp.Session
 		err := w.session(id, &sess)
-		if errors.Is(err, idp.ErrNotFound) {
+		switch {
+		case errors.Is(err, idp.ErrNotFound):
 			return nil
-		}
-		if err == nil {
+		case errors.Is(err, idp.ErrTampered):
+			w.delete(inSessions, []byte(id))
+			return nil
+		case err == nil:
 			w.deleteSession(&sess)
 		}
 		return err
@@ -62,6 +65,9 @@ func (s *Store) EndSessions(ctx context.Context, ids []idp.SessionID, events ...
 			err := w.session(id, &sess)
 			switch {
 			case errors.Is(err, idp.ErrNotFound) || ended[id]:
+				continue
+			case errors.Is(err, idp.ErrTampered):
+				w.delete(inSessions, []byte(id))
 				continue
 			case err != nil:
 				return err

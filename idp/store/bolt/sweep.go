@@ -3,7 +3,6 @@ package bolt
 import (
 	"bytes"
 	"context"
-	"encoding/json"
 	"errors"
 	"time"
 
@@ -74,12 +73,7 @@ func (w *writer) expire(entry []byte, k kind, record []byte) (bool, error) {
 		}
 	case throttleKind:
 		var t idp.Throttle
-		if value := w.get(inThrottles, record); value == nil {
-			return false, nil
-		} else if err = json.Unmarshal(value, &t); err != nil {
-			return false, corrupt(inThrottles, record, err)
-		}
-		if current(t.ExpiresAt) {
+		if err = w.decode(inThrottles, record, &t); err == nil && current(t.ExpiresAt) {
 			w.delete(inThrottles, record)
 			return true, nil
 		}
@@ -92,8 +86,26 @@ func (w *writer) expire(entry []byte, k kind, record []byte) (bool, error) {
 	default:
 		err = corrupt(inExpiry, entry, errors.New("unknown kind"))
 	}
-	if errors.Is(err, idp.ErrNotFound) {
-		err = nil
+	switch {
+	case errors.Is(err, idp.ErrTampered):
+		// When it ends cannot be known. It opens nothing, so it goes now.
+		w.delete(k.bucket(), record)
+		return true, nil
+	case errors.Is(err, idp.ErrNotFound):
+		return false, nil
 	}
 	return false, err
+}
+
+// bucket is where the records of the kind are.
+func (k kind) bucket() bucket {
+	switch k {
+	case sessionKind:
+		return inSessions
+	case requestKind:
+		return inRequests
+	case throttleKind:
+		return inThrottles
+	}
+	return inLogouts
 }

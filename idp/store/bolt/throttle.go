@@ -11,14 +11,14 @@ import (
 // throttleKey hides what is counted: it may be an address or a name that a
 // stranger typed.
 func (s *Store) throttleKey(key string) []byte {
-	return s.sealer.Hash("throttle", []byte(key))
+	return s.ring.Hash("throttle", []byte(key))
 }
 
 // throttle reads a counter; stored is its ExpiresAt even if that is past.
 func (r *reader) throttle(key []byte, now time.Time) (t idp.Throttle, stored time.Time, err error) {
-	value := r.get(inThrottles, key)
+	value, err := r.get(inThrottles, key)
 	if value == nil {
-		return t, stored, nil
+		return t, stored, err
 	}
 	if err := json.Unmarshal(value, &t); err != nil {
 		return idp.Throttle{}, stored, corrupt(inThrottles, key, err)

@@ -53,20 +53,48 @@ func (r *reader) bucket(b bucket) *bbolt.Bucket {
 	return r.buckets[b]
 }
 
-// get is nil if the key is not there.
-func (r *reader) get(b bucket, key []byte) []byte {
-	return r.bucket(b).Get(key)
+// get reads a value; nil if the key is not there. In a guarded bucket the value is
+// what its MAC covers, and idp.ErrTampered is returned if that does not fit.
+func (r *reader) get(b bucket, key []byte) ([]byte, error) {
+	value := r.bucket(b).Get(key)
+	if value == nil {
+		return nil, nil
+	}
+	return r.verified(b, key, value)
 }
 
+// find is get for a value that must be there; idp.ErrNotFound if it is not.
+func (r *reader) find(b bucket, key []byte) ([]byte, error) {
+	value, err := r.get(b, key)
+	if value == nil && err == nil {
+		err = missing(b)
+	}
+	return value, err
+}
+
+// verified is the content of a stored value.
+func (r *reader) verified(b bucket, key, value []byte) ([]byte, error) {
+	if !b.guarded() {
+		return value, nil
+	}
+	content, err := r.store.ring.Verify(guardKinds[b], key, value)
+	if err != nil {
+		return nil, r.store.tampered(b, key)
+	}
+	return content, nil
+}
+
+// has reports whether something is stored under the key. A value whose MAC does not
+// fit counts: nothing is made in its place.
 func (r *reader) has(b bucket, key []byte) bool {
-	return r.get(b, key) != nil
+	return r.bucket(b).Get(key) != nil
 }
 
 // decode reads a JSON record; idp.ErrNotFound if it is not there.
 func (r *reader) decode(b bucket, key []byte, into any) error {
-	value := r.get(b, key)
-	if value == nil {
-		return missing(b)
+	value, err := r.find(b, key)
+	if err != nil {
+		return err
 	}
 	if err := json.Unmarshal(value, into); err != nil {
 		return corrupt(b, key, err)
@@ -77,9 +105,9 @@ func (r *reader) decode(b bucket, key []byte, into any) error {
 // readRecord reads a record of the form in record.go; idp.ErrNotFound if it is
 // not there.
 func readRecord[R any](r *reader, b bucket, key []byte, into *R, each func(*fields, *R)) error {
-	value := r.get(b, key)
-	if value == nil {
-		return missing(b)
+	value, err := r.find(b, key)
+	if err != nil {
+		return err
 	}
 	if err := decodeRecord(value, into, each); err != nil {
 		return corrupt(b, key, err)
@@ -87,7 +115,8 @@ func readRecord[R any](r *reader, b bucket, key []byte, into *R, each func(*fiel
 	return nil
 }
 
-// scan gives the entries whose keys begin with prefix, in order.
+// scan gives the entries whose keys begin with prefix, in order. What it gives of a
+// guarded bucket is not verified: see verified.
 func (r *reader) scan(b bucket, prefix []byte) iter.Seq2[[]byte, []byte] {
 	return func(yield func(k, v []byte) bool) {
 		c := r.bucket(b).Cursor()
@@ -119,9 +148,13 @@ type op struct {
 	in         bucket
 	key, value []byte
 	message    *message
+	// protected says that the value has its MAC.
+	protected bool
 }
 
-// put notes a value. Key and value must not be changed afterwards.
+// put notes a value. Key and value must not be changed afterwards. In a guarded
+// bucket it gets its MAC: a value that rests on a stored one must come from get,
+// which verified that.
 func (w *writer) put(b bucket, key, value []byte) {
 	if w.err == nil && (len(key) == 0 || len(key) > bbolt.MaxKeySize) {
 		w.err = fmt.Errorf("a key of %d bytes cannot be kept in %v", len(key), b)
@@ -130,6 +163,12 @@ func (w *writer) put(b bucket, key, value []byte) {
 		value = []byte{}
 	}
 	w.ops = append(w.ops, op{in: b, key: key, value: value})
+}
+
+// putProtected notes a value that has its MAC.
+func (w *writer) putProtected(b bucket, key, value []byte) {
+	w.put(b, key, value)
+	w.ops[len(w.ops)-1].protected = true
 }
 
 func (w *writer) putJSON(b bucket, key []byte, record any) {
@@ -160,11 +199,14 @@ func (w *writer) flush() error {
 			}
 			continue
 		}
-		b := w.bucket(o.in)
+		b, value := w.bucket(o.in), o.value
 		if o.in.grows() {
 			b.FillPercent = 0.95
 		}
-		if err := b.Put(o.key, o.value); err != nil {
+		if o.in.guarded() && !o.protected {
+			value = w.store.ring.Protect(guardKinds[o.in], o.key, value)
+		}
+		if err := b.Put(o.key, value); err != nil {
 			return fmt.Errorf("write to %v: %w", o.in, err)
 		}
 	}

@@ -9,53 +9,111 @@ import (
 	"time"
 
 	"vernal/idp"
+	"vernal/idp/seal"
 )
 
-// userContext names a sealed person, so that no record can stand in for
-// another one's.
+// userContext names a user's key and the sealed record, so that no record can take
+// the place of another user's.
 func userContext(id idp.UserID) string { return "user/" + string(id) }
 
-// emailKey is the index entry of an address, which must not be readable.
-func (s *Store) emailKey(address string) []byte {
-	return s.sealer.Hash("user-email", []byte(strings.ToLower(address)))
+// userKey opens the key of a user who is stored.
+func (r *reader) userKey(id idp.UserID) (*seal.DataKey, error) {
+	number, wrapped := splitUserKey(r.bucket(inUserKeys).Get([]byte(id)))
+	key, err := r.store.masters.DataKey(userKeyContext(number, id), wrapped)
+	if err != nil {
+		return nil, r.store.tampered(inUserKeys, []byte(id))
+	}
+	return key, nil
 }
 
-// emailKeys is the set of the person's index entries.
-func (s *Store) emailKeys(u *idp.User) map[string]bool {
-	keys := make(map[string]bool, len(u.Emails))
-	for _, e := range u.Emails {
-		keys[string(s.emailKey(e.Address))] = true
+// newUserKey notes a new key for a user.
+func (w *writer) newUserKey(id idp.UserID) *seal.DataKey {
+	number := w.store.ring.Generations()[0].Number
+	key, wrapped := w.store.masters.NewDataKey(userKeyContext(number, id))
+	w.put(inUserKeys, []byte(id), append([]byte{number}, wrapped...))
+	return key
+}
+
+// emailHash is the context of the hash under which an email address is looked up.
+const emailHash = "user-email"
+
+// emailKey is the index entry of an email address, which must not be readable.
+func (s *Store) emailKey(address string) []byte {
+	return s.ring.Hash(emailHash, []byte(strings.ToLower(address)))
+}
+
+// olderEmailKeys are the entries under ring keys that are being replaced.
+func (s *Store) olderEmailKeys(address string) [][]byte {
+	return s.ring.OlderHashes(emailHash, []byte(strings.ToLower(address)))
+}
+
+// emailOwner is the user who has the email address; idp.ErrNotFound if no one has.
+func (r *reader) emailOwner(address string) (idp.UserID, error) {
+	id, err := r.get(inUserEmails, r.store.emailKey(address))
+	for _, key := range r.store.olderEmailKeys(address) {
+		if id == nil && err == nil {
+			id, err = r.get(inUserEmails, key)
+		}
 	}
-	return keys
+	if id == nil && err == nil {
+		err = missing(inUserEmails)
+	}
+	return idp.UserID(id), err
+}
+
+// emailsOf is the set of a user's email addresses as the index has them.
+func emailsOf(u *idp.User) map[string]bool {
+	if u == nil {
+		return nil
+	}
+	set := make(map[string]bool, len(u.Emails))
+	for _, e := range u.Emails {
+		set[strings.ToLower(e.Address)] = true
+	}
+	return set
 }
 
 func (r *reader) openUser(key, sealed []byte) (*idp.User, error) {
-	plain, err := r.store.sealer.Open(userContext(idp.UserID(key)), sealed)
+	id := idp.UserID(key)
+	dataKey, err := r.userKey(id)
 	if err != nil {
-		return nil, corrupt(inUsers, key, err)
+		return nil, err
+	}
+	plain, err := dataKey.Open(userContext(id), sealed)
+	if err != nil {
+		return nil, r.store.tampered(inUsers, key)
 	}
 	u := new(idp.User)
 	if err := json.Unmarshal(plain, u); err != nil {
 		// The cause could quote what was sealed.
-		return nil, corrupt(inUsers, key, errors.New("not a person's record"))
+		return nil, corrupt(inUsers, key, errors.New("not a user's record"))
 	}
 	return u, nil
 }
 
 func (r *reader) user(id idp.UserID) (*idp.User, error) {
-	sealed := r.get(inUsers, []byte(id))
-	if sealed == nil {
-		return nil, missing(inUsers)
+	sealed, err := r.find(inUsers, []byte(id))
+	if err != nil {
+		return nil, err
 	}
 	return r.openUser([]byte(id), sealed)
 }
 
+// putUser notes the record of a user who is stored.
 func (w *writer) putUser(u *idp.User) error {
+	key, err := w.userKey(u.ID)
+	if err != nil {
+		return err
+	}
+	return w.sealUser(u, key)
+}
+
+func (w *writer) sealUser(u *idp.User, key *seal.DataKey) error {
 	plain, err := json.Marshal(u)
 	if err != nil {
-		return fmt.Errorf("encode person: %w", err)
+		return fmt.Errorf("encode user: %w", err)
 	}
-	w.put(inUsers, []byte(u.ID), w.store.sealer.Seal(userContext(u.ID), plain))
+	w.put(inUsers, []byte(u.ID), key.Seal(userContext(u.ID), plain))
 	return nil
 }
 
@@ -69,27 +127,34 @@ func (s *Store) CreateUser(ctx context.Context, u *idp.User, events ...idp.Audit
 		if u.Proofed != nil {
 			return errProofed
 		}
-		if err := w.indexEmails(u.ID, nil, s.emailKeys(u)); err != nil {
+		if err := w.indexEmails(u.ID, nil, emailsOf(u)); err != nil {
 			return err
 		}
-		return w.putUser(u)
+		return w.sealUser(u, w.newUserKey(u.ID))
 	})
 }
 
-// indexEmails changes the index from the entries before to those after.
+// indexEmails changes the index from the addresses before to those after.
 func (w *writer) indexEmails(id idp.UserID, before, after map[string]bool) error {
-	for key := range after {
-		if before[key] {
+	for address := range after {
+		if before[address] {
 			continue
 		}
-		if w.has(inUserEmails, []byte(key)) {
+		_, err := w.emailOwner(address)
+		switch {
+		case err == nil:
 			return exists(inUserEmails)
+		case !errors.Is(err, idp.ErrNotFound):
+			return err
 		}
-		w.put(inUserEmails, []byte(key), []byte(id))
+		w.put(inUserEmails, w.store.emailKey(address), []byte(id))
 	}
-	for key := range before {
-		if !after[key] {
-			w.delete(inUserEmails, []byte(key))
+	for address := range before {
+		if after[address] {
+			continue
+		}
+		for _, key := range append(w.store.olderEmailKeys(address), w.store.emailKey(address)) {
+			w.delete(inUserEmails, key)
 		}
 	}
 	return nil
@@ -104,20 +169,26 @@ func (s *Store) User(ctx context.Context, id idp.UserID) (u *idp.User, err error
 	return u, err
 }
 
-// UserByEmail finds a person by an address.
+// UserByEmail finds a person by an address. An entry of the index that the user's
+// record does not confirm was put back by someone.
 func (s *Store) UserByEmail(ctx context.Context, address string) (u *idp.User, err error) {
-	key := s.emailKey(address)
 	err = s.view(ctx, func(r *reader) error {
-		id := r.get(inUserEmails, key)
-		if id == nil {
-			return missing(inUserEmails)
+		id, err := r.emailOwner(address)
+		if err != nil {
+			return err
 		}
-		if u, err = r.user(idp.UserID(id)); errors.Is(err, idp.ErrNotFound) {
-			return corrupt(inUserEmails, key, errors.New("the person is gone"))
+		if u, err = r.user(id); err != nil && !errors.Is(err, idp.ErrNotFound) {
+			return err
 		}
-		return err
+		if !emailsOf(u)[strings.ToLower(address)] {
+			return s.tampered(inUserEmails, s.emailKey(address))
+		}
+		return nil
 	})
-	return u, err
+	if err != nil {
+		return nil, err
+	}
+	return u, nil
 }
 
 // Users lists people by ID.
@@ -150,7 +221,7 @@ func (s *Store) UpdateUser(ctx context.Context, id idp.UserID, change func(*idp.
 		if err != nil {
 			return err
 		}
-		before, proofed := s.emailKeys(u), u.Proofed
+		before, proofed := emailsOf(u), u.Proofed
 		if proofed != nil {
 			kept := *proofed
 			proofed = &kept
@@ -164,7 +235,7 @@ func (s *Store) UpdateUser(ctx context.Context, id idp.UserID, change func(*idp.
 		if !proofed.Equal(u.Proofed) {
 			return errProofed
 		}
-		if err := w.indexEmails(id, before, s.emailKeys(u)); err != nil {
+		if err := w.indexEmails(id, before, emailsOf(u)); err != nil {
 			return err
 		}
 		return w.putUser(u)
@@ -179,9 +250,10 @@ func (s *Store) DeleteUser(ctx context.Context, id idp.UserID, events ...idp.Aud
 		if err != nil {
 			return err
 		}
-		if err := w.indexEmails(id, s.emailKeys(u), nil); err != nil {
+		if err := w.indexEmails(id, emailsOf(u), nil); err != nil {
 			return err
 		}
+		w.delete(inUserKeys, []byte(id))
 		w.delete(inUsers, []byte(id))
 		w.delete(inProfiles, []byte(id))
 		w.put(inUserTombstones, []byte(id), []byte(s.clock.Now().Format(time.RFC3339)))

@@ -1,0 +1,74 @@
+package certs
+
+import (
+	"context"
+	"fmt"
+	"os"
+
+	"vernal/idp"
+	"vernal/idp/durable"
+)
+
+// Rewrap seals every private key for the master keys that are in force now. The keys
+// that seal them stay. Each file is replaced in one step, so that it opens at any
+// moment, and nothing is written where nothing changes: an interrupted call can be
+// repeated. Years whose file does not open are left as they are, and are in the
+// *DamagedError.
+func (d *Dir) Rewrap(ctx context.Context) error {
+	return d.reseal(ctx, d.sealer.RewrapSealed)
+}
+
+// Reseal seals every private key with a new key. Like Rewrap it can be repeated.
+func (d *Dir) Reseal(ctx context.Context) error {
+	return d.reseal(ctx, func(sealContext string, sealed []byte) ([]byte, bool, error) {
+		der, err := d.sealer.Open(sealContext, sealed)
+		if err != nil {
+			return nil, false, err
+		}
+		return d.sealer.Seal(sealContext, der), true, nil
+	})
+}
+
+func (d *Dir) reseal(ctx context.Context, change func(sealContext string, sealed []byte) ([]byte, bool, error)) error {
+	d.writing.Lock()
+	defer d.writing.Unlock()
+	entries, err := os.ReadDir(d.path)
+	if err != nil {
+		return fmt.Errorf("read signing keys: %w", err)
+	}
+	var damaged []DamagedYear
+	for _, e := range entries {
+		y, ext, ok := fileYear(e.Name())
+		if !ok || ext != extKey {
+			continue
+		}
+		if err := ctx.Err(); err != nil {
+			return err
+		}
+		if err := d.resealYear(y, change); err != nil {
+			damaged = append(damaged, DamagedYear{Year: y, Err: err})
+		}
+	}
+	if len(damaged) > 0 {
+		return &DamagedError{Years: damaged}
+	}
+	return nil
+}
+
+func (d *Dir) resealYear(y idp.Year, change func(sealContext string, sealed []byte) ([]byte, bool, error)) error {
+	sealed, err := os.ReadFile(d.file(y, extKey))
+	if err != nil {
+		return err
+	}
+	out, changed, err := change(sealContext(y, false), sealed)
+	if err != nil {
+		var external error
+		if out, changed, external = change(sealContext(y, true), sealed); external != nil {
+			return err
+		}
+	}
+	if !changed {
+		return nil
+	}
+	return durable.Replace(d.file(y, extKey), out)
+}

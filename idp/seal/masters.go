@@ -1,0 +1,238 @@
+package seal
+
+import (
+	"crypto/hkdf"
+	"crypto/sha256"
+	"crypto/subtle"
+	"encoding/hex"
+	"fmt"
+	"log/slog"
+	"sync/atomic"
+)
+
+// MasterSize is the length of a master key in bytes.
+const MasterSize = 32
+
+// idSize is the length of a master key's ID.
+const idSize = 8
+
+// Master is a master key. It wraps keys and does nothing else. It is safe for
+// concurrent use.
+type Master struct {
+	secret []byte
+	id     [idSize]byte
+	wrap   *DataKey
+}
+
+// NewMaster makes a Master of MasterSize bytes, which are not kept. With HKDF-SHA256
+// the key gives the wrapping key, for AES-256-GCM, and the ID.
+func NewMaster(secret []byte) (*Master, error) {
+	if len(secret) != MasterSize {
+		return nil, fmt.Errorf("master key has %d bytes, want %d", len(secret), MasterSize)
+	}
+	m := &Master{secret: append([]byte(nil), secret...)}
+	wrap, err := hkdf.Key(sha256.New, secret, nil, "vernal wrap v1", keySize)
+	if err != nil {
+		return nil, fmt.Errorf("derive the wrapping key: %w", err)
+	}
+	id, err := hkdf.Key(sha256.New, secret, nil, "vernal master id v1", idSize)
+	if err != nil {
+		return nil, fmt.Errorf("derive the ID of the master key: %w", err)
+	}
+	m.wrap = newDataKey(wrap)
+	copy(m.id[:], id)
+	return m, nil
+}
+
+// ID names the key without disclosing anything of it: 16 hex digits.
+func (m *Master) ID() string { return hex.EncodeToString(m.id[:]) }
+
+// Equal reports whether both are the same key.
+func (m *Master) Equal(o *Master) bool { return subtle.ConstantTimeCompare(m.secret, o.secret) == 1 }
+
+// WrapFor wraps this master key by another one, which from then on leads to it: see
+// Masters.
+func (m *Master) WrapFor(o *Master) []byte {
+	return o.wrap.Seal(masterContext(m.ID()), m.secret)
+}
+
+// UnwrapMaster is the reverse of WrapFor. id is the ID of the key that is wrapped.
+func (m *Master) UnwrapMaster(id string, wrapped []byte) (*Master, error) {
+	secret, err := m.wrap.Open(masterContext(id), wrapped)
+	if err != nil {
+		return nil, err
+	}
+	return NewMaster(secret)
+}
+
+func masterContext(id string) string { return "master/" + id }
+
+// String hides the key.
+func (m *Master) String() string { return hidden }
+
+// GoString hides the key from %#v.
+func (m *Master) GoString() string { return hidden }
+
+// LogValue hides the key from slog.
+func (m *Master) LogValue() slog.Value { return slog.StringValue(hidden) }
+
+// maxSlots bounds the master keys that one key is wrapped by.
+const maxSlots = 2
+
+// Masters are the master keys in force: one, or two while one replaces the other. A
+// key is wrapped by all of them, and any of them opens it. It is safe for concurrent
+// use.
+type Masters struct{ list atomic.Pointer[[]*Master] }
+
+// NewMasters begins with one master key.
+func NewMasters(m *Master) *Masters {
+	s := new(Masters)
+	s.Set(m)
+	return s
+}
+
+// Set changes which master keys are in force, one or two. The first is the one that
+// the installation is configured with.
+func (s *Masters) Set(list ...*Master) {
+	if len(list) == 0 || len(list) > maxSlots {
+		panic(fmt.Sprintf("seal: %d master keys in force", len(list)))
+	}
+	s.list.Store(&list)
+}
+
+// Configured is the master key that the installation was opened with.
+func (s *Masters) Configured() *Master { return (*s.list.Load())[0] }
+
+// A wrapped key has one slot for each master key:
+//
+//	form | number of slots | ID of the master key, sealed key | ...
+var slotSize = idSize + 1 + newDataKey(make([]byte, keySize)).aead.Overhead() + keySize
+
+// Wrap wraps a key for the context by every master key in force.
+func (s *Masters) Wrap(context string, key []byte) []byte {
+	list := *s.list.Load()
+	out := make([]byte, 0, 2+len(list)*slotSize)
+	out = append(out, formWrapped, byte(len(list)))
+	for _, m := range list {
+		out = append(out, m.id[:]...)
+		out = append(out, m.wrap.Seal("key/"+context, key)...)
+	}
+	return out
+}
+
+// Unwrap is the reverse of Wrap; ErrOpen if no master key in force wrapped this key
+// for this context.
+func (s *Masters) Unwrap(context string, wrapped []byte) ([]byte, error) {
+	slots, err := slotsOf(wrapped)
+	if err != nil {
+		return nil, err
+	}
+	for _, m := range *s.list.Load() {
+		if sealed, ok := slots[m.id]; ok {
+			return m.wrap.Open("key/"+context, sealed)
+		}
+	}
+	return nil, ErrOpen
+}
+
+// Rewrap wraps a wrapped key by the master keys in force now and no other, and
+// reports whether that changed anything.
+func (s *Masters) Rewrap(context string, wrapped []byte) (out []byte, changed bool, err error) {
+	slots, err := slotsOf(wrapped)
+	if err != nil {
+		return nil, false, err
+	}
+	list := *s.list.Load()
+	current := len(slots) == len(list)
+	for _, m := range list {
+		_, ok := slots[m.id]
+		current = current && ok
+	}
+	if current {
+		return wrapped, false, nil
+	}
+	key, err := s.Unwrap(context, wrapped)
+	if err != nil {
+		return nil, false, err
+	}
+	return s.Wrap(context, key), true, nil
+}
+
+func slotsOf(wrapped []byte) (map[[idSize]byte][]byte, error) {
+	if len(wrapped) < 2 || wrapped[0] != formWrapped {
+		return nil, ErrOpen
+	}
+	n, rest := int(wrapped[1]), wrapped[2:]
+	if n < 1 || n > maxSlots || len(rest) != n*slotSize {
+		return nil, ErrOpen
+	}
+	slots := make(map[[idSize]byte][]byte, n)
+	for ; len(rest) > 0; rest = rest[slotSize:] {
+		slots[[idSize]byte(rest)] = rest[idSize:slotSize]
+	}
+	if len(slots) != n {
+		return nil, ErrOpen
+	}
+	return slots, nil
+}
+
+// NewDataKey makes a random key for what belongs to the context, and its wrapped
+// form.
+func (s *Masters) NewDataKey(context string) (key *DataKey, wrapped []byte) {
+	secret := newKey()
+	return newDataKey(secret), s.Wrap(context, secret)
+}
+
+// DataKey opens a wrapped key.
+func (s *Masters) DataKey(context string, wrapped []byte) (*DataKey, error) {
+	secret, err := s.Unwrap(context, wrapped)
+	if err != nil {
+		return nil, err
+	}
+	return newDataKey(secret), nil
+}
+
+// Seal seals a value that is kept on its own, such as a file, with a new key that is
+// wrapped beside it.
+func (s *Masters) Seal(context string, plaintext []byte) []byte {
+	key, wrapped := s.NewDataKey(context)
+	out := append([]byte{formEnvelope}, wrapped...)
+	return append(out, key.Seal(context, plaintext)...)
+}
+
+// Open is the reverse of Seal.
+func (s *Masters) Open(context string, sealed []byte) ([]byte, error) {
+	wrapped, value, err := envelopeOf(sealed)
+	if err != nil {
+		return nil, err
+	}
+	key, err := s.DataKey(context, wrapped)
+	if err != nil {
+		return nil, err
+	}
+	return key.Open(context, value)
+}
+
+// RewrapSealed is Rewrap for what Seal returned.
+func (s *Masters) RewrapSealed(context string, sealed []byte) (out []byte, changed bool, err error) {
+	wrapped, value, err := envelopeOf(sealed)
+	if err != nil {
+		return nil, false, err
+	}
+	wrapped, changed, err = s.Rewrap(context, wrapped)
+	if err != nil || !changed {
+		return sealed, false, err
+	}
+	return append(append([]byte{formEnvelope}, wrapped...), value...), true, nil
+}
+
+func envelopeOf(sealed []byte) (wrapped, value []byte, err error) {
+	if len(sealed) < 3 || sealed[0] != formEnvelope {
+		return nil, nil, ErrOpen
+	}
+	size := 2 + int(sealed[2])*slotSize
+	if len(sealed) < 1+size {
+		return nil, nil, ErrOpen
+	}
+	return sealed[1 : 1+size], sealed[1+size:], nil
+}

@@ -1,0 +1,247 @@
+package seal
+
+import (
+	"crypto/hmac"
+	"crypto/sha256"
+	"encoding/binary"
+	"errors"
+	"fmt"
+	"hash"
+	"log/slog"
+	"slices"
+	"sync"
+	"sync/atomic"
+)
+
+// ErrMAC is returned for a record whose MAC does not fit: this installation did not
+// write it, or not there.
+var ErrMAC = errors.New("MAC does not fit")
+
+// purposes are what ring keys are for. Each generation has one key for each.
+var purposes = [...]string{"mac", "index", "browser"}
+
+const (
+	macKey = iota
+	indexKey
+	browserKey
+)
+
+// Generation is one set of ring keys.
+type Generation struct {
+	// Number counts generations, from 1.
+	Number byte
+	keys   [len(purposes)][]byte
+	macs   sync.Pool // of hash.Hash, with the key for MACs
+}
+
+// NewGeneration makes random keys.
+func NewGeneration(number byte) *Generation {
+	g := &Generation{Number: number}
+	for i := range g.keys {
+		g.keys[i] = newKey()
+	}
+	return g.ready()
+}
+
+func (g *Generation) ready() *Generation {
+	g.macs.New = func() any { return hmac.New(sha256.New, g.keys[macKey]) }
+	return g
+}
+
+func (g *Generation) context(purpose string) string {
+	return fmt.Sprintf("ring/%d/%s", g.Number, purpose)
+}
+
+// Wrap wraps the keys of the generation, by the purpose of each.
+func (g *Generation) Wrap(m *Masters) map[string][]byte {
+	out := make(map[string][]byte, len(purposes))
+	for i, purpose := range purposes {
+		out[purpose] = m.Wrap(g.context(purpose), g.keys[i])
+	}
+	return out
+}
+
+// OpenGeneration is the reverse of Wrap.
+func OpenGeneration(number byte, wrapped map[string][]byte, m *Masters) (*Generation, error) {
+	g := &Generation{Number: number}
+	for i, purpose := range purposes {
+		key, err := m.Unwrap(g.context(purpose), wrapped[purpose])
+		if err != nil {
+			return nil, err
+		}
+		g.keys[i] = key
+	}
+	return g.ready(), nil
+}
+
+// RewrapGeneration wraps the keys of a generation by the master keys in force now.
+func RewrapGeneration(number byte, wrapped map[string][]byte, m *Masters) (map[string][]byte, error) {
+	g, err := OpenGeneration(number, wrapped, m)
+	if err != nil {
+		return nil, err
+	}
+	return g.Wrap(m), nil
+}
+
+// Ring holds the generations in force, at most two: what it makes, it makes with the
+// newest; what the one before made is accepted until the ring is told that it has
+// ended. It implements idp.Sealer and is safe for concurrent use.
+type Ring struct{ list atomic.Pointer[[]*Generation] }
+
+// NewRing takes the generations in force.
+func NewRing(list ...*Generation) *Ring {
+	r := new(Ring)
+	r.Set(list...)
+	return r
+}
+
+// Set changes which generations are in force.
+func (r *Ring) Set(list ...*Generation) {
+	if len(list) == 0 {
+		panic("seal: a ring needs a generation")
+	}
+	list = slices.Clone(list)
+	slices.SortFunc(list, func(a, b *Generation) int { return int(b.Number) - int(a.Number) })
+	r.list.Store(&list)
+}
+
+// Generations are those in force, the newest first.
+func (r *Ring) Generations() []*Generation { return slices.Clone(*r.list.Load()) }
+
+func (r *Ring) newest() *Generation { return (*r.list.Load())[0] }
+
+// macSize is the length of a MAC on a record: HMAC-SHA256 cut to 128 bits (RFC 2104
+// §5), which nobody can try on a store faster than it can be read.
+const macSize = 16
+
+// trailerSize is what Protect adds.
+const trailerSize = 1 + macSize
+
+// Protect appends to a record the MAC over its kind, its key and its content. The
+// kind covers everything that decides how the record is read.
+func (r *Ring) Protect(kind string, key, content []byte) []byte {
+	g := r.newest()
+	out := make([]byte, len(content), len(content)+trailerSize+sha256.Size)
+	copy(out, content)
+	out = append(out, g.Number)
+	return g.mac(out, kind, key, content)[:len(content)+trailerSize]
+}
+
+// Verify is the reverse of Protect. The content points into protected.
+func (r *Ring) Verify(kind string, key, protected []byte) (content []byte, err error) {
+	cut := len(protected) - trailerSize
+	if cut < 0 {
+		return nil, ErrMAC
+	}
+	content = protected[:cut:cut]
+	for _, g := range *r.list.Load() {
+		if g.Number != protected[cut] {
+			continue
+		}
+		var room [sha256.Size]byte
+		if hmac.Equal(g.mac(room[:0], kind, key, content)[:macSize], protected[cut+1:]) {
+			return content, nil
+		}
+	}
+	return nil, ErrMAC
+}
+
+// IsNewest reports whether a record was protected by the newest generation.
+func (r *Ring) IsNewest(protected []byte) bool {
+	cut := len(protected) - trailerSize
+	return cut >= 0 && protected[cut] == r.newest().Number
+}
+
+// mac appends to out. The lengths come first, so that no two records give the same
+// bytes.
+func (g *Generation) mac(out []byte, kind string, key, content []byte) []byte {
+	h := g.macs.Get().(hash.Hash)
+	defer g.macs.Put(h)
+	h.Reset()
+	var lengths [16]byte
+	binary.BigEndian.PutUint64(lengths[:8], uint64(len(kind)))
+	binary.BigEndian.PutUint64(lengths[8:], uint64(len(key)))
+	h.Write(lengths[:])
+	h.Write([]byte(kind))
+	h.Write(key)
+	h.Write(content)
+	return h.Sum(out)
+}
+
+// MAC is HMAC-SHA256 over the context and the data.
+func (r *Ring) MAC(context string, data []byte) []byte {
+	return r.newest().mac(nil, "value/"+context, nil, data)
+}
+
+// VerifyMAC reports whether MAC made it, now or with a generation in force.
+func (r *Ring) VerifyMAC(context string, data, mac []byte) bool {
+	for _, g := range *r.list.Load() {
+		if hmac.Equal(g.mac(nil, "value/"+context, nil, data), mac) {
+			return true
+		}
+	}
+	return false
+}
+
+// Hash is a keyed hash, for look-ups by something that must not be readable in the
+// store. Without the key no one can tell whether a hash stands for a guessed value.
+func (r *Ring) Hash(context string, data []byte) []byte {
+	return hashWith(r.newest().keys[indexKey], context, data)
+}
+
+// OlderHashes are the hashes of the other generations in force, under which an entry
+// may still be found.
+func (r *Ring) OlderHashes(context string, data []byte) (hashes [][]byte) {
+	for _, g := range (*r.list.Load())[1:] {
+		hashes = append(hashes, hashWith(g.keys[indexKey], context, data))
+	}
+	return hashes
+}
+
+func hashWith(key []byte, context string, data []byte) []byte {
+	h := hmac.New(sha256.New, key)
+	var n [8]byte
+	binary.BigEndian.PutUint64(n[:], uint64(len(context)))
+	h.Write(n[:])
+	h.Write([]byte(context))
+	h.Write(data)
+	return h.Sum(nil)
+}
+
+// Seal seals a value that leaves the installation and comes back, such as a cookie.
+// Every context has a key of its own.
+func (r *Ring) Seal(context string, plaintext []byte) []byte {
+	return r.newest().browserKey(context).Seal(context, plaintext)
+}
+
+// Open is the reverse of Seal.
+func (r *Ring) Open(context string, sealed []byte) ([]byte, error) {
+	for _, g := range *r.list.Load() {
+		if plain, err := g.browserKey(context).Open(context, sealed); err == nil {
+			return plain, nil
+		}
+	}
+	return nil, ErrOpen
+}
+
+func (g *Generation) browserKey(context string) *DataKey {
+	return newDataKey(hashWith(g.keys[browserKey], context, nil))
+}
+
+// String hides the keys.
+func (r *Ring) String() string { return hidden }
+
+// GoString hides the keys from %#v.
+func (r *Ring) GoString() string { return hidden }
+
+// LogValue hides the keys from slog.
+func (r *Ring) LogValue() slog.Value { return slog.StringValue(hidden) }
+
+// String hides the keys.
+func (g *Generation) String() string { return hidden }
+
+// GoString hides the keys from %#v.
+func (g *Generation) GoString() string { return hidden }
+
+// LogValue hides the keys from slog.
+func (g *Generation) LogValue() slog.Value { return slog.StringValue(hidden) }

@@ -1,0 +1,41 @@
+package bolt_test
+
+import (
+	"errors"
+	"testing"
+
+	"go.etcd.io/bbolt"
+
+	"vernal/idp"
+	"vernal/idp/audit"
+)
+
+// TestAuditCut takes records from the end of the trail, where the chain itself
+// shows nothing: the next record leaves a gap.
+func TestAuditCut(t *testing.T) {
+	t.Parallel()
+	dir := t.TempDir()
+	s := open(t, dir)
+	for range 5 {
+		if err := s.AppendAudit(t.Context(), idp.AuditEvent{Kind: "k"}); err != nil {
+			t.Fatal(err)
+		}
+	}
+	closeStore(t, s)
+	edit(t, dir, func(tx *bbolt.Tx) error {
+		c := tx.Bucket([]byte("audit")).Cursor()
+		c.Last()
+		err := c.Delete()
+		c.Last()
+		return errors.Join(err, c.Delete())
+	})
+	s = open(t, dir)
+	defer closeStore(t, s)
+	if err := s.AppendAudit(t.Context(), idp.AuditEvent{Kind: "k"}); err != nil {
+		t.Fatal(err)
+	}
+	var broken *audit.BrokenError
+	if err := audit.Verify(records(t.Context(), s, 0)); !errors.As(err, &broken) || broken.Seq != 4 {
+		t.Errorf("Verify = %v, want record 4 missing", err)
+	}
+}

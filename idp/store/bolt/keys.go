@@ -1,0 +1,329 @@
+package bolt
+
+import (
+	"bytes"
+	"context"
+	"errors"
+	"fmt"
+	"strconv"
+	"strings"
+
+	"vernal/idp"
+	"vernal/idp/seal"
+)
+
+var (
+	mastersKey = []byte("masters")
+	renewalKey = []byte("renewal")
+)
+
+// masterChange is the state of a change of the master key, as it is stored. It is
+// absent when one master key is in force and every key is wrapped by it alone.
+type masterChange struct {
+	// From and To are the IDs of the two.
+	From  string           `json:"from"`
+	To    string           `json:"to"`
+	Phase seal.MasterPhase `json:"phase"`
+	// FromKey is From, wrapped by To, and ToKey the reverse: whichever of them is
+	// configured, new keys are wrapped by both. They are gone in PhaseFinish.
+	FromKey []byte `json:"from_key,omitempty"`
+	ToKey   []byte `json:"to_key,omitempty"`
+	// Keep is the ID of the one that stays, in PhaseFinish.
+	Keep string `json:"keep,omitempty"`
+	// RenewAll says that the other keys are renewed when the change is finished.
+	RenewAll bool `json:"renew_all,omitempty"`
+}
+
+// renewal is stored while records of the generation before are accepted.
+type renewal struct {
+	From byte `json:"from"`
+}
+
+func generationKey(number byte, purpose string) []byte {
+	return fmt.Appendf(nil, "%d/%s", number, purpose)
+}
+
+// putGeneration notes the wrapped keys of a generation.
+func (w *writer) putGeneration(g *seal.Generation) {
+	w.putWrapped(g.Number, g.Wrap(w.store.masters))
+}
+
+func (w *writer) putWrapped(number byte, wrapped map[string][]byte) {
+	for purpose, key := range wrapped {
+		w.put(inRingKeys, generationKey(number, purpose), key)
+	}
+}
+
+// wrappedGenerations are the wrapped ring keys that are stored, by generation and
+// purpose.
+func (r *reader) wrappedGenerations() (map[byte]map[string][]byte, error) {
+	all := make(map[byte]map[string][]byte)
+	for key, value := range r.scan(inRingKeys, nil) {
+		digits, purpose, ok := strings.Cut(string(key), "/")
+		number, err := strconv.ParseUint(digits, 10, 8)
+		if !ok || err != nil {
+			return nil, corrupt(inRingKeys, key, errors.New("not a ring key"))
+		}
+		if all[byte(number)] == nil {
+			all[byte(number)] = make(map[string][]byte)
+		}
+		all[byte(number)][purpose] = value
+	}
+	return all, nil
+}
+
+// loadRing opens the newest generation, and the one before if the newest says that
+// it is still accepted. An older one that was put back says nothing.
+func (r *reader) loadRing() error {
+	all, err := r.wrappedGenerations()
+	if err != nil {
+		return err
+	}
+	newest := byte(0)
+	for number := range all {
+		newest = max(newest, number)
+	}
+	g, err := seal.OpenGeneration(newest, all[newest], r.store.masters)
+	if err != nil {
+		return ErrMaster
+	}
+	r.store.ring = seal.NewRing(g)
+	before, err := r.renewal()
+	if err != nil || before == nil {
+		return err
+	}
+	old, err := seal.OpenGeneration(before.From, all[before.From], r.store.masters)
+	if err != nil {
+		return corrupt(inRingKeys, generationKey(before.From, ""), err)
+	}
+	r.store.ring.Set(g, old)
+	return nil
+}
+
+// renewal is the one under way; nil if there is none.
+func (r *reader) renewal() (*renewal, error) {
+	var n renewal
+	err := r.decode(inMeta, renewalKey, &n)
+	if errors.Is(err, idp.ErrNotFound) {
+		return nil, nil
+	}
+	return &n, err
+}
+
+// masterChange is the change under way; nil if there is none.
+func (r *reader) masterChange() (*masterChange, error) {
+	var c masterChange
+	err := r.decode(inMeta, mastersKey, &c)
+	if errors.Is(err, idp.ErrNotFound) {
+		return nil, nil
+	}
+	return &c, err
+}
+
+// loadMasters adds the other master key while one is changed for another.
+func (r *reader) loadMasters() error {
+	c, err := r.masterChange()
+	if c == nil || err != nil || c.Phase == seal.PhaseFinish {
+		return err
+	}
+	configured, id, wrapped := r.store.masters.Configured(), c.To, c.ToKey
+	if configured.ID() == c.To {
+		id, wrapped = c.From, c.FromKey
+	}
+	other, err := configured.UnwrapMaster(id, wrapped)
+	if err != nil {
+		return corrupt(inMeta, mastersKey, err)
+	}
+	r.store.masters.Set(configured, other)
+	return nil
+}
+
+// Ring is what protects values outside the store with the store's keys.
+func (s *Store) Ring() *seal.Ring { return s.ring }
+
+// KeyState reports which keys are in force and what change is under way.
+func (s *Store) KeyState(ctx context.Context) (st seal.KeyState, err error) {
+	err = s.view(ctx, func(r *reader) error {
+		st.Configured = s.masters.Configured().ID()
+		st.Generation = s.ring.Generations()[0].Number
+		n, err := r.renewal()
+		if err != nil {
+			return err
+		}
+		st.Renewing = n != nil
+		c, err := r.masterChange()
+		if c == nil || err != nil {
+			return err
+		}
+		st.Phase, st.From, st.To, st.Keep, st.RenewAll = c.Phase, c.From, c.To, c.Keep, c.RenewAll
+		return nil
+	})
+	return st, err
+}
+
+// BeginMaster records that another master key is to replace the configured one.
+// From here on, new keys are wrapped by both. seal.ErrChangeUnderWay if another
+// change is under way.
+func (s *Store) BeginMaster(ctx context.Context, to *seal.Master, renewAll bool, events ...idp.AuditEvent) error {
+	from := s.masters.Configured()
+	s.masters.Set(from, to)
+	err := s.update(ctx, events, func(w *writer) error {
+		c, err := w.masterChange()
+		if err != nil {
+			return err
+		}
+		n, err := w.renewal()
+		if err != nil {
+			return err
+		}
+		if c != nil || n != nil {
+			return seal.ErrChangeUnderWay
+		}
+		w.putJSON(inMeta, mastersKey, masterChange{
+			From: from.ID(), To: to.ID(), Phase: seal.PhaseBegin,
+			FromKey: from.WrapFor(to), ToKey: to.WrapFor(from), RenewAll: renewAll,
+		})
+		return nil
+	})
+	if err != nil {
+		s.restoreMasters(from)
+	}
+	return err
+}
+
+// restoreMasters puts the master keys in force that the stored change says.
+func (s *Store) restoreMasters(configured *seal.Master) {
+	s.masters.Set(configured)
+	_ = s.view(context.Background(), func(r *reader) error { return r.loadMasters() })
+}
+
+// CompleteMaster makes the other master key open the store: it is for the moment
+// when every key but the ring's is wrapped by both. A crash before leaves the master
+// key from before in force, a crash after it either of them.
+func (s *Store) CompleteMaster(ctx context.Context, events ...idp.AuditEvent) error {
+	return s.update(ctx, events, func(w *writer) error {
+		c, err := w.masterChange()
+		switch {
+		case err != nil:
+			return err
+		case c == nil || c.Phase != seal.PhaseBegin:
+			return seal.ErrNoChange
+		}
+		c.Phase = seal.PhaseBoth
+		w.putJSON(inMeta, mastersKey, c)
+		return w.rewrapRing()
+	})
+}
+
+// FinishMaster ends the master key that is not keep: it opens the store no more.
+// What other keys it still wraps is to be wrapped again by keep alone.
+// seal.ErrNoChange without a change that is complete; one that is not complete can
+// only be finished by keeping the key from before.
+func (s *Store) FinishMaster(ctx context.Context, keep *seal.Master, events ...idp.AuditEvent) error {
+	configured := s.masters.Configured()
+	state, err := s.KeyState(ctx)
+	switch {
+	case err != nil:
+		return err
+	case state.Phase == "" || state.Phase == seal.PhaseFinish,
+		keep.ID() != state.From && (keep.ID() != state.To || state.Phase != seal.PhaseBoth):
+		return seal.ErrNoChange
+	}
+	s.masters.Set(keep)
+	err = s.update(ctx, events, func(w *writer) error {
+		c, err := w.masterChange()
+		switch {
+		case err != nil:
+			return err
+		case c == nil || c.Phase != state.Phase:
+			return seal.ErrNoChange
+		}
+		c.Phase, c.Keep, c.FromKey, c.ToKey = seal.PhaseFinish, keep.ID(), nil, nil
+		c.RenewAll = c.RenewAll && keep.ID() == c.To
+		w.putJSON(inMeta, mastersKey, c)
+		return w.rewrapRing()
+	})
+	if err != nil {
+		s.restoreMasters(configured)
+	}
+	return err
+}
+
+// EndMaster ends a change of the master key, when nothing is wrapped by the other one
+// any more.
+func (s *Store) EndMaster(ctx context.Context, events ...idp.AuditEvent) error {
+	return s.update(ctx, events, func(w *writer) error {
+		c, err := w.masterChange()
+		switch {
+		case err != nil:
+			return err
+		case c == nil || c.Phase != seal.PhaseFinish:
+			return seal.ErrNoChange
+		}
+		w.delete(inMeta, mastersKey)
+		return nil
+	})
+}
+
+// rewrapRing notes the ring keys, wrapped by the master keys in force now.
+func (w *writer) rewrapRing() error {
+	all, err := w.wrappedGenerations()
+	if err != nil {
+		return err
+	}
+	opened := make(map[byte]map[string][]byte, len(all))
+	for number, wrapped := range all {
+		if opened[number], err = seal.RewrapGeneration(number, wrapped, w.store.masters); err != nil {
+			return corrupt(inRingKeys, generationKey(number, ""), err)
+		}
+	}
+	for number, wrapped := range opened {
+		w.putWrapped(number, wrapped)
+	}
+	return nil
+}
+
+// RewrapUserKeys wraps the keys of up to limit users after the given one by the
+// master keys in force now. It returns the last one it looked at, "" after the end.
+// A key that no master key in force opens stays as it is.
+func (s *Store) RewrapUserKeys(ctx context.Context, after idp.UserID, limit int) (last idp.UserID, err error) {
+	err = s.update(ctx, nil, func(w *writer) error {
+		last = ""
+		c := w.bucket(inUserKeys).Cursor()
+		n := 0
+		for key, value := c.Seek([]byte(after)); key != nil; key, value = c.Next() {
+			if string(key) == string(after) {
+				continue
+			}
+			if n++; n > limit {
+				return nil
+			}
+			last = idp.UserID(key)
+			number, wrapped := splitUserKey(value)
+			wrapped, changed, err := s.masters.Rewrap(userKeyContext(number, last), wrapped)
+			switch {
+			case err != nil:
+				_ = s.tampered(inUserKeys, key)
+			case changed:
+				w.put(inUserKeys, bytes.Clone(key), append([]byte{number}, wrapped...))
+			}
+		}
+		last = ""
+		return nil
+	})
+	return last, err
+}
+
+// userKeyContext is what a user's wrapped key is for. The generation is the ring's
+// at the time when the key was made: it shows which keys a renewal has reached.
+func userKeyContext(generation byte, id idp.UserID) string {
+	return fmt.Sprintf("%d/%s", generation, userContext(id))
+}
+
+// splitUserKey takes a value of inUserKeys apart.
+func splitUserKey(value []byte) (generation byte, wrapped []byte) {
+	if len(value) == 0 {
+		return 0, nil
+	}
+	return value[0], value[1:]
+}

@@ -1,0 +1,202 @@
+package bolt
+
+import (
+	"bytes"
+	"context"
+	"encoding/json"
+	"errors"
+
+	"vernal/idp"
+	"vernal/idp/seal"
+)
+
+// renewed are the buckets that a renewal goes through, in this order. user-emails
+// follows its users.
+var renewed = []bucket{
+	inMeta, inProviders, inProviderScopes, inUsers, inUserTombstones, inNameIDs, inNameIDUsers, inSessions,
+	inRequests, inThrottles, inLogouts, inLogoutMessages, inDocuments,
+}
+
+// BeginRenewal makes a new generation of ring keys, with which everything is written
+// from here on. seal.ErrChangeUnderWay if another change of keys is under way.
+func (s *Store) BeginRenewal(ctx context.Context, events ...idp.AuditEvent) error {
+	before := s.ring.Generations()[0]
+	if before.Number == 255 {
+		return errors.New("the keys were renewed 254 times, and there is no room for another generation")
+	}
+	next := seal.NewGeneration(before.Number + 1)
+	err := s.update(ctx, events, func(w *writer) error {
+		c, err := w.masterChange()
+		if err != nil {
+			return err
+		}
+		n, err := w.renewal()
+		if err != nil {
+			return err
+		}
+		if c != nil || n != nil || s.ring.Generations()[0] != before {
+			return seal.ErrChangeUnderWay
+		}
+		value, err := json.Marshal(renewal{From: before.Number})
+		if err != nil {
+			return err
+		}
+		w.putGeneration(next)
+		// Protected by the new generation, which alone may say that the old one is
+		// still accepted.
+		w.putProtected(inMeta, renewalKey, seal.NewRing(next).Protect(guardKinds[inMeta], renewalKey, value))
+		return nil
+	})
+	if err != nil {
+		return err
+	}
+	s.ring.Set(next, before)
+	return nil
+}
+
+// Renew writes up to limit records again that the generation before wrote, beginning
+// at a place that an earlier call returned. It returns the next place, the zero one
+// after the end. A record that is not authentic stays as it is.
+func (s *Store) Renew(ctx context.Context, from seal.RenewPlace, limit int) (next seal.RenewPlace, err error) {
+	err = s.update(ctx, nil, func(w *writer) error {
+		next = from
+		for n := 0; n < limit; {
+			if next.Step >= len(renewed) {
+				next = seal.RenewPlace{}
+				return nil
+			}
+			b := renewed[next.Step]
+			seen, last, err := w.renewSome(b, next.After, limit-n)
+			if err != nil {
+				return err
+			}
+			n += seen
+			if next.After = last; last == nil {
+				next.Step++
+			}
+		}
+		return nil
+	})
+	return next, err
+}
+
+// renewSome notes up to limit records of a bucket after a key. It returns the last
+// key that it looked at, nil after the end of the bucket.
+func (w *writer) renewSome(b bucket, after []byte, limit int) (seen int, last []byte, err error) {
+	c := w.bucket(b).Cursor()
+	for key, value := c.Seek(after); key != nil; key, value = c.Next() {
+		if after != nil && bytes.Equal(key, after) {
+			continue
+		}
+		if seen == limit {
+			return seen, last, nil
+		}
+		seen++
+		last = bytes.Clone(key)
+		if b == inUsers {
+			if err := w.renewUser(idp.UserID(last)); err != nil {
+				return 0, nil, err
+			}
+			continue
+		}
+		if w.store.ring.IsNewest(value) {
+			continue
+		}
+		content, err := w.verified(b, key, value)
+		if err != nil {
+			continue // it stays what it is
+		}
+		w.put(b, last, bytes.Clone(content))
+	}
+	return seen, nil, nil
+}
+
+// renewUser notes a user with a new key: the record, the profile and the index of
+// email addresses.
+func (w *writer) renewUser(id idp.UserID) error {
+	key := []byte(id)
+	newest := w.store.ring.Generations()[0].Number
+	if number, _ := splitUserKey(w.bucket(inUserKeys).Get(key)); number == newest {
+		return nil
+	}
+	u, err := w.user(id)
+	if err != nil {
+		return unlessTampered(err)
+	}
+	var p *idp.Profile
+	if sealed := w.bucket(inProfiles).Get(key); sealed != nil {
+		if p, err = w.openProfile(id, sealed); err != nil {
+			return unlessTampered(err)
+		}
+	}
+	owned := make(map[string]bool, len(u.Emails))
+	for address := range emailsOf(u) {
+		owner, err := w.emailOwner(address)
+		switch {
+		case err != nil && !errors.Is(err, idp.ErrNotFound):
+			return unlessTampered(err)
+		case owner == id:
+			owned[address] = true
+		}
+	}
+	if p != nil && !p.Proofed().Equal(u.Proofed) {
+		return nil // not the profile that the record speaks of: an older one was put back
+	}
+	dataKey := w.newUserKey(id)
+	if p != nil {
+		plain, err := json.Marshal(p)
+		if err != nil {
+			return err
+		}
+		w.put(inProfiles, key, dataKey.Seal(profileContext(id), plain))
+	}
+	for address := range owned {
+		w.put(inUserEmails, w.store.emailKey(address), key)
+		for _, older := range w.store.olderEmailKeys(address) {
+			w.delete(inUserEmails, older)
+		}
+	}
+	return w.sealUser(u, dataKey)
+}
+
+// unlessTampered is for a renewal, which passes over what is not authentic.
+func unlessTampered(err error) error {
+	if errors.Is(err, idp.ErrTampered) {
+		return nil
+	}
+	return err
+}
+
+// EndRenewal ends the generation before: what it wrote is accepted no more. It is for
+// the moment when Renew has reached the end.
+func (s *Store) EndRenewal(ctx context.Context, events ...idp.AuditEvent) error {
+	newest := s.ring.Generations()[0]
+	err := s.update(ctx, events, func(w *writer) error {
+		n, err := w.renewal()
+		switch {
+		case err != nil:
+			return err
+		case n == nil:
+			return seal.ErrNoChange
+		}
+		all, err := w.wrappedGenerations()
+		if err != nil {
+			return err
+		}
+		for number, wrapped := range all {
+			if number == newest.Number {
+				continue
+			}
+			for purpose := range wrapped {
+				w.delete(inRingKeys, generationKey(number, purpose))
+			}
+		}
+		w.delete(inMeta, renewalKey)
+		return nil
+	})
+	if err != nil {
+		return err
+	}
+	s.ring.Set(newest)
+	return nil
+}
