@@ -27,7 +27,7 @@ var layers = [][]string{
 	{"idp/xmlenc"},
 	{"idp/saml"},
 	{"idp/assurance", "idp/idptest/corpus"},
-	{"metadata", "idp/account", "idp/session", "idp/rotation", "certs/token", "idp/link", "idp/store/storetest", "idp/store/bolt", "idp/trail"},
+	{"metadata", "idp/account", "idp/session", "idp/rotation", "certs/token", "idp/rekey", "idp/link", "idp/store/storetest", "idp/store/bolt", "idp/trail"},
 	{"idp/sp", "idp/preview"},
 	{"idp/board", "idp/rehearsal", "idp/inspect", "idp/signing"},
 	{"idp/notice"},

@@ -22,6 +22,20 @@ var (
 	ErrTampered = errors.New("stored record is not authentic")
 )
 
+// TamperedError is returned with a list from which the records are missing that are
+// not authentic. errors.Is finds ErrTampered in it.
+type TamperedError struct {
+	// Providers are the EntityIDs of the registrations, as they are in the store.
+	Providers []EntityID
+}
+
+func (e *TamperedError) Error() string {
+	return fmt.Sprintf("%d stored registrations are not authentic: %q", len(e.Providers), e.Providers)
+}
+
+// Unwrap is ErrTampered.
+func (e *TamperedError) Unwrap() error { return ErrTampered }
+
 // ClashError is returned when NameIDs cannot be copied from one scope to
 // another because the other one has given them, or their people, differently.
 // errors.Is finds ErrExists in it.

@@ -10,6 +10,12 @@ import (
 // of it is kept when it returns an error. Events given to a method are appended
 // to the audit trail in the same step.
 //
+// A record that is not authentic, because someone else wrote or moved it, gives
+// ErrTampered wherever it is read, and is never changed, replaced or taken for one
+// that is missing. Sessions are the exception: one that is not authentic has ended.
+// Session and UpdateSession return ErrTampered for it, all other methods treat it
+// like one that is not there.
+//
 // Look-ups return ErrNotFound, and what they return belongs to the caller. What
 // a method is given stays the caller's too: it is not changed, and later changes
 // to it are not seen. The functions given to Update and Move methods may run
@@ -46,7 +52,8 @@ type ProviderStore interface {
 	// p was chosen for a provider with another past.
 	CreateProvider(ctx context.Context, p *ServiceProvider, last NameIDScope, events ...AuditEvent) error
 	Provider(ctx context.Context, id EntityID) (*ServiceProvider, error)
-	// Providers lists all, sorted by EntityID.
+	// Providers lists all, sorted by EntityID. With a *TamperedError it lists those
+	// that are authentic.
 	Providers(ctx context.Context) ([]*ServiceProvider, error)
 	// UpdateProvider changes a registration. EntityID must stay.
 	UpdateProvider(ctx context.Context, id EntityID, change func(*ServiceProvider) error, events ...AuditEvent) error
@@ -270,7 +277,8 @@ type AuditStore interface {
 	AuditPage(ctx context.Context, after uint64, limit int) (*AuditPage, error)
 	// AuditCheckpoint makes c the beginning of the trail: the records up to
 	// c.Seq stay until PruneAudit. c.Hash must be that record's, and c must
-	// lie after the checkpoint there is; else nothing changes.
+	// lie after the checkpoint there is, or be that one with another MAC; else
+	// nothing changes.
 	AuditCheckpoint(ctx context.Context, c AuditCheckpoint, events ...AuditEvent) error
 	// PruneAudit removes up to limit of the records before the checkpoint, the
 	// oldest first, and reports how many; fewer than limit means that none is

@@ -22,6 +22,7 @@ import (
 	"vernal/idp/notice"
 	"vernal/idp/published"
 	"vernal/idp/rehearsal"
+	"vernal/idp/rekey"
 	"vernal/idp/rotation"
 	"vernal/idp/seal"
 	"vernal/idp/session"
@@ -56,6 +57,7 @@ type deps struct {
 	board    *board.Service
 	links    *link.Service
 	trail    *trail.Service
+	rekey    *rekey.Service
 	notices  *notice.Service
 	// silent is why notices cannot be sent as configured; nil if they can.
 	silent error
@@ -123,6 +125,10 @@ func openDeps(c *Config, log *slog.Logger, clock idp.Clock, getenv func(string) 
 	d.trail = &trail.Service{
 		Store: store, Sealer: store.Ring(), Years: ring, Issuer: string(metadataIdP(c).EntityID()), Clock: clock, Log: log,
 		Refusals: &trail.Refusals{Store: store, Clock: clock, Log: log},
+	}
+	d.rekey = &rekey.Service{
+		Store: store, Years: dir, Trail: d.trail, Log: log,
+		Master: func() (*seal.Master, error) { return seal.LoadMaster(c.masterKeyFile(), getenv(masterKeyEnv)) },
 	}
 	d.notices, d.silent = newNotices(d, getenv)
 	if err := d.start(); err != nil {
@@ -213,7 +219,10 @@ func ourCerts(years []certs.Entry) []*x509.Certificate {
 }
 
 // Close lets go of the store.
-func (d *deps) Close() error { return d.store.Close() }
+func (d *deps) Close() error {
+	d.rekey.Stop()
+	return d.store.Close()
+}
 
 // checkFolder makes sure that the data folder exists, is closed to others, and
 // holds nothing that they can write.
@@ -270,6 +279,7 @@ func (d *deps) service(owner int, address string) *admin.Service {
 		Silent:    d.silent,
 		Links:     d.links,
 		Trail:     d.trail,
+		Rekey:     d.rekey,
 		Inspector: &inspect.Service{IdP: metadataIdP(d.config), Registry: d.registry, Years: d.ring, Seen: d.store},
 		Rehearsal: &rehearsal.Service{
 			Sessions: &session.Manager{Store: d.store, Clock: d.clock, Secure: strings.HasPrefix(d.config.BaseURL, "https://")},

@@ -109,6 +109,7 @@ To begin:
 		a.inspectCommand(),
 		a.auditCommand(),
 		a.errorsCommand(),
+		a.rekeyCommand(),
 		a.deployCommand(),
 		a.versionCommand(),
 	)

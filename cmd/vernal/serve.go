@@ -72,6 +72,7 @@ func (a *app) serve(ctx context.Context, c *Config) (err error) {
 		return err
 	}
 	defer socket.Close()
+	d.rekey.Resume()
 	if a.opened != nil {
 		a.opened(ctx, d)
 	}

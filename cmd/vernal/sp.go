@@ -2,6 +2,7 @@ package main
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"strconv"
 	"strings"
@@ -37,17 +38,18 @@ func (a *app) spListCommand() *cobra.Command {
 		RunE: func(c *cobra.Command, _ []string) error {
 			return a.withClient(c.Context(), func(ctx context.Context, client *admin.Client) error {
 				list, err := client.SPs(ctx)
-				if err != nil {
+				if err != nil && !errors.Is(err, idp.ErrTampered) {
 					return err
 				}
+				tampered := err // told after the list of the others
 				if a.json {
-					return a.printJSON(list)
+					return errors.Join(a.printJSON(list), tampered)
 				}
 				var rows [][]string
 				for _, p := range list {
 					rows = append(rows, []string{string(p.EntityID), p.Name, p.Agency, p.State, yesNo(p.Active), a.certsEnd(p), day(p.UpdatedAt)})
 				}
-				return table(a.out, []string{"ENTITY ID", "NAME", "AGENCY", "STATE", "ACTIVE", "CERT ENDS", "CHANGED"}, rows)
+				return errors.Join(table(a.out, []string{"ENTITY ID", "NAME", "AGENCY", "STATE", "ACTIVE", "CERT ENDS", "CHANGED"}, rows), tampered)
 			})
 		},
 	}

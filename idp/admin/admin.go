@@ -29,6 +29,7 @@ import (
 	"vernal/idp/link"
 	"vernal/idp/notice"
 	"vernal/idp/published"
+	"vernal/idp/rekey"
 	"vernal/idp/rehearsal"
 	"vernal/idp/rotation"
 	"vernal/idp/sp"
@@ -51,6 +52,8 @@ type Service struct {
 	Links  *link.Service
 	// Trail looks after the audit trail.
 	Trail *trail.Service
+	// Rekey changes the keys of the installation.
+	Rekey *rekey.Service
 	// Inspector takes messages apart.
 	Inspector *inspect.Service
 	// Rehearsal walks through a year of the running server; nil without one.
@@ -77,6 +80,12 @@ type Service struct {
 func (s *Service) Handler() http.Handler {
 	mux := http.NewServeMux()
 	mux.Handle("POST /v1/ping", endpoint(s, s.ping))
+
+	mux.Handle("POST /v1/rekey/state", endpoint(s, s.rekeyState))
+	mux.Handle("POST /v1/rekey/begin", endpoint(s, s.beginRekey))
+	mux.Handle("POST /v1/rekey/finish", endpoint(s, s.finishRekey))
+	mux.Handle("POST /v1/rekey/cancel", endpoint(s, s.cancelRekey))
+	mux.Handle("POST /v1/rekey/all", endpoint(s, s.renewKeys))
 
 	mux.Handle("POST /v1/sp/add", endpoint(s, s.addSP))
 	mux.Handle("POST /v1/sp/edit", endpoint(s, s.editSP))

@@ -101,9 +101,13 @@ func (c *Client) SP(ctx context.Context, id idp.EntityID) (*idp.ServiceProvider,
 	return call[*idp.ServiceProvider](ctx, c, "sp/show", SPRequest{EntityID: id})
 }
 
-// SPs returns all registrations, sorted by EntityID.
+// SPs returns all registrations, sorted by EntityID. With an *idp.TamperedError it
+// returns those that are authentic.
 func (c *Client) SPs(ctx context.Context) ([]*idp.ServiceProvider, error) {
 	list, err := call[SPList](ctx, c, "sp/list", Empty{})
+	if err == nil && len(list.Tampered) > 0 {
+		err = &idp.TamperedError{Providers: list.Tampered}
+	}
 	return list.SPs, err
 }
 

@@ -40,7 +40,12 @@ func (s *Service) listSP(ctx context.Context, _ Caller, _ Empty) (SPList, error)
 	if list == nil {
 		list = []*idp.ServiceProvider{}
 	}
-	return SPList{SPs: list}, err
+	answer := SPList{SPs: list}
+	var tampered *idp.TamperedError
+	if errors.As(err, &tampered) {
+		answer.Tampered, err = tampered.Providers, nil
+	}
+	return answer, err
 }
 
 // unknownSP says in plain words that a provider is not there.

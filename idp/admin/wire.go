@@ -36,6 +36,8 @@ type SPChange struct {
 // SPList is the answer to sp/list, sorted by EntityID.
 type SPList struct {
 	SPs []*idp.ServiceProvider `json:"sps"`
+	// Tampered are registrations that are not authentic and answer no one.
+	Tampered []idp.EntityID `json:"tampered,omitempty"`
 }
 
 // UserRequest names a person by one of their addresses.

@@ -52,15 +52,20 @@ func CreateMaster(path string) (*Master, error) {
 }
 
 func parse(what, text string) (*Master, error) {
-	master, ok := decode(strings.TrimSpace(text))
-	if !ok {
-		return nil, fmt.Errorf("%s: want 64 hex digits or base64 of %d bytes", what, MasterSize)
-	}
-	key, err := NewMaster(master)
+	m, err := ParseMaster(text)
 	if err != nil {
 		return nil, fmt.Errorf("%s: %w", what, err)
 	}
-	return key, nil
+	return m, nil
+}
+
+// ParseMaster reads a master key as its file holds it.
+func ParseMaster(text string) (*Master, error) {
+	secret, ok := decode(strings.TrimSpace(text))
+	if !ok {
+		return nil, fmt.Errorf("want 64 hex digits or base64 of %d bytes", MasterSize)
+	}
+	return NewMaster(secret)
 }
 
 func decode(s string) ([]byte, bool) {

@@ -73,11 +73,18 @@ func (m *Manager) load(r *http.Request, cookie string) (*idp.Session, error) {
 	if err != nil || c.Value == "" {
 		return nil, idp.ErrNotFound
 	}
-	s, err := m.Store.Session(r.Context(), idp.HashSessionToken(c.Value))
-	if err != nil {
-		if errors.Is(err, idp.ErrNotFound) {
-			return nil, idp.ErrNotFound
+	id := idp.HashSessionToken(c.Value)
+	s, err := m.Store.Session(r.Context(), id)
+	switch {
+	case errors.Is(err, idp.ErrNotFound):
+		return nil, idp.ErrNotFound
+	case errors.Is(err, idp.ErrTampered):
+		// Whoever wrote it, the session it was is over.
+		if err := m.Store.EndSession(r.Context(), id); err != nil {
+			return nil, fmt.Errorf("end session: %w", err)
 		}
+		return nil, idp.ErrNotFound
+	case err != nil:
 		return nil, fmt.Errorf("load session: %w", err)
 	}
 	if !m.Live(s) {

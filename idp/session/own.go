@@ -29,7 +29,7 @@ func (m *Manager) Lapsed(r *http.Request) (Lapse, error) {
 	}
 	s, err := m.Store.Session(r.Context(), ids[0])
 	switch {
-	case errors.Is(err, idp.ErrNotFound):
+	case errors.Is(err, idp.ErrNotFound), errors.Is(err, idp.ErrTampered):
 		return LapseEnded, nil
 	case err != nil:
 		return "", fmt.Errorf("load session: %w", err)

@@ -181,16 +181,17 @@ func (r *Registry) forget(id idp.EntityID) {
 	delete(r.parsed, id)
 }
 
-// List returns all registrations, sorted by EntityID.
+// List returns all registrations, sorted by EntityID. With an *idp.TamperedError it
+// returns those that are authentic.
 func (r *Registry) List(ctx context.Context) ([]*idp.ServiceProvider, error) {
 	list, err := r.store.Providers(ctx)
 	if err != nil {
-		return nil, fmt.Errorf("list providers: %w", err)
+		return list, fmt.Errorf("list providers: %w", err)
 	}
 	return list, nil
 }
 
-// All returns all registrations parsed, active or not, sorted by EntityID. What
+// All returns all authentic registrations parsed, active or not, sorted by EntityID. What
 // it returns is shared and read-only. A registration that does not parse, which
 // Validate lets none be, is there without its certificates. A second call reads
 // nothing until a registration changes.
@@ -202,7 +203,7 @@ func (r *Registry) All(ctx context.Context) ([]*Provider, error) {
 		return all, nil
 	}
 	stored, err := r.List(ctx)
-	if err != nil {
+	if err != nil && !errors.Is(err, idp.ErrTampered) { // one forged registration must not stop the others
 		return nil, err
 	}
 	all = make([]*Provider, len(stored))

@@ -135,6 +135,10 @@ func classify(err error) failure {
 			f.key = e.Key
 		}
 	}
+	if errors.Is(err, idp.ErrTampered) {
+		// It is no one's fault who asks, and it may be right again when the store is.
+		f.status, f.key, f.retryAfter = http.StatusServiceUnavailable, "unavailable", closedRetryAfter
+	}
 	if bodyTooLarge(err) {
 		f.status, f.key = http.StatusRequestEntityTooLarge, "too_large"
 	}

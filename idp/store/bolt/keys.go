@@ -218,8 +218,9 @@ func (s *Store) CompleteMaster(ctx context.Context, events ...idp.AuditEvent) er
 // FinishMaster ends the master key that is not keep: it opens the store no more.
 // What other keys it still wraps is to be wrapped again by keep alone.
 // seal.ErrNoChange without a change that is complete; one that is not complete can
-// only be finished by keeping the key from before.
-func (s *Store) FinishMaster(ctx context.Context, keep *seal.Master, events ...idp.AuditEvent) error {
+// only be finished by keeping the key from before. With renewAll, the other keys are
+// renewed when the new one stays.
+func (s *Store) FinishMaster(ctx context.Context, keep *seal.Master, renewAll bool, events ...idp.AuditEvent) error {
 	configured := s.masters.Configured()
 	state, err := s.KeyState(ctx)
 	switch {
@@ -239,7 +240,7 @@ func (s *Store) FinishMaster(ctx context.Context, keep *seal.Master, events ...i
 			return seal.ErrNoChange
 		}
 		c.Phase, c.Keep, c.FromKey, c.ToKey = seal.PhaseFinish, keep.ID(), nil, nil
-		c.RenewAll = c.RenewAll && keep.ID() == c.To
+		c.RenewAll = (c.RenewAll || renewAll) && keep.ID() == c.To
 		w.putJSON(inMeta, mastersKey, c)
 		return w.rewrapRing()
 	})

@@ -38,14 +38,14 @@ func (s *Store) Provider(ctx context.Context, id idp.EntityID) (*idp.ServiceProv
 
 // Providers lists all registrations by EntityID.
 func (s *Store) Providers(ctx context.Context) (out []*idp.ServiceProvider, err error) {
-	var tampered []error
+	var tampered []idp.EntityID
 	err = s.view(ctx, func(r *reader) error {
 		for key := range r.scan(inProviders, nil) {
 			p := new(idp.ServiceProvider)
 			err := r.decode(inProviders, key, p)
 			switch {
 			case errors.Is(err, idp.ErrTampered):
-				tampered = append(tampered, err)
+				tampered = append(tampered, idp.EntityID(key))
 				continue
 			case err != nil:
 				return err
@@ -57,7 +57,10 @@ func (s *Store) Providers(ctx context.Context) (out []*idp.ServiceProvider, err 
 	if err != nil {
 		return nil, err
 	}
-	return out, errors.Join(tampered...)
+	if len(tampered) > 0 {
+		return out, &idp.TamperedError{Providers: tampered}
+	}
+	return out, nil
 }
 
 // UpdateProvider changes a registration. Its EntityID must stay.

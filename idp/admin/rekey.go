@@ -1,0 +1,132 @@
+package admin
+
+import (
+	"context"
+	"errors"
+
+	"vernal/idp/rekey"
+	"vernal/idp/seal"
+)
+
+// RekeyBegin begins a change of the master key.
+type RekeyBegin struct {
+	// NewKey is the new master key, as its file holds it.
+	NewKey string `json:"new_key"`
+	// All has the other keys renewed when the change is finished.
+	All bool `json:"all,omitempty"`
+}
+
+// RekeyFinish ends the master key from before.
+type RekeyFinish struct {
+	// All has the other keys renewed then.
+	All bool `json:"all,omitempty"`
+}
+
+// RekeyState says which keys are in force and what is under way.
+type RekeyState struct {
+	// MasterKey is the ID of the master key that is in use. IDs disclose nothing.
+	MasterKey string `json:"master_key"`
+	// Phase is "begin" while keys are being wrapped by both master keys, "both" while
+	// either of them can be used, "finish" while the other one is being ended, and
+	// "" when there is one.
+	Phase seal.MasterPhase `json:"phase,omitempty"`
+	From  string           `json:"from,omitempty"`
+	To    string           `json:"to,omitempty"`
+	// RenewsAll is set if the other keys are renewed at the end.
+	RenewsAll bool `json:"renews_all,omitempty"`
+	// Generation counts how often all other keys were made.
+	Generation int `json:"generation"`
+	// Renewing is set while records are written again with new keys.
+	Renewing bool `json:"renewing,omitempty"`
+	// Working is set while something of this is being done, Failed is why it stopped.
+	Working bool   `json:"working,omitempty"`
+	Failed  string `json:"failed,omitempty"`
+}
+
+func (s *Service) rekeyState(ctx context.Context, _ Caller, _ Empty) (RekeyState, error) {
+	st, err := s.Rekey.State(ctx)
+	if err != nil {
+		return RekeyState{}, err
+	}
+	return RekeyState{
+		MasterKey: st.Configured, Phase: st.Phase, From: st.From, To: st.To, RenewsAll: st.RenewAll,
+		Generation: int(st.Generation), Renewing: st.Renewing, Working: st.Working, Failed: st.Failed,
+	}, nil
+}
+
+func (s *Service) beginRekey(ctx context.Context, by Caller, req RekeyBegin) (RekeyState, error) {
+	to, err := seal.ParseMaster(req.NewKey)
+	if err != nil {
+		return RekeyState{}, &Error{Code: CodeInvalid, Message: "new master key: " + err.Error()}
+	}
+	if err := s.Rekey.Begin(ctx, to, req.All, by.Actor()); err != nil {
+		return RekeyState{}, rekeyError(err)
+	}
+	return s.rekeyState(ctx, by, Empty{})
+}
+
+func (s *Service) finishRekey(ctx context.Context, by Caller, req RekeyFinish) (RekeyState, error) {
+	if err := s.Rekey.Finish(ctx, req.All, by.Actor()); err != nil {
+		return RekeyState{}, rekeyError(err)
+	}
+	return s.rekeyState(ctx, by, Empty{})
+}
+
+func (s *Service) cancelRekey(ctx context.Context, by Caller, _ Empty) (RekeyState, error) {
+	if err := s.Rekey.Cancel(ctx, by.Actor()); err != nil {
+		return RekeyState{}, rekeyError(err)
+	}
+	return s.rekeyState(ctx, by, Empty{})
+}
+
+func (s *Service) renewKeys(ctx context.Context, by Caller, _ Empty) (RekeyState, error) {
+	if err := s.Rekey.RenewAll(ctx, by.Actor()); err != nil {
+		return RekeyState{}, rekeyError(err)
+	}
+	return s.rekeyState(ctx, by, Empty{})
+}
+
+// rekeyError says how to go on from where a change of keys is.
+func rekeyError(err error) error {
+	text := ""
+	switch {
+	case errors.Is(err, rekey.ErrSameKey):
+		text = "the new key file holds the master key that is in use: name a file that does not exist, and a key is made there"
+	case errors.Is(err, rekey.ErrOldKey):
+		text = "the old master key is still configured: put the new key in its place (for a key in the environment: and restart), then repeat --finish"
+	case errors.Is(err, rekey.ErrNewKey):
+		text = "the new master key is configured: put the old key back in its place (for a key in the environment: and restart), then repeat --cancel"
+	case errors.Is(err, seal.ErrChangeUnderWay):
+		text = "another change of keys has not ended: see 'vernal rekey', and finish or cancel it first"
+	case errors.Is(err, seal.ErrNoChange):
+		text = "no change of the master key is under way: begin one with 'vernal rekey --begin --new-key FILE'"
+	default:
+		return err
+	}
+	return &Error{Code: CodeRefused, Message: text}
+}
+
+// RekeyState says which keys are in force.
+func (c *Client) RekeyState(ctx context.Context) (RekeyState, error) {
+	return call[RekeyState](ctx, c, "rekey/state", Empty{})
+}
+
+// BeginRekey begins a change of the master key.
+func (c *Client) BeginRekey(ctx context.Context, req RekeyBegin) (RekeyState, error) {
+	return call[RekeyState](ctx, c, "rekey/begin", req)
+}
+
+// FinishRekey ends the master key from before.
+func (c *Client) FinishRekey(ctx context.Context, req RekeyFinish) (RekeyState, error) {
+	return call[RekeyState](ctx, c, "rekey/finish", req)
+}
+
+// CancelRekey goes back to the master key from before.
+func (c *Client) CancelRekey(ctx context.Context) (RekeyState, error) {
+	return call[RekeyState](ctx, c, "rekey/cancel", Empty{})
+}
+
+// RenewKeys makes all keys below the master key new.
+func (c *Client) RenewKeys(ctx context.Context) (RekeyState, error) {
+	return call[RekeyState](ctx, c, "rekey/all", Empty{})
+}

@@ -1,0 +1,226 @@
+// Package rekey changes the keys of an installation while it works: the master key,
+// and the keys below it (see package seal).
+//
+// A change of the master key has three phases. Each begins with one write that says
+// which master keys are in force; what follows only wraps keys again, and can be
+// interrupted at any write and repeated.
+//
+//	Begin:  from and to are in force for new keys
+//	        every user key and year key is wrapped by both
+//	        the ring keys are wrapped by both: from now on, to opens the store too
+//	        (the operator configures the new master key)
+//	Finish: the ring keys are wrapped by to alone: from opens the store no more
+//	        every user key and year key is wrapped by to alone
+//
+// Cancel is Finish for the master key from before.
+//
+// A renewal makes every other key new, after a leak: the ring keys first, then record
+// by record the MACs, the look-up indexes and the user keys, then the year keys. What
+// the old ring keys made is accepted until the end.
+//
+// Service does these things one at a time and in the background. After a crash, Resume
+// goes on with what was begun.
+package rekey
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"sync"
+
+	"vernal/idp"
+	"vernal/idp/seal"
+)
+
+// batch is how many records are written again in one step of the store: few, so that
+// no sign-in waits long behind one.
+const batch = 200
+
+// Errors of the commands.
+var (
+	// ErrSameKey is returned when the new master key is the one in force.
+	ErrSameKey = errors.New("the new master key is the one in force")
+	// ErrOldKey is returned when a change is to be finished before the new master key
+	// is configured.
+	ErrOldKey = errors.New("the new master key is not configured")
+	// ErrNewKey is returned when a change is to be cancelled after the new master key
+	// was configured.
+	ErrNewKey = errors.New("the new master key is configured")
+)
+
+// Store is what a change of keys needs of the store that keeps them.
+type Store interface {
+	KeyState(ctx context.Context) (seal.KeyState, error)
+	BeginMaster(ctx context.Context, to *seal.Master, renewAll bool, events ...idp.AuditEvent) error
+	CompleteMaster(ctx context.Context, events ...idp.AuditEvent) error
+	FinishMaster(ctx context.Context, keep *seal.Master, renewAll bool, events ...idp.AuditEvent) error
+	EndMaster(ctx context.Context, events ...idp.AuditEvent) error
+	RewrapUserKeys(ctx context.Context, after idp.UserID, limit int) (last idp.UserID, err error)
+	BeginRenewal(ctx context.Context, events ...idp.AuditEvent) error
+	Renew(ctx context.Context, from seal.RenewPlace, limit int) (next seal.RenewPlace, err error)
+	EndRenewal(ctx context.Context, events ...idp.AuditEvent) error
+}
+
+// YearKeys are the files of the private signing keys.
+type YearKeys interface {
+	Rewrap(ctx context.Context) error
+	Reseal(ctx context.Context) error
+}
+
+// Checkpoints is the audit trail, whose checkpoint has a MAC of its own.
+type Checkpoints interface {
+	RenewCheckpoint(ctx context.Context) error
+}
+
+// Service changes keys. All fields are required.
+type Service struct {
+	Store Store
+	Years YearKeys
+	Trail Checkpoints
+	// Master loads the master key that is configured now. It may be another one than
+	// the installation was opened with.
+	Master func() (*seal.Master, error)
+	Log    *slog.Logger
+
+	mu      sync.Mutex
+	working chan struct{} // closed when the work under way has ended; nil without
+	stop    func()        // interrupts it
+	failed  error         // why the last work stopped
+}
+
+// State says which keys are in force and what is under way.
+type State struct {
+	seal.KeyState
+	// Working is set while keys are being wrapped or records written again.
+	Working bool
+	// Failed is why that stopped before its end; "" if it did not.
+	Failed string
+}
+
+// State reports where a change of keys is.
+func (s *Service) State(ctx context.Context) (State, error) {
+	keys, err := s.Store.KeyState(ctx)
+	if err != nil {
+		return State{}, fmt.Errorf("read the state of the keys: %w", err)
+	}
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	st := State{KeyState: keys, Working: s.working != nil}
+	if s.failed != nil {
+		st.Failed = s.failed.Error()
+	}
+	return st, nil
+}
+
+// Begin has another master key replace the one in force, and renewAll has all other
+// keys renewed when it is finished. Called again with the same key, it goes on.
+// Errors: ErrSameKey, seal.ErrChangeUnderWay.
+func (s *Service) Begin(ctx context.Context, to *seal.Master, renewAll bool, actor string) error {
+	st, err := s.State(ctx)
+	if err != nil {
+		return err
+	}
+	switch {
+	case st.Configured == to.ID() && st.Phase == "":
+		return ErrSameKey
+	case st.Phase == seal.PhaseBegin && st.To == to.ID():
+		s.start()
+		return nil
+	case st.Phase == seal.PhaseBoth && st.To == to.ID():
+		return nil
+	}
+	err = s.Store.BeginMaster(ctx, to, renewAll, event("master_key.begin", actor, "to", to.ID()))
+	if err != nil {
+		return fmt.Errorf("change the master key: %w", err)
+	}
+	s.start()
+	return nil
+}
+
+// Finish ends the master key from before, or goes on with it. The new one must be configured: without a
+// restart, where it is in a file. Errors: ErrOldKey, seal.ErrNoChange,
+// seal.ErrChangeUnderWay while Begin has not ended.
+func (s *Service) Finish(ctx context.Context, renewAll bool, actor string) error {
+	st, err := s.State(ctx)
+	switch {
+	case err != nil:
+		return err
+	case st.Phase == seal.PhaseBegin:
+		return seal.ErrChangeUnderWay
+	case st.Phase == seal.PhaseFinish && st.Keep == st.To:
+		s.start()
+		return nil
+	case st.Phase != seal.PhaseBoth:
+		return seal.ErrNoChange
+	}
+	configured, err := s.Master()
+	if err != nil {
+		return err
+	}
+	if configured.ID() != st.To {
+		return ErrOldKey
+	}
+	return s.finish(ctx, configured, renewAll, event("master_key.finish", actor, "keep", st.To))
+}
+
+// Cancel goes back to the master key from before, or goes on with it. It must still be configured.
+// Errors: ErrNewKey, seal.ErrNoChange.
+func (s *Service) Cancel(ctx context.Context, actor string) error {
+	st, err := s.State(ctx)
+	switch {
+	case err != nil:
+		return err
+	case st.Phase == seal.PhaseFinish && st.Keep == st.From:
+		s.start()
+		return nil
+	case st.Phase != seal.PhaseBegin && st.Phase != seal.PhaseBoth:
+		return seal.ErrNoChange
+	}
+	configured, err := s.Master()
+	if err != nil {
+		return err
+	}
+	if configured.ID() != st.From {
+		return ErrNewKey
+	}
+	return s.finish(ctx, configured, false, event("master_key.cancel", actor, "keep", st.From))
+}
+
+func (s *Service) finish(ctx context.Context, keep *seal.Master, renewAll bool, ev idp.AuditEvent) error {
+	s.wait() // a Begin under way would wrap by both what this wraps by one
+	if err := s.Store.FinishMaster(ctx, keep, renewAll, ev); err != nil {
+		return fmt.Errorf("change the master key: %w", err)
+	}
+	s.start()
+	return nil
+}
+
+// RenewAll makes all keys below the master key new, or goes on with it. Errors:
+// seal.ErrChangeUnderWay while the master key is changed.
+func (s *Service) RenewAll(ctx context.Context, actor string) error {
+	st, err := s.State(ctx)
+	if err != nil {
+		return err
+	}
+	if st.Renewing {
+		s.start()
+		return nil
+	}
+	if err := s.Store.BeginRenewal(ctx, event("keys.renew", actor, "", "")); err != nil {
+		return fmt.Errorf("renew the keys: %w", err)
+	}
+	s.start()
+	return nil
+}
+
+// Resume goes on with what was interrupted, in the background.
+func (s *Service) Resume() { s.start() }
+
+func event(kind, actor, name, value string) idp.AuditEvent {
+	ev := idp.AuditEvent{Kind: kind, Outcome: "ok", Actor: actor}
+	if name != "" {
+		ev.Detail = map[string]string{name: value}
+	}
+	return ev
+}

@@ -1,0 +1,148 @@
+package rekey
+
+import (
+	"context"
+	"errors"
+	"fmt"
+
+	"vernal/certs"
+	"vernal/idp"
+	"vernal/idp/seal"
+)
+
+// start works in the background until nothing is left to do, unless that happens
+// already.
+func (s *Service) start() {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.working != nil {
+		return
+	}
+	done := make(chan struct{})
+	ctx, stop := context.WithCancel(context.Background())
+	s.working, s.failed, s.stop = done, nil, stop
+	go func() {
+		defer stop()
+		err := s.work(ctx)
+		if err != nil && ctx.Err() == nil {
+			s.Log.Error("a change of keys stopped, and goes on when the server starts again", "error", err.Error())
+		}
+		s.mu.Lock()
+		defer s.mu.Unlock()
+		s.working, s.failed = nil, err
+		close(done)
+	}()
+}
+
+// Wait returns when no work is under way, or ctx is done.
+func (s *Service) Wait(ctx context.Context) error {
+	for {
+		s.mu.Lock()
+		working := s.working
+		s.mu.Unlock()
+		if working == nil {
+			return ctx.Err()
+		}
+		select {
+		case <-working:
+		case <-ctx.Done():
+			return ctx.Err()
+		}
+	}
+}
+
+// Stop interrupts the work under way and returns when it has ended. What is left is
+// done after the next Resume.
+func (s *Service) Stop() {
+	s.mu.Lock()
+	if s.stop != nil {
+		s.stop()
+	}
+	s.mu.Unlock()
+	s.wait()
+}
+
+func (s *Service) wait() { _ = s.Wait(context.Background()) }
+
+// work does what the stored state says is left. Every step may be repeated.
+func (s *Service) work(ctx context.Context) error {
+	for {
+		st, err := s.Store.KeyState(ctx)
+		if err != nil {
+			return err
+		}
+		switch {
+		case st.Phase == seal.PhaseBegin:
+			if err = s.wrapAll(ctx); err == nil {
+				err = s.Store.CompleteMaster(ctx, event("master_key.both", "server", "to", st.To))
+			}
+		case st.Phase == seal.PhaseFinish:
+			err = s.endMaster(ctx, st)
+		case st.Renewing:
+			err = s.renew(ctx)
+		default:
+			return nil
+		}
+		if err != nil {
+			return err
+		}
+	}
+}
+
+func (s *Service) endMaster(ctx context.Context, st seal.KeyState) error {
+	if err := s.wrapAll(ctx); err != nil {
+		return err
+	}
+	if err := s.Store.EndMaster(ctx, event("master_key.end", "server", "keep", st.Keep)); err != nil {
+		return err
+	}
+	if !st.RenewAll {
+		return nil
+	}
+	return s.Store.BeginRenewal(ctx, event("keys.renew", "server", "", ""))
+}
+
+// wrapAll wraps the keys of users and years by the master keys in force.
+func (s *Service) wrapAll(ctx context.Context) error {
+	for after := idp.UserID(""); ; {
+		last, err := s.Store.RewrapUserKeys(ctx, after, batch)
+		if err != nil {
+			return fmt.Errorf("wrap the keys of users: %w", err)
+		}
+		if after = last; last == "" {
+			break
+		}
+	}
+	return s.passDamaged(s.Years.Rewrap(ctx))
+}
+
+// renew writes every record again with the new keys.
+func (s *Service) renew(ctx context.Context) error {
+	for place := (seal.RenewPlace{}); ; {
+		next, err := s.Store.Renew(ctx, place, batch)
+		if err != nil {
+			return fmt.Errorf("write records again: %w", err)
+		}
+		if place = next; place.IsZero() {
+			break
+		}
+	}
+	if err := s.Trail.RenewCheckpoint(ctx); err != nil {
+		return err
+	}
+	if err := s.passDamaged(s.Years.Reseal(ctx)); err != nil {
+		return err
+	}
+	return s.Store.EndRenewal(ctx, event("keys.renewed", "server", "", ""))
+}
+
+// passDamaged passes over the files of years that cannot be opened: they cannot sign
+// either, and a change of keys must not wait for them.
+func (s *Service) passDamaged(err error) error {
+	var damaged *certs.DamagedError
+	if !errors.As(err, &damaged) {
+		return err
+	}
+	s.Log.Warn("signing keys that cannot be opened stay as they are", "error", err.Error())
+	return nil
+}
