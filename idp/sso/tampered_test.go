@@ -1,0 +1,212 @@
+package sso_test
+
+import (
+	"bytes"
+	"errors"
+	"path/filepath"
+	"strings"
+	"testing"
+	"time"
+
+	"go.etcd.io/bbolt"
+
+	"vernal/idp"
+	"vernal/idp/idptest"
+)
+
+// tamper changes values of the store's file while the server is stopped, as someone
+// can who may write it, and starts the server again.
+func tamper(t *testing.T, i *idptest.IdP, change func(tx *bbolt.Tx) error) {
+	t.Helper()
+	i.Stop()
+	db, err := bbolt.Open(filepath.Join(i.KeysFolder(), "..", "vernal.db"), 0o600, &bbolt.Options{Timeout: time.Second})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := errors.Join(db.Update(change), db.Close()); err != nil {
+		t.Fatal(err)
+	}
+	i.Start()
+}
+
+// replaceAll puts text in the place of other text of the same length in every value
+// of a bucket whose key ends with suffix; with old "", it flips a bit.
+func replaceAll(bucket, suffix, old, replacement string) func(*bbolt.Tx) error {
+	return func(tx *bbolt.Tx) error {
+		b := tx.Bucket([]byte(bucket))
+		values := map[string][]byte{}
+		err := b.ForEach(func(k, v []byte) error {
+			if !strings.HasSuffix(string(k), suffix) {
+				return nil
+			}
+			forged := bytes.ReplaceAll(v, []byte(old), []byte(replacement))
+			if old == "" {
+				forged = bytes.Clone(v)
+				forged[0] ^= 1
+			}
+			if !bytes.Equal(forged, v) {
+				values[string(k)] = forged
+			}
+			return nil
+		})
+		if len(values) == 0 {
+			err = errors.Join(err, errors.New("nothing was changed in "+bucket))
+		}
+		for k, v := range values {
+			err = errors.Join(err, b.Put([]byte(k), v))
+		}
+		return err
+	}
+}
+
+func unavailable(t *testing.T, page *idptest.Page) {
+	t.Helper()
+	if page.Response() != nil || page.Status != 503 || page.Header.Get("Retry-After") == "" {
+		t.Errorf("answer %d, Retry-After %q, Response %v; want 503 with Retry-After", page.Status, page.Header.Get("Retry-After"), page.Response() != nil)
+	}
+}
+
+// TestForgedSession gives a session another user and its second factor, and puts one
+// user's session in the place of another's: the browser has to sign in.
+func TestForgedSession(t *testing.T) {
+	t.Parallel()
+	tests := map[string]func(ana, ben string) func(tx *bbolt.Tx) error{
+		"another user": func(ana, ben string) func(tx *bbolt.Tx) error { return replaceAll("sessions", "", ben, ana) },
+		"swapped": func(string, string) func(tx *bbolt.Tx) error {
+			return func(tx *bbolt.Tx) error {
+				b := tx.Bucket([]byte("sessions"))
+				k1, v1 := b.Cursor().First()
+				k2, v2 := b.Cursor().Last()
+				v1, v2 = bytes.Clone(v1), bytes.Clone(v2)
+				return errors.Join(b.Put(bytes.Clone(k1), v2), b.Put(bytes.Clone(k2), v1))
+			}
+		},
+		"cut": func(string, string) func(tx *bbolt.Tx) error {
+			return func(tx *bbolt.Tx) error {
+				b := tx.Bucket([]byte("sessions"))
+				k, v := b.Cursor().First()
+				k2, v2 := b.Cursor().Last()
+				return errors.Join(b.Put(bytes.Clone(k), bytes.Clone(v[:len(v)-16])), b.Put(bytes.Clone(k2), bytes.Clone(v2[:len(v2)/2])))
+			}
+		},
+	}
+	for name, change := range tests {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			i := idptest.New(t, idptest.Options{})
+			p, ana, ben := i.AddProvider(spA), i.AddPerson("ana@example.gov"), i.AddPerson("ben@example.gov")
+			anaBrowser, benBrowser := i.Browser(), i.Browser()
+			for browser, person := range map[*idptest.Browser]*idptest.Person{anaBrowser: ana, benBrowser: ben} {
+				req := new(idptest.Request)
+				accept(t, p, req, signIn(browser, p, req, person))
+			}
+			tamper(t, i, change(string(ana.User.ID), string(ben.User.ID)))
+			page := benBrowser.Get(p.URL(new(idptest.Request)))
+			if page.Response() != nil || page.Form().Action == "" || page.Status != 200 {
+				t.Fatalf("a forged session is answered: %d %s", page.Status, page.Text())
+			}
+			req := new(idptest.Request)
+			accept(t, p, req, signIn(benBrowser, p, req, ben))
+		})
+	}
+}
+
+// TestForgedRegistration gives a provider another ACS URL: it is not answered there
+// nor anywhere, and another provider is.
+func TestForgedRegistration(t *testing.T) {
+	t.Parallel()
+	i := idptest.New(t, idptest.Options{})
+	a, b, ana := i.AddProvider(spA), i.AddProvider(spB), i.AddPerson("ana@example.gov")
+	browser := i.Browser()
+	req := new(idptest.Request)
+	accept(t, a, req, signIn(browser, a, req, ana))
+	tamper(t, i, replaceAll("providers", spA, "a.example", "x.example"))
+	unavailable(t, browser.Get(a.URL(new(idptest.Request))))
+	unavailable(t, browser.CrossSitePost(i.URL+"/api/saml/auth"+string(i.Year()), a.Form(new(idptest.Request))))
+	req = new(idptest.Request)
+	accept(t, b, req, browser.Get(b.URL(req)))
+}
+
+// TestForgedNameID changes a user's NameID: no assertion names it, none is minted in
+// its place, and the old one is back when the record is.
+func TestForgedNameID(t *testing.T) {
+	t.Parallel()
+	i := idptest.New(t, idptest.Options{})
+	a, b, ana := i.AddProvider(spA), i.AddProvider(spB), i.AddPerson("ana@example.gov")
+	browser := i.Browser()
+	req := new(idptest.Request)
+	want := accept(t, a, req, signIn(browser, a, req, ana)).Subject.NameID.Value
+	req = new(idptest.Request)
+	accept(t, b, req, browser.Get(b.URL(req)))
+	flip := func(tx *bbolt.Tx) error { return flipNameID(tx, spA, string(ana.User.ID)) }
+	tamper(t, i, flip)
+	unavailable(t, browser.Get(a.URL(new(idptest.Request))))
+	req = new(idptest.Request)
+	accept(t, b, req, browser.Get(b.URL(req)))
+	tamper(t, i, flip) // back to what it was
+	req = new(idptest.Request)
+	if got := accept(t, a, req, browser.Get(a.URL(req))).Subject.NameID.Value; got != want {
+		t.Errorf("NameID %s, want %s as before", got, want)
+	}
+}
+
+func flipNameID(tx *bbolt.Tx, sp, user string) error {
+	b := tx.Bucket([]byte("name-ids"))
+	err := errors.New("no such NameID")
+	var key, value []byte
+	_ = b.ForEach(func(k, v []byte) error {
+		if bytes.Contains(k, []byte(sp)) && bytes.HasSuffix(k, []byte(user)) {
+			key, value, err = bytes.Clone(k), bytes.Clone(v), nil
+		}
+		return nil
+	})
+	if err != nil {
+		return err
+	}
+	value[0] ^= 1
+	return b.Put(key, value)
+}
+
+// TestForgedRequest changes a request that waits for its sign-in: it is not answered.
+func TestForgedRequest(t *testing.T) {
+	t.Parallel()
+	i := idptest.New(t, idptest.Options{})
+	a, ana := i.AddProvider(spA), i.AddPerson("ana@example.gov")
+	for name, change := range map[string]func(*bbolt.Tx) error{
+		"another ACS URL": replaceAll("requests", "", "a.example", "x.example"),
+		"cut": func(tx *bbolt.Tx) error {
+			b := tx.Bucket([]byte("requests"))
+			k, v := b.Cursor().Last()
+			return b.Put(bytes.Clone(k), bytes.Clone(v[:len(v)/2]))
+		},
+	} {
+		browser := i.Browser()
+		page := browser.Get(a.URL(new(idptest.Request)))
+		if page.Form().Action == "" {
+			t.Fatalf("%s: no sign-in page: %s", name, page.Text())
+		}
+		tamper(t, i, change)
+		unavailable(t, browser.Get(page.URL.String()))
+		req := new(idptest.Request)
+		accept(t, a, req, signIn(i.Browser(), a, req, ana))
+	}
+}
+
+// TestOlderRegistration puts back a registration from before it was withdrawn. That
+// is what a writer of the store can do. What it cannot do is make it one that never
+// was.
+func TestOlderRegistration(t *testing.T) {
+	t.Parallel()
+	i := idptest.New(t, idptest.Options{})
+	a, ana := i.AddProvider(spA), i.AddPerson("ana@example.gov")
+	var older []byte
+	tamper(t, i, func(tx *bbolt.Tx) error {
+		older = bytes.Clone(tx.Bucket([]byte("providers")).Get([]byte(spA)))
+		return nil
+	})
+	a.Edit(func(p *idp.ServiceProvider) { p.Active = false })
+	refused(t, i.Browser().Get(a.URL(new(idptest.Request))), 400)
+	tamper(t, i, func(tx *bbolt.Tx) error { return tx.Bucket([]byte("providers")).Put([]byte(spA), older) })
+	req := new(idptest.Request)
+	accept(t, a, req, signIn(i.Browser(), a, req, ana))
+}
