@@ -97,6 +97,9 @@ func openDeps(c *Config, log *slog.Logger, clock idp.Clock, getenv func(string) 
 	store, err := bolt.Open(filepath.Join(c.dataDir(), storeName), bolt.Options{
 		Masters: masters, Clock: clock, Log: log, LockWait: lockWait,
 	})
+	if errors.Is(err, bolt.ErrMaster) {
+		return nil, fmt.Errorf("%w: restore the key that was in use last (while a 'vernal rekey --begin' has not ended, the old one, and after '--finish' the new one)", err)
+	}
 	if err != nil {
 		return nil, err
 	}

@@ -12,10 +12,15 @@ import (
 )
 
 // tamper does to a record of the audit trail in vernal-data, while no server
-// runs, what somebody can who may write the file.
+// runs, what a writer of the file can do. 'tamper record BUCKET KEY' changes any
+// other record.
 func tamper(ts *testscript.TestScript, neg bool, args []string) {
+	if len(args) == 3 && args[0] == "record" && !neg {
+		tamperRecord(ts, args[1], args[2])
+		return
+	}
 	if neg || len(args) != 2 {
-		ts.Fatalf("usage: tamper changed|removed|swapped|cut SEQ")
+		ts.Fatalf("usage: tamper changed|removed|swapped|cut SEQ, or tamper record BUCKET KEY")
 	}
 	seq, err := strconv.ParseUint(args[1], 10, 64)
 	ts.Check(err)
@@ -42,6 +47,22 @@ func tamper(ts *testscript.TestScript, neg bool, args []string) {
 			return records.SetSequence(seq - 1)
 		}
 		return errors.New("no such change")
+	})
+	ts.Check(errors.Join(err, db.Close()))
+}
+
+// tamperRecord flips a bit of a record. Done twice, it is as it was.
+func tamperRecord(ts *testscript.TestScript, bucket, key string) {
+	db, err := bbolt.Open(ts.MkAbs("vernal-data/"+storeName), 0o600, &bbolt.Options{Timeout: time.Second})
+	ts.Check(err)
+	err = db.Update(func(tx *bbolt.Tx) error {
+		b := tx.Bucket([]byte(bucket))
+		value := bytes.Clone(b.Get([]byte(key)))
+		if len(value) == 0 {
+			return errors.New("no record " + key + " in " + bucket)
+		}
+		value[0] ^= 1
+		return b.Put([]byte(key), value)
 	})
 	ts.Check(errors.Join(err, db.Close()))
 }

@@ -50,6 +50,8 @@ type IdP struct {
 	Trail  *trail.Service
 	Clock  *Clock
 	Policy certs.Policy
+	// Masters are the master keys in force.
+	Masters *seal.Masters
 
 	tb      testing.TB
 	options Options
@@ -143,8 +145,8 @@ func (i *IdP) Changes() uint64 { return i.Store.(*bolt.Store).Changes() }
 func (i *IdP) Start() {
 	i.tb.Helper()
 	tb, log := i.tb, slog.New(i.options.Log)
-	masters := seal.NewMasters(i.master)
-	store, err := bolt.Open(filepath.Join(i.folder, "vernal.db"), bolt.Options{Masters: masters, Clock: i.Clock.Now, Log: log})
+	i.Masters = seal.NewMasters(i.master)
+	store, err := bolt.Open(filepath.Join(i.folder, "vernal.db"), bolt.Options{Masters: i.Masters, Clock: i.Clock.Now, Log: log})
 	if err != nil {
 		tb.Fatal(err)
 	}
@@ -156,7 +158,7 @@ func (i *IdP) Start() {
 		// The least that argon2 does: the cost of hashes has tests of its own.
 		Hasher: account.NewHasher(account.Cost{Memory: 64, Time: 1, Threads: 1, Iterations: 1000, Slots: 2}),
 	}
-	i.startRotation(certs.OpenDir(filepath.Join(i.folder, "keys"), masters), log)
+	i.startRotation(certs.OpenDir(filepath.Join(i.folder, "keys"), i.Masters), log)
 
 	i.Board = &board.Service{Store: store, Registry: i.Registry, Years: i.Years, Clock: i.Clock.Now, Log: log}
 	i.Rotation.Users, i.Board.Counted = i.Board.Users, i.Rotation.Count
