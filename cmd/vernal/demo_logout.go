@@ -43,7 +43,12 @@ func (s *sample) signOut(w http.ResponseWriter, r *http.Request) {
 		_, _ = fmt.Fprintf(w, "<!DOCTYPE html><html lang=\"en\"><title>%s</title><body>%s</body></html>", s.name, req.Post(relay))
 		return
 	}
-	http.Redirect(w, r, req.Redirect(relay).String(), http.StatusSeeOther)
+	to, err := provider.RedirectLogoutRequestURL(req, relay)
+	if err != nil {
+		s.broken(w, err)
+		return
+	}
+	http.Redirect(w, r, to.String(), http.StatusSeeOther)
 }
 
 // loggedOut is POST /saml/slo: the identity provider's answer, which must be to

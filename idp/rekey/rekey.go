@@ -217,6 +217,9 @@ func (s *Service) RenewAll(ctx context.Context, actor string) error {
 // Resume goes on with what was interrupted, in the background.
 func (s *Service) Resume() { s.start() }
 
+// serverActor is who does the work in the background.
+const serverActor = "server"
+
 func event(kind, actor, name, value string) idp.AuditEvent {
 	ev := idp.AuditEvent{Kind: kind, Outcome: "ok", Actor: actor}
 	if name != "" {

@@ -74,7 +74,7 @@ func (s *Service) work(ctx context.Context) error {
 		switch {
 		case st.Phase == seal.PhaseBegin:
 			if err = s.wrapAll(ctx); err == nil {
-				err = s.Store.CompleteMaster(ctx, event("master_key.both", "server", "to", st.To))
+				err = s.Store.CompleteMaster(ctx, event("master_key.both", serverActor, "to", st.To))
 			}
 		case st.Phase == seal.PhaseFinish:
 			err = s.endMaster(ctx, st)
@@ -93,13 +93,13 @@ func (s *Service) endMaster(ctx context.Context, st seal.KeyState) error {
 	if err := s.wrapAll(ctx); err != nil {
 		return err
 	}
-	if err := s.Store.EndMaster(ctx, event("master_key.end", "server", "keep", st.Keep)); err != nil {
+	if err := s.Store.EndMaster(ctx, event("master_key.end", serverActor, "keep", st.Keep)); err != nil {
 		return err
 	}
 	if !st.RenewAll {
 		return nil
 	}
-	return s.Store.BeginRenewal(ctx, event("keys.renew", "server", "", ""))
+	return s.Store.BeginRenewal(ctx, event("keys.renew", serverActor, "", ""))
 }
 
 // wrapAll wraps the keys of users and years by the master keys in force.
@@ -133,7 +133,7 @@ func (s *Service) renew(ctx context.Context) error {
 	if err := s.passDamaged(s.Years.Reseal(ctx)); err != nil {
 		return err
 	}
-	return s.Store.EndRenewal(ctx, event("keys.renewed", "server", "", ""))
+	return s.Store.EndRenewal(ctx, event("keys.renewed", serverActor, "", ""))
 }
 
 // passDamaged passes over the files of years that cannot be opened: they cannot sign
