@@ -15,7 +15,7 @@ import (
 )
 
 // signin notes in vernal-data, while no server runs, that a person signed in to
-// a provider, as the server would.
+// a provider, which was given the email address as a NameID, as the server would.
 func signin(ts *testscript.TestScript, neg bool, args []string) {
 	if neg || len(args) != 4 {
 		ts.Fatalf("usage: signin ENTITY_ID EMAIL PROPOSED NAMEID")
@@ -33,7 +33,7 @@ func signin(ts *testscript.TestScript, neg bool, args []string) {
 	got, err := store.RecordIssuance(ctx, &idp.Issuance{
 		Request: &idp.LoginRequest{Handle: idp.RequestHandle(rand.Text()), SP: provider.EntityID, MessageID: rand.Text(), ExpiresAt: now.Add(time.Hour)},
 		Session: session.ID, User: person.ID, Scope: provider.NameIDScope, Proposed: idp.NameID(args[2]),
-		SessionIndex: rand.Text(), At: now, Event: idp.AuditEvent{Kind: "sign_in", Outcome: "ok"},
+		Address: args[1], SessionIndex: rand.Text(), At: now, Event: idp.AuditEvent{Kind: "sign_in", Outcome: "ok"},
 	})
 	ts.Check(err)
 	if got.NameID != idp.NameID(args[3]) {
