@@ -25,9 +25,7 @@ func (s *Store) AuditRecords(ctx context.Context, after uint64, limit int) ([]id
 			if err != nil {
 				return err
 			}
-			if rec.AddressSum != "" {
-				rec.Address, _, _ = audit.Address(r.get(inAuditAddresses, k))
-			}
+			rec.Address, _, _ = audit.Address(r.get(inAuditAddresses, k))
 			out = append(out, rec)
 		}
 		return nil
