@@ -41,6 +41,17 @@ func signin(ts *testscript.TestScript, neg bool, args []string) {
 	}
 }
 
+// forget leaves no year recorded in the store of vernal-data, which is made if there
+// is none, as an init leaves it that is cut short. What else is there stays.
+func forget(ts *testscript.TestScript, neg bool, args []string) {
+	if neg || len(args) != 1 || args[0] != "years" {
+		ts.Fatalf("usage: forget years")
+	}
+	store := openStore(ts)
+	ts.Check(store.UpdateRotation(context.Background(), func([]byte) ([]byte, error) { return nil, nil }))
+	ts.Check(store.Close())
+}
+
 // openStore opens the store of vernal-data, while no server runs.
 func openStore(ts *testscript.TestScript) *bolt.Store {
 	key, err := seal.LoadMaster(ts.MkAbs(filepath.Join("vernal-data", "master.key")), "")

@@ -168,19 +168,6 @@ func TestUpgradeByCommand(t *testing.T) {
 	}
 }
 
-// TestUpgradeAddresses reads records that hold their network address themselves.
-func TestUpgradeAddresses(t *testing.T) {
-	t.Parallel()
-	a, out, _ := unpackOld(t, soon)
-	for day, shown := range map[int]bool{89: true, 91: false} {
-		a.clock = func() time.Time { return soon().AddDate(0, 0, day) }
-		out.Reset()
-		if code := call(t, a, "audit", "tail", "--kind", "authn", "--json"); code != exitDone || strings.Contains(out.String(), "127.0.0.1") != shown {
-			t.Errorf("after %d days the address is shown: %v; %d, %s", day, !shown, code, out)
-		}
-	}
-}
-
 // TestUpgradeAfterDowntime opens the folder after time without any server: the
 // rotation goes on from its history.
 func TestUpgradeAfterDowntime(t *testing.T) {
