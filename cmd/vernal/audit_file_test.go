@@ -25,7 +25,7 @@ func TestAuditExportIsReadAgain(t *testing.T) {
 	drawn := map[string]bool{}
 	file := filepath.Join(t.TempDir(), "audit.jsonl")
 	rapid.Check(t, func(t *rapid.T) {
-		lines, records := anyTrail(t)
+		lines, records := drawTrail(t)
 		for _, rec := range records {
 			v := reflect.ValueOf(rec.AuditEvent)
 			for i := range v.NumField() {
@@ -71,8 +71,8 @@ func TestAuditExportIsReadAgain(t *testing.T) {
 	}
 }
 
-// anyTrail draws a trail, as the server sends it and as records.
-func anyTrail(t *rapid.T) (lines []admin.AuditLine, records []idp.AuditRecord) {
+// drawTrail draws a trail, as the server sends it and as records.
+func drawTrail(t *rapid.T) (lines []admin.AuditLine, records []idp.AuditRecord) {
 	text := rapid.String()
 	var last idp.AuditRecord
 	for range rapid.IntRange(1, 4).Draw(t, "records") {

@@ -121,9 +121,9 @@ func (a *app) recordYears(ctx context.Context, c *Config, r *initResult) error {
 // errNotBegun: the store records no year, as an init that was cut short leaves it.
 var errNotBegun = errors.New("no year is recorded")
 
-// unlessUsed is errNotBegun for a store that init can have made. One in which
-// something is recorded has lost its years, or never had any.
-func unlessUsed(ctx context.Context, c *Config, client *admin.Client) error {
+// checkUnused returns errNotBegun for a store that init can have made. One in which
+// something is recorded has lost its years, or never had any: that is refused.
+func checkUnused(ctx context.Context, c *Config, client *admin.Client) error {
 	page, err := client.AuditLines(ctx, 0, 1)
 	if err != nil {
 		return err
@@ -152,7 +152,7 @@ func (a *app) checkYears(ctx context.Context, c *Config, year idp.Year, r *initR
 		return err
 	}
 	if policy.KeySource != certs.SourceImport && !slices.ContainsFunc(st.Years, func(y certs.YearStatus) bool { return !y.CreatedAt.IsZero() }) {
-		return unlessUsed(ctx, c, client)
+		return checkUnused(ctx, c, client)
 	}
 	if year != "" {
 		return refuse("this installation has been in use: for a further year, run 'vernal rotation create %s'", year)

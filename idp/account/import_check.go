@@ -64,7 +64,7 @@ func (f *faults) emails(list []RecordEmail, since time.Time) []idp.Email {
 		if e.Confirmed && e.ConfirmedAt.IsZero() {
 			e.ConfirmedAt = since
 		}
-		f.disclosed(e.DisclosedTo)
+		f.providers(e.DisclosedTo)
 		if len(kept) == 0 && e.ConfirmedAt.IsZero() {
 			f.add("emails", "the first address must be confirmed: it is the one that service providers are told")
 		}
@@ -73,10 +73,10 @@ func (f *faults) emails(list []RecordEmail, since time.Time) []idp.Email {
 	return kept
 }
 
-// disclosed checks who an email address was disclosed to. They need not be
-// registered: a service provider that comes later, and one that is somebody else's by
-// then, can use the email address only for a user who has a NameID there.
-func (f *faults) disclosed(to []idp.EntityID) {
+// providers checks the service providers that an email address was disclosed to. They
+// need not be registered. One that is registered later, perhaps by another owner, can
+// use the email address only for a user who has a NameID there.
+func (f *faults) providers(to []idp.EntityID) {
 	seen := make(map[idp.EntityID]bool, len(to))
 	for _, id := range to {
 		if !plainKey(string(id)) || seen[id] {

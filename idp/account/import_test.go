@@ -55,7 +55,7 @@ func (h *house) lines(t fataler, text string) (lines []ImportLine) {
 			t.Fatal(l.Problems)
 		}
 		if l.Record != nil {
-			lines = append(lines, overTheWire(t, ImportLine{l.Number, *l.Record}))
+			lines = append(lines, sendLine(t, ImportLine{l.Number, *l.Record}))
 		}
 	}
 }

@@ -21,37 +21,37 @@ import (
 // What an export does with a stored field. Any other text is the reason why the
 // field stays in its installation.
 const (
-	exported           = "exported"
-	exportedAsASecret  = "exported with secrets"
-	otherwiseHasReason = "stays: "
+	exported            = "exported"
+	exportedWithSecrets = "exported with secrets"
+	notExported         = "stays: "
 )
 
 // fieldFates has a decision for each field that is stored of a user. A field
 // without one fails TestEveryStoredFieldIsDecided.
 var fieldFates = map[string]string{
-	"User.ID":                otherwiseHasReason + "each installation has IDs of its own, and no file may choose one",
+	"User.ID":                notExported + "each installation has IDs of its own, and no file may choose one",
 	"User.Emails":            exported,
-	"User.PasswordHash":      exportedAsASecret,
-	"User.PasswordChangedAt": exportedAsASecret,
-	"User.TOTPs":             exportedAsASecret,
-	"User.Devices":           otherwiseHasReason + "a device is known by a cookie of its installation; the user gives a code again",
+	"User.PasswordHash":      exportedWithSecrets,
+	"User.PasswordChangedAt": exportedWithSecrets,
+	"User.TOTPs":             exportedWithSecrets,
+	"User.Devices":           notExported + "a device is known by a cookie of its installation; the user gives a code again",
 	"User.Proofed":           exported, // as part of the profile
 	"User.Role":              exported,
 	"User.LockedAt":          exported,
 	"User.LockReason":        exported,
 	"User.CreatedAt":         exported,
-	"User.UpdatedAt":         otherwiseHasReason + "it is when the record changed in this store",
+	"User.UpdatedAt":         notExported + "it is when the record changed in this store",
 
 	"Email.Address":      exported,
 	"Email.ConfirmedAt":  exported,
 	"Email.LastSignInAt": exported,
 	"Email.ToldTo":       exported,
 
-	"TOTP.Name":     exportedAsASecret,
-	"TOTP.Secret":   exportedAsASecret,
-	"TOTP.Period":   exportedAsASecret,
-	"TOTP.LastStep": exportedAsASecret,
-	"TOTP.AddedAt":  exportedAsASecret,
+	"TOTP.Name":     exportedWithSecrets,
+	"TOTP.Secret":   exportedWithSecrets,
+	"TOTP.Period":   exportedWithSecrets,
+	"TOTP.LastStep": exportedWithSecrets,
+	"TOTP.AddedAt":  exportedWithSecrets,
 
 	"Proofed.Level":      exported,
 	"Proofed.VerifiedAt": exported,
@@ -67,13 +67,13 @@ var fieldFates = map[string]string{
 	"Profile.State":      exported,
 	"Profile.Zipcode":    exported,
 	"Profile.DOB":        exported,
-	"Profile.SSN":        exportedAsASecret,
+	"Profile.SSN":        exportedWithSecrets,
 	"Profile.Phone":      exported,
 }
 
 // isExported reports whether an export has the field.
 func isExported(field string, secrets bool) bool {
-	return fieldFates[field] == exported || fieldFates[field] == exportedAsASecret && secrets
+	return fieldFates[field] == exported || fieldFates[field] == exportedWithSecrets && secrets
 }
 
 // eachField calls visit for the fields of a struct of package idp, and for those
@@ -124,7 +124,7 @@ func TestEveryStoredFieldIsDecided(t *testing.T) {
 	walk(reflect.TypeFor[idp.Profile]())
 	for name := range found {
 		if fieldFates[name] == "" {
-			t.Errorf("%s: decide in fieldFates whether an export has it, and draw it in anyone", name)
+			t.Errorf("%s: decide in fieldFates whether an export has it, and draw it in drawUser", name)
 		}
 	}
 	for name := range fieldFates {
@@ -168,8 +168,8 @@ var (
 	goneScopes = []idp.NameIDScope{"agency:Left", "agency:agency:Left", "agency:sp:Left", "sp:https://gone/##y", "sp:sp:gone", "sp:Left"}
 )
 
-// movedTo is the scope of the new installation for one of the old.
-func movedTo(scope idp.NameIDScope) idp.NameIDScope {
+// newScope is the scope of the new installation for one of the old.
+func newScope(scope idp.NameIDScope) idp.NameIDScope {
 	if moved, ok := newScopes[scope]; ok {
 		return moved
 	}
@@ -187,7 +187,7 @@ func TestExportIsImportedAgain(t *testing.T) {
 		defer to.store.Close()
 		for id, scope := range oldProviders {
 			from.provider(id, scope)
-			to.provider(id, movedTo(scope))
+			to.provider(id, newScope(scope))
 		}
 		moveAll(rt, from, to, all)
 	})
@@ -207,7 +207,7 @@ func moveAll(t *rapid.T, from, to *house, all drawn) {
 	var people []idp.ImportedUser
 	var gone []*idp.User
 	for i := range rapid.IntRange(0, 4).Draw(t, "people") {
-		p := anyone(t, from.now, i)
+		p := drawUser(t, from.now, i)
 		people = append(people, p)
 		if rapid.IntRange(0, 4).Draw(t, "deleted") == 0 {
 			gone = append(gone, p.User)
@@ -221,6 +221,9 @@ func moveAll(t *rapid.T, from, to *house, all drawn) {
 
 	file := from.everybody(secrets, rapid.IntRange(1, 4).Draw(t, "page"))
 	lines := to.lines(t, file)
+	if diff := cmp.Diff(records(lines), records(to.lines(t, asArray(file)))); diff != "" {
+		t.Fatalf("read from lines and from an array (-lines +array):\n%s", diff)
+	}
 	result, err := to.Import(ctx, lines, ImportOptions{}, actor)
 	if err != nil || len(result.Problems) > 0 || result.Added != strings.Count(file, "\n") {
 		t.Fatalf("%v, %+v\n%s", err, result, file)
@@ -229,7 +232,7 @@ func moveAll(t *rapid.T, from, to *house, all drawn) {
 		if slices.Contains(gone, p.User) {
 			continue
 		}
-		sameUser(t, from, to, p, secrets, all)
+		checkSameUser(t, from, to, p, secrets, all)
 	}
 	// The order is that of the IDs, which are new.
 	if diff := cmp.Diff(sortedLines(file), sortedLines(to.everybody(secrets, 100))); diff != "" {
@@ -241,9 +244,9 @@ func moveAll(t *rapid.T, from, to *house, all drawn) {
 	}
 }
 
-// sameUser compares what both stores have of a user, but for what an export does
+// checkSameUser compares what both stores have of a user, but for what an export does
 // not have.
-func sameUser(t *rapid.T, from, to *house, p idp.ImportedUser, secrets bool, all drawn) {
+func checkSameUser(t *rapid.T, from, to *house, p idp.ImportedUser, secrets bool, all drawn) {
 	ctx := from.t.Context()
 	before, err := from.store.User(ctx, p.User.ID)
 	if err != nil {
@@ -255,7 +258,7 @@ func sameUser(t *rapid.T, from, to *house, p idp.ImportedUser, secrets bool, all
 	}
 	wantProfile, profile := from.profile(before.ID), to.profile(after.ID)
 	for scope, name := range p.NameIDs {
-		if got, err := to.store.NameID(ctx, movedTo(scope), after.ID); got != name || err != nil {
+		if got, err := to.store.NameID(ctx, newScope(scope), after.ID); got != name || err != nil {
 			t.Fatalf("%s knows the user as %q, %v; want %q", scope, got, err, name)
 		}
 	}
@@ -272,10 +275,22 @@ func sameUser(t *rapid.T, from, to *house, p idp.ImportedUser, secrets bool, all
 	}
 }
 
+// asArray is the file as export --json writes it.
+func asArray(file string) string {
+	return "[\n" + strings.ReplaceAll(strings.TrimSuffix(file, "\n"), "\n", "\n,") + "\n]\n"
+}
+
+func records(lines []ImportLine) (all []Record) {
+	for _, l := range lines {
+		all = append(all, l.Record)
+	}
+	return all
+}
+
 func sortedLines(file string) []string { return slices.Sorted(strings.Lines(file)) }
 
-// anyone draws a user, the n-th, as a store can have them.
-func anyone(t *rapid.T, now time.Time, n int) idp.ImportedUser {
+// drawUser draws a user, the n-th, as a store can have them.
+func drawUser(t *rapid.T, now time.Time, n int) idp.ImportedUser {
 	at := rapid.Custom(func(t *rapid.T) time.Time {
 		return time.Unix(rapid.Int64Range(-1e9, now.Unix()-1).Draw(t, "s"), rapid.SampledFrom([]int64{0, 1, 999_999_999}).Draw(t, "ns")).UTC()
 	})
@@ -286,20 +301,20 @@ func anyone(t *rapid.T, now time.Time, n int) idp.ImportedUser {
 		Devices: []idp.RememberedDevice{{Hash: []byte("cookie"), At: now}},
 	}
 	for i := range rapid.SampledFrom([]int{1, 1, 2, maxEmails}).Draw(t, "emails") {
-		e := idp.Email{ConfirmedAt: at.Draw(t, "confirmed"), LastSignInAt: maybe.Draw(t, "signed in"), ToldTo: someProviders(t)}
+		e := idp.Email{ConfirmedAt: at.Draw(t, "confirmed"), LastSignInAt: maybe.Draw(t, "signed in"), ToldTo: drawProviders(t)}
 		if i > 0 {
 			e.ConfirmedAt = maybe.Draw(t, "maybe confirmed")
 		}
-		e.Address = address(t, fmt.Sprintf("%d.%d.", n, i))
+		e.Address = drawAddress(t, fmt.Sprintf("%d.%d.", n, i))
 		u.Emails = append(u.Emails, e)
 	}
 	if rapid.Bool().Draw(t, "password") {
-		u.PasswordHash, u.PasswordChangedAt = anyHash(t), at.Draw(t, "changed")
+		u.PasswordHash, u.PasswordChangedAt = drawHash(t), at.Draw(t, "changed")
 	}
 	for range rapid.IntRange(0, MaxTOTPs).Draw(t, "totps") {
 		period := rapid.SampledFrom([]int{30, 60}).Draw(t, "period")
 		u.TOTPs = append(u.TOTPs, idp.TOTP{
-			Name: anyText(t, "name"), Secret: rapid.SliceOfN(rapid.Byte(), minSecret, maxSecret).Draw(t, "secret"), Period: period,
+			Name: drawText(t, "name"), Secret: rapid.SliceOfN(rapid.Byte(), minSecret, maxSecret).Draw(t, "secret"), Period: period,
 			LastStep: rapid.Int64Range(0, now.Unix()/int64(period)+1).Draw(t, "step"), AddedAt: at.Draw(t, "added"),
 		})
 	}
@@ -309,7 +324,7 @@ func anyone(t *rapid.T, now time.Time, n int) idp.ImportedUser {
 	}
 	p := idp.ImportedUser{User: u, NameIDs: map[idp.NameIDScope]idp.NameID{}, Event: event("test", u.ID, actor)}
 	if rapid.Bool().Draw(t, "profile") {
-		p.Profile = anyProfile(t, now, maybe)
+		p.Profile = drawProfile(t, now, maybe)
 	}
 	scopes := append(slices.Sorted(maps.Values(oldProviders)), goneScopes...)
 	if rapid.IntRange(0, 9).Draw(t, "busy") == 0 {
@@ -319,7 +334,7 @@ func anyone(t *rapid.T, now time.Time, n int) idp.ImportedUser {
 	}
 	for i, scope := range scopes {
 		if rapid.Bool().Draw(t, "known") {
-			name := strings.TrimSpace(norm.NFC.String(anyText(t, "value")))
+			name := strings.TrimSpace(norm.NFC.String(drawText(t, "value")))
 			p.NameIDs[scope] = idp.NameID(fmt.Sprintf("%d.%d%s", n, i, name[:min(len(name), 2)]))
 		}
 	}
@@ -334,8 +349,8 @@ func anyone(t *rapid.T, now time.Time, n int) idp.ImportedUser {
 	return p
 }
 
-// address draws an email address that begins with a text of its own.
-func address(t *rapid.T, begin string) string {
+// drawAddress draws an email address that begins with a text of its own.
+func drawAddress(t *rapid.T, begin string) string {
 	domain := rapid.SampledFrom([]string{"@x.gov", "@bücher.example", "@A.Example"}).Draw(t, "domain")
 	text, err := NormalizeEmail(begin + rapid.StringMatching(`[A-Za-zäöß+'&-]{1,20}`).Draw(t, "local") + domain)
 	if err != nil {
@@ -344,8 +359,8 @@ func address(t *rapid.T, begin string) string {
 	return text
 }
 
-// someProviders draws who an address was disclosed to.
-func someProviders(t *rapid.T) (list []idp.EntityID) {
+// drawProviders draws the service providers that an email address was disclosed to.
+func drawProviders(t *rapid.T) (list []idp.EntityID) {
 	for _, id := range append(slices.Sorted(maps.Keys(oldProviders)), "https://gone/", "urn:never") {
 		if rapid.IntRange(0, 3).Draw(t, "disclosed") == 0 {
 			list = append(list, id)
@@ -359,7 +374,7 @@ func someProviders(t *rapid.T) (list []idp.EntityID) {
 	return list
 }
 
-func anyHash(t *rapid.T) string {
+func drawHash(t *rapid.T) string {
 	bytes := func(from, to int) []byte { return rapid.SliceOfN(rapid.Byte(), from, to).Draw(t, "bytes") }
 	h := phc{alg: algPBKDF2, iterations: rapid.IntRange(minIterations, maxIterations).Draw(t, "iterations"), salt: bytes(minSalt, maxSalt), key: bytes(minKey, maxKey)}
 	if rapid.Bool().Draw(t, "argon2") {
@@ -368,8 +383,8 @@ func anyHash(t *rapid.T) string {
 	return h.String()
 }
 
-// anyText draws text that a name can have, or none.
-func anyText(t *rapid.T, label string) string {
+// drawText draws text that a name can have, or none.
+func drawText(t *rapid.T, label string) string {
 	text := rapid.StringN(0, 12, 40).Filter(func(s string) bool {
 		_, ok := plainText(s)
 		return ok && strings.TrimSpace(s) == s
@@ -377,7 +392,7 @@ func anyText(t *rapid.T, label string) string {
 	return norm.NFC.String(text)
 }
 
-func anyProfile(t *rapid.T, now time.Time, at *rapid.Generator[time.Time]) *idp.Profile {
+func drawProfile(t *rapid.T, now time.Time, at *rapid.Generator[time.Time]) *idp.Profile {
 	p := &idp.Profile{
 		Level: rapid.SampledFrom([]string{idp.IALVerified, idp.IALFacialMatch}).Draw(t, "level"), VerifiedAt: at.Draw(t, "verified"),
 		Zipcode: rapid.SampledFrom([]string{"", "12345", "00501-1234"}).Draw(t, "zip"), DOB: rapid.SampledFrom([]string{"", "1900-01-01", "2000-02-29"}).Draw(t, "dob"),
@@ -385,7 +400,7 @@ func anyProfile(t *rapid.T, now time.Time, at *rapid.Generator[time.Time]) *idp.
 	}
 	for _, f := range profileFields {
 		if f.want == wantText {
-			*f.at(p) = anyText(t, f.name)
+			*f.at(p) = drawText(t, f.name)
 		}
 	}
 	p.FirstName, p.LastName = "A"+p.FirstName, "Ł"+p.LastName
@@ -396,8 +411,8 @@ func anyProfile(t *rapid.T, now time.Time, at *rapid.Generator[time.Time]) *idp.
 	return kept
 }
 
-// overTheWire is a line as the server gets it from the command.
-func overTheWire(t fataler, l ImportLine) (got ImportLine) {
+// sendLine gives a line as the server gets it from the command.
+func sendLine(t fataler, l ImportLine) (got ImportLine) {
 	d := json.NewDecoder(strings.NewReader(mustJSON(t, l)))
 	d.DisallowUnknownFields()
 	if err := d.Decode(&got); err != nil {

@@ -60,7 +60,7 @@ func (i *IdP) startRotation(dir *certs.Dir, log *slog.Logger) {
 		made = append(made, k.Made())
 	}
 	if len(years) > 0 && len(i.options.Years) > 0 {
-		i.live(made, now)
+		i.recordSteps(made, now)
 	}
 	if i.options.Vault != nil {
 		i.Policy.KeySource, dir = certs.SourcePKCS11, dir.WithVault(i.options.Vault)
@@ -75,9 +75,9 @@ func (i *IdP) startRotation(dir *certs.Dir, log *slog.Logger) {
 	}
 }
 
-// live records the history of an installation that has taken each step of its years,
+// recordSteps records the history of an installation that has taken each step of its years,
 // the oldest first, on its date.
-func (i *IdP) live(made []certs.Made, now time.Time) {
+func (i *IdP) recordSteps(made []certs.Made, now time.Time) {
 	h := i.Policy.Adopt(certs.History{}, made, now)
 	for n, m := range made {
 		d := i.Policy.Dates(m.Year)
