@@ -155,8 +155,8 @@ func TestSaveCompletes(t *testing.T) {
 	if err != nil || len(keys) != 1 || keys[0].Cert != nil {
 		t.Fatalf("Load = %v, %v; want a key without certificate", keys, err)
 	}
-	if s := DefaultPolicy().State([]Made{keys[0].Made()}, "2026", at("2026-11-22")); s != Created {
-		t.Errorf("state = %s, want created", s)
+	if h := DefaultPolicy().Adopt(History{}, []Made{keys[0].Made()}, at("2026-11-22")); h.State("2026", at("2026-11-22")) != Created {
+		t.Errorf("adopted as %+v, want created", h.Records)
 	}
 	other, err := Certify(bytes.NewReader(make([]byte, 1024)), testRSA()[1], "2026", DefaultPolicy(), "https://x.example", at("2026-01-15"))
 	if err != nil {

@@ -153,7 +153,7 @@ func TestRingClosesFaultyYears(t *testing.T) {
 	t.Parallel()
 	k26, k27 := madeKey(t, "2026"), madeKey(t, "2027")
 	w := recordedWith(t, k26, k27)
-	r := NewRing(w.p, nil)
+	r := NewRing(w.p)
 	if err := r.SetHistory(w.h, []*Key{k26}); err != nil {
 		t.Fatal(err)
 	}

@@ -3,6 +3,7 @@ package certs
 import (
 	"encoding/json"
 	"errors"
+	"fmt"
 	"testing"
 	"time"
 
@@ -82,8 +83,8 @@ func TestLettersSort(t *testing.T) {
 	}
 }
 
-// An installation that has lived by the calendar alone gets a history.
-func TestAdopt(t *testing.T) {
+// The keys that init made get the states of a first start.
+func TestBegin(t *testing.T) {
 	t.Parallel()
 	tests := []struct {
 		name string
@@ -93,27 +94,41 @@ func TestAdopt(t *testing.T) {
 	}{
 		{"nothing", nil, "2026-11-22", states{}},
 		{"one year", []Made{full("2026")}, "2026-11-22", states{"2026": Preferred}},
-		{"spring", []Made{full("2027"), full("2026")}, "2027-03-15", states{"2026": Expiring, "2027": Preferred}},
-		{"before the change", []Made{full("2027"), full("2026")}, "2027-02-10", states{"2026": Preferred, "2027": Published}},
-		{"grace and retired", []Made{gone("2025"), full("2026"), full("2027")}, "2027-08-10", states{"2025": Retired, "2026": Grace, "2027": Preferred}},
-		{"a key that waits", []Made{full("2026"), bare("2027")}, "2027-02-10", states{"2026": Preferred, "2027": Created}},
-		{"brought from elsewhere", []Made{{Year: "2026", CertEndAt: DefaultPolicy().Dates("2026").CertEndAt, HasKey: true, Elsewhere: true}}, "2026-11-22", states{"2026": Created}},
-		{"made ahead of time", []Made{full("2027")}, "2026-11-22", states{"2027": Preferred}},
+		{"the next one was made, too", []Made{full("2027"), full("2026")}, "2027-01-20", states{"2026": Preferred, "2027": Created}},
+		{"and its publishing date has passed", []Made{full("2027"), full("2026")}, "2027-02-10", states{"2026": Preferred, "2027": Published}},
+		{"the next one waits for its certificate", []Made{full("2026"), bare("2027")}, "2027-02-10", states{"2026": Preferred, "2027": Created}},
+		{"a year that the operator named", []Made{full("2029")}, "2026-11-22", states{"2029": Preferred}},
 	}
 	for _, tt := range tests {
-		t.Run(tt.name, func(t *testing.T) {
-			t.Parallel()
-			p := DefaultPolicy()
-			h := p.Adopt(History{}, tt.made, at(tt.now))
-			if diff := cmp.Diff(tt.want, h.all(at(tt.now))); diff != "" {
-				t.Errorf("(-want +got):\n%s", diff)
-			}
-			if diff := cmp.Diff(h, p.Adopt(h, tt.made, at(tt.now))); diff != "" {
-				t.Errorf("adopting twice changes it:\n%s", diff)
-			}
-			w := &world{t: t, p: p, h: h, now: at(tt.now)}
-			w.runTo(w.now.AddDate(3, 0, 0)) // and from there it lives on
-		})
+		for _, manual := range []bool{false, true} {
+			t.Run(fmt.Sprint(tt.name, ", manual ", manual), func(t *testing.T) {
+				t.Parallel()
+				p := DefaultPolicy()
+				p.Manual = manual
+				h := p.Begin(tt.made, at(tt.now))
+				if diff := cmp.Diff(tt.want, h.all(at(tt.now))); diff != "" {
+					t.Errorf("(-want +got):\n%s", diff)
+				}
+				if diff := cmp.Diff(h, p.Adopt(h, tt.made, at(tt.now))); diff != "" {
+					t.Errorf("adopting changes it:\n%s", diff)
+				}
+				p.Manual = false
+				w := &world{t: t, p: p, h: h, now: at(tt.now)}
+				w.runTo(w.now.AddDate(3, 0, 0)) // and from there it lives on
+			})
+		}
+	}
+}
+
+// Keys alone make no year live: no one can tell from them which certificates
+// service providers trust.
+func TestAdoptOpensNothing(t *testing.T) {
+	t.Parallel()
+	external := full("2028")
+	external.Elsewhere = true
+	h := DefaultPolicy().Adopt(History{}, []Made{gone("2025"), full("2026"), full("2027"), external}, at("2027-08-10"))
+	if diff := cmp.Diff(states{"2026": Created, "2027": Created, "2028": Created}, h.all(at("2027-08-10"))); diff != "" || h.Preferred != "" {
+		t.Errorf("preferred %q, states (-want +got):\n%s", h.Preferred, diff)
 	}
 }
 
@@ -142,11 +157,11 @@ func TestAdoptAfterCrash(t *testing.T) {
 	}
 }
 
-// With a history, a state changes when a step is taken.
+// A state changes when a step is taken.
 func TestRingSetHistory(t *testing.T) {
 	t.Parallel()
 	keys := ringKeys(t, "2026", "2027")
-	r := NewRing(DefaultPolicy(), keys)
+	r := NewRing(DefaultPolicy())
 	w := firstStart(t, "2026-11-22").hand("create 2027")
 	check := func(now time.Time, preferred idp.Year, live ...idp.Year) {
 		t.Helper()

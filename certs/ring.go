@@ -42,7 +42,7 @@ type Entry struct {
 	// once the year is over.
 	Key   *Key
 	State State
-	// RetiredAt is when the year ended; zero before that, and without a history.
+	// RetiredAt is when the year ended; zero before that.
 	RetiredAt time.Time
 	// Fault is why the year is closed although its State is live; "" if its
 	// endpoint URLs answer. The Key of such a year has no Signer, and has its
@@ -71,39 +71,31 @@ func (e Entry) CertExpired(now time.Time) bool {
 // snapshot is the decision for all times in [from, until).
 type snapshot struct {
 	keys        []*Key
-	history     *History // nil: the calendar alone decides
+	history     History
 	from, until time.Time
 	entries     map[idp.Year]Entry
 	live        []Entry
 	preferred   Entry
 }
 
-// NewRing makes a Ring over keys, one per year, which belong to it afterwards.
-// Until SetHistory, the calendar alone decides.
-func NewRing(p Policy, keys []*Key) *Ring {
+// NewRing makes a Ring that has no year until SetHistory.
+func NewRing(p Policy) *Ring {
 	r := &Ring{policy: p}
-	r.Set(keys)
+	r.snap.Store(&snapshot{})
 	return r
 }
 
-// Set replaces all keys at once and lets the calendar alone decide. Look-ups
-// under way see either set in full.
-func (r *Ring) Set(keys []*Key) {
-	// The empty span makes the first look-up take the decision.
-	r.snap.Store(&snapshot{keys: slices.Clone(keys)})
-}
-
-// SetHistory replaces all keys at once and lets the history decide: from now on
-// a state changes when a step is taken, not on its date. It keeps what
-// History.Usable leaves of the keys, so nothing reachable from the Ring signs
-// for a year that is over. It keeps the history too, which must not change
-// afterwards.
+// SetHistory replaces all keys and the history at once. Look-ups under way see
+// either set in full. The Ring keeps what History.Usable leaves of the keys, so
+// nothing reachable from the Ring signs for a year that is over. It keeps the
+// history too, which must not change afterwards.
 //
 // The Ring always follows, so that a year closes whatever is wrong with the
 // others. The error says that the preferred year cannot sign, and matches
 // ErrNoSigner.
 func (r *Ring) SetHistory(h History, keys []*Key) error {
-	s := &snapshot{keys: h.Usable(keys), history: &h}
+	// The empty span makes the first look-up take the decision.
+	s := &snapshot{keys: h.Usable(keys), history: h}
 	r.snap.Store(s)
 	if h.Preferred == "" {
 		return fmt.Errorf("no year is preferred: %w", ErrNoSigner)
@@ -156,14 +148,9 @@ func (r *Ring) All(now time.Time) []Entry {
 // Dates are the calendar's dates of a year.
 func (r *Ring) Dates(y idp.Year) Dates { return r.policy.Dates(y) }
 
-// EndedAt is when a year was retired or revoked; zero if it was not, or if the
-// calendar alone decides.
+// EndedAt is when a year was retired or revoked; zero if it was not.
 func (r *Ring) EndedAt(y idp.Year) time.Time {
-	s := r.snap.Load()
-	if s.history == nil {
-		return time.Time{}
-	}
-	record, _ := s.history.Record(y)
+	record, _ := r.snap.Load().history.Record(y)
 	if !record.RevokedAt.IsZero() {
 		return record.RevokedAt
 	}
@@ -171,42 +158,25 @@ func (r *Ring) EndedAt(y idp.Year) time.Time {
 }
 
 // at returns the snapshot for now. Several requests may make it at once on the
-// first look-up after a date, which does no harm. If Set comes in between, the
-// new keys stay and this request still answers with the old ones.
+// first look-up after a date, which does no harm. If SetHistory comes in between,
+// the new keys stay and this request still answers with the old ones.
 func (r *Ring) at(now time.Time) *snapshot {
 	s := r.snap.Load()
 	if !now.Before(s.from) && now.Before(s.until) {
 		return s
 	}
-	fresh := r.policy.snapshot(s.keys, s.history, now)
+	fresh := newSnapshot(s.keys, s.history, now)
 	r.snap.CompareAndSwap(s, fresh)
 	return fresh
 }
 
-// snapshot decides the state of every year at now, and for how long that holds.
-func (p Policy) snapshot(keys []*Key, history *History, now time.Time) *snapshot {
-	made := make([]Made, len(keys))
-	for i, k := range keys {
-		made[i] = k.Made()
-	}
-	var states map[idp.Year]State
-	if history == nil {
-		states = p.States(made, now)
-	} else {
-		states = make(map[idp.Year]State, len(made))
-		for _, m := range made {
-			states[m.Year] = history.State(m.Year, now)
-		}
-	}
+// newSnapshot decides the state of every year at now, and for how long that holds.
+func newSnapshot(keys []*Key, history History, now time.Time) *snapshot {
 	s := &snapshot{keys: keys, history: history, entries: make(map[idp.Year]Entry, len(keys))}
 	for _, k := range keys {
-		e := Entry{Key: k, State: states[k.Year]}
-		if history != nil {
-			r, recorded := history.Record(k.Year)
-			e.RetiredAt = r.RetiredAt
-			if recorded {
-				e.Fault = r.faultOf(k)
-			}
+		e := Entry{Key: k, State: history.State(k.Year, now)}
+		if r, recorded := history.Record(k.Year); recorded {
+			e.RetiredAt, e.Fault = r.RetiredAt, r.faultOf(k)
 		}
 		s.entries[k.Year] = e
 		if !e.State.Live() || e.Closed() {
@@ -226,22 +196,19 @@ func (p Policy) snapshot(keys []*Key, history *History, now time.Time) *snapshot
 		}
 		return cmp.Compare(b.Key.Year, a.Key.Year)
 	})
-	s.from, s.until = p.span(made, now)
+	s.from, s.until = history.span(now)
 	return s
 }
 
-// span is the stretch of time around now in which no state changes by itself.
-func (p Policy) span(made []Made, now time.Time) (from, until time.Time) {
+// span is the stretch of time around now in which no state changes without a
+// step: none does but by the end of a certificate.
+func (h History) span(now time.Time) (from, until time.Time) {
 	from, until = now.AddDate(-1, 0, 0), now.AddDate(1, 0, 0)
-	for _, m := range made {
-		d := p.Dates(m.Year)
-		for _, at := range []time.Time{d.PublishAt, d.PreferAt, m.CertEndAt} {
-			if at.After(now) && at.Before(until) {
-				until = at
-			}
-			if !at.After(now) && at.After(from) {
-				from = at
-			}
+	for _, r := range h.Records {
+		if at := r.CertEndAt; at.After(now) && at.Before(until) {
+			until = at
+		} else if !at.After(now) && at.After(from) {
+			from = at
 		}
 	}
 	return from, until

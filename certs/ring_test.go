@@ -6,7 +6,6 @@ import (
 	"testing"
 	"time"
 
-	"github.com/google/go-cmp/cmp"
 	"pgregory.net/rapid"
 
 	"vernal/idp"
@@ -28,47 +27,19 @@ func yearsOf(entries []Entry) (years []idp.Year) {
 	return years
 }
 
-func TestRing(t *testing.T) {
-	t.Parallel()
-	keys := ringKeys(t, "2027", "2025", "2026")
-	keys[1].Signer = nil // 2025 is retired
-	r := NewRing(DefaultPolicy(), keys)
-	tests := []struct {
-		name      string
-		now       string
-		preferred idp.Year
-		live      []idp.Year
-	}{
-		{"before publishing", "2027-01-20", "2026", []idp.Year{"2026"}},
-		{"published", "2027-02-01", "2026", []idp.Year{"2026", "2027"}},
-		{"preferred", "2027-03-01", "2027", []idp.Year{"2027", "2026"}},
-		{"back again", "2027-01-20", "2026", []idp.Year{"2026"}},
-		{"years later", "2031-01-01", "2027", []idp.Year{"2027", "2026"}},
+// newRing is a Ring over a history and its keys.
+func newRing(t fataler, h History, keys []*Key) *Ring {
+	t.Helper()
+	r := NewRing(DefaultPolicy())
+	if err := r.SetHistory(h, keys); err != nil {
+		t.Fatalf("%v", err)
 	}
-	for _, tt := range tests {
-		now := at(tt.now)
-		e, err := r.Preferred(now)
-		if err != nil || e.Year() != tt.preferred || e.State != Preferred {
-			t.Errorf("%s: preferred = %s %s, %v; want %s", tt.name, e.Year(), e.State, err, tt.preferred)
-		}
-		if diff := cmp.Diff(tt.live, yearsOf(r.Live(now))); diff != "" {
-			t.Errorf("%s: live (-want +got):\n%s", tt.name, diff)
-		}
-		if diff := cmp.Diff([]idp.Year{"2025", "2026", "2027"}, yearsOf(r.All(now))); diff != "" {
-			t.Errorf("%s: all (-want +got):\n%s", tt.name, diff)
-		}
-		if e, ok := r.Lookup("2025", now); !ok || e.State != Retired {
-			t.Errorf("%s: 2025 = %s, %v; want retired", tt.name, e.State, ok)
-		}
-		if e, ok := r.Lookup("2024", now); ok {
-			t.Errorf("%s: found 2024, %s", tt.name, e.State)
-		}
-	}
+	return r
 }
 
 func TestRingCertExpired(t *testing.T) {
 	t.Parallel()
-	r := NewRing(DefaultPolicy(), ringKeys(t, "2026"))
+	r := newRing(t, firstStart(t, "2026-11-22").h, ringKeys(t, "2026"))
 	for _, tt := range []struct {
 		now  string
 		want bool
@@ -80,43 +51,54 @@ func TestRingCertExpired(t *testing.T) {
 	}
 }
 
+// Without a history there is no year, whatever keys there are.
 func TestRingEmpty(t *testing.T) {
 	t.Parallel()
-	r := NewRing(DefaultPolicy(), nil)
-	if _, err := r.Preferred(at("2026-11-22")); !errors.Is(err, ErrNoSigner) {
-		t.Errorf("Preferred = %v, want ErrNoSigner", err)
+	now := at("2026-11-22")
+	r := NewRing(DefaultPolicy())
+	check := func() {
+		t.Helper()
+		if _, err := r.Preferred(now); !errors.Is(err, ErrNoSigner) {
+			t.Errorf("Preferred = %v, want ErrNoSigner", err)
+		}
+		if live := r.Live(now); len(live) != 0 {
+			t.Errorf("Live = %v", live)
+		}
 	}
-	if live := r.Live(at("2026-11-22")); len(live) != 0 {
-		t.Errorf("Live = %v", live)
+	check()
+	if err := r.SetHistory(History{}, ringKeys(t, "2026")); !errors.Is(err, ErrNoSigner) {
+		t.Errorf("SetHistory = %v, want ErrNoSigner", err)
 	}
-	r.Set(ringKeys(t, "2026"))
-	if e, err := r.Preferred(at("2026-11-22")); err != nil || e.Year() != "2026" {
-		t.Errorf("after Set: %v, %v", e, err)
+	check()
+	if err := r.SetHistory(firstStart(t, "2026-11-22").h, ringKeys(t, "2026")); err != nil {
+		t.Fatal(err)
+	}
+	if e, err := r.Preferred(now); err != nil || e.Year() != "2026" {
+		t.Errorf("after SetHistory: %v, %v", e, err)
 	}
 }
 
 // What the Ring remembers between look-ups never differs from a new decision,
 // in whatever order the times come.
-func TestRingAgreesWithStates(t *testing.T) {
+func TestRingAgreesWithHistory(t *testing.T) {
 	t.Parallel()
-	keys := ringKeys(t, "2025", "2026", "2026b", "2027", "2028")
+	keys := ringKeys(t, "2026", "2027", "2028")
+	w := firstStart(t, "2026-11-22").run("2028-03-15")
 	rapid.Check(t, func(t *rapid.T) {
-		p := DefaultPolicy()
-		r := NewRing(p, keys)
-		var made []Made
-		for _, k := range keys {
-			made = append(made, k.Made())
-		}
-		boundaries := []time.Time{at("2026-02-01"), at("2026-03-01"), at("2027-04-01"), at("2028-03-01")}
+		r := newRing(t, w.h, keys)
+		boundaries := []time.Time{at("2027-04-01"), at("2028-04-01"), at("2029-04-01"), at("2028-03-01")}
 		for range 20 {
 			now := drawTime(t)
 			if rapid.Bool().Draw(t, "at a boundary") {
 				now = rapid.SampledFrom(boundaries).Draw(t, "boundary").Add(time.Duration(rapid.IntRange(-1, 1).Draw(t, "off")))
 			}
-			for y, want := range p.States(made, now) {
-				if e, ok := r.Lookup(y, now); !ok || e.State != want {
-					t.Fatalf("%s at %s: %s, %v; want %s", y, now, e.State, ok, want)
+			for _, k := range keys {
+				if e, ok := r.Lookup(k.Year, now); !ok || e.State != w.h.State(k.Year, now) {
+					t.Fatalf("%s at %s: %s, %v; want %s", k.Year, now, e.State, ok, w.h.State(k.Year, now))
 				}
+			}
+			if _, ok := r.Lookup("2024", now); ok {
+				t.Fatal("found 2024, which was never made")
 			}
 		}
 	})
@@ -125,18 +107,21 @@ func TestRingAgreesWithStates(t *testing.T) {
 func TestRingConcurrent(t *testing.T) {
 	t.Parallel()
 	keys := ringKeys(t, "2026", "2027")
-	r := NewRing(DefaultPolicy(), keys)
+	h := firstStart(t, "2026-11-22").run("2027-03-15").h
+	r := newRing(t, h, keys)
 	var wg sync.WaitGroup
 	for range 8 {
 		wg.Go(func() {
 			for i := range 200 {
-				now := at("2027-02-28T23:59:59Z").Add(time.Duration(i%2) * time.Second)
-				want := []idp.Year{"2026", "2027"}[i%2]
-				if e, err := r.Preferred(now); err != nil || e.Year() != want {
-					t.Errorf("at %s: %s, %v", now, e.Year(), err)
+				now := at("2027-03-31T23:59:59Z").Add(time.Duration(i%2) * time.Second)
+				want := []State{Expiring, Grace}[i%2]
+				if e, ok := r.Lookup("2026", now); !ok || e.State != want {
+					t.Errorf("at %s: %s, %v", now, e.State, ok)
 				}
 				if i%50 == 0 {
-					r.Set(keys)
+					if err := r.SetHistory(h, keys); err != nil {
+						t.Error(err)
+					}
 				}
 			}
 		})
@@ -145,7 +130,7 @@ func TestRingConcurrent(t *testing.T) {
 }
 
 func TestLookupDoesNotAllocate(t *testing.T) {
-	r := NewRing(DefaultPolicy(), ringKeys(t, "2026", "2027"))
+	r := newRing(t, firstStart(t, "2026-11-22").run("2027-03-15").h, ringKeys(t, "2026", "2027"))
 	now := at("2027-03-15")
 	if n := testing.AllocsPerRun(100, func() {
 		r.Lookup("2026", now)

@@ -1,7 +1,6 @@
 package certs
 
 import (
-	"slices"
 	"time"
 
 	"vernal/idp"
@@ -62,66 +61,3 @@ type Made struct {
 // canSign reports whether the year could sign: it has a key and a certificate
 // that says whose it is. A certificate past its end still signs.
 func (m Made) canSign() bool { return m.HasKey && !m.CertEndAt.IsZero() }
-
-// States is the state of every year in made at now by the calendar alone, for
-// an installation that has no History. The order of made does not matter; a year not in it is Planned.
-//
-// If any year can sign, exactly one of them is Preferred: the newest whose
-// preferring date has passed or, before any has, the oldest, so that a fresh
-// installation can always sign. A year past its retiring date stays in Grace:
-// retirement destroys a key, and the calendar alone destroys nothing.
-func (p Policy) States(made []Made, now time.Time) map[idp.Year]State {
-	preferred := p.preferred(made, now)
-	states := make(map[idp.Year]State, len(made))
-	for _, m := range made {
-		states[m.Year] = p.state(m, preferred, now)
-	}
-	return states
-}
-
-// State is the state of one year among those made; see States.
-func (p Policy) State(made []Made, y idp.Year, now time.Time) State {
-	i := slices.IndexFunc(made, func(m Made) bool { return m.Year == y })
-	if i < 0 {
-		return Planned
-	}
-	return p.state(made[i], p.preferred(made, now), now)
-}
-
-// preferred is the year that is preferred, or "" if none can sign.
-func (p Policy) preferred(made []Made, now time.Time) idp.Year {
-	var due, oldest idp.Year
-	for _, m := range made {
-		if !m.canSign() {
-			continue
-		}
-		if oldest == "" || m.Year < oldest {
-			oldest = m.Year
-		}
-		if m.Year > due && !p.Dates(m.Year).PreferAt.After(now) {
-			due = m.Year
-		}
-	}
-	if due != "" {
-		return due
-	}
-	return oldest
-}
-
-func (p Policy) state(m Made, preferred idp.Year, now time.Time) State {
-	switch {
-	case !m.HasKey:
-		return Retired
-	case m.CertEndAt.IsZero():
-		return Created
-	case m.Year == preferred:
-		return Preferred
-	case m.Year < preferred && m.CertEndAt.After(now):
-		return Expiring
-	case m.Year < preferred:
-		return Grace
-	case p.Dates(m.Year).PublishAt.After(now):
-		return Created
-	}
-	return Published
-}

@@ -28,14 +28,6 @@ func (p Policy) Steps(h History, now time.Time) (steps []Step) {
 	}
 }
 
-// FirstSteps are what the first start takes, in either mode: the years of
-// FirstYears, each directly in its calendar state. None where keys come from
-// elsewhere.
-func (p Policy) FirstSteps(now time.Time) []Step {
-	p.Manual = false
-	return p.Steps(History{}, now)
-}
-
 // Status is the rotation at one moment, for people.
 type Status struct {
 	At time.Time `json:"at"`

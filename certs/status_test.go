@@ -51,9 +51,6 @@ func TestManual(t *testing.T) {
 	w.hand("prefer 2027").run("2027-07-01").wantAttention(t, "certificate_ended 2026", "step_overdue 2026")
 	w.hand("retire 2026").run("2027-08-01").wantLog(t, "2027-07-31 destroy 2026")
 	w.wantAttention(t)
-	if diff := cmp.Diff(firstStart(t, "2026-11-22").p.FirstSteps(at("2027-02-10")), w.p.FirstSteps(at("2027-02-10"))); diff != "" {
-		t.Errorf("the first start is the same in either mode:\n%s", diff)
-	}
 }
 
 func TestAttention(t *testing.T) {

@@ -33,13 +33,12 @@ type AuditRecord struct {
 	// AddressSum commits to Address without telling it: the SHA-256, hex, over
 	// the time, 16 random bytes and the address. Those are kept beside the
 	// record and are gone after AddressLifetime; from then on nobody can find
-	// the address by trying all of them. "" if there was none, and in records of
-	// the first form, of which Address is a part.
+	// the address by trying all of them. "" if there was none.
 	AddressSum string `json:"address_sum,omitempty"`
 	// Prev is the Hash of the record before, hex; 64 zeros for the first.
 	Prev string `json:"prev"`
 	// Hash is the SHA-256, hex, over the record's JSON without this field and
-	// without Address, unless it is of the first form.
+	// without Address.
 	Hash string `json:"hash"`
 }
 

@@ -143,8 +143,9 @@ type ImportedUser struct {
 	// Deleted is true of a person who was deleted where they come from: nothing
 	// of them is kept but User.ID and the NameIDs, so that both stay taken.
 	Deleted bool
-	// Existing is true of a person who is here already: of User only the ID
-	// counts, and the NameIDs are added to those that they have.
+	// Existing is true of a person who is here already: the NameIDs are added to
+	// those that they have. Of User only the ID counts, and ToldTo of its Emails,
+	// which is added to that of the same address, compared without case.
 	Existing bool
 	Event    AuditEvent
 }

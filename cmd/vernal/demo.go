@@ -159,7 +159,7 @@ func (a *app) startDemoAt(ctx context.Context, ports []net.Listener, dir string)
 	if err != nil {
 		return nil, err
 	}
-	if d.deps, err = openDeps(config, log, a.clock, noEnv, demoLockWait); errors.Is(err, idp.ErrLocked) {
+	if d.deps, err = beginDeps(config, log, a.clock, noEnv, demoLockWait); errors.Is(err, idp.ErrLocked) {
 		return nil, refuse("%s is in use; does another demo run there?", dir)
 	} else if err != nil {
 		return nil, err

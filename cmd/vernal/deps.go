@@ -71,6 +71,16 @@ type deps struct {
 // error says to run `vernal init`. If another process holds the store, it waits
 // for lockWait, then returns idp.ErrLocked.
 func openDeps(c *Config, log *slog.Logger, clock idp.Clock, getenv func(string) string, lockWait time.Duration) (*deps, error) {
+	return openFolder(c, log, clock, getenv, lockWait, false)
+}
+
+// beginDeps is openDeps for a new installation, whose keys were just made: it makes
+// the store, if there is none, and records them.
+func beginDeps(c *Config, log *slog.Logger, clock idp.Clock, getenv func(string) string, lockWait time.Duration) (*deps, error) {
+	return openFolder(c, log, clock, getenv, lockWait, true)
+}
+
+func openFolder(c *Config, log *slog.Logger, clock idp.Clock, getenv func(string) string, lockWait time.Duration, first bool) (*deps, error) {
 	if err := checkFolder(c); err != nil {
 		return nil, err
 	}
@@ -89,11 +99,13 @@ func openDeps(c *Config, log *slog.Logger, clock idp.Clock, getenv func(string) 
 	if err != nil {
 		return nil, err
 	}
+	if !first {
+		if err := checkStore(c); err != nil {
+			return nil, err
+		}
+	}
 	masters := seal.NewMasters(master)
 	dir := keysDir(c, masters, vault)
-	if err := checkKeys(c, dir, policy); err != nil {
-		return nil, err
-	}
 	store, err := bolt.Open(filepath.Join(c.dataDir(), storeName), bolt.Options{
 		Masters: masters, Clock: clock, Log: log, LockWait: lockWait,
 	})
@@ -105,7 +117,7 @@ func openDeps(c *Config, log *slog.Logger, clock idp.Clock, getenv func(string) 
 	}
 	registry := sp.New(store, clock)
 	registry.BaseIsHTTP = strings.HasPrefix(c.BaseURL, "http:")
-	ring := certs.NewRing(policy, nil) // the rotation fills it
+	ring := certs.NewRing(policy) // the rotation fills it
 	registry.OurCerts = func() []*x509.Certificate { return ourCerts(ring.All(clock.Now())) }
 	d := &deps{
 		config: c,
@@ -134,25 +146,10 @@ func openDeps(c *Config, log *slog.Logger, clock idp.Clock, getenv func(string) 
 		Master: func() (*seal.Master, error) { return seal.LoadMaster(c.masterKeyFile(), getenv(masterKeyEnv)) },
 	}
 	d.notices, d.silent = newNotices(d, getenv)
-	if err := d.start(); err != nil {
+	if err := d.start(first); err != nil {
 		return nil, errors.Join(err, store.Close())
 	}
 	return d, nil
-}
-
-// checkKeys says to run init in a folder without a store and without a key. Once
-// there is a store, it records which keys there must be: then a missing one is no
-// reason to make another.
-func checkKeys(c *Config, dir *certs.Dir, policy certs.Policy) error {
-	used, err := hasStore(c)
-	if used || err != nil {
-		return err
-	}
-	keys, err := loadKeys(dir)
-	if err == nil && len(keys) == 0 && policy.KeySource != certs.SourceImport {
-		return fmt.Errorf("no signing key in %s; run 'vernal init' first", filepath.Join(c.dataDir(), keysName))
-	}
-	return err
 }
 
 // loadKeys reads the keys of an installation without a store. A damaged year could
@@ -175,6 +172,20 @@ func hasStore(c *Config) (bool, error) {
 	return err == nil, err
 }
 
+// checkStore says what to do without a store. Only init makes one: keys say nothing
+// about which of their certificates service providers trust.
+func checkStore(c *Config) error {
+	used, err := hasStore(c)
+	if used || err != nil {
+		return err
+	}
+	name := filepath.Join(c.dataDir(), storeName)
+	if _, err := os.Lstat(filepath.Join(c.dataDir(), keysName)); err == nil {
+		return fmt.Errorf("no store at %s, and there are signing keys: restore it from a backup; if an init was cut short, run 'vernal init' again", name)
+	}
+	return fmt.Errorf("no store at %s; run 'vernal init' first", name)
+}
+
 // missingMaster says what to do without a master key. Where something is sealed
 // with it, a new one would hide the loss until the old one cannot be found any
 // more.
@@ -194,9 +205,18 @@ type sealedError struct{ text string }
 func (e *sealedError) Error() string { return e.text }
 
 // start completes what was interrupted, and fills the ring. Without a signer,
-// commands can still fix it, but nothing can be served.
-func (d *deps) start() error {
-	err := d.rotation.Start(context.Background())
+// commands can still fix it, but nothing can be served. first records the keys of a
+// new installation.
+func (d *deps) start(first bool) error {
+	start := d.rotation.Start
+	if first {
+		start = d.rotation.Begin
+	}
+	err := start(context.Background())
+	if errors.Is(err, rotation.ErrNoHistory) {
+		err = fmt.Errorf("%w\n  restore %s and keys/ from a backup; if an init was cut short, run 'vernal init' again; "+
+			"else make a year with 'vernal rotation create YEAR'", err, filepath.Join(d.config.dataDir(), storeName))
+	}
 	if errors.Is(err, certs.ErrNoSigner) {
 		d.unable = err
 		st, statusErr := d.rotation.Status(context.Background())

@@ -49,8 +49,8 @@ func (a *app) initCommand() *cobra.Command {
 		Long: `Make what a server needs: a vernal.yaml in which every key is explained, the
 data folder, the master key, and the signing keys that the calendar asks for
 today. What is there already is left as it is, so that an interrupted init can be
-run again. Once there is a store, init makes no key: a year never gets another
-certificate without notice.`,
+run again. Once a year is recorded, init makes no key: a year never gets another
+certificate without notice. Nor does it record keys that it did not make.`,
 		Example: `    vernal init --base-url https://login.example.gov
     vernal init --config /etc/vernal/vernal.yaml --data-dir /var/lib/vernal`,
 		Args: cobra.NoArgs,
@@ -97,14 +97,15 @@ func (a *app) init(ctx context.Context, given map[string]string, year idp.Year) 
 		return err
 	}
 	used, err := hasStore(c)
-	switch {
-	case err != nil:
+	if err != nil {
 		return err
-	case used:
+	}
+	if used {
 		err = a.checkYears(ctx, c, year, r)
-	default:
+	}
+	if !used || errors.Is(err, errNotBegun) {
 		if err = a.initKeys(c, master, year, r); err == nil {
-			err = a.recordYears(ctx)
+			err = a.recordYears(ctx, c, r)
 		}
 	}
 	if err != nil {

@@ -6,12 +6,15 @@ import (
 	"errors"
 	"fmt"
 	"io/fs"
+	"log/slog"
+	"path/filepath"
 	"slices"
 	"strings"
 	"time"
 
 	"vernal/certs"
 	"vernal/idp"
+	"vernal/idp/admin"
 	"vernal/idp/seal"
 )
 
@@ -42,9 +45,9 @@ func (a *app) initMaster(c *Config, r *initResult) (*seal.Master, error) {
 	return key, nil
 }
 
-// initKeys makes the signing keys that a first start needs. It is for a folder
-// without a store: once there is one, a recorded year keeps its certificate, and
-// a further year is made by a rotation step.
+// initKeys makes the signing keys that a first start needs. It is for a folder whose
+// store records no year: once one is recorded, it keeps its certificate, and a
+// further year is made by a rotation step.
 func (a *app) initKeys(c *Config, master *seal.Master, year idp.Year, r *initResult) error {
 	policy, err := c.policy()
 	if err != nil {
@@ -73,6 +76,11 @@ func (a *app) initKeys(c *Config, master *seal.Master, year idp.Year, r *initRes
 	}
 	have := make(map[idp.Year]bool)
 	for _, k := range keys {
+		if !slices.Contains(want, k.Year) || k.Elsewhere || k.Signer == nil {
+			return refuse("the signing key of %s is in %s, and no store records it: restore %s from a backup; "+
+				"if this is a new installation, move the files of %s away",
+				k.Year, filepath.Join(c.dataDir(), keysName), filepath.Join(c.dataDir(), storeName), k.Year)
+		}
 		have[k.Year] = true
 		r.kept(fmt.Sprintf("signing key %s", k.Year))
 	}
@@ -87,15 +95,7 @@ func (a *app) initKeys(c *Config, master *seal.Master, year idp.Year, r *initRes
 		if err := dir.Save(k); err != nil {
 			return err
 		}
-		keys = append(keys, k)
 		r.created(fmt.Sprintf("signing key %s", y))
-	}
-	for _, e := range certs.NewRing(policy, keys).All(now) {
-		y := initYear{Year: e.Year(), State: string(e.State)}
-		if e.Key.Cert != nil {
-			y.NotAfter = moment(e.Key.Cert.NotAfter)
-		}
-		r.Years = append(r.Years, y)
 	}
 	return nil
 }
@@ -103,21 +103,41 @@ func (a *app) initKeys(c *Config, master *seal.Master, year idp.Year, r *initRes
 // recordYears makes the store and records the years in it. From here on each
 // keeps its certificate: a key that is lost before the first start of the server
 // is not replaced either.
-func (a *app) recordYears(ctx context.Context) error {
-	_, _, release, err := a.connect(ctx)
+func (a *app) recordYears(ctx context.Context, c *Config, r *initResult) error {
+	log := slog.New(slog.NewTextHandler(a.err, &slog.HandlerOptions{Level: slog.LevelWarn}))
+	d, err := beginDeps(c, log, a.clock, a.getenv, a.lockWait)
 	if err != nil {
 		return fmt.Errorf("record the signing keys: %w", err)
 	}
-	release()
-	return nil
+	st, err := d.rotation.Status(ctx)
+	for _, y := range st.Years {
+		if !y.CreatedAt.IsZero() {
+			r.Years = append(r.Years, initYear{Year: y.Year, State: string(y.State), NotAfter: moment(y.CertEndAt)})
+		}
+	}
+	return errors.Join(err, d.Close())
+}
+
+// errNotBegun: the store records no year, as an init that was cut short leaves it.
+var errNotBegun = errors.New("no year is recorded")
+
+// checkUnused returns errNotBegun for a store that init can have made. One in which
+// something is recorded has lost its years, or never had any: that is refused.
+func checkUnused(ctx context.Context, c *Config, client *admin.Client) error {
+	page, err := client.AuditLines(ctx, 0, 1)
+	if err != nil {
+		return err
+	}
+	if page.Head.Seq > 0 || len(page.Lines) > 0 {
+		return refuse("%s has been in use and records no signing key: restore it and keys/ from a backup, or make a year with 'vernal rotation create YEAR'",
+			filepath.Join(c.dataDir(), storeName))
+	}
+	return errNotBegun
 }
 
 // checkYears is init for an installation that has been used: it reports the
 // recorded years, and refuses if one of them has lost its key.
 func (a *app) checkYears(ctx context.Context, c *Config, year idp.Year, r *initResult) error {
-	if year != "" {
-		return refuse("this installation has been in use: for a further year, run 'vernal rotation create %s'", year)
-	}
 	client, _, release, err := a.connect(ctx)
 	if err != nil {
 		return err
@@ -126,6 +146,16 @@ func (a *app) checkYears(ctx context.Context, c *Config, year idp.Year, r *initR
 	st, err := client.RotationStatus(ctx)
 	if err != nil {
 		return err
+	}
+	policy, err := c.policy()
+	if err != nil {
+		return err
+	}
+	if policy.KeySource != certs.SourceImport && !slices.ContainsFunc(st.Years, func(y certs.YearStatus) bool { return !y.CreatedAt.IsZero() }) {
+		return checkUnused(ctx, c, client)
+	}
+	if year != "" {
+		return refuse("this installation has been in use: for a further year, run 'vernal rotation create %s'", year)
 	}
 	var faults []string
 	for _, y := range st.Years {

@@ -15,7 +15,7 @@ import (
 )
 
 // signin notes in vernal-data, while no server runs, that a person signed in to
-// a provider, as the server would.
+// a provider, which was given the email address as a NameID, as the server would.
 func signin(ts *testscript.TestScript, neg bool, args []string) {
 	if neg || len(args) != 4 {
 		ts.Fatalf("usage: signin ENTITY_ID EMAIL PROPOSED NAMEID")
@@ -33,12 +33,23 @@ func signin(ts *testscript.TestScript, neg bool, args []string) {
 	got, err := store.RecordIssuance(ctx, &idp.Issuance{
 		Request: &idp.LoginRequest{Handle: idp.RequestHandle(rand.Text()), SP: provider.EntityID, MessageID: rand.Text(), ExpiresAt: now.Add(time.Hour)},
 		Session: session.ID, User: person.ID, Scope: provider.NameIDScope, Proposed: idp.NameID(args[2]),
-		SessionIndex: rand.Text(), At: now, Event: idp.AuditEvent{Kind: "sign_in", Outcome: "ok"},
+		Address: args[1], SessionIndex: rand.Text(), At: now, Event: idp.AuditEvent{Kind: "sign_in", Outcome: "ok"},
 	})
 	ts.Check(err)
 	if got.NameID != idp.NameID(args[3]) {
 		ts.Fatalf("the provider is told the NameID %q, not %q", got.NameID, args[3])
 	}
+}
+
+// forget leaves no year recorded in the store of vernal-data, which is made if there
+// is none, as an init leaves it that is cut short. What else is there stays.
+func forget(ts *testscript.TestScript, neg bool, args []string) {
+	if neg || len(args) != 1 || args[0] != "years" {
+		ts.Fatalf("usage: forget years")
+	}
+	store := openStore(ts)
+	ts.Check(store.UpdateRotation(context.Background(), func([]byte) ([]byte, error) { return nil, nil }))
+	ts.Check(store.Close())
 }
 
 // openStore opens the store of vernal-data, while no server runs.

@@ -61,6 +61,8 @@ func TestMain(m *testing.M) {
 //	remembered EMAIL BROWSER SYSTEM DAYS
 //	                without a server: a person is remembered in a browser, since
 //	                so many days
+//	forget years    without a server: the store records no year any more, or there
+//	                is an empty one
 //	seen ENTITY_ID YEAR
 //	                without a server: a provider used the year
 //	tamper changed|removed|swapped|cut SEQ
@@ -110,6 +112,7 @@ func TestScripts(t *testing.T) {
 			"tamper":     tamper,
 			"mailed":     mailed(box),
 			"authority":  authority,
+			"forget":     forget,
 			"calendar":   calendar,
 		},
 	})

@@ -27,7 +27,10 @@ func (a *app) userImportCommand() *cobra.Command {
 		Long: `Add people from a file, or standard input for "-": CSV whose first line names
 the columns, JSON lines, or a JSON array. The names are the same in all:
 
-    email, or emails      addresses, the first one primary; they count as confirmed
+    email, or emails      email addresses, the first one primary; they count as
+                          confirmed. In JSON each may be an object: address,
+                          confirmed_at, last_sign_in_at, and disclosed_to, the
+                          service providers that got it as a NameID
     password_hash         PHC form, argon2id or pbkdf2-sha256; without it a person
                           needs 'user set-password' before the first sign-in
     totp_secret           base32; with totp_period 60 for tokens of 60 seconds

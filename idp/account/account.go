@@ -72,8 +72,8 @@ func (e *ThrottledError) Error() string {
 
 // InputError is returned for a value that an account cannot have.
 type InputError struct {
-	// Field is "email", "password", "totp_secret" or "totp_period"; of a
-	// profile or a record it is the JSON name, "" for the whole.
+	// Field is "email", "password", "lock_reason", "totp_name", "totp_secret" or
+	// "totp_period"; of a profile or a record it is the JSON name, "" for the whole.
 	Field string
 	// Problem is a stable code, for catalogues: "invalid", "too_short",
 	// "too_long", "contains_email", "too_many", "missing", "unknown", "taken".

@@ -33,7 +33,11 @@ func (s *Service) SetPassword(ctx context.Context, email, password, actor string
 
 // Lock keeps a person from signing in and ends their sessions; it reports how
 // many. The reason is kept with the account. Locking again renews the reason.
+// Errors: *InputError; idp.ErrNotFound.
 func (s *Service) Lock(ctx context.Context, email, reason, actor string) (sessions int, err error) {
+	if err := checkLockReason(reason); err != nil {
+		return 0, err
+	}
 	u, err := s.Lookup(ctx, email)
 	if err != nil {
 		return 0, err
@@ -135,4 +139,13 @@ func (s *Service) change(ctx context.Context, u *idp.User, e idp.AuditEvent, cha
 		return 0, fmt.Errorf("%s was done, but ending the sessions failed: %w", e.Kind, err)
 	}
 	return n, nil
+}
+
+// checkLockReason reports, as an *InputError, why a text cannot be the reason of
+// a lock.
+func checkLockReason(reason string) error {
+	if len(reason) > maxReason || !onOneLine(reason) {
+		return &InputError{"lock_reason", "invalid", fmt.Sprintf("must be text of at most %d bytes, without control characters", maxReason)}
+	}
+	return nil
 }

@@ -155,11 +155,16 @@ func (s *Service) namesOf(ctx context.Context, id idp.UserID, keys map[idp.NameI
 // recordOf is a person as a record, without NameIDs.
 func recordOf(u *idp.User, profile *idp.Profile, secrets bool) Record {
 	rec := Record{
-		Emails: u.Emails, Role: u.Role, CreatedAt: u.CreatedAt,
+		Role: u.Role, CreatedAt: u.CreatedAt,
 		Locked: u.Locked(), LockedAt: u.LockedAt, LockReason: u.LockReason,
 	}
+	for _, e := range u.Emails {
+		rec.Emails = append(rec.Emails, RecordEmail{
+			Address: e.Address, ConfirmedAt: e.ConfirmedAt, LastSignInAt: e.LastSignInAt, DisclosedTo: e.ToldTo,
+		})
+	}
 	if profile != nil {
-		p := *profile
+		p := RecordProfile(*profile)
 		if !secrets {
 			p.SSN = ""
 		}
@@ -171,7 +176,7 @@ func recordOf(u *idp.User, profile *idp.Profile, secrets bool) Record {
 	rec.PasswordHash, rec.PasswordChangedAt = u.PasswordHash, u.PasswordChangedAt
 	for _, t := range u.TOTPs {
 		rec.TOTPs = append(rec.TOTPs, RecordTOTP{
-			Name: t.Name, Secret: base32NoPad.EncodeToString(t.Secret), Period: t.Period, AddedAt: t.AddedAt,
+			Name: t.Name, Secret: base32NoPad.EncodeToString(t.Secret), Period: t.Period, LastStep: t.LastStep, AddedAt: t.AddedAt,
 		})
 	}
 	return rec

@@ -3,14 +3,11 @@ package account
 import (
 	"context"
 	"errors"
-	"fmt"
 	"strings"
 	"sync"
 	"testing"
-	"time"
 
 	"github.com/google/go-cmp/cmp"
-	"pgregory.net/rapid"
 
 	"vernal/idp"
 	"vernal/idp/audit"
@@ -35,72 +32,6 @@ func (h *house) everybody(secrets bool, limit int) string {
 	}
 }
 
-// told is the NameID that a provider would be told of a person: what a sign-in
-// looks up.
-func (h *house) told(sp idp.EntityID, email string) idp.NameID {
-	h.t.Helper()
-	list, err := h.store.Providers(h.t.Context())
-	if err != nil {
-		h.t.Fatal(err)
-	}
-	u, err := h.store.UserByEmail(h.t.Context(), email)
-	if err != nil {
-		h.t.Fatal(err)
-	}
-	for _, p := range list {
-		if p.EntityID == sp {
-			name, _ := h.store.NameID(h.t.Context(), p.NameIDScope, u.ID)
-			return name
-		}
-	}
-	return ""
-}
-
-// TestExportImport moves people to a new installation: every provider must
-// know everybody as before, whatever lives it has led.
-func TestExportImport(t *testing.T) {
-	t.Parallel()
-	// What is registered in the old installation and in the new one.
-	old := map[idp.EntityID]idp.NameIDScope{
-		"https://a/": "sp:https://a/", "https://b/": "agency:Parks", "https://c/": "sp:https://c/#3", "Parks": "sp:Parks",
-		"https://d/#x": "sp:https://d/##x",
-	}
-	fresh := map[idp.EntityID]idp.NameIDScope{
-		"https://a/": "sp:https://a/", "https://b/": "agency:Parks", "https://c/": "sp:https://c/", "Parks": "sp:Parks",
-		"https://d/#x": "sp:https://d/##x",
-	}
-	var homes []*house
-	for _, registered := range []map[idp.EntityID]idp.NameIDScope{old, fresh} {
-		h := newHouse(t)
-		for id, scope := range registered {
-			h.provider(id, scope)
-		}
-		homes = append(homes, h)
-	}
-	from, to := homes[0], homes[1]
-	n := 0 // NameIDs and IDs are never given again, so no run may draw those of another
-	unique := func(s string) string { n++; return fmt.Sprintf("%s%d", s, n) }
-	rapid.Check(t, func(rt *rapid.T) {
-		from.clear()
-		to.clear()
-		moveAll(rt, from, to, old, unique)
-	})
-}
-
-// clear deletes everybody; their NameIDs stay taken.
-func (h *house) clear() {
-	for {
-		users, err := h.store.Users(h.t.Context(), "", 100)
-		if err != nil {
-			h.t.Fatal(err)
-		}
-		h.remove(users)
-		if len(users) == 0 {
-			return
-		}
-	}
-}
-
 // remove deletes people all at once, which costs one sync of the store.
 func (h *house) remove(users []*idp.User) {
 	var wg sync.WaitGroup
@@ -114,84 +45,23 @@ func (h *house) remove(users []*idp.User) {
 	wg.Wait()
 }
 
-func moveAll(t *rapid.T, from, to *house, registered map[idp.EntityID]idp.NameIDScope, unique func(string) string) {
-	ctx := from.t.Context()
-	at := rapid.Custom(func(t *rapid.T) time.Time {
-		return time.Unix(rapid.Int64Range(1, from.now.Unix()).Draw(t, "at"), 0).UTC()
-	})
-	text := rapid.StringMatching(`[A-Za-zäöüß' -]{0,12}[a-z]`)
-	var people []idp.ImportedUser
-	var gone []*idp.User
-	for i := range rapid.IntRange(0, 5).Draw(t, "people") {
-		id := unique("u")
-		p := idp.ImportedUser{Event: event("test", idp.UserID(id), actor), NameIDs: map[idp.NameIDScope]idp.NameID{}}
-		address := strings.ToLower(string(rune('a'+i))) + "@" + rapid.StringMatching(`[a-z]{1,8}\.gov`).Draw(t, "domain")
-		p.User = &idp.User{
-			ID: idp.UserID(id), CreatedAt: at.Draw(t, "created"),
-			Emails: []idp.Email{{Address: address, ConfirmedAt: at.Draw(t, "confirmed"), LastSignInAt: at.Draw(t, "signed in")}},
+// What an operator can put on a user's record, an import takes.
+func TestOperatorsWriteWhatAnImportTakes(t *testing.T) {
+	t.Parallel()
+	h := newHouse(t)
+	u := h.create()
+	var input *InputError
+	for _, text := range []string{"two\nlines", "a\x00", strings.Repeat("x", maxReason+1), "\xff"} {
+		if _, err := h.Lock(t.Context(), alice, text, actor); !errors.As(err, &input) || input.Field != "lock_reason" {
+			t.Errorf("locked because of %q: %v", text, err)
 		}
-		if rapid.Bool().Draw(t, "profile") {
-			p.Profile = &idp.Profile{
-				Level:     rapid.SampledFrom([]string{idp.IALVerified, idp.IALFacialMatch}).Draw(t, "level"),
-				FirstName: strings.TrimSpace(text.Draw(t, "first")), LastName: strings.TrimSpace(text.Draw(t, "last")),
-				SSN: rapid.SampledFrom([]string{"", "900-11-2222", "900112222"}).Draw(t, "ssn"), VerifiedAt: at.Draw(t, "verified"),
-			}
-		}
-		if rapid.Bool().Draw(t, "totp") {
-			p.User.TOTPs = []idp.TOTP{{Name: "key", Secret: []byte(rapid.StringMatching(`.{10,20}`).Draw(t, "secret"))[:10], Period: 60, AddedAt: at.Draw(t, "added")}}
-		}
-		if rapid.Bool().Draw(t, "locked") {
-			p.User.LockedAt, p.User.LockReason = at.Draw(t, "locked at"), text.Draw(t, "why")
-		}
-		for _, scope := range registered {
-			if rapid.Bool().Draw(t, "known") {
-				p.NameIDs[scope] = idp.NameID(unique(rapid.StringMatching(`[!-~é]{1,32}`).Draw(t, "name")))
-			}
-		}
-		people = append(people, p)
-		if rapid.IntRange(0, 4).Draw(t, "deleted") == 0 {
-			gone = append(gone, p.User)
+		if _, err := h.AddTOTP(t.Context(), alice, NewTOTP{Name: text}, actor); !errors.As(err, &input) || input.Field != "totp_name" {
+			t.Errorf("authenticator named %q: %v", text, err)
 		}
 	}
-	outcome, err := from.store.ImportUsers(ctx, people)
-	if err = errors.Join(append(outcome, err)...); err != nil {
-		t.Fatal(err)
+	if got := h.user(u.ID); got.Locked() || len(got.TOTPs) != len(u.TOTPs) {
+		t.Error("what was refused was done")
 	}
-	from.remove(gone)
-	file := from.everybody(true, rapid.IntRange(1, 4).Draw(t, "page"))
-	result := to.take(file, ImportOptions{})
-	if len(result.Problems) > 0 {
-		t.Fatalf("%v\n%s", result.Problems, file)
-	}
-	users, err := from.store.Users(ctx, "", 100)
-	if err != nil {
-		t.Fatal(err)
-	}
-	for _, u := range users {
-		for sp := range registered {
-			if before, after := from.told(sp, u.Emails[0].Address), to.told(sp, u.Emails[0].Address); before != after {
-				t.Fatalf("%s knew a person as %q, and now as %q", sp, before, after)
-			}
-		}
-	}
-	// What comes out again is what went in, but for who comes first.
-	if diff := cmp.Diff(living(file), living(to.everybody(true, 100))); diff != "" {
-		t.Fatalf("exported again (-first +second):\n%s", diff)
-	}
-	if again := to.take(file, ImportOptions{}); again.Added+again.Extended+len(again.Problems) > 0 {
-		t.Fatalf("imported again: %+v", again)
-	}
-}
-
-// living are the lines of those who were not deleted.
-func living(file string) map[string]bool {
-	lines := map[string]bool{}
-	for line := range strings.Lines(file) {
-		if !strings.Contains(line, `"deleted":true`) {
-			lines[line] = true
-		}
-	}
-	return lines
 }
 
 // An export without secrets holds none, and each page is recorded.

@@ -38,7 +38,7 @@ func (f *faults) input(field string, err error) {
 	}
 }
 
-func (f *faults) emails(list []idp.Email, since time.Time) []idp.Email {
+func (f *faults) emails(list []RecordEmail, since time.Time) []idp.Email {
 	if len(list) == 0 {
 		f.add("emails", "is missing: a person needs an address")
 	}
@@ -61,15 +61,30 @@ func (f *faults) emails(list []idp.Email, since time.Time) []idp.Email {
 		seen[strings.ToLower(address)] = true
 		f.past("emails.confirmed_at", e.ConfirmedAt)
 		f.past("emails.last_sign_in_at", e.LastSignInAt)
-		if e.ConfirmedAt.Equal(confirmedOnImport) {
+		if e.Confirmed && e.ConfirmedAt.IsZero() {
 			e.ConfirmedAt = since
 		}
+		f.providers(e.DisclosedTo)
 		if len(kept) == 0 && e.ConfirmedAt.IsZero() {
 			f.add("emails", "the first address must be confirmed: it is the one that service providers are told")
 		}
-		kept = append(kept, idp.Email{Address: address, ConfirmedAt: e.ConfirmedAt.UTC(), LastSignInAt: e.LastSignInAt.UTC()})
+		kept = append(kept, idp.Email{Address: address, ConfirmedAt: e.ConfirmedAt.UTC(), LastSignInAt: e.LastSignInAt.UTC(), ToldTo: e.DisclosedTo})
 	}
 	return kept
+}
+
+// providers checks the service providers that an email address was disclosed to. They
+// need not be registered. One that is registered later, perhaps by another owner, can
+// use the email address only for a user who has a NameID there.
+func (f *faults) providers(to []idp.EntityID) {
+	seen := make(map[idp.EntityID]bool, len(to))
+	for _, id := range to {
+		if !plainKey(string(id)) || seen[id] {
+			f.add("emails.disclosed_to", "must be entity IDs, each once")
+			return
+		}
+		seen[id] = true
+	}
 }
 
 func (f *faults) password(rec *Record, u *idp.User) {
@@ -108,10 +123,12 @@ func (f *faults) totps(rec *Record, u *idp.User) {
 			f.add(input.Field, input.Detail)
 			continue
 		}
-		if _, ok := plainText(r.Name); !ok {
-			f.add("totps.name", wantText)
+		// Until a step in the future comes, every code would be refused.
+		if r.LastStep < 0 || r.LastStep > f.now.Add(maxAhead).Unix()/int64(t.Period) {
+			f.add("totps.last_step", "must be the number of a step that was used")
 			continue
 		}
+		t.LastStep = r.LastStep
 		u.TOTPs = append(u.TOTPs, t)
 	}
 }
@@ -121,8 +138,8 @@ func (f *faults) lock(rec *Record, u *idp.User) {
 	switch {
 	case !rec.Locked && (!rec.LockedAt.IsZero() || rec.LockReason != ""):
 		f.add("locked", "must be true where there is a locked_at or lock_reason")
-	case len(rec.LockReason) > maxReason || !onOneLine(rec.LockReason):
-		f.add("lock_reason", fmt.Sprintf("must be text of at most %d bytes, without control characters", maxReason))
+	case checkLockReason(rec.LockReason) != nil:
+		f.input("lock_reason", checkLockReason(rec.LockReason))
 	case rec.Locked:
 		u.LockedAt, u.LockReason = rec.LockedAt.UTC(), rec.LockReason
 		if u.LockedAt.IsZero() {

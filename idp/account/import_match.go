@@ -73,7 +73,7 @@ func (im *importer) unclaimed(ctx context.Context, l *ImportLine, p *idp.Importe
 }
 
 // compare holds a line against the person who is here: the same, the same with
-// NameIDs to add, or another.
+// NameIDs to add, email addresses that were given as NameIDs included, or another.
 func (im *importer) compare(ctx context.Context, l *ImportLine, p *idp.ImportedUser, there *idp.User) (*idp.ImportedUser, error) {
 	differs := im.differences(&l.Record, p.User, there)
 	if p.Profile != nil {
@@ -107,16 +107,31 @@ func (im *importer) compare(ctx context.Context, l *ImportLine, p *idp.ImportedU
 			differs = append(differs, "name_ids")
 		}
 	}
+	disclosed := newDisclosures(p.User, there)
 	switch {
 	case len(differs) > 0:
 		slices.Sort(differs)
 		im.problem(l.Line, strings.Join(slices.Compact(differs), ", "), "somebody with this address is there already, and differs; nothing was changed")
-	case len(more) > 0:
-		return &idp.ImportedUser{User: there, NameIDs: more, Existing: true}, nil
+	case len(more)+len(disclosed) > 0:
+		known := *there
+		known.Emails = disclosed
+		return &idp.ImportedUser{User: &known, NameIDs: more, Existing: true}, nil
 	default:
 		im.result.Present = append(im.result.Present, l.Line)
 	}
 	return nil, nil
+}
+
+// newDisclosures are the email addresses that service providers were given as NameIDs,
+// as far as it is not known here.
+func newDisclosures(u, there *idp.User) (list []idp.Email) {
+	for _, e := range u.Emails {
+		e.ToldTo = slices.DeleteFunc(slices.Clone(e.ToldTo), func(id idp.EntityID) bool { return there.ToldAs(id, e.Address) != nil })
+		if len(e.ToldTo) > 0 {
+			list = append(list, e)
+		}
+	}
+	return list
 }
 
 // differences names what a record says otherwise of a person who is here. What

@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -33,24 +34,28 @@ func (h *house) provider(id idp.EntityID, scope idp.NameIDScope) {
 	}
 }
 
-// lines reads a file as the command does.
-func (h *house) lines(text string) (lines []ImportLine, unread InputErrors) {
-	h.t.Helper()
+// fataler is a test, or one of many runs of it.
+type fataler interface{ Fatal(...any) }
+
+// lines reads a file as the command does, and sends it to the server.
+func (h *house) lines(t fataler, text string) (lines []ImportLine) {
 	r, err := NewRecordReader(strings.NewReader(text), "")
 	if err != nil {
-		h.t.Fatal(err)
+		t.Fatal(err)
 	}
 	for {
 		l, err := r.Next()
 		if errors.Is(err, io.EOF) {
-			return lines, unread
+			return lines
 		}
 		if err != nil {
-			h.t.Fatal(err)
+			t.Fatal(err)
 		}
-		unread = append(unread, l.Problems...)
+		if len(l.Problems) > 0 {
+			t.Fatal(l.Problems)
+		}
 		if l.Record != nil {
-			lines = append(lines, ImportLine{l.Number, *l.Record})
+			lines = append(lines, sendLine(t, ImportLine{l.Number, *l.Record}))
 		}
 	}
 }
@@ -58,11 +63,7 @@ func (h *house) lines(text string) (lines []ImportLine, unread InputErrors) {
 // take imports a file.
 func (h *house) take(text string, o ImportOptions) *ImportResult {
 	h.t.Helper()
-	lines, unread := h.lines(text)
-	if len(unread) > 0 {
-		h.t.Fatal(unread)
-	}
-	result, err := h.Import(h.t.Context(), lines, o, actor)
+	result, err := h.Import(h.t.Context(), h.lines(h.t, text), o, actor)
 	if err != nil {
 		h.t.Fatal(err)
 	}
@@ -151,7 +152,7 @@ func TestImportAgain(t *testing.T) {
 	}
 	cheapest := "$pbkdf2-sha256$i=1000$c2FsdHNhbHRzYWx0c2FsdA$MTIzNDU2Nzg5MDEyMzQ1Njc4OTAxMjM0NTY3ODkwMTI"
 	wants(t, h.take(fmt.Sprintf(`{"email":"a@x.gov","password_hash":%q,"name_ids":{"urn:a":"a1"},"profile":{"level":"verified","first_name":"A","last_name":"B","ssn":"123456789"}}
-{"email":"b@x.gov","password_hash":%q,"name_ids":{"urn:a":"b1"}}
+{"emails":[{"address":"b@x.gov","confirmed":true,"disclosed_to":["urn:a"]}],"password_hash":%q,"name_ids":{"urn:a":"b1"}}
 {"email":"gone@x.gov","name_ids":{"urn:a":"g1","C":"g2"}}`, hash, cheapest), ImportOptions{}), 3, 0, nil)
 	if err := h.Delete(t.Context(), "gone@x.gov", actor); err != nil {
 		t.Fatal(err)
@@ -188,6 +189,9 @@ func TestImportAgain(t *testing.T) {
 		{name: "the deleted person", line: `{"deleted":true,"name_ids":{"urn:a":"g1","urn:c":"g2"}}`, present: true},
 		{name: "half of the deleted person", line: `{"deleted":true,"name_ids":{"urn:a":"g1","urn:b":"g3"}}`, problem: "others not"},
 		{name: "a living person as deleted", line: `{"deleted":true,"name_ids":{"urn:a":"a1"}}`, problem: "somebody else"},
+		{name: "disclosed to the same provider", line: `{"emails":[{"address":"B@x.gov","confirmed":true,"disclosed_to":["urn:a"]}]}`, present: true},
+		{name: "disclosed to another provider as well", line: `{"emails":[{"address":"B@x.gov","confirmed":true,"disclosed_to":["urn:c","urn:a"]}]}`, extended: 1},
+		{name: "disclosed to both by now", line: `{"emails":[{"address":"b@x.gov","confirmed":true,"disclosed_to":["urn:c"]}]}`, present: true},
 		{name: "the same value in another scope", line: `{"email":"b@x.gov","name_ids":{"urn:a":"b1","urn:b":"a1"}}`, extended: 1},
 	}
 	for _, tt := range tests { // one after the other: they share the house
@@ -206,6 +210,9 @@ func TestImportAgain(t *testing.T) {
 		if n := len(h.audit()) - before; n != tt.extended {
 			t.Errorf("%d events, want %d", n, tt.extended)
 		}
+	}
+	if got := h.user(b.ID).Emails[0].ToldTo; !slices.Equal(got, []idp.EntityID{"urn:a", "urn:c"}) {
+		t.Errorf("disclosed to %q", got)
 	}
 	if got, err := h.store.NameID(t.Context(), "sp:urn:b", b.ID); got != "a1" || err != nil {
 		t.Errorf("NameID %q, %v", got, err)
@@ -231,6 +238,10 @@ func TestImportRefused(t *testing.T) {
 		{"a cheap argon2", `{"email":"a@x.gov","password_hash":"$argon2id$v=19$m=4,t=1,p=1$c2FsdHNhbHQ$MTIzNDU2Nzg5MDEyMzQ1Ng"}`, []string{"password_hash: m= must be"}},
 		{"a password in the clear", `{"email":"a@x.gov","password_hash":"hunter2"}`, []string{"password_hash: not in PHC form"}},
 		{"no base32", `{"email":"a@x.gov","totp_secret":"1!"}`, []string{"totp_secret: not base32"}},
+		{"a step that is to come", `{"email":"a@x.gov","totps":[{"secret":"JBSWY3DPEHPK3PXP","last_step":99999999999}]}`, []string{"totps.last_step: "}},
+		{"a name with a control character", `{"email":"a@x.gov","totps":[{"name":"a\u0000","secret":"JBSWY3DPEHPK3PXP"}]}`, []string{"totp_name: "}},
+		{"disclosed twice", `{"emails":[{"address":"a@x.gov","confirmed":true,"disclosed_to":["urn:a","urn:a"]}]}`, []string{"emails.disclosed_to: "}},
+		{"disclosed to nobody", `{"emails":[{"address":"a@x.gov","confirmed":true,"disclosed_to":[""]}]}`, []string{"emails.disclosed_to: "}},
 		{"another period", `{"email":"a@x.gov","totp_secret":"JBSWY3DPEHPK3PXP","totp_period":45}`, []string{"totp_period: must be 30 or 60"}},
 		{"three authenticators", `{"email":"a@x.gov","totps":[{"secret":"JBSWY3DPEHPK3PXP"},{"secret":"JBSWY3DPEHPK3PXP"},{"secret":"JBSWY3DPEHPK3PXP"}]}`, []string{"totps: has more than 2"}},
 		{"a reason and not locked", `{"email":"a@x.gov","lock_reason":"x"}`, []string{"locked: must be true"}},
@@ -300,7 +311,7 @@ func TestImportUnregistered(t *testing.T) {
 }
 
 // mustJSON is v as JSON lines take it.
-func mustJSON(t interface{ Fatal(...any) }, v any) string {
+func mustJSON(t fataler, v any) string {
 	text, err := json.Marshal(v)
 	if err != nil {
 		t.Fatal(err)

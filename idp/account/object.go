@@ -9,6 +9,7 @@ import (
 	"time"
 	"unicode/utf8"
 
+	"vernal/idp"
 	"vernal/idp/spelling"
 )
 
@@ -110,7 +111,8 @@ func (o *object) flag(name string, raw json.RawMessage, into *bool) {
 	}
 }
 
-func (o *object) number(name string, raw json.RawMessage, into *int) {
+// number reads a whole number into an *int or *int64.
+func (o *object) number(name string, raw json.RawMessage, into any) {
 	if err := json.Unmarshal(raw, into); err != nil {
 		o.fault(name, "invalid", "must be a whole number")
 	}
@@ -128,6 +130,13 @@ func (o *object) time(name string, raw json.RawMessage, into *time.Time) {
 		}
 	}
 	o.fault(name, "invalid", "must be a time as 2026-04-01T09:00:00Z, or a date as 2026-04-01")
+}
+
+// texts reads a list of strings, which the length of a record bounds.
+func (o *object) texts(name string, raw json.RawMessage, into *[]idp.EntityID) {
+	if err := json.Unmarshal(raw, into); err != nil {
+		o.fault(name, "invalid", "must be a list of strings")
+	}
 }
 
 func (o *object) list(name string, raw json.RawMessage) []json.RawMessage {

@@ -9,20 +9,21 @@ import (
 	"vernal/idp"
 )
 
-// Record is a person in the form in which people come from another identity
-// provider and go to one. Its JSON names are those of the files.
+// Record is a user in the form of the files of Import and Export. It shares no type
+// with what is stored, so that no stored field gets into a file, or is refused in
+// one, without a decision. A test holds a decision for each.
 type Record struct {
-	// Emails are the person's addresses, the first one primary.
-	Emails []idp.Email `json:"emails,omitempty"`
+	// Emails are the user's email addresses, the first one primary.
+	Emails []RecordEmail `json:"emails,omitempty"`
 	// PasswordHash is in PHC form, argon2id or pbkdf2-sha256.
-	PasswordHash      string       `json:"password_hash,omitempty"`
-	PasswordChangedAt time.Time    `json:"password_changed_at,omitzero"`
-	TOTPs             []RecordTOTP `json:"totps,omitempty"`
-	Role              string       `json:"role,omitempty"`
-	Locked            bool         `json:"locked,omitempty"`
-	LockedAt          time.Time    `json:"locked_at,omitzero"`
-	LockReason        string       `json:"lock_reason,omitempty"`
-	Profile           *idp.Profile `json:"profile,omitempty"`
+	PasswordHash      string         `json:"password_hash,omitempty"`
+	PasswordChangedAt time.Time      `json:"password_changed_at,omitzero"`
+	TOTPs             []RecordTOTP   `json:"totps,omitempty"`
+	Role              string         `json:"role,omitempty"`
+	Locked            bool           `json:"locked,omitempty"`
+	LockedAt          time.Time      `json:"locked_at,omitzero"`
+	LockReason        string         `json:"lock_reason,omitempty"`
+	Profile           *RecordProfile `json:"profile,omitempty"`
 	// NameIDs are those that service providers know the person by, under the
 	// name of the agency or the entity ID.
 	NameIDs   map[string]idp.NameID `json:"name_ids,omitempty"`
@@ -32,12 +33,47 @@ type Record struct {
 	Deleted bool `json:"deleted,omitempty"`
 }
 
+// RecordEmail is an email address of a user.
+type RecordEmail struct {
+	Address string `json:"address"`
+	// Confirmed is true of an email address that the other identity provider vouches
+	// for without a date. It then counts as confirmed since the account was created.
+	Confirmed    bool      `json:"confirmed,omitempty"`
+	ConfirmedAt  time.Time `json:"confirmed_at,omitzero"`
+	LastSignInAt time.Time `json:"last_sign_in_at,omitzero"`
+	// DisclosedTo are the service providers that were given the email address as a
+	// NameID. They may end the user's sessions by it, so they must know the user by
+	// it after a move, too.
+	DisclosedTo []idp.EntityID `json:"disclosed_to,omitempty"`
+}
+
 // RecordTOTP is an authenticator with its secret in base32.
 type RecordTOTP struct {
-	Name    string    `json:"name,omitempty"`
-	Secret  string    `json:"secret"`
-	Period  int       `json:"period,omitempty"`
-	AddedAt time.Time `json:"added_at,omitzero"`
+	Name   string `json:"name,omitempty"`
+	Secret string `json:"secret"`
+	Period int    `json:"period,omitempty"`
+	// LastStep is the newest step whose code was accepted: without it, a code that
+	// was seen in the old installation could be used once more in the new one.
+	LastStep int64     `json:"last_step,omitempty"`
+	AddedAt  time.Time `json:"added_at,omitzero"`
+}
+
+// RecordProfile is idp.Profile in a file. The two are converted as a whole, which
+// does not compile while one has a field that the other lacks.
+type RecordProfile struct {
+	Level      string    `json:"level"`
+	VerifiedAt time.Time `json:"verified_at,omitzero"`
+	FirstName  string    `json:"first_name,omitempty"`
+	MiddleName string    `json:"middle_name,omitempty"`
+	LastName   string    `json:"last_name,omitempty"`
+	Address1   string    `json:"address1,omitempty"`
+	Address2   string    `json:"address2,omitempty"`
+	City       string    `json:"city,omitempty"`
+	State      string    `json:"state,omitempty"`
+	Zipcode    string    `json:"zipcode,omitempty"`
+	DOB        string    `json:"dob,omitempty"`
+	SSN        string    `json:"ssn,omitempty"`
+	Phone      string    `json:"phone,omitempty"`
 }
 
 // recordNames are the names in a record; email, totp_secret and totp_period are
@@ -80,7 +116,7 @@ func ParseRecord(data []byte) (*Record, error) {
 		case "lock_reason":
 			o.text(name, raw, &rec.LockReason)
 		case "profile":
-			rec.Profile = o.profile(raw)
+			rec.Profile = (*RecordProfile)(o.profile(raw))
 		case "name_ids":
 			rec.NameIDs = o.nameIDs(raw)
 		case "created_at":
@@ -102,7 +138,7 @@ func (o *object) short(rec *Record, email string, t RecordTOTP) {
 	case email != "" && len(rec.Emails) > 0:
 		o.fault("email", "invalid", "give email or emails, not both")
 	case email != "":
-		rec.Emails = []idp.Email{{Address: email, ConfirmedAt: confirmedOnImport}}
+		rec.Emails = []RecordEmail{{Address: email, Confirmed: true}}
 	}
 	switch {
 	case t.Secret == "" && t.Period != 0:
@@ -113,10 +149,6 @@ func (o *object) short(rec *Record, email string, t RecordTOTP) {
 		rec.TOTPs = []RecordTOTP{t}
 	}
 }
-
-// confirmedOnImport stands for the moment of the import: an address that is
-// given as a bare string is one that the other identity provider vouches for.
-var confirmedOnImport = time.Unix(0, 0).UTC()
 
 // ParseProfile reads the JSON object of a profile as ParseRecord reads a
 // record. The error is InputErrors.
@@ -165,26 +197,31 @@ func (o *object) nameIDs(raw json.RawMessage) map[string]idp.NameID {
 	return ids
 }
 
-// emails reads a list of addresses, each a string or an object.
-func (o *object) emails(raw json.RawMessage) []idp.Email {
-	var list []idp.Email
+// emails reads a list of email addresses, each a string or an object. The other
+// identity provider vouches for one that is a string.
+func (o *object) emails(raw json.RawMessage) []RecordEmail {
+	var list []RecordEmail
 	for i, one := range o.list("emails", raw) {
 		if len(one) > 0 && one[0] == '"' {
-			e := idp.Email{ConfirmedAt: confirmedOnImport}
+			e := RecordEmail{Confirmed: true}
 			o.text("emails", one, &e.Address)
 			list = append(list, e)
 			continue
 		}
-		var e idp.Email
-		inner := &object{path: fmt.Sprintf("emails[%d]", i+1), names: []string{"address", "confirmed_at", "last_sign_in_at"}}
+		var e RecordEmail
+		inner := &object{path: fmt.Sprintf("emails[%d]", i+1), names: []string{"address", "confirmed", "confirmed_at", "last_sign_in_at", "disclosed_to"}}
 		inner.read(one, func(name string, raw json.RawMessage) {
 			switch name {
 			case "address":
 				inner.text(name, raw, &e.Address)
+			case "confirmed":
+				inner.flag(name, raw, &e.Confirmed)
 			case "confirmed_at":
 				inner.time(name, raw, &e.ConfirmedAt)
 			case "last_sign_in_at":
 				inner.time(name, raw, &e.LastSignInAt)
+			case "disclosed_to":
+				inner.texts(name, raw, &e.DisclosedTo)
 			}
 		})
 		o.wrong = append(o.wrong, inner.wrong...)
@@ -197,7 +234,7 @@ func (o *object) totps(raw json.RawMessage) []RecordTOTP {
 	var list []RecordTOTP
 	for i, one := range o.list("totps", raw) {
 		var t RecordTOTP
-		inner := &object{path: fmt.Sprintf("totps[%d]", i+1), names: []string{"name", "secret", "period", "added_at"}}
+		inner := &object{path: fmt.Sprintf("totps[%d]", i+1), names: []string{"name", "secret", "period", "last_step", "added_at"}}
 		inner.read(one, func(name string, raw json.RawMessage) {
 			switch name {
 			case "name":
@@ -206,6 +243,8 @@ func (o *object) totps(raw json.RawMessage) []RecordTOTP {
 				inner.text(name, raw, &t.Secret)
 			case "period":
 				inner.number(name, raw, &t.Period)
+			case "last_step":
+				inner.number(name, raw, &t.LastStep)
 			case "added_at":
 				inner.time(name, raw, &t.AddedAt)
 			}

@@ -39,7 +39,8 @@ func NormalizeEmail(address string) (string, error) {
 	}
 	at := strings.LastIndexByte(address, '@')
 	local, domain := address[:at], strings.ToLower(address[at+1:])
-	if len(local) > 64 || strings.ContainsAny(domain, "[]") {
+	// The lower case of a letter can be longer than the letter.
+	if len(local) > 64 || strings.ContainsAny(domain, "[]") || len(local)+1+len(domain) > MaxEmail {
 		return "", invalid
 	}
 	return local + "@" + domain, nil

@@ -19,6 +19,9 @@ import (
 //	agency:NAME    the agency, whether or not anybody belongs to it yet
 //	sp:ENTITY_ID   the provider alone, whether or not it is registered yet
 //
+// What begins with a prefix is never a plain KEY: whether an entity ID "sp:x" is
+// registered must not decide what the same file means.
+//
 // A key that is none of these is refused, unless the caller says otherwise: a
 // slip of the pen would give everybody a NameID that no provider ever asks for,
 // and then a new one at the first sign-in.
@@ -69,19 +72,19 @@ func (k *scopes) of(ctx context.Context, key string) (scope idp.NameIDScope, kno
 	name, isAgency := strings.CutPrefix(key, keyAgency)
 	id, isAlone := strings.CutPrefix(key, keyAlone)
 	switch {
+	case isAgency && plainKey(name):
+		return idp.AgencyScope(name), true, "", nil
+	case isAlone && plainKey(id):
+		scope, fault, err = k.alone(ctx, idp.EntityID(id))
+		return scope, true, fault, err
+	case isAgency, isAlone, !plainKey(key):
+		return "", false, "is no agency and no entity ID", nil
 	case p != nil && agency && p.NameIDScope != idp.AgencyScope(key):
 		return "", false, "is an agency and an entity ID; write " + keyAgency + "NAME or " + keyAlone + "ENTITY_ID", nil
 	case p != nil:
 		return p.NameIDScope, true, "", nil
 	case agency:
 		return idp.AgencyScope(key), true, "", nil
-	case isAgency && plainKey(name):
-		return idp.AgencyScope(name), true, "", nil
-	case isAlone && plainKey(id):
-		scope, fault, err = k.alone(ctx, idp.EntityID(id))
-		return scope, true, fault, err
-	case !plainKey(key):
-		return "", false, "is no agency and no entity ID", nil
 	case !k.unregistered:
 		return "", false, "no service provider is registered under this name, nor belongs to an agency of this name; register it first, or say " + FlagUnregistered, nil
 	case strings.Contains(key, ":"): // entity IDs are URIs

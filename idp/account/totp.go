@@ -37,7 +37,8 @@ var base32NoPad = base32.StdEncoding.WithPadding(base32.NoPadding)
 
 // NewTOTP is an authenticator to add.
 type NewTOTP struct {
-	// Name tells a person's authenticators apart; may be empty.
+	// Name tells a person's authenticators apart; may be empty. It is text as in a
+	// profile.
 	Name string
 	// Secret is a given secret, base32; empty: a random one of 160 bits.
 	Secret string
@@ -195,7 +196,11 @@ func (n NewTOTP) Check() error {
 
 // newTOTP checks and fills in what is given.
 func newTOTP(n NewTOTP, now time.Time) (idp.TOTP, error) {
-	t := idp.TOTP{Name: n.Name, Period: n.Period, AddedAt: now}
+	name, ok := plainText(n.Name)
+	t := idp.TOTP{Name: name, Period: n.Period, AddedAt: now}
+	if !ok {
+		return t, &InputError{"totp_name", "invalid", wantText}
+	}
 	switch t.Period {
 	case 0:
 		t.Period = 30

@@ -46,7 +46,7 @@ func newService(t *testing.T) (*admin.Service, idp.Store) {
 		},
 		Users:    store,
 		Sessions: store,
-		Ring:     certs.NewRing(certs.DefaultPolicy(), nil),
+		Ring:     certs.NewRing(certs.DefaultPolicy()),
 		Metadata: func(_ context.Context, y idp.Year) ([]byte, error) {
 			return []byte("<EntityDescriptor year='" + string(y) + "'/>"), nil
 		},

@@ -34,7 +34,7 @@ func withRotation(t *testing.T, s *admin.Service, store idp.Store) {
 		Store: store, Dir: certs.OpenDir(filepath.Join(t.TempDir(), "keys"), seal.NewMasters(key)), Ring: s.Ring,
 		Policy: certs.DefaultPolicy(), BaseURL: "https://idp.example.gov", Clock: s.Clock, Log: s.Log,
 	}
-	if err := s.Rotation.Start(t.Context()); err != nil {
+	if err := s.Rotation.Begin(t.Context()); err != nil {
 		t.Fatal(err)
 	}
 	s.Board = &board.Service{Store: store, Registry: s.Registry, Years: s.Ring, Clock: s.Clock, Log: s.Log}

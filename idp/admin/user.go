@@ -147,7 +147,7 @@ func userError(email string, err error) error {
 func (s *Service) userInfo(u *idp.User) User {
 	info := User{
 		ID:                u.ID,
-		Emails:            u.Emails,
+		Emails:            []Email{},
 		HasPassword:       u.PasswordHash != "",
 		PasswordChangedAt: u.PasswordChangedAt,
 		TOTPs:             []TOTP{},
@@ -160,6 +160,9 @@ func (s *Service) userInfo(u *idp.User) User {
 	}
 	if u.Proofed != nil {
 		info.Profile = &Profile{Level: u.Proofed.Level, VerifiedAt: u.Proofed.VerifiedAt}
+	}
+	for _, e := range u.Emails {
+		info.Emails = append(info.Emails, Email{Address: e.Address, ConfirmedAt: e.ConfirmedAt, LastSignInAt: e.LastSignInAt})
 	}
 	for _, t := range u.TOTPs {
 		info.TOTPs = append(info.TOTPs, TOTP{Name: t.Name, Period: t.Period, AddedAt: t.AddedAt})

@@ -95,11 +95,11 @@ type UserList struct {
 
 // User is a person without what is secret.
 type User struct {
-	ID                idp.UserID  `json:"id"`
-	Emails            []idp.Email `json:"emails"`
-	HasPassword       bool        `json:"has_password"`
-	PasswordChangedAt time.Time   `json:"password_changed_at,omitzero"`
-	TOTPs             []TOTP      `json:"totps"`
+	ID                idp.UserID `json:"id"`
+	Emails            []Email    `json:"emails"`
+	HasPassword       bool       `json:"has_password"`
+	PasswordChangedAt time.Time  `json:"password_changed_at,omitzero"`
+	TOTPs             []TOTP     `json:"totps"`
 	// Devices are the browsers that stand for the second factor where a service
 	// provider leaves that open, the newest last.
 	Devices []RememberedDevice `json:"devices,omitempty"`
@@ -111,6 +111,14 @@ type User struct {
 	LockReason string    `json:"lock_reason,omitempty"`
 	CreatedAt  time.Time `json:"created_at"`
 	UpdatedAt  time.Time `json:"updated_at"`
+}
+
+// Email is an email address of a user. It leaves out whom it was disclosed to: a list
+// of users does not say which service providers they visit.
+type Email struct {
+	Address      string    `json:"address"`
+	ConfirmedAt  time.Time `json:"confirmed_at,omitzero"`
+	LastSignInAt time.Time `json:"last_sign_in_at,omitzero"`
 }
 
 // RememberedDevice is a browser that a person is remembered in. ID is how the

@@ -126,15 +126,11 @@ func follows(prev, rec *idp.AuditRecord) error {
 	return nil
 }
 
-// encode gives the JSON that is hashed. An address is part of it only in a record
-// of the first form, which has no sum of it: those were written before addresses
-// stood beside their records, and hold them for good. It cannot fail: every field is a
-// string, a number, or a time that representable has seen.
+// encode gives the JSON that is hashed. The address is never part of it. It cannot
+// fail: every field is a string, a number, or a time that representable has seen.
 func encode(rec *idp.AuditRecord) []byte {
 	u := unhashed{Seq: rec.Seq, At: rec.At, AuditEvent: rec.AuditEvent, AddressSum: rec.AddressSum, Prev: rec.Prev}
-	if u.AddressSum != "" {
-		u.Address = ""
-	}
+	u.Address = ""
 	body, err := json.Marshal(&u)
 	if err != nil {
 		return []byte("{}")

@@ -150,6 +150,22 @@ func TestLinkJSON(t *testing.T) {
 	}
 }
 
+// The address is not in what is stored for good, and the record verifies with it and
+// without it.
+func TestLinkKeepsTheAddressApart(t *testing.T) {
+	t.Parallel()
+	rec, body, kept := audit.Link(0, "", idp.AuditEvent{Kind: "authn", Outcome: "ok", Address: "192.0.2.77"}, start)
+	if strings.Contains(string(body), "192.0.2.77") || !strings.Contains(string(kept), "192.0.2.77") || rec.Address == "" {
+		t.Errorf("stored %s and, beside it, %q", body, kept)
+	}
+	for _, address := range []string{rec.Address, ""} {
+		rec.Address = address
+		if err := audit.Verify(each([]idp.AuditRecord{rec})); err != nil {
+			t.Errorf("with the address %q: %v", address, err)
+		}
+	}
+}
+
 // TestChainSurvivesJSON feeds what JSON cannot carry unchanged: a record must
 // hash the same after it was stored and read.
 func TestChainSurvivesJSON(t *testing.T) {

@@ -193,14 +193,10 @@ func (s *Service) keep(key string, doc []byte, now time.Time) ([]byte, error) {
 	return g.encode(), nil
 }
 
-// overSince is when a year came to its end, the last use of it if that is not
-// known; zero while it is not over.
+// overSince is when a year came to its end, the last use of one that was never
+// made; zero while it is not over.
 func (s *Service) overSince(y idp.Year, g *usage, now time.Time) time.Time {
-	e, made := s.Years.Lookup(y, now)
-	switch {
-	case made && !e.State.Over():
-		return time.Time{}
-	case made && !e.RetiredAt.IsZero():
+	if e, made := s.Years.Lookup(y, now); made {
 		return e.RetiredAt
 	}
 	return at(g.Last)

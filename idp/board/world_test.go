@@ -51,7 +51,7 @@ func newWorld(tb testing.TB, now time.Time) *world {
 	ok(tb, err)
 	tb.Cleanup(func() { ok(tb, w.store.Close()) })
 	w.registry = sp.New(w.store, w.clock)
-	w.years = certs.NewRing(w.policy, nil)
+	w.years = certs.NewRing(w.policy)
 	for _, y := range []idp.Year{"2024", "2025", "2026", "2027"} {
 		k, err := certs.CertifyUntil(rand.Reader, signer(), y, w.policy.Dates(y).CertEndAt, w.policy, "https://a.example", at(2024, 1, 15))
 		ok(tb, err)

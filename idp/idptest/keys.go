@@ -6,9 +6,12 @@ import (
 	"crypto/rand"
 	"crypto/rsa"
 	"crypto/x509"
+	"encoding/json"
 	"log/slog"
 	"path/filepath"
+	"slices"
 	"sync"
+	"time"
 
 	"vernal/certs"
 	"vernal/idp"
@@ -31,13 +34,20 @@ func init() {
 	}
 }
 
-// startRotation makes the keys of a first start and those asked for, and starts.
+// startRotation makes the keys of a first start and those asked for, and begins; or
+// starts again.
 func (i *IdP) startRotation(dir *certs.Dir, log *slog.Logger) {
 	now := i.Clock.Now()
 	years := append(i.Policy.FirstYears(now), i.options.Years...)
-	if i.options.FirstStart || i.Rotation != nil {
+	slices.Sort(years)
+	start := (*rotation.Service).Begin
+	if i.Rotation != nil {
+		years, start = nil, (*rotation.Service).Start
+	}
+	if i.options.FirstStart {
 		years = nil
 	}
+	var made []certs.Made
 	for _, y := range years {
 		signer, _ := i.newSigner(0)
 		k, err := certs.Certify(rand.Reader, signer, y, i.Policy, i.URL, now)
@@ -47,16 +57,39 @@ func (i *IdP) startRotation(dir *certs.Dir, log *slog.Logger) {
 		if err := dir.Save(k); err != nil {
 			i.tb.Fatal(err)
 		}
+		made = append(made, k.Made())
+	}
+	if len(years) > 0 && len(i.options.Years) > 0 {
+		i.recordSteps(made, now)
 	}
 	if i.options.Vault != nil {
 		i.Policy.KeySource, dir = certs.SourcePKCS11, dir.WithVault(i.options.Vault)
 	}
-	i.Years = certs.NewRing(i.Policy, nil)
+	i.Years = certs.NewRing(i.Policy)
 	i.Rotation = &rotation.Service{
 		Store: i.Store, Dir: dir, Ring: i.Years, Policy: i.Policy, BaseURL: i.URL,
 		Clock: i.Clock.Now, Log: log, NewSigner: i.newSigner, Vault: i.options.Vault,
 	}
-	if err := i.Rotation.Start(context.Background()); err != nil {
+	if err := start(i.Rotation, context.Background()); err != nil {
+		i.tb.Fatal(err)
+	}
+}
+
+// recordSteps records the history of an installation that has taken each step of its years,
+// the oldest first, on its date.
+func (i *IdP) recordSteps(made []certs.Made, now time.Time) {
+	h := i.Policy.Adopt(certs.History{}, made, now)
+	for n, m := range made {
+		d := i.Policy.Dates(m.Year)
+		if n == 0 || !d.PublishAt.After(now) {
+			h = h.Apply(certs.Step{Kind: certs.StepPublish, Year: m.Year}, now)
+		}
+		if n == 0 || !d.PreferAt.After(now) {
+			h = h.Apply(certs.Step{Kind: certs.StepPrefer, Year: m.Year}, now)
+		}
+	}
+	err := i.Store.UpdateRotation(context.Background(), func([]byte) ([]byte, error) { return json.Marshal(h) })
+	if err != nil {
 		i.tb.Fatal(err)
 	}
 }

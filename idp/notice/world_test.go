@@ -91,12 +91,12 @@ func newWorld(t *testing.T, now string, change ...func(*certs.Policy)) *world {
 		c(&policy)
 	}
 	w.registry = sp.New(w.store, w.clock)
-	w.years = certs.NewRing(policy, nil)
+	w.years = certs.NewRing(policy)
 	w.rotation = &rotation.Service{
 		Store: w.store, Dir: certs.OpenDir(filepath.Join(t.TempDir(), "keys"), masters), Ring: w.years, Policy: policy,
 		BaseURL: baseURL, Clock: w.clock, Log: slog.New(slog.DiscardHandler), NewSigner: newSigner,
 	}
-	ok(t, w.rotation.Start(t.Context()))
+	ok(t, w.rotation.Begin(t.Context()))
 	w.board = &board.Service{Store: w.store, Registry: w.registry, Years: w.years, Clock: w.clock, Log: slog.New(slog.DiscardHandler)}
 	w.rotation.Users, w.board.Counted = w.board.Users, w.rotation.Count
 	w.mail, w.mailAt = newMailbox(t, &mailbox.Server{})

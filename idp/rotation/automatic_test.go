@@ -133,16 +133,49 @@ type fullDisk struct{ rotation.Keys }
 
 func (fullDisk) Save(*certs.Key) error { return errors.New("disk is full") }
 
-// An installation that has keys and no history has lived by the calendar.
-func TestAdoptsTheCalendar(t *testing.T) {
+// makeKeys makes the keys of years as init does.
+func (w *world) makeKeys(years ...idp.Year) {
+	w.t.Helper()
+	for _, y := range years {
+		signer, _ := newSigner(0)
+		k, err := certs.Certify(rand.Reader, signer, y, w.policy, "https://a.example", w.clock())
+		ok(w.t, err)
+		ok(w.t, w.dir.Save(k))
+	}
+}
+
+// A store that records no year opens none, in either mode, whatever keys there are:
+// one that was lost or replaced must not be made up. Steps can be taken.
+func TestStartWithoutHistory(t *testing.T) {
+	t.Parallel()
+	for _, years := range [][]idp.Year{nil, {"2026"}, {"2026", "2027"}} {
+		for _, manual := range []bool{false, true} {
+			w := newWorld(t, day(2027, 2, 10))
+			w.policy.Manual = manual
+			w.makeKeys(years...)
+			s := w.service()
+			if err := s.Start(t.Context()); !errors.Is(err, rotation.ErrNoHistory) || !errors.Is(err, certs.ErrNoSigner) {
+				t.Errorf("keys of %v: Start = %v", years, err)
+			}
+			if live := s.Ring.All(w.clock()); len(live) != 0 || len(w.trail()) != 0 || w.status(s).Preferred != "" {
+				t.Errorf("keys of %v: years %v, steps %q", years, live, w.trail())
+			}
+			keys, err := w.dir.Load()
+			ok(t, err)
+			if len(keys) != len(years) {
+				t.Errorf("keys of %v: %d are there now", years, len(keys))
+			}
+			w.take(s, certs.Step{Kind: certs.StepCreate, Year: "2028"})
+			ok(t, w.service().Start(t.Context()))
+		}
+	}
+}
+
+// The keys that init made are recorded at once, and from then on the store decides.
+func TestBegin(t *testing.T) {
 	t.Parallel()
 	w := newWorld(t, day(2027, 2, 10))
-	for _, y := range []idp.Year{"2026", "2027"} {
-		signer, _ := newSigner(0)
-		k, err := certs.CertifyUntil(rand.Reader, signer, y, w.policy.Dates(y).CertEndAt, w.policy, "https://a.example", w.clock())
-		ok(t, err)
-		ok(t, w.dir.Save(k))
-	}
+	w.makeKeys("2026", "2027")
 	s := w.started()
 	want := map[idp.Year]certs.State{"2026": certs.Preferred, "2027": certs.Published}
 	if diff := cmp.Diff(want, states(w.status(s))); diff != "" {

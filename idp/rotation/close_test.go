@@ -162,7 +162,7 @@ func TestRetireClosesWhileTokenIsAway(t *testing.T) {
 		start := func() *rotation.Service {
 			s := w.service()
 			s.Vault = token
-			ok(t, s.Start(t.Context()))
+			ok(t, w.start(s))
 			return s
 		}
 		s := start()

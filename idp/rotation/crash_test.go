@@ -75,7 +75,7 @@ func (d *doomed) run() error {
 	}
 	policy, k := certs.DefaultPolicy(), &sigkill{RotationStore: store, Keys: dir, at: d.KillAt}
 	s := &rotation.Service{
-		Store: store, Dir: dir, Ring: certs.NewRing(policy, nil), Policy: policy,
+		Store: store, Dir: dir, Ring: certs.NewRing(policy), Policy: policy,
 		BaseURL: "https://login.example.gov", Clock: clock, Log: slog.New(slog.DiscardHandler),
 		NewSigner: func(int) (crypto.Signer, error) { return signer.(crypto.Signer), nil },
 	}
@@ -101,7 +101,7 @@ func (d *doomed) act(ctx context.Context, s *rotation.Service) (err error) {
 	case "retire and destroy":
 		_, err = s.Retire(ctx, certs.Step{Kind: certs.StepRetire, Year: y}, "test", false)
 	case "first start":
-		err = s.Start(ctx)
+		err = s.Begin(ctx)
 	case "automatic":
 		_, err = s.Automatic(ctx)
 	case "revoke":

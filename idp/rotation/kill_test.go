@@ -104,7 +104,7 @@ func TestFirstStartKilled(t *testing.T) {
 		k := &killer{RotationStore: w.store, Keys: w.dir, left: killAt}
 		s := w.service()
 		s.Store, s.Dir = k, k
-		_ = s.Start(t.Context())
+		_ = s.Begin(t.Context())
 		s = w.started()
 		_, err := s.Automatic(t.Context())
 		ok(t, err)

@@ -12,6 +12,8 @@ import (
 	"testing"
 	"time"
 
+	"github.com/google/go-cmp/cmp"
+
 	"vernal/certs"
 	"vernal/idp"
 	"vernal/idp/rotation"
@@ -357,7 +359,9 @@ func identities(st certs.Status) map[idp.Year][2]string {
 	return m
 }
 
-// The store is lost and the keys are there: what is there is recorded.
+// The store is lost and the keys are there: nothing is made up from them. Once a
+// further year is made, they are recorded as they are, and the newest one whose time
+// has come signs.
 func TestLostStoreAdoptsKeys(t *testing.T) {
 	t.Parallel()
 	w, folder, master := springWorld(t)
@@ -365,7 +369,16 @@ func TestLostStoreAdoptsKeys(t *testing.T) {
 	w.close()
 	ok(t, os.Remove(filepath.Join(folder, "vernal.db")))
 	w = openWorld(t, folder, master, w.clock())
-	got := identities(w.status(w.started()))
+	s := w.service()
+	if err := s.Start(t.Context()); !errors.Is(err, rotation.ErrNoHistory) {
+		t.Fatalf("Start = %v", err)
+	}
+	w.take(s, certs.Step{Kind: certs.StepCreate, Year: "2028"})
+	st := w.status(w.started())
+	if diff := cmp.Diff(map[idp.Year]certs.State{"2026": certs.Preferred, "2027": certs.Published, "2028": certs.Created}, states(st)); diff != "" {
+		t.Errorf("states (-want +got):\n%s", diff)
+	}
+	got := identities(st)
 	if len(want) != 2 || want["2026"][0] == "" || got["2026"] != want["2026"] || got["2027"] != want["2027"] {
 		t.Errorf("recorded %v, want %v", got, want)
 	}
@@ -381,7 +394,7 @@ func TestLostStoreRefusesDamagedYear(t *testing.T) {
 	ok(t, os.WriteFile(filepath.Join(folder, "keys", "2026.crt"), nil, 0o600))
 	w = openWorld(t, folder, master, w.clock())
 	var damaged *certs.DamagedError
-	if err := w.service().Start(t.Context()); !errors.As(err, &damaged) || damaged.Years[0].Year != "2026" {
+	if err := w.service().Begin(t.Context()); !errors.As(err, &damaged) || damaged.Years[0].Year != "2026" {
 		t.Errorf("Start = %v, want it to name 2026", err)
 	}
 }

@@ -26,7 +26,8 @@
 // Service providers trust the recorded certificate of a year and no other. A
 // recorded year whose key is missing, damaged or another one is closed: it is
 // no reason to make a new key. It opens again when the recorded key is back in
-// the folder.
+// the folder. A store that records no year is not filled from the keys that are
+// there, except by Begin, for the keys that an init has just made.
 //
 // The files: rotation.go, start.go, step.go (by hand), elsewhere.go (csr and
 // import), automatic.go, run.go (every minute), keys.go (making keys), follow.go

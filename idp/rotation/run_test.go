@@ -43,11 +43,11 @@ func TestRun(t *testing.T) {
 		policy := certs.DefaultPolicy()
 		policy.Manual = true
 		s := &rotation.Service{
-			Store: &memory{}, Dir: certs.OpenDir(folder, seal.NewMasters(key)), Ring: certs.NewRing(policy, nil), Policy: policy,
+			Store: &memory{}, Dir: certs.OpenDir(folder, seal.NewMasters(key)), Ring: certs.NewRing(policy), Policy: policy,
 			BaseURL: "https://login.example.gov", Clock: time.Now, NewSigner: newSigner,
 			Log: slog.New(slog.NewTextHandler(&log, &slog.HandlerOptions{Level: slog.LevelWarn})),
 		}
-		ok(t, s.Start(t.Context())) // the bubble's clock begins on 1 January 2000
+		ok(t, s.Begin(t.Context())) // the bubble's clock begins on 1 January 2000
 		ctx, stop := context.WithCancel(t.Context())
 		ended := make(chan struct{})
 		go func() {
@@ -70,7 +70,7 @@ func TestRun(t *testing.T) {
 		}
 		// A server that starts now reads what was written.
 		next := &rotation.Service{
-			Store: s.Store, Dir: s.Dir, Ring: certs.NewRing(policy, nil), Policy: policy,
+			Store: s.Store, Dir: s.Dir, Ring: certs.NewRing(policy), Policy: policy,
 			BaseURL: s.BaseURL, Clock: time.Now, Log: s.Log,
 		}
 		ok(t, next.Start(t.Context()))

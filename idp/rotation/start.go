@@ -11,20 +11,38 @@ import (
 	"vernal/idp"
 )
 
-// Start completes what a crash left, records what is there for the first time,
-// and sets the Ring. Where no year is preferred yet it takes the steps of a first
-// start, in manual mode too, but none where keys are external: the operator who
-// brings the first one takes its steps.
+// ErrNoHistory is returned by Start where the store records no year. It matches
+// certs.ErrNoSigner.
+var ErrNoHistory = fmt.Errorf("no year is recorded: %w", certs.ErrNoSigner)
+
+// Start completes what a crash left and sets the Ring. Where a year is recorded and
+// none is preferred it takes the steps of a first start, in manual mode too, but
+// none where keys are external: the operator who brings the first one takes its
+// steps.
+//
+// A store without a recorded year is ErrNoHistory, unless keys are external: keys
+// and dates do not say which certificate service providers trust.
 //
 // If the error matches certs.ErrNoSigner, the preferred year cannot sign, or no
 // year is preferred: nothing can be served, but steps can be taken.
-func (s *Service) Start(ctx context.Context) error {
+func (s *Service) Start(ctx context.Context) error { return s.start(ctx, false) }
+
+// Begin is Start for a new installation: the keys that are there were just made for
+// it and are recorded, see certs.Policy.Begin. Where a year is recorded already it is
+// Start.
+func (s *Service) Begin(ctx context.Context) error { return s.start(ctx, true) }
+
+func (s *Service) start(ctx context.Context, first bool) error {
 	s.steps.Lock()
 	defer s.steps.Unlock()
 	now := s.Clock.Now()
 	h, err := s.read(ctx)
 	if err != nil {
 		return err
+	}
+	if len(h.Records) == 0 && !first && s.Policy.KeySource != certs.SourceImport {
+		s.show(h, nil, nil)
+		return fmt.Errorf("start the rotation: %w", ErrNoHistory)
 	}
 	keys, err := s.Dir.Load()
 	var damaged *certs.DamagedError
@@ -124,8 +142,13 @@ func (s *Service) adopt(ctx context.Context, before certs.History, keys []*certs
 	for i, k := range keys {
 		made[i] = k.Made()
 	}
-	events := adoptEvents(before, s.Policy.Adopt(before, made, now), now)
-	h, err := s.update(ctx, func(h certs.History) (certs.History, error) { return s.Policy.Adopt(h, made, now), nil }, events...)
+	change := func(h certs.History) certs.History {
+		if len(h.Records) == 0 && s.Policy.KeySource != certs.SourceImport { // start lets Begin alone get here
+			return s.Policy.Begin(made, now)
+		}
+		return s.Policy.Adopt(h, made, now)
+	}
+	h, err := s.update(ctx, func(h certs.History) (certs.History, error) { return change(h), nil }, adoptEvents(before, change(before), now)...)
 	if err != nil {
 		return h, fmt.Errorf("write the rotation: %w", err)
 	}

@@ -5,6 +5,7 @@ import (
 	"crypto"
 	"crypto/rand"
 	"crypto/rsa"
+	"encoding/json"
 	"errors"
 	"log/slog"
 	"path/filepath"
@@ -85,17 +86,32 @@ func (w *world) turn(to time.Time) {
 // service is a server's that is not started yet.
 func (w *world) service() *rotation.Service {
 	return &rotation.Service{
-		Store: w.store, Dir: w.dir, Ring: certs.NewRing(w.policy, nil), Policy: w.policy,
+		Store: w.store, Dir: w.dir, Ring: certs.NewRing(w.policy), Policy: w.policy,
 		BaseURL: "https://login.example.gov", Clock: w.clock, Log: slog.New(slog.DiscardHandler), NewSigner: newSigner,
 	}
 }
 
-// started is a server's.
+// started is a server's, in a new installation after its init.
 func (w *world) started() *rotation.Service {
 	w.t.Helper()
 	s := w.service()
-	ok(w.t, s.Start(w.t.Context()))
+	ok(w.t, w.start(s))
 	return s
+}
+
+// start starts a server, or begins an installation where nothing is recorded.
+func (w *world) start(s *rotation.Service) error {
+	w.t.Helper()
+	doc, err := w.store.Rotation(w.t.Context())
+	ok(w.t, err)
+	var h certs.History
+	if doc != nil {
+		ok(w.t, json.Unmarshal(doc, &h))
+	}
+	if len(h.Records) == 0 {
+		return s.Begin(w.t.Context())
+	}
+	return s.Start(w.t.Context())
 }
 
 // run lets a server run, day by day, and take what is due.

@@ -79,7 +79,7 @@ func (s *Service) Before(ctx context.Context, before uint64, f Filter, limit int
 			if line.Place >= before || line.Place <= after || !f.maybe(line) {
 				continue
 			}
-			rec := s.decode(line)
+			rec := decode(line)
 			if rec.At.Before(f.Since) && !rec.At.IsZero() {
 				return out, nil
 			}
@@ -111,7 +111,7 @@ func (s *Service) After(ctx context.Context, after uint64, f Filter, limit int) 
 		if line.Place <= after {
 			continue
 		}
-		if rec := s.decode(line); f.maybe(line) && f.chooses(&rec) {
+		if rec := decode(line); f.maybe(line) && f.chooses(&rec) {
 			if len(out.Records) >= limit {
 				break
 			}
@@ -125,19 +125,11 @@ func (s *Service) After(ctx context.Context, after uint64, f Filter, limit int) 
 // damaged is the kind under which a record is shown that cannot be read.
 const damaged = "(damaged)"
 
-func (s *Service) decode(line idp.AuditLine) (rec idp.AuditRecord) {
+func decode(line idp.AuditLine) (rec idp.AuditRecord) {
 	if err := json.Unmarshal(line.JSON, &rec); err != nil {
 		rec = idp.AuditRecord{AuditEvent: idp.AuditEvent{Kind: damaged, Outcome: "run 'vernal audit verify'"}}
 	}
 	rec.Seq = line.Place
-	if rec.AddressSum == "" {
-		// A record of the first form holds its address for good; it is not
-		// shown for longer than the others'.
-		if s.Clock().Sub(rec.At) >= idp.AddressLifetime {
-			rec.Address = ""
-		}
-		return rec
-	}
 	rec.Address, _, _ = audit.Address(line.Address)
 	return rec
 }

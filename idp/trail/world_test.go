@@ -47,7 +47,8 @@ func newWorld(tb testing.TB) *world {
 	policy := certs.DefaultPolicy()
 	year, err := certs.Certify(rand.Reader, signer, "2031", policy, "https://idp.example", start)
 	ok(tb, err)
-	w := &world{tb: tb, path: filepath.Join(tb.TempDir(), "vernal.db"), key: key, now: start, years: certs.NewRing(policy, []*certs.Key{year})}
+	w := &world{tb: tb, path: filepath.Join(tb.TempDir(), "vernal.db"), key: key, now: start, years: certs.NewRing(policy)}
+	ok(tb, w.years.SetHistory(policy.Begin([]certs.Made{year.Made()}, start), []*certs.Key{year}))
 	w.open()
 	tb.Cleanup(func() { _ = w.store.Close() })
 	return w

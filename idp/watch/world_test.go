@@ -61,7 +61,7 @@ func newWorld(t testing.TB) *world {
 	w.ok(err)
 	w.store = store
 	t.Cleanup(func() { w.store.Close() })
-	ring := certs.NewRing(certs.DefaultPolicy(), nil)
+	ring := certs.NewRing(certs.DefaultPolicy())
 	registry := sp.New(w.store, clock)
 	set, err := templates.New()
 	w.ok(err)
@@ -75,7 +75,7 @@ func newWorld(t testing.TB) *world {
 		Links: &link.Service{Store: w.store, Sealer: store.Ring(), Clock: clock},
 		Pages: pages, Clock: clock, Log: log, URL: "https://watch.agency.example",
 	}
-	w.ok(w.watch.Rotation.Start(t.Context()))
+	w.ok(w.watch.Rotation.Begin(t.Context()))
 	w.handler = &web.Middleware{Next: w.watch.Handler(), Pages: pages, Log: log, Clock: clock}
 	for _, day := range []time.Time{time.Date(2031, 1, 15, 1, 0, 0, 0, time.UTC), time.Date(2031, 2, 1, 1, 0, 0, 0, time.UTC), time.Date(2031, 3, 2, 9, 0, 0, 0, time.UTC)} {
 		w.now = day

@@ -25,9 +25,7 @@ func (s *Store) AuditRecords(ctx context.Context, after uint64, limit int) ([]id
 			if err != nil {
 				return err
 			}
-			if rec.AddressSum != "" {
-				rec.Address, _, _ = audit.Address(r.bucket(inAuditAddresses).Get(k))
-			}
+			rec.Address, _, _ = audit.Address(r.bucket(inAuditAddresses).Get(k))
 			out = append(out, rec)
 		}
 		return nil

@@ -5,6 +5,7 @@ import (
 	"encoding/binary"
 	"errors"
 	"slices"
+	"strings"
 	"time"
 
 	"vernal/idp"
@@ -18,7 +19,7 @@ func (s *Store) ImportUsers(ctx context.Context, people []idp.ImportedUser) ([]e
 	j.change = func(w *writer) error {
 		// A change may run more than once, so it begins anew each time.
 		outcome, j.events = make([]error, len(people)), nil
-		added := &imports{writer: w, taken: make(map[string]bool)}
+		added := &imports{writer: w, taken: make(map[string]bool), changed: make(map[idp.UserID]*idp.User)}
 		for i := range people {
 			err := added.person(&people[i])
 			var clash clashError
@@ -43,7 +44,8 @@ func (s *Store) ImportUsers(ctx context.Context, people []idp.ImportedUser) ([]e
 // its own notes, and two people of one import may clash with each other.
 type imports struct {
 	*writer
-	taken map[string]bool // bucket and key
+	taken   map[string]bool // bucket and key
+	changed map[idp.UserID]*idp.User
 }
 
 // clashError is one person's and leaves the others alone.
@@ -84,13 +86,39 @@ func (m *imports) person(p *idp.ImportedUser) error {
 	}
 	switch {
 	case p.Existing:
-		return nil
+		return m.addDisclosures(p.User)
 	case p.Deleted:
 		m.note(inUserTombstones, id, []byte(m.store.clock.Now().Format(time.RFC3339)))
 		return nil
 	}
 	m.taken[inUsers.String()+string(id)] = true
 	return m.putProofed(p.User, p.Profile, m.newUserKey(p.User.ID))
+}
+
+// addDisclosures adds to the stored user whom the email addresses were disclosed to.
+func (m *imports) addDisclosures(more *idp.User) error {
+	u, ok := m.changed[more.ID]
+	if !ok {
+		var err error
+		if u, err = m.user(more.ID); err != nil {
+			return err
+		}
+	}
+	added := false
+	for _, e := range more.Emails {
+		n := slices.IndexFunc(u.Emails, func(h idp.Email) bool { return strings.EqualFold(h.Address, e.Address) })
+		for _, id := range e.ToldTo {
+			if n >= 0 && !slices.Contains(u.Emails[n].ToldTo, id) {
+				u.Emails[n].ToldTo = append(u.Emails[n].ToldTo, id)
+				added = true
+			}
+		}
+	}
+	if !added {
+		return nil
+	}
+	m.changed[u.ID] = u
+	return m.putUser(u)
 }
 
 // checkNameIDs finds the first NameID that cannot become the person's. One that

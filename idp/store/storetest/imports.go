@@ -91,6 +91,8 @@ func testImport(t *testing.T, s idp.Store) {
 	got, err = s.User(ctx, "u1")
 	same(t, people[0].User, got, err)
 
+	testImportDisclosed(t, s)
+
 	outcome, err = s.ImportUsers(ctx, nil)
 	same(t, 0, len(outcome), err)
 	if _, err := s.ImportUsers(ctx, []idp.ImportedUser{incoming("u7", "h@example.org"), incoming("", "i@example.org")}); err == nil {
@@ -107,6 +109,26 @@ func testImport(t *testing.T, s idp.Store) {
 	same(t, []idp.UserID{"dead"}, deleted, err)
 	deleted, err = s.DeletedUsers(ctx, "dead", 1)
 	same(t, []idp.UserID{"gone"}, deleted, err)
+}
+
+// Of an existing user it is added who an email address was disclosed to, also by two
+// entries of one import. Nothing else of the user changes.
+func testImportDisclosed(t *testing.T, s idp.Store) {
+	ctx := t.Context()
+	u := person("told", "told@example.org", "home@example.org")
+	u.Role, u.Emails[1].ToldTo = "staff", []idp.EntityID{"sp-a"}
+	ok(t, s.CreateUser(ctx, u))
+	more := []idp.ImportedUser{incoming("told", "HOME@example.org"), incoming("told", "home@example.org"), incoming("told", "other@example.org")}
+	for k, to := range [][]idp.EntityID{{"sp-a", "sp-b"}, {"sp-b", "sp-c"}, {"sp-d"}} {
+		more[k].Existing, more[k].User.Emails[0].ToldTo = true, to
+	}
+	outcome, err := s.ImportUsers(ctx, more)
+	ok(t, errors.Join(append(outcome, err)...))
+	u.Emails[1].ToldTo = []idp.EntityID{"sp-a", "sp-b", "sp-c"}
+	got, err := s.User(ctx, "told")
+	same(t, u, got, err)
+	_, err = s.UserByEmail(ctx, "other@example.org")
+	is(t, err, idp.ErrNotFound)
 }
 
 func testNameIDScopes(t *testing.T, s idp.Store) {
