@@ -70,7 +70,7 @@ func TestDemo(t *testing.T) {
 	if atB.Status != http.StatusOK || atB.URL.String() != b.url+pathSignedIn {
 		t.Fatalf("%d %s:\n%s", atB.Status, atB.URL, atB.Text())
 	}
-	wantText(t, atB, "You are signed in to Sample B", demoEmail, "the key of "+year, "xmlenc#aes256-cbc",
+	wantText(t, atB, "You are signed in to Sample B", demoEmail, "the key of "+year, "xmlenc11#aes256-gcm",
 		"http://idmanagement.gov/ns/assurance/aal/2", "EncryptedAssertion", "The Assertion inside")
 	if nameID(t, atA) == nameID(t, atB) {
 		t.Errorf("both samples know the person as %s", nameID(t, atA))
