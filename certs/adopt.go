@@ -22,8 +22,7 @@ func (p Policy) Begin(made []Made, now time.Time) History {
 // before it was recorded: the year becomes created.
 //
 // What is recorded stays as it is, except that Adopt records the certificate
-// that came for a waiting key, the end of the key of a year that is over and,
-// for a record of an earlier version, the digests of certificate and key. It
+// that came for a waiting key, and the end of the key of a year that is over. It
 // never changes a digest, and records nothing of a certificate or key that is
 // not the recorded one.
 func (p Policy) Adopt(h History, made []Made, now time.Time) History {
@@ -47,7 +46,7 @@ func (p Policy) Adopt(h History, made []Made, now time.Time) History {
 // key than the recorded one.
 func (r *Record) adopt(m Made, now time.Time) {
 	hasCert := !m.CertEndAt.IsZero()
-	if r.isOther(m.CertSHA256, m.PublicKeySHA256) || hasCert && !r.recorded(m.CertSHA256, m) {
+	if r.isOther(m.CertSHA256, m.PublicKeySHA256) || hasCert && !r.isRecorded(m.CertSHA256) {
 		return
 	}
 	if r.CertEndAt.IsZero() && hasCert {

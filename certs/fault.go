@@ -88,12 +88,11 @@ func PublicKeySHA256(pub crypto.PublicKey) string {
 	return hex.EncodeToString(sum[:])
 }
 
-// recorded reports whether the certificate is the one that the record names. A
-// record of an earlier version has no digest; the end of the certificate is
-// compared then.
-func (r Record) recorded(certSHA256 string, m Made) bool {
-	if r.CertificateSHA256 == "" {
-		return r.CertEndAt.IsZero() || m.CertEndAt.Equal(r.CertEndAt)
+// isRecorded reports whether the certificate is the one that the record names, or
+// comes for a key that waits for one.
+func (r Record) isRecorded(certSHA256 string) bool {
+	if r.CertEndAt.IsZero() {
+		return r.CertificateSHA256 == ""
 	}
 	return certSHA256 == r.CertificateSHA256
 }
@@ -127,7 +126,7 @@ func (r Record) fault(m Made) KeyFault {
 	}
 	hasCert := !m.CertEndAt.IsZero()
 	switch {
-	case r.isOther(m.CertSHA256, m.PublicKeySHA256), hasCert && !r.recorded(m.CertSHA256, m):
+	case r.isOther(m.CertSHA256, m.PublicKeySHA256), hasCert && !r.isRecorded(m.CertSHA256):
 		return KeyDiffers
 	case !m.HasKey:
 		return KeyMissing
@@ -206,7 +205,7 @@ func (h History) Usable(keys []*Key) []*Key {
 func (r Record) usable(k *Key) *Key {
 	m := k.Made()
 	cert := k.Cert
-	if cert != nil && (r.isOther(m.CertSHA256, "") || !r.recorded(m.CertSHA256, m)) {
+	if cert != nil && (r.isOther(m.CertSHA256, "") || !r.isRecorded(m.CertSHA256)) {
 		cert = nil
 	}
 	signer := k.Signer

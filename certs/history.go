@@ -52,8 +52,8 @@ type Record struct {
 	Unmoved int `json:"unmoved,omitzero"`
 	// CertificateSHA256 and PublicKeySHA256 are those of the year's certificate
 	// (DER) and public key (SubjectPublicKeyInfo), in hexadecimal digits. Once
-	// recorded they never change. "" in a record of an earlier version, until
-	// Adopt; CertificateSHA256 also while a key waits for its certificate.
+	// recorded they never change. CertificateSHA256 is "" while a key waits for its
+	// certificate.
 	CertificateSHA256 string `json:"certificate_sha256,omitzero"`
 	PublicKeySHA256   string `json:"public_key_sha256,omitzero"`
 	// KeyFault is why the year cannot sign although its record says so. It comes

@@ -175,7 +175,7 @@ func TestRingSetHistory(t *testing.T) {
 	}
 	set := func() {
 		t.Helper()
-		if err := r.SetHistory(w.h, keys); err != nil {
+		if err := r.SetHistory(withIdentities(w.h, keys), keys); err != nil {
 			t.Fatal(err)
 		}
 	}

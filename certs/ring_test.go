@@ -31,10 +31,20 @@ func yearsOf(entries []Entry) (years []idp.Year) {
 func newRing(t fataler, h History, keys []*Key) *Ring {
 	t.Helper()
 	r := NewRing(DefaultPolicy())
-	if err := r.SetHistory(h, keys); err != nil {
+	if err := r.SetHistory(withIdentities(h, keys), keys); err != nil {
 		t.Fatalf("%v", err)
 	}
 	return r
+}
+
+// withIdentities records the certificates and public keys in a history whose steps
+// named none.
+func withIdentities(h History, keys []*Key) History {
+	for _, k := range keys {
+		m := k.Made()
+		h = h.edit(k.Year, func(r *Record) { r.CertificateSHA256, r.PublicKeySHA256 = m.CertSHA256, m.PublicKeySHA256 })
+	}
+	return h
 }
 
 func TestRingCertExpired(t *testing.T) {
@@ -70,7 +80,8 @@ func TestRingEmpty(t *testing.T) {
 		t.Errorf("SetHistory = %v, want ErrNoSigner", err)
 	}
 	check()
-	if err := r.SetHistory(firstStart(t, "2026-11-22").h, ringKeys(t, "2026")); err != nil {
+	keys := ringKeys(t, "2026")
+	if err := r.SetHistory(withIdentities(firstStart(t, "2026-11-22").h, keys), keys); err != nil {
 		t.Fatal(err)
 	}
 	if e, err := r.Preferred(now); err != nil || e.Year() != "2026" {
@@ -119,7 +130,7 @@ func TestRingConcurrent(t *testing.T) {
 					t.Errorf("at %s: %s, %v", now, e.State, ok)
 				}
 				if i%50 == 0 {
-					if err := r.SetHistory(h, keys); err != nil {
+					if err := r.SetHistory(withIdentities(h, keys), keys); err != nil {
 						t.Error(err)
 					}
 				}

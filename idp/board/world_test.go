@@ -58,6 +58,7 @@ func newWorld(tb testing.TB, now time.Time) *world {
 		w.keys = append(w.keys, k)
 		w.history.Records = append(w.history.Records, certs.Record{
 			Year: y, CreatedAt: at(2024, 1, 15), CertifiedAt: at(2024, 1, 15), CertEndAt: k.Cert.NotAfter,
+			CertificateSHA256: certs.CertSHA256(k.Cert), PublicKeySHA256: certs.PublicKeySHA256(k.Signer.Public()),
 		})
 	}
 	w.step(certs.StepPublish, "2026")

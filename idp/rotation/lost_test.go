@@ -399,58 +399,6 @@ func TestLostStoreRefusesDamagedYear(t *testing.T) {
 	}
 }
 
-// forgetIdentities makes the history one of the version before.
-func forgetIdentities(t *testing.T, w *world) {
-	t.Helper()
-	ok(t, w.store.UpdateRotation(t.Context(), func(doc []byte) ([]byte, error) {
-		var h map[string]any
-		if err := json.Unmarshal(doc, &h); err != nil {
-			return nil, err
-		}
-		for _, r := range h["records"].([]any) {
-			delete(r.(map[string]any), "certificate_sha256")
-			delete(r.(map[string]any), "public_key_sha256")
-		}
-		return json.Marshal(h)
-	}))
-}
-
-// A history of the version before gets the digests of what is there, once, and
-// only of a certificate that ends as recorded.
-func TestUpgradeRecordsIdentities(t *testing.T) {
-	t.Parallel()
-	w, folder, master := springWorld(t)
-	want := identities(w.status(w.started()))
-	forgetIdentities(t, w)
-	f := saveKeyFiles(t, folder)
-	f.remove("2027.key", "2027.crt")
-	got := identities(w.status(w.started()))
-	if got["2026"] != want["2026"] || got["2027"] != [2]string{} {
-		t.Errorf("recorded %v, want %v for 2026 alone", got, want["2026"])
-	}
-	// A certificate of 2027 with another end is not the one that was used.
-	key, err := seal.NewMaster(master)
-	ok(t, err)
-	k, err := certs.CertifyUntil(rand.Reader, foreign(), "2027", day(2028, 5, 1), certs.DefaultPolicy(), "https://login.example.gov", w.clock())
-	ok(t, err)
-	ok(t, certs.OpenDir(f.path, seal.NewMasters(key)).Save(k))
-	st := w.status(w.started())
-	if faultOf(st, "2027") != certs.KeyDiffers || identities(st)["2027"] != [2]string{} {
-		t.Errorf("2027: fault %q, recorded %v", faultOf(st, "2027"), identities(st)["2027"])
-	}
-	f.restore()
-	st = w.status(w.started())
-	if got := identities(st); got["2027"] != want["2027"] || faultOf(st, "2027") != "" {
-		t.Errorf("2027: fault %q, recorded %v, want %v", faultOf(st, "2027"), got["2027"], want["2027"])
-	}
-	// What is recorded now is never changed.
-	f.replace("2027", master)
-	st = w.status(w.started())
-	if got := identities(st); got["2027"] != want["2027"] || faultOf(st, "2027") != certs.KeyDiffers {
-		t.Errorf("2027: fault %q, recorded %v, want %v", faultOf(st, "2027"), got["2027"], want["2027"])
-	}
-}
-
 // Every step that brings a key records it, and faults of one process's folder
 // are not stored.
 func TestStepsRecordIdentities(t *testing.T) {

@@ -166,9 +166,6 @@ func adoptEvents(before, after certs.History, now time.Time) (events []idp.Audit
 			addIdentity(e.Detail, r.CertificateSHA256, r.PublicKeySHA256)
 		case was.KeyDestroyedAt.IsZero() && !r.KeyDestroyedAt.IsZero():
 			e.Kind, e.Detail = "rotation.destroy", map[string]string{"why": "its key was found gone"}
-		case was.PublicKeySHA256 == "" && r.PublicKeySHA256 != "": // a record of an earlier version
-			e.Kind, e.Detail = "rotation.adopt", map[string]string{}
-			addIdentity(e.Detail, r.CertificateSHA256, r.PublicKeySHA256)
 		default:
 			continue
 		}
