@@ -70,3 +70,25 @@ func changed(t *testing.T, old, now string) {
 		t.Errorf("%d values compared", seen)
 	}
 }
+
+// putBack copies what an old file holds of a user into the one in use.
+func putBack(t *testing.T, old, now, user string) {
+	t.Helper()
+	from, to := file(t, old), file(t, now)
+	defer from.Close()
+	defer to.Close()
+	ok(t, from.View(func(o *bbolt.Tx) error {
+		return to.Update(func(n *bbolt.Tx) error {
+			for _, name := range []string{"user-keys", "users", "profiles"} {
+				value := o.Bucket([]byte(name)).Get([]byte(user))
+				if value == nil {
+					return errors.New("the old file has no " + name + " " + user)
+				}
+				if err := n.Bucket([]byte(name)).Put([]byte(user), value); err != nil {
+					return err
+				}
+			}
+			return nil
+		})
+	}))
+}

@@ -528,3 +528,39 @@ func TestTamperedStaysTampered(t *testing.T) {
 		t.Errorf("an honest user: %v", err)
 	}
 }
+
+// TestDeletedUserIsOutOfReach deletes a user, changes the master key, and puts back
+// what an old copy of the file holds of the user: the new master key opens none of it.
+// Before the change it does: that is what the old master key is for.
+func TestDeletedUserIsOutOfReach(t *testing.T) {
+	t.Parallel()
+	h := furnished(t)
+	ctx := t.Context()
+	old := copyDir(t, h.dir)
+	ok(t, h.store.DeleteUser(ctx, userID(5)))
+	reach := func(m *seal.Master) error {
+		t.Helper()
+		h.close(t)
+		dir := copyDir(t, h.dir)
+		putBack(t, old, dir, string(userID(5)))
+		reopened, err := openHouse(h.dir, m)
+		ok(t, err)
+		h = reopened
+		again, err := openHouse(dir, m)
+		ok(t, err)
+		defer again.close(t)
+		_, userErr := again.store.User(ctx, userID(5))
+		_, profileErr := again.store.Profile(ctx, userID(5))
+		return errors.Join(userErr, profileErr)
+	}
+	defer func() { h.close(t) }()
+	ok(t, reach(before))
+	ok(t, h.Begin(ctx, after, false, "x"))
+	h.settle(t)
+	h.configured(after)
+	ok(t, h.Finish(ctx, false, "x"))
+	h.settle(t)
+	if err := reach(after); !errors.Is(err, idp.ErrTampered) {
+		t.Errorf("the new master key opens a user who was deleted before the change: %v", err)
+	}
+}
