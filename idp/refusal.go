@@ -67,7 +67,6 @@ const (
 	RefusedACSURL             RefusalCode = "acs_url"
 	RefusedACSIndex           RefusalCode = "acs_index"
 	RefusedACSBoth            RefusalCode = "acs_url_and_index"
-	RefusedProtocolBinding    RefusalCode = "protocol_binding"
 	RefusedNameIDFormat       RefusalCode = "name_id_format"
 	RefusedAuthnContext       RefusalCode = "authn_context_unknown"
 	RefusedAuthnContextLevel  RefusalCode = "authn_context_not_allowed"
@@ -97,7 +96,7 @@ var tellable = map[RefusalCode]bool{
 	RefusedSignatureAlgorithm: true, RefusedDigestAlgorithm: true, RefusedCanonicalization: true, RefusedTransform: true,
 	RefusedVersion: true, RefusedIssueInstant: true, RefusedIssueInstantOld: true, RefusedIssueInstantFuture: true,
 	RefusedIssuer: true, RefusedSPUnknown: true, RefusedSPInactive: true, RefusedDestination: true,
-	RefusedACSURL: true, RefusedACSIndex: true, RefusedACSBoth: true, RefusedProtocolBinding: true,
+	RefusedACSURL: true, RefusedACSIndex: true, RefusedACSBoth: true,
 	RefusedNameIDFormat: true, RefusedAuthnContext: true, RefusedAuthnContextLevel: true, RefusedComparison: true,
 	RefusedReplay: true, RefusedAnswered: true, RefusedNoProofing: true, RefusedNoFactor: true,
 }

@@ -110,12 +110,12 @@ func (s *Service) header(r *Report, h saml.Header, check func(saml.Expect) error
 			return err
 		}
 	}
-	expect := saml.Expect{Now: r.At, Issuer: h.Issuer, Destination: address(r.Year)}
+	expect := saml.Expect{Now: r.At, Issuer: h.Issuer, Destinations: []string{address(r.Year), address("")}}
 	if r.Year == "" {
 		r.skip("Destination", "which year's address it was sent to is not known")
-		expect.Destination = h.Destination
-	} else if in.address != "" && in.address != expect.Destination && strings.Contains(in.address, "://") {
-		r.Checks = append(r.Checks, Check{Field: "address", Outcome: OK, Seen: in.address, Note: "configured is " + expect.Destination + "; behind a proxy the two can be the same"})
+		expect.Destinations = []string{h.Destination}
+	} else if own := expect.Destinations[0]; in.address != "" && in.address != own && strings.Contains(in.address, "://") {
+		r.Checks = append(r.Checks, Check{Field: "address", Outcome: OK, Seen: in.address, Note: "configured is " + own + "; behind a proxy the two can be the same"})
 	}
 	seen := h.Destination
 	if !h.HasDestination {
@@ -125,9 +125,9 @@ func (s *Service) header(r *Report, h saml.Header, check func(saml.Expect) error
 	var why *idp.Refusal
 	if errors.As(err, &why) && why.Field == "Destination" {
 		_ = r.refuse("Destination", err)
-		r.hint(s.destinationHints(h.Destination, expect.Destination)...)
+		r.hint(s.destinationHints(h.Destination, expect.Destinations[0])...)
 		// The rules that follow it are looked at as well.
-		expect.Destination = h.Destination
+		expect.Destinations = []string{h.Destination}
 		err = check(expect)
 	} else if r.Year != "" {
 		r.ok("Destination", seen)

@@ -37,7 +37,7 @@ type accepted struct {
 //
 // The provider is returned even with an error, once it is known, so that the
 // page can name it.
-func (h *Handler) accept(ctx context.Context, msg *saml.Message, destination string, now time.Time) (a accepted, err error) {
+func (h *Handler) accept(ctx context.Context, msg *saml.Message, destinations []string, now time.Time) (a accepted, err error) {
 	issuer, err := msg.ClaimedIssuer()
 	if err != nil {
 		return a, err
@@ -60,7 +60,7 @@ func (h *Handler) accept(ctx context.Context, msg *saml.Message, destination str
 		return a, err
 	}
 	a.verifiedRequest = req
-	return a, req.Check(saml.Expect{Now: now, Issuer: issuer, Destination: destination, MaxAge: maxAge, Skew: maxSkew})
+	return a, req.Check(saml.Expect{Now: now, Issuer: issuer, Destinations: destinations, MaxAge: maxAge, Skew: maxSkew})
 }
 
 // read makes a.request of what was accepted at the year of the entry: it opens

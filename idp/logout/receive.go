@@ -39,7 +39,7 @@ func (h *Handler) receive(w http.ResponseWriter, r *http.Request) error {
 	if err != nil {
 		return err
 	}
-	a, err := h.accept(r.Context(), msg, h.IdP.LogoutURL(year), now)
+	a, err := h.accept(r.Context(), msg, []string{h.IdP.LogoutURL(year), h.IdP.LogoutURL("")}, now)
 	note(r, &a, year)
 	if err == nil {
 		err = answerable(a.provider)

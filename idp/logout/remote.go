@@ -31,7 +31,7 @@ func (h *Handler) remote(w http.ResponseWriter, r *http.Request) error {
 	if err != nil {
 		return ch.refuse(err)
 	}
-	a, err := h.accept(r.Context(), msg, h.IdP.RemoteLogoutURL(year), now)
+	a, err := h.accept(r.Context(), msg, []string{h.IdP.RemoteLogoutURL(year), h.IdP.RemoteLogoutURL("")}, now)
 	note(r, &a, year)
 	if hidden {
 		if err := h.admitServer(r, &a, entry, err); err != nil {

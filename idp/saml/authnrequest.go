@@ -12,8 +12,9 @@ import (
 // Subject, Conditions, Scoping and Extensions are read past, whatever they
 // hold: no known service provider depends on them, the reference ignores them,
 // and the limits of the parser bound them. Who signs in is asked of the person,
-// never taken from a Subject. An attribute without a namespace that the
-// standard does not know is ignored as well, an element is not.
+// never taken from a Subject. AttributeConsumingServiceIndex is read past too, and so
+// is an attribute without a namespace that the standard does not know. An unknown
+// element is refused.
 type AuthnRequest struct {
 	Header
 	// Where the Response shall go. Whether it may is for package sp. HasACSURL
@@ -22,11 +23,11 @@ type AuthnRequest struct {
 	HasACSURL   bool
 	ACSIndex    int
 	HasACSIndex bool
-	// ProtocolBinding is BindingURIPOST or "".
+	// ProtocolBinding is for the log. Whatever it is, we answer by POST.
 	ProtocolBinding string
 	ForceAuthn      bool
 	IsPassive       bool
-	ProviderName    string
+	ProviderName    string        // "" also where it is too long
 	NameIDPolicy    *NameIDPolicy // nil if absent
 
 	// Comparison is one of the four, or "" where none is given, which means
@@ -38,7 +39,9 @@ type AuthnRequest struct {
 	DeclRefs []string
 }
 
-// NameIDPolicy is what the sender wishes of the NameID (saml-core §3.4.1.1).
+// NameIDPolicy is what the sender wishes of the NameID (saml-core §3.4.1.1). Only the
+// Format decides anything: NameIDs are made at the first visit, and each provider has
+// its own. So nothing is refused for the sake of the others.
 type NameIDPolicy struct {
 	Format, SPNameQualifier string
 	AllowCreate             bool
@@ -145,21 +148,16 @@ func (r *AuthnRequest) readWishes(root *xmltree.Element) (err error) {
 	if r.IsPassive, err = boolAttr(root, "IsPassive"); err != nil {
 		return err
 	}
-	r.ProviderName, _ = root.Attr("ProviderName")
-	if len(r.ProviderName) > maxLabel {
-		return idp.Refuse(idp.RefusedValue, "ProviderName", r.ProviderName)
+	if name, _ := root.Attr("ProviderName"); len(name) <= maxLabel {
+		r.ProviderName = name
 	}
-	_, _, err = indexAttr(root, "AttributeConsumingServiceIndex", idp.RefusedValue)
-	return err
+	return nil
 }
 
 // readACS reads where the Response shall go.
 func (r *AuthnRequest) readACS(root *xmltree.Element) (err error) {
 	if r.ProtocolBinding, err = uriAttr(root, "ProtocolBinding"); err != nil {
 		return err
-	}
-	if r.ProtocolBinding != "" && r.ProtocolBinding != BindingURIPOST {
-		return idp.Refuse(idp.RefusedProtocolBinding, "ProtocolBinding", r.ProtocolBinding, BindingURIPOST)
 	}
 	if r.ACSURL, err = uriAttr(root, "AssertionConsumerServiceURL"); err != nil {
 		return err
@@ -186,12 +184,10 @@ func (r *AuthnRequest) readNameIDPolicy(e *xmltree.Element) (err error) {
 	if p.Format, err = uriAttr(e, "Format"); err != nil {
 		return err
 	}
-	if p.AllowCreate, err = boolAttr(e, "AllowCreate"); err != nil {
-		return err
-	}
-	p.SPNameQualifier, err = uriAttr(e, "SPNameQualifier")
+	p.AllowCreate, _ = boolAttr(e, "AllowCreate")
+	p.SPNameQualifier, _ = uriAttr(e, "SPNameQualifier")
 	r.NameIDPolicy = p
-	return err
+	return nil
 }
 
 // readAuthnContext reads the RequestedAuthnContext (saml-core §3.3.2.2.1). All

@@ -12,7 +12,7 @@ import (
 func TestAuthnRequestCheck(t *testing.T) {
 	t.Parallel()
 	now := time.Date(2026, 11, 22, 12, 0, 0, 0, time.UTC)
-	expect := saml.Expect{Now: now, Issuer: "https://sp.example/", Destination: "https://idp.example/auth2026"}
+	expect := saml.Expect{Now: now, Issuer: "https://sp.example/", Destinations: []string{"https://idp.example/auth2026"}}
 	tests := []struct {
 		name   string
 		change func(*saml.AuthnRequest, *saml.Expect)
@@ -24,7 +24,7 @@ func TestAuthnRequestCheck(t *testing.T) {
 		{"no Destination", func(r *saml.AuthnRequest, _ *saml.Expect) { r.Destination, r.HasDestination = "", false }, ""},
 		{"Destination that is no address", func(r *saml.AuthnRequest, _ *saml.Expect) { r.Destination = "urn:idp" }, idp.RefusedDestination},
 		{"another port", func(r *saml.AuthnRequest, _ *saml.Expect) { r.Destination = "https://idp.example:8443/auth2026" }, idp.RefusedDestination},
-		{"default port on our side", func(_ *saml.AuthnRequest, e *saml.Expect) { e.Destination = "https://idp.example:443/auth2026" }, ""},
+		{"default port on our side", func(_ *saml.AuthnRequest, e *saml.Expect) { e.Destinations[0] = "https://idp.example:443/auth2026" }, ""},
 		{"own limits, too old", func(r *saml.AuthnRequest, e *saml.Expect) {
 			e.MaxAge, e.Skew = time.Second, time.Second
 			r.IssueInstant = now.Add(-3 * time.Second)
@@ -37,7 +37,7 @@ func TestAuthnRequestCheck(t *testing.T) {
 	for _, tc := range tests {
 		t.Run(tc.name, func(t *testing.T) {
 			t.Parallel()
-			r := saml.AuthnRequest{Header: saml.Header{IssueInstant: now, Issuer: expect.Issuer, Destination: expect.Destination, HasDestination: true}}
+			r := saml.AuthnRequest{Header: saml.Header{IssueInstant: now, Issuer: expect.Issuer, Destination: expect.Destinations[0], HasDestination: true}}
 			e := expect
 			tc.change(&r, &e)
 			err := r.Check(e)

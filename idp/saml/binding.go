@@ -142,7 +142,7 @@ func issuer(root *xmltree.Element) (idp.EntityID, error) {
 	if err := checkAttributes(found); err != nil {
 		return "", err
 	}
-	if format, _ := found.Attr("Format"); format != "" && format != NameIDFormatEntity {
+	if format, _ := found.Attr("Format"); format != "" && format != NameIDFormatEntity && format != NameIDFormatUnspecified {
 		return "", idp.Refuse(idp.RefusedIssuer, "Issuer Format", format, NameIDFormatEntity)
 	}
 	id := trim(found.Text())

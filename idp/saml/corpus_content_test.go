@@ -37,11 +37,12 @@ func (g *generator) content() {
 		{"destination-path-case", "a Destination with another case in the path", "destination Destination", to("https://idp.example.com/api/SAML/auth2026")},
 		{"destination-http", "the Destination with http", "destination Destination", to("http://idp.example.com:443/api/saml/auth2026")},
 		{"destination-user", "a Destination with a user name", "destination Destination", to("https://idp.example.com@attacker.example.net/api/saml/auth2026")},
-		{"destination-query", "a Destination with a query", "destination Destination", to(corpusAuth + "?a=b")},
+		{"destination-fragment", "a Destination with a fragment", "destination Destination", to(corpusAuth + "#a")},
+		{"destination-yearless-host", "a Destination without a year on another host", "destination Destination", to("https://idp.example.net/api/saml/auth")},
+		{"destination-longer", "a Destination that only begins like ours", "destination Destination", to(corpusAuth + "x?a=b")},
 		{"acs-index", "an index that is no number", "acs_index AssertionConsumerServiceIndex", request(` AssertionConsumerServiceIndex="-1"`, "")},
 		{"acs-index-large", "an index over 65,535", "acs_index AssertionConsumerServiceIndex", request(` AssertionConsumerServiceIndex="65536"`, "")},
 		{"acs-namespaced", "a namespaced AssertionConsumerServiceURL", "value_invalid AuthnRequest", request(` saml:AssertionConsumerServiceURL="https://attacker.example.net"`, "")},
-		{"binding-artifact", "an answer by HTTP-Artifact", "protocol_binding ProtocolBinding", strings.Replace(request("", ""), saml.BindingURIPOST, "urn:oasis:names:tc:SAML:2.0:bindings:HTTP-Artifact", 1)},
 		{"force-authn-invalid", "ForceAuthn is no boolean", "value_invalid ForceAuthn", request(` ForceAuthn="yes"`, "")},
 		{"nameidpolicy-twice", "two NameIDPolicy elements", "value_invalid AuthnRequest", request("", "<samlp:NameIDPolicy/><samlp:NameIDPolicy/>")},
 		{"context-comparison", "an unknown Comparison", "comparison Comparison", request("", `<samlp:RequestedAuthnContext Comparison="Exact"/>`)},
@@ -62,6 +63,8 @@ func to(destination string) string {
 	return strings.Replace(request("", ""), corpusAuth, destination, 1)
 }
 
+func binding(uri string) string { return strings.Replace(request("", ""), saml.BindingURIPOST, uri, 1) }
+
 func (g *generator) contentAccepted() {
 	for _, c := range []struct {
 		name, about, xml string
@@ -74,6 +77,14 @@ func (g *generator) contentAccepted() {
 		{"destination-absent", "no Destination", strings.Replace(request("", ""), ` Destination="`+corpusAuth+`"`, "", 1), noDestination},
 		{"destination-empty", "an empty Destination", to(""), noDestination},
 		{"destination-port", "the Destination with the default port and capitals in the host", to("https://IDP.example.com:443/api/saml/auth2026"), func(a *accepted) { a.Request.Destination = "https://IDP.example.com:443/api/saml/auth2026" }},
+		{"destination-query", "a Destination with a query", to(corpusAuth + "?a=b"), func(a *accepted) { a.Request.Destination = corpusAuth + "?a=b" }},
+		{"destination-no-year", "a Destination without a year", to(strings.TrimSuffix(corpusAuth, "2026")), func(a *accepted) { a.Request.Destination = strings.TrimSuffix(corpusAuth, "2026") }},
+		{"destination-no-year-query", "a Destination without a year, with a query", to(strings.TrimSuffix(corpusAuth, "2026") + "?locale=es"), func(a *accepted) { a.Request.Destination = strings.TrimSuffix(corpusAuth, "2026") + "?locale=es" }},
+		{"binding-redirect", "an answer by HTTP-Redirect", binding(saml.BindingURIRedirect), func(a *accepted) { a.Request.ProtocolBinding = saml.BindingURIRedirect }},
+		{"binding-artifact", "an answer by HTTP-Artifact", binding("urn:oasis:names:tc:SAML:2.0:bindings:HTTP-Artifact"), func(a *accepted) { a.Request.ProtocolBinding = "urn:oasis:names:tc:SAML:2.0:bindings:HTTP-Artifact" }},
+		{"unused-odd", "odd values in parts that are never used", strings.Replace(request(` ProviderName="`+strings.Repeat("n", 300)+`" AttributeConsumingServiceIndex="70000" xml:lang="en"`, `<samlp:NameIDPolicy AllowCreate="yes" SPNameQualifier=""/>`), "<saml:Issuer", `<saml:Issuer Format="`+saml.NameIDFormatUnspecified+`"`, 1), func(a *accepted) { a.Request.NameIDPolicy = &saml.NameIDPolicy{} }},
+		{"unused-empty", "empty values in parts that are never used", request(` ProviderName="" AttributeConsumingServiceIndex=""`, `<samlp:NameIDPolicy AllowCreate=""/>`), func(a *accepted) { a.Request.NameIDPolicy = &saml.NameIDPolicy{} }},
+		{"flags-capitals", "ForceAuthn and IsPassive as .NET writes them", request(` ForceAuthn="True" IsPassive="False"`, ""), func(a *accepted) { a.Request.ForceAuthn = true }},
 		{"issuer-spaces", "white space around the Issuer", strings.Replace(request("", ""), corpusSP, "\n  "+corpusSP+"\n", 1), nil},
 		{"attribute-unknown", "an attribute that the standard does not know", request(` Extra="1"`, ""), nil},
 		{"attribute-xsi", "a schema location, as any element may have", request(` xmlns:xsi="http://www.w3.org/2001/XMLSchema-instance" xsi:schemaLocation="a b"`, ""), nil},

@@ -3,6 +3,7 @@ package saml_test
 import (
 	"strings"
 
+	"vernal/idp/saml"
 	"vernal/idp/xmldsig"
 )
 
@@ -70,9 +71,7 @@ func (g *generator) signatures() {
 		{"sig-object", "an Object", "signature_shape Signature", swap("</ds:Signature>", "<ds:Object/></ds:Signature>")},
 		{"sig-manifest", "a Manifest", "signature_shape Signature", swap("</ds:Signature>", "<ds:Object><ds:Manifest>"+reference+"</ds:Manifest></ds:Object></ds:Signature>")},
 		{"sig-twice", "two Signatures", "signature_twice Signature", swap(signature, signature+signature)},
-		{"sig-before-issuer", "the Signature before the Issuer", "signature_shape Signature", strings.Replace(swap(signature, ""), "<saml:Issuer>", signature+"<saml:Issuer>", 1)},
 		{"sig-in-extensions", "the Signature within Extensions", "signature_shape Signature", swap(signature, "<samlp:Extensions>"+signature+"</samlp:Extensions>")},
-		{"sig-last", "the Signature at the end", "signature_shape Signature", g.sign(request("", "<samlp:NameIDPolicy/>"+template{}.String()), "sp1")},
 		{"sig-id-duplicate", "the root's ID a second time", "signature_reference ID", swap("</samlp:AuthnRequest>", `<samlp:Extensions><a ID="_a1"/></samlp:Extensions></samlp:AuthnRequest>`)},
 		{"sig-id-duplicate-xml", "the root's ID a second time, as xml:id", "signature_reference id", swap("</samlp:AuthnRequest>", `<samlp:Extensions><a xml:id="_a1"/></samlp:Extensions></samlp:AuthnRequest>`)},
 		{"sig-id-namespaced", "a namespaced ID before the plain one", "signature_reference e:ID", swap(` ID="_a1"`, ` xmlns:e="urn:e" e:ID="_evil" ID="_a1"`)},
@@ -87,6 +86,12 @@ func (g *generator) signatures() {
 	g.add("sig-weak-key", "a key of 1024 bits", "refused no_certificate KeyDescriptor", postXML(g.sign(request("", template{}.String()), "weak"))).with("weak")
 	g.accept(g.add("sig-second-certificate", "the second of two certificates verifies", "accepted", postXML(good)).with("sp2", "sp1"), nil)
 	g.accept(g.add("sig-expired-certificate", "a certificate that ended long ago", "accepted", postXML(g.sign(request("", template{}.String()), "expired"))).with("expired"), func(a *accepted) { a.Cert = "expired" })
+	// Anywhere directly under the root, as .NET code appends it. What was signed does
+	// not hold it, so moving it changes nothing.
+	end := "</samlp:AuthnRequest>"
+	g.accept(g.add("sig-before-issuer", "the Signature before the Issuer", "accepted", postXML(strings.Replace(swap(signature, ""), "<saml:Issuer>", signature+"<saml:Issuer>", 1))), nil)
+	g.accept(g.add("sig-last", "the Signature at the end", "accepted", postXML(g.sign(strings.Replace(request("", "<samlp:NameIDPolicy/>"), end, template{}.String()+end, 1), "sp1"))), func(a *accepted) { a.Request.NameIDPolicy = &saml.NameIDPolicy{} })
+	g.accept(g.add("sig-moved", "the Signature moved to the end after signing", "accepted", postXML(strings.Replace(swap(signature, ""), end, signature+end, 1))), nil)
 	spaced := swap(value, "\n\t "+strings.ReplaceAll(value, "\n", "\r\n    ")+"\n")
 	g.accept(g.add("sig-value-spaces", "white space in the SignatureValue", "accepted", postXML(spaced)), nil)
 	requoted := strings.ReplaceAll(strings.ReplaceAll(good, `"`, "'"), `/>`, ` />`)
@@ -130,6 +135,12 @@ func (g *generator) wrapping() {
 		{"xsw8", "XSW 8: the signed request within an Object of the Signature, with the same ID as the other one", "signature_reference ID", evil("_a1", within(object(bare)))},
 		{"xsw-same-id", "the Signature in another request with the same ID, the signed one beside it", "signature_reference ID", evil("_a1", signature+extensions(bare))},
 		{"xsw-own-signature", "a request with a Signature of its own that wraps the signed one", "signature_twice Signature", evil("_evil", signature+extensions(signed))},
+		{"xsw-last", "another request with the Signature at its end, the signed one before it", "signature_reference Reference URI", evil("_evil", extensions(bare)+signature)},
+		{"xsw-last-same-id", "another request with the same ID and the Signature at its end, the signed one before it", "signature_reference ID", evil("_a1", extensions(bare)+signature)},
+		{"xsw-last-beside", "another request with the Signature at its end, the signed one beside it", "signature_reference Reference URI", evil("_evil", bare+signature)},
+		{"xsw-last-nested", "another request that ends with the signed one, whose Signature is at its end", "signature_shape Signature", evil("_evil", bare[:len(bare)-len("</samlp:AuthnRequest>")]+signature+"</samlp:AuthnRequest>")},
+		{"xsw-first-same-id", "another request with the same ID that begins with the Signature", "signature_reference ID", strings.Replace(evil("_a1", extensions(bare)), "<saml:Issuer>", signature+"<saml:Issuer>", 1)},
+		{"xsw-moved-changed", "the Signature moved to the end, and the ACS URL changed", "digest_mismatch DigestValue", strings.Replace(strings.Replace(bare, corpusACS, "https://attacker.example.net/acs", 1), "</samlp:AuthnRequest>", signature+"</samlp:AuthnRequest>", 1)},
 		{"xsw-root", "the signed request within an element of no meaning", "issuer_invalid Issuer", "<a>" + signed + "</a>"},
 	} {
 		g.add(c.name, c.about, "refused "+c.verdict, postXML(c.xml)).shows(c.xml)

@@ -1,6 +1,7 @@
 package saml
 
 import (
+	"slices"
 	"strconv"
 	"strings"
 	"time"
@@ -57,9 +58,10 @@ type Expect struct {
 	Now time.Time
 	// Issuer is the entity whose certificates verified the message.
 	Issuer idp.EntityID
-	// Destination is the address that the message came to, by configuration
-	// and not by its Host header.
-	Destination string
+	// Destinations are the URLs that the message may name as its Destination, by
+	// configuration and not by the Host header: the one that it came to, first, and
+	// those that stand for it.
+	Destinations []string
 	// MaxAge and Skew are zero for DefaultMaxAge and DefaultSkew.
 	MaxAge, Skew time.Duration
 }
@@ -72,10 +74,17 @@ func (h *Header) Check(e Expect) error {
 	if h.Issuer != e.Issuer {
 		return idp.Refuse(idp.RefusedIssuer, "Issuer", string(h.Issuer))
 	}
-	if h.HasDestination && !sameAddress(h.Destination, e.Destination) {
-		return idp.Refuse(idp.RefusedDestination, "Destination", h.Destination, e.Destination)
+	if h.HasDestination && !slices.ContainsFunc(e.Destinations, h.isMeantFor) {
+		return idp.Refuse(idp.RefusedDestination, "Destination", h.Destination, e.Destinations[0])
 	}
 	return checkInstant(h.IssueInstant, e)
+}
+
+// isMeantFor compares the Destination with a URL of ours. A query is ours to read, and
+// integrators copy the URL with one: it is not compared.
+func (h *Header) isMeantFor(url string) bool {
+	path, _, _ := strings.Cut(h.Destination, "?")
+	return sameAddress(path, url)
 }
 
 // checkInstant refuses a message that is too old or from the future.

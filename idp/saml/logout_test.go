@@ -59,7 +59,6 @@ func TestLogoutRequest(t *testing.T) {
 		{"several", "", nameID + sessionIndex + strings.Replace(sessionIndex, "_s1", "_s2", 1) + sessionIndex,
 			saml.LogoutRequest{NameID: ada, SessionIndexes: []string{"_s1", "_s2"}}, ""},
 		{"too many", "", nameID + manyIndexes(33), saml.LogoutRequest{}, idp.RefusedSessionIndex},
-		{"an empty SessionIndex", "", nameID + `<samlp:SessionIndex></samlp:SessionIndex>`, saml.LogoutRequest{}, idp.RefusedSessionIndex},
 		{"a SessionIndex of another namespace", "", nameID + `<x:SessionIndex xmlns:x="urn:x">_s1</x:SessionIndex>`, saml.LogoutRequest{}, idp.RefusedValue},
 		{"elements in the SessionIndex", "", nameID + `<samlp:SessionIndex>_s1<a>x</a></samlp:SessionIndex>`, saml.LogoutRequest{}, idp.RefusedSessionIndex},
 		{"expiry and reason", ` NotOnOrAfter="2026-11-22T11:05:00Z" Reason="urn:oasis:names:tc:SAML:2.0:logout:user"`, nameID,
@@ -132,7 +131,7 @@ func TestLogoutRequestCheck(t *testing.T) {
 		{"ended, by clocks that differ", func(r *saml.LogoutRequest, _ *saml.Expect) { r.NotOnOrAfter = at.Add(-59 * time.Second) }, ""},
 		{"ended", func(r *saml.LogoutRequest, _ *saml.Expect) { r.NotOnOrAfter = at.Add(-time.Minute) }, idp.RefusedNotOnOrAfter},
 		{"old", func(_ *saml.LogoutRequest, e *saml.Expect) { e.Now = at.Add(time.Hour) }, idp.RefusedIssueInstantOld},
-		{"another address", func(_ *saml.LogoutRequest, e *saml.Expect) { e.Destination += "b" }, idp.RefusedDestination},
+		{"another address", func(_ *saml.LogoutRequest, e *saml.Expect) { e.Destinations[0] += "b" }, idp.RefusedDestination},
 		{"another sender", func(_ *saml.LogoutRequest, e *saml.Expect) { e.Issuer = "x" }, idp.RefusedIssuer},
 	}
 	for _, tt := range tests {
@@ -142,7 +141,7 @@ func TestLogoutRequestCheck(t *testing.T) {
 			if err != nil {
 				t.Fatal(err)
 			}
-			e := saml.Expect{Now: at, Issuer: testSP, Destination: testLogout}
+			e := saml.Expect{Now: at, Issuer: testSP, Destinations: []string{testLogout}}
 			if tt.change != nil {
 				tt.change(r, &e)
 			}

@@ -160,7 +160,10 @@ func (r *LogoutRequest) addSessionIndex(e *xmltree.Element) error {
 		return idp.Refuse(idp.RefusedSessionIndex, "SessionIndex", c.Local)
 	}
 	index := trim(e.Text())
-	if index == "" || len(index) > maxSessionIndex || len(r.SessionIndexes) == maxSessionIndexes {
+	if index == "" {
+		return nil // as good as absent
+	}
+	if len(index) > maxSessionIndex || len(r.SessionIndexes) == maxSessionIndexes {
 		return idp.Refuse(idp.RefusedSessionIndex, "SessionIndex", index)
 	}
 	if !slices.Contains(r.SessionIndexes, index) {

@@ -12,11 +12,15 @@ import (
 // namespaceXSI is the one namespace whose attributes any element may have.
 const namespaceXSI = "http://www.w3.org/2001/XMLSchema-instance"
 
+// namespaceXML is that of xml:lang, which any element may have too. It has no other
+// attribute that says anything here.
+const namespaceXML = "http://www.w3.org/XML/1998/namespace"
+
 // checkAttributes refuses attributes in a namespace. No element that we read
 // has any, and libraries have taken x:Destination for Destination.
 func checkAttributes(e *xmltree.Element) error {
 	for _, a := range e.Attrs {
-		if a.Space != "" && a.Space != namespaceXSI {
+		if a.Space != "" && a.Space != namespaceXSI && a.Space != namespaceXML {
 			return idp.Refuse(idp.RefusedValue, e.Local, a.Prefix+":"+a.Local)
 		}
 	}
@@ -46,10 +50,10 @@ func uriAttr(e *xmltree.Element, name string) (string, error) {
 	return v, nil
 }
 
-// boolAttr reads an xs:boolean; false if absent.
+// boolAttr reads an xs:boolean; false if absent. Capitals are taken: .NET writes True.
 func boolAttr(e *xmltree.Element, name string) (bool, error) {
 	v, ok := e.Attr(name)
-	switch trim(v) {
+	switch strings.ToLower(trim(v)) {
 	case "true", "1":
 		return true, nil
 	case "false", "0":

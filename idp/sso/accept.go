@@ -61,7 +61,7 @@ func (h *Handler) accept(ctx context.Context, in saml.Inbound, year idp.Year, no
 		return a, err
 	}
 	err = authn.Check(saml.Expect{
-		Now: now, Issuer: issuer, Destination: h.IdP.AuthnURL(year),
+		Now: now, Issuer: issuer, Destinations: []string{h.IdP.AuthnURL(year), h.IdP.AuthnURL("")},
 		MaxAge: maxAge, Skew: maxSkew,
 	})
 	if err != nil {

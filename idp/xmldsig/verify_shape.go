@@ -22,27 +22,26 @@ const (
 	AlgorithmC14N11    = "http://www.w3.org/2006/12/xml-c14n11"
 )
 
-// assertionNamespace is where a message's Issuer is; package saml, which has
-// the standard's names, imports this one.
-const assertionNamespace = "urn:oasis:names:tc:SAML:2.0:assertion"
-
 const (
 	maxSignatureValue = 4096 // characters of base64
 	maxPrefixList     = 512
 	maxPrefixes       = 32
 )
 
-// Signature returns the document's signature: the one ds:Signature there is,
-// which is a child of the root right after the Issuer (saml-core §3.2.1). It is
-// nil if there is no such element anywhere. A second one, or one in another
-// place, is a *idp.Refusal: which of them counts, and for what, is what
-// signature wrapping plays with.
+// Signature returns the document's signature: the one ds:Signature there is, a child
+// of the root. It is nil if there is no such element anywhere. A second one, or one
+// deeper in the document, is a *idp.Refusal: which of them counts, and for what, is
+// what signature wrapping plays with.
+//
+// The schema has it right after the Issuer (saml-core §3.2.1). Code on .NET appends
+// it, and Login.gov's guide shows it last. Its place among the children decides
+// nothing here: what is read is the verified element, from which it is gone.
 func Signature(root *xmltree.Element) (*xmltree.Element, error) {
 	found, err := onlySignature(root)
 	if found == nil {
 		return nil, err
 	}
-	if !afterIssuer(root, found) {
+	if !isChild(root, found) {
 		return nil, idp.Refuse(idp.RefusedSignatureShape, "Signature", "")
 	}
 	return found, nil
@@ -57,22 +56,8 @@ func outerSignature(root *xmltree.Element) (*xmltree.Element, error) {
 		return nil, nil
 	case len(own) > 1:
 		return nil, idp.Refuse(idp.RefusedSignatureTwice, "Signature", "")
-	case !afterIssuer(root, own[0]):
-		return nil, idp.Refuse(idp.RefusedSignatureShape, "Signature", "")
 	}
 	return own[0], nil
-}
-
-// afterIssuer reports whether e is the child of the root right after the Issuer.
-func afterIssuer(root, e *xmltree.Element) bool {
-	var before *xmltree.Element
-	for c := range root.Elements() {
-		if c == e {
-			return before != nil && before.Is(assertionNamespace, "Issuer")
-		}
-		before = c
-	}
-	return false
 }
 
 // metadataSignature is Signature for metadata, where it comes before all else
