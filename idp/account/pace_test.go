@@ -266,6 +266,39 @@ func TestWorksOutliveServer(t *testing.T) {
 	})
 }
 
+// damagedUsers is a store with a user whose record cannot be read.
+type damagedUsers struct{ Store }
+
+func (damagedUsers) Users(context.Context, idp.UserID, int) ([]*idp.User, error) {
+	return nil, errors.New("user/x: cannot be opened")
+}
+
+// A record that cannot be read keeps neither the server from its start nor an import
+// from its users, and the next start looks at all users again.
+func TestWorksOfDamagedStore(t *testing.T) {
+	t.Parallel()
+	h := newHouse(t)
+	h.Store = damagedUsers{h.store}
+	new(meter).attach(h.Hasher)
+	if err := h.Prepare(t.Context()); err != nil {
+		t.Error(err)
+	}
+	wants(t, h.take(`{"email":"dear@example.gov","password_hash":"$pbkdf2-sha256$i=600000`+phcRest+`"}`, ImportOptions{}), 1, 0, nil)
+	const want = slack * 600 * time.Millisecond
+	if takes := h.Hasher.pace.lacks(Effort{}); takes != want {
+		t.Errorf("in the server that imported: a no takes %s", takes)
+	}
+
+	h.Store, h.Hasher = h.store, NewHasher(cheap)
+	new(meter).attach(h.Hasher)
+	if err := h.Prepare(t.Context()); err != nil {
+		t.Error(err)
+	}
+	if takes := h.Hasher.pace.lacks(Effort{}); takes != want {
+		t.Errorf("after the next start: a no takes %s", takes)
+	}
+}
+
 // However many costs come: the list stays short, and what it leaves out takes no
 // longer than what it holds.
 func TestMergeWorks(t *testing.T) {

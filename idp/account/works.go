@@ -53,33 +53,27 @@ func (s *Service) learnWork(ctx context.Context, w work) {
 
 // addWorks adds works to the document and returns what it holds then. It writes only
 // if one of them is new. Where there is no document yet, as in a store of an older
-// version, it goes through all users once.
+// version, it goes through all users once. If those cannot be read, the works that are
+// known count until the next start tries again: a damaged record stops neither the
+// server nor an import.
 func (s *Service) addWorks(ctx context.Context, add ...work) ([]work, error) {
 	doc, err := s.Store.Document(ctx, worksKind, worksKey)
-	switch {
-	case errors.Is(err, idp.ErrNotFound):
+	if err != nil && !errors.Is(err, idp.ErrNotFound) {
+		return nil, fmt.Errorf("read costs of password hashes: %w", err)
+	}
+	works, ok := parseWorks(doc)
+	if !ok {
 		stored, err := s.storedWorks(ctx)
 		if err != nil {
-			return nil, err
+			s.Log.LogAttrs(ctx, slog.LevelError, "cannot read what all password hashes cost: a wrong password may disclose who was imported", slog.Any("err", err))
+			return mergeWorks(nil, add), nil
 		}
 		add = append(add, stored...)
-	case err != nil:
-		return nil, fmt.Errorf("read costs of password hashes: %w", err)
-	default:
-		works, err := parseWorks(doc)
-		if err != nil {
-			return nil, err
-		}
-		if merged := mergeWorks(works, add); slices.Equal(works, merged) {
-			return works, nil
-		}
+	} else if slices.Equal(works, mergeWorks(works, add)) {
+		return works, nil
 	}
-	var works []work
 	err = s.Store.UpdateDocuments(ctx, worksKind, []string{worksKey}, func(_ string, old []byte) ([]byte, error) {
-		was, err := parseWorks(old)
-		if err != nil {
-			return nil, err
-		}
+		was, _ := parseWorks(old)
 		works = mergeWorks(was, add)
 		return json.Marshal(works)
 	})
@@ -129,14 +123,12 @@ func worksOf(people []idp.ImportedUser) (works []work) {
 	return works
 }
 
-func parseWorks(doc []byte) (works []work, err error) {
-	if doc == nil {
-		return nil, nil
-	}
+// parseWorks reads the document; false if there is none, or one that says nothing.
+func parseWorks(doc []byte) (works []work, ok bool) {
 	if err := json.Unmarshal(doc, &works); err != nil {
-		return nil, fmt.Errorf("document %s/%s: %w", worksKind, worksKey, err)
+		return nil, false
 	}
-	return works, nil
+	return works, true
 }
 
 // mergeWorks adds works to a list and leaves out those that another one covers. Of too
