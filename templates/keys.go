@@ -19,6 +19,7 @@ const (
 	ProblemCodeWrong       Key = "problem.code_wrong"
 	ProblemThrottledMinute Key = "problem.throttled_minute"
 	ProblemThrottled       Key = "problem.throttled" // {0} minutes
+	ProblemBusy            Key = "problem.busy"
 )
 
 // Notices: why the person is asked.

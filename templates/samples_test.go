@@ -97,6 +97,7 @@ func samples(lang Lang, acs string) []sample {
 		signIn("signin-no-email", b, func(p *SignInPage) { p.Problem, p.Email = ProblemEmailMissing, "" }),
 		signIn("signin-no-password", b, func(p *SignInPage) { p.Problem = ProblemPasswordMissing }),
 		signIn("signin-throttled", b, func(p *SignInPage) { p.Problem, p.ProblemArgs = Throttled(5 * time.Minute) }),
+		signIn("signin-busy", b, func(p *SignInPage) { p.Problem = ProblemBusy }),
 		code("code", func(*CodePage) {}),
 		code("code-remember", func(p *CodePage) { p.Remember = true }),
 		code("code-alone", func(p *CodePage) { p.Base, p.Request = alone, "" }),

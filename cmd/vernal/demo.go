@@ -225,7 +225,7 @@ func (d *demo) Close() error {
 // serveIdP runs the identity provider: the one that `serve` runs, on the demo's
 // listeners.
 func (d *demo) serveIdP(ctx context.Context, l net.Listener) error {
-	srv, err := d.deps.server()
+	srv, err := d.deps.server(ctx)
 	if err != nil {
 		return err
 	}

@@ -63,10 +63,14 @@ func (a *app) serve(ctx context.Context, c *Config) (err error) {
 		return err
 	}
 	defer func() { err = errors.Join(err, d.Close()) }()
-	srv, err := d.server()
+	srv, err := d.server(ctx)
 	if err != nil {
 		return err
 	}
+	if a.getenv("GOMEMLIMIT") == "" {
+		debug.SetMemoryLimit(server.MemoryLimit(d.accounts.Hasher.PeakMemory()))
+	}
+	debug.FreeOSMemory() // what the first hashes worked in, see account.Prepare
 	socket, err := admin.Listen(ctx, c.dataDir())
 	if err != nil {
 		return err
@@ -91,7 +95,7 @@ func (a *app) serve(ctx context.Context, c *Config) (err error) {
 // server wires the identity provider of an opened installation, for `serve` and for
 // `demo`: they differ in listeners alone, so that whatever works in the one works in
 // the other. It is an error if the installation cannot serve.
-func (d *deps) server() (*server.Server, error) {
+func (d *deps) server(ctx context.Context) (*server.Server, error) {
 	c := d.config
 	if d.unable != nil {
 		return nil, fmt.Errorf("nothing can be served: %w", d.unable)
@@ -108,6 +112,9 @@ func (d *deps) server() (*server.Server, error) {
 	}
 	proxies, err := c.trustedProxies()
 	if err != nil {
+		return nil, err
+	}
+	if err := d.accounts.Prepare(ctx); err != nil {
 		return nil, err
 	}
 	return &server.Server{

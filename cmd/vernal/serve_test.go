@@ -24,7 +24,10 @@ func TestServeWithBusyAdminPort(t *testing.T) {
 	var log bytes.Buffer // read once the server has ended
 	a.err = &log
 	a.getenv = func(name string) string {
-		return map[string]string{"VERNAL_LISTEN": "127.0.0.1:0", "VERNAL_ADMIN_LISTEN": busy.Addr().String()}[name]
+		return map[string]string{
+			"VERNAL_LISTEN": "127.0.0.1:0", "VERNAL_ADMIN_LISTEN": busy.Addr().String(),
+			"GOMEMLIMIT": "off", // the other tests share the process
+		}[name]
 	}
 	ctx, stop := context.WithCancel(t.Context())
 	defer stop()

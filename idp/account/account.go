@@ -3,14 +3,16 @@
 //
 // A sign-in uses two calls, each one step of guessing:
 //
-//	CheckPassword  reserve the attempt ─► look the address up ─► reserve it for
-//	               the person, silently ─► hash ─► give back
+//	CheckPassword  wait for a turn ─► reserve the attempt ─► look the address up ─►
+//	               reserve it for the person, silently ─► hash ─► give back, or wait
+//	               until every "no" has taken as long
 //	CheckTOTP      reserve the attempt ─► compare ─► compare-and-set of LastStep
 //
 // Attempts are counted before the secret is looked at, so that a hundred
 // guesses sent at once are a hundred guesses; a right answer gives them back.
-// An address that nobody has takes the same way with the same writes and a hash
-// of the same cost, so that neither answer nor time tells who has an account.
+// An address without an account takes the same way with the same writes, a hash and
+// the same time to say no, so that neither answer nor time discloses who has an
+// account, or who was imported. An attempt that finds no room is a *BusyError.
 //
 // The other calls are those of an operator: Create, SetPassword, Lock, Unlock,
 // AddTOTP, ResetMFA, Delete, and Verify, which puts a proofed identity on
@@ -93,6 +95,7 @@ func (e *InputError) Error() string {
 type Store interface {
 	idp.UserStore
 	idp.ThrottleStore
+	idp.DocumentStore
 	Providers(ctx context.Context) ([]*idp.ServiceProvider, error)
 	LastScope(ctx context.Context, id idp.EntityID) (idp.NameIDScope, error)
 	AppendAudit(ctx context.Context, events ...idp.AuditEvent) error

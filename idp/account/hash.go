@@ -10,6 +10,7 @@ import (
 	"errors"
 	"fmt"
 	"runtime"
+	"time"
 
 	"golang.org/x/crypto/argon2"
 )
@@ -28,8 +29,9 @@ type Cost struct {
 	Iterations int
 	// FIPS chooses PBKDF2, the only approved one of the two.
 	FIPS bool
-	// Slots is how many hashes run at once; further ones wait. It bounds the
-	// memory that sign-ins take to Slots × Memory.
+	// Slots is how many hashes run at once; further ones wait. A hash made here
+	// works in Memory, so hashes that run hold Slots × Memory. What they have left
+	// behind waits for the garbage collector, see Hasher.PeakMemory.
 	Slots int
 }
 
@@ -46,10 +48,19 @@ func DefaultCost() Cost {
 }
 
 // Hasher makes and verifies password hashes in PHC form. It verifies both
-// algorithms whichever one it makes. It is safe for concurrent use.
+// algorithms whichever one it makes. It decides whose turn it is, and how long to
+// wait before an attempt is told "no". It is safe for concurrent use.
 type Hasher struct {
-	cost  Cost
-	slots chan struct{}
+	cost Cost
+	// slots holds one entry for each hash that runs. Hashes take slots in the order
+	// in which they ask. Few can be ahead: attempts come out of the room one by one,
+	// and commands ask for one slot at a time.
+	slots    chan struct{}
+	commands chan struct{}
+	room     *room
+	pace     pace
+	// measure runs a hash and says how long it took.
+	measure func(w work, compute func()) time.Duration
 }
 
 // NewHasher makes a Hasher; Cost{} takes the defaults.
@@ -57,12 +68,33 @@ func NewHasher(c Cost) *Hasher {
 	if c == (Cost{}) {
 		c = DefaultCost()
 	}
-	return &Hasher{cost: c, slots: make(chan struct{}, max(1, c.Slots))}
+	slots := max(1, c.Slots)
+	return &Hasher{
+		cost: c, slots: make(chan struct{}, slots), commands: make(chan struct{}, 1), room: newRoom(slots),
+		measure: func(_ work, compute func()) time.Duration {
+			begun := time.Now()
+			compute()
+			return time.Since(begun)
+		},
+	}
 }
 
-// Hash makes the PHC string of a password with a new random salt. It waits for
-// a free slot, or until ctx is done.
+// Hash makes the PHC string of a password with a new random salt, for commands of
+// operators. It waits for a free slot, or until ctx is done. Commands take one slot
+// at a time, however many run, so that they cannot keep sign-ins waiting. Sign-ins
+// cannot keep them waiting either, because few of those ask for a slot at once.
 func (h *Hasher) Hash(ctx context.Context, password string) (string, error) {
+	select {
+	case h.commands <- struct{}{}:
+		defer func() { <-h.commands }()
+	case <-ctx.Done():
+		return "", fmt.Errorf("wait for a password hash: %w", context.Cause(ctx))
+	}
+	return h.hash(ctx, password)
+}
+
+// hash is Hash for an attempt that has its turn.
+func (h *Hasher) hash(ctx context.Context, password string) (string, error) {
 	if !hashable(password) {
 		return "", errors.New("password too long to be hashed")
 	}
@@ -70,78 +102,43 @@ func (h *Hasher) Hash(ctx context.Context, password string) (string, error) {
 	p.salt = make([]byte, saltSize)
 	rand.Read(p.salt)
 	var err error
-	if p.key, err = h.derive(ctx, p, password); err != nil {
+	if p.key, _, err = h.derive(ctx, p, password); err != nil {
 		return "", err
 	}
 	return p.String(), nil
 }
 
-// Verify reports whether the password is the one of the PHC string. A string
-// that cannot be read gives an error, and so does ctx while waiting for a slot;
-// then nothing was compared. To say no to a hash that is cheaper than Hash makes
-// them takes as long as to one of those: people who came from elsewhere would
-// else be told from addresses that nobody has.
-func (h *Hasher) Verify(ctx context.Context, encoded, password string) (bool, error) {
+// Verify reports whether the password is the one of the PHC string, and what it
+// took to find out. A string that cannot be read gives an error, and so does ctx
+// while waiting for a slot; then nothing was compared.
+func (h *Hasher) Verify(ctx context.Context, encoded, password string) (bool, Effort, error) {
 	p, err := parsePHC(encoded)
 	if err != nil {
-		return false, err
+		return false, Effort{}, err
 	}
 	if !hashable(password) {
-		return false, nil
+		return false, Effort{}, nil
 	}
-	key, err := h.derive(ctx, p, password)
+	key, spent, err := h.derive(ctx, p, password)
 	if err != nil {
-		return false, err
+		return false, Effort{}, err
 	}
-	if subtle.ConstantTimeCompare(key, p.key) == 1 {
-		return true, nil
-	}
-	return false, h.makeUp(ctx, p, password)
-}
-
-// makeUp spends what a hash of the current cost takes more than p did.
-func (h *Hasher) makeUp(ctx context.Context, p phc, password string) error {
-	rest, ok := h.shortfall(p)
-	if !ok {
-		return nil
-	}
-	rest.salt, rest.key = make([]byte, saltSize), make([]byte, keySize)
-	_, err := h.derive(ctx, rest, password)
-	return err
-}
-
-// shortfall is a hash that takes as long as p lacks to the current cost; ok is
-// false if it lacks nothing.
-func (h *Hasher) shortfall(p phc) (rest phc, ok bool) {
-	rest = h.current()
-	lacks := rest.work() - p.work()
-	if lacks <= 0 {
-		return phc{}, false
-	}
-	if rest.alg == algPBKDF2 {
-		rest.iterations = lacks
-		return rest, true
-	}
-	// A pass or more, over as much memory as makes up for it.
-	kib := lacks * 4 / 9
-	rest.time = uint32(max(1, kib/int(rest.memory)))
-	rest.memory = uint32(max(minMemory*int(rest.threads), kib/int(rest.time)))
-	return rest, true
+	return subtle.ConstantTimeCompare(key, p.key) == 1, spent, nil
 }
 
 // Burn spends what Verify spends on a hash of the current cost, for accounts
 // that do not exist.
-func (h *Hasher) Burn(ctx context.Context, password string) error {
+func (h *Hasher) Burn(ctx context.Context, password string) (Effort, error) {
 	p := h.current()
 	p.salt = make([]byte, saltSize)
 	p.key = make([]byte, keySize)
 	if !hashable(password) {
-		return nil // as Verify does
+		return Effort{}, nil // as Verify does
 	}
-	key, err := h.derive(ctx, p, password)
+	key, spent, err := h.derive(ctx, p, password)
 	// Compared as in Verify; the result means nothing.
 	subtle.ConstantTimeCompare(key, p.key)
-	return err
+	return spent, err
 }
 
 // NeedsRehash reports whether a PHC string was made with another algorithm than
@@ -165,13 +162,20 @@ func (h *Hasher) current() phc {
 }
 
 // derive computes the key of a password in a slot.
-func (h *Hasher) derive(ctx context.Context, p phc, password string) ([]byte, error) {
+func (h *Hasher) derive(ctx context.Context, p phc, password string) (key []byte, spent Effort, err error) {
 	select {
 	case h.slots <- struct{}{}:
 		defer func() { <-h.slots }()
 	case <-ctx.Done():
-		return nil, fmt.Errorf("wait for a password hash: %w", context.Cause(ctx))
+		return nil, Effort{}, fmt.Errorf("wait for a password hash: %w", context.Cause(ctx))
 	}
+	spent.work = p.work()
+	spent.took = h.measure(spent.work, func() { key, err = p.compute(password) })
+	return key, spent, err
+}
+
+// compute is the key that the password has under the hash's parameters.
+func (p phc) compute(password string) ([]byte, error) {
 	size := keySize
 	if p.key != nil {
 		size = len(p.key)

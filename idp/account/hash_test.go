@@ -6,7 +6,6 @@ import (
 	"fmt"
 	"strings"
 	"testing"
-	"time"
 
 	"pgregory.net/rapid"
 )
@@ -28,11 +27,11 @@ func TestHashVerify(t *testing.T) {
 			t.Error("two hashes with one salt")
 		}
 		for _, other := range []*Hasher{NewHasher(cheap), NewHasher(cheapFIPS)} {
-			if ok, err := other.Verify(t.Context(), encoded, password); !ok || err != nil {
+			if ok, _, err := other.Verify(t.Context(), encoded, password); !ok || err != nil {
 				t.Errorf("%s: right password = %v, %v", encoded, ok, err)
 			}
 			for _, wrong := range []string{"", password + " ", strings.ToUpper(password), password[1:], strings.Repeat("x", 1000)} {
-				if ok, err := other.Verify(t.Context(), encoded, wrong); ok || err != nil {
+				if ok, _, err := other.Verify(t.Context(), encoded, wrong); ok || err != nil {
 					t.Errorf("%s: %.30q = %v, %v", encoded, wrong, ok, err)
 				}
 			}
@@ -55,10 +54,10 @@ func TestVerifyForeign(t *testing.T) {
 		t.Run(tt.name, func(t *testing.T) {
 			t.Parallel()
 			h := NewHasher(cheap)
-			if ok, err := h.Verify(t.Context(), tt.encoded, tt.password); !ok || err != nil {
+			if ok, _, err := h.Verify(t.Context(), tt.encoded, tt.password); !ok || err != nil {
 				t.Errorf("right password = %v, %v", ok, err)
 			}
-			if ok, err := h.Verify(t.Context(), tt.encoded, tt.password+"x"); ok || err != nil {
+			if ok, _, err := h.Verify(t.Context(), tt.encoded, tt.password+"x"); ok || err != nil {
 				t.Errorf("wrong password = %v, %v", ok, err)
 			}
 		})
@@ -72,7 +71,7 @@ func TestVerifyComposesAccents(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if ok, err := h.Verify(t.Context(), encoded, "cafe\u0301 in the morning"); !ok || err != nil {
+	if ok, _, err := h.Verify(t.Context(), encoded, "cafe\u0301 in the morning"); !ok || err != nil {
 		t.Errorf("the same letters composed otherwise: %v, %v", ok, err)
 	}
 }
@@ -122,7 +121,7 @@ func TestParsePHCRefuses(t *testing.T) {
 	for _, tt := range tests {
 		t.Run(tt.name, func(t *testing.T) {
 			t.Parallel()
-			ok, err := NewHasher(cheap).Verify(t.Context(), tt.encoded, password)
+			ok, _, err := NewHasher(cheap).Verify(t.Context(), tt.encoded, password)
 			if ok || !errors.Is(err, errPHC) {
 				t.Fatalf("Verify = %v, %v; want an unreadable hash", ok, err)
 			}
@@ -189,56 +188,6 @@ func TestNeedsRehash(t *testing.T) {
 	}
 }
 
-// A wrong password takes as long for somebody whose hash came from elsewhere and
-// is cheap as for an address that nobody has. The hash made here is thousands of
-// times dearer than the foreign one, so that no noise hides the difference.
-func TestWrongPasswordTakesAsLong(t *testing.T) {
-	t.Parallel()
-	const rest = "$c29tZXNhbHRzb21lc2FsdA$CTFhFdXPJO1aFaMaO6Mm5c8y7cJHAph8ArZWb2GRPPc"
-	h := NewHasher(Cost{Memory: 32 * 1024, Time: 1, Threads: 1, Iterations: 1000, Slots: 1})
-	for _, encoded := range []string{"$argon2id$v=19$m=8,t=1,p=1" + rest, "$pbkdf2-sha256$i=1000" + rest} {
-		nobody, somebody := time.Hour, time.Hour
-		for range 3 {
-			begun := time.Now()
-			if err := h.Burn(t.Context(), password); err != nil {
-				t.Fatal(err)
-			}
-			between := time.Now()
-			if ok, err := h.Verify(t.Context(), encoded, password); ok || err != nil {
-				t.Fatalf("%s: %v, %v", encoded, ok, err)
-			}
-			nobody, somebody = min(nobody, between.Sub(begun)), min(somebody, time.Since(between))
-		}
-		if somebody < nobody/20 {
-			t.Errorf("no to %s takes %v, and %v for an address that nobody has", encoded, somebody, nobody)
-		}
-	}
-}
-
-// What a cheaper hash lacks is made up for, whatever its form and ours.
-func TestShortfall(t *testing.T) {
-	t.Parallel()
-	argon := Cost{Memory: 19 * 1024, Time: 2, Threads: 1, Iterations: 600_000}
-	fips := argon
-	fips.FIPS = true
-	for _, cost := range []Cost{argon, fips, {Memory: 64 * 1024, Time: 3, Threads: 4, Iterations: 600_000}} {
-		h := NewHasher(cost)
-		want := h.current().work()
-		for _, p := range []phc{
-			{alg: algArgon2id, memory: 8, time: 1}, {alg: algArgon2id, memory: 19 * 1024, time: 1}, {alg: algArgon2id, memory: 256 * 1024, time: 4},
-			{alg: algPBKDF2, iterations: 1000}, {alg: algPBKDF2, iterations: 60_000}, {alg: algPBKDF2, iterations: 5_000_000},
-		} {
-			rest, ok := h.shortfall(p)
-			if ok != (p.work() < want) {
-				t.Errorf("%+v at %+v: makes up for something %v", p, cost, ok)
-			}
-			if sum := p.work() + rest.work(); ok && (sum < want*95/100 || sum > want*105/100) {
-				t.Errorf("%+v at %+v: %d in all, want %d", p, cost, sum, want)
-			}
-		}
-	}
-}
-
 func TestHashBounds(t *testing.T) {
 	t.Parallel()
 	h := NewHasher(cheap)
@@ -261,7 +210,7 @@ func TestSlots(t *testing.T) {
 	if _, err := h.Hash(ctx, password); !errors.Is(err, context.Canceled) {
 		t.Errorf("Hash = %v, want Canceled", err)
 	}
-	if err := h.Burn(ctx, password); !errors.Is(err, context.Canceled) {
+	if _, err := h.Burn(ctx, password); !errors.Is(err, context.Canceled) {
 		t.Errorf("Burn = %v, want Canceled", err)
 	}
 	<-h.slots

@@ -87,6 +87,11 @@ func (s *Service) Import(ctx context.Context, lines []ImportLine, o ImportOption
 	}
 	outcome := make([]error, len(people))
 	if !o.DryRun && len(people) > 0 {
+		// Before the users, so that no hash is in use whose cost is not in the
+		// document, whatever happens in between.
+		if err := s.importWorks(ctx, people); err != nil {
+			return nil, fmt.Errorf("import people: %w", err)
+		}
 		if outcome, err = s.Store.ImportUsers(ctx, people); err != nil {
 			return nil, fmt.Errorf("import people: %w", err)
 		}

@@ -11,52 +11,78 @@ import (
 	"vernal/idp"
 )
 
-// CheckPassword proves the first factor: it returns the person whose address
-// and password these are. The person may still need a second factor.
+// CheckPassword proves the first factor: it returns the user whose email address
+// and password these are. The user may still need a second factor.
 //
-// Errors: ErrWrong, *ThrottledError, ErrLocked (right password, locked
-// account); any other is a fault, and the attempt was given back. A hash of
-// another form or a lower cost is made anew in passing.
+// Errors: ErrWrong, *ThrottledError, *BusyError, ErrLocked (right password, locked
+// account); any other is a fault, and the attempt was given back. Every ErrWrong
+// takes as long. A hash of another form or a lower cost is replaced in passing.
 func (s *Service) CheckPassword(ctx context.Context, email, password string, from netip.Addr) (*idp.User, error) {
 	address := throttleAddress(email)
 	known, err := s.known(ctx, address, from)
 	if err != nil {
 		return nil, err
 	}
-	counters := s.passwordCounters(address, from, known)
-	if err := s.reserve(ctx, counters); err != nil {
+	// An attempt that will be refused must not wait in the room, and costs as little as
+	// can be in a flood. It is counted only once it has its turn.
+	attempt := Attempt{Account: address, From: from, Known: known}
+	if err := s.Hasher.room.hasRoom(attempt); err != nil {
 		return nil, err
+	}
+	counters := s.passwordCounters(address, from, known)
+	if err := s.blocked(ctx, counters); err != nil {
+		return nil, err
+	}
+	leave, err := s.Hasher.Enter(ctx, attempt)
+	if err != nil {
+		return nil, err
+	}
+	defer leave()
+	u, spent, err := s.tryPassword(ctx, address, password, from, known, counters)
+	if errors.Is(err, ErrWrong) {
+		leave()
+		// A client that goes now has made its guess all the same.
+		s.Hasher.Delay(ctx, spent)
+		s.learnWork(ctx, spent.work)
+	}
+	return u, err
+}
+
+// tryPassword is CheckPassword for an attempt that has its turn.
+func (s *Service) tryPassword(ctx context.Context, address, password string, from netip.Addr, known bool, counters []counter) (*idp.User, Effort, error) {
+	if err := s.reserve(ctx, counters); err != nil {
+		return nil, Effort{}, err
 	}
 	u, err := s.owner(ctx, address)
 	if err != nil {
-		return nil, errors.Join(err, s.release(ctx, counters))
+		return nil, Effort{}, errors.Join(err, s.release(ctx, counters))
 	}
 	person, refused, err := s.reserveForPerson(ctx, u, address, from, known)
 	counters = append(counters, person...)
 	if err != nil {
-		return nil, errors.Join(err, s.release(ctx, counters))
+		return nil, Effort{}, errors.Join(err, s.release(ctx, counters))
 	}
 	whose := u
 	if refused {
 		whose = nil // to say no to a right password takes no less
 	}
-	ok, err := s.verifyPassword(ctx, whose, password)
+	ok, spent, err := s.verifyPassword(ctx, whose, password)
 	if err != nil {
-		return nil, errors.Join(err, s.release(ctx, counters))
+		return nil, spent, errors.Join(err, s.release(ctx, counters))
 	}
 	if !ok {
-		return nil, &userError{err: ErrWrong, user: u}
+		return nil, spent, &userError{err: ErrWrong, user: u}
 	}
 	if err := s.succeeded(ctx, address, from, counters); err != nil {
-		return nil, err
+		return nil, spent, err
 	}
 	if u.Locked() {
-		return nil, &userError{err: ErrLocked, user: u}
+		return nil, spent, &userError{err: ErrLocked, user: u}
 	}
 	if s.Hasher.NeedsRehash(u.PasswordHash) {
 		s.rehash(ctx, u, password)
 	}
-	return u, nil
+	return u, spent, nil
 }
 
 // userError is ErrWrong or ErrLocked for the caller, and remembers the user for the
@@ -101,24 +127,25 @@ func (s *Service) owner(ctx context.Context, address string) (*idp.User, error) 
 	return u, nil
 }
 
-// verifyPassword compares. For nobody, and for a person without a usable hash, it
-// spends the same and says no.
-func (s *Service) verifyPassword(ctx context.Context, u *idp.User, password string) (bool, error) {
+// verifyPassword compares. For an email address without an account, and for a user
+// without a usable hash, it spends what a hash of the current cost takes, and says no.
+func (s *Service) verifyPassword(ctx context.Context, u *idp.User, password string) (bool, Effort, error) {
 	if u != nil && u.PasswordHash != "" {
-		ok, err := s.Hasher.Verify(ctx, u.PasswordHash, password)
+		ok, spent, err := s.Hasher.Verify(ctx, u.PasswordHash, password)
 		if !errors.Is(err, errPHC) {
-			return ok, err
+			return ok, spent, err
 		}
 		s.Log.ErrorContext(ctx, "password hash of an account cannot be read", "user", u.ID, "err", err)
 	}
-	return false, s.Hasher.Burn(ctx, password)
+	spent, err := s.Hasher.Burn(ctx, password)
+	return false, spent, err
 }
 
 // rehash replaces the hash that was just verified. A failure costs nothing: the
 // old hash stays good and the next sign-in tries again.
 func (s *Service) rehash(ctx context.Context, u *idp.User, password string) {
 	old := u.PasswordHash
-	fresh, err := s.Hasher.Hash(ctx, password)
+	fresh, err := s.Hasher.hash(ctx, password)
 	if err == nil {
 		err = s.Store.UpdateUser(ctx, u.ID, func(u *idp.User) error {
 			// The password may have been changed since it was compared.

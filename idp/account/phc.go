@@ -1,6 +1,7 @@
 package account
 
 import (
+	"crypto/sha256"
 	"encoding/base64"
 	"errors"
 	"fmt"
@@ -43,13 +44,13 @@ type phc struct {
 	salt, key    []byte
 }
 
-// work is about how long the hash takes, in iterations of PBKDF2. A pass of
-// argon2id over a KiB takes a little more than two of them.
-func (p phc) work() int {
+// work is what it takes to compute the hash.
+func (p phc) work() work {
 	if p.alg == algPBKDF2 {
-		return p.iterations
+		blocks := max(1, (len(p.key)+sha256.Size-1)/sha256.Size) // RFC 8018 §5.2: each costs as much as the first
+		return work{Algorithm: p.alg, Iterations: p.iterations * blocks}
 	}
-	return int(p.memory) * int(p.time) * 9 / 4
+	return work{Algorithm: p.alg, Memory: p.memory, Time: p.time, Threads: p.threads}
 }
 
 // errPHC never quotes the hash: errors reach logs.

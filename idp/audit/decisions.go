@@ -26,6 +26,7 @@ const (
 	PasswordWrong     // of a known user
 	PasswordUnknown   // the email address has no account
 	PasswordThrottled // nothing was looked up, so the user is not known
+	PasswordBusy      // too many others waited, and nothing was looked up
 	AccountLocked     // the password was right
 	AccountChanged    // locked, deleted or given a new password at this moment
 	FactorMissing     // the user has no factor of the level asked for
@@ -127,6 +128,7 @@ var rules = [decisions]Rule{
 	PasswordWrong:     {"password_wrong", Budgeted, "refusal", "password", HasUser | visit, ofRequest, []string{"route"}, nil},
 	PasswordUnknown:   {"password_unknown", Budgeted, "refusal", "password", visit, ofRequest, []string{"route"}, nil},
 	PasswordThrottled: {"password_throttled", Budgeted, "refusal", "throttled", visit, ofRequest, []string{"route", "limit"}, nil},
+	PasswordBusy:      {"password_busy", Budgeted, "refusal", "busy", visit, ofRequest, []string{"route", "limit"}, nil},
 	AccountLocked:     {"account_locked", OnPage, "refusal", "account_locked", byUser | HasErrorID, ofRequest, []string{"route", "field"}, nil},
 	AccountChanged:    {"account_changed", Budgeted, "refusal", "account_changed", HasUser | visit, ofRequest, []string{"route"}, nil},
 	FactorMissing:     {"factor_missing", OnPage, "refusal", "factor_missing", byUser | HasErrorID, ofRequest, []string{"route", "field"}, nil},

@@ -215,10 +215,16 @@ func redirect(w http.ResponseWriter, r *http.Request, to string) exit {
 // throttled ends with a page that says how long to wait. page makes it, from the
 // problem that it shows.
 func throttled(w http.ResponseWriter, r *http.Request, d audit.Decision, t *account.ThrottledError, user idp.UserID, page func(templates.Key, []string) func() error) exit {
-	w.Header().Set("Retry-After", strconv.Itoa(int(math.Ceil(t.RetryAfter.Seconds()))))
-	web.EventOf(r).Note(slog.String("limit", t.Limit))
-	x := answer(d, user, page(templates.Throttled(t.RetryAfter)))
-	x.detail = map[string]string{"limit": t.Limit}
+	return retryLater(w, r, d, user, t.RetryAfter, t.Limit, page(templates.Throttled(t.RetryAfter)))
+}
+
+// retryLater ends with a page that has the client wait for so long. limit is the bound
+// that was met.
+func retryLater(w http.ResponseWriter, r *http.Request, d audit.Decision, user idp.UserID, wait time.Duration, limit string, page func() error) exit {
+	w.Header().Set("Retry-After", strconv.Itoa(int(math.Ceil(wait.Seconds()))))
+	web.EventOf(r).Note(slog.String("limit", limit))
+	x := answer(d, user, page)
+	x.detail = map[string]string{"limit": limit}
 	return x
 }
 

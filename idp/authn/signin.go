@@ -3,6 +3,7 @@ package authn
 import (
 	"errors"
 	"io"
+	"log/slog"
 	"net/http"
 	"strings"
 
@@ -56,11 +57,16 @@ func (h *Handler) checkSignIn(w http.ResponseWriter, r *http.Request) exit {
 
 	user, err := h.Accounts.CheckPassword(r.Context(), email, password, web.EventOf(r).Client)
 	var tooMany *account.ThrottledError
+	var busy *account.BusyError
 	switch {
 	case errors.As(err, &tooMany):
 		return throttled(w, r, audit.PasswordThrottled, tooMany, "", func(key templates.Key, args []string) func() error {
 			return again(http.StatusTooManyRequests, key, args)
 		})
+	case errors.As(err, &busy):
+		web.EventOf(r).Raise(slog.LevelWarn) // a flood, or a machine too small
+		return retryLater(w, r, audit.PasswordBusy, "", busy.RetryAfter, busy.Limit,
+			again(http.StatusServiceUnavailable, templates.ProblemBusy, nil))
 	case errors.Is(err, account.ErrWrong):
 		if known := account.UserOf(err); known != "" {
 			return answer(audit.PasswordWrong, known, wrong)

@@ -235,6 +235,10 @@ func exits() []exitCase {
 			}
 			return w.post(b, "/sign-in", "email", ann.Email, "password", ann.Password)
 		}, one(audit.PasswordThrottled), true, ""},
+		{"too many passwords at once", func(w *walker, ann *idptest.Person) page {
+			crowd(w.t, w.IdP, ann.Email)
+			return w.post(w.Browser(), "/sign-in", "email", ann.Email, "password", ann.Password)
+		}, one(audit.PasswordBusy), true, ""},
 		{"right password of a locked account", func(w *walker, ann *idptest.Person) page {
 			w.lock(ann)
 			return w.post(w.Browser(), "/sign-in", "email", ann.Email, "password", ann.Password)
@@ -505,6 +509,7 @@ func TestEveryOutcomeOfAccountIsDecided(t *testing.T) {
 		"ErrLocked":      audit.AccountLocked,
 		"ErrNoFactor":    audit.FactorMissing,
 		"ThrottledError": audit.CodeThrottled, // or PasswordThrottled
+		"BusyError":      audit.PasswordBusy,
 	}
 	here := readPackage(t, ".").selected("account")
 	for _, name := range readPackage(t, "../account").errorsDeclared() {

@@ -244,6 +244,16 @@ func (s *Server) guard(pages *web.Pages, next http.Handler) (http.Handler, error
 // before it.
 const GCPercent = 400
 
+// memoryBase is what a server needs besides password hashes, with room for a thousand
+// open connections and for what the collector has not collected yet.
+const memoryBase = 96 << 20
+
+// MemoryLimit is the soft limit of the memory of a server whose password hashes take
+// so many bytes at once (account.Hasher.PeakMemory). GCPercent alone would let five
+// times as much pile up behind each hash. Two of everything are allowed: one in use,
+// and one that waits for the collector. GOMEMLIMIT in the environment goes before it.
+func MemoryLimit(hashes int64) int64 { return memoryBase + 2*hashes }
+
 // Run serves until ctx ends, then finishes the requests under way.
 func (s *Server) Run(ctx context.Context) error {
 	handler, err := s.Handler()

@@ -71,7 +71,7 @@ func (p *Pages) WithinBudget(r *http.Request, d audit.Decision, user idp.UserID)
 // was not right proves nothing, whomever it would have been of.
 func groupOf(d audit.Decision) trail.Group {
 	switch d {
-	case audit.PasswordWrong, audit.PasswordUnknown, audit.PasswordThrottled:
+	case audit.PasswordWrong, audit.PasswordUnknown, audit.PasswordThrottled, audit.PasswordBusy:
 		return trail.People
 	case audit.PreviewOpened, audit.PreviewFetched, audit.PreviewAdmitted:
 		return trail.Preview

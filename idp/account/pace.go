@@ -1,0 +1,203 @@
+package account
+
+import (
+	"cmp"
+	"context"
+	"sync"
+	"time"
+)
+
+// work is what it takes to compute a hash, apart from the password. Its JSON is part
+// of a document, see works.
+type work struct {
+	Algorithm string `json:"algorithm"`
+	// Memory in KiB, Time in passes, Threads: argon2id.
+	Memory  uint32 `json:"memory,omitempty"`
+	Time    uint32 `json:"time,omitempty"`
+	Threads uint8  `json:"threads,omitempty"`
+	// Iterations of PBKDF2, over all blocks of the key.
+	Iterations int `json:"iterations,omitempty"`
+}
+
+// valid reports whether parsePHC takes hashes that cost as much.
+func (w work) valid() bool {
+	switch w.Algorithm {
+	case algArgon2id:
+		return w.Memory >= minMemory && w.Memory <= maxMemory && w.Time >= 1 && w.Time <= maxTime &&
+			int(w.Memory)*int(w.Time) <= maxMemoryTime && w.Threads >= 1 && w.Threads <= maxThreads
+	case algPBKDF2:
+		return w.Iterations >= minIterations && w.Iterations <= maxIterations*maxKey/keySize
+	}
+	return false
+}
+
+// covers reports whether a hash of the work takes no less than one of the other, on
+// any machine.
+func (w work) covers(o work) bool {
+	return w.Algorithm == o.Algorithm && w.Memory >= o.Memory && w.Time >= o.Time && w.Threads <= o.Threads && w.Iterations >= o.Iterations
+}
+
+// compare orders works by about how long they take, the longest first: PBKDF2, of which
+// a list holds one, and then argon2id by how much memory each thread goes through.
+func (w work) compare(o work) int {
+	each := func(w work) int { return int(w.Memory) * int(w.Time) / max(1, int(w.Threads)) }
+	return cmp.Or(-cmp.Compare(w.Iterations, o.Iterations), -cmp.Compare(each(w), each(o)),
+		-cmp.Compare(w.Memory, o.Memory), -cmp.Compare(w.Time, o.Time))
+}
+
+// Effort is what one comparison took. The zero Effort is that of a password too long
+// to be compared.
+type Effort struct {
+	work work
+	took time.Duration
+}
+
+const (
+	// calibration is how many iterations of PBKDF2 are measured. Its time is
+	// proportional to them.
+	calibration = 50_000
+	// calibrationRuns is how often a work is measured; the fastest run counts.
+	calibrationRuns = 2
+	// slack is how many times longer than that every "no" takes, so that the small
+	// differences between two runs of a hash do not show.
+	slack = 2
+	// measurable is the shortest hash that says how busy the machine is. Shorter
+	// ones say more about the scheduler.
+	measurable = 10 * time.Millisecond
+	// maxLevel bounds how busy a machine is believed to be.
+	maxLevel = 4
+	// levelHeld is how long the machine is believed to be as busy as it was seen.
+	levelHeld = time.Minute
+)
+
+// pace makes every "no" take as long, and longer than the dearest hash in use. The time
+// of an answer would otherwise disclose which email addresses have an account, and
+// which users were imported with hashes of another cost.
+//
+// What a hash lacks is waited for on a timer, without a slot or a turn, so that it
+// costs no one anything. A sender can slow the machine down by other requests until
+// the dearest hash takes longer than a "no". So a hash that takes longer than it
+// should raises the time of every "no", in steps of two, for a minute.
+//
+// One trace remains: a dearer hash keeps its slot for longer, which a sender who fills
+// all slots can see in the answers to other attempts.
+type pace struct {
+	mu sync.Mutex
+	// idle is how long each work takes on this machine when it does nothing else.
+	idle    map[work]time.Duration
+	dearest time.Duration // of idle
+	// level is how many times longer hashes take at the moment, until heldTo.
+	level  time.Duration
+	heldTo time.Time
+}
+
+// knows reports whether it was measured how long the work takes.
+func (p *pace) knows(w work) bool {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	_, ok := p.idle[w]
+	return ok
+}
+
+// covers reports whether a "no" takes long enough for the work.
+func (p *pace) covers(w work) bool {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	for o := range p.idle {
+		if o.covers(w) {
+			return true
+		}
+	}
+	return false
+}
+
+func (p *pace) learn(w work, took time.Duration) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	if p.idle == nil {
+		p.idle = make(map[work]time.Duration)
+	}
+	if _, ok := p.idle[w]; !ok { // else another attempt was faster
+		p.idle[w] = took
+		p.dearest = max(p.dearest, took)
+	}
+}
+
+// lacks is how much longer a "no" must take after the effort.
+func (p *pace) lacks(spent Effort) time.Duration {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	now := time.Now()
+	if !p.heldTo.After(now) {
+		p.level = 1
+	}
+	if idle := p.idle[spent.work]; idle >= measurable {
+		level := time.Duration(1)
+		for level < maxLevel && spent.took > slack*level*idle {
+			level *= 2
+		}
+		if level > 1 && level >= p.level {
+			p.level, p.heldTo = level, now.Add(levelHeld)
+		}
+	}
+	return slack*p.level*p.dearest - spent.took
+}
+
+// calibrate measures how long hashes of the current cost, and of the works, take on
+// this machine, as far as that is not known yet.
+func (h *Hasher) calibrate(ctx context.Context, works ...work) error {
+	for _, w := range append(works, h.current().work()) {
+		if h.pace.knows(w) || !w.valid() && w != h.current().work() {
+			continue
+		}
+		took, err := h.measureIdle(ctx, w)
+		if err != nil {
+			return err
+		}
+		h.pace.learn(w, took)
+	}
+	return nil
+}
+
+func (h *Hasher) measureIdle(ctx context.Context, w work) (best time.Duration, err error) {
+	p := phc{alg: w.Algorithm, memory: w.Memory, time: w.Time, threads: w.Threads, iterations: min(calibration, w.Iterations), salt: make([]byte, saltSize)}
+	for i := range calibrationRuns {
+		_, spent, err := h.derive(ctx, p, "calibration")
+		if err != nil {
+			return 0, err
+		}
+		if i == 0 || spent.took < best {
+			best = spent.took
+		}
+	}
+	if w.Algorithm == algPBKDF2 {
+		best = best * time.Duration(w.Iterations) / time.Duration(p.iterations)
+	}
+	return best, nil
+}
+
+// Delay waits until a "no" after the effort has taken as long as every other one, or
+// until ctx is done.
+func (h *Hasher) Delay(ctx context.Context, spent Effort) {
+	if err := h.calibrate(ctx); err != nil {
+		return // the client has gone
+	}
+	wait := time.NewTimer(h.pace.lacks(spent))
+	defer wait.Stop()
+	select {
+	case <-wait.C:
+	case <-ctx.Done():
+	}
+}
+
+// PeakMemory is how many bytes hashes of the dearest work in use take at once: one in
+// each slot.
+func (h *Hasher) PeakMemory() int64 {
+	h.pace.mu.Lock()
+	defer h.pace.mu.Unlock()
+	most := h.current().memory
+	for w := range h.pace.idle {
+		most = max(most, w.Memory)
+	}
+	return int64(most) * 1024 * int64(cap(h.slots))
+}

@@ -1,0 +1,255 @@
+package account
+
+import (
+	"context"
+	"fmt"
+	"net/netip"
+	"slices"
+	"sync"
+	"time"
+)
+
+// Bounds of a room. Those for each slot grow with the machine.
+const (
+	// maxWaiting is how many attempts of each lane may wait for each slot. That is
+	// about the number of argon2id hashes that a slot computes in half of patience.
+	maxWaiting = 32
+	// maxPerAccount is how many attempts for one email address may be in each lane,
+	// waiting or having their turn: a form that was sent twice, and a second browser.
+	maxPerAccount = 3
+	// knownInRow is how many turns known networks get in a row while strangers wait.
+	knownInRow = 3
+	// patience is how long an attempt waits for its turn.
+	patience = 3 * time.Second
+	// busyRetry is when an attempt that was not let in may try again.
+	busyRetry = 5 * time.Second
+)
+
+// Attempt is what decides when a password is looked at. None of it depends on
+// whether the email address has an account.
+type Attempt struct {
+	// Account is the email address as it is counted.
+	Account string
+	// From is where the attempt came from.
+	From netip.Addr
+	// Known says that the right password for the address came from that network
+	// lately.
+	Known bool
+}
+
+// BusyError is returned when too many other attempts wait. Nothing was looked up,
+// compared or counted.
+type BusyError struct {
+	RetryAfter time.Duration
+	// Limit names the bound for the log: "room", "room-account", "room-site" or
+	// "room-wait".
+	Limit string
+}
+
+func (e *BusyError) Error() string {
+	return fmt.Sprintf("too many attempts at once (%s), retry in %s", e.Limit, e.RetryAfter)
+}
+
+// room is where password attempts wait for their turn. No attempt writes anything
+// before its turn, so that what strangers write is bounded by what the machine can
+// hash, however many they are.
+//
+// More attempts have their turn than there are slots, so that one counts itself in the
+// store while others are hashed.
+//
+// There are two lanes. Attempts from networks that are known for their email address
+// come first, and strangers never have all turns: a flood of guesses from other
+// networks delays them by the hashes that run already. Known networks can be a crowd,
+// and one of them can send its own right password as often as it likes, because no
+// throttle limits those. So one turn in four is a stranger's while one waits, and an
+// address has three attempts in a lane at most. A user who sends without end
+// therefore costs others the wait for three hashes and keeps no one out. Lanes are
+// first in, first out.
+//
+// The lane of strangers is shared by users at a new network and by all who guess.
+// One IPv6 /48, which a provider gives to one customer and which has 65,536 networks
+// to guess from, gets half of it at most. A sender with many of those can fill it.
+// Then strangers are told to come back, and known networks still sign in.
+type room struct {
+	mu        sync.Mutex
+	turns     int // that no attempt has
+	strangers int // how many of them strangers may still take
+	lanes     [2][]*ticket
+	inside    map[share]int // attempts, by what they share a bound with
+	inRow     int           // turns of known networks since a stranger's
+
+	maxLane, maxSite int
+}
+
+const (
+	laneKnown = iota
+	laneStrangers
+)
+
+// share is what attempts have in common that share a bound: an email address in a
+// lane, or the site that strangers come from.
+type share struct {
+	lane    int
+	account string
+	site    netip.Prefix
+}
+
+// ticket is an attempt that waits. Its channel is closed when its turn has come.
+type ticket struct{ turn chan struct{} }
+
+func newRoom(slots int) *room {
+	return &room{
+		turns: 2*slots + 1, strangers: slots + 1, inside: make(map[share]int),
+		maxLane: maxWaiting * slots, maxSite: maxWaiting * slots / 2,
+	}
+}
+
+// Enter waits until it is the attempt's turn, for 3 seconds at most. The caller ends
+// the turn by leave. The error is a *BusyError, or that ctx has ended.
+func (h *Hasher) Enter(ctx context.Context, a Attempt) (leave func(), err error) {
+	return h.room.enter(ctx, a)
+}
+
+func (r *room) enter(ctx context.Context, a Attempt) (func(), error) {
+	lane, shares := a.lane(), a.shares()
+	r.mu.Lock()
+	if err := r.refuse(lane, shares); err != nil {
+		r.mu.Unlock()
+		return nil, err
+	}
+	for _, s := range shares {
+		r.inside[s]++
+	}
+	t := &ticket{turn: make(chan struct{})}
+	r.lanes[lane] = append(r.lanes[lane], t)
+	r.grant()
+	r.mu.Unlock()
+
+	leave := sync.OnceFunc(func() { r.leave(lane, shares) })
+	timer := time.NewTimer(patience)
+	defer timer.Stop()
+	var refused error
+	select {
+	case <-t.turn:
+		return leave, nil
+	case <-timer.C:
+		refused = &BusyError{RetryAfter: busyRetry, Limit: "room-wait"}
+	case <-ctx.Done():
+		refused = fmt.Errorf("wait for a password hash: %w", context.Cause(ctx))
+	}
+	if !r.withdraw(lane, t, shares) { // its turn came at this moment
+		leave()
+	}
+	return nil, refused
+}
+
+// hasRoom is a *BusyError if the attempt would find no room now.
+func (r *room) hasRoom(a Attempt) error {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	return r.refuse(a.lane(), a.shares())
+}
+
+func (a Attempt) lane() int {
+	if a.Known {
+		return laneKnown
+	}
+	return laneStrangers
+}
+
+func (a Attempt) shares() []share {
+	shares := []share{{lane: a.lane(), account: a.Account}}
+	if site, ok := siteOf(a.From); ok && !a.Known {
+		shares = append(shares, share{lane: laneStrangers, site: site})
+	}
+	return shares
+}
+
+// siteOf is the IPv6 /48 of an IP address. IPv4 has none: many users share one
+// address there, and a sender has few.
+func siteOf(from netip.Addr) (netip.Prefix, bool) {
+	from = from.Unmap().WithZone("")
+	if !from.Is6() {
+		return netip.Prefix{}, false
+	}
+	p, err := from.Prefix(48)
+	return p, err == nil
+}
+
+// refuse is a *BusyError if one more attempt would exceed a bound.
+func (r *room) refuse(lane int, shares []share) error {
+	limit := ""
+	if len(r.lanes[lane]) >= r.maxLane {
+		limit = "room"
+	}
+	for _, s := range shares {
+		switch {
+		case s.site.IsValid() && r.inside[s] >= r.maxSite:
+			limit = "room-site"
+		case !s.site.IsValid() && r.inside[s] >= maxPerAccount:
+			limit = "room-account"
+		}
+	}
+	if limit == "" {
+		return nil
+	}
+	return &BusyError{RetryAfter: busyRetry, Limit: limit}
+}
+
+// grant gives free turns to attempts that wait.
+func (r *room) grant() {
+	for r.turns > 0 {
+		known := len(r.lanes[laneKnown]) > 0
+		strangers := len(r.lanes[laneStrangers]) > 0 && r.strangers > 0
+		lane := laneKnown
+		switch {
+		case !known && !strangers:
+			return
+		case !known, strangers && r.inRow >= knownInRow:
+			lane = laneStrangers
+		}
+		r.inRow++
+		if lane == laneStrangers || !strangers {
+			r.inRow = 0
+		}
+		if lane == laneStrangers {
+			r.strangers--
+		}
+		r.turns--
+		close(r.lanes[lane][0].turn)
+		r.lanes[lane] = slices.Delete(r.lanes[lane], 0, 1)
+	}
+}
+
+// leave ends a turn.
+func (r *room) leave(lane int, shares []share) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	r.forget(shares)
+	r.turns++
+	if lane == laneStrangers {
+		r.strangers++
+	}
+	r.grant()
+}
+
+// withdraw takes an attempt out that waits; false if its turn has come.
+func (r *room) withdraw(lane int, t *ticket, shares []share) bool {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	i := slices.Index(r.lanes[lane], t)
+	if i < 0 {
+		return false
+	}
+	r.lanes[lane] = slices.Delete(r.lanes[lane], i, i+1)
+	r.forget(shares)
+	return true
+}
+
+func (r *room) forget(shares []share) {
+	for _, s := range shares {
+		if r.inside[s]--; r.inside[s] == 0 {
+			delete(r.inside, s)
+		}
+	}
+}
