@@ -16,7 +16,8 @@ import (
 // more than once and must not call the store; if they return an error, nothing
 // changes and that error is returned as it is. Update methods of what is not
 // there return ErrNotFound. Times are UTC. All methods may be called
-// concurrently; after Close all return an error.
+// concurrently; after Close all return an error. A method that changes something
+// returns ErrBusy, and changes nothing, if too many changes wait to be written.
 type Store interface {
 	ProviderStore
 	UserStore
