@@ -14,9 +14,9 @@ var (
 	ErrExists = errors.New("already exists")
 	// ErrLocked is returned when another process holds the store.
 	ErrLocked = errors.New("store is in use by another process")
-	// ErrBusy is returned when too many changes wait to be written. Nothing was
+	// ErrBusy is returned when too many changes or requests wait. Nothing was
 	// changed; trying again in a moment helps.
-	ErrBusy = errors.New("the store has too many changes waiting; try again in a moment")
+	ErrBusy = errors.New("too many requests are waiting; try again in a moment")
 	// ErrSchema is returned when the store was written by a newer Vernal.
 	ErrSchema = errors.New("store has a newer schema")
 )

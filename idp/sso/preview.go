@@ -72,12 +72,16 @@ func (h *Handler) opened(r *http.Request, a *accepted) (certs.Entry, error) {
 
 // spend ends a request whose browser may not see the year: what was let in
 // without its cookie is not kept for a cookie that comes later.
-func (h *Handler) spend(r *http.Request, req *idp.LoginRequest) error {
-	if r.Method == http.MethodHead || req.Answered() {
+func (h *Handler) spend(w http.ResponseWriter, r *http.Request, a *accepted) error {
+	if r.Method == http.MethodHead || a.request.Answered() {
 		return nil
 	}
-	err := h.Store.AnswerLoginRequest(r.Context(), req.Handle, h.Clock.Now(), nil)
-	if err != nil && !errors.Is(err, idp.ErrAnswered) && !errors.Is(err, idp.ErrNotFound) {
+	if a.inBrowser {
+		h.Sessions.Release(w, a.request.Handle)
+		return nil
+	}
+	err := h.Store.AnswerLoginRequest(r.Context(), a.request, h.Clock.Now(), nil)
+	if err != nil && !errors.Is(err, idp.ErrAnswered) {
 		return fmt.Errorf("spend request: %w", err)
 	}
 	return nil

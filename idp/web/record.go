@@ -60,8 +60,12 @@ func (p *Pages) RecordPreview(r *http.Request, d audit.Decision, sp idp.EntityID
 // WithinBudget is the event of a decision for the change that it makes, or none if
 // the sender has spent the budget: it is counted then.
 func (p *Pages) WithinBudget(r *http.Request, d audit.Decision, user idp.UserID) []idp.AuditEvent {
-	ev := AuditEvent(r, d, user)
-	if p.Refusals == nil || !p.Refusals.Take(groupOf(d), ev) {
+	return p.Take(groupOf(d), AuditEvent(r, d, user))
+}
+
+// Take is WithinBudget for an event of a group.
+func (p *Pages) Take(g trail.Group, ev idp.AuditEvent) []idp.AuditEvent {
+	if p.Refusals == nil || !p.Refusals.Take(g, ev) {
 		return nil
 	}
 	return []idp.AuditEvent{ev}
@@ -108,6 +112,13 @@ func (p *Pages) turnedDown(r *http.Request, e *Event, f *failure) {
 	}
 	if f.refusal != nil && f.refusal.Field != "" {
 		ev.Detail["field"] = f.refusal.Field
+	}
+	if f.busy {
+		// A record would be one more change that waits.
+		if p.Refusals != nil {
+			p.Refusals.Count(group, ev)
+		}
+		return
 	}
 	p.record(r, group, ev)
 }
