@@ -104,11 +104,6 @@ func (m *Manager) Hold(w http.ResponseWriter, req *idp.LoginRequest) error {
 	return nil
 }
 
-// Release has the browser forget a request that it holds.
-func (m *Manager) Release(w http.ResponseWriter, handle idp.RequestHandle) {
-	m.drop(w, m.requestCookie(handle))
-}
-
 // Holds reports whether the browser brings the request itself, as opposed to the
 // secret of one that is stored.
 func (m *Manager) Holds(r *http.Request, handle idp.RequestHandle) bool {

@@ -71,13 +71,11 @@ func (h *Handler) opened(r *http.Request, a *accepted) (certs.Entry, error) {
 }
 
 // spend ends a request whose browser may not see the year: what was let in
-// without its cookie is not kept for a cookie that comes later.
-func (h *Handler) spend(w http.ResponseWriter, r *http.Request, a *accepted) error {
-	if r.Method == http.MethodHead || a.request.Answered() {
-		return nil
-	}
-	if a.inBrowser {
-		h.Sessions.Release(w, a.request.Handle)
+// without its cookie is not kept for a cookie that comes later. One that waits in the
+// browser is left there, because the 404 of an unknown year takes no cookie back. It
+// opens nothing without the link.
+func (h *Handler) spend(r *http.Request, a *accepted) error {
+	if r.Method == http.MethodHead || !a.inStore || a.request.Answered() {
 		return nil
 	}
 	err := h.Store.AnswerLoginRequest(r.Context(), a.request, h.Clock.Now(), nil)

@@ -99,6 +99,7 @@ func (h *Handler) answer(w http.ResponseWriter, r *http.Request, a *accepted) er
 	case stepIssue:
 		err = h.issue(w, r, a, s, user)
 	case stepPassive:
+		h.Sessions.Trim(w, r) // it leaves a cookie, and there may be many
 		err = h.refusePassive(w, r, a)
 	default:
 		return h.keep(w, r, a)

@@ -18,7 +18,7 @@ func (h *Handler) resume(w http.ResponseWriter, r *http.Request) error {
 	h.Sessions.Trim(w, r)
 	a, err := h.load(r)
 	if errors.Is(err, web.ErrUnopened) {
-		return errors.Join(err, h.spend(w, r, &a))
+		return errors.Join(err, h.spend(r, &a))
 	}
 	if err != nil {
 		return err

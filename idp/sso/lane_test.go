@@ -1,0 +1,55 @@
+package sso
+
+import (
+	"context"
+	"errors"
+	"runtime"
+	"testing"
+	"testing/synctest"
+
+	"vernal/idp"
+)
+
+// A bounded number is inside and a bounded number waits; the rest is told to come
+// back, and who gives up leaves the place to others.
+func TestLane(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		var l lane
+		slots := max(1, runtime.GOMAXPROCS(0)/2)
+		ctx, giveUp := context.WithCancel(t.Context())
+		inside, gone := 0, 0
+		done := make(chan struct{})
+		for range slots + maxInLane {
+			go func() {
+				leave, err := l.enter(ctx)
+				if err != nil {
+					gone++
+					return
+				}
+				inside++
+				<-done
+				leave()
+			}()
+			synctest.Wait()
+		}
+		if inside != slots {
+			t.Errorf("%d inside, want %d", inside, slots)
+		}
+		if _, err := l.enter(t.Context()); !errors.Is(err, idp.ErrBusy) {
+			t.Errorf("one too many: %v", err)
+		}
+		giveUp()
+		synctest.Wait()
+		if gone != maxInLane {
+			t.Errorf("%d gave up, want %d", gone, maxInLane)
+		}
+		close(done)
+		synctest.Wait()
+		leave, err := l.enter(t.Context())
+		if err != nil {
+			t.Fatal(err)
+		}
+		leave()
+	})
+}
