@@ -222,6 +222,32 @@ func TestTrimHeld(t *testing.T) {
 	}
 }
 
+// The request that goes on stays, however old it is.
+func TestTrimKeepsCurrentRequest(t *testing.T) {
+	t.Parallel()
+	m := newHolder(t, 7)
+	var cookies []*http.Cookie
+	for n := range maxRequestCookies + 2 {
+		name := m.requestCookie(NewHandle(heldNow.Add(time.Duration(n) * time.Second)))
+		cookies = append(cookies, &http.Cookie{Name: name, Value: heldPrefix + strings.Repeat("A", 500)})
+	}
+	for n := range cookies {
+		r := bringing(cookies...)
+		r.URL.RawQuery = "request=" + strings.TrimPrefix(cookies[n].Name, m.requestCookie(""))
+		w := httptest.NewRecorder()
+		m.Trim(w, r)
+		dropped := w.Result().Cookies()
+		if len(dropped) != len(cookies)-maxHeldCookies {
+			t.Errorf("%d are dropped, want %d", len(dropped), len(cookies)-maxHeldCookies)
+		}
+		for _, c := range dropped {
+			if c.Name == cookies[n].Name {
+				t.Errorf("the current request, number %d, is dropped", n)
+			}
+		}
+	}
+}
+
 // All that a browser can bring of ours fits into one header line of 8 kB.
 func TestCookieHeaderIsBounded(t *testing.T) {
 	t.Parallel()

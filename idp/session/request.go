@@ -119,16 +119,27 @@ func (m *Manager) Tied(r *http.Request, req *idp.LoginRequest) bool {
 }
 
 // Trim takes back the cookies of the oldest requests when a browser has more than
-// maxRequestCookies, or holds too many requests itself.
+// maxRequestCookies, or holds too many requests itself. The request that the URL
+// names stays.
 func (m *Manager) Trim(w http.ResponseWriter, r *http.Request) {
-	prefix := m.cookieName("request-")
+	prefix, current := m.cookieName("request-"), m.requestCookie(idp.RequestHandle(r.URL.Query().Get("request")))
 	var all []*http.Cookie
 	for _, c := range r.Cookies() {
 		if strings.HasPrefix(c.Name, prefix) {
 			all = append(all, c)
 		}
 	}
-	slices.SortFunc(all, func(a, b *http.Cookie) int { return strings.Compare(a.Name, b.Name) }) // handles begin with their time
+	slices.SortFunc(all, func(a, b *http.Cookie) int {
+		switch {
+		case a.Name == b.Name:
+			return 0
+		case a.Name == current:
+			return 1
+		case b.Name == current:
+			return -1
+		}
+		return strings.Compare(a.Name, b.Name) // handles begin with their time
+	})
 	var names []string
 	for ; len(all) > maxRequestCookies; all = all[1:] {
 		names = append(names, all[0].Name)

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"runtime"
+	"sync/atomic"
 	"testing"
 	"testing/synctest"
 
@@ -18,31 +19,31 @@ func TestLane(t *testing.T) {
 		var l lane
 		slots := max(1, runtime.GOMAXPROCS(0)/2)
 		ctx, giveUp := context.WithCancel(t.Context())
-		inside, gone := 0, 0
+		var inside, gone atomic.Int64
 		done := make(chan struct{})
 		for range slots + maxInLane {
 			go func() {
 				leave, err := l.enter(ctx)
 				if err != nil {
-					gone++
+					gone.Add(1)
 					return
 				}
-				inside++
+				inside.Add(1)
 				<-done
 				leave()
 			}()
 			synctest.Wait()
 		}
-		if inside != slots {
-			t.Errorf("%d inside, want %d", inside, slots)
+		if inside.Load() != int64(slots) {
+			t.Errorf("%d inside, want %d", inside.Load(), slots)
 		}
 		if _, err := l.enter(t.Context()); !errors.Is(err, idp.ErrBusy) {
 			t.Errorf("one too many: %v", err)
 		}
 		giveUp()
 		synctest.Wait()
-		if gone != maxInLane {
-			t.Errorf("%d gave up, want %d", gone, maxInLane)
+		if gone.Load() != maxInLane {
+			t.Errorf("%d gave up, want %d", gone.Load(), maxInLane)
 		}
 		close(done)
 		synctest.Wait()
