@@ -113,7 +113,8 @@ type UserStore interface {
 	DeletedUsers(ctx context.Context, after UserID, limit int) ([]UserID, error)
 }
 
-// SessionStore keeps sessions and the requests that wait for a sign-in.
+// SessionStore keeps sessions, the requests that wait for a sign-in in the store, and
+// those that were answered.
 type SessionStore interface {
 	// CreateSession adds s and ends the sessions in replaces, if they are
 	// there. Participants of replaced sessions of the same person are carried

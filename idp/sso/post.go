@@ -114,7 +114,7 @@ func (h *Handler) recordPassive(w http.ResponseWriter, r *http.Request, a *accep
 	}
 	event := web.AuditEvent(r, audit.NoPassive, e.User)
 	event.Actor, event.SP, event.Year = "sp:"+string(a.request.SP), a.request.SP, a.request.Year
-	events := h.Pages.Take(group, event)
+	events := h.Pages.TakeRecord(group, event)
 	if len(events) == 0 && !a.inStore {
 		return nil
 	}

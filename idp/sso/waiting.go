@@ -63,9 +63,19 @@ type waitingKey struct {
 
 // Allowance fills an empty budget within session.RequestLifetime.
 func (k waitingKey) Allowance() budget.Allowance {
-	size := map[waitingScope]float64{
-		allSigned: signedTotal, oneSP: signedSP, oneNetwork: signedNetwork, allUnsigned: unsignedTotal, oneNetworkUnsigned: unsignedNetwork,
-	}[k.scope]
+	size := 0.0
+	switch k.scope {
+	case allSigned:
+		size = signedTotal
+	case oneSP:
+		size = signedSP
+	case oneNetwork:
+		size = signedNetwork
+	case allUnsigned:
+		size = unsignedTotal
+	case oneNetworkUnsigned:
+		size = unsignedNetwork
+	}
 	return budget.Allowance{Burst: size, Minute: size / session.RequestLifetime.Minutes()}
 }
 

@@ -5,9 +5,12 @@ import (
 	"encoding/base64"
 	"encoding/pem"
 	"fmt"
+	"log/slog"
+	"math/rand/v2"
 	"net/http"
 	"net/http/httptest"
 	"net/url"
+	"runtime"
 	"strings"
 	"sync"
 	"sync/atomic"
@@ -71,10 +74,18 @@ func holds(b *idptest.Browser) (n int) {
 
 func optional(p *idp.ServiceProvider) { p.SignRequests = idp.SignRequestsOptional }
 
-// large is as much as a request may bring with it.
+// large is as much as a request may bring with it. It cannot be compressed.
 func large(n int) *idptest.Request {
-	return &idptest.Request{RelayState: strings.Repeat("r", 2048), ClassRefs: []string{
-		"http://idmanagement.gov/ns/assurance/ial/1", fmt.Sprintf("urn:x:%d:", n) + strings.Repeat("y", 4000), "urn:x:" + strings.Repeat("z", 4000),
+	random := rand.New(rand.NewPCG(uint64(n), 1))
+	noise := func(size int) string {
+		b := make([]byte, size)
+		for i := range b {
+			b[i] = "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789-_"[random.IntN(64)]
+		}
+		return string(b)
+	}
+	return &idptest.Request{RelayState: noise(2048), ClassRefs: []string{
+		"http://idmanagement.gov/ns/assurance/ial/1", "urn:x:" + noise(4000), "urn:x:" + noise(4000),
 	}}
 }
 
@@ -492,5 +503,59 @@ func TestForeignRequestCookies(t *testing.T) {
 				t.Errorf("%s at %s: %d", what, path, w.Code)
 			}
 		}
+	}
+}
+
+// blocked is a store in which no request is answered without an assertion until
+// release is closed.
+type blocked struct {
+	idp.Store
+	release chan struct{}
+	inside  atomic.Int64
+	most    atomic.Int64
+}
+
+func (b *blocked) AnswerLoginRequest(ctx context.Context, r *idp.LoginRequest, at time.Time, check idp.Check, events ...idp.AuditEvent) error {
+	b.most.Store(max(b.most.Load(), b.inside.Add(1)))
+	<-b.release
+	b.inside.Add(-1)
+	return b.Store.AnswerLoginRequest(ctx, r, at, check, events...)
+}
+
+// Answers that strangers ask for are made a few at a time: a bounded number waits, the
+// rest is told to come back, and a user's sign-in goes on.
+func TestPassiveRequestsLeaveRoom(t *testing.T) {
+	t.Parallel()
+	store := &blocked{release: make(chan struct{})}
+	release := sync.OnceFunc(func() { close(store.release) })
+	i := idptest.New(t, idptest.Options{Log: slog.DiscardHandler, Between: func(s idp.Store) idp.Store { store.Store = s; return store }})
+	defer release()
+	a, person, browser := i.AddProvider(spA), i.AddPerson("ada@example.gov"), i.Browser()
+	first := &idptest.Request{}
+	accept(t, a, first, signIn(browser, a, first, person))
+
+	const extra = 5
+	slots := max(1, runtime.GOMAXPROCS(0)/2)
+	total := slots + 200 + extra
+	codes := make(chan int, total)
+	for range total {
+		target := a.URL(&idptest.Request{IsPassive: true})
+		go func() { codes <- send(t, i, "203.0.113.7:443", http.MethodGet, target, nil).Code }()
+	}
+	for range extra { // all others are inside or wait
+		if code := <-codes; code != http.StatusServiceUnavailable {
+			t.Fatalf("status %d of one that came when all places were taken", code)
+		}
+	}
+	second := &idptest.Request{}
+	accept(t, a, second, browser.Get(a.URL(second)))
+	release()
+	for range total - extra {
+		if code := <-codes; code != http.StatusOK {
+			t.Errorf("status %d of one that waited", code)
+		}
+	}
+	if got := store.most.Load(); got > int64(slots) {
+		t.Errorf("%d at once, want %d", got, slots)
 	}
 }

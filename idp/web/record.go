@@ -60,11 +60,11 @@ func (p *Pages) RecordPreview(r *http.Request, d audit.Decision, sp idp.EntityID
 // WithinBudget is the event of a decision for the change that it makes, or none if
 // the sender has spent the budget: it is counted then.
 func (p *Pages) WithinBudget(r *http.Request, d audit.Decision, user idp.UserID) []idp.AuditEvent {
-	return p.Take(groupOf(d), AuditEvent(r, d, user))
+	return p.TakeRecord(groupOf(d), AuditEvent(r, d, user))
 }
 
-// Take is WithinBudget for an event of a group.
-func (p *Pages) Take(g trail.Group, ev idp.AuditEvent) []idp.AuditEvent {
+// TakeRecord is WithinBudget for an event of a group.
+func (p *Pages) TakeRecord(g trail.Group, ev idp.AuditEvent) []idp.AuditEvent {
 	if p.Refusals == nil || !p.Refusals.Take(g, ev) {
 		return nil
 	}
