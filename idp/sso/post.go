@@ -10,8 +10,6 @@ import (
 	"strconv"
 	"sync"
 
-	"github.com/google/uuid"
-
 	"vernal/idp"
 	"vernal/idp/audit"
 	"vernal/idp/saml"
@@ -63,34 +61,39 @@ func (h *Handler) refusePassive(w http.ResponseWriter, r *http.Request, a *accep
 	if _, err := h.opened(r, a); err != nil {
 		return err
 	}
-	e := web.EventOf(r)
-	if e.User == "" {
+	buffer := takeBuffer()
+	defer buffer.release()
+	if err := h.signPassive(w, r, a, buffer); errors.Is(err, idp.ErrYearEnded) {
+		return web.EndedYear(h.Years, a.request.Year, now)
+	} else if err != nil {
+		return err
+	}
+	web.EventOf(r).Note(slog.String("outcome", "no_passive"))
+	return h.post(w, r, a, buffer)
+}
+
+// signPassive records and signs the answer. A sender who has proved nothing waits for
+// a place in the lane, and leaves it before the page is written, because a client can
+// read as slowly as it likes.
+func (h *Handler) signPassive(w http.ResponseWriter, r *http.Request, a *accepted, b *buffer) error {
+	if web.EventOf(r).User == "" {
 		leave, err := h.strangers.enter(r.Context())
 		if err != nil {
 			return err
 		}
 		defer leave()
 	}
-	if err := h.recordPassive(w, r, a); errors.Is(err, idp.ErrYearEnded) {
-		return web.EndedYear(h.Years, a.request.Year, now)
-	} else if err != nil {
+	if err := h.recordPassive(w, r, a); err != nil {
 		return err
 	}
 	response := saml.Response{
-		ID: "_" + uuid.NewString(), IssueInstant: now, Issuer: string(h.IdP.EntityID()),
+		ID: newID(), IssueInstant: h.Clock.Now(), Issuer: string(h.IdP.EntityID()),
 		Destination: a.request.ACSURL, InResponseTo: a.request.MessageID,
 	}
-	buffer := takeBuffer()
-	defer buffer.release()
-	err := h.sign(r, a, func(signer *xmldsig.Signer) (err error) {
-		buffer.xml, err = response.WriteStatus(buffer.xml, saml.Status{Code: saml.StatusResponder, Detail: saml.StatusNoPassive}, signer)
+	return h.sign(r, a, func(signer *xmldsig.Signer) (err error) {
+		b.xml, err = response.WriteStatus(b.xml, saml.Status{Code: saml.StatusResponder, Detail: saml.StatusNoPassive}, signer)
 		return err
 	})
-	if err != nil {
-		return err
-	}
-	e.Note(slog.String("outcome", "no_passive"))
-	return h.post(w, r, a, buffer)
 }
 
 // recordPassive makes the one write of a NoPassive, if the sender has the budget for

@@ -148,9 +148,14 @@ func (h *Handler) store(w http.ResponseWriter, r *http.Request, a *accepted) err
 
 // hold has the browser hold the request, without the values that change nothing, so
 // that it fits whatever its sender put into it; idp.ErrBusy if it does not.
+//
+// Several browsers can hold the same message. None may do so any longer than the store
+// knows that another one was answered, so all copies end at the same time, counted
+// from the earliest moment at which the message is accepted.
 func (h *Handler) hold(w http.ResponseWriter, r *http.Request, a *accepted) error {
 	held := *a.request
 	held.ClassRefs = assurance.Recognized(held.ClassRefs)
+	held.ExpiresAt = held.IssuedAt.Add(held.ExpiresAt.Sub(held.ReceivedAt) - maxSkew)
 	err := h.Sessions.Hold(w, &held)
 	if errors.Is(err, session.ErrTooLong) {
 		return fmt.Errorf("%w: %w", idp.ErrBusy, err)

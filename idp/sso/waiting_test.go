@@ -296,6 +296,37 @@ func TestSameMessageInTwoBrowsers(t *testing.T) {
 	refused(t, four.SignIn(second, bob), http.StatusBadRequest, "replayed")
 }
 
+// Nor is the other one answered once the store has forgotten that the first one was.
+func TestSameMessageAfterItsLifetime(t *testing.T) {
+	t.Parallel()
+	for _, passive := range []bool{false, true} {
+		i, _ := newFull(t)
+		a, ada, early, late := i.AddProvider(spA), i.AddPerson("ada@example.gov"), i.Browser(), i.Browser()
+		r := &idptest.Request{IsPassive: passive, ForceAuthn: passive}
+		form := a.Form(r)
+		address := "/api/saml/auth" + string(i.Year())
+		_, first := early.CrossSitePostOnly(address, form)
+		i.Clock.Advance(2 * time.Minute)
+		_, second := late.CrossSitePostOnly(address, form)
+		page := early.Get(first)
+		if !passive {
+			page = early.SignIn(page, ada)
+		}
+		if page.Response() == nil {
+			t.Fatalf("no answer: %d %s", page.Status, page.URL)
+		}
+		answered, err := i.Store.LoginRequestByMessage(t.Context(), spA, r.ID)
+		if err != nil {
+			t.Fatal(err)
+		}
+		i.Clock.Advance(answered.ExpiresAt.Sub(i.Clock.Now()))
+		if _, err := i.Store.Sweep(t.Context(), i.Clock.Now(), 1000); err != nil {
+			t.Fatal(err)
+		}
+		refused(t, late.Get(second), http.StatusBadRequest, "request_stale")
+	}
+}
+
 // A request that waits in the browser is answered once, however many ask at once.
 func TestRequestInBrowserIsAnsweredOnce(t *testing.T) {
 	t.Parallel()
@@ -558,4 +589,36 @@ func TestPassiveRequestsLeaveRoom(t *testing.T) {
 	if got := store.most.Load(); got > int64(slots) {
 		t.Errorf("%d at once, want %d", got, slots)
 	}
+}
+
+// slow is a client that does not read what it is sent until release is closed.
+type slow struct {
+	*httptest.ResponseRecorder
+	reached chan<- struct{}
+	release <-chan struct{}
+}
+
+func (s slow) Write(b []byte) (int, error) {
+	s.reached <- struct{}{}
+	<-s.release
+	return s.ResponseRecorder.Write(b)
+}
+
+// Clients that do not read their answers keep no place from others.
+func TestSlowClientsLeaveRoom(t *testing.T) {
+	t.Parallel()
+	i := idptest.New(t, idptest.Options{Log: slog.DiscardHandler})
+	a := i.AddProvider(spA)
+	reached, release := make(chan struct{}), make(chan struct{})
+	var wg sync.WaitGroup
+	count := 2 * max(1, runtime.GOMAXPROCS(0)/2)
+	for range count {
+		r := httptest.NewRequest(http.MethodGet, a.URL(&idptest.Request{IsPassive: true}), nil)
+		wg.Go(func() { i.Handler.ServeHTTP(slow{httptest.NewRecorder(), reached, release}, r) })
+	}
+	for range count {
+		<-reached // all of them have their answer, more than sign at once
+	}
+	close(release)
+	wg.Wait()
 }
