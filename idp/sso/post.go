@@ -129,6 +129,10 @@ func (h *Handler) recordPassive(w http.ResponseWriter, r *http.Request, a *accep
 		request = &spent
 	}
 	err := h.Store.AnswerLoginRequest(r.Context(), request, h.Clock.Now(), h.Signing.Check(a.request.Year, a.provider), events...)
+	if errors.Is(err, idp.ErrBusy) && !a.inStore {
+		h.Pages.CountRecord(group, event)
+		return nil
+	}
 	if errors.Is(err, idp.ErrProviderChanged) {
 		_, _ = h.Registry.Reload(r.Context(), a.request.SP) // for the next decision
 	}

@@ -17,7 +17,8 @@ import (
 // nothing can have us store. So there is a budget for it, and beyond the budget the
 // request waits in the browser (session.Manager.Hold), where it costs us nothing. No
 // sign-in is refused for that: every step works the same, and the message ID is
-// taken at the answer, by the write that every answer is.
+// taken at the answer, by the write that every answer is. A store that has too many
+// changes waiting (idp.ErrBusy) is treated alike.
 //
 // A signature does not prove that the service provider (SP) wants this request: its
 // public sign-in link gives signed requests to anyone. So signed requests spend the
@@ -113,13 +114,12 @@ func (h *Handler) keep(w http.ResponseWriter, r *http.Request, a *accepted) erro
 	if !errors.Is(err, idp.ErrNotFound) {
 		return fail(a.provider, fmt.Errorf("find earlier request: %w", err))
 	}
-	ways := []func(http.ResponseWriter, *http.Request, *accepted) error{h.store, h.hold}
+	first, second := h.store, h.hold
 	if a.request.IsPassive {
-		ways[0], ways[1] = ways[1], ways[0]
+		first, second = h.hold, h.store
 	}
-	err = ways[0](w, r, a)
-	if errors.Is(err, idp.ErrBusy) {
-		err = ways[1](w, r, a)
+	if err = first(w, r, a); errors.Is(err, idp.ErrBusy) {
+		err = second(w, r, a)
 	}
 	if errors.Is(err, idp.ErrReplayed) {
 		return h.again(w, r, a)

@@ -49,6 +49,13 @@ func (f *full) CreateSession(ctx context.Context, s *idp.Session, replaces []idp
 	return f.Store.CreateSession(ctx, s, replaces, events...)
 }
 
+func (f *full) AnswerLoginRequest(ctx context.Context, r *idp.LoginRequest, at time.Time, check idp.Check, events ...idp.AuditEvent) error {
+	if f.busy.Load() {
+		return idp.ErrBusy
+	}
+	return f.Store.AnswerLoginRequest(ctx, r, at, check, events...)
+}
+
 func (f *full) AppendAudit(ctx context.Context, events ...idp.AuditEvent) error {
 	if f.busy.Load() {
 		return idp.ErrBusy
@@ -491,6 +498,9 @@ func TestBusyStore(t *testing.T) {
 	if failed.Status != http.StatusServiceUnavailable || failed.Header.Get("Retry-After") == "" {
 		t.Errorf("status %d, Retry-After %q", failed.Status, failed.Header.Get("Retry-After"))
 	}
+	if passive := i.Browser().Get(a.URL(&idptest.Request{IsPassive: true})); passive.Response() == nil {
+		t.Errorf("NoPassive needs no write, but: status %d", passive.Status)
+	}
 	store.busy.Store(false)
 	accept(t, a, r, browser.SignIn(page, person))
 	if err := i.Trail.Refusals.Flush(t.Context()); err != nil {
@@ -502,12 +512,12 @@ func TestBusyStore(t *testing.T) {
 	}
 	counted := ""
 	for _, rec := range records {
-		counted += rec.Detail["unavailable"]
+		counted += rec.Detail["unavailable"] + rec.Detail["no_passive"]
 		if rec.Kind == "failure" {
 			t.Errorf("recorded one by one: %+v", rec)
 		}
 	}
-	if counted != "1" {
+	if counted != "11" { // one of each, for no one and for the SP
 		t.Errorf("counted %q", counted)
 	}
 }

@@ -71,6 +71,13 @@ func (p *Pages) TakeRecord(g trail.Group, ev idp.AuditEvent) []idp.AuditEvent {
 	return []idp.AuditEvent{ev}
 }
 
+// CountRecord counts an event of a group that cannot be written.
+func (p *Pages) CountRecord(g trail.Group, ev idp.AuditEvent) {
+	if p.Refusals != nil {
+		p.Refusals.Count(g, ev)
+	}
+}
+
 // groupOf says who can spend the budget of a decision's records. A password that
 // was not right proves nothing, whomever it would have been of.
 func groupOf(d audit.Decision) trail.Group {
@@ -114,10 +121,7 @@ func (p *Pages) turnedDown(r *http.Request, e *Event, f *failure) {
 		ev.Detail["field"] = f.refusal.Field
 	}
 	if f.busy {
-		// A record would be one more change that waits.
-		if p.Refusals != nil {
-			p.Refusals.Count(group, ev)
-		}
+		p.CountRecord(group, ev) // a record would be one more change that waits
 		return
 	}
 	p.record(r, group, ev)
