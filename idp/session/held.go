@@ -34,12 +34,14 @@ const (
 	heldPrefix  = "w." // no secret of TieTo has a dot
 	heldPurpose = "request-held-by-browser"
 
-	// maxHeldCookie bounds name and value of the cookie, in bytes. A browser holds
-	// that much in such cookies and gets at most as much again before Trim takes
-	// the older ones back. With our other cookies it stays below 8 kB, the longest
-	// header line that nginx takes by default: a site that sends a browser here
-	// with huge requests must not lock it out.
-	maxHeldCookie = 3500
+	// maxHeldCookie bounds name and value of the cookie, in bytes. A usual request
+	// takes 400, one with a RelayState of 2,048 some 2,500. A browser holds that
+	// much in such cookies and gets at most as much again before Trim takes the older
+	// ones back. With all our other cookies it stays below 8 kB, the longest header
+	// line that nginx takes by default: a site that sends a browser here with huge
+	// requests must not lock it out. The answer that sets the cookie stays below 4 kB,
+	// all the header that nginx takes by default.
+	maxHeldCookie = 3000
 	// maxHeldCookies bounds the requests that one browser holds.
 	maxHeldCookies = 2
 	// maxHeldJSON bounds what a value is inflated to, in bytes. A RelayState of
