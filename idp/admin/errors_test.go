@@ -10,7 +10,7 @@ import (
 )
 
 // A command that meets a store with too much to write says so, and the caller can tell.
-func TestBusyIsTold(t *testing.T) {
+func TestBusyHasCode(t *testing.T) {
 	t.Parallel()
 	e := toError(fmt.Errorf("lock user: %w", idp.ErrBusy))
 	if e.Code != CodeBusy || e.status() != http.StatusServiceUnavailable || !errors.Is(e, idp.ErrBusy) || errors.Is(e, idp.ErrNotFound) {

@@ -28,7 +28,7 @@
 // registration or the browser's cookie of a link must open the year. A POST from
 // another site comes without cookies, so a signed one whose SP has a link
 // outstanding is kept, and the GET that follows reads the cookie; without it
-// the request ends. Whether a preview allows the request is checked again at
+// a stored request ends, and one in the browser opens nothing. Whether a preview allows the request is checked again at
 // every step of the sign-in, and last before the signature. Without a preview
 // the answer is the 404 of a year that was never made, whatever is right or
 // wrong with the request.
