@@ -20,6 +20,9 @@ var (
 	// did not write it, or not in this place. It is never taken for one that is not
 	// there.
 	ErrTampered = errors.New("stored record is not authentic")
+	// ErrBusy is returned when too many changes or requests wait. Nothing was
+	// changed; trying again in a moment helps.
+	ErrBusy = errors.New("too many requests are waiting; try again in a moment")
 )
 
 // TamperedError is returned with a list from which the records are missing that are

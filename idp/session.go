@@ -137,7 +137,8 @@ func (s *Session) Used(f Factor) time.Time {
 type LoginRequest struct {
 	Handle RequestHandle `json:"handle"`
 	// SecretHash ties the request to one browser: the SHA-256 of the value of
-	// its cookie. Empty when it was answered at once, from a live session.
+	// its cookie, which is a secret or holds the request itself. Empty when it was
+	// answered at once, from a live session.
 	SecretHash []byte `json:"secret_hash,omitempty"`
 
 	SP           EntityID `json:"sp"`

@@ -22,7 +22,8 @@ import (
 // more than once and must not call the store; if they return an error, nothing
 // changes and that error is returned as it is. Update methods of what is not
 // there return ErrNotFound. Times are UTC. All methods may be called
-// concurrently; after Close all return an error.
+// concurrently; after Close all return an error. A method that changes something
+// returns ErrBusy, and changes nothing, if too many changes wait to be written.
 type Store interface {
 	ProviderStore
 	UserStore
@@ -119,7 +120,8 @@ type UserStore interface {
 	DeletedUsers(ctx context.Context, after UserID, limit int) ([]UserID, error)
 }
 
-// SessionStore keeps sessions and the requests that wait for a sign-in.
+// SessionStore keeps sessions, the requests that wait for a sign-in in the store, and
+// those that were answered.
 type SessionStore interface {
 	// CreateSession adds s and ends the sessions in replaces, if they are
 	// there. Participants of replaced sessions of the same person are carried
@@ -166,21 +168,20 @@ type SessionStore interface {
 	// LoginRequestByMessage finds a request by what its sender called it.
 	LoginRequestByMessage(ctx context.Context, sp EntityID, messageID string) (*LoginRequest, error)
 
-	// AnswerLoginRequest marks a stored request as answered at the given time,
-	// without an assertion; ErrAnswered if it was before, ErrNotFound if it is
-	// not stored, else what check returns for the request's SP, if it is not
-	// nil. The zero time is refused: the request would stay unanswered.
-	AnswerLoginRequest(ctx context.Context, h RequestHandle, at time.Time, check Check, events ...AuditEvent) error
+	// AnswerLoginRequest marks r as answered at the given time, without an
+	// assertion; the zero time is refused, as the request would stay unanswered. A
+	// stored request must be unanswered (ErrAnswered), and nothing but its answer
+	// changes. One whose handle is not stored is stored as answered, unless its SP
+	// and MessageID were seen (ErrReplayed); a handle of another message is
+	// ErrExists. check decides about the answer first, if it is not nil.
+	AnswerLoginRequest(ctx context.Context, r *LoginRequest, at time.Time, check Check, events ...AuditEvent) error
 
 	// RecordIssuance is the one write of an issued assertion. In one step it
 	//   - has i.Check, if it is not nil, decide again;
 	//   - checks that the session is there and not pending (ErrSessionEnded),
 	//     and of i.User (ErrSessionUser);
-	//   - marks i.Request as answered at i.At from i.Session. A stored request
-	//     must be unanswered (ErrAnswered); nothing but its answer changes. One
-	//     whose handle is not stored is stored as answered, unless its SP and
-	//     MessageID were seen (ErrReplayed); a handle of another message is
-	//     ErrExists;
+	//   - marks i.Request as answered at i.At from i.Session, as
+	//     AnswerLoginRequest does;
 	//   - finds the person's NameID in i.Scope. Where they have none there, the
 	//     scope that the provider has now counts, should it have moved since
 	//     i.Scope was read; the NameID there is found, or becomes i.Proposed

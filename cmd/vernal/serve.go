@@ -129,6 +129,7 @@ func (d *deps) server(ctx context.Context) (*server.Server, error) {
 		Brand:          c.Branding.Name,
 		Languages:      c.langs(),
 		Store:          d.store,
+		Sealer:         d.links.Sealer,
 		Registry:       d.registry,
 		Accounts:       d.accounts,
 		Years:          d.ring,

@@ -78,7 +78,7 @@ type counter struct {
 func (s *Service) key(name, account string, from netip.Addr) string {
 	network := ""
 	if from.IsValid() {
-		network = networkOf(from).String()
+		network = idp.NetworkOf(from).String()
 	}
 	sum := s.Sealer.Hash("throttle/"+name, []byte(account+"\x00"+network))
 	return name + "/" + hex.EncodeToString(sum)
@@ -90,17 +90,6 @@ func (s *Service) limits() Limits {
 		return DefaultLimits()
 	}
 	return s.Limits
-}
-
-// networkOf is the network that is counted for a peer's address.
-func networkOf(a netip.Addr) netip.Prefix {
-	a = a.Unmap().WithZone("")
-	bits := 64
-	if a.Is4() {
-		bits = 32
-	}
-	p, _ := a.Prefix(bits) // no error: bits fits the address
-	return p
 }
 
 // passwordCounters are those that a password for the address from there uses.

@@ -15,21 +15,6 @@ import (
 	"vernal/idp"
 )
 
-func TestNetworkOf(t *testing.T) {
-	t.Parallel()
-	tests := []struct{ name, in, want string }{
-		{"IPv4", "192.0.2.77", "192.0.2.77/32"},
-		{"IPv6", "2001:db8:1:2:3:4:5:6", "2001:db8:1:2::/64"},
-		{"IPv4 in IPv6", "::ffff:192.0.2.77", "192.0.2.77/32"},
-		{"IPv6 with a zone", "fe80::1%eth0", "fe80::/64"},
-	}
-	for _, tt := range tests {
-		if got := networkOf(netip.MustParseAddr(tt.in)).String(); got != tt.want {
-			t.Errorf("%s: %s, want %s", tt.name, got, tt.want)
-		}
-	}
-}
-
 // step is one attempt of a story: where from, whether it is right, and what it
 // meets ("" for an attempt that was compared, else the limit).
 type step struct {

@@ -20,6 +20,7 @@ const (
 	CodeExists     Code = "exists"      // what it makes is there already
 	CodeInvalid    Code = "invalid"     // a value is wrong; see Problems
 	CodeRefused    Code = "refused"     // not done without a further word
+	CodeBusy       Code = "busy"        // too much waits to be written; try again
 	CodeInternal   Code = "internal"    // it failed
 )
 
@@ -48,7 +49,15 @@ func (e *Error) Error() string {
 
 // Is makes errors.Is find the shared sentinel errors.
 func (e *Error) Is(target error) bool {
-	return e.Code == CodeNotFound && target == idp.ErrNotFound || e.Code == CodeExists && target == idp.ErrExists
+	switch e.Code {
+	case CodeNotFound:
+		return target == idp.ErrNotFound
+	case CodeExists:
+		return target == idp.ErrExists
+	case CodeBusy:
+		return target == idp.ErrBusy
+	}
+	return false
 }
 
 // status is the HTTP status that goes with the error.
@@ -64,6 +73,8 @@ func (e *Error) status() int {
 		return http.StatusConflict
 	case CodeInvalid:
 		return http.StatusUnprocessableEntity
+	case CodeBusy:
+		return http.StatusServiceUnavailable
 	}
 	return http.StatusInternalServerError
 }
@@ -84,6 +95,8 @@ func toError(err error) *Error {
 		return &Error{Code: CodeNotFound, Message: err.Error()}
 	case errors.Is(err, idp.ErrExists):
 		return &Error{Code: CodeExists, Message: err.Error()}
+	case errors.Is(err, idp.ErrBusy):
+		return &Error{Code: CodeBusy, Message: err.Error()}
 	}
 	return &Error{Code: CodeInternal, Message: err.Error()}
 }

@@ -5,7 +5,7 @@
 // remembered in passes the code page, where the request allows it. Somebody who
 // is signed in and must prove a factor more sees the step-up page alone.
 //
-// Whoever asked is, with a stored LoginRequest ("request" in the address), the
+// Whoever asked is, with a LoginRequest that waits ("request" in the address), the
 // continue address of package sso, which alone decides what comes next; without
 // one it is the account page.
 //
@@ -119,7 +119,7 @@ func (h *Handler) flowOf(r *http.Request, handle string) (flow, error) {
 	}
 	e := web.EventOf(r)
 	e.Note(slog.String("sp", string(req.SP)))
-	e.SP, e.Year, e.Verified = req.SP, req.Year, true
+	e.SP, e.Year, e.Verified = req.SP, req.Year, req.CertSHA256 != ""
 	e.Ask(req.Locale, req.ReceivedAt)
 	f := flow{request: req, provider: provider, need: &forAccount}
 	switch {

@@ -171,7 +171,7 @@ func (i *IdP) Start() {
 
 	s := &server.Server{
 		IdP: metadata.IdP{BaseURL: i.URL}, Idle: 15 * time.Minute, Absolute: 12 * time.Hour, CodeTime: i.options.CodeTime,
-		Store: store, Registry: i.Registry, Accounts: i.Accounts, Years: i.Years, Rotation: i.Rotation,
+		Store: store, Sealer: store.Ring(), Registry: i.Registry, Accounts: i.Accounts, Years: i.Years, Rotation: i.Rotation,
 		Board: i.Board, Links: i.Links, Trail: i.Trail, Log: log, Clock: i.Clock.Now,
 	}
 	if i.options.Between != nil {

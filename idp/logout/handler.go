@@ -8,6 +8,7 @@
 //
 //	receive.go   a LogoutRequest comes by the browser, at logout{year}; without
 //	             one, a page asks before it signs out here
+//	waiting.go   a POSTed one is stored until its browser is back; how many may be
 //	preview.go   may it see a year that is not published?
 //	accept.go    is it well signed, fresh and ours, and whom does it name? From
 //	             bytes to an idp.LogoutRequest, without HTTP
@@ -35,6 +36,7 @@ import (
 	"vernal/certs"
 	"vernal/idp"
 	"vernal/idp/board"
+	"vernal/idp/budget"
 	"vernal/idp/preview"
 	"vernal/idp/session"
 	"vernal/idp/signing"
@@ -83,6 +85,8 @@ type Handler struct {
 	// SignOutPath takes the form of the page that asks; package authn owns it.
 	// AccountPath is where whoever does not want to sign out goes.
 	SignOutPath, AccountPath string
+
+	waiting budget.Ledger[waitingKey]
 }
 
 // Mount adds the addresses to the router.

@@ -142,20 +142,6 @@ func (h *Handler) ask(w http.ResponseWriter, r *http.Request) error {
 	return h.Pages.Render(w, http.StatusOK, func(b io.Writer) error { return h.Pages.Set.Confirm(b, page) })
 }
 
-// store keeps the request until its browser comes back with its cookies. A
-// message that came before keeps its record, which the browser that brought it
-// now goes on with.
-func (h *Handler) store(w http.ResponseWriter, r *http.Request, a *accepted) error {
-	tie, hash := h.Sessions.TieTo(a.request.Handle, requestLifetime)
-	a.request.SecretHash = hash
-	first, err := h.Store.ReceiveLogout(r.Context(), a.request)
-	if err != nil {
-		return fail(a.provider, fmt.Errorf("store logout request: %w", err))
-	}
-	http.SetCookie(w, h.Sessions.Retie(tie, first.Handle))
-	return redirect(w, r, first.Handle)
-}
-
 func redirect(w http.ResponseWriter, r *http.Request, handle idp.RequestHandle) error {
 	http.Redirect(w, r, ContinuePath+"?request="+url.QueryEscape(string(handle)), http.StatusSeeOther)
 	return nil

@@ -81,7 +81,9 @@ type Server struct {
 	// Languages are those of the pages, the default one first; optional.
 	Languages []templates.Lang
 
-	Store    idp.Store
+	Store idp.Store
+	// Sealer seals what waits in browsers.
+	Sealer   idp.Sealer
 	Registry *sp.Registry
 	Accounts *account.Service
 	Years    *certs.Ring
@@ -130,7 +132,7 @@ func (s *Server) parts() (*parts, error) {
 		p        = &parts{pages: &web.Pages{Set: set, Langs: s.Languages, Brand: s.Brand, BaseURL: s.IdP.BaseURL}}
 		desk     = &signing.Desk{Years: s.Years, Registry: s.Registry}
 		sessions = &session.Manager{
-			Store: s.Store, Clock: s.Clock, Idle: s.Idle, Absolute: s.Absolute, CodeTime: s.CodeTime,
+			Store: s.Store, Clock: s.Clock, Sealer: s.Sealer, Idle: s.Idle, Absolute: s.Absolute, CodeTime: s.CodeTime,
 			Secure: strings.HasPrefix(s.IdP.BaseURL, "https://"),
 			Device: func(r *http.Request) idp.Device { return session.DeviceOf(r.UserAgent(), web.EventOf(r).Client) },
 		}

@@ -1,4 +1,5 @@
-// Package session keeps browser sessions and ties stored requests to browsers.
+// Package session keeps browser sessions and ties requests to browsers: those that
+// the store keeps, and those that a browser holds itself (see Hold).
 //
 // A session's cookie holds 256 random bits; the store holds only their hash,
 // so that a copy of the store opens no session. Every change of privilege
@@ -29,6 +30,9 @@ const touchEvery = time.Minute
 type Manager struct {
 	Store idp.SessionStore
 	Clock idp.Clock
+	// Sealer seals the requests that browsers hold; nil where no
+	// request comes.
+	Sealer idp.Sealer
 	// Idle and Absolute are the lifetimes of a session: since its last use,
 	// and since the person signed in.
 	Idle, Absolute time.Duration

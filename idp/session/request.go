@@ -9,7 +9,7 @@ import (
 	"errors"
 	"fmt"
 	"net/http"
-	"sort"
+	"slices"
 	"strings"
 	"time"
 
@@ -78,14 +78,21 @@ func (m *Manager) TiedTo(r *http.Request, handle idp.RequestHandle, hash []byte)
 	return subtle.ConstantTimeCompare(sum[:], hash) == 1
 }
 
-// Request loads the stored request that handle names, if it is tied to this
-// browser. It returns idp.ErrNotFound when it is gone or expired, and
-// ErrOtherBrowser, together with the request, when the tie is missing.
+// Request loads the request that handle names, from the store or else from the
+// browser that holds it, if it is tied to this browser. It returns idp.ErrNotFound
+// when it is gone or expired, and ErrOtherBrowser, together with the request, when
+// the tie is missing.
+//
+// The store comes first: a request that waited in the browser is stored once it is
+// answered.
 func (m *Manager) Request(r *http.Request, handle idp.RequestHandle) (*idp.LoginRequest, error) {
 	if len(handle) == 0 || len(handle) > 64 {
 		return nil, idp.ErrNotFound
 	}
 	req, err := m.Store.LoginRequest(r.Context(), handle)
+	if errors.Is(err, idp.ErrNotFound) {
+		req, err = m.held(r, handle)
+	}
 	if err != nil {
 		return nil, fmt.Errorf("load request: %w", err)
 	}
@@ -111,20 +118,35 @@ func (m *Manager) Tied(r *http.Request, req *idp.LoginRequest) bool {
 	return len(s) == 1 && subtle.ConstantTimeCompare([]byte(s[0]), []byte(req.AnsweredIn)) == 1
 }
 
-// Trim takes back the cookies of the oldest requests when a browser holds more
-// than maxRequestCookies.
+// Trim takes back the cookies of the oldest requests when a browser has more than
+// maxRequestCookies, or holds too many requests itself. The request that the URL
+// names stays.
 func (m *Manager) Trim(w http.ResponseWriter, r *http.Request) {
-	prefix := m.cookieName("request-")
-	var names []string
+	prefix, current := m.cookieName("request-"), m.requestCookie(idp.RequestHandle(r.URL.Query().Get("request")))
+	var all []*http.Cookie
 	for _, c := range r.Cookies() {
 		if strings.HasPrefix(c.Name, prefix) {
-			names = append(names, c.Name)
+			all = append(all, c)
 		}
 	}
-	sort.Strings(names) // handles begin with their time
-	for n := 0; n < maxDrops && len(names) > maxRequestCookies; n++ {
-		m.drop(w, names[0])
-		names = names[1:]
+	slices.SortFunc(all, func(a, b *http.Cookie) int {
+		switch {
+		case a.Name == b.Name:
+			return 0
+		case a.Name == current:
+			return 1
+		case b.Name == current:
+			return -1
+		}
+		return strings.Compare(a.Name, b.Name) // handles begin with their time
+	})
+	var names []string
+	for ; len(all) > maxRequestCookies; all = all[1:] {
+		names = append(names, all[0].Name)
+	}
+	names = append(names, heldTooMuch(all)...)
+	for _, name := range names[:min(len(names), maxDrops)] {
+		m.drop(w, name)
 	}
 }
 

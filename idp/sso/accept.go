@@ -22,6 +22,8 @@ type accepted struct {
 	need     *assurance.Requirement
 	cert     *x509.Certificate // that verified the message, nil if unsigned
 	locale   string            // that came with the message, for the page of a refusal too
+	// inStore and inBrowser say where the request waited; neither if it has just come.
+	inStore, inBrowser bool
 }
 
 // accept decides whether an AuthnRequest that came to a year's address is one
@@ -90,6 +92,9 @@ func (h *Handler) accept(ctx context.Context, in saml.Inbound, year idp.Year, no
 		NameIDFormat: format, Comparison: authn.Comparison, ClassRefs: authn.ClassRefs,
 		Locale: msg.Locale, CertSHA256: a.provider.CertSHA256(cert),
 		IssuedAt: authn.IssueInstant, ReceivedAt: now, ExpiresAt: now.Add(session.RequestLifetime),
+	}
+	if authn.IsPassive {
+		a.request.ExpiresAt = now.Add(passiveLifetime)
 	}
 	return a, a.current()
 }

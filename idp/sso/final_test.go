@@ -34,8 +34,8 @@ func (w *writes) RecordIssuance(ctx context.Context, i *idp.Issuance) (issued id
 	return issued, err
 }
 
-func (w *writes) AnswerLoginRequest(ctx context.Context, h idp.RequestHandle, at time.Time, check idp.Check, events ...idp.AuditEvent) error {
-	return w.around(func() error { return w.Store.AnswerLoginRequest(ctx, h, at, check, events...) })
+func (w *writes) AnswerLoginRequest(ctx context.Context, r *idp.LoginRequest, at time.Time, check idp.Check, events ...idp.AuditEvent) error {
+	return w.around(func() error { return w.Store.AnswerLoginRequest(ctx, r, at, check, events...) })
 }
 
 // Nothing is signed for a year or an SP that was closed before or after the

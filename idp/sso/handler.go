@@ -4,16 +4,18 @@
 // The flow, in the order of the files:
 //
 //	receive.go   an AuthnRequest arrives: GET or POST at auth{year}
+//	waiting.go   what is kept of it until its user has signed in, and where
 //	accept.go    is it well signed, fresh, ours, and within what its sender
 //	             may ask? From bytes to an idp.LoginRequest, without HTTP
 //	resume.go    the continue URL, to which every step of a sign-in returns
 //	next.go      the one decision: what does this request still need?
 //	issue.go     the assertion: one write, which decides again, then the signature
 //	post.go      the page that posts the Response; NoPassive
+//	lane.go      how many signatures strangers can cause at once
 //	preview.go   who may use a year that is not published yet
 //
-// How a user signs in is package authn's; the two meet through the stored
-// LoginRequest and the continue URL. Until an AuthnRequest has passed accept,
+// How a user signs in is package authn's; the two meet through the LoginRequest that
+// waits, in the store or in the browser, and the continue URL. Until an AuthnRequest has passed accept,
 // nothing of it is stored. Every failure ends in a page here and never in a
 // message to a URL that is not registered.
 //
@@ -25,8 +27,8 @@
 // allows (package preview): the request is verified first, then its SP's
 // registration or the browser's cookie of a link must open the year. A POST from
 // another site comes without cookies, so a signed one whose SP has a link
-// outstanding is stored, and the GET that follows reads the cookie; without it
-// the request ends. Whether a preview allows the request is checked again at
+// outstanding is kept, and the GET that follows reads the cookie; without it
+// a stored request ends, and one in the browser opens nothing. Whether a preview allows the request is checked again at
 // every step of the sign-in, and last before the signature. Without a preview
 // the answer is the 404 of a year that was never made, whatever is right or
 // wrong with the request.
@@ -41,6 +43,7 @@ import (
 	"vernal/certs"
 	"vernal/idp"
 	"vernal/idp/board"
+	"vernal/idp/budget"
 	"vernal/idp/preview"
 	"vernal/idp/session"
 	"vernal/idp/signing"
@@ -58,6 +61,11 @@ const (
 	maxAge  = 5 * time.Minute
 	maxSkew = 60 * time.Second
 )
+
+// passiveLifetime is how long a request is kept that forbids to ask the user. It waits
+// for no one, so it need only outlive the time in which its message would be
+// accepted again, maxAge and twice maxSkew.
+const passiveLifetime = time.Hour
 
 // Store is what single sign-on keeps.
 type Store interface {
@@ -84,6 +92,9 @@ type Handler struct {
 	// Used is told that a year's address was used; see used. It must not
 	// block; nil if nobody counts.
 	Used func(board.Use)
+
+	waiting   budget.Ledger[waitingKey]
+	strangers lane // signs for senders who have proved nothing
 }
 
 // used tells that a year is in use: by a verified signature of an active

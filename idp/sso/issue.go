@@ -42,6 +42,7 @@ func (h *Handler) issue(w http.ResponseWriter, r *http.Request, a *accepted, s *
 	}
 	e := web.EventOf(r)
 	e.NoteEnded(entry, now)
+	tie := h.tieAnswer(a)
 	issued, err := h.Store.RecordIssuance(r.Context(), &idp.Issuance{
 		Request: a.request, Session: s.ID, User: user.ID,
 		Scope: a.provider.NameIDScope, Proposed: idp.NameID(uuid.NewString()),
@@ -57,6 +58,8 @@ func (h *Handler) issue(w http.ResponseWriter, r *http.Request, a *accepted, s *
 	if err != nil {
 		return fmt.Errorf("record issuance: %w", err)
 	}
+	addCookies(w, tie)
+	h.answered(r, a)
 	if a.request.CertSHA256 == "" {
 		h.used(a.request, now) // a signed one counted when it was verified
 	}
@@ -80,6 +83,17 @@ func (h *Handler) issue(w http.ResponseWriter, r *http.Request, a *accepted, s *
 	e.SignedIn = a.request.Year
 	e.Note(slog.String("user", string(user.ID)), slog.String("outcome", "issued"))
 	return h.post(w, r, a, buffer)
+}
+
+// tieAnswer gives a request that waited in the browser a secret, as a stored one has,
+// to be sent once its answer is written: the browser need not carry it any longer to
+// be told that it was used.
+func (h *Handler) tieAnswer(a *accepted) http.Header {
+	tie := http.Header{}
+	if a.inBrowser {
+		h.Sessions.Tie(headerWriter{tie}, a.request)
+	}
+	return tie
 }
 
 // sign has the year sign, if year, registration and preview still allow the

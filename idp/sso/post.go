@@ -10,10 +10,10 @@ import (
 	"strconv"
 	"sync"
 
-	"github.com/google/uuid"
-
 	"vernal/idp"
+	"vernal/idp/audit"
 	"vernal/idp/saml"
+	"vernal/idp/trail"
 	"vernal/idp/web"
 	"vernal/idp/xmldsig"
 	"vernal/idp/xmlenc"
@@ -48,45 +48,100 @@ func (h *Handler) post(w http.ResponseWriter, r *http.Request, a *accepted, b *b
 	return nil
 }
 
-// refusePassive answers a request that forbids to ask the person anything, and
+// refusePassive answers a request that forbids to ask the user anything, and
 // for which they would have to be asked: the one failure that is told to the
 // service provider (saml-core §3.2.2.2, NoPassive).
+//
+// Anyone can cause that answer as often as they like, so it is recorded within a
+// budget, in one write that takes the message's ID. Beyond the budget it is counted,
+// and nothing is written: a NoPassive that is given twice says nothing new. Nor do
+// such answers take more than a part of the processors.
 func (h *Handler) refusePassive(w http.ResponseWriter, r *http.Request, a *accepted) error {
 	now := h.Clock.Now()
 	if _, err := h.opened(r, a); err != nil {
 		return err
 	}
-	e := web.EventOf(r)
-	err := h.Store.AnswerLoginRequest(r.Context(), a.request.Handle, now, h.Signing.Check(a.request.Year, a.provider), idp.AuditEvent{
-		Kind: "sign_in", Outcome: "no_passive", Actor: "sp:" + string(a.request.SP), User: e.User,
-		SP: a.request.SP, Year: a.request.Year, RequestID: e.ID, Address: e.Address,
-	})
-	switch {
-	case errors.Is(err, idp.ErrYearEnded):
-		return web.EndedYear(h.Years, a.request.Year, now)
-	case errors.Is(err, idp.ErrAnswered):
-		return fail(a.provider, idp.Refuse(idp.RefusedAnswered, "AuthnRequest", a.request.MessageID).With(err))
-	case outdated(err):
-		_, _ = h.Registry.Reload(r.Context(), a.request.SP) // for the next decision
-		return redirect(w, r, continueURL(a.request))
-	case err != nil:
-		return fail(a.provider, err)
-	}
-	response := saml.Response{
-		ID: "_" + uuid.NewString(), IssueInstant: now, Issuer: string(h.IdP.EntityID()),
-		Destination: a.request.ACSURL, InResponseTo: a.request.MessageID,
-	}
 	buffer := takeBuffer()
 	defer buffer.release()
-	err = h.sign(r, a, func(signer *xmldsig.Signer) (err error) {
-		buffer.xml, err = response.WriteStatus(buffer.xml, saml.Status{Code: saml.StatusResponder, Detail: saml.StatusNoPassive}, signer)
+	if err := h.signPassive(w, r, a, buffer); errors.Is(err, idp.ErrYearEnded) {
+		return web.EndedYear(h.Years, a.request.Year, now)
+	} else if err != nil {
+		return err
+	}
+	web.EventOf(r).Note(slog.String("outcome", "no_passive"))
+	return h.post(w, r, a, buffer)
+}
+
+// signPassive records and signs the answer. A sender who has proved nothing waits for
+// a place in the lane, and leaves it before the page is written, because a client can
+// read as slowly as it likes.
+func (h *Handler) signPassive(w http.ResponseWriter, r *http.Request, a *accepted, b *buffer) error {
+	if web.EventOf(r).User == "" {
+		leave, err := h.strangers.enter(r.Context())
+		if err != nil {
+			return err
+		}
+		defer leave()
+	}
+	if err := h.recordPassive(w, r, a); err != nil {
+		return err
+	}
+	response := saml.Response{
+		ID: newID(), IssueInstant: h.Clock.Now(), Issuer: string(h.IdP.EntityID()),
+		Destination: a.request.ACSURL, InResponseTo: a.request.MessageID,
+	}
+	return h.sign(r, a, func(signer *xmldsig.Signer) (err error) {
+		b.xml, err = response.WriteStatus(b.xml, saml.Status{Code: saml.StatusResponder, Detail: saml.StatusNoPassive}, signer)
 		return err
 	})
-	if err != nil {
-		return fail(a.provider, err)
+}
+
+// recordPassive makes the one write of a NoPassive, if the sender has the budget for
+// it. A request that waited in the store is answered there in any case.
+func (h *Handler) recordPassive(w http.ResponseWriter, r *http.Request, a *accepted) error {
+	if !a.inStore && !a.inBrowser {
+		_, err := h.Store.LoginRequestByMessage(r.Context(), a.request.SP, a.request.MessageID)
+		if err == nil {
+			return idp.ErrReplayed
+		}
+		if !errors.Is(err, idp.ErrNotFound) {
+			return fmt.Errorf("find earlier request: %w", err)
+		}
 	}
-	e.Note(slog.String("outcome", "no_passive"))
-	return h.post(w, r, a, buffer)
+	group, e := trail.Strangers, web.EventOf(r)
+	switch {
+	case e.User != "":
+		group = trail.User
+	case a.request.CertSHA256 != "":
+		group = trail.Passive
+	}
+	event := web.AuditEvent(r, audit.NoPassive, e.User)
+	event.Actor, event.SP, event.Year = "sp:"+string(a.request.SP), a.request.SP, a.request.Year
+	events := h.Pages.TakeRecord(group, event)
+	if len(events) == 0 && !a.inStore {
+		return nil
+	}
+	request, tie := a.request, http.Header{}
+	if !a.inStore {
+		h.Sessions.Tie(headerWriter{tie}, a.request)
+		spent := *a.request // only to know its ID again
+		spent.RelayState, spent.ClassRefs = "", nil
+		request = &spent
+	}
+	err := h.Store.AnswerLoginRequest(r.Context(), request, h.Clock.Now(), h.Signing.Check(a.request.Year, a.provider), events...)
+	if errors.Is(err, idp.ErrBusy) && !a.inStore {
+		h.Pages.CountRecord(group, event)
+		return nil
+	}
+	if errors.Is(err, idp.ErrProviderChanged) {
+		_, _ = h.Registry.Reload(r.Context(), a.request.SP) // for the next decision
+	}
+	if err != nil {
+		return fmt.Errorf("record that no one may be asked: %w", err)
+	}
+	h.answered(r, a)
+	addCookies(w, tie)
+	return nil
 }
 
 // buffer is the memory of one Response and its page. It is used again once the

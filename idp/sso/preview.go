@@ -71,13 +71,15 @@ func (h *Handler) opened(r *http.Request, a *accepted) (certs.Entry, error) {
 }
 
 // spend ends a request whose browser may not see the year: what was let in
-// without its cookie is not kept for a cookie that comes later.
-func (h *Handler) spend(r *http.Request, req *idp.LoginRequest) error {
-	if r.Method == http.MethodHead || req.Answered() {
+// without its cookie is not kept for a cookie that comes later. One that waits in the
+// browser is left there, because the 404 of an unknown year takes no cookie back. It
+// opens nothing without the link.
+func (h *Handler) spend(r *http.Request, a *accepted) error {
+	if r.Method == http.MethodHead || !a.inStore || a.request.Answered() {
 		return nil
 	}
-	err := h.Store.AnswerLoginRequest(r.Context(), req.Handle, h.Clock.Now(), nil)
-	if err != nil && !errors.Is(err, idp.ErrAnswered) && !errors.Is(err, idp.ErrNotFound) {
+	err := h.Store.AnswerLoginRequest(r.Context(), a.request, h.Clock.Now(), nil)
+	if err != nil && !errors.Is(err, idp.ErrAnswered) {
 		return fmt.Errorf("spend request: %w", err)
 	}
 	return nil

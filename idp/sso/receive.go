@@ -13,10 +13,10 @@ import (
 
 // receive is GET and POST /api/saml/auth{year}.
 //
-// A GET that a live session can answer is answered at once, with one write.
-// Everything else is stored and sent on to the continue address with a 303; a
-// POST always, because one that comes from another site carries no session
-// cookie (SameSite) and the GET that follows it does.
+// A GET is answered at once, with one write, if a live session can answer it or if
+// it forbids to ask the user. Everything else is kept and sent on to the continue URL
+// with a 303; a POST always, because one that comes from another site carries no
+// session cookie (SameSite) and the GET that follows it does.
 func (h *Handler) receive(w http.ResponseWriter, r *http.Request) error {
 	now := h.Clock.Now()
 	year := web.Year(r)
@@ -65,7 +65,7 @@ func (h *Handler) receive(w http.ResponseWriter, r *http.Request) error {
 	if r.Method == http.MethodGet {
 		return h.answer(w, r, &a)
 	}
-	return h.store(w, r, &a)
+	return h.keep(w, r, &a)
 }
 
 // noteNeed tells the log what of the request's wishes is passed over, whatever
@@ -95,35 +95,22 @@ func (h *Handler) answer(w http.ResponseWriter, r *http.Request, a *accepted) er
 	if err != nil {
 		return fail(a.provider, err)
 	}
-	step := next(a.request, a.need, s, user, h.Clock.Now())
-	if step.kind != stepIssue {
-		return h.store(w, r, a)
+	switch step := next(a.request, a.need, s, user, h.Clock.Now()); step.kind {
+	case stepIssue:
+		err = h.issue(w, r, a, s, user)
+	case stepPassive:
+		h.Sessions.Trim(w, r) // it leaves a cookie, and there may be many
+		err = h.refusePassive(w, r, a)
+	default:
+		return h.keep(w, r, a)
 	}
-	err = h.issue(w, r, a, s, user)
 	switch {
 	case errors.Is(err, idp.ErrReplayed):
 		return h.again(w, r, a)
 	case outdated(err):
-		return h.store(w, r, a)
+		return h.keep(w, r, a)
 	}
 	return fail(a.provider, err)
-}
-
-// store keeps the request for the steps to come and sends the browser on.
-func (h *Handler) store(w http.ResponseWriter, r *http.Request, a *accepted) error {
-	tie := http.Header{}
-	h.Sessions.Tie(headerWriter{tie}, a.request)
-	err := h.Store.CreateLoginRequest(r.Context(), a.request)
-	if errors.Is(err, idp.ErrReplayed) {
-		return h.again(w, r, a)
-	}
-	if err != nil {
-		return fail(a.provider, fmt.Errorf("store request: %w", err))
-	}
-	for _, c := range tie["Set-Cookie"] {
-		w.Header().Add("Set-Cookie", c)
-	}
-	return redirect(w, r, continueURL(a.request))
 }
 
 // again answers a message whose ID was seen before. In the browser that began
@@ -154,11 +141,3 @@ func redirect(w http.ResponseWriter, r *http.Request, to string) error {
 	http.Redirect(w, r, to, http.StatusSeeOther)
 	return nil
 }
-
-// headerWriter collects cookies that are to be sent only if something else
-// succeeds.
-type headerWriter struct{ header http.Header }
-
-func (w headerWriter) Header() http.Header         { return w.header }
-func (w headerWriter) Write(b []byte) (int, error) { return len(b), nil }
-func (w headerWriter) WriteHeader(int)             {}

@@ -16,9 +16,9 @@ import (
 // here alone it is decided what is next.
 func (h *Handler) resume(w http.ResponseWriter, r *http.Request) error {
 	h.Sessions.Trim(w, r)
-	a, err := h.stored(r)
+	a, err := h.load(r)
 	if errors.Is(err, web.ErrUnopened) {
-		return errors.Join(err, h.spend(r, a.request))
+		return errors.Join(err, h.spend(r, &a))
 	}
 	if err != nil {
 		return err
@@ -35,20 +35,22 @@ func (h *Handler) resume(w http.ResponseWriter, r *http.Request) error {
 		return redirect(w, r, h.SignInPath+"?request="+url.QueryEscape(string(a.request.Handle)))
 	case stepUp:
 		return redirect(w, r, h.StepUpPath+"?request="+url.QueryEscape(string(a.request.Handle)))
-	case stepPassive:
-		return h.refusePassive(w, r, &a)
 	case stepRefuse:
 		return lacking(a.provider, step)
+	case stepPassive:
+		err = h.refusePassive(w, r, &a)
 	default:
 		err = h.issue(w, r, &a, s, user)
-		switch {
-		case errors.Is(err, idp.ErrAnswered):
-			err = idp.Refuse(idp.RefusedAnswered, "AuthnRequest", a.request.MessageID).With(err)
-		case outdated(err):
-			return redirect(w, r, continueURL(a.request)) // to decide again, with what is there now
-		}
-		return fail(a.provider, err)
 	}
+	switch {
+	case errors.Is(err, idp.ErrReplayed): // it came twice, and the other one was faster
+		return h.again(w, r, &a)
+	case errors.Is(err, idp.ErrAnswered):
+		err = idp.Refuse(idp.RefusedAnswered, "AuthnRequest", a.request.MessageID).With(err)
+	case outdated(err):
+		return redirect(w, r, continueURL(a.request)) // to decide again, with what is there now
+	}
+	return fail(a.provider, err)
 }
 
 // outdated reports whether something changed between its reading and the write
@@ -60,9 +62,9 @@ func outdated(err error) bool {
 		errors.Is(err, idp.ErrProviderChanged) || errors.Is(err, errReproofed)
 }
 
-// stored loads the request that the address names. What it asks for is
-// resolved anew: the registration may have changed since.
-func (h *Handler) stored(r *http.Request) (accepted, error) {
+// load loads the request that the URL names. What it asks for is resolved again: the
+// registration may have changed since.
+func (h *Handler) load(r *http.Request) (accepted, error) {
 	var a accepted
 	req, err := h.Sessions.Request(r, idp.RequestHandle(r.URL.Query().Get("request")))
 	if errors.Is(err, idp.ErrNotFound) {
@@ -84,8 +86,10 @@ func (h *Handler) stored(r *http.Request) (accepted, error) {
 		return a, idp.Refuse(idp.RefusedOtherBrowser, "request", "").With(session.ErrOtherBrowser)
 	}
 	a.request = req
+	a.inBrowser = h.Sessions.Holds(r, req.Handle)
+	a.inStore = !a.inBrowser
 	e := web.EventOf(r)
-	e.SP, e.Year, e.Verified = req.SP, req.Year, true
+	e.SP, e.Year, e.Verified = req.SP, req.Year, req.CertSHA256 != ""
 	e.Ask(req.Locale, req.ReceivedAt)
 	// If the year was retired while the person signed in, nothing that was begun
 	// on it is signed; if its preview ended, it is as if it had never been.

@@ -5,9 +5,9 @@ import (
 	"log/slog"
 	"strconv"
 	"sync"
-	"time"
 
 	"vernal/idp"
+	"vernal/idp/budget"
 )
 
 // Refusals writes the records that a sender can cause as often as they like: what
@@ -30,8 +30,9 @@ type Refusals struct {
 	Clock idp.Clock
 	Log   *slog.Logger
 
+	budgets budget.Ledger[group]
+
 	mu      sync.Mutex
-	budgets map[group]*budget
 	counted map[subject]map[string]int // countName -> how many went beyond a budget
 	waiting []subject                  // the named subjects of counted, oldest first
 }
@@ -52,6 +53,10 @@ const (
 	User
 	// Preview is one link, or one registration, that opens an unpublished year.
 	Preview
+	// Passive is one registered service provider whose signed request asks that
+	// the user is not asked anything. Its public sign-in link gives such requests
+	// to anyone, so they spend nothing of what Provider records.
+	Passive
 )
 
 // group is who shares a budget.
@@ -65,7 +70,7 @@ type group struct {
 // groupOf is the group whose budget the event spends.
 func groupOf(kind Group, ev *idp.AuditEvent) group {
 	switch kind {
-	case Provider:
+	case Provider, Passive:
 		return group{kind: kind, sp: ev.SP}
 	case User:
 		return group{kind: kind, user: ev.User, outcome: ev.Kind + "/" + ev.Outcome}
@@ -75,28 +80,26 @@ func groupOf(kind Group, ev *idp.AuditEvent) group {
 	return group{kind: kind}
 }
 
-// isShared reports whether strangers can spend the group's budget.
-func (g group) isShared() bool { return g.kind == Strangers || g.kind == People }
+// IsShared reports whether strangers can spend the group's budget. Others can begin
+// full again, which costs records and never loses one.
+func (g group) IsShared() bool { return g.kind == Strangers || g.kind == People || g.kind == Passive }
 
-// allowance is how many records a group may have at once, and how many more each
+// Allowance is how many records a group may have at once, and how many more each
 // minute. A user's wrong codes always fit: the throttle lets 10 through in 10
 // minutes.
-func (g Group) allowance() (burst, minute float64) {
-	switch g {
+func (g group) Allowance() budget.Allowance {
+	switch g.kind {
 	case Provider:
-		return 100, 4
+		return budget.Allowance{Burst: 100, Minute: 4}
 	case People:
-		return 200, 10
+		return budget.Allowance{Burst: 200, Minute: 10}
 	case User, Preview:
-		return 50, 2
+		return budget.Allowance{Burst: 50, Minute: 2}
 	}
-	return 60, 2
+	return budget.Allowance{Burst: 60, Minute: 2}
 }
 
 const (
-	// maxBudgets bounds the budgets in memory. Beyond it the ones of users and
-	// service providers begin full again: that costs records, never loses one.
-	maxBudgets = 10_000
 	// maxSubjects bounds the users and service providers that are counted apart.
 	maxSubjects = 10_000
 	// maxOutcomes bounds the outcomes that one record counts. They are our own
@@ -118,41 +121,29 @@ func subjectOf(kind Group, ev *idp.AuditEvent) subject {
 	switch {
 	case ev.User != "":
 		return subject{user: ev.User}
-	case kind == Provider || kind == Preview:
+	case kind == Provider || kind == Preview || kind == Passive:
 		return subject{sp: ev.SP}
 	}
 	return subject{}
 }
 
-// countName is what an event is counted as: a refusal by its outcome, anything else
-// by its kind.
+// countName is what an event is counted as: a success by its kind, anything else by
+// its outcome.
 func countName(ev *idp.AuditEvent) string {
-	if ev.Kind == "refusal" || ev.Kind == "failure" {
-		return ev.Outcome
+	if ev.Outcome == "ok" {
+		return ev.Kind
 	}
-	return ev.Kind
+	return ev.Outcome
 }
 
-type budget struct {
-	left float64
-	at   time.Time
-}
-
-// refill adds what the time since the last use gives.
-func (b *budget) refill(burst, minute float64, now time.Time) {
-	if d := now.Sub(b.at); d > 0 {
-		b.left = min(burst, b.left+minute*d.Minutes())
-	}
-	b.at = now
-}
-
-// Record writes the event, or counts it. A failure to write is logged and changes
-// nothing for the user: the refusal stands.
+// Record writes the event, or counts it. A failure to write is logged, the event is
+// counted, and nothing changes for the user: the refusal stands.
 func (r *Refusals) Record(ctx context.Context, g Group, ev idp.AuditEvent) {
 	if !r.Take(g, ev) {
 		return
 	}
 	if err := r.Store.AppendAudit(context.WithoutCancel(ctx), ev); err != nil {
+		r.Count(g, ev)
 		r.Log.LogAttrs(ctx, slog.LevelError, "refusal is not in the audit trail", slog.String("error", err.Error()), slog.String("error_id", ev.ErrorID))
 	}
 }
@@ -161,50 +152,18 @@ func (r *Refusals) Record(ctx context.Context, g Group, ev idp.AuditEvent) {
 // writes the event, in the same step as the change that it is about. Without one
 // left the event is counted, and the caller must not write it.
 func (r *Refusals) Take(kind Group, ev idp.AuditEvent) bool {
-	r.mu.Lock()
-	defer r.mu.Unlock()
-	now := r.Clock.Now()
-	g := groupOf(kind, &ev)
-	burst, minute := kind.allowance()
-	b := r.budgets[g]
-	if b == nil {
-		r.makeRoom(now)
-		b = &budget{left: burst, at: now}
-		r.budgets[g] = b
-	}
-	b.refill(burst, minute, now)
-	if b.left >= 1 {
-		b.left--
+	if r.budgets.Take(r.Clock.Now(), 1, groupOf(kind, &ev)) {
 		return true
 	}
-	r.count(subjectOf(kind, &ev), countName(&ev), 1)
+	r.Count(kind, ev)
 	return false
 }
 
-// makeRoom keeps the number of budgets bounded. Those that are full again say
-// nothing and go first. The shared ones stay: strangers must not get a full budget
-// by filling the memory.
-func (r *Refusals) makeRoom(now time.Time) {
-	if r.budgets == nil {
-		r.budgets = make(map[group]*budget)
-	}
-	if len(r.budgets) < maxBudgets {
-		return
-	}
-	for g, b := range r.budgets {
-		burst, minute := g.kind.allowance()
-		if b.refill(burst, minute, now); b.left >= burst && !g.isShared() {
-			delete(r.budgets, g)
-		}
-	}
-	if len(r.budgets) < maxBudgets {
-		return
-	}
-	for g := range r.budgets {
-		if !g.isShared() {
-			delete(r.budgets, g)
-		}
-	}
+// Count counts an event that is not to be written one by one.
+func (r *Refusals) Count(kind Group, ev idp.AuditEvent) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	r.count(subjectOf(kind, &ev), countName(&ev), 1)
 }
 
 // count adds to what went beyond a budget. r.mu is held.

@@ -33,8 +33,8 @@ type Event struct {
 	HidePath bool
 	// SP, Year and User are what the request is about, as far as it is known: the
 	// audit trail names them if it is refused, and the log line names the user. SP
-	// must be registered; Verified says that it has proven, by a signature or a
-	// request that was stored, that it is the one. User must have been proven, by
+	// must be registered; Verified says that it has proven, by a signature, that it
+	// is the one: an unsigned request only claims its SP. User must have been proven, by
 	// the password or a session: its refusals spend that user's budget.
 	SP       idp.EntityID
 	Year     idp.Year

@@ -95,6 +95,9 @@ func (p *Pages) note(r *http.Request, err error) failure {
 	return f
 }
 
+// busyRetryAfter is when a client may ask again that came when too much was waiting.
+const busyRetryAfter = 5 * time.Second
+
 // failure is an error as its page needs it.
 type failure struct {
 	status   int
@@ -108,6 +111,7 @@ type failure struct {
 	args     []string
 	plain    bool
 	errorID  string
+	busy     bool // nothing more can be written now
 	// retryAfter goes into the header; 0 for none.
 	retryAfter time.Duration
 }
@@ -123,6 +127,9 @@ func classify(err error) failure {
 	var closed *Closed
 	if errors.As(err, &closed) {
 		f.status, f.key, f.retryAfter = http.StatusServiceUnavailable, "unavailable", closedRetryAfter
+	}
+	if f.busy = errors.Is(err, idp.ErrBusy); f.busy {
+		f.status, f.key, f.retryAfter = http.StatusServiceUnavailable, "unavailable", busyRetryAfter
 	}
 	var e *Error
 	if errors.As(err, &e) {

@@ -60,11 +60,22 @@ func (p *Pages) RecordPreview(r *http.Request, d audit.Decision, sp idp.EntityID
 // WithinBudget is the event of a decision for the change that it makes, or none if
 // the sender has spent the budget: it is counted then.
 func (p *Pages) WithinBudget(r *http.Request, d audit.Decision, user idp.UserID) []idp.AuditEvent {
-	ev := AuditEvent(r, d, user)
-	if p.Refusals == nil || !p.Refusals.Take(groupOf(d), ev) {
+	return p.TakeRecord(groupOf(d), AuditEvent(r, d, user))
+}
+
+// TakeRecord is WithinBudget for an event of a group.
+func (p *Pages) TakeRecord(g trail.Group, ev idp.AuditEvent) []idp.AuditEvent {
+	if p.Refusals == nil || !p.Refusals.Take(g, ev) {
 		return nil
 	}
 	return []idp.AuditEvent{ev}
+}
+
+// CountRecord counts an event of a group that cannot be written.
+func (p *Pages) CountRecord(g trail.Group, ev idp.AuditEvent) {
+	if p.Refusals != nil {
+		p.Refusals.Count(g, ev)
+	}
 }
 
 // groupOf says who can spend the budget of a decision's records. A password that
@@ -108,6 +119,10 @@ func (p *Pages) turnedDown(r *http.Request, e *Event, f *failure) {
 	}
 	if f.refusal != nil && f.refusal.Field != "" {
 		ev.Detail["field"] = f.refusal.Field
+	}
+	if f.busy {
+		p.CountRecord(group, ev) // a record would be one more change that waits
+		return
 	}
 	p.record(r, group, ev)
 }

@@ -269,3 +269,48 @@ func TestGoexit(t *testing.T) {
 		t.Error(err)
 	}
 }
+
+// A disk that stands still holds up a bounded number of changes. The next one is
+// refused at once and changes nothing; when the disk goes on, all that waited are
+// made, and there is room again.
+func TestQueueIsBounded(t *testing.T) {
+	t.Parallel()
+	s := openInside(t)
+	ctx := t.Context()
+	release := hold(t, s)
+	defer release()
+	var wg sync.WaitGroup
+	for n := range maxJobs {
+		wg.Go(func() {
+			if err := s.AppendAudit(ctx, idp.AuditEvent{Kind: fmt.Sprint("waits-", n)}); err != nil {
+				t.Error(err)
+			}
+		})
+	}
+	queued(s, maxJobs)
+	given := new(job)
+	given.claimed.Store(true) // its caller has gone
+	if err := s.queue.add(given); !errors.Is(err, idp.ErrBusy) {
+		t.Fatalf("one more job than may wait: %v, want ErrBusy", err)
+	}
+	for range 3 {
+		if err := s.AppendAudit(ctx, idp.AuditEvent{Kind: "refused"}); !errors.Is(err, idp.ErrBusy) {
+			t.Errorf("one more change than may wait: %v, want ErrBusy", err)
+		}
+	}
+	if got := len(s.queue.jobs); got != maxJobs {
+		t.Errorf("%d jobs wait, want %d", got, maxJobs)
+	}
+	if _, err := s.AuditRecords(ctx, 0, 1); err != nil {
+		t.Errorf("reading while the disk stands still: %v", err)
+	}
+	release()
+	wg.Wait()
+	if err := s.AppendAudit(ctx, idp.AuditEvent{Kind: "after"}); err != nil {
+		t.Fatal(err)
+	}
+	records, err := s.AuditRecords(ctx, 0, 2*maxJobs)
+	if err != nil || len(records) != maxJobs+1 || records[maxJobs].Kind != "after" {
+		t.Errorf("%d records, %v; want those that waited and the one after", len(records), err)
+	}
+}

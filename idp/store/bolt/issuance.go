@@ -37,7 +37,7 @@ func (w *writer) recordIssuance(i *idp.Issuance) (issued idp.Issued, err error) 
 	if err != nil {
 		return issued, err
 	}
-	if err := w.answerRequest(i); err != nil {
+	if err := w.answerRequest(i.Request, i.At, i.Session); err != nil {
 		return issued, err
 	}
 	if issued.NameID, err = w.nameID(i.Request.SP, i.Scope, i.User, i.Proposed); err != nil {
@@ -98,24 +98,6 @@ func (w *writer) liveSession(i *idp.Issuance) (*idp.Session, error) {
 		return nil, idp.ErrSessionUser
 	}
 	return sess, nil
-}
-
-// answerRequest notes that the request is answered: of one that is stored only
-// that, one that is not is stored as it is given.
-func (w *writer) answerRequest(i *idp.Issuance) error {
-	if !w.has(inRequests, []byte(i.Request.Handle)) {
-		answered := *i.Request
-		answered.AnsweredAt, answered.AnsweredIn = i.At, i.Session
-		return w.createRequest(&answered)
-	}
-	var stored idp.LoginRequest
-	if err := w.request(i.Request.Handle, &stored); err != nil {
-		return err
-	}
-	if stored.SP != i.Request.SP || stored.MessageID != i.Request.MessageID {
-		return fmt.Errorf("handle of another message: %w", exists(inRequests))
-	}
-	return w.answer(&stored, i.At, i.Session)
 }
 
 // tell notes by which address the person was named to the provider. One that was

@@ -58,7 +58,7 @@ func TestExpiryIndex(t *testing.T) {
 	entries(3)
 	must(s.UpdateSession(ctx, "s1", func(x *idp.Session) error { x.ExpiresAt = at.Add(1); return nil }))
 	must(s.UpdateThrottle(ctx, "k", time.Time{}, count))
-	must(s.AnswerLoginRequest(ctx, "h", at, nil))
+	must(s.AnswerLoginRequest(ctx, &idp.LoginRequest{Handle: "h"}, at, nil))
 	entries(3)
 	must(s.CreateSession(ctx, &idp.Session{ID: "s2", User: "u", ExpiresAt: at}, []idp.SessionID{"s1"}))
 	entries(3)

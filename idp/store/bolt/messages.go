@@ -30,7 +30,8 @@ func messageIn(record []byte) (message, error) {
 // memory, made again at Open from the bucket of requests: its keys fall
 // anywhere, so that on disk each sign-in would change a page of its own in it,
 // a quarter of all its cost. It holds what is committed, about 150 bytes for
-// each request that has not been swept.
+// each request that has not been swept. Package sso has budgets for those that
+// wait, and each one that was answered had a user.
 type messages struct {
 	mu      sync.RWMutex
 	handles map[message]idp.RequestHandle

@@ -21,6 +21,11 @@ type job struct {
 	err     error
 }
 
+// maxJobs bounds the jobs that wait. Each holds its caller's request in memory, some
+// 20 kB, and a disk that stands still for seconds must not fill the memory. A batch
+// of that many takes well under a second.
+const maxJobs = 2048
+
 // queue holds the jobs that no transaction has taken.
 type queue struct {
 	mu     sync.Mutex
@@ -31,11 +36,16 @@ type queue struct {
 
 func (q *queue) init() { q.filled.L = &q.mu }
 
+// add queues a job; idp.ErrBusy if maxJobs wait. Those whose callers have gone count
+// until they are taken.
 func (q *queue) add(j *job) error {
 	q.mu.Lock()
 	defer q.mu.Unlock()
-	if q.failed != nil {
+	switch {
+	case q.failed != nil:
 		return q.failed
+	case len(q.jobs) >= maxJobs:
+		return idp.ErrBusy
 	}
 	q.jobs = append(q.jobs, j)
 	q.filled.Signal()
@@ -77,7 +87,8 @@ func (q *queue) failure() error {
 
 // update runs a change, appends events, and returns once both are durable or
 // certain not to happen. If ctx ends before the committer has taken the change,
-// it never runs; afterwards its outcome is waited for.
+// it never runs; afterwards its outcome is waited for. It returns idp.ErrBusy if
+// too many changes wait.
 func (s *Store) update(ctx context.Context, events []idp.AuditEvent, change func(*writer) error) error {
 	return s.submit(ctx, &job{change: change, events: events})
 }

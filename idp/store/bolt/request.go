@@ -3,6 +3,7 @@ package bolt
 import (
 	"context"
 	"errors"
+	"fmt"
 	"time"
 
 	"vernal/idp"
@@ -64,30 +65,41 @@ func (s *Store) LoginRequestByMessage(ctx context.Context, sp idp.EntityID, mess
 	return s.LoginRequest(ctx, h)
 }
 
-// AnswerLoginRequest marks a stored request as answered, without an assertion.
-func (s *Store) AnswerLoginRequest(ctx context.Context, h idp.RequestHandle, at time.Time, check idp.Check, events ...idp.AuditEvent) error {
+// AnswerLoginRequest marks a request as answered, without an assertion.
+func (s *Store) AnswerLoginRequest(ctx context.Context, r *idp.LoginRequest, at time.Time, check idp.Check, events ...idp.AuditEvent) error {
+	if at.IsZero() {
+		return errNoTime
+	}
 	return s.update(ctx, events, func(w *writer) error {
-		var stored idp.LoginRequest
-		if err := w.request(h, &stored); err != nil {
+		if err := w.check(check, r.SP); err != nil {
 			return err
 		}
-		if stored.Answered() {
-			return idp.ErrAnswered
-		}
-		if err := w.check(check, stored.SP); err != nil {
-			return err
-		}
-		return w.answer(&stored, at, "")
+		return w.answerRequest(r, at, "")
 	})
+}
+
+// answerRequest notes that a request is answered: of one that is stored only that,
+// one that is not is stored as it is given.
+func (w *writer) answerRequest(r *idp.LoginRequest, at time.Time, in idp.SessionID) error {
+	if !w.has(inRequests, []byte(r.Handle)) {
+		answered := *r
+		answered.AnsweredAt, answered.AnsweredIn = at, in
+		return w.createRequest(&answered)
+	}
+	var stored idp.LoginRequest
+	if err := w.request(r.Handle, &stored); err != nil {
+		return err
+	}
+	if stored.SP != r.SP || stored.MessageID != r.MessageID {
+		return fmt.Errorf("handle of another message: %w", exists(inRequests))
+	}
+	return w.answer(&stored, at, in)
 }
 
 // answer notes that a stored request is answered.
 func (w *writer) answer(stored *idp.LoginRequest, at time.Time, in idp.SessionID) error {
 	if stored.Answered() {
 		return idp.ErrAnswered
-	}
-	if at.IsZero() {
-		return errNoTime
 	}
 	stored.AnsweredAt, stored.AnsweredIn = at, in
 	w.put(inRequests, []byte(stored.Handle), encodeRecord(stored, requestFields))

@@ -92,7 +92,7 @@ var readings = map[string][]func(context.Context, *bolt.Store) error{
 		},
 		func(ctx context.Context, s *bolt.Store) error { return s.RemoveProvider(ctx, tamperSP) },
 		func(ctx context.Context, s *bolt.Store) error {
-			return s.AnswerLoginRequest(ctx, "waiting u1", start, allowed)
+			return s.AnswerLoginRequest(ctx, &idp.LoginRequest{Handle: "waiting u1", SP: tamperSP, MessageID: "wu1"}, start, allowed)
 		},
 	},
 	"provider-scopes": {
@@ -148,7 +148,7 @@ var readings = map[string][]func(context.Context, *bolt.Store) error{
 			return err
 		},
 		func(ctx context.Context, s *bolt.Store) error {
-			return s.AnswerLoginRequest(ctx, "answered u1", start, nil)
+			return s.AnswerLoginRequest(ctx, &idp.LoginRequest{Handle: "answered u1", SP: tamperSP, MessageID: "mu1"}, start, nil)
 		},
 		func(ctx context.Context, s *bolt.Store) error {
 			_, err := s.RecordIssuance(ctx, &idp.Issuance{

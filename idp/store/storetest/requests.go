@@ -1,6 +1,7 @@
 package storetest
 
 import (
+	"errors"
 	"testing"
 	"time"
 
@@ -36,12 +37,17 @@ func testLoginRequestAnswered(t *testing.T, s idp.Store) {
 	ctx := t.Context()
 	r := request("h1", "https://sp.example", "m1")
 	ok(t, s.CreateLoginRequest(ctx, r))
-	is(t, s.AnswerLoginRequest(ctx, "h2", start, nil, event("x")), idp.ErrNotFound)
-	if s.AnswerLoginRequest(ctx, "h1", time.Time{}, nil, event("x")) == nil {
+	if s.AnswerLoginRequest(ctx, r, time.Time{}, nil, event("x")) == nil {
 		t.Error("a request was answered at the zero time, which leaves it unanswered")
 	}
-	ok(t, s.AnswerLoginRequest(ctx, "h1", start.Add(time.Minute), nil, event("no_passive")))
-	is(t, s.AnswerLoginRequest(ctx, "h1", start.Add(time.Hour), nil, event("x")), idp.ErrAnswered)
+	no := errors.New("no")
+	is(t, s.AnswerLoginRequest(ctx, r, start, func(idp.Standing) error { return no }, event("x")), no)
+	is(t, s.AnswerLoginRequest(ctx, request("h1", "https://sp.example", "m2"), start, nil, event("x")), idp.ErrExists)
+	given := *r
+	given.RelayState = "nothing but the answer changes"
+	ok(t, s.AnswerLoginRequest(ctx, &given, start.Add(time.Minute), nil, event("no_passive")))
+	is(t, s.AnswerLoginRequest(ctx, r, start.Add(time.Hour), nil, event("x")), idp.ErrAnswered)
+	is(t, s.AnswerLoginRequest(ctx, request("h2", "https://sp.example", "m1"), start, nil, event("x")), idp.ErrReplayed)
 	r.AnsweredAt = start.Add(time.Minute)
 	got, err := s.LoginRequest(ctx, "h1")
 	same(t, r, got, err)
@@ -51,7 +57,23 @@ func testLoginRequestAnswered(t *testing.T, s idp.Store) {
 	i.Request = r
 	_, err = s.RecordIssuance(ctx, i)
 	is(t, err, idp.ErrAnswered)
-	kinds(t, s, 0, "no_passive")
+
+	// One that is not stored, because it waited in the browser, is stored as answered.
+	r = request("h3", "https://sp.example", "m3")
+	is(t, s.AnswerLoginRequest(ctx, r, start, func(idp.Standing) error { return no }, event("x")), no)
+	_, err = s.LoginRequest(ctx, "h3")
+	is(t, err, idp.ErrNotFound)
+	ok(t, s.AnswerLoginRequest(ctx, r, start.Add(time.Minute), nil, event("no_passive")))
+	same(t, false, r.Answered(), nil) // what is given stays the caller's
+	r.AnsweredAt = start.Add(time.Minute)
+	got, err = s.LoginRequestByMessage(ctx, "https://sp.example", "m3")
+	same(t, r, got, err)
+	is(t, s.CreateLoginRequest(ctx, request("h4", "https://sp.example", "m3")), idp.ErrReplayed)
+	is(t, s.AnswerLoginRequest(ctx, r, start, nil, event("x")), idp.ErrAnswered)
+	n, err := s.Sweep(ctx, r.ExpiresAt, 10)
+	same(t, 2, n, err)
+	ok(t, s.CreateLoginRequest(ctx, request("h4", "https://sp.example", "m3")))
+	kinds(t, s, 0, "no_passive", "no_passive")
 }
 
 func testThrottles(t *testing.T, s idp.Store) {

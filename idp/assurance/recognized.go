@@ -1,0 +1,33 @@
+package assurance
+
+import (
+	"slices"
+	"strings"
+)
+
+// Recognized returns those of the values that Resolve acts upon: known contexts, and
+// one list of the attributes that exist. Resolve decides the same about them, and
+// only its Dropped and Unknown are shorter. Their length is bounded by our own
+// words, so a sender cannot blow up what must be carried along until the sign-in
+// is over.
+func Recognized(refs []string) (kept []string) {
+	var names []string
+	lists := false
+	for _, ref := range refs {
+		ref = strings.TrimSpace(ref)
+		if asked, ok := requestedAttributes(ref); ok {
+			lists = true
+			for _, name := range asked {
+				if Known(name) && !slices.Contains(names, name) {
+					names = append(names, name)
+				}
+			}
+		} else if contexts[ref] != nil {
+			kept = append(kept, ref)
+		}
+	}
+	if lists {
+		kept = append(kept, RequestAttributes(names...))
+	}
+	return kept
+}

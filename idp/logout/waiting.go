@@ -1,0 +1,91 @@
+package logout
+
+import (
+	"errors"
+	"fmt"
+	"net/http"
+	"net/netip"
+
+	"vernal/idp"
+	"vernal/idp/budget"
+	"vernal/idp/web"
+)
+
+// A POSTed LogoutRequest is stored until its browser comes back, and each delivery
+// of it is a write. It cannot wait in the browser as an AuthnRequest can: it names
+// the sessions that began before it was first received, by whichever browser, and a
+// copy in a cookie would not know when that was. It would end sessions that are newer
+// (see judge).
+//
+// So there is a budget beyond which the answer is 503, and it is one that no one can
+// spend for others:
+//
+//   - Each delivery spends the budget of the sender's network. Anyone who once saw a
+//     message can repeat it while it is fresh.
+//   - A message that was not seen before also spends its SP's. Strangers cannot spend
+//     that: no public link makes an SP sign a LogoutRequest, as it does with an
+//     AuthnRequest. It takes a session at the SP.
+//
+// The figures are bytes, as weighed by weight. They come back within requestLifetime,
+// so that at most twice as much is stored of one SP. That is some 10,000 users of one
+// network who sign out at the same moment. There is no budget in total, because one SP
+// must not keep another's users from signing out.
+const (
+	waitingNetwork = 16 << 20
+	waitingSP      = 16 << 20
+)
+
+// waitingKey names a budget: that of a network or of an SP.
+type waitingKey struct {
+	sp      idp.EntityID
+	network netip.Prefix
+}
+
+// Allowance fills an empty budget within requestLifetime.
+func (k waitingKey) Allowance() budget.Allowance {
+	size := float64(waitingNetwork)
+	if k.sp != "" {
+		size = waitingSP
+	}
+	return budget.Allowance{Burst: size, Minute: size / requestLifetime.Minutes()}
+}
+
+// IsShared is false for networks, of which a sender can have as many as they like.
+func (k waitingKey) IsShared() bool { return k.sp != "" }
+
+// weight is what the stored request takes at most, in bytes: its strings, of which
+// JSON escapes the RelayState six-fold, and 1,024 for the rest.
+func weight(req *idp.LogoutRequest) float64 {
+	n := 1024 + len(req.SP) + len(req.MessageID) + 6*len(req.RelayState)
+	for _, index := range req.SessionIndexes {
+		n += len(index)
+	}
+	return float64(n)
+}
+
+// store keeps the request until its browser comes back with its cookies;
+// idp.ErrBusy beyond the budget. A message that came before keeps its record, which
+// the browser that brought it now goes on with.
+func (h *Handler) store(w http.ResponseWriter, r *http.Request, a *accepted) error {
+	tie, hash := h.Sessions.TieTo(a.request.Handle, requestLifetime)
+	a.request.SecretHash = hash
+	keys := []waitingKey{{network: idp.NetworkOf(web.EventOf(r).Client)}}
+	_, err := h.Store.LogoutRequestByMessage(r.Context(), a.request.SP, a.request.MessageID)
+	if errors.Is(err, idp.ErrNotFound) {
+		keys = append(keys, waitingKey{sp: a.request.SP})
+	} else if err != nil {
+		return fail(a.provider, fmt.Errorf("find earlier logout request: %w", err))
+	}
+	if !h.waiting.Take(h.Clock.Now(), weight(a.request), keys...) {
+		return fail(a.provider, fmt.Errorf("budget of waiting logout requests: %w", idp.ErrBusy))
+	}
+	first, err := h.Store.ReceiveLogout(r.Context(), a.request)
+	if err != nil {
+		return fail(a.provider, fmt.Errorf("store logout request: %w", err))
+	}
+	if first.Handle != a.request.Handle { // seen at this moment
+		h.waiting.GiveBack(h.Clock.Now(), weight(a.request), keys[1:]...)
+	}
+	http.SetCookie(w, h.Sessions.Retie(tie, first.Handle))
+	return redirect(w, r, first.Handle)
+}

@@ -1,0 +1,16 @@
+package idp
+
+import "net/netip"
+
+// NetworkOf is the network that limits count for an IP address: one IPv4 address
+// or an IPv6 /64, which is what one household or server has. It is the zero Prefix
+// for the zero Addr.
+func NetworkOf(a netip.Addr) netip.Prefix {
+	a = a.Unmap().WithZone("")
+	bits := 64
+	if a.Is4() {
+		bits = 32
+	}
+	p, _ := a.Prefix(bits) // the zero Addr alone has no prefix
+	return p
+}

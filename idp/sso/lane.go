@@ -1,0 +1,42 @@
+package sso
+
+import (
+	"context"
+	"runtime"
+	"sync"
+
+	"vernal/idp"
+)
+
+// maxInLane bounds how many callers wait in a lane. They wait for some hundred
+// signatures, a second at most.
+const maxInLane = 200
+
+// lane lets a bounded number of callers through at once: half of the processors, so
+// that signatures which strangers ask for leave the other half to users. The zero
+// value is ready to use.
+type lane struct {
+	once  sync.Once
+	slots chan struct{}
+	queue chan struct{}
+}
+
+// enter waits for its turn; idp.ErrBusy if too many wait. The caller calls leave.
+func (l *lane) enter(ctx context.Context) (leave func(), err error) {
+	l.once.Do(func() {
+		l.slots = make(chan struct{}, max(1, runtime.GOMAXPROCS(0)/2))
+		l.queue = make(chan struct{}, maxInLane)
+	})
+	select {
+	case l.queue <- struct{}{}:
+	default:
+		return nil, idp.ErrBusy
+	}
+	defer func() { <-l.queue }()
+	select {
+	case l.slots <- struct{}{}:
+		return func() { <-l.slots }, nil
+	case <-ctx.Done():
+		return nil, ctx.Err()
+	}
+}

@@ -1,0 +1,56 @@
+package sso
+
+import (
+	"context"
+	"errors"
+	"runtime"
+	"sync/atomic"
+	"testing"
+	"testing/synctest"
+
+	"vernal/idp"
+)
+
+// A bounded number is inside and a bounded number waits; the rest is told to come
+// back, and who gives up leaves the place to others.
+func TestLane(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		var l lane
+		slots := max(1, runtime.GOMAXPROCS(0)/2)
+		ctx, giveUp := context.WithCancel(t.Context())
+		var inside, gone atomic.Int64
+		done := make(chan struct{})
+		for range slots + maxInLane {
+			go func() {
+				leave, err := l.enter(ctx)
+				if err != nil {
+					gone.Add(1)
+					return
+				}
+				inside.Add(1)
+				<-done
+				leave()
+			}()
+			synctest.Wait()
+		}
+		if inside.Load() != int64(slots) {
+			t.Errorf("%d inside, want %d", inside.Load(), slots)
+		}
+		if _, err := l.enter(t.Context()); !errors.Is(err, idp.ErrBusy) {
+			t.Errorf("one too many: %v", err)
+		}
+		giveUp()
+		synctest.Wait()
+		if gone.Load() != maxInLane {
+			t.Errorf("%d gave up, want %d", gone.Load(), maxInLane)
+		}
+		close(done)
+		synctest.Wait()
+		leave, err := l.enter(t.Context())
+		if err != nil {
+			t.Fatal(err)
+		}
+		leave()
+	})
+}

@@ -1,0 +1,188 @@
+package sso
+
+import (
+	"errors"
+	"fmt"
+	"net/http"
+	"net/netip"
+
+	"vernal/idp"
+	"vernal/idp/assurance"
+	"vernal/idp/budget"
+	"vernal/idp/session"
+	"vernal/idp/web"
+)
+
+// A request that waits for its user is the one thing that a sender who has proved
+// nothing can have us store. So there is a budget for it, and beyond the budget the
+// request waits in the browser (session.Manager.Hold), where it costs us nothing. No
+// sign-in is refused for that: every step works the same, and the message ID is
+// taken at the answer, by the write that every answer is. A store that has too many
+// changes waiting (idp.ErrBusy) is treated alike.
+//
+// A signature does not prove that the service provider (SP) wants this request: its
+// public sign-in link gives signed requests to anyone. So signed requests spend the
+// budgets of the sender's network, of the SP and one in total. An unsigned request
+// only claims its SP. It spends smaller budgets of its own and never the SP's.
+//
+// The budgets are in bytes, as weighed by weight. A request is stored for
+// session.RequestLifetime, a day, which is also how long an empty budget takes to
+// fill. The two totals thus bound what waits in the store at any time to
+//
+//	2 × (signedTotal + unsignedTotal) = 20 MiB
+//
+// and pages that are half full make at most twice that of it in the file: below
+// 64 MB with all that belongs to it, and 5 MB of memory in the store's index of
+// messages. What is answered is given back: then a user has proved who they are. So
+// an agency spends its budget only with sign-ins that are begun and given up: some
+// 8,000 at once and as many a day.
+const (
+	signedTotal     = 8 << 20
+	signedSP        = 5 << 20
+	signedNetwork   = 2 << 20
+	unsignedTotal   = 2 << 20
+	unsignedNetwork = 256 << 10
+)
+
+// waitingScope says who shares a budget.
+type waitingScope int
+
+const (
+	allSigned waitingScope = iota
+	oneSP
+	oneNetwork
+	allUnsigned
+	oneNetworkUnsigned
+)
+
+// waitingKey names a budget of requests that wait.
+type waitingKey struct {
+	scope   waitingScope
+	sp      idp.EntityID
+	network netip.Prefix
+}
+
+// Allowance fills an empty budget within session.RequestLifetime.
+func (k waitingKey) Allowance() budget.Allowance {
+	size := 0.0
+	switch k.scope {
+	case allSigned:
+		size = signedTotal
+	case oneSP:
+		size = signedSP
+	case oneNetwork:
+		size = signedNetwork
+	case allUnsigned:
+		size = unsignedTotal
+	case oneNetworkUnsigned:
+		size = unsignedNetwork
+	}
+	return budget.Allowance{Burst: size, Minute: size / session.RequestLifetime.Minutes()}
+}
+
+// IsShared is false for networks, of which a sender can have as many as they like.
+// The totals bound what those can do.
+func (k waitingKey) IsShared() bool { return k.scope != oneNetwork && k.scope != oneNetworkUnsigned }
+
+// waitingKeys are the budgets that the request spends.
+func waitingKeys(req *idp.LoginRequest, network netip.Prefix) []waitingKey {
+	if req.CertSHA256 == "" {
+		return []waitingKey{{scope: oneNetworkUnsigned, network: network}, {scope: allUnsigned}}
+	}
+	return []waitingKey{{scope: oneNetwork, network: network}, {scope: oneSP, sp: req.SP}, {scope: allSigned}}
+}
+
+// weight is what the stored request takes at most, in bytes: its strings, and 512
+// for the rest, its keys and its entries in two indexes.
+func weight(req *idp.LoginRequest) float64 {
+	n := 512 + len(req.SP) + len(req.MessageID) + len(req.ACSURL) + len(req.RelayState) + len(req.NameIDFormat) + len(req.CertSHA256)
+	for _, ref := range req.ClassRefs {
+		n += len(ref)
+	}
+	return float64(n)
+}
+
+// keep keeps the request for the steps to come and sends the browser on.
+//
+// One that forbids to ask the user anything waits in the browser in any case: it only
+// waits for the GET that brings the session's cookie.
+func (h *Handler) keep(w http.ResponseWriter, r *http.Request, a *accepted) error {
+	_, err := h.Store.LoginRequestByMessage(r.Context(), a.request.SP, a.request.MessageID)
+	if err == nil {
+		return h.again(w, r, a)
+	}
+	if !errors.Is(err, idp.ErrNotFound) {
+		return fail(a.provider, fmt.Errorf("find earlier request: %w", err))
+	}
+	first, second := h.store, h.hold
+	if a.request.IsPassive {
+		first, second = h.hold, h.store
+	}
+	if err = first(w, r, a); errors.Is(err, idp.ErrBusy) {
+		err = second(w, r, a)
+	}
+	if errors.Is(err, idp.ErrReplayed) {
+		return h.again(w, r, a)
+	}
+	if err != nil {
+		return fail(a.provider, err)
+	}
+	return redirect(w, r, continueURL(a.request))
+}
+
+// store stores the request within the budgets; idp.ErrBusy beyond them.
+func (h *Handler) store(w http.ResponseWriter, r *http.Request, a *accepted) error {
+	now, keys := h.Clock.Now(), waitingKeys(a.request, idp.NetworkOf(web.EventOf(r).Client))
+	if !h.waiting.Take(now, weight(a.request), keys...) {
+		return fmt.Errorf("budget of waiting requests: %w", idp.ErrBusy)
+	}
+	tie := http.Header{}
+	h.Sessions.Tie(headerWriter{tie}, a.request)
+	if err := h.Store.CreateLoginRequest(r.Context(), a.request); err != nil {
+		h.waiting.GiveBack(now, weight(a.request), keys...)
+		return fmt.Errorf("store request: %w", err)
+	}
+	addCookies(w, tie)
+	return nil
+}
+
+// hold has the browser hold the request, without the values that change nothing, so
+// that it fits whatever its sender put into it; idp.ErrBusy if it does not.
+//
+// Several browsers can hold the same message. None may do so any longer than the store
+// knows that another one was answered, so all copies end at the same time, counted
+// from the earliest moment at which the message is accepted.
+func (h *Handler) hold(w http.ResponseWriter, r *http.Request, a *accepted) error {
+	held := *a.request
+	held.ClassRefs = assurance.Recognized(held.ClassRefs)
+	held.ExpiresAt = held.IssuedAt.Add(held.ExpiresAt.Sub(held.ReceivedAt) - maxSkew)
+	err := h.Sessions.Hold(w, &held)
+	if errors.Is(err, session.ErrTooLong) {
+		return fmt.Errorf("%w: %w", idp.ErrBusy, err)
+	}
+	if err != nil {
+		return fmt.Errorf("have the browser hold the request: %w", err)
+	}
+	return nil
+}
+
+// answered is called once the answer of a request is written.
+func (h *Handler) answered(r *http.Request, a *accepted) {
+	if a.inStore {
+		h.waiting.GiveBack(h.Clock.Now(), weight(a.request), waitingKeys(a.request, idp.NetworkOf(web.EventOf(r).Client))...)
+	}
+}
+
+// headerWriter collects cookies that are to be sent only if something else
+// succeeds.
+type headerWriter struct{ header http.Header }
+
+func (w headerWriter) Header() http.Header         { return w.header }
+func (w headerWriter) Write(b []byte) (int, error) { return len(b), nil }
+func (w headerWriter) WriteHeader(int)             {}
+
+func addCookies(w http.ResponseWriter, from http.Header) {
+	for _, c := range from["Set-Cookie"] {
+		w.Header().Add("Set-Cookie", c)
+	}
+}
