@@ -187,7 +187,7 @@ type SessionStore interface {
 	//     i.Scope was read; the NameID there is found, or becomes i.Proposed
 	//     (ErrExists if that is another person's);
 	//   - notes in the person's record that the SP was told i.Address, if there is
-	//     one and it is still theirs (Email.ToldTo);
+	//     one and it is still theirs (Email.DisclosedTo);
 	//   - adds the participant to the session, under the SessionIndex that the
 	//     SP was last given in it, whatever its NameID was then, or else under
 	//     i.SessionIndex; and sets the session's SeenAt;

@@ -37,16 +37,16 @@ type Email struct {
 	Address      string    `json:"address"`
 	ConfirmedAt  time.Time `json:"confirmed_at,omitzero"`
 	LastSignInAt time.Time `json:"last_sign_in_at,omitzero"`
-	// ToldTo are the service providers that were given the address as a NameID:
+	// DisclosedTo are the service providers that were given the address as a NameID:
 	// to them, and to no other, it names the person.
-	ToldTo []EntityID `json:"told_to,omitempty"`
+	DisclosedTo []EntityID `json:"disclosed_to,omitempty"`
 }
 
-// ToldAs returns the person's address that is written so, but for its case, if
+// DisclosedEmail returns the person's address that is written so, but for its case, if
 // the provider was given it as a NameID; nil otherwise.
-func (u *User) ToldAs(provider EntityID, address string) *Email {
+func (u *User) DisclosedEmail(provider EntityID, address string) *Email {
 	for i := range u.Emails {
-		if e := &u.Emails[i]; strings.EqualFold(e.Address, address) && slices.Contains(e.ToldTo, provider) {
+		if e := &u.Emails[i]; strings.EqualFold(e.Address, address) && slices.Contains(e.DisclosedTo, provider) {
 			return e
 		}
 	}
@@ -144,7 +144,7 @@ type ImportedUser struct {
 	// of them is kept but User.ID and the NameIDs, so that both stay taken.
 	Deleted bool
 	// Existing is true of a person who is here already: the NameIDs are added to
-	// those that they have. Of User only the ID counts, and ToldTo of its Emails,
+	// those that they have. Of User only the ID counts, and DisclosedTo of its Emails,
 	// which is added to that of the same address, compared without case.
 	Existing bool
 	Event    AuditEvent

@@ -160,7 +160,7 @@ func recordOf(u *idp.User, profile *idp.Profile, secrets bool) Record {
 	}
 	for _, e := range u.Emails {
 		rec.Emails = append(rec.Emails, RecordEmail{
-			Address: e.Address, ConfirmedAt: e.ConfirmedAt, LastSignInAt: e.LastSignInAt, DisclosedTo: e.ToldTo,
+			Address: e.Address, ConfirmedAt: e.ConfirmedAt, LastSignInAt: e.LastSignInAt, DisclosedTo: e.DisclosedTo,
 		})
 	}
 	if profile != nil {

@@ -172,7 +172,7 @@ func (im *importer) line(ctx context.Context, l *ImportLine) (*idp.ImportedUser,
 		p.Event = event("user.import", p.User.ID, im.actor)
 		n := len(p.NameIDs)
 		for _, e := range p.User.Emails {
-			n += len(e.ToldTo) // an email address that was given as a NameID is one
+			n += len(e.DisclosedTo) // an email address that was given as a NameID is one
 		}
 		p.Event.Detail = map[string]string{"name_ids": strconv.Itoa(n), "level": levelOf(level)}
 	}

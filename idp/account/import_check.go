@@ -68,7 +68,7 @@ func (f *faults) emails(list []RecordEmail, since time.Time) []idp.Email {
 		if len(kept) == 0 && e.ConfirmedAt.IsZero() {
 			f.add("emails", "the first address must be confirmed: it is the one that service providers are told")
 		}
-		kept = append(kept, idp.Email{Address: address, ConfirmedAt: e.ConfirmedAt.UTC(), LastSignInAt: e.LastSignInAt.UTC(), ToldTo: e.DisclosedTo})
+		kept = append(kept, idp.Email{Address: address, ConfirmedAt: e.ConfirmedAt.UTC(), LastSignInAt: e.LastSignInAt.UTC(), DisclosedTo: e.DisclosedTo})
 	}
 	return kept
 }

@@ -126,8 +126,8 @@ func (im *importer) compare(ctx context.Context, l *ImportLine, p *idp.ImportedU
 // as far as it is not known here.
 func newDisclosures(u, there *idp.User) (list []idp.Email) {
 	for _, e := range u.Emails {
-		e.ToldTo = slices.DeleteFunc(slices.Clone(e.ToldTo), func(id idp.EntityID) bool { return there.ToldAs(id, e.Address) != nil })
-		if len(e.ToldTo) > 0 {
+		e.DisclosedTo = slices.DeleteFunc(slices.Clone(e.DisclosedTo), func(id idp.EntityID) bool { return there.DisclosedEmail(id, e.Address) != nil })
+		if len(e.DisclosedTo) > 0 {
 			list = append(list, e)
 		}
 	}

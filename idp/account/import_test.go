@@ -211,7 +211,7 @@ func TestImportAgain(t *testing.T) {
 			t.Errorf("%d events, want %d", n, tt.extended)
 		}
 	}
-	if got := h.user(b.ID).Emails[0].ToldTo; !slices.Equal(got, []idp.EntityID{"urn:a", "urn:c"}) {
+	if got := h.user(b.ID).Emails[0].DisclosedTo; !slices.Equal(got, []idp.EntityID{"urn:a", "urn:c"}) {
 		t.Errorf("disclosed to %q", got)
 	}
 	if got, err := h.store.NameID(t.Context(), "sp:urn:b", b.ID); got != "a1" || err != nil {

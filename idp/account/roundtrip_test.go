@@ -45,7 +45,7 @@ var fieldFates = map[string]string{
 	"Email.Address":      exported,
 	"Email.ConfirmedAt":  exported,
 	"Email.LastSignInAt": exported,
-	"Email.ToldTo":       exported,
+	"Email.DisclosedTo":  exported,
 
 	"TOTP.Name":     exportedWithSecrets,
 	"TOTP.Secret":   exportedWithSecrets,
@@ -301,7 +301,7 @@ func drawUser(t *rapid.T, now time.Time, n int) idp.ImportedUser {
 		Devices: []idp.RememberedDevice{{Hash: []byte("cookie"), At: now}},
 	}
 	for i := range rapid.SampledFrom([]int{1, 1, 2, maxEmails}).Draw(t, "emails") {
-		e := idp.Email{ConfirmedAt: at.Draw(t, "confirmed"), LastSignInAt: maybe.Draw(t, "signed in"), ToldTo: drawProviders(t)}
+		e := idp.Email{ConfirmedAt: at.Draw(t, "confirmed"), LastSignInAt: maybe.Draw(t, "signed in"), DisclosedTo: drawProviders(t)}
 		if i > 0 {
 			e.ConfirmedAt = maybe.Draw(t, "maybe confirmed")
 		}

@@ -141,7 +141,7 @@ func (h *Handler) named(ctx context.Context, p *sp.Provider, id *saml.NameID) (i
 		return "", nil
 	case err != nil:
 		return "", wrap(err)
-	case u.ToldAs(p.EntityID, id.Value) == nil:
+	case u.DisclosedEmail(p.EntityID, id.Value) == nil:
 		return "", nil
 	}
 	// A provider that was removed and added again may be somebody else's: it

@@ -124,10 +124,10 @@ func TestUntold(t *testing.T) {
 	const sp = "https://a.example"
 	person := &idp.User{Emails: []idp.Email{
 		{Address: "new@x.gov", ConfirmedAt: at, LastSignInAt: at.Add(time.Hour)},
-		{Address: "old@x.gov", ConfirmedAt: at, LastSignInAt: at, ToldTo: []idp.EntityID{sp}},
+		{Address: "old@x.gov", ConfirmedAt: at, LastSignInAt: at, DisclosedTo: []idp.EntityID{sp}},
 		{Address: "not-theirs@x.gov", LastSignInAt: at.Add(2 * time.Hour)},
 	}}
-	told := &idp.User{Emails: []idp.Email{{Address: "new@x.gov", ConfirmedAt: at, LastSignInAt: at, ToldTo: []idp.EntityID{sp}}}}
+	told := &idp.User{Emails: []idp.Email{{Address: "new@x.gov", ConfirmedAt: at, LastSignInAt: at, DisclosedTo: []idp.EntityID{sp}}}}
 	tests := []struct {
 		name, format string
 		user         *idp.User
@@ -140,7 +140,7 @@ func TestUntold(t *testing.T) {
 	}
 	for _, tt := range tests {
 		a := accepted{request: &idp.LoginRequest{SP: sp, NameIDFormat: tt.format}}
-		if got := a.untold(tt.user); got != tt.want {
+		if got := a.undisclosedEmail(tt.user); got != tt.want {
 			t.Errorf("%s: %q, want %q", tt.name, got, tt.want)
 		}
 	}

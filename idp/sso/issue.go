@@ -46,7 +46,7 @@ func (h *Handler) issue(w http.ResponseWriter, r *http.Request, a *accepted, s *
 	issued, err := h.Store.RecordIssuance(r.Context(), &idp.Issuance{
 		Request: a.request, Session: s.ID, User: user.ID,
 		Scope: a.provider.NameIDScope, Proposed: idp.NameID(uuid.NewString()),
-		SessionIndex: newID(), Address: a.untold(user), At: now,
+		SessionIndex: newID(), Address: a.undisclosedEmail(user), At: now,
 		Check: h.Signing.Check(a.request.Year, a.provider), Event: signInEvent(a.request, user, e),
 	})
 	if errors.Is(err, idp.ErrYearEnded) {
@@ -184,14 +184,14 @@ func (a *accepted) assertion(s *idp.Session, user *idp.User, profile *idp.Profil
 	}
 }
 
-// untold is the address that the assertion names the person by, if the provider
+// undisclosedEmail is the email address that the assertion names the person by, if the provider
 // was not told it before; "" otherwise. A logout may name them by it from then on.
-func (a *accepted) untold(user *idp.User) string {
+func (a *accepted) undisclosedEmail(user *idp.User) string {
 	if a.request.NameIDFormat != saml.NameIDFormatEmail {
 		return ""
 	}
 	address := signInAddress(user)
-	if user.ToldAs(a.request.SP, address) != nil {
+	if user.DisclosedEmail(a.request.SP, address) != nil {
 		return ""
 	}
 	return address

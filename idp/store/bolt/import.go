@@ -107,9 +107,9 @@ func (m *imports) addDisclosures(more *idp.User) error {
 	added := false
 	for _, e := range more.Emails {
 		n := slices.IndexFunc(u.Emails, func(h idp.Email) bool { return strings.EqualFold(h.Address, e.Address) })
-		for _, id := range e.ToldTo {
-			if n >= 0 && !slices.Contains(u.Emails[n].ToldTo, id) {
-				u.Emails[n].ToldTo = append(u.Emails[n].ToldTo, id)
+		for _, id := range e.DisclosedTo {
+			if n >= 0 && !slices.Contains(u.Emails[n].DisclosedTo, id) {
+				u.Emails[n].DisclosedTo = append(u.Emails[n].DisclosedTo, id)
 				added = true
 			}
 		}

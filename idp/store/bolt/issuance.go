@@ -43,7 +43,7 @@ func (w *writer) recordIssuance(i *idp.Issuance) (issued idp.Issued, err error) 
 	if issued.NameID, err = w.nameID(i.Request.SP, i.Scope, i.User, i.Proposed); err != nil {
 		return issued, err
 	}
-	if err := w.tell(i); err != nil {
+	if err := w.recordDisclosure(i); err != nil {
 		return issued, err
 	}
 	if issued.SessionIndex = sess.SessionIndex(i.Request.SP); issued.SessionIndex == "" {
@@ -100,9 +100,9 @@ func (w *writer) liveSession(i *idp.Issuance) (*idp.Session, error) {
 	return sess, nil
 }
 
-// tell notes by which address the person was named to the provider. One that was
+// recordDisclosure notes by which email address the user was named to the provider. One that was
 // taken from them since they were read is nobody's to note.
-func (w *writer) tell(i *idp.Issuance) error {
+func (w *writer) recordDisclosure(i *idp.Issuance) error {
 	if i.Address == "" {
 		return nil
 	}
@@ -115,8 +115,8 @@ func (w *writer) tell(i *idp.Issuance) error {
 	}
 	for n := range u.Emails {
 		e := &u.Emails[n]
-		if e.Address == i.Address && !slices.Contains(e.ToldTo, i.Request.SP) {
-			e.ToldTo = append(e.ToldTo, i.Request.SP)
+		if e.Address == i.Address && !slices.Contains(e.DisclosedTo, i.Request.SP) {
+			e.DisclosedTo = append(e.DisclosedTo, i.Request.SP)
 			return w.putUser(u)
 		}
 	}

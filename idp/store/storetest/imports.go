@@ -116,15 +116,15 @@ func testImport(t *testing.T, s idp.Store) {
 func testImportDisclosed(t *testing.T, s idp.Store) {
 	ctx := t.Context()
 	u := person("told", "told@example.org", "home@example.org")
-	u.Role, u.Emails[1].ToldTo = "staff", []idp.EntityID{"sp-a"}
+	u.Role, u.Emails[1].DisclosedTo = "staff", []idp.EntityID{"sp-a"}
 	ok(t, s.CreateUser(ctx, u))
 	more := []idp.ImportedUser{incoming("told", "HOME@example.org"), incoming("told", "home@example.org"), incoming("told", "other@example.org")}
 	for k, to := range [][]idp.EntityID{{"sp-a", "sp-b"}, {"sp-b", "sp-c"}, {"sp-d"}} {
-		more[k].Existing, more[k].User.Emails[0].ToldTo = true, to
+		more[k].Existing, more[k].User.Emails[0].DisclosedTo = true, to
 	}
 	outcome, err := s.ImportUsers(ctx, more)
 	ok(t, errors.Join(append(outcome, err)...))
-	u.Emails[1].ToldTo = []idp.EntityID{"sp-a", "sp-b", "sp-c"}
+	u.Emails[1].DisclosedTo = []idp.EntityID{"sp-a", "sp-b", "sp-c"}
 	got, err := s.User(ctx, "told")
 	same(t, u, got, err)
 	_, err = s.UserByEmail(ctx, "other@example.org")

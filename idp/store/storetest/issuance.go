@@ -63,7 +63,7 @@ func testIssuanceTold(t *testing.T, s idp.Store) {
 		_, err := s.RecordIssuance(ctx, i)
 		ok(t, err)
 	}
-	u.Emails[1].ToldTo = []idp.EntityID{"https://sp.example"}
+	u.Emails[1].DisclosedTo = []idp.EntityID{"https://sp.example"}
 	got, err := s.User(ctx, "u1")
 	same(t, u, got, err)
 
