@@ -106,7 +106,7 @@ func TestMetadataFetch(t *testing.T) {
 		req, err := http.NewRequestWithContext(t.Context(), http.MethodGet, i.URL+path, nil)
 		ok(t, err)
 		req.Header.Set("User-Agent", agent)
-		resp, err := http.DefaultClient.Do(req)
+		resp, err := i.Client.Do(req)
 		ok(t, err)
 		_ = resp.Body.Close()
 	}

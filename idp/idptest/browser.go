@@ -26,7 +26,7 @@ type Browser struct {
 // Browser is a new one, without cookies.
 func (i *IdP) Browser() *Browser {
 	jar, _ := cookiejar.New(nil)
-	return &Browser{idp: i, jar: jar, client: &http.Client{Jar: jar}}
+	return &Browser{idp: i, jar: jar, client: &http.Client{Transport: i.Client.Transport, Jar: jar}}
 }
 
 // Page is an answer: where the browser ended up, and what it was shown.
@@ -94,7 +94,7 @@ func (b *Browser) CrossSitePostOnly(address string, form url.Values) (resp *http
 	req.Header.Set("Content-Type", "application/x-www-form-urlencoded")
 	req.Header.Set("Sec-Fetch-Site", "cross-site")
 	req.Header.Set("Origin", "https://elsewhere.example")
-	bare := &http.Client{CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse }}
+	bare := &http.Client{Transport: b.client.Transport, CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse }}
 	resp, err = bare.Do(req)
 	if err != nil {
 		b.idp.tb.Fatal(err)

@@ -50,6 +50,9 @@ type IdP struct {
 	Trail  *trail.Service
 	Clock  *Clock
 	Policy certs.Policy
+	// Client has connections of its own. Those of http.DefaultClient are closed
+	// whenever another test ends its server.
+	Client *http.Client
 	// Masters are the master keys in force.
 	Masters *seal.Masters
 
@@ -99,7 +102,9 @@ func New(tb testing.TB, o Options) *IdP {
 	if o.Log == nil {
 		o.Log = slog.NewTextHandler(testWriter{tb}, &slog.HandlerOptions{Level: slog.LevelInfo})
 	}
-	i := &IdP{tb: tb, options: o, folder: tb.TempDir(), Clock: &Clock{now: o.Now.UTC().Truncate(time.Second)}, Policy: certs.DefaultPolicy()}
+	transport := new(http.Transport)
+	tb.Cleanup(transport.CloseIdleConnections)
+	i := &IdP{Client: &http.Client{Transport: transport}, tb: tb, options: o, folder: tb.TempDir(), Clock: &Clock{now: o.Now.UTC().Truncate(time.Second)}, Policy: certs.DefaultPolicy()}
 	ts := httptest.NewUnstartedServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		h := i.serving.Load()
 		if h == nil {

@@ -6,7 +6,6 @@ import (
 	"encoding/xml"
 	"html"
 	"io"
-	"net/http"
 	"net/url"
 	"strings"
 	"time"
@@ -185,7 +184,7 @@ func (p *Provider) SOAP(address, envelope string) *Answer {
 
 func (p *Provider) send(address, contentType, body string) *Answer {
 	p.idp.tb.Helper()
-	resp, err := http.Post(address, contentType, strings.NewReader(body))
+	resp, err := p.idp.Client.Post(address, contentType, strings.NewReader(body))
 	if err != nil {
 		p.idp.tb.Fatal(err)
 	}

@@ -40,7 +40,7 @@ func TestClosedYearAnswers503(t *testing.T) {
 		r, err := http.NewRequestWithContext(t.Context(), tt.method, i.URL+tt.path, strings.NewReader(""))
 		ok(t, err)
 		r.Header.Set("Content-Type", "application/x-www-form-urlencoded")
-		resp, err := http.DefaultClient.Do(r)
+		resp, err := i.Client.Do(r)
 		ok(t, err)
 		resp.Body.Close()
 		seconds, err := strconv.Atoi(resp.Header.Get("Retry-After"))

@@ -38,13 +38,13 @@ func TestHiddenYearsLookAlike(t *testing.T) {
 			"too long":          "?SAMLRequest=" + strings.Repeat("A", 200<<10),
 		} {
 			for _, method := range []string{http.MethodGet, http.MethodHead, http.MethodDelete} {
-				got[method+" "+name] = answer(t, method, address+query, nil)
+				got[method+" "+name] = answer(t, w.IdP, method, address+query, nil)
 			}
 		}
-		got["POST a logout"] = answer(t, http.MethodPost, address, a.LogoutForm(&idptest.LogoutRequest{ID: "_same", Year: other, NameID: "x"}))
-		got["POST a locale"] = answer(t, http.MethodPost, address, url.Values{"SAMLRequest": {"PGEvPg=="}, "locale": {"fr"}})
-		got["POST a message"] = answer(t, http.MethodPost, address, form)
-		got["POST nothing"] = answer(t, http.MethodPost, address, url.Values{})
+		got["POST a logout"] = answer(t, w.IdP, http.MethodPost, address, a.LogoutForm(&idptest.LogoutRequest{ID: "_same", Year: other, NameID: "x"}))
+		got["POST a locale"] = answer(t, w.IdP, http.MethodPost, address, url.Values{"SAMLRequest": {"PGEvPg=="}, "locale": {"fr"}})
+		got["POST a message"] = answer(t, w.IdP, http.MethodPost, address, form)
+		got["POST nothing"] = answer(t, w.IdP, http.MethodPost, address, url.Values{})
 		return got
 	}
 	same := func(t *testing.T) {
@@ -68,7 +68,7 @@ func TestHiddenYearsLookAlike(t *testing.T) {
 }
 
 // answer is all of an answer but what differs each time.
-func answer(t *testing.T, method, address string, form url.Values) string {
+func answer(t *testing.T, i *idptest.IdP, method, address string, form url.Values) string {
 	t.Helper()
 	req, err := http.NewRequest(method, address, strings.NewReader(form.Encode()))
 	if err != nil {
@@ -78,7 +78,7 @@ func answer(t *testing.T, method, address string, form url.Values) string {
 		req.Header.Set("Content-Type", "application/x-www-form-urlencoded")
 	}
 	req.Header.Set("Accept", "text/html")
-	resp, err := http.DefaultTransport.RoundTrip(req)
+	resp, err := i.Client.Transport.RoundTrip(req)
 	if err != nil {
 		t.Fatal(err)
 	}

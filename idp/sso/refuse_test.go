@@ -174,7 +174,7 @@ func TestYears(t *testing.T) {
 			if tt.accept != "" {
 				req.Header.Set("Accept", tt.accept)
 			}
-			resp, err := http.DefaultClient.Do(req)
+			resp, err := i.Client.Do(req)
 			if err != nil {
 				t.Fatal(err)
 			}

@@ -5,7 +5,6 @@ import (
 	"go/parser"
 	"go/token"
 	"io"
-	"net/http"
 	"net/url"
 	"path/filepath"
 	"strings"
@@ -84,7 +83,7 @@ func TestEveryDecisionIsRecorded(t *testing.T) {
 	open := "/developers/preview?link=" + url.QueryEscape(token)
 	metadata := w.URL + "/api/saml/metadata" + string(w.next)
 	plain := func(address string) {
-		resp, err := http.Get(address)
+		resp, err := w.Client.Get(address)
 		ok(t, err)
 		_, err = io.Copy(io.Discard, resp.Body)
 		ok(t, err)

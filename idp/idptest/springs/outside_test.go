@@ -20,7 +20,7 @@ import (
 // get asks for an address as software does, which wants no pages.
 func (w *world) get(path string) (status int, body []byte) {
 	w.t.Helper()
-	resp, err := http.Get(w.i.URL + path)
+	resp, err := w.i.Client.Get(w.i.URL + path)
 	if err != nil {
 		w.t.Fatalf("%s: %v", w.stamp(), err)
 	}
