@@ -63,7 +63,7 @@ func sampleKinds() [2]sampleKind {
 	return [2]sampleKind{
 		{name: "Sample A", host: "a.localhost", cookie: "sample_a", binding: saml.HTTPRedirectBinding},
 		{name: "Sample B", host: "b.localhost", cookie: "sample_b", second: true, binding: saml.HTTPPostBinding, encrypted: true,
-			context: &saml.RequestedAuthnContext{Comparison: "exact", AuthnContextClassRef: "http://idmanagement.gov/ns/assurance/aal/2"}},
+			context: &saml.RequestedAuthnContext{Comparison: "exact", AuthnContextClassRefs: []string{"http://idmanagement.gov/ns/assurance/aal/2"}}},
 	}
 }
 

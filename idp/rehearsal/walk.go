@@ -15,6 +15,7 @@ import (
 	"time"
 
 	crewjam "github.com/crewjam/saml"
+	dsig "github.com/russellhaering/goxmldsig"
 
 	"vernal/idp"
 )
@@ -159,6 +160,7 @@ func (w *Walk) sample() (*crewjam.ServiceProvider, error) {
 	}
 	return &crewjam.ServiceProvider{
 		EntityID: string(idp.RehearsalSP), Key: w.Key, Certificate: w.Cert, AcsURL: *acs, IDPMetadata: w.metadata,
+		Clock: dsig.NewFakeClockAt(w.Clock.Now()),
 	}, nil
 }
 

@@ -13,9 +13,6 @@ import (
 	"testing"
 	"time"
 
-	crewjam "github.com/crewjam/saml"
-	dsig "github.com/russellhaering/goxmldsig"
-
 	"vernal/certs"
 	"vernal/certs/token"
 	"vernal/idp"
@@ -42,7 +39,6 @@ func TestSpringInToken(t *testing.T) {
 		t.Fatal(err)
 	}
 	i := idptest.New(t, idptest.Options{Now: time.Date(2026, 11, 22, 12, 0, 0, 0, time.UTC), FirstStart: true, Vault: vault})
-	crewjam.TimeNow, crewjam.Clock = i.Clock.Now, dsig.NewFakeClockAt(i.Clock.Now()) // no other test of this package uses them
 	sp, person := i.AddProvider("https://a.example"), i.AddPerson("ada@example.gov")
 	take := func(kind certs.StepKind, y idp.Year) {
 		t.Helper()

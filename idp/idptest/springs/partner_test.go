@@ -174,19 +174,11 @@ func (p *partner) check(w *world, r *idptest.Request, response []byte) error {
 	if until := p.saved.ValidUntil; !until.IsZero() && w.now().After(until) {
 		return fmt.Errorf("the metadata loaded on %s was valid until %s", p.loaded, until)
 	}
-	now := w.now()
-	if p.lenient {
-		for _, c := range certificates(p.saved) {
-			if end := w.certEnd(c); end.Before(now) {
-				now = end.Add(-time.Hour)
-			}
-		}
-	}
-	crewjam.Clock = dsig.NewFakeClockAt(now)
 	entity, _ := url.Parse(p.EntityID)
 	acs, _ := url.Parse(p.ACS)
 	provider := crewjam.ServiceProvider{
 		EntityID: p.EntityID, Key: p.Key, Certificate: p.Cert, MetadataURL: *entity, AcsURL: *acs, IDPMetadata: p.saved,
+		Clock: dsig.NewFakeClockAt(w.now()), IgnoreCertificateExpiry: p.lenient,
 	}
 	if _, err := provider.ParseXMLResponse(response, []string{r.ID}, *acs); err != nil {
 		var invalid *crewjam.InvalidResponseError

@@ -48,7 +48,6 @@ func TestSprings(t *testing.T) {
 	debug.SetGCPercent(server.GCPercent)
 	w := &world{t: t, changes: changes(), pems: map[idp.Year]string{}, ends: map[string]time.Time{}}
 	w.i = idptest.New(t, idptest.Options{Now: at(begin), Log: slog.DiscardHandler, FirstStart: true})
-	crewjam.TimeNow = w.i.Clock.Now // no other test of this package uses it
 	w.ticked = w.now()
 	w.person = w.i.AddPerson("ada@example.gov")
 	for _, p := range partners() {
