@@ -125,20 +125,25 @@ func (a *app) userUnlockCommand() *cobra.Command {
 func (a *app) userDeleteCommand() *cobra.Command {
 	var yes string
 	c := &cobra.Command{
-		Use:     "delete EMAIL --yes EMAIL",
-		Short:   "Remove a person for good; ends their sessions",
-		Long:    `Remove a person for good and end their sessions. The NameIDs that service providers know them by are never given to anybody else.`,
+		Use:   "delete EMAIL --yes EMAIL",
+		Short: "Delete a user and end their sessions",
+		Long: `Delete a user and end their sessions. This cannot be undone. The NameIDs that
+service providers know the user by are never given to anyone else.
+
+The key that sealed the user's record is deleted too. Backups, and free pages of
+vernal.db, can still hold both: they can be read with the master key that was in use
+then. 'vernal rekey' ends that one.`,
 		Example: `    vernal user delete ana@example.gov --yes ana@example.gov`,
 		Args:    cobra.ExactArgs(1),
 		RunE: func(c *cobra.Command, args []string) error {
-			if err := a.confirm("remove "+args[0]+" for good", args[0], yes); err != nil {
+			if err := a.confirm("delete "+args[0], args[0], yes); err != nil {
 				return err
 			}
 			return a.withClient(c.Context(), func(ctx context.Context, client *admin.Client) error {
 				if err := client.DeleteUser(ctx, args[0]); err != nil {
 					return err
 				}
-				a.say("%s is removed; sessions ended, NameIDs stay taken", args[0])
+				a.say("%s is deleted: sessions have ended, NameIDs stay taken", args[0])
 				if a.json {
 					return a.printJSON(map[string]string{"deleted": args[0]})
 				}
