@@ -3,6 +3,7 @@ package sso_test
 import (
 	"bytes"
 	"errors"
+	"net/url"
 	"path/filepath"
 	"strings"
 	"testing"
@@ -209,4 +210,35 @@ func TestOlderRegistration(t *testing.T) {
 	tamper(t, i, func(tx *bbolt.Tx) error { return tx.Bucket([]byte("providers")).Put([]byte(spA), older) })
 	req := new(idptest.Request)
 	accept(t, a, req, signIn(i.Browser(), a, req, ana))
+}
+
+// TestForgedAccount changes what is stored of an account: its user does not sign in,
+// and another one does.
+func TestForgedAccount(t *testing.T) {
+	t.Parallel()
+	for _, bucket := range []string{"user-emails", "users", "user-keys"} {
+		t.Run(bucket, func(t *testing.T) {
+			t.Parallel()
+			i := idptest.New(t, idptest.Options{})
+			p, ana := i.AddProvider(spA), i.AddPerson("ana@example.gov")
+			tamper(t, i, replaceAll(bucket, "", "", ""))
+			ben := i.AddPerson("ben@example.gov")
+			browser := i.Browser()
+			unavailable(t, browser.GivePassword(browser.Get(p.URL(new(idptest.Request))), ana))
+			req := new(idptest.Request)
+			accept(t, p, req, signIn(i.Browser(), p, req, ben))
+		})
+	}
+}
+
+// TestForgedLink changes the record of a link: it opens nothing, and its page says no
+// more than that of a server that cannot answer.
+func TestForgedLink(t *testing.T) {
+	t.Parallel()
+	w := newPreviewWorld(t)
+	w.AddProvider(spA)
+	_, token := w.link(spA, w.next)
+	w.enter(w.Browser(), token)
+	tamper(t, w.IdP, replaceAll("documents", "", `"kind":"preview"`, `"kind":"preview" `))
+	unavailable(t, w.Browser().Get(w.URL+"/developers/preview?link="+url.QueryEscape(token)))
 }
