@@ -84,6 +84,9 @@ type Report struct {
 	// is; both are absent if there is one.
 	Messages int `json:"messages,omitempty"`
 	Number   int `json:"message,omitempty"`
+	// Place and Steps are those of the message that was found.
+	Place Place  `json:"place,omitempty"`
+	Steps []Step `json:"steps,omitempty"`
 
 	SP     idp.EntityID `json:"sp,omitempty"`
 	SPName string       `json:"sp_name,omitempty"`
@@ -156,7 +159,7 @@ type Attribute struct {
 // Inspect says what there is to say of a message, the zero Sent included. The
 // error is a fault of ours; whatever is wrong with the text is in the report.
 func (s *Service) Inspect(ctx context.Context, m Message) (*Report, error) {
-	r := &Report{At: m.At.UTC(), Checks: []Check{}, Messages: m.Of, Number: m.Number}
+	r := &Report{At: m.At.UTC(), Checks: []Check{}, Messages: m.Of, Number: m.Number, Place: m.Place, Steps: m.Steps}
 	if root := metadataIn(m.XML); root != nil {
 		r.Kind, r.XML, r.Metadata = root.Local, shown(root), true
 		return r, s.metadata(ctx, r, root, m.XML)

@@ -18,6 +18,8 @@ type input struct {
 	endpoint string
 	year     idp.Year
 	soap     bool
+	// rebuilt says that the query was put together from decoded parameters.
+	rebuilt bool
 	// unsigned says that the signature of the query was refused already, and
 	// that it is not among what is read further on.
 	unsigned bool
@@ -28,7 +30,7 @@ var yearly = regexp.MustCompile(`/api/saml/(auth|logout|remotelogout)([0-9]{4}[a
 // read decodes a message as the server does. A parameter beside the message that
 // the server refuses is noted, and the message read without it.
 func (r *Report) read(s Sent) (*saml.Message, input, error) {
-	in := input{address: s.Address}
+	in := input{address: s.Address, rebuilt: s.Rebuilt}
 	if m := yearly.FindStringSubmatch(s.Address); m != nil {
 		in.endpoint, in.year = m[1], idp.Year(m[2])
 	}

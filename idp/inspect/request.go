@@ -77,6 +77,12 @@ func (s *Service) sender(ctx context.Context, r *Report, msg *saml.Message, p *s
 	}
 	required := p.SignRequests != idp.SignRequestsOptional || msg.Root.Local == "LogoutRequest"
 	root, cert, err := msg.Verify(p.RequestCerts, required)
+	var lost string // how the query was encoded, if that was found out
+	if err != nil && in.rebuilt {
+		if lost, cert = rebuiltSigner(msg.Detached, p.RequestCerts); cert != nil {
+			root, err = msg.Root, nil
+		}
+	}
 	switch {
 	case err != nil:
 		hints, broken := s.signatureHints(ctx, msg, p, r.At, err)
@@ -94,6 +100,9 @@ func (s *Service) sender(ctx context.Context, r *Report, msg *saml.Message, p *s
 	}
 	r.Cert = &Cert{SHA256: p.CertSHA256(cert), EndAt: cert.NotAfter.UTC()}
 	r.ok("Signature", "by the registered certificate "+called(cert))
+	if lost != "" {
+		r.hint("the parameters were pasted decoded, so how they were encoded is not known; the signature holds " + lost)
+	}
 	if !r.At.Before(cert.NotAfter) {
 		r.hint("this certificate has ended; requests are taken all the same, and it should be replaced")
 	}
