@@ -250,16 +250,44 @@ func attribute(t xhtml.Token, name string) string {
 	return ""
 }
 
-// parameterRE finds a parameter's name and what stands between it and its value:
-// in the lists of developer tools, printed maps and dictionaries, logs with
-// key=value, name and value of JSON, and the parts of a multipart form.
-var parameterRE = regexp.MustCompile(`(?:^|[^A-Za-z0-9_.-])(SAMLRequest|SAMLResponse|RelayState|SigAlg|Signature)(?:` +
+// afterName is what stands between a parameter's name and its value: in the lists of
+// developer tools, printed maps and dictionaries, logs with key=value, name and
+// value of JSON, and the parts of a multipart form.
+var afterName = regexp.MustCompile(`^(?:` +
 	`["']?\s*,\s*["']?value["']?\s*[:=]+>?\s*|` + // {"name": "SAMLRequest", "value": "…"}
 	`"?[^\S\n]*\r?\n(?:[A-Za-z-]+:[^\n]*\r?\n)*\r?\n|` + // Content-Disposition: form-data; name="SAMLRequest"
 	`["'\]}]*\s*(?:=>|[:=])[\s\[({]*|` + // SAMLRequest: …, "SAMLRequest" => …, SAMLRequest=[…]
 	`["']?\t[\s]*|["']?\s{2,})`) // a table
 
-// found parameter: its name and its value as it stands there.
+// maxBetween bounds, in bytes, what stands between a name and its value.
+const maxBetween = 1 << 10
+
+// nameIndex finds the names of parameters in a text, in their order.
+type nameIndex struct {
+	text string
+	next map[string]int // where each stands next; len(text) if nowhere
+}
+
+var parameterNames = []string{"SAMLRequest", "SAMLResponse", "RelayState", "SigAlg", "Signature"}
+
+// from is the first name at or after a place, and its place; "" if there is none.
+func (n *nameIndex) from(at int) (name string, place int) {
+	place = len(n.text)
+	for _, one := range parameterNames {
+		if next, known := n.next[one]; !known || next < at {
+			n.next[one] = len(n.text)
+			if i := strings.Index(n.text[at:], one); i >= 0 {
+				n.next[one] = at + i
+			}
+		}
+		if n.next[one] < place {
+			name, place = one, n.next[one]
+		}
+	}
+	return name, place
+}
+
+// parameter is a name and its value as it stands in a text.
 type parameter struct {
 	name, value string
 	from, to    int
@@ -277,16 +305,24 @@ func findParameters(text string) (found []Sent) {
 		group = nil
 	}
 	const gap = 400 // bytes between the parameters of one message
-	from := 0
-	for tries := 0; tries < 4*maxTriedFinds; tries++ {
-		m := parameterRE.FindStringSubmatchIndex(text[from:])
-		if m == nil {
+	known := nameIndex{text, map[string]int{}}
+	for from := 0; len(found) < maxTriedFinds; {
+		name, at := known.from(from)
+		if name == "" {
 			break
 		}
-		p := parameter{name: text[from+m[2] : from+m[3]], from: from + m[2]}
-		p.value, p.to = parameterValue(text, from+m[1], p.name)
-		from = max(p.to, from+m[1])
-		if len(group) > 0 && (p.from-group[len(group)-1].to > gap || slices.ContainsFunc(group, func(o parameter) bool { return clashes(o.name, p.name) })) {
+		from = at + len(name)
+		if at > 0 && (isBase64(text[at-1]) && text[at-1] != '=' || text[at-1] == '.') {
+			continue // the end of another word
+		}
+		between := afterName.FindString(text[from:min(len(text), from+maxBetween)])
+		if between == "" {
+			continue
+		}
+		p := parameter{name: name, from: at}
+		p.value, p.to = parameterValue(text, from+len(between), name)
+		from = max(p.to, from)
+		if len(group) > 0 && (at-group[len(group)-1].to > gap || slices.ContainsFunc(group, func(o parameter) bool { return clashes(o.name, name) })) {
 			flush()
 		}
 		if p.value != "" {

@@ -115,6 +115,9 @@ type Outcome string
 const (
 	OK      Outcome = "ok"
 	Refused Outcome = "refused"
+	// Warned is of what the server takes or not, as something decides that is not
+	// known here.
+	Warned  Outcome = "warning"
 	Skipped Outcome = "not_checked"
 )
 
@@ -229,6 +232,11 @@ func (r *Report) hint(hints ...string) {
 			last.Hints = append(last.Hints, h)
 		}
 	}
+}
+
+// warn notes what the server may refuse, by its refusal.
+func (r *Report) warn(why *idp.Refusal, note string) {
+	r.Checks = append(r.Checks, Check{Field: why.Field, Outcome: Warned, Seen: why.Seen, Code: why.Code, Args: why.Args, Note: note})
 }
 
 // fault notes a rule that is broken and has no text in the catalogues.

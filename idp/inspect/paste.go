@@ -96,7 +96,7 @@ func Find(text string) []Sent {
 			views = append(views, next)
 		}
 	}
-	if !f.anyReadable() {
+	if !f.anyReadable() && len(text) <= maxUnwrapped {
 		for _, v := range views {
 			f.addAll(findBase64(v.text), v.steps)
 		}

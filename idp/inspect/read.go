@@ -51,8 +51,11 @@ func (r *Report) read(s Sent) (*saml.Message, input, error) {
 	}
 	msg, err := saml.Read(inbound)
 	var why *idp.Refusal
-	if !errors.As(err, &why) || !beside(why) {
+	if !errors.As(err, &why) {
 		return msg, in, err
+	}
+	if !beside(why) {
+		return r.readLeniently(s, query, in, why)
 	}
 	_ = r.refuse("", why)
 	r.hint(parameterHint(why, s.Post)...)
@@ -61,6 +64,38 @@ func (r *Report) read(s Sent) (*saml.Message, input, error) {
 		Method: "POST", ContentType: "application/x-www-form-urlencoded", Body: []byte("SAMLRequest=" + value(query, "SAMLRequest")),
 	})
 	return msg, in, err
+}
+
+// readLeniently reads a message that the server does not decode, to say what else is
+// in it. Where it was sent to us as it is, it is refused; a value that was pasted
+// alone may have got that way by copying.
+func (r *Report) readLeniently(s Sent, query string, in input, why *idp.Refusal) (*saml.Message, input, error) {
+	doc, how := decodeLeniently(value(query, "SAMLRequest"))
+	if doc == "" || how == "" {
+		return nil, in, why
+	}
+	msg, err := saml.Read(saml.Inbound{Method: "POST", ContentType: "application/x-www-form-urlencoded", Body: []byte(asForm(doc))})
+	if err != nil {
+		return nil, in, why
+	}
+	if s.Address == "" && !signs.MatchString(query) {
+		r.warn(why, "refused, if it was sent like that")
+	} else {
+		_ = r.refuse("", why)
+		in.unsigned = signs.MatchString(query)
+	}
+	r.hint(encodingHints[how])
+	return msg, in, nil
+}
+
+// encodingHints say how a message is encoded that the server does not decode.
+var encodingHints = map[string]string{
+	encodedURL:     "it is base64 in the URL-safe alphabet, with - and _: use + and /, then percent-encode",
+	encodedTwice:   "it is percent-encoded twice: encode once, and look for a library that encodes again",
+	encodedPlain:   "it is XML that is not base64: encode it, after DEFLATE for HTTP-Redirect",
+	encodedZlib:    "it is DEFLATE with a zlib header: leave the header out (wbits -15)",
+	encodedGzip:    "it is gzip: use DEFLATE without a header (wbits -15)",
+	encodedPadding: "it is base64 with something wrong at its end, such as padding at the wrong place",
 }
 
 var signs = regexp.MustCompile(`(?:^|&)(?:SigAlg|Signature)=`)
