@@ -2,12 +2,17 @@
 // refused, or whether it will be: rule by rule, with the code that the server
 // uses. It has no rules of its own.
 //
-//	paste.go      what people paste (address, form, page, base64, XML) -> messages
+//	paste.go      what people paste, in whatever surrounds it -> messages, each once
+//	views.go      what mail, logs, shells and link scanners make of a text, undone
+//	detect.go     URLs, forms, parameters, XML and base64 in a text
 //	json.go       HAR files and other JSON -> messages
+//	content.go    what a find decodes to, also in ways that the server does not take
+//	sighting.go   what a text is that holds no message
 //	read.go       one of them -> the message, as the server decodes it
 //	open.go       an encrypted assertion, by whoever has the key to it
 //	request.go    AuthnRequest, held against the registration
 //	logout.go     LogoutRequest
+//	logout_subject.go  whom it names, and what it would end
 //	replay.go     whether an ID was used before
 //	response.go   Response and LogoutResponse, held against our certificates
 //	assertion.go  what a service provider must insist on in the assertion
@@ -33,19 +38,29 @@ import (
 	"vernal/certs"
 	"vernal/idp"
 	"vernal/idp/assurance"
+	"vernal/idp/ending"
 	"vernal/idp/saml"
 	"vernal/idp/sp"
 	"vernal/metadata"
 	"vernal/templates"
 )
 
-// Service inspects messages. Registry, Years and Seen may be nil where there is
+// Service inspects messages. Registry, Years, Seen and People may be nil where there is
 // no installation to ask; then nothing is verified.
 type Service struct {
 	IdP      metadata.IdP
 	Registry *sp.Registry
 	Years    *certs.Ring
 	Seen     Seen
+	// People find whom a LogoutRequest names; nil where nobody can be asked.
+	People People
+}
+
+// People are the users whom service providers know, and their sessions. They are
+// only read.
+type People interface {
+	ending.Store
+	UserSessions(ctx context.Context, user idp.UserID) ([]*idp.Session, error)
 }
 
 // Seen finds the messages that came before, by their IDs; idp.ErrNotFound if
@@ -132,6 +147,8 @@ type Check struct {
 	Code idp.RefusalCode `json:"code,omitempty"`
 	Args []string        `json:"args,omitempty"`
 	Note string          `json:"note,omitempty"`
+	// Status is the code of the answer to a LogoutRequest, if the rule decides it.
+	Status string `json:"status,omitempty"`
 	// Hints are what was found out about this very value, for the operator: they
 	// may name what is registered.
 	Hints []string `json:"hints,omitempty"`

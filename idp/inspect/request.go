@@ -192,14 +192,16 @@ func (s *Service) yearOf(destination string, address func(idp.Year) string) idp.
 }
 
 func (s *Service) authnRequest(ctx context.Context, r *Report, root *xmltree.Element, p *sp.Provider, in input) error {
+	if in.endpoint != "" && in.endpoint != "auth" {
+		// What follows is looked at as if it had come to the right place.
+		_ = r.refuse("", idp.Refuse(idp.RefusedMessageType, "SAMLRequest", root.Local, "LogoutRequest"))
+		in.endpoint, in.year = "", ""
+	}
 	req, err := saml.ParseAuthnRequest(root)
 	if err != nil {
 		return r.refuse("AuthnRequest", err)
 	}
 	r.ok("AuthnRequest", "")
-	if in.endpoint != "" && in.endpoint != "auth" {
-		r.fault("address", in.address, "this address takes LogoutRequests")
-	}
 	if err := s.header(r, req.Header, req.Check, in, s.IdP.AuthnURL); err != nil {
 		return err
 	}
