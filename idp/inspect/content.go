@@ -33,6 +33,9 @@ func contentOf(s Sent) content {
 		return c
 	}
 	raw := messageValue(s.Query)
+	if raw == "" {
+		raw = messageValue(s.InURL)
+	}
 	doc, how := decodeLeniently(raw)
 	c := content{value: normalValue(raw)}
 	if c.key = c.value; doc == "" {

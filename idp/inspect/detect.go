@@ -192,8 +192,14 @@ var endpoints = regexp.MustCompile(`(?:https?://[^\s"'<>?]+)?/api/saml/(?:auth|l
 // nearEndpoint says where a form was sent to by the last endpoint before it, as in
 // the head of an HTTP request or a curl command.
 func nearEndpoint(s *Sent, before string) {
-	if all := endpoints.FindAllString(before, -1); len(all) > 0 && !signs.MatchString(s.Query) {
-		s.Address, s.Post = all[len(all)-1], true
+	all := endpoints.FindAllStringIndex(before, -1)
+	if len(all) == 0 {
+		return
+	}
+	last := all[len(all)-1]
+	method := strings.HasSuffix(strings.TrimRight(before[:last[0]], " \t"), "POST")
+	if method || !signs.MatchString(s.Query) {
+		s.Address, s.Post = before[last[0]:last[1]], true
 	}
 }
 
@@ -427,33 +433,30 @@ func findXML(text string) (found []Sent) {
 	return found
 }
 
-// elementEnd is where the element of a name ends that begins at start.
+// elementEnd is where the element of a name ends that begins at start: at its own
+// end, counting those of the same name within. One that was cut off ends where the
+// next one begins, or with the text.
 func elementEnd(text string, start int, name string) int {
 	inner := text[start+1:]
 	if closing := strings.IndexByte(inner, '>'); closing > 0 && inner[closing-1] == '/' {
 		return start + 1 + closing + 1
 	}
-	limit := len(inner)
-	for i := 0; ; {
-		next := strings.Index(inner[i:], "<"+name)
-		if next < 0 {
-			break
+	next := len(text)
+	for depth, at := 1, start+1+len(name); ; {
+		i := strings.Index(text[at:], name)
+		if i < 0 {
+			return next
 		}
-		i += next + 1 + len(name)
-		if i < len(inner) && strings.IndexByte(" \t\r\n/>", inner[i]) >= 0 {
-			limit = i - 1 - len(name)
-			break
-		}
-	}
-	for i := 0; ; {
-		next := strings.Index(inner[i:limit], "</"+name)
-		if next < 0 {
-			return start + 1 + limit
-		}
-		i += next + 2 + len(name)
-		rest := strings.TrimLeft(inner[i:limit], " \t\r\n")
-		if strings.HasPrefix(rest, ">") {
-			return start + 1 + limit - len(rest) + 1
+		at += i + len(name)
+		before, after := text[:at-len(name)], strings.TrimLeft(text[at:], " \t\r\n")
+		switch {
+		case strings.HasSuffix(before, "</") && strings.HasPrefix(after, ">"):
+			if depth--; depth == 0 {
+				return len(text) - len(after) + 1
+			}
+		case strings.HasSuffix(before, "<") && at < len(text) && strings.IndexByte(" \t\r\n/>", text[at]) >= 0:
+			depth++
+			next = min(next, len(before)-1)
 		}
 	}
 }

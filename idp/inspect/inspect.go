@@ -189,13 +189,12 @@ func (s *Service) Inspect(ctx context.Context, m Message) (*Report, error) {
 		return r, r.refuse("", err)
 	}
 	r.Kind, r.XML = msg.Root.Local, shown(msg.Root)
-	switch {
-	case msg.Root.Is(saml.NamespaceProtocol, "AuthnRequest"), msg.Root.Is(saml.NamespaceProtocol, "LogoutRequest"):
-		err = s.request(ctx, r, msg, in)
-	case msg.Root.Is(saml.NamespaceProtocol, "Response"), msg.Root.Is(saml.NamespaceProtocol, "LogoutResponse"):
+	isResponse := msg.Root.Is(saml.NamespaceProtocol, "Response") || msg.Root.Is(saml.NamespaceProtocol, "LogoutResponse")
+	if isResponse && (in.endpoint == "" || in.response) {
 		err = s.response(ctx, r, msg, m.Opened)
-	default:
-		err = r.refuse("", idp.Refuse(idp.RefusedMessageType, "SAMLRequest", msg.Root.Local))
+	} else {
+		// Whatever else it is, the server takes it for a request.
+		err = s.request(ctx, r, msg, in)
 	}
 	return r, err
 }

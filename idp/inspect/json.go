@@ -113,13 +113,14 @@ func (h *harFinder) request() {
 		body = strings.Join(h.pairs, "&")
 	}
 	switch {
-	case named(h.address):
+	case named(h.address) && !named(body):
 		found := fromQuery(h.address)
 		found.Place = PlaceHAR
 		h.found = append(h.found, found)
 	case named(body):
-		address, _, _ := strings.Cut(h.address, "?")
-		h.found = append(h.found, Sent{Query: body, Address: address, Post: true, Place: PlaceHAR})
+		address, query, _ := strings.Cut(h.address, "?")
+		query, _, _ = strings.Cut(query, "#")
+		h.found = append(h.found, Sent{Query: body, InURL: query, Address: address, Post: true, Place: PlaceHAR})
 	}
 }
 

@@ -12,6 +12,9 @@ import (
 type Sent struct {
 	// Query holds the parameters, still encoded, as a query or a form does.
 	Query string `json:"query,omitempty"`
+	// InURL are the parameters in the URL that a form was sent to, which the server
+	// reads as well.
+	InURL string `json:"in_url,omitempty"`
 	// XML is the message, where it was pasted as plain XML.
 	XML string `json:"xml,omitempty"`
 	// Address is where it was sent to, without the query; "" if unknown.

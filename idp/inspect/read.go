@@ -20,6 +20,8 @@ type input struct {
 	soap     bool
 	// rebuilt says that the query was put together from decoded parameters.
 	rebuilt bool
+	// response says that it came as SAMLResponse, which our endpoints take nowhere.
+	response bool
 	// unsigned says that the signature of the query was refused already, and
 	// that it is not among what is read further on.
 	unsigned bool
@@ -35,19 +37,33 @@ func (r *Report) read(s Sent) (*saml.Message, input, error) {
 		in.endpoint, in.year = m[1], idp.Year(m[2])
 	}
 	if s.XML != "" {
-		if root, err := xmltree.Parse([]byte(s.XML), xmltree.MessageLimits()); err == nil && root.Is(saml.NamespaceSOAP, "Envelope") {
+		if root, err := xmltree.Parse([]byte(s.XML), xmltree.MessageLimits()); err == nil && root.Local == "Envelope" {
 			in.soap = true
+			if in.endpoint == "" {
+				in.endpoint = "remotelogout" // the one that takes SOAP
+			}
 			msg, err := saml.ReadSOAP([]byte(s.XML))
 			return msg, in, err
 		}
 		s.Query, s.Post = asForm(s.XML), true
 	}
+	in.response = value(s.Query+"&"+s.InURL, "SAMLResponse") != ""
+	if in.response && in.endpoint != "" {
+		code := idp.Refuse(idp.RefusedMessageType, "SAMLResponse", "SAMLResponse", "SAMLRequest")
+		if value(s.Query+"&"+s.InURL, "SAMLRequest") != "" {
+			code = idp.Refuse(idp.RefusedParameterConflict, "SAMLResponse", "")
+		}
+		_ = r.refuse("", code)
+	}
 	query := asRequest(s.Query)
 	// Only a signature in the query tells a redirect from a form, which may be
 	// longer.
-	inbound := saml.Inbound{Method: "POST", ContentType: "application/x-www-form-urlencoded", Body: []byte(query)}
+	inbound := saml.Inbound{Method: "POST", ContentType: "application/x-www-form-urlencoded", Body: []byte(query), RawQuery: s.InURL}
 	if !s.Post && (s.Address != "" || signs.MatchString(query)) {
 		inbound = saml.Inbound{Method: "GET", RawQuery: query}
+	}
+	if in.response {
+		inbound.RawQuery = asRequest(inbound.RawQuery)
 	}
 	msg, err := saml.Read(inbound)
 	var why *idp.Refusal
@@ -60,6 +76,9 @@ func (r *Report) read(s Sent) (*saml.Message, input, error) {
 	_ = r.refuse("", why)
 	r.hint(parameterHint(why, s.Post)...)
 	in.unsigned = true
+	if messageValue(query) == "" {
+		query = s.InURL
+	}
 	msg, err = saml.Read(saml.Inbound{
 		Method: "POST", ContentType: "application/x-www-form-urlencoded", Body: []byte("SAMLRequest=" + value(query, "SAMLRequest")),
 	})

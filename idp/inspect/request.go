@@ -75,7 +75,9 @@ func (s *Service) sender(ctx context.Context, r *Report, msg *saml.Message, p *s
 		r.skip("Signature", "it cannot be looked at without its parameters, see above")
 		return msg.Root, nil
 	}
-	required := p.SignRequests != idp.SignRequestsOptional || msg.Root.Local == "LogoutRequest"
+	// Sign-outs are signed always: by where it was sent to, as the server decides it.
+	isLogout := in.endpoint == "" && msg.Root.Local == "LogoutRequest" || in.endpoint != "" && in.endpoint != "auth"
+	required := p.SignRequests != idp.SignRequestsOptional || isLogout
 	root, cert, err := msg.Verify(p.RequestCerts, required)
 	var lost string // how the query was encoded, if that was found out
 	if err != nil && in.rebuilt {
