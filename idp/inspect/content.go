@@ -178,6 +178,11 @@ func decodeLeniently(raw string) (doc, how string) {
 		plain, how = next, encodedTwice
 	}
 	if strings.HasPrefix(strings.TrimSpace(plain), "<") {
+		if strings.Contains(plain, "+xmlns") { // a form writes a space so
+			if form, err := url.QueryUnescape(raw); err == nil {
+				plain = form
+			}
+		}
 		return clipDoc(plain), encodedPlain
 	}
 	if strings.ContainsAny(plain, "-_") {

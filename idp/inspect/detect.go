@@ -13,7 +13,7 @@ import (
 
 // outside reports whether a character ends a URL that stands in a text.
 func outside(r rune) bool {
-	return unicode.IsSpace(r) || unicode.IsControl(r) || strings.ContainsRune("'\"<>`|\\“”‘’«»„‹›", r)
+	return unicode.IsSpace(r) || unicode.IsControl(r) || strings.ContainsRune("'\"<>`|\\“”‘’«»„‹›…", r)
 }
 
 // endOfURL and startOfURL are where the run of a URL's characters ends and begins.

@@ -27,7 +27,7 @@ func (s *Service) logoutRequest(ctx context.Context, r *Report, root *xmltree.El
 	if remote {
 		address = s.IdP.RemoteLogoutURL
 	}
-	if err := s.header(r, req.Header, req.Check, in, address); err != nil {
+	if err := s.header(r, p, req.Header, req.Check, in, address); err != nil {
 		return err
 	}
 	before, err := s.repeated(ctx, r, req.ID)

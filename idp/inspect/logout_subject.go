@@ -26,7 +26,7 @@ func (s *Service) judgeLogout(ctx context.Context, r *Report, n logoutSubject) e
 	name := n.req.NameID.Value
 	if s.People == nil || n.p == nil {
 		r.Unknown = true
-		r.Checks = append(r.Checks, Check{Field: "NameID", Outcome: Skipped, Seen: name, Note: "there is nobody to ask whom the service provider knows by it"})
+		r.Checks = append(r.Checks, Check{Field: "NameID", Outcome: Skipped, Seen: name, Note: "there is no store to ask whom it names"})
 		return nil
 	}
 	first := &idp.LogoutRequest{SP: n.p.EntityID, MessageID: n.req.ID, SessionIndexes: n.req.SessionIndexes, ReceivedAt: r.At}

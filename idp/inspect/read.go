@@ -4,6 +4,7 @@ import (
 	"errors"
 	"net/url"
 	"regexp"
+	"slices"
 	"strings"
 
 	"vernal/idp"
@@ -18,6 +19,8 @@ type input struct {
 	endpoint string
 	year     idp.Year
 	soap     bool
+	// reformatted says that white space was changed between the elements.
+	reformatted bool
 	// rebuilt says that the query was put together from decoded parameters.
 	rebuilt bool
 	// response says that it came as SAMLResponse, which our endpoints take nowhere.
@@ -32,7 +35,7 @@ var yearly = regexp.MustCompile(`/api/saml/(auth|logout|remotelogout)([0-9]{4}[a
 // read decodes a message as the server does. A parameter beside the message that
 // the server refuses is noted, and the message read without it.
 func (r *Report) read(s Sent) (*saml.Message, input, error) {
-	in := input{address: s.Address, rebuilt: s.Rebuilt}
+	in := input{address: s.Address, rebuilt: s.Rebuilt, reformatted: slices.Contains(s.Steps, StepTree)}
 	if m := yearly.FindStringSubmatch(s.Address); m != nil {
 		in.endpoint, in.year = m[1], idp.Year(m[2])
 	}
