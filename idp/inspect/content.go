@@ -115,6 +115,9 @@ func messageValue(query string) string {
 // normalValue is base64 without percent-encoding, white space and printed line
 // breaks, in the standard alphabet.
 func normalValue(raw string) string {
+	if i := strings.LastIndexByte(raw, '%'); i >= 0 && i >= len(raw)-2 {
+		raw = raw[:i] // cut off within an escape
+	}
 	for range 3 {
 		if !strings.Contains(raw, "%") {
 			break

@@ -178,7 +178,7 @@ func (f *finds) add(s Sent) {
 }
 
 // sorted are the messages, those that decode first. What is only a piece of one of
-// them, or one in a form that was undone, is left out.
+// them, or the same in a form that was undone, is left out.
 func (f *finds) sorted() []Sent {
 	var whole, odd, broken []find
 	for _, x := range f.all {
@@ -191,6 +191,7 @@ func (f *finds) sorted() []Sent {
 		case x.readable && x.isClean, slices.ContainsFunc(whole, x.isPieceOf):
 		case x.readable:
 			odd = append(odd, x)
+		case len(x.Steps) > 0 && slices.ContainsFunc(broken, x.isPieceOf):
 		default:
 			broken = append(broken, x)
 		}
