@@ -64,7 +64,7 @@ var (
 		inspect.PlaceParameters: "in a list of parameters", inspect.PlaceXML: "as XML", inspect.PlaceBase64: "as base64",
 	}
 	steps = map[inspect.Step]string{
-		inspect.StepUTF16: "read as UTF-16", inspect.StepMailQuote: "without the marks of quoted mail", inspect.StepMailEncoded: "decoded from quoted-printable",
+		inspect.StepUTF16: "read as UTF-16", inspect.StepMailQuote: "without the marks of quoted mail", inspect.StepIndented: "without indentation", inspect.StepMailEncoded: "decoded from quoted-printable",
 		inspect.StepEntities: "with HTML entities undone", inspect.StepBackslash: "with backslash escapes undone", inspect.StepPercent: "percent-decoded",
 		inspect.StepProofpoint: "with the link of urldefense restored", inspect.StepCaret: "without carets", inspect.StepInvisible: "without invisible characters",
 		inspect.StepTypographic: "with typographic quotation marks replaced", inspect.StepTree: "without the marks of a browser's view", inspect.StepJoined: "joined from several lines",

@@ -88,6 +88,12 @@ func (c content) score(s Sent) int {
 			n += 2
 		}
 	}
+	if alg, ok := plainValue(s.Query, "SigAlg"); ok && strings.HasPrefix(alg, "http://www.w3.org/") && !strings.ContainsAny(alg, " \n%=") {
+		n += 3
+	}
+	if _, ok := plainValue(s.Query, "RelayState"); !ok && value(s.Query, "RelayState") != "" {
+		n -= 5 // its escapes are broken
+	}
 	if raw := value(s.Query, "Signature"); raw != "" {
 		n++
 		// Signatures of RSA keys have so many bytes; a cut one has others.

@@ -163,7 +163,8 @@ func (f *finds) add(s Sent) {
 	at, known := f.exact[x.key]
 	if !known && x.id != "" {
 		at, known = f.byID[x.id]
-		known = known && (x.isClean != f.all[at].isClean)
+		// In a text that was unwrapped a message can have changed.
+		known = known && (x.isClean != f.all[at].isClean || isDerived(x.Sent))
 	}
 	if !known {
 		at = len(f.all)
@@ -191,7 +192,8 @@ func (f *finds) sorted() []Sent {
 		case x.readable && x.isClean, slices.ContainsFunc(whole, x.isPieceOf):
 		case x.readable:
 			odd = append(odd, x)
-		case len(x.Steps) > 0 && slices.ContainsFunc(broken, x.isPieceOf):
+		case isDerived(x.Sent) && len(whole)+len(odd)+len(broken) > 0:
+			// Texts that were unwrapped in a wrong way hold such.
 		default:
 			broken = append(broken, x)
 		}
@@ -203,6 +205,11 @@ func (f *finds) sorted() []Sent {
 	return found
 }
 
+// isDerived reports whether a message was found in a text that something was undone in.
+func isDerived(s Sent) bool {
+	return slices.ContainsFunc(s.Steps, func(one Step) bool { return one != StepJoined && one != StepUTF16 && one != StepTree })
+}
+
 // idOf finds an ID in XML that does not parse, whatever its quotes became.
 var idOf = regexp.MustCompile(`\bID=(?:3D)?(?:["'“”\\]|&[a-z]+;|&#[0-9]+;)*([A-Za-z0-9_.-]{8,})`)
 
@@ -210,18 +217,20 @@ var idOf = regexp.MustCompile(`\bID=(?:3D)?(?:["'“”\\]|&[a-z]+;|&#[0-9]+;)*(
 // or the same before something was undone.
 func (x find) isPieceOf(whole find) bool {
 	switch {
-	case x.Place == PlaceHAR || x.Place == PlaceJSON:
+	case x.Place == PlaceHAR:
 		return false // there a value is whole
 	case x.XML != "":
 		m := idOf.FindStringSubmatch(x.XML)
 		return m == nil && len(whole.Steps) > 0 || m != nil && strings.Contains(whole.key, m[1][:min(len(m[1]), 16)])
 	}
-	value := strings.ReplaceAll(x.value, "=", "")
+	value := strings.TrimLeft(strings.ReplaceAll(x.value, "=", ""), "+") // a plus sign was a space
 	if cut := strings.IndexFunc(value, func(r rune) bool { return r >= 0x80 || !isBase64(byte(r)) }); cut >= 0 {
 		value = value[:cut]
 	}
 	is := strings.ReplaceAll(whole.value, "=", "")
-	for _, v := range []string{value, strings.TrimPrefix(value, "3D")} { // =3D is an equals sign in mail
+	before, _, _ := strings.Cut(strings.TrimLeft(x.value, "+="), "=")
+	// In mail, =3D is an equals sign, and one at the end of a line breaks it.
+	for _, v := range []string{value, strings.TrimPrefix(value, "3D"), before, strings.TrimPrefix(before, "3D")} {
 		if strings.HasPrefix(is, v) || is != "" && strings.HasPrefix(v, is) {
 			return true
 		}

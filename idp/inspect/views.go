@@ -5,8 +5,6 @@ import (
 	"encoding/base64"
 	"encoding/binary"
 	"html"
-	"io"
-	"mime/quotedprintable"
 	"net/url"
 	"regexp"
 	"slices"
@@ -23,6 +21,7 @@ type Step string
 const (
 	StepUTF16       Step = "utf16"            // a file in UTF-16
 	StepMailQuote   Step = "mail_quote"       // the marks of quoted mail, "> "
+	StepIndented    Step = "indented"         // lines that were moved to the right
 	StepMailEncoded Step = "quoted_printable" // the encoding of mail, =3D
 	StepEntities    Step = "entities"         // &lt; &quot; &#61;
 	StepBackslash   Step = "backslash"        // \" \n \u0026
@@ -49,12 +48,14 @@ var unwrappings = []struct {
 }{
 	{StepInvisible, withoutInvisible},
 	{StepMailQuote, withoutQuotes},
+	{StepIndented, withoutIndent},
 	{StepMailEncoded, decodeMail},
 	{StepCaret, withoutCarets},
 	{StepProofpoint, undefend},
 	{StepBackslash, unescapeBackslashes},
 	{StepEntities, unescapeEntities},
 	{StepPercent, unescapePercent},
+	{StepPercent, unescapeForm},
 	{StepTypographic, withPlainQuotes},
 }
 
@@ -126,17 +127,55 @@ func withoutQuotes(text string) string {
 	return quoted.ReplaceAllString(text, "")
 }
 
-// decodeMail undoes quoted-printable (RFC 2045 section 6.7), in which each "=" of
-// base64 and of an attribute is written =3D.
+// withoutIndent takes off what all lines of a text begin with, if that is white
+// space. The first one has lost its own.
+func withoutIndent(text string) string {
+	first, rest, more := strings.Cut(text, "\n")
+	if !more {
+		return text
+	}
+	indent := ""
+	for i, line := range strings.Split(rest, "\n") {
+		if strings.TrimSpace(line) == "" {
+			continue
+		}
+		own := line[:len(line)-len(strings.TrimLeft(line, " \t"))]
+		if i == 0 || indent == "" {
+			indent = own
+		}
+		for !strings.HasPrefix(own, indent) {
+			indent = indent[:len(indent)-1]
+		}
+		if len(indent) < 2 && indent != "\t" {
+			return text
+		}
+	}
+	return first + strings.ReplaceAll("\n"+rest, "\n"+indent, "\n")
+}
+
+// softBreak is a line that quoted-printable broke, and mailEscape a character that it
+// wrote in another way: "=" always.
+var (
+	softBreak  = regexp.MustCompile(`(?m)^.{60,}=\r*$`)
+	mailBreak  = regexp.MustCompile(`=[ \t]*\r*\n`)
+	mailEscape = regexp.MustCompile(`=[0-9A-F]{2}`)
+)
+
+// decodeMail undoes quoted-printable (RFC 2045 section 6.7). Lines that became longer
+// since are taken, too.
 func decodeMail(text string) string {
-	if !strings.Contains(text, "=3D") {
+	if !strings.Contains(text, "=3D") && !softBreak.MatchString(text) {
 		return text
 	}
-	plain, err := io.ReadAll(quotedprintable.NewReader(strings.NewReader(text)))
-	if err != nil || !utf8.Valid(plain) {
+	plain := mailBreak.ReplaceAllString(text, "")
+	plain = mailEscape.ReplaceAllStringFunc(plain, func(e string) string {
+		c, _ := strconv.ParseUint(e[1:], 16, 8)
+		return string([]byte{byte(c)})
+	})
+	if !utf8.ValidString(plain) {
 		return text
 	}
-	return string(plain)
+	return plain
 }
 
 // withoutCarets undoes what browsers write for the Windows command line.
@@ -233,6 +272,15 @@ func unescapePercent(text string) string {
 		return plain
 	}
 	return text
+}
+
+// unescapeForm undoes percent-encoding once in a text that a form encoded, in which a
+// plus sign is a space, and that of base64 is %2B.
+func unescapeForm(text string) string {
+	if !strings.Contains(text, "+") || !strings.Contains(text, "%2B") && !strings.Contains(text, "%2b") {
+		return text
+	}
+	return unescapePercent(strings.ReplaceAll(text, "+", " "))
 }
 
 // Links that urldefense rewrote: version 2 writes "-" for "%" and "_" for "/",
