@@ -130,7 +130,7 @@ func pick(req *admin.InspectRequest, text string, number int) error {
 		req.Number, req.Of = number, len(all)
 	}
 	// Escaped, a query is longer than what was pasted: no number is told of it.
-	if len(req.XML)+len(req.Query) > maxMessage {
+	if len(req.XML)+len(req.Query)+len(req.InURL) > maxMessage {
 		return fmt.Errorf("the message is longer than the %d MiB that are inspected", maxMessage>>20)
 	}
 	return nil

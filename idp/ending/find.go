@@ -76,8 +76,8 @@ func named(ctx context.Context, store Store, p *sp.Provider, id *saml.NameID) (i
 	case u.ToldAs(p.EntityID, id.Value) == nil:
 		return "", nil
 	}
-	// A provider that was removed and added again may be somebody else's: it
-	// knows nobody before they come.
+	// A provider that was removed and added again may be another organization's:
+	// it knows no user before they come.
 	_, err = store.NameID(ctx, p.NameIDScope, u.ID)
 	if errors.Is(err, idp.ErrNotFound) {
 		return "", nil

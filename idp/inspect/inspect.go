@@ -45,20 +45,20 @@ import (
 	"vernal/templates"
 )
 
-// Service inspects messages. Registry, Years, Seen and People may be nil where there is
+// Service inspects messages. Registry, Years, Seen and Users may be nil where there is
 // no installation to ask; then nothing is verified.
 type Service struct {
 	IdP      metadata.IdP
 	Registry *sp.Registry
 	Years    *certs.Ring
 	Seen     Seen
-	// People find whom a LogoutRequest names; nil where nobody can be asked.
-	People People
+	// Users find whom a LogoutRequest names; nil without a store.
+	Users Users
 }
 
-// People are the users whom service providers know, and their sessions. They are
-// only read.
-type People interface {
+// Users are the users whom service providers know, and their sessions. They are only
+// read.
+type Users interface {
 	ending.Store
 	UserSessions(ctx context.Context, user idp.UserID) ([]*idp.Session, error)
 }

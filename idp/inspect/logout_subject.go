@@ -24,13 +24,13 @@ type logoutSubject struct {
 // in the browser, which no message says: then there is a warning.
 func (s *Service) judgeLogout(ctx context.Context, r *Report, n logoutSubject) error {
 	name := n.req.NameID.Value
-	if s.People == nil || n.p == nil {
+	if s.Users == nil || n.p == nil {
 		r.Unknown = true
 		r.Checks = append(r.Checks, Check{Field: "NameID", Outcome: Skipped, Seen: name, Note: "there is no store to ask whom it names"})
 		return nil
 	}
 	first := &idp.LogoutRequest{SP: n.p.EntityID, MessageID: n.req.ID, SessionIndexes: n.req.SessionIndexes, ReceivedAt: r.At}
-	if err := ending.Find(ctx, s.People, n.p, first, n.req.NameID); err != nil {
+	if err := ending.Find(ctx, s.Users, n.p, first, n.req.NameID); err != nil {
 		return err
 	}
 	if n.before != nil {
@@ -71,7 +71,7 @@ func (s *Service) sessionsOf(ctx context.Context, first *idp.LogoutRequest) (all
 		if user == "" || i == 1 && user == first.User {
 			continue
 		}
-		list, err := s.People.UserSessions(ctx, user)
+		list, err := s.Users.UserSessions(ctx, user)
 		if err != nil {
 			return nil, fmt.Errorf("look up sessions: %w", err)
 		}
