@@ -165,6 +165,12 @@ func FuzzFind(f *testing.F) {
 	f.Add(`[{"":{"SAMLRequest":"PGEvPg","SigAlg":1}},"<a href='?SAMLRequest=a&amp;b'>"]`)
 	f.Add("SAMLRequest: PGEvPg==\r\n\"RelayState\": \"a\",")
 	f.Add("curl 'https://x/?SAMLRequest=a' -d \"SAMLResponse=b\"")
+	f.Add("> - <samlp:Response xmlns:samlp=\"urn:oasis:names:tc:SAML:2.0:protocol\">\n> - </samlp:Response>")
+	f.Add("&amp;lt;AuthnRequest xmlns=\\u0022urn:oasis:names:tc:SAML:2.0:protocol\\u0022/&amp;gt;")
+	f.Add("https://urldefense.com/v3/__https://x/?SAMLRequest*AAAA**A__;PSY9!!x https://urldefense.com/v2/url?u=https-3A__x_-3FSAMLRequest-3DAAAA&d=")
+	f.Add("https://x/?url=https%3A%2F%2Fx%2Fapi%2Fsaml%2Fauth2027%3FSAMLRequest%3DPGEvPg%253D%253D&data=1")
+	f.Add("SAMLRequest=3DPGEv=\r\nPg=3D=3D ^& SAMLRequest\t\tPGEvPg==\n\"name\": \"SAMLRequest\", \"value\": \"PGEvPg==\"")
+	f.Add("\xff\xfe<\x00a\x00/\x00>\x00")
 	s := &inspect.Service{IdP: metadata.IdP{BaseURL: "https://x"}}
 	f.Fuzz(func(t *testing.T, text string) {
 		all := inspect.Find(text)
