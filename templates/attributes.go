@@ -2,11 +2,14 @@ package templates
 
 import "io"
 
-// AttributesPage tells integrators which attributes there are.
+// AttributesPage lists for integrators the attributes that can be sent and the
+// levels that can be asked for.
 type AttributesPage struct {
 	Base
 	Rows    []AttributeRow
 	Example string // an AuthnContextClassRef that asks for some
+	// ClassRefs are the values of AuthnContextClassRef that are known.
+	ClassRefs []string
 }
 
 // AttributeRow is one attribute: its name, which has a text in the catalogues,

@@ -27,6 +27,7 @@ func funcs(lang Lang, c catalogue, reasons *Reasons, prefix string) map[string]a
 		"refusal": func(r *idp.Refusal, part string) (string, error) {
 			return c.text(refusalKey(r.Code, part), r.Args...)
 		},
+		"contexts":  contextsURL,
 		"lack":      lackKey,
 		"factor":    factorKey,
 		"attribute": func(name string) Key { return Key("attributes.text." + name) },
@@ -63,6 +64,23 @@ func funcs(lang Lang, c catalogue, reasons *Reasons, prefix string) map[string]a
 		// reason says why something of the rotation is so.
 		"reason": reasons.page(lang),
 	}
+}
+
+// AttributesPath is the page of the attributes, and ContextsPath the part of it
+// with the values of AuthnContextClassRef.
+const (
+	AttributesPath = "/developers/attributes"
+	ContextsPath   = AttributesPath + "#contexts"
+)
+
+// contextsURL leads to the values that are known from a refusal that is about
+// them; "" from any other.
+func contextsURL(r *idp.Refusal) string {
+	switch r.Code {
+	case idp.RefusedAuthnContext, idp.RefusedAuthnContextLevel:
+		return ContextsPath
+	}
+	return ""
 }
 
 // short is enough of a fingerprint to tell a few certificates apart.

@@ -159,7 +159,7 @@ func samples(lang Lang, acs string) []sample {
 				Action: "/sign-out", Fields: []Field{{"year", "2027"}}, CancelURL: "/account"})
 		}},
 		{"attributes", false, func(s *Set, w io.Writer) error {
-			return s.Attributes(w, AttributesPage{Base: alone, Example: "http://idmanagement.gov/ns/requested_attributes?ReqAttr=email,first_name,last_name", Rows: []AttributeRow{
+			return s.Attributes(w, AttributesPage{Base: alone, Example: "http://idmanagement.gov/ns/requested_attributes?ReqAttr=email,first_name,last_name", ClassRefs: []string{"urn:acr.login.gov:auth-only"}, Rows: []AttributeRow{
 				{Name: "uuid", Format: "basic", Level: "any", Always: true}, {Name: "email", Format: "basic", Level: "any"},
 				{Name: "verified_at", Format: "uri", Level: "eligible"}, {Name: "x509_subject", Format: "uri", Level: "piv", NotYet: true}}})
 		}},

@@ -303,7 +303,7 @@ func (d *deps) service(owner int, address string) *admin.Service {
 		Links:     d.links,
 		Trail:     d.trail,
 		Rekey:     d.rekey,
-		Inspector: &inspect.Service{IdP: metadataIdP(d.config), Registry: d.registry, Years: d.ring, Seen: d.store},
+		Inspector: &inspect.Service{IdP: metadataIdP(d.config), Registry: d.registry, Years: d.ring, Seen: d.store, Users: d.store},
 		Rehearsal: &rehearsal.Service{
 			Sessions: &session.Manager{Store: d.store, Clock: d.clock, Secure: strings.HasPrefix(d.config.BaseURL, "https://")},
 			Registry: d.registry, Links: d.links, Years: d.ring, BaseURL: d.config.BaseURL, Clock: d.clock,

@@ -33,13 +33,15 @@ func (a *app) inspectCommand() *cobra.Command {
 	var f inspectFlags
 	c := &cobra.Command{
 		Use:   "inspect [TEXT|-]",
-		Short: "Take a SAML message apart: what is right, what is wrong, how to mend it",
+		Short: "Take a SAML message apart: what is right, what is wrong, how to fix it",
 		Long: `Decode a SAML message and hold it against every rule of the server, one by one:
-AuthnRequest, LogoutRequest, Response, LogoutResponse, and metadata. TEXT is an
-address with the message in it, its query, a form, the HTML page with the form, a
-log line or curl command, a HAR file, a SOAP envelope, the value in base64, or XML;
-without it, or with "-", it is read from the input. Of several messages in a text,
---message says which one.
+AuthnRequest, LogoutRequest, Response, LogoutResponse, and metadata. TEXT is
+whatever holds the message: a URL, a form or its HTML page, a log line, a curl
+command, a HAR file or a part of one, the list of developer tools, a SOAP envelope,
+base64 or XML. What mail, logs, tickets, browsers and link scanners made of it is
+undone: quoting, line breaks, escapes, percent-encoding, rewritten links, UTF-16.
+Without TEXT, or with "-", it is read from the input. Of several messages in a text
+the first is taken; --message says which other.
 
 A request is good for five minutes, and once: with --at, the rules are applied as
 if it had arrived then. Nothing is kept, and no ID is used up.
@@ -47,10 +49,12 @@ if it had arrived then. Nothing is kept, and no ID is used up.
 An encrypted assertion is opened with --key, the private key of the service
 provider: PEM, PKCS#8 or PKCS#1, not encrypted. The key is used in this process
 alone: it is not written anywhere, and a running server does not get it. What a
-LogoutRequest encrypts to us is opened with our own key of its year.
+LogoutRequest encrypts to us is opened with our own key of its year. Whom it names
+is looked up as the server does, and nothing ends.
 
 The exit code is 0 if the message would be taken, 3 if it would be refused, and 1
-if that cannot be said, because there is no registry to ask or it is encrypted.`,
+if that cannot be said: there is no message in the text, there is no registry to ask,
+the assertion is encrypted, or it depends on the browser that brings the message.`,
 		Example: `    vernal inspect 'https://login.example.gov/api/saml/auth2027?SAMLRequest=...'
     AuthnRequest from https://app.example.gov (Orchard Desk)
     ok       Issuer         https://app.example.gov
@@ -112,22 +116,21 @@ func (a *app) inspectedText(args []string) (string, error) {
 	return b.String(), nil
 }
 
-// pick takes one of the messages in a text; none at all is for the report to
-// tell.
+// pick takes one of the messages in a text.
 func pick(req *admin.InspectRequest, text string, number int) error {
 	all := inspect.Find(text)
-	if number > max(len(all), 1) {
-		return fmt.Errorf("there is no message %d in the text: it holds %d", number, len(all))
-	}
 	if len(all) == 0 {
-		return nil
+		return fmt.Errorf("no SAML message found: %s", inspect.See(text).Advice())
+	}
+	if number > len(all) {
+		return fmt.Errorf("there is no message %d in the text: it holds %d", number, len(all))
 	}
 	req.Sent = all[number-1]
 	if len(all) > 1 {
 		req.Number, req.Of = number, len(all)
 	}
 	// Escaped, a query is longer than what was pasted: no number is told of it.
-	if len(req.XML)+len(req.Query) > maxMessage {
+	if len(req.XML)+len(req.Query)+len(req.InURL) > maxMessage {
 		return fmt.Errorf("the message is longer than the %d MiB that are inspected", maxMessage>>20)
 	}
 	return nil
@@ -179,7 +182,7 @@ func (a *app) inspect(ctx context.Context, req admin.InspectRequest) error {
 	case report.Refused:
 		return refuse("the message would be refused")
 	case report.Unknown:
-		return errors.New("whether the message would be taken cannot be said: not all of it was verified")
+		return errors.New("whether the message would be taken cannot be said: see the lines marked - and warning")
 	}
 	return nil
 }

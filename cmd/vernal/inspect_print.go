@@ -25,6 +25,9 @@ func (a *app) printReport(r *inspect.Report) error {
 	if r.Messages > 0 {
 		fmt.Fprintf(a.out, "message %d of %d in the text; --message takes another\n", r.Number, r.Messages)
 	}
+	if text := foundText(r.Place, r.Steps); text != "" {
+		fmt.Fprintln(a.out, text)
+	}
 	for _, c := range r.Checks {
 		a.printCheck(c)
 	}
@@ -52,7 +55,42 @@ func (a *app) printReport(r *inspect.Report) error {
 	return nil
 }
 
-var outcomes = map[inspect.Outcome]string{inspect.OK: "ok", inspect.Refused: "REFUSED", inspect.Skipped: "-"}
+var outcomes = map[inspect.Outcome]string{inspect.OK: "ok", inspect.Refused: "REFUSED", inspect.Warned: "warning", inspect.Skipped: "-"}
+
+// places and steps say how a message was found.
+var (
+	places = map[inspect.Place]string{
+		inspect.PlaceHAR: "in a HAR file", inspect.PlaceJSON: "in JSON", inspect.PlaceURL: "in a URL or query", inspect.PlaceForm: "in an HTML form",
+		inspect.PlaceParameters: "in a list of parameters", inspect.PlaceXML: "as XML", inspect.PlaceBase64: "as base64",
+	}
+	steps = map[inspect.Step]string{
+		inspect.StepUTF16: "read as UTF-16", inspect.StepMailQuote: "without the marks of quoted mail", inspect.StepIndented: "without indentation", inspect.StepMailEncoded: "decoded from quoted-printable",
+		inspect.StepEntities: "with HTML entities undone", inspect.StepBackslash: "with backslash escapes undone", inspect.StepPercent: "percent-decoded",
+		inspect.StepProofpoint: "with the link of urldefense restored", inspect.StepCaret: "without carets", inspect.StepInvisible: "without invisible characters",
+		inspect.StepTypographic: "with typographic quotation marks replaced", inspect.StepTree: "without the marks of a browser's view", inspect.StepJoined: "joined from several lines",
+	}
+)
+
+// foundText says where a message was found and what was undone for it; "" for one
+// that was found as it is.
+func foundText(place inspect.Place, undone []inspect.Step) string {
+	if len(undone) == 0 || places[place] == "" {
+		return ""
+	}
+	text := "found " + places[place]
+	for i := 0; i < len(undone); {
+		n := 1
+		for i+n < len(undone) && undone[i+n] == undone[i] {
+			n++
+		}
+		text += ", " + steps[undone[i]]
+		if n > 1 {
+			text += " " + []string{"twice", "three times", "four times", "five times", "six times"}[min(n-2, 4)]
+		}
+		i += n
+	}
+	return text
+}
 
 func (a *app) printCheck(c inspect.Check) {
 	line := fmt.Sprintf("%-8s %s", outcomes[c.Outcome], printable(c.Field))
@@ -63,7 +101,7 @@ func (a *app) printCheck(c inspect.Check) {
 		line += "  (" + printable(c.Note) + ")"
 	}
 	fmt.Fprintln(a.out, strings.TrimRight(line, " "))
-	for _, text := range [][2]string{{"", c.Reason}, {"expected: ", c.Expected}, {"mend it:  ", c.Remedy}, {"code:     ", string(c.Code)}} {
+	for _, text := range [][2]string{{"", c.Reason}, {"expected: ", c.Expected}, {"fix it:   ", c.Remedy}, {"code:     ", string(c.Code)}} {
 		if text[1] != "" {
 			fmt.Fprintln(a.out, "         "+text[0]+printable(text[1]))
 		}

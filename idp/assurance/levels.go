@@ -138,7 +138,9 @@ type context struct {
 
 // contexts are all values that are recognised. They are compared as they
 // stand: URIs of an AuthnContext are case-sensitive (saml-core §2.7.2.2).
-var contexts = indexed([]context{
+var contexts = indexed(contextList)
+
+var contextList = []context{
 	{uri: uriFacialRequired, kind: kindIAL, ial: FacialRequired, rank: 1},
 	{uri: uriIAL2BioRequired, kind: kindIAL, ial: FacialRequired, rank: 2},
 	{uri: uriFacialPreferred, kind: kindIAL, ial: FacialPreferred, rank: 3},
@@ -163,7 +165,20 @@ var contexts = indexed([]context{
 	{uri: uriPassword, kind: kindGeneric},
 	{uri: uriPasswordTransport, kind: kindGeneric},
 	{uri: uriUnspecified, kind: kindGeneric},
-})
+}
+
+// ClassRefs are the values of AuthnContextClassRef that make a request valid, in
+// the order of the table: identity first, then authentication, then those that
+// libraries send by default.
+func ClassRefs() []string {
+	var all []string
+	for _, c := range contextList {
+		if !c.companion {
+			all = append(all, c.uri)
+		}
+	}
+	return all
+}
 
 func indexed(list []context) map[string]*context {
 	m := make(map[string]*context, len(list))

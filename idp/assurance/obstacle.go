@@ -35,7 +35,7 @@ const (
 
 // Refusal is the obstacle in the terms of an integrator.
 func (o *Obstacle) Refusal() *idp.Refusal {
-	return idp.Refuse(o.Code, fieldClassRef, o.ClassRef)
+	return idp.Refuse(o.Code, fieldClassRef, o.ClassRef, o.ClassRef)
 }
 
 // Obstacle finds what a person lacks who can prove the factors in have and has

@@ -148,7 +148,7 @@ func (r *Requirement) read(refs []string, sp *idp.ServiceProvider) (w wanted, er
 		w.add(c)
 	}
 	if bad && !valid {
-		return w, idp.Refuse(idp.RefusedAuthnContext, fieldClassRef, firstBad)
+		return w, idp.Refuse(idp.RefusedAuthnContext, fieldClassRef, firstBad, strings.Join(ClassRefs(), ", "))
 	}
 	return w, nil
 }

@@ -2,6 +2,7 @@ package assurance
 
 import (
 	"errors"
+	"slices"
 	"strings"
 	"testing"
 
@@ -31,5 +32,26 @@ func TestCheckLength(t *testing.T) {
 	err := Ask{ClassRefs: []string{half, half, "x"}}.CheckLength()
 	if refusal, ok := errors.AsType[*idp.Refusal](err); !ok || refusal.Code != idp.RefusedRequestTooLarge {
 		t.Errorf("a byte more: %v", err)
+	}
+}
+
+// A refusal of unknown values names those that are known, and each of them makes a
+// request valid by itself.
+func TestUnknownContextNamesTheKnown(t *testing.T) {
+	t.Parallel()
+	all := &idp.ServiceProvider{IAL: idp.IALFacialMatch, AllowIALMax: true}
+	_, err := Resolve(Ask{ClassRefs: []string{"https://refeds.org/profile/mfa"}}, all)
+	var why *idp.Refusal
+	if !errors.As(err, &why) || why.Code != idp.RefusedAuthnContext || len(why.Args) != 1 {
+		t.Fatalf("%+v", err)
+	}
+	named := strings.Split(why.Args[0], ", ")
+	if !slices.Equal(named, ClassRefs()) || len(named) < 10 {
+		t.Errorf("named %v", named)
+	}
+	for _, ref := range named {
+		if _, err := Resolve(Ask{ClassRefs: []string{ref}}, all); err != nil {
+			t.Errorf("%s is named and refused: %v", ref, err)
+		}
 	}
 }

@@ -8,15 +8,13 @@ import (
 	"vernal/templates"
 )
 
-// AttributesPath is the page of the attributes.
-const AttributesPath = "/developers/attributes"
-
 // attributes is GET /developers/attributes: the attributes there are, from the
-// table by which they are released.
+// table by which they are released, and the values of AuthnContextClassRef.
 func (h *Handler) attributes(w http.ResponseWriter, r *http.Request) error {
 	page := templates.AttributesPage{
-		Base:    h.Pages.Base(r, ""),
-		Example: assurance.RequestAttributes("email", "first_name", "last_name"),
+		Base:      h.Pages.Base(r, ""),
+		Example:   assurance.RequestAttributes("email", "first_name", "last_name"),
+		ClassRefs: assurance.ClassRefs(),
 	}
 	for _, row := range assurance.Table() {
 		page.Rows = append(page.Rows, templates.AttributeRow{

@@ -1,11 +1,13 @@
 package developers_test
 
 import (
+	"html"
 	"strings"
 	"testing"
 
 	"vernal/idp/assurance"
 	"vernal/idp/idptest"
+	"vernal/templates"
 )
 
 // The page says of every attribute what the table says.
@@ -29,5 +31,31 @@ func TestAttributes(t *testing.T) {
 			}
 		}
 		rest = "\n" + rest
+	}
+}
+
+// The page lists every value that a request may ask for, at the place that the
+// page of a refusal links to.
+func TestContexts(t *testing.T) {
+	t.Parallel()
+	i := idptest.New(t, idptest.Options{})
+	a := i.AddProvider("https://a.example")
+	refused := i.Browser().Get(a.URL(&idptest.Request{ClassRefs: []string{"http://schemas.microsoft.com/claims/multipleauthn"}}))
+	if refused.Status != 400 || !strings.Contains(string(refused.Body), `href="`+templates.ContextsPath+`"`) {
+		t.Errorf("the refusal, %d, does not lead to %s", refused.Status, templates.ContextsPath)
+	}
+	page := string(i.Browser().Get(i.URL + templates.AttributesPath).Body)
+	_, list, found := strings.Cut(page, `id="contexts"`)
+	if !found {
+		t.Fatal("no list")
+	}
+	for _, ref := range assurance.ClassRefs() {
+		want := "<code>" + html.EscapeString(ref) + "</code>"
+		if !strings.Contains(list, want) {
+			t.Errorf("the list has no %s", ref)
+		}
+		if !strings.Contains(string(refused.Body), html.EscapeString(ref)) {
+			t.Errorf("the refusal does not name %s", ref)
+		}
 	}
 }

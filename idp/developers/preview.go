@@ -42,7 +42,7 @@ type Handler struct {
 
 // Mount adds the pages to the router.
 func (h *Handler) Mount(rt *web.Router) {
-	rt.Handle(AttributesPath, web.Methods{http.MethodGet: h.attributes})
+	rt.Handle(templates.AttributesPath, web.Methods{http.MethodGet: h.attributes})
 	rt.Handle(preview.Path, web.Methods{http.MethodGet: h.show, http.MethodPost: h.leave})
 }
 

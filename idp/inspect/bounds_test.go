@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"compress/flate"
 	"encoding/base64"
+	"fmt"
 	"net/url"
 	"regexp"
 	"slices"
@@ -12,6 +13,7 @@ import (
 	"time"
 
 	"github.com/google/go-cmp/cmp"
+	"github.com/google/go-cmp/cmp/cmpopts"
 
 	"vernal/idp"
 	"vernal/idp/idptest"
@@ -21,6 +23,15 @@ import (
 )
 
 const many = 1_000_000
+
+// numbered repeats a text with a number in it.
+func numbered(format string, n int) string {
+	var b strings.Builder
+	for i := range n {
+		fmt.Fprintf(&b, format, i)
+	}
+	return b.String()
+}
 
 // Whatever stands around a message, however much of it, the message is found,
 // and what is found does not grow with it.
@@ -34,19 +45,21 @@ func TestFindInMuch(t *testing.T) {
 	}{
 		{"HAR with pictures", `{"log":{"entries":[{"request":{"url":"https://a.example/"},"response":{"content":{"text":"` +
 			strings.Repeat("QUJD", 50<<20/4) + `"}}},` + entry + `]}}`, 1},
-		{"HAR of many requests", `{"log":{"entries":[` + strings.Repeat(entry+",", many/4) + entry + `]}}`, 50},
+		{"HAR of many requests", `{"log":{"entries":[` + numbered(`{"request":{"url":"https://a.example/?SAMLRequest=AAAA%d"}},`, many/4) + entry + `]}}`, 50},
+		{"HAR of one request again and again", `{"log":{"entries":[` + strings.Repeat(entry+",", many/4) + entry + `]}}`, 1},
 		{"HAR that was cut off", `{"log":{"entries":[` + entry + `,{"request":{"url":"https://a.exa`, 1},
 		{"HAR of empty entries", `{"log":{"entries":[` + strings.Repeat(`{},`, many) + entry + `]}}`, 1},
 		{"JSON nested deep", strings.Repeat("[", many) + `"SAMLRequest=AAAA"` + strings.Repeat("]", many), 0},
 		{"objects nested deep", strings.Repeat(`{"a":`, many) + `"SAMLRequest=AAAA"` + strings.Repeat("}", many), 0},
 		{"message before what is nested deep", `["SAMLRequest=AAAA",` + strings.Repeat("[", many), 1},
-		{"JSON of many messages", `[` + strings.Repeat(`"SAMLRequest=AAAA",`, many/10) + `""]`, 50},
+		{"JSON of many messages", `[` + numbered(`"SAMLRequest=AAAA%d",`, many/10) + `""]`, 50},
 		{"JSON of many numbers", `[` + strings.Repeat(`1e999,`, many) + `"SAMLRequest=AAAA"]`, 1},
-		{"page of many forms", `<form>` + strings.Repeat(`<input name="SAMLRequest" value="AAAA"></form><form>`, many/10), 50},
+		{"page of many forms", `<form>` + numbered(`<input name="SAMLRequest" value="AAAA%d"></form><form>`, many/10), 50},
 		{"form of many inputs", `<form>` + strings.Repeat(`<input name="SAMLRequest" value="AAAA">`, many) + `</form>`, 1},
 		{"input of many attributes", `<form><input ` + strings.Repeat(`a="b" `, many) + `name="SAMLRequest" value="AAAA"></form>`, 1},
 		{"words without end", strings.Repeat("SAMLReque", many) + " SAMLRequest=AAAA", 1},
-		{"log of many lines", strings.Repeat("GET /?SAMLRequest=AAAA 302\n", many/10), 50},
+		{"log of many lines", numbered("GET /?SAMLRequest=AAAA%d 302\n", many/10), 50},
+		{"log of one message in many lines", strings.Repeat("GET /?SAMLRequest=AAAA 302\n", many/10), 1},
 	}
 	for _, tt := range tests {
 		t.Run(tt.name, func(t *testing.T) {
@@ -75,7 +88,7 @@ func TestFindInOrder(t *testing.T) {
 		{Query: "SAMLRequest=four&RelayState=100%25&SigAlg=alg&Signature=s%2Bs"}, {Query: "SAMLResponse=five"},
 	}
 	for range 5 {
-		if diff := cmp.Diff(want, inspect.Find(text)); diff != "" {
+		if diff := cmp.Diff(want, inspect.Find(text), cmpopts.IgnoreFields(inspect.Sent{}, "Place", "Rebuilt")); diff != "" {
 			t.Fatal(diff)
 		}
 	}
@@ -152,6 +165,12 @@ func FuzzFind(f *testing.F) {
 	f.Add(`[{"":{"SAMLRequest":"PGEvPg","SigAlg":1}},"<a href='?SAMLRequest=a&amp;b'>"]`)
 	f.Add("SAMLRequest: PGEvPg==\r\n\"RelayState\": \"a\",")
 	f.Add("curl 'https://x/?SAMLRequest=a' -d \"SAMLResponse=b\"")
+	f.Add("> - <samlp:Response xmlns:samlp=\"urn:oasis:names:tc:SAML:2.0:protocol\">\n> - </samlp:Response>")
+	f.Add("&amp;lt;AuthnRequest xmlns=\\u0022urn:oasis:names:tc:SAML:2.0:protocol\\u0022/&amp;gt;")
+	f.Add("https://urldefense.com/v3/__https://x/?SAMLRequest*AAAA**A__;PSY9!!x https://urldefense.com/v2/url?u=https-3A__x_-3FSAMLRequest-3DAAAA&d=")
+	f.Add("https://x/?url=https%3A%2F%2Fx%2Fapi%2Fsaml%2Fauth2027%3FSAMLRequest%3DPGEvPg%253D%253D&data=1")
+	f.Add("SAMLRequest=3DPGEv=\r\nPg=3D=3D ^& SAMLRequest\t\tPGEvPg==\n\"name\": \"SAMLRequest\", \"value\": \"PGEvPg==\"")
+	f.Add("\xff\xfe<\x00a\x00/\x00>\x00")
 	s := &inspect.Service{IdP: metadata.IdP{BaseURL: "https://x"}}
 	f.Fuzz(func(t *testing.T, text string) {
 		all := inspect.Find(text)

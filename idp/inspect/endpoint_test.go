@@ -15,6 +15,7 @@ func TestEndpoint(t *testing.T) {
 	t.Parallel()
 	i := idptest.New(t, idptest.Options{})
 	a := i.AddProvider("https://a.example")
+	disclose(t, i, a, "someone")
 	authn := a.URL(&idptest.Request{})
 	logout := func(remote bool) string {
 		return a.LogoutURL(&idptest.LogoutRequest{NameID: "someone", Remote: remote})
@@ -25,9 +26,9 @@ func TestEndpoint(t *testing.T) {
 	}{
 		{"AuthnRequest", authn, nil},
 		{"AuthnRequest, host of that name", strings.Replace(authn, i.URL, "https://logout.example", 1), nil},
-		{"AuthnRequest to logout", strings.Replace(authn, "/api/saml/auth", "/api/saml/logout", 1), []string{"address"}},
+		{"AuthnRequest to logout", strings.Replace(authn, "/api/saml/auth", "/api/saml/logout", 1), []string{"SAMLRequest"}},
 		{"LogoutRequest", logout(false), nil},
-		{"LogoutRequest to auth", strings.Replace(logout(false), "/api/saml/logout", "/api/saml/auth", 1), []string{"address"}},
+		{"LogoutRequest to auth", strings.Replace(logout(false), "/api/saml/logout", "/api/saml/auth", 1), []string{"SAMLRequest"}},
 		{"LogoutRequest of the back channel", logout(true), nil},
 		{"LogoutRequest of the back channel to the front", strings.Replace(logout(true), "/remotelogout", "/logout", 1), []string{"Destination"}},
 		{"LogoutRequest of the front channel to the back", strings.Replace(logout(false), "/logout", "/remotelogout", 1), []string{"Destination"}},

@@ -2,12 +2,17 @@
 // refused, or whether it will be: rule by rule, with the code that the server
 // uses. It has no rules of its own.
 //
-//	paste.go      what people paste (address, form, page, base64, XML) -> messages
+//	paste.go      what people paste, in whatever surrounds it -> messages, each once
+//	views.go      what mail, logs, shells and link scanners make of a text, undone
+//	detect.go     URLs, forms, parameters, XML and base64 in a text
 //	json.go       HAR files and other JSON -> messages
+//	content.go    what a find decodes to, also in ways that the server does not take
+//	sighting.go   what a text is that holds no message
 //	read.go       one of them -> the message, as the server decodes it
 //	open.go       an encrypted assertion, by whoever has the key to it
 //	request.go    AuthnRequest, held against the registration
 //	logout.go     LogoutRequest
+//	logout_subject.go  whom it names, and what it would end
 //	replay.go     whether an ID was used before
 //	response.go   Response and LogoutResponse, held against our certificates
 //	assertion.go  what a service provider must insist on in the assertion
@@ -33,19 +38,29 @@ import (
 	"vernal/certs"
 	"vernal/idp"
 	"vernal/idp/assurance"
+	"vernal/idp/ending"
 	"vernal/idp/saml"
 	"vernal/idp/sp"
 	"vernal/metadata"
 	"vernal/templates"
 )
 
-// Service inspects messages. Registry, Years and Seen may be nil where there is
+// Service inspects messages. Registry, Years, Seen and Users may be nil where there is
 // no installation to ask; then nothing is verified.
 type Service struct {
 	IdP      metadata.IdP
 	Registry *sp.Registry
 	Years    *certs.Ring
 	Seen     Seen
+	// Users find whom a LogoutRequest names; nil without a store.
+	Users Users
+}
+
+// Users are the users whom service providers know, and their sessions. They are only
+// read.
+type Users interface {
+	ending.Store
+	UserSessions(ctx context.Context, user idp.UserID) ([]*idp.Session, error)
 }
 
 // Seen finds the messages that came before, by their IDs; idp.ErrNotFound if
@@ -84,6 +99,9 @@ type Report struct {
 	// is; both are absent if there is one.
 	Messages int `json:"messages,omitempty"`
 	Number   int `json:"message,omitempty"`
+	// Place and Steps are those of the message that was found.
+	Place Place  `json:"place,omitempty"`
+	Steps []Step `json:"steps,omitempty"`
 
 	SP     idp.EntityID `json:"sp,omitempty"`
 	SPName string       `json:"sp_name,omitempty"`
@@ -112,6 +130,9 @@ type Outcome string
 const (
 	OK      Outcome = "ok"
 	Refused Outcome = "refused"
+	// Warned is of what the server takes or not, as something decides that is not
+	// known here.
+	Warned  Outcome = "warning"
 	Skipped Outcome = "not_checked"
 )
 
@@ -126,6 +147,8 @@ type Check struct {
 	Code idp.RefusalCode `json:"code,omitempty"`
 	Args []string        `json:"args,omitempty"`
 	Note string          `json:"note,omitempty"`
+	// Status is the code of the answer to a LogoutRequest, if the rule decides it.
+	Status string `json:"status,omitempty"`
 	// Hints are what was found out about this very value, for the operator: they
 	// may name what is registered.
 	Hints []string `json:"hints,omitempty"`
@@ -156,7 +179,7 @@ type Attribute struct {
 // Inspect says what there is to say of a message, the zero Sent included. The
 // error is a fault of ours; whatever is wrong with the text is in the report.
 func (s *Service) Inspect(ctx context.Context, m Message) (*Report, error) {
-	r := &Report{At: m.At.UTC(), Checks: []Check{}, Messages: m.Of, Number: m.Number}
+	r := &Report{At: m.At.UTC(), Checks: []Check{}, Messages: m.Of, Number: m.Number, Place: m.Place, Steps: m.Steps}
 	if root := metadataIn(m.XML); root != nil {
 		r.Kind, r.XML, r.Metadata = root.Local, shown(root), true
 		return r, s.metadata(ctx, r, root, m.XML)
@@ -166,13 +189,12 @@ func (s *Service) Inspect(ctx context.Context, m Message) (*Report, error) {
 		return r, r.refuse("", err)
 	}
 	r.Kind, r.XML = msg.Root.Local, shown(msg.Root)
-	switch {
-	case msg.Root.Is(saml.NamespaceProtocol, "AuthnRequest"), msg.Root.Is(saml.NamespaceProtocol, "LogoutRequest"):
-		err = s.request(ctx, r, msg, in)
-	case msg.Root.Is(saml.NamespaceProtocol, "Response"), msg.Root.Is(saml.NamespaceProtocol, "LogoutResponse"):
+	isResponse := msg.Root.Is(saml.NamespaceProtocol, "Response") || msg.Root.Is(saml.NamespaceProtocol, "LogoutResponse")
+	if isResponse && (in.endpoint == "" || in.response) {
 		err = s.response(ctx, r, msg, m.Opened)
-	default:
-		err = r.refuse("", idp.Refuse(idp.RefusedMessageType, "SAMLRequest", msg.Root.Local))
+	} else {
+		// Whatever else it is, the server takes it for a request.
+		err = s.request(ctx, r, msg, in)
 	}
 	return r, err
 }
@@ -226,6 +248,11 @@ func (r *Report) hint(hints ...string) {
 			last.Hints = append(last.Hints, h)
 		}
 	}
+}
+
+// warn notes what the server may refuse, by its refusal.
+func (r *Report) warn(why *idp.Refusal, note string) {
+	r.Checks = append(r.Checks, Check{Field: why.Field, Outcome: Warned, Seen: why.Seen, Code: why.Code, Args: why.Args, Note: note})
 }
 
 // fault notes a rule that is broken and has no text in the catalogues.

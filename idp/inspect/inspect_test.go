@@ -17,7 +17,7 @@ import (
 )
 
 func inspector(i *idptest.IdP) *inspect.Service {
-	return &inspect.Service{IdP: metadata.IdP{BaseURL: i.URL}, Registry: i.Registry, Years: i.Years, Seen: i.Store}
+	return &inspect.Service{IdP: metadata.IdP{BaseURL: i.URL}, Registry: i.Registry, Years: i.Years, Seen: i.Store, Users: i.Store}
 }
 
 // inspectText inspects the first message in a text.

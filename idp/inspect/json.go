@@ -14,15 +14,15 @@ const maxNested = 1000
 // sent, or else in any JSON. It goes through the text token by token: as values
 // it would take many times its size, and objects would lose the order by which
 // messages are numbered. What stands before a fault or a cut is found.
-func findJSON(text string) []Sent {
-	var har harFinder
-	walkJSON(text, &har)
-	if len(har.found) > 0 {
-		return har.found
+func findJSON(text string) (har, other []Sent) {
+	var h harFinder
+	walkJSON(text, &h)
+	if len(h.found) > 0 {
+		return h.found, nil
 	}
-	other := anyFinder{pairs: map[int][]string{}}
-	walkJSON(text, &other)
-	return other.found[:min(len(other.found), maxSent)]
+	a := anyFinder{pairs: map[int][]string{}}
+	walkJSON(text, &a)
+	return nil, a.found[:min(len(a.found), maxTriedFinds)]
 }
 
 // finder is told what a JSON text holds. A path is the names that lead to a
@@ -77,7 +77,7 @@ type harFinder struct {
 	name, value   string // of one parameter
 }
 
-func (h *harFinder) full() bool { return len(h.found) == maxSent }
+func (h *harFinder) full() bool { return len(h.found) == maxTriedFinds }
 
 func (h *harFinder) text(path []string, value string) {
 	if len(path) <= len(inRequest) || !slices.Equal(path[:len(inRequest)], inRequest) {
@@ -113,11 +113,14 @@ func (h *harFinder) request() {
 		body = strings.Join(h.pairs, "&")
 	}
 	switch {
-	case named(h.address):
-		h.found = append(h.found, fromQuery(h.address))
+	case named(h.address) && !named(body):
+		found := fromQuery(h.address)
+		found.Place = PlaceHAR
+		h.found = append(h.found, found)
 	case named(body):
-		address, _, _ := strings.Cut(h.address, "?")
-		h.found = append(h.found, Sent{Query: body, Address: address, Post: true})
+		address, query, _ := strings.Cut(h.address, "?")
+		query, _, _ = strings.Cut(query, "#")
+		h.found = append(h.found, Sent{Query: body, InURL: query, Address: address, Post: true, Place: PlaceHAR})
 	}
 }
 
@@ -129,7 +132,7 @@ type anyFinder struct {
 	pairs map[int][]string
 }
 
-func (a *anyFinder) full() bool { return len(a.found) >= maxSent }
+func (a *anyFinder) full() bool { return len(a.found) >= maxTriedFinds }
 
 func (a *anyFinder) text(path []string, value string) {
 	name := path[len(path)-1]
@@ -137,14 +140,17 @@ func (a *anyFinder) text(path []string, value string) {
 	case isParameter(name):
 		a.pairs[len(path)] = append(a.pairs[len(path)], name+"="+escaped(value))
 	case named(value):
-		a.found = append(a.found, findQueries(html.UnescapeString(value))...)
+		for _, s := range findQueries(html.UnescapeString(value)) {
+			s.Place = PlaceJSON
+			a.found = append(a.found, s)
+		}
 	}
 }
 
 func (a *anyFinder) end(path []string) {
 	inside := len(path) + 1
 	if query := strings.Join(a.pairs[inside], "&"); named(query) {
-		a.found = append(a.found, Sent{Query: query})
+		a.found = append(a.found, Sent{Query: query, Place: PlaceJSON, Rebuilt: true})
 	}
 	delete(a.pairs, inside)
 }

@@ -4,7 +4,6 @@ import (
 	"context"
 	"crypto"
 	"crypto/x509"
-	"strings"
 
 	"vernal/idp"
 	"vernal/idp/saml"
@@ -13,6 +12,11 @@ import (
 )
 
 func (s *Service) logoutRequest(ctx context.Context, r *Report, root *xmltree.Element, p *sp.Provider, in input) error {
+	if in.endpoint == "auth" {
+		// What follows is looked at as if it had come to the right place.
+		_ = r.refuse("", idp.Refuse(idp.RefusedMessageType, "SAMLRequest", root.Local, "AuthnRequest"))
+		in.endpoint, in.year = "", ""
+	}
 	req, err := saml.ParseLogoutRequest(root)
 	if err != nil {
 		return r.refuse("LogoutRequest", err)
@@ -23,25 +27,23 @@ func (s *Service) logoutRequest(ctx context.Context, r *Report, root *xmltree.El
 	if remote {
 		address = s.IdP.RemoteLogoutURL
 	}
-	if in.endpoint == "auth" {
-		r.fault("address", in.address, "this address takes AuthnRequests")
-	}
-	if err := s.header(r, req.Header, req.Check, in, address); err != nil {
+	if err := s.header(r, p, req.Header, req.Check, in, address); err != nil {
 		return err
 	}
-	if err := s.repeated(ctx, r, req.ID); err != nil {
+	before, err := s.repeated(ctx, r, req.ID)
+	if err != nil {
 		return err
-	}
-	if err := s.person(r, req, root); err != nil {
-		return err
-	}
-	if len(req.SessionIndexes) > 0 {
-		r.ok("SessionIndex", strings.Join(req.SessionIndexes, " "))
 	}
 	if p != nil && p.LogoutURL == "" && !remote {
-		return r.refuse("", idp.Refuse(idp.RefusedNoLogoutURL, "logout_url", ""))
+		if err := r.refuse("", idp.Refuse(idp.RefusedNoLogoutURL, "SingleLogoutService", "")); err != nil {
+			return err
+		}
 	}
-	return nil
+	opened, err := s.person(r, req, root)
+	if err != nil || !opened {
+		return err
+	}
+	return s.judgeLogout(ctx, r, logoutSubject{p: p, req: req, before: before, remote: remote})
 }
 
 // remote reports whether a LogoutRequest came by the back channel. Where it was
@@ -51,34 +53,33 @@ func (in input) remote(destination string) bool {
 	return in.soap || in.endpoint == "remotelogout" || in.endpoint == "" && m != nil && m[1] == "remotelogout"
 }
 
-// person looks at the name of a LogoutRequest, and opens it with the key of the
-// year that it came to, as the server does: only after the signature held.
-func (s *Service) person(r *Report, req *saml.LogoutRequest, root *xmltree.Element) error {
+// person opens the name of a LogoutRequest with the key of the year that it came
+// to, as the server does: only after the signature held. It reports whether there
+// is a name to read.
+func (s *Service) person(r *Report, req *saml.LogoutRequest, root *xmltree.Element) (bool, error) {
 	if !req.Encrypted() {
-		r.ok("NameID", req.NameID.Value)
-		return nil
+		return true, nil
 	}
 	seen, to := described(root.Child(saml.NamespaceAssertion, "EncryptedID"))
 	switch {
 	case s.Years == nil:
 		r.Checks = append(r.Checks, Check{Field: "EncryptedID", Outcome: Skipped, Seen: seen, Note: "only our keys open it, and there are none here"})
-		return nil
+		return false, nil
 	case r.Cert == nil:
 		r.Checks = append(r.Checks, Check{Field: "EncryptedID", Outcome: Skipped, Seen: seen, Note: "it is opened only in a message whose signature holds"})
-		return nil
+		return false, nil
 	}
 	err := s.openName(r, req, r.Year)
 	if err == nil {
 		r.Checks = append(r.Checks, Check{Field: "EncryptedID", Outcome: OK, Seen: seen, Note: "opened with our key of " + string(r.Year)})
-		r.ok("NameID", req.NameID.Value)
-		return nil
+		return true, nil
 	}
 	if err := r.refuse("EncryptedID", err); err != nil {
-		return err
+		return false, err
 	}
 	r.Checks[len(r.Checks)-1].Seen = seen
 	r.hint(s.nameHints(r, req, to)...)
-	return nil
+	return false, nil
 }
 
 // openName opens the name with our key of a year.

@@ -2,147 +2,248 @@ package inspect
 
 import (
 	"encoding/base64"
-	"html"
 	"net/url"
 	"regexp"
+	"slices"
 	"strings"
-
-	xhtml "golang.org/x/net/html"
 )
 
 // Sent is one message as it stood in what people pasted.
 type Sent struct {
 	// Query holds the parameters, still encoded, as a query or a form does.
 	Query string `json:"query,omitempty"`
+	// InURL are the parameters in the URL that a form was sent to, which the server
+	// reads as well.
+	InURL string `json:"in_url,omitempty"`
 	// XML is the message, where it was pasted as plain XML.
 	XML string `json:"xml,omitempty"`
 	// Address is where it was sent to, without the query; "" if unknown.
 	Address string `json:"address,omitempty"`
 	// Post is set of a form, whose signature stands in the message.
 	Post bool `json:"post,omitempty"`
+	// Place is what the message was found as, and Steps are what was undone to
+	// find it, in their order.
+	Place Place  `json:"place,omitempty"`
+	Steps []Step `json:"steps,omitempty"`
+	// Rebuilt is set where the parameters were found decoded: how they were
+	// encoded, which the signature of a query covers, is lost.
+	Rebuilt bool `json:"rebuilt,omitempty"`
 }
 
-// maxSent bounds the messages that are looked for in one paste.
-const maxSent = 50
+// Place is what a message was found as.
+type Place string
 
-var (
-	// inText is a query or address with a message somewhere in a text.
-	inText = regexp.MustCompile("[^\\s'\"<>`]*SAMLRe(?:quest|sponse)=[^\\s'\"<>`]*")
-	// asList is a form as the developer tools of browsers list it.
-	asList = regexp.MustCompile(`(?m)^[ \t]*"?(SAMLRequest|SAMLResponse|RelayState|SigAlg|Signature)"?:[ \t]*"?([^\s"]+)"?,?[ \t]*\r?$`)
+// The places.
+const (
+	PlaceHAR        Place = "har"
+	PlaceJSON       Place = "json"
+	PlaceURL        Place = "url"        // a URL, or its query
+	PlaceForm       Place = "form"       // an HTML form
+	PlaceParameters Place = "parameters" // parameters in a list, a table or a log line
+	PlaceXML        Place = "xml"
+	PlaceBase64     Place = "base64"
+)
+
+// Bounds on one paste.
+const (
+	// maxSent is how many messages are looked for.
+	maxSent = 50
+	// maxUnwrapped is the longest text, in bytes, that is looked at in other
+	// ways than as it is.
+	maxUnwrapped = 4 << 20
+	// maxLayers bounds how often a text is unwrapped one way in another, and
+	// maxViews the ways in all.
+	maxLayers = 6
+	maxViews  = 40
+	// maxTried is how many finds are decoded in one view: the same message may
+	// stand there many times.
+	maxTriedFinds = 200
 )
 
 // Find looks for the messages in a text, in the order in which they stand there:
-// XML, an HTML page with the form, a HAR file or other JSON, addresses, queries
-// and forms in whatever surrounds them, base64 by itself. It is for the process
-// that has the text: a HAR file holds cookies and passwords too, and what is
-// inspected is the message alone.
+// URLs, queries, forms, parameters in lists and logs, XML, HAR files and other
+// JSON, and base64, in whatever surrounds them. What mail programs, logs, browsers,
+// shells and link scanners make of a text is undone. Messages that stand there as
+// they are come first, and those that do not decode last.
+//
+// It is for the process that has the text: a HAR file holds cookies and passwords
+// too, and what is inspected is the message alone.
 func Find(text string) []Sent {
-	text = strings.TrimSpace(strings.TrimPrefix(text, "\uFEFF"))
-	switch {
-	case text == "":
+	f := finds{exact: map[string]int{}, byID: map[string]int{}}
+	text, steps := plainText(text)
+	if text == "" {
 		return nil
-	case text[0] == '<':
-		if forms := findForms(text); len(forms) > 0 {
-			return forms
-		}
-		if !strings.Contains(text, "urn:oasis:names:tc:SAML") && named(text) {
-			return findQueries(html.UnescapeString(text)) // some element of a page
-		}
-		return []Sent{{XML: text}}
-	case text[0] == '{' || text[0] == '[':
-		if found := findJSON(text); len(found) > 0 {
-			return found
+	}
+	if text[0] == '{' || text[0] == '[' {
+		har, other := findJSON(text)
+		f.addAll(other, steps)
+		if len(har) > 0 {
+			f = finds{exact: map[string]int{}, byID: map[string]int{}}
+			f.addAll(har, steps)
+			return f.sorted()
 		}
 	}
-	switch {
-	case named(text):
-		return findQueries(text)
-	case asList.MatchString(text):
-		return []Sent{findList(text)}
+	views := []view{{text: text, steps: steps}}
+	budget := max(2*maxUnwrapped, 4*len(text))
+	for i := 0; i < len(views) && i < maxViews && !f.full(); i++ {
+		v := views[i]
+		f.look(v)
+		if len(text) > maxUnwrapped || len(v.steps) >= maxLayers {
+			continue
+		}
+		for _, next := range v.unwrapped() {
+			known := slices.ContainsFunc(views, func(o view) bool { return o.text == next.text })
+			if budget -= len(next.text); known || budget < 0 || len(views) >= maxViews {
+				continue
+			}
+			views = append(views, next)
+		}
 	}
-	return []Sent{{Query: "SAMLRequest=" + escaped(strings.Join(strings.Fields(text), ""))}}
+	if !f.anyReadable() && len(text) <= maxUnwrapped {
+		for _, v := range views {
+			f.addAll(findBase64(v.text), v.steps)
+		}
+	}
+	if len(f.all) == 0 && text[0] == '<' && !isPage(text) {
+		f.add(Sent{XML: text, Place: PlaceXML, Steps: steps})
+	}
+	return f.sorted()
 }
 
-// named reports whether a text has a message as a parameter.
-func named(text string) bool {
-	return strings.Contains(text, "SAMLRequest=") || strings.Contains(text, "SAMLResponse=")
+// finds are the messages found so far, each once.
+type finds struct {
+	all []find
+	// exact and byID lead to a find by its XML or undecodable value, and by its
+	// kind and ID.
+	exact, byID map[string]int
 }
 
-// findQueries finds the addresses and forms in a text. One alone may be broken
-// into lines, and is taken whole.
-func findQueries(text string) []Sent {
-	all := inText.FindAllString(text, maxSent)
-	starts := len(all) > 0 && strings.HasPrefix(text, all[0])
-	if starts && len(all) == 1 && !strings.ContainsAny(text, "'\"<>`") {
-		return []Sent{fromQuery(text)}
+// find is a message with what was found out about it.
+type find struct {
+	Sent
+	content
+	score int
+}
+
+func (f *finds) full() bool { return len(f.all) >= maxSent }
+
+func (f *finds) anyReadable() bool {
+	return slices.ContainsFunc(f.all, func(x find) bool { return x.readable })
+}
+
+// look adds what a view holds.
+func (f *finds) look(v view) {
+	if strings.Contains(v.text, "SAMLRe") {
+		f.addAll(findForms(v.text), v.steps)
+		f.addAll(findQueries(v.text), v.steps)
+		f.addAll(findParameters(v.text), v.steps)
 	}
-	found := make([]Sent, len(all))
-	for i, one := range all {
-		found[i] = fromQuery(one)
+	f.addAll(findXML(v.text), v.steps)
+}
+
+func (f *finds) addAll(found []Sent, steps []Step) {
+	for i, s := range found {
+		if i == maxTriedFinds || f.full() {
+			return
+		}
+		s.Steps = slices.Concat(steps, s.Steps)
+		f.add(s)
+	}
+}
+
+// add takes a message unless it is known already. Of two forms of the same one
+// stays what says more: that which decodes, with its signature and where it was
+// sent to. One that came by a URL stays as it was sent, broken or not.
+func (f *finds) add(s Sent) {
+	x := find{Sent: s, content: contentOf(s)}
+	x.score = x.content.score(s)
+	if !x.readable && s.Place == PlaceParameters && !looksEncoded(x.value) {
+		return // a word after the name of a parameter, such as "SAMLRequest: missing"
+	}
+	at, known := f.exact[x.key]
+	if !known && x.id != "" {
+		at, known = f.byID[x.id]
+		// In a text that was unwrapped a message can have changed.
+		known = known && (x.isClean != f.all[at].isClean || isDerived(x.Sent))
+	}
+	if !known {
+		at = len(f.all)
+		f.all = append(f.all, x)
+	} else if old := f.all[at]; x.score > old.score && (old.readable || !isOurs(old.Sent)) {
+		f.all[at] = x
+	}
+	f.exact[x.key] = at
+	if x.id != "" {
+		f.byID[x.id] = at
+	}
+}
+
+// sorted are the messages, those that decode first. What is only a piece of one of
+// them, or the same in a form that was undone, is left out.
+func (f *finds) sorted() []Sent {
+	var whole, odd, broken []find
+	for _, x := range f.all {
+		if x.readable && x.isClean {
+			whole = append(whole, x)
+		}
+	}
+	for _, x := range f.all {
+		switch {
+		case x.readable && x.isClean, slices.ContainsFunc(whole, x.isPieceOf):
+		case x.readable:
+			odd = append(odd, x)
+		case isDerived(x.Sent) && len(whole)+len(odd)+len(broken) > 0:
+			// Texts that were unwrapped in a wrong way hold such.
+		default:
+			broken = append(broken, x)
+		}
+	}
+	var found []Sent
+	for _, x := range slices.Concat(whole, odd, broken) {
+		found = append(found, x.Sent)
 	}
 	return found
 }
 
-// fromQuery parts an address from its query. An ampersand that a page escaped is
-// one.
-func fromQuery(text string) Sent {
-	text = strings.ReplaceAll(text, "&amp;", "&")
-	var s Sent
-	if address, query, ok := strings.Cut(text, "?"); ok {
-		s.Address, text = address, query
-	}
-	s.Query, _, _ = strings.Cut(text, "#")
-	return s
+// isDerived reports whether a message was found in a text that something was undone in.
+func isDerived(s Sent) bool {
+	return slices.ContainsFunc(s.Steps, func(one Step) bool { return one != StepJoined && one != StepUTF16 && one != StepTree })
 }
 
-// findList reads a form that developer tools list, a parameter on each line.
-func findList(text string) Sent {
-	var pairs []string
-	for _, m := range asList.FindAllStringSubmatch(text, maxSent) {
-		pairs = append(pairs, m[1]+"="+escaped(m[2]))
+// idOf finds an ID in XML that does not parse, whatever its quotes became.
+var idOf = regexp.MustCompile(`\bID=(?:3D)?(?:["'“”\\]|&[a-z]+;|&#[0-9]+;)*([A-Za-z0-9_.-]{8,})`)
+
+// isPieceOf reports whether a find that does not decode is a part of one that does,
+// or the same before something was undone.
+func (x find) isPieceOf(whole find) bool {
+	switch {
+	case x.Place == PlaceHAR:
+		return false // there a value is whole
+	case x.XML != "":
+		m := idOf.FindStringSubmatch(x.XML)
+		return m == nil && len(whole.Steps) > 0 || m != nil && strings.Contains(whole.key, m[1][:min(len(m[1]), 16)])
 	}
-	return Sent{Query: strings.Join(pairs, "&")}
+	value := strings.TrimLeft(strings.ReplaceAll(x.value, "=", ""), "+") // a plus sign was a space
+	if cut := strings.IndexFunc(value, func(r rune) bool { return r >= 0x80 || !isBase64(byte(r)) }); cut >= 0 {
+		value = value[:cut]
+	}
+	is := strings.ReplaceAll(whole.value, "=", "")
+	before, _, _ := strings.Cut(strings.TrimLeft(x.value, "+="), "=")
+	// In mail, =3D is an equals sign, and one at the end of a line breaks it.
+	for _, v := range []string{value, strings.TrimPrefix(value, "3D"), before, strings.TrimPrefix(before, "3D")} {
+		if strings.HasPrefix(is, v) || is != "" && strings.HasPrefix(v, is) {
+			return true
+		}
+	}
+	return whole.XML != "" && strings.Contains(whole.XML, value)
 }
 
-// findForms finds the forms in an HTML page that send a message.
-func findForms(text string) (found []Sent) {
-	if !strings.Contains(text, "SAMLRe") {
-		return nil
-	}
-	z := xhtml.NewTokenizer(strings.NewReader(text))
-	var form Sent
-	var pairs []string
-	end := func() {
-		if s := strings.Join(pairs, "&"); strings.Contains(s, "SAMLRe") && len(found) < maxSent {
-			form.Query = s
-			found = append(found, form)
-		}
-		form, pairs = Sent{Post: true}, nil
-	}
-	for {
-		switch z.Next() {
-		case xhtml.ErrorToken:
-			end()
-			return found
-		case xhtml.StartTagToken, xhtml.SelfClosingTagToken:
-			t := z.Token()
-			switch t.Data {
-			case "form":
-				end()
-				form.Post = strings.EqualFold(attribute(t, "method"), "post")
-				form.Address, _, _ = strings.Cut(attribute(t, "action"), "?")
-			case "input", "textarea":
-				if name := attribute(t, "name"); isParameter(name) {
-					pairs = append(pairs, name+"="+url.QueryEscape(attribute(t, "value")))
-				}
-			}
-		case xhtml.EndTagToken:
-			if t := z.Token(); t.Data == "form" {
-				end()
-			}
-		}
-	}
+// isOurs reports whether a message was sent to one of our endpoints.
+func isOurs(s Sent) bool { return yearly.MatchString(s.Address) }
+
+// named reports whether a text has a message as a parameter.
+func named(text string) bool {
+	return strings.Contains(text, "SAMLRequest=") || strings.Contains(text, "SAMLResponse=")
 }
 
 // isParameter reports whether a name is one of those that a binding gives a
@@ -153,15 +254,6 @@ func isParameter(name string) bool {
 		return true
 	}
 	return false
-}
-
-func attribute(t xhtml.Token, name string) string {
-	for _, a := range t.Attr {
-		if a.Key == name {
-			return a.Val
-		}
-	}
-	return ""
 }
 
 // escaped is a value as it stands in a query. Tools show it escaped or not, and

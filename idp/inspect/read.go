@@ -4,6 +4,7 @@ import (
 	"errors"
 	"net/url"
 	"regexp"
+	"slices"
 	"strings"
 
 	"vernal/idp"
@@ -18,6 +19,12 @@ type input struct {
 	endpoint string
 	year     idp.Year
 	soap     bool
+	// reformatted says that white space was changed between the elements.
+	reformatted bool
+	// rebuilt says that the query was put together from decoded parameters.
+	rebuilt bool
+	// response says that it came as SAMLResponse, which our endpoints take nowhere.
+	response bool
 	// unsigned says that the signature of the query was refused already, and
 	// that it is not among what is read further on.
 	unsigned bool
@@ -28,37 +35,89 @@ var yearly = regexp.MustCompile(`/api/saml/(auth|logout|remotelogout)([0-9]{4}[a
 // read decodes a message as the server does. A parameter beside the message that
 // the server refuses is noted, and the message read without it.
 func (r *Report) read(s Sent) (*saml.Message, input, error) {
-	in := input{address: s.Address}
+	in := input{address: s.Address, rebuilt: s.Rebuilt, reformatted: slices.Contains(s.Steps, StepTree)}
 	if m := yearly.FindStringSubmatch(s.Address); m != nil {
 		in.endpoint, in.year = m[1], idp.Year(m[2])
 	}
 	if s.XML != "" {
-		if root, err := xmltree.Parse([]byte(s.XML), xmltree.MessageLimits()); err == nil && root.Is(saml.NamespaceSOAP, "Envelope") {
+		if root, err := xmltree.Parse([]byte(s.XML), xmltree.MessageLimits()); err == nil && root.Local == "Envelope" {
 			in.soap = true
+			if in.endpoint == "" {
+				in.endpoint = "remotelogout" // the one that takes SOAP
+			}
 			msg, err := saml.ReadSOAP([]byte(s.XML))
 			return msg, in, err
 		}
 		s.Query, s.Post = asForm(s.XML), true
 	}
+	in.response = value(s.Query+"&"+s.InURL, "SAMLResponse") != ""
+	if in.response && in.endpoint != "" {
+		code := idp.Refuse(idp.RefusedMessageType, "SAMLResponse", "SAMLResponse", "SAMLRequest")
+		if value(s.Query+"&"+s.InURL, "SAMLRequest") != "" {
+			code = idp.Refuse(idp.RefusedParameterConflict, "SAMLResponse", "")
+		}
+		_ = r.refuse("", code)
+	}
 	query := asRequest(s.Query)
 	// Only a signature in the query tells a redirect from a form, which may be
 	// longer.
-	inbound := saml.Inbound{Method: "POST", ContentType: "application/x-www-form-urlencoded", Body: []byte(query)}
+	inbound := saml.Inbound{Method: "POST", ContentType: "application/x-www-form-urlencoded", Body: []byte(query), RawQuery: s.InURL}
 	if !s.Post && (s.Address != "" || signs.MatchString(query)) {
 		inbound = saml.Inbound{Method: "GET", RawQuery: query}
 	}
+	if in.response {
+		inbound.RawQuery = asRequest(inbound.RawQuery)
+	}
 	msg, err := saml.Read(inbound)
 	var why *idp.Refusal
-	if !errors.As(err, &why) || !beside(why) {
+	if !errors.As(err, &why) {
 		return msg, in, err
+	}
+	if !beside(why) {
+		return r.readLeniently(s, query, in, why)
 	}
 	_ = r.refuse("", why)
 	r.hint(parameterHint(why, s.Post)...)
 	in.unsigned = true
+	if messageValue(query) == "" {
+		query = s.InURL
+	}
 	msg, err = saml.Read(saml.Inbound{
 		Method: "POST", ContentType: "application/x-www-form-urlencoded", Body: []byte("SAMLRequest=" + value(query, "SAMLRequest")),
 	})
 	return msg, in, err
+}
+
+// readLeniently reads a message that the server does not decode, to say what else is
+// in it. Where it was sent to us as it is, it is refused; a value that was pasted
+// alone may have got that way by copying.
+func (r *Report) readLeniently(s Sent, query string, in input, why *idp.Refusal) (*saml.Message, input, error) {
+	doc, how := decodeLeniently(value(query, "SAMLRequest"))
+	if doc == "" || how == "" {
+		return nil, in, why
+	}
+	msg, err := saml.Read(saml.Inbound{Method: "POST", ContentType: "application/x-www-form-urlencoded", Body: []byte(asForm(doc))})
+	if err != nil {
+		return nil, in, why
+	}
+	if s.Address == "" && !signs.MatchString(query) {
+		r.warn(why, "refused, if it was sent like that")
+	} else {
+		_ = r.refuse("", why)
+		in.unsigned = signs.MatchString(query)
+	}
+	r.hint(encodingHints[how])
+	return msg, in, nil
+}
+
+// encodingHints say how a message is encoded that the server does not decode.
+var encodingHints = map[string]string{
+	encodedURL:     "it is base64 in the URL-safe alphabet, with - and _: use + and /, then percent-encode",
+	encodedTwice:   "it is percent-encoded twice: encode once, and look for a library that encodes again",
+	encodedPlain:   "it is XML that is not base64: encode it, after DEFLATE for HTTP-Redirect",
+	encodedZlib:    "it is DEFLATE with a zlib header: leave the header out (wbits -15)",
+	encodedGzip:    "it is gzip: use DEFLATE without a header (wbits -15)",
+	encodedPadding: "it is base64 with something wrong at its end, such as padding at the wrong place",
 }
 
 var signs = regexp.MustCompile(`(?:^|&)(?:SigAlg|Signature)=`)

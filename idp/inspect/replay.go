@@ -35,19 +35,19 @@ func (s *Service) replayed(ctx context.Context, r *Report, id string) error {
 }
 
 // repeated is replayed for a LogoutRequest, which is not refused when it comes
-// again.
-func (s *Service) repeated(ctx context.Context, r *Report, id string) error {
+// again. It returns the message as it came first; nil if it never did.
+func (s *Service) repeated(ctx context.Context, r *Report, id string) (*idp.LogoutRequest, error) {
 	if s.Seen == nil {
 		r.skip("ID", "there is no store to ask whether "+id+" was seen before")
-		return nil
+		return nil, nil
 	}
 	before, err := s.Seen.LogoutRequestByMessage(ctx, r.SP, id)
 	if errors.Is(err, idp.ErrNotFound) || err == nil && before.ReceivedAt.After(r.At) {
 		r.unused(id, err == nil)
-		return nil
+		return nil, nil
 	}
 	if err != nil {
-		return fmt.Errorf("look up message: %w", err)
+		return nil, fmt.Errorf("look up message: %w", err)
 	}
 	r.ok("ID", id)
 	r.hint("this ID was used at " + stamp(before.ReceivedAt) + ", " + answered(before.AnsweredAt))
@@ -56,7 +56,7 @@ func (s *Service) repeated(ctx context.Context, r *Report, id string) error {
 	} else {
 		r.hint("it goes on in the browser that brought it last, or by the back channel")
 	}
-	return nil
+	return before, nil
 }
 
 // unused notes an ID that nobody had used by then.

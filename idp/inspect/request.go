@@ -75,9 +75,22 @@ func (s *Service) sender(ctx context.Context, r *Report, msg *saml.Message, p *s
 		r.skip("Signature", "it cannot be looked at without its parameters, see above")
 		return msg.Root, nil
 	}
-	required := p.SignRequests != idp.SignRequestsOptional || msg.Root.Local == "LogoutRequest"
+	// Sign-outs are signed always: by where it was sent to, as the server decides it.
+	isLogout := in.endpoint == "" && msg.Root.Local == "LogoutRequest" || in.endpoint != "" && in.endpoint != "auth"
+	required := p.SignRequests != idp.SignRequestsOptional || isLogout
 	root, cert, err := msg.Verify(p.RequestCerts, required)
+	var lost string // how the query was encoded, if that was found out
+	if err != nil && in.rebuilt {
+		if lost, cert = rebuiltSigner(msg.Detached, p.RequestCerts); cert != nil {
+			root, err = msg.Root, nil
+		}
+	}
+	var why *idp.Refusal
 	switch {
+	case err != nil && in.reformatted && errors.As(err, &why) && (why.Code == idp.RefusedDigest || why.Code == idp.RefusedSignature):
+		r.Unknown = true
+		r.skip("Signature", "the text was copied from a browser's view of XML, which changes the white space that the signature covers")
+		return msg.Root, nil
 	case err != nil:
 		hints, broken := s.signatureHints(ctx, msg, p, r.At, err)
 		if broken != nil {
@@ -94,6 +107,9 @@ func (s *Service) sender(ctx context.Context, r *Report, msg *saml.Message, p *s
 	}
 	r.Cert = &Cert{SHA256: p.CertSHA256(cert), EndAt: cert.NotAfter.UTC()}
 	r.ok("Signature", "by the registered certificate "+called(cert))
+	if lost != "" {
+		r.hint("the parameters were pasted decoded, so how they were encoded is not known; the signature holds " + lost)
+	}
 	if !r.At.Before(cert.NotAfter) {
 		r.hint("this certificate has ended; requests are taken all the same, and it should be replaced")
 	}
@@ -101,12 +117,12 @@ func (s *Service) sender(ctx context.Context, r *Report, msg *saml.Message, p *s
 }
 
 // header holds what every request has against place and time.
-func (s *Service) header(r *Report, h saml.Header, check func(saml.Expect) error, in input, address func(idp.Year) string) error {
+func (s *Service) header(r *Report, p *sp.Provider, h saml.Header, check func(saml.Expect) error, in input, address func(idp.Year) string) error {
 	if r.Year = in.year; r.Year == "" {
 		r.Year = s.yearOf(h.Destination, address)
 	}
 	if s.Years != nil {
-		if err := s.year(r); err != nil {
+		if err := s.year(r, p); err != nil {
 			return err
 		}
 	}
@@ -142,7 +158,7 @@ func (s *Service) header(r *Report, h saml.Header, check func(saml.Expect) error
 }
 
 // year looks whether the year answers.
-func (s *Service) year(r *Report) error {
+func (s *Service) year(r *Report, p *sp.Provider) error {
 	if r.Year == "" {
 		entry, err := s.Years.Preferred(r.At)
 		if errors.Is(err, certs.ErrNoSigner) {
@@ -160,8 +176,14 @@ func (s *Service) year(r *Report) error {
 	case ok && entry.State.Live():
 		r.ok("year", string(r.Year)+", "+string(entry.State))
 		return nil
+	case ok && entry.State == certs.Created && p != nil && p.Preview == r.Year && (r.Cert != nil || p.SignRequests == idp.SignRequestsOptional):
+		r.ok("year", string(r.Year)+", "+string(entry.State)+", in the preview that is registered for the service provider")
+		return nil
 	case ok:
 		r.fault("year", string(r.Year), "this year is "+string(entry.State)+" and does not answer")
+		if entry.State == certs.Created {
+			r.hint("it answers a browser that opened a link of vernal rotation preview, and a service provider that is registered with --preview")
+		}
 	default:
 		r.fault("year", string(r.Year), "there is no such year")
 	}
@@ -183,15 +205,17 @@ func (s *Service) yearOf(destination string, address func(idp.Year) string) idp.
 }
 
 func (s *Service) authnRequest(ctx context.Context, r *Report, root *xmltree.Element, p *sp.Provider, in input) error {
+	if in.endpoint != "" && in.endpoint != "auth" {
+		// What follows is looked at as if it had come to the right place.
+		_ = r.refuse("", idp.Refuse(idp.RefusedMessageType, "SAMLRequest", root.Local, "LogoutRequest"))
+		in.endpoint, in.year = "", ""
+	}
 	req, err := saml.ParseAuthnRequest(root)
 	if err != nil {
 		return r.refuse("AuthnRequest", err)
 	}
 	r.ok("AuthnRequest", "")
-	if in.endpoint != "" && in.endpoint != "auth" {
-		r.fault("address", in.address, "this address takes LogoutRequests")
-	}
-	if err := s.header(r, req.Header, req.Check, in, s.IdP.AuthnURL); err != nil {
+	if err := s.header(r, p, req.Header, req.Check, in, s.IdP.AuthnURL); err != nil {
 		return err
 	}
 	if err := s.replayed(ctx, r, req.ID); err != nil {

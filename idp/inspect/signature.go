@@ -193,6 +193,29 @@ var orders = []struct {
 	{"of the value of SAMLRequest alone", func(request, _, _ string) string { return strings.TrimPrefix(request, "SAMLRequest=") }},
 }
 
+// rebuiltSigner finds the certificate that verifies a signature of a query whose
+// encoding is lost, and the encoding.
+func rebuiltSigner(d *saml.Detached, certs []*x509.Certificate) (how string, cert *x509.Certificate) {
+	if d == nil {
+		return "", nil
+	}
+	query := string(d.Signed)
+	request, _ := plainValue(query, "SAMLRequest")
+	relay, hasRelay := plainValue(query, "RelayState")
+	alg, _ := plainValue(query, "SigAlg")
+	for _, e := range encodings {
+		text := "SAMLRequest=" + e.encode(request)
+		if hasRelay {
+			text += "&RelayState=" + e.encode(relay)
+		}
+		cert, err := xmldsig.VerifyDetached([]byte(text+"&SigAlg="+e.encode(alg)), d.SigAlg, d.Signature, certs)
+		if err == nil {
+			return e.name, cert
+		}
+	}
+	return "", nil
+}
+
 // otherText tells which text a signature in the query was made over, if it is one
 // that software is known to sign by mistake; "" if it is none of them.
 func otherText(d *saml.Detached, certs []*x509.Certificate) string {

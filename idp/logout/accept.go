@@ -10,6 +10,7 @@ import (
 
 	"vernal/certs"
 	"vernal/idp"
+	"vernal/idp/ending"
 	"vernal/idp/saml"
 	"vernal/idp/session"
 	"vernal/idp/sp"
@@ -70,39 +71,13 @@ func (h *Handler) read(ctx context.Context, a *accepted, msg *saml.Message, entr
 	if err := open(req, entry.Key.Signer); err != nil {
 		return err
 	}
-	user, err := h.named(ctx, a.provider, req.NameID)
-	if err != nil {
-		return err
-	}
 	a.request = &idp.LogoutRequest{
 		Handle: session.NewHandle(now), SP: a.provider.EntityID, MessageID: req.ID, Year: entry.Key.Year,
 		RelayState: msg.RelayState, HasRelay: msg.HasRelay, Locale: msg.Locale,
-		User: user, SessionIndexes: req.SessionIndexes, CertSHA256: a.provider.CertSHA256(a.cert),
+		SessionIndexes: req.SessionIndexes, CertSHA256: a.provider.CertSHA256(a.cert),
 		ReceivedAt: now, ExpiresAt: now.Add(requestLifetime),
 	}
-	return h.readUUIDs(ctx, a.provider, a.request)
-}
-
-// readUUIDs looks among the SessionIndexes for UUIDs that the provider was given
-// of users. A lone one says which user, on the back channel. Beside others it
-// only says that every session is meant: one message reaches one user.
-func (h *Handler) readUUIDs(ctx context.Context, p *sp.Provider, req *idp.LogoutRequest) error {
-	for _, index := range req.SessionIndexes {
-		user, err := h.Store.UserByNameID(ctx, p.NameIDScope, idp.NameID(index))
-		if errors.Is(err, idp.ErrNotFound) {
-			continue
-		}
-		if err != nil {
-			return wrap(err)
-		}
-		if user == req.User {
-			req.UUIDIndex = true
-		}
-		if len(req.SessionIndexes) == 1 {
-			req.IndexUser = user
-		}
-	}
-	return nil
+	return ending.Find(ctx, h.Store, a.provider, a.request, req.NameID)
 }
 
 // open decrypts the name, if it is encrypted to the year's key. The caller has
@@ -117,45 +92,4 @@ func open(req *saml.LogoutRequest, key crypto.Signer) error {
 		return idp.Refuse(idp.RefusedEncryptedID, "EncryptedID", "").With(errors.New("our key cannot decrypt"))
 	}
 	return req.Open(d)
-}
-
-// named finds the user who was disclosed to the provider under a NameID; "" if
-// no one was. The format is not looked at: software sends it wrong or not at all,
-// and the value is enough.
-//
-// An email address names a user only to a provider that is given email addresses,
-// and only if this one was given as a NameID. Another address of the same user is
-// answered like one that no one has: else an SP could reach users who never were
-// there, and find out which addresses belong together.
-func (h *Handler) named(ctx context.Context, p *sp.Provider, id *saml.NameID) (idp.UserID, error) {
-	user, err := h.Store.UserByNameID(ctx, p.NameIDScope, idp.NameID(id.Value))
-	if err == nil || !errors.Is(err, idp.ErrNotFound) {
-		return user, wrap(err)
-	}
-	if !p.AllowsNameIDFormat(idp.NameIDFormatEmail) {
-		return "", nil
-	}
-	u, err := h.Store.UserByEmail(ctx, id.Value)
-	switch {
-	case errors.Is(err, idp.ErrNotFound):
-		return "", nil
-	case err != nil:
-		return "", wrap(err)
-	case u.DisclosedEmail(p.EntityID, id.Value) == nil:
-		return "", nil
-	}
-	// A provider that was removed and added again may be somebody else's: it
-	// knows nobody before they come.
-	_, err = h.Store.NameID(ctx, p.NameIDScope, u.ID)
-	if errors.Is(err, idp.ErrNotFound) {
-		return "", nil
-	}
-	return u.ID, wrap(err)
-}
-
-func wrap(err error) error {
-	if err != nil {
-		return fmt.Errorf("look up person of logout: %w", err)
-	}
-	return nil
 }

@@ -14,9 +14,9 @@
 //	             bytes to an idp.LogoutRequest, without HTTP
 //	resume.go    the continue URL, where a browser comes back with its session
 //	             cookie, which a POST from another site does not bring
-//	judge.go     the one decision: which sessions end, and what is answered?
-//	answer.go    the one write, which makes the decision; then the page that
-//	             posts the LogoutResponse
+//	answer.go    the one write, which makes the decision of package ending: which
+//	             sessions end, and what is answered; then the page that posts
+//	             the LogoutResponse
 //	remote.go    the back channel: the SP's server speaks to ours, at
 //	             remotelogout{year}, by POST or SOAP
 //

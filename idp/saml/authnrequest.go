@@ -59,7 +59,7 @@ const (
 // the form that the schema gives them and come at most once, in any order.
 func ParseAuthnRequest(root *xmltree.Element) (*AuthnRequest, error) {
 	if !root.Is(NamespaceProtocol, "AuthnRequest") {
-		return nil, idp.Refuse(idp.RefusedMessageType, "SAMLRequest", root.Local)
+		return nil, idp.Refuse(idp.RefusedMessageType, "SAMLRequest", root.Local, "AuthnRequest")
 	}
 	if err := checkAttributes(root); err != nil {
 		return nil, err
@@ -103,7 +103,7 @@ func authnRequestParts(root *xmltree.Element) (parts, error) {
 	for c := range root.Elements() {
 		place := p.place(c)
 		if place == nil || *place != nil {
-			return p, idp.Refuse(idp.RefusedValue, "AuthnRequest", c.Local)
+			return p, refuseChild("AuthnRequest", c, place != nil)
 		}
 		*place = c
 	}
@@ -215,7 +215,7 @@ func (r *AuthnRequest) readAuthnContext(e *xmltree.Element) error {
 		case c.Is(NamespaceAssertion, "AuthnContextDeclRef"):
 			list = &r.DeclRefs
 		default:
-			return idp.Refuse(idp.RefusedValue, "RequestedAuthnContext", c.Local)
+			return refuseChild("RequestedAuthnContext", c, false)
 		}
 		if err := checkAttributes(c); err != nil {
 			return err

@@ -142,7 +142,7 @@ func decodeMessage(raw string) (*xmltree.Element, error) {
 	}
 	root, err := xmltree.Parse(data, xmltree.MessageLimits())
 	if err != nil {
-		return nil, refuseXML(data, err)
+		return nil, refuseXML("SAMLRequest", data, err)
 	}
 	return root, nil
 }
@@ -197,7 +197,7 @@ func (d *decoder) inflated(data []byte) ([]byte, error) {
 }
 
 // refuseXML shows the sender the place in their own text.
-func refuseXML(data []byte, err error) error {
+func refuseXML(field string, data []byte, err error) error {
 	seen, what, at := "", "", ""
 	var syntax *xmltree.SyntaxError
 	if errors.As(err, &syntax) {
@@ -206,5 +206,5 @@ func refuseXML(data []byte, err error) error {
 		seen = strings.ToValidUTF8(string(data[from:to]), "\uFFFD")
 		what, at = syntax.What, strconv.Itoa(syntax.Offset)
 	}
-	return idp.Refuse(idp.RefusedXML, "SAMLRequest", seen, what, at).With(err)
+	return idp.Refuse(idp.RefusedXML, field, seen, what, at).With(err)
 }

@@ -50,7 +50,7 @@ const (
 // Message.Verify returned. The error is a *idp.Refusal.
 func ParseLogoutRequest(root *xmltree.Element) (*LogoutRequest, error) {
 	if !root.Is(NamespaceProtocol, "LogoutRequest") {
-		return nil, idp.Refuse(idp.RefusedMessageType, "SAMLRequest", root.Local)
+		return nil, idp.Refuse(idp.RefusedMessageType, "SAMLRequest", root.Local, "LogoutRequest")
 	}
 	if err := checkAttributes(root); err != nil {
 		return nil, err
@@ -111,10 +111,10 @@ func (r *LogoutRequest) readParts(root *xmltree.Element) error {
 			}
 		case c.Is(NamespaceAssertion, "Issuer"), c.Is(NamespaceProtocol, "Extensions"), c.Is(xmldsig.Namespace, "Signature"):
 		default: // BaseID too: an abstract type that nobody sends
-			return idp.Refuse(idp.RefusedValue, "LogoutRequest", c.Local)
+			return refuseChild("LogoutRequest", c, false)
 		}
 		if seen[name] {
-			return idp.Refuse(idp.RefusedValue, "LogoutRequest", c.Local)
+			return refuseChild("LogoutRequest", c, true)
 		}
 		seen[name] = true
 	}

@@ -16,10 +16,10 @@ func ReadSOAP(body []byte) (*Message, error) {
 	}
 	envelope, err := xmltree.Parse(body, xmltree.MessageLimits())
 	if err != nil {
-		return nil, idp.Refuse(idp.RefusedXML, "Envelope", "").With(err)
+		return nil, refuseXML("Envelope", body, err)
 	}
 	if !envelope.Is(NamespaceSOAP, "Envelope") {
-		return nil, idp.Refuse(idp.RefusedMessageType, "Envelope", envelope.Local)
+		return nil, idp.Refuse(idp.RefusedMessageType, "Envelope", envelope.Local, "Envelope")
 	}
 	if err := checkContent(envelope); err != nil {
 		return nil, err

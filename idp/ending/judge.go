@@ -1,4 +1,4 @@
-package logout
+package ending
 
 import (
 	"slices"
@@ -15,7 +15,7 @@ var (
 	notTheirs = saml.Status{Code: saml.StatusRequester, Detail: saml.StatusUnknownPrincipal}
 )
 
-// judge is the one decision on the front channel: which sessions end, and what is
+// Judge is the one decision on the front channel: which sessions end, and what is
 // the SP answered? It is pure. first is the message as it was first received,
 // sessions are those stored of its user, s is the browser's own; nil without one.
 //
@@ -33,12 +33,12 @@ var (
 // whose session has outlived the one here that it came from, and must not stay
 // signed in without knowing. The SP gains nothing by it that a passive
 // AuthnRequest would not give it first.
-func judge(first *idp.LogoutRequest, sessions []*idp.Session, s *idp.Session) idp.LogoutDecision {
+func Judge(first *idp.LogoutRequest, sessions []*idp.Session, s *idp.Session) idp.LogoutDecision {
 	if s != nil && (first.User == "" || s.User != first.User) {
 		return decision(notTheirs, nil)
 	}
 	sessions = of(sessions, first.User)
-	own := current(sessions, s)
+	own := Current(sessions, s)
 	every := first.EverySession()
 	var end []*idp.Session
 	for _, x := range sessions {
@@ -47,7 +47,7 @@ func judge(first *idp.LogoutRequest, sessions []*idp.Session, s *idp.Session) id
 		}
 	}
 	switch {
-	case slices.ContainsFunc(end, func(x *idp.Session) bool { return len(others(x, first.SP)) > 0 }):
+	case slices.ContainsFunc(end, func(x *idp.Session) bool { return len(Others(x, first.SP)) > 0 }):
 		return decision(partial, end)
 	case len(end) > 0:
 		return decision(success, end)
@@ -61,10 +61,10 @@ func judge(first *idp.LogoutRequest, sessions []*idp.Session, s *idp.Session) id
 	return decision(success, nil)
 }
 
-// judgeRemote is judge for the back channel, where there is no browser: a UUID
+// JudgeRemote is Judge for the back channel, where there is no browser: a UUID
 // that comes as the only SessionIndex names the user, and the NameID is not
 // looked at. An SP that knows the user gets Success also with no session left.
-func judgeRemote(first *idp.LogoutRequest, sessions []*idp.Session) idp.LogoutDecision {
+func JudgeRemote(first *idp.LogoutRequest, sessions []*idp.Session) idp.LogoutDecision {
 	user, every := first.User, first.EverySession()
 	if first.IndexUser != "" {
 		user, every = first.IndexUser, true
@@ -95,9 +95,9 @@ func of(sessions []*idp.Session, user idp.UserID) (theirs []*idp.Session) {
 	return theirs
 }
 
-// current is what the browser's session s is now: a step-up in another tab gives
+// Current is what the browser's session s is now: a step-up in another tab gives
 // it another ID, and leaves when it began. nil if it is over.
-func current(sessions []*idp.Session, s *idp.Session) *idp.Session {
+func Current(sessions []*idp.Session, s *idp.Session) *idp.Session {
 	if s == nil {
 		return nil
 	}
@@ -126,8 +126,8 @@ func disclosed(x *idp.Session, first *idp.LogoutRequest, every bool) bool {
 	return x.DisclosedTo(first.SP, first.SessionIndexes)
 }
 
-// others are the SPs besides this one that take part in the session.
-func others(s *idp.Session, provider idp.EntityID) (all []idp.EntityID) {
+// Others are the SPs besides this one that take part in the session.
+func Others(s *idp.Session, provider idp.EntityID) (all []idp.EntityID) {
 	for _, p := range s.Participants {
 		if p.SP != provider && !slices.Contains(all, p.SP) {
 			all = append(all, p.SP)

@@ -1,4 +1,4 @@
-package logout
+package ending
 
 import (
 	"testing"
@@ -111,10 +111,10 @@ func TestJudge(t *testing.T) {
 		{"again after a refusal, without a session", after(notTheirs, message("u", "x")), all, nil, decided(success), decided(success)},
 	}
 	for _, tt := range tests {
-		if diff := cmp.Diff(tt.front, judge(tt.first, tt.sessions, tt.own)); diff != "" {
+		if diff := cmp.Diff(tt.front, Judge(tt.first, tt.sessions, tt.own)); diff != "" {
 			t.Errorf("%s, front channel (-want +got):\n%s", tt.name, diff)
 		}
-		if diff := cmp.Diff(tt.remote, judgeRemote(tt.first, tt.sessions)); diff != "" {
+		if diff := cmp.Diff(tt.remote, JudgeRemote(tt.first, tt.sessions)); diff != "" {
 			t.Errorf("%s, back channel (-want +got):\n%s", tt.name, diff)
 		}
 	}

@@ -1,0 +1,508 @@
+package inspect
+
+import (
+	"net/url"
+	"regexp"
+	"slices"
+	"strings"
+	"unicode"
+	"unicode/utf8"
+
+	xhtml "golang.org/x/net/html"
+)
+
+// outside reports whether a character ends a URL that stands in a text.
+func outside(r rune) bool {
+	return unicode.IsSpace(r) || unicode.IsControl(r) || strings.ContainsRune("'\"<>`|\\“”‘’«»„‹›…", r)
+}
+
+// endOfURL and startOfURL are where the run of a URL's characters ends and begins.
+func endOfURL(text string, from int) int {
+	if i := strings.IndexFunc(text[from:], outside); i >= 0 {
+		return from + i
+	}
+	return len(text)
+}
+
+func startOfURL(text string, least, at int) int {
+	for at > least {
+		r, n := utf8.DecodeLastRuneInString(text[least:at])
+		if outside(r) {
+			break
+		}
+		at -= n
+	}
+	return at
+}
+
+// schemeStart finds where a URL begins.
+var schemeStart = regexp.MustCompile(`https?://`)
+
+// nextNamed is where the next parameter with a message begins; -1 if there is none.
+func nextNamed(text string, from int) int {
+	for {
+		i := strings.Index(text[from:], "SAMLRe")
+		if i < 0 {
+			return -1
+		}
+		from += i
+		if strings.HasPrefix(text[from:], "SAMLRequest=") || strings.HasPrefix(text[from:], "SAMLResponse=") {
+			return from
+		}
+		from += len("SAMLRe")
+	}
+}
+
+// findQueries finds the URLs, queries and forms in a text. One that was broken
+// into lines is joined, if that makes more of it.
+func findQueries(text string) (found []Sent) {
+	for from := 0; len(found) < maxTriedFinds; {
+		at := nextNamed(text, from)
+		if at < 0 {
+			return found
+		}
+		start, end := startOfURL(text, from, at), endOfURL(text, at)
+		if i := schemeStart.FindStringIndex(text[start:at]); i != nil {
+			start += i[0] // what stands before belongs to the text
+		}
+		if value := strings.IndexByte(text[at:end], '=') + 1; at+value == end && end < len(text) && strings.IndexByte("\"'`\\", text[end]) >= 0 || strings.HasPrefix(text[at+value:end], "[") {
+			from = end // a quoted value, which findParameters finds
+			continue
+		}
+		best := fromQuery(trimPunctuation(text[start:end], start == 0 && end == len(text)))
+		if start == 0 && strings.TrimSpace(text[:end]) != text {
+			// A query alone in a text is all of it, however it is broken.
+			best, end = longer(best, text[start:], end, len(text))
+		}
+		if joined, after := joinLines(text, start, end); after > end {
+			best, end = longer(best, joined, end, after)
+		}
+		if best.Address == "" {
+			nearEndpoint(&best, text[max(0, start-2048):start])
+		}
+		best.Place = PlaceURL
+		found = append(found, best)
+		from = end
+	}
+	return found
+}
+
+// longer takes the joined text instead, if a message in it says more.
+func longer(best Sent, joined string, end, after int) (Sent, int) {
+	if strings.IndexFunc(joined, func(r rune) bool { return outside(r) && !unicode.IsSpace(r) }) >= 0 {
+		return best, end
+	}
+	if other := fromQuery(joined); contentOf(other).score(other) > contentOf(best).score(best) {
+		other.Steps = []Step{StepJoined}
+		return other, after
+	}
+	return best, end
+}
+
+// joinLines continues a run of characters over the lines that follow, if they look
+// as a mail program or a terminal breaks a long line: full lines without spaces,
+// and a shorter last one.
+func joinLines(text string, start, end int) (joined string, after int) {
+	const full = 40 // bytes; nothing breaks lines that are shorter
+	var b strings.Builder
+	b.WriteString(text[start:end])
+	lineStart := strings.LastIndexByte(text[:start], '\n') + 1
+	width := end - lineStart
+	for range 2000 {
+		rest := text[end:]
+		next := strings.TrimLeft(rest, " \t\r=")
+		if !strings.HasPrefix(next, "\n") || width < full {
+			break
+		}
+		next = strings.TrimLeft(next[1:], " \t>|")
+		at := len(text) - len(next)
+		to := endOfURL(text, at)
+		tail, _, _ := strings.Cut(text[to:], "\n")
+		if to == at || strings.TrimSpace(tail) != "" {
+			break
+		}
+		b.WriteString(text[at:to])
+		end, after = to, to
+		if to-at < width*3/4 {
+			break // the last one
+		}
+		width = max(width, to-at)
+	}
+	return b.String(), after
+}
+
+// trimPunctuation takes off what a sentence or a link in Markdown ends with.
+func trimPunctuation(s string, whole bool) string {
+	for s != "" && !whole {
+		switch last := s[len(s)-1]; last {
+		case '.', ',', ';', ':', '!', '*':
+		case ')', ']', '}':
+			if strings.Contains(s, string("([{"[strings.IndexByte(")]}", last)])) {
+				return s
+			}
+		default:
+			return s
+		}
+		s = s[:len(s)-1]
+	}
+	return s
+}
+
+// fromQuery parts an address from its query. An ampersand that a page escaped is
+// one. Of a URL in the query of another one, as link scanners write them, the inner
+// one counts.
+func fromQuery(text string) Sent {
+	text = strings.ReplaceAll(text, "&amp;", "&")
+	var s Sent
+	message := nextNamed(text, 0)
+	if cut := queryStart(text[:max(message, 0)]); cut >= 0 {
+		s.Address, text = text[:cut], text[cut+1:]
+		if i := strings.LastIndex(s.Address, "://"); i > 0 {
+			scheme := strings.TrimRightFunc(s.Address[:i], isLetter)
+			s.Address = s.Address[len(scheme):]
+		}
+		s.Address = strings.TrimLeft(s.Address, "([{*@")
+	} else if i := strings.LastIndexAny(text[:max(message, 0)], "([{,;:"); i >= 0 && !strings.Contains(text[:message], "&") {
+		text = text[i+1:]
+	}
+	s.Query, _, _ = strings.Cut(text, "#")
+	return s
+}
+
+func isLetter(r rune) bool { return r|0x20 >= 'a' && r|0x20 <= 'z' }
+
+// queryStart is where the query begins of which the text is the start: behind one
+// of our endpoints, else behind the last question mark; -1 without one.
+func queryStart(text string) int {
+	for from := 0; ; {
+		i := strings.IndexByte(text[from:], '?')
+		if i < 0 {
+			return strings.LastIndexByte(text, '?')
+		}
+		if yearly.MatchString(text[max(0, from+i-64) : from+i]) {
+			return from + i
+		}
+		from += i + 1
+	}
+}
+
+// endpoints finds the URLs of our endpoints.
+var endpoints = regexp.MustCompile(`(?:https?://[^\s"'<>?]+)?/api/saml/(?:auth|logout|remotelogout)[0-9]{4}[a-z]?\b`)
+
+// nearEndpoint says where a form was sent to by the last endpoint before it, as in
+// the head of an HTTP request or a curl command.
+func nearEndpoint(s *Sent, before string) {
+	all := endpoints.FindAllStringIndex(before, -1)
+	if len(all) == 0 {
+		return
+	}
+	last := all[len(all)-1]
+	method := strings.HasSuffix(strings.TrimRight(before[:last[0]], " \t"), "POST")
+	if method || !signs.MatchString(s.Query) {
+		s.Address, s.Post = before[last[0]:last[1]], true
+	}
+}
+
+// findForms finds the forms in an HTML page that send a message.
+func findForms(text string) (found []Sent) {
+	if !strings.Contains(text, "<") {
+		return nil
+	}
+	z := xhtml.NewTokenizer(strings.NewReader(text))
+	form := Sent{Post: true, Place: PlaceForm}
+	var pairs []string
+	end := func() {
+		if s := strings.Join(pairs, "&"); strings.Contains(s, "SAMLRe") && len(found) < maxTriedFinds {
+			form.Query = s
+			found = append(found, form)
+		}
+		form, pairs = Sent{Post: true, Place: PlaceForm}, nil
+	}
+	for {
+		switch z.Next() {
+		case xhtml.ErrorToken:
+			end()
+			return found
+		case xhtml.StartTagToken, xhtml.SelfClosingTagToken:
+			t := z.Token()
+			switch t.Data {
+			case "form":
+				end()
+				form.Post = !strings.EqualFold(attribute(t, "method"), "get")
+				form.Address, _, _ = strings.Cut(attribute(t, "action"), "?")
+			case "input", "textarea", "button":
+				name, val := attribute(t, "name"), attribute(t, "value")
+				if t.Data == "textarea" && isParameter(name) && z.Next() == xhtml.TextToken {
+					val = strings.TrimSpace(z.Token().Data)
+				}
+				if isParameter(name) {
+					pairs = append(pairs, name+"="+url.QueryEscape(val))
+				}
+			}
+		case xhtml.EndTagToken:
+			if t := z.Token(); t.Data == "form" {
+				end()
+			}
+		}
+	}
+}
+
+func attribute(t xhtml.Token, name string) string {
+	for _, a := range t.Attr {
+		if a.Key == name {
+			return a.Val
+		}
+	}
+	return ""
+}
+
+// afterName is what stands between a parameter's name and its value: in the lists of
+// developer tools, printed maps and dictionaries, logs with key=value, name and
+// value of JSON, and the parts of a multipart form.
+var afterName = regexp.MustCompile(`^(?:` +
+	`["']?\s*,\s*["']?value["']?\s*[:=]+>?\s*|` + // {"name": "SAMLRequest", "value": "…"}
+	`"?[^\S\n]*\r?\n(?:[A-Za-z-]+:[^\n]*\r?\n)*\r?\n|` + // Content-Disposition: form-data; name="SAMLRequest"
+	`["'\]}]*\s*(?:=>|[:=])[\s\[({]*|` + // SAMLRequest: …, "SAMLRequest" => …, SAMLRequest=[…]
+	`["']?\t[\s]*|["']?\s{2,})`) // a table
+
+// maxBetween bounds, in bytes, what stands between a name and its value.
+const maxBetween = 1 << 10
+
+// nameIndex finds the names of parameters in a text, in their order.
+type nameIndex struct {
+	text string
+	next map[string]int // where each stands next; len(text) if nowhere
+}
+
+var parameterNames = []string{"SAMLRequest", "SAMLResponse", "RelayState", "SigAlg", "Signature"}
+
+// from is the first name at or after a place, and its place; "" if there is none.
+func (n *nameIndex) from(at int) (name string, place int) {
+	place = len(n.text)
+	for _, one := range parameterNames {
+		if next, known := n.next[one]; !known || next < at {
+			n.next[one] = len(n.text)
+			if i := strings.Index(n.text[at:], one); i >= 0 {
+				n.next[one] = at + i
+			}
+		}
+		if n.next[one] < place {
+			name, place = one, n.next[one]
+		}
+	}
+	return name, place
+}
+
+// parameter is a name and its value as it stands in a text.
+type parameter struct {
+	name, value string
+	from, to    int
+}
+
+// findParameters finds parameters that stand apart from each other. Those between
+// two messages go with the one that they stand next to.
+func findParameters(text string) (found []Sent) {
+	var group []parameter
+	flush := func() {
+		if s, ok := asSent(group); ok {
+			nearEndpoint(&s, text[max(0, group[0].from-2048):group[0].from])
+			found = append(found, s)
+		}
+		group = nil
+	}
+	const gap = 400 // bytes between the parameters of one message
+	known := nameIndex{text, map[string]int{}}
+	for from := 0; len(found) < maxTriedFinds; {
+		name, at := known.from(from)
+		if name == "" {
+			break
+		}
+		from = at + len(name)
+		if at > 0 && (isBase64(text[at-1]) && text[at-1] != '=' || text[at-1] == '.') {
+			continue // the end of another word
+		}
+		between := afterName.FindString(text[from:min(len(text), from+maxBetween)])
+		if between == "" {
+			continue
+		}
+		p := parameter{name: name, from: at}
+		p.value, p.to = parameterValue(text, from+len(between), name)
+		from = max(p.to, from)
+		if len(group) > 0 && (at-group[len(group)-1].to > gap || slices.ContainsFunc(group, func(o parameter) bool { return clashes(o.name, name) })) {
+			flush()
+		}
+		if p.value != "" {
+			group = append(group, p)
+		}
+	}
+	flush()
+	return found
+}
+
+// clashes reports whether two parameters cannot be of one message.
+func clashes(a, b string) bool {
+	return a == b || strings.HasPrefix(a, "SAMLRe") && strings.HasPrefix(b, "SAMLRe")
+}
+
+func asSent(group []parameter) (Sent, bool) {
+	s := Sent{Place: PlaceParameters, Rebuilt: true}
+	var pairs []string
+	for _, p := range group {
+		pairs = append(pairs, p.name+"="+escaped(p.value))
+	}
+	s.Query = strings.Join(pairs, "&")
+	return s, named(s.Query)
+}
+
+// parameterValue is the value that begins at a place, and where it ends.
+func parameterValue(text string, at int, name string) (string, int) {
+	rest := text[at:]
+	for quote, closing := range map[string]string{`"`: `"`, `'`: `'`, "`": "`", "“": "”", "‘": "’", `\"`: `\"`} {
+		if inner, ok := strings.CutPrefix(rest, quote); ok {
+			v, _, _ := strings.Cut(inner, closing)
+			end := at + len(quote) + len(v)
+			if name != "RelayState" {
+				v = strings.Join(strings.Fields(v), "")
+			}
+			return v, end
+		}
+	}
+	switch name {
+	case "RelayState", "SigAlg":
+		v, _, _ := strings.Cut(rest, "\n")
+		if i := strings.IndexAny(v, "\",;&])}"); i >= 0 {
+			v = v[:i]
+		}
+		if i := strings.Index(v, " Sig"); i >= 0 {
+			v = v[:i]
+		}
+		if i := strings.Index(v, " SAMLRe"); i >= 0 {
+			v = v[:i]
+		}
+		return strings.TrimSpace(v), at + len(v)
+	}
+	end := at + encodedLength(rest)
+	if joined, after := joinLines(text, at, end); after > end && looksEncoded(normalValue(joined)) {
+		if c, d := contentOf(Sent{Query: name + "=" + escaped(text[at:end])}), contentOf(Sent{Query: name + "=" + escaped(joined)}); name == "Signature" || d.readable || !c.readable {
+			return joined, after
+		}
+	}
+	return text[at:end], end
+}
+
+// encodedLength is the length of the base64 that a text begins with, percent-encoded
+// or not.
+func encodedLength(text string) int {
+	i := 0
+	for i < len(text) && (isBase64(text[i]) || text[i] == '%') {
+		i++
+	}
+	return i
+}
+
+// roots are the elements that are looked for in a text.
+var roots = regexp.MustCompile(`<(?:[A-Za-z_][\w.-]*:)?(?:AuthnRequest|LogoutRequest|Response|LogoutResponse|Envelope|EntityDescriptor|EntitiesDescriptor)(?:[\s/>])`)
+
+// maxRoots bounds the elements that are tried in one view.
+const maxRoots = 60
+
+// findXML finds the XML messages in a text. What a declaration before one says
+// belongs to it; one that is cut off ends with the text, or where the next begins.
+func findXML(text string) (found []Sent) {
+	if !strings.Contains(text, "urn:oasis:names:tc:SAML") {
+		return nil
+	}
+	var steps []Step
+	if clean := withoutTree(text); clean != text {
+		text, steps = clean, []Step{StepTree}
+	}
+	from := 0
+	for range maxRoots {
+		m := roots.FindStringIndex(text[from:])
+		if m == nil {
+			break
+		}
+		start, name := from+m[0], text[from+m[0]+1:from+m[1]-1]
+		end := elementEnd(text, start, name)
+		doc := text[prologStart(text, from, start):end]
+		if strings.Contains(doc, "urn:oasis:names:tc:SAML") {
+			found = append(found, Sent{XML: strings.TrimSpace(doc), Place: PlaceXML, Steps: steps})
+		}
+		from = max(end, start+1)
+	}
+	return found
+}
+
+// elementEnd is where the element of a name ends that begins at start: at its own
+// end, counting those of the same name within. One that was cut off ends where the
+// next one begins, or with the text.
+func elementEnd(text string, start int, name string) int {
+	inner := text[start+1:]
+	if closing := strings.IndexByte(inner, '>'); closing > 0 && inner[closing-1] == '/' {
+		return start + 1 + closing + 1
+	}
+	next := len(text)
+	for depth, at := 1, start+1+len(name); ; {
+		i := strings.Index(text[at:], name)
+		if i < 0 {
+			return next
+		}
+		at += i + len(name)
+		before, after := text[:at-len(name)], strings.TrimLeft(text[at:], " \t\r\n")
+		switch {
+		case strings.HasSuffix(before, "</") && strings.HasPrefix(after, ">"):
+			if depth--; depth == 0 {
+				return len(text) - len(after) + 1
+			}
+		case strings.HasSuffix(before, "<") && at < len(text) && strings.IndexByte(" \t\r\n/>", text[at]) >= 0:
+			depth++
+			next = min(next, len(before)-1)
+		}
+	}
+}
+
+// prolog is what may stand before the root of a document.
+var prolog = regexp.MustCompile(`(?s)(?:<\?[^>]*\?>|<!--.*?-->|<!DOCTYPE[^>\[]*(?:\[[^\]]*\]\s*)?>|\s)+$`)
+
+// prologStart is where the document begins whose root begins at start: what is
+// forbidden before a root must not be lost.
+func prologStart(text string, from, start int) int {
+	const longest = 8 << 10
+	from = max(from, start-longest)
+	before := text[from:start]
+	if !strings.HasSuffix(strings.TrimRight(before, " \t\r\n"), ">") {
+		return start
+	}
+	if m := prolog.FindStringIndex(before); m != nil {
+		return from + m[0]
+	}
+	return start
+}
+
+// encodedRE finds what may be a message in base64, over one or more lines.
+var encodedRE = regexp.MustCompile(`(?:[A-Za-z0-9+/_-]|%2[BbFfDd]|%3[Dd]){24,}(?:=|%3[Dd]){0,2}(?:[ \t]*(?:\\r|\\n)*\r?\n?[ \t>|]*(?:[A-Za-z0-9+/_-]|%2[BbFf]|%3[Dd]){4,}(?:=|%3[Dd]){0,2})*`)
+
+// findBase64 finds messages in base64 that no name leads to. A text that is nothing
+// else is one, whatever it decodes to.
+func findBase64(text string) (found []Sent) {
+	for _, one := range encodedRE.FindAllString(text, maxTriedFinds) {
+		lines := strings.FieldsFunc(one, func(r rune) bool { return strings.ContainsRune(" \t\r\n>|", r) })
+		// The lines that follow may be words: fewer of them are tried, too.
+		for n := len(lines); n > 0 && n > len(lines)-4; n-- {
+			value := strings.Join(lines[:n], "")
+			s := Sent{Query: "SAMLRequest=" + escaped(value), Place: PlaceBase64}
+			if n > 1 {
+				s.Steps = []Step{StepJoined}
+			}
+			if doc, _ := decodeLeniently(messageValue(s.Query)); strings.Contains(doc, "urn:oasis:names:tc:SAML") {
+				found = append(found, s)
+				break
+			}
+		}
+	}
+	whole := strings.Join(strings.Fields(text), "")
+	if len(found) == 0 && looksEncoded(normalValue(whole)) && !strings.Contains(strings.TrimSpace(text), " ") {
+		found = append(found, Sent{Query: "SAMLRequest=" + escaped(whole), Place: PlaceBase64})
+	}
+	return found
+}

@@ -1,0 +1,355 @@
+package inspect
+
+import (
+	"bytes"
+	"encoding/base64"
+	"encoding/binary"
+	"html"
+	"net/url"
+	"regexp"
+	"slices"
+	"strconv"
+	"strings"
+	"unicode/utf16"
+	"unicode/utf8"
+)
+
+// Step is one thing that was undone to find a message in a text.
+type Step string
+
+// The steps.
+const (
+	StepUTF16       Step = "utf16"            // a file in UTF-16
+	StepMailQuote   Step = "mail_quote"       // the marks of quoted mail, "> "
+	StepIndented    Step = "indented"         // lines that were moved to the right
+	StepMailEncoded Step = "quoted_printable" // the encoding of mail, =3D
+	StepEntities    Step = "entities"         // &lt; &quot; &#61;
+	StepBackslash   Step = "backslash"        // \" \n \u0026
+	StepPercent     Step = "percent"          // %3C
+	StepProofpoint  Step = "proofpoint"       // links of urldefense
+	StepCaret       Step = "caret"            // ^& of the Windows command line
+	StepInvisible   Step = "invisible"        // zero-width and other spaces
+	StepTypographic Step = "typographic"      // typographic quotation marks
+	StepTree        Step = "xml_tree"         // the marks of a browser's view of XML
+	StepJoined      Step = "joined_lines"     // one line again of several
+)
+
+// view is a text as it is read in one way.
+type view struct {
+	text  string
+	steps []Step
+}
+
+// unwrapping undoes one thing that was done to a text. What it does not apply to
+// it returns unchanged.
+var unwrappings = []struct {
+	step Step
+	undo func(string) string
+}{
+	{StepInvisible, withoutInvisible},
+	{StepMailQuote, withoutQuotes},
+	{StepIndented, withoutIndent},
+	{StepMailEncoded, decodeMail},
+	{StepCaret, withoutCarets},
+	{StepProofpoint, undefend},
+	{StepBackslash, unescapeBackslashes},
+	{StepEntities, unescapeEntities},
+	{StepPercent, unescapePercent},
+	{StepPercent, unescapeForm},
+	{StepTypographic, withPlainQuotes},
+}
+
+// unwrapped are the texts that a view may be a form of.
+func (v view) unwrapped() (next []view) {
+	for _, u := range unwrappings {
+		if text := u.undo(v.text); text != v.text && text != "" {
+			next = append(next, view{text, append(slices.Clone(v.steps), u.step)})
+		}
+	}
+	return next
+}
+
+// plainText is the text in UTF-8, without a byte order mark and white space around.
+func plainText(text string) (string, []Step) {
+	var steps []Step
+	if plain, ok := fromUTF16([]byte(text)); ok {
+		text, steps = utf16Declaration.ReplaceAllString(plain, "$1"), []Step{StepUTF16}
+	}
+	return strings.TrimSpace(strings.TrimPrefix(text, "\uFEFF")), steps
+}
+
+// utf16Declaration is an XML declaration that would be wrong once a text is UTF-8.
+var utf16Declaration = regexp.MustCompile(`(?i)^(\x{FEFF}?\s*<\?xml[^>]*?)\s+encoding=["']utf-16(?:le|be)?["']`)
+
+// fromUTF16 decodes a text with a byte order mark, or of which every other byte at
+// the start is zero.
+func fromUTF16(data []byte) (string, bool) {
+	var order binary.ByteOrder
+	switch {
+	case len(data) < 4:
+		return "", false
+	case bytes.HasPrefix(data, []byte{0xFF, 0xFE}), data[0] != 0 && data[1] == 0 && data[2] != 0 && data[3] == 0:
+		order = binary.LittleEndian
+	case bytes.HasPrefix(data, []byte{0xFE, 0xFF}), data[0] == 0 && data[1] != 0 && data[2] == 0 && data[3] != 0:
+		order = binary.BigEndian
+	default:
+		return "", false
+	}
+	units := make([]uint16, len(data)/2)
+	for i := range units {
+		units[i] = order.Uint16(data[2*i:])
+	}
+	return string(utf16.Decode(units)), true
+}
+
+var invisible = strings.NewReplacer("\u200B", "", "\u200C", "", "\u200D", "", "\u2060", "", "\uFEFF", "", "\u00AD", "",
+	"\u00A0", " ", "\u2007", " ", "\u202F", " ", "\u2028", "\n", "\u2029", "\n")
+
+func withoutInvisible(text string) string {
+	if strings.IndexFunc(text, func(r rune) bool { return r >= 0x80 }) < 0 {
+		return text
+	}
+	return invisible.Replace(text)
+}
+
+var typographic = strings.NewReplacer("“", `"`, "”", `"`, "„", `"`, "«", `"`, "»", `"`, "‘", "'", "’", "'")
+
+func withPlainQuotes(text string) string { return typographic.Replace(text) }
+
+// quoted is a line of quoted mail, and its marks.
+var quoted = regexp.MustCompile(`(?m)^[ \t]*>[> \t]*`)
+
+// withoutQuotes takes off the marks of quoted mail, if a text has several lines of it.
+func withoutQuotes(text string) string {
+	if len(quoted.FindAllStringIndex(text, 2)) < 2 {
+		return text
+	}
+	return quoted.ReplaceAllString(text, "")
+}
+
+// withoutIndent takes off what all lines of a text begin with, if that is white
+// space. The first one has lost its own.
+func withoutIndent(text string) string {
+	first, rest, more := strings.Cut(text, "\n")
+	if !more {
+		return text
+	}
+	indent := ""
+	for i, line := range strings.Split(rest, "\n") {
+		if strings.TrimSpace(line) == "" {
+			continue
+		}
+		own := line[:len(line)-len(strings.TrimLeft(line, " \t"))]
+		if i == 0 || indent == "" {
+			indent = own
+		}
+		for !strings.HasPrefix(own, indent) {
+			indent = indent[:len(indent)-1]
+		}
+		if len(indent) < 2 && indent != "\t" {
+			return text
+		}
+	}
+	return first + strings.ReplaceAll("\n"+rest, "\n"+indent, "\n")
+}
+
+// softBreak is a line that quoted-printable broke, and mailEscape a character that it
+// wrote in another way: "=" always.
+var (
+	softBreak  = regexp.MustCompile(`(?m)^.{60,}=\r*$`)
+	mailBreak  = regexp.MustCompile(`=[ \t]*\r*\n`)
+	mailEscape = regexp.MustCompile(`=[0-9A-F]{2}`)
+)
+
+// decodeMail undoes quoted-printable (RFC 2045 section 6.7). Lines that became longer
+// since are taken, too.
+func decodeMail(text string) string {
+	if !strings.Contains(text, "=3D") && !softBreak.MatchString(text) {
+		return text
+	}
+	plain := mailBreak.ReplaceAllString(text, "")
+	plain = mailEscape.ReplaceAllStringFunc(plain, func(e string) string {
+		c, _ := strconv.ParseUint(e[1:], 16, 8)
+		return string([]byte{byte(c)})
+	})
+	if !utf8.ValidString(plain) {
+		return text
+	}
+	return plain
+}
+
+// withoutCarets undoes what browsers write for the Windows command line.
+func withoutCarets(text string) string {
+	if !strings.Contains(text, "^&") && !strings.Contains(text, "^%") {
+		return text
+	}
+	return strings.ReplaceAll(text, "^", "")
+}
+
+// unescapeEntities undoes the entities of HTML and XML once.
+func unescapeEntities(text string) string {
+	if !strings.Contains(text, "&") {
+		return text
+	}
+	return html.UnescapeString(text)
+}
+
+// unescapeBackslashes undoes the escapes of JSON, JavaScript, and of strings that a
+// program printed. What is no escape stays.
+func unescapeBackslashes(text string) string {
+	if !strings.Contains(text, `\`) {
+		return text
+	}
+	var b strings.Builder
+	b.Grow(len(text))
+	for i := 0; i < len(text); i++ {
+		if text[i] != '\\' || i+1 == len(text) {
+			b.WriteByte(text[i])
+			continue
+		}
+		i++
+		switch c := text[i]; c {
+		case 'n':
+			b.WriteByte('\n')
+		case 'r':
+			b.WriteByte('\r')
+		case 't':
+			b.WriteByte('\t')
+		case '"', '\'', '\\', '/', '&', '?', '=', '\n':
+			b.WriteByte(c)
+		case 'x', 'u':
+			digits := 2
+			if c == 'u' {
+				digits = 4
+			}
+			n, err := strconv.ParseUint(text[min(i+1, len(text)):min(i+1+digits, len(text))], 16, 32)
+			if err != nil || i+digits >= len(text) {
+				b.WriteString(`\` + string(c))
+				continue
+			}
+			b.WriteRune(rune(n))
+			i += digits
+		default:
+			b.WriteByte('\\')
+			b.WriteByte(c)
+		}
+	}
+	return b.String()
+}
+
+// percentMark is an encoded character that only a whole URL or XML has encoded,
+// once or more often; encodedPlus is a space that a form wrote as a plus sign.
+var (
+	percentMark = regexp.MustCompile(`%(?:25)*(?:3[CcDdFfAaEe]|2[26FfBb]|0[AaDd])`)
+	encodedPlus = regexp.MustCompile(`\+(?:xmlns|ID|Version|IssueInstant|Destination)(?:%|:|=)`)
+)
+
+// unescapePercent undoes percent-encoding once. What is no escape stays. A plus sign
+// is a space only in XML that a form encoded.
+func unescapePercent(text string) string {
+	if !percentMark.MatchString(text) {
+		return text
+	}
+	if encodedPlus.MatchString(text) {
+		text = strings.ReplaceAll(text, "+", " ")
+	}
+	if !strings.Contains(text, "%") {
+		return text
+	}
+	var b strings.Builder
+	b.Grow(len(text))
+	for i := 0; i < len(text); i++ {
+		if text[i] == '%' && i+2 < len(text) {
+			if c, err := strconv.ParseUint(text[i+1:i+3], 16, 8); err == nil {
+				b.WriteByte(byte(c))
+				i += 2
+				continue
+			}
+		}
+		b.WriteByte(text[i])
+	}
+	if plain := b.String(); utf8.ValidString(plain) {
+		return plain
+	}
+	return text
+}
+
+// unescapeForm undoes percent-encoding once in a text that a form encoded, in which a
+// plus sign is a space, and that of base64 is %2B.
+func unescapeForm(text string) string {
+	if !strings.Contains(text, "+") || !strings.Contains(text, "%2B") && !strings.Contains(text, "%2b") {
+		return text
+	}
+	return unescapePercent(strings.ReplaceAll(text, "+", " "))
+}
+
+// Links that urldefense rewrote: version 2 writes "-" for "%" and "_" for "/",
+// version 3 puts "*" for each character that it keeps apart, in base64.
+var (
+	defended2 = regexp.MustCompile(`https?://urldefense\.(?:proofpoint\.)?com/v2/url\?u=([^&\s"'<>]+)[^\s"'<>]*`)
+	defended3 = regexp.MustCompile(`https?://urldefense\.(?:proofpoint\.)?(?:com|us)/v3/__(.+?)__;([A-Za-z0-9_=-]*)![^\s"'<>]*`)
+)
+
+// undefend restores links that urldefense rewrote.
+func undefend(text string) string {
+	if !strings.Contains(text, "urldefense.") {
+		return text
+	}
+	text = defended2.ReplaceAllStringFunc(text, func(link string) string {
+		u := defended2.FindStringSubmatch(link)[1]
+		plain, err := url.PathUnescape(strings.NewReplacer("-", "%", "_", "/").Replace(u))
+		if err != nil {
+			return link
+		}
+		return plain
+	})
+	return defended3.ReplaceAllStringFunc(text, func(link string) string {
+		m := defended3.FindStringSubmatch(link)
+		kept, err := base64.RawURLEncoding.DecodeString(strings.TrimRight(m[2], "="))
+		if err != nil {
+			return link
+		}
+		return refill(m[1], kept)
+	})
+}
+
+// runs are the lengths that version 3 writes as one character after "**".
+const runs = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-_"
+
+// refill puts the characters that were kept apart back: "*" stands for one, "**A"
+// for two, "**B" for three, and so on.
+func refill(link string, kept []byte) string {
+	// The scheme has lost a slash of two.
+	if scheme, rest, ok := strings.Cut(link, ":/"); ok && !strings.HasPrefix(rest, "/") && len(scheme) < 6 {
+		link = scheme + "://" + rest
+	}
+	var b strings.Builder
+	for i := 0; i < len(link); i++ {
+		if link[i] != '*' {
+			b.WriteByte(link[i])
+			continue
+		}
+		n := 1
+		if i+2 < len(link) && link[i+1] == '*' && strings.IndexByte(runs, link[i+2]) >= 0 {
+			n = strings.IndexByte(runs, link[i+2]) + 2
+			i += 2
+		}
+		for range n {
+			if len(kept) == 0 {
+				break
+			}
+			_, size := utf8.DecodeRune(kept)
+			b.Write(kept[:size])
+			kept = kept[size:]
+		}
+	}
+	return b.String()
+}
+
+// treeMark is what browsers put before an element that can be folded.
+var treeMark = regexp.MustCompile(`(?m)^[ \t\x{A0}]*[-+−–▶▼▸▾►]+[ \t\x{A0}]*<`)
+
+// withoutTree takes the marks off XML that was copied from a browser's view.
+func withoutTree(text string) string {
+	return treeMark.ReplaceAllString(text, "<")
+}

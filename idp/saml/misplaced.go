@@ -1,0 +1,49 @@
+package saml
+
+import (
+	"vernal/idp"
+	"vernal/idp/xmldsig"
+	"vernal/idp/xmltree"
+)
+
+// children are the elements that a part of a request takes, with their namespaces.
+var children = map[string]map[string]string{
+	"AuthnRequest": {
+		"Issuer": NamespaceAssertion, "Signature": xmldsig.Namespace, "Extensions": NamespaceProtocol, "Subject": NamespaceAssertion,
+		"NameIDPolicy": NamespaceProtocol, "Conditions": NamespaceAssertion, "RequestedAuthnContext": NamespaceProtocol, "Scoping": NamespaceProtocol,
+	},
+	"LogoutRequest": {
+		"Issuer": NamespaceAssertion, "Signature": xmldsig.Namespace, "Extensions": NamespaceProtocol,
+		"NameID": NamespaceAssertion, "EncryptedID": NamespaceAssertion, "SessionIndex": NamespaceProtocol,
+	},
+	"RequestedAuthnContext": {"AuthnContextClassRef": NamespaceAssertion, "AuthnContextDeclRef": NamespaceAssertion},
+}
+
+// homes are the elements that belong inside another one, which templates and
+// hand-written requests leave out.
+var homes = map[string]string{
+	"AuthnContextClassRef": "RequestedAuthnContext", "AuthnContextDeclRef": "RequestedAuthnContext",
+	"NameID": "Subject", "EncryptedID": "Subject", "BaseID": "Subject", "SubjectConfirmation": "Subject",
+	"AudienceRestriction": "Conditions", "Audience": "AudienceRestriction", "OneTimeUse": "Conditions", "ProxyRestriction": "Conditions",
+	"IDPList": "Scoping", "RequesterID": "Scoping", "IDPEntry": "IDPList",
+}
+
+// refuseChild says what is wrong with an element in a part of a request: it is
+// there twice, in another namespace, outside of where it belongs, or unknown. The
+// arguments fill the places {0} to {5} of the text, of which one kind applies.
+func refuseChild(in string, c *xmltree.Element, twice bool) *idp.Refusal {
+	args := make([]string, 6)
+	known, isKnown := children[in][c.Local]
+	home, hasHome := homes[c.Local]
+	switch {
+	case twice:
+		args[2] = c.Local
+	case isKnown && known != c.Space:
+		args[3], args[4] = c.Local, known
+	case hasHome && home != in && !isKnown:
+		args[0], args[1] = c.Local, home
+	default:
+		args[5] = c.Local
+	}
+	return idp.Refuse(idp.RefusedValue, in, c.Local, args...)
+}

@@ -1,0 +1,142 @@
+package templates
+
+import (
+	"fmt"
+	"go/ast"
+	"go/parser"
+	"go/token"
+	"io/fs"
+	"path/filepath"
+	"regexp"
+	"strconv"
+	"strings"
+	"testing"
+
+	"vernal/idp"
+)
+
+// refusalArgs reads the source: how many arguments are given at most with each
+// code, by the name of its constant. A call of package xmldsig whose code is a
+// variable counts for the codes of signatures, as "".
+func refusalArgs(t *testing.T) map[string]int {
+	t.Helper()
+	most := map[string]int{}
+	err := filepath.WalkDir("../idp", func(name string, d fs.DirEntry, err error) error {
+		if err != nil || d.IsDir() || !strings.HasSuffix(name, ".go") || strings.HasSuffix(name, "_test.go") {
+			return err
+		}
+		f, err := parser.ParseFile(token.NewFileSet(), name, nil, 0)
+		if err != nil {
+			return err
+		}
+		ast.Inspect(f, func(n ast.Node) bool {
+			call, ok := n.(*ast.CallExpr)
+			if !ok {
+				return true
+			}
+			if fun, ok := call.Fun.(*ast.SelectorExpr); !ok || fun.Sel.Name != "Refuse" || len(call.Args) < 3 {
+				return true
+			}
+			code := ""
+			if sel, ok := call.Args[0].(*ast.SelectorExpr); ok {
+				if code = sel.Sel.Name; code == "Code" {
+					code = "RefusedNoFactor" // an assurance.Obstacle's, the only one that is stored
+				}
+			} else if !strings.Contains(name, "xmldsig") {
+				return true
+			}
+			count := len(call.Args) - 3
+			if call.Ellipsis.IsValid() {
+				count = 10 // a slice, of any length
+			}
+			most[code] = max(most[code], count)
+			return true
+		})
+		return nil
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if len(most) < 40 {
+		t.Fatalf("found %d codes only: the test looks in the wrong place", len(most))
+	}
+	return most
+}
+
+// refusalConstants are the codes by the names of their constants.
+func refusalConstants(t *testing.T) map[string]string {
+	t.Helper()
+	f, err := parser.ParseFile(token.NewFileSet(), "../idp/refusal.go", nil, 0)
+	if err != nil {
+		t.Fatal(err)
+	}
+	byName := map[string]string{}
+	ast.Inspect(f, func(n ast.Node) bool {
+		spec, ok := n.(*ast.ValueSpec)
+		if !ok || len(spec.Values) != 1 {
+			return true
+		}
+		if id, ok := spec.Type.(*ast.Ident); ok && id.Name == "RefusalCode" {
+			byName[spec.Names[0].Name], _ = strconv.Unquote(spec.Values[0].(*ast.BasicLit).Value)
+		}
+		return true
+	})
+	return byName
+}
+
+// TestRefusalSlotsAreFilled: a place that no code ever fills is a promise that the
+// page does not keep.
+func TestRefusalSlotsAreFilled(t *testing.T) {
+	t.Parallel()
+	s := mustNew(t)
+	most := refusalArgs(t)
+	signature := regexp.MustCompile("Signature|Digest|Canonical|Transform|Reference")
+	for name, code := range refusalConstants(t) {
+		for _, part := range []string{"title", "person", "expected", "remedy"} {
+			text := s.in(fallback).catalogue[refusalKey(idp.RefusalCode(code), part)]
+			for rest := text; ; {
+				i, n := placeholder(rest)
+				if i < 0 {
+					break
+				}
+				filled := most[name]
+				if signature.MatchString(name) {
+					filled = max(filled, most[""])
+				}
+				if n >= filled {
+					t.Errorf("refusal.%s.%s has {%d}, and no refusal has more than %d arguments", code, part, n, filled)
+				}
+				rest = rest[i+3:]
+			}
+		}
+	}
+}
+
+// hole is what is left of a place without a value.
+var hole = regexp.MustCompile(`\{\d\}|\(\s*\)|\(only\s*\)|\[\[|\]\]|[:,;]\s*[.)]|\.\.|  |«\s*»|""|“”|\s\.`)
+
+// TestRefusalsHaveNoHoles renders every refusal in every language, with and
+// without what can be said of it.
+func TestRefusalsHaveNoHoles(t *testing.T) {
+	t.Parallel()
+	s := mustNew(t)
+	for _, code := range constants(t, "../idp/refusal.go", "RefusalCode") {
+		for _, lang := range s.Langs() {
+			for given := range 1 << 6 {
+				// Each argument is there or not, as the bits say.
+				args := make([]string, 6)
+				for i := range args {
+					if given>>i&1 == 1 {
+						args[i] = fmt.Sprintf("arg%d", i)
+					}
+				}
+				title, expected, remedy := s.Explain(lang, &idp.Refusal{Code: idp.RefusalCode(code), Args: args})
+				for _, text := range []string{title, expected, remedy} {
+					if text == "" || hole.MatchString(text) {
+						t.Errorf("%s/%s with %q: %q in %q", lang, code, args, hole.FindString(text), text)
+					}
+				}
+			}
+		}
+	}
+}
