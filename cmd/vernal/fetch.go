@@ -9,15 +9,19 @@ import (
 	"net/url"
 	"strings"
 	"time"
+
+	"vernal/idp/xmltree"
 )
 
 // Bounds of metadata that is fetched.
 const (
-	maxMetadata    = 1 << 20
 	metadataWait   = 20 * time.Second
 	maxRedirects   = 5
 	metadataAccept = "application/samlmetadata+xml, application/xml;q=0.9, text/xml;q=0.9, */*;q=0.1"
 )
+
+// maxMetadata is the longest document that the server reads.
+var maxMetadata = xmltree.MetadataLimits().Bytes
 
 // isURL reports whether an argument means an address and not a file.
 func isURL(s string) bool {
@@ -67,7 +71,7 @@ func loadMetadata(ctx context.Context, from string, insecure bool) ([]byte, erro
 	if resp.StatusCode != http.StatusOK {
 		return nil, fmt.Errorf("fetch metadata: %s answers %s", from, resp.Status)
 	}
-	data, err := io.ReadAll(io.LimitReader(resp.Body, maxMetadata+1))
+	data, err := io.ReadAll(io.LimitReader(resp.Body, int64(maxMetadata)+1))
 	if err != nil {
 		return nil, fmt.Errorf("fetch metadata: %w", err)
 	}

@@ -12,6 +12,7 @@ import (
 
 	"vernal/idp"
 	"vernal/idp/admin"
+	"vernal/idp/partnercert"
 	"vernal/idp/sp"
 )
 
@@ -129,7 +130,7 @@ func spPairs(p *idp.ServiceProvider) [][2]string {
 func certLines(list []string) []string {
 	var out []string
 	for _, text := range list {
-		certs, err := sp.ParseCertificates([]byte(text))
+		certs, err := partnercert.Read([]byte(text))
 		if err != nil {
 			out = append(out, "unreadable: "+err.Error())
 			continue
