@@ -80,24 +80,27 @@ func (r *spReader) most(list []*x509.Certificate, part Part) []*x509.Certificate
 // if there is none that can be used.
 func (r *spReader) certificate(key *xmltree.Element, part Part, where string) *x509.Certificate {
 	var texts, beside []string
-	empty := false
+	unread := ""
 	for _, info := range key.Children(namespaceDsig, "KeyInfo") {
 		for e := range info.Elements() {
 			beside = append(beside, e.Local)
 		}
 		for _, data := range info.Children(namespaceDsig, "X509Data") {
 			for _, c := range data.Children(namespaceDsig, "X509Certificate") {
-				if text := strings.TrimSpace(c.Text()); text != "" {
+				switch text := strings.TrimSpace(c.Text()); {
+				case text != "":
 					texts = append(texts, text)
-				} else {
-					empty = true
+				case len(c.Nodes) > 1:
+					unread = "has other elements in it"
+				default:
+					unread = "is empty"
 				}
 			}
 		}
 	}
 	switch {
-	case len(texts) == 0 && empty:
-		r.fault(part, "%s cannot be used: its X509Certificate is empty.", where)
+	case len(texts) == 0 && unread != "":
+		r.fault(part, "%s cannot be used: its X509Certificate %s.", where, unread)
 		return nil
 	case len(texts) == 0:
 		what := "nothing"

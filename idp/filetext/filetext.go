@@ -56,7 +56,7 @@ func KindOf(data []byte) Kind {
 			return m.kind
 		}
 	}
-	if len(data) > 1 && data[0] == 0x30 && data[1] >= 0x80 { // SEQUENCE of 128 bytes or more: no text begins so
+	if isDER(data) {
 		return DER
 	}
 	text, err := Decode(data)
@@ -79,6 +79,15 @@ func KindOf(data []byte) Kind {
 		return Binary
 	}
 	return Text
+}
+
+// isDER reports whether data begins as a SEQUENCE: one of 128 bytes or more, as no
+// text begins, or a shorter one of just this length that is no text.
+func isDER(data []byte) bool {
+	if len(data) < 2 || data[0] != 0x30 {
+		return false
+	}
+	return data[1] >= 0x80 || int(data[1])+2 == len(data) && bytes.ContainsFunc(data, func(c rune) bool { return c < '\t' })
 }
 
 var startsHTML = regexp.MustCompile(`(?i)^(<\?xml[^>]*>|<!--[^>]*-->|\s)*(<!doctype\s+html|<html[\s>]|<head[\s>]|<body[\s>])`)

@@ -193,8 +193,8 @@ func notXML(text []byte) error {
 func (r *reader) bare(text string, kind filetext.Kind, layer int) error {
 	text = compact(strings.Trim(strings.TrimSpace(unescape(text)), `"'`))
 	der, err := decode64(text)
-	if strings.HasPrefix(strings.ToLower(text), "308") {
-		if b, hexErr := hex.DecodeString(strings.ReplaceAll(text, ":", "")); hexErr == nil {
+	if digits := strings.ReplaceAll(text, ":", ""); strings.HasPrefix(digits, "308") {
+		if b, hexErr := hex.DecodeString(digits); hexErr == nil {
 			der, err = b, nil
 		}
 	}
@@ -327,15 +327,14 @@ func (r *reader) der(data []byte) error {
 		return err
 	}
 	in := cryptobyte.String(data)
-	for first := true; ; first = false {
-		var element cryptobyte.String
-		if !in.ReadASN1Element(&element, cryptoasn1.SEQUENCE) || !first && !isCertificate(element) {
-			return nil
-		}
+	var element cryptobyte.String
+	in.SkipASN1(cryptoasn1.SEQUENCE)
+	for in.ReadASN1Element(&element, cryptoasn1.SEQUENCE) && isCertificate(element) {
 		if err := r.add(element); err != nil {
 			return err
 		}
 	}
+	return nil
 }
 
 // unescape gives line ends back to a text that went through JSON or a variable
