@@ -280,7 +280,7 @@ func (r *reader) block(label, body string, layer int) error {
 }
 
 const (
-	requestHelp = "it is a certification request: what is wanted is the certificate that was made of it"
+	requestHelp = "it holds a certification request: what is wanted is the certificate that the authority made of it"
 	pkcs7Help   = "it is PKCS#7 (.p7b): run openssl pkcs7 -in FILE -print_certs -out cert.pem first, with -inform DER if it is not PEM"
 	pkcs12Help  = "it is PKCS#12 (.pfx, .p12): run openssl pkcs12 -in FILE -nokeys -out cert.pem first"
 	publicHelp  = "it is a bare public key; a certificate with the key in it is wanted"

@@ -56,7 +56,7 @@ func (r *Registry) ApplyEdit(ctx context.Context, id idp.EntityID, doc Document,
 
 func otherEntity(want, have idp.EntityID) error {
 	return &InvalidError{Problems: []Problem{{
-		Field: "entity_id", Value: string(have), Text: fmt.Sprintf("is whom the metadata is about, not %q", want),
+		Field: "entity_id", Value: string(have), Text: fmt.Sprintf("is the entity ID in the metadata, and %q was asked for", want),
 	}}}
 }
 
