@@ -9,8 +9,10 @@ import (
 	"encoding/pem"
 	"errors"
 	"fmt"
+	"regexp"
 	"strings"
 
+	"vernal/idp/filetext"
 	"vernal/idp/partnercert"
 )
 
@@ -58,8 +60,12 @@ func ParsePrivateKey(data []byte) (crypto.Signer, error) {
 	if len(data) > MaxForeign {
 		return nil, fmt.Errorf("it is longer than %d bytes", MaxForeign)
 	}
+	text, err := filetext.Decode(data)
+	if err != nil { // DER, which is named below
+		text = data
+	}
 	var found *pem.Block
-	for block := range blocks(data) {
+	for block := range blocks(indent.ReplaceAll(text, nil)) {
 		if !strings.HasSuffix(block.Type, "PRIVATE KEY") {
 			continue
 		}
@@ -102,6 +108,9 @@ func parsePrivate(block *pem.Block) (crypto.Signer, error) {
 	}
 	return nil, fmt.Errorf("it is a key of another kind (%s): service providers need RSA", block.Type)
 }
+
+// indent is what YAML and editors put before each line of a PEM block.
+var indent = regexp.MustCompile(`(?m)^[ \t]+`)
 
 // blocks goes through the PEM blocks of a file.
 func blocks(data []byte) func(func(*pem.Block) bool) {

@@ -102,6 +102,9 @@ func TestParseForeign(t *testing.T) {
 	}{
 		{"PKCS#8", pemKey, ""},
 		{"PKCS#1", pkcs1, ""},
+		{"byte order mark", append([]byte("\ufeff"), pemKey...), ""},
+		{"UTF-16", utf16LE(string(pemKey)), ""},
+		{"indented, CRLF", []byte("  " + strings.ReplaceAll(string(pemKey), "\n", "\r\n  ")), ""},
 		{"with its certificate", slices.Concat(pemCert, pemKey), ""},
 		{"encrypted PKCS#8", block("ENCRYPTED PRIVATE KEY", pkcs8), "openssl pkey -in FILE -out key.pem"},
 		{"encrypted the old way", pem.EncodeToMemory(&pem.Block{Type: "RSA PRIVATE KEY", Bytes: []byte{1},
@@ -127,6 +130,14 @@ func TestParseForeign(t *testing.T) {
 			}
 		})
 	}
+}
+
+func utf16LE(ascii string) []byte {
+	out := []byte{0xff, 0xfe}
+	for _, c := range []byte(ascii) {
+		out = append(out, c, 0)
+	}
+	return out
 }
 
 // Files from elsewhere never end the process; what is read can be checked.

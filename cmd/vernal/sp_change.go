@@ -26,7 +26,7 @@ type spFlags struct {
 func (f *spFlags) add(c *cobra.Command, edit bool) {
 	flags := c.Flags()
 	flags.SortFlags = false
-	flags.StringVar(&f.entityID, "entity-id", "", "the provider's `ENTITY_ID`")
+	flags.StringVar(&f.entityID, "entity-id", "", "the provider's `ENTITY_ID`; of metadata with several providers, it chooses one")
 	flags.StringVar(&f.metadata, "metadata", "", "read addresses and certificates from the metadata at this `FILE|URL`")
 	for _, field := range sp.Fields() {
 		addFieldFlags(flags, field, edit)

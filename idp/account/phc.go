@@ -144,8 +144,11 @@ func readNumber(field, prefix string, low, high int) (int, error) {
 func readBase64(s, what string, low, high int) ([]byte, error) {
 	s = strings.TrimRight(strings.ReplaceAll(s, ".", "+"), "=")
 	b, err := base64.RawStdEncoding.Strict().DecodeString(s)
-	if err != nil || len(b) < low || len(b) > high {
-		return nil, fmt.Errorf("%w: %s must be base64 of %d to %d bytes", errPHC, what, low, high)
+	switch {
+	case err != nil:
+		return nil, fmt.Errorf("%w: %s is not base64, or was cut", errPHC, what)
+	case len(b) < low || len(b) > high:
+		return nil, fmt.Errorf("%w: %s has %d bytes; %d to %d are accepted", errPHC, what, len(b), low, high)
 	}
 	return b, nil
 }

@@ -1,7 +1,12 @@
 package sp_test
 
 import (
+	"bytes"
+	"crypto"
+	"crypto/rand"
+	"crypto/sha256"
 	"crypto/x509"
+	"encoding/pem"
 	"errors"
 	"slices"
 	"strings"
@@ -9,6 +14,8 @@ import (
 
 	"vernal/idp"
 	"vernal/idp/sp"
+	"vernal/idp/xmldsig"
+	"vernal/idp/xmlenc"
 )
 
 // spMetadata is a document with the given inner elements of its role.
@@ -230,5 +237,54 @@ func TestEncryptionWarnings(t *testing.T) {
 		if len(got) != tt.want || tt.used != nil && !strings.Contains(got[len(got)-1], sp.Fingerprint(tt.used)[:16]) {
 			t.Errorf("%s: %q", tt.name, got)
 		}
+	}
+}
+
+// A certificate that is read for its key alone serves as one that is whole:
+// requests verify with it, and assertions are encrypted to it.
+func TestOddCertificateServes(t *testing.T) {
+	t.Parallel()
+	whole := newCert(t, rsaKey(), "sp", testTime.AddDate(0, 6, 0))
+	serial := append([]byte{2, byte(len(whole.SerialNumber.Bytes()))}, whole.SerialNumber.Bytes()...)
+	negative := slices.Clone(serial)
+	negative[2] |= 0x80
+	der := bytes.Replace(whole.Raw, serial, negative, 1)
+	if _, err := x509.ParseCertificate(der); err == nil {
+		t.Fatal("crypto/x509 takes it; the test is not what it says")
+	}
+	r, _ := newRegistry(t)
+	text := string(pem.EncodeToMemory(&pem.Block{Type: "CERTIFICATE", Bytes: der}))
+	c, err := r.AddEdit(t.Context(), "urn:odd", sp.Document{}, sp.Edit{Set: values{
+		"name": {"Odd"}, "acs_urls": {"https://sp.example.gov/acs"}, "encryption": {idp.EncryptionCBC}, "certs": {text}, "encryption_certs": {text},
+	}}, sp.Options{}, "test")
+	if err != nil {
+		t.Fatal(err)
+	}
+	p, err := r.Lookup(t.Context(), c.Provider.EntityID)
+	if err != nil {
+		t.Fatal(err)
+	}
+	digest := sha256.Sum256([]byte("SAMLRequest=x"))
+	signature, err := rsaKey().Sign(rand.Reader, digest[:], crypto.SHA256)
+	if err != nil {
+		t.Fatal(err)
+	}
+	by, err := xmldsig.VerifyDetached([]byte("SAMLRequest=x"), xmldsig.AlgorithmRSASHA256, signature, p.RequestCerts)
+	if err != nil || p.CertSHA256(by) == "" {
+		t.Errorf("a request does not verify: %v", err)
+	}
+	to, err := p.Recipient(by, testTime)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if _, err := xmlenc.New(to, p.Encryption, p.EncryptionDigest); err != nil || !bytes.Equal(to.Raw, der) {
+		t.Errorf("nothing can be encrypted to it: %v", err)
+	}
+	if w := sp.Warnings(c.Provider, testTime.AddDate(1, 0, 0)); len(w) != 2 {
+		t.Errorf("its end is not warned of: %q", w)
+	}
+	// It is removed by its file and by its fingerprint.
+	if _, err := r.ApplyEdit(t.Context(), "urn:odd", sp.Document{}, sp.Edit{Remove: values{"encryption_certs": {text}}}, sp.Options{}, "test"); err != nil {
+		t.Error(err)
 	}
 }
