@@ -2,7 +2,6 @@ package metadata
 
 import (
 	"crypto"
-	"crypto/rsa"
 	"crypto/x509"
 	"fmt"
 	"slices"
@@ -152,13 +151,8 @@ func (r *spReader) usable(cert *x509.Certificate, part Part, where string) bool 
 		r.fault(part, "%s cannot be used: this is our own signing certificate (%s). The service provider must publish its own certificate here.", where, called(cert))
 		return false
 	}
-	key, ok := cert.PublicKey.(*rsa.PublicKey)
-	if !ok {
-		r.fault(part, "%s cannot be used: the certificate has a key of type %s; only RSA is supported.", where, cert.PublicKeyAlgorithm)
-		return false
-	}
-	if bits := key.N.BitLen(); bits < idp.MinKeyBits || bits > idp.MaxKeyBits {
-		r.fault(part, "%s cannot be used: the RSA key has %d bits; %d to %d are supported.", where, bits, idp.MinKeyBits, idp.MaxKeyBits)
+	if what := partnercert.CheckKey(cert); what != "" {
+		r.fault(part, "%s cannot be used: it is the certificate %s, and %s.", where, called(cert), what)
 		return false
 	}
 	switch {

@@ -206,6 +206,10 @@ func notedFor(b breakage) metadata.Part {
 		if !(b.where == inSLO+"@ResponseLocation" && any("drop")) {
 			return metadata.PartLogout
 		}
+	case inRole + "/Extensions", inRole + "/Extensions/UIInfo", inRole + "/Extensions/UIInfo/DisplayName":
+		if any("void", "drop", "garbage text") {
+			return metadata.PartName
+		}
 	case inRole + "/NameIDFormat":
 		if any("void") {
 			return metadata.PartFormat

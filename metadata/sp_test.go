@@ -73,7 +73,7 @@ func TestReadSPSamples(t *testing.T) {
 				Certs: []string{"sp-a.example"}, EncryptionCerts: []string{"sp-b.example"},
 				Encryption: idp.EncryptionCBC, EncryptionDigest: idp.DigestSHA1,
 			},
-			notes: []metadata.Part{metadata.PartSignsRequests, metadata.PartACS, metadata.PartACS, metadata.PartLogout},
+			notes: []metadata.Part{metadata.PartName, metadata.PartSignsRequests, metadata.PartACS, metadata.PartACS, metadata.PartLogout},
 		},
 		{
 			file: "crewjam.xml",
@@ -151,10 +151,11 @@ func spDoc(t testing.TB) string {
 	t.Helper()
 	return strings.ReplaceAll(`<EntityDescriptor xmlns="urn:oasis:names:tc:SAML:2.0:metadata" entityID="https://sp.example/md">
  <SPSSODescriptor protocolSupportEnumeration="urn:oasis:names:tc:SAML:2.0:protocol" AuthnRequestsSigned="true">
+  <Extensions><UIInfo xmlns="urn:oasis:names:tc:SAML:metadata:ui"><DisplayName xml:lang="en">Sample</DisplayName></UIInfo></Extensions>
   <KeyDescriptor use="signing"><KeyInfo xmlns="http://www.w3.org/2000/09/xmldsig#"><X509Data><X509Certificate>CERT</X509Certificate></X509Data></KeyInfo></KeyDescriptor>
   <AssertionConsumerService Binding="urn:oasis:names:tc:SAML:2.0:bindings:HTTP-POST" Location="https://sp.example/acs" index="0"/>
  </SPSSODescriptor>
- <Organization><OrganizationDisplayName xml:lang="en">Sample</OrganizationDisplayName></Organization>
+ <Organization><OrganizationURL xml:lang="en">https://sp.example/</OrganizationURL></Organization>
 </EntityDescriptor>`, "CERT", b64(certFor(t, yearKey(), "sp")))
 }
 
@@ -424,8 +425,13 @@ func TestReadSPNotes(t *testing.T) {
 			func(d *metadata.SPDescriptor) bool { return d.Name == "https://sp.example/md" },
 		},
 		{
-			"English of a country", `<OrganizationDisplayName xml:lang="en">`, `<OrganizationDisplayName xml:lang="enm">Olde</OrganizationDisplayName><OrganizationDisplayName xml:lang="EN_us">`, nil,
+			"English of a country", `<DisplayName xml:lang="en">`, `<DisplayName xml:lang="enm">Olde</DisplayName><DisplayName xml:lang="EN_us">`, nil,
 			func(d *metadata.SPDescriptor) bool { return d.Name == "Sample" },
+		},
+		{
+			"the name of the organization", `Sample</DisplayName></UIInfo></Extensions>`, `</DisplayName></UIInfo></Extensions><Organization><OrganizationName xml:lang="en">Org</OrganizationName></Organization>`,
+			[]metadata.Part{metadata.PartName},
+			func(d *metadata.SPDescriptor) bool { return d.Name == "Org" },
 		},
 		{
 			"an empty name", ">Sample<", "><", nil,

@@ -90,23 +90,26 @@ func (r *spReader) location(e *xmltree.Element, name string, part Part) string {
 // what a set of attributes is called, and libraries fill it with a text of their
 // own.
 func (r *spReader) name(entity, sp *xmltree.Element) {
-	var candidates [][]*xmltree.Element
 	for _, role := range []*xmltree.Element{sp, entity} {
 		for _, ext := range role.Children(namespace, "Extensions") {
 			for _, ui := range ext.Children(namespaceUI, "UIInfo") {
-				candidates = append(candidates, ui.Children(namespaceUI, "DisplayName"))
+				if r.d.Name = r.preferEnglish(ui.Children(namespaceUI, "DisplayName")); r.d.Name != "" {
+					return
+				}
 			}
 		}
 	}
 	for _, holder := range []*xmltree.Element{sp, entity} {
-		if org := holder.Child(namespace, "Organization"); org != nil {
-			candidates = append(candidates,
-				org.Children(namespace, "OrganizationDisplayName"), org.Children(namespace, "OrganizationName"))
-		}
-	}
-	for _, c := range candidates {
-		if r.d.Name = r.preferEnglish(c); r.d.Name != "" {
-			return
+		for _, org := range holder.Children(namespace, "Organization") {
+			for _, local := range []string{"OrganizationDisplayName", "OrganizationName"} {
+				if r.d.Name = r.preferEnglish(org.Children(namespace, local)); r.d.Name == "" {
+					continue
+				}
+				if !r.o.HasName {
+					r.note(PartName, "The metadata has no DisplayName. Users will read the name of the organization, %q; if the service has one of its own, give --name.", r.d.Name)
+				}
+				return
+			}
 		}
 	}
 	r.d.Name = r.d.EntityID.DisplayName()

@@ -23,6 +23,9 @@ const (
 // maxMetadata is the longest document that the server reads.
 var maxMetadata = xmltree.MetadataLimits().Bytes
 
+// longHelp says what to do about a longer one, such as that of a federation.
+const longHelp = "; give a document with the EntityDescriptor of the one service provider alone"
+
 // isURL reports whether an argument means an address and not a file.
 func isURL(s string) bool {
 	s = strings.ToLower(s)
@@ -36,6 +39,9 @@ func loadMetadata(ctx context.Context, from string, insecure bool) ([]byte, erro
 	if !isURL(from) {
 		data, err := readFile(from, maxMetadata)
 		if err != nil {
+			if len(data) > maxMetadata {
+				err = fmt.Errorf("%w%s", err, longHelp)
+			}
 			return nil, fmt.Errorf("read metadata: %w", err)
 		}
 		return data, nil
@@ -76,7 +82,7 @@ func loadMetadata(ctx context.Context, from string, insecure bool) ([]byte, erro
 		return nil, fmt.Errorf("fetch metadata: %w", err)
 	}
 	if len(data) > maxMetadata {
-		return nil, fmt.Errorf("fetch metadata: %s is longer than %d bytes", from, maxMetadata)
+		return nil, fmt.Errorf("fetch metadata: %s is longer than %d bytes%s", from, maxMetadata, longHelp)
 	}
 	return data, nil
 }

@@ -7,11 +7,14 @@ import (
 	"crypto/x509"
 	"crypto/x509/pkix"
 	"encoding/asn1"
+	"fmt"
 	"math/big"
 	"time"
 
 	"golang.org/x/crypto/cryptobyte"
 	cryptoasn1 "golang.org/x/crypto/cryptobyte/asn1"
+
+	"vernal/idp"
 )
 
 // maxKeyBits bounds the numbers of an RSA key. What is accepted is for others to
@@ -130,6 +133,25 @@ func moment(s string, tag cryptoasn1.Tag) (time.Time, bool) {
 		return t.UTC(), true
 	}
 	return time.Time{}, false
+}
+
+// CheckKey says why the key of a certificate can neither verify requests nor be
+// encrypted to; "" if it can. The text follows the name of the certificate.
+func CheckKey(c *x509.Certificate) string {
+	key, ok := c.PublicKey.(*rsa.PublicKey)
+	switch {
+	case c.PublicKeyAlgorithm == x509.UnknownPublicKeyAlgorithm:
+		return "its key is of a kind that is not known here, such as RSASSA-PSS or a rare elliptic curve; only plain RSA is supported"
+	case !ok:
+		return fmt.Sprintf("its key is %s; only RSA is supported", c.PublicKeyAlgorithm)
+	}
+	if bits := key.N.BitLen(); bits < idp.MinKeyBits || bits > idp.MaxKeyBits {
+		return fmt.Sprintf("its RSA key has %d bits; %d to %d are accepted", bits, idp.MinKeyBits, idp.MaxKeyBits)
+	}
+	if key.E < 3 || key.E%2 == 0 {
+		return fmt.Sprintf("its RSA key has the public exponent %d, with which anyone can forge a signature", key.E)
+	}
+	return ""
 }
 
 var oidRSA = asn1.ObjectIdentifier{1, 2, 840, 113549, 1, 1, 1}

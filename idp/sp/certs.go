@@ -1,15 +1,12 @@
 package sp
 
 import (
-	"crypto/rsa"
 	"crypto/sha256"
 	"crypto/x509"
 	"encoding/hex"
 	"encoding/pem"
-	"fmt"
 	"time"
 
-	"vernal/idp"
 	"vernal/idp/partnercert"
 )
 
@@ -38,24 +35,6 @@ func PEM(cert *x509.Certificate) string {
 func Fingerprint(cert *x509.Certificate) string {
 	sum := sha256.Sum256(cert.Raw)
 	return hex.EncodeToString(sum[:])
-}
-
-// checkKey says what is wrong with the certificate's key; "" if nothing.
-func checkKey(cert *x509.Certificate) string {
-	key, ok := cert.PublicKey.(*rsa.PublicKey)
-	if cert.PublicKeyAlgorithm == x509.UnknownPublicKeyAlgorithm {
-		return "its key is of a kind that is not known here, such as RSASSA-PSS; SAML messages here take plain RSA only"
-	}
-	if !ok {
-		return fmt.Sprintf("its key is %s; SAML messages here take RSA only", cert.PublicKeyAlgorithm)
-	}
-	if bits := key.N.BitLen(); bits < idp.MinKeyBits || bits > idp.MaxKeyBits {
-		return fmt.Sprintf("its RSA key has %d bits; %d to %d are accepted", bits, idp.MinKeyBits, idp.MaxKeyBits)
-	}
-	if key.E < 3 || key.E%2 == 0 {
-		return fmt.Sprintf("its RSA key has the public exponent %d, with which anyone can forge a signature", key.E)
-	}
-	return ""
 }
 
 // certWarning says what an operator should know of a certificate's dates; "" if

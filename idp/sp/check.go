@@ -180,7 +180,7 @@ func (c *checker) certs(p *idp.ServiceProvider) {
 				c.add(f.name, "", "%v", err)
 			}
 			for _, cert := range certs {
-				if what := checkKey(cert); what != "" {
+				if what := partnercert.CheckKey(cert); what != "" {
 					c.add(f.name, certName(cert), "%s", what)
 				}
 			}
