@@ -106,7 +106,7 @@ func (r *spReader) name(entity, sp *xmltree.Element) {
 					continue
 				}
 				if !r.o.HasName {
-					r.note(PartName, "The metadata has no DisplayName. Users will read the name of the organization, %q; if the service has one of its own, give --name.", r.d.Name)
+					r.note(PartName, "The name is that of the organization, %q; give --name if the service has one of its own.", r.d.Name)
 				}
 				return
 			}
