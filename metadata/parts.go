@@ -92,7 +92,8 @@ func (o *Options) need(p Part) need {
 	switch {
 	case p == PartExpiry && o.Fetched:
 		return needed
-	case p == PartACS && o.HasACS, p == PartSigningKey && o.HasKeys, p == PartEncryptionKey && o.HasEncryption:
+	case p == PartACS && o.HasACS, p == PartEncryptionKey && o.HasEncryption,
+		(p == PartSigningKey || p == PartUse) && o.HasKeys:
 		return optional
 	}
 	return needs[p]

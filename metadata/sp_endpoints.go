@@ -37,7 +37,7 @@ func (r *spReader) consumers(sp *xmltree.Element) {
 		if len(r.waitingFor(PartACS)) == 0 {
 			r.fault(PartACS, "The metadata has no AssertionConsumerService.")
 		}
-		r.settle(r.o.HasACS, PartACS)
+		r.settle(false, PartACS)
 		return
 	}
 	r.settle(true, PartACS)

@@ -47,7 +47,7 @@ func (r *spReader) keys(sp *xmltree.Element) {
 			*list = append(*list, cert)
 		}
 	}
-	r.settle(len(r.d.RequestCerts) > 0 || r.o.HasKeys, PartSigningKey, PartUse)
+	r.settle(len(r.d.RequestCerts) > 0, PartSigningKey, PartUse)
 	r.settle(len(r.d.EncryptionCerts) > 0, PartEncryptionKey)
 	r.d.RequestCerts = r.most(r.d.RequestCerts, PartSigningKey)
 	r.d.EncryptionCerts = r.most(r.d.EncryptionCerts, PartEncryptionKey)

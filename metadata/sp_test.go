@@ -1,6 +1,7 @@
 package metadata_test
 
 import (
+	"crypto"
 	"crypto/ecdsa"
 	"crypto/elliptic"
 	"crypto/rand"
@@ -297,7 +298,7 @@ func TestReadSPNotes(t *testing.T) {
 			func(d *metadata.SPDescriptor) bool { return len(d.RequestCerts) == 0 },
 		},
 		{
-			"a chain", "</X509Certificate>", "</X509Certificate><X509Certificate>" + b64(certFor(t, otherKey(), "authority")) + "</X509Certificate>",
+			"a chain", "</X509Certificate>", "</X509Certificate><X509Certificate>" + b64(datedCert(t, otherKey(), "authority", testNow.AddDate(0, 0, -1), testNow.AddDate(9, 0, 0))) + "</X509Certificate>",
 			[]metadata.Part{metadata.PartChain},
 			func(d *metadata.SPDescriptor) bool {
 				return len(d.RequestCerts) == 1 && d.RequestCerts[0].Subject.CommonName == "sp"
@@ -305,8 +306,8 @@ func TestReadSPNotes(t *testing.T) {
 		},
 		{
 			"a certificate that was renewed for the same key", text,
-			"<X509Certificate>" + b64(datedCert(t, "old", testNow.AddDate(-3, 0, 0), testNow.AddDate(-1, 0, 0))) + "</X509Certificate>" +
-				"<X509Certificate>" + b64(datedCert(t, "new", testNow.AddDate(-1, 0, 0), testNow.AddDate(1, 0, 0))),
+			"<X509Certificate>" + b64(datedCert(t, yearKey(), "old", testNow.AddDate(-3, 0, 0), testNow.AddDate(-1, 0, 0))) + "</X509Certificate>" +
+				"<X509Certificate>" + b64(datedCert(t, yearKey(), "new", testNow.AddDate(-1, 0, 0), testNow.AddDate(1, 0, 0))),
 			[]metadata.Part{metadata.PartChain},
 			func(d *metadata.SPDescriptor) bool { return d.RequestCerts[0].Subject.CommonName == "new" },
 		},
@@ -472,13 +473,13 @@ var otherKey = sync.OnceValue(func() *rsa.PrivateKey {
 	return key
 })
 
-// datedCert is a certificate of yearKey with the given dates.
-func datedCert(t testing.TB, name string, from, until time.Time) *x509.Certificate {
+// datedCert is a certificate with the given dates.
+func datedCert(t testing.TB, key crypto.Signer, name string, from, until time.Time) *x509.Certificate {
 	t.Helper()
 	template := &x509.Certificate{
 		SerialNumber: big.NewInt(from.Unix()), Subject: pkix.Name{CommonName: name}, NotBefore: from, NotAfter: until,
 	}
-	der, err := x509.CreateCertificate(rand.Reader, template, template, yearKey().Public(), yearKey())
+	der, err := x509.CreateCertificate(rand.Reader, template, template, key.Public(), key)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -493,7 +494,7 @@ func datedCert(t testing.TB, name string, from, until time.Time) *x509.Certifica
 func manyKeys(t testing.TB, key, text string, n int) string {
 	var b strings.Builder
 	for i := range n {
-		cert := datedCert(t, "sp", testNow.AddDate(0, -1, -i), testNow.AddDate(1, 0, 0))
+		cert := datedCert(t, yearKey(), "sp", testNow.AddDate(0, -1, -i), testNow.AddDate(1, 0, 0))
 		b.WriteString(strings.Replace(key, text, "<X509Certificate>"+b64(cert), 1))
 	}
 	return b.String()
@@ -595,6 +596,8 @@ func TestReadSPWithOptions(t *testing.T) {
 	text := doc[strings.Index(doc, "<X509Certificate>"):strings.Index(doc, "</X509Certificate>")]
 	key := doc[strings.Index(doc, "<KeyDescriptor"):strings.Index(doc, "<AssertionConsumerService")]
 	second := strings.NewReplacer("/acs", "/two", `"0"`, `"1" isDefault="true"`).Replace(acsElement)
+	org := strings.NewReplacer(">Sample<", "><", "<Organization>", "<Organization><OrganizationName>Org</OrganizationName>").Replace(doc)
+	service := strings.NewReplacer(">Sample<", "><", "</SPSSODescriptor>", "<AttributeConsumingService><ServiceName>Required attributes</ServiceName></AttributeConsumingService></SPSSODescriptor>").Replace(doc)
 	noTwo := func(url string) string {
 		if strings.HasSuffix(url, "/two") || strings.HasSuffix(url, "/slo") {
 			return "is not wanted"
@@ -620,6 +623,11 @@ func TestReadSPWithOptions(t *testing.T) {
 			metadata.Options{CheckURL: noTwo}, nil, []metadata.Part{metadata.PartLogout},
 		},
 		{"fetched and expired", strings.Replace(doc, "<SPSSODescriptor", `<SPSSODescriptor validUntil="2026-11-22T13:00:00+02:00"`, 1), metadata.Options{Fetched: true}, []metadata.Part{metadata.PartExpiry}, nil},
+		{"an unknown use, and the operator gives a certificate", strings.Replace(doc, `use="signing"`, `use="both"`, 1), metadata.Options{HasKeys: true}, nil, []metadata.Part{metadata.PartUse}},
+		{"a long name, and the operator gives one", strings.Replace(doc, ">Sample<", ">"+strings.Repeat("x", 200)+"<", 1), metadata.Options{HasName: true}, nil, nil},
+		{"the name of the organization, and the operator gives one", org, metadata.Options{HasName: true}, nil, nil},
+		{"ServiceName", service, metadata.Options{}, nil, []metadata.Part{metadata.PartName}},
+		{"ServiceName, and the operator gives a name", service, metadata.Options{HasName: true}, nil, nil},
 		{"a document type is no white space", "<!DOCTYPE x>" + doc, metadata.Options{HasACS: true, HasKeys: true}, []metadata.Part{metadata.PartDocument}, nil},
 	}
 	for _, c := range cases {

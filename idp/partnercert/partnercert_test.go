@@ -390,7 +390,7 @@ func TestParseKeys(t *testing.T) {
 	}
 	modulus := string(spki[28:40])
 	for name, bad := range map[string][]byte{
-		"negative modulus": changed(t, der, modulus, strings.Replace(modulus, "\x01\x01\x00", "\x01\x00\x80", 1)),
+		"negative modulus": changed(t, der, modulus, strings.Replace(modulus, "\x01\x01\x00", "\x01\x01\x80", 1)),
 		"exponent zero":    changed(t, der, "\x02\x03\x01\x00\x01", "\x02\x03\x00\x00\x00"),
 	} {
 		if bytes.Equal(bad, der) {
@@ -404,6 +404,34 @@ func TestParseKeys(t *testing.T) {
 	for n := range len(der) {
 		if c, err := partnercert.Parse(der[:n]); err == nil {
 			t.Fatalf("the first %d bytes of %d are read: %v", n, len(der), c)
+		}
+	}
+}
+
+func TestCheckKey(t *testing.T) {
+	t.Parallel()
+	cert := func(bits uint, e int) *x509.Certificate {
+		return &x509.Certificate{PublicKeyAlgorithm: x509.RSA, PublicKey: &rsa.PublicKey{N: new(big.Int).Lsh(big.NewInt(1), bits-1), E: e}}
+	}
+	tests := []struct {
+		name string
+		cert *x509.Certificate
+		good bool
+	}{
+		{"2048 bits", cert(2048, 65537), true},
+		{"exponent 3", cert(2048, 3), true},
+		{"4096 bits", cert(4096, 65537), true},
+		{"8192 bits", cert(8192, 65537), true},
+		{"8193 bits", cert(8193, 65537), false},
+		{"2047 bits", cert(2047, 65537), false},
+		{"exponent 1", cert(2048, 1), false},
+		{"even exponent", cert(2048, 65536), false},
+		{"EC", &x509.Certificate{PublicKeyAlgorithm: x509.ECDSA, PublicKey: ecKey().Public()}, false},
+		{"unknown", &x509.Certificate{}, false},
+	}
+	for _, tt := range tests {
+		if what := partnercert.CheckKey(tt.cert); (what == "") != tt.good {
+			t.Errorf("%s: %q", tt.name, what)
 		}
 	}
 }
