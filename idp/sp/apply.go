@@ -15,7 +15,7 @@ func (r *Registry) AddEdit(ctx context.Context, id idp.EntityID, doc Document, e
 	var warnings []string
 	if doc.Data != nil {
 		var err error
-		if p, warnings, err = r.read(doc, id, e, o); err != nil {
+		if p, warnings, err = r.read(doc, id, nil, e, o); err != nil {
 			return nil, err
 		}
 	}
@@ -36,8 +36,11 @@ func (r *Registry) ApplyEdit(ctx context.Context, id idp.EntityID, doc Document,
 	var from *idp.ServiceProvider
 	var warnings []string
 	if doc.Data != nil {
-		var err error
-		if from, warnings, err = r.read(doc, id, e, o); err != nil {
+		old, err := r.Get(ctx, id)
+		if err != nil {
+			return nil, err
+		}
+		if from, warnings, err = r.read(doc, id, old, e, o); err != nil {
 			return nil, err
 		}
 	}

@@ -51,11 +51,12 @@ func fromMetadata(doc []byte, now time.Time, ours []*x509.Certificate, o metadat
 	return p, warnings, nil
 }
 
-// read reads metadata that comes with an edit: what the edit gives, the document
-// need not have.
-func (r *Registry) read(doc Document, id idp.EntityID, e Edit, o Options) (*idp.ServiceProvider, []string, error) {
+// read reads metadata that comes with an edit of old, nil for a new registration:
+// what the edit gives, the document need not have.
+func (r *Registry) read(doc Document, id idp.EntityID, old *idp.ServiceProvider, e Edit, o Options) (*idp.ServiceProvider, []string, error) {
 	gives := func(field string) bool { return len(e.Set[field]) > 0 }
 	unsigned := gives("sign_requests") && e.Set["sign_requests"][0] == idp.SignRequestsOptional
+	allowed := allowsInsecure(old, o)
 	p, warnings, err := fromMetadata(doc.Data, r.clock.Now(), r.ours(), metadata.Options{
 		EntityID: id, Fetched: doc.Fetched,
 		HasACS: gives("acs_urls"), HasKeys: gives("certs") || unsigned, HasName: gives("name"),
@@ -63,7 +64,7 @@ func (r *Registry) read(doc Document, id idp.EntityID, e Edit, o Options) (*idp.
 		CheckURL: func(address string) string {
 			what, flag := checkAddress(address, r.BaseIsHTTP)
 			switch {
-			case flag && o.AllowInsecureURL:
+			case flag && allowed(address):
 				return ""
 			case flag:
 				return what + " (" + FlagInsecureURL + " allows it)"

@@ -107,6 +107,23 @@ func manyACS(n int) string {
 	return b.String()
 }
 
+// An http address that was allowed once stays when metadata is read again.
+func TestEditKeepsInsecureURL(t *testing.T) {
+	t.Parallel()
+	r, _ := newRegistry(t)
+	doc := spMetadata("urn:a", acsElement("https://sp.example.gov/a", "0")+acsElement("http://sp.example.gov/b", "1"))
+	if _, err := r.AddEdit(t.Context(), "", doc, sp.Edit{Set: unsigned}, sp.Options{AllowInsecureURL: true}, "test"); err != nil {
+		t.Fatal(err)
+	}
+	c, err := r.ApplyEdit(t.Context(), "urn:a", doc, sp.Edit{}, sp.Options{}, "test")
+	if err != nil || len(c.Provider.ACSURLs) != 2 {
+		t.Errorf("%+v, %v", c, err)
+	}
+	if _, err := r.ApplyEdit(t.Context(), "urn:b", doc, sp.Edit{}, sp.Options{}, "test"); !errors.Is(err, idp.ErrNotFound) {
+		t.Errorf("not registered: %v", err)
+	}
+}
+
 // An index that means two URLs is refused; each index of a URL that has several
 // means it; and the URL goes with all of them.
 func TestACSIndexes(t *testing.T) {
