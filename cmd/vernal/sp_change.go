@@ -114,6 +114,9 @@ func flagValues(flags *pflag.FlagSet, name string, files bool) ([]string, error)
 		return values, nil
 	}
 	for i, file := range values {
+		if strings.Contains(file, "BEGIN ") || strings.HasPrefix(file, "MII") && len(file) > 200 {
+			return nil, fmt.Errorf("--%s takes the name of a file, and was given what is in it; write that into a file", name) // never quoted: it may be a key
+		}
 		data, err := readFile(file, partnercert.MaxFile)
 		if err != nil {
 			return nil, fmt.Errorf("--%s: %w", name, err)

@@ -187,7 +187,7 @@ func invalidAt(data []byte) int {
 // wide is the byte order of UTF-16; nil for other text.
 func wide(data []byte) binary.ByteOrder {
 	switch {
-	case len(data) < 4 || len(data)%2 != 0:
+	case len(data) < 4:
 		return nil
 	case data[0] == 0xff && data[1] == 0xfe && (data[2] != 0 || data[3] != 0):
 		return binary.LittleEndian
@@ -201,6 +201,7 @@ func wide(data []byte) binary.ByteOrder {
 	return nil
 }
 
+// decode16 passes over half a character at the end, as a tool for bytes appends.
 func decode16(data []byte, order binary.ByteOrder) ([]byte, error) {
 	units := make([]uint16, len(data)/2)
 	for i := range units {
@@ -219,8 +220,8 @@ func decode16(data []byte, order binary.ByteOrder) ([]byte, error) {
 	return out, nil
 }
 
-// Document gives an XML document as UTF-8, without white space, an encoding's name or
-// processing instructions before its root, which parsers of SAML refuse. skipped
+// Document gives an XML document as UTF-8, without what is before its root: white
+// space, a declaration, processing instructions, which parsers of SAML refuse. skipped
 // is how many lines were taken away in front. The error is an *EncodingError.
 func Document(data []byte) (doc []byte, skipped int, err error) {
 	text, err := Decode(data)
@@ -234,15 +235,22 @@ func Document(data []byte) (doc []byte, skipped int, err error) {
 			return nil, 0, &EncodingError{Declared: string(m[1])}
 		}
 	}
-	// What a stylesheet or a declaration says is for others.
-	for bytes.HasPrefix(doc, []byte("<?")) {
-		end := bytes.Index(doc, []byte("?>"))
-		if end < 0 {
-			break
-		}
-		doc = bytes.TrimLeft(doc[end+2:], " \t\r\n")
+	// What a declaration, a stylesheet or a comment says is for others.
+	for rest, ok := cutProlog(doc); ok; rest, ok = cutProlog(doc) {
+		doc = bytes.TrimLeft(rest, " \t\r\n")
 	}
 	return doc, bytes.Count(text[:len(text)-len(doc)], []byte("\n")), nil
+}
+
+// cutProlog cuts a processing instruction or a comment from the front.
+func cutProlog(doc []byte) (rest []byte, ok bool) {
+	for start, end := range map[string]string{"<?": "?>", "<!--": "-->"} {
+		if body, found := bytes.CutPrefix(doc, []byte(start)); found {
+			_, rest, ok = bytes.Cut(body, []byte(end))
+			return rest, ok
+		}
+	}
+	return nil, false
 }
 
 func isASCII(data []byte) bool {

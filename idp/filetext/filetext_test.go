@@ -77,6 +77,7 @@ func TestDecode(t *testing.T) {
 		{"UTF-16LE", wide(binary.LittleEndian, "\ufeffé😀"), "é😀", ""},
 		{"UTF-16BE", wide(binary.BigEndian, "\ufeffé😀"), "é😀", ""},
 		{"UTF-16LE without a mark", wide(binary.LittleEndian, "aé"), "aé", ""},
+		{"UTF-16 and a byte", wide(binary.LittleEndian, "\ufeffab") + "\n", "ab", ""},
 		{"UTF-16 that is damaged", "\xff\xfe\x00\xd8a\x00", "", "UTF-16, damaged"},
 		{"UTF-32", "\xff\xfe\x00\x00a\x00\x00\x00", "", "-"},
 		{"ISO-8859-1", enc("iso-8859-1", "\xe9"), enc("iso-8859-1", "é"), ""},
@@ -111,6 +112,9 @@ func TestDocument(t *testing.T) {
 		{"declaration", "<?xml version=\"1.0\"?>\n<a/>", "<a/>", 1},
 		{"blank lines before it", "\r\n\n<?xml version=\"1.0\" encoding=\"utf-8\"?>\n<a/>", "<a/>", 3},
 		{"stylesheet", "<?xml-stylesheet href='x'?>\n<?y?><a/>", "<a/>", 1},
+		{"comments between", "<?xml version='1.0'?><!-- a\n? > -->\n<?b?><!----><a/>", "<a/>", 2},
+		{"comment without an end", "<!-- <a/>", "<!-- <a/>", 0},
+		{"document type", "<?x?><!DOCTYPE a><a/>", "<!DOCTYPE a><a/>", 0},
 		{"declaration without an end", "<?xml <a/>", "<?xml <a/>", 0},
 		{"ASCII in an unknown encoding", `<?xml version="1.0" encoding="Shift_JIS"?><a/>`, "<a/>", 0},
 	}

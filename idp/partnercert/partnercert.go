@@ -191,6 +191,9 @@ func notXML(text []byte) error {
 
 // bare reads a text without the lines of PEM: base64 or hex digits.
 func (r *reader) bare(text string, kind filetext.Kind, layer int) error {
+	if armour.MatchString(text) {
+		return r.pem(armour.ReplaceAllString(text, "-----$1 $2-----"), layer)
+	}
 	text = compact(strings.Trim(strings.TrimSpace(unescape(text)), `"'`))
 	der, err := decode64(text)
 	if digits := strings.ReplaceAll(text, ":", ""); strings.HasPrefix(digits, "308") {
@@ -220,6 +223,9 @@ func (r *reader) bare(text string, kind filetext.Kind, layer int) error {
 	return nil
 }
 
+// armour is a line of PEM whose hyphens an editor has changed or copying has cut.
+var armour = regexp.MustCompile(`(?m)[-\x{2010}-\x{2015}\x{2212}]+[ ]?(BEGIN|END) ([A-Z0-9 ]{1,40}?)[ ]?(?:[-\x{2010}-\x{2015}\x{2212}]+|$)`)
+
 var (
 	begin = regexp.MustCompile(`-----BEGIN ([A-Z0-9# ]{1,40})-----`)
 	end   = regexp.MustCompile(`-----END ([A-Z0-9# ]{1,40})-----`)
@@ -229,6 +235,8 @@ var (
 // them. Line ends, indentation, and a line that was never broken do not matter.
 func (r *reader) pem(text string, layer int) error {
 	text = unescape(text)
+	// Wherever it is, and however its lines are damaged.
+	r.file.PrivateKey = r.file.PrivateKey || strings.Contains(text, "PRIVATE KEY")
 	for {
 		at := begin.FindStringSubmatchIndex(text)
 		if at == nil {
@@ -239,7 +247,6 @@ func (r *reader) pem(text string, layer int) error {
 		next := begin.FindStringIndex(body)
 		switch {
 		case strings.HasSuffix(label, "PRIVATE KEY"):
-			r.file.PrivateKey = true
 		case stop == nil, next != nil && next[0] < stop[0]:
 			return fault(CutShort, "its PEM text is cut short: no -----END %s----- follows its beginning; copy it again, with that line", label)
 		default:
