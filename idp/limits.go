@@ -7,12 +7,12 @@ import (
 )
 
 // Bounds of a registration. They keep one provider from filling memory or a
-// page; none is near what a real one has. Whatever reads a value for a
-// registration holds it to the bound that the registry checks.
+// page; none is near what a real one has. Every reader of a value for
+// a registration uses the bound that the registry checks.
 const (
 	MaxEntityID = 1024  // bytes, saml-metadata §2.2.1
 	MaxName     = 100   // characters
-	MaxAddress  = 2048  // bytes of a URL
+	MaxURL      = 2048  // bytes of a URL
 	MaxList     = 50    // entries of a list
 	MaxText     = 1000  // characters of a help text
 	MaxContact  = 320   // characters of an email address

@@ -12,8 +12,8 @@
 // decided in one place, the table of [Part]: a part that is not needed and
 // cannot be used is left out with a note, and only one that is needed refuses
 // the document. Signatures on foreign metadata are not looked at: an operator
-// who registers a document has decided to trust it. Whether an address may be
-// registered at all is for package idp/sp to say, see [Options].
+// who registers a document has decided to trust it. Package idp/sp decides which URLs
+// may be registered, see [Options].
 package metadata
 
 import (

@@ -10,7 +10,7 @@ import (
 // Part names what a Note is about: an element or attribute that is read.
 type Part string
 
-// The parts that are read. What is not here is passed over, whatever is in it.
+// The parts that are read. Any other part is ignored.
 const (
 	PartDocument      Part = "document"
 	PartEntity        Part = "EntityDescriptor" // which of several
@@ -34,7 +34,7 @@ const (
 	PartName          Part = "DisplayName"
 )
 
-// need is what becomes of a document in which a part cannot be used.
+// need decides about a document in which a part cannot be used.
 type need int
 
 const (
@@ -68,20 +68,20 @@ var needs = map[Part]need{
 	PartName:          optional,
 }
 
-// Options are what the operator says beside the document, and what the registry
-// would say of it.
+// Options are the operator's words beside the document, and the rules of the
+// registry.
 type Options struct {
 	// EntityID chooses one of several providers in the document.
 	EntityID idp.EntityID
-	// Fetched tells that the document comes from an address. A copy there must
+	// Fetched is set when the document comes from a URL. A copy from there must
 	// not be older than it says: someone on the way could hold back a newer one.
 	Fetched bool
-	// HasACS, HasKeys, HasEncryption and HasName tell that the operator gives
-	// these, so that the document need not.
+	// HasACS, HasKeys, HasEncryption and HasName are set when the operator
+	// gives these, so that the document need not.
 	HasACS, HasKeys, HasEncryption, HasName bool
-	// CheckURL says why an address cannot be registered; "" if it can. An
-	// optional address that it refuses is left out. May be nil.
-	CheckURL func(address string) string
+	// CheckURL says why a URL cannot be registered; "" if it can. An optional URL
+	// that it refuses is left out. May be nil.
+	CheckURL func(url string) string
 	// Ours are the fingerprints of our own signing certificates, of all years: a
 	// service provider that was set up with one of them as its own was set up the
 	// wrong way round.
@@ -106,8 +106,7 @@ type Note struct {
 	Text string `json:"text"`
 }
 
-// Problems is the error of ReadSP: everything that stands in the way of a
-// registration.
+// Problems is the error of ReadSP: everything that prevents a registration.
 type Problems []Note
 
 func (p Problems) Error() string {
@@ -121,7 +120,7 @@ func (p Problems) Error() string {
 	return fmt.Sprintf("metadata has %d problems:\n- %s", len(p), strings.Join(texts, "\n- "))
 }
 
-// fault says that a part cannot be used. What follows is for the table to say.
+// fault notes that a part cannot be used. The table decides what follows.
 func (r *spReader) fault(part Part, format string, args ...any) {
 	n := Note{part, fmt.Sprintf(format, args...)}
 	switch r.o.need(part) {
@@ -134,7 +133,7 @@ func (r *spReader) fault(part Part, format string, args ...any) {
 	}
 }
 
-// note says what was assumed of a part that is there, or done with it.
+// note says what was assumed about a part, or done with it.
 func (r *spReader) note(part Part, format string, args ...any) {
 	r.d.Notes = append(r.d.Notes, Note{part, fmt.Sprintf(format, args...)})
 }

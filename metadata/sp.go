@@ -24,7 +24,7 @@ type SPDescriptor struct {
 	Name string
 	// ACS are the Assertion Consumer Services with the HTTP-POST binding, the
 	// default one first. There is at least one, unless Options say that the
-	// operator gives them. An address may be there under several indexes.
+	// operator gives them. A URL may be there under several indexes.
 	ACS []ACS
 	// LogoutURL is where a LogoutResponse is posted; may be empty.
 	LogoutURL string

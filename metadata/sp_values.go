@@ -75,8 +75,8 @@ func (r *spReader) location(e *xmltree.Element, name string, part Part) string {
 		what = fmt.Sprintf("its %s is %q, to which a browser cannot post: the scheme is %s, not https", name, text, u.Scheme)
 	case u.Host == "":
 		what = fmt.Sprintf("its %s is %q, which names no host", name, text)
-	case len(text) > idp.MaxAddress:
-		what = fmt.Sprintf("its %s has %d characters; %d are allowed", name, len(text), idp.MaxAddress)
+	case len(text) > idp.MaxURL:
+		what = fmt.Sprintf("its %s has %d characters; %d are allowed", name, len(text), idp.MaxURL)
 	}
 	if what != "" {
 		r.fault(part, "One %s cannot be used: %s.", e.Local, what)

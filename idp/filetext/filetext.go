@@ -1,5 +1,5 @@
-// Package filetext reads files that operators are sent by others: it says what
-// a file is, and turns the text of one into UTF-8 whatever program saved it.
+// Package filetext reads files that operators get from others: it names the kind
+// of a file, and turns its text into UTF-8 whatever program saved it.
 //
 // It is for what an operator gives by hand. A protocol message is UTF-8 or
 // refused: two readers that guess an encoding differently read two messages.
@@ -22,7 +22,7 @@ import (
 // Kind is what a file is, by its content.
 type Kind string
 
-// The kinds that are told apart.
+// The kinds that KindOf distinguishes.
 const (
 	Empty    Kind = "empty"
 	Gzip     Kind = "gzip"
@@ -49,7 +49,7 @@ var magic = []struct {
 	{"\xce\xce\xce\xce", Keystore},
 }
 
-// KindOf says what a file is. A text is decoded first.
+// KindOf names the kind of a file. A text is decoded first.
 func KindOf(data []byte) Kind {
 	for _, m := range magic {
 		if bytes.HasPrefix(data, []byte(m.prefix)) {
@@ -123,7 +123,7 @@ func (k Kind) Article() string {
 	return "binary data"
 }
 
-// EncodingError is a text whose characters cannot be told.
+// EncodingError reports a text in an unknown encoding.
 type EncodingError struct {
 	// Declared is the encoding that the text says it has; "" if it says none.
 	Declared string
@@ -150,8 +150,8 @@ var declared = regexp.MustCompile(`^\s*<\?xml\s[^>]*?\bencoding\s*=\s*["']([A-Za
 
 // Decode gives a text as UTF-8 without a byte order mark. UTF-16 is known by its
 // mark or by its zero bytes, an encoding of single bytes by the XML declaration.
-// What is valid UTF-8 is UTF-8 whatever it declares: text in another encoding is
-// so only where it is ASCII, and then both mean the same. The error is an
+// Valid UTF-8 is read as UTF-8 whatever it declares: text in another encoding is
+// valid UTF-8 only if it is ASCII, and then both mean the same. The error is an
 // *EncodingError.
 func Decode(data []byte) ([]byte, error) {
 	if order := wide(data); order != nil {
@@ -235,7 +235,7 @@ func Document(data []byte) (doc []byte, skipped int, err error) {
 			return nil, 0, &EncodingError{Declared: string(m[1])}
 		}
 	}
-	// What a declaration, a stylesheet or a comment says is for others.
+	// A declaration, a stylesheet and a comment are for other software.
 	for rest, ok := cutProlog(doc); ok; rest, ok = cutProlog(doc) {
 		doc = bytes.TrimLeft(rest, " \t\r\n")
 	}

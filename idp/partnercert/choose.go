@@ -5,8 +5,8 @@ import (
 	"time"
 )
 
-// Choose chooses among certificates that a partner has for one purpose the one
-// to use at a time; nil if there is none. In this order:
+// Choose returns the certificate to use at a time, of those that a partner has for
+// one purpose; nil for an empty list. In this order:
 //
 //  1. of those in their dates, the one that began last: a partner that
 //     publishes a new certificate has its key;

@@ -17,8 +17,8 @@ import (
 	"vernal/idp"
 )
 
-// maxKeyBits bounds the numbers of an RSA key. What is accepted is for others to
-// say; this keeps a number from costing more than it is worth.
+// maxKeyBits bounds the numbers of an RSA key before CheckKey sees them, so that
+// reading one never costs much.
 const maxKeyBits = 32768
 
 // Parse reads the certificate of a partner, DER. Where crypto/x509 refuses it,
@@ -197,8 +197,8 @@ func fill(name *pkix.Name, der []byte) {
 	}
 }
 
-// otherDER says what DER is that holds something other than a certificate; nil
-// if that cannot be told.
+// otherDER names DER that is something other than a certificate; nil if it may be
+// one.
 func otherDER(der []byte) *Error {
 	in := cryptobyte.String(der)
 	var body cryptobyte.String

@@ -3,12 +3,12 @@
 //
 // [Extract] finds the DER in a file: PEM in any state that copying leaves it in,
 // bare base64, DER, UTF-16. [Parse] reads one certificate of a partner, of which
-// only the public key and the dates are used: what else is in it may be broken.
+// only the public key and the dates are used, so the rest of it may be broken.
 // [Read] does both. Our own certificates go through Extract alone and must parse
 // in full.
 //
-// An *Error says what the file is and what to do. It never quotes the file, nor
-// another parser: what that says is of no use to an operator.
+// An *Error names the kind of file and how to fix it. It never quotes the file,
+// nor another parser, whose words are of no use to an operator.
 package partnercert
 
 import (
@@ -79,11 +79,11 @@ func fault(code Code, format string, args ...any) *Error {
 type File struct {
 	// Certificates are the DER of each, in the order of the file.
 	Certificates [][]byte
-	// PrivateKey tells that a private key is there, too.
+	// PrivateKey is set if a private key is in the file too.
 	PrivateKey bool
 }
 
-// Read reads the certificates of a partner. A file that holds a private key is
+// Read reads the certificates of a partner. A file with a private key in it is
 // refused: the key has now been shown to someone who must not have it.
 func Read(data []byte) ([]*x509.Certificate, error) {
 	file, err := Extract(data)
@@ -104,7 +104,7 @@ func Read(data []byte) ([]*x509.Certificate, error) {
 }
 
 // Extract finds the certificates in a file. The error is an *Error; without one
-// there is at least one certificate. File.PrivateKey holds with an error too.
+// there is at least one certificate. File.PrivateKey is right with an error too.
 func Extract(data []byte) (File, error) {
 	r := reader{}
 	if len(data) > MaxFile {
@@ -122,7 +122,7 @@ func Extract(data []byte) (File, error) {
 // reader is one reading of one file.
 type reader struct {
 	file File
-	// beside is what the file holds instead of a certificate.
+	// beside names the contents of a file without a certificate.
 	beside *Error
 }
 
@@ -144,7 +144,7 @@ func (r *reader) add(der []byte) error {
 	return nil
 }
 
-// instead notes what is there where no certificate is.
+// instead notes the kind of a file without a certificate. The first note counts.
 func (r *reader) instead(code Code, format string, args ...any) {
 	if r.beside == nil {
 		r.beside = fault(code, format, args...)

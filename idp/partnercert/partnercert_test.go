@@ -363,7 +363,7 @@ func TestParseDates(t *testing.T) {
 	}
 }
 
-// spliced replaces an element by one of another length, and mends the lengths of
+// spliced replaces an element by one of another length, and fixes the lengths of
 // the three around it.
 func spliced(t testing.TB, der []byte, old, with string) []byte {
 	t.Helper()

@@ -12,8 +12,8 @@ import (
 // checkAddress says why an address cannot be registered. needsFlag tells that
 // it could be with the operator's word for it (AllowInsecureURL).
 func checkAddress(address string, baseIsHTTP bool) (what string, needsFlag bool) {
-	if len(address) > idp.MaxAddress {
-		return fmt.Sprintf("is longer than %d bytes", idp.MaxAddress), false
+	if len(address) > idp.MaxURL {
+		return fmt.Sprintf("is longer than %d bytes", idp.MaxURL), false
 	}
 	if idp.HasControl(address) || strings.ContainsAny(address, " \\\"<>`{}|^") {
 		return "holds characters that an address must escape", false

@@ -180,7 +180,7 @@ func (a *applier) spellIndexes() {
 	}
 }
 
-// dropPlainIndexes forgets indexes that position implies. An address with two
+// dropPlainIndexes forgets indexes that position implies. A URL with two
 // indexes keeps them: without, it would be in the list twice for no reason.
 func (a *applier) dropPlainIndexes() {
 	for i, n := range a.p.ACSIndexes {

@@ -13,7 +13,7 @@ import (
 // none.
 type Document struct {
 	Data []byte
-	// Fetched tells that it comes from a URL, and not from a file.
+	// Fetched is set when it comes from a URL, and not from a file.
 	Fetched bool
 }
 

@@ -33,8 +33,8 @@ const sloElement = `<SingleLogoutService Binding="urn:oasis:names:tc:SAML:2.0:bi
 // unsigned lets a registration do without a certificate.
 var unsigned = values{"sign_requests": {"optional"}, "name": {"Permits"}}
 
-// TestAddWithBrokenParts registers what can be used of metadata, and holds it
-// to the rules of the registry for the rest.
+// TestAddWithBrokenParts registers the usable parts of metadata, by the rules of
+// the registry.
 func TestAddWithBrokenParts(t *testing.T) {
 	t.Parallel()
 	long := "https://sp.example.gov/" + strings.Repeat("x", idp.MaxName)
@@ -107,7 +107,7 @@ func manyACS(n int) string {
 	return b.String()
 }
 
-// An http address that was allowed once stays when metadata is read again.
+// An http URL that was allowed once stays when metadata is read again.
 func TestEditKeepsInsecureURL(t *testing.T) {
 	t.Parallel()
 	r, _ := newRegistry(t)
