@@ -154,7 +154,7 @@ func (f *spFlags) change(c *cobra.Command) (admin.SPChange, error) {
 	if f.metadata == "" {
 		return change, nil
 	}
-	doc, err := loadMetadata(c.Context(), f.metadata, f.options.AllowInsecureURL)
+	doc, err := loadMetadata(c.Context(), f.metadata, change.EntityID, f.options.AllowInsecureURL)
 	if err != nil {
 		return change, err
 	}
