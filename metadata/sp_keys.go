@@ -102,11 +102,7 @@ func (r *spReader) certificate(key *xmltree.Element, part Part, where string) *x
 		r.fault(part, "%s cannot be used: its X509Certificate %s.", where, unread)
 		return nil
 	case len(texts) == 0:
-		what := "nothing"
-		if len(beside) > 0 {
-			what = strings.Join(slices.Compact(beside), ", ")
-		}
-		r.fault(part, "%s cannot be used: its KeyInfo has no X509Certificate (only %s). The certificate itself is needed.", where, what)
+		r.fault(part, "%s cannot be used: %s. The certificate itself is needed, in KeyInfo/X509Data/X509Certificate.", where, insteadOfCertificate(key, beside))
 		return nil
 	}
 	listed, err := partnercert.Read([]byte(texts[0]))
@@ -130,6 +126,20 @@ func (r *spReader) certificate(key *xmltree.Element, part Part, where string) *x
 		return nil
 	}
 	return cert
+}
+
+// insteadOfCertificate says what a KeyDescriptor has in the place of a
+// certificate; beside are the names in its KeyInfo.
+func insteadOfCertificate(key *xmltree.Element, beside []string) string {
+	if len(beside) > 0 {
+		return "its KeyInfo has no X509Certificate, only " + strings.Join(slices.Compact(beside), ", ")
+	}
+	for e := range key.Elements() {
+		if e.Local == "KeyInfo" && e.Space != namespaceDsig {
+			return fmt.Sprintf("its KeyInfo is in the namespace %q, not in %q", e.Space, namespaceDsig)
+		}
+	}
+	return "it has no KeyInfo, or an empty one"
 }
 
 func sameKey(a, b *x509.Certificate) bool {

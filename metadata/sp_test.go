@@ -212,6 +212,7 @@ func TestReadSPProblems(t *testing.T) {
 		{"ACS without a host", "https://sp.example/acs", "/acs", []metadata.Part{metadata.PartACS}},
 		{"unknown use", `use="signing"`, `use="both"`, []metadata.Part{metadata.PartUse}},
 		{"key without a certificate", text + "</X509Certificate>", "<X509SubjectName>x</X509SubjectName>", []metadata.Part{metadata.PartSigningKey}},
+		{"KeyInfo in another namespace", `<KeyInfo xmlns="http://www.w3.org/2000/09/xmldsig#">`, `<KeyInfo>`, []metadata.Part{metadata.PartSigningKey}},
 		{"certificate is not base64", text, "<X509Certificate>??", []metadata.Part{metadata.PartSigningKey}},
 		{"certificate is none", text, "<X509Certificate>AAAA", []metadata.Part{metadata.PartSigningKey}},
 		{"RSA of 1024 bits", text, "<X509Certificate>" + b64(certFor(t, weak, "sp")), []metadata.Part{metadata.PartSigningKey}},

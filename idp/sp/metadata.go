@@ -17,6 +17,14 @@ type Document struct {
 	Fetched bool
 }
 
+// instead are the options that give what a document lacks.
+var instead = map[metadata.Part]string{
+	metadata.PartACS:           "--acs-url",
+	metadata.PartSigningKey:    "--cert",
+	metadata.PartUse:           "--cert",
+	metadata.PartEncryptionKey: "--encryption none",
+}
+
 // FromMetadata makes a registration of a provider's EntityDescriptor: Defaults,
 // and what the document says. It never holds an agency, nor emailAddress among
 // the NameIDFormats: those are an operator's to grant. ours are our own signing
@@ -35,7 +43,7 @@ func fromMetadata(doc []byte, now time.Time, ours []*x509.Certificate, o metadat
 	if errors.As(err, &problems) {
 		invalid := new(InvalidError)
 		for _, n := range problems {
-			invalid.Problems = append(invalid.Problems, Problem{Field: "metadata", Text: n.Text})
+			invalid.Problems = append(invalid.Problems, Problem{Field: "metadata", Text: n.Text, Flag: instead[n.Part]})
 		}
 		return nil, nil, invalid
 	}
