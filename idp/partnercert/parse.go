@@ -43,9 +43,6 @@ func Parse(der []byte) (*x509.Certificate, error) {
 	}
 	parts, ok := split(element)
 	if !ok {
-		if what := otherDER(der); what != nil {
-			return nil, what
-		}
 		return nil, fault(BadDER, notCertificate)
 	}
 	c := &x509.Certificate{
@@ -242,8 +239,15 @@ func isRequest(body cryptobyte.String) bool {
 		info.PeekASN1Tag(cryptoasn1.Tag(0).Constructed().ContextSpecific())
 }
 
+// maxPrivateKey bounds what is tried as a private key, in bytes: to check a key
+// takes time that grows with the cube of its length.
+const maxPrivateKey = 16 << 10
+
 // isPrivateKey reports whether der is a private key in one of its usual forms.
 func isPrivateKey(der []byte) bool {
+	if len(der) > maxPrivateKey {
+		return false
+	}
 	if _, err := x509.ParsePKCS8PrivateKey(der); err == nil {
 		return true
 	}

@@ -96,9 +96,13 @@ func Read(data []byte) ([]*x509.Certificate, error) {
 	}
 	out := make([]*x509.Certificate, len(file.Certificates))
 	for i, der := range file.Certificates {
-		if out[i], err = Parse(der); err != nil {
-			return nil, err
+		if out[i], err = Parse(der); err == nil {
+			continue
 		}
+		if what := otherDER(der); what != nil {
+			return nil, what
+		}
+		return nil, err
 	}
 	return out, nil
 }
