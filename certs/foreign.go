@@ -9,72 +9,49 @@ import (
 	"encoding/pem"
 	"errors"
 	"fmt"
+	"regexp"
 	"strings"
+
+	"vernal/idp/filetext"
+	"vernal/idp/partnercert"
 )
 
-// Bounds of what is read from elsewhere.
-const (
-	// MaxForeign is the longest file with certificates or a key, in bytes.
-	MaxForeign = 256 << 10
-	maxChain   = 20
-)
+// MaxForeign is the longest file with certificates or a key, in bytes.
+const MaxForeign = partnercert.MaxFile
 
-// ParseCertificates reads the certificates in a file from elsewhere: PEM, with
-// or without other things around them, or one certificate as DER. An error says
+// ParseCertificates reads the certificates in a file from elsewhere, of any form
+// that package partnercert reads. They are to be ours, so each must parse in
+// full: strict software would refuse one that is only read in part. An error says
 // what the file is instead and how to make of it what is wanted.
 func ParseCertificates(data []byte) ([]*x509.Certificate, error) {
-	if len(data) > MaxForeign {
-		return nil, fmt.Errorf("it is longer than %d bytes", MaxForeign)
+	file, err := partnercert.Extract(data)
+	if err != nil {
+		return nil, err
 	}
-	var all []*x509.Certificate
-	for block := range blocks(data) {
-		switch block.Type {
-		case "CERTIFICATE", "X509 CERTIFICATE", "TRUSTED CERTIFICATE":
-		case "CERTIFICATE REQUEST", "NEW CERTIFICATE REQUEST":
-			return nil, errors.New("it holds a certification request: what is wanted is the certificate that the authority made of it")
-		case "PKCS7", "CMS":
-			return nil, errors.New(pkcs7Help)
-		default:
-			continue
-		}
-		cert, err := parseForeign(block.Bytes)
-		if err != nil {
+	all := make([]*x509.Certificate, len(file.Certificates))
+	for i, der := range file.Certificates {
+		if all[i], err = parseForeign(der); err != nil {
 			return nil, err
 		}
-		if all = append(all, cert); len(all) > maxChain {
-			return nil, fmt.Errorf("it holds more than %d certificates", maxChain)
-		}
 	}
-	if len(all) > 0 {
-		return all, nil
-	}
-	switch {
-	case isPKCS12(data):
-		return nil, errors.New("it is PKCS#12: run openssl pkcs12 -in FILE -nokeys -out cert.pem first")
-	case isPKCS7(data):
-		return nil, errors.New(pkcs7Help)
-	case len(data) > 0 && data[0] == 0x30:
-		cert, err := parseForeign(data)
-		if err != nil {
-			return nil, err
-		}
-		return []*x509.Certificate{cert}, nil
-	}
-	return nil, errors.New("there is no PEM certificate in it (-----BEGIN CERTIFICATE-----)")
+	return all, nil
 }
 
-const pkcs7Help = "it is PKCS#7: run openssl pkcs7 -in FILE -print_certs -out cert.pem first, with -inform DER if it is not PEM"
-
-// parseForeign says of what Go does not read what an authority can mend.
+// parseForeign reads a certificate strictly, and says of one that fails what the
+// authority can fix.
 func parseForeign(der []byte) (*x509.Certificate, error) {
 	cert, err := x509.ParseCertificate(der)
-	switch {
-	case err == nil:
+	if err == nil {
 		return cert, nil
-	case strings.Contains(err.Error(), "negative serial"):
-		return nil, errors.New("the serial number is negative, which no certificate may have (RFC 5280 §4.1.2.2): ask for another one")
 	}
-	return nil, fmt.Errorf("a certificate in it cannot be read: %w", err)
+	loose, err := partnercert.Parse(der)
+	switch {
+	case err != nil:
+		return nil, err
+	case loose.SerialNumber.Sign() < 0:
+		return nil, &partnercert.Error{Code: partnercert.NotStrict, Text: "the serial number is negative, which no certificate may have (RFC 5280 §4.1.2.2): ask for another one"}
+	}
+	return nil, &partnercert.Error{Code: partnercert.NotStrict, Text: "a certificate in it breaks the rules of RFC 5280, for example in a name or an extension, so strict software refuses it: ask for another one"}
 }
 
 // ParsePrivateKey reads the one private key in a file from elsewhere: PEM,
@@ -83,8 +60,12 @@ func ParsePrivateKey(data []byte) (crypto.Signer, error) {
 	if len(data) > MaxForeign {
 		return nil, fmt.Errorf("it is longer than %d bytes", MaxForeign)
 	}
+	text, err := filetext.Decode(data)
+	if err != nil { // DER, which is named below
+		text = data
+	}
 	var found *pem.Block
-	for block := range blocks(data) {
+	for block := range blocks(indent.ReplaceAll(text, nil)) {
 		if !strings.HasSuffix(block.Type, "PRIVATE KEY") {
 			continue
 		}
@@ -128,6 +109,9 @@ func parsePrivate(block *pem.Block) (crypto.Signer, error) {
 	return nil, fmt.Errorf("it is a key of another kind (%s): service providers need RSA", block.Type)
 }
 
+// indent is what YAML and editors put before each line of a PEM block.
+var indent = regexp.MustCompile(`(?m)^[ \t]+`)
+
 // blocks goes through the PEM blocks of a file.
 func blocks(data []byte) func(func(*pem.Block) bool) {
 	return func(yield func(*pem.Block) bool) {
@@ -149,14 +133,4 @@ func isPKCS12(der []byte) bool {
 	}
 	_, err := asn1.Unmarshal(der, &pfx)
 	return err == nil && pfx.Version == 3
-}
-
-// isPKCS7 reports whether DER is signed-data (RFC 2315 §9).
-func isPKCS7(der []byte) bool {
-	var info struct {
-		Type    asn1.ObjectIdentifier
-		Content asn1.RawValue `asn1:"optional"`
-	}
-	_, err := asn1.Unmarshal(der, &info)
-	return err == nil && info.Type.Equal(asn1.ObjectIdentifier{1, 2, 840, 113549, 1, 7, 2})
 }

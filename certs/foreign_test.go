@@ -6,10 +6,14 @@ import (
 	"crypto/rand"
 	"crypto/x509"
 	"encoding/asn1"
+	"encoding/base64"
 	"encoding/pem"
+	"errors"
 	"slices"
 	"strings"
 	"testing"
+
+	"vernal/idp/partnercert"
 )
 
 func block(kind string, der []byte) []byte {
@@ -49,6 +53,7 @@ func TestParseForeign(t *testing.T) {
 	negative := slices.Clone(cert)
 	i := strings.Index(string(negative), "\x02\x0d\x10")
 	negative[i+2] = 0x90
+	version9 := []byte(strings.Replace(string(cert), "\xa0\x03\x02\x01\x02", "\xa0\x03\x02\x01\x09", 1))
 	pkcs1 := block("RSA PRIVATE KEY", x509.MarshalPKCS1PrivateKey(key))
 	pemCert, pemKey := block("CERTIFICATE", cert), block("PRIVATE KEY", pkcs8)
 
@@ -56,29 +61,36 @@ func TestParseForeign(t *testing.T) {
 		name string
 		file []byte
 		n    int
-		want string // in the error
+		want partnercert.Code
 	}{
 		{"PEM", pemCert, 1, ""},
 		{"with text before it", append([]byte("subject=CN\r\n\r\n"), pemCert...), 1, ""},
+		{"byte order mark and indentation", []byte("\ufeff  " + strings.ReplaceAll(string(pemCert), "\n", "\n  ")), 1, ""},
+		{"base64", []byte(base64.StdEncoding.EncodeToString(cert)), 1, ""},
 		{"chain", slices.Concat(pemCert, pemCert, pemCert), 3, ""},
 		{"with its key", slices.Concat(pemKey, pemCert), 1, ""},
 		{"DER", cert, 1, ""},
-		{"endless chain", slices.Repeat(pemCert, 21), 0, "more than 20"},
-		{"PKCS#12", pfx, 0, "openssl pkcs12"},
-		{"PKCS#7", p7, 0, "openssl pkcs7"},
-		{"PKCS#7 as PEM", block("PKCS7", p7), 0, "openssl pkcs7"},
-		{"request", block("CERTIFICATE REQUEST", []byte{1}), 0, "certification request"},
-		{"negative serial", block("CERTIFICATE", negative), 0, "serial number is negative"},
-		{"cut off", block("CERTIFICATE", cert[:100]), 0, "cannot be read"},
-		{"key only", pemKey, 0, "no PEM certificate"},
-		{"empty", nil, 0, "no PEM certificate"},
-		{"too long", make([]byte, MaxForeign+1), 0, "longer than"},
+		{"endless chain", slices.Repeat(pemCert, 21), 0, partnercert.TooMany},
+		{"PKCS#12", pfx, 0, partnercert.IsPKCS12},
+		{"PKCS#7", p7, 0, partnercert.IsPKCS7},
+		{"PKCS#7 as PEM", block("PKCS7", p7), 0, partnercert.IsPKCS7},
+		{"request", block("CERTIFICATE REQUEST", []byte{1}), 0, partnercert.IsRequest},
+		{"negative serial", block("CERTIFICATE", negative), 0, partnercert.NotStrict},
+		{"version that is none", block("CERTIFICATE", version9), 0, partnercert.NotStrict},
+		{"cut off", block("CERTIFICATE", cert[:100]), 0, partnercert.CutShort},
+		{"key only", pemKey, 0, partnercert.IsPrivateKey},
+		{"empty", nil, 0, partnercert.IsEmpty},
+		{"too long", make([]byte, MaxForeign+1), 0, partnercert.TooLong},
 	}
 	for _, tt := range certs {
 		t.Run("certificate/"+tt.name, func(t *testing.T) {
 			t.Parallel()
 			got, err := ParseCertificates(tt.file)
-			if len(got) != tt.n || (err == nil) != (tt.want == "") || err != nil && !strings.Contains(err.Error(), tt.want) {
+			var code partnercert.Code
+			if e, ok := errors.AsType[*partnercert.Error](err); ok {
+				code = e.Code
+			}
+			if len(got) != tt.n || (err == nil) != (tt.want == "") || code != tt.want {
 				t.Errorf("%d certificates, %v; want %d, %q", len(got), err, tt.n, tt.want)
 			}
 		})
@@ -90,6 +102,9 @@ func TestParseForeign(t *testing.T) {
 	}{
 		{"PKCS#8", pemKey, ""},
 		{"PKCS#1", pkcs1, ""},
+		{"byte order mark", append([]byte("\ufeff"), pemKey...), ""},
+		{"UTF-16", utf16LE(string(pemKey)), ""},
+		{"indented, CRLF", []byte("  " + strings.ReplaceAll(string(pemKey), "\n", "\r\n  ")), ""},
 		{"with its certificate", slices.Concat(pemCert, pemKey), ""},
 		{"encrypted PKCS#8", block("ENCRYPTED PRIVATE KEY", pkcs8), "openssl pkey -in FILE -out key.pem"},
 		{"encrypted the old way", pem.EncodeToMemory(&pem.Block{Type: "RSA PRIVATE KEY", Bytes: []byte{1},
@@ -115,6 +130,14 @@ func TestParseForeign(t *testing.T) {
 			}
 		})
 	}
+}
+
+func utf16LE(ascii string) []byte {
+	out := []byte{0xff, 0xfe}
+	for _, c := range []byte(ascii) {
+		out = append(out, c, 0)
+	}
+	return out
 }
 
 // Files from elsewhere never end the process; what is read can be checked.

@@ -21,7 +21,8 @@ import (
 // in the layers above its own, and within a layer nobody imports a neighbour.
 // The list reads like the way of a request turned upside down.
 var layers = [][]string{
-	{"idp", "idp/mailbox", "idp/durable", "idp/gate", "idp/spelling", "idp/shell", "idp/secretfile", "idp/budget"},
+	{"idp", "idp/mailbox", "idp/durable", "idp/gate", "idp/spelling", "idp/shell", "idp/secretfile", "idp/budget", "idp/filetext"},
+	{"idp/partnercert"},
 	{"idp/seal", "idp/audit", "idp/xmltree", "templates", "certs"},
 	{"idp/xmldsig"},
 	{"idp/xmlenc"},

@@ -7,12 +7,13 @@
 // certificate and is made anew each week. Both are signed, and neither asks a
 // clock: the time is an argument.
 //
-// ParseSP turns the document of a service provider into what its registration
-// needs, and says everything at once that is missing, expired or ambiguous.
-// What can be put right by assuming the usual is a warning. Signatures on
-// foreign metadata are not looked at: an operator who registers a document has
-// decided to trust it. Whether an address may be registered at all is for
-// package idp/sp to say.
+// ReadSP turns the document of a service provider into what its registration
+// needs, and says everything at once. Which part of a document is needed is
+// decided in one place, the table of [Part]: a part that is not needed and
+// cannot be used is left out with a note, and only one that is needed refuses
+// the document. Signatures on foreign metadata are not looked at: an operator
+// who registers a document has decided to trust it. Package idp/sp decides which URLs
+// may be registered, see [Options].
 package metadata
 
 import (

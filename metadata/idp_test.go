@@ -8,12 +8,12 @@ import (
 	"crypto/x509"
 	"crypto/x509/pkix"
 	"encoding/pem"
+	"errors"
 	"math/big"
 	"os"
 	"os/exec"
 	"path/filepath"
 	"regexp"
-	"strings"
 	"sync"
 	"testing"
 	"time"
@@ -238,7 +238,8 @@ func judged(t *testing.T, doc []byte, cert *x509.Certificate) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if _, err := metadata.ParseSP(doc, testNow); err == nil || !strings.Contains(err.Error(), "identity provider") {
+	var problems metadata.Problems
+	if _, err := metadata.ReadSP(doc, testNow, metadata.Options{}); !errors.As(err, &problems) || problems[0].Part != metadata.PartRole {
 		t.Errorf("%s is taken for a service provider: %v", root.Local, err)
 	}
 	dir := t.TempDir()

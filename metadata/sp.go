@@ -1,15 +1,18 @@
 package metadata
 
 import (
+	"bytes"
 	"crypto/sha256"
 	"crypto/x509"
 	"encoding/pem"
+	"errors"
 	"fmt"
 	"slices"
 	"strings"
 	"time"
 
 	"vernal/idp"
+	"vernal/idp/filetext"
 	"vernal/idp/saml"
 	"vernal/idp/xmltree"
 )
@@ -17,10 +20,11 @@ import (
 // SPDescriptor is what the metadata of a service provider says that we use.
 type SPDescriptor struct {
 	EntityID idp.EntityID
-	// Name is for people; the entity ID where the document has none.
+	// Name is for people; the entity ID or its host where the document has none.
 	Name string
 	// ACS are the Assertion Consumer Services with the HTTP-POST binding, the
-	// default one first. There is at least one.
+	// default one first. There is at least one, unless Options say that the
+	// operator gives them. A URL may be there under several indexes.
 	ACS []ACS
 	// LogoutURL is where a LogoutResponse is posted; may be empty.
 	LogoutURL string
@@ -37,8 +41,8 @@ type SPDescriptor struct {
 	WantAssertionsSigned bool
 	// ValidUntil is the earliest validUntil that applies; zero if none.
 	ValidUntil time.Time
-	// Warnings say, in whole sentences, what was assumed or left out.
-	Warnings []string
+	// Notes say what was assumed or left out.
+	Notes []Note
 }
 
 // ACS is one Assertion Consumer Service.
@@ -47,37 +51,23 @@ type ACS struct {
 	Index int
 }
 
-// Problems is the error of ParseSP: everything that stands in the way of a
-// registration, each in a sentence for the operator. It may quote the document.
-type Problems []string
-
-func (p Problems) Error() string {
-	if len(p) == 1 {
-		return "metadata: " + p[0]
-	}
-	return fmt.Sprintf("metadata has %d problems:\n- %s", len(p), strings.Join(p, "\n- "))
-}
-
 // Fingerprint is the SHA-256 of a certificate's DER.
 type Fingerprint [sha256.Size]byte
 
 // FingerprintOf returns the fingerprint of a certificate.
 func FingerprintOf(cert *x509.Certificate) Fingerprint { return sha256.Sum256(cert.Raw) }
 
-// ParseSP reads an EntityDescriptor, or an EntitiesDescriptor that holds a
-// single service provider. The fingerprints are those of our own signing
-// certificates, of all years: a service provider that was configured with one
-// of them as its own is refused. The error is Problems.
-func ParseSP(data []byte, now time.Time, ours ...Fingerprint) (*SPDescriptor, error) {
-	root, err := xmltree.Parse(data, xmltree.MetadataLimits())
-	if err != nil {
-		return nil, Problems{"It cannot be read. " + err.Error() + "."}
-	}
-	r := &spReader{now: now, ours: ours, d: &SPDescriptor{
+// ReadSP reads an EntityDescriptor, or one of those in an EntitiesDescriptor: the
+// one that o names, else the only service provider. The document may be in any
+// encoding that package filetext reads. The error is Problems.
+func ReadSP(data []byte, now time.Time, o Options) (*SPDescriptor, error) {
+	r := &spReader{now: now, o: o, d: &SPDescriptor{
 		Encryption: idp.EncryptionNone, EncryptionDigest: idp.DigestSHA1,
 	}}
-	if entity := r.unwrap(root); entity != nil {
-		r.entity(entity)
+	if root := r.parse(data); root != nil {
+		if entity := r.unwrap(root); entity != nil {
+			r.entity(entity)
+		}
 	}
 	if len(r.problems) > 0 {
 		return nil, r.problems
@@ -124,17 +114,46 @@ func encodePEM(certs []*x509.Certificate) []string {
 // all of them are told at once.
 type spReader struct {
 	now      time.Time
-	ours     []Fingerprint
+	o        Options
 	d        *SPDescriptor
 	problems Problems
+	waiting  []Note // faults of parts of which one is enough, see settle
 }
 
-func (r *spReader) problem(format string, args ...any) {
-	r.problems = append(r.problems, fmt.Sprintf(format, args...))
-}
-
-func (r *spReader) warn(format string, args ...any) {
-	r.d.Warnings = append(r.d.Warnings, fmt.Sprintf(format, args...))
+// parse reads the XML; nil with a problem noted if it is none.
+func (r *spReader) parse(data []byte) *xmltree.Element {
+	switch kind := filetext.KindOf(data); kind {
+	case filetext.Empty:
+		r.fault(PartDocument, "The metadata is empty. Get the document from the service provider again.")
+		return nil
+	case filetext.Gzip, filetext.Zip:
+		r.fault(PartDocument, "The metadata is %s. Unpack it first.", kind.Article())
+		return nil
+	case filetext.HTML, filetext.PDF, filetext.JSON, filetext.Keystore:
+		r.fault(PartDocument, "This is %s, not SAML metadata. Get the XML document itself, whose root element is EntityDescriptor.", kind.Article())
+		return nil
+	case filetext.PEM, filetext.DER:
+		r.fault(PartDocument, "This is %s, not SAML metadata. Give a certificate with --cert, beside --entity-id and --acs-url.", kind.Article())
+		return nil
+	case filetext.Text:
+		r.fault(PartDocument, "This is not XML: it does not begin with <. Give the metadata as it is, without text around it.")
+		return nil
+	}
+	doc, skipped, err := filetext.Document(data)
+	if err != nil {
+		r.fault(PartDocument, "The characters of the metadata cannot be read: %v.", err)
+		return nil
+	}
+	root, err := xmltree.Parse(doc, xmltree.MetadataLimits())
+	var syntax *xmltree.SyntaxError
+	switch {
+	case errors.As(err, &syntax):
+		line := 1 + skipped + bytes.Count(doc[:min(syntax.Offset, len(doc))], []byte("\n"))
+		r.fault(PartDocument, "The metadata cannot be read: on line %d, %s. Get the document again, without changes by a browser or an editor.", line, syntax.What)
+	case err != nil:
+		r.fault(PartDocument, "The metadata cannot be read: %v.", err)
+	}
+	return root
 }
 
 // unwrap finds the one EntityDescriptor of a service provider; nil with a
@@ -144,46 +163,72 @@ func (r *spReader) unwrap(root *xmltree.Element) *xmltree.Element {
 	case root.Is(namespace, "EntityDescriptor"):
 		return root
 	case !root.Is(namespace, "EntitiesDescriptor"):
-		r.problem("It is not SAML metadata: the root element is %s in the namespace %q, not EntityDescriptor in %q.",
+		r.fault(PartDocument, "This is not SAML metadata: the root element is %s in the namespace %q, not EntityDescriptor in %q.",
 			root.Local, root.Space, namespace)
 		return nil
 	}
-	var found []*xmltree.Element
-	var names []string
-	r.collect(root, func(e *xmltree.Element) {
-		found = append(found, e)
-		id, _ := e.Attr("entityID")
-		names = append(names, id)
-	})
-	switch len(found) {
-	case 1:
-		return found[0]
-	case 0:
-		r.problem("The EntitiesDescriptor holds no service provider: no EntityDescriptor in it has an SPSSODescriptor.")
+	var all []member
+	collect(root, nil, &all)
+	named := slices.DeleteFunc(slices.Clone(all), func(m member) bool { return m.id != string(r.o.EntityID) })
+	switch {
+	case len(all) == 0:
+		r.fault(PartEntity, "The EntitiesDescriptor has no service provider: no EntityDescriptor in it has an SPSSODescriptor.")
+	case len(all) == 1:
+		return r.member(all[0])
+	case r.o.EntityID == "":
+		r.fault(PartEntity, "The EntitiesDescriptor has %d service providers: %s. Name the one to register with --entity-id.", len(all), ids(all))
+	case len(named) == 0:
+		r.fault(PartEntity, "The EntitiesDescriptor has no service provider %q. It has %s.", r.o.EntityID, ids(all))
+	case len(named) > 1:
+		r.fault(PartEntity, "The EntitiesDescriptor has %d service providers with the entityID %q, and nothing says which one is meant.", len(named), r.o.EntityID)
 	default:
-		more := ""
-		if len(names) > 20 {
-			more = fmt.Sprintf(" and %d more", len(names)-20)
-			names = names[:20]
-		}
-		r.problem("The EntitiesDescriptor holds %d service providers: %s%s. Register each from a document of its own.",
-			len(found), strings.Join(names, ", "), more)
+		return r.member(named[0])
 	}
 	return nil
 }
 
-// collect calls f for each service provider below an EntitiesDescriptor, and
-// checks that the wrappers are still valid.
-func (r *spReader) collect(group *xmltree.Element, f func(*xmltree.Element)) {
-	r.validity(group)
+// member is a service provider in an EntitiesDescriptor, with all that is around
+// it.
+type member struct {
+	id     string
+	entity *xmltree.Element
+	around []*xmltree.Element
+}
+
+// member takes one of several: it is valid as long as what is around it is.
+func (r *spReader) member(m member) *xmltree.Element {
+	for _, group := range m.around {
+		r.validity(group)
+	}
+	return m.entity
+}
+
+// collect lists the service providers below an EntitiesDescriptor.
+func collect(group *xmltree.Element, around []*xmltree.Element, to *[]member) {
+	around = append(slices.Clip(around), group)
 	for e := range group.Elements() {
 		switch {
 		case e.Is(namespace, "EntitiesDescriptor"):
-			r.collect(e, f)
+			collect(e, around, to)
 		case e.Is(namespace, "EntityDescriptor") && e.Child(namespace, "SPSSODescriptor") != nil:
-			f(e)
+			id, _ := e.Attr("entityID")
+			*to = append(*to, member{strings.TrimSpace(id), e, around})
 		}
 	}
+}
+
+// ids lists entity IDs, of a long list the first.
+func ids(list []member) string {
+	const most = 20
+	var names []string
+	for _, m := range list[:min(len(list), most)] {
+		names = append(names, idp.Shorten(m.id, 200))
+	}
+	text := strings.Join(names, ", ")
+	if len(list) > most {
+		text += fmt.Sprintf(" and %d more", len(list)-most)
+	}
+	return text
 }
 
 // entity reads the EntityDescriptor.
@@ -193,60 +238,88 @@ func (r *spReader) entity(e *xmltree.Element) {
 	id = strings.TrimSpace(id)
 	switch {
 	case id == "":
-		r.problem("The EntityDescriptor has no entityID.")
-	case len(id) > 1024:
-		r.problem("The entityID is longer than 1024 characters (saml-metadata §2.2.1).")
+		r.fault(PartEntityID, "The EntityDescriptor has no entityID.")
+	case len(id) > idp.MaxEntityID:
+		r.fault(PartEntityID, "The entityID is longer than %d characters (saml-metadata §2.2.1).", idp.MaxEntityID)
 	case strings.ContainsAny(id, " \t\r\n"):
-		r.problem("The entityID %q has white space in it.", id)
+		r.fault(PartEntityID, "The entityID %q has white space in it.", id)
 	}
 	r.d.EntityID = idp.EntityID(id)
-	roles := e.Children(namespace, "SPSSODescriptor")
-	switch {
-	case len(roles) == 0 && e.Child(namespace, "IDPSSODescriptor") != nil:
-		r.problem("There is no SPSSODescriptor: this is the metadata of an identity provider, not of a service provider.")
-		return
-	case len(roles) == 0:
-		r.problem("There is no SPSSODescriptor: this is not the metadata of a service provider.")
-		return
-	case len(roles) > 1:
-		r.problem("There are %d SPSSODescriptors, and nothing says which one is meant.", len(roles))
+	role := r.role(e)
+	if role == nil {
 		return
 	}
-	r.name(e, roles[0])
-	r.role(roles[0])
+	r.name(e, role)
+	r.validity(role)
+	r.requests(role)
+	r.keys(role)
+	r.consumers(role)
+	r.logout(role)
+	r.formats(role)
 }
 
-// role reads the SPSSODescriptor.
-func (r *spReader) role(sp *xmltree.Element) {
-	r.validity(sp)
-	protocols, _ := sp.Attr("protocolSupportEnumeration")
-	if !slices.Contains(strings.Fields(protocols), saml.NamespaceProtocol) {
-		r.problem("The SPSSODescriptor does not support SAML 2.0: its protocolSupportEnumeration is %q.", protocols)
+// requests reads what the provider says of signatures.
+func (r *spReader) requests(role *xmltree.Element) {
+	r.d.WantAssertionsSigned, _ = r.boolean(role, PartWantsSigned)
+	signed, known := r.boolean(role, PartSignsRequests)
+	r.d.AuthnRequestsSigned = signed
+	if _, said := role.Attr(string(PartSignsRequests)); !signed && (known || !said) {
+		r.note(PartSignsRequests, "The metadata does not say AuthnRequestsSigned=\"true\". Requests must be signed all the same, unless the provider is registered with sign_requests optional.")
 	}
-	r.d.AuthnRequestsSigned = r.boolean(sp, "AuthnRequestsSigned")
-	r.d.WantAssertionsSigned = r.boolean(sp, "WantAssertionsSigned")
-	r.keys(sp)
-	r.consumers(sp)
-	r.logout(sp)
-	r.formats(sp)
-	if !r.d.AuthnRequestsSigned {
-		r.warn("The metadata does not say AuthnRequestsSigned=\"true\". Requests must be signed all the same, unless the provider is registered with sign_requests optional.")
+}
+
+// role finds the SPSSODescriptor that is for SAML 2.0; nil with a problem noted.
+func (r *spReader) role(e *xmltree.Element) *xmltree.Element {
+	all := e.Children(namespace, "SPSSODescriptor")
+	if len(all) == 0 {
+		what := "this is not the metadata of a service provider"
+		if e.Child(namespace, "IDPSSODescriptor") != nil {
+			what = "this is the metadata of an identity provider, not of a service provider"
+		}
+		r.fault(PartRole, "The EntityDescriptor has no SPSSODescriptor: %s.", what)
+		return nil
 	}
-	if len(r.d.RequestCerts) == 0 {
-		r.warn("The metadata has no certificate for signing. Without one no signed request can be verified.")
+	var fit []*xmltree.Element
+	var other []string
+	for _, role := range all {
+		protocols, _ := role.Attr("protocolSupportEnumeration")
+		switch list := strings.Fields(protocols); {
+		case slices.Contains(list, saml.NamespaceProtocol):
+			fit = append(fit, role)
+		case len(list) == 0:
+			r.note(PartProtocols, "The SPSSODescriptor does not say which protocols it supports (protocolSupportEnumeration); SAML 2.0 is assumed.")
+			fit = append(fit, role)
+		default:
+			other = append(other, protocols)
+		}
 	}
+	switch {
+	case len(fit) == 0:
+		r.fault(PartProtocols, "The SPSSODescriptor does not support SAML 2.0: its protocolSupportEnumeration is %q, without %q.", other[0], saml.NamespaceProtocol)
+		return nil
+	case len(fit) > 1:
+		r.fault(PartRole, "The EntityDescriptor has %d SPSSODescriptors for SAML 2.0, and nothing says which one is meant.", len(fit))
+		return nil
+	case len(other) > 0:
+		r.note(PartRole, "The SPSSODescriptor for other protocols (%s) was left out.", strings.Join(other, ", "))
+	}
+	return fit[0]
 }
 
 // formats notes the NameIDFormats. Metadata grants none of them.
 func (r *spReader) formats(sp *xmltree.Element) {
 	for _, f := range sp.Children(namespace, "NameIDFormat") {
-		r.d.NameIDFormats = append(r.d.NameIDFormats, strings.TrimSpace(f.Text()))
+		if text := strings.TrimSpace(f.Text()); text != "" {
+			r.d.NameIDFormats = append(r.d.NameIDFormats, text)
+		} else {
+			r.fault(PartFormat, "A NameIDFormat is empty and was left out.")
+		}
 	}
 	formats := r.d.NameIDFormats
 	if slices.Contains(formats, saml.NameIDFormatEmail) {
-		r.warn("The metadata asks for e-mail addresses as NameID. Metadata cannot grant that; an operator can, with name_id_formats.")
+		r.note(PartFormat, "The metadata asks for email addresses as NameID. Metadata cannot grant that; an operator can, with name_id_formats.")
 	}
 	if len(formats) > 0 && !slices.Contains(formats, saml.NameIDFormatPersistent) && !slices.Contains(formats, saml.NameIDFormatUnspecified) {
-		r.warn("The metadata does not list the persistent NameID format (only %s). The provider will be sent persistent NameIDs.", strings.Join(formats, ", "))
+		r.note(PartFormat, "The metadata does not list the persistent NameID format (only %s). The provider will be sent persistent NameIDs.", strings.Join(formats, ", "))
 	}
 }

@@ -5,14 +5,16 @@ import (
 	"strconv"
 	"strings"
 
+	"vernal/idp"
 	"vernal/idp/saml"
 	"vernal/idp/xmltree"
 )
 
-// consumer is an AssertionConsumerService as it stands in the document.
+// consumer is an AssertionConsumerService as it is in the document.
 type consumer struct {
 	binding string
-	url     string // "" if the binding is not HTTP-POST, or the address is bad
+	url     string // "" if the binding is not HTTP-POST, or the URL cannot be used
+	refused string // why the registry would not take url; "" if it would
 	index   int    // -1 if there is none
 	isTrue  bool   // isDefault="true"
 	isFalse bool   // isDefault="false"
@@ -21,24 +23,27 @@ type consumer struct {
 // consumers reads the Assertion Consumer Services and keeps those that we can
 // post to.
 func (r *spReader) consumers(sp *xmltree.Element) {
-	all := sp.Children(namespace, "AssertionConsumerService")
 	var kept, others []consumer
-	for _, e := range all {
+	for _, e := range sp.Children(namespace, "AssertionConsumerService") {
 		c := r.consumer(e)
-		if c.binding == saml.BindingURIPOST {
+		if c.binding == saml.BindingURIPOST && c.url != "" {
 			kept = append(kept, c)
 			continue
 		}
 		others = append(others, c)
-		r.warn("An AssertionConsumerService with the binding %s was left out; Responses are sent by HTTP-POST only.", short(c.binding))
 	}
+	kept = r.registrable(kept)
 	if len(kept) == 0 {
-		r.problem("There is no AssertionConsumerService with the binding HTTP-POST (%d with others).", len(others))
+		if len(r.waitingFor(PartACS)) == 0 {
+			r.fault(PartACS, "The metadata has no AssertionConsumerService.")
+		}
+		r.settle(false, PartACS)
 		return
 	}
-	r.indexes(kept, others)
+	r.settle(true, PartACS)
+	kept = r.indexes(kept, others)
 	if slices.ContainsFunc(others, func(c consumer) bool { return c.isTrue }) {
-		r.warn("The default AssertionConsumerService has a binding that was left out; %s is the default.", kept[defaultOf(kept)].url)
+		r.note(PartDefault, "The default AssertionConsumerService cannot be used; %s is the default.", kept[defaultOf(kept)].url)
 	}
 	first := defaultOf(kept)
 	r.d.ACS = append(r.d.ACS, ACS{kept[first].url, kept[first].index})
@@ -47,61 +52,107 @@ func (r *spReader) consumers(sp *xmltree.Element) {
 			r.d.ACS = append(r.d.ACS, ACS{c.url, c.index})
 		}
 	}
+	if n := len(r.d.ACS); n > idp.MaxList {
+		r.note(PartACS, "The metadata has %d AssertionConsumerServices; the first %d are used.", n, idp.MaxList)
+		r.d.ACS = r.d.ACS[:idp.MaxList]
+	}
+}
+
+func (r *spReader) waitingFor(part Part) []Note {
+	return slices.DeleteFunc(slices.Clone(r.waiting), func(n Note) bool { return n.Part != part })
 }
 
 func (r *spReader) consumer(e *xmltree.Element) consumer {
 	binding, _ := e.Attr("Binding")
 	c := consumer{binding: strings.TrimSpace(binding), index: -1}
-	if _, said := e.Attr("isDefault"); said {
-		c.isTrue = r.boolean(e, "isDefault")
-		c.isFalse = !c.isTrue
-	}
+	value, known := r.boolean(e, PartDefault)
+	c.isTrue, c.isFalse = value, known && !value
 	if text, ok := e.Attr("index"); ok {
 		n, err := strconv.ParseUint(strings.TrimSpace(text), 10, 16)
 		if err != nil {
-			r.problem("The index of an AssertionConsumerService is %q, which is not a number from 0 to 65535.", text)
+			r.fault(PartIndex, "The index of an AssertionConsumerService is %q, which is not a number from 0 to %d.", text, idp.MaxIndex)
 		} else {
 			c.index = int(n)
 		}
 	}
-	if c.binding == saml.BindingURIPOST {
-		c.url = r.location(e, "Location")
+	if c.binding != saml.BindingURIPOST {
+		r.fault(PartACS, "One AssertionConsumerService cannot be used: its binding is %s, and Responses are sent by HTTP-POST only.", short(c.binding))
+		return c
+	}
+	c.url = r.location(e, "Location", PartACS)
+	if c.url != "" && r.o.CheckURL != nil {
+		c.refused = r.o.CheckURL(c.url)
 	}
 	return c
 }
 
-// indexes checks that a request which gives an index means one address, and
-// numbers the services that have no index.
-func (r *spReader) indexes(kept, others []consumer) {
-	taken := make(map[int]string)
+// registrable leaves out what the registry would not take, unless nothing would
+// be left: then the registry says it, with the option that allows it.
+func (r *spReader) registrable(list []consumer) []consumer {
+	good := slices.DeleteFunc(slices.Clone(list), func(c consumer) bool { return c.refused != "" })
+	if len(good) == 0 && !r.o.HasACS {
+		return list
+	}
+	for _, c := range list {
+		if c.refused != "" {
+			r.fault(PartACS, "The AssertionConsumerService %q cannot be used: it %s.", c.url, c.refused)
+		}
+	}
+	return good
+}
+
+// indexes sees to it that each index means one URL. A URL may have several. An
+// index that means two is taken from both: a request by it names neither, and is
+// refused. A service without an index is given a free one.
+func (r *spReader) indexes(kept, others []consumer) []consumer {
+	urls := make(map[int]string) // that an index means
+	taken := make(map[int]bool)  // indexes that are not given to others
+	double := make(map[int]bool) // indexes with two meanings
+	var once []consumer          // without exact repetitions
 	for _, c := range kept {
+		same := func(o consumer) bool { return o.url == c.url && (o.index == c.index || c.index < 0) }
+		if i := slices.IndexFunc(once, same); i >= 0 {
+			once[i].isTrue = once[i].isTrue || c.isTrue
+			r.note(PartACS, "The AssertionConsumerService %s is there twice.", c.url)
+			continue
+		}
+		once = append(once, c)
 		if c.index < 0 {
 			continue
 		}
-		if before, ok := taken[c.index]; ok {
-			r.problem("Two AssertionConsumerServices have the index %d: %s and %s.", c.index, before, c.url)
+		if before, ok := urls[c.index]; ok {
+			double[c.index] = true
+			r.note(PartIndex, "Two AssertionConsumerServices have the index %d: %s and %s. Both are registered; a request by that index is refused.", c.index, before, c.url)
+		} else {
+			urls[c.index] = c.url
 		}
-		taken[c.index] = c.url
+		taken[c.index] = true
 	}
 	for _, c := range others {
-		if url, ok := taken[c.index]; ok {
-			r.warn("The index %d belongs to two AssertionConsumerServices; it stands for %s, the one with the binding HTTP-POST.", c.index, url)
+		if url, ok := urls[c.index]; ok && c.binding != saml.BindingURIPOST {
+			r.note(PartIndex, "The index %d belongs to two AssertionConsumerServices; it means %s, the one with the binding HTTP-POST.", c.index, url)
+		}
+		if c.index >= 0 {
+			taken[c.index] = true // a request by it must not go elsewhere
 		}
 	}
-	for i := range kept {
-		if kept[i].index >= 0 {
+	for i := range once {
+		c := &once[i]
+		if c.index >= 0 && !double[c.index] {
 			continue
 		}
 		n := firstFree(taken)
-		kept[i].index = n
-		taken[n] = kept[i].url
-		r.warn("The AssertionConsumerService %s has no index; it was given %d.", kept[i].url, n)
+		if c.index < 0 {
+			r.note(PartIndex, "The AssertionConsumerService %s has no index that can be used; it was given %d.", c.url, n)
+		}
+		c.index, taken[n] = n, true
 	}
+	return once
 }
 
-func firstFree(taken map[int]string) int {
+func firstFree(taken map[int]bool) int {
 	for n := 0; ; n++ {
-		if _, ok := taken[n]; !ok {
+		if !taken[n] {
 			return n
 		}
 	}
@@ -118,9 +169,8 @@ func defaultOf(list []consumer) int {
 
 // logout finds where a LogoutResponse is posted.
 func (r *spReader) logout(sp *xmltree.Element) {
-	services := sp.Children(namespace, "SingleLogoutService")
 	var other []string
-	for _, e := range services {
+	for _, e := range sp.Children(namespace, "SingleLogoutService") {
 		binding, _ := e.Attr("Binding")
 		if strings.TrimSpace(binding) != saml.BindingURIPOST {
 			location, _ := e.Attr("Location")
@@ -128,18 +178,28 @@ func (r *spReader) logout(sp *xmltree.Element) {
 			continue
 		}
 		where := "Location"
-		if _, ok := e.Attr("ResponseLocation"); ok {
+		if text, ok := e.Attr("ResponseLocation"); ok {
 			where = "ResponseLocation"
+			if strings.TrimSpace(text) == "" {
+				where = "Location"
+				r.fault(PartLogout, "ResponseLocation of SingleLogoutService is empty; its Location is used.")
+			}
 		}
-		url := r.location(e, where)
+		url := r.location(e, where, PartLogout)
+		if url != "" && r.o.CheckURL != nil {
+			if what := r.o.CheckURL(url); what != "" {
+				r.fault(PartLogout, "The SingleLogoutService %q cannot be used: it %s.", url, what)
+				continue
+			}
+		}
 		if r.d.LogoutURL == "" {
 			r.d.LogoutURL = url
 		} else if url != "" && url != r.d.LogoutURL {
-			r.warn("There are several SingleLogoutServices with the binding HTTP-POST; %s is used, not %s.", r.d.LogoutURL, url)
+			r.note(PartLogout, "There are several SingleLogoutServices with the binding HTTP-POST; %s is used, not %s.", r.d.LogoutURL, url)
 		}
 	}
 	if r.d.LogoutURL == "" && len(other) > 0 {
-		r.warn("There is no SingleLogoutService with the binding HTTP-POST (only %s), so no LogoutResponse can be sent. If one of these takes a posted LogoutResponse, too, register it as logout_url.", strings.Join(other, ", "))
+		r.note(PartLogout, "There is no SingleLogoutService with the binding HTTP-POST (only %s), so no LogoutResponse can be sent. If one of these takes a posted LogoutResponse, too, register it as logout_url.", strings.Join(other, ", "))
 	}
 }
 

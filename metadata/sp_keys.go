@@ -1,23 +1,19 @@
 package metadata
 
 import (
-	"crypto/rsa"
+	"crypto"
 	"crypto/x509"
-	"encoding/base64"
-	"errors"
 	"fmt"
 	"slices"
 	"strings"
 
 	"vernal/idp"
+	"vernal/idp/partnercert"
 	"vernal/idp/saml"
 	"vernal/idp/xmldsig"
 	"vernal/idp/xmlenc"
 	"vernal/idp/xmltree"
 )
-
-// maxRSABits bounds what a stranger's key can cost us at each signature.
-const maxRSABits = 16384
 
 // keys sorts the certificates by use. One without a use could serve both
 // purposes by the standard (saml-metadata §2.4.1.1); here it is a request
@@ -31,136 +27,200 @@ func (r *spReader) keys(sp *xmltree.Element) {
 		if !said {
 			where = fmt.Sprintf("KeyDescriptor %d (without use)", i+1)
 		}
-		if said && use != "signing" && use != "encryption" {
-			r.problem("%s: use must be signing or encryption.", where)
+		part, list := PartSigningKey, &r.d.RequestCerts
+		switch strings.ToLower(strings.TrimSpace(use)) {
+		case "encryption":
+			part, list = PartEncryptionKey, &r.d.EncryptionCerts
+		case "signing", "":
+		default:
+			r.fault(PartUse, "%s cannot be used: use is neither signing nor encryption.", where)
 			continue
 		}
-		cert := r.certificate(e, where)
+		cert := r.certificate(e, part, where)
 		if cert == nil {
 			continue
 		}
-		list := &r.d.RequestCerts
-		if use == "encryption" {
-			list = &r.d.EncryptionCerts
+		if part == PartEncryptionKey {
 			methods = append(methods, e.Children(namespace, "EncryptionMethod")...)
 		}
 		if !slices.ContainsFunc(*list, cert.Equal) {
 			*list = append(*list, cert)
 		}
 	}
+	r.settle(len(r.d.RequestCerts) > 0, PartSigningKey, PartUse)
+	r.settle(len(r.d.EncryptionCerts) > 0, PartEncryptionKey)
+	r.d.RequestCerts = r.most(r.d.RequestCerts, PartSigningKey)
+	r.d.EncryptionCerts = r.most(r.d.EncryptionCerts, PartEncryptionKey)
 	if len(r.d.EncryptionCerts) > 0 {
 		r.encryption(methods)
 	}
+	if len(r.d.RequestCerts) == 0 && !r.o.HasKeys {
+		r.note(PartSigningKey, "The metadata has no certificate for signing. Without one no signed request can be verified.")
+	}
 }
 
-// certificate reads the one certificate of a KeyDescriptor; nil with a problem
-// noted if there is none that can be used.
-func (r *spReader) certificate(key *xmltree.Element, where string) *x509.Certificate {
-	var texts []string
+// most keeps as many certificates as are tried, those with the best dates.
+func (r *spReader) most(list []*x509.Certificate, part Part) []*x509.Certificate {
+	if len(list) <= xmldsig.MaxCertificates {
+		return list
+	}
+	rest := slices.Clone(list)
+	var kept []*x509.Certificate
+	for len(kept) < xmldsig.MaxCertificates {
+		best := partnercert.Choose(rest, r.now)
+		kept = append(kept, best)
+		rest = slices.DeleteFunc(rest, best.Equal)
+	}
+	r.note(part, "The metadata has %d certificates of one use; %d are kept, those that are valid now and the newest first.", len(list), len(kept))
+	return kept
+}
+
+// certificate reads the certificate of a KeyDescriptor; nil with a fault noted
+// if there is none that can be used.
+func (r *spReader) certificate(key *xmltree.Element, part Part, where string) *x509.Certificate {
+	var texts, beside []string
+	unread := ""
 	for _, info := range key.Children(namespaceDsig, "KeyInfo") {
+		for e := range info.Elements() {
+			beside = append(beside, e.Local)
+		}
 		for _, data := range info.Children(namespaceDsig, "X509Data") {
 			for _, c := range data.Children(namespaceDsig, "X509Certificate") {
-				texts = append(texts, c.Text())
+				switch text := strings.TrimSpace(c.Text()); {
+				case text != "":
+					texts = append(texts, text)
+				case len(c.Nodes) > 1:
+					unread = "has other elements in it"
+				default:
+					unread = "is empty"
+				}
 			}
 		}
 	}
-	if len(texts) == 0 {
-		r.problem("%s has no X509Certificate. A key's name or bare value is not enough.", where)
+	switch {
+	case len(texts) == 0 && unread != "":
+		r.fault(part, "%s cannot be used: its X509Certificate %s.", where, unread)
+		return nil
+	case len(texts) == 0:
+		r.fault(part, "%s cannot be used: %s. The certificate itself is needed, in KeyInfo/X509Data/X509Certificate.", where, insteadOfCertificate(key, beside))
 		return nil
 	}
-	listed := make([]*x509.Certificate, 0, len(texts))
-	for _, text := range texts {
-		certs, err := parseCertificates(text)
-		if err != nil {
-			r.problem("%s: the certificate cannot be read: %v.", where, err)
-			return nil
+	listed, err := partnercert.Read([]byte(texts[0]))
+	if err != nil {
+		r.fault(part, "%s cannot be used: what is in its X509Certificate cannot be read: %v.", where, err)
+		return nil
+	}
+	for _, text := range texts[1:] {
+		if more, err := partnercert.Read([]byte(text)); err == nil {
+			listed = append(listed, more...)
 		}
-		listed = append(listed, certs...)
 	}
-	// A chain would let its authority sign requests; only the first counts.
-	cert := listed[0]
-	if slices.ContainsFunc(listed, func(c *x509.Certificate) bool { return !c.Equal(cert) }) {
-		r.warn("%s lists %d certificates; only the first one, %s, is used.", where, len(listed), cert.Subject)
+	// A chain would let its authority sign requests: only the certificates of the
+	// first one's key count.
+	same := slices.DeleteFunc(slices.Clone(listed), func(c *x509.Certificate) bool { return !sameKey(c, listed[0]) })
+	cert := partnercert.Choose(same, r.now)
+	if slices.ContainsFunc(listed, func(c *x509.Certificate) bool { return !c.Equal(cert) }) || len(listed) < len(texts) {
+		r.note(PartChain, "%s lists several certificates; only %s is used.", where, called(cert))
 	}
-	if !r.usable(cert, where) {
+	if !r.usable(cert, part, where) {
 		return nil
 	}
 	return cert
 }
 
+// insteadOfCertificate says what a KeyDescriptor has in the place of a
+// certificate; beside are the names in its KeyInfo.
+func insteadOfCertificate(key *xmltree.Element, beside []string) string {
+	if len(beside) > 0 {
+		return "its KeyInfo has no X509Certificate, only " + strings.Join(slices.Compact(beside), ", ")
+	}
+	for e := range key.Elements() {
+		if e.Local == "KeyInfo" && e.Space != namespaceDsig {
+			return fmt.Sprintf("its KeyInfo is in the namespace %q, not in %q", e.Space, namespaceDsig)
+		}
+	}
+	return "it has no KeyInfo, or an empty one"
+}
+
+func sameKey(a, b *x509.Certificate) bool {
+	key, ok := a.PublicKey.(interface{ Equal(crypto.PublicKey) bool })
+	return a == b || ok && key.Equal(b.PublicKey)
+}
+
+// called names a certificate for an operator.
+func called(cert *x509.Certificate) string {
+	if name := cert.Subject.String(); name != "" {
+		return name
+	}
+	return fmt.Sprintf("the one with SHA-256 %x…", func() []byte { f := FingerprintOf(cert); return f[:8] }())
+}
+
 // usable checks a certificate's key and dates, and that it is not ours.
-func (r *spReader) usable(cert *x509.Certificate, where string) bool {
-	if slices.Contains(r.ours, FingerprintOf(cert)) {
-		r.problem("%s: this is our own signing certificate (%s). The service provider must publish its own request certificate here.", where, cert.Subject)
+func (r *spReader) usable(cert *x509.Certificate, part Part, where string) bool {
+	if slices.Contains(r.o.Ours, FingerprintOf(cert)) {
+		r.fault(part, "%s cannot be used: this is our own signing certificate (%s). The service provider must publish its own certificate here.", where, called(cert))
 		return false
 	}
-	key, ok := cert.PublicKey.(*rsa.PublicKey)
-	if !ok {
-		r.problem("%s: the certificate has a key of type %s; only RSA is supported.", where, cert.PublicKeyAlgorithm)
-		return false
-	}
-	if bits := key.N.BitLen(); bits < xmldsig.MinRSABits || bits > maxRSABits {
-		r.problem("%s: the RSA key has %d bits; between %d and %d are supported.", where, bits, xmldsig.MinRSABits, maxRSABits)
+	if what := partnercert.CheckKey(cert); what != "" {
+		r.fault(part, "%s cannot be used: it is the certificate %s, and %s.", where, called(cert), what)
 		return false
 	}
 	switch {
 	case r.now.After(cert.NotAfter):
-		r.warn("%s: the certificate ended on %s. It still works here, but should be replaced.", where, cert.NotAfter.UTC().Format(saml.TimeFormat))
+		r.note(part, "%s: the certificate ended on %s. It still works here, but should be replaced.", where, cert.NotAfter.UTC().Format(saml.TimeFormat))
 	case r.now.Before(cert.NotBefore):
-		r.warn("%s: the certificate begins only on %s.", where, cert.NotBefore.UTC().Format(saml.TimeFormat))
+		r.note(part, "%s: the certificate begins only on %s.", where, cert.NotBefore.UTC().Format(saml.TimeFormat))
 	}
 	return true
 }
 
-// parseCertificates reads base64 as people paste it: wrapped, indented, with the
-// armour of a PEM file around it, without padding. Some software puts a whole
-// chain into one value.
-func parseCertificates(text string) ([]*x509.Certificate, error) {
-	text = strings.ReplaceAll(text, "-----BEGIN CERTIFICATE-----", "")
-	text = strings.ReplaceAll(text, "-----END CERTIFICATE-----", "")
-	text = strings.TrimRight(strings.Join(strings.Fields(text), ""), "=")
-	if text == "" {
-		return nil, errors.New("it is empty")
-	}
-	der, err := base64.RawStdEncoding.DecodeString(text)
-	if err != nil {
-		return nil, errors.New("it is not base64")
-	}
-	return x509.ParseCertificates(der)
-}
+// Key transports that an EncryptionMethod may name beside AlgorithmOAEP.
+const (
+	algorithmPKCS1  = "http://www.w3.org/2001/04/xmlenc#rsa-1_5"
+	algorithmOAEP11 = "http://www.w3.org/2009/xmlenc11#rsa-oaep"
+)
 
 // encryption chooses the algorithms: the first that the provider lists and we
-// have, for the content and for the digest inside OAEP.
+// have, for the content and for the digest inside OAEP. What it lists and we do
+// not have is noted, if nothing else fits.
 func (r *spReader) encryption(methods []*xmltree.Element) {
 	r.d.Encryption = ""
-	digest := ""
-	var other []string
+	oaep, pkcs1, oaep11 := false, false, false
+	var content []string
 	for _, m := range methods {
 		algorithm, _ := m.Attr("Algorithm")
-		switch strings.TrimSpace(algorithm) {
+		switch algorithm = strings.TrimSpace(algorithm); algorithm {
 		case xmlenc.AlgorithmCBC:
 			r.setEncryption(idp.EncryptionCBC)
 		case xmlenc.AlgorithmGCM:
 			r.setEncryption(idp.EncryptionGCM)
 		case xmlenc.AlgorithmOAEP:
-			if digest == "" {
-				digest = oaepDigest(m)
+			if !oaep {
+				r.oaepDigest(m)
 			}
+			oaep = true
+		case algorithmPKCS1:
+			pkcs1 = true
+		case algorithmOAEP11:
+			oaep11 = true
+		case "":
+			r.fault(PartMethod, "An EncryptionMethod without an Algorithm was left out.")
 		default:
-			other = append(other, algorithm)
+			content = append(content, algorithm)
 		}
-	}
-	if digest != "" {
-		r.d.EncryptionDigest = digest
 	}
 	if r.d.Encryption == "" {
 		r.d.Encryption = idp.EncryptionCBC
-		if len(other) > 0 {
-			r.warn("The metadata names neither aes256-cbc nor aes256-gcm for encryption (only %s); aes256-cbc is used.", strings.Join(other, ", "))
+		if len(content) > 0 {
+			r.note(PartMethod, "The metadata names neither aes256-cbc nor aes256-gcm for encryption (only %s); aes256-cbc is used.", strings.Join(content, ", "))
 		}
 	}
-	if digest == "" && slices.Contains(other, "http://www.w3.org/2001/04/xmlenc#rsa-1_5") {
-		r.warn("The metadata names RSA with PKCS #1 v1.5 for encryption, which is not safe; RSA-OAEP is used.")
+	switch {
+	case oaep:
+	case oaep11:
+		r.note(PartMethod, "The metadata names only RSA-OAEP of XML Encryption 1.1 (%s) for the key; RSA-OAEP of version 1.0 with SHA-1 is used (rsa-oaep-mgf1p).", algorithmOAEP11)
+	case pkcs1:
+		r.note(PartMethod, "The metadata names RSA with PKCS #1 v1.5 for encryption, which is not safe; RSA-OAEP is used.")
 	}
 }
 
@@ -170,14 +230,17 @@ func (r *spReader) setEncryption(e string) {
 	}
 }
 
-// oaepDigest is the digest that an EncryptionMethod of RSA-OAEP asks for.
-func oaepDigest(method *xmltree.Element) string {
+// oaepDigest takes the digest that an EncryptionMethod of RSA-OAEP asks for.
+func (r *spReader) oaepDigest(method *xmltree.Element) {
 	d := method.Child(namespaceDsig, "DigestMethod")
 	if d == nil {
-		return idp.DigestSHA1
+		return
 	}
-	if a, _ := d.Attr("Algorithm"); strings.TrimSpace(a) == xmlenc.AlgorithmSHA256 {
-		return idp.DigestSHA256
+	switch a, _ := d.Attr("Algorithm"); strings.TrimSpace(a) {
+	case xmlenc.AlgorithmSHA256:
+		r.d.EncryptionDigest = idp.DigestSHA256
+	case xmlenc.AlgorithmSHA1:
+	default:
+		r.note(PartMethod, "The metadata names the digest %q inside RSA-OAEP, which is not supported; SHA-1 is used.", a)
 	}
-	return idp.DigestSHA1
 }

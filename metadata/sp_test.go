@@ -1,18 +1,25 @@
 package metadata_test
 
 import (
+	"crypto"
 	"crypto/ecdsa"
 	"crypto/elliptic"
 	"crypto/rand"
 	"crypto/rsa"
 	"crypto/x509"
+	"crypto/x509/pkix"
 	"encoding/base64"
+	"encoding/binary"
 	"errors"
+	"math/big"
 	"os"
 	"path/filepath"
+	"regexp"
 	"strings"
+	"sync"
 	"testing"
 	"time"
+	"unicode/utf16"
 
 	"github.com/google/go-cmp/cmp"
 
@@ -20,14 +27,14 @@ import (
 	"vernal/metadata"
 )
 
-// TestParseSPSamples reads documents in the shape that software in use makes.
-func TestParseSPSamples(t *testing.T) {
+// TestReadSPSamples reads documents in the shape that software in use makes.
+func TestReadSPSamples(t *testing.T) {
 	t.Parallel()
 	cases := []struct {
 		file string
 		want idp.ServiceProvider // Certs and EncryptionCerts by common name
-		// warnings are parts of the warnings expected, all of them.
-		warnings []string
+		// notes are the parts that all notes are about.
+		notes []metadata.Part
 	}{
 		{
 			file: "mod_auth_mellon.xml",
@@ -36,9 +43,7 @@ func TestParseSPSamples(t *testing.T) {
 				ACSURLs: []string{"https://mellon.example/mellon/postResponse"}, ACSIndexes: []int{0},
 				Certs: []string{"sp-a.example"}, Encryption: idp.EncryptionNone, EncryptionDigest: idp.DigestSHA1,
 			},
-			warnings: []string{
-				"no name", "binding HTTP-Artifact", "binding PAOS", "SOAP at https://mellon.example/mellon/logout, HTTP-Redirect at", "persistent NameID format",
-			},
+			notes: []metadata.Part{metadata.PartACS, metadata.PartACS, metadata.PartLogout, metadata.PartFormat},
 		},
 		{
 			file: "shibboleth.xml",
@@ -48,7 +53,7 @@ func TestParseSPSamples(t *testing.T) {
 				LogoutURL: "https://shib.example/Shibboleth.sso/SLO/POST",
 				Certs:     []string{"sp-b.example"}, Encryption: idp.EncryptionNone, EncryptionDigest: idp.DigestSHA1,
 			},
-			warnings: []string{"HTTP-POST-SimpleSign", "binding HTTP-Artifact", "binding PAOS", "AuthnRequestsSigned"},
+			notes: []metadata.Part{metadata.PartSignsRequests, metadata.PartACS, metadata.PartACS, metadata.PartACS},
 		},
 		{
 			file: "ruby-saml.xml",
@@ -59,7 +64,7 @@ func TestParseSPSamples(t *testing.T) {
 				Certs:     []string{"sp-a.example", "sp-old.example"}, EncryptionCerts: []string{"sp-a.example"},
 				Encryption: idp.EncryptionCBC, EncryptionDigest: idp.DigestSHA1,
 			},
-			warnings: []string{"no name", "KeyDescriptor 2 (use=\"signing\"): the certificate ended on 2025-01-01", "e-mail addresses", "persistent NameID format"},
+			notes: []metadata.Part{metadata.PartSigningKey, metadata.PartFormat, metadata.PartFormat},
 		},
 		{
 			file: "simplesamlphp.xml",
@@ -69,7 +74,7 @@ func TestParseSPSamples(t *testing.T) {
 				Certs: []string{"sp-a.example"}, EncryptionCerts: []string{"sp-b.example"},
 				Encryption: idp.EncryptionCBC, EncryptionDigest: idp.DigestSHA1,
 			},
-			warnings: []string{"browser-post", "binding HTTP-Artifact", "no LogoutResponse", "AuthnRequestsSigned"},
+			notes: []metadata.Part{metadata.PartName, metadata.PartSignsRequests, metadata.PartACS, metadata.PartACS, metadata.PartLogout},
 		},
 		{
 			file: "crewjam.xml",
@@ -80,17 +85,18 @@ func TestParseSPSamples(t *testing.T) {
 				Certs:     []string{"sp-b.example"}, EncryptionCerts: []string{"sp-b.example"},
 				Encryption: idp.EncryptionCBC, EncryptionDigest: idp.DigestSHA1,
 			},
-			warnings: []string{"no name", "binding HTTP-Artifact", "persistent NameID format"},
+			notes: []metadata.Part{metadata.PartACS, metadata.PartFormat},
 		},
 		{
 			file: "pysaml2.xml",
 			want: idp.ServiceProvider{
-				EntityID: "https://py.example/sp", Name: "Sample service",
+				EntityID: "https://py.example/sp", Name: "https://py.example/sp",
 				ACSURLs: []string{"https://py.example/acs", "https://py.example/other"}, ACSIndexes: []int{1, 2},
 				LogoutURL: "https://py.example/acs",
 				Certs:     []string{"sp-a.example"}, EncryptionCerts: []string{"sp-a.example"},
 				Encryption: idp.EncryptionGCM, EncryptionDigest: idp.DigestSHA256,
 			},
+			notes: []metadata.Part{metadata.PartName}, // of a ServiceName
 		},
 	}
 	for _, c := range cases {
@@ -100,7 +106,7 @@ func TestParseSPSamples(t *testing.T) {
 			if err != nil {
 				t.Fatal(err)
 			}
-			d, err := metadata.ParseSP(data, testNow)
+			d, err := metadata.ReadSP(data, testNow, metadata.Options{})
 			if err != nil {
 				t.Fatal(err)
 			}
@@ -113,17 +119,19 @@ func TestParseSPSamples(t *testing.T) {
 			if diff := cmp.Diff(c.want, got); diff != "" {
 				t.Error(diff)
 			}
-			if len(d.Warnings) != len(c.warnings) {
-				t.Errorf("%d warnings, want %d: %q", len(d.Warnings), len(c.warnings), d.Warnings)
-			}
-			all := strings.Join(d.Warnings, "\n")
-			for _, w := range c.warnings {
-				if !strings.Contains(all, w) {
-					t.Errorf("no warning with %q in:\n%s", w, all)
-				}
+			if diff := cmp.Diff(c.notes, partsOf(d.Notes)); diff != "" {
+				t.Errorf("%s\n%v", diff, d.Notes)
 			}
 		})
 	}
+}
+
+func partsOf(notes []metadata.Note) []metadata.Part {
+	var parts []metadata.Part
+	for _, n := range notes {
+		parts = append(parts, n.Part)
+	}
+	return parts
 }
 
 func namesOf(t *testing.T, pems []string) []string {
@@ -136,21 +144,25 @@ func namesOf(t *testing.T, pems []string) []string {
 	return names
 }
 
+// acsElement is in spDoc.
+const acsElement = `<AssertionConsumerService Binding="urn:oasis:names:tc:SAML:2.0:bindings:HTTP-POST" Location="https://sp.example/acs" index="0"/>`
+
 // spDoc is a plain document with a certificate for each placeholder.
 func spDoc(t testing.TB) string {
 	t.Helper()
 	return strings.ReplaceAll(`<EntityDescriptor xmlns="urn:oasis:names:tc:SAML:2.0:metadata" entityID="https://sp.example/md">
  <SPSSODescriptor protocolSupportEnumeration="urn:oasis:names:tc:SAML:2.0:protocol" AuthnRequestsSigned="true">
+  <Extensions><UIInfo xmlns="urn:oasis:names:tc:SAML:metadata:ui"><DisplayName xml:lang="en">Sample</DisplayName></UIInfo></Extensions>
   <KeyDescriptor use="signing"><KeyInfo xmlns="http://www.w3.org/2000/09/xmldsig#"><X509Data><X509Certificate>CERT</X509Certificate></X509Data></KeyInfo></KeyDescriptor>
   <AssertionConsumerService Binding="urn:oasis:names:tc:SAML:2.0:bindings:HTTP-POST" Location="https://sp.example/acs" index="0"/>
  </SPSSODescriptor>
- <Organization><OrganizationDisplayName xml:lang="en">Sample</OrganizationDisplayName></Organization>
+ <Organization><OrganizationURL xml:lang="en">https://sp.example/</OrganizationURL></Organization>
 </EntityDescriptor>`, "CERT", b64(certFor(t, yearKey(), "sp")))
 }
 
 func b64(c *x509.Certificate) string { return base64.StdEncoding.EncodeToString(c.Raw) }
 
-func TestParseSPProblems(t *testing.T) {
+func TestReadSPProblems(t *testing.T) {
 	t.Parallel()
 	weak, err := rsa.GenerateKey(rand.Reader, 1024)
 	if err != nil {
@@ -162,7 +174,7 @@ func TestParseSPProblems(t *testing.T) {
 	}
 	ours := certFor(t, yearKey(), "idp.example 2026")
 	doc := spDoc(t)
-	acs := `<AssertionConsumerService Binding="urn:oasis:names:tc:SAML:2.0:bindings:HTTP-POST" Location="https://sp.example/acs" index="0"/>`
+	acs := acsElement
 	key := doc[strings.Index(doc, "<KeyDescriptor"):strings.Index(doc, "<AssertionConsumerService")]
 	cert := b64(certFor(t, yearKey(), "sp"))
 	text := doc[strings.Index(doc, "<X509Certificate>"):strings.Index(doc, "</X509Certificate>")]
@@ -172,49 +184,49 @@ func TestParseSPProblems(t *testing.T) {
 	cases := []struct {
 		name     string
 		old, new string // replaced in the document; old "" replaces all of it
-		want     []string
+		want     []metadata.Part
 	}{
-		{"not XML", "", "hello", []string{"cannot be read"}},
-		{"document type", "", "<!DOCTYPE a>" + doc, []string{"cannot be read"}},
-		{"not metadata", "", `<html/>`, []string{"not SAML metadata: the root element is html"}},
-		{"an identity provider", "SPSSODescriptor", "IDPSSODescriptor", []string{"of an identity provider"}},
-		{"no role", "SPSSODescriptor", "PDPDescriptor", []string{"no SPSSODescriptor"}},
-		{"two roles", "", strings.Replace(doc, "<Organization>", `<SPSSODescriptor/><Organization>`, 1), []string{"2 SPSSODescriptors"}},
-		{"no service provider in a group", "", group(""), []string{"holds no service provider"}},
+		{"not XML", "", "hello", []metadata.Part{metadata.PartDocument}},
+		{"nothing", "", "", []metadata.Part{metadata.PartDocument}},
+		{"white space", "", "\ufeff\n ", []metadata.Part{metadata.PartDocument}},
+		{"gzip", "", "\x1f\x8b\x08\x00\x00", []metadata.Part{metadata.PartDocument}},
+		{"JSON", "", `{"error":"unauthorized"}`, []metadata.Part{metadata.PartDocument}},
+		{"a certificate", "", "-----BEGIN CERTIFICATE-----\n" + cert + "\n-----END CERTIFICATE-----", []metadata.Part{metadata.PartDocument}},
+		{"undeclared ISO-8859-1", "", strings.Replace(doc, ">Sample<", ">Caf\xe9<", 1), []metadata.Part{metadata.PartDocument}},
+		{"Shift JIS", "", `<?xml version="1.0" encoding="Shift_JIS"?>` + strings.Replace(doc, ">Sample<", ">\x83\x54<", 1), []metadata.Part{metadata.PartDocument}},
+		{"cut short", "</EntityDescriptor>", "", []metadata.Part{metadata.PartDocument}},
+		{"document type", "", "<!DOCTYPE a>" + doc, []metadata.Part{metadata.PartDocument}},
+		{"not metadata", "", `<html/>`, []metadata.Part{metadata.PartDocument}},
+		{"an identity provider", "SPSSODescriptor", "IDPSSODescriptor", []metadata.Part{metadata.PartRole}},
+		{"no role", "SPSSODescriptor", "PDPDescriptor", []metadata.Part{metadata.PartRole}},
+		{"two roles", "", strings.Replace(doc, "<Organization>", `<SPSSODescriptor/><Organization>`, 1), []metadata.Part{metadata.PartRole}},
+		{"no service provider in a group", "", group(""), []metadata.Part{metadata.PartEntity}},
+		{"several in a group", "", group(doc + group(strings.ReplaceAll(doc, "https://sp.example/md", "https://other.example/md"))), []metadata.Part{metadata.PartEntity}},
+		{"no entity ID", ` entityID="https://sp.example/md"`, "", []metadata.Part{metadata.PartEntityID}},
+		{"entity ID with a space", `sp.example/md"`, `sp.example/m d"`, []metadata.Part{metadata.PartEntityID}},
+		{"entity ID too long", `sp.example/md"`, `sp.example/` + strings.Repeat("x", 1024) + `"`, []metadata.Part{metadata.PartEntityID}},
+		{"SAML 1.1 only", `SAML:2.0:protocol"`, `SAML:1.1:protocol"`, []metadata.Part{metadata.PartProtocols}},
+		{"no ACS", acs, "", []metadata.Part{metadata.PartACS}},
+		{"no POST ACS", acs, strings.Replace(acs, "HTTP-POST", "HTTP-Artifact", 1), []metadata.Part{metadata.PartACS}},
+		{"script as ACS", "https://sp.example/acs", "javascript:alert(1)", []metadata.Part{metadata.PartACS}},
+		{"ACS without a host", "https://sp.example/acs", "/acs", []metadata.Part{metadata.PartACS}},
+		{"unknown use", `use="signing"`, `use="both"`, []metadata.Part{metadata.PartUse}},
+		{"key without a certificate", text + "</X509Certificate>", "<X509SubjectName>x</X509SubjectName>", []metadata.Part{metadata.PartSigningKey}},
+		{"KeyInfo in another namespace", `<KeyInfo xmlns="http://www.w3.org/2000/09/xmldsig#">`, `<KeyInfo>`, []metadata.Part{metadata.PartSigningKey}},
+		{"certificate is not base64", text, "<X509Certificate>??", []metadata.Part{metadata.PartSigningKey}},
+		{"certificate is none", text, "<X509Certificate>AAAA", []metadata.Part{metadata.PartSigningKey}},
+		{"RSA of 1024 bits", text, "<X509Certificate>" + b64(certFor(t, weak, "sp")), []metadata.Part{metadata.PartSigningKey}},
+		{"not RSA", text, "<X509Certificate>" + b64(certFor(t, curve, "sp")), []metadata.Part{metadata.PartSigningKey}},
+		{"our certificate", text, "<X509Certificate>" + b64(ours), []metadata.Part{metadata.PartSigningKey}},
 		{
-			"several in a group", "", group(doc + group(strings.ReplaceAll(doc, "https://sp.example/md", "https://other.example/md"))),
-			[]string{"2 service providers: https://sp.example/md, https://other.example/md."},
+			"no encryption key of several can be used", key,
+			key + strings.Replace(strings.Replace(key, "signing", "encryption", 1), text, "<X509Certificate>"+b64(certFor(t, curve, "sp")), 1) +
+				strings.Replace(strings.Replace(key, "signing", "encryption", 1), text, "<X509Certificate>", 1),
+			[]metadata.Part{metadata.PartEncryptionKey, metadata.PartEncryptionKey},
 		},
-		{"group expired", "", strings.Replace(group(doc), "<EntitiesDescriptor", `<EntitiesDescriptor validUntil="2026-01-01T00:00:00Z"`, 1), []string{"EntitiesDescriptor was valid until 2026-01-01"}},
-		{"no entity ID", ` entityID="https://sp.example/md"`, "", []string{"no entityID"}},
-		{"entity ID with a space", `sp.example/md"`, `sp.example/m d"`, []string{"white space"}},
-		{"entity ID too long", `sp.example/md"`, `sp.example/` + strings.Repeat("x", 1024) + `"`, []string{"1024"}},
-		{"expired", "<EntityDescriptor", `<EntityDescriptor validUntil="2026-11-22T12:00:00Z"`, []string{"EntityDescriptor was valid until 2026-11-22"}},
-		{"role expired, in another zone", "<SPSSODescriptor", `<SPSSODescriptor validUntil="2026-11-22T13:00:00+02:00"`, []string{"SPSSODescriptor was valid until 2026-11-22T11:00:00Z"}},
-		{"validUntil is no time", "<EntityDescriptor", `<EntityDescriptor validUntil="soon"`, []string{`not a time: "soon"`}},
-		{"SAML 1.1 only", `SAML:2.0:protocol"`, `SAML:1.1:protocol"`, []string{"does not support SAML 2.0"}},
-		{"boolean that is none", `AuthnRequestsSigned="true"`, `AuthnRequestsSigned="yes"`, []string{`AuthnRequestsSigned of SPSSODescriptor is "yes"`}},
-		{"no ACS", acs, "", []string{"no AssertionConsumerService with the binding HTTP-POST (0 with others)"}},
-		{"no POST ACS", acs, strings.Replace(acs, "HTTP-POST", "HTTP-Artifact", 1), []string{"HTTP-POST (1 with others)"}},
-		{"script as ACS", "https://sp.example/acs", "javascript:alert(1)", []string{`"javascript:alert(1)", which is not an https address`}},
-		{"ACS without a host", "https://sp.example/acs", "/acs", []string{"not an https address"}},
-		{"ACS without a Location", ` Location="https://sp.example/acs"`, "", []string{"AssertionConsumerService has no Location"}},
-		{"index twice", acs, acs + strings.Replace(acs, "/acs", "/two", 1), []string{"index 0: https://sp.example/acs and https://sp.example/two"}},
-		{"index that is none", `index="0"`, `index="-1"`, []string{`"-1", which is not a number`}},
-		{"index too large", `index="0"`, `index="65536"`, []string{"not a number from 0 to 65535"}},
-		{"logout address that is none", acs, `<SingleLogoutService Binding="urn:oasis:names:tc:SAML:2.0:bindings:HTTP-POST" Location="data:x"/>` + acs, []string{"Location of SingleLogoutService"}},
-		{"unknown use", `use="signing"`, `use="both"`, []string{"use must be signing or encryption"}},
-		{"key without a certificate", text + "</X509Certificate>", "<X509SubjectName>x</X509SubjectName>", []string{`KeyDescriptor 1 (use="signing") has no X509Certificate`}},
-		{"certificate is empty", text, "<X509Certificate>", []string{"it is empty"}},
-		{"certificate is not base64", text, "<X509Certificate>??", []string{"it is not base64"}},
-		{"certificate is none", text, "<X509Certificate>AAAA", []string{`KeyDescriptor 1 (use="signing"): the certificate cannot be read: x509`}},
-		{"second certificate is none", key, key + strings.Replace(strings.Replace(key, text, "<X509Certificate>AAAA", 1), ` use="signing"`, "", 1), []string{"KeyDescriptor 2 (without use): the certificate cannot be read"}},
-		{"RSA of 1024 bits", text, "<X509Certificate>" + b64(certFor(t, weak, "sp")), []string{"1024 bits"}},
-		{"not RSA", text, "<X509Certificate>" + b64(certFor(t, curve, "sp")), []string{"type ECDSA"}},
-		{"our certificate", text, "<X509Certificate>" + b64(ours), []string{"our own signing certificate (CN=idp.example 2026)"}},
 		{
 			"all at once", "", strings.NewReplacer("https://sp.example/md", "", "https://sp.example/acs", "ftp://x", cert[:40], "AAAA").Replace(doc),
-			[]string{"no entityID", "not an https address"},
+			[]metadata.Part{metadata.PartEntityID, metadata.PartSigningKey, metadata.PartACS},
 		},
 	}
 	for _, c := range cases {
@@ -226,125 +238,412 @@ func TestParseSPProblems(t *testing.T) {
 					t.Fatal("nothing was replaced")
 				}
 			}
-			d, err := metadata.ParseSP([]byte(in), testNow, metadata.FingerprintOf(ours))
+			d, err := metadata.ReadSP([]byte(in), testNow, metadata.Options{Ours: []metadata.Fingerprint{metadata.FingerprintOf(ours)}})
 			var problems metadata.Problems
 			if d != nil || !errors.As(err, &problems) {
 				t.Fatalf("error is %v", err)
 			}
-			for _, want := range c.want {
-				if !strings.Contains(err.Error(), want) {
-					t.Errorf("no problem with %q in: %v", want, err)
-				}
+			if diff := cmp.Diff(c.want, partsOf(problems)); diff != "" {
+				t.Errorf("%s\n%v", diff, err)
 			}
-			if len(c.want) == 1 && len(problems) != 1 {
-				t.Errorf("%d problems, want 1: %v", len(problems), err)
+			if raw := rawText.FindString(err.Error()); raw != "" {
+				t.Errorf("the text of a parser is shown: %q in %v", raw, err)
 			}
 		})
 	}
 }
 
-// TestParseSPWarnings covers what is taken with a warning, beyond the samples.
-func TestParseSPWarnings(t *testing.T) {
+// rawText is what the parsers of the standard library begin their errors with.
+var rawText = regexp.MustCompile(`x509: |asn1: |pem: |encoding/|illegal base64|XML at byte`)
+
+// TestReadSPNotes covers what is taken with a note, beyond the samples.
+func TestReadSPNotes(t *testing.T) {
 	t.Parallel()
 	doc := spDoc(t)
-	acs := `<AssertionConsumerService Binding="urn:oasis:names:tc:SAML:2.0:bindings:HTTP-POST" Location="https://sp.example/acs" index="0"/>`
+	acs := acsElement
 	slo := `<SingleLogoutService Binding="urn:oasis:names:tc:SAML:2.0:bindings:HTTP-POST" Location="https://sp.example/slo"/>`
 	key := doc[strings.Index(doc, "<KeyDescriptor"):strings.Index(doc, "<AssertionConsumerService")]
 	enc := strings.Replace(key, "signing", "encryption", 1)
+	method := func(algorithms ...string) string {
+		methods := ""
+		for _, a := range algorithms {
+			methods += `<EncryptionMethod Algorithm="` + a + `"/>`
+		}
+		return key + strings.Replace(enc, "</KeyInfo>", "</KeyInfo>"+methods, 1)
+	}
+	text := doc[strings.Index(doc, "<X509Certificate>"):strings.Index(doc, "</X509Certificate>")]
+	curve, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
+	if err != nil {
+		t.Fatal(err)
+	}
 	cases := []struct {
 		name     string
 		old, new string
-		want     string // a part of the one warning
+		want     []metadata.Part // of all notes
 		check    func(d *metadata.SPDescriptor) bool
 	}{
 		{
-			"nothing to warn of", "", "", "",
-			func(d *metadata.SPDescriptor) bool {
-				return len(d.Warnings) == 0 && d.Name == "Sample" && d.AuthnRequestsSigned
-			},
+			"nothing to note", "", "", nil,
+			func(d *metadata.SPDescriptor) bool { return d.Name == "Sample" && d.AuthnRequestsSigned },
 		},
 		{
-			"byte order mark and comment", "<EntityDescriptor", "\ufeff<!-- ours --><EntityDescriptor", "",
+			"byte order mark and comment", "<EntityDescriptor", "\ufeff<!-- ours --><EntityDescriptor", nil,
 			func(d *metadata.SPDescriptor) bool { return d.EntityID == "https://sp.example/md" },
 		},
 		{
-			"no certificate", key, "", "no certificate for signing",
+			"blank line before the declaration and a stylesheet", "<EntityDescriptor", "\r\n\n<?xml version='1.0'?>\n<?xml-stylesheet href='x.xsl'?>\n<EntityDescriptor", nil,
+			func(d *metadata.SPDescriptor) bool { return d.EntityID == "https://sp.example/md" },
+		},
+		{
+			"no certificate", key, "", []metadata.Part{metadata.PartSigningKey},
 			func(d *metadata.SPDescriptor) bool { return len(d.RequestCerts) == 0 },
 		},
 		{
-			"a chain in one value", "</X509Certificate>", "</X509Certificate><X509Certificate>" + b64(certFor(t, yearKey(), "authority")) + "</X509Certificate>",
-			"lists 2 certificates; only the first one, CN=sp",
+			"a chain", "</X509Certificate>", "</X509Certificate><X509Certificate>" + b64(datedCert(t, otherKey(), "authority", testNow.AddDate(0, 0, -1), testNow.AddDate(9, 0, 0))) + "</X509Certificate>",
+			[]metadata.Part{metadata.PartChain},
 			func(d *metadata.SPDescriptor) bool {
 				return len(d.RequestCerts) == 1 && d.RequestCerts[0].Subject.CommonName == "sp"
 			},
 		},
 		{
-			"the same certificate twice", key, key + key, "",
+			"a certificate that was renewed for the same key", text,
+			"<X509Certificate>" + b64(datedCert(t, yearKey(), "old", testNow.AddDate(-3, 0, 0), testNow.AddDate(-1, 0, 0))) + "</X509Certificate>" +
+				"<X509Certificate>" + b64(datedCert(t, yearKey(), "new", testNow.AddDate(-1, 0, 0), testNow.AddDate(1, 0, 0))),
+			[]metadata.Part{metadata.PartChain},
+			func(d *metadata.SPDescriptor) bool { return d.RequestCerts[0].Subject.CommonName == "new" },
+		},
+		{
+			"the same certificate twice", key, key + key, nil,
 			func(d *metadata.SPDescriptor) bool { return len(d.RequestCerts) == 1 },
 		},
 		{
-			"an ACS without an index", acs, strings.ReplaceAll(acs+acs, ` index="0"`, "") + strings.Replace(acs, "/acs", "/zero", 1), "",
+			"more keys than are tried", key, manyKeys(t, key, text, 12), []metadata.Part{metadata.PartSigningKey},
+			func(d *metadata.SPDescriptor) bool { return len(d.RequestCerts) == 10 },
+		},
+		{
+			"an EC key for encryption beside an RSA one", key, key + enc + strings.Replace(enc, text, "<X509Certificate>"+b64(certFor(t, curve, "ec")), 1),
+			[]metadata.Part{metadata.PartEncryptionKey},
 			func(d *metadata.SPDescriptor) bool {
-				return len(d.ACS) == 3 && d.ACS[0].Index == 1 && d.ACS[1].Index == 2 && d.ACS[2].Index == 0 && len(d.Warnings) == 2
+				return len(d.EncryptionCerts) == 1 && d.Encryption == idp.EncryptionCBC
 			},
 		},
 		{
-			"an index shared with another binding", acs, acs + strings.Replace(acs, "HTTP-POST", "HTTP-Artifact", 1), "",
+			"use in capitals", `use="signing"`, `use=" Signing"`, nil,
+			func(d *metadata.SPDescriptor) bool { return len(d.RequestCerts) == 1 },
+		},
+		{
+			"an ACS without an index", acs, strings.ReplaceAll(acs+acs, ` index="0"`, "") + strings.Replace(acs, "/acs", "/zero", 1),
+			[]metadata.Part{metadata.PartACS, metadata.PartIndex},
 			func(d *metadata.SPDescriptor) bool {
-				return len(d.ACS) == 1 && strings.Contains(d.Warnings[1], "index 0 belongs to two")
+				return cmp.Equal(d.ACS, []metadata.ACS{{URL: "https://sp.example/acs", Index: 1}, {URL: "https://sp.example/zero", Index: 0}})
 			},
 		},
 		{
-			"the default ACS is first", acs, acs + strings.NewReplacer("/acs", "/two", `index="0"`, `index="5" isDefault=" 1 "`).Replace(acs), "",
+			"one index for two", acs, acs + strings.Replace(acs, "/acs", "/two", 1) + strings.NewReplacer("/acs", "/three", `"0"`, `"1"`).Replace(acs),
+			[]metadata.Part{metadata.PartIndex},
+			func(d *metadata.SPDescriptor) bool {
+				return cmp.Equal(d.ACS, []metadata.ACS{{URL: "https://sp.example/acs", Index: 2}, {URL: "https://sp.example/two", Index: 3}, {URL: "https://sp.example/three", Index: 1}})
+			},
+		},
+		{
+			"two indexes for one URL", acs, acs + strings.Replace(acs, `"0"`, `"1" isDefault="TRUE"`, 1), nil,
+			func(d *metadata.SPDescriptor) bool {
+				return cmp.Equal(d.ACS, []metadata.ACS{{URL: "https://sp.example/acs", Index: 1}, {URL: "https://sp.example/acs", Index: 0}})
+			},
+		},
+		{
+			"an index shared with another binding", acs, acs + strings.Replace(acs, "HTTP-POST", "HTTP-Artifact", 1),
+			[]metadata.Part{metadata.PartACS, metadata.PartIndex},
+			func(d *metadata.SPDescriptor) bool { return len(d.ACS) == 1 && d.ACS[0].Index == 0 },
+		},
+		{
+			"an index that a service of another binding has is not given away", acs, strings.Replace(acs, ` index="0"`, "", 1) + strings.Replace(acs, "HTTP-POST", "HTTP-Artifact", 1),
+			[]metadata.Part{metadata.PartACS, metadata.PartIndex},
+			func(d *metadata.SPDescriptor) bool { return d.ACS[0].Index == 1 },
+		},
+		{
+			"the default ACS is first", acs, acs + strings.NewReplacer("/acs", "/two", `index="0"`, `index="5" isDefault=" 1 "`).Replace(acs), nil,
 			func(d *metadata.SPDescriptor) bool {
 				return len(d.ACS) == 2 && d.ACS[0] == metadata.ACS{URL: "https://sp.example/two", Index: 5}
 			},
 		},
 		{
-			"the default ACS has another binding", acs, acs + strings.NewReplacer("HTTP-POST", "PAOS", `index="0"`, `index="5" isDefault="true"`).Replace(acs), "",
-			func(d *metadata.SPDescriptor) bool {
-				return len(d.ACS) == 1 && strings.Contains(d.Warnings[1], "https://sp.example/acs is the default")
-			},
+			"the default ACS cannot be used", acs, acs + strings.NewReplacer("https://sp.example/acs", "app:/acs", `index="0"`, `index="5" isDefault="true"`).Replace(acs),
+			[]metadata.Part{metadata.PartACS, metadata.PartDefault},
+			func(d *metadata.SPDescriptor) bool { return len(d.ACS) == 1 },
 		},
 		{
-			"two logout addresses", acs, slo + strings.Replace(slo, "/slo", "/slo2", 1) + acs, "https://sp.example/slo is used, not https://sp.example/slo2",
+			"two logout URLs", acs, slo + strings.Replace(slo, "/slo", "/slo2", 1) + acs, []metadata.Part{metadata.PartLogout},
 			func(d *metadata.SPDescriptor) bool { return d.LogoutURL == "https://sp.example/slo" },
 		},
 		{
-			"encryption that we do not have", key, key + strings.Replace(enc, "</KeyInfo>", `</KeyInfo><EncryptionMethod Algorithm="http://www.w3.org/2001/04/xmlenc#aes128-cbc"/>`, 1),
-			"names neither aes256-cbc nor aes256-gcm",
+			"a broken logout URL before a good one", acs, strings.Replace(slo, "https://sp.example", "", 1) + slo + acs, []metadata.Part{metadata.PartLogout},
+			func(d *metadata.SPDescriptor) bool { return d.LogoutURL == "https://sp.example/slo" },
+		},
+		{
+			"content encryption that we do not have", key, method("http://www.w3.org/2001/04/xmlenc#aes128-cbc"), []metadata.Part{metadata.PartMethod},
 			func(d *metadata.SPDescriptor) bool { return d.Encryption == idp.EncryptionCBC },
 		},
 		{
-			"the first method that we have", key, key + strings.Replace(enc, "</KeyInfo>", `</KeyInfo><EncryptionMethod Algorithm="http://www.w3.org/2009/xmlenc11#aes256-gcm"/><EncryptionMethod Algorithm="http://www.w3.org/2001/04/xmlenc#aes256-cbc"/>`, 1),
-			"",
+			"the first method that we have", key, method("http://www.w3.org/2009/xmlenc11#aes256-gcm", "http://www.w3.org/2001/04/xmlenc#aes256-cbc"), nil,
 			func(d *metadata.SPDescriptor) bool {
 				return d.Encryption == idp.EncryptionGCM && d.EncryptionDigest == idp.DigestSHA1
 			},
 		},
 		{
-			"validUntil ahead", "<EntityDescriptor", `<EntityDescriptor validUntil="2026-12-01T00:00:00"`, "",
+			"OAEP of version 1.1 alone", key, method("http://www.w3.org/2001/04/xmlenc#aes256-cbc", "http://www.w3.org/2009/xmlenc11#rsa-oaep"), []metadata.Part{metadata.PartMethod},
+			func(d *metadata.SPDescriptor) bool { return d.EncryptionDigest == idp.DigestSHA1 },
+		},
+		{
+			"OAEP of both versions", key, method("http://www.w3.org/2009/xmlenc11#rsa-oaep", "http://www.w3.org/2001/04/xmlenc#rsa-oaep-mgf1p"), nil,
+			func(d *metadata.SPDescriptor) bool { return d.Encryption == idp.EncryptionCBC },
+		},
+		{
+			"OAEP with SHA-512", key, strings.Replace(method("http://www.w3.org/2001/04/xmlenc#rsa-oaep-mgf1p"), `mgf1p"/>`,
+				`mgf1p"><DigestMethod xmlns="http://www.w3.org/2000/09/xmldsig#" Algorithm="http://www.w3.org/2001/04/xmlenc#sha512"/></EncryptionMethod>`, 1),
+			[]metadata.Part{metadata.PartMethod},
+			func(d *metadata.SPDescriptor) bool { return d.EncryptionDigest == idp.DigestSHA1 },
+		},
+		{
+			"validUntil ahead", "<EntityDescriptor", `<EntityDescriptor validUntil="2026-12-01T00:00:00"`, nil,
 			func(d *metadata.SPDescriptor) bool {
 				return d.ValidUntil.Equal(time.Date(2026, 12, 1, 0, 0, 0, 0, time.UTC))
 			},
 		},
 		{
-			"a long name", ">Sample<", ">" + strings.Repeat("é", 500) + "<", "was cut",
-			func(d *metadata.SPDescriptor) bool { return d.Name == strings.Repeat("é", 120) },
+			"expired", "<EntityDescriptor", `<EntityDescriptor validUntil="2026-11-22T12:00:00Z"`, []metadata.Part{metadata.PartExpiry},
+			func(d *metadata.SPDescriptor) bool { return !d.ValidUntil.After(testNow) },
+		},
+		{
+			"role for SAML 1.1 beside", "<Organization>", `<SPSSODescriptor protocolSupportEnumeration="urn:oasis:names:tc:SAML:1.1:protocol"/><Organization>`, []metadata.Part{metadata.PartRole},
+			func(d *metadata.SPDescriptor) bool { return len(d.ACS) == 1 },
+		},
+		{
+			"a long name", ">Sample<", ">" + strings.Repeat("é", 500) + "<", []metadata.Part{metadata.PartName},
+			func(d *metadata.SPDescriptor) bool { return d.Name == strings.Repeat("é", idp.MaxName-1)+"…" },
+		},
+		{
+			"a name that turns the direction of writing", ">Sample<", ">Sam\u202eple<", []metadata.Part{metadata.PartName},
+			func(d *metadata.SPDescriptor) bool { return d.Name == "https://sp.example/md" },
+		},
+		{
+			"English of a country", `<DisplayName xml:lang="en">`, `<DisplayName xml:lang="enm">Olde</DisplayName><DisplayName xml:lang="EN_us">`, nil,
+			func(d *metadata.SPDescriptor) bool { return d.Name == "Sample" },
+		},
+		{
+			"the name of the organization", `Sample</DisplayName></UIInfo></Extensions>`, `</DisplayName></UIInfo></Extensions><Organization><OrganizationName xml:lang="en">Org</OrganizationName></Organization>`,
+			[]metadata.Part{metadata.PartName},
+			func(d *metadata.SPDescriptor) bool { return d.Name == "Org" },
+		},
+		{
+			"an empty name", ">Sample<", "><", nil,
+			func(d *metadata.SPDescriptor) bool { return d.Name == "https://sp.example/md" },
+		},
+		{
+			"no name, and a long entity ID", "", strings.NewReplacer("https://sp.example/md", "https://sp.example/"+strings.Repeat("x", 200), ">Sample<", "><").Replace(doc), nil,
+			func(d *metadata.SPDescriptor) bool { return d.Name == "sp.example" },
 		},
 	}
 	for _, c := range cases {
 		t.Run(c.name, func(t *testing.T) {
 			t.Parallel()
-			d, err := metadata.ParseSP([]byte(strings.Replace(doc, c.old, c.new, 1)), testNow)
+			in := strings.Replace(doc, c.old, c.new, 1)
+			if strings.HasPrefix(c.new, "<EntityDescriptor") && c.old == "" {
+				in = c.new
+			}
+			d, err := metadata.ReadSP([]byte(in), testNow, metadata.Options{})
 			if err != nil {
 				t.Fatal(err)
 			}
 			if !c.check(d) {
 				t.Errorf("not as expected: %+v", d)
 			}
-			if c.want != "" && (len(d.Warnings) != 1 || !strings.Contains(d.Warnings[0], c.want)) {
-				t.Errorf("warnings are %q, want one with %q", d.Warnings, c.want)
+			if diff := cmp.Diff(c.want, partsOf(d.Notes)); diff != "" {
+				t.Errorf("%s\n%v", diff, d.Notes)
+			}
+		})
+	}
+}
+
+// otherKey is not yearKey.
+var otherKey = sync.OnceValue(func() *rsa.PrivateKey {
+	key, err := rsa.GenerateKey(rand.Reader, 2048)
+	if err != nil {
+		panic(err)
+	}
+	return key
+})
+
+// datedCert is a certificate with the given dates.
+func datedCert(t testing.TB, key crypto.Signer, name string, from, until time.Time) *x509.Certificate {
+	t.Helper()
+	template := &x509.Certificate{
+		SerialNumber: big.NewInt(from.Unix()), Subject: pkix.Name{CommonName: name}, NotBefore: from, NotAfter: until,
+	}
+	der, err := x509.CreateCertificate(rand.Reader, template, template, key.Public(), key)
+	if err != nil {
+		t.Fatal(err)
+	}
+	cert, err := x509.ParseCertificate(der)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return cert
+}
+
+// manyKeys repeats a KeyDescriptor with different certificates.
+func manyKeys(t testing.TB, key, text string, n int) string {
+	var b strings.Builder
+	for i := range n {
+		cert := datedCert(t, yearKey(), "sp", testNow.AddDate(0, -1, -i), testNow.AddDate(1, 0, 0))
+		b.WriteString(strings.Replace(key, text, "<X509Certificate>"+b64(cert), 1))
+	}
+	return b.String()
+}
+
+// TestReadSPEncodings reads a document in the encodings that editors save.
+func TestReadSPEncodings(t *testing.T) {
+	t.Parallel()
+	doc := `<?xml version="1.0" encoding="ENC"?>` + strings.Replace(spDoc(t), ">Sample<", ">Café<", 1)
+	wide := func(order binary.AppendByteOrder, text string) []byte {
+		var out []byte
+		for _, u := range utf16.Encode([]rune(text)) {
+			out = order.AppendUint16(out, u)
+		}
+		return out
+	}
+	latin := []byte(strings.ReplaceAll(strings.Replace(doc, "ENC", "ISO-8859-1", 1), "é", "\xe9"))
+	cases := []struct {
+		name string
+		in   []byte
+	}{
+		{"UTF-8", []byte(strings.Replace(doc, "ENC", "UTF-8", 1))},
+		{"UTF-8 with a mark and a blank line", []byte("\ufeff\n" + strings.Replace(doc, "ENC", "utf-8", 1))},
+		{"UTF-16LE with a mark", wide(binary.LittleEndian, "\ufeff"+strings.Replace(doc, "ENC", "UTF-16", 1))},
+		{"UTF-16BE with a mark", wide(binary.BigEndian, "\ufeff"+strings.Replace(doc, "ENC", "utf-16", 1))},
+		{"UTF-16LE without a mark", wide(binary.LittleEndian, strings.Replace(doc, "ENC", "utf-16le", 1))},
+		{"ISO-8859-1", latin},
+		{"Windows-1252", []byte(strings.Replace(string(latin), "ISO-8859-1", "windows-1252", 1))},
+		{"UTF-8 that declares ISO-8859-1", []byte(strings.Replace(doc, "ENC", "ISO-8859-1", 1))},
+	}
+	for _, c := range cases {
+		t.Run(c.name, func(t *testing.T) {
+			t.Parallel()
+			d, err := metadata.ReadSP(c.in, testNow, metadata.Options{})
+			if err != nil {
+				t.Fatal(err)
+			}
+			if d.Name != "Café" {
+				t.Errorf("name is %q", d.Name)
+			}
+		})
+	}
+}
+
+// TestReadSPFromAggregate chooses one of several providers by its entity ID.
+func TestReadSPFromAggregate(t *testing.T) {
+	t.Parallel()
+	doc := spDoc(t)
+	named := func(id string) string { return strings.ReplaceAll(doc, "https://sp.example/md", id) }
+	group := func(attrs string, inner ...string) string {
+		return `<EntitiesDescriptor xmlns="urn:oasis:names:tc:SAML:2.0:metadata"` + attrs + `>` + strings.Join(inner, "") + `</EntitiesDescriptor>`
+	}
+	const past = ` validUntil="2026-01-01T00:00:00Z"`
+	idpOnly := strings.ReplaceAll(named("urn:idp"), "SPSSODescriptor", "IDPSSODescriptor")
+	nested := group("", named("urn:a"), group(past, named("urn:b")), group("", group("", named("urn:c"))), idpOnly)
+	cases := []struct {
+		name, doc string
+		id        idp.EntityID
+		fetched   bool
+		problems  []metadata.Part
+		notes     []metadata.Part
+	}{
+		{"first", nested, "urn:a", true, nil, nil},
+		{"nested twice", nested, "urn:c", true, nil, nil},
+		{"in a group that has expired, as a file", nested, "urn:b", false, nil, []metadata.Part{metadata.PartExpiry}},
+		{"in a group that has expired, fetched", nested, "urn:b", true, []metadata.Part{metadata.PartExpiry}, nil},
+		{"not there", nested, "urn:d", false, []metadata.Part{metadata.PartEntity}, nil},
+		{"an identity provider", nested, "urn:idp", false, []metadata.Part{metadata.PartEntity}, nil},
+		{"not named", nested, "", false, []metadata.Part{metadata.PartEntity}, nil},
+		{"there twice", group("", named("urn:a"), named("urn:a")), "urn:a", false, []metadata.Part{metadata.PartEntity}, nil},
+		{"the only service provider", group("", named("urn:a"), idpOnly), "", true, nil, nil},
+	}
+	for _, c := range cases {
+		t.Run(c.name, func(t *testing.T) {
+			t.Parallel()
+			d, err := metadata.ReadSP([]byte(c.doc), testNow, metadata.Options{EntityID: c.id, Fetched: c.fetched})
+			var problems metadata.Problems
+			errors.As(err, &problems)
+			if diff := cmp.Diff(c.problems, partsOf(problems)); diff != "" {
+				t.Fatalf("%s\n%v", diff, err)
+			}
+			if err != nil {
+				return
+			}
+			if c.id != "" && d.EntityID != c.id {
+				t.Errorf("read %q", d.EntityID)
+			}
+			if diff := cmp.Diff(c.notes, partsOf(d.Notes)); diff != "" {
+				t.Error(diff)
+			}
+		})
+	}
+}
+
+// TestReadSPWithOptions: what the operator gives, the document need not have.
+func TestReadSPWithOptions(t *testing.T) {
+	t.Parallel()
+	doc := spDoc(t)
+	text := doc[strings.Index(doc, "<X509Certificate>"):strings.Index(doc, "</X509Certificate>")]
+	key := doc[strings.Index(doc, "<KeyDescriptor"):strings.Index(doc, "<AssertionConsumerService")]
+	second := strings.NewReplacer("/acs", "/two", `"0"`, `"1" isDefault="true"`).Replace(acsElement)
+	org := strings.NewReplacer(">Sample<", "><", "<Organization>", "<Organization><OrganizationName>Org</OrganizationName>").Replace(doc)
+	service := strings.NewReplacer(">Sample<", "><", "</SPSSODescriptor>", "<AttributeConsumingService><ServiceName>Required attributes</ServiceName></AttributeConsumingService></SPSSODescriptor>").Replace(doc)
+	noTwo := func(url string) string {
+		if strings.HasSuffix(url, "/two") || strings.HasSuffix(url, "/slo") {
+			return "is not wanted"
+		}
+		return ""
+	}
+	cases := []struct {
+		name, doc string
+		o         metadata.Options
+		problems  []metadata.Part
+		notes     []metadata.Part
+	}{
+		{"no ACS, and the operator gives one", strings.Replace(doc, acsElement, "", 1), metadata.Options{HasACS: true}, nil, []metadata.Part{metadata.PartACS}},
+		{"no usable key, and the operator gives one", strings.Replace(doc, text, "<X509Certificate>??", 1), metadata.Options{HasKeys: true}, nil, []metadata.Part{metadata.PartSigningKey}},
+		{
+			"no usable encryption key, and the operator gives one", strings.Replace(doc, key, key+strings.Replace(strings.Replace(key, "signing", "encryption", 1), text, "<X509Certificate>??", 1), 1),
+			metadata.Options{HasEncryption: true}, nil, []metadata.Part{metadata.PartEncryptionKey},
+		},
+		{"an ACS that the registry refuses beside a good one", strings.Replace(doc, acsElement, acsElement+second, 1), metadata.Options{CheckURL: noTwo}, nil, []metadata.Part{metadata.PartACS}},
+		{"the registry refuses the only ACS, and says so itself", strings.Replace(doc, "/acs", "/two", 1), metadata.Options{CheckURL: noTwo}, nil, nil},
+		{
+			"a logout URL that the registry refuses", strings.Replace(doc, acsElement, `<SingleLogoutService Binding="urn:oasis:names:tc:SAML:2.0:bindings:HTTP-POST" Location="https://sp.example/slo"/>`+acsElement, 1),
+			metadata.Options{CheckURL: noTwo}, nil, []metadata.Part{metadata.PartLogout},
+		},
+		{"fetched and expired", strings.Replace(doc, "<SPSSODescriptor", `<SPSSODescriptor validUntil="2026-11-22T13:00:00+02:00"`, 1), metadata.Options{Fetched: true}, []metadata.Part{metadata.PartExpiry}, nil},
+		{"an unknown use, and the operator gives a certificate", strings.Replace(doc, `use="signing"`, `use="both"`, 1), metadata.Options{HasKeys: true}, nil, []metadata.Part{metadata.PartUse}},
+		{"a long name, and the operator gives one", strings.Replace(doc, ">Sample<", ">"+strings.Repeat("x", 200)+"<", 1), metadata.Options{HasName: true}, nil, nil},
+		{"the name of the organization, and the operator gives one", org, metadata.Options{HasName: true}, nil, nil},
+		{"ServiceName", service, metadata.Options{}, nil, []metadata.Part{metadata.PartName}},
+		{"ServiceName, and the operator gives a name", service, metadata.Options{HasName: true}, nil, nil},
+		{"a document type is no white space", "<!DOCTYPE x>" + doc, metadata.Options{HasACS: true, HasKeys: true}, []metadata.Part{metadata.PartDocument}, nil},
+	}
+	for _, c := range cases {
+		t.Run(c.name, func(t *testing.T) {
+			t.Parallel()
+			d, err := metadata.ReadSP([]byte(c.doc), testNow, c.o)
+			var problems metadata.Problems
+			errors.As(err, &problems)
+			if diff := cmp.Diff(c.problems, partsOf(problems)); diff != "" {
+				t.Fatalf("%s\n%v", diff, err)
+			}
+			if err == nil {
+				if diff := cmp.Diff(c.notes, partsOf(d.Notes)); diff != "" {
+					t.Errorf("%s\n%v", diff, d.Notes)
+				}
 			}
 		})
 	}
@@ -365,8 +664,11 @@ func FuzzSPMetadata(f *testing.F) {
 		f.Add(data)
 	}
 	f.Fuzz(func(t *testing.T, data []byte) {
-		d, err := metadata.ParseSP(data, testNow)
+		d, err := metadata.ReadSP(data, testNow, metadata.Options{})
 		if err != nil {
+			if raw := rawText.FindString(err.Error()); raw != "" {
+				t.Errorf("the text of a parser is shown: %q in %v", raw, err)
+			}
 			return
 		}
 		p := d.Provider()

@@ -1,16 +1,15 @@
 package metadata
 
 import (
+	"fmt"
 	"net/url"
 	"strings"
 	"time"
 
+	"vernal/idp"
 	"vernal/idp/saml"
 	"vernal/idp/xmltree"
 )
-
-// maxName bounds a name that is shown on every page, in characters.
-const maxName = 120
 
 // validity reads validUntil, on whatever element of the document has it.
 func (r *spReader) validity(e *xmltree.Element) {
@@ -19,12 +18,14 @@ func (r *spReader) validity(e *xmltree.Element) {
 		return
 	}
 	until, err := parseTime(strings.TrimSpace(text))
-	switch {
-	case err != nil:
-		r.problem("validUntil of %s is not a time: %q.", e.Local, text)
-	case !until.After(r.now):
-		r.problem("%s was valid until %s. Get a newer document from the service provider.", e.Local, until.Format(saml.TimeFormat))
-	case r.d.ValidUntil.IsZero() || until.Before(r.d.ValidUntil):
+	if err != nil {
+		r.fault(PartValidUntil, "validUntil of %s is %q, which is not a time such as 2027-01-31T12:00:00Z; it was left out.", e.Local, text)
+		return
+	}
+	if !until.After(r.now) {
+		r.fault(PartExpiry, "%s was valid until %s. Get a newer document from the service provider.", e.Local, until.Format(saml.TimeFormat))
+	}
+	if r.d.ValidUntil.IsZero() || until.Before(r.d.ValidUntil) {
 		r.d.ValidUntil = until
 	}
 }
@@ -38,85 +39,120 @@ func parseTime(s string) (time.Time, error) {
 	return t.UTC(), err
 }
 
-// boolean reads an xsd:boolean; an absent one is false.
-func (r *spReader) boolean(e *xmltree.Element, name string) bool {
-	text, _ := e.Attr(name)
-	switch strings.TrimSpace(text) {
+// boolean reads an xsd:boolean; known is false if it is absent or neither true
+// nor false. Software for .NET writes True and False.
+func (r *spReader) boolean(e *xmltree.Element, part Part) (value, known bool) {
+	text, said := e.Attr(string(part))
+	switch strings.ToLower(strings.TrimSpace(text)) {
 	case "true", "1":
-		return true
-	case "", "false", "0":
-	default:
-		r.problem("%s of %s is %q, which is neither true nor false.", name, e.Local, text)
+		return true, true
+	case "false", "0":
+		return false, true
 	}
-	return false
+	if said {
+		r.fault(part, "%s of %s is %q, which is neither true nor false; it was left out.", part, e.Local, text)
+	}
+	return false, false
 }
 
-// location reads an address of an endpoint; "" with a problem noted if it is
-// not an address that a browser can be sent to.
-func (r *spReader) location(e *xmltree.Element, name string) string {
-	text, _ := e.Attr(name)
+// location reads the URL of an endpoint; "" with a fault noted if a browser
+// cannot be sent there.
+func (r *spReader) location(e *xmltree.Element, name string, part Part) string {
+	text, said := e.Attr(name)
 	text = strings.TrimSpace(text)
-	if text == "" {
-		r.problem("%s has no %s.", e.Local, name)
-		return ""
-	}
 	u, err := url.Parse(text)
-	if err != nil || u.Host == "" || u.Scheme != "https" && u.Scheme != "http" {
-		r.problem("%s of %s is %q, which is not an https address.", name, e.Local, text)
+	what := ""
+	switch {
+	case !said:
+		what = fmt.Sprintf("it has no %s", name)
+	case text == "":
+		what = fmt.Sprintf("its %s is empty", name)
+	case err != nil:
+		what = fmt.Sprintf("its %s is %q, which is not a URL", name, text)
+	case u.Scheme == "":
+		what = fmt.Sprintf("its %s is %q, which is relative; it must begin with https:// and the host", name, text)
+	case u.Scheme != "https" && u.Scheme != "http":
+		what = fmt.Sprintf("its %s is %q, to which a browser cannot post: the scheme is %s, not https", name, text, u.Scheme)
+	case u.Host == "":
+		what = fmt.Sprintf("its %s is %q, which names no host", name, text)
+	case len(text) > idp.MaxURL:
+		what = fmt.Sprintf("its %s has %d characters; %d are allowed", name, len(text), idp.MaxURL)
+	}
+	if what != "" {
+		r.fault(part, "One %s cannot be used: %s.", e.Local, what)
 		return ""
 	}
 	return text
 }
 
 // name finds what to call the provider: the name meant for pages, then that of
-// its organization, then of its service; English before other languages.
+// its organization; English before other languages. ServiceName is none: it is
+// what a set of attributes is called, and libraries fill it with a text of their
+// own.
 func (r *spReader) name(entity, sp *xmltree.Element) {
-	var candidates [][]*xmltree.Element
 	for _, role := range []*xmltree.Element{sp, entity} {
 		for _, ext := range role.Children(namespace, "Extensions") {
 			for _, ui := range ext.Children(namespaceUI, "UIInfo") {
-				candidates = append(candidates, ui.Children(namespaceUI, "DisplayName"))
+				if r.d.Name = r.preferEnglish(ui.Children(namespaceUI, "DisplayName")); r.d.Name != "" {
+					return
+				}
 			}
 		}
 	}
 	for _, holder := range []*xmltree.Element{sp, entity} {
-		if org := holder.Child(namespace, "Organization"); org != nil {
-			candidates = append(candidates,
-				org.Children(namespace, "OrganizationDisplayName"), org.Children(namespace, "OrganizationName"))
+		for _, org := range holder.Children(namespace, "Organization") {
+			for _, local := range []string{"OrganizationDisplayName", "OrganizationName"} {
+				if r.d.Name = r.preferEnglish(org.Children(namespace, local)); r.d.Name == "" {
+					continue
+				}
+				if !r.o.HasName {
+					r.note(PartName, "The name is that of the organization, %q; give --name if the service has one of its own.", r.d.Name)
+				}
+				return
+			}
 		}
 	}
-	if service := sp.Child(namespace, "AttributeConsumingService"); service != nil {
-		candidates = append(candidates, service.Children(namespace, "ServiceName"))
-	}
-	for _, c := range candidates {
-		if r.d.Name = preferEnglish(c); r.d.Name != "" {
-			break
+	r.d.Name = r.d.EntityID.DisplayName()
+	if service := sp.Child(namespace, "AttributeConsumingService"); service != nil && !r.o.HasName {
+		if text := r.preferEnglish(service.Children(namespace, "ServiceName")); text != "" {
+			r.note(PartName, "The metadata calls a set of attributes %q (ServiceName). That is not the provider's name; if users know it by that name, give --name.", text)
 		}
-	}
-	if r.d.Name == "" {
-		r.d.Name = string(r.d.EntityID)
-		r.warn("The metadata has no name that people would know; the entity ID is used.")
-	}
-	if runes := []rune(r.d.Name); len(runes) > maxName {
-		r.d.Name = string(runes[:maxName])
-		r.warn("The name is longer than %d characters and was cut.", maxName)
 	}
 }
 
 // preferEnglish returns the first English text of localized elements, else the
-// first, with its white space in order.
-func preferEnglish(elements []*xmltree.Element) string {
+// first, in the length and the characters that a registration takes.
+func (r *spReader) preferEnglish(elements []*xmltree.Element) string {
 	first := ""
 	for _, e := range elements {
 		text := strings.Join(strings.Fields(e.Text()), " ")
-		for _, a := range e.Attrs {
-			if a.Space == xmltree.XMLNamespace && a.Local == "lang" && text != "" && strings.HasPrefix(strings.ToLower(a.Value), "en") {
-				return text
-			}
+		if idp.HasControl(text) {
+			r.fault(PartName, "A %s has control characters or marks that turn the direction of writing, and was left out.", e.Local)
+			continue
 		}
-		if first == "" {
+		if first == "" || text != "" && isEnglish(e) {
 			first = text
 		}
+		if text != "" && isEnglish(e) {
+			break
+		}
+	}
+	if short := idp.Shorten(first, idp.MaxName); short != first {
+		if !r.o.HasName {
+			r.note(PartName, "The name %q is longer than %d characters and was cut; give --name for a shorter one.", first, idp.MaxName)
+		}
+		return short
 	}
 	return first
+}
+
+// isEnglish reports whether xml:lang of an element is English of any country.
+func isEnglish(e *xmltree.Element) bool {
+	for _, a := range e.Attrs {
+		if a.Space == xmltree.XMLNamespace && a.Local == "lang" {
+			lang, _, _ := strings.Cut(strings.ReplaceAll(strings.ToLower(strings.TrimSpace(a.Value)), "_", "-"), "-")
+			return lang == "en" || lang == "eng"
+		}
+	}
+	return false
 }

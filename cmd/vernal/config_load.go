@@ -79,7 +79,7 @@ func loadConfig(file string, getenv func(string) string, environ ...string) (*Co
 }
 
 // readFile reads a file that must not be longer than limit bytes.
-func readFile(path string, limit int64) ([]byte, error) {
+func readFile(path string, limit int) ([]byte, error) {
 	f, err := os.Open(path)
 	if err != nil {
 		return nil, err
@@ -88,9 +88,9 @@ func readFile(path string, limit int64) ([]byte, error) {
 	return readAll(f, path, limit)
 }
 
-func readAll(r io.Reader, path string, limit int64) ([]byte, error) {
-	data, err := io.ReadAll(io.LimitReader(r, limit+1))
-	if err == nil && int64(len(data)) > limit {
+func readAll(r io.Reader, path string, limit int) ([]byte, error) {
+	data, err := io.ReadAll(io.LimitReader(r, int64(limit)+1))
+	if err == nil && len(data) > limit {
 		err = fmt.Errorf("%s is longer than %d bytes", path, limit)
 	}
 	return data, err

@@ -183,7 +183,7 @@ func (s *sample) register(ctx context.Context, registry *sp.Registry) error {
 		"sign_logout_response":   {"true"}, // the library takes no other
 		"contacts":               {strings.ReplaceAll(strings.ToLower(s.name), " ", "-") + "@demo.example"},
 	}}
-	_, err = registry.AddEdit(ctx, idp.EntityID(s.entityID()), doc, edit, sp.Options{Replace: true}, "demo")
+	_, err = registry.AddEdit(ctx, idp.EntityID(s.entityID()), sp.Document{Data: doc}, edit, sp.Options{Replace: true}, "demo")
 	if err != nil {
 		return fmt.Errorf("register %s: %w", s.name, err)
 	}

@@ -1,6 +1,7 @@
 package main
 
 import (
+	"bytes"
 	"context"
 	"errors"
 	"flag"
@@ -72,7 +73,8 @@ func TestMain(m *testing.M) {
 //
 // $MAIL is the address of a mail server. $KEYS is the folder of the test keys,
 // $METADATA that of the corpus, and $WEB the address of a web server that gives
-// /sp.xml, /big.xml, /moved (to another host by http) and /hop (to /sp.xml).
+// /sp.xml, /old.xml (the same, not valid any more), /big.xml, /moved (to another
+// host by http) and /hop (to /sp.xml).
 func TestScripts(t *testing.T) {
 	t.Parallel()
 	root, err := filepath.Abs("../../testdata")
@@ -122,6 +124,14 @@ func TestScripts(t *testing.T) {
 func newWeb(t *testing.T, file string) string {
 	mux := http.NewServeMux()
 	mux.HandleFunc("/sp.xml", func(w http.ResponseWriter, r *http.Request) { http.ServeFile(w, r, file) })
+	mux.HandleFunc("/old.xml", func(w http.ResponseWriter, _ *http.Request) {
+		doc, err := os.ReadFile(file)
+		if err != nil {
+			http.Error(w, err.Error(), http.StatusInternalServerError)
+			return
+		}
+		_, _ = w.Write(bytes.Replace(doc, []byte(" entityID="), []byte(` validUntil="2020-01-01T00:00:00Z" entityID=`), 1))
+	})
 	mux.HandleFunc("/big.xml", func(w http.ResponseWriter, _ *http.Request) { _, _ = w.Write(make([]byte, maxMetadata+1)) })
 	mux.Handle("/moved", http.RedirectHandler("http://sp.example.gov/sp.xml", http.StatusFound))
 	mux.Handle("/hop", http.RedirectHandler("/sp.xml", http.StatusFound))

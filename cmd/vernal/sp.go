@@ -2,6 +2,7 @@ package main
 
 import (
 	"context"
+	"crypto/x509"
 	"errors"
 	"fmt"
 	"strconv"
@@ -12,6 +13,7 @@ import (
 
 	"vernal/idp"
 	"vernal/idp/admin"
+	"vernal/idp/partnercert"
 	"vernal/idp/sp"
 )
 
@@ -89,7 +91,7 @@ func (a *app) spShowCommand() *cobra.Command {
 				if a.json {
 					return a.printJSON(p)
 				}
-				if err := pairs(a.out, spPairs(p)); err != nil {
+				if err := pairs(a.out, spPairs(p, a.clock.Now())); err != nil {
 					return err
 				}
 				for _, w := range sp.Warnings(p, a.clock.Now()) {
@@ -102,13 +104,13 @@ func (a *app) spShowCommand() *cobra.Command {
 }
 
 // spPairs is a registration in the order of its fields; empty ones are left out.
-func spPairs(p *idp.ServiceProvider) [][2]string {
+func spPairs(p *idp.ServiceProvider, now time.Time) [][2]string {
 	list := [][2]string{{"entity_id", string(p.EntityID)}}
 	for _, f := range sp.Fields() {
 		values := f.Read(p)
 		switch f.Kind {
 		case sp.KindCert:
-			values = certLines(values)
+			values = certLines(values, f.Name == "encryption_certs", now)
 		case sp.KindInts:
 			continue // beside the addresses
 		}
@@ -125,18 +127,28 @@ func spPairs(p *idp.ServiceProvider) [][2]string {
 		[2]string{"updated_at", moment(p.UpdatedAt)})
 }
 
-// certLines says in a line each which certificates are there.
-func certLines(list []string) []string {
-	var out []string
+// certLines says in a line each which certificates are there and, if only one of
+// them is used at a time, which one is now.
+func certLines(list []string, one bool, now time.Time) []string {
+	var all []*x509.Certificate
 	for _, text := range list {
-		certs, err := sp.ParseCertificates([]byte(text))
+		certs, err := partnercert.Read([]byte(text))
 		if err != nil {
-			out = append(out, "unreadable: "+err.Error())
-			continue
+			return []string{"unreadable: " + err.Error()}
 		}
-		for _, c := range certs {
-			out = append(out, fmt.Sprintf("%s  %s, ends %s", sp.Fingerprint(c), c.Subject, day(c.NotAfter)))
+		all = append(all, certs...)
+	}
+	used := partnercert.Choose(all, now)
+	var out []string
+	for _, c := range all {
+		line := fmt.Sprintf("%s  %s, ends %s", sp.Fingerprint(c), c.Subject, day(c.NotAfter))
+		switch {
+		case one && c == used:
+			line += ", used now"
+		case one:
+			line += ", not used now"
 		}
+		out = append(out, line)
 	}
 	return out
 }

@@ -2,6 +2,7 @@ package main
 
 import (
 	"context"
+	"crypto/x509"
 	"fmt"
 	"strings"
 
@@ -10,11 +11,9 @@ import (
 
 	"vernal/idp"
 	"vernal/idp/admin"
+	"vernal/idp/partnercert"
 	"vernal/idp/sp"
 )
-
-// maxCertFile bounds a file of certificates.
-const maxCertFile = 256 << 10
 
 // spFlags are the options of `sp add` and `sp edit`: one for every field of a
 // registration, and the operator's words of sp.Options.
@@ -27,7 +26,7 @@ type spFlags struct {
 func (f *spFlags) add(c *cobra.Command, edit bool) {
 	flags := c.Flags()
 	flags.SortFlags = false
-	flags.StringVar(&f.entityID, "entity-id", "", "the provider's `ENTITY_ID`")
+	flags.StringVar(&f.entityID, "entity-id", "", "the provider's `ENTITY_ID`; of metadata with several providers, it chooses one")
 	flags.StringVar(&f.metadata, "metadata", "", "read addresses and certificates from the metadata at this `FILE|URL`")
 	for _, field := range sp.Fields() {
 		addFieldFlags(flags, field, edit)
@@ -91,8 +90,10 @@ func (f *spFlags) edit(flags *pflag.FlagSet) (sp.Edit, error) {
 			continue
 		}
 		for i, v := range values {
-			if data, err := readFile(v, maxCertFile); err == nil && field.Kind == sp.KindCert {
-				values[i] = string(data)
+			if data, err := readFile(v, partnercert.MaxFile); err == nil && field.Kind == sp.KindCert {
+				if certs, err := partnercert.Read(data); err == nil {
+					values[i] = pemText(certs)
+				}
 			}
 		}
 		e.Remove[field.Name] = values
@@ -113,16 +114,31 @@ func flagValues(flags *pflag.FlagSet, name string, files bool) ([]string, error)
 		return values, nil
 	}
 	for i, file := range values {
-		data, err := readFile(file, maxCertFile)
+		if strings.Contains(file, "BEGIN ") || strings.HasPrefix(file, "MII") && len(file) > 200 {
+			return nil, fmt.Errorf("--%s takes the name of a file, and was given what is in it; write that into a file", name) // never quoted: it may be a key
+		}
+		data, err := readFile(file, partnercert.MaxFile)
 		if err != nil {
 			return nil, fmt.Errorf("--%s: %w", name, err)
 		}
-		if _, err := sp.ParseCertificates(data); err != nil {
+		certs, err := partnercert.Read(data)
+		if err != nil {
 			return nil, fmt.Errorf("--%s %s: %w", name, file, err)
 		}
-		values[i] = string(data)
+		values[i] = pemText(certs)
 	}
 	return values, nil
+}
+
+// pemText writes certificates for the server: a file may hold bytes that JSON
+// cannot carry, and the server must read what the file says, not what it was
+// turned into on the way.
+func pemText(certs []*x509.Certificate) string {
+	var b strings.Builder
+	for _, c := range certs {
+		b.WriteString(sp.PEM(c))
+	}
+	return b.String()
 }
 
 // change makes the command for the server of the options.
@@ -138,11 +154,11 @@ func (f *spFlags) change(c *cobra.Command) (admin.SPChange, error) {
 	if f.metadata == "" {
 		return change, nil
 	}
-	doc, err := loadMetadata(c.Context(), f.metadata, f.options.AllowInsecureURL)
+	doc, err := loadMetadata(c.Context(), f.metadata, change.EntityID, f.options.AllowInsecureURL)
 	if err != nil {
 		return change, err
 	}
-	change.Metadata = doc
+	change.Metadata, change.MetadataFetched = doc, isURL(f.metadata)
 	if _, given := change.Edit.Set["metadata_url"]; !given && isURL(f.metadata) {
 		change.Edit.Set["metadata_url"] = []string{f.metadata}
 	}

@@ -2,6 +2,7 @@ package account
 
 import (
 	"context"
+	"encoding/base64"
 	"errors"
 	"fmt"
 	"strings"
@@ -129,6 +130,19 @@ func TestParsePHCRefuses(t *testing.T) {
 				t.Errorf("error quotes the hash: %v", err)
 			}
 		})
+	}
+}
+
+// Other systems write base64 with its padding; it means the same.
+func TestParsePHCIgnoresPadding(t *testing.T) {
+	t.Parallel()
+	for n := range 3 { // bytes of salt and key: no padding, one and two signs
+		want := phc{alg: algPBKDF2, iterations: minIterations, salt: make([]byte, minSalt+1+n), key: make([]byte, 32+n)}
+		padded := fmt.Sprintf("$%s$%d$%s$%s", want.alg, want.iterations,
+			base64.StdEncoding.EncodeToString(want.salt), base64.StdEncoding.EncodeToString(want.key))
+		if got, err := parsePHC(padded); err != nil || got.String() != want.String() {
+			t.Errorf("%s reads as %v, %v", padded, got, err)
+		}
 	}
 }
 

@@ -34,7 +34,8 @@ const (
 //	$argon2id$v=19$m=19456,t=2,p=1$SALT$KEY
 //	$pbkdf2-sha256$i=600000$SALT$KEY
 //
-// SALT and KEY are base64 without padding. Of PBKDF2 the form of passlib, with
+// SALT and KEY are base64 without padding; padding that others write is passed
+// over. Of PBKDF2 the form of passlib, with
 // the bare number of rounds and "." for "+", is read too.
 type phc struct {
 	alg          string
@@ -142,9 +143,13 @@ func readNumber(field, prefix string, low, high int) (int, error) {
 }
 
 func readBase64(s, what string, low, high int) ([]byte, error) {
-	b, err := base64.RawStdEncoding.Strict().DecodeString(strings.ReplaceAll(s, ".", "+"))
-	if err != nil || len(b) < low || len(b) > high {
-		return nil, fmt.Errorf("%w: %s must be base64 of %d to %d bytes", errPHC, what, low, high)
+	s = strings.TrimRight(strings.ReplaceAll(s, ".", "+"), "=")
+	b, err := base64.RawStdEncoding.Strict().DecodeString(s)
+	switch {
+	case err != nil:
+		return nil, fmt.Errorf("%w: %s is not base64, or was cut", errPHC, what)
+	case len(b) < low || len(b) > high:
+		return nil, fmt.Errorf("%w: %s has %d bytes; %d to %d are accepted", errPHC, what, len(b), low, high)
 	}
 	return b, nil
 }

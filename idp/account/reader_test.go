@@ -92,8 +92,8 @@ func TestRecordReader(t *testing.T) {
 		{"of another type", `{"email":1,"locked":"yes","totps":{},"created_at":5,"totp_period":"x","name_ids":{"a":1}}`, []string{
 			"1!email: must be a string", "1!locked: must be true or false", "1!totps: must be a list", "1!created_at: must be a time…",
 			"1!totp_period: must be a whole number", "1!name_ids.a: must be a string"}},
-		{"names of what is stored", `{"emails":[{"address":"a@x","disclosed_to":["urn:a"]}],"id":"1","updated_at":"2026-01-01","devices":[]}`, []string{
-			"1!emails[1].disclosed_to: no such field…", "1!id: no such field…", "1!updated_at: no such field…", "1!devices: no such field…"}},
+		{"names of what is stored", `{"emails":[{"address":"a@x","told_to":["urn:a"]}],"id":"1","updated_at":"2026-01-01","devices":[]}`, []string{
+			"1!emails[1].told_to: no such field…", "1!id: no such field…", "1!updated_at: no such field…", "1!devices: no such field…"}},
 		{"deep", strings.Repeat(`{"profile":`, 20_000) + "\n", []string{"1!not valid JSON…"}},
 		{"a line too long", "{\"email\":\"a@x\"}\n{\"email\":\"" + long + "\"}\n", []string{"1 a@x", "END line 2: a record is longer…"}},
 

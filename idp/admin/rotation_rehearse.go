@@ -6,8 +6,8 @@ import (
 	"fmt"
 
 	"vernal/idp"
+	"vernal/idp/partnercert"
 	"vernal/idp/rehearsal"
-	"vernal/idp/sp"
 )
 
 // RehearsalRequest begins a rehearsal. The answer is rehearsal.Terms.
@@ -31,7 +31,7 @@ func (s *Service) beginRehearsal(ctx context.Context, by Caller, req RehearsalRe
 	if !req.Year.Valid() {
 		return nil, &Error{Code: CodeInvalid, Message: fmt.Sprintf("%q is not a year, such as 2027 or 2027b", req.Year)}
 	}
-	certs, err := sp.ParseCertificates([]byte(req.Cert))
+	certs, err := partnercert.Read([]byte(req.Cert))
 	if err != nil || len(certs) != 1 {
 		return nil, &Error{Code: CodeInvalid, Message: "a rehearsal needs one certificate"}
 	}

@@ -14,7 +14,7 @@ func (s *Service) ping(context.Context, Caller, Empty) (Pong, error) {
 }
 
 func (s *Service) addSP(ctx context.Context, by Caller, req SPChange) (*sp.Change, error) {
-	c, err := s.Registry.AddEdit(ctx, req.EntityID, req.Metadata, req.Edit, req.Options, by.Actor())
+	c, err := s.Registry.AddEdit(ctx, req.EntityID, req.document(), req.Edit, req.Options, by.Actor())
 	if errors.Is(err, idp.ErrExists) {
 		return nil, &Error{Code: CodeExists, Message: "a service provider with this entity ID is registered already"}
 	}
@@ -22,8 +22,12 @@ func (s *Service) addSP(ctx context.Context, by Caller, req SPChange) (*sp.Chang
 }
 
 func (s *Service) editSP(ctx context.Context, by Caller, req SPChange) (*sp.Change, error) {
-	c, err := s.Registry.ApplyEdit(ctx, req.EntityID, req.Metadata, req.Edit, req.Options, by.Actor())
+	c, err := s.Registry.ApplyEdit(ctx, req.EntityID, req.document(), req.Edit, req.Options, by.Actor())
 	return c, unknownSP(req.EntityID, err)
+}
+
+func (c SPChange) document() sp.Document {
+	return sp.Document{Data: c.Metadata, Fetched: c.MetadataFetched}
 }
 
 func (s *Service) removeSP(ctx context.Context, by Caller, req SPRequest) (Empty, error) {

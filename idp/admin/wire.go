@@ -26,8 +26,10 @@ type SPRequest struct {
 type SPChange struct {
 	// EntityID may be empty when adding from metadata, which names it.
 	EntityID idp.EntityID `json:"entity_id,omitempty"`
-	// Metadata is an EntityDescriptor to read values from first.
-	Metadata []byte `json:"metadata,omitempty"`
+	// Metadata is an EntityDescriptor to read values from first; null: none.
+	// MetadataFetched is set when it comes from a URL, and not from a file.
+	Metadata        []byte `json:"metadata"`
+	MetadataFetched bool   `json:"metadata_fetched,omitempty"`
 	// Edit is applied after it.
 	Edit    sp.Edit    `json:"edit"`
 	Options sp.Options `json:"options"`

@@ -297,7 +297,7 @@ func (r *Report) recipient(p *sp.Provider) error {
 			verified = c
 		}
 	}
-	to, err := p.Recipient(verified)
+	to, err := p.Recipient(verified, r.At)
 	seen := p.Encryption
 	if to != nil {
 		seen += ", to the certificate " + called(to)

@@ -13,6 +13,7 @@ import (
 	"time"
 
 	"vernal/idp"
+	"vernal/idp/partnercert"
 	"vernal/idp/saml"
 	"vernal/idp/sp"
 	"vernal/idp/xmldsig"
@@ -104,7 +105,7 @@ func certificatesIn(within *xmltree.Element) (list []*x509.Certificate) {
 		if err != nil {
 			continue
 		}
-		if c, err := x509.ParseCertificate(der); err == nil && !slices.ContainsFunc(list, c.Equal) {
+		if c, err := partnercert.Parse(der); err == nil && !slices.ContainsFunc(list, c.Equal) {
 			list = append(list, c)
 		}
 	}

@@ -142,7 +142,7 @@ func (w *world) add(id idp.EntityID, contacts []string, ends ...string) {
 	if len(ends) == 0 {
 		set["sign_requests"] = []string{idp.SignRequestsOptional}
 	}
-	_, err := w.registry.AddEdit(w.t.Context(), id, nil, sp.Edit{Set: set}, sp.Options{}, "test")
+	_, err := w.registry.AddEdit(w.t.Context(), id, sp.Document{}, sp.Edit{Set: set}, sp.Options{}, "test")
 	ok(w.t, err)
 }
 

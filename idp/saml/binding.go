@@ -122,7 +122,7 @@ func (m *Message) Verify(certs []*x509.Certificate, required bool) (*xmltree.Ele
 }
 
 // maxEntityID is the longest entity identifier there is (saml-core §8.3.6).
-const maxEntityID = 1024
+const maxEntityID = idp.MaxEntityID
 
 // issuer reads the one Issuer of a message.
 func issuer(root *xmltree.Element) (idp.EntityID, error) {

@@ -1,21 +1,21 @@
 package sp
 
 import (
+	"fmt"
 	"net/netip"
 	"net/url"
 	"strings"
-)
 
-// maxAddress is the length that an address may have, in bytes.
-const maxAddress = 2048
+	"vernal/idp"
+)
 
 // checkAddress says why an address cannot be registered. needsFlag tells that
 // it could be with the operator's word for it (AllowInsecureURL).
 func checkAddress(address string, baseIsHTTP bool) (what string, needsFlag bool) {
-	if len(address) > maxAddress {
-		return "is longer than 2,048 bytes", false
+	if len(address) > idp.MaxURL {
+		return fmt.Sprintf("is longer than %d bytes", idp.MaxURL), false
 	}
-	if hasControl(address) || strings.ContainsAny(address, " \\\"<>`{}|^") {
+	if idp.HasControl(address) || strings.ContainsAny(address, " \\\"<>`{}|^") {
 		return "holds characters that an address must escape", false
 	}
 	u, err := url.Parse(address)
@@ -64,15 +64,4 @@ func loopback(host string) bool {
 	}
 	ip, err := netip.ParseAddr(host)
 	return err == nil && ip.Unmap().IsLoopback()
-}
-
-// hasControl reports whether a text has characters that XML cannot carry (XML 1.0
-// §2.2), or that change how the text around it is shown: ends of lines, and the
-// marks that turn the direction of writing for what follows. Those that only say
-// which direction a neighbour has are part of how names are written.
-func hasControl(s string) bool {
-	return strings.ContainsFunc(s, func(r rune) bool {
-		return r < 0x20 || r >= 0x7f && r < 0xa0 || r >= 0xfffd && r <= 0xffff || r == '\u2028' || r == '\u2029' ||
-			r >= '\u202a' && r <= '\u202e' || r >= '\u2066' && r <= '\u2069'
-	})
 }

@@ -9,17 +9,14 @@ import (
 
 // AddEdit registers a provider from what an operator gave: Defaults, then the
 // provider's metadata if there is any, then the edit. Errors are those of Add.
-func (r *Registry) AddEdit(ctx context.Context, id idp.EntityID, metadata []byte, e Edit, o Options, actor string) (*Change, error) {
+func (r *Registry) AddEdit(ctx context.Context, id idp.EntityID, doc Document, e Edit, o Options, actor string) (*Change, error) {
 	p := Defaults()
 	p.EntityID = id
 	var warnings []string
-	if len(metadata) > 0 {
+	if doc.Data != nil {
 		var err error
-		if p, warnings, err = FromMetadata(metadata, r.clock.Now(), r.ours()); err != nil {
+		if p, warnings, err = r.read(doc, id, nil, e, o); err != nil {
 			return nil, err
-		}
-		if id != "" && p.EntityID != id {
-			return nil, otherEntity(id, p.EntityID)
 		}
 	}
 	if err := e.onDefaults(p); err != nil {
@@ -35,16 +32,16 @@ func (r *Registry) AddEdit(ctx context.Context, id idp.EntityID, metadata []byte
 
 // ApplyEdit changes a registration by what an operator gave. From metadata it
 // takes what metadata is about and leaves what is the operator's to say.
-func (r *Registry) ApplyEdit(ctx context.Context, id idp.EntityID, metadata []byte, e Edit, o Options, actor string) (*Change, error) {
+func (r *Registry) ApplyEdit(ctx context.Context, id idp.EntityID, doc Document, e Edit, o Options, actor string) (*Change, error) {
 	var from *idp.ServiceProvider
 	var warnings []string
-	if len(metadata) > 0 {
-		var err error
-		if from, warnings, err = FromMetadata(metadata, r.clock.Now(), r.ours()); err != nil {
+	if doc.Data != nil {
+		old, err := r.Get(ctx, id)
+		if err != nil {
 			return nil, err
 		}
-		if from.EntityID != id {
-			return nil, otherEntity(id, from.EntityID)
+		if from, warnings, err = r.read(doc, id, old, e, o); err != nil {
+			return nil, err
 		}
 	}
 	c, err := r.Edit(ctx, id, func(p *idp.ServiceProvider) error {
@@ -62,7 +59,7 @@ func (r *Registry) ApplyEdit(ctx context.Context, id idp.EntityID, metadata []by
 
 func otherEntity(want, have idp.EntityID) error {
 	return &InvalidError{Problems: []Problem{{
-		Field: "entity_id", Value: string(have), Text: fmt.Sprintf("is whom the metadata is about, not %q", want),
+		Field: "entity_id", Value: string(have), Text: fmt.Sprintf("is the entity ID in the metadata, and %q was asked for", want),
 	}}}
 }
 

@@ -32,7 +32,7 @@ func TestAddFromMetadata(t *testing.T) {
 			}
 			r, _ := newRegistryAt(t, corpusClock)
 			o := sp.Options{AllowInsecureURL: true}
-			c, err := r.AddEdit(t.Context(), "", doc, sp.Edit{Set: values{"ial": {"verified"}}}, o, "test")
+			c, err := r.AddEdit(t.Context(), "", sp.Document{Data: doc}, sp.Edit{Set: values{"ial": {"verified"}}}, o, "test")
 			if err != nil {
 				t.Fatal(err)
 			}
@@ -56,7 +56,7 @@ func TestEditFromMetadata(t *testing.T) {
 	}
 	r, _ := newRegistry(t)
 	o := sp.Options{AllowInsecureURL: true}
-	added, err := r.AddEdit(t.Context(), "", doc, sp.Edit{}, o, "test")
+	added, err := r.AddEdit(t.Context(), "", sp.Document{Data: doc}, sp.Edit{}, o, "test")
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -65,10 +65,10 @@ func TestEditFromMetadata(t *testing.T) {
 		Set:    values{"acs_urls": {"https://else.example/acs"}, "certs": {sp.PEM(goodCert(t))}, "attributes": {"phone"}, "name": {"Mine"}},
 		Remove: values{"acs_urls": added.Provider.ACSURLs},
 	}
-	if _, err := r.ApplyEdit(t.Context(), id, nil, changed, o, "test"); err != nil {
+	if _, err := r.ApplyEdit(t.Context(), id, sp.Document{}, changed, o, "test"); err != nil {
 		t.Fatal(err)
 	}
-	c, err := r.ApplyEdit(t.Context(), id, doc, sp.Edit{}, o, "test")
+	c, err := r.ApplyEdit(t.Context(), id, sp.Document{Data: doc}, sp.Edit{}, o, "test")
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -82,10 +82,10 @@ func TestEditFromMetadata(t *testing.T) {
 
 	var invalid *sp.InvalidError
 	mustAdd(t, r, newProvider(t, entity), sp.Options{})
-	if _, err := r.ApplyEdit(t.Context(), entity, doc, sp.Edit{}, o, "test"); !errors.As(err, &invalid) || invalid.Problems[0].Field != "entity_id" {
+	if _, err := r.ApplyEdit(t.Context(), entity, sp.Document{Data: doc}, sp.Edit{}, o, "test"); !errors.As(err, &invalid) || invalid.Problems[0].Field != "entity_id" {
 		t.Errorf("metadata of somebody else: %v", err)
 	}
-	if _, err := r.AddEdit(t.Context(), "", []byte("<html/>"), sp.Edit{}, o, "test"); !errors.As(err, &invalid) || invalid.Problems[0].Field != "metadata" {
+	if _, err := r.AddEdit(t.Context(), "", sp.Document{Data: []byte("<html/>")}, sp.Edit{}, o, "test"); !errors.As(err, &invalid) || invalid.Problems[0].Field != "metadata" {
 		t.Errorf("no metadata: %v", err)
 	}
 }
@@ -93,7 +93,7 @@ func TestEditFromMetadata(t *testing.T) {
 func TestAddEditReplacesDefaults(t *testing.T) {
 	t.Parallel()
 	r, _ := newRegistry(t)
-	c, err := r.AddEdit(t.Context(), entity, nil, sp.Edit{Set: values{
+	c, err := r.AddEdit(t.Context(), entity, sp.Document{}, sp.Edit{Set: values{
 		"acs_urls": {"https://sp.example.gov/acs"}, "certs": {sp.PEM(goodCert(t))},
 		"attributes": {"phone"}, "name_id_formats": {"emailAddress"},
 	}}, sp.Options{}, "test")

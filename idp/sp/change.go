@@ -210,8 +210,8 @@ func (r *Registry) editRecord(old, next *idp.ServiceProvider, change func(*idp.S
 // single PEM blocks, each once. What cannot be read is left for Validate to
 // name.
 func normalize(p *idp.ServiceProvider) {
-	if strings.TrimSpace(p.Name) == "" && len(p.EntityID) <= maxName {
-		p.Name = string(p.EntityID)
+	if strings.TrimSpace(p.Name) == "" {
+		p.Name = p.EntityID.DisplayName()
 	}
 	(&applier{p: p}).dropPlainIndexes()
 	for _, list := range []*[]string{&p.Certs, &p.EncryptionCerts} {

@@ -8,19 +8,12 @@ import (
 	"unicode/utf8"
 
 	"vernal/idp"
+	"vernal/idp/partnercert"
 	"vernal/idp/xmldsig"
 )
 
-// Bounds of a registration. They keep one provider from filling memory or a
-// page; none is near what a real one has.
-const (
-	maxEntityID = 1024 // saml-metadata §2.2.1
-	maxName     = 100
-	maxList     = 50
-	maxCerts    = xmldsig.MaxCertificates // more would never be tried
-	maxText     = 1000
-	maxIndex    = 65535 // saml-metadata §2.2.3: unsignedShort
-)
+// maxCerts is how many certificates a list may have: more would never be tried.
+const maxCerts = xmldsig.MaxCertificates
 
 // Problem is one thing that is wrong with a registration.
 type Problem struct {
@@ -96,18 +89,18 @@ func (c *checker) identity(p *idp.ServiceProvider) {
 	switch {
 	case id == "":
 		c.add("entity_id", "", "is missing")
-	case len(id) > maxEntityID:
-		c.add("entity_id", id, "is longer than 1,024 bytes")
+	case len(id) > idp.MaxEntityID:
+		c.add("entity_id", id, "is longer than %d bytes", idp.MaxEntityID)
 	case p.EntityID == idp.RehearsalSP:
 		c.add("entity_id", id, "is reserved for rehearsals")
-	case !utf8.ValidString(id) || hasControl(id) || strings.ContainsAny(id, " \u00a0"):
+	case !utf8.ValidString(id) || idp.HasControl(id) || strings.ContainsAny(id, " \u00a0"):
 		c.add("entity_id", id, "must not hold spaces or control characters")
 	}
 	if strings.TrimSpace(p.Name) == "" {
 		c.add("name", "", "is missing: people see it on every page of a sign-in")
 	}
-	c.text("name", p.Name, maxName)
-	c.text("agency", p.Agency, maxName)
+	c.text("name", p.Name, idp.MaxName)
+	c.text("agency", p.Agency, idp.MaxName)
 	if p.Agency != strings.TrimSpace(p.Agency) {
 		c.add("agency", p.Agency, "must not begin or end with a space")
 	}
@@ -117,8 +110,12 @@ func (c *checker) addresses(p *idp.ServiceProvider) {
 	if len(p.ACSURLs) == 0 {
 		c.add("acs_urls", "", "is empty: there is no address to send a Response to")
 	}
-	c.list("acs_urls", p.ACSURLs, maxList)
-	c.list("redirect_uris", p.RedirectURIs, maxList)
+	if len(p.ACSURLs) != len(p.ACSIndexes) { // else a URL may have several indexes
+		c.list("acs_urls", p.ACSURLs, idp.MaxList)
+	} else if len(p.ACSURLs) > idp.MaxList {
+		c.add("acs_urls", "", "has %d entries; %d are allowed", len(p.ACSURLs), idp.MaxList)
+	}
+	c.list("redirect_uris", p.RedirectURIs, idp.MaxList)
 	for _, f := range addressFields(p) {
 		for _, a := range f.values {
 			what, flag := checkAddress(a, c.baseIsHTTP)
@@ -136,8 +133,8 @@ func (c *checker) addresses(p *idp.ServiceProvider) {
 		c.add("acs_indexes", "", "has %d entries for %d addresses in acs_urls", n, len(p.ACSURLs))
 	}
 	for i, index := range p.ACSIndexes {
-		if index < 0 || index > maxIndex {
-			c.add("acs_indexes", fmt.Sprint(index), "is not between 0 and %d", maxIndex)
+		if index < 0 || index > idp.MaxIndex {
+			c.add("acs_indexes", fmt.Sprint(index), "is not between 0 and %d", idp.MaxIndex)
 		} else if slices.Contains(p.ACSIndexes[:i], index) {
 			c.add("acs_indexes", fmt.Sprint(index), "is there twice")
 		}
@@ -178,12 +175,12 @@ func (c *checker) certs(p *idp.ServiceProvider) {
 	for _, f := range []namedValues{{"certs", p.Certs}, {"encryption_certs", p.EncryptionCerts}} {
 		c.list(f.name, f.values, maxCerts)
 		for _, s := range f.values {
-			certs, err := ParseCertificates([]byte(s))
+			certs, err := partnercert.Read([]byte(s))
 			if err != nil {
 				c.add(f.name, "", "%v", err)
 			}
 			for _, cert := range certs {
-				if what := checkKey(cert); what != "" {
+				if what := partnercert.CheckKey(cert); what != "" {
 					c.add(f.name, certName(cert), "%s", what)
 				}
 			}
@@ -221,24 +218,24 @@ func (c *checker) values(p *idp.ServiceProvider) {
 	if len(p.NameIDFormats) == 0 {
 		c.add("name_id_formats", "", "is empty: no assertion could name a person")
 	}
-	c.list("name_id_formats", p.NameIDFormats, maxList)
-	c.list("attributes", p.Attributes, maxList)
+	c.list("name_id_formats", p.NameIDFormats, idp.MaxList)
+	c.list("attributes", p.Attributes, idp.MaxList)
 	if p.Preview != "" && !p.Preview.Valid() {
 		c.add("preview", string(p.Preview), "is not a year, such as 2027 or 2027b")
 	}
 }
 
 func (c *checker) texts(p *idp.ServiceProvider) {
-	c.list("contacts", p.Contacts, maxList)
+	c.list("contacts", p.Contacts, idp.MaxList)
 	for _, contact := range p.Contacts {
-		c.text("contacts", contact, 320)
+		c.text("contacts", contact, idp.MaxContact)
 	}
-	c.text("team", p.Team, maxName)
+	c.text("team", p.Team, idp.MaxName)
 	for lang, text := range p.HelpText {
 		if !slices.Contains(languages, lang) {
 			c.add("help_text", lang, "is not one of %s", strings.Join(languages, ", "))
 		}
-		c.text("help_text", strings.ReplaceAll(text, "\n", " "), maxText)
+		c.text("help_text", strings.ReplaceAll(text, "\n", " "), idp.MaxText)
 	}
 }
 
@@ -247,7 +244,7 @@ func (c *checker) text(field, s string, limit int) {
 	if n := utf8.RuneCountInString(s); n > limit {
 		c.add(field, s, "has %d characters; %d are allowed", n, limit)
 	}
-	if !utf8.ValidString(s) || hasControl(s) {
+	if !utf8.ValidString(s) || idp.HasControl(s) {
 		c.add(field, "", "holds control characters, marks that turn the direction of writing, or broken UTF-8")
 	}
 }

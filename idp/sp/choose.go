@@ -2,8 +2,10 @@ package sp
 
 import (
 	"crypto/x509"
+	"time"
 
 	"vernal/idp"
+	"vernal/idp/partnercert"
 	"vernal/idp/saml"
 )
 
@@ -29,16 +31,16 @@ func (p *Provider) ChooseNameIDFormat(policy *saml.NameIDPolicy) (string, error)
 	return saml.NameIDFormatPersistent, nil
 }
 
-// Recipient is the certificate that an assertion is encrypted to: the registered
-// encryption certificate, else the one that verified the request (nil if none
-// did), else the only request certificate. nil: it is sent in the clear. The
-// error is an *idp.Refusal.
-func (p *Provider) Recipient(verified *x509.Certificate) (*x509.Certificate, error) {
+// Recipient is the certificate that an assertion is encrypted to at a time: of
+// the registered encryption certificates the one to use then, else the one that
+// verified the request (nil if none did), else the only request certificate. nil:
+// it is sent in the clear. The error is an *idp.Refusal.
+func (p *Provider) Recipient(verified *x509.Certificate, now time.Time) (*x509.Certificate, error) {
 	switch {
 	case p.Encryption == idp.EncryptionNone || p.Encryption == "":
 		return nil, nil
 	case len(p.EncryptionX509) > 0:
-		return p.EncryptionX509[0], nil
+		return partnercert.Choose(p.EncryptionX509, now), nil
 	case verified != nil:
 		return verified, nil
 	case len(p.RequestCerts) == 1:

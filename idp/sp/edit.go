@@ -7,6 +7,7 @@ import (
 	"strings"
 
 	"vernal/idp"
+	"vernal/idp/partnercert"
 )
 
 // Edit is a change to a registration, written as text under the JSON names of
@@ -128,7 +129,7 @@ func (a *applier) setMap(f *Field, values []string) {
 func (a *applier) addCerts(f *Field, values []string) {
 	list := f.list(a.p)
 	for _, v := range values {
-		certs, err := ParseCertificates([]byte(v))
+		certs, err := partnercert.Read([]byte(v))
 		if err != nil {
 			a.problem(f.Name, "", "%v", err)
 			continue
@@ -179,10 +180,11 @@ func (a *applier) spellIndexes() {
 	}
 }
 
-// dropPlainIndexes forgets indexes that position implies.
+// dropPlainIndexes forgets indexes that position implies. A URL with two
+// indexes keeps them: without, it would be in the list twice for no reason.
 func (a *applier) dropPlainIndexes() {
 	for i, n := range a.p.ACSIndexes {
-		if i != n {
+		if i != n || i < len(a.p.ACSURLs) && slices.Contains(a.p.ACSURLs[:i], a.p.ACSURLs[i]) {
 			return
 		}
 	}
@@ -227,26 +229,29 @@ func (a *applier) remove(f *Field, values []string) {
 
 func (a *applier) removeValue(f *Field, v string) {
 	list := f.list(a.p)
-	i := slices.Index(*list, v)
-	if i < 0 {
+	if !slices.Contains(*list, v) {
 		a.problem(f.Name, v, "is not there")
 		return
 	}
-	if f.Name == "acs_urls" {
-		a.spellIndexes()
-		a.p.ACSIndexes = slices.Delete(a.p.ACSIndexes, i, i+1)
+	if f.Name != "acs_urls" {
+		*list = slices.DeleteFunc(*list, func(s string) bool { return s == v })
+		return
 	}
-	*list = slices.Delete(*list, i, i+1)
-	if f.Name == "acs_urls" {
-		a.dropPlainIndexes()
+	a.spellIndexes()
+	for i := slices.Index(*list, v); i >= 0; i = slices.Index(*list, v) { // it may have several indexes
+		*list = slices.Delete(*list, i, i+1)
+		if i < len(a.p.ACSIndexes) {
+			a.p.ACSIndexes = slices.Delete(a.p.ACSIndexes, i, i+1)
+		}
 	}
+	a.dropPlainIndexes()
 }
 
 // removeCert removes the certificates that v names. A fingerprint may be cut,
 // but not so short that it is likely to mean another one.
 func (a *applier) removeCert(f *Field, v string) {
 	names := make(map[string]bool)
-	if certs, err := ParseCertificates([]byte(v)); err == nil {
+	if certs, err := partnercert.Read([]byte(v)); err == nil {
 		for _, c := range certs {
 			names[Fingerprint(c)] = true
 		}
@@ -255,7 +260,7 @@ func (a *applier) removeCert(f *Field, v string) {
 	found := false
 	list := f.list(a.p)
 	*list = slices.DeleteFunc(*list, func(text string) bool {
-		certs, err := ParseCertificates([]byte(text))
+		certs, err := partnercert.Read([]byte(text))
 		if err != nil || len(certs) == 0 {
 			return false
 		}

@@ -15,6 +15,7 @@ import (
 	"time"
 
 	"vernal/idp"
+	"vernal/idp/partnercert"
 	"vernal/idp/seal"
 	"vernal/idp/sp"
 	"vernal/idp/store/bolt"
@@ -100,7 +101,7 @@ func newRegistryAt(t *testing.T, clock idp.Clock) (*sp.Registry, idp.Store) {
 // certOf is the first certificate of a registration.
 func certOf(t *testing.T, p *idp.ServiceProvider) *x509.Certificate {
 	t.Helper()
-	certs, err := sp.ParseCertificates([]byte(p.Certs[0]))
+	certs, err := partnercert.Read([]byte(p.Certs[0]))
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -9,22 +9,41 @@ import (
 	"vernal/metadata"
 )
 
+// Document is metadata that an operator gives with a change; the zero value is
+// none.
+type Document struct {
+	Data []byte
+	// Fetched is set when it comes from a URL, and not from a file.
+	Fetched bool
+}
+
+// instead are the options that give what a document lacks.
+var instead = map[metadata.Part]string{
+	metadata.PartACS:           "--acs-url",
+	metadata.PartSigningKey:    "--cert",
+	metadata.PartUse:           "--cert",
+	metadata.PartEncryptionKey: "--encryption none",
+}
+
 // FromMetadata makes a registration of a provider's EntityDescriptor: Defaults,
 // and what the document says. It never holds an agency, nor emailAddress among
 // the NameIDFormats: those are an operator's to grant. ours are our own signing
 // certificates, which no provider has. The warnings are sentences for the
 // operator; the error is an *InvalidError.
 func FromMetadata(doc []byte, now time.Time, ours []*x509.Certificate) (p *idp.ServiceProvider, warnings []string, err error) {
-	prints := make([]metadata.Fingerprint, len(ours))
-	for i, c := range ours {
-		prints[i] = metadata.FingerprintOf(c)
+	return fromMetadata(doc, now, ours, metadata.Options{})
+}
+
+func fromMetadata(doc []byte, now time.Time, ours []*x509.Certificate, o metadata.Options) (p *idp.ServiceProvider, warnings []string, err error) {
+	for _, c := range ours {
+		o.Ours = append(o.Ours, metadata.FingerprintOf(c))
 	}
-	d, err := metadata.ParseSP(doc, now, prints...)
+	d, err := metadata.ReadSP(doc, now, o)
 	var problems metadata.Problems
 	if errors.As(err, &problems) {
 		invalid := new(InvalidError)
-		for _, text := range problems {
-			invalid.Problems = append(invalid.Problems, Problem{Field: "metadata", Text: text})
+		for _, n := range problems {
+			invalid.Problems = append(invalid.Problems, Problem{Field: "metadata", Text: n.Text, Flag: instead[n.Part]})
 		}
 		return nil, nil, invalid
 	}
@@ -34,5 +53,35 @@ func FromMetadata(doc []byte, now time.Time, ours []*x509.Certificate) (p *idp.S
 	p = d.Provider()
 	defaults := Defaults()
 	p.State, p.Active = defaults.State, defaults.Active
-	return p, d.Warnings, nil
+	for _, n := range d.Notes {
+		warnings = append(warnings, n.Text)
+	}
+	return p, warnings, nil
+}
+
+// read reads metadata that comes with an edit of old, nil for a new registration:
+// what the edit gives, the document need not have.
+func (r *Registry) read(doc Document, id idp.EntityID, old *idp.ServiceProvider, e Edit, o Options) (*idp.ServiceProvider, []string, error) {
+	gives := func(field string) bool { return len(e.Set[field]) > 0 }
+	unsigned := gives("sign_requests") && e.Set["sign_requests"][0] == idp.SignRequestsOptional
+	allowed := allowsInsecure(old, o)
+	p, warnings, err := fromMetadata(doc.Data, r.clock.Now(), r.ours(), metadata.Options{
+		EntityID: id, Fetched: doc.Fetched,
+		HasACS: gives("acs_urls"), HasKeys: gives("certs") || unsigned, HasName: gives("name"),
+		HasEncryption: gives("encryption") || gives("encryption_certs"),
+		CheckURL: func(address string) string {
+			what, flag := checkAddress(address, r.BaseIsHTTP)
+			switch {
+			case flag && allowed(address):
+				return ""
+			case flag:
+				return what + " (" + FlagInsecureURL + " allows it)"
+			}
+			return what
+		},
+	})
+	if err == nil && id != "" && p.EntityID != id {
+		return nil, nil, otherEntity(id, p.EntityID)
+	}
+	return p, warnings, err
 }

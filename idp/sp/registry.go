@@ -279,9 +279,10 @@ func (r *Registry) change(old, p *idp.ServiceProvider) *Change {
 	return c
 }
 
-// validate checks p. Insecure addresses that old had were allowed once, and
-// stay allowed.
-func (r *Registry) validate(old, p *idp.ServiceProvider, o Options) error {
+// allowsInsecure reports which http addresses may be registered: those that the
+// operator allows, and those that old had, which were allowed once. old may be
+// nil.
+func allowsInsecure(old *idp.ServiceProvider, o Options) func(address string) bool {
 	had := make(map[string]bool)
 	if old != nil {
 		for _, f := range addressFields(old) {
@@ -290,10 +291,12 @@ func (r *Registry) validate(old, p *idp.ServiceProvider, o Options) error {
 			}
 		}
 	}
-	c := checker{
-		baseIsHTTP: r.BaseIsHTTP,
-		insecure:   func(a string) bool { return o.AllowInsecureURL || had[a] },
-	}
+	return func(a string) bool { return o.AllowInsecureURL || had[a] }
+}
+
+// validate checks p, which takes the place of old.
+func (r *Registry) validate(old, p *idp.ServiceProvider, o Options) error {
+	c := checker{baseIsHTTP: r.BaseIsHTTP, insecure: allowsInsecure(old, o)}
 	c.check(p)
 	c.notOurs(p, r.ours())
 	if len(c.problems) > 0 {

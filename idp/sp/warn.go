@@ -7,6 +7,7 @@ import (
 	"time"
 
 	"vernal/idp"
+	"vernal/idp/partnercert"
 )
 
 // certName tells an operator which certificate is meant.
@@ -15,22 +16,25 @@ func certName(cert *x509.Certificate) string {
 	if name == "" {
 		name = cert.Subject.String()
 	}
+	if name == "" {
+		return fmt.Sprintf("with SHA-256 %s…", Fingerprint(cert)[:16])
+	}
 	return fmt.Sprintf("%s (SHA-256 %s…)", name, Fingerprint(cert)[:16])
 }
 
 // Warnings says what is allowed in a registration, yet an operator should know.
 func Warnings(p *idp.ServiceProvider, now time.Time) []string {
 	var out []string
-	for _, f := range []namedValues{{"request certificate", p.Certs}, {"encryption certificate", p.EncryptionCerts}} {
-		certs, err := parseAll(f.values)
-		if err != nil {
-			continue // Validate says so
-		}
-		for _, cert := range certs {
+	request, err := parseAll(p.Certs)
+	if err == nil { // else Validate says so
+		for _, cert := range request {
 			if w := certWarning(cert, now); w != "" {
-				out = append(out, fmt.Sprintf("the %s %s %s", f.name, certName(cert), w))
+				out = append(out, fmt.Sprintf("the request certificate %s %s", certName(cert), w))
 			}
 		}
+	}
+	if encryption, err := parseAll(p.EncryptionCerts); err == nil {
+		out = append(out, encryptionWarnings(encryption, now)...)
 	}
 	for _, f := range addressFields(p) {
 		for _, a := range f.values {
@@ -39,11 +43,32 @@ func Warnings(p *idp.ServiceProvider, now time.Time) []string {
 			}
 		}
 	}
-	if p.Name == string(p.EntityID) {
-		out = append(out, "no name is given: people will read the entity ID where the name should stand (--name)")
+	if p.Name == p.EntityID.DisplayName() {
+		out = append(out, fmt.Sprintf("no name is given: users will read %q; give one with --name", p.Name))
 	}
 	if p.SignRequests == idp.SignRequestsOptional {
 		out = append(out, "unsigned AuthnRequests are accepted: anyone can start a sign-in in this provider's name")
+	}
+	return out
+}
+
+// encryptionWarnings is about the certificates of which one is encrypted to. One
+// that is never chosen does no harm, yet another is needed when that one ends.
+func encryptionWarnings(list []*x509.Certificate, now time.Time) []string {
+	var out []string
+	used := partnercert.Choose(list, now)
+	for _, cert := range list {
+		w := certWarning(cert, now)
+		switch {
+		case cert == used && w != "":
+			out = append(out, fmt.Sprintf("the encryption certificate %s %s", certName(cert), w))
+		case cert != used && now.After(cert.NotAfter):
+			out = append(out, fmt.Sprintf("the encryption certificate %s ended on %s and is not used; remove it with --remove-encryption-cert %s",
+				certName(cert), cert.NotAfter.UTC().Format(time.DateOnly), Fingerprint(cert)[:16]))
+		}
+	}
+	if len(list) > 1 {
+		out = append(out, fmt.Sprintf("of %d encryption certificates, assertions are encrypted to %s", len(list), certName(used)))
 	}
 	return out
 }

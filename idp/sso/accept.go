@@ -128,10 +128,12 @@ func (a *accepted) current() error {
 		}
 		a.cert = p.RequestCerts[i]
 	}
-	_, err := a.recipient()
+	_, err := a.recipient(req.ReceivedAt) // whether there is one does not depend on the time
 	return err
 }
 
-// recipient is the certificate that the assertion is encrypted to; nil: it is
-// sent in the clear.
-func (a *accepted) recipient() (*x509.Certificate, error) { return a.provider.Recipient(a.cert) }
+// recipient is the certificate that the assertion is encrypted to at a time; nil:
+// it is sent in the clear.
+func (a *accepted) recipient(now time.Time) (*x509.Certificate, error) {
+	return a.provider.Recipient(a.cert, now)
+}

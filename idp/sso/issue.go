@@ -32,7 +32,7 @@ func (h *Handler) issue(w http.ResponseWriter, r *http.Request, a *accepted, s *
 	if err != nil {
 		return err
 	}
-	encrypter, err := a.encrypter()
+	encrypter, err := a.encrypter(now)
 	if err != nil {
 		return err
 	}

@@ -9,6 +9,7 @@ import (
 	"net/http"
 	"strconv"
 	"sync"
+	"time"
 
 	"vernal/idp"
 	"vernal/idp/audit"
@@ -160,8 +161,8 @@ func (b *buffer) release() {
 }
 
 // encrypter encrypts the assertion; nil if it is sent in the clear.
-func (a *accepted) encrypter() (*xmlenc.Encrypter, error) {
-	to, err := a.recipient()
+func (a *accepted) encrypter(now time.Time) (*xmlenc.Encrypter, error) {
+	to, err := a.recipient(now)
 	if to == nil || err != nil {
 		return nil, err
 	}

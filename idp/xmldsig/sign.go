@@ -10,11 +10,13 @@ import (
 	"errors"
 	"fmt"
 	"slices"
+
+	"vernal/idp"
 )
 
 // MinRSABits is the shortest RSA key that we sign with, and the shortest of a
 // service provider that we verify or encrypt with.
-const MinRSABits = 2048
+const MinRSABits = idp.MinKeyBits
 
 // The one form of signature that we make: RSA-SHA256 over a single Reference
 // with the transforms enveloped-signature and exclusive canonicalization

@@ -20,7 +20,7 @@ const (
 	// MaxCertificates is how many certificates of one sender are tried.
 	MaxCertificates = 10
 	// MinKeyBits is the size of the smallest RSA key that is trusted.
-	MinKeyBits = 2048
+	MinKeyBits = idp.MinKeyBits
 )
 
 // Verified is a document whose signature verified.

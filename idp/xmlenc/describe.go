@@ -7,6 +7,7 @@ import (
 	"encoding/base64"
 	"strings"
 
+	"vernal/idp/partnercert"
 	"vernal/idp/xmldsig"
 	"vernal/idp/xmltree"
 )
@@ -44,7 +45,7 @@ func Describe(e *xmltree.Element) (Envelope, bool) {
 		if err != nil {
 			continue
 		}
-		if cert, err := x509.ParseCertificate(der); err == nil {
+		if cert, err := partnercert.Parse(der); err == nil {
 			v.Certs = append(v.Certs, cert)
 		}
 	}

@@ -1,0 +1,263 @@
+// Package filetext reads files that operators get from others: it names the kind
+// of a file, and turns its text into UTF-8 whatever program saved it.
+//
+// It is for what an operator gives by hand. A protocol message is UTF-8 or
+// refused: two readers that guess an encoding differently read two messages.
+package filetext
+
+import (
+	"bytes"
+	"encoding/binary"
+	"encoding/json"
+	"fmt"
+	"regexp"
+	"strings"
+	"unicode/utf16"
+	"unicode/utf8"
+
+	"golang.org/x/text/encoding"
+	"golang.org/x/text/encoding/charmap"
+)
+
+// Kind is what a file is, by its content.
+type Kind string
+
+// The kinds that KindOf distinguishes.
+const (
+	Empty    Kind = "empty"
+	Gzip     Kind = "gzip"
+	Zip      Kind = "zip"
+	PDF      Kind = "pdf"
+	Keystore Kind = "keystore" // of Java
+	DER      Kind = "der"      // of any structure
+	PEM      Kind = "pem"
+	HTML     Kind = "html"
+	JSON     Kind = "json"
+	XML      Kind = "xml"
+	Text     Kind = "text"   // any other text
+	Binary   Kind = "binary" // anything else
+)
+
+var magic = []struct {
+	prefix string
+	kind   Kind
+}{
+	{"\x1f\x8b", Gzip},
+	{"PK\x03\x04", Zip},
+	{"%PDF-", PDF},
+	{"\xfe\xed\xfe\xed", Keystore},
+	{"\xce\xce\xce\xce", Keystore},
+}
+
+// KindOf names the kind of a file. A text is decoded first.
+func KindOf(data []byte) Kind {
+	for _, m := range magic {
+		if bytes.HasPrefix(data, []byte(m.prefix)) {
+			return m.kind
+		}
+	}
+	if isDER(data) {
+		return DER
+	}
+	text, err := Decode(data)
+	if err != nil {
+		return Binary
+	}
+	head := bytes.TrimSpace(text)
+	switch {
+	case len(head) == 0:
+		return Empty
+	case isHTML(head):
+		return HTML
+	case head[0] == '<':
+		return XML
+	case bytes.Contains(head, []byte("-----BEGIN ")):
+		return PEM
+	case json.Valid(head) && strings.IndexByte(`{["`, head[0]) >= 0:
+		return JSON
+	case bytes.IndexByte(head, 0) >= 0:
+		return Binary
+	}
+	return Text
+}
+
+// isDER reports whether data begins as a SEQUENCE: one of 128 bytes or more, as no
+// text begins, or a shorter one of just this length that is no text.
+func isDER(data []byte) bool {
+	if len(data) < 2 || data[0] != 0x30 {
+		return false
+	}
+	return data[1] >= 0x80 || int(data[1])+2 == len(data) && bytes.ContainsFunc(data, func(c rune) bool { return c < '\t' })
+}
+
+var startsHTML = regexp.MustCompile(`(?i)^(<\?xml[^>]*>|<!--[^>]*-->|\s)*(<!doctype\s+html|<html[\s>]|<head[\s>]|<body[\s>])`)
+
+func isHTML(text []byte) bool { return startsHTML.Match(text[:min(len(text), 4096)]) }
+
+// Article names the kind in a sentence: "an HTML page".
+func (k Kind) Article() string {
+	switch k {
+	case Empty:
+		return "empty"
+	case Gzip:
+		return "compressed with gzip"
+	case Zip:
+		return "a ZIP archive"
+	case PDF:
+		return "a PDF document"
+	case Keystore:
+		return "a Java keystore"
+	case DER:
+		return "binary DER, such as a certificate"
+	case PEM:
+		return "PEM, such as a certificate"
+	case HTML:
+		return "an HTML page, such as a sign-in page or an error page"
+	case JSON:
+		return "JSON, such as the error of an API"
+	case XML:
+		return "an XML document"
+	case Text:
+		return "text"
+	}
+	return "binary data"
+}
+
+// EncodingError reports a text in an unknown encoding.
+type EncodingError struct {
+	// Declared is the encoding that the text says it has; "" if it says none.
+	Declared string
+	// Offset is the first byte that is not UTF-8.
+	Offset int
+}
+
+func (e *EncodingError) Error() string {
+	if e.Declared != "" {
+		return fmt.Sprintf("it declares the encoding %q, which is not read here; save it as UTF-8", e.Declared)
+	}
+	return fmt.Sprintf("byte %d is not UTF-8, and the text declares no other encoding; save it as UTF-8", e.Offset)
+}
+
+// charsets are the single-byte encodings that an XML declaration may name. Each
+// is decoded as the superset that programs for Windows mean by it.
+var charsets = map[string]encoding.Encoding{
+	"iso-8859-1": charmap.Windows1252, "iso8859-1": charmap.Windows1252, "latin1": charmap.Windows1252,
+	"windows-1252": charmap.Windows1252, "cp1252": charmap.Windows1252,
+	"iso-8859-15": charmap.ISO8859_15, "us-ascii": charmap.Windows1252, "ascii": charmap.Windows1252,
+}
+
+var declared = regexp.MustCompile(`^\s*<\?xml\s[^>]*?\bencoding\s*=\s*["']([A-Za-z][A-Za-z0-9._-]{0,40})["'][^>]*\?>`)
+
+// Decode gives a text as UTF-8 without a byte order mark. UTF-16 is known by its
+// mark or by its zero bytes, an encoding of single bytes by the XML declaration.
+// Valid UTF-8 is read as UTF-8 whatever it declares: text in another encoding is
+// valid UTF-8 only if it is ASCII, and then both mean the same. The error is an
+// *EncodingError.
+func Decode(data []byte) ([]byte, error) {
+	if order := wide(data); order != nil {
+		return decode16(data, order)
+	}
+	data = bytes.TrimPrefix(data, []byte("\ufeff"))
+	if utf8.Valid(data) {
+		return data, nil
+	}
+	fault := &EncodingError{Offset: invalidAt(data)}
+	if m := declared.FindSubmatch(data[:min(len(data), 1024)]); m != nil {
+		if set := charsets[strings.ToLower(string(m[1]))]; set != nil {
+			return set.NewDecoder().Bytes(data)
+		}
+		if !strings.EqualFold(string(m[1]), "utf-8") {
+			fault.Declared = string(m[1])
+		}
+	}
+	return nil, fault
+}
+
+func invalidAt(data []byte) int {
+	for i := 0; i < len(data); {
+		r, n := utf8.DecodeRune(data[i:])
+		if r == utf8.RuneError && n <= 1 {
+			return i
+		}
+		i += n
+	}
+	return len(data)
+}
+
+// wide is the byte order of UTF-16; nil for other text.
+func wide(data []byte) binary.ByteOrder {
+	switch {
+	case len(data) < 4:
+		return nil
+	case data[0] == 0xff && data[1] == 0xfe && (data[2] != 0 || data[3] != 0):
+		return binary.LittleEndian
+	case data[0] == 0xfe && data[1] == 0xff:
+		return binary.BigEndian
+	case data[0] != 0 && data[1] == 0 && data[2] != 0 && data[3] == 0:
+		return binary.LittleEndian
+	case data[0] == 0 && data[1] != 0 && data[2] == 0 && data[3] != 0:
+		return binary.BigEndian
+	}
+	return nil
+}
+
+// decode16 passes over half a character at the end, as a tool for bytes appends.
+func decode16(data []byte, order binary.ByteOrder) ([]byte, error) {
+	units := make([]uint16, len(data)/2)
+	for i := range units {
+		units[i] = order.Uint16(data[2*i:])
+	}
+	out := make([]byte, 0, len(data))
+	for i, r := range utf16.Decode(units) {
+		if r == '\ufeff' && i == 0 {
+			continue
+		}
+		if r == utf8.RuneError {
+			return nil, &EncodingError{Declared: "UTF-16, damaged"}
+		}
+		out = utf8.AppendRune(out, r)
+	}
+	return out, nil
+}
+
+// Document gives an XML document as UTF-8, without what is before its root: white
+// space, a declaration, processing instructions, which parsers of SAML refuse. skipped
+// is how many lines were taken away in front. The error is an *EncodingError.
+func Document(data []byte) (doc []byte, skipped int, err error) {
+	text, err := Decode(data)
+	if err != nil {
+		return nil, 0, err
+	}
+	doc = bytes.TrimLeft(text, " \t\r\n")
+	if m := declared.FindSubmatch(doc[:min(len(doc), 1024)]); m != nil {
+		name := strings.ToLower(string(m[1]))
+		if charsets[name] == nil && name != "utf-8" && !strings.HasPrefix(name, "utf-16") && !isASCII(doc) {
+			return nil, 0, &EncodingError{Declared: string(m[1])}
+		}
+	}
+	// A declaration, a stylesheet and a comment are for other software.
+	for rest, ok := cutProlog(doc); ok; rest, ok = cutProlog(doc) {
+		doc = bytes.TrimLeft(rest, " \t\r\n")
+	}
+	return doc, bytes.Count(text[:len(text)-len(doc)], []byte("\n")), nil
+}
+
+// cutProlog cuts a processing instruction or a comment from the front.
+func cutProlog(doc []byte) (rest []byte, ok bool) {
+	for start, end := range map[string]string{"<?": "?>", "<!--": "-->"} {
+		if body, found := bytes.CutPrefix(doc, []byte(start)); found {
+			_, rest, ok = bytes.Cut(body, []byte(end))
+			return rest, ok
+		}
+	}
+	return nil, false
+}
+
+func isASCII(data []byte) bool {
+	for _, c := range data {
+		if c >= utf8.RuneSelf {
+			return false
+		}
+	}
+	return true
+}

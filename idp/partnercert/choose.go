@@ -1,0 +1,56 @@
+package partnercert
+
+import (
+	"crypto/x509"
+	"time"
+)
+
+// Choose returns the certificate to use at a time, of those that a partner has for
+// one purpose; nil for an empty list. In this order:
+//
+//  1. of those in their dates, the one that began last: a partner that
+//     publishes a new certificate has its key;
+//  2. if none is, of those that have ended the one that ended last: the partner
+//     had its key until then, and has not replaced it;
+//  3. if all are yet to begin, the one that begins first.
+//
+// Of equals the first in the list is chosen.
+func Choose(list []*x509.Certificate, now time.Time) *x509.Certificate {
+	var best *x509.Certificate
+	for _, c := range list {
+		if best == nil || better(c, best, now) {
+			best = c
+		}
+	}
+	return best
+}
+
+func better(a, b *x509.Certificate, now time.Time) bool {
+	switch x, y := stateAt(a, now), stateAt(b, now); {
+	case x != y:
+		return x < y
+	case x == valid && !a.NotBefore.Equal(b.NotBefore):
+		return a.NotBefore.After(b.NotBefore)
+	case x == early:
+		return a.NotBefore.Before(b.NotBefore)
+	}
+	return a.NotAfter.After(b.NotAfter)
+}
+
+const (
+	valid = iota
+	ended
+	early
+)
+
+// stateAt places a time in a certificate's dates. One whose dates are in reverse
+// has ended.
+func stateAt(c *x509.Certificate, now time.Time) int {
+	switch {
+	case now.After(c.NotAfter):
+		return ended
+	case now.Before(c.NotBefore):
+		return early
+	}
+	return valid
+}

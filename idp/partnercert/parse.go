@@ -1,0 +1,259 @@
+package partnercert
+
+import (
+	"crypto/ecdsa"
+	"crypto/ed25519"
+	"crypto/rsa"
+	"crypto/x509"
+	"crypto/x509/pkix"
+	"encoding/asn1"
+	"fmt"
+	"math/big"
+	"time"
+
+	"golang.org/x/crypto/cryptobyte"
+	cryptoasn1 "golang.org/x/crypto/cryptobyte/asn1"
+
+	"vernal/idp"
+)
+
+// maxKeyBits bounds the numbers of an RSA key before CheckKey sees them, so that
+// reading one never costs much.
+const maxKeyBits = 32768
+
+// Parse reads the certificate of a partner, DER. Where crypto/x509 refuses it,
+// the public key, the dates and, if possible, the names are read alone: a serial
+// number below zero, a URI with a space or a character in the wrong alphabet do
+// not change whose key it is. Such a certificate has Raw, PublicKey,
+// PublicKeyAlgorithm, NotBefore and NotAfter, and no extensions. A key of an
+// unknown kind is nil. The error is an *Error.
+func Parse(der []byte) (*x509.Certificate, error) {
+	if c, err := x509.ParseCertificate(der); err == nil {
+		return c, nil
+	}
+	in := cryptobyte.String(der)
+	var element cryptobyte.String
+	if !in.ReadASN1Element(&element, cryptoasn1.SEQUENCE) {
+		return nil, fault(BadDER, notCertificate)
+	}
+	if len(in) > 0 { // bytes behind it
+		if c, err := x509.ParseCertificate(element); err == nil {
+			return c, nil
+		}
+	}
+	parts, ok := split(element)
+	if !ok {
+		return nil, fault(BadDER, notCertificate)
+	}
+	c := &x509.Certificate{
+		Raw: element, RawTBSCertificate: parts.tbs, RawSubjectPublicKeyInfo: parts.key,
+		RawIssuer: parts.issuer, RawSubject: parts.subject, SerialNumber: new(big.Int).SetBytes(parts.serial),
+	}
+	if len(parts.serial) > 0 && parts.serial[0] >= 0x80 { // two's complement
+		c.SerialNumber.Sub(c.SerialNumber, new(big.Int).Lsh(big.NewInt(1), uint(8*len(parts.serial))))
+	}
+	if c.NotBefore, c.NotAfter, ok = dates(parts.validity); !ok {
+		return nil, fault(BadDates, "the dates of the certificate cannot be read; ask the partner for another certificate")
+	}
+	var err error
+	if c.PublicKeyAlgorithm, c.PublicKey, err = publicKey(parts.key); err != nil {
+		return nil, err
+	}
+	fill(&c.Subject, parts.subject)
+	fill(&c.Issuer, parts.issuer)
+	return c, nil
+}
+
+// parts are elements of a TBSCertificate (RFC 5280 §4.1).
+type parts struct{ tbs, serial, issuer, validity, subject, key []byte }
+
+// split takes a certificate apart, up to its key.
+func split(der []byte) (p parts, ok bool) {
+	in := cryptobyte.String(der)
+	var outer, tbs, body, serial, issuer, validity, subject, key cryptobyte.String
+	if !in.ReadASN1(&outer, cryptoasn1.SEQUENCE) || !outer.ReadASN1Element(&tbs, cryptoasn1.SEQUENCE) {
+		return p, false
+	}
+	inner := tbs
+	if !inner.ReadASN1(&body, cryptoasn1.SEQUENCE) ||
+		!body.SkipOptionalASN1(cryptoasn1.Tag(0).Constructed().ContextSpecific()) ||
+		!body.ReadASN1(&serial, cryptoasn1.INTEGER) ||
+		!body.SkipASN1(cryptoasn1.SEQUENCE) ||
+		!body.ReadASN1Element(&issuer, cryptoasn1.SEQUENCE) ||
+		!body.ReadASN1(&validity, cryptoasn1.SEQUENCE) ||
+		!body.ReadASN1Element(&subject, cryptoasn1.SEQUENCE) ||
+		!body.ReadASN1Element(&key, cryptoasn1.SEQUENCE) {
+		return p, false
+	}
+	return parts{tbs, serial, issuer, validity, subject, key}, true
+}
+
+func isCertificate(der []byte) bool {
+	_, ok := split(der)
+	return ok
+}
+
+// dates reads a Validity. OpenSSL takes both forms for any year.
+func dates(validity []byte) (from, until time.Time, ok bool) {
+	in := cryptobyte.String(validity)
+	for _, t := range []*time.Time{&from, &until} {
+		var value cryptobyte.String
+		var tag cryptoasn1.Tag
+		if !in.ReadAnyASN1(&value, &tag) {
+			return from, until, false
+		}
+		if *t, ok = moment(string(value), tag); !ok {
+			return from, until, false
+		}
+	}
+	return from, until, true
+}
+
+func moment(s string, tag cryptoasn1.Tag) (time.Time, bool) {
+	if len(s) > 30 {
+		return time.Time{}, false
+	}
+	layouts := []string{"20060102150405Z0700", "200601021504Z0700", "20060102150405", "20060102150405.999999999Z0700"}
+	if tag == cryptoasn1.UTCTime {
+		layouts = []string{"060102150405Z0700", "0601021504Z0700", "060102150405"}
+	} else if tag != cryptoasn1.GeneralizedTime {
+		return time.Time{}, false
+	}
+	for _, layout := range layouts {
+		t, err := time.Parse(layout, s)
+		if err != nil {
+			continue
+		}
+		if tag == cryptoasn1.UTCTime && t.Year() >= 2050 { // RFC 5280 §4.1.2.5.1; time.Parse divides at 69
+			t = t.AddDate(-100, 0, 0)
+		}
+		return t.UTC(), true
+	}
+	return time.Time{}, false
+}
+
+// CheckKey says why the key of a certificate can neither verify requests nor be
+// encrypted to; "" if it can. The text follows the name of the certificate.
+func CheckKey(c *x509.Certificate) string {
+	key, ok := c.PublicKey.(*rsa.PublicKey)
+	switch {
+	case c.PublicKeyAlgorithm == x509.UnknownPublicKeyAlgorithm:
+		return "its key is of a kind that is not known here, such as RSASSA-PSS or a rare elliptic curve; only plain RSA is supported"
+	case !ok:
+		return fmt.Sprintf("its key is %s; only RSA is supported", c.PublicKeyAlgorithm)
+	}
+	if bits := key.N.BitLen(); bits < idp.MinKeyBits || bits > idp.MaxKeyBits {
+		return fmt.Sprintf("its RSA key has %d bits; %d to %d are accepted", bits, idp.MinKeyBits, idp.MaxKeyBits)
+	}
+	if key.E < 3 || key.E%2 == 0 {
+		return fmt.Sprintf("its RSA key has the public exponent %d, with which anyone can forge a signature", key.E)
+	}
+	return ""
+}
+
+var oidRSA = asn1.ObjectIdentifier{1, 2, 840, 113549, 1, 1, 1}
+
+// publicKey reads a SubjectPublicKeyInfo. The key is nil if it is of an unknown
+// kind.
+func publicKey(spki []byte) (x509.PublicKeyAlgorithm, any, error) {
+	in := cryptobyte.String(spki)
+	var outer, algorithm cryptobyte.String
+	var oid asn1.ObjectIdentifier
+	var bits asn1.BitString
+	if !in.ReadASN1(&outer, cryptoasn1.SEQUENCE) || !outer.ReadASN1(&algorithm, cryptoasn1.SEQUENCE) ||
+		!algorithm.ReadASN1ObjectIdentifier(&oid) || !outer.ReadASN1BitString(&bits) {
+		return 0, nil, fault(BadKey, badKey)
+	}
+	if !oid.Equal(oidRSA) {
+		switch key, _ := x509.ParsePKIXPublicKey(spki); key := key.(type) {
+		case *ecdsa.PublicKey:
+			return x509.ECDSA, key, nil
+		case ed25519.PublicKey:
+			return x509.Ed25519, key, nil
+		}
+		return x509.UnknownPublicKeyAlgorithm, nil, nil
+	}
+	der := cryptobyte.String(bits.RightAlign())
+	n, e := new(big.Int), new(big.Int)
+	var numbers cryptobyte.String
+	if len(der) > maxKeyBits/8+64 || !der.ReadASN1(&numbers, cryptoasn1.SEQUENCE) ||
+		!numbers.ReadASN1Integer(n) || !numbers.ReadASN1Integer(e) ||
+		n.Sign() <= 0 || n.BitLen() > maxKeyBits || e.Sign() <= 0 || e.BitLen() > 31 {
+		return 0, nil, fault(BadKey, badKey)
+	}
+	return x509.RSA, &rsa.PublicKey{N: n, E: int(e.Int64())}, nil
+}
+
+const badKey = "the public key in the certificate cannot be read; ask the partner for another certificate"
+
+// fill reads a name for display. One that cannot be read stays empty.
+func fill(name *pkix.Name, der []byte) {
+	var rdn pkix.RDNSequence
+	if _, err := asn1.Unmarshal(der, &rdn); err == nil {
+		name.FillFromRDNSequence(&rdn)
+	}
+}
+
+// otherDER names DER that is something other than a certificate; nil if it may be
+// one.
+func otherDER(der []byte) *Error {
+	in := cryptobyte.String(der)
+	var body cryptobyte.String
+	if !in.ReadASN1(&body, cryptoasn1.SEQUENCE) {
+		return nil
+	}
+	if isPrivateKey(der) {
+		return fault(IsPrivateKey, "it is a private key, and only the certificate belongs here; treat that key as leaked if it has left its machine")
+	}
+	if _, err := x509.ParsePKIXPublicKey(der); err == nil {
+		return fault(IsPublicKey, publicHelp)
+	}
+	if _, err := x509.ParsePKCS1PublicKey(der); err == nil {
+		return fault(IsPublicKey, publicHelp)
+	}
+	var oid asn1.ObjectIdentifier
+	if info := body; info.ReadASN1ObjectIdentifier(&oid) {
+		if oid.Equal(asn1.ObjectIdentifier{1, 2, 840, 113549, 1, 7, 2}) { // signed-data, RFC 2315 §9
+			return fault(IsPKCS7, pkcs7Help)
+		}
+		return nil
+	}
+	var version int
+	if pfx := body; pfx.ReadASN1Integer(&version) && version == 3 { // RFC 7292 §4
+		return fault(IsPKCS12, pkcs12Help)
+	}
+	if isRequest(body) {
+		return fault(IsRequest, requestHelp)
+	}
+	return nil
+}
+
+// isRequest reports whether body is that of a CertificationRequest (RFC 2986
+// §4): a version and a name, where a certificate has a serial number, an
+// algorithm and more.
+func isRequest(body cryptobyte.String) bool {
+	var info cryptobyte.String
+	var version int
+	return body.ReadASN1(&info, cryptoasn1.SEQUENCE) && info.ReadASN1Integer(&version) && version == 0 &&
+		info.SkipASN1(cryptoasn1.SEQUENCE) && info.SkipASN1(cryptoasn1.SEQUENCE) &&
+		info.PeekASN1Tag(cryptoasn1.Tag(0).Constructed().ContextSpecific())
+}
+
+// maxPrivateKey bounds what is tried as a private key, in bytes: to check a key
+// takes time that grows with the cube of its length.
+const maxPrivateKey = 16 << 10
+
+// isPrivateKey reports whether der is a private key in one of its usual forms.
+func isPrivateKey(der []byte) bool {
+	if len(der) > maxPrivateKey {
+		return false
+	}
+	if _, err := x509.ParsePKCS8PrivateKey(der); err == nil {
+		return true
+	}
+	if _, err := x509.ParsePKCS1PrivateKey(der); err == nil {
+		return true
+	}
+	_, err := x509.ParseECPrivateKey(der)
+	return err == nil
+}

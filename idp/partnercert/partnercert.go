@@ -1,0 +1,365 @@
+// Package partnercert reads certificates as people have them, for every place
+// that takes one: files, options, metadata and messages.
+//
+// [Extract] finds the DER in a file: PEM in any state that copying leaves it in,
+// bare base64, DER, UTF-16. [Parse] reads one certificate of a partner, of which
+// only the public key and the dates are used, so the rest of it may be broken.
+// [Read] does both. Our own certificates go through Extract alone and must parse
+// in full.
+//
+// An *Error names the kind of file and how to fix it. It never quotes the file,
+// nor another parser, whose words are of no use to an operator.
+package partnercert
+
+import (
+	"bytes"
+	"crypto/x509"
+	"encoding/base64"
+	"encoding/hex"
+	"fmt"
+	"regexp"
+	"strings"
+
+	"golang.org/x/crypto/cryptobyte"
+	cryptoasn1 "golang.org/x/crypto/cryptobyte/asn1"
+
+	"vernal/idp/filetext"
+)
+
+// Bounds of a file.
+const (
+	// MaxFile is the longest file with certificates, in bytes.
+	MaxFile = 256 << 10
+	// MaxCertificates is how many certificates one file may hold.
+	MaxCertificates = 20
+	// maxLayers is how often base64 may be within base64.
+	maxLayers = 3
+)
+
+// Code names what is wrong with a file, for programs.
+type Code string
+
+// The codes of an Error.
+const (
+	IsEmpty      Code = "empty"
+	TooLong      Code = "too_long"
+	TooMany      Code = "too_many"
+	CutShort     Code = "cut_short"      // PEM without an end
+	NotBase64    Code = "not_base64"     // within PEM
+	NotFound     Code = "not_found"      // any text
+	BadEncoding  Code = "encoding"       // of characters
+	BadDER       Code = "der"            // it begins as a certificate, and is damaged
+	BadKey       Code = "key"            // of a certificate
+	BadDates     Code = "dates"          // of a certificate
+	NotStrict    Code = "not_strict"     // of ours: it is readable, and breaks a rule
+	IsPrivateKey Code = "private_key"    // whatever else is in the file
+	IsPublicKey  Code = "public_key"     // without a certificate
+	IsRequest    Code = "request"        // PKCS#10
+	IsPKCS7      Code = "pkcs7"          // .p7b
+	IsPKCS12     Code = "pkcs12"         // .pfx, .p12
+	IsCRL        Code = "crl"            // a revocation list
+	IsMetadata   Code = "metadata"       // of a service provider
+	IsIdP        Code = "idp_metadata"   // of an identity provider
+	IsOther      Code = "something_else" // a kind that package filetext names
+)
+
+// Error is why no certificate was read.
+type Error struct {
+	Code Code
+	Text string
+}
+
+func (e *Error) Error() string { return e.Text }
+
+func fault(code Code, format string, args ...any) *Error {
+	return &Error{code, fmt.Sprintf(format, args...)}
+}
+
+// File is what Extract found.
+type File struct {
+	// Certificates are the DER of each, in the order of the file.
+	Certificates [][]byte
+	// PrivateKey is set if a private key is in the file too.
+	PrivateKey bool
+}
+
+// Read reads the certificates of a partner. A file with a private key in it is
+// refused: the key has now been shown to someone who must not have it.
+func Read(data []byte) ([]*x509.Certificate, error) {
+	file, err := Extract(data)
+	if file.PrivateKey {
+		return nil, fault(IsPrivateKey, "it holds a private key, and only the certificate belongs here; "+
+			"treat that key as leaked if it has left its machine")
+	}
+	if err != nil {
+		return nil, err
+	}
+	out := make([]*x509.Certificate, len(file.Certificates))
+	for i, der := range file.Certificates {
+		if out[i], err = Parse(der); err == nil {
+			continue
+		}
+		if what := otherDER(der); what != nil {
+			return nil, what
+		}
+		return nil, err
+	}
+	return out, nil
+}
+
+// Extract finds the certificates in a file. The error is an *Error; without one
+// there is at least one certificate. File.PrivateKey is right with an error too.
+func Extract(data []byte) (File, error) {
+	r := reader{}
+	if len(data) > MaxFile {
+		return r.file, fault(TooLong, "it is longer than %d bytes, so it is not a certificate", MaxFile)
+	}
+	if err := r.read(data, 0); err != nil {
+		return r.file, err
+	}
+	if len(r.file.Certificates) == 0 {
+		return r.file, r.nothing()
+	}
+	return r.file, nil
+}
+
+// reader is one reading of one file.
+type reader struct {
+	file File
+	// beside names the contents of a file without a certificate.
+	beside *Error
+}
+
+func (r *reader) nothing() error {
+	switch {
+	case r.beside != nil:
+		return r.beside
+	case r.file.PrivateKey:
+		return fault(IsPrivateKey, "it holds a private key and no certificate")
+	}
+	return fault(NotFound, "no certificate is in it; give a PEM file (-----BEGIN CERTIFICATE-----), DER, or base64 of DER")
+}
+
+func (r *reader) add(der []byte) error {
+	if len(r.file.Certificates) == MaxCertificates {
+		return fault(TooMany, "it holds more than %d certificates; give those of the partner alone", MaxCertificates)
+	}
+	r.file.Certificates = append(r.file.Certificates, der)
+	return nil
+}
+
+// instead notes the kind of a file without a certificate. The first note counts.
+func (r *reader) instead(code Code, format string, args ...any) {
+	if r.beside == nil {
+		r.beside = fault(code, format, args...)
+	}
+}
+
+// read reads bytes of any kind. layer counts the base64 around them.
+func (r *reader) read(data []byte, layer int) error {
+	kind := filetext.KindOf(data)
+	if kind == filetext.DER {
+		return r.der(data)
+	}
+	text, err := filetext.Decode(data)
+	switch kind {
+	case filetext.Empty:
+		return fault(IsEmpty, "it is empty")
+	case filetext.PEM:
+		return r.pem(string(text), layer)
+	case filetext.XML:
+		return notXML(text)
+	case filetext.HTML, filetext.Gzip, filetext.Zip, filetext.PDF:
+		return fault(IsOther, "it is %s, not a certificate", kind.Article())
+	case filetext.Keystore:
+		return fault(IsOther, "it is a Java keystore; export the certificate with keytool -exportcert -rfc -keystore FILE -alias NAME -file cert.pem")
+	}
+	if err != nil {
+		if kind == filetext.Binary && bytes.IndexByte(data, 0) < 0 {
+			return fault(BadEncoding, "%v", err)
+		}
+		return fault(IsOther, "it is binary data, not a certificate")
+	}
+	return r.bare(string(text), kind, layer)
+}
+
+func notXML(text []byte) error {
+	switch {
+	case bytes.Contains(text, []byte("SPSSODescriptor")):
+		return fault(IsMetadata, "it is SAML metadata, not a certificate; give it with --metadata")
+	case bytes.Contains(text, []byte("IDPSSODescriptor")):
+		return fault(IsIdP, "it is the metadata of an identity provider, not a certificate; the certificate of the service provider belongs here")
+	}
+	return fault(IsOther, "it is an XML document, not a certificate")
+}
+
+// bare reads a text without the lines of PEM: base64 or hex digits.
+func (r *reader) bare(text string, kind filetext.Kind, layer int) error {
+	if armour.MatchString(text) {
+		return r.pem(armour.ReplaceAllString(text, "-----$1 $2-----"), layer)
+	}
+	text = compact(strings.Trim(strings.TrimSpace(unescape(text)), `"'`))
+	der, err := decode64(text)
+	if digits := strings.ReplaceAll(text, ":", ""); strings.HasPrefix(digits, "308") {
+		if b, hexErr := hex.DecodeString(digits); hexErr == nil {
+			der, err = b, nil
+		}
+	}
+	if err == nil && layer < maxLayers {
+		switch filetext.KindOf(der) {
+		case filetext.DER, filetext.PEM:
+			return r.read(der, layer+1)
+		case filetext.Text: // base64 of base64
+			if inner := compact(string(der)); strings.HasPrefix(inner, "MI") {
+				return r.read(der, layer+1)
+			}
+		}
+	}
+	if kind == filetext.JSON {
+		return fault(IsOther, "it is JSON, not a certificate")
+	}
+	if strings.HasPrefix(text, "MI") { // base64 of DER begins so
+		if err != nil {
+			return fault(NotBase64, "it begins as base64 of a certificate, and holds a character that is not base64; copy the certificate again")
+		}
+		return fault(CutShort, "it begins as base64 of a certificate, and is cut short; copy the certificate again")
+	}
+	return nil
+}
+
+// armour is a line of PEM whose hyphens an editor has changed or copying has cut.
+var armour = regexp.MustCompile(`(?m)[-\x{2010}-\x{2015}\x{2212}]+[ ]?(BEGIN|END) ([A-Z0-9 ]{1,40}?)[ ]?(?:[-\x{2010}-\x{2015}\x{2212}]+|$)`)
+
+var (
+	begin = regexp.MustCompile(`-----BEGIN ([A-Z0-9# ]{1,40})-----`)
+	end   = regexp.MustCompile(`-----END ([A-Z0-9# ]{1,40})-----`)
+)
+
+// pem reads the PEM blocks in a text (RFC 7468), and passes over the text around
+// them. Line ends, indentation, and a line that was never broken do not matter.
+func (r *reader) pem(text string, layer int) error {
+	text = unescape(text)
+	// Wherever it is, and however its lines are damaged.
+	r.file.PrivateKey = r.file.PrivateKey || strings.Contains(text, "PRIVATE KEY")
+	for {
+		at := begin.FindStringSubmatchIndex(text)
+		if at == nil {
+			return nil
+		}
+		label, body := text[at[2]:at[3]], text[at[1]:]
+		stop := end.FindStringIndex(body)
+		next := begin.FindStringIndex(body)
+		switch {
+		case strings.HasSuffix(label, "PRIVATE KEY"):
+		case stop == nil, next != nil && next[0] < stop[0]:
+			return fault(CutShort, "its PEM text is cut short: no -----END %s----- follows its beginning; copy it again, with that line", label)
+		default:
+			if err := r.block(label, body[:stop[0]], layer); err != nil {
+				return err
+			}
+		}
+		if stop == nil {
+			return nil
+		}
+		text = body[stop[1]:]
+	}
+}
+
+func (r *reader) block(label, body string, layer int) error {
+	switch label {
+	case "CERTIFICATE", "X509 CERTIFICATE", "TRUSTED CERTIFICATE":
+		der, err := decode64(compact(body))
+		switch {
+		case err != nil:
+			return fault(NotBase64, "between its lines -----BEGIN %s----- and -----END %s----- is a character that is not base64; copy the certificate again", label, label)
+		case len(der) == 0:
+			return fault(IsEmpty, "nothing is between its lines -----BEGIN %s----- and -----END %s-----", label, label)
+		case filetext.KindOf(der) == filetext.PEM && layer < maxLayers:
+			return r.read(der, layer+1)
+		}
+		return r.certificate(der)
+	case "CERTIFICATE REQUEST", "NEW CERTIFICATE REQUEST":
+		r.instead(IsRequest, requestHelp)
+	case "PKCS7", "CMS":
+		r.instead(IsPKCS7, pkcs7Help)
+	case "X509 CRL":
+		r.instead(IsCRL, "it is a revocation list; the certificate belongs here")
+	case "PUBLIC KEY", "RSA PUBLIC KEY":
+		r.instead(IsPublicKey, publicHelp)
+	}
+	return nil // parameters of Diffie-Hellman and others are no matter
+}
+
+const (
+	requestHelp = "it holds a certification request: what is wanted is the certificate that the authority made of it"
+	pkcs7Help   = "it is PKCS#7 (.p7b): run openssl pkcs7 -in FILE -print_certs -out cert.pem first, with -inform DER if it is not PEM"
+	pkcs12Help  = "it is PKCS#12 (.pfx, .p12): run openssl pkcs12 -in FILE -nokeys -out cert.pem first"
+	publicHelp  = "it is a bare public key; a certificate with the key in it is wanted"
+)
+
+// certificate takes the first element of der: a trusted certificate of OpenSSL
+// has another one behind it, and careless software a byte or two.
+func (r *reader) certificate(der []byte) error {
+	in := cryptobyte.String(der)
+	var first cryptobyte.String
+	if !in.ReadASN1Element(&first, cryptoasn1.SEQUENCE) {
+		if length(der) > len(der) {
+			return fault(CutShort, "the certificate is cut short: %d bytes of %d are there; copy it again", len(der), length(der))
+		}
+		return fault(BadDER, notCertificate)
+	}
+	return r.add(first)
+}
+
+const notCertificate = "it is not a certificate, or a damaged one (no X.509 structure); ask the partner for the file again"
+
+// length is how long the element at the beginning of der says that it is.
+func length(der []byte) int {
+	if len(der) < 2 || der[1] < 0x80 || der[1] > 0x84 || len(der) < 2+int(der[1]&0x7f) {
+		return 0
+	}
+	n := 0
+	for _, c := range der[2 : 2+int(der[1]&0x7f)] {
+		n = n<<8 | int(c)
+	}
+	return n + 2 + int(der[1]&0x7f)
+}
+
+// der reads one certificate after the other, as some software writes a chain.
+func (r *reader) der(data []byte) error {
+	if what := otherDER(data); what != nil {
+		if what.Code == IsPrivateKey {
+			r.file.PrivateKey = true
+		}
+		r.beside = what
+		return nil
+	}
+	if err := r.certificate(data); err != nil {
+		return err
+	}
+	in := cryptobyte.String(data)
+	var element cryptobyte.String
+	in.SkipASN1(cryptoasn1.SEQUENCE)
+	for in.ReadASN1Element(&element, cryptoasn1.SEQUENCE) && isCertificate(element) {
+		if err := r.add(element); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// unescape gives line ends back to a text that went through JSON or a variable
+// of a shell.
+func unescape(text string) string {
+	return strings.NewReplacer(`\r`, "\r", `\n`, "\n").Replace(text)
+}
+
+var blanks = regexp.MustCompile(`[\s\x{00a0}\x{200b}\x{feff}]+`)
+
+// compact takes all white space out, that of web pages too.
+func compact(text string) string { return blanks.ReplaceAllString(text, "") }
+
+// decode64 decodes base64 with or without padding.
+func decode64(text string) ([]byte, error) {
+	return base64.RawStdEncoding.DecodeString(strings.TrimRight(text, "="))
+}
