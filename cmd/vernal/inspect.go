@@ -8,11 +8,13 @@ import (
 	"io"
 	"strings"
 	"time"
+	"unicode/utf8"
 
 	"github.com/spf13/cobra"
 
 	"vernal/certs"
 	"vernal/idp/admin"
+	"vernal/idp/filetext"
 	"vernal/idp/inspect"
 	"vernal/templates"
 )
@@ -88,6 +90,13 @@ func (a *app) runInspect(c *cobra.Command, args []string, f inspectFlags) error 
 	text, err := a.inspectedText(args)
 	if err != nil {
 		return err
+	}
+	// Metadata in an encoding of single bytes: JSON would lose what is not UTF-8. The
+	// finder knows UTF-16 itself, by its zero bytes.
+	if !utf8.ValidString(text) && !strings.Contains(text, "\x00") {
+		if plain, err := filetext.Decode([]byte(text)); err == nil {
+			text = string(plain)
+		}
 	}
 	if err := pick(&req, text, f.number); err != nil {
 		return err

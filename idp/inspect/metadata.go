@@ -8,6 +8,7 @@ import (
 	"strings"
 
 	"vernal/idp"
+	"vernal/idp/filetext"
 	"vernal/idp/shell"
 	"vernal/idp/sp"
 	"vernal/idp/xmldsig"
@@ -22,7 +23,11 @@ func metadataIn(text string) *xmltree.Element {
 	if text == "" {
 		return nil
 	}
-	root, err := xmltree.Parse([]byte(text), xmltree.MetadataLimits())
+	doc, _, err := filetext.Document([]byte(text)) // in whatever encoding sp add reads it
+	if err != nil {
+		return nil
+	}
+	root, err := xmltree.Parse(doc, xmltree.MetadataLimits())
 	if err != nil || root.Space != namespaceMetadata {
 		return nil
 	}
