@@ -8,6 +8,7 @@
 //	open.go       an encrypted assertion, by whoever has the key to it
 //	request.go    AuthnRequest, held against the registration
 //	logout.go     LogoutRequest
+//	subject.go    the user whom an AuthnRequest asks for
 //	replay.go     whether an ID was used before
 //	response.go   Response and LogoutResponse, held against our certificates
 //	assertion.go  what a service provider must insist on in the assertion

@@ -26,7 +26,7 @@ func (s *Service) logoutRequest(ctx context.Context, r *Report, root *xmltree.El
 	if in.endpoint == "auth" {
 		r.fault("address", in.address, "this address takes AuthnRequests")
 	}
-	if err := s.header(r, req.Header, req.Check, in, address); err != nil {
+	if err := s.header(r, req.Header, p, req.Check, in, address); err != nil {
 		return err
 	}
 	if err := s.repeated(ctx, r, req.ID); err != nil {
@@ -83,13 +83,20 @@ func (s *Service) person(r *Report, req *saml.LogoutRequest, root *xmltree.Eleme
 
 // openName opens the name with our key of a year.
 func (s *Service) openName(r *Report, req *saml.LogoutRequest, year idp.Year) error {
-	entry, ok := s.Years.Lookup(year, r.At)
-	if ok && entry.Key != nil {
-		if key, ok := entry.Key.Signer.(crypto.Decrypter); ok {
-			return req.Open(key)
-		}
+	if key := s.decrypter(r, year); key != nil {
+		return req.Open(key)
 	}
 	return idp.Refuse(idp.RefusedEncryptedID, "EncryptedID", "")
+}
+
+// decrypter is our key of a year; nil if there is none that decrypts.
+func (s *Service) decrypter(r *Report, year idp.Year) crypto.Decrypter {
+	entry, ok := s.Years.Lookup(year, r.At)
+	if !ok || entry.Key == nil {
+		return nil
+	}
+	key, _ := entry.Key.Signer.(crypto.Decrypter)
+	return key
 }
 
 // nameHints find out whose key would have opened the name.

@@ -40,7 +40,7 @@ func (s *Service) request(ctx context.Context, r *Report, msg *saml.Message, in 
 	if msg.Root.Local == "LogoutRequest" {
 		return s.logoutRequest(ctx, r, root, p, in)
 	}
-	return s.authnRequest(ctx, r, root, p, in)
+	return s.authnRequest(ctx, r, root, msg.Hash, p, in)
 }
 
 // stranger notes an Issuer that nobody has, and the one that may be meant.
@@ -101,7 +101,7 @@ func (s *Service) sender(ctx context.Context, r *Report, msg *saml.Message, p *s
 }
 
 // header holds what every request has against place and time.
-func (s *Service) header(r *Report, h saml.Header, check func(saml.Expect) error, in input, address func(idp.Year) string) error {
+func (s *Service) header(r *Report, h saml.Header, p *sp.Provider, check func(saml.Expect) error, in input, address func(idp.Year) string) error {
 	if r.Year = in.year; r.Year == "" {
 		r.Year = s.yearOf(h.Destination, address)
 	}
@@ -110,7 +110,10 @@ func (s *Service) header(r *Report, h saml.Header, check func(saml.Expect) error
 			return err
 		}
 	}
-	expect := saml.Expect{Now: r.At, Issuer: h.Issuer, Destinations: []string{address(r.Year), address("")}}
+	expect := saml.Expect{
+		Now: r.At, Issuer: h.Issuer, Destinations: []string{address(r.Year), address("")},
+		AnyDestination: p != nil && p.IsLoginGovCompatible(),
+	}
 	if r.Year == "" {
 		r.skip("Destination", "which year's address it was sent to is not known")
 		expect.Destinations = []string{h.Destination}
@@ -131,6 +134,9 @@ func (s *Service) header(r *Report, h saml.Header, check func(saml.Expect) error
 		err = check(expect)
 	} else if r.Year != "" {
 		r.ok("Destination", seen)
+		if expect.AnyDestination {
+			r.hint("not compared: the registration has compat " + p.Compat)
+		}
 	}
 	if err != nil {
 		err = r.refuse("IssueInstant", err)
@@ -182,7 +188,7 @@ func (s *Service) yearOf(destination string, address func(idp.Year) string) idp.
 	return idp.Year(m[2])
 }
 
-func (s *Service) authnRequest(ctx context.Context, r *Report, root *xmltree.Element, p *sp.Provider, in input) error {
+func (s *Service) authnRequest(ctx context.Context, r *Report, root *xmltree.Element, hash []byte, p *sp.Provider, in input) error {
 	req, err := saml.ParseAuthnRequest(root)
 	if err != nil {
 		return r.refuse("AuthnRequest", err)
@@ -191,10 +197,10 @@ func (s *Service) authnRequest(ctx context.Context, r *Report, root *xmltree.Ele
 	if in.endpoint != "" && in.endpoint != "auth" {
 		r.fault("address", in.address, "this address takes LogoutRequests")
 	}
-	if err := s.header(r, req.Header, req.Check, in, s.IdP.AuthnURL); err != nil {
+	if err := s.header(r, req.Header, p, req.Check, in, s.IdP.AuthnURL); err != nil {
 		return err
 	}
-	if err := s.replayed(ctx, r, req.ID); err != nil {
+	if err := s.replayed(ctx, r, req.ID, hash); err != nil {
 		return err
 	}
 	if p == nil {
@@ -204,12 +210,18 @@ func (s *Service) authnRequest(ctx context.Context, r *Report, root *xmltree.Ele
 	}
 	if acs, err := p.ChooseACS(req.ACSURL, req.HasACSURL, req.ACSIndex, req.HasACSIndex); err == nil {
 		r.ok("AssertionConsumerServiceURL", acs)
+		if req.HasACSURL && req.ACSURL != acs {
+			r.hint(req.ACSURL + " is not registered; the default is answered, because the registration has compat " + p.Compat)
+		}
 	} else if err := r.refuse("AssertionConsumerServiceURL", err); err != nil {
 		return err
 	} else {
 		r.hint(acsHints(req.ACSURL, p.ACSURLs)...)
 	}
 	if err := r.nameIDFormat(req.NameIDPolicy, p); err != nil {
+		return err
+	}
+	if err := s.subject(r, req, p); err != nil {
 		return err
 	}
 	ask := assurance.Ask{Comparison: req.Comparison, ClassRefs: req.ClassRefs, Unsigned: r.Cert == nil}

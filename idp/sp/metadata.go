@@ -11,7 +11,7 @@ import (
 
 // FromMetadata makes a registration of a provider's EntityDescriptor: Defaults,
 // and what the document says. It never holds an agency, nor emailAddress among
-// the NameIDFormats: those are an operator's to grant. ours are our own signing
+// the NameIDFormats, nor a compat: those are an operator's to grant. ours are our own signing
 // certificates, which no provider has. The warnings are sentences for the
 // operator; the error is an *InvalidError.
 func FromMetadata(doc []byte, now time.Time, ours []*x509.Certificate) (p *idp.ServiceProvider, warnings []string, err error) {
@@ -33,6 +33,6 @@ func FromMetadata(doc []byte, now time.Time, ours []*x509.Certificate) (p *idp.S
 	}
 	p = d.Provider()
 	defaults := Defaults()
-	p.State, p.Active = defaults.State, defaults.Active
+	p.State, p.Active, p.Compat = defaults.State, defaults.Active, defaults.Compat
 	return p, d.Warnings, nil
 }
