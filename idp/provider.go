@@ -51,6 +51,12 @@ const (
 	EmailAttributeClaimURI = "claim-uri"
 )
 
+// Values of ServiceProvider.Compat.
+const (
+	CompatNone     = "none"
+	CompatLoginGov = "login.gov"
+)
+
 // Values of ServiceProvider.State.
 const (
 	StateSandbox  = "sandbox"
@@ -88,7 +94,11 @@ type ServiceProvider struct {
 	// their origins are allowed by the response page's form-action.
 	RedirectURIs []string `json:"redirect_uris,omitempty"`
 
-	SignRequests       string `json:"sign_requests"`
+	SignRequests string `json:"sign_requests"`
+	// Compat names the identity provider that the service provider was built
+	// for, see IsLoginGovCompatible. It loosens no signature, digest, age or
+	// replay rule. Set by operators only, never by metadata.
+	Compat             string `json:"compat"`
 	Encryption         string `json:"encryption"`
 	EncryptionDigest   string `json:"encryption_digest"`
 	SignResponse       bool   `json:"sign_response"`
@@ -126,6 +136,15 @@ func (p *ServiceProvider) StartURL() string {
 		return p.SPInitiatedLoginURL
 	}
 	return p.ReturnToSPURL
+}
+
+// IsLoginGovCompatible reports whether the provider is answered as Login.gov answers
+// where we differ: an unregistered ACS URL leads to the registered default,
+// Destination is not compared, AuthnContextClassRef states the AAL alone, and
+// verified_at comes with any proofed data. All that rests on requests that only the
+// provider can make, so it is false for one that may leave them unsigned.
+func (p *ServiceProvider) IsLoginGovCompatible() bool {
+	return p.Compat == CompatLoginGov && p.SignRequests != SignRequestsOptional
 }
 
 // AllowsNameIDFormat reports whether the provider may be sent the format, one

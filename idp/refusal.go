@@ -66,8 +66,8 @@ const (
 	RefusedDestination        RefusalCode = "destination"
 	RefusedACSURL             RefusalCode = "acs_url"
 	RefusedACSIndex           RefusalCode = "acs_index"
-	RefusedACSBoth            RefusalCode = "acs_url_and_index"
 	RefusedNameIDFormat       RefusalCode = "name_id_format"
+	RefusedSubjectForm        RefusalCode = "subject_invalid" // a Subject that cannot be read, or that no answer could be about
 	RefusedAuthnContext       RefusalCode = "authn_context_unknown"
 	RefusedAuthnContextLevel  RefusalCode = "authn_context_not_allowed"
 	RefusedComparison         RefusalCode = "comparison"
@@ -81,13 +81,14 @@ const (
 
 // Codes of a sign-in under way.
 const (
-	RefusedReplay        RefusalCode = "replayed"       // the ID came before, from another browser
-	RefusedAnswered      RefusalCode = "already_used"   // the request has its answer
-	RefusedStale         RefusalCode = "request_stale"  // the stored request is gone or expired
-	RefusedOtherBrowser  RefusalCode = "other_browser"  // the request's cookie did not come
-	RefusedNoProofing    RefusalCode = "not_verified"   // the person has no proofed identity on record
-	RefusedNoFactor      RefusalCode = "factor_missing" // the person has no factor of the level asked for
-	RefusedAccountLocked RefusalCode = "account_locked" //
+	RefusedReplay        RefusalCode = "replayed"         // the ID came before, from another browser
+	RefusedSubject       RefusalCode = "subject_mismatch" // the request is about another user
+	RefusedAnswered      RefusalCode = "already_used"     // the request has its answer
+	RefusedStale         RefusalCode = "request_stale"    // the stored request is gone or expired
+	RefusedOtherBrowser  RefusalCode = "other_browser"    // the request's cookie did not come
+	RefusedNoProofing    RefusalCode = "not_verified"     // the person has no proofed identity on record
+	RefusedNoFactor      RefusalCode = "factor_missing"   // the person has no factor of the level asked for
+	RefusedAccountLocked RefusalCode = "account_locked"   //
 )
 
 // tellable are the codes whose Seen may stand in the log.
@@ -96,7 +97,7 @@ var tellable = map[RefusalCode]bool{
 	RefusedSignatureAlgorithm: true, RefusedDigestAlgorithm: true, RefusedCanonicalization: true, RefusedTransform: true,
 	RefusedVersion: true, RefusedIssueInstant: true, RefusedIssueInstantOld: true, RefusedIssueInstantFuture: true,
 	RefusedIssuer: true, RefusedSPUnknown: true, RefusedSPInactive: true, RefusedDestination: true,
-	RefusedACSURL: true, RefusedACSIndex: true, RefusedACSBoth: true,
+	RefusedACSURL: true, RefusedACSIndex: true,
 	RefusedNameIDFormat: true, RefusedAuthnContext: true, RefusedAuthnContextLevel: true, RefusedComparison: true,
 	RefusedReplay: true, RefusedAnswered: true, RefusedNoProofing: true, RefusedNoFactor: true,
 }

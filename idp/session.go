@@ -1,7 +1,10 @@
 package idp
 
 import (
+	"bytes"
+	"crypto/sha256"
 	"slices"
+	"strings"
 	"time"
 )
 
@@ -150,6 +153,9 @@ type LoginRequest struct {
 	ForceAuthn   bool     `json:"force_authn,omitempty"`
 	IsPassive    bool     `json:"is_passive,omitempty"`
 	NameIDFormat string   `json:"name_id_format"`
+	// SubjectHash is the HashSubject of the NameID that the Response must name the
+	// user by; nil if the message asks for no one.
+	SubjectHash []byte `json:"subject_hash,omitempty"`
 	// Comparison and ClassRefs are the RequestedAuthnContext as it was sent.
 	Comparison string   `json:"comparison,omitempty"`
 	ClassRefs  []string `json:"class_refs,omitempty"`
@@ -157,6 +163,10 @@ type LoginRequest struct {
 	// CertSHA256 names the SP's request certificate that verified the message,
 	// hex; empty for an unsigned one.
 	CertSHA256 string `json:"cert_sha256,omitempty"`
+
+	// MessageHash is the HashMessage by which the same message is known when it is
+	// delivered again.
+	MessageHash []byte `json:"message_hash,omitempty"`
 
 	// Preview says what opened a year that was not published: "field" for the
 	// provider's registration, else the ID of a link; "" for a live year.
@@ -174,6 +184,37 @@ type LoginRequest struct {
 
 // Answered reports whether a Response has been issued to the request.
 func (r *LoginRequest) Answered() bool { return !r.AnsweredAt.IsZero() }
+
+// ResubmitWindow is how soon after its first delivery a message may be delivered
+// again, as a double click does.
+const ResubmitWindow = 10 * time.Second
+
+// IsResubmitted reports whether r is the message of the stored request, byte by byte,
+// and came within ResubmitWindow of it. Whether that has its answer is another
+// question.
+func (r *LoginRequest) IsResubmitted(stored *LoginRequest) bool {
+	return r.SP == stored.SP && r.MessageID == stored.MessageID &&
+		len(r.MessageHash) > 0 && bytes.Equal(r.MessageHash, stored.MessageHash) &&
+		r.ReceivedAt.Sub(stored.ReceivedAt).Abs() <= ResubmitWindow
+}
+
+// HashSubject is the hash of a NameID. Email addresses are the same in either case.
+func HashSubject(name string, isEmail bool) []byte {
+	if isEmail {
+		name = strings.ToLower(name)
+	}
+	return shortHash([]byte(name))
+}
+
+// HashMessage is the hash of a message's bytes.
+func HashMessage(xml []byte) []byte { return shortHash(xml) }
+
+// shortHash is half a SHA-256. A cookie may have to hold it, and nothing is gained by
+// two values of one sender that have the same.
+func shortHash(b []byte) []byte {
+	sum := sha256.Sum256(b)
+	return sum[:sha256.Size/2]
+}
 
 // Issuance is everything that one issued assertion changes; see
 // SessionStore.RecordIssuance.

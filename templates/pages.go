@@ -66,6 +66,8 @@ type RefusalPage struct {
 	Refusal  *idp.Refusal
 	ErrorID  string
 	StartURL string
+	// SignInURL is where the user can sign in as someone else, "" for nowhere.
+	SignInURL string
 }
 
 // Refusal writes the page of a refused message.

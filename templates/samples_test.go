@@ -182,6 +182,10 @@ func samples(lang Lang, acs string) []sample {
 		refused("refusal-alone", alone, idp.Refuse(idp.RefusedSPUnknown, "Issuer", "urn:example:"+strings.Repeat("unbroken", 30))),
 		refused("refusal-nothing", b, idp.Refuse(idp.RefusedSignatureMissing, "Signature", "")),
 		refused("refusal-message", alone, idp.Refuse(idp.RefusedXML, "", "<a>\u202e\n</b>")),
+		{"refusal-subject", true, func(s *Set, w io.Writer) error {
+			return s.Refusal(w, RefusalPage{Base: b, Refusal: idp.Refuse(idp.RefusedSubject, "Subject NameID", ""), ErrorID: id, StartURL: start,
+				SignInURL: "/sign-in?request=0123"})
+		}},
 		refused("refusal-person", b, idp.Refuse(idp.RefusedAnswered, "ID", "_5f1c")),
 		lack("lack-proofing", "proofing", start, idp.FactorPassword, idp.FactorTOTP),
 		lack("lack-piv", "piv", "", idp.FactorPassword, idp.FactorTOTP),

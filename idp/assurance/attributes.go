@@ -137,7 +137,7 @@ func (r *Requirement) selectAttributes(w wanted, sp *idp.ServiceProvider) {
 		}
 	}
 	for i := range table {
-		if table[i].Level == LevelEligible && r.IAL.proofed() && registered(sp, table[i].Name) {
+		if table[i].Level == LevelEligible && r.IAL.proofed() && r.isGranted(&table[i], sp) {
 			chosen[i] = true // goes with proofed data, asked for or not
 		}
 		if chosen[i] {
@@ -153,7 +153,7 @@ func (r *Requirement) dropped(i int, name string, sp *idp.ServiceProvider) DropR
 		return DropUnknown
 	case table[i].Always:
 		return ""
-	case !registered(sp, name):
+	case !r.isGranted(&table[i], sp):
 		return DropNotRegistered
 	case !r.allows(table[i].Level, sp):
 		return DropLevel
@@ -161,6 +161,12 @@ func (r *Requirement) dropped(i int, name string, sp *idp.ServiceProvider) DropR
 		return DropNoSource
 	}
 	return ""
+}
+
+// isGranted reports whether the provider may have the attribute of the row at all: it is
+// registered for it, or is to have it as Login.gov gives it, with proofed data.
+func (r *Requirement) isGranted(row *Row, sp *idp.ServiceProvider) bool {
+	return registered(sp, row.Name) || row.Level == LevelEligible && r.IAL.proofed() && sp.IsLoginGovCompatible()
 }
 
 // allows reports whether the level of what was asked for is enough. What a

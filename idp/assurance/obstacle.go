@@ -14,7 +14,7 @@ type Obstacle struct {
 	Code idp.RefusalCode
 	// Lacks says what was asked for and is not there.
 	Lacks Lack
-	// ClassRef is the AuthnContextClassRef of the requirement.
+	// ClassRef is the AuthnContextClassRef that was asked for, or the default.
 	ClassRef string
 	// Have are the factors that the person can prove.
 	Have []idp.Factor
@@ -44,7 +44,7 @@ func (o *Obstacle) Refusal() *idp.Refusal {
 // It is worth asking before anything else is: nobody should look for their
 // telephone to be told that it does not help.
 func (r *Requirement) Obstacle(s *idp.Session, p Proofing, have []idp.Factor, now time.Time) *Obstacle {
-	o := &Obstacle{ClassRef: r.ClassRef, Have: have}
+	o := &Obstacle{ClassRef: r.asked, Have: have}
 	if !r.SatisfiedBy(p) {
 		o.Code, o.Lacks = idp.RefusedNoProofing, LackProofing
 		if r.IAL == FacialRequired {

@@ -56,7 +56,7 @@ func TestObstacle(t *testing.T) {
 			for _, f := range tt.proved {
 				s.Factors = append(s.Factors, idp.FactorUse{Factor: f, At: now})
 			}
-			tt.need.ClassRef = "urn:asked"
+			tt.need.asked = "urn:asked"
 			got := tt.need.Obstacle(s, tt.proof, tt.have, now)
 			if got == nil {
 				got = &Obstacle{}

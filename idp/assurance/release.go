@@ -70,6 +70,9 @@ func Release(r *Requirement, sp *idp.ServiceProvider, p Person) []Attribute {
 			if row.Level == LevelProofed && p.Profile == nil {
 				continue
 			}
+			if p.Proofed == nil && !registered(sp, row.Name) {
+				continue // granted with proofed data alone, and there is none
+			}
 		}
 		from := len(values)
 		values = row.value(values, r, p)
@@ -87,7 +90,7 @@ func Release(r *Requirement, sp *idp.ServiceProvider, p Person) []Attribute {
 
 // releases reports whether the attribute of the row may leave.
 func (r *Requirement) releases(row *Row, sp *idp.ServiceProvider) bool {
-	return registered(sp, row.Name) && r.allows(row.Level, sp) && row.value != nil
+	return r.isGranted(row, sp) && r.allows(row.Level, sp) && row.value != nil
 }
 
 // ReadsProfile reports whether Release makes attributes of the Profile of a

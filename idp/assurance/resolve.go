@@ -47,6 +47,7 @@ type Requirement struct {
 	Unknown []string
 
 	aalValue string // what attribute aal says
+	asked    string // the value that a refusal of the user names
 	urn      bool   // attribute ial speaks in urn:acr.login.gov
 }
 
@@ -91,7 +92,10 @@ const noted = 20
 //     proofing, takes proofed data if the person has it. Otherwise the
 //     comparison changes nothing;
 //   - the Response states the authentication value asked for, else the
-//     identity value, else what a library sent by itself, else the default.
+//     identity value, else what a library sent by itself, else the default;
+//   - a provider that was built for Login.gov is told the authentication value
+//     asked for, else the default, and never an identity value. It gets verified_at
+//     with any proofed data, asked for and registered or not.
 //
 // Errors are *idp.Refusal: RefusedComparison, RefusedAuthnContext for values
 // that are all unknown, RefusedAuthnContextLevel for more than the provider may
@@ -197,6 +201,9 @@ func (r *Requirement) decide(a Ask, w wanted, sp *idp.ServiceProvider) {
 		r.ClassRef = w.strict.uri
 	case w.generic != nil:
 		r.ClassRef = w.generic.uri
+	}
+	if r.asked = r.ClassRef; w.aal == nil && sp.IsLoginGovCompatible() {
+		r.ClassRef = stated
 	}
 	if a.Unsigned {
 		r.AAL = max(r.AAL, registered)

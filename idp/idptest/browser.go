@@ -10,6 +10,8 @@ import (
 	"strings"
 
 	"golang.org/x/net/html"
+
+	"vernal/idp"
 )
 
 // Browser keeps cookies and follows redirects, as a person's does. Unlike one
@@ -264,3 +266,6 @@ func attr(n *html.Node, name string) string {
 	}
 	return ""
 }
+
+// Year is the preferred year of the identity provider.
+func (b *Browser) Year() idp.Year { return b.idp.Year() }

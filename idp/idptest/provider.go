@@ -98,17 +98,21 @@ func selfSigned(i *IdP, key *rsa.PrivateKey) *x509.Certificate {
 // Request is an AuthnRequest to be made. The zero value is a plain one to the
 // preferred year, with a fresh ID.
 type Request struct {
-	ID         string
-	Year       idp.Year
-	ACS        string
-	ForceAuthn bool
-	IsPassive  bool
-	RelayState string
-	Format     string   // of the NameID
-	ClassRefs  []string // of the RequestedAuthnContext
-	Unsigned   bool
-	Key        *rsa.PrivateKey // to sign with instead of the provider's own
-	Issued     time.Time
+	ID       string
+	Year     idp.Year
+	ACS      string
+	ACSIndex string
+	// Destination is that of the year if empty.
+	Destination string
+	Subject     string // what the Subject element holds, in exclusive canonical form
+	ForceAuthn  bool
+	IsPassive   bool
+	RelayState  string
+	Format      string   // of the NameID
+	ClassRefs   []string // of the RequestedAuthnContext
+	Unsigned    bool
+	Key         *rsa.PrivateKey // to sign with instead of the provider's own
+	Issued      time.Time
 }
 
 // fill sets what the request leaves open.
@@ -133,9 +137,14 @@ func (p *Provider) XML(r *Request) (text string, signAt int) {
 	p.fill(r)
 	var b strings.Builder
 	b.WriteString(`<samlp:AuthnRequest xmlns:samlp="urn:oasis:names:tc:SAML:2.0:protocol"`)
+	destination := r.Destination
+	if destination == "" {
+		destination = p.idp.URL + "/api/saml/auth" + string(r.Year)
+	}
 	for _, a := range [][2]string{ // in the order of their names
+		{"AssertionConsumerServiceIndex", r.ACSIndex},
 		{"AssertionConsumerServiceURL", r.ACS},
-		{"Destination", p.idp.URL + "/api/saml/auth" + string(r.Year)},
+		{"Destination", destination},
 		{"ForceAuthn", flag(r.ForceAuthn)},
 		{"ID", r.ID},
 		{"IsPassive", flag(r.IsPassive)},
@@ -148,6 +157,9 @@ func (p *Provider) XML(r *Request) (text string, signAt int) {
 	}
 	b.WriteString(`>` + assertionElement("Issuer", p.EntityID))
 	signAt = b.Len()
+	if r.Subject != "" {
+		b.WriteString(`<saml:Subject xmlns:saml="urn:oasis:names:tc:SAML:2.0:assertion">` + r.Subject + `</saml:Subject>`)
+	}
 	if r.Format != "" {
 		b.WriteString(`<samlp:NameIDPolicy AllowCreate="true" Format="` + html.EscapeString(r.Format) + `"></samlp:NameIDPolicy>`)
 	}

@@ -13,6 +13,7 @@
 //	request.go    AuthnRequest, held against the registration
 //	logout.go     LogoutRequest
 //	logout_subject.go  whom it names, and what it would end
+//	subject.go    the user whom an AuthnRequest asks for
 //	replay.go     whether an ID was used before
 //	response.go   Response and LogoutResponse, held against our certificates
 //	assertion.go  what a service provider must insist on in the assertion

@@ -84,13 +84,20 @@ func (s *Service) person(r *Report, req *saml.LogoutRequest, root *xmltree.Eleme
 
 // openName opens the name with our key of a year.
 func (s *Service) openName(r *Report, req *saml.LogoutRequest, year idp.Year) error {
-	entry, ok := s.Years.Lookup(year, r.At)
-	if ok && entry.Key != nil {
-		if key, ok := entry.Key.Signer.(crypto.Decrypter); ok {
-			return req.Open(key)
-		}
+	if key := s.decrypter(r, year); key != nil {
+		return req.Open(key)
 	}
 	return idp.Refuse(idp.RefusedEncryptedID, "EncryptedID", "")
+}
+
+// decrypter is our key of a year; nil if there is none that decrypts.
+func (s *Service) decrypter(r *Report, year idp.Year) crypto.Decrypter {
+	entry, ok := s.Years.Lookup(year, r.At)
+	if !ok || entry.Key == nil {
+		return nil
+	}
+	key, _ := entry.Key.Signer.(crypto.Decrypter)
+	return key
 }
 
 // nameHints find out whose key would have opened the name.

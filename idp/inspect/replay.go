@@ -11,7 +11,7 @@ import (
 
 // replayed looks whether an AuthnRequest's ID was used by the time that the rules
 // are applied at.
-func (s *Service) replayed(ctx context.Context, r *Report, id string) error {
+func (s *Service) replayed(ctx context.Context, r *Report, id string, hash []byte) error {
 	if s.Seen == nil {
 		r.skip("ID", "there is no store to ask whether "+id+" was seen before")
 		return nil
@@ -23,6 +23,13 @@ func (s *Service) replayed(ctx context.Context, r *Report, id string) error {
 	}
 	if err != nil {
 		return fmt.Errorf("look up message: %w", err)
+	}
+	again := idp.LoginRequest{SP: r.SP, MessageID: id, MessageHash: hash, ReceivedAt: r.At}
+	if again.IsResubmitted(before) && (!before.Answered() || before.AnsweredAt.After(r.At)) {
+		r.ok("ID", id)
+		r.hint("the same message was delivered at " + stamp(before.ReceivedAt) + "; within " + idp.ResubmitWindow.String() +
+			", until one of the two is answered, it is taken from any browser, as after a double click")
+		return nil
 	}
 	err = r.refuse("ID", idp.Refuse(idp.RefusedReplay, "ID", id))
 	r.hint("this ID was used at " + stamp(before.ReceivedAt) + ", " + answered(before.AnsweredAt))

@@ -40,7 +40,7 @@ func (s *Service) request(ctx context.Context, r *Report, msg *saml.Message, in 
 	if msg.Root.Local == "LogoutRequest" {
 		return s.logoutRequest(ctx, r, root, p, in)
 	}
-	return s.authnRequest(ctx, r, root, p, in)
+	return s.authnRequest(ctx, r, root, msg.Hash, p, in)
 }
 
 // stranger notes an Issuer that nobody has, and the one that may be meant.
@@ -126,7 +126,10 @@ func (s *Service) header(r *Report, p *sp.Provider, h saml.Header, check func(sa
 			return err
 		}
 	}
-	expect := saml.Expect{Now: r.At, Issuer: h.Issuer, Destinations: []string{address(r.Year), address("")}}
+	expect := saml.Expect{
+		Now: r.At, Issuer: h.Issuer, Destinations: []string{address(r.Year), address("")},
+		AnyDestination: p != nil && p.IsLoginGovCompatible(),
+	}
 	if r.Year == "" {
 		r.skip("Destination", "which year's address it was sent to is not known")
 		expect.Destinations = []string{h.Destination}
@@ -147,6 +150,9 @@ func (s *Service) header(r *Report, p *sp.Provider, h saml.Header, check func(sa
 		err = check(expect)
 	} else if r.Year != "" {
 		r.ok("Destination", seen)
+		if expect.AnyDestination {
+			r.hint("not compared: the registration has compat " + p.Compat)
+		}
 	}
 	if err != nil {
 		err = r.refuse("IssueInstant", err)
@@ -204,7 +210,7 @@ func (s *Service) yearOf(destination string, address func(idp.Year) string) idp.
 	return idp.Year(m[2])
 }
 
-func (s *Service) authnRequest(ctx context.Context, r *Report, root *xmltree.Element, p *sp.Provider, in input) error {
+func (s *Service) authnRequest(ctx context.Context, r *Report, root *xmltree.Element, hash []byte, p *sp.Provider, in input) error {
 	if in.endpoint != "" && in.endpoint != "auth" {
 		// What follows is looked at as if it had come to the right place.
 		_ = r.refuse("", idp.Refuse(idp.RefusedMessageType, "SAMLRequest", root.Local, "LogoutRequest"))
@@ -218,7 +224,7 @@ func (s *Service) authnRequest(ctx context.Context, r *Report, root *xmltree.Ele
 	if err := s.header(r, p, req.Header, req.Check, in, s.IdP.AuthnURL); err != nil {
 		return err
 	}
-	if err := s.replayed(ctx, r, req.ID); err != nil {
+	if err := s.replayed(ctx, r, req.ID, hash); err != nil {
 		return err
 	}
 	if p == nil {
@@ -228,12 +234,18 @@ func (s *Service) authnRequest(ctx context.Context, r *Report, root *xmltree.Ele
 	}
 	if acs, err := p.ChooseACS(req.ACSURL, req.HasACSURL, req.ACSIndex, req.HasACSIndex); err == nil {
 		r.ok("AssertionConsumerServiceURL", acs)
+		if req.HasACSURL && req.ACSURL != acs {
+			r.hint(req.ACSURL + " is not registered; the default is answered, because the registration has compat " + p.Compat)
+		}
 	} else if err := r.refuse("AssertionConsumerServiceURL", err); err != nil {
 		return err
 	} else {
 		r.hint(acsHints(req.ACSURL, p.ACSURLs)...)
 	}
 	if err := r.nameIDFormat(req.NameIDPolicy, p); err != nil {
+		return err
+	}
+	if err := s.subject(r, req, p); err != nil {
 		return err
 	}
 	ask := assurance.Ask{Comparison: req.Comparison, ClassRefs: req.ClassRefs, Unsigned: r.Cert == nil}

@@ -61,7 +61,7 @@ func (h *Handler) accept(ctx context.Context, msg *saml.Message, destinations []
 		return a, err
 	}
 	a.verifiedRequest = req
-	return a, req.Check(saml.Expect{Now: now, Issuer: issuer, Destinations: destinations, MaxAge: maxAge, Skew: maxSkew})
+	return a, req.Check(saml.Expect{Now: now, Issuer: issuer, Destinations: destinations, AnyDestination: a.provider.IsLoginGovCompatible(), MaxAge: maxAge, Skew: maxSkew})
 }
 
 // read makes a.request of what was accepted at the year of the entry: it opens

@@ -9,16 +9,15 @@ import (
 // AuthnRequest is a request to authenticate a person (saml-core §3.4.1), as far
 // as we heed it.
 //
-// Subject, Conditions, Scoping and Extensions are read past, whatever they
-// hold: no known service provider depends on them, the reference ignores them,
-// and the limits of the parser bound them. Who signs in is asked of the person,
-// never taken from a Subject. AttributeConsumingServiceIndex is read past too, and so
+// Conditions, Scoping and Extensions are read past, whatever they hold: no known
+// service provider depends on them, the reference ignores them, and the limits of the
+// parser bound them. AttributeConsumingServiceIndex is read past too, and so
 // is an attribute without a namespace that the standard does not know. An unknown
 // element is refused.
 type AuthnRequest struct {
 	Header
 	// Where the Response shall go. Whether it may is for package sp. HasACSURL
-	// is false if it is absent or empty.
+	// is false if it is absent or empty, and HasACSIndex beside a URL.
 	ACSURL      string
 	HasACSURL   bool
 	ACSIndex    int
@@ -29,6 +28,9 @@ type AuthnRequest struct {
 	IsPassive       bool
 	ProviderName    string        // "" also where it is too long
 	NameIDPolicy    *NameIDPolicy // nil if absent
+	// Subject is the user whom the Response must be about; nil if the request names
+	// no one. It is never a reason to believe who the user is.
+	Subject *Subject `json:",omitempty"`
 
 	// Comparison is one of the four, or "" where none is given, which means
 	// exact. ClassRefs are the AuthnContextClassRef values in their order.
@@ -82,6 +84,9 @@ func ParseAuthnRequest(root *xmltree.Element) (*AuthnRequest, error) {
 		return nil, err
 	}
 	if err := r.readAuthnContext(parts.authnContext); err != nil {
+		return nil, err
+	}
+	if r.Subject, err = readSubject(root, parts.subject); err != nil {
 		return nil, err
 	}
 	return r, nil
@@ -162,7 +167,9 @@ func (r *AuthnRequest) readACS(root *xmltree.Element) (err error) {
 	if r.ACSURL, err = uriAttr(root, "AssertionConsumerServiceURL"); err != nil {
 		return err
 	}
-	r.HasACSURL = r.ACSURL != ""
+	if r.HasACSURL = r.ACSURL != ""; r.HasACSURL {
+		return nil // saml-core §3.4.1: an index has no place beside it, and says nothing
+	}
 	r.ACSIndex, r.HasACSIndex, err = indexAttr(root, "AssertionConsumerServiceIndex", idp.RefusedACSIndex)
 	return err
 }

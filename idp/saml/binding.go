@@ -27,6 +27,9 @@ const BindingSOAP Binding = "soap"
 type Message struct {
 	Binding Binding
 	Root    *xmltree.Element
+	// Hash is the idp.HashMessage of the message as decoded and inflated. Two
+	// deliveries of one message have the same.
+	Hash []byte
 	// RelayState goes back with the answer as it is. HasRelay tells an empty
 	// one, which goes back too, from none.
 	RelayState string
@@ -73,7 +76,7 @@ func Read(in Inbound) (*Message, error) {
 	if m.Detached, err = p.detached(m.Binding); err != nil {
 		return nil, err
 	}
-	if m.Root, err = decodeMessage(p.request.raw); err != nil {
+	if m.Root, m.Hash, err = decodeMessage(p.request.raw); err != nil {
 		return nil, err
 	}
 	m.Locale = p.locale.short()

@@ -116,35 +116,35 @@ func unhex(c byte) byte {
 	return 0xFF
 }
 
-// decodeMessage turns the raw value of SAMLRequest into a tree.
-func decodeMessage(raw string) (*xmltree.Element, error) {
+// decodeMessage turns the raw value of SAMLRequest into a tree, and gives the hash of its text.
+func decodeMessage(raw string) (root *xmltree.Element, hash []byte, err error) {
 	d := decoders.Get().(*decoder)
 	defer d.release()
 	data, err := d.base64(raw, maxMessage)
 	switch {
 	case errors.Is(err, errPercent):
-		return nil, idp.Refuse(idp.RefusedParameterInvalid, "SAMLRequest", raw).With(err)
+		return nil, nil, idp.Refuse(idp.RefusedParameterInvalid, "SAMLRequest", raw).With(err)
 	case errors.Is(err, errLarge):
-		return nil, tooLarge(maxMessage).With(err)
+		return nil, nil, tooLarge(maxMessage).With(err)
 	case err != nil:
-		return nil, idp.Refuse(idp.RefusedBase64, "SAMLRequest", raw).With(err)
+		return nil, nil, idp.Refuse(idp.RefusedBase64, "SAMLRequest", raw).With(err)
 	case len(data) == 0:
-		return nil, idp.Refuse(idp.RefusedRequestMissing, "SAMLRequest", raw)
+		return nil, nil, idp.Refuse(idp.RefusedRequestMissing, "SAMLRequest", raw)
 	}
 	// Either binding may carry either form: deployed software mixes them up.
 	if !plain(data) {
 		if data, err = d.inflated(data); err != nil {
 			if errors.Is(err, errLarge) {
-				return nil, tooLarge(maxMessage).With(err)
+				return nil, nil, tooLarge(maxMessage).With(err)
 			}
-			return nil, idp.Refuse(idp.RefusedDeflate, "SAMLRequest", raw).With(err)
+			return nil, nil, idp.Refuse(idp.RefusedDeflate, "SAMLRequest", raw).With(err)
 		}
 	}
-	root, err := xmltree.Parse(data, xmltree.MessageLimits())
+	root, err = xmltree.Parse(data, xmltree.MessageLimits())
 	if err != nil {
-		return nil, refuseXML("SAMLRequest", data, err)
+		return nil, nil, refuseXML("SAMLRequest", data, err)
 	}
-	return root, nil
+	return root, idp.HashMessage(data), nil
 }
 
 // plain reports whether the bytes are meant as XML. A DEFLATE stream may begin

@@ -40,8 +40,9 @@ func (g *generator) content() {
 		{"destination-fragment", "a Destination with a fragment", "destination Destination", to(corpusAuth + "#a")},
 		{"destination-yearless-host", "a Destination without a year on another host", "destination Destination", to("https://idp.example.net/api/saml/auth")},
 		{"destination-longer", "a Destination that only begins like ours", "destination Destination", to(corpusAuth + "x?a=b")},
-		{"acs-index", "an index that is no number", "acs_index AssertionConsumerServiceIndex", request(` AssertionConsumerServiceIndex="-1"`, "")},
-		{"acs-index-large", "an index over 65,535", "acs_index AssertionConsumerServiceIndex", request(` AssertionConsumerServiceIndex="65536"`, "")},
+		{"acs-index", "an index that is no number", "acs_index AssertionConsumerServiceIndex", withoutACS(request(` AssertionConsumerServiceIndex="-1"`, ""))},
+		{"acs-index-large", "an index over 65,535", "acs_index AssertionConsumerServiceIndex", withoutACS(request(` AssertionConsumerServiceIndex="65536"`, ""))},
+		{"acs-index-beside-empty", "an index that is no number, beside an empty URL", "acs_index AssertionConsumerServiceIndex", strings.Replace(request(` AssertionConsumerServiceIndex="x"`, ""), corpusACS, "", 1)},
 		{"acs-namespaced", "a namespaced AssertionConsumerServiceURL", "value_invalid AuthnRequest", request(` saml:AssertionConsumerServiceURL="https://attacker.example.net"`, "")},
 		{"force-authn-invalid", "ForceAuthn is no boolean", "value_invalid ForceAuthn", request(` ForceAuthn="yes"`, "")},
 		{"nameidpolicy-twice", "two NameIDPolicy elements", "value_invalid AuthnRequest", request("", "<samlp:NameIDPolicy/><samlp:NameIDPolicy/>")},
@@ -49,12 +50,31 @@ func (g *generator) content() {
 		{"context-twice", "two RequestedAuthnContext elements", "value_invalid AuthnRequest", request("", "<samlp:RequestedAuthnContext/><samlp:RequestedAuthnContext/>")},
 		{"context-declaration", "an AuthnContextDeclRef only", "authn_context_unknown AuthnContextDeclRef", request("", "<samlp:RequestedAuthnContext><saml:AuthnContextDeclRef>urn:x</saml:AuthnContextDeclRef></samlp:RequestedAuthnContext>")},
 		{"context-nested", "elements within an AuthnContextClassRef", "value_invalid AuthnContextClassRef", request("", "<samlp:RequestedAuthnContext><saml:AuthnContextClassRef>urn:x<a/></saml:AuthnContextClassRef></samlp:RequestedAuthnContext>")},
+		{"subject-two-names", "a Subject with two names", "subject_invalid Subject", subject("<saml:NameID>a</saml:NameID><saml:NameID>b</saml:NameID>")},
+		{"subject-name-and-encrypted", "a Subject with a name and an encrypted one", "subject_invalid Subject", subject("<saml:NameID>a</saml:NameID><saml:EncryptedID/>")},
+		{"subject-base-id", "a Subject with a BaseID", "subject_invalid Subject", subject("<saml:BaseID/>")},
+		{"subject-namespace", "a Subject with a NameID of the protocol namespace", "subject_invalid Subject", subject("<samlp:NameID>a</samlp:NameID>")},
+		{"subject-empty-name", "a Subject with an empty name", "subject_invalid Subject NameID", subject("<saml:NameID> </saml:NameID>")},
+		{"subject-nested-name", "a Subject whose name holds an element", "subject_invalid Subject NameID", subject("<saml:NameID>a<b/></saml:NameID>")},
+		{"subject-long-name", "a Subject with a name of more than 1,024 bytes", "subject_invalid Subject NameID", subject("<saml:NameID>" + strings.Repeat("a", 1025) + "</saml:NameID>")},
+		{"subject-text", "a Subject with text in it", "value_invalid Subject", subject("a")},
+		{"subject-twice", "two Subjects", "value_invalid AuthnRequest", request("", "<saml:Subject/><saml:Subject/>")},
 		{"child-unknown", "an element that no AuthnRequest has", "value_invalid AuthnRequest", request("", "<samlp:AuthnRequest/>")},
 		{"child-text", "text between the elements", "value_invalid AuthnRequest", request("", "x")},
 	} {
 		g.add(c.name, c.about, "refused "+c.verdict, getXML(c.xml)).optional().shows(c.xml)
 	}
 	g.contentAccepted()
+}
+
+// withoutACS takes the AssertionConsumerServiceURL out of a request.
+func withoutACS(xml string) string {
+	return strings.Replace(xml, ` AssertionConsumerServiceURL="`+corpusACS+`"`, "", 1)
+}
+
+// subject is a request for a subject.
+func subject(children string) string {
+	return request("", "<saml:Subject>"+children+"</saml:Subject>")
 }
 
 func at(instant string) string { return strings.Replace(request("", ""), corpusTime, instant, 1) }
@@ -89,7 +109,21 @@ func (g *generator) contentAccepted() {
 		{"attribute-unknown", "an attribute that the standard does not know", request(` Extra="1"`, ""), nil},
 		{"attribute-xsi", "a schema location, as any element may have", request(` xmlns:xsi="http://www.w3.org/2001/XMLSchema-instance" xsi:schemaLocation="a b"`, ""), nil},
 		{"flags", "ForceAuthn and IsPassive as numbers", request(` ForceAuthn="1" IsPassive="0"`, ""), func(a *accepted) { a.Request.ForceAuthn = true }},
-		{"ignored-parts", "Subject, Conditions, Scoping and Extensions, which are ignored, in an odd order", request("", `<samlp:Scoping ProxyCount="0"/><saml:Conditions NotOnOrAfter="2020-01-01T00:00:00Z"/><samlp:Extensions><x xmlns="urn:x" y="z">w</x></samlp:Extensions><saml:Subject><saml:NameID>someone</saml:NameID></saml:Subject>`), nil},
+		{"acs-index-beside-url", "an index beside the URL, which alone counts", request(` AssertionConsumerServiceIndex="1"`, ""), nil},
+		{"acs-index-beside-url-odd", "an index that is no number, beside the URL", request(` AssertionConsumerServiceIndex="-1"`, ""), nil},
+		{"acs-index-beside-url-empty", "an empty index beside the URL", request(` AssertionConsumerServiceIndex=""`, ""), nil},
+		{"acs-index-alone", "an index without a URL", withoutACS(request(` AssertionConsumerServiceIndex="1"`, "")), func(a *accepted) {
+			a.Request.ACSURL, a.Request.HasACSURL, a.Request.ACSIndex, a.Request.HasACSIndex = "", false, 1, true
+		}},
+		{"subject", "a Subject with a name", subject(`<saml:NameID Format="` + saml.NameIDFormatPersistent + `" SPNameQualifier="` + corpusSP + `"> a </saml:NameID>`), func(a *accepted) {
+			a.Request.Subject = &saml.Subject{NameID: &saml.NameID{Value: "a", Format: saml.NameIDFormatPersistent, SPNameQualifier: corpusSP}}
+		}},
+		{"subject-confirmed", "a Subject with a name and ways to confirm it, which are not read", subject(`<saml:SubjectConfirmation Method="urn:x"><saml:NameID>b</saml:NameID></saml:SubjectConfirmation> <saml:NameID>a</saml:NameID><saml:SubjectConfirmation Method="urn:x"/>`), func(a *accepted) {
+			a.Request.Subject = &saml.Subject{NameID: &saml.NameID{Value: "a"}}
+		}},
+		{"subject-no-name", "a Subject with ways to confirm it and no name, which asks for no one", subject(`<saml:SubjectConfirmation Method="urn:oasis:names:tc:SAML:2.0:cm:bearer"><saml:NameID>b</saml:NameID></saml:SubjectConfirmation>`), nil},
+		{"subject-empty", "an empty Subject", subject(""), nil},
+		{"ignored-parts", "Conditions, Scoping and Extensions, which are ignored, in an odd order", request("", `<samlp:Scoping ProxyCount="0"/><saml:Conditions NotOnOrAfter="2020-01-01T00:00:00Z"/><samlp:Extensions><x xmlns="urn:x" y="z">w</x></samlp:Extensions>`), nil},
 		{"context-both", "class and declaration references", request("", ` <samlp:RequestedAuthnContext Comparison="minimum"> <saml:AuthnContextClassRef> urn:a </saml:AuthnContextClassRef><saml:AuthnContextClassRef/><saml:AuthnContextDeclRef>urn:x</saml:AuthnContextDeclRef> </samlp:RequestedAuthnContext>`), func(a *accepted) {
 			a.Request.Comparison, a.Request.ClassRefs, a.Request.DeclRefs = "minimum", []string{"urn:a"}, []string{"urn:x"}
 		}},

@@ -126,9 +126,9 @@ func hasSignature(root *xmltree.Element) bool {
 
 // fields are those that decide where an answer goes and what it says.
 type fields struct {
-	ID, Issuer, Destination, ACSURL, ACSIndex, Binding, Comparison, Format string
-	ForceAuthn, IsPassive                                                  bool
-	ClassRefs                                                              string
+	ID, Issuer, Destination, ACSURL, ACSIndex, Binding, Comparison, Format, Subject string
+	ForceAuthn, IsPassive                                                           bool
+	ClassRefs                                                                       string
 }
 
 func fieldsOf(r *saml.AuthnRequest) fields {
@@ -136,6 +136,9 @@ func fieldsOf(r *saml.AuthnRequest) fields {
 		Comparison: r.Comparison, ForceAuthn: r.ForceAuthn, IsPassive: r.IsPassive, ClassRefs: strings.Join(r.ClassRefs, "\n")}
 	if r.HasACSIndex {
 		f.ACSIndex = strconv.Itoa(r.ACSIndex)
+	}
+	if r.Subject != nil && r.Subject.NameID != nil {
+		f.Subject = r.Subject.NameID.Value
 	}
 	if r.NameIDPolicy != nil {
 		f.Format = r.NameIDPolicy.Format
@@ -157,7 +160,7 @@ func fieldsByEtree(root *etree.Element) fields {
 	yes := func(s string) bool { return strings.EqualFold(s, "true") || s == "1" }
 	f := fields{ID: attr(root, "ID"), Destination: attr(root, "Destination"), ACSURL: attr(root, "AssertionConsumerServiceURL"),
 		Binding: attr(root, "ProtocolBinding"), ForceAuthn: yes(attr(root, "ForceAuthn")), IsPassive: yes(attr(root, "IsPassive"))}
-	if n, err := strconv.Atoi(attr(root, "AssertionConsumerServiceIndex")); err == nil {
+	if n, err := strconv.Atoi(attr(root, "AssertionConsumerServiceIndex")); err == nil && f.ACSURL == "" {
 		f.ACSIndex = strconv.Itoa(n)
 	}
 	var refs []string
@@ -167,6 +170,12 @@ func fieldsByEtree(root *etree.Element) fields {
 			f.Issuer = strings.Trim(c.Text(), " \t\r\n")
 		case "NameIDPolicy":
 			f.Format = attr(c, "Format")
+		case "Subject":
+			for _, name := range c.ChildElements() {
+				if name.Tag == "NameID" {
+					f.Subject = strings.Trim(name.Text(), " \t\r\n")
+				}
+			}
 		case "RequestedAuthnContext":
 			f.Comparison = attr(c, "Comparison")
 			for _, ref := range c.ChildElements() {

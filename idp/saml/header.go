@@ -62,6 +62,8 @@ type Expect struct {
 	// configuration and not by the Host header: the one that it came to, first, and
 	// those that stand for it.
 	Destinations []string
+	// AnyDestination is set for a sender whose Destination is not compared.
+	AnyDestination bool
 	// MaxAge and Skew are zero for DefaultMaxAge and DefaultSkew.
 	MaxAge, Skew time.Duration
 }
@@ -74,7 +76,7 @@ func (h *Header) Check(e Expect) error {
 	if h.Issuer != e.Issuer {
 		return idp.Refuse(idp.RefusedIssuer, "Issuer", string(h.Issuer))
 	}
-	if h.HasDestination && !slices.ContainsFunc(e.Destinations, h.isMeantFor) {
+	if h.HasDestination && !e.AnyDestination && !slices.ContainsFunc(e.Destinations, h.isMeantFor) {
 		return idp.Refuse(idp.RefusedDestination, "Destination", h.Destination, e.Destinations[0])
 	}
 	return checkInstant(h.IssueInstant, e)

@@ -180,24 +180,36 @@ func (r *LogoutRequest) Encrypted() bool { return r.encrypted != nil && r.NameID
 // decrypt tells them about what others sent. The error is a *idp.Refusal that
 // does not tell what went wrong.
 func (r *LogoutRequest) Open(key crypto.Decrypter) error {
-	refused := idp.Refuse(idp.RefusedEncryptedID, "EncryptedID", "")
-	plain, err := xmlenc.Decrypt(r.encrypted, key)
+	id, err := openNameID(key, r.encrypted, r.root, r.encrypted)
 	if err != nil {
-		return refused.With(err)
+		return err
+	}
+	r.NameID = id
+	return nil
+}
+
+// openNameID decrypts an EncryptedID. within are the elements around the name, from
+// the root of the message to the EncryptedID itself.
+func openNameID(key crypto.Decrypter, encrypted *xmltree.Element, within ...*xmltree.Element) (*NameID, error) {
+	refused := idp.Refuse(idp.RefusedEncryptedID, "EncryptedID", "")
+	plain, err := xmlenc.Decrypt(encrypted, key)
+	if err != nil {
+		return nil, refused.With(err)
 	}
 	// The name may rely on namespaces that are declared around it: python3-saml
 	// encrypts it without declarations of its own.
-	e, err := xmltree.ParseWithin(plain, xmltree.MessageLimits(), r.root, r.encrypted)
+	e, err := xmltree.ParseWithin(plain, xmltree.MessageLimits(), within...)
 	if err != nil {
-		return refused.With(err)
+		return nil, refused.With(err)
 	}
 	if !e.Is(NamespaceAssertion, "NameID") {
-		return refused
+		return nil, refused
 	}
-	if r.NameID, err = readNameID(e); err != nil {
-		return refused.With(err)
+	id, err := readNameID(e)
+	if err != nil {
+		return nil, refused.With(err)
 	}
-	return nil
+	return id, nil
 }
 
 // Check holds a verified request against the place and the moment it arrived.

@@ -58,7 +58,7 @@ const heldDictionary = `2026-01-01T00:00:00Z","expires_at":"2026-01-02T00:00:00Z
 	`"http://idmanagement.gov/ns/assurance/aal/2?phishing_resistant=true","http://idmanagement.gov/ns/assurance/ial/1",` +
 	`"http://idmanagement.gov/ns/requested_attributes?ReqAttr=email,all_emails,first_name,last_name,phone,ssn,dob,x509_subject"],` +
 	`{"handle":"","sp":"https://","message_id":"_","year":"2026","acs_url":"https://saml/acs",` +
-	`"name_id_format":"urn:oasis:names:tc:SAML:2.0:nameid-format:persistent","comparison":"exact","class_refs":["` +
+	`"name_id_format":"urn:oasis:names:tc:SAML:2.0:nameid-format:persistent","subject_hash":"","message_hash":"","comparison":"exact","class_refs":["` +
 	`"],"issued_at":"2026-01-01T00:00:00Z","received_at":"2026-01-01T00:00:00Z","expires_at":"2026-01-01T00:00:00Z"}`
 
 // heldWriters compress. One is most of a megabyte of tables, so they are used again.

@@ -32,7 +32,7 @@ func heldRequest() *idp.LoginRequest {
 		ACSURL: "https://permits.agency.example/saml/acs?a=1&b=<2>", RelayState: "https://permits.agency.example/p/17?x=\u0001\u2028é\U0001F600", HasRelay: true,
 		ForceAuthn: true, NameIDFormat: "urn:oasis:names:tc:SAML:2.0:nameid-format:persistent", Comparison: "exact",
 		ClassRefs: []string{"http://idmanagement.gov/ns/assurance/aal/2", "http://idmanagement.gov/ns/requested_attributes?ReqAttr=email"},
-		Locale:    "fr", CertSHA256: strings.Repeat("0af3", 16), Preview: "field",
+		Locale:    "fr", CertSHA256: strings.Repeat("0af3", 16), SubjectHash: idp.HashSubject("a", false), MessageHash: idp.HashSubject("b", false), Preview: "field",
 		IssuedAt: heldNow.Add(-time.Second), ReceivedAt: heldNow, ExpiresAt: heldNow.Add(RequestLifetime),
 	}
 }

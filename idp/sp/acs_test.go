@@ -19,6 +19,8 @@ func TestChooseACS(t *testing.T) {
 		hasURL  bool
 		index   int
 		hasIdx  bool
+		compat  string
+		sign    string
 		want    string
 		refused idp.RefusalCode
 	}{
@@ -37,12 +39,22 @@ func TestChooseACS(t *testing.T) {
 		{name: "prefix", url: a[:len(a)-1], hasURL: true, refused: idp.RefusedACSURL},
 		{name: "index too high", index: 2, hasIdx: true, refused: idp.RefusedACSIndex},
 		{name: "index below zero", index: -1, hasIdx: true, refused: idp.RefusedACSIndex},
-		{name: "address and index", url: a, hasURL: true, index: 0, hasIdx: true, refused: idp.RefusedACSBoth},
+		{name: "address and its index", url: a, hasURL: true, index: 0, hasIdx: true, want: a},
+		{name: "address and another's index", url: a, hasURL: true, index: 1, hasIdx: true, want: a},
+		{name: "address and an index of none", url: b, hasURL: true, index: 7, hasIdx: true, want: b},
+		{name: "unknown address and a registered index", url: "https://evil.example/a", hasURL: true, index: 0, hasIdx: true, refused: idp.RefusedACSURL},
+		{name: "Login.gov: unknown address", compat: idp.CompatLoginGov, url: "https://evil.example/a", hasURL: true, want: a},
+		{name: "Login.gov: query at the end", compat: idp.CompatLoginGov, url: b + "?loa=1", hasURL: true, want: a},
+		{name: "Login.gov: registered address", compat: idp.CompatLoginGov, url: b, hasURL: true, want: b},
+		{name: "Login.gov: unknown address and a registered index", compat: idp.CompatLoginGov, url: "https://evil.example/a", hasURL: true, index: 1, hasIdx: true, want: a},
+		{name: "Login.gov: unknown index", compat: idp.CompatLoginGov, index: 7, hasIdx: true, refused: idp.RefusedACSIndex},
+		{name: "Login.gov, unsigned: unknown address", compat: idp.CompatLoginGov, sign: idp.SignRequestsOptional, url: "https://evil.example/a", hasURL: true, refused: idp.RefusedACSURL},
+		{name: "another compat: unknown address", compat: "Login.gov", url: "https://evil.example/a", hasURL: true, refused: idp.RefusedACSURL},
 	}
 	for _, tt := range tests {
 		t.Run(tt.name, func(t *testing.T) {
 			t.Parallel()
-			p, err := sp.Parse(&idp.ServiceProvider{EntityID: "sp", ACSURLs: []string{a, b}, ACSIndexes: tt.indexes})
+			p, err := sp.Parse(&idp.ServiceProvider{EntityID: "sp", ACSURLs: []string{a, b}, ACSIndexes: tt.indexes, Compat: tt.compat, SignRequests: tt.sign})
 			if err != nil {
 				t.Fatal(err)
 			}

@@ -1,7 +1,9 @@
 package sp_test
 
 import (
+	"encoding/base64"
 	"errors"
+	"fmt"
 	"os"
 	"path/filepath"
 	"slices"
@@ -106,5 +108,56 @@ func TestAddEditReplacesDefaults(t *testing.T) {
 	}
 	if p.Name != string(entity) || !strings.Contains(strings.Join(c.Warnings, "\n"), "no name is given") {
 		t.Errorf("name %q, warnings %q", p.Name, c.Warnings)
+	}
+}
+
+// compat is the operator's to give: metadata never sets it, nor takes it away, and it
+// excludes unsigned requests from whichever side they come.
+func TestCompatIsTheOperators(t *testing.T) {
+	t.Parallel()
+	r, _ := newRegistry(t)
+	doc := []byte(fmt.Sprintf(`<EntityDescriptor xmlns="urn:oasis:names:tc:SAML:2.0:metadata" xmlns:v="urn:x" v:compat="login.gov" entityID="%s">
+<Extensions><v:compat>login.gov</v:compat></Extensions>
+<SPSSODescriptor protocolSupportEnumeration="urn:oasis:names:tc:SAML:2.0:protocol">
+<KeyDescriptor use="signing"><KeyInfo xmlns="http://www.w3.org/2000/09/xmldsig#"><X509Data><X509Certificate>%s</X509Certificate></X509Data></KeyInfo></KeyDescriptor>
+<AssertionConsumerService index="0" Binding="urn:oasis:names:tc:SAML:2.0:bindings:HTTP-POST" Location="https://sp.example.gov/acs"/>
+</SPSSODescriptor></EntityDescriptor>`, entity, base64.StdEncoding.EncodeToString(goodCert(t).Raw)))
+	o := sp.Options{}
+	c, err := r.AddEdit(t.Context(), "", sp.Document{Data: doc}, sp.Edit{}, o, "test")
+	if err != nil {
+		t.Fatal(err)
+	}
+	if c.Provider.Compat != idp.CompatNone {
+		t.Errorf("metadata gave compat %q", c.Provider.Compat)
+	}
+	edit := func(set values) error {
+		_, err := r.ApplyEdit(t.Context(), entity, sp.Document{}, sp.Edit{Set: set}, o, "test")
+		return err
+	}
+	now := func() *sp.Provider {
+		p, err := r.Lookup(t.Context(), entity)
+		if err != nil {
+			t.Fatal(err)
+		}
+		return p
+	}
+	if err := edit(values{"compat": {"login.gov"}}); err != nil || !now().IsLoginGovCompatible() {
+		t.Fatalf("set by an operator: %v, %q", err, now().Compat)
+	}
+	if _, err := r.ApplyEdit(t.Context(), entity, sp.Document{Data: doc}, sp.Edit{}, o, "test"); err != nil || !now().IsLoginGovCompatible() {
+		t.Errorf("after metadata: %v, %q", err, now().Compat)
+	}
+	var invalid *sp.InvalidError
+	if err := edit(values{"sign_requests": {"optional"}}); !errors.As(err, &invalid) || invalid.Problems[0].Field != "compat" {
+		t.Errorf("sign_requests optional beside compat: %v", err)
+	}
+	if err := edit(values{"compat": {"none"}, "sign_requests": {"optional"}}); err != nil {
+		t.Error(err)
+	}
+	if err := edit(values{"compat": {"login.gov"}}); !errors.As(err, &invalid) || invalid.Problems[0].Field != "compat" {
+		t.Errorf("compat beside sign_requests optional: %v", err)
+	}
+	if p := now(); p.IsLoginGovCompatible() || p.Compat != idp.CompatNone {
+		t.Errorf("a refused edit changed compat to %q", p.Compat)
 	}
 }

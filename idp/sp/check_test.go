@@ -128,6 +128,12 @@ func TestValidate(t *testing.T) {
 		}, ""},
 		{"broken certificate", func(_ *testing.T, p *idp.ServiceProvider) { p.Certs = []string{"MIIB"} }, "certs: "},
 		{"sign_requests", func(_ *testing.T, p *idp.ServiceProvider) { p.SignRequests = "never" }, "sign_requests: is not one of required, optional"},
+		{"compat", func(_ *testing.T, p *idp.ServiceProvider) { p.Compat = "login" }, "compat: is not one of none, login.gov"},
+		{"compat login.gov", func(_ *testing.T, p *idp.ServiceProvider) { p.Compat = idp.CompatLoginGov }, ""},
+		{"compat login.gov without signatures", func(_ *testing.T, p *idp.ServiceProvider) {
+			p.Compat, p.SignRequests = idp.CompatLoginGov, idp.SignRequestsOptional
+		}, "compat: does not go with sign_requests optional"},
+		{"no compat without signatures", func(_ *testing.T, p *idp.ServiceProvider) { p.SignRequests = idp.SignRequestsOptional }, ""},
 		{"encryption", func(_ *testing.T, p *idp.ServiceProvider) { p.Encryption = "rot13" }, "encryption: is not one of"},
 		{"empty digest", func(_ *testing.T, p *idp.ServiceProvider) { p.EncryptionDigest = "" }, "encryption_digest: is not one of"},
 		{"ial", func(_ *testing.T, p *idp.ServiceProvider) { p.IAL = "3" }, "ial: is not one of"},

@@ -31,6 +31,25 @@ func (p *Provider) ChooseNameIDFormat(policy *saml.NameIDPolicy) (string, error)
 	return saml.NameIDFormatPersistent, nil
 }
 
+// CheckSubject refuses a Subject that no Response with a NameID of the format could be
+// about: the NameID of a Response must be the one asked for (saml-core §3.3.4). A
+// format that is absent or unspecified fits either. us is our entity ID. The error is
+// an *idp.Refusal, which does not quote the name.
+func (p *Provider) CheckSubject(id *saml.NameID, format string, us idp.EntityID) error {
+	field, seen := "", ""
+	switch {
+	case id.Format != "" && id.Format != saml.NameIDFormatUnspecified && id.Format != format:
+		field, seen = "Format", id.Format
+	case id.NameQualifier != "" && id.NameQualifier != string(us):
+		field, seen = "NameQualifier", id.NameQualifier
+	case id.SPNameQualifier != "" && id.SPNameQualifier != string(p.EntityID):
+		field, seen = "SPNameQualifier", id.SPNameQualifier
+	default:
+		return nil
+	}
+	return idp.Refuse(idp.RefusedSubjectForm, "Subject NameID "+field, seen)
+}
+
 // Recipient is the certificate that an assertion is encrypted to at a time: of
 // the registered encryption certificates the one to use then, else the one that
 // verified the request (nil if none did), else the only request certificate. nil:

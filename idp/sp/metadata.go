@@ -27,8 +27,8 @@ var instead = map[metadata.Part]string{
 
 // FromMetadata makes a registration of a provider's EntityDescriptor: Defaults,
 // and what the document says. It never holds an agency, nor emailAddress among
-// the NameIDFormats: those are an operator's to grant. ours are our own signing
-// certificates, which no provider has. The warnings are sentences for the
+// the NameIDFormats, nor a compat: those are an operator's to grant. ours are our
+// own signing certificates, which no provider has. The warnings are sentences for the
 // operator; the error is an *InvalidError.
 func FromMetadata(doc []byte, now time.Time, ours []*x509.Certificate) (p *idp.ServiceProvider, warnings []string, err error) {
 	return fromMetadata(doc, now, ours, metadata.Options{})
@@ -52,7 +52,7 @@ func fromMetadata(doc []byte, now time.Time, ours []*x509.Certificate, o metadat
 	}
 	p = d.Provider()
 	defaults := Defaults()
-	p.State, p.Active = defaults.State, defaults.Active
+	p.State, p.Active, p.Compat = defaults.State, defaults.Active, defaults.Compat
 	for _, n := range d.Notes {
 		warnings = append(warnings, n.Text)
 	}

@@ -116,6 +116,7 @@ func (e *RefusedError) Error() string { return e.Text }
 func Defaults() *idp.ServiceProvider {
 	return &idp.ServiceProvider{
 		SignRequests:     idp.SignRequestsRequired,
+		Compat:           idp.CompatNone,
 		Encryption:       idp.EncryptionNone,
 		EncryptionDigest: idp.DigestSHA1,
 		IAL:              idp.IALAuthOnly,

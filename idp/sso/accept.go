@@ -21,6 +21,7 @@ type accepted struct {
 	provider *sp.Provider
 	need     *assurance.Requirement
 	cert     *x509.Certificate // that verified the message, nil if unsigned
+	subject  *saml.Subject     // that the message asks for; readSubject takes it over
 	locale   string            // that came with the message, for the page of a refusal too
 	// inStore and inBrowser say where the request waited; neither if it has just come.
 	inStore, inBrowser bool
@@ -64,7 +65,7 @@ func (h *Handler) accept(ctx context.Context, in saml.Inbound, year idp.Year, no
 	}
 	err = authn.Check(saml.Expect{
 		Now: now, Issuer: issuer, Destinations: []string{h.IdP.AuthnURL(year), h.IdP.AuthnURL("")},
-		MaxAge: maxAge, Skew: maxSkew,
+		AnyDestination: a.provider.IsLoginGovCompatible(), MaxAge: maxAge, Skew: maxSkew,
 	})
 	if err != nil {
 		return a, err
@@ -77,6 +78,7 @@ func (h *Handler) accept(ctx context.Context, in saml.Inbound, year idp.Year, no
 	if err != nil {
 		return a, err
 	}
+	a.subject = authn.Subject
 	ask := assurance.Ask{Comparison: authn.Comparison, ClassRefs: authn.ClassRefs, Unsigned: cert == nil}
 	if a.need, err = assurance.Resolve(ask, &a.provider.ServiceProvider); err != nil {
 		return a, err
@@ -90,7 +92,7 @@ func (h *Handler) accept(ctx context.Context, in saml.Inbound, year idp.Year, no
 		RelayState: msg.RelayState, HasRelay: msg.HasRelay,
 		ForceAuthn: authn.ForceAuthn, IsPassive: authn.IsPassive,
 		NameIDFormat: format, Comparison: authn.Comparison, ClassRefs: authn.ClassRefs,
-		Locale: msg.Locale, CertSHA256: a.provider.CertSHA256(cert),
+		Locale: msg.Locale, CertSHA256: a.provider.CertSHA256(cert), MessageHash: msg.Hash,
 		IssuedAt: authn.IssueInstant, ReceivedAt: now, ExpiresAt: now.Add(session.RequestLifetime),
 	}
 	if authn.IsPassive {

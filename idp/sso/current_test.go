@@ -107,10 +107,10 @@ func TestCurrent(t *testing.T) {
 }
 
 // A refusal that is about no record has a page, too.
-func TestLacking(t *testing.T) {
+func TestRefuseUser(t *testing.T) {
 	t.Parallel()
-	p := &sp.Provider{ServiceProvider: idp.ServiceProvider{Name: "A"}}
-	refusal, ok := errors.AsType[*idp.Refusal](lacking(p, step{kind: stepRefuse, refusal: idp.Refuse(idp.RefusedAccountLocked, "account", "")}))
+	a := accepted{provider: &sp.Provider{ServiceProvider: idp.ServiceProvider{Name: "A"}}}
+	refusal, ok := errors.AsType[*idp.Refusal](new(Handler).refuseUser(&a, step{kind: stepRefuse, refusal: idp.Refuse(idp.RefusedAccountLocked, "account", "")}))
 	if !ok || refusal.Code != idp.RefusedAccountLocked {
 		t.Errorf("%v", refusal)
 	}

@@ -153,6 +153,7 @@ func TestReplay(t *testing.T) {
 	if resumed.URL.String() != waiting.URL.String() {
 		t.Errorf("reload led to %s, not to %s", resumed.URL, waiting.URL)
 	}
+	i.Clock.Advance(idp.ResubmitWindow + time.Second)
 	refused(t, i.Browser().Get(address), 400, r.ID)
 	accept(t, a, r, browser.SignIn(waiting, person))
 

@@ -9,6 +9,7 @@
 //	             may ask? From bytes to an idp.LoginRequest, without HTTP
 //	resume.go    the continue URL, to which every step of a sign-in returns
 //	next.go      the one decision: what does this request still need?
+//	subject.go   the user whom a request asks for
 //	issue.go     the assertion: one write, which decides again, then the signature
 //	post.go      the page that posts the Response; NoPassive
 //	lane.go      how many signatures strangers can cause at once
@@ -38,6 +39,7 @@ import (
 	"fmt"
 	"log/slog"
 	"net/http"
+	"net/url"
 	"time"
 
 	"vernal/certs"
@@ -125,13 +127,20 @@ func fail(p *sp.Provider, err error) error {
 	return &web.Error{SPName: p.Name, StartURL: p.StartURL(), Err: err}
 }
 
-// lacking gives the refusal of a person its page: what they lack, if that is
-// what it is about, and the way back.
-func lacking(p *sp.Provider, s step) error {
-	if s.obstacle == nil {
-		return fail(p, s.refusal)
+// refuseUser gives the refusal of a user its page: what they lack, if that is what it
+// is about, or how to sign in as another user, and the way back.
+func (h *Handler) refuseUser(a *accepted, s step) error {
+	switch {
+	case s.obstacle != nil:
+		return web.Lacking(&a.provider.ServiceProvider, s.obstacle)
+	case s.refusal.Code == idp.RefusedSubject:
+		return &web.Error{SPName: a.provider.Name, StartURL: a.provider.StartURL(), SignInURL: h.signInURL(a.request), Err: s.refusal}
 	}
-	return web.Lacking(&p.ServiceProvider, s.obstacle)
+	return fail(a.provider, s.refusal)
+}
+
+func (h *Handler) signInURL(req *idp.LoginRequest) string {
+	return h.SignInPath + "?request=" + url.QueryEscape(string(req.Handle))
 }
 
 // provider looks up the sender of a request that was accepted before.

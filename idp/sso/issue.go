@@ -42,9 +42,13 @@ func (h *Handler) issue(w http.ResponseWriter, r *http.Request, a *accepted, s *
 	}
 	e := web.EventOf(r)
 	e.NoteEnded(entry, now)
-	tie := h.tieAnswer(a)
+	request, err := h.forAnswer(r.Context(), a)
+	if err != nil {
+		return err
+	}
+	tie := h.tieAnswer(a, request)
 	issued, err := h.Store.RecordIssuance(r.Context(), &idp.Issuance{
-		Request: a.request, Session: s.ID, User: user.ID,
+		Request: request, Session: s.ID, User: user.ID,
 		Scope: a.provider.NameIDScope, Proposed: idp.NameID(uuid.NewString()),
 		SessionIndex: newID(), Address: a.undisclosedEmail(user), At: now,
 		Check: h.Signing.Check(a.request.Year, a.provider), Event: signInEvent(a.request, user, e),
@@ -59,7 +63,7 @@ func (h *Handler) issue(w http.ResponseWriter, r *http.Request, a *accepted, s *
 		return fmt.Errorf("record issuance: %w", err)
 	}
 	addCookies(w, tie)
-	h.answered(r, a)
+	h.answered(r, a, request)
 	if a.request.CertSHA256 == "" {
 		h.used(a.request, now) // a signed one counted when it was verified
 	}
@@ -87,11 +91,12 @@ func (h *Handler) issue(w http.ResponseWriter, r *http.Request, a *accepted, s *
 
 // tieAnswer gives a request that waited in the browser a secret, as a stored one has,
 // to be sent once its answer is written: the browser need not carry it any longer to
-// be told that it was used.
-func (h *Handler) tieAnswer(a *accepted) http.Header {
+// be told that it was used. One that is answered under the handle of another delivery
+// gets none.
+func (h *Handler) tieAnswer(a *accepted, request *idp.LoginRequest) http.Header {
 	tie := http.Header{}
-	if a.inBrowser {
-		h.Sessions.Tie(headerWriter{tie}, a.request)
+	if a.inBrowser && request == a.request {
+		h.Sessions.Tie(headerWriter{tie}, request)
 	}
 	return tie
 }

@@ -122,14 +122,18 @@ func (h *Handler) recordPassive(w http.ResponseWriter, r *http.Request, a *accep
 	if len(events) == 0 && !a.inStore {
 		return nil
 	}
-	request, tie := a.request, http.Header{}
-	if !a.inStore {
+	request, err := h.forAnswer(r.Context(), a)
+	if err != nil {
+		return err
+	}
+	tie := http.Header{}
+	if !a.inStore && request == a.request {
 		h.Sessions.Tie(headerWriter{tie}, a.request)
 		spent := *a.request // only to know its ID again
-		spent.RelayState, spent.ClassRefs = "", nil
+		spent.RelayState, spent.ClassRefs, spent.SubjectHash = "", nil, nil
 		request = &spent
 	}
-	err := h.Store.AnswerLoginRequest(r.Context(), request, h.Clock.Now(), h.Signing.Check(a.request.Year, a.provider), events...)
+	err = h.Store.AnswerLoginRequest(r.Context(), request, h.Clock.Now(), h.Signing.Check(a.request.Year, a.provider), events...)
 	if errors.Is(err, idp.ErrBusy) && !a.inStore {
 		h.Pages.CountRecord(group, event)
 		return nil
@@ -140,7 +144,7 @@ func (h *Handler) recordPassive(w http.ResponseWriter, r *http.Request, a *accep
 	if err != nil {
 		return fmt.Errorf("record that no one may be asked: %w", err)
 	}
-	h.answered(r, a)
+	h.answered(r, a, request)
 	addCookies(w, tie)
 	return nil
 }

@@ -51,6 +51,9 @@ func (h *Handler) receive(w http.ResponseWriter, r *http.Request) error {
 		}
 	}
 	web.EventOf(r).Ask(a.locale, now)
+	if err == nil {
+		err = h.readSubject(&a, entry)
+	}
 	if err != nil {
 		return fail(a.provider, err)
 	}
@@ -95,7 +98,11 @@ func (h *Handler) answer(w http.ResponseWriter, r *http.Request, a *accepted) er
 	if err != nil {
 		return fail(a.provider, err)
 	}
-	switch step := next(a.request, a.need, s, user, h.Clock.Now()); step.kind {
+	step, err := h.decide(r.Context(), a, s, user)
+	if err != nil {
+		return fail(a.provider, err)
+	}
+	switch step.kind {
 	case stepIssue:
 		err = h.issue(w, r, a, s, user)
 	case stepPassive:
@@ -113,24 +120,41 @@ func (h *Handler) answer(w http.ResponseWriter, r *http.Request, a *accepted) er
 	return fail(a.provider, err)
 }
 
-// again answers a message whose ID was seen before. In the browser that began
-// with it (a reload, the back button, a second tab) the stored request goes on;
-// from any other it is a replay. A POST from another site has not brought the
-// cookie that tells the two apart, so the GET that follows is asked instead.
+// again answers a message whose ID was seen before. In the browser that began with it
+// (a reload, the back button, a second tab) the stored request goes on; from any other
+// it is a replay. A POST from another site has not brought the cookie that tells the
+// two apart, so the GET that follows is asked instead.
+//
+// A double click delivers a message twice before any cookie came. So within
+// idp.ResubmitWindow, and until there is an answer, each delivery gets a request and a
+// cookie of its own. None of them opens another one's, whoever sent it, and all have one
+// answer between them.
 func (h *Handler) again(w http.ResponseWriter, r *http.Request, a *accepted) error {
 	before, err := h.Store.LoginRequestByMessage(r.Context(), a.request.SP, a.request.MessageID)
 	if err != nil {
 		return fail(a.provider, fmt.Errorf("find earlier request: %w", err))
 	}
+	// Under this request's own handle it is the browser's, which proved that to load it.
+	tied := before.Handle == a.request.Handle || h.Sessions.Tied(r, before)
 	switch {
-	case r.Method == http.MethodPost:
-		return redirect(w, r, continueURL(before))
-	case !h.Sessions.Tied(r, before):
-		return fail(a.provider, idp.Refuse(idp.RefusedReplay, "ID", before.MessageID))
-	case before.Answered():
+	case before.Answered() && tied:
 		return fail(a.provider, idp.Refuse(idp.RefusedAnswered, "ID", before.MessageID))
+	case !before.Answered() && tied:
+		return redirect(w, r, continueURL(before))
+	case !before.Answered() && a.request.IsResubmitted(before):
+		if a.inBrowser {
+			return redirect(w, r, continueURL(a.request)) // stored since it was looked for
+		}
+		if err := h.hold(w, r, a); err == nil {
+			return redirect(w, r, continueURL(a.request))
+		} else if !errors.Is(err, idp.ErrBusy) {
+			return fail(a.provider, err)
+		}
 	}
-	return redirect(w, r, continueURL(before))
+	if r.Method == http.MethodPost {
+		return redirect(w, r, continueURL(before))
+	}
+	return fail(a.provider, idp.Refuse(idp.RefusedReplay, "ID", before.MessageID))
 }
 
 func continueURL(req *idp.LoginRequest) string {

@@ -30,20 +30,25 @@ func (h *Handler) resume(w http.ResponseWriter, r *http.Request) error {
 	if err != nil {
 		return fail(a.provider, err)
 	}
-	switch step := next(a.request, a.need, s, user, h.Clock.Now()); step.kind {
+	step, err := h.decide(r.Context(), &a, s, user)
+	if err != nil {
+		return fail(a.provider, err)
+	}
+	switch step.kind {
 	case stepSignIn:
-		return redirect(w, r, h.SignInPath+"?request="+url.QueryEscape(string(a.request.Handle)))
+		return redirect(w, r, h.signInURL(a.request))
 	case stepUp:
 		return redirect(w, r, h.StepUpPath+"?request="+url.QueryEscape(string(a.request.Handle)))
 	case stepRefuse:
-		return lacking(a.provider, step)
+		return h.refuseUser(&a, step)
 	case stepPassive:
 		err = h.refusePassive(w, r, &a)
 	default:
 		err = h.issue(w, r, &a, s, user)
 	}
 	switch {
-	case errors.Is(err, idp.ErrReplayed): // it came twice, and the other one was faster
+	case errors.Is(err, idp.ErrReplayed), errors.Is(err, idp.ErrAnswered) && a.inBrowser:
+		// It came twice, and the other one was faster.
 		return h.again(w, r, &a)
 	case errors.Is(err, idp.ErrAnswered):
 		err = idp.Refuse(idp.RefusedAnswered, "AuthnRequest", a.request.MessageID).With(err)

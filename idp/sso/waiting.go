@@ -1,6 +1,7 @@
 package sso
 
 import (
+	"context"
 	"errors"
 	"fmt"
 	"net/http"
@@ -95,7 +96,8 @@ func waitingKeys(req *idp.LoginRequest, network netip.Prefix) []waitingKey {
 // weight is what the stored request takes at most, in bytes: its strings, and 512
 // for the rest, its keys and its entries in two indexes.
 func weight(req *idp.LoginRequest) float64 {
-	n := 512 + len(req.SP) + len(req.MessageID) + len(req.ACSURL) + len(req.RelayState) + len(req.NameIDFormat) + len(req.CertSHA256)
+	n := 512 + len(req.SP) + len(req.MessageID) + len(req.ACSURL) + len(req.RelayState) + len(req.NameIDFormat) + len(req.CertSHA256) +
+		len(req.SubjectHash) + len(req.MessageHash)
 	for _, ref := range req.ClassRefs {
 		n += len(ref)
 	}
@@ -166,9 +168,29 @@ func (h *Handler) hold(w http.ResponseWriter, r *http.Request, a *accepted) erro
 	return nil
 }
 
-// answered is called once the answer of a request is written.
-func (h *Handler) answered(r *http.Request, a *accepted) {
-	if a.inStore {
+// forAnswer is the request as its answer is recorded. One that waited in the browser
+// while another delivery of its message is stored has its answer under that one's
+// handle: the store takes one answer there, whichever browser came first.
+func (h *Handler) forAnswer(ctx context.Context, a *accepted) (*idp.LoginRequest, error) {
+	if !a.inBrowser {
+		return a.request, nil
+	}
+	stored, err := h.Store.LoginRequestByMessage(ctx, a.request.SP, a.request.MessageID)
+	if errors.Is(err, idp.ErrNotFound) || err == nil && !a.request.IsResubmitted(stored) {
+		return a.request, nil
+	}
+	if err != nil {
+		return nil, fmt.Errorf("find earlier request: %w", err)
+	}
+	request := *a.request
+	request.Handle = stored.Handle
+	return &request, nil
+}
+
+// answered is called once the answer of a request is written. What was stored of it,
+// under whichever handle, waits no more.
+func (h *Handler) answered(r *http.Request, a *accepted, recorded *idp.LoginRequest) {
+	if a.inStore || recorded.Handle != a.request.Handle {
 		h.waiting.GiveBack(h.Clock.Now(), weight(a.request), waitingKeys(a.request, idp.NetworkOf(web.EventOf(r).Client))...)
 	}
 }

@@ -35,6 +35,9 @@ type Error struct {
 	Args []string
 	// SPName and StartURL say where the person came from, if it is known.
 	SPName, StartURL string
+	// SignInURL is where the user can sign in as someone else; "" if that does not
+	// help.
+	SignInURL string
 	// Obstacle says what the person lacks who is refused, LeaveURL where they
 	// can go with that; see Lacking.
 	Obstacle *assurance.Obstacle

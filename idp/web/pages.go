@@ -107,6 +107,7 @@ type failure struct {
 	spName   string
 	startURL string
 	leaveURL string
+	signIn   string
 	obstacle *assurance.Obstacle
 	args     []string
 	plain    bool
@@ -134,7 +135,7 @@ func classify(err error) failure {
 	var e *Error
 	if errors.As(err, &e) {
 		f.spName, f.startURL, f.args, f.plain = e.SPName, e.StartURL, e.Args, e.Plain
-		f.obstacle, f.leaveURL = e.Obstacle, e.LeaveURL
+		f.obstacle, f.leaveURL, f.signIn = e.Obstacle, e.LeaveURL, e.SignInURL
 		if e.Status != 0 {
 			f.status = e.Status
 		}
@@ -175,7 +176,7 @@ func (p *Pages) show(w http.ResponseWriter, r *http.Request, f failure) error {
 		}
 		return p.Render(w, f.status, func(b io.Writer) error { return p.Set.Lack(b, page) })
 	case f.refusal != nil:
-		page := templates.RefusalPage{Base: base, Refusal: f.refusal, ErrorID: f.errorID, StartURL: f.startURL}
+		page := templates.RefusalPage{Base: base, Refusal: f.refusal, ErrorID: f.errorID, StartURL: f.startURL, SignInURL: f.signIn}
 		if f.plain {
 			return p.text(w, f.status, func(b io.Writer) error { return p.Set.RefusalText(b, page) })
 		}

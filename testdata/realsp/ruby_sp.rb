@@ -5,7 +5,10 @@
 # One process is several service providers, told apart by the Host header.
 # CONFIG.json: {"port": 1, "idp_metadata": "FILE", "providers": {"HOST": {
 #   "key": PEM, "cert": PEM, "binding": "get" | "post", "encrypted": true,
-#   "context": ["CLASSREF", ...]}}}
+#   "context": ["CLASSREF", ...],
+#   "sample": {"sso": URL, "slo": URL, "fingerprint": SHA-1}}}}
+#
+# With "sample" it is set up as 18F's sample for Login.gov is, see SampleProvider.
 #
 # /saml/metadata       its EntityDescriptor, made by ruby-saml
 # /secret/...          needs a sign-in; ?force or ?passive are passed on in the AuthnRequest
@@ -44,10 +47,10 @@ class Provider
     when "/saml/metadata"
       res.content_type = "application/samlmetadata+xml"
       res.body = OneLogin::RubySaml::Metadata.new.generate(settings)
-    when "/saml/acs" then consume(req, res)
+    when "/saml/acs", "/consume" then consume(req, res)
     when "/sign-out" then sign_out(req, res)
     when "/log-out" then log_out(req, res)
-    when "/saml/logged-out" then logged_out(req, res)
+    when "/saml/logged-out", "/slo_logout" then logged_out(req, res)
     when %r{\A/secret/} then secret(req, res)
     when "/" then page(res, 200, "Start", "<p><a href='/secret/start'>Sign in</a></p>")
     else page(res, 404, "Not found", "")
@@ -129,7 +132,7 @@ class Provider
 
     response = OneLogin::RubySaml::Response.new(raw, :settings => settings, :matches_request_id => response.in_response_to)
     response.is_valid? # raises, as soft is false
-    raise "RelayState #{req.query['RelayState'].inspect} is not #{path.inspect}" unless req.query["RelayState"] == path
+    raise "RelayState #{req.query['RelayState'].inspect} is not #{path.inspect}" unless req.query["RelayState"] == relay(path)
 
     cookie = SecureRandom.hex(16)
     @mutex.synchronize { @sessions[cookie] = said_by(response) }
@@ -138,6 +141,11 @@ class Provider
     res["Location"] = @base + path
   rescue OneLogin::RubySaml::ValidationError, RuntimeError => e
     page(res, 403, "Refused", "<p id='refused'>#{escape(e.message)}</p>")
+  end
+
+  # relay is the RelayState that goes with a message; nil for none.
+  def relay(value)
+    value
   end
 
   def said_by(response)
@@ -172,13 +180,13 @@ class Provider
 
     s = settings(:name_identifier_value => said["name-id"], :sessionindex => said["session-index"])
     message = OneLogin::RubySaml::Logoutrequest.new
-    relay = SecureRandom.hex(8)
-    @mutex.synchronize { @leaving[message.request_id] = relay }
+    value = SecureRandom.hex(8)
+    @mutex.synchronize { @leaving[message.request_id] = value }
     if @options["binding"] == "get"
       res.status = 302
-      res["Location"] = message.create(s, :RelayState => relay)
+      res["Location"] = message.create(s, :RelayState => relay(value))
     else
-      post(res, s.idp_slo_service_url, message.create_params(s, :RelayState => relay))
+      post(res, s.idp_slo_service_url, message.create_params(s, :RelayState => relay(value)))
     end
   rescue RuntimeError => e
     page(res, 403, "Refused", "<p id='refused'>#{escape(e.message)}</p>")
@@ -187,11 +195,11 @@ class Provider
   def logged_out(req, res)
     raw = req.query["SAMLResponse"].to_s
     id = OneLogin::RubySaml::Logoutresponse.new(raw, settings).in_response_to
-    relay = @mutex.synchronize { @leaving.delete(id) }
-    raise "no such request, or answered before: #{id.inspect}" unless relay
+    value = @mutex.synchronize { @leaving.delete(id) }
+    raise "no such request, or answered before: #{id.inspect}" unless value
 
     OneLogin::RubySaml::Logoutresponse.new(raw, settings, :matches_request_id => id).validate # raises, as soft is false
-    raise "RelayState #{req.query['RelayState'].inspect} is not #{relay.inspect}" unless req.query["RelayState"] == relay
+    raise "RelayState #{req.query['RelayState'].inspect} is not #{value.inspect}" unless req.query["RelayState"] == relay(value)
 
     page(res, 200, "Signed out", "<p id='signed-out'>Signed out everywhere</p>")
   rescue OneLogin::RubySaml::ValidationError, RuntimeError => e
@@ -219,10 +227,68 @@ class Provider
   end
 end
 
+# A service provider with the settings of 18F's sample for Login.gov: no metadata of
+# the identity provider but its addresses and a fingerprint, a NameID format that no
+# standard has, signatures within the XML on both bindings, no RelayState and no
+# SessionIndex. /secret/... takes the choices of the sample's start page:
+#
+#   ?ial=LEVEL&aal=LEVEL&attributes=NAME,...&binding=post&force_authn=true&skip_encryption=true
+class SampleProvider < Provider
+  ASSURANCE = "http://idmanagement.gov/ns/assurance/".freeze
+  IAL = { "0" => "ial/0", "1" => "ial/1", "2" => "ial/2", "facial-match-preferred" => "ial/2?bio=preferred" }.freeze
+  AAL = { "2" => "aal/2" }.freeze
+
+  private
+
+  def settings(overrides = {})
+    sample = @options["sample"]
+    OneLogin::RubySaml::Settings.new({
+      :issuer => "urn:gov:gsa:SAML:2.0.profiles:sp:sso:localhost",
+      :assertion_consumer_service_url => "#{@base}/consume",
+      :assertion_consumer_logout_service_url => "#{@base}/slo_logout",
+      :idp_sso_target_url => sample["sso"],
+      :idp_slo_target_url => sample["slo"],
+      :idp_cert_fingerprint => sample["fingerprint"],
+      :name_identifier_format => "urn:oasis:names:tc:SAML:1.1:nameid-format:persistent",
+      :allowed_clock_drift => 60,
+      :certificate => @options["cert"],
+      :private_key => @options["key"],
+      :soft => false,
+      :security => {
+        :authn_requests_signed => true,
+        :logout_requests_signed => true,
+        :embed_sign => true,
+        :digest_method => XMLSecurity::Document::SHA256,
+        :signature_method => XMLSecurity::Document::RSA_SHA256
+      }
+    }.merge(overrides).reject { |name, _| name == :sessionindex })
+  end
+
+  def secret(req, res)
+    said = session(req)
+    return show(res, req, said) if said
+
+    message = OneLogin::RubySaml::Authrequest.new
+    @mutex.synchronize { @sent[message.request_id] = req.unparsed_uri }
+    context = [IAL, AAL].zip([req.query["ial"], req.query["aal"]]).map { |values, key| values[key] && ASSURANCE + values[key] }
+    context << "http://idmanagement.gov/ns/requested_attributes?ReqAttr=#{req.query['attributes']}"
+    s = settings(:authn_context => context.compact, :force_authn => req.query["force_authn"])
+    return post(res, s.idp_sso_service_url, message.create_params(s)) if req.query["binding"] == "post"
+
+    res.status = 302
+    res["Location"] = message.create(s)
+    res["Location"] += "&skip_encryption=true" if req.query["skip_encryption"]
+  end
+
+  def relay(_value)
+    nil
+  end
+end
+
 config = JSON.parse(File.read(ARGV.fetch(0)))
 port = config.fetch("port")
 providers = config.fetch("providers").map do |host, options|
-  [host, Provider.new(host, port, options, config.fetch("idp_metadata"))]
+  [host, (options["sample"] ? SampleProvider : Provider).new(host, port, options, config.fetch("idp_metadata"))]
 end.to_h
 
 server = WEBrick::HTTPServer.new(:BindAddress => "127.0.0.1", :Port => port)

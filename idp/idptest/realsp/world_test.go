@@ -31,7 +31,9 @@ type world struct {
 type provider struct {
 	name string // what people read on our pages
 	base string // its address, without a final slash
-	key  string // file with its private key
+	// issuer is its entity ID if that is not made of its address.
+	issuer string
+	key    string // file with its private key
 	// encrypted is set if its assertions are, signedResponse if the Response is
 	// signed beside the Assertion.
 	encrypted, signedResponse bool
@@ -42,7 +44,12 @@ type provider struct {
 }
 
 // entityID is what the provider calls itself.
-func (p *provider) entityID() string { return p.base + "/sp" }
+func (p *provider) entityID() string {
+	if p.issuer != "" {
+		return p.issuer
+	}
+	return p.base + "/sp"
+}
 
 // start is where a sign-in begins at the provider.
 func (p *provider) start() string { return p.secret("start") }

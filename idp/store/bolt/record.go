@@ -63,10 +63,7 @@ func sessionFields(f *fields, s *idp.Session) {
 func requestFields(f *fields, r *idp.LoginRequest) {
 	messageFields(f, r)
 	text(f, &r.Handle)
-	secret := string(r.SecretHash)
-	if text(f, &secret); f.reading && secret != "" {
-		r.SecretHash = []byte(secret)
-	}
+	octets(f, &r.SecretHash)
 	text(f, &r.Year)
 	text(f, &r.ACSURL)
 	text(f, &r.RelayState)
@@ -74,10 +71,12 @@ func requestFields(f *fields, r *idp.LoginRequest) {
 	flag(f, &r.ForceAuthn)
 	flag(f, &r.IsPassive)
 	text(f, &r.NameIDFormat)
+	octets(f, &r.SubjectHash)
 	text(f, &r.Comparison)
 	list(f, &r.ClassRefs, text)
 	text(f, &r.Locale)
 	text(f, &r.CertSHA256)
+	octets(f, &r.MessageHash)
 	text(f, &r.Preview)
 	moment(f, &r.IssuedAt)
 	moment(f, &r.ReceivedAt)
@@ -153,6 +152,14 @@ func text[S ~string](f *fields, s *S) {
 		*s = S(f.take(uint64(n)))
 	} else {
 		f.out = append(f.out, *s...)
+	}
+}
+
+// octets writes or reads bytes; none are read as nil.
+func octets(f *fields, b *[]byte) {
+	s := string(*b)
+	if text(f, &s); f.reading && s != "" {
+		*b = []byte(s)
 	}
 }
 
