@@ -13,7 +13,7 @@ import (
 // that seal them stay. Each file is replaced in one step, so that it opens at any
 // moment, and nothing is written where nothing changes: an interrupted call can be
 // repeated. Years whose file does not open are left as they are, and are in the
-// *DamagedError.
+// *DamagedError. With any other error the rest is not done.
 func (d *Dir) Rewrap(ctx context.Context) error {
 	return d.reseal(ctx, d.sealer.RewrapSealed)
 }
@@ -45,7 +45,11 @@ func (d *Dir) reseal(ctx context.Context, change func(sealContext string, sealed
 		if err := ctx.Err(); err != nil {
 			return err
 		}
-		if err := d.resealYear(y, change); err != nil {
+		opened, err := d.resealYear(y, change)
+		switch {
+		case err != nil && opened:
+			return fmt.Errorf("seal signing key %s: %w", y, err)
+		case err != nil:
 			damaged = append(damaged, DamagedYear{Year: y, Err: err})
 		}
 	}
@@ -55,20 +59,22 @@ func (d *Dir) reseal(ctx context.Context, change func(sealContext string, sealed
 	return nil
 }
 
-func (d *Dir) resealYear(y idp.Year, change func(sealContext string, sealed []byte) ([]byte, bool, error)) error {
+// resealYear replaces one file. opened is false with the error of a file that does not
+// open; any other error is one of reading or writing.
+func (d *Dir) resealYear(y idp.Year, change func(sealContext string, sealed []byte) ([]byte, bool, error)) (opened bool, err error) {
 	sealed, err := os.ReadFile(d.file(y, extKey))
 	if err != nil {
-		return err
+		return true, err
 	}
 	out, changed, err := change(sealContext(y, false), sealed)
 	if err != nil {
 		var external error
 		if out, changed, external = change(sealContext(y, true), sealed); external != nil {
-			return err
+			return false, err
 		}
 	}
 	if !changed {
-		return nil
+		return true, nil
 	}
-	return durable.Replace(d.file(y, extKey), out)
+	return true, durable.Replace(d.file(y, extKey), out)
 }

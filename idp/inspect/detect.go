@@ -118,8 +118,8 @@ func joinLines(text string, start, end int) (joined string, after int) {
 		at := len(text) - len(next)
 		to := endOfURL(text, at)
 		tail, _, _ := strings.Cut(text[to:], "\n")
-		if to == at || strings.TrimSpace(tail) != "" {
-			break
+		if to == at || strings.TrimSpace(tail) != "" || b.Len()+to-at > 2*maxDecoded || strings.Contains(text[at:to], "SAMLRe") {
+			break // another message begins, or no server takes that much
 		}
 		b.WriteString(text[at:to])
 		end, after = to, to

@@ -16,6 +16,7 @@ func hostileTexts(size int) map[string]string {
 		"names and colons": fill("SAMLRequest: "),
 		"values":           fill("SAMLRequest=" + strings.Repeat("A", 100) + "\n"),
 		"one value":        "SAMLRequest=" + fill("QUJD"),
+		"joinable values":  "a=%41 &lt; \\n\n" + fill("SAMLRequest="+strings.Repeat("A", 488)+"\n"),
 		"wrapped value":    "SAMLRequest=" + fill(strings.Repeat("A", 76)+"\n"),
 		"roots":            fill(`<AuthnRequest urn:oasis:names:tc:SAML `),
 		"open roots":       "urn:oasis:names:tc:SAML" + fill(`<samlp:Response>`),

@@ -92,3 +92,24 @@ func putBack(t *testing.T, old, now, user string) {
 		})
 	}))
 }
+
+func valueIn(t *testing.T, dir, bucket, key string) (value []byte) {
+	t.Helper()
+	db := file(t, dir)
+	defer db.Close()
+	ok(t, db.View(func(tx *bbolt.Tx) error {
+		value = bytes.Clone(tx.Bucket([]byte(bucket)).Get([]byte(key)))
+		return nil
+	}))
+	if value == nil {
+		t.Fatalf("no %s %s", bucket, key)
+	}
+	return value
+}
+
+func setIn(t *testing.T, dir, bucket, key string, value []byte) {
+	t.Helper()
+	db := file(t, dir)
+	defer db.Close()
+	ok(t, db.Update(func(tx *bbolt.Tx) error { return tx.Bucket([]byte(bucket)).Put([]byte(key), value) }))
+}

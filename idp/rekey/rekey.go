@@ -83,6 +83,8 @@ type Service struct {
 	Master func() (*seal.Master, error)
 	Log    *slog.Logger
 
+	changing sync.Mutex // held by the commands, one at a time
+
 	mu      sync.Mutex
 	working chan struct{} // closed when the work under way has ended; nil without
 	stop    func()        // interrupts it
@@ -117,6 +119,8 @@ func (s *Service) State(ctx context.Context) (State, error) {
 // keys renewed when it is finished. Called again with the same key, it goes on.
 // Errors: ErrSameKey, seal.ErrChangeUnderWay.
 func (s *Service) Begin(ctx context.Context, to *seal.Master, renewAll bool, actor string) error {
+	s.changing.Lock()
+	defer s.changing.Unlock()
 	st, err := s.State(ctx)
 	if err != nil {
 		return err
@@ -124,10 +128,8 @@ func (s *Service) Begin(ctx context.Context, to *seal.Master, renewAll bool, act
 	switch {
 	case st.Configured == to.ID() && st.Phase == "":
 		return ErrSameKey
-	case st.Phase == seal.PhaseBegin && st.To == to.ID():
+	case (st.Phase == seal.PhaseBegin || st.Phase == seal.PhaseBoth) && st.To == to.ID() && (st.RenewAll || !renewAll):
 		s.start()
-		return nil
-	case st.Phase == seal.PhaseBoth && st.To == to.ID():
 		return nil
 	}
 	err = s.Store.BeginMaster(ctx, to, renewAll, event("master_key.begin", actor, "to", to.ID()))
@@ -142,15 +144,18 @@ func (s *Service) Begin(ctx context.Context, to *seal.Master, renewAll bool, act
 // restart, where it is in a file. Errors: ErrOldKey, seal.ErrNoChange,
 // seal.ErrChangeUnderWay while Begin has not ended.
 func (s *Service) Finish(ctx context.Context, renewAll bool, actor string) error {
+	s.changing.Lock()
+	defer s.changing.Unlock()
 	st, err := s.State(ctx)
 	switch {
 	case err != nil:
 		return err
 	case st.Phase == seal.PhaseBegin:
 		return seal.ErrChangeUnderWay
-	case st.Phase == seal.PhaseFinish && st.Keep == st.To:
+	case st.Phase == seal.PhaseFinish && st.Keep == st.To && (st.RenewAll || !renewAll):
 		s.start()
 		return nil
+	case st.Phase == seal.PhaseFinish && st.Keep == st.To:
 	case st.Phase != seal.PhaseBoth:
 		return seal.ErrNoChange
 	}
@@ -167,6 +172,8 @@ func (s *Service) Finish(ctx context.Context, renewAll bool, actor string) error
 // Cancel goes back to the master key from before, or goes on with it. It must still be configured.
 // Errors: ErrNewKey, seal.ErrNoChange.
 func (s *Service) Cancel(ctx context.Context, actor string) error {
+	s.changing.Lock()
+	defer s.changing.Unlock()
 	st, err := s.State(ctx)
 	switch {
 	case err != nil:
@@ -199,6 +206,8 @@ func (s *Service) finish(ctx context.Context, keep *seal.Master, renewAll bool, 
 // RenewAll makes all keys below the master key new, or goes on with it. Errors:
 // seal.ErrChangeUnderWay while the master key is changed.
 func (s *Service) RenewAll(ctx context.Context, actor string) error {
+	s.changing.Lock()
+	defer s.changing.Unlock()
 	st, err := s.State(ctx)
 	if err != nil {
 		return err

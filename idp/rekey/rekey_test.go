@@ -564,3 +564,167 @@ func TestDeletedUserIsOutOfReach(t *testing.T) {
 		t.Errorf("the new master key opens a user who was deleted before the change: %v", err)
 	}
 }
+
+// TestRefusedCommandsChangeNothing begins changes that are refused, while users are
+// added: every one of them opens with the new master key in the end.
+func TestRefusedCommandsChangeNothing(t *testing.T) {
+	t.Parallel()
+	h := furnished(t)
+	defer func() { h.close(t) }()
+	ctx := t.Context()
+	ok(t, h.Begin(ctx, after, false, "x"))
+	h.settle(t)
+	done := make(chan error, 1)
+	go func() {
+		for range 100 {
+			if err := h.Begin(ctx, master(3), false, "x"); !errors.Is(err, seal.ErrChangeUnderWay) {
+				done <- fmt.Errorf("a third key: %w", err)
+				return
+			}
+		}
+		done <- nil
+	}()
+	added := 0
+	for ended := false; !ended; added++ {
+		ok(t, h.store.CreateUser(ctx, &idp.User{ID: idp.UserID(fmt.Sprintf("added%04d", added))}))
+		select {
+		case err := <-done:
+			ok(t, err)
+			ended = true
+		default:
+		}
+	}
+	h.close(t)
+	var err error
+	h, err = openHouse(h.dir, after)
+	ok(t, err)
+	ok(t, h.Finish(ctx, false, "x"))
+	h.settle(t)
+	for i := range added {
+		if _, err := h.store.User(ctx, idp.UserID(fmt.Sprintf("added%04d", i))); err != nil {
+			t.Fatalf("user %d of %d: %v", i, added, err)
+		}
+	}
+}
+
+// brokenDisk is a folder of signing keys that cannot be written.
+type brokenDisk struct{ rekey.YearKeys }
+
+var errDisk = errors.New("no space left on device")
+
+func (brokenDisk) Rewrap(context.Context) error { return errDisk }
+
+// TestFailingDiskStopsTheChange: what cannot be written is not passed over.
+func TestFailingDiskStopsTheChange(t *testing.T) {
+	t.Parallel()
+	h := furnished(t)
+	defer h.close(t)
+	years := h.Years
+	h.Years = brokenDisk{years}
+	ok(t, h.Begin(t.Context(), after, false, "x"))
+	ok(t, h.Wait(t.Context()))
+	st, err := h.State(t.Context())
+	ok(t, err)
+	if st.Phase != seal.PhaseBegin || st.Failed == "" {
+		t.Errorf("%+v", st)
+	}
+	h.Years = years
+	ok(t, h.Begin(t.Context(), after, false, "x"))
+	if st := h.settle(t); st.Phase != seal.PhaseBoth {
+		t.Errorf("%+v", st)
+	}
+}
+
+// TestRenewalIsNotForgotten asks for a renewal when the change is being finished, and
+// stops at the moment when it ends.
+func TestRenewalIsNotForgotten(t *testing.T) {
+	t.Parallel()
+	for n := range 8 {
+		h := furnished(t)
+		ctx := t.Context()
+		ok(t, h.Begin(ctx, after, false, "x"))
+		h.settle(t)
+		h.configured(after)
+		f := &failing{Store: h.store, dir: h.dir, years: h.years, left: n}
+		h.Service.Store, h.Service.Years = f, f
+		err := h.Finish(ctx, n%2 == 0, "x")
+		ok(t, h.Wait(ctx))
+		if err == nil {
+			f.left = n
+			err = h.Finish(ctx, true, "x") // again, and with all now
+			ok(t, h.Wait(ctx))
+		}
+		st, stateErr := h.State(ctx)
+		ok(t, stateErr)
+		asked := st.RenewAll || st.Renewing || st.Generation > 1
+		h.close(t)
+		h, err = openHouse(h.dir, after)
+		if errors.Is(err, bolt.ErrMaster) {
+			t.Fatalf("write %d: %v", n, err)
+		}
+		ok(t, err)
+		h.Resume()
+		if st := h.settle(t); asked && st.Generation != 2 {
+			t.Errorf("write %d: the renewal was asked for: %+v", n, st)
+		}
+		h.close(t)
+	}
+}
+
+// TestMasterChangePutBack puts back the record of a change that has ended.
+func TestMasterChangePutBack(t *testing.T) {
+	t.Parallel()
+	for _, phase := range []seal.MasterPhase{seal.PhaseBegin, seal.PhaseBoth} {
+		h := furnished(t)
+		ctx := t.Context()
+		f := &failing{Store: h.store, dir: h.dir, years: h.years, left: 1}
+		if phase == seal.PhaseBegin {
+			h.Service.Store, h.Service.Years = f, f
+		}
+		ok(t, h.Begin(ctx, after, false, "x"))
+		ok(t, h.Wait(ctx))
+		h.close(t)
+		record := valueIn(t, h.dir, "meta", "masters")
+		h, err := openHouse(h.dir, before)
+		ok(t, err)
+		h.Resume()
+		h.settle(t)
+		h.configured(after)
+		ok(t, h.Finish(ctx, false, "x"))
+		h.settle(t)
+		h.close(t)
+		setIn(t, h.dir, "meta", "masters", record)
+		if h, err := openHouse(h.dir, after); !errors.Is(err, idp.ErrTampered) {
+			if err == nil {
+				h.close(t)
+			}
+			t.Errorf("%s: %v, want ErrTampered", phase, err)
+		}
+	}
+}
+
+// TestJunkAmongRingKeys: what is no key, or one that opens with nothing, stops neither
+// the start nor a change.
+func TestJunkAmongRingKeys(t *testing.T) {
+	t.Parallel()
+	for _, key := range []string{"0/mac", "255/mac", "zz", "7/other"} {
+		h := furnished(t)
+		ctx := t.Context()
+		h.close(t)
+		setIn(t, h.dir, "ring-keys", key, []byte("x"))
+		h, err := openHouse(h.dir, before)
+		if err != nil {
+			t.Errorf("%s: %v", key, err)
+			continue
+		}
+		ok(t, h.Begin(ctx, after, true, "x"))
+		h.settle(t)
+		h.configured(after)
+		ok(t, h.Finish(ctx, true, "x"))
+		if st := h.settle(t); st.Phase != "" || st.Generation != 2 {
+			t.Errorf("%s: %+v", key, st)
+		}
+		ok(t, h.complete(ctx))
+		h.close(t)
+	}
+}

@@ -93,13 +93,11 @@ func (s *Service) endMaster(ctx context.Context, st seal.KeyState) error {
 	if err := s.wrapAll(ctx); err != nil {
 		return err
 	}
-	if err := s.Store.EndMaster(ctx, event("master_key.end", serverActor, "keep", st.Keep)); err != nil {
-		return err
+	ev := event("master_key.end", serverActor, "keep", st.Keep)
+	if st.RenewAll {
+		ev.Detail["then"] = "keys.renew"
 	}
-	if !st.RenewAll {
-		return nil
-	}
-	return s.Store.BeginRenewal(ctx, event("keys.renew", serverActor, "", ""))
+	return s.Store.EndMaster(ctx, ev)
 }
 
 // wrapAll wraps the keys of users and years by the master keys in force.

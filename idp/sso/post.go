@@ -144,7 +144,9 @@ func (h *Handler) recordPassive(w http.ResponseWriter, r *http.Request, a *accep
 	if err != nil {
 		return fmt.Errorf("record that no one may be asked: %w", err)
 	}
-	h.answered(r, a, request)
+	if event.User != "" { // a stranger gets the room back when the request is swept
+		h.answered(r, a, request)
+	}
 	addCookies(w, tie)
 	return nil
 }

@@ -76,7 +76,10 @@ func (s *Service) Check(c idp.AuditCheckpoint) error {
 func (s *Service) RenewCheckpoint(ctx context.Context) error {
 	page, err := s.Store.AuditPage(ctx, 1<<64-1, 0)
 	if err != nil {
-		return fmt.Errorf("read the checkpoint of the audit trail: %w", err)
+		if ctx.Err() == nil {
+			s.Log.WarnContext(ctx, "the checkpoint of the audit trail cannot be read and keeps its MAC", "error", err.Error())
+		}
+		return ctx.Err()
 	}
 	c := page.Checkpoint
 	if c == nil || s.Check(*c) != nil {

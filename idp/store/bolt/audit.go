@@ -9,6 +9,7 @@ import (
 	"fmt"
 
 	"go.etcd.io/bbolt"
+	berrors "go.etcd.io/bbolt/errors"
 
 	"vernal/idp"
 	"vernal/idp/audit"
@@ -35,7 +36,9 @@ func (r *reader) tail() (*tail, error) {
 	if authentic && head.Seq == end.seq && head.Hash == orFirst(end.hash) && written == end.seq {
 		return end, nil
 	}
-	end.seq = max(end.seq, written)
+	if written <= maxSeq {
+		end.seq = max(end.seq, written)
+	}
 	if authentic {
 		end.seq = max(end.seq, head.Seq)
 	}
@@ -43,19 +46,25 @@ func (r *reader) tail() (*tail, error) {
 	return end, nil
 }
 
-// lastRecord is the last record there is, or the checkpoint if it is the last.
+// lastRecord is the last record that can be read, or the checkpoint if there is none.
+// What is after it was not written by us, and leaves a gap.
 func (r *reader) lastRecord() (*tail, error) {
-	key, value := r.bucket(inAudit).Cursor().Last()
-	if key != nil {
-		rec, err := decodeAudit(key, value)
-		return &tail{seq: rec.Seq, hash: rec.Hash}, err
+	c := r.bucket(inAudit).Cursor()
+	for key, value := c.Last(); key != nil; key, value = c.Prev() {
+		if rec, err := decodeAudit(key, value); err == nil && rec.Seq <= maxSeq {
+			return &tail{seq: rec.Seq, hash: rec.Hash}, nil
+		}
 	}
-	c, err := r.checkpoint()
-	if c == nil || err != nil {
-		return &tail{}, err
+	checkpoint, err := r.checkpoint()
+	if checkpoint == nil || err != nil {
+		return &tail{}, nil // a damaged checkpoint is for Verify to report
 	}
-	return &tail{seq: c.Seq, hash: c.Hash}, nil
+	return &tail{seq: checkpoint.Seq, hash: checkpoint.Hash}, nil
 }
+
+// maxSeq bounds the numbers of records. No trail comes near it, and whoever claims a
+// higher one must not bring the next number back to the first.
+const maxSeq = 1 << 62
 
 func orFirst(hash string) string {
 	if hash == "" {
@@ -90,7 +99,12 @@ func (s *Store) putHead(tx *bbolt.Tx, end tail) error {
 	hash := orFirst(end.hash)
 	value, err := json.Marshal(idp.AuditHead{Seq: end.seq, Hash: hash, MAC: hex.EncodeToString(s.ring.MAC(headContext, headText(end.seq, hash)))})
 	if err == nil {
-		err = tx.Bucket([]byte(inAuditHead.String())).Put(headKey, value)
+		b := tx.Bucket([]byte(inAuditHead.String()))
+		if err = b.Put(headKey, value); errors.Is(err, berrors.ErrIncompatibleValue) {
+			if err = b.DeleteBucket(headKey); err == nil { // someone put a bucket in its place
+				err = b.Put(headKey, value)
+			}
+		}
 	}
 	if err != nil {
 		return fmt.Errorf("write the head of the audit trail: %w", err)

@@ -1,6 +1,7 @@
 package bolt
 
 import (
+	"bytes"
 	"context"
 	"encoding/binary"
 	"errors"
@@ -155,15 +156,25 @@ func (m *imports) note(b bucket, key, value []byte) {
 func (s *Store) NameIDScopes(ctx context.Context) (scopes []idp.NameIDScope, err error) {
 	err = s.view(ctx, func(r *reader) error {
 		c := r.bucket(inNameIDs).Cursor()
-		for k, _ := c.First(); k != nil; {
+		for k, v := c.First(); k != nil; {
+			if err := ctx.Err(); err != nil {
+				return err
+			}
+			if _, err := r.verified(inNameIDs, k, v); err != nil {
+				return err
+			}
 			scope, err := firstOf(k)
 			if err != nil {
 				return corrupt(inNameIDs, k, err)
 			}
 			scopes = append(scopes, idp.NameIDScope(scope))
-			// No key that begins with this scope's prefix sorts after this one:
-			// a UserID is shorter than 256 bytes of 0xff.
-			k, _ = c.Seek(append(pair(scope, ""), slices.Repeat([]byte{0xff}, 256)...))
+			// No authentic key that begins with this scope's prefix sorts after this
+			// one: a UserID is shorter than 256 bytes of 0xff. One that does is forged,
+			// and is looked at next.
+			at := slices.Clone(k)
+			if k, v = c.Seek(append(pair(scope, ""), slices.Repeat([]byte{0xff}, 256)...)); bytes.Equal(k, at) {
+				k, v = c.Next()
+			}
 		}
 		return nil
 	})
@@ -185,10 +196,14 @@ func firstOf(key []byte) (string, error) {
 func (s *Store) DeletedUsers(ctx context.Context, after idp.UserID, limit int) (ids []idp.UserID, err error) {
 	err = s.view(ctx, func(r *reader) error {
 		c := r.bucket(inUserTombstones).Cursor()
-		for k, _ := c.Seek([]byte(after)); k != nil && len(ids) < limit; k, _ = c.Next() {
-			if string(k) != string(after) {
-				ids = append(ids, idp.UserID(k))
+		for k, v := c.Seek([]byte(after)); k != nil && len(ids) < limit; k, v = c.Next() {
+			if string(k) == string(after) {
+				continue
 			}
+			if _, err := r.verified(inUserTombstones, k, v); err != nil {
+				return err
+			}
+			ids = append(ids, idp.UserID(k))
 		}
 		return nil
 	})

@@ -5,6 +5,8 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"maps"
+	"slices"
 	"strconv"
 	"strings"
 
@@ -55,14 +57,14 @@ func (w *writer) putWrapped(number byte, wrapped map[string][]byte) {
 }
 
 // wrappedGenerations are the wrapped ring keys that are stored, by generation and
-// purpose.
+// purpose. What is no ring key is passed over.
 func (r *reader) wrappedGenerations() (map[byte]map[string][]byte, error) {
 	all := make(map[byte]map[string][]byte)
 	for key, value := range r.scan(inRingKeys, nil) {
 		digits, purpose, ok := strings.Cut(string(key), "/")
 		number, err := strconv.ParseUint(digits, 10, 8)
-		if !ok || err != nil {
-			return nil, corrupt(inRingKeys, key, errors.New("not a ring key"))
+		if !ok || err != nil || number == 0 {
+			continue
 		}
 		if all[byte(number)] == nil {
 			all[byte(number)] = make(map[string][]byte)
@@ -72,22 +74,28 @@ func (r *reader) wrappedGenerations() (map[byte]map[string][]byte, error) {
 	return all, nil
 }
 
-// loadRing opens the newest generation, and the one before if the newest says that
-// it is still accepted. An older one that was put back says nothing.
+// loadRing opens the newest generation that opens, and the one before if the newest
+// says that it is still accepted. What else is there opens nothing.
 func (r *reader) loadRing() error {
 	all, err := r.wrappedGenerations()
 	if err != nil {
 		return err
 	}
-	newest := byte(0)
-	for number := range all {
-		newest = max(newest, number)
+	numbers := slices.Sorted(maps.Keys(all))
+	slices.Reverse(numbers)
+	for _, number := range numbers {
+		g, err := seal.OpenGeneration(number, all[number], r.store.masters)
+		if err != nil {
+			continue
+		}
+		r.store.ring = seal.NewRing(g)
+		return r.loadOlder(g, all)
 	}
-	g, err := seal.OpenGeneration(newest, all[newest], r.store.masters)
-	if err != nil {
-		return ErrMaster
-	}
-	r.store.ring = seal.NewRing(g)
+	return ErrMaster
+}
+
+// loadOlder adds the generation that is being renewed.
+func (r *reader) loadOlder(newest *seal.Generation, all map[byte]map[string][]byte) error {
 	before, err := r.renewal()
 	if err != nil || before == nil {
 		return err
@@ -96,7 +104,7 @@ func (r *reader) loadRing() error {
 	if err != nil {
 		return corrupt(inRingKeys, generationKey(before.From, ""), err)
 	}
-	r.store.ring.Set(g, old)
+	r.store.ring.Set(newest, old)
 	return nil
 }
 
@@ -130,12 +138,29 @@ func (r *reader) loadMasters() error {
 	if configured.ID() == c.To {
 		id, wrapped = c.From, c.FromKey
 	}
+	if c.Phase == seal.PhaseBegin && configured.ID() != c.From {
+		return r.store.tampered(inMeta, mastersKey) // the other one opens nothing yet: the record was put back
+	}
 	other, err := configured.UnwrapMaster(id, wrapped)
 	if err != nil {
 		return corrupt(inMeta, mastersKey, err)
 	}
+	if c.Phase == seal.PhaseBoth && !r.opensRing(other) {
+		return r.store.tampered(inMeta, mastersKey) // it was ended
+	}
 	r.store.masters.Set(configured, other)
 	return nil
+}
+
+// opensRing reports whether a master key alone opens the newest ring keys.
+func (r *reader) opensRing(m *seal.Master) bool {
+	all, err := r.wrappedGenerations()
+	if err != nil {
+		return false
+	}
+	number := r.store.ring.Generations()[0].Number
+	_, err = seal.OpenGeneration(number, all[number], seal.NewMasters(m))
+	return err == nil
 }
 
 // Ring is what protects values outside the store with the store's keys.
@@ -162,39 +187,41 @@ func (s *Store) KeyState(ctx context.Context) (st seal.KeyState, err error) {
 }
 
 // BeginMaster records that another master key is to replace the configured one.
-// From here on, new keys are wrapped by both. seal.ErrChangeUnderWay if another
-// change is under way.
+// From here on, new keys are wrapped by both. Where that is under way, it only adds
+// renewAll. seal.ErrChangeUnderWay if another change is under way: nothing is changed.
 func (s *Store) BeginMaster(ctx context.Context, to *seal.Master, renewAll bool, events ...idp.AuditEvent) error {
 	from := s.masters.Configured()
-	s.masters.Set(from, to)
+	begun := false
 	err := s.update(ctx, events, func(w *writer) error {
+		begun = false
 		c, err := w.masterChange()
 		if err != nil {
 			return err
 		}
 		n, err := w.renewal()
-		if err != nil {
+		switch {
+		case err != nil:
 			return err
-		}
-		if c != nil || n != nil {
+		case c != nil && c.To == to.ID() && c.Phase != seal.PhaseFinish && renewAll:
+			c.RenewAll = true
+			w.putJSON(inMeta, mastersKey, c)
+			return nil
+		case c != nil || n != nil:
 			return seal.ErrChangeUnderWay
 		}
+		begun = true
 		w.putJSON(inMeta, mastersKey, masterChange{
 			From: from.ID(), To: to.ID(), Phase: seal.PhaseBegin,
 			FromKey: from.WrapFor(to), ToKey: to.WrapFor(from), RenewAll: renewAll,
 		})
 		return nil
 	})
-	if err != nil {
-		s.restoreMasters(from)
+	if err == nil && begun {
+		// Keys that were made since the commit are wrapped by one master key. They are
+		// in the file before RewrapUserKeys looks.
+		s.masters.Set(from, to)
 	}
 	return err
-}
-
-// restoreMasters puts the master keys in force that the stored change says.
-func (s *Store) restoreMasters(configured *seal.Master) {
-	s.masters.Set(configured)
-	_ = s.view(context.Background(), func(r *reader) error { return r.loadMasters() })
 }
 
 // CompleteMaster makes the other master key open the store: it is for the moment
@@ -211,7 +238,7 @@ func (s *Store) CompleteMaster(ctx context.Context, events ...idp.AuditEvent) er
 		}
 		c.Phase = seal.PhaseBoth
 		w.putJSON(inMeta, mastersKey, c)
-		return w.rewrapRing()
+		return w.rewrapRing(s.masters)
 	})
 }
 
@@ -219,41 +246,43 @@ func (s *Store) CompleteMaster(ctx context.Context, events ...idp.AuditEvent) er
 // What other keys it still wraps is to be wrapped again by keep alone.
 // seal.ErrNoChange without a change that is complete; one that is not complete can
 // only be finished by keeping the key from before. With renewAll, the other keys are
-// renewed when the new one stays.
+// renewed when the new one stays; where keep was chosen before, that is all it adds.
 func (s *Store) FinishMaster(ctx context.Context, keep *seal.Master, renewAll bool, events ...idp.AuditEvent) error {
-	configured := s.masters.Configured()
-	state, err := s.KeyState(ctx)
-	switch {
-	case err != nil:
-		return err
-	case state.Phase == "" || state.Phase == seal.PhaseFinish,
-		keep.ID() != state.From && (keep.ID() != state.To || state.Phase != seal.PhaseBoth):
-		return seal.ErrNoChange
-	}
-	s.masters.Set(keep)
-	err = s.update(ctx, events, func(w *writer) error {
+	chosen := false
+	err := s.update(ctx, events, func(w *writer) error {
+		chosen = false
 		c, err := w.masterChange()
 		switch {
 		case err != nil:
 			return err
-		case c == nil || c.Phase != state.Phase:
+		case c == nil:
+			return seal.ErrNoChange
+		case c.Phase == seal.PhaseFinish && c.Keep == keep.ID():
+			c.RenewAll = c.RenewAll || renewAll && c.Keep == c.To
+			w.putJSON(inMeta, mastersKey, c)
+			return nil
+		case c.Phase == seal.PhaseFinish, keep.ID() != c.From && (keep.ID() != c.To || c.Phase != seal.PhaseBoth):
 			return seal.ErrNoChange
 		}
+		chosen = true
 		c.Phase, c.Keep, c.FromKey, c.ToKey = seal.PhaseFinish, keep.ID(), nil, nil
 		c.RenewAll = (c.RenewAll || renewAll) && keep.ID() == c.To
 		w.putJSON(inMeta, mastersKey, c)
-		return w.rewrapRing()
+		return w.rewrapRing(seal.NewMasters(keep))
 	})
-	if err != nil {
-		s.restoreMasters(configured)
+	if err == nil && chosen {
+		s.masters.Set(keep)
 	}
 	return err
 }
 
 // EndMaster ends a change of the master key, when nothing is wrapped by the other one
-// any more.
+// any more. If the other keys are to be renewed, that begins in the same step.
 func (s *Store) EndMaster(ctx context.Context, events ...idp.AuditEvent) error {
-	return s.update(ctx, events, func(w *writer) error {
+	before := s.ring.Generations()[0]
+	var next *seal.Generation
+	err := s.update(ctx, events, func(w *writer) error {
+		next = nil
 		c, err := w.masterChange()
 		switch {
 		case err != nil:
@@ -262,24 +291,32 @@ func (s *Store) EndMaster(ctx context.Context, events ...idp.AuditEvent) error {
 			return seal.ErrNoChange
 		}
 		w.delete(inMeta, mastersKey)
-		return nil
+		if c.RenewAll {
+			next, err = w.beginRenewal(before)
+		}
+		return err
 	})
+	if err == nil && next != nil {
+		s.ring.Set(next, before)
+	}
+	return err
 }
 
-// rewrapRing notes the ring keys, wrapped by the master keys in force now.
-func (w *writer) rewrapRing() error {
+// rewrapRing notes the ring keys in force, wrapped by the master keys given. Others
+// that lie there go: no one needs them, and they must not stop this.
+func (w *writer) rewrapRing(masters *seal.Masters) error {
 	all, err := w.wrappedGenerations()
 	if err != nil {
 		return err
 	}
-	opened := make(map[byte]map[string][]byte, len(all))
-	for number, wrapped := range all {
-		if opened[number], err = seal.RewrapGeneration(number, wrapped, w.store.masters); err != nil {
-			return corrupt(inRingKeys, generationKey(number, ""), err)
-		}
+	for _, g := range w.store.ring.Generations() {
+		w.putWrapped(g.Number, g.Wrap(masters))
+		delete(all, g.Number)
 	}
-	for number, wrapped := range opened {
-		w.putWrapped(number, wrapped)
+	for number, wrapped := range all {
+		for purpose := range wrapped {
+			w.delete(inRingKeys, generationKey(number, purpose))
+		}
 	}
 	return nil
 }

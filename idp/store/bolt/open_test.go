@@ -83,7 +83,6 @@ func TestOpenRefuses(t *testing.T) {
 			keys := tx.Bucket([]byte("ring-keys"))
 			return keys.Put([]byte("1/mac"), keys.Get([]byte("1/index")))
 		}, want: bolt.ErrMaster},
-		{name: "key of no generation", edit: func(tx *bbolt.Tx) error { return tx.Bucket([]byte("ring-keys")).Put([]byte("x"), nil) }, text: `bucket ring-keys, key "x"`},
 		{name: "no master key", option: func(o *bolt.Options) { o.Masters = nil }, text: "required"},
 		{name: "no clock", option: func(o *bolt.Options) { o.Clock = nil }, text: "required"},
 	}

@@ -21,10 +21,7 @@ var renewed = []bucket{
 // from here on. seal.ErrChangeUnderWay if another change of keys is under way.
 func (s *Store) BeginRenewal(ctx context.Context, events ...idp.AuditEvent) error {
 	before := s.ring.Generations()[0]
-	if before.Number == 255 {
-		return errors.New("the keys were renewed 254 times, and there is no room for another generation")
-	}
-	next := seal.NewGeneration(before.Number + 1)
+	var next *seal.Generation
 	err := s.update(ctx, events, func(w *writer) error {
 		c, err := w.masterChange()
 		if err != nil {
@@ -37,21 +34,32 @@ func (s *Store) BeginRenewal(ctx context.Context, events ...idp.AuditEvent) erro
 		if c != nil || n != nil || s.ring.Generations()[0] != before {
 			return seal.ErrChangeUnderWay
 		}
-		value, err := json.Marshal(renewal{From: before.Number})
-		if err != nil {
-			return err
-		}
-		w.putGeneration(next)
-		// Protected by the new generation, which alone may say that the old one is
-		// still accepted.
-		w.putProtected(inMeta, renewalKey, seal.NewRing(next).Protect(guardKinds[inMeta], renewalKey, value))
-		return nil
+		next, err = w.beginRenewal(before)
+		return err
 	})
 	if err != nil {
 		return err
 	}
 	s.ring.Set(next, before)
 	return nil
+}
+
+// beginRenewal notes a new generation and that the one before is still accepted. The
+// caller puts it in force when that is committed.
+func (w *writer) beginRenewal(before *seal.Generation) (*seal.Generation, error) {
+	if before.Number == 255 {
+		return nil, errors.New("the keys were renewed 254 times, and there is no room for another generation")
+	}
+	next := seal.NewGeneration(before.Number + 1)
+	value, err := json.Marshal(renewal{From: before.Number})
+	if err != nil {
+		return nil, err
+	}
+	w.putGeneration(next)
+	// Protected by the new generation, which alone may say that the old one is still
+	// accepted.
+	w.putProtected(inMeta, renewalKey, seal.NewRing(next).Protect(guardKinds[inMeta], renewalKey, value))
+	return next, nil
 }
 
 // Renew writes up to limit records again that the generation before wrote, beginning

@@ -11,9 +11,17 @@ import (
 	"vernal/idp"
 )
 
-// session reads a session into a zero one; idp.ErrNotFound if it is not there.
+// session reads a session into a zero one; idp.ErrNotFound if it is not there. One
+// that its user's index does not name has ended: whoever took the entry out must not
+// get a session that its user cannot end.
 func (r *reader) session(id idp.SessionID, into *idp.Session) error {
-	return readRecord(r, inSessions, []byte(id), into, sessionFields)
+	if err := readRecord(r, inSessions, []byte(id), into, sessionFields); err != nil {
+		return err
+	}
+	if !r.has(inUserSessions, pair(string(into.User), string(id))) {
+		return missing(inUserSessions)
+	}
+	return nil
 }
 
 // isOver reports whether err says that there is no session to go on with: it is not

@@ -28,13 +28,15 @@ func (s *Store) Sweep(ctx context.Context, now time.Time, limit int) (removed in
 		end := appendTime(nil, now)
 		c := w.bucket(inExpiry).Cursor()
 		for key, _ := c.First(); key != nil && removed < limit; key, _ = c.Next() {
-			if len(key) <= timeLen+1 {
-				return corrupt(inExpiry, key, errors.New("not an entry of the index"))
+			entry := bytes.Clone(key)
+			if len(entry) <= timeLen+1 || !kind(entry[timeLen]).known() {
+				_ = s.tampered(inExpiry, entry)
+				w.delete(inExpiry, entry)
+				continue
 			}
-			if bytes.Compare(key[:timeLen], end) > 0 {
+			if bytes.Compare(entry[:timeLen], end) > 0 {
 				break
 			}
-			entry := bytes.Clone(key)
 			gone, err := w.expire(entry, kind(entry[timeLen]), entry[timeLen+1:])
 			if err != nil {
 				return err
@@ -83,8 +85,6 @@ func (w *writer) expire(entry []byte, k kind, record []byte) (bool, error) {
 			w.deleteLogout(&req)
 			return true, nil
 		}
-	default:
-		err = corrupt(inExpiry, entry, errors.New("unknown kind"))
 	}
 	switch {
 	case errors.Is(err, idp.ErrTampered):
@@ -92,9 +92,15 @@ func (w *writer) expire(entry []byte, k kind, record []byte) (bool, error) {
 		w.delete(k.bucket(), record)
 		return true, nil
 	case errors.Is(err, idp.ErrNotFound):
+		w.delete(k.bucket(), record) // a session that its index does not name any more
 		return false, nil
 	}
 	return false, err
+}
+
+// known reports whether there are records of the kind.
+func (k kind) known() bool {
+	return k == sessionKind || k == requestKind || k == throttleKind || k == logoutKind
 }
 
 // bucket is where the records of the kind are.
