@@ -50,6 +50,7 @@ func TestCorpusUpdate(t *testing.T) {
 	g.libraries()
 	g.wire()
 	g.content()
+	g.guide()
 	g.signatures()
 	g.wrapping()
 	g.logout()

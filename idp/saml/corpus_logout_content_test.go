@@ -1,10 +1,7 @@
 package saml_test
 
 import (
-	"encoding/base64"
-	"net/url"
 	"strings"
-	"testing"
 
 	"vernal/idp/saml"
 )
@@ -199,55 +196,6 @@ func (g *generator) logoutRemote() {
 			a.Logout.Destination, a.Logout.NameID.Value, a.Logout.SessionIndexes = corpusRemote, c.who, c.indexes
 		})
 	}
-	// As the guide prints it, with its order, quotes and line breaks, its prefix list and
-	// its formats: the SessionIndex first, in the assertion namespace, and a Destination
-	// without a year.
-	doc := g.sign(guideLogout(g.t), "sp1")
-	in := saml.Inbound{Method: "POST", RawQuery: "SAMLRequest=" + url.QueryEscape(b64(deflated(doc)))}
-	g.acceptLogout(g.addLogout("remote-guide", "the guide's sample, in the query of a POST", "accepted", in).remote().shows(doc), success, "ada", func(a *accepted) {
-		a.Logout.Destination, a.Logout.NameID.Value, a.Logout.SessionIndexes = strings.TrimSuffix(corpusRemote, "2026"), guideName, []string{adaName}
-		a.Logout.NameID.Format = "urn:oasis:names:tc:SAML:1.1:nameid-format:persistent"
-	})
-}
-
-// guideName is the NameID of the guide's sample. Nobody has it: the SessionIndex names
-// the user.
-const guideName = "4985175e-3ddb-489a-a92c-c981cd15e3ca"
-
-func guideLogout(t testing.TB) string {
-	cert := base64.StdEncoding.EncodeToString(loadCerts(t, []string{"sp1"})[0].Raw)
-	return `<samlp:LogoutRequest Destination='` + strings.TrimSuffix(corpusRemote, "2026") + `'
-                ID='_a1'
-                IssueInstant='` + corpusTime + `'
-                Version='2.0'
-                xmlns:saml='urn:oasis:names:tc:SAML:2.0:assertion'
-                xmlns:samlp='urn:oasis:names:tc:SAML:2.0:protocol'>
-<saml:Issuer>` + corpusSP + `</saml:Issuer>
-<saml:SessionIndex>` + adaName + `</saml:SessionIndex>
-<ds:Signature xmlns:ds='http://www.w3.org/2000/09/xmldsig#'>
-<ds:SignedInfo>
-<ds:CanonicalizationMethod Algorithm='http://www.w3.org/2001/10/xml-exc-c14n#'/>
-<ds:SignatureMethod Algorithm='http://www.w3.org/2001/04/xmldsig-more#rsa-sha256'/>
-<ds:Reference URI='#_a1'>
-<ds:Transforms>
-    <ds:Transform Algorithm='http://www.w3.org/2000/09/xmldsig#enveloped-signature'/>
-    <ds:Transform Algorithm='http://www.w3.org/2001/10/xml-exc-c14n#'>
-    <ec:InclusiveNamespaces PrefixList='#default samlp saml ds xs xsi md' xmlns:ec='http://www.w3.org/2001/10/xml-exc-c14n#'/>
-    </ds:Transform>
-</ds:Transforms>
-<ds:DigestMethod Algorithm='http://www.w3.org/2001/04/xmlenc#sha256'/>
-<ds:DigestValue></ds:DigestValue>
-</ds:Reference>
-</ds:SignedInfo>
-<ds:SignatureValue></ds:SignatureValue>
-<ds:KeyInfo>
-<ds:X509Data>
-<ds:X509Certificate>` + cert + `</ds:X509Certificate>
-</ds:X509Data>
-</ds:KeyInfo>
-</ds:Signature>
-<saml:NameID Format='urn:oasis:names:tc:SAML:1.1:nameid-format:persistent'>` + guideName + `</saml:NameID>
-</samlp:LogoutRequest>`
 }
 
 // logoutSOAP adds what comes by SOAP: envelopes as they should be, and such
