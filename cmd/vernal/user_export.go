@@ -24,7 +24,7 @@ func (a *app) userExportCommand() *cobra.Command {
 		Long: `Write everybody in the form that 'user import' takes, one JSON object a line, or
 with --json a JSON array. It holds what every service provider knows people by, so
 that in a new installation they stay who they are, and the NameIDs of people who
-were deleted, so that nobody gets them again. It thereby names the service
+were deleted, so that no one gets them again. It thereby names the service
 providers that each user visits.
 
 Not in it: remembered devices, sessions, and the IDs that users have in this

@@ -241,7 +241,7 @@ func TestImportRefused(t *testing.T) {
 		{"a step that is to come", `{"email":"a@x.gov","totps":[{"secret":"JBSWY3DPEHPK3PXP","last_step":99999999999}]}`, []string{"totps.last_step: "}},
 		{"a name with a control character", `{"email":"a@x.gov","totps":[{"name":"a\u0000","secret":"JBSWY3DPEHPK3PXP"}]}`, []string{"totp_name: "}},
 		{"disclosed twice", `{"emails":[{"address":"a@x.gov","confirmed":true,"disclosed_to":["urn:a","urn:a"]}]}`, []string{"emails.disclosed_to: "}},
-		{"disclosed to nobody", `{"emails":[{"address":"a@x.gov","confirmed":true,"disclosed_to":[""]}]}`, []string{"emails.disclosed_to: "}},
+		{"disclosed to no one", `{"emails":[{"address":"a@x.gov","confirmed":true,"disclosed_to":[""]}]}`, []string{"emails.disclosed_to: "}},
 		{"another period", `{"email":"a@x.gov","totp_secret":"JBSWY3DPEHPK3PXP","totp_period":45}`, []string{"totp_period: must be 30 or 60"}},
 		{"three authenticators", `{"email":"a@x.gov","totps":[{"secret":"JBSWY3DPEHPK3PXP"},{"secret":"JBSWY3DPEHPK3PXP"},{"secret":"JBSWY3DPEHPK3PXP"}]}`, []string{"totps: has more than 2"}},
 		{"a reason and not locked", `{"email":"a@x.gov","lock_reason":"x"}`, []string{"locked: must be true"}},

@@ -132,7 +132,7 @@ type context struct {
 	// wins, whatever their order.
 	rank int
 	// companion is true of a value that asks for nothing, and so makes no
-	// request valid by itself.
+	// request valid alone.
 	companion bool
 }
 

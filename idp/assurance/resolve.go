@@ -92,7 +92,7 @@ const noted = 20
 //     proofing, takes proofed data if the person has it. Otherwise the
 //     comparison changes nothing;
 //   - the Response states the authentication value asked for, else the
-//     identity value, else what a library sent by itself, else the default;
+//     identity value, else what a library sent unasked, else the default;
 //   - a provider that was built for Login.gov is told the authentication value
 //     asked for, else the default, and never an identity value. It gets verified_at
 //     with any proofed data, asked for and registered or not.

@@ -36,7 +36,7 @@ func TestCheckLength(t *testing.T) {
 }
 
 // A refusal of unknown values names those that are known, and each of them makes a
-// request valid by itself.
+// request valid alone.
 func TestUnknownContextNamesTheKnown(t *testing.T) {
 	t.Parallel()
 	all := &idp.ServiceProvider{IAL: idp.IALFacialMatch, AllowIALMax: true}

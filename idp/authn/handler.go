@@ -5,7 +5,7 @@
 // remembered in passes the code page, where the request allows it. Somebody who
 // is signed in and must prove a factor more sees the step-up page alone.
 //
-// Whoever asked is, with a LoginRequest that waits ("request" in the address), the
+// The user who asked is, with a LoginRequest that waits ("request" in the address), the
 // continue address of package sso, which alone decides what comes next; without
 // one it is the account page.
 //

@@ -13,7 +13,7 @@ import (
 // quotes, line breaks, prefix lists, formats, and Destinations without a year. Sender,
 // names, time and signature are the corpus's.
 
-// guideName is the NameID of the guide's samples. In remote logout nobody has it: the
+// guideName is the NameID of the guide's samples. In remote logout no one has it: the
 // SessionIndex names the user.
 const guideName = "4985175e-3ddb-489a-a92c-c981cd15e3ca"
 

@@ -111,7 +111,7 @@ func (r *Ring) Generations() []*Generation { return slices.Clone(*r.list.Load())
 func (r *Ring) newest() *Generation { return (*r.list.Load())[0] }
 
 // macSize is the length of a MAC on a record: HMAC-SHA256 cut to 128 bits (RFC 2104
-// §5), which nobody can try on a store faster than it can be read.
+// §5), which no one can try on a store faster than it can be read.
 const macSize = 16
 
 // trailerSize is what Protect adds.

@@ -83,7 +83,7 @@ func (m *Manager) load(r *http.Request, cookie string) (*idp.Session, error) {
 	case errors.Is(err, idp.ErrNotFound):
 		return nil, idp.ErrNotFound
 	case errors.Is(err, idp.ErrTampered):
-		// Whoever wrote it, the session it was is over.
+		// Someone else wrote it. The session that it was is over.
 		if err := m.Store.EndSession(r.Context(), id); err != nil {
 			return nil, fmt.Errorf("end session: %w", err)
 		}

@@ -216,7 +216,7 @@ func (c *checker) values(p *idp.ServiceProvider) {
 		}
 	}
 	if p.Compat == idp.CompatLoginGov && p.SignRequests == idp.SignRequestsOptional {
-		// Whoever names the provider could have it answered by looser rules.
+		// A sender who names the provider could have it answered by looser rules.
 		c.add("compat", p.Compat, "does not go with sign_requests optional: it is for requests that are known to be the provider's")
 	}
 	if len(p.NameIDFormats) == 0 {

@@ -127,7 +127,7 @@ func (h *Handler) answer(w http.ResponseWriter, r *http.Request, a *accepted) er
 //
 // A double click delivers a message twice before any cookie came. So within
 // idp.ResubmitWindow, and until there is an answer, each delivery gets a request and a
-// cookie of its own. None of them opens another one's, whoever sent it, and all have one
+// cookie of its own. None of them opens another one's, and all have one
 // answer between them.
 func (h *Handler) again(w http.ResponseWriter, r *http.Request, a *accepted) error {
 	before, err := h.Store.LoginRequestByMessage(r.Context(), a.request.SP, a.request.MessageID)

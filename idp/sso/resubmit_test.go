@@ -74,7 +74,7 @@ func TestDoubleSubmit(t *testing.T) {
 	refused(t, browser.Get(address), http.StatusBadRequest, "already_used")
 }
 
-// Whoever captured a message and delivers it within the window gets a request of their
+// A thief who captured a message and delivers it within the window gets a request of their
 // own, and neither that of the user nor an answer beside the user's.
 func TestReplayWithinTheWindow(t *testing.T) {
 	t.Parallel()

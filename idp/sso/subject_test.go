@@ -237,7 +237,7 @@ func TestSubjectIsNotKept(t *testing.T) {
 	}
 }
 
-// Nobody is asked for a code that would not help: another user is told before the
+// No one is asked for a code that would not help: another user is told before the
 // step-up.
 func TestSubjectBeforeStepUp(t *testing.T) {
 	t.Parallel()

@@ -62,7 +62,7 @@ func (r *reader) lastRecord() (*tail, error) {
 	return &tail{seq: checkpoint.Seq, hash: checkpoint.Hash}, nil
 }
 
-// maxSeq bounds the numbers of records. No trail comes near it, and whoever claims a
+// maxSeq bounds the numbers of records. No trail comes near it, and a writer who claims a
 // higher one must not bring the next number back to the first.
 const maxSeq = 1 << 62
 

@@ -270,7 +270,7 @@ func TestGoexit(t *testing.T) {
 	}
 }
 
-// A disk that stands still holds up a bounded number of changes. The next one is
+// A disk that hangs holds up a bounded number of changes. The next one is
 // refused at once and changes nothing; when the disk goes on, all that waited are
 // made, and there is room again.
 func TestQueueIsBounded(t *testing.T) {
@@ -302,7 +302,7 @@ func TestQueueIsBounded(t *testing.T) {
 		t.Errorf("%d jobs wait, want %d", got, maxJobs)
 	}
 	if _, err := s.AuditRecords(ctx, 0, 1); err != nil {
-		t.Errorf("reading while the disk stands still: %v", err)
+		t.Errorf("reading while the disk hangs: %v", err)
 	}
 	release()
 	wg.Wait()

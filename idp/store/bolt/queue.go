@@ -22,7 +22,7 @@ type job struct {
 }
 
 // maxJobs bounds the jobs that wait. Each holds its caller's request in memory, some
-// 20 kB, and a disk that stands still for seconds must not fill the memory. A batch
+// 20 kB, and a disk that hangs for seconds must not fill the memory. A batch
 // of that many takes well under a second.
 const maxJobs = 2048
 

@@ -12,7 +12,7 @@ import (
 )
 
 // session reads a session into a zero one; idp.ErrNotFound if it is not there. One
-// that its user's index does not name has ended: whoever took the entry out must not
+// that its user's index does not name has ended: a writer who took the entry out must not
 // get a session that its user cannot end.
 func (r *reader) session(id idp.SessionID, into *idp.Session) error {
 	if err := readRecord(r, inSessions, []byte(id), into, sessionFields); err != nil {
@@ -208,7 +208,7 @@ func (s *Store) UserSessions(ctx context.Context, user idp.UserID) (out []*idp.S
 }
 
 // userSessions leaves out what the index names and no authentic session of the user
-// confirms: whoever can write to the file can end sessions, and no more.
+// confirms: a writer of the file can end sessions, and no more.
 func (r *reader) userSessions(user idp.UserID) ([]*idp.Session, error) {
 	var out []*idp.Session
 	prefix := pair(string(user), "")
