@@ -58,9 +58,9 @@ wallboards, calendars) end. Signing keys are sealed with a new key but stay the 
 Without a flag, rekey prints which keys are in use and what is under way. A crash at
 any moment leaves the old or the new key in force, and the server goes on with the
 work when it starts.`,
-		Example: `    vernal rekey --begin --new-key /root/master-2027.key
+		Example: `    vernal rekey --begin --new-key master-2027.key
     every key is wrapped by both master keys, and either of them opens the installation
-    put /root/master-2027.key in the place of vernal-data/master.key
+    put master-2027.key in the place of vernal-data/master.key
     then: vernal rekey --finish`,
 		Args: cobra.NoArgs,
 		RunE: func(c *cobra.Command, _ []string) error {

@@ -43,7 +43,7 @@ func (a *app) spListCommand() *cobra.Command {
 				if err != nil && !errors.Is(err, idp.ErrTampered) {
 					return err
 				}
-				tampered := err // told after the list of the others
+				tampered := err // reported after the list of the others
 				if a.json {
 					return errors.Join(a.printJSON(list), tampered)
 				}

@@ -28,6 +28,20 @@ func WriteNewFrom(path string, write func(io.Writer) error) error {
 	if _, err := os.Lstat(path); err == nil {
 		return &fs.PathError{Op: "create", Path: path, Err: fs.ErrExist}
 	}
+	return publish(path, write, os.Link)
+}
+
+// Replace puts a file with mode 0600 in the place of another one, in one step: a
+// crash leaves the old or the new one.
+func Replace(path string, data []byte) error {
+	return publish(path, func(w io.Writer) error {
+		_, err := w.Write(data)
+		return err
+	}, os.Rename)
+}
+
+// publish writes a file under another name, flushes it, and gives it its name.
+func publish(path string, write func(io.Writer) error, name func(from, to string) error) error {
 	tmp, err := os.CreateTemp(filepath.Dir(path), ".tmp-") // uses O_EXCL and 0600
 	if err != nil {
 		return err
@@ -43,31 +57,7 @@ func WriteNewFrom(path string, write func(io.Writer) error) error {
 	if err != nil {
 		return err
 	}
-	if err := os.Link(tmp.Name(), path); err != nil {
-		return err
-	}
-	return SyncDir(filepath.Dir(path))
-}
-
-// Replace puts a file with mode 0600 in the place of another one, in one step: a
-// crash leaves the old or the new one.
-func Replace(path string, data []byte) error {
-	tmp, err := os.CreateTemp(filepath.Dir(path), ".tmp-") // uses O_EXCL and 0600
-	if err != nil {
-		return err
-	}
-	defer os.Remove(tmp.Name())
-	_, err = tmp.Write(data)
-	if err == nil {
-		err = tmp.Sync()
-	}
-	if cerr := tmp.Close(); err == nil {
-		err = cerr
-	}
-	if err != nil {
-		return err
-	}
-	if err := os.Rename(tmp.Name(), path); err != nil {
+	if err := name(tmp.Name(), path); err != nil {
 		return err
 	}
 	return SyncDir(filepath.Dir(path))

@@ -140,9 +140,9 @@ func (s *Service) Begin(ctx context.Context, to *seal.Master, renewAll bool, act
 	return nil
 }
 
-// Finish ends the master key from before, or goes on with it. The new one must be configured: without a
-// restart, where it is in a file. Errors: ErrOldKey, seal.ErrNoChange,
-// seal.ErrChangeUnderWay while Begin has not ended.
+// Finish ends the master key from before, or goes on with it. The new one must be
+// configured, which takes no restart where it is in a file. Errors: ErrOldKey,
+// seal.ErrNoChange, seal.ErrChangeUnderWay while Begin has not ended.
 func (s *Service) Finish(ctx context.Context, renewAll bool, actor string) error {
 	s.changing.Lock()
 	defer s.changing.Unlock()
@@ -169,8 +169,8 @@ func (s *Service) Finish(ctx context.Context, renewAll bool, actor string) error
 	return s.finish(ctx, configured, renewAll, event("master_key.finish", actor, "keep", st.To))
 }
 
-// Cancel goes back to the master key from before, or goes on with it. It must still be configured.
-// Errors: ErrNewKey, seal.ErrNoChange.
+// Cancel goes back to the master key from before, or goes on with it. It must still
+// be configured. Errors: ErrNewKey, seal.ErrNoChange.
 func (s *Service) Cancel(ctx context.Context, actor string) error {
 	s.changing.Lock()
 	defer s.changing.Unlock()

@@ -74,18 +74,8 @@ func OpenGeneration(number byte, wrapped map[string][]byte, m *Masters) (*Genera
 	return g.ready(), nil
 }
 
-// RewrapGeneration wraps the keys of a generation by the master keys in force now.
-func RewrapGeneration(number byte, wrapped map[string][]byte, m *Masters) (map[string][]byte, error) {
-	g, err := OpenGeneration(number, wrapped, m)
-	if err != nil {
-		return nil, err
-	}
-	return g.Wrap(m), nil
-}
-
 // Ring holds the generations in force, at most two: what it makes, it makes with the
-// newest; what the one before made is accepted until the ring is told that it has
-// ended. It implements idp.Sealer and is safe for concurrent use.
+// newest. What the one before made is accepted until Set leaves it out. It implements idp.Sealer and is safe for concurrent use.
 type Ring struct{ list atomic.Pointer[[]*Generation] }
 
 // NewRing takes the generations in force.

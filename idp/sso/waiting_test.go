@@ -403,7 +403,7 @@ func TestAnsweredRequestsAreGivenBack(t *testing.T) {
 }
 
 // Requests that forbid to ask the user leave a bounded number of records and changes,
-// whoever sends them and however; every one is answered. What is not recorded is
+// for every kind of sender and binding. Every one is answered. What is not recorded is
 // counted. They spend nothing of what the SP's refusals have.
 func TestPassiveRequestsAreBounded(t *testing.T) {
 	t.Parallel()

@@ -10,7 +10,7 @@ import (
 // maxReported bounds what reported remembers.
 const maxReported = 1000
 
-// reported are records that the log was told of.
+// reported are the records that were logged.
 type reported struct {
 	mu   sync.Mutex
 	seen map[string]bool

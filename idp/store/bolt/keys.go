@@ -58,7 +58,7 @@ func (w *writer) putWrapped(number byte, wrapped map[string][]byte) {
 
 // wrappedGenerations are the wrapped ring keys that are stored, by generation and
 // purpose. What is no ring key is passed over.
-func (r *reader) wrappedGenerations() (map[byte]map[string][]byte, error) {
+func (r *reader) wrappedGenerations() map[byte]map[string][]byte {
 	all := make(map[byte]map[string][]byte)
 	for key, value := range r.scan(inRingKeys, nil) {
 		digits, purpose, ok := strings.Cut(string(key), "/")
@@ -71,16 +71,13 @@ func (r *reader) wrappedGenerations() (map[byte]map[string][]byte, error) {
 		}
 		all[byte(number)][purpose] = value
 	}
-	return all, nil
+	return all
 }
 
 // loadRing opens the newest generation that opens, and the one before if the newest
 // says that it is still accepted. What else is there opens nothing.
 func (r *reader) loadRing() error {
-	all, err := r.wrappedGenerations()
-	if err != nil {
-		return err
-	}
+	all := r.wrappedGenerations()
 	numbers := slices.Sorted(maps.Keys(all))
 	slices.Reverse(numbers)
 	for _, number := range numbers {
@@ -154,12 +151,8 @@ func (r *reader) loadMasters() error {
 
 // opensRing reports whether a master key alone opens the newest ring keys.
 func (r *reader) opensRing(m *seal.Master) bool {
-	all, err := r.wrappedGenerations()
-	if err != nil {
-		return false
-	}
 	number := r.store.ring.Generations()[0].Number
-	_, err = seal.OpenGeneration(number, all[number], seal.NewMasters(m))
+	_, err := seal.OpenGeneration(number, r.wrappedGenerations()[number], seal.NewMasters(m))
 	return err == nil
 }
 
@@ -238,12 +231,13 @@ func (s *Store) CompleteMaster(ctx context.Context, events ...idp.AuditEvent) er
 		}
 		c.Phase = seal.PhaseBoth
 		w.putJSON(inMeta, mastersKey, c)
-		return w.rewrapRing(s.masters)
+		w.rewrapRing(s.masters)
+		return nil
 	})
 }
 
 // FinishMaster ends the master key that is not keep: it opens the store no more.
-// What other keys it still wraps is to be wrapped again by keep alone.
+// Other keys that it still wraps must then be wrapped again by keep alone.
 // seal.ErrNoChange without a change that is complete; one that is not complete can
 // only be finished by keeping the key from before. With renewAll, the other keys are
 // renewed when the new one stays; where keep was chosen before, that is all it adds.
@@ -268,7 +262,8 @@ func (s *Store) FinishMaster(ctx context.Context, keep *seal.Master, renewAll bo
 		c.Phase, c.Keep, c.FromKey, c.ToKey = seal.PhaseFinish, keep.ID(), nil, nil
 		c.RenewAll = (c.RenewAll || renewAll) && keep.ID() == c.To
 		w.putJSON(inMeta, mastersKey, c)
-		return w.rewrapRing(seal.NewMasters(keep))
+		w.rewrapRing(seal.NewMasters(keep))
+		return nil
 	})
 	if err == nil && chosen {
 		s.masters.Set(keep)
@@ -303,12 +298,9 @@ func (s *Store) EndMaster(ctx context.Context, events ...idp.AuditEvent) error {
 }
 
 // rewrapRing notes the ring keys in force, wrapped by the master keys given. Others
-// that lie there go: no one needs them, and they must not stop this.
-func (w *writer) rewrapRing(masters *seal.Masters) error {
-	all, err := w.wrappedGenerations()
-	if err != nil {
-		return err
-	}
+// in the bucket go: no one needs them, and they must not stop this.
+func (w *writer) rewrapRing(masters *seal.Masters) {
+	all := w.wrappedGenerations()
 	for _, g := range w.store.ring.Generations() {
 		w.putWrapped(g.Number, g.Wrap(masters))
 		delete(all, g.Number)
@@ -318,7 +310,6 @@ func (w *writer) rewrapRing(masters *seal.Masters) error {
 			w.delete(inRingKeys, generationKey(number, purpose))
 		}
 	}
-	return nil
 }
 
 // RewrapUserKeys wraps the keys of up to limit users after the given one by the

@@ -55,7 +55,7 @@ type Store struct {
 	ring    *seal.Ring // set by prepare
 	clock   idp.Clock
 	log     *slog.Logger
-	// reported are the records of which the log was told that they fail their MAC.
+	// reported are the records that were logged because they fail their MAC.
 	reported reported
 
 	messages messages
@@ -117,7 +117,7 @@ func open(path string, o Options) (*Store, error) {
 // boltOptions are chosen for many small commits to a file that may grow large.
 func boltOptions(wait time.Duration) *bbolt.Options {
 	return &bbolt.Options{
-		// Zero would wait for ever.
+		// Zero would wait without end.
 		Timeout:  max(wait, time.Nanosecond),
 		PageSize: pageSize,
 		// The list of free pages is not written with every commit: after a

@@ -187,11 +187,7 @@ func (s *Store) EndRenewal(ctx context.Context, events ...idp.AuditEvent) error 
 		case n == nil:
 			return seal.ErrNoChange
 		}
-		all, err := w.wrappedGenerations()
-		if err != nil {
-			return err
-		}
-		for number, wrapped := range all {
+		for number, wrapped := range w.wrappedGenerations() {
 			if number == newest.Number {
 				continue
 			}
