@@ -4,6 +4,7 @@ import (
 	"context"
 	"encoding/base64"
 	"encoding/pem"
+	"errors"
 	"fmt"
 	"log/slog"
 	"math/rand/v2"
@@ -630,4 +631,34 @@ func TestSlowClientsLeaveRoom(t *testing.T) {
 	}
 	close(release)
 	wg.Wait()
+}
+
+// TestPassiveRequestsGiveNoRoomBack sends requests that are too long for a cookie and
+// are answered at once. No user has proved anything, so their room in the store is not
+// free before they are swept.
+func TestPassiveRequestsGiveNoRoomBack(t *testing.T) {
+	t.Parallel()
+	i := idptest.New(t, idptest.Options{})
+	a := i.AddProvider(spA, optional)
+	stored := 0
+	const count = 200
+	for n := range count {
+		// JSON escapes each control character six-fold, and chance does not compress.
+		relay := make([]byte, 2048)
+		for i := range relay {
+			relay[i] = byte(1 + rand.IntN(31))
+		}
+		r := &idptest.Request{IsPassive: true, Unsigned: true, RelayState: string(relay)}
+		i.Browser().CrossSitePost("/api/saml/auth"+string(i.Year()), a.Form(r))
+		_, err := i.Store.LoginRequestByMessage(t.Context(), spA, r.ID)
+		switch {
+		case err == nil:
+			stored++
+		case !errors.Is(err, idp.ErrNotFound):
+			t.Fatalf("request %d: %v", n, err)
+		}
+	}
+	if stored == 0 || stored > 150 { // 256 KiB of one network, more than 2 kB each
+		t.Errorf("%d of %d requests were stored", stored, count)
+	}
 }
