@@ -1,0 +1,37 @@
+package main
+
+import (
+	"testing"
+
+	"vernal/idp"
+)
+
+// A suggestion is typed as the command reads it: with quotes where a shell needs
+// them, and with the placeholder of what the user must fill in.
+func TestCommandLine(t *testing.T) {
+	t.Parallel()
+	tests := []struct {
+		name       string
+		suggestion idp.Suggestion
+		want       string // "" for none
+	}{
+		{"subject", idp.Suggest("rotation.publish", "2027"), "vernal rotation publish 2027"},
+		{"subject to fill in", idp.Suggest("rotation.create", ""), "vernal rotation create YEAR"},
+		{"options", idp.Suggest("rotation.retire", "2026").With("force", "").With("reason", "").With("yes", "2026"),
+			"vernal rotation retire 2026 --force --reason TEXT --yes 2026"},
+		{"foreign text", idp.Suggest("sp.edit", "https://a.example/$(id)").With("acs_url", "it's"),
+			`vernal sp edit 'https://a.example/$(id)' --acs-url 'it'\''s'`},
+		{"no such command", idp.Suggest("rotation.sell", "2027"), ""},
+		{"no such option", idp.Suggest("rotation.plan").With("month", "2"), ""},
+		{"a group of commands", idp.Suggest(""), ""},
+	}
+	for _, tt := range tests {
+		t.Run(tt.name, func(t *testing.T) {
+			t.Parallel()
+			got, err := renderCommand(commandTree(), tt.suggestion)
+			if got != tt.want || (err == nil) != (tt.want != "") {
+				t.Errorf("%q, %v; want %q", got, err, tt.want)
+			}
+		})
+	}
+}
