@@ -1,8 +1,6 @@
 package certs
 
 import (
-	"errors"
-	"fmt"
 	"time"
 
 	"vernal/idp"
@@ -56,20 +54,18 @@ func (p Policy) RevokeSteps(h History, y idp.Year, reason string, now time.Time)
 	if err == nil {
 		return []Step{revoke}, nil
 	}
-	if _, ok := h.heir(y, now); ok || y != h.Preferred || reason == "" {
+	if _, ok := h.successor(y, now); ok || y != h.Preferred || reason == "" {
 		return nil, err
 	}
 	letter, ok := h.nextLetter(number(y))
 	if !ok {
-		err.(*RefusedError).Because = "it is preferred, and its letters are used up: make a newer year first"
-		return nil, err
+		return nil, h.Refuse(StepRevoke, y, because(RefusedNoLetterLeft, Args{}), now)
 	}
 	create := p.CreateStep(h, letter, now)
-	create.Why = fmt.Sprintf("it takes over from %s", y)
+	create.Why = because(WhyTakesOver, Args{Year: y})
 	if err := p.CheckStep(create, h, now); err != nil {
-		var refused *RefusedError
-		if errors.As(err, &refused) && p.KeySource == SourceImport {
-			refused.Because = fmt.Sprintf("%s must take over from %s, and keys come from elsewhere: import it first", letter, y)
+		if p.KeySource == SourceImport {
+			return nil, h.Refuse(StepImport, letter, because(RefusedImportFirst, Args{Year: y}), now)
 		}
 		return nil, err
 	}

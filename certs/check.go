@@ -2,52 +2,29 @@ package certs
 
 import (
 	"fmt"
-	"strings"
 	"time"
 
 	"vernal/idp"
 )
 
-// RefusedError says why a step is refused. The operator can act on Because.
+// RefusedError is a step that the rules refuse.
 type RefusedError struct {
 	Kind    StepKind
 	Year    idp.Year
-	Because string
-	// Used is set where only use keeps the year from being retired, so that Force
-	// with a Reason overrides it.
-	Used bool
-	// Users are the service providers that use it, sorted. Package rotation sets
-	// them.
-	Users []idp.EntityID
-	// Fault is set if the reason is the year's key.
-	Fault KeyFault
+	Because Reason
+	// Suggestions are what would help.
+	Suggestions []idp.Suggestion
 }
 
-// Error implements error.
+// Suggested is what would help.
+func (e *RefusedError) Suggested() []idp.Suggestion { return e.Suggestions }
+
+// Error implements error. It is for logs: package templates renders Because for users.
 func (e *RefusedError) Error() string {
 	if e.Year == "" {
 		return fmt.Sprintf("%s refused: %s", e.Kind, e.Because)
 	}
-	return fmt.Sprintf("%s %s refused: %s%s", e.Kind, e.Year, e.Because, usedBy(e.Users))
-}
-
-// maxNamed is how many service providers are named in a sentence.
-const maxNamed = 5
-
-// usedBy names service providers: "; used by A, B and 3 more". Nobody is "".
-func usedBy(users []idp.EntityID) string {
-	if len(users) == 0 {
-		return ""
-	}
-	named := make([]string, 0, maxNamed)
-	for _, id := range users[:min(len(users), maxNamed)] {
-		named = append(named, string(id))
-	}
-	text := "; used by " + strings.Join(named, ", ")
-	if more := len(users) - len(named); more > 0 {
-		text += fmt.Sprintf(" and %d more", more)
-	}
-	return text
+	return fmt.Sprintf("%s %s refused: %s", e.Kind, e.Year, e.Because)
 }
 
 // Take checks the step against the history and returns the history after it. A
@@ -67,44 +44,37 @@ func (p Policy) Take(s Step, h History, now time.Time) (History, error) {
 func (p Policy) CheckStep(s Step, h History, now time.Time) error {
 	// A clock that jumped counts from the first moment on.
 	h, now = h.Tick(now, 0), now.UTC()
-	e := &RefusedError{Kind: s.Kind, Year: s.Year}
+	var reason Reason
 	switch s.Kind {
 	case StepResume:
 		if h.Hold.Since.IsZero() {
-			e.Because = "nothing is held"
+			reason = because(RefusedNothingHeld, Args{})
 		}
 	case StepConfirm:
 		if h.Clock.Trusted() {
-			e.Because = "the clock is trusted"
+			reason = because(RefusedClockTrusted, Args{})
 		}
 	default:
-		e.Because = p.refuseStep(s, h, now, e)
+		reason = p.refuseStep(s, h, now)
 	}
-	if e.Because != "" {
-		return e
+	if reason.IsZero() {
+		return nil
 	}
-	return nil
+	return h.Refuse(s.Kind, s.Year, reason, now)
 }
 
-// refuseFault returns the reason for a step that the year's key keeps from being
-// taken.
-func (e *RefusedError) refuseFault(f KeyFault) string {
-	e.Fault = f
-	return f.Describe(e.Year)
-}
-
-// refuseStep returns why a step about a year is refused; "" if it is allowed.
-func (p Policy) refuseStep(s Step, h History, now time.Time, e *RefusedError) string {
+// refuseStep returns why a step about a year is refused; no reason if it is allowed.
+func (p Policy) refuseStep(s Step, h History, now time.Time) Reason {
 	if !s.Year.Valid() {
-		return fmt.Sprintf("%q is not a year", s.Year)
+		return because(RefusedNotAYear, Args{Value: string(s.Year)})
 	}
 	r, made := h.Record(s.Year)
 	switch s.Kind {
 	case StepCreate, StepCSR, StepImport:
-		return p.refuseMaking(s, h, r, made, now, e)
+		return p.refuseMaking(s, h, r, made, now)
 	}
 	if !made {
-		return "it was never made"
+		return because(RefusedNeverMade, Args{})
 	}
 	state := h.State(s.Year, now)
 	switch s.Kind {
@@ -113,139 +83,136 @@ func (p Policy) refuseStep(s Step, h History, now time.Time, e *RefusedError) st
 	case StepDestroy:
 		switch {
 		case !state.Over():
-			return fmt.Sprintf("it is %s; only the key of a retired year is destroyed", state)
+			return because(RefusedNotOver, Args{State: state})
 		case !r.KeyDestroyedAt.IsZero():
-			return onDate("its key was destroyed", r.KeyDestroyedAt)
+			return because(RefusedKeyDestroyed, Args{Date: r.KeyDestroyedAt})
 		}
-		return ""
+		return Reason{}
 	}
 	if state.Over() {
-		return fmt.Sprintf("it is %s, and does not come back", state)
+		return because(RefusedOver, Args{State: state})
 	}
 	switch s.Kind {
 	case StepPublish:
-		return h.refusePublish(r, state, now, e)
+		return h.refusePublish(r, state, now)
 	case StepPrefer:
-		return h.refusePrefer(r, state, now, e)
+		return h.refusePrefer(r, state, now)
 	case StepRollback:
-		return h.refuseRollback(s, r, state, now, e)
+		return h.refuseRollback(s, r, state, now)
 	case StepRetire:
-		return h.refuseRetire(s, r, now, e)
+		return h.refuseRetire(s, r, now)
 	}
-	return "there is no such step"
+	return because(RefusedUnknownStep, Args{Value: string(s.Kind)})
 }
 
-func (p Policy) refuseMaking(s Step, h History, r Record, made bool, now time.Time, e *RefusedError) string {
+func (p Policy) refuseMaking(s Step, h History, r Record, made bool, now time.Time) Reason {
 	switch {
 	case made && r.over():
-		return fmt.Sprintf("it is %s, and does not come back", h.State(s.Year, now))
+		return because(RefusedOver, Args{State: h.State(s.Year, now)})
 	case made && r.KeyFault == "" && r.isOther(s.CertificateSHA256, s.PublicKeySHA256):
-		e.Fault = KeyDiffers
-		return fmt.Sprintf("another key or certificate is recorded for it, and a year has one: bring that one, or run vernal rotation revoke %s --reason TEXT --yes %s",
-			s.Year, s.Year)
+		return because(RefusedOtherKey, Args{})
 	case made && r.KeyFault != "" && !r.isWaitingFor(s):
-		return e.refuseFault(r.KeyFault)
+		return r.KeyFault.Reason(r.Year)
 	case made && s.Kind != StepCreate && !r.CertEndAt.IsZero():
-		return "it is there already: it has a certificate"
+		return because(RefusedHasCertificate, Args{})
 	case made && s.Kind == StepCreate && r.CertEndAt.IsZero():
-		return "it is there already: its key waits for a certificate from elsewhere"
+		return because(RefusedAwaitsCertificate, Args{})
 	case made && s.Kind != StepImport:
-		return "it is there already"
+		return because(RefusedExists, Args{})
 	case s.Year < h.Preferred:
-		return fmt.Sprintf("%s is preferred, and older years are not made", h.Preferred)
+		return because(RefusedOlderThanPreferred, Args{Year: h.Preferred})
 	case s.Kind == StepCSR:
-		return ""
+		return Reason{}
 	case s.Kind == StepCreate && p.KeySource == SourceImport:
-		return fmt.Sprintf("keys come from elsewhere (key_source import): run csr %s or import %s", s.Year, s.Year)
+		return because(RefusedExternalKeys, Args{})
 	case s.CertEndAt.IsZero():
-		return "it has no certificate"
+		return because(RefusedNoCertificate, Args{})
 	case !s.CertEndAt.After(now):
-		return onDate("its certificate ended", s.CertEndAt)
+		return because(WaitsCertEnded, Args{Date: s.CertEndAt})
 	}
-	return ""
+	return Reason{}
 }
 
-func (h History) refusePublish(r Record, state State, now time.Time, e *RefusedError) string {
+func (h History) refusePublish(r Record, state State, now time.Time) Reason {
 	switch {
 	case state != Created:
-		return fmt.Sprintf("it is %s already", state)
+		return because(RefusedAlready, Args{State: state})
 	case r.KeyFault != "":
-		return e.refuseFault(r.KeyFault)
+		return r.KeyFault.Reason(r.Year)
 	case r.CertEndAt.IsZero():
-		return "its certificate has not come"
+		return because(WaitsCertificate, Args{})
 	case r.certEnded(now):
-		return onDate("its certificate ended", r.CertEndAt)
+		return because(WaitsCertEnded, Args{Date: r.CertEndAt})
 	case r.Year < h.Preferred:
-		return fmt.Sprintf("%s is preferred: %s was passed by and is published no more", h.Preferred, r.Year)
+		return because(RefusedPassedBy, Args{Year: h.Preferred})
 	}
-	return ""
+	return Reason{}
 }
 
-func (h History) refusePrefer(r Record, state State, now time.Time, e *RefusedError) string {
+func (h History) refusePrefer(r Record, state State, now time.Time) Reason {
 	switch {
 	case r.KeyFault != "":
-		return e.refuseFault(r.KeyFault)
+		return r.KeyFault.Reason(r.Year)
 	case state == Created:
-		return "it is not published yet: that comes first"
+		return because(RefusedNotPublished, Args{})
 	case state == Preferred:
-		return "it is preferred already"
+		return because(RefusedAlready, Args{State: state})
 	case r.Year < h.Preferred:
-		return fmt.Sprintf("%s is preferred and newer: rollback returns to an older year", h.Preferred)
+		return because(RefusedPreferredIsNewer, Args{Year: h.Preferred})
 	case r.certEnded(now):
-		return onDate("its certificate ended", r.CertEndAt)
+		return because(WaitsCertEnded, Args{Date: r.CertEndAt})
 	}
-	return ""
+	return Reason{}
 }
 
-func (h History) refuseRollback(s Step, r Record, state State, now time.Time, e *RefusedError) string {
+func (h History) refuseRollback(s Step, r Record, state State, now time.Time) Reason {
 	switch {
 	case r.KeyFault != "":
-		return e.refuseFault(r.KeyFault)
+		return r.KeyFault.Reason(r.Year)
 	case state == Grace || r.certEnded(now):
-		return onDate("its certificate ended", r.CertEndAt)
+		return because(WaitsCertEnded, Args{Date: r.CertEndAt})
 	case state != Expiring:
-		return fmt.Sprintf("it is %s; preference returns to an older year that is live", state)
+		return because(RefusedNotExpiring, Args{State: state})
 	case !s.Until.IsZero() && !s.Until.After(now):
-		return fmt.Sprintf("the hold would have ended on %s", date(s.Until))
+		return because(RefusedHoldEnded, Args{Date: s.Until})
 	}
-	return ""
+	return Reason{}
 }
 
-func (h History) refuseRetire(s Step, r Record, now time.Time, e *RefusedError) string {
+func (h History) refuseRetire(s Step, r Record, now time.Time) Reason {
 	switch {
 	case r.Year == h.Preferred:
-		return "it is preferred; the preferred year is never retired"
+		return because(RefusedPreferred, Args{})
 	case r.Year > h.Preferred:
-		return fmt.Sprintf("it is newer than %s, which is preferred; revoke ends a year that is not wanted", h.Preferred)
+		return because(RefusedNewerThanPreferred, Args{Year: h.Preferred})
 	case s.Force && s.Reason == "":
-		return "force needs a reason"
+		return because(RefusedReasonMissing, Args{})
 	}
-	used := ""
-	for _, b := range h.bars(r, now) {
-		if !b.use {
-			return b.why
+	var use Reason
+	for _, b := range h.retireBlockers(r, now) {
+		if !b.IsUse() {
+			return b.Reason
 		}
-		used = b.why
+		use = b.Reason
 	}
 	if s.Force {
-		return ""
+		return Reason{}
 	}
-	e.Used = used != ""
-	return used
+	return use
 }
 
-func (h History) refuseRevoke(s Step, state State, now time.Time) string {
+func (h History) refuseRevoke(s Step, state State, now time.Time) Reason {
 	switch {
 	case state == Revoked:
-		return "it is revoked already"
+		return because(RefusedAlready, Args{State: state})
 	case s.Reason == "":
-		return "it needs a reason"
+		return because(RefusedReasonMissing, Args{})
 	case state != Preferred:
-		return ""
+		return Reason{}
 	}
-	if _, ok := h.heir(s.Year, now); !ok {
+	if _, ok := h.successor(s.Year, now); !ok {
 		y, _ := h.nextLetter(number(s.Year))
-		return fmt.Sprintf("it is preferred and no newer year can sign: %s must be made first", y)
+		return because(RefusedNoSuccessor, Args{Year: y})
 	}
-	return ""
+	return Reason{}
 }

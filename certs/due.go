@@ -1,9 +1,7 @@
 package certs
 
 import (
-	"fmt"
 	"slices"
-	"strings"
 	"time"
 
 	"vernal/idp"
@@ -18,13 +16,10 @@ type Due struct {
 	// service provider uses a year from now on that should be retired. Zero: no
 	// date will do, a person must act.
 	ReadyAt time.Time `json:"ready_at,omitzero"`
-	// Waits says what keeps it from being taken at DueAt; "" if nothing does.
-	Waits string `json:"waits,omitzero"`
+	// Waits is what keeps it from being taken at DueAt.
+	Waits []Reason `json:"waits,omitempty"`
 	// ByHand is a step that automatic mode never takes.
 	ByHand bool `json:"by_hand,omitzero"`
-	// Used: it is a retirement, and use by service providers is among what it
-	// waits for.
-	Used bool `json:"used,omitzero"`
 }
 
 // ready reports whether automatic mode takes the step now.
@@ -99,14 +94,14 @@ func (p Policy) dueFirst(h History, now time.Time) []Due {
 	d := Due{DueAt: now, ReadyAt: now}
 	switch n := number(p.FirstYears(now)[0]); {
 	case pick.Year != "" && pick.PublishedAt.IsZero():
-		d.Step = Step{Kind: StepPublish, Year: pick.Year, Why: "no year is preferred yet"}
+		d.Step = Step{Kind: StepPublish, Year: pick.Year, Why: because(WhyNoPreferredYear, Args{})}
 	case pick.Year != "":
-		d.Step = Step{Kind: StepPrefer, Year: pick.Year, Why: "no year is preferred yet"}
+		d.Step = Step{Kind: StepPrefer, Year: pick.Year, Why: because(WhyNoPreferredYear, Args{})}
 	case len(h.slot(n)) > 0:
 		d = p.duePublish(h.slot(n), n, now)
 	default:
 		d = p.dueMake(h, n, n)
-		d.Why = "the calendar prefers it at the first start"
+		d.Why = because(WhyFirstStart, Args{})
 	}
 	return []Due{d}
 }
@@ -118,15 +113,15 @@ func (p Policy) dueMake(h History, n, current int) Due {
 	if !ok {
 		y = yearOf(n) + "z"
 		return Due{Step: Step{Kind: StepCreate, Year: y}, DueAt: at, ByHand: true,
-			Waits: fmt.Sprintf("the letters of %04d are used up", n)}
+			Waits: []Reason{because(WaitsLettersUsedUp, Args{Year: yearOf(n)})}}
 	}
-	d := Due{Step: Step{Kind: StepCreate, Year: y, CertEndAt: p.Dates(y).CertEndAt, Why: onDate("its key is due", at)}, DueAt: at, ReadyAt: at}
+	d := Due{Step: Step{Kind: StepCreate, Year: y, CertEndAt: p.Dates(y).CertEndAt, Why: because(WhyKeyDue, Args{Date: at})}, DueAt: at, ReadyAt: at}
 	if n == current {
-		d.Why = onDate("it is the calendar's year", p.PreferAt.In(n))
+		d.Why = because(WhyCalendarYear, Args{Date: p.PreferAt.In(n)})
 	}
 	if p.KeySource == SourceImport {
 		d.Step = Step{Kind: StepImport, Year: y, Why: d.Why}
-		d.ByHand, d.ReadyAt, d.Waits = true, time.Time{}, "its key and certificate come from elsewhere"
+		d.ByHand, d.ReadyAt, d.Waits = true, time.Time{}, []Reason{because(WaitsExternalKey, Args{})}
 	}
 	return d
 }
@@ -139,17 +134,17 @@ func (p Policy) duePublish(rs []Record, n int, now time.Time) Due {
 	case r.Year == "" && last.KeyFault != "":
 		return p.dueFaulty(last, at)
 	case r.Year == "":
-		return Due{Step: Step{Kind: StepImport, Year: last.Year, Why: onDate("it is to be published", at)},
-			DueAt: at, ByHand: true, Waits: "its certificate has not come"}
+		return Due{Step: Step{Kind: StepImport, Year: last.Year, Why: because(WhyPublishDue, Args{Date: at})},
+			DueAt: at, ByHand: true, Waits: []Reason{because(WaitsCertificate, Args{})}}
 	case r.certEnded(now):
-		return Due{Step: Step{Kind: StepPublish, Year: r.Year}, DueAt: at, Waits: onDate("its certificate ended", r.CertEndAt)}
+		return Due{Step: Step{Kind: StepPublish, Year: r.Year}, DueAt: at, Waits: []Reason{because(WaitsCertEnded, Args{Date: r.CertEndAt})}}
 	}
-	return Due{Step: Step{Kind: StepPublish, Year: r.Year, Why: onDate("its publishing is due", at)}, DueAt: at, ReadyAt: at}
+	return Due{Step: Step{Kind: StepPublish, Year: r.Year, Why: because(WhyPublishDue, Args{Date: at})}, DueAt: at, ReadyAt: at}
 }
 
 // dueFaulty is the next step of a year that waits for its key to be restored.
 func (p Policy) dueFaulty(r Record, at time.Time) Due {
-	d := Due{Step: Step{Kind: StepPublish, Year: r.Year}, DueAt: at, Waits: r.KeyFault.Describe(r.Year)}
+	d := Due{Step: Step{Kind: StepPublish, Year: r.Year}, DueAt: at, Waits: []Reason{r.KeyFault.Reason(r.Year)}}
 	switch {
 	case r.CertEndAt.IsZero():
 		d.Kind, d.ByHand = StepImport, true
@@ -165,22 +160,19 @@ func (p Policy) dueFaulty(r Record, at time.Time) Due {
 // certificate of the preferred year has ended.
 func (p Policy) duePrefer(h History, r, preferred Record, now time.Time) Due {
 	at := p.Dates(r.Year).PreferAt
-	d := Due{Step: Step{Kind: StepPrefer, Year: r.Year, Why: onDate("its preferring is due", at)}, DueAt: at, ReadyAt: at}
+	d := Due{Step: Step{Kind: StepPrefer, Year: r.Year, Why: because(WhyPreferDue, Args{Date: at})}, DueAt: at, ReadyAt: at}
 	if !r.PublishedAt.Before(at) {
 		d.ReadyAt = r.PublishedAt.Add(moveTime)
-		d.Why = onDate("service providers have had time to move since it was published", r.PublishedAt)
-		d.Waits = fmt.Sprintf("published late, on %s: service providers have %d days to move", date(r.PublishedAt), moveTime/day)
+		d.Why = because(WhyTimeToMoveOver, Args{Date: r.PublishedAt})
+		d.Waits = []Reason{because(WaitsPublishedLate, Args{Date: r.PublishedAt, Days: int(moveTime / day)})}
 		if end := preferred.CertEndAt; end.Before(d.ReadyAt) {
 			d.ReadyAt = later(end, at)
-			d.Why = onDate(fmt.Sprintf("our signing certificate (%s) ended", preferred.Year), end)
+			d.Why = because(WhyOurCertEnded, Args{Year: preferred.Year, Date: end})
 		}
 	}
 	if h.Hold.Active(later(now, d.ReadyAt)) {
-		d.Waits = fmt.Sprintf("held since the rollback of %s", date(h.Hold.Since))
+		d.Waits = []Reason{h.Hold.reason()}
 		d.ReadyAt = h.Hold.Until
-		if d.ReadyAt.IsZero() {
-			d.Waits += ", until prefer or resume by hand"
-		}
 	}
 	return d
 }
@@ -188,12 +180,10 @@ func (p Policy) duePrefer(h History, r, preferred Record, now time.Time) Due {
 // dueRetire is the retirement of r, which is older than the preferred year.
 func (p Policy) dueRetire(h History, r Record, now time.Time) Due {
 	at := p.Dates(r.Year).RetireAt
-	d := Due{Step: Step{Kind: StepRetire, Year: r.Year, Why: onDate("its retirement is due", at)}, DueAt: at, ReadyAt: at}
-	var why []string
-	used := false
-	for _, b := range h.bars(r, now) {
-		why = append(why, b.why)
-		used = used || b.use
+	d := Due{Step: Step{Kind: StepRetire, Year: r.Year, Why: because(WhyRetireDue, Args{Date: at})}, DueAt: at, ReadyAt: at}
+	var waits []Reason
+	for _, b := range h.retireBlockers(r, now) {
+		waits = append(waits, b.Reason)
 		switch {
 		case b.until.IsZero():
 			d.ReadyAt = time.Time{}
@@ -203,7 +193,7 @@ func (p Policy) dueRetire(h History, r Record, now time.Time) Due {
 	}
 	// What will be over by the date keeps nothing waiting.
 	if d.ReadyAt.IsZero() || d.ReadyAt.After(at) {
-		d.Waits, d.Used = strings.Join(why, "; "), used
+		d.Waits = waits
 	}
 	return d
 }
@@ -211,26 +201,24 @@ func (p Policy) dueRetire(h History, r Record, now time.Time) Due {
 // dueDestroy is the end of the key of a year that is over.
 func (h History) dueDestroy(r Record, now time.Time) Due {
 	at := r.RetiredAt.Add(keepKeyTime)
-	d := Due{Step: Step{Kind: StepDestroy, Year: r.Year, Why: onDate("it was retired", r.RetiredAt)}, DueAt: at, ReadyAt: at}
+	d := Due{Step: Step{Kind: StepDestroy, Year: r.Year, Why: because(WhyRetired, Args{Date: r.RetiredAt})}, DueAt: at, ReadyAt: at}
 	if left := h.Clock.untrustedFor(); left > 0 && now.Add(left).After(at) {
-		d.ReadyAt, d.Waits = now.Add(left), clockBar(h.Clock)
+		d.ReadyAt, d.Waits = now.Add(left), []Reason{h.Clock.reason()}
 	}
 	return d
 }
 
-// bar is something that keeps a year from being retired.
-type bar struct {
-	why string
+// blocker is a reason that keeps a year from being retired.
+type blocker struct {
+	Reason
 	// until is when it is gone at the earliest; zero: not by waiting.
 	until time.Time
-	// use is one that --force overrides.
-	use bool
 }
 
-// bars lists what keeps r from being retired at now, whatever its date.
-func (h History) bars(r Record, now time.Time) (bars []bar) {
+// retireBlockers lists what keeps r from being retired at now, whatever its date.
+func (h History) retireBlockers(r Record, now time.Time) (blockers []blocker) {
 	if !h.Clock.Trusted() {
-		bars = append(bars, bar{why: clockBar(h.Clock), until: now.Add(h.Clock.untrustedFor())})
+		blockers = append(blockers, blocker{h.Clock.reason(), now.Add(h.Clock.untrustedFor())})
 	}
 	var successor time.Time
 	for _, s := range h.Records {
@@ -240,25 +228,37 @@ func (h History) bars(r Record, now time.Time) (bars []bar) {
 	}
 	switch ready := successor.Add(successorTime); {
 	case successor.IsZero():
-		bars = append(bars, bar{why: "no newer year is published"})
+		blockers = append(blockers, blocker{Reason: because(WaitsNoNewerYear, Args{})})
 	case ready.After(now):
-		bars = append(bars, bar{until: ready, why: fmt.Sprintf("its successor was published on %s and must have been for %d days, until %s",
-			date(successor), successorTime/day, date(ready))})
+		blockers = append(blockers, blocker{because(WaitsSuccessorTooNew, Args{Date: successor, Days: int(successorTime / day), Until: ready}), ready})
 	}
 	if quiet := h.Clock.Running - r.QuietFrom; quiet < quietTime {
-		why := "it was not seen unused"
+		args := Args{Days: int(quietTime / day), DaysLeft: wholeDays(quietTime - quiet)}
+		reason := because(WaitsNotSeenUnused, args)
 		if !r.UsedAt.IsZero() {
-			why = onDate("it was last used", r.UsedAt)
+			args.Date = r.UsedAt
+			reason = because(WaitsUsed, args)
 		}
-		bars = append(bars, bar{until: now.Add(quietTime - quiet), use: true,
-			why: fmt.Sprintf("%s; the server must run for %d days without use, %s to go", why, quietTime/day, days(quietTime-quiet))})
+		blockers = append(blockers, blocker{reason, now.Add(quietTime - quiet)})
 	}
-	return bars
+	return blockers
 }
 
-func clockBar(c Clock) string {
-	return fmt.Sprintf("the clock jumped from %s to %s: nothing is retired until the server has run for %s more, or the time is confirmed",
-		date(c.JumpedFrom), date(c.JumpedTo), days(c.untrustedFor()))
+// IsUse reports whether the reason is that service providers use a year, which
+// Step.Force overrides.
+func (r Reason) IsUse() bool { return r.Code == WaitsUsed || r.Code == WaitsNotSeenUnused }
+
+// reason is why nothing is retired while the clock is not trusted.
+func (c Clock) reason() Reason {
+	return because(WaitsClockJumped, Args{From: c.JumpedFrom, To: c.JumpedTo, DaysLeft: wholeDays(c.untrustedFor())})
+}
+
+// reason is why no newer year is preferred automatically.
+func (h Hold) reason() Reason {
+	if h.Until.IsZero() {
+		return because(WaitsHold, Args{Date: h.Since})
+	}
+	return because(WaitsHoldUntil, Args{Date: h.Since, Until: h.Until})
 }
 
 // newest is the last of rs that is so; zero if none is.
@@ -288,13 +288,5 @@ func later(a, b time.Time) time.Time {
 
 func date(t time.Time) string { return t.UTC().Format(time.DateOnly) }
 
-func onDate(what string, t time.Time) string { return what + " on " + date(t) }
-
-// days is a stretch in whole days, a part counted as one.
-func days(d time.Duration) string {
-	n := int((d + day - 1) / day)
-	if n == 1 {
-		return "1 day"
-	}
-	return fmt.Sprintf("%d days", n)
-}
+// wholeDays counts days, a part of one as one.
+func wholeDays(d time.Duration) int { return int((d + day - 1) / day) }

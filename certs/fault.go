@@ -31,23 +31,13 @@ const (
 	KeyDamaged KeyFault = "key_damaged"
 )
 
-// phrase completes "its signing key …".
-func (f KeyFault) phrase() string {
+// isKnown reports whether f is one of the faults.
+func (f KeyFault) isKnown() bool {
 	switch f {
-	case CertMissing:
-		return "has lost its certificate"
-	case KeyDiffers:
-		return "is not the recorded one"
-	case KeyDamaged:
-		return "is damaged"
+	case KeyMissing, CertMissing, KeyDiffers, KeyDamaged:
+		return true
 	}
-	return "is missing"
-}
-
-// Describe says what is wrong with the year's key and how to fix it.
-func (f KeyFault) Describe(y idp.Year) string {
-	return fmt.Sprintf("its signing key %s: restore keys/ from a backup, or run vernal rotation revoke %s --reason TEXT --yes %s",
-		f.phrase(), y, y)
+	return false
 }
 
 // UnusableKeyError is returned when the preferred year cannot sign because of
@@ -59,7 +49,12 @@ type UnusableKeyError struct {
 
 // Error implements error.
 func (e *UnusableKeyError) Error() string {
-	return fmt.Sprintf("the preferred year %s cannot sign: %s", e.Year, e.Fault.Describe(e.Year))
+	return fmt.Sprintf("the preferred year %s cannot sign: %s", e.Year, e.Fault)
+}
+
+// Suggested is what helps if the key is lost for good.
+func (e *UnusableKeyError) Suggested() []idp.Suggestion {
+	return []idp.Suggestion{e.Fault.Suggestion(e.Year)}
 }
 
 // Is reports whether target is ErrNoSigner.

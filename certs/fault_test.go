@@ -209,18 +209,18 @@ func TestStepsRefuseFaultyYear(t *testing.T) {
 		before func(*world)
 		faulty idp.Year // "": none
 		step   Step
-		want   KeyFault
+		want   ReasonCode
 	}{
-		{"publish", unpublished, "2027", Step{Kind: StepPublish, Year: "2027"}, KeyMissing},
-		{"prefer", nil, "2027", Step{Kind: StepPrefer, Year: "2027"}, KeyMissing},
-		{"rollback", preferred, "2026", Step{Kind: StepRollback, Year: "2026"}, KeyMissing},
-		{"create", nil, "2027", Step{Kind: StepCreate, Year: "2027", CertEndAt: at("2028-04-01")}, KeyMissing},
-		{"csr", waiting, "2027", Step{Kind: StepCSR, Year: "2027"}, KeyMissing},
-		{"import of another pair, the key lost", waiting, "2027", bring(other), KeyMissing},
-		{"import of another pair, the key there", waiting, "", bring(other), KeyDiffers},
+		{"publish", unpublished, "2027", Step{Kind: StepPublish, Year: "2027"}, ReasonCode(KeyMissing)},
+		{"prefer", nil, "2027", Step{Kind: StepPrefer, Year: "2027"}, ReasonCode(KeyMissing)},
+		{"rollback", preferred, "2026", Step{Kind: StepRollback, Year: "2026"}, ReasonCode(KeyMissing)},
+		{"create", nil, "2027", Step{Kind: StepCreate, Year: "2027", CertEndAt: at("2028-04-01")}, ReasonCode(KeyMissing)},
+		{"csr", waiting, "2027", Step{Kind: StepCSR, Year: "2027"}, ReasonCode(KeyMissing)},
+		{"import of another pair, the key lost", waiting, "2027", bring(other), ReasonCode(KeyMissing)},
+		{"import of another pair, the key there", waiting, "", bring(other), RefusedOtherKey},
 		{"import of the recorded pair, the key lost", waiting, "2027", bring(k27), ""},
 		{"import of the recorded pair", waiting, "", bring(k27), ""},
-		{"create of another certificate", nil, "", Step{Kind: StepCreate, Year: "2027", CertEndAt: at("2028-04-01"), CertificateSHA256: CertSHA256(other.Cert)}, KeyDiffers},
+		{"create of another certificate", nil, "", Step{Kind: StepCreate, Year: "2027", CertEndAt: at("2028-04-01"), CertificateSHA256: CertSHA256(other.Cert)}, RefusedOtherKey},
 		{"revoke", nil, "2027", Step{Kind: StepRevoke, Year: "2027", Reason: "lost"}, ""},
 		{"revoke the preferred", nil, "2026", Step{Kind: StepRevoke, Year: "2026", Reason: "lost"}, ""},
 		{"prefer another", nil, "2026", Step{Kind: StepPrefer, Year: "2027"}, ""},
@@ -241,7 +241,7 @@ func TestStepsRefuseFaultyYear(t *testing.T) {
 			switch {
 			case tt.want == "" && err != nil:
 				t.Errorf("refused: %v", err)
-			case tt.want != "" && (!errors.As(err, &refused) || refused.Fault != tt.want):
+			case tt.want != "" && (!errors.As(err, &refused) || refused.Because.Code != tt.want):
 				t.Errorf("%v, want a refusal because of %s", err, tt.want)
 			}
 			if diff := cmp.Diff(before, w.h); diff != "" {

@@ -118,6 +118,28 @@ func (h History) find(y idp.Year) (int, bool) {
 	return slices.BinarySearchFunc(h.Records, y, func(r Record, y idp.Year) int { return cmp.Compare(r.Year, y) })
 }
 
+// Taken is a step that was taken for a year, or without one the end of its certificate.
+type Taken struct {
+	Kind StepKind
+	At   time.Time
+}
+
+// Past lists what happened to the year until now, in the order of its life. A year that
+// was revoked was not retired.
+func (r Record) Past(now time.Time) (past []Taken) {
+	all := []Taken{
+		{StepCreate, r.CreatedAt}, {StepPublish, r.PublishedAt}, {StepPrefer, r.PreferredAt}, {"", r.CertEndAt},
+		{StepRetire, r.RetiredAt}, {StepRevoke, r.RevokedAt}, {StepDestroy, r.KeyDestroyedAt},
+	}
+	for _, t := range all {
+		if t.At.IsZero() || t.At.After(now) || t.Kind == StepRetire && !r.RevokedAt.IsZero() {
+			continue
+		}
+		past = append(past, t)
+	}
+	return past
+}
+
 // State is the state of a year at now. Only the end of a certificate makes it
 // depend on the time: every other change is a step that was taken.
 func (h History) State(y idp.Year, now time.Time) State {

@@ -1,7 +1,6 @@
 package certs
 
 import (
-	"fmt"
 	"time"
 
 	"vernal/idp"
@@ -20,11 +19,11 @@ type Coming struct {
 	// same.
 	From State  `json:"from"`
 	To   State  `json:"to"`
-	Why  string `json:"why"`
+	Why  Reason `json:"why"`
 	// DueAt is the date in the calendar, if the step comes later than that.
 	// Waits says why, or what a step by hand waits for.
 	DueAt time.Time `json:"due_at,omitzero"`
-	Waits string    `json:"waits,omitzero"`
+	Waits []Reason  `json:"waits,omitempty"`
 	// ByHand: only a person can take the step.
 	ByHand bool `json:"by_hand,omitzero"`
 	// Stuck: the step waits for a person and no date can be told; At is its
@@ -96,7 +95,7 @@ func (w *walk) take(d Due, t time.Time) {
 	w.h = w.h.Apply(d.Step, t)
 	own := w.at(t, d.Year, before)
 	own.Step, own.Why = d.Kind, d.Why
-	own.ByHand = d.ByHand || w.policy.Manual && d.Kind != StepDestroy
+	own.ByHand = w.policy.IsByHand(d)
 	if d.ByHand {
 		own.Waits = d.Waits
 	}
@@ -106,7 +105,7 @@ func (w *walk) take(d Due, t time.Time) {
 	w.coming = append(w.coming, own)
 	for _, r := range w.h.Records {
 		if c := w.at(t, r.Year, before); r.Year != d.Year && c.From != c.To {
-			c.Why = fmt.Sprintf("%s is preferred", w.h.Preferred)
+			c.Why = because(WhyOtherYearPreferred, Args{Year: w.h.Preferred})
 			w.coming = append(w.coming, c)
 		}
 	}
@@ -139,7 +138,7 @@ func (w *walk) certEnds(t time.Time) {
 		}
 		c := w.at(t, r.Year, w.h)
 		c.From = w.h.State(r.Year, t.Add(-1))
-		c.Why = fmt.Sprintf("our signing certificate (%s) ends", r.Year)
+		c.Why = because(WhyOurCertEnds, Args{Year: r.Year})
 		w.coming = append(w.coming, c)
 	}
 }

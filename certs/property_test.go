@@ -135,7 +135,7 @@ func (l *life) checkEnd(before History, s Step, r Record) {
 		l.rt.Fatalf("%s: %s %s retires %s", l.now, s.Kind, s.Year, r.Year)
 	case r.Year >= before.Preferred:
 		l.rt.Fatalf("%s: %s retired while %s is preferred", l.now, r.Year, before.Preferred)
-	case s.Why != "" && l.now.Before(l.p.Dates(r.Year).RetireAt):
+	case !s.Why.IsZero() && l.now.Before(l.p.Dates(r.Year).RetireAt):
 		l.rt.Fatalf("%s: automatic mode retires %s before %s", l.now, r.Year, l.p.Dates(r.Year).RetireAt)
 	case !known:
 		l.rt.Fatalf("%s: %s retired without 120 days of a successor", l.now, r.Year)
@@ -152,7 +152,7 @@ func (l *life) auto() {
 	l.h = l.h.Tick(l.now, 0)
 	steps := l.p.Steps(l.h, l.now)
 	for i, s := range steps {
-		if slices.Index(steps, s) != i {
+		if slices.IndexFunc(steps, func(o Step) bool { return o.Kind == s.Kind && o.Year == s.Year }) != i {
 			l.rt.Fatalf("%s: %s %s is taken twice: %v", l.now, s.Kind, s.Year, steps)
 		}
 		l.take(s)

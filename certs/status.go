@@ -2,7 +2,6 @@ package certs
 
 import (
 	"cmp"
-	"fmt"
 	"slices"
 	"time"
 
@@ -18,7 +17,7 @@ func (p Policy) Steps(h History, now time.Time) (steps []Step) {
 	for {
 		due := p.due(h, now)
 		i := slices.IndexFunc(due, func(d Due) bool {
-			return d.ready(now) && (!p.Manual || d.Kind == StepDestroy)
+			return d.ready(now) && !p.leavesToOperator(d.Kind)
 		})
 		if i < 0 {
 			return steps
@@ -87,28 +86,34 @@ func (p Policy) Status(h History, now time.Time) Status {
 	return s
 }
 
-// Attention is something that a person should see to.
+// Attention is something that an operator should see to.
 type Attention struct {
 	Code AttentionCode `json:"code"`
 	Year idp.Year      `json:"year,omitzero"`
-	Text string        `json:"text"`
+	Args Args          `json:"args,omitzero"`
+	// Because is why: what a step waits for, or what is wrong with a key.
+	Because []Reason `json:"because,omitempty"`
+	// Text is the rendered attention in an answer for users and programs; "" before
+	// that. Nothing may read it to decide.
+	Text string `json:"text"`
 }
 
-// Name adds to the text who keeps the year from being retired.
-func (a Attention) Name(users []idp.EntityID) Attention {
-	a.Text += usedBy(users)
+// IsUse reports whether the attention is about a retirement that waits because
+// service providers use the year.
+func (a Attention) IsUse() bool { return slices.ContainsFunc(a.Because, Reason.IsUse) }
+
+// WithUsers returns a with the service providers that use the year in its reasons.
+func (a Attention) WithUsers(users []idp.EntityID) Attention {
+	a.Because = slices.Clone(a.Because)
+	for i := range a.Because {
+		if a.Because[i].IsUse() {
+			a.Because[i].Args.SPs = users
+		}
+	}
 	return a
 }
 
-// HeldByUse reports whether the attention is about a retirement that waits
-// because service providers use the year.
-func (a Attention) HeldByUse(due []Due) bool {
-	return a.Code == StepHeld && slices.ContainsFunc(due, func(d Due) bool {
-		return d.Kind == StepRetire && d.Year == a.Year && d.Used
-	})
-}
-
-// AttentionCode names a reason for attention, for programs.
+// AttentionCode names a reason for attention, for programs. Codes never change.
 type AttentionCode string
 
 // The reasons for attention. RequestCertEnded comes from the registry of
@@ -126,42 +131,50 @@ const (
 	KeyUnusable AttentionCode = "signing_key_unusable"
 )
 
-// AttentionCodes are all of them. The slice belongs to the caller.
+// AttentionCodes are all of them, most pressing first. The slice belongs to the caller.
 func AttentionCodes() []AttentionCode {
 	return []AttentionCode{
 		NoSigningKey, KeyUnusable, CertEnded, CertEnding, StepFailed, StepOverdue, StepHeld, StepSoon, RequestCertEnded,
 	}
 }
 
-// Attention lists what a person should see to now, most pressing first.
+// attentionArgs has the fields of Args, by their JSON names, that each code can fill.
+var attentionArgs = map[AttentionCode][]string{
+	NoSigningKey: {}, KeyUnusable: {}, CertEnded: {"date"}, CertEnding: {"date"},
+	StepFailed: {"step", "date", "value"}, StepOverdue: {"step", "date"}, StepHeld: {"step", "date"}, StepSoon: {"step", "date", "days_left"},
+	RequestCertEnded: {"entity_ids", "date"},
+}
+
+// Fields are the JSON names of the arguments that the code can fill.
+func (c AttentionCode) Fields() []string { return slices.Clone(attentionArgs[c]) }
+
+// Attention lists what an operator should see to now, most pressing first.
 func (p Policy) Attention(h History, now time.Time) (all []Attention) {
 	now = now.UTC()
 	h = h.Tick(now, 0)
 	if h.Preferred == "" {
-		all = append(all, Attention{Code: NoSigningKey, Text: "no year is preferred: nothing can be signed"})
+		all = append(all, Attention{Code: NoSigningKey})
 	}
 	for _, r := range h.Records {
 		if r.KeyFault != "" {
-			all = append(all, Attention{Code: KeyUnusable, Year: r.Year, Text: fmt.Sprintf("our year %s is closed: %s", r.Year, r.KeyFault.Describe(r.Year))})
+			all = append(all, Attention{Code: KeyUnusable, Year: r.Year, Because: []Reason{r.KeyFault.Reason(r.Year)}})
 		}
 	}
 	for _, r := range h.Records {
 		switch {
 		case !r.live():
 		case r.certEnded(now):
-			all = append(all, Attention{Code: CertEnded, Year: r.Year, Text: fmt.Sprintf(
-				"our signing certificate (%s) ended on %s, and its addresses still answer", r.Year, date(r.CertEndAt))})
+			all = append(all, Attention{Code: CertEnded, Year: r.Year, Args: Args{Date: r.CertEndAt}})
 		case r.certEnded(now.Add(endingTime)) && h.unmoved(r):
-			all = append(all, Attention{Code: CertEnding, Year: r.Year, Text: fmt.Sprintf(
-				"our signing certificate (%s) ends on %s, and service providers have not moved", r.Year, date(r.CertEndAt))})
+			all = append(all, Attention{Code: CertEnding, Year: r.Year, Args: Args{Date: r.CertEndAt}})
 		}
 	}
 	for _, f := range h.Failures {
-		all = append(all, Attention{Code: StepFailed, Year: f.Year, Text: fmt.Sprintf("%s %s failed on %s: %s", f.Kind, f.Year, date(f.At), f.Error)})
+		all = append(all, Attention{Code: StepFailed, Year: f.Year, Args: Args{Step: f.Kind, Date: f.At, Value: f.Error}})
 	}
 	for _, d := range p.due(h, now) {
-		if code, text := p.attention(d, now); code != "" {
-			all = append(all, Attention{Code: code, Year: d.Year, Text: fmt.Sprintf("%s %s %s", d.Kind, d.Year, text)})
+		if a, ok := p.attention(d, now); ok {
+			all = append(all, a)
 		}
 	}
 	return all
@@ -173,20 +186,24 @@ func (h History) unmoved(r Record) bool {
 	return r.Unmoved > 0 || !slices.ContainsFunc(h.Records, func(o Record) bool { return o.Year > r.Year && o.live() })
 }
 
-// attention is why a step that comes next needs attention; "" if it does not.
-func (p Policy) attention(d Due, now time.Time) (AttentionCode, string) {
-	hand := d.ByHand || p.Manual && d.Kind != StepDestroy
+// attention is why a step that comes next needs attention; false if it does not.
+func (p Policy) attention(d Due, now time.Time) (Attention, bool) {
+	byHand := p.IsByHand(d)
+	a := Attention{Year: d.Year, Args: Args{Step: d.Kind, Date: d.DueAt}}
 	switch {
 	case d.DueAt.After(now):
-		if p.Manual && hand && !d.DueAt.After(now.Add(remindTime)) {
-			return StepSoon, fmt.Sprintf("is due on %s, in %s", date(d.DueAt), days(d.DueAt.Sub(now)))
+		if !p.Manual || !byHand || d.DueAt.After(now.Add(remindTime)) {
+			return Attention{}, false
 		}
+		a.Code, a.Args.DaysLeft = StepSoon, wholeDays(d.DueAt.Sub(now))
 	case d.ByHand:
-		return StepOverdue, fmt.Sprintf("was due on %s: %s", date(d.DueAt), d.Waits)
+		a.Code, a.Because = StepOverdue, d.Waits
 	case !d.ready(now):
-		return StepHeld, fmt.Sprintf("was due on %s: %s", date(d.DueAt), d.Waits)
-	case hand || now.Sub(d.ReadyAt) >= lateTime:
-		return StepOverdue, fmt.Sprintf("was due on %s", date(d.DueAt))
+		a.Code, a.Because = StepHeld, d.Waits
+	case byHand || now.Sub(d.ReadyAt) >= lateTime:
+		a.Code = StepOverdue
+	default:
+		return Attention{}, false
 	}
-	return "", ""
+	return a, true
 }

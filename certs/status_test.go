@@ -197,7 +197,7 @@ func TestPlan(t *testing.T) {
 	t.Run("a hold that is over before the date", func(t *testing.T) {
 		t.Parallel()
 		w := firstStart(t, "2026-11-22").hand("create 2027", "publish 2027", "prefer 2027", "rollback 2026 2027-02-20")
-		if d := w.p.Status(w.h, w.now).Due[0]; d.Kind != StepPrefer || d.ReadyAt != at("2027-03-01") || d.Waits != "" {
+		if d := w.p.Status(w.h, w.now).Due[0]; d.Kind != StepPrefer || d.ReadyAt != at("2027-03-01") || d.Waits != nil {
 			t.Errorf("due: %+v", d)
 		}
 		if diff := cmp.Diff([]string{"2027-03-01 2027 prefer preferred", "2027-03-01 2026  expiring"}, lines(w.p.Plan(w.h, w.now, 1))[:2]); diff != "" {

@@ -1,6 +1,8 @@
 package certs
 
 import (
+	"maps"
+	"slices"
 	"time"
 
 	"vernal/idp"
@@ -37,6 +39,66 @@ const (
 	StepConfirm StepKind = "confirm-clock"
 )
 
+// stepRule is what sets a kind of step apart, besides its rules.
+type stepRule struct {
+	// automatic: automatic mode takes it on its date.
+	automatic bool
+	// byCommand: an operator can ask for it by its name alone.
+	byCommand bool
+	// namesYear: the operator says which year it is about.
+	namesYear bool
+	// needsReason: the operator must give one.
+	needsReason bool
+	// endsSigning: the year signs nothing after it.
+	endsSigning bool
+	// affectsSPs: service providers see a difference.
+	affectsSPs bool
+}
+
+// stepRules has every kind of step.
+var stepRules = map[StepKind]stepRule{
+	StepCreate:   {automatic: true, byCommand: true, namesYear: true},
+	StepCSR:      {namesYear: true},
+	StepImport:   {namesYear: true},
+	StepPublish:  {automatic: true, byCommand: true, namesYear: true, affectsSPs: true},
+	StepPrefer:   {automatic: true, byCommand: true, namesYear: true, affectsSPs: true},
+	StepRetire:   {automatic: true, byCommand: true, namesYear: true, endsSigning: true, affectsSPs: true},
+	StepDestroy:  {automatic: true, namesYear: true, endsSigning: true},
+	StepRollback: {byCommand: true, needsReason: true, affectsSPs: true},
+	StepResume:   {byCommand: true},
+	StepRevoke:   {byCommand: true, namesYear: true, endsSigning: true, affectsSPs: true},
+	StepConfirm:  {byCommand: true},
+}
+
+// StepKinds are all kinds of steps, sorted. The slice belongs to the caller.
+func StepKinds() []StepKind { return slices.Sorted(maps.Keys(stepRules)) }
+
+// IsAutomatic reports whether automatic mode takes the step on its date.
+func (k StepKind) IsAutomatic() bool { return stepRules[k].automatic }
+
+// IsCommand reports whether an operator can ask for the step by its name alone.
+func (k StepKind) IsCommand() bool { return stepRules[k].byCommand }
+
+// NamesYear reports whether an operator says which year the step is about.
+func (k StepKind) NamesYear() bool { return stepRules[k].namesYear }
+
+// NeedsReason reports whether an operator must always give a reason.
+func (k StepKind) NeedsReason() bool { return stepRules[k].needsReason }
+
+// EndsSigning reports whether the year signs nothing after the step.
+func (k StepKind) EndsSigning() bool { return stepRules[k].endsSigning }
+
+// AffectsSPs reports whether service providers see a difference after the step.
+func (k StepKind) AffectsSPs() bool { return stepRules[k].affectsSPs }
+
+// IsByHand reports whether an operator takes the step: always, or because the policy
+// leaves it to them.
+func (p Policy) IsByHand(d Due) bool { return d.ByHand || p.leavesToOperator(d.Kind) }
+
+// leavesToOperator reports whether manual mode leaves the step to an operator. The key
+// of a year that is over is destroyed in manual mode too.
+func (p Policy) leavesToOperator(k StepKind) bool { return p.Manual && k != StepDestroy }
+
 // Step is one change of the rotation.
 type Step struct {
 	Kind StepKind `json:"step"`
@@ -56,8 +118,8 @@ type Step struct {
 	Force bool `json:"force,omitzero"`
 	// Reason is what a person gave.
 	Reason string `json:"reason,omitzero"`
-	// Why is what made automatic mode take the step, in words.
-	Why string `json:"why,omitzero"`
+	// Why is what made automatic mode take the step.
+	Why Reason `json:"why,omitzero"`
 }
 
 // Apply is the history after the step. It checks nothing: a step that was not
@@ -109,7 +171,7 @@ func (h History) prefer(y idp.Year, now time.Time) History {
 
 func (h History) revoke(s Step, now time.Time) History {
 	if s.Year == h.Preferred {
-		next, ok := h.heir(s.Year, now)
+		next, ok := h.successor(s.Year, now)
 		if !ok {
 			return h
 		}
@@ -126,11 +188,11 @@ func (h History) revoke(s Step, now time.Time) History {
 	})
 }
 
-// heir is the year that takes over when the preferred year y is revoked: the
+// successor is the year that takes over when the preferred year y is revoked: the
 // next newer one that can sign, one that service providers know already before
 // one that is not published.
-func (h History) heir(y idp.Year, now time.Time) (Record, bool) {
-	var heir Record
+func (h History) successor(y idp.Year, now time.Time) (Record, bool) {
+	var next Record
 	for _, r := range h.Records {
 		if r.Year <= y || !r.canSign() || r.certEnded(now) {
 			continue
@@ -138,9 +200,9 @@ func (h History) heir(y idp.Year, now time.Time) (Record, bool) {
 		if r.live() {
 			return r, true
 		}
-		if heir.Year == "" {
-			heir = r
+		if next.Year == "" {
+			next = r
 		}
 	}
-	return heir, heir.Year != ""
+	return next, next.Year != ""
 }

@@ -172,13 +172,13 @@ func (w *world) wantAttention(t *testing.T, want ...string) {
 	}
 }
 
-// wantRefused checks that err is a refusal whose reason has the words.
-func wantRefused(t *testing.T, err error, words string) {
+// wantRefused checks that err is a refusal for the reason.
+func wantRefused(t *testing.T, err error, want Reason) {
 	t.Helper()
 	var refused *RefusedError
 	if !errors.As(err, &refused) {
-		t.Errorf("not refused (%v), want: %s", err, words)
-	} else if !strings.Contains(refused.Because, words) {
-		t.Errorf("refused because %q, want %q", refused.Because, words)
+		t.Errorf("not refused (%v), want: %s", err, want)
+	} else if diff := cmp.Diff(want, refused.Because); diff != "" {
+		t.Errorf("refused because (-want +got):\n%s", diff)
 	}
 }

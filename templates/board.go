@@ -9,6 +9,7 @@ import (
 	"io/fs"
 	"time"
 
+	"vernal/certs"
 	"vernal/idp"
 )
 
@@ -25,7 +26,7 @@ type BoardPage struct {
 	Held      bool     // no newer year is preferred by itself, since a rollback
 	DataURL   string   // the same as JSON
 	Years     []BoardYear
-	Attention []BoardAttention
+	Attention []certs.Attention
 	// MoreAttention counts those that are left out.
 	MoreAttention int
 	Coming        []BoardStep
@@ -72,13 +73,7 @@ type BoardStep struct {
 	Days int
 	// ByHand: a person takes the step; Stuck: it has no date.
 	ByHand, Stuck bool
-	Waits         string // why it is late; "" if it is not
-}
-
-// BoardAttention is something to see to, in words.
-type BoardAttention struct {
-	Year idp.Year
-	Text string
+	Waits         []certs.Reason // why it is late
 }
 
 // BoardFilter is a link to a part of the list.
@@ -104,7 +99,7 @@ type BoardSP struct {
 	Move     Key
 	Years    []BoardUse
 	Certs    []BoardCert
-	Odd      []string
+	Warnings []certs.Reason
 	Contacts []string
 	Fetches  []BoardFetch
 }

@@ -12,9 +12,9 @@ import (
 	"time"
 )
 
-// catalogue is the texts of one language. A text may hold placeholders {0},
-// {1}, … and parts in [[…]] that are left out when a placeholder in them has no
-// argument.
+// catalogue is the texts of one language. A text may hold placeholders, {0}, {1}, …
+// or by name (see Phrases), and parts in [[…]] that are left out when a placeholder
+// in them has no argument.
 type catalogue map[Key]string
 
 // readCatalogues reads catalogue/LANG.json; see check.
@@ -68,6 +68,9 @@ func marks(text string) []string {
 			break
 		}
 		found, rest = append(found, "{"+strconv.Itoa(n)+"}"), rest[i+3:]
+	}
+	for _, name := range marksOf(text) {
+		found = append(found, "{"+name+"}")
 	}
 	for _, bracket := range []string{"[[", "]]"} {
 		for range strings.Count(text, bracket) {

@@ -3,6 +3,7 @@ package templates
 import (
 	"fmt"
 	htmltemplate "html/template"
+	"maps"
 	"strconv"
 	"strings"
 	"time"
@@ -12,8 +13,8 @@ import (
 )
 
 // funcs are what pages call. Those that give text give it unescaped.
-func funcs(lang Lang, c catalogue, reasons *Reasons, prefix string) map[string]any {
-	return map[string]any{
+func funcs(lang Lang, c catalogue, prefix string) map[string]any {
+	all := map[string]any{
 		"lang":   func() Lang { return lang },
 		"name":   func(l Lang) string { return names[l] },
 		"static": func(name string) string { return prefix + name },
@@ -61,9 +62,9 @@ func funcs(lang Lang, c catalogue, reasons *Reasons, prefix string) map[string]a
 		"short": short,
 		"style": inlineStyle,
 		"line":  line,
-		// reason says why something of the rotation is so.
-		"reason": reasons.page(lang),
 	}
+	maps.Copy(all, newPhrases(c).reasonFuncs())
+	return all
 }
 
 // AttributesPath is the page of the attributes, and ContextsPath the part of it

@@ -1,5 +1,7 @@
 package templates
 
+import "vernal/certs"
+
 import (
 	"strconv"
 	"time"
@@ -94,20 +96,22 @@ const (
 	YearRevoked   Key = "year.revoked"
 )
 
-// What comes for a year; {0} is the year.
+// What comes for a year besides steps (see StepKey); {0} is the year.
 const (
-	ComesCreate    Key = "comes.create"
-	ComesCSR       Key = "comes.csr"
-	ComesImport    Key = "comes.import"
-	ComesPublish   Key = "comes.publish"
-	ComesPrefer    Key = "comes.prefer"
 	ComesExpiring  Key = "comes.expiring"
 	ComesPublished Key = "comes.published"
-	ComesCertEnd   Key = "comes.certificate_end"
-	ComesRetire    Key = "comes.retire"
-	ComesDestroy   Key = "comes.destroy"
-	ComesOther     Key = "comes.other"
 )
+
+// StepKey is what comes for a year with a step or, without one, the end of its
+// certificate; {0} is the year.
+func StepKey(step certs.StepKind) Key { return "comes." + stepName(step) }
+
+func stepName(step certs.StepKind) Key {
+	if step == "" {
+		return "certificate_end"
+	}
+	return Key(step)
+}
 
 // How far a service provider has come.
 const (

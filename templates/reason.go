@@ -5,142 +5,243 @@ import (
 	htmltemplate "html/template"
 	"regexp"
 	"slices"
-	"strconv"
 	"strings"
 	"time"
+
+	"vernal/certs"
+	"vernal/idp"
 )
 
-// Reasons says in other languages why the rotation stands as it does. The
-// rotation, the board and old records tell that in English sentences; a reason.
-// text of the English catalogue is the form of one, and what stands in its
-// places is said in the other language, too, if it can be. It is read-only.
-type Reasons struct {
-	forms      []form
-	catalogues map[Lang]catalogue
+// Phrases renders in one language what the rotation says in codes: reasons,
+// attention and suggestions. The texts are those of the catalogue under "reason.CODE",
+// "attention.CODE" and "suggest.LABEL". Each {name} in one is the argument with that JSON
+// name, and a part in [[…]] is left out when an argument in it is empty. It is read-only.
+type Phrases struct {
+	c    catalogue
+	date func(time.Time) (string, error)
 }
 
-// form is how the sentences of a key are made.
-type form struct {
-	key   Key
-	re    *regexp.Regexp
-	marks []int // the placeholder of each group
-}
+// codePrefixes begin the keys of texts that code outside of this package chooses.
+var codePrefixes = []string{"reason.", "reason_part.", "attention.", "comes.", "past.", "means.", "calendar.", suggestPrefix}
 
-// reasonPrefix begins the keys of sentences.
-const reasonPrefix = "reason."
-
-// NewReasons reads the sentences. An error means that this build of the program
-// is broken.
-func NewReasons() (*Reasons, error) {
-	all, err := readCatalogues(embedded)
+// PhrasesIn returns the phrases of a language for pages and mails; English if it is
+// not one of ours.
+func PhrasesIn(lang Lang) (*Phrases, error) {
+	s, err := New()
 	if err != nil {
 		return nil, err
 	}
-	return newReasons(all), nil
+	l, ok := s.pages[lang]
+	if !ok {
+		l = s.pages[fallback]
+	}
+	return newPhrases(l.catalogue), nil
 }
 
-func newReasons(all map[Lang]catalogue) *Reasons {
-	r := &Reasons{catalogues: all}
-	for key, text := range all[fallback] {
-		if strings.HasPrefix(string(key), reasonPrefix) {
-			r.forms = append(r.forms, newForm(key, text))
-		}
+// TerminalPhrases returns the English phrases with dates as tools sort them
+// (2027-04-01).
+func TerminalPhrases() (*Phrases, error) {
+	p, err := PhrasesIn(fallback)
+	if err != nil {
+		return nil, err
 	}
-	// The one that says most goes first: others may fit as well.
-	size := func(f form) int { return len(f.re.String()) - 8*len(f.marks) }
-	slices.SortFunc(r.forms, func(a, b form) int {
-		if d := size(b) - size(a); d != 0 {
-			return d
-		}
-		return strings.Compare(string(a.key), string(b.key))
-	})
-	return r
+	return &Phrases{c: p.c, date: func(t time.Time) (string, error) { return t.UTC().Format(time.DateOnly), nil }}, nil
 }
 
-// newForm makes a pattern of a text. What ends a sentence may hold others; what
-// is within is one thing.
-func newForm(key Key, text string) form {
-	f := form{key: key}
-	pattern := "^"
-	for {
-		i, n := placeholder(text)
-		if i < 0 {
-			break
-		}
-		pattern, text = pattern+regexp.QuoteMeta(text[:i]), text[i+3:]
-		f.marks = append(f.marks, n)
-		if text == "" {
-			pattern += "(.+)"
-		} else {
-			pattern += "([^;]+?)"
-		}
-	}
-	f.re = regexp.MustCompile(pattern + regexp.QuoteMeta(text) + "$")
-	return f
+func newPhrases(c catalogue) *Phrases {
+	return &Phrases{c: c, date: func(t time.Time) (string, error) { return c.date("date", t) }}
 }
 
-// In is the sentence in a language; false if it has to stay as it is.
-func (r *Reasons) In(lang Lang, sentence string) (string, bool) {
-	c := r.catalogues[lang]
-	if lang == fallback || c == nil {
-		return sentence, lang == fallback
+// Reason renders a reason; "" for none.
+func (p *Phrases) Reason(r certs.Reason) string {
+	if r.IsZero() {
+		return ""
 	}
-	// Several are joined by semicolons, which one can have, too.
-	parts := strings.Split(sentence, "; ")
-	for n := len(parts); n > 0; n-- {
-		text, ok := r.one(c, lang, strings.Join(parts[:n], "; "))
-		if !ok {
-			continue
-		}
-		if n == len(parts) {
-			return text, true
-		}
-		rest, ok := r.In(lang, strings.Join(parts[n:], "; "))
-		return text + c["semicolon"] + " " + rest, ok
-	}
-	return sentence, false
+	return p.fill("reason."+string(r.Code), p.values(r.Args))
 }
 
-// one is a single sentence.
-func (r *Reasons) one(c catalogue, lang Lang, sentence string) (string, bool) {
-	for _, f := range r.forms {
-		m := f.re.FindStringSubmatch(sentence)
-		if m == nil {
-			continue
-		}
-		args := make([]string, 10)
-		for i, n := range f.marks {
-			args[n] = r.arg(c, lang, m[i+1])
-		}
-		text, err := c.text(f.key, args...)
-		return text, err == nil
+// Reasons renders several reasons as one sentence.
+func (p *Phrases) Reasons(all []certs.Reason) string {
+	texts := make([]string, len(all))
+	for i, r := range all {
+		texts[i] = p.Reason(r)
 	}
-	return "", false
+	return strings.Join(texts, p.c["semicolon"]+" ")
 }
 
-// arg is what stands in a sentence: a day, another sentence, or what is the same
-// in every language.
-func (r *Reasons) arg(c catalogue, lang Lang, s string) string {
-	if day, err := time.Parse(time.DateOnly, s); err == nil {
-		if text, err := c.date("date", day); err == nil {
-			return text
-		}
+// Attention renders what an operator should see to.
+func (p *Phrases) Attention(a certs.Attention) string {
+	values := p.values(a.Args)
+	values["year"], values["because"] = string(a.Year), p.Reasons(a.Because)
+	return p.fill("attention."+string(a.Code), values)
+}
+
+// Refusal renders why a step is refused.
+func (p *Phrases) Refusal(e *certs.RefusedError) string {
+	text, err := p.c.text("reason_part.refused", string(e.Kind), string(e.Year), p.Reason(e.Because))
+	if err != nil {
+		return e.Error()
 	}
-	if n, err := strconv.Atoi(s); err == nil && len(s) > 4 {
-		return c.number(n) // not a year
+	return strings.Join(strings.Fields(text), " ")
+}
+
+// Coming is what a step will do to a year; without a step it is the end of the
+// year's certificate. Past is the same afterwards, and Meaning what it means for
+// operators; "" if there is nothing to say.
+func (p *Phrases) Coming(step certs.StepKind, y idp.Year) string { return p.step(StepKey(step), y) }
+
+// Past is Coming afterwards.
+func (p *Phrases) Past(step certs.StepKind, y idp.Year) string {
+	return p.step("past."+stepName(step), y)
+}
+
+// Meaning is what a step means for operators.
+func (p *Phrases) Meaning(step certs.StepKind) string { return p.c["means."+stepName(step)] }
+
+// Text is a text of the catalogue that is about a year or a command line.
+func (p *Phrases) Text(key Key, args ...string) string {
+	text, err := p.c.text(key, args...)
+	if err != nil {
+		return string(key)
 	}
-	text, _ := r.In(lang, s)
 	return text
 }
 
-// page is the sentence for a page: one that stays English says so.
-func (r *Reasons) page(lang Lang) func(string) htmltemplate.HTML {
-	return func(sentence string) htmltemplate.HTML {
-		text, ok := r.In(lang, line(sentence))
-		text = htmltemplate.HTMLEscapeString(text)
-		if !ok {
-			text = fmt.Sprintf(`<span lang="%s">%s</span>`, fallback, text)
-		}
-		return htmltemplate.HTML(text)
+func (p *Phrases) step(key Key, y idp.Year) string { return p.Text(key, string(y)) }
+
+// maxNamed is how many service providers are named in a sentence.
+const maxNamed = 5
+
+// values are the arguments as texts, by their JSON names.
+func (p *Phrases) values(a certs.Args) map[string]string {
+	v := map[string]string{
+		"year": string(a.Year), "step": string(a.Step), "sha256": a.SHA256, "value": line(a.Value),
+		"days": p.days(a.Days), "days_left": p.days(a.DaysLeft), "count": p.c.number(a.Count), "entity_ids": p.names(a.SPs),
 	}
+	if a.State != "" {
+		v["state"] = p.c[Key("year."+string(a.State))]
+	}
+	for name, t := range map[string]time.Time{"from": a.From, "to": a.To, "date": a.Date, "until": a.Until} {
+		if t.IsZero() {
+			continue
+		}
+		text, err := p.date(t)
+		if err != nil {
+			text = t.UTC().Format(time.DateOnly)
+		}
+		v[name] = text
+	}
+	return v
+}
+
+func (p *Phrases) days(n int) string {
+	text, err := p.c.count("reason_part.days", n)
+	if err != nil {
+		return fmt.Sprint(n)
+	}
+	return text
+}
+
+// names lists service providers, at most maxNamed.
+func (p *Phrases) names(all []idp.EntityID) string {
+	named := make([]string, 0, maxNamed)
+	for _, id := range all[:min(len(all), maxNamed)] {
+		named = append(named, line(string(id)))
+	}
+	list := strings.Join(named, ", ")
+	if more := len(all) - len(named); more > 0 {
+		if text, err := p.c.text("reason_part.more", list, p.c.number(more)); err == nil {
+			return text
+		}
+	}
+	return list
+}
+
+var (
+	namedMark    = regexp.MustCompile(`\{([a-z_][a-z0-9_]*)\}`)
+	optionalPart = regexp.MustCompile(`\[\[(.*?)\]\]`)
+)
+
+// fill renders a text. One that is missing is rendered as its key: an unknown
+// code of a newer program says more than nothing.
+func (p *Phrases) fill(key string, values map[string]string) string {
+	text, ok := p.c[Key(key)]
+	if !ok {
+		return key
+	}
+	text = optionalPart.ReplaceAllStringFunc(text, func(part string) string {
+		part = part[2 : len(part)-2]
+		if slices.ContainsFunc(marksOf(part), func(name string) bool { return values[name] == "" }) {
+			return ""
+		}
+		return part
+	})
+	// Values are put in once: one that looks like a mark stays as it is.
+	return namedMark.ReplaceAllStringFunc(text, func(mark string) string { return values[mark[1:len(mark)-1]] })
+}
+
+// marksOf are the names of the arguments in a text.
+func marksOf(text string) (names []string) {
+	for _, m := range namedMark.FindAllStringSubmatch(text, -1) {
+		names = append(names, m[1])
+	}
+	return names
+}
+
+// FillStatus renders every reason of a status into its Text, for those who read JSON.
+func (p *Phrases) FillStatus(st *certs.Status) {
+	p.FillSteps(st.Steps)
+	for i := range st.Due {
+		p.fillReason(&st.Due[i].Why)
+		p.fillReasons(st.Due[i].Waits)
+	}
+	for i := range st.Years {
+		if next := st.Years[i].Next; next != nil {
+			p.fillReason(&next.Why)
+			p.fillReasons(next.Waits)
+		}
+	}
+	for i := range st.Attention {
+		p.fillReasons(st.Attention[i].Because)
+		st.Attention[i].Text = p.Attention(st.Attention[i])
+	}
+}
+
+// FillSteps renders why each step is taken into its Text.
+func (p *Phrases) FillSteps(steps []certs.Step) {
+	for i := range steps {
+		p.fillReason(&steps[i].Why)
+	}
+}
+
+// FillPlan renders every reason of a plan into its Text.
+func (p *Phrases) FillPlan(plan []certs.Coming) {
+	for i := range plan {
+		p.fillReason(&plan[i].Why)
+		p.fillReasons(plan[i].Waits)
+	}
+}
+
+// FillReasons renders the reasons into their Text.
+func (p *Phrases) FillReasons(all []certs.Reason) { p.fillReasons(all) }
+
+func (p *Phrases) fillReasons(all []certs.Reason) {
+	for i := range all {
+		p.fillReason(&all[i])
+	}
+}
+
+func (p *Phrases) fillReason(r *certs.Reason) { r.Text = p.Reason(*r) }
+
+// reasonFuncs are what pages call to render the rotation's codes.
+func (p *Phrases) reasonFuncs() map[string]any {
+	return map[string]any{
+		"reason":    func(r certs.Reason) htmltemplate.HTML { return escape(p.Reason(r)) },
+		"reasons":   func(all []certs.Reason) htmltemplate.HTML { return escape(p.Reasons(all)) },
+		"attention": func(a certs.Attention) htmltemplate.HTML { return escape(p.Attention(a)) },
+	}
+}
+
+func escape(text string) htmltemplate.HTML {
+	return htmltemplate.HTML(htmltemplate.HTMLEscapeString(text))
 }

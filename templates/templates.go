@@ -78,7 +78,6 @@ func parseAll() (*Set, error) {
 	if err != nil {
 		return nil, err
 	}
-	reasons := newReasons(catalogues)
 	s := &Set{pages: make(map[Lang]*language), prefix: prefix, wallCSP: policy}
 	for lang, c := range catalogues {
 		if lang != fallback {
@@ -90,7 +89,7 @@ func parseAll() (*Set, error) {
 		if err != nil {
 			return nil, fmt.Errorf("catalogue %s.json: %w", lang, err)
 		}
-		l, err := newLanguage(lang, c, reasons, prefix)
+		l, err := newLanguage(lang, c, prefix)
 		if err != nil {
 			return nil, fmt.Errorf("pages in %q: %w", lang, err)
 		}
@@ -149,7 +148,7 @@ func staticPrefix(files fs.FS) (string, error) {
 }
 
 // newLanguage parses the pages with the texts of c.
-func newLanguage(lang Lang, c catalogue, reasons *Reasons, prefix string) (*language, error) {
+func newLanguage(lang Lang, c catalogue, prefix string) (*language, error) {
 	l := &language{
 		catalogue: c,
 		html:      make(map[string]*htmltemplate.Template),
@@ -164,10 +163,10 @@ func newLanguage(lang Lang, c catalogue, reasons *Reasons, prefix string) (*lang
 		switch {
 		case name == "layout" || name == "parts":
 		case path.Ext(file) == ".html":
-			l.html[name], err = htmltemplate.New(name).Option("missingkey=error").Funcs(funcs(lang, c, reasons, prefix)).
+			l.html[name], err = htmltemplate.New(name).Option("missingkey=error").Funcs(funcs(lang, c, prefix)).
 				ParseFS(embedded, "pages/layout.html", "pages/parts.html", file)
 		default:
-			l.text[name], err = texttemplate.New(path.Base(file)).Option("missingkey=error").Funcs(funcs(lang, c, reasons, prefix)).
+			l.text[name], err = texttemplate.New(path.Base(file)).Option("missingkey=error").Funcs(funcs(lang, c, prefix)).
 				ParseFS(embedded, file)
 		}
 		if err != nil {

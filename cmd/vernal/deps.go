@@ -32,6 +32,7 @@ import (
 	"vernal/idp/trail"
 	"vernal/idp/web"
 	"vernal/metadata"
+	"vernal/templates"
 )
 
 // Names in the data folder.
@@ -219,6 +220,10 @@ func (d *deps) start(first bool) error {
 	}
 	if errors.Is(err, certs.ErrNoSigner) {
 		d.unable = err
+		var unusable *certs.UnusableKeyError
+		if errors.As(err, &unusable) {
+			d.unable = &unusableYearError{unusable}
+		}
 		st, statusErr := d.rotation.Status(context.Background())
 		if statusErr == nil && st.Preferred == "" && d.rotation.Policy.KeySource == certs.SourceImport {
 			d.unable = errors.New(unableText(st)) // it is on its way, and nothing went wrong
@@ -267,6 +272,30 @@ func checkFolder(c *Config) error {
 		return refuse("%v", err)
 	}
 	return nil
+}
+
+// reasonText renders a reason of the rotation for a terminal.
+func reasonText(r certs.Reason) string {
+	phrases, err := templates.TerminalPhrases()
+	if err != nil {
+		return r.String()
+	}
+	return phrases.Reason(r)
+}
+
+// unusableYearError is a certs.UnusableKeyError in words.
+type unusableYearError struct{ *certs.UnusableKeyError }
+
+func (e *unusableYearError) Error() string {
+	return fmt.Sprintf("the preferred year %s cannot sign: %s", e.Year, reasonText(e.Fault.Reason(e.Year)))
+}
+
+func (e *unusableYearError) Unwrap() error { return e.UnusableKeyError }
+
+// faultText says what is wrong with the key of a year, and how to fix it.
+func faultText(f certs.KeyFault, y idp.Year) string {
+	suggestion := f.Suggestion(y)
+	return fmt.Sprintf("%s; %s: %s", reasonText(f.Reason(y)), templates.SuggestionLabel("en", suggestion.Label), commandLine(suggestion))
 }
 
 // metadataIdP is what our metadata says apart from keys.
@@ -321,7 +350,7 @@ func (d *deps) service(owner int, address string) *admin.Service {
 			case errors.As(err, &gone):
 				return nil, &admin.Error{Code: admin.CodeNotFound, Message: fmt.Sprintf("the year %s is retired", y)}
 			case errors.As(err, &closed):
-				return nil, &admin.Error{Code: admin.CodeNotFound, Message: fmt.Sprintf("the year %s is closed: %s", y, closed.Fault.Describe(y))}
+				return nil, &admin.Error{Code: admin.CodeNotFound, Message: fmt.Sprintf("the year %s is closed: %s", y, reasonText(closed.Fault.Reason(y)))}
 			}
 			return doc, err
 		},

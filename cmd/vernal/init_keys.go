@@ -163,7 +163,7 @@ func (a *app) checkYears(ctx context.Context, c *Config, year idp.Year, r *initR
 			continue
 		}
 		if y.KeyFault != "" {
-			faults = append(faults, fmt.Sprintf("%s is recorded, and %s", y.Year, y.KeyFault.Describe(y.Year)))
+			faults = append(faults, fmt.Sprintf("%s is recorded, and %s", y.Year, faultText(y.KeyFault, y.Year)))
 			continue
 		}
 		r.kept(fmt.Sprintf("signing key %s", y.Year))

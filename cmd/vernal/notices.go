@@ -75,7 +75,7 @@ func newNotices(d *deps, getenv func(string) string) (*notice.Service, error) {
 	c := d.config
 	s := &notice.Service{
 		Store: d.store, Board: d.board, Rotation: d.rotation, Years: d.ring, IdP: metadataIdP(c),
-		Name: c.Branding.Name, Langs: c.langs(), Clock: d.clock, Log: d.log,
+		Name: c.Branding.Name, Langs: c.langs(), Clock: d.clock, Log: d.log, CommandLine: commandLine,
 	}
 	if c.Mail.Server != "" {
 		password, err := c.secret("mail.password", c.Mail.PasswordFile, getenv(mailPasswordEnv))

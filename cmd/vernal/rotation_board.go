@@ -82,7 +82,7 @@ func (u used) days(now time.Time) string {
 
 // printBoard is a line for each service provider: what it did in the year.
 func (a *app) printBoard(st admin.RotationStatus, y idp.Year) error {
-	var rows, odd [][]string
+	var rows, warnings [][]string
 	for _, l := range st.Board.SPs {
 		u := usedIn(l, y)
 		move := string(l.Move)
@@ -97,16 +97,16 @@ func (a *app) printBoard(st admin.RotationStatus, y idp.Year) error {
 			string(l.SP), dash(l.Name), move, day(u.FirstAt), day(u.LastAt), strconv.Itoa(u.Days7), strconv.Itoa(u.Days30),
 			signed, dash(u.CertSHA256[:min(16, len(u.CertSHA256))]), day(u.certEndAt), dash(u.days(st.At)),
 		})
-		for _, text := range l.Odd {
-			odd = append(odd, []string{string(l.SP), text})
+		for _, w := range l.Warnings {
+			warnings = append(warnings, []string{string(l.SP), w.Text})
 		}
 	}
 	header := []string{"ENTITY ID", "NAME", "MOVE", "FIRST", "LAST", "7 DAYS", "30 DAYS", "SIGNED", "CERTIFICATE", "ENDS", "DAYS LEFT"}
-	if err := table(a.out, header, rows); err != nil || len(odd) == 0 {
+	if err := table(a.out, header, rows); err != nil || len(warnings) == 0 {
 		return err
 	}
 	fmt.Fprintln(a.out)
-	return table(a.out, []string{"ENTITY ID", "ODD"}, odd)
+	return table(a.out, []string{"ENTITY ID", "WARNING"}, warnings)
 }
 
 // writeBoardCSV is the board for a spreadsheet: a row for each service provider
@@ -115,7 +115,7 @@ func (a *app) writeBoardCSV(st admin.RotationStatus, y idp.Year) error {
 	w := csv.NewWriter(a.data())
 	_ = w.Write([]string{ // an error stays until Flush
 		"entity_id", "name", "active", "move", "year", "first_at", "last_at", "requests_7_days", "requests_30_days",
-		"signed", "certificate_sha256", "certificate_end_at", "certificate_days_left", "contacts", "odd",
+		"signed", "certificate_sha256", "certificate_end_at", "certificate_days_left", "contacts", "warnings",
 	})
 	for _, l := range st.Board.SPs {
 		years := []idp.Year{y}
@@ -134,7 +134,7 @@ func (a *app) writeBoardCSV(st admin.RotationStatus, y idp.Year) error {
 			_ = w.Write([]string{
 				cell(string(l.SP)), cell(l.Name), strconv.FormatBool(l.Active), string(l.Move), string(y), moment(u.FirstAt), moment(u.LastAt),
 				strconv.Itoa(u.Days7), strconv.Itoa(u.Days30), signed, u.CertSHA256, moment(u.certEndAt), u.days(st.At),
-				cell(strings.Join(l.Contacts, " ")), cell(strings.Join(l.Odd, ". ")),
+				cell(strings.Join(l.Contacts, " ")), cell(reasonsText(l.Warnings)),
 			})
 		}
 	}

@@ -110,7 +110,7 @@ func TestRotationBoardCSV(t *testing.T) {
 	sha := strings.Repeat("c", 64)
 	want := [][]string{
 		{"entity_id", "name", "active", "move", "year", "first_at", "last_at", "requests_7_days", "requests_30_days",
-			"signed", "certificate_sha256", "certificate_end_at", "certificate_days_left", "contacts", "odd"},
+			"signed", "certificate_sha256", "certificate_end_at", "certificate_days_left", "contacts", "warnings"},
 		{"urn:late", "'=cmd|' /C calc'!A0", "true", "unmoved", "2031", "2031-11-11T10:00:00Z", "2031-11-30T10:00:00Z", "1", "2", "true", sha, "", "", "", ""},
 		{"urn:moved", "Moved, Ltd", "true", "moved", "2032", "2031-11-11T10:00:00Z", "2031-11-30T10:00:00Z", "1", "2", "true", sha, "", "", "", ""},
 		{"urn:unseen", "Unseen", "true", "unseen", "", "", "", "0", "0", "", "", "", "", "", ""},

@@ -94,11 +94,11 @@ func nextCell(y certs.YearStatus) string {
 		what = string(n.To)
 	}
 	if n.Stuck {
-		return fmt.Sprintf("%s %s, waits: %s", day(n.At), what, n.Waits)
+		return fmt.Sprintf("%s %s, waits: %s", day(n.At), what, reasonsText(n.Waits))
 	}
 	text := fmt.Sprintf("%s %s (%s)", day(n.At), what, inDays(n.Days))
-	if n.Waits != "" {
-		text += ": " + n.Waits
+	if len(n.Waits) > 0 {
+		text += ": " + reasonsText(n.Waits)
 	}
 	return text
 }
@@ -125,18 +125,27 @@ func (a *app) printPlan(p admin.RotationPlan) error {
 		case c.ByHand:
 			by = "you"
 		}
-		why := []string{c.Why, c.Waits}
-		if c.Why == "" || c.Waits == "" {
-			why = []string{c.Why + c.Waits}
+		why := c.Waits
+		if !c.Why.IsZero() {
+			why = append([]certs.Reason{c.Why}, why...)
 		}
 		rows = append(rows, []string{
-			day(c.At), fmt.Sprint(c.Days), string(c.Year), dash(string(c.Step)), string(c.From), string(c.To), by, strings.Join(why, "; "),
+			day(c.At), fmt.Sprint(c.Days), string(c.Year), dash(string(c.Step)), string(c.From), string(c.To), by, reasonsText(why),
 		})
 	}
 	if err := table(a.out, []string{"DATE", "DAYS", "YEAR", "STEP", "FROM", "TO", "BY", "WHY"}, rows); err != nil {
 		return err
 	}
 	return a.printAttention(p.Attention)
+}
+
+// reasonsText is what the server says of several reasons.
+func reasonsText(all []certs.Reason) string {
+	texts := make([]string, len(all))
+	for i, r := range all {
+		texts[i] = r.Text
+	}
+	return strings.Join(texts, "; ")
 }
 
 // stateCell is the state of a year, and whether its key keeps it closed.

@@ -122,6 +122,7 @@ func (d *deps) server(ctx context.Context) (*server.Server, error) {
 		Listen:         c.Listen,
 		AdminListen:    c.AdminListen,
 		AdminURL:       c.AdminURL,
+		CommandLine:    commandLine,
 		TLS:            tlsConfig,
 		TrustedProxies: proxies,
 		Idle:           c.Session.Idle,

@@ -5,6 +5,7 @@ import (
 	"net/http"
 	"strings"
 
+	"vernal/certs"
 	"vernal/idp"
 	"vernal/idp/sp"
 )
@@ -34,6 +35,10 @@ type Error struct {
 	Problems []sp.Problem `json:"problems,omitempty"`
 	// Users are the service providers whose use stands against it.
 	Users []idp.EntityID `json:"users,omitempty"`
+	// Reason is why a step of the rotation is refused.
+	Reason *certs.Reason `json:"reason,omitempty"`
+	// Suggestions are what can be done about it.
+	Suggestions []idp.Suggestion `json:"suggestions,omitempty"`
 }
 
 func (e *Error) Error() string {

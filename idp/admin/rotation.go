@@ -3,10 +3,11 @@ package admin
 import (
 	"context"
 	"fmt"
-	"time"
 
 	"vernal/certs"
+	"vernal/idp"
 	"vernal/idp/rotation"
+	"vernal/templates"
 )
 
 func (s *Service) rotationStatus(ctx context.Context, _ Caller, _ Empty) (RotationStatus, error) {
@@ -18,8 +19,17 @@ func (s *Service) rotationStatus(ctx context.Context, _ Caller, _ Empty) (Rotati
 	if err != nil {
 		return RotationStatus{}, err
 	}
-	answer.Board, err = s.Board.Board(ctx)
-	return answer, err
+	if answer.Board, err = s.Board.Board(ctx); err != nil {
+		return RotationStatus{}, err
+	}
+	phrases, err := templates.TerminalPhrases()
+	if err != nil {
+		return RotationStatus{}, err
+	}
+	for i := range answer.Board.SPs {
+		phrases.FillReasons(answer.Board.SPs[i].Warnings)
+	}
+	return answer, nil
 }
 
 // statusFor adds what the registry knows.
@@ -30,6 +40,11 @@ func (s *Service) statusFor(ctx context.Context, st certs.Status) (RotationStatu
 	}
 	st.Years, st.Steps, st.Due = list(st.Years), list(st.Steps), list(st.Due)
 	st.Attention = append(list(st.Attention), ended...)
+	phrases, err := templates.TerminalPhrases()
+	if err != nil {
+		return RotationStatus{}, err
+	}
+	phrases.FillStatus(&st)
 	return RotationStatus{Status: st, Automatic: !s.Rotation.Policy.Manual}, nil
 }
 
@@ -48,10 +63,7 @@ func (s *Service) endedRequestCerts(ctx context.Context) (all []certs.Attention,
 	for _, p := range providers {
 		for _, c := range p.RequestCerts {
 			if !now.Before(c.NotAfter) {
-				all = append(all, certs.Attention{
-					Code: certs.RequestCertEnded,
-					Text: fmt.Sprintf("a request certificate of %s ended on %s", p.EntityID, c.NotAfter.UTC().Format(time.DateOnly)),
-				})
+				all = append(all, certs.Attention{Code: certs.RequestCertEnded, Args: certs.Args{SPs: []idp.EntityID{p.EntityID}, Date: c.NotAfter.UTC()}})
 			}
 		}
 	}
@@ -74,6 +86,11 @@ func (s *Service) rotationPlan(ctx context.Context, _ Caller, req PlanRequest) (
 	if err != nil {
 		return RotationPlan{}, err
 	}
+	phrases, err := templates.TerminalPhrases()
+	if err != nil {
+		return RotationPlan{}, err
+	}
+	phrases.FillPlan(coming)
 	return RotationPlan{
 		At: st.At, Preferred: st.Preferred, Automatic: st.Automatic,
 		Coming: list(coming), Attention: st.Attention,
@@ -86,7 +103,7 @@ func (s *Service) rotationStep(ctx context.Context, by Caller, req StepRequest) 
 	}
 	o, err := s.takeStep(ctx, by, req)
 	if err != nil {
-		return RotationChange{}, s.stepError(ctx, err)
+		return RotationChange{}, stepError(err)
 	}
 	c, err := s.changeOf(ctx, o)
 	s.tellRevocation(ctx, &c, req, o)
@@ -96,23 +113,8 @@ func (s *Service) rotationStep(ctx context.Context, by Caller, req StepRequest) 
 // takeStep takes what the request asks for.
 func (s *Service) takeStep(ctx context.Context, by Caller, req StepRequest) (*rotation.Outcome, error) {
 	step := certs.Step{Kind: req.Step, Year: req.Year, Until: req.Until, Force: req.Force, Reason: req.Reason}
-	switch req.Step {
-	case certs.StepRevoke:
-		return s.Rotation.Revoke(ctx, req.Year, req.Reason, by.Actor(), req.DryRun)
-	case certs.StepRetire:
-		if req.DestroyNow {
-			return s.Rotation.Retire(ctx, step, by.Actor(), req.DryRun)
-		}
-	case certs.StepRollback:
-		st, err := s.Rotation.Status(ctx)
-		if err != nil {
-			return nil, err
-		}
-		to, ok := historyOf(st).RollbackTo()
-		if !ok {
-			return nil, &certs.RefusedError{Kind: certs.StepRollback, Because: "no older year is live"}
-		}
-		step.Year = to
+	if req.DestroyNow {
+		return s.Rotation.Retire(ctx, step, by.Actor(), req.DryRun)
 	}
 	return s.Rotation.Take(ctx, step, by.Actor(), req.DryRun)
 }

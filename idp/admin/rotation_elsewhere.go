@@ -14,6 +14,7 @@ import (
 	"vernal/idp"
 	"vernal/idp/published"
 	"vernal/idp/rotation"
+	"vernal/templates"
 )
 
 // YearRequest names a year.
@@ -67,7 +68,7 @@ func (s *Service) rotationCSR(ctx context.Context, by Caller, req YearRequest) (
 	}
 	r, err := s.Rotation.CSR(ctx, req.Year, by.Actor(), req.DryRun)
 	if err != nil {
-		return CSR{}, s.stepError(ctx, err)
+		return CSR{}, stepError(err)
 	}
 	answer := CSR{MadeKey: r.Made, Certificate: r.Span}
 	if r.DER != nil {
@@ -84,7 +85,7 @@ func (s *Service) rotationImport(ctx context.Context, by Caller, req ImportReque
 	}
 	i, err := s.Rotation.Import(ctx, req.Year, in, by.Actor(), req.DryRun)
 	if err != nil {
-		return Imported{}, s.stepError(ctx, err)
+		return Imported{}, stepError(err)
 	}
 	sum := sha256.Sum256(i.Cert.Raw)
 	answer := Imported{SHA256: hex.EncodeToString(sum[:]), Warnings: list(i.Warnings), Ignored: []string{}}
@@ -106,15 +107,18 @@ func (s *Service) rotationExport(ctx context.Context, by Caller, req YearRequest
 	h := historyOf(st)
 	r, _ := h.Record(req.Year)
 	state := h.State(req.Year, st.At)
+	refuse := func(reason certs.Reason, suggestions ...idp.Suggestion) error {
+		return stepError(&certs.RefusedError{Kind: "export", Year: req.Year, Because: reason, Suggestions: suggestions})
+	}
 	switch {
 	case state == certs.Planned:
-		return Export{}, &Error{Code: CodeRefused, Message: fmt.Sprintf("%s was never made\n  make it first: vernal rotation create %s", req.Year, req.Year)}
+		return Export{}, refuse(certs.Reason{Code: certs.RefusedNeverMade}, certs.StepCreate.Suggest(req.Year).Labeled("create_first"))
 	case state.Over():
-		return Export{}, &Error{Code: CodeRefused, Message: fmt.Sprintf("%s is %s: nobody is to trust its certificate any more", req.Year, state)}
+		return Export{}, refuse(certs.Reason{Code: certs.RefusedYearCannotBeTrusted, Args: certs.Args{State: state}})
 	case r.KeyFault != "":
-		return Export{}, &Error{Code: CodeRefused, Message: fmt.Sprintf("%s cannot sign: %s", req.Year, r.KeyFault.Describe(req.Year))}
+		return Export{}, refuse(r.KeyFault.Reason(req.Year), r.KeyFault.Suggestion(req.Year))
 	case r.CertEndAt.IsZero():
-		return Export{}, &Error{Code: CodeRefused, Message: fmt.Sprintf("the certificate of %s has not come\n  when it has: vernal rotation import %s --cert FILE", req.Year, req.Year)}
+		return Export{}, refuse(certs.Reason{Code: certs.WaitsCertificate}, certs.StepImport.Suggest(req.Year).Labeled("when_certificate_has_come"))
 	}
 	if err := s.Rotation.Exported(ctx, req.Year, by.Actor()); err != nil {
 		return Export{}, err
@@ -157,8 +161,8 @@ func name(c *x509.Certificate) string {
 	return "serial number " + c.SerialNumber.Text(16)
 }
 
-// stepError makes a refusal an Error that says what would help.
-func (s *Service) stepError(ctx context.Context, err error) error {
+// stepError makes a refusal an Error, with what would help.
+func stepError(err error) error {
 	var refused *certs.RefusedError
 	var foreign *certs.ImportError
 	switch {
@@ -167,16 +171,23 @@ func (s *Service) stepError(ctx context.Context, err error) error {
 	case !errors.As(err, &refused):
 		return err
 	}
-	st, err := s.Rotation.Status(ctx)
-	if err != nil {
-		return err
+	phrases, errPhrases := templates.TerminalPhrases()
+	if errPhrases != nil {
+		return errPhrases
 	}
-	return refusal(refused, st)
+	reason := refused.Because
+	reason.Text = phrases.Reason(reason)
+	return &Error{Code: CodeRefused, Message: phrases.Refusal(refused), Users: reason.Args.SPs, Reason: &reason, Suggestions: refused.Suggestions}
 }
 
 // changeOf is what a step did, for people.
 func (s *Service) changeOf(ctx context.Context, o *rotation.Outcome) (c RotationChange, err error) {
 	c = RotationChange{DryRun: o.DryRun, Steps: list(o.Steps)}
+	phrases, err := templates.TerminalPhrases()
+	if err != nil {
+		return c, err
+	}
+	phrases.FillSteps(c.Steps)
 	c.Changed, c.Unchanged = changes(o.Before, o.After)
 	c.Status, err = s.statusFor(ctx, o.After)
 	return c, err

@@ -94,7 +94,7 @@ func (s *Service) unpreviewable(y idp.Year, now time.Time) string {
 	case !ok:
 		return fmt.Sprintf("%s is not created yet\n  make it first: vernal rotation create %s", y, y)
 	case entry.Fault != "":
-		return fmt.Sprintf("%s cannot sign: %s", y, entry.Fault.Describe(y))
+		return fmt.Sprintf("%s cannot sign: %s", y, string(entry.Fault))
 	case entry.State.Live():
 		return fmt.Sprintf("%s is %s: its addresses answer everybody, without a link\n  what to send: vernal metadata show %s", y, entry.State, y)
 	case entry.State.Over():

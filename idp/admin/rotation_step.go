@@ -2,7 +2,6 @@ package admin
 
 import (
 	"fmt"
-	"slices"
 
 	"vernal/certs"
 )
@@ -10,25 +9,20 @@ import (
 // maxReason bounds a reason, which stays in the history for good.
 const maxReason = 500
 
-// byHand are the steps that a person may ask for.
-var byHand = []certs.StepKind{
-	certs.StepCreate, certs.StepPublish, certs.StepPrefer, certs.StepRetire,
-	certs.StepRollback, certs.StepResume, certs.StepRevoke, certs.StepConfirm,
-}
-
 // check finds what is wrong with a request, whatever the rotation's state.
 func (r StepRequest) check() error {
-	noYear := r.Step == certs.StepRollback || r.Step == certs.StepResume || r.Step == certs.StepConfirm
 	text := ""
 	switch {
-	case !slices.Contains(byHand, r.Step):
+	case !r.Step.IsCommand():
 		text = fmt.Sprintf("there is no step %q", r.Step)
-	case noYear && r.Year != "":
+	case !r.Step.NamesYear() && r.Year != "":
 		text = fmt.Sprintf("%s names no year", r.Step)
-	case !noYear && !r.Year.Valid():
+	case r.Step.NamesYear() && !r.Year.Valid():
 		text = fmt.Sprintf("%q is not a year, such as 2027 or 2027b", r.Year)
-	case r.Step == certs.StepRollback && r.Reason == "":
-		text = "a rollback needs a reason"
+	case r.Step.NeedsReason() && r.Reason == "":
+		text = fmt.Sprintf("%s needs a reason", r.Step)
+	case r.DestroyNow && r.Step != certs.StepRetire:
+		text = fmt.Sprintf("%s destroys no key", r.Step)
 	case len(r.Reason) > maxReason:
 		text = fmt.Sprintf("the reason is longer than %d bytes", maxReason)
 	default:

@@ -6,6 +6,7 @@ import (
 	"errors"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -123,34 +124,43 @@ func TestRotationRefused(t *testing.T) {
 		name string
 		req  admin.StepRequest
 		code admin.Code
-		want string
+		// why is the reason code of a refusal, do what is suggested.
+		why certs.ReasonCode
+		do  []idp.Suggestion
 	}{
-		{"unknown step", admin.StepRequest{Step: "sell", Year: "2031"}, admin.CodeInvalid, `no step "sell"`},
-		{"destroy is no command", admin.StepRequest{Step: certs.StepDestroy, Year: "2031"}, admin.CodeInvalid, `no step "destroy"`},
-		{"import is no command here", admin.StepRequest{Step: certs.StepImport, Year: "2032"}, admin.CodeInvalid, `no step "import"`},
-		{"no year", admin.StepRequest{Step: certs.StepCreate}, admin.CodeInvalid, `"" is not a year`},
-		{"a path for a year", admin.StepRequest{Step: certs.StepCreate, Year: "../2032"}, admin.CodeInvalid, "is not a year"},
-		{"a year for resume", admin.StepRequest{Step: certs.StepResume, Year: "2031"}, admin.CodeInvalid, "names no year"},
-		{"rollback without a reason", admin.StepRequest{Step: certs.StepRollback}, admin.CodeInvalid, "needs a reason"},
-		{"a long reason", admin.StepRequest{Step: certs.StepRollback, Reason: strings.Repeat("x", 501)}, admin.CodeInvalid, "longer than 500"},
-		{"create what is there", admin.StepRequest{Step: certs.StepCreate, Year: "2031"}, admin.CodeRefused, "vernal rotation create 2031b"},
-		{"create what is over", admin.StepRequest{Step: certs.StepCreate, Year: "2030"}, admin.CodeRefused, "vernal rotation create 2031b"},
-		{"publish nothing", admin.StepRequest{Step: certs.StepPublish, Year: "2032"}, admin.CodeRefused, "vernal rotation create 2032"},
-		{"prefer it again", admin.StepRequest{Step: certs.StepPrefer, Year: "2031"}, admin.CodeRefused, "it is preferred already"},
-		{"retire the preferred", admin.StepRequest{Step: certs.StepRetire, Year: "2031", Force: true, Reason: "x"}, admin.CodeRefused, "prefer a newer year first"},
-		{"and destroy its key", admin.StepRequest{Step: certs.StepRetire, Year: "2031", DestroyNow: true}, admin.CodeRefused, "never retired"},
-		{"roll back to nothing", admin.StepRequest{Step: certs.StepRollback, Reason: "x"}, admin.CodeRefused, "no older year is live"},
-		{"revoke without a reason", admin.StepRequest{Step: certs.StepRevoke, Year: "2031"}, admin.CodeRefused, "it needs a reason"},
-		{"revoke nothing", admin.StepRequest{Step: certs.StepRevoke, Year: "2032", Reason: "x"}, admin.CodeRefused, "vernal rotation status"},
-		{"a clock that is right", admin.StepRequest{Step: certs.StepConfirm}, admin.CodeRefused, "the clock is trusted"},
+		{"unknown step", admin.StepRequest{Step: "sell", Year: "2031"}, admin.CodeInvalid, "", nil},
+		{"destroy is no command", admin.StepRequest{Step: certs.StepDestroy, Year: "2031"}, admin.CodeInvalid, "", nil},
+		{"import is no command here", admin.StepRequest{Step: certs.StepImport, Year: "2032"}, admin.CodeInvalid, "", nil},
+		{"no year", admin.StepRequest{Step: certs.StepCreate}, admin.CodeInvalid, "", nil},
+		{"a path for a year", admin.StepRequest{Step: certs.StepCreate, Year: "../2032"}, admin.CodeInvalid, "", nil},
+		{"a year for resume", admin.StepRequest{Step: certs.StepResume, Year: "2031"}, admin.CodeInvalid, "", nil},
+		{"a key to destroy with a publish", admin.StepRequest{Step: certs.StepPublish, Year: "2031", DestroyNow: true}, admin.CodeInvalid, "", nil},
+		{"rollback without a reason", admin.StepRequest{Step: certs.StepRollback}, admin.CodeInvalid, "", nil},
+		{"a long reason", admin.StepRequest{Step: certs.StepRollback, Reason: strings.Repeat("x", 501)}, admin.CodeInvalid, "", nil},
+		{"create what is there", admin.StepRequest{Step: certs.StepCreate, Year: "2031"}, admin.CodeRefused, certs.RefusedExists, suggest("rotation.create", "2031b")},
+		{"create what is over", admin.StepRequest{Step: certs.StepCreate, Year: "2030"}, admin.CodeRefused, certs.RefusedOlderThanPreferred, suggest("rotation.create", "2031b")},
+		{"publish nothing", admin.StepRequest{Step: certs.StepPublish, Year: "2032"}, admin.CodeRefused, certs.RefusedNeverMade, suggest("rotation.create", "2032")},
+		{"prefer it again", admin.StepRequest{Step: certs.StepPrefer, Year: "2031"}, admin.CodeRefused, certs.RefusedAlready, nil},
+		{"retire the preferred", admin.StepRequest{Step: certs.StepRetire, Year: "2031", Force: true, Reason: "x"}, admin.CodeRefused, certs.RefusedPreferred, suggest("rotation.plan")},
+		{"and destroy its key", admin.StepRequest{Step: certs.StepRetire, Year: "2031", DestroyNow: true}, admin.CodeRefused, certs.RefusedPreferred, suggest("rotation.plan")},
+		{"roll back to nothing", admin.StepRequest{Step: certs.StepRollback, Reason: "x"}, admin.CodeRefused, certs.RefusedNoOlderYear, nil},
+		{"revoke without a reason", admin.StepRequest{Step: certs.StepRevoke, Year: "2031"}, admin.CodeRefused, certs.RefusedReasonMissing, nil},
+		{"revoke nothing", admin.StepRequest{Step: certs.StepRevoke, Year: "2032", Reason: "x"}, admin.CodeRefused, certs.RefusedNeverMade, suggest("rotation.status")},
+		{"a clock that is right", admin.StepRequest{Step: certs.StepConfirm}, admin.CodeRefused, certs.RefusedClockTrusted, nil},
 	}
 	for _, tt := range tests {
 		t.Run(tt.name, func(t *testing.T) {
 			for _, tt.req.DryRun = range []bool{true, false} {
 				_, err := c.RotationStep(t.Context(), tt.req)
 				var e *admin.Error
-				if !errors.As(err, &e) || e.Code != tt.code || !strings.Contains(e.Message, tt.want) {
-					t.Errorf("dry run %v: %v, want %s with %q", tt.req.DryRun, err, tt.code, tt.want)
+				if !errors.As(err, &e) || e.Code != tt.code || e.Message == "" {
+					t.Fatalf("dry run %v: %v, want %s", tt.req.DryRun, err, tt.code)
+				}
+				if tt.why != "" && (e.Reason == nil || e.Reason.Code != tt.why || e.Reason.Text == "") {
+					t.Errorf("dry run %v: reason %+v, want %s", tt.req.DryRun, e.Reason, tt.why)
+				}
+				if tt.do == nil != (e.Suggestions == nil) || tt.do != nil && (e.Suggestions[0].Do != tt.do[0].Do || !slices.Equal(e.Suggestions[0].Subjects, tt.do[0].Subjects)) {
+					t.Errorf("dry run %v: suggestions %+v, want %+v", tt.req.DryRun, e.Suggestions, tt.do)
 				}
 			}
 		})
@@ -163,6 +173,10 @@ func TestRotationRefused(t *testing.T) {
 			t.Errorf("a plan of %d years is made", years)
 		}
 	}
+}
+
+func suggest(do idp.Action, subjects ...string) []idp.Suggestion {
+	return []idp.Suggestion{idp.Suggest(do, subjects...)}
 }
 
 // TestRotationRequestCert tells of a request certificate that has ended.
@@ -188,7 +202,7 @@ func TestRotationRequestCert(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	ended := func() (texts []string) {
+	ended := func() (found []certs.Args) {
 		t.Helper()
 		st, err := c.RotationStatus(t.Context())
 		if err != nil {
@@ -196,16 +210,16 @@ func TestRotationRequestCert(t *testing.T) {
 		}
 		for _, a := range st.Attention {
 			if a.Code == certs.RequestCertEnded {
-				texts = append(texts, a.Text)
+				found = append(found, a.Args)
 			}
 		}
-		return texts
+		return found
 	}
 	if got := ended(); got != nil {
-		t.Errorf("a second before: %q", got)
+		t.Errorf("a second before: %v", got)
 	}
 	now = cert.NotAfter
-	want := []string{"a request certificate of urn:one ended on " + cert.NotAfter.UTC().Format(time.DateOnly)}
+	want := []certs.Args{{SPs: []idp.EntityID{"urn:one"}, Date: cert.NotAfter.UTC()}}
 	if diff := cmp.Diff(want, ended()); diff != "" {
 		t.Errorf("at its end (-want +got):\n%s", diff)
 	}
@@ -245,7 +259,7 @@ func TestRotationUsers(t *testing.T) {
 	s.Board.Used(board.Use{SP: "urn:one", Year: "2031", At: now})
 	var refused *admin.Error
 	err = step(certs.StepRetire, "2031")
-	if !errors.As(err, &refused) || refused.Code != admin.CodeRefused || !strings.Contains(refused.Message, "; used by urn:one\n  to retire it all the same") {
+	if !errors.As(err, &refused) || refused.Code != admin.CodeRefused || !refused.Reason.IsUse() || refused.Suggestions[0].Label != "retire_anyway" {
 		t.Fatalf("retire: %v", err)
 	}
 	if diff := cmp.Diff([]idp.EntityID{"urn:one"}, refused.Users); diff != "" {

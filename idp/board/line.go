@@ -1,10 +1,10 @@
 package board
 
 import (
-	"fmt"
 	"slices"
 	"time"
 
+	"vernal/certs"
 	"vernal/idp"
 	"vernal/idp/sp"
 )
@@ -16,6 +16,16 @@ const (
 	clockBound = 30 * time.Second
 	// endingTime is how long before its end a request certificate is odd.
 	endingTime = 60 * day
+)
+
+// Warnings about a service provider: codes of a Reason.
+const (
+	WarnRequestCertEnded certs.ReasonCode = "request_certificate_ended"
+	WarnRequestCertEnds  certs.ReasonCode = "request_certificate_ends"
+	WarnUnsigned         certs.ReasonCode = "requests_unsigned"
+	WarnRelayStateLong   certs.ReasonCode = "relay_state_long"
+	WarnClockBehind      certs.ReasonCode = "clock_behind"
+	WarnClockAhead       certs.ReasonCode = "clock_ahead"
 )
 
 // liner writes the lines of a board.
@@ -47,7 +57,7 @@ func (l *liner) line(p *sp.Provider, known *known) Line {
 			line.UnmovedFrom = append(line.UnmovedFrom, u.year)
 		}
 	}
-	line.Odd = append(append([]string{}, l.oddCerts(line.Certs)...), l.oddRequests(uses)...)
+	line.Warnings = append(append([]certs.Reason{}, l.certWarnings(line.Certs)...), l.requestWarnings(uses)...)
 	return line
 }
 
@@ -96,47 +106,47 @@ func (l *liner) certs(p *sp.Provider, uses []yearUse) []RequestCert {
 	return out
 }
 
-func (l *liner) oddCerts(certs []RequestCert) (odd []string) {
-	for _, c := range certs {
-		name := "its request certificate " + c.SHA256[:min(16, len(c.SHA256))]
+// certWarnings are about request certificates that ended or soon will.
+func (l *liner) certWarnings(all []RequestCert) (warnings []certs.Reason) {
+	for _, c := range all {
+		code := WarnRequestCertEnds
 		switch {
 		case c.Ended:
-			odd = append(odd, fmt.Sprintf("%s ended on %s", name, c.EndAt.Format(time.DateOnly)))
-		case c.EndAt.Sub(l.now) <= endingTime:
-			odd = append(odd, fmt.Sprintf("%s ends on %s", name, c.EndAt.Format(time.DateOnly)))
+			code = WarnRequestCertEnded
+		case c.EndAt.Sub(l.now) > endingTime:
+			continue
 		}
+		warnings = append(warnings, certs.Reason{Code: code, Args: certs.Args{SHA256: c.SHA256[:min(16, len(c.SHA256))], Date: c.EndAt}})
 	}
-	return odd
+	return warnings
 }
 
-// oddRequests is what was odd about requests of the last 30 days, to whatever
-// year.
-func (l *liner) oddRequests(uses []yearUse) (odd []string) {
+// requestWarnings are about requests of the last 30 days, to whatever year.
+func (l *liner) requestWarnings(uses []yearUse) (warnings []certs.Reason) {
 	var all usage
 	for _, u := range uses {
 		all.Unsigned = max(all.Unsigned, u.Unsigned)
 		all.Relay = all.Relay.worse(u.Relay)
 		all.Clock = all.Clock.least(u.Clock)
 	}
+	warn := func(code certs.ReasonCode, date time.Time, count int) {
+		warnings = append(warnings, certs.Reason{Code: code, Args: certs.Args{Date: date, Count: count}})
+	}
 	if l.recent(all.Unsigned) {
-		odd = append(odd, fmt.Sprintf("its requests are not signed, last on %s", date(all.Unsigned)))
+		warn(WarnUnsigned, at(all.Unsigned), 0)
 	}
 	if l.recent(all.Relay.Last) {
-		odd = append(odd, fmt.Sprintf("its RelayState had %d bytes on %s; the standard allows %d",
-			all.Relay.Bytes, date(all.Relay.At), relayStateBound))
+		warn(WarnRelayStateLong, at(all.Relay.At), all.Relay.Bytes)
 	}
 	off := time.Duration(all.Clock.Millis) * time.Millisecond
 	if off.Abs() > clockBound && dayOf(l.now)-all.Clock.Day < keepDays {
-		way := "behind"
+		code := WarnClockBehind
 		if off < 0 {
-			way = "ahead of"
+			code = WarnClockAhead
 		}
-		odd = append(odd, fmt.Sprintf("its clock was %d seconds %s ours on %s",
-			int(off.Abs().Round(time.Second)/time.Second), way, date(all.Clock.Day*day.Milliseconds())))
+		warn(code, at(all.Clock.Day*day.Milliseconds()), int(off.Abs().Round(time.Second)/time.Second))
 	}
-	return odd
+	return warnings
 }
 
 func (l *liner) recent(millis int64) bool { return within(oddTime, l.now, at(millis)) }
-
-func date(millis int64) string { return time.UnixMilli(millis).UTC().Format(time.DateOnly) }

@@ -134,12 +134,12 @@ func TestBoard(t *testing.T) {
 				{SHA256: old.sha256, EndAt: at(2026, 6, 1), Ended: true, LastAt: now.AddDate(0, 0, -20)},
 				{SHA256: cert.sha256, EndAt: at(2027, 6, 1), LastAt: now.AddDate(0, 0, -6)},
 			},
-			Fetches: []board.Fetches{},
-			Odd:     []string{"its request certificate " + old.sha256[:16] + " ended on 2026-06-01"},
+			Fetches:  []board.Fetches{},
+			Warnings: []certs.Reason{{Code: board.WarnRequestCertEnded, Args: certs.Args{SHA256: old.sha256[:16], Date: at(2026, 6, 1)}}},
 		}, {
 			SP: spB, Name: "Beta", Active: true, Move: board.Unseen, UnmovedFrom: []idp.Year{}, Contacts: []string{}, Years: []board.Seen{},
 			Certs:   []board.RequestCert{{SHA256: requestCert(at(2036, 1, 1)).sha256, EndAt: at(2036, 1, 1)}},
-			Fetches: []board.Fetches{}, Odd: []string{},
+			Fetches: []board.Fetches{}, Warnings: []certs.Reason{},
 		}},
 		Fetches: []board.Fetches{},
 	}
@@ -176,7 +176,7 @@ func TestOrder(t *testing.T) {
 	}
 }
 
-func TestOdd(t *testing.T) {
+func TestWarnings(t *testing.T) {
 	t.Parallel()
 	now := at(2026, 6, 30)
 	sha := requestCert(at(2036, 1, 1)).sha256
@@ -190,24 +190,27 @@ func TestOdd(t *testing.T) {
 		return signed(func(u *board.Use) { u.RelayState, u.At, u.IssuedAt = n, now.AddDate(0, 0, -ago), time.Time{} })
 	}
 	ending := requestCert(now.AddDate(0, 0, 60))
+	warn := func(code certs.ReasonCode, date time.Time, count int) certs.Reason {
+		return certs.Reason{Code: code, Args: certs.Args{Date: date, Count: count}}
+	}
 	tests := []struct {
 		name string
 		cert testCert // the default one if empty
 		uses []board.Use
-		want []string
+		want []certs.Reason
 	}{
 		{name: "nothing", uses: []board.Use{issued(0)}},
 		{name: "RelayState at the bound", uses: []board.Use{relay(80, 0)}},
 		{name: "RelayState over it", uses: []board.Use{relay(200, 3), relay(81, 2), relay(10, 0)},
-			want: []string{"its RelayState had 200 bytes on 2026-06-27; the standard allows 80"}},
+			want: []certs.Reason{warn(board.WarnRelayStateLong, at(2026, 6, 27), 200)}},
 		{name: "RelayState, the largest was longer ago", uses: []board.Use{relay(200, 31), relay(81, 2)},
-			want: []string{"its RelayState had 200 bytes on 2026-05-30; the standard allows 80"}},
+			want: []certs.Reason{warn(board.WarnRelayStateLong, at(2026, 5, 30), 200)}},
 		{name: "RelayState, the largest was too long ago", uses: []board.Use{relay(200, 33), relay(81, 2)},
-			want: []string{"its RelayState had 81 bytes on 2026-06-28; the standard allows 80"}},
+			want: []certs.Reason{warn(board.WarnRelayStateLong, at(2026, 6, 28), 81)}},
 		{name: "RelayState long ago", uses: []board.Use{relay(200, 31), relay(10, 2)}},
 		{name: "clock 30 s behind", uses: []board.Use{issued(-30 * time.Second)}},
-		{name: "clock behind", uses: []board.Use{issued(-45 * time.Second)}, want: []string{"its clock was 45 seconds behind ours on 2026-06-30"}},
-		{name: "clock ahead", uses: []board.Use{issued(50 * time.Second), issued(45 * time.Second)}, want: []string{"its clock was 50 seconds ahead of ours on 2026-06-30"}},
+		{name: "clock behind", uses: []board.Use{issued(-45 * time.Second)}, want: []certs.Reason{warn(board.WarnClockBehind, time.Date(2026, 6, 30, 0, 0, 0, 0, time.UTC), 45)}},
+		{name: "clock ahead", uses: []board.Use{issued(50 * time.Second), issued(45 * time.Second)}, want: []certs.Reason{warn(board.WarnClockAhead, time.Date(2026, 6, 30, 0, 0, 0, 0, time.UTC), 50)}},
 		{name: "one request was late", uses: []board.Use{issued(-4 * time.Minute), issued(-time.Second)}},
 		{name: "the clock was put right", uses: []board.Use{
 			signed(func(u *board.Use) { u.At, u.IssuedAt = now.AddDate(0, 0, -1), now.AddDate(0, 0, -1).Add(time.Minute) }), issued(0)}},
@@ -215,10 +218,10 @@ func TestOdd(t *testing.T) {
 			signed(func(u *board.Use) {
 				u.CertSHA256, u.IssuedAt, u.ReceivedAt = "", now.Add(-time.Hour), now.Add(-time.Hour)
 			})},
-			want: []string{"its requests are not signed, last on 2026-06-30"}},
+			want: []certs.Reason{warn(board.WarnUnsigned, at(2026, 6, 30), 0)}},
 		{name: "unsigned long ago", uses: []board.Use{
 			signed(func(u *board.Use) { u.CertSHA256, u.At, u.IssuedAt = "", now.AddDate(0, 0, -31), time.Time{} }), issued(0)}},
-		{name: "certificate ends in 60 days", cert: ending, want: []string{"its request certificate " + ending.sha256[:16] + " ends on 2026-08-29"}},
+		{name: "certificate ends in 60 days", cert: ending, want: []certs.Reason{{Code: board.WarnRequestCertEnds, Args: certs.Args{SHA256: ending.sha256[:16], Date: at(2026, 8, 29)}}}},
 		{name: "certificate ends in 61 days", cert: requestCert(now.AddDate(0, 0, 61))},
 	}
 	for _, tt := range tests {
@@ -234,15 +237,15 @@ func TestOdd(t *testing.T) {
 			for _, u := range tt.uses {
 				atOnce.Used(u)
 			}
-			if diff := cmp.Diff(append([]string{}, tt.want...), line(t, w.show(atOnce), spA).Odd); diff != "" {
-				t.Errorf("odd (-want +got):\n%s", diff)
+			if diff := cmp.Diff(append([]certs.Reason{}, tt.want...), line(t, w.show(atOnce), spA).Warnings); diff != "" {
+				t.Errorf("warnings (-want +got):\n%s", diff)
 			}
 			for _, u := range tt.uses {
 				apart.Used(u)
 				ok(t, apart.Flush(t.Context()))
 			}
-			if diff := cmp.Diff(append([]string{}, tt.want...), line(t, w.show(apart), spA).Odd); diff != "" {
-				t.Errorf("odd, flushed one by one (-want +got):\n%s", diff)
+			if diff := cmp.Diff(append([]certs.Reason{}, tt.want...), line(t, w.show(apart), spA).Warnings); diff != "" {
+				t.Errorf("warnings, flushed one by one (-want +got):\n%s", diff)
 			}
 		})
 	}

@@ -74,10 +74,10 @@ type Line struct {
 	Certs []RequestCert `json:"request_certificates"`
 	// Fetches are loads of metadata with its hint: a hint, never proof.
 	Fetches []Fetches `json:"metadata_fetches"`
-	// Odd says what is odd about its requests of the last 30 days, in words: a
+	// Warnings are what to see to about its requests of the last 30 days: a
 	// RelayState over 80 bytes, a clock that is wrong, no signature, a request
 	// certificate that ended or soon will.
-	Odd []string `json:"odd"`
+	Warnings []certs.Reason `json:"warnings"`
 }
 
 // Seen is the use of one year by one service provider.

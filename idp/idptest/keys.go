@@ -129,7 +129,7 @@ func (i *IdP) Retire(y idp.Year) {
 			i.tb.Fatal(err)
 		}
 	}
-	if _, err := i.Rotation.Revoke(ctx, y, "test", "test", false); err != nil {
+	if _, err := i.Rotation.Take(ctx, certs.Step{Kind: certs.StepRevoke, Year: y, Reason: "test"}, "test", false); err != nil {
 		i.tb.Fatal(err)
 	}
 }

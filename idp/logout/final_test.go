@@ -7,6 +7,7 @@ import (
 	"sync/atomic"
 	"testing"
 
+	"vernal/certs"
 	"vernal/idp"
 	"vernal/idp/idptest"
 )
@@ -35,7 +36,7 @@ func (a *answers) RecordLogout(ctx context.Context, l *idp.Logout) (*idp.LogoutO
 func TestClosedAroundTheAnswer(t *testing.T) {
 	t.Parallel()
 	revoke := func(w *world) {
-		if _, err := w.Rotation.Revoke(w.t.Context(), w.Year(), "leaked", "test", false); err != nil {
+		if _, err := w.Rotation.Take(w.t.Context(), certs.Step{Kind: certs.StepRevoke, Year: w.Year(), Reason: "leaked"}, "test", false); err != nil {
 			w.t.Error(err)
 		}
 	}

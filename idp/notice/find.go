@@ -43,6 +43,10 @@ func (s *Service) readAttention(ctx context.Context, now time.Time) error {
 	if err != nil {
 		return err
 	}
+	phrases, err := s.phrases()
+	if err != nil {
+		return err
+	}
 	var errs []error
 	for _, a := range st.Attention {
 		n := Notice{At: now, Kind: NeedsAttention, Year: a.Year, ID: fmt.Sprintf("attention/%s/%s/%s", now.Format(time.DateOnly), a.Code, a.Year)}
@@ -50,7 +54,7 @@ func (s *Service) readAttention(ctx context.Context, now time.Time) error {
 		case certs.CertEnded:
 			n.Kind, n.ID = CertEnded, fmt.Sprintf("certificate_ended/%s", a.Year)
 		case certs.StepFailed:
-			sum := sha256.Sum256([]byte(a.Text)) // another reason is told at once
+			sum := sha256.Sum256([]byte(a.Args.Value)) // another reason is told at once
 			n.ID += "/" + hex.EncodeToString(sum[:4])
 		case certs.StepHeld, certs.StepOverdue, certs.NoSigningKey, certs.KeyUnusable:
 		default: // its dates are told by readDates
@@ -59,7 +63,7 @@ func (s *Service) readAttention(ctx context.Context, now time.Time) error {
 		if s.round.known[n.ID] {
 			continue
 		}
-		n, err := s.operators(n, "operator_attention.txt", operatorData{Year: a.Year, Step: stepIs[a.Code], Why: plain(a.Text), Ended: n.Kind == CertEnded}, nil)
+		n, err := s.operators(n, "operator_attention.txt", operatorData{Year: a.Year, Step: stepIs[a.Code], Why: plain(phrases.Attention(a)), Ended: n.Kind == CertEnded}, nil)
 		if err == nil {
 			err = s.post(ctx, n)
 		}
@@ -78,9 +82,13 @@ func (s *Service) readDates(ctx context.Context, now time.Time) error {
 	if err != nil {
 		return fmt.Errorf("read the board: %w", err)
 	}
+	phrases, err := s.phrases()
+	if err != nil {
+		return err
+	}
 	errs := []error{s.certDates(ctx, st, b, now)}
 	for _, d := range st.Due {
-		hand := d.ByHand || s.Rotation.Policy.Manual && d.Kind != certs.StepDestroy
+		hand := s.Rotation.Policy.IsByHand(d)
 		m, ok := mark(d.DueAt, now)
 		if !ok || !hand && d.Kind != certs.StepRetire {
 			continue
@@ -91,7 +99,7 @@ func (s *Service) readDates(ctx context.Context, now time.Time) error {
 		if d.Kind == certs.StepRetire {
 			n.Kind, name, users = Retirement, "operator_retirement.txt", usersOf(b, d.Year)
 		}
-		errs = append(errs, s.remind(ctx, n, name, operatorData{Year: d.Year, Step: string(d.Kind), Hand: hand, Waits: plain(d.Waits)}, users))
+		errs = append(errs, s.remind(ctx, n, name, operatorData{Year: d.Year, Step: string(d.Kind), Hand: hand, Waits: plain(phrases.Reasons(d.Waits))}, users))
 	}
 	return errors.Join(append(errs, s.requestCerts(ctx, b, now))...)
 }

@@ -50,6 +50,9 @@ type Service struct {
 	Clock idp.Clock
 	Log   *slog.Logger
 
+	// CommandLine renders what operators can do next; nil: notices name no command.
+	CommandLine idp.CommandLine
+
 	// Mail sends mail; nil: none is sent.
 	Mail *Mailer
 	// Notify are the operators' mail addresses. They need Mail.

@@ -1,7 +1,6 @@
 package notice
 
 import (
-	"sync"
 	"time"
 
 	"vernal/idp"
@@ -19,9 +18,11 @@ type operatorData struct {
 	Step        string // its name or, if it needs attention, failed, held or overdue
 	At, DueAt   time.Time
 	Days        int
-	// Hand: a person takes the step. Waits is what it waits for.
+	// Hand: an operator takes the step. Waits is what it waits for.
 	Hand  bool
 	Waits string
+	// Do are the command lines that the texts mention.
+	Do commands
 	// Newer: there is a newer live year to move to.
 	Newer bool
 	// Ended: it is about a certificate that ended.
@@ -45,7 +46,7 @@ type requestCert struct {
 // operators fills in the texts of a notice, and whom it is about.
 func (s *Service) operators(n Notice, name string, d operatorData, sps []idp.EntityID) (Notice, error) {
 	d.Us, d.BaseURL, d.ID = plain(s.Name), s.IdP.BaseURL, n.ID
-	d.Why, d.Waits = s.reason(d.Why), s.reason(d.Waits)
+	d.Do = s.commands(n, d)
 	d.DueAt, d.Days = n.DueAt, daysTo(n.DueAt, n.At)
 	d.Count = len(sps)
 	for i, id := range sps {
@@ -71,21 +72,30 @@ func daysTo(at, now time.Time) int {
 	return int((at.Sub(now) + day - 1) / day)
 }
 
-// reasons says in other languages why a step is taken or waits; read-only.
-var reasons = sync.OnceValue(func() *templates.Reasons {
-	r, err := templates.NewReasons()
-	if err != nil {
-		panic(err) // the pages do not start either
-	}
-	return r
-})
-
-// reason is a sentence of the rotation in the operators' language, as far as it
-// can be said in it.
-func (s *Service) reason(sentence string) string {
-	if s.lang() == fallback || sentence == "" {
-		return sentence
-	}
-	said, _ := reasons().In(s.lang(), sentence)
-	return said
+// commands are what operators can do next, as lines to type.
+type commands struct {
+	Status, Plan, Report, Send string
+	// Step takes the step that the notice is about.
+	Step string
 }
+
+// commands renders the command lines of a notice; empty ones if nothing renders them.
+func (s *Service) commands(n Notice, d operatorData) (c commands) {
+	if s.CommandLine == nil {
+		return c
+	}
+	report := idp.Suggest("rotation.report")
+	if n.Kind != StepTaken && n.Kind != RequestCerts {
+		report = report.With("year", string(d.Year))
+	}
+	return commands{
+		Status: s.CommandLine(idp.Suggest("rotation.status")),
+		Plan:   s.CommandLine(idp.Suggest("rotation.plan")),
+		Report: s.CommandLine(report),
+		Send:   s.CommandLine(report.With("send", "")),
+		Step:   s.CommandLine(n.Step.Suggest(d.Year)),
+	}
+}
+
+// phrases render the rotation's codes in the operators' language.
+func (s *Service) phrases() (*templates.Phrases, error) { return templates.PhrasesIn(s.lang()) }

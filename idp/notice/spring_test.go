@@ -182,7 +182,7 @@ func TestAtOnce(t *testing.T) {
 		_, err := w.rotation.Take(t.Context(), step, "cli:uid=0(root)", false)
 		ok(t, err)
 	}
-	_, err := w.rotation.Revoke(t.Context(), "2026", "tape lost", "cli:uid=0(root)", false)
+	_, err := w.rotation.Take(t.Context(), certs.Step{Kind: certs.StepRevoke, Year: "2026", Reason: "tape lost"}, "cli:uid=0(root)", false)
 	ok(t, err)
 	w.tick(s)
 	w.tick(w.server())

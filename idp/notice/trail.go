@@ -130,10 +130,15 @@ func (s *Service) ofRecord(ctx context.Context, r idp.AuditRecord, now time.Time
 	name, ok := strings.CutPrefix(r.Kind, "rotation.")
 	step := certs.StepKind(name)
 	n := Notice{ID: fmt.Sprintf("audit/%d", r.Seq), At: now, Kind: StepTaken, Year: r.Year, Step: step, DueAt: r.At}
-	d := operatorData{At: r.At, Step: string(step), Year: r.Year, Why: plain(r.Detail["why"]), Reason: plain(r.Detail["reason"])}
-	switch {
-	case !ok || r.Outcome != "ok":
+	if !ok || r.Outcome != "ok" {
 		return n, false, nil
+	}
+	phrases, err := s.phrases()
+	if err != nil {
+		return n, false, err
+	}
+	d := operatorData{At: r.At, Step: string(step), Year: r.Year, Why: plain(phrases.Reason(certs.ReadReason(r.Detail))), Reason: plain(r.Detail["reason"])}
+	switch {
 	case step == certs.StepRevoke:
 		n.Kind = Revoked
 		sps, err := s.using(ctx, r.Year)
@@ -142,18 +147,9 @@ func (s *Service) ofRecord(ctx context.Context, r idp.AuditRecord, now time.Time
 		}
 		n, err = s.operators(n, "operator_revoked.txt", d, sps)
 		return n, true, err
-	case r.Actor != "server" || !byServer(step):
+	case r.Actor != "server" || !step.IsAutomatic():
 		return n, false, nil
 	}
-	n, err := s.operators(n, "operator_step.txt", d, nil)
+	n, err = s.operators(n, "operator_step.txt", d, nil)
 	return n, true, err
-}
-
-// byServer reports whether it is a step that the server takes.
-func byServer(k certs.StepKind) bool {
-	switch k {
-	case certs.StepCreate, certs.StepPublish, certs.StepPrefer, certs.StepRetire, certs.StepDestroy:
-		return true
-	}
-	return false
 }

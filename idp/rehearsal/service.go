@@ -123,7 +123,7 @@ func (s *Service) rehearsable(y idp.Year, now time.Time) (certs.Entry, error) {
 	case entry.State.Over():
 		return entry, &RefusedError{Text: fmt.Sprintf("%s is %s: its addresses answer nobody any more", y, entry.State)}
 	case entry.Fault != "":
-		return entry, &RefusedError{Text: fmt.Sprintf("%s cannot sign: %s", y, entry.Fault.Describe(y))}
+		return entry, &RefusedError{Text: fmt.Sprintf("%s cannot sign: %s", y, string(entry.Fault))}
 	case entry.Key.Cert == nil:
 		return entry, &RefusedError{Text: fmt.Sprintf(
 			"the key of %s waits for its certificate\n  once it is there: vernal rotation import %s --cert FILE", y, y)}

@@ -73,7 +73,7 @@ func TestUsedYearIsNotRetired(t *testing.T) {
 	s.Used("2026", w.clock())
 	_, err := s.Take(t.Context(), certs.Step{Kind: certs.StepRetire, Year: "2026"}, "test", true)
 	var refused *certs.RefusedError
-	if !errors.As(err, &refused) || !refused.Used {
+	if !errors.As(err, &refused) || !refused.Because.IsUse() {
 		t.Fatalf("retire of a used year: %v", err)
 	}
 	w.run(day(2027, 6, 21), s)
@@ -92,7 +92,7 @@ func TestDryRunChangesNothing(t *testing.T) {
 	w := newWorld(t, day(2026, 11, 22))
 	s := w.started()
 	trail := w.trail()
-	o, err := s.Revoke(t.Context(), "2026", "leaked", "test", true)
+	o, err := s.Take(t.Context(), certs.Step{Kind: certs.StepRevoke, Year: "2026", Reason: "leaked"}, "test", true)
 	ok(t, err)
 	if states(o.Before)["2026"] != certs.Preferred || states(o.After)["2026"] != certs.Revoked || o.After.Preferred != "2026b" || !o.DryRun {
 		t.Errorf("outcome: %v, then %v", states(o.Before), states(o.After))
@@ -118,7 +118,7 @@ func TestFailedStep(t *testing.T) {
 		}
 	}
 	at := w.status(s).Attention
-	if len(at) != 1 || at[0].Code != certs.StepFailed || !strings.Contains(at[0].Text, "disk is full") {
+	if len(at) != 1 || at[0].Code != certs.StepFailed || !strings.Contains(at[0].Args.Value, "disk is full") {
 		t.Errorf("attention: %v", at)
 	}
 	s.Dir = w.dir
@@ -198,7 +198,7 @@ func TestLostKey(t *testing.T) {
 	if err := s.Start(t.Context()); !errors.Is(err, certs.ErrNoSigner) {
 		t.Fatalf("Start = %v", err)
 	}
-	_, err := s.Revoke(t.Context(), "2026", "lost", "test", false)
+	_, err := s.Take(t.Context(), certs.Step{Kind: certs.StepRevoke, Year: "2026", Reason: "lost"}, "test", false)
 	ok(t, err)
 	w.sane(s, certs.Status{})
 	w.sane(w.started(), certs.Status{})

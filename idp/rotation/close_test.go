@@ -70,7 +70,7 @@ func TestRevokeClosesWithoutReadingKeys(t *testing.T) {
 			w, folder, _ := springWorld(t)
 			s, other := w.started(), w.started()
 			tt.breakKeys(t, filepath.Join(folder, "keys"))
-			_, err := s.Revoke(t.Context(), "2026", "leaked", "test", false)
+			_, err := s.Take(t.Context(), certs.Step{Kind: certs.StepRevoke, Year: "2026", Reason: "leaked"}, "test", false)
 			ok(t, err)
 			wantClosed(t, s, "2026", w.clock())
 			wantPreferred(t, s, "2027", w.clock())
@@ -89,7 +89,7 @@ func TestRevokeMakesLetterBesideDamagedYear(t *testing.T) {
 	w := openWorld(t, folder, master, day(2026, 11, 22))
 	s := w.started()
 	ok(t, os.WriteFile(filepath.Join(folder, "keys", "2031.crt"), nil, 0o600))
-	_, err := s.Revoke(t.Context(), "2026", "leaked", "test", false)
+	_, err := s.Take(t.Context(), certs.Step{Kind: certs.StepRevoke, Year: "2026", Reason: "leaked"}, "test", false)
 	ok(t, err)
 	wantClosed(t, s, "2026", w.clock())
 	wantPreferred(t, s, "2026b", w.clock())
@@ -199,7 +199,7 @@ func TestOverYearsLeaveMemory(t *testing.T) {
 	s := w.started()
 	w.run(day(2027, 8, 15), s)
 	w.take(s, certs.Step{Kind: certs.StepCreate, Year: "2027b"})
-	_, err := s.Revoke(t.Context(), "2027b", "leaked", "test", false)
+	_, err := s.Take(t.Context(), certs.Step{Kind: certs.StepRevoke, Year: "2027b", Reason: "leaked"}, "test", false)
 	ok(t, err)
 	for _, s := range []*rotation.Service{s, w.started()} {
 		for _, y := range []idp.Year{"2026", "2027b"} {

@@ -66,7 +66,7 @@ func (s *Service) CSR(ctx context.Context, y idp.Year, actor string, dryRun bool
 		return nil, err
 	}
 	if steps == nil {
-		if err := checkWaiting(h, step, k); err != nil {
+		if err := checkWaiting(h, step, k, now); err != nil {
 			return nil, err
 		}
 	}
@@ -99,7 +99,7 @@ func waits(h certs.History, y idp.Year) bool {
 // checkWaiting checks that the key in the folder is the recorded one, which
 // waits for its certificate. The one in memory can be, although its file was
 // lost or replaced since. The error is a *certs.RefusedError.
-func checkWaiting(h certs.History, step certs.Step, k *certs.Key) error {
+func checkWaiting(h certs.History, step certs.Step, k *certs.Key, now time.Time) error {
 	r, _ := h.Record(step.Year)
 	fault := certs.KeyMissing
 	switch {
@@ -108,7 +108,7 @@ func checkWaiting(h certs.History, step certs.Step, k *certs.Key) error {
 	case k != nil:
 		fault = certs.KeyDiffers
 	}
-	return &certs.RefusedError{Kind: step.Kind, Year: step.Year, Because: fault.Describe(step.Year), Fault: fault}
+	return h.Refuse(step.Kind, step.Year, fault.Reason(step.Year), now)
 }
 
 // makeWaiting makes sure that a private key of the year waits in the folder.
@@ -169,13 +169,13 @@ func (s *Service) Import(ctx context.Context, y idp.Year, in Import, actor strin
 		return nil, err
 	}
 	if waits(h, y) && in.Signer == nil {
-		if err := checkWaiting(h, may, there); err != nil {
+		if err := checkWaiting(h, may, there, now); err != nil {
 			return nil, err
 		}
 	}
-	signer, err := importSigner(y, in.Signer, there)
-	if err != nil {
-		return nil, err
+	signer, refused := importSigner(in.Signer, there)
+	if refused != "" {
+		return nil, h.Refuse(certs.StepImport, y, certs.Reason{Code: refused}, now)
 	}
 	i := &Imported{}
 	i.Cert, i.Ignored = certs.Pick(in.Chain, signer.Public())
@@ -197,22 +197,19 @@ func (s *Service) Import(ctx context.Context, y idp.Year, in Import, actor strin
 	return i, nil
 }
 
-// importSigner is the private key that an import is about.
-func importSigner(y idp.Year, given crypto.Signer, there *certs.Key) (crypto.Signer, error) {
-	refused := &certs.RefusedError{Kind: certs.StepImport, Year: y}
+// importSigner returns the private key that an import is about, or why it is refused.
+func importSigner(given crypto.Signer, there *certs.Key) (crypto.Signer, certs.ReasonCode) {
 	switch {
 	case there != nil && (there.Cert != nil || there.Signer == nil):
-		refused.Because = "there is a certificate in the folder already"
+		return nil, certs.RefusedFolderHasCert
 	case there == nil && given == nil:
-		refused.Because = "no key waits for its certificate"
+		return nil, certs.RefusedNoKeyWaits
 	case there == nil:
-		return given, nil
+		return given, ""
 	case given == nil || sameSigner(given, there.Signer):
-		return there.Signer, nil
-	default:
-		refused.Because = "another key waits for its certificate since csr; one year has one key"
+		return there.Signer, ""
 	}
-	return nil, refused
+	return nil, certs.RefusedOtherKeyWaits
 }
 
 func sameSigner(a, b crypto.Signer) bool {

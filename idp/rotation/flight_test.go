@@ -131,7 +131,7 @@ func takeStep(t *testing.T, i *idptest.IdP, step certs.Step) {
 	t.Helper()
 	var err error
 	if step.Kind == certs.StepRevoke {
-		_, err = i.Rotation.Revoke(t.Context(), step.Year, step.Reason, "test", false)
+		_, err = i.Rotation.Take(t.Context(), certs.Step{Kind: certs.StepRevoke, Year: step.Year, Reason: step.Reason}, "test", false)
 	} else {
 		_, err = i.Rotation.Take(t.Context(), step, "test", false)
 	}

@@ -53,7 +53,7 @@ func TestKilledAtEachWrite(t *testing.T) {
 		{"destroy", day(2026, 11, 22), day(2027, 7, 10), step(certs.StepDestroy, "2026"), 2,
 			map[idp.Year]certs.State{"2026": certs.Retired, "2027": certs.Preferred}},
 		{"revoke", day(2026, 11, 22), day(2026, 11, 23), func(t *testing.T, s *rotation.Service) error {
-			_, err := s.Revoke(t.Context(), "2026", "leaked", "test", false)
+			_, err := s.Take(t.Context(), certs.Step{Kind: certs.StepRevoke, Year: "2026", Reason: "leaked"}, "test", false)
 			return err
 		}, 3, map[idp.Year]certs.State{"2026": certs.Revoked, "2026b": certs.Preferred}},
 		{"automatic after downtime", day(2026, 11, 22), day(2027, 1, 14), automatic, 3,

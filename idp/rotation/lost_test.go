@@ -92,7 +92,7 @@ func hasAttention(st certs.Status, code certs.AttentionCode, y idp.Year) bool {
 func wantFault(t *testing.T, err error, want certs.KeyFault) {
 	t.Helper()
 	var refused *certs.RefusedError
-	if !errors.As(err, &refused) || refused.Fault != want {
+	if !errors.As(err, &refused) || certs.KeyFault(refused.Because.Code) != want {
 		t.Errorf("%v, want a refusal because of %s", err, want)
 	}
 }
@@ -195,7 +195,7 @@ func TestLostPreferredKeyStopsStart(t *testing.T) {
 			if err := s.Start(t.Context()); !errors.Is(err, certs.ErrNoSigner) {
 				t.Fatal(err)
 			}
-			_, err := s.Revoke(t.Context(), "2026", "lost", "test", false)
+			_, err := s.Take(t.Context(), certs.Step{Kind: certs.StepRevoke, Year: "2026", Reason: "lost"}, "test", false)
 			ok(t, err)
 			wantPreferred(t, s, "2026b", w.clock())
 			wantPreferred(t, w.started(), "2026b", w.clock())
@@ -222,7 +222,7 @@ func TestLostFolder(t *testing.T) {
 	if _, err := os.Stat(f.path); err == nil {
 		t.Error("a key was made")
 	}
-	_, err = s.Revoke(t.Context(), "2026", "lost", "test", false)
+	_, err = s.Take(t.Context(), certs.Step{Kind: certs.StepRevoke, Year: "2026", Reason: "lost"}, "test", false)
 	ok(t, err)
 	wantPreferred(t, s, "2026b", w.clock())
 	if st := w.status(s); !hasAttention(st, certs.KeyUnusable, "2027") {

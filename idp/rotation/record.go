@@ -118,7 +118,7 @@ func (u *uses) written(l lastUses) {
 func event(step certs.Step, actor string) idp.AuditEvent {
 	detail := map[string]string{}
 	for name, value := range map[string]string{
-		"reason": step.Reason, "why": step.Why,
+		"reason": step.Reason, "why": string(step.Why.Code), "why_args": step.Why.Args.JSON(),
 		"certificate_end_at": moment(step.CertEndAt), "until": moment(step.Until),
 	} {
 		if value != "" {

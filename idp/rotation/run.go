@@ -44,10 +44,10 @@ func (s *Service) minute(ctx context.Context, ran time.Duration) bool {
 		return err == nil
 	}
 	if err != nil {
-		s.daily(ctx, slog.LevelError, "tick", "rotation: "+err.Error())
+		s.daily(ctx, slog.LevelError, "tick", "rotation", slog.String("error", err.Error()))
 	}
 	if _, err := s.Automatic(ctx); err != nil && ctx.Err() == nil {
-		s.daily(ctx, slog.LevelError, "automatic", "rotation: an automatic step failed: "+err.Error())
+		s.daily(ctx, slog.LevelError, "automatic", "rotation: an automatic step failed", slog.String("error", err.Error()))
 	}
 	s.remind(ctx)
 	return err == nil
@@ -87,12 +87,15 @@ func (s *Service) remind(ctx context.Context) {
 		if s.wasReminded(thing) {
 			continue // without asking every minute who uses the year
 		}
-		s.daily(ctx, slog.LevelWarn, thing, "rotation needs attention: "+s.named(ctx, a, st, h).Text)
+		if a.IsUse() {
+			a = a.WithUsers(s.usersOf(ctx, h, a.Year, st.At))
+		}
+		s.daily(ctx, slog.LevelWarn, thing, "rotation needs attention", slog.String("code", string(a.Code)), slog.String("year", string(a.Year)),
+			slog.Any("args", a.Args), slog.Any("because", a.Because))
 	}
 	if !h.Clock.Trusted() {
-		s.daily(ctx, slog.LevelWarn, "clock", fmt.Sprintf(
-			"rotation needs attention: the clock jumped from %s to %s: nothing is retired until it is trusted or confirmed",
-			moment(h.Clock.JumpedFrom), moment(h.Clock.JumpedTo)))
+		s.daily(ctx, slog.LevelWarn, "clock", "rotation needs attention: the clock jumped, and nothing is retired until it is trusted or confirmed",
+			slog.Time("from", h.Clock.JumpedFrom), slog.Time("to", h.Clock.JumpedTo))
 	}
 }
 
@@ -105,7 +108,7 @@ func (s *Service) wasReminded(thing string) bool {
 }
 
 // daily logs a text at most once a day for the same thing.
-func (s *Service) daily(ctx context.Context, level slog.Level, thing, text string) {
+func (s *Service) daily(ctx context.Context, level slog.Level, thing, text string, attrs ...slog.Attr) {
 	s.steps.Lock()
 	defer s.steps.Unlock()
 	now := s.Clock.Now()
@@ -116,5 +119,5 @@ func (s *Service) daily(ctx context.Context, level slog.Level, thing, text strin
 		s.remindedAt = map[string]time.Time{}
 	}
 	s.remindedAt[thing] = now
-	s.Log.LogAttrs(ctx, level, text)
+	s.Log.LogAttrs(ctx, level, text, attrs...)
 }

@@ -17,7 +17,7 @@ const settleTime = 30 * time.Second
 // that began before are made: when the command returns, the year signs nothing
 // more. It waits although the caller is gone, because the step is taken.
 func (s *Service) settle(ctx context.Context, steps []certs.Step) error {
-	if !slices.ContainsFunc(steps, endsSigning) {
+	if !slices.ContainsFunc(steps, func(s certs.Step) bool { return s.Kind.EndsSigning() }) {
 		return nil
 	}
 	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), settleTime)
@@ -26,8 +26,4 @@ func (s *Service) settle(ctx context.Context, steps []certs.Step) error {
 		return fmt.Errorf("the year is closed, but a signature that began before has not ended: %w", err)
 	}
 	return nil
-}
-
-func endsSigning(step certs.Step) bool {
-	return step.Kind == certs.StepRetire || step.Kind == certs.StepRevoke || step.Kind == certs.StepDestroy
 }

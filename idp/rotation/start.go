@@ -107,7 +107,7 @@ func (s *Service) reportFaults(ctx context.Context, damaged *certs.DamagedError)
 	}
 	for y, f := range s.faults.all() {
 		s.Log.LogAttrs(ctx, slog.LevelError, "rotation: a year is closed", slog.String("year", string(y)),
-			slog.String("fault", string(f)), slog.String("error", f.Describe(y)))
+			slog.String("fault", string(f)))
 	}
 }
 
@@ -165,7 +165,7 @@ func adoptEvents(before, after certs.History, now time.Time) (events []idp.Audit
 			e.Kind, e.Detail = "rotation.adopt", map[string]string{"state": string(after.State(r.Year, now))}
 			addIdentity(e.Detail, r.CertificateSHA256, r.PublicKeySHA256)
 		case was.KeyDestroyedAt.IsZero() && !r.KeyDestroyedAt.IsZero():
-			e.Kind, e.Detail = "rotation.destroy", map[string]string{"why": "its key was found gone"}
+			e.Kind, e.Detail = "rotation.destroy", map[string]string{"why": string(certs.WhyKeyFoundGone)}
 		default:
 			continue
 		}

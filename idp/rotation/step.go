@@ -19,15 +19,27 @@ type Outcome struct {
 	DryRun bool         `json:"dry_run"`
 }
 
-// Take takes a step by hand. A create needs no CertEndAt: without one it is the
-// calendar's. A step that the rules refuse gives a *certs.RefusedError.
+// Take takes a step by hand, with the steps that it needs: a revoke makes a successor
+// where one is needed, and all of it becomes visible together. A create needs no
+// CertEndAt: without one it is the calendar's. A rollback needs no year: it returns to
+// the newest older year that is live. A step that the rules refuse gives a
+// *certs.RefusedError.
 func (s *Service) Take(ctx context.Context, step certs.Step, actor string, dryRun bool) (*Outcome, error) {
-	if step.Kind == certs.StepCSR || step.Kind == certs.StepImport {
+	if !step.Kind.IsCommand() {
 		return nil, fmt.Errorf("rotation: %s is not taken here", step.Kind)
 	}
 	return s.take(ctx, actor, dryRun, func(h certs.History, now time.Time) ([]certs.Step, error) {
-		if step.Kind == certs.StepCreate && step.CertEndAt.IsZero() {
+		switch {
+		case step.Kind == certs.StepCreate && step.CertEndAt.IsZero():
 			step.CertEndAt = s.Policy.CreateStep(h, step.Year, now).CertEndAt
+		case step.Kind == certs.StepRevoke:
+			return s.Policy.RevokeSteps(h, step.Year, step.Reason, now)
+		case step.Kind == certs.StepRollback && step.Year == "":
+			to, ok := h.RollbackTo()
+			if !ok {
+				return nil, h.Refuse(step.Kind, "", certs.Reason{Code: certs.RefusedNoOlderYear}, now)
+			}
+			step.Year = to
 		}
 		return []certs.Step{step}, nil
 	})
@@ -42,14 +54,6 @@ func (s *Service) Retire(ctx context.Context, retire certs.Step, actor string, d
 			return []certs.Step{destroy}, nil
 		}
 		return []certs.Step{retire, destroy}, nil
-	})
-}
-
-// Revoke ends a year at once, and makes a successor where one is needed; all of
-// it becomes visible together.
-func (s *Service) Revoke(ctx context.Context, y idp.Year, reason, actor string, dryRun bool) (*Outcome, error) {
-	return s.take(ctx, actor, dryRun, func(h certs.History, now time.Time) ([]certs.Step, error) {
-		return s.Policy.RevokeSteps(h, y, reason, now)
 	})
 }
 
@@ -145,7 +149,7 @@ func (s *Service) commit(ctx context.Context, steps []certs.Step, actor string, 
 	s.close(h, made)
 	for _, step := range steps {
 		s.Log.LogAttrs(ctx, slog.LevelInfo, "rotation step", slog.String("step", string(step.Kind)), slog.String("year", string(step.Year)),
-			slog.String("actor", actor), slog.String("why", step.Why), slog.String("reason", step.Reason))
+			slog.String("actor", actor), slog.String("why", step.Why.String()), slog.String("reason", step.Reason))
 	}
 	if err := errors.Join(s.settle(ctx, steps), s.open(ctx, h), s.destroyEnded(ctx)); err != nil {
 		return h, &afterError{fmt.Errorf("the step is recorded, but could not be finished and will be tried again: %w", err)}

@@ -73,8 +73,8 @@ func (s *Service) usersOf(ctx context.Context, h certs.History, y idp.Year, now 
 // nameUsers adds to a refusal because of use who it is.
 func (s *Service) nameUsers(ctx context.Context, err error, h certs.History, now time.Time) error {
 	var refused *certs.RefusedError
-	if errors.As(err, &refused) && refused.Used {
-		refused.Users = s.usersOf(ctx, h, refused.Year, now)
+	if errors.As(err, &refused) && refused.Because.IsUse() {
+		refused.Because.Args.SPs = s.usersOf(ctx, h, refused.Year, now)
 	}
 	return err
 }
@@ -82,17 +82,11 @@ func (s *Service) nameUsers(ctx context.Context, err error, h certs.History, now
 // nameHeld adds to what needs attention who keeps a year from being retired.
 func (s *Service) nameHeld(ctx context.Context, st certs.Status, h certs.History) certs.Status {
 	for i, a := range st.Attention {
-		st.Attention[i] = s.named(ctx, a, st, h)
+		if a.IsUse() {
+			st.Attention[i] = a.WithUsers(s.usersOf(ctx, h, a.Year, st.At))
+		}
 	}
 	return st
-}
-
-// named is a, with the names if it is about a year that is kept in use.
-func (s *Service) named(ctx context.Context, a certs.Attention, st certs.Status, h certs.History) certs.Attention {
-	if !a.HeldByUse(st.Due) {
-		return a
-	}
-	return a.Name(s.usersOf(ctx, h, a.Year, st.At))
 }
 
 // maxRecorded is how many service providers an audit record names.
@@ -108,13 +102,14 @@ func (s *Service) recordUsers(ctx context.Context, e *idp.AuditEvent, step certs
 	h = s.uses.apply(h.Tick(now, 0))
 	step.Force = false
 	var refused *certs.RefusedError
-	if err := s.nameUsers(ctx, s.Policy.CheckStep(step, h, now), h, now); !errors.As(err, &refused) || len(refused.Users) == 0 {
+	if err := s.nameUsers(ctx, s.Policy.CheckStep(step, h, now), h, now); !errors.As(err, &refused) || len(refused.Because.Args.SPs) == 0 {
 		return
 	}
+	users := refused.Because.Args.SPs
 	names := make([]string, 0, maxRecorded)
-	for _, id := range refused.Users[:min(len(refused.Users), maxRecorded)] {
+	for _, id := range users[:min(len(users), maxRecorded)] {
 		names = append(names, string(id))
 	}
-	e.Detail["users"] = strconv.Itoa(len(refused.Users))
+	e.Detail["users"] = strconv.Itoa(len(users))
 	e.Detail["used_by"] = strings.Join(names, ", ")
 }

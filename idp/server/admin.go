@@ -122,6 +122,6 @@ func (s *Server) AdminHandler() (http.Handler, error) {
 	}
 	pages := &web.Pages{Set: set, Langs: s.Languages, Linked: true, Brand: s.Brand, BaseURL: s.IdP.BaseURL}
 	h := &watch.Handler{Board: s.Board, Rotation: s.Rotation, Links: s.Links, Pages: pages, Clock: s.Clock, Log: s.Log, URL: s.AdminURL,
-		Traffic: s.counted(), Ready: s.ready, Version: s.Version}
+		CommandLine: s.CommandLine, Traffic: s.counted(), Ready: s.ready, Version: s.Version}
 	return &web.Middleware{Next: h.Handler(), Pages: pages, Log: s.Log, Clock: s.Clock}, nil
 }

@@ -61,6 +61,8 @@ type Server struct {
 	// AdminRetry is how often a busy AdminListen is tried again; 30 seconds if
 	// zero.
 	AdminRetry time.Duration
+	// CommandLine renders what an operator can do next, for the calendar; optional.
+	CommandLine idp.CommandLine
 	// AdminURL is the name under which a proxy passes on the secret addresses
 	// there; optional.
 	AdminURL string

@@ -48,7 +48,7 @@ func TestNothingIsSignedAfterTheCommand(t *testing.T) {
 			name: "revoke", perWorld: 20, // a year has 25 letters
 			next: func(w *world) idp.Year { return w.Year() },
 			close: func(w *world, y idp.Year) error {
-				_, err := w.Rotation.Revoke(w.t.Context(), y, "leaked", "test", false)
+				_, err := w.Rotation.Take(w.t.Context(), certs.Step{Kind: certs.StepRevoke, Year: y, Reason: "leaked"}, "test", false)
 				return err
 			},
 		},
@@ -194,7 +194,7 @@ func TestClosingDoesNotWaitForASignature(t *testing.T) {
 	returned := make(chan struct{})
 	go func() {
 		defer close(returned)
-		_, revoked = w.Rotation.Revoke(context.Background(), y, "leaked", "test", false)
+		_, revoked = w.Rotation.Take(context.Background(), certs.Step{Kind: certs.StepRevoke, Year: y, Reason: "leaked"}, "test", false)
 	}()
 	anyone := w.Browser()
 	for anyone.Get("/api/saml/metadata"+string(y)).Status != http.StatusGone { // until the command has closed it

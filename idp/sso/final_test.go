@@ -7,6 +7,7 @@ import (
 	"testing"
 	"time"
 
+	"vernal/certs"
 	"vernal/idp"
 	"vernal/idp/idptest"
 )
@@ -47,7 +48,7 @@ func TestClosedAroundTheWrite(t *testing.T) {
 		"no passive": {IsPassive: true, ForceAuthn: true},
 	}
 	revoke := func(t *testing.T, i *idptest.IdP) {
-		if _, err := i.Rotation.Revoke(t.Context(), i.Year(), "leaked", "test", false); err != nil {
+		if _, err := i.Rotation.Take(t.Context(), certs.Step{Kind: certs.StepRevoke, Year: i.Year(), Reason: "leaked"}, "test", false); err != nil {
 			t.Error(err)
 		}
 	}

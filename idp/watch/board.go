@@ -54,7 +54,7 @@ func (h *Handler) boardPage(v *view, f filter) templates.BoardPage {
 			p.MoreAttention = len(v.Status.Attention) - i
 			break
 		}
-		p.Attention = append(p.Attention, templates.BoardAttention{Year: a.Year, Text: a.Text})
+		p.Attention = append(p.Attention, a)
 	}
 	first := min((f.Page-1)*pageSize, len(lines))
 	last := min(first+pageSize, len(lines))
@@ -74,7 +74,7 @@ func (h *Handler) boardPage(v *view, f filter) templates.BoardPage {
 
 func boardSP(l *board.Line, now time.Time) templates.BoardSP {
 	s := templates.BoardSP{
-		EntityID: l.SP, Name: l.Name, Inactive: !l.Active, Move: moveKeys[l.Move], Odd: l.Odd,
+		EntityID: l.SP, Name: l.Name, Inactive: !l.Active, Move: moveKeys[l.Move], Warnings: l.Warnings,
 		Contacts: l.Contacts, Fetches: fetches(l.Fetches, maxOfOne),
 	}
 	for _, y := range l.Years {
@@ -109,6 +109,15 @@ func (h *Handler) showData(w http.ResponseWriter, r *http.Request) error {
 	v, err := h.view(r.Context())
 	if err != nil {
 		return err
+	}
+	phrases, err := templates.TerminalPhrases()
+	if err != nil {
+		return err
+	}
+	phrases.FillStatus(&v.Status)
+	phrases.FillPlan(v.Plan)
+	for i := range v.Board.SPs {
+		phrases.FillReasons(v.Board.SPs[i].Warnings)
 	}
 	var body bytes.Buffer
 	enc := json.NewEncoder(&body)

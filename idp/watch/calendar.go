@@ -6,7 +6,6 @@ import (
 	"crypto/sha256"
 	"encoding/hex"
 	"errors"
-	"fmt"
 	"log/slog"
 	"net/http"
 	"slices"
@@ -17,6 +16,7 @@ import (
 	"vernal/idp"
 	"vernal/idp/link"
 	"vernal/idp/web"
+	"vernal/templates"
 )
 
 const (
@@ -39,8 +39,13 @@ func (h *Handler) showCalendar(w http.ResponseWriter, r *http.Request) error {
 	if err != nil {
 		return err
 	}
-	feed := calendar(st, plan, !h.Rotation.Policy.Manual, hostOf(h.Pages.BaseURL))
-	sum := sha256.Sum256(feed)
+	phrases, err := templates.PhrasesIn(h.Pages.Base(r, "").Lang)
+	if err != nil {
+		return err
+	}
+	f := &feed{host: hostOf(h.Pages.BaseURL), phrases: phrases, command: h.CommandLine}
+	calendar := f.write(st, plan)
+	sum := sha256.Sum256(calendar)
 	header := w.Header()
 	header.Set("Content-Type", "text/calendar; charset=utf-8")
 	header.Set("Content-Disposition", `inline; filename="vernal.ics"`)
@@ -48,7 +53,7 @@ func (h *Handler) showCalendar(w http.ResponseWriter, r *http.Request) error {
 	// was taken back is to stop at once.
 	header.Set("Cache-Control", "private, no-cache")
 	header.Set("ETag", `"`+hex.EncodeToString(sum[:16])+`"`)
-	http.ServeContent(w, r, "", time.Time{}, bytes.NewReader(feed))
+	http.ServeContent(w, r, "", time.Time{}, bytes.NewReader(calendar))
 	return nil
 }
 
@@ -66,141 +71,91 @@ func (h *Handler) open(r *http.Request, kind link.Kind) error {
 	return err
 }
 
-// calendar is the feed: what comes, and what happened within calendarPast. It is
-// the same for a whole day of an unchanged plan. It names no service provider,
-// as calendars are kept by others.
-func calendar(st certs.Status, plan []certs.Coming, automatic bool, host string) []byte {
+// feed writes the calendar.
+type feed struct {
+	host    string
+	phrases *templates.Phrases
+	command idp.CommandLine
+}
+
+// write returns the feed: what comes, and what happened within calendarPast. It is the
+// same for a whole day of an unchanged plan. It names no service provider, because
+// calendars are kept by others.
+func (f *feed) write(st certs.Status, plan []certs.Coming) []byte {
 	var events []icalEvent
 	seen := map[string]bool{}
-	add := func(e occasion) {
-		uid := string(e.Year) + "-" + e.what() + "@" + host
-		if seen[uid] {
-			return
+	add := func(y idp.Year, step certs.StepKind, event icalEvent) {
+		what := string(step)
+		if what == "" {
+			what = "certificate-end"
 		}
-		seen[uid] = true
-		event := icalEvent{UID: uid, Day: e.At, Stamp: st.At.Truncate(24 * time.Hour), Summary: "Vernal: " + e.summary(), Description: e.description(automatic)}
-		if e.ByHand {
-			event.Alarms = []int{14, 1}
+		event.UID, event.Stamp, event.Summary = string(y)+"-"+what+"@"+f.host, st.At.Truncate(24*time.Hour), "Vernal: "+event.Summary
+		if !seen[event.UID] {
+			events = append(events, event)
 		}
-		events = append(events, event)
+		seen[event.UID] = true
 	}
 	for _, c := range plan {
-		// Of what happens by itself, the ends of certificates: that an older year
-		// is expiring is the day on which a newer one becomes preferred.
+		// Without a step, only ends of certificates: an older year expires on the day on
+		// which a newer one becomes preferred.
 		if c.Step != "" || c.From == c.To || c.From == certs.Expiring && c.To == certs.Grace {
-			add(occasion{Coming: c})
+			add(c.Year, c.Step, f.coming(c))
 		}
 	}
-	for _, e := range history(st) {
-		add(e)
+	for _, y := range st.Years {
+		for _, t := range y.Past(st.At) {
+			if st.At.Sub(t.At) <= calendarPast {
+				add(y.Year, t.Kind, icalEvent{Day: t.At, Summary: f.phrases.Past(t.Kind, y.Year), Description: f.describe(t.Kind)})
+			}
+		}
 	}
 	slices.SortStableFunc(events, func(a, b icalEvent) int {
 		return cmp.Or(a.Day.Compare(b.Day), cmp.Compare(a.UID, b.UID))
 	})
 	c := &ical{}
-	c.begin("Vernal rotation")
+	c.begin(f.phrases.Text("calendar.name"))
 	for _, e := range events {
 		c.event(e)
 	}
 	return c.end()
 }
 
-// history is what happened to the years, as far back as the feed goes.
-func history(st certs.Status) (past []occasion) {
-	for _, y := range st.Years {
-		for _, e := range []struct {
-			step certs.StepKind
-			at   time.Time
-		}{
-			{certs.StepCreate, y.CreatedAt}, {certs.StepPublish, y.PublishedAt}, {certs.StepPrefer, y.PreferredAt},
-			{"", y.CertEndAt}, {certs.StepRetire, y.RetiredAt}, {certs.StepDestroy, y.KeyDestroyedAt},
-		} {
-			if e.at.IsZero() || e.at.After(st.At) || st.At.Sub(e.at) > calendarPast {
-				continue
-			}
-			past = append(past, occasion{Coming: certs.Coming{At: e.at, Year: y.Year, Step: e.step}, past: true, revoked: !y.RevokedAt.IsZero()})
-		}
-	}
-	return past
-}
-
-// occasion is what there is an event for: a step, or without one the end of a
-// certificate.
-type occasion struct {
-	certs.Coming
-	past, revoked bool
-}
-
-// what names the occasion within its year.
-func (o occasion) what() string {
-	if o.Step == "" {
-		return "certificate-end"
-	}
-	return string(o.Step)
-}
-
-// phrases are what happens at a step, before and after its date, and what that
-// means.
-var phrases = map[certs.StepKind]struct{ coming, past, means string }{
-	certs.StepCreate: {"the key of %s is made", "the key of %s was made",
-		"Nothing of the year is to be seen from outside before it is published."},
-	certs.StepCSR: {"the key of %s is made", "the key of %s was made",
-		"It waits for its certificate: have the request signed."},
-	certs.StepImport: {"the certificate of %s is due", "the certificate of %s came",
-		"A year whose certificate has not come cannot be published."},
-	certs.StepPublish: {"%s is published", "%s was published",
-		"Its addresses and metadata are open: service providers can move to it from this day. Tell them."},
-	certs.StepPrefer: {"%s becomes preferred", "%s became preferred",
-		"New integrations are given it; the older year goes on for who still uses it. Ask those who have not moved."},
-	certs.StepRetire: {"%s is retired", "%s was retired",
-		"Its addresses answer 410 from now on. A year that service providers still use is not retired: see who they are before."},
-	certs.StepDestroy: {"the key of %s is destroyed", "the key of %s was destroyed",
-		"Its certificate is kept."},
-	"": {"our signing certificate (%s) ends", "our signing certificate (%s) ended",
-		"Service providers that look at the end of a certificate no longer take what this year signs. Who uses it has to have moved by now."},
-}
-
-func (o occasion) summary() string {
-	p, ok := phrases[o.Step]
+// coming is the event of what comes, with what to do.
+func (f *feed) coming(c certs.Coming) icalEvent {
+	e := icalEvent{Day: c.At, Summary: f.phrases.Coming(c.Step, c.Year)}
+	var lines []string
 	switch {
-	case !ok:
-		return fmt.Sprintf("%s %s", o.Step, o.Year)
-	case o.revoked && o.Step == certs.StepRetire:
-		return fmt.Sprintf("%s was revoked", o.Year)
-	case o.past:
-		return fmt.Sprintf(p.past, o.Year)
+	case c.Step == "":
+	case c.ByHand:
+		e.Alarms = []int{14, 1}
+		lines = append(lines, f.phrases.Text("calendar.by_hand", f.line(c.Step.Suggest(c.Year))))
+	default:
+		lines = append(lines, f.phrases.Text("calendar.server"))
 	}
-	return fmt.Sprintf(p.coming, o.Year)
-}
-
-// description says what it means and what to do.
-func (o occasion) description(automatic bool) string {
-	lines := []string{phrases[o.Step].means}
-	if !o.past {
-		lines = append(lines, o.todo(automatic))
-		if o.Waits != "" && !o.ByHand {
-			lines = append(lines, "It is later than its date in the calendar: vernal rotation plan says why.")
-		}
-		if o.Stuck {
-			lines = append(lines, "It waits for a person, and has no date: vernal rotation plan says why.")
-		}
-	}
-	if o.Step == certs.StepPublish || o.Step == certs.StepPrefer || o.Step == certs.StepRetire || o.Step == "" {
-		lines = append(lines, "Who has moved: vernal rotation status, or the board on the admin listener.")
-	}
-	lines = append(lines, "All dates are at 00:00 UTC.")
-	return strings.Join(slices.DeleteFunc(lines, func(s string) bool { return s == "" }), "\n")
-}
-
-// todo is who does it, and how.
-func (o occasion) todo(automatic bool) string {
+	plan := f.line(idp.Suggest("rotation.plan"))
 	switch {
-	case o.Step == "":
+	case c.Stuck:
+		lines = append(lines, f.phrases.Text("calendar.stuck", plan))
+	case len(c.Waits) > 0 && !c.ByHand:
+		lines = append(lines, f.phrases.Text("calendar.late", plan))
+	}
+	e.Description = f.describe(c.Step, lines...)
+	return e
+}
+
+// describe is what a step means, with more lines about it.
+func (f *feed) describe(step certs.StepKind, more ...string) string {
+	lines := append([]string{f.phrases.Meaning(step)}, more...)
+	if step == "" || step.AffectsSPs() {
+		lines = append(lines, f.phrases.Text("calendar.moved", f.line(idp.Suggest("rotation.status"))))
+	}
+	return strings.Join(append(lines, f.phrases.Text("calendar.utc")), "\n")
+}
+
+// line renders a suggestion; "" if this handler was given no way to.
+func (f *feed) line(s idp.Suggestion) string {
+	if f.command == nil {
 		return ""
-	case !o.ByHand && automatic || o.Step == certs.StepDestroy:
-		return "The server does it by itself."
-	case o.Step == certs.StepRetire:
-		return fmt.Sprintf("To do by hand: vernal rotation retire %s --yes %s", o.Year, o.Year)
 	}
-	return fmt.Sprintf("To do by hand: vernal rotation %s %s", o.Step, o.Year)
+	return f.command(s)
 }

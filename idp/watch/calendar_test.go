@@ -1,6 +1,7 @@
 package watch
 
 import (
+	"fmt"
 	"net/http"
 	"strings"
 	"testing"
@@ -10,6 +11,7 @@ import (
 	"github.com/google/go-cmp/cmp"
 
 	"vernal/certs"
+	"vernal/idp"
 	"vernal/idp/link"
 )
 
@@ -140,7 +142,7 @@ func TestCalendar(t *testing.T) {
 		w.automatic()
 	}
 	for _, e := range events(t, unfold(t, w.get(path).Body.String())) {
-		if e["UID"] == "2032-create@login.example.gov" && e["SUMMARY"] != "Vernal: the key of 2032 was made" {
+		if e["UID"] == "2032-create@login.example.gov" && e["SUMMARY"] != "Vernal: the key of 2032 was created" {
 			t.Errorf("%v", e)
 		}
 	}
@@ -151,15 +153,16 @@ func TestAlarms(t *testing.T) {
 	t.Parallel()
 	w := newWorld(t)
 	w.watch.Rotation.Policy.Manual = true
+	w.watch.CommandLine = func(s idp.Suggestion) string { return fmt.Sprintf("do:%s%v%v", s.Do, s.Subjects, s.Options) }
 	path, _ := w.link(link.Link{Kind: link.Calendar})
 	found := map[string]map[string]string{}
 	for _, e := range events(t, unfold(t, w.get(path).Body.String())) {
 		found[strings.TrimSuffix(e["UID"], "@login.example.gov")] = e
 	}
 	for uid, want := range map[string]struct{ alarms, command string }{
-		"2032-publish":         {"-P14D-P1D", "To do by hand: vernal rotation publish 2032"},
-		"2030-retire":          {"-P14D-P1D", "To do by hand: vernal rotation retire 2030 --yes 2030"},
-		"2030-certificate-end": {"", "no longer take what this year signs"},
+		"2032-publish":         {"-P14D-P1D", "do:rotation.publish[2032][]"},
+		"2030-retire":          {"-P14D-P1D", "do:rotation.retire[2030][{yes 2030}]"},
+		"2030-certificate-end": {"", ""},
 		"2031-prefer":          {"", ""}, // it has happened
 	} {
 		if e := found[uid]; e["alarms"] != want.alarms || !strings.Contains(e["DESCRIPTION"], want.command) {
@@ -183,19 +186,5 @@ func TestRolledBack(t *testing.T) {
 	}
 	if diff := cmp.Diff([]string{"20310312 Vernal: 2031 becomes preferred"}, got); diff != "" {
 		t.Errorf("(-want +got):\n%s", diff)
-	}
-}
-
-// TestOccasions: every step that a plan can hold has words of its own.
-func TestOccasions(t *testing.T) {
-	t.Parallel()
-	for step := range stepKeys {
-		if _, ok := phrases[step]; !ok {
-			t.Errorf("no phrase for %q", step)
-		}
-	}
-	o := occasion{Coming: certs.Coming{Year: "2031", Step: certs.StepRetire}, past: true, revoked: true}
-	if got := o.summary(); got != "2031 was revoked" {
-		t.Error(got)
 	}
 }

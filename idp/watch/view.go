@@ -2,7 +2,6 @@ package watch
 
 import (
 	"context"
-	"fmt"
 	"slices"
 	"time"
 
@@ -45,10 +44,7 @@ func endedCerts(b *board.Board) (all []certs.Attention) {
 	for _, l := range b.SPs {
 		for _, c := range l.Certs {
 			if c.Ended {
-				all = append(all, certs.Attention{
-					Code: certs.RequestCertEnded,
-					Text: fmt.Sprintf("a request certificate of %s ended on %s", l.SP, c.EndAt.UTC().Format(time.DateOnly)),
-				})
+				all = append(all, certs.Attention{Code: certs.RequestCertEnded, Args: certs.Args{SPs: []idp.EntityID{l.SP}, Date: c.EndAt.UTC()}})
 			}
 		}
 	}
@@ -132,22 +128,14 @@ func (v *view) coming() (all []templates.BoardStep) {
 
 // step is what comes, in words.
 func step(c certs.Coming) templates.BoardStep {
-	what, ok := stepKeys[c.Step]
+	what := templates.StepKey(c.Step)
 	switch {
 	case c.Step == "" && c.To == certs.Expiring:
 		what = templates.ComesExpiring
 	case c.Step == "" && c.To == certs.Published && c.From != c.To:
 		what = templates.ComesPublished
-	case !ok:
-		what = templates.ComesOther
 	}
 	return templates.BoardStep{Year: c.Year, What: what, At: c.At, Days: c.Days, ByHand: c.ByHand, Stuck: c.Stuck, Waits: c.Waits}
-}
-
-var stepKeys = map[certs.StepKind]templates.Key{
-	certs.StepCreate: templates.ComesCreate, certs.StepCSR: templates.ComesCSR, certs.StepImport: templates.ComesImport,
-	certs.StepPublish: templates.ComesPublish, certs.StepPrefer: templates.ComesPrefer, certs.StepRetire: templates.ComesRetire,
-	certs.StepDestroy: templates.ComesDestroy, "": templates.ComesCertEnd,
 }
 
 var stateKeys = map[certs.State]templates.Key{

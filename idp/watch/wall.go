@@ -98,7 +98,7 @@ func (v *view) wall(from, to idp.Year) templates.WallPage {
 	// The wall has no room for reasons, which can name service providers and
 	// files.
 	for i := range p.Coming {
-		p.Coming[i].Waits = ""
+		p.Coming[i].Waits = nil
 	}
 	return p
 }

@@ -83,7 +83,7 @@ func TestWallCounts(t *testing.T) {
 		Status: certs.Status{At: time.Date(2031, 3, 2, 0, 0, 0, 0, time.UTC), Preferred: "2031b", Years: []certs.YearStatus{
 			{Record: certs.Record{Year: "2030"}, Live: true}, {Record: certs.Record{Year: "2031"}, State: certs.Revoked}, {Record: certs.Record{Year: "2031b"}, Live: true},
 		}},
-		Plan: []certs.Coming{{Year: "2030", Step: certs.StepRetire, Waits: "used by https://sp.example"}},
+		Plan: []certs.Coming{{Year: "2030", Step: certs.StepRetire, Waits: []certs.Reason{{Code: certs.WaitsUsed}}}},
 		Board: &board.Board{SPs: []board.Line{
 			{SP: "urn:over", Active: true, Years: seen("2030", "2031"), UnmovedFrom: stays},
 			{SP: "urn:both", Active: true, Years: seen("2030", "2031b"), UnmovedFrom: stays},
@@ -93,8 +93,8 @@ func TestWallCounts(t *testing.T) {
 	}
 	from, to := v.moving()
 	p := v.wall(from, to)
-	got := fmt.Sprint(from, to, p.Unmoved, p.Both, p.Moved, p.Unseen, len(p.Names), p.Names[1].Name, p.Coming[0].Waits)
-	if want := fmt.Sprint("2030", "2031b", 1, 1, 0, 0, 2, "urn:over", ""); got != want {
+	got := fmt.Sprint(from, to, p.Unmoved, p.Both, p.Moved, p.Unseen, len(p.Names), p.Names[1].Name, len(p.Coming[0].Waits))
+	if want := fmt.Sprint("2030", "2031b", 1, 1, 0, 0, 2, "urn:over", 0); got != want {
 		t.Errorf("got %s, want %s", got, want)
 	}
 }

@@ -38,6 +38,8 @@ type Handler struct {
 	// URL is admin_url, under which a proxy passes on the secret addresses;
 	// optional.
 	URL string
+	// CommandLine renders what an operator can do next; optional.
+	CommandLine idp.CommandLine
 	// Traffic is what the public listener counts; optional.
 	Traffic *Traffic
 	// Ready is what /readyz asks; optional.

@@ -22,7 +22,7 @@ type Closed struct {
 }
 
 func (c *Closed) Error() string {
-	return fmt.Sprintf("year %s is closed (%s): %s", c.Year, c.Fault, c.Fault.Describe(c.Year))
+	return fmt.Sprintf("year %s is closed: %s", c.Year, c.Fault)
 }
 
 // Gone is the answer of a year that is over. Its page names the year to move to,

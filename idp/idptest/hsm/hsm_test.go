@@ -64,7 +64,7 @@ func TestSpringInToken(t *testing.T) {
 		}
 	}
 	e, _ := i.Years.Lookup("2026", i.Clock.Now())
-	if _, err := i.Rotation.Revoke(t.Context(), "2026", "test", "test", false); err != nil {
+	if _, err := i.Rotation.Take(t.Context(), certs.Step{Kind: certs.StepRevoke, Year: "2026", Reason: "test"}, "test", false); err != nil {
 		t.Fatal(err)
 	}
 	take(certs.StepDestroy, "2026")

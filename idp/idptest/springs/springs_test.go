@@ -181,23 +181,19 @@ func (w *world) operate() {
 			continue
 		}
 		var err error
-		step, expect := h.step, h.step.Why
-		step.Why = ""
-		if step.Kind == certs.StepRevoke {
-			_, err = w.i.Rotation.Revoke(w.t.Context(), step.Year, step.Reason, "ops", false)
-		} else {
-			_, err = w.i.Rotation.Take(w.t.Context(), step, "ops", false)
-		}
+		step, expect := h.step, h.step.Why.Code
+		step.Why = certs.Reason{}
+		_, err = w.i.Rotation.Take(w.t.Context(), step, "ops", false)
 		var refused *certs.RefusedError
 		switch {
 		case expect == "":
 			if err != nil {
 				w.t.Errorf("%s: %s %s: %v", w.stamp(), step.Kind, step.Year, err)
 			}
-		case !errors.As(err, &refused) || refused.Used != (expect == notYet):
+		case !errors.As(err, &refused) || refused.Because.IsUse() != (expect == notYet):
 			w.t.Errorf("%s: %s %s: %v, want that it is %s", w.stamp(), step.Kind, step.Year, err, expect)
-		case expect == notYet && !slices.Equal(refused.Users, []idp.EntityID{"https://never.example"}):
-			w.t.Errorf("%s: %s %s is refused because of %v", w.stamp(), step.Kind, step.Year, refused.Users)
+		case expect == notYet && !slices.Equal(refused.Because.Args.SPs, []idp.EntityID{"https://never.example"}):
+			w.t.Errorf("%s: %s %s is refused because of %v", w.stamp(), step.Kind, step.Year, refused.Because)
 		}
 	}
 	w.stableAt = ""

@@ -101,10 +101,12 @@ var byHand = []struct {
 	{"2035-07-08", certs.Step{Kind: certs.StepConfirm}},
 }
 
+const forced = "the partner was told four times"
+
+// What is expected of a step, in its Why.
 const (
-	forced     = "the partner was told four times"
-	notYet     = "refused"
-	notByForce = "refused even by force"
+	notYet     certs.ReasonCode = "refused"
+	notByForce certs.ReasonCode = "refused even by force"
 )
 
 func force(y idp.Year) certs.Step {
@@ -113,11 +115,11 @@ func force(y idp.Year) certs.Step {
 
 // refused is a retirement that is asked for too early.
 func refused(y idp.Year) certs.Step {
-	return certs.Step{Kind: certs.StepRetire, Year: y, Why: notYet}
+	return certs.Step{Kind: certs.StepRetire, Year: y, Why: certs.Reason{Code: notYet}}
 }
 
 func forceRefused(y idp.Year) certs.Step {
-	return certs.Step{Kind: certs.StepRetire, Year: y, Force: true, Reason: forced, Why: notByForce}
+	return certs.Step{Kind: certs.StepRetire, Year: y, Force: true, Reason: forced, Why: certs.Reason{Code: notByForce}}
 }
 
 // downtimes are days on which no server runs, from 00:00 to 00:00.
