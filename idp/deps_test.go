@@ -30,7 +30,7 @@ var layers = [][]string{
 	{"idp/assurance", "idp/idptest/corpus"},
 	{"metadata", "idp/account", "idp/session", "idp/rotation", "certs/token", "idp/rekey", "idp/link", "idp/store/storetest", "idp/store/bolt", "idp/trail"},
 	{"idp/sp", "idp/preview"},
-	{"idp/ending"},
+	{"idp/ending", "idp/usage"},
 	{"idp/board", "idp/rehearsal", "idp/inspect", "idp/signing"},
 	{"idp/notice"},
 	{"idp/web"},

@@ -10,15 +10,16 @@ import (
 )
 
 func (s *Service) rotationStatus(ctx context.Context, _ Caller, _ Empty) (RotationStatus, error) {
-	st, err := s.Rotation.Status(ctx)
+	b, err := s.Board.Board(ctx)
+	if err != nil {
+		return RotationStatus{}, err
+	}
+	st, err := s.Rotation.StatusWith(ctx, b.Unmoved())
 	if err != nil {
 		return RotationStatus{}, err
 	}
 	answer, err := s.statusFor(ctx, st)
-	if err != nil {
-		return RotationStatus{}, err
-	}
-	answer.Board, err = s.Board.Board(ctx)
+	answer.Board = b
 	return answer, err
 }
 
