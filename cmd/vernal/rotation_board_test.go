@@ -12,7 +12,6 @@ import (
 
 	"vernal/idp"
 	"vernal/idp/admin"
-	"vernal/idp/board"
 	"vernal/idp/sp"
 )
 

@@ -141,7 +141,7 @@ func (s *Service) commit(ctx context.Context, steps []certs.Step, actor string, 
 	h, err := s.update(ctx, change, events...)
 	if err != nil {
 		var refused *certs.RefusedError
-		if !errors.As(err, &refused) && !errors.Is(err, errTaken) {
+		if !errors.As(err, &refused) && !errors.Is(err, errTaken) && !errors.Is(err, errUsesUnknown) {
 			err = fmt.Errorf("write the rotation: %w", err)
 		}
 		return h, err

@@ -28,11 +28,14 @@ func (l lastUses) apply(h certs.History) certs.History {
 	return h
 }
 
-// lastUses reads the ledger of uses.
+// errUsesUnknown is returned instead of retiring a year.
+var errUsesUnknown = errors.New("the last uses cannot be read, so no year is retired")
+
+// lastUses reads the ledger of uses. The error matches errUsesUnknown.
 func (s *Service) lastUses(ctx context.Context) (lastUses, error) {
 	last, err := s.Uses.LastUses(ctx)
 	if err != nil {
-		return nil, fmt.Errorf("who uses which year is unknown, so no year is retired: %w", err)
+		return nil, fmt.Errorf("%w: %w", errUsesUnknown, err)
 	}
 	return last, nil
 }
