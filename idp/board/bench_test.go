@@ -57,17 +57,3 @@ func BenchmarkBoard(b *testing.B) {
 		}
 	})
 }
-
-// BenchmarkUsed is what the hot path pays.
-func BenchmarkUsed(b *testing.B) {
-	w := newWorld(b, at(2026, 2, 1))
-	s := w.server()
-	u := idp.Use{
-		SP: "https://sp.example", Year: "2026", At: w.clock(), CertSHA256: requestCert(at(2036, 1, 1)).sha256,
-		RelayState: 200, IssuedAt: w.clock(),
-	}
-	b.ReportAllocs()
-	for b.Loop() {
-		s.Usage.Use(u)
-	}
-}

@@ -187,7 +187,7 @@ func all(doc *html.Node, class string) (found []*html.Node) {
 
 func mustStatus(t testing.TB, w *world) certs.Status {
 	t.Helper()
-	st, err := w.watch.Rotation.Status(t.Context())
+	st, err := w.watch.Rotation.StatusWith(t.Context(), nil)
 	w.ok(err)
 	return st
 }
