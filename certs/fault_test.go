@@ -272,7 +272,7 @@ func TestAutomaticHoldsFaultyYear(t *testing.T) {
 	w.run("2027-03-02")
 	w.wantLog(t)
 	w.wantAttention(t, "signing_key_unusable 2027", "step_held 2027")
-	if st := w.p.Status(w.h, w.now); st.Years[1].Live || !st.Years[0].Live {
+	if st := w.p.Status(w.h, w.now, nil); st.Years[1].Live || !st.Years[0].Live {
 		t.Error("a closed year is shown as live")
 	}
 	w.h = w.h.WithFaults(nil)

@@ -47,9 +47,6 @@ type Record struct {
 	UsedAt time.Time `json:"used_at,omitzero"`
 	// QuietFrom is the reading of Clock.Running since which nobody used it.
 	QuietFrom time.Duration `json:"quiet_from_ns,omitzero"`
-	// Unmoved is how many service providers use this year and no newer one, as
-	// last counted.
-	Unmoved int `json:"unmoved,omitzero"`
 	// CertificateSHA256 and PublicKeySHA256 are those of the year's certificate
 	// (DER) and public key (SubjectPublicKeyInfo), in hexadecimal digits. Once
 	// recorded they never change. CertificateSHA256 is "" while a key waits for its
@@ -163,20 +160,19 @@ func (h History) State(y idp.Year, now time.Time) State {
 	return Expiring
 }
 
-// Use notes that a service provider used the year at the given time. What
-// counts as use is the caller's to say.
+// Use is the history after the last use of the year that is known: at. A use
+// that is recorded already changes nothing, so that the same use can be reported
+// at every Tick and the year is quiet from its first report on.
+//
+// Where a wrong clock left UsedAt in the future, no use could ever be newer. Until
+// that time has passed, or a use replaced it, every report counts as a use.
 func (h History) Use(y idp.Year, at time.Time) History {
 	return h.edit(y, func(r *Record) {
-		if at.After(r.UsedAt) {
-			r.UsedAt = at.UTC()
+		if !at.After(r.UsedAt) && !r.UsedAt.After(h.Clock.SeenAt) {
+			return
 		}
-		r.QuietFrom = h.Clock.Running
+		r.UsedAt, r.QuietFrom = at.UTC(), h.Clock.Running
 	})
-}
-
-// Count notes how many service providers use the year and no newer one.
-func (h History) Count(y idp.Year, unmoved int) History {
-	return h.edit(y, func(r *Record) { r.Unmoved = unmoved })
 }
 
 // Fail notes that an automatic step could not be taken. why goes to people.

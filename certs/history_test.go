@@ -18,7 +18,7 @@ func TestHistoryJSON(t *testing.T) {
 	w := firstStart(t, "2026-11-22T13:36:00.5Z")
 	w.used = []idp.Year{"2026"}
 	w.run("2027-03-15").hand("rollback 2026 2027-03-20").down("2027-09-01")
-	w.h = w.h.Fail(Step{Kind: StepPrefer, Year: "2027"}, w.now, "the disk is full").Count("2026", 3)
+	w.h = w.h.Fail(Step{Kind: StepPrefer, Year: "2027"}, w.now, "the disk is full")
 	text, err := json.Marshal(w.h)
 	if err != nil {
 		t.Fatal(err)
@@ -43,7 +43,6 @@ func TestHistoryIsNotChanged(t *testing.T) {
 		t.Fatal(err)
 	}
 	held.Use("2026", w.now)
-	held.Count("2026", 7)
 	held.Fail(Step{Kind: StepRetire, Year: "2026"}, w.now, "again")
 	held.Tick(at("2030-01-01"), 0)
 	for _, k := range []StepKind{StepCreate, StepPublish, StepPrefer, StepRetire, StepDestroy, StepRollback, StepRevoke} {
@@ -60,9 +59,71 @@ func TestHistoryIsNotChanged(t *testing.T) {
 	}
 }
 
+// The same use can be reported again and again: the year is quiet from its first
+// report on. Where a wrong clock left the last use in the future, every report
+// counts, because no use could be newer.
+func TestUseCountsOnce(t *testing.T) {
+	t.Parallel()
+	hours := func(n int) time.Duration { return time.Duration(n) * time.Hour }
+	type report struct {
+		now string        // when the server reports
+		ran time.Duration // since the report before
+		use string        // the last use that it knows
+	}
+	tests := []struct {
+		name    string
+		reports []report
+		used    string
+		quiet   time.Duration // running time without use, at the last report
+	}{
+		{"a use", []report{{"2026-12-01T10:00:00Z", hours(1), "2026-12-01T09:30:00Z"}}, "2026-12-01T09:30:00Z", 0},
+		{"reported again", []report{
+			{"2026-12-01T10:00:00Z", hours(1), "2026-12-01T09:30:00Z"}, {"2026-12-01T12:00:00Z", hours(2), "2026-12-01T09:30:00Z"},
+		}, "2026-12-01T09:30:00Z", hours(2)},
+		{"a newer one", []report{
+			{"2026-12-01T10:00:00Z", hours(1), "2026-12-01T09:30:00Z"}, {"2026-12-01T12:00:00Z", hours(2), "2026-12-01T10:30:00Z"},
+		}, "2026-12-01T10:30:00Z", 0},
+		{"an older one", []report{
+			{"2026-12-01T10:00:00Z", hours(1), "2026-12-01T09:30:00Z"}, {"2026-12-01T12:00:00Z", hours(2), "2026-12-01T08:00:00Z"},
+		}, "2026-12-01T09:30:00Z", hours(2)},
+		{"used before the server stopped, reported after it started", []report{
+			{"2026-12-01T10:00:00Z", hours(1), ""}, {"2026-12-20T10:00:00Z", 0, "2026-12-01T10:00:30Z"},
+		}, "2026-12-01T10:00:30Z", 0},
+		{"another server's clock is ahead", []report{
+			{"2026-12-01T10:00:00Z", hours(1), "2026-12-01T10:40:00Z"}, {"2026-12-01T10:20:00Z", hours(1), "2026-12-01T10:40:00Z"},
+		}, "2026-12-01T10:40:00Z", 0},
+		{"and time has passed it", []report{
+			{"2026-12-01T10:00:00Z", hours(1), "2026-12-01T10:40:00Z"}, {"2026-12-01T11:00:00Z", hours(1), "2026-12-01T10:40:00Z"},
+		}, "2026-12-01T10:40:00Z", hours(1)},
+		{"the clock was years ahead, and is right again", []report{
+			{"2031-12-01T10:00:00Z", hours(1), "2031-12-01T10:00:00Z"}, {"2026-12-01T12:00:00Z", hours(2), "2026-12-01T11:00:00Z"},
+		}, "2026-12-01T11:00:00Z", 0},
+		{"and was set back while the year is used", []report{
+			{"2026-12-01T10:00:00Z", hours(1), "2026-12-01T10:00:00Z"}, {"2020-01-01T00:00:00Z", hours(2), "2020-01-01T00:00:00Z"},
+			{"2020-01-01T01:00:00Z", hours(1), "2020-01-01T00:30:00Z"},
+		}, "2020-01-01T00:30:00Z", 0},
+	}
+	for _, tt := range tests {
+		t.Run(tt.name, func(t *testing.T) {
+			t.Parallel()
+			h := firstStart(t, "2026-11-22").h
+			for _, r := range tt.reports {
+				h = h.Tick(at(r.now), r.ran)
+				if r.use != "" {
+					h = h.Use("2026", at(r.use))
+				}
+			}
+			got, _ := h.Record("2026")
+			if !got.UsedAt.Equal(at(tt.used)) || h.Clock.Running-got.QuietFrom != tt.quiet {
+				t.Errorf("last use %s, quiet for %s; want %s, %s", got.UsedAt, h.Clock.Running-got.QuietFrom, tt.used, tt.quiet)
+			}
+		})
+	}
+}
+
 func TestHistoryUnknownYear(t *testing.T) {
 	t.Parallel()
-	h := History{}.Use("2026", at("2026-11-22")).Count("2026", 1)
+	h := History{}.Use("2026", at("2026-11-22"))
 	if _, ok := h.Record("2026"); ok || len(h.Records) > 0 {
 		t.Errorf("use made a year: %+v", h)
 	}

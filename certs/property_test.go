@@ -223,7 +223,7 @@ func TestLife(t *testing.T) {
 			"by hand": func(*rapid.T) { l.hand() },
 			"look": func(*rapid.T) {
 				l.p.Plan(l.h, l.now, 3)
-				l.p.Attention(l.h, l.now)
+				l.p.Attention(l.h, l.now, nil)
 			},
 			"": func(*rapid.T) { l.checkPreferred() },
 		})
@@ -265,7 +265,7 @@ func TestLeftAlone(t *testing.T) {
 				t.Fatalf("%s published and preferred at %s, want %s", r.Year, got, want)
 			}
 		}
-		if a := p.Attention(w.h, w.now); slices.ContainsFunc(a, func(a Attention) bool { return a.Code != CertEnded && a.Code != CertEnding }) {
+		if a := p.Attention(w.h, w.now, nil); slices.ContainsFunc(a, func(a Attention) bool { return a.Code != CertEnded && a.Code != CertEnding }) {
 			t.Fatalf("%s: attention without a cause: %v", w.now, a)
 		}
 	})

@@ -60,13 +60,17 @@ type YearStatus struct {
 // horizon is how many years Status looks ahead for what comes next.
 const horizon = 4
 
+// Counts is a number of service providers for each year; nil if it is unknown.
+type Counts map[idp.Year]int
+
 // Status says how every year stands, what comes next and what needs attention.
-func (p Policy) Status(h History, now time.Time) Status {
+// unmoved counts the service providers that have still to move from each year.
+func (p Policy) Status(h History, now time.Time, unmoved Counts) Status {
 	now = now.UTC()
 	h = h.Tick(now, 0)
 	s := Status{
 		At: now, Preferred: h.Preferred, Hold: h.Hold, Clock: h.Clock,
-		Steps: p.Steps(h, now), Due: p.due(h, now), Attention: p.Attention(h, now),
+		Steps: p.Steps(h, now), Due: p.due(h, now), Attention: p.Attention(h, now, unmoved),
 	}
 	records := slices.Clone(h.Records)
 	for _, d := range s.Due {
@@ -148,8 +152,9 @@ var attentionArgs = map[AttentionCode][]string{
 // Fields are the JSON names of the arguments that the code can fill.
 func (c AttentionCode) Fields() []string { return slices.Clone(attentionArgs[c]) }
 
-// Attention lists what an operator should see to now, most pressing first.
-func (p Policy) Attention(h History, now time.Time) (all []Attention) {
+// Attention lists what an operator should see to now, most pressing first. unmoved is
+// as for Status.
+func (p Policy) Attention(h History, now time.Time, unmoved Counts) (all []Attention) {
 	now = now.UTC()
 	h = h.Tick(now, 0)
 	if h.Preferred == "" {
@@ -165,7 +170,7 @@ func (p Policy) Attention(h History, now time.Time) (all []Attention) {
 		case !r.live():
 		case r.certEnded(now):
 			all = append(all, Attention{Code: CertEnded, Year: r.Year, Args: Args{Date: r.CertEndAt}})
-		case r.certEnded(now.Add(endingTime)) && h.unmoved(r):
+		case r.certEnded(now.Add(endingTime)) && (unmoved[r.Year] > 0 || !h.hasNewer(r)):
 			all = append(all, Attention{Code: CertEnding, Year: r.Year, Args: Args{Date: r.CertEndAt}})
 		}
 	}
@@ -180,10 +185,17 @@ func (p Policy) Attention(h History, now time.Time) (all []Attention) {
 	return all
 }
 
-// unmoved reports whether service providers have still to move from r: some were
-// counted, or there is nothing to move to.
-func (h History) unmoved(r Record) bool {
-	return r.Unmoved > 0 || !slices.ContainsFunc(h.Records, func(o Record) bool { return o.Year > r.Year && o.live() })
+// hasNewer reports whether there is a newer year to move to.
+func (h History) hasNewer(r Record) bool {
+	return slices.ContainsFunc(h.Records, func(o Record) bool { return o.Year > r.Year && o.live() })
+}
+
+// NeedsCounts reports whether Status depends on how many service providers have
+// still to move: a certificate ends soon.
+func (h History) NeedsCounts(now time.Time) bool {
+	return slices.ContainsFunc(h.Records, func(r Record) bool {
+		return r.live() && r.certEnded(now.Add(endingTime)) && !r.certEnded(now)
+	})
 }
 
 // attention is why a step that comes next needs attention; false if it does not.

@@ -31,7 +31,7 @@ func TestKeySourceImport(t *testing.T) {
 	w.run("2027-04-02").wantLog(t)
 	w.wantAttention(t, "certificate_ended 2026", "step_overdue 2027")
 	w.wantStates(t, states{"2026": Preferred, "2027": Created})
-	if s := w.p.Status(w.h, w.now); s.Preferred != "2026" || !s.Years[0].CertExpired {
+	if s := w.p.Status(w.h, w.now, nil); s.Preferred != "2026" || !s.Years[0].CertExpired {
 		t.Errorf("preferred with an ended certificate: %+v", s.Years[0])
 	}
 	w.hand("import 2027 2028-05-01").run("2027-04-03").wantLog(t, "2027-04-03 publish 2027", "2027-04-03 prefer 2027")
@@ -72,8 +72,9 @@ func TestAttention(t *testing.T) {
 		}, nil},
 		{"published late, so preferred late", func(w *world) { w.down("2027-03-05") }, []string{"step_held 2027"}},
 		{"ends in 30 days, all have moved", func(w *world) { w.run("2027-03-02") }, nil},
-		{"ends in 31 days, one has not moved", func(w *world) { w.run("2027-03-01"); w.h = w.h.Count("2026", 1) }, nil},
-		{"ends in 30 days, one has not moved", func(w *world) { w.run("2027-03-02"); w.h = w.h.Count("2026", 1) }, []string{"certificate_ending 2026"}},
+		{"ends in 31 days, one has not moved", func(w *world) { w.run("2027-03-01"); w.unmoved = Counts{"2026": 1} }, nil},
+		{"ends in 30 days, one has not moved", func(w *world) { w.run("2027-03-02"); w.unmoved = Counts{"2026": 1} }, []string{"certificate_ending 2026"}},
+		{"ends in 30 days, one has not moved from another year", func(w *world) { w.run("2027-03-02"); w.unmoved = Counts{"2027": 1} }, nil},
 		{"ends in 30 days, and there is nothing to move to", func(w *world) { w.p.Manual = true; w.run("2027-03-02") },
 			[]string{"certificate_ending 2026", "step_overdue 2027"}},
 		{"ended", func(w *world) { w.run("2027-04-01") }, []string{"certificate_ended 2026"}},
@@ -95,7 +96,7 @@ func TestAttention(t *testing.T) {
 func TestStatus(t *testing.T) {
 	t.Parallel()
 	w := firstStart(t, "2026-11-22").run("2027-03-15")
-	s := w.p.Status(w.h, w.now)
+	s := w.p.Status(w.h, w.now, nil)
 	type row struct {
 		Year     idp.Year
 		State    State
@@ -197,7 +198,7 @@ func TestPlan(t *testing.T) {
 	t.Run("a hold that is over before the date", func(t *testing.T) {
 		t.Parallel()
 		w := firstStart(t, "2026-11-22").hand("create 2027", "publish 2027", "prefer 2027", "rollback 2026 2027-02-20")
-		if d := w.p.Status(w.h, w.now).Due[0]; d.Kind != StepPrefer || d.ReadyAt != at("2027-03-01") || d.Waits != nil {
+		if d := w.p.Status(w.h, w.now, nil).Due[0]; d.Kind != StepPrefer || d.ReadyAt != at("2027-03-01") || d.Waits != nil {
 			t.Errorf("due: %+v", d)
 		}
 		if diff := cmp.Diff([]string{"2027-03-01 2027 prefer preferred", "2027-03-01 2026  expiring"}, lines(w.p.Plan(w.h, w.now, 1))[:2]); diff != "" {
@@ -208,7 +209,7 @@ func TestPlan(t *testing.T) {
 		t.Parallel()
 		w := firstStart(t, "2026-11-22").hand("create 2040")
 		var due []string
-		for _, d := range w.p.Status(w.h, w.now).Due {
+		for _, d := range w.p.Status(w.h, w.now, nil).Due {
 			due = append(due, string(d.Kind)+" "+string(d.Year)+" "+date(d.DueAt))
 		}
 		if diff := cmp.Diff([]string{"create 2027 2027-01-15", "publish 2040 2040-02-01"}, due); diff != "" {

@@ -23,6 +23,8 @@ type world struct {
 	log []string
 	// used are the years that some service provider uses every day.
 	used []idp.Year
+	// unmoved counts the service providers that have still to move.
+	unmoved Counts
 }
 
 type fataler interface {
@@ -159,7 +161,7 @@ func (h History) all(now time.Time) map[idp.Year]State {
 
 // attention lists the reasons for attention as "code year".
 func (w *world) attention() (all []string) {
-	for _, a := range w.p.Attention(w.h, w.now) {
+	for _, a := range w.p.Attention(w.h, w.now, w.unmoved) {
 		all = append(all, strings.TrimSpace(fmt.Sprintf("%s %s", a.Code, a.Year)))
 	}
 	return all
@@ -168,7 +170,7 @@ func (w *world) attention() (all []string) {
 func (w *world) wantAttention(t *testing.T, want ...string) {
 	t.Helper()
 	if got := w.attention(); !slices.Equal(got, want) {
-		t.Errorf("%s: attention = %q, want %q\n%v", date(w.now), got, want, w.p.Attention(w.h, w.now))
+		t.Errorf("%s: attention = %q, want %q\n%v", date(w.now), got, want, w.p.Attention(w.h, w.now, w.unmoved))
 	}
 }
 

@@ -30,6 +30,7 @@ import (
 	"vernal/idp/sp"
 	"vernal/idp/store/bolt"
 	"vernal/idp/trail"
+	ledger "vernal/idp/usage"
 	"vernal/idp/web"
 	"vernal/metadata"
 	"vernal/templates"
@@ -55,6 +56,7 @@ type deps struct {
 	unable   error
 	registry *sp.Registry
 	accounts *account.Service
+	usage    *ledger.Ledger
 	board    *board.Service
 	links    *link.Service
 	trail    *trail.Service
@@ -120,24 +122,27 @@ func openFolder(c *Config, log *slog.Logger, clock idp.Clock, getenv func(string
 	registry.BaseIsHTTP = strings.HasPrefix(c.BaseURL, "http:")
 	ring := certs.NewRing(policy) // the rotation fills it
 	registry.OurCerts = func() []*x509.Certificate { return ourCerts(ring.All(clock.Now())) }
+	uses := &ledger.Ledger{Store: store, Registry: registry, Years: ring, Clock: clock, Log: log}
+	migration := &board.Service{Usage: uses, Registry: registry, Years: ring, Clock: clock}
 	d := &deps{
 		config: c,
 		store:  store,
 		ring:   ring,
 		rotation: &rotation.Service{
 			Store: store, Dir: dir, Ring: ring, Policy: policy, BaseURL: c.BaseURL, Clock: clock, Log: log, Vault: vault,
+			Uses: uses, Moves: migration,
 		},
 		registry: registry,
 		accounts: &account.Service{
 			Store: store, Sealer: store.Ring(), Clock: clock, Hasher: account.NewHasher(account.Cost{}),
 			Limits: account.DefaultLimits(), Log: log, Issuer: c.Branding.Name,
 		},
-		board: &board.Service{Store: store, Registry: registry, Years: ring, Clock: clock, Log: log},
+		usage: uses,
+		board: migration,
 		links: &link.Service{Store: store, Sealer: store.Ring(), Clock: clock},
 		log:   log,
 		clock: clock,
 	}
-	d.rotation.Users, d.board.Counted = d.board.Users, d.rotation.Count
 	d.trail = &trail.Service{
 		Store: store, Sealer: store.Ring(), Years: ring, Issuer: string(metadataIdP(c).EntityID()), Clock: clock, Log: log,
 		Refusals: &trail.Refusals{Store: store, Clock: clock, Log: log},

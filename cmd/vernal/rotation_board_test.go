@@ -12,7 +12,6 @@ import (
 
 	"vernal/idp"
 	"vernal/idp/admin"
-	"vernal/idp/board"
 	"vernal/idp/sp"
 )
 
@@ -47,10 +46,10 @@ func boardApp(t *testing.T) (a *app, out, errOut *strings.Builder) {
 	now := a.clock().UTC()
 	for id, y := range map[idp.EntityID]idp.Year{"urn:late": "2031", "urn:moved": "2032"} {
 		for _, ago := range []int{20, 1} {
-			d.board.Used(board.Use{SP: id, Year: y, At: now.AddDate(0, 0, -ago), CertSHA256: strings.Repeat("c", 64)})
+			d.usage.Use(idp.Use{SP: id, Year: y, At: now.AddDate(0, 0, -ago), CertSHA256: strings.Repeat("c", 64)})
 		}
 	}
-	if err := d.board.Flush(t.Context()); err != nil {
+	if err := d.usage.Flush(t.Context()); err != nil {
 		t.Fatal(err)
 	}
 	out.Reset()

@@ -90,7 +90,7 @@ func follow(ctx context.Context, d *deps, file string) {
 func minute(ctx context.Context, d *deps, ran time.Duration) error {
 	tick := d.rotation.Tick(ctx, ran)
 	_, automatic := d.rotation.Automatic(ctx)
-	return errors.Join(tick, automatic, d.board.Flush(ctx), d.trail.Refusals.Flush(ctx), d.notices.Tick(ctx))
+	return errors.Join(tick, automatic, d.usage.Flush(ctx), d.trail.Refusals.Flush(ctx), d.notices.Tick(ctx))
 }
 
 // turn is the command of scripts that turns the clock forward: at once while no

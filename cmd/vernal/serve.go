@@ -135,6 +135,7 @@ func (d *deps) server(ctx context.Context) (*server.Server, error) {
 		Accounts:       d.accounts,
 		Years:          d.ring,
 		Rotation:       d.rotation,
+		Usage:          d.usage,
 		Board:          d.board,
 		Notices:        d.notices,
 		Links:          d.links,

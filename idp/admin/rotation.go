@@ -11,7 +11,11 @@ import (
 )
 
 func (s *Service) rotationStatus(ctx context.Context, _ Caller, _ Empty) (RotationStatus, error) {
-	st, err := s.Rotation.Status(ctx)
+	b, err := s.Board.Board(ctx)
+	if err != nil {
+		return RotationStatus{}, err
+	}
+	st, err := s.Rotation.StatusWith(ctx, b.Unmoved())
 	if err != nil {
 		return RotationStatus{}, err
 	}
@@ -19,9 +23,7 @@ func (s *Service) rotationStatus(ctx context.Context, _ Caller, _ Empty) (Rotati
 	if err != nil {
 		return RotationStatus{}, err
 	}
-	if answer.Board, err = s.Board.Board(ctx); err != nil {
-		return RotationStatus{}, err
-	}
+	answer.Board = b
 	phrases, err := templates.TerminalPhrases()
 	if err != nil {
 		return RotationStatus{}, err

@@ -21,6 +21,7 @@ import (
 	"vernal/idp/rotation"
 	"vernal/idp/seal"
 	"vernal/idp/sp"
+	"vernal/idp/usage"
 	"vernal/metadata"
 )
 
@@ -31,15 +32,16 @@ func withRotation(t *testing.T, s *admin.Service, store idp.Store) {
 	if err != nil {
 		t.Fatal(err)
 	}
+	ledger := &usage.Ledger{Store: store, Registry: s.Registry, Years: s.Ring, Clock: s.Clock, Log: s.Log}
+	s.Board = &board.Service{Usage: ledger, Registry: s.Registry, Years: s.Ring, Clock: s.Clock}
 	s.Rotation = &rotation.Service{
+		Uses: ledger, Moves: s.Board,
 		Store: store, Dir: certs.OpenDir(filepath.Join(t.TempDir(), "keys"), seal.NewMasters(key)), Ring: s.Ring,
 		Policy: certs.DefaultPolicy(), BaseURL: "https://idp.example.gov", Clock: s.Clock, Log: s.Log,
 	}
 	if err := s.Rotation.Begin(t.Context()); err != nil {
 		t.Fatal(err)
 	}
-	s.Board = &board.Service{Store: store, Registry: s.Registry, Years: s.Ring, Clock: s.Clock, Log: s.Log}
-	s.Rotation.Users = s.Board.Users
 	s.Notices = &notice.Service{
 		Store: store, Board: s.Board, Rotation: s.Rotation, Years: s.Ring, Clock: s.Clock, Log: s.Log,
 		IdP: metadata.IdP{BaseURL: "https://idp.example.gov"}, Name: "Vernal",
@@ -255,8 +257,7 @@ func TestRotationUsers(t *testing.T) {
 			t.Fatal(err)
 		}
 	}
-	s.Rotation.Used("2031", now)
-	s.Board.Used(board.Use{SP: "urn:one", Year: "2031", At: now})
+	s.Board.Usage.Use(idp.Use{SP: "urn:one", Year: "2031", At: now})
 	var refused *admin.Error
 	err = step(certs.StepRetire, "2031")
 	if !errors.As(err, &refused) || refused.Code != admin.CodeRefused || !refused.Reason.IsUse() || refused.Suggestions[0].Label != "retire_anyway" {

@@ -28,14 +28,14 @@ func BenchmarkBoard(b *testing.B) {
 		w.turn(at(2026, 2, 1+d))
 		for n := range sps {
 			for _, y := range []idp.Year{"2024", "2025", "2026"} {
-				s.Used(board.Use{
+				s.Usage.Use(idp.Use{
 					SP: idp.EntityID(fmt.Sprintf("https://sp%05d.agency.example/saml", n)), Year: y, At: w.clock(),
 					CertSHA256: cert.sha256, IssuedAt: w.clock().Add(-time.Second),
 				})
 			}
 		}
 	}
-	ok(b, s.Flush(b.Context()))
+	ok(b, s.Usage.Flush(b.Context()))
 	show := func(b *testing.B, s *board.Service) {
 		shown, err := s.Board(context.Background())
 		if err != nil || len(shown.SPs) != sps || shown.SPs[0].Years[2].Days30 != 30 {
@@ -56,18 +56,4 @@ func BenchmarkBoard(b *testing.B) {
 			show(b, s)
 		}
 	})
-}
-
-// BenchmarkUsed is what the hot path pays.
-func BenchmarkUsed(b *testing.B) {
-	w := newWorld(b, at(2026, 2, 1))
-	s := w.server()
-	u := board.Use{
-		SP: "https://sp.example", Year: "2026", At: w.clock(), CertSHA256: requestCert(at(2036, 1, 1)).sha256,
-		RelayState: 200, IssuedAt: w.clock(),
-	}
-	b.ReportAllocs()
-	for b.Loop() {
-		s.Used(u)
-	}
 }

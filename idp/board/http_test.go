@@ -22,7 +22,7 @@ func seen(t *testing.T, i *idptest.IdP, id string) board.Line {
 	t.Helper()
 	noted, err := i.Board.Board(t.Context())
 	ok(t, err)
-	ok(t, i.Board.Flush(t.Context()))
+	ok(t, i.Usage.Flush(t.Context()))
 	stored, err := i.Board.Board(t.Context())
 	ok(t, err)
 	if diff := cmp.Diff(noted, stored); diff != "" {
@@ -131,9 +131,9 @@ func TestMetadataFetch(t *testing.T) {
 	}
 }
 
-// Who uses a year keeps it from being retired, and is named; who has still to
-// move makes the end of its certificate a matter for people.
-func TestRotationIsTold(t *testing.T) {
+// An SP that uses a year keeps it from being retired, and is named. An SP that has
+// still to move makes the end of the year's certificate need attention.
+func TestRotationSeesUses(t *testing.T) {
 	t.Parallel()
 	i := idptest.New(t, idptest.Options{Now: at(2027, 2, 10)})
 	sp := i.AddProvider("https://sp.example")
@@ -141,7 +141,7 @@ func TestRotationIsTold(t *testing.T) {
 	use := func(y idp.Year) {
 		t.Helper()
 		i.Browser().Get(sp.URL(&idptest.Request{Year: y}))
-		ok(t, i.Board.Flush(t.Context()))
+		ok(t, i.Usage.Flush(t.Context()))
 	}
 	run := func(to time.Time) {
 		t.Helper()
@@ -150,7 +150,7 @@ func TestRotationIsTold(t *testing.T) {
 			ok(t, i.Rotation.Tick(t.Context(), 24*time.Hour))
 			_, err := i.Rotation.Automatic(t.Context())
 			ok(t, err)
-			ok(t, i.Board.Flush(t.Context()))
+			ok(t, i.Usage.Flush(t.Context()))
 		}
 	}
 	needs := func(code certs.AttentionCode) bool {

@@ -7,11 +7,10 @@ import (
 	"vernal/certs"
 	"vernal/idp"
 	"vernal/idp/sp"
+	"vernal/idp/usage"
 )
 
 const (
-	// relayStateBound is the standard's (saml-bindings §3.4.3), in bytes.
-	relayStateBound = 80
 	// clockBound is how wrong the clock of a service provider may be.
 	clockBound = 30 * time.Second
 	// endingTime is how long before its end a request certificate is odd.
@@ -36,25 +35,25 @@ type liner struct {
 }
 
 // line is the line of p.
-func (l *liner) line(p *sp.Provider, known *known) Line {
-	uses := known.uses[p.EntityID]
+func (l *liner) line(p *sp.Provider, known *usage.Snapshot) Line {
+	uses := known.Uses[p.EntityID]
 	line := Line{
 		SP: p.EntityID, Name: p.Name, Active: p.Active,
 		Move: l.move(uses), UnmovedFrom: []idp.Year{},
 		Contacts: append([]string{}, p.Contacts...),
 		Years:    make([]Seen, len(uses)),
 		Certs:    l.certs(p, uses),
-		Fetches:  fetches(known.fetches[p.EntityID], true),
+		Fetches:  fetches(known.Fetches[p.EntityID], true),
 	}
-	today := dayOf(l.now)
+	today := usage.DayOf(l.now)
 	for i, u := range uses {
 		line.Years[i] = Seen{
-			Year: u.year, FirstAt: at(u.First), LastAt: at(u.Last),
-			Days7: u.Days.sum(today, 7), Days30: u.Days.sum(today, 30),
+			Year: u.Year, FirstAt: usage.Moment(u.First), LastAt: usage.Moment(u.Last),
+			Days7: u.Days.Sum(today, 7), Days30: u.Days.Sum(today, 30),
 			Signed: u.Signed, CertSHA256: u.Cert,
 		}
 		if p.Active && (!l.newer(uses[i+1:]) || l.still(u)) {
-			line.UnmovedFrom = append(line.UnmovedFrom, u.year)
+			line.UnmovedFrom = append(line.UnmovedFrom, u.Year)
 		}
 	}
 	line.Warnings = append(append([]certs.Reason{}, l.certWarnings(line.Certs)...), l.requestWarnings(uses)...)
@@ -62,20 +61,20 @@ func (l *liner) line(p *sp.Provider, known *known) Line {
 }
 
 // newer reports whether one of the years is one to move to.
-func (l *liner) newer(uses []yearUse) bool {
-	return slices.ContainsFunc(uses, func(u yearUse) bool { return !l.over[u.year] })
+func (l *liner) newer(uses []usage.YearUse) bool {
+	return slices.ContainsFunc(uses, func(u usage.YearUse) bool { return !l.over[u.Year] })
 }
 
 // still reports whether the year is still in use.
-func (l *liner) still(u yearUse) bool { return within(stillTime, l.now, at(u.Last)) }
+func (l *liner) still(u usage.YearUse) bool { return within(stillTime, l.now, usage.Moment(u.Last)) }
 
-func (l *liner) move(uses []yearUse) Move {
+func (l *liner) move(uses []usage.YearUse) Move {
 	if len(uses) == 0 {
 		return Unseen
 	}
 	arrived, left := false, true
 	for _, u := range uses {
-		if l.preferred != "" && u.year >= l.preferred && !l.over[u.year] {
+		if l.preferred != "" && u.Year >= l.preferred && !l.over[u.Year] {
 			arrived = true
 		} else if l.still(u) {
 			left = false
@@ -91,7 +90,7 @@ func (l *liner) move(uses []yearUse) Move {
 }
 
 // certs are the registered request certificates, with their last use.
-func (l *liner) certs(p *sp.Provider, uses []yearUse) []RequestCert {
+func (l *liner) certs(p *sp.Provider, uses []usage.YearUse) []RequestCert {
 	out := []RequestCert{}
 	for _, c := range p.RequestCerts {
 		rc := RequestCert{SHA256: p.CertSHA256(c), EndAt: c.NotAfter.UTC(), Ended: !l.now.Before(c.NotAfter)}
@@ -99,7 +98,7 @@ func (l *liner) certs(p *sp.Provider, uses []yearUse) []RequestCert {
 		for _, u := range uses {
 			last = max(last, u.Certs[rc.SHA256])
 		}
-		rc.LastAt = at(last)
+		rc.LastAt = usage.Moment(last)
 		out = append(out, rc)
 	}
 	slices.SortStableFunc(out, func(a, b RequestCert) int { return a.EndAt.Compare(b.EndAt) })
@@ -122,31 +121,31 @@ func (l *liner) certWarnings(all []RequestCert) (warnings []certs.Reason) {
 }
 
 // requestWarnings are about requests of the last 30 days, to whatever year.
-func (l *liner) requestWarnings(uses []yearUse) (warnings []certs.Reason) {
-	var all usage
+func (l *liner) requestWarnings(uses []usage.YearUse) (warnings []certs.Reason) {
+	var all usage.Tally
 	for _, u := range uses {
 		all.Unsigned = max(all.Unsigned, u.Unsigned)
-		all.Relay = all.Relay.worse(u.Relay)
-		all.Clock = all.Clock.least(u.Clock)
+		all.Relay = all.Relay.Worse(u.Relay)
+		all.Clock = all.Clock.Least(u.Clock)
 	}
 	warn := func(code certs.ReasonCode, date time.Time, count int) {
 		warnings = append(warnings, certs.Reason{Code: code, Args: certs.Args{Date: date, Count: count}})
 	}
 	if l.recent(all.Unsigned) {
-		warn(WarnUnsigned, at(all.Unsigned), 0)
+		warn(WarnUnsigned, usage.Moment(all.Unsigned), 0)
 	}
 	if l.recent(all.Relay.Last) {
-		warn(WarnRelayStateLong, at(all.Relay.At), all.Relay.Bytes)
+		warn(WarnRelayStateLong, usage.Moment(all.Relay.At), all.Relay.Bytes)
 	}
 	off := time.Duration(all.Clock.Millis) * time.Millisecond
-	if off.Abs() > clockBound && dayOf(l.now)-all.Clock.Day < keepDays {
+	if off.Abs() > clockBound && usage.DayOf(l.now)-all.Clock.Day < usage.KeepDays {
 		code := WarnClockBehind
 		if off < 0 {
 			code = WarnClockAhead
 		}
-		warn(code, at(all.Clock.Day*day.Milliseconds()), int(off.Abs().Round(time.Second)/time.Second))
+		warn(code, usage.Moment(all.Clock.Day*(24*time.Hour).Milliseconds()), int(off.Abs().Round(time.Second)/time.Second))
 	}
 	return warnings
 }
 
-func (l *liner) recent(millis int64) bool { return within(oddTime, l.now, at(millis)) }
+func (l *liner) recent(millis int64) bool { return within(usage.OddTime, l.now, usage.Moment(millis)) }

@@ -114,8 +114,8 @@ func TestBoard(t *testing.T) {
 		cert testCert
 	}{{40, old}, {20, old}, {6, cert}} {
 		w.turn(now.AddDate(0, 0, -use.ago))
-		s.Used(board.Use{SP: spA, Year: "2026", At: w.clock(), CertSHA256: use.cert.sha256, IssuedAt: w.clock()})
-		ok(t, s.Flush(t.Context()))
+		s.Usage.Use(idp.Use{SP: spA, Year: "2026", At: w.clock(), CertSHA256: use.cert.sha256, IssuedAt: w.clock()})
+		ok(t, s.Usage.Flush(t.Context()))
 	}
 	w.turn(now)
 	want := &board.Board{
@@ -180,14 +180,14 @@ func TestWarnings(t *testing.T) {
 	t.Parallel()
 	now := at(2026, 6, 30)
 	sha := requestCert(at(2036, 1, 1)).sha256
-	signed := func(change func(*board.Use)) board.Use {
-		u := board.Use{SP: spA, Year: "2026", At: now, CertSHA256: sha, IssuedAt: now}
+	signed := func(change func(*idp.Use)) idp.Use {
+		u := idp.Use{SP: spA, Year: "2026", At: now, CertSHA256: sha, IssuedAt: now}
 		change(&u)
 		return u
 	}
-	issued := func(d time.Duration) board.Use { return signed(func(u *board.Use) { u.IssuedAt = now.Add(d) }) }
-	relay := func(n int, ago int) board.Use {
-		return signed(func(u *board.Use) { u.RelayState, u.At, u.IssuedAt = n, now.AddDate(0, 0, -ago), time.Time{} })
+	issued := func(d time.Duration) idp.Use { return signed(func(u *idp.Use) { u.IssuedAt = now.Add(d) }) }
+	relay := func(n int, ago int) idp.Use {
+		return signed(func(u *idp.Use) { u.RelayState, u.At, u.IssuedAt = n, now.AddDate(0, 0, -ago), time.Time{} })
 	}
 	ending := requestCert(now.AddDate(0, 0, 60))
 	warn := func(code certs.ReasonCode, date time.Time, count int) certs.Reason {
@@ -196,31 +196,31 @@ func TestWarnings(t *testing.T) {
 	tests := []struct {
 		name string
 		cert testCert // the default one if empty
-		uses []board.Use
+		uses []idp.Use
 		want []certs.Reason
 	}{
-		{name: "nothing", uses: []board.Use{issued(0)}},
-		{name: "RelayState at the bound", uses: []board.Use{relay(80, 0)}},
-		{name: "RelayState over it", uses: []board.Use{relay(200, 3), relay(81, 2), relay(10, 0)},
+		{name: "nothing", uses: []idp.Use{issued(0)}},
+		{name: "RelayState at the bound", uses: []idp.Use{relay(80, 0)}},
+		{name: "RelayState over it", uses: []idp.Use{relay(200, 3), relay(81, 2), relay(10, 0)},
 			want: []certs.Reason{warn(board.WarnRelayStateLong, at(2026, 6, 27), 200)}},
-		{name: "RelayState, the largest was longer ago", uses: []board.Use{relay(200, 31), relay(81, 2)},
+		{name: "RelayState, the largest was longer ago", uses: []idp.Use{relay(200, 31), relay(81, 2)},
 			want: []certs.Reason{warn(board.WarnRelayStateLong, at(2026, 5, 30), 200)}},
-		{name: "RelayState, the largest was too long ago", uses: []board.Use{relay(200, 33), relay(81, 2)},
+		{name: "RelayState, the largest was too long ago", uses: []idp.Use{relay(200, 33), relay(81, 2)},
 			want: []certs.Reason{warn(board.WarnRelayStateLong, at(2026, 6, 28), 81)}},
-		{name: "RelayState long ago", uses: []board.Use{relay(200, 31), relay(10, 2)}},
-		{name: "clock 30 s behind", uses: []board.Use{issued(-30 * time.Second)}},
-		{name: "clock behind", uses: []board.Use{issued(-45 * time.Second)}, want: []certs.Reason{warn(board.WarnClockBehind, time.Date(2026, 6, 30, 0, 0, 0, 0, time.UTC), 45)}},
-		{name: "clock ahead", uses: []board.Use{issued(50 * time.Second), issued(45 * time.Second)}, want: []certs.Reason{warn(board.WarnClockAhead, time.Date(2026, 6, 30, 0, 0, 0, 0, time.UTC), 50)}},
-		{name: "one request was late", uses: []board.Use{issued(-4 * time.Minute), issued(-time.Second)}},
-		{name: "the clock was put right", uses: []board.Use{
-			signed(func(u *board.Use) { u.At, u.IssuedAt = now.AddDate(0, 0, -1), now.AddDate(0, 0, -1).Add(time.Minute) }), issued(0)}},
-		{name: "the sign-in took long, not the request", uses: []board.Use{
-			signed(func(u *board.Use) {
+		{name: "RelayState long ago", uses: []idp.Use{relay(200, 31), relay(10, 2)}},
+		{name: "clock 30 s behind", uses: []idp.Use{issued(-30 * time.Second)}},
+		{name: "clock behind", uses: []idp.Use{issued(-45 * time.Second)}, want: []certs.Reason{warn(board.WarnClockBehind, time.Date(2026, 6, 30, 0, 0, 0, 0, time.UTC), 45)}},
+		{name: "clock ahead", uses: []idp.Use{issued(50 * time.Second), issued(45 * time.Second)}, want: []certs.Reason{warn(board.WarnClockAhead, time.Date(2026, 6, 30, 0, 0, 0, 0, time.UTC), 50)}},
+		{name: "one request was late", uses: []idp.Use{issued(-4 * time.Minute), issued(-time.Second)}},
+		{name: "the clock was put right", uses: []idp.Use{
+			signed(func(u *idp.Use) { u.At, u.IssuedAt = now.AddDate(0, 0, -1), now.AddDate(0, 0, -1).Add(time.Minute) }), issued(0)}},
+		{name: "the sign-in took long, not the request", uses: []idp.Use{
+			signed(func(u *idp.Use) {
 				u.CertSHA256, u.IssuedAt, u.ReceivedAt = "", now.Add(-time.Hour), now.Add(-time.Hour)
 			})},
 			want: []certs.Reason{warn(board.WarnUnsigned, at(2026, 6, 30), 0)}},
-		{name: "unsigned long ago", uses: []board.Use{
-			signed(func(u *board.Use) { u.CertSHA256, u.At, u.IssuedAt = "", now.AddDate(0, 0, -31), time.Time{} }), issued(0)}},
+		{name: "unsigned long ago", uses: []idp.Use{
+			signed(func(u *idp.Use) { u.CertSHA256, u.At, u.IssuedAt = "", now.AddDate(0, 0, -31), time.Time{} }), issued(0)}},
 		{name: "certificate ends in 60 days", cert: ending, want: []certs.Reason{{Code: board.WarnRequestCertEnds, Args: certs.Args{SHA256: ending.sha256[:16], Date: at(2026, 8, 29)}}}},
 		{name: "certificate ends in 61 days", cert: requestCert(now.AddDate(0, 0, 61))},
 	}
@@ -235,14 +235,14 @@ func TestWarnings(t *testing.T) {
 			})
 			atOnce, apart := w.server(), w.server()
 			for _, u := range tt.uses {
-				atOnce.Used(u)
+				atOnce.Usage.Use(u)
 			}
 			if diff := cmp.Diff(append([]certs.Reason{}, tt.want...), line(t, w.show(atOnce), spA).Warnings); diff != "" {
 				t.Errorf("warnings (-want +got):\n%s", diff)
 			}
 			for _, u := range tt.uses {
-				apart.Used(u)
-				ok(t, apart.Flush(t.Context()))
+				apart.Usage.Use(u)
+				ok(t, apart.Usage.Flush(t.Context()))
 			}
 			if diff := cmp.Diff(append([]certs.Reason{}, tt.want...), line(t, w.show(apart), spA).Warnings); diff != "" {
 				t.Errorf("warnings, flushed one by one (-want +got):\n%s", diff)

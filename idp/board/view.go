@@ -8,6 +8,7 @@ import (
 
 	"vernal/certs"
 	"vernal/idp"
+	"vernal/idp/usage"
 )
 
 // Move is how far a service provider has come on its way from the years that
@@ -117,6 +118,7 @@ type Fetches struct {
 }
 
 const (
+	day = 24 * time.Hour
 	// stillTime is how long ago a year was used that is still in use; the
 	// rotation retires no year that was used within it.
 	stillTime = 14 * day
@@ -130,7 +132,7 @@ func within(d time.Duration, now, t time.Time) bool { return !t.IsZero() && now.
 // Board is how things stand: what is stored and what is noted.
 func (s *Service) Board(ctx context.Context) (*Board, error) {
 	now := s.Clock.Now()
-	known, err := s.read(ctx, "")
+	known, err := s.Usage.Read(ctx)
 	if err != nil {
 		return nil, err
 	}
@@ -148,49 +150,33 @@ func (s *Service) Board(ctx context.Context) (*Board, error) {
 	}
 	for _, p := range providers {
 		b.SPs = append(b.SPs, l.line(p, known))
-		delete(known.fetches, p.EntityID)
+		delete(known.Fetches, p.EntityID)
 	}
 	sortLines(b.SPs)
 	b.Years = s.columns(b.SPs, now)
-	b.Fetches = strays(known, now)
+	b.Fetches = fetches(known.OtherFetches(), false)
 	return b, nil
 }
 
-// Users lists the registered, active service providers that used a year since a
-// moment, sorted: who keeps it from being retired.
-func (s *Service) Users(ctx context.Context, y idp.Year, since time.Time) ([]idp.EntityID, error) {
-	known, err := s.read(ctx, y)
-	if err != nil {
-		return nil, err
-	}
-	var users []idp.EntityID
-	for id, uses := range known.uses {
-		if uses[0].Last < since.UnixMilli() {
-			continue
-		}
-		if p, err := s.Registry.Lookup(ctx, id); err == nil && p.Active {
-			users = append(users, id)
-		}
-	}
-	slices.Sort(users)
-	return users, nil
-}
-
-// Unmoved lists the active service providers that use the year and have not
-// moved on, as Year.Unmoved counts them; sorted.
-func (s *Service) Unmoved(ctx context.Context, y idp.Year) ([]idp.EntityID, error) {
+// Unmoved counts the SPs that have still to move from each live year, as
+// Year.Unmoved does.
+func (s *Service) Unmoved(ctx context.Context) (certs.Counts, error) {
 	b, err := s.Board(ctx)
 	if err != nil {
 		return nil, err
 	}
-	var ids []idp.EntityID
-	for _, l := range b.SPs {
-		if slices.Contains(l.UnmovedFrom, y) {
-			ids = append(ids, l.SP)
+	return b.Unmoved(), nil
+}
+
+// Unmoved has Year.Unmoved of every live year.
+func (b *Board) Unmoved() certs.Counts {
+	counts := make(certs.Counts)
+	for _, y := range b.Years {
+		if y.State.Live() {
+			counts[y.Year] = y.Unmoved
 		}
 	}
-	slices.Sort(ids)
-	return ids, nil
+	return counts
 }
 
 // columns are the years to be shown, and who uses them.
@@ -238,13 +224,16 @@ func (s *Service) columns(lines []Line, now time.Time) []Year {
 	return years
 }
 
-// strays are the loads that are no registered provider's.
-func strays(known *known, now time.Time) []Fetches {
-	var all []loads
-	for _, list := range known.fetches {
-		all = append(all, list...)
+// fetches are loads as they are shown.
+func fetches(list []usage.Loads, hinted bool) []Fetches {
+	out := make([]Fetches, len(list))
+	for i, l := range list {
+		out[i] = Fetches{Year: l.Year, Address: l.Address, UserAgent: l.UserAgent, LastAt: usage.Moment(l.Last), Count: l.Count}
+		if !hinted {
+			out[i].Hint = string(l.Hint)
+		}
 	}
-	return fetches(mergeLoads(nil, all, maxFetches, now), false)
+	return out
 }
 
 var order = []Move{Unmoved, Both, Moved, Unseen}

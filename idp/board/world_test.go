@@ -21,6 +21,7 @@ import (
 	"vernal/idp/seal"
 	"vernal/idp/sp"
 	"vernal/idp/store/bolt"
+	"vernal/idp/usage"
 )
 
 // world is an installation with a real store, and a clock that is turned.
@@ -97,7 +98,10 @@ func (w *world) turn(to time.Time) {
 // server is the board of a server that starts.
 func (w *world) server() *board.Service {
 	return &board.Service{
-		Store: w.store, Registry: w.registry, Years: w.years, Clock: w.clock, Log: slog.New(slog.DiscardHandler),
+		Usage: &usage.Ledger{
+			Store: w.store, Registry: w.registry, Years: w.years, Clock: w.clock, Log: slog.New(slog.DiscardHandler),
+		},
+		Registry: w.registry, Years: w.years, Clock: w.clock,
 	}
 }
 

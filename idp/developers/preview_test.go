@@ -236,7 +236,7 @@ func TestDocuments(t *testing.T) {
 	if page := browser.Get(w.URL + paths[0]); page.Status != http.StatusNotFound {
 		t.Errorf("metadata by the cookie: %d", page.Status)
 	}
-	if err := w.Board.Flush(t.Context()); err != nil {
+	if err := w.Usage.Flush(t.Context()); err != nil {
 		t.Fatal(err)
 	}
 	if b, err := w.IdP.Board.Board(t.Context()); err != nil || len(b.Fetches) != 0 {

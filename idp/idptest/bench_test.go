@@ -44,15 +44,15 @@ func BenchmarkRSASign(b *testing.B) {
 
 // BenchmarkWarmSignIn is a whole sign-in of a person with a live session:
 // signed AuthnRequest in, Response out, through the real router and the real
-// store with every durable write on. Counting for the board costs it no write.
+// store with every durable write on. Counting uses costs it no write.
 func BenchmarkWarmSignIn(b *testing.B) {
-	for _, noBoard := range []bool{false, true} {
-		i := idptest.New(b, idptest.Options{Log: slog.NewJSONHandler(io.Discard, nil), NoBoard: noBoard})
+	for _, noUsage := range []bool{false, true} {
+		i := idptest.New(b, idptest.Options{Log: slog.NewJSONHandler(io.Discard, nil), NoUsage: noUsage})
 		provider := i.AddProvider("https://sp.example")
 		cookies := signedIn(b, i, provider)
 		suffix := ""
-		if noBoard {
-			suffix = "-no-board"
+		if noUsage {
+			suffix = "-no-usage"
 		}
 		for _, inFlight := range []int{1, 8, 64} {
 			b.Run(fmt.Sprintf("in-flight-%d%s", inFlight, suffix), func(b *testing.B) {
@@ -105,14 +105,14 @@ func warmRequest(provider *idptest.Provider, cookies string, ask idptest.Request
 	return r
 }
 
-// TestBoardCostsNoWrite signs in with a board and without: a sign-in is one
-// write either way, and the board is written when it is flushed.
-func TestBoardCostsNoWrite(t *testing.T) {
+// TestCountingUsesCostsNoWrite signs in with a ledger of uses and without: a sign-in
+// is one write either way, and the ledger is written when it is flushed.
+func TestCountingUsesCostsNoWrite(t *testing.T) {
 	t.Parallel()
-	for _, noBoard := range []bool{false, true} {
-		t.Run(fmt.Sprintf("no board is %v", noBoard), func(t *testing.T) {
+	for _, noUsage := range []bool{false, true} {
+		t.Run(fmt.Sprintf("no usage is %v", noUsage), func(t *testing.T) {
 			t.Parallel()
-			i := idptest.New(t, idptest.Options{NoBoard: noBoard})
+			i := idptest.New(t, idptest.Options{NoUsage: noUsage})
 			provider := i.AddProvider("https://sp.example")
 			cookies := signedIn(t, i, provider)
 			const n = 20

@@ -27,6 +27,7 @@ import (
 	"vernal/idp/sp"
 	"vernal/idp/store/bolt"
 	"vernal/idp/trail"
+	"vernal/idp/usage"
 	"vernal/metadata"
 )
 
@@ -43,7 +44,8 @@ type IdP struct {
 	Years    *certs.Ring
 	// Rotation turns Years. It runs only when a test calls Tick or Automatic.
 	Rotation *rotation.Service
-	// Board counts; it is written when a test calls Flush.
+	// Usage counts uses; it is written when a test calls Flush.
+	Usage *usage.Ledger
 	Board *board.Service
 	Links *link.Service
 	// Trail notes who was turned down; it runs only when a test calls it.
@@ -89,8 +91,8 @@ type Options struct {
 	Between func(idp.Store) idp.Store
 	// CodeTime is how long a code is waited for; as long as it usually is if zero.
 	CodeTime time.Duration
-	// NoBoard leaves out the board, to see what it costs.
-	NoBoard bool
+	// NoUsage leaves out the ledger of uses in the server, to see what it costs.
+	NoUsage bool
 }
 
 // New starts an identity provider that ends with the test.
@@ -165,8 +167,6 @@ func (i *IdP) Start() {
 	}
 	i.startRotation(certs.OpenDir(filepath.Join(i.folder, "keys"), i.Masters), log)
 
-	i.Board = &board.Service{Store: store, Registry: i.Registry, Years: i.Years, Clock: i.Clock.Now, Log: log}
-	i.Rotation.Users, i.Board.Counted = i.Board.Users, i.Rotation.Count
 	i.Links = &link.Service{Store: store, Sealer: store.Ring(), Clock: i.Clock.Now}
 
 	i.Trail = &trail.Service{
@@ -177,13 +177,13 @@ func (i *IdP) Start() {
 	s := &server.Server{
 		IdP: metadata.IdP{BaseURL: i.URL}, Idle: 15 * time.Minute, Absolute: 12 * time.Hour, CodeTime: i.options.CodeTime,
 		Store: store, Sealer: store.Ring(), Registry: i.Registry, Accounts: i.Accounts, Years: i.Years, Rotation: i.Rotation,
-		Board: i.Board, Links: i.Links, Trail: i.Trail, Log: log, Clock: i.Clock.Now,
+		Usage: i.Usage, Board: i.Board, Links: i.Links, Trail: i.Trail, Log: log, Clock: i.Clock.Now,
 	}
 	if i.options.Between != nil {
 		s.Store = i.options.Between(store)
 	}
-	if i.options.NoBoard {
-		s.Board = nil
+	if i.options.NoUsage {
+		s.Usage = nil
 	}
 	if i.Handler, err = s.Handler(); err != nil {
 		tb.Fatal(err)

@@ -15,7 +15,9 @@ import (
 
 	"vernal/certs"
 	"vernal/idp"
+	"vernal/idp/board"
 	"vernal/idp/rotation"
+	"vernal/idp/usage"
 )
 
 // rsaKeys are made once for all tests of a process: making them is slow, and
@@ -66,9 +68,12 @@ func (i *IdP) startRotation(dir *certs.Dir, log *slog.Logger) {
 		i.Policy.KeySource, dir = certs.SourcePKCS11, dir.WithVault(i.options.Vault)
 	}
 	i.Years = certs.NewRing(i.Policy)
+	i.Usage = &usage.Ledger{Store: i.Store, Registry: i.Registry, Years: i.Years, Clock: i.Clock.Now, Log: log}
+	i.Board = &board.Service{Usage: i.Usage, Registry: i.Registry, Years: i.Years, Clock: i.Clock.Now}
 	i.Rotation = &rotation.Service{
 		Store: i.Store, Dir: dir, Ring: i.Years, Policy: i.Policy, BaseURL: i.URL,
 		Clock: i.Clock.Now, Log: log, NewSigner: i.newSigner, Vault: i.options.Vault,
+		Uses: i.Usage, Moves: i.Board,
 	}
 	if err := start(i.Rotation, context.Background()); err != nil {
 		i.tb.Fatal(err)

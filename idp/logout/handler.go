@@ -35,7 +35,6 @@ import (
 
 	"vernal/certs"
 	"vernal/idp"
-	"vernal/idp/board"
 	"vernal/idp/budget"
 	"vernal/idp/preview"
 	"vernal/idp/session"
@@ -66,8 +65,13 @@ type Store interface {
 	idp.UserStore
 }
 
+// Uses records the use of a year by a service provider. Use must not block.
+type Uses interface {
+	Use(u idp.Use)
+}
+
 // Handler serves logout{year}, remotelogout{year} and the continue address. All
-// fields are required but Used.
+// fields are required but Uses.
 type Handler struct {
 	IdP      metadata.IdP
 	Store    Store
@@ -79,9 +83,8 @@ type Handler struct {
 	Clock    idp.Clock
 	// Preview knows who may use a year that is not published.
 	Preview *preview.Service
-	// Used is told that a year's address was used; it must not block. nil if
-	// nobody counts.
-	Used func(board.Use)
+	// Uses records that a year was used; see used. nil records nothing.
+	Uses Uses
 	// SignOutPath takes the form of the page that asks; package authn owns it.
 	// AccountPath is where whoever does not want to sign out goes.
 	SignOutPath, AccountPath string

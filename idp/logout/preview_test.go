@@ -101,10 +101,10 @@ func TestPreviewByField(t *testing.T) {
 			t.Errorf("the record of a %s does not say that it was a preview: %+v", r.Kind, r.Detail)
 		}
 	}
-	if err := w.Board.Flush(t.Context()); err != nil {
+	if err := w.Usage.Flush(t.Context()); err != nil {
 		t.Fatal(err)
 	}
-	if users, err := w.Board.Users(t.Context(), next, time.Time{}); err != nil || len(users) > 0 {
+	if users, err := w.Usage.Users(t.Context(), next, time.Time{}); err != nil || len(users) > 0 {
 		t.Errorf("previews count as use of the year by %v, %v", users, err)
 	}
 	if entry, found := w.Years.Lookup(next, w.Clock.Now()); !found || entry.State != certs.Created {
@@ -149,10 +149,10 @@ func TestLogoutIsUse(t *testing.T) {
 	w.b.RemoteLogout(&idptest.LogoutRequest{NameID: w.ada.otherName})
 	w.Browser().Get(forged.LogoutURL(&idptest.LogoutRequest{NameID: w.ada.otherName, Key: idptest.OtherKey()}))
 	forged.RemoteLogout(&idptest.LogoutRequest{NameID: w.ada.otherName, Unsigned: true})
-	if err := w.Board.Flush(t.Context()); err != nil {
+	if err := w.Usage.Flush(t.Context()); err != nil {
 		t.Fatal(err)
 	}
-	users, err := w.Board.Users(t.Context(), w.Year(), since)
+	users, err := w.Usage.Users(t.Context(), w.Year(), since)
 	if err != nil || !slices.Equal(users, []idp.EntityID{spA, spB}) {
 		t.Errorf("used by %v, %v; want %s and %s", users, err, spA, spB)
 	}

@@ -11,7 +11,6 @@ import (
 
 	"vernal/certs"
 	"vernal/idp"
-	"vernal/idp/board"
 	"vernal/idp/saml"
 	"vernal/idp/sp"
 	"vernal/idp/web"
@@ -121,13 +120,13 @@ func note(r *http.Request, a *accepted, year idp.Year) {
 	}
 }
 
-// used tells that a year is in use: a LogoutRequest that was verified keeps it
+// used records that a year is in use: a LogoutRequest that was verified keeps it
 // open as an AuthnRequest does, and no preview counts.
 func (h *Handler) used(a *accepted, now time.Time) {
-	if h.Used == nil || a.preview != "" {
+	if h.Uses == nil || a.preview != "" {
 		return
 	}
-	h.Used(board.Use{
+	h.Uses.Use(idp.Use{
 		SP: a.request.SP, Year: a.request.Year, At: now, CertSHA256: a.request.CertSHA256, RelayState: len(a.request.RelayState),
 	})
 }

@@ -39,7 +39,7 @@ var stepIs = map[certs.AttentionCode]string{
 // readAttention tells at once of what a person should see to: of a certificate
 // that ended once, of all else once a day.
 func (s *Service) readAttention(ctx context.Context, now time.Time) error {
-	st, err := s.Rotation.Status(ctx)
+	st, err := s.Rotation.StatusWith(ctx, nil)
 	if err != nil {
 		return err
 	}
@@ -74,7 +74,7 @@ func (s *Service) readAttention(ctx context.Context, now time.Time) error {
 
 // readDates reminds of dates to come.
 func (s *Service) readDates(ctx context.Context, now time.Time) error {
-	st, err := s.Rotation.Status(ctx)
+	st, err := s.Rotation.StatusWith(ctx, nil)
 	if err != nil {
 		return err
 	}

@@ -12,14 +12,13 @@ import (
 
 	"vernal/certs"
 	"vernal/idp"
-	"vernal/idp/board"
 	"vernal/idp/mailbox"
 	"vernal/idp/notice"
 )
 
 // use lets a service provider use a year now.
 func (w *world) use(id idp.EntityID, y idp.Year) {
-	w.board.Used(board.Use{SP: id, Year: y, At: w.clock(), IssuedAt: w.clock()})
+	w.board.Usage.Use(idp.Use{SP: id, Year: y, At: w.clock(), IssuedAt: w.clock()})
 }
 
 func (w *world) letters(y idp.Year) []notice.Letter {
@@ -127,7 +126,7 @@ func TestLetterRequestCert(t *testing.T) {
 	w.add("urn:ended", nil, "2026-11-01")
 	w.add("urn:lasts", nil, "2027-02-01")
 	w.add("urn:changed", nil, "2026-12-22", "2029-01-01")
-	w.board.Used(board.Use{SP: "urn:changed", Year: "2026", At: w.clock(), IssuedAt: w.clock(), CertSHA256: w.sha("urn:changed", date("2029-01-01"))})
+	w.board.Usage.Use(idp.Use{SP: "urn:changed", Year: "2026", At: w.clock(), IssuedAt: w.clock(), CertSHA256: w.sha("urn:changed", date("2029-01-01"))})
 	got := map[idp.EntityID]string{}
 	for _, l := range w.letters("") {
 		got[l.SP] = l.Subject

@@ -34,6 +34,7 @@ import (
 	"vernal/idp/seal"
 	"vernal/idp/sp"
 	"vernal/idp/store/bolt"
+	"vernal/idp/usage"
 	"vernal/metadata"
 )
 
@@ -92,13 +93,14 @@ func newWorld(t *testing.T, now string, change ...func(*certs.Policy)) *world {
 	}
 	w.registry = sp.New(w.store, w.clock)
 	w.years = certs.NewRing(policy)
+	ledger := &usage.Ledger{Store: w.store, Registry: w.registry, Years: w.years, Clock: w.clock, Log: slog.New(slog.DiscardHandler)}
+	w.board = &board.Service{Usage: ledger, Registry: w.registry, Years: w.years, Clock: w.clock}
 	w.rotation = &rotation.Service{
+		Uses: ledger, Moves: w.board,
 		Store: w.store, Dir: certs.OpenDir(filepath.Join(t.TempDir(), "keys"), masters), Ring: w.years, Policy: policy,
 		BaseURL: baseURL, Clock: w.clock, Log: slog.New(slog.DiscardHandler), NewSigner: newSigner,
 	}
 	ok(t, w.rotation.Begin(t.Context()))
-	w.board = &board.Service{Store: w.store, Registry: w.registry, Years: w.years, Clock: w.clock, Log: slog.New(slog.DiscardHandler)}
-	w.rotation.Users, w.board.Counted = w.board.Users, w.rotation.Count
 	w.mail, w.mailAt = newMailbox(t, &mailbox.Server{})
 	w.hook = newReceiver(t, w.clock)
 	return w
@@ -152,10 +154,9 @@ func (w *world) day(servers ...*notice.Service) {
 	w.t.Helper()
 	w.turn(w.clock().AddDate(0, 0, 1))
 	for id, y := range w.uses(w.clock()) {
-		w.board.Used(board.Use{SP: id, Year: y, At: w.clock(), IssuedAt: w.clock()})
-		w.rotation.Used(y, w.clock())
+		w.board.Usage.Use(idp.Use{SP: id, Year: y, At: w.clock(), IssuedAt: w.clock()})
 	}
-	ok(w.t, w.board.Flush(w.t.Context()))
+	ok(w.t, w.board.Usage.Flush(w.t.Context()))
 	ok(w.t, w.rotation.Tick(w.t.Context(), 24*time.Hour))
 	_, err := w.rotation.Automatic(w.t.Context())
 	ok(w.t, err)

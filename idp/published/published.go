@@ -23,7 +23,6 @@ import (
 
 	"vernal/certs"
 	"vernal/idp"
-	"vernal/idp/board"
 	"vernal/idp/link"
 	"vernal/idp/signing"
 	"vernal/idp/web"
@@ -52,8 +51,13 @@ func metadataControl(years *certs.Ring, now time.Time) string {
 	return cacheControl
 }
 
+// Fetches records loads of metadata. Fetch must not block.
+type Fetches interface {
+	Fetch(f idp.Fetch)
+}
+
 // Handler serves metadata{year}, metadata and certificate{year}.pem. All
-// fields are required but Links, Previewed and Fetched.
+// fields are required but Links, Previewed and Fetches.
 type Handler struct {
 	IdP   metadata.IdP
 	Years *certs.Ring
@@ -64,9 +68,9 @@ type Handler struct {
 	// Previewed records that a link opened a document of an unpublished year; nil to
 	// record nothing.
 	Previewed func(*http.Request, *link.Link)
-	// Fetched is told of each load of a metadata document of a live year. It
-	// must not block; nil if nobody counts.
-	Fetched func(board.Fetch)
+	// Fetches records each load of a metadata document of a live year. nil
+	// records nothing.
+	Fetches Fetches
 
 	kept sync.Map // idp.Year -> *document; "" is the stable one
 }
@@ -154,17 +158,17 @@ func (h *Handler) stable(w http.ResponseWriter, r *http.Request) error {
 	return send(w, r, metadata.ContentType, metadataControl(h.Years, now), d)
 }
 
-// fetched tells who loads metadata. The parameter "sp" is what the client says
+// fetched records who loads metadata. The parameter "sp" is what the client says
 // of itself; it is believed as a hint only.
 func (h *Handler) fetched(r *http.Request, y idp.Year) {
-	if h.Fetched == nil {
+	if h.Fetches == nil {
 		return
 	}
 	sp := idp.EntityID(r.URL.Query().Get("sp"))
 	if sp == idp.RehearsalSP {
-		return // ourselves, or somebody who hides from a list of hints
+		return // ourselves, or a client that hides from the list of hints
 	}
-	h.Fetched(board.Fetch{
+	h.Fetches.Fetch(idp.Fetch{
 		Year: y, At: h.Clock.Now(), SP: sp,
 		Address: web.EventOf(r).Address, UserAgent: r.UserAgent(),
 	})

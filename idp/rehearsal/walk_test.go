@@ -105,7 +105,7 @@ func (w *world) nothingLeft(walk *rehearsal.Walk) {
 	if list, err := w.Registry.List(w.t.Context()); err != nil || len(list) != 0 {
 		w.t.Errorf("it is in the registry: %v, %v", list, err)
 	}
-	if err := w.Board.Flush(w.t.Context()); err != nil {
+	if err := w.Usage.Flush(w.t.Context()); err != nil {
 		w.t.Fatal(err)
 	}
 	if b, err := w.IdP.Board.Board(w.t.Context()); err != nil || len(b.SPs)+len(b.Fetches) != 0 {

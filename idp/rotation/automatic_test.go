@@ -70,7 +70,7 @@ func TestUsedYearIsNotRetired(t *testing.T) {
 	w := newWorld(t, day(2026, 11, 22))
 	s := w.started()
 	w.run(day(2027, 6, 20), s)
-	s.Used("2026", w.clock())
+	w.use(s, "2026")
 	_, err := s.Take(t.Context(), certs.Step{Kind: certs.StepRetire, Year: "2026"}, "test", true)
 	var refused *certs.RefusedError
 	if !errors.As(err, &refused) || !refused.Because.IsUse() {

@@ -76,7 +76,7 @@ func (d *doomed) run() error {
 	policy, k := certs.DefaultPolicy(), &sigkill{RotationStore: store, Keys: dir, at: d.KillAt}
 	s := &rotation.Service{
 		Store: store, Dir: dir, Ring: certs.NewRing(policy), Policy: policy,
-		BaseURL: "https://login.example.gov", Clock: clock, Log: slog.New(slog.DiscardHandler),
+		BaseURL: "https://login.example.gov", Clock: clock, Log: slog.New(slog.DiscardHandler), Uses: newLedger(store, clock),
 		NewSigner: func(int) (crypto.Signer, error) { return signer.(crypto.Signer), nil },
 	}
 	if d.Act != "first start" {

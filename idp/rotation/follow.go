@@ -205,7 +205,7 @@ func (s *Service) stale(h certs.History) bool {
 func lives(h certs.History) []certs.Record {
 	records := slices.Clone(h.Records)
 	for i := range records {
-		records[i].UsedAt, records[i].QuietFrom, records[i].Unmoved, records[i].KeyFault = time.Time{}, 0, 0, ""
+		records[i].UsedAt, records[i].QuietFrom, records[i].KeyFault = time.Time{}, 0, ""
 	}
 	return records
 }

@@ -4,8 +4,6 @@ import (
 	"context"
 	"encoding/json"
 	"fmt"
-	"maps"
-	"sync"
 	"time"
 
 	"vernal/certs"
@@ -47,71 +45,35 @@ func EndedYears(doc []byte) (years []idp.Year, err error) {
 	return years, nil
 }
 
-// update changes the history in one transaction and returns it. An error of
-// change is returned as it is.
-func (s *Service) update(ctx context.Context, change func(certs.History) (certs.History, error), events ...idp.AuditEvent) (h certs.History, err error) {
-	noted := s.uses.pending()
+// update changes the history in one transaction and returns it. change gets it
+// with the uses until now, so a step is decided again by all that was used before
+// it is recorded. While the uses are unknown, no year is retired: that is the
+// error then. An error of change is returned as it is.
+func (s *Service) update(ctx context.Context, change func(certs.History) (certs.History, error), events ...idp.AuditEvent) (certs.History, error) {
+	uses, unknown := s.lastUses(ctx)
+	return s.write(ctx, func(h certs.History) (certs.History, error) {
+		before := uses.apply(h)
+		after, err := change(before)
+		if err == nil && unknown != nil && retires(before, after) {
+			return before, unknown
+		}
+		return after, err
+	}, events...)
+}
+
+// write changes the history in one transaction and returns it.
+func (s *Service) write(ctx context.Context, change func(certs.History) (certs.History, error), events ...idp.AuditEvent) (h certs.History, err error) {
 	err = s.Store.UpdateRotation(ctx, func(old []byte) ([]byte, error) {
-		h, err = decode(old)
-		if err != nil {
+		if h, err = decode(old); err != nil {
 			return nil, err
 		}
-		if h, err = change(noted.apply(h.WithFaults(s.faults.all()))); err != nil {
+		if h, err = change(h.WithFaults(s.faults.all())); err != nil {
 			return nil, err
 		}
 		// Faults are of this process and its folder, not of the installation.
 		return json.Marshal(h.WithFaults(nil))
 	}, events...)
-	if err == nil {
-		s.uses.written(noted)
-	}
 	return h, err
-}
-
-// lastUses is the last use of each year.
-type lastUses map[idp.Year]time.Time
-
-func (l lastUses) apply(h certs.History) certs.History {
-	for y, at := range l {
-		h = h.Use(y, at)
-	}
-	return h
-}
-
-// uses are those that are not written yet.
-type uses struct {
-	mu   sync.Mutex
-	last lastUses
-}
-
-func (u *uses) add(y idp.Year, at time.Time) {
-	u.mu.Lock()
-	defer u.mu.Unlock()
-	if u.last == nil {
-		u.last = lastUses{}
-	}
-	if at.After(u.last[y]) {
-		u.last[y] = at
-	}
-}
-
-func (u *uses) pending() lastUses {
-	u.mu.Lock()
-	defer u.mu.Unlock()
-	return maps.Clone(u.last)
-}
-
-func (u *uses) apply(h certs.History) certs.History { return u.pending().apply(h) }
-
-// written forgets what was written, but not what came meanwhile.
-func (u *uses) written(l lastUses) {
-	u.mu.Lock()
-	defer u.mu.Unlock()
-	for y, at := range l {
-		if u.last[y].Equal(at) {
-			delete(u.last, y)
-		}
-	}
 }
 
 // event is what a step tells the audit trail.

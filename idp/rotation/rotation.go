@@ -31,8 +31,8 @@
 //
 // The files: rotation.go, start.go, step.go (by hand), elsewhere.go (csr and
 // import), automatic.go, run.go (every minute), keys.go (making keys), follow.go
-// (closing, opening, destroying), record.go (the store), users.go (who uses a
-// year).
+// (closing, opening, destroying), record.go (the store), users.go (the ledger of
+// uses, and who uses a year).
 package rotation
 
 import (
@@ -56,6 +56,22 @@ type Keys interface {
 	Destroy(y idp.Year) error
 }
 
+// Uses is the ledger of who uses which year; *usage.Ledger is one.
+type Uses interface {
+	// LastUses returns when each year was last used. Another server's uses may
+	// be missing for a minute.
+	LastUses(ctx context.Context) (map[idp.Year]time.Time, error)
+	// Users lists the active service providers that used a year since a moment,
+	// sorted.
+	Users(ctx context.Context, y idp.Year, since time.Time) ([]idp.EntityID, error)
+}
+
+// Moves counts the service providers that have still to move from each live year;
+// the migration board does.
+type Moves interface {
+	Unmoved(ctx context.Context) (certs.Counts, error)
+}
+
 // Service is the rotation of one installation. Fields are required unless they
 // say otherwise. Call Start before anything else. All methods may be called
 // concurrently; steps are taken one after the other.
@@ -74,10 +90,11 @@ type Service struct {
 	// Vault makes them, and keeps them, where the policy's source is a token;
 	// nil if there is none.
 	Vault certs.Vault
-	// Users lists the service providers that used a year since a moment, so that
-	// people are told who keeps it from being retired; optional. It decides
-	// nothing: the history does.
-	Users func(ctx context.Context, y idp.Year, since time.Time) ([]idp.EntityID, error)
+	// Uses keeps a year that is used from being retired. While it cannot be
+	// read, no year is retired.
+	Uses Uses
+	// Moves is asked when a certificate ends soon; optional. It decides nothing.
+	Moves Moves
 
 	steps sync.Mutex    // held while a step is taken
 	keys  []*certs.Key  // what the Ring was last set to, as Usable leaves it
@@ -85,7 +102,6 @@ type Service struct {
 	// undestroyed are years whose key must still be destroyed.
 	undestroyed map[idp.Year]bool
 	faults      faults
-	uses        uses
 	remindedAt  map[string]time.Time
 }
 
@@ -95,7 +111,21 @@ func (s *Service) Status(ctx context.Context) (certs.Status, error) {
 	if err != nil {
 		return certs.Status{}, err
 	}
-	return s.nameHeld(ctx, s.Policy.Status(h, now), h), nil
+	return s.status(ctx, h, now, s.unmoved(ctx, h, now)), nil
+}
+
+// StatusWith is Status for callers that have the counts, or do not need them: it
+// asks no Moves. The counts may be nil.
+func (s *Service) StatusWith(ctx context.Context, unmoved certs.Counts) (certs.Status, error) {
+	h, now, err := s.now(ctx)
+	if err != nil {
+		return certs.Status{}, err
+	}
+	return s.status(ctx, h, now, unmoved), nil
+}
+
+func (s *Service) status(ctx context.Context, h certs.History, now time.Time, unmoved certs.Counts) certs.Status {
+	return s.nameHeld(ctx, s.Policy.Status(h, now, unmoved), h)
 }
 
 // Plan lists what comes in the next years.
@@ -107,13 +137,15 @@ func (s *Service) Plan(ctx context.Context, years int) ([]certs.Coming, error) {
 	return s.Policy.Plan(h, now, years), nil
 }
 
-// Used notes that a service provider used the year. It is cheap: what it notes
-// is written with the next Tick, and seen by every step before.
-func (s *Service) Used(y idp.Year, at time.Time) { s.uses.add(y, at) }
-
-// now is the recorded history with the uses that are not recorded yet, and the time.
+// now returns the recorded history with the uses since, and the time. If the
+// ledger of uses cannot be read, it has the uses that are recorded: enough to
+// show. Nothing is decided with it but what update decides again.
 func (s *Service) now(ctx context.Context) (certs.History, time.Time, error) {
 	now := s.Clock.Now()
 	h, err := s.read(ctx)
-	return s.uses.apply(h.Tick(now, 0)), now, err
+	if err != nil {
+		return h, now, err
+	}
+	uses, _ := s.lastUses(ctx)
+	return uses.apply(h.Tick(now, 0)), now, nil
 }

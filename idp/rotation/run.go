@@ -2,6 +2,7 @@ package rotation
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"log/slog"
 	"time"
@@ -37,11 +38,13 @@ func (s *Service) Run(ctx context.Context) {
 }
 
 // minute is one round of Run; false if the time that the server ran is still to
-// be written.
+// be written. Time that was written must not be written again.
 func (s *Service) minute(ctx context.Context, ran time.Duration) bool {
 	err := s.Tick(ctx, ran)
+	var after *afterError
+	written := err == nil || errors.As(err, &after)
 	if ctx.Err() != nil {
-		return err == nil
+		return written
 	}
 	if err != nil {
 		s.daily(ctx, slog.LevelError, "tick", "rotation", slog.String("error", err.Error()))
@@ -50,27 +53,34 @@ func (s *Service) minute(ctx context.Context, ran time.Duration) bool {
 		s.daily(ctx, slog.LevelError, "automatic", "rotation: an automatic step failed", slog.String("error", err.Error()))
 	}
 	s.remind(ctx)
-	return err == nil
+	return written
 }
 
 // Tick records that the server ran for a time since the last Tick, by a clock
-// that no one sets, and the uses noted since. It lets requests see what another
-// server did, opens years whose key was restored, and destroys keys that could
-// not be destroyed before.
+// that no one sets, and the last uses. It lets requests see what another server
+// did, opens years whose key was restored, and destroys keys that could not be
+// destroyed before.
+//
+// The time is recorded although the uses cannot be read: they are recorded later,
+// and no year is retired until then. An error after the record is an *afterError.
 func (s *Service) Tick(ctx context.Context, ran time.Duration) error {
 	s.steps.Lock()
 	defer s.steps.Unlock()
 	now := s.Clock.Now()
-	// The running time counts before the uses: those are of now.
-	noted := s.uses.pending()
-	h, err := s.update(ctx, func(h certs.History) (certs.History, error) {
-		return noted.apply(h.Tick(now, ran)), nil
+	uses, unknown := s.lastUses(ctx)
+	h, err := s.write(ctx, func(h certs.History) (certs.History, error) {
+		// The running time counts before the uses: those are of now.
+		return uses.apply(h.Tick(now, ran)), nil
 	})
 	if err != nil {
 		return fmt.Errorf("write the rotation: %w", err)
 	}
+	err = unknown
 	if s.stale(h) || len(s.faults.all())+len(s.undestroyed) > 0 {
-		return s.follow(ctx, h)
+		err = errors.Join(err, s.follow(ctx, h))
+	}
+	if err != nil {
+		return &afterError{err}
 	}
 	return nil
 }
@@ -81,7 +91,7 @@ func (s *Service) remind(ctx context.Context) {
 	if err != nil {
 		return
 	}
-	st := s.Policy.Status(h, now)
+	st := s.Policy.Status(h, now, s.unmoved(ctx, h, now))
 	for _, a := range st.Attention {
 		thing := string(a.Code) + string(a.Year)
 		if s.wasReminded(thing) {

@@ -19,6 +19,15 @@ import (
 // memory is the least of a store.
 type memory struct{ doc []byte }
 
+// lastUses are a ledger's.
+type lastUses map[idp.Year]time.Time
+
+func (l lastUses) LastUses(context.Context) (map[idp.Year]time.Time, error) { return l, nil }
+
+func (l lastUses) Users(context.Context, idp.Year, time.Time) ([]idp.EntityID, error) {
+	return nil, nil
+}
+
 func (m *memory) Rotation(context.Context) ([]byte, error) { return m.doc, nil }
 
 func (m *memory) UpdateRotation(_ context.Context, change func([]byte) ([]byte, error), _ ...idp.AuditEvent) error {
@@ -29,8 +38,8 @@ func (m *memory) UpdateRotation(_ context.Context, change func([]byte) ([]byte, 
 	return err
 }
 
-// A server that runs counts its time, says once a day what needs attention,
-// takes what is due, and writes the last uses when it ends.
+// A server that runs counts its time, logs once a day what needs attention, takes
+// the steps that are due, and records the last uses when it ends.
 func TestRun(t *testing.T) {
 	t.Parallel()
 	var master [32]byte
@@ -42,7 +51,9 @@ func TestRun(t *testing.T) {
 		var log bytes.Buffer
 		policy := certs.DefaultPolicy()
 		policy.Manual = true
+		uses := lastUses{}
 		s := &rotation.Service{
+			Uses:  uses,
 			Store: &memory{}, Dir: certs.OpenDir(folder, seal.NewMasters(key)), Ring: certs.NewRing(policy), Policy: policy,
 			BaseURL: "https://login.example.gov", Clock: time.Now, NewSigner: newSigner,
 			Log: slog.New(slog.NewTextHandler(&log, &slog.HandlerOptions{Level: slog.LevelWarn})),
@@ -60,7 +71,7 @@ func TestRun(t *testing.T) {
 			t.Errorf("a reminder came %d times in two days:\n%s", n, log.String())
 		}
 		at := time.Now().UTC()
-		s.Used("1999", at)
+		uses["1999"] = at
 		stop()
 		<-ended
 		st, err := s.Status(t.Context())
@@ -70,6 +81,7 @@ func TestRun(t *testing.T) {
 		}
 		// A server that starts now reads what was written.
 		next := &rotation.Service{
+			Uses:  lastUses{},
 			Store: s.Store, Dir: s.Dir, Ring: certs.NewRing(policy), Policy: policy,
 			BaseURL: s.BaseURL, Clock: time.Now, Log: s.Log,
 		}

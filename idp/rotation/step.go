@@ -92,7 +92,13 @@ func (s *Service) takeChosen(ctx context.Context, h certs.History, now time.Time
 	if err != nil {
 		return nil, s.nameUsers(ctx, err, h, now)
 	}
-	o := &Outcome{Steps: steps, Before: s.Policy.Status(h, now), DryRun: dryRun}
+	if retires(h, after) { // before anything is made, and in a dry run
+		if _, err := s.lastUses(ctx); err != nil {
+			return nil, err
+		}
+	}
+	unmoved := s.unmoved(ctx, h, now)
+	o := &Outcome{Steps: steps, Before: s.Policy.Status(h, now, unmoved), DryRun: dryRun}
 	if !dryRun && len(steps) > 0 {
 		after, err = s.commit(ctx, steps, actor, now, prepare, func(h certs.History) (certs.History, error) {
 			return s.takeAll(h, steps, now)
@@ -101,7 +107,7 @@ func (s *Service) takeChosen(ctx context.Context, h certs.History, now time.Time
 			return nil, s.nameUsers(ctx, err, h, now)
 		}
 	}
-	o.After = s.nameHeld(ctx, s.Policy.Status(after, now), after)
+	o.After = s.status(ctx, after, now, unmoved)
 	return o, nil
 }
 
@@ -139,7 +145,7 @@ func (s *Service) commit(ctx context.Context, steps []certs.Step, actor string, 
 	h, err := s.update(ctx, change, events...)
 	if err != nil {
 		var refused *certs.RefusedError
-		if !errors.As(err, &refused) && !errors.Is(err, errTaken) {
+		if !errors.As(err, &refused) && !errors.Is(err, errTaken) && !errors.Is(err, errUsesUnknown) {
 			err = fmt.Errorf("write the rotation: %w", err)
 		}
 		return h, err
@@ -165,8 +171,8 @@ func identify(step *certs.Step, k *certs.Key) {
 	}
 }
 
-// afterError is what went wrong after a step was recorded. The step is never
-// taken again because of it: Tick finishes it.
+// afterError is what went wrong after a step or the running time was recorded.
+// Neither is recorded again because of it: Tick finishes it.
 type afterError struct{ error }
 
 func (e *afterError) Unwrap() error { return e.error }

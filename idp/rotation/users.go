@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
+	"slices"
 	"strconv"
 	"strings"
 	"time"
@@ -17,52 +18,60 @@ import (
 // being retired: as long as a year must be unused.
 const usersTime = 14 * 24 * time.Hour
 
-// Count notes how many service providers have still to move from each year; it
-// writes only what changed.
-func (s *Service) Count(ctx context.Context, unmoved map[idp.Year]int) error {
-	h, err := s.read(ctx)
-	if err != nil {
-		return err
+// lastUses is the last use of each year.
+type lastUses map[idp.Year]time.Time
+
+func (l lastUses) apply(h certs.History) certs.History {
+	for y, at := range l {
+		h = h.Use(y, at)
 	}
-	if !recount(h, unmoved) {
-		return nil
-	}
-	s.steps.Lock()
-	defer s.steps.Unlock()
-	_, err = s.update(ctx, func(h certs.History) (certs.History, error) {
-		for y, n := range unmoved {
-			h = h.Count(y, n)
-		}
-		return h, nil
-	})
-	if err != nil {
-		return fmt.Errorf("write the rotation: %w", err)
-	}
-	return nil
+	return h
 }
 
-// recount reports whether a count differs from what is written.
-func recount(h certs.History, unmoved map[idp.Year]int) bool {
-	for _, r := range h.Records {
-		if n, counted := unmoved[r.Year]; counted && n != r.Unmoved {
-			return true
-		}
+// errUsesUnknown is returned instead of retiring a year.
+var errUsesUnknown = errors.New("the last uses cannot be read, so no year is retired")
+
+// lastUses reads the ledger of uses. The error matches errUsesUnknown.
+func (s *Service) lastUses(ctx context.Context) (lastUses, error) {
+	last, err := s.Uses.LastUses(ctx)
+	if err != nil {
+		return nil, fmt.Errorf("%w: %w", errUsesUnknown, err)
 	}
-	return false
+	return last, nil
+}
+
+// retires reports whether a year is retired between two histories. Revoking is
+// not retiring.
+func retires(before, after certs.History) bool {
+	return slices.ContainsFunc(after.Records, func(r certs.Record) bool {
+		was, _ := before.Record(r.Year)
+		return was.RetiredAt.IsZero() && !r.RetiredAt.IsZero() && r.RevokedAt.IsZero()
+	})
+}
+
+// unmoved counts the service providers that have still to move from each year; nil
+// if that is unknown, or makes no difference now.
+func (s *Service) unmoved(ctx context.Context, h certs.History, now time.Time) certs.Counts {
+	if s.Moves == nil || !h.NeedsCounts(now) {
+		return nil
+	}
+	counts, err := s.Moves.Unmoved(ctx)
+	if err != nil {
+		s.Log.LogAttrs(ctx, slog.LevelError, "rotation: count the service providers that have not moved", slog.String("error", err.Error()))
+		return nil
+	}
+	return counts
 }
 
 // usersOf are the service providers that keep a year from being retired; nil if
 // that cannot be told. The server may have stood still since the last use, so
 // whoever used it last is among them.
 func (s *Service) usersOf(ctx context.Context, h certs.History, y idp.Year, now time.Time) []idp.EntityID {
-	if s.Users == nil {
-		return nil
-	}
 	since := now.Add(-usersTime)
 	if r, _ := h.Record(y); !r.UsedAt.IsZero() && r.UsedAt.Before(since) {
-		since = r.UsedAt.Truncate(time.Second) // the two are not kept to the same fraction
+		since = r.UsedAt
 	}
-	users, err := s.Users(ctx, y, since)
+	users, err := s.Uses.Users(ctx, y, since)
 	if err != nil {
 		s.Log.LogAttrs(ctx, slog.LevelError, "rotation: who uses a year", slog.String("year", string(y)), slog.String("error", err.Error()))
 		return nil
@@ -95,11 +104,10 @@ const maxRecorded = 20
 // recordUsers adds to the record of a forced retirement whom it cuts off: how
 // many service providers, and who. A force that was not needed cuts off nobody.
 func (s *Service) recordUsers(ctx context.Context, e *idp.AuditEvent, step certs.Step, now time.Time) {
-	h, err := s.read(ctx)
+	h, _, err := s.now(ctx)
 	if err != nil {
 		return // the step will not be written either
 	}
-	h = s.uses.apply(h.Tick(now, 0))
 	step.Force = false
 	var refused *certs.RefusedError
 	if err := s.nameUsers(ctx, s.Policy.CheckStep(step, h, now), h, now); !errors.As(err, &refused) || len(refused.Because.Args.SPs) == 0 {

@@ -13,16 +13,28 @@ import (
 
 	"vernal/certs"
 	"vernal/idp"
+	"vernal/idp/usage"
 )
 
-// Who keeps a year from being retired is named where it is refused and where it
-// waits; that nobody can tell who it is changes nothing else.
+// named is a ledger whose users a test names.
+type named struct {
+	*usage.Ledger
+	users func(y idp.Year, since time.Time) ([]idp.EntityID, error)
+}
+
+func (n named) Users(_ context.Context, y idp.Year, since time.Time) ([]idp.EntityID, error) {
+	return n.users(y, since)
+}
+
+// The SPs that keep a year from being retired are named where the step is refused
+// and where it waits. That they cannot be read changes nothing else.
 func TestUsersAreNamed(t *testing.T) {
 	t.Parallel()
 	w := newWorld(t, day(2026, 11, 22))
 	s := w.started()
 	w.run(day(2027, 6, 20), s)
-	s.Used("2026", w.clock())
+	w.use(s, "2026")
+	ledger := s.Uses.(*usage.Ledger)
 	w.run(day(2027, 7, 1), s)
 	used := day(2027, 6, 20)
 	tests := []struct {
@@ -35,20 +47,20 @@ func TestUsersAreNamed(t *testing.T) {
 		{"one", 0, []idp.EntityID{"urn:a"}, nil, day(2027, 6, 17)},
 		{"many", 0, []idp.EntityID{"a", "b", "c", "d", "e", "f", "g"}, nil, day(2027, 6, 17)},
 		{"nobody that is registered", 0, nil, nil, day(2027, 6, 17)},
-		{"the board does not answer", 0, nil, errors.New("disk"), day(2027, 6, 17)},
+		{"the users cannot be read", 0, nil, errors.New("disk"), day(2027, 6, 17)},
 		{"the last use is longer ago than that", 20, []idp.EntityID{"urn:a"}, nil, used},
 	}
 	for _, tt := range tests {
 		t.Run(tt.name, func(t *testing.T) {
 			w.turn(day(2027, 7, 1).AddDate(0, 0, tt.stood))
 			var since time.Time
-			s.Users = func(_ context.Context, y idp.Year, at time.Time) ([]idp.EntityID, error) {
+			s.Uses = named{ledger, func(y idp.Year, at time.Time) ([]idp.EntityID, error) {
 				since = at
 				if y != "2026" {
 					t.Errorf("asked for %s", y)
 				}
 				return tt.users, tt.err
-			}
+			}}
 			_, err := s.Take(t.Context(), certs.Step{Kind: certs.StepRetire, Year: "2026"}, "test", true)
 			var refused *certs.RefusedError
 			if !errors.As(err, &refused) || !refused.Because.IsUse() || !since.Equal(tt.since) {
@@ -63,41 +75,6 @@ func TestUsersAreNamed(t *testing.T) {
 				t.Errorf("attention: %v", held)
 			}
 		})
-	}
-}
-
-// writes counts the writes of the history.
-type writes struct {
-	idp.RotationStore
-	n int
-}
-
-func (c *writes) UpdateRotation(ctx context.Context, change func([]byte) ([]byte, error), events ...idp.AuditEvent) error {
-	c.n++
-	return c.RotationStore.UpdateRotation(ctx, change, events...)
-}
-
-func TestCountWritesWhatChanged(t *testing.T) {
-	t.Parallel()
-	w := newWorld(t, day(2026, 11, 22))
-	s := w.started()
-	store := &writes{RotationStore: w.store}
-	s.Store = store
-	for i, tt := range []struct {
-		count  map[idp.Year]int
-		writes int
-		want   int
-	}{
-		{map[idp.Year]int{"2026": 0}, 0, 0},
-		{map[idp.Year]int{"2026": 3, "1999": 7}, 1, 3},
-		{map[idp.Year]int{"2026": 3}, 1, 3},
-		{nil, 1, 3},
-		{map[idp.Year]int{"2026": 0}, 2, 0},
-	} {
-		ok(t, s.Count(t.Context(), tt.count))
-		if got := w.status(s).Years[0]; store.n != tt.writes || got.Unmoved != tt.want || got.Year != "2026" {
-			t.Errorf("%d: %d writes, %d unmoved of %s", i, store.n, got.Unmoved, got.Year)
-		}
 	}
 }
 
@@ -128,9 +105,9 @@ func TestForcedRetirementIsOnRecord(t *testing.T) {
 			s := w.started()
 			w.run(day(2027, 6, 20), s)
 			if tt.used {
-				s.Used("2026", w.clock())
+				w.use(s, "2026")
 			}
-			s.Users = func(context.Context, idp.Year, time.Time) ([]idp.EntityID, error) { return tt.users, nil }
+			s.Uses = named{s.Uses.(*usage.Ledger), func(idp.Year, time.Time) ([]idp.EntityID, error) { return tt.users, nil }}
 			w.take(s, certs.Step{Kind: certs.StepRetire, Year: "2026", Force: true, Reason: "the rest was told by telephone"})
 			records, err := w.store.AuditRecords(t.Context(), 0, 1000)
 			ok(t, err)

@@ -18,7 +18,9 @@ import (
 	"vernal/idp"
 	"vernal/idp/rotation"
 	"vernal/idp/seal"
+	"vernal/idp/sp"
 	"vernal/idp/store/bolt"
+	"vernal/idp/usage"
 )
 
 // world is an installation: a real store, a real folder of keys, and a clock.
@@ -86,9 +88,22 @@ func (w *world) turn(to time.Time) {
 // service is a server's that is not started yet.
 func (w *world) service() *rotation.Service {
 	return &rotation.Service{
-		Store: w.store, Dir: w.dir, Ring: certs.NewRing(w.policy), Policy: w.policy,
+		Store: w.store, Dir: w.dir, Ring: certs.NewRing(w.policy), Policy: w.policy, Uses: newLedger(w.store, w.clock),
 		BaseURL: "https://login.example.gov", Clock: w.clock, Log: slog.New(slog.DiscardHandler), NewSigner: newSigner,
 	}
+}
+
+// newLedger is the ledger of a server that starts.
+func newLedger(store *bolt.Store, clock idp.Clock) *usage.Ledger {
+	return &usage.Ledger{
+		Store: store, Registry: sp.New(store, clock), Years: certs.NewRing(certs.DefaultPolicy()), Clock: clock,
+		Log: slog.New(slog.DiscardHandler),
+	}
+}
+
+// use notes in a server's ledger that a service provider uses the year, now.
+func (w *world) use(s *rotation.Service, y idp.Year) {
+	s.Uses.(interface{ Use(u idp.Use) }).Use(idp.Use{SP: "urn:a", Year: y, At: w.clock()})
 }
 
 // started is a server's, in a new installation after its init.

@@ -29,8 +29,8 @@ func (s *Server) startJobs(ctx context.Context) (stop func()) {
 	if s.Rotation != nil {
 		running.Go(func() { s.Rotation.Run(ctx) })
 	}
-	if s.Board != nil {
-		running.Go(func() { s.Board.Run(ctx) })
+	if s.Usage != nil {
+		running.Go(func() { s.Usage.Run(ctx) })
 	}
 	if s.Notices != nil {
 		running.Go(func() { s.Notices.Run(ctx) })

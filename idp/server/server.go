@@ -38,6 +38,7 @@ import (
 	"vernal/idp/sp"
 	"vernal/idp/sso"
 	"vernal/idp/trail"
+	"vernal/idp/usage"
 	"vernal/idp/watch"
 	"vernal/idp/web"
 	"vernal/metadata"
@@ -91,7 +92,9 @@ type Server struct {
 	Years    *certs.Ring
 	// Rotation, started, is what turns Years; nil if they stay as they are.
 	Rotation *rotation.Service
-	// Board counts who uses which year; nil if nobody counts.
+	// Usage records who uses which year; nil records nothing.
+	Usage *usage.Ledger
+	// Board is the migration board; nil if it is shown nowhere.
 	Board *board.Service
 	// Notices tells operators what the rotation needs; nil if nobody is told.
 	Notices *notice.Service
@@ -154,12 +157,9 @@ func (s *Server) parts() (*parts, error) {
 	p.published.Previewed = func(r *http.Request, l *link.Link) {
 		p.pages.RecordPreview(r, audit.PreviewFetched, l.SP, l.Year, l.ID)
 	}
-	if s.Board != nil {
-		p.published.Fetched = s.Board.Fetched
-	}
 	p.sso = &sso.Handler{
 		IdP: s.IdP, Store: s.Store, Registry: s.Registry, Sessions: sessions, Years: s.Years, Signing: desk,
-		Pages: p.pages, Clock: s.Clock, Preview: previews, SignInPath: authn.SignInPath, StepUpPath: authn.StepUpPath, Used: s.used,
+		Pages: p.pages, Clock: s.Clock, Preview: previews, SignInPath: authn.SignInPath, StepUpPath: authn.StepUpPath,
 	}
 	p.developers = &developers.Handler{
 		IdP: s.IdP, Registry: s.Registry, Years: s.Years, Preview: previews, Pages: p.pages, Clock: s.Clock,
@@ -170,21 +170,13 @@ func (s *Server) parts() (*parts, error) {
 	}
 	p.logout = &logout.Handler{
 		IdP: s.IdP, Store: s.Store, Registry: s.Registry, Sessions: sessions, Years: s.Years, Signing: desk,
-		Pages: p.pages, Clock: s.Clock, Preview: previews, Used: s.used,
+		Pages: p.pages, Clock: s.Clock, Preview: previews,
 		SignOutPath: authn.SignOutPath, AccountPath: authn.AccountPath,
 	}
+	if s.Usage != nil {
+		p.sso.Uses, p.logout.Uses, p.published.Fetches = s.Usage, s.Usage, s.Usage
+	}
 	return p, nil
-}
-
-// used counts a use of a year: for the rotation, which closes years, and for
-// the board, which tells people.
-func (s *Server) used(u board.Use) {
-	if s.Rotation != nil {
-		s.Rotation.Used(u.Year, u.At)
-	}
-	if s.Board != nil {
-		s.Board.Used(u)
-	}
 }
 
 // Handler is the public listener's handler. This is the map of all addresses.

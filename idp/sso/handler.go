@@ -44,7 +44,6 @@ import (
 
 	"vernal/certs"
 	"vernal/idp"
-	"vernal/idp/board"
 	"vernal/idp/budget"
 	"vernal/idp/preview"
 	"vernal/idp/session"
@@ -75,8 +74,13 @@ type Store interface {
 	idp.UserStore
 }
 
+// Uses records the use of a year by a service provider. Use must not block.
+type Uses interface {
+	Use(u idp.Use)
+}
+
 // Handler serves auth{year} and the continue address. All fields are required
-// but Used.
+// but Uses.
 type Handler struct {
 	IdP      metadata.IdP
 	Store    Store
@@ -91,23 +95,22 @@ type Handler struct {
 	// SignInPath is where a person signs in, StepUpPath where one who is signed
 	// in proves a factor more; package authn owns both.
 	SignInPath, StepUpPath string
-	// Used is told that a year's address was used; see used. It must not
-	// block; nil if nobody counts.
-	Used func(board.Use)
+	// Uses records that a year was used; see used. nil records nothing.
+	Uses Uses
 
 	waiting   budget.Ledger[waitingKey]
 	strangers lane // signs for senders who have proved nothing
 }
 
-// used tells that a year is in use: by a verified signature of an active
+// used records that a year is in use: by a verified signature of an active
 // service provider or, where requests are unsigned, by an issued assertion.
 // Nothing that a stranger can send counts (the retirement of a year waits for
 // it), and no preview and no rehearsal does.
 func (h *Handler) used(req *idp.LoginRequest, at time.Time) {
-	if h.Used == nil || req.Preview != "" || req.SP == idp.RehearsalSP {
+	if h.Uses == nil || req.Preview != "" || req.SP == idp.RehearsalSP {
 		return
 	}
-	h.Used(board.Use{
+	h.Uses.Use(idp.Use{
 		SP: req.SP, Year: req.Year, At: at, CertSHA256: req.CertSHA256,
 		RelayState: len(req.RelayState), IssuedAt: req.IssuedAt, ReceivedAt: req.ReceivedAt,
 	})

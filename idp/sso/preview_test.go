@@ -91,7 +91,7 @@ func (w *previewWorld) unknown(page *idptest.Page) {
 // audit trail says opened it.
 func (w *previewWorld) uncounted() (opened []string) {
 	w.t.Helper()
-	if err := w.Board.Flush(w.t.Context()); err != nil {
+	if err := w.Usage.Flush(w.t.Context()); err != nil {
 		w.t.Fatal(err)
 	}
 	b, err := w.IdP.Board.Board(w.t.Context())

@@ -91,7 +91,7 @@ func TestWhatCountsAsUse(t *testing.T) {
 	person, browser := i.AddPerson("ada@example.gov"), i.Browser()
 	used := func(want map[idp.EntityID]int) {
 		t.Helper()
-		if err := i.Board.Flush(t.Context()); err != nil {
+		if err := i.Usage.Flush(t.Context()); err != nil {
 			t.Fatal(err)
 		}
 		b, err := i.Board.Board(t.Context())

@@ -18,7 +18,7 @@ func BenchmarkPages(b *testing.B) {
 		w.use(id, "2030", 2*day)
 		w.use(id, "2031", time.Hour)
 	}
-	w.ok(w.watch.Board.Flush(b.Context()))
+	w.ok(w.watch.Board.Usage.Flush(b.Context()))
 	wall, _ := w.link(link.Link{Kind: link.Wall})
 	for _, path := range []string{boardPath, boardPath + "?show=both&page=20", boardPath + "?q=agency09999", wall, dataPath} {
 		name := path

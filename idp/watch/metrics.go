@@ -96,13 +96,13 @@ func (h *Handler) measure(ctx context.Context, s *sample) error {
 	s.flag(s.descs.ready, h.Ready == nil || h.Ready(ctx) == nil)
 	entry, err := h.Rotation.Ring.Preferred(h.Clock.Now())
 	s.flag(s.descs.canSign, err == nil && entry.Key.Signer != nil)
-	st, err := h.Rotation.Status(ctx)
-	if err != nil {
-		return fmt.Errorf("read the rotation: %w", err)
-	}
 	b, err := h.Board.Board(ctx)
 	if err != nil {
 		return fmt.Errorf("read the board: %w", err)
+	}
+	st, err := h.Rotation.StatusWith(ctx, b.Unmoved())
+	if err != nil {
+		return fmt.Errorf("read the rotation: %w", err)
 	}
 	s.flag(s.descs.automatic, !h.Rotation.Policy.Manual)
 	s.rotation(st)

@@ -27,8 +27,8 @@ func populated(t testing.TB) *world {
 	w.use(both, "2031", time.Hour)
 	w.use(moved, "2030", 20*day)
 	w.use(moved, "2031", time.Hour)
-	w.watch.Board.Fetched(board.Fetch{Year: "2031", At: w.now, SP: both, Address: "203.0.113.7", UserAgent: "hinted-agent/1"})
-	w.watch.Board.Fetched(board.Fetch{At: w.now, Address: "203.0.113.8", UserAgent: "<script>stray-agent</script>"})
+	w.watch.Board.Usage.Fetch(idp.Fetch{Year: "2031", At: w.now, SP: both, Address: "203.0.113.7", UserAgent: "hinted-agent/1"})
+	w.watch.Board.Usage.Fetch(idp.Fetch{At: w.now, Address: "203.0.113.8", UserAgent: "<script>stray-agent</script>"})
 	return w
 }
 

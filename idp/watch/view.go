@@ -22,15 +22,15 @@ type view struct {
 const planYears = 1
 
 func (h *Handler) view(ctx context.Context) (*view, error) {
-	st, err := h.Rotation.Status(ctx)
+	b, err := h.Board.Board(ctx)
+	if err != nil {
+		return nil, err
+	}
+	st, err := h.Rotation.StatusWith(ctx, b.Unmoved())
 	if err != nil {
 		return nil, err
 	}
 	plan, err := h.Rotation.Plan(ctx, planYears)
-	if err != nil {
-		return nil, err
-	}
-	b, err := h.Board.Board(ctx)
 	if err != nil {
 		return nil, err
 	}

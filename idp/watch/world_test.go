@@ -25,6 +25,7 @@ import (
 	"vernal/idp/seal"
 	"vernal/idp/sp"
 	"vernal/idp/store/bolt"
+	"vernal/idp/usage"
 	"vernal/idp/web"
 	"vernal/templates"
 )
@@ -66,9 +67,12 @@ func newWorld(t testing.TB) *world {
 	set, err := templates.New()
 	w.ok(err)
 	pages := &web.Pages{Set: set, BaseURL: "https://login.example.gov", Linked: true}
+	ledger := &usage.Ledger{Store: w.store, Registry: registry, Years: ring, Clock: clock, Log: log}
+	migration := &board.Service{Usage: ledger, Registry: registry, Years: ring, Clock: clock}
 	w.watch = &Handler{
-		Board: &board.Service{Store: w.store, Registry: registry, Years: ring, Clock: clock, Log: log},
+		Board: migration,
 		Rotation: &rotation.Service{
+			Uses: ledger, Moves: migration,
 			Store: w.store, Dir: certs.OpenDir(filepath.Join(t.TempDir(), "keys"), masters), Ring: ring, Policy: certs.DefaultPolicy(),
 			BaseURL: pages.BaseURL, Clock: clock, Log: log, NewSigner: func(int) (crypto.Signer, error) { return signer(), nil },
 		},
@@ -104,7 +108,7 @@ func (w *world) register(name string) idp.EntityID {
 
 // use has a service provider use a year.
 func (w *world) use(id idp.EntityID, y idp.Year, ago time.Duration) {
-	w.watch.Board.Used(board.Use{SP: id, Year: y, At: w.now.Add(-ago), IssuedAt: w.now.Add(-ago), CertSHA256: fingerprint(id)})
+	w.watch.Board.Usage.Use(idp.Use{SP: id, Year: y, At: w.now.Add(-ago), IssuedAt: w.now.Add(-ago), CertSHA256: fingerprint(id)})
 }
 
 func fingerprint(id idp.EntityID) string { return fmt.Sprintf("%064x", len(id)) }
@@ -183,7 +187,7 @@ func all(doc *html.Node, class string) (found []*html.Node) {
 
 func mustStatus(t testing.TB, w *world) certs.Status {
 	t.Helper()
-	st, err := w.watch.Rotation.Status(t.Context())
+	st, err := w.watch.Rotation.StatusWith(t.Context(), nil)
 	w.ok(err)
 	return st
 }

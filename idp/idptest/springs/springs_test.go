@@ -128,7 +128,7 @@ func (w *world) runs() {
 	if _, err := w.i.Rotation.Automatic(w.t.Context()); err != nil {
 		w.t.Fatalf("%s: automatic: %v", w.stamp(), err)
 	}
-	if err := w.i.Board.Flush(w.t.Context()); err != nil {
+	if err := w.i.Usage.Flush(w.t.Context()); err != nil {
 		w.t.Fatalf("%s: board: %v", w.stamp(), err)
 	}
 	w.stableAt = "" // it may have changed

@@ -1,4 +1,4 @@
-package board
+package usage
 
 import (
 	"container/list"
@@ -7,68 +7,67 @@ import (
 	"vernal/idp"
 )
 
-// noted is what was told and is not written yet. The uses are bounded by the
-// service providers and years that there are: only verified requests get here.
-// The fetches are anybody's, so the client that came first goes when there are
-// too many.
+// noted holds what is not written yet. The uses are bounded by the SPs and years
+// that exist, because only verified requests get here. Anyone can load metadata,
+// so when there are too many clients, the one that came first is dropped.
 type noted struct {
 	mu      sync.Mutex
-	uses    map[useKey]*usage
-	clients map[client]*list.Element // of *loads, in order
+	uses    map[useKey]*Tally
+	clients map[Client]*list.Element // of *Loads, in order
 	order   list.List                // the client that came last is last
 }
 
-func (n *noted) use(u Use) {
+func (n *noted) use(u idp.Use) {
 	key := useKey{u.SP, u.Year}
 	n.mu.Lock()
 	defer n.mu.Unlock()
 	g := n.uses[key]
 	if g == nil {
 		if n.uses == nil {
-			n.uses = make(map[useKey]*usage)
+			n.uses = make(map[useKey]*Tally)
 		}
-		g = new(usage)
+		g = new(Tally)
 		n.uses[key] = g
 	}
 	g.add(u)
 }
 
-func (n *noted) fetch(f Fetch) {
-	l := loads{client: clientOf(f), Last: f.At.UnixMilli(), Count: 1}
+func (n *noted) fetch(f idp.Fetch) {
+	l := Loads{Client: clientOf(f), Last: f.At.UnixMilli(), Count: 1}
 	n.mu.Lock()
 	defer n.mu.Unlock()
 	n.load(l)
 }
 
-// load counts loads; n.mu is held.
-func (n *noted) load(l loads) {
-	if e, ok := n.clients[l.client]; ok {
-		before := e.Value.(*loads)
+// load counts loads. n.mu must be held.
+func (n *noted) load(l Loads) {
+	if e, ok := n.clients[l.Client]; ok {
+		before := e.Value.(*Loads)
 		before.Count += l.Count
 		before.Last = max(before.Last, l.Last)
 		n.order.MoveToBack(e)
 		return
 	}
 	if n.clients == nil {
-		n.clients = make(map[client]*list.Element)
+		n.clients = make(map[Client]*list.Element)
 	}
 	if n.order.Len() >= maxNotedFetches {
 		oldest := n.order.Front()
-		delete(n.clients, oldest.Value.(*loads).client)
+		delete(n.clients, oldest.Value.(*Loads).Client)
 		n.order.Remove(oldest)
 	}
-	n.clients[l.client] = n.order.PushBack(&l)
+	n.clients[l.Client] = n.order.PushBack(&l)
 }
 
 // batch is what was noted up to a moment.
 type batch struct {
-	uses    map[useKey]*usage
-	fetches []loads
+	uses    map[useKey]*Tally
+	fetches []Loads
 }
 
 func (b *batch) empty() bool { return len(b.uses) == 0 && len(b.fetches) == 0 }
 
-// take is what was noted, which is forgotten.
+// take returns what was noted, and forgets it.
 func (n *noted) take() batch {
 	n.mu.Lock()
 	defer n.mu.Unlock()
@@ -91,22 +90,22 @@ func (n *noted) giveBack(b batch) {
 			continue
 		}
 		if n.uses == nil {
-			n.uses = make(map[useKey]*usage)
+			n.uses = make(map[useKey]*Tally)
 		}
 		n.uses[key] = g
 	}
-	for _, list := range [][]loads{b.fetches, since.fetches} {
+	for _, list := range [][]Loads{b.fetches, since.fetches} {
 		for _, l := range list {
 			n.load(l)
 		}
 	}
 }
 
-// copy is what was noted, of one year or, with "", of all.
+// copy returns what was noted of one year or, with "", of all.
 func (n *noted) copy(only idp.Year) batch {
 	n.mu.Lock()
 	defer n.mu.Unlock()
-	b := batch{uses: make(map[useKey]*usage, len(n.uses)), fetches: n.loads()}
+	b := batch{uses: make(map[useKey]*Tally, len(n.uses)), fetches: n.loads()}
 	for key, g := range n.uses {
 		if only == "" || key.year == only {
 			b.uses[key] = g.clone()
@@ -115,11 +114,11 @@ func (n *noted) copy(only idp.Year) batch {
 	return b
 }
 
-// loads are the clients in the order in which they came; n.mu is held.
-func (n *noted) loads() []loads {
-	all := make([]loads, 0, n.order.Len())
+// loads lists the clients in the order in which they came. n.mu must be held.
+func (n *noted) loads() []Loads {
+	all := make([]Loads, 0, n.order.Len())
 	for e := n.order.Front(); e != nil; e = e.Next() {
-		all = append(all, *e.Value.(*loads))
+		all = append(all, *e.Value.(*Loads))
 	}
 	return all
 }

@@ -1,4 +1,4 @@
-package board
+package usage
 
 import (
 	"encoding/binary"
@@ -7,7 +7,7 @@ import (
 	"slices"
 )
 
-// A usage is stored as numbers (binary.AppendVarint), as a board of ten thousand
+// A tally is stored as numbers (binary.AppendVarint), as a board of ten thousand
 // providers reads tens of thousands of them at once, which takes JSON half a
 // second:
 //
@@ -15,9 +15,9 @@ import (
 //	Clock.Day Clock.Millis Days.Last n Counts… n (length certificate last-verified)… index-of-Cert+1
 const codecVersion = 1
 
-var errDamaged = errors.New("not a usage of this version")
+var errDamaged = errors.New("not a tally of this version")
 
-func (g *usage) encode() []byte {
+func (g *Tally) encode() []byte {
 	b := make([]byte, 0, 64+2*len(g.Days.Counts)+72*len(g.Certs))
 	signed := int64(0)
 	if g.Signed {
@@ -42,17 +42,17 @@ func (g *usage) encode() []byte {
 	return binary.AppendVarint(b, int64(slices.Index(certs, g.Cert)+1))
 }
 
-// decodeUsage reads what encode wrote; errDamaged for anything else.
-func decodeUsage(doc []byte) (*usage, error) {
+// decodeTally reads what encode wrote; errDamaged for anything else.
+func decodeTally(doc []byte) (*Tally, error) {
 	r := reader{rest: doc}
 	if r.number() != codecVersion {
 		return nil, errDamaged
 	}
-	g := &usage{First: r.number(), Last: r.number(), Signed: r.number() == 1, Unsigned: r.number()}
-	g.Relay = relay{int(r.number()), r.number(), r.number()}
-	g.Clock = delay{r.number(), r.number()}
+	g := &Tally{First: r.number(), Last: r.number(), Signed: r.number() == 1, Unsigned: r.number()}
+	g.Relay = Relay{int(r.number()), r.number(), r.number()}
+	g.Clock = Delay{r.number(), r.number()}
 	g.Days.Last = r.number()
-	g.Days.Counts = make([]int, r.count(keepDays))
+	g.Days.Counts = make([]int, r.count(KeepDays))
 	for i := range g.Days.Counts {
 		g.Days.Counts[i] = int(r.number())
 	}

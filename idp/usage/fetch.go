@@ -1,4 +1,4 @@
-package board
+package usage
 
 import (
 	"cmp"
@@ -11,7 +11,7 @@ import (
 	"vernal/idp"
 )
 
-// Bounds of what strangers can make us keep.
+// Bounds of what anyone can make us keep.
 const (
 	maxUserAgent = 200
 	maxAddress   = 64
@@ -29,24 +29,24 @@ const (
 	keepFetches = 90 * day
 )
 
-// client is a distinct source of loads.
-type client struct {
+// Client is a distinct source of loads of metadata.
+type Client struct {
 	Year      idp.Year     `json:"year,omitzero"`
 	Hint      idp.EntityID `json:"hint,omitzero"`
 	Address   string       `json:"address"`
 	UserAgent string       `json:"user_agent"`
 }
 
-// loads is how often and when a client came.
-type loads struct {
-	client
+// Loads counts the loads by one client. Last is in Unix milliseconds.
+type Loads struct {
+	Client
 	Last  int64 `json:"last"`
 	Count int   `json:"count"`
 }
 
 // clientOf cleans what the client says of itself.
-func clientOf(f Fetch) client {
-	return client{
+func clientOf(f idp.Fetch) Client {
+	return Client{
 		Year: f.Year, Hint: idp.EntityID(clean(string(f.SP), maxHint)),
 		Address: clean(f.Address, maxAddress), UserAgent: clean(f.UserAgent, maxUserAgent),
 	}
@@ -78,42 +78,30 @@ func clean(s string, limit int) string {
 
 // mergeLoads adds newer loads to those that are kept: the latest first, at most
 // limit, none that is too old.
-func mergeLoads(kept, more []loads, limit int, now time.Time) []loads {
-	index := make(map[client]int, len(kept)+len(more))
-	var all []loads
+func mergeLoads(kept, more []Loads, limit int, now time.Time) []Loads {
+	index := make(map[Client]int, len(kept)+len(more))
+	var all []Loads
 	for _, l := range slices.Concat(kept, more) {
 		l.Last = min(l.Last, now.Add(ahead).UnixMilli())
 		if l.Last < now.Add(-keepFetches).UnixMilli() {
 			continue
 		}
-		if i, ok := index[l.client]; ok {
+		if i, ok := index[l.Client]; ok {
 			all[i].Count += l.Count
 			all[i].Last = max(all[i].Last, l.Last)
 			continue
 		}
-		index[l.client] = len(all)
+		index[l.Client] = len(all)
 		all = append(all, l)
 	}
-	slices.SortFunc(all, func(a, b loads) int {
+	slices.SortFunc(all, func(a, b Loads) int {
 		return cmp.Or(cmp.Compare(b.Last, a.Last), cmp.Compare(a.Address, b.Address), cmp.Compare(a.UserAgent, b.UserAgent),
 			cmp.Compare(a.Year, b.Year), cmp.Compare(a.Hint, b.Hint))
 	})
 	agents := make(map[string]int)
-	all = slices.DeleteFunc(all, func(l loads) bool {
+	all = slices.DeleteFunc(all, func(l Loads) bool {
 		agents[l.Address]++
 		return agents[l.Address] > maxAgents
 	})
 	return all[:min(len(all), limit)]
-}
-
-// fetches are loads as they are shown.
-func fetches(list []loads, hinted bool) []Fetches {
-	out := make([]Fetches, len(list))
-	for i, l := range list {
-		out[i] = Fetches{Year: l.Year, Address: l.Address, UserAgent: l.UserAgent, LastAt: at(l.Last), Count: l.Count}
-		if !hinted {
-			out[i].Hint = string(l.Hint)
-		}
-	}
-	return out
 }

@@ -1,19 +1,21 @@
-package board
+package usage
 
 import (
 	"fmt"
 	"testing"
 	"time"
+
+	"vernal/idp"
 )
 
-// What strangers send does not fill the memory between two flushes, nor while
-// the store cannot be written; those that came first go.
+// Clients cannot fill the memory between two flushes, nor while the store cannot
+// be written. Those that came first are dropped.
 func TestNotedIsBounded(t *testing.T) {
 	t.Parallel()
 	var n noted
 	flood := func(name string) {
 		for i := range 3 * maxNotedFetches {
-			n.fetch(Fetch{At: time.Unix(1, 0), Address: "192.0.2.1", UserAgent: fmt.Sprint(name, i)})
+			n.fetch(idp.Fetch{At: time.Unix(1, 0), Address: "192.0.2.1", UserAgent: fmt.Sprint(name, i)})
 		}
 	}
 	flood("a")

@@ -1,0 +1,130 @@
+package usage
+
+import (
+	"bytes"
+	"log/slog"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/google/go-cmp/cmp"
+
+	"vernal/certs"
+	"vernal/idp"
+)
+
+// Uses of a year are forgotten 400 days after its end, not before, and those of
+// a live year never.
+func TestOldUsesAreForgotten(t *testing.T) {
+	t.Parallel()
+	in := newInstallation(t, noon(2026, 2, 1))
+	in.add(spA)
+	l := in.ledger()
+	in.use(l, spA, "2026")
+	ok(t, l.Flush(t.Context()))
+	in.set(noon(2026, 7, 1))
+	in.step(certs.StepPublish, "2027")
+	in.step(certs.StepPrefer, "2027")
+	in.use(l, spA, "2027")
+	in.step(certs.StepRetire, "2026")
+	in.set(noon(2026, 7, 1).AddDate(0, 0, 400))
+	ok(t, l.Flush(t.Context()))
+	wantCounts(t, "after 400 days", in, in.ledger(), map[idp.Year]int{"2026": 0, "2027": 0})
+	if last := in.lastUses(l); len(last) != 2 {
+		t.Errorf("last uses after 400 days: %v", last)
+	}
+	in.set(in.clock().AddDate(0, 0, 1))
+	ok(t, l.Flush(t.Context()))
+	wantCounts(t, "a day later", in, in.ledger(), map[idp.Year]int{"2027": 0})
+	if diff := cmp.Diff(map[idp.Year]time.Time{"2027": noon(2026, 7, 1)}, in.lastUses(l)); diff != "" {
+		t.Errorf("last uses a day later (-want +got):\n%s", diff)
+	}
+}
+
+// What a wrong clock left in the future is moved to the present once the clock is
+// right, so that no SP seems to use a year until then.
+func TestFutureUsesAreMovedToThePresent(t *testing.T) {
+	t.Parallel()
+	in := newInstallation(t, noon(2026, 6, 1))
+	in.add(spA)
+	l := in.ledger()
+	in.set(noon(2031, 6, 1))
+	in.use(l, spA, "2026")
+	ok(t, l.Flush(t.Context()))
+	in.set(noon(2026, 6, 2))
+	if last := in.lastUses(l); !last["2026"].Equal(noon(2026, 6, 2)) {
+		t.Errorf("last uses before the flush: %v", last)
+	}
+	ok(t, l.Flush(t.Context()))
+	in.use(l, spA, "2026")
+	in.set(noon(2026, 6, 30))
+	in.use(l, spA, "2027")
+	ok(t, l.Flush(t.Context()))
+	u := in.read(in.ledger()).Uses[spA][0]
+	if u.Year != "2026" || !Moment(u.Last).Equal(noon(2026, 6, 2)) || !Moment(u.First).Equal(noon(2026, 6, 2)) || u.Days.Sum(DayOf(in.clock()), 30) != 1 {
+		t.Errorf("uses: %+v", u.Tally)
+	}
+	if last := in.lastUses(in.ledger()); !last["2026"].Equal(noon(2026, 6, 2)) || !last["2027"].Equal(noon(2026, 6, 30)) {
+		t.Errorf("last uses: %v", last)
+	}
+}
+
+// A damaged document is left out with a line in the log, and does not keep the
+// others from being written.
+func TestDamagedDocumentsAreLeftOut(t *testing.T) {
+	t.Parallel()
+	in := newInstallation(t, noon(2026, 6, 1))
+	in.add(spA)
+	in.add(spB)
+	damaged := []string{"use\x00" + string(spA) + "\x002026", "use\x00" + string(spB) + "\x00nonsense", "use\x00", "last", "fetch\x00", "fetch\x00" + string(spA), "other"}
+	ok(t, in.store.UpdateDocuments(t.Context(), documents, damaged, func(string, []byte) ([]byte, error) { return []byte("\x02}{"), nil }))
+	l := in.ledger()
+	var log bytes.Buffer
+	l.Log = slog.New(slog.NewJSONHandler(&log, nil))
+	in.read(l)
+	in.lastUses(l)
+	if n := strings.Count(log.String(), `"level":"ERROR"`); n < len(damaged) {
+		t.Errorf("%d lines for %d damaged documents:\n%s", n, len(damaged), log.String())
+	}
+	in.use(l, spA, "2026")
+	in.use(l, spB, "2026")
+	l.Fetch(idp.Fetch{At: in.clock(), Address: "192.0.2.1", UserAgent: "curl"})
+	ok(t, l.Flush(t.Context()))
+	after := in.ledger()
+	wantCounts(t, "counted again", in, after, map[idp.Year]int{"2026": 1})
+	if s := in.read(after); len(s.Fetches[""]) != 1 || len(s.Uses[spB]) != 1 {
+		t.Errorf("ledger: %+v", s)
+	}
+	if last := in.lastUses(after); len(last) != 1 || !last["2026"].Equal(in.clock()) {
+		t.Errorf("last uses: %v", last)
+	}
+}
+
+// Where the document of the last uses is damaged or missing, the tallies tell them, and the
+// next flush that writes makes it again.
+func TestLastUsesAreMadeAgain(t *testing.T) {
+	t.Parallel()
+	for _, doc := range []string{"null", "[1]", `{"2026":"x"}`} {
+		in := newInstallation(t, noon(2026, 6, 1))
+		l := in.ledger()
+		in.use(l, spA, "2026")
+		ok(t, l.Flush(t.Context()))
+		ok(t, in.store.UpdateDocuments(t.Context(), documents, []string{lastKey}, func(string, []byte) ([]byte, error) { return []byte(doc), nil }))
+		in.set(noon(2026, 6, 1).Add(time.Hour))
+		want := map[idp.Year]time.Time{"2026": noon(2026, 6, 1)}
+		if diff := cmp.Diff(want, in.lastUses(l)); diff != "" {
+			t.Errorf("%s: last uses (-want +got):\n%s", doc, diff)
+		}
+		in.use(l, spA, "2027")
+		ok(t, l.Flush(t.Context()))
+		want["2027"] = in.clock()
+		if diff := cmp.Diff(want, in.lastUses(in.ledger())); diff != "" {
+			t.Errorf("%s: last uses after a flush (-want +got):\n%s", doc, diff)
+		}
+		stored, err := in.store.Document(t.Context(), documents, lastKey)
+		ok(t, err)
+		if last, ok := l.parseLast(stored); !ok || len(last) != 2 {
+			t.Errorf("%s: stored is %s", doc, stored)
+		}
+	}
+}
