@@ -38,9 +38,9 @@ func (d Due) ready(now time.Time) bool {
 // next one.
 func (p Policy) due(h History, now time.Time) []Due {
 	if h.Preferred == "" {
-		return p.dueFirst(h, now)
+		return p.holdDrifted(h.Clock, p.dueFirst(h, now))
 	}
-	return slices.Concat(p.dueNew(h, now), p.dueOld(h, now))
+	return p.holdDrifted(h.Clock, slices.Concat(p.dueNew(h, now), p.dueOld(h, now)))
 }
 
 // dueNew are the steps of the years that are newer than the preferred one.
@@ -230,7 +230,11 @@ type bar struct {
 // bars lists what keeps r from being retired at now, whatever its date.
 func (h History) bars(r Record, now time.Time) (bars []bar) {
 	if !h.Clock.Trusted() {
-		bars = append(bars, bar{why: clockBar(h.Clock), until: now.Add(h.Clock.untrustedFor())})
+		b := bar{why: clockBar(h.Clock)}
+		if !h.Clock.HasDrifted() {
+			b.until = now.Add(h.Clock.untrustedFor())
+		}
+		bars = append(bars, b)
 	}
 	var successor time.Time
 	for _, s := range h.Records {
@@ -257,6 +261,10 @@ func (h History) bars(r Record, now time.Time) (bars []bar) {
 }
 
 func clockBar(c Clock) string {
+	if c.HasDrifted() {
+		return fmt.Sprintf("until %s the clock went forward by more than %d hours that the server did not run: no automatic step is taken until the time is confirmed",
+			date(c.DriftedAt), driftTime/time.Hour)
+	}
 	return fmt.Sprintf("the clock jumped from %s to %s: nothing is retired until the server has run for %s more, or the time is confirmed",
 		date(c.JumpedFrom), date(c.JumpedTo), days(c.untrustedFor()))
 }

@@ -124,12 +124,14 @@ const (
 	RequestCertEnded AttentionCode = "request_certificate_ended"
 	// KeyUnusable: a recorded year cannot sign because of its key; see KeyFault.
 	KeyUnusable AttentionCode = "signing_key_unusable"
+	// ClockUntrusted: steps wait because the clock jumped or drifted; see Clock.
+	ClockUntrusted AttentionCode = "clock_untrusted"
 )
 
 // AttentionCodes are all of them. The slice belongs to the caller.
 func AttentionCodes() []AttentionCode {
 	return []AttentionCode{
-		NoSigningKey, KeyUnusable, CertEnded, CertEnding, StepFailed, StepOverdue, StepHeld, StepSoon, RequestCertEnded,
+		NoSigningKey, KeyUnusable, CertEnded, CertEnding, StepFailed, ClockUntrusted, StepOverdue, StepHeld, StepSoon, RequestCertEnded,
 	}
 }
 
@@ -159,6 +161,9 @@ func (p Policy) Attention(h History, now time.Time) (all []Attention) {
 	for _, f := range h.Failures {
 		all = append(all, Attention{Code: StepFailed, Year: f.Year, Text: fmt.Sprintf("%s %s failed on %s: %s", f.Kind, f.Year, date(f.At), f.Error)})
 	}
+	if !h.Clock.Trusted() {
+		all = append(all, Attention{Code: ClockUntrusted, Text: clockBar(h.Clock)})
+	}
 	for _, d := range p.due(h, now) {
 		if code, text := p.attention(d, now); code != "" {
 			all = append(all, Attention{Code: code, Year: d.Year, Text: fmt.Sprintf("%s %s %s", d.Kind, d.Year, text)})
@@ -173,9 +178,12 @@ func (h History) unmoved(r Record) bool {
 	return r.Unmoved > 0 || !slices.ContainsFunc(h.Records, func(o Record) bool { return o.Year > r.Year && o.live() })
 }
 
+// isByHand reports whether the server leaves the step to an operator.
+func (p Policy) isByHand(d Due) bool { return d.ByHand || p.Manual && d.Kind != StepDestroy }
+
 // attention is why a step that comes next needs attention; "" if it does not.
 func (p Policy) attention(d Due, now time.Time) (AttentionCode, string) {
-	hand := d.ByHand || p.Manual && d.Kind != StepDestroy
+	hand := p.isByHand(d)
 	switch {
 	case d.DueAt.After(now):
 		if p.Manual && hand && !d.DueAt.After(now.Add(remindTime)) {

@@ -32,7 +32,7 @@
 // The files: rotation.go, start.go, step.go (by hand), elsewhere.go (csr and
 // import), automatic.go, run.go (every minute), keys.go (making keys), follow.go
 // (closing, opening, destroying), record.go (the store), users.go (who uses a
-// year).
+// year), uptime.go (the clock that no one sets).
 package rotation
 
 import (
@@ -69,6 +69,9 @@ type Service struct {
 	BaseURL string
 	Clock   idp.Clock
 	Log     *slog.Logger
+	// Uptime reads a clock that no one sets and that no suspension stops; the
+	// system's if nil.
+	Uptime func() time.Duration
 	// NewSigner makes private keys; RSA from the system's randomness if nil.
 	NewSigner func(bits int) (crypto.Signer, error)
 	// Vault makes them, and keeps them, where the policy's source is a token;
@@ -79,9 +82,12 @@ type Service struct {
 	// nothing: the history does.
 	Users func(ctx context.Context, y idp.Year, since time.Time) ([]idp.EntityID, error)
 
-	steps sync.Mutex    // held while a step is taken
-	keys  []*certs.Key  // what the Ring was last set to, as Usable leaves it
-	shown certs.History // what the Ring was last set to
+	steps sync.Mutex // held while a step is taken
+	// countedTo is the reading of Uptime up to which the server's running time is
+	// recorded, as Start leaves it. After that Run keeps it.
+	countedTo time.Duration
+	keys      []*certs.Key  // what the Ring was last set to, as Usable leaves it
+	shown     certs.History // what the Ring was last set to
 	// undestroyed are years whose key must still be destroyed.
 	undestroyed map[idp.Year]bool
 	faults      faults
