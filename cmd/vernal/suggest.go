@@ -14,11 +14,21 @@ import (
 	"vernal/idp/shell"
 )
 
+// tree is what commandTree returns. It is not the value of a variable's function:
+// commands that suggest commands would make its initialization a cycle.
+var tree struct {
+	once sync.Once
+	root *cobra.Command
+}
+
 // commandTree is the tree of commands, to look up how a command is typed.
-var commandTree = sync.OnceValue(func() *cobra.Command {
-	a := &app{in: strings.NewReader(""), out: io.Discard, err: io.Discard, getenv: func(string) string { return "" }, clock: time.Now}
-	return a.rootCommand()
-})
+func commandTree() *cobra.Command {
+	tree.once.Do(func() {
+		a := &app{in: strings.NewReader(""), out: io.Discard, err: io.Discard, getenv: func(string) string { return "" }, clock: time.Now}
+		tree.root = a.rootCommand()
+	})
+	return tree.root
+}
 
 // commandLine renders a suggestion as a line to type. It is the only place that
 // does: everything below cmd suggests values.
