@@ -109,6 +109,18 @@ func TestClockDriftAndRestarts(t *testing.T) {
 	}
 }
 
+// A step that is both a jump and drift: 14 days of running time end the jump alone.
+func TestClockJumpWhileRunning(t *testing.T) {
+	t.Parallel()
+	h, now := tickAll(History{}, at("2027-05-01"), reading{50 * day, time.Minute})
+	if !h.Clock.HasJumped() || !h.Clock.HasDrifted() {
+		t.Errorf("50 days: %+v", h.Clock)
+	}
+	if h, _ = tickAll(h, now, repeat(15, reading{day, day})...); h.Clock.HasJumped() || !h.Clock.HasDrifted() {
+		t.Errorf("15 days later: %+v", h.Clock)
+	}
+}
+
 // A history of an older version has no measurement yet.
 func TestClockDriftOfOlderHistory(t *testing.T) {
 	t.Parallel()
