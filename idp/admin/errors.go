@@ -34,6 +34,8 @@ type Error struct {
 	Problems []sp.Problem `json:"problems,omitempty"`
 	// Users are the service providers whose use stands against it.
 	Users []idp.EntityID `json:"users,omitempty"`
+	// Suggestions are what can fix it. The command says how they are typed.
+	Suggestions []idp.Suggestion `json:"suggestions,omitempty"`
 }
 
 func (e *Error) Error() string {
