@@ -24,10 +24,10 @@ func (p Policy) Begin(made []Made, now time.Time) History {
 // What is recorded stays as it is, except that Adopt records the certificate
 // that came for a waiting key, and the end of the key of a year that is over. It
 // never changes a digest, and records nothing of a certificate or key that is
-// not the recorded one.
+// not the recorded one. A process adopts at its start, and so starts the clock.
 func (p Policy) Adopt(h History, made []Made, now time.Time) History {
 	now = now.UTC()
-	h = h.Tick(now, 0)
+	h = h.StartClock(now)
 	for _, m := range made {
 		if _, ok := h.Record(m.Year); !ok && m.Year.Valid() && m.HasKey {
 			h = h.add(m.Year, now)

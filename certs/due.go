@@ -33,9 +33,9 @@ func (d Due) ready(now time.Time) bool {
 // next one.
 func (p Policy) due(h History, now time.Time) []Due {
 	if h.Preferred == "" {
-		return p.dueFirst(h, now)
+		return p.holdDrifted(h.Clock, p.dueFirst(h, now))
 	}
-	return slices.Concat(p.dueNew(h, now), p.dueOld(h, now))
+	return p.holdDrifted(h.Clock, slices.Concat(p.dueNew(h, now), p.dueOld(h, now)))
 }
 
 // dueNew are the steps of the years that are newer than the preferred one.
@@ -218,7 +218,11 @@ type blocker struct {
 // retireBlockers lists what keeps r from being retired at now, whatever its date.
 func (h History) retireBlockers(r Record, now time.Time) (blockers []blocker) {
 	if !h.Clock.Trusted() {
-		blockers = append(blockers, blocker{h.Clock.reason(), now.Add(h.Clock.untrustedFor())})
+		b := blocker{Reason: h.Clock.reason()}
+		if !h.Clock.HasDrifted() {
+			b.until = now.Add(h.Clock.untrustedFor())
+		}
+		blockers = append(blockers, b)
 	}
 	var successor time.Time
 	for _, s := range h.Records {
@@ -248,8 +252,11 @@ func (h History) retireBlockers(r Record, now time.Time) (blockers []blocker) {
 // Step.Force overrides.
 func (r Reason) IsUse() bool { return r.Code == WaitsUsed || r.Code == WaitsNotSeenUnused }
 
-// reason is why nothing is retired while the clock is not trusted.
+// reason is why steps wait while the clock is not trusted.
 func (c Clock) reason() Reason {
+	if c.HasDrifted() {
+		return because(WaitsClockDrifted, Args{Date: c.DriftedAt})
+	}
 	return because(WaitsClockJumped, Args{From: c.JumpedFrom, To: c.JumpedTo, DaysLeft: wholeDays(c.untrustedFor())})
 }
 

@@ -213,6 +213,7 @@ func TestLife(t *testing.T) {
 			},
 			"down": func(t *rapid.T) {
 				l.now = l.now.Add(time.Duration(rapid.IntRange(-400, 800).Draw(t, "days")) * day)
+				l.h = l.h.StartClock(l.now)
 				l.auto()
 			},
 			"use": func(t *rapid.T) {

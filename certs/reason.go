@@ -110,6 +110,7 @@ const (
 	WaitsUsed            ReasonCode = "used_recently"
 	WaitsNotSeenUnused   ReasonCode = "not_seen_unused"
 	WaitsClockJumped     ReasonCode = "clock_jumped"
+	WaitsClockDrifted    ReasonCode = "clock_drifted"
 )
 
 // Why a step is refused, besides what steps wait for and the codes of KeyFault.
@@ -158,7 +159,7 @@ var reasonArgs = map[ReasonCode][]string{
 	WaitsLettersUsedUp: {"year"}, WaitsExternalKey: {}, WaitsCertificate: {}, WaitsCertEnded: {"date"},
 	WaitsPublishedLate: {"date", "days"}, WaitsHold: {"date"}, WaitsHoldUntil: {"date", "until"}, WaitsNoNewerYear: {},
 	WaitsSuccessorTooNew: {"date", "days", "until"}, WaitsUsed: {"date", "days", "days_left", "entity_ids"},
-	WaitsNotSeenUnused: {"days", "days_left", "entity_ids"}, WaitsClockJumped: {"from", "to", "days_left"},
+	WaitsNotSeenUnused: {"days", "days_left", "entity_ids"}, WaitsClockJumped: {"from", "to", "days_left"}, WaitsClockDrifted: {"date"},
 
 	ReasonCode(KeyMissing): {"year"}, ReasonCode(CertMissing): {"year"}, ReasonCode(KeyDiffers): {"year"}, ReasonCode(KeyDamaged): {"year"},
 

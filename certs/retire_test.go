@@ -59,7 +59,7 @@ func TestClockJumpIsSeenAtOnce(t *testing.T) {
 		t.Errorf("%s %s is taken", s.Kind, s.Year)
 	}
 	wantRefused(t, w.try(w.step("retire 2026")), because(WaitsClockJumped, Args{From: at("2027-06-30"), To: at("2027-09-01"), DaysLeft: 14}))
-	w.wantAttention(t, "certificate_ended 2026", "step_held 2026")
+	w.wantAttention(t, "certificate_ended 2026", "clock_untrusted", "step_held 2026")
 	if w.hand("create 2028"); w.h.Clock.Trusted() || w.h.Clock.SeenAt != w.now {
 		t.Errorf("a step that is taken writes it down: %+v", w.h.Clock)
 	}
@@ -121,7 +121,7 @@ func TestClockJumpHoldsRetirement(t *testing.T) {
 	t.Run("until 14 days of running time", func(t *testing.T) {
 		t.Parallel()
 		w := start(t)
-		w.wantAttention(t, "certificate_ended 2026", "step_held 2026")
+		w.wantAttention(t, "certificate_ended 2026", "clock_untrusted", "step_held 2026")
 		wantRefused(t, w.try(w.step("retire 2026")), because(WaitsClockJumped, Args{From: at("2027-06-30"), To: at("2027-09-01"), DaysLeft: 14}))
 		wantRefused(t, w.try(w.step("retire 2026 force")), because(WaitsClockJumped, Args{From: at("2027-06-30"), To: at("2027-09-01"), DaysLeft: 14}))
 		w.run("2027-09-30").wantLog(t, "2027-09-15 retire 2026")

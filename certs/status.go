@@ -133,12 +133,14 @@ const (
 	RequestCertEnded AttentionCode = "request_certificate_ended"
 	// KeyUnusable: a recorded year cannot sign because of its key; see KeyFault.
 	KeyUnusable AttentionCode = "signing_key_unusable"
+	// ClockUntrusted: steps wait because the clock jumped or drifted; see Clock.
+	ClockUntrusted AttentionCode = "clock_untrusted"
 )
 
 // AttentionCodes are all of them, most pressing first. The slice belongs to the caller.
 func AttentionCodes() []AttentionCode {
 	return []AttentionCode{
-		NoSigningKey, KeyUnusable, CertEnded, CertEnding, StepFailed, StepOverdue, StepHeld, StepSoon, RequestCertEnded,
+		NoSigningKey, KeyUnusable, CertEnded, CertEnding, StepFailed, ClockUntrusted, StepOverdue, StepHeld, StepSoon, RequestCertEnded,
 	}
 }
 
@@ -146,7 +148,7 @@ func AttentionCodes() []AttentionCode {
 var attentionArgs = map[AttentionCode][]string{
 	NoSigningKey: {}, KeyUnusable: {}, CertEnded: {"date"}, CertEnding: {"date"},
 	StepFailed: {"step", "date", "value"}, StepOverdue: {"step", "date"}, StepHeld: {"step", "date"}, StepSoon: {"step", "date", "days_left"},
-	RequestCertEnded: {"entity_ids", "date"},
+	ClockUntrusted: {}, RequestCertEnded: {"entity_ids", "date"},
 }
 
 // Fields are the JSON names of the arguments that the code can fill.
@@ -176,6 +178,9 @@ func (p Policy) Attention(h History, now time.Time, unmoved Counts) (all []Atten
 	}
 	for _, f := range h.Failures {
 		all = append(all, Attention{Code: StepFailed, Year: f.Year, Args: Args{Step: f.Kind, Date: f.At, Value: f.Error}})
+	}
+	if !h.Clock.Trusted() {
+		all = append(all, Attention{Code: ClockUntrusted, Because: []Reason{h.Clock.reason()}})
 	}
 	for _, d := range p.due(h, now) {
 		if a, ok := p.attention(d, now); ok {

@@ -70,7 +70,7 @@ func TestAttention(t *testing.T) {
 			w.h = w.h.Fail(Step{Kind: StepCreate, Year: "2027"}, w.now, "the disk is full")
 			w.run("2027-01-16")
 		}, nil},
-		{"published late, so preferred late", func(w *world) { w.down("2027-03-05") }, []string{"step_held 2027"}},
+		{"published late, so preferred late", func(w *world) { w.down("2027-03-05") }, []string{"clock_untrusted", "step_held 2027"}},
 		{"ends in 30 days, all have moved", func(w *world) { w.run("2027-03-02") }, nil},
 		{"ends in 31 days, one has not moved", func(w *world) { w.run("2027-03-01"); w.unmoved = Counts{"2026": 1} }, nil},
 		{"ends in 30 days, one has not moved", func(w *world) { w.run("2027-03-02"); w.unmoved = Counts{"2026": 1} }, []string{"certificate_ending 2026"}},

@@ -30,7 +30,8 @@ const (
 	StepDestroy StepKind = "destroy"
 	// StepRollback returns preference to an older year.
 	StepRollback StepKind = "rollback"
-	// StepResume ends the hold that a rollback left.
+	// StepResume ends all that holds automatic steps: the hold that a rollback
+	// left, and distrust of the clock.
 	StepResume StepKind = "resume"
 	// StepRevoke ends the year at once and, if it is the preferred one, puts
 	// its successor in its place.
@@ -145,7 +146,7 @@ func (h History) Apply(s Step, now time.Time) History {
 		h = h.prefer(s.Year, now)
 		h.Hold = Hold{Since: now, Until: s.Until.UTC(), From: from, Reason: s.Reason}
 	case StepResume:
-		h.Hold = Hold{}
+		h.Hold, h.Clock = Hold{}, h.Clock.trust()
 	case StepRetire:
 		h = h.edit(s.Year, func(r *Record) { r.RetiredAt, r.Reason = now, s.Reason })
 	case StepRevoke:

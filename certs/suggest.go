@@ -94,7 +94,7 @@ func (h History) suggestRetiring(e *RefusedError, state State) []idp.Suggestion 
 		return []idp.Suggestion{suggestPlan().Labeled("prefer_newer_first"), revoke.Labeled("key_leaked")}
 	case e.Year > h.Preferred && state != Planned:
 		return []idp.Suggestion{revoke.Labeled("end_unwanted_year")}
-	case e.Because.Code == WaitsClockJumped:
+	case e.Because.Code == WaitsClockJumped, e.Because.Code == WaitsClockDrifted:
 		return []idp.Suggestion{idp.Suggest("rotation.confirm-clock").Labeled("time_is_right")}
 	case state == Expiring || state == Grace:
 		return []idp.Suggestion{suggestPlan().Labeled("see_dates"), revoke.Labeled("key_leaked")}

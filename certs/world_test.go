@@ -82,6 +82,7 @@ func (w *world) runTo(end time.Time) {
 func (w *world) down(until string) *world {
 	w.t.Helper()
 	w.now = at(until)
+	w.h = w.h.StartClock(w.now)
 	w.auto()
 	return w
 }

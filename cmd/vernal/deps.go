@@ -364,6 +364,6 @@ func (d *deps) service(owner int, address string) *admin.Service {
 		Log:     d.log,
 		Owner:   owner,
 		Version: currentVersion().Version,
-		Address: address,
+		Address: address, TLS: d.config.TLS.Cert != "",
 	}
 }

@@ -6,6 +6,7 @@ import (
 	"time"
 
 	"vernal/certs"
+	"vernal/idp"
 	"vernal/idp/admin"
 )
 
@@ -50,9 +51,7 @@ func (a *app) printStatus(st admin.RotationStatus) error {
 		notes = append(notes, [2]string{"held", holdText(h)})
 	}
 	if k := st.Clock; !k.Trusted() {
-		notes = append(notes, [2]string{"clock", fmt.Sprintf(
-			"jumped from %s to %s: nothing is retired; if the time is right, run vernal rotation confirm-clock",
-			moment(k.JumpedFrom), moment(k.JumpedTo))})
+		notes = append(notes, [2]string{"clock", clockText(k)})
 	}
 	if !st.Automatic {
 		notes = append(notes, [2]string{"manual", "the server takes no step by itself (rotation.automatic is false)"})
@@ -67,6 +66,16 @@ func (a *app) printStatus(st admin.RotationStatus) error {
 		return err
 	}
 	return a.printAttention(st.Attention)
+}
+
+// clockText is why the clock is not trusted, and what ends it.
+func clockText(k certs.Clock) string {
+	confirm := commandLine(idp.Suggest("rotation.confirm-clock"))
+	if k.HasDrifted() {
+		return fmt.Sprintf("until %s it went forward by more than a day that the server did not run: the server takes no step; if the time is right, run %s",
+			moment(k.DriftedAt), confirm)
+	}
+	return fmt.Sprintf("jumped from %s to %s: nothing is retired; if the time is right, run %s", moment(k.JumpedFrom), moment(k.JumpedTo), confirm)
 }
 
 func holdText(h certs.Hold) string {

@@ -2,8 +2,11 @@ package main
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"net"
+	"strconv"
+	"strings"
 	"time"
 
 	"github.com/spf13/cobra"
@@ -16,26 +19,31 @@ import (
 
 // rehearsed is how a rehearsal went, as JSON.
 type rehearsed struct {
-	Year  idp.Year           `json:"year"`
-	State string             `json:"state"`
-	At    time.Time          `json:"at"`
-	OK    bool               `json:"ok"`
-	Steps []rehearsal.Result `json:"steps"`
+	Year  idp.Year  `json:"year"`
+	State string    `json:"state"`
+	At    time.Time `json:"at"`
+	OK    bool      `json:"ok"`
+	// Failed and NotTried count the steps.
+	Failed   int                `json:"failed"`
+	NotTried int                `json:"not_tried"`
+	Steps    []rehearsal.Result `json:"steps"`
 }
 
 func (a *app) rotationRehearseCommand() *cobra.Command {
 	var connect string
 	c := &cobra.Command{
-		Use:   "rehearse YEAR [--connect HOST:PORT]",
+		Use:   "rehearse YEAR [--connect [http://]HOST:PORT]",
 		Short: "Walk through a year with a built-in service provider",
 		Long: `Walk through a year with a built-in service provider against the running server,
 before or after it is published: its metadata and certificate, a sign-in by each
 binding with an encrypted assertion, and what must be refused. The way is the
 real one, through base_url with its TLS and its proxy; --connect goes to another
-address instead and keeps the names, as curl's --connect-to does. Nobody signs
-in: the person and the service provider exist for this command, for a minute,
+address instead and keeps the names, as curl's --connect-to does. With http:// in
+front it speaks plain http there, as the proxy does; for the address where this
+server listens that is known. Nobody signs in: the person and the service provider exist for this command, for a minute,
 and for one another. It counts as use of no year and is on no board, and is on
-record in the audit trail. The exit code is 1 if a step fails.`,
+record in the audit trail. A step for which an earlier one did not find what it
+needs is not tried. The exit code is 1 if a step fails.`,
 		Example: `    vernal rotation rehearse 2027
     STEP                RESULT  WHAT
     reach               ok      https://login.example.gov answers
@@ -48,27 +56,44 @@ record in the audit trail. The exit code is 1 if a step fails.`,
 			if err != nil {
 				return err
 			}
-			if connect != "" {
-				if _, _, err := net.SplitHostPort(connect); err != nil {
-					return usage(c, "--connect %q is not HOST:PORT", connect)
-				}
+			way, err := connectFlag(c, connect)
+			if err != nil {
+				return err
 			}
 			return a.withClient(c.Context(), func(ctx context.Context, client *admin.Client) error {
-				return a.rehearse(ctx, client, year, connect)
+				return a.rehearse(ctx, client, year, way)
 			})
 		},
 	}
-	c.Flags().StringVar(&connect, "connect", "", "connect to `HOST:PORT`, whatever base_url says")
+	c.Flags().StringVar(&connect, "connect", "", "connect to `HOST:PORT`, whatever base_url says; with http:// in front without TLS")
 	return c
 }
 
-func (a *app) rehearse(ctx context.Context, client *admin.Client, year idp.Year, connect string) error {
+// connectFlag reads HOST:PORT, or http://HOST:PORT for what speaks plain http.
+func connectFlag(c *cobra.Command, text string) (way rehearsal.Way, err error) {
+	if text == "" {
+		return way, nil
+	}
+	way.Address, way.Plain = strings.CutPrefix(text, plainScheme)
+	host, port, err := net.SplitHostPort(way.Address)
+	if _, wrong := strconv.ParseUint(port, 10, 16); err != nil || wrong != nil || strings.ContainsAny(host, "/@") {
+		return way, usage(c, "--connect %q is not HOST:PORT or http://HOST:PORT", text)
+	}
+	return way, nil
+}
+
+const plainScheme = "http://"
+
+func (a *app) rehearse(ctx context.Context, client *admin.Client, year idp.Year, way rehearsal.Way) error {
 	pong, err := client.Ping(ctx)
 	if err != nil {
 		return err
 	}
 	if pong.Address == "" {
 		return fmt.Errorf("no server runs here, and a rehearsal walks through a running one: vernal serve")
+	}
+	if way.Address == pong.Address && !pong.TLS {
+		way.Plain = true // our own server says so
 	}
 	key, cert, err := rehearsal.NewKey(a.clock.Now())
 	if err != nil {
@@ -78,11 +103,11 @@ func (a *app) rehearse(ctx context.Context, client *admin.Client, year idp.Year,
 	if err != nil {
 		return err
 	}
-	walk := &rehearsal.Walk{Terms: terms, Key: key, Cert: cert, Client: rehearsal.NewClient(connect), Clock: a.clock}
+	walk := &rehearsal.Walk{Terms: terms, Key: key, Cert: cert, Client: rehearsal.NewClient(way), Clock: a.clock}
 	results := walk.Run(ctx)
 	failed := []string{}
 	for _, r := range results {
-		if !r.OK {
+		if r.Outcome == rehearsal.OutcomeFailed {
 			failed = append(failed, r.Step)
 		}
 	}
@@ -92,30 +117,49 @@ func (a *app) rehearse(ctx context.Context, client *admin.Client, year idp.Year,
 	if err := client.EndRehearsal(end, admin.RehearsalEnd{ID: terms.ID, Failed: failed}); err != nil {
 		a.say("vernal: end the rehearsal: %v", err)
 	}
-	if err := a.printRehearsal(terms, results, len(failed) == 0); err != nil {
+	if err := a.printRehearsal(terms, results); err != nil {
 		return err
 	}
-	if len(failed) == 0 {
+	if rehearsal.Count(results, rehearsal.OutcomeOK) == len(results) {
 		a.say("%s is rehearsed: %s, all ok", year, plural(len(results), "step"))
 		return nil
 	}
-	if !results[0].OK && connect == "" {
-		a.say("the server itself listens on %s: --connect %s leaves out what is in front of it", pong.Address, pong.Address)
+	if !results[0].OK && way.Address == "" {
+		direct := idp.Suggest("rotation.rehearse", string(year)).With("connect", ownAddress(pong))
+		a.say("the server itself listens on %s; to leave out what is in front of it: %s", pong.Address, commandLine(direct))
 	}
-	return fmt.Errorf("%d of %s failed", len(failed), plural(len(results), "step"))
+	text := fmt.Sprintf("%d of %s failed", len(failed), plural(len(results), "step"))
+	if n := rehearsal.Count(results, rehearsal.OutcomeNotTried); n > 0 {
+		text += fmt.Sprintf(", %d not tried", n)
+	}
+	return errors.New(text)
 }
 
-func (a *app) printRehearsal(terms *rehearsal.Terms, results []rehearsal.Result, ok bool) error {
+// ownAddress is where the server listens, as --connect takes it.
+func ownAddress(pong admin.Pong) string {
+	if pong.TLS {
+		return pong.Address
+	}
+	return plainScheme + pong.Address
+}
+
+func (a *app) printRehearsal(terms *rehearsal.Terms, results []rehearsal.Result) error {
 	if a.json {
-		return a.printJSON(rehearsed{Year: terms.Year, State: terms.State, At: terms.At, OK: ok, Steps: results})
+		return a.printJSON(rehearsed{
+			Year: terms.Year, State: terms.State, At: terms.At, OK: rehearsal.Count(results, rehearsal.OutcomeOK) == len(results),
+			Failed: rehearsal.Count(results, rehearsal.OutcomeFailed), NotTried: rehearsal.Count(results, rehearsal.OutcomeNotTried), Steps: results,
+		})
 	}
 	var rows [][]string
 	for _, r := range results {
-		result := "ok"
-		if !r.OK {
-			result = "FAILED"
+		result := map[rehearsal.Outcome]string{
+			rehearsal.OutcomeOK: "ok", rehearsal.OutcomeFailed: "FAILED", rehearsal.OutcomeNotTried: "not tried",
+		}[r.Outcome]
+		text := r.Text
+		for _, s := range r.Suggestions {
+			text += ": " + commandLine(s)
 		}
-		rows = append(rows, []string{r.Step, result, r.Text})
+		rows = append(rows, []string{r.Step, result, text})
 	}
 	return table(a.out, []string{"STEP", "RESULT", "WHAT"}, rows)
 }

@@ -28,8 +28,9 @@ both, moved, or unseen. --csv is the same for a spreadsheet, of all years
 without --year; --json has everything, with metadata fetches, under "board".
 
 The exit code is 4 if something needs attention, so that a scheduled job can
-watch it: a step that is overdue, held or failed, or our certificate that has
-ended, or ends soon while service providers have not moved.`,
+watch it: a step that is overdue, held or failed, a clock that is not trusted, or
+our certificate that has ended, or ends soon while service providers have not
+moved.`,
 		Example: `    vernal rotation status
     YEAR  STATE      CERTIFICATE ENDS  DAYS LEFT  NEXT
     2026  preferred  2027-04-01        40         2027-03-01 expiring (in 9 days)

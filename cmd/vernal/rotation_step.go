@@ -191,12 +191,16 @@ func (a *app) rotationResumeCommand() *cobra.Command {
 	req := admin.StepRequest{Step: certs.StepResume}
 	c := &cobra.Command{
 		Use:   "resume [--dry-run]",
-		Short: "End the hold that a rollback left",
-		Long: `End the hold that a rollback left. If the date of the newer year has passed, the
-server prefers it at once.`,
+		Short: "End everything that holds the server's steps",
+		Long: `End everything that holds the server's steps: the hold that a rollback left, and
+distrust of the clock after a jump or drift. Check the time first. Steps whose
+date has passed are taken at once: a newer year is preferred. If nothing is held,
+this is refused. To trust the clock and leave the hold of a rollback, use
+confirm-clock.`,
 		Example: `    vernal rotation resume
     unchanged: 2026 is preferred, 2027 is published
-    the hold of the rollback is over
+    no rollback holds the server's steps
+    the clock is trusted: it is 2027-03-15T08:00:00Z
     next: vernal rotation plan`,
 		Args: cobra.NoArgs,
 		RunE: func(c *cobra.Command, _ []string) error { return a.rotationStep(c, req) },
@@ -254,10 +258,12 @@ func (a *app) rotationConfirmCommand() *cobra.Command {
 	req := admin.StepRequest{Step: certs.StepConfirm}
 	c := &cobra.Command{
 		Use:   "confirm-clock [--dry-run]",
-		Short: "Say that the time is right after a jump of the clock",
+		Short: "Say that the time is right after the clock jumped or drifted",
 		Long: `Say that the time is right. After the clock went backward, or forward by more
 than 45 days, nothing is retired until the server has run for 14 days, or this
-is given.`,
+is given. After it went forward by more than 24 hours that the server did not
+run, the server takes no step until this is given. The hold of a rollback stays:
+resume ends both.`,
 		Example: `    vernal rotation confirm-clock
     unchanged: 2026 is grace, 2027 is preferred
     the clock is trusted: it is 2027-07-05T08:00:00Z

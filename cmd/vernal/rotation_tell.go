@@ -96,9 +96,13 @@ func afterStep(req admin.StepRequest, change admin.RotationChange) []string {
 	case certs.StepRollback:
 		return []string{holdText(st.Hold)}
 	case certs.StepResume:
-		return []string{"the hold of the rollback is over"}
+		return []string{"no rollback holds the server's steps", trustText(st)}
 	case certs.StepConfirm:
-		return []string{"the clock is trusted: it is " + moment(st.At)}
+		lines := []string{trustText(st)}
+		if st.Hold.Active(st.At) {
+			lines = append(lines, holdText(st.Hold)) // which confirm-clock does not end
+		}
+		return lines
 	case certs.StepRevoke:
 		if change.Changed[0].From == certs.Retired || st.Preferred == "" {
 			return nil
@@ -113,6 +117,10 @@ func afterStep(req admin.StepRequest, change admin.RotationChange) []string {
 		}
 	}
 	return nil
+}
+
+func trustText(st admin.RotationStatus) string {
+	return "the clock is trusted: it is " + moment(st.At)
 }
 
 // nextCommand is what a person would give next.

@@ -100,7 +100,7 @@ func TestRotationDates(t *testing.T) {
 		{"as JSON", "2032-01-05 08:00:00", true, []string{"plan", "--json"}, exitAttention, `"code": "step_soon"`, ""},
 		{"the certificate has ended", "2032-04-02 08:00:00", true, []string{"status"}, exitAttention,
 			"2031  preferred  2032-04-01        ended", ""},
-		{"the clock is back", "2031-05-01 08:00:00", true, []string{"status"}, exitDone, "clock   jumped from 2031-05-17T09:30:00Z to 2031-05-01T08:00:00Z", ""},
+		{"the clock is back", "2031-05-01 08:00:00", true, []string{"status"}, exitAttention, "clock   jumped from 2031-05-17T09:30:00Z to 2031-05-01T08:00:00Z", ""},
 	}
 	for _, tt := range tests {
 		t.Run(tt.name, func(t *testing.T) {
@@ -108,6 +108,11 @@ func TestRotationDates(t *testing.T) {
 			a, out, errOut := newApp(t)
 			if code := call(t, a, "rotation", "status"); code != exitDone {
 				t.Fatalf("status: %d, %s", code, errOut)
+			}
+			at := clockAt(tt.at)()
+			for seen := testClock(); seen.Before(at); seen = seen.AddDate(0, 0, 40) { // longer is a jump
+				a.clock = func() time.Time { return seen }
+				call(t, a, "rotation", "status")
 			}
 			out.Reset()
 			errOut.Reset()

@@ -176,6 +176,7 @@ func (a *app) report(err error) int {
 		return exitDone
 	}
 	a.say("vernal: %v", err)
+	a.saySuggestions(err)
 	var wrong *usageError
 	var refused *refusedError
 	var remote *admin.Error

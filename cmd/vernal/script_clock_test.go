@@ -123,6 +123,35 @@ func turn(ts *testscript.TestScript, neg bool, args []string) {
 	}
 }
 
+// drift is the command of scripts that turns the clock forward while the server
+// runs for a minute.
+func drift(ts *testscript.TestScript, neg bool, args []string) {
+	leap(ts, neg, args, func(time.Duration) time.Duration { return time.Minute })
+}
+
+// suspend is the command of scripts that suspends the server's machine: when it
+// wakes up, the time has gone on and so has its uptime.
+func suspend(ts *testscript.TestScript, neg bool, args []string) {
+	leap(ts, neg, args, func(slept time.Duration) time.Duration { return slept })
+}
+
+// leap turns the clock at once. The server is then told how long it ran.
+func leap(ts *testscript.TestScript, neg bool, args []string, ran func(time.Duration) time.Duration) {
+	if neg || len(args) != 1 {
+		ts.Fatalf("usage: drift or suspend DURATION, such as 30h")
+	}
+	d, err := time.ParseDuration(args[0])
+	ts.Check(err)
+	file := ts.Getenv(clockEnv)
+	address, err := os.ReadFile(file + ".server")
+	ts.Check(err)
+	now, err := readClock(file)
+	ts.Check(err)
+	ts.Check(pass(string(address), 0)) // what came before is of before
+	ts.Check(writeClock(file, now.Add(d)))
+	ts.Check(pass(string(address), ran(d)))
+}
+
 // pass tells the server that it ran for a time.
 func pass(address string, ran time.Duration) error {
 	resp, err := http.PostForm(address, url.Values{"ran": {ran.String()}})

@@ -68,6 +68,8 @@ func TestMain(m *testing.M) {
 //	                without a server: a provider used the year
 //	tamper changed|removed|swapped|cut SEQ
 //	                without a server: somebody was at the audit trail
+//	tlsproxy [down] starts a proxy that ends TLS in front of the server, sets
+//	                $PROXY to it and trusts it; down stops it
 //	mailed ADDRESS TEXT
 //	                a mail with TEXT came for the address; gone@… is refused
 //
@@ -93,6 +95,7 @@ func TestScripts(t *testing.T) {
 			e.Setenv("MAIL", mail)
 			e.Setenv("VERNAL_LISTEN", "127.0.0.1:0")
 			e.Setenv("VERNAL_ADMIN_LISTEN", "127.0.0.1:0")
+			e.Values[tlsProxyKey{}] = new(*httptest.Server)
 			return nil
 		},
 		Condition: func(name string) (bool, error) {
@@ -116,6 +119,7 @@ func TestScripts(t *testing.T) {
 			"authority":  authority,
 			"forget":     forget,
 			"calendar":   calendar,
+			"tlsproxy":   tlsProxy,
 		},
 	})
 }

@@ -31,6 +31,8 @@ const springHost = "login.agency.example"
 // the usual commands they have ready, mailed, and:
 //
 //	turn TIME        turns the clock; a running server takes its steps on the way
+//	drift DURATION   turns the clock in one minute of a running server
+//	suspend DURATION suspends the machine of a running server
 //	visit ENTITY_ID YEAR
 //	                 somebody signs in at a service provider that uses the year;
 //	                 with ! the year's address must answer 410
@@ -74,7 +76,7 @@ func TestSpring(t *testing.T) {
 			return newClock(e, "2026-11-22T08:00:00Z")
 		},
 		Cmds: map[string]func(*testscript.TestScript, bool, []string){
-			"ready": ready, "mailed": mailed(box), "turn": turn, "visit": signInAt, "session": terminal,
+			"ready": ready, "mailed": mailed(box), "turn": turn, "drift": drift, "suspend": suspend, "visit": signInAt, "session": terminal,
 		},
 	})
 }

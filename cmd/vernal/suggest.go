@@ -1,6 +1,7 @@
 package main
 
 import (
+	"errors"
 	"fmt"
 	"io"
 	"strings"
@@ -11,6 +12,7 @@ import (
 	"github.com/spf13/pflag"
 
 	"vernal/idp"
+	"vernal/idp/admin"
 	"vernal/idp/shell"
 )
 
@@ -37,6 +39,17 @@ func commandLine(s idp.Suggestion) string {
 		return string(s.Do)
 	}
 	return line
+}
+
+// saySuggestions prints what an error of the server suggests, a line each.
+func (a *app) saySuggestions(err error) {
+	var remote *admin.Error
+	if !errors.As(err, &remote) {
+		return
+	}
+	for _, s := range remote.Suggestions {
+		a.say("  run: %s", commandLine(s))
+	}
 }
 
 // renderCommand looks the suggestion up in the tree. The error names a command or an

@@ -72,8 +72,9 @@ type Service struct {
 	Owner int
 	// Version is the program's.
 	Version string
-	// Address is where the server answers; "" while none runs.
+	// Address is where the server answers; "" while none runs. TLS: by https.
 	Address string
+	TLS     bool
 }
 
 // Handler is the whole interface. A request's context must hold its Caller.

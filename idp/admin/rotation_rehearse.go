@@ -20,7 +20,7 @@ type RehearsalRequest struct {
 // RehearsalEnd ends a rehearsal.
 type RehearsalEnd struct {
 	ID string `json:"id"`
-	// Failed are the names of the steps that failed.
+	// Failed are the names of the steps that were tried and failed.
 	Failed []string `json:"failed"`
 }
 
@@ -42,7 +42,7 @@ func (s *Service) beginRehearsal(ctx context.Context, by Caller, req RehearsalRe
 	terms, err := s.Rehearsal.Begin(ctx, req.Year, certs[0], by.Actor())
 	var refused *rehearsal.RefusedError
 	if errors.As(err, &refused) {
-		return nil, &Error{Code: CodeRefused, Message: refused.Text}
+		return nil, &Error{Code: CodeRefused, Message: refused.Text, Suggestions: refused.Suggestions}
 	}
 	if err != nil {
 		return nil, err

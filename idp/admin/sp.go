@@ -10,7 +10,7 @@ import (
 )
 
 func (s *Service) ping(context.Context, Caller, Empty) (Pong, error) {
-	return Pong{Version: s.Version, Address: s.Address}, nil
+	return Pong{Version: s.Version, Address: s.Address, TLS: s.TLS}, nil
 }
 
 func (s *Service) addSP(ctx context.Context, by Caller, req SPChange) (*sp.Change, error) {

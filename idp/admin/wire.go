@@ -15,6 +15,8 @@ type Pong struct {
 	Version string `json:"version"`
 	// Address is where the server answers; "" if none runs.
 	Address string `json:"address,omitempty"`
+	// TLS: it speaks https there, and not plain http behind a proxy.
+	TLS bool `json:"tls,omitempty"`
 }
 
 // SPRequest names a service provider.

@@ -4,6 +4,7 @@ import (
 	"log/slog"
 	"slices"
 	"testing"
+	"time"
 
 	"vernal/idp/notice"
 	"vernal/idp/rotation"
@@ -27,5 +28,20 @@ func TestNotifiesOfClosedYear(t *testing.T) {
 	got := slices.DeleteFunc(w.hook.notices(), func(n notice.Notice) bool { return n.Kind != notice.NeedsAttention })
 	if len(got) != 1 || got[0].Year != "2027" {
 		t.Errorf("%+v, want one of 2027", got)
+	}
+}
+
+// Operators are notified of a clock that is not trusted, once a day.
+func TestNotifiesOfUntrustedClock(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t, "2027-02-15")
+	w.day(w.server())
+	w.turn(w.clock().Add(26 * time.Hour))
+	ok(t, w.rotation.Tick(t.Context(), time.Minute))
+	w.tick(w.server())
+	w.tick(w.server())
+	got := slices.DeleteFunc(w.hook.notices(), func(n notice.Notice) bool { return n.Kind != notice.NeedsAttention })
+	if len(got) != 1 || got[0].Year != "" {
+		t.Errorf("%+v, want one of no year", got)
 	}
 }

@@ -34,6 +34,7 @@ func mark(at, now time.Time) (int, bool) {
 // subject by.
 var stepIs = map[certs.AttentionCode]string{
 	certs.StepFailed: "failed", certs.StepHeld: "held", certs.StepOverdue: "overdue", certs.KeyUnusable: "closed",
+	certs.ClockUntrusted: "clock",
 }
 
 // readAttention tells at once of what a person should see to: of a certificate
@@ -56,7 +57,7 @@ func (s *Service) readAttention(ctx context.Context, now time.Time) error {
 		case certs.StepFailed:
 			sum := sha256.Sum256([]byte(a.Args.Value)) // another reason is told at once
 			n.ID += "/" + hex.EncodeToString(sum[:4])
-		case certs.StepHeld, certs.StepOverdue, certs.NoSigningKey, certs.KeyUnusable:
+		case certs.StepHeld, certs.StepOverdue, certs.NoSigningKey, certs.KeyUnusable, certs.ClockUntrusted:
 		default: // its dates are told by readDates
 			continue
 		}

@@ -15,7 +15,7 @@ type operatorData struct {
 	Us, BaseURL string
 	ID          string
 	Year        idp.Year
-	Step        string // its name or, if it needs attention, failed, held or overdue
+	Step        string // its name or, if it needs attention, a value of stepIs
 	At, DueAt   time.Time
 	Days        int
 	// Hand: an operator takes the step. Waits is what it waits for.

@@ -111,6 +111,7 @@ func TestDowntime(t *testing.T) {
 	}
 	w.run("2027-02-20", w.server())
 	w.turn(date("2027-03-20"))
+	ok(t, w.rotation.Start(t.Context()))
 	want := []string{
 		"2027-03-21 our signing certificate (2026) ends in 11 days, 1 service provider not moved",
 		"2027-03-21 2027 is preferred",

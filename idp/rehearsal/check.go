@@ -19,7 +19,10 @@ import (
 // apart.
 const maxClockGap = 60 * time.Second
 
-var errNoAnswers = errors.New("not tried, as no Response came")
+const (
+	errNoAnswers   notTriedError = "not tried, as no Response came"
+	errNoAssertion notTriedError = "not tried, as the library could not read the assertion"
+)
 
 // readByLibrary gives every Response to crewjam/saml, which decrypts and
 // verifies it with the metadata alone.
@@ -63,7 +66,7 @@ func (w *Walk) checkEncryption(context.Context) (string, error) {
 			return "", fmt.Errorf("by %s: the assertion is not encrypted", a.binding)
 		}
 		if a.assertion == nil {
-			return "", fmt.Errorf("by %s: the assertion could not be read", a.binding)
+			return "", errNoAssertion
 		}
 	}
 	return "the assertion is encrypted, and decrypts with the service provider's key", nil
@@ -74,7 +77,7 @@ func (w *Walk) checkAssertions(context.Context) (string, error) {
 	name := ""
 	for _, a := range w.answers {
 		if a.assertion == nil {
-			return "", fmt.Errorf("by %s: the assertion could not be read", a.binding)
+			return "", errNoAssertion
 		}
 		if err := w.checkAssertion(a); err != nil {
 			return "", fmt.Errorf("by %s: %w", a.binding, err)
@@ -159,7 +162,8 @@ func refused(p page, err error, what string) error {
 
 func (w *Walk) checkClock(context.Context) (string, error) {
 	if !w.Terms.ClockTrusted {
-		return "", errors.New("the server's clock jumped; if the time is right: vernal rotation confirm-clock")
+		return "", &fixableError{"the server's clock is not trusted after a jump or drift; if the time is right, confirm it",
+			[]idp.Suggestion{idp.Suggest("rotation.confirm-clock")}}
 	}
 	worst := w.Clock.Now().Sub(w.Terms.At) - Lifetime // a rehearsal takes its time
 	for _, a := range w.answers {

@@ -64,8 +64,9 @@ func (t *Terms) cookie() *http.Cookie {
 
 // RefusedError is a rehearsal that is not begun.
 type RefusedError struct {
-	// Text says why, and what would help.
-	Text string
+	// Text says why, Suggestions what can fix it.
+	Text        string
+	Suggestions []idp.Suggestion
 }
 
 func (e *RefusedError) Error() string { return e.Text }

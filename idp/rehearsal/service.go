@@ -119,14 +119,14 @@ func (s *Service) rehearsable(y idp.Year, now time.Time) (certs.Entry, error) {
 	entry, ok := s.Years.Lookup(y, now)
 	switch {
 	case !ok:
-		return entry, &RefusedError{Text: fmt.Sprintf("%s was never made\n  make it first: vernal rotation create %s", y, y)}
+		return entry, &RefusedError{Text: fmt.Sprintf("%s was never made", y), Suggestions: []idp.Suggestion{idp.Suggest("rotation.create", string(y))}}
 	case entry.State.Over():
 		return entry, &RefusedError{Text: fmt.Sprintf("%s is %s: its addresses answer nobody any more", y, entry.State)}
 	case entry.Fault != "":
 		return entry, &RefusedError{Text: fmt.Sprintf("%s cannot sign: %s", y, string(entry.Fault))}
 	case entry.Key.Cert == nil:
-		return entry, &RefusedError{Text: fmt.Sprintf(
-			"the key of %s waits for its certificate\n  once it is there: vernal rotation import %s --cert FILE", y, y)}
+		return entry, &RefusedError{Text: fmt.Sprintf("the key of %s waits for its certificate", y),
+			Suggestions: []idp.Suggestion{idp.Suggest("rotation.import", string(y)).With("cert", "")}}
 	case entry.Key.Signer == nil:
 		return entry, &RefusedError{Text: fmt.Sprintf("%s has no private key here: it cannot sign", y)}
 	}

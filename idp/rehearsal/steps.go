@@ -25,24 +25,39 @@ import (
 type step struct {
 	name string
 	try  func(*Walk, context.Context) (string, error)
+	// online: it sends requests, whatever earlier steps found.
+	online bool
 }
+
+// notTriedError is why a step was not tried.
+type notTriedError string
+
+func (e notTriedError) Error() string { return string(e) }
+
+// fixableError is a failure with what can fix it.
+type fixableError struct {
+	text        string
+	suggestions []idp.Suggestion
+}
+
+func (e *fixableError) Error() string { return e.text }
 
 // steps are in the order in which an SP meets them; later ones build on what
 // earlier ones found.
 var steps = []step{
-	{"reach", (*Walk).reach},
-	{"metadata", (*Walk).loadMetadata},
-	{"metadata_signature", (*Walk).verifyMetadata},
-	{"certificate", (*Walk).compareCertificate},
-	{"certificate_dates", (*Walk).checkDates},
-	{"redirect", (*Walk).byRedirect},
-	{"post", (*Walk).byPost},
-	{"library", (*Walk).readByLibrary},
-	{"encryption", (*Walk).checkEncryption},
-	{"assertion", (*Walk).checkAssertions},
-	{"replay", (*Walk).replay},
-	{"wrong_year", (*Walk).wrongYear},
-	{"clock", (*Walk).checkClock},
+	{name: "reach", try: (*Walk).reach},
+	{name: "metadata", try: (*Walk).loadMetadata, online: true},
+	{name: "metadata_signature", try: (*Walk).verifyMetadata},
+	{name: "certificate", try: (*Walk).compareCertificate},
+	{name: "certificate_dates", try: (*Walk).checkDates},
+	{name: "redirect", try: (*Walk).byRedirect, online: true},
+	{name: "post", try: (*Walk).byPost, online: true},
+	{name: "library", try: (*Walk).readByLibrary},
+	{name: "encryption", try: (*Walk).checkEncryption},
+	{name: "assertion", try: (*Walk).checkAssertions},
+	{name: "replay", try: (*Walk).replay},
+	{name: "wrong_year", try: (*Walk).wrongYear, online: true},
+	{name: "clock", try: (*Walk).checkClock},
 }
 
 // isStep reports whether a name is that of a step.
@@ -55,21 +70,43 @@ func isStep(name string) bool {
 	return false
 }
 
-// Run takes every step, whatever becomes of those before.
+// Run takes every step for which those before found what it needs.
 func (w *Walk) Run(ctx context.Context) []Result {
 	results := make([]Result, 0, len(steps))
 	for _, s := range steps {
-		text, err := s.try(w, ctx)
-		if err != nil {
-			text = err.Error()
-		}
-		results = append(results, Result{Step: s.name, OK: err == nil, Text: text})
+		results = append(results, w.take(ctx, s))
 	}
 	return results
 }
 
+func (w *Walk) take(ctx context.Context, s step) Result {
+	text, err := "", error(errUnreached)
+	if !s.online || !w.unreached {
+		text, err = s.try(w, ctx)
+	}
+	r := Result{Step: s.name, OK: err == nil, Outcome: OutcomeOK, Text: text}
+	if err == nil {
+		return r
+	}
+	r.Outcome, r.Text = OutcomeFailed, err.Error()
+	var notTried notTriedError
+	if errors.As(err, &notTried) {
+		r.Outcome = OutcomeNotTried
+	}
+	var fixable *fixableError
+	if errors.As(err, &fixable) {
+		r.Suggestions = fixable.suggestions
+	}
+	return r
+}
+
+const errUnreached notTriedError = "not tried, as the server was not reached"
+
+// reach asks for a page that every installation has. A proxy may keep it to
+// itself: an answer of any kind is enough to try the rest.
 func (w *Walk) reach(ctx context.Context) (string, error) {
 	p, err := w.get(ctx, w.address("/healthz"))
+	w.unreached = err != nil
 	if err == nil {
 		err = p.want(http.StatusOK)
 	}
@@ -147,7 +184,7 @@ func (w *Walk) checkDescriptor(md *crewjam.EntityDescriptor) (*x509.Certificate,
 
 func (w *Walk) authURL() string { return w.address("/api/saml/auth" + string(w.Terms.Year)) }
 
-var errNoMetadata = errors.New("not tried, as the metadata could not be read")
+const errNoMetadata notTriedError = "not tried, as the metadata could not be read"
 
 func (w *Walk) verifyMetadata(context.Context) (string, error) {
 	if w.signing == nil {

@@ -41,6 +41,8 @@ type Walk struct {
 	metadata *crewjam.EntityDescriptor
 	signing  *x509.Certificate
 	answers  []answer
+	// unreached: nothing answers over HTTP.
+	unreached bool
 }
 
 // answer is a Response that came, and what it was asked with.
@@ -52,33 +54,82 @@ type answer struct {
 	assertion *crewjam.Assertion
 }
 
+// Outcome is how a step went, for programs.
+type Outcome string
+
+// The outcomes. A step is not tried where an earlier one did not give what it
+// needs. That is no second failure.
+const (
+	OutcomeOK       Outcome = "ok"
+	OutcomeFailed   Outcome = "failed"
+	OutcomeNotTried Outcome = "not_tried"
+)
+
 // Result says how a step went.
 type Result struct {
 	Step string `json:"step"`
-	OK   bool   `json:"ok"`
-	// Text is what was found or, if the step failed, the reason.
+	// OK is short for OutcomeOK.
+	OK      bool    `json:"ok"`
+	Outcome Outcome `json:"result"`
+	// Text is what was found or, if the step failed or was not tried, the reason.
 	Text string `json:"text"`
+	// Suggestions are what can fix it.
+	Suggestions []idp.Suggestion `json:"suggestions,omitempty"`
 }
 
-// NewClient makes a client for Walk, which follows no redirects by itself. With
-// connect, HOST:PORT, it connects there, whatever host an address names, as
-// curl's --connect-to does; the name in TLS and in the Host header stay.
-func NewClient(connect string) *http.Client {
+// Count returns how many results have the outcome.
+func Count(results []Result, o Outcome) (n int) {
+	for _, r := range results {
+		if r.Outcome == o {
+			n++
+		}
+	}
+	return n
+}
+
+// Way is how a Walk connects. The zero value goes where base_url leads.
+type Way struct {
+	// Address, HOST:PORT, is connected to whatever host a URL names. The name in
+	// TLS and in the Host header stay.
+	Address string
+	// Plain: what listens at Address speaks plain http, as the server itself does
+	// behind a proxy that ends TLS. It is never found out by trying: what answers
+	// without TLS would be given the session's cookie.
+	Plain bool
+}
+
+// plainTransport sends requests for https URLs without TLS, as a proxy that ended
+// it does: with the Host header of the URL. The server needs no other header of a
+// proxy. Its base_url, and no X-Forwarded-Proto, says that cookies are Secure.
+type plainTransport struct{ *http.Transport }
+
+func (t plainTransport) RoundTrip(r *http.Request) (*http.Response, error) {
+	r = r.Clone(r.Context())
+	r.URL.Scheme = "http"
+	return t.Transport.RoundTrip(r)
+}
+
+// NewClient makes a client for Walk, which follows no redirects by itself.
+func NewClient(way Way) *http.Client {
 	dialer := &net.Dialer{Timeout: answerTime}
 	transport := &http.Transport{
 		Proxy: http.ProxyFromEnvironment, TLSHandshakeTimeout: answerTime, DisableKeepAlives: true,
 		DialContext: dialer.DialContext,
 	}
-	if connect != "" {
-		transport.Proxy = nil
-		transport.DialContext = func(ctx context.Context, network, _ string) (net.Conn, error) {
-			return dialer.DialContext(ctx, network, connect)
-		}
-	}
-	return &http.Client{
+	client := &http.Client{
 		Transport: transport, Timeout: answerTime,
 		CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse },
 	}
+	if way.Address != "" {
+		transport.Proxy = nil
+		transport.DialContext = func(ctx context.Context, network, _ string) (net.Conn, error) {
+			return dialer.DialContext(ctx, network, way.Address)
+		}
+	}
+	if way.Address != "" && way.Plain {
+		client.Transport = plainTransport{transport}
+	}
+	return client
 }
 
 // page is an answer over HTTP.
@@ -152,7 +203,7 @@ func (w *Walk) address(path string) string { return w.Terms.BaseURL + path }
 // sample is the SP as crewjam/saml, which none of us wrote, sees it.
 func (w *Walk) sample() (*crewjam.ServiceProvider, error) {
 	if w.metadata == nil {
-		return nil, errors.New("not tried, as the metadata could not be read")
+		return nil, errNoMetadata
 	}
 	acs, err := url.Parse(acsURL)
 	if err != nil {

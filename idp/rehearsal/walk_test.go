@@ -25,12 +25,20 @@ type world struct {
 
 func newWorld(t *testing.T) *world {
 	t.Helper()
+	return newWorldAt(t, "")
+}
+
+// newWorldAt is newWorld at a base URL, where only the Handler answers.
+func newWorldAt(t *testing.T, baseURL string) *world {
+	t.Helper()
 	now := time.Now().UTC()
 	next := certs.DefaultPolicy().FirstYears(now)
 	year := after(next[len(next)-1])
-	i := idptest.New(t, idptest.Options{Years: []idp.Year{year}})
+	i := idptest.New(t, idptest.Options{Years: []idp.Year{year}, BaseURL: baseURL})
 	return &world{t: t, IdP: i, next: year, service: &rehearsal.Service{
-		Sessions: &session.Manager{Store: i.Store, Clock: i.Clock.Now, Idle: time.Hour, Absolute: time.Hour},
+		Sessions: &session.Manager{
+			Store: i.Store, Clock: i.Clock.Now, Idle: time.Hour, Absolute: time.Hour, Secure: strings.HasPrefix(baseURL, "https:"),
+		},
 		Registry: i.Registry, Links: i.Links, Years: i.Years, BaseURL: i.URL, Clock: i.Clock.Now,
 	}}
 }
@@ -54,7 +62,7 @@ func (w *world) begin(y idp.Year) *rehearsal.Walk {
 	if err != nil {
 		w.t.Fatal(err)
 	}
-	return &rehearsal.Walk{Terms: terms, Key: key, Cert: cert, Client: rehearsal.NewClient(""), Clock: w.Clock.Now}
+	return &rehearsal.Walk{Terms: terms, Key: key, Cert: cert, Client: rehearsal.NewClient(rehearsal.Way{}), Clock: w.Clock.Now}
 }
 
 // failed are the steps that did not go well.
@@ -161,7 +169,8 @@ func TestRefused(t *testing.T) {
 		t.Fatal(err)
 	}
 	var refused *rehearsal.RefusedError
-	if _, err := w.service.Begin(t.Context(), after(w.next), cert, "x"); !errors.As(err, &refused) || !strings.Contains(err.Error(), "rotation create") {
+	if _, err := w.service.Begin(t.Context(), after(w.next), cert, "x"); !errors.As(err, &refused) ||
+		len(refused.Suggestions) != 1 || refused.Suggestions[0].Do != "rotation.create" {
 		t.Errorf("a year that was never made: %v", err)
 	}
 	w.begin(w.next)

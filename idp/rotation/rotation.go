@@ -32,7 +32,7 @@
 // The files: rotation.go, start.go, step.go (by hand), elsewhere.go (csr and
 // import), automatic.go, run.go (every minute), keys.go (making keys), follow.go
 // (closing, opening, destroying), record.go (the store), users.go (the ledger of
-// uses, and who uses a year).
+// uses, and who uses a year), uptime.go (the clock that no one sets).
 package rotation
 
 import (
@@ -85,6 +85,9 @@ type Service struct {
 	BaseURL string
 	Clock   idp.Clock
 	Log     *slog.Logger
+	// Uptime reads a clock that no one sets and that no suspension stops; the
+	// system's if nil.
+	Uptime func() time.Duration
 	// NewSigner makes private keys; RSA from the system's randomness if nil.
 	NewSigner func(bits int) (crypto.Signer, error)
 	// Vault makes them, and keeps them, where the policy's source is a token;
@@ -96,9 +99,12 @@ type Service struct {
 	// Moves is asked when a certificate ends soon; optional. It decides nothing.
 	Moves Moves
 
-	steps sync.Mutex    // held while a step is taken
-	keys  []*certs.Key  // what the Ring was last set to, as Usable leaves it
-	shown certs.History // what the Ring was last set to
+	steps sync.Mutex // held while a step is taken
+	// countedTo is the reading of Uptime up to which the server's running time is
+	// recorded, as Start leaves it. After that Run keeps it.
+	countedTo time.Duration
+	keys      []*certs.Key  // what the Ring was last set to, as Usable leaves it
+	shown     certs.History // what the Ring was last set to
 	// undestroyed are years whose key must still be destroyed.
 	undestroyed map[idp.Year]bool
 	faults      faults

@@ -18,23 +18,33 @@ const tickEvery = time.Minute
 func (s *Service) Run(ctx context.Context) {
 	tick := time.NewTicker(tickEvery)
 	defer tick.Stop()
-	// The process's own clock: unlike the time of day nobody sets it.
-	last := time.Now()
-	var ran time.Duration
+	last := s.started()
+	ran := s.uptime() - last
 	for {
 		if s.minute(ctx, ran) {
-			last = last.Add(ran)
+			last += ran
 		}
 		select {
 		case <-ctx.Done():
-			if err := s.Tick(context.WithoutCancel(ctx), time.Since(last)); err != nil {
+			if err := s.Tick(context.WithoutCancel(ctx), s.uptime()-last); err != nil {
 				s.Log.LogAttrs(ctx, slog.LevelError, "rotation: write the last uses", slog.String("error", err.Error()))
 			}
 			return
 		case <-tick.C:
 		}
-		ran = time.Since(last)
+		ran = s.uptime() - last
 	}
+}
+
+// started is the reading of Uptime at Start. The time until Run belongs to the
+// running time: the clock has been measured since then.
+func (s *Service) started() time.Duration {
+	s.steps.Lock()
+	defer s.steps.Unlock()
+	if s.countedTo == 0 {
+		s.countedTo = s.uptime()
+	}
+	return s.countedTo
 }
 
 // minute is one round of Run; false if the time that the server ran is still to
@@ -102,10 +112,6 @@ func (s *Service) remind(ctx context.Context) {
 		}
 		s.daily(ctx, slog.LevelWarn, thing, "rotation needs attention", slog.String("code", string(a.Code)), slog.String("year", string(a.Year)),
 			slog.Any("args", a.Args), slog.Any("because", a.Because))
-	}
-	if !h.Clock.Trusted() {
-		s.daily(ctx, slog.LevelWarn, "clock", "rotation needs attention: the clock jumped, and nothing is retired until it is trusted or confirmed",
-			slog.Time("from", h.Clock.JumpedFrom), slog.Time("to", h.Clock.JumpedTo))
 	}
 }
 

@@ -52,11 +52,13 @@ func TestRun(t *testing.T) {
 		policy := certs.DefaultPolicy()
 		policy.Manual = true
 		uses := lastUses{}
+		begin := time.Now()
 		s := &rotation.Service{
 			Uses:  uses,
 			Store: &memory{}, Dir: certs.OpenDir(folder, seal.NewMasters(key)), Ring: certs.NewRing(policy), Policy: policy,
 			BaseURL: "https://login.example.gov", Clock: time.Now, NewSigner: newSigner,
-			Log: slog.New(slog.NewTextHandler(&log, &slog.HandlerOptions{Level: slog.LevelWarn})),
+			Uptime: func() time.Duration { return time.Since(begin) },
+			Log:    slog.New(slog.NewTextHandler(&log, &slog.HandlerOptions{Level: slog.LevelWarn})),
 		}
 		ok(t, s.Begin(t.Context())) // the bubble's clock begins on 1 January 2000
 		ctx, stop := context.WithCancel(t.Context())

@@ -36,6 +36,7 @@ func (s *Service) start(ctx context.Context, first bool) error {
 	s.steps.Lock()
 	defer s.steps.Unlock()
 	now := s.Clock.Now()
+	s.countedTo = s.uptime()
 	h, err := s.read(ctx)
 	if err != nil {
 		return err
@@ -53,7 +54,7 @@ func (s *Service) start(ctx context.Context, first bool) error {
 	if keys, err = s.complete(h, keys, now); err != nil {
 		return err
 	}
-	if len(keys)+len(h.Records) > 0 {
+	if len(keys)+len(h.Records) > 0 || h.Clock != (certs.Clock{}) {
 		if h, err = s.adopt(ctx, h, keys, now); err != nil {
 			return err
 		}

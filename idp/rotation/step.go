@@ -25,7 +25,7 @@ type Outcome struct {
 // the newest older year that is live. A step that the rules refuse gives a
 // *certs.RefusedError.
 func (s *Service) Take(ctx context.Context, step certs.Step, actor string, dryRun bool) (*Outcome, error) {
-	if !step.Kind.IsCommand() {
+	if !step.Kind.IsCommand() && !step.Kind.IsAutomatic() {
 		return nil, fmt.Errorf("rotation: %s is not taken here", step.Kind)
 	}
 	return s.take(ctx, actor, dryRun, func(h certs.History, now time.Time) ([]certs.Step, error) {
