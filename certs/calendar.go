@@ -107,6 +107,13 @@ type Dates struct {
 // The year must be Valid.
 func (p Policy) Dates(y idp.Year) Dates { return p.dates(number(y)) }
 
+// EarlyCreate returns the calendar's date for the creation of y if that is so far
+// ahead that an operator should confirm a create now; false if it is not.
+func (p Policy) EarlyCreate(y idp.Year, now time.Time) (time.Time, bool) {
+	at := p.Dates(y).MakeAt
+	return at, at.Sub(now) > earlyTime
+}
+
 func (p Policy) dates(n int) Dates {
 	return Dates{
 		MakeAt:    p.MakeAt.In(n),

@@ -34,6 +34,9 @@ const (
 	remindTime = 14 * day
 	// endingTime is how long before its end a certificate asks for attention.
 	endingTime = 30 * day
+	// earlyTime is how long before its date in the calendar a year is created
+	// without asking: earlier, YEAR is more likely a typing error.
+	earlyTime = 60 * day
 	// lateTime is how long after its date an automatic step is overdue.
 	lateTime = time.Hour
 

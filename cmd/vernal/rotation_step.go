@@ -2,6 +2,7 @@ package main
 
 import (
 	"context"
+	"fmt"
 	"time"
 
 	"github.com/spf13/cobra"
@@ -51,16 +52,61 @@ func (a *app) plainStep(kind certs.StepKind, c *cobra.Command) *cobra.Command {
 }
 
 func (a *app) rotationCreateCommand() *cobra.Command {
-	return a.plainStep(certs.StepCreate, &cobra.Command{
+	req := admin.StepRequest{Step: certs.StepCreate}
+	var yes string
+	c := &cobra.Command{
+		Use:   "create YEAR [--yes YEAR] [--dry-run]",
 		Short: "Make the key and the certificate of a year",
 		Long: `Make the key and the certificate of a year. Nothing of it is to be seen from
 outside before it is published. A year with a letter, 2026b, stands in for 2026:
-its certificate has the same end.`,
+its certificate has the same end. More than 60 days before the calendar creates
+the year, this asks for confirmation.`,
 		Example: `    vernal rotation create 2027
     2027 is created (was planned); its certificate ends on 2028-04-01
     unchanged: 2026 is preferred
     next: vernal rotation publish 2027; the server does it on 2027-02-01`,
+		Args: cobra.ExactArgs(1),
+		RunE: func(c *cobra.Command, args []string) (err error) {
+			if req.Year, err = yearArg(c, args[0]); err != nil {
+				return err
+			}
+			return a.rotationCreate(c, req, yes)
+		},
+	}
+	c.Flags().StringVar(&yes, "yes", "", "confirm an early create, by the `YEAR`")
+	addDryRun(c, &req)
+	return c
+}
+
+// rotationCreate creates a year. The server's calendar says whether that is so
+// early that it must be confirmed.
+func (a *app) rotationCreate(c *cobra.Command, req admin.StepRequest, yes string) error {
+	if req.DryRun || yes == string(req.Year) {
+		return a.rotationStep(c, req)
+	}
+	return a.withClient(c.Context(), func(ctx context.Context, client *admin.Client) error {
+		try := req
+		try.DryRun = true
+		change, err := client.RotationStep(ctx, try)
+		if err != nil {
+			return err
+		}
+		if !change.CalendarAt.IsZero() || yes != "" {
+			if err := a.confirm(earlyText(req.Year, change), string(req.Year), yes); err != nil {
+				return err
+			}
+		}
+		if change, err = client.RotationStep(ctx, req); err != nil {
+			return err
+		}
+		return a.tellChange(req, change)
 	})
+}
+
+// earlyText says what an early create would do.
+func earlyText(y idp.Year, change admin.RotationChange) string {
+	return fmt.Sprintf("create %s %s before its date in the calendar, %s",
+		y, plural(daysLeft(change.Status.At, change.CalendarAt), "day"), day(change.CalendarAt))
 }
 
 func (a *app) rotationPublishCommand() *cobra.Command {

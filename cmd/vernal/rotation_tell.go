@@ -13,6 +13,9 @@ import (
 // changes that a dry run found are its data.
 func (a *app) tellChange(req admin.StepRequest, change admin.RotationChange) error {
 	if change.DryRun {
+		if !change.CalendarAt.IsZero() {
+			a.say("warning: this would %s; it must be confirmed", earlyText(req.Year, change))
+		}
 		return a.tellDryRun(change)
 	}
 	for _, y := range change.Changed {

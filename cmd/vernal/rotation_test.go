@@ -141,7 +141,7 @@ func TestRotationConfirmClock(t *testing.T) {
 		code int
 		want string
 	}{
-		{"2031-05-17 10:00:00", []string{"create", "2032"}, exitDone, "2032 is created (was planned); its certificate ends on 2033-04-01\n"},
+		{"2031-05-17 10:00:00", []string{"create", "2032", "--yes", "2032"}, exitDone, "2032 is created (was planned); its certificate ends on 2033-04-01\n"},
 		{"2031-05-17 11:00:00", []string{"publish", "2032"}, exitDone, "the server does it on 2032-03-01\n"},
 		{"2031-05-17 12:00:00", []string{"prefer", "2032"}, exitDone, "2032 is preferred (was published)\n"},
 		{"2031-10-01 12:00:00", []string{"retire", "2031", "--yes", "2031"}, exitRefused, "\n  if the time is right: vernal rotation confirm-clock\n"},
@@ -170,7 +170,7 @@ func TestRotationConfirmClock(t *testing.T) {
 func TestRotationJSON(t *testing.T) {
 	t.Parallel()
 	a, out, errOut := newApp(t)
-	if code := call(t, a, "rotation", "create", "2032", "--json"); code != exitDone {
+	if code := call(t, a, "rotation", "create", "2032", "--yes", "2032", "--json"); code != exitDone {
 		t.Fatalf("create: %d, %s", code, errOut)
 	}
 	var change admin.RotationChange
@@ -225,7 +225,7 @@ func TestRotationAnyDay(t *testing.T) {
 				t.Errorf("the plan does not make %s:\n%s", later, out)
 			}
 			do(exitRefused, "rotation", "prefer", next)
-			do(exitDone, "rotation", "create", next)
+			do(exitDone, "rotation", "create", next, "--yes", next)
 			do(exitDone, "rotation", "publish", next)
 			do(exitDone, "rotation", "prefer", next)
 			do(exitRefused, "rotation", "retire", this, "--yes", this)
@@ -239,5 +239,46 @@ func TestRotationAnyDay(t *testing.T) {
 				t.Errorf("%s is preferred after the revocation, want %sb", st.Preferred, next)
 			}
 		})
+	}
+}
+
+// TestRotationCreateEarly: more than 60 days before its date a year is created
+// after a confirmation alone.
+func TestRotationCreateEarly(t *testing.T) {
+	t.Parallel()
+	a, out, errOut := newAppAt(t, clockAt("2031-11-16 00:00:00")) // 60 days before 15 January
+	for _, step := range []struct {
+		at    string
+		args  []string
+		code  int
+		early bool // as JSON tells
+	}{
+		{"2031-11-15 23:59:59", []string{"2032"}, exitRefused, false},
+		{"2031-11-15 23:59:59", []string{"2032", "--yes", "2031"}, exitRefused, false},
+		{"2031-11-15 23:59:59", []string{"2032", "--dry-run"}, exitDone, true},
+		{"2031-11-16 00:00:00", []string{"2032", "--dry-run"}, exitDone, false},
+		{"2031-11-16 00:00:00", []string{"2032", "--yes", "2031"}, exitRefused, false},
+		{"2031-11-16 00:00:00", []string{"2032"}, exitDone, false},
+		{"2031-11-16 00:00:00", []string{"2032"}, exitRefused, false}, // it is there
+		{"2031-11-16 00:00:00", []string{"2031b"}, exitDone, false},
+		{"2031-11-16 00:00:00", []string{"2302"}, exitRefused, false},
+		{"2031-11-16 00:00:00", []string{"2302", "--yes", "2302"}, exitDone, true},
+	} {
+		out.Reset()
+		errOut.Reset()
+		a.clock = clockAt(step.at)
+		if code := call(t, a, append([]string{"rotation", "create", "--json"}, step.args...)...); code != step.code {
+			t.Errorf("%s %v: exit code %d, want %d\n%s", step.at, step.args, code, step.code, errOut)
+		}
+		if step.code != exitDone {
+			continue
+		}
+		var change admin.RotationChange
+		if err := json.Unmarshal(out.Bytes(), &change); err != nil {
+			t.Fatal(err)
+		}
+		if change.CalendarAt.IsZero() == step.early {
+			t.Errorf("%s %v: the calendar's date is %v", step.at, step.args, change.CalendarAt)
+		}
 	}
 }

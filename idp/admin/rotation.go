@@ -109,6 +109,9 @@ func (s *Service) rotationStep(ctx context.Context, by Caller, req StepRequest) 
 	}
 	c, err := s.changeOf(ctx, o)
 	s.tellRevocation(ctx, &c, req, o)
+	if at, early := s.Rotation.Policy.EarlyCreate(req.Year, o.Before.At); early && req.Step == certs.StepCreate {
+		c.CalendarAt = at
+	}
 	return c, err
 }
 

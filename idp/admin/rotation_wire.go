@@ -65,6 +65,9 @@ type RotationChange struct {
 	Unchanged []YearChange `json:"unchanged"`
 	// Status is the rotation after the change.
 	Status RotationStatus `json:"status"`
+	// CalendarAt is the date in the calendar of a create that comes so long before
+	// it that an operator should confirm it; zero otherwise.
+	CalendarAt time.Time `json:"calendar_at,omitzero"`
 	// Revocation is whom to tell, and what; nil for other steps, and for a
 	// year that nobody could know.
 	Revocation *notice.Revocation `json:"revocation,omitempty"`

@@ -94,7 +94,7 @@ func TestEveryBranch(t *testing.T) {
 		{Year: "2026", DueAt: at, Days: 30, Ended: true, SPs: []string{"urn:a"}, Count: 2},
 		{},
 	}
-	for _, step := range []string{"create", "publish", "prefer", "retire", "destroy", "failed", "held", "overdue", "closed"} {
+	for _, step := range []string{"create", "publish", "prefer", "retire", "destroy", "failed", "held", "overdue", "closed", "clock"} {
 		operators = append(operators, operatorData{Year: "2026", Step: step, At: at})
 	}
 	for lang := range texts {

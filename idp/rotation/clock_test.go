@@ -46,7 +46,7 @@ func TestRunTellsSuspensionFromDrift(t *testing.T) {
 				store := &memory{}
 				service := func() *rotation.Service {
 					return &rotation.Service{
-						Store: store, Dir: certs.OpenDir(folder, seal.NewMasters(key)), Ring: certs.NewRing(policy), Policy: policy,
+						Uses: lastUses{}, Store: store, Dir: certs.OpenDir(folder, seal.NewMasters(key)), Ring: certs.NewRing(policy), Policy: policy,
 						BaseURL: "https://login.example.gov", Clock: m.clock, Uptime: m.uptime, NewSigner: newSigner,
 						Log: slog.New(slog.NewTextHandler(&log, &slog.HandlerOptions{Level: slog.LevelWarn})),
 					}

@@ -321,7 +321,10 @@ func TestImportRefusesOtherKeyOfWaitingYear(t *testing.T) {
 	k, err := certs.Certify(rand.Reader, foreign(), "2027", s.Policy, s.BaseURL, w.clock())
 	ok(t, err)
 	_, err = s.Import(t.Context(), "2027", rotation.Import{Chain: []*x509.Certificate{k.Cert}, Signer: foreign()}, "test", false)
-	wantFault(t, err, certs.KeyDiffers)
+	var refused *certs.RefusedError
+	if !errors.As(err, &refused) || refused.Because.Code != certs.RefusedOtherKey {
+		t.Errorf("%v, want %s", err, certs.RefusedOtherKey)
+	}
 }
 
 // A pair that was imported is recorded like one that was made here.

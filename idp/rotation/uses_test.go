@@ -186,8 +186,10 @@ func TestRunningTimeIsRecordedOnce(t *testing.T) {
 		policy.Manual = true
 		broken := newLedger(w.store, time.Now)
 		broken.Store = unreadable{w.store}
+		begin := time.Now()
 		s := &rotation.Service{
-			Uses: broken, Store: &memory{}, Dir: w.dir, Ring: certs.NewRing(policy), Policy: policy,
+			Uptime: func() time.Duration { return time.Since(begin) },
+			Uses:   broken, Store: &memory{}, Dir: w.dir, Ring: certs.NewRing(policy), Policy: policy,
 			BaseURL: "https://login.example.gov", Clock: time.Now, NewSigner: newSigner, Log: broken.Log,
 		}
 		ok(t, s.Begin(t.Context()))

@@ -80,7 +80,7 @@ func newMove(t *testing.T) *move {
 		residents: map[string]*resident{}, requests: map[string]map[string]int{},
 	}
 	if m.status(t).state(m.new) == "planned" { // from January on the first start has made it
-		m.idp.Run(t, "", "rotation", "create", m.new)
+		m.idp.Run(t, "", "rotation", "create", m.new, "--yes", m.new)
 	}
 	m.metadataFiles = true
 	m.startMellon(t)
