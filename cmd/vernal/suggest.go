@@ -14,11 +14,20 @@ import (
 	"vernal/idp/shell"
 )
 
-// commandTree is the tree of commands, to look up how a command is typed.
-var commandTree = sync.OnceValue(func() *cobra.Command {
-	a := &app{in: strings.NewReader(""), out: io.Discard, err: io.Discard, getenv: func(string) string { return "" }, clock: time.Now}
-	return a.rootCommand()
-})
+// commandTree is the tree of commands, to look up how a command is typed. It is made when
+// it is needed: commands themselves print suggestions.
+func commandTree() *cobra.Command {
+	tree.once.Do(func() {
+		a := &app{in: strings.NewReader(""), out: io.Discard, err: io.Discard, getenv: func(string) string { return "" }, clock: time.Now}
+		tree.root = a.rootCommand()
+	})
+	return tree.root
+}
+
+var tree struct {
+	once sync.Once
+	root *cobra.Command
+}
 
 // commandLine renders a suggestion as a line to type. It is the only place that
 // does: everything below cmd suggests values.

@@ -78,7 +78,7 @@ type InputError struct {
 	// "totp_period"; of a profile or a record it is the JSON name, "" for the whole.
 	Field string
 	// Problem is a stable code, for catalogues: "invalid", "too_short",
-	// "too_long", "contains_email", "too_many", "missing", "unknown", "taken".
+	// "too_long", "contains_email", "too_many", "missing", "unknown", "taken", "unregistered".
 	Problem string
 	// Detail says it in a sentence, without the value.
 	Detail string

@@ -122,12 +122,12 @@ func (s *Service) After(ctx context.Context, after uint64, f Filter, limit int) 
 	return out, nil
 }
 
-// damaged is the kind under which a record is shown that cannot be read.
-const damaged = "(damaged)"
+// Damaged is the kind under which a record is shown that cannot be read.
+const Damaged = "(damaged)"
 
 func decode(line idp.AuditLine) (rec idp.AuditRecord) {
 	if err := json.Unmarshal(line.JSON, &rec); err != nil {
-		rec = idp.AuditRecord{AuditEvent: idp.AuditEvent{Kind: damaged, Outcome: "run 'vernal audit verify'"}}
+		rec = idp.AuditRecord{AuditEvent: idp.AuditEvent{Kind: Damaged, Outcome: "unreadable"}}
 	}
 	rec.Seq = line.Place
 	rec.Address, _, _ = audit.Address(line.Address)
