@@ -177,7 +177,7 @@ func (im *importer) line(ctx context.Context, l *ImportLine) (*idp.ImportedUser,
 		if p.Existing {
 			level = p.User.Proofed
 		}
-		p.Event = event("user.import", p.User.ID, im.actor)
+		p.Event = event(idp.AuditUserImport, p.User.ID, im.actor)
 		n := len(p.NameIDs)
 		for _, e := range p.User.Emails {
 			n += len(e.DisclosedTo) // an email address that was given as a NameID is one

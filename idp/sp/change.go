@@ -53,7 +53,7 @@ func (r *Registry) create(ctx context.Context, p *idp.ServiceProvider, o Options
 	p.CreatedAt = r.stamp()
 	p.UpdatedAt = p.CreatedAt
 	detail := maps.Collect(diff(&idp.ServiceProvider{}, p))
-	err = r.store.CreateProvider(ctx, p, last, event("sp.add", p.EntityID, actor, detail))
+	err = r.store.CreateProvider(ctx, p, last, event(idp.AuditSPAdd, p.EntityID, actor, detail))
 	r.forget(p.EntityID)
 	if err != nil {
 		return fmt.Errorf("register provider %q: %w", p.EntityID, err)
@@ -129,7 +129,7 @@ func (r *Registry) Edit(ctx context.Context, id idp.EntityID, change func(*idp.S
 		return r.change(old, old), nil
 	}
 	c := r.change(old, next)
-	c.NameIDsCopied, err = r.writeEdit(ctx, old, next, o, event("sp.edit", id, actor, detail))
+	c.NameIDsCopied, err = r.writeEdit(ctx, old, next, o, event(idp.AuditSPEdit, id, actor, detail))
 	r.forget(id)
 	var clash *idp.ClashError
 	switch {

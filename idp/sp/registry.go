@@ -257,7 +257,7 @@ func (r *Registry) Get(ctx context.Context, id idp.EntityID) (*idp.ServiceProvid
 // Remove takes a registration away. The NameIDs it saw stay taken; see
 // Options.Resume.
 func (r *Registry) Remove(ctx context.Context, id idp.EntityID, actor string) error {
-	err := r.store.RemoveProvider(ctx, id, event("sp.remove", id, actor, nil))
+	err := r.store.RemoveProvider(ctx, id, event(idp.AuditSPRemove, id, actor, nil))
 	if err != nil {
 		r.forget(id)
 		return fmt.Errorf("remove provider %q: %w", id, err)
@@ -326,7 +326,7 @@ func (r *Registry) ours() []*x509.Certificate {
 	return r.OurCerts()
 }
 
-func event(kind string, id idp.EntityID, actor string, detail map[string]string) idp.AuditEvent {
+func event(kind idp.AuditKind, id idp.EntityID, actor string, detail map[string]string) idp.AuditEvent {
 	return idp.AuditEvent{Kind: kind, Outcome: "ok", Actor: actor, SP: id, Detail: detail}
 }
 

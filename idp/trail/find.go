@@ -26,7 +26,7 @@ type Filter struct {
 }
 
 func (f *Filter) chooses(r *idp.AuditRecord) bool {
-	return (f.Kind == "" || r.Kind == f.Kind || strings.HasPrefix(r.Kind, f.Kind+".")) &&
+	return (f.Kind == "" || string(r.Kind) == f.Kind || strings.HasPrefix(string(r.Kind), f.Kind+".")) &&
 		(f.User == "" || r.User == f.User || r.Actor == "user:"+string(f.User)) &&
 		(f.SP == "" || r.SP == f.SP) &&
 		(f.ID == "" || r.ErrorID == f.ID || r.RequestID == f.ID) &&
@@ -123,7 +123,7 @@ func (s *Service) After(ctx context.Context, after uint64, f Filter, limit int) 
 }
 
 // Damaged is the kind under which a record is shown that cannot be read.
-const Damaged = "(damaged)"
+const Damaged idp.AuditKind = "(damaged)"
 
 func decode(line idp.AuditLine) (rec idp.AuditRecord) {
 	if err := json.Unmarshal(line.JSON, &rec); err != nil {
