@@ -245,7 +245,7 @@ func TestRotationUsers(t *testing.T) {
 	s.Board.Used(board.Use{SP: "urn:one", Year: "2031", At: now})
 	var refused *admin.Error
 	err = step(certs.StepRetire, "2031")
-	if !errors.As(err, &refused) || refused.Code != admin.CodeRefused || !strings.Contains(refused.Message, "; used by urn:one\n  to retire it all the same") {
+	if !errors.As(err, &refused) || refused.Code != admin.CodeRefused {
 		t.Fatalf("retire: %v", err)
 	}
 	if diff := cmp.Diff([]idp.EntityID{"urn:one"}, refused.Users); diff != "" {
