@@ -7,7 +7,6 @@ import (
 	"crypto/x509"
 	"encoding/asn1"
 	"encoding/pem"
-	"errors"
 	"fmt"
 	"regexp"
 	"strings"
@@ -54,11 +53,39 @@ func parseForeign(der []byte) (*x509.Certificate, error) {
 	return nil, &partnercert.Error{Code: partnercert.NotStrict, Text: "a certificate in it breaks the rules of RFC 5280, for example in a name or an extension, so strict software refuses it: ask for another one"}
 }
 
+// KeyFileCode says why a file has no private key that can be used.
+type KeyFileCode string
+
+// The codes.
+const (
+	KeyFileTooLong    KeyFileCode = "too_long"
+	KeyFileSeveral    KeyFileCode = "several"
+	KeyFilePKCS12     KeyFileCode = "pkcs12"
+	KeyFileDER        KeyFileCode = "der"
+	KeyFileMissing    KeyFileCode = "missing"
+	KeyFileEncrypted  KeyFileCode = "encrypted"
+	KeyFileUnreadable KeyFileCode = "unreadable"
+	KeyFileNotRSA     KeyFileCode = "not_rsa"
+)
+
+// KeyFileError is the error of ParsePrivateKey.
+type KeyFileError struct {
+	Code KeyFileCode
+	Text string
+}
+
+func (e *KeyFileError) Error() string { return e.Text }
+
+func keyError(code KeyFileCode, format string, args ...any) error {
+	return &KeyFileError{code, fmt.Sprintf(format, args...)}
+}
+
 // ParsePrivateKey reads the one private key in a file from elsewhere: PEM,
-// PKCS#8 or PKCS#1, RSA, not encrypted. Errors never quote the file.
+// PKCS#8 or PKCS#1, RSA, not encrypted. The error is a *KeyFileError, which never
+// quotes the file.
 func ParsePrivateKey(data []byte) (crypto.Signer, error) {
 	if len(data) > MaxForeign {
-		return nil, fmt.Errorf("it is longer than %d bytes", MaxForeign)
+		return nil, keyError(KeyFileTooLong, "it is longer than %d bytes", MaxForeign)
 	}
 	text, err := filetext.Decode(data)
 	if err != nil { // DER, which is named below
@@ -70,7 +97,7 @@ func ParsePrivateKey(data []byte) (crypto.Signer, error) {
 			continue
 		}
 		if found != nil {
-			return nil, errors.New("it holds more than one private key")
+			return nil, keyError(KeyFileSeveral, "it holds more than one private key")
 		}
 		found = block
 	}
@@ -78,35 +105,35 @@ func ParsePrivateKey(data []byte) (crypto.Signer, error) {
 	case found != nil:
 		return parsePrivate(found)
 	case isPKCS12(data):
-		return nil, errors.New("it is PKCS#12: run openssl pkcs12 -in FILE -nocerts -nodes -out key.pem first, and remove key.pem afterwards")
+		return nil, keyError(KeyFilePKCS12, "it is PKCS#12: run openssl pkcs12 -in FILE -nocerts -nodes -out key.pem first, and remove key.pem afterwards")
 	case len(data) > 0 && data[0] == 0x30:
-		return nil, errors.New("it is not PEM: run openssl pkey -inform DER -in FILE -out key.pem first, and remove key.pem afterwards")
+		return nil, keyError(KeyFileDER, "it is not PEM: run openssl pkey -inform DER -in FILE -out key.pem first, and remove key.pem afterwards")
 	}
-	return nil, errors.New("there is no PEM private key in it (-----BEGIN PRIVATE KEY-----)")
+	return nil, keyError(KeyFileMissing, "there is no PEM private key in it (-----BEGIN PRIVATE KEY-----)")
 }
 
 func parsePrivate(block *pem.Block) (crypto.Signer, error) {
 	if block.Type == "ENCRYPTED PRIVATE KEY" || strings.Contains(block.Headers["Proc-Type"], "ENCRYPTED") {
-		return nil, errors.New("it is encrypted: run openssl pkey -in FILE -out key.pem first, and remove key.pem afterwards")
+		return nil, keyError(KeyFileEncrypted, "it is encrypted: run openssl pkey -in FILE -out key.pem first, and remove key.pem afterwards")
 	}
 	switch block.Type {
 	case "PRIVATE KEY":
 		key, err := x509.ParsePKCS8PrivateKey(block.Bytes)
 		if err != nil {
-			return nil, errors.New("its PKCS#8 cannot be read")
+			return nil, keyError(KeyFileUnreadable, "its PKCS#8 cannot be read")
 		}
 		if key, ok := key.(*rsa.PrivateKey); ok {
 			return key, nil
 		}
-		return nil, fmt.Errorf("it is of type %T: service providers need RSA", key)
+		return nil, keyError(KeyFileNotRSA, "it is of type %T: service providers need RSA", key)
 	case "RSA PRIVATE KEY":
 		key, err := x509.ParsePKCS1PrivateKey(block.Bytes)
 		if err != nil {
-			return nil, errors.New("its PKCS#1 cannot be read")
+			return nil, keyError(KeyFileUnreadable, "its PKCS#1 cannot be read")
 		}
 		return key, nil
 	}
-	return nil, fmt.Errorf("it is a key of another kind (%s): service providers need RSA", block.Type)
+	return nil, keyError(KeyFileNotRSA, "it is a key of another kind (%s): service providers need RSA", block.Type)
 }
 
 // indent is what YAML and editors put before each line of a PEM block.

@@ -43,6 +43,35 @@ const (
 	day = 24 * time.Hour
 )
 
+// PolicyCode says what makes a policy unusable.
+type PolicyCode string
+
+// The codes.
+const (
+	PolicyDate                PolicyCode = "date"
+	PolicyPublishEarly        PolicyCode = "publish_before_make"
+	PolicyPreferEarly         PolicyCode = "prefer_before_publish"
+	PolicyPreferSameDay       PolicyCode = "prefer_on_day_of_publish"
+	PolicyCertEndEarly        PolicyCode = "cert_ends_before_next_prefer"
+	PolicyOverlap             PolicyCode = "overlap"
+	PolicyRetireBeforeCertEnd PolicyCode = "retire_before_cert_ends"
+	PolicyRetireEarly         PolicyCode = "retire_early"
+	PolicyKeySource           PolicyCode = "key_source"
+	PolicyKeyBits             PolicyCode = "key_bits"
+)
+
+// PolicyError is the error of Policy.Validate.
+type PolicyError struct {
+	Code PolicyCode
+	Text string
+}
+
+func (e *PolicyError) Error() string { return e.Text }
+
+func policyError(code PolicyCode, format string, args ...any) error {
+	return &PolicyError{code, fmt.Sprintf(format, args...)}
+}
+
 // Validate reports the first thing that makes the policy unusable: dates that
 // do not exist or are out of order, a calendar that leaves service providers no
 // time to move, a key length or a key source that is not offered.
@@ -52,48 +81,48 @@ func (p Policy) Validate() error {
 		exists := d.Month >= time.January && d.Month <= time.December && d.Day >= 1 &&
 			time.Date(2028, d.Month, d.Day, 0, 0, 0, 0, time.UTC).Month() == d.Month
 		if !exists || d.Years < -1 || d.Years > 3 {
-			return fmt.Errorf("rotation calendar: no such date: day %d of month %d, %+d years", d.Day, d.Month, d.Years)
+			return policyError(PolicyDate, "rotation calendar: no such date: day %d of month %d, %+d years", d.Day, d.Month, d.Years)
 		}
 	}
 	// Four years in a row: wherever 29 February falls, order must hold.
 	for n := 2027; n < 2031; n++ {
-		if why := p.dates(n).wrong(p.dates(n + 1)); why != "" {
-			return fmt.Errorf("rotation calendar: %s", why)
+		if code, why := p.dates(n).wrong(p.dates(n + 1)); code != "" {
+			return policyError(code, "rotation calendar: %s", why)
 		}
 	}
 	switch p.KeySource {
 	case "", SourceGenerate, SourceImport, SourcePKCS11:
 	default:
-		return fmt.Errorf("key source %q: use %s, %s or %s", p.KeySource, SourceGenerate, SourceImport, SourcePKCS11)
+		return policyError(PolicyKeySource, "key source %q: use %s, %s or %s", p.KeySource, SourceGenerate, SourceImport, SourcePKCS11)
 	}
 	switch p.KeyBits {
 	case 2048, 3072, 4096:
 		return nil
 	}
-	return fmt.Errorf("signing key of %d bits: use 2048, 3072 or 4096", p.KeyBits)
+	return policyError(PolicyKeyBits, "signing key of %d bits: use 2048, 3072 or 4096", p.KeyBits)
 }
 
 // wrong says what is wrong with the dates of a year, given those of the year
 // after; "" if nothing is.
-func (d Dates) wrong(next Dates) string {
+func (d Dates) wrong(next Dates) (PolicyCode, string) {
 	overlap := d.CertEndAt.Sub(next.PublishAt)
 	switch {
 	case d.PublishAt.Before(d.MakeAt):
-		return "published before the key is made"
+		return PolicyPublishEarly, "published before the key is made"
 	case d.PreferAt.Before(d.PublishAt):
-		return "preferred before it is published"
+		return PolicyPreferEarly, "preferred before it is published"
 	case d.PreferAt.Equal(d.PublishAt):
-		return "published and preferred on the same day: who follows the metadata would meet the key unprepared"
+		return PolicyPreferSameDay, "published and preferred on the same day: who follows the metadata would meet the key unprepared"
 	case d.CertEndAt.Before(next.PreferAt):
-		return "the certificate ends before the next year is preferred"
+		return PolicyCertEndEarly, "the certificate ends before the next year is preferred"
 	case overlap < moveTime:
-		return fmt.Sprintf("no overlap: the next year is published %d days before the certificate ends; service providers need %d to move",
+		return PolicyOverlap, fmt.Sprintf("no overlap: the next year is published %d days before the certificate ends; service providers need %d to move",
 			overlap/day, moveTime/day)
 	case d.RetireAt.Before(d.CertEndAt):
-		return "retired before the certificate ends"
+		return PolicyRetireBeforeCertEnd, "retired before the certificate ends"
 	case d.RetireAt.Sub(next.PublishAt) < successorTime:
-		return fmt.Sprintf("retired %d days after the next year is published; it may be after %d at the earliest",
+		return PolicyRetireEarly, fmt.Sprintf("retired %d days after the next year is published; it may be after %d at the earliest",
 			d.RetireAt.Sub(next.PublishAt)/day, successorTime/day)
 	}
-	return ""
+	return "", ""
 }

@@ -5,8 +5,7 @@ import "time"
 // AuditEvent is what a change tells the audit trail. It holds no personal data
 // beyond our own UserID: no address, no name, no NameID, no secret.
 type AuditEvent struct {
-	// Kind is a dotted name: "sign_in", "sp.add", "user.lock".
-	Kind string `json:"kind"`
+	Kind AuditKind `json:"kind"`
 	// Outcome is "ok" or the code of a refusal.
 	Outcome string `json:"outcome"`
 	// Actor is who did it: "user:ID", "cli:uid=1000(ops)", "server".

@@ -80,8 +80,9 @@ type Options struct {
 	// gives these, so that the document need not.
 	HasACS, HasKeys, HasEncryption, HasName bool
 	// CheckURL says why a URL cannot be registered; "" if it can. An optional URL
-	// that it refuses is left out. May be nil.
-	CheckURL func(url string) string
+	// that it refuses is left out. The option is the one by which an operator can have
+	// it anyway. May be nil.
+	CheckURL func(url string) (why string, permission idp.Option)
 	// Ours are the fingerprints of our own signing certificates, of all years: a
 	// service provider that was set up with one of them as its own was set up the
 	// wrong way round.
@@ -104,7 +105,15 @@ func (o *Options) need(p Part) need {
 type Note struct {
 	Part Part   `json:"part"`
 	Text string `json:"text"`
+	// Option is the setting of a registration that helps; zero if there is none.
+	Option idp.Option `json:"option,omitzero"`
 }
+
+// The options that notes name beside those of Options.CheckURL.
+const (
+	OptionEntityID = "entity_id" // chooses one of several providers
+	OptionName     = "name"
+)
 
 // Problems is the error of ReadSP: everything that prevents a registration.
 type Problems []Note
@@ -122,7 +131,12 @@ func (p Problems) Error() string {
 
 // fault notes that a part cannot be used. The table decides what follows.
 func (r *spReader) fault(part Part, format string, args ...any) {
-	n := Note{part, fmt.Sprintf(format, args...)}
+	r.file(Note{Part: part, Text: fmt.Sprintf(format, args...)})
+}
+
+// file puts a note about a part that cannot be used where the table says.
+func (r *spReader) file(n Note) {
+	part := n.Part
 	switch r.o.need(part) {
 	case needed:
 		r.problems = append(r.problems, n)
@@ -135,7 +149,12 @@ func (r *spReader) fault(part Part, format string, args ...any) {
 
 // note says what was assumed about a part, or done with it.
 func (r *spReader) note(part Part, format string, args ...any) {
-	r.d.Notes = append(r.d.Notes, Note{part, fmt.Sprintf(format, args...)})
+	r.d.Notes = append(r.d.Notes, Note{Part: part, Text: fmt.Sprintf(format, args...)})
+}
+
+// noteName is note about the name, of which the operator can give another one.
+func (r *spReader) noteName(format string, args ...any) {
+	r.d.Notes = append(r.d.Notes, Note{PartName, fmt.Sprintf(format, args...), idp.Option{Name: OptionName}})
 }
 
 // settle ends the reading of all parts of a kind: with one that can be used, the

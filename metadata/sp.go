@@ -133,7 +133,7 @@ func (r *spReader) parse(data []byte) *xmltree.Element {
 		r.fault(PartDocument, "This is %s, not SAML metadata. Get the XML document itself, whose root element is EntityDescriptor.", kind.Article())
 		return nil
 	case filetext.PEM, filetext.DER:
-		r.fault(PartDocument, "This is %s, not SAML metadata. Give a certificate with --cert, beside --entity-id and --acs-url.", kind.Article())
+		r.fault(PartDocument, "This is %s, not SAML metadata. Register a certificate by itself, with the entity ID and the URL of an AssertionConsumerService.", kind.Article())
 		return nil
 	case filetext.Text:
 		r.fault(PartDocument, "This is not XML: it does not begin with <. Give the metadata as it is, without text around it.")
@@ -176,7 +176,8 @@ func (r *spReader) unwrap(root *xmltree.Element) *xmltree.Element {
 	case len(all) == 1:
 		return r.member(all[0])
 	case r.o.EntityID == "":
-		r.fault(PartEntity, "The EntitiesDescriptor has %d service providers: %s. Name the one to register with --entity-id.", len(all), ids(all))
+		r.file(Note{PartEntity, fmt.Sprintf("The EntitiesDescriptor has %d service providers: %s. Name the one to register by its entity ID.", len(all), ids(all)),
+			idp.Option{Name: OptionEntityID}})
 	case len(named) == 0:
 		r.fault(PartEntity, "The EntitiesDescriptor has no service provider %q. It has %s.", r.o.EntityID, ids(all))
 	case len(named) > 1:

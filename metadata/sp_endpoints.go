@@ -1,6 +1,7 @@
 package metadata
 
 import (
+	"fmt"
 	"slices"
 	"strconv"
 	"strings"
@@ -12,12 +13,13 @@ import (
 
 // consumer is an AssertionConsumerService as it is in the document.
 type consumer struct {
-	binding string
-	url     string // "" if the binding is not HTTP-POST, or the URL cannot be used
-	refused string // why the registry would not take url; "" if it would
-	index   int    // -1 if there is none
-	isTrue  bool   // isDefault="true"
-	isFalse bool   // isDefault="false"
+	binding    string
+	url        string     // "" if the binding is not HTTP-POST, or the URL cannot be used
+	refused    string     // why the registry would not take url; "" if it would
+	permission idp.Option // by which it would
+	index      int        // -1 if there is none
+	isTrue     bool       // isDefault="true"
+	isFalse    bool       // isDefault="false"
 }
 
 // consumers reads the Assertion Consumer Services and keeps those that we can
@@ -81,7 +83,7 @@ func (r *spReader) consumer(e *xmltree.Element) consumer {
 	}
 	c.url = r.location(e, "Location", PartACS)
 	if c.url != "" && r.o.CheckURL != nil {
-		c.refused = r.o.CheckURL(c.url)
+		c.refused, c.permission = r.o.CheckURL(c.url)
 	}
 	return c
 }
@@ -95,7 +97,7 @@ func (r *spReader) registrable(list []consumer) []consumer {
 	}
 	for _, c := range list {
 		if c.refused != "" {
-			r.fault(PartACS, "The AssertionConsumerService %q cannot be used: it %s.", c.url, c.refused)
+			r.file(Note{PartACS, fmt.Sprintf("The AssertionConsumerService %q cannot be used: it %s.", c.url, c.refused), c.permission})
 		}
 	}
 	return good
@@ -187,8 +189,8 @@ func (r *spReader) logout(sp *xmltree.Element) {
 		}
 		url := r.location(e, where, PartLogout)
 		if url != "" && r.o.CheckURL != nil {
-			if what := r.o.CheckURL(url); what != "" {
-				r.fault(PartLogout, "The SingleLogoutService %q cannot be used: it %s.", url, what)
+			if what, permission := r.o.CheckURL(url); what != "" {
+				r.file(Note{PartLogout, fmt.Sprintf("The SingleLogoutService %q cannot be used: it %s.", url, what), permission})
 				continue
 			}
 		}

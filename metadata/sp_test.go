@@ -599,11 +599,12 @@ func TestReadSPWithOptions(t *testing.T) {
 	second := strings.NewReplacer("/acs", "/two", `"0"`, `"1" isDefault="true"`).Replace(acsElement)
 	org := strings.NewReplacer(">Sample<", "><", "<Organization>", "<Organization><OrganizationName>Org</OrganizationName>").Replace(doc)
 	service := strings.NewReplacer(">Sample<", "><", "</SPSSODescriptor>", "<AttributeConsumingService><ServiceName>Required attributes</ServiceName></AttributeConsumingService></SPSSODescriptor>").Replace(doc)
-	noTwo := func(url string) string {
+	permission := idp.Option{Name: "permission"}
+	noTwo := func(url string) (string, idp.Option) {
 		if strings.HasSuffix(url, "/two") || strings.HasSuffix(url, "/slo") {
-			return "is not wanted"
+			return "is not wanted", permission
 		}
-		return ""
+		return "", idp.Option{}
 	}
 	cases := []struct {
 		name, doc string
@@ -643,6 +644,14 @@ func TestReadSPWithOptions(t *testing.T) {
 			if err == nil {
 				if diff := cmp.Diff(c.notes, partsOf(d.Notes)); diff != "" {
 					t.Errorf("%s\n%v", diff, d.Notes)
+				}
+				for _, n := range d.Notes {
+					if named := n.Option == permission; named != (c.o.CheckURL != nil) {
+						t.Errorf("the note about %s names the option %+v", n.Part, n.Option)
+					}
+					if n.Part == metadata.PartName && n.Option.Name != metadata.OptionName {
+						t.Errorf("the note %q does not name the option", n.Text)
+					}
 				}
 			}
 		})

@@ -106,7 +106,7 @@ func (r *spReader) name(entity, sp *xmltree.Element) {
 					continue
 				}
 				if !r.o.HasName {
-					r.note(PartName, "The name is that of the organization, %q; give --name if the service has one of its own.", r.d.Name)
+					r.noteName("The name is that of the organization, %q.", r.d.Name)
 				}
 				return
 			}
@@ -115,7 +115,7 @@ func (r *spReader) name(entity, sp *xmltree.Element) {
 	r.d.Name = r.d.EntityID.DisplayName()
 	if service := sp.Child(namespace, "AttributeConsumingService"); service != nil && !r.o.HasName {
 		if text := r.preferEnglish(service.Children(namespace, "ServiceName")); text != "" {
-			r.note(PartName, "The metadata calls a set of attributes %q (ServiceName). That is not the provider's name; if users know it by that name, give --name.", text)
+			r.noteName("The metadata calls a set of attributes %q (ServiceName). That is not the provider's name, unless users know it by that name.", text)
 		}
 	}
 }
@@ -139,7 +139,7 @@ func (r *spReader) preferEnglish(elements []*xmltree.Element) string {
 	}
 	if short := idp.Shorten(first, idp.MaxName); short != first {
 		if !r.o.HasName {
-			r.note(PartName, "The name %q is longer than %d characters and was cut; give --name for a shorter one.", first, idp.MaxName)
+			r.noteName("The name %q is longer than %d characters and was cut.", first, idp.MaxName)
 		}
 		return short
 	}

@@ -175,6 +175,9 @@ func findAudit(ctx context.Context, client *admin.Client, q admin.AuditQuery, n 
 }
 
 func (a *app) printRecords(records []idp.AuditRecord) error {
+	if slices.ContainsFunc(records, func(r idp.AuditRecord) bool { return r.Kind == trail.Damaged }) {
+		defer a.saySuggestions([]idp.Suggestion{idp.Suggest(idp.DoAuditVerify).Labeled("verify_audit")})
+	}
 	enc := json.NewEncoder(jsonWriter(a.out))
 	enc.SetEscapeHTML(false)
 	for i := range records {

@@ -77,7 +77,7 @@ func drawTrail(t *rapid.T) (lines []admin.AuditLine, records []idp.AuditRecord) 
 	var last idp.AuditRecord
 	for range rapid.IntRange(1, 4).Draw(t, "records") {
 		ev := idp.AuditEvent{
-			Kind: text.Draw(t, "kind"), Outcome: text.Draw(t, "outcome"), Actor: text.Draw(t, "actor"), User: idp.UserID(text.Draw(t, "user")),
+			Kind: idp.AuditKind(text.Draw(t, "kind")), Outcome: text.Draw(t, "outcome"), Actor: text.Draw(t, "actor"), User: idp.UserID(text.Draw(t, "user")),
 			SP: idp.EntityID(text.Draw(t, "sp")), Year: idp.Year(text.Draw(t, "year")), RequestID: text.Draw(t, "request"), ErrorID: text.Draw(t, "error"),
 			Address: rapid.SampledFrom([]string{"", "192.0.2.1"}).Draw(t, "address"), Detail: rapid.MapOf(text, text).Draw(t, "detail"),
 		}

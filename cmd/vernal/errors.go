@@ -101,7 +101,7 @@ func (a *app) showError(ctx context.Context, client *admin.Client, id string) er
 
 // meaning is the text that goes with a refusal.
 func meaning(r idp.AuditRecord) (string, error) {
-	if r.Kind != "refusal" || r.Detail["field"] == "" {
+	if r.Kind != idp.AuditRefusal || r.Detail["field"] == "" {
 		return "", nil
 	}
 	set, err := templates.New()
@@ -117,7 +117,7 @@ func meaning(r idp.AuditRecord) (string, error) {
 }
 
 func (a *app) printStory(story *errorStory, about *idp.AuditRecord) error {
-	list := [][2]string{{"at", moment(about.At)}, {"what", about.Kind + ": " + about.Outcome}, {"record", fmt.Sprintf("#%d", about.Seq)}}
+	list := [][2]string{{"at", moment(about.At)}, {"what", string(about.Kind) + ": " + about.Outcome}, {"record", fmt.Sprintf("#%d", about.Seq)}}
 	list = append(list, recordPairs(about)...)
 	list = append(list, [2]string{"sp name", story.SPName})
 	if err := pairs(a.out, list); err != nil {

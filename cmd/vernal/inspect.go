@@ -13,6 +13,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"vernal/certs"
+	"vernal/idp"
 	"vernal/idp/admin"
 	"vernal/idp/filetext"
 	"vernal/idp/inspect"
@@ -129,7 +130,12 @@ func (a *app) inspectedText(args []string) (string, error) {
 func pick(req *admin.InspectRequest, text string, number int) error {
 	all := inspect.Find(text)
 	if len(all) == 0 {
-		return fmt.Errorf("no SAML message found: %s", inspect.See(text).Advice())
+		seen := inspect.See(text)
+		err := fmt.Errorf("no SAML message found: %s", seen.Advice())
+		if s, ok := seen.Suggestion(); ok {
+			err = idp.Advise(err, s)
+		}
+		return err
 	}
 	if number > len(all) {
 		return fmt.Errorf("there is no message %d in the text: it holds %d", number, len(all))

@@ -109,6 +109,9 @@ func (a *app) printCheck(c inspect.Check) {
 	for _, hint := range c.Hints {
 		fmt.Fprintln(a.out, "         look:     "+printable(hint))
 	}
+	for _, s := range c.Suggestions {
+		fmt.Fprintln(a.out, "         next:     "+printable(suggestionLine(s)))
+	}
 }
 
 func (a *app) printLevels(l *inspect.Levels, sp idp.EntityID) error {
@@ -120,7 +123,11 @@ func (a *app) printLevels(l *inspect.Levels, sp idp.EntityID) error {
 		{"identity", l.IAL}, {"sign-in", l.AAL + ": " + second}, {"stated", l.ClassRef}, {"attributes", strings.Join(l.Attributes, ", ")},
 	}
 	for _, d := range l.Dropped {
-		list = append(list, [2]string{"dropped", d.Name + ": " + string(d.Reason) + " (" + inspect.DropText(d, sp) + ")"})
+		text := inspect.DropText(d)
+		if s, ok := inspect.DropSuggestion(d, sp); ok {
+			text += ": " + commandLine(s)
+		}
+		list = append(list, [2]string{"dropped", d.Name + ": " + string(d.Reason) + " (" + text + ")"})
 	}
 	for _, u := range l.Unknown {
 		list = append(list, [2]string{"unknown", u})

@@ -82,6 +82,7 @@ func (a *app) tellPreview(made admin.PreviewLink) error {
 	for _, note := range made.Notes {
 		a.say("note: %s", printable(note))
 	}
+	a.saySuggestions(made.Suggestions)
 	if made.DryRun {
 		return nil
 	}

@@ -175,8 +175,8 @@ func (a *app) report(err error) int {
 	if err == nil {
 		return exitDone
 	}
-	a.say("vernal: %v", err)
-	a.saySuggestions(err)
+	a.say("vernal: %s", errorText(err))
+	a.saySuggestions(idp.SuggestionsOf(err))
 	var wrong *usageError
 	var refused *refusedError
 	var remote *admin.Error

@@ -94,9 +94,11 @@ func (a *app) spShowCommand() *cobra.Command {
 				if err := pairs(a.out, spPairs(p, a.clock.Now())); err != nil {
 					return err
 				}
-				for _, w := range sp.Warnings(p, a.clock.Now()) {
+				warnings, suggestions := sp.Warnings(p, a.clock.Now())
+				for _, w := range warnings {
 					a.say("note: %s", w)
 				}
+				a.saySuggestions(suggestions)
 				return nil
 			})
 		},

@@ -3,6 +3,7 @@ package main
 import (
 	"context"
 	"crypto/x509"
+	"errors"
 	"fmt"
 	"strings"
 
@@ -31,30 +32,34 @@ func (f *spFlags) add(c *cobra.Command, edit bool) {
 	for _, field := range sp.Fields() {
 		addFieldFlags(flags, field, edit)
 	}
-	flags.BoolVar(&f.options.AllowInsecureURL, "allow-insecure-url", false, "let addresses be http on other hosts than this one")
+	permit := func(to *bool, p sp.Permission) { flags.BoolVar(to, flagName(string(p)), false, permissionHelp[p]) }
+	permit(&f.options.AllowInsecureURL, sp.PermitInsecureURL)
 	if !edit {
-		flags.BoolVar(&f.options.Resume, "resume", false, "give a provider that was removed and comes back its old NameIDs")
-		flags.BoolVar(&f.options.Replace, "replace", false, "put this in the place of a registration that is there")
+		permit(&f.options.Resume, sp.PermitResume)
+		permit(&f.options.Replace, sp.PermitReplace)
 	}
-	flags.BoolVar(&f.options.NewNameIDs, "new-name-ids", false, "when the agency changes: give everybody a new NameID")
-	flags.BoolVar(&f.options.KeepNameIDs, "keep-name-ids", false, "when the agency changes: copy the NameIDs, so that the provider knows everybody as before")
+	permit(&f.options.NewNameIDs, sp.PermitNewNameIDs)
+	permit(&f.options.KeepNameIDs, sp.PermitKeepNameIDs)
 }
+
+// flagName is how the name of an option is typed, without the dashes before it.
+func flagName(option string) string { return strings.ReplaceAll(option, "_", "-") }
 
 // addFieldFlags adds the option of a field and, to edit, the one that removes.
 func addFieldFlags(flags *pflag.FlagSet, field sp.Field, edit bool) {
-	help := field.Help
+	help, name := field.Help, flagName(field.Option())
 	if len(field.Values) > 0 && len(field.Values) <= 5 {
 		help += ": " + strings.Join(field.Values, ", ")
 	}
 	switch {
 	case field.Kind == sp.KindBool:
-		flags.Bool(field.Flag, false, help)
+		flags.Bool(name, false, help)
 	case field.Kind.IsList():
-		flags.StringArray(field.Flag, nil, help+" (repeatable)")
+		flags.StringArray(name, nil, help+" (repeatable)")
 	default:
-		flags.String(field.Flag, "", help)
+		flags.String(name, "", help)
 	}
-	switch remove := "remove-" + field.Flag; {
+	switch remove := "remove-" + name; {
 	case !edit || field.Kind == sp.KindInts:
 	case field.Kind == sp.KindCert:
 		flags.StringArray(remove, nil, "remove a certificate, by `FILE` or the first 8 or more digits of its SHA-256")
@@ -71,14 +76,15 @@ func addFieldFlags(flags *pflag.FlagSet, field sp.Field, edit bool) {
 func (f *spFlags) edit(flags *pflag.FlagSet) (sp.Edit, error) {
 	e := sp.Edit{Set: make(map[string][]string), Remove: make(map[string][]string)}
 	for _, field := range sp.Fields() {
-		if flags.Changed(field.Flag) {
-			values, err := flagValues(flags, field.Flag, field.Kind == sp.KindCert)
+		name := flagName(field.Option())
+		if flags.Changed(name) {
+			values, err := flagValues(flags, name, field.Kind == sp.KindCert)
 			if err != nil {
 				return e, err
 			}
 			e.Set[field.Name] = values
 		}
-		remove := "remove-" + field.Flag
+		remove := "remove-" + name
 		if flags.Lookup(remove) == nil || !flags.Changed(remove) {
 			continue
 		}
@@ -122,6 +128,10 @@ func flagValues(flags *pflag.FlagSet, name string, files bool) ([]string, error)
 			return nil, fmt.Errorf("--%s: %w", name, err)
 		}
 		certs, err := partnercert.Read(data)
+		var other *partnercert.Error
+		if errors.As(err, &other) && other.Code == partnercert.IsMetadata {
+			return nil, fmt.Errorf("--%s %s: %w (--metadata does)", name, file, err)
+		}
 		if err != nil {
 			return nil, fmt.Errorf("--%s %s: %w", name, file, err)
 		}
@@ -145,7 +155,7 @@ func pemText(certs []*x509.Certificate) string {
 func (f *spFlags) change(c *cobra.Command) (admin.SPChange, error) {
 	change := admin.SPChange{EntityID: idp.EntityID(f.entityID), Options: f.options}
 	if f.options.KeepNameIDs && f.options.NewNameIDs {
-		return change, usage(c, "give %s or %s, not both", sp.FlagKeepNameIDs, sp.FlagNewNameIDs)
+		return change, usage(c, "give --keep-name-ids or --new-name-ids, not both")
 	}
 	var err error
 	if change.Edit, err = f.edit(c.Flags()); err != nil {
@@ -193,7 +203,7 @@ proof of identity (auth-only), and gets the e-mail address.`,
 			defer done()
 			changed, err := client.AddSP(c.Context(), change)
 			if err != nil {
-				return hintReplace(err)
+				return err
 			}
 			a.tellSP(changed)
 			a.tellNext(c.Context(), client, cfg)
@@ -205,14 +215,6 @@ proof of identity (auth-only), and gets the e-mail address.`,
 	}
 	f.add(c, false)
 	return c
-}
-
-// hintReplace names the two ways on from a provider that is there already.
-func hintReplace(err error) error {
-	if e, ok := err.(*admin.Error); ok && e.Code == admin.CodeExists {
-		e.Message += "; change it with 'vernal sp edit', or put this in its place with " + sp.FlagReplace
-	}
-	return err
 }
 
 // tellSP says what became of a registration.
@@ -234,6 +236,7 @@ func (a *app) tellSP(c *sp.Change) {
 	for _, w := range c.Warnings {
 		a.say("note: %s", printable(w))
 	}
+	a.saySuggestions(c.Suggestions)
 }
 
 func listed(values []string) string {

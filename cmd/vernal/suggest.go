@@ -1,7 +1,6 @@
 package main
 
 import (
-	"errors"
 	"fmt"
 	"io"
 	"strings"
@@ -12,7 +11,6 @@ import (
 	"github.com/spf13/pflag"
 
 	"vernal/idp"
-	"vernal/idp/admin"
 	"vernal/idp/shell"
 )
 
@@ -39,17 +37,6 @@ func commandLine(s idp.Suggestion) string {
 		return string(s.Do)
 	}
 	return line
-}
-
-// saySuggestions prints what an error of the server suggests, a line each.
-func (a *app) saySuggestions(err error) {
-	var remote *admin.Error
-	if !errors.As(err, &remote) {
-		return
-	}
-	for _, s := range remote.Suggestions {
-		a.say("  run: %s", commandLine(s))
-	}
 }
 
 // renderCommand looks the suggestion up in the tree. The error names a command or an

@@ -236,5 +236,9 @@ func (im *importing) problem(p account.ImportProblem) {
 		im.total.Problems = append(im.total.Problems, p)
 		return
 	}
-	im.app.say("%s", printable(p.String()))
+	text := p.String()
+	if p.Option.Name != "" {
+		text += ", or say " + optionFlag(p.Option)
+	}
+	im.app.say("%s", printable(text))
 }

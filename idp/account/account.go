@@ -78,7 +78,7 @@ type InputError struct {
 	// "totp_period"; of a profile or a record it is the JSON name, "" for the whole.
 	Field string
 	// Problem is a stable code, for catalogues: "invalid", "too_short",
-	// "too_long", "contains_email", "too_many", "missing", "unknown", "taken".
+	// "too_long", "contains_email", "too_many", "missing", "unknown", "taken", "unregistered".
 	Problem string
 	// Detail says it in a sentence, without the value.
 	Detail string
@@ -168,7 +168,7 @@ func (s *Service) Create(ctx context.Context, n NewUser, actor string) (*idp.Use
 	if u.PasswordHash, err = s.Hasher.Hash(ctx, n.Password); err != nil {
 		return nil, nil, fmt.Errorf("create account: %w", err)
 	}
-	if err := s.Store.CreateUser(ctx, u, event("user.add", u.ID, actor)); err != nil {
+	if err := s.Store.CreateUser(ctx, u, event(idp.AuditUserAdd, u.ID, actor)); err != nil {
 		return nil, nil, fmt.Errorf("create account: %w", err)
 	}
 	return u, enrolment, nil
@@ -188,6 +188,6 @@ func (s *Service) Lookup(ctx context.Context, email string) (*idp.User, error) {
 }
 
 // event is the audit record of a change that was made.
-func event(kind string, user idp.UserID, actor string) idp.AuditEvent {
+func event(kind idp.AuditKind, user idp.UserID, actor string) idp.AuditEvent {
 	return idp.AuditEvent{Kind: kind, Outcome: "ok", Actor: actor, User: user}
 }

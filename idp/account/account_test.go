@@ -126,7 +126,7 @@ func (h *house) audited(user idp.UserID) (kinds []string) {
 		if r.User != user {
 			continue
 		}
-		kinds = append(kinds, r.Kind)
+		kinds = append(kinds, string(r.Kind))
 		if r.Outcome != "ok" || r.Actor != actor || len(r.Detail) > 0 {
 			h.t.Errorf("audit record %+v", r)
 		}

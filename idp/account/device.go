@@ -66,7 +66,7 @@ func (s *Service) ForgetDevices(ctx context.Context, user idp.UserID, short stri
 			continue
 		}
 		hashes = append(hashes, d.Hash)
-		event.Kind, event.Detail = "user.forget_device", map[string]string{"device": d.Short()}
+		event.Kind, event.Detail = idp.AuditUserForgetDevice, map[string]string{"device": d.Short()}
 		events = append(events, event)
 	}
 	if len(hashes) == 0 {

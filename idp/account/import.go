@@ -35,11 +35,16 @@ type ImportOptions struct {
 	Unregistered bool `json:"unregistered,omitempty"`
 }
 
+// OptionUnregistered names ImportOptions.Unregistered.
+const OptionUnregistered = "unregistered"
+
 // ImportProblem is what is wrong with a line.
 type ImportProblem struct {
 	Line  int    `json:"line"`
 	Field string `json:"field,omitempty"`
 	Text  string `json:"text"`
+	// Option is the one of ImportOptions that takes it all the same; zero if none does.
+	Option idp.Option `json:"option,omitzero"`
 }
 
 func (p ImportProblem) String() string {
@@ -120,7 +125,7 @@ type importer struct {
 }
 
 func (im *importer) problem(line int, field, text string) {
-	im.result.Problems = append(im.result.Problems, ImportProblem{line, fieldName(field), text})
+	im.result.Problems = append(im.result.Problems, ImportProblem{Line: line, Field: fieldName(field), Text: text})
 }
 
 // clash says what the store found that was not so when the line was looked at,
@@ -147,6 +152,9 @@ func (im *importer) line(ctx context.Context, l *ImportLine) (*idp.ImportedUser,
 	}
 	for _, w := range append(wrong, faults...) {
 		im.problem(l.Line, w.Field, w.Detail)
+		if w.Problem == problemUnregistered {
+			im.result.Problems[len(im.result.Problems)-1].Option = idp.Option{Name: OptionUnregistered}
+		}
 	}
 	if len(wrong)+len(faults) > 0 {
 		return nil, nil
@@ -169,7 +177,7 @@ func (im *importer) line(ctx context.Context, l *ImportLine) (*idp.ImportedUser,
 		if p.Existing {
 			level = p.User.Proofed
 		}
-		p.Event = event("user.import", p.User.ID, im.actor)
+		p.Event = event(idp.AuditUserImport, p.User.ID, im.actor)
 		n := len(p.NameIDs)
 		for _, e := range p.User.Emails {
 			n += len(e.DisclosedTo) // an email address that was given as a NameID is one
@@ -235,6 +243,9 @@ func (im *importer) nameIDs(ctx context.Context, rec *Record) (map[idp.NameIDSco
 		switch {
 		case err != nil:
 			return nil, nil, err
+		case fault == faultUnregistered:
+			f.addProblem(field, problemUnregistered, fault)
+			continue
 		case fault != "":
 			f.add(field, fault)
 			continue

@@ -15,9 +15,11 @@ type faults struct {
 	wrong InputErrors
 }
 
-func (f *faults) add(field, detail string) {
+func (f *faults) add(field, detail string) { f.addProblem(field, "invalid", detail) }
+
+func (f *faults) addProblem(field, problem, detail string) {
 	if len(f.wrong) < maxProblems {
-		f.wrong = append(f.wrong, &InputError{field, "invalid", detail})
+		f.wrong = append(f.wrong, &InputError{field, problem, detail})
 	}
 }
 

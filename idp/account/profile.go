@@ -275,7 +275,7 @@ func (s *Service) Verify(ctx context.Context, email string, p *idp.Profile, dryR
 		User: u, Profile: p, Before: levelOf(before.Proofed()), After: levelOf(p.Proofed()), Changed: changedFields(before, p),
 	}
 	if !dryRun && len(v.Changed) > 0 {
-		e := event("user.verify", u.ID, actor)
+		e := event(idp.AuditUserVerify, u.ID, actor)
 		e.Detail = map[string]string{"level": v.After, "fields": strings.Join(v.Changed, " ")}
 		if err := s.Store.SetProfile(ctx, u.ID, p, now, e); err != nil {
 			return nil, fmt.Errorf("user.verify: %w", err)

@@ -26,8 +26,11 @@ import (
 // slip of the pen would give everybody a NameID that no provider ever asks for,
 // and then a new one at the first sign-in.
 
-// FlagUnregistered is the option of the command that refusals name.
-const FlagUnregistered = "--unregistered"
+// problemUnregistered is the code of a key that OptionUnregistered takes.
+const problemUnregistered = "unregistered"
+
+// faultUnregistered is the fault of a key that OptionUnregistered takes.
+const faultUnregistered = "no service provider is registered under this name, nor belongs to an agency of this name; register it first"
 
 // Prefixes that say what a key is.
 const (
@@ -86,7 +89,7 @@ func (k *scopes) of(ctx context.Context, key string) (scope idp.NameIDScope, kno
 	case agency:
 		return idp.AgencyScope(key), true, "", nil
 	case !k.unregistered:
-		return "", false, "no service provider is registered under this name, nor belongs to an agency of this name; register it first, or say " + FlagUnregistered, nil
+		return "", false, faultUnregistered, nil
 	case strings.Contains(key, ":"): // entity IDs are URIs
 		scope, fault, err = k.alone(ctx, idp.EntityID(key))
 		return scope, false, fault, err

@@ -33,12 +33,14 @@ type Error struct {
 	Message string `json:"message"`
 	// Problems are all that is wrong with the values given.
 	Problems []sp.Problem `json:"problems,omitempty"`
+	// Permissions are those of which one lets it be done.
+	Permissions []sp.Permission `json:"permissions,omitempty"`
+	// Suggestions are what can be done about it.
+	Suggestions []idp.Suggestion `json:"suggestions,omitempty"`
 	// Users are the service providers whose use stands against it.
 	Users []idp.EntityID `json:"users,omitempty"`
 	// Reason is why a step of the rotation is refused.
 	Reason *certs.Reason `json:"reason,omitempty"`
-	// Suggestions are what can be done about it.
-	Suggestions []idp.Suggestion `json:"suggestions,omitempty"`
 }
 
 func (e *Error) Error() string {
@@ -51,6 +53,9 @@ func (e *Error) Error() string {
 	}
 	return strings.Join(lines, "\n")
 }
+
+// Suggested returns what can be done about it, for idp.SuggestionsOf.
+func (e *Error) Suggested() []idp.Suggestion { return e.Suggestions }
 
 // Is makes errors.Is find the shared sentinel errors.
 func (e *Error) Is(target error) bool {
@@ -89,28 +94,29 @@ func toError(err error) *Error {
 	var e *Error
 	var invalid *sp.InvalidError
 	var refused *sp.RefusedError
+	suggestions := idp.SuggestionsOf(err)
 	switch {
 	case errors.As(err, &e):
 		return e
 	case errors.As(err, &invalid):
-		return &Error{Code: invalidCode(invalid), Message: "the registration is not valid", Problems: invalid.Problems}
+		return &Error{Code: invalidCode(invalid), Message: "the registration is not valid", Problems: invalid.Problems, Suggestions: suggestions}
 	case errors.As(err, &refused):
-		return &Error{Code: CodeRefused, Message: refused.Text}
+		return &Error{Code: CodeRefused, Message: refused.Text, Permissions: refused.Permissions, Suggestions: suggestions}
 	case errors.Is(err, idp.ErrNotFound):
-		return &Error{Code: CodeNotFound, Message: err.Error()}
+		return &Error{Code: CodeNotFound, Message: err.Error(), Suggestions: suggestions}
 	case errors.Is(err, idp.ErrExists):
-		return &Error{Code: CodeExists, Message: err.Error()}
+		return &Error{Code: CodeExists, Message: err.Error(), Suggestions: suggestions}
 	case errors.Is(err, idp.ErrBusy):
-		return &Error{Code: CodeBusy, Message: err.Error()}
+		return &Error{Code: CodeBusy, Message: err.Error(), Suggestions: suggestions}
 	}
-	return &Error{Code: CodeInternal, Message: err.Error()}
+	return &Error{Code: CodeInternal, Message: err.Error(), Suggestions: suggestions}
 }
 
-// invalidCode tells a registration that a flag would make valid from one that
+// invalidCode tells a registration that an option would make valid from one that
 // nothing does.
 func invalidCode(e *sp.InvalidError) Code {
 	for _, p := range e.Problems {
-		if p.Flag == "" {
+		if p.Option == (idp.Option{}) {
 			return CodeInvalid
 		}
 	}

@@ -1,13 +1,50 @@
 package admin
 
 import (
+	"encoding/json"
 	"errors"
 	"fmt"
 	"net/http"
 	"testing"
 
+	"github.com/google/go-cmp/cmp"
+
 	"vernal/idp"
+	"vernal/idp/sp"
 )
+
+// What can be done about an error reaches the caller as values, whatever the error is.
+func TestErrorsKeepAdvice(t *testing.T) {
+	t.Parallel()
+	next := []idp.Suggestion{idp.Suggest(idp.DoSPEdit, "urn:a").With("name", "").Labeled("name_provider")}
+	permit := []sp.Permission{sp.PermitResume}
+	tests := []struct {
+		name string
+		err  error
+		want Error
+	}{
+		{"refused", &sp.RefusedError{Permissions: permit}, Error{Code: CodeRefused, Permissions: permit}},
+		{"invalid", &sp.InvalidError{Problems: []sp.Problem{{Field: "name"}}, Suggestions: next}, Error{Code: CodeInvalid, Suggestions: next}},
+		{"invalid, and allowed by an option", &sp.InvalidError{Problems: []sp.Problem{{Option: idp.Option{Name: "cert"}}}}, Error{Code: CodeRefused}},
+		{"not found", idp.Advise(idp.ErrNotFound, next...), Error{Code: CodeNotFound, Suggestions: next}},
+		{"of ours", idp.Advise(errors.New("broken"), next...), Error{Code: CodeInternal, Suggestions: next}},
+		{"an Error", fmt.Errorf("wrapped: %w", &Error{Code: CodeExists, Suggestions: next, Permissions: permit}), Error{Code: CodeExists, Suggestions: next, Permissions: permit}},
+	}
+	for _, tt := range tests {
+		data, err := json.Marshal(toError(fmt.Errorf("wrapped: %w", tt.err)))
+		if err != nil {
+			t.Fatal(err)
+		}
+		var e *Error
+		if err := readError("x", "409", data); !errors.As(err, &e) {
+			t.Fatalf("%s: %v", tt.name, err)
+		}
+		got := Error{Code: e.Code, Permissions: e.Permissions, Suggestions: idp.SuggestionsOf(e)}
+		if diff := cmp.Diff(tt.want, got); diff != "" {
+			t.Errorf("%s (-want +got):\n%s", tt.name, diff)
+		}
+	}
+}
 
 // A command that meets a store with too much to write says so, and the caller can tell.
 func TestBusyHasCode(t *testing.T) {

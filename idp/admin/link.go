@@ -6,6 +6,7 @@ import (
 	"slices"
 	"time"
 
+	"vernal/idp"
 	"vernal/idp/link"
 	"vernal/idp/watch"
 )
@@ -115,7 +116,8 @@ func (s *Service) revokeLink(ctx context.Context, by Caller, req LinkRevoke) (Li
 	}
 	i := slices.IndexFunc(all, func(l link.Link) bool { return l.ID == req.ID })
 	if i < 0 {
-		return LinkRevoked{}, &Error{Code: CodeNotFound, Message: fmt.Sprintf("there is no link %.40q; those there are: vernal rotation link list", req.ID)}
+		return LinkRevoked{}, &Error{Code: CodeNotFound, Message: fmt.Sprintf("there is no link %.40q", req.ID),
+			Suggestions: []idp.Suggestion{idp.Suggest(idp.DoRotationLinkList).Labeled("list_links")}}
 	}
 	before := !all[i].RevokedAt.IsZero()
 	if req.DryRun || before {

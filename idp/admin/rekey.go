@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 
+	"vernal/idp"
 	"vernal/idp/rekey"
 	"vernal/idp/seal"
 )
@@ -89,21 +90,26 @@ func (s *Service) renewKeys(ctx context.Context, by Caller, _ Empty) (RekeyState
 // rekeyError says how to go on from where a change of keys is.
 func rekeyError(err error) error {
 	text := ""
+	var next []idp.Suggestion
 	switch {
 	case errors.Is(err, rekey.ErrSameKey):
 		text = "the new key file holds the master key that is in use: name a file that does not exist, and a key is made there"
 	case errors.Is(err, rekey.ErrOldKey):
-		text = "the old master key is still configured: put the new key in its place (for a key in the environment: and restart), then repeat --finish"
+		text = "the old master key is still configured: put the new key in its place (for a key in the environment: and restart)"
+		next = append(next, idp.Suggest(idp.DoRekey).With("finish", "").Labeled("repeat"))
 	case errors.Is(err, rekey.ErrNewKey):
-		text = "the new master key is configured: put the old key back in its place (for a key in the environment: and restart), then repeat --cancel"
+		text = "the new master key is configured: put the old key back in its place (for a key in the environment: and restart)"
+		next = append(next, idp.Suggest(idp.DoRekey).With("cancel", "").Labeled("repeat"))
 	case errors.Is(err, seal.ErrChangeUnderWay):
-		text = "another change of keys has not ended: see 'vernal rekey', and finish or cancel it first"
+		text = "another change of keys has not ended: finish or cancel it first"
+		next = append(next, idp.Suggest(idp.DoRekey).Labeled("show_change"))
 	case errors.Is(err, seal.ErrNoChange):
-		text = "no change of the master key is under way: begin one with 'vernal rekey --begin --new-key FILE'"
+		text = "no change of the master key is under way"
+		next = append(next, idp.Suggest(idp.DoRekey).With("begin", "").With("new_key", "").Labeled("begin_change"))
 	default:
 		return err
 	}
-	return &Error{Code: CodeRefused, Message: text}
+	return &Error{Code: CodeRefused, Message: text, Suggestions: next}
 }
 
 // RekeyState says which keys are in force.

@@ -171,9 +171,14 @@ func stepError(err error) error {
 	case !errors.As(err, &refused):
 		return err
 	}
-	phrases, errPhrases := templates.TerminalPhrases()
-	if errPhrases != nil {
-		return errPhrases
+	return refusal(refused)
+}
+
+// refusal renders a refusal of the rotation.
+func refusal(refused *certs.RefusedError) *Error {
+	phrases, err := templates.TerminalPhrases()
+	if err != nil {
+		return toError(err)
 	}
 	reason := refused.Because
 	reason.Text = phrases.Reason(reason)

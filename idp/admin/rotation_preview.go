@@ -11,7 +11,6 @@ import (
 	"vernal/idp"
 	"vernal/idp/link"
 	"vernal/idp/preview"
-	"vernal/idp/shell"
 	"vernal/metadata"
 )
 
@@ -39,8 +38,9 @@ type PreviewLink struct {
 	MetadataURL    string `json:"metadata_url,omitzero"`
 	CertificateURL string `json:"certificate_url,omitzero"`
 	AuthURL        string `json:"auth_url"`
-	// Notes are worth knowing before it is sent.
-	Notes []string `json:"notes"`
+	// Notes are worth knowing before it is sent, Suggestions what can be done about them.
+	Notes       []string         `json:"notes"`
+	Suggestions []idp.Suggestion `json:"suggestions,omitempty"`
 }
 
 func (s *Service) rotationPreview(ctx context.Context, by Caller, req PreviewRequest) (PreviewLink, error) {
@@ -51,25 +51,26 @@ func (s *Service) rotationPreview(ctx context.Context, by Caller, req PreviewReq
 		return PreviewLink{}, &Error{Code: CodeInvalid, Message: fmt.Sprintf("a preview link lasts 1 to %d days", MaxPreviewDays)}
 	}
 	now := s.Clock.Now()
-	if why := s.unpreviewable(req.Year, now); why != "" {
-		return PreviewLink{}, &Error{Code: CodeRefused, Message: why}
+	if why := s.unpreviewable(req.Year, now); why != nil {
+		return PreviewLink{}, why
 	}
 	p, err := s.Registry.Lookup(ctx, req.SP)
 	switch {
 	case errors.Is(err, idp.ErrNotFound) || req.SP == idp.RehearsalSP:
-		return PreviewLink{}, &Error{Code: CodeRefused, Message: fmt.Sprintf(
-			"no service provider is registered as %q\n  those that are: vernal sp list", req.SP)}
+		return PreviewLink{}, refused(idp.Suggest(idp.DoSPList).Labeled("list_registered"),
+			"no service provider is registered as %q", req.SP)
 	case err != nil:
 		return PreviewLink{}, err
 	case !p.Active:
-		return PreviewLink{}, &Error{Code: CodeRefused, Message: fmt.Sprintf(
-			"%s is not active: nobody can sign in to it\n  to open it: vernal sp edit %s --active", req.SP, shell.Quote(string(req.SP)))}
+		return PreviewLink{}, refused(idp.Suggest(idp.DoSPEdit, string(req.SP)).With("active", "").Labeled("activate"),
+			"%s is not active: no one can sign in to it", req.SP)
 	}
 	d := metadata.IdP{BaseURL: s.Rotation.BaseURL}
 	answer := PreviewLink{
-		DryRun: req.DryRun, Name: p.Name, AuthURL: d.AuthnURL(req.Year), Notes: previewNotes(&p.ServiceProvider, req.Year),
+		DryRun: req.DryRun, Name: p.Name, AuthURL: d.AuthnURL(req.Year),
 		Link: link.Link{Kind: link.Preview, Year: req.Year, SP: req.SP, ExpiresAt: now.AddDate(0, 0, req.Days)},
 	}
+	answer.Notes, answer.Suggestions = previewNotes(&p.ServiceProvider, req.Year)
 	if req.DryRun {
 		answer.Link.CreatedAt, answer.Link.Actor = now, by.Actor()
 		return answer, nil
@@ -86,32 +87,38 @@ func (s *Service) rotationPreview(ctx context.Context, by Caller, req PreviewReq
 	return answer, nil
 }
 
-// unpreviewable says why a year has nothing to preview, and what to do; "" if it
-// has.
-func (s *Service) unpreviewable(y idp.Year, now time.Time) string {
+// refused is a refusal, and what to do about it.
+func refused(next idp.Suggestion, format string, args ...any) *Error {
+	return &Error{Code: CodeRefused, Message: fmt.Sprintf(format, args...), Suggestions: []idp.Suggestion{next}}
+}
+
+// unpreviewable says why a year has nothing to preview; nil if it has.
+func (s *Service) unpreviewable(y idp.Year, now time.Time) *Error {
 	entry, ok := s.Ring.Lookup(y, now)
 	switch {
 	case !ok:
-		return fmt.Sprintf("%s is not created yet\n  make it first: vernal rotation create %s", y, y)
+		return refused(idp.Suggest(idp.DoRotationCreate, string(y)).Labeled("create_first"), "%s is not created yet", y)
 	case entry.Fault != "":
-		return fmt.Sprintf("%s cannot sign: %s", y, string(entry.Fault))
+		return refusal(&certs.RefusedError{Kind: "preview", Year: y, Because: entry.Fault.Reason(y), Suggestions: []idp.Suggestion{entry.Fault.Suggestion(y)}})
 	case entry.State.Live():
-		return fmt.Sprintf("%s is %s: its addresses answer everybody, without a link\n  what to send: vernal metadata show %s", y, entry.State, y)
+		return refused(idp.Suggest(idp.DoMetadataShow, string(y)).Labeled("show_metadata"),
+			"%s is %s: its URLs answer everyone, without a link", y, entry.State)
 	case entry.State.Over():
-		return fmt.Sprintf("%s is %s, and does not come back\n  the years: vernal rotation status", y, entry.State)
+		return refused(idp.Suggest(idp.DoRotationStatus).Labeled("years_made"), "%s is %s, and does not come back", y, entry.State)
 	case entry.Key.Cert == nil || entry.Key.Signer == nil || entry.State != certs.Created:
-		return fmt.Sprintf("the key of %s waits for its certificate\n  once it is there: vernal rotation import %s --cert FILE", y, y)
+		return refused(idp.Suggest(idp.DoRotationImport, string(y)).With(idp.OptionCert, "").Labeled("when_certificate_has_come"),
+			"the key of %s waits for its certificate", y)
 	}
-	return ""
+	return nil
 }
 
-func previewNotes(p *idp.ServiceProvider, y idp.Year) []string {
-	notes := []string{}
+func previewNotes(p *idp.ServiceProvider, y idp.Year) (notes []string, next []idp.Suggestion) {
+	notes = []string{}
 	if p.Preview == y {
 		notes = append(notes, fmt.Sprintf("its registration opens %s to it already, in every browser (preview: %s)", y, y))
 	} else if p.SignRequests == idp.SignRequestsOptional {
-		notes = append(notes, fmt.Sprintf(
-			"it may send unsigned requests; by HTTP-POST those are not let in by a link: vernal sp edit %s --preview %s lets them in", shell.Quote(string(p.EntityID)), y))
+		notes = append(notes, "it may send unsigned requests; by HTTP-POST those are not let in by a link")
+		next = append(next, idp.Suggest(idp.DoSPEdit, string(p.EntityID)).With("preview", string(y)).Labeled("let_in"))
 	}
-	return notes
+	return notes, next
 }

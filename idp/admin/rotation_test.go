@@ -109,7 +109,7 @@ func auditKinds(t *testing.T, store idp.Store) (kinds []string) {
 		t.Fatal(err)
 	}
 	for _, r := range records {
-		kinds = append(kinds, r.Kind+" "+r.Actor)
+		kinds = append(kinds, string(r.Kind)+" "+r.Actor)
 	}
 	return kinds
 }

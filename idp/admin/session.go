@@ -111,7 +111,7 @@ func (s *Service) endFound(ctx context.Context, by Caller, q SessionQuery, found
 	for _, sess := range found {
 		ids = append(ids, sess.ID)
 		events = append(events, idp.AuditEvent{
-			Kind: "session.end", Outcome: "ok", Actor: by.Actor(), User: sess.User, SP: q.SP,
+			Kind: idp.AuditSessionEnd, Outcome: "ok", Actor: by.Actor(), User: sess.User, SP: q.SP,
 			Detail: map[string]string{"session": sess.ID.Short()},
 		})
 	}

@@ -16,7 +16,9 @@ func (s *Service) ping(context.Context, Caller, Empty) (Pong, error) {
 func (s *Service) addSP(ctx context.Context, by Caller, req SPChange) (*sp.Change, error) {
 	c, err := s.Registry.AddEdit(ctx, req.EntityID, req.document(), req.Edit, req.Options, by.Actor())
 	if errors.Is(err, idp.ErrExists) {
-		return nil, &Error{Code: CodeExists, Message: "a service provider with this entity ID is registered already"}
+		return nil, &Error{Code: CodeExists, Message: "a service provider with this entity ID is registered already",
+			Permissions: []sp.Permission{sp.PermitReplace},
+			Suggestions: []idp.Suggestion{idp.Suggest(idp.DoSPEdit, string(req.EntityID)).Labeled("change_registered")}}
 	}
 	return c, err
 }

@@ -156,7 +156,7 @@ func representable(at time.Time) time.Time {
 // mended makes every string of the event valid UTF-8. The caller's Detail is
 // left as it is.
 func mended(ev idp.AuditEvent) idp.AuditEvent {
-	ev.Kind = mend(ev.Kind)
+	ev.Kind = idp.AuditKind(mend(string(ev.Kind)))
 	ev.Outcome = mend(ev.Outcome)
 	ev.Actor = mend(ev.Actor)
 	ev.User = idp.UserID(mend(string(ev.User)))

@@ -58,7 +58,7 @@ func recordsAfter(t *testing.T, i *idptest.IdP, after uint64) ([]idp.AuditRecord
 }
 
 // countRecords counts the records of a kind and outcome that name the user.
-func countRecords(records []idp.AuditRecord, kind, outcome string, user idp.UserID) (n int) {
+func countRecords(records []idp.AuditRecord, kind idp.AuditKind, outcome string, user idp.UserID) (n int) {
 	for _, r := range records {
 		if r.Kind == kind && r.Outcome == outcome && r.User == user {
 			n++

@@ -19,6 +19,7 @@ import (
 	"vernal/certs"
 	"vernal/idp"
 	"vernal/idp/account"
+	"vernal/idp/audit"
 	"vernal/idp/board"
 	"vernal/idp/link"
 	"vernal/idp/rotation"
@@ -128,9 +129,39 @@ func New(tb testing.TB, o Options) *IdP {
 	ts.Start()
 	tb.Cleanup(func() {
 		ts.Close()
+		i.checkKinds()
 		i.Stop()
 	})
 	return i
+}
+
+// checkKinds holds that all records are of kinds that package audit knows, whichever test
+// wrote them. A trail that a test broke is left out.
+func (i *IdP) checkKinds() {
+	if i.serving.Load() == nil {
+		return
+	}
+	known := map[idp.AuditKind]bool{}
+	for _, k := range audit.Kinds() {
+		known[k.Name] = true
+	}
+	const page = 1000
+	for after := uint64(0); ; {
+		records, err := i.Store.AuditRecords(context.Background(), after, page)
+		if err != nil {
+			return
+		}
+		for _, r := range records {
+			if !known[r.Kind] {
+				i.tb.Errorf("records of the kind %q are written, and package audit does not know it", r.Kind)
+				known[r.Kind] = true // once is enough
+			}
+		}
+		if len(records) < page {
+			return
+		}
+		after = records[page-1].Seq
+	}
 }
 
 // Stop ends the server, as a crash or a machine that is switched off does: what

@@ -32,7 +32,8 @@ func (s *Service) assertionOf(ctx context.Context, r *Report, root *xmltree.Elem
 	c := Check{Field: "EncryptedAssertion", Outcome: Skipped, Seen: seen}
 	switch {
 	case opened == nil:
-		c.Note = "vernal inspect --key FILE opens it, with the private key of the service provider"
+		c.Note = "the private key of the service provider opens it"
+		c.Suggestions = append(c.Suggestions, idp.Suggest(idp.DoInspect).With("key", "").Labeled("open_assertion"))
 	case opened.XML == "":
 		c.Note = opened.Fault
 	default:
@@ -168,17 +169,18 @@ func (s *Service) audience(ctx context.Context, r *Report) (*sp.Provider, error)
 // window looks whether the time is within NotBefore and NotOnOrAfter.
 func (r *Report) window(field string, e *xmltree.Element) {
 	c := Check{Field: field, Outcome: OK}
-	refuse := func(hint string) {
+	refuse := func(hints ...string) {
 		c.Outcome, r.Refused = Refused, true
 		c.Note = "not valid at " + r.At.Format(time.RFC3339)
-		c.Hints = append(c.Hints, hint)
+		c.Hints = append(c.Hints, hints...)
 	}
 	if v, ok := e.Attr("NotBefore"); ok {
 		c.Seen = "from " + v + " "
 		if at, err := time.Parse(time.RFC3339, v); err != nil {
 			refuse("NotBefore is no time such as 2027-03-01T09:00:00Z")
 		} else if r.At.Before(at) {
-			refuse("to apply the rules as at another time: --at " + v)
+			refuse()
+			c.Suggestions = append(c.Suggestions, applyAt(v))
 		}
 	}
 	if v, ok := e.Attr("NotOnOrAfter"); ok {

@@ -18,7 +18,6 @@ import (
 	"vernal/idp"
 	"vernal/idp/idptest"
 	"vernal/idp/inspect"
-	"vernal/idp/shell"
 	"vernal/metadata"
 )
 
@@ -191,9 +190,9 @@ func FuzzFind(f *testing.F) {
 	})
 }
 
-// A command that is told can be pasted into a shell whatever a stranger's
-// metadata has for an address.
-func TestCommandsAreQuoted(t *testing.T) {
+// What a stranger's metadata has for a URL is a value of a suggestion, as it is: package
+// cmd/vernal quotes it.
+func TestSuggestionsHoldForeignValues(t *testing.T) {
 	t.Parallel()
 	i := idptest.New(t, idptest.Options{})
 	a := i.AddProvider("https://a.example")
@@ -203,9 +202,9 @@ func TestCommandsAreQuoted(t *testing.T) {
 <AssertionConsumerService Binding="urn:oasis:names:tc:SAML:2.0:bindings:HTTP-POST" Location="` + evil + `" index="0"/>
 </SPSSODescriptor></EntityDescriptor>`
 	r := inspectText(t, inspector(i), text, i.Clock.Now())
-	want := "vernal sp edit https://a.example --acs-url " + shell.Quote(evil)
-	if !slices.ContainsFunc(r.Checks, func(c inspect.Check) bool { return strings.HasSuffix(c.Note, want) }) {
-		t.Errorf("no check says %s:\n%+v", want, r.Checks)
+	want := idp.Suggest(idp.DoSPEdit, a.EntityID).Labeled("take_over").With("acs_url", evil)
+	if c := check(r, "AssertionConsumerService"); !cmp.Equal(c.Suggestions, []idp.Suggestion{want}) {
+		t.Errorf("got %+v, want %+v", c.Suggestions, want)
 	}
 }
 

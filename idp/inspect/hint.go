@@ -8,7 +8,6 @@ import (
 
 	"vernal/idp"
 	"vernal/idp/assurance"
-	"vernal/idp/shell"
 	"vernal/idp/spelling"
 )
 
@@ -137,7 +136,7 @@ func (s *Service) destinationHints(seen, want string) []string {
 }
 
 // clockHint says what a time is from our point of view.
-func clockHint(issued, at time.Time) []string {
+func clockHint(issued, at time.Time) (a advice) {
 	const (
 		near  = 6 * time.Minute
 		zones = 14 * time.Hour
@@ -147,15 +146,20 @@ func clockHint(issued, at time.Time) []string {
 	if apart < 0 {
 		apart, word = -apart, "after"
 	}
-	hints := []string{fmt.Sprintf("it was made %s %s the time that the rules are applied at", apart.Round(time.Second), word)}
+	a.hint(fmt.Sprintf("it was made %s %s the time that the rules are applied at", apart.Round(time.Second), word))
 	half := apart.Round(30 * time.Minute)
 	if half >= 30*time.Minute && half <= zones && (apart-half).Abs() <= near {
-		hints = append(hints, fmt.Sprintf("%s is the distance of a time zone: was local time written as UTC?", half))
+		a.hint(fmt.Sprintf("%s is the distance of a time zone: was local time written as UTC?", half))
 	}
 	if word == "before" {
-		hints = append(hints, "if it was captured earlier: --at "+issued.UTC().Format(time.RFC3339)+" applies the rules as at that time")
+		a.suggest(applyAt(issued.UTC().Format(time.RFC3339)))
 	}
-	return hints
+	return a
+}
+
+// applyAt is to apply the rules as at another time.
+func applyAt(at string) idp.Suggestion {
+	return idp.Suggest(idp.DoInspect).With("at", at).Labeled("apply_at")
 }
 
 // contextHints are for values of AuthnContextClassRef that are not known.
@@ -168,15 +172,20 @@ func contextHints(unknown []string) (hints []string) {
 	return hints
 }
 
-// edit is the command that changes a registration, but for what it changes.
-func edit(sp idp.EntityID) string { return "vernal sp edit " + shell.Quote(string(sp)) }
+// DropSuggestion says how a service provider gets an attribute that was asked for and
+// is not sent, if its registration decides that.
+func DropSuggestion(d assurance.Dropped, sp idp.EntityID) (s idp.Suggestion, ok bool) {
+	if d.Reason != assurance.DropNotRegistered {
+		return idp.Suggestion{}, false
+	}
+	return idp.Suggest(idp.DoSPEdit, string(sp)).With("attribute", d.Name), true
+}
 
-// DropText says why an attribute that was asked for is not sent, and how to get
-// it, if that can be had.
-func DropText(d assurance.Dropped, sp idp.EntityID) string {
+// DropText says why an attribute that was asked for is not sent.
+func DropText(d assurance.Dropped) string {
 	switch d.Reason {
 	case assurance.DropNotRegistered:
-		return fmt.Sprintf("the service provider is not registered for it: %s --attribute %s", edit(sp), d.Name)
+		return "the service provider is not registered for it"
 	case assurance.DropLevel:
 		return "the level asked for does not allow it: ask for a proofed identity, such as urn:acr.login.gov:verified"
 	case assurance.DropNoSource:

@@ -25,8 +25,20 @@ func hints(r *inspect.Report) string {
 	var all []string
 	for _, c := range r.Checks {
 		all = append(all, c.Hints...)
+		for _, s := range c.Suggestions {
+			all = append(all, suggested(s))
+		}
 	}
 	return strings.Join(all, "\n")
+}
+
+// suggested writes a suggestion for comparison.
+func suggested(s idp.Suggestion) string {
+	text := strings.Join(append([]string{string(s.Do)}, s.Subjects...), " ")
+	for _, o := range s.Options {
+		text += " " + o.Name + "=" + o.Value
+	}
+	return text
 }
 
 // A value that is nearly right is shown with what it differs in.
@@ -50,14 +62,14 @@ func TestNearMisses(t *testing.T) {
 		{"ACS elsewhere", a.URL(&idptest.Request{ACS: "https://inner/Saml/acs"}), "registered: https://a.example/Saml/acs, https://a.example:8443/x/"},
 		{"another year's Destination", strings.Replace(a.URL(&idptest.Request{Year: "2027"}), "auth2027?", "auth2026?", 1), "it names the address of 2027, and the message was sent to that of 2026"},
 		{"local time", a.URL(&idptest.Request{Issued: now.Add(-5 * time.Hour)}), "5h0m0s is the distance of a time zone"},
-		{"captured", a.URL(&idptest.Request{Issued: now.Add(-20 * time.Minute)}), "--at 2027-03-10T08:40:00Z"},
+		{"captured", a.URL(&idptest.Request{Issued: now.Add(-20 * time.Minute)}), "inspect at=2027-03-10T08:40:00Z"},
 		{"no such year", strings.Replace(a.URL(&idptest.Request{}), "auth2027?", "auth2019?", 1), "the preferred one first: 2027, 2026"},
-		{"NameID", a.URL(&idptest.Request{Format: "urn:oasis:names:tc:SAML:1.1:nameid-format:emailAddress"}), "--name-id-format emailAddress"},
+		{"NameID", a.URL(&idptest.Request{Format: "urn:oasis:names:tc:SAML:1.1:nameid-format:emailAddress"}), "sp.edit https://a.example name_id_format=emailAddress"},
 		{"transient NameID", a.URL(&idptest.Request{Format: "urn:oasis:names:tc:SAML:2.0:nameid-format:transient"}), "transient was asked for"},
 		{"level", a.URL(&idptest.Request{ClassRefs: []string{"urn:acr.login.gov:verfied"}}), "did you mean urn:acr.login.gov:verified?"},
 		{"unknown beside known", a.URL(&idptest.Request{ClassRefs: []string{"http://idmanagement.gov/ns/assurance/ial/1", "http://idmanagement.gov/ns/assurance/AAL/2"}}),
 			"did you mean http://idmanagement.gov/ns/assurance/aal/2?"},
-		{"level not allowed", a.URL(&idptest.Request{ClassRefs: []string{"urn:acr.login.gov:verified"}}), "vernal sp edit https://a.example --ial LEVEL"},
+		{"level not allowed", a.URL(&idptest.Request{ClassRefs: []string{"urn:acr.login.gov:verified"}}), "sp.edit https://a.example ial="},
 	}
 	for _, tt := range tests {
 		t.Run(tt.name, func(t *testing.T) {
@@ -198,15 +210,19 @@ func TestDropText(t *testing.T) {
 		dropped assurance.Dropped
 		want    string
 	}{
-		{"not registered", assurance.Dropped{Name: "ssn", Reason: assurance.DropNotRegistered}, "vernal sp edit https://a.example --attribute ssn"},
+		{"not registered", assurance.Dropped{Name: "ssn", Reason: assurance.DropNotRegistered}, "not registered for it"},
 		{"level", assurance.Dropped{Name: "ssn", Reason: assurance.DropLevel}, "urn:acr.login.gov:verified"},
 		{"no source", assurance.Dropped{Name: "x509_subject", Reason: assurance.DropNoSource}, "no value"},
 		{"misspelt", assurance.Dropped{Name: "firstname", Reason: assurance.DropUnknown}, "did you mean first_name?"},
 		{"unlike any", assurance.Dropped{Name: "favourite_colour", Reason: assurance.DropUnknown}, "there is no such attribute"},
 	}
 	for _, tt := range tests {
-		if got := inspect.DropText(tt.dropped, "https://a.example"); !strings.Contains(got, tt.want) {
+		if got := inspect.DropText(tt.dropped); !strings.Contains(got, tt.want) {
 			t.Errorf("%s: %q, want %q", tt.name, got, tt.want)
+		}
+		next, ok := inspect.DropSuggestion(tt.dropped, "https://a.example")
+		if want := tt.dropped.Reason == assurance.DropNotRegistered; ok != want || ok && suggested(next) != "sp.edit https://a.example attribute=ssn" {
+			t.Errorf("%s: suggests %q, %v", tt.name, suggested(next), ok)
 		}
 	}
 }

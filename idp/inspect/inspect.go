@@ -153,6 +153,8 @@ type Check struct {
 	// Hints are what was found out about this very value, for the operator: they
 	// may name what is registered.
 	Hints []string `json:"hints,omitempty"`
+	// Suggestions are what an operator can do about it.
+	Suggestions []idp.Suggestion `json:"suggestions,omitempty"`
 	// Reason, Expected and Remedy are those texts, in English; see Explain.
 	Reason   string `json:"reason,omitempty"`
 	Expected string `json:"expected,omitempty"`
@@ -249,6 +251,29 @@ func (r *Report) hint(hints ...string) {
 			last.Hints = append(last.Hints, h)
 		}
 	}
+}
+
+// suggest adds to the last rule noted what can be done about it.
+func (r *Report) suggest(list ...idp.Suggestion) {
+	if len(r.Checks) > 0 {
+		last := &r.Checks[len(r.Checks)-1]
+		last.Suggestions = append(last.Suggestions, list...)
+	}
+}
+
+// advice is what was found out about a value, and what can be done about it.
+type advice struct {
+	hints       []string
+	suggestions []idp.Suggestion
+}
+
+func (a *advice) hint(hints ...string)           { a.hints = append(a.hints, hints...) }
+func (a *advice) suggest(list ...idp.Suggestion) { a.suggestions = append(a.suggestions, list...) }
+
+// advise adds advice to the last rule noted.
+func (r *Report) advise(a advice) {
+	r.hint(a.hints...)
+	r.suggest(a.suggestions...)
 }
 
 // warn notes what the server may refuse, by its refusal.

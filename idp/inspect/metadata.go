@@ -9,7 +9,6 @@ import (
 
 	"vernal/idp"
 	"vernal/idp/filetext"
-	"vernal/idp/shell"
 	"vernal/idp/sp"
 	"vernal/idp/xmldsig"
 	"vernal/idp/xmltree"
@@ -46,7 +45,7 @@ func (s *Service) metadata(ctx context.Context, r *Report, root *xmltree.Element
 	if s.Years != nil {
 		ours, _ = s.ours(r.At)
 	}
-	p, warnings, err := sp.FromMetadata([]byte(text), r.At, ours)
+	p, notes, err := sp.FromMetadata([]byte(text), r.At, ours)
 	var invalid *sp.InvalidError
 	if errors.As(err, &invalid) {
 		for _, problem := range invalid.Problems {
@@ -58,8 +57,11 @@ func (s *Service) metadata(ctx context.Context, r *Report, root *xmltree.Element
 		return err
 	}
 	r.SP, r.SPName = p.EntityID, p.Name
-	r.ok("metadata", "it can be registered with vernal sp add --metadata FILE")
-	r.hint(warnings...)
+	r.ok("metadata", "it can be registered")
+	r.suggest(idp.Suggest(idp.DoSPAdd).With(idp.OptionMetadata, "").Labeled("register"))
+	for _, n := range notes {
+		r.hint(n.Text)
+	}
 	if s.Registry == nil {
 		r.Unknown = true
 		r.skip("entityID", "there is no registry to ask")
@@ -84,13 +86,13 @@ func (r *Report) against(p *idp.ServiceProvider, now *sp.Provider) error {
 	if err != nil {
 		return err
 	}
-	change := edit(p.EntityID)
 	for _, address := range p.ACSURLs {
 		if slices.Contains(now.ACSURLs, address) {
 			r.ok("AssertionConsumerService", address)
 			continue
 		}
-		r.fault("AssertionConsumerService", address, "not registered: "+change+" --acs-url "+shell.Quote(address))
+		r.fault("AssertionConsumerService", address, "not registered")
+		r.suggest(takeOver(p.EntityID).With("acs_url", address))
 		r.hint(acsHints(address, now.ACSURLs)...)
 	}
 	for _, c := range said.RequestCerts {
@@ -98,20 +100,28 @@ func (r *Report) against(p *idp.ServiceProvider, now *sp.Provider) error {
 			r.ok("KeyDescriptor signing", called(c))
 			continue
 		}
-		r.fault("KeyDescriptor signing", called(c), "not registered: "+change+" --cert FILE")
+		r.fault("KeyDescriptor signing", called(c), "not registered")
+		r.suggest(takeOver(p.EntityID).With(idp.OptionCert, ""))
 	}
 	for _, c := range said.EncryptionX509 {
 		if slices.ContainsFunc(now.EncryptionX509, c.Equal) {
 			r.ok("KeyDescriptor encryption", called(c))
 			continue
 		}
-		r.fault("KeyDescriptor encryption", called(c), "not registered: "+change+" --encryption-cert FILE")
+		r.fault("KeyDescriptor encryption", called(c), "not registered")
+		r.suggest(takeOver(p.EntityID).With("encryption_cert", ""))
 	}
 	if p.LogoutURL != "" && p.LogoutURL != now.LogoutURL {
-		r.fault("SingleLogoutService", p.LogoutURL, "registered is "+orNone(now.LogoutURL)+": "+change+" --logout-url "+shell.Quote(p.LogoutURL))
+		r.fault("SingleLogoutService", p.LogoutURL, "registered is "+orNone(now.LogoutURL))
+		r.suggest(takeOver(p.EntityID).With("logout_url", p.LogoutURL))
 		r.hint(difference(p.LogoutURL, now.LogoutURL))
 	}
 	return nil
+}
+
+// takeOver is to register what metadata says.
+func takeOver(sp idp.EntityID) idp.Suggestion {
+	return idp.Suggest(idp.DoSPEdit, string(sp)).Labeled("take_over")
 }
 
 // metadataOfIdP looks whether a document is ours, and of which year.

@@ -101,7 +101,7 @@ func TestEncryptedResponseUnopened(t *testing.T) {
 			t.Errorf("%q is not in %q", want, c.Seen)
 		}
 	}
-	if !strings.Contains(c.Note, "--key") || !strings.Contains(hints(r), "a request certificate that is registered for https://a.example") {
+	if len(c.Suggestions) != 1 || suggested(c.Suggestions[0]) != "inspect key=" || !strings.Contains(hints(r), "a request certificate that is registered for https://a.example") {
 		t.Errorf("%q, %s", c.Note, hints(r))
 	}
 	if r, c := sealed(response, idptest.OtherKey()); !r.Unknown || !strings.Contains(c.Note, "not the one of the certificate") {

@@ -92,14 +92,14 @@ func (s *Service) sender(ctx context.Context, r *Report, msg *saml.Message, p *s
 		r.skip("Signature", "the text was copied from a browser's view of XML, which changes the white space that the signature covers")
 		return msg.Root, nil
 	case err != nil:
-		hints, broken := s.signatureHints(ctx, msg, p, r.At, err)
+		found, broken := s.signatureHints(ctx, msg, p, r.At, err)
 		if broken != nil {
 			return nil, broken
 		}
 		if err := r.refuse("Signature", err); err != nil {
 			return nil, err
 		}
-		r.hint(hints...)
+		r.advise(found)
 		return msg.Root, nil
 	case cert == nil:
 		r.Checks = append(r.Checks, Check{Field: "Signature", Outcome: OK, Note: "none, and the registration asks for none"})
@@ -156,7 +156,7 @@ func (s *Service) header(r *Report, p *sp.Provider, h saml.Header, check func(sa
 	}
 	if err != nil {
 		err = r.refuse("IssueInstant", err)
-		r.hint(clockHint(h.IssueInstant, r.At)...)
+		r.advise(clockHint(h.IssueInstant, r.At))
 		return err
 	}
 	r.ok("IssueInstant", h.IssueInstant.UTC().Format("2006-01-02T15:04:05Z"))
@@ -188,7 +188,11 @@ func (s *Service) year(r *Report, p *sp.Provider) error {
 	case ok:
 		r.fault("year", string(r.Year), "this year is "+string(entry.State)+" and does not answer")
 		if entry.State == certs.Created {
-			r.hint("it answers a browser that opened a link of vernal rotation preview, and a service provider that is registered with --preview")
+			r.hint("it answers a browser that opened a preview link, and a service provider whose registration has it as preview")
+			r.suggest(
+				idp.Suggest(idp.DoRotationPreview, string(r.Year)).With("sp", string(r.SP)).Labeled("preview_browser"),
+				idp.Suggest(idp.DoSPEdit, string(r.SP)).With("preview", string(r.Year)).Labeled("preview_provider"),
+			)
 		}
 	default:
 		r.fault("year", string(r.Year), "there is no such year")
@@ -255,7 +259,7 @@ func (s *Service) authnRequest(ctx context.Context, r *Report, root *xmltree.Ele
 	}
 	if err != nil {
 		err = r.refuse("RequestedAuthnContext", err)
-		r.hint(refusedContextHints(req.ClassRefs, p)...)
+		r.advise(refusedContextHints(req.ClassRefs, p))
 		return err
 	}
 	r.ok("RequestedAuthnContext", strings.Join(req.ClassRefs, " "))
@@ -266,7 +270,7 @@ func (s *Service) authnRequest(ctx context.Context, r *Report, root *xmltree.Ele
 
 // refusedContextHints say what the values come near, or what the registration
 // would have to say.
-func refusedContextHints(refs []string, p *sp.Provider) (hints []string) {
+func refusedContextHints(refs []string, p *sp.Provider) (a advice) {
 	var unknown []string
 	for _, ref := range refs {
 		_, err := assurance.Resolve(assurance.Ask{ClassRefs: []string{ref}}, &p.ServiceProvider)
@@ -278,10 +282,12 @@ func refusedContextHints(refs []string, p *sp.Provider) (hints []string) {
 		case idp.RefusedAuthnContext:
 			unknown = append(unknown, ref)
 		case idp.RefusedAuthnContextLevel:
-			hints = append(hints, fmt.Sprintf("%s may be asked by who is registered for it: %s --ial LEVEL; now it is %s", ref, edit(p.EntityID), p.IAL))
+			a.hint(fmt.Sprintf("%s may be asked for by a service provider whose ial allows it; now it is %s", ref, p.IAL))
+			a.suggest(idp.Suggest(idp.DoSPEdit, string(p.EntityID)).With("ial", "").Labeled("allow_level"))
 		}
 	}
-	return append(hints, contextHints(unknown)...)
+	a.hint(contextHints(unknown)...)
+	return a
 }
 
 // nameIDFormat looks which format the NameID gets, against what was asked.
@@ -291,7 +297,7 @@ func (r *Report) nameIDFormat(policy *saml.NameIDPolicy, p *sp.Provider) error {
 		if err := r.refuse("NameIDPolicy", err); err != nil {
 			return err
 		}
-		r.hint("to allow it: " + edit(p.EntityID) + " --name-id-format emailAddress")
+		r.suggest(idp.Suggest(idp.DoSPEdit, string(p.EntityID)).With("name_id_format", idp.NameIDFormatEmail).Labeled("allow_format"))
 		return nil
 	}
 	r.ok("NameIDPolicy", format)

@@ -186,6 +186,10 @@ func TestSee(t *testing.T) {
 			if got := inspect.See(tt.text); got != tt.want || got.Advice() == "" {
 				t.Errorf("seen as %s, want %s", got, tt.want)
 			}
+			_, ok := inspect.See(tt.text).Suggestion()
+			if want := tt.want == inspect.SeenCertificate || tt.want == inspect.SeenKey; ok != want {
+				t.Errorf("suggests something: %v, want %v", ok, want)
+			}
 		})
 	}
 }

@@ -4,6 +4,8 @@ import (
 	"regexp"
 	"strings"
 	"unicode"
+
+	"vernal/idp"
 )
 
 // Sighting is what a text is that holds no message.
@@ -97,6 +99,17 @@ func (s Sighting) Advice() string {
 	return advices[SeenText]
 }
 
+// Suggestion is what to do with it instead, if there is something.
+func (s Sighting) Suggestion() (next idp.Suggestion, ok bool) {
+	switch s {
+	case SeenCertificate:
+		return idp.Suggest(idp.DoSPEdit, "").With(idp.OptionCert, "").Labeled("register"), true
+	case SeenKey:
+		return idp.Suggest(idp.DoInspect).With("key", "").Labeled("open_assertion"), true
+	}
+	return idp.Suggestion{}, false
+}
+
 const paste = "paste the URL from the browser's address bar, the log line, the page's source or the XML"
 
 var advices = map[Sighting]string{
@@ -106,8 +119,8 @@ var advices = map[Sighting]string{
 	SeenWSFed:       "it is a message of WS-Federation, which Vernal does not speak: set the application to SAML 2.0",
 	SeenOpenID:      "it is a request of OpenID Connect or OAuth, which is no SAML message: set the application to SAML 2.0",
 	SeenToken:       "it is a JSON Web Token, which is no SAML message: set the application to SAML 2.0",
-	SeenCertificate: "it is a certificate: register it with vernal sp edit ENTITY_ID --cert FILE",
-	SeenKey:         "it is a private key, which belongs into no message: give the file to --key, and paste the message here",
+	SeenCertificate: "it is a certificate, and no message",
+	SeenKey:         "it is a private key, which belongs into no message: paste the message here, and give the key as a file",
 	SeenCutLink:     "it is a URL of this identity provider without a message: paste it with its query, from ? on, or record a HAR file while you sign in",
 	SeenHiddenLink:  "it is a link that a mail filter replaced, which says nothing about the message: open it and copy the URL from the browser's address bar",
 	SeenJSON:        "it is JSON without a message: record the HAR file while you sign in, from the first page on",

@@ -29,30 +29,32 @@ const (
 
 // signatureHints find out why no certificate of the sender verifies a message:
 // what else does. Trying proves nothing about who sent it.
-func (s *Service) signatureHints(ctx context.Context, msg *saml.Message, p *sp.Provider, at time.Time, err error) ([]string, error) {
+func (s *Service) signatureHints(ctx context.Context, msg *saml.Message, p *sp.Provider, at time.Time, err error) (a advice, broken error) {
 	var why *idp.Refusal
 	if !errors.As(err, &why) {
-		return nil, nil
+		return a, nil
 	}
 	switch why.Code {
 	case idp.RefusedDigest:
-		return digestHints(msg, p), nil
+		a.hint(digestHints(msg, p)...)
+		return a, nil
 	case idp.RefusedSignature, idp.RefusedNoCertificate:
 	default:
-		return nil, nil
+		return a, nil
 	}
 	if how := otherText(msg.Detached, p.RequestCerts); how != "" {
-		return []string{"a registered certificate verifies it over another text, " + how + ": sign the query exactly as it is sent"}, nil
+		a.hint("a registered certificate verifies it over another text, " + how + ": sign the query exactly as it is sent")
+		return a, nil
 	}
-	hints := carriedHints(msg, p)
+	a = carriedHints(msg, p)
 	other, err := s.otherSigner(ctx, msg, p, at)
 	if other != "" {
-		hints = append(hints, other)
+		a.hint(other)
 	}
-	if len(hints) == 0 {
-		hints = append(hints, fmt.Sprintf("none of the certificates registered with anybody here verifies it; those of %s: %s", p.EntityID, names(p.RequestCerts)))
+	if len(a.hints) == 0 {
+		a.hint(fmt.Sprintf("none of the certificates registered with anybody here verifies it; those of %s: %s", p.EntityID, names(p.RequestCerts)))
 	}
-	return hints, err
+	return a, err
 }
 
 // digestHints name the certificate that fits although the message does not.
@@ -69,22 +71,22 @@ func digestHints(msg *saml.Message, p *sp.Provider) []string {
 
 // carriedHints are about the certificate that the message brings along, which
 // the server does not heed: anybody can bring one.
-func carriedHints(msg *saml.Message, p *sp.Provider) []string {
-	var hints []string
+func carriedHints(msg *saml.Message, p *sp.Provider) (a advice) {
 	for _, c := range carried(msg.Root) {
 		if slices.ContainsFunc(p.RequestCerts, c.Equal) {
-			hints = append(hints, "the message carries the registered certificate "+called(c)+", and was not signed with its key")
+			a.hint("the message carries the registered certificate " + called(c) + ", and was not signed with its key")
 			continue
 		}
 		_, _, err := msg.Verify([]*x509.Certificate{c}, true)
 		if err != nil {
-			hints = append(hints, "the message carries the certificate "+called(c)+", which does not verify it either")
+			a.hint("the message carries the certificate " + called(c) + ", which does not verify it either")
 			continue
 		}
-		hints = append(hints, "the certificate that the message carries verifies it, and is not registered: "+called(c)+
-			"; if the people of the service provider confirm its SHA-256, "+sp.Fingerprint(c)+", add it with "+edit(p.EntityID)+" --cert FILE")
+		a.hint("the certificate that the message carries verifies it, and is not registered: " + called(c) +
+			"; register it if the people of the service provider confirm its SHA-256, " + sp.Fingerprint(c))
+		a.suggest(idp.Suggest(idp.DoSPEdit, string(p.EntityID)).With(idp.OptionCert, "").Labeled("register"))
 	}
-	return hints
+	return a
 }
 
 // carried are the certificates in the KeyInfo of a message's own signature.

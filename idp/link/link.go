@@ -91,7 +91,7 @@ func (s *Service) Create(ctx context.Context, l Link, actor string) (made Link, 
 			return nil, idp.ErrExists // 64 random bits twice: somebody's fault, and not to be hidden
 		}
 		return json.Marshal(l)
-	}, s.event("link.create", &l, actor))
+	}, s.event(idp.AuditLinkCreate, &l, actor))
 	if err != nil {
 		return l, "", fmt.Errorf("store link: %w", err)
 	}
@@ -156,7 +156,7 @@ func (s *Service) Revoke(ctx context.Context, id, actor string) (*Link, error) {
 			l.RevokedAt = now
 		}
 		return json.Marshal(l)
-	}, s.event("link.revoke", l, actor))
+	}, s.event(idp.AuditLinkRevoke, l, actor))
 	if err != nil {
 		return nil, fmt.Errorf("revoke link: %w", err)
 	}
@@ -202,7 +202,7 @@ func macText(l *Link) (text []byte) {
 	return text
 }
 
-func (s *Service) event(kind string, l *Link, actor string) idp.AuditEvent {
+func (s *Service) event(kind idp.AuditKind, l *Link, actor string) idp.AuditEvent {
 	return idp.AuditEvent{
 		Kind: kind, Outcome: "ok", Actor: actor, Year: l.Year, SP: l.SP,
 		Detail: map[string]string{"link": l.ID, "opens": string(l.Kind)},

@@ -36,7 +36,7 @@ func (s *Service) Remove(ctx context.Context, id, actor string) error {
 		return err
 	}
 	err = s.Store.UpdateDocuments(ctx, documents, []string{id},
-		func(string, []byte) ([]byte, error) { return nil, nil }, s.event("link.remove", l, actor))
+		func(string, []byte) ([]byte, error) { return nil, nil }, s.event(idp.AuditLinkRemove, l, actor))
 	if err != nil {
 		return fmt.Errorf("remove link: %w", err)
 	}

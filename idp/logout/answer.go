@@ -25,8 +25,8 @@ import (
 
 // The kinds of audit events, by channel.
 const (
-	frontKind  = "logout"
-	remoteKind = "remote_logout"
+	frontKind  = idp.AuditLogout
+	remoteKind = idp.AuditRemoteLogout
 )
 
 // decide judges the request by the sessions that there are, records that with
@@ -57,7 +57,7 @@ func (h *Handler) decide(w http.ResponseWriter, r *http.Request, a *accepted) er
 
 // record makes the one write. a.request is afterwards the request as it was first
 // received, with the status to answer.
-func (h *Handler) record(r *http.Request, a *accepted, kind string, decide func(*idp.LogoutRequest, []*idp.Session) idp.LogoutDecision) (ended []*idp.Session, err error) {
+func (h *Handler) record(r *http.Request, a *accepted, kind idp.AuditKind, decide func(*idp.LogoutRequest, []*idp.Session) idp.LogoutDecision) (ended []*idp.Session, err error) {
 	e := web.EventOf(r)
 	year := a.request.Year
 	var out *idp.LogoutOutcome
@@ -81,7 +81,7 @@ func (h *Handler) record(r *http.Request, a *accepted, kind string, decide func(
 	}
 	a.request = out.Request
 	a.request.Year = year // its URL's key signs, wherever the message came first
-	e.Note(slog.String("outcome", kind+" "+auditDecision(a.request, kind).Rule().Outcome), slog.String("user", string(meant(a.request, kind))),
+	e.Note(slog.String("outcome", string(kind)+" "+auditDecision(a.request, kind).Rule().Outcome), slog.String("user", string(meant(a.request, kind))),
 		slog.Int("sessions_ended", len(out.Ended)))
 	return out.Ended, nil
 }
@@ -104,7 +104,7 @@ func (h *Handler) renewProvider(ctx context.Context, a *accepted) error {
 }
 
 // event is what an answer tells the audit trail.
-func event(req *idp.LogoutRequest, kind, preview string, e *web.Event) idp.AuditEvent {
+func event(req *idp.LogoutRequest, kind idp.AuditKind, preview string, e *web.Event) idp.AuditEvent {
 	event := auditDecision(req, kind).Event()
 	event.Actor, event.User, event.SP, event.Year = "sp:"+string(req.SP), meant(req, kind), req.SP, req.Year
 	event.RequestID, event.Address = e.ID, e.Address
@@ -115,7 +115,7 @@ func event(req *idp.LogoutRequest, kind, preview string, e *web.Event) idp.Audit
 }
 
 // auditDecision names the answer in the table of decisions.
-func auditDecision(req *idp.LogoutRequest, kind string) audit.Decision {
+func auditDecision(req *idp.LogoutRequest, kind idp.AuditKind) audit.Decision {
 	success := req.Status == saml.StatusSuccess
 	switch {
 	case kind == frontKind && success:
@@ -129,7 +129,7 @@ func auditDecision(req *idp.LogoutRequest, kind string) audit.Decision {
 }
 
 // meant is the user whom the request names on the channel.
-func meant(req *idp.LogoutRequest, kind string) idp.UserID {
+func meant(req *idp.LogoutRequest, kind idp.AuditKind) idp.UserID {
 	if kind == remoteKind && req.IndexUser != "" {
 		return req.IndexUser
 	}

@@ -24,9 +24,10 @@ func TestLogoutOnRecord(t *testing.T) {
 		t.Fatal(err)
 	}
 	type line struct {
-		Kind, Outcome, Actor string
-		User                 idp.UserID
-		Detail               map[string]string
+		Kind           idp.AuditKind
+		Outcome, Actor string
+		User           idp.UserID
+		Detail         map[string]string
 	}
 	var got []line
 	for _, r := range records {
@@ -59,7 +60,7 @@ func TestLogoutRepetitionOnRecord(t *testing.T) {
 		var got []string
 		for _, r := range records {
 			if r.Kind == "logout" || r.Kind == "remote_logout" {
-				got = append(got, r.Kind+" "+r.Outcome)
+				got = append(got, string(r.Kind)+" "+r.Outcome)
 			}
 		}
 		if diff := cmp.Diff(want, got); diff != "" {

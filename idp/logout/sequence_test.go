@@ -85,7 +85,7 @@ func newModelWorld(t *testing.T) *modelWorld {
 			u.names = append(u.names, uuid.NewString())
 			names[record.NameIDScope] = idp.NameID(u.names[len(u.names)-1])
 		}
-		errs, err := i.Store.ImportUsers(t.Context(), []idp.ImportedUser{{User: u.User, Existing: true, NameIDs: names}})
+		errs, err := i.Store.ImportUsers(t.Context(), []idp.ImportedUser{{User: u.User, Existing: true, NameIDs: names, Event: idp.AuditEvent{Kind: idp.AuditUserImport}}})
 		if err != nil || errs[0] != nil {
 			t.Fatal(err, errs)
 		}

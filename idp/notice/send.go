@@ -81,7 +81,7 @@ func (s *Service) record(ctx context.Context, letters []Letter, all []Sent, acto
 		if len(sent.To)+len(sent.Failed) == 0 {
 			continue
 		}
-		e := idp.AuditEvent{Kind: "rotation.notice", Outcome: "ok", Actor: actor, SP: sent.SP, Year: letters[i].To,
+		e := idp.AuditEvent{Kind: idp.AuditRotationNotice, Outcome: "ok", Actor: actor, SP: sent.SP, Year: letters[i].To,
 			Detail: map[string]string{"sent": strconv.Itoa(len(sent.To))}}
 		if len(sent.Failed) > 0 {
 			e.Outcome, e.Detail["failed"] = "failed", strconv.Itoa(len(sent.Failed))

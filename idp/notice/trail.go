@@ -127,7 +127,7 @@ func (s *Service) saveTrail(ctx context.Context, seq uint64) error {
 
 // ofRecord is the notice of a record; false if nobody is told of it.
 func (s *Service) ofRecord(ctx context.Context, r idp.AuditRecord, now time.Time) (Notice, bool, error) {
-	name, ok := strings.CutPrefix(r.Kind, "rotation.")
+	name, ok := strings.CutPrefix(string(r.Kind), "rotation.")
 	step := certs.StepKind(name)
 	n := Notice{ID: fmt.Sprintf("audit/%d", r.Seq), At: now, Kind: StepTaken, Year: r.Year, Step: step, DueAt: r.At}
 	if !ok || r.Outcome != "ok" {

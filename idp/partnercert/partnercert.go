@@ -186,7 +186,7 @@ func (r *reader) read(data []byte, layer int) error {
 func notXML(text []byte) error {
 	switch {
 	case bytes.Contains(text, []byte("SPSSODescriptor")):
-		return fault(IsMetadata, "it is SAML metadata, not a certificate; give it with --metadata")
+		return fault(IsMetadata, "it is SAML metadata, not a certificate; read it as such")
 	case bytes.Contains(text, []byte("IDPSSODescriptor")):
 		return fault(IsIdP, "it is the metadata of an identity provider, not a certificate; the certificate of the service provider belongs here")
 	}

@@ -20,7 +20,7 @@ import (
 )
 
 // auditKind is the kind of all audit events of a rehearsal.
-const auditKind = "rotation.rehearse"
+const auditKind = idp.AuditRotationRehearse
 
 // serverActor is who removes what rehearsals leave behind.
 const serverActor = "server"

@@ -132,7 +132,7 @@ func (s *Service) Begin(ctx context.Context, to *seal.Master, renewAll bool, act
 		s.start()
 		return nil
 	}
-	err = s.Store.BeginMaster(ctx, to, renewAll, event("master_key.begin", actor, "to", to.ID()))
+	err = s.Store.BeginMaster(ctx, to, renewAll, event(idp.AuditMasterKeyBegin, actor, "to", to.ID()))
 	if err != nil {
 		return fmt.Errorf("change the master key: %w", err)
 	}
@@ -166,7 +166,7 @@ func (s *Service) Finish(ctx context.Context, renewAll bool, actor string) error
 	if configured.ID() != st.To {
 		return ErrOldKey
 	}
-	return s.finish(ctx, configured, renewAll, event("master_key.finish", actor, "keep", st.To))
+	return s.finish(ctx, configured, renewAll, event(idp.AuditMasterKeyFinish, actor, "keep", st.To))
 }
 
 // Cancel goes back to the master key from before, or goes on with it. It must still
@@ -191,7 +191,7 @@ func (s *Service) Cancel(ctx context.Context, actor string) error {
 	if configured.ID() != st.From {
 		return ErrNewKey
 	}
-	return s.finish(ctx, configured, false, event("master_key.cancel", actor, "keep", st.From))
+	return s.finish(ctx, configured, false, event(idp.AuditMasterKeyCancel, actor, "keep", st.From))
 }
 
 func (s *Service) finish(ctx context.Context, keep *seal.Master, renewAll bool, ev idp.AuditEvent) error {
@@ -216,7 +216,7 @@ func (s *Service) RenewAll(ctx context.Context, actor string) error {
 		s.start()
 		return nil
 	}
-	if err := s.Store.BeginRenewal(ctx, event("keys.renew", actor, "", "")); err != nil {
+	if err := s.Store.BeginRenewal(ctx, event(idp.AuditKeysRenew, actor, "", "")); err != nil {
 		return fmt.Errorf("renew the keys: %w", err)
 	}
 	s.start()
@@ -229,7 +229,7 @@ func (s *Service) Resume() { s.start() }
 // serverActor is who does the work in the background.
 const serverActor = "server"
 
-func event(kind, actor, name, value string) idp.AuditEvent {
+func event(kind idp.AuditKind, actor, name, value string) idp.AuditEvent {
 	ev := idp.AuditEvent{Kind: kind, Outcome: "ok", Actor: actor}
 	if name != "" {
 		ev.Detail = map[string]string{name: value}

@@ -74,7 +74,7 @@ func (s *Service) work(ctx context.Context) error {
 		switch {
 		case st.Phase == seal.PhaseBegin:
 			if err = s.wrapAll(ctx); err == nil {
-				err = s.Store.CompleteMaster(ctx, event("master_key.both", serverActor, "to", st.To))
+				err = s.Store.CompleteMaster(ctx, event(idp.AuditMasterKeyBoth, serverActor, "to", st.To))
 			}
 		case st.Phase == seal.PhaseFinish:
 			err = s.endMaster(ctx, st)
@@ -93,7 +93,7 @@ func (s *Service) endMaster(ctx context.Context, st seal.KeyState) error {
 	if err := s.wrapAll(ctx); err != nil {
 		return err
 	}
-	ev := event("master_key.end", serverActor, "keep", st.Keep)
+	ev := event(idp.AuditMasterKeyEnd, serverActor, "keep", st.Keep)
 	if st.RenewAll {
 		ev.Detail["then"] = "keys.renew"
 	}
@@ -131,7 +131,7 @@ func (s *Service) renew(ctx context.Context) error {
 	if err := s.passDamaged(s.Years.Reseal(ctx)); err != nil {
 		return err
 	}
-	return s.Store.EndRenewal(ctx, event("keys.renewed", serverActor, "", ""))
+	return s.Store.EndRenewal(ctx, event(idp.AuditKeysRenewed, serverActor, "", ""))
 }
 
 // passDamaged passes over the files of years that cannot be opened: they cannot sign

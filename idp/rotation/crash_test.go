@@ -388,7 +388,7 @@ func (w *world) chained() {
 	}))
 	once := map[string]bool{}
 	for _, r := range records {
-		what := r.Kind + " " + string(r.Year)
+		what := string(r.Kind) + " " + string(r.Year)
 		if once[what] && r.Kind != "rotation.prefer" && r.Kind != "rotation.rollback" {
 			w.t.Errorf("the audit trail tells twice of %s", what)
 		}

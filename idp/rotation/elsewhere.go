@@ -221,7 +221,7 @@ func sameSigner(a, b crypto.Signer) bool {
 // signed before that.
 func (s *Service) Exported(ctx context.Context, y idp.Year, actor string) error {
 	_, err := s.update(ctx, func(h certs.History) (certs.History, error) { return h, nil },
-		idp.AuditEvent{Kind: "rotation.export", Outcome: "ok", Actor: actor, Year: y})
+		idp.AuditEvent{Kind: idp.AuditRotationExport, Outcome: "ok", Actor: actor, Year: y})
 	if err != nil {
 		return fmt.Errorf("write the rotation: %w", err)
 	}

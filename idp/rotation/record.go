@@ -94,7 +94,7 @@ func event(step certs.Step, actor string) idp.AuditEvent {
 	if len(detail) == 0 {
 		detail = nil
 	}
-	return idp.AuditEvent{Kind: "rotation." + string(step.Kind), Outcome: "ok", Actor: actor, Year: step.Year, Detail: detail}
+	return idp.AuditEvent{Kind: idp.RotationAuditKind(string(step.Kind)), Outcome: "ok", Actor: actor, Year: step.Year, Detail: detail}
 }
 
 // addIdentity adds which certificate an event is about or, while a key waits for

@@ -163,10 +163,10 @@ func adoptEvents(before, after certs.History, now time.Time) (events []idp.Audit
 		e := idp.AuditEvent{Outcome: "ok", Actor: "server", Year: r.Year}
 		switch {
 		case !known:
-			e.Kind, e.Detail = "rotation.adopt", map[string]string{"state": string(after.State(r.Year, now))}
+			e.Kind, e.Detail = idp.AuditRotationAdopt, map[string]string{"state": string(after.State(r.Year, now))}
 			addIdentity(e.Detail, r.CertificateSHA256, r.PublicKeySHA256)
 		case was.KeyDestroyedAt.IsZero() && !r.KeyDestroyedAt.IsZero():
-			e.Kind, e.Detail = "rotation.destroy", map[string]string{"why": string(certs.WhyKeyFoundGone)}
+			e.Kind, e.Detail = idp.AuditRotationDestroy, map[string]string{"why": string(certs.WhyKeyFoundGone)}
 		default:
 			continue
 		}

@@ -9,6 +9,7 @@ import (
 	"errors"
 	"log/slog"
 	"path/filepath"
+	"strings"
 	"sync"
 	"sync/atomic"
 	"testing"
@@ -170,7 +171,7 @@ func (w *world) trail() (steps []string) {
 	records, err := w.store.AuditRecords(w.t.Context(), 0, 1000)
 	ok(w.t, err)
 	for _, r := range records {
-		steps = append(steps, r.At.Format(time.DateOnly)+" "+r.Kind[len("rotation."):]+" "+string(r.Year))
+		steps = append(steps, r.At.Format(time.DateOnly)+" "+strings.TrimPrefix(string(r.Kind), "rotation.")+" "+string(r.Year))
 	}
 	return steps
 }

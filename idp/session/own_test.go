@@ -75,10 +75,10 @@ func TestEndOthersFromEnded(t *testing.T) {
 		return s
 	}
 	stolen, own := start(), start()
-	if n, err := m.EndOwn(t.Context(), own, "", idp.AuditEvent{}); err != nil || n != 1 {
+	if n, err := m.EndOwn(t.Context(), own, "", idp.AuditEvent{Kind: idp.AuditSessionEnd}); err != nil || n != 1 {
 		t.Fatalf("%d ended, %v", n, err)
 	}
-	if _, err := m.EndOwn(t.Context(), stolen, "", idp.AuditEvent{}); !errors.Is(err, idp.ErrSessionEnded) {
+	if _, err := m.EndOwn(t.Context(), stolen, "", idp.AuditEvent{Kind: idp.AuditSessionEnd}); !errors.Is(err, idp.ErrSessionEnded) {
 		t.Errorf("from a session that was ended: %v, want idp.ErrSessionEnded", err)
 	}
 	if _, err := i.Store.Session(t.Context(), own.ID); err != nil {

@@ -9,9 +9,9 @@ import (
 	"vernal/idp"
 )
 
-// checkAddress says why an address cannot be registered. needsFlag tells that
+// checkAddress says why an address cannot be registered. permitted tells that
 // it could be with the operator's word for it (AllowInsecureURL).
-func checkAddress(address string, baseIsHTTP bool) (what string, needsFlag bool) {
+func checkAddress(address string, baseIsHTTP bool) (what string, permitted bool) {
 	if len(address) > idp.MaxURL {
 		return fmt.Sprintf("is longer than %d bytes", idp.MaxURL), false
 	}

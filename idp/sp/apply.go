@@ -3,8 +3,11 @@ package sp
 import (
 	"context"
 	"fmt"
+	"reflect"
+	"slices"
 
 	"vernal/idp"
+	"vernal/metadata"
 )
 
 // AddEdit registers a provider from what an operator gave: Defaults, then the
@@ -12,10 +15,10 @@ import (
 func (r *Registry) AddEdit(ctx context.Context, id idp.EntityID, doc Document, e Edit, o Options, actor string) (*Change, error) {
 	p := Defaults()
 	p.EntityID = id
-	var warnings []string
+	var notes []metadata.Note
 	if doc.Data != nil {
 		var err error
-		if p, warnings, err = r.read(doc, id, nil, e, o); err != nil {
+		if p, notes, err = r.read(doc, id, nil, e, o); err != nil {
 			return nil, err
 		}
 	}
@@ -26,7 +29,7 @@ func (r *Registry) AddEdit(ctx context.Context, id idp.EntityID, doc Document, e
 	if err != nil {
 		return nil, err
 	}
-	c.Warnings = append(warnings, c.Warnings...)
+	c.note(notes)
 	return c, nil
 }
 
@@ -34,13 +37,13 @@ func (r *Registry) AddEdit(ctx context.Context, id idp.EntityID, doc Document, e
 // takes what metadata is about and leaves what is the operator's to say.
 func (r *Registry) ApplyEdit(ctx context.Context, id idp.EntityID, doc Document, e Edit, o Options, actor string) (*Change, error) {
 	var from *idp.ServiceProvider
-	var warnings []string
+	var notes []metadata.Note
 	if doc.Data != nil {
 		old, err := r.Get(ctx, id)
 		if err != nil {
 			return nil, err
 		}
-		if from, warnings, err = r.read(doc, id, old, e, o); err != nil {
+		if from, notes, err = r.read(doc, id, old, e, o); err != nil {
 			return nil, err
 		}
 	}
@@ -53,8 +56,22 @@ func (r *Registry) ApplyEdit(ctx context.Context, id idp.EntityID, doc Document,
 	if err != nil {
 		return nil, err
 	}
-	c.Warnings = append(warnings, c.Warnings...)
+	c.note(notes)
 	return c, nil
+}
+
+// note puts what was noted about the metadata before the other warnings. What both
+// suggest is there once.
+func (c *Change) note(notes []metadata.Note) {
+	warnings, suggestions := warningsOf(notes, c.Provider.EntityID)
+	c.Warnings = append(warnings, c.Warnings...)
+	var once []idp.Suggestion
+	for _, s := range append(suggestions, c.Suggestions...) {
+		if !slices.ContainsFunc(once, func(o idp.Suggestion) bool { return reflect.DeepEqual(o, s) }) {
+			once = append(once, s)
+		}
+	}
+	c.Suggestions = once
 }
 
 func otherEntity(want, have idp.EntityID) error {

@@ -53,7 +53,7 @@ func (r *Registry) create(ctx context.Context, p *idp.ServiceProvider, o Options
 	p.CreatedAt = r.stamp()
 	p.UpdatedAt = p.CreatedAt
 	detail := maps.Collect(diff(&idp.ServiceProvider{}, p))
-	err = r.store.CreateProvider(ctx, p, last, event("sp.add", p.EntityID, actor, detail))
+	err = r.store.CreateProvider(ctx, p, last, event(idp.AuditSPAdd, p.EntityID, actor, detail))
 	r.forget(p.EntityID)
 	if err != nil {
 		return fmt.Errorf("register provider %q: %w", p.EntityID, err)
@@ -80,17 +80,16 @@ func (r *Registry) scopeForNew(p *idp.ServiceProvider, last idp.NameIDScope, o O
 	switch {
 	case last == "" && o.Resume:
 		return "", &RefusedError{Code: "resume", Text: fmt.Sprintf(
-			"%s was never registered and removed here, so there is nothing to resume; leave %s out", p.EntityID, FlagResume)}
+			"%s was never registered and removed here, so there is nothing to resume; register it without that", p.EntityID)}
 	case last == "":
 		return firstScope(p), nil
 	case p.Agency != "" && idp.AgencyScope(p.Agency) != last && o.Resume:
 		return "", &RefusedError{Code: "resume", Text: fmt.Sprintf(
-			"%s did not belong to the agency %q when it was removed: its old NameIDs are not that agency's; give %s or --agency, not both",
-			p.EntityID, p.Agency, FlagResume)}
+			"%s did not belong to the agency %q when it was removed: its old NameIDs are not that agency's; it can resume or join the agency, not both",
+			p.EntityID, p.Agency)}
 	case p.Agency != "" && idp.AgencyScope(p.Agency) == last && !o.Resume:
-		return "", &RefusedError{Code: "resume", Text: fmt.Sprintf(
-			"%s was registered with the agency %q before, and would recognise the people it knew; %s says that it should",
-			p.EntityID, p.Agency, FlagResume)}
+		return "", &RefusedError{Code: "resume", Permissions: []Permission{PermitResume}, Text: fmt.Sprintf(
+			"%s was registered with the agency %q before, and would recognise the people it knew", p.EntityID, p.Agency)}
 	case o.Resume:
 		p.Agency = agencyOf(last)
 		return last, nil
@@ -130,7 +129,7 @@ func (r *Registry) Edit(ctx context.Context, id idp.EntityID, change func(*idp.S
 		return r.change(old, old), nil
 	}
 	c := r.change(old, next)
-	c.NameIDsCopied, err = r.writeEdit(ctx, old, next, o, event("sp.edit", id, actor, detail))
+	c.NameIDsCopied, err = r.writeEdit(ctx, old, next, o, event(idp.AuditSPEdit, id, actor, detail))
 	r.forget(id)
 	var clash *idp.ClashError
 	switch {
@@ -169,10 +168,10 @@ func clashRefused(next *idp.ServiceProvider, clash *idp.ClashError) error {
 	if next.Agency == "" {
 		where = string(next.NameIDScope)
 	}
-	return &RefusedError{Code: "name_ids", Text: fmt.Sprintf(
+	return &RefusedError{Code: "name_ids", Permissions: []Permission{PermitNewNameIDs}, Text: fmt.Sprintf(
 		"nothing is changed: %d of this provider's NameIDs cannot be kept, because %s knows these people by another NameID, or others by these NameIDs; "+
-			"%s changes the agency and gives everyone the NameID that they have there, or a new one",
-		clash.NameIDs, where, FlagNewNameIDs)}
+			"with new NameIDs, everyone gets the one that they have there, or a new one",
+		clash.NameIDs, where)}
 }
 
 // editRecord applies change to next, a copy of old, and checks the result.
@@ -191,12 +190,13 @@ func (r *Registry) editRecord(old, next *idp.ServiceProvider, change func(*idp.S
 	}
 	switch {
 	case o.KeepNameIDs && o.NewNameIDs:
-		return &RefusedError{Code: "name_ids", Text: fmt.Sprintf("%s and %s say opposite things; give one", FlagKeepNameIDs, FlagNewNameIDs)}
+		return &RefusedError{Code: "name_ids", Text: "NameIDs cannot be both kept and new",
+			Permissions: []Permission{PermitKeepNameIDs, PermitNewNameIDs}}
 	case !o.KeepNameIDs && !o.NewNameIDs:
-		return &RefusedError{Code: "name_ids", Text: fmt.Sprintf(
-			"changing the agency from %q to %q concerns the NameID of everyone who signed in to this provider: %s copies them, so that it knows everyone as before; "+
-				"%s gives new ones, so that it takes everyone for a stranger",
-			old.Agency, next.Agency, FlagKeepNameIDs, FlagNewNameIDs)}
+		return &RefusedError{Code: "name_ids", Permissions: []Permission{PermitKeepNameIDs, PermitNewNameIDs}, Text: fmt.Sprintf(
+			"changing the agency from %q to %q concerns the NameID of everyone who signed in to this provider: they can be copied, so that it knows everyone as before, "+
+				"or new, so that it takes everyone for a stranger",
+			old.Agency, next.Agency)}
 	case next.Agency != "":
 		next.NameIDScope = idp.AgencyScope(next.Agency)
 	default:

@@ -23,9 +23,9 @@ type Problem struct {
 	Value string `json:"value,omitempty"`
 	// Text says what is wrong, to stand after field and value.
 	Text string `json:"text"`
-	// Flag is the option by which an operator can have it anyway, as the
-	// commands spell it ("--allow-insecure-url"); "" if there is none.
-	Flag string `json:"flag,omitempty"`
+	// Option is the setting by which an operator can have it anyway; zero if there is
+	// none.
+	Option idp.Option `json:"option,omitzero"`
 }
 
 func (p Problem) String() string {
@@ -33,15 +33,21 @@ func (p Problem) String() string {
 	if p.Value != "" {
 		s += fmt.Sprintf(" %q", p.Value)
 	}
-	s += ": " + p.Text
-	if p.Flag != "" {
-		s += " (" + p.Flag + " allows it)"
-	}
-	return s
+	return s + ": " + p.Text
 }
 
+// insecureURL is the option that lets URLs be http.
+var insecureURL = idp.Option{Name: string(PermitInsecureURL)}
+
 // InvalidError says everything that is wrong with a registration.
-type InvalidError struct{ Problems []Problem }
+type InvalidError struct {
+	Problems []Problem
+	// Suggestions are what can be done about it.
+	Suggestions []idp.Suggestion
+}
+
+// Suggested returns what can be done about it, for idp.SuggestionsOf.
+func (e *InvalidError) Suggested() []idp.Suggestion { return e.Suggestions }
 
 func (e *InvalidError) Error() string {
 	lines := make([]string, len(e.Problems))
@@ -118,12 +124,12 @@ func (c *checker) addresses(p *idp.ServiceProvider) {
 	c.list("redirect_uris", p.RedirectURIs, idp.MaxList)
 	for _, f := range addressFields(p) {
 		for _, a := range f.values {
-			what, flag := checkAddress(a, c.baseIsHTTP)
+			what, permitted := checkAddress(a, c.baseIsHTTP)
 			switch {
-			case what == "" || flag && c.insecure(a):
-			case flag:
+			case what == "" || permitted && c.insecure(a):
+			case permitted:
 				c.add(f.name, a, "%s", what)
-				c.problems[len(c.problems)-1].Flag = FlagInsecureURL
+				c.problems[len(c.problems)-1].Option = insecureURL
 			default:
 				c.add(f.name, a, "%s", what)
 			}

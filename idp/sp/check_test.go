@@ -191,7 +191,8 @@ func TestWarnings(t *testing.T) {
 			t.Parallel()
 			p := newProvider(t, "https://sp.example.gov/")
 			p.Certs = []string{sp.PEM(newCert(t, rsaKey(), "sp", tt.end))}
-			got := strings.Join(sp.Warnings(p, testTime), "\n")
+			warnings, _ := sp.Warnings(p, testTime)
+			got := strings.Join(warnings, "\n")
 			if tt.want == "" && got != "" || !strings.Contains(got, tt.want) {
 				t.Errorf("got %q, want %q", got, tt.want)
 			}

@@ -26,9 +26,9 @@ func (k Kind) IsList() bool { return k >= KindList }
 
 // Field describes one field of a registration to whatever lets people edit it.
 type Field struct {
-	// Name is the JSON name; Flag the option of the commands without dashes.
-	Name, Flag string
-	Kind       Kind
+	// Name is the JSON name.
+	Name string
+	Kind Kind
 	// Values are the ones allowed; empty: any that Validate takes.
 	Values []string
 	// Clears tells that the field may be emptied.
@@ -36,9 +36,18 @@ type Field struct {
 	// Help says what the field is for, in a few words.
 	Help string
 
+	one  string // what one value of a list is called, if not Name
 	text func(*idp.ServiceProvider) *string
 	list func(*idp.ServiceProvider) *[]string
 	flag func(*idp.ServiceProvider) *bool
+}
+
+// Option is the name of the setting that gives the field a value, as in idp.Option.
+func (f *Field) Option() string {
+	if f.one != "" {
+		return f.one
+	}
+	return f.Name
 }
 
 // Fields lists the fields that an Edit can change, in the order of a
@@ -58,75 +67,75 @@ var attributeNames = []string{
 // fieldTable is never changed. EntityID is not in it: it is what a registration
 // is found by, and it stays.
 var fieldTable = []Field{
-	{Name: "name", Flag: "name", Help: "the name that people see while they sign in",
+	{Name: "name", Help: "the `NAME` that people see while they sign in",
 		text: func(p *idp.ServiceProvider) *string { return &p.Name }},
-	{Name: "agency", Flag: "agency", Clears: true, Help: "the agency; its providers see the same NameID for a person",
+	{Name: "agency", Clears: true, Help: "the agency; its providers see the same NameID for a person",
 		text: func(p *idp.ServiceProvider) *string { return &p.Agency }},
-	{Name: "acs_urls", Flag: "acs-url", Kind: KindList, Help: "an Assertion Consumer Service address (HTTP-POST); the first is the default",
+	{Name: "acs_urls", one: "acs_url", Kind: KindList, Help: "the `URL` of an Assertion Consumer Service (HTTP-POST); the first is the default",
 		list: func(p *idp.ServiceProvider) *[]string { return &p.ACSURLs }},
-	{Name: "acs_indexes", Flag: "acs-index", Kind: KindInts, Help: "the index of the --acs-url at the same place in this command"},
-	{Name: "logout_url", Flag: "logout-url", Clears: true, Help: "where LogoutResponses are posted",
+	{Name: "acs_indexes", one: "acs_index", Kind: KindInts, Help: "the index of the URL at the same place in acs_urls"},
+	{Name: "logout_url", Clears: true, Help: "the `URL` where LogoutResponses are posted",
 		text: func(p *idp.ServiceProvider) *string { return &p.LogoutURL }},
-	{Name: "certs", Flag: "cert", Kind: KindCert, Help: "a `FILE` with a request certificate of the provider",
+	{Name: "certs", one: "cert", Kind: KindCert, Help: "a `FILE` with a request certificate of the provider",
 		list: func(p *idp.ServiceProvider) *[]string { return &p.Certs }},
-	{Name: "encryption_certs", Flag: "encryption-cert", Kind: KindCert, Help: "a `FILE` with a certificate to encrypt assertions to",
+	{Name: "encryption_certs", one: "encryption_cert", Kind: KindCert, Help: "a `FILE` with a certificate to encrypt assertions to",
 		list: func(p *idp.ServiceProvider) *[]string { return &p.EncryptionCerts }},
-	{Name: "redirect_uris", Flag: "redirect-uri", Kind: KindList, Help: "a further address that the ACS may redirect to",
+	{Name: "redirect_uris", one: "redirect_uri", Kind: KindList, Help: "a further address that the ACS may redirect to",
 		list: func(p *idp.ServiceProvider) *[]string { return &p.RedirectURIs }},
-	{Name: "sign_requests", Flag: "sign-requests", Values: []string{idp.SignRequestsRequired, idp.SignRequestsOptional},
+	{Name: "sign_requests", Values: []string{idp.SignRequestsRequired, idp.SignRequestsOptional},
 		Help: "whether AuthnRequests must be signed",
 		text: func(p *idp.ServiceProvider) *string { return &p.SignRequests }},
-	{Name: "compat", Flag: "compat", Values: []string{idp.CompatNone, idp.CompatLoginGov},
+	{Name: "compat", Values: []string{idp.CompatNone, idp.CompatLoginGov},
 		Help: "the identity provider whose looser answers it relies on",
 		text: func(p *idp.ServiceProvider) *string { return &p.Compat }},
-	{Name: "encryption", Flag: "encryption", Values: []string{idp.EncryptionNone, idp.EncryptionCBC, idp.EncryptionGCM},
+	{Name: "encryption", Values: []string{idp.EncryptionNone, idp.EncryptionCBC, idp.EncryptionGCM},
 		Help: "how assertions are encrypted",
 		text: func(p *idp.ServiceProvider) *string { return &p.Encryption }},
-	{Name: "encryption_digest", Flag: "encryption-digest", Values: []string{idp.DigestSHA1, idp.DigestSHA256},
+	{Name: "encryption_digest", Values: []string{idp.DigestSHA1, idp.DigestSHA256},
 		Help: "the digest inside RSA-OAEP",
 		text: func(p *idp.ServiceProvider) *string { return &p.EncryptionDigest }},
-	{Name: "sign_response", Flag: "sign-response", Kind: KindBool, Help: "sign the Response element too",
+	{Name: "sign_response", Kind: KindBool, Help: "sign the Response element too",
 		flag: func(p *idp.ServiceProvider) *bool { return &p.SignResponse }},
-	{Name: "sign_logout_response", Flag: "sign-logout-response", Kind: KindBool, Help: "sign LogoutResponses",
+	{Name: "sign_logout_response", Kind: KindBool, Help: "sign LogoutResponses",
 		flag: func(p *idp.ServiceProvider) *bool { return &p.SignLogoutResponse }},
-	{Name: "ial", Flag: "ial", Values: []string{idp.IALAuthOnly, idp.IALVerified, idp.IALFacialMatch},
-		Help: "the highest identity assurance that it may ask for",
+	{Name: "ial", Values: []string{idp.IALAuthOnly, idp.IALVerified, idp.IALFacialMatch},
+		Help: "the highest `LEVEL` of identity assurance that it may ask for",
 		text: func(p *idp.ServiceProvider) *string { return &p.IAL }},
-	{Name: "allow_ialmax", Flag: "allow-ialmax", Kind: KindBool, Help: "let it ask for ialmax",
+	{Name: "allow_ialmax", Kind: KindBool, Help: "let it ask for ialmax",
 		flag: func(p *idp.ServiceProvider) *bool { return &p.AllowIALMax }},
-	{Name: "aal", Flag: "aal", Values: []string{idp.AALDefault, idp.AAL2, idp.AALPhishingResistant, idp.AALHSPD12},
+	{Name: "aal", Values: []string{idp.AALDefault, idp.AAL2, idp.AALPhishingResistant, idp.AALHSPD12},
 		Help: "the authentication assurance when a request names none",
 		text: func(p *idp.ServiceProvider) *string { return &p.AAL }},
-	{Name: "attributes", Flag: "attribute", Kind: KindList, Values: attributeNames, Help: "an attribute that it may have",
+	{Name: "attributes", one: "attribute", Kind: KindList, Values: attributeNames, Help: "an `ATTRIBUTE` that it may have",
 		list: func(p *idp.ServiceProvider) *[]string { return &p.Attributes }},
-	{Name: "email_attribute", Flag: "email-attribute", Values: []string{idp.EmailAttributePlain, idp.EmailAttributeClaimURI},
+	{Name: "email_attribute", Values: []string{idp.EmailAttributePlain, idp.EmailAttributeClaimURI},
 		Help: "the name that the email attribute goes by",
 		text: func(p *idp.ServiceProvider) *string { return &p.EmailAttribute }},
-	{Name: "name_id_formats", Flag: "name-id-format", Kind: KindList, Values: []string{idp.NameIDFormatPersistent, idp.NameIDFormatEmail},
-		Help: "a NameID format that it may have",
+	{Name: "name_id_formats", one: "name_id_format", Kind: KindList, Values: []string{idp.NameIDFormatPersistent, idp.NameIDFormatEmail},
+		Help: "a NameID `FORMAT` that it may have",
 		list: func(p *idp.ServiceProvider) *[]string { return &p.NameIDFormats }},
-	{Name: "return_to_sp_url", Flag: "return-to-sp-url", Clears: true, Help: "where people go who cancel",
+	{Name: "return_to_sp_url", Clears: true, Help: "where people go who cancel",
 		text: func(p *idp.ServiceProvider) *string { return &p.ReturnToSPURL }},
-	{Name: "failure_to_proof_url", Flag: "failure-to-proof-url", Clears: true, Help: "where people go whose identity could not be verified",
+	{Name: "failure_to_proof_url", Clears: true, Help: "where people go whose identity could not be verified",
 		text: func(p *idp.ServiceProvider) *string { return &p.FailureToProofURL }},
-	{Name: "sp_initiated_login_url", Flag: "sp-initiated-login-url", Clears: true, Help: "where a sign-in starts at the provider",
+	{Name: "sp_initiated_login_url", Clears: true, Help: "where a sign-in starts at the provider",
 		text: func(p *idp.ServiceProvider) *string { return &p.SPInitiatedLoginURL }},
-	{Name: "metadata_url", Flag: "metadata-url", Clears: true, Help: "where its metadata is published",
+	{Name: "metadata_url", Clears: true, Help: "where its metadata is published",
 		text: func(p *idp.ServiceProvider) *string { return &p.MetadataURL }},
-	{Name: "logo", Flag: "logo", Clears: true, Help: "the address of its logo",
+	{Name: "logo", Clears: true, Help: "the address of its logo",
 		text: func(p *idp.ServiceProvider) *string { return &p.Logo }},
-	{Name: "help_text", Flag: "help-text", Kind: KindMap, Help: "a help text, as `LANGUAGE=TEXT`"},
-	{Name: "contacts", Flag: "contact", Kind: KindList, Help: "the address of somebody who looks after it; es: or fr: in front of it is the language to write in",
+	{Name: "help_text", Kind: KindMap, Help: "a help text, as `LANGUAGE=TEXT`"},
+	{Name: "contacts", one: "contact", Kind: KindList, Help: "the address of somebody who looks after it; es: or fr: in front of it is the language to write in",
 		list: func(p *idp.ServiceProvider) *[]string { return &p.Contacts }},
-	{Name: "allow_prompt_create", Flag: "allow-prompt-create", Kind: KindBool, Help: "let it open sign-up in place of sign-in",
+	{Name: "allow_prompt_create", Kind: KindBool, Help: "let it open sign-up in place of sign-in",
 		flag: func(p *idp.ServiceProvider) *bool { return &p.AllowPromptCreate }},
-	{Name: "preview", Flag: "preview", Clears: true, Help: "a year that it may try before the year is published",
+	{Name: "preview", Clears: true, Help: "a `YEAR` that it may try before the year is published",
 		text: func(p *idp.ServiceProvider) *string { return (*string)(&p.Preview) }},
-	{Name: "state", Flag: "state", Values: []string{idp.StateSandbox, idp.StateApproved}, Help: "whether it is approved",
+	{Name: "state", Values: []string{idp.StateSandbox, idp.StateApproved}, Help: "whether it is approved",
 		text: func(p *idp.ServiceProvider) *string { return &p.State }},
-	{Name: "team", Flag: "team", Clears: true, Help: "the team that looks after it",
+	{Name: "team", Clears: true, Help: "the team that looks after it",
 		text: func(p *idp.ServiceProvider) *string { return &p.Team }},
-	{Name: "active", Flag: "active", Kind: KindBool, Help: "whether people can sign in to it",
+	{Name: "active", Kind: KindBool, Help: "whether people can sign in to it",
 		flag: func(p *idp.ServiceProvider) *bool { return &p.Active }},
 }
 

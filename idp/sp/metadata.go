@@ -18,23 +18,23 @@ type Document struct {
 }
 
 // instead are the options that give what a document lacks.
-var instead = map[metadata.Part]string{
-	metadata.PartACS:           "--acs-url",
-	metadata.PartSigningKey:    "--cert",
-	metadata.PartUse:           "--cert",
-	metadata.PartEncryptionKey: "--encryption none",
+var instead = map[metadata.Part]idp.Option{
+	metadata.PartACS:           {Name: "acs_url"},
+	metadata.PartSigningKey:    {Name: idp.OptionCert},
+	metadata.PartUse:           {Name: idp.OptionCert},
+	metadata.PartEncryptionKey: {Name: "encryption", Value: idp.EncryptionNone},
 }
 
 // FromMetadata makes a registration of a provider's EntityDescriptor: Defaults,
 // and what the document says. It never holds an agency, nor emailAddress among
 // the NameIDFormats, nor a compat: those are an operator's to grant. ours are our
-// own signing certificates, which no provider has. The warnings are sentences for the
-// operator; the error is an *InvalidError.
-func FromMetadata(doc []byte, now time.Time, ours []*x509.Certificate) (p *idp.ServiceProvider, warnings []string, err error) {
+// own signing certificates, which no provider has. The notes are what
+// the operator should know; the error is an *InvalidError.
+func FromMetadata(doc []byte, now time.Time, ours []*x509.Certificate) (p *idp.ServiceProvider, notes []metadata.Note, err error) {
 	return fromMetadata(doc, now, ours, metadata.Options{})
 }
 
-func fromMetadata(doc []byte, now time.Time, ours []*x509.Certificate, o metadata.Options) (p *idp.ServiceProvider, warnings []string, err error) {
+func fromMetadata(doc []byte, now time.Time, ours []*x509.Certificate, o metadata.Options) (p *idp.ServiceProvider, notes []metadata.Note, err error) {
 	for _, c := range ours {
 		o.Ours = append(o.Ours, metadata.FingerprintOf(c))
 	}
@@ -43,7 +43,11 @@ func fromMetadata(doc []byte, now time.Time, ours []*x509.Certificate, o metadat
 	if errors.As(err, &problems) {
 		invalid := new(InvalidError)
 		for _, n := range problems {
-			invalid.Problems = append(invalid.Problems, Problem{Field: "metadata", Text: n.Text, Flag: instead[n.Part]})
+			invalid.Problems = append(invalid.Problems, Problem{Field: "metadata", Text: n.Text, Option: instead[n.Part]})
+			if n.Option.Name == metadata.OptionEntityID {
+				invalid.Suggestions = append(invalid.Suggestions,
+					idp.Suggest(idp.DoSPAdd).With(idp.OptionMetadata, "").With("entity_id", "").Labeled("choose_provider"))
+			}
 		}
 		return nil, nil, invalid
 	}
@@ -53,35 +57,47 @@ func fromMetadata(doc []byte, now time.Time, ours []*x509.Certificate, o metadat
 	p = d.Provider()
 	defaults := Defaults()
 	p.State, p.Active, p.Compat = defaults.State, defaults.Active, defaults.Compat
-	for _, n := range d.Notes {
+	return p, d.Notes, nil
+}
+
+// warningsOf makes warnings of what was noted about the metadata of a provider.
+func warningsOf(notes []metadata.Note, id idp.EntityID) (warnings []string, suggestions []idp.Suggestion) {
+	for _, n := range notes {
 		warnings = append(warnings, n.Text)
+		switch n.Option.Name {
+		case metadata.OptionName:
+			suggestions = append(suggestions, suggestName(id))
+		case string(PermitInsecureURL):
+			suggestions = append(suggestions, idp.Suggest(idp.DoSPEdit, string(id)).
+				With(idp.OptionMetadata, "").With("allow_insecure_url", "").Labeled("allow_http"))
+		}
 	}
-	return p, warnings, nil
+	return warnings, suggestions
 }
 
 // read reads metadata that comes with an edit of old, nil for a new registration:
 // what the edit gives, the document need not have.
-func (r *Registry) read(doc Document, id idp.EntityID, old *idp.ServiceProvider, e Edit, o Options) (*idp.ServiceProvider, []string, error) {
+func (r *Registry) read(doc Document, id idp.EntityID, old *idp.ServiceProvider, e Edit, o Options) (*idp.ServiceProvider, []metadata.Note, error) {
 	gives := func(field string) bool { return len(e.Set[field]) > 0 }
 	unsigned := gives("sign_requests") && e.Set["sign_requests"][0] == idp.SignRequestsOptional
 	allowed := allowsInsecure(old, o)
-	p, warnings, err := fromMetadata(doc.Data, r.clock.Now(), r.ours(), metadata.Options{
+	p, notes, err := fromMetadata(doc.Data, r.clock.Now(), r.ours(), metadata.Options{
 		EntityID: id, Fetched: doc.Fetched,
 		HasACS: gives("acs_urls"), HasKeys: gives("certs") || unsigned, HasName: gives("name"),
 		HasEncryption: gives("encryption") || gives("encryption_certs"),
-		CheckURL: func(address string) string {
-			what, flag := checkAddress(address, r.BaseIsHTTP)
+		CheckURL: func(address string) (string, idp.Option) {
+			what, permitted := checkAddress(address, r.BaseIsHTTP)
 			switch {
-			case flag && allowed(address):
-				return ""
-			case flag:
-				return what + " (" + FlagInsecureURL + " allows it)"
+			case permitted && allowed(address):
+				return "", idp.Option{}
+			case permitted:
+				return what, insecureURL
 			}
-			return what
+			return what, idp.Option{}
 		},
 	})
 	if err == nil && id != "" && p.EntityID != id {
 		return nil, nil, otherEntity(id, p.EntityID)
 	}
-	return p, warnings, err
+	return p, notes, err
 }

@@ -12,6 +12,8 @@ import (
 	"strings"
 	"testing"
 
+	"github.com/google/go-cmp/cmp"
+
 	"vernal/idp"
 	"vernal/idp/sp"
 	"vernal/idp/xmldsig"
@@ -46,7 +48,7 @@ func TestAddWithBrokenParts(t *testing.T) {
 		options sp.Options
 		check   func(p *idp.ServiceProvider) bool // nil: refused
 		field   string                            // of the problem
-		flag    string
+		option  string
 	}{
 		{name: "one index for two", doc: spMetadata("urn:a", acsElement(a, "1")+acsElement(b, "1")), check: func(p *idp.ServiceProvider) bool {
 			return slices.Equal(p.ACSURLs, []string{a, b}) && !slices.Contains(p.ACSIndexes, 1)
@@ -60,15 +62,15 @@ func TestAddWithBrokenParts(t *testing.T) {
 		{name: "http beside https, allowed", doc: spMetadata("urn:a", acsElement("http://sp.example.gov/a", "0")+acsElement(b, "1")), options: sp.Options{AllowInsecureURL: true},
 			check: func(p *idp.ServiceProvider) bool { return len(p.ACSURLs) == 2 }},
 		{name: "fragment beside a good one", doc: spMetadata("urn:a", acsElement(a+"#x", "0")+acsElement(b, "1")), check: func(p *idp.ServiceProvider) bool { return slices.Equal(p.ACSURLs, []string{b}) }},
-		{name: "http alone", doc: spMetadata("urn:a", acsElement("http://sp.example.gov/a", "0")), field: "acs_urls", flag: sp.FlagInsecureURL},
+		{name: "http alone", doc: spMetadata("urn:a", acsElement("http://sp.example.gov/a", "0")), field: "acs_urls", option: string(sp.PermitInsecureURL)},
 		{name: "logout by http", doc: spMetadata("urn:a", sloElement+acsElement(a, "0")), check: func(p *idp.ServiceProvider) bool { return p.LogoutURL == "" }},
 		{name: "long entity ID", doc: spMetadata(long, acsElement(a, "0")), set: values{"sign_requests": {"optional"}}, check: func(p *idp.ServiceProvider) bool { return p.Name == "sp.example.gov" }},
 		{name: "many ACS", doc: spMetadata("urn:a", strings.Repeat(acsElement(a, "0"), 3)+manyACS(idp.MaxList+5)), check: func(p *idp.ServiceProvider) bool { return len(p.ACSURLs) == idp.MaxList }},
-		{name: "no ACS", doc: spMetadata("urn:a", ""), field: "metadata", flag: "--acs-url"},
-		{name: "no usable encryption key", doc: spMetadata("urn:a", `<KeyDescriptor use="encryption"/>`+acsElement(a, "0")), field: "metadata", flag: "--encryption none"},
+		{name: "no ACS", doc: spMetadata("urn:a", ""), field: "metadata", option: "acs_url"},
+		{name: "no usable encryption key", doc: spMetadata("urn:a", `<KeyDescriptor use="encryption"/>`+acsElement(a, "0")), field: "metadata", option: "encryption"},
 		{name: "no usable encryption key, in the clear", doc: spMetadata("urn:a", `<KeyDescriptor use="encryption"/>`+acsElement(a, "0")),
 			set: values{"sign_requests": {"optional"}, "encryption": {"none"}}, check: func(p *idp.ServiceProvider) bool { return p.Encryption == idp.EncryptionNone }},
-		{name: "no usable signing key", doc: spMetadata("urn:a", `<KeyDescriptor/>`+acsElement(a, "0")), set: values{"name": {"A"}}, field: "metadata", flag: "--cert"},
+		{name: "no usable signing key", doc: spMetadata("urn:a", `<KeyDescriptor/>`+acsElement(a, "0")), set: values{"name": {"A"}}, field: "metadata", option: "cert"},
 		{name: "no ACS, given by the operator", doc: spMetadata("urn:a", ""), set: values{"sign_requests": {"optional"}, "acs_urls": {a}}, check: func(p *idp.ServiceProvider) bool { return slices.Equal(p.ACSURLs, []string{a}) }},
 		{name: "expired, from a file", doc: sp.Document{Data: []byte(strings.Replace(string(spMetadata("urn:a", acsElement(a, "0")).Data), "entityID", `validUntil="2020-01-01T00:00:00Z" entityID`, 1))}, check: func(*idp.ServiceProvider) bool { return true }},
 		{name: "expired, from a URL", doc: sp.Document{Fetched: true, Data: []byte(strings.Replace(string(spMetadata("urn:a", acsElement(a, "0")).Data), "entityID", `validUntil="2020-01-01T00:00:00Z" entityID`, 1))}, field: "metadata"},
@@ -85,7 +87,7 @@ func TestAddWithBrokenParts(t *testing.T) {
 			c, err := r.AddEdit(t.Context(), "", tt.doc, sp.Edit{Set: set}, tt.options, "test")
 			if tt.check == nil {
 				var invalid *sp.InvalidError
-				if !errors.As(err, &invalid) || len(invalid.Problems) != 1 || invalid.Problems[0].Field != tt.field || invalid.Problems[0].Flag != tt.flag {
+				if !errors.As(err, &invalid) || len(invalid.Problems) != 1 || invalid.Problems[0].Field != tt.field || invalid.Problems[0].Option.Name != tt.option {
 					t.Fatalf("got %v, want one problem of %s", err, tt.field)
 				}
 				return
@@ -254,9 +256,17 @@ func TestEncryptionWarnings(t *testing.T) {
 		for _, c := range tt.list {
 			p.EncryptionCerts = append(p.EncryptionCerts, sp.PEM(c))
 		}
-		got := sp.Warnings(p, testTime)
+		got, next := sp.Warnings(p, testTime)
 		if len(got) != tt.want || tt.used != nil && !strings.Contains(got[len(got)-1], sp.Fingerprint(tt.used)[:16]) {
 			t.Errorf("%s: %q", tt.name, got)
+		}
+		// The one that is of no use any more can be removed.
+		var want []idp.Suggestion
+		if len(tt.list) > 1 && slices.Contains(tt.list, ended) {
+			want = append(want, idp.Suggest(idp.DoSPEdit, string(entity)).With("remove_encryption_cert", sp.Fingerprint(ended)[:16]).Labeled("remove_certificate"))
+		}
+		if diff := cmp.Diff(want, next); diff != "" {
+			t.Errorf("%s: suggestions (-want +got):\n%s", tt.name, diff)
 		}
 	}
 }
@@ -301,7 +311,7 @@ func TestOddCertificateServes(t *testing.T) {
 	if _, err := xmlenc.New(to, p.Encryption, p.EncryptionDigest); err != nil || !bytes.Equal(to.Raw, der) {
 		t.Errorf("nothing can be encrypted to it: %v", err)
 	}
-	if w := sp.Warnings(c.Provider, testTime.AddDate(1, 0, 0)); len(w) != 2 {
+	if w, _ := sp.Warnings(c.Provider, testTime.AddDate(1, 0, 0)); len(w) != 2 {
 		t.Errorf("its end is not warned of: %q", w)
 	}
 	// It is removed by its file and by its fingerprint.

@@ -14,14 +14,22 @@ import (
 	"vernal/idp/gate"
 )
 
-// The flags that a refusal can name, as the commands spell them.
+// Permission names one of Options: what is not done without the operator's word.
+type Permission string
+
+// The permissions.
 const (
-	FlagInsecureURL = "--allow-insecure-url"
-	FlagKeepNameIDs = "--keep-name-ids"
-	FlagNewNameIDs  = "--new-name-ids"
-	FlagResume      = "--resume"
-	FlagReplace     = "--replace"
+	PermitInsecureURL Permission = "allow_insecure_url"
+	PermitKeepNameIDs Permission = "keep_name_ids"
+	PermitNewNameIDs  Permission = "new_name_ids"
+	PermitResume      Permission = "resume"
+	PermitReplace     Permission = "replace"
 )
+
+// Permissions lists them all.
+func Permissions() []Permission {
+	return []Permission{PermitInsecureURL, PermitKeepNameIDs, PermitNewNameIDs, PermitResume, PermitReplace}
+}
 
 // Registry finds and changes registrations. Its methods may be called
 // concurrently.
@@ -106,8 +114,10 @@ type Options struct {
 type RefusedError struct {
 	// Code names the reason, for programs: "replace", "resume", "name_ids".
 	Code string
-	// Text says what would happen and what to do about it.
+	// Text says what would happen.
 	Text string
+	// Permissions are those of which one lets the change be made.
+	Permissions []Permission
 }
 
 func (e *RefusedError) Error() string { return e.Text }
@@ -247,7 +257,7 @@ func (r *Registry) Get(ctx context.Context, id idp.EntityID) (*idp.ServiceProvid
 // Remove takes a registration away. The NameIDs it saw stay taken; see
 // Options.Resume.
 func (r *Registry) Remove(ctx context.Context, id idp.EntityID, actor string) error {
-	err := r.store.RemoveProvider(ctx, id, event("sp.remove", id, actor, nil))
+	err := r.store.RemoveProvider(ctx, id, event(idp.AuditSPRemove, id, actor, nil))
 	if err != nil {
 		r.forget(id)
 		return fmt.Errorf("remove provider %q: %w", id, err)
@@ -267,11 +277,14 @@ type Change struct {
 	NameIDsCopied int `json:"name_ids_copied,omitempty"`
 	// Warnings are things that are allowed, yet worth knowing.
 	Warnings []string `json:"warnings,omitempty"`
+	// Suggestions are what can be done about them.
+	Suggestions []idp.Suggestion `json:"suggestions,omitempty"`
 }
 
 // change makes the report of a change; old is nil for a new registration.
 func (r *Registry) change(old, p *idp.ServiceProvider) *Change {
-	c := &Change{Provider: p, Created: old == nil, Warnings: Warnings(p, r.clock.Now())}
+	c := &Change{Provider: p, Created: old == nil}
+	c.Warnings, c.Suggestions = Warnings(p, r.clock.Now())
 	if old != nil {
 		for name := range diff(old, p) {
 			c.Fields = append(c.Fields, name)
@@ -313,7 +326,7 @@ func (r *Registry) ours() []*x509.Certificate {
 	return r.OurCerts()
 }
 
-func event(kind string, id idp.EntityID, actor string, detail map[string]string) idp.AuditEvent {
+func event(kind idp.AuditKind, id idp.EntityID, actor string, detail map[string]string) idp.AuditEvent {
 	return idp.AuditEvent{Kind: kind, Outcome: "ok", Actor: actor, SP: id, Detail: detail}
 }
 

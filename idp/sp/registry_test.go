@@ -161,7 +161,7 @@ func TestAddRefuses(t *testing.T) {
 	}
 	bad := newProvider(t, "https://other.example.gov/")
 	bad.ACSURLs = []string{"http://other.example.gov/"}
-	if _, err = r.Add(t.Context(), bad, sp.Options{}, "test"); !errors.As(err, &invalid) || invalid.Problems[0].Flag != sp.FlagInsecureURL {
+	if _, err = r.Add(t.Context(), bad, sp.Options{}, "test"); !errors.As(err, &invalid) || invalid.Problems[0].Option.Name != string(sp.PermitInsecureURL) {
 		t.Errorf("http: %v", err)
 	}
 	if _, err = r.Add(t.Context(), newProvider(t, "https://other.example.gov/"), sp.Options{Resume: true}, "test"); !errors.As(err, &refused) {

@@ -3,6 +3,7 @@ package sp
 import (
 	"crypto/x509"
 	"fmt"
+	"slices"
 	"strings"
 	"time"
 
@@ -22,9 +23,9 @@ func certName(cert *x509.Certificate) string {
 	return fmt.Sprintf("%s (SHA-256 %s…)", name, Fingerprint(cert)[:16])
 }
 
-// Warnings says what is allowed in a registration, yet an operator should know.
-func Warnings(p *idp.ServiceProvider, now time.Time) []string {
-	var out []string
+// Warnings says what is allowed in a registration, yet an operator should know, and
+// what can be done about it.
+func Warnings(p *idp.ServiceProvider, now time.Time) (out []string, suggestions []idp.Suggestion) {
 	request, err := parseAll(p.Certs)
 	if err == nil { // else Validate says so
 		for _, cert := range request {
@@ -35,6 +36,10 @@ func Warnings(p *idp.ServiceProvider, now time.Time) []string {
 	}
 	if encryption, err := parseAll(p.EncryptionCerts); err == nil {
 		out = append(out, encryptionWarnings(encryption, now)...)
+		for _, cert := range unusedCerts(encryption, now) {
+			suggestions = append(suggestions, idp.Suggest(idp.DoSPEdit, string(p.EntityID)).
+				With("remove_encryption_cert", Fingerprint(cert)[:16]).Labeled("remove_certificate"))
+		}
 	}
 	for _, f := range addressFields(p) {
 		for _, a := range f.values {
@@ -44,12 +49,23 @@ func Warnings(p *idp.ServiceProvider, now time.Time) []string {
 		}
 	}
 	if p.Name == p.EntityID.DisplayName() {
-		out = append(out, fmt.Sprintf("no name is given: users will read %q; give one with --name", p.Name))
+		out = append(out, fmt.Sprintf("no name is given: users will read %q", p.Name))
+		suggestions = append(suggestions, suggestName(p.EntityID))
 	}
 	if p.SignRequests == idp.SignRequestsOptional {
 		out = append(out, "unsigned AuthnRequests are accepted: anyone can start a sign-in in this provider's name")
 	}
-	return out
+	return out, suggestions
+}
+
+func suggestName(id idp.EntityID) idp.Suggestion {
+	return idp.Suggest(idp.DoSPEdit, string(id)).With("name", "").Labeled("name_provider")
+}
+
+// unusedCerts are the encryption certificates that have ended and are not used.
+func unusedCerts(list []*x509.Certificate, now time.Time) []*x509.Certificate {
+	used := partnercert.Choose(list, now)
+	return slices.DeleteFunc(slices.Clone(list), func(c *x509.Certificate) bool { return c == used || !now.After(c.NotAfter) })
 }
 
 // encryptionWarnings is about the certificates of which one is encrypted to. One
@@ -63,8 +79,8 @@ func encryptionWarnings(list []*x509.Certificate, now time.Time) []string {
 		case cert == used && w != "":
 			out = append(out, fmt.Sprintf("the encryption certificate %s %s", certName(cert), w))
 		case cert != used && now.After(cert.NotAfter):
-			out = append(out, fmt.Sprintf("the encryption certificate %s ended on %s and is not used; remove it with --remove-encryption-cert %s",
-				certName(cert), cert.NotAfter.UTC().Format(time.DateOnly), Fingerprint(cert)[:16]))
+			out = append(out, fmt.Sprintf("the encryption certificate %s ended on %s and is not used",
+				certName(cert), cert.NotAfter.UTC().Format(time.DateOnly)))
 		}
 	}
 	if len(list) > 1 {

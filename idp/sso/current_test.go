@@ -165,7 +165,7 @@ func TestSignInEvent(t *testing.T) {
 		if got.Actor != "user:ada" || got.User != "ada" || got.SP != tt.req.SP || got.Year != "2031" || got.RequestID != "ID" || got.Address != "192.0.2.1" {
 			t.Errorf("%s: %+v", tt.name, got)
 		}
-		if got.Kind != tt.kind || !maps.Equal(got.Detail, tt.detail) || len(got.Detail) != len(tt.detail) {
+		if string(got.Kind) != tt.kind || !maps.Equal(got.Detail, tt.detail) || len(got.Detail) != len(tt.detail) {
 			t.Errorf("%s: %s %v, want %s %v", tt.name, got.Kind, got.Detail, tt.kind, tt.detail)
 		}
 	}

@@ -160,11 +160,11 @@ func (h *Handler) profile(r *http.Request, a *accepted, user *idp.User) (*idp.Pr
 // published says what opened it.
 func signInEvent(req *idp.LoginRequest, user *idp.User, e *web.Event) idp.AuditEvent {
 	event := idp.AuditEvent{
-		Kind: "sign_in", Outcome: "ok", Actor: "user:" + string(user.ID), User: user.ID,
+		Kind: idp.AuditSignIn, Outcome: "ok", Actor: "user:" + string(user.ID), User: user.ID,
 		SP: req.SP, Year: req.Year, RequestID: e.ID, Address: e.Address,
 	}
 	if req.SP == idp.RehearsalSP {
-		event.Kind, event.Detail = "rotation.rehearse", map[string]string{"step": "response"}
+		event.Kind, event.Detail = idp.AuditRotationRehearse, map[string]string{"step": "response"}
 	} else if req.Preview != "" {
 		event.Detail = map[string]string{"preview": req.Preview}
 	}

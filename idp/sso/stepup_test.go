@@ -69,7 +69,7 @@ func TestRememberedDevice(t *testing.T) {
 		t.Fatal(err)
 	}
 	for _, rec := range records {
-		kinds[rec.Kind+" "+rec.Detail["factors"]]++
+		kinds[string(rec.Kind)+" "+rec.Detail["factors"]]++
 	}
 	if kinds["authn password+remembered-device"] != 1 || kinds["step_up totp"] != 1 {
 		t.Errorf("audit trail: %v", kinds)

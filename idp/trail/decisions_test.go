@@ -179,7 +179,7 @@ func TestEveryDecisionIsRecorded(t *testing.T) {
 	found, err := w.Trail.Before(ctx, 0, trail.Filter{}, 1)
 	ok(t, err)
 	byField.RemoteLogout(&idptest.LogoutRequest{NameID: "none", Remote: true, Year: w.next})
-	after, err := w.Trail.After(ctx, found.Last, trail.Filter{Kind: audit.PreviewAdmitted.Rule().Kind}, 10)
+	after, err := w.Trail.After(ctx, found.Last, trail.Filter{Kind: string(idp.AuditPreviewAdmit)}, 10)
 	if ok(t, err); len(after.Records) != 1 {
 		t.Errorf("a remote logout of an unpublished year left %+v", after.Records)
 	}

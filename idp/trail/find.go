@@ -26,7 +26,7 @@ type Filter struct {
 }
 
 func (f *Filter) chooses(r *idp.AuditRecord) bool {
-	return (f.Kind == "" || r.Kind == f.Kind || strings.HasPrefix(r.Kind, f.Kind+".")) &&
+	return (f.Kind == "" || string(r.Kind) == f.Kind || strings.HasPrefix(string(r.Kind), f.Kind+".")) &&
 		(f.User == "" || r.User == f.User || r.Actor == "user:"+string(f.User)) &&
 		(f.SP == "" || r.SP == f.SP) &&
 		(f.ID == "" || r.ErrorID == f.ID || r.RequestID == f.ID) &&
@@ -122,12 +122,12 @@ func (s *Service) After(ctx context.Context, after uint64, f Filter, limit int) 
 	return out, nil
 }
 
-// damaged is the kind under which a record is shown that cannot be read.
-const damaged = "(damaged)"
+// Damaged is the kind under which a record is shown that cannot be read.
+const Damaged idp.AuditKind = "(damaged)"
 
 func decode(line idp.AuditLine) (rec idp.AuditRecord) {
 	if err := json.Unmarshal(line.JSON, &rec); err != nil {
-		rec = idp.AuditRecord{AuditEvent: idp.AuditEvent{Kind: damaged, Outcome: "run 'vernal audit verify'"}}
+		rec = idp.AuditRecord{AuditEvent: idp.AuditEvent{Kind: Damaged, Outcome: "unreadable"}}
 	}
 	rec.Seq = line.Place
 	rec.Address, _, _ = audit.Address(line.Address)

@@ -105,7 +105,7 @@ func (s *Service) Prune(ctx context.Context, c idp.AuditCheckpoint, actor string
 	}
 	if page.Checkpoint == nil || page.Checkpoint.Seq < c.Seq {
 		err := s.Store.AuditCheckpoint(ctx, c, idp.AuditEvent{
-			Kind: "audit.prune", Outcome: "ok", Actor: actor, Year: c.Year,
+			Kind: idp.AuditAuditPrune, Outcome: "ok", Actor: actor, Year: c.Year,
 			Detail: map[string]string{"seq": strconv.FormatUint(c.Seq, 10), "hash": c.Hash},
 		})
 		if err != nil {

@@ -73,9 +73,9 @@ func groupOf(kind Group, ev *idp.AuditEvent) group {
 	case Provider, Passive:
 		return group{kind: kind, sp: ev.SP}
 	case User:
-		return group{kind: kind, user: ev.User, outcome: ev.Kind + "/" + ev.Outcome}
+		return group{kind: kind, user: ev.User, outcome: string(ev.Kind) + "/" + ev.Outcome}
 	case Preview:
-		return group{kind: kind, sp: ev.SP, outcome: ev.Kind + "/" + ev.Detail["preview"]}
+		return group{kind: kind, sp: ev.SP, outcome: string(ev.Kind) + "/" + ev.Detail["preview"]}
 	}
 	return group{kind: kind}
 }
@@ -131,7 +131,7 @@ func subjectOf(kind Group, ev *idp.AuditEvent) subject {
 // its outcome.
 func countName(ev *idp.AuditEvent) string {
 	if ev.Outcome == "ok" {
-		return ev.Kind
+		return string(ev.Kind)
 	}
 	return ev.Outcome
 }
@@ -235,5 +235,5 @@ func countEvent(s subject, of map[string]int) idp.AuditEvent {
 	for outcome, n := range of {
 		detail[outcome] = strconv.Itoa(n)
 	}
-	return idp.AuditEvent{Kind: "refusals", Outcome: "counted", Actor: "server", User: s.user, SP: s.sp, Detail: detail}
+	return idp.AuditEvent{Kind: idp.AuditRefusals, Outcome: "counted", Actor: "server", User: s.user, SP: s.sp, Detail: detail}
 }

@@ -73,7 +73,7 @@ func (s *Service) checkEnd(ctx context.Context) {
 		}
 	}
 	if err != nil {
-		s.Log.LogAttrs(ctx, slog.LevelError, "somebody has been at the audit trail; run 'vernal audit verify'", slog.String("error", err.Error()))
+		s.Log.LogAttrs(ctx, slog.LevelError, "the audit trail was changed by something else; verify it", slog.String("error", err.Error()))
 	}
 }
 

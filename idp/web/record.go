@@ -32,7 +32,7 @@ func (p *Pages) Record(r *http.Request, d audit.Decision, user idp.UserID, detai
 	ev := AuditEvent(r, d, user)
 	ev.Detail = map[string]string{"route": cmp.Or(e.Route, "(unknown)")}
 	maps.Copy(ev.Detail, detail)
-	if rule.Kind == "refusal" {
+	if rule.Kind == idp.AuditRefusal {
 		e.Note(slog.String("refused", rule.Outcome))
 	}
 	if user != "" {
@@ -95,7 +95,7 @@ func groupOf(d audit.Decision) trail.Group {
 // that user's budget and no one else's.
 func (p *Pages) turnedDown(r *http.Request, e *Event, f *failure) {
 	outcome := f.key
-	kind, group := "refusal", trail.Strangers
+	kind, group := idp.AuditRefusal, trail.Strangers
 	switch {
 	case f.refusal != nil:
 		outcome = string(f.refusal.Code)
@@ -104,7 +104,7 @@ func (p *Pages) turnedDown(r *http.Request, e *Event, f *failure) {
 	case f.status == http.StatusNotFound:
 		return
 	case f.status >= http.StatusInternalServerError:
-		kind = "failure" // ours
+		kind = idp.AuditFailure // ours
 	}
 	switch {
 	case e.User != "":
@@ -131,7 +131,7 @@ func (p *Pages) turnedDown(r *http.Request, e *Event, f *failure) {
 // the route that answered.
 func refusal(e *Event, outcome string) idp.AuditEvent {
 	ev := idp.AuditEvent{
-		Kind: "refusal", Outcome: outcome, User: e.User, SP: e.SP, Year: e.Year,
+		Kind: idp.AuditRefusal, Outcome: outcome, User: e.User, SP: e.SP, Year: e.Year,
 		RequestID: e.ID, Address: e.Address, Detail: map[string]string{"route": cmp.Or(e.Route, "(unknown)")},
 	}
 	switch {

@@ -261,8 +261,8 @@ func (w *world) compareTrail() {
 				return
 			}
 			for _, r := range records {
-				if strings.HasPrefix(r.Kind, "rotation.") {
-					got = append(got, entry{r.At.Format("2006-01-02 15:04"), r.Kind, r.Year})
+				if strings.HasPrefix(string(r.Kind), "rotation.") {
+					got = append(got, entry{r.At.Format("2006-01-02 15:04"), string(r.Kind), r.Year})
 				} else if r.SP != "" {
 					signIns++
 				}

@@ -80,7 +80,7 @@ func TestGroup(t *testing.T) {
 	var wg sync.WaitGroup
 	for k := range 20 {
 		wg.Go(func() {
-			if err := s.AppendAudit(t.Context(), idp.AuditEvent{Kind: fmt.Sprint(k)}); err != nil {
+			if err := s.AppendAudit(t.Context(), idp.AuditEvent{Kind: idp.AuditKind(fmt.Sprint(k))}); err != nil {
 				t.Error(err)
 			}
 		})
@@ -123,7 +123,7 @@ func TestBrokenWrite(t *testing.T) {
 	for k := range n {
 		wg.Go(func() {
 			sess := &idp.Session{ID: idp.SessionID(fmt.Sprint("s", k)), User: "u1"}
-			outcomes[k] = s.CreateSession(t.Context(), sess, nil, idp.AuditEvent{Kind: string(sess.ID)})
+			outcomes[k] = s.CreateSession(t.Context(), sess, nil, idp.AuditEvent{Kind: idp.AuditKind(sess.ID)})
 		})
 	}
 	queued(s, n)
@@ -282,7 +282,7 @@ func TestQueueIsBounded(t *testing.T) {
 	var wg sync.WaitGroup
 	for n := range maxJobs {
 		wg.Go(func() {
-			if err := s.AppendAudit(ctx, idp.AuditEvent{Kind: fmt.Sprint("waits-", n)}); err != nil {
+			if err := s.AppendAudit(ctx, idp.AuditEvent{Kind: idp.AuditKind(fmt.Sprint("waits-", n))}); err != nil {
 				t.Error(err)
 			}
 		})

@@ -222,8 +222,9 @@ func checkSchema(stored []byte) error {
 	case found > schema:
 		return fmt.Errorf("%w: schema %d, known is %d; a newer Vernal wrote it", idp.ErrSchema, found, schema)
 	case found < schema:
-		return fmt.Errorf("%w: schema %d, needed is %d; a build before the first release wrote it, "+
-			"and no release reads it: begin with 'vernal init' in an empty folder", idp.ErrSchema, found, schema)
+		err := fmt.Errorf("%w: schema %d, needed is %d; a build before the first release wrote it, and no release reads it",
+			idp.ErrSchema, found, schema)
+		return idp.Advise(err, idp.Suggest(idp.DoInit).Labeled("begin_empty"))
 	}
 	return nil
 }

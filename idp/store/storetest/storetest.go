@@ -173,7 +173,7 @@ func kinds(t *testing.T, s idp.Store, from int, want ...string) {
 	t.Helper()
 	got := []string{}
 	for _, rec := range trail(t, s)[from:] {
-		got = append(got, rec.Kind)
+		got = append(got, string(rec.Kind))
 	}
 	if diff := cmp.Diff(append([]string{}, want...), got); diff != "" {
 		t.Errorf("events (-want +got):\n%s", diff)
@@ -181,7 +181,7 @@ func kinds(t *testing.T, s idp.Store, from int, want ...string) {
 }
 
 func event(kind string) idp.AuditEvent {
-	return idp.AuditEvent{Kind: kind, Outcome: "ok", Actor: "test"}
+	return idp.AuditEvent{Kind: idp.AuditKind(kind), Outcome: "ok", Actor: "test"}
 }
 
 func provider(id string) *idp.ServiceProvider {

@@ -1,0 +1,38 @@
+package idp_test
+
+import (
+	"errors"
+	"fmt"
+	"testing"
+
+	"github.com/google/go-cmp/cmp"
+
+	"vernal/idp"
+)
+
+// What a user can do about an error is found through what wraps it, and the outermost
+// error decides.
+func TestSuggestionsOf(t *testing.T) {
+	t.Parallel()
+	add, list := idp.Suggest(idp.DoSPAdd).With("metadata", ""), idp.Suggest(idp.DoSPList).Labeled("list_registered")
+	cause := errors.New("cause")
+	tests := []struct {
+		name string
+		err  error
+		want []idp.Suggestion
+	}{
+		{"no error", nil, nil},
+		{"plain", cause, nil},
+		{"advised", idp.Advise(cause, add, list), []idp.Suggestion{add, list}},
+		{"wrapped", fmt.Errorf("wrapped: %w", idp.Advise(cause, add)), []idp.Suggestion{add}},
+		{"twice", idp.Advise(idp.Advise(cause, add), list), []idp.Suggestion{list}},
+	}
+	for _, tt := range tests {
+		if diff := cmp.Diff(tt.want, idp.SuggestionsOf(tt.err)); diff != "" {
+			t.Errorf("%s (-want +got):\n%s", tt.name, diff)
+		}
+		if tt.want != nil && !errors.Is(tt.err, cause) {
+			t.Errorf("%s: the cause is lost", tt.name)
+		}
+	}
+}

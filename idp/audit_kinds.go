@@ -1,0 +1,66 @@
+package idp
+
+// AuditKind is the kind of an audit record: a dotted name, whose first part is what it is
+// about. Package audit says what each means.
+type AuditKind string
+
+// The kinds of audit record. Those of rotation steps are in RotationAuditKind, too.
+const (
+	AuditAuditPrune           AuditKind = "audit.prune"
+	AuditAuthn                AuditKind = "authn"
+	AuditAuthnPassword        AuditKind = "authn.password"
+	AuditFailure              AuditKind = "failure"
+	AuditKeysRenew            AuditKind = "keys.renew"
+	AuditKeysRenewed          AuditKind = "keys.renewed"
+	AuditLinkCreate           AuditKind = "link.create"
+	AuditLinkRemove           AuditKind = "link.remove"
+	AuditLinkRevoke           AuditKind = "link.revoke"
+	AuditLogout               AuditKind = "logout"
+	AuditMasterKeyBegin       AuditKind = "master_key.begin"
+	AuditMasterKeyBoth        AuditKind = "master_key.both"
+	AuditMasterKeyCancel      AuditKind = "master_key.cancel"
+	AuditMasterKeyEnd         AuditKind = "master_key.end"
+	AuditMasterKeyFinish      AuditKind = "master_key.finish"
+	AuditPreviewAdmit         AuditKind = "preview.admit"
+	AuditPreviewEnter         AuditKind = "preview.enter"
+	AuditPreviewFetch         AuditKind = "preview.fetch"
+	AuditRefusal              AuditKind = "refusal"
+	AuditRefusals             AuditKind = "refusals"
+	AuditRemoteLogout         AuditKind = "remote_logout"
+	AuditRotationAdopt        AuditKind = "rotation.adopt"
+	AuditRotationConfirmClock AuditKind = "rotation.confirm-clock"
+	AuditRotationCreate       AuditKind = "rotation.create"
+	AuditRotationCSR          AuditKind = "rotation.csr"
+	AuditRotationDestroy      AuditKind = "rotation.destroy"
+	AuditRotationExport       AuditKind = "rotation.export"
+	AuditRotationImport       AuditKind = "rotation.import"
+	AuditRotationNotice       AuditKind = "rotation.notice"
+	AuditRotationPrefer       AuditKind = "rotation.prefer"
+	AuditRotationPublish      AuditKind = "rotation.publish"
+	AuditRotationRehearse     AuditKind = "rotation.rehearse"
+	AuditRotationResume       AuditKind = "rotation.resume"
+	AuditRotationRetire       AuditKind = "rotation.retire"
+	AuditRotationRevoke       AuditKind = "rotation.revoke"
+	AuditRotationRollback     AuditKind = "rotation.rollback"
+	AuditSessionEnd           AuditKind = "session.end"
+	AuditSignIn               AuditKind = "sign_in"
+	AuditSignOut              AuditKind = "sign_out"
+	AuditSPAdd                AuditKind = "sp.add"
+	AuditSPEdit               AuditKind = "sp.edit"
+	AuditSPRemove             AuditKind = "sp.remove"
+	AuditStepUp               AuditKind = "step_up"
+	AuditUserAdd              AuditKind = "user.add"
+	AuditUserAddTOTP          AuditKind = "user.add_totp"
+	AuditUserDelete           AuditKind = "user.delete"
+	AuditUserExport           AuditKind = "user.export"
+	AuditUserForgetDevice     AuditKind = "user.forget_device"
+	AuditUserImport           AuditKind = "user.import"
+	AuditUserLock             AuditKind = "user.lock"
+	AuditUserResetMFA         AuditKind = "user.reset_mfa"
+	AuditUserSetPassword      AuditKind = "user.set_password"
+	AuditUserUnlock           AuditKind = "user.unlock"
+	AuditUserVerify           AuditKind = "user.verify"
+)
+
+// RotationAuditKind is the kind of the record of a rotation step.
+func RotationAuditKind(step string) AuditKind { return AuditKind("rotation." + step) }
