@@ -17,16 +17,20 @@ import (
 // commandTree is the tree of commands, to look up how a command is typed. It is made when
 // it is needed: commands themselves print suggestions.
 func commandTree() *cobra.Command {
-	tree.once.Do(func() {
-		a := &app{in: strings.NewReader(""), out: io.Discard, err: io.Discard, getenv: func(string) string { return "" }, clock: time.Now}
-		tree.root = a.rootCommand()
-	})
+	tree.once.Do(func() { tree.root = newCommandTree() })
 	return tree.root
+}
+
+func newCommandTree() *cobra.Command {
+	a := &app{in: strings.NewReader(""), out: io.Discard, err: io.Discard, getenv: func(string) string { return "" }, clock: time.Now}
+	return a.rootCommand()
 }
 
 var tree struct {
 	once sync.Once
 	root *cobra.Command
+	// looking is held while a command is looked up: that changes the tree.
+	looking sync.Mutex
 }
 
 // commandLine renders a suggestion as a line to type. It is the only place that
@@ -42,6 +46,8 @@ func commandLine(s idp.Suggestion) string {
 // renderCommand looks the suggestion up in the tree. The error names a command or an
 // option that does not exist.
 func renderCommand(root *cobra.Command, s idp.Suggestion) (string, error) {
+	tree.looking.Lock()
+	defer tree.looking.Unlock()
 	c, rest, err := root.Find(strings.Split(string(s.Do), "."))
 	if err != nil || len(rest) > 0 || c == root {
 		return "", fmt.Errorf("no command does %q", s.Do)

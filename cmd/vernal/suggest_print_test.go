@@ -36,7 +36,7 @@ func TestActionsAreCommands(t *testing.T) {
 func TestSettingsAreOptions(t *testing.T) {
 	t.Parallel()
 	find := func(path ...string) func(name string) bool {
-		c, _, err := commandTree().Find(path)
+		c, _, err := newCommandTree().Find(path)
 		if err != nil {
 			t.Fatal(err)
 		}
