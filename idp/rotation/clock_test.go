@@ -6,6 +6,7 @@ import (
 	"crypto/rand"
 	"log/slog"
 	"strings"
+	"sync/atomic"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -18,12 +19,14 @@ import (
 // machine is a computer in a synctest bubble. Its ticker is the bubble's; the time
 // of day and the uptime go on beside it as tests say.
 type machine struct {
-	wall, slept time.Duration // how far both, or the uptime, are ahead
+	wall, slept atomic.Int64 // how far the time of day and the uptime are ahead
 	begin       time.Time
 }
 
-func (m *machine) clock() time.Time      { return time.Now().Add(m.wall) }
-func (m *machine) uptime() time.Duration { return time.Hour + time.Since(m.begin) + m.slept }
+func (m *machine) clock() time.Time { return time.Now().Add(time.Duration(m.wall.Load())) }
+func (m *machine) uptime() time.Duration {
+	return time.Hour + time.Since(m.begin) + time.Duration(m.slept.Load())
+}
 
 // A server that was suspended takes its steps when it wakes up. One whose clock
 // is set forward by as much takes none, says so once a day, and none after a
@@ -69,9 +72,9 @@ func TestRunTellsSuspensionFromDrift(t *testing.T) {
 				s := service()
 				ok(t, s.Begin(t.Context())) // the bubble's clock begins on 1 January 2000
 				run(s, func() {
-					m.wall += 20 * 24 * time.Hour // over 15 January, when 2000 is created
+					m.wall.Add(int64(20 * 24 * time.Hour)) // over 15 January, when 2000 is created
 					if suspended {
-						m.slept += 20 * 24 * time.Hour
+						m.slept.Add(int64(20 * 24 * time.Hour))
 					}
 				})
 				st, err := s.Status(t.Context())
