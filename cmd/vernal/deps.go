@@ -31,6 +31,7 @@ import (
 	"vernal/idp/store/bolt"
 	"vernal/idp/trail"
 	"vernal/idp/web"
+	"vernal/idp/yearaccess"
 	"vernal/metadata"
 )
 
@@ -288,7 +289,7 @@ func metadataIdP(c *Config) metadata.IdP {
 // "" without one.
 func (d *deps) service(owner int, address string) *admin.Service {
 	docs := &published.Handler{
-		IdP: metadataIdP(d.config), Years: d.ring, Clock: d.clock,
+		IdP: metadataIdP(d.config), Years: d.ring, Access: &yearaccess.Gate{Years: d.ring, Clock: d.clock}, Clock: d.clock,
 	}
 	return &admin.Service{
 		Registry:  d.registry,
@@ -314,7 +315,7 @@ func (d *deps) service(owner int, address string) *admin.Service {
 			var gone *web.Gone
 			var closed *web.Closed
 			switch {
-			case errors.Is(err, web.ErrNotFound):
+			case errors.Is(err, yearaccess.ErrNotPublished):
 				return nil, &admin.Error{Code: admin.CodeNotFound, Message: fmt.Sprintf("the year %s has no metadata: it was never made, or is not published", y)}
 			case errors.Is(err, certs.ErrNoSigner):
 				return nil, &admin.Error{Code: admin.CodeNotFound, Message: "no year can sign: there is no private key in the data folder"}

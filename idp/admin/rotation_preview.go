@@ -10,8 +10,8 @@ import (
 	"vernal/certs"
 	"vernal/idp"
 	"vernal/idp/link"
-	"vernal/idp/preview"
 	"vernal/idp/shell"
+	"vernal/idp/yearaccess"
 	"vernal/metadata"
 )
 
@@ -80,7 +80,7 @@ func (s *Service) rotationPreview(ctx context.Context, by Caller, req PreviewReq
 	}
 	secret := url.QueryEscape(token)
 	answer.Link = made
-	answer.URL = d.BaseURL + preview.Path + "?link=" + secret
+	answer.URL = d.BaseURL + yearaccess.Path + "?link=" + secret
 	answer.MetadataURL = d.MetadataURL(req.Year) + "?preview=" + secret
 	answer.CertificateURL = d.CertificateURL(req.Year) + "?preview=" + secret
 	return answer, nil

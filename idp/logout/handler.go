@@ -9,7 +9,6 @@
 //	receive.go   a LogoutRequest comes by the browser, at logout{year}; without
 //	             one, a page asks before it signs out here
 //	waiting.go   a POSTed one is stored until its browser is back; how many may be
-//	preview.go   may it see a year that is not published?
 //	accept.go    is it well signed, fresh and ours, and whom does it name? From
 //	             bytes to an idp.LogoutRequest, without HTTP
 //	resume.go    the continue URL, where a browser comes back with its session
@@ -30,6 +29,7 @@
 package logout
 
 import (
+	"errors"
 	"net/http"
 	"time"
 
@@ -37,11 +37,11 @@ import (
 	"vernal/idp"
 	"vernal/idp/board"
 	"vernal/idp/budget"
-	"vernal/idp/preview"
 	"vernal/idp/session"
 	"vernal/idp/signing"
 	"vernal/idp/sp"
 	"vernal/idp/web"
+	"vernal/idp/yearaccess"
 	"vernal/metadata"
 )
 
@@ -73,12 +73,10 @@ type Handler struct {
 	Store    Store
 	Registry *sp.Registry
 	Sessions *session.Manager
-	Years    *certs.Ring
 	Signing  *signing.Desk
 	Pages    *web.Pages
 	Clock    idp.Clock
-	// Preview knows who may use a year that is not published.
-	Preview *preview.Service
+	Access   *yearaccess.Gate
 	// Used is told that a year's address was used; it must not block. nil if
 	// nobody counts.
 	Used func(board.Use)
@@ -96,9 +94,17 @@ func (h *Handler) Mount(rt *web.Router) {
 	rt.Handle(ContinuePath, web.Methods{http.MethodGet: h.resume})
 }
 
-// fail gives an error the provider's name and home; nil stays nil.
+// recheck returns the year of a request that was accepted before, if the request may
+// still use it.
+func (h *Handler) recheck(r *http.Request, a *accepted) (entry certs.Entry, err error) {
+	entry, a.preview, err = h.Access.Recheck(r, a.provider, a.request.Year, a.preview)
+	return entry, err
+}
+
+// fail gives an error the provider's name and home; nil stays nil. The 404 of a year that
+// is not published names no one.
 func fail(p *sp.Provider, err error) error {
-	if p == nil || err == nil {
+	if p == nil || err == nil || errors.Is(err, yearaccess.ErrNotPublished) {
 		return err
 	}
 	return &web.Error{SPName: p.Name, StartURL: p.ReturnToSPURL, Err: err}
