@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"net/url"
+	"strings"
 	"time"
 
 	"vernal/certs"
@@ -67,7 +68,7 @@ func (s *Service) rotationPreview(ctx context.Context, by Caller, req PreviewReq
 	}
 	d := metadata.IdP{BaseURL: s.Rotation.BaseURL}
 	answer := PreviewLink{
-		DryRun: req.DryRun, Name: p.Name, AuthURL: d.AuthnURL(req.Year), Notes: previewNotes(&p.ServiceProvider, req.Year),
+		DryRun: req.DryRun, Name: p.Name, AuthURL: d.AuthnURL(req.Year), Notes: s.previewNotes(&p.ServiceProvider, req.Year),
 		Link: link.Link{Kind: link.Preview, Year: req.Year, SP: req.SP, ExpiresAt: now.AddDate(0, 0, req.Days)},
 	}
 	if req.DryRun {
@@ -105,13 +106,14 @@ func (s *Service) unpreviewable(y idp.Year, now time.Time) string {
 	return ""
 }
 
-func previewNotes(p *idp.ServiceProvider, y idp.Year) []string {
+func (s *Service) previewNotes(p *idp.ServiceProvider, y idp.Year) []string {
 	notes := []string{}
 	if p.Preview == y {
 		notes = append(notes, fmt.Sprintf("its registration opens %s to it already, in every browser (preview: %s)", y, y))
-	} else if p.SignRequests == idp.SignRequestsOptional {
+	} else if strings.HasPrefix(s.Rotation.BaseURL, "http://") {
+		// yearaccess: the link's cookie stays behind when another site posts.
 		notes = append(notes, fmt.Sprintf(
-			"it may send unsigned requests; by HTTP-POST those are not let in by a link: vernal sp edit %s --preview %s lets them in", shell.Quote(string(p.EntityID)), y))
+			"base_url is http: requests by HTTP-POST are not let in by a link: vernal sp edit %s --preview %s lets them in", shell.Quote(string(p.EntityID)), y))
 	}
 	return notes
 }

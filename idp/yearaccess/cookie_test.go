@@ -104,6 +104,9 @@ func TestEmbeddedRequestsBringNoPreview(t *testing.T) {
 		w.invisible("GET as "+dest, w.send(http.MethodGet, a.URL(w.request()), nil, as), http.MethodGet)
 		w.invisible("POST as "+dest, w.send(http.MethodPost, w.auth(w.next), a.Form(w.request()), as), http.MethodPost)
 		w.invisible("logout as "+dest, w.send(http.MethodGet, a.LogoutURL(logout), nil, as), http.MethodGet)
+		if got := w.send(http.MethodGet, w.URL+"/developers/preview?link="+url.QueryEscape(token), nil, as); got.cookies != 0 {
+			t.Errorf("a link as %s sets a cookie", dest)
+		}
 		page := w.send(http.MethodGet, w.URL+"/developers/preview", nil, as)
 		if page.status != http.StatusOK || strings.Contains(page.text, token) {
 			t.Errorf("the page of previews as %s shows the token: %d", dest, page.status)
