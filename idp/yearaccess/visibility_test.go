@@ -410,3 +410,28 @@ func TestBodyIsReadOnlyWherePreviewIsExpected(t *testing.T) {
 	w.AddProvider("https://field.example", w.opened)
 	check("the field of another", true)
 }
+
+// A preview of a year that was never made, or is not made yet, opens nothing.
+func TestPreviewOfYearNeverMadeOpensNothing(t *testing.T) {
+	overBoth(t, func(t *testing.T, w *server) {
+		field := w.AddProvider("https://field.example", func(p *idp.ServiceProvider) { p.Preview = neverMade })
+		a := w.AddProvider(spA)
+		_, token := w.link(spA, neverMade)
+		cookie := with(w.cookie(spA, neverMade, token))
+		for _, p := range []*idptest.Provider{field, a} {
+			wrong := &idptest.Request{Year: neverMade, ACS: spB}
+			w.invisible("GET", w.send(http.MethodGet, p.URL(&idptest.Request{Year: neverMade}), nil, cookie), http.MethodGet)
+			w.invisible("GET of a mistake", w.send(http.MethodGet, p.URL(wrong), nil, cookie), http.MethodGet)
+			w.invisible("POST", w.send(http.MethodPost, w.auth(neverMade), p.Form(&idptest.Request{Year: neverMade}), cookie), http.MethodPost)
+			r := &idptest.LogoutRequest{NameID: "x", Year: neverMade}
+			w.invisible("logout", w.send(http.MethodGet, p.LogoutURL(r), nil, cookie), http.MethodGet)
+			r = &idptest.LogoutRequest{NameID: "x", Year: neverMade, Remote: true}
+			w.invisible("back channel", w.send(http.MethodPost, p.LogoutAddress(r), p.LogoutForm(r), cookie), http.MethodPost)
+		}
+		metadata := w.URL + "/api/saml/metadata" + string(neverMade)
+		w.invisible("metadata", w.send(http.MethodGet, metadata+"?preview="+url.QueryEscape(token), nil), http.MethodGet)
+		if got := w.send(http.MethodGet, w.URL+"/developers/preview?link="+url.QueryEscape(token), nil); got.status != http.StatusNotFound || got.cookies != 0 {
+			t.Errorf("the link: %d, %d cookies", got.status, got.cookies)
+		}
+	})
+}
