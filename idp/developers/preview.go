@@ -5,8 +5,8 @@
 // others are the preview of a year that is not published. Its flow: a link
 // with a token is opened, the browser is given the cookie of the preview and
 // sent on to the address without the token, which lists the previews that the
-// browser is in, and how to leave each. Package
-// yearaccess decides what a preview opens.
+// browser is in, and how to leave each. What a preview opens is decided in
+// package yearaccess.
 //
 // To open a link does no harm, whoever opens it: a mail scanner gets a cookie
 // and drops it.

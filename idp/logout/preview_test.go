@@ -39,7 +39,7 @@ func (w *world) preview(year idp.Year) {
 
 // A year that is not published answers 404 to everybody at both addresses,
 // whatever they send, and looks like one that was never made.
-func TestPreviewClosed(t *testing.T) {
+func TestUnpublishedYearEndsNoSession(t *testing.T) {
 	t.Parallel()
 	w, next := newPreviewWorld(t)
 	never := w.ada.browser.Get(w.URL + "/api/saml/logout1999")

@@ -20,6 +20,7 @@ import (
 // cookie and is judged at once. A POST from another site does not: the request
 // is stored, and judged by the GET that follows the 303.
 func (h *Handler) receive(w http.ResponseWriter, r *http.Request) error {
+	now, year := h.Clock.Now(), web.Year(r)
 	visit, err := h.Access.Begin(r)
 	if err != nil {
 		return h.offer(err)
@@ -33,7 +34,6 @@ func (h *Handler) receive(w http.ResponseWriter, r *http.Request) error {
 	if err != nil {
 		return err
 	}
-	now, year := h.Clock.Now(), web.Year(r)
 	a, err := h.accept(r.Context(), msg, []string{h.IdP.LogoutURL(year), h.IdP.LogoutURL("")}, now)
 	note(r, &a, year)
 	if err == nil {

@@ -19,6 +19,7 @@ import (
 // knows.
 func (h *Handler) remote(w http.ResponseWriter, r *http.Request) error {
 	ch := &channel{h: h, w: w, r: r, soap: isSOAP(r)}
+	now, year := h.Clock.Now(), web.Year(r)
 	visit, err := h.Access.BeginServer(r)
 	if err != nil {
 		return err // 404, 410 or 503, as text for a client that is no browser
@@ -27,7 +28,6 @@ func (h *Handler) remote(w http.ResponseWriter, r *http.Request) error {
 	if err != nil {
 		return ch.refuse(visit.Refuse(err))
 	}
-	now, year := h.Clock.Now(), web.Year(r)
 	a, err := h.accept(r.Context(), msg, []string{h.IdP.RemoteLogoutURL(year), h.IdP.RemoteLogoutURL("")}, now)
 	note(r, &a, year)
 	entry, preview, denied := visit.Admit(a.provider, a.verified, err)

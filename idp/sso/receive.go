@@ -18,6 +18,7 @@ import (
 // with a 303; a POST always, because one that comes from another site carries no
 // session cookie (SameSite) and the GET that follows it does.
 func (h *Handler) receive(w http.ResponseWriter, r *http.Request) error {
+	now, year := h.Clock.Now(), web.Year(r)
 	visit, err := h.Access.Begin(r)
 	if err != nil {
 		return err
@@ -26,7 +27,6 @@ func (h *Handler) receive(w http.ResponseWriter, r *http.Request) error {
 	if err != nil {
 		return visit.Refuse(err)
 	}
-	now, year := h.Clock.Now(), web.Year(r)
 	a, err := h.accept(r.Context(), in, year, now)
 	if a.provider != nil {
 		e := web.EventOf(r)
