@@ -1,6 +1,7 @@
 package yearaccess_test
 
 import (
+	"context"
 	"net/http"
 	"net/url"
 	"strings"
@@ -129,6 +130,56 @@ func TestLinkRevokedBeforeContinue(t *testing.T) {
 				t.Errorf("the session has ended: %d\n%s", page.Status, page.Text())
 			}
 		})
+	}
+}
+
+// recorded is the store of a server in which something happens once an answer is
+// recorded, before it is signed.
+type recorded struct {
+	idp.Store
+	then func()
+}
+
+func (s *recorded) RecordIssuance(ctx context.Context, i *idp.Issuance) (idp.Issued, error) {
+	issued, err := s.Store.RecordIssuance(ctx, i)
+	s.then()
+	return issued, err
+}
+
+func (s *recorded) RecordLogout(ctx context.Context, l *idp.Logout) (*idp.LogoutOutcome, error) {
+	out, err := s.Store.RecordLogout(ctx, l)
+	s.then()
+	return out, err
+}
+
+// A link that is revoked once the answer is recorded stops its signature, and the page
+// still looks like that of a year that was never made: it does not name the provider.
+func TestLinkRevokedBeforeSignature(t *testing.T) {
+	t.Parallel()
+	store := &recorded{then: func() {}}
+	w := newServer(t, true, func(o *idptest.Options) {
+		o.Between = func(s idp.Store) idp.Store {
+			store.Store = s
+			return store
+		}
+	})
+	a := w.AddProvider(spA, func(p *idp.ServiceProvider) { p.SignLogoutResponse = true })
+	user := w.AddPerson("ada@example.gov")
+	for _, name := range []string{"sign-in", "logout"} {
+		store.then = func() {}
+		l, token := w.link(spA, w.next)
+		browser := w.enter(token)
+		live := new(idptest.Request)
+		assertion, err := a.Check(live, browser.SignIn(browser.Get(a.URL(live)), user).Response())
+		if err != nil {
+			t.Fatal(err)
+		}
+		store.then = func() { w.revoke(l) }
+		if name == "sign-in" {
+			w.isInvisible(name, browser.Get(a.URL(w.request())))
+		} else {
+			w.isInvisible(name, browser.Get(a.LogoutURL(&idptest.LogoutRequest{NameID: assertion.Subject.NameID.Value, Year: w.next})))
+		}
 	}
 }
 

@@ -38,7 +38,7 @@ type server struct {
 	tls  bool
 }
 
-func newServer(t *testing.T, tls bool) *server {
+func newServer(t *testing.T, tls bool, change ...func(*idptest.Options)) *server {
 	t.Helper()
 	years := certs.DefaultPolicy().FirstYears(time.Now().UTC())
 	at, err := time.Parse("2006", string(years[len(years)-1]))
@@ -46,7 +46,11 @@ func newServer(t *testing.T, tls bool) *server {
 		t.Fatal(err)
 	}
 	next := idp.Year(at.AddDate(1, 0, 0).Format("2006"))
-	return &server{IdP: idptest.New(t, idptest.Options{Years: []idp.Year{next}, TLS: tls}), t: t, next: next, tls: tls}
+	o := idptest.Options{Years: []idp.Year{next}, TLS: tls}
+	for _, c := range change {
+		c(&o)
+	}
+	return &server{IdP: idptest.New(t, o), t: t, next: next, tls: tls}
 }
 
 // in is the same server in a subtest.
