@@ -142,8 +142,8 @@ func (g *Gate) cookie(id, value string) *http.Cookie {
 }
 
 // isNavigation is false where the browser says that it loads the URL for another page: as
-// an image, a script or a frame. Old browsers do not say it, and of those that do not,
-// Safari keeps the cookies of other sites to itself.
+// an image, a script or a frame. A browser that does not say (Firefox before 90, Safari
+// before 16.4) counts as navigating; that Safari sends no cookies for such loads.
 func isNavigation(r *http.Request) bool {
 	dest := r.Header.Get("Sec-Fetch-Dest")
 	return dest == "" || dest == "document"
