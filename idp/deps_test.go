@@ -30,11 +30,12 @@ var layers = [][]string{
 	{"idp/saml"},
 	{"idp/assurance", "idp/idptest/corpus"},
 	{"metadata", "idp/account", "idp/session", "idp/rotation", "certs/token", "idp/rekey", "idp/link", "idp/store/storetest", "idp/store/bolt", "idp/trail"},
-	{"idp/sp", "idp/preview"},
+	{"idp/sp"},
 	{"idp/ending", "idp/usage"},
 	{"idp/board", "idp/rehearsal", "idp/inspect", "idp/signing"},
 	{"idp/notice"},
 	{"idp/web"},
+	{"idp/yearaccess"},
 	{"idp/authn", "idp/sso", "idp/logout", "idp/published", "idp/watch", "idp/developers"}, // handlers never meet but through a stored request
 	{"idp/server", "idp/admin"},
 	{"idp/idptest"},

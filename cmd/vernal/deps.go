@@ -32,6 +32,7 @@ import (
 	"vernal/idp/trail"
 	ledger "vernal/idp/usage"
 	"vernal/idp/web"
+	"vernal/idp/yearaccess"
 	"vernal/metadata"
 	"vernal/templates"
 )
@@ -322,7 +323,7 @@ func metadataIdP(c *Config) metadata.IdP {
 // "" without one.
 func (d *deps) service(owner int, address string) *admin.Service {
 	docs := &published.Handler{
-		IdP: metadataIdP(d.config), Years: d.ring, Clock: d.clock,
+		IdP: metadataIdP(d.config), Years: d.ring, Access: &yearaccess.Gate{Years: d.ring, Clock: d.clock}, Clock: d.clock,
 	}
 	return &admin.Service{
 		Registry:  d.registry,
@@ -348,7 +349,7 @@ func (d *deps) service(owner int, address string) *admin.Service {
 			var gone *web.Gone
 			var closed *web.Closed
 			switch {
-			case errors.Is(err, web.ErrNotFound):
+			case errors.Is(err, yearaccess.ErrNotPublished):
 				return nil, &admin.Error{Code: admin.CodeNotFound, Message: fmt.Sprintf("the year %s has no metadata: it was never made, or is not published", y)}
 			case errors.Is(err, certs.ErrNoSigner):
 				return nil, &admin.Error{Code: admin.CodeNotFound, Message: "no year can sign: there is no private key in the data folder"}

@@ -5,12 +5,13 @@ import (
 	"errors"
 	"fmt"
 	"net/url"
+	"strings"
 	"time"
 
 	"vernal/certs"
 	"vernal/idp"
 	"vernal/idp/link"
-	"vernal/idp/preview"
+	"vernal/idp/yearaccess"
 	"vernal/metadata"
 )
 
@@ -70,7 +71,7 @@ func (s *Service) rotationPreview(ctx context.Context, by Caller, req PreviewReq
 		DryRun: req.DryRun, Name: p.Name, AuthURL: d.AuthnURL(req.Year),
 		Link: link.Link{Kind: link.Preview, Year: req.Year, SP: req.SP, ExpiresAt: now.AddDate(0, 0, req.Days)},
 	}
-	answer.Notes, answer.Suggestions = previewNotes(&p.ServiceProvider, req.Year)
+	answer.Notes, answer.Suggestions = s.previewNotes(&p.ServiceProvider, req.Year)
 	if req.DryRun {
 		answer.Link.CreatedAt, answer.Link.Actor = now, by.Actor()
 		return answer, nil
@@ -81,7 +82,7 @@ func (s *Service) rotationPreview(ctx context.Context, by Caller, req PreviewReq
 	}
 	secret := url.QueryEscape(token)
 	answer.Link = made
-	answer.URL = d.BaseURL + preview.Path + "?link=" + secret
+	answer.URL = d.BaseURL + yearaccess.Path + "?link=" + secret
 	answer.MetadataURL = d.MetadataURL(req.Year) + "?preview=" + secret
 	answer.CertificateURL = d.CertificateURL(req.Year) + "?preview=" + secret
 	return answer, nil
@@ -112,12 +113,13 @@ func (s *Service) unpreviewable(y idp.Year, now time.Time) *Error {
 	return nil
 }
 
-func previewNotes(p *idp.ServiceProvider, y idp.Year) (notes []string, next []idp.Suggestion) {
+func (s *Service) previewNotes(p *idp.ServiceProvider, y idp.Year) (notes []string, next []idp.Suggestion) {
 	notes = []string{}
 	if p.Preview == y {
 		notes = append(notes, fmt.Sprintf("its registration opens %s to it already, in every browser (preview: %s)", y, y))
-	} else if p.SignRequests == idp.SignRequestsOptional {
-		notes = append(notes, "it may send unsigned requests; by HTTP-POST those are not let in by a link")
+	} else if strings.HasPrefix(s.Rotation.BaseURL, "http://") {
+		// yearaccess: the link's cookie stays behind when another site posts.
+		notes = append(notes, "base_url is http, so a link does not let in requests by HTTP-POST")
 		next = append(next, idp.Suggest(idp.DoSPEdit, string(p.EntityID)).With("preview", string(y)).Labeled("let_in"))
 	}
 	return notes, next

@@ -6,7 +6,7 @@
 // with a token is opened, the browser is given the cookie of the preview and
 // sent on to the address without the token, which lists the previews that the
 // browser is in, and how to leave each. What a preview opens is decided in
-// package preview, where the links are used.
+// package yearaccess.
 //
 // To open a link does no harm, whoever opens it: a mail scanner gets a cookie
 // and drops it.
@@ -19,13 +19,10 @@ import (
 	"net/http"
 	"net/url"
 
-	"vernal/certs"
 	"vernal/idp"
-	"vernal/idp/audit"
-	"vernal/idp/link"
-	"vernal/idp/preview"
 	"vernal/idp/sp"
 	"vernal/idp/web"
+	"vernal/idp/yearaccess"
 	"vernal/metadata"
 	"vernal/templates"
 )
@@ -34,16 +31,14 @@ import (
 type Handler struct {
 	IdP      metadata.IdP
 	Registry *sp.Registry
-	Years    *certs.Ring
-	Preview  *preview.Service
+	Access   *yearaccess.Gate
 	Pages    *web.Pages
-	Clock    idp.Clock
 }
 
 // Mount adds the pages to the router.
 func (h *Handler) Mount(rt *web.Router) {
 	rt.Handle(templates.AttributesPath, web.Methods{http.MethodGet: h.attributes})
-	rt.Handle(preview.Path, web.Methods{http.MethodGet: h.show, http.MethodPost: h.leave})
+	rt.Handle(yearaccess.Path, web.Methods{http.MethodGet: h.show, http.MethodPost: h.leave})
 }
 
 // show is GET /developers/preview: with a link's token the browser enters its
@@ -53,19 +48,15 @@ func (h *Handler) show(w http.ResponseWriter, r *http.Request) error {
 	if q := r.URL.Query(); q.Has("link") {
 		return h.enter(w, r, q.Get("link"))
 	}
-	inside, err := h.Preview.Inside(r)
+	inside, err := h.Access.Inside(r)
 	if err != nil {
 		return err
 	}
-	page := templates.PreviewPage{Base: h.Pages.Base(r, ""), Action: preview.Path}
+	page := templates.PreviewPage{Base: h.Pages.Base(r, ""), Action: yearaccess.Path}
 	for i := range inside {
-		_, unpublished, err := web.PreviewYear(h.Years, inside[i].Year, h.Clock.Now())
-		if err != nil {
-			continue // over: there is nothing left to see
-		}
-		p, err := h.preview(r, &inside[i].Link, inside[i].Token, unpublished)
+		p, err := h.preview(r, &inside[i])
 		if errors.Is(err, idp.ErrNotFound) {
-			continue // the SP was removed, and nobody can sign in to it
+			continue // the SP was removed: no one can sign in to it
 		}
 		if err != nil {
 			return err
@@ -79,51 +70,43 @@ func (h *Handler) show(w http.ResponseWriter, r *http.Request) error {
 // enter opens a link. Of a year that was published meanwhile there is nothing to
 // enter, and the page says so; one that is over is gone as everywhere.
 func (h *Handler) enter(w http.ResponseWriter, r *http.Request, token string) error {
-	l, err := h.Preview.Links.Check(r.Context(), link.Preview, token)
+	found, err := h.Access.Lookup(r.Context(), token)
 	if errors.Is(err, idp.ErrNotFound) {
 		return web.ErrNotFound
 	}
 	if err != nil {
 		return err
 	}
-	web.EventOf(r).Note(slog.String("preview", l.ID))
-	now := h.Clock.Now()
-	_, unpublished, err := web.PreviewYear(h.Years, l.Year, now)
-	if err != nil {
-		return err
-	}
-	p, err := h.preview(r, l, token, unpublished)
+	web.EventOf(r).Note(slog.String("preview", found.ID))
+	p, err := h.preview(r, found)
 	if errors.Is(err, idp.ErrNotFound) {
 		return web.ErrNotFound
 	}
 	if err != nil {
 		return err
 	}
-	if !unpublished {
+	if found.Published {
 		return h.render(w, templates.PreviewPage{Base: h.Pages.Base(r, ""), Previews: []templates.Preview{p}})
 	}
-	if r.Method == http.MethodGet {
-		if err := h.Preview.Enter(w, r, l, token, now); err != nil {
-			return err
-		}
-		h.Pages.RecordPreview(r, audit.PreviewOpened, l.SP, l.Year, l.ID)
+	if err := h.Access.Enter(w, r, found); err != nil {
+		return err
 	}
-	http.Redirect(w, r, preview.Path, http.StatusSeeOther)
+	http.Redirect(w, r, yearaccess.Path, http.StatusSeeOther)
 	return nil
 }
 
-// preview is what the page says of a link.
-func (h *Handler) preview(r *http.Request, l *link.Link, token string, unpublished bool) (templates.Preview, error) {
-	provider, err := h.Registry.Lookup(r.Context(), l.SP)
+// preview is what the page says of a preview.
+func (h *Handler) preview(r *http.Request, in *yearaccess.Preview) (templates.Preview, error) {
+	provider, err := h.Registry.Lookup(r.Context(), in.SP)
 	if err != nil {
 		return templates.Preview{}, err
 	}
 	p := templates.Preview{
-		Year: l.Year, SPName: provider.Name, EndAt: l.ExpiresAt, Published: !unpublished,
-		MetadataURL: h.IdP.MetadataURL(l.Year), CertificateURL: h.IdP.CertificateURL(l.Year), AuthURL: h.IdP.AuthnURL(l.Year),
+		Year: in.Year, SPName: provider.Name, EndAt: in.ExpiresAt, Published: in.Published,
+		MetadataURL: h.IdP.MetadataURL(in.Year), CertificateURL: h.IdP.CertificateURL(in.Year), AuthURL: h.IdP.AuthnURL(in.Year),
 	}
-	if unpublished {
-		query := "?preview=" + url.QueryEscape(token)
+	if !in.Published {
+		query := "?preview=" + url.QueryEscape(in.Token)
 		p.MetadataURL += query
 		p.CertificateURL += query
 	}
@@ -136,8 +119,8 @@ func (h *Handler) leave(w http.ResponseWriter, r *http.Request) error {
 	if err := r.ParseForm(); err != nil {
 		return &web.Error{Status: http.StatusBadRequest, Key: "bad_form", Err: err}
 	}
-	h.Preview.Leave(w, r.PostForm.Get(templates.FieldPreview))
-	http.Redirect(w, r, preview.Path, http.StatusSeeOther)
+	h.Access.Leave(w, r.PostForm.Get(templates.FieldPreview))
+	http.Redirect(w, r, yearaccess.Path, http.StatusSeeOther)
 	return nil
 }
 

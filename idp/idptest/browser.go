@@ -8,6 +8,7 @@ import (
 	"net/url"
 	"slices"
 	"strings"
+	"sync"
 
 	"golang.org/x/net/html"
 
@@ -22,12 +23,41 @@ type Browser struct {
 
 	idp    *IdP
 	client *http.Client
-	jar    http.CookieJar
+	jar    *jar
+}
+
+// jar also remembers which cookies are SameSite=None, as a browser does.
+type jar struct {
+	*cookiejar.Jar
+	mu   sync.Mutex
+	none map[string]bool
+}
+
+// SetCookies implements http.CookieJar.
+func (j *jar) SetCookies(u *url.URL, cookies []*http.Cookie) {
+	j.mu.Lock()
+	for _, c := range cookies {
+		j.none[c.Name] = c.SameSite == http.SameSiteNoneMode && c.Secure
+	}
+	j.mu.Unlock()
+	j.Jar.SetCookies(u, cookies)
+}
+
+// addCrossSite adds the cookies that come along when another site posts a form.
+func (j *jar) addCrossSite(req *http.Request) {
+	j.mu.Lock()
+	defer j.mu.Unlock()
+	for _, c := range j.Cookies(req.URL) {
+		if j.none[c.Name] {
+			req.AddCookie(c)
+		}
+	}
 }
 
 // Browser is a new one, without cookies.
 func (i *IdP) Browser() *Browser {
-	jar, _ := cookiejar.New(nil)
+	cookies, _ := cookiejar.New(nil)
+	jar := &jar{Jar: cookies, none: map[string]bool{}}
 	return &Browser{idp: i, jar: jar, client: &http.Client{Transport: i.Client.Transport, Jar: jar}}
 }
 
@@ -72,9 +102,9 @@ func (b *Browser) Post(address string, form url.Values) *Page {
 	return b.do(req)
 }
 
-// CrossSitePost sends a form as another site's page does: without our cookies,
-// as they are SameSite=Lax; those that the answer sets are kept. It follows the
-// redirect as a browser would, with cookies.
+// CrossSitePost sends a form as another site's page does: with those of our cookies
+// that are SameSite=None, and without the others. The cookies that the answer sets are
+// kept. It follows the redirect as a browser would, with all cookies.
 func (b *Browser) CrossSitePost(address string, form url.Values) *Page {
 	b.idp.tb.Helper()
 	resp, to := b.CrossSitePostOnly(address, form)
@@ -95,6 +125,9 @@ func (b *Browser) CrossSitePostOnly(address string, form url.Values) (resp *http
 	}
 	req.Header.Set("Content-Type", "application/x-www-form-urlencoded")
 	req.Header.Set("Sec-Fetch-Site", "cross-site")
+	req.Header.Set("Sec-Fetch-Mode", "navigate")
+	req.Header.Set("Sec-Fetch-Dest", "document")
+	b.jar.addCrossSite(req)
 	req.Header.Set("Origin", "https://elsewhere.example")
 	bare := &http.Client{Transport: b.client.Transport, CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse }}
 	resp, err = bare.Do(req)
@@ -151,7 +184,7 @@ func (b *Browser) Cookies() []*http.Cookie {
 // Session is the value of the browser's session cookie; "" without one.
 func (b *Browser) Session() string {
 	for _, c := range b.Cookies() {
-		if c.Name == "vernal-session" {
+		if strings.TrimPrefix(c.Name, "__Host-") == "vernal-session" {
 			return c.Value
 		}
 	}

@@ -8,6 +8,8 @@ import (
 	"context"
 	"crypto/rand"
 	"crypto/rsa"
+	"crypto/tls"
+	"crypto/x509"
 	"log/slog"
 	"net/http"
 	"net/http/httptest"
@@ -85,6 +87,8 @@ type Options struct {
 	// were made for it long ago; the loopback address if empty. With it only
 	// Handler answers.
 	BaseURL string
+	// TLS has it serve https, where cookies are Secure.
+	TLS bool
 	// Key is that of every year; fresh ones if nil.
 	Key *rsa.PrivateKey
 	// Between, if there is one, makes of the store what the server uses in its
@@ -116,7 +120,11 @@ func New(tb testing.TB, o Options) *IdP {
 		(*h).ServeHTTP(w, r)
 	}))
 	if i.URL = o.BaseURL; i.URL == "" {
-		i.URL = "http://" + ts.Listener.Addr().String()
+		scheme := "http://"
+		if o.TLS {
+			scheme = "https://"
+		}
+		i.URL = scheme + ts.Listener.Addr().String()
 	}
 
 	var master [32]byte
@@ -126,7 +134,13 @@ func New(tb testing.TB, o Options) *IdP {
 		tb.Fatal(err)
 	}
 	i.Start()
-	ts.Start()
+	if o.TLS {
+		ts.StartTLS()
+		transport.TLSClientConfig = &tls.Config{RootCAs: x509.NewCertPool()}
+		transport.TLSClientConfig.RootCAs.AddCert(ts.Certificate())
+	} else {
+		ts.Start()
+	}
 	tb.Cleanup(func() {
 		ts.Close()
 		i.checkKinds()
@@ -190,7 +204,7 @@ func (i *IdP) Start() {
 	}
 	i.Store = store
 	i.Registry = sp.New(store, i.Clock.Now)
-	i.Registry.BaseIsHTTP = true
+	i.Registry.BaseIsHTTP = !i.options.TLS
 	i.Accounts = &account.Service{
 		Store: store, Sealer: store.Ring(), Clock: i.Clock.Now, Limits: account.DefaultLimits(), Log: log,
 		// The least that argon2 does: the cost of hashes has tests of its own.

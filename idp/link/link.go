@@ -163,6 +163,25 @@ func (s *Service) Revoke(ctx context.Context, id, actor string) (*Link, error) {
 	return l, nil
 }
 
+// Remove forgets a link; nil if it is not there. What a person made is revoked
+// instead, so that it stays in the list; this is for links that the server made
+// for itself.
+func (s *Service) Remove(ctx context.Context, id, actor string) error {
+	l, err := s.read(ctx, id)
+	if errors.Is(err, idp.ErrNotFound) {
+		return nil
+	}
+	if err != nil {
+		return err
+	}
+	err = s.Store.UpdateDocuments(ctx, documents, []string{id},
+		func(string, []byte) ([]byte, error) { return nil, nil }, s.event("link.remove", l, actor))
+	if err != nil {
+		return fmt.Errorf("remove link: %w", err)
+	}
+	return nil
+}
+
 func (s *Service) read(ctx context.Context, id string) (*Link, error) {
 	doc, err := s.Store.Document(ctx, documents, id)
 	if errors.Is(err, idp.ErrNotFound) {

@@ -75,7 +75,7 @@ func (h *Handler) record(r *http.Request, a *accepted, kind idp.AuditKind, decid
 	}
 	switch {
 	case errors.Is(err, idp.ErrYearEnded):
-		return nil, h.offer(web.EndedYear(h.Years, year, h.Clock.Now()))
+		return nil, h.offer(h.Access.EndedYear(year))
 	case err != nil:
 		return nil, fmt.Errorf("record %s: %w", kind, err)
 	}
@@ -156,7 +156,7 @@ func (h *Handler) write(r *http.Request, a *accepted, build func(*xmldsig.Signer
 		if err := checkRegistration(p, a.request); err != nil {
 			return certs.Entry{}, err
 		}
-		return h.opened(r, a)
+		return h.recheck(r, a)
 	}, func(s *xmldsig.Signer) (err error) {
 		doc, err = build(s)
 		return err

@@ -9,7 +9,6 @@
 //	receive.go   a LogoutRequest comes by the browser, at logout{year}; without
 //	             one, a page asks before it signs out here
 //	waiting.go   a POSTed one is stored until its browser is back; how many may be
-//	preview.go   may it see a year that is not published?
 //	accept.go    is it well signed, fresh and ours, and whom does it name? From
 //	             bytes to an idp.LogoutRequest, without HTTP
 //	resume.go    the continue URL, where a browser comes back with its session
@@ -30,17 +29,18 @@
 package logout
 
 import (
+	"errors"
 	"net/http"
 	"time"
 
 	"vernal/certs"
 	"vernal/idp"
 	"vernal/idp/budget"
-	"vernal/idp/preview"
 	"vernal/idp/session"
 	"vernal/idp/signing"
 	"vernal/idp/sp"
 	"vernal/idp/web"
+	"vernal/idp/yearaccess"
 	"vernal/metadata"
 )
 
@@ -77,12 +77,10 @@ type Handler struct {
 	Store    Store
 	Registry *sp.Registry
 	Sessions *session.Manager
-	Years    *certs.Ring
 	Signing  *signing.Desk
 	Pages    *web.Pages
 	Clock    idp.Clock
-	// Preview knows who may use a year that is not published.
-	Preview *preview.Service
+	Access   *yearaccess.Gate
 	// Uses records that a year was used; see used. nil records nothing.
 	Uses Uses
 	// SignOutPath takes the form of the page that asks; package authn owns it.
@@ -99,9 +97,17 @@ func (h *Handler) Mount(rt *web.Router) {
 	rt.Handle(ContinuePath, web.Methods{http.MethodGet: h.resume})
 }
 
-// fail gives an error the provider's name and home; nil stays nil.
+// recheck returns the year of a request that was accepted before, if the request may
+// still use it.
+func (h *Handler) recheck(r *http.Request, a *accepted) (entry certs.Entry, err error) {
+	entry, a.preview, err = h.Access.Recheck(r, a.provider, a.request.Year, a.preview)
+	return entry, err
+}
+
+// fail gives an error the provider's name and home; nil stays nil. The 404 of a year that
+// is not published names no one.
 func fail(p *sp.Provider, err error) error {
-	if p == nil || err == nil {
+	if p == nil || err == nil || errors.Is(err, yearaccess.ErrNotPublished) {
 		return err
 	}
 	return &web.Error{SPName: p.Name, StartURL: p.ReturnToSPURL, Err: err}

@@ -17,13 +17,19 @@ import (
 // newPreviewWorld is a world whose next year is created and not published.
 func newPreviewWorld(t *testing.T) (w *world, next idp.Year) {
 	t.Helper()
+	return newPreviewWorldWith(t, idptest.Options{})
+}
+
+func newPreviewWorldWith(t *testing.T, o idptest.Options) (w *world, next idp.Year) {
+	t.Helper()
 	years := certs.DefaultPolicy().FirstYears(time.Now().UTC())
 	at, err := time.Parse("2006", string(years[len(years)-1]))
 	if err != nil {
 		t.Fatal(err)
 	}
 	next = idp.Year(at.AddDate(1, 0, 0).Format("2006"))
-	return fillWorld(t, idptest.New(t, idptest.Options{Years: []idp.Year{next}})), next
+	o.Years = []idp.Year{next}
+	return fillWorld(t, idptest.New(t, o)), next
 }
 
 func (w *world) preview(year idp.Year) {
@@ -33,7 +39,7 @@ func (w *world) preview(year idp.Year) {
 
 // A year that is not published answers 404 to everybody at both addresses,
 // whatever they send, and looks like one that was never made.
-func TestPreviewClosed(t *testing.T) {
+func TestUnpublishedYearEndsNoSession(t *testing.T) {
 	t.Parallel()
 	w, next := newPreviewWorld(t)
 	never := w.ada.browser.Get(w.URL + "/api/saml/logout1999")
@@ -116,7 +122,7 @@ func TestPreviewByField(t *testing.T) {
 // takes no cookie.
 func TestPreviewByLink(t *testing.T) {
 	t.Parallel()
-	w, next := newPreviewWorld(t)
+	w, next := newPreviewWorldWith(t, idptest.Options{TLS: true})
 	_, token, err := w.Links.Create(t.Context(), link.Link{Kind: link.Preview, Year: next, SP: spA, ExpiresAt: w.Clock.Now().Add(time.Hour)}, "test")
 	if err != nil {
 		t.Fatal(err)

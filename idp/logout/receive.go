@@ -2,14 +2,12 @@ package logout
 
 import (
 	"errors"
-	"fmt"
 	"io"
 	"log/slog"
 	"net/http"
 	"net/url"
 	"time"
 
-	"vernal/certs"
 	"vernal/idp"
 	"vernal/idp/saml"
 	"vernal/idp/sp"
@@ -21,16 +19,13 @@ import (
 // cookie and is judged at once. A POST from another site does not: the request
 // is stored, and judged by the GET that follows the 303.
 func (h *Handler) receive(w http.ResponseWriter, r *http.Request) error {
-	now := h.Clock.Now()
-	year := web.Year(r)
-	entry, hidden, err := h.year(r, now)
+	now, year := h.Clock.Now(), web.Year(r)
+	visit, err := h.Access.Begin(r)
 	if err != nil {
 		return h.offer(err)
 	}
 	msg, err := readMessage(r)
-	if err != nil && hidden {
-		return web.Unopened(err)
-	}
+	err = visit.Refuse(err)
 	var refused *idp.Refusal
 	if errors.As(err, &refused) && refused.Code == idp.RefusedRequestMissing {
 		return h.ask(w, r)
@@ -43,11 +38,11 @@ func (h *Handler) receive(w http.ResponseWriter, r *http.Request) error {
 	if err == nil {
 		err = answerable(a.provider)
 	}
-	if hidden {
-		if err := h.admit(r, &a, entry, err); err != nil {
-			return err
-		}
+	entry, preview, denied := visit.Admit(a.provider, a.verified, err)
+	if denied != nil {
+		return denied
 	}
+	a.preview = preview
 	web.EventOf(r).Ask(msg.Locale, now)
 	web.EventOf(r).NoteEnded(entry, now)
 	if err == nil {
@@ -65,22 +60,6 @@ func (h *Handler) receive(w http.ResponseWriter, r *http.Request) error {
 		return h.decide(w, r, &a)
 	}
 	return h.store(w, r, &a)
-}
-
-// year is the year that the URL names. One that is not published and one that
-// was never made are hidden alike, see web.HiddenYear; where no preview opens
-// any, the request is refused unread.
-func (h *Handler) year(r *http.Request, now time.Time) (entry certs.Entry, hidden bool, err error) {
-	entry, hidden, err = web.HiddenYear(h.Years, web.Year(r), now)
-	if err != nil || !hidden {
-		return entry, false, err
-	}
-	if expected, err := h.Preview.Expects(r.Context()); err != nil {
-		return entry, true, fmt.Errorf("find previews: %w", err)
-	} else if !expected {
-		return entry, true, web.Unopened(nil)
-	}
-	return entry, true, nil
 }
 
 // offer has the page of a year that is over offer what it can do no more for a

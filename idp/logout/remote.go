@@ -19,26 +19,22 @@ import (
 // knows.
 func (h *Handler) remote(w http.ResponseWriter, r *http.Request) error {
 	ch := &channel{h: h, w: w, r: r, soap: isSOAP(r)}
-	now := h.Clock.Now()
-	year := web.Year(r)
-	entry, hidden, err := h.year(r, now)
+	now, year := h.Clock.Now(), web.Year(r)
+	visit, err := h.Access.BeginServer(r)
 	if err != nil {
 		return err // 404, 410 or 503, as text for a client that is no browser
 	}
 	msg, err := ch.read()
-	if err != nil && hidden {
-		return web.Unopened(err)
-	}
 	if err != nil {
-		return ch.refuse(err)
+		return ch.refuse(visit.Refuse(err))
 	}
 	a, err := h.accept(r.Context(), msg, []string{h.IdP.RemoteLogoutURL(year), h.IdP.RemoteLogoutURL("")}, now)
 	note(r, &a, year)
-	if hidden {
-		if err := h.admitServer(r, &a, entry, err); err != nil {
-			return err
-		}
+	entry, preview, denied := visit.Admit(a.provider, a.verified, err)
+	if denied != nil {
+		return denied
 	}
+	a.preview = preview
 	web.EventOf(r).NoteEnded(entry, now)
 	if err == nil {
 		err = h.read(r.Context(), &a, msg, entry, now)

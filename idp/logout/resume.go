@@ -15,9 +15,6 @@ import (
 // cookies, and the stored request is judged.
 func (h *Handler) resume(w http.ResponseWriter, r *http.Request) error {
 	a, err := h.stored(r)
-	if errors.Is(err, web.ErrUnopened) {
-		return err // not even the service provider is named
-	}
 	if err != nil {
 		return fail(a.provider, h.offer(err))
 	}
@@ -56,7 +53,7 @@ func (h *Handler) stored(r *http.Request) (a accepted, err error) {
 	}
 	a.verified = true // when it was stored
 	note(r, &a, a.request.Year)
-	if _, err := h.opened(r, &a); err != nil {
+	if _, err := h.recheck(r, &a); err != nil {
 		return a, err
 	}
 	if err := checkRegistration(a.provider, a.request); err != nil {

@@ -15,7 +15,6 @@ import (
 	"encoding/pem"
 	"errors"
 	"fmt"
-	"log/slog"
 	"net/http"
 	"slices"
 	"sync"
@@ -23,9 +22,9 @@ import (
 
 	"vernal/certs"
 	"vernal/idp"
-	"vernal/idp/link"
 	"vernal/idp/signing"
 	"vernal/idp/web"
+	"vernal/idp/yearaccess"
 	"vernal/metadata"
 )
 
@@ -57,17 +56,13 @@ type Fetches interface {
 }
 
 // Handler serves metadata{year}, metadata and certificate{year}.pem. All
-// fields are required but Links, Previewed and Fetches.
+// fields are required but Fetches.
 type Handler struct {
 	IdP   metadata.IdP
 	Years *certs.Ring
 	Clock idp.Clock
-	// Links checks the token in the parameter "preview", which opens a year
-	// that is not published; nil if none does.
-	Links *link.Service
-	// Previewed records that a link opened a document of an unpublished year; nil to
-	// record nothing.
-	Previewed func(*http.Request, *link.Link)
+	// Access decides which years are served. Document needs no more of it than live years.
+	Access *yearaccess.Gate
 	// Fetches records each load of a metadata document of a live year. nil
 	// records nothing.
 	Fetches Fetches
@@ -93,8 +88,8 @@ func (h *Handler) Mount(rt *web.Router) {
 	rt.Handle("/api/saml/certificate{year}.pem", web.Methods{http.MethodGet: h.certificate})
 }
 
-// Document is the metadata of a year as it is served now; web.ErrNotFound or a
-// *web.Gone if its address does not answer. With an empty year it is the
+// Document is the metadata of a year as it is served to everyone now; otherwise the error
+// is yearaccess.ErrNotPublished, a *web.Gone or a *web.Closed. With an empty year it is the
 // stable document.
 func (h *Handler) Document(y idp.Year) ([]byte, error) {
 	d, err := h.document(y, h.Clock.Now())
@@ -105,7 +100,7 @@ func (h *Handler) Document(y idp.Year) ([]byte, error) {
 }
 
 func (h *Handler) year(w http.ResponseWriter, r *http.Request) error {
-	entry, preview, err := h.open(r)
+	entry, preview, err := h.Access.OpenDocument(r)
 	if err != nil {
 		return err
 	}
@@ -120,32 +115,6 @@ func (h *Handler) year(w http.ResponseWriter, r *http.Request) error {
 	web.EventOf(r).NoteEnded(entry, now)
 	h.fetched(r, web.Year(r))
 	return send(w, r, metadata.ContentType, metadataControl(h.Years, now), d)
-}
-
-// open is the year that the address names, if it is live or the address carries
-// the token of a live link that previews it.
-func (h *Handler) open(r *http.Request) (entry certs.Entry, preview bool, err error) {
-	y := web.Year(r)
-	entry, preview, err = web.PreviewYear(h.Years, y, h.Clock.Now())
-	if err != nil || !preview {
-		return entry, preview, err
-	}
-	token := r.URL.Query().Get("preview")
-	if h.Links == nil || token == "" {
-		return certs.Entry{}, false, web.ErrNotFound
-	}
-	l, err := h.Links.Check(r.Context(), link.Preview, token)
-	switch {
-	case errors.Is(err, idp.ErrNotFound) || err == nil && l.Year != y:
-		return certs.Entry{}, false, web.ErrNotFound
-	case err != nil:
-		return certs.Entry{}, false, fmt.Errorf("check preview of %s: %w", y, err)
-	}
-	web.EventOf(r).Note(slog.String("preview", l.ID))
-	if h.Previewed != nil {
-		h.Previewed(r, l)
-	}
-	return entry, true, nil
 }
 
 func (h *Handler) stable(w http.ResponseWriter, r *http.Request) error {
@@ -211,7 +180,7 @@ func (h *Handler) make(y, by idp.Year, from []*x509.Certificate, now time.Time) 
 	defer h.Years.BeginSigning()()
 	entry, ok := h.Years.Lookup(by, now)
 	if !ok || entry.State.Over() {
-		return nil, web.EndedYear(h.Years, by, now)
+		return nil, h.Access.EndedYear(by)
 	}
 	signer, err := signing.SignerOf(entry.Key)
 	if err != nil {
@@ -248,14 +217,14 @@ func (h *Handler) entry(y idp.Year, now time.Time) (certs.Entry, error) {
 		}
 		return entry, nil
 	}
-	return web.LiveYear(h.Years, y, now)
+	return h.Access.Live(y)
 }
 
 // certificate is GET /api/saml/certificate{year}.pem. It stays when the year is
 // retired or closed: integrators look up what they once configured.
 func (h *Handler) certificate(w http.ResponseWriter, r *http.Request) error {
 	control := cacheControl
-	entry, preview, err := h.open(r)
+	entry, preview, err := h.Access.OpenDocument(r)
 	var gone *web.Gone
 	var closed *web.Closed
 	switch {

@@ -23,14 +23,12 @@ import (
 	"vernal/certs"
 	"vernal/idp"
 	"vernal/idp/account"
-	"vernal/idp/audit"
 	"vernal/idp/authn"
 	"vernal/idp/board"
 	"vernal/idp/developers"
 	"vernal/idp/link"
 	"vernal/idp/logout"
 	"vernal/idp/notice"
-	"vernal/idp/preview"
 	"vernal/idp/published"
 	"vernal/idp/rotation"
 	"vernal/idp/session"
@@ -41,6 +39,7 @@ import (
 	"vernal/idp/usage"
 	"vernal/idp/watch"
 	"vernal/idp/web"
+	"vernal/idp/yearaccess"
 	"vernal/metadata"
 	"vernal/templates"
 )
@@ -141,7 +140,9 @@ func (s *Server) parts() (*parts, error) {
 			Secure: strings.HasPrefix(s.IdP.BaseURL, "https://"),
 			Device: func(r *http.Request) idp.Device { return session.DeviceOf(r.UserAgent(), web.EventOf(r).Client) },
 		}
-		previews = &preview.Service{Links: s.Links, Secure: sessions.Secure, Fields: s.Registry.HasPreview}
+		access = &yearaccess.Gate{
+			Years: s.Years, Clock: s.Clock, Links: s.Links, Fields: s.Registry.HasPreview, Pages: p.pages, Secure: sessions.Secure,
+		}
 	)
 	if s.Trail != nil {
 		p.pages.Refusals = s.Trail.Refusals
@@ -153,24 +154,21 @@ func (s *Server) parts() (*parts, error) {
 		}
 		return current.User
 	}
-	p.published = &published.Handler{IdP: s.IdP, Years: s.Years, Links: s.Links, Clock: s.Clock}
-	p.published.Previewed = func(r *http.Request, l *link.Link) {
-		p.pages.RecordPreview(r, audit.PreviewFetched, l.SP, l.Year, l.ID)
-	}
+	p.published = &published.Handler{IdP: s.IdP, Years: s.Years, Access: access, Clock: s.Clock}
 	p.sso = &sso.Handler{
-		IdP: s.IdP, Store: s.Store, Registry: s.Registry, Sessions: sessions, Years: s.Years, Signing: desk,
-		Pages: p.pages, Clock: s.Clock, Preview: previews, SignInPath: authn.SignInPath, StepUpPath: authn.StepUpPath,
+		IdP: s.IdP, Store: s.Store, Registry: s.Registry, Sessions: sessions, Access: access, Signing: desk,
+		Pages: p.pages, Clock: s.Clock, SignInPath: authn.SignInPath, StepUpPath: authn.StepUpPath,
 	}
 	p.developers = &developers.Handler{
-		IdP: s.IdP, Registry: s.Registry, Years: s.Years, Preview: previews, Pages: p.pages, Clock: s.Clock,
+		IdP: s.IdP, Registry: s.Registry, Access: access, Pages: p.pages,
 	}
 	p.authn = &authn.Handler{
 		Accounts: s.Accounts, Users: s.Store, Sessions: sessions, Registry: s.Registry,
 		Pages: p.pages, ContinuePath: sso.ContinuePath,
 	}
 	p.logout = &logout.Handler{
-		IdP: s.IdP, Store: s.Store, Registry: s.Registry, Sessions: sessions, Years: s.Years, Signing: desk,
-		Pages: p.pages, Clock: s.Clock, Preview: previews,
+		IdP: s.IdP, Store: s.Store, Registry: s.Registry, Sessions: sessions, Access: access, Signing: desk,
+		Pages: p.pages, Clock: s.Clock,
 		SignOutPath: authn.SignOutPath, AccountPath: authn.AccountPath,
 	}
 	if s.Usage != nil {

@@ -255,7 +255,7 @@ func TestCookieHeaderIsBounded(t *testing.T) {
 	}
 	for range maxRequestCookies {
 		add(m.requestCookie(NewHandle(heldNow)), len(token))
-		add(m.cookieName("preview-")+strings.Repeat("0", 16), 100) // package preview has as many
+		add(m.cookieName("preview-")+strings.Repeat("0", 16), 100) // package yearaccess has as many
 	}
 	n += 2*maxHeldCookie + 2*len("=; ") // what Trim leaves, and a new one
 	if n > 8<<10 {

@@ -13,7 +13,6 @@
 //	issue.go     the assertion: one write, which decides again, then the signature
 //	post.go      the page that posts the Response; NoPassive
 //	lane.go      how many signatures strangers can cause at once
-//	preview.go   who may use a year that is not published yet
 //
 // How a user signs in is package authn's; the two meet through the LoginRequest that
 // waits, in the store or in the browser, and the continue URL. Until an AuthnRequest has passed accept,
@@ -24,18 +23,14 @@
 // service provider (SP) can change. Package signing has both checked again
 // within the write of the answer and before its signature.
 //
-// A year that is created and not published answers only requests that a preview
-// allows (package preview): the request is verified first, then its SP's
-// registration or the browser's cookie of a link must open the year. A POST from
-// another site comes without cookies, so a signed one whose SP has a link
-// outstanding is kept, and the GET that follows reads the cookie; without it
-// a stored request ends, and one in the browser opens nothing. Whether a preview allows the request is checked again at
-// every step of the sign-in, and last before the signature. Without a preview
-// the answer is the 404 of a year that was never made, whatever is right or
-// wrong with the request.
+// Package yearaccess decides whether a request may use its year, when the request comes,
+// at every step of the sign-in, and last before the signature. Where it may not, the
+// answer is the 404 of a year that was never made, whatever is right or wrong with the
+// request.
 package sso
 
 import (
+	"errors"
 	"fmt"
 	"log/slog"
 	"net/http"
@@ -45,11 +40,11 @@ import (
 	"vernal/certs"
 	"vernal/idp"
 	"vernal/idp/budget"
-	"vernal/idp/preview"
 	"vernal/idp/session"
 	"vernal/idp/signing"
 	"vernal/idp/sp"
 	"vernal/idp/web"
+	"vernal/idp/yearaccess"
 	"vernal/metadata"
 )
 
@@ -86,12 +81,10 @@ type Handler struct {
 	Store    Store
 	Registry *sp.Registry
 	Sessions *session.Manager
-	Years    *certs.Ring
 	Signing  *signing.Desk
 	Pages    *web.Pages
 	Clock    idp.Clock
-	// Preview knows who may use a year that is not published.
-	Preview *preview.Service
+	Access   *yearaccess.Gate
 	// SignInPath is where a person signs in, StepUpPath where one who is signed
 	// in proves a factor more; package authn owns both.
 	SignInPath, StepUpPath string
@@ -122,9 +115,17 @@ func (h *Handler) Mount(rt *web.Router) {
 	rt.Handle(ContinuePath, web.Methods{http.MethodGet: h.resume})
 }
 
-// fail gives an error the provider's name and start address; nil stays nil.
+// recheck returns the year of a request that was accepted before, if the request may
+// still use it.
+func (h *Handler) recheck(r *http.Request, a *accepted) (entry certs.Entry, err error) {
+	entry, a.request.Preview, err = h.Access.Recheck(r, a.provider, a.request.Year, a.request.Preview)
+	return entry, err
+}
+
+// fail gives an error the provider's name and start address; nil stays nil. The 404 of a
+// year that is not published names no one.
 func fail(p *sp.Provider, err error) error {
-	if p == nil || err == nil {
+	if p == nil || err == nil || errors.Is(err, yearaccess.ErrNotPublished) {
 		return err
 	}
 	return &web.Error{SPName: p.Name, StartURL: p.StartURL(), Err: err}

@@ -28,7 +28,7 @@ import (
 // answer, whoever was faster, and errReproofed if the decision must be made anew.
 func (h *Handler) issue(w http.ResponseWriter, r *http.Request, a *accepted, s *idp.Session, user *idp.User) error {
 	now := h.Clock.Now()
-	entry, err := h.opened(r, a)
+	entry, err := h.recheck(r, a)
 	if err != nil {
 		return err
 	}
@@ -54,7 +54,7 @@ func (h *Handler) issue(w http.ResponseWriter, r *http.Request, a *accepted, s *
 		Check: h.Signing.Check(a.request.Year, a.provider), Event: signInEvent(a.request, user, e),
 	})
 	if errors.Is(err, idp.ErrYearEnded) {
-		return web.EndedYear(h.Years, a.request.Year, now)
+		return h.Access.EndedYear(a.request.Year)
 	}
 	if errors.Is(err, idp.ErrProviderChanged) {
 		_, _ = h.Registry.Reload(r.Context(), a.request.SP) // for the next decision
@@ -109,7 +109,7 @@ func (h *Handler) sign(r *http.Request, a *accepted, write func(*xmldsig.Signer)
 		if err := a.registeredAs(p); err != nil {
 			return certs.Entry{}, err
 		}
-		return h.opened(r, a)
+		return h.recheck(r, a)
 	}, write)
 	switch {
 	case errors.Is(err, idp.ErrNotFound):

@@ -58,14 +58,13 @@ func (h *Handler) post(w http.ResponseWriter, r *http.Request, a *accepted, b *b
 // and nothing is written: a NoPassive that is given twice says nothing new. Nor do
 // such answers take more than a part of the processors.
 func (h *Handler) refusePassive(w http.ResponseWriter, r *http.Request, a *accepted) error {
-	now := h.Clock.Now()
-	if _, err := h.opened(r, a); err != nil {
+	if _, err := h.recheck(r, a); err != nil {
 		return err
 	}
 	buffer := takeBuffer()
 	defer buffer.release()
 	if err := h.signPassive(w, r, a, buffer); errors.Is(err, idp.ErrYearEnded) {
-		return web.EndedYear(h.Years, a.request.Year, now)
+		return h.Access.EndedYear(a.request.Year)
 	} else if err != nil {
 		return err
 	}

@@ -18,25 +18,14 @@ import (
 // with a 303; a POST always, because one that comes from another site carries no
 // session cookie (SameSite) and the GET that follows it does.
 func (h *Handler) receive(w http.ResponseWriter, r *http.Request) error {
-	now := h.Clock.Now()
-	year := web.Year(r)
-	entry, hidden, err := web.HiddenYear(h.Years, year, now)
+	now, year := h.Clock.Now(), web.Year(r)
+	visit, err := h.Access.Begin(r)
 	if err != nil {
 		return err
-	}
-	if hidden {
-		if expected, err := h.Preview.Expects(r.Context()); err != nil {
-			return fmt.Errorf("find previews: %w", err)
-		} else if !expected {
-			return web.Unopened(nil)
-		}
 	}
 	in, err := web.Inbound(r)
 	if err != nil {
-		if hidden {
-			return web.Unopened(err)
-		}
-		return err
+		return visit.Refuse(err)
 	}
 	a, err := h.accept(r.Context(), in, year, now)
 	if a.provider != nil {
@@ -45,10 +34,9 @@ func (h *Handler) receive(w http.ResponseWriter, r *http.Request) error {
 		e.SP, e.Year, e.Verified = a.provider.EntityID, year, a.cert != nil
 	}
 	a.noteNeed(web.EventOf(r))
-	if hidden {
-		if err := h.admit(r, &a, entry, err); err != nil {
-			return err
-		}
+	entry, preview, denied := visit.Admit(a.provider, a.cert != nil, err)
+	if denied != nil {
+		return denied
 	}
 	web.EventOf(r).Ask(a.locale, now)
 	if err == nil {
@@ -57,6 +45,7 @@ func (h *Handler) receive(w http.ResponseWriter, r *http.Request) error {
 	if err != nil {
 		return fail(a.provider, err)
 	}
+	a.request.Preview = preview
 	h.note(r, &a)
 	web.EventOf(r).NoteEnded(entry, now)
 	if a.cert != nil {

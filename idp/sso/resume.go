@@ -17,9 +17,6 @@ import (
 func (h *Handler) resume(w http.ResponseWriter, r *http.Request) error {
 	h.Sessions.Trim(w, r)
 	a, err := h.load(r)
-	if errors.Is(err, web.ErrUnopened) {
-		return errors.Join(err, h.spend(r, &a))
-	}
 	if err != nil {
 		return err
 	}
@@ -98,7 +95,7 @@ func (h *Handler) load(r *http.Request) (accepted, error) {
 	e.Ask(req.Locale, req.ReceivedAt)
 	// If the year was retired while the person signed in, nothing that was begun
 	// on it is signed; if its preview ended, it is as if it had never been.
-	if _, err := h.opened(r, &a); err != nil {
+	if _, err := h.recheck(r, &a); err != nil {
 		return a, err
 	}
 	if req.Answered() {

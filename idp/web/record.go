@@ -42,8 +42,7 @@ func (p *Pages) Record(r *http.Request, d audit.Decision, user idp.UserID, detai
 }
 
 // RecordPreview records that an unpublished year was opened to the request: by a
-// registration, by the link with that ID, or by a link that the browser has yet to
-// show. A HEAD opens nothing.
+// registration, or by the link with that ID. A HEAD opens nothing.
 func (p *Pages) RecordPreview(r *http.Request, d audit.Decision, sp idp.EntityID, y idp.Year, by string) {
 	if r.Method == http.MethodHead {
 		return

@@ -50,70 +50,28 @@ func goneYear(years *certs.Ring, e certs.Entry, now time.Time) *Gone {
 
 func (g *Gone) Error() string { return "year " + string(g.Year) + " is retired" }
 
-// LiveYear returns the year that a URL names, if its endpoint URLs answer
-// everyone now. Otherwise the error is ErrNotFound, a *Gone for a year that is
-// over, or a *Closed for one that cannot sign. Every handler of a yearly URL
-// asks here or at PreviewYear, so that a year opens and closes everywhere at
-// once.
-func LiveYear(years *certs.Ring, y idp.Year, now time.Time) (certs.Entry, error) {
-	entry, unpublished, err := PreviewYear(years, y, now)
-	if err == nil && unpublished {
-		return certs.Entry{}, ErrNotFound
-	}
-	return entry, err
-}
-
-// PreviewYear is LiveYear, and also returns a year that can sign and is not
-// published yet. The caller of an unpublished year checks whether the request is
-// allowed to see it. Without that the answer is ErrNotFound, and looks like that
-// of a year that was never made.
-func PreviewYear(years *certs.Ring, y idp.Year, now time.Time) (entry certs.Entry, unpublished bool, err error) {
+// LookupYear returns a year that can sign, published or not. Otherwise the error is a
+// *Gone for a year that is over, a *Closed for a live one that cannot sign, or
+// ErrNotFound. Only package yearaccess asks here: it decides who may use the year.
+func LookupYear(years *certs.Ring, y idp.Year, now time.Time) (certs.Entry, error) {
 	entry, ok := years.Lookup(y, now)
 	switch {
 	case ok && entry.State.Over():
-		return certs.Entry{}, false, goneYear(years, entry, now)
+		return certs.Entry{}, goneYear(years, entry, now)
 	case ok && entry.Closed():
-		return certs.Entry{}, false, &Closed{Year: y, Fault: entry.Fault}
+		return certs.Entry{}, &Closed{Year: y, Fault: entry.Fault}
 	case ok && entry.State.Live():
-		return entry, false, nil
+		return entry, nil
 	case ok && entry.State == certs.Created && entry.Key.Signer != nil && entry.Key.Cert != nil:
-		return entry, true, nil
+		return entry, nil
 	}
-	return certs.Entry{}, false, ErrNotFound
-}
-
-// HiddenYear is PreviewYear for a handler that must not show whether a year that
-// is not published was made: hidden is set for either, and the entry of one that
-// was never made is zero. The handler does the same work for both, and answers
-// Unopened to all who may not see the year.
-func HiddenYear(years *certs.Ring, y idp.Year, now time.Time) (entry certs.Entry, hidden bool, err error) {
-	entry, hidden, err = PreviewYear(years, y, now)
-	if errors.Is(err, ErrNotFound) {
-		return certs.Entry{}, true, nil
-	}
-	return entry, hidden, err
-}
-
-// ErrUnopened is the cause, for the log, of the 404 of a year that is not
-// published.
-var ErrUnopened = errors.New("the year is not published, and no preview opens it to this request")
-
-// Unopened is the answer of a year that is not published to a request without
-// leave to be there: the page of a year that was never made. why, which may be
-// nil, is what else was wrong with the request, for the log alone.
-func Unopened(why error) error {
-	err := ErrUnopened
-	if why != nil {
-		// Not wrapped: a refusal in there would become the page.
-		err = fmt.Errorf("%w; besides: %v", ErrUnopened, why)
-	}
-	return &Error{Status: ErrNotFound.Status, Key: ErrNotFound.Key, Err: err}
+	return certs.Entry{}, ErrNotFound
 }
 
 // EndedYear is the answer of a year that is over by the store, which knows it a
 // moment before the Ring does.
 func EndedYear(years *certs.Ring, y idp.Year, now time.Time) error {
-	_, _, err := PreviewYear(years, y, now)
+	_, err := LookupYear(years, y, now)
 	var gone *Gone
 	if errors.As(err, &gone) {
 		return gone

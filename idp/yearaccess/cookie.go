@@ -1,0 +1,163 @@
+package yearaccess
+
+import (
+	"context"
+	"crypto/sha256"
+	"encoding/hex"
+	"errors"
+	"net/http"
+	"regexp"
+	"slices"
+	"strings"
+	"time"
+
+	"vernal/idp"
+	"vernal/idp/audit"
+	"vernal/idp/link"
+)
+
+// Path is the page of the links, which take their token in the parameter "link".
+const Path = "/developers/preview"
+
+// maxCookies bounds the previews that one browser can hold.
+const maxCookies = 8
+
+// Preview is a link, and what became of its year.
+type Preview struct {
+	link.Link
+	// Token is the link's secret: for the URLs that take it.
+	Token string
+	// Published is set once the year answers everyone.
+	Published bool
+	// Cookie names the preview for Leave. It is no secret.
+	Cookie string
+}
+
+// Lookup returns the preview of a token: idp.ErrNotFound if the token opens nothing, and
+// the error of the year if that is over or closed.
+func (g *Gate) Lookup(ctx context.Context, token string) (*Preview, error) {
+	l, err := g.Links.Check(ctx, link.Preview, token)
+	if err != nil {
+		return nil, err
+	}
+	p := &Preview{Link: *l, Token: token, Cookie: cookieID(l.SP, l.Year)}
+	return p, g.checkYear(p)
+}
+
+func (g *Gate) checkYear(p *Preview) error {
+	entry, hidden, err := g.lookup(p.Year)
+	if err == nil && entry.Key == nil {
+		return idp.ErrNotFound
+	}
+	p.Published = !hidden
+	return err
+}
+
+// Inside returns the previews that the browser is in, the one that ends first first.
+func (g *Gate) Inside(r *http.Request) ([]Preview, error) {
+	all, err := g.cookies(r)
+	answering := all[:0]
+	for _, p := range all {
+		if g.checkYear(&p) == nil { // else it is over: there is nothing left to see
+			answering = append(answering, p)
+		}
+	}
+	return answering, err
+}
+
+// cookies returns the previews whose links the browser brings, whatever became of their
+// years.
+func (g *Gate) cookies(r *http.Request) ([]Preview, error) {
+	if !isNavigation(r) {
+		return nil, nil
+	}
+	var all []Preview
+	prefix, tried := g.cookieName(""), 0
+	for _, c := range r.Cookies() {
+		id, ours := strings.CutPrefix(c.Name, prefix)
+		if !ours || tried == 4*maxCookies { // a client that sends more made them up
+			continue
+		}
+		tried++
+		l, err := g.Links.Check(r.Context(), link.Preview, c.Value)
+		if errors.Is(err, idp.ErrNotFound) {
+			continue
+		}
+		if err != nil {
+			return nil, err
+		}
+		if id == cookieID(l.SP, l.Year) {
+			all = append(all, Preview{Link: *l, Token: c.Value, Cookie: id})
+		}
+	}
+	slices.SortStableFunc(all, func(a, b Preview) int { return a.ExpiresAt.Compare(b.ExpiresAt) })
+	return all, nil
+}
+
+// Enter puts the browser into a preview that Lookup found. If it is in too many, the one
+// that ends first gives way.
+func (g *Gate) Enter(w http.ResponseWriter, r *http.Request, p *Preview) error {
+	if r.Method != http.MethodGet || !isNavigation(r) {
+		return nil // a HEAD, or a page of another site that embeds the link
+	}
+	inside, err := g.cookies(r)
+	if err != nil {
+		return err
+	}
+	inside = slices.DeleteFunc(inside, func(i Preview) bool { return i.Cookie == p.Cookie })
+	for ; len(inside) >= maxCookies; inside = inside[1:] {
+		g.Leave(w, inside[0].Cookie)
+	}
+	c := g.cookie(p.Cookie, p.Token)
+	if !p.ExpiresAt.IsZero() {
+		c.MaxAge = max(1, int(p.ExpiresAt.Sub(g.Clock.Now())/time.Second))
+	}
+	http.SetCookie(w, c)
+	g.Pages.RecordPreview(r, audit.PreviewOpened, p.SP, p.Year, p.ID)
+	return nil
+}
+
+var cookieIDForm = regexp.MustCompile(`^[0-9a-f]{16}$`)
+
+// Leave takes the browser out of a preview, by its Preview.Cookie.
+func (g *Gate) Leave(w http.ResponseWriter, id string) {
+	if !cookieIDForm.MatchString(id) {
+		return
+	}
+	c := g.cookie(id, "")
+	c.MaxAge = -1
+	http.SetCookie(w, c)
+}
+
+// cookie is SameSite=None where it can be: see the package comment.
+func (g *Gate) cookie(id, value string) *http.Cookie {
+	c := &http.Cookie{
+		Name: g.cookieName(id), Value: value, Path: "/",
+		Secure: g.Secure, HttpOnly: true, SameSite: http.SameSiteLaxMode,
+	}
+	if g.Secure {
+		c.SameSite = http.SameSiteNoneMode
+	}
+	return c
+}
+
+// isNavigation is false where the browser says that it loads the URL for another page: as
+// an image, a script or a frame. A browser that does not say (Firefox before 90, Safari
+// before 16.4) counts as navigating; that Safari sends no cookies for such loads.
+func isNavigation(r *http.Request) bool {
+	dest := r.Header.Get("Sec-Fetch-Dest")
+	return dest == "" || dest == "document"
+}
+
+func (g *Gate) cookieName(id string) string {
+	if g.Secure {
+		return "__Host-vernal-preview-" + id
+	}
+	return "vernal-preview-" + id
+}
+
+// cookieID names the cookie of a pair of SP and year.
+func cookieID(sp idp.EntityID, y idp.Year) string {
+	sum := sha256.Sum256([]byte(string(y) + "\x00" + string(sp)))
+	return hex.EncodeToString(sum[:8])
+}

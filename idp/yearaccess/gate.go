@@ -1,0 +1,267 @@
+// Package yearaccess decides which requests may use a year. One Gate answers for every
+// handler of a yearly URL, so that a year opens and closes everywhere at once:
+//
+//	live               the year
+//	retired, revoked   *web.Gone
+//	key missing        *web.Closed
+//	not published      the year, if a preview opens it to the request; else the 404 of
+//	                   a year that was never made
+//	never made         that 404
+//
+// A preview is the field "preview" of a service provider's (SP's) registration or a
+// preview link. The link sets a cookie in the browser that opens it, one for each pair of
+// SP and year, so that several previews live side by side. The cookie contains the link's
+// token. It opens what the token opens, and ends when the link expires or is revoked.
+//
+// The flow of a SAML message, in the order of its calls:
+//
+//	Begin     before anything of the request is read
+//	Refuse    the message cannot be read
+//	Admit     its sender is known, and whether the signature verified
+//	Recheck   at each later step of a sign-in or logout, and last before the signature
+//
+// Nothing is carried along from one step to the next: what was revoked in between opens
+// nothing. Metadata and certificates are opened by OpenDocument.
+//
+// # What a stranger can learn
+//
+// Nothing, not even that the year was made. A year that is not published and one that was
+// never made take the same path: the same page, and the same work before it. Where no
+// registration and no link opens any year, that work is none, and nothing of the request
+// is read. Where one does, the message is verified, and its errors are explained only to
+// a sender who is allowed to use the year. To name an SP that previews it is not enough.
+//
+// # What the cookie grants
+//
+// Sight of one year, to requests of one SP, and nothing else. It is no session: the user
+// still signs in, and the cookies of session and sign-in stay SameSite=Lax. So it can be
+// SameSite=None, and arrives with the AuthnRequest that an SP's page posts. Another site
+// can make the browser bring a message to the unpublished year, as it always can by GET.
+// That message needs the SP's signature wherever the live year needs it, and is answered,
+// to the SP's registered URL, as the live year answers it.
+//
+// SameSite=Lax also kept the cookie from images, scripts and frames in pages of other
+// sites, which could tell from their loading that the visitor previews a year. Therefore
+// the cookie counts only where the browser navigates (Sec-Fetch-Dest).
+//
+// SameSite=None needs Secure. Over http, on loopback, the cookie is SameSite=Lax: there
+// only the field opens a year to a message that another site posts.
+package yearaccess
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"net/http"
+	"slices"
+
+	"vernal/certs"
+	"vernal/idp"
+	"vernal/idp/audit"
+	"vernal/idp/link"
+	"vernal/idp/sp"
+	"vernal/idp/web"
+)
+
+// ByField is what opened a year (idp.LoginRequest.Preview) if it was the registration of
+// the SP. Otherwise that is the ID of a link.
+const ByField = "field"
+
+// ErrNotPublished is the cause, for the log, of the 404 of a year that no preview opens.
+var ErrNotPublished = errors.New("the year is not published, and no preview opens it to this request")
+
+// Gate knows the years and the previews. A Gate with only Years and Clock knows the live
+// years (Live); for the rest all fields are required.
+type Gate struct {
+	Years *certs.Ring
+	Clock idp.Clock
+	Links *link.Service
+	// Fields reports whether the registration of some SP opens some year.
+	Fields func(context.Context) (bool, error)
+	// Pages records what a preview opened.
+	Pages *web.Pages
+	// Secure is set when base_url is https, as for all our cookies.
+	Secure bool
+}
+
+// Visit is a request at a yearly URL whose sender is not known yet.
+type Visit struct {
+	gate   *Gate
+	r      *http.Request
+	entry  certs.Entry // zero if the year was never made
+	hidden bool        // not published, or never made
+	server bool
+}
+
+// Begin takes a request that a browser brings to the yearly URL. It reads nothing of it.
+func (g *Gate) Begin(r *http.Request) (Visit, error) { return g.begin(r, false) }
+
+// BeginServer is Begin for the back channel. A server has opened no link, so only the
+// registration of its SP opens an unpublished year.
+func (g *Gate) BeginServer(r *http.Request) (Visit, error) { return g.begin(r, true) }
+
+func (g *Gate) begin(r *http.Request, server bool) (Visit, error) {
+	entry, hidden, err := g.lookup(web.Year(r))
+	if err != nil {
+		return Visit{}, err
+	}
+	if hidden {
+		if expected, err := g.expects(r.Context()); err != nil {
+			return Visit{}, fmt.Errorf("find previews: %w", err)
+		} else if !expected {
+			return Visit{}, notPublished(nil)
+		}
+	}
+	return Visit{gate: g, r: r, entry: entry, hidden: hidden, server: server}, nil
+}
+
+// Refuse returns the error to answer a message with that cannot be read: why, on a live
+// year. A nil error stays nil.
+func (v *Visit) Refuse(why error) error {
+	if why != nil && v.hidden {
+		return notPublished(why)
+	}
+	return why
+}
+
+// Admit decides whether a message from p may use the year, and says what opened it if it
+// is not published. p is nil if the sender is unknown; verified says that p's signature was
+// verified. failed is what is wrong with the message, which the caller answers if Admit
+// returns no error: then the sender may read it.
+func (v *Visit) Admit(p *sp.Provider, verified bool, failed error) (certs.Entry, string, error) {
+	if !v.hidden {
+		return v.entry, "", nil
+	}
+	var refusal *idp.Refusal
+	if failed != nil && !errors.As(failed, &refusal) {
+		return certs.Entry{}, "", failed // ours
+	}
+	// Nothing is explained to a message that anyone can make in the name of p.
+	if p == nil || failed != nil && !verified {
+		return certs.Entry{}, "", notPublished(failed)
+	}
+	year := web.Year(v.r)
+	by, err := v.gate.openedBy(v.r, p, year, v.server)
+	switch {
+	case err != nil:
+		return certs.Entry{}, "", err
+	case by == "" || v.entry.Key == nil:
+		return certs.Entry{}, "", notPublished(failed)
+	}
+	web.EventOf(v.r).Note(slog.String("preview", by))
+	if failed == nil {
+		v.gate.Pages.RecordPreview(v.r, audit.PreviewAdmitted, p.EntityID, year, by)
+	}
+	return v.entry, by, nil
+}
+
+// Recheck decides again for a message from p that was admitted before, as registration,
+// link and browser are now. by is what opened the year before; it stays if the year has
+// been published since, because the message still counts as a preview.
+func (g *Gate) Recheck(r *http.Request, p *sp.Provider, y idp.Year, by string) (certs.Entry, string, error) {
+	entry, hidden, err := g.lookup(y)
+	if err != nil || !hidden {
+		return entry, by, err
+	}
+	opened, err := g.openedBy(r, p, y, false)
+	switch {
+	case err != nil:
+		return certs.Entry{}, by, err
+	case opened == "" || entry.Key == nil:
+		return certs.Entry{}, by, notPublished(nil)
+	}
+	return entry, opened, nil
+}
+
+// OpenDocument returns the year of a URL at which documents are loaded. An unpublished one
+// takes the token of a link in the parameter "preview", whichever SP the link is for:
+// documents are loaded without cookies, and are the same for all.
+func (g *Gate) OpenDocument(r *http.Request) (entry certs.Entry, unpublished bool, err error) {
+	y := web.Year(r)
+	entry, hidden, err := g.lookup(y)
+	if err != nil || !hidden {
+		return entry, false, err
+	}
+	l, err := g.Links.Check(r.Context(), link.Preview, r.URL.Query().Get("preview"))
+	switch {
+	case errors.Is(err, idp.ErrNotFound) || err == nil && (l.Year != y || entry.Key == nil):
+		return certs.Entry{}, false, notPublished(nil)
+	case err != nil:
+		return certs.Entry{}, false, fmt.Errorf("check preview of %s: %w", y, err)
+	}
+	web.EventOf(r).Note(slog.String("preview", l.ID))
+	g.Pages.RecordPreview(r, audit.PreviewFetched, l.SP, l.Year, l.ID)
+	return entry, true, nil
+}
+
+// Live returns a year that answers everyone.
+func (g *Gate) Live(y idp.Year) (certs.Entry, error) {
+	entry, hidden, err := g.lookup(y)
+	if err == nil && hidden {
+		return certs.Entry{}, notPublished(nil)
+	}
+	return entry, err
+}
+
+// EndedYear is the error of a year that is over by the store, which knows it a moment
+// before Years does.
+func (g *Gate) EndedYear(y idp.Year) error { return web.EndedYear(g.Years, y, g.Clock.Now()) }
+
+// lookup returns a year. hidden is set for one that is not published and, with a zero
+// entry, for one that was never made.
+func (g *Gate) lookup(y idp.Year) (entry certs.Entry, hidden bool, err error) {
+	entry, err = web.LookupYear(g.Years, y, g.Clock.Now())
+	if errors.Is(err, web.ErrNotFound) {
+		return certs.Entry{}, true, nil
+	}
+	return entry, err == nil && !entry.State.Live(), err
+}
+
+// expects reports whether some registration or some link opens some year. Neither the
+// request nor the year that it names plays a part, so the answer discloses nothing of them.
+func (g *Gate) expects(ctx context.Context) (bool, error) {
+	if found, err := g.Fields(ctx); found || err != nil {
+		return found, err
+	}
+	links, err := g.Links.List(ctx, link.Preview)
+	if err != nil {
+		return false, err
+	}
+	now := g.Links.Clock.Now()
+	return slices.ContainsFunc(links, func(l link.Link) bool { return l.Live(now) }), nil
+}
+
+// openedBy says what opens an unpublished year to a request of an SP: ByField or the ID of
+// a link; "" if nothing does.
+func (g *Gate) openedBy(r *http.Request, p *sp.Provider, y idp.Year, server bool) (string, error) {
+	if p.Preview == y {
+		return ByField, nil
+	}
+	if server || !isNavigation(r) {
+		return "", nil
+	}
+	c, err := r.Cookie(g.cookieName(cookieID(p.EntityID, y)))
+	if err != nil {
+		return "", nil
+	}
+	l, err := g.Links.Check(r.Context(), link.Preview, c.Value)
+	switch {
+	case errors.Is(err, idp.ErrNotFound) || err == nil && (l.SP != p.EntityID || l.Year != y):
+		return "", nil // ended, or another preview's token under this one's name
+	case err != nil:
+		return "", fmt.Errorf("find what opens %s: %w", y, err)
+	}
+	return l.ID, nil
+}
+
+// notPublished is the 404 of a year that was never made. why, which may be nil, is what
+// else was wrong with the request, for the log alone.
+func notPublished(why error) error {
+	err := ErrNotPublished
+	if why != nil {
+		// Not wrapped: a refusal in there would become the page.
+		err = fmt.Errorf("%w; besides: %v", ErrNotPublished, why)
+	}
+	return &web.Error{Status: web.ErrNotFound.Status, Key: web.ErrNotFound.Key, Err: err}
+}
