@@ -23,14 +23,14 @@ func TestMove(t *testing.T) {
 		unmoved []idp.Year
 	}{
 		{"never seen", days{}, board.Unseen, nil},
-		{"the preferred year alone", days{"2027": 1}, board.Moved, []idp.Year{"2027"}},
-		{"the preferred year, long ago", days{"2027": 200}, board.Moved, []idp.Year{"2027"}},
+		{"the preferred year alone", days{"2027": 1}, board.Moved, nil},
+		{"the preferred year, long ago", days{"2027": 200}, board.Moved, nil},
 		{"the old year alone", days{"2026": 1}, board.Unmoved, []idp.Year{"2026"}},
 		{"the old year alone, a while ago", days{"2026": 90}, board.Unmoved, []idp.Year{"2026"}},
-		{"both today", days{"2026": 0, "2027": 0}, board.Both, []idp.Year{"2026", "2027"}},
-		{"the old one 14 days ago", days{"2026": 14, "2027": 1}, board.Both, []idp.Year{"2026", "2027"}},
-		{"the old one 15 days ago", days{"2026": 15, "2027": 1}, board.Moved, []idp.Year{"2027"}},
-		{"back on the old one", days{"2026": 1, "2027": 60}, board.Both, []idp.Year{"2026", "2027"}},
+		{"both today", days{"2026": 0, "2027": 0}, board.Both, []idp.Year{"2026"}},
+		{"the old one 14 days ago", days{"2026": 14, "2027": 1}, board.Both, []idp.Year{"2026"}},
+		{"the old one 15 days ago", days{"2026": 15, "2027": 1}, board.Moved, nil},
+		{"back on the old one", days{"2026": 1, "2027": 60}, board.Both, []idp.Year{"2026"}},
 		{"retired years alone", days{"2024": 300, "2025": 100}, board.Unmoved, []idp.Year{"2024", "2025"}},
 		{"retired, then old", days{"2025": 100, "2026": 3}, board.Unmoved, []idp.Year{"2026"}},
 	}
@@ -88,8 +88,18 @@ func TestMovedToARevokedYear(t *testing.T) {
 	}
 	w.step(certs.StepRevoke, "2027")
 	l := line(t, w.show(s), spA)
-	if diff := cmp.Diff([]idp.Year{"2026", "2027"}, l.UnmovedFrom); diff != "" || l.Move != board.Both {
+	if diff := cmp.Diff([]idp.Year{"2027"}, l.UnmovedFrom); diff != "" || l.Move != board.Unmoved {
 		t.Errorf("after: %s %s", l.Move, diff)
+	}
+	for _, tt := range []struct {
+		days int
+		want board.Move
+	}{{1, board.Both}, {15, board.Moved}} {
+		w.turn(at(2026, 3, 1).AddDate(0, 0, tt.days))
+		w.use(s, spA, "2026")
+		if l := line(t, w.show(s), spA); l.Move != tt.want {
+			t.Errorf("back on 2026, %d days after: %s %s", tt.days, l.Move, l.UnmovedFrom)
+		}
 	}
 	w.add(spB)
 	w.use(s, spB, "2027")
@@ -119,13 +129,13 @@ func TestBoard(t *testing.T) {
 	}
 	w.turn(now)
 	want := &board.Board{
-		At: now, Preferred: "2026",
+		At: now, Preferred: "2026", Target: "2026",
 		Years: []board.Year{{
 			Year: "2026", State: certs.Preferred, CertEndAt: time.Date(2027, 4, 1, 0, 0, 0, 0, time.UTC),
-			RetireAt: time.Date(2027, 7, 1, 0, 0, 0, 0, time.UTC), SPs: 1, Unmoved: 1,
+			RetireAt: time.Date(2027, 7, 1, 0, 0, 0, 0, time.UTC), SPs: 1,
 		}},
 		SPs: []board.Line{{
-			SP: spA, Name: "Alpha", Active: true, Move: board.Moved, UnmovedFrom: []idp.Year{"2026"}, Contacts: []string{"ops@a.example"},
+			SP: spA, Name: "Alpha", Active: true, Move: board.Moved, UnmovedFrom: []idp.Year{}, Contacts: []string{"ops@a.example"},
 			Years: []board.Seen{{
 				Year: "2026", FirstAt: now.AddDate(0, 0, -40), LastAt: now.AddDate(0, 0, -6),
 				Days7: 1, Days30: 2, Signed: true, CertSHA256: cert.sha256,
