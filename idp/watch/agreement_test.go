@@ -193,6 +193,7 @@ type truth struct {
 	from    map[idp.EntityID][]idp.Year // of active SPs
 	unmoved map[idp.Year][]idp.EntityID
 	moves   map[string][]idp.EntityID // active SPs by move
+	recent  map[idp.Year]bool         // the board shows a year that is over for 30 days after its last use
 }
 
 // leaves reports whether users of a live year have somewhere to move to.
@@ -201,7 +202,7 @@ func (tr *truth) leaves(y idp.Year) bool { return tr.target != "" && y < tr.targ
 // model reads the states of the years from the status, and the rest from its own
 // list of uses.
 func (m *months) model(d *data) *truth {
-	tr := &truth{move: map[idp.EntityID]string{}, from: map[idp.EntityID][]idp.Year{}, unmoved: map[idp.Year][]idp.EntityID{}, moves: map[string][]idp.EntityID{}}
+	tr := &truth{move: map[idp.EntityID]string{}, from: map[idp.EntityID][]idp.Year{}, unmoved: map[idp.Year][]idp.EntityID{}, moves: map[string][]idp.EntityID{}, recent: map[idp.Year]bool{}}
 	over := map[idp.Year]bool{}
 	for _, y := range d.Status.Years {
 		if y.Live {
@@ -217,35 +218,43 @@ func (m *months) model(d *data) *truth {
 	}
 	const fortnight = 14 * 24 * time.Hour
 	for _, id := range m.sps {
-		// arrived is the latest use of the target, or of a newer year that works.
-		var arrived time.Time
-		for y, at := range m.uses[id] {
-			if !over[y] && y >= tr.target && at.After(arrived) {
-				arrived = at
+		uses := m.uses[id]
+		// since reports whether a year that works, and that the filter wants, was used
+		// after a moment.
+		since := func(t time.Time, filter func(idp.Year) bool) bool {
+			for y, at := range uses {
+				if !over[y] && at.After(t) && filter(y) {
+					return true
+				}
 			}
+			return false
 		}
-		stuck := false // its latest use was of a year that works no more
-		for y, at := range m.uses[id] {
-			if !over[y] && y >= tr.target {
+		good := func(y idp.Year) bool { return y >= tr.target } // of those that work
+		arrived, failing, recent := since(time.Time{}, good), false, false
+		for y, at := range uses {
+			if !over[y] && good(y) {
 				continue
 			}
-			if over[y] && !at.Before(arrived) {
-				stuck = true
-			}
-			if arrived.IsZero() || d.Status.At.Sub(at) <= fortnight || over[y] && !at.Before(arrived) {
+			within := d.Status.At.Sub(at) <= fortnight
+			cutOff := over[y] && !since(at, func(idp.Year) bool { return true })
+			last := !over[y] && !since(time.Time{}, func(o idp.Year) bool { return o > y })
+			if failing, recent = failing || cutOff, recent || within; within || cutOff || last {
 				tr.from[id] = append(tr.from[id], y)
 			}
 		}
 		slices.Sort(tr.from[id])
 		switch {
-		case len(m.uses[id]) == 0:
+		case len(uses) == 0:
 			tr.move[id] = "unseen"
-		case arrived.IsZero() || stuck:
+		case !arrived || failing:
 			tr.move[id] = "unmoved"
-		case len(tr.from[id]) > 0:
+		case recent:
 			tr.move[id] = "both"
 		default:
 			tr.move[id] = "moved"
+		}
+		for y, at := range uses {
+			tr.recent[y] = tr.recent[y] || d.Status.At.Sub(at) <= 30*24*time.Hour
 		}
 		if !m.active[id] {
 			tr.from[id] = nil
@@ -370,10 +379,16 @@ func (m *months) compareWall(d *data, tr *truth, report report) {
 			open = append(open, y)
 		}
 	}
+	for _, y := range tr.over {
+		if tr.recent[y] && len(tr.unmoved[y]) > 0 {
+			late = append(late, y)
+		}
+	}
+	slices.Sort(late)
 	if want := slices.Concat(open, late); len(want) > 0 {
 		report("wall: moves from", want[0], from)
-	} else if len(calm) == 0 {
-		report("wall: moves from", idp.Year(""), from)
+	} else if want := append([]idp.Year{""}, calm...); len(want) > 0 {
+		report("wall: moves from", want[len(want)-1], from)
 	}
 	if from != "" {
 		report("wall: moves to", tr.target, to)
@@ -388,10 +403,7 @@ func (m *months) compareWall(d *data, tr *truth, report report) {
 			shown[idp.Year(attr(list, "data-from"))] = append(shown[idp.Year(attr(list, "data-from"))], text(b))
 		}
 	}
-	for _, y := range tr.live {
-		if !tr.leaves(y) {
-			continue
-		}
+	for _, y := range slices.Concat(open, late) {
 		want := []string{}
 		for _, id := range tr.unmoved[y] {
 			want = append(want, "SP "+strings.TrimSuffix(strings.TrimPrefix(string(id), "https://sp"), ".example"))
@@ -456,10 +468,11 @@ func (m *months) compareGone(d *data, tr *truth, report report) {
 			w := httptest.NewRecorder()
 			m.i.Handler.ServeHTTP(w, r)
 			report("page of "+string(y)+": status", http.StatusGone, w.Code)
-			named := metadataYear.FindAllStringSubmatch(w.Body.String(), -1)
 			got := idp.Year("")
-			if len(named) > 0 {
-				got = idp.Year(named[len(named)-1][1])
+			for _, found := range metadataYear.FindAllStringSubmatch(w.Body.String(), -1) {
+				if found[1] != string(y) {
+					got = idp.Year(found[1])
+				}
 			}
 			report("page of "+string(y)+" ("+accept+"): moves to", tr.target, got)
 			e, _ := m.i.Years.Lookup(tr.target, d.Status.At)
@@ -687,9 +700,10 @@ func TestRetiredPageNamesTheYearOfTheLetters(t *testing.T) {
 		r.Header.Set("Accept", accept)
 		w := httptest.NewRecorder()
 		m.i.Handler.ServeHTTP(w, r)
-		named := metadataYear.FindAllStringSubmatch(w.Body.String(), -1)
-		if len(named) == 0 || named[len(named)-1][1] != "2028" {
-			t.Errorf("%s names %v", accept, named)
+		for _, named := range metadataYear.FindAllStringSubmatch(w.Body.String(), -1) {
+			if named[1] != "2026" && named[1] != "2028" {
+				t.Errorf("%s names %s", accept, named[1])
+			}
 		}
 	}
 }
