@@ -578,20 +578,32 @@ func TestMovedMeansTheSameEverywhere(t *testing.T) {
 		for n := range rapid.IntRange(1, 3).Draw(rt, "SPs") {
 			m.add(t, n == 0 || rapid.IntRange(0, 4).Draw(rt, "active") > 0, rapid.Bool().Draw(rt, "signed"))
 		}
-		for range rapid.IntRange(1, 14).Draw(rt, "months") {
+		months := rapid.IntRange(1, 5)
+		if rapid.Bool().Draw(rt, "into the second spring") {
+			months = rapid.IntRange(12, 14)
+		}
+		for range months.Draw(rt, "months") {
 			for range 2 {
 				m.someUses(rt)
-				m.run(t, rapid.IntRange(1, 16).Draw(rt, "days"))
+				days := 13
+				if rapid.Bool().Draw(rt, "more than a fortnight") {
+					days = 16
+				}
+				m.run(t, days)
 			}
-			if rapid.IntRange(0, 3).Draw(rt, "by hand") == 3 {
+			if oneInFour(rt, "by hand") {
 				m.someStep(t, rt)
-			}
-			if rapid.IntRange(0, 2).Draw(rt, "look") == 2 {
 				m.mustAgree(t)
 			}
 		}
+		m.someUses(rt)
 		m.mustAgree(t)
 	})
+}
+
+// oneInFour is not drawn from a range, of which rapid prefers the ends.
+func oneInFour(rt *rapid.T, label string) bool {
+	return rapid.Bool().Draw(rt, label) && rapid.Bool().Draw(rt, label)
 }
 
 func (m *months) mustAgree(tb testing.TB) {
@@ -605,11 +617,16 @@ func (m *months) someUses(rt *rapid.T) {
 	live := m.i.Years.Live(m.i.Clock.Now())
 	slices.SortFunc(live, func(a, b certs.Entry) int { return strings.Compare(string(a.Year()), string(b.Year())) })
 	for _, id := range m.sps {
-		n := rapid.IntRange(0, 3).Draw(rt, "year used")
-		if n < len(live) && m.active[id] {
+		n := 0
+		for rapid.Bool().Draw(rt, "a newer year, or none") && n < len(live) {
+			n++
+		}
+		// An inactive one used a year before it was deactivated.
+		if n < len(live) && (m.active[id] || len(m.uses[id]) == 0) {
 			m.use(id, live[n].Year())
-		} else if n < len(live) && len(m.uses[id]) == 0 {
-			m.use(id, live[n].Year()) // before it was deactivated
+		}
+		if n > 0 && m.active[id] && oneInFour(rt, "and an older year") {
+			m.use(id, live[n-1].Year())
 		}
 	}
 }
@@ -617,19 +634,28 @@ func (m *months) someUses(rt *rapid.T) {
 // someStep is taken by hand.
 func (m *months) someStep(tb testing.TB, rt *rapid.T) {
 	all := m.i.Years.All(m.i.Clock.Now())
-	y := all[rapid.IntRange(0, len(all)-1).Draw(rt, "year")].Year()
-	s := certs.Step{Year: y, Kind: rapid.SampledFrom([]certs.StepKind{
-		certs.StepPublish, certs.StepPrefer, certs.StepRollback, certs.StepRollback, certs.StepResume, certs.StepRevoke, certs.StepRetire,
+	newest := all[len(all)-1].Year()
+	s := certs.Step{Kind: rapid.SampledFrom([]certs.StepKind{
+		certs.StepRollback, certs.StepPrefer, certs.StepRevoke, certs.StepRetire, certs.StepPublish, certs.StepResume,
 	}).Draw(rt, "step")}
 	switch s.Kind {
-	case certs.StepResume:
-		s.Year = ""
+	case certs.StepPublish, certs.StepPrefer:
+		s.Year = newest
 	case certs.StepRollback:
+		// Most of the time there is nothing to roll back before this.
+		m.take(tb, certs.Step{Kind: certs.StepPublish, Year: newest})
+		m.take(tb, certs.Step{Kind: certs.StepPrefer, Year: newest})
+		s.Year = newest // if it is no older one, the step is refused
+		for _, e := range all {
+			if e.State.Live() && e.Year() < newest {
+				s.Year = e.Year()
+			}
+		}
 		if rapid.Bool().Draw(rt, "until") {
 			s.Until = m.i.Clock.Now().AddDate(0, 1, 0)
 		}
-	case certs.StepRetire:
-		s.Force = true
+	case certs.StepRevoke, certs.StepRetire:
+		s.Year, s.Force = rapid.SampledFrom(all).Draw(rt, "year").Year(), s.Kind == certs.StepRetire
 	}
 	m.take(tb, s)
 }
