@@ -168,9 +168,11 @@ func (p Policy) Attention(h History, now time.Time) (all []Attention) {
 }
 
 // unmoved reports whether service providers have still to move from r: some were
-// counted, or there is nothing to move to.
+// counted, or there is no newer year. The year that they move to counts none, and
+// may have newer years because of a rollback: its users count then.
 func (h History) unmoved(r Record) bool {
-	return r.Unmoved > 0 || !slices.ContainsFunc(h.Records, func(o Record) bool { return o.Year > r.Year && o.live() })
+	newer := slices.ContainsFunc(h.Records, func(o Record) bool { return o.Year > r.Year && o.live() })
+	return r.Unmoved > 0 || !newer || !r.UsedAt.IsZero() && r.Year == h.Target(h.Clock.SeenAt)
 }
 
 // attention is why a step that comes next needs attention; "" if it does not.
