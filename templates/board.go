@@ -65,8 +65,10 @@ type BoardYear struct {
 	// Leaving: its users have to move. Unmoved counts those that have not.
 	Leaving      bool
 	SPs, Unmoved int
-	// UnmovedURL lists them; "" for a year that no one has to leave.
+	// UnmovedURL lists them; "" for a year that no one has to leave. Current: they are
+	// the list that is shown.
 	UnmovedURL string
+	Current    bool
 	Next       *BoardStep
 }
 
@@ -175,11 +177,11 @@ type WallNeed struct {
 }
 
 // WallMigration is a year that service providers have still to move from. Names are
-// those, More how many others.
+// those, More how many others, Count all of them.
 type WallMigration struct {
-	Year  idp.Year
-	Names []WallName
-	More  int
+	Year        idp.Year
+	Names       []WallName
+	More, Count int
 }
 
 // WallName is a service provider that has not moved.

@@ -117,12 +117,12 @@ func wallSample(n int) WallPage {
 	p.Unmoved, p.Both, p.Moved, p.Unseen = n*2/5, n/5, n/5, n/5
 	if n == 5 {
 		names = []WallName{{"urn:example:" + strings.Repeat("unbroken", 20), boardAt, 0}, {spName, boardAt.AddDate(0, 0, -3), -3}}
-		p.Migrations = []WallMigration{{Year: "2026", Names: names}, {Year: "2025", Names: names[1:]}}
+		p.Migrations = []WallMigration{{Year: "2026", Names: names, Count: 2}, {Year: "2025", Names: names[1:], Count: 1}}
 		return p
 	}
 	for i := range 120 {
 		names = append(names, WallName{fmt.Sprintf("%s %d", spName, i), boardAt.AddDate(0, 0, -i%14), -i % 14})
 	}
-	p.Migrations = []WallMigration{{"2026", names, 17}, {Year: "2025", Names: names[:3]}}
+	p.Migrations = []WallMigration{{"2026", names, 17, len(names) + 17}, {Year: "2025", Names: names[:3], Count: 3}}
 	return p
 }

@@ -73,6 +73,73 @@ func TestMove(t *testing.T) {
 	}
 }
 
+// TestJudge has the cases that need another target than the preferred year.
+func TestJudge(t *testing.T) {
+	t.Parallel()
+	now := at(2028, 3, 20)
+	states := func(pairs ...any) map[idp.Year]certs.State {
+		m := map[idp.Year]certs.State{}
+		for i := 0; i < len(pairs); i += 2 {
+			m[idp.Year(pairs[i].(string))] = pairs[i+1].(certs.State)
+		}
+		return m
+	}
+	one := states("2027", certs.Preferred)
+	february := states("2026", certs.Grace, "2027", certs.Preferred, "2028", certs.Published)
+	revoked := states("2027", certs.Preferred, "2028", certs.Revoked)
+	letter := states("2027", certs.Revoked, "2027b", certs.Preferred)
+	type use struct {
+		year idp.Year
+		days int
+	}
+	tests := []struct {
+		name   string
+		states map[idp.Year]certs.State
+		target idp.Year
+		used   []use
+		want   board.Move
+		from   []idp.Year
+	}{
+		{"one year", one, "2027", []use{{"2027", 1}}, board.Moved, nil},
+		{"one year, and one that was retired before", one, "2027", []use{{"2025", 400}, {"2027", 1}}, board.Moved, nil},
+		{"published, still on the preferred year", february, "2028", []use{{"2027", 1}}, board.Unmoved, []idp.Year{"2027"}},
+		{"published, two years late", february, "2028", []use{{"2026", 1}}, board.Unmoved, []idp.Year{"2026"}},
+		{"published, left the oldest long ago", february, "2028", []use{{"2026", 90}, {"2027", 1}}, board.Unmoved, []idp.Year{"2027"}},
+		{"published, on all three", february, "2028", []use{{"2026", 1}, {"2027", 1}, {"2028", 1}}, board.Both, []idp.Year{"2026", "2027"}},
+		{"rollback, on the newer year", february, "2027", []use{{"2028", 1}}, board.Moved, nil},
+		{"rollback, on the newer year and the target", february, "2027", []use{{"2027", 1}, {"2028", 1}}, board.Moved, nil},
+		{"rollback, on the newer year and the oldest", february, "2027", []use{{"2026", 1}, {"2028", 1}}, board.Both, []idp.Year{"2026"}},
+		{"newest revoked, still on it", revoked, "2027", []use{{"2028", 40}}, board.Unmoved, []idp.Year{"2028"}},
+		{"newest revoked, still on it and before on the target", revoked, "2027", []use{{"2027", 60}, {"2028", 40}}, board.Unmoved, []idp.Year{"2028"}},
+		{"newest revoked, back", revoked, "2027", []use{{"2027", 1}, {"2028", 2}}, board.Both, []idp.Year{"2028"}},
+		{"newest revoked, back for a fortnight", revoked, "2027", []use{{"2027", 1}, {"2028", 15}}, board.Moved, nil},
+		{"a letter, still on the number", letter, "2027b", []use{{"2027", 20}}, board.Unmoved, []idp.Year{"2027"}},
+		{"a letter", letter, "2027b", []use{{"2027", 20}, {"2027b", 1}}, board.Moved, nil},
+		{"no target, a live year", one, "", []use{{"2027", 1}}, board.Moved, nil},
+		{"a year that was never made", one, "2027", []use{{"2031", 1}}, board.Unseen, nil},
+	}
+	for _, tt := range tests {
+		t.Run(tt.name, func(t *testing.T) {
+			t.Parallel()
+			all := tt.states
+			state := func(y idp.Year) certs.State {
+				if y == "2025" {
+					return certs.Retired
+				}
+				return all[y]
+			}
+			var seen []board.Seen
+			for _, u := range tt.used {
+				seen = append(seen, board.Seen{Year: u.year, LastAt: now.AddDate(0, 0, -u.days)})
+			}
+			move, from := board.Judge(seen, state, tt.target, now)
+			if diff := cmp.Diff(tt.from, from); diff != "" || move != tt.want {
+				t.Errorf("%s, want %s; from (-want +got):\n%s", move, tt.want, diff)
+			}
+		})
+	}
+}
+
 // A year that is over is nowhere to have moved to.
 func TestMovedToARevokedYear(t *testing.T) {
 	t.Parallel()

@@ -399,6 +399,7 @@ func (m *months) compareWall(d *data, tr *truth, report report) {
 	}
 	shown := map[idp.Year][]string{}
 	for _, list := range elements(page, "data-more") {
+		report("wall: count of those still on "+attr(list, "data-from"), strconv.Itoa(len(tr.unmoved[idp.Year(attr(list, "data-from"))])), attr(list, "data-count"))
 		for _, b := range elements(list, "", "b") {
 			shown[idp.Year(attr(list, "data-from"))] = append(shown[idp.Year(attr(list, "data-from"))], text(b))
 		}

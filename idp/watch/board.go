@@ -50,6 +50,7 @@ func (h *Handler) boardPage(v *view, f filter) templates.BoardPage {
 	for i := range p.Years {
 		if y := &p.Years[i]; y.Leaving {
 			y.UnmovedURL = f.only(board.Unmoved, y.Year).url()
+			y.Current = f.Show == board.Unmoved && f.Year == y.Year
 		}
 	}
 	for i, a := range v.Status.Attention {

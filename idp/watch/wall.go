@@ -68,7 +68,7 @@ func (v *view) wall() templates.WallPage {
 		Unmoved: counts[board.Unmoved], Both: counts[board.Both], Moved: counts[board.Moved], Unseen: counts[board.Unseen],
 	}
 	for i, y := range v.migrations() {
-		m := templates.WallMigration{Year: y.Year}
+		m := templates.WallMigration{Year: y.Year, Count: y.Unmoved}
 		limit := maxLate
 		if i == 0 {
 			p.Leaving, limit = y.Year, maxNames
