@@ -181,13 +181,6 @@ func all(doc *html.Node, class string) (found []*html.Node) {
 	return found
 }
 
-func mustStatus(t testing.TB, w *world) certs.Status {
-	t.Helper()
-	st, err := w.watch.Rotation.Status(t.Context())
-	w.ok(err)
-	return st
-}
-
 // automatic has the server take the steps that are due.
 func (w *world) automatic() {
 	w.t.Helper()
