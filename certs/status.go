@@ -172,7 +172,7 @@ func (p Policy) Attention(h History, now time.Time, unmoved Counts) (all []Atten
 		case !r.live():
 		case r.certEnded(now):
 			all = append(all, Attention{Code: CertEnded, Year: r.Year, Args: Args{Date: r.CertEndAt}})
-		case r.certEnded(now.Add(endingTime)) && (unmoved[r.Year] > 0 || !h.hasNewer(r)):
+		case r.certEnded(now.Add(endingTime)) && h.hasToMove(r, unmoved, now):
 			all = append(all, Attention{Code: CertEnding, Year: r.Year, Args: Args{Date: r.CertEndAt}})
 		}
 	}
@@ -190,9 +190,12 @@ func (p Policy) Attention(h History, now time.Time, unmoved Counts) (all []Atten
 	return all
 }
 
-// hasNewer reports whether there is a newer year to move to.
-func (h History) hasNewer(r Record) bool {
-	return slices.ContainsFunc(h.Records, func(o Record) bool { return o.Year > r.Year && o.live() })
+// hasToMove reports whether service providers have still to move from r: some were
+// counted, or there is no newer year. The year that they move to counts none, and
+// may have newer years because of a rollback: its users count then.
+func (h History) hasToMove(r Record, unmoved Counts, now time.Time) bool {
+	newer := slices.ContainsFunc(h.Records, func(o Record) bool { return o.Year > r.Year && o.live() })
+	return unmoved[r.Year] > 0 || !newer || !r.UsedAt.IsZero() && r.Year == h.Target(now)
 }
 
 // NeedsCounts reports whether Status depends on how many service providers have

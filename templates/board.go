@@ -22,11 +22,15 @@ type BoardPage struct {
 	Base
 	At        time.Time
 	Preferred idp.Year // "" if none can sign
-	Manual    bool     // the server takes no step itself
-	Held      bool     // no newer year is preferred by itself, since a rollback
-	DataURL   string   // the same as JSON
-	Years     []BoardYear
-	Attention []certs.Attention
+	// Target is the year that service providers should move to; "" if there is none.
+	// Moved of Seen active ones have; both 0 while no one has to leave a live year.
+	Target      idp.Year
+	Moved, Seen int
+	Manual      bool   // the server takes no step itself
+	Held        bool   // no newer year is preferred by itself, since a rollback
+	DataURL     string // the same as JSON
+	Years       []BoardYear
+	Attention   []certs.Attention
 	// MoreAttention counts those that are left out.
 	MoreAttention int
 	Coming        []BoardStep
@@ -59,9 +63,13 @@ type BoardYear struct {
 	CertEndAt, RetireAt  time.Time
 	CertDays, RetireDays int
 	CertEnded            bool
-	SPs, Unmoved         int
-	// UnmovedURL lists them; "" for a year that nobody has to leave.
+	// Leaving: its users have to move. Unmoved counts those that have not.
+	Leaving      bool
+	SPs, Unmoved int
+	// UnmovedURL lists them; "" for a year that no one has to leave. Current: they are
+	// the list that is shown.
 	UnmovedURL string
+	Current    bool
 	Next       *BoardStep
 }
 
@@ -95,7 +103,6 @@ type BoardSearch struct {
 type BoardSP struct {
 	EntityID idp.EntityID
 	Name     string // "" for one without
-	Inactive bool
 	Move     Key
 	Years    []BoardUse
 	Certs    []BoardCert
@@ -136,25 +143,40 @@ type BoardFetch struct {
 type WallPage struct {
 	Base
 	At time.Time
-	// Leaving is the year that service providers have to leave, and To the one
-	// that they move to; both "" if there is nothing to move from.
+	// To is the year that service providers should move to, Leaving the one that they
+	// move from at the top; "" if no one has to leave a year.
 	Leaving, To, Preferred idp.Year
 	// Years are the live ones.
 	Years  []BoardYear
 	Coming []BoardStep
-	// Attention counts what somebody should see to.
+	// Attention counts what needs attention, Needs says what it is.
 	Attention int
-	// Unmoved, Both, Moved and Unseen count active service providers, seen from
-	// Leaving.
+	Needs     []WallNeed
+	// Unmoved, Both, Moved and Unseen count active service providers, by how far they
+	// have moved to To.
 	Unmoved, Both, Moved, Unseen int
-	// Names are those that have not moved on from Leaving, More how many others.
-	Names []WallName
-	More  int
+	// Migrations begin with that from Leaving. Those from other years follow.
+	Migrations []WallMigration
 	// Still: the page does not load itself anew (which is a header's business),
 	// and offers to. People must be able to stop what changes under their eyes.
 	Still bool
 	// SwitchURL leads to the page that does, or to the one that does not.
 	SwitchURL string
+}
+
+// WallNeed is a kind of thing that needs attention, and how many of it.
+type WallNeed struct {
+	What  Key
+	Year  idp.Year // "" for none
+	Count int
+}
+
+// WallMigration is a year that service providers have still to move from. Names are
+// those, More how many others, Count all of them.
+type WallMigration struct {
+	Year        idp.Year
+	Names       []WallName
+	More, Count int
 }
 
 // WallName is a service provider that has not moved.

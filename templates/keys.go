@@ -120,6 +120,22 @@ const (
 	MoveBoth    Key = "move.both"
 	MoveMoved   Key = "move.moved"
 	MoveUnseen  Key = "move.unseen"
+	// MoveInactive is instead of the others: no one waits for it.
+	MoveInactive Key = "move.inactive"
+)
+
+// What needs attention, on the wall; {0} is the year, if there is one.
+const (
+	NeedsOverdue     Key = "needs.step_overdue"
+	NeedsSoon        Key = "needs.step_soon"
+	NeedsHeld        Key = "needs.step_held"
+	NeedsFailed      Key = "needs.step_failed"
+	NeedsCertEnded   Key = "needs.certificate_ended"
+	NeedsCertEnding  Key = "needs.certificate_ending"
+	NeedsKey         Key = "needs.no_signing_key"
+	NeedsKeyFix      Key = "needs.signing_key_unusable"
+	NeedsRequestCert Key = "needs.request_certificate_ended"
+	NeedsOther       Key = "needs.other"
 )
 
 // Field names the form field that a problem is about; "" if it is about the

@@ -44,10 +44,10 @@ func boardYears() []BoardYear {
 	next := BoardStep{Year: "2028", What: StepKey(certs.StepCreate), At: boardAt.AddDate(0, 10, 6), Days: 312}
 	return []BoardYear{
 		{Year: "2025", State: YearGrace, Live: true, CertEndAt: boardAt.AddDate(-1, 0, 23), CertDays: -342, CertEnded: true,
-			RetireAt: boardAt.AddDate(0, -8, 0), RetireDays: -243, SPs: 1, Unmoved: 1, UnmovedURL: "/rotation?show=unmoved&year=2025",
+			RetireAt: boardAt.AddDate(0, -8, 0), RetireDays: -243, SPs: 1, Leaving: true, Unmoved: 1, UnmovedURL: "/rotation?show=unmoved&year=2025",
 			Next: &BoardStep{Year: "2025", What: StepKey(certs.StepRetire), At: boardAt, Stuck: true, Waits: []certs.Reason{{Code: certs.WaitsUsed, Args: certs.Args{Date: boardAt.AddDate(0, 0, -1), Days: 14, DaysLeft: 13, SPs: []idp.EntityID{"urn:a", "urn:b"}}}}}},
 		{Year: "2026", State: YearExpiring, Live: true, CertEndAt: boardAt.AddDate(0, 0, 23), CertDays: 23, RetireAt: boardAt.AddDate(0, 3, 22), RetireDays: 114,
-			SPs: 118, Unmoved: 42, UnmovedURL: "/rotation?show=unmoved&year=2026", Next: &retire},
+			SPs: 118, Leaving: true, Unmoved: 42, UnmovedURL: "/rotation?show=unmoved&year=2026", Next: &retire},
 		{Year: "2027", State: YearPreferred, Live: true, Preferred: true, CertEndAt: boardAt.AddDate(1, 0, 23), CertDays: 389,
 			RetireAt: boardAt.AddDate(1, 3, 22), RetireDays: 480, SPs: 140},
 		{Year: "2028", State: YearPlanned, Next: &next},
@@ -56,7 +56,7 @@ func boardYears() []BoardYear {
 
 func boardSample(n int) BoardPage {
 	p := BoardPage{
-		At: boardAt, DataURL: "/rotation.json", Years: boardYears(), Preferred: "2027",
+		At: boardAt, DataURL: "/rotation.json", Years: boardYears(), Preferred: "2027", Target: "2027", Moved: n / 3, Seen: n - 1,
 		Attention: []certs.Attention{
 			{Code: certs.CertEnded, Year: "2025", Args: certs.Args{Date: boardAt.AddDate(-1, 0, 23)}},
 			{Code: certs.StepFailed, Year: "2028", Args: certs.Args{Step: certs.StepCreate, Date: boardAt, Value: "the vault is sealed"}},
@@ -68,13 +68,14 @@ func boardSample(n int) BoardPage {
 			{Year: "2028", What: StepKey(certs.StepCreate), At: boardAt.AddDate(0, 10, 6), Days: 312, ByHand: true},
 		},
 		Moves: []BoardFilter{{MoveAll, "", n, "/rotation", true}, {MoveUnmoved, "", n / 2, "/rotation?show=unmoved", false},
-			{MoveBoth, "", 1, "/rotation?show=both", false}, {MoveMoved, "", n / 3, "/rotation?show=moved", false}, {MoveUnseen, "", 1, "/rotation?show=unseen", false}},
+			{MoveBoth, "", 1, "/rotation?show=both", false}, {MoveMoved, "", n / 3, "/rotation?show=moved", false}, {MoveUnseen, "", 1, "/rotation?show=unseen", false}, {MoveInactive, "", 1, "/rotation?show=inactive", false}},
 		InYears: []BoardFilter{{"", "2026", n, "/rotation?year=2026", false}, {"", "2027", n / 2, "/rotation?year=2027", false}},
 		Search:  BoardSearch{Action: "/rotation", Query: "", Fields: []Field{{"show", "unmoved"}}},
 		First:   1, Last: n, Total: n, All: n,
 	}
 	if n == 0 {
 		p.Years, p.Attention, p.Held, p.Manual = p.Years[2:], nil, true, true
+		p.Moved, p.Seen = 0, 0
 		return p
 	}
 	loads := []BoardFetch{{Year: "2027", Hint: "https://unknown.example", Address: "203.0.113.9", UserAgent: "Apache-HttpClient/4.5.13 (Java/17.0.2) \x1b[2J", LastAt: boardAt, Count: 1},
@@ -102,7 +103,7 @@ func boardSample(n int) BoardPage {
 			s.Certs = []BoardCert{{SHA256: strings.Repeat("d4", 32), EndAt: boardAt.AddDate(0, -1, 0), Days: -28, Ended: true}}
 			s.Years = []BoardUse{{Year: "2026", FirstAt: boardAt.AddDate(0, -3, 0), LastAt: boardAt.AddDate(0, 0, -20), LastDays: -20, Days30: 1, Signed: true}}
 		case 4:
-			s.Inactive = true
+			s.Move = MoveInactive
 		}
 		p.SPs = append(p.SPs, s)
 	}
@@ -116,15 +117,18 @@ func wallSample(n int) WallPage {
 		p.Years, p.Coming = p.Years[2:], p.Coming[:1]
 		return p
 	}
-	p.Leaving, p.To, p.Attention = "2026", "2027", 1
+	p.Leaving, p.To, p.Attention = "2026", "2027", 4
+	p.Needs = []WallNeed{{NeedsCertEnded, "2025", 1}, {NeedsCertEnding, "2026", 1}, {NeedsRequestCert, "", 2}}
+	var names []WallName
 	p.Unmoved, p.Both, p.Moved, p.Unseen = n*2/5, n/5, n/5, n/5
 	if n == 5 {
-		p.Names = []WallName{{"urn:example:" + strings.Repeat("unbroken", 20), boardAt, 0}, {spName, boardAt.AddDate(0, 0, -3), -3}}
+		names = []WallName{{"urn:example:" + strings.Repeat("unbroken", 20), boardAt, 0}, {spName, boardAt.AddDate(0, 0, -3), -3}}
+		p.Migrations = []WallMigration{{Year: "2026", Names: names, Count: 2}, {Year: "2025", Names: names[1:], Count: 1}}
 		return p
 	}
 	for i := range 120 {
-		p.Names = append(p.Names, WallName{fmt.Sprintf("%s %d", spName, i), boardAt.AddDate(0, 0, -i%14), -i % 14})
+		names = append(names, WallName{fmt.Sprintf("%s %d", spName, i), boardAt.AddDate(0, 0, -i%14), -i % 14})
 	}
-	p.More = 17
+	p.Migrations = []WallMigration{{"2026", names, 17, len(names) + 17}, {Year: "2025", Names: names[:3], Count: 3}}
 	return p
 }

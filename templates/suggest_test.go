@@ -5,12 +5,12 @@ import "testing"
 // A label has words in each language; a language that we do not speak gets English.
 func TestSuggestionLabel(t *testing.T) {
 	t.Parallel()
-	english := SuggestionLabel("en", "make_first")
-	if english == "make_first" || SuggestionLabel("xx", "make_first") != english || SuggestionLabel("", "make_first") != english {
+	english := SuggestionLabel("en", "create_first")
+	if english == "create_first" || SuggestionLabel("xx", "create_first") != english || SuggestionLabel("", "create_first") != english {
 		t.Errorf("English: %q", english)
 	}
 	for _, lang := range []string{"es", "fr"} {
-		if got := SuggestionLabel(lang, "make_first"); got == english || got == "" {
+		if got := SuggestionLabel(lang, "create_first"); got == english || got == "" {
 			t.Errorf("%s: %q", lang, got)
 		}
 	}

@@ -117,7 +117,7 @@ func checkQuery(t *testing.T, where, query string, scraped map[string][]string) 
 // series by name.
 func scrapeAll(t *testing.T) map[string][]string {
 	t.Helper()
-	i := idptest.New(t, idptest.Options{Now: time.Date(2027, 1, 20, 12, 0, 0, 0, time.UTC)})
+	i := idptest.New(t, idptest.Options{Now: time.Date(2027, 2, 10, 12, 0, 0, 0, time.UTC)})
 	sp, person, b := i.AddProvider("https://a.example"), i.AddPerson("ada@example.gov"), i.Browser()
 	if page := b.SignIn(b.Get(sp.URL(&idptest.Request{})), person); page.Response() == nil {
 		t.Fatalf("sign-in: %d", page.Status)

@@ -4,7 +4,6 @@ import (
 	"encoding/csv"
 	"fmt"
 	"regexp"
-	"slices"
 	"strconv"
 	"strings"
 	"time"
@@ -22,12 +21,11 @@ func (a *app) printMoves(st admin.RotationStatus) error {
 	if st.Board == nil || len(st.Board.SPs) == 0 {
 		return nil
 	}
-	newest := newestLive(st)
 	var rows [][]string
 	for _, y := range st.Board.Years {
 		switch {
 		case !y.State.Live():
-		case y.Year == newest:
+		case !st.Board.MustLeave(y):
 			rows = append(rows, []string{string(y.Year), strconv.Itoa(y.SPs), "-", "-"})
 		default:
 			rows = append(rows, []string{string(y.Year), strconv.Itoa(y.SPs), strconv.Itoa(y.Unmoved), dash(unmovedText(st.Board, y.Year))})
@@ -37,13 +35,12 @@ func (a *app) printMoves(st admin.RotationStatus) error {
 	return table(a.out, []string{"YEAR", "SPS", "UNMOVED", "WHO"}, rows)
 }
 
-// unmovedText names who has still to move from a year; "" for nobody.
+// unmovedText names the service providers that have still to move from a year; ""
+// for none.
 func unmovedText(b *board.Board, y idp.Year) string {
 	var ids []string
-	for _, l := range b.SPs {
-		if slices.Contains(l.UnmovedFrom, y) {
-			ids = append(ids, string(l.SP))
-		}
+	for _, id := range b.UnmovedFrom(y) {
+		ids = append(ids, string(id))
 	}
 	if more := len(ids) - maxNamed; more > 0 {
 		return fmt.Sprintf("%s and %d more", strings.Join(ids[:maxNamed], ", "), more)

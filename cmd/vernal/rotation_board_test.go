@@ -10,8 +10,10 @@ import (
 
 	"github.com/google/go-cmp/cmp"
 
+	"vernal/certs"
 	"vernal/idp"
 	"vernal/idp/admin"
+	"vernal/idp/board"
 	"vernal/idp/sp"
 )
 
@@ -90,6 +92,53 @@ func TestRotationBoard(t *testing.T) {
 				if all := out.String() + errOut.String(); !strings.Contains(all, want) {
 					t.Errorf("%q is not in\n%s", want, all)
 				}
+			}
+		})
+	}
+}
+
+// The table counts and names exactly the lines that list a year, and says nothing of
+// a year that no one has to leave.
+func TestMovesCountTheBoardsLines(t *testing.T) {
+	t.Parallel()
+	year := func(y idp.Year, s certs.State, unmoved int) board.Year {
+		return board.Year{Year: y, State: s, SPs: 1, Unmoved: unmoved}
+	}
+	line := func(id idp.EntityID, from ...idp.Year) board.Line {
+		return board.Line{SP: id, Active: true, UnmovedFrom: from}
+	}
+	tests := []struct {
+		name   string
+		target idp.Year
+		years  []board.Year
+		sps    []board.Line
+		want   [][]string // year, unmoved, who
+	}{
+		{"one year", "2026", []board.Year{year("2026", certs.Preferred, 0)}, []board.Line{line("urn:a")}, [][]string{{"2026", "-", "-"}}},
+		{"February", "2027", []board.Year{year("2026", certs.Preferred, 1), year("2027", certs.Published, 0)},
+			[]board.Line{line("urn:a", "2026"), line("urn:b")}, [][]string{{"2026", "1", "urn:a"}, {"2027", "-", "-"}}},
+		{"all have moved", "2027", []board.Year{year("2026", certs.Expiring, 0), year("2027", certs.Preferred, 0)},
+			[]board.Line{line("urn:b")}, [][]string{{"2026", "0", "-"}, {"2027", "-", "-"}}},
+		{"a rollback holds", "2026", []board.Year{year("2025", certs.Grace, 2), year("2026", certs.Preferred, 0), year("2027", certs.Published, 0)},
+			[]board.Line{line("urn:b", "2025"), line("urn:a", "2025"), line("urn:c")}, [][]string{{"2025", "2", "urn:a, urn:b"}, {"2026", "-", "-"}, {"2027", "-", "-"}}},
+		{"the newest is revoked", "2026", []board.Year{year("2026", certs.Preferred, 0), year("2027", certs.Revoked, 1)},
+			[]board.Line{line("urn:a", "2027")}, [][]string{{"2026", "-", "-"}}},
+	}
+	for _, tt := range tests {
+		t.Run(tt.name, func(t *testing.T) {
+			t.Parallel()
+			out := new(strings.Builder)
+			a := &app{out: out}
+			if err := a.printMoves(admin.RotationStatus{Board: &board.Board{Target: tt.target, Years: tt.years, SPs: tt.sps}}); err != nil {
+				t.Fatal(err)
+			}
+			var got [][]string
+			for _, row := range strings.Split(strings.TrimSpace(out.String()), "\n")[1:] {
+				cells := strings.Fields(row)
+				got = append(got, []string{cells[0], cells[2], strings.Join(cells[3:], " ")})
+			}
+			if diff := cmp.Diff(tt.want, got); diff != "" {
+				t.Errorf("year, unmoved, who (-want +got):\n%s", diff)
 			}
 		})
 	}

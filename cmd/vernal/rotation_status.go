@@ -18,14 +18,16 @@ func (a *app) rotationStatusCommand() *cobra.Command {
 		Short: "Show every year, what comes next, and who has moved",
 		Long: `Show every year with its state, the end of its certificate, and what happens to
 it next; below it, how many service providers used each live year within 30
-days, and who has still to move to a newer one.
+days, and which have still to move to the newest published one.
 
 With --year, show who used that year: every service provider with the first and
 the last request to it, the requests of the last 7 and 30 days, whether the
 latest was signed, and by which certificate, which ends when. MOVE says how far
-it has come: unmoved (it uses an older year than the preferred one and no newer),
-both, moved, or unseen. --csv is the same for a spreadsheet, of all years
-without --year; --json has everything, with metadata fetches, under "board".
+it has moved to the newest published year or, while a rollback holds, to the
+preferred one: moved (it used that year, and no other within 14 days), both (it
+used another one too), unmoved (it used others only), or unseen. --csv is the
+same for a spreadsheet, of all years without --year; --json has everything, with
+metadata fetches, under "board".
 
 The exit code is 4 if something needs attention, so that a scheduled job can
 watch it: a step that is overdue, held or failed, a clock that is not trusted, or
@@ -83,15 +85,4 @@ func (a *app) rotationStatus(ctx context.Context, y idp.Year, csv bool) error {
 		}
 		return attentionDue(st.Attention)
 	})
-}
-
-// newestLive is the newest year that answers: who uses it has nothing to move
-// to.
-func newestLive(st admin.RotationStatus) (newest idp.Year) {
-	for _, y := range st.Years {
-		if y.Live {
-			newest = max(newest, y.Year)
-		}
-	}
-	return newest
 }

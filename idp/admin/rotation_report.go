@@ -66,7 +66,7 @@ func (s *Service) revocation(ctx context.Context, y idp.Year, o *rotation.Outcom
 	if record.PublishedAt.IsZero() {
 		return nil, nil
 	}
-	return s.Notices.Revocation(ctx, y, o.After.Preferred)
+	return s.Notices.Revocation(ctx, y, historyOf(o.After).Target(o.After.At))
 }
 
 // tellRevocation adds whom to tell, and what. The year is revoked by then: if

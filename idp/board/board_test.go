@@ -43,7 +43,7 @@ func TestUnmovedCountsLiveYears(t *testing.T) {
 	want(certs.Counts{"2026": 2, "2027": 0})
 	w.turn(w.clock().AddDate(0, 0, 15))
 	w.use(s, spB, "2027")
-	want(certs.Counts{"2026": 1, "2027": 1})
+	want(certs.Counts{"2026": 1, "2027": 0})
 }
 
 // The uses of a removed service provider are kept, and not shown until it is
@@ -53,6 +53,7 @@ func TestRemovedAndInactive(t *testing.T) {
 	w := newWorld(t, at(2026, 6, 1))
 	w.add(spA)
 	w.add(spB, func(p *idp.ServiceProvider) { p.Active = false })
+	w.step(certs.StepPublish, "2027")
 	s := w.server()
 	w.use(s, spA, "2026")
 	w.use(s, spB, "2026")
@@ -61,7 +62,7 @@ func TestRemovedAndInactive(t *testing.T) {
 		if y := b.Years[0]; y.SPs != 1 || y.Unmoved != 1 {
 			t.Errorf("with both: %+v", y)
 		}
-		if l := line(t, b, spB); l.Active || l.Move != board.Moved || len(l.UnmovedFrom) != 0 || len(l.Years) != 1 {
+		if l := line(t, b, spB); l.Active || l.Move != board.Unmoved || len(l.UnmovedFrom) != 0 || len(l.Years) != 1 {
 			t.Errorf("inactive: %+v", l)
 		}
 		ok(t, s.Usage.Flush(t.Context()))

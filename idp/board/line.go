@@ -29,17 +29,16 @@ const (
 
 // liner writes the lines of a board.
 type liner struct {
-	now       time.Time
-	preferred idp.Year
-	over      map[idp.Year]bool // the years that are over
+	now    time.Time
+	target idp.Year
+	states map[idp.Year]certs.State
 }
 
 // line is the line of p.
 func (l *liner) line(p *sp.Provider, known *usage.Snapshot) Line {
 	uses := known.Uses[p.EntityID]
 	line := Line{
-		SP: p.EntityID, Name: p.Name, Active: p.Active,
-		Move: l.move(uses), UnmovedFrom: []idp.Year{},
+		SP: p.EntityID, Name: p.Name, Active: p.Active, UnmovedFrom: []idp.Year{},
 		Contacts: append([]string{}, p.Contacts...),
 		Years:    make([]Seen, len(uses)),
 		Certs:    l.certs(p, uses),
@@ -52,41 +51,58 @@ func (l *liner) line(p *sp.Provider, known *usage.Snapshot) Line {
 			Days7: u.Days.Sum(today, 7), Days30: u.Days.Sum(today, 30),
 			Signed: u.Signed, CertSHA256: u.Cert,
 		}
-		if p.Active && (!l.newer(uses[i+1:]) || l.still(u)) {
-			line.UnmovedFrom = append(line.UnmovedFrom, u.Year)
-		}
+	}
+	move, from := Judge(line.Years, func(y idp.Year) certs.State { return l.states[y] }, l.target, l.now)
+	if line.Move = move; p.Active && from != nil {
+		line.UnmovedFrom = from
 	}
 	line.Warnings = append(append([]certs.Reason{}, l.certWarnings(line.Certs)...), l.requestWarnings(uses)...)
 	return line
 }
 
-// newer reports whether one of the years is one to move to.
-func (l *liner) newer(uses []usage.YearUse) bool {
-	return slices.ContainsFunc(uses, func(u usage.YearUse) bool { return !l.over[u.Year] })
-}
-
-// still reports whether the year is still in use.
-func (l *liner) still(u usage.YearUse) bool { return within(stillTime, l.now, usage.Moment(u.Last)) }
-
-func (l *liner) move(uses []usage.YearUse) Move {
-	if len(uses) == 0 {
-		return Unseen
-	}
-	arrived, left := false, true
-	for _, u := range uses {
-		if l.preferred != "" && u.Year >= l.preferred && !l.over[u.Year] {
-			arrived = true
-		} else if l.still(u) {
-			left = false
+// Judge says how far a service provider has moved that used these years, oldest
+// first, and from which of them it has still to move. It is the only place that
+// decides this: see Move for the rule, and certs.MustLeave for the years that have
+// to be left. Uses of a year that was never published say nothing.
+//
+// A live year is left when it was not used for 14 days and a newer live one was.
+// A year that is over is left when it was not used for 14 days and a live one was
+// used since: until then sign-ins fail, whatever was used before.
+func Judge(years []Seen, state func(idp.Year) certs.State, target idp.Year, now time.Time) (move Move, from []idp.Year) {
+	var worked time.Time // the last use of a live year
+	var newest idp.Year  // the newest live year that was used
+	used, arrived, stuck := false, false, false
+	for _, u := range years {
+		s := state(u.Year)
+		if s.Live() {
+			newest = u.Year
+			if u.LastAt.After(worked) {
+				worked = u.LastAt
+			}
 		}
+		used = used || s.Live() || s.Over()
+		arrived = arrived || s.Live() && !certs.MustLeave(u.Year, s, target)
+	}
+	for _, u := range years {
+		s := state(u.Year)
+		if !certs.MustLeave(u.Year, s, target) {
+			continue
+		}
+		failing := s.Over() && !worked.After(u.LastAt)
+		if failing || s.Live() && u.Year == newest || within(stillTime, now, u.LastAt) {
+			from = append(from, u.Year)
+		}
+		stuck = stuck || failing
 	}
 	switch {
-	case !arrived:
-		return Unmoved
-	case !left:
-		return Both
+	case !used:
+		return Unseen, nil
+	case !arrived || stuck:
+		return Unmoved, from
+	case from != nil:
+		return Both, from
 	}
-	return Moved
+	return Moved, nil
 }
 
 // certs are the registered request certificates, with their last use.

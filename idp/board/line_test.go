@@ -23,14 +23,14 @@ func TestMove(t *testing.T) {
 		unmoved []idp.Year
 	}{
 		{"never seen", days{}, board.Unseen, nil},
-		{"the preferred year alone", days{"2027": 1}, board.Moved, []idp.Year{"2027"}},
-		{"the preferred year, long ago", days{"2027": 200}, board.Moved, []idp.Year{"2027"}},
+		{"the preferred year alone", days{"2027": 1}, board.Moved, nil},
+		{"the preferred year, long ago", days{"2027": 200}, board.Moved, nil},
 		{"the old year alone", days{"2026": 1}, board.Unmoved, []idp.Year{"2026"}},
 		{"the old year alone, a while ago", days{"2026": 90}, board.Unmoved, []idp.Year{"2026"}},
-		{"both today", days{"2026": 0, "2027": 0}, board.Both, []idp.Year{"2026", "2027"}},
-		{"the old one 14 days ago", days{"2026": 14, "2027": 1}, board.Both, []idp.Year{"2026", "2027"}},
-		{"the old one 15 days ago", days{"2026": 15, "2027": 1}, board.Moved, []idp.Year{"2027"}},
-		{"back on the old one", days{"2026": 1, "2027": 60}, board.Both, []idp.Year{"2026", "2027"}},
+		{"both today", days{"2026": 0, "2027": 0}, board.Both, []idp.Year{"2026"}},
+		{"the old one 14 days ago", days{"2026": 14, "2027": 1}, board.Both, []idp.Year{"2026"}},
+		{"the old one 15 days ago", days{"2026": 15, "2027": 1}, board.Moved, nil},
+		{"back on the old one", days{"2026": 1, "2027": 60}, board.Both, []idp.Year{"2026"}},
 		{"retired years alone", days{"2024": 300, "2025": 100}, board.Unmoved, []idp.Year{"2024", "2025"}},
 		{"retired, then old", days{"2025": 100, "2026": 3}, board.Unmoved, []idp.Year{"2026"}},
 	}
@@ -73,6 +73,73 @@ func TestMove(t *testing.T) {
 	}
 }
 
+// TestJudge has the cases that need another target than the preferred year.
+func TestJudge(t *testing.T) {
+	t.Parallel()
+	now := at(2028, 3, 20)
+	states := func(pairs ...any) map[idp.Year]certs.State {
+		m := map[idp.Year]certs.State{}
+		for i := 0; i < len(pairs); i += 2 {
+			m[idp.Year(pairs[i].(string))] = pairs[i+1].(certs.State)
+		}
+		return m
+	}
+	one := states("2027", certs.Preferred)
+	february := states("2026", certs.Grace, "2027", certs.Preferred, "2028", certs.Published)
+	revoked := states("2027", certs.Preferred, "2028", certs.Revoked)
+	letter := states("2027", certs.Revoked, "2027b", certs.Preferred)
+	type use struct {
+		year idp.Year
+		days int
+	}
+	tests := []struct {
+		name   string
+		states map[idp.Year]certs.State
+		target idp.Year
+		used   []use
+		want   board.Move
+		from   []idp.Year
+	}{
+		{"one year", one, "2027", []use{{"2027", 1}}, board.Moved, nil},
+		{"one year, and one that was retired before", one, "2027", []use{{"2025", 400}, {"2027", 1}}, board.Moved, nil},
+		{"published, still on the preferred year", february, "2028", []use{{"2027", 1}}, board.Unmoved, []idp.Year{"2027"}},
+		{"published, two years late", february, "2028", []use{{"2026", 1}}, board.Unmoved, []idp.Year{"2026"}},
+		{"published, left the oldest long ago", february, "2028", []use{{"2026", 90}, {"2027", 1}}, board.Unmoved, []idp.Year{"2027"}},
+		{"published, on all three", february, "2028", []use{{"2026", 1}, {"2027", 1}, {"2028", 1}}, board.Both, []idp.Year{"2026", "2027"}},
+		{"rollback, on the newer year", february, "2027", []use{{"2028", 1}}, board.Moved, nil},
+		{"rollback, on the newer year and the target", february, "2027", []use{{"2027", 1}, {"2028", 1}}, board.Moved, nil},
+		{"rollback, on the newer year and the oldest", february, "2027", []use{{"2026", 1}, {"2028", 1}}, board.Both, []idp.Year{"2026"}},
+		{"newest revoked, still on it", revoked, "2027", []use{{"2028", 40}}, board.Unmoved, []idp.Year{"2028"}},
+		{"newest revoked, still on it and before on the target", revoked, "2027", []use{{"2027", 60}, {"2028", 40}}, board.Unmoved, []idp.Year{"2028"}},
+		{"newest revoked, back", revoked, "2027", []use{{"2027", 1}, {"2028", 2}}, board.Both, []idp.Year{"2028"}},
+		{"newest revoked, back for a fortnight", revoked, "2027", []use{{"2027", 1}, {"2028", 15}}, board.Moved, nil},
+		{"a letter, still on the number", letter, "2027b", []use{{"2027", 20}}, board.Unmoved, []idp.Year{"2027"}},
+		{"a letter", letter, "2027b", []use{{"2027", 20}, {"2027b", 1}}, board.Moved, nil},
+		{"no target, a live year", one, "", []use{{"2027", 1}}, board.Moved, nil},
+		{"a year that was never made", one, "2027", []use{{"2031", 1}}, board.Unseen, nil},
+	}
+	for _, tt := range tests {
+		t.Run(tt.name, func(t *testing.T) {
+			t.Parallel()
+			all := tt.states
+			state := func(y idp.Year) certs.State {
+				if y == "2025" {
+					return certs.Retired
+				}
+				return all[y]
+			}
+			var seen []board.Seen
+			for _, u := range tt.used {
+				seen = append(seen, board.Seen{Year: u.year, LastAt: now.AddDate(0, 0, -u.days)})
+			}
+			move, from := board.Judge(seen, state, tt.target, now)
+			if diff := cmp.Diff(tt.from, from); diff != "" || move != tt.want {
+				t.Errorf("%s, want %s; from (-want +got):\n%s", move, tt.want, diff)
+			}
+		})
+	}
+}
+
 // A year that is over is nowhere to have moved to.
 func TestMovedToARevokedYear(t *testing.T) {
 	t.Parallel()
@@ -88,8 +155,18 @@ func TestMovedToARevokedYear(t *testing.T) {
 	}
 	w.step(certs.StepRevoke, "2027")
 	l := line(t, w.show(s), spA)
-	if diff := cmp.Diff([]idp.Year{"2026", "2027"}, l.UnmovedFrom); diff != "" || l.Move != board.Both {
+	if diff := cmp.Diff([]idp.Year{"2027"}, l.UnmovedFrom); diff != "" || l.Move != board.Unmoved {
 		t.Errorf("after: %s %s", l.Move, diff)
+	}
+	for _, tt := range []struct {
+		days int
+		want board.Move
+	}{{1, board.Both}, {15, board.Moved}} {
+		w.turn(at(2026, 3, 1).AddDate(0, 0, tt.days))
+		w.use(s, spA, "2026")
+		if l := line(t, w.show(s), spA); l.Move != tt.want {
+			t.Errorf("back on 2026, %d days after: %s %s", tt.days, l.Move, l.UnmovedFrom)
+		}
 	}
 	w.add(spB)
 	w.use(s, spB, "2027")
@@ -119,13 +196,13 @@ func TestBoard(t *testing.T) {
 	}
 	w.turn(now)
 	want := &board.Board{
-		At: now, Preferred: "2026",
+		At: now, Preferred: "2026", Target: "2026",
 		Years: []board.Year{{
 			Year: "2026", State: certs.Preferred, CertEndAt: time.Date(2027, 4, 1, 0, 0, 0, 0, time.UTC),
-			RetireAt: time.Date(2027, 7, 1, 0, 0, 0, 0, time.UTC), SPs: 1, Unmoved: 1,
+			RetireAt: time.Date(2027, 7, 1, 0, 0, 0, 0, time.UTC), SPs: 1,
 		}},
 		SPs: []board.Line{{
-			SP: spA, Name: "Alpha", Active: true, Move: board.Moved, UnmovedFrom: []idp.Year{"2026"}, Contacts: []string{"ops@a.example"},
+			SP: spA, Name: "Alpha", Active: true, Move: board.Moved, UnmovedFrom: []idp.Year{}, Contacts: []string{"ops@a.example"},
 			Years: []board.Seen{{
 				Year: "2026", FirstAt: now.AddDate(0, 0, -40), LastAt: now.AddDate(0, 0, -6),
 				Days7: 1, Days30: 2, Signed: true, CertSHA256: cert.sha256,

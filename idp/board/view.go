@@ -11,18 +11,17 @@ import (
 	"vernal/idp/usage"
 )
 
-// Move is how far a service provider has come on its way from the years that
-// end to the one that is preferred.
+// Move is how far a service provider has moved to the target (certs.History.Target).
+// Whoever uses a live year that is newer than the target, as during a rollback, has
+// nothing to change and counts as if it used the target.
 type Move string
 
 const (
-	// Moved: it uses the preferred year or a newer one that is not over, and used
-	// no other within the last 14 days.
+	// Moved: it used the target, and no year that it must leave within 14 days.
 	Moved Move = "moved"
-	// Both: it uses the preferred year or a newer one that is not over, and
-	// within the last 14 days another one too.
+	// Both: it used the target, and within 14 days a year that it must leave.
 	Both Move = "both"
-	// Unmoved: it used an older year or one that is over, and nothing else.
+	// Unmoved: it used other years only, or used last one that is over since.
 	Unmoved Move = "unmoved"
 	// Unseen: it was never seen.
 	Unseen Move = "unseen"
@@ -32,6 +31,8 @@ const (
 type Board struct {
 	At        time.Time `json:"at"`
 	Preferred idp.Year  `json:"preferred"`
+	// Target is the year that service providers should move to; "" if none is live.
+	Target idp.Year `json:"target"`
 	// Years are the columns: every year that is live, or that somebody used
 	// within 30 days, oldest first.
 	Years []Year `json:"years"`
@@ -51,11 +52,8 @@ type Year struct {
 	CertEndAt time.Time   `json:"certificate_end_at,omitzero"`
 	// RetireAt is its retiring date in the calendar.
 	RetireAt time.Time `json:"retire_at,omitzero"`
-	// SPs counts the active service providers that used it within 30 days.
-	// Unmoved counts those that used it, at whatever time, and have not moved
-	// on: no newer year that is not over was used at all, or this one within
-	// the last 14 days. Of the newest year that is everybody who uses it: there
-	// is nothing to move to.
+	// SPs counts the active service providers that used it within 30 days,
+	// Unmoved the lines that list it in UnmovedFrom; 0 for the target.
 	SPs     int `json:"sps"`
 	Unmoved int `json:"unmoved"`
 }
@@ -66,7 +64,8 @@ type Line struct {
 	Name   string       `json:"name"`
 	Active bool         `json:"active"`
 	Move   Move         `json:"move"`
-	// UnmovedFrom are the years that count it in their Unmoved, oldest first.
+	// UnmovedFrom are the years that an active service provider has still to move
+	// from, oldest first. Empty if it has moved or was never seen.
 	UnmovedFrom []idp.Year `json:"unmoved_from"`
 	Contacts    []string   `json:"contacts"`
 	// Years has an entry for each year that it used, oldest first.
@@ -126,6 +125,22 @@ const (
 	recentTime = 30 * day
 )
 
+// MustLeave reports whether the users of a year of the board have to move to the
+// target.
+func (b *Board) MustLeave(y Year) bool { return certs.MustLeave(y.Year, y.State, b.Target) }
+
+// UnmovedFrom lists the active service providers that have still to move from a
+// year, sorted.
+func (b *Board) UnmovedFrom(y idp.Year) (ids []idp.EntityID) {
+	for i := range b.SPs {
+		if slices.Contains(b.SPs[i].UnmovedFrom, y) {
+			ids = append(ids, b.SPs[i].SP)
+		}
+	}
+	slices.Sort(ids)
+	return ids
+}
+
 // within reports whether a moment is at most d before now.
 func within(d time.Duration, now, t time.Time) bool { return !t.IsZero() && now.Sub(t) <= d }
 
@@ -142,11 +157,14 @@ func (s *Service) Board(ctx context.Context) (*Board, error) {
 	}
 	b := &Board{At: now, SPs: make([]Line, 0, len(providers))}
 	if preferred, err := s.Years.Preferred(now); err == nil {
-		b.Preferred = preferred.Year() // without one, nobody has moved anywhere
+		b.Preferred = preferred.Year()
 	}
-	l := liner{now: now, preferred: b.Preferred, over: map[idp.Year]bool{}}
+	if target, ok := s.Years.Target(now); ok {
+		b.Target = target.Year()
+	}
+	l := liner{now: now, target: b.Target, states: map[idp.Year]certs.State{}}
 	for _, e := range s.Years.All(now) {
-		l.over[e.Year()] = e.State.Over()
+		l.states[e.Year()] = e.State
 	}
 	for _, p := range providers {
 		b.SPs = append(b.SPs, l.line(p, known))

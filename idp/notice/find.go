@@ -98,7 +98,7 @@ func (s *Service) readDates(ctx context.Context, now time.Time) error {
 			At: now, Kind: StepDue, Year: d.Year, Step: d.Kind, DueAt: d.DueAt}
 		name, users := "operator_due.txt", []idp.EntityID(nil)
 		if d.Kind == certs.StepRetire {
-			n.Kind, name, users = Retirement, "operator_retirement.txt", usersOf(b, d.Year)
+			n.Kind, name, users = Retirement, "operator_retirement.txt", b.UnmovedFrom(d.Year)
 		}
 		errs = append(errs, s.remind(ctx, n, name, operatorData{Year: d.Year, Step: string(d.Kind), Hand: hand, Waits: plain(phrases.Reasons(d.Waits))}, users))
 	}
@@ -106,7 +106,8 @@ func (s *Service) readDates(ctx context.Context, now time.Time) error {
 }
 
 // certDates reminds of the ends of our live certificates while service providers
-// use them or, near the end, there is no year to move to.
+// have still to move. Of a year that no one has to leave it reminds while that year
+// is used, and near the end in any case, because a newer one is missing or held.
 func (s *Service) certDates(ctx context.Context, st certs.Status, b *board.Board, now time.Time) error {
 	var errs []error
 	for _, y := range st.Years {
@@ -114,14 +115,16 @@ func (s *Service) certDates(ctx context.Context, st certs.Status, b *board.Board
 		if !ok || !y.Live {
 			continue
 		}
-		newer := slices.ContainsFunc(st.Years, func(o certs.YearStatus) bool { return o.Live && o.Year > y.Year })
-		users := usersOf(b, y.Year)
-		if len(users) == 0 && (newer || m > 30) {
+		newer := certs.MustLeave(y.Year, y.State, b.Target)
+		users := b.UnmovedFrom(y.Year)
+		used := slices.ContainsFunc(b.Years, func(c board.Year) bool { return c.Year == y.Year && c.SPs > 0 })
+		if len(users) == 0 && (newer || m > 30 && !used) {
 			continue
 		}
+		held := !newer && slices.ContainsFunc(st.Years, func(o certs.YearStatus) bool { return o.Live && o.Year > y.Year })
 		n := Notice{ID: fmt.Sprintf("certificate_ends/%s/%s/%d", y.Year, y.CertEndAt.Format(time.DateOnly), m),
 			At: now, Kind: CertEnds, Year: y.Year, DueAt: y.CertEndAt}
-		errs = append(errs, s.remind(ctx, n, "operator_certificate.txt", operatorData{Year: y.Year, Newer: newer}, users))
+		errs = append(errs, s.remind(ctx, n, "operator_certificate.txt", operatorData{Year: y.Year, Newer: newer, Held: held}, users))
 	}
 	return errors.Join(errs...)
 }
@@ -135,25 +138,6 @@ func (s *Service) remind(ctx context.Context, n Notice, name string, d operatorD
 		return err
 	}
 	return s.post(ctx, n)
-}
-
-// using lists the service providers that use a year and have not moved on.
-func (s *Service) using(ctx context.Context, y idp.Year) ([]idp.EntityID, error) {
-	b, err := s.Board.Board(ctx)
-	if err != nil {
-		return nil, fmt.Errorf("read the board: %w", err)
-	}
-	return usersOf(b, y), nil
-}
-
-func usersOf(b *board.Board, y idp.Year) (users []idp.EntityID) {
-	for _, line := range b.SPs {
-		if slices.Contains(line.UnmovedFrom, y) {
-			users = append(users, line.SP)
-		}
-	}
-	slices.Sort(users)
-	return users
 }
 
 // requestCertState is the document that says until when the ends of request

@@ -88,20 +88,15 @@ type year struct {
 	certEndAt, retireAt time.Time
 }
 
-// writer takes the newest live year as the one to move to.
 func (s *Service) writer(b *board.Board) *writer {
-	w := &writer{Service: s, at: b.At, years: map[idp.Year]year{}}
+	w := &writer{Service: s, at: b.At, years: map[idp.Year]year{}, to: b.Target, cert: s.cert(b.Target)}
 	for _, e := range s.Years.All(b.At) {
 		y := year{state: e.State, retireAt: s.Years.Dates(e.Year()).RetireAt}
 		if e.Key.Cert != nil {
 			y.certEndAt = e.Key.Cert.NotAfter.UTC()
 		}
 		w.years[e.Year()] = y
-		if e.State.Live() && !e.Closed() {
-			w.to = max(w.to, e.Year())
-		}
 	}
-	w.cert = s.cert(w.to)
 	return w
 }
 
@@ -120,12 +115,12 @@ func (w *writer) letter(line board.Line, only idp.Year) (Letter, bool) {
 	if !line.Active {
 		return l, false
 	}
+	if w.to != "" && len(line.UnmovedFrom) > 0 {
+		l.From, l.To = line.UnmovedFrom, w.to
+	}
 	for _, seen := range line.Years {
-		if y, ok := w.years[seen.Year]; ok && w.leaves(line, seen, y.state) {
-			l.From, l.To = append(l.From, seen.Year), w.to
-			if seen.LastAt.After(l.LastAt) {
-				l.LastAt = seen.LastAt
-			}
+		if slices.Contains(l.From, seen.Year) && seen.LastAt.After(l.LastAt) {
+			l.LastAt = seen.LastAt
 		}
 	}
 	if ends := requestCertsEnding(line.Certs, w.at); ends != nil {
@@ -136,23 +131,6 @@ func (w *writer) letter(line board.Line, only idp.Year) (Letter, bool) {
 	}
 	l.DueAt = w.dueAt(l)
 	return l, true
-}
-
-// leaves reports whether the service provider has still to move from a year. From
-// a newer one, which was revoked, the way is back to an older one.
-func (w *writer) leaves(line board.Line, seen board.Seen, state certs.State) bool {
-	switch {
-	case w.to == "" || !slices.Contains(line.UnmovedFrom, seen.Year):
-		return false
-	case seen.Year < w.to:
-		return true
-	}
-	return state.Over() && !usedAfter(line, seen)
-}
-
-// usedAfter reports whether the service provider used another year since.
-func usedAfter(line board.Line, seen board.Seen) bool {
-	return slices.ContainsFunc(line.Years, func(o board.Seen) bool { return o.Year != seen.Year && o.LastAt.After(seen.LastAt) })
 }
 
 // dueAt is the first date on which something fails; zero: it fails already.

@@ -285,9 +285,11 @@ func TestRevokedNewest(t *testing.T) {
 	if len(l) != 1 || l[0].To != "2026" || !strings.HasPrefix(l[0].Subject, "URGENT") {
 		t.Fatalf("letters %+v", l)
 	}
-	w.turn(w.clock().Add(time.Hour))
-	w.use("urn:a", "2026")
-	if l := w.letters("2027"); len(l) != 0 {
-		t.Errorf("it went back, and is still told: %+v", l)
+	for _, tt := range []struct{ days, want int }{{1, 1}, {15, 0}} { // it uses both until 14 days have passed
+		w.turn(date("2027-02-10").AddDate(0, 0, tt.days))
+		w.use("urn:a", "2026")
+		if l := w.letters("2027"); len(l) != tt.want {
+			t.Errorf("back on 2026, %d days after: %d letters", tt.days, len(l))
+		}
 	}
 }

@@ -23,8 +23,9 @@ type operatorData struct {
 	Waits string
 	// Do are the command lines that the texts mention.
 	Do commands
-	// Newer: there is a newer live year to move to.
-	Newer bool
+	// Newer: users of the year have to move to a newer one. Held: they have not,
+	// although one is live, because a rollback holds.
+	Newer, Held bool
 	// Ended: it is about a certificate that ended.
 	Ended       bool
 	Why, Reason string

@@ -9,6 +9,7 @@ import (
 
 	"vernal/certs"
 	"vernal/idp"
+	"vernal/idp/board"
 )
 
 // User is a service provider that used a year.
@@ -21,8 +22,8 @@ type User struct {
 
 // Revocation is what to tell, and whom, once a year is revoked.
 type Revocation struct {
-	// MustAct are the active service providers that used the year and have not
-	// moved on, or did within 14 days, the latest use first.
+	// MustAct are the active service providers that have to move from the year, the
+	// latest use first.
 	MustAct []User `json:"must_act"`
 	// Subject and Text are for all of them, in the installation's language; each
 	// one's own letter, in its own, is in Letters.
@@ -31,8 +32,8 @@ type Revocation struct {
 }
 
 // Revocation writes the notice of a revocation, after it or, for a dry run,
-// before; to is the year that takes over, "" if none does. The reason given is
-// the operator's own and not in it.
+// before; to is the year that service providers should move to then, "" if there
+// is none. The reason given is the operator's own and not in it.
 func (s *Service) Revocation(ctx context.Context, y, to idp.Year) (*Revocation, error) {
 	b, err := s.Board.Board(ctx)
 	if err != nil {
@@ -40,9 +41,21 @@ func (s *Service) Revocation(ctx context.Context, y, to idp.Year) (*Revocation, 
 	}
 	w := &writer{Service: s, at: b.At, to: to, cert: s.cert(to)}
 	r := &Revocation{MustAct: []User{}}
+	// In a dry run the year is not revoked yet, and to perhaps not published.
+	state := func(o idp.Year) certs.State {
+		switch e, _ := s.Years.Lookup(o, b.At); o {
+		case y:
+			return certs.Revoked
+		case to:
+			return certs.Published
+		default:
+			return e.State
+		}
+	}
 	for _, line := range b.SPs {
+		_, from := board.Judge(line.Years, state, to, b.At)
 		for _, seen := range line.Years {
-			if seen.Year == y && slices.Contains(line.UnmovedFrom, y) && (y < to || !usedAfter(line, seen)) {
+			if line.Active && seen.Year == y && slices.Contains(from, y) {
 				r.MustAct = append(r.MustAct, User{SP: line.SP, Name: line.Name, LastAt: seen.LastAt, Contacts: s.contacts(line.Contacts)})
 			}
 		}

@@ -50,9 +50,9 @@ func TestSpring(t *testing.T) {
 		two = w.server()
 	}
 	want := slices.Concat([]string{
-		"2027-01-01 our signing certificate (2026) ends in 90 days, 2 service providers not moved",
+		"2027-01-01 our signing certificate (2026) ends in 90 days",
 		"2027-01-15 2027 is created",
-		"2027-01-31 our signing certificate (2026) ends in 60 days, 2 service providers not moved",
+		"2027-01-31 our signing certificate (2026) ends in 60 days",
 		"2027-02-01 2027 is published",
 		"2027-03-01 2027 is preferred",
 		"2027-03-02 our signing certificate (2026) ends in 30 days, 2 service providers not moved",

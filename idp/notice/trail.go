@@ -141,11 +141,11 @@ func (s *Service) ofRecord(ctx context.Context, r idp.AuditRecord, now time.Time
 	switch {
 	case step == certs.StepRevoke:
 		n.Kind = Revoked
-		sps, err := s.using(ctx, r.Year)
+		b, err := s.Board.Board(ctx)
 		if err != nil {
-			return n, false, err
+			return n, false, fmt.Errorf("read the board: %w", err)
 		}
-		n, err = s.operators(n, "operator_revoked.txt", d, sps)
+		n, err = s.operators(n, "operator_revoked.txt", d, b.UnmovedFrom(r.Year))
 		return n, true, err
 	case r.Actor != "server" || !step.IsAutomatic():
 		return n, false, nil

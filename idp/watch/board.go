@@ -36,17 +36,21 @@ func (h *Handler) showBoard(w http.ResponseWriter, r *http.Request) error {
 }
 
 func (h *Handler) boardPage(v *view, f filter) templates.BoardPage {
-	lines := f.apply(v.Board.SPs)
+	lines, counts := f.apply(v.Board.SPs), countMoves(v.Board)
 	p := templates.BoardPage{
 		At: v.Status.At, Preferred: v.Status.Preferred, Manual: h.Rotation.Policy.Manual, Held: v.Status.Hold.Active(v.Status.At),
 		DataURL: dataPath, Years: v.years(h.Rotation.Policy), Coming: v.coming(),
-		Moves: f.moves(v.Board), InYears: f.inYears(v.Board), Search: f.search(),
+		Moves: f.moves(counts, v.Board), InYears: f.inYears(v.Board), Search: f.search(),
 		All: len(v.Board.SPs), Total: len(lines),
 	}
-	live := v.live()
+	p.Target = v.Board.Target
+	if len(v.leaving()) > 0 {
+		p.Moved, p.Seen = counts[board.Moved], counts[board.Moved]+counts[board.Both]+counts[board.Unmoved]
+	}
 	for i := range p.Years {
-		if y := &p.Years[i]; y.Live && y.Year < live[len(live)-1] {
+		if y := &p.Years[i]; y.Leaving {
 			y.UnmovedURL = f.only(board.Unmoved, y.Year).url()
+			y.Current = f.Show == board.Unmoved && f.Year == y.Year
 		}
 	}
 	for i, a := range v.Status.Attention {
@@ -74,7 +78,7 @@ func (h *Handler) boardPage(v *view, f filter) templates.BoardPage {
 
 func boardSP(l *board.Line, now time.Time) templates.BoardSP {
 	s := templates.BoardSP{
-		EntityID: l.SP, Name: l.Name, Inactive: !l.Active, Move: moveKeys[l.Move], Warnings: l.Warnings,
+		EntityID: l.SP, Name: l.Name, Move: moveKeys[moveOf(l)], Warnings: l.Warnings,
 		Contacts: l.Contacts, Fetches: fetches(l.Fetches, maxOfOne),
 	}
 	for _, y := range l.Years {

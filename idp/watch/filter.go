@@ -14,9 +14,9 @@ import (
 // filter is which part of the list is shown. It is all in the address, so that a
 // part can be linked to.
 type filter struct {
-	// Show is a way to have moved, or "". With a Year, Unmoved means those who
-	// have not moved on from that year; without, those who use no year as new as
-	// the preferred one.
+	// Show leaves the active service providers that have moved so far, or the
+	// inactive ones; "" for all. Unmoved with a Year leaves those that have still to
+	// move from that year.
 	Show board.Move
 	// Year leaves those who have used it; "" for all.
 	Year idp.Year
@@ -40,7 +40,7 @@ const (
 // readFilter reads what it understands; the rest is as if it were not there.
 func readFilter(q url.Values) filter {
 	f := filter{Page: 1}
-	if move := board.Move(q.Get("show")); slices.Contains(moves, move) {
+	if move := board.Move(q.Get("show")); slices.Contains(moves, move) || move == inactive {
 		f.Show = move
 	}
 	if y := idp.Year(q.Get("year")); y.Valid() {
@@ -91,36 +91,57 @@ func (f filter) apply(lines []board.Line) []board.Line {
 		return lines
 	}
 	query := strings.ToLower(f.Query)
-	staying := f.Show == board.Unmoved && f.Year != ""
+	leaving := f.Show == board.Unmoved && f.Year != ""
 	var passed []board.Line
-	for _, l := range lines {
+	for i := range lines {
+		l := &lines[i]
 		switch {
-		case staying && !slices.Contains(l.UnmovedFrom, f.Year):
-		case !staying && f.Show != "" && l.Move != f.Show:
+		case leaving && !slices.Contains(l.UnmovedFrom, f.Year):
+		case !leaving && f.Show != "" && moveOf(l) != f.Show:
 		case f.Year != "" && !used(l, f.Year):
 		case query != "" && !strings.Contains(strings.ToLower(l.Name), query) && !strings.Contains(strings.ToLower(string(l.SP)), query):
 		default:
-			passed = append(passed, l)
+			passed = append(passed, *l)
 		}
 	}
 	return passed
 }
 
-func used(l board.Line, y idp.Year) bool {
+func used(l *board.Line, y idp.Year) bool {
 	return slices.ContainsFunc(l.Years, func(s board.Seen) bool { return s.Year == y })
 }
 
 // moves is the order in which the ways to have moved are shown.
 var moves = []board.Move{board.Unmoved, board.Both, board.Moved, board.Unseen}
 
-// moves are the links to all, and to those who have moved in some way.
-func (f filter) moves(b *board.Board) []templates.BoardFilter {
-	counts := map[board.Move]int{}
-	for _, l := range b.SPs {
-		counts[l.Move]++
+// inactive stands beside the moves: no one waits for an inactive service provider,
+// so it has not moved or not.
+const inactive board.Move = "inactive"
+
+// moveOf is how far the page says that a service provider has moved.
+func moveOf(l *board.Line) board.Move {
+	if !l.Active {
+		return inactive
 	}
+	return l.Move
+}
+
+func countMoves(b *board.Board) map[board.Move]int {
+	counts := map[board.Move]int{}
+	for i := range b.SPs {
+		counts[moveOf(&b.SPs[i])]++
+	}
+	return counts
+}
+
+// moves are the links to all, and to those who have moved in some way.
+func (f filter) moves(counts map[board.Move]int, b *board.Board) []templates.BoardFilter {
 	all := []templates.BoardFilter{{Label: templates.MoveAll, Count: len(b.SPs), URL: f.only("", "").url(), Current: f.Show == "" && f.Year == ""}}
-	for _, m := range moves {
+	shown := moves
+	if counts[inactive] > 0 {
+		shown = append(slices.Clone(moves), inactive)
+	}
+	for _, m := range shown {
 		all = append(all, templates.BoardFilter{
 			Label: moveKeys[m], Count: counts[m], URL: f.only(m, "").url(), Current: f.Show == m && f.Year == "",
 		})
@@ -132,8 +153,8 @@ func (f filter) moves(b *board.Board) []templates.BoardFilter {
 func (f filter) inYears(b *board.Board) (all []templates.BoardFilter) {
 	for _, y := range b.Years {
 		n := 0
-		for _, l := range b.SPs {
-			if used(l, y.Year) {
+		for i := range b.SPs {
+			if used(&b.SPs[i], y.Year) {
 				n++
 			}
 		}

@@ -41,8 +41,8 @@ func newDescs() descs {
 		attention: d("attention", "Things that a person should see to, by code.", "code"),
 
 		yearSPs:        d("year_sps", "Active service providers that used the year within 30 days.", "year"),
-		yearUnmoved:    d("year_unmoved_sps", "Active service providers that use the year and have not moved on.", "year"),
-		sps:            d("sps", "Active service providers, by how far they have moved.", "move"),
+		yearUnmoved:    d("year_unmoved_sps", "Active service providers that have still to move from the year; missing for a year that no one has to leave.", "year"),
+		sps:            d("sps", "Active service providers, by how far they have moved to the newest published year.", "move"),
 		requestCertEnd: d("request_certificate_end_timestamp_seconds", "End of an active service provider's request certificate.", "entity_id", "fingerprint"),
 	}
 }
@@ -126,7 +126,9 @@ const shortFingerprint = 16
 func (s *sample) board(b *board.Board) {
 	for _, y := range b.Years {
 		s.gauge(s.descs.yearSPs, float64(y.SPs), string(y.Year))
-		s.gauge(s.descs.yearUnmoved, float64(y.Unmoved), string(y.Year))
+		if b.MustLeave(y) {
+			s.gauge(s.descs.yearUnmoved, float64(y.Unmoved), string(y.Year))
+		}
 	}
 	moves := map[board.Move]int{board.Moved: 0, board.Both: 0, board.Unmoved: 0, board.Unseen: 0}
 	for _, l := range b.SPs {

@@ -7,6 +7,7 @@ import (
 	"github.com/google/go-cmp/cmp"
 	"github.com/prometheus/client_golang/prometheus"
 
+	"vernal/certs"
 	"vernal/idp"
 	"vernal/idp/board"
 )
@@ -17,7 +18,8 @@ func TestMeasuresOfTheBoard(t *testing.T) {
 	at := time.Date(2027, 3, 15, 12, 0, 0, 0, time.UTC)
 	ended := board.RequestCert{SHA256: "00112233445566778899aabb", EndAt: at.AddDate(0, 0, -1), Ended: true}
 	b := &board.Board{
-		Years: []board.Year{{Year: "2026", SPs: 3, Unmoved: 2}, {Year: "2027", SPs: 1}},
+		Target: "2027",
+		Years:  []board.Year{{Year: "2026", State: certs.Expiring, SPs: 3, Unmoved: 2}, {Year: "2027", State: certs.Preferred, SPs: 1}},
 		SPs: []board.Line{
 			{SP: "urn:a", Active: true, Move: board.Unmoved, Certs: []board.RequestCert{ended, ended}},
 			{SP: "urn:b", Active: true, Move: board.Unmoved, Certs: []board.RequestCert{{SHA256: "ff", EndAt: at}}},

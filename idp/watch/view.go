@@ -67,6 +67,7 @@ func (v *view) years(policy certs.Policy) (all []templates.BoardYear) {
 		}
 		if c, ok := v.column(y.Year); ok {
 			row.SPs, row.Unmoved = c.SPs, c.Unmoved
+			row.Leaving = y.Live && v.Board.MustLeave(c)
 		}
 		if y.Next != nil {
 			next := step(*y.Next)
@@ -85,29 +86,15 @@ func (v *view) column(y idp.Year) (board.Year, bool) {
 	return v.Board.Years[i], true
 }
 
-// live are the years whose addresses answer, oldest first.
-func (v *view) live() (live []idp.Year) {
-	for _, y := range v.Status.Years {
-		if y.Live {
-			live = append(live, y.Year)
+// leaving are the live years that service providers have to move from, oldest
+// first.
+func (v *view) leaving() (years []board.Year) {
+	for _, y := range v.Board.Years {
+		if y.State.Live() && v.Board.MustLeave(y) {
+			years = append(years, y)
 		}
 	}
-	return live
-}
-
-// moving is the year that service providers have to leave, the oldest live one,
-// and the one that they move to: the preferred one or, before that is newer, the
-// newest that is published. "" if there is nothing to move from.
-func (v *view) moving() (from, to idp.Year) {
-	live := v.live()
-	if len(live) < 2 {
-		return "", ""
-	}
-	from, to = live[0], live[len(live)-1]
-	if v.Status.Preferred > from {
-		to = v.Status.Preferred
-	}
-	return from, to
+	return years
 }
 
 // maxComing bounds the list of what comes.
@@ -146,6 +133,7 @@ var stateKeys = map[certs.State]templates.Key{
 
 var moveKeys = map[board.Move]templates.Key{
 	board.Moved: templates.MoveMoved, board.Both: templates.MoveBoth, board.Unmoved: templates.MoveUnmoved, board.Unseen: templates.MoveUnseen,
+	inactive: templates.MoveInactive,
 }
 
 // daysUntil counts the days of the calendar from one moment to another; 0 for no

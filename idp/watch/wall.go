@@ -8,6 +8,7 @@ import (
 	"slices"
 	"strings"
 
+	"vernal/certs"
 	"vernal/idp"
 	"vernal/idp/board"
 	"vernal/idp/link"
@@ -17,8 +18,10 @@ import (
 const (
 	// refreshWall is after how many seconds the wall loads itself anew.
 	refreshWall = "60"
-	// maxNames is how many names it has room for.
+	// maxNames is how many names it has room for, maxLate how many of a year that
+	// stands below.
 	maxNames = 120
+	maxLate  = 20
 )
 
 // showWall is the board for a screen that others see, too: for whoever holds its
@@ -31,8 +34,7 @@ func (h *Handler) showWall(w http.ResponseWriter, r *http.Request) error {
 	if err != nil {
 		return err
 	}
-	from, to := v.moving()
-	page := v.wall(from, to)
+	page := v.wall()
 	page.Still, page.SwitchURL = wallSwitch(r.URL.Query())
 	if !page.Still {
 		w.Header().Set("Refresh", refreshWall)
@@ -56,44 +58,23 @@ func wallSwitch(q url.Values) (still bool, other string) {
 	return false, "?" + keep.Encode()
 }
 
-// wall is the page but for its years. It counts who has moved on from one year,
-// where a Line's Move tells of the preferred one: in February, before the new
-// year is preferred, the wall shows who is early.
-func (v *view) wall(from, to idp.Year) templates.WallPage {
+// wall is the page but for its years. Of the migrations the first is at the top,
+// the others below.
+func (v *view) wall() templates.WallPage {
+	counts := countMoves(v.Board)
 	p := templates.WallPage{
-		At: v.Status.At, Leaving: from, To: to, Preferred: v.Status.Preferred,
-		Attention: len(v.Status.Attention), Coming: v.coming(),
+		At: v.Status.At, To: v.Board.Target, Preferred: v.Status.Preferred, Coming: v.coming(),
+		Attention: len(v.Status.Attention), Needs: v.needs(),
+		Unmoved: counts[board.Unmoved], Both: counts[board.Both], Moved: counts[board.Moved], Unseen: counts[board.Unseen],
 	}
-	answers := make(map[idp.Year]bool)
-	for _, y := range v.live() {
-		answers[y] = true
-	}
-	for i := range v.Board.SPs {
-		l := &v.Board.SPs[i]
-		if !l.Active {
-			continue
+	for i, y := range v.migrations() {
+		m := templates.WallMigration{Year: y.Year, Count: y.Unmoved}
+		limit := maxLate
+		if i == 0 {
+			p.Leaving, limit = y.Year, maxNames
 		}
-		stays := slices.Contains(l.UnmovedFrom, from)
-		switch {
-		case len(l.Years) == 0:
-			p.Unseen++
-		case !stays:
-			p.Moved++
-		case slices.ContainsFunc(l.Years, func(s board.Seen) bool { return s.Year > from && answers[s.Year] }):
-			p.Both++
-		default:
-			p.Unmoved++
-		}
-		if stays {
-			p.Names = append(p.Names, v.wallName(l, from))
-		}
-	}
-	slices.SortFunc(p.Names, func(a, b templates.WallName) int {
-		return cmp.Or(strings.Compare(strings.ToLower(a.Name), strings.ToLower(b.Name)), strings.Compare(a.Name, b.Name))
-	})
-	if len(p.Names) > maxNames {
-		p.More = len(p.Names) - maxNames
-		p.Names = p.Names[:maxNames]
+		m.Names, m.More = v.wallNames(y.Year, limit)
+		p.Migrations = append(p.Migrations, m)
 	}
 	// The wall has no room for reasons, which can name service providers and
 	// files.
@@ -103,14 +84,76 @@ func (v *view) wall(from, to idp.Year) templates.WallPage {
 	return p
 }
 
-func (v *view) wallName(l *board.Line, from idp.Year) templates.WallName {
-	n := templates.WallName{Name: cmp.Or(l.Name, string(l.SP))}
-	for _, y := range l.Years {
-		if y.Year == from {
-			n.LastAt, n.Days = y.LastAt, daysUntil(v.Status.At, y.LastAt)
+// migrations are the years of the board from which active service providers have
+// still to move, the most urgent first: of those whose certificate lasts, the one
+// that ends next. The others follow, as no one there can be in time any more. If
+// all have moved, it is the year alone that was left last.
+func (v *view) migrations() []board.Year {
+	inTime := func(y board.Year) bool { return y.State.Live() && y.CertEndAt.After(v.Status.At) }
+	years := slices.DeleteFunc(slices.Clone(v.Board.Years), func(y board.Year) bool { return !v.Board.MustLeave(y) || y.Unmoved == 0 })
+	slices.SortStableFunc(years, func(a, b board.Year) int {
+		switch {
+		case inTime(a) != inTime(b):
+			if inTime(a) {
+				return -1
+			}
+			return 1
+		case inTime(a):
+			return a.CertEndAt.Compare(b.CertEndAt)
 		}
+		return cmp.Compare(a.Year, b.Year)
+	})
+	if done := v.leaving(); len(years) == 0 && len(done) > 0 {
+		years = done[len(done)-1:]
 	}
-	return n
+	return years
+}
+
+// wallNames are the service providers that have still to move from a year, and how
+// many more there are.
+func (v *view) wallNames(from idp.Year, limit int) (names []templates.WallName, more int) {
+	for i := range v.Board.SPs {
+		l := &v.Board.SPs[i]
+		if !slices.Contains(l.UnmovedFrom, from) {
+			continue
+		}
+		n := templates.WallName{Name: cmp.Or(l.Name, string(l.SP))}
+		for _, y := range l.Years {
+			if y.Year == from {
+				n.LastAt, n.Days = y.LastAt, daysUntil(v.Status.At, y.LastAt)
+			}
+		}
+		names = append(names, n)
+	}
+	slices.SortFunc(names, func(a, b templates.WallName) int {
+		return cmp.Or(strings.Compare(strings.ToLower(a.Name), strings.ToLower(b.Name)), strings.Compare(a.Name, b.Name))
+	})
+	more = max(len(names)-limit, 0)
+	return names[:len(names)-more], more
+}
+
+// needs are the kinds of what needs attention, each once for a year. Their
+// sentences stay away: they can name service providers and files.
+func (v *view) needs() (all []templates.WallNeed) {
+	for _, a := range v.Status.Attention {
+		what, ok := needKeys[a.Code]
+		if !ok {
+			what = templates.NeedsOther
+		}
+		need := templates.WallNeed{What: what, Year: a.Year}
+		i := slices.IndexFunc(all, func(n templates.WallNeed) bool { return n.What == need.What && n.Year == need.Year })
+		if i < 0 {
+			i, all = len(all), append(all, need)
+		}
+		all[i].Count++
+	}
+	return all
+}
+
+var needKeys = map[certs.AttentionCode]templates.Key{
+	certs.StepOverdue: templates.NeedsOverdue, certs.StepSoon: templates.NeedsSoon, certs.StepHeld: templates.NeedsHeld,
+	certs.StepFailed: templates.NeedsFailed, certs.CertEnded: templates.NeedsCertEnded, certs.CertEnding: templates.NeedsCertEnding,
+	certs.NoSigningKey: templates.NeedsKey, certs.KeyUnusable: templates.NeedsKeyFix, certs.RequestCertEnded: templates.NeedsRequestCert,
 }
 
 // live leaves the years whose addresses answer.

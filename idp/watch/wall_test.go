@@ -6,10 +6,13 @@ import (
 	"testing"
 	"time"
 
+	"github.com/google/go-cmp/cmp"
+
 	"vernal/certs"
 	"vernal/idp"
 	"vernal/idp/board"
 	"vernal/idp/link"
+	"vernal/templates"
 )
 
 // TestWall: the wall tells who has not moved, and nothing that is not for all
@@ -49,10 +52,6 @@ func TestWall(t *testing.T) {
 func TestWallBefore(t *testing.T) {
 	t.Parallel()
 	w := newWorld(t)
-	from, to := (&view{Status: mustStatus(t, w)}).moving()
-	if from != "2030" || to != "2031" {
-		t.Errorf("in March: %s to %s", from, to)
-	}
 	late, early := w.register("Late"), w.register("Early")
 	w.use(late, "2031", time.Hour)
 	w.use(early, "2032", time.Hour)
@@ -62,39 +61,72 @@ func TestWallBefore(t *testing.T) {
 	}
 	v, err := w.watch.view(t.Context())
 	w.ok(err)
-	p := v.wall("2031", "2032")
-	if len(p.Names) != 1 || p.Names[0].Name != "Late Bureau" || p.Unmoved != 1 || p.Moved != 1 {
+	p := v.wall()
+	if p.Leaving != "2031" || p.To != "2032" || len(p.Migrations) != 1 || len(p.Migrations[0].Names) != 1 ||
+		p.Migrations[0].Names[0].Name != "Late Bureau" || p.Unmoved != 1 || p.Moved != 1 {
 		t.Errorf("in February: %+v", p)
 	}
 }
 
-// TestWallCounts: who is not active is not waited for, a year that is over is
-// none to have moved to, and reasons are not for all eyes.
-func TestWallCounts(t *testing.T) {
+// TestWallOrder: the migration that ends next is at the top, then those that are
+// late. Who is not active is not waited for, and reasons are not for all eyes.
+func TestWallOrder(t *testing.T) {
 	t.Parallel()
-	seen := func(years ...idp.Year) (all []board.Seen) {
-		for _, y := range years {
-			all = append(all, board.Seen{Year: y, LastAt: time.Date(2031, 3, 1, 0, 0, 0, 0, time.UTC)})
+	now := time.Date(2033, 2, 2, 0, 0, 0, 0, time.UTC)
+	line := func(id idp.EntityID, move board.Move, from ...idp.Year) board.Line {
+		l := board.Line{SP: id, Active: true, Move: move, UnmovedFrom: from}
+		for _, y := range from {
+			l.Years = append(l.Years, board.Seen{Year: y, LastAt: now})
 		}
-		return all
+		return l
 	}
-	stays := []idp.Year{"2030"}
+	idle := line("urn:idle", board.Unmoved)
+	idle.Active = false
 	v := &view{
-		Status: certs.Status{At: time.Date(2031, 3, 2, 0, 0, 0, 0, time.UTC), Preferred: "2031b", Years: []certs.YearStatus{
-			{Record: certs.Record{Year: "2030"}, Live: true}, {Record: certs.Record{Year: "2031"}, State: certs.Revoked}, {Record: certs.Record{Year: "2031b"}, Live: true},
+		Status: certs.Status{At: now, Preferred: "2032", Attention: []certs.Attention{
+			{Code: certs.CertEnded, Year: "2030"}, {Code: certs.RequestCertEnded}, {Code: certs.RequestCertEnded}, {Code: "another"},
 		}},
 		Plan: []certs.Coming{{Year: "2030", Step: certs.StepRetire, Waits: []certs.Reason{{Code: certs.WaitsUsed}}}},
-		Board: &board.Board{SPs: []board.Line{
-			{SP: "urn:over", Active: true, Years: seen("2030", "2031"), UnmovedFrom: stays},
-			{SP: "urn:both", Active: true, Years: seen("2030", "2031b"), UnmovedFrom: stays},
-			{SP: "urn:idle", Years: seen("2030"), UnmovedFrom: stays},
-			{SP: "urn:idle-unseen"},
+		Board: &board.Board{Target: "2033", Years: []board.Year{
+			{Year: "2030", State: certs.Grace, CertEndAt: now.AddDate(-1, 2, 0), Unmoved: 2},
+			{Year: "2031", State: certs.Expiring, CertEndAt: now.AddDate(0, 3, 0), Unmoved: 1},
+			{Year: "2032", State: certs.Preferred, CertEndAt: now.AddDate(0, 2, 0), Unmoved: 1}, // an odd calendar: it ends first
+			{Year: "2033", State: certs.Published, CertEndAt: now.AddDate(1, 2, 0)},
+			{Year: "2034", State: certs.Revoked, CertEndAt: now.AddDate(2, 2, 0), Unmoved: 1},
+		}, SPs: []board.Line{
+			line("urn:z", board.Unmoved, "2030"), line("urn:a", board.Unmoved, "2030", "2031"), line("urn:b", board.Both, "2032"),
+			line("urn:c", board.Unmoved, "2034"), line("urn:d", board.Moved), line("urn:e", board.Unseen), idle,
 		}},
 	}
-	from, to := v.moving()
-	p := v.wall(from, to)
-	got := fmt.Sprint(from, to, p.Unmoved, p.Both, p.Moved, p.Unseen, len(p.Names), p.Names[1].Name, len(p.Coming[0].Waits))
-	if want := fmt.Sprint("2030", "2031b", 1, 1, 0, 0, 2, "urn:over", 0); got != want {
-		t.Errorf("got %s, want %s", got, want)
+	p := v.wall()
+	got := fmt.Sprint(p.Leaving, p.To, p.Unmoved, p.Both, p.Moved, p.Unseen, len(p.Coming[0].Waits), p.Attention, p.Needs)
+	if want := fmt.Sprint("2032", "2033", 3, 1, 1, 1, 0, 4, []templates.WallNeed{
+		{What: templates.NeedsCertEnded, Year: "2030", Count: 1}, {What: templates.NeedsRequestCert, Count: 2}, {What: templates.NeedsOther, Count: 1},
+	}); got != want {
+		t.Errorf("got  %s\nwant %s", got, want)
+	}
+	var order []string
+	for _, m := range p.Migrations {
+		for _, n := range m.Names {
+			order = append(order, string(m.Year)+" "+n.Name)
+		}
+	}
+	if diff := cmp.Diff([]string{"2032 urn:b", "2031 urn:a", "2030 urn:a", "2030 urn:z", "2034 urn:c"}, order); diff != "" {
+		t.Errorf("names (-want +got):\n%s", diff)
+	}
+	for i := range v.Board.Years {
+		v.Board.Years[i].Unmoved = 0
+	}
+	if p := v.wall(); p.Leaving != "2032" || len(p.Migrations) != 1 {
+		t.Errorf("when all have moved: %+v", p)
+	}
+	v.Board.Target = "2030"
+	if p := v.wall(); p.Leaving != "" || len(p.Migrations) != 0 {
+		t.Errorf("when no one has to leave a year: %+v", p)
+	}
+	for _, code := range certs.AttentionCodes() {
+		if needKeys[code] == "" {
+			t.Errorf("the wall has no words for %s", code)
+		}
 	}
 }

@@ -32,7 +32,8 @@ type Gone struct {
 	// Revoked and EndedAt say how and when it ended; a zero time if that is unknown.
 	Revoked bool
 	EndedAt time.Time
-	// Successor is the preferred year, "" if there is none; Cert its certificate.
+	// Successor is the year that service providers should move to, "" if there is
+	// none; Cert its certificate.
 	Successor idp.Year
 	Cert      *x509.Certificate
 	// SignOut is where the page's form to sign out here goes; "" for no form.
@@ -42,8 +43,8 @@ type Gone struct {
 // goneYear is the answer of a year that is over.
 func goneYear(years *certs.Ring, e certs.Entry, now time.Time) *Gone {
 	g := &Gone{Year: e.Key.Year, Revoked: e.State == certs.Revoked, EndedAt: years.EndedAt(e.Key.Year)}
-	if p, err := years.Preferred(now); err == nil {
-		g.Successor, g.Cert = p.Key.Year, p.Key.Cert
+	if t, ok := years.Target(now); ok {
+		g.Successor, g.Cert = t.Key.Year, t.Key.Cert
 	}
 	return g
 }
@@ -77,8 +78,8 @@ func EndedYear(years *certs.Ring, y idp.Year, now time.Time) error {
 		return gone
 	}
 	gone = &Gone{Year: y}
-	if p, err := years.Preferred(now); err == nil && p.Key.Year != y {
-		gone.Successor, gone.Cert = p.Key.Year, p.Key.Cert
+	if t, ok := years.Target(now); ok && t.Key.Year != y {
+		gone.Successor, gone.Cert = t.Key.Year, t.Key.Cert
 	}
 	return gone
 }

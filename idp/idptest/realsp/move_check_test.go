@@ -118,12 +118,12 @@ func (m *move) checkBoard(t *testing.T, what, key string) {
 	if diff := cmp.Diff(m.requests[key], requests); diff != "" {
 		t.Errorf("%s: requests by year on the board (-want +got):\n%s", what, diff)
 	}
-	move, unmovedFrom := "moved", []string{m.old} // it uses the preferred year, the newest that it knows
+	move, unmovedFrom := "unmoved", []string{m.old}
 	switch {
 	case m.moved[key]:
-		move, unmovedFrom = "both", []string{m.old, m.new} // until fourteen days have passed
-	case m.preferred == m.new:
-		move = "unmoved"
+		move = "both" // until fourteen days have passed
+	case m.status(t).state(m.new) == "created":
+		move, unmovedFrom = "moved", []string{} // there is no newer year to move to
 	}
 	if diff := cmp.Diff([]any{move, unmovedFrom}, []any{line.Move, line.UnmovedFrom}); diff != "" {
 		t.Errorf("%s: move and the years to move from (-want +got):\n%s", what, diff)

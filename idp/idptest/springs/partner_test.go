@@ -38,10 +38,11 @@ type partner struct {
 	last   map[idp.Year]time.Time // successful visits
 }
 
-// unmoved reports whether people would say that the partner has not moved on
-// from the year: no newer one is used, or this one within two weeks.
+// unmoved reports whether people would say that the partner has still to move
+// from the year: it is older than the target, and no newer one is used, or this one
+// is within two weeks.
 func (p *partner) unmoved(y idp.Year, now time.Time) bool {
-	if p.last[y].IsZero() {
+	if p.last[y].IsZero() || y >= target(now) {
 		return false
 	}
 	for newer := range p.last {

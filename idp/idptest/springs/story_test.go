@@ -185,6 +185,21 @@ func preferred(now time.Time) (y idp.Year) {
 	return y
 }
 
+// target is the year that partners should move to: the newest that is live or,
+// while a rollback holds, the preferred one.
+func target(now time.Time) idp.Year {
+	held := false
+	for _, p := range preference {
+		if !at(p.from).After(now) {
+			held = p.by == certs.StepRollback
+		}
+	}
+	if held {
+		return preferred(now)
+	}
+	return slices.Max(live(now))
+}
+
 // live lists the years whose addresses answer: the preferred one, then the
 // newest first.
 func live(now time.Time) []idp.Year {
