@@ -7,6 +7,7 @@ import (
 	"io/fs"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"testing"
 
@@ -105,7 +106,7 @@ func TestSaveNeverOverwrites(t *testing.T) {
 	save(t, d, first)
 	before := files(t, path)
 	other := &Key{Year: "2026", Signer: testRSA()[1], Cert: nil}
-	cert, err := Certify(bytes.NewReader(make([]byte, 1024)), testRSA()[1], "2026", DefaultPolicy(), "https://x.example", at("2026-01-15"))
+	cert, err := Certify(bytes.NewReader(make([]byte, 1024)), testRSA()[1], "2026", endOf("2026"), Spec{}, "https://x.example", at("2026-01-15"))
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -155,10 +156,7 @@ func TestSaveCompletes(t *testing.T) {
 	if err != nil || len(keys) != 1 || keys[0].Cert != nil {
 		t.Fatalf("Load = %v, %v; want a key without certificate", keys, err)
 	}
-	if h := DefaultPolicy().Adopt(History{}, []Made{keys[0].Made()}, at("2026-11-22")); h.State("2026", at("2026-11-22")) != Created {
-		t.Errorf("adopted as %+v, want created", h.Records)
-	}
-	other, err := Certify(bytes.NewReader(make([]byte, 1024)), testRSA()[1], "2026", DefaultPolicy(), "https://x.example", at("2026-01-15"))
+	other, err := Certify(bytes.NewReader(make([]byte, 1024)), testRSA()[1], "2026", endOf("2026"), Spec{}, "https://x.example", at("2026-01-15"))
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -255,7 +253,7 @@ func TestLoadRefusesMismatch(t *testing.T) {
 	t.Parallel()
 	d, path := testDir(t)
 	save(t, d, madeKey(t, "2026"))
-	other, err := Certify(bytes.NewReader(make([]byte, 1024)), testRSA()[1], "2026", DefaultPolicy(), "https://x.example", at("2026-01-15"))
+	other, err := Certify(bytes.NewReader(make([]byte, 1024)), testRSA()[1], "2026", endOf("2026"), Spec{}, "https://x.example", at("2026-01-15"))
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -290,5 +288,86 @@ func TestDestroy(t *testing.T) {
 	}
 	if _, err := os.Stat(filepath.Join(path, "2027.key")); err != nil {
 		t.Error(err)
+	}
+}
+
+// otherKey is a key of the year that is not the one of madeKey.
+func otherKey(t *testing.T, y idp.Year) *Key {
+	t.Helper()
+	k, err := Certify(bytes.NewReader(make([]byte, 1024)), testRSA()[1], y, endOf(y), Spec{}, "https://other.example", at("2026-01-15"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	return k
+}
+
+func yearsOfKeys(keys []*Key) (years []idp.Year) {
+	for _, k := range keys {
+		years = append(years, k.Year)
+	}
+	return years
+}
+
+// One damaged year does not take the others down, and a year is read alone.
+func TestLoadBesideDamagedYear(t *testing.T) {
+	t.Parallel()
+	cert := madeKey(t, "2031")
+	tests := []struct {
+		name  string
+		files map[string]string
+		cert  bool
+	}{
+		{"stray certificate", map[string]string{"2031.crt": ""}, false},
+		{"stray key", map[string]string{"2031.key": "x"}, false},
+		{"two private keys", map[string]string{"2031.key": "x", "2031.token": "x"}, false},
+		{"key under another name", map[string]string{"2031.key": "2026.key", "2031.crt": "2031.crt"}, true},
+		{"another pair's certificate", map[string]string{"2031.key": "2031.key", "2031.crt": "2026.crt"}, true},
+		{"a folder in its place", map[string]string{"2031.key/x": ""}, false},
+	}
+	for _, tt := range tests {
+		t.Run(tt.name, func(t *testing.T) {
+			t.Parallel()
+			source, from := testDir(t)
+			save(t, source, otherKey(t, "2026"))
+			save(t, source, cert)
+			d, path := testDir(t)
+			save(t, d, madeKey(t, "2026"))
+			save(t, d, madeKey(t, "2027"))
+			for name, content := range tt.files {
+				data, err := os.ReadFile(filepath.Join(from, content))
+				if content == "" || err != nil {
+					data = []byte(content)
+				}
+				if err := os.MkdirAll(filepath.Dir(filepath.Join(path, name)), 0o700); err != nil {
+					t.Fatal(err)
+				}
+				if err := os.WriteFile(filepath.Join(path, name), data, 0o600); err != nil {
+					t.Fatal(err)
+				}
+			}
+			keys, err := d.Load()
+			var damaged *DamagedError
+			if !errors.As(err, &damaged) || len(damaged.Years) != 1 || damaged.Years[0].Year != "2031" || damaged.Years[0].Err == nil {
+				t.Fatalf("Load = %v, want it to name 2031", err)
+			}
+			if (damaged.Years[0].Cert != nil) != tt.cert {
+				t.Errorf("its certificate was read: %v, want %v", damaged.Years[0].Cert != nil, tt.cert)
+			}
+			if got := yearsOfKeys(keys); !slices.Equal(got, []idp.Year{"2026", "2027"}) || keys[0].Signer == nil || keys[1].Cert == nil {
+				t.Errorf("the intact keys: %v", got)
+			}
+			if _, err := d.LoadYear("2031"); !errors.As(err, &damaged) {
+				t.Errorf("LoadYear = %v", err)
+			}
+			if k, err := d.LoadYear("2027"); err != nil || k.Signer == nil || k.Cert == nil {
+				t.Errorf("LoadYear of an intact year: %v", err)
+			}
+			if k, err := d.LoadYear("2028"); k != nil || err != nil {
+				t.Errorf("LoadYear of a year without files: %v, %v", k, err)
+			}
+			if _, err := d.LoadYear("../2027"); err == nil {
+				t.Error("LoadYear read what is no year")
+			}
+		})
 	}
 }

@@ -6,6 +6,7 @@ import (
 	"crypto/rsa"
 	"crypto/x509"
 	"fmt"
+	"maps"
 	"slices"
 	"strings"
 	"time"
@@ -78,7 +79,16 @@ type Foreign struct {
 	Public crypto.PublicKey
 	// Others are the keys of all years, over ones too.
 	Others []*Key
+	// Recorded has the SHA-256 of the public key of every year on record, also of
+	// years whose key is lost or destroyed.
+	Recorded map[idp.Year]string
+	// Span is what the certificate must cover.
+	Span Span
 }
+
+// Span is the stretch that a certificate must cover: it must have begun at BeginBy
+// and must not end before EndFrom. EndAt is the end to ask for.
+type Span struct{ BeginBy, EndFrom, EndAt time.Time }
 
 // ImportError is a certificate that is refused: everything that stands against
 // it, and what would be a warning besides.
@@ -102,15 +112,15 @@ func (e *ImportError) Error() string {
 // CheckImport finds all that is wrong with a certificate from elsewhere:
 // problems, any of which refuses it, and warnings. Who signed it is not asked:
 // service providers pin the certificate, or believe our metadata.
-func (p Policy) CheckImport(f Foreign, h History, now time.Time) (problems, warnings []Finding) {
+func CheckImport(f Foreign, now time.Time) (problems, warnings []Finding) {
 	c := &check{Foreign: f}
-	if c.reused(h); !samePublic(f.Public, f.Cert.PublicKey) {
+	if c.reused(); !samePublic(f.Public, f.Cert.PublicKey) {
 		// What else there is to say of it would mislead.
 		c.problem(FoundMismatch, "", "it is the certificate of another key: %s (%s)", f.Cert.Subject, short(f.Cert))
 		return c.problems, nil
 	}
 	c.key()
-	c.dates(p.Span(h, f.Year, now), now)
+	c.dates(now)
 	c.signature()
 	c.uses()
 	c.serial()
@@ -170,11 +180,11 @@ func (c *check) key() {
 // reused finds keys and serial numbers of other years: software that trusts a
 // year must not trust another one by it. A recorded key counts although it is
 // lost or destroyed.
-func (c *check) reused(h History) {
-	for _, r := range h.Records {
-		recorded := r.Year != c.Year && r.PublicKeySHA256 != "" && r.PublicKeySHA256 == PublicKeySHA256(c.Public)
-		if recorded && findKey(c.Others, r.Year) == nil {
-			c.problem(FoundReused, "", "its key is that of %s: every year has its own", r.Year)
+func (c *check) reused() {
+	for _, y := range slices.Sorted(maps.Keys(c.Recorded)) {
+		recorded := y != c.Year && c.Recorded[y] != "" && c.Recorded[y] == PublicKeySHA256(c.Public)
+		if recorded && !slices.ContainsFunc(c.Others, func(o *Key) bool { return o.Year == y }) {
+			c.problem(FoundReused, "", "its key is that of %s: every year has its own", y)
 		}
 	}
 	for _, o := range c.Others {
@@ -191,15 +201,16 @@ func (c *check) reused(h History) {
 	}
 }
 
-func (c *check) dates(span Span, now time.Time) {
+func (c *check) dates(now time.Time) {
+	span := c.Span
 	from, until := c.Cert.NotBefore.UTC(), c.Cert.NotAfter.UTC()
 	ask := fmt.Sprintf("one that is valid from %s or before until %s", date(span.BeginBy), date(span.EndAt))
 	switch {
 	case !until.After(now):
 		c.problem(FoundEnded, ask, "it ended on %s", date(until))
 	case until.Before(span.EndFrom):
-		c.problem(FoundShort, ask, "it ends on %s: that is before %s, when the year after has been published for %d days and is preferred, so service providers would have no time to move",
-			date(until), date(span.EndFrom), moveTime/day)
+		c.problem(FoundShort, ask, "it ends on %s: that is before %s, until when service providers need it to have time to move to the next year",
+			date(until), date(span.EndFrom))
 	case until.Before(span.EndAt):
 		c.warn(FoundEndsSooner, "", "it ends on %s, before the calendar's %s: service providers have that much less time to move to the next year", date(until), date(span.EndAt))
 	}
@@ -210,3 +221,5 @@ func (c *check) dates(span Span, now time.Time) {
 		c.warn(FoundBeginsAhead, "", "it is not valid before %s: publish %s no earlier", from.Format(time.RFC3339), c.Year)
 	}
 }
+
+func date(t time.Time) string { return t.UTC().Format(time.DateOnly) }

@@ -42,6 +42,9 @@ func issued(t testing.TB, pub crypto.PublicKey, change func(*x509.Certificate)) 
 	return cert
 }
 
+// span2027 is what the certificate of 2027 must cover if it comes in January.
+var span2027 = Span{BeginBy: at("2027-02-01"), EndFrom: at("2028-03-01"), EndAt: at("2028-04-01")}
+
 // TestCheckImport gives certificates with one fault each. Codes of problems have
 // a "!" in front.
 func TestCheckImport(t *testing.T) {
@@ -118,8 +121,8 @@ func TestCheckImport(t *testing.T) {
 			if tt.after != nil {
 				tt.after(c)
 			}
-			f := Foreign{Year: "2027", Cert: c, Public: c.PublicKey, Others: []*Key{madeKey(t, "2027")}}
-			got := codes(DefaultPolicy().CheckImport(f, firstStart(t, "2026-11-22").h, at("2027-01-20")))
+			f := Foreign{Year: "2027", Cert: c, Public: c.PublicKey, Others: []*Key{madeKey(t, "2027")}, Span: span2027}
+			got := codes(CheckImport(f, at("2027-01-20")))
 			if diff := cmp.Diff(tt.want, got); diff != "" {
 				t.Errorf("findings (-want +got):\n%s", diff)
 			}
@@ -141,42 +144,21 @@ func codes(problems, warnings []Finding) (all []string) {
 // serial number that another year has is told whatever became of that year.
 func TestCheckImportAgainstOthers(t *testing.T) {
 	t.Parallel()
-	p, h, now := DefaultPolicy(), firstStart(t, "2026-11-22").h, at("2027-01-20")
+	now := at("2027-01-20")
 	key, other := testRSA()[0], testRSA()[1]
 	old := issued(t, &other.PublicKey, nil)
 	gone := []*Key{{Year: "2024", Cert: old}}
 	mismatch := issued(t, &other.PublicKey, func(c *x509.Certificate) { c.IsCA = true })
-	if got := codes(p.CheckImport(Foreign{"2027", mismatch, &key.PublicKey, nil}, h, now)); !cmp.Equal(got, []string{"!key_mismatch"}) {
+	if got := codes(CheckImport(Foreign{Year: "2027", Cert: mismatch, Public: &key.PublicKey, Span: span2027}, now)); !cmp.Equal(got, []string{"!key_mismatch"}) {
 		t.Errorf("another key: %q", got)
 	}
-	if got := codes(p.CheckImport(Foreign{"2027", issued(t, &other.PublicKey, func(c *x509.Certificate) {
+	if got := codes(CheckImport(Foreign{Year: "2027", Cert: issued(t, &other.PublicKey, func(c *x509.Certificate) {
 		c.SerialNumber = new(big.Int).Lsh(big.NewInt(3), 100)
-	}), &other.PublicKey, gone}, h, now)); !cmp.Equal(got, []string{"!key_reused"}) {
+	}), Public: &other.PublicKey, Others: gone, Span: span2027}, now)); !cmp.Equal(got, []string{"!key_reused"}) {
 		t.Errorf("the key of a year that is over: %q", got)
 	}
-	if got := codes(p.CheckImport(Foreign{"2027", issued(t, &key.PublicKey, nil), &key.PublicKey, gone}, h, now)); !cmp.Equal(got, []string{"serial_reused"}) {
+	if got := codes(CheckImport(Foreign{Year: "2027", Cert: issued(t, &key.PublicKey, nil), Public: &key.PublicKey, Others: gone, Span: span2027}, now)); !cmp.Equal(got, []string{"serial_reused"}) {
 		t.Errorf("its serial number: %q", got)
-	}
-}
-
-// What a certificate must cover, by the day on which it comes.
-func TestSpan(t *testing.T) {
-	t.Parallel()
-	tests := []struct {
-		name, now string
-		year      idp.Year
-		want      [3]string // begin by, end from, end at
-	}{
-		{"before its publishing", "2027-01-20", "2027", [3]string{"2027-02-01", "2028-03-01", "2028-04-01"}},
-		{"after it", "2027-02-10", "2027", [3]string{"2027-02-10", "2028-03-01", "2028-04-01"}},
-		{"a letter", "2027-02-10", "2026b", [3]string{"2027-02-10", "2027-03-01", "2027-04-01"}},
-		{"a letter after the end", "2027-06-01", "2026b", [3]string{"2027-06-01", "2028-03-01", "2028-04-01"}},
-	}
-	for _, tt := range tests {
-		s := DefaultPolicy().Span(firstStart(t, "2026-11-22").h, tt.year, at(tt.now))
-		if got := [3]string{date(s.BeginBy), date(s.EndFrom), date(s.EndAt)}; got != tt.want {
-			t.Errorf("%s: %v, want %v", tt.name, got, tt.want)
-		}
 	}
 }
 
@@ -205,13 +187,12 @@ func TestPick(t *testing.T) {
 // and asks for signing.
 func TestRequest(t *testing.T) {
 	t.Parallel()
-	p, key := DefaultPolicy(), testRSA()[0]
-	p.Subject.Organization = "Agency"
-	der, err := Request(rand.Reader, key, "2027", p, "https://login.example.gov:8443")
+	spec, key := Spec{Subject: Subject{Organization: "Agency"}}, testRSA()[0]
+	der, err := Request(rand.Reader, key, "2027", spec, "https://login.example.gov:8443")
 	if err != nil {
 		t.Fatal(err)
 	}
-	again, err := Request(rand.Reader, key, "2027", p, "https://login.example.gov:8443")
+	again, err := Request(rand.Reader, key, "2027", spec, "https://login.example.gov:8443")
 	if err != nil || !bytes.Equal(der, again) {
 		t.Errorf("the second request differs: %v", err)
 	}
@@ -232,8 +213,8 @@ func TestImportError(t *testing.T) {
 	t.Parallel()
 	f := Foreign{Year: "2027", Cert: issued(t, &testRSA()[0].PublicKey, func(c *x509.Certificate) {
 		c.IsCA, c.NotAfter, c.NotBefore = true, at("2027-06-01"), at("2027-05-01")
-	}), Public: &testRSA()[0].PublicKey}
-	problems, warnings := DefaultPolicy().CheckImport(f, History{}, at("2027-01-20"))
+	}), Public: &testRSA()[0].PublicKey, Span: span2027}
+	problems, warnings := CheckImport(f, at("2027-01-20"))
 	text := (&ImportError{Year: "2027", Problems: problems, Warnings: warnings}).Error()
 	for _, want := range []string{
 		"import 2027 refused:\n  it ends on 2027-06-01", "ask for one that is valid from 2027-02-01 or before until 2028-04-01",
@@ -245,5 +226,30 @@ func TestImportError(t *testing.T) {
 	}
 	if strings.Count(text, "\n") != len(problems)+len(warnings) {
 		t.Errorf("%d findings in\n%s", len(problems)+len(warnings), text)
+	}
+}
+
+// A key that another year has is not imported, although that year has lost it:
+// the holder of a revoked key could bring it back as the next year's.
+func TestImportRefusesRecordedKeyOfOtherYear(t *testing.T) {
+	t.Parallel()
+	k := madeKey(t, "2027")
+	pair, err := Certify(bytes.NewReader(bytes.Repeat([]byte{9}, 1024)), k.Signer, "2028", endOf("2028"), Spec{}, "https://idp.example.gov", at("2027-02-15"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, keys := range [][]*Key{nil, {k}} {
+		problems, _ := CheckImport(Foreign{
+			Year: "2028", Cert: pair.Cert, Public: k.Signer.Public(), Others: keys, Recorded: map[idp.Year]string{"2027": PublicKeySHA256(k.Public())},
+		}, at("2027-02-15"))
+		n := 0
+		for _, p := range problems {
+			if p.Code == FoundReused {
+				n++
+			}
+		}
+		if n != 1 {
+			t.Errorf("with %d keys in the folder: %v, want %s once", len(keys), problems, FoundReused)
+		}
 	}
 }

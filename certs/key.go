@@ -1,3 +1,12 @@
+// Package certs makes and keeps the yearly signing keys and their X.509 certificates.
+//
+//	Key    the key of one year, with its certificate
+//	Dir    the folder of sealed private keys and certificates
+//	Vault  a token (PKCS#11) that keeps private keys instead
+//
+// It also makes certification requests and reads and checks what comes back from an
+// external authority. It knows no calendar and no state of a year: package rotation has
+// the rules, and package keyring says which key signs.
 package certs
 
 import (
@@ -48,35 +57,63 @@ func Derived[T any](k *Key, build func(*Key) (T, error)) (T, error) {
 // providers whose clock is behind.
 const backdate = 5 * time.Minute
 
+// Spec is the form of new keys and certificates.
+type Spec struct {
+	// Bits is the length of an RSA key: 2048 (also if it is 0), 3072 or 4096.
+	Bits int
+	// Subject is the name in certificates.
+	Subject Subject
+}
+
+// KeyBits is the length of a new RSA key in bits.
+func (s Spec) KeyBits() int {
+	if s.Bits == 0 {
+		return 2048
+	}
+	return s.Bits
+}
+
+// Validate refuses a key length that is not offered.
+func (s Spec) Validate() error {
+	switch s.KeyBits() {
+	case 2048, 3072, 4096:
+		return nil
+	}
+	return fmt.Errorf("signing key of %d bits: use 2048, 3072 or 4096", s.Bits)
+}
+
+// Subject is the name in new certificates.
+type Subject struct {
+	// CommonName; empty: the host of the base URL.
+	CommonName string
+	// The rest is left out of the name where it is empty.
+	Country, Province, Locality, Organization, OrganizationalUnit string
+}
+
 // NewKey makes a private key and its certificate for the year; see Certify for
 // the certificate. The key itself is drawn from the system's randomness.
-func NewKey(rand io.Reader, y idp.Year, p Policy, baseURL string, now time.Time) (*Key, error) {
-	if err := p.Validate(); err != nil {
+func NewKey(rand io.Reader, y idp.Year, end time.Time, spec Spec, baseURL string, now time.Time) (*Key, error) {
+	if err := spec.Validate(); err != nil {
 		return nil, err
 	}
-	signer, err := rsa.GenerateKey(rand, p.KeyBits)
+	signer, err := rsa.GenerateKey(rand, spec.KeyBits())
 	if err != nil {
 		return nil, fmt.Errorf("signing key %s: %w", y, err)
 	}
-	return Certify(rand, signer, y, p, baseURL, now)
+	return Certify(rand, signer, y, end, spec, baseURL, now)
 }
 
 // Certify makes the self-signed certificate of a private key: RSA-SHA256, for
 // digital signatures only, no CA, serial of 128 random bits from rand, valid
-// from five minutes before now to the year's CertEndAt.
-func Certify(rand io.Reader, signer crypto.Signer, y idp.Year, p Policy, baseURL string, now time.Time) (*Key, error) {
-	return CertifyUntil(rand, signer, y, p.Dates(y).CertEndAt, p, baseURL, now)
-}
-
-// CertifyUntil is Certify with another end, as a Step can ask for it.
-func CertifyUntil(rand io.Reader, signer crypto.Signer, y idp.Year, end time.Time, p Policy, baseURL string, now time.Time) (*Key, error) {
+// from five minutes before now to end.
+func Certify(rand io.Reader, signer crypto.Signer, y idp.Year, end time.Time, spec Spec, baseURL string, now time.Time) (*Key, error) {
 	if !y.Valid() {
 		return nil, fmt.Errorf("signing key: %q is not a year", y)
 	}
 	if !end.After(now) {
 		return nil, fmt.Errorf("signing key %s: its certificate would have ended on %s", y, end.Format(time.DateOnly))
 	}
-	name, err := p.Subject.name(baseURL)
+	name, err := spec.Subject.name(baseURL)
 	if err != nil {
 		return nil, fmt.Errorf("signing key %s: %w", y, err)
 	}
@@ -146,16 +183,13 @@ func list(s string) []string {
 	return []string{s}
 }
 
-// Made is what the calendar's decision needs of the key.
-func (k *Key) Made() Made {
-	m := Made{Year: k.Year, HasKey: k.Signer != nil, Elsewhere: k.Elsewhere, CertSHA256: CertSHA256(k.Cert)}
-	if k.Cert != nil {
-		m.CertEndAt = k.Cert.NotAfter
-	}
+// Public is the public half of the private key or, without that, the key of the
+// certificate; nil if there is neither.
+func (k *Key) Public() crypto.PublicKey {
 	if all := k.public(); len(all) > 0 {
-		m.PublicKeySHA256 = PublicKeySHA256(all[0])
+		return all[0]
 	}
-	return m
+	return nil
 }
 
 // check reports whether the parts of the key belong together.

@@ -23,11 +23,22 @@ var testRSA = sync.OnceValue(func() (keys [2]*rsa.PrivateKey) {
 	return keys
 })
 
+func at(s string) time.Time {
+	for _, layout := range []string{time.DateOnly, time.RFC3339} {
+		if t, err := time.Parse(layout, s); err == nil {
+			return t
+		}
+	}
+	panic("not a time: " + s)
+}
+
+// endOf is when the certificate of a year ends.
+func endOf(y idp.Year) time.Time { return at(string(y[:4])+"-04-01").AddDate(1, 0, 0) }
+
 // madeKey is the key of a year made on its making date.
 func madeKey(t testing.TB, y idp.Year) *Key {
 	t.Helper()
-	p := DefaultPolicy()
-	k, err := Certify(rand.Reader, testRSA()[0], y, p, "https://idp.example.gov:8443", p.Dates(y).MakeAt)
+	k, err := Certify(rand.Reader, testRSA()[0], y, endOf(y), Spec{}, "https://idp.example.gov:8443", at(string(y[:4])+"-01-15"))
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -37,7 +48,7 @@ func madeKey(t testing.TB, y idp.Year) *Key {
 func TestNewKey(t *testing.T) {
 	t.Parallel()
 	now := at("2026-11-22T10:00:00Z")
-	k, err := NewKey(rand.Reader, "2026", DefaultPolicy(), "https://idp.example.gov:8443/x", now)
+	k, err := NewKey(rand.Reader, "2026", endOf("2026"), Spec{}, "https://idp.example.gov:8443/x", now)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -75,7 +86,6 @@ func TestNewKey(t *testing.T) {
 
 func TestCertifySubject(t *testing.T) {
 	t.Parallel()
-	p := DefaultPolicy()
 	tests := []struct {
 		name    string
 		subject Subject
@@ -93,9 +103,7 @@ func TestCertifySubject(t *testing.T) {
 	for _, tt := range tests {
 		t.Run(tt.name, func(t *testing.T) {
 			t.Parallel()
-			p := p
-			p.Subject = tt.subject
-			k, err := Certify(rand.Reader, testRSA()[0], "2026", p, tt.baseURL, at("2026-11-22"))
+			k, err := Certify(rand.Reader, testRSA()[0], "2026", endOf("2026"), Spec{Subject: tt.subject}, tt.baseURL, at("2026-11-22"))
 			if tt.want == "" {
 				if err == nil {
 					t.Errorf("made %s", k.Cert.Subject)
@@ -111,28 +119,27 @@ func TestCertifySubject(t *testing.T) {
 
 func TestCertifyRefuses(t *testing.T) {
 	t.Parallel()
-	p := DefaultPolicy()
 	tests := []struct {
 		name string
 		year idp.Year
+		end  string
 		now  string
 	}{
-		{"not a year", "26", "2026-11-22"},
-		{"a path", "../2026", "2026-11-22"},
-		{"past the certificate's end", "2024", "2026-11-22"},
-		{"at the certificate's end", "2025", "2026-04-01"},
+		{"not a year", "26", "2027-04-01", "2026-11-22"},
+		{"a path", "../2026", "2027-04-01", "2026-11-22"},
+		{"past the certificate's end", "2024", "2025-04-01", "2026-11-22"},
+		{"at the certificate's end", "2025", "2026-04-01", "2026-04-01"},
 	}
 	for _, tt := range tests {
 		t.Run(tt.name, func(t *testing.T) {
 			t.Parallel()
-			if _, err := Certify(rand.Reader, testRSA()[0], tt.year, p, "https://idp.example", at(tt.now)); err == nil {
+			if _, err := Certify(rand.Reader, testRSA()[0], tt.year, at(tt.end), Spec{}, "https://idp.example", at(tt.now)); err == nil {
 				t.Error("made a certificate")
 			}
 		})
 	}
-	if k, err := Certify(rand.Reader, testRSA()[0], "2026b", p, "https://idp.example", at("2026-11-22")); err != nil ||
-		!k.Cert.NotAfter.Equal(at("2027-04-01")) {
-		t.Errorf("emergency key: %v, %v; want the end of 2026's certificate", k, err)
+	if k, err := NewKey(rand.Reader, "2026", endOf("2026"), Spec{Bits: 1024}, "https://idp.example", at("2026-11-22")); err == nil {
+		t.Errorf("made a key of 1024 bits: %v", k.Year)
 	}
 }
 

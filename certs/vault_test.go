@@ -47,7 +47,7 @@ func TestDirVault(t *testing.T) {
 	}
 	waits := &Key{Year: "2027", Signer: &VaultKey{Vault: vault, Year: "2027", Pub: pub}, Elsewhere: true}
 	save(t, d, waits)
-	k, err := Certify(rand.Reader, waits.Signer, "2027", DefaultPolicy(), "https://idp.example.gov", at("2027-01-15"))
+	k, err := Certify(rand.Reader, waits.Signer, "2027", endOf("2027"), Spec{}, "https://idp.example.gov", at("2027-01-15"))
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -95,7 +95,7 @@ func TestDirElsewhere(t *testing.T) {
 	save(t, d, &Key{Year: "2027", Signer: k.Signer, Elsewhere: true})
 	for range 2 {
 		keys, err := d.Load()
-		if err != nil || len(keys) != 1 || !keys[0].Elsewhere || !keys[0].Made().Elsewhere {
+		if err != nil || len(keys) != 1 || !keys[0].Elsewhere {
 			t.Fatalf("loaded %+v, %v", keys, err)
 		}
 		if keys[0].Cert == nil {

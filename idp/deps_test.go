@@ -17,29 +17,34 @@ import (
 	"golang.org/x/mod/modfile"
 )
 
-// layers is the order of imports, written down once: a package may import those
-// in the layers above its own, and within a layer nobody imports a neighbour.
-// The list reads like the way of a request turned upside down.
-var layers = [][]string{
-	{"idp", "idp/mailbox", "idp/durable", "idp/gate", "idp/spelling", "idp/shell", "idp/secretfile", "idp/budget", "idp/filetext"},
-	{"idp/partnercert"},
-	{"idp/seal", "idp/audit", "idp/xmltree", "certs"},
-	{"templates"},
-	{"idp/xmldsig"},
-	{"idp/xmlenc"},
-	{"idp/saml"},
-	{"idp/assurance", "idp/idptest/corpus"},
-	{"metadata", "idp/account", "idp/session", "idp/rotation", "certs/token", "idp/rekey", "idp/link", "idp/store/storetest", "idp/store/bolt", "idp/trail"},
-	{"idp/sp"},
-	{"idp/ending", "idp/usage"},
-	{"idp/board", "idp/rehearsal", "idp/inspect", "idp/signing"},
-	{"idp/notice"},
-	{"idp/web"},
-	{"idp/yearaccess"},
-	{"idp/authn", "idp/sso", "idp/logout", "idp/published", "idp/watch", "idp/developers"}, // handlers never meet but through a stored request
-	{"idp/server", "idp/admin"},
-	{"idp/idptest"},
-	{"cmd/vernal"},
+// layers is the order of imports: a package may import those of the layers above its own,
+// and within a layer no package imports another. The list reads like the way of a request
+// turned upside down.
+var layers = []struct {
+	name     string
+	packages []string
+}{
+	{"vocabulary and small tools", []string{"idp", "idp/mailbox", "idp/durable", "idp/gate", "idp/spelling", "idp/shell", "idp/secretfile", "idp/budget", "idp/filetext"}},
+	{"rules of the rotation", []string{"idp/rotation"}},
+	{"texts and pages", []string{"templates"}},
+	{"certificates of partners", []string{"idp/partnercert"}},
+	{"keys and parsers", []string{"idp/seal", "idp/audit", "idp/xmltree", "certs"}},
+	{"our keys by year", []string{"idp/keyring"}},
+	{"XML signatures", []string{"idp/xmldsig"}},
+	{"XML encryption", []string{"idp/xmlenc"}},
+	{"SAML messages", []string{"idp/saml"}},
+	{"assurance", []string{"idp/assurance", "idp/idptest/corpus"}},
+	{"state: what is kept, and who writes it", []string{"metadata", "idp/account", "idp/session", "idp/rotator", "certs/token", "idp/rekey", "idp/link", "idp/store/storetest", "idp/store/bolt", "idp/trail"}},
+	{"service providers", []string{"idp/sp"}},
+	{"ledgers of what they did", []string{"idp/ending", "idp/usage"}},
+	{"reports and signatures", []string{"idp/board", "idp/rehearsal", "idp/inspect", "idp/signing"}},
+	{"notices", []string{"idp/notice"}},
+	{"web", []string{"idp/web"}},
+	{"access to years", []string{"idp/yearaccess"}},
+	{"handlers, which meet only through a stored request", []string{"idp/authn", "idp/sso", "idp/logout", "idp/published", "idp/watch", "idp/developers"}},
+	{"wiring", []string{"idp/server", "idp/admin"}},
+	{"test harness", []string{"idp/idptest"}},
+	{"the program", []string{"cmd/vernal"}},
 }
 
 // only says which packages may import a library or, of ours, a package that
@@ -59,9 +64,10 @@ var only = map[string][]string{
 func TestImportsPointOneWay(t *testing.T) {
 	t.Parallel()
 	rank := map[string]int{}
+	layerOf := map[string]string{}
 	for i, layer := range layers {
-		for _, p := range layer {
-			rank["vernal/"+p] = i + 1
+		for _, p := range layer.packages {
+			rank["vernal/"+p], layerOf["vernal/"+p] = i+1, layer.name
 		}
 	}
 	for file, imports := range importsOf(t, "..") {
@@ -77,7 +83,7 @@ func TestImportsPointOneWay(t *testing.T) {
 				t.Errorf("%s: package %s has no layer; give it one in this test", file, pkg)
 			}
 			if rank[imp] >= rank[pkg] {
-				t.Errorf("%s imports %s, which is not above it", file, imp)
+				t.Errorf("%s (%s) imports %s (%s), which is not above it", file, layerOf[pkg], imp, layerOf[imp])
 			}
 		}
 	}

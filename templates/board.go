@@ -9,8 +9,8 @@ import (
 	"io/fs"
 	"time"
 
-	"vernal/certs"
 	"vernal/idp"
+	"vernal/idp/rotation"
 )
 
 // The pages of the admin listener: the board, for those who run the rotation,
@@ -30,7 +30,7 @@ type BoardPage struct {
 	Held        bool   // no newer year is preferred by itself, since a rollback
 	DataURL     string // the same as JSON
 	Years       []BoardYear
-	Attention   []certs.Attention
+	Attention   []rotation.Attention
 	// MoreAttention counts those that are left out.
 	MoreAttention int
 	Coming        []BoardStep
@@ -81,7 +81,7 @@ type BoardStep struct {
 	Days int
 	// ByHand: a person takes the step; Stuck: it has no date.
 	ByHand, Stuck bool
-	Waits         []certs.Reason // why it is late
+	Waits         []rotation.Reason // why it is late
 }
 
 // BoardFilter is a link to a part of the list.
@@ -106,7 +106,7 @@ type BoardSP struct {
 	Move     Key
 	Years    []BoardUse
 	Certs    []BoardCert
-	Warnings []certs.Reason
+	Warnings []rotation.Reason
 	Contacts []string
 	Fetches  []BoardFetch
 }

@@ -1,10 +1,10 @@
 package templates
 
-import "vernal/certs"
-
 import (
 	"strconv"
 	"time"
+
+	"vernal/idp/rotation"
 )
 
 // Key names a text in the catalogues.
@@ -104,9 +104,9 @@ const (
 
 // StepKey is what comes for a year with a step or, without one, the end of its
 // certificate; {0} is the year.
-func StepKey(step certs.StepKind) Key { return "comes." + stepName(step) }
+func StepKey(step rotation.StepKind) Key { return "comes." + stepName(step) }
 
-func stepName(step certs.StepKind) Key {
+func stepName(step rotation.StepKind) Key {
 	if step == "" {
 		return "certificate_end"
 	}

@@ -8,8 +8,8 @@ import (
 	"strings"
 	"time"
 
-	"vernal/certs"
 	"vernal/idp"
+	"vernal/idp/rotation"
 )
 
 // Phrases renders in one language what the rotation says in codes: reasons,
@@ -53,7 +53,7 @@ func newPhrases(c catalogue) *Phrases {
 }
 
 // Reason renders a reason; "" for none.
-func (p *Phrases) Reason(r certs.Reason) string {
+func (p *Phrases) Reason(r rotation.Reason) string {
 	if r.IsZero() {
 		return ""
 	}
@@ -61,7 +61,7 @@ func (p *Phrases) Reason(r certs.Reason) string {
 }
 
 // Reasons renders several reasons as one sentence.
-func (p *Phrases) Reasons(all []certs.Reason) string {
+func (p *Phrases) Reasons(all []rotation.Reason) string {
 	texts := make([]string, len(all))
 	for i, r := range all {
 		texts[i] = p.Reason(r)
@@ -70,14 +70,14 @@ func (p *Phrases) Reasons(all []certs.Reason) string {
 }
 
 // Attention renders what an operator should see to.
-func (p *Phrases) Attention(a certs.Attention) string {
+func (p *Phrases) Attention(a rotation.Attention) string {
 	values := p.values(a.Args)
 	values["year"], values["because"] = string(a.Year), p.Reasons(a.Because)
 	return p.fill("attention."+string(a.Code), values)
 }
 
 // Refusal renders why a step is refused.
-func (p *Phrases) Refusal(e *certs.RefusedError) string {
+func (p *Phrases) Refusal(e *rotation.RefusedError) string {
 	text, err := p.c.text("reason_part.refused", string(e.Kind), string(e.Year), p.Reason(e.Because))
 	if err != nil {
 		return e.Error()
@@ -88,15 +88,15 @@ func (p *Phrases) Refusal(e *certs.RefusedError) string {
 // Coming is what a step will do to a year; without a step it is the end of the
 // year's certificate. Past is the same afterwards, and Meaning what it means for
 // operators; "" if there is nothing to say.
-func (p *Phrases) Coming(step certs.StepKind, y idp.Year) string { return p.step(StepKey(step), y) }
+func (p *Phrases) Coming(step rotation.StepKind, y idp.Year) string { return p.step(StepKey(step), y) }
 
 // Past is Coming afterwards.
-func (p *Phrases) Past(step certs.StepKind, y idp.Year) string {
+func (p *Phrases) Past(step rotation.StepKind, y idp.Year) string {
 	return p.step("past."+stepName(step), y)
 }
 
 // Meaning is what a step means for operators.
-func (p *Phrases) Meaning(step certs.StepKind) string { return p.c["means."+stepName(step)] }
+func (p *Phrases) Meaning(step rotation.StepKind) string { return p.c["means."+stepName(step)] }
 
 // Text is a text of the catalogue that is about a year or a command line.
 func (p *Phrases) Text(key Key, args ...string) string {
@@ -113,7 +113,7 @@ func (p *Phrases) step(key Key, y idp.Year) string { return p.Text(key, string(y
 const maxNamed = 5
 
 // values are the arguments as texts, by their JSON names.
-func (p *Phrases) values(a certs.Args) map[string]string {
+func (p *Phrases) values(a rotation.Args) map[string]string {
 	v := map[string]string{
 		"year": string(a.Year), "step": string(a.Step), "sha256": a.SHA256, "value": line(a.Value),
 		"days": p.days(a.Days), "days_left": p.days(a.DaysLeft), "count": p.c.number(a.Count), "entity_ids": p.names(a.SPs),
@@ -189,7 +189,7 @@ func marksOf(text string) (names []string) {
 }
 
 // FillStatus renders every reason of a status into its Text, for those who read JSON.
-func (p *Phrases) FillStatus(st *certs.Status) {
+func (p *Phrases) FillStatus(st *rotation.Status) {
 	p.FillSteps(st.Steps)
 	for i := range st.Due {
 		p.fillReason(&st.Due[i].Why)
@@ -208,14 +208,14 @@ func (p *Phrases) FillStatus(st *certs.Status) {
 }
 
 // FillSteps renders why each step is taken into its Text.
-func (p *Phrases) FillSteps(steps []certs.Step) {
+func (p *Phrases) FillSteps(steps []rotation.Step) {
 	for i := range steps {
 		p.fillReason(&steps[i].Why)
 	}
 }
 
 // FillPlan renders every reason of a plan into its Text.
-func (p *Phrases) FillPlan(plan []certs.Coming) {
+func (p *Phrases) FillPlan(plan []rotation.Coming) {
 	for i := range plan {
 		p.fillReason(&plan[i].Why)
 		p.fillReasons(plan[i].Waits)
@@ -223,22 +223,22 @@ func (p *Phrases) FillPlan(plan []certs.Coming) {
 }
 
 // FillReasons renders the reasons into their Text.
-func (p *Phrases) FillReasons(all []certs.Reason) { p.fillReasons(all) }
+func (p *Phrases) FillReasons(all []rotation.Reason) { p.fillReasons(all) }
 
-func (p *Phrases) fillReasons(all []certs.Reason) {
+func (p *Phrases) fillReasons(all []rotation.Reason) {
 	for i := range all {
 		p.fillReason(&all[i])
 	}
 }
 
-func (p *Phrases) fillReason(r *certs.Reason) { r.Text = p.Reason(*r) }
+func (p *Phrases) fillReason(r *rotation.Reason) { r.Text = p.Reason(*r) }
 
 // reasonFuncs are what pages call to render the rotation's codes.
 func (p *Phrases) reasonFuncs() map[string]any {
 	return map[string]any{
-		"reason":    func(r certs.Reason) htmltemplate.HTML { return escape(p.Reason(r)) },
-		"reasons":   func(all []certs.Reason) htmltemplate.HTML { return escape(p.Reasons(all)) },
-		"attention": func(a certs.Attention) htmltemplate.HTML { return escape(p.Attention(a)) },
+		"reason":    func(r rotation.Reason) htmltemplate.HTML { return escape(p.Reason(r)) },
+		"reasons":   func(all []rotation.Reason) htmltemplate.HTML { return escape(p.Reasons(all)) },
+		"attention": func(a rotation.Attention) htmltemplate.HTML { return escape(p.Attention(a)) },
 	}
 }
 

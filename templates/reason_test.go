@@ -8,15 +8,15 @@ import (
 	"testing"
 	"time"
 
-	"vernal/certs"
 	"vernal/idp"
+	"vernal/idp/rotation"
 )
 
 // allArgs fills every argument.
-var allArgs = certs.Args{
+var allArgs = rotation.Args{
 	Year: "2026", From: time.Date(2027, 4, 1, 0, 0, 0, 0, time.UTC), To: time.Date(2027, 4, 2, 0, 0, 0, 0, time.UTC),
 	Date: time.Date(2027, 4, 3, 0, 0, 0, 0, time.UTC), Until: time.Date(2027, 4, 4, 0, 0, 0, 0, time.UTC),
-	Days: 14, DaysLeft: 1, Step: certs.StepRetire, State: certs.Grace, SPs: []idp.EntityID{"urn:sp"}, Count: 3, SHA256: "c3c3", Value: "disk is full",
+	Days: 14, DaysLeft: 1, Step: rotation.StepRetire, State: rotation.Grace, SPs: []idp.EntityID{"urn:sp"}, Count: 3, SHA256: "c3c3", Value: "disk is full",
 }
 
 func phrasesIn(t *testing.T, lang Lang) *Phrases {
@@ -52,14 +52,14 @@ func TestEveryCodeHasText(t *testing.T) {
 		t.Run(string(lang), func(t *testing.T) {
 			t.Parallel()
 			p := phrasesIn(t, lang)
-			for _, code := range certs.ReasonCodes() {
-				check(t, p, "reason."+string(code), code.Fields(), p.Reason(certs.Reason{Code: code, Args: allArgs}))
+			for _, code := range rotation.ReasonCodes() {
+				check(t, p, "reason."+string(code), code.Fields(), p.Reason(rotation.Reason{Code: code, Args: allArgs}))
 			}
-			for _, code := range certs.AttentionCodes() {
-				a := certs.Attention{Code: code, Year: "2026", Args: allArgs, Because: []certs.Reason{{Code: certs.WaitsNoNewerYear}}}
+			for _, code := range rotation.AttentionCodes() {
+				a := rotation.Attention{Code: code, Year: "2026", Args: allArgs, Because: []rotation.Reason{{Code: rotation.WaitsNoNewerYear}}}
 				check(t, p, "attention."+string(code), append(code.Fields(), "year", "because"), p.Attention(a))
 			}
-			for _, step := range append(certs.StepKinds(), "") {
+			for _, step := range append(rotation.StepKinds(), "") {
 				if step == "" || step.IsAutomatic() {
 					for _, text := range []string{p.Coming(step, "2026"), p.Past(step, "2026"), p.Meaning(step)} {
 						if text == "" || hole.MatchString(text) || strings.HasPrefix(text, "comes.") || strings.HasPrefix(text, "past.") {
@@ -84,24 +84,24 @@ func TestReasonText(t *testing.T) {
 	tests := []struct {
 		name, got, want string
 	}{
-		{"date and names", p.Reason(certs.Reason{Code: "plain", Args: certs.Args{Date: date, SPs: []idp.EntityID{"urn:a", "urn:b"}}}), "on 2.4.2027 by urn:a, urn:b"},
-		{"many names", p.Reason(certs.Reason{Code: "plain", Args: certs.Args{Date: date, SPs: []idp.EntityID{"a", "b", "c", "d", "e", "f", "g"}}}), "on 2.4.2027 by a, b, c, d, e and 2 more"},
-		{"optional part", p.Reason(certs.Reason{Code: "part", Args: certs.Args{Days: 1, SPs: []idp.EntityID{"urn:a"}}}), "used by urn:a, 1 day"},
-		{"without it", p.Reason(certs.Reason{Code: "part", Args: certs.Args{Days: 14}}), "used, 14 days"},
-		{"a mark in foreign text", p.Reason(certs.Reason{Code: "value", Args: certs.Args{Value: "{date} [[x]]"}}), "it said {date} [[x]]"},
-		{"a control character", p.Reason(certs.Reason{Code: "value", Args: certs.Args{Value: "a\x1b[31mb"}}), `it said a\x1b[31mb`},
-		{"several", p.Reasons([]certs.Reason{{Code: "value", Args: certs.Args{Value: "a;b"}}, {Code: "part", Args: certs.Args{Days: 2}}}), "it said a;b; used, 2 days"},
-		{"attention", p.Attention(certs.Attention{Code: certs.StepHeld, Year: "2026", Args: certs.Args{Step: certs.StepRetire}, Because: []certs.Reason{{Code: "value", Args: certs.Args{Value: "no"}}}}), "retire 2026: it said no"},
-		{"attention without a reason", p.Attention(certs.Attention{Code: certs.StepHeld, Year: "2026", Args: certs.Args{Step: certs.StepRetire}}), "retire 2026"},
-		{"a code of a newer program", p.Reason(certs.Reason{Code: "of_tomorrow"}), "reason.of_tomorrow"},
-		{"none", p.Reason(certs.Reason{}), ""},
+		{"date and names", p.Reason(rotation.Reason{Code: "plain", Args: rotation.Args{Date: date, SPs: []idp.EntityID{"urn:a", "urn:b"}}}), "on 2.4.2027 by urn:a, urn:b"},
+		{"many names", p.Reason(rotation.Reason{Code: "plain", Args: rotation.Args{Date: date, SPs: []idp.EntityID{"a", "b", "c", "d", "e", "f", "g"}}}), "on 2.4.2027 by a, b, c, d, e and 2 more"},
+		{"optional part", p.Reason(rotation.Reason{Code: "part", Args: rotation.Args{Days: 1, SPs: []idp.EntityID{"urn:a"}}}), "used by urn:a, 1 day"},
+		{"without it", p.Reason(rotation.Reason{Code: "part", Args: rotation.Args{Days: 14}}), "used, 14 days"},
+		{"a mark in foreign text", p.Reason(rotation.Reason{Code: "value", Args: rotation.Args{Value: "{date} [[x]]"}}), "it said {date} [[x]]"},
+		{"a control character", p.Reason(rotation.Reason{Code: "value", Args: rotation.Args{Value: "a\x1b[31mb"}}), `it said a\x1b[31mb`},
+		{"several", p.Reasons([]rotation.Reason{{Code: "value", Args: rotation.Args{Value: "a;b"}}, {Code: "part", Args: rotation.Args{Days: 2}}}), "it said a;b; used, 2 days"},
+		{"attention", p.Attention(rotation.Attention{Code: rotation.StepHeld, Year: "2026", Args: rotation.Args{Step: rotation.StepRetire}, Because: []rotation.Reason{{Code: "value", Args: rotation.Args{Value: "no"}}}}), "retire 2026: it said no"},
+		{"attention without a reason", p.Attention(rotation.Attention{Code: rotation.StepHeld, Year: "2026", Args: rotation.Args{Step: rotation.StepRetire}}), "retire 2026"},
+		{"a code of a newer program", p.Reason(rotation.Reason{Code: "of_tomorrow"}), "reason.of_tomorrow"},
+		{"none", p.Reason(rotation.Reason{}), ""},
 	}
 	for _, tt := range tests {
 		if tt.got != tt.want {
 			t.Errorf("%s: %q, want %q", tt.name, tt.got, tt.want)
 		}
 	}
-	if page := string(p.reasonFuncs()["reason"].(func(certs.Reason) htmltemplate.HTML)(certs.Reason{Code: "value", Args: certs.Args{Value: "<b>"}})); page != "it said &lt;b&gt;" {
+	if page := string(p.reasonFuncs()["reason"].(func(rotation.Reason) htmltemplate.HTML)(rotation.Reason{Code: "value", Args: rotation.Args{Value: "<b>"}})); page != "it said &lt;b&gt;" {
 		t.Errorf("on a page: %s", page)
 	}
 }

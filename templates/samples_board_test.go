@@ -7,8 +7,8 @@ import (
 	"strings"
 	"time"
 
-	"vernal/certs"
 	"vernal/idp"
+	"vernal/idp/rotation"
 )
 
 // boardSamples are the pages of the admin listener, with no service provider,
@@ -41,11 +41,11 @@ var boardAt = time.Date(2027, 3, 9, 14, 5, 0, 0, time.UTC)
 
 func boardYears() []BoardYear {
 	retire := BoardStep{Year: "2026", What: StepKey(""), At: boardAt.AddDate(0, 0, 23), Days: 23}
-	next := BoardStep{Year: "2028", What: StepKey(certs.StepCreate), At: boardAt.AddDate(0, 10, 6), Days: 312}
+	next := BoardStep{Year: "2028", What: StepKey(rotation.StepCreate), At: boardAt.AddDate(0, 10, 6), Days: 312}
 	return []BoardYear{
 		{Year: "2025", State: YearGrace, Live: true, CertEndAt: boardAt.AddDate(-1, 0, 23), CertDays: -342, CertEnded: true,
 			RetireAt: boardAt.AddDate(0, -8, 0), RetireDays: -243, SPs: 1, Leaving: true, Unmoved: 1, UnmovedURL: "/rotation?show=unmoved&year=2025",
-			Next: &BoardStep{Year: "2025", What: StepKey(certs.StepRetire), At: boardAt, Stuck: true, Waits: []certs.Reason{{Code: certs.WaitsUsed, Args: certs.Args{Date: boardAt.AddDate(0, 0, -1), Days: 14, DaysLeft: 13, SPs: []idp.EntityID{"urn:a", "urn:b"}}}}}},
+			Next: &BoardStep{Year: "2025", What: StepKey(rotation.StepRetire), At: boardAt, Stuck: true, Waits: []rotation.Reason{{Code: rotation.WaitsUsed, Args: rotation.Args{Date: boardAt.AddDate(0, 0, -1), Days: 14, DaysLeft: 13, SPs: []idp.EntityID{"urn:a", "urn:b"}}}}}},
 		{Year: "2026", State: YearExpiring, Live: true, CertEndAt: boardAt.AddDate(0, 0, 23), CertDays: 23, RetireAt: boardAt.AddDate(0, 3, 22), RetireDays: 114,
 			SPs: 118, Leaving: true, Unmoved: 42, UnmovedURL: "/rotation?show=unmoved&year=2026", Next: &retire},
 		{Year: "2027", State: YearPreferred, Live: true, Preferred: true, CertEndAt: boardAt.AddDate(1, 0, 23), CertDays: 389,
@@ -57,15 +57,15 @@ func boardYears() []BoardYear {
 func boardSample(n int) BoardPage {
 	p := BoardPage{
 		At: boardAt, DataURL: "/rotation.json", Years: boardYears(), Preferred: "2027", Target: "2027", Moved: n / 3, Seen: n - 1,
-		Attention: []certs.Attention{
-			{Code: certs.CertEnded, Year: "2025", Args: certs.Args{Date: boardAt.AddDate(-1, 0, 23)}},
-			{Code: certs.StepFailed, Year: "2028", Args: certs.Args{Step: certs.StepCreate, Date: boardAt, Value: "the vault is sealed"}},
+		Attention: []rotation.Attention{
+			{Code: rotation.CertEnded, Year: "2025", Args: rotation.Args{Date: boardAt.AddDate(-1, 0, 23)}},
+			{Code: rotation.StepFailed, Year: "2028", Args: rotation.Args{Step: rotation.StepCreate, Date: boardAt, Value: "the vault is sealed"}},
 		},
 		Coming: []BoardStep{
-			{Year: "2025", What: StepKey(certs.StepRetire), Stuck: true, ByHand: true, Waits: []certs.Reason{{Code: certs.WaitsExternalKey}}},
+			{Year: "2025", What: StepKey(rotation.StepRetire), Stuck: true, ByHand: true, Waits: []rotation.Reason{{Code: rotation.WaitsExternalKey}}},
 			{Year: "2026", What: StepKey(""), At: boardAt.AddDate(0, 0, 23), Days: 23},
-			{Year: "2026", What: StepKey(certs.StepRetire), At: boardAt.AddDate(0, 3, 22), Days: 114},
-			{Year: "2028", What: StepKey(certs.StepCreate), At: boardAt.AddDate(0, 10, 6), Days: 312, ByHand: true},
+			{Year: "2026", What: StepKey(rotation.StepRetire), At: boardAt.AddDate(0, 3, 22), Days: 114},
+			{Year: "2028", What: StepKey(rotation.StepCreate), At: boardAt.AddDate(0, 10, 6), Days: 312, ByHand: true},
 		},
 		Moves: []BoardFilter{{MoveAll, "", n, "/rotation", true}, {MoveUnmoved, "", n / 2, "/rotation?show=unmoved", false},
 			{MoveBoth, "", 1, "/rotation?show=both", false}, {MoveMoved, "", n / 3, "/rotation?show=moved", false}, {MoveUnseen, "", 1, "/rotation?show=unseen", false}, {MoveInactive, "", 1, "/rotation?show=inactive", false}},
@@ -96,9 +96,9 @@ func boardSample(n int) BoardPage {
 			s.Fetches = loads[:1]
 		case 1:
 			s.EntityID, s.Name, s.Contacts = idp.EntityID("urn:example:"+strings.Repeat("unbroken", 20)), "", nil
-			s.Warnings = []certs.Reason{
-				{Code: "relay_state_long", Args: certs.Args{Count: 312, Date: boardAt.AddDate(0, 0, -1)}},
-				{Code: "clock_behind", Args: certs.Args{Count: 250, Date: boardAt.AddDate(0, 0, -1)}},
+			s.Warnings = []rotation.Reason{
+				{Code: "relay_state_long", Args: rotation.Args{Count: 312, Date: boardAt.AddDate(0, 0, -1)}},
+				{Code: "clock_behind", Args: rotation.Args{Count: 250, Date: boardAt.AddDate(0, 0, -1)}},
 			}
 			s.Certs = []BoardCert{{SHA256: strings.Repeat("d4", 32), EndAt: boardAt.AddDate(0, -1, 0), Days: -28, Ended: true}}
 			s.Years = []BoardUse{{Year: "2026", FirstAt: boardAt.AddDate(0, -3, 0), LastAt: boardAt.AddDate(0, 0, -20), LastDays: -20, Days30: 1, Signed: true}}
@@ -112,7 +112,7 @@ func boardSample(n int) BoardPage {
 
 func wallSample(n int) WallPage {
 	p := WallPage{At: boardAt, Preferred: "2027", Years: boardYears()[:3],
-		Coming: []BoardStep{{Year: "2026", What: StepKey(""), At: boardAt.AddDate(0, 0, 23), Days: 23}, {Year: "2026", What: StepKey(certs.StepRetire), Stuck: true, ByHand: true}}}
+		Coming: []BoardStep{{Year: "2026", What: StepKey(""), At: boardAt.AddDate(0, 0, 23), Days: 23}, {Year: "2026", What: StepKey(rotation.StepRetire), Stuck: true, ByHand: true}}}
 	if n == 0 {
 		p.Years, p.Coming = p.Years[2:], p.Coming[:1]
 		return p

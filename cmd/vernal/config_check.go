@@ -13,6 +13,7 @@ import (
 	"time"
 
 	"vernal/certs"
+	"vernal/idp/rotation"
 	"vernal/templates"
 )
 
@@ -192,13 +193,13 @@ func (v *validator) store() {
 	}
 }
 
-var keySources = []string{string(certs.SourceGenerate), string(certs.SourceImport), string(certs.SourcePKCS11)}
+var keySources = []string{string(rotation.SourceGenerate), string(rotation.SourceImport), string(rotation.SourcePKCS11)}
 
 func (v *validator) keySource() {
 	r := &v.config.Rotation
 	v.oneOf("rotation.key_source", r.KeySource, keySources...)
 	switch {
-	case r.KeySource == string(certs.SourcePKCS11) && r.PKCS11.Module == "":
+	case r.KeySource == string(rotation.SourcePKCS11) && r.PKCS11.Module == "":
 		v.add("rotation.pkcs11.module", "is missing: key_source pkcs11 needs the token's module, a shared library")
 	case r.PKCS11.Module != "" && r.PKCS11.Token == "":
 		v.add("rotation.pkcs11.token", "is missing: the label of the token")
@@ -284,16 +285,19 @@ func parseDate(text string) (time.Time, error) {
 	return day, nil
 }
 
+// keySpec is the form of new signing keys and certificates.
+func (c *Config) keySpec() certs.Spec {
+	return certs.Spec{Bits: c.Rotation.KeyBits, Subject: certs.Subject{Organization: c.Branding.Organization}}
+}
+
 // policy is the calendar of rotation.
-func (c *Config) policy() (certs.Policy, error) {
-	p := certs.DefaultPolicy()
-	p.KeyBits = c.Rotation.KeyBits
-	p.KeySource = certs.KeySource(c.Rotation.KeySource)
+func (c *Config) policy() (rotation.Policy, error) {
+	p := rotation.DefaultPolicy()
+	p.KeySource = rotation.KeySource(c.Rotation.KeySource)
 	p.Manual = !c.Rotation.Automatic
-	p.Subject.Organization = c.Branding.Organization
 	for _, f := range []struct {
 		key, value string
-		date       *certs.Date
+		date       *rotation.Date
 	}{
 		{"make_on", c.Rotation.MakeOn, &p.MakeAt},
 		{"publish_on", c.Rotation.PublishOn, &p.PublishAt},

@@ -16,7 +16,7 @@ import (
 	"github.com/crewjam/saml/samlsp"
 	"github.com/crewjam/saml/xmlenc"
 
-	"vernal/certs"
+	"vernal/idp/keyring"
 	"vernal/idp/sp"
 	"vernal/templates"
 )
@@ -101,7 +101,7 @@ func (v *visits) GetSession(r *http.Request) (samlsp.Session, error) {
 
 // page shows the visit. The years are the identity provider's, to tell whose
 // certificate it was.
-func (v *visit) page(years []certs.Entry) templates.DemoSignedInPage {
+func (v *visit) page(years []keyring.Entry) templates.DemoSignedInPage {
 	p := templates.DemoSignedInPage{Response: indentedDoc(v.response)}
 	if s := v.assertion.Subject; s != nil && s.NameID != nil {
 		p.NameID, p.Format = s.NameID.Value, s.NameID.Format
@@ -151,7 +151,7 @@ func shownAttribute(p *templates.DemoSignedInPage, a saml.Attribute) templates.D
 // signedBy tells which key signed the assertion. The library has verified the
 // signature and found the certificate in it among those of the metadata, so
 // here it is only compared.
-func signedBy(p *templates.DemoSignedInPage, doc *etree.Document, years []certs.Entry) {
+func signedBy(p *templates.DemoSignedInPage, doc *etree.Document, years []keyring.Entry) {
 	signature := doc.FindElement("//Assertion/Signature")
 	if signature == nil {
 		return

@@ -13,8 +13,8 @@ import (
 
 	"github.com/goccy/go-yaml"
 
-	"vernal/certs"
 	"vernal/idp/idptest"
+	"vernal/idp/rotation"
 )
 
 // alertRules is a file of rules, as far as we use them.
@@ -129,7 +129,7 @@ func scrapeAll(t *testing.T) map[string][]string {
 	for _, m := range seriesRE.FindAllStringSubmatch(w.Body.String(), -1) {
 		found[m[1]] = append(found[m[1]], m[2])
 	}
-	for _, code := range certs.AttentionCodes() {
+	for _, code := range rotation.AttentionCodes() {
 		if !slices.Contains(found["vernal_attention"], `code="`+string(code)+`"`) {
 			t.Errorf("attention %s is not scraped", code)
 		}

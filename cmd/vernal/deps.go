@@ -18,12 +18,14 @@ import (
 	"vernal/idp/admin"
 	"vernal/idp/board"
 	"vernal/idp/inspect"
+	"vernal/idp/keyring"
 	"vernal/idp/link"
 	"vernal/idp/notice"
 	"vernal/idp/published"
 	"vernal/idp/rehearsal"
 	"vernal/idp/rekey"
 	"vernal/idp/rotation"
+	"vernal/idp/rotator"
 	"vernal/idp/seal"
 	"vernal/idp/session"
 	"vernal/idp/shell"
@@ -51,8 +53,8 @@ const masterKeyEnv = "VERNAL_MASTER_KEY"
 type deps struct {
 	config   *Config
 	store    idp.Store
-	ring     *certs.Ring
-	rotation *rotation.Service
+	ring     *keyring.Ring
+	rotation *rotator.Service
 	// unable is why nothing can be signed; nil if the preferred year can.
 	unable   error
 	registry *sp.Registry
@@ -121,7 +123,7 @@ func openFolder(c *Config, log *slog.Logger, clock idp.Clock, getenv func(string
 	}
 	registry := sp.New(store, clock)
 	registry.BaseIsHTTP = strings.HasPrefix(c.BaseURL, "http:")
-	ring := certs.NewRing(policy) // the rotation fills it
+	ring := keyring.NewRing(policy) // the rotation fills it
 	registry.OurCerts = func() []*x509.Certificate { return ourCerts(ring.All(clock.Now())) }
 	uses := &ledger.Ledger{Store: store, Registry: registry, Years: ring, Clock: clock, Log: log}
 	migration := &board.Service{Usage: uses, Registry: registry, Years: ring, Clock: clock}
@@ -129,8 +131,8 @@ func openFolder(c *Config, log *slog.Logger, clock idp.Clock, getenv func(string
 		config: c,
 		store:  store,
 		ring:   ring,
-		rotation: &rotation.Service{
-			Store: store, Dir: dir, Ring: ring, Policy: policy, BaseURL: c.BaseURL, Clock: clock, Log: log, Vault: vault,
+		rotation: &rotator.Service{
+			Store: store, Dir: dir, Ring: ring, Policy: policy, Spec: c.keySpec(), BaseURL: c.BaseURL, Clock: clock, Log: log, Vault: vault,
 			Uses: uses, Moves: migration,
 		},
 		registry: registry,
@@ -220,18 +222,18 @@ func (d *deps) start(first bool) error {
 		start = d.rotation.Begin
 	}
 	err := start(context.Background())
-	if errors.Is(err, rotation.ErrNoHistory) {
+	if errors.Is(err, rotator.ErrNoHistory) {
 		err = fmt.Errorf("%w\n  restore %s and keys/ from a backup; if an init was cut short, run 'vernal init' again; "+
 			"else make a year with 'vernal rotation create YEAR'", err, filepath.Join(d.config.dataDir(), storeName))
 	}
-	if errors.Is(err, certs.ErrNoSigner) {
+	if errors.Is(err, keyring.ErrNoSigner) {
 		d.unable = err
-		var unusable *certs.UnusableKeyError
+		var unusable *keyring.UnusableKeyError
 		if errors.As(err, &unusable) {
 			d.unable = &unusableYearError{unusable}
 		}
 		st, statusErr := d.rotation.Status(context.Background())
-		if statusErr == nil && st.Preferred == "" && d.rotation.Policy.KeySource == certs.SourceImport {
+		if statusErr == nil && st.Preferred == "" && d.rotation.Policy.KeySource == rotation.SourceImport {
 			d.unable = errors.New(unableText(st)) // it is on its way, and nothing went wrong
 			return nil
 		}
@@ -242,7 +244,7 @@ func (d *deps) start(first bool) error {
 }
 
 // ourCerts are the certificates of the years.
-func ourCerts(years []certs.Entry) []*x509.Certificate {
+func ourCerts(years []keyring.Entry) []*x509.Certificate {
 	var out []*x509.Certificate
 	for _, e := range years {
 		if e.Key.Cert != nil {
@@ -281,7 +283,7 @@ func checkFolder(c *Config) error {
 }
 
 // reasonText renders a reason of the rotation for a terminal.
-func reasonText(r certs.Reason) string {
+func reasonText(r rotation.Reason) string {
 	phrases, err := templates.TerminalPhrases()
 	if err != nil {
 		return r.String()
@@ -289,8 +291,8 @@ func reasonText(r certs.Reason) string {
 	return phrases.Reason(r)
 }
 
-// unusableYearError is a certs.UnusableKeyError in words.
-type unusableYearError struct{ *certs.UnusableKeyError }
+// unusableYearError is a keyring.UnusableKeyError in words.
+type unusableYearError struct{ *keyring.UnusableKeyError }
 
 func (e *unusableYearError) Error() string {
 	return fmt.Sprintf("the preferred year %s cannot sign: %s", e.Year, reasonText(e.Fault.Reason(e.Year)))
@@ -299,7 +301,7 @@ func (e *unusableYearError) Error() string {
 func (e *unusableYearError) Unwrap() error { return e.UnusableKeyError }
 
 // faultText says what is wrong with the key of a year, and how to fix it.
-func faultText(f certs.KeyFault, y idp.Year) string {
+func faultText(f rotation.KeyFault, y idp.Year) string {
 	suggestion := f.Suggestion(y)
 	return fmt.Sprintf("%s; %s: %s", reasonText(f.Reason(y)), templates.SuggestionLabel("en", suggestion.Label), commandLine(suggestion))
 }
@@ -351,7 +353,7 @@ func (d *deps) service(owner int, address string) *admin.Service {
 			switch {
 			case errors.Is(err, yearaccess.ErrNotPublished):
 				return nil, &admin.Error{Code: admin.CodeNotFound, Message: fmt.Sprintf("the year %s has no metadata: it was never made, or is not published", y)}
-			case errors.Is(err, certs.ErrNoSigner):
+			case errors.Is(err, keyring.ErrNoSigner):
 				return nil, &admin.Error{Code: admin.CodeNotFound, Message: "no year can sign: there is no private key in the data folder"}
 			case errors.As(err, &gone):
 				return nil, &admin.Error{Code: admin.CodeNotFound, Message: fmt.Sprintf("the year %s is retired", y)}

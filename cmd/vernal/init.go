@@ -13,8 +13,8 @@ import (
 
 	"github.com/spf13/cobra"
 
-	"vernal/certs"
 	"vernal/idp"
+	"vernal/idp/rotation"
 	"vernal/idp/shell"
 )
 
@@ -78,9 +78,9 @@ func (a *app) init(ctx context.Context, given map[string]string, year idp.Year) 
 	r := &initResult{Created: []string{}, Kept: []string{}, Years: []initYear{}}
 	// Before anything is written: a half installation would stand in the way
 	// of the right one.
-	if now := a.clock.Now(); year != "" && !certs.DefaultPolicy().Dates(year).CertEndAt.After(now) {
+	if now := a.clock.Now(); year != "" && !rotation.DefaultPolicy().Dates(year).CertEndAt.After(now) {
 		return refuse("the signing certificate of %s would have ended on %s; --year is for this year's or a later one",
-			year, certs.DefaultPolicy().Dates(year).CertEndAt.Format(time.DateOnly))
+			year, rotation.DefaultPolicy().Dates(year).CertEndAt.Format(time.DateOnly))
 	}
 	c, err := a.initConfig(given, r)
 	if err != nil {
@@ -242,7 +242,7 @@ func (a *app) reportInit(c *Config, r *initResult) error {
 	case r.Waits != "":
 		a.say("keys come from elsewhere (rotation.key_source import); none is made here")
 		a.say("next: vernal rotation csr %s, and import %s when its certificate has come; or import a pair that was made elsewhere", r.Waits, r.Waits)
-	case c.Rotation.KeySource == string(certs.SourceImport):
+	case c.Rotation.KeySource == string(rotation.SourceImport):
 		a.say("next: vernal rotation status%s", a.configHint())
 	case canSign(r.Years):
 		a.say("next: vernal serve%s", a.configHint())

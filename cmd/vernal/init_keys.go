@@ -15,6 +15,7 @@ import (
 	"vernal/certs"
 	"vernal/idp"
 	"vernal/idp/admin"
+	"vernal/idp/rotation"
 	"vernal/idp/seal"
 )
 
@@ -67,7 +68,7 @@ func (a *app) initKeys(c *Config, master *seal.Master, year idp.Year, r *initRes
 	if year != "" {
 		want = []idp.Year{year}
 	}
-	if policy.KeySource == certs.SourceImport {
+	if policy.KeySource == rotation.SourceImport {
 		if year != "" {
 			return refuse("keys come from elsewhere (rotation.key_source import): none is made here, not for --year either")
 		}
@@ -88,7 +89,7 @@ func (a *app) initKeys(c *Config, master *seal.Master, year idp.Year, r *initRes
 		if have[y] {
 			continue
 		}
-		k, err := newKey(vault, y, policy, c.BaseURL, now)
+		k, err := newKey(vault, y, policy, c.keySpec(), c.BaseURL, now)
 		if err != nil {
 			return err
 		}
@@ -151,7 +152,7 @@ func (a *app) checkYears(ctx context.Context, c *Config, year idp.Year, r *initR
 	if err != nil {
 		return err
 	}
-	if policy.KeySource != certs.SourceImport && !slices.ContainsFunc(st.Years, func(y certs.YearStatus) bool { return !y.CreatedAt.IsZero() }) {
+	if policy.KeySource != rotation.SourceImport && !slices.ContainsFunc(st.Years, func(y rotation.YearStatus) bool { return !y.CreatedAt.IsZero() }) {
 		return checkUnused(ctx, c, client)
 	}
 	if year != "" {
@@ -172,7 +173,7 @@ func (a *app) checkYears(ctx context.Context, c *Config, year idp.Year, r *initR
 	if len(faults) > 0 {
 		return refuse("no key is made for a recorded year:\n  %s", strings.Join(faults, "\n  "))
 	}
-	if c.Rotation.KeySource == string(certs.SourceImport) && len(r.Years) == 0 {
+	if c.Rotation.KeySource == string(rotation.SourceImport) && len(r.Years) == 0 {
 		for _, d := range st.Due {
 			r.Waits = d.Year
 		}
@@ -190,18 +191,19 @@ func (r *initResult) wait(keys []*certs.Key, want []idp.Year) {
 
 // newKey makes the key of a year and its certificate, in the token where keys
 // are made there.
-func newKey(vault certs.Vault, y idp.Year, p certs.Policy, baseURL string, now time.Time) (*certs.Key, error) {
-	if p.KeySource != certs.SourcePKCS11 {
-		return certs.NewKey(rand.Reader, y, p, baseURL, now)
+func newKey(vault certs.Vault, y idp.Year, p rotation.Policy, spec certs.Spec, baseURL string, now time.Time) (*certs.Key, error) {
+	end := p.Dates(y).CertEndAt
+	if p.KeySource != rotation.SourcePKCS11 {
+		return certs.NewKey(rand.Reader, y, end, spec, baseURL, now)
 	}
-	pub, err := vault.Make(y, p.KeyBits)
+	pub, err := vault.Make(y, spec.KeyBits())
 	if err != nil {
 		return nil, err
 	}
-	return certs.Certify(rand.Reader, &certs.VaultKey{Vault: vault, Year: y, Pub: pub}, y, p, baseURL, now)
+	return certs.Certify(rand.Reader, &certs.VaultKey{Vault: vault, Year: y, Pub: pub}, y, end, spec, baseURL, now)
 }
 
 // canSign reports whether one of the years is preferred, and so can sign.
 func canSign(years []initYear) bool {
-	return slices.ContainsFunc(years, func(y initYear) bool { return y.State == string(certs.Preferred) })
+	return slices.ContainsFunc(years, func(y initYear) bool { return y.State == string(rotation.Preferred) })
 }

@@ -6,8 +6,8 @@ import (
 
 	"github.com/spf13/cobra"
 
-	"vernal/certs"
 	"vernal/idp/admin"
+	"vernal/idp/rotation"
 )
 
 func (a *app) rotationCommand() *cobra.Command {
@@ -57,7 +57,7 @@ func (e *attentionError) Error() string {
 	return fmt.Sprintf("%d things need attention", e.count)
 }
 
-func attentionDue(list []certs.Attention) error {
+func attentionDue(list []rotation.Attention) error {
 	if len(list) == 0 {
 		return nil
 	}

@@ -10,10 +10,10 @@ import (
 
 	"github.com/google/go-cmp/cmp"
 
-	"vernal/certs"
 	"vernal/idp"
 	"vernal/idp/admin"
 	"vernal/idp/board"
+	"vernal/idp/rotation"
 	"vernal/idp/sp"
 )
 
@@ -101,7 +101,7 @@ func TestRotationBoard(t *testing.T) {
 // a year that no one has to leave.
 func TestMovesCountTheBoardsLines(t *testing.T) {
 	t.Parallel()
-	year := func(y idp.Year, s certs.State, unmoved int) board.Year {
+	year := func(y idp.Year, s rotation.State, unmoved int) board.Year {
 		return board.Year{Year: y, State: s, SPs: 1, Unmoved: unmoved}
 	}
 	line := func(id idp.EntityID, from ...idp.Year) board.Line {
@@ -114,14 +114,14 @@ func TestMovesCountTheBoardsLines(t *testing.T) {
 		sps    []board.Line
 		want   [][]string // year, unmoved, who
 	}{
-		{"one year", "2026", []board.Year{year("2026", certs.Preferred, 0)}, []board.Line{line("urn:a")}, [][]string{{"2026", "-", "-"}}},
-		{"February", "2027", []board.Year{year("2026", certs.Preferred, 1), year("2027", certs.Published, 0)},
+		{"one year", "2026", []board.Year{year("2026", rotation.Preferred, 0)}, []board.Line{line("urn:a")}, [][]string{{"2026", "-", "-"}}},
+		{"February", "2027", []board.Year{year("2026", rotation.Preferred, 1), year("2027", rotation.Published, 0)},
 			[]board.Line{line("urn:a", "2026"), line("urn:b")}, [][]string{{"2026", "1", "urn:a"}, {"2027", "-", "-"}}},
-		{"all have moved", "2027", []board.Year{year("2026", certs.Expiring, 0), year("2027", certs.Preferred, 0)},
+		{"all have moved", "2027", []board.Year{year("2026", rotation.Expiring, 0), year("2027", rotation.Preferred, 0)},
 			[]board.Line{line("urn:b")}, [][]string{{"2026", "0", "-"}, {"2027", "-", "-"}}},
-		{"a rollback holds", "2026", []board.Year{year("2025", certs.Grace, 2), year("2026", certs.Preferred, 0), year("2027", certs.Published, 0)},
+		{"a rollback holds", "2026", []board.Year{year("2025", rotation.Grace, 2), year("2026", rotation.Preferred, 0), year("2027", rotation.Published, 0)},
 			[]board.Line{line("urn:b", "2025"), line("urn:a", "2025"), line("urn:c")}, [][]string{{"2025", "2", "urn:a, urn:b"}, {"2026", "-", "-"}, {"2027", "-", "-"}}},
-		{"the newest is revoked", "2026", []board.Year{year("2026", certs.Preferred, 0), year("2027", certs.Revoked, 1)},
+		{"the newest is revoked", "2026", []board.Year{year("2026", rotation.Preferred, 0), year("2027", rotation.Revoked, 1)},
 			[]board.Line{line("urn:a", "2027")}, [][]string{{"2026", "-", "-"}}},
 	}
 	for _, tt := range tests {

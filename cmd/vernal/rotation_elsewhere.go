@@ -13,6 +13,7 @@ import (
 
 	"vernal/certs"
 	"vernal/idp/admin"
+	"vernal/idp/rotation"
 )
 
 func (a *app) rotationCSRCommand() *cobra.Command {
@@ -163,7 +164,7 @@ func (a *app) tellImport(req admin.ImportRequest, done admin.Imported, key strin
 	if key != "" {
 		a.say("the private key is kept sealed now; remove %s, and what was copied of it", key)
 	}
-	a.say("next: %s", byHandNext(done.Status, req.Year, certs.StepPublish))
+	a.say("next: %s", byHandNext(done.Status, req.Year, rotation.StepPublish))
 	if a.json {
 		return a.printJSON(done)
 	}
@@ -204,13 +205,13 @@ func writeNew(path string, data []byte) error {
 
 // unableText says what to do on an installation that has no preferred year,
 // where keys come from elsewhere.
-func unableText(st certs.Status) string {
+func unableText(st rotation.Status) string {
 	text := "no year is preferred yet, and keys come from elsewhere (rotation.key_source import)"
 	if len(st.Due) == 0 {
 		return text
 	}
 	switch d := st.Due[0]; {
-	case d.Kind != certs.StepImport:
+	case d.Kind != rotation.StepImport:
 		return fmt.Sprintf("%s: run vernal rotation %s %s", text, d.Kind, d.Year)
 	case hasRecord(st, d):
 		return fmt.Sprintf("%s: when the certificate has come, run vernal rotation import %s --cert FILE", text, d.Year)
@@ -219,7 +220,7 @@ func unableText(st certs.Status) string {
 	}
 }
 
-func hasRecord(st certs.Status, d certs.Due) bool {
+func hasRecord(st rotation.Status, d rotation.Due) bool {
 	for _, y := range st.Years {
 		if y.Year == d.Year {
 			return y.CreatedAt != time.Time{}

@@ -5,9 +5,9 @@ import (
 	"strings"
 	"time"
 
-	"vernal/certs"
 	"vernal/idp"
 	"vernal/idp/admin"
+	"vernal/idp/rotation"
 )
 
 // daysLeft counts the days of the calendar from one moment to another.
@@ -69,7 +69,7 @@ func (a *app) printStatus(st admin.RotationStatus) error {
 }
 
 // clockText is why the clock is not trusted, and what ends it.
-func clockText(k certs.Clock) string {
+func clockText(k rotation.Clock) string {
 	confirm := commandLine(idp.Suggest("rotation.confirm-clock"))
 	if k.HasDrifted() {
 		return fmt.Sprintf("until %s it went forward by more than a day that the server did not run: the server takes no step; if the time is right, run %s",
@@ -78,7 +78,7 @@ func clockText(k certs.Clock) string {
 	return fmt.Sprintf("jumped from %s to %s: nothing is retired; if the time is right, run %s", moment(k.JumpedFrom), moment(k.JumpedTo), confirm)
 }
 
-func holdText(h certs.Hold) string {
+func holdText(h rotation.Hold) string {
 	text := "no newer year is preferred by itself, since the rollback of " + day(h.Since)
 	if h.Reason != "" {
 		text += " (" + h.Reason + ")"
@@ -90,7 +90,7 @@ func holdText(h certs.Hold) string {
 }
 
 // nextCell is what happens to a year next.
-func nextCell(y certs.YearStatus) string {
+func nextCell(y rotation.YearStatus) string {
 	if y.Next == nil {
 		return "-"
 	}
@@ -112,7 +112,7 @@ func nextCell(y certs.YearStatus) string {
 	return text
 }
 
-func (a *app) printAttention(list []certs.Attention) error {
+func (a *app) printAttention(list []rotation.Attention) error {
 	if len(list) == 0 {
 		return nil
 	}
@@ -136,7 +136,7 @@ func (a *app) printPlan(p admin.RotationPlan) error {
 		}
 		why := c.Waits
 		if !c.Why.IsZero() {
-			why = append([]certs.Reason{c.Why}, why...)
+			why = append([]rotation.Reason{c.Why}, why...)
 		}
 		rows = append(rows, []string{
 			day(c.At), fmt.Sprint(c.Days), string(c.Year), dash(string(c.Step)), string(c.From), string(c.To), by, reasonsText(why),
@@ -149,7 +149,7 @@ func (a *app) printPlan(p admin.RotationPlan) error {
 }
 
 // reasonsText is what the server says of several reasons.
-func reasonsText(all []certs.Reason) string {
+func reasonsText(all []rotation.Reason) string {
 	texts := make([]string, len(all))
 	for i, r := range all {
 		texts[i] = r.Text
@@ -158,7 +158,7 @@ func reasonsText(all []certs.Reason) string {
 }
 
 // stateCell is the state of a year, and whether its key keeps it closed.
-func stateCell(y certs.YearStatus) string {
+func stateCell(y rotation.YearStatus) string {
 	if y.State.Live() && y.KeyFault != "" {
 		return string(y.State) + ", closed"
 	}

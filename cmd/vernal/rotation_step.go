@@ -7,9 +7,9 @@ import (
 
 	"github.com/spf13/cobra"
 
-	"vernal/certs"
 	"vernal/idp"
 	"vernal/idp/admin"
+	"vernal/idp/rotation"
 )
 
 // yearArg reads the year that a step is about.
@@ -37,7 +37,7 @@ func (a *app) rotationStep(c *cobra.Command, req admin.StepRequest) error {
 }
 
 // plainStep is the command of a step that takes a year and nothing else.
-func (a *app) plainStep(kind certs.StepKind, c *cobra.Command) *cobra.Command {
+func (a *app) plainStep(kind rotation.StepKind, c *cobra.Command) *cobra.Command {
 	req := admin.StepRequest{Step: kind}
 	c.Use = string(kind) + " YEAR [--dry-run]"
 	c.Args = cobra.ExactArgs(1)
@@ -52,7 +52,7 @@ func (a *app) plainStep(kind certs.StepKind, c *cobra.Command) *cobra.Command {
 }
 
 func (a *app) rotationCreateCommand() *cobra.Command {
-	req := admin.StepRequest{Step: certs.StepCreate}
+	req := admin.StepRequest{Step: rotation.StepCreate}
 	var yes string
 	c := &cobra.Command{
 		Use:   "create YEAR [--yes YEAR] [--dry-run]",
@@ -110,7 +110,7 @@ func earlyText(y idp.Year, change admin.RotationChange) string {
 }
 
 func (a *app) rotationPublishCommand() *cobra.Command {
-	return a.plainStep(certs.StepPublish, &cobra.Command{
+	return a.plainStep(rotation.StepPublish, &cobra.Command{
 		Short: "Open the addresses and the metadata of a year",
 		Long: `Open the addresses and the metadata of a year, and put its certificate into the
 stable metadata, so that service providers can move. It is never undone but by
@@ -124,7 +124,7 @@ retire or revoke.`,
 }
 
 func (a *app) rotationPreferCommand() *cobra.Command {
-	return a.plainStep(certs.StepPrefer, &cobra.Command{
+	return a.plainStep(rotation.StepPrefer, &cobra.Command{
 		Short: "Make a published year the one that new integrations are given",
 		Long: `Make a published year the preferred one: new integrations are given it, and it
 signs what names no year. The older year goes on for who still uses it. Where a
@@ -137,7 +137,7 @@ rollback holds preference, this ends the hold. Undo it with rollback.`,
 }
 
 func (a *app) rotationRetireCommand() *cobra.Command {
-	req := admin.StepRequest{Step: certs.StepRetire}
+	req := admin.StepRequest{Step: rotation.StepRetire}
 	var yes string
 	c := &cobra.Command{
 		Use:   "retire YEAR --yes YEAR [--force --reason TEXT] [--destroy-now]",
@@ -190,7 +190,7 @@ func (a *app) confirmStep(req admin.StepRequest, what, yes string) error {
 }
 
 func (a *app) rotationRollbackCommand() *cobra.Command {
-	req := admin.StepRequest{Step: certs.StepRollback}
+	req := admin.StepRequest{Step: rotation.StepRollback}
 	var until string
 	c := &cobra.Command{
 		Use:   "rollback --reason TEXT [--until DATE] [--dry-run]",
@@ -234,7 +234,7 @@ func untilFlag(c *cobra.Command, text string) (time.Time, error) {
 }
 
 func (a *app) rotationResumeCommand() *cobra.Command {
-	req := admin.StepRequest{Step: certs.StepResume}
+	req := admin.StepRequest{Step: rotation.StepResume}
 	c := &cobra.Command{
 		Use:   "resume [--dry-run]",
 		Short: "End everything that holds the server's steps",
@@ -256,7 +256,7 @@ confirm-clock.`,
 }
 
 func (a *app) rotationRevokeCommand() *cobra.Command {
-	req := admin.StepRequest{Step: certs.StepRevoke}
+	req := admin.StepRequest{Step: rotation.StepRevoke}
 	var yes string
 	c := &cobra.Command{
 		Use:   "revoke YEAR --reason TEXT --yes YEAR [--dry-run]",
@@ -301,7 +301,7 @@ they have moved: who they are, and the notice to send to them, is printed.`,
 }
 
 func (a *app) rotationConfirmCommand() *cobra.Command {
-	req := admin.StepRequest{Step: certs.StepConfirm}
+	req := admin.StepRequest{Step: rotation.StepConfirm}
 	c := &cobra.Command{
 		Use:   "confirm-clock [--dry-run]",
 		Short: "Say that the time is right after the clock jumped or drifted",

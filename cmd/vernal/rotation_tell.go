@@ -4,9 +4,9 @@ import (
 	"fmt"
 	"strings"
 
-	"vernal/certs"
 	"vernal/idp"
 	"vernal/idp/admin"
+	"vernal/idp/rotation"
 )
 
 // tellChange says what a step changed, what it did not and what comes next. The
@@ -79,7 +79,7 @@ func changeText(y admin.YearChange, st admin.RotationStatus) string {
 		return fmt.Sprintf("the key of %s, which is %s, is destroyed", y.Year, y.To)
 	}
 	text := fmt.Sprintf("%s is %s (was %s)", y.Year, y.To, y.From)
-	if y.From == certs.Planned {
+	if y.From == rotation.Planned {
 		if r := yearStatus(st, y.Year); !r.CertEndAt.IsZero() {
 			text += "; its certificate ends on " + day(r.CertEndAt)
 		}
@@ -94,27 +94,27 @@ func changeText(y admin.YearChange, st admin.RotationStatus) string {
 func afterStep(req admin.StepRequest, change admin.RotationChange) []string {
 	st := change.Status
 	switch req.Step {
-	case certs.StepPublish:
+	case rotation.StepPublish:
 		return []string{fmt.Sprintf("service providers can load the metadata: vernal metadata show %s", req.Year)}
-	case certs.StepRollback:
+	case rotation.StepRollback:
 		return []string{holdText(st.Hold)}
-	case certs.StepResume:
+	case rotation.StepResume:
 		return []string{"no rollback holds the server's steps", trustText(st)}
-	case certs.StepConfirm:
+	case rotation.StepConfirm:
 		lines := []string{trustText(st)}
 		if st.Hold.Active(st.At) {
 			lines = append(lines, holdText(st.Hold)) // which confirm-clock does not end
 		}
 		return lines
-	case certs.StepRevoke:
-		if change.Changed[0].From == certs.Retired || st.Preferred == "" {
+	case rotation.StepRevoke:
+		if change.Changed[0].From == rotation.Retired || st.Preferred == "" {
 			return nil
 		}
 		return []string{fmt.Sprintf("who used %s must move now: vernal metadata show %s", req.Year, st.Preferred),
 			fmt.Sprintf("each one's own notice: vernal rotation report --year %s", req.Year)}
-	case certs.StepRetire:
+	case rotation.StepRetire:
 		for _, d := range st.Due {
-			if d.Kind == certs.StepDestroy && d.Year == req.Year {
+			if d.Kind == rotation.StepDestroy && d.Year == req.Year {
 				return []string{fmt.Sprintf("its key is destroyed on %s; its certificate is kept", day(d.DueAt))}
 			}
 		}
@@ -130,15 +130,15 @@ func trustText(st admin.RotationStatus) string {
 func nextCommand(req admin.StepRequest, change admin.RotationChange) string {
 	st := change.Status
 	switch req.Step {
-	case certs.StepCreate:
-		return byHandNext(st, req.Year, certs.StepPublish)
-	case certs.StepPublish:
-		return byHandNext(st, req.Year, certs.StepPrefer)
-	case certs.StepPrefer:
+	case rotation.StepCreate:
+		return byHandNext(st, req.Year, rotation.StepPublish)
+	case rotation.StepPublish:
+		return byHandNext(st, req.Year, rotation.StepPrefer)
+	case rotation.StepPrefer:
 		return "vernal rotation plan; to undo this: vernal rotation rollback --reason TEXT"
-	case certs.StepRollback:
+	case rotation.StepRollback:
 		return fmt.Sprintf("vernal rotation prefer %s", st.Hold.From)
-	case certs.StepResume, certs.StepConfirm:
+	case rotation.StepResume, rotation.StepConfirm:
 		return "vernal rotation plan"
 	}
 	return "vernal rotation status"
@@ -146,7 +146,7 @@ func nextCommand(req admin.StepRequest, change admin.RotationChange) string {
 
 // byHandNext is the next step of a year, with its date where the server takes
 // it.
-func byHandNext(st admin.RotationStatus, y idp.Year, kind certs.StepKind) string {
+func byHandNext(st admin.RotationStatus, y idp.Year, kind rotation.StepKind) string {
 	text := fmt.Sprintf("vernal rotation %s %s", kind, y)
 	n := yearStatus(st, y).Next
 	if n != nil && n.Step == kind && !n.ByHand && !n.Stuck && st.Preferred != "" {
@@ -156,11 +156,11 @@ func byHandNext(st admin.RotationStatus, y idp.Year, kind certs.StepKind) string
 }
 
 // yearStatus is a year of a status; zero if it is not there.
-func yearStatus(st admin.RotationStatus, y idp.Year) certs.YearStatus {
+func yearStatus(st admin.RotationStatus, y idp.Year) rotation.YearStatus {
 	for _, r := range st.Years {
 		if r.Year == y {
 			return r
 		}
 	}
-	return certs.YearStatus{}
+	return rotation.YearStatus{}
 }

@@ -12,8 +12,8 @@ import (
 	"github.com/google/go-cmp/cmp"
 	"github.com/rogpeppe/go-internal/testscript"
 
-	"vernal/certs"
 	"vernal/idp/admin"
+	"vernal/idp/rotation"
 )
 
 // years tells a script the years of today, so that it runs on any day. In the
@@ -41,10 +41,10 @@ func years(ts *testscript.TestScript, neg bool, args []string) {
 // onlyNewest are the commands after which the newest year is the only live one.
 func onlyNewest(st admin.RotationStatus) (commands [][]string) {
 	for _, y := range st.Years {
-		if y.Year <= st.Preferred || y.State == certs.Planned {
+		if y.Year <= st.Preferred || y.State == rotation.Planned {
 			continue
 		}
-		if y.State == certs.Created {
+		if y.State == rotation.Created {
 			commands = append(commands, []string{"rotation", "publish", string(y.Year)})
 		}
 		commands = append(commands, []string{"rotation", "prefer", string(y.Year)})
@@ -177,7 +177,7 @@ func TestRotationJSON(t *testing.T) {
 	if err := json.Unmarshal(out.Bytes(), &change); err != nil {
 		t.Fatal(err)
 	}
-	want := []admin.YearChange{{Year: "2032", From: certs.Planned, To: certs.Created}}
+	want := []admin.YearChange{{Year: "2032", From: rotation.Planned, To: rotation.Created}}
 	if diff := cmp.Diff(want, change.Changed); diff != "" || len(change.Steps) != 1 || change.Status.Preferred != "2031" {
 		t.Errorf("create: %+v %s", change, diff)
 	}

@@ -16,7 +16,7 @@ import (
 
 	"github.com/rogpeppe/go-internal/testscript"
 
-	"vernal/certs"
+	"vernal/idp/rotation"
 )
 
 // authorityKey is that of an agency's certification authority.
@@ -83,7 +83,7 @@ func calendar(ts *testscript.TestScript, neg bool, args []string) {
 	if neg || len(args) != 0 {
 		ts.Fatalf("usage: calendar")
 	}
-	n := string(certs.DefaultPolicy().FirstYears(time.Now())[0])
+	n := string(rotation.DefaultPolicy().FirstYears(time.Now())[0])
 	next, err := strconv.Atoi(n)
 	ts.Check(err)
 	ts.Setenv("FIRST", n)

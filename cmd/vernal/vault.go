@@ -10,6 +10,7 @@ import (
 
 	"vernal/certs"
 	"vernal/certs/token"
+	"vernal/idp/rotation"
 	"vernal/idp/seal"
 	"vernal/idp/secretfile"
 	"vernal/idp/shell"
@@ -81,7 +82,7 @@ func (d *deps) checkToken() error {
 		case err == nil:
 		case errors.Is(err, token.ErrPIN):
 			return refuse("%v", err)
-		case e.State == certs.Preferred:
+		case e.State == rotation.Preferred:
 			return fmt.Errorf("nothing can be served: %w", err)
 		default:
 			d.log.Error("a year cannot sign", "year", string(e.Key.Year), "error", err.Error())

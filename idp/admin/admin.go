@@ -21,17 +21,17 @@ import (
 	"log/slog"
 	"net/http"
 
-	"vernal/certs"
 	"vernal/idp"
 	"vernal/idp/account"
 	"vernal/idp/board"
 	"vernal/idp/inspect"
+	"vernal/idp/keyring"
 	"vernal/idp/link"
 	"vernal/idp/notice"
 	"vernal/idp/published"
 	"vernal/idp/rehearsal"
 	"vernal/idp/rekey"
-	"vernal/idp/rotation"
+	"vernal/idp/rotator"
 	"vernal/idp/sp"
 	"vernal/idp/trail"
 )
@@ -42,8 +42,8 @@ type Service struct {
 	Accounts *account.Service
 	Users    idp.UserStore
 	Sessions idp.SessionStore
-	Ring     *certs.Ring
-	Rotation *rotation.Service
+	Ring     *keyring.Ring
+	Rotation *rotator.Service
 	Board    *board.Service
 	Notices  *notice.Service
 	// Silent is why mail cannot be sent as configured; nil if it can, or is

@@ -14,10 +14,11 @@ import (
 
 	"github.com/google/go-cmp/cmp"
 
-	"vernal/certs"
 	"vernal/idp"
 	"vernal/idp/account"
 	"vernal/idp/admin"
+	"vernal/idp/keyring"
+	"vernal/idp/rotation"
 	"vernal/idp/seal"
 	"vernal/idp/sp"
 	"vernal/idp/store/bolt"
@@ -46,7 +47,7 @@ func newService(t *testing.T) (*admin.Service, idp.Store) {
 		},
 		Users:    store,
 		Sessions: store,
-		Ring:     certs.NewRing(certs.DefaultPolicy()),
+		Ring:     keyring.NewRing(rotation.DefaultPolicy()),
 		Metadata: func(_ context.Context, y idp.Year) ([]byte, error) {
 			return []byte("<EntityDescriptor year='" + string(y) + "'/>"), nil
 		},

@@ -5,8 +5,8 @@ import (
 	"net/http"
 	"strings"
 
-	"vernal/certs"
 	"vernal/idp"
+	"vernal/idp/rotation"
 	"vernal/idp/sp"
 )
 
@@ -40,7 +40,7 @@ type Error struct {
 	// Users are the service providers whose use stands against it.
 	Users []idp.EntityID `json:"users,omitempty"`
 	// Reason is why a step of the rotation is refused.
-	Reason *certs.Reason `json:"reason,omitempty"`
+	Reason *rotation.Reason `json:"reason,omitempty"`
 }
 
 func (e *Error) Error() string {

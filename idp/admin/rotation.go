@@ -4,9 +4,9 @@ import (
 	"context"
 	"fmt"
 
-	"vernal/certs"
 	"vernal/idp"
 	"vernal/idp/rotation"
+	"vernal/idp/rotator"
 	"vernal/templates"
 )
 
@@ -35,7 +35,7 @@ func (s *Service) rotationStatus(ctx context.Context, _ Caller, _ Empty) (Rotati
 }
 
 // statusFor adds what the registry knows.
-func (s *Service) statusFor(ctx context.Context, st certs.Status) (RotationStatus, error) {
+func (s *Service) statusFor(ctx context.Context, st rotation.Status) (RotationStatus, error) {
 	ended, err := s.endedRequestCerts(ctx)
 	if err != nil {
 		return RotationStatus{}, err
@@ -56,7 +56,7 @@ func list[T any](s []T) []T { return append([]T{}, s...) }
 // endedRequestCerts are the request certificates of service providers that have
 // ended. They verify all the same, but are due to be changed. A registration
 // that cannot be read is left out: it is told when it is used.
-func (s *Service) endedRequestCerts(ctx context.Context) (all []certs.Attention, err error) {
+func (s *Service) endedRequestCerts(ctx context.Context) (all []rotation.Attention, err error) {
 	providers, err := s.Registry.All(ctx)
 	if err != nil {
 		return nil, err
@@ -65,7 +65,7 @@ func (s *Service) endedRequestCerts(ctx context.Context) (all []certs.Attention,
 	for _, p := range providers {
 		for _, c := range p.RequestCerts {
 			if !now.Before(c.NotAfter) {
-				all = append(all, certs.Attention{Code: certs.RequestCertEnded, Args: certs.Args{SPs: []idp.EntityID{p.EntityID}, Date: c.NotAfter.UTC()}})
+				all = append(all, rotation.Attention{Code: rotation.RequestCertEnded, Args: rotation.Args{SPs: []idp.EntityID{p.EntityID}, Date: c.NotAfter.UTC()}})
 			}
 		}
 	}
@@ -109,15 +109,15 @@ func (s *Service) rotationStep(ctx context.Context, by Caller, req StepRequest) 
 	}
 	c, err := s.changeOf(ctx, o)
 	s.tellRevocation(ctx, &c, req, o)
-	if at, early := s.Rotation.Policy.EarlyCreate(req.Year, o.Before.At); early && req.Step == certs.StepCreate {
+	if at, early := s.Rotation.Policy.EarlyCreate(req.Year, o.Before.At); early && req.Step == rotation.StepCreate {
 		c.CalendarAt = at
 	}
 	return c, err
 }
 
 // takeStep takes what the request asks for.
-func (s *Service) takeStep(ctx context.Context, by Caller, req StepRequest) (*rotation.Outcome, error) {
-	step := certs.Step{Kind: req.Step, Year: req.Year, Until: req.Until, Force: req.Force, Reason: req.Reason}
+func (s *Service) takeStep(ctx context.Context, by Caller, req StepRequest) (*rotator.Outcome, error) {
+	step := rotation.Step{Kind: req.Step, Year: req.Year, Until: req.Until, Force: req.Force, Reason: req.Reason}
 	if req.DestroyNow {
 		return s.Rotation.Retire(ctx, step, by.Actor(), req.DryRun)
 	}

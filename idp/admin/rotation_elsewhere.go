@@ -14,6 +14,7 @@ import (
 	"vernal/idp"
 	"vernal/idp/published"
 	"vernal/idp/rotation"
+	"vernal/idp/rotator"
 	"vernal/templates"
 )
 
@@ -33,7 +34,7 @@ type CSR struct {
 	// MadeKey: the key was made now and did not wait already.
 	MadeKey bool `json:"made_key"`
 	// Certificate is what the certificate must cover.
-	Certificate certs.Span `json:"certificate"`
+	Certificate rotation.Span `json:"certificate"`
 }
 
 // ImportRequest brings a certificate from elsewhere.
@@ -107,18 +108,18 @@ func (s *Service) rotationExport(ctx context.Context, by Caller, req YearRequest
 	h := historyOf(st)
 	r, _ := h.Record(req.Year)
 	state := h.State(req.Year, st.At)
-	refuse := func(reason certs.Reason, suggestions ...idp.Suggestion) error {
-		return stepError(&certs.RefusedError{Kind: "export", Year: req.Year, Because: reason, Suggestions: suggestions})
+	refuse := func(reason rotation.Reason, suggestions ...idp.Suggestion) error {
+		return stepError(&rotation.RefusedError{Kind: "export", Year: req.Year, Because: reason, Suggestions: suggestions})
 	}
 	switch {
-	case state == certs.Planned:
-		return Export{}, refuse(certs.Reason{Code: certs.RefusedNeverMade}, certs.StepCreate.Suggest(req.Year).Labeled("create_first"))
+	case state == rotation.Planned:
+		return Export{}, refuse(rotation.Reason{Code: rotation.RefusedNeverMade}, rotation.StepCreate.Suggest(req.Year).Labeled("create_first"))
 	case state.Over():
-		return Export{}, refuse(certs.Reason{Code: certs.RefusedYearCannotBeTrusted, Args: certs.Args{State: state}})
+		return Export{}, refuse(rotation.Reason{Code: rotation.RefusedYearCannotBeTrusted, Args: rotation.Args{State: state}})
 	case r.KeyFault != "":
 		return Export{}, refuse(r.KeyFault.Reason(req.Year), r.KeyFault.Suggestion(req.Year))
 	case r.CertEndAt.IsZero():
-		return Export{}, refuse(certs.Reason{Code: certs.WaitsCertificate}, certs.StepImport.Suggest(req.Year).Labeled("when_certificate_has_come"))
+		return Export{}, refuse(rotation.Reason{Code: rotation.WaitsCertificate}, rotation.StepImport.Suggest(req.Year).Labeled("when_certificate_has_come"))
 	}
 	if err := s.Rotation.Exported(ctx, req.Year, by.Actor()); err != nil {
 		return Export{}, err
@@ -128,7 +129,7 @@ func (s *Service) rotationExport(ctx context.Context, by Caller, req YearRequest
 }
 
 // parse reads what came from elsewhere. Its errors never quote it.
-func (r ImportRequest) parse() (in rotation.Import, err error) {
+func (r ImportRequest) parse() (in rotator.Import, err error) {
 	if err := checkYear(r.Year); err != nil {
 		return in, err
 	}
@@ -163,7 +164,7 @@ func name(c *x509.Certificate) string {
 
 // stepError makes a refusal an Error, with what would help.
 func stepError(err error) error {
-	var refused *certs.RefusedError
+	var refused *rotation.RefusedError
 	var foreign *certs.ImportError
 	switch {
 	case errors.As(err, &foreign):
@@ -175,7 +176,7 @@ func stepError(err error) error {
 }
 
 // refusal renders a refusal of the rotation.
-func refusal(refused *certs.RefusedError) *Error {
+func refusal(refused *rotation.RefusedError) *Error {
 	phrases, err := templates.TerminalPhrases()
 	if err != nil {
 		return toError(err)
@@ -186,7 +187,7 @@ func refusal(refused *certs.RefusedError) *Error {
 }
 
 // changeOf is what a step did, for people.
-func (s *Service) changeOf(ctx context.Context, o *rotation.Outcome) (c RotationChange, err error) {
+func (s *Service) changeOf(ctx context.Context, o *rotator.Outcome) (c RotationChange, err error) {
 	c = RotationChange{DryRun: o.DryRun, Steps: list(o.Steps)}
 	phrases, err := templates.TerminalPhrases()
 	if err != nil {

@@ -8,9 +8,9 @@ import (
 	"strings"
 	"time"
 
-	"vernal/certs"
 	"vernal/idp"
 	"vernal/idp/link"
+	"vernal/idp/rotation"
 	"vernal/idp/yearaccess"
 	"vernal/metadata"
 )
@@ -100,13 +100,13 @@ func (s *Service) unpreviewable(y idp.Year, now time.Time) *Error {
 	case !ok:
 		return refused(idp.Suggest(idp.DoRotationCreate, string(y)).Labeled("create_first"), "%s is not created yet", y)
 	case entry.Fault != "":
-		return refusal(&certs.RefusedError{Kind: "preview", Year: y, Because: entry.Fault.Reason(y), Suggestions: []idp.Suggestion{entry.Fault.Suggestion(y)}})
+		return refusal(&rotation.RefusedError{Kind: "preview", Year: y, Because: entry.Fault.Reason(y), Suggestions: []idp.Suggestion{entry.Fault.Suggestion(y)}})
 	case entry.State.Live():
 		return refused(idp.Suggest(idp.DoMetadataShow, string(y)).Labeled("show_metadata"),
 			"%s is %s: its URLs answer everyone, without a link", y, entry.State)
 	case entry.State.Over():
 		return refused(idp.Suggest(idp.DoRotationStatus).Labeled("years_made"), "%s is %s, and does not come back", y, entry.State)
-	case entry.Key.Cert == nil || entry.Key.Signer == nil || entry.State != certs.Created:
+	case entry.Key.Cert == nil || entry.Key.Signer == nil || entry.State != rotation.Created:
 		return refused(idp.Suggest(idp.DoRotationImport, string(y)).With(idp.OptionCert, "").Labeled("when_certificate_has_come"),
 			"the key of %s waits for its certificate", y)
 	}

@@ -6,10 +6,10 @@ import (
 	"fmt"
 	"slices"
 
-	"vernal/certs"
 	"vernal/idp"
 	"vernal/idp/notice"
 	"vernal/idp/rotation"
+	"vernal/idp/rotator"
 )
 
 // rotationReport writes the notices to service providers that have to act, and
@@ -61,7 +61,7 @@ func (s *Service) knowsReport(ctx context.Context, req ReportRequest) error {
 
 // revocation is what to tell after, or in a dry run before, a year is revoked;
 // nil if its addresses were never open.
-func (s *Service) revocation(ctx context.Context, y idp.Year, o *rotation.Outcome) (*notice.Revocation, error) {
+func (s *Service) revocation(ctx context.Context, y idp.Year, o *rotator.Outcome) (*notice.Revocation, error) {
 	record, _ := historyOf(o.Before).Record(y)
 	if record.PublishedAt.IsZero() {
 		return nil, nil
@@ -71,8 +71,8 @@ func (s *Service) revocation(ctx context.Context, y idp.Year, o *rotation.Outcom
 
 // tellRevocation adds whom to tell, and what. The year is revoked by then: if
 // they cannot be told, that is no reason to say that it failed.
-func (s *Service) tellRevocation(ctx context.Context, c *RotationChange, req StepRequest, o *rotation.Outcome) {
-	if req.Step != certs.StepRevoke {
+func (s *Service) tellRevocation(ctx context.Context, c *RotationChange, req StepRequest, o *rotator.Outcome) {
+	if req.Step != rotation.StepRevoke {
 		return
 	}
 	var err error

@@ -3,7 +3,7 @@ package admin
 import (
 	"fmt"
 
-	"vernal/certs"
+	"vernal/idp/rotation"
 )
 
 // maxReason bounds a reason, which stays in the history for good.
@@ -21,7 +21,7 @@ func (r StepRequest) check() error {
 		text = fmt.Sprintf("%q is not a year, such as 2027 or 2027b", r.Year)
 	case r.Step.NeedsReason() && r.Reason == "":
 		text = fmt.Sprintf("%s needs a reason", r.Step)
-	case r.DestroyNow && r.Step != certs.StepRetire:
+	case r.DestroyNow && r.Step != rotation.StepRetire:
 		text = fmt.Sprintf("%s destroys no key", r.Step)
 	case len(r.Reason) > maxReason:
 		text = fmt.Sprintf("the reason is longer than %d bytes", maxReason)
@@ -32,10 +32,10 @@ func (r StepRequest) check() error {
 }
 
 // historyOf is the history that a status tells.
-func historyOf(st certs.Status) certs.History {
-	h := certs.History{Preferred: st.Preferred, Hold: st.Hold, Clock: st.Clock}
+func historyOf(st rotation.Status) rotation.History {
+	h := rotation.History{Preferred: st.Preferred, Hold: st.Hold, Clock: st.Clock}
 	for _, y := range st.Years {
-		if y.State != certs.Planned {
+		if y.State != rotation.Planned {
 			h.Records = append(h.Records, y.Record)
 		}
 	}
@@ -44,7 +44,7 @@ func historyOf(st certs.Status) certs.History {
 
 // changes compares two moments: the years that differ, and those that do not
 // and are not over.
-func changes(before, after certs.Status) (changed, same []YearChange) {
+func changes(before, after rotation.Status) (changed, same []YearChange) {
 	changed, same = []YearChange{}, []YearChange{}
 	old, now := historyOf(before), historyOf(after)
 	for _, r := range now.Records {

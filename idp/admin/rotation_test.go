@@ -19,6 +19,7 @@ import (
 	"vernal/idp/board"
 	"vernal/idp/notice"
 	"vernal/idp/rotation"
+	"vernal/idp/rotator"
 	"vernal/idp/seal"
 	"vernal/idp/sp"
 	"vernal/idp/usage"
@@ -34,10 +35,10 @@ func withRotation(t *testing.T, s *admin.Service, store idp.Store) {
 	}
 	ledger := &usage.Ledger{Store: store, Registry: s.Registry, Years: s.Ring, Clock: s.Clock, Log: s.Log}
 	s.Board = &board.Service{Usage: ledger, Registry: s.Registry, Years: s.Ring, Clock: s.Clock}
-	s.Rotation = &rotation.Service{
+	s.Rotation = &rotator.Service{
 		Uses: ledger, Moves: s.Board,
 		Store: store, Dir: certs.OpenDir(filepath.Join(t.TempDir(), "keys"), seal.NewMasters(key)), Ring: s.Ring,
-		Policy: certs.DefaultPolicy(), BaseURL: "https://idp.example.gov", Clock: s.Clock, Log: s.Log,
+		Policy: rotation.DefaultPolicy(), BaseURL: "https://idp.example.gov", Clock: s.Clock, Log: s.Log,
 	}
 	if err := s.Rotation.Begin(t.Context()); err != nil {
 		t.Fatal(err)
@@ -56,7 +57,7 @@ func TestRotation(t *testing.T) {
 	withRotation(t, s, store)
 	c := admin.InProcess(s, admin.Caller{UID: s.Owner, Name: "ops"})
 	before := auditKinds(t, store)
-	dry := admin.StepRequest{Step: certs.StepRevoke, Year: "2031", Reason: "leaked", DryRun: true}
+	dry := admin.StepRequest{Step: rotation.StepRevoke, Year: "2031", Reason: "leaked", DryRun: true}
 	foretold, err := c.RotationStep(t.Context(), dry)
 	if err != nil {
 		t.Fatal(err)
@@ -73,8 +74,8 @@ func TestRotation(t *testing.T) {
 		t.Fatal(err)
 	}
 	want := []admin.YearChange{
-		{Year: "2031", From: certs.Preferred, To: certs.Revoked},
-		{Year: "2031b", From: certs.Planned, To: certs.Preferred},
+		{Year: "2031", From: rotation.Preferred, To: rotation.Revoked},
+		{Year: "2031b", From: rotation.Planned, To: rotation.Preferred},
 	}
 	if diff := cmp.Diff(want, done.Changed); diff != "" {
 		t.Errorf("revoke (-want +got):\n%s", diff)
@@ -87,12 +88,12 @@ func TestRotation(t *testing.T) {
 	if diff := cmp.Diff(after, auditKinds(t, store)); diff != "" {
 		t.Errorf("audit (-want +got):\n%s", diff)
 	}
-	next, err := c.RotationStep(t.Context(), admin.StepRequest{Step: certs.StepCreate, Year: "2032", DryRun: true})
+	next, err := c.RotationStep(t.Context(), admin.StepRequest{Step: rotation.StepCreate, Year: "2032", DryRun: true})
 	if err != nil {
 		t.Fatal(err)
 	}
 	// A year that is over is not told of again.
-	same := []admin.YearChange{{Year: "2031b", From: certs.Preferred, To: certs.Preferred}}
+	same := []admin.YearChange{{Year: "2031b", From: rotation.Preferred, To: rotation.Preferred}}
 	if diff := cmp.Diff(same, next.Unchanged); diff != "" {
 		t.Errorf("unchanged (-want +got):\n%s", diff)
 	}
@@ -127,28 +128,28 @@ func TestRotationRefused(t *testing.T) {
 		req  admin.StepRequest
 		code admin.Code
 		// why is the reason code of a refusal, do what is suggested.
-		why certs.ReasonCode
+		why rotation.ReasonCode
 		do  []idp.Suggestion
 	}{
 		{"unknown step", admin.StepRequest{Step: "sell", Year: "2031"}, admin.CodeInvalid, "", nil},
-		{"destroy is no command", admin.StepRequest{Step: certs.StepDestroy, Year: "2031"}, admin.CodeInvalid, "", nil},
-		{"import is no command here", admin.StepRequest{Step: certs.StepImport, Year: "2032"}, admin.CodeInvalid, "", nil},
-		{"no year", admin.StepRequest{Step: certs.StepCreate}, admin.CodeInvalid, "", nil},
-		{"a path for a year", admin.StepRequest{Step: certs.StepCreate, Year: "../2032"}, admin.CodeInvalid, "", nil},
-		{"a year for resume", admin.StepRequest{Step: certs.StepResume, Year: "2031"}, admin.CodeInvalid, "", nil},
-		{"a key to destroy with a publish", admin.StepRequest{Step: certs.StepPublish, Year: "2031", DestroyNow: true}, admin.CodeInvalid, "", nil},
-		{"rollback without a reason", admin.StepRequest{Step: certs.StepRollback}, admin.CodeInvalid, "", nil},
-		{"a long reason", admin.StepRequest{Step: certs.StepRollback, Reason: strings.Repeat("x", 501)}, admin.CodeInvalid, "", nil},
-		{"create what is there", admin.StepRequest{Step: certs.StepCreate, Year: "2031"}, admin.CodeRefused, certs.RefusedExists, suggest("rotation.create", "2031b")},
-		{"create what is over", admin.StepRequest{Step: certs.StepCreate, Year: "2030"}, admin.CodeRefused, certs.RefusedOlderThanPreferred, suggest("rotation.create", "2031b")},
-		{"publish nothing", admin.StepRequest{Step: certs.StepPublish, Year: "2032"}, admin.CodeRefused, certs.RefusedNeverMade, suggest("rotation.create", "2032")},
-		{"prefer it again", admin.StepRequest{Step: certs.StepPrefer, Year: "2031"}, admin.CodeRefused, certs.RefusedAlready, nil},
-		{"retire the preferred", admin.StepRequest{Step: certs.StepRetire, Year: "2031", Force: true, Reason: "x"}, admin.CodeRefused, certs.RefusedPreferred, suggest("rotation.plan")},
-		{"and destroy its key", admin.StepRequest{Step: certs.StepRetire, Year: "2031", DestroyNow: true}, admin.CodeRefused, certs.RefusedPreferred, suggest("rotation.plan")},
-		{"roll back to nothing", admin.StepRequest{Step: certs.StepRollback, Reason: "x"}, admin.CodeRefused, certs.RefusedNoOlderYear, nil},
-		{"revoke without a reason", admin.StepRequest{Step: certs.StepRevoke, Year: "2031"}, admin.CodeRefused, certs.RefusedReasonMissing, nil},
-		{"revoke nothing", admin.StepRequest{Step: certs.StepRevoke, Year: "2032", Reason: "x"}, admin.CodeRefused, certs.RefusedNeverMade, suggest("rotation.status")},
-		{"a clock that is right", admin.StepRequest{Step: certs.StepConfirm}, admin.CodeRefused, certs.RefusedClockTrusted, nil},
+		{"destroy is no command", admin.StepRequest{Step: rotation.StepDestroy, Year: "2031"}, admin.CodeInvalid, "", nil},
+		{"import is no command here", admin.StepRequest{Step: rotation.StepImport, Year: "2032"}, admin.CodeInvalid, "", nil},
+		{"no year", admin.StepRequest{Step: rotation.StepCreate}, admin.CodeInvalid, "", nil},
+		{"a path for a year", admin.StepRequest{Step: rotation.StepCreate, Year: "../2032"}, admin.CodeInvalid, "", nil},
+		{"a year for resume", admin.StepRequest{Step: rotation.StepResume, Year: "2031"}, admin.CodeInvalid, "", nil},
+		{"a key to destroy with a publish", admin.StepRequest{Step: rotation.StepPublish, Year: "2031", DestroyNow: true}, admin.CodeInvalid, "", nil},
+		{"rollback without a reason", admin.StepRequest{Step: rotation.StepRollback}, admin.CodeInvalid, "", nil},
+		{"a long reason", admin.StepRequest{Step: rotation.StepRollback, Reason: strings.Repeat("x", 501)}, admin.CodeInvalid, "", nil},
+		{"create what is there", admin.StepRequest{Step: rotation.StepCreate, Year: "2031"}, admin.CodeRefused, rotation.RefusedExists, suggest("rotation.create", "2031b")},
+		{"create what is over", admin.StepRequest{Step: rotation.StepCreate, Year: "2030"}, admin.CodeRefused, rotation.RefusedOlderThanPreferred, suggest("rotation.create", "2031b")},
+		{"publish nothing", admin.StepRequest{Step: rotation.StepPublish, Year: "2032"}, admin.CodeRefused, rotation.RefusedNeverMade, suggest("rotation.create", "2032")},
+		{"prefer it again", admin.StepRequest{Step: rotation.StepPrefer, Year: "2031"}, admin.CodeRefused, rotation.RefusedAlready, nil},
+		{"retire the preferred", admin.StepRequest{Step: rotation.StepRetire, Year: "2031", Force: true, Reason: "x"}, admin.CodeRefused, rotation.RefusedPreferred, suggest("rotation.plan")},
+		{"and destroy its key", admin.StepRequest{Step: rotation.StepRetire, Year: "2031", DestroyNow: true}, admin.CodeRefused, rotation.RefusedPreferred, suggest("rotation.plan")},
+		{"roll back to nothing", admin.StepRequest{Step: rotation.StepRollback, Reason: "x"}, admin.CodeRefused, rotation.RefusedNoOlderYear, nil},
+		{"revoke without a reason", admin.StepRequest{Step: rotation.StepRevoke, Year: "2031"}, admin.CodeRefused, rotation.RefusedReasonMissing, nil},
+		{"revoke nothing", admin.StepRequest{Step: rotation.StepRevoke, Year: "2032", Reason: "x"}, admin.CodeRefused, rotation.RefusedNeverMade, suggest("rotation.status")},
+		{"a clock that is right", admin.StepRequest{Step: rotation.StepConfirm}, admin.CodeRefused, rotation.RefusedClockTrusted, nil},
 	}
 	for _, tt := range tests {
 		t.Run(tt.name, func(t *testing.T) {
@@ -204,14 +205,14 @@ func TestRotationRequestCert(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	ended := func() (found []certs.Args) {
+	ended := func() (found []rotation.Args) {
 		t.Helper()
 		st, err := c.RotationStatus(t.Context())
 		if err != nil {
 			t.Fatal(err)
 		}
 		for _, a := range st.Attention {
-			if a.Code == certs.RequestCertEnded {
+			if a.Code == rotation.RequestCertEnded {
 				found = append(found, a.Args)
 			}
 		}
@@ -221,7 +222,7 @@ func TestRotationRequestCert(t *testing.T) {
 		t.Errorf("a second before: %v", got)
 	}
 	now = cert.NotAfter
-	want := []certs.Args{{SPs: []idp.EntityID{"urn:one"}, Date: cert.NotAfter.UTC()}}
+	want := []rotation.Args{{SPs: []idp.EntityID{"urn:one"}, Date: cert.NotAfter.UTC()}}
 	if diff := cmp.Diff(want, ended()); diff != "" {
 		t.Errorf("at its end (-want +got):\n%s", diff)
 	}
@@ -236,11 +237,11 @@ func TestRotationUsers(t *testing.T) {
 	s.Clock = func() time.Time { return now }
 	withRotation(t, s, store)
 	c := admin.InProcess(s, admin.Self())
-	step := func(kind certs.StepKind, y idp.Year) error {
+	step := func(kind rotation.StepKind, y idp.Year) error {
 		_, err := c.RotationStep(t.Context(), admin.StepRequest{Step: kind, Year: y})
 		return err
 	}
-	for _, kind := range []certs.StepKind{certs.StepCreate, certs.StepPublish, certs.StepPrefer} {
+	for _, kind := range []rotation.StepKind{rotation.StepCreate, rotation.StepPublish, rotation.StepPrefer} {
 		if err := step(kind, "2032"); err != nil {
 			t.Fatal(err)
 		}
@@ -259,7 +260,7 @@ func TestRotationUsers(t *testing.T) {
 	}
 	s.Board.Usage.Use(idp.Use{SP: "urn:one", Year: "2031", At: now})
 	var refused *admin.Error
-	err = step(certs.StepRetire, "2031")
+	err = step(rotation.StepRetire, "2031")
 	if !errors.As(err, &refused) || refused.Code != admin.CodeRefused || !refused.Reason.IsUse() || refused.Suggestions[0].Label != "retire_anyway" {
 		t.Fatalf("retire: %v", err)
 	}

@@ -3,15 +3,15 @@ package admin
 import (
 	"time"
 
-	"vernal/certs"
 	"vernal/idp"
 	"vernal/idp/board"
 	"vernal/idp/notice"
+	"vernal/idp/rotation"
 )
 
 // RotationStatus is the answer to rotation/status.
 type RotationStatus struct {
-	certs.Status
+	rotation.Status
 	// Automatic: the server takes the steps itself on their dates.
 	Automatic bool `json:"automatic"`
 	// Board is who uses which year. Only rotation/status has it.
@@ -33,13 +33,13 @@ type RotationPlan struct {
 	Preferred idp.Year  `json:"preferred"`
 	Automatic bool      `json:"automatic"`
 	// Coming is sorted by date.
-	Coming    []certs.Coming    `json:"coming"`
-	Attention []certs.Attention `json:"attention"`
+	Coming    []rotation.Coming    `json:"coming"`
+	Attention []rotation.Attention `json:"attention"`
 }
 
 // StepRequest asks for a step by hand.
 type StepRequest struct {
-	Step certs.StepKind `json:"step"`
+	Step rotation.StepKind `json:"step"`
 	// Year is left out for rollback, resume and confirm-clock.
 	Year idp.Year `json:"year,omitzero"`
 	// Until is when the hold of a rollback ends by itself; zero: never.
@@ -58,7 +58,7 @@ type RotationChange struct {
 	DryRun bool `json:"dry_run"`
 	// Steps are those that were taken, or would be, in order: revoke may make
 	// a year first, retire may destroy its key.
-	Steps []certs.Step `json:"steps"`
+	Steps []rotation.Step `json:"steps"`
 	// Changed are the years whose state or key changed, Unchanged the others
 	// that are not over.
 	Changed   []YearChange `json:"changed"`
@@ -95,9 +95,9 @@ type RotationReport struct {
 
 // YearChange is what a step did to a year.
 type YearChange struct {
-	Year idp.Year    `json:"year"`
-	From certs.State `json:"from"`
-	To   certs.State `json:"to"`
+	Year idp.Year       `json:"year"`
+	From rotation.State `json:"from"`
+	To   rotation.State `json:"to"`
 	// Certified: the certificate of its waiting key has come with this step.
 	Certified bool `json:"certified,omitzero"`
 	// KeyDestroyed: its private key is gone since this step.

@@ -5,9 +5,9 @@ import (
 	"strings"
 	"testing"
 
-	"vernal/certs"
 	"vernal/idp"
 	"vernal/idp/audit"
+	"vernal/idp/rotation"
 )
 
 // The table has the kind of every decision and every rotation step, in order, each once
@@ -25,8 +25,8 @@ func TestKinds(t *testing.T) {
 		}
 		seen[k.Name] = true
 	}
-	for _, step := range []certs.StepKind{certs.StepCreate, certs.StepCSR, certs.StepImport, certs.StepPublish, certs.StepPrefer, certs.StepRetire,
-		certs.StepDestroy, certs.StepRollback, certs.StepResume, certs.StepRevoke, certs.StepConfirm} {
+	for _, step := range []rotation.StepKind{rotation.StepCreate, rotation.StepCSR, rotation.StepImport, rotation.StepPublish, rotation.StepPrefer, rotation.StepRetire,
+		rotation.StepDestroy, rotation.StepRollback, rotation.StepResume, rotation.StepRevoke, rotation.StepConfirm} {
 		if kind := idp.RotationAuditKind(string(step)); !seen[kind] {
 			t.Errorf("kind %q is not in the table", kind)
 		}

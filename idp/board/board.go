@@ -13,8 +13,8 @@
 package board
 
 import (
-	"vernal/certs"
 	"vernal/idp"
+	"vernal/idp/keyring"
 	"vernal/idp/sp"
 	"vernal/idp/usage"
 )
@@ -24,6 +24,6 @@ import (
 type Service struct {
 	Usage    *usage.Ledger
 	Registry *sp.Registry
-	Years    *certs.Ring
+	Years    *keyring.Ring
 	Clock    idp.Clock
 }

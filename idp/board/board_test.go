@@ -6,9 +6,9 @@ import (
 
 	"github.com/google/go-cmp/cmp"
 
-	"vernal/certs"
 	"vernal/idp"
 	"vernal/idp/board"
+	"vernal/idp/rotation"
 )
 
 const (
@@ -27,9 +27,9 @@ func TestUnmovedCountsLiveYears(t *testing.T) {
 	w := newWorld(t, at(2026, 6, 1))
 	w.add(spA)
 	w.add(spB)
-	w.step(certs.StepPublish, "2027")
+	w.step(rotation.StepPublish, "2027")
 	s := w.server()
-	want := func(want certs.Counts) {
+	want := func(want rotation.Counts) {
 		t.Helper()
 		got, err := s.Unmoved(t.Context())
 		ok(t, err)
@@ -40,10 +40,10 @@ func TestUnmovedCountsLiveYears(t *testing.T) {
 	w.use(s, spA, "2026")
 	w.use(s, spB, "2026")
 	w.use(s, "https://stranger.example", "2026")
-	want(certs.Counts{"2026": 2, "2027": 0})
+	want(rotation.Counts{"2026": 2, "2027": 0})
 	w.turn(w.clock().AddDate(0, 0, 15))
 	w.use(s, spB, "2027")
-	want(certs.Counts{"2026": 1, "2027": 0})
+	want(rotation.Counts{"2026": 1, "2027": 0})
 }
 
 // The uses of a removed service provider are kept, and not shown until it is
@@ -53,7 +53,7 @@ func TestRemovedAndInactive(t *testing.T) {
 	w := newWorld(t, at(2026, 6, 1))
 	w.add(spA)
 	w.add(spB, func(p *idp.ServiceProvider) { p.Active = false })
-	w.step(certs.StepPublish, "2027")
+	w.step(rotation.StepPublish, "2027")
 	s := w.server()
 	w.use(s, spA, "2026")
 	w.use(s, spB, "2026")

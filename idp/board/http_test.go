@@ -11,10 +11,10 @@ import (
 
 	"github.com/google/go-cmp/cmp"
 
-	"vernal/certs"
 	"vernal/idp"
 	"vernal/idp/board"
 	"vernal/idp/idptest"
+	"vernal/idp/rotation"
 )
 
 // seen is the board of a running server, after a flush too.
@@ -153,7 +153,7 @@ func TestRotationSeesUses(t *testing.T) {
 			ok(t, i.Usage.Flush(t.Context()))
 		}
 	}
-	needs := func(code certs.AttentionCode) bool {
+	needs := func(code rotation.AttentionCode) bool {
 		t.Helper()
 		st, err := i.Rotation.Status(t.Context())
 		ok(t, err)
@@ -166,12 +166,12 @@ func TestRotationSeesUses(t *testing.T) {
 	}
 	use("2026")
 	run(at(2027, 3, 10))
-	if !needs(certs.CertEnding) {
+	if !needs(rotation.CertEnding) {
 		t.Error("a certificate ends, somebody has not moved, and nobody is told")
 	}
 	use("2027")
 	run(at(2027, 3, 11))
-	if needs(certs.CertEnding) {
+	if needs(rotation.CertEnding) {
 		t.Error("all have moved, and it still needs attention")
 	}
 	run(at(2027, 6, 25))
@@ -179,18 +179,18 @@ func TestRotationSeesUses(t *testing.T) {
 	run(at(2027, 7, 2))
 	st, err := i.Rotation.Status(t.Context())
 	ok(t, err)
-	if !slices.ContainsFunc(st.Attention, func(a certs.Attention) bool {
-		return a.Code == certs.StepHeld && a.IsUse() && slices.Equal(a.Because[0].Args.SPs, []idp.EntityID{"https://sp.example"})
+	if !slices.ContainsFunc(st.Attention, func(a rotation.Attention) bool {
+		return a.Code == rotation.StepHeld && a.IsUse() && slices.Equal(a.Because[0].Args.SPs, []idp.EntityID{"https://sp.example"})
 	}) {
 		t.Errorf("attention: %+v", st.Attention)
 	}
-	_, err = i.Rotation.Take(t.Context(), certs.Step{Kind: certs.StepRetire, Year: "2026"}, "test", true)
-	var refused *certs.RefusedError
+	_, err = i.Rotation.Take(t.Context(), rotation.Step{Kind: rotation.StepRetire, Year: "2026"}, "test", true)
+	var refused *rotation.RefusedError
 	if !errors.As(err, &refused) || !refused.Because.IsUse() || !slices.Equal(refused.Because.Args.SPs, []idp.EntityID{"https://sp.example"}) {
 		t.Errorf("retire: %v", err)
 	}
 	run(at(2027, 7, 12))
-	if needs(certs.StepHeld) {
+	if needs(rotation.StepHeld) {
 		t.Error("unused for 14 days, and held")
 	}
 }

@@ -4,8 +4,8 @@ import (
 	"slices"
 	"time"
 
-	"vernal/certs"
 	"vernal/idp"
+	"vernal/idp/rotation"
 	"vernal/idp/sp"
 	"vernal/idp/usage"
 )
@@ -19,19 +19,19 @@ const (
 
 // Warnings about a service provider: codes of a Reason.
 const (
-	WarnRequestCertEnded certs.ReasonCode = "request_certificate_ended"
-	WarnRequestCertEnds  certs.ReasonCode = "request_certificate_ends"
-	WarnUnsigned         certs.ReasonCode = "requests_unsigned"
-	WarnRelayStateLong   certs.ReasonCode = "relay_state_long"
-	WarnClockBehind      certs.ReasonCode = "clock_behind"
-	WarnClockAhead       certs.ReasonCode = "clock_ahead"
+	WarnRequestCertEnded rotation.ReasonCode = "request_certificate_ended"
+	WarnRequestCertEnds  rotation.ReasonCode = "request_certificate_ends"
+	WarnUnsigned         rotation.ReasonCode = "requests_unsigned"
+	WarnRelayStateLong   rotation.ReasonCode = "relay_state_long"
+	WarnClockBehind      rotation.ReasonCode = "clock_behind"
+	WarnClockAhead       rotation.ReasonCode = "clock_ahead"
 )
 
 // liner writes the lines of a board.
 type liner struct {
 	now    time.Time
 	target idp.Year
-	states map[idp.Year]certs.State
+	states map[idp.Year]rotation.State
 }
 
 // line is the line of p.
@@ -52,23 +52,23 @@ func (l *liner) line(p *sp.Provider, known *usage.Snapshot) Line {
 			Signed: u.Signed, CertSHA256: u.Cert,
 		}
 	}
-	move, from := Judge(line.Years, func(y idp.Year) certs.State { return l.states[y] }, l.target, l.now)
+	move, from := Judge(line.Years, func(y idp.Year) rotation.State { return l.states[y] }, l.target, l.now)
 	if line.Move = move; p.Active && from != nil {
 		line.UnmovedFrom = from
 	}
-	line.Warnings = append(append([]certs.Reason{}, l.certWarnings(line.Certs)...), l.requestWarnings(uses)...)
+	line.Warnings = append(append([]rotation.Reason{}, l.certWarnings(line.Certs)...), l.requestWarnings(uses)...)
 	return line
 }
 
 // Judge says how far a service provider has moved that used these years, oldest
 // first, and from which of them it has still to move. It is the only place that
-// decides this: see Move for the rule, and certs.MustLeave for the years that have
+// decides this: see Move for the rule, and rotation.MustLeave for the years that have
 // to be left. Uses of a year that was never published say nothing.
 //
 // A live year is left when it was not used for 14 days and a newer live one was.
 // A year that is over is left when it was not used for 14 days and a live one was
 // used since: until then sign-ins fail, whatever was used before.
-func Judge(years []Seen, state func(idp.Year) certs.State, target idp.Year, now time.Time) (move Move, from []idp.Year) {
+func Judge(years []Seen, state func(idp.Year) rotation.State, target idp.Year, now time.Time) (move Move, from []idp.Year) {
 	var worked time.Time // the last use of a live year
 	var newest idp.Year  // the newest live year that was used
 	used, arrived, stuck := false, false, false
@@ -81,15 +81,15 @@ func Judge(years []Seen, state func(idp.Year) certs.State, target idp.Year, now 
 			}
 		}
 		used = used || s.Live() || s.Over()
-		arrived = arrived || s.Live() && !certs.MustLeave(u.Year, s, target)
+		arrived = arrived || s.Live() && !rotation.MustLeave(u.Year, s, target)
 	}
 	for _, u := range years {
 		s := state(u.Year)
-		if !certs.MustLeave(u.Year, s, target) {
+		if !rotation.MustLeave(u.Year, s, target) {
 			continue
 		}
 		failing := s.Over() && !worked.After(u.LastAt)
-		if failing || s.Live() && u.Year == newest || within(stillTime, now, u.LastAt) {
+		if failing || s.Live() && u.Year == newest || within(rotation.QuietTime, now, u.LastAt) {
 			from = append(from, u.Year)
 		}
 		stuck = stuck || failing
@@ -122,7 +122,7 @@ func (l *liner) certs(p *sp.Provider, uses []usage.YearUse) []RequestCert {
 }
 
 // certWarnings are about request certificates that ended or soon will.
-func (l *liner) certWarnings(all []RequestCert) (warnings []certs.Reason) {
+func (l *liner) certWarnings(all []RequestCert) (warnings []rotation.Reason) {
 	for _, c := range all {
 		code := WarnRequestCertEnds
 		switch {
@@ -131,21 +131,21 @@ func (l *liner) certWarnings(all []RequestCert) (warnings []certs.Reason) {
 		case c.EndAt.Sub(l.now) > endingTime:
 			continue
 		}
-		warnings = append(warnings, certs.Reason{Code: code, Args: certs.Args{SHA256: c.SHA256[:min(16, len(c.SHA256))], Date: c.EndAt}})
+		warnings = append(warnings, rotation.Reason{Code: code, Args: rotation.Args{SHA256: c.SHA256[:min(16, len(c.SHA256))], Date: c.EndAt}})
 	}
 	return warnings
 }
 
 // requestWarnings are about requests of the last 30 days, to whatever year.
-func (l *liner) requestWarnings(uses []usage.YearUse) (warnings []certs.Reason) {
+func (l *liner) requestWarnings(uses []usage.YearUse) (warnings []rotation.Reason) {
 	var all usage.Tally
 	for _, u := range uses {
 		all.Unsigned = max(all.Unsigned, u.Unsigned)
 		all.Relay = all.Relay.Worse(u.Relay)
 		all.Clock = all.Clock.Least(u.Clock)
 	}
-	warn := func(code certs.ReasonCode, date time.Time, count int) {
-		warnings = append(warnings, certs.Reason{Code: code, Args: certs.Args{Date: date, Count: count}})
+	warn := func(code rotation.ReasonCode, date time.Time, count int) {
+		warnings = append(warnings, rotation.Reason{Code: code, Args: rotation.Args{Date: date, Count: count}})
 	}
 	if l.recent(all.Unsigned) {
 		warn(WarnUnsigned, usage.Moment(all.Unsigned), 0)

@@ -6,9 +6,9 @@ import (
 
 	"github.com/google/go-cmp/cmp"
 
-	"vernal/certs"
 	"vernal/idp"
 	"vernal/idp/board"
+	"vernal/idp/rotation"
 )
 
 // TestMove says for uses so many days ago how far a provider has come, where
@@ -41,11 +41,11 @@ func TestMove(t *testing.T) {
 			w := newWorld(t, at(2026, 2, 1))
 			w.add(spA)
 			for _, y := range []idp.Year{"2024", "2025"} {
-				w.step(certs.StepRevoke, y)
+				w.step(rotation.StepRevoke, y)
 			}
 			w.turn(at(2027, 3, 1))
-			w.step(certs.StepPublish, "2027")
-			w.step(certs.StepPrefer, "2027")
+			w.step(rotation.StepPublish, "2027")
+			w.step(rotation.StepPrefer, "2027")
 			s := w.server()
 			for y, ago := range tt.used {
 				w.turn(now.AddDate(0, 0, -ago))
@@ -77,24 +77,24 @@ func TestMove(t *testing.T) {
 func TestJudge(t *testing.T) {
 	t.Parallel()
 	now := at(2028, 3, 20)
-	states := func(pairs ...any) map[idp.Year]certs.State {
-		m := map[idp.Year]certs.State{}
+	states := func(pairs ...any) map[idp.Year]rotation.State {
+		m := map[idp.Year]rotation.State{}
 		for i := 0; i < len(pairs); i += 2 {
-			m[idp.Year(pairs[i].(string))] = pairs[i+1].(certs.State)
+			m[idp.Year(pairs[i].(string))] = pairs[i+1].(rotation.State)
 		}
 		return m
 	}
-	one := states("2027", certs.Preferred)
-	february := states("2026", certs.Grace, "2027", certs.Preferred, "2028", certs.Published)
-	revoked := states("2027", certs.Preferred, "2028", certs.Revoked)
-	letter := states("2027", certs.Revoked, "2027b", certs.Preferred)
+	one := states("2027", rotation.Preferred)
+	february := states("2026", rotation.Grace, "2027", rotation.Preferred, "2028", rotation.Published)
+	revoked := states("2027", rotation.Preferred, "2028", rotation.Revoked)
+	letter := states("2027", rotation.Revoked, "2027b", rotation.Preferred)
 	type use struct {
 		year idp.Year
 		days int
 	}
 	tests := []struct {
 		name   string
-		states map[idp.Year]certs.State
+		states map[idp.Year]rotation.State
 		target idp.Year
 		used   []use
 		want   board.Move
@@ -122,9 +122,9 @@ func TestJudge(t *testing.T) {
 		t.Run(tt.name, func(t *testing.T) {
 			t.Parallel()
 			all := tt.states
-			state := func(y idp.Year) certs.State {
+			state := func(y idp.Year) rotation.State {
 				if y == "2025" {
-					return certs.Retired
+					return rotation.Retired
 				}
 				return all[y]
 			}
@@ -148,12 +148,12 @@ func TestMovedToARevokedYear(t *testing.T) {
 	s := w.server()
 	w.use(s, spA, "2026")
 	w.turn(at(2026, 3, 1))
-	w.step(certs.StepPublish, "2027")
+	w.step(rotation.StepPublish, "2027")
 	w.use(s, spA, "2027")
 	if l := line(t, w.show(s), spA); l.Move != board.Moved {
 		t.Errorf("before: %s", l.Move)
 	}
-	w.step(certs.StepRevoke, "2027")
+	w.step(rotation.StepRevoke, "2027")
 	l := line(t, w.show(s), spA)
 	if diff := cmp.Diff([]idp.Year{"2027"}, l.UnmovedFrom); diff != "" || l.Move != board.Unmoved {
 		t.Errorf("after: %s %s", l.Move, diff)
@@ -198,7 +198,7 @@ func TestBoard(t *testing.T) {
 	want := &board.Board{
 		At: now, Preferred: "2026", Target: "2026",
 		Years: []board.Year{{
-			Year: "2026", State: certs.Preferred, CertEndAt: time.Date(2027, 4, 1, 0, 0, 0, 0, time.UTC),
+			Year: "2026", State: rotation.Preferred, CertEndAt: time.Date(2027, 4, 1, 0, 0, 0, 0, time.UTC),
 			RetireAt: time.Date(2027, 7, 1, 0, 0, 0, 0, time.UTC), SPs: 1,
 		}},
 		SPs: []board.Line{{
@@ -212,11 +212,11 @@ func TestBoard(t *testing.T) {
 				{SHA256: cert.sha256, EndAt: at(2027, 6, 1), LastAt: now.AddDate(0, 0, -6)},
 			},
 			Fetches:  []board.Fetches{},
-			Warnings: []certs.Reason{{Code: board.WarnRequestCertEnded, Args: certs.Args{SHA256: old.sha256[:16], Date: at(2026, 6, 1)}}},
+			Warnings: []rotation.Reason{{Code: board.WarnRequestCertEnded, Args: rotation.Args{SHA256: old.sha256[:16], Date: at(2026, 6, 1)}}},
 		}, {
 			SP: spB, Name: "Beta", Active: true, Move: board.Unseen, UnmovedFrom: []idp.Year{}, Contacts: []string{}, Years: []board.Seen{},
 			Certs:   []board.RequestCert{{SHA256: requestCert(at(2036, 1, 1)).sha256, EndAt: at(2036, 1, 1)}},
-			Fetches: []board.Fetches{}, Warnings: []certs.Reason{},
+			Fetches: []board.Fetches{}, Warnings: []rotation.Reason{},
 		}},
 		Fetches: []board.Fetches{},
 	}
@@ -229,8 +229,8 @@ func TestOrder(t *testing.T) {
 	t.Parallel()
 	w := newWorld(t, at(2026, 6, 1))
 	s := w.server()
-	w.step(certs.StepPublish, "2027")
-	w.step(certs.StepPrefer, "2027")
+	w.step(rotation.StepPublish, "2027")
+	w.step(rotation.StepPrefer, "2027")
 	name := func(n string) func(*idp.ServiceProvider) { return func(p *idp.ServiceProvider) { p.Name = n } }
 	w.add("urn:unseen", name("A"))
 	w.add("urn:moved", name("B"))
@@ -267,27 +267,27 @@ func TestWarnings(t *testing.T) {
 		return signed(func(u *idp.Use) { u.RelayState, u.At, u.IssuedAt = n, now.AddDate(0, 0, -ago), time.Time{} })
 	}
 	ending := requestCert(now.AddDate(0, 0, 60))
-	warn := func(code certs.ReasonCode, date time.Time, count int) certs.Reason {
-		return certs.Reason{Code: code, Args: certs.Args{Date: date, Count: count}}
+	warn := func(code rotation.ReasonCode, date time.Time, count int) rotation.Reason {
+		return rotation.Reason{Code: code, Args: rotation.Args{Date: date, Count: count}}
 	}
 	tests := []struct {
 		name string
 		cert testCert // the default one if empty
 		uses []idp.Use
-		want []certs.Reason
+		want []rotation.Reason
 	}{
 		{name: "nothing", uses: []idp.Use{issued(0)}},
 		{name: "RelayState at the bound", uses: []idp.Use{relay(80, 0)}},
 		{name: "RelayState over it", uses: []idp.Use{relay(200, 3), relay(81, 2), relay(10, 0)},
-			want: []certs.Reason{warn(board.WarnRelayStateLong, at(2026, 6, 27), 200)}},
+			want: []rotation.Reason{warn(board.WarnRelayStateLong, at(2026, 6, 27), 200)}},
 		{name: "RelayState, the largest was longer ago", uses: []idp.Use{relay(200, 31), relay(81, 2)},
-			want: []certs.Reason{warn(board.WarnRelayStateLong, at(2026, 5, 30), 200)}},
+			want: []rotation.Reason{warn(board.WarnRelayStateLong, at(2026, 5, 30), 200)}},
 		{name: "RelayState, the largest was too long ago", uses: []idp.Use{relay(200, 33), relay(81, 2)},
-			want: []certs.Reason{warn(board.WarnRelayStateLong, at(2026, 6, 28), 81)}},
+			want: []rotation.Reason{warn(board.WarnRelayStateLong, at(2026, 6, 28), 81)}},
 		{name: "RelayState long ago", uses: []idp.Use{relay(200, 31), relay(10, 2)}},
 		{name: "clock 30 s behind", uses: []idp.Use{issued(-30 * time.Second)}},
-		{name: "clock behind", uses: []idp.Use{issued(-45 * time.Second)}, want: []certs.Reason{warn(board.WarnClockBehind, time.Date(2026, 6, 30, 0, 0, 0, 0, time.UTC), 45)}},
-		{name: "clock ahead", uses: []idp.Use{issued(50 * time.Second), issued(45 * time.Second)}, want: []certs.Reason{warn(board.WarnClockAhead, time.Date(2026, 6, 30, 0, 0, 0, 0, time.UTC), 50)}},
+		{name: "clock behind", uses: []idp.Use{issued(-45 * time.Second)}, want: []rotation.Reason{warn(board.WarnClockBehind, time.Date(2026, 6, 30, 0, 0, 0, 0, time.UTC), 45)}},
+		{name: "clock ahead", uses: []idp.Use{issued(50 * time.Second), issued(45 * time.Second)}, want: []rotation.Reason{warn(board.WarnClockAhead, time.Date(2026, 6, 30, 0, 0, 0, 0, time.UTC), 50)}},
 		{name: "one request was late", uses: []idp.Use{issued(-4 * time.Minute), issued(-time.Second)}},
 		{name: "the clock was put right", uses: []idp.Use{
 			signed(func(u *idp.Use) { u.At, u.IssuedAt = now.AddDate(0, 0, -1), now.AddDate(0, 0, -1).Add(time.Minute) }), issued(0)}},
@@ -295,10 +295,10 @@ func TestWarnings(t *testing.T) {
 			signed(func(u *idp.Use) {
 				u.CertSHA256, u.IssuedAt, u.ReceivedAt = "", now.Add(-time.Hour), now.Add(-time.Hour)
 			})},
-			want: []certs.Reason{warn(board.WarnUnsigned, at(2026, 6, 30), 0)}},
+			want: []rotation.Reason{warn(board.WarnUnsigned, at(2026, 6, 30), 0)}},
 		{name: "unsigned long ago", uses: []idp.Use{
 			signed(func(u *idp.Use) { u.CertSHA256, u.At, u.IssuedAt = "", now.AddDate(0, 0, -31), time.Time{} }), issued(0)}},
-		{name: "certificate ends in 60 days", cert: ending, want: []certs.Reason{{Code: board.WarnRequestCertEnds, Args: certs.Args{SHA256: ending.sha256[:16], Date: at(2026, 8, 29)}}}},
+		{name: "certificate ends in 60 days", cert: ending, want: []rotation.Reason{{Code: board.WarnRequestCertEnds, Args: rotation.Args{SHA256: ending.sha256[:16], Date: at(2026, 8, 29)}}}},
 		{name: "certificate ends in 61 days", cert: requestCert(now.AddDate(0, 0, 61))},
 	}
 	for _, tt := range tests {
@@ -314,14 +314,14 @@ func TestWarnings(t *testing.T) {
 			for _, u := range tt.uses {
 				atOnce.Usage.Use(u)
 			}
-			if diff := cmp.Diff(append([]certs.Reason{}, tt.want...), line(t, w.show(atOnce), spA).Warnings); diff != "" {
+			if diff := cmp.Diff(append([]rotation.Reason{}, tt.want...), line(t, w.show(atOnce), spA).Warnings); diff != "" {
 				t.Errorf("warnings (-want +got):\n%s", diff)
 			}
 			for _, u := range tt.uses {
 				apart.Usage.Use(u)
 				ok(t, apart.Usage.Flush(t.Context()))
 			}
-			if diff := cmp.Diff(append([]certs.Reason{}, tt.want...), line(t, w.show(apart), spA).Warnings); diff != "" {
+			if diff := cmp.Diff(append([]rotation.Reason{}, tt.want...), line(t, w.show(apart), spA).Warnings); diff != "" {
 				t.Errorf("warnings, flushed one by one (-want +got):\n%s", diff)
 			}
 		})

@@ -6,12 +6,12 @@ import (
 	"slices"
 	"time"
 
-	"vernal/certs"
 	"vernal/idp"
+	"vernal/idp/rotation"
 	"vernal/idp/usage"
 )
 
-// Move is how far a service provider has moved to the target (certs.History.Target).
+// Move is how far a service provider has moved to the target (rotation.History.Target).
 // Whoever uses a live year that is newer than the target, as during a rollback, has
 // nothing to change and counts as if it used the target.
 type Move string
@@ -47,9 +47,9 @@ type Board struct {
 
 // Year is a column of the board.
 type Year struct {
-	Year      idp.Year    `json:"year"`
-	State     certs.State `json:"state"`
-	CertEndAt time.Time   `json:"certificate_end_at,omitzero"`
+	Year      idp.Year       `json:"year"`
+	State     rotation.State `json:"state"`
+	CertEndAt time.Time      `json:"certificate_end_at,omitzero"`
 	// RetireAt is its retiring date in the calendar.
 	RetireAt time.Time `json:"retire_at,omitzero"`
 	// SPs counts the active service providers that used it within 30 days,
@@ -77,7 +77,7 @@ type Line struct {
 	// Warnings are what to see to about its requests of the last 30 days: a
 	// RelayState over 80 bytes, a clock that is wrong, no signature, a request
 	// certificate that ended or soon will.
-	Warnings []certs.Reason `json:"warnings"`
+	Warnings []rotation.Reason `json:"warnings"`
 }
 
 // Seen is the use of one year by one service provider.
@@ -118,16 +118,13 @@ type Fetches struct {
 
 const (
 	day = 24 * time.Hour
-	// stillTime is how long ago a year was used that is still in use; the
-	// rotation retires no year that was used within it.
-	stillTime = 14 * day
 	// recentTime is what the counts look back.
 	recentTime = 30 * day
 )
 
 // MustLeave reports whether the users of a year of the board have to move to the
 // target.
-func (b *Board) MustLeave(y Year) bool { return certs.MustLeave(y.Year, y.State, b.Target) }
+func (b *Board) MustLeave(y Year) bool { return rotation.MustLeave(y.Year, y.State, b.Target) }
 
 // UnmovedFrom lists the active service providers that have still to move from a
 // year, sorted.
@@ -162,7 +159,7 @@ func (s *Service) Board(ctx context.Context) (*Board, error) {
 	if target, ok := s.Years.Target(now); ok {
 		b.Target = target.Year()
 	}
-	l := liner{now: now, target: b.Target, states: map[idp.Year]certs.State{}}
+	l := liner{now: now, target: b.Target, states: map[idp.Year]rotation.State{}}
 	for _, e := range s.Years.All(now) {
 		l.states[e.Year()] = e.State
 	}
@@ -178,7 +175,7 @@ func (s *Service) Board(ctx context.Context) (*Board, error) {
 
 // Unmoved counts the SPs that have still to move from each live year, as
 // Year.Unmoved does.
-func (s *Service) Unmoved(ctx context.Context) (certs.Counts, error) {
+func (s *Service) Unmoved(ctx context.Context) (rotation.Counts, error) {
 	b, err := s.Board(ctx)
 	if err != nil {
 		return nil, err
@@ -187,8 +184,8 @@ func (s *Service) Unmoved(ctx context.Context) (certs.Counts, error) {
 }
 
 // Unmoved has Year.Unmoved of every live year.
-func (b *Board) Unmoved() certs.Counts {
-	counts := make(certs.Counts)
+func (b *Board) Unmoved() rotation.Counts {
+	counts := make(rotation.Counts)
 	for _, y := range b.Years {
 		if y.State.Live() {
 			counts[y.Year] = y.Unmoved
@@ -202,7 +199,7 @@ func (s *Service) columns(lines []Line, now time.Time) []Year {
 	shown := map[idp.Year]*Year{}
 	column := func(y idp.Year) *Year {
 		if shown[y] == nil {
-			shown[y] = &Year{Year: y, State: certs.Planned}
+			shown[y] = &Year{Year: y, State: rotation.Planned}
 			if y.Valid() { // whatever the store holds
 				shown[y].RetireAt = s.Years.Dates(y).RetireAt
 			}

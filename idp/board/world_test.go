@@ -18,6 +18,8 @@ import (
 	"vernal/certs"
 	"vernal/idp"
 	"vernal/idp/board"
+	"vernal/idp/keyring"
+	"vernal/idp/rotation"
 	"vernal/idp/seal"
 	"vernal/idp/sp"
 	"vernal/idp/store/bolt"
@@ -30,9 +32,9 @@ type world struct {
 	tb       testing.TB
 	store    *bolt.Store
 	registry *sp.Registry
-	years    *certs.Ring
-	policy   certs.Policy
-	history  certs.History
+	years    *keyring.Ring
+	policy   rotation.Policy
+	history  rotation.History
 	keys     []*certs.Key
 
 	mu  sync.Mutex
@@ -43,7 +45,7 @@ func at(y int, m time.Month, d int) time.Time { return time.Date(y, m, d, 12, 0,
 
 func newWorld(tb testing.TB, now time.Time) *world {
 	tb.Helper()
-	w := &world{tb: tb, now: now, policy: certs.DefaultPolicy()}
+	w := &world{tb: tb, now: now, policy: rotation.DefaultPolicy()}
 	var master [32]byte
 	rand.Read(master[:])
 	sealer, err := seal.NewMaster(master[:])
@@ -52,25 +54,25 @@ func newWorld(tb testing.TB, now time.Time) *world {
 	ok(tb, err)
 	tb.Cleanup(func() { ok(tb, w.store.Close()) })
 	w.registry = sp.New(w.store, w.clock)
-	w.years = certs.NewRing(w.policy)
+	w.years = keyring.NewRing(w.policy)
 	for _, y := range []idp.Year{"2024", "2025", "2026", "2027"} {
-		k, err := certs.CertifyUntil(rand.Reader, signer(), y, w.policy.Dates(y).CertEndAt, w.policy, "https://a.example", at(2024, 1, 15))
+		k, err := certs.Certify(rand.Reader, signer(), y, w.policy.Dates(y).CertEndAt, certs.Spec{}, "https://a.example", at(2024, 1, 15))
 		ok(tb, err)
 		w.keys = append(w.keys, k)
-		w.history.Records = append(w.history.Records, certs.Record{
+		w.history.Records = append(w.history.Records, rotation.Record{
 			Year: y, CreatedAt: at(2024, 1, 15), CertifiedAt: at(2024, 1, 15), CertEndAt: k.Cert.NotAfter,
 			CertificateSHA256: certs.CertSHA256(k.Cert), PublicKeySHA256: certs.PublicKeySHA256(k.Signer.Public()),
 		})
 	}
-	w.step(certs.StepPublish, "2026")
-	w.step(certs.StepPrefer, "2026")
+	w.step(rotation.StepPublish, "2026")
+	w.step(rotation.StepPrefer, "2026")
 	return w
 }
 
 // step takes a step of the rotation, now.
-func (w *world) step(kind certs.StepKind, y idp.Year) {
+func (w *world) step(kind rotation.StepKind, y idp.Year) {
 	w.tb.Helper()
-	w.history = w.history.Apply(certs.Step{Kind: kind, Year: y, Reason: "test"}, w.clock())
+	w.history = w.history.Apply(rotation.Step{Kind: kind, Year: y, Reason: "test"}, w.clock())
 	if w.history.Preferred != "" {
 		ok(w.tb, w.years.SetHistory(w.history, w.keys))
 	}

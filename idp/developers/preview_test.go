@@ -10,10 +10,10 @@ import (
 	"testing"
 	"time"
 
-	"vernal/certs"
 	"vernal/idp"
 	"vernal/idp/idptest"
 	"vernal/idp/link"
+	"vernal/idp/rotation"
 )
 
 const (
@@ -30,7 +30,7 @@ type world struct {
 
 func newWorld(t *testing.T, log slog.Handler) *world {
 	t.Helper()
-	years := certs.DefaultPolicy().FirstYears(time.Now().UTC())
+	years := rotation.DefaultPolicy().FirstYears(time.Now().UTC())
 	at, err := time.Parse("2006", string(years[len(years)-1]))
 	if err != nil {
 		t.Fatal(err)
@@ -54,9 +54,9 @@ func (w *world) page(token string) string {
 	return w.URL + "/developers/preview?link=" + url.QueryEscape(token)
 }
 
-func (w *world) step(kind certs.StepKind) {
+func (w *world) step(kind rotation.StepKind) {
 	w.t.Helper()
-	if _, err := w.Rotation.Take(w.t.Context(), certs.Step{Kind: kind, Year: w.next}, "test", false); err != nil {
+	if _, err := w.Rotation.Take(w.t.Context(), rotation.Step{Kind: kind, Year: w.next}, "test", false); err != nil {
 		w.t.Fatal(err)
 	}
 }
@@ -184,7 +184,7 @@ func TestAfterwards(t *testing.T) {
 	_, token := w.link(spA)
 	inside := w.Browser()
 	inside.Get(w.page(token))
-	w.step(certs.StepPublish)
+	w.step(rotation.StepPublish)
 
 	browser := w.Browser()
 	page := browser.Get(w.page(token))
@@ -250,7 +250,7 @@ func TestDocuments(t *testing.T) {
 			t.Errorf("%s by a revoked link: %d", path, page.Status)
 		}
 	}
-	w.step(certs.StepPublish)
+	w.step(rotation.StepPublish)
 	for _, path := range paths {
 		page := browser.Get(w.URL + path)
 		if !bytes.Equal(page.Body, early[path]) {

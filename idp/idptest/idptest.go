@@ -23,8 +23,10 @@ import (
 	"vernal/idp/account"
 	"vernal/idp/audit"
 	"vernal/idp/board"
+	"vernal/idp/keyring"
 	"vernal/idp/link"
 	"vernal/idp/rotation"
+	"vernal/idp/rotator"
 	"vernal/idp/seal"
 	"vernal/idp/server"
 	"vernal/idp/sp"
@@ -44,9 +46,9 @@ type IdP struct {
 	Store    idp.Store
 	Registry *sp.Registry
 	Accounts *account.Service
-	Years    *certs.Ring
+	Years    *keyring.Ring
 	// Rotation turns Years. It runs only when a test calls Tick or Automatic.
-	Rotation *rotation.Service
+	Rotation *rotator.Service
 	// Usage counts uses; it is written when a test calls Flush.
 	Usage *usage.Ledger
 	Board *board.Service
@@ -54,7 +56,7 @@ type IdP struct {
 	// Trail notes who was turned down; it runs only when a test calls it.
 	Trail  *trail.Service
 	Clock  *Clock
-	Policy certs.Policy
+	Policy rotation.Policy
 	// Client has connections of its own. Those of http.DefaultClient are closed
 	// whenever another test ends its server.
 	Client *http.Client
@@ -111,7 +113,7 @@ func New(tb testing.TB, o Options) *IdP {
 	}
 	transport := new(http.Transport)
 	tb.Cleanup(transport.CloseIdleConnections)
-	i := &IdP{Client: &http.Client{Transport: transport}, tb: tb, options: o, folder: tb.TempDir(), Clock: &Clock{now: o.Now.UTC().Truncate(time.Second)}, Policy: certs.DefaultPolicy()}
+	i := &IdP{Client: &http.Client{Transport: transport}, tb: tb, options: o, folder: tb.TempDir(), Clock: &Clock{now: o.Now.UTC().Truncate(time.Second)}, Policy: rotation.DefaultPolicy()}
 	ts := httptest.NewUnstartedServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		h := i.serving.Load()
 		if h == nil {

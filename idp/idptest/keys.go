@@ -16,7 +16,9 @@ import (
 	"vernal/certs"
 	"vernal/idp"
 	"vernal/idp/board"
+	"vernal/idp/keyring"
 	"vernal/idp/rotation"
+	"vernal/idp/rotator"
 	"vernal/idp/usage"
 )
 
@@ -42,35 +44,35 @@ func (i *IdP) startRotation(dir *certs.Dir, log *slog.Logger) {
 	now := i.Clock.Now()
 	years := append(i.Policy.FirstYears(now), i.options.Years...)
 	slices.Sort(years)
-	start := (*rotation.Service).Begin
+	start := (*rotator.Service).Begin
 	if i.Rotation != nil {
-		years, start = nil, (*rotation.Service).Start
+		years, start = nil, (*rotator.Service).Start
 	}
 	if i.options.FirstStart {
 		years = nil
 	}
-	var made []certs.Made
+	var made []rotation.Made
 	for _, y := range years {
 		signer, _ := i.newSigner(0)
-		k, err := certs.Certify(rand.Reader, signer, y, i.Policy, i.URL, now)
+		k, err := certs.Certify(rand.Reader, signer, y, i.Policy.Dates(y).CertEndAt, certs.Spec{}, i.URL, now)
 		if err != nil {
 			i.tb.Fatal(err)
 		}
 		if err := dir.Save(k); err != nil {
 			i.tb.Fatal(err)
 		}
-		made = append(made, k.Made())
+		made = append(made, keyring.MadeOf(k))
 	}
 	if len(years) > 0 && len(i.options.Years) > 0 {
 		i.recordSteps(made, now)
 	}
 	if i.options.Vault != nil {
-		i.Policy.KeySource, dir = certs.SourcePKCS11, dir.WithVault(i.options.Vault)
+		i.Policy.KeySource, dir = rotation.SourcePKCS11, dir.WithVault(i.options.Vault)
 	}
-	i.Years = certs.NewRing(i.Policy)
+	i.Years = keyring.NewRing(i.Policy)
 	i.Usage = &usage.Ledger{Store: i.Store, Registry: i.Registry, Years: i.Years, Clock: i.Clock.Now, Log: log}
 	i.Board = &board.Service{Usage: i.Usage, Registry: i.Registry, Years: i.Years, Clock: i.Clock.Now}
-	i.Rotation = &rotation.Service{
+	i.Rotation = &rotator.Service{
 		Store: i.Store, Dir: dir, Ring: i.Years, Policy: i.Policy, BaseURL: i.URL,
 		Clock: i.Clock.Now, Log: log, NewSigner: i.newSigner, Vault: i.options.Vault,
 		Uses: i.Usage, Moves: i.Board,
@@ -82,15 +84,15 @@ func (i *IdP) startRotation(dir *certs.Dir, log *slog.Logger) {
 
 // recordSteps records the history of an installation that has taken each step of its years,
 // the oldest first, on its date.
-func (i *IdP) recordSteps(made []certs.Made, now time.Time) {
-	h := i.Policy.Adopt(certs.History{}, made, now)
+func (i *IdP) recordSteps(made []rotation.Made, now time.Time) {
+	h := i.Policy.Adopt(rotation.History{}, made, now)
 	for n, m := range made {
 		d := i.Policy.Dates(m.Year)
 		if n == 0 || !d.PublishAt.After(now) {
-			h = h.Apply(certs.Step{Kind: certs.StepPublish, Year: m.Year}, now)
+			h = h.Apply(rotation.Step{Kind: rotation.StepPublish, Year: m.Year}, now)
 		}
 		if n == 0 || !d.PreferAt.After(now) {
-			h = h.Apply(certs.Step{Kind: certs.StepPrefer, Year: m.Year}, now)
+			h = h.Apply(rotation.Step{Kind: rotation.StepPrefer, Year: m.Year}, now)
 		}
 	}
 	err := i.Store.UpdateRotation(context.Background(), func([]byte) ([]byte, error) { return json.Marshal(h) })
@@ -130,11 +132,11 @@ func (i *IdP) Retire(y idp.Year) {
 	i.tb.Helper()
 	ctx := context.Background()
 	if _, ok := i.Years.Lookup(y, i.Clock.Now()); !ok {
-		if _, err := i.Rotation.Take(ctx, certs.Step{Kind: certs.StepCreate, Year: y}, "test", false); err != nil {
+		if _, err := i.Rotation.Take(ctx, rotation.Step{Kind: rotation.StepCreate, Year: y}, "test", false); err != nil {
 			i.tb.Fatal(err)
 		}
 	}
-	if _, err := i.Rotation.Take(ctx, certs.Step{Kind: certs.StepRevoke, Year: y, Reason: "test"}, "test", false); err != nil {
+	if _, err := i.Rotation.Take(ctx, rotation.Step{Kind: rotation.StepRevoke, Year: y, Reason: "test"}, "test", false); err != nil {
 		i.tb.Fatal(err)
 	}
 }

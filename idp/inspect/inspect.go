@@ -36,10 +36,10 @@ import (
 	"errors"
 	"time"
 
-	"vernal/certs"
 	"vernal/idp"
 	"vernal/idp/assurance"
 	"vernal/idp/ending"
+	"vernal/idp/keyring"
 	"vernal/idp/saml"
 	"vernal/idp/sp"
 	"vernal/metadata"
@@ -51,7 +51,7 @@ import (
 type Service struct {
 	IdP      metadata.IdP
 	Registry *sp.Registry
-	Years    *certs.Ring
+	Years    *keyring.Ring
 	Seen     Seen
 	// Users find whom a LogoutRequest names; nil without a store.
 	Users Users

@@ -7,9 +7,10 @@ import (
 	"fmt"
 	"strings"
 
-	"vernal/certs"
 	"vernal/idp"
 	"vernal/idp/assurance"
+	"vernal/idp/keyring"
+	"vernal/idp/rotation"
 	"vernal/idp/saml"
 	"vernal/idp/sp"
 	"vernal/idp/xmltree"
@@ -167,7 +168,7 @@ func (s *Service) header(r *Report, p *sp.Provider, h saml.Header, check func(sa
 func (s *Service) year(r *Report, p *sp.Provider) error {
 	if r.Year == "" {
 		entry, err := s.Years.Preferred(r.At)
-		if errors.Is(err, certs.ErrNoSigner) {
+		if errors.Is(err, keyring.ErrNoSigner) {
 			return nil
 		}
 		if err != nil {
@@ -182,12 +183,12 @@ func (s *Service) year(r *Report, p *sp.Provider) error {
 	case ok && entry.State.Live():
 		r.ok("year", string(r.Year)+", "+string(entry.State))
 		return nil
-	case ok && entry.State == certs.Created && p != nil && p.Preview == r.Year && (r.Cert != nil || p.SignRequests == idp.SignRequestsOptional):
+	case ok && entry.State == rotation.Created && p != nil && p.Preview == r.Year && (r.Cert != nil || p.SignRequests == idp.SignRequestsOptional):
 		r.ok("year", string(r.Year)+", "+string(entry.State)+", in the preview that is registered for the service provider")
 		return nil
 	case ok:
 		r.fault("year", string(r.Year), "this year is "+string(entry.State)+" and does not answer")
-		if entry.State == certs.Created {
+		if entry.State == rotation.Created {
 			r.hint("it answers a browser that opened a preview link, and a service provider whose registration has it as preview")
 			r.suggest(
 				idp.Suggest(idp.DoRotationPreview, string(r.Year)).With("sp", string(r.SP)).Labeled("preview_browser"),

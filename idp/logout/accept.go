@@ -8,9 +8,9 @@ import (
 	"fmt"
 	"time"
 
-	"vernal/certs"
 	"vernal/idp"
 	"vernal/idp/ending"
+	"vernal/idp/keyring"
 	"vernal/idp/saml"
 	"vernal/idp/session"
 	"vernal/idp/sp"
@@ -66,7 +66,7 @@ func (h *Handler) accept(ctx context.Context, msg *saml.Message, destinations []
 
 // read makes a.request of what was accepted at the year of the entry: it opens
 // the name, if that is encrypted, and finds the user.
-func (h *Handler) read(ctx context.Context, a *accepted, msg *saml.Message, entry certs.Entry, now time.Time) error {
+func (h *Handler) read(ctx context.Context, a *accepted, msg *saml.Message, entry keyring.Entry, now time.Time) error {
 	req := a.verifiedRequest
 	if err := open(req, entry.Key.Signer); err != nil {
 		return err

@@ -12,10 +12,10 @@ import (
 
 	"github.com/google/uuid"
 
-	"vernal/certs"
 	"vernal/idp"
 	"vernal/idp/audit"
 	"vernal/idp/ending"
+	"vernal/idp/keyring"
 	"vernal/idp/saml"
 	"vernal/idp/sp"
 	"vernal/idp/web"
@@ -152,9 +152,9 @@ func (h *Handler) write(r *http.Request, a *accepted, build func(*xmldsig.Signer
 	if !a.provider.SignLogoutResponse {
 		return build(nil)
 	}
-	err = h.Signing.Sign(r.Context(), a.request.SP, func(p *sp.Provider) (certs.Entry, error) {
+	err = h.Signing.Sign(r.Context(), a.request.SP, func(p *sp.Provider) (keyring.Entry, error) {
 		if err := checkRegistration(p, a.request); err != nil {
-			return certs.Entry{}, err
+			return keyring.Entry{}, err
 		}
 		return h.recheck(r, a)
 	}, func(s *xmldsig.Signer) (err error) {

@@ -7,9 +7,9 @@ import (
 	"sync/atomic"
 	"testing"
 
-	"vernal/certs"
 	"vernal/idp"
 	"vernal/idp/idptest"
+	"vernal/idp/rotation"
 )
 
 // answers is a store that has something happen just before or just after the
@@ -36,7 +36,7 @@ func (a *answers) RecordLogout(ctx context.Context, l *idp.Logout) (*idp.LogoutO
 func TestClosedAroundTheAnswer(t *testing.T) {
 	t.Parallel()
 	revoke := func(w *world) {
-		if _, err := w.Rotation.Take(w.t.Context(), certs.Step{Kind: certs.StepRevoke, Year: w.Year(), Reason: "leaked"}, "test", false); err != nil {
+		if _, err := w.Rotation.Take(w.t.Context(), rotation.Step{Kind: rotation.StepRevoke, Year: w.Year(), Reason: "leaked"}, "test", false); err != nil {
 			w.t.Error(err)
 		}
 	}

@@ -33,9 +33,9 @@ import (
 	"net/http"
 	"time"
 
-	"vernal/certs"
 	"vernal/idp"
 	"vernal/idp/budget"
+	"vernal/idp/keyring"
 	"vernal/idp/session"
 	"vernal/idp/signing"
 	"vernal/idp/sp"
@@ -99,7 +99,7 @@ func (h *Handler) Mount(rt *web.Router) {
 
 // recheck returns the year of a request that was accepted before, if the request may
 // still use it.
-func (h *Handler) recheck(r *http.Request, a *accepted) (entry certs.Entry, err error) {
+func (h *Handler) recheck(r *http.Request, a *accepted) (entry keyring.Entry, err error) {
 	entry, a.preview, err = h.Access.Recheck(r, a.provider, a.request.Year, a.preview)
 	return entry, err
 }

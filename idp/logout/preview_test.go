@@ -8,10 +8,10 @@ import (
 	"testing"
 	"time"
 
-	"vernal/certs"
 	"vernal/idp"
 	"vernal/idp/idptest"
 	"vernal/idp/link"
+	"vernal/idp/rotation"
 )
 
 // newPreviewWorld is a world whose next year is created and not published.
@@ -22,7 +22,7 @@ func newPreviewWorld(t *testing.T) (w *world, next idp.Year) {
 
 func newPreviewWorldWith(t *testing.T, o idptest.Options) (w *world, next idp.Year) {
 	t.Helper()
-	years := certs.DefaultPolicy().FirstYears(time.Now().UTC())
+	years := rotation.DefaultPolicy().FirstYears(time.Now().UTC())
 	at, err := time.Parse("2006", string(years[len(years)-1]))
 	if err != nil {
 		t.Fatal(err)
@@ -113,7 +113,7 @@ func TestPreviewByField(t *testing.T) {
 	if users, err := w.Usage.Users(t.Context(), next, time.Time{}); err != nil || len(users) > 0 {
 		t.Errorf("previews count as use of the year by %v, %v", users, err)
 	}
-	if entry, found := w.Years.Lookup(next, w.Clock.Now()); !found || entry.State != certs.Created {
+	if entry, found := w.Years.Lookup(next, w.Clock.Now()); !found || entry.State != rotation.Created {
 		t.Errorf("the year is %v now", entry.State)
 	}
 }

@@ -7,7 +7,7 @@ import (
 	"time"
 
 	"vernal/idp/notice"
-	"vernal/idp/rotation"
+	"vernal/idp/rotator"
 )
 
 // Operators are notified at once of a year that is closed because its key is
@@ -18,7 +18,7 @@ func TestNotifiesOfClosedYear(t *testing.T) {
 	w.tick(w.server())
 	ok(t, w.rotation.Dir.Destroy("2027"))
 	old := w.rotation
-	w.rotation = &rotation.Service{
+	w.rotation = &rotator.Service{
 		Store: w.store, Dir: old.Dir, Ring: w.years, Policy: old.Policy, BaseURL: baseURL, Clock: w.clock,
 		Log: slog.New(slog.DiscardHandler), NewSigner: newSigner, Uses: old.Uses, Moves: old.Moves,
 	}

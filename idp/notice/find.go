@@ -10,9 +10,9 @@ import (
 	"slices"
 	"time"
 
-	"vernal/certs"
 	"vernal/idp"
 	"vernal/idp/board"
+	"vernal/idp/rotation"
 )
 
 // marks are how many days before a date it is told of.
@@ -32,9 +32,9 @@ func mark(at, now time.Time) (int, bool) {
 
 // stepIs maps an attention code to the word that the templates choose the
 // subject by.
-var stepIs = map[certs.AttentionCode]string{
-	certs.StepFailed: "failed", certs.StepHeld: "held", certs.StepOverdue: "overdue", certs.KeyUnusable: "closed",
-	certs.ClockUntrusted: "clock",
+var stepIs = map[rotation.AttentionCode]string{
+	rotation.StepFailed: "failed", rotation.StepHeld: "held", rotation.StepOverdue: "overdue", rotation.KeyUnusable: "closed",
+	rotation.ClockUntrusted: "clock",
 }
 
 // readAttention tells at once of what a person should see to: of a certificate
@@ -52,12 +52,12 @@ func (s *Service) readAttention(ctx context.Context, now time.Time) error {
 	for _, a := range st.Attention {
 		n := Notice{At: now, Kind: NeedsAttention, Year: a.Year, ID: fmt.Sprintf("attention/%s/%s/%s", now.Format(time.DateOnly), a.Code, a.Year)}
 		switch a.Code {
-		case certs.CertEnded:
+		case rotation.CertEnded:
 			n.Kind, n.ID = CertEnded, fmt.Sprintf("certificate_ended/%s", a.Year)
-		case certs.StepFailed:
+		case rotation.StepFailed:
 			sum := sha256.Sum256([]byte(a.Args.Value)) // another reason is told at once
 			n.ID += "/" + hex.EncodeToString(sum[:4])
-		case certs.StepHeld, certs.StepOverdue, certs.NoSigningKey, certs.KeyUnusable, certs.ClockUntrusted:
+		case rotation.StepHeld, rotation.StepOverdue, rotation.NoSigningKey, rotation.KeyUnusable, rotation.ClockUntrusted:
 		default: // its dates are told by readDates
 			continue
 		}
@@ -91,13 +91,13 @@ func (s *Service) readDates(ctx context.Context, now time.Time) error {
 	for _, d := range st.Due {
 		hand := s.Rotation.Policy.IsByHand(d)
 		m, ok := mark(d.DueAt, now)
-		if !ok || !hand && d.Kind != certs.StepRetire {
+		if !ok || !hand && d.Kind != rotation.StepRetire {
 			continue
 		}
 		n := Notice{ID: fmt.Sprintf("%s/%s/%s/%d", d.Kind, d.Year, d.DueAt.Format(time.DateOnly), m),
 			At: now, Kind: StepDue, Year: d.Year, Step: d.Kind, DueAt: d.DueAt}
 		name, users := "operator_due.txt", []idp.EntityID(nil)
-		if d.Kind == certs.StepRetire {
+		if d.Kind == rotation.StepRetire {
 			n.Kind, name, users = Retirement, "operator_retirement.txt", b.UnmovedFrom(d.Year)
 		}
 		errs = append(errs, s.remind(ctx, n, name, operatorData{Year: d.Year, Step: string(d.Kind), Hand: hand, Waits: plain(phrases.Reasons(d.Waits))}, users))
@@ -108,20 +108,20 @@ func (s *Service) readDates(ctx context.Context, now time.Time) error {
 // certDates reminds of the ends of our live certificates while service providers
 // have still to move. Of a year that no one has to leave it reminds while that year
 // is used, and near the end in any case, because a newer one is missing or held.
-func (s *Service) certDates(ctx context.Context, st certs.Status, b *board.Board, now time.Time) error {
+func (s *Service) certDates(ctx context.Context, st rotation.Status, b *board.Board, now time.Time) error {
 	var errs []error
 	for _, y := range st.Years {
 		m, ok := mark(y.CertEndAt, now)
 		if !ok || !y.Live {
 			continue
 		}
-		newer := certs.MustLeave(y.Year, y.State, b.Target)
+		newer := rotation.MustLeave(y.Year, y.State, b.Target)
 		users := b.UnmovedFrom(y.Year)
 		used := slices.ContainsFunc(b.Years, func(c board.Year) bool { return c.Year == y.Year && c.SPs > 0 })
 		if len(users) == 0 && (newer || m > 30 && !used) {
 			continue
 		}
-		held := !newer && slices.ContainsFunc(st.Years, func(o certs.YearStatus) bool { return o.Live && o.Year > y.Year })
+		held := !newer && slices.ContainsFunc(st.Years, func(o rotation.YearStatus) bool { return o.Live && o.Year > y.Year })
 		n := Notice{ID: fmt.Sprintf("certificate_ends/%s/%s/%d", y.Year, y.CertEndAt.Format(time.DateOnly), m),
 			At: now, Kind: CertEnds, Year: y.Year, DueAt: y.CertEndAt}
 		errs = append(errs, s.remind(ctx, n, "operator_certificate.txt", operatorData{Year: y.Year, Newer: newer, Held: held}, users))

@@ -11,9 +11,9 @@ import (
 	"strings"
 	"time"
 
-	"vernal/certs"
 	"vernal/idp"
 	"vernal/idp/board"
+	"vernal/idp/rotation"
 	"vernal/templates"
 )
 
@@ -84,7 +84,7 @@ type writer struct {
 
 // year is how one of ours stands.
 type year struct {
-	state               certs.State
+	state               rotation.State
 	certEndAt, retireAt time.Time
 }
 

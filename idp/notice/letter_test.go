@@ -10,10 +10,10 @@ import (
 
 	"github.com/google/go-cmp/cmp"
 
-	"vernal/certs"
 	"vernal/idp"
 	"vernal/idp/mailbox"
 	"vernal/idp/notice"
+	"vernal/idp/rotation"
 )
 
 // use lets a service provider use a year now.
@@ -48,7 +48,7 @@ func TestLetters(t *testing.T) {
 		{"of another year", "2027-03-15", func(w *world) { w.use("urn:b", "2026") }, ""},
 		{"revoked", "2027-01-21", func(w *world) {
 			w.use("urn:a", "2026")
-			_, err := w.rotation.Take(w.t.Context(), certs.Step{Kind: certs.StepRevoke, Year: "2026", Reason: "tape lost in the car of Bartholomew"}, "test", false)
+			_, err := w.rotation.Take(w.t.Context(), rotation.Step{Kind: rotation.StepRevoke, Year: "2026", Reason: "tape lost in the car of Bartholomew"}, "test", false)
 			ok(w.t, err)
 		}, "2026>2027 - URGENT: sign-ins to Service urn:a through Example sign-in fail until you change its settings"},
 	}
@@ -249,7 +249,7 @@ func TestRevocation(t *testing.T) {
 	w.turn(date("2027-02-27"))
 	w.use("urn:half", "2027")
 	w.use("urn:moved", "2027")
-	_, err := w.rotation.Take(t.Context(), certs.Step{Kind: certs.StepRevoke, Year: "2026", Reason: "tape lost in the car of Bartholomew"}, "test", false)
+	_, err := w.rotation.Take(t.Context(), rotation.Step{Kind: rotation.StepRevoke, Year: "2026", Reason: "tape lost in the car of Bartholomew"}, "test", false)
 	ok(t, err)
 	r, err := w.server().Revocation(t.Context(), "2026", "2027")
 	ok(t, err)
@@ -276,7 +276,7 @@ func TestRevokedNewest(t *testing.T) {
 	w := newWorld(t, "2027-02-10")
 	w.add("urn:a", nil)
 	w.use("urn:a", "2027")
-	o, err := w.rotation.Take(t.Context(), certs.Step{Kind: certs.StepRevoke, Year: "2027", Reason: "leaked"}, "test", false)
+	o, err := w.rotation.Take(t.Context(), rotation.Step{Kind: rotation.StepRevoke, Year: "2027", Reason: "leaked"}, "test", false)
 	ok(t, err)
 	if o.After.Preferred != "2026" {
 		t.Fatalf("%s is preferred", o.After.Preferred)

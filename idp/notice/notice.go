@@ -25,10 +25,11 @@ import (
 	"sync"
 	"time"
 
-	"vernal/certs"
 	"vernal/idp"
 	"vernal/idp/board"
+	"vernal/idp/keyring"
 	"vernal/idp/rotation"
+	"vernal/idp/rotator"
 	"vernal/metadata"
 	"vernal/templates"
 )
@@ -38,8 +39,8 @@ import (
 type Service struct {
 	Store    Store
 	Board    *board.Service
-	Rotation *rotation.Service
-	Years    *certs.Ring
+	Rotation *rotator.Service
+	Years    *keyring.Ring
 	// IdP holds the addresses that are named, and whom to ask.
 	IdP metadata.IdP
 	// Name is what the installation calls itself to people.
@@ -79,7 +80,7 @@ type Notice struct {
 	Kind Kind      `json:"kind"`
 	Year idp.Year  `json:"year,omitzero"`
 	// Step is the step of the rotation that it is about.
-	Step certs.StepKind `json:"step,omitzero"`
+	Step rotation.StepKind `json:"step,omitzero"`
 	// DueAt is the date that it reminds of.
 	DueAt time.Time `json:"due_at,omitzero"`
 	// SPs are the service providers that it is about; at most maxSPs.

@@ -7,9 +7,9 @@ import (
 	"slices"
 	"time"
 
-	"vernal/certs"
 	"vernal/idp"
 	"vernal/idp/board"
+	"vernal/idp/rotation"
 )
 
 // User is a service provider that used a year.
@@ -42,12 +42,12 @@ func (s *Service) Revocation(ctx context.Context, y, to idp.Year) (*Revocation, 
 	w := &writer{Service: s, at: b.At, to: to, cert: s.cert(to)}
 	r := &Revocation{MustAct: []User{}}
 	// In a dry run the year is not revoked yet, and to perhaps not published.
-	state := func(o idp.Year) certs.State {
+	state := func(o idp.Year) rotation.State {
 		switch e, _ := s.Years.Lookup(o, b.At); o {
 		case y:
-			return certs.Revoked
+			return rotation.Revoked
 		case to:
-			return certs.Published
+			return rotation.Published
 		default:
 			return e.State
 		}
@@ -61,7 +61,7 @@ func (s *Service) Revocation(ctx context.Context, y, to idp.Year) (*Revocation, 
 		}
 	}
 	slices.SortStableFunc(r.MustAct, func(a, b User) int { return cmp.Or(b.LastAt.Compare(a.LastAt), cmp.Compare(a.SP, b.SP)) })
-	w.years = map[idp.Year]year{y: {state: certs.Revoked}}
+	w.years = map[idp.Year]year{y: {state: rotation.Revoked}}
 	r.Subject, r.Text, err = w.words(Letter{Lang: s.lang(), From: []idp.Year{y}, To: to})
 	return r, err
 }

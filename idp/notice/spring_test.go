@@ -12,9 +12,9 @@ import (
 
 	"github.com/google/go-cmp/cmp"
 
-	"vernal/certs"
 	"vernal/idp"
 	"vernal/idp/notice"
+	"vernal/idp/rotation"
 )
 
 // days are lines for a stretch of days that have the same.
@@ -128,7 +128,7 @@ func TestDowntime(t *testing.T) {
 // In manual mode people are reminded of each step, and told when it is late.
 func TestManual(t *testing.T) {
 	t.Parallel()
-	w := newWorld(t, "2026-11-22", func(p *certs.Policy) { p.Manual = true })
+	w := newWorld(t, "2026-11-22", func(p *rotation.Policy) { p.Manual = true })
 	s := w.server()
 	log := w.run("2027-01-16", s)
 	want := []string{
@@ -179,11 +179,11 @@ func TestAtOnce(t *testing.T) {
 	try()
 	why = ""
 	try()
-	for _, step := range []certs.Step{{Kind: certs.StepPublish, Year: "2027"}, {Kind: certs.StepPrefer, Year: "2027"}} {
+	for _, step := range []rotation.Step{{Kind: rotation.StepPublish, Year: "2027"}, {Kind: rotation.StepPrefer, Year: "2027"}} {
 		_, err := w.rotation.Take(t.Context(), step, "cli:uid=0(root)", false)
 		ok(t, err)
 	}
-	_, err := w.rotation.Take(t.Context(), certs.Step{Kind: certs.StepRevoke, Year: "2026", Reason: "tape lost"}, "cli:uid=0(root)", false)
+	_, err := w.rotation.Take(t.Context(), rotation.Step{Kind: rotation.StepRevoke, Year: "2026", Reason: "tape lost"}, "cli:uid=0(root)", false)
 	ok(t, err)
 	w.tick(s)
 	w.tick(w.server())

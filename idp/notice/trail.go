@@ -9,8 +9,8 @@ import (
 	"strings"
 	"time"
 
-	"vernal/certs"
 	"vernal/idp"
+	"vernal/idp/rotation"
 )
 
 // The audit trail is where steps are found: it is written in the same step as
@@ -128,7 +128,7 @@ func (s *Service) saveTrail(ctx context.Context, seq uint64) error {
 // ofRecord is the notice of a record; false if nobody is told of it.
 func (s *Service) ofRecord(ctx context.Context, r idp.AuditRecord, now time.Time) (Notice, bool, error) {
 	name, ok := strings.CutPrefix(string(r.Kind), "rotation.")
-	step := certs.StepKind(name)
+	step := rotation.StepKind(name)
 	n := Notice{ID: fmt.Sprintf("audit/%d", r.Seq), At: now, Kind: StepTaken, Year: r.Year, Step: step, DueAt: r.At}
 	if !ok || r.Outcome != "ok" {
 		return n, false, nil
@@ -137,9 +137,9 @@ func (s *Service) ofRecord(ctx context.Context, r idp.AuditRecord, now time.Time
 	if err != nil {
 		return n, false, err
 	}
-	d := operatorData{At: r.At, Step: string(step), Year: r.Year, Why: plain(phrases.Reason(certs.ReadReason(r.Detail))), Reason: plain(r.Detail["reason"])}
+	d := operatorData{At: r.At, Step: string(step), Year: r.Year, Why: plain(phrases.Reason(rotation.ReadReason(r.Detail))), Reason: plain(r.Detail["reason"])}
 	switch {
-	case step == certs.StepRevoke:
+	case step == rotation.StepRevoke:
 		n.Kind = Revoked
 		b, err := s.Board.Board(ctx)
 		if err != nil {

@@ -9,8 +9,8 @@ import (
 	"unicode"
 	"unicode/utf8"
 
-	"vernal/certs"
 	"vernal/idp"
+	"vernal/idp/rotation"
 	"vernal/templates"
 )
 
@@ -71,7 +71,7 @@ func (w *writer) words(l Letter) (subject, text string, err error) {
 		return render(l.Lang, "requestcert.txt", d)
 	}
 	for _, from := range l.From {
-		d.Revoked = d.Revoked || w.years[from].state == certs.Revoked
+		d.Revoked = d.Revoked || w.years[from].state == rotation.Revoked
 	}
 	first := w.years[l.From[0]]
 	d.Closed, d.Grace = first.state.Over(), !first.certEndAt.After(w.at)

@@ -28,9 +28,11 @@ import (
 	"vernal/certs"
 	"vernal/idp"
 	"vernal/idp/board"
+	"vernal/idp/keyring"
 	"vernal/idp/mailbox"
 	"vernal/idp/notice"
 	"vernal/idp/rotation"
+	"vernal/idp/rotator"
 	"vernal/idp/seal"
 	"vernal/idp/sp"
 	"vernal/idp/store/bolt"
@@ -44,8 +46,8 @@ type world struct {
 	t        *testing.T
 	store    *bolt.Store
 	registry *sp.Registry
-	years    *certs.Ring
-	rotation *rotation.Service
+	years    *keyring.Ring
+	rotation *rotator.Service
 	board    *board.Service
 	mail     *mailbox.Server
 	mailAt   string
@@ -76,7 +78,7 @@ func date(text string) time.Time {
 }
 
 // newWorld starts on a day, with the years of a first start.
-func newWorld(t *testing.T, now string, change ...func(*certs.Policy)) *world {
+func newWorld(t *testing.T, now string, change ...func(*rotation.Policy)) *world {
 	t.Helper()
 	w := &world{t: t, now: date(now), uses: func(time.Time) map[idp.EntityID]idp.Year { return nil }}
 	var master [32]byte
@@ -87,15 +89,15 @@ func newWorld(t *testing.T, now string, change ...func(*certs.Policy)) *world {
 	w.store, err = bolt.Open(filepath.Join(t.TempDir(), "vernal.db"), bolt.Options{Masters: masters, Clock: w.clock})
 	ok(t, err)
 	t.Cleanup(func() { ok(t, w.store.Close()) })
-	policy := certs.DefaultPolicy()
+	policy := rotation.DefaultPolicy()
 	for _, c := range change {
 		c(&policy)
 	}
 	w.registry = sp.New(w.store, w.clock)
-	w.years = certs.NewRing(policy)
+	w.years = keyring.NewRing(policy)
 	ledger := &usage.Ledger{Store: w.store, Registry: w.registry, Years: w.years, Clock: w.clock, Log: slog.New(slog.DiscardHandler)}
 	w.board = &board.Service{Usage: ledger, Registry: w.registry, Years: w.years, Clock: w.clock}
-	w.rotation = &rotation.Service{
+	w.rotation = &rotator.Service{
 		Uses: ledger, Moves: w.board,
 		Store: w.store, Dir: certs.OpenDir(filepath.Join(t.TempDir(), "keys"), masters), Ring: w.years, Policy: policy,
 		BaseURL: baseURL, Clock: w.clock, Log: slog.New(slog.DiscardHandler), NewSigner: newSigner,

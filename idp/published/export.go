@@ -13,8 +13,8 @@ import (
 	"strings"
 	"time"
 
-	"vernal/certs"
 	"vernal/idp"
+	"vernal/idp/keyring"
 )
 
 // File is a file of an export.
@@ -70,19 +70,19 @@ func signatureName(y idp.Year) string { return statementName + "." + string(y) +
 
 // witnesses are the years that sign a statement: the live older ones that can,
 // oldest first, and the year itself.
-func (h *Handler) witnesses(entry certs.Entry, now time.Time) []certs.Entry {
-	var all []certs.Entry
+func (h *Handler) witnesses(entry keyring.Entry, now time.Time) []keyring.Entry {
+	var all []keyring.Entry
 	for _, e := range slices.Backward(h.Years.Live(now)) {
 		if e.Key.Year < entry.Key.Year && e.Key.Signer != nil {
 			all = append(all, e)
 		}
 	}
-	slices.SortFunc(all, func(a, b certs.Entry) int { return strings.Compare(string(a.Key.Year), string(b.Key.Year)) })
+	slices.SortFunc(all, func(a, b keyring.Entry) int { return strings.Compare(string(a.Key.Year), string(b.Key.Year)) })
 	return append(all, entry)
 }
 
 // statement says in words what the year is.
-func (h *Handler) statement(entry certs.Entry, signers []certs.Entry, doc []byte, now time.Time) []byte {
+func (h *Handler) statement(entry keyring.Entry, signers []keyring.Entry, doc []byte, now time.Time) []byte {
 	var b bytes.Buffer
 	y, cert := entry.Key.Year, entry.Key.Cert
 	line := func(name, value string) { fmt.Fprintf(&b, "%-20s %s\n", name+":", value) }

@@ -20,8 +20,9 @@ import (
 	"sync"
 	"time"
 
-	"vernal/certs"
 	"vernal/idp"
+	"vernal/idp/keyring"
+	"vernal/idp/rotation"
 	"vernal/idp/signing"
 	"vernal/idp/web"
 	"vernal/idp/yearaccess"
@@ -41,9 +42,9 @@ const (
 const revocationTime = 24 * time.Hour
 
 // metadataControl is the Cache-Control of metadata documents at now.
-func metadataControl(years *certs.Ring, now time.Time) string {
+func metadataControl(years *keyring.Ring, now time.Time) string {
 	for _, e := range years.All(now) {
-		if e.State == certs.Revoked && now.Before(years.EndedAt(e.Year()).Add(revocationTime)) {
+		if e.State == rotation.Revoked && now.Before(years.EndedAt(e.Year()).Add(revocationTime)) {
 			return afterRevocation
 		}
 	}
@@ -59,7 +60,7 @@ type Fetches interface {
 // fields are required but Fetches.
 type Handler struct {
 	IdP   metadata.IdP
-	Years *certs.Ring
+	Years *keyring.Ring
 	Clock idp.Clock
 	// Access decides which years are served. Document needs no more of it than live years.
 	Access *yearaccess.Gate
@@ -155,7 +156,7 @@ func (h *Handler) document(y idp.Year, now time.Time) (*document, error) {
 // documentOf finds or makes a document. Two requests may make the same one at
 // once; both are right and one of them is kept. A year's is the same, byte for
 // byte, before and after it is published.
-func (h *Handler) documentOf(y idp.Year, entry certs.Entry, now time.Time) (*document, error) {
+func (h *Handler) documentOf(y idp.Year, entry keyring.Entry, now time.Time) (*document, error) {
 	from, made := []*x509.Certificate{entry.Key.Cert}, time.Time{}
 	if y == "" {
 		from, made = h.liveCerts(now), now.Truncate(metadata.StableStep)
@@ -209,7 +210,7 @@ func (h *Handler) liveCerts(now time.Time) []*x509.Certificate {
 }
 
 // entry is the year that a document is about; the preferred one for "".
-func (h *Handler) entry(y idp.Year, now time.Time) (certs.Entry, error) {
+func (h *Handler) entry(y idp.Year, now time.Time) (keyring.Entry, error) {
 	if y == "" {
 		entry, err := h.Years.Preferred(now)
 		if err != nil {

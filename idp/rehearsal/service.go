@@ -12,9 +12,10 @@ import (
 	"sync"
 	"time"
 
-	"vernal/certs"
 	"vernal/idp"
+	"vernal/idp/keyring"
 	"vernal/idp/link"
+	"vernal/idp/rotation"
 	"vernal/idp/session"
 	"vernal/idp/sp"
 )
@@ -30,7 +31,7 @@ type Service struct {
 	Sessions *session.Manager
 	Registry *sp.Registry
 	Links    *link.Service
-	Years    *certs.Ring
+	Years    *keyring.Ring
 	BaseURL  string
 	Clock    idp.Clock
 
@@ -80,12 +81,12 @@ func (s *Service) Begin(ctx context.Context, y idp.Year, cert *x509.Certificate,
 
 // make makes the SP, the link and the session. The audit record goes with the
 // session: without it nothing can be answered.
-func (s *Service) make(ctx context.Context, r *running, entry certs.Entry, cert *x509.Certificate, actor string) error {
+func (s *Service) make(ctx context.Context, r *running, entry keyring.Entry, cert *x509.Certificate, actor string) error {
 	t := r.terms
 	if err := s.Registry.Rehearse(provider(t.Year, cert), t.EndAt); err != nil {
 		return err
 	}
-	if entry.State == certs.Created {
+	if entry.State == rotation.Created {
 		l, token, err := s.Links.Create(ctx, link.Link{
 			Kind: link.Preview, Year: t.Year, SP: idp.RehearsalSP, ExpiresAt: t.EndAt,
 		}, actor)
@@ -115,7 +116,7 @@ func provider(y idp.Year, cert *x509.Certificate) *idp.ServiceProvider {
 }
 
 // rehearsable is a year that can sign.
-func (s *Service) rehearsable(y idp.Year, now time.Time) (certs.Entry, error) {
+func (s *Service) rehearsable(y idp.Year, now time.Time) (keyring.Entry, error) {
 	entry, ok := s.Years.Lookup(y, now)
 	switch {
 	case !ok:

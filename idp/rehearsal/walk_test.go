@@ -7,11 +7,11 @@ import (
 	"testing"
 	"time"
 
-	"vernal/certs"
 	"vernal/idp"
 	"vernal/idp/idptest"
 	"vernal/idp/link"
 	"vernal/idp/rehearsal"
+	"vernal/idp/rotation"
 	"vernal/idp/session"
 )
 
@@ -32,7 +32,7 @@ func newWorld(t *testing.T) *world {
 func newWorldAt(t *testing.T, baseURL string) *world {
 	t.Helper()
 	now := time.Now().UTC()
-	next := certs.DefaultPolicy().FirstYears(now)
+	next := rotation.DefaultPolicy().FirstYears(now)
 	year := after(next[len(next)-1])
 	i := idptest.New(t, idptest.Options{Years: []idp.Year{year}, BaseURL: baseURL})
 	return &world{t: t, IdP: i, next: year, service: &rehearsal.Service{

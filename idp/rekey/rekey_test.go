@@ -18,6 +18,7 @@ import (
 	"vernal/certs"
 	"vernal/idp"
 	"vernal/idp/rekey"
+	"vernal/idp/rotation"
 	"vernal/idp/seal"
 	"vernal/idp/store/bolt"
 )
@@ -88,7 +89,7 @@ var signingKeys = sync.OnceValue(func() []*certs.Key {
 		if err != nil {
 			panic(err)
 		}
-		k, err := certs.Certify(rand.Reader, signer, y, certs.DefaultPolicy(), "https://idp.example", start.AddDate(-1, 0, 0))
+		k, err := certs.Certify(rand.Reader, signer, y, rotation.DefaultPolicy().Dates(y).CertEndAt, certs.Spec{}, "https://idp.example", start.AddDate(-1, 0, 0))
 		if err != nil {
 			panic(err)
 		}
@@ -475,7 +476,7 @@ func TestKeysForRotation(t *testing.T) {
 	h.settle(t)
 	signer, err := rsa.GenerateKey(rand.Reader, 2048)
 	ok(t, err)
-	k, err := certs.Certify(rand.Reader, signer, "2032", certs.DefaultPolicy(), "https://idp.example", start)
+	k, err := certs.Certify(rand.Reader, signer, "2032", rotation.DefaultPolicy().Dates("2032").CertEndAt, certs.Spec{}, "https://idp.example", start)
 	ok(t, err)
 	ok(t, h.years.Save(k))
 	ok(t, h.years.Destroy("2030"))

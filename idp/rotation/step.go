@@ -1,178 +1,209 @@
 package rotation
 
 import (
-	"context"
-	"errors"
-	"fmt"
-	"log/slog"
+	"maps"
+	"slices"
 	"time"
 
-	"vernal/certs"
 	"vernal/idp"
 )
 
-// Outcome is what steps by hand did or, in a dry run, would do.
-type Outcome struct {
-	Steps  []certs.Step `json:"steps"`
-	Before certs.Status `json:"before"`
-	After  certs.Status `json:"after"`
-	DryRun bool         `json:"dry_run"`
+// StepKind names a step of the rotation. The names are those of the commands
+// that take it by hand, where there is one.
+type StepKind string
+
+const (
+	// StepCreate: a key and its self-signed certificate were made.
+	StepCreate StepKind = "create"
+	// StepCSR: a key was made that waits for a certificate from elsewhere.
+	StepCSR StepKind = "csr"
+	// StepImport: a certificate from elsewhere came, with its key or for the
+	// one that waits.
+	StepImport StepKind = "import"
+	// StepPublish opens the addresses and the metadata.
+	StepPublish StepKind = "publish"
+	// StepPrefer makes the year the preferred one.
+	StepPrefer StepKind = "prefer"
+	// StepRetire closes the addresses.
+	StepRetire StepKind = "retire"
+	// StepDestroy: the private key of a year that is over was destroyed.
+	StepDestroy StepKind = "destroy"
+	// StepRollback returns preference to an older year.
+	StepRollback StepKind = "rollback"
+	// StepResume ends all that holds automatic steps: the hold that a rollback
+	// left, and distrust of the clock.
+	StepResume StepKind = "resume"
+	// StepRevoke ends the year at once and, if it is the preferred one, puts
+	// its successor in its place.
+	StepRevoke StepKind = "revoke"
+	// StepConfirm is an operator's word that the clock is right.
+	StepConfirm StepKind = "confirm-clock"
+)
+
+// stepRule is what sets a kind of step apart, besides its rules.
+type stepRule struct {
+	// automatic: automatic mode takes it on its date.
+	automatic bool
+	// byCommand: an operator can ask for it by its name alone.
+	byCommand bool
+	// namesYear: the operator says which year it is about.
+	namesYear bool
+	// needsReason: the operator must give one.
+	needsReason bool
+	// endsSigning: the year signs nothing after it.
+	endsSigning bool
+	// affectsSPs: service providers see a difference.
+	affectsSPs bool
 }
 
-// Take takes a step by hand, with the steps that it needs: a revoke makes a successor
-// where one is needed, and all of it becomes visible together. A create needs no
-// CertEndAt: without one it is the calendar's. A rollback needs no year: it returns to
-// the newest older year that is live. A step that the rules refuse gives a
-// *certs.RefusedError.
-func (s *Service) Take(ctx context.Context, step certs.Step, actor string, dryRun bool) (*Outcome, error) {
-	if !step.Kind.IsCommand() && !step.Kind.IsAutomatic() {
-		return nil, fmt.Errorf("rotation: %s is not taken here", step.Kind)
-	}
-	return s.take(ctx, actor, dryRun, func(h certs.History, now time.Time) ([]certs.Step, error) {
-		switch {
-		case step.Kind == certs.StepCreate && step.CertEndAt.IsZero():
-			step.CertEndAt = s.Policy.CreateStep(h, step.Year, now).CertEndAt
-		case step.Kind == certs.StepRevoke:
-			return s.Policy.RevokeSteps(h, step.Year, step.Reason, now)
-		case step.Kind == certs.StepRollback && step.Year == "":
-			to, ok := h.RollbackTo()
-			if !ok {
-				return nil, h.Refuse(step.Kind, "", certs.Reason{Code: certs.RefusedNoOlderYear}, now)
+// stepRules has every kind of step.
+var stepRules = map[StepKind]stepRule{
+	StepCreate:   {automatic: true, byCommand: true, namesYear: true},
+	StepCSR:      {namesYear: true},
+	StepImport:   {namesYear: true},
+	StepPublish:  {automatic: true, byCommand: true, namesYear: true, affectsSPs: true},
+	StepPrefer:   {automatic: true, byCommand: true, namesYear: true, affectsSPs: true},
+	StepRetire:   {automatic: true, byCommand: true, namesYear: true, endsSigning: true, affectsSPs: true},
+	StepDestroy:  {automatic: true, namesYear: true, endsSigning: true},
+	StepRollback: {byCommand: true, needsReason: true, affectsSPs: true},
+	StepResume:   {byCommand: true},
+	StepRevoke:   {byCommand: true, namesYear: true, endsSigning: true, affectsSPs: true},
+	StepConfirm:  {byCommand: true},
+}
+
+// StepKinds are all kinds of steps, sorted. The slice belongs to the caller.
+func StepKinds() []StepKind { return slices.Sorted(maps.Keys(stepRules)) }
+
+// IsAutomatic reports whether automatic mode takes the step on its date.
+func (k StepKind) IsAutomatic() bool { return stepRules[k].automatic }
+
+// IsCommand reports whether an operator can ask for the step by its name alone.
+func (k StepKind) IsCommand() bool { return stepRules[k].byCommand }
+
+// NamesYear reports whether an operator says which year the step is about.
+func (k StepKind) NamesYear() bool { return stepRules[k].namesYear }
+
+// NeedsReason reports whether an operator must always give a reason.
+func (k StepKind) NeedsReason() bool { return stepRules[k].needsReason }
+
+// EndsSigning reports whether the year signs nothing after the step.
+func (k StepKind) EndsSigning() bool { return stepRules[k].endsSigning }
+
+// AffectsSPs reports whether service providers see a difference after the step.
+func (k StepKind) AffectsSPs() bool { return stepRules[k].affectsSPs }
+
+// IsByHand reports whether an operator takes the step: always, or because the policy
+// leaves it to them.
+func (p Policy) IsByHand(d Due) bool { return d.ByHand || p.leavesToOperator(d.Kind) }
+
+// leavesToOperator reports whether manual mode leaves the step to an operator. The key
+// of a year that is over is destroyed in manual mode too.
+func (p Policy) leavesToOperator(k StepKind) bool { return p.Manual && k != StepDestroy }
+
+// Step is one change of the rotation.
+type Step struct {
+	Kind StepKind `json:"step"`
+	// Year is the year that the step is about; for a rollback the older one, to
+	// which preference returns. Empty for resume and confirm-clock.
+	Year idp.Year `json:"year,omitzero"`
+	// CertEndAt is the end of the certificate that comes with a create or an
+	// import. In a step that Steps gives, it is the end to make it with.
+	CertEndAt time.Time `json:"certificate_end_at,omitzero"`
+	// CertificateSHA256 and PublicKeySHA256 name what comes with a create or an
+	// import, PublicKeySHA256 alone the key of a csr; see Record.
+	CertificateSHA256 string `json:"certificate_sha256,omitzero"`
+	PublicKeySHA256   string `json:"public_key_sha256,omitzero"`
+	// Until ends the hold of a rollback; zero: it stands until prefer or resume.
+	Until time.Time `json:"until,omitzero"`
+	// Force retires a year that is still used. It needs a Reason.
+	Force bool `json:"force,omitzero"`
+	// Reason is what a person gave.
+	Reason string `json:"reason,omitzero"`
+	// Why is what made automatic mode take the step.
+	Why Reason `json:"why,omitzero"`
+}
+
+// Apply is the history after the step. It checks nothing: a step that was not
+// checked against the same history (Policy.CheckStep, or at once Policy.Take)
+// can leave nonsense behind.
+func (h History) Apply(s Step, now time.Time) History {
+	now = now.UTC()
+	h = h.clear(s)
+	switch s.Kind {
+	case StepCreate, StepCSR, StepImport:
+		h = h.add(s.Year, now).edit(s.Year, func(r *Record) {
+			if !s.CertEndAt.IsZero() {
+				r.CertifiedAt, r.CertEndAt = now, s.CertEndAt.UTC()
 			}
-			step.Year = to
-		}
-		return []certs.Step{step}, nil
-	})
-}
-
-// Retire retires a year and destroys its key, both in one transaction. Of a year
-// that is over already only the key is destroyed.
-func (s *Service) Retire(ctx context.Context, retire certs.Step, actor string, dryRun bool) (*Outcome, error) {
-	return s.take(ctx, actor, dryRun, func(h certs.History, now time.Time) ([]certs.Step, error) {
-		destroy := certs.Step{Kind: certs.StepDestroy, Year: retire.Year, Reason: retire.Reason}
-		if h.State(retire.Year, now).Over() {
-			return []certs.Step{destroy}, nil
-		}
-		return []certs.Step{retire, destroy}, nil
-	})
-}
-
-// take takes all the steps in one transaction, or none.
-func (s *Service) take(ctx context.Context, actor string, dryRun bool,
-	choose func(certs.History, time.Time) ([]certs.Step, error)) (*Outcome, error) {
-	s.steps.Lock()
-	defer s.steps.Unlock()
-	h, now, err := s.current(ctx)
-	if err != nil {
-		return nil, err
-	}
-	steps, err := choose(h, now)
-	if err != nil {
-		return nil, err
-	}
-	return s.takeChosen(ctx, h, now, steps, actor, dryRun, s.prepare)
-}
-
-// prepare makes what a step needs before it is recorded, and returns the year's
-// key if it made one.
-func (s *Service) prepare(step certs.Step, now time.Time) (*certs.Key, error) {
-	switch step.Kind {
-	case certs.StepCreate:
-		return s.makeKey(step, now)
-	case certs.StepCSR:
-		return s.makeWaiting(step.Year)
-	}
-	return nil, nil
-}
-
-// takeChosen is take with the steps chosen.
-func (s *Service) takeChosen(ctx context.Context, h certs.History, now time.Time, steps []certs.Step, actor string, dryRun bool,
-	prepare func(certs.Step, time.Time) (*certs.Key, error)) (*Outcome, error) {
-	after, err := s.takeAll(h, steps, now)
-	if err != nil {
-		return nil, s.nameUsers(ctx, err, h, now)
-	}
-	if retires(h, after) { // before anything is made, and in a dry run
-		if _, err := s.lastUses(ctx); err != nil {
-			return nil, err
-		}
-	}
-	unmoved := s.unmoved(ctx, h, now)
-	o := &Outcome{Steps: steps, Before: s.Policy.Status(h, now, unmoved), DryRun: dryRun}
-	if !dryRun && len(steps) > 0 {
-		after, err = s.commit(ctx, steps, actor, now, prepare, func(h certs.History) (certs.History, error) {
-			return s.takeAll(h, steps, now)
+			r.recordIdentity(s.CertificateSHA256, s.PublicKeySHA256)
 		})
-		if err != nil {
-			return nil, s.nameUsers(ctx, err, h, now)
-		}
+	case StepPublish:
+		h = h.publish(s.Year, now)
+	case StepPrefer:
+		h = h.prefer(s.Year, now)
+	case StepRollback:
+		from := h.Preferred
+		h = h.prefer(s.Year, now)
+		h.Hold = Hold{Since: now, Until: s.Until.UTC(), From: from, Reason: s.Reason}
+	case StepResume:
+		h.Hold, h.Clock = Hold{}, h.Clock.trust()
+	case StepRetire:
+		h = h.edit(s.Year, func(r *Record) { r.RetiredAt, r.Reason = now, s.Reason })
+	case StepRevoke:
+		h = h.revoke(s, now)
+	case StepDestroy:
+		h = h.edit(s.Year, func(r *Record) { r.KeyDestroyedAt = now })
+	case StepConfirm:
+		h.Clock = h.Clock.trust()
 	}
-	o.After = s.status(ctx, after, now, unmoved)
-	return o, nil
+	return h
 }
 
-func (s *Service) takeAll(h certs.History, steps []certs.Step, now time.Time) (certs.History, error) {
-	for _, step := range steps {
-		var err error
-		if h, err = s.Policy.Take(step, h, now); err != nil {
-			return h, err
-		}
-	}
-	return h, nil
+func (h History) publish(y idp.Year, now time.Time) History {
+	return h.edit(y, func(r *Record) { r.PublishedAt, r.QuietFrom = now, h.Clock.Running })
 }
 
-// commit takes steps that were checked: it prepares what they need, change
-// records them, and then requests see the outcome. An error after the record is
-// an *afterError.
-func (s *Service) commit(ctx context.Context, steps []certs.Step, actor string, now time.Time,
-	prepare func(certs.Step, time.Time) (*certs.Key, error), change func(certs.History) (certs.History, error)) (certs.History, error) {
-	events := make([]idp.AuditEvent, len(steps))
-	var made []*certs.Key
-	for i, step := range steps {
-		k, err := prepare(step, now)
-		if err != nil {
-			return certs.History{}, err
-		}
-		if k != nil {
-			made = append(made, k)
-			identify(&steps[i], k)
-		}
-		events[i] = event(steps[i], actor)
-		if step.Force {
-			s.recordUsers(ctx, &events[i], step, now)
-		}
-	}
-	h, err := s.update(ctx, change, events...)
-	if err != nil {
-		var refused *certs.RefusedError
-		if !errors.As(err, &refused) && !errors.Is(err, errTaken) && !errors.Is(err, errUsesUnknown) {
-			err = fmt.Errorf("write the rotation: %w", err)
-		}
-		return h, err
-	}
-	// The steps are recorded. This is the one place where a year that they ended
-	// is closed; what comes after it may fail.
-	s.close(h, made)
-	for _, step := range steps {
-		s.Log.LogAttrs(ctx, slog.LevelInfo, "rotation step", slog.String("step", string(step.Kind)), slog.String("year", string(step.Year)),
-			slog.String("actor", actor), slog.String("why", step.Why.String()), slog.String("reason", step.Reason))
-	}
-	if err := errors.Join(s.settle(ctx, steps), s.open(ctx, h), s.destroyEnded(ctx)); err != nil {
-		return h, &afterError{fmt.Errorf("the step is recorded, but could not be finished and will be tried again: %w", err)}
-	}
-	return s.shown, nil
+// prefer ends a hold too: whoever prefers a year by hand has decided, and
+// automatic mode does so only when none stands.
+func (h History) prefer(y idp.Year, now time.Time) History {
+	h.Preferred, h.Hold = y, Hold{}
+	return h.edit(y, func(r *Record) { r.PreferredAt = now })
 }
 
-// identify notes in a step which certificate and key it brings.
-func identify(step *certs.Step, k *certs.Key) {
-	step.PublicKeySHA256 = certs.PublicKeySHA256(k.Signer.Public())
-	if k.Cert != nil {
-		step.CertEndAt, step.CertificateSHA256 = k.Cert.NotAfter, certs.CertSHA256(k.Cert)
+func (h History) revoke(s Step, now time.Time) History {
+	if s.Year == h.Preferred {
+		next, ok := h.successor(s.Year, now)
+		if !ok {
+			return h
+		}
+		if next.PublishedAt.IsZero() {
+			h = h.publish(next.Year, now)
+		}
+		h = h.prefer(next.Year, now)
 	}
+	return h.edit(s.Year, func(r *Record) {
+		r.RevokedAt, r.Reason = now, s.Reason
+		if r.RetiredAt.IsZero() {
+			r.RetiredAt = now
+		}
+	})
 }
 
-// afterError is what went wrong after a step or the running time was recorded.
-// Neither is recorded again because of it: Tick finishes it.
-type afterError struct{ error }
-
-func (e *afterError) Unwrap() error { return e.error }
+// successor is the year that takes over when the preferred year y is revoked: the
+// next newer one that can sign, one that service providers know already before
+// one that is not published.
+func (h History) successor(y idp.Year, now time.Time) (Record, bool) {
+	var next Record
+	for _, r := range h.Records {
+		if r.Year <= y || !r.canSign() || r.certEnded(now) {
+			continue
+		}
+		if r.live() {
+			return r, true
+		}
+		if next.Year == "" {
+			next = r
+		}
+	}
+	return next, next.Year != ""
+}

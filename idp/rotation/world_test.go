@@ -1,260 +1,187 @@
-package rotation_test
+package rotation
 
 import (
-	"context"
-	"crypto"
-	"crypto/rand"
-	"crypto/rsa"
-	"encoding/json"
 	"errors"
-	"log/slog"
-	"path/filepath"
+	"fmt"
+	"slices"
 	"strings"
-	"sync"
-	"sync/atomic"
 	"testing"
 	"time"
 
-	"vernal/certs"
+	"github.com/google/go-cmp/cmp"
+
 	"vernal/idp"
-	"vernal/idp/rotation"
-	"vernal/idp/seal"
-	"vernal/idp/sp"
-	"vernal/idp/store/bolt"
-	"vernal/idp/usage"
 )
 
-// world is an installation: a real store, a real folder of keys, and a clock.
+// world is an installation whose clock is turned: the policy, the history, and
+// a log of the steps that automatic mode took.
 type world struct {
-	t      *testing.T
-	policy certs.Policy
-	store  *bolt.Store
-	dir    *certs.Dir
-	close  func() // at the end of the test at the latest
-
-	mu  sync.Mutex
+	t   fataler
+	p   Policy
+	h   History
 	now time.Time
+	log []string
+	// used are the years that some service provider uses every day.
+	used []idp.Year
+	// unmoved counts the service providers that have still to move.
+	unmoved Counts
 }
 
-func newWorld(t *testing.T, now time.Time) *world {
-	t.Helper()
-	var master [32]byte
-	rand.Read(master[:])
-	return openWorld(t, t.TempDir(), master[:], now)
+type fataler interface {
+	Helper()
+	Fatalf(format string, args ...any)
 }
 
-// openWorld opens the installation in a folder, or makes it.
-func openWorld(t *testing.T, folder string, master []byte, now time.Time) *world {
-	t.Helper()
-	w := &world{t: t, policy: certs.DefaultPolicy(), now: now}
-	var err error
-	w.store, w.dir, err = openFolder(folder, master, w.clock)
-	ok(t, err)
-	w.close = sync.OnceFunc(func() { ok(t, w.store.Close()) })
-	t.Cleanup(w.close)
+// firstStart is an installation that begins at now, in automatic mode.
+func firstStart(t fataler, now string) *world {
+	w := &world{t: t, p: DefaultPolicy(), now: at(now)}
+	w.auto()
 	return w
 }
 
-func openFolder(folder string, master []byte, clock idp.Clock) (*bolt.Store, *certs.Dir, error) {
-	key, err := seal.NewMaster(master)
-	if err != nil {
-		return nil, nil, err
-	}
-	masters := seal.NewMasters(key)
-	store, err := bolt.Open(filepath.Join(folder, "vernal.db"), bolt.Options{Masters: masters, Clock: clock})
-	return store, certs.OpenDir(filepath.Join(folder, "keys"), masters), err
-}
-
-func ok(t *testing.T, err error) {
-	t.Helper()
-	if err != nil {
-		t.Fatal(err)
-	}
-}
-
-func day(y int, m time.Month, d int) time.Time { return time.Date(y, m, d, 0, 0, 0, 0, time.UTC) }
-
-func (w *world) clock() time.Time {
-	w.mu.Lock()
-	defer w.mu.Unlock()
-	return w.now
-}
-
-func (w *world) turn(to time.Time) {
-	w.mu.Lock()
-	defer w.mu.Unlock()
-	w.now = to
-}
-
-// service is a server's that is not started yet.
-func (w *world) service() *rotation.Service {
-	return &rotation.Service{
-		Store: w.store, Dir: w.dir, Ring: certs.NewRing(w.policy), Policy: w.policy, Uses: newLedger(w.store, w.clock),
-		BaseURL: "https://login.example.gov", Clock: w.clock, Log: slog.New(slog.DiscardHandler), NewSigner: newSigner,
-	}
-}
-
-// newLedger is the ledger of a server that starts.
-func newLedger(store *bolt.Store, clock idp.Clock) *usage.Ledger {
-	return &usage.Ledger{
-		Store: store, Registry: sp.New(store, clock), Years: certs.NewRing(certs.DefaultPolicy()), Clock: clock,
-		Log: slog.New(slog.DiscardHandler),
-	}
-}
-
-// use notes in a server's ledger that a service provider uses the year, now.
-func (w *world) use(s *rotation.Service, y idp.Year) {
-	s.Uses.(interface{ Use(u idp.Use) }).Use(idp.Use{SP: "urn:a", Year: y, At: w.clock()})
-}
-
-// started is a server's, in a new installation after its init.
-func (w *world) started() *rotation.Service {
+// auto takes the steps that are due, each checked as a store would.
+func (w *world) auto() {
 	w.t.Helper()
-	s := w.service()
-	ok(w.t, w.start(s))
+	w.h = w.h.Tick(w.now, 0)
+	for _, s := range w.p.Steps(w.h, w.now) {
+		h, err := w.p.Take(s, w.h, w.now)
+		if err != nil {
+			w.t.Fatalf("%s: automatic mode is refused: %v", w.now, err)
+		}
+		w.h = h
+		w.log = append(w.log, fmt.Sprintf("%s %s %s", date(w.now), s.Kind, s.Year))
+	}
+}
+
+// run lets the server run until then, looking once a day.
+func (w *world) run(until string) *world {
+	w.t.Helper()
+	w.runTo(at(until))
+	return w
+}
+
+func (w *world) runTo(end time.Time) {
+	w.t.Helper()
+	for w.now.Before(end) {
+		next := w.now.Truncate(day).Add(day)
+		if next.After(end) {
+			next = end
+		}
+		w.h = w.h.Tick(next, next.Sub(w.now))
+		w.now = next
+		for _, y := range w.used {
+			if w.h.State(y, w.now).Live() {
+				w.h = w.h.Use(y, w.now)
+			}
+		}
+		w.auto()
+	}
+}
+
+// down stops the server and starts it again then; or sets its clock.
+func (w *world) down(until string) *world {
+	w.t.Helper()
+	w.now = at(until)
+	w.h = w.h.StartClock(w.now)
+	w.auto()
+	return w
+}
+
+// try takes a step by hand.
+func (w *world) try(s Step) error {
+	h, err := w.p.Take(s, w.h, w.now)
+	w.h = h
+	return err
+}
+
+// hand takes steps by hand that must be allowed: "publish 2027".
+func (w *world) hand(steps ...string) *world {
+	w.t.Helper()
+	for _, text := range steps {
+		if err := w.try(w.step(text)); err != nil {
+			w.t.Fatalf("%s: %v", date(w.now), err)
+		}
+	}
+	return w
+}
+
+// step reads "KIND YEAR [ARGUMENT]": for import the end of the certificate, for
+// rollback that of the hold, for retire "force".
+func (w *world) step(text string) Step {
+	f := strings.Fields(text)
+	s := Step{Kind: StepKind(f[0])}
+	if len(f) > 1 {
+		s.Year = idp.Year(f[1])
+	}
+	switch s.Kind {
+	case StepCreate:
+		s = w.p.CreateStep(w.h, s.Year, w.now)
+	case StepImport:
+		s.CertEndAt = DefaultPolicy().Dates(s.Year).CertEndAt
+		if len(f) > 2 {
+			s.CertEndAt = at(f[2])
+		}
+	case StepRollback:
+		if len(f) > 2 {
+			s.Until = at(f[2])
+		}
+	case StepRetire:
+		if len(f) > 2 {
+			s.Force, s.Reason = true, "the last ones were told"
+		}
+	case StepRevoke:
+		s.Reason = "leaked"
+	}
 	return s
 }
 
-// start starts a server, or begins an installation where nothing is recorded.
-func (w *world) start(s *rotation.Service) error {
-	w.t.Helper()
-	doc, err := w.store.Rotation(w.t.Context())
-	ok(w.t, err)
-	var h certs.History
-	if doc != nil {
-		ok(w.t, json.Unmarshal(doc, &h))
+// wantLog compares the steps taken and begins a new log.
+func (w *world) wantLog(t *testing.T, want ...string) {
+	t.Helper()
+	if diff := cmp.Diff(want, w.log); diff != "" {
+		t.Errorf("%s: steps taken (-want +got):\n%s", date(w.now), diff)
 	}
-	if len(h.Records) == 0 {
-		return s.Begin(w.t.Context())
-	}
-	return s.Start(w.t.Context())
+	w.log = nil
 }
 
-// run lets a server run, day by day, and take what is due.
-func (w *world) run(to time.Time, servers ...*rotation.Service) {
-	w.t.Helper()
-	for w.clock().Before(to) {
-		w.turn(w.clock().AddDate(0, 0, 1))
-		var wg sync.WaitGroup
-		for _, s := range servers {
-			wg.Go(func() {
-				if err := s.Tick(w.t.Context(), 24*time.Hour); err != nil {
-					w.t.Error(err)
-				}
-				if _, err := s.Automatic(w.t.Context()); err != nil {
-					w.t.Error(err)
-				}
-			})
-		}
-		wg.Wait()
+// wantStates compares the states of all years made.
+func (w *world) wantStates(t *testing.T, want map[idp.Year]State) {
+	t.Helper()
+	if diff := cmp.Diff(want, w.h.all(w.now)); diff != "" {
+		t.Errorf("%s: states (-want +got):\n%s", date(w.now), diff)
 	}
 }
 
-func (w *world) status(s *rotation.Service) certs.Status {
-	w.t.Helper()
-	st, err := s.Status(w.t.Context())
-	ok(w.t, err)
-	return st
-}
-
-// take takes a step by hand that must work.
-func (w *world) take(s *rotation.Service, step certs.Step) *rotation.Outcome {
-	w.t.Helper()
-	o, err := s.Take(w.t.Context(), step, "test", false)
-	ok(w.t, err)
-	return o
-}
-
-// trail is the rotation's steps in the audit trail, with their days.
-func (w *world) trail() (steps []string) {
-	w.t.Helper()
-	records, err := w.store.AuditRecords(w.t.Context(), 0, 1000)
-	ok(w.t, err)
-	for _, r := range records {
-		steps = append(steps, r.At.Format(time.DateOnly)+" "+strings.TrimPrefix(string(r.Kind), "rotation.")+" "+string(r.Year))
+func (h History) all(now time.Time) map[idp.Year]State {
+	all := map[idp.Year]State{}
+	for _, r := range h.Records {
+		all[r.Year] = h.State(r.Year, now)
 	}
-	return steps
+	return all
 }
 
-// states are those of the years that were made.
-func states(st certs.Status) map[idp.Year]certs.State {
-	m := map[idp.Year]certs.State{}
-	for _, y := range st.Years {
-		if y.State != certs.Planned {
-			m[y.Year] = y.State
-		}
+// attention lists the reasons for attention as "code year".
+func (w *world) attention() (all []string) {
+	for _, a := range w.p.Attention(w.h, w.now, w.unmoved) {
+		all = append(all, strings.TrimSpace(fmt.Sprintf("%s %s", a.Code, a.Year)))
 	}
-	return m
+	return all
 }
 
-// signers are made once: making them is slow, and two are enough to see that a
-// year has another one than that before.
-var (
-	signers [2]func() *rsa.PrivateKey
-	drawn   atomic.Int32
-)
-
-func init() {
-	for i := range signers {
-		signers[i] = sync.OnceValue(func() *rsa.PrivateKey {
-			k, err := rsa.GenerateKey(rand.Reader, 2048)
-			if err != nil {
-				panic(err)
-			}
-			return k
-		})
+func (w *world) wantAttention(t *testing.T, want ...string) {
+	t.Helper()
+	if got := w.attention(); !slices.Equal(got, want) {
+		t.Errorf("%s: attention = %q, want %q\n%v", date(w.now), got, want, w.p.Attention(w.h, w.now, w.unmoved))
 	}
 }
 
-func newSigner(int) (crypto.Signer, error) { return signers[drawn.Add(1)%2](), nil }
-
-var errKilled = errors.New("killed")
-
-// killer stands between a service and its disk. After a number of writes the
-// process is dead: nothing is written any more.
-type killer struct {
-	idp.RotationStore
-	rotation.Keys
-	left   int
-	killed bool
-}
-
-func (k *killer) write() error {
-	if k.left == 0 {
-		k.killed = true
-		return errKilled
+// wantRefused checks that err is a refusal for the reason.
+func wantRefused(t *testing.T, err error, want Reason) {
+	t.Helper()
+	var refused *RefusedError
+	if !errors.As(err, &refused) {
+		t.Errorf("not refused (%v), want: %s", err, want)
+	} else if diff := cmp.Diff(want, refused.Because); diff != "" {
+		t.Errorf("refused because (-want +got):\n%s", diff)
 	}
-	k.left--
-	return nil
-}
-
-func (k *killer) UpdateRotation(ctx context.Context, change func([]byte) ([]byte, error), events ...idp.AuditEvent) error {
-	if err := k.write(); err != nil {
-		return err
-	}
-	return k.RotationStore.UpdateRotation(ctx, change, events...)
-}
-
-// Save is two writes: the private key, then the certificate if there is one.
-func (k *killer) Save(key *certs.Key) error {
-	if err := k.write(); err != nil {
-		return err
-	}
-	if key.Cert == nil {
-		return k.Keys.Save(key)
-	}
-	if err := k.Keys.Save(&certs.Key{Year: key.Year, Signer: key.Signer, Elsewhere: key.Elsewhere}); err != nil {
-		return err
-	}
-	if err := k.write(); err != nil {
-		return err
-	}
-	return k.Keys.Save(key)
-}
-
-func (k *killer) Destroy(y idp.Year) error {
-	if err := k.write(); err != nil {
-		return err
-	}
-	return k.Keys.Destroy(y)
 }

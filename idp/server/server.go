@@ -20,17 +20,17 @@ import (
 	"sync"
 	"time"
 
-	"vernal/certs"
 	"vernal/idp"
 	"vernal/idp/account"
 	"vernal/idp/authn"
 	"vernal/idp/board"
 	"vernal/idp/developers"
+	"vernal/idp/keyring"
 	"vernal/idp/link"
 	"vernal/idp/logout"
 	"vernal/idp/notice"
 	"vernal/idp/published"
-	"vernal/idp/rotation"
+	"vernal/idp/rotator"
 	"vernal/idp/session"
 	"vernal/idp/signing"
 	"vernal/idp/sp"
@@ -88,9 +88,9 @@ type Server struct {
 	Sealer   idp.Sealer
 	Registry *sp.Registry
 	Accounts *account.Service
-	Years    *certs.Ring
+	Years    *keyring.Ring
 	// Rotation, started, is what turns Years; nil if they stay as they are.
-	Rotation *rotation.Service
+	Rotation *rotator.Service
 	// Usage records who uses which year; nil records nothing.
 	Usage *usage.Ledger
 	// Board is the migration board; nil if it is shown nowhere.

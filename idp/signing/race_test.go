@@ -11,8 +11,8 @@ import (
 	"testing"
 	"time"
 
-	"vernal/certs"
 	"vernal/idp"
+	"vernal/idp/rotation"
 	"vernal/idp/sp"
 )
 
@@ -48,7 +48,7 @@ func TestNothingIsSignedAfterTheCommand(t *testing.T) {
 			name: "revoke", perWorld: 20, // a year has 25 letters
 			next: func(w *world) idp.Year { return w.Year() },
 			close: func(w *world, y idp.Year) error {
-				_, err := w.Rotation.Take(w.t.Context(), certs.Step{Kind: certs.StepRevoke, Year: y, Reason: "leaked"}, "test", false)
+				_, err := w.Rotation.Take(w.t.Context(), rotation.Step{Kind: rotation.StepRevoke, Year: y, Reason: "leaked"}, "test", false)
 				return err
 			},
 		},
@@ -56,7 +56,7 @@ func TestNothingIsSignedAfterTheCommand(t *testing.T) {
 			name: "retire", perWorld: 8,
 			next: (*world).supersede,
 			close: func(w *world, y idp.Year) error {
-				step := certs.Step{Kind: certs.StepRetire, Year: y, Force: true, Reason: "test"}
+				step := rotation.Step{Kind: rotation.StepRetire, Year: y, Force: true, Reason: "test"}
 				_, err := w.Rotation.Retire(w.t.Context(), step, "test", false)
 				return err
 			},
@@ -159,8 +159,8 @@ func (w *world) supersede() idp.Year {
 		w.t.Fatal(err)
 	}
 	next := idp.Year(fmt.Sprint(n + 1))
-	for _, kind := range []certs.StepKind{certs.StepCreate, certs.StepPublish, certs.StepPrefer} {
-		if _, err := w.Rotation.Take(w.t.Context(), certs.Step{Kind: kind, Year: next}, "test", false); err != nil {
+	for _, kind := range []rotation.StepKind{rotation.StepCreate, rotation.StepPublish, rotation.StepPrefer} {
+		if _, err := w.Rotation.Take(w.t.Context(), rotation.Step{Kind: kind, Year: next}, "test", false); err != nil {
 			w.t.Fatal(err)
 		}
 	}
@@ -194,7 +194,7 @@ func TestClosingDoesNotWaitForASignature(t *testing.T) {
 	returned := make(chan struct{})
 	go func() {
 		defer close(returned)
-		_, revoked = w.Rotation.Take(context.Background(), certs.Step{Kind: certs.StepRevoke, Year: y, Reason: "leaked"}, "test", false)
+		_, revoked = w.Rotation.Take(context.Background(), rotation.Step{Kind: rotation.StepRevoke, Year: y, Reason: "leaked"}, "test", false)
 	}()
 	anyone := w.Browser()
 	for anyone.Get("/api/saml/metadata"+string(y)).Status != http.StatusGone { // until the command has closed it

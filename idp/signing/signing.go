@@ -11,7 +11,7 @@
 //	        must still allow it, or nothing is signed.
 //
 // A command that closes a year or changes a registration makes the change first
-// and then waits for the signatures that Sign had begun (certs.Ring.Settle,
+// and then waits for the signatures that Sign had begun (keyring.Ring.Settle,
 // sp.Registry), so none is made after the command has returned. A signature
 // never waits for a change, and a change never waits for a write.
 package signing
@@ -24,14 +24,15 @@ import (
 
 	"vernal/certs"
 	"vernal/idp"
-	"vernal/idp/rotation"
+	"vernal/idp/keyring"
+	"vernal/idp/rotator"
 	"vernal/idp/sp"
 	"vernal/idp/xmldsig"
 )
 
 // Desk signs answers. Its fields are required; it must not be copied.
 type Desk struct {
-	Years    *certs.Ring
+	Years    *keyring.Ring
 	Registry *sp.Registry
 
 	// ended is the last decision about the rotation's document, which changes
@@ -50,7 +51,7 @@ type endedYears struct {
 // returned, a command that closes the year or changes the registration waits.
 // The error is that of decide or sign as it is, idp.ErrNotFound for a provider
 // that was removed, or the signer's.
-func (d *Desk) Sign(ctx context.Context, id idp.EntityID, decide func(*sp.Provider) (certs.Entry, error), sign func(*xmldsig.Signer) error) error {
+func (d *Desk) Sign(ctx context.Context, id idp.EntityID, decide func(*sp.Provider) (keyring.Entry, error), sign func(*xmldsig.Signer) error) error {
 	defer d.Registry.BeginAnswer()()
 	defer d.Years.BeginSigning()()
 	p, err := d.Registry.Lookup(ctx, id)
@@ -102,7 +103,7 @@ func (d *Desk) Check(y idp.Year, p *sp.Provider) idp.Check {
 func (d *Desk) isOver(document []byte, y idp.Year) (bool, error) {
 	known := d.ended.Load()
 	if known == nil || !bytes.Equal(known.document, document) {
-		years, err := rotation.EndedYears(document)
+		years, err := rotator.EndedYears(document)
 		if err != nil {
 			return false, err
 		}

@@ -11,9 +11,9 @@ import (
 	"testing"
 	"time"
 
-	"vernal/certs"
 	"vernal/idp"
 	"vernal/idp/idptest"
+	"vernal/idp/rotation"
 )
 
 // runDaily turns the clock day by day, with a server that runs.
@@ -52,7 +52,7 @@ func TestYearThatIsOver(t *testing.T) {
 		{
 			name: "revoked", year: "2026",
 			end: func(t *testing.T, i *idptest.IdP) {
-				if _, err := i.Rotation.Take(t.Context(), certs.Step{Kind: certs.StepRevoke, Year: "2026", Reason: reason}, "test", false); err != nil {
+				if _, err := i.Rotation.Take(t.Context(), rotation.Step{Kind: rotation.StepRevoke, Year: "2026", Reason: reason}, "test", false); err != nil {
 					t.Fatal(err)
 				}
 			},

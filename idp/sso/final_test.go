@@ -7,9 +7,9 @@ import (
 	"testing"
 	"time"
 
-	"vernal/certs"
 	"vernal/idp"
 	"vernal/idp/idptest"
+	"vernal/idp/rotation"
 )
 
 // writes is a store that has something happen just before or just after the
@@ -48,7 +48,7 @@ func TestClosedAroundTheWrite(t *testing.T) {
 		"no passive": {IsPassive: true, ForceAuthn: true},
 	}
 	revoke := func(t *testing.T, i *idptest.IdP) {
-		if _, err := i.Rotation.Take(t.Context(), certs.Step{Kind: certs.StepRevoke, Year: i.Year(), Reason: "leaked"}, "test", false); err != nil {
+		if _, err := i.Rotation.Take(t.Context(), rotation.Step{Kind: rotation.StepRevoke, Year: i.Year(), Reason: "leaked"}, "test", false); err != nil {
 			t.Error(err)
 		}
 	}

@@ -37,9 +37,9 @@ import (
 	"net/url"
 	"time"
 
-	"vernal/certs"
 	"vernal/idp"
 	"vernal/idp/budget"
+	"vernal/idp/keyring"
 	"vernal/idp/session"
 	"vernal/idp/signing"
 	"vernal/idp/sp"
@@ -117,7 +117,7 @@ func (h *Handler) Mount(rt *web.Router) {
 
 // recheck returns the year of a request that was accepted before, if the request may
 // still use it.
-func (h *Handler) recheck(r *http.Request, a *accepted) (entry certs.Entry, err error) {
+func (h *Handler) recheck(r *http.Request, a *accepted) (entry keyring.Entry, err error) {
 	entry, a.request.Preview, err = h.Access.Recheck(r, a.provider, a.request.Year, a.request.Preview)
 	return entry, err
 }

@@ -10,9 +10,9 @@ import (
 
 	"github.com/google/uuid"
 
-	"vernal/certs"
 	"vernal/idp"
 	"vernal/idp/assurance"
+	"vernal/idp/keyring"
 	"vernal/idp/saml"
 	"vernal/idp/sp"
 	"vernal/idp/web"
@@ -105,9 +105,9 @@ func (h *Handler) tieAnswer(a *accepted, request *idp.LoginRequest) http.Header 
 // answer now that it is recorded. Where they do not, the record of the answer
 // stays, and that of the refusal follows it.
 func (h *Handler) sign(r *http.Request, a *accepted, write func(*xmldsig.Signer) error) error {
-	err := h.Signing.Sign(r.Context(), a.request.SP, func(p *sp.Provider) (certs.Entry, error) {
+	err := h.Signing.Sign(r.Context(), a.request.SP, func(p *sp.Provider) (keyring.Entry, error) {
 		if err := a.registeredAs(p); err != nil {
-			return certs.Entry{}, err
+			return keyring.Entry{}, err
 		}
 		return h.recheck(r, a)
 	}, write)

@@ -8,10 +8,10 @@ import (
 	"testing"
 	"time"
 
-	"vernal/certs"
 	"vernal/idp"
 	"vernal/idp/idptest"
 	"vernal/idp/link"
+	"vernal/idp/rotation"
 )
 
 // previewWorld is a server whose next year is created and not published.
@@ -28,7 +28,7 @@ func newPreviewWorld(t *testing.T) *previewWorld {
 
 func newPreviewWorldWith(t *testing.T, o idptest.Options) *previewWorld {
 	t.Helper()
-	years := certs.DefaultPolicy().FirstYears(time.Now().UTC())
+	years := rotation.DefaultPolicy().FirstYears(time.Now().UTC())
 	at, err := time.Parse("2006", string(years[len(years)-1]))
 	if err != nil {
 		t.Fatal(err)
@@ -63,9 +63,9 @@ func (w *previewWorld) enter(b *idptest.Browser, token string) *idptest.Page {
 	return page
 }
 
-func (w *previewWorld) step(kind certs.StepKind) {
+func (w *previewWorld) step(kind rotation.StepKind) {
 	w.t.Helper()
-	if _, err := w.Rotation.Take(w.t.Context(), certs.Step{Kind: kind, Year: w.next}, "test", false); err != nil {
+	if _, err := w.Rotation.Take(w.t.Context(), rotation.Step{Kind: kind, Year: w.next}, "test", false); err != nil {
 		w.t.Fatal(err)
 	}
 }
@@ -147,7 +147,7 @@ func TestPreviewByField(t *testing.T) {
 		t.Errorf("the audit trail says that %q opened the year", opened)
 	}
 	// The metadata that comes with publishing verifies what was issued before.
-	w.step(certs.StepPublish)
+	w.step(rotation.StepPublish)
 	accept(t, a, first, pages[0])
 	accept(t, a, second, pages[1])
 }
@@ -166,7 +166,7 @@ func TestPreviewByLink(t *testing.T) {
 	if opened := strings.Join(w.uncounted(), " "); opened != l.ID+" "+l.ID {
 		t.Errorf("the audit trail says that %q opened the year, want the link %s", opened, l.ID)
 	}
-	w.step(certs.StepPublish)
+	w.step(rotation.StepPublish)
 	accept(t, a, first, pages[0])
 	accept(t, a, second, pages[1])
 }
@@ -199,7 +199,7 @@ func TestYearPublishedDuringPreview(t *testing.T) {
 	a, person, browser := w.AddProvider(spA, w.field), w.AddPerson("ada@example.gov"), w.Browser()
 	request := w.request()
 	waiting := browser.Get(a.URL(request))
-	w.step(certs.StepPublish)
+	w.step(rotation.StepPublish)
 	edit(t, w.IdP, spA, func(p *idp.ServiceProvider) { p.Preview = "" })
 	accept(t, a, request, browser.SignIn(waiting, person))
 	if opened := w.uncounted(); len(opened) != 1 || opened[0] != "field" {

@@ -13,9 +13,9 @@ import (
 	"testing"
 	"time"
 
-	"vernal/certs"
 	"vernal/idp"
 	"vernal/idp/idptest"
+	"vernal/idp/rotation"
 )
 
 func TestRefusals(t *testing.T) {
@@ -208,7 +208,7 @@ func TestRetiredDuringSignIn(t *testing.T) {
 
 func TestEveryYearSignsWithItsOwnKey(t *testing.T) {
 	t.Parallel()
-	emergency := certs.DefaultPolicy().FirstYears(time.Now())[0] + "b"
+	emergency := rotation.DefaultPolicy().FirstYears(time.Now())[0] + "b"
 	i := idptest.New(t, idptest.Options{Years: []idp.Year{emergency}})
 	a := i.AddProvider(spA)
 	person := i.AddPerson("ada@example.gov")

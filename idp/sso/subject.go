@@ -7,8 +7,8 @@ import (
 	"errors"
 	"fmt"
 
-	"vernal/certs"
 	"vernal/idp"
+	"vernal/idp/keyring"
 	"vernal/idp/saml"
 )
 
@@ -18,7 +18,7 @@ import (
 //
 // An encrypted name is opened after the signature held and the year was found open, as
 // that of a LogoutRequest is: a stranger must not have us decrypt.
-func (h *Handler) readSubject(a *accepted, entry certs.Entry) error {
+func (h *Handler) readSubject(a *accepted, entry keyring.Entry) error {
 	if a.subject == nil {
 		return nil
 	}

@@ -11,12 +11,12 @@ import (
 	"testing"
 	"time"
 
-	"vernal/certs"
 	"vernal/idp"
 	"vernal/idp/account"
 	"vernal/idp/audit"
 	"vernal/idp/idptest"
 	"vernal/idp/link"
+	"vernal/idp/rotation"
 	"vernal/idp/trail"
 )
 
@@ -31,7 +31,7 @@ type decisionWorld struct {
 
 func newDecisionWorld(t *testing.T) *decisionWorld {
 	t.Helper()
-	years := certs.DefaultPolicy().FirstYears(time.Now().UTC())
+	years := rotation.DefaultPolicy().FirstYears(time.Now().UTC())
 	at, err := time.Parse("2006", string(years[len(years)-1]))
 	ok(t, err)
 	next := idp.Year(at.AddDate(1, 0, 0).Format("2006"))

@@ -18,8 +18,8 @@ import (
 	"context"
 	"log/slog"
 
-	"vernal/certs"
 	"vernal/idp"
+	"vernal/idp/keyring"
 )
 
 // Store is what this package needs of idp.Store.
@@ -30,7 +30,7 @@ type Store interface{ idp.AuditStore }
 type Service struct {
 	Store  Store
 	Sealer idp.Sealer
-	Years  *certs.Ring
+	Years  *keyring.Ring
 	// Issuer is our entityID, which checkpoints name.
 	Issuer string
 	Clock  idp.Clock

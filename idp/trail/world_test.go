@@ -17,6 +17,8 @@ import (
 	"vernal/certs"
 	"vernal/idp"
 	"vernal/idp/audit"
+	"vernal/idp/keyring"
+	"vernal/idp/rotation"
 	"vernal/idp/seal"
 	"vernal/idp/store/bolt"
 	"vernal/idp/trail"
@@ -34,7 +36,7 @@ type world struct {
 	path  string
 	key   *seal.Master
 	store *bolt.Store
-	years *certs.Ring
+	years *keyring.Ring
 	now   time.Time
 }
 
@@ -44,11 +46,11 @@ func newWorld(tb testing.TB) *world {
 	ok(tb, err)
 	signer, err := signingKey()
 	ok(tb, err)
-	policy := certs.DefaultPolicy()
-	year, err := certs.Certify(rand.Reader, signer, "2031", policy, "https://idp.example", start)
+	policy := rotation.DefaultPolicy()
+	year, err := certs.Certify(rand.Reader, signer, "2031", policy.Dates("2031").CertEndAt, certs.Spec{}, "https://idp.example", start)
 	ok(tb, err)
-	w := &world{tb: tb, path: filepath.Join(tb.TempDir(), "vernal.db"), key: key, now: start, years: certs.NewRing(policy)}
-	ok(tb, w.years.SetHistory(policy.Begin([]certs.Made{year.Made()}, start), []*certs.Key{year}))
+	w := &world{tb: tb, path: filepath.Join(tb.TempDir(), "vernal.db"), key: key, now: start, years: keyring.NewRing(policy)}
+	ok(tb, w.years.SetHistory(policy.Begin([]rotation.Made{keyring.MadeOf(year)}, start), []*certs.Key{year}))
 	w.open()
 	tb.Cleanup(func() { _ = w.store.Close() })
 	return w

@@ -14,6 +14,8 @@ import (
 
 	"vernal/certs"
 	"vernal/idp"
+	"vernal/idp/keyring"
+	"vernal/idp/rotation"
 	"vernal/idp/seal"
 	"vernal/idp/sp"
 	"vernal/idp/store/bolt"
@@ -30,8 +32,8 @@ type installation struct {
 	tb       testing.TB
 	store    *bolt.Store
 	registry *sp.Registry
-	years    *certs.Ring
-	history  certs.History
+	years    *keyring.Ring
+	history  rotation.History
 	keys     []*certs.Key
 
 	mu  sync.Mutex
@@ -64,26 +66,26 @@ func newInstallation(tb testing.TB, now time.Time) *installation {
 	ok(tb, err)
 	tb.Cleanup(func() { ok(tb, in.store.Close()) })
 	in.registry = sp.New(in.store, in.clock)
-	policy := certs.DefaultPolicy()
-	in.years = certs.NewRing(policy)
+	policy := rotation.DefaultPolicy()
+	in.years = keyring.NewRing(policy)
 	for _, y := range []idp.Year{"2026", "2027"} {
-		k, err := certs.CertifyUntil(rand.Reader, signer(), y, policy.Dates(y).CertEndAt, policy, "https://a.example", noon(2024, 1, 15))
+		k, err := certs.Certify(rand.Reader, signer(), y, policy.Dates(y).CertEndAt, certs.Spec{}, "https://a.example", noon(2024, 1, 15))
 		ok(tb, err)
 		in.keys = append(in.keys, k)
-		in.history = in.history.Apply(certs.Step{
-			Kind: certs.StepCreate, Year: y, CertEndAt: k.Cert.NotAfter,
+		in.history = in.history.Apply(rotation.Step{
+			Kind: rotation.StepCreate, Year: y, CertEndAt: k.Cert.NotAfter,
 			CertificateSHA256: certs.CertSHA256(k.Cert), PublicKeySHA256: certs.PublicKeySHA256(k.Signer.Public()),
 		}, noon(2024, 1, 15))
 	}
-	in.step(certs.StepPublish, "2026")
-	in.step(certs.StepPrefer, "2026")
+	in.step(rotation.StepPublish, "2026")
+	in.step(rotation.StepPrefer, "2026")
 	return in
 }
 
 // step takes a step of the rotation, now.
-func (in *installation) step(kind certs.StepKind, y idp.Year) {
+func (in *installation) step(kind rotation.StepKind, y idp.Year) {
 	in.tb.Helper()
-	in.history = in.history.Apply(certs.Step{Kind: kind, Year: y, Reason: "test"}, in.clock())
+	in.history = in.history.Apply(rotation.Step{Kind: kind, Year: y, Reason: "test"}, in.clock())
 	if in.history.Preferred != "" {
 		ok(in.tb, in.years.SetHistory(in.history, in.keys))
 	}

@@ -9,8 +9,8 @@ import (
 
 	"github.com/google/go-cmp/cmp"
 
-	"vernal/certs"
 	"vernal/idp"
+	"vernal/idp/rotation"
 )
 
 // Uses of a year are forgotten 400 days after its end, not before, and those of
@@ -23,10 +23,10 @@ func TestOldUsesAreForgotten(t *testing.T) {
 	in.use(l, spA, "2026")
 	ok(t, l.Flush(t.Context()))
 	in.set(noon(2026, 7, 1))
-	in.step(certs.StepPublish, "2027")
-	in.step(certs.StepPrefer, "2027")
+	in.step(rotation.StepPublish, "2027")
+	in.step(rotation.StepPrefer, "2027")
 	in.use(l, spA, "2027")
-	in.step(certs.StepRetire, "2026")
+	in.step(rotation.StepRetire, "2026")
 	in.set(noon(2026, 7, 1).AddDate(0, 0, 400))
 	ok(t, l.Flush(t.Context()))
 	wantCounts(t, "after 400 days", in, in.ledger(), map[idp.Year]int{"2026": 0, "2027": 0})

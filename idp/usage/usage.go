@@ -36,8 +36,8 @@ import (
 	"sync"
 	"time"
 
-	"vernal/certs"
 	"vernal/idp"
+	"vernal/idp/keyring"
 	"vernal/idp/sp"
 )
 
@@ -46,7 +46,7 @@ import (
 type Ledger struct {
 	Store    idp.DocumentStore
 	Registry *sp.Registry
-	Years    *certs.Ring
+	Years    *keyring.Ring
 	Clock    idp.Clock
 	Log      *slog.Logger
 

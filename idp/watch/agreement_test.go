@@ -25,8 +25,10 @@ import (
 	"vernal/certs"
 	"vernal/idp"
 	"vernal/idp/idptest"
+	"vernal/idp/keyring"
 	"vernal/idp/link"
 	"vernal/idp/notice"
+	"vernal/idp/rotation"
 	"vernal/idp/sp"
 	"vernal/idp/watch"
 	"vernal/metadata"
@@ -139,15 +141,15 @@ func (m *months) until(tb testing.TB, date string) {
 }
 
 // take takes a step by hand, unless it is refused.
-func (m *months) take(tb testing.TB, s certs.Step) {
+func (m *months) take(tb testing.TB, s rotation.Step) {
 	var err error
 	switch s.Reason = "test"; s.Kind {
-	case certs.StepRetire:
+	case rotation.StepRetire:
 		_, err = m.i.Rotation.Retire(tb.Context(), s, "test", false)
 	default:
 		_, err = m.i.Rotation.Take(tb.Context(), s, "test", false)
 	}
-	var refused *certs.RefusedError
+	var refused *rotation.RefusedError
 	if !errors.As(err, &refused) {
 		m.ok(err)
 	}
@@ -156,13 +158,13 @@ func (m *months) take(tb testing.TB, s certs.Step) {
 // data is rotation.json, as far as it is compared.
 type data struct {
 	Status struct {
-		At        time.Time  `json:"at"`
-		Preferred idp.Year   `json:"preferred"`
-		Hold      certs.Hold `json:"hold"`
+		At        time.Time     `json:"at"`
+		Preferred idp.Year      `json:"preferred"`
+		Hold      rotation.Hold `json:"hold"`
 		Years     []struct {
-			Year  idp.Year    `json:"year"`
-			State certs.State `json:"state"`
-			Live  bool        `json:"live"`
+			Year  idp.Year       `json:"year"`
+			State rotation.State `json:"state"`
+			Live  bool           `json:"live"`
 		} `json:"years"`
 	} `json:"status"`
 	Board struct {
@@ -205,7 +207,7 @@ func (m *months) model(d *data) *truth {
 			tr.live = append(tr.live, y.Year)
 			tr.target = max(tr.target, y.Year)
 		}
-		if y.State == certs.Retired || y.State == certs.Revoked {
+		if y.State == rotation.Retired || y.State == rotation.Revoked {
 			tr.over, over[y.Year] = append(tr.over, y.Year), true
 		}
 	}
@@ -358,7 +360,7 @@ func (m *months) compareWall(d *data, tr *truth, report report) {
 	page := m.page(m.wall)
 	head := elements(page, "data-from", "data-to")[0]
 	from, to := idp.Year(attr(head, "data-from")), idp.Year(attr(head, "data-to"))
-	state := map[idp.Year]certs.State{}
+	state := map[idp.Year]rotation.State{}
 	for _, y := range d.Status.Years {
 		state[y.Year] = y.State
 	}
@@ -369,7 +371,7 @@ func (m *months) compareWall(d *data, tr *truth, report report) {
 		case !tr.leaves(y):
 		case len(tr.unmoved[y]) == 0:
 			calm = append(calm, y)
-		case state[y] == certs.Grace:
+		case state[y] == rotation.Grace:
 			late = append(late, y)
 		default:
 			open = append(open, y)
@@ -613,7 +615,7 @@ func (m *months) mustAgree(tb testing.TB) {
 // someUses has each service provider use one of the live years, or none.
 func (m *months) someUses(rt *rapid.T) {
 	live := m.i.Years.Live(m.i.Clock.Now())
-	slices.SortFunc(live, func(a, b certs.Entry) int { return strings.Compare(string(a.Year()), string(b.Year())) })
+	slices.SortFunc(live, func(a, b keyring.Entry) int { return strings.Compare(string(a.Year()), string(b.Year())) })
 	for _, id := range m.sps {
 		n := 0
 		for rapid.Bool().Draw(rt, "a newer year, or none") && n < len(live) {
@@ -633,16 +635,16 @@ func (m *months) someUses(rt *rapid.T) {
 func (m *months) someStep(tb testing.TB, rt *rapid.T) {
 	all := m.i.Years.All(m.i.Clock.Now())
 	newest := all[len(all)-1].Year()
-	s := certs.Step{Kind: rapid.SampledFrom([]certs.StepKind{
-		certs.StepRollback, certs.StepPrefer, certs.StepRevoke, certs.StepRetire, certs.StepPublish, certs.StepResume,
+	s := rotation.Step{Kind: rapid.SampledFrom([]rotation.StepKind{
+		rotation.StepRollback, rotation.StepPrefer, rotation.StepRevoke, rotation.StepRetire, rotation.StepPublish, rotation.StepResume,
 	}).Draw(rt, "step")}
 	switch s.Kind {
-	case certs.StepPublish, certs.StepPrefer:
+	case rotation.StepPublish, rotation.StepPrefer:
 		s.Year = newest
-	case certs.StepRollback:
+	case rotation.StepRollback:
 		// Most of the time there is nothing to roll back before this.
-		m.take(tb, certs.Step{Kind: certs.StepPublish, Year: newest})
-		m.take(tb, certs.Step{Kind: certs.StepPrefer, Year: newest})
+		m.take(tb, rotation.Step{Kind: rotation.StepPublish, Year: newest})
+		m.take(tb, rotation.Step{Kind: rotation.StepPrefer, Year: newest})
 		s.Year = newest // if it is no older one, the step is refused
 		for _, e := range all {
 			if e.State.Live() && e.Year() < newest {
@@ -652,8 +654,8 @@ func (m *months) someStep(tb testing.TB, rt *rapid.T) {
 		if rapid.Bool().Draw(rt, "until") {
 			s.Until = m.i.Clock.Now().AddDate(0, 1, 0)
 		}
-	case certs.StepRevoke, certs.StepRetire:
-		s.Year, s.Force = rapid.SampledFrom(all).Draw(rt, "year").Year(), s.Kind == certs.StepRetire
+	case rotation.StepRevoke, rotation.StepRetire:
+		s.Year, s.Force = rapid.SampledFrom(all).Draw(rt, "year").Year(), s.Kind == rotation.StepRetire
 	}
 	m.take(tb, s)
 }

@@ -7,8 +7,8 @@ import (
 	"net/http"
 	"time"
 
-	"vernal/certs"
 	"vernal/idp/board"
+	"vernal/idp/rotation"
 	"vernal/templates"
 )
 
@@ -102,10 +102,10 @@ func fetches(list []board.Fetches, limit int) (all []templates.BoardFetch) {
 
 // data is what rotation.json holds.
 type data struct {
-	Status    certs.Status   `json:"status"`
-	Automatic bool           `json:"automatic"`
-	Plan      []certs.Coming `json:"plan"`
-	Board     *board.Board   `json:"board"`
+	Status    rotation.Status   `json:"status"`
+	Automatic bool              `json:"automatic"`
+	Plan      []rotation.Coming `json:"plan"`
+	Board     *board.Board      `json:"board"`
 }
 
 // showData is the whole board as data.
@@ -126,7 +126,7 @@ func (h *Handler) showData(w http.ResponseWriter, r *http.Request) error {
 	var body bytes.Buffer
 	enc := json.NewEncoder(&body)
 	enc.SetEscapeHTML(false)
-	if err := enc.Encode(data{v.Status, !h.Rotation.Policy.Manual, append([]certs.Coming{}, v.Plan...), v.Board}); err != nil {
+	if err := enc.Encode(data{v.Status, !h.Rotation.Policy.Manual, append([]rotation.Coming{}, v.Plan...), v.Board}); err != nil {
 		return err
 	}
 	w.Header().Set("Content-Type", "application/json")

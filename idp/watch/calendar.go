@@ -12,9 +12,9 @@ import (
 	"strings"
 	"time"
 
-	"vernal/certs"
 	"vernal/idp"
 	"vernal/idp/link"
+	"vernal/idp/rotation"
 	"vernal/idp/web"
 	"vernal/templates"
 )
@@ -81,10 +81,10 @@ type feed struct {
 // write returns the feed: what comes, and what happened within calendarPast. It is the
 // same for a whole day of an unchanged plan. It names no service provider, because
 // calendars are kept by others.
-func (f *feed) write(st certs.Status, plan []certs.Coming) []byte {
+func (f *feed) write(st rotation.Status, plan []rotation.Coming) []byte {
 	var events []icalEvent
 	seen := map[string]bool{}
-	add := func(y idp.Year, step certs.StepKind, event icalEvent) {
+	add := func(y idp.Year, step rotation.StepKind, event icalEvent) {
 		what := string(step)
 		if what == "" {
 			what = "certificate-end"
@@ -98,7 +98,7 @@ func (f *feed) write(st certs.Status, plan []certs.Coming) []byte {
 	for _, c := range plan {
 		// Without a step, only ends of certificates: an older year expires on the day on
 		// which a newer one becomes preferred.
-		if c.Step != "" || c.From == c.To || c.From == certs.Expiring && c.To == certs.Grace {
+		if c.Step != "" || c.From == c.To || c.From == rotation.Expiring && c.To == rotation.Grace {
 			add(c.Year, c.Step, f.coming(c))
 		}
 	}
@@ -121,7 +121,7 @@ func (f *feed) write(st certs.Status, plan []certs.Coming) []byte {
 }
 
 // coming is the event of what comes, with what to do.
-func (f *feed) coming(c certs.Coming) icalEvent {
+func (f *feed) coming(c rotation.Coming) icalEvent {
 	e := icalEvent{Day: c.At, Summary: f.phrases.Coming(c.Step, c.Year)}
 	var lines []string
 	switch {
@@ -144,7 +144,7 @@ func (f *feed) coming(c certs.Coming) icalEvent {
 }
 
 // describe is what a step means, with more lines about it.
-func (f *feed) describe(step certs.StepKind, more ...string) string {
+func (f *feed) describe(step rotation.StepKind, more ...string) string {
 	lines := append([]string{f.phrases.Meaning(step)}, more...)
 	if step == "" || step.AffectsSPs() {
 		lines = append(lines, f.phrases.Text("calendar.moved", f.line(idp.Suggest("rotation.status"))))

@@ -10,9 +10,9 @@ import (
 
 	"github.com/google/go-cmp/cmp"
 
-	"vernal/certs"
 	"vernal/idp"
 	"vernal/idp/link"
+	"vernal/idp/rotation"
 )
 
 // unfold gives the lines of a calendar as they were before folding, and fails
@@ -176,7 +176,7 @@ func TestRolledBack(t *testing.T) {
 	t.Parallel()
 	w := newWorld(t)
 	path, _ := w.link(link.Link{Kind: link.Calendar})
-	_, err := w.watch.Rotation.Take(t.Context(), certs.Step{Kind: certs.StepRollback, Year: "2030", Until: w.now.Add(10 * 24 * time.Hour), Reason: "not ready"}, "test", false)
+	_, err := w.watch.Rotation.Take(t.Context(), rotation.Step{Kind: rotation.StepRollback, Year: "2030", Until: w.now.Add(10 * 24 * time.Hour), Reason: "not ready"}, "test", false)
 	w.ok(err)
 	var got []string
 	for _, e := range events(t, unfold(t, w.get(path).Body.String())) {

@@ -12,8 +12,8 @@ import (
 	"github.com/prometheus/client_golang/prometheus/collectors"
 	"github.com/prometheus/client_golang/prometheus/promhttp"
 
-	"vernal/certs"
 	"vernal/idp/board"
+	"vernal/idp/rotation"
 	"vernal/idp/web"
 )
 
@@ -114,9 +114,9 @@ func (h *Handler) measure(ctx context.Context, s *sample) error {
 // attention counts what needs it, by every code there is, so that a rule finds
 // a 0 to compare with. What ended of service providers' certificates is the
 // board's to know.
-func (s *sample) attention(list []certs.Attention, b *board.Board) {
-	counts := map[certs.AttentionCode]int{}
-	for _, code := range certs.AttentionCodes() {
+func (s *sample) attention(list []rotation.Attention, b *board.Board) {
+	counts := map[rotation.AttentionCode]int{}
+	for _, code := range rotation.AttentionCodes() {
 		counts[code] = 0
 	}
 	for _, a := range list {
@@ -125,7 +125,7 @@ func (s *sample) attention(list []certs.Attention, b *board.Board) {
 	for _, l := range b.SPs {
 		for _, c := range l.Certs {
 			if c.Ended {
-				counts[certs.RequestCertEnded]++
+				counts[rotation.RequestCertEnded]++
 			}
 		}
 	}

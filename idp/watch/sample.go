@@ -6,8 +6,8 @@ import (
 
 	"github.com/prometheus/client_golang/prometheus"
 
-	"vernal/certs"
 	"vernal/idp/board"
+	"vernal/idp/rotation"
 )
 
 // descs are the gauges: what each is called and what it tells.
@@ -99,13 +99,13 @@ func (s *sample) moment(d *prometheus.Desc, t time.Time, labels ...string) {
 }
 
 // rotation tells how the years stand.
-func (s *sample) rotation(st certs.Status) {
+func (s *sample) rotation(st rotation.Status) {
 	for _, y := range st.Years {
 		year := string(y.Year)
 		s.moment(s.descs.certEnd, y.CertEndAt, year)
 		s.moment(s.descs.lastUse, y.UsedAt, year)
 		s.flag(s.descs.keyDestroyed, !y.KeyDestroyedAt.IsZero(), year)
-		for _, state := range certs.States() {
+		for _, state := range rotation.States() {
 			s.flag(s.descs.yearState, y.State == state, year, string(state))
 		}
 	}

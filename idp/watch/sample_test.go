@@ -7,9 +7,9 @@ import (
 	"github.com/google/go-cmp/cmp"
 	"github.com/prometheus/client_golang/prometheus"
 
-	"vernal/certs"
 	"vernal/idp"
 	"vernal/idp/board"
+	"vernal/idp/rotation"
 )
 
 // What the registry holds is told as it is, and never spoils a scrape.
@@ -19,7 +19,7 @@ func TestMeasuresOfTheBoard(t *testing.T) {
 	ended := board.RequestCert{SHA256: "00112233445566778899aabb", EndAt: at.AddDate(0, 0, -1), Ended: true}
 	b := &board.Board{
 		Target: "2027",
-		Years:  []board.Year{{Year: "2026", State: certs.Expiring, SPs: 3, Unmoved: 2}, {Year: "2027", State: certs.Preferred, SPs: 1}},
+		Years:  []board.Year{{Year: "2026", State: rotation.Expiring, SPs: 3, Unmoved: 2}, {Year: "2027", State: rotation.Preferred, SPs: 1}},
 		SPs: []board.Line{
 			{SP: "urn:a", Active: true, Move: board.Unmoved, Certs: []board.RequestCert{ended, ended}},
 			{SP: "urn:b", Active: true, Move: board.Unmoved, Certs: []board.RequestCert{{SHA256: "ff", EndAt: at}}},

@@ -5,16 +5,16 @@ import (
 	"slices"
 	"time"
 
-	"vernal/certs"
 	"vernal/idp"
 	"vernal/idp/board"
+	"vernal/idp/rotation"
 	"vernal/templates"
 )
 
 // view is everything that the pages tell, read at one moment.
 type view struct {
-	Status certs.Status
-	Plan   []certs.Coming
+	Status rotation.Status
+	Plan   []rotation.Coming
 	Board  *board.Board
 }
 
@@ -40,11 +40,11 @@ func (h *Handler) view(ctx context.Context) (*view, error) {
 
 // endedCerts are the request certificates that have ended: they verify all the
 // same, and are due to be changed.
-func endedCerts(b *board.Board) (all []certs.Attention) {
+func endedCerts(b *board.Board) (all []rotation.Attention) {
 	for _, l := range b.SPs {
 		for _, c := range l.Certs {
 			if c.Ended {
-				all = append(all, certs.Attention{Code: certs.RequestCertEnded, Args: certs.Args{SPs: []idp.EntityID{l.SP}, Date: c.EndAt.UTC()}})
+				all = append(all, rotation.Attention{Code: rotation.RequestCertEnded, Args: rotation.Args{SPs: []idp.EntityID{l.SP}, Date: c.EndAt.UTC()}})
 			}
 		}
 	}
@@ -52,13 +52,13 @@ func endedCerts(b *board.Board) (all []certs.Attention) {
 }
 
 // years are those that are not over, oldest first.
-func (v *view) years(policy certs.Policy) (all []templates.BoardYear) {
+func (v *view) years(policy rotation.Policy) (all []templates.BoardYear) {
 	for _, y := range v.Status.Years {
 		if y.State.Over() {
 			continue
 		}
 		row := templates.BoardYear{
-			Year: y.Year, State: stateKeys[y.State], Live: y.Live, Preferred: y.State == certs.Preferred,
+			Year: y.Year, State: stateKeys[y.State], Live: y.Live, Preferred: y.State == rotation.Preferred,
 			CertEndAt: y.CertEndAt, CertDays: daysUntil(v.Status.At, y.CertEndAt), CertEnded: y.CertExpired,
 		}
 		if y.Live {
@@ -102,7 +102,7 @@ const maxComing = 8
 
 func (v *view) coming() (all []templates.BoardStep) {
 	for _, c := range v.Plan {
-		if c.Step == "" && c.From != c.To && c.To != certs.Grace {
+		if c.Step == "" && c.From != c.To && c.To != rotation.Grace {
 			continue // follows from the step before it
 		}
 		if len(all) == maxComing {
@@ -114,21 +114,21 @@ func (v *view) coming() (all []templates.BoardStep) {
 }
 
 // step is what comes, in words.
-func step(c certs.Coming) templates.BoardStep {
+func step(c rotation.Coming) templates.BoardStep {
 	what := templates.StepKey(c.Step)
 	switch {
-	case c.Step == "" && c.To == certs.Expiring:
+	case c.Step == "" && c.To == rotation.Expiring:
 		what = templates.ComesExpiring
-	case c.Step == "" && c.To == certs.Published && c.From != c.To:
+	case c.Step == "" && c.To == rotation.Published && c.From != c.To:
 		what = templates.ComesPublished
 	}
 	return templates.BoardStep{Year: c.Year, What: what, At: c.At, Days: c.Days, ByHand: c.ByHand, Stuck: c.Stuck, Waits: c.Waits}
 }
 
-var stateKeys = map[certs.State]templates.Key{
-	certs.Planned: templates.YearPlanned, certs.Created: templates.YearCreated, certs.Published: templates.YearPublished,
-	certs.Preferred: templates.YearPreferred, certs.Expiring: templates.YearExpiring, certs.Grace: templates.YearGrace,
-	certs.Retired: templates.YearRetired, certs.Revoked: templates.YearRevoked,
+var stateKeys = map[rotation.State]templates.Key{
+	rotation.Planned: templates.YearPlanned, rotation.Created: templates.YearCreated, rotation.Published: templates.YearPublished,
+	rotation.Preferred: templates.YearPreferred, rotation.Expiring: templates.YearExpiring, rotation.Grace: templates.YearGrace,
+	rotation.Retired: templates.YearRetired, rotation.Revoked: templates.YearRevoked,
 }
 
 var moveKeys = map[board.Move]templates.Key{

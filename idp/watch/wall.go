@@ -8,10 +8,10 @@ import (
 	"slices"
 	"strings"
 
-	"vernal/certs"
 	"vernal/idp"
 	"vernal/idp/board"
 	"vernal/idp/link"
+	"vernal/idp/rotation"
 	"vernal/templates"
 )
 
@@ -150,10 +150,10 @@ func (v *view) needs() (all []templates.WallNeed) {
 	return all
 }
 
-var needKeys = map[certs.AttentionCode]templates.Key{
-	certs.StepOverdue: templates.NeedsOverdue, certs.StepSoon: templates.NeedsSoon, certs.StepHeld: templates.NeedsHeld,
-	certs.StepFailed: templates.NeedsFailed, certs.CertEnded: templates.NeedsCertEnded, certs.CertEnding: templates.NeedsCertEnding,
-	certs.NoSigningKey: templates.NeedsKey, certs.KeyUnusable: templates.NeedsKeyFix, certs.RequestCertEnded: templates.NeedsRequestCert,
+var needKeys = map[rotation.AttentionCode]templates.Key{
+	rotation.StepOverdue: templates.NeedsOverdue, rotation.StepSoon: templates.NeedsSoon, rotation.StepHeld: templates.NeedsHeld,
+	rotation.StepFailed: templates.NeedsFailed, rotation.CertEnded: templates.NeedsCertEnded, rotation.CertEnding: templates.NeedsCertEnding,
+	rotation.NoSigningKey: templates.NeedsKey, rotation.KeyUnusable: templates.NeedsKeyFix, rotation.RequestCertEnded: templates.NeedsRequestCert,
 }
 
 // live leaves the years whose addresses answer.

@@ -8,10 +8,10 @@ import (
 
 	"github.com/google/go-cmp/cmp"
 
-	"vernal/certs"
 	"vernal/idp"
 	"vernal/idp/board"
 	"vernal/idp/link"
+	"vernal/idp/rotation"
 	"vernal/templates"
 )
 
@@ -83,16 +83,16 @@ func TestWallOrder(t *testing.T) {
 	idle := line("urn:idle", board.Unmoved)
 	idle.Active = false
 	v := &view{
-		Status: certs.Status{At: now, Preferred: "2032", Attention: []certs.Attention{
-			{Code: certs.CertEnded, Year: "2030"}, {Code: certs.RequestCertEnded}, {Code: certs.RequestCertEnded}, {Code: "another"},
+		Status: rotation.Status{At: now, Preferred: "2032", Attention: []rotation.Attention{
+			{Code: rotation.CertEnded, Year: "2030"}, {Code: rotation.RequestCertEnded}, {Code: rotation.RequestCertEnded}, {Code: "another"},
 		}},
-		Plan: []certs.Coming{{Year: "2030", Step: certs.StepRetire, Waits: []certs.Reason{{Code: certs.WaitsUsed}}}},
+		Plan: []rotation.Coming{{Year: "2030", Step: rotation.StepRetire, Waits: []rotation.Reason{{Code: rotation.WaitsUsed}}}},
 		Board: &board.Board{Target: "2033", Years: []board.Year{
-			{Year: "2030", State: certs.Grace, CertEndAt: now.AddDate(-1, 2, 0), Unmoved: 2},
-			{Year: "2031", State: certs.Expiring, CertEndAt: now.AddDate(0, 3, 0), Unmoved: 1},
-			{Year: "2032", State: certs.Preferred, CertEndAt: now.AddDate(0, 2, 0), Unmoved: 1}, // an odd calendar: it ends first
-			{Year: "2033", State: certs.Published, CertEndAt: now.AddDate(1, 2, 0)},
-			{Year: "2034", State: certs.Revoked, CertEndAt: now.AddDate(2, 2, 0), Unmoved: 1},
+			{Year: "2030", State: rotation.Grace, CertEndAt: now.AddDate(-1, 2, 0), Unmoved: 2},
+			{Year: "2031", State: rotation.Expiring, CertEndAt: now.AddDate(0, 3, 0), Unmoved: 1},
+			{Year: "2032", State: rotation.Preferred, CertEndAt: now.AddDate(0, 2, 0), Unmoved: 1}, // an odd calendar: it ends first
+			{Year: "2033", State: rotation.Published, CertEndAt: now.AddDate(1, 2, 0)},
+			{Year: "2034", State: rotation.Revoked, CertEndAt: now.AddDate(2, 2, 0), Unmoved: 1},
 		}, SPs: []board.Line{
 			line("urn:z", board.Unmoved, "2030"), line("urn:a", board.Unmoved, "2030", "2031"), line("urn:b", board.Both, "2032"),
 			line("urn:c", board.Unmoved, "2034"), line("urn:d", board.Moved), line("urn:e", board.Unseen), idle,
@@ -124,7 +124,7 @@ func TestWallOrder(t *testing.T) {
 	if p := v.wall(); p.Leaving != "" || len(p.Migrations) != 0 {
 		t.Errorf("when no one has to leave a year: %+v", p)
 	}
-	for _, code := range certs.AttentionCodes() {
+	for _, code := range rotation.AttentionCodes() {
 		if needKeys[code] == "" {
 			t.Errorf("the wall has no words for %s", code)
 		}

@@ -21,7 +21,7 @@ import (
 	"vernal/idp"
 	"vernal/idp/board"
 	"vernal/idp/link"
-	"vernal/idp/rotation"
+	"vernal/idp/rotator"
 	"vernal/idp/web"
 	"vernal/templates"
 )
@@ -30,7 +30,7 @@ import (
 // otherwise.
 type Handler struct {
 	Board    *board.Service
-	Rotation *rotation.Service
+	Rotation *rotator.Service
 	Links    *link.Service
 	Pages    *web.Pages
 	Clock    idp.Clock

@@ -20,8 +20,10 @@ import (
 	"vernal/certs"
 	"vernal/idp"
 	"vernal/idp/board"
+	"vernal/idp/keyring"
 	"vernal/idp/link"
 	"vernal/idp/rotation"
+	"vernal/idp/rotator"
 	"vernal/idp/seal"
 	"vernal/idp/sp"
 	"vernal/idp/store/bolt"
@@ -62,7 +64,7 @@ func newWorld(t testing.TB) *world {
 	w.ok(err)
 	w.store = store
 	t.Cleanup(func() { w.store.Close() })
-	ring := certs.NewRing(certs.DefaultPolicy())
+	ring := keyring.NewRing(rotation.DefaultPolicy())
 	registry := sp.New(w.store, clock)
 	set, err := templates.New()
 	w.ok(err)
@@ -71,9 +73,9 @@ func newWorld(t testing.TB) *world {
 	migration := &board.Service{Usage: ledger, Registry: registry, Years: ring, Clock: clock}
 	w.watch = &Handler{
 		Board: migration,
-		Rotation: &rotation.Service{
+		Rotation: &rotator.Service{
 			Uses: ledger, Moves: migration,
-			Store: w.store, Dir: certs.OpenDir(filepath.Join(t.TempDir(), "keys"), masters), Ring: ring, Policy: certs.DefaultPolicy(),
+			Store: w.store, Dir: certs.OpenDir(filepath.Join(t.TempDir(), "keys"), masters), Ring: ring, Policy: rotation.DefaultPolicy(),
 			BaseURL: pages.BaseURL, Clock: clock, Log: log, NewSigner: func(int) (crypto.Signer, error) { return signer(), nil },
 		},
 		Links: &link.Service{Store: w.store, Sealer: store.Ring(), Clock: clock},
@@ -185,7 +187,7 @@ func all(doc *html.Node, class string) (found []*html.Node) {
 	return found
 }
 
-func mustStatus(t testing.TB, w *world) certs.Status {
+func mustStatus(t testing.TB, w *world) rotation.Status {
 	t.Helper()
 	st, err := w.watch.Rotation.StatusWith(t.Context(), nil)
 	w.ok(err)

@@ -11,8 +11,8 @@ import (
 	"slices"
 	"time"
 
-	"vernal/certs"
 	"vernal/idp"
+	"vernal/idp/keyring"
 	"vernal/templates"
 )
 
@@ -96,7 +96,7 @@ func (e *Event) noteUser(user idp.UserID) {
 
 // NoteEnded warns, once in a request, that the year which answers it has a
 // certificate past its end: it works on, and whoever reads the log shall know.
-func (e *Event) NoteEnded(entry certs.Entry, now time.Time) {
+func (e *Event) NoteEnded(entry keyring.Entry, now time.Time) {
 	if e.ended || !entry.CertExpired(now) {
 		return
 	}

@@ -6,8 +6,9 @@ import (
 	"fmt"
 	"time"
 
-	"vernal/certs"
 	"vernal/idp"
+	"vernal/idp/keyring"
+	"vernal/idp/rotation"
 )
 
 // closedRetryAfter is when a client may ask a closed year again: the rotation
@@ -18,7 +19,7 @@ const closedRetryAfter = 2 * time.Minute
 // recorded one: 503 with Retry-After, as it opens again when the key is back.
 type Closed struct {
 	Year  idp.Year
-	Fault certs.KeyFault
+	Fault rotation.KeyFault
 }
 
 func (c *Closed) Error() string {
@@ -41,8 +42,8 @@ type Gone struct {
 }
 
 // goneYear is the answer of a year that is over.
-func goneYear(years *certs.Ring, e certs.Entry, now time.Time) *Gone {
-	g := &Gone{Year: e.Key.Year, Revoked: e.State == certs.Revoked, EndedAt: years.EndedAt(e.Key.Year)}
+func goneYear(years *keyring.Ring, e keyring.Entry, now time.Time) *Gone {
+	g := &Gone{Year: e.Key.Year, Revoked: e.State == rotation.Revoked, EndedAt: years.EndedAt(e.Key.Year)}
 	if t, ok := years.Target(now); ok {
 		g.Successor, g.Cert = t.Key.Year, t.Key.Cert
 	}
@@ -54,24 +55,24 @@ func (g *Gone) Error() string { return "year " + string(g.Year) + " is retired" 
 // LookupYear returns a year that can sign, published or not. Otherwise the error is a
 // *Gone for a year that is over, a *Closed for a live one that cannot sign, or
 // ErrNotFound. Only package yearaccess asks here: it decides who may use the year.
-func LookupYear(years *certs.Ring, y idp.Year, now time.Time) (certs.Entry, error) {
+func LookupYear(years *keyring.Ring, y idp.Year, now time.Time) (keyring.Entry, error) {
 	entry, ok := years.Lookup(y, now)
 	switch {
 	case ok && entry.State.Over():
-		return certs.Entry{}, goneYear(years, entry, now)
+		return keyring.Entry{}, goneYear(years, entry, now)
 	case ok && entry.Closed():
-		return certs.Entry{}, &Closed{Year: y, Fault: entry.Fault}
+		return keyring.Entry{}, &Closed{Year: y, Fault: entry.Fault}
 	case ok && entry.State.Live():
 		return entry, nil
-	case ok && entry.State == certs.Created && entry.Key.Signer != nil && entry.Key.Cert != nil:
+	case ok && entry.State == rotation.Created && entry.Key.Signer != nil && entry.Key.Cert != nil:
 		return entry, nil
 	}
-	return certs.Entry{}, ErrNotFound
+	return keyring.Entry{}, ErrNotFound
 }
 
 // EndedYear is the answer of a year that is over by the store, which knows it a
 // moment before the Ring does.
-func EndedYear(years *certs.Ring, y idp.Year, now time.Time) error {
+func EndedYear(years *keyring.Ring, y idp.Year, now time.Time) error {
 	_, err := LookupYear(years, y, now)
 	var gone *Gone
 	if errors.As(err, &gone) {

@@ -56,9 +56,9 @@ import (
 	"net/http"
 	"slices"
 
-	"vernal/certs"
 	"vernal/idp"
 	"vernal/idp/audit"
+	"vernal/idp/keyring"
 	"vernal/idp/link"
 	"vernal/idp/sp"
 	"vernal/idp/web"
@@ -74,7 +74,7 @@ var ErrNotPublished = errors.New("the year is not published, and no preview open
 // Gate knows the years and the previews. A Gate with only Years and Clock knows the live
 // years (Live); for the rest all fields are required.
 type Gate struct {
-	Years *certs.Ring
+	Years *keyring.Ring
 	Clock idp.Clock
 	Links *link.Service
 	// Fields reports whether the registration of some SP opens some year.
@@ -89,8 +89,8 @@ type Gate struct {
 type Visit struct {
 	gate   *Gate
 	r      *http.Request
-	entry  certs.Entry // zero if the year was never made
-	hidden bool        // not published, or never made
+	entry  keyring.Entry // zero if the year was never made
+	hidden bool          // not published, or never made
 	server bool
 }
 
@@ -129,25 +129,25 @@ func (v *Visit) Refuse(why error) error {
 // is not published. p is nil if the sender is unknown; verified says that p's signature was
 // verified. failed is what is wrong with the message, which the caller answers if Admit
 // returns no error: then the sender may read it.
-func (v *Visit) Admit(p *sp.Provider, verified bool, failed error) (certs.Entry, string, error) {
+func (v *Visit) Admit(p *sp.Provider, verified bool, failed error) (keyring.Entry, string, error) {
 	if !v.hidden {
 		return v.entry, "", nil
 	}
 	var refusal *idp.Refusal
 	if failed != nil && !errors.As(failed, &refusal) {
-		return certs.Entry{}, "", failed // ours
+		return keyring.Entry{}, "", failed // ours
 	}
 	// Nothing is explained to a message that anyone can make in the name of p.
 	if p == nil || failed != nil && !verified {
-		return certs.Entry{}, "", notPublished(failed)
+		return keyring.Entry{}, "", notPublished(failed)
 	}
 	year := web.Year(v.r)
 	by, err := v.gate.openedBy(v.r, p, year, v.server)
 	switch {
 	case err != nil:
-		return certs.Entry{}, "", err
+		return keyring.Entry{}, "", err
 	case by == "" || v.entry.Key == nil:
-		return certs.Entry{}, "", notPublished(failed)
+		return keyring.Entry{}, "", notPublished(failed)
 	}
 	web.EventOf(v.r).Note(slog.String("preview", by))
 	if failed == nil {
@@ -159,7 +159,7 @@ func (v *Visit) Admit(p *sp.Provider, verified bool, failed error) (certs.Entry,
 // Recheck decides again for a message from p that was admitted before, as registration,
 // link and browser are now. by is what opened the year before; it stays if the year has
 // been published since, because the message still counts as a preview.
-func (g *Gate) Recheck(r *http.Request, p *sp.Provider, y idp.Year, by string) (certs.Entry, string, error) {
+func (g *Gate) Recheck(r *http.Request, p *sp.Provider, y idp.Year, by string) (keyring.Entry, string, error) {
 	entry, hidden, err := g.lookup(y)
 	if err != nil || !hidden {
 		return entry, by, err
@@ -167,9 +167,9 @@ func (g *Gate) Recheck(r *http.Request, p *sp.Provider, y idp.Year, by string) (
 	opened, err := g.openedBy(r, p, y, false)
 	switch {
 	case err != nil:
-		return certs.Entry{}, by, err
+		return keyring.Entry{}, by, err
 	case opened == "" || entry.Key == nil:
-		return certs.Entry{}, by, notPublished(nil)
+		return keyring.Entry{}, by, notPublished(nil)
 	}
 	return entry, opened, nil
 }
@@ -177,7 +177,7 @@ func (g *Gate) Recheck(r *http.Request, p *sp.Provider, y idp.Year, by string) (
 // OpenDocument returns the year of a URL at which documents are loaded. An unpublished one
 // takes the token of a link in the parameter "preview", whichever SP the link is for:
 // documents are loaded without cookies, and are the same for all.
-func (g *Gate) OpenDocument(r *http.Request) (entry certs.Entry, unpublished bool, err error) {
+func (g *Gate) OpenDocument(r *http.Request) (entry keyring.Entry, unpublished bool, err error) {
 	y := web.Year(r)
 	entry, hidden, err := g.lookup(y)
 	if err != nil || !hidden {
@@ -186,9 +186,9 @@ func (g *Gate) OpenDocument(r *http.Request) (entry certs.Entry, unpublished boo
 	l, err := g.Links.Check(r.Context(), link.Preview, r.URL.Query().Get("preview"))
 	switch {
 	case errors.Is(err, idp.ErrNotFound) || err == nil && (l.Year != y || entry.Key == nil):
-		return certs.Entry{}, false, notPublished(nil)
+		return keyring.Entry{}, false, notPublished(nil)
 	case err != nil:
-		return certs.Entry{}, false, fmt.Errorf("check preview of %s: %w", y, err)
+		return keyring.Entry{}, false, fmt.Errorf("check preview of %s: %w", y, err)
 	}
 	web.EventOf(r).Note(slog.String("preview", l.ID))
 	g.Pages.RecordPreview(r, audit.PreviewFetched, l.SP, l.Year, l.ID)
@@ -196,10 +196,10 @@ func (g *Gate) OpenDocument(r *http.Request) (entry certs.Entry, unpublished boo
 }
 
 // Live returns a year that answers everyone.
-func (g *Gate) Live(y idp.Year) (certs.Entry, error) {
+func (g *Gate) Live(y idp.Year) (keyring.Entry, error) {
 	entry, hidden, err := g.lookup(y)
 	if err == nil && hidden {
-		return certs.Entry{}, notPublished(nil)
+		return keyring.Entry{}, notPublished(nil)
 	}
 	return entry, err
 }
@@ -210,10 +210,10 @@ func (g *Gate) EndedYear(y idp.Year) error { return web.EndedYear(g.Years, y, g.
 
 // lookup returns a year. hidden is set for one that is not published and, with a zero
 // entry, for one that was never made.
-func (g *Gate) lookup(y idp.Year) (entry certs.Entry, hidden bool, err error) {
+func (g *Gate) lookup(y idp.Year) (entry keyring.Entry, hidden bool, err error) {
 	entry, err = web.LookupYear(g.Years, y, g.Clock.Now())
 	if errors.Is(err, web.ErrNotFound) {
-		return certs.Entry{}, true, nil
+		return keyring.Entry{}, true, nil
 	}
 	return entry, err == nil && !entry.State.Live(), err
 }

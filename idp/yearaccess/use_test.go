@@ -7,10 +7,10 @@ import (
 	"strings"
 	"testing"
 
-	"vernal/certs"
 	"vernal/idp"
 	"vernal/idp/idptest"
 	"vernal/idp/link"
+	"vernal/idp/rotation"
 	"vernal/idp/sp"
 )
 
@@ -59,11 +59,11 @@ func TestAccessIsDecidedAtEachStep(t *testing.T) {
 			w.edit(func(p *idp.ServiceProvider) { p.Preview = "2001" })
 		}, http.StatusNotFound},
 		{"the year is published, and the link revoked", false, func(w *server, _ *idptest.Browser, l link.Link) {
-			w.step(certs.StepPublish)
+			w.step(rotation.StepPublish)
 			w.revoke(l)
 		}, 0},
 		{"the year is revoked", false, func(w *server, _ *idptest.Browser, _ link.Link) {
-			w.step(certs.StepPublish)
+			w.step(rotation.StepPublish)
 			w.Retire(w.next)
 		}, http.StatusGone},
 	} {
@@ -205,7 +205,7 @@ func TestEndedYearIsGoneForPreviews(t *testing.T) {
 		a := w.AddProvider(spA, w.opened)
 		_, token := w.link(spA, w.next)
 		cookie := with(w.cookie(spA, w.next, token))
-		w.step(certs.StepPublish)
+		w.step(rotation.StepPublish)
 		w.Retire(w.next)
 		r := &idptest.LogoutRequest{NameID: "x", Year: w.next}
 		back := &idptest.LogoutRequest{NameID: "x", Year: w.next, Remote: true}

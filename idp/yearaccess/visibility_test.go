@@ -14,10 +14,10 @@ import (
 	"testing"
 	"time"
 
-	"vernal/certs"
 	"vernal/idp"
 	"vernal/idp/idptest"
 	"vernal/idp/link"
+	"vernal/idp/rotation"
 )
 
 const (
@@ -40,7 +40,7 @@ type server struct {
 
 func newServer(t *testing.T, tls bool, change ...func(*idptest.Options)) *server {
 	t.Helper()
-	years := certs.DefaultPolicy().FirstYears(time.Now().UTC())
+	years := rotation.DefaultPolicy().FirstYears(time.Now().UTC())
 	at, err := time.Parse("2006", string(years[len(years)-1]))
 	if err != nil {
 		t.Fatal(err)
@@ -98,9 +98,9 @@ func (w *server) enter(token string) *idptest.Browser {
 	return b
 }
 
-func (w *server) step(kind certs.StepKind) {
+func (w *server) step(kind rotation.StepKind) {
 	w.t.Helper()
-	if _, err := w.Rotation.Take(w.t.Context(), certs.Step{Kind: kind, Year: w.next}, "test", false); err != nil {
+	if _, err := w.Rotation.Take(w.t.Context(), rotation.Step{Kind: kind, Year: w.next}, "test", false); err != nil {
 		w.t.Fatal(err)
 	}
 }

@@ -18,6 +18,7 @@ import (
 	"vernal/idp"
 	"vernal/idp/idptest"
 	"vernal/idp/idptest/binary"
+	"vernal/idp/rotation"
 )
 
 // Elements that carry an ID, as xmlsec1 wants them.
@@ -40,14 +41,14 @@ func TestSpringInToken(t *testing.T) {
 	}
 	i := idptest.New(t, idptest.Options{Now: time.Date(2026, 11, 22, 12, 0, 0, 0, time.UTC), FirstStart: true, Vault: vault})
 	sp, person := i.AddProvider("https://a.example"), i.AddPerson("ada@example.gov")
-	take := func(kind certs.StepKind, y idp.Year) {
+	take := func(kind rotation.StepKind, y idp.Year) {
 		t.Helper()
-		if _, err := i.Rotation.Take(t.Context(), certs.Step{Kind: kind, Year: y}, "test", false); err != nil {
+		if _, err := i.Rotation.Take(t.Context(), rotation.Step{Kind: kind, Year: y}, "test", false); err != nil {
 			t.Fatal(err)
 		}
 	}
-	take(certs.StepCreate, "2027")
-	take(certs.StepPublish, "2027")
+	take(rotation.StepCreate, "2027")
+	take(rotation.StepPublish, "2027")
 	for _, y := range []idp.Year{"2026", "2027"} {
 		cert := write(t, i.Get("/api/saml/certificate"+string(y)+".pem"))
 		verify(t, cert, descriptorName, i.Get("/api/saml/metadata"+string(y)))
@@ -64,10 +65,10 @@ func TestSpringInToken(t *testing.T) {
 		}
 	}
 	e, _ := i.Years.Lookup("2026", i.Clock.Now())
-	if _, err := i.Rotation.Take(t.Context(), certs.Step{Kind: certs.StepRevoke, Year: "2026", Reason: "test"}, "test", false); err != nil {
+	if _, err := i.Rotation.Take(t.Context(), rotation.Step{Kind: rotation.StepRevoke, Year: "2026", Reason: "test"}, "test", false); err != nil {
 		t.Fatal(err)
 	}
-	take(certs.StepDestroy, "2026")
+	take(rotation.StepDestroy, "2026")
 	if err := vault.Ready("2026", e.Key.Cert.PublicKey); err == nil {
 		t.Error("the key of 2026 is in the token still")
 	}

@@ -12,9 +12,9 @@ import (
 	crewjam "github.com/crewjam/saml"
 	"github.com/google/go-cmp/cmp"
 
-	"vernal/certs"
 	"vernal/idp"
 	"vernal/idp/audit"
+	"vernal/idp/rotation"
 )
 
 // get asks for an address as software does, which wants no pages.
@@ -144,7 +144,7 @@ func (w *world) yearsOf(list []string) (years []idp.Year) {
 }
 
 // compareYear asks for a year's addresses.
-func (w *world) compareYear(y idp.Year, s certs.State) {
+func (w *world) compareYear(y idp.Year, s rotation.State) {
 	w.t.Helper()
 	want := http.StatusNotFound
 	switch {
@@ -185,7 +185,7 @@ func (w *world) compareAttention() {
 	}
 	for _, y := range live(w.now())[1:] {
 		due := y < preferred(w.now()) && !w.now().Before(certEnd(y).AddDate(0, 3, 0)) // 1 July
-		told := slices.ContainsFunc(st.Attention, func(a certs.Attention) bool { return a.Code == certs.StepHeld && a.Year == y })
+		told := slices.ContainsFunc(st.Attention, func(a rotation.Attention) bool { return a.Code == rotation.StepHeld && a.Year == y })
 		if y < preferred(w.now()) && told != due {
 			w.t.Errorf("%s: the retirement of %s is due and held: %v, told of: %v", w.stamp(), y, due, told)
 		}

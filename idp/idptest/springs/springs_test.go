@@ -12,9 +12,9 @@ import (
 
 	crewjam "github.com/crewjam/saml"
 
-	"vernal/certs"
 	"vernal/idp"
 	"vernal/idp/idptest"
+	"vernal/idp/rotation"
 	"vernal/idp/server"
 )
 
@@ -164,7 +164,7 @@ func (w *world) use(random *rand.Rand) {
 func (w *world) pushed(p *partner, gone *errGone) bool {
 	w.t.Helper()
 	s := state(p.year, w.now())
-	if s != certs.Revoked && (s != certs.Retired || p.name != "never") {
+	if s != rotation.Revoked && (s != rotation.Retired || p.name != "never") {
 		return false
 	}
 	if y := string(preferred(w.now())); !strings.Contains(gone.page.Text(), y) {
@@ -182,9 +182,9 @@ func (w *world) operate() {
 		}
 		var err error
 		step, expect := h.step, h.step.Why.Code
-		step.Why = certs.Reason{}
+		step.Why = rotation.Reason{}
 		_, err = w.i.Rotation.Take(w.t.Context(), step, "ops", false)
-		var refused *certs.RefusedError
+		var refused *rotation.RefusedError
 		switch {
 		case expect == "":
 			if err != nil {
@@ -207,7 +207,7 @@ func (w *world) compareKeys() {
 		w.t.Fatal(err)
 	}
 	for _, l := range lives {
-		i := slices.IndexFunc(st.Years, func(y certs.YearStatus) bool { return y.Year == l.year })
+		i := slices.IndexFunc(st.Years, func(y rotation.YearStatus) bool { return y.Year == l.year })
 		gone := l.destroyed != "" && !at(l.destroyed).After(w.now())
 		if i < 0 || st.Years[i].KeyDestroyedAt.IsZero() == gone {
 			w.t.Errorf("the key of %s is not as it should be in the end: %+v", l.year, st.Years)

@@ -6,8 +6,8 @@ import (
 	"testing"
 	"time"
 
-	"vernal/certs"
 	"vernal/idp"
+	"vernal/idp/rotation"
 )
 
 // at reads a moment of the story, UTC.
@@ -26,7 +26,7 @@ type life struct {
 	year                                   idp.Year
 	created, published, retired, destroyed string
 	// end is "retire", or "revoke".
-	end certs.StepKind
+	end rotation.StepKind
 }
 
 // lives of the years. Where a date is not the calendar's, the reason stands
@@ -56,7 +56,7 @@ const (
 var preference = []struct {
 	from string
 	year idp.Year
-	by   certs.StepKind
+	by   rotation.StepKind
 }{
 	{begin, "2025", "prefer"},
 	{"2026-03-01", "2026", "prefer"},
@@ -80,46 +80,46 @@ var preference = []struct {
 // byHand is what an operator does, each time at 12:10.
 var byHand = []struct {
 	day  string
-	step certs.Step
+	step rotation.Step
 }{
 	{"2026-07-02", refused("2025")},
 	{"2026-09-15", refused("2025")},
 	{"2026-09-15", force("2025")},
 	{"2027-07-01", refused("2026")},
 	{"2028-08-01", force("2027")},
-	{"2029-03-05", certs.Step{Kind: certs.StepRollback, Year: "2028", Reason: "half of the partners are not ready"}},
-	{"2029-03-20", certs.Step{Kind: certs.StepPrefer, Year: "2029"}},
-	{"2030-01-05", certs.Step{Kind: certs.StepCreate, Year: "2030"}},
-	{"2030-01-20", certs.Step{Kind: certs.StepPublish, Year: "2030"}},
-	{"2030-02-15", certs.Step{Kind: certs.StepPrefer, Year: "2030"}},
-	{"2031-03-20", certs.Step{Kind: certs.StepRevoke, Year: "2031", Reason: "a backup was lost"}},
+	{"2029-03-05", rotation.Step{Kind: rotation.StepRollback, Year: "2028", Reason: "half of the partners are not ready"}},
+	{"2029-03-20", rotation.Step{Kind: rotation.StepPrefer, Year: "2029"}},
+	{"2030-01-05", rotation.Step{Kind: rotation.StepCreate, Year: "2030"}},
+	{"2030-01-20", rotation.Step{Kind: rotation.StepPublish, Year: "2030"}},
+	{"2030-02-15", rotation.Step{Kind: rotation.StepPrefer, Year: "2030"}},
+	{"2031-03-20", rotation.Step{Kind: rotation.StepRevoke, Year: "2031", Reason: "a backup was lost"}},
 	{"2031-07-17", forceRefused("2030")}, // its successor is too young
 	{"2032-09-01", force("2031b")},
-	{"2034-03-04", certs.Step{Kind: certs.StepRollback, Year: "2033", Reason: "a partner is not ready", Until: at("2034-03-18")}},
+	{"2034-03-04", rotation.Step{Kind: rotation.StepRollback, Year: "2033", Reason: "a partner is not ready", Until: at("2034-03-18")}},
 	{"2034-07-15", force("2033")},
 	{"2035-07-05", forceRefused("2034")}, // the clock is not trusted
-	{"2035-07-08", certs.Step{Kind: certs.StepConfirm}},
+	{"2035-07-08", rotation.Step{Kind: rotation.StepConfirm}},
 }
 
 const forced = "the partner was told four times"
 
 // What is expected of a step, in its Why.
 const (
-	notYet     certs.ReasonCode = "refused"
-	notByForce certs.ReasonCode = "refused even by force"
+	notYet     rotation.ReasonCode = "refused"
+	notByForce rotation.ReasonCode = "refused even by force"
 )
 
-func force(y idp.Year) certs.Step {
-	return certs.Step{Kind: certs.StepRetire, Year: y, Force: true, Reason: forced}
+func force(y idp.Year) rotation.Step {
+	return rotation.Step{Kind: rotation.StepRetire, Year: y, Force: true, Reason: forced}
 }
 
 // refused is a retirement that is asked for too early.
-func refused(y idp.Year) certs.Step {
-	return certs.Step{Kind: certs.StepRetire, Year: y, Why: certs.Reason{Code: notYet}}
+func refused(y idp.Year) rotation.Step {
+	return rotation.Step{Kind: rotation.StepRetire, Year: y, Why: rotation.Reason{Code: notYet}}
 }
 
-func forceRefused(y idp.Year) certs.Step {
-	return certs.Step{Kind: certs.StepRetire, Year: y, Force: true, Reason: forced, Why: certs.Reason{Code: notByForce}}
+func forceRefused(y idp.Year) rotation.Step {
+	return rotation.Step{Kind: rotation.StepRetire, Year: y, Force: true, Reason: forced, Why: rotation.Reason{Code: notByForce}}
 }
 
 // downtimes are days on which no server runs, from 00:00 to 00:00.
@@ -141,29 +141,29 @@ var silences = []struct{ from, until string }{
 }
 
 // state is what the story says of a year at a moment.
-func state(y idp.Year, now time.Time) certs.State {
+func state(y idp.Year, now time.Time) rotation.State {
 	i := slices.IndexFunc(lives, func(l life) bool { return l.year == y })
 	if i < 0 {
-		return certs.Planned
+		return rotation.Planned
 	}
 	l, reached := lives[i], func(text string) bool { return text != "" && !at(text).After(now) }
 	switch {
-	case reached(l.retired) && l.end == certs.StepRevoke:
-		return certs.Revoked
+	case reached(l.retired) && l.end == rotation.StepRevoke:
+		return rotation.Revoked
 	case reached(l.retired):
-		return certs.Retired
+		return rotation.Retired
 	case !reached(l.created):
-		return certs.Planned
+		return rotation.Planned
 	case !reached(l.published):
-		return certs.Created
+		return rotation.Created
 	case y == preferred(now):
-		return certs.Preferred
+		return rotation.Preferred
 	case y > preferred(now):
-		return certs.Published
+		return rotation.Published
 	case !now.Before(certEnd(y)):
-		return certs.Grace
+		return rotation.Grace
 	}
-	return certs.Expiring
+	return rotation.Expiring
 }
 
 // certEnd is when the certificate of a year ends: on 1 April of the next one.
@@ -191,7 +191,7 @@ func target(now time.Time) idp.Year {
 	held := false
 	for _, p := range preference {
 		if !at(p.from).After(now) {
-			held = p.by == certs.StepRollback
+			held = p.by == rotation.StepRollback
 		}
 	}
 	if held {
@@ -205,7 +205,7 @@ func target(now time.Time) idp.Year {
 func live(now time.Time) []idp.Year {
 	years := []idp.Year{preferred(now)}
 	for _, l := range slices.Backward(lives) {
-		if s := state(l.year, now); s.Live() && s != certs.Preferred {
+		if s := state(l.year, now); s.Live() && s != rotation.Preferred {
 			years = append(years, l.year)
 		}
 	}
@@ -279,7 +279,7 @@ func TestStory(t *testing.T) {
 		}
 	}
 	for now := at(begin); now.Before(at(end)); now = now.AddDate(0, 0, 1) {
-		if s := state(preferred(now), now); s != certs.Preferred {
+		if s := state(preferred(now), now); s != rotation.Preferred {
 			t.Errorf("%s: %s is %s", now.Format(time.DateOnly), preferred(now), s)
 		}
 	}

@@ -1,0 +1,120 @@
+package keyring
+
+import (
+	"fmt"
+	"slices"
+	"strings"
+
+	"vernal/certs"
+	"vernal/idp"
+	"vernal/idp/rotation"
+)
+
+// MadeOf is what the rules need to know of a key.
+func MadeOf(k *certs.Key) rotation.Made {
+	m := rotation.Made{Year: k.Year, HasKey: k.Signer != nil, Elsewhere: k.Elsewhere, CertSHA256: certs.CertSHA256(k.Cert)}
+	if k.Cert != nil {
+		m.CertEndAt = k.Cert.NotAfter
+	}
+	if pub := k.Public(); pub != nil {
+		m.PublicKeySHA256 = certs.PublicKeySHA256(pub)
+	}
+	return m
+}
+
+// UnusableKeyError is returned when the preferred year cannot sign because of
+// its key. It matches ErrNoSigner.
+type UnusableKeyError struct {
+	Year  idp.Year
+	Fault rotation.KeyFault
+}
+
+// Error implements error.
+func (e *UnusableKeyError) Error() string {
+	return fmt.Sprintf("the preferred year %s cannot sign: %s", e.Year, e.Fault)
+}
+
+// Suggested is what helps if the key is lost for good.
+func (e *UnusableKeyError) Suggested() []idp.Suggestion {
+	return []idp.Suggestion{e.Fault.Suggestion(e.Year)}
+}
+
+// Is reports whether target is ErrNoSigner.
+func (e *UnusableKeyError) Is(target error) bool { return target == ErrNoSigner }
+
+// faultOf is the fault of the year with what is usable of its key. The one that
+// WithFaults gave says more: which parts were there before.
+func faultOf(r rotation.Record, usable *certs.Key) rotation.KeyFault {
+	f := r.Fault(MadeOf(usable))
+	if f != "" && r.KeyFault != "" {
+		return r.KeyFault
+	}
+	return f
+}
+
+// Faults finds the recorded years that cannot sign as recorded. damaged are the
+// years that could not be loaded.
+func Faults(h rotation.History, keys []*certs.Key, damaged []certs.DamagedYear) map[idp.Year]rotation.KeyFault {
+	faults := map[idp.Year]rotation.KeyFault{}
+	for _, r := range h.Records {
+		m := rotation.Made{Year: r.Year}
+		if k := findKey(keys, r.Year); k != nil {
+			m = MadeOf(k)
+		}
+		f := r.Fault(m)
+		if f != "" && slices.ContainsFunc(damaged, func(d certs.DamagedYear) bool { return d.Year == r.Year }) {
+			f = rotation.KeyDamaged
+		}
+		if f != "" {
+			faults[r.Year] = f
+		}
+	}
+	return faults
+}
+
+// Usable gives of each key what may stay in memory under this history, sorted,
+// with an entry for every recorded year. A year that is over keeps no private
+// key, so that nothing signs with it any more. Nor does one that has a
+// KeyFault, and of its certificate only the recorded one stays. A key that
+// needs no change stays the same pointer.
+func Usable(h rotation.History, keys []*certs.Key) []*certs.Key {
+	usable := make([]*certs.Key, 0, max(len(keys), len(h.Records)))
+	for _, r := range h.Records {
+		k := findKey(keys, r.Year)
+		if k == nil {
+			k = &certs.Key{Year: r.Year}
+		}
+		usable = append(usable, usableKey(r, k))
+	}
+	for _, k := range keys {
+		if _, recorded := h.Record(k.Year); !recorded {
+			usable = append(usable, k)
+		}
+	}
+	slices.SortFunc(usable, func(a, b *certs.Key) int { return strings.Compare(string(a.Year), string(b.Year)) })
+	return usable
+}
+
+func usableKey(r rotation.Record, k *certs.Key) *certs.Key {
+	m := MadeOf(k)
+	cert := k.Cert
+	if cert != nil && (r.IsOther(m.CertSHA256, "") || !r.IsRecorded(m.CertSHA256)) {
+		cert = nil
+	}
+	signer := k.Signer
+	if r.Over() || r.Fault(m) != "" {
+		signer = nil
+	}
+	if (signer == nil) == (k.Signer == nil) && cert == k.Cert {
+		return k
+	}
+	return &certs.Key{Year: k.Year, Signer: signer, Cert: cert, Elsewhere: k.Elsewhere}
+}
+
+func findKey(keys []*certs.Key, y idp.Year) *certs.Key {
+	i := slices.IndexFunc(keys, func(k *certs.Key) bool { return k.Year == y })
+	if i < 0 {
+		return nil
+	}
+	return keys[i]
+}

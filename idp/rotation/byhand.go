@@ -1,0 +1,73 @@
+package rotation
+
+import (
+	"time"
+
+	"vernal/idp"
+)
+
+// CreateStep is the making of a year by hand: its certificate ends with the
+// calendar or, for a letter, with the certificate that it stands in for, so that
+// the yearly round goes on. Where that end has passed it is the calendar's next.
+func (p Policy) CreateStep(h History, y idp.Year, now time.Time) Step {
+	s := Step{Kind: StepCreate, Year: y}
+	if !y.Valid() {
+		return s
+	}
+	s.CertEndAt = p.Dates(y).CertEndAt
+	if len(y) == 4 {
+		return s
+	}
+	for _, r := range h.Records {
+		if number(r.Year) == number(y) && r.Year < y && !r.CertEndAt.IsZero() {
+			s.CertEndAt = r.CertEndAt
+		}
+	}
+	for n := p.number(now); !s.CertEndAt.After(now); n++ {
+		s.CertEndAt = p.CertEndAt.In(n)
+	}
+	return s
+}
+
+// RollbackTo is the year to which a rollback returns if none is named: the
+// newest live one that is older than the preferred; false if there is none.
+func (h History) RollbackTo() (idp.Year, bool) {
+	to := idp.Year("")
+	for _, r := range h.Records {
+		if r.Year < h.Preferred && r.live() {
+			to = r.Year
+		}
+	}
+	return to, to != ""
+}
+
+// RevokeSteps are the steps that revoking a year takes, in order: before the
+// preferred year goes and where no newer one can take over, its next letter is
+// made, with the end of its certificate. The revoke itself is one step: the
+// successor is published and preferred in it. The error is a *RefusedError.
+//
+// Where keys come from elsewhere nothing can be made here: then the revoke is
+// refused until the next letter has been imported.
+func (p Policy) RevokeSteps(h History, y idp.Year, reason string, now time.Time) ([]Step, error) {
+	revoke := Step{Kind: StepRevoke, Year: y, Reason: reason}
+	err := p.CheckStep(revoke, h, now)
+	if err == nil {
+		return []Step{revoke}, nil
+	}
+	if _, ok := h.successor(y, now); ok || y != h.Preferred || reason == "" {
+		return nil, err
+	}
+	letter, ok := h.nextLetter(number(y))
+	if !ok {
+		return nil, h.Refuse(StepRevoke, y, because(RefusedNoLetterLeft, Args{}), now)
+	}
+	create := p.CreateStep(h, letter, now)
+	create.Why = because(WhyTakesOver, Args{Year: y})
+	if err := p.CheckStep(create, h, now); err != nil {
+		if p.KeySource == SourceImport {
+			return nil, h.Refuse(StepImport, letter, because(RefusedImportFirst, Args{Year: y}), now)
+		}
+		return nil, err
+	}
+	return []Step{create, revoke}, nil
+}

@@ -1,0 +1,48 @@
+// Package rotation has the rules of the yearly rotation: the calendar, what happened to
+// every year so far, which step comes next, what it waits for, why it is refused, and
+// what needs attention. It is pure. The time is an argument, nothing is read, written or
+// signed, and it knows neither keys nor SAML.
+//
+//	Policy   the calendar, and whether the server takes the steps
+//	History  what happened to every year; plain data that goes through JSON
+//	Step     one change of the history, such as publish 2027
+//	Reason   why a step is taken, waits or is refused: a code and what it is about
+//	Status   a moment for operators: years, steps that come next, attention
+//
+// From a use of a year to its retirement, each arrow is a call:
+//
+//	service provider                     operator                 every minute
+//	      | AuthnRequest to auth2026        | rotation retire 2026     | rotator.Run
+//	      v                                 v                          v
+//	  sso, logout                       admin.Service            rotator.Service
+//	      | Use(sp, 2026, now)              | Take(step)               |
+//	      v                                 v                          |
+//	  usage.Ledger <---- LastUses, Users --- rotator.Service <---------+
+//	   who used which year:                 |
+//	   in memory, then the store            |  1. the history from the store
+//	      |                                 |  2. History.Use: the last uses
+//	      | Read                            |  3. Policy.Take: this package decides
+//	      v                                 |     allowed?  refused with a Reason?
+//	  board.Service                         |  4. the transaction of the store
+//	   who has moved (Judge),               |     repeats 2 and 3, then writes the
+//	   relative to History.Target           |     history and the audit record
+//	      |                                 |  5. Ring.SetHistory: closed from here on
+//	      v                                 v  6. Dir: keys are made or destroyed
+//	  pages, wallboard, metrics,        keyring.Ring
+//	  CLI, letters, notices                 | Lookup(2026): retired
+//	                                        v
+//	                                    yearaccess.Gate: 410 with the year to move to
+//
+// The history has one writer, package rotator. Uses have one counter, package usage. A
+// retirement waits (retireBlockers) while a year was used within 14 days of running time,
+// its successor is younger than 120 days, or the clock is not trusted.
+//
+// History names the certificate and the public key of every year, because service
+// providers trust that certificate and no other. A year that has lost its key, or has
+// another one, has a KeyFault: it is closed, and no step relies on it.
+//
+// The files: calendar.go and policy.go (dates, periods), history.go, state.go and fault.go
+// (years), clock.go (trust in the time), step.go, check.go and byhand.go (steps), due.go,
+// status.go and plan.go (what comes), target.go (the year to move to), reason.go and
+// suggest.go (codes and what helps).
+package rotation

@@ -1,0 +1,299 @@
+package rotation
+
+import (
+	"slices"
+	"time"
+
+	"vernal/idp"
+)
+
+// Due is a step that comes next for a year.
+type Due struct {
+	Step
+	// DueAt is its date in the calendar.
+	DueAt time.Time `json:"due_at"`
+	// ReadyAt is when the rules allow it at the earliest, DueAt or later, if no
+	// service provider uses a year from now on that should be retired. Zero: no
+	// date will do, a person must act.
+	ReadyAt time.Time `json:"ready_at,omitzero"`
+	// Waits is what keeps it from being taken at DueAt.
+	Waits []Reason `json:"waits,omitempty"`
+	// ByHand is a step that automatic mode never takes.
+	ByHand bool `json:"by_hand,omitzero"`
+}
+
+// ready reports whether automatic mode takes the step now.
+func (d Due) ready(now time.Time) bool {
+	return !d.ByHand && !d.ReadyAt.IsZero() && !d.ReadyAt.After(now)
+}
+
+// due lists the steps that come next, in the order in which they are taken when
+// several are ready: a new year is complete before an old one goes. Later steps
+// of a year are not in it, nor are years whose making is further away than the
+// next one.
+func (p Policy) due(h History, now time.Time) []Due {
+	if h.Preferred == "" {
+		return p.holdDrifted(h.Clock, p.dueFirst(h, now))
+	}
+	return p.holdDrifted(h.Clock, slices.Concat(p.dueNew(h, now), p.dueOld(h, now)))
+}
+
+// dueNew are the steps of the years that are newer than the preferred one.
+func (p Policy) dueNew(h History, now time.Time) []Due {
+	preferred, _ := h.Record(h.Preferred)
+	current := p.number(now)
+	var due, prefer []Due
+	ahead := false // past the first making date that is yet to come
+	for n := number(h.Preferred) + 1; ; n++ {
+		rs := h.slot(n)
+		published := newest(rs, Record.answers)
+		switch {
+		case published.Year != "":
+			// The newest first: where two are ready, the older one is passed by.
+			if !published.certEnded(now) {
+				prefer = slices.Insert(prefer, 0, p.duePrefer(h, published, preferred, now))
+			}
+		case n < current:
+			// Skipped during downtime: neither made nor published any more.
+		case len(rs) > 0:
+			due = append(due, p.duePublish(rs, n, now))
+		case !ahead:
+			due = append(due, p.dueMake(h, n, current))
+		}
+		ahead = ahead || n >= current && p.MakeAt.In(n).After(now)
+		if ahead && n >= number(h.newest()) {
+			break
+		}
+	}
+	return append(due, prefer...)
+}
+
+// dueOld are the steps of the years that are older, or over.
+func (p Policy) dueOld(h History, now time.Time) (due []Due) {
+	for _, r := range h.Records {
+		switch {
+		case r.Over() && r.KeyDestroyedAt.IsZero():
+			due = append(due, h.dueDestroy(r, now))
+		case !r.Over() && r.Year < h.Preferred:
+			due = append(due, p.dueRetire(h, r, now))
+		}
+	}
+	return due
+}
+
+// dueFirst is the way to a first preferred year: the calendar's, or what there
+// is. The newest year whose preferring date has passed goes before older ones;
+// where none has, the oldest goes first, so that a new installation can sign.
+func (p Policy) dueFirst(h History, now time.Time) []Due {
+	var pick Record
+	for _, r := range h.Records {
+		if r.canSign() && (pick.Year == "" || !p.Dates(r.Year).PreferAt.After(now)) {
+			pick = r
+		}
+	}
+	d := Due{DueAt: now, ReadyAt: now}
+	switch n := number(p.FirstYears(now)[0]); {
+	case pick.Year != "" && pick.PublishedAt.IsZero():
+		d.Step = Step{Kind: StepPublish, Year: pick.Year, Why: because(WhyNoPreferredYear, Args{})}
+	case pick.Year != "":
+		d.Step = Step{Kind: StepPrefer, Year: pick.Year, Why: because(WhyNoPreferredYear, Args{})}
+	case len(h.slot(n)) > 0:
+		d = p.duePublish(h.slot(n), n, now)
+	default:
+		d = p.dueMake(h, n, n)
+		d.Why = because(WhyFirstStart, Args{})
+	}
+	return []Due{d}
+}
+
+// dueMake is the making of number n, where no year of that number is there.
+func (p Policy) dueMake(h History, n, current int) Due {
+	at := p.MakeAt.In(n)
+	y, ok := h.nextLetter(n)
+	if !ok {
+		y = yearOf(n) + "z"
+		return Due{Step: Step{Kind: StepCreate, Year: y}, DueAt: at, ByHand: true,
+			Waits: []Reason{because(WaitsLettersUsedUp, Args{Year: yearOf(n)})}}
+	}
+	d := Due{Step: Step{Kind: StepCreate, Year: y, CertEndAt: p.Dates(y).CertEndAt, Why: because(WhyKeyDue, Args{Date: at})}, DueAt: at, ReadyAt: at}
+	if n == current {
+		d.Why = because(WhyCalendarYear, Args{Date: p.PreferAt.In(n)})
+	}
+	if p.KeySource == SourceImport {
+		d.Step = Step{Kind: StepImport, Year: y, Why: d.Why}
+		d.ByHand, d.ReadyAt, d.Waits = true, time.Time{}, []Reason{because(WaitsExternalKey, Args{})}
+	}
+	return d
+}
+
+// duePublish is the publishing of number n, of which rs are there.
+func (p Policy) duePublish(rs []Record, n int, now time.Time) Due {
+	at := p.PublishAt.In(n)
+	r, last := newest(rs, Record.canSign), rs[len(rs)-1]
+	switch {
+	case r.Year == "" && last.KeyFault != "":
+		return p.dueFaulty(last, at)
+	case r.Year == "":
+		return Due{Step: Step{Kind: StepImport, Year: last.Year, Why: because(WhyPublishDue, Args{Date: at})},
+			DueAt: at, ByHand: true, Waits: []Reason{because(WaitsCertificate, Args{})}}
+	case r.certEnded(now):
+		return Due{Step: Step{Kind: StepPublish, Year: r.Year}, DueAt: at, Waits: []Reason{because(WaitsCertEnded, Args{Date: r.CertEndAt})}}
+	}
+	return Due{Step: Step{Kind: StepPublish, Year: r.Year, Why: because(WhyPublishDue, Args{Date: at})}, DueAt: at, ReadyAt: at}
+}
+
+// dueFaulty is the next step of a year that waits for its key to be restored.
+func (p Policy) dueFaulty(r Record, at time.Time) Due {
+	d := Due{Step: Step{Kind: StepPublish, Year: r.Year}, DueAt: at, Waits: []Reason{r.KeyFault.Reason(r.Year)}}
+	switch {
+	case r.CertEndAt.IsZero():
+		d.Kind, d.ByHand = StepImport, true
+	case r.live():
+		d.Kind, d.DueAt = StepPrefer, p.Dates(r.Year).PreferAt
+	}
+	return d
+}
+
+// duePrefer is the preferring of r, which is published and newer than the
+// preferred year. One that was published on its date is preferred on its date;
+// one that came later than that gives service providers time, unless the
+// certificate of the preferred year has ended.
+func (p Policy) duePrefer(h History, r, preferred Record, now time.Time) Due {
+	at := p.Dates(r.Year).PreferAt
+	d := Due{Step: Step{Kind: StepPrefer, Year: r.Year, Why: because(WhyPreferDue, Args{Date: at})}, DueAt: at, ReadyAt: at}
+	if !r.PublishedAt.Before(at) {
+		d.ReadyAt = r.PublishedAt.Add(moveTime)
+		d.Why = because(WhyTimeToMoveOver, Args{Date: r.PublishedAt})
+		d.Waits = []Reason{because(WaitsPublishedLate, Args{Date: r.PublishedAt, Days: int(moveTime / day)})}
+		if end := preferred.CertEndAt; end.Before(d.ReadyAt) {
+			d.ReadyAt = later(end, at)
+			d.Why = because(WhyOurCertEnded, Args{Year: preferred.Year, Date: end})
+		}
+	}
+	if h.Hold.Active(later(now, d.ReadyAt)) {
+		d.Waits = []Reason{h.Hold.reason()}
+		d.ReadyAt = h.Hold.Until
+	}
+	return d
+}
+
+// dueRetire is the retirement of r, which is older than the preferred year.
+func (p Policy) dueRetire(h History, r Record, now time.Time) Due {
+	at := p.Dates(r.Year).RetireAt
+	d := Due{Step: Step{Kind: StepRetire, Year: r.Year, Why: because(WhyRetireDue, Args{Date: at})}, DueAt: at, ReadyAt: at}
+	var waits []Reason
+	for _, b := range h.retireBlockers(r, now) {
+		waits = append(waits, b.Reason)
+		switch {
+		case b.until.IsZero():
+			d.ReadyAt = time.Time{}
+		case !d.ReadyAt.IsZero():
+			d.ReadyAt = later(d.ReadyAt, b.until)
+		}
+	}
+	// What will be over by the date keeps nothing waiting.
+	if d.ReadyAt.IsZero() || d.ReadyAt.After(at) {
+		d.Waits = waits
+	}
+	return d
+}
+
+// dueDestroy is the end of the key of a year that is over.
+func (h History) dueDestroy(r Record, now time.Time) Due {
+	at := r.RetiredAt.Add(keepKeyTime)
+	d := Due{Step: Step{Kind: StepDestroy, Year: r.Year, Why: because(WhyRetired, Args{Date: r.RetiredAt})}, DueAt: at, ReadyAt: at}
+	if left := h.Clock.untrustedFor(); left > 0 && now.Add(left).After(at) {
+		d.ReadyAt, d.Waits = now.Add(left), []Reason{h.Clock.reason()}
+	}
+	return d
+}
+
+// blocker is a reason that keeps a year from being retired.
+type blocker struct {
+	Reason
+	// until is when it is gone at the earliest; zero: not by waiting.
+	until time.Time
+}
+
+// retireBlockers lists what keeps r from being retired at now, whatever its date.
+func (h History) retireBlockers(r Record, now time.Time) (blockers []blocker) {
+	if !h.Clock.Trusted() {
+		b := blocker{Reason: h.Clock.reason()}
+		if !h.Clock.HasDrifted() {
+			b.until = now.Add(h.Clock.untrustedFor())
+		}
+		blockers = append(blockers, b)
+	}
+	var successor time.Time
+	for _, s := range h.Records {
+		if s.Year > r.Year && s.live() && (successor.IsZero() || s.PublishedAt.Before(successor)) {
+			successor = s.PublishedAt
+		}
+	}
+	switch ready := successor.Add(successorTime); {
+	case successor.IsZero():
+		blockers = append(blockers, blocker{Reason: because(WaitsNoNewerYear, Args{})})
+	case ready.After(now):
+		blockers = append(blockers, blocker{because(WaitsSuccessorTooNew, Args{Date: successor, Days: int(successorTime / day), Until: ready}), ready})
+	}
+	if quiet := h.Clock.Running - r.QuietFrom; quiet < QuietTime {
+		args := Args{Days: int(QuietTime / day), DaysLeft: wholeDays(QuietTime - quiet)}
+		reason := because(WaitsNotSeenUnused, args)
+		if !r.UsedAt.IsZero() {
+			args.Date = r.UsedAt
+			reason = because(WaitsUsed, args)
+		}
+		blockers = append(blockers, blocker{reason, now.Add(QuietTime - quiet)})
+	}
+	return blockers
+}
+
+// IsUse reports whether the reason is that service providers use a year, which
+// Step.Force overrides.
+func (r Reason) IsUse() bool { return r.Code == WaitsUsed || r.Code == WaitsNotSeenUnused }
+
+// reason is why steps wait while the clock is not trusted.
+func (c Clock) reason() Reason {
+	if c.HasDrifted() {
+		return because(WaitsClockDrifted, Args{Date: c.DriftedAt})
+	}
+	return because(WaitsClockJumped, Args{From: c.JumpedFrom, To: c.JumpedTo, DaysLeft: wholeDays(c.untrustedFor())})
+}
+
+// reason is why no newer year is preferred automatically.
+func (h Hold) reason() Reason {
+	if h.Until.IsZero() {
+		return because(WaitsHold, Args{Date: h.Since})
+	}
+	return because(WaitsHoldUntil, Args{Date: h.Since, Until: h.Until})
+}
+
+// newest is the last of rs that is so; zero if none is.
+func newest(rs []Record, so func(Record) bool) Record {
+	for _, r := range slices.Backward(rs) {
+		if so(r) {
+			return r
+		}
+	}
+	return Record{}
+}
+
+// newest is the newest year that was ever made.
+func (h History) newest() idp.Year {
+	if len(h.Records) == 0 {
+		return ""
+	}
+	return h.Records[len(h.Records)-1].Year
+}
+
+func later(a, b time.Time) time.Time {
+	if a.Before(b) {
+		return b
+	}
+	return a
+}
+
+func date(t time.Time) string { return t.UTC().Format(time.DateOnly) }
+
+// wholeDays counts days, a part of one as one.
+func wholeDays(d time.Duration) int { return int((d + day - 1) / day) }

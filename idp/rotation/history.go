@@ -1,0 +1,258 @@
+package rotation
+
+import (
+	"cmp"
+	"slices"
+	"time"
+
+	"vernal/idp"
+)
+
+// History is what has happened to the years so far: all that the rules need
+// besides the policy and the time. It is plain data that goes through JSON and
+// back; every change gives a new value and leaves the old one as it was.
+type History struct {
+	// Records has one entry per year that was ever made, in order.
+	Records []Record `json:"records"`
+	// Preferred is the one preferred year; "" before the first start.
+	Preferred idp.Year `json:"preferred,omitzero"`
+	// Hold is what a rollback leaves behind; zero if automatic preference runs.
+	Hold Hold `json:"hold,omitzero"`
+	// Clock remembers the time, so that a wrong clock is noticed.
+	Clock Clock `json:"clock,omitzero"`
+	// Failures are automatic steps that could not be taken, one per step and
+	// year; taking the step clears it.
+	Failures []Failure `json:"failures,omitempty"`
+}
+
+// Record is the life of one year. A time is zero until it happened.
+type Record struct {
+	Year idp.Year `json:"year"`
+	// CreatedAt is when its key was made or came.
+	CreatedAt time.Time `json:"created_at,omitzero"`
+	// CertifiedAt is when its certificate was made or came, CertEndAt that
+	// certificate's end; both zero while a key waits for its certificate.
+	CertifiedAt time.Time `json:"certified_at,omitzero"`
+	CertEndAt   time.Time `json:"certificate_end_at,omitzero"`
+	PublishedAt time.Time `json:"published_at,omitzero"`
+	// PreferredAt is when it last became preferred.
+	PreferredAt time.Time `json:"preferred_at,omitzero"`
+	// RetiredAt is set for a revoked year too.
+	RetiredAt      time.Time `json:"retired_at,omitzero"`
+	RevokedAt      time.Time `json:"revoked_at,omitzero"`
+	KeyDestroyedAt time.Time `json:"key_destroyed_at,omitzero"`
+	// Reason is what a person gave for the end of the year.
+	Reason string `json:"reason,omitzero"`
+	// UsedAt is the last use by a service provider.
+	UsedAt time.Time `json:"used_at,omitzero"`
+	// QuietFrom is the reading of Clock.Running since which nobody used it.
+	QuietFrom time.Duration `json:"quiet_from_ns,omitzero"`
+	// CertificateSHA256 and PublicKeySHA256 are those of the year's certificate
+	// (DER) and public key (SubjectPublicKeyInfo), in hexadecimal digits. Once
+	// recorded they never change. CertificateSHA256 is "" while a key waits for its
+	// certificate.
+	CertificateSHA256 string `json:"certificate_sha256,omitzero"`
+	PublicKeySHA256   string `json:"public_key_sha256,omitzero"`
+	// KeyFault is why the year cannot sign although its record says so. It comes
+	// from WithFaults and is never stored.
+	KeyFault KeyFault `json:"key_fault,omitzero"`
+}
+
+// Over reports whether the year is retired or revoked.
+func (r Record) Over() bool { return !r.RetiredAt.IsZero() || !r.RevokedAt.IsZero() }
+
+// canSign reports whether the year has a certificate and the key of it. A
+// certificate past its end still signs.
+func (r Record) canSign() bool {
+	return !r.CertEndAt.IsZero() && r.KeyDestroyedAt.IsZero() && !r.Over() && r.KeyFault == ""
+}
+
+// certEnded is false for a year without a certificate.
+func (r Record) certEnded(now time.Time) bool {
+	return !r.CertEndAt.IsZero() && !now.Before(r.CertEndAt)
+}
+
+// live reports whether the year is published and not over.
+func (r Record) live() bool { return !r.PublishedAt.IsZero() && !r.Over() }
+
+// answers reports whether its endpoint URLs answer: a live year that cannot
+// sign is closed.
+func (r Record) answers() bool { return r.live() && r.KeyFault == "" }
+
+// Hold keeps automatic mode from preferring a newer year after a rollback.
+type Hold struct {
+	Since time.Time `json:"since,omitzero"`
+	// Until is when the hold ends by itself; zero: only a prefer or a resume by
+	// hand ends it.
+	Until  time.Time `json:"until,omitzero"`
+	From   idp.Year  `json:"from,omitzero"`
+	Reason string    `json:"reason,omitzero"`
+}
+
+// Active reports whether the hold stands at now.
+func (h Hold) Active(now time.Time) bool {
+	return !h.Since.IsZero() && (h.Until.IsZero() || now.Before(h.Until))
+}
+
+// Failure is an automatic step that could not be taken.
+type Failure struct {
+	Kind  StepKind  `json:"step"`
+	Year  idp.Year  `json:"year"`
+	At    time.Time `json:"at"`
+	Error string    `json:"error"`
+}
+
+// Record is the life of a year; false if it was never made.
+func (h History) Record(y idp.Year) (Record, bool) {
+	i, ok := h.find(y)
+	if !ok {
+		return Record{Year: y}, false
+	}
+	return h.Records[i], true
+}
+
+func (h History) find(y idp.Year) (int, bool) {
+	return slices.BinarySearchFunc(h.Records, y, func(r Record, y idp.Year) int { return cmp.Compare(r.Year, y) })
+}
+
+// Taken is a step that was taken for a year, or without one the end of its certificate.
+type Taken struct {
+	Kind StepKind
+	At   time.Time
+}
+
+// Past lists what happened to the year until now, in the order of its life. A year that
+// was revoked was not retired.
+func (r Record) Past(now time.Time) (past []Taken) {
+	all := []Taken{
+		{StepCreate, r.CreatedAt}, {StepPublish, r.PublishedAt}, {StepPrefer, r.PreferredAt}, {"", r.CertEndAt},
+		{StepRetire, r.RetiredAt}, {StepRevoke, r.RevokedAt}, {StepDestroy, r.KeyDestroyedAt},
+	}
+	for _, t := range all {
+		if t.At.IsZero() || t.At.After(now) || t.Kind == StepRetire && !r.RevokedAt.IsZero() {
+			continue
+		}
+		past = append(past, t)
+	}
+	return past
+}
+
+// State is the state of a year at now. Only the end of a certificate makes it
+// depend on the time: every other change is a step that was taken.
+func (h History) State(y idp.Year, now time.Time) State {
+	r, ok := h.Record(y)
+	switch {
+	case !ok:
+		return Planned
+	case !r.RevokedAt.IsZero():
+		return Revoked
+	case !r.RetiredAt.IsZero():
+		return Retired
+	case y == h.Preferred:
+		return Preferred
+	case r.PublishedAt.IsZero():
+		return Created
+	case y > h.Preferred:
+		return Published
+	case r.certEnded(now):
+		return Grace
+	}
+	return Expiring
+}
+
+// Use is the history after the last use of the year that is known: at. A use
+// that is recorded already changes nothing, so that the same use can be reported
+// at every Tick and the year is quiet from its first report on.
+//
+// Where a wrong clock left UsedAt in the future, no use could ever be newer. Until
+// that time has passed, or a use replaced it, every report counts as a use.
+func (h History) Use(y idp.Year, at time.Time) History {
+	return h.edit(y, func(r *Record) {
+		if !at.After(r.UsedAt) && !r.UsedAt.After(h.Clock.SeenAt) {
+			return
+		}
+		r.UsedAt, r.QuietFrom = at.UTC(), h.Clock.Running
+	})
+}
+
+// Fail notes that an automatic step could not be taken. why goes to people.
+func (h History) Fail(s Step, now time.Time, why string) History {
+	h = h.clear(s)
+	h.Failures = append(h.Failures, Failure{Kind: s.Kind, Year: s.Year, At: now.UTC(), Error: why})
+	return h
+}
+
+// clear forgets that the step failed.
+func (h History) clear(s Step) History {
+	h.Failures = slices.DeleteFunc(slices.Clone(h.Failures), func(f Failure) bool {
+		return f.Kind == s.Kind && f.Year == s.Year
+	})
+	if len(h.Failures) == 0 {
+		h.Failures = nil
+	}
+	return h
+}
+
+// edit changes the record of a year that was made.
+func (h History) edit(y idp.Year, change func(*Record)) History {
+	i, ok := h.find(y)
+	if !ok {
+		return h
+	}
+	h.Records = slices.Clone(h.Records)
+	change(&h.Records[i])
+	return h
+}
+
+// add makes sure that the year has a record.
+func (h History) add(y idp.Year, now time.Time) History {
+	if i, ok := h.find(y); !ok {
+		h.Records = slices.Insert(slices.Clone(h.Records), i, Record{Year: y, CreatedAt: now})
+	}
+	return h
+}
+
+// slot lists the records of a number that are not over, in order: the year
+// itself and its letters.
+func (h History) slot(n int) (rs []Record) {
+	for _, r := range h.Records {
+		if number(r.Year) == n && !r.Over() {
+			rs = append(rs, r)
+		}
+	}
+	return rs
+}
+
+// nextLetter is the year that stands in for those of a number: the number
+// itself if none was made, then "b", "c" and so on; false after "z".
+func (h History) nextLetter(n int) (idp.Year, bool) {
+	last := idp.Year("")
+	for _, r := range h.Records {
+		if number(r.Year) == n {
+			last = r.Year
+		}
+	}
+	switch {
+	case last == "":
+		return yearOf(n), true
+	case len(last) == 4:
+		return last + "b", true
+	case last[4] == 'z':
+		return "", false
+	}
+	return last[:4] + idp.Year(rune(last[4]+1)), true
+}
+
+// Steady is the stretch of time around now in which no state changes without a
+// step: none does but by the end of a certificate.
+func (h History) Steady(now time.Time) (from, until time.Time) {
+	from, until = now.AddDate(-1, 0, 0), now.AddDate(1, 0, 0)
+	for _, r := range h.Records {
+		if at := r.CertEndAt; at.After(now) && at.Before(until) {
+			until = at
+		} else if !at.After(now) && at.After(from) {
+			from = at
+		}
+	}
+	return from, until
+}

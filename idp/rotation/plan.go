@@ -1,0 +1,167 @@
+package rotation
+
+import (
+	"time"
+
+	"vernal/idp"
+)
+
+// Coming is something that will happen to a year: a step, or a change that
+// another year's step or the end of its certificate brings with it.
+type Coming struct {
+	At time.Time `json:"at"`
+	// Days is how many days of the calendar are left.
+	Days int      `json:"days"`
+	Year idp.Year `json:"year"`
+	// Step is the step; "" for what happens by itself.
+	Step StepKind `json:"step,omitzero"`
+	// From and To are the states of the year before and after; they can be the
+	// same.
+	From State  `json:"from"`
+	To   State  `json:"to"`
+	Why  Reason `json:"why"`
+	// DueAt is the date in the calendar, if the step comes later than that.
+	// Waits says why, or what a step by hand waits for.
+	DueAt time.Time `json:"due_at,omitzero"`
+	Waits []Reason  `json:"waits,omitempty"`
+	// ByHand: only a person can take the step.
+	ByHand bool `json:"by_hand,omitzero"`
+	// Stuck: the step waits for a person and no date can be told; At is its
+	// date in the calendar, or now if that has passed.
+	Stuck bool `json:"stuck,omitzero"`
+}
+
+// Plan lists what comes in the next years, by date, from the same rules that
+// take the steps. It tells the earliest dates: it takes for granted that the
+// server keeps running, that nobody uses a year any more that is to be retired,
+// and that people do what is theirs on its date.
+func (p Policy) Plan(h History, now time.Time, years int) []Coming {
+	now = now.UTC()
+	w := walk{policy: p, h: h.Tick(now, 0), start: now, stuck: map[stepOf]bool{}}
+	end := now.AddDate(years, 0, 0)
+	for t := now; !t.After(end); {
+		for w.step(t) {
+		}
+		next := w.next(t)
+		if next.IsZero() {
+			break
+		}
+		w.h = w.h.Tick(next, next.Sub(t))
+		t = next
+		if !t.After(end) {
+			w.certEnds(t)
+		}
+	}
+	return w.coming
+}
+
+// walk goes through the coming years on a history of its own.
+type walk struct {
+	policy Policy
+	h      History
+	start  time.Time
+	coming []Coming
+	stuck  map[stepOf]bool
+}
+
+type stepOf struct {
+	kind StepKind
+	year idp.Year
+}
+
+// step takes one step that is ready at t; false if none is.
+func (w *walk) step(t time.Time) bool {
+	for _, d := range w.policy.due(w.h, t) {
+		switch {
+		case d.DueAt.After(t):
+			continue
+		case d.Kind == StepImport && d.ByHand:
+			d.CertEndAt = w.policy.Dates(d.Year).CertEndAt
+		case d.ReadyAt.IsZero():
+			w.tellStuck(d, t)
+			continue
+		case d.ReadyAt.After(t):
+			continue
+		}
+		w.take(d, t)
+		return true
+	}
+	return false
+}
+
+// take applies the step and tells of every year whose state it changes.
+func (w *walk) take(d Due, t time.Time) {
+	before := w.h
+	w.h = w.h.Apply(d.Step, t)
+	own := w.at(t, d.Year, before)
+	own.Step, own.Why = d.Kind, d.Why
+	own.ByHand = w.policy.IsByHand(d)
+	if d.ByHand {
+		own.Waits = d.Waits
+	}
+	if d.DueAt.Before(own.At) {
+		own.DueAt, own.Waits = d.DueAt, d.Waits
+	}
+	w.coming = append(w.coming, own)
+	for _, r := range w.h.Records {
+		if c := w.at(t, r.Year, before); r.Year != d.Year && c.From != c.To {
+			c.Why = because(WhyOtherYearPreferred, Args{Year: w.h.Preferred})
+			w.coming = append(w.coming, c)
+		}
+	}
+}
+
+func (w *walk) at(t time.Time, y idp.Year, before History) Coming {
+	return Coming{At: t, Days: dayNumber(t) - dayNumber(w.start), Year: y, From: before.State(y, t), To: w.h.State(y, t)}
+}
+
+// tellStuck tells once of a step that waits for a person.
+func (w *walk) tellStuck(d Due, t time.Time) {
+	key := stepOf{d.Kind, d.Year}
+	if w.stuck[key] {
+		return
+	}
+	w.stuck[key] = true
+	c := w.at(t, d.Year, w.h)
+	c.Step, c.Why, c.Waits, c.ByHand, c.Stuck = d.Kind, d.Why, d.Waits, true, true
+	if d.DueAt.Before(t) {
+		c.DueAt = d.DueAt
+	}
+	w.coming = append(w.coming, c)
+}
+
+// certEnds tells of the certificates that end at t.
+func (w *walk) certEnds(t time.Time) {
+	for _, r := range w.h.Records {
+		if r.Over() || !r.CertEndAt.Equal(t) {
+			continue
+		}
+		c := w.at(t, r.Year, w.h)
+		c.From = w.h.State(r.Year, t.Add(-1))
+		c.Why = because(WhyOurCertEnds, Args{Year: r.Year})
+		w.coming = append(w.coming, c)
+	}
+}
+
+// next is the next moment after t at which something can happen; zero if there
+// is none.
+func (w *walk) next(t time.Time) (next time.Time) {
+	soonest := func(at time.Time) {
+		if at.After(t) && (next.IsZero() || at.Before(next)) {
+			next = at
+		}
+	}
+	for _, d := range w.policy.due(w.h, t) {
+		soonest(d.DueAt)
+		soonest(d.ReadyAt)
+	}
+	for _, r := range w.h.Records {
+		if !r.Over() {
+			soonest(r.CertEndAt)
+		}
+	}
+	return next
+}
+
+// dayNumber counts the days of the calendar.
+func dayNumber(t time.Time) int { return int(t.Unix() / int64(day/time.Second)) }

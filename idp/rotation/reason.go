@@ -1,0 +1,196 @@
+package rotation
+
+import (
+	"encoding/json"
+	"slices"
+	"strings"
+	"time"
+
+	"vernal/idp"
+)
+
+// Reason says why a step is taken, waits or is refused, or what needs attention: a
+// code and what it is about. It has no words. Package templates renders it, in the
+// language of those who read it.
+type Reason struct {
+	Code ReasonCode `json:"code"`
+	Args Args       `json:"args,omitzero"`
+	// Text is the rendered reason in an answer for users and programs; "" before that.
+	// Nothing may read it to decide.
+	Text string `json:"text,omitzero"`
+}
+
+// ReasonCode names a reason, for programs. Codes never change; texts may.
+type ReasonCode string
+
+// Args is what a reason is about. Which of the fields a code fills is in its table;
+// see ReasonCodes.
+type Args struct {
+	// Year is the year that the reason names, if that is not the one it is given for.
+	Year idp.Year `json:"year,omitzero"`
+	// From and To are two moments or years between which something happened.
+	From time.Time `json:"from,omitzero"`
+	To   time.Time `json:"to,omitzero"`
+	// Date is when it happened or will.
+	Date time.Time `json:"date,omitzero"`
+	// Until is when it is over.
+	Until time.Time `json:"until,omitzero"`
+	// Days is a period of the rules, DaysLeft what is left of one.
+	Days     int      `json:"days,omitzero"`
+	DaysLeft int      `json:"days_left,omitzero"`
+	Step     StepKind `json:"step,omitzero"`
+	State    State    `json:"state,omitzero"`
+	// SPs are service providers, sorted.
+	SPs []idp.EntityID `json:"entity_ids,omitempty"`
+	// Count is a number of things that the code names.
+	Count int `json:"count,omitzero"`
+	// SHA256 is the beginning of a certificate's fingerprint, in hexadecimal digits.
+	SHA256 string `json:"sha256,omitzero"`
+	// Value is foreign text, such as the message of an error.
+	Value string `json:"value,omitzero"`
+}
+
+// String is the reason for logs: its code, and its arguments as JSON.
+func (r Reason) String() string { return strings.TrimSpace(string(r.Code) + " " + r.Args.JSON()) }
+
+// JSON is the arguments as JSON; "" if there are none.
+func (a Args) JSON() string {
+	text, err := json.Marshal(a)
+	if err != nil || string(text) == "{}" {
+		return ""
+	}
+	return string(text)
+}
+
+// ReadReason returns the reason that an audit record has under "why"; no reason if it
+// has none. Arguments that cannot be read are left out.
+func ReadReason(detail map[string]string) Reason {
+	r := Reason{Code: ReasonCode(detail["why"])}
+	if err := json.Unmarshal([]byte(detail["why_args"]), &r.Args); err != nil {
+		r.Args = Args{}
+	}
+	return r
+}
+
+// IsZero reports whether r is no reason.
+func (r Reason) IsZero() bool { return r.Code == "" }
+
+// because makes a reason.
+func because(code ReasonCode, args Args) Reason { return Reason{Code: code, Args: args} }
+
+// Why a step is taken.
+const (
+	WhyNoPreferredYear    ReasonCode = "no_preferred_year"
+	WhyFirstStart         ReasonCode = "first_start"
+	WhyKeyDue             ReasonCode = "key_due"
+	WhyCalendarYear       ReasonCode = "calendar_year"
+	WhyPublishDue         ReasonCode = "publish_due"
+	WhyPreferDue          ReasonCode = "prefer_due"
+	WhyTimeToMoveOver     ReasonCode = "time_to_move_over"
+	WhyOurCertEnded       ReasonCode = "our_certificate_ended"
+	WhyRetireDue          ReasonCode = "retire_due"
+	WhyRetired            ReasonCode = "was_retired"
+	WhyTakesOver          ReasonCode = "takes_over"
+	WhyKeyFoundGone       ReasonCode = "key_found_gone"
+	WhyOtherYearPreferred ReasonCode = "other_year_preferred"
+	WhyOurCertEnds        ReasonCode = "our_certificate_ends"
+)
+
+// What a step waits for.
+const (
+	WaitsLettersUsedUp   ReasonCode = "letters_used_up"
+	WaitsExternalKey     ReasonCode = "external_key"
+	WaitsCertificate     ReasonCode = "certificate_awaited"
+	WaitsCertEnded       ReasonCode = "certificate_ended"
+	WaitsPublishedLate   ReasonCode = "published_late"
+	WaitsHold            ReasonCode = "rollback_hold"
+	WaitsHoldUntil       ReasonCode = "rollback_hold_until"
+	WaitsNoNewerYear     ReasonCode = "no_newer_year_published"
+	WaitsSuccessorTooNew ReasonCode = "successor_too_new"
+	WaitsUsed            ReasonCode = "used_recently"
+	WaitsNotSeenUnused   ReasonCode = "not_seen_unused"
+	WaitsClockJumped     ReasonCode = "clock_jumped"
+	WaitsClockDrifted    ReasonCode = "clock_drifted"
+)
+
+// Why a step is refused, besides what steps wait for and the codes of KeyFault.
+const (
+	RefusedNotAYear            ReasonCode = "not_a_year"
+	RefusedUnknownStep         ReasonCode = "unknown_step"
+	RefusedNeverMade           ReasonCode = "never_made"
+	RefusedNothingHeld         ReasonCode = "nothing_held"
+	RefusedClockTrusted        ReasonCode = "clock_trusted"
+	RefusedOver                ReasonCode = "year_over"
+	RefusedNotOver             ReasonCode = "year_not_over"
+	RefusedKeyDestroyed        ReasonCode = "key_destroyed"
+	RefusedOtherKey            ReasonCode = "other_key_recorded"
+	RefusedHasCertificate      ReasonCode = "has_certificate"
+	RefusedAwaitsCertificate   ReasonCode = "awaits_certificate"
+	RefusedExists              ReasonCode = "year_exists"
+	RefusedOlderThanPreferred  ReasonCode = "older_than_preferred"
+	RefusedExternalKeys        ReasonCode = "keys_are_external"
+	RefusedNoCertificate       ReasonCode = "no_certificate"
+	RefusedAlready             ReasonCode = "already"
+	RefusedPassedBy            ReasonCode = "passed_by"
+	RefusedNotPublished        ReasonCode = "not_published"
+	RefusedPreferredIsNewer    ReasonCode = "preferred_is_newer"
+	RefusedNotExpiring         ReasonCode = "not_expiring"
+	RefusedHoldEnded           ReasonCode = "hold_ended"
+	RefusedPreferred           ReasonCode = "year_preferred"
+	RefusedNewerThanPreferred  ReasonCode = "newer_than_preferred"
+	RefusedReasonMissing       ReasonCode = "reason_missing"
+	RefusedNoSuccessor         ReasonCode = "no_successor"
+	RefusedNoLetterLeft        ReasonCode = "no_letter_left"
+	RefusedImportFirst         ReasonCode = "import_first"
+	RefusedNoOlderYear         ReasonCode = "no_older_year"
+	RefusedFolderHasCert       ReasonCode = "folder_has_certificate"
+	RefusedNoKeyWaits          ReasonCode = "no_key_waits"
+	RefusedOtherKeyWaits       ReasonCode = "other_key_waits"
+	RefusedYearCannotBeTrusted ReasonCode = "year_not_to_be_trusted"
+)
+
+// reasonArgs has the fields of Args, by their JSON names, that each code fills.
+var reasonArgs = map[ReasonCode][]string{
+	WhyNoPreferredYear: {}, WhyFirstStart: {}, WhyKeyFoundGone: {},
+	WhyKeyDue: {"date"}, WhyCalendarYear: {"date"}, WhyPublishDue: {"date"}, WhyPreferDue: {"date"},
+	WhyTimeToMoveOver: {"date"}, WhyOurCertEnded: {"year", "date"}, WhyRetireDue: {"date"}, WhyRetired: {"date"},
+	WhyTakesOver: {"year"}, WhyOtherYearPreferred: {"year"}, WhyOurCertEnds: {"year"},
+
+	WaitsLettersUsedUp: {"year"}, WaitsExternalKey: {}, WaitsCertificate: {}, WaitsCertEnded: {"date"},
+	WaitsPublishedLate: {"date", "days"}, WaitsHold: {"date"}, WaitsHoldUntil: {"date", "until"}, WaitsNoNewerYear: {},
+	WaitsSuccessorTooNew: {"date", "days", "until"}, WaitsUsed: {"date", "days", "days_left", "entity_ids"},
+	WaitsNotSeenUnused: {"days", "days_left", "entity_ids"}, WaitsClockJumped: {"from", "to", "days_left"}, WaitsClockDrifted: {"date"},
+
+	ReasonCode(KeyMissing): {"year"}, ReasonCode(CertMissing): {"year"}, ReasonCode(KeyDiffers): {"year"}, ReasonCode(KeyDamaged): {"year"},
+
+	RefusedNotAYear: {"value"}, RefusedUnknownStep: {"value"}, RefusedNeverMade: {}, RefusedNothingHeld: {}, RefusedClockTrusted: {},
+	RefusedOver: {"state"}, RefusedNotOver: {"state"}, RefusedKeyDestroyed: {"date"}, RefusedOtherKey: {},
+	RefusedHasCertificate: {}, RefusedAwaitsCertificate: {}, RefusedExists: {}, RefusedOlderThanPreferred: {"year"},
+	RefusedExternalKeys: {}, RefusedNoCertificate: {}, RefusedAlready: {"state"}, RefusedPassedBy: {"year"},
+	RefusedNotPublished: {}, RefusedPreferredIsNewer: {"year"}, RefusedNotExpiring: {"state"}, RefusedHoldEnded: {"date"},
+	RefusedPreferred: {}, RefusedNewerThanPreferred: {"year"}, RefusedReasonMissing: {}, RefusedNoSuccessor: {"year"},
+	RefusedNoLetterLeft: {}, RefusedImportFirst: {"year"}, RefusedNoOlderYear: {},
+	RefusedFolderHasCert: {}, RefusedNoKeyWaits: {}, RefusedOtherKeyWaits: {}, RefusedYearCannotBeTrusted: {"state"},
+}
+
+// ReasonCodes are all codes of the rotation, sorted, and Fields the JSON names of the
+// arguments that each fills.
+func ReasonCodes() (codes []ReasonCode) {
+	for code := range reasonArgs {
+		codes = append(codes, code)
+	}
+	slices.SortFunc(codes, func(a, b ReasonCode) int { return strings.Compare(string(a), string(b)) })
+	return codes
+}
+
+// Fields are the JSON names of the arguments that the code can fill.
+func (c ReasonCode) Fields() []string { return slices.Clone(reasonArgs[c]) }
+
+// Reason is why a year with the fault cannot sign.
+func (f KeyFault) Reason(y idp.Year) Reason { return because(ReasonCode(f), Args{Year: y}) }
+
+// Suggestion is what helps a year whose key is lost for good. Before that, its
+// folder can be restored from a backup.
+func (f KeyFault) Suggestion(y idp.Year) idp.Suggestion {
+	return StepRevoke.Suggest(y).Labeled("revoke_lost_key")
+}

@@ -1,0 +1,63 @@
+package rotation
+
+import (
+	"time"
+
+	"vernal/idp"
+)
+
+// State is where a year stands in its life.
+type State string
+
+// The states in the order of a year's life.
+const (
+	// Planned: there is neither key nor certificate.
+	Planned State = "planned"
+	// Created: a key exists, its addresses answer 404 still.
+	Created State = "created"
+	// Published: addresses and metadata are live.
+	Published State = "published"
+	// Preferred: signs what names no year. Exactly one year is.
+	Preferred State = "preferred"
+	// Expiring: live, and a newer year is preferred.
+	Expiring State = "expiring"
+	// Grace: like Expiring, with the certificate past its end.
+	Grace State = "grace"
+	// Retired: the key is gone, addresses answer 410.
+	Retired State = "retired"
+	// Revoked: retired at once, because its key may have leaked.
+	Revoked State = "revoked"
+)
+
+// States are all of them, in the order of a year's life. The slice belongs to
+// the caller.
+func States() []State {
+	return []State{Planned, Created, Published, Preferred, Expiring, Grace, Retired, Revoked}
+}
+
+// Live reports whether the addresses and the metadata of the year answer.
+func (s State) Live() bool {
+	return s == Published || s == Preferred || s == Expiring || s == Grace
+}
+
+// Over reports whether the year has come to its end: its addresses answer 410
+// and it never comes back.
+func (s State) Over() bool { return s == Retired || s == Revoked }
+
+// Made is what the decision needs to know of a year that exists.
+type Made struct {
+	Year idp.Year
+	// CertEndAt is the end of its certificate; zero while it has none.
+	CertEndAt time.Time
+	// HasKey is false once the private key was destroyed.
+	HasKey bool
+	// Elsewhere: its certificate comes, or came, from elsewhere.
+	Elsewhere bool
+	// CertSHA256 and PublicKeySHA256 are the digests of what is there; "" if it
+	// is not.
+	CertSHA256, PublicKeySHA256 string
+}
+
+// CanSign reports whether the year could sign: it has a key and a certificate
+// that says whose it is. A certificate past its end still signs.
+func (m Made) CanSign() bool { return m.HasKey && !m.CertEndAt.IsZero() }

@@ -1,0 +1,229 @@
+package rotation
+
+import (
+	"cmp"
+	"slices"
+	"time"
+
+	"vernal/idp"
+)
+
+// Steps are what the server takes by itself now, in order: each is allowed once
+// those before it are taken, and after the last one nothing is left to do. In
+// manual mode only keys of years that are over are left to it.
+func (p Policy) Steps(h History, now time.Time) (steps []Step) {
+	now = now.UTC()
+	h = h.Tick(now, 0)
+	for {
+		due := p.due(h, now)
+		i := slices.IndexFunc(due, func(d Due) bool {
+			return d.ready(now) && !p.leavesToOperator(d.Kind)
+		})
+		if i < 0 {
+			return steps
+		}
+		steps = append(steps, due[i].Step)
+		h = h.Apply(due[i].Step, now)
+	}
+}
+
+// Status is the rotation at one moment, for people.
+type Status struct {
+	At time.Time `json:"at"`
+	// Preferred is the year that signs what names no year; "" if none can.
+	Preferred idp.Year `json:"preferred"`
+	// Years are those that were made and those that come next, in order.
+	Years []YearStatus `json:"years"`
+	// Steps are what the server takes by itself now.
+	Steps []Step `json:"steps"`
+	// Due are the steps that come next, whoever takes them.
+	Due []Due `json:"due"`
+	// Attention lists what a person should see to; exit code 4 if there is any.
+	Attention []Attention `json:"attention"`
+	Hold      Hold        `json:"hold,omitzero"`
+	Clock     Clock       `json:"clock"`
+}
+
+// YearStatus is one year at one moment.
+type YearStatus struct {
+	Record
+	State State `json:"state"`
+	// Live: addresses and metadata answer, and what comes in there is signed
+	// with this year's key.
+	Live bool `json:"live"`
+	// CertExpired: its certificate has ended.
+	CertExpired bool `json:"certificate_expired"`
+	// Next is what happens to it next, if that is known.
+	Next *Coming `json:"next,omitempty"`
+}
+
+// horizon is how many years Status looks ahead for what comes next.
+const horizon = 4
+
+// Counts is a number of service providers for each year; nil if it is unknown.
+type Counts map[idp.Year]int
+
+// Status says how every year stands, what comes next and what needs attention.
+// unmoved counts the service providers that have still to move from each year.
+func (p Policy) Status(h History, now time.Time, unmoved Counts) Status {
+	now = now.UTC()
+	h = h.Tick(now, 0)
+	s := Status{
+		At: now, Preferred: h.Preferred, Hold: h.Hold, Clock: h.Clock,
+		Steps: p.Steps(h, now), Due: p.due(h, now), Attention: p.Attention(h, now, unmoved),
+	}
+	records := slices.Clone(h.Records)
+	for _, d := range s.Due {
+		if _, made := h.Record(d.Year); !made {
+			records = append(records, Record{Year: d.Year})
+		}
+	}
+	slices.SortFunc(records, func(a, b Record) int { return cmp.Compare(a.Year, b.Year) })
+	plan := p.Plan(h, now, horizon)
+	for _, r := range records {
+		y := YearStatus{Record: r, State: h.State(r.Year, now), Live: r.answers(), CertExpired: r.certEnded(now)}
+		if i := slices.IndexFunc(plan, func(c Coming) bool { return c.Year == r.Year }); i >= 0 {
+			y.Next = &plan[i]
+		}
+		s.Years = append(s.Years, y)
+	}
+	return s
+}
+
+// Attention is something that an operator should see to.
+type Attention struct {
+	Code AttentionCode `json:"code"`
+	Year idp.Year      `json:"year,omitzero"`
+	Args Args          `json:"args,omitzero"`
+	// Because is why: what a step waits for, or what is wrong with a key.
+	Because []Reason `json:"because,omitempty"`
+	// Text is the rendered attention in an answer for users and programs; "" before
+	// that. Nothing may read it to decide.
+	Text string `json:"text"`
+}
+
+// IsUse reports whether the attention is about a retirement that waits because
+// service providers use the year.
+func (a Attention) IsUse() bool { return slices.ContainsFunc(a.Because, Reason.IsUse) }
+
+// WithUsers returns a with the service providers that use the year in its reasons.
+func (a Attention) WithUsers(users []idp.EntityID) Attention {
+	a.Because = slices.Clone(a.Because)
+	for i := range a.Because {
+		if a.Because[i].IsUse() {
+			a.Because[i].Args.SPs = users
+		}
+	}
+	return a
+}
+
+// AttentionCode names a reason for attention, for programs. Codes never change.
+type AttentionCode string
+
+// The reasons for attention. RequestCertEnded comes from the registry of
+// service providers, and is never found here.
+const (
+	StepOverdue      AttentionCode = "step_overdue"
+	StepSoon         AttentionCode = "step_soon"
+	StepHeld         AttentionCode = "step_held"
+	StepFailed       AttentionCode = "step_failed"
+	CertEnded        AttentionCode = "certificate_ended"
+	CertEnding       AttentionCode = "certificate_ending"
+	NoSigningKey     AttentionCode = "no_signing_key"
+	RequestCertEnded AttentionCode = "request_certificate_ended"
+	// KeyUnusable: a recorded year cannot sign because of its key; see KeyFault.
+	KeyUnusable AttentionCode = "signing_key_unusable"
+	// ClockUntrusted: steps wait because the clock jumped or drifted; see Clock.
+	ClockUntrusted AttentionCode = "clock_untrusted"
+)
+
+// AttentionCodes are all of them, most pressing first. The slice belongs to the caller.
+func AttentionCodes() []AttentionCode {
+	return []AttentionCode{
+		NoSigningKey, KeyUnusable, CertEnded, CertEnding, StepFailed, ClockUntrusted, StepOverdue, StepHeld, StepSoon, RequestCertEnded,
+	}
+}
+
+// attentionArgs has the fields of Args, by their JSON names, that each code can fill.
+var attentionArgs = map[AttentionCode][]string{
+	NoSigningKey: {}, KeyUnusable: {}, CertEnded: {"date"}, CertEnding: {"date"},
+	StepFailed: {"step", "date", "value"}, StepOverdue: {"step", "date"}, StepHeld: {"step", "date"}, StepSoon: {"step", "date", "days_left"},
+	ClockUntrusted: {}, RequestCertEnded: {"entity_ids", "date"},
+}
+
+// Fields are the JSON names of the arguments that the code can fill.
+func (c AttentionCode) Fields() []string { return slices.Clone(attentionArgs[c]) }
+
+// Attention lists what an operator should see to now, most pressing first. unmoved is
+// as for Status.
+func (p Policy) Attention(h History, now time.Time, unmoved Counts) (all []Attention) {
+	now = now.UTC()
+	h = h.Tick(now, 0)
+	if h.Preferred == "" {
+		all = append(all, Attention{Code: NoSigningKey})
+	}
+	for _, r := range h.Records {
+		if r.KeyFault != "" {
+			all = append(all, Attention{Code: KeyUnusable, Year: r.Year, Because: []Reason{r.KeyFault.Reason(r.Year)}})
+		}
+	}
+	for _, r := range h.Records {
+		switch {
+		case !r.live():
+		case r.certEnded(now):
+			all = append(all, Attention{Code: CertEnded, Year: r.Year, Args: Args{Date: r.CertEndAt}})
+		case r.certEnded(now.Add(endingTime)) && h.hasToMove(r, unmoved, now):
+			all = append(all, Attention{Code: CertEnding, Year: r.Year, Args: Args{Date: r.CertEndAt}})
+		}
+	}
+	for _, f := range h.Failures {
+		all = append(all, Attention{Code: StepFailed, Year: f.Year, Args: Args{Step: f.Kind, Date: f.At, Value: f.Error}})
+	}
+	if !h.Clock.Trusted() {
+		all = append(all, Attention{Code: ClockUntrusted, Because: []Reason{h.Clock.reason()}})
+	}
+	for _, d := range p.due(h, now) {
+		if a, ok := p.attention(d, now); ok {
+			all = append(all, a)
+		}
+	}
+	return all
+}
+
+// hasToMove reports whether service providers have still to move from r: some were
+// counted, or there is no newer year. The year that they move to counts none, and
+// may have newer years because of a rollback: its users count then.
+func (h History) hasToMove(r Record, unmoved Counts, now time.Time) bool {
+	newer := slices.ContainsFunc(h.Records, func(o Record) bool { return o.Year > r.Year && o.live() })
+	return unmoved[r.Year] > 0 || !newer || !r.UsedAt.IsZero() && r.Year == h.Target(now)
+}
+
+// NeedsCounts reports whether Status depends on how many service providers have
+// still to move: a certificate ends soon.
+func (h History) NeedsCounts(now time.Time) bool {
+	return slices.ContainsFunc(h.Records, func(r Record) bool {
+		return r.live() && r.certEnded(now.Add(endingTime)) && !r.certEnded(now)
+	})
+}
+
+// attention is why a step that comes next needs attention; false if it does not.
+func (p Policy) attention(d Due, now time.Time) (Attention, bool) {
+	byHand := p.IsByHand(d)
+	a := Attention{Year: d.Year, Args: Args{Step: d.Kind, Date: d.DueAt}}
+	switch {
+	case d.DueAt.After(now):
+		if !p.Manual || !byHand || d.DueAt.After(now.Add(remindTime)) {
+			return Attention{}, false
+		}
+		a.Code, a.Args.DaysLeft = StepSoon, wholeDays(d.DueAt.Sub(now))
+	case d.ByHand:
+		a.Code, a.Because = StepOverdue, d.Waits
+	case !d.ready(now):
+		a.Code, a.Because = StepHeld, d.Waits
+	case byHand || now.Sub(d.ReadyAt) >= lateTime:
+		a.Code = StepOverdue
+	default:
+		return Attention{}, false
+	}
+	return a, true
+}

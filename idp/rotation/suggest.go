@@ -1,0 +1,132 @@
+package rotation
+
+import (
+	"time"
+
+	"vernal/idp"
+)
+
+// Refuse makes the refusal of a step for a reason, with what would help.
+func (h History) Refuse(kind StepKind, y idp.Year, reason Reason, now time.Time) *RefusedError {
+	e := &RefusedError{Kind: kind, Year: y, Because: reason}
+	e.Suggestions = h.suggest(e, now)
+	return e
+}
+
+// suggest is what an operator can do about a refusal; empty if there is nothing.
+func (h History) suggest(e *RefusedError, now time.Time) []idp.Suggestion {
+	r, made := h.Record(e.Year)
+	state := h.State(e.Year, now)
+	if e.Because.Code == RefusedOtherKey {
+		return []idp.Suggestion{KeyDiffers.Suggestion(e.Year)}
+	}
+	if fault := KeyFault(e.Because.Code); fault.isKnown() {
+		return []idp.Suggestion{fault.Suggestion(e.Year)}
+	}
+	switch e.Kind {
+	case StepCreate, StepCSR, StepImport:
+		return h.suggestMaking(e, r, made, state)
+	case StepPublish, StepPrefer:
+		return h.suggestOpening(e, r, made, state)
+	case StepRetire:
+		return h.suggestRetiring(e, state)
+	case StepRollback:
+		if state == Grace {
+			return []idp.Suggestion{suggestStatus().Labeled("who_still_uses_it")}
+		}
+	case StepRevoke:
+		if !made {
+			return []idp.Suggestion{suggestStatus().Labeled("years_made")}
+		}
+	case StepDestroy:
+		if r.KeyDestroyedAt.IsZero() {
+			return []idp.Suggestion{StepRetire.Suggest(e.Year).Labeled("retire_first")}
+		}
+	}
+	return nil
+}
+
+func (h History) suggestMaking(e *RefusedError, r Record, made bool, state State) []idp.Suggestion {
+	switch {
+	case made && r.CertEndAt.IsZero() && !state.Over():
+		return []idp.Suggestion{suggestImport(e.Year)}
+	case e.Kind == StepCreate && e.Because.Code == RefusedExternalKeys, e.Kind == StepImport && !made && e.Year >= h.Preferred:
+		return []idp.Suggestion{
+			suggestStep(StepCSR, e.Year).Labeled("make_key_and_request"),
+			suggestStep(StepImport, e.Year).With("cert", "").With("key", "").Labeled("bring_key_too"),
+		}
+	case e.Year < h.Preferred, state == Preferred:
+		letter, ok := h.nextLetter(number(h.Preferred))
+		if !ok {
+			letter = ""
+		}
+		return []idp.Suggestion{suggestStep(StepCreate, letter).Labeled("new_key_same_year")}
+	case state == Created:
+		return []idp.Suggestion{suggestStep(StepPublish, e.Year).Labeled("next_step")}
+	case state == Published:
+		return []idp.Suggestion{suggestStep(StepPrefer, e.Year).Labeled("next_step")}
+	}
+	return nil
+}
+
+func (h History) suggestOpening(e *RefusedError, r Record, made bool, state State) []idp.Suggestion {
+	switch {
+	case !made && e.Year > h.Preferred:
+		return []idp.Suggestion{suggestStep(StepCreate, e.Year).Labeled("create_first")}
+	case !made, state == Preferred, state == Published:
+		return nil
+	case state == Created && r.CertEndAt.IsZero():
+		return []idp.Suggestion{suggestImport(e.Year)}
+	case state == Created && e.Kind == StepPrefer && e.Year > h.Preferred:
+		return []idp.Suggestion{suggestStep(StepPublish, e.Year).Labeled("publish_first")}
+	case state == Expiring:
+		return []idp.Suggestion{StepRollback.Suggest("").Labeled("return_to_older_year")}
+	}
+	return []idp.Suggestion{suggestStep(StepCreate, "").Labeled("new_year")}
+}
+
+func (h History) suggestRetiring(e *RefusedError, state State) []idp.Suggestion {
+	revoke := StepRevoke.Suggest(e.Year)
+	switch {
+	case e.Because.IsUse():
+		return []idp.Suggestion{suggestStep(StepRetire, e.Year).With("force", "").With("reason", "").With("yes", string(e.Year)).Labeled("retire_anyway")}
+	case state == Preferred:
+		return []idp.Suggestion{suggestPlan().Labeled("prefer_newer_first"), revoke.Labeled("key_leaked")}
+	case e.Year > h.Preferred && state != Planned:
+		return []idp.Suggestion{revoke.Labeled("end_unwanted_year")}
+	case e.Because.Code == WaitsClockJumped, e.Because.Code == WaitsClockDrifted:
+		return []idp.Suggestion{idp.Suggest("rotation.confirm-clock").Labeled("time_is_right")}
+	case state == Expiring || state == Grace:
+		return []idp.Suggestion{suggestPlan().Labeled("see_dates"), revoke.Labeled("key_leaked")}
+	}
+	return nil
+}
+
+// Suggest suggests a step about a year, with what an operator must give for it. An
+// empty year is for the operator to fill in.
+func (k StepKind) Suggest(y idp.Year) idp.Suggestion {
+	s := suggestStep(k, y)
+	switch k {
+	case StepRetire:
+		return s.With("yes", string(y))
+	case StepRevoke:
+		return s.With("reason", "").With("yes", string(y))
+	case StepImport:
+		return s.With("cert", "")
+	case StepRollback:
+		return idp.Suggest(s.Do).With("reason", "")
+	}
+	return s
+}
+
+func suggestStep(kind StepKind, y idp.Year) idp.Suggestion {
+	return idp.Suggest(idp.Action("rotation."+kind), string(y))
+}
+
+func suggestImport(y idp.Year) idp.Suggestion {
+	return StepImport.Suggest(y).Labeled("when_certificate_has_come")
+}
+
+func suggestStatus() idp.Suggestion { return idp.Suggest("rotation.status") }
+
+func suggestPlan() idp.Suggestion { return idp.Suggest("rotation.plan") }

@@ -1,0 +1,399 @@
+package rotator_test
+
+import (
+	"bytes"
+	"context"
+	"crypto"
+	"crypto/rand"
+	"crypto/rsa"
+	"crypto/x509"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"log/slog"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"slices"
+	"strings"
+	"sync"
+	"syscall"
+	"testing"
+	"time"
+
+	"github.com/google/go-cmp/cmp"
+
+	"vernal/certs"
+	"vernal/idp"
+	"vernal/idp/audit"
+	"vernal/idp/keyring"
+	"vernal/idp/rotation"
+	"vernal/idp/rotator"
+)
+
+// crashEnv holds, in a process that is to die, what it does before.
+const crashEnv = "VERNAL_ROTATION_TEST_CRASH"
+
+func TestMain(m *testing.M) {
+	if text := os.Getenv(crashEnv); text != "" {
+		var d doomed
+		err := json.Unmarshal([]byte(text), &d)
+		if err == nil {
+			err = d.run()
+		}
+		if err != nil {
+			fmt.Fprintln(os.Stderr, err)
+			os.Exit(1)
+		}
+		return
+	}
+	os.Exit(m.Run())
+}
+
+// doomed is a process that takes a step and kills itself on the way.
+type doomed struct {
+	Folder string
+	Master []byte
+	// Signer is the private key that a create uses, Foreign one that comes from
+	// elsewhere; PKCS#8.
+	Signer, Foreign []byte
+	Now             time.Time
+	Act             string
+	Year            idp.Year
+	// KillAt is the point at which it dies: each write has one before it and
+	// one after it.
+	KillAt int
+}
+
+func (d *doomed) run() error {
+	clock := func() time.Time { return d.Now }
+	store, dir, err := openFolder(d.Folder, d.Master, clock)
+	if err != nil {
+		return err
+	}
+	signer, err := x509.ParsePKCS8PrivateKey(d.Signer)
+	if err != nil {
+		return err
+	}
+	policy, k := rotation.DefaultPolicy(), &sigkill{RotationStore: store, Keys: dir, at: d.KillAt}
+	s := &rotator.Service{
+		Store: store, Dir: dir, Ring: keyring.NewRing(policy), Policy: policy,
+		BaseURL: "https://login.example.gov", Clock: clock, Log: slog.New(slog.DiscardHandler), Uses: newLedger(store, clock),
+		NewSigner: func(int) (crypto.Signer, error) { return signer.(crypto.Signer), nil },
+	}
+	if d.Act != "first start" {
+		if err := s.Start(context.Background()); err != nil {
+			return err
+		}
+	}
+	s.Store, s.Dir = k, k
+	if err := d.act(context.Background(), s); err != nil {
+		return err
+	}
+	return store.Close()
+}
+
+// act takes a step as a person or the server would.
+func (d *doomed) act(ctx context.Context, s *rotator.Service) (err error) {
+	switch what, y := d.Act, d.Year; what {
+	case "csr":
+		_, err = s.CSR(ctx, y, "test", false)
+	case "import", "import a pair":
+		err = d.bring(ctx, s)
+	case "retire and destroy":
+		_, err = s.Retire(ctx, rotation.Step{Kind: rotation.StepRetire, Year: y}, "test", false)
+	case "first start":
+		err = s.Begin(ctx)
+	case "automatic":
+		_, err = s.Automatic(ctx)
+	case "revoke":
+		_, err = s.Take(ctx, rotation.Step{Kind: rotation.StepRevoke, Year: y, Reason: "leaked"}, "test", false)
+	default:
+		_, err = s.Take(ctx, rotation.Step{Kind: rotation.StepKind(what), Year: y}, "test", false)
+	}
+	return err
+}
+
+// bring imports a certificate, with its key or for the one that waits.
+func (d *doomed) bring(ctx context.Context, s *rotator.Service) error {
+	key, err := x509.ParsePKCS8PrivateKey(d.Foreign)
+	if err != nil {
+		return err
+	}
+	signer := key.(crypto.Signer)
+	k, err := certs.Certify(rand.Reader, signer, d.Year, s.Policy.Dates(d.Year).CertEndAt, certs.Spec{}, s.BaseURL, d.Now)
+	if err != nil {
+		return err
+	}
+	in := rotator.Import{Chain: []*x509.Certificate{k.Cert}}
+	if d.Act == "import a pair" {
+		in.Signer = signer
+	}
+	_, err = s.Import(ctx, d.Year, in, "test", false)
+	return err
+}
+
+// foreign is a private key that no year of a test has.
+var foreign = sync.OnceValue(func() *rsa.PrivateKey {
+	k, err := rsa.GenerateKey(rand.Reader, 2048)
+	if err != nil {
+		panic(err)
+	}
+	return k
+})
+
+// sigkill stands between a service and its disk and ends the process with
+// SIGKILL, which leaves no time for anything.
+type sigkill struct {
+	idp.RotationStore
+	rotator.Keys
+	at, point int
+}
+
+func (k *sigkill) pass() {
+	if k.point == k.at {
+		_ = syscall.Kill(os.Getpid(), syscall.SIGKILL)
+		select {} // it can take a moment until it comes
+	}
+	k.point++
+}
+
+func (k *sigkill) UpdateRotation(ctx context.Context, change func([]byte) ([]byte, error), events ...idp.AuditEvent) error {
+	k.pass()
+	defer k.pass()
+	return k.RotationStore.UpdateRotation(ctx, change, events...)
+}
+
+// Save is two writes: the private key, then the certificate if there is one.
+func (k *sigkill) Save(key *certs.Key) error {
+	k.pass()
+	if key.Cert == nil {
+		defer k.pass()
+		return k.Keys.Save(key)
+	}
+	alone := &certs.Key{Year: key.Year, Signer: key.Signer, Elsewhere: key.Elsewhere}
+	if err := k.Keys.Save(alone); err != nil && !errors.Is(err, idp.ErrExists) { // one that waits is there
+		return err
+	}
+	k.pass()
+	defer k.pass()
+	return k.Keys.Save(key)
+}
+
+func (k *sigkill) Destroy(y idp.Year) error {
+	k.pass()
+	defer k.pass()
+	return k.Keys.Destroy(y)
+}
+
+// A process that takes a step is killed, with kill -9, before and after each of
+// its writes. Another process starts on what it left behind: it signs, has every
+// key that was published, shows nothing odd, and the step, taken again if it did
+// not happen, ends as if nothing had been.
+func TestKillNine(t *testing.T) {
+	t.Parallel()
+	tests := []struct {
+		name        string
+		from, until time.Time // a server runs from one to the other before
+		act         string
+		year        idp.Year
+		points      int
+		want        map[idp.Year]rotation.State
+	}{
+		{"create", day(2026, 11, 22), day(2026, 11, 23), "create", "2027", 5,
+			map[idp.Year]rotation.State{"2026": rotation.Preferred, "2027": rotation.Created}},
+		{"create by itself", day(2026, 11, 22), day(2027, 1, 14), "automatic", "2027", 5,
+			map[idp.Year]rotation.State{"2026": rotation.Preferred, "2027": rotation.Created}},
+		{"publish", day(2026, 11, 22), day(2027, 1, 20), "publish", "2027", 2,
+			map[idp.Year]rotation.State{"2026": rotation.Preferred, "2027": rotation.Published}},
+		{"publish by itself", day(2026, 11, 22), day(2027, 1, 31), "automatic", "2027", 2,
+			map[idp.Year]rotation.State{"2026": rotation.Preferred, "2027": rotation.Published}},
+		{"prefer", day(2026, 11, 22), day(2027, 2, 10), "prefer", "2027", 2,
+			map[idp.Year]rotation.State{"2026": rotation.Expiring, "2027": rotation.Preferred}},
+		{"rollback", day(2026, 11, 22), day(2027, 3, 10), "rollback", "2026", 2,
+			map[idp.Year]rotation.State{"2026": rotation.Preferred, "2027": rotation.Published}},
+		{"retire", day(2026, 11, 22), day(2027, 6, 20), "retire", "2026", 2,
+			map[idp.Year]rotation.State{"2026": rotation.Retired, "2027": rotation.Preferred}},
+		{"destroy", day(2026, 11, 22), day(2027, 7, 10), "destroy", "2026", 4,
+			map[idp.Year]rotation.State{"2026": rotation.Retired, "2027": rotation.Preferred}},
+		{"retire and destroy", day(2026, 11, 22), day(2027, 6, 20), "retire and destroy", "2026", 4,
+			map[idp.Year]rotation.State{"2026": rotation.Retired, "2027": rotation.Preferred}},
+		{"csr", day(2026, 11, 22), day(2026, 11, 23), "csr", "2027", 4,
+			map[idp.Year]rotation.State{"2026": rotation.Preferred, "2027": rotation.Created}},
+		{"import", day(2026, 11, 22), day(2026, 11, 23), "import", "2027", 5,
+			map[idp.Year]rotation.State{"2026": rotation.Preferred, "2027": rotation.Created}},
+		{"import a pair", day(2026, 11, 22), day(2026, 11, 23), "import a pair", "2027", 5,
+			map[idp.Year]rotation.State{"2026": rotation.Preferred, "2027": rotation.Created}},
+		{"revoke for a letter", day(2026, 11, 22), day(2026, 11, 23), "revoke", "2026", 5,
+			map[idp.Year]rotation.State{"2026": rotation.Revoked, "2026b": rotation.Preferred}},
+		{"revoke for the next year", day(2026, 11, 22), day(2027, 1, 20), "revoke", "2026", 2,
+			map[idp.Year]rotation.State{"2026": rotation.Revoked, "2027": rotation.Preferred}},
+		{"first start", day(2027, 1, 20), day(2027, 1, 20), "first start", "", 10,
+			map[idp.Year]rotation.State{"2026": rotation.Preferred, "2027": rotation.Created}},
+	}
+	for _, tt := range tests {
+		t.Run(tt.name, func(t *testing.T) {
+			t.Parallel()
+			d := doomed{Master: bytes.Repeat([]byte{7}, 32), Act: tt.act, Year: tt.year}
+			var err error
+			d.Signer, err = x509.MarshalPKCS8PrivateKey(signers[0]())
+			ok(t, err)
+			d.Foreign, err = x509.MarshalPKCS8PrivateKey(foreign())
+			ok(t, err)
+			template := t.TempDir()
+			before := d.prepare(t, template, tt.from, tt.until)
+			d.KillAt = -1
+			if d.dies(t, template) {
+				t.Fatal("it was to live")
+			}
+			after := d.look(t)
+			if diff := cmp.Diff(tt.want, states(after)); diff != "" {
+				t.Errorf("states without a kill (-want +got):\n%s", diff)
+			}
+			points := 0
+			for d.KillAt = 0; d.dies(t, template); d.KillAt++ {
+				points++
+				d.checkAfter(t, before, after)
+			}
+			if points < tt.points {
+				t.Errorf("it has %d points to die at, want %d at least", points, tt.points)
+			}
+		})
+	}
+}
+
+// prepare makes the installation that the doomed processes find.
+func (d *doomed) prepare(t *testing.T, folder string, from, until time.Time) rotation.Status {
+	t.Helper()
+	w := openWorld(t, folder, d.Master, from)
+	defer w.close()
+	if d.Act == "first start" {
+		d.Now = from
+		return rotation.Status{}
+	}
+	s := w.started()
+	w.run(until, s)
+	if d.Act == "automatic" {
+		w.turn(until.AddDate(0, 0, 1))
+	}
+	d.Now = w.clock()
+	if d.Act == "import" {
+		s.NewSigner = func(int) (crypto.Signer, error) { return foreign(), nil }
+		_, err := s.CSR(t.Context(), d.Year, "test", false)
+		ok(t, err)
+	}
+	return w.status(s)
+}
+
+// dies runs the process on a copy of the installation; false if it came to its
+// end.
+func (d *doomed) dies(t *testing.T, template string) bool {
+	t.Helper()
+	d.Folder = t.TempDir()
+	ok(t, os.CopyFS(d.Folder, os.DirFS(template)))
+	spec, err := json.Marshal(d)
+	ok(t, err)
+	self, err := os.Executable()
+	ok(t, err)
+	cmd := exec.CommandContext(t.Context(), self)
+	cmd.Env = append(os.Environ(), crashEnv+"="+string(spec))
+	out, err := cmd.CombinedOutput()
+	var exit *exec.ExitError
+	switch {
+	case err == nil:
+		return false
+	case errors.As(err, &exit) && exit.Sys().(syscall.WaitStatus).Signal() == syscall.SIGKILL:
+		return true
+	}
+	t.Fatalf("at point %d the process ended otherwise: %v\n%s", d.KillAt, err, out)
+	return false
+}
+
+// look is how the installation stands after a process that was not killed.
+func (d *doomed) look(t *testing.T) rotation.Status {
+	t.Helper()
+	w := openWorld(t, d.Folder, d.Master, d.Now)
+	defer w.close()
+	return w.status(w.served())
+}
+
+// served is a server's, after what it does at once when it starts.
+func (w *world) served() *rotator.Service {
+	w.t.Helper()
+	s := w.started()
+	ok(w.t, s.Tick(w.t.Context(), 0))
+	_, err := s.Automatic(w.t.Context())
+	ok(w.t, err)
+	return s
+}
+
+// checkAfter is the next start, and the step once more. before and after are
+// how things stood without a kill.
+func (d *doomed) checkAfter(t *testing.T, before, after rotation.Status) {
+	t.Helper()
+	w := openWorld(t, d.Folder, d.Master, d.Now)
+	defer w.close()
+	s := w.served()
+	w.sane(s, before)
+	for _, a := range w.status(s).Attention {
+		if same := func(o rotation.Attention) bool { return cmp.Equal(a, o) }; !slices.ContainsFunc(before.Attention, same) && !slices.ContainsFunc(after.Attention, same) {
+			t.Errorf("point %d: attention that neither state explains: %+v", d.KillAt, a)
+		}
+	}
+	err := d.act(t.Context(), s)
+	if refused := new(rotation.RefusedError); err != nil && !errors.As(err, &refused) {
+		t.Errorf("point %d: taken again: %v", d.KillAt, err)
+	}
+	w.sane(s, before)
+	now := w.status(s)
+	if diff := cmp.Diff(states(after), states(now)); diff != "" {
+		t.Errorf("point %d: states (-want +got):\n%s", d.KillAt, diff)
+	}
+	if d.Act == "csr" || strings.HasPrefix(d.Act, "import") {
+		w.waitsOrCertified(d)
+	}
+	if diff := cmp.Diff(after.Attention, now.Attention); diff != "" {
+		t.Errorf("point %d: attention (-want +got):\n%s", d.KillAt, diff)
+	}
+	w.chained()
+	if left, err := filepath.Glob(filepath.Join(d.Folder, "keys", ".tmp-*")); err != nil || len(left) > 0 {
+		t.Errorf("point %d: left over: %v %v", d.KillAt, left, err)
+	}
+}
+
+// waitsOrCertified checks that no certificate was made here for a key whose
+// certificate comes from elsewhere, and that the one that came is kept.
+func (w *world) waitsOrCertified(d *doomed) {
+	w.t.Helper()
+	keys, err := w.dir.Load()
+	ok(w.t, err)
+	k := keys[len(keys)-1]
+	if k.Year != d.Year || !k.Elsewhere || (k.Cert != nil) != (d.Act != "csr") {
+		w.t.Errorf("point %d: the key of %s is left as %+v", d.KillAt, d.Year, k)
+	}
+	if d.Act != "csr" && !foreign().PublicKey.Equal(k.Cert.PublicKey) {
+		w.t.Errorf("point %d: the certificate of %s is of another key", d.KillAt, d.Year)
+	}
+}
+
+// chained checks that the audit trail is whole, and tells of no step twice.
+func (w *world) chained() {
+	w.t.Helper()
+	records, err := w.store.AuditRecords(w.t.Context(), 0, 10000)
+	ok(w.t, err)
+	ok(w.t, audit.Verify(func(yield func(idp.AuditRecord, error) bool) {
+		for _, r := range records {
+			if !yield(r, nil) {
+				return
+			}
+		}
+	}))
+	once := map[string]bool{}
+	for _, r := range records {
+		what := string(r.Kind) + " " + string(r.Year)
+		if once[what] && r.Kind != "rotation.prefer" && r.Kind != "rotation.rollback" {
+			w.t.Errorf("the audit trail tells twice of %s", what)
+		}
+		once[what] = true
+	}
+}

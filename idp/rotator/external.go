@@ -1,0 +1,236 @@
+package rotator
+
+import (
+	"context"
+	"crypto"
+	"crypto/rand"
+	"crypto/x509"
+	"errors"
+	"fmt"
+	"time"
+
+	"vernal/certs"
+	"vernal/idp"
+	"vernal/idp/rotation"
+)
+
+// Request is a key that waits for its certificate.
+type Request struct {
+	*Outcome
+	// DER is the certification request (PKCS#10). It is nil in a dry run that
+	// would make the key.
+	DER []byte
+	// Made: the key was made now, or would be.
+	Made bool
+	// Span is what the certificate must cover.
+	Span rotation.Span
+}
+
+// Import is what came from elsewhere.
+type Import struct {
+	// Chain holds the certificate, and may hold others.
+	Chain []*x509.Certificate
+	// Signer is the private key; nil for the one that waits.
+	Signer crypto.Signer
+}
+
+// Imported is what an import did or, in a dry run, would do.
+type Imported struct {
+	*Outcome
+	Cert     *x509.Certificate
+	Warnings []certs.Finding
+	// Ignored are the others of the chain.
+	Ignored []*x509.Certificate
+}
+
+// CSR makes the key of a year, which then waits for a certificate from
+// elsewhere, and the request for that. For a key that waits already it makes the
+// request again and changes nothing.
+func (s *Service) CSR(ctx context.Context, y idp.Year, actor string, dryRun bool) (*Request, error) {
+	s.steps.Lock()
+	defer s.steps.Unlock()
+	h, now, err := s.current(ctx)
+	if err != nil {
+		return nil, err
+	}
+	step := rotation.Step{Kind: rotation.StepCSR, Year: y}
+	steps := []rotation.Step{step}
+	if r, _ := h.Record(y); r.KeyFault != "" {
+		// An authority may have the request of the recorded key already: a new key
+		// would make its certificate useless, without a word.
+		return nil, s.Policy.CheckStep(step, h, now)
+	} else if waits(h, y) {
+		steps = nil
+	}
+	k, err := s.Dir.LoadYear(y)
+	if err != nil {
+		return nil, err
+	}
+	if steps == nil {
+		if err := checkWaiting(h, step, k, now); err != nil {
+			return nil, err
+		}
+	}
+	r := &Request{Made: k == nil}
+	if r.Outcome, err = s.takeChosen(ctx, h, now, steps, actor, dryRun, s.prepare); err != nil {
+		return nil, err
+	}
+	r.Span = s.Policy.Span(h, y, now)
+	if k == nil {
+		if dryRun {
+			return r, nil
+		}
+		if k, err = s.Dir.LoadYear(y); err != nil {
+			return nil, err
+		}
+	}
+	if k == nil || k.Signer == nil || k.Cert != nil {
+		return nil, fmt.Errorf("signing key %s: no key waits in the folder", y)
+	}
+	r.DER, err = certs.Request(rand.Reader, k.Signer, y, s.Spec, s.BaseURL)
+	return r, err
+}
+
+// waits reports whether the year was made and has no certificate.
+func waits(h rotation.History, y idp.Year) bool {
+	r, made := h.Record(y)
+	return made && r.CertEndAt.IsZero() && r.RetiredAt.IsZero() && r.RevokedAt.IsZero()
+}
+
+// checkWaiting checks that the key in the folder is the recorded one, which
+// waits for its certificate. The one in memory can be, although its file was
+// lost or replaced since. The error is a *rotation.RefusedError.
+func checkWaiting(h rotation.History, step rotation.Step, k *certs.Key, now time.Time) error {
+	r, _ := h.Record(step.Year)
+	fault := rotation.KeyMissing
+	switch {
+	case k != nil && k.Signer != nil && (r.PublicKeySHA256 == "" || r.PublicKeySHA256 == certs.PublicKeySHA256(k.Signer.Public())):
+		return nil
+	case k != nil:
+		fault = rotation.KeyDiffers
+	}
+	return h.Refuse(step.Kind, step.Year, fault.Reason(step.Year), now)
+}
+
+// makeWaiting makes sure that a private key of the year waits in the folder.
+func (s *Service) makeWaiting(y idp.Year) (*certs.Key, error) {
+	k, err := s.Dir.LoadYear(y)
+	switch {
+	case err != nil:
+		return nil, err
+	case k != nil && (k.Cert != nil || k.Signer == nil):
+		return nil, fmt.Errorf("signing key %s: there is a certificate for it already", y)
+	case k != nil:
+		return k, nil
+	}
+	signer, err := s.newSigner(y)
+	if err != nil {
+		return nil, fmt.Errorf("signing key %s: %w", y, err)
+	}
+	k = &certs.Key{Year: y, Signer: signer, Elsewhere: true}
+	err = s.Dir.Save(k)
+	if !errors.Is(err, idp.ErrExists) {
+		return k, err
+	}
+	k, err = s.Dir.LoadYear(y) // another server was faster
+	if err == nil && (k == nil || k.Signer == nil) {
+		err = fmt.Errorf("signing key %s: no key waits in the folder", y)
+	}
+	return k, err
+}
+
+// Import takes a certificate from elsewhere: for the key that waits, or with its
+// own. A step that the rules refuse gives a *rotation.RefusedError, a certificate
+// that is not good for the year a *certs.ImportError.
+func (s *Service) Import(ctx context.Context, y idp.Year, in Import, actor string, dryRun bool) (*Imported, error) {
+	s.steps.Lock()
+	defer s.steps.Unlock()
+	h, now, err := s.current(ctx)
+	if err != nil {
+		return nil, err
+	}
+	keys, err := s.Dir.Load()
+	var damaged *certs.DamagedError
+	if err != nil && !errors.As(err, &damaged) {
+		return nil, err
+	}
+	if len(in.Chain) == 0 {
+		return nil, errors.New("import: no certificate")
+	}
+	// A step that is refused whatever the certificate is comes first.
+	may := rotation.Step{Kind: rotation.StepImport, Year: y, CertEndAt: now.AddDate(1, 0, 0)}
+	if in.Signer != nil {
+		may.PublicKeySHA256 = certs.PublicKeySHA256(in.Signer.Public())
+	}
+	if err := s.Policy.CheckStep(may, h, now); err != nil {
+		return nil, err
+	}
+	there, err := s.Dir.LoadYear(y)
+	if err != nil {
+		return nil, err
+	}
+	if waits(h, y) && in.Signer == nil {
+		if err := checkWaiting(h, may, there, now); err != nil {
+			return nil, err
+		}
+	}
+	signer, refused := importSigner(in.Signer, there)
+	if refused != "" {
+		return nil, h.Refuse(rotation.StepImport, y, rotation.Reason{Code: refused}, now)
+	}
+	i := &Imported{}
+	i.Cert, i.Ignored = certs.Pick(in.Chain, signer.Public())
+	recorded := map[idp.Year]string{}
+	for _, r := range h.Records {
+		recorded[r.Year] = r.PublicKeySHA256
+	}
+	problems, warnings := certs.CheckImport(certs.Foreign{
+		Year: y, Cert: i.Cert, Public: signer.Public(), Others: keys, Recorded: recorded, Span: certs.Span(s.Policy.Span(h, y, now)),
+	}, now)
+	if len(problems) > 0 {
+		return nil, &certs.ImportError{Year: y, Problems: problems, Warnings: warnings}
+	}
+	i.Warnings = warnings
+	k := &certs.Key{Year: y, Signer: signer, Cert: i.Cert, Elsewhere: true}
+	step := rotation.Step{Kind: rotation.StepImport, Year: y}
+	identify(&step, k)
+	steps := []rotation.Step{step}
+	i.Outcome, err = s.takeChosen(ctx, h, now, steps, actor, dryRun, func(rotation.Step, time.Time) (*certs.Key, error) {
+		return k, s.Dir.Save(k)
+	})
+	if err != nil {
+		return nil, err
+	}
+	return i, nil
+}
+
+// importSigner returns the private key that an import is about, or why it is refused.
+func importSigner(given crypto.Signer, there *certs.Key) (crypto.Signer, rotation.ReasonCode) {
+	switch {
+	case there != nil && (there.Cert != nil || there.Signer == nil):
+		return nil, rotation.RefusedFolderHasCert
+	case there == nil && given == nil:
+		return nil, rotation.RefusedNoKeyWaits
+	case there == nil:
+		return given, ""
+	case given == nil || sameSigner(given, there.Signer):
+		return there.Signer, ""
+	}
+	return nil, rotation.RefusedOtherKeyWaits
+}
+
+func sameSigner(a, b crypto.Signer) bool {
+	pub, ok := a.Public().(interface{ Equal(crypto.PublicKey) bool })
+	return ok && pub.Equal(b.Public())
+}
+
+// Exported puts on record that the proof of a year was given out. Nothing is
+// signed before that.
+func (s *Service) Exported(ctx context.Context, y idp.Year, actor string) error {
+	_, err := s.update(ctx, func(h rotation.History) (rotation.History, error) { return h, nil },
+		idp.AuditEvent{Kind: idp.AuditRotationExport, Outcome: "ok", Actor: actor, Year: y})
+	if err != nil {
+		return fmt.Errorf("write the rotation: %w", err)
+	}
+	return nil
+}

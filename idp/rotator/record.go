@@ -1,0 +1,117 @@
+package rotator
+
+import (
+	"context"
+	"encoding/json"
+	"fmt"
+	"time"
+
+	"vernal/idp"
+	"vernal/idp/rotation"
+)
+
+// read is the history in the store; empty before the first start.
+func (s *Service) read(ctx context.Context) (rotation.History, error) {
+	doc, err := s.Store.Rotation(ctx)
+	if err != nil {
+		return rotation.History{}, fmt.Errorf("read the rotation: %w", err)
+	}
+	h, err := decode(doc)
+	return h.WithFaults(s.faults.all()), err
+}
+
+func decode(doc []byte) (h rotation.History, err error) {
+	if doc == nil {
+		return h, nil
+	}
+	if err := json.Unmarshal(doc, &h); err != nil {
+		return h, fmt.Errorf("the rotation's history in the store is damaged: %w", err)
+	}
+	return h, nil
+}
+
+// EndedYears are the years that are retired or revoked by the rotation's
+// document in the store, oldest first; none for a nil document.
+func EndedYears(doc []byte) (years []idp.Year, err error) {
+	h, err := decode(doc)
+	if err != nil {
+		return nil, err
+	}
+	for _, r := range h.Records {
+		if !r.RetiredAt.IsZero() || !r.RevokedAt.IsZero() {
+			years = append(years, r.Year)
+		}
+	}
+	return years, nil
+}
+
+// update changes the history in one transaction and returns it. change gets it
+// with the uses until now, so a step is decided again by all that was used before
+// it is recorded. While the uses are unknown, no year is retired: that is the
+// error then. An error of change is returned as it is.
+func (s *Service) update(ctx context.Context, change func(rotation.History) (rotation.History, error), events ...idp.AuditEvent) (rotation.History, error) {
+	uses, unknown := s.lastUses(ctx)
+	return s.write(ctx, func(h rotation.History) (rotation.History, error) {
+		before := uses.apply(h)
+		after, err := change(before)
+		if err == nil && unknown != nil && retires(before, after) {
+			return before, unknown
+		}
+		return after, err
+	}, events...)
+}
+
+// write changes the history in one transaction and returns it.
+func (s *Service) write(ctx context.Context, change func(rotation.History) (rotation.History, error), events ...idp.AuditEvent) (h rotation.History, err error) {
+	err = s.Store.UpdateRotation(ctx, func(old []byte) ([]byte, error) {
+		if h, err = decode(old); err != nil {
+			return nil, err
+		}
+		if h, err = change(h.WithFaults(s.faults.all())); err != nil {
+			return nil, err
+		}
+		// Faults are of this process and its folder, not of the installation.
+		return json.Marshal(h.WithFaults(nil))
+	}, events...)
+	return h, err
+}
+
+// event is what a step tells the audit trail.
+func event(step rotation.Step, actor string) idp.AuditEvent {
+	detail := map[string]string{}
+	for name, value := range map[string]string{
+		"reason": step.Reason, "why": string(step.Why.Code), "why_args": step.Why.Args.JSON(),
+		"certificate_end_at": moment(step.CertEndAt), "until": moment(step.Until),
+	} {
+		if value != "" {
+			detail[name] = value
+		}
+	}
+	addIdentity(detail, step.CertificateSHA256, step.PublicKeySHA256)
+	if step.Force {
+		detail["force"] = "true"
+	}
+	if len(detail) == 0 {
+		detail = nil
+	}
+	return idp.AuditEvent{Kind: idp.RotationAuditKind(string(step.Kind)), Outcome: "ok", Actor: actor, Year: step.Year, Detail: detail}
+}
+
+// addIdentity adds which certificate an event is about or, while a key waits for
+// its certificate, which public key.
+func addIdentity(detail map[string]string, certSHA256, publicKeySHA256 string) {
+	switch {
+	case certSHA256 != "":
+		detail["certificate_sha256"] = certSHA256
+	case publicKeySHA256 != "":
+		detail["public_key_sha256"] = publicKeySHA256
+	}
+}
+
+// moment is a time for the audit trail; "" for the zero one.
+func moment(t time.Time) string {
+	if t.IsZero() {
+		return ""
+	}
+	return t.UTC().Format(time.RFC3339)
+}

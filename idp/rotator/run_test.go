@@ -1,0 +1,97 @@
+package rotator_test
+
+import (
+	"bytes"
+	"context"
+	"crypto/rand"
+	"log/slog"
+	"strings"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"vernal/certs"
+	"vernal/idp"
+	"vernal/idp/keyring"
+	"vernal/idp/rotation"
+	"vernal/idp/rotator"
+	"vernal/idp/seal"
+)
+
+// memory is the least of a store.
+type memory struct{ doc []byte }
+
+// lastUses are a ledger's.
+type lastUses map[idp.Year]time.Time
+
+func (l lastUses) LastUses(context.Context) (map[idp.Year]time.Time, error) { return l, nil }
+
+func (l lastUses) Users(context.Context, idp.Year, time.Time) ([]idp.EntityID, error) {
+	return nil, nil
+}
+
+func (m *memory) Rotation(context.Context) ([]byte, error) { return m.doc, nil }
+
+func (m *memory) UpdateRotation(_ context.Context, change func([]byte) ([]byte, error), _ ...idp.AuditEvent) error {
+	doc, err := change(m.doc)
+	if err == nil {
+		m.doc = doc
+	}
+	return err
+}
+
+// A server that runs counts its time, logs once a day what needs attention, takes
+// the steps that are due, and records the last uses when it ends.
+func TestRun(t *testing.T) {
+	t.Parallel()
+	var master [32]byte
+	rand.Read(master[:])
+	key, err := seal.NewMaster(master[:])
+	ok(t, err)
+	folder := t.TempDir()
+	synctest.Test(t, func(t *testing.T) {
+		var log bytes.Buffer
+		policy := rotation.DefaultPolicy()
+		policy.Manual = true
+		uses := lastUses{}
+		begin := time.Now()
+		s := &rotator.Service{
+			Uses:  uses,
+			Store: &memory{}, Dir: certs.OpenDir(folder, seal.NewMasters(key)), Ring: keyring.NewRing(policy), Policy: policy,
+			BaseURL: "https://login.example.gov", Clock: time.Now, NewSigner: newSigner,
+			Uptime: func() time.Duration { return time.Since(begin) },
+			Log:    slog.New(slog.NewTextHandler(&log, &slog.HandlerOptions{Level: slog.LevelWarn})),
+		}
+		ok(t, s.Begin(t.Context())) // the bubble's clock begins on 1 January 2000
+		ctx, stop := context.WithCancel(t.Context())
+		ended := make(chan struct{})
+		go func() {
+			s.Run(ctx)
+			close(ended)
+		}()
+		time.Sleep(49*time.Hour + 30*time.Second)
+		synctest.Wait()
+		if n := strings.Count(log.String(), "code=step_soon"); n != 3 {
+			t.Errorf("a reminder came %d times in two days:\n%s", n, log.String())
+		}
+		at := time.Now().UTC()
+		uses["1999"] = at
+		stop()
+		<-ended
+		st, err := s.Status(t.Context())
+		ok(t, err)
+		if st.Clock.Running != 49*time.Hour+30*time.Second {
+			t.Errorf("running time %v", st.Clock.Running)
+		}
+		// A server that starts now reads what was written.
+		next := &rotator.Service{
+			Uses:  lastUses{},
+			Store: s.Store, Dir: s.Dir, Ring: keyring.NewRing(policy), Policy: policy,
+			BaseURL: s.BaseURL, Clock: time.Now, Log: s.Log,
+		}
+		ok(t, next.Start(t.Context()))
+		if st, err = next.Status(t.Context()); err != nil || !st.Years[0].UsedAt.Equal(at) || st.Years[0].QuietFrom != st.Clock.Running {
+			t.Errorf("last use: %+v, %v", st.Years[0], err)
+		}
+	})
+}

@@ -1,0 +1,178 @@
+package rotator
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"time"
+
+	"vernal/certs"
+	"vernal/idp"
+	"vernal/idp/keyring"
+	"vernal/idp/rotation"
+)
+
+// ErrNoHistory is returned by Start where the store records no year. It matches
+// keyring.ErrNoSigner.
+var ErrNoHistory = fmt.Errorf("no year is recorded: %w", keyring.ErrNoSigner)
+
+// Start completes what a crash left and sets the Ring. Where a year is recorded and
+// none is preferred it takes the steps of a first start, in manual mode too, but
+// none where keys are external: the operator who brings the first one takes its
+// steps.
+//
+// A store without a recorded year is ErrNoHistory, unless keys are external: keys
+// and dates do not say which certificate service providers trust.
+//
+// If the error matches keyring.ErrNoSigner, the preferred year cannot sign, or no
+// year is preferred: nothing can be served, but steps can be taken.
+func (s *Service) Start(ctx context.Context) error { return s.start(ctx, false) }
+
+// Begin is Start for a new installation: the keys that are there were just made for
+// it and are recorded, see rotation.Policy.Begin. Where a year is recorded already it is
+// Start.
+func (s *Service) Begin(ctx context.Context) error { return s.start(ctx, true) }
+
+func (s *Service) start(ctx context.Context, first bool) error {
+	s.steps.Lock()
+	defer s.steps.Unlock()
+	now := s.Clock.Now()
+	s.countedTo = s.uptime()
+	h, err := s.read(ctx)
+	if err != nil {
+		return err
+	}
+	if len(h.Records) == 0 && !first && s.Policy.KeySource != rotation.SourceImport {
+		s.show(h, nil, nil)
+		return fmt.Errorf("start the rotation: %w", ErrNoHistory)
+	}
+	keys, err := s.Dir.Load()
+	var damaged *certs.DamagedError
+	if err != nil && (!errors.As(err, &damaged) || len(h.Records) == 0) {
+		// Without a record, a damaged year could be the preferred one.
+		return fmt.Errorf("start the rotation: %w; restore keys/ from a backup, or move the files of that year away", err)
+	}
+	if keys, err = s.complete(h, keys, now); err != nil {
+		return err
+	}
+	if len(keys)+len(h.Records) > 0 || h.Clock != (rotation.Clock{}) {
+		if h, err = s.adopt(ctx, h, keys, now); err != nil {
+			return err
+		}
+	}
+	s.findUndestroyed(h, keys, damaged)
+	s.show(h, s.openable(keys, damaged), damagedYears(damaged))
+	s.reportFaults(ctx, damaged)
+	if err := s.destroyEnded(ctx); err != nil {
+		s.Log.LogAttrs(ctx, slog.LevelError, "rotation: a key is not destroyed yet and will be tried again", slog.String("error", err.Error()))
+	}
+	if h.Preferred == "" && s.Policy.KeySource != rotation.SourceImport {
+		policy := s.Policy
+		policy.Manual = false
+		if _, err := s.automatic(ctx, policy, now); err != nil {
+			return err
+		}
+		h = s.shown
+	}
+	if h.Preferred == "" {
+		return fmt.Errorf("start the rotation: no year is preferred: %w", keyring.ErrNoSigner)
+	}
+	if damaged != nil {
+		err = damaged
+	}
+	if err := s.unable(err); err != nil {
+		return fmt.Errorf("start the rotation: %w", err)
+	}
+	return nil
+}
+
+// findUndestroyed notes the keys that are still there although their end is
+// recorded.
+func (s *Service) findUndestroyed(h rotation.History, keys []*certs.Key, damaged *certs.DamagedError) {
+	for _, k := range keys {
+		if r, _ := h.Record(k.Year); k.Signer != nil && !r.KeyDestroyedAt.IsZero() {
+			s.mustDestroy(k.Year)
+		}
+	}
+	for _, d := range damagedYears(damaged) {
+		if r, _ := h.Record(d.Year); !r.KeyDestroyedAt.IsZero() {
+			s.mustDestroy(d.Year)
+		}
+	}
+}
+
+// reportFaults logs what is wrong with the folder.
+func (s *Service) reportFaults(ctx context.Context, damaged *certs.DamagedError) {
+	for _, d := range damagedYears(damaged) {
+		s.Log.LogAttrs(ctx, slog.LevelError, "rotation: the key files of a year are damaged", slog.String("year", string(d.Year)),
+			slog.String("error", d.Err.Error()))
+	}
+	for y, f := range s.faults.all() {
+		s.Log.LogAttrs(ctx, slog.LevelError, "rotation: a year is closed", slog.String("year", string(y)),
+			slog.String("fault", string(f)))
+	}
+}
+
+// complete makes the certificates of private keys whose create was interrupted.
+// A key that is recorded without a certificate waits for an external one, as
+// does every key where keys are external.
+func (s *Service) complete(h rotation.History, keys []*certs.Key, now time.Time) ([]*certs.Key, error) {
+	if s.Policy.KeySource == rotation.SourceImport {
+		return keys, nil
+	}
+	for i, k := range keys {
+		if _, known := h.Record(k.Year); known || k.Cert != nil || k.Elsewhere {
+			continue
+		}
+		step := s.Policy.CreateStep(h, k.Year, now)
+		if !step.CertEndAt.After(now) {
+			continue // its time has passed; it stays a key that nothing was done with
+		}
+		var err error
+		if keys[i], err = s.makeKey(step, now); err != nil {
+			return nil, err
+		}
+		s.Log.LogAttrs(context.Background(), slog.LevelWarn, "rotation: the create of a year was interrupted, and is completed now",
+			slog.String("year", string(k.Year)))
+	}
+	return keys, nil
+}
+
+// adopt brings the history in line with the keys.
+func (s *Service) adopt(ctx context.Context, before rotation.History, keys []*certs.Key, now time.Time) (rotation.History, error) {
+	made := make([]rotation.Made, len(keys))
+	for i, k := range keys {
+		made[i] = keyring.MadeOf(k)
+	}
+	change := func(h rotation.History) rotation.History {
+		if len(h.Records) == 0 && s.Policy.KeySource != rotation.SourceImport { // start lets Begin alone get here
+			return s.Policy.Begin(made, now)
+		}
+		return s.Policy.Adopt(h, made, now)
+	}
+	h, err := s.update(ctx, func(h rotation.History) (rotation.History, error) { return change(h), nil }, adoptEvents(before, change(before), now)...)
+	if err != nil {
+		return h, fmt.Errorf("write the rotation: %w", err)
+	}
+	return h, nil
+}
+
+// adoptEvents says what an adoption found.
+func adoptEvents(before, after rotation.History, now time.Time) (events []idp.AuditEvent) {
+	for _, r := range after.Records {
+		was, known := before.Record(r.Year)
+		e := idp.AuditEvent{Outcome: "ok", Actor: "server", Year: r.Year}
+		switch {
+		case !known:
+			e.Kind, e.Detail = idp.AuditRotationAdopt, map[string]string{"state": string(after.State(r.Year, now))}
+			addIdentity(e.Detail, r.CertificateSHA256, r.PublicKeySHA256)
+		case was.KeyDestroyedAt.IsZero() && !r.KeyDestroyedAt.IsZero():
+			e.Kind, e.Detail = idp.AuditRotationDestroy, map[string]string{"why": string(rotation.WhyKeyFoundGone)}
+		default:
+			continue
+		}
+		events = append(events, e)
+	}
+	return events
+}

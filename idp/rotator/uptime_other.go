@@ -1,0 +1,8 @@
+//go:build !linux
+
+package rotator
+
+import "time"
+
+// uptime is not there: systemUptime uses Go's monotonic clock.
+func uptime() (time.Duration, bool) { return 0, false }

@@ -1,0 +1,122 @@
+package rotator_test
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"maps"
+	"slices"
+	"testing"
+	"time"
+
+	"github.com/google/go-cmp/cmp"
+
+	"vernal/idp"
+	"vernal/idp/rotation"
+	"vernal/idp/usage"
+)
+
+// named is a ledger whose users a test names.
+type named struct {
+	*usage.Ledger
+	users func(y idp.Year, since time.Time) ([]idp.EntityID, error)
+}
+
+func (n named) Users(_ context.Context, y idp.Year, since time.Time) ([]idp.EntityID, error) {
+	return n.users(y, since)
+}
+
+// The SPs that keep a year from being retired are named where the step is refused
+// and where it waits. That they cannot be read changes nothing else.
+func TestUsersAreNamed(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t, day(2026, 11, 22))
+	s := w.started()
+	w.run(day(2027, 6, 20), s)
+	w.use(s, "2026")
+	ledger := s.Uses.(*usage.Ledger)
+	w.run(day(2027, 7, 1), s)
+	used := day(2027, 6, 20)
+	tests := []struct {
+		name  string
+		stood int // days for which the server stood still
+		users []idp.EntityID
+		err   error
+		since time.Time
+	}{
+		{"one", 0, []idp.EntityID{"urn:a"}, nil, day(2027, 6, 17)},
+		{"many", 0, []idp.EntityID{"a", "b", "c", "d", "e", "f", "g"}, nil, day(2027, 6, 17)},
+		{"nobody that is registered", 0, nil, nil, day(2027, 6, 17)},
+		{"the users cannot be read", 0, nil, errors.New("disk"), day(2027, 6, 17)},
+		{"the last use is longer ago than that", 20, []idp.EntityID{"urn:a"}, nil, used},
+	}
+	for _, tt := range tests {
+		t.Run(tt.name, func(t *testing.T) {
+			w.turn(day(2027, 7, 1).AddDate(0, 0, tt.stood))
+			var since time.Time
+			s.Uses = named{ledger, func(y idp.Year, at time.Time) ([]idp.EntityID, error) {
+				since = at
+				if y != "2026" {
+					t.Errorf("asked for %s", y)
+				}
+				return tt.users, tt.err
+			}}
+			_, err := s.Take(t.Context(), rotation.Step{Kind: rotation.StepRetire, Year: "2026"}, "test", true)
+			var refused *rotation.RefusedError
+			if !errors.As(err, &refused) || !refused.Because.IsUse() || !since.Equal(tt.since) {
+				t.Fatalf("retire: %v, asked since %s", err, since)
+			}
+			if diff := cmp.Diff(tt.users, refused.Because.Args.SPs); diff != "" {
+				t.Errorf("users (-want +got):\n%s", diff)
+			}
+			held := w.status(s).Attention
+			i := len(held) - 1
+			if i < 0 || held[i].Code != rotation.StepHeld || !held[i].IsUse() || !slices.Equal(held[i].Because[0].Args.SPs, tt.users) {
+				t.Errorf("attention: %v", held)
+			}
+		})
+	}
+}
+
+// A retirement that is forced is on record with the reason and with whom it cuts
+// off; a force that was not needed names nobody.
+func TestForcedRetirementIsOnRecord(t *testing.T) {
+	t.Parallel()
+	many := make([]idp.EntityID, 30)
+	for n := range many {
+		many[n] = idp.EntityID(fmt.Sprintf("urn:%02d", n))
+	}
+	tests := []struct {
+		name  string
+		used  bool
+		users []idp.EntityID
+		want  map[string]string
+	}{
+		{"two use it", true, []idp.EntityID{"urn:a", "urn:b"}, map[string]string{"users": "2", "used_by": "urn:a, urn:b"}},
+		{"nobody that is registered", true, nil, nil},
+		{"unused for 14 days", false, []idp.EntityID{"urn:a"}, nil},
+		{"many", true, many, map[string]string{"users": "30", "used_by": "urn:00, urn:01, urn:02, urn:03, urn:04, urn:05, urn:06, " +
+			"urn:07, urn:08, urn:09, urn:10, urn:11, urn:12, urn:13, urn:14, urn:15, urn:16, urn:17, urn:18, urn:19"}},
+	}
+	for _, tt := range tests {
+		t.Run(tt.name, func(t *testing.T) {
+			t.Parallel()
+			w := newWorld(t, day(2026, 11, 22))
+			s := w.started()
+			w.run(day(2027, 6, 20), s)
+			if tt.used {
+				w.use(s, "2026")
+			}
+			s.Uses = named{s.Uses.(*usage.Ledger), func(idp.Year, time.Time) ([]idp.EntityID, error) { return tt.users, nil }}
+			w.take(s, rotation.Step{Kind: rotation.StepRetire, Year: "2026", Force: true, Reason: "the rest was told by telephone"})
+			records, err := w.store.AuditRecords(t.Context(), 0, 1000)
+			ok(t, err)
+			last := records[len(records)-1]
+			want := map[string]string{"force": "true", "reason": "the rest was told by telephone"}
+			maps.Copy(want, tt.want)
+			if diff := cmp.Diff(want, last.Detail); diff != "" || last.Kind != "rotation.retire" || last.Year != "2026" || last.Actor != "test" {
+				t.Errorf("%s of %s by %s (-want +got):\n%s", last.Kind, last.Year, last.Actor, diff)
+			}
+		})
+	}
+}

@@ -1,0 +1,212 @@
+package rotator_test
+
+import (
+	"context"
+	"errors"
+	"slices"
+	"sync"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"vernal/idp"
+	"vernal/idp/keyring"
+	"vernal/idp/rotation"
+	"vernal/idp/rotator"
+	"vernal/idp/usage"
+)
+
+// retirement is the error of retiring the year by hand.
+func retirement(t *testing.T, s *rotator.Service, y idp.Year, dryRun bool) error {
+	t.Helper()
+	_, err := s.Take(t.Context(), rotation.Step{Kind: rotation.StepRetire, Year: y}, "test", dryRun)
+	return err
+}
+
+func wantUsed(t *testing.T, what string, err error) {
+	t.Helper()
+	var refused *rotation.RefusedError
+	if !errors.As(err, &refused) || !refused.Because.IsUse() {
+		t.Errorf("%s: %v, want a refusal because the year is used", what, err)
+	}
+}
+
+func wantState(t *testing.T, what string, w *world, s *rotator.Service, y idp.Year, want rotation.State) {
+	t.Helper()
+	if got := states(w.status(s))[y]; got != want {
+		t.Errorf("%s: %s is %s, want %s", what, y, got, want)
+	}
+}
+
+// A server is killed after the ledger wrote a use and before the rotation's Tick
+// recorded it. The next server counts 14 days without use from its start, as the
+// use was the last that is known.
+func TestUseSurvivesKillBeforeTick(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t, day(2026, 11, 22))
+	killed := w.started()
+	w.run(day(2027, 6, 30), killed) // 2026 is unused, and can be retired
+	w.turn(day(2027, 6, 30).Add(23 * time.Hour))
+	ok(t, retirement(t, killed, "2026", true))
+	w.use(killed, "2026")
+	ok(t, killed.Uses.(*usage.Ledger).Flush(t.Context()))
+
+	w.turn(day(2027, 7, 1))
+	next := w.started()
+	wantUsed(t, "at once", retirement(t, next, "2026", false))
+	ok(t, next.Tick(t.Context(), 0))
+	if r := w.status(next).Years[0]; !r.UsedAt.Equal(day(2027, 6, 30).Add(23*time.Hour)) || r.QuietFrom != w.status(next).Clock.Running {
+		t.Errorf("after the first Tick: used at %s, quiet from %s of %s", r.UsedAt, r.QuietFrom, w.status(next).Clock.Running)
+	}
+	w.run(day(2027, 7, 14), next)
+	wantState(t, "13 days later", w, next, "2026", rotation.Grace)
+	w.run(day(2027, 7, 15), next)
+	wantState(t, "14 days later", w, next, "2026", rotation.Retired)
+}
+
+// Of two servers on one store, one sees all the use of a year. The other does not
+// retire it.
+func TestOtherServersUsesKeepYear(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t, day(2026, 11, 22))
+	here, there := w.started(), w.started()
+	w.run(day(2027, 6, 30), here)
+	for w.clock().Before(day(2027, 8, 1)) {
+		w.use(there, "2026")
+		ok(t, there.Uses.(*usage.Ledger).Flush(t.Context()))
+		w.run(w.clock().AddDate(0, 0, 1), here)
+		wantState(t, w.clock().String(), w, here, "2026", rotation.Grace)
+		wantUsed(t, "by hand", retirement(t, here, "2026", false))
+	}
+	w.run(day(2027, 8, 14), here)
+	wantState(t, "13 days after the last use", w, here, "2026", rotation.Grace)
+	w.run(day(2027, 8, 15), here)
+	wantState(t, "14 days after the last use", w, here, "2026", rotation.Retired)
+}
+
+// asked is a ledger in which something happens after it was first asked.
+type asked struct {
+	*usage.Ledger
+	then func()
+}
+
+func (a *asked) LastUses(ctx context.Context) (map[idp.Year]time.Time, error) {
+	last, err := a.Ledger.LastUses(ctx)
+	a.then()
+	return last, err
+}
+
+// A retirement that was allowed is decided again when it is recorded, with the
+// uses that were noted meanwhile.
+func TestUseBeforeRecordKeepsYear(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t, day(2026, 11, 22))
+	s := w.started()
+	w.run(day(2027, 6, 30), s)
+	ok(t, retirement(t, s, "2026", true))
+	s.Uses = &asked{s.Uses.(*usage.Ledger), sync.OnceFunc(func() { w.use(s, "2026") })}
+	wantUsed(t, "recorded", retirement(t, s, "2026", false))
+	wantState(t, "afterwards", w, s, "2026", rotation.Grace)
+}
+
+// unreadable is a store whose documents cannot be read.
+type unreadable struct{ idp.DocumentStore }
+
+var errUnreadable = errors.New("disk is broken")
+
+func (unreadable) Document(context.Context, string, string) ([]byte, error) {
+	return nil, errUnreadable
+}
+
+func (unreadable) Documents(context.Context, string) ([]idp.Document, error) {
+	return nil, errUnreadable
+}
+
+// While the ledger of uses cannot be read, no year is retired, forced or not. The
+// running time counts, other steps are taken, and years are closed.
+func TestUnreadableLedgerRetiresNothing(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t, day(2026, 11, 22))
+	s, other := w.started(), w.started()
+	w.run(day(2027, 6, 30), s)
+	w.turn(day(2027, 7, 1)) // the day on which 2026 is retired
+	ledger := s.Uses.(*usage.Ledger)
+	ledger.Store = unreadable{w.store}
+
+	before := w.status(s).Clock.Running
+	if err := s.Tick(t.Context(), 24*time.Hour); !errors.Is(err, errUnreadable) {
+		t.Errorf("tick: %v", err)
+	}
+	if st := w.status(s); st.Clock.Running != before+24*time.Hour || !st.Clock.SeenAt.Equal(day(2027, 7, 1)) {
+		t.Errorf("the clock stands at %+v", st.Clock)
+	}
+	for range 2 {
+		if taken, err := s.Automatic(t.Context()); !errors.Is(err, errUnreadable) || len(taken) > 0 {
+			t.Errorf("automatic: %v, %v", taken, err)
+		}
+	}
+	all := w.status(s).Attention
+	if !slices.ContainsFunc(all, func(a rotation.Attention) bool { return a.Code == rotation.StepFailed && a.Year == "2026" }) {
+		t.Errorf("attention: %+v", all)
+	}
+	for _, dryRun := range []bool{true, false} {
+		for _, force := range []bool{true, false} {
+			step := rotation.Step{Kind: rotation.StepRetire, Year: "2026", Force: force, Reason: "test"}
+			if _, err := s.Take(t.Context(), step, "test", dryRun); !errors.Is(err, errUnreadable) {
+				t.Errorf("retire, force %v, dry run %v: %v", force, dryRun, err)
+			}
+		}
+		if _, err := s.Retire(t.Context(), rotation.Step{Kind: rotation.StepRetire, Year: "2026"}, "test", dryRun); !errors.Is(err, errUnreadable) {
+			t.Errorf("retire and destroy, dry run %v: %v", dryRun, err)
+		}
+	}
+	w.take(s, rotation.Step{Kind: rotation.StepCreate, Year: "2028"})
+	if _, err := s.Take(t.Context(), rotation.Step{Kind: rotation.StepRevoke, Year: "2028", Reason: "leaked"}, "test", false); err != nil {
+		t.Errorf("revoke: %v", err)
+	}
+	wantState(t, "revoked", w, s, "2028", rotation.Revoked)
+	wantState(t, "not retired", w, s, "2026", rotation.Grace)
+
+	// Another server, which can read, ends the year: it is closed here, too.
+	ok(t, retirement(t, other, "2026", false))
+	if err := s.Tick(t.Context(), 0); !errors.Is(err, errUnreadable) {
+		t.Errorf("tick: %v", err)
+	}
+	if e, _ := s.Ring.Lookup("2026", w.clock()); e.State != rotation.Retired {
+		t.Errorf("2026 is %s to requests", e.State)
+	}
+}
+
+// Running time is recorded once, whatever else of a Tick fails: more running time
+// than there was would retire a year in use.
+func TestRunningTimeIsRecordedOnce(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t, day(2026, 11, 22))
+	synctest.Test(t, func(t *testing.T) {
+		policy := rotation.DefaultPolicy()
+		policy.Manual = true
+		broken := newLedger(w.store, time.Now)
+		broken.Store = unreadable{w.store}
+		begin := time.Now()
+		s := &rotator.Service{
+			Uptime: func() time.Duration { return time.Since(begin) },
+			Uses:   broken, Store: &memory{}, Dir: w.dir, Ring: keyring.NewRing(policy), Policy: policy,
+			BaseURL: "https://login.example.gov", Clock: time.Now, NewSigner: newSigner, Log: broken.Log,
+		}
+		ok(t, s.Begin(t.Context()))
+		ctx, stop := context.WithCancel(t.Context())
+		ended := make(chan struct{})
+		go func() {
+			s.Run(ctx)
+			close(ended)
+		}()
+		time.Sleep(time.Hour) // the bubble's clock
+		stop()
+		<-ended
+		st, err := s.Status(t.Context())
+		ok(t, err)
+		if st.Clock.Running != time.Hour {
+			t.Errorf("running time %v after an hour", st.Clock.Running)
+		}
+	})
+}

@@ -1,0 +1,262 @@
+package rotator_test
+
+import (
+	"context"
+	"crypto"
+	"crypto/rand"
+	"crypto/rsa"
+	"encoding/json"
+	"errors"
+	"log/slog"
+	"path/filepath"
+	"strings"
+	"sync"
+	"sync/atomic"
+	"testing"
+	"time"
+
+	"vernal/certs"
+	"vernal/idp"
+	"vernal/idp/keyring"
+	"vernal/idp/rotation"
+	"vernal/idp/rotator"
+	"vernal/idp/seal"
+	"vernal/idp/sp"
+	"vernal/idp/store/bolt"
+	"vernal/idp/usage"
+)
+
+// world is an installation: a real store, a real folder of keys, and a clock.
+type world struct {
+	t      *testing.T
+	policy rotation.Policy
+	store  *bolt.Store
+	dir    *certs.Dir
+	close  func() // at the end of the test at the latest
+
+	mu  sync.Mutex
+	now time.Time
+}
+
+func newWorld(t *testing.T, now time.Time) *world {
+	t.Helper()
+	var master [32]byte
+	rand.Read(master[:])
+	return openWorld(t, t.TempDir(), master[:], now)
+}
+
+// openWorld opens the installation in a folder, or makes it.
+func openWorld(t *testing.T, folder string, master []byte, now time.Time) *world {
+	t.Helper()
+	w := &world{t: t, policy: rotation.DefaultPolicy(), now: now}
+	var err error
+	w.store, w.dir, err = openFolder(folder, master, w.clock)
+	ok(t, err)
+	w.close = sync.OnceFunc(func() { ok(t, w.store.Close()) })
+	t.Cleanup(w.close)
+	return w
+}
+
+func openFolder(folder string, master []byte, clock idp.Clock) (*bolt.Store, *certs.Dir, error) {
+	key, err := seal.NewMaster(master)
+	if err != nil {
+		return nil, nil, err
+	}
+	masters := seal.NewMasters(key)
+	store, err := bolt.Open(filepath.Join(folder, "vernal.db"), bolt.Options{Masters: masters, Clock: clock})
+	return store, certs.OpenDir(filepath.Join(folder, "keys"), masters), err
+}
+
+func ok(t *testing.T, err error) {
+	t.Helper()
+	if err != nil {
+		t.Fatal(err)
+	}
+}
+
+func day(y int, m time.Month, d int) time.Time { return time.Date(y, m, d, 0, 0, 0, 0, time.UTC) }
+
+func (w *world) clock() time.Time {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	return w.now
+}
+
+func (w *world) turn(to time.Time) {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	w.now = to
+}
+
+// service is a server's that is not started yet.
+func (w *world) service() *rotator.Service {
+	return &rotator.Service{
+		Store: w.store, Dir: w.dir, Ring: keyring.NewRing(w.policy), Policy: w.policy, Uses: newLedger(w.store, w.clock),
+		BaseURL: "https://login.example.gov", Clock: w.clock, Log: slog.New(slog.DiscardHandler), NewSigner: newSigner,
+	}
+}
+
+// newLedger is the ledger of a server that starts.
+func newLedger(store *bolt.Store, clock idp.Clock) *usage.Ledger {
+	return &usage.Ledger{
+		Store: store, Registry: sp.New(store, clock), Years: keyring.NewRing(rotation.DefaultPolicy()), Clock: clock,
+		Log: slog.New(slog.DiscardHandler),
+	}
+}
+
+// use notes in a server's ledger that a service provider uses the year, now.
+func (w *world) use(s *rotator.Service, y idp.Year) {
+	s.Uses.(interface{ Use(u idp.Use) }).Use(idp.Use{SP: "urn:a", Year: y, At: w.clock()})
+}
+
+// started is a server's, in a new installation after its init.
+func (w *world) started() *rotator.Service {
+	w.t.Helper()
+	s := w.service()
+	ok(w.t, w.start(s))
+	return s
+}
+
+// start starts a server, or begins an installation where nothing is recorded.
+func (w *world) start(s *rotator.Service) error {
+	w.t.Helper()
+	doc, err := w.store.Rotation(w.t.Context())
+	ok(w.t, err)
+	var h rotation.History
+	if doc != nil {
+		ok(w.t, json.Unmarshal(doc, &h))
+	}
+	if len(h.Records) == 0 {
+		return s.Begin(w.t.Context())
+	}
+	return s.Start(w.t.Context())
+}
+
+// run lets a server run, day by day, and take what is due.
+func (w *world) run(to time.Time, servers ...*rotator.Service) {
+	w.t.Helper()
+	for w.clock().Before(to) {
+		w.turn(w.clock().AddDate(0, 0, 1))
+		var wg sync.WaitGroup
+		for _, s := range servers {
+			wg.Go(func() {
+				if err := s.Tick(w.t.Context(), 24*time.Hour); err != nil {
+					w.t.Error(err)
+				}
+				if _, err := s.Automatic(w.t.Context()); err != nil {
+					w.t.Error(err)
+				}
+			})
+		}
+		wg.Wait()
+	}
+}
+
+func (w *world) status(s *rotator.Service) rotation.Status {
+	w.t.Helper()
+	st, err := s.Status(w.t.Context())
+	ok(w.t, err)
+	return st
+}
+
+// take takes a step by hand that must work.
+func (w *world) take(s *rotator.Service, step rotation.Step) *rotator.Outcome {
+	w.t.Helper()
+	o, err := s.Take(w.t.Context(), step, "test", false)
+	ok(w.t, err)
+	return o
+}
+
+// trail is the rotation's steps in the audit trail, with their days.
+func (w *world) trail() (steps []string) {
+	w.t.Helper()
+	records, err := w.store.AuditRecords(w.t.Context(), 0, 1000)
+	ok(w.t, err)
+	for _, r := range records {
+		steps = append(steps, r.At.Format(time.DateOnly)+" "+strings.TrimPrefix(string(r.Kind), "rotation.")+" "+string(r.Year))
+	}
+	return steps
+}
+
+// states are those of the years that were made.
+func states(st rotation.Status) map[idp.Year]rotation.State {
+	m := map[idp.Year]rotation.State{}
+	for _, y := range st.Years {
+		if y.State != rotation.Planned {
+			m[y.Year] = y.State
+		}
+	}
+	return m
+}
+
+// signers are made once: making them is slow, and two are enough to see that a
+// year has another one than that before.
+var (
+	signers [2]func() *rsa.PrivateKey
+	drawn   atomic.Int32
+)
+
+func init() {
+	for i := range signers {
+		signers[i] = sync.OnceValue(func() *rsa.PrivateKey {
+			k, err := rsa.GenerateKey(rand.Reader, 2048)
+			if err != nil {
+				panic(err)
+			}
+			return k
+		})
+	}
+}
+
+func newSigner(int) (crypto.Signer, error) { return signers[drawn.Add(1)%2](), nil }
+
+var errKilled = errors.New("killed")
+
+// killer stands between a service and its disk. After a number of writes the
+// process is dead: nothing is written any more.
+type killer struct {
+	idp.RotationStore
+	rotator.Keys
+	left   int
+	killed bool
+}
+
+func (k *killer) write() error {
+	if k.left == 0 {
+		k.killed = true
+		return errKilled
+	}
+	k.left--
+	return nil
+}
+
+func (k *killer) UpdateRotation(ctx context.Context, change func([]byte) ([]byte, error), events ...idp.AuditEvent) error {
+	if err := k.write(); err != nil {
+		return err
+	}
+	return k.RotationStore.UpdateRotation(ctx, change, events...)
+}
+
+// Save is two writes: the private key, then the certificate if there is one.
+func (k *killer) Save(key *certs.Key) error {
+	if err := k.write(); err != nil {
+		return err
+	}
+	if key.Cert == nil {
+		return k.Keys.Save(key)
+	}
+	if err := k.Keys.Save(&certs.Key{Year: key.Year, Signer: key.Signer, Elsewhere: key.Elsewhere}); err != nil {
+		return err
+	}
+	if err := k.write(); err != nil {
+		return err
+	}
+	return k.Keys.Save(key)
+}
+
+func (k *killer) Destroy(y idp.Year) error {
+	if err := k.write(); err != nil {
+		return err
+	}
+	return k.Keys.Destroy(y)
+}
