@@ -25,27 +25,21 @@ type Phrases struct {
 var codePrefixes = []string{"reason.", "reason_part.", "attention.", "comes.", "past.", "means.", "calendar.", suggestPrefix}
 
 // PhrasesIn returns the phrases of a language for pages and mails; English if it is
-// not one of ours.
-func PhrasesIn(lang Lang) (*Phrases, error) {
+// not one of ours. It panics in a build whose catalogues cannot be read, which serves no
+// page either (New).
+func PhrasesIn(lang Lang) *Phrases {
 	s, err := New()
 	if err != nil {
-		return nil, err
+		panic(err)
 	}
-	l, ok := s.pages[lang]
-	if !ok {
-		l = s.pages[fallback]
-	}
-	return newPhrases(l.catalogue), nil
+	return newPhrases(s.in(lang).catalogue)
 }
 
 // TerminalPhrases returns the English phrases with dates as tools sort them
 // (2027-04-01).
-func TerminalPhrases() (*Phrases, error) {
-	p, err := PhrasesIn(fallback)
-	if err != nil {
-		return nil, err
-	}
-	return &Phrases{c: p.c, date: func(t time.Time) (string, error) { return t.UTC().Format(time.DateOnly), nil }}, nil
+func TerminalPhrases() *Phrases {
+	iso := func(t time.Time) (string, error) { return t.UTC().Format(time.DateOnly), nil }
+	return &Phrases{c: PhrasesIn(fallback).c, date: iso}
 }
 
 func newPhrases(c catalogue) *Phrases {

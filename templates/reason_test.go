@@ -19,15 +19,6 @@ var allArgs = rotation.Args{
 	Days: 14, DaysLeft: 1, Step: rotation.StepRetire, State: rotation.Grace, SPs: []idp.EntityID{"urn:sp"}, Count: 3, SHA256: "c3c3", Value: "disk is full",
 }
 
-func phrasesIn(t *testing.T, lang Lang) *Phrases {
-	t.Helper()
-	p, err := PhrasesIn(lang)
-	if err != nil {
-		t.Fatal(err)
-	}
-	return p
-}
-
 // Every code has a text in every language, which names only arguments that the code
 // fills, and has no holes when they are filled.
 func TestEveryCodeHasText(t *testing.T) {
@@ -51,7 +42,7 @@ func TestEveryCodeHasText(t *testing.T) {
 	for _, lang := range []Lang{"en", "es", "fr"} {
 		t.Run(string(lang), func(t *testing.T) {
 			t.Parallel()
-			p := phrasesIn(t, lang)
+			p := PhrasesIn(lang)
 			for _, code := range rotation.ReasonCodes() {
 				check(t, p, "reason."+string(code), code.Fields(), p.Reason(rotation.Reason{Code: code, Args: allArgs}))
 			}

@@ -284,11 +284,7 @@ func checkFolder(c *Config) error {
 
 // reasonText renders a reason of the rotation for a terminal.
 func reasonText(r rotation.Reason) string {
-	phrases, err := templates.TerminalPhrases()
-	if err != nil {
-		return r.String()
-	}
-	return phrases.Reason(r)
+	return templates.TerminalPhrases().Reason(r)
 }
 
 // unusableYearError is a keyring.UnusableKeyError in words.

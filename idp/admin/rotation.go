@@ -24,10 +24,7 @@ func (s *Service) rotationStatus(ctx context.Context, _ Caller, _ Empty) (Rotati
 		return RotationStatus{}, err
 	}
 	answer.Board = b
-	phrases, err := templates.TerminalPhrases()
-	if err != nil {
-		return RotationStatus{}, err
-	}
+	phrases := templates.TerminalPhrases()
 	for i := range answer.Board.SPs {
 		phrases.FillReasons(answer.Board.SPs[i].Warnings)
 	}
@@ -42,10 +39,7 @@ func (s *Service) statusFor(ctx context.Context, st rotation.Status) (RotationSt
 	}
 	st.Years, st.Steps, st.Due = list(st.Years), list(st.Steps), list(st.Due)
 	st.Attention = append(list(st.Attention), ended...)
-	phrases, err := templates.TerminalPhrases()
-	if err != nil {
-		return RotationStatus{}, err
-	}
+	phrases := templates.TerminalPhrases()
 	phrases.FillStatus(&st)
 	return RotationStatus{Status: st, Automatic: !s.Rotation.Policy.Manual}, nil
 }
@@ -88,10 +82,7 @@ func (s *Service) rotationPlan(ctx context.Context, _ Caller, req PlanRequest) (
 	if err != nil {
 		return RotationPlan{}, err
 	}
-	phrases, err := templates.TerminalPhrases()
-	if err != nil {
-		return RotationPlan{}, err
-	}
+	phrases := templates.TerminalPhrases()
 	phrases.FillPlan(coming)
 	return RotationPlan{
 		At: st.At, Preferred: st.Preferred, Automatic: st.Automatic,
@@ -109,9 +100,7 @@ func (s *Service) rotationStep(ctx context.Context, by Caller, req StepRequest) 
 	}
 	c, err := s.changeOf(ctx, o)
 	s.tellRevocation(ctx, &c, req, o)
-	if at, early := s.Rotation.Policy.EarlyCreate(req.Year, o.Before.At); early && req.Step == rotation.StepCreate {
-		c.CalendarAt = at
-	}
+	c.CalendarAt = req.calendarDate(s.Rotation.Policy, o.Before.At)
 	return c, err
 }
 

@@ -101,28 +101,8 @@ func (s *Service) rotationExport(ctx context.Context, by Caller, req YearRequest
 	if err := checkYear(req.Year); err != nil {
 		return Export{}, err
 	}
-	st, err := s.Rotation.Status(ctx)
-	if err != nil {
-		return Export{}, err
-	}
-	h := historyOf(st)
-	r, _ := h.Record(req.Year)
-	state := h.State(req.Year, st.At)
-	refuse := func(reason rotation.Reason, suggestions ...idp.Suggestion) error {
-		return stepError(&rotation.RefusedError{Kind: "export", Year: req.Year, Because: reason, Suggestions: suggestions})
-	}
-	switch {
-	case state == rotation.Planned:
-		return Export{}, refuse(rotation.Reason{Code: rotation.RefusedNeverMade}, rotation.StepCreate.Suggest(req.Year).Labeled("create_first"))
-	case state.Over():
-		return Export{}, refuse(rotation.Reason{Code: rotation.RefusedYearCannotBeTrusted, Args: rotation.Args{State: state}})
-	case r.KeyFault != "":
-		return Export{}, refuse(r.KeyFault.Reason(req.Year), r.KeyFault.Suggestion(req.Year))
-	case r.CertEndAt.IsZero():
-		return Export{}, refuse(rotation.Reason{Code: rotation.WaitsCertificate}, rotation.StepImport.Suggest(req.Year).Labeled("when_certificate_has_come"))
-	}
-	if err := s.Rotation.Exported(ctx, req.Year, by.Actor()); err != nil {
-		return Export{}, err
+	if err := s.Rotation.RecordExport(ctx, req.Year, by.Actor()); err != nil {
+		return Export{}, stepError(err)
 	}
 	files, err := s.Export(req.Year)
 	return Export{Year: req.Year, Files: files}, err
@@ -177,10 +157,7 @@ func stepError(err error) error {
 
 // refusal renders a refusal of the rotation.
 func refusal(refused *rotation.RefusedError) *Error {
-	phrases, err := templates.TerminalPhrases()
-	if err != nil {
-		return toError(err)
-	}
+	phrases := templates.TerminalPhrases()
 	reason := refused.Because
 	reason.Text = phrases.Reason(reason)
 	return &Error{Code: CodeRefused, Message: phrases.Refusal(refused), Users: reason.Args.SPs, Reason: &reason, Suggestions: refused.Suggestions}
@@ -189,10 +166,7 @@ func refusal(refused *rotation.RefusedError) *Error {
 // changeOf is what a step did, for people.
 func (s *Service) changeOf(ctx context.Context, o *rotator.Outcome) (c RotationChange, err error) {
 	c = RotationChange{DryRun: o.DryRun, Steps: list(o.Steps)}
-	phrases, err := templates.TerminalPhrases()
-	if err != nil {
-		return c, err
-	}
+	phrases := templates.TerminalPhrases()
 	phrases.FillSteps(c.Steps)
 	c.Changed, c.Unchanged = changes(o.Before, o.After)
 	c.Status, err = s.statusFor(ctx, o.After)

@@ -8,7 +8,6 @@ import (
 
 	"vernal/idp"
 	"vernal/idp/notice"
-	"vernal/idp/rotation"
 	"vernal/idp/rotator"
 )
 
@@ -62,17 +61,17 @@ func (s *Service) knowsReport(ctx context.Context, req ReportRequest) error {
 // revocation is what to tell after, or in a dry run before, a year is revoked;
 // nil if its addresses were never open.
 func (s *Service) revocation(ctx context.Context, y idp.Year, o *rotator.Outcome) (*notice.Revocation, error) {
-	record, _ := historyOf(o.Before).Record(y)
+	record, _ := o.Before.History().Record(y)
 	if record.PublishedAt.IsZero() {
 		return nil, nil
 	}
-	return s.Notices.Revocation(ctx, y, historyOf(o.After).Target(o.After.At))
+	return s.Notices.Revocation(ctx, y, o.After.History().Target(o.After.At))
 }
 
 // tellRevocation adds whom to tell, and what. The year is revoked by then: if
 // they cannot be told, that is no reason to say that it failed.
 func (s *Service) tellRevocation(ctx context.Context, c *RotationChange, req StepRequest, o *rotator.Outcome) {
-	if req.Step != rotation.StepRevoke {
+	if !req.isRevocation() {
 		return
 	}
 	var err error

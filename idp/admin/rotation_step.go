@@ -2,6 +2,7 @@ package admin
 
 import (
 	"fmt"
+	"time"
 
 	"vernal/idp/rotation"
 )
@@ -31,22 +32,23 @@ func (r StepRequest) check() error {
 	return &Error{Code: CodeInvalid, Message: text}
 }
 
-// historyOf is the history that a status tells.
-func historyOf(st rotation.Status) rotation.History {
-	h := rotation.History{Preferred: st.Preferred, Hold: st.Hold, Clock: st.Clock}
-	for _, y := range st.Years {
-		if y.State != rotation.Planned {
-			h.Records = append(h.Records, y.Record)
-		}
+// isRevocation reports whether service providers must be notified at once.
+func (r StepRequest) isRevocation() bool { return r.Step == rotation.StepRevoke }
+
+// calendarDate is the date in the calendar of a year that is created far ahead of it;
+// zero for every other step.
+func (r StepRequest) calendarDate(p rotation.Policy, now time.Time) time.Time {
+	if at, early := p.EarlyCreate(r.Year, now); early && r.Step == rotation.StepCreate {
+		return at
 	}
-	return h
+	return time.Time{}
 }
 
 // changes compares two moments: the years that differ, and those that do not
 // and are not over.
 func changes(before, after rotation.Status) (changed, same []YearChange) {
 	changed, same = []YearChange{}, []YearChange{}
-	old, now := historyOf(before), historyOf(after)
+	old, now := before.History(), after.History()
 	for _, r := range now.Records {
 		was, made := old.Record(r.Year)
 		c := YearChange{

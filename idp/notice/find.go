@@ -44,10 +44,7 @@ func (s *Service) readAttention(ctx context.Context, now time.Time) error {
 	if err != nil {
 		return err
 	}
-	phrases, err := s.phrases()
-	if err != nil {
-		return err
-	}
+	phrases := s.phrases()
 	var errs []error
 	for _, a := range st.Attention {
 		n := Notice{At: now, Kind: NeedsAttention, Year: a.Year, ID: fmt.Sprintf("attention/%s/%s/%s", now.Format(time.DateOnly), a.Code, a.Year)}
@@ -83,10 +80,7 @@ func (s *Service) readDates(ctx context.Context, now time.Time) error {
 	if err != nil {
 		return fmt.Errorf("read the board: %w", err)
 	}
-	phrases, err := s.phrases()
-	if err != nil {
-		return err
-	}
+	phrases := s.phrases()
 	errs := []error{s.certDates(ctx, st, b, now)}
 	for _, d := range st.Due {
 		hand := s.Rotation.Policy.IsByHand(d)

@@ -99,4 +99,4 @@ func (s *Service) commands(n Notice, d operatorData) (c commands) {
 }
 
 // phrases render the rotation's codes in the operators' language.
-func (s *Service) phrases() (*templates.Phrases, error) { return templates.PhrasesIn(s.lang()) }
+func (s *Service) phrases() *templates.Phrases { return templates.PhrasesIn(s.lang()) }

@@ -133,10 +133,7 @@ func (s *Service) ofRecord(ctx context.Context, r idp.AuditRecord, now time.Time
 	if !ok || r.Outcome != "ok" {
 		return n, false, nil
 	}
-	phrases, err := s.phrases()
-	if err != nil {
-		return n, false, err
-	}
+	phrases := s.phrases()
 	d := operatorData{At: r.At, Step: string(step), Year: r.Year, Why: plain(phrases.Reason(rotation.ReadReason(r.Detail))), Reason: plain(r.Detail["reason"])}
 	switch {
 	case step == rotation.StepRevoke:
@@ -150,6 +147,6 @@ func (s *Service) ofRecord(ctx context.Context, r idp.AuditRecord, now time.Time
 	case r.Actor != "server" || !step.IsAutomatic():
 		return n, false, nil
 	}
-	n, err = s.operators(n, "operator_step.txt", d, nil)
+	n, err := s.operators(n, "operator_step.txt", d, nil)
 	return n, true, err
 }

@@ -216,3 +216,23 @@ func (h History) refuseRevoke(s Step, state State, now time.Time) Reason {
 	}
 	return Reason{}
 }
+
+// CheckExport reports whether the proof of a year may be given out: its certificate, for
+// service providers to trust. The error is a *RefusedError.
+func (h History) CheckExport(y idp.Year, now time.Time) error {
+	r, made := h.Record(y)
+	e := &RefusedError{Kind: "export", Year: y}
+	switch state := h.State(y, now); {
+	case !made:
+		e.Because, e.Suggestions = because(RefusedNeverMade, Args{}), []idp.Suggestion{StepCreate.Suggest(y).Labeled("create_first")}
+	case state.Over():
+		e.Because = because(RefusedYearCannotBeTrusted, Args{State: state})
+	case r.KeyFault != "":
+		e.Because, e.Suggestions = r.KeyFault.Reason(y), []idp.Suggestion{r.KeyFault.Suggestion(y)}
+	case r.CertEndAt.IsZero():
+		e.Because, e.Suggestions = because(WaitsCertificate, Args{}), []idp.Suggestion{suggestImport(y)}
+	default:
+		return nil
+	}
+	return e
+}

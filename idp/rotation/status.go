@@ -90,6 +90,17 @@ func (p Policy) Status(h History, now time.Time, unmoved Counts) Status {
 	return s
 }
 
+// History is the history that the status tells.
+func (st Status) History() History {
+	h := History{Preferred: st.Preferred, Hold: st.Hold, Clock: st.Clock}
+	for _, y := range st.Years {
+		if y.State != Planned {
+			h.Records = append(h.Records, y.Record)
+		}
+	}
+	return h
+}
+
 // Attention is something that an operator should see to.
 type Attention struct {
 	Code AttentionCode `json:"code"`

@@ -224,13 +224,11 @@ func sameSigner(a, b crypto.Signer) bool {
 	return ok && pub.Equal(b.Public())
 }
 
-// Exported puts on record that the proof of a year was given out. Nothing is
-// signed before that.
-func (s *Service) Exported(ctx context.Context, y idp.Year, actor string) error {
-	_, err := s.update(ctx, func(h rotation.History) (rotation.History, error) { return h, nil },
-		idp.AuditEvent{Kind: idp.AuditRotationExport, Outcome: "ok", Actor: actor, Year: y})
-	if err != nil {
-		return fmt.Errorf("write the rotation: %w", err)
-	}
-	return nil
+// RecordExport records that the proof of a year was given out. Nothing is signed before
+// that. A year that gives no proof is refused with a *rotation.RefusedError.
+func (s *Service) RecordExport(ctx context.Context, y idp.Year, actor string) error {
+	_, err := s.update(ctx, func(h rotation.History) (rotation.History, error) {
+		return h, h.CheckExport(y, s.Clock.Now())
+	}, idp.AuditEvent{Kind: idp.AuditRotationExport, Outcome: "ok", Actor: actor, Year: y})
+	return err
 }

@@ -114,10 +114,7 @@ func (h *Handler) showData(w http.ResponseWriter, r *http.Request) error {
 	if err != nil {
 		return err
 	}
-	phrases, err := templates.TerminalPhrases()
-	if err != nil {
-		return err
-	}
+	phrases := templates.TerminalPhrases()
 	phrases.FillStatus(&v.Status)
 	phrases.FillPlan(v.Plan)
 	for i := range v.Board.SPs {

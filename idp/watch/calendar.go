@@ -39,10 +39,7 @@ func (h *Handler) showCalendar(w http.ResponseWriter, r *http.Request) error {
 	if err != nil {
 		return err
 	}
-	phrases, err := templates.PhrasesIn(h.Pages.Base(r, "").Lang)
-	if err != nil {
-		return err
-	}
+	phrases := templates.PhrasesIn(h.Pages.Base(r, "").Lang)
 	f := &feed{host: hostOf(h.Pages.BaseURL), phrases: phrases, command: h.CommandLine}
 	calendar := f.write(st, plan)
 	sum := sha256.Sum256(calendar)
