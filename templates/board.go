@@ -30,7 +30,10 @@ type BoardPage struct {
 	Held        bool   // no newer year is preferred by itself, since a rollback
 	DataURL     string // the same as JSON
 	Years       []BoardYear
-	Attention   []rotation.Attention
+	// Attention is what an operator should see to. StatusCommand lists all of it, and
+	// AddCommand registers a service provider, as lines to type; "" for none.
+	Attention                 []BoardAttention
+	StatusCommand, AddCommand string
 	// MoreAttention counts those that are left out.
 	MoreAttention int
 	Coming        []BoardStep
@@ -82,6 +85,12 @@ type BoardStep struct {
 	// ByHand: a person takes the step; Stuck: it has no date.
 	ByHand, Stuck bool
 	Waits         []rotation.Reason // why it is late
+}
+
+// BoardAttention is something to see to, with the line to type that helps; "" for none.
+type BoardAttention struct {
+	rotation.Attention
+	Command string
 }
 
 // BoardFilter is a link to a part of the list.

@@ -124,19 +124,9 @@ const (
 	MoveInactive Key = "move.inactive"
 )
 
-// What needs attention, on the wall; {0} is the year, if there is one.
-const (
-	NeedsOverdue     Key = "needs.step_overdue"
-	NeedsSoon        Key = "needs.step_soon"
-	NeedsHeld        Key = "needs.step_held"
-	NeedsFailed      Key = "needs.step_failed"
-	NeedsCertEnded   Key = "needs.certificate_ended"
-	NeedsCertEnding  Key = "needs.certificate_ending"
-	NeedsKey         Key = "needs.no_signing_key"
-	NeedsKeyFix      Key = "needs.signing_key_unusable"
-	NeedsRequestCert Key = "needs.request_certificate_ended"
-	NeedsOther       Key = "needs.other"
-)
+// NeedKey names a kind of attention on the wallboard, which has no room for reasons; {0}
+// is the year.
+func NeedKey(code rotation.AttentionCode) Key { return Key("needs." + code) }
 
 // Field names the form field that a problem is about; "" if it is about the
 // form as a whole.

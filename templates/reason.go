@@ -22,7 +22,7 @@ type Phrases struct {
 }
 
 // codePrefixes begin the keys of texts that code outside of this package chooses.
-var codePrefixes = []string{"reason.", "reason_part.", "attention.", "comes.", "past.", "means.", "calendar.", suggestPrefix}
+var codePrefixes = []string{"needs.", "reason.", "reason_part.", "attention.", "comes.", "past.", "means.", "calendar.", suggestPrefix}
 
 // PhrasesIn returns the phrases of a language for pages and mails; English if it is
 // not one of ours. It panics in a build whose catalogues cannot be read, which serves no

@@ -49,6 +49,9 @@ func TestEveryCodeHasText(t *testing.T) {
 			for _, code := range rotation.AttentionCodes() {
 				a := rotation.Attention{Code: code, Year: "2026", Args: allArgs, Because: []rotation.Reason{{Code: rotation.WaitsNoNewerYear}}}
 				check(t, p, "attention."+string(code), append(code.Fields(), "year", "because"), p.Attention(a))
+				if text := p.Text(NeedKey(code), "2026"); strings.HasPrefix(text, "needs.") || hole.MatchString(text) {
+					t.Errorf("on the wallboard, %s: %q", code, text)
+				}
 			}
 			for _, step := range append(rotation.StepKinds(), "") {
 				if step == "" || step.IsAutomatic() {

@@ -57,9 +57,9 @@ func boardYears() []BoardYear {
 func boardSample(n int) BoardPage {
 	p := BoardPage{
 		At: boardAt, DataURL: "/rotation.json", Years: boardYears(), Preferred: "2027", Target: "2027", Moved: n / 3, Seen: n - 1,
-		Attention: []rotation.Attention{
-			{Code: rotation.CertEnded, Year: "2025", Args: rotation.Args{Date: boardAt.AddDate(-1, 0, 23)}},
-			{Code: rotation.StepFailed, Year: "2028", Args: rotation.Args{Step: rotation.StepCreate, Date: boardAt, Value: "the vault is sealed"}},
+		Attention: []BoardAttention{
+			{rotation.Attention{Code: rotation.CertEnded, Year: "2025", Args: rotation.Args{Date: boardAt.AddDate(-1, 0, 23)}}, "vernal rotation report --year 2025"},
+			{rotation.Attention{Code: rotation.StepFailed, Year: "2028", Args: rotation.Args{Step: rotation.StepCreate, Date: boardAt, Value: "the vault is sealed"}}, ""},
 		},
 		Coming: []BoardStep{
 			{Year: "2025", What: StepKey(rotation.StepRetire), Stuck: true, ByHand: true, Waits: []rotation.Reason{{Code: rotation.WaitsExternalKey}}},
@@ -118,7 +118,7 @@ func wallSample(n int) WallPage {
 		return p
 	}
 	p.Leaving, p.To, p.Attention = "2026", "2027", 4
-	p.Needs = []WallNeed{{NeedsCertEnded, "2025", 1}, {NeedsCertEnding, "2026", 1}, {NeedsRequestCert, "", 2}}
+	p.Needs = []WallNeed{{NeedKey(rotation.CertEnded), "2025", 1}, {NeedKey(rotation.CertEnding), "2026", 1}, {NeedKey(rotation.RequestCertEnded), "", 2}}
 	var names []WallName
 	p.Unmoved, p.Both, p.Moved, p.Unseen = n*2/5, n/5, n/5, n/5
 	if n == 5 {

@@ -108,6 +108,8 @@ type Attention struct {
 	Args Args          `json:"args,omitzero"`
 	// Because is why: what a step waits for, or what is wrong with a key.
 	Because []Reason `json:"because,omitempty"`
+	// Suggestions are what helps; see Suggest.
+	Suggestions []idp.Suggestion `json:"suggestions,omitempty"`
 	// Text is the rendered attention in an answer for users and programs; "" before
 	// that. Nothing may read it to decide.
 	Text string `json:"text"`
@@ -197,6 +199,9 @@ func (p Policy) Attention(h History, now time.Time, unmoved Counts) (all []Atten
 		if a, ok := p.attention(d, now); ok {
 			all = append(all, a)
 		}
+	}
+	for i := range all {
+		all[i] = all[i].Suggest()
 	}
 	return all
 }

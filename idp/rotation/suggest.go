@@ -1,6 +1,7 @@
 package rotation
 
 import (
+	"slices"
 	"time"
 
 	"vernal/idp"
@@ -100,6 +101,34 @@ func (h History) suggestRetiring(e *RefusedError, state State) []idp.Suggestion 
 		return []idp.Suggestion{suggestPlan().Labeled("see_dates"), revoke.Labeled("key_leaked")}
 	}
 	return nil
+}
+
+// Suggest returns a with what helps.
+func (a Attention) Suggest() Attention {
+	report := idp.Suggest("rotation.report")
+	if a.Year != "" {
+		report = report.With("year", string(a.Year))
+	}
+	because := func(codes ...ReasonCode) bool {
+		return slices.ContainsFunc(a.Because, func(r Reason) bool { return slices.Contains(codes, r.Code) })
+	}
+	next := a.Args.Step.Suggest(a.Year)
+	switch {
+	case a.Code == NoSigningKey:
+		next = suggestPlan()
+	case a.Code == ClockUntrusted, because(WaitsHold, WaitsHoldUntil, WaitsClockJumped, WaitsClockDrifted):
+		next = idp.Suggest("rotation.resume")
+	case a.Code == CertEnded, a.Code == CertEnding, a.Code == RequestCertEnded, a.IsUse():
+		next = report
+	case because(WaitsCertificate, WaitsExternalKey):
+		next = StepImport.Suggest(a.Year)
+	case len(a.Because) > 0 && KeyFault(a.Because[0].Code).isKnown():
+		next = KeyFault(a.Because[0].Code).Suggestion(a.Year)
+	case a.Code == StepHeld: // waiting is all that helps
+		next = suggestPlan()
+	}
+	a.Suggestions = []idp.Suggestion{next}
+	return a
 }
 
 // Suggest suggests a step about a year, with what an operator must give for it. An

@@ -7,6 +7,7 @@ import (
 	"net/http"
 	"time"
 
+	"vernal/idp"
 	"vernal/idp/board"
 	"vernal/idp/rotation"
 	"vernal/templates"
@@ -47,6 +48,7 @@ func (h *Handler) boardPage(v *view, f filter) templates.BoardPage {
 	if len(v.leaving()) > 0 {
 		p.Moved, p.Seen = counts[board.Moved], counts[board.Moved]+counts[board.Both]+counts[board.Unmoved]
 	}
+	p.StatusCommand, p.AddCommand = h.commandLine(idp.Suggest(idp.DoRotationStatus)), h.commandLine(idp.Suggest(idp.DoSPAdd))
 	for i := range p.Years {
 		if y := &p.Years[i]; y.Leaving {
 			y.UnmovedURL = f.only(board.Unmoved, y.Year).url()
@@ -58,7 +60,11 @@ func (h *Handler) boardPage(v *view, f filter) templates.BoardPage {
 			p.MoreAttention = len(v.Status.Attention) - i
 			break
 		}
-		p.Attention = append(p.Attention, a)
+		shown := templates.BoardAttention{Attention: a}
+		if len(a.Suggestions) > 0 {
+			shown.Command = h.commandLine(a.Suggestions[0])
+		}
+		p.Attention = append(p.Attention, shown)
 	}
 	first := min((f.Page-1)*pageSize, len(lines))
 	last := min(first+pageSize, len(lines))

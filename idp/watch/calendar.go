@@ -40,7 +40,7 @@ func (h *Handler) showCalendar(w http.ResponseWriter, r *http.Request) error {
 		return err
 	}
 	phrases := templates.PhrasesIn(h.Pages.Base(r, "").Lang)
-	f := &feed{host: hostOf(h.Pages.BaseURL), phrases: phrases, command: h.CommandLine}
+	f := &feed{host: hostOf(h.Pages.BaseURL), phrases: phrases, command: h.commandLine}
 	calendar := f.write(st, plan)
 	sum := sha256.Sum256(calendar)
 	header := w.Header()
@@ -125,11 +125,11 @@ func (f *feed) coming(c rotation.Coming) icalEvent {
 	case c.Step == "":
 	case c.ByHand:
 		e.Alarms = []int{14, 1}
-		lines = append(lines, f.phrases.Text("calendar.by_hand", f.line(c.Step.Suggest(c.Year))))
+		lines = append(lines, f.phrases.Text("calendar.by_hand", f.command(c.Step.Suggest(c.Year))))
 	default:
 		lines = append(lines, f.phrases.Text("calendar.server"))
 	}
-	plan := f.line(idp.Suggest("rotation.plan"))
+	plan := f.command(idp.Suggest("rotation.plan"))
 	switch {
 	case c.Stuck:
 		lines = append(lines, f.phrases.Text("calendar.stuck", plan))
@@ -144,15 +144,7 @@ func (f *feed) coming(c rotation.Coming) icalEvent {
 func (f *feed) describe(step rotation.StepKind, more ...string) string {
 	lines := append([]string{f.phrases.Meaning(step)}, more...)
 	if step == "" || step.AffectsSPs() {
-		lines = append(lines, f.phrases.Text("calendar.moved", f.line(idp.Suggest("rotation.status"))))
+		lines = append(lines, f.phrases.Text("calendar.moved", f.command(idp.Suggest("rotation.status"))))
 	}
 	return strings.Join(append(lines, f.phrases.Text("calendar.utc")), "\n")
-}
-
-// line renders a suggestion; "" if this handler was given no way to.
-func (f *feed) line(s idp.Suggestion) string {
-	if f.command == nil {
-		return ""
-	}
-	return f.command(s)
 }

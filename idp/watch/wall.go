@@ -11,7 +11,6 @@ import (
 	"vernal/idp"
 	"vernal/idp/board"
 	"vernal/idp/link"
-	"vernal/idp/rotation"
 	"vernal/templates"
 )
 
@@ -136,11 +135,7 @@ func (v *view) wallNames(from idp.Year, limit int) (names []templates.WallName, 
 // sentences stay away: they can name service providers and files.
 func (v *view) needs() (all []templates.WallNeed) {
 	for _, a := range v.Status.Attention {
-		what, ok := needKeys[a.Code]
-		if !ok {
-			what = templates.NeedsOther
-		}
-		need := templates.WallNeed{What: what, Year: a.Year}
+		need := templates.WallNeed{What: templates.NeedKey(a.Code), Year: a.Year}
 		i := slices.IndexFunc(all, func(n templates.WallNeed) bool { return n.What == need.What && n.Year == need.Year })
 		if i < 0 {
 			i, all = len(all), append(all, need)
@@ -148,12 +143,6 @@ func (v *view) needs() (all []templates.WallNeed) {
 		all[i].Count++
 	}
 	return all
-}
-
-var needKeys = map[rotation.AttentionCode]templates.Key{
-	rotation.StepOverdue: templates.NeedsOverdue, rotation.StepSoon: templates.NeedsSoon, rotation.StepHeld: templates.NeedsHeld,
-	rotation.StepFailed: templates.NeedsFailed, rotation.CertEnded: templates.NeedsCertEnded, rotation.CertEnding: templates.NeedsCertEnding,
-	rotation.NoSigningKey: templates.NeedsKey, rotation.KeyUnusable: templates.NeedsKeyFix, rotation.RequestCertEnded: templates.NeedsRequestCert,
 }
 
 // live leaves the years whose addresses answer.

@@ -63,6 +63,14 @@ func (h *Handler) Handler() http.Handler {
 	return h.guard(rt)
 }
 
+// commandLine renders a suggestion; "" if nothing renders it.
+func (h *Handler) commandLine(s idp.Suggestion) string {
+	if h.CommandLine == nil {
+		return ""
+	}
+	return h.CommandLine(s)
+}
+
 // Path is where a link of the kind opens with its token; "" for one that opens
 // nothing here.
 func Path(kind link.Kind, token string) string {
