@@ -224,7 +224,9 @@ func (h History) CheckExport(y idp.Year, now time.Time) error {
 	e := &RefusedError{Kind: "export", Year: y}
 	switch state := h.State(y, now); {
 	case !made:
-		e.Because, e.Suggestions = because(RefusedNeverMade, Args{}), []idp.Suggestion{StepCreate.Suggest(y).Labeled("create_first")}
+		if e.Because = because(RefusedNeverMade, Args{}); y > h.Preferred {
+			e.Suggestions = []idp.Suggestion{StepCreate.Suggest(y).Labeled("create_first")}
+		}
 	case state.Over():
 		e.Because = because(RefusedYearCannotBeTrusted, Args{State: state})
 	case r.KeyFault != "":
