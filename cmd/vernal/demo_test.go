@@ -199,7 +199,7 @@ func TestDemoPrints(t *testing.T) {
 	if page := newVisitor(t).get(r.RotationURL); page.Status != http.StatusOK || !strings.HasSuffix(r.RotationURL, "/rotation") {
 		t.Errorf("%s: status %d", r.RotationURL, page.Status)
 	} else {
-		wantText(t, page, "The rotation: who has moved", "Sample A", "Sample B", "Never seen")
+		wantText(t, page, "Certificate rotation", "Sample A", "Sample B", "No sign-ins yet")
 	}
 	stop()
 	if err := <-done; err != nil {
