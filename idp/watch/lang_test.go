@@ -19,10 +19,10 @@ func TestLanguages(t *testing.T) {
 		lang               string
 		want               []string
 	}{
-		{"board", "/rotation", "", "en", []string{"who has moved", "April 1, 2031", "On both"}},
-		{"board by locale", "/rotation?locale=es", "fr", "es", []string{"quién ha migrado", "1 de abril de 2031", "En ambos años", "próximo a vencer (expiring)",
+		{"board", "/rotation", "", "en", []string{"Certificate rotation", "April 1, 2031", "Moving (using both)"}},
+		{"board by locale", "/rotation?locale=es", "fr", "es", []string{"Rotación del certificado", "1 de abril de 2031", "Migrando (usa ambos)", "próximo a vencer (expiring)",
 			"/rotation?locale=es&amp;show=unmoved", `name="locale" value="es"`}},
-		{"board by the browser", "/rotation", "fr-CA", "fr", []string{"qui a migré", "1er avril 2031", "Sur les deux années", "en fin de validité (expiring)", "/rotation?show=unmoved"}},
+		{"board by the browser", "/rotation", "fr-CA", "fr", []string{"Rotation du certificat", "1er avril 2031", "En cours (utilise les deux)", "en fin de validité (expiring)", "/rotation?show=unmoved"}},
 		{"board, part of the list", "/rotation?show=both&locale=FR", "", "fr", []string{"Both Bureau", "?show=both&amp;locale=es"}},
 		{"wall", wall, "ja", "en", []string{"2030 to 2031", "?refresh=off"}},
 		{"wall by locale", wall + "?locale=fr", "es", "fr", []string{"De 2030 à 2031", "1er avril 2031", "?locale=fr&amp;refresh=off", "?locale=es"}},
