@@ -37,45 +37,175 @@ const (
 	DoSPList Action = "sp.list"
 )
 
-// Options of actions that more than one package names.
+// RotationAction is the action that takes a step of the rotation.
+func RotationAction(step string) Action { return Action("rotation." + step) }
+
+// The options that suggestions have.
 const (
-	OptionCert     = "cert"
-	OptionMetadata = "metadata"
+	OptionACSURL               = "acs_url"
+	OptionActive               = "active"
+	OptionAllowInsecureURL     = "allow_insecure_url"
+	OptionAt                   = "at"
+	OptionAttribute            = "attribute"
+	OptionBegin                = "begin"
+	OptionCancel               = "cancel"
+	OptionCert                 = "cert"
+	OptionConnect              = "connect"
+	OptionEncryptionCert       = "encryption_cert"
+	OptionEntityID             = "entity_id"
+	OptionFinish               = "finish"
+	OptionForce                = "force"
+	OptionIAL                  = "ial"
+	OptionKey                  = "key"
+	OptionLogoutURL            = "logout_url"
+	OptionMetadata             = "metadata"
+	OptionName                 = "name"
+	OptionNameIDFormat         = "name_id_format"
+	OptionNewKey               = "new_key"
+	OptionOut                  = "out"
+	OptionPreview              = "preview"
+	OptionReason               = "reason"
+	OptionRemoveEncryptionCert = "remove_encryption_cert"
+	OptionSend                 = "send"
+	OptionSP                   = "sp"
+	OptionYear                 = "year"
+	OptionYes                  = "yes"
 )
 
 // actions are all actions, with the options that suggestions of them may have.
 var actions = map[Action][]string{
 	DoAuditVerify: nil,
-	DoInit:        {"base_url"},
-	DoInspect:     {"key", "at"},
-	DoRekey:       {"begin", "new_key", "finish", "cancel"},
+	DoInit:        nil,
+	DoInspect:     {OptionKey, OptionAt},
+	DoRekey:       {OptionBegin, OptionNewKey, OptionFinish, OptionCancel},
 
 	DoMetadataShow: nil,
 
 	DoRotationConfirmClock: nil,
 	DoRotationCreate:       nil,
 	DoRotationCSR:          nil,
-	DoRotationImport:       {OptionCert, "key"},
+	DoRotationImport:       {OptionCert, OptionKey},
 	DoRotationLinkList:     nil,
 	DoRotationPlan:         nil,
 	DoRotationPrefer:       nil,
-	DoRotationPreview:      {"sp"},
+	DoRotationPreview:      {OptionSP},
 	DoRotationPublish:      nil,
-	DoRotationRehearse:     nil,
-	DoRotationReport:       {"out", "sp", "year", "send"},
+	DoRotationRehearse:     {OptionConnect},
+	DoRotationReport:       {OptionOut, OptionSP, OptionYear, OptionSend},
 	DoRotationResume:       nil,
-	DoRotationRetire:       {"force", "reason", "yes"},
-	DoRotationRevoke:       {"reason", "yes"},
-	DoRotationRollback:     {"reason"},
+	DoRotationRetire:       {OptionForce, OptionReason, OptionYes},
+	DoRotationRevoke:       {OptionReason, OptionYes},
+	DoRotationRollback:     {OptionReason},
 	DoRotationStatus:       nil,
 
-	DoSPAdd: {"entity_id", OptionMetadata},
+	DoSPAdd: {OptionEntityID, OptionMetadata},
 	DoSPEdit: {
-		"active", "acs_url", "allow_insecure_url", "attribute", OptionCert, "encryption_cert", "ial", "logout_url", OptionMetadata, "name",
-		"name_id_format", "preview", "remove_encryption_cert",
+		OptionActive, OptionACSURL, OptionAllowInsecureURL, OptionAttribute, OptionCert, OptionEncryptionCert, OptionIAL, OptionLogoutURL, OptionMetadata, OptionName,
+		OptionNameIDFormat, OptionPreview, OptionRemoveEncryptionCert,
 	},
 	DoSPList: nil,
 }
+
+// The labels of suggestions.
+const (
+	LabelActivate               SuggestionLabel = "activate"
+	LabelAllowFormat            SuggestionLabel = "allow_format"
+	LabelAllowHTTP              SuggestionLabel = "allow_http"
+	LabelAllowLevel             SuggestionLabel = "allow_level"
+	LabelApplyAt                SuggestionLabel = "apply_at"
+	LabelBeginChange            SuggestionLabel = "begin_change"
+	LabelBeginEmpty             SuggestionLabel = "begin_empty"
+	LabelBringKeyToo            SuggestionLabel = "bring_key_too"
+	LabelChangeRegistered       SuggestionLabel = "change_registered"
+	LabelChooseProvider         SuggestionLabel = "choose_provider"
+	LabelCreateFirst            SuggestionLabel = "create_first"
+	LabelEndUnwantedYear        SuggestionLabel = "end_unwanted_year"
+	LabelKeyLeaked              SuggestionLabel = "key_leaked"
+	LabelLetIn                  SuggestionLabel = "let_in"
+	LabelListLinks              SuggestionLabel = "list_links"
+	LabelListRegistered         SuggestionLabel = "list_registered"
+	LabelMakeKeyAndRequest      SuggestionLabel = "make_key_and_request"
+	LabelNameProvider           SuggestionLabel = "name_provider"
+	LabelNewKeySameYear         SuggestionLabel = "new_key_same_year"
+	LabelNewYear                SuggestionLabel = "new_year"
+	LabelNextStep               SuggestionLabel = "next_step"
+	LabelOpenAssertion          SuggestionLabel = "open_assertion"
+	LabelPreferNewerFirst       SuggestionLabel = "prefer_newer_first"
+	LabelPreviewBrowser         SuggestionLabel = "preview_browser"
+	LabelPreviewProvider        SuggestionLabel = "preview_provider"
+	LabelPublishFirst           SuggestionLabel = "publish_first"
+	LabelRegister               SuggestionLabel = "register"
+	LabelRemoveCertificate      SuggestionLabel = "remove_certificate"
+	LabelRepeat                 SuggestionLabel = "repeat"
+	LabelRetireAnyway           SuggestionLabel = "retire_anyway"
+	LabelRetireFirst            SuggestionLabel = "retire_first"
+	LabelReturnToOlderYear      SuggestionLabel = "return_to_older_year"
+	LabelRevokeLostKey          SuggestionLabel = "revoke_lost_key"
+	LabelSeeDates               SuggestionLabel = "see_dates"
+	LabelSeeNotices             SuggestionLabel = "see_notices"
+	LabelSendNotices            SuggestionLabel = "send_notices"
+	LabelShowChange             SuggestionLabel = "show_change"
+	LabelShowMetadata           SuggestionLabel = "show_metadata"
+	LabelTakeOver               SuggestionLabel = "take_over"
+	LabelTimeIsRight            SuggestionLabel = "time_is_right"
+	LabelVerifyAudit            SuggestionLabel = "verify_audit"
+	LabelWhenCertificateHasCome SuggestionLabel = "when_certificate_has_come"
+	LabelWhoStillUsesIt         SuggestionLabel = "who_still_uses_it"
+	LabelWriteNotices           SuggestionLabel = "write_notices"
+	LabelYearsMade              SuggestionLabel = "years_made"
+)
+
+// labels are all of them.
+var labels = []SuggestionLabel{
+	LabelActivate,
+	LabelAllowFormat,
+	LabelAllowHTTP,
+	LabelAllowLevel,
+	LabelApplyAt,
+	LabelBeginChange,
+	LabelBeginEmpty,
+	LabelBringKeyToo,
+	LabelChangeRegistered,
+	LabelChooseProvider,
+	LabelCreateFirst,
+	LabelEndUnwantedYear,
+	LabelKeyLeaked,
+	LabelLetIn,
+	LabelListLinks,
+	LabelListRegistered,
+	LabelMakeKeyAndRequest,
+	LabelNameProvider,
+	LabelNewKeySameYear,
+	LabelNewYear,
+	LabelNextStep,
+	LabelOpenAssertion,
+	LabelPreferNewerFirst,
+	LabelPreviewBrowser,
+	LabelPreviewProvider,
+	LabelPublishFirst,
+	LabelRegister,
+	LabelRemoveCertificate,
+	LabelRepeat,
+	LabelRetireAnyway,
+	LabelRetireFirst,
+	LabelReturnToOlderYear,
+	LabelRevokeLostKey,
+	LabelSeeDates,
+	LabelSeeNotices,
+	LabelSendNotices,
+	LabelShowChange,
+	LabelShowMetadata,
+	LabelTakeOver,
+	LabelTimeIsRight,
+	LabelVerifyAudit,
+	LabelWhenCertificateHasCome,
+	LabelWhoStillUsesIt,
+	LabelWriteNotices,
+	LabelYearsMade,
+}
+
+// SuggestionLabels returns all labels.
+func SuggestionLabels() []SuggestionLabel { return slices.Clone(labels) }
 
 // Actions returns all actions with their options, in order.
 func Actions() []Suggestion {

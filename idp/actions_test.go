@@ -14,7 +14,7 @@ import (
 // error decides.
 func TestSuggestionsOf(t *testing.T) {
 	t.Parallel()
-	add, list := idp.Suggest(idp.DoSPAdd).With("metadata", ""), idp.Suggest(idp.DoSPList).Labeled("list_registered")
+	add, list := idp.Suggest(idp.DoSPAdd).With(idp.OptionMetadata, ""), idp.Suggest(idp.DoSPList).Labeled(idp.LabelListRegistered)
 	cause := errors.New("cause")
 	tests := []struct {
 		name string

@@ -242,7 +242,8 @@ type RotationStore interface {
 	// UpdateRotation replaces the document by what change makes of it, which
 	// is the caller's too. old is nil if there is none; an empty result removes
 	// it. Of two updates one sees what the other wrote, so that a step is
-	// claimed by writing it down.
+	// claimed by writing it down. Until it returns, change may complete the details
+	// of the events.
 	UpdateRotation(ctx context.Context, change func(old []byte) ([]byte, error), events ...AuditEvent) error
 }
 

@@ -3,13 +3,16 @@ package idp
 // Action names an operation by noun and verb: "rotation.publish", "sp.edit".
 type Action string
 
+// SuggestionLabel says when a suggestion helps. Its words are in the catalogues, under
+// "suggest.LABEL". All labels are in SuggestionLabels.
+type SuggestionLabel string
+
 // Suggestion is something that a user can do next, as a value. Packages suggest; only the
 // command knows how it is typed and turns a Suggestion into a command line.
 type Suggestion struct {
-	// Label says when it helps, as the end of a key in the catalogues ("suggest.LABEL");
-	// "" for no words.
-	Label string `json:"label,omitzero"`
-	Do    Action `json:"do"`
+	// Label says when it helps; "" for no words.
+	Label SuggestionLabel `json:"label,omitzero"`
+	Do    Action          `json:"do"`
 	// Subjects are what it acts on, in order: a year, an entity ID, an email address.
 	// An empty one is for the user to fill in.
 	Subjects []string `json:"subjects,omitempty"`
@@ -36,7 +39,7 @@ func (s Suggestion) With(name, value string) Suggestion {
 }
 
 // Labeled returns s with a label.
-func (s Suggestion) Labeled(label string) Suggestion {
+func (s Suggestion) Labeled(label SuggestionLabel) Suggestion {
 	s.Label = label
 	return s
 }

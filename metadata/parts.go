@@ -109,12 +109,6 @@ type Note struct {
 	Option idp.Option `json:"option,omitzero"`
 }
 
-// The options that notes name beside those of Options.CheckURL.
-const (
-	OptionEntityID = "entity_id" // chooses one of several providers
-	OptionName     = "name"
-)
-
 // Problems is the error of ReadSP: everything that prevents a registration.
 type Problems []Note
 
@@ -154,7 +148,7 @@ func (r *spReader) note(part Part, format string, args ...any) {
 
 // noteName is note about the name, of which the operator can give another one.
 func (r *spReader) noteName(format string, args ...any) {
-	r.d.Notes = append(r.d.Notes, Note{PartName, fmt.Sprintf(format, args...), idp.Option{Name: OptionName}})
+	r.d.Notes = append(r.d.Notes, Note{PartName, fmt.Sprintf(format, args...), idp.Option{Name: idp.OptionName}})
 }
 
 // settle ends the reading of all parts of a kind: with one that can be used, the

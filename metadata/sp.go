@@ -177,7 +177,7 @@ func (r *spReader) unwrap(root *xmltree.Element) *xmltree.Element {
 		return r.member(all[0])
 	case r.o.EntityID == "":
 		r.file(Note{PartEntity, fmt.Sprintf("The EntitiesDescriptor has %d service providers: %s. Name the one to register by its entity ID.", len(all), ids(all)),
-			idp.Option{Name: OptionEntityID}})
+			idp.Option{Name: idp.OptionEntityID}})
 	case len(named) == 0:
 		r.fault(PartEntity, "The EntitiesDescriptor has no service provider %q. It has %s.", r.o.EntityID, ids(all))
 	case len(named) > 1:

@@ -649,7 +649,7 @@ func TestReadSPWithOptions(t *testing.T) {
 					if named := n.Option == permission; named != (c.o.CheckURL != nil) {
 						t.Errorf("the note about %s names the option %+v", n.Part, n.Option)
 					}
-					if n.Part == metadata.PartName && n.Option.Name != metadata.OptionName {
+					if n.Part == metadata.PartName && n.Option.Name != idp.OptionName {
 						t.Errorf("the note %q does not name the option", n.Text)
 					}
 				}

@@ -1,6 +1,10 @@
 package templates
 
-import "sync"
+import (
+	"sync"
+
+	"vernal/idp"
+)
 
 // suggestPrefix begins the keys of the labels of suggestions.
 const suggestPrefix = "suggest."
@@ -15,11 +19,11 @@ var suggestCatalogues = sync.OnceValue(func() map[Lang]catalogue {
 // SuggestionLabel returns the words of a label of an idp.Suggestion, which say when it
 // helps. In a language that we do not speak it is English; a label without words is
 // returned as it is.
-func SuggestionLabel(lang, label string) string {
-	for _, l := range []Lang{Lang(lang), fallback} {
-		if text, ok := suggestCatalogues()[l][Key(suggestPrefix+label)]; ok {
+func SuggestionLabel(lang Lang, label idp.SuggestionLabel) string {
+	for _, l := range []Lang{lang, fallback} {
+		if text, ok := suggestCatalogues()[l][Key(suggestPrefix+string(label))]; ok {
 			return text
 		}
 	}
-	return label
+	return string(label)
 }

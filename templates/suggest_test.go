@@ -1,16 +1,43 @@
 package templates
 
-import "testing"
+import (
+	"slices"
+	"strings"
+	"testing"
 
-// A label has words in each language; a language that we do not speak gets English.
+	"vernal/idp"
+)
+
+// Every label has words in each language, and no words are without a label.
+func TestSuggestionLabelsHaveWords(t *testing.T) {
+	t.Parallel()
+	for lang, words := range suggestCatalogues() {
+		for _, label := range idp.SuggestionLabels() {
+			if words[Key(suggestPrefix+string(label))] == "" {
+				t.Errorf("%s: the label %q has no words", lang, label)
+			}
+		}
+		for key := range words {
+			label, ok := strings.CutPrefix(string(key), suggestPrefix)
+			if ok && !slices.Contains(idp.SuggestionLabels(), idp.SuggestionLabel(label)) {
+				t.Errorf("%s: no suggestion has the label %q", lang, label)
+			}
+		}
+	}
+	if len(suggestCatalogues()) != 3 {
+		t.Errorf("%d languages", len(suggestCatalogues()))
+	}
+}
+
+// A language that we do not speak gets English, and a label that we do not know stays.
 func TestSuggestionLabel(t *testing.T) {
 	t.Parallel()
-	english := SuggestionLabel("en", "create_first")
-	if english == "create_first" || SuggestionLabel("xx", "create_first") != english || SuggestionLabel("", "create_first") != english {
+	english := SuggestionLabel("en", idp.LabelCreateFirst)
+	if english == string(idp.LabelCreateFirst) || SuggestionLabel("xx", idp.LabelCreateFirst) != english || SuggestionLabel("", idp.LabelCreateFirst) != english {
 		t.Errorf("English: %q", english)
 	}
-	for _, lang := range []string{"es", "fr"} {
-		if got := SuggestionLabel(lang, "create_first"); got == english || got == "" {
+	for _, lang := range []Lang{"es", "fr"} {
+		if got := SuggestionLabel(lang, idp.LabelCreateFirst); got == english || got == "" {
 			t.Errorf("%s: %q", lang, got)
 		}
 	}

@@ -16,6 +16,7 @@ import (
 	"vernal/idp"
 	"vernal/idp/admin"
 	"vernal/idp/audit"
+	"vernal/idp/rotation"
 	"vernal/idp/trail"
 )
 
@@ -176,7 +177,7 @@ func findAudit(ctx context.Context, client *admin.Client, q admin.AuditQuery, n 
 
 func (a *app) printRecords(records []idp.AuditRecord) error {
 	if slices.ContainsFunc(records, func(r idp.AuditRecord) bool { return r.Kind == trail.Damaged }) {
-		defer a.saySuggestions([]idp.Suggestion{idp.Suggest(idp.DoAuditVerify).Labeled("verify_audit")})
+		defer a.saySuggestions([]idp.Suggestion{idp.Suggest(idp.DoAuditVerify).Labeled(idp.LabelVerifyAudit)})
 	}
 	enc := json.NewEncoder(jsonWriter(a.out))
 	enc.SetEscapeHTML(false)
@@ -220,8 +221,21 @@ func recordPairs(r *idp.AuditRecord) [][2]string {
 		{"by", r.Actor}, {"user", string(r.User)}, {"sp", string(r.SP)}, {"year", string(r.Year)},
 		{"from", r.Address}, {"error", r.ErrorID}, {"request", r.RequestID},
 	}
-	for _, name := range slices.Sorted(maps.Keys(r.Detail)) {
-		list = append(list, [2]string{name, r.Detail[name]})
+	detail := detailWithWhy(r.Detail)
+	for _, name := range slices.Sorted(maps.Keys(detail)) {
+		list = append(list, [2]string{name, detail[name]})
 	}
 	return list
+}
+
+// detailWithWhy puts words in the place of the reason code of a rotation step.
+func detailWithWhy(detail map[string]string) map[string]string {
+	reason := rotation.ReadReason(detail)
+	if !slices.Contains(rotation.ReasonCodes(), reason.Code) {
+		return detail
+	}
+	detail = maps.Clone(detail)
+	delete(detail, "why_args")
+	detail["why"] = reasonText(reason)
+	return detail
 }

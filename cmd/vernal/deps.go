@@ -354,7 +354,10 @@ func (d *deps) service(owner int, address string) *admin.Service {
 			case errors.As(err, &gone):
 				return nil, &admin.Error{Code: admin.CodeNotFound, Message: fmt.Sprintf("the year %s is retired", y)}
 			case errors.As(err, &closed):
-				return nil, &admin.Error{Code: admin.CodeNotFound, Message: fmt.Sprintf("the year %s is closed: %s", y, reasonText(closed.Fault.Reason(y)))}
+				reason := closed.Fault.Reason(y)
+				reason.Text = reasonText(reason)
+				return nil, &admin.Error{Code: admin.CodeNotFound, Message: fmt.Sprintf("the year %s is closed: %s", y, reason.Text),
+					Reason: &reason, Suggestions: []idp.Suggestion{closed.Fault.Suggestion(y)}}
 			}
 			return doc, err
 		},

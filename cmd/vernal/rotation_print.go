@@ -70,7 +70,7 @@ func (a *app) printStatus(st admin.RotationStatus) error {
 
 // clockText is why the clock is not trusted, and what ends it.
 func clockText(k rotation.Clock) string {
-	confirm := commandLine(idp.Suggest("rotation.confirm-clock"))
+	confirm := commandLine(idp.Suggest(idp.DoRotationConfirmClock))
 	if k.HasDrifted() {
 		return fmt.Sprintf("until %s it went forward by more than a day that the server did not run: the server takes no step; if the time is right, run %s",
 			moment(k.DriftedAt), confirm)

@@ -125,7 +125,7 @@ func (a *app) rehearse(ctx context.Context, client *admin.Client, year idp.Year,
 		return nil
 	}
 	if !results[0].OK && way.Address == "" {
-		direct := idp.Suggest("rotation.rehearse", string(year)).With("connect", ownAddress(pong))
+		direct := idp.Suggest(idp.DoRotationRehearse, string(year)).With(idp.OptionConnect, ownAddress(pong))
 		a.say("the server itself listens on %s; to leave out what is in front of it: %s", pong.Address, commandLine(direct))
 	}
 	text := fmt.Sprintf("%d of %s failed", len(failed), plural(len(results), "step"))

@@ -166,6 +166,9 @@ master key that was in use then, which 'vernal rekey' ends.`,
 			if req.DestroyNow {
 				what += " and destroy its key"
 			}
+			if what, err = a.nameCutOff(c, req, what, yes); err != nil {
+				return err
+			}
 			if err := a.confirmStep(req, what, yes); err != nil {
 				return err
 			}
@@ -178,6 +181,22 @@ master key that was in use then, which 'vernal rekey' ends.`,
 	c.Flags().StringVar(&yes, "yes", "", "confirm, by the `YEAR`")
 	addDryRun(c, &req)
 	return c
+}
+
+// nameCutOff adds to what a forced retirement does how many service providers it cuts
+// off, where it must still be confirmed.
+func (a *app) nameCutOff(c *cobra.Command, req admin.StepRequest, what, yes string) (string, error) {
+	if !req.Force || req.DryRun || yes != "" {
+		return what, nil
+	}
+	err := a.withClient(c.Context(), func(ctx context.Context, client *admin.Client) error {
+		try := req
+		try.DryRun = true
+		change, err := client.RotationStep(ctx, try)
+		what += ", which cuts off " + cutOffCount(change)
+		return err
+	})
+	return what, err
 }
 
 // confirmStep asks for confirmation of what does not come back. A dry run needs

@@ -2,6 +2,7 @@ package main
 
 import (
 	"fmt"
+	"slices"
 	"strings"
 
 	"vernal/idp"
@@ -26,9 +27,11 @@ func (a *app) tellChange(req admin.StepRequest, change admin.RotationChange) err
 		a.say("%s", line)
 	}
 	a.say("next: %s", nextCommand(req, change))
+	a.saySuggestions(change.Suggestions)
 	if a.json {
 		return a.printJSON(change)
 	}
+	a.printCutOff(change)
 	return a.printRevocation(change.Revocation)
 }
 
@@ -54,10 +57,36 @@ func (a *app) tellDryRun(change admin.RotationChange) error {
 		}
 	}
 	a.tellUnchanged(change)
+	a.printCutOff(change)
 	if change.Revocation != nil && len(rows) > 0 {
 		fmt.Fprintln(a.out)
 	}
 	return a.printRevocation(change.Revocation)
+}
+
+// maxCutOff is how many service providers are named that a step cuts off.
+const maxCutOff = 20
+
+// printCutOff names the service providers that a forced retirement cuts off.
+func (a *app) printCutOff(change admin.RotationChange) {
+	if !slices.ContainsFunc(change.Steps, func(s rotation.Step) bool { return s.Force }) {
+		return
+	}
+	fmt.Fprintln(a.out, "cut off: "+cutOffCount(change))
+	for _, id := range change.CutOff[:min(len(change.CutOff), maxCutOff)] {
+		fmt.Fprintln(a.out, "  "+printable(string(id)))
+	}
+	if more := len(change.CutOff) - maxCutOff; more > 0 {
+		fmt.Fprintf(a.out, "and %d more: --json\n", more)
+	}
+}
+
+// cutOffCount counts the service providers that a forced retirement cuts off.
+func cutOffCount(change admin.RotationChange) string {
+	if change.CutOff == nil {
+		return "an unknown number of service providers (the uses cannot be read: see the server's log)"
+	}
+	return plural(len(change.CutOff), "service provider")
 }
 
 func (a *app) tellUnchanged(change admin.RotationChange) {

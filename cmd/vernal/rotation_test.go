@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"encoding/json"
 	"fmt"
+	"slices"
 	"strconv"
 	"strings"
 	"testing"
@@ -12,6 +13,7 @@ import (
 	"github.com/google/go-cmp/cmp"
 	"github.com/rogpeppe/go-internal/testscript"
 
+	"vernal/idp"
 	"vernal/idp/admin"
 	"vernal/idp/rotation"
 )
@@ -149,7 +151,7 @@ func TestRotationConfirmClock(t *testing.T) {
 		{"2031-10-01 13:00:00", []string{"confirm-clock", "--dry-run"}, exitDone, "dry run: nothing was changed\n"},
 		{"2031-10-01 13:00:00", []string{"confirm-clock"}, exitDone, "the clock is trusted: it is 2031-10-01T13:00:00Z\n"},
 		{"2031-10-01 13:00:00", []string{"retire", "2031", "--yes", "2031"}, exitRefused,
-			"\n  to retire it all the same: vernal rotation retire 2031 --force --reason TEXT --yes 2031\n"},
+			"\n  to retire it anyway: vernal rotation retire 2031 --force --reason TEXT --yes 2031\n"},
 		{"2031-10-01 13:00:00", []string{"retire", "2031", "--force", "--reason", "nobody is left", "--destroy-now", "--dry-run"}, exitDone,
 			"2031  expiring  retired  destroyed\n"},
 		{"2031-10-01 13:00:00", []string{"retire", "2031", "--force", "--reason", "nobody is left", "--yes", "2031"}, exitDone,
@@ -279,6 +281,47 @@ func TestRotationCreateEarly(t *testing.T) {
 		}
 		if change.CalendarAt.IsZero() == step.early {
 			t.Errorf("%s %v: the calendar's date is %v", step.at, step.args, change.CalendarAt)
+		}
+	}
+}
+
+// At most 20 of the service providers that a forced retirement cuts off are named, and
+// the others are counted. Where they are unknown, that is said.
+func TestPrintCutOff(t *testing.T) {
+	t.Parallel()
+	ids := make([]idp.EntityID, 45)
+	for i := range ids {
+		ids[i] = idp.EntityID(fmt.Sprintf("urn:%02d", i))
+	}
+	forced := []rotation.Step{{Kind: rotation.StepRetire, Year: "2026", Force: true}}
+	for _, tt := range []struct {
+		name         string
+		steps        []rotation.Step
+		cutOff       []idp.EntityID
+		lines, named int
+		more         string // how many are not named
+	}{
+		{"not forced", []rotation.Step{{Kind: rotation.StepRetire, Year: "2026"}}, nil, 0, 0, ""},
+		{"none", forced, ids[:0], 1, 0, ""},
+		{"unknown", forced, nil, 1, 0, ""},
+		{"20", forced, ids[:20], 21, 20, ""},
+		{"21", forced, ids[:21], 22, 20, "1"},
+		{"45", forced, ids, 22, 20, "25"},
+	} {
+		var out bytes.Buffer
+		a := &app{out: &out}
+		a.printCutOff(admin.RotationChange{Steps: tt.steps, CutOff: tt.cutOff})
+		lines := strings.Split(strings.TrimSuffix(out.String(), "\n"), "\n")
+		if out.Len() == 0 {
+			lines = nil
+		}
+		named := strings.Count(out.String(), "urn:")
+		if len(lines) != tt.lines || named != tt.named {
+			t.Errorf("%s: %d lines that name %d, want %d and %d:\n%s", tt.name, len(lines), named, tt.lines, tt.named, &out)
+			continue
+		}
+		if tt.more != "" && !slices.Contains(strings.Fields(lines[len(lines)-1]), tt.more) {
+			t.Errorf("%s: the last line does not count %s others: %s", tt.name, tt.more, lines[len(lines)-1])
 		}
 	}
 }

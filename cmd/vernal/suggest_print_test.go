@@ -1,24 +1,17 @@
 package main
 
 import (
-	"encoding/json"
 	"errors"
 	"fmt"
-	"go/ast"
-	"go/parser"
-	"go/token"
-	"io/fs"
-	"maps"
-	"os"
-	"path/filepath"
 	"slices"
-	"strconv"
 	"strings"
 	"testing"
+	"time"
 
 	"vernal/idp"
 	"vernal/idp/account"
 	"vernal/idp/admin"
+	"vernal/idp/rotation"
 	"vernal/idp/sp"
 )
 
@@ -85,159 +78,81 @@ func TestErrorTextNamesOptions(t *testing.T) {
 	}
 }
 
-// Whatever the packages suggest is in the table of actions, so that TestActionsAreCommands
-// renders it, and its label has words.
-func TestSuggestionsAreKnown(t *testing.T) {
-	t.Parallel()
-	f := suggestionFinder{t: t, consts: constantsOf(t, "../../idp/actions.go"), options: map[string][]string{}, labels: map[string]bool{}}
-	for _, s := range idp.Actions() {
-		f.options[string(s.Do)] = []string{}
-		for _, o := range s.Options {
-			f.options[string(s.Do)] = append(f.options[string(s.Do)], o.Name)
-		}
-	}
-	for _, root := range []string{"../../idp", "../../metadata", "../../certs", "../../templates", "."} {
-		f.walk(root)
-	}
-	if f.found < 20 {
-		t.Errorf("found %d suggestions only: the test looks in the wrong place", f.found)
-	}
-	data, err := os.ReadFile("../../templates/catalogue/en.json")
-	if err != nil {
-		t.Fatal(err)
-	}
-	words := map[string]string{}
-	if err := json.Unmarshal(data, &words); err != nil {
-		t.Fatal(err)
-	}
-	for key := range words {
-		if label, ok := strings.CutPrefix(key, "suggest."); ok && !f.labels[label] {
-			t.Errorf("nothing has the label %q", label)
-		}
-	}
-	for label := range f.labels {
-		if words["suggest."+label] == "" {
-			t.Errorf("the label %q has no words", label)
-		}
-	}
-}
-
-// suggestionFinder looks at the calls that make suggestions.
-type suggestionFinder struct {
-	t       *testing.T
-	consts  map[string]string   // constants of package idp
-	options map[string][]string // by action
-	labels  map[string]bool     // that are used
-	found   int
-}
-
-func (f *suggestionFinder) walk(root string) {
-	files := token.NewFileSet()
-	err := filepath.WalkDir(root, func(name string, _ fs.DirEntry, err error) error {
-		if err != nil || !strings.HasSuffix(name, ".go") || strings.HasSuffix(name, "_test.go") {
-			return err
-		}
-		file, err := parser.ParseFile(files, name, nil, 0)
-		if err != nil {
-			return err
-		}
-		if file.Name.Name == "idp" { // where they are defined
-			return nil
-		}
-		ast.Inspect(file, func(n ast.Node) bool {
-			if call, ok := n.(*ast.CallExpr); ok {
-				f.call(files.Position(call.Pos()).String(), call)
-			}
-			return true
-		})
-		return nil
-	})
-	if err != nil {
-		f.t.Fatal(err)
-	}
-}
-
-// call checks one call of idp.Suggest, or of the methods With and Labeled.
-func (f *suggestionFinder) call(at string, call *ast.CallExpr) {
-	method, ok := call.Fun.(*ast.SelectorExpr)
-	if !ok || len(call.Args) == 0 {
-		return
-	}
-	value := f.value(call.Args[0])
-	switch method.Sel.Name {
-	case "Suggest":
-		if x, ok := method.X.(*ast.Ident); !ok || x.Name != "idp" {
-			return
-		}
-		f.found++
-		if f.options[value] == nil {
-			f.t.Errorf("%s: %q is not in the table of actions", at, value)
-		}
-	case "With":
-		if len(call.Args) != 2 {
-			return // of another type
-		}
-		known := slices.Concat(slices.Collect(maps.Values(f.options))...)
-		if do := f.action(method.X); do != "" {
-			known = f.options[do]
-		}
-		if !slices.Contains(known, value) {
-			f.t.Errorf("%s: the table of actions does not have the option %q", at, value)
-		}
-	case "Labeled":
-		f.labels[value] = true
-	}
-}
-
-// action is the action that a chain of calls begins with; "" if it begins with a variable.
-func (f *suggestionFinder) action(e ast.Expr) string {
-	call, ok := e.(*ast.CallExpr)
-	if !ok {
-		return ""
-	}
-	method, ok := call.Fun.(*ast.SelectorExpr)
-	switch {
-	case !ok:
-		return ""
-	case method.Sel.Name == "Suggest":
-		return f.value(call.Args[0])
-	}
-	return f.action(method.X)
-}
-
-// value is that of a literal or of a constant of package idp or of metadata.
-func (f *suggestionFinder) value(e ast.Expr) string {
-	switch e := e.(type) {
-	case *ast.BasicLit:
-		s, _ := strconv.Unquote(e.Value)
-		return s
-	case *ast.SelectorExpr:
-		return f.consts[e.Sel.Name]
-	}
-	return ""
-}
-
-// constantsOf are the string constants of a file.
-func constantsOf(t *testing.T, name string) map[string]string {
+// checkSuggestion fails if a suggestion cannot be typed, or has a label without words.
+func checkSuggestion(t *testing.T, name string, s idp.Suggestion) {
 	t.Helper()
-	file, err := parser.ParseFile(token.NewFileSet(), name, nil, 0)
-	if err != nil {
-		t.Fatal(err)
+	if _, err := renderCommand(commandTree(), s); err != nil {
+		t.Errorf("%s: %v", name, err)
 	}
-	consts := map[string]string{}
-	ast.Inspect(file, func(n ast.Node) bool {
-		spec, ok := n.(*ast.ValueSpec)
-		if !ok {
-			return true
+	if s.Label != "" && !slices.Contains(idp.SuggestionLabels(), s.Label) {
+		t.Errorf("%s: the label %q is not in the table", name, s.Label)
+	}
+}
+
+// Every step is a command, with the options that its suggestion gives it.
+func TestStepsAreCommands(t *testing.T) {
+	t.Parallel()
+	for _, kind := range rotation.StepKinds() {
+		s := kind.Suggest("2027")
+		if !kind.IsCommand() && kind != rotation.StepCSR && kind != rotation.StepImport {
+			if _, err := renderCommand(commandTree(), s); err == nil {
+				t.Errorf("%s is a command, but no step that an operator takes", kind)
+			}
+			continue
 		}
-		for i, name := range spec.Names {
-			if i < len(spec.Values) {
-				if lit, ok := spec.Values[i].(*ast.BasicLit); ok {
-					consts[name.Name], _ = strconv.Unquote(lit.Value)
+		checkSuggestion(t, string(kind), s)
+	}
+}
+
+// Whatever the rotation suggests about a refusal can be typed: for every step, every
+// reason and every state of a year, and for every fault of a key.
+func TestRefusalsSuggestCommands(t *testing.T) {
+	t.Parallel()
+	day := func(y int, m time.Month, d int) time.Time { return time.Date(y, m, d, 0, 0, 0, 0, time.UTC) }
+	now, old, soon := day(2027, 5, 1), day(2026, 1, 15), day(2028, 4, 1)
+	h := rotation.History{Preferred: "2027", Records: []rotation.Record{
+		{Year: "2023", CreatedAt: old, CertEndAt: old, PublishedAt: old, RetiredAt: old, RevokedAt: old},
+		{Year: "2024", CreatedAt: old, CertEndAt: old, PublishedAt: old, RetiredAt: old, KeyDestroyedAt: old},
+		{Year: "2025", CreatedAt: old, CertEndAt: old, PublishedAt: old, PreferredAt: old},
+		{Year: "2026", CreatedAt: old, CertEndAt: soon, PublishedAt: old, PreferredAt: old},
+		{Year: "2026b", CreatedAt: old, CertEndAt: soon},
+		{Year: "2027", CreatedAt: old, CertEndAt: soon, PublishedAt: old, PreferredAt: old},
+		{Year: "2028", CreatedAt: now, CertEndAt: day(2029, 4, 1), PublishedAt: now},
+		{Year: "2029", CreatedAt: now, CertEndAt: day(2030, 4, 1)},
+		{Year: "2030", CreatedAt: now}, // waits for its certificate
+	}}
+	states := map[rotation.State]bool{}
+	labels := map[idp.SuggestionLabel]bool{}
+	for _, y := range []idp.Year{"", "2022", "2023", "2024", "2025", "2026", "2026b", "2027", "2027b", "2028", "2029", "2030", "2031"} {
+		states[h.State(y, now)] = true
+		for _, kind := range rotation.StepKinds() {
+			for _, code := range rotation.ReasonCodes() {
+				for _, s := range h.Refuse(kind, y, rotation.Reason{Code: code}, now).Suggestions {
+					labels[s.Label] = true
+					checkSuggestion(t, fmt.Sprintf("%s %s refused because of %s", kind, y, code), s)
 				}
 			}
 		}
-		return true
-	})
-	return consts
+	}
+	for _, state := range rotation.States() {
+		if !states[state] {
+			t.Errorf("no year is %s", state)
+		}
+	}
+	for _, label := range refusalLabels {
+		if !labels[label] {
+			t.Errorf("no refusal suggests %s", label)
+		}
+	}
+	if len(labels) != len(refusalLabels) {
+		t.Errorf("refusals have the labels %v, want %v", labels, refusalLabels)
+	}
+}
+
+// refusalLabels are those of suggestions about a refused step.
+var refusalLabels = []idp.SuggestionLabel{
+	idp.LabelRevokeLostKey, idp.LabelWhoStillUsesIt, idp.LabelYearsMade, idp.LabelRetireFirst, idp.LabelMakeKeyAndRequest,
+	idp.LabelBringKeyToo, idp.LabelNewKeySameYear, idp.LabelNextStep, idp.LabelCreateFirst, idp.LabelPublishFirst,
+	idp.LabelReturnToOlderYear, idp.LabelNewYear, idp.LabelRetireAnyway, idp.LabelPreferNewerFirst, idp.LabelKeyLeaked,
+	idp.LabelEndUnwantedYear, idp.LabelTimeIsRight, idp.LabelSeeDates, idp.LabelWhenCertificateHasCome,
 }

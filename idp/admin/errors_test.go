@@ -16,7 +16,7 @@ import (
 // What can be done about an error reaches the caller as values, whatever the error is.
 func TestErrorsKeepAdvice(t *testing.T) {
 	t.Parallel()
-	next := []idp.Suggestion{idp.Suggest(idp.DoSPEdit, "urn:a").With("name", "").Labeled("name_provider")}
+	next := []idp.Suggestion{idp.Suggest(idp.DoSPEdit, "urn:a").With(idp.OptionName, "").Labeled(idp.LabelNameProvider)}
 	permit := []sp.Permission{sp.PermitResume}
 	tests := []struct {
 		name string

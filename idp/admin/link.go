@@ -117,7 +117,7 @@ func (s *Service) revokeLink(ctx context.Context, by Caller, req LinkRevoke) (Li
 	i := slices.IndexFunc(all, func(l link.Link) bool { return l.ID == req.ID })
 	if i < 0 {
 		return LinkRevoked{}, &Error{Code: CodeNotFound, Message: fmt.Sprintf("there is no link %.40q", req.ID),
-			Suggestions: []idp.Suggestion{idp.Suggest(idp.DoRotationLinkList).Labeled("list_links")}}
+			Suggestions: []idp.Suggestion{idp.Suggest(idp.DoRotationLinkList).Labeled(idp.LabelListLinks)}}
 	}
 	before := !all[i].RevokedAt.IsZero()
 	if req.DryRun || before {

@@ -96,16 +96,16 @@ func rekeyError(err error) error {
 		text = "the new key file holds the master key that is in use: name a file that does not exist, and a key is made there"
 	case errors.Is(err, rekey.ErrOldKey):
 		text = "the old master key is still configured: put the new key in its place (for a key in the environment: and restart)"
-		next = append(next, idp.Suggest(idp.DoRekey).With("finish", "").Labeled("repeat"))
+		next = append(next, idp.Suggest(idp.DoRekey).With(idp.OptionFinish, "").Labeled(idp.LabelRepeat))
 	case errors.Is(err, rekey.ErrNewKey):
 		text = "the new master key is configured: put the old key back in its place (for a key in the environment: and restart)"
-		next = append(next, idp.Suggest(idp.DoRekey).With("cancel", "").Labeled("repeat"))
+		next = append(next, idp.Suggest(idp.DoRekey).With(idp.OptionCancel, "").Labeled(idp.LabelRepeat))
 	case errors.Is(err, seal.ErrChangeUnderWay):
 		text = "another change of keys has not ended: finish or cancel it first"
-		next = append(next, idp.Suggest(idp.DoRekey).Labeled("show_change"))
+		next = append(next, idp.Suggest(idp.DoRekey).Labeled(idp.LabelShowChange))
 	case errors.Is(err, seal.ErrNoChange):
 		text = "no change of the master key is under way"
-		next = append(next, idp.Suggest(idp.DoRekey).With("begin", "").With("new_key", "").Labeled("begin_change"))
+		next = append(next, idp.Suggest(idp.DoRekey).With(idp.OptionBegin, "").With(idp.OptionNewKey, "").Labeled(idp.LabelBeginChange))
 	default:
 		return err
 	}

@@ -100,6 +100,10 @@ func (s *Service) rotationStep(ctx context.Context, by Caller, req StepRequest) 
 	}
 	c, err := s.changeOf(ctx, o)
 	s.tellRevocation(ctx, &c, req, o)
+	if len(c.CutOff) > 0 {
+		report := idp.Suggest(idp.DoRotationReport).With(idp.OptionYear, string(req.Year))
+		c.Suggestions = []idp.Suggestion{report.Labeled(idp.LabelSeeNotices), report.With(idp.OptionSend, "").Labeled(idp.LabelSendNotices)}
+	}
 	c.CalendarAt = req.calendarDate(s.Rotation.Policy, o.Before.At)
 	return c, err
 }

@@ -165,7 +165,7 @@ func refusal(refused *rotation.RefusedError) *Error {
 
 // changeOf is what a step did, for people.
 func (s *Service) changeOf(ctx context.Context, o *rotator.Outcome) (c RotationChange, err error) {
-	c = RotationChange{DryRun: o.DryRun, Steps: list(o.Steps)}
+	c = RotationChange{DryRun: o.DryRun, Steps: list(o.Steps), CutOff: o.CutOff}
 	phrases := templates.TerminalPhrases()
 	phrases.FillSteps(c.Steps)
 	c.Changed, c.Unchanged = changes(o.Before, o.After)

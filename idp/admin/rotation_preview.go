@@ -58,12 +58,12 @@ func (s *Service) rotationPreview(ctx context.Context, by Caller, req PreviewReq
 	p, err := s.Registry.Lookup(ctx, req.SP)
 	switch {
 	case errors.Is(err, idp.ErrNotFound) || req.SP == idp.RehearsalSP:
-		return PreviewLink{}, refused(idp.Suggest(idp.DoSPList).Labeled("list_registered"),
+		return PreviewLink{}, refused(idp.Suggest(idp.DoSPList).Labeled(idp.LabelListRegistered),
 			"no service provider is registered as %q", req.SP)
 	case err != nil:
 		return PreviewLink{}, err
 	case !p.Active:
-		return PreviewLink{}, refused(idp.Suggest(idp.DoSPEdit, string(req.SP)).With("active", "").Labeled("activate"),
+		return PreviewLink{}, refused(idp.Suggest(idp.DoSPEdit, string(req.SP)).With(idp.OptionActive, "").Labeled(idp.LabelActivate),
 			"%s is not active: no one can sign in to it", req.SP)
 	}
 	d := metadata.IdP{BaseURL: s.Rotation.BaseURL}
@@ -98,16 +98,16 @@ func (s *Service) unpreviewable(y idp.Year, now time.Time) *Error {
 	entry, ok := s.Ring.Lookup(y, now)
 	switch {
 	case !ok:
-		return refused(idp.Suggest(idp.DoRotationCreate, string(y)).Labeled("create_first"), "%s is not created yet", y)
+		return refused(idp.Suggest(idp.DoRotationCreate, string(y)).Labeled(idp.LabelCreateFirst), "%s is not created yet", y)
 	case entry.Fault != "":
 		return refusal(&rotation.RefusedError{Kind: "preview", Year: y, Because: entry.Fault.Reason(y), Suggestions: []idp.Suggestion{entry.Fault.Suggestion(y)}})
 	case entry.State.Live():
-		return refused(idp.Suggest(idp.DoMetadataShow, string(y)).Labeled("show_metadata"),
+		return refused(idp.Suggest(idp.DoMetadataShow, string(y)).Labeled(idp.LabelShowMetadata),
 			"%s is %s: its URLs answer everyone, without a link", y, entry.State)
 	case entry.State.Over():
-		return refused(idp.Suggest(idp.DoRotationStatus).Labeled("years_made"), "%s is %s, and does not come back", y, entry.State)
+		return refused(idp.Suggest(idp.DoRotationStatus).Labeled(idp.LabelYearsMade), "%s is %s, and does not come back", y, entry.State)
 	case entry.Key.Cert == nil || entry.Key.Signer == nil || entry.State != rotation.Created:
-		return refused(idp.Suggest(idp.DoRotationImport, string(y)).With(idp.OptionCert, "").Labeled("when_certificate_has_come"),
+		return refused(idp.Suggest(idp.DoRotationImport, string(y)).With(idp.OptionCert, "").Labeled(idp.LabelWhenCertificateHasCome),
 			"the key of %s waits for its certificate", y)
 	}
 	return nil
@@ -120,7 +120,7 @@ func (s *Service) previewNotes(p *idp.ServiceProvider, y idp.Year) (notes []stri
 	} else if strings.HasPrefix(s.Rotation.BaseURL, "http://") {
 		// yearaccess: the link's cookie stays behind when another site posts.
 		notes = append(notes, "base_url is http, so a link does not let in requests by HTTP-POST")
-		next = append(next, idp.Suggest(idp.DoSPEdit, string(p.EntityID)).With("preview", string(y)).Labeled("let_in"))
+		next = append(next, idp.Suggest(idp.DoSPEdit, string(p.EntityID)).With(idp.OptionPreview, string(y)).Labeled(idp.LabelLetIn))
 	}
 	return notes, next
 }

@@ -37,7 +37,7 @@ func (s *Service) rotationReport(ctx context.Context, by Caller, req ReportReque
 	r.Sent, err = s.Notices.Send(ctx, letters, by.Actor(), req.DryRun)
 	if errors.Is(err, notice.ErrNoMail) {
 		return r, &Error{Code: CodeRefused, Message: "no mail server is configured: set mail.server and mail.from, or print the notices",
-			Suggestions: []idp.Suggestion{idp.Suggest(idp.DoRotationReport).With("out", "").Labeled("write_notices")}}
+			Suggestions: []idp.Suggestion{idp.Suggest(idp.DoRotationReport).With(idp.OptionOut, "").Labeled(idp.LabelWriteNotices)}}
 	}
 	return r, err
 }

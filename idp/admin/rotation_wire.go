@@ -68,6 +68,12 @@ type RotationChange struct {
 	// CalendarAt is the date in the calendar of a create that comes so long before
 	// it that an operator should confirm it; zero otherwise.
 	CalendarAt time.Time `json:"calendar_at,omitzero"`
+	// CutOff are the service providers that still used a year when its retirement was
+	// forced: they cannot sign anyone in until they move. It is empty if no force was
+	// needed, and missing if they could not be read and for other steps.
+	CutOff []idp.EntityID `json:"cut_off,omitzero"`
+	// Suggestions are for those that are cut off.
+	Suggestions []idp.Suggestion `json:"suggestions,omitempty"`
 	// Revocation is whom to tell, and what; nil for other steps, and for a
 	// year that nobody could know.
 	Revocation *notice.Revocation `json:"revocation,omitempty"`

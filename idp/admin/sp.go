@@ -18,7 +18,7 @@ func (s *Service) addSP(ctx context.Context, by Caller, req SPChange) (*sp.Chang
 	if errors.Is(err, idp.ErrExists) {
 		return nil, &Error{Code: CodeExists, Message: "a service provider with this entity ID is registered already",
 			Permissions: []sp.Permission{sp.PermitReplace},
-			Suggestions: []idp.Suggestion{idp.Suggest(idp.DoSPEdit, string(req.EntityID)).Labeled("change_registered")}}
+			Suggestions: []idp.Suggestion{idp.Suggest(idp.DoSPEdit, string(req.EntityID)).Labeled(idp.LabelChangeRegistered)}}
 	}
 	return c, err
 }

@@ -159,7 +159,7 @@ func clockHint(issued, at time.Time) (a advice) {
 
 // applyAt is to apply the rules as at another time.
 func applyAt(at string) idp.Suggestion {
-	return idp.Suggest(idp.DoInspect).With("at", at).Labeled("apply_at")
+	return idp.Suggest(idp.DoInspect).With(idp.OptionAt, at).Labeled(idp.LabelApplyAt)
 }
 
 // contextHints are for values of AuthnContextClassRef that are not known.
@@ -178,7 +178,7 @@ func DropSuggestion(d assurance.Dropped, sp idp.EntityID) (s idp.Suggestion, ok 
 	if d.Reason != assurance.DropNotRegistered {
 		return idp.Suggestion{}, false
 	}
-	return idp.Suggest(idp.DoSPEdit, string(sp)).With("attribute", d.Name), true
+	return idp.Suggest(idp.DoSPEdit, string(sp)).With(idp.OptionAttribute, d.Name), true
 }
 
 // DropText says why an attribute that was asked for is not sent.

@@ -58,7 +58,7 @@ func (s *Service) metadata(ctx context.Context, r *Report, root *xmltree.Element
 	}
 	r.SP, r.SPName = p.EntityID, p.Name
 	r.ok("metadata", "it can be registered")
-	r.suggest(idp.Suggest(idp.DoSPAdd).With(idp.OptionMetadata, "").Labeled("register"))
+	r.suggest(idp.Suggest(idp.DoSPAdd).With(idp.OptionMetadata, "").Labeled(idp.LabelRegister))
 	for _, n := range notes {
 		r.hint(n.Text)
 	}
@@ -92,7 +92,7 @@ func (r *Report) against(p *idp.ServiceProvider, now *sp.Provider) error {
 			continue
 		}
 		r.fault("AssertionConsumerService", address, "not registered")
-		r.suggest(takeOver(p.EntityID).With("acs_url", address))
+		r.suggest(takeOver(p.EntityID).With(idp.OptionACSURL, address))
 		r.hint(acsHints(address, now.ACSURLs)...)
 	}
 	for _, c := range said.RequestCerts {
@@ -109,11 +109,11 @@ func (r *Report) against(p *idp.ServiceProvider, now *sp.Provider) error {
 			continue
 		}
 		r.fault("KeyDescriptor encryption", called(c), "not registered")
-		r.suggest(takeOver(p.EntityID).With("encryption_cert", ""))
+		r.suggest(takeOver(p.EntityID).With(idp.OptionEncryptionCert, ""))
 	}
 	if p.LogoutURL != "" && p.LogoutURL != now.LogoutURL {
 		r.fault("SingleLogoutService", p.LogoutURL, "registered is "+orNone(now.LogoutURL))
-		r.suggest(takeOver(p.EntityID).With("logout_url", p.LogoutURL))
+		r.suggest(takeOver(p.EntityID).With(idp.OptionLogoutURL, p.LogoutURL))
 		r.hint(difference(p.LogoutURL, now.LogoutURL))
 	}
 	return nil
@@ -121,7 +121,7 @@ func (r *Report) against(p *idp.ServiceProvider, now *sp.Provider) error {
 
 // takeOver is to register what metadata says.
 func takeOver(sp idp.EntityID) idp.Suggestion {
-	return idp.Suggest(idp.DoSPEdit, string(sp)).Labeled("take_over")
+	return idp.Suggest(idp.DoSPEdit, string(sp)).Labeled(idp.LabelTakeOver)
 }
 
 // metadataOfIdP looks whether a document is ours, and of which year.

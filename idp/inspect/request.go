@@ -191,8 +191,8 @@ func (s *Service) year(r *Report, p *sp.Provider) error {
 		if entry.State == rotation.Created {
 			r.hint("it answers a browser that opened a preview link, and a service provider whose registration has it as preview")
 			r.suggest(
-				idp.Suggest(idp.DoRotationPreview, string(r.Year)).With("sp", string(r.SP)).Labeled("preview_browser"),
-				idp.Suggest(idp.DoSPEdit, string(r.SP)).With("preview", string(r.Year)).Labeled("preview_provider"),
+				idp.Suggest(idp.DoRotationPreview, string(r.Year)).With(idp.OptionSP, string(r.SP)).Labeled(idp.LabelPreviewBrowser),
+				idp.Suggest(idp.DoSPEdit, string(r.SP)).With(idp.OptionPreview, string(r.Year)).Labeled(idp.LabelPreviewProvider),
 			)
 		}
 	default:
@@ -284,7 +284,7 @@ func refusedContextHints(refs []string, p *sp.Provider) (a advice) {
 			unknown = append(unknown, ref)
 		case idp.RefusedAuthnContextLevel:
 			a.hint(fmt.Sprintf("%s may be asked for by a service provider whose ial allows it; now it is %s", ref, p.IAL))
-			a.suggest(idp.Suggest(idp.DoSPEdit, string(p.EntityID)).With("ial", "").Labeled("allow_level"))
+			a.suggest(idp.Suggest(idp.DoSPEdit, string(p.EntityID)).With(idp.OptionIAL, "").Labeled(idp.LabelAllowLevel))
 		}
 	}
 	a.hint(contextHints(unknown)...)
@@ -298,7 +298,7 @@ func (r *Report) nameIDFormat(policy *saml.NameIDPolicy, p *sp.Provider) error {
 		if err := r.refuse("NameIDPolicy", err); err != nil {
 			return err
 		}
-		r.suggest(idp.Suggest(idp.DoSPEdit, string(p.EntityID)).With("name_id_format", idp.NameIDFormatEmail).Labeled("allow_format"))
+		r.suggest(idp.Suggest(idp.DoSPEdit, string(p.EntityID)).With(idp.OptionNameIDFormat, idp.NameIDFormatEmail).Labeled(idp.LabelAllowFormat))
 		return nil
 	}
 	r.ok("NameIDPolicy", format)

@@ -103,9 +103,9 @@ func (s Sighting) Advice() string {
 func (s Sighting) Suggestion() (next idp.Suggestion, ok bool) {
 	switch s {
 	case SeenCertificate:
-		return idp.Suggest(idp.DoSPEdit, "").With(idp.OptionCert, "").Labeled("register"), true
+		return idp.Suggest(idp.DoSPEdit, "").With(idp.OptionCert, "").Labeled(idp.LabelRegister), true
 	case SeenKey:
-		return idp.Suggest(idp.DoInspect).With("key", "").Labeled("open_assertion"), true
+		return idp.Suggest(idp.DoInspect).With(idp.OptionKey, "").Labeled(idp.LabelOpenAssertion), true
 	}
 	return idp.Suggestion{}, false
 }

@@ -85,15 +85,15 @@ func (s *Service) commands(n Notice, d operatorData) (c commands) {
 	if s.CommandLine == nil {
 		return c
 	}
-	report := idp.Suggest("rotation.report")
+	report := idp.Suggest(idp.DoRotationReport)
 	if n.Kind != StepTaken && n.Kind != RequestCerts {
-		report = report.With("year", string(d.Year))
+		report = report.With(idp.OptionYear, string(d.Year))
 	}
 	return commands{
-		Status: s.CommandLine(idp.Suggest("rotation.status")),
-		Plan:   s.CommandLine(idp.Suggest("rotation.plan")),
+		Status: s.CommandLine(idp.Suggest(idp.DoRotationStatus)),
+		Plan:   s.CommandLine(idp.Suggest(idp.DoRotationPlan)),
 		Report: s.CommandLine(report),
-		Send:   s.CommandLine(report.With("send", "")),
+		Send:   s.CommandLine(report.With(idp.OptionSend, "")),
 		Step:   s.CommandLine(n.Step.Suggest(d.Year)),
 	}
 }

@@ -163,7 +163,7 @@ func refused(p page, err error, what string) error {
 func (w *Walk) checkClock(context.Context) (string, error) {
 	if !w.Terms.ClockTrusted {
 		return "", &fixableError{"the server's clock is not trusted after a jump or drift; if the time is right, confirm it",
-			[]idp.Suggestion{idp.Suggest("rotation.confirm-clock")}}
+			[]idp.Suggestion{idp.Suggest(idp.DoRotationConfirmClock)}}
 	}
 	worst := w.Clock.Now().Sub(w.Terms.At) - Lifetime // a rehearsal takes its time
 	for _, a := range w.answers {

@@ -120,14 +120,14 @@ func (s *Service) rehearsable(y idp.Year, now time.Time) (keyring.Entry, error) 
 	entry, ok := s.Years.Lookup(y, now)
 	switch {
 	case !ok:
-		return entry, &RefusedError{Text: fmt.Sprintf("%s was never made", y), Suggestions: []idp.Suggestion{idp.Suggest("rotation.create", string(y))}}
+		return entry, &RefusedError{Text: fmt.Sprintf("%s was never made", y), Suggestions: []idp.Suggestion{idp.Suggest(idp.DoRotationCreate, string(y))}}
 	case entry.State.Over():
 		return entry, &RefusedError{Text: fmt.Sprintf("%s is %s: its addresses answer nobody any more", y, entry.State)}
 	case entry.Fault != "":
 		return entry, &RefusedError{Text: fmt.Sprintf("%s cannot sign: %s", y, string(entry.Fault))}
 	case entry.Key.Cert == nil:
 		return entry, &RefusedError{Text: fmt.Sprintf("the key of %s waits for its certificate", y),
-			Suggestions: []idp.Suggestion{idp.Suggest("rotation.import", string(y)).With("cert", "")}}
+			Suggestions: []idp.Suggestion{idp.Suggest(idp.DoRotationImport, string(y)).With(idp.OptionCert, "")}}
 	case entry.Key.Signer == nil:
 		return entry, &RefusedError{Text: fmt.Sprintf("%s has no private key here: it cannot sign", y)}
 	}

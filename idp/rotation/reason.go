@@ -192,5 +192,5 @@ func (f KeyFault) Reason(y idp.Year) Reason { return because(ReasonCode(f), Args
 // Suggestion is what helps a year whose key is lost for good. Before that, its
 // folder can be restored from a backup.
 func (f KeyFault) Suggestion(y idp.Year) idp.Suggestion {
-	return StepRevoke.Suggest(y).Labeled("revoke_lost_key")
+	return StepRevoke.Suggest(y).Labeled(idp.LabelRevokeLostKey)
 }

@@ -33,15 +33,15 @@ func (h History) suggest(e *RefusedError, now time.Time) []idp.Suggestion {
 		return h.suggestRetiring(e, state)
 	case StepRollback:
 		if state == Grace {
-			return []idp.Suggestion{suggestStatus().Labeled("who_still_uses_it")}
+			return []idp.Suggestion{suggestStatus().Labeled(idp.LabelWhoStillUsesIt)}
 		}
 	case StepRevoke:
 		if !made {
-			return []idp.Suggestion{suggestStatus().Labeled("years_made")}
+			return []idp.Suggestion{suggestStatus().Labeled(idp.LabelYearsMade)}
 		}
 	case StepDestroy:
 		if r.KeyDestroyedAt.IsZero() {
-			return []idp.Suggestion{StepRetire.Suggest(e.Year).Labeled("retire_first")}
+			return []idp.Suggestion{StepRetire.Suggest(e.Year).Labeled(idp.LabelRetireFirst)}
 		}
 	}
 	return nil
@@ -53,19 +53,19 @@ func (h History) suggestMaking(e *RefusedError, r Record, made bool, state State
 		return []idp.Suggestion{suggestImport(e.Year)}
 	case e.Kind == StepCreate && e.Because.Code == RefusedExternalKeys, e.Kind == StepImport && !made && e.Year >= h.Preferred:
 		return []idp.Suggestion{
-			suggestStep(StepCSR, e.Year).Labeled("make_key_and_request"),
-			suggestStep(StepImport, e.Year).With("cert", "").With("key", "").Labeled("bring_key_too"),
+			suggestStep(StepCSR, e.Year).Labeled(idp.LabelMakeKeyAndRequest),
+			suggestStep(StepImport, e.Year).With(idp.OptionCert, "").With(idp.OptionKey, "").Labeled(idp.LabelBringKeyToo),
 		}
 	case e.Year < h.Preferred, state == Preferred:
 		letter, ok := h.nextLetter(number(h.Preferred))
 		if !ok {
 			letter = ""
 		}
-		return []idp.Suggestion{suggestStep(StepCreate, letter).Labeled("new_key_same_year")}
+		return []idp.Suggestion{suggestStep(StepCreate, letter).Labeled(idp.LabelNewKeySameYear)}
 	case state == Created:
-		return []idp.Suggestion{suggestStep(StepPublish, e.Year).Labeled("next_step")}
+		return []idp.Suggestion{suggestStep(StepPublish, e.Year).Labeled(idp.LabelNextStep)}
 	case state == Published:
-		return []idp.Suggestion{suggestStep(StepPrefer, e.Year).Labeled("next_step")}
+		return []idp.Suggestion{suggestStep(StepPrefer, e.Year).Labeled(idp.LabelNextStep)}
 	}
 	return nil
 }
@@ -73,41 +73,41 @@ func (h History) suggestMaking(e *RefusedError, r Record, made bool, state State
 func (h History) suggestOpening(e *RefusedError, r Record, made bool, state State) []idp.Suggestion {
 	switch {
 	case !made && e.Year > h.Preferred:
-		return []idp.Suggestion{suggestStep(StepCreate, e.Year).Labeled("create_first")}
+		return []idp.Suggestion{suggestStep(StepCreate, e.Year).Labeled(idp.LabelCreateFirst)}
 	case !made, state == Preferred, state == Published:
 		return nil
 	case state == Created && r.CertEndAt.IsZero():
 		return []idp.Suggestion{suggestImport(e.Year)}
 	case state == Created && e.Kind == StepPrefer && e.Year > h.Preferred:
-		return []idp.Suggestion{suggestStep(StepPublish, e.Year).Labeled("publish_first")}
+		return []idp.Suggestion{suggestStep(StepPublish, e.Year).Labeled(idp.LabelPublishFirst)}
 	case state == Expiring:
-		return []idp.Suggestion{StepRollback.Suggest("").Labeled("return_to_older_year")}
+		return []idp.Suggestion{StepRollback.Suggest("").Labeled(idp.LabelReturnToOlderYear)}
 	}
-	return []idp.Suggestion{suggestStep(StepCreate, "").Labeled("new_year")}
+	return []idp.Suggestion{suggestStep(StepCreate, "").Labeled(idp.LabelNewYear)}
 }
 
 func (h History) suggestRetiring(e *RefusedError, state State) []idp.Suggestion {
 	revoke := StepRevoke.Suggest(e.Year)
 	switch {
 	case e.Because.IsUse():
-		return []idp.Suggestion{suggestStep(StepRetire, e.Year).With("force", "").With("reason", "").With("yes", string(e.Year)).Labeled("retire_anyway")}
+		return []idp.Suggestion{suggestStep(StepRetire, e.Year).With(idp.OptionForce, "").With(idp.OptionReason, "").With(idp.OptionYes, string(e.Year)).Labeled(idp.LabelRetireAnyway)}
 	case state == Preferred:
-		return []idp.Suggestion{suggestPlan().Labeled("prefer_newer_first"), revoke.Labeled("key_leaked")}
+		return []idp.Suggestion{suggestPlan().Labeled(idp.LabelPreferNewerFirst), revoke.Labeled(idp.LabelKeyLeaked)}
 	case e.Year > h.Preferred && state != Planned:
-		return []idp.Suggestion{revoke.Labeled("end_unwanted_year")}
+		return []idp.Suggestion{revoke.Labeled(idp.LabelEndUnwantedYear)}
 	case e.Because.Code == WaitsClockJumped, e.Because.Code == WaitsClockDrifted:
-		return []idp.Suggestion{idp.Suggest("rotation.confirm-clock").Labeled("time_is_right")}
+		return []idp.Suggestion{idp.Suggest(idp.DoRotationConfirmClock).Labeled(idp.LabelTimeIsRight)}
 	case state == Expiring || state == Grace:
-		return []idp.Suggestion{suggestPlan().Labeled("see_dates"), revoke.Labeled("key_leaked")}
+		return []idp.Suggestion{suggestPlan().Labeled(idp.LabelSeeDates), revoke.Labeled(idp.LabelKeyLeaked)}
 	}
 	return nil
 }
 
 // Suggest returns a with what helps.
 func (a Attention) Suggest() Attention {
-	report := idp.Suggest("rotation.report")
+	report := idp.Suggest(idp.DoRotationReport)
 	if a.Year != "" {
-		report = report.With("year", string(a.Year))
+		report = report.With(idp.OptionYear, string(a.Year))
 	}
 	because := func(codes ...ReasonCode) bool {
 		return slices.ContainsFunc(a.Because, func(r Reason) bool { return slices.Contains(codes, r.Code) })
@@ -117,7 +117,7 @@ func (a Attention) Suggest() Attention {
 	case a.Code == NoSigningKey:
 		next = suggestPlan()
 	case a.Code == ClockUntrusted, because(WaitsHold, WaitsHoldUntil, WaitsClockJumped, WaitsClockDrifted):
-		next = idp.Suggest("rotation.resume")
+		next = idp.Suggest(idp.DoRotationResume)
 	case a.Code == CertEnded, a.Code == CertEnding, a.Code == RequestCertEnded, a.IsUse():
 		next = report
 	case because(WaitsCertificate, WaitsExternalKey):
@@ -137,25 +137,25 @@ func (k StepKind) Suggest(y idp.Year) idp.Suggestion {
 	s := suggestStep(k, y)
 	switch k {
 	case StepRetire:
-		return s.With("yes", string(y))
+		return s.With(idp.OptionYes, string(y))
 	case StepRevoke:
-		return s.With("reason", "").With("yes", string(y))
+		return s.With(idp.OptionReason, "").With(idp.OptionYes, string(y))
 	case StepImport:
-		return s.With("cert", "")
+		return s.With(idp.OptionCert, "")
 	case StepRollback:
-		return idp.Suggest(s.Do).With("reason", "")
+		return idp.Suggest(s.Do).With(idp.OptionReason, "")
 	}
 	return s
 }
 
 func suggestStep(kind StepKind, y idp.Year) idp.Suggestion {
-	return idp.Suggest(idp.Action("rotation."+kind), string(y))
+	return idp.Suggest(idp.RotationAction(string(kind)), string(y))
 }
 
 func suggestImport(y idp.Year) idp.Suggestion {
-	return StepImport.Suggest(y).Labeled("when_certificate_has_come")
+	return StepImport.Suggest(y).Labeled(idp.LabelWhenCertificateHasCome)
 }
 
-func suggestStatus() idp.Suggestion { return idp.Suggest("rotation.status") }
+func suggestStatus() idp.Suggestion { return idp.Suggest(idp.DoRotationStatus) }
 
-func suggestPlan() idp.Suggestion { return idp.Suggest("rotation.plan") }
+func suggestPlan() idp.Suggestion { return idp.Suggest(idp.DoRotationPlan) }

@@ -37,7 +37,7 @@ func (s *Service) automatic(ctx context.Context, p rotation.Policy, now time.Tim
 			continue
 		}
 		steps := []rotation.Step{step}
-		_, err := s.commit(ctx, steps, "server", now, s.prepare, func(h rotation.History) (rotation.History, error) {
+		_, err := s.commit(ctx, steps, "server", now, s.prepare, func(h rotation.History, _ []idp.AuditEvent) (rotation.History, error) {
 			return claim(p, steps[0], h, now)
 		})
 		var refused *rotation.RefusedError

@@ -18,6 +18,10 @@ type Outcome struct {
 	Before rotation.Status `json:"before"`
 	After  rotation.Status `json:"after"`
 	DryRun bool            `json:"dry_run"`
+	// CutOff are the service providers that still use a year whose retirement is
+	// forced; empty if it needs no force, nil if they cannot be read and for other
+	// steps.
+	CutOff []idp.EntityID `json:"cut_off,omitzero"`
 }
 
 // Take takes a step by hand, with the steps that it needs: a revoke makes a successor
@@ -99,9 +103,14 @@ func (s *Service) takeChosen(ctx context.Context, h rotation.History, now time.T
 		}
 	}
 	unmoved := s.unmoved(ctx, h, now)
-	o := &Outcome{Steps: steps, Before: s.Policy.Status(h, now, unmoved), DryRun: dryRun}
+	forced := s.forced(ctx, steps, h, now)
+	o := &Outcome{Steps: steps, Before: s.Policy.Status(h, now, unmoved), DryRun: dryRun, CutOff: forced.cutOff(s.Policy, h, now)}
 	if !dryRun && len(steps) > 0 {
-		after, err = s.commit(ctx, steps, actor, now, prepare, func(h rotation.History) (rotation.History, error) {
+		after, err = s.commit(ctx, steps, actor, now, prepare, func(h rotation.History, events []idp.AuditEvent) (rotation.History, error) {
+			// A use may have come since: what is recorded and reported is what this
+			// write decides.
+			o.CutOff = forced.cutOff(s.Policy, h, now)
+			forced.record(events, o.CutOff)
 			return s.takeAll(h, steps, now)
 		})
 		if err != nil {
@@ -123,10 +132,11 @@ func (s *Service) takeAll(h rotation.History, steps []rotation.Step, now time.Ti
 }
 
 // commit takes steps that were checked: it prepares what they need, change
-// records them, and then requests see the outcome. An error after the record is
+// records them and may complete the details of their audit records, and then
+// requests see the outcome. An error after the record is
 // an *afterError.
 func (s *Service) commit(ctx context.Context, steps []rotation.Step, actor string, now time.Time,
-	prepare func(rotation.Step, time.Time) (*certs.Key, error), change func(rotation.History) (rotation.History, error)) (rotation.History, error) {
+	prepare func(rotation.Step, time.Time) (*certs.Key, error), change func(rotation.History, []idp.AuditEvent) (rotation.History, error)) (rotation.History, error) {
 	events := make([]idp.AuditEvent, len(steps))
 	var made []*certs.Key
 	for i, step := range steps {
@@ -139,11 +149,8 @@ func (s *Service) commit(ctx context.Context, steps []rotation.Step, actor strin
 			identify(&steps[i], k)
 		}
 		events[i] = event(steps[i], actor)
-		if step.Force {
-			s.recordUsers(ctx, &events[i], step, now)
-		}
 	}
-	h, err := s.update(ctx, change, events...)
+	h, err := s.update(ctx, func(h rotation.History) (rotation.History, error) { return change(h, events) }, events...)
 	if err != nil {
 		var refused *rotation.RefusedError
 		if !errors.As(err, &refused) && !errors.Is(err, errTaken) && !errors.Is(err, errUsesUnknown) {

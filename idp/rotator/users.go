@@ -63,6 +63,12 @@ func (s *Service) unmoved(ctx context.Context, h rotation.History, now time.Time
 // that cannot be told. The server may have stood still since the last use, so
 // whoever used it last is among them.
 func (s *Service) usersOf(ctx context.Context, h rotation.History, y idp.Year, now time.Time) []idp.EntityID {
+	users, _ := s.readUsers(ctx, h, y, now)
+	return users
+}
+
+// readUsers is usersOf that reports whether the ledger could be read.
+func (s *Service) readUsers(ctx context.Context, h rotation.History, y idp.Year, now time.Time) (users []idp.EntityID, ok bool) {
 	since := now.Add(-rotation.QuietTime)
 	if r, _ := h.Record(y); !r.UsedAt.IsZero() && r.UsedAt.Before(since) {
 		since = r.UsedAt
@@ -70,9 +76,8 @@ func (s *Service) usersOf(ctx context.Context, h rotation.History, y idp.Year, n
 	users, err := s.Uses.Users(ctx, y, since)
 	if err != nil {
 		s.Log.LogAttrs(ctx, slog.LevelError, "rotation: who uses a year", slog.String("year", string(y)), slog.String("error", err.Error()))
-		return nil
 	}
-	return users
+	return users, err == nil
 }
 
 // nameUsers adds to a refusal because of use who it is.
@@ -97,23 +102,58 @@ func (s *Service) nameHeld(ctx context.Context, st rotation.Status, h rotation.H
 // maxRecorded is how many service providers an audit record names.
 const maxRecorded = 20
 
-// recordUsers adds to the record of a forced retirement whom it cuts off: how
-// many service providers, and who. A force that was not needed cuts off nobody.
-func (s *Service) recordUsers(ctx context.Context, e *idp.AuditEvent, step rotation.Step, now time.Time) {
-	h, _, err := s.now(ctx)
-	if err != nil {
-		return // the step will not be written either
+// forced is a retirement that is forced.
+type forced struct {
+	index int // of its step
+	step  rotation.Step
+	// users are the service providers that would keep the year; nil if they cannot
+	// be read.
+	users []idp.EntityID
+}
+
+// forced finds the forced retirement among the steps; nil if there is none.
+func (s *Service) forced(ctx context.Context, steps []rotation.Step, h rotation.History, now time.Time) *forced {
+	i := slices.IndexFunc(steps, func(step rotation.Step) bool { return step.Kind == rotation.StepRetire && step.Force })
+	if i < 0 {
+		return nil
 	}
+	f := &forced{index: i, step: steps[i]}
+	if users, ok := s.readUsers(ctx, h, f.step.Year, now); ok {
+		f.users = append([]idp.EntityID{}, users...)
+	}
+	return f
+}
+
+// cutOff are the service providers that the retirement cuts off by a history; none
+// if it needs no force, nil if they cannot be read.
+func (f *forced) cutOff(p rotation.Policy, h rotation.History, now time.Time) []idp.EntityID {
+	if f == nil {
+		return nil
+	}
+	step := f.step
 	step.Force = false
-	var refused *rotation.RefusedError
-	if err := s.nameUsers(ctx, s.Policy.CheckStep(step, h, now), h, now); !errors.As(err, &refused) || len(refused.Because.Args.SPs) == 0 {
+	if p.CheckStep(step, h, now) == nil {
+		return []idp.EntityID{}
+	}
+	return f.users
+}
+
+// record completes the record of the retirement: how many service providers it cuts
+// off, and which.
+func (f *forced) record(events []idp.AuditEvent, cutOff []idp.EntityID) {
+	if f == nil {
 		return
 	}
-	users := refused.Because.Args.SPs
+	detail := events[f.index].Detail
+	delete(detail, "users")
+	delete(detail, "used_by")
+	if len(cutOff) == 0 {
+		return
+	}
 	names := make([]string, 0, maxRecorded)
-	for _, id := range users[:min(len(users), maxRecorded)] {
+	for _, id := range cutOff[:min(len(cutOff), maxRecorded)] {
 		names = append(names, string(id))
 	}
-	e.Detail["users"] = strconv.Itoa(len(users))
-	e.Detail["used_by"] = strings.Join(names, ", ")
+	detail["users"] = strconv.Itoa(len(cutOff))
+	detail["used_by"] = strings.Join(names, ", ")
 }

@@ -13,6 +13,7 @@ import (
 
 	"vernal/idp"
 	"vernal/idp/rotation"
+	"vernal/idp/rotator"
 	"vernal/idp/usage"
 )
 
@@ -78,24 +79,28 @@ func TestUsersAreNamed(t *testing.T) {
 	}
 }
 
-// A retirement that is forced is on record with the reason and with whom it cuts
-// off; a force that was not needed names nobody.
-func TestForcedRetirementIsOnRecord(t *testing.T) {
+// A retirement that is forced reports the service providers that it cuts off, also in
+// a dry run, and records them with the reason. A force that is not needed cuts off
+// none.
+func TestForcedRetirementNamesWhomItCutsOff(t *testing.T) {
 	t.Parallel()
 	many := make([]idp.EntityID, 30)
 	for n := range many {
 		many[n] = idp.EntityID(fmt.Sprintf("urn:%02d", n))
 	}
 	tests := []struct {
-		name  string
-		used  bool
-		users []idp.EntityID
-		want  map[string]string
+		name   string
+		used   bool
+		users  []idp.EntityID
+		err    error
+		cutOff []idp.EntityID
+		want   map[string]string
 	}{
-		{"two use it", true, []idp.EntityID{"urn:a", "urn:b"}, map[string]string{"users": "2", "used_by": "urn:a, urn:b"}},
-		{"nobody that is registered", true, nil, nil},
-		{"unused for 14 days", false, []idp.EntityID{"urn:a"}, nil},
-		{"many", true, many, map[string]string{"users": "30", "used_by": "urn:00, urn:01, urn:02, urn:03, urn:04, urn:05, urn:06, " +
+		{"two use it", true, []idp.EntityID{"urn:a", "urn:b"}, nil, []idp.EntityID{"urn:a", "urn:b"}, map[string]string{"users": "2", "used_by": "urn:a, urn:b"}},
+		{"none that is registered", true, nil, nil, []idp.EntityID{}, nil},
+		{"unused for 14 days", false, []idp.EntityID{"urn:a"}, nil, []idp.EntityID{}, nil},
+		{"the users cannot be read", true, nil, errors.New("disk"), nil, nil},
+		{"many", true, many, nil, many, map[string]string{"users": "30", "used_by": "urn:00, urn:01, urn:02, urn:03, urn:04, urn:05, urn:06, " +
 			"urn:07, urn:08, urn:09, urn:10, urn:11, urn:12, urn:13, urn:14, urn:15, urn:16, urn:17, urn:18, urn:19"}},
 	}
 	for _, tt := range tests {
@@ -107,8 +112,16 @@ func TestForcedRetirementIsOnRecord(t *testing.T) {
 			if tt.used {
 				w.use(s, "2026")
 			}
-			s.Uses = named{s.Uses.(*usage.Ledger), func(idp.Year, time.Time) ([]idp.EntityID, error) { return tt.users, nil }}
-			w.take(s, rotation.Step{Kind: rotation.StepRetire, Year: "2026", Force: true, Reason: "the rest was told by telephone"})
+			s.Uses = named{s.Uses.(*usage.Ledger), func(idp.Year, time.Time) ([]idp.EntityID, error) { return tt.users, tt.err }}
+			step := rotation.Step{Kind: rotation.StepRetire, Year: "2026", Force: true, Reason: "the rest was told by telephone"}
+			dry, err := s.Take(t.Context(), step, "test", true)
+			ok(t, err)
+			done := w.take(s, step)
+			for _, o := range []*rotator.Outcome{dry, done} {
+				if diff := cmp.Diff(tt.cutOff, o.CutOff); diff != "" {
+					t.Errorf("cut off, dry run %v (-want +got):\n%s", o.DryRun, diff)
+				}
+			}
 			records, err := w.store.AuditRecords(t.Context(), 0, 1000)
 			ok(t, err)
 			last := records[len(records)-1]
@@ -118,5 +131,25 @@ func TestForcedRetirementIsOnRecord(t *testing.T) {
 				t.Errorf("%s of %s by %s (-want +got):\n%s", last.Kind, last.Year, last.Actor, diff)
 			}
 		})
+	}
+}
+
+// What a forced retirement reports and records is decided when it is written: a use
+// that comes after the step was checked counts.
+func TestForcedRetirementCountsLateUse(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t, day(2026, 11, 22))
+	s := w.started()
+	w.run(day(2027, 6, 20), s)
+	ledger := s.Uses.(*usage.Ledger)
+	s.Uses = named{ledger, func(idp.Year, time.Time) ([]idp.EntityID, error) {
+		ledger.Use(idp.Use{SP: "urn:a", Year: "2026", At: w.clock()}) // the check has seen the uses before
+		return []idp.EntityID{"urn:a"}, nil
+	}}
+	o := w.take(s, rotation.Step{Kind: rotation.StepRetire, Year: "2026", Force: true, Reason: "x"})
+	records, err := w.store.AuditRecords(t.Context(), 0, 1000)
+	ok(t, err)
+	if last := records[len(records)-1]; !slices.Equal(o.CutOff, []idp.EntityID{"urn:a"}) || last.Detail["used_by"] != "urn:a" || last.Detail["users"] != "1" {
+		t.Errorf("cut off %v, recorded %v", o.CutOff, last.Detail)
 	}
 }

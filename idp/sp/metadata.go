@@ -44,9 +44,9 @@ func fromMetadata(doc []byte, now time.Time, ours []*x509.Certificate, o metadat
 		invalid := new(InvalidError)
 		for _, n := range problems {
 			invalid.Problems = append(invalid.Problems, Problem{Field: "metadata", Text: n.Text, Option: instead[n.Part]})
-			if n.Option.Name == metadata.OptionEntityID {
+			if n.Option.Name == idp.OptionEntityID {
 				invalid.Suggestions = append(invalid.Suggestions,
-					idp.Suggest(idp.DoSPAdd).With(idp.OptionMetadata, "").With("entity_id", "").Labeled("choose_provider"))
+					idp.Suggest(idp.DoSPAdd).With(idp.OptionMetadata, "").With(idp.OptionEntityID, "").Labeled(idp.LabelChooseProvider))
 			}
 		}
 		return nil, nil, invalid
@@ -65,11 +65,11 @@ func warningsOf(notes []metadata.Note, id idp.EntityID) (warnings []string, sugg
 	for _, n := range notes {
 		warnings = append(warnings, n.Text)
 		switch n.Option.Name {
-		case metadata.OptionName:
+		case idp.OptionName:
 			suggestions = append(suggestions, suggestName(id))
 		case string(PermitInsecureURL):
 			suggestions = append(suggestions, idp.Suggest(idp.DoSPEdit, string(id)).
-				With(idp.OptionMetadata, "").With("allow_insecure_url", "").Labeled("allow_http"))
+				With(idp.OptionMetadata, "").With(idp.OptionAllowInsecureURL, "").Labeled(idp.LabelAllowHTTP))
 		}
 	}
 	return warnings, suggestions

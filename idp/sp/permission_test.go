@@ -68,7 +68,7 @@ func TestMetadataSuggests(t *testing.T) {
 	several := sp.Document{Data: []byte(`<EntitiesDescriptor xmlns="urn:oasis:names:tc:SAML:2.0:metadata">` +
 		string(spMetadata("urn:a", acsElement(good, "0")).Data) + string(spMetadata("urn:b", acsElement(good, "0")).Data) + `</EntitiesDescriptor>`)}
 	edit := func() idp.Suggestion { return idp.Suggest(idp.DoSPEdit, "urn:a") }
-	name := edit().With("name", "").Labeled("name_provider")
+	name := edit().With(idp.OptionName, "").Labeled(idp.LabelNameProvider)
 	tests := []struct {
 		name string
 		doc  sp.Document
@@ -76,8 +76,8 @@ func TestMetadataSuggests(t *testing.T) {
 	}{
 		{"no name", spMetadata("urn:a", acsElement(good, "0")), []idp.Suggestion{name}},
 		{"http beside https", spMetadata("urn:a", acsElement("http://sp.example.gov/b", "0")+acsElement(good, "1")),
-			[]idp.Suggestion{edit().With("metadata", "").With("allow_insecure_url", "").Labeled("allow_http"), name}},
-		{"several providers", several, []idp.Suggestion{idp.Suggest(idp.DoSPAdd).With("metadata", "").With("entity_id", "").Labeled("choose_provider")}},
+			[]idp.Suggestion{edit().With(idp.OptionMetadata, "").With(idp.OptionAllowInsecureURL, "").Labeled(idp.LabelAllowHTTP), name}},
+		{"several providers", several, []idp.Suggestion{idp.Suggest(idp.DoSPAdd).With(idp.OptionMetadata, "").With(idp.OptionEntityID, "").Labeled(idp.LabelChooseProvider)}},
 	}
 	for _, tt := range tests {
 		t.Run(tt.name, func(t *testing.T) {

@@ -263,7 +263,7 @@ func TestEncryptionWarnings(t *testing.T) {
 		// The one that is of no use any more can be removed.
 		var want []idp.Suggestion
 		if len(tt.list) > 1 && slices.Contains(tt.list, ended) {
-			want = append(want, idp.Suggest(idp.DoSPEdit, string(entity)).With("remove_encryption_cert", sp.Fingerprint(ended)[:16]).Labeled("remove_certificate"))
+			want = append(want, idp.Suggest(idp.DoSPEdit, string(entity)).With(idp.OptionRemoveEncryptionCert, sp.Fingerprint(ended)[:16]).Labeled(idp.LabelRemoveCertificate))
 		}
 		if diff := cmp.Diff(want, next); diff != "" {
 			t.Errorf("%s: suggestions (-want +got):\n%s", tt.name, diff)

@@ -38,7 +38,7 @@ func Warnings(p *idp.ServiceProvider, now time.Time) (out []string, suggestions 
 		out = append(out, encryptionWarnings(encryption, now)...)
 		for _, cert := range unusedCerts(encryption, now) {
 			suggestions = append(suggestions, idp.Suggest(idp.DoSPEdit, string(p.EntityID)).
-				With("remove_encryption_cert", Fingerprint(cert)[:16]).Labeled("remove_certificate"))
+				With(idp.OptionRemoveEncryptionCert, Fingerprint(cert)[:16]).Labeled(idp.LabelRemoveCertificate))
 		}
 	}
 	for _, f := range addressFields(p) {
@@ -59,7 +59,7 @@ func Warnings(p *idp.ServiceProvider, now time.Time) (out []string, suggestions 
 }
 
 func suggestName(id idp.EntityID) idp.Suggestion {
-	return idp.Suggest(idp.DoSPEdit, string(id)).With("name", "").Labeled("name_provider")
+	return idp.Suggest(idp.DoSPEdit, string(id)).With(idp.OptionName, "").Labeled(idp.LabelNameProvider)
 }
 
 // unusedCerts are the encryption certificates that have ended and are not used.

@@ -35,7 +35,7 @@ func newDecisionWorld(t *testing.T) *decisionWorld {
 	at, err := time.Parse("2006", string(years[len(years)-1]))
 	ok(t, err)
 	next := idp.Year(at.AddDate(1, 0, 0).Format("2006"))
-	return &decisionWorld{IdP: idptest.New(t, idptest.Options{Years: []idp.Year{next}}), t: t, next: next, walked: map[audit.Decision]bool{}}
+	return &decisionWorld{IdP: idptest.New(t, idptest.Options{Years: []idp.Year{next}, TLS: true}), t: t, next: next, walked: map[audit.Decision]bool{}}
 }
 
 // anyUser stands for a user whose ID is not known before.

@@ -129,7 +129,7 @@ func (f *feed) coming(c rotation.Coming) icalEvent {
 	default:
 		lines = append(lines, f.phrases.Text("calendar.server"))
 	}
-	plan := f.command(idp.Suggest("rotation.plan"))
+	plan := f.command(idp.Suggest(idp.DoRotationPlan))
 	switch {
 	case c.Stuck:
 		lines = append(lines, f.phrases.Text("calendar.stuck", plan))
@@ -144,7 +144,7 @@ func (f *feed) coming(c rotation.Coming) icalEvent {
 func (f *feed) describe(step rotation.StepKind, more ...string) string {
 	lines := append([]string{f.phrases.Meaning(step)}, more...)
 	if step == "" || step.AffectsSPs() {
-		lines = append(lines, f.phrases.Text("calendar.moved", f.command(idp.Suggest("rotation.status"))))
+		lines = append(lines, f.phrases.Text("calendar.moved", f.command(idp.Suggest(idp.DoRotationStatus))))
 	}
 	return strings.Join(append(lines, f.phrases.Text("calendar.utc")), "\n")
 }

@@ -8,7 +8,6 @@ import (
 	"errors"
 	"fmt"
 
-	"go.etcd.io/bbolt"
 	berrors "go.etcd.io/bbolt/errors"
 
 	"vernal/idp"
@@ -89,17 +88,17 @@ func (r *reader) head() (head idp.AuditHead, authentic bool) {
 	again, err := json.Marshal(head)
 	mac, macErr := hex.DecodeString(head.MAC)
 	return head, err == nil && macErr == nil && hex.EncodeToString(mac) == head.MAC && string(again) == string(value) &&
-		r.store.ring.VerifyMAC(headContext, headText(head.Seq, head.Hash), mac)
+		r.ring.VerifyMAC(headContext, headText(head.Seq, head.Hash), mac)
 }
 
 // putHead writes the end of the trail, with its MAC, in the transaction that
 // moves it. The bucket is so small that it lies in the root page, which every
 // transaction writes anyway.
-func (s *Store) putHead(tx *bbolt.Tx, end tail) error {
+func (w *writer) putHead(end tail) error {
 	hash := orFirst(end.hash)
-	value, err := json.Marshal(idp.AuditHead{Seq: end.seq, Hash: hash, MAC: hex.EncodeToString(s.ring.MAC(headContext, headText(end.seq, hash)))})
+	value, err := json.Marshal(idp.AuditHead{Seq: end.seq, Hash: hash, MAC: hex.EncodeToString(w.ring.MAC(headContext, headText(end.seq, hash)))})
 	if err == nil {
-		b := tx.Bucket([]byte(inAuditHead.String()))
+		b := w.tx.Bucket([]byte(inAuditHead.String()))
 		if err = b.Put(headKey, value); errors.Is(err, berrors.ErrIncompatibleValue) {
 			if err = b.DeleteBucket(headKey); err == nil { // someone put a bucket in its place
 				err = b.Put(headKey, value)

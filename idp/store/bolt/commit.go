@@ -83,7 +83,7 @@ func (c *committer) attempt(jobs []*job) (culprit *job, err error) {
 	if err != nil {
 		return nil, fmt.Errorf("begin a change of the store: %w", err)
 	}
-	w := &writer{reader: reader{store: c.store, tx: tx}, ops: c.ops, messages: make(map[message]idp.RequestHandle)}
+	w := &writer{reader: *c.store.reader(tx), ops: c.ops, messages: make(map[message]idp.RequestHandle)}
 	end := c.tail
 	defer func() {
 		if v := recover(); v != nil {
@@ -110,16 +110,24 @@ func (c *committer) attempt(jobs []*job) (culprit *job, err error) {
 			return culprit, err
 		}
 		culprit = nil
+		if w.nextRing != nil {
+			w.ring = w.nextRing
+		}
 	}
 	if !changed {
 		return nil, tx.Rollback()
 	}
 	if end != c.tail {
-		if err = c.store.putHead(tx, *end); err != nil {
+		if err = w.putHead(*end); err != nil {
 			return nil, err
 		}
 	}
-	if err = c.sync(tx); err != nil {
+	if w.ring == c.store.ringOf(tx) {
+		err = c.sync(tx)
+	} else {
+		err = c.store.commitRing(tx, w.ring, c.sync)
+	}
+	if err != nil {
 		return nil, err
 	}
 	c.tail = end
@@ -130,7 +138,7 @@ func (c *committer) attempt(jobs []*job) (culprit *job, err error) {
 // stage runs the job's change; what it notes is in w.ops if it returns nil.
 func (w *writer) stage(j *job) (err error) {
 	clear(w.ops)
-	w.ops, w.err = w.ops[:0], nil
+	w.ops, w.err, w.nextRing = w.ops[:0], nil, nil
 	defer func() {
 		if v := recover(); v != nil {
 			err = &escape{value: v}

@@ -69,7 +69,7 @@ func (m *imports) person(p *idp.ImportedUser) error {
 	for address := range emails {
 		_, err := m.emailOwner(address)
 		switch {
-		case err == nil || m.has(inUserEmails, m.store.emailKey(address)):
+		case err == nil || m.has(inUserEmails, m.emailKey(address)):
 			return clashError{exists(inUserEmails)}
 		case !errors.Is(err, idp.ErrNotFound):
 			return err
@@ -79,7 +79,7 @@ func (m *imports) person(p *idp.ImportedUser) error {
 		return err
 	}
 	for address := range emails {
-		m.note(inUserEmails, m.store.emailKey(address), id)
+		m.note(inUserEmails, m.emailKey(address), id)
 	}
 	for scope, name := range p.NameIDs {
 		m.note(inNameIDs, pair(string(scope), string(p.User.ID)), []byte(name))

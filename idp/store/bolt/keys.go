@@ -85,8 +85,12 @@ func (r *reader) loadRing() error {
 		if err != nil {
 			continue
 		}
-		r.store.ring = seal.NewRing(g)
-		return r.loadOlder(g, all)
+		r.ring = seal.NewRing(g)
+		if err := r.loadOlder(g, all); err != nil {
+			return err
+		}
+		r.store.setRing(r.ring)
+		return nil
 	}
 	return ErrMaster
 }
@@ -101,7 +105,7 @@ func (r *reader) loadOlder(newest *seal.Generation, all map[byte]map[string][]by
 	if err != nil {
 		return corrupt(inRingKeys, generationKey(before.From, ""), err)
 	}
-	r.store.ring.Set(newest, old)
+	r.ring = seal.NewRing(newest, old)
 	return nil
 }
 
@@ -151,7 +155,7 @@ func (r *reader) loadMasters() error {
 
 // opensRing reports whether a master key alone opens the newest ring keys.
 func (r *reader) opensRing(m *seal.Master) bool {
-	number := r.store.ring.Generations()[0].Number
+	number := r.ring.Generations()[0].Number
 	_, err := seal.OpenGeneration(number, r.wrappedGenerations()[number], seal.NewMasters(m))
 	return err == nil
 }
@@ -163,7 +167,7 @@ func (s *Store) Ring() *seal.Ring { return s.ring }
 func (s *Store) KeyState(ctx context.Context) (st seal.KeyState, err error) {
 	err = s.view(ctx, func(r *reader) error {
 		st.Configured = s.masters.Configured().ID()
-		st.Generation = s.ring.Generations()[0].Number
+		st.Generation = r.ring.Generations()[0].Number
 		n, err := r.renewal()
 		if err != nil {
 			return err
@@ -274,10 +278,7 @@ func (s *Store) FinishMaster(ctx context.Context, keep *seal.Master, renewAll bo
 // EndMaster ends a change of the master key, when nothing is wrapped by the other one
 // any more. If the other keys are to be renewed, that begins in the same step.
 func (s *Store) EndMaster(ctx context.Context, events ...idp.AuditEvent) error {
-	before := s.ring.Generations()[0]
-	var next *seal.Generation
-	err := s.update(ctx, events, func(w *writer) error {
-		next = nil
+	return s.update(ctx, events, func(w *writer) error {
 		c, err := w.masterChange()
 		switch {
 		case err != nil:
@@ -287,21 +288,17 @@ func (s *Store) EndMaster(ctx context.Context, events ...idp.AuditEvent) error {
 		}
 		w.delete(inMeta, mastersKey)
 		if c.RenewAll {
-			next, err = w.beginRenewal(before)
+			return w.beginRenewal()
 		}
-		return err
+		return nil
 	})
-	if err == nil && next != nil {
-		s.ring.Set(next, before)
-	}
-	return err
 }
 
 // rewrapRing notes the ring keys in force, wrapped by the master keys given. Others
 // in the bucket go: no one needs them, and they must not stop this.
 func (w *writer) rewrapRing(masters *seal.Masters) {
 	all := w.wrappedGenerations()
-	for _, g := range w.store.ring.Generations() {
+	for _, g := range w.ring.Generations() {
 		w.putWrapped(g.Number, g.Wrap(masters))
 		delete(all, g.Number)
 	}

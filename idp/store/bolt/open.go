@@ -52,9 +52,11 @@ type Options struct {
 type Store struct {
 	db      *bbolt.DB
 	masters *seal.Masters
-	ring    *seal.Ring // set by prepare
-	clock   idp.Clock
-	log     *slog.Logger
+	ring    *seal.Ring // newest, for values outside the store; set by prepare
+	// rings are the ring keys by transaction, oldest first; see ringOf.
+	rings atomic.Pointer[[]ringSince]
+	clock idp.Clock
+	log   *slog.Logger
 	// reported are the records that were logged because they fail their MAC.
 	reported reported
 
@@ -153,7 +155,7 @@ func (s *Store) prepare() error {
 		if err := s.check(tx); err != nil {
 			return err
 		}
-		return s.messages.load(&reader{store: s, tx: tx})
+		return s.messages.load(s.reader(tx))
 	})
 }
 
@@ -166,14 +168,14 @@ func (s *Store) create(tx *bbolt.Tx) error {
 		}
 	}
 	first := seal.NewGeneration(1)
-	s.ring = seal.NewRing(first)
-	w := &writer{reader: reader{store: s, tx: tx}}
+	s.setRing(seal.NewRing(first))
+	w := &writer{reader: *s.reader(tx)}
 	w.putGeneration(first)
 	w.put(inMeta, schemaKey, []byte(strconv.Itoa(schema)))
 	if err := w.flush(); err != nil {
 		return err
 	}
-	return s.putHead(tx, tail{})
+	return w.putHead(tail{})
 }
 
 // check makes sure that the file is a store of this schema, and opens its keys. The
@@ -192,7 +194,7 @@ func (s *Store) check(tx *bbolt.Tx) error {
 			return fmt.Errorf("bucket %v is missing", b)
 		}
 	}
-	r := &reader{store: s, tx: tx}
+	r := &reader{store: s, tx: tx} // without a ring until it is loaded
 	if err := r.loadRing(); err != nil {
 		return err
 	}
@@ -224,7 +226,7 @@ func checkSchema(stored []byte) error {
 	case found < schema:
 		err := fmt.Errorf("%w: schema %d, needed is %d; a build before the first release wrote it, and no release reads it",
 			idp.ErrSchema, found, schema)
-		return idp.Advise(err, idp.Suggest(idp.DoInit).Labeled("begin_empty"))
+		return idp.Advise(err, idp.Suggest(idp.DoInit).Labeled(idp.LabelBeginEmpty))
 	}
 	return nil
 }

@@ -20,9 +20,7 @@ var renewed = []bucket{
 // BeginRenewal makes a new generation of ring keys, with which everything is written
 // from here on. seal.ErrChangeUnderWay if another change of keys is under way.
 func (s *Store) BeginRenewal(ctx context.Context, events ...idp.AuditEvent) error {
-	before := s.ring.Generations()[0]
-	var next *seal.Generation
-	err := s.update(ctx, events, func(w *writer) error {
+	return s.update(ctx, events, func(w *writer) error {
 		c, err := w.masterChange()
 		if err != nil {
 			return err
@@ -31,35 +29,30 @@ func (s *Store) BeginRenewal(ctx context.Context, events ...idp.AuditEvent) erro
 		if err != nil {
 			return err
 		}
-		if c != nil || n != nil || s.ring.Generations()[0] != before {
+		if c != nil || n != nil {
 			return seal.ErrChangeUnderWay
 		}
-		next, err = w.beginRenewal(before)
-		return err
+		return w.beginRenewal()
 	})
-	if err != nil {
-		return err
-	}
-	s.ring.Set(next, before)
-	return nil
 }
 
-// beginRenewal notes a new generation and that the one before is still accepted. The
-// caller puts it in force when that is committed.
-func (w *writer) beginRenewal(before *seal.Generation) (*seal.Generation, error) {
+// beginRenewal notes a new generation, and that the one before is still accepted.
+func (w *writer) beginRenewal() error {
+	before := w.ring.Generations()[0]
 	if before.Number == 255 {
-		return nil, errors.New("the keys were renewed 254 times, and there is no room for another generation")
+		return errors.New("the keys were renewed 254 times, and there is no room for another generation")
 	}
 	next := seal.NewGeneration(before.Number + 1)
 	value, err := json.Marshal(renewal{From: before.Number})
 	if err != nil {
-		return nil, err
+		return err
 	}
 	w.putGeneration(next)
 	// Protected by the new generation, which alone may say that the old one is still
 	// accepted.
 	w.putProtected(inMeta, renewalKey, seal.NewRing(next).Protect(guardKinds[inMeta], renewalKey, value))
-	return next, nil
+	w.nextRing = seal.NewRing(next, before)
+	return nil
 }
 
 // Renew writes up to limit records again that the generation before wrote, beginning
@@ -107,7 +100,7 @@ func (w *writer) renewSome(b bucket, after []byte, limit int) (seen int, last []
 			}
 			continue
 		}
-		if w.store.ring.IsNewest(value) {
+		if w.ring.IsNewest(value) {
 			continue
 		}
 		content, err := w.verified(b, key, value)
@@ -123,7 +116,7 @@ func (w *writer) renewSome(b bucket, after []byte, limit int) (seen int, last []
 // email addresses.
 func (w *writer) renewUser(id idp.UserID) error {
 	key := []byte(id)
-	newest := w.store.ring.Generations()[0].Number
+	newest := w.ring.Generations()[0].Number
 	if number, _ := splitUserKey(w.bucket(inUserKeys).Get(key)); number == newest {
 		return nil
 	}
@@ -159,8 +152,8 @@ func (w *writer) renewUser(id idp.UserID) error {
 		w.put(inProfiles, key, dataKey.Seal(profileContext(id), plain))
 	}
 	for address := range owned {
-		w.put(inUserEmails, w.store.emailKey(address), key)
-		for _, older := range w.store.olderEmailKeys(address) {
+		w.put(inUserEmails, w.emailKey(address), key)
+		for _, older := range w.olderEmailKeys(address) {
 			w.delete(inUserEmails, older)
 		}
 	}
@@ -178,8 +171,7 @@ func unlessTampered(err error) error {
 // EndRenewal ends the generation before: what it wrote is accepted no more. It is for
 // the moment when Renew has reached the end.
 func (s *Store) EndRenewal(ctx context.Context, events ...idp.AuditEvent) error {
-	newest := s.ring.Generations()[0]
-	err := s.update(ctx, events, func(w *writer) error {
+	return s.update(ctx, events, func(w *writer) error {
 		n, err := w.renewal()
 		switch {
 		case err != nil:
@@ -187,6 +179,7 @@ func (s *Store) EndRenewal(ctx context.Context, events ...idp.AuditEvent) error 
 		case n == nil:
 			return seal.ErrNoChange
 		}
+		newest := w.ring.Generations()[0]
 		for number, wrapped := range w.wrappedGenerations() {
 			if number == newest.Number {
 				continue
@@ -196,11 +189,7 @@ func (s *Store) EndRenewal(ctx context.Context, events ...idp.AuditEvent) error 
 			}
 		}
 		w.delete(inMeta, renewalKey)
+		w.nextRing = seal.NewRing(newest)
 		return nil
 	})
-	if err != nil {
-		return err
-	}
-	s.ring.Set(newest)
-	return nil
 }

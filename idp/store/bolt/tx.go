@@ -12,13 +12,16 @@ import (
 	berrors "go.etcd.io/bbolt/errors"
 
 	"vernal/idp"
+	"vernal/idp/seal"
 )
 
 // reader reads in one transaction. The bytes it gives belong to the
 // transaction: what leaves it must be a copy.
 type reader struct {
-	store   *Store
-	tx      *bbolt.Tx
+	store *Store
+	tx    *bbolt.Tx
+	// ring is the ring keys in force in the transaction.
+	ring    *seal.Ring
 	buckets [bucketCount]*bbolt.Bucket
 }
 
@@ -35,8 +38,10 @@ func (s *Store) view(ctx context.Context, look func(*reader) error) error {
 		return fmt.Errorf("read the store: %w", err)
 	}
 	defer tx.Rollback()
-	return look(&reader{store: s, tx: tx})
+	return look(s.reader(tx))
 }
+
+func (s *Store) reader(tx *bbolt.Tx) *reader { return &reader{store: s, tx: tx, ring: s.ringOf(tx)} }
 
 // available is why nothing can be looked up, or nil.
 func (s *Store) available(ctx context.Context) error {
@@ -77,7 +82,7 @@ func (r *reader) verified(b bucket, key, value []byte) ([]byte, error) {
 	if !b.guarded() {
 		return value, nil
 	}
-	content, err := r.store.ring.Verify(guardKinds[b], key, value)
+	content, err := r.ring.Verify(guardKinds[b], key, value)
 	if err != nil {
 		return nil, r.store.tampered(b, key)
 	}
@@ -140,6 +145,9 @@ type writer struct {
 	// messages is what this transaction has changed in the store's index: a
 	// handle, or "" for a request that was removed.
 	messages map[message]idp.RequestHandle
+	// nextRing is the ring keys that the change puts in force; nil for no others. They
+	// hold for the changes after it.
+	nextRing *seal.Ring
 }
 
 // op is one note: value for key, or nil to delete it. One in inRequests that
@@ -204,7 +212,7 @@ func (w *writer) flush() error {
 			b.FillPercent = 0.95
 		}
 		if o.in.guarded() && !o.protected {
-			value = w.store.ring.Protect(guardKinds[o.in], o.key, value)
+			value = w.ring.Protect(guardKinds[o.in], o.key, value)
 		}
 		if err := b.Put(o.key, value); err != nil {
 			return fmt.Errorf("write to %v: %w", o.in, err)

@@ -28,7 +28,7 @@ func (r *reader) userKey(id idp.UserID) (*seal.DataKey, error) {
 
 // newUserKey notes a new key for a user.
 func (w *writer) newUserKey(id idp.UserID) *seal.DataKey {
-	number := w.store.ring.Generations()[0].Number
+	number := w.ring.Generations()[0].Number
 	key, wrapped := w.store.masters.NewDataKey(userKeyContext(number, id))
 	w.put(inUserKeys, []byte(id), append([]byte{number}, wrapped...))
 	return key
@@ -38,19 +38,19 @@ func (w *writer) newUserKey(id idp.UserID) *seal.DataKey {
 const emailHash = "user-email"
 
 // emailKey is the index entry of an email address, which must not be readable.
-func (s *Store) emailKey(address string) []byte {
-	return s.ring.Hash(emailHash, []byte(strings.ToLower(address)))
+func (r *reader) emailKey(address string) []byte {
+	return r.ring.Hash(emailHash, []byte(strings.ToLower(address)))
 }
 
 // olderEmailKeys are the entries under ring keys that are being replaced.
-func (s *Store) olderEmailKeys(address string) [][]byte {
-	return s.ring.OlderHashes(emailHash, []byte(strings.ToLower(address)))
+func (r *reader) olderEmailKeys(address string) [][]byte {
+	return r.ring.OlderHashes(emailHash, []byte(strings.ToLower(address)))
 }
 
 // emailOwner is the user who has the email address; idp.ErrNotFound if no one has.
 func (r *reader) emailOwner(address string) (idp.UserID, error) {
-	id, err := r.get(inUserEmails, r.store.emailKey(address))
-	for _, key := range r.store.olderEmailKeys(address) {
+	id, err := r.get(inUserEmails, r.emailKey(address))
+	for _, key := range r.olderEmailKeys(address) {
 		if id == nil && err == nil {
 			id, err = r.get(inUserEmails, key)
 		}
@@ -147,13 +147,13 @@ func (w *writer) indexEmails(id idp.UserID, before, after map[string]bool) error
 		case !errors.Is(err, idp.ErrNotFound):
 			return err
 		}
-		w.put(inUserEmails, w.store.emailKey(address), []byte(id))
+		w.put(inUserEmails, w.emailKey(address), []byte(id))
 	}
 	for address := range before {
 		if after[address] {
 			continue
 		}
-		for _, key := range append(w.store.olderEmailKeys(address), w.store.emailKey(address)) {
+		for _, key := range append(w.olderEmailKeys(address), w.emailKey(address)) {
 			w.delete(inUserEmails, key)
 		}
 	}
@@ -181,7 +181,7 @@ func (s *Store) UserByEmail(ctx context.Context, address string) (u *idp.User, e
 			return err
 		}
 		if !emailsOf(u)[strings.ToLower(address)] {
-			return s.tampered(inUserEmails, s.emailKey(address))
+			return s.tampered(inUserEmails, r.emailKey(address))
 		}
 		return nil
 	})

@@ -57,6 +57,19 @@ func testRotation(t *testing.T, s idp.Store) {
 	ok(t, s.UpdateRotation(ctx, write("", "four"), event("rotation.reset")))
 	holds("")
 	kinds(t, s, 2, "rotation.reset")
+
+	// What is recorded can depend on what change finds.
+	open := event("rotation.retire")
+	open.Detail = map[string]string{}
+	ok(t, s.UpdateRotation(ctx, func([]byte) ([]byte, error) {
+		open.Detail["users"] = "2"
+		return []byte("five"), nil
+	}, open))
+	records, err := s.AuditRecords(ctx, 3, 10)
+	ok(t, err)
+	if len(records) != 1 || records[0].Detail["users"] != "2" {
+		t.Errorf("records = %v, want the detail that change has added", records)
+	}
 }
 
 // testRotationClaimed lets many claim the same step: one gets it.

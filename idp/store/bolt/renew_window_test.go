@@ -1,0 +1,223 @@
+package bolt
+
+import (
+	"bytes"
+	"context"
+	"errors"
+	"sync"
+	"testing"
+
+	"go.etcd.io/bbolt"
+
+	"vernal/idp"
+	"vernal/idp/seal"
+)
+
+func must(t *testing.T, err error) {
+	t.Helper()
+	if err != nil {
+		t.Fatal(err)
+	}
+}
+
+// together runs changes in one transaction, in this order, and returns their errors.
+func together(t *testing.T, s *Store, changes ...func() error) []error {
+	t.Helper()
+	release := hold(t, s)
+	errs := make([]error, len(changes))
+	var wg sync.WaitGroup
+	for i, change := range changes {
+		wg.Go(func() { errs[i] = change() })
+		queued(s, i+1)
+	}
+	release()
+	wg.Wait()
+	return errs
+}
+
+// onCommit is a change that only has do called when its transaction is committed, and
+// before any of its changes has returned.
+func onCommit(s *Store, do func()) func() error {
+	return func() error {
+		return s.update(context.Background(), nil, func(w *writer) error {
+			w.tx.OnCommit(do)
+			return nil
+		})
+	}
+}
+
+func renewAll(t *testing.T, s *Store) {
+	t.Helper()
+	for place := (seal.RenewPlace{}); ; {
+		next, err := s.Renew(t.Context(), place, 100)
+		must(t, err)
+		if next.Step == 0 && next.After == nil {
+			return
+		}
+		place = next
+	}
+}
+
+// Whoever reads right after the commit that begins a renewal, or ends it, reads with
+// the keys of that commit.
+func TestReadRightAfterRenewalCommits(t *testing.T) {
+	t.Parallel()
+	s := openInside(t)
+	must(t, s.CreateUser(t.Context(), &idp.User{ID: "u1", Emails: []idp.Email{{Address: "u1@example.org"}}}))
+	read := func(want seal.KeyState) func() {
+		return func() {
+			st, err := s.KeyState(context.Background())
+			if want.Configured = st.Configured; err != nil || st != want {
+				t.Errorf("state %+v, %v; want %+v", st, err, want)
+			}
+			if u, err := s.UserByEmail(context.Background(), "u1@example.org"); err != nil || u.ID != "u1" {
+				t.Errorf("user %v, %v", u, err)
+			}
+		}
+	}
+	event := idp.AuditEvent{Kind: "x"}
+	must(t, errors.Join(together(t, s, func() error { return s.BeginRenewal(t.Context(), event) }, onCommit(s, read(seal.KeyState{Generation: 2, Renewing: true})))...))
+	renewAll(t, s)
+	must(t, errors.Join(together(t, s, func() error { return s.EndRenewal(t.Context(), event) }, onCommit(s, read(seal.KeyState{Generation: 2})))...))
+}
+
+// A transaction that began before a renewal reads what it found, with the keys of
+// then, also when the renewal has ended.
+func TestReadThatBeganBeforeRenewal(t *testing.T) {
+	t.Parallel()
+	s := openInside(t)
+	must(t, s.CreateUser(t.Context(), &idp.User{ID: "u1", Emails: []idp.Email{{Address: "u1@example.org"}}}))
+	must(t, s.view(t.Context(), func(r *reader) error {
+		must(t, s.BeginRenewal(t.Context()))
+		renewAll(t, s)
+		must(t, s.EndRenewal(t.Context()))
+		for _, r := range []*reader{r, s.reader(r.tx)} { // whose ring is taken at once, and late
+			_, err := r.find(inMeta, schemaKey)
+			must(t, err)
+		}
+		if id, err := r.emailOwner("u1@example.org"); err != nil || id != "u1" {
+			t.Errorf("owner %q, %v", id, err)
+		}
+		if _, err := r.user("u1"); err != nil {
+			t.Error(err)
+		}
+		return nil
+	}))
+}
+
+// What is forged is refused all the same: with no key, with those of an ended
+// generation, and while a renewal goes on.
+func TestForgedDuringRenewal(t *testing.T) {
+	t.Parallel()
+	s := openInside(t)
+	first := seal.NewRing(s.ring.Generations()...)
+	look := func() error {
+		return s.view(t.Context(), func(r *reader) error {
+			_, err := r.find(inMeta, schemaKey)
+			return err
+		})
+	}
+	put := func(value []byte) func() error {
+		return func() error {
+			return s.update(context.Background(), nil, func(w *writer) error { w.putProtected(inMeta, schemaKey, value); return nil })
+		}
+	}
+	var genuine []byte
+	must(t, s.db.View(func(tx *bbolt.Tx) error {
+		genuine = bytes.Clone(tx.Bucket([]byte(inMeta.String())).Get(schemaKey))
+		return nil
+	}))
+	forged := bytes.Clone(genuine)
+	forged[0] ^= 1
+	refused := func() {
+		if err := look(); !errors.Is(err, idp.ErrTampered) {
+			t.Errorf("a forged record: %v, want ErrTampered", err)
+		}
+	}
+	must(t, errors.Join(together(t, s, func() error { return s.BeginRenewal(t.Context()) }, put(forged), onCommit(s, refused))...))
+	must(t, put(genuine)())
+	must(t, look())
+	renewAll(t, s)
+	must(t, s.EndRenewal(t.Context()))
+	must(t, look())
+	must(t, put(first.Protect(guardKinds[inMeta], schemaKey, genuine[:len(genuine)-17]))())
+	refused()
+}
+
+// Of two renewals that are begun in one transaction, one is.
+func TestRenewalsBegunTogether(t *testing.T) {
+	t.Parallel()
+	s := openInside(t)
+	begin := func() error { return s.BeginRenewal(t.Context()) }
+	errs := together(t, s, begin, begin)
+	if errs[0] != nil || !errors.Is(errs[1], seal.ErrChangeUnderWay) {
+		t.Errorf("%v, want one that is begun and one that finds it", errs)
+	}
+}
+
+// A renewal whose transaction is given up has changed no keys. The next attempt begins
+// it.
+func TestRenewalOfBrokenTransaction(t *testing.T) {
+	t.Parallel()
+	s := openInside(t)
+	must(t, s.db.Update(func(tx *bbolt.Tx) error {
+		_, err := tx.Bucket([]byte(inSessions.String())).CreateBucket([]byte("s1"))
+		return err
+	}))
+	errs := together(t, s, func() error { return s.BeginRenewal(t.Context()) }, func() error {
+		return s.update(t.Context(), nil, func(w *writer) error { w.put(inSessions, []byte("s1"), []byte("x")); return nil })
+	})
+	if errs[0] != nil || errs[1] == nil {
+		t.Fatalf("%v, want an error of the second change only", errs)
+	}
+	st, err := s.KeyState(t.Context())
+	if must(t, err); st.Generation != 2 || !st.Renewing || s.Ring().Generations()[0].Number != 2 {
+		t.Errorf("state %+v", st)
+	}
+}
+
+// A change that fails after it has begun a renewal begins none for the changes that it
+// shares the transaction with.
+func TestRenewalOfFailedChange(t *testing.T) {
+	t.Parallel()
+	s := openInside(t)
+	cause := errors.New("cause")
+	errs := together(t, s, func() error {
+		return s.update(t.Context(), nil, func(w *writer) error { return errors.Join(w.beginRenewal(), cause) })
+	}, func() error { return s.AppendAudit(t.Context(), idp.AuditEvent{Kind: "x"}) })
+	if !errors.Is(errs[0], cause) || errs[1] != nil {
+		t.Fatal(errs)
+	}
+	st, err := s.KeyState(t.Context())
+	if must(t, err); st.Generation != 1 || st.Renewing {
+		t.Errorf("state %+v", st)
+	}
+}
+
+// A renewal whose commit fails has changed no keys: not for reads, and not for the
+// transaction after it.
+func TestRenewalOfFailedCommit(t *testing.T) {
+	t.Parallel()
+	s := openInside(t)
+	release := hold(t, s)
+	s.db.MaxSize = 1
+	release()
+	big := idp.AuditEvent{Kind: "big", Detail: map[string]string{"x": string(bytes.Repeat([]byte("x"), 1<<20))}}
+	if err := s.BeginRenewal(t.Context(), big); err == nil {
+		t.Fatal("a change was taken without room for it")
+	}
+	release = hold(t, s)
+	s.db.MaxSize = 0
+	release()
+	must(t, s.CreateUser(t.Context(), &idp.User{ID: "u1", Emails: []idp.Email{{Address: "u1@example.org"}}}))
+	st, err := s.KeyState(t.Context())
+	must(t, err)
+	must(t, s.view(t.Context(), func(r *reader) error {
+		number, _ := splitUserKey(r.bucket(inUserKeys).Get([]byte("u1")))
+		if st.Generation != 1 || st.Renewing || number != 1 || s.Ring().Generations()[0].Number != 1 {
+			t.Errorf("state %+v; the key of a new user is of generation %d", st, number)
+		}
+		return nil
+	}))
+	must(t, s.BeginRenewal(t.Context()))
+}

@@ -1,0 +1,53 @@
+package bolt
+
+import (
+	"slices"
+
+	"go.etcd.io/bbolt"
+
+	"vernal/idp/seal"
+)
+
+// ringSince are the ring keys in force from a transaction on.
+type ringSince struct {
+	tx   int
+	ring *seal.Ring // never changed
+}
+
+// maxRings is how many changes of the ring are known to reads that go on: a renewal
+// makes two, and before it there is one.
+const maxRings = 3
+
+// ringOf is the ring keys in force in a transaction. What a transaction finds in the
+// file was written with the keys of then, so they must not be those of another moment:
+// authentic records would look forged.
+func (s *Store) ringOf(tx *bbolt.Tx) *seal.Ring {
+	all := *s.rings.Load()
+	for _, since := range slices.Backward(all) {
+		if since.tx <= tx.ID() {
+			return since.ring
+		}
+	}
+	return all[0].ring
+}
+
+// setRing puts ring keys in force at Open.
+func (s *Store) setRing(ring *seal.Ring) {
+	s.ring = seal.NewRing(ring.Generations()...)
+	s.rings.Store(&[]ringSince{{ring: ring}})
+}
+
+// commitRing commits a transaction that changes the ring keys. No transaction sees them
+// before the commit, and every one after it does.
+func (s *Store) commitRing(tx *bbolt.Tx, ring *seal.Ring, commit func(*bbolt.Tx) error) error {
+	before := s.rings.Load()
+	all := append(slices.Clone(*before), ringSince{tx: tx.ID(), ring: ring})
+	all = all[max(0, len(all)-maxRings):]
+	s.rings.Store(&all)
+	if err := commit(tx); err != nil {
+		s.rings.Store(before) // the next transaction has the same ID
+		return err
+	}
+	s.ring.Set(ring.Generations()...)
+	return nil
+}
