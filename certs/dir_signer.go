@@ -69,7 +69,7 @@ func (d *Dir) writeSigner(k *Key) error {
 			return err
 		}
 		block := &pem.Block{Type: publicBlock, Bytes: der}
-		if k.Elsewhere {
+		if k.External {
 			block.Headers = map[string]string{elsewhereHeader: elsewhereValue}
 		}
 		return writeNew(d.file(k.Year, extToken), pem.EncodeToMemory(block))
@@ -78,7 +78,7 @@ func (d *Dir) writeSigner(k *Key) error {
 	if err != nil {
 		return err
 	}
-	return writeNew(d.file(k.Year, extKey), d.sealer.Seal(sealContext(k.Year, k.Elsewhere), der))
+	return writeNew(d.file(k.Year, extKey), d.sealer.Seal(sealContext(k.Year, k.External), der))
 }
 
 // loadSigner reads the file of a private key into k.
@@ -96,7 +96,7 @@ func (d *Dir) loadSigner(k *Key, ext string) (err error) {
 		if der, other = d.sealer.Open(sealContext(k.Year, true), sealed); other != nil {
 			return err
 		}
-		k.Elsewhere = true
+		k.External = true
 	}
 	key, err := x509.ParsePKCS8PrivateKey(der)
 	if err != nil {
@@ -129,7 +129,7 @@ func (d *Dir) loadKept(k *Key) error {
 		return fmt.Errorf("public key: %w", err)
 	}
 	k.Signer = &VaultKey{Vault: d.vault, Year: k.Year, Pub: pub}
-	k.Elsewhere = block.Headers[elsewhereHeader] == elsewhereValue
+	k.External = block.Headers[elsewhereHeader] == elsewhereValue
 	return nil
 }
 

@@ -32,9 +32,9 @@ type Key struct {
 	Signer crypto.Signer
 	// Cert is nil while a key waits for its certificate.
 	Cert *x509.Certificate
-	// Elsewhere: the certificate comes, or came, from elsewhere. None is made
+	// External: the certificate comes, or came, from elsewhere. None is made
 	// here for such a key.
-	Elsewhere bool
+	External bool
 
 	derived atomic.Value
 }

@@ -45,7 +45,7 @@ func TestDirVault(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	waits := &Key{Year: "2027", Signer: &VaultKey{Vault: vault, Year: "2027", Pub: pub}, Elsewhere: true}
+	waits := &Key{Year: "2027", Signer: &VaultKey{Vault: vault, Year: "2027", Pub: pub}, External: true}
 	save(t, d, waits)
 	k, err := Certify(rand.Reader, waits.Signer, "2027", endOf("2027"), Spec{}, "https://idp.example.gov", at("2027-01-15"))
 	if err != nil {
@@ -62,7 +62,7 @@ func TestDirVault(t *testing.T) {
 		t.Error("there is a private key in a file")
 	}
 	keys, err := d.Load()
-	if err != nil || len(keys) != 2 || !keys[1].Elsewhere || !samePublic(keys[1].Signer.Public(), pub) || keys[0].Elsewhere {
+	if err != nil || len(keys) != 2 || !keys[1].External || !samePublic(keys[1].Signer.Public(), pub) || keys[0].External {
 		t.Fatalf("loaded %+v, %v", keys, err)
 	}
 	if _, err := keys[1].Signer.Sign(rand.Reader, make([]byte, 32), crypto.SHA256); !errors.Is(err, vault.away) {
@@ -92,10 +92,10 @@ func TestDirElsewhere(t *testing.T) {
 	t.Parallel()
 	d, path := testDir(t)
 	k := madeKey(t, "2027")
-	save(t, d, &Key{Year: "2027", Signer: k.Signer, Elsewhere: true})
+	save(t, d, &Key{Year: "2027", Signer: k.Signer, External: true})
 	for range 2 {
 		keys, err := d.Load()
-		if err != nil || len(keys) != 1 || !keys[0].Elsewhere {
+		if err != nil || len(keys) != 1 || !keys[0].External {
 			t.Fatalf("loaded %+v, %v", keys, err)
 		}
 		if keys[0].Cert == nil {

@@ -234,7 +234,8 @@ func (d *deps) start(first bool) error {
 		}
 		st, statusErr := d.rotation.Status(context.Background())
 		if statusErr == nil && st.Preferred == "" && d.rotation.Policy.KeySource == rotation.SourceImport {
-			d.unable = errors.New(unableText(st)) // it is on its way, and nothing went wrong
+			// It is on its way, and nothing went wrong.
+			d.unable = idp.Advise(errors.New(templates.TerminalPhrases().Attention(st.Attention[0])), st.Attention[0].Suggestions...)
 			return nil
 		}
 		d.log.Error("nothing can be signed", "error", err.Error())

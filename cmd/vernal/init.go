@@ -240,8 +240,8 @@ func (a *app) reportInit(c *Config, r *initResult) error {
 	a.say("keep a copy of the master key apart from the data folder: without it nothing there can be read")
 	switch {
 	case r.Waits != "":
-		a.say("keys come from elsewhere (rotation.key_source import); none is made here")
-		a.say("next: vernal rotation csr %s, and import %s when its certificate has come; or import a pair that was made elsewhere", r.Waits, r.Waits)
+		a.say("keys are external (rotation.key_source import); none is made here")
+		a.say("next: vernal rotation csr %s, and import %s when its certificate has come; or import an external pair", r.Waits, r.Waits)
 	case c.Rotation.KeySource == string(rotation.SourceImport):
 		a.say("next: vernal rotation status%s", a.configHint())
 	case canSign(r.Years):

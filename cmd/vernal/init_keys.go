@@ -70,14 +70,14 @@ func (a *app) initKeys(c *Config, master *seal.Master, year idp.Year, r *initRes
 	}
 	if policy.KeySource == rotation.SourceImport {
 		if year != "" {
-			return refuse("keys come from elsewhere (rotation.key_source import): none is made here, not for --year either")
+			return refuse("keys are external (rotation.key_source import): none is made here, not for --year either")
 		}
 		r.wait(keys, want)
 		want = nil
 	}
 	have := make(map[idp.Year]bool)
 	for _, k := range keys {
-		if !slices.Contains(want, k.Year) || k.Elsewhere || k.Signer == nil {
+		if !slices.Contains(want, k.Year) || k.External || k.Signer == nil {
 			return refuse("the signing key of %s is in %s, and no store records it: restore %s from a backup; "+
 				"if this is a new installation, move the files of %s away",
 				k.Year, filepath.Join(c.dataDir(), keysName), filepath.Join(c.dataDir(), storeName), k.Year)

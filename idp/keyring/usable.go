@@ -12,7 +12,7 @@ import (
 
 // MadeOf is what the rules need to know of a key.
 func MadeOf(k *certs.Key) rotation.Made {
-	m := rotation.Made{Year: k.Year, HasKey: k.Signer != nil, Elsewhere: k.Elsewhere, CertSHA256: certs.CertSHA256(k.Cert)}
+	m := rotation.Made{Year: k.Year, HasKey: k.Signer != nil, External: k.External, CertSHA256: certs.CertSHA256(k.Cert)}
 	if k.Cert != nil {
 		m.CertEndAt = k.Cert.NotAfter
 	}
@@ -108,7 +108,7 @@ func usableKey(r rotation.Record, k *certs.Key) *certs.Key {
 	if (signer == nil) == (k.Signer == nil) && cert == k.Cert {
 		return k
 	}
-	return &certs.Key{Year: k.Year, Signer: signer, Cert: cert, Elsewhere: k.Elsewhere}
+	return &certs.Key{Year: k.Year, Signer: signer, Cert: cert, External: k.External}
 }
 
 func findKey(keys []*certs.Key, y idp.Year) *certs.Key {

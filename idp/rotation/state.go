@@ -51,8 +51,8 @@ type Made struct {
 	CertEndAt time.Time
 	// HasKey is false once the private key was destroyed.
 	HasKey bool
-	// Elsewhere: its certificate comes, or came, from elsewhere.
-	Elsewhere bool
+	// External: its certificate comes, or came, from elsewhere.
+	External bool
 	// CertSHA256 and PublicKeySHA256 are the digests of what is there; "" if it
 	// is not.
 	CertSHA256, PublicKeySHA256 string

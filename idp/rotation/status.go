@@ -173,7 +173,7 @@ func (p Policy) Attention(h History, now time.Time, unmoved Counts) (all []Atten
 	now = now.UTC()
 	h = h.Tick(now, 0)
 	if h.Preferred == "" {
-		all = append(all, Attention{Code: NoSigningKey})
+		all = append(all, p.noSigningKey(h, now))
 	}
 	for _, r := range h.Records {
 		if r.KeyFault != "" {
@@ -201,9 +201,27 @@ func (p Policy) Attention(h History, now time.Time, unmoved Counts) (all []Atten
 		}
 	}
 	for i := range all {
-		all[i] = all[i].Suggest()
+		if all[i].Suggestions == nil {
+			all[i] = all[i].Suggest()
+		}
 	}
 	return all
+}
+
+// noSigningKey is the attention of an installation that has no preferred year: the step
+// that leads to one.
+func (p Policy) noSigningKey(h History, now time.Time) Attention {
+	a := Attention{Code: NoSigningKey}
+	due := p.due(h, now)
+	if len(due) == 0 {
+		return a
+	}
+	first := due[0]
+	a.Because, a.Suggestions = first.Waits, []idp.Suggestion{first.Kind.Suggest(first.Year)}
+	if _, made := h.Record(first.Year); first.Kind == StepImport && !made {
+		a.Suggestions = suggestExternalKey(first.Year)
+	}
+	return a
 }
 
 // hasToMove reports whether service providers have still to move from r: some were

@@ -52,10 +52,7 @@ func (h History) suggestMaking(e *RefusedError, r Record, made bool, state State
 	case made && r.CertEndAt.IsZero() && !state.Over():
 		return []idp.Suggestion{suggestImport(e.Year)}
 	case e.Kind == StepCreate && e.Because.Code == RefusedExternalKeys, e.Kind == StepImport && !made && e.Year >= h.Preferred:
-		return []idp.Suggestion{
-			suggestStep(StepCSR, e.Year).Labeled(idp.LabelMakeKeyAndRequest),
-			suggestStep(StepImport, e.Year).With(idp.OptionCert, "").With(idp.OptionKey, "").Labeled(idp.LabelBringKeyToo),
-		}
+		return suggestExternalKey(e.Year)
 	case e.Year < h.Preferred, state == Preferred:
 		letter, ok := h.nextLetter(number(h.Preferred))
 		if !ok {
@@ -154,6 +151,14 @@ func suggestStep(kind StepKind, y idp.Year) idp.Suggestion {
 
 func suggestImport(y idp.Year) idp.Suggestion {
 	return StepImport.Suggest(y).Labeled(idp.LabelWhenCertificateHasCome)
+}
+
+// suggestExternalKey suggests both ways to a certificate of an external authority.
+func suggestExternalKey(y idp.Year) []idp.Suggestion {
+	return []idp.Suggestion{
+		StepCSR.Suggest(y).Labeled(idp.LabelMakeKeyAndRequest),
+		StepImport.Suggest(y).With(idp.OptionKey, "").Labeled(idp.LabelBringKeyToo),
+	}
 }
 
 func suggestStatus() idp.Suggestion { return idp.Suggest(idp.DoRotationStatus) }

@@ -171,7 +171,7 @@ func (k *sigkill) Save(key *certs.Key) error {
 		defer k.pass()
 		return k.Keys.Save(key)
 	}
-	alone := &certs.Key{Year: key.Year, Signer: key.Signer, Elsewhere: key.Elsewhere}
+	alone := &certs.Key{Year: key.Year, Signer: key.Signer, External: key.External}
 	if err := k.Keys.Save(alone); err != nil && !errors.Is(err, idp.ErrExists) { // one that waits is there
 		return err
 	}
@@ -368,7 +368,7 @@ func (w *world) waitsOrCertified(d *doomed) {
 	keys, err := w.dir.Load()
 	ok(w.t, err)
 	k := keys[len(keys)-1]
-	if k.Year != d.Year || !k.Elsewhere || (k.Cert != nil) != (d.Act != "csr") {
+	if k.Year != d.Year || !k.External || (k.Cert != nil) != (d.Act != "csr") {
 		w.t.Errorf("point %d: the key of %s is left as %+v", d.KillAt, d.Year, k)
 	}
 	if d.Act != "csr" && !foreign().PublicKey.Equal(k.Cert.PublicKey) {

@@ -127,7 +127,7 @@ func (s *Service) makeWaiting(y idp.Year) (*certs.Key, error) {
 	if err != nil {
 		return nil, fmt.Errorf("signing key %s: %w", y, err)
 	}
-	k = &certs.Key{Year: y, Signer: signer, Elsewhere: true}
+	k = &certs.Key{Year: y, Signer: signer, External: true}
 	err = s.Dir.Save(k)
 	if !errors.Is(err, idp.ErrExists) {
 		return k, err
@@ -191,7 +191,7 @@ func (s *Service) Import(ctx context.Context, y idp.Year, in Import, actor strin
 		return nil, &certs.ImportError{Year: y, Problems: problems, Warnings: warnings}
 	}
 	i.Warnings = warnings
-	k := &certs.Key{Year: y, Signer: signer, Cert: i.Cert, Elsewhere: true}
+	k := &certs.Key{Year: y, Signer: signer, Cert: i.Cert, External: true}
 	step := rotation.Step{Kind: rotation.StepImport, Year: y}
 	identify(&step, k)
 	steps := []rotation.Step{step}

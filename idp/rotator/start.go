@@ -122,7 +122,7 @@ func (s *Service) complete(h rotation.History, keys []*certs.Key, now time.Time)
 		return keys, nil
 	}
 	for i, k := range keys {
-		if _, known := h.Record(k.Year); known || k.Cert != nil || k.Elsewhere {
+		if _, known := h.Record(k.Year); known || k.Cert != nil || k.External {
 			continue
 		}
 		step := s.Policy.CreateStep(h, k.Year, now)

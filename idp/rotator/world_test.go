@@ -245,7 +245,7 @@ func (k *killer) Save(key *certs.Key) error {
 	if key.Cert == nil {
 		return k.Keys.Save(key)
 	}
-	if err := k.Keys.Save(&certs.Key{Year: key.Year, Signer: key.Signer, Elsewhere: key.Elsewhere}); err != nil {
+	if err := k.Keys.Save(&certs.Key{Year: key.Year, Signer: key.Signer, External: key.External}); err != nil {
 		return err
 	}
 	if err := k.write(); err != nil {

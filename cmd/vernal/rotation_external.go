@@ -7,7 +7,6 @@ import (
 	"io"
 	"io/fs"
 	"os"
-	"time"
 
 	"github.com/spf13/cobra"
 
@@ -201,30 +200,4 @@ func writeNew(path string, data []byte) error {
 		return errors.Join(fmt.Errorf("write %s: %w", path, err), os.Remove(path))
 	}
 	return nil
-}
-
-// unableText says what to do on an installation that has no preferred year,
-// where keys come from elsewhere.
-func unableText(st rotation.Status) string {
-	text := "no year is preferred yet, and keys come from elsewhere (rotation.key_source import)"
-	if len(st.Due) == 0 {
-		return text
-	}
-	switch d := st.Due[0]; {
-	case d.Kind != rotation.StepImport:
-		return fmt.Sprintf("%s: run vernal rotation %s %s", text, d.Kind, d.Year)
-	case hasRecord(st, d):
-		return fmt.Sprintf("%s: when the certificate has come, run vernal rotation import %s --cert FILE", text, d.Year)
-	default:
-		return fmt.Sprintf("%s: run vernal rotation csr %s, or vernal rotation import %s --cert FILE --key FILE", text, d.Year, d.Year)
-	}
-}
-
-func hasRecord(st rotation.Status, d rotation.Due) bool {
-	for _, y := range st.Years {
-		if y.Year == d.Year {
-			return y.CreatedAt != time.Time{}
-		}
-	}
-	return false
 }
