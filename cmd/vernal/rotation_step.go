@@ -146,9 +146,10 @@ func (a *app) rotationRetireCommand() *cobra.Command {
 to move to. Its key is destroyed 30 days later, its certificate is kept. It is
 refused before the newer year was published for 120 days, and while a service
 provider used the year within 14 days of running time; --force --reason is for
-use alone, and is recorded. Given for a retired year, --destroy-now destroys
-the key that is left. Backups still hold a destroyed key: it can be read with the
-master key that was in use then, which 'vernal rekey' ends.`,
+use alone, is recorded, and names the service providers that it cuts off. Given
+for a retired year, --destroy-now destroys the key that is left. Backups still
+hold a destroyed key: it can be read with the master key that was in use then,
+which 'vernal rekey' ends.`,
 		Example: `    vernal rotation retire 2026 --yes 2026
     2026 is retired (was grace)
     unchanged: 2027 is preferred

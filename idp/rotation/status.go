@@ -218,8 +218,11 @@ func (p Policy) noSigningKey(h History, now time.Time) Attention {
 	}
 	first := due[0]
 	a.Because, a.Suggestions = first.Waits, []idp.Suggestion{first.Kind.Suggest(first.Year)}
-	if _, made := h.Record(first.Year); first.Kind == StepImport && !made {
+	if first.Kind == StepImport {
 		a.Suggestions = suggestExternalKey(first.Year)
+		if _, made := h.Record(first.Year); made {
+			a.Suggestions = []idp.Suggestion{suggestImport(first.Year)}
+		}
 	}
 	return a
 }

@@ -187,13 +187,6 @@ func all(doc *html.Node, class string) (found []*html.Node) {
 	return found
 }
 
-func mustStatus(t testing.TB, w *world) rotation.Status {
-	t.Helper()
-	st, err := w.watch.Rotation.StatusWith(t.Context(), nil)
-	w.ok(err)
-	return st
-}
-
 // automatic has the server take the steps that are due.
 func (w *world) automatic() {
 	w.t.Helper()
