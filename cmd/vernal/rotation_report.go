@@ -27,10 +27,12 @@ func (a *app) rotationReportCommand() *cobra.Command {
 		Short: "Write to the service providers that have to act",
 		Long: `Write the notice for every service provider that has to act: it uses an older
 year, and there is a newer one to move to, or its own request certificate ends
-within 60 days. The notice says what to change, from which address to which, our
-new certificate and its SHA-256, and by when. Without other word the notices are
-printed. --out writes a file for each. --send mails them to the contacts of the
-service providers, and lists those without a contact that is a mail address.
+within 60 days and no later one is registered. The notice says what to change,
+from which address to which, our new certificate and its SHA-256, and by when.
+Without other word the notices are printed. --out writes a file for each. --send
+mails them to the contacts of the service providers, and lists those without a
+contact that is a mail address. --dry-run lists what each service provider must
+do, by when, and to whom its notice goes.
 Notices are in the first of the configured languages; a contact that says
 another one (es:web@agency.example) gets its own.`,
 		Example: `    vernal rotation report --year 2026
@@ -39,6 +41,10 @@ another one (es:web@agency.example) gets its own.`,
 
     To those who look after Records (https://records.agency.example):
     …
+
+    vernal rotation report --dry-run
+    SERVICE PROVIDER               MUST DO            BY          RECIPIENTS          LANGUAGE
+    https://records.agency.example move 2026 -> 2027  2027-04-01  web@agency.example  en
 
     vernal rotation report --send
     SERVICE PROVIDER               SENT TO             NOT SENT
@@ -65,7 +71,7 @@ another one (es:web@agency.example) gets its own.`,
 	c.Flags().StringVar(&sp, "sp", "", "the one of this `ENTITY_ID` alone")
 	c.Flags().StringVar(&dir, "out", "", "write a file for each into this `DIR`, which is made if it is not there")
 	c.Flags().BoolVar(&req.Send, "send", false, "mail them to the contacts")
-	c.Flags().BoolVar(&req.DryRun, "dry-run", false, "send and write nothing, say to whom and where")
+	c.Flags().BoolVar(&req.DryRun, "dry-run", false, "send and write nothing, list to whom and where")
 	return c
 }
 
@@ -93,6 +99,10 @@ func (a *app) tellReport(r admin.RotationReport, req admin.ReportRequest, dir st
 		if err := a.printSent(r); err != nil {
 			return err
 		}
+	case r.DryRun:
+		if err := a.printRecipients(r, files); err != nil {
+			return err
+		}
 	case dir != "":
 		for _, f := range files {
 			fmt.Fprintln(a.out, f)
@@ -106,6 +116,62 @@ func (a *app) tellReport(r admin.RotationReport, req admin.ReportRequest, dir st
 		}
 	}
 	return a.tellSent(r)
+}
+
+// printRecipients lists what each service provider must do, by when, and to whom its
+// notice goes. files are those of the notices; empty if none would be written.
+func (a *app) printRecipients(r admin.RotationReport, files []string) error {
+	head := []string{"SERVICE PROVIDER", "MUST DO", "BY", "RECIPIENTS", "LANGUAGE"}
+	if len(files) > 0 {
+		head = append(head, "FILE")
+	}
+	var rows [][]string
+	for i, l := range r.Notices {
+		to := dash(strings.Join(l.Contacts, ", "))
+		// The notices of a service provider in several languages follow one another.
+		if last := len(rows) - 1; last >= 0 && r.Notices[i-1].SP == l.SP {
+			rows[last][3] += ", " + to
+			rows[last][4] += ", " + string(l.Lang)
+			if len(files) > 0 {
+				rows[last][5] += ", " + files[i]
+			}
+			continue
+		}
+		row := []string{string(l.SP), mustDo(l), dueText(l), to, string(l.Lang)}
+		if len(files) > 0 {
+			row = append(row, files[i])
+		}
+		rows = append(rows, row)
+	}
+	if len(rows) == 0 {
+		return nil
+	}
+	return table(a.out, head, rows)
+}
+
+// mustDo is what a service provider must do, in a few words.
+func mustDo(l notice.Letter) string {
+	var all []string
+	if len(l.From) > 0 {
+		from := make([]string, len(l.From))
+		for i, y := range l.From {
+			from[i] = string(y)
+		}
+		all = append(all, fmt.Sprintf("move %s -> %s", strings.Join(from, ", "), l.To))
+	}
+	if n := len(l.RequestCerts); n > 0 {
+		sha := l.RequestCerts[n-1].SHA256
+		all = append(all, "replace request certificate "+sha[:min(16, len(sha))])
+	}
+	return strings.Join(all, "; ")
+}
+
+// dueText is by when a service provider must act.
+func dueText(l notice.Letter) string {
+	if l.DueAt.IsZero() {
+		return "now"
+	}
+	return l.DueAt.UTC().Format(time.DateOnly)
 }
 
 // printLetter writes a notice with its head.

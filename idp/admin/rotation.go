@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 
+	"vernal/idp/board"
 	"vernal/idp"
 	"vernal/idp/rotation"
 	"vernal/idp/rotator"
@@ -19,7 +20,7 @@ func (s *Service) rotationStatus(ctx context.Context, _ Caller, _ Empty) (Rotati
 	if err != nil {
 		return RotationStatus{}, err
 	}
-	answer, err := s.statusFor(ctx, st)
+	answer, err := statusFor(st, b, s.Rotation.Policy)
 	if err != nil {
 		return RotationStatus{}, err
 	}
@@ -31,50 +32,31 @@ func (s *Service) rotationStatus(ctx context.Context, _ Caller, _ Empty) (Rotati
 	return answer, nil
 }
 
-// statusFor adds what the registry knows.
-func (s *Service) statusFor(ctx context.Context, st rotation.Status) (RotationStatus, error) {
-	ended, err := s.endedRequestCerts(ctx)
-	if err != nil {
-		return RotationStatus{}, err
-	}
+// statusFor adds what needs attention about service providers.
+func statusFor(st rotation.Status, b *board.Board, policy rotation.Policy) (RotationStatus, error) {
 	st.Years, st.Steps, st.Due = list(st.Years), list(st.Steps), list(st.Due)
-	st.Attention = append(list(st.Attention), ended...)
+	st.Attention = append(list(st.Attention), b.Attention()...)
 	phrases := templates.TerminalPhrases()
 	phrases.FillStatus(&st)
-	return RotationStatus{Status: st, Automatic: !s.Rotation.Policy.Manual}, nil
+	return RotationStatus{Status: st, Automatic: !policy.Manual}, nil
 }
 
 // list is never nil: what is empty is an empty list in JSON, not null.
 func list[T any](s []T) []T { return append([]T{}, s...) }
 
-// endedRequestCerts are the request certificates of service providers that have
-// ended. They verify all the same, but are due to be changed. A registration
-// that cannot be read is left out: it is told when it is used.
-func (s *Service) endedRequestCerts(ctx context.Context) (all []rotation.Attention, err error) {
-	providers, err := s.Registry.All(ctx)
-	if err != nil {
-		return nil, err
-	}
-	now := s.Clock.Now()
-	for _, p := range providers {
-		for _, c := range p.RequestCerts {
-			if !now.Before(c.NotAfter) {
-				all = append(all, rotation.Attention{Code: rotation.RequestCertEnded, Args: rotation.Args{SPs: []idp.EntityID{p.EntityID}, Date: c.NotAfter.UTC()}})
-			}
-		}
-	}
-	return all, nil
-}
-
 func (s *Service) rotationPlan(ctx context.Context, _ Caller, req PlanRequest) (RotationPlan, error) {
 	if req.Years < 1 || req.Years > MaxPlanYears {
 		return RotationPlan{}, &Error{Code: CodeInvalid, Message: fmt.Sprintf("a plan looks 1 to %d years ahead", MaxPlanYears)}
 	}
-	now, err := s.Rotation.Status(ctx)
+	b, err := s.Board.Board(ctx)
 	if err != nil {
 		return RotationPlan{}, err
 	}
-	st, err := s.statusFor(ctx, now)
+	now, err := s.Rotation.StatusWith(ctx, b.Unmoved())
+	if err != nil {
+		return RotationPlan{}, err
+	}
+	st, err := statusFor(now, b, s.Rotation.Policy)
 	if err != nil {
 		return RotationPlan{}, err
 	}

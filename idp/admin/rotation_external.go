@@ -169,6 +169,10 @@ func (s *Service) changeOf(ctx context.Context, o *rotator.Outcome) (c RotationC
 	phrases := templates.TerminalPhrases()
 	phrases.FillSteps(c.Steps)
 	c.Changed, c.Unchanged = changes(o.Before, o.After)
-	c.Status, err = s.statusFor(ctx, o.After)
+	b, err := s.Board.Board(ctx)
+	if err != nil {
+		return c, err
+	}
+	c.Status, err = statusFor(o.After, b, s.Rotation.Policy)
 	return c, err
 }

@@ -226,6 +226,17 @@ func TestRotationRequestCert(t *testing.T) {
 	if diff := cmp.Diff(want, ended()); diff != "" {
 		t.Errorf("at its end (-want +got):\n%s", diff)
 	}
+	plan, err := c.RotationPlan(t.Context(), 1)
+	if err != nil || !slices.ContainsFunc(plan.Attention, func(a rotation.Attention) bool { return a.Code == rotation.RequestCertEnded }) {
+		t.Errorf("the plan does not mention it: %v, %v", plan.Attention, err)
+	}
+	// An inactive service provider sends nothing.
+	if _, err := c.EditSP(t.Context(), admin.SPChange{EntityID: "urn:one", Edit: sp.Edit{Set: map[string][]string{"active": {"false"}}}}); err != nil {
+		t.Fatal(err)
+	}
+	if got := ended(); got != nil {
+		t.Errorf("inactive: %v", got)
+	}
 }
 
 // TestRotationUsers asks to retire a year that is used: the answer names who

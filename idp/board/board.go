@@ -7,9 +7,10 @@
 //
 // The files:
 //
-//	board.go    Service
-//	view.go     the board as it is shown
-//	line.go     one SP's line: how far it has moved, what is odd
+//	board.go         Service
+//	view.go          the board as it is shown
+//	line.go          one SP's line: how far it has moved, what is odd
+//	request_cert.go  which SP needs a new request certificate
 package board
 
 import (

@@ -15,21 +15,6 @@ import (
 	"vernal/idp/rotation"
 )
 
-// marks are how many days before a date it is told of.
-var marks = [...]int{1, 7, 14, 30, 60, 90}
-
-// mark is the nearest of marks that has been reached; false before the first
-// and after the date. After downtime those in between are passed over.
-func mark(at, now time.Time) (int, bool) {
-	left := at.Sub(now)
-	for _, m := range marks {
-		if left > 0 && left <= time.Duration(m)*day {
-			return m, true
-		}
-	}
-	return 0, false
-}
-
 // stepIs maps an attention code to the word that the templates choose the
 // subject by.
 var stepIs = map[rotation.AttentionCode]string{
@@ -37,12 +22,16 @@ var stepIs = map[rotation.AttentionCode]string{
 	rotation.ClockUntrusted: "clock",
 }
 
-// readAttention tells at once of what a person should see to: of a certificate
-// that ended once, of all else once a day.
+// readAttention logs what needs attention, and notifies at once: of a certificate that
+// ended once, of all else once a day.
 func (s *Service) readAttention(ctx context.Context, now time.Time) error {
 	st, err := s.Rotation.StatusWith(ctx, nil)
 	if err != nil {
 		return err
+	}
+	s.logAttention(ctx, st.Attention, now)
+	if s.off() {
+		return nil
 	}
 	phrases := s.phrases()
 	var errs []error
@@ -52,10 +41,10 @@ func (s *Service) readAttention(ctx context.Context, now time.Time) error {
 		case rotation.CertEnded:
 			n.Kind, n.ID = CertEnded, fmt.Sprintf("certificate_ended/%s", a.Year)
 		case rotation.StepFailed:
-			sum := sha256.Sum256([]byte(a.Args.Value)) // another reason is told at once
+			sum := sha256.Sum256([]byte(a.Args.Value)) // another reason is a notice of its own
 			n.ID += "/" + hex.EncodeToString(sum[:4])
 		case rotation.StepHeld, rotation.StepOverdue, rotation.NoSigningKey, rotation.KeyUnusable, rotation.ClockUntrusted:
-		default: // its dates are told by readDates
+		default: // readBoard reminds of its date
 			continue
 		}
 		if s.round.known[n.ID] {
@@ -70,33 +59,56 @@ func (s *Service) readAttention(ctx context.Context, now time.Time) error {
 	return errors.Join(errs...)
 }
 
-// readDates reminds of dates to come.
-func (s *Service) readDates(ctx context.Context, now time.Time) error {
-	st, err := s.Rotation.StatusWith(ctx, nil)
-	if err != nil {
-		return err
-	}
+// readBoard logs what needs attention as the board knows it, and reminds of dates.
+func (s *Service) readBoard(ctx context.Context, now time.Time) error {
 	b, err := s.Board.Board(ctx)
 	if err != nil {
 		return fmt.Errorf("read the board: %w", err)
 	}
+	st, err := s.Rotation.StatusWith(ctx, b.Unmoved())
+	if err != nil {
+		return err
+	}
+	s.logAttention(ctx, slices.Concat(st.Attention, b.Attention()), now)
+	if s.off() {
+		return nil
+	}
+	return errors.Join(s.certDates(ctx, st, b, now), s.stepDates(ctx, st, b, now), s.requestCerts(ctx, b, now))
+}
+
+// planYears is how far ahead steps are looked for that come after those due next.
+const planYears = 1
+
+// stepDates reminds of steps to come.
+func (s *Service) stepDates(ctx context.Context, st rotation.Status, b *board.Board, now time.Time) error {
+	plan, err := s.Rotation.Plan(ctx, planYears)
+	if err != nil {
+		return err
+	}
 	phrases := s.phrases()
-	errs := []error{s.certDates(ctx, st, b, now)}
-	for _, d := range st.Due {
-		hand := s.Rotation.Policy.IsByHand(d)
-		m, ok := mark(d.DueAt, now)
-		if !ok || !hand && d.Kind != rotation.StepRetire {
+	var errs []error
+	for _, c := range comingSteps(st.Due, plan, s.Rotation.Policy, now) {
+		m, ok := reachedMark(c.at, now, c.marks)
+		if !ok {
 			continue
 		}
-		n := Notice{ID: fmt.Sprintf("%s/%s/%s/%d", d.Kind, d.Year, d.DueAt.Format(time.DateOnly), m),
-			At: now, Kind: StepDue, Year: d.Year, Step: d.Kind, DueAt: d.DueAt}
-		name, users := "operator_due.txt", []idp.EntityID(nil)
-		if d.Kind == rotation.StepRetire {
-			n.Kind, name, users = Retirement, "operator_retirement.txt", b.UnmovedFrom(d.Year)
+		posted, err := s.isPosted(ctx, c.sameIDs(m)...)
+		if err != nil || posted {
+			errs = append(errs, err)
+			continue
 		}
-		errs = append(errs, s.remind(ctx, n, name, operatorData{Year: d.Year, Step: string(d.Kind), Hand: hand, Waits: plain(phrases.Reasons(d.Waits))}, users))
+		n := Notice{ID: c.id(c.at, m), At: now, Kind: StepDue, Year: c.year, Step: c.kind, DueAt: c.at}
+		name, users := "operator_due.txt", []idp.EntityID(nil)
+		if isRetirement(c.kind) {
+			n.Kind, name, users = Retirement, "operator_retirement.txt", b.UnmovedFrom(c.year)
+		}
+		if !c.hand && slices.Contains(aheadMarks, m) {
+			n.Kind, name = StepAhead, "operator_ahead.txt"
+		}
+		d := operatorData{Year: c.year, Step: string(c.kind), Hand: c.hand, Open: c.open, Waits: plain(phrases.Reasons(c.waits))}
+		errs = append(errs, s.remind(ctx, n, name, d, users))
 	}
-	return errors.Join(append(errs, s.requestCerts(ctx, b, now))...)
+	return errors.Join(errs...)
 }
 
 // certDates reminds of the ends of our live certificates while service providers
@@ -105,7 +117,7 @@ func (s *Service) readDates(ctx context.Context, now time.Time) error {
 func (s *Service) certDates(ctx context.Context, st rotation.Status, b *board.Board, now time.Time) error {
 	var errs []error
 	for _, y := range st.Years {
-		m, ok := mark(y.CertEndAt, now)
+		m, ok := reachedMark(y.CertEndAt, now, marks)
 		if !ok || !y.Live {
 			continue
 		}
@@ -186,26 +198,27 @@ func (s *Service) requestCertsNotice(id string, b *board.Board, now time.Time) f
 	}
 }
 
-// nearing are the request certificates that passed a mark, or their end, after
-// last; the first to end first.
+// nearing are the service providers whose last request certificate passed a mark, or
+// its end, after last; the first to end first.
 func nearing(b *board.Board, last, now time.Time) (found []requestCert, sps []idp.EntityID) {
-	for _, line := range b.SPs {
-		for _, c := range line.Certs {
-			passed := func(days int) bool {
-				at := c.EndAt.AddDate(0, 0, -days)
-				return at.After(last) && !at.After(now)
-			}
-			// One that ended long ago is no news when this begins.
-			if line.Active && (passed(0) && now.Sub(c.EndAt) < keepFor || c.EndAt.After(now) && slices.ContainsFunc(marks[:], passed)) {
-				found = append(found, requestCert{SP: line.SP, SHA256: c.SHA256, EndAt: c.EndAt, Ended: !c.EndAt.After(now), Days: daysTo(c.EndAt, now)})
-			}
+	for i := range b.SPs {
+		line := &b.SPs[i]
+		endAt := line.RequestCertsEndAt()
+		if endAt.IsZero() {
+			continue
+		}
+		passed := func(days int) bool {
+			at := endAt.AddDate(0, 0, -days)
+			return at.After(last) && !at.After(now)
+		}
+		// One that ended long ago is no news when this begins.
+		if line.RequestCertEnded() && passed(0) && now.Sub(endAt) < keepFor || endAt.After(now) && slices.ContainsFunc(marks, passed) {
+			found = append(found, requestCert{SP: line.SP, EndAt: endAt, Ended: line.RequestCertEnded(), Days: daysTo(endAt, now)})
 		}
 	}
 	slices.SortStableFunc(found, func(a, b requestCert) int { return a.EndAt.Compare(b.EndAt) })
 	for _, c := range found {
-		if !slices.Contains(sps, c.SP) {
-			sps = append(sps, c.SP)
-		}
+		sps = append(sps, c.SP)
 	}
 	return found, sps
 }

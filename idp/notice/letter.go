@@ -18,8 +18,8 @@ import (
 )
 
 const (
-	// endingSoon is how long before its end a request certificate is written
-	// about.
+	// endingSoon is how long before the end of its last request certificate a service
+	// provider is written to.
 	endingSoon = 60 * day
 
 	day = 24 * time.Hour
@@ -37,7 +37,8 @@ type Letter struct {
 	LastAt time.Time `json:"last_at,omitzero"`
 	// DueAt is by when; zero: at once.
 	DueAt time.Time `json:"due_at,omitzero"`
-	// RequestCerts are its request certificates that have ended or end soon.
+	// RequestCerts are its request certificates, the first to end first, if the last of
+	// them has ended or ends soon; empty otherwise.
 	RequestCerts []board.RequestCert `json:"request_certificates"`
 	// Contacts are the mail addresses of those who look after it.
 	Contacts []string `json:"contacts"`
@@ -123,8 +124,8 @@ func (w *writer) letter(line board.Line, only idp.Year) (Letter, bool) {
 			l.LastAt = seen.LastAt
 		}
 	}
-	if ends := requestCertsEnding(line.Certs, w.at); ends != nil {
-		l.RequestCerts = ends
+	if ends := line.RequestCertsEndAt(); !ends.IsZero() && !ends.After(w.at.Add(endingSoon)) {
+		l.RequestCerts = slices.Clone(line.Certs)
 	}
 	if only != "" && !slices.Contains(l.From, only) || len(l.From) == 0 && len(l.RequestCerts) == 0 {
 		return l, false
@@ -147,27 +148,10 @@ func (w *writer) dueAt(l Letter) (due time.Time) {
 			due = at
 		}
 	}
-	if len(l.From) == 0 && !l.RequestCerts[0].Ended {
-		due = l.RequestCerts[0].EndAt
+	if last := len(l.RequestCerts) - 1; len(l.From) == 0 && !l.RequestCerts[last].Ended {
+		due = l.RequestCerts[last].EndAt
 	}
 	return due
-}
-
-// requestCertsEnding are the request certificates to be changed: those that end
-// soon, unless another one that lasts was used since.
-func requestCertsEnding(all []board.RequestCert, now time.Time) (ending []board.RequestCert) {
-	var lasting time.Time
-	for _, c := range all {
-		switch {
-		case !c.EndAt.After(now.Add(endingSoon)):
-			ending = append(ending, c)
-		case c.LastAt.After(lasting):
-			lasting = c.LastAt
-		}
-	}
-	ending = slices.DeleteFunc(ending, func(c board.RequestCert) bool { return lasting.After(c.LastAt) })
-	slices.SortStableFunc(ending, func(a, b board.RequestCert) int { return a.EndAt.Compare(b.EndAt) })
-	return ending
 }
 
 // change is a line of what to change.

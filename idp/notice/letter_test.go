@@ -126,7 +126,8 @@ func TestLetterRequestCert(t *testing.T) {
 	w.add("urn:ended", nil, "2026-11-01")
 	w.add("urn:lasts", nil, "2027-02-01")
 	w.add("urn:changed", nil, "2026-12-22", "2029-01-01")
-	w.board.Usage.Use(idp.Use{SP: "urn:changed", Year: "2026", At: w.clock(), IssuedAt: w.clock(), CertSHA256: w.sha("urn:changed", date("2029-01-01"))})
+	w.add("urn:replaced", nil, "2026-11-01", "2029-01-01")
+	w.board.Usage.Use(idp.Use{SP: "urn:replaced", Year: "2026", At: w.clock(), IssuedAt: w.clock(), CertSHA256: w.sha("urn:replaced", date("2026-11-01"))})
 	got := map[idp.EntityID]string{}
 	for _, l := range w.letters("") {
 		got[l.SP] = l.Subject

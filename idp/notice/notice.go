@@ -4,12 +4,15 @@
 // to change, until when, and our new certificate. They are sent or printed when
 // an operator says so (Letters, Send, Revocation).
 //
-// To operators it sends notices by itself, by mail and to a webhook: 90, 60, 30,
-// 14, 7 and 1 days before a date that somebody must act on, and at once when the
+// To operators it sends notices automatically, by mail and to a webhook: 90, 60, 30,
+// 14, 7 and 1 days before a date on which an operator or a service provider must act,
+// 14 days and 1 day before each step that the server takes, and at once when the
 // server took a step, could not take one, a certificate ended or a year was
 // revoked. A round, every minute, is
 //
 //	audit trail, dates, attention -> notice in the store -> claim -> send -> settle
+//
+// What needs attention is logged too, once a day, also where no one is notified.
 //
 // A notice is written down once, under an ID that says what it is about, so that
 // restarts and other servers do not tell it twice. Each of its deliveries is
@@ -98,10 +101,12 @@ type Kind string
 const (
 	// CertEnds: a certificate of ours ends while service providers use it.
 	CertEnds Kind = "certificate_ends"
-	// Retirement: a year is to be retired.
+	// Retirement: a year will be retired, and service providers have time to move.
 	Retirement Kind = "retirement"
-	// StepDue: a person is to take a step.
+	// StepDue: an operator must take a step.
 	StepDue Kind = "step_due"
+	// StepAhead: the server takes a step in 14 days, or in 1 day.
+	StepAhead Kind = "step_ahead"
 	// RequestCerts: request certificates of service providers end.
 	RequestCerts Kind = "request_certificates_end"
 	// NeedsAttention: a step failed, is held or overdue, a year is closed because
@@ -120,5 +125,5 @@ const (
 // maxSPs is how many service providers a notice names.
 const maxSPs = 100
 
-// off reports that nobody is to be told anything by itself.
+// off reports that no one is notified: then attention is logged, and nothing else.
 func (s *Service) off() bool { return s.Webhook == nil && (s.Mail == nil || len(s.Notify) == 0) }

@@ -21,6 +21,8 @@ type operatorData struct {
 	// Hand: an operator takes the step. Waits is what it waits for.
 	Hand  bool
 	Waits string
+	// Open: the server takes the step on DueAt only if it waits for nothing then.
+	Open bool
 	// Do are the command lines that the texts mention.
 	Do commands
 	// Newer: users of the year have to move to a newer one. Held: they have not,
@@ -36,12 +38,12 @@ type operatorData struct {
 	MoreCerts   int
 }
 
+// requestCert is the last request certificate of a service provider.
 type requestCert struct {
-	SP     idp.EntityID
-	SHA256 string
-	EndAt  time.Time
-	Ended  bool
-	Days   int
+	SP    idp.EntityID
+	EndAt time.Time
+	Ended bool
+	Days  int
 }
 
 // operators fills in the texts of a notice, and whom it is about.

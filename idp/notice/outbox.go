@@ -100,11 +100,11 @@ func (s *Service) newRecord(n Notice) ([]byte, error) {
 
 // post writes down the notice unless it is there.
 func (s *Service) post(ctx context.Context, n Notice) error {
-	if s.round.known[n.ID] {
+	there, err := s.isPosted(ctx, n.ID)
+	if there {
 		return nil
 	}
-	there, err := s.posted(ctx, n.ID)
-	if err == nil && !there {
+	if err == nil {
 		err = s.Store.UpdateDocuments(ctx, documents, []string{n.ID}, func(_ string, old []byte) ([]byte, error) {
 			if old != nil {
 				return old, nil
@@ -121,13 +121,21 @@ func (s *Service) post(ctx context.Context, n Notice) error {
 	return nil
 }
 
-// posted reports whether the notice was written down.
-func (s *Service) posted(ctx context.Context, id string) (bool, error) {
-	_, err := s.Store.Document(ctx, documents, id)
-	if errors.Is(err, idp.ErrNotFound) {
-		return false, nil
+// isPosted reports whether one of the notices is recorded.
+func (s *Service) isPosted(ctx context.Context, ids ...string) (bool, error) {
+	for _, id := range ids {
+		if s.round.known[id] {
+			return true, nil
+		}
+		_, err := s.Store.Document(ctx, documents, id)
+		if err == nil && s.round.known != nil { // nil before the first round
+			s.round.known[id] = true
+		}
+		if !errors.Is(err, idp.ErrNotFound) {
+			return err == nil, err
+		}
 	}
-	return err == nil, err
+	return false, nil
 }
 
 // parcel is a claimed delivery.

@@ -96,6 +96,7 @@ func TestEveryBranch(t *testing.T) {
 	}
 	for _, step := range []string{"create", "publish", "prefer", "retire", "destroy", "failed", "held", "overdue", "closed", "clock"} {
 		operators = append(operators, operatorData{Year: "2026", Step: step, At: at})
+		operators = append(operators, operatorData{Year: "2026", Step: step, At: at, DueAt: at, Days: 14, Open: true, SPs: []string{"urn:a"}, Count: 1})
 	}
 	for lang := range texts {
 		for name := range mentions(texts[lang]) {

@@ -136,7 +136,7 @@ func (s *Service) ofRecord(ctx context.Context, r idp.AuditRecord, now time.Time
 	phrases := s.phrases()
 	d := operatorData{At: r.At, Step: string(step), Year: r.Year, Why: plain(phrases.Reason(rotation.ReadReason(r.Detail))), Reason: plain(r.Detail["reason"])}
 	switch {
-	case step == rotation.StepRevoke:
+	case isRevocation(step):
 		n.Kind = Revoked
 		b, err := s.Board.Board(ctx)
 		if err != nil {

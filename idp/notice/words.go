@@ -43,7 +43,9 @@ type letterData struct {
 	Hinted                 string // the metadata address with the SP's hint
 	PEM, SHA256            string
 	CertUntil              time.Time
-	RequestCerts           []endingCert
+	// RequestCerts are those of the service provider, LastCert the one that ends last.
+	RequestCerts []endingCert
+	LastCert     endingCert
 }
 
 type endingCert struct {
@@ -65,7 +67,8 @@ func (w *writer) words(l Letter) (subject, text string, err error) {
 		d.Contact = w.IdP.Contact.Email
 	}
 	for _, c := range l.RequestCerts {
-		d.RequestCerts = append(d.RequestCerts, endingCert{colons(c.SHA256), c.EndAt, c.Ended})
+		d.LastCert = endingCert{colons(c.SHA256), c.EndAt, c.Ended}
+		d.RequestCerts = append(d.RequestCerts, d.LastCert)
 	}
 	if len(l.From) == 0 {
 		return render(l.Lang, "requestcert.txt", d)

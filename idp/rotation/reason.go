@@ -113,6 +113,10 @@ const (
 	WaitsClockDrifted    ReasonCode = "clock_drifted"
 )
 
+// EndsNotMoved is why the end of our certificate needs attention, besides
+// WaitsNoNewerYear and the hold of a rollback: service providers have still to move.
+const EndsNotMoved ReasonCode = "not_moved"
+
 // Why a step is refused, besides what steps wait for and the codes of KeyFault.
 const (
 	RefusedNotAYear            ReasonCode = "not_a_year"
@@ -160,6 +164,8 @@ var reasonArgs = map[ReasonCode][]string{
 	WaitsPublishedLate: {"date", "days"}, WaitsHold: {"date"}, WaitsHoldUntil: {"date", "until"}, WaitsNoNewerYear: {},
 	WaitsSuccessorTooNew: {"date", "days", "until"}, WaitsUsed: {"date", "days", "days_left", "entity_ids"},
 	WaitsNotSeenUnused: {"days", "days_left", "entity_ids"}, WaitsClockJumped: {"from", "to", "days_left"}, WaitsClockDrifted: {"date"},
+
+	EndsNotMoved: {"count"},
 
 	ReasonCode(KeyMissing): {"year"}, ReasonCode(CertMissing): {"year"}, ReasonCode(KeyDiffers): {"year"}, ReasonCode(KeyDamaged): {"year"},
 

@@ -185,8 +185,10 @@ func (p Policy) Attention(h History, now time.Time, unmoved Counts) (all []Atten
 		case !r.live():
 		case r.certEnded(now):
 			all = append(all, Attention{Code: CertEnded, Year: r.Year, Args: Args{Date: r.CertEndAt}})
-		case r.certEnded(now.Add(endingTime)) && h.hasToMove(r, unmoved, now):
-			all = append(all, Attention{Code: CertEnding, Year: r.Year, Args: Args{Date: r.CertEndAt}})
+		case r.certEnded(now.Add(endingTime)):
+			if why := h.endingReason(r, unmoved, now); !why.IsZero() {
+				all = append(all, Attention{Code: CertEnding, Year: r.Year, Args: Args{Date: r.CertEndAt}, Because: []Reason{why}})
+			}
 		}
 	}
 	for _, f := range h.Failures {
@@ -227,12 +229,22 @@ func (p Policy) noSigningKey(h History, now time.Time) Attention {
 	return a
 }
 
-// hasToMove reports whether service providers have still to move from r: some were
-// counted, or there is no newer year. The year that they move to counts none, and
-// may have newer years because of a rollback: its users count then.
-func (h History) hasToMove(r Record, unmoved Counts, now time.Time) bool {
-	newer := slices.ContainsFunc(h.Records, func(o Record) bool { return o.Year > r.Year && o.live() })
-	return unmoved[r.Year] > 0 || !newer || !r.UsedAt.IsZero() && r.Year == h.Target(now)
+// endingReason is why the end of r's certificate needs attention; no reason if all
+// service providers have moved. They cannot have before there is a newer year to move
+// to, nor while a rollback keeps them on r or the newer year is closed.
+func (h History) endingReason(r Record, unmoved Counts, now time.Time) Reason {
+	newer := newest(h.Records, func(o Record) bool { return o.Year > r.Year && o.live() })
+	switch {
+	case newer.Year == "":
+		return because(WaitsNoNewerYear, Args{})
+	case unmoved[r.Year] > 0:
+		return because(EndsNotMoved, Args{Count: unmoved[r.Year]})
+	case r.UsedAt.IsZero() || r.Year != h.Target(now):
+		return Reason{}
+	case h.Hold.Active(now):
+		return h.Hold.reason()
+	}
+	return newer.KeyFault.Reason(newer.Year)
 }
 
 // NeedsCounts reports whether Status depends on how many service providers have

@@ -5,7 +5,6 @@ import (
 	"context"
 	"crypto/rand"
 	"log/slog"
-	"strings"
 	"sync/atomic"
 	"testing"
 	"testing/synctest"
@@ -31,7 +30,7 @@ func (m *machine) uptime() time.Duration {
 }
 
 // A server that was suspended takes its steps when it wakes up. One whose clock
-// is set forward by as much takes none, says so once a day, and none after a
+// is set forward by as much takes none, and none after a
 // restart either, until an operator resumes.
 func TestRunTellsSuspensionFromDrift(t *testing.T) {
 	t.Parallel()
@@ -88,9 +87,8 @@ func TestRunTellsSuspensionFromDrift(t *testing.T) {
 				if hasAttention(st, rotation.StepHeld, "2000") == suspended {
 					t.Errorf("attention: %v", st.Attention)
 				}
-				// Of the clock and of the step that waits, on three days.
-				if n := strings.Count(log.String(), "\n"); suspended && n != 0 || !suspended && n != 2*3 {
-					t.Errorf("reminded %d times:\n%s", n, log.String())
+				if log.Len() > 0 { // what needs attention is not an error
+					t.Errorf("log:\n%s", log.String())
 				}
 				if suspended {
 					return

@@ -113,7 +113,7 @@ type Service struct {
 	// undestroyed are years whose key must still be destroyed.
 	undestroyed map[idp.Year]bool
 	faults      faults
-	remindedAt  map[string]time.Time
+	loggedAt    map[string]time.Time // when daily logged each text
 }
 
 // Status says how every year stands.

@@ -13,8 +13,9 @@ import (
 const tickEvery = time.Minute
 
 // Run keeps the rotation going until ctx ends: every minute it moves the clock
-// on, takes what is due, and says once a day what needs attention. At the end
-// it writes down the last uses; wait for it before the store is closed.
+// on and takes what is due. What needs attention is logged by package notice, which
+// can render it. At the end Run records the last uses; wait for it before the store
+// is closed.
 func (s *Service) Run(ctx context.Context) {
 	tick := time.NewTicker(tickEvery)
 	defer tick.Stop()
@@ -57,12 +58,11 @@ func (s *Service) minute(ctx context.Context, ran time.Duration) bool {
 		return written
 	}
 	if err != nil {
-		s.daily(ctx, slog.LevelError, "tick", "rotation", slog.String("error", err.Error()))
+		s.daily(ctx, "rotation", err)
 	}
 	if _, err := s.Automatic(ctx); err != nil && ctx.Err() == nil {
-		s.daily(ctx, slog.LevelError, "automatic", "rotation: an automatic step failed", slog.String("error", err.Error()))
+		s.daily(ctx, "rotation: an automatic step failed", err)
 	}
-	s.remind(ctx)
 	return written
 }
 
@@ -95,45 +95,17 @@ func (s *Service) Tick(ctx context.Context, ran time.Duration) error {
 	return nil
 }
 
-// remind logs what needs attention.
-func (s *Service) remind(ctx context.Context) {
-	h, now, err := s.now(ctx)
-	if err != nil {
-		return
-	}
-	st := s.Policy.Status(h, now, s.unmoved(ctx, h, now))
-	for _, a := range st.Attention {
-		thing := string(a.Code) + string(a.Year)
-		if s.wasReminded(thing) {
-			continue // without asking every minute who uses the year
-		}
-		if a.IsUse() {
-			a = a.WithUsers(s.usersOf(ctx, h, a.Year, st.At))
-		}
-		s.daily(ctx, slog.LevelWarn, thing, "rotation needs attention", slog.String("code", string(a.Code)), slog.String("year", string(a.Year)),
-			slog.Any("args", a.Args), slog.Any("because", a.Because))
-	}
-}
-
-// wasReminded reports whether daily has logged the thing within a day.
-func (s *Service) wasReminded(thing string) bool {
-	s.steps.Lock()
-	defer s.steps.Unlock()
-	at, ok := s.remindedAt[thing]
-	return ok && s.Clock.Now().Sub(at).Abs() < 24*time.Hour
-}
-
-// daily logs a text at most once a day for the same thing.
-func (s *Service) daily(ctx context.Context, level slog.Level, thing, text string, attrs ...slog.Attr) {
+// daily logs an error at most once a day under the same text.
+func (s *Service) daily(ctx context.Context, text string, err error) {
 	s.steps.Lock()
 	defer s.steps.Unlock()
 	now := s.Clock.Now()
-	if at, ok := s.remindedAt[thing]; ok && now.Sub(at).Abs() < 24*time.Hour {
+	if at, ok := s.loggedAt[text]; ok && now.Sub(at).Abs() < 24*time.Hour {
 		return
 	}
-	if s.remindedAt == nil {
-		s.remindedAt = map[string]time.Time{}
+	if s.loggedAt == nil {
+		s.loggedAt = map[string]time.Time{}
 	}
-	s.remindedAt[thing] = now
-	s.Log.LogAttrs(ctx, level, text, attrs...)
+	s.loggedAt[text] = now
+	s.Log.LogAttrs(ctx, slog.LevelError, text, slog.String("error", err.Error()))
 }

@@ -95,7 +95,7 @@ type Server struct {
 	Usage *usage.Ledger
 	// Board is the migration board; nil if it is shown nowhere.
 	Board *board.Service
-	// Notices tells operators what the rotation needs; nil if nobody is told.
+	// Notices logs what needs attention and notifies operators; nil: neither happens.
 	Notices *notice.Service
 	// Links checks secret addresses.
 	Links *link.Service

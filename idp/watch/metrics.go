@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"log/slog"
 	"net/http"
+	"slices"
 	"sync"
 	"time"
 
@@ -12,7 +13,6 @@ import (
 	"github.com/prometheus/client_golang/prometheus/collectors"
 	"github.com/prometheus/client_golang/prometheus/promhttp"
 
-	"vernal/idp/board"
 	"vernal/idp/rotation"
 	"vernal/idp/web"
 )
@@ -107,27 +107,19 @@ func (h *Handler) measure(ctx context.Context, s *sample) error {
 	s.flag(s.descs.automatic, !h.Rotation.Policy.Manual)
 	s.rotation(st)
 	s.board(b)
-	s.attention(st.Attention, b)
+	s.attention(slices.Concat(st.Attention, b.Attention()))
 	return nil
 }
 
 // attention counts what needs it, by every code there is, so that a rule finds
-// a 0 to compare with. What ended of service providers' certificates is the
-// board's to know.
-func (s *sample) attention(list []rotation.Attention, b *board.Board) {
+// a 0 to compare with.
+func (s *sample) attention(list []rotation.Attention) {
 	counts := map[rotation.AttentionCode]int{}
 	for _, code := range rotation.AttentionCodes() {
 		counts[code] = 0
 	}
 	for _, a := range list {
 		counts[a.Code]++
-	}
-	for _, l := range b.SPs {
-		for _, c := range l.Certs {
-			if c.Ended {
-				counts[rotation.RequestCertEnded]++
-			}
-		}
 	}
 	for code, n := range counts {
 		s.gauge(s.descs.attention, float64(n), string(code))

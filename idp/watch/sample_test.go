@@ -26,12 +26,14 @@ func TestMeasuresOfTheBoard(t *testing.T) {
 			{SP: "urn:\xff", Active: true, Move: board.Moved, Certs: []board.RequestCert{{SHA256: "ff", EndAt: at}}},
 			{SP: "urn:\xfe", Active: true, Move: board.Both, Certs: []board.RequestCert{{SHA256: "ff", EndAt: at}, {}}},
 			{SP: "urn:gone", Move: board.Unmoved, Certs: []board.RequestCert{{SHA256: "ff", EndAt: at}}},
+			{SP: "urn:gone-ended", Move: board.Unmoved, Certs: []board.RequestCert{ended}},
+			{SP: "urn:replaced", Active: true, Move: board.Moved, Certs: []board.RequestCert{ended, {SHA256: "ff", EndAt: at}}},
 		},
 	}
 	m := &measures{descs: newDescs()}
 	s := &sample{descs: &m.descs, seen: map[series]bool{}}
 	s.board(b)
-	s.attention(nil, b)
+	s.attention(b.Attention())
 	m.kept = s.metrics
 	registry := prometheus.NewRegistry()
 	registry.MustRegister(m)
@@ -54,11 +56,13 @@ func TestMeasuresOfTheBoard(t *testing.T) {
 	const end = "vernal_request_certificate_end_timestamp_seconds "
 	want := map[string]float64{
 		"vernal_year_sps 2026": 3, "vernal_year_unmoved_sps 2026": 2, "vernal_year_sps 2027": 1,
-		"vernal_sps unmoved": 2, "vernal_sps moved": 1, "vernal_sps both": 1,
+		"vernal_sps unmoved": 2, "vernal_sps moved": 2, "vernal_sps both": 1,
 		end + "urn:a 0011223344556677":               float64(ended.EndAt.Unix()),
 		end + "urn:b ff":                             float64(at.Unix()),
 		end + "urn:� ff":                             float64(at.Unix()),
-		"vernal_attention request_certificate_ended": 2,
+		end + "urn:replaced 0011223344556677":        float64(ended.EndAt.Unix()),
+		end + "urn:replaced ff":                      float64(at.Unix()),
+		"vernal_attention request_certificate_ended": 1,
 	}
 	if diff := cmp.Diff(want, got); diff != "" {
 		t.Errorf("gauges (-want +got):\n%s", diff)

@@ -34,21 +34,8 @@ func (h *Handler) view(ctx context.Context) (*view, error) {
 	if err != nil {
 		return nil, err
 	}
-	st.Attention = append(st.Attention, endedCerts(b)...)
+	st.Attention = append(st.Attention, b.Attention()...)
 	return &view{Status: st, Plan: plan, Board: b}, nil
-}
-
-// endedCerts are the request certificates that have ended: they verify all the
-// same, and are due to be changed.
-func endedCerts(b *board.Board) (all []rotation.Attention) {
-	for _, l := range b.SPs {
-		for _, c := range l.Certs {
-			if c.Ended {
-				all = append(all, rotation.Attention{Code: rotation.RequestCertEnded, Args: rotation.Args{SPs: []idp.EntityID{l.SP}, Date: c.EndAt.UTC()}})
-			}
-		}
-	}
-	return all
 }
 
 // years are those that are not over, oldest first.
