@@ -51,6 +51,7 @@ const (
 	OptionCancel               = "cancel"
 	OptionCert                 = "cert"
 	OptionConnect              = "connect"
+	OptionDestroyNow           = "destroy_now"
 	OptionEncryptionCert       = "encryption_cert"
 	OptionEntityID             = "entity_id"
 	OptionFinish               = "finish"
@@ -93,7 +94,7 @@ var actions = map[Action][]string{
 	DoRotationRehearse:     {OptionConnect},
 	DoRotationReport:       {OptionOut, OptionSP, OptionYear, OptionSend},
 	DoRotationResume:       nil,
-	DoRotationRetire:       {OptionForce, OptionReason, OptionYes},
+	DoRotationRetire:       {OptionDestroyNow, OptionForce, OptionReason, OptionYes},
 	DoRotationRevoke:       {OptionReason, OptionYes},
 	DoRotationRollback:     {OptionReason},
 	DoRotationStatus:       nil,

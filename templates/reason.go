@@ -156,12 +156,13 @@ var (
 	optionalPart = regexp.MustCompile(`\[\[(.*?)\]\]`)
 )
 
-// fill renders a text. One that is missing is rendered as its key: an unknown
-// code of a newer program says more than nothing.
+// fill renders a text. One that is missing is rendered as its code: that of a newer
+// program says more than nothing, and an old audit record has words in its place.
 func (p *Phrases) fill(key string, values map[string]string) string {
 	text, ok := p.c[Key(key)]
 	if !ok {
-		return key
+		_, code, _ := strings.Cut(key, ".")
+		return line(code)
 	}
 	text = optionalPart.ReplaceAllStringFunc(text, func(part string) string {
 		part = part[2 : len(part)-2]

@@ -87,7 +87,7 @@ func TestReasonText(t *testing.T) {
 		{"several", p.Reasons([]rotation.Reason{{Code: "value", Args: rotation.Args{Value: "a;b"}}, {Code: "part", Args: rotation.Args{Days: 2}}}), "it said a;b; used, 2 days"},
 		{"attention", p.Attention(rotation.Attention{Code: rotation.StepHeld, Year: "2026", Args: rotation.Args{Step: rotation.StepRetire}, Because: []rotation.Reason{{Code: "value", Args: rotation.Args{Value: "no"}}}}), "retire 2026: it said no"},
 		{"attention without a reason", p.Attention(rotation.Attention{Code: rotation.StepHeld, Year: "2026", Args: rotation.Args{Step: rotation.StepRetire}}), "retire 2026"},
-		{"a code of a newer program", p.Reason(rotation.Reason{Code: "of_tomorrow"}), "reason.of_tomorrow"},
+		{"a code of a newer program", p.Reason(rotation.Reason{Code: "of_tomorrow"}), "of_tomorrow"},
 		{"none", p.Reason(rotation.Reason{}), ""},
 	}
 	for _, tt := range tests {

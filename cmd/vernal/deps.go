@@ -133,7 +133,7 @@ func openFolder(c *Config, log *slog.Logger, clock idp.Clock, getenv func(string
 		ring:   ring,
 		rotation: &rotator.Service{
 			Store: store, Dir: dir, Ring: ring, Policy: policy, Spec: c.keySpec(), BaseURL: c.BaseURL, Clock: clock, Log: log, Vault: vault,
-			Uses: uses, Moves: migration,
+			Uses: uses,
 		},
 		registry: registry,
 		accounts: &account.Service{
@@ -232,7 +232,7 @@ func (d *deps) start(first bool) error {
 		if errors.As(err, &unusable) {
 			d.unable = &unusableYearError{unusable}
 		}
-		st, statusErr := d.rotation.Status(context.Background())
+		st, statusErr := d.rotation.Status(context.Background(), nil)
 		if statusErr == nil && st.Preferred == "" && d.rotation.Policy.KeySource == rotation.SourceImport {
 			// It is on its way, and nothing went wrong.
 			d.unable = idp.Advise(errors.New(templates.TerminalPhrases().Attention(st.Attention[0])), st.Attention[0].Suggestions...)

@@ -53,12 +53,16 @@ func renderCommand(root *cobra.Command, s idp.Suggestion) (string, error) {
 		return "", fmt.Errorf("no command does %q", s.Do)
 	}
 	words := []string{c.CommandPath()}
+	var last []string // subjects that look like an option
 	for i, subject := range s.Subjects {
-		if subject == "" {
+		switch {
+		case subject == "":
 			words = append(words, placeholder(c, i))
-			continue
+		case strings.HasPrefix(subject, "-"):
+			last = append(last, shell.Quote(subject))
+		default:
+			words = append(words, shell.Quote(subject))
 		}
-		words = append(words, shell.Quote(subject))
 	}
 	for _, o := range s.Options {
 		name := strings.ReplaceAll(o.Name, "_", "-")
@@ -73,6 +77,9 @@ func renderCommand(root *cobra.Command, s idp.Suggestion) (string, error) {
 		case flag.NoOptDefVal == "": // no switch: the user fills it in
 			words = append(words, value)
 		}
+	}
+	if len(last) > 0 {
+		words = append(append(words, "--"), last...)
 	}
 	return strings.Join(words, " "), nil
 }

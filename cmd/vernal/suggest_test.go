@@ -21,6 +21,8 @@ func TestCommandLine(t *testing.T) {
 			"vernal rotation retire 2026 --force --reason TEXT --yes 2026"},
 		{"foreign text", idp.Suggest("sp.edit", "https://a.example/$(id)").With("acs_url", "it's"),
 			`vernal sp edit 'https://a.example/$(id)' --acs-url 'it'\''s'`},
+		{"subject that looks like an option", idp.Suggest("sp.edit", "--all").With("acs_url", "https://a.example"),
+			"vernal sp edit --acs-url https://a.example -- --all"},
 		{"no such command", idp.Suggest("rotation.sell", "2027"), ""},
 		{"no such option", idp.Suggest("rotation.plan").With("month", "2"), ""},
 		{"a group of commands", idp.Suggest(""), ""},

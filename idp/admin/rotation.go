@@ -4,8 +4,8 @@ import (
 	"context"
 	"fmt"
 
-	"vernal/idp/board"
 	"vernal/idp"
+	"vernal/idp/board"
 	"vernal/idp/rotation"
 	"vernal/idp/rotator"
 	"vernal/templates"
@@ -16,14 +16,11 @@ func (s *Service) rotationStatus(ctx context.Context, _ Caller, _ Empty) (Rotati
 	if err != nil {
 		return RotationStatus{}, err
 	}
-	st, err := s.Rotation.StatusWith(ctx, b.Unmoved())
+	st, err := s.Rotation.Status(ctx, b.Unmoved())
 	if err != nil {
 		return RotationStatus{}, err
 	}
-	answer, err := statusFor(st, b, s.Rotation.Policy)
-	if err != nil {
-		return RotationStatus{}, err
-	}
+	answer := statusFor(st, b, s.Rotation.Policy)
 	answer.Board = b
 	phrases := templates.TerminalPhrases()
 	for i := range answer.Board.SPs {
@@ -33,12 +30,11 @@ func (s *Service) rotationStatus(ctx context.Context, _ Caller, _ Empty) (Rotati
 }
 
 // statusFor adds what needs attention about service providers.
-func statusFor(st rotation.Status, b *board.Board, policy rotation.Policy) (RotationStatus, error) {
+func statusFor(st rotation.Status, b *board.Board, policy rotation.Policy) RotationStatus {
 	st.Years, st.Steps, st.Due = list(st.Years), list(st.Steps), list(st.Due)
 	st.Attention = append(list(st.Attention), b.Attention()...)
-	phrases := templates.TerminalPhrases()
-	phrases.FillStatus(&st)
-	return RotationStatus{Status: st, Automatic: !policy.Manual}, nil
+	templates.TerminalPhrases().FillStatus(&st)
+	return RotationStatus{Status: st, Automatic: !policy.Manual}
 }
 
 // list is never nil: what is empty is an empty list in JSON, not null.
@@ -52,20 +48,16 @@ func (s *Service) rotationPlan(ctx context.Context, _ Caller, req PlanRequest) (
 	if err != nil {
 		return RotationPlan{}, err
 	}
-	now, err := s.Rotation.StatusWith(ctx, b.Unmoved())
+	now, err := s.Rotation.Status(ctx, b.Unmoved())
 	if err != nil {
 		return RotationPlan{}, err
 	}
-	st, err := statusFor(now, b, s.Rotation.Policy)
-	if err != nil {
-		return RotationPlan{}, err
-	}
+	st := statusFor(now, b, s.Rotation.Policy)
 	coming, err := s.Rotation.Plan(ctx, req.Years)
 	if err != nil {
 		return RotationPlan{}, err
 	}
-	phrases := templates.TerminalPhrases()
-	phrases.FillPlan(coming)
+	templates.TerminalPhrases().FillPlan(coming)
 	return RotationPlan{
 		At: st.At, Preferred: st.Preferred, Automatic: st.Automatic,
 		Coming: list(coming), Attention: st.Attention,

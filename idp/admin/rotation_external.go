@@ -166,13 +166,18 @@ func refusal(refused *rotation.RefusedError) *Error {
 // changeOf is what a step did, for people.
 func (s *Service) changeOf(ctx context.Context, o *rotator.Outcome) (c RotationChange, err error) {
 	c = RotationChange{DryRun: o.DryRun, Steps: list(o.Steps), CutOff: o.CutOff}
-	phrases := templates.TerminalPhrases()
-	phrases.FillSteps(c.Steps)
+	templates.TerminalPhrases().FillSteps(c.Steps)
 	c.Changed, c.Unchanged = changes(o.Before, o.After)
 	b, err := s.Board.Board(ctx)
 	if err != nil {
 		return c, err
 	}
-	c.Status, err = statusFor(o.After, b, s.Rotation.Policy)
-	return c, err
+	after := o.After
+	if !o.DryRun {
+		if after, err = s.Rotation.Status(ctx, b.Unmoved()); err != nil {
+			return c, err
+		}
+	}
+	c.Status = statusFor(after, b, s.Rotation.Policy)
+	return c, nil
 }

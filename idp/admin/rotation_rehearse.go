@@ -35,7 +35,7 @@ func (s *Service) beginRehearsal(ctx context.Context, by Caller, req RehearsalRe
 	if err != nil || len(certs) != 1 {
 		return nil, &Error{Code: CodeInvalid, Message: "a rehearsal needs one certificate"}
 	}
-	st, err := s.Rotation.Status(ctx)
+	st, err := s.Rotation.Status(ctx, nil)
 	if err != nil {
 		return nil, err
 	}

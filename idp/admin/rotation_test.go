@@ -36,7 +36,7 @@ func withRotation(t *testing.T, s *admin.Service, store idp.Store) {
 	ledger := &usage.Ledger{Store: store, Registry: s.Registry, Years: s.Ring, Clock: s.Clock, Log: s.Log}
 	s.Board = &board.Service{Usage: ledger, Registry: s.Registry, Years: s.Ring, Clock: s.Clock}
 	s.Rotation = &rotator.Service{
-		Uses: ledger, Moves: s.Board,
+		Uses:  ledger,
 		Store: store, Dir: certs.OpenDir(filepath.Join(t.TempDir(), "keys"), seal.NewMasters(key)), Ring: s.Ring,
 		Policy: rotation.DefaultPolicy(), BaseURL: "https://idp.example.gov", Clock: s.Clock, Log: s.Log,
 	}

@@ -31,8 +31,9 @@ func TestUnmovedCountsLiveYears(t *testing.T) {
 	s := w.server()
 	want := func(want rotation.Counts) {
 		t.Helper()
-		got, err := s.Unmoved(t.Context())
+		b, err := s.Board(t.Context())
 		ok(t, err)
+		got := b.Unmoved()
 		if diff := cmp.Diff(want, got); diff != "" {
 			t.Errorf("unmoved (-want +got):\n%s", diff)
 		}

@@ -155,7 +155,9 @@ func TestRotationSeesUses(t *testing.T) {
 	}
 	needs := func(code rotation.AttentionCode) bool {
 		t.Helper()
-		st, err := i.Rotation.Status(t.Context())
+		b, err := i.Board.Board(t.Context())
+		ok(t, err)
+		st, err := i.Rotation.Status(t.Context(), b.Unmoved())
 		ok(t, err)
 		for _, a := range st.Attention {
 			if a.Code == code {
@@ -177,7 +179,7 @@ func TestRotationSeesUses(t *testing.T) {
 	run(at(2027, 6, 25))
 	use("2026")
 	run(at(2027, 7, 2))
-	st, err := i.Rotation.Status(t.Context())
+	st, err := i.Rotation.Status(t.Context(), nil)
 	ok(t, err)
 	if !slices.ContainsFunc(st.Attention, func(a rotation.Attention) bool {
 		return a.Code == rotation.StepHeld && a.IsUse() && slices.Equal(a.Because[0].Args.SPs, []idp.EntityID{"https://sp.example"})

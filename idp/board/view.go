@@ -173,16 +173,6 @@ func (s *Service) Board(ctx context.Context) (*Board, error) {
 	return b, nil
 }
 
-// Unmoved counts the SPs that have still to move from each live year, as
-// Year.Unmoved does.
-func (s *Service) Unmoved(ctx context.Context) (rotation.Counts, error) {
-	b, err := s.Board(ctx)
-	if err != nil {
-		return nil, err
-	}
-	return b.Unmoved(), nil
-}
-
 // Unmoved has Year.Unmoved of every live year.
 func (b *Board) Unmoved() rotation.Counts {
 	counts := make(rotation.Counts)

@@ -75,7 +75,7 @@ func (i *IdP) startRotation(dir *certs.Dir, log *slog.Logger) {
 	i.Rotation = &rotator.Service{
 		Store: i.Store, Dir: dir, Ring: i.Years, Policy: i.Policy, BaseURL: i.URL,
 		Clock: i.Clock.Now, Log: log, NewSigner: i.newSigner, Vault: i.options.Vault,
-		Uses: i.Usage, Moves: i.Board,
+		Uses: i.Usage,
 	}
 	if err := start(i.Rotation, context.Background()); err != nil {
 		i.tb.Fatal(err)

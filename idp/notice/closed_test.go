@@ -20,7 +20,7 @@ func TestNotifiesOfClosedYear(t *testing.T) {
 	old := w.rotation
 	w.rotation = &rotator.Service{
 		Store: w.store, Dir: old.Dir, Ring: w.years, Policy: old.Policy, BaseURL: baseURL, Clock: w.clock,
-		Log: slog.New(slog.DiscardHandler), NewSigner: newSigner, Uses: old.Uses, Moves: old.Moves,
+		Log: slog.New(slog.DiscardHandler), NewSigner: newSigner, Uses: old.Uses,
 	}
 	ok(t, w.rotation.Start(t.Context()))
 	w.tick(w.server())

@@ -25,7 +25,7 @@ var stepIs = map[rotation.AttentionCode]string{
 // readAttention logs what needs attention, and notifies at once: of a certificate that
 // ended once, of all else once a day.
 func (s *Service) readAttention(ctx context.Context, now time.Time) error {
-	st, err := s.Rotation.StatusWith(ctx, nil)
+	st, err := s.Rotation.Status(ctx, nil)
 	if err != nil {
 		return err
 	}
@@ -65,7 +65,7 @@ func (s *Service) readBoard(ctx context.Context, now time.Time) error {
 	if err != nil {
 		return fmt.Errorf("read the board: %w", err)
 	}
-	st, err := s.Rotation.StatusWith(ctx, b.Unmoved())
+	st, err := s.Rotation.Status(ctx, b.Unmoved())
 	if err != nil {
 		return err
 	}

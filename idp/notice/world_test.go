@@ -98,7 +98,7 @@ func newWorld(t *testing.T, now string, change ...func(*rotation.Policy)) *world
 	ledger := &usage.Ledger{Store: w.store, Registry: w.registry, Years: w.years, Clock: w.clock, Log: slog.New(slog.DiscardHandler)}
 	w.board = &board.Service{Usage: ledger, Registry: w.registry, Years: w.years, Clock: w.clock}
 	w.rotation = &rotator.Service{
-		Uses: ledger, Moves: w.board,
+		Uses:  ledger,
 		Store: w.store, Dir: certs.OpenDir(filepath.Join(t.TempDir(), "keys"), masters), Ring: w.years, Policy: policy,
 		BaseURL: baseURL, Clock: w.clock, Log: slog.New(slog.DiscardHandler), NewSigner: newSigner,
 	}

@@ -18,6 +18,7 @@ import (
 	"vernal/idp/rotation"
 	"vernal/idp/session"
 	"vernal/idp/sp"
+	"vernal/templates"
 )
 
 // auditKind is the kind of all audit events of a rehearsal.
@@ -124,7 +125,7 @@ func (s *Service) rehearsable(y idp.Year, now time.Time) (keyring.Entry, error) 
 	case entry.State.Over():
 		return entry, &RefusedError{Text: fmt.Sprintf("%s is %s: its addresses answer nobody any more", y, entry.State)}
 	case entry.Fault != "":
-		return entry, &RefusedError{Text: fmt.Sprintf("%s cannot sign: %s", y, string(entry.Fault))}
+		return entry, &RefusedError{Text: fmt.Sprintf("%s cannot sign: %s", y, templates.TerminalPhrases().Reason(entry.Fault.Reason(y)))}
 	case entry.Key.Cert == nil:
 		return entry, &RefusedError{Text: fmt.Sprintf("the key of %s waits for its certificate", y),
 			Suggestions: []idp.Suggestion{idp.Suggest(idp.DoRotationImport, string(y)).With(idp.OptionCert, "")}}

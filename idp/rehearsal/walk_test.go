@@ -119,7 +119,7 @@ func (w *world) nothingLeft(walk *rehearsal.Walk) {
 	if b, err := w.IdP.Board.Board(w.t.Context()); err != nil || len(b.SPs)+len(b.Fetches) != 0 {
 		w.t.Errorf("it is on the board: %+v, %v", b, err)
 	}
-	st, err := w.Rotation.Status(w.t.Context())
+	st, err := w.Rotation.Status(w.t.Context(), nil)
 	if err != nil {
 		w.t.Fatal(err)
 	}

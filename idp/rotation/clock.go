@@ -1,6 +1,9 @@
 package rotation
 
-import "time"
+import (
+	"slices"
+	"time"
+)
 
 // Clock is what the store remembers of the time. A clock that is wrong must not
 // begin or end a year:
@@ -99,6 +102,23 @@ func (h History) Tick(now time.Time, ran time.Duration) History {
 	return h
 }
 
+// Asleep takes time that the machine was suspended, which is part of the running time,
+// out of every wait that counts it: no service provider can use a year, and no wrong clock
+// be noticed, while the server is asleep.
+func (h History) Asleep(d time.Duration) History {
+	if d <= 0 {
+		return h
+	}
+	h.Records = slices.Clone(h.Records)
+	for i := range h.Records {
+		h.Records[i].QuietFrom += d
+	}
+	if h.Clock.HasJumped() {
+		h.Clock.JumpedAt += d
+	}
+	return h
+}
+
 // maxStep is as far as one step of the clock counts. Of two, the sum still fits
 // into a time.Duration.
 const maxStep = 100 * 365 * day
@@ -134,7 +154,7 @@ func (p Policy) holdDrifted(c Clock, due []Due) []Due {
 	}
 	for i, d := range due {
 		if !p.IsByHand(d) {
-			due[i].ReadyAt, due[i].Waits = time.Time{}, []Reason{c.reason()}
+			due[i].ReadyAt, due[i].Waits = time.Time{}, append(slices.Clip(due[i].Waits), c.reason())
 		}
 	}
 	return due

@@ -191,13 +191,17 @@ func (p Policy) Attention(h History, now time.Time, unmoved Counts) (all []Atten
 			}
 		}
 	}
+	due := p.due(h, now)
 	for _, f := range h.Failures {
+		if !slices.ContainsFunc(due, func(d Due) bool { return d.Kind == f.Kind && d.Year == f.Year }) {
+			continue // by now another way was found
+		}
 		all = append(all, Attention{Code: StepFailed, Year: f.Year, Args: Args{Step: f.Kind, Date: f.At, Value: f.Error}})
 	}
 	if !h.Clock.Trusted() {
 		all = append(all, Attention{Code: ClockUntrusted, Because: []Reason{h.Clock.reason()}})
 	}
-	for _, d := range p.due(h, now) {
+	for _, d := range due {
 		if a, ok := p.attention(d, now); ok {
 			all = append(all, a)
 		}
@@ -245,14 +249,6 @@ func (h History) endingReason(r Record, unmoved Counts, now time.Time) Reason {
 		return h.Hold.reason()
 	}
 	return newer.KeyFault.Reason(newer.Year)
-}
-
-// NeedsCounts reports whether Status depends on how many service providers have
-// still to move: a certificate ends soon.
-func (h History) NeedsCounts(now time.Time) bool {
-	return slices.ContainsFunc(h.Records, func(r Record) bool {
-		return r.live() && r.certEnded(now.Add(endingTime)) && !r.certEnded(now)
-	})
 }
 
 // attention is why a step that comes next needs attention; false if it does not.

@@ -113,7 +113,9 @@ func (a Attention) Suggest() Attention {
 	switch {
 	case a.Code == NoSigningKey:
 		next = suggestPlan()
-	case a.Code == ClockUntrusted, because(WaitsHold, WaitsHoldUntil, WaitsClockJumped, WaitsClockDrifted):
+	case a.Code == ClockUntrusted, because(WaitsClockJumped, WaitsClockDrifted): // resume would end a rollback too
+		next = idp.Suggest(idp.DoRotationConfirmClock)
+	case because(WaitsHold, WaitsHoldUntil):
 		next = idp.Suggest(idp.DoRotationResume)
 	case a.Code == CertEnded, a.Code == CertEnding, a.Code == RequestCertEnded, a.IsUse():
 		next = report
@@ -139,6 +141,8 @@ func (k StepKind) Suggest(y idp.Year) idp.Suggestion {
 		return s.With(idp.OptionReason, "").With(idp.OptionYes, string(y))
 	case StepImport:
 		return s.With(idp.OptionCert, "")
+	case StepDestroy: // has no command of its own
+		return suggestStep(StepRetire, y).With(idp.OptionDestroyNow, "").With(idp.OptionYes, string(y))
 	case StepRollback:
 		return idp.Suggest(s.Do).With(idp.OptionReason, "")
 	}

@@ -48,6 +48,9 @@ func (s *Service) automatic(ctx context.Context, p rotation.Policy, now time.Tim
 				slog.String("year", string(step.Year)), slog.String("error", err.Error()))
 		case errors.As(err, &after):
 			taken, errs = append(taken, steps[0]), append(errs, err)
+		case errors.Is(err, errUsesUnknown): // the step is right, and taken once they can be read
+			failed[step.Year] = true
+			errs = append(errs, fmt.Errorf("%s %s: %w", step.Kind, step.Year, err))
 		case err != nil:
 			failed[step.Year] = true
 			errs = append(errs, fmt.Errorf("%s %s: %w", step.Kind, step.Year, err), s.fail(ctx, step, now, err))

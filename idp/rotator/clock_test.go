@@ -78,7 +78,7 @@ func TestRunTellsSuspensionFromDrift(t *testing.T) {
 						m.slept.Add(int64(20 * 24 * time.Hour))
 					}
 				})
-				st, err := s.Status(t.Context())
+				st, err := s.Status(t.Context(), nil)
 				ok(t, err)
 				_, created := states(st)["2000"]
 				if created != suspended || st.Clock.Trusted() != suspended || hasAttention(st, rotation.ClockUntrusted, "") == suspended {
@@ -96,14 +96,14 @@ func TestRunTellsSuspensionFromDrift(t *testing.T) {
 				next := service()
 				ok(t, next.Start(t.Context()))
 				run(next, func() {})
-				if st, err = next.Status(t.Context()); err != nil || len(states(st)) != 1 || st.Clock.Trusted() {
+				if st, err = next.Status(t.Context(), nil); err != nil || len(states(st)) != 1 || st.Clock.Trusted() {
 					t.Fatalf("after a restart: %v, %+v, %v", states(st), st.Clock, err)
 				}
 				if _, err := next.Take(t.Context(), rotation.Step{Kind: rotation.StepResume}, "test", false); err != nil {
 					t.Fatal(err)
 				}
 				run(next, func() {})
-				if st, err = next.Status(t.Context()); err != nil || states(st)["2000"] != rotation.Created || len(st.Attention) > 0 {
+				if st, err = next.Status(t.Context(), nil); err != nil || states(st)["2000"] != rotation.Created || len(st.Attention) > 0 {
 					t.Errorf("after resume: %v, %v, %v", states(st), st.Attention, err)
 				}
 			})

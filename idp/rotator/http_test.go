@@ -72,7 +72,7 @@ func TestSpringThroughHTTP(t *testing.T) {
 	if page := i.Browser().Get(sp.URL(&idptest.Request{Year: "2026"})); page.Status != gone {
 		t.Errorf("request to the retired year: %d, want %d", page.Status, gone)
 	}
-	st, err := i.Rotation.Status(t.Context())
+	st, err := i.Rotation.Status(t.Context(), nil)
 	ok(t, err)
 	for _, y := range st.Years {
 		if y.Year == "2026" && (y.State != rotation.Retired || y.KeyDestroyedAt.IsZero() || y.UsedAt.IsZero()) {

@@ -69,12 +69,6 @@ type Uses interface {
 	Users(ctx context.Context, y idp.Year, since time.Time) ([]idp.EntityID, error)
 }
 
-// Moves counts the service providers that have still to move from each live year;
-// the migration board does.
-type Moves interface {
-	Unmoved(ctx context.Context) (rotation.Counts, error)
-}
-
 // Service is the rotation of one installation. Fields are required unless they
 // say otherwise. Call Start before anything else. All methods may be called
 // concurrently; steps are taken one after the other.
@@ -101,8 +95,6 @@ type Service struct {
 	// Uses keeps a year that is used from being retired. While it cannot be
 	// read, no year is retired.
 	Uses Uses
-	// Moves is asked when a certificate ends soon; optional. It decides nothing.
-	Moves Moves
 
 	steps sync.Mutex // held while a step is taken
 	// countedTo is the reading of Uptime up to which the server's running time is
@@ -116,27 +108,14 @@ type Service struct {
 	loggedAt    map[string]time.Time // when daily logged each text
 }
 
-// Status says how every year stands.
-func (s *Service) Status(ctx context.Context) (rotation.Status, error) {
+// Status is the rotation now. unmoved counts the service providers that have still to
+// move from each live year, as the migration board does; nil if that is unknown.
+func (s *Service) Status(ctx context.Context, unmoved rotation.Counts) (rotation.Status, error) {
 	h, now, err := s.now(ctx)
 	if err != nil {
 		return rotation.Status{}, err
 	}
-	return s.status(ctx, h, now, s.unmoved(ctx, h, now)), nil
-}
-
-// StatusWith is Status for callers that have the counts, or do not need them: it
-// asks no Moves. The counts may be nil.
-func (s *Service) StatusWith(ctx context.Context, unmoved rotation.Counts) (rotation.Status, error) {
-	h, now, err := s.now(ctx)
-	if err != nil {
-		return rotation.Status{}, err
-	}
-	return s.status(ctx, h, now, unmoved), nil
-}
-
-func (s *Service) status(ctx context.Context, h rotation.History, now time.Time, unmoved rotation.Counts) rotation.Status {
-	return s.nameHeld(ctx, s.Policy.Status(h, now, unmoved), h)
+	return s.nameHeld(ctx, s.Policy.Status(h, now, unmoved), h), nil
 }
 
 // Plan lists what comes in the next years.

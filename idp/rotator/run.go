@@ -10,7 +10,12 @@ import (
 	"vernal/idp/rotation"
 )
 
-const tickEvery = time.Minute
+const (
+	tickEvery = time.Minute
+	// sleepNoise is how far two clocks may differ in a minute without the machine having
+	// been asleep.
+	sleepNoise = time.Second
+)
 
 // Run keeps the rotation going until ctx ends: every minute it moves the clock
 // on and takes what is due. What needs attention is logged by package notice, which
@@ -19,11 +24,13 @@ const tickEvery = time.Minute
 func (s *Service) Run(ctx context.Context) {
 	tick := time.NewTicker(tickEvery)
 	defer tick.Stop()
-	last := s.started()
+	last, awake := s.started(), time.Now()
 	ran := s.uptime() - last
 	for {
-		if s.minute(ctx, ran) {
-			last += ran
+		now := time.Now()
+		// Unlike Uptime, the monotonic clock stands still while the machine is asleep.
+		if s.minute(ctx, ran, max(ran-now.Sub(awake)-sleepNoise, 0)) {
+			last, awake = last+ran, now
 		}
 		select {
 		case <-ctx.Done():
@@ -50,8 +57,8 @@ func (s *Service) started() time.Duration {
 
 // minute is one round of Run; false if the time that the server ran is still to
 // be written. Time that was written must not be written again.
-func (s *Service) minute(ctx context.Context, ran time.Duration) bool {
-	err := s.Tick(ctx, ran)
+func (s *Service) minute(ctx context.Context, ran, asleep time.Duration) bool {
+	err := s.tick(ctx, ran, asleep)
 	var after *afterError
 	written := err == nil || errors.As(err, &after)
 	if ctx.Err() != nil {
@@ -59,6 +66,9 @@ func (s *Service) minute(ctx context.Context, ran time.Duration) bool {
 	}
 	if err != nil {
 		s.daily(ctx, "rotation", err)
+	}
+	if !written { // a step would be decided on a clock that was not measured
+		return false
 	}
 	if _, err := s.Automatic(ctx); err != nil && ctx.Err() == nil {
 		s.daily(ctx, "rotation: an automatic step failed", err)
@@ -73,14 +83,17 @@ func (s *Service) minute(ctx context.Context, ran time.Duration) bool {
 //
 // The time is recorded although the uses cannot be read: they are recorded later,
 // and no year is retired until then. An error after the record is an *afterError.
-func (s *Service) Tick(ctx context.Context, ran time.Duration) error {
+func (s *Service) Tick(ctx context.Context, ran time.Duration) error { return s.tick(ctx, ran, 0) }
+
+// tick is Tick after a time of which the machine was asleep for a part.
+func (s *Service) tick(ctx context.Context, ran, asleep time.Duration) error {
 	s.steps.Lock()
 	defer s.steps.Unlock()
 	now := s.Clock.Now()
 	uses, unknown := s.lastUses(ctx)
 	h, err := s.write(ctx, func(h rotation.History) (rotation.History, error) {
 		// The running time counts before the uses: those are of now.
-		return uses.apply(h.Tick(now, ran)), nil
+		return uses.apply(h.Tick(now, ran).Asleep(asleep)), nil
 	})
 	if err != nil {
 		return fmt.Errorf("write the rotation: %w", err)

@@ -72,7 +72,7 @@ func TestRun(t *testing.T) {
 		uses["1999"] = at
 		stop()
 		<-ended
-		st, err := s.Status(t.Context())
+		st, err := s.Status(t.Context(), nil)
 		ok(t, err)
 		if st.Clock.Running != 49*time.Hour+30*time.Second {
 			t.Errorf("running time %v", st.Clock.Running)
@@ -84,7 +84,7 @@ func TestRun(t *testing.T) {
 			BaseURL: s.BaseURL, Clock: time.Now, Log: s.Log,
 		}
 		ok(t, next.Start(t.Context()))
-		if st, err = next.Status(t.Context()); err != nil || !st.Years[0].UsedAt.Equal(at) || st.Years[0].QuietFrom != st.Clock.Running {
+		if st, err = next.Status(t.Context(), nil); err != nil || !st.Years[0].UsedAt.Equal(at) || st.Years[0].QuietFrom != st.Clock.Running {
 			t.Errorf("last use: %+v, %v", st.Years[0], err)
 		}
 	})

@@ -102,9 +102,8 @@ func (s *Service) takeChosen(ctx context.Context, h rotation.History, now time.T
 			return nil, err
 		}
 	}
-	unmoved := s.unmoved(ctx, h, now)
 	forced := s.forced(ctx, steps, h, now)
-	o := &Outcome{Steps: steps, Before: s.Policy.Status(h, now, unmoved), DryRun: dryRun, CutOff: forced.cutOff(s.Policy, h, now)}
+	o := &Outcome{Steps: steps, Before: s.Policy.Status(h, now, nil), DryRun: dryRun, CutOff: forced.cutOff(s.Policy, h, now)}
 	if !dryRun && len(steps) > 0 {
 		after, err = s.commit(ctx, steps, actor, now, prepare, func(h rotation.History, events []idp.AuditEvent) (rotation.History, error) {
 			// A use may have come since: what is recorded and reported is what this
@@ -117,7 +116,7 @@ func (s *Service) takeChosen(ctx context.Context, h rotation.History, now time.T
 			return nil, s.nameUsers(ctx, err, h, now)
 		}
 	}
-	o.After = s.status(ctx, after, now, unmoved)
+	o.After = s.nameHeld(ctx, s.Policy.Status(after, now, nil), after)
 	return o, nil
 }
 

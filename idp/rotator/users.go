@@ -45,20 +45,6 @@ func retires(before, after rotation.History) bool {
 	})
 }
 
-// unmoved counts the service providers that have still to move from each year; nil
-// if that is unknown, or makes no difference now.
-func (s *Service) unmoved(ctx context.Context, h rotation.History, now time.Time) rotation.Counts {
-	if s.Moves == nil || !h.NeedsCounts(now) {
-		return nil
-	}
-	counts, err := s.Moves.Unmoved(ctx)
-	if err != nil {
-		s.Log.LogAttrs(ctx, slog.LevelError, "rotation: count the service providers that have not moved", slog.String("error", err.Error()))
-		return nil
-	}
-	return counts
-}
-
 // usersOf are the service providers that keep a year from being retired; nil if
 // that cannot be told. The server may have stood still since the last use, so
 // whoever used it last is among them.

@@ -203,7 +203,7 @@ func TestRunningTimeIsRecordedOnce(t *testing.T) {
 		time.Sleep(time.Hour) // the bubble's clock
 		stop()
 		<-ended
-		st, err := s.Status(t.Context())
+		st, err := s.Status(t.Context(), nil)
 		ok(t, err)
 		if st.Clock.Running != time.Hour {
 			t.Errorf("running time %v after an hour", st.Clock.Running)

@@ -154,7 +154,7 @@ func (w *world) run(to time.Time, servers ...*rotator.Service) {
 
 func (w *world) status(s *rotator.Service) rotation.Status {
 	w.t.Helper()
-	st, err := s.Status(w.t.Context())
+	st, err := s.Status(w.t.Context(), nil)
 	ok(w.t, err)
 	return st
 }

@@ -111,7 +111,7 @@ func (w *previewWorld) uncounted() (opened []string) {
 			}
 		}
 	}
-	st, err := w.Rotation.Status(w.t.Context())
+	st, err := w.Rotation.Status(w.t.Context(), nil)
 	if err != nil {
 		w.t.Fatal(err)
 	}

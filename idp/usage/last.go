@@ -100,7 +100,7 @@ func (l *Ledger) storedLast(ctx context.Context) (lastUses, error) {
 func (l *Ledger) parseLast(doc []byte) (lastUses, bool) {
 	last := lastUses{}
 	if doc == nil {
-		return last, true
+		return last, false // not written yet, or lost
 	}
 	if err := json.Unmarshal(doc, &last); err != nil || last == nil {
 		l.reportDamage(lastKey, err)

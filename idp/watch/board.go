@@ -120,6 +120,9 @@ func (h *Handler) showData(w http.ResponseWriter, r *http.Request) error {
 	if err != nil {
 		return err
 	}
+	// What is empty is an empty list in JSON, not null.
+	v.Status.Years, v.Status.Steps = append([]rotation.YearStatus{}, v.Status.Years...), append([]rotation.Step{}, v.Status.Steps...)
+	v.Status.Due, v.Status.Attention = append([]rotation.Due{}, v.Status.Due...), append([]rotation.Attention{}, v.Status.Attention...)
 	phrases := templates.TerminalPhrases()
 	phrases.FillStatus(&v.Status)
 	phrases.FillPlan(v.Plan)

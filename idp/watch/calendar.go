@@ -31,7 +31,7 @@ func (h *Handler) showCalendar(w http.ResponseWriter, r *http.Request) error {
 	if err := h.open(r, link.Calendar); err != nil {
 		return err
 	}
-	st, err := h.Rotation.StatusWith(r.Context(), nil)
+	st, err := h.Rotation.Status(r.Context(), nil)
 	if err != nil {
 		return err
 	}

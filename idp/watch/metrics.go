@@ -100,7 +100,7 @@ func (h *Handler) measure(ctx context.Context, s *sample) error {
 	if err != nil {
 		return fmt.Errorf("read the board: %w", err)
 	}
-	st, err := h.Rotation.StatusWith(ctx, b.Unmoved())
+	st, err := h.Rotation.Status(ctx, b.Unmoved())
 	if err != nil {
 		return fmt.Errorf("read the rotation: %w", err)
 	}

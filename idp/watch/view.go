@@ -26,7 +26,7 @@ func (h *Handler) view(ctx context.Context) (*view, error) {
 	if err != nil {
 		return nil, err
 	}
-	st, err := h.Rotation.StatusWith(ctx, b.Unmoved())
+	st, err := h.Rotation.Status(ctx, b.Unmoved())
 	if err != nil {
 		return nil, err
 	}

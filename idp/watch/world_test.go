@@ -74,7 +74,7 @@ func newWorld(t testing.TB) *world {
 	w.watch = &Handler{
 		Board: migration,
 		Rotation: &rotator.Service{
-			Uses: ledger, Moves: migration,
+			Uses:  ledger,
 			Store: w.store, Dir: certs.OpenDir(filepath.Join(t.TempDir(), "keys"), masters), Ring: ring, Policy: rotation.DefaultPolicy(),
 			BaseURL: pages.BaseURL, Clock: clock, Log: log, NewSigner: func(int) (crypto.Signer, error) { return signer(), nil },
 		},

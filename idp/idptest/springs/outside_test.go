@@ -179,7 +179,7 @@ func (w *world) compareYear(y idp.Year, s rotation.State) {
 // told of, and no other.
 func (w *world) compareAttention() {
 	w.t.Helper()
-	st, err := w.i.Rotation.Status(w.t.Context())
+	st, err := w.i.Rotation.Status(w.t.Context(), nil)
 	if err != nil {
 		w.t.Fatalf("%s: status: %v", w.stamp(), err)
 	}

@@ -202,7 +202,7 @@ func (w *world) operate() {
 // compareKeys looks at what is left in the end.
 func (w *world) compareKeys() {
 	w.t.Helper()
-	st, err := w.i.Rotation.Status(w.t.Context())
+	st, err := w.i.Rotation.Status(w.t.Context(), nil)
 	if err != nil {
 		w.t.Fatal(err)
 	}
