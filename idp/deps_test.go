@@ -37,7 +37,7 @@ var layers = []struct {
 	{"state: what is kept, and who writes it", []string{"metadata", "idp/account", "idp/session", "idp/rotator", "certs/token", "idp/rekey", "idp/link", "idp/store/storetest", "idp/store/bolt", "idp/trail"}},
 	{"service providers", []string{"idp/sp"}},
 	{"ledgers of what they did", []string{"idp/ending", "idp/usage"}},
-	{"reports and signatures", []string{"idp/board", "idp/rehearsal", "idp/inspect", "idp/signing"}},
+	{"reports and signatures", []string{"idp/migration", "idp/rehearsal", "idp/inspect", "idp/signing"}},
 	{"notices", []string{"idp/notice"}},
 	{"web", []string{"idp/web"}},
 	{"access to years", []string{"idp/yearaccess"}},
@@ -57,8 +57,8 @@ var only = map[string][]string{
 	"github.com/ThalesGroup/crypto11":                {"certs/token"},
 	"github.com/miekg/pkcs11":                        {"certs/token"},
 	"vernal/idp/store/bolt":                          {"cmd/vernal", "idp/idptest"},
-	"vernal/idp/usage":                               {"idp/board", "idp/server", "idp/idptest", "cmd/vernal"},
-	"vernal/idp/board":                               {"idp/notice", "idp/watch", "idp/server", "idp/admin", "idp/idptest", "cmd/vernal"},
+	"vernal/idp/usage":                               {"idp/migration", "idp/server", "idp/idptest", "cmd/vernal"},
+	"vernal/idp/migration":                           {"idp/notice", "idp/watch", "idp/server", "idp/admin", "idp/idptest", "cmd/vernal"},
 }
 
 func TestImportsPointOneWay(t *testing.T) {

@@ -16,10 +16,10 @@ import (
 	"vernal/idp"
 	"vernal/idp/account"
 	"vernal/idp/admin"
-	"vernal/idp/board"
 	"vernal/idp/inspect"
 	"vernal/idp/keyring"
 	"vernal/idp/link"
+	"vernal/idp/migration"
 	"vernal/idp/notice"
 	"vernal/idp/published"
 	"vernal/idp/rehearsal"
@@ -60,7 +60,7 @@ type deps struct {
 	registry *sp.Registry
 	accounts *account.Service
 	usage    *ledger.Ledger
-	board    *board.Service
+	board    *migration.Service
 	links    *link.Service
 	trail    *trail.Service
 	rekey    *rekey.Service
@@ -126,7 +126,7 @@ func openFolder(c *Config, log *slog.Logger, clock idp.Clock, getenv func(string
 	ring := keyring.NewRing(policy) // the rotation fills it
 	registry.OurCerts = func() []*x509.Certificate { return ourCerts(ring.All(clock.Now())) }
 	uses := &ledger.Ledger{Store: store, Registry: registry, Years: ring, Clock: clock, Log: log}
-	migration := &board.Service{Usage: uses, Registry: registry, Years: ring, Clock: clock}
+	migration := &migration.Service{Usage: uses, Registry: registry, Years: ring, Clock: clock}
 	d := &deps{
 		config: c,
 		store:  store,

@@ -10,7 +10,7 @@ import (
 
 	"vernal/idp"
 	"vernal/idp/admin"
-	"vernal/idp/board"
+	"vernal/idp/migration"
 )
 
 // maxNamed is how many service providers are named in a line.
@@ -37,7 +37,7 @@ func (a *app) printMoves(st admin.RotationStatus) error {
 
 // unmovedText names the service providers that have still to move from a year; ""
 // for none.
-func unmovedText(b *board.Board, y idp.Year) string {
+func unmovedText(b *migration.Board, y idp.Year) string {
 	var ids []string
 	for _, id := range b.UnmovedFrom(y) {
 		ids = append(ids, string(id))
@@ -51,11 +51,11 @@ func unmovedText(b *board.Board, y idp.Year) string {
 // used is what a service provider did in a year, and the certificate with which
 // it signed.
 type used struct {
-	board.Seen
+	migration.Seen
 	certEndAt time.Time // zero: it is not registered any more, or nothing was signed
 }
 
-func usedIn(l board.Line, y idp.Year) (u used) {
+func usedIn(l migration.Line, y idp.Year) (u used) {
 	for _, seen := range l.Years {
 		if seen.Year == y {
 			u.Seen = seen

@@ -12,7 +12,7 @@ import (
 
 	"vernal/idp"
 	"vernal/idp/admin"
-	"vernal/idp/board"
+	"vernal/idp/migration"
 	"vernal/idp/rotation"
 	"vernal/idp/sp"
 )
@@ -101,35 +101,35 @@ func TestRotationBoard(t *testing.T) {
 // a year that no one has to leave.
 func TestMovesCountTheBoardsLines(t *testing.T) {
 	t.Parallel()
-	year := func(y idp.Year, s rotation.State, unmoved int) board.Year {
-		return board.Year{Year: y, State: s, SPs: 1, Unmoved: unmoved}
+	year := func(y idp.Year, s rotation.State, unmoved int) migration.Year {
+		return migration.Year{Year: y, State: s, SPs: 1, Unmoved: unmoved}
 	}
-	line := func(id idp.EntityID, from ...idp.Year) board.Line {
-		return board.Line{SP: id, Active: true, UnmovedFrom: from}
+	line := func(id idp.EntityID, from ...idp.Year) migration.Line {
+		return migration.Line{SP: id, Active: true, UnmovedFrom: from}
 	}
 	tests := []struct {
 		name   string
 		target idp.Year
-		years  []board.Year
-		sps    []board.Line
+		years  []migration.Year
+		sps    []migration.Line
 		want   [][]string // year, unmoved, who
 	}{
-		{"one year", "2026", []board.Year{year("2026", rotation.Preferred, 0)}, []board.Line{line("urn:a")}, [][]string{{"2026", "-", "-"}}},
-		{"February", "2027", []board.Year{year("2026", rotation.Preferred, 1), year("2027", rotation.Published, 0)},
-			[]board.Line{line("urn:a", "2026"), line("urn:b")}, [][]string{{"2026", "1", "urn:a"}, {"2027", "-", "-"}}},
-		{"all have moved", "2027", []board.Year{year("2026", rotation.Expiring, 0), year("2027", rotation.Preferred, 0)},
-			[]board.Line{line("urn:b")}, [][]string{{"2026", "0", "-"}, {"2027", "-", "-"}}},
-		{"a rollback holds", "2026", []board.Year{year("2025", rotation.Grace, 2), year("2026", rotation.Preferred, 0), year("2027", rotation.Published, 0)},
-			[]board.Line{line("urn:b", "2025"), line("urn:a", "2025"), line("urn:c")}, [][]string{{"2025", "2", "urn:a, urn:b"}, {"2026", "-", "-"}, {"2027", "-", "-"}}},
-		{"the newest is revoked", "2026", []board.Year{year("2026", rotation.Preferred, 0), year("2027", rotation.Revoked, 1)},
-			[]board.Line{line("urn:a", "2027")}, [][]string{{"2026", "-", "-"}}},
+		{"one year", "2026", []migration.Year{year("2026", rotation.Preferred, 0)}, []migration.Line{line("urn:a")}, [][]string{{"2026", "-", "-"}}},
+		{"February", "2027", []migration.Year{year("2026", rotation.Preferred, 1), year("2027", rotation.Published, 0)},
+			[]migration.Line{line("urn:a", "2026"), line("urn:b")}, [][]string{{"2026", "1", "urn:a"}, {"2027", "-", "-"}}},
+		{"all have moved", "2027", []migration.Year{year("2026", rotation.Expiring, 0), year("2027", rotation.Preferred, 0)},
+			[]migration.Line{line("urn:b")}, [][]string{{"2026", "0", "-"}, {"2027", "-", "-"}}},
+		{"a rollback holds", "2026", []migration.Year{year("2025", rotation.Grace, 2), year("2026", rotation.Preferred, 0), year("2027", rotation.Published, 0)},
+			[]migration.Line{line("urn:b", "2025"), line("urn:a", "2025"), line("urn:c")}, [][]string{{"2025", "2", "urn:a, urn:b"}, {"2026", "-", "-"}, {"2027", "-", "-"}}},
+		{"the newest is revoked", "2026", []migration.Year{year("2026", rotation.Preferred, 0), year("2027", rotation.Revoked, 1)},
+			[]migration.Line{line("urn:a", "2027")}, [][]string{{"2026", "-", "-"}}},
 	}
 	for _, tt := range tests {
 		t.Run(tt.name, func(t *testing.T) {
 			t.Parallel()
 			out := new(strings.Builder)
 			a := &app{out: out}
-			if err := a.printMoves(admin.RotationStatus{Board: &board.Board{Target: tt.target, Years: tt.years, SPs: tt.sps}}); err != nil {
+			if err := a.printMoves(admin.RotationStatus{Board: &migration.Board{Target: tt.target, Years: tt.years, SPs: tt.sps}}); err != nil {
 				t.Fatal(err)
 			}
 			var got [][]string

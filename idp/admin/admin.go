@@ -23,10 +23,10 @@ import (
 
 	"vernal/idp"
 	"vernal/idp/account"
-	"vernal/idp/board"
 	"vernal/idp/inspect"
 	"vernal/idp/keyring"
 	"vernal/idp/link"
+	"vernal/idp/migration"
 	"vernal/idp/notice"
 	"vernal/idp/published"
 	"vernal/idp/rehearsal"
@@ -44,7 +44,7 @@ type Service struct {
 	Sessions idp.SessionStore
 	Ring     *keyring.Ring
 	Rotation *rotator.Service
-	Board    *board.Service
+	Board    *migration.Service
 	Notices  *notice.Service
 	// Silent is why mail cannot be sent as configured; nil if it can, or is
 	// not configured.

@@ -5,7 +5,7 @@ import (
 	"fmt"
 
 	"vernal/idp"
-	"vernal/idp/board"
+	"vernal/idp/migration"
 	"vernal/idp/rotation"
 	"vernal/idp/rotator"
 	"vernal/templates"
@@ -30,7 +30,7 @@ func (s *Service) rotationStatus(ctx context.Context, _ Caller, _ Empty) (Rotati
 }
 
 // statusFor adds what needs attention about service providers.
-func statusFor(st rotation.Status, b *board.Board, policy rotation.Policy) RotationStatus {
+func statusFor(st rotation.Status, b *migration.Board, policy rotation.Policy) RotationStatus {
 	st.Years, st.Steps, st.Due = list(st.Years), list(st.Steps), list(st.Due)
 	st.Attention = append(list(st.Attention), b.Attention()...)
 	templates.TerminalPhrases().FillStatus(&st)

@@ -16,7 +16,7 @@ import (
 	"vernal/certs"
 	"vernal/idp"
 	"vernal/idp/admin"
-	"vernal/idp/board"
+	"vernal/idp/migration"
 	"vernal/idp/notice"
 	"vernal/idp/rotation"
 	"vernal/idp/rotator"
@@ -34,7 +34,7 @@ func withRotation(t *testing.T, s *admin.Service, store idp.Store) {
 		t.Fatal(err)
 	}
 	ledger := &usage.Ledger{Store: store, Registry: s.Registry, Years: s.Ring, Clock: s.Clock, Log: s.Log}
-	s.Board = &board.Service{Usage: ledger, Registry: s.Registry, Years: s.Ring, Clock: s.Clock}
+	s.Board = &migration.Service{Usage: ledger, Registry: s.Registry, Years: s.Ring, Clock: s.Clock}
 	s.Rotation = &rotator.Service{
 		Uses:  ledger,
 		Store: store, Dir: certs.OpenDir(filepath.Join(t.TempDir(), "keys"), seal.NewMasters(key)), Ring: s.Ring,
@@ -279,7 +279,7 @@ func TestRotationUsers(t *testing.T) {
 		t.Errorf("users (-want +got):\n%s", diff)
 	}
 	st, err := c.RotationStatus(t.Context())
-	if err != nil || st.Board == nil || len(st.Board.SPs) != 1 || st.Board.SPs[0].Move != board.Unmoved {
+	if err != nil || st.Board == nil || len(st.Board.SPs) != 1 || st.Board.SPs[0].Move != migration.Unmoved {
 		t.Errorf("the board in the answer: %+v, %v", st.Board, err)
 	}
 	plan, err := c.RotationPlan(t.Context(), 1)

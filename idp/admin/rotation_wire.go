@@ -4,7 +4,7 @@ import (
 	"time"
 
 	"vernal/idp"
-	"vernal/idp/board"
+	"vernal/idp/migration"
 	"vernal/idp/notice"
 	"vernal/idp/rotation"
 )
@@ -15,7 +15,7 @@ type RotationStatus struct {
 	// Automatic: the server takes the steps itself on their dates.
 	Automatic bool `json:"automatic"`
 	// Board is who uses which year. Only rotation/status has it.
-	Board *board.Board `json:"board,omitempty"`
+	Board *migration.Board `json:"board,omitempty"`
 }
 
 // PlanRequest asks what comes.

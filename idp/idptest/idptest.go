@@ -22,9 +22,9 @@ import (
 	"vernal/idp"
 	"vernal/idp/account"
 	"vernal/idp/audit"
-	"vernal/idp/board"
 	"vernal/idp/keyring"
 	"vernal/idp/link"
+	"vernal/idp/migration"
 	"vernal/idp/rotation"
 	"vernal/idp/rotator"
 	"vernal/idp/seal"
@@ -51,7 +51,7 @@ type IdP struct {
 	Rotation *rotator.Service
 	// Usage counts uses; it is written when a test calls Flush.
 	Usage *usage.Ledger
-	Board *board.Service
+	Board *migration.Service
 	Links *link.Service
 	// Trail notes who was turned down; it runs only when a test calls it.
 	Trail  *trail.Service

@@ -15,8 +15,8 @@ import (
 
 	"vernal/certs"
 	"vernal/idp"
-	"vernal/idp/board"
 	"vernal/idp/keyring"
+	"vernal/idp/migration"
 	"vernal/idp/rotation"
 	"vernal/idp/rotator"
 	"vernal/idp/usage"
@@ -71,7 +71,7 @@ func (i *IdP) startRotation(dir *certs.Dir, log *slog.Logger) {
 	}
 	i.Years = keyring.NewRing(i.Policy)
 	i.Usage = &usage.Ledger{Store: i.Store, Registry: i.Registry, Years: i.Years, Clock: i.Clock.Now, Log: log}
-	i.Board = &board.Service{Usage: i.Usage, Registry: i.Registry, Years: i.Years, Clock: i.Clock.Now}
+	i.Board = &migration.Service{Usage: i.Usage, Registry: i.Registry, Years: i.Years, Clock: i.Clock.Now}
 	i.Rotation = &rotator.Service{
 		Store: i.Store, Dir: dir, Ring: i.Years, Policy: i.Policy, BaseURL: i.URL,
 		Clock: i.Clock.Now, Log: log, NewSigner: i.newSigner, Vault: i.options.Vault,

@@ -11,7 +11,7 @@ import (
 	"time"
 
 	"vernal/idp"
-	"vernal/idp/board"
+	"vernal/idp/migration"
 	"vernal/idp/rotation"
 )
 
@@ -80,7 +80,7 @@ func (s *Service) readBoard(ctx context.Context, now time.Time) error {
 const planYears = 1
 
 // stepDates reminds of steps to come.
-func (s *Service) stepDates(ctx context.Context, st rotation.Status, b *board.Board, now time.Time) error {
+func (s *Service) stepDates(ctx context.Context, st rotation.Status, b *migration.Board, now time.Time) error {
 	plan, err := s.Rotation.Plan(ctx, planYears)
 	if err != nil {
 		return err
@@ -114,7 +114,7 @@ func (s *Service) stepDates(ctx context.Context, st rotation.Status, b *board.Bo
 // certDates reminds of the ends of our live certificates while service providers
 // have still to move. Of a year that no one has to leave it reminds while that year
 // is used, and near the end in any case, because a newer one is missing or held.
-func (s *Service) certDates(ctx context.Context, st rotation.Status, b *board.Board, now time.Time) error {
+func (s *Service) certDates(ctx context.Context, st rotation.Status, b *migration.Board, now time.Time) error {
 	var errs []error
 	for _, y := range st.Years {
 		m, ok := reachedMark(y.CertEndAt, now, marks)
@@ -123,7 +123,7 @@ func (s *Service) certDates(ctx context.Context, st rotation.Status, b *board.Bo
 		}
 		newer := rotation.MustLeave(y.Year, y.State, b.Target)
 		users := b.UnmovedFrom(y.Year)
-		used := slices.ContainsFunc(b.Years, func(c board.Year) bool { return c.Year == y.Year && c.SPs > 0 })
+		used := slices.ContainsFunc(b.Years, func(c migration.Year) bool { return c.Year == y.Year && c.SPs > 0 })
 		if len(users) == 0 && (newer || m > 30 && !used) {
 			continue
 		}
@@ -152,7 +152,7 @@ const requestCertState = statePrefix + "request_certificates"
 
 // requestCerts tells once a day, in one notice, of all request certificates that
 // came nearer to their end by a mark since it was last told, or reached it.
-func (s *Service) requestCerts(ctx context.Context, b *board.Board, now time.Time) error {
+func (s *Service) requestCerts(ctx context.Context, b *migration.Board, now time.Time) error {
 	id := "request_certificates_end/" + now.Format(time.DateOnly)
 	if s.round.known[id] {
 		return nil
@@ -167,7 +167,7 @@ func (s *Service) requestCerts(ctx context.Context, b *board.Board, now time.Tim
 
 // requestCertsNotice is the change of the state and of the day's notice. The
 // keys come in the order given.
-func (s *Service) requestCertsNotice(id string, b *board.Board, now time.Time) func(string, []byte) ([]byte, error) {
+func (s *Service) requestCertsNotice(id string, b *migration.Board, now time.Time) func(string, []byte) ([]byte, error) {
 	var last time.Time
 	return func(key string, old []byte) ([]byte, error) {
 		if key == requestCertState {
@@ -200,7 +200,7 @@ func (s *Service) requestCertsNotice(id string, b *board.Board, now time.Time) f
 
 // nearing are the service providers whose last request certificate passed a mark, or
 // its end, after last; the first to end first.
-func nearing(b *board.Board, last, now time.Time) (found []requestCert, sps []idp.EntityID) {
+func nearing(b *migration.Board, last, now time.Time) (found []requestCert, sps []idp.EntityID) {
 	for i := range b.SPs {
 		line := &b.SPs[i]
 		endAt := line.RequestCertsEndAt()

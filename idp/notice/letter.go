@@ -12,7 +12,7 @@ import (
 	"time"
 
 	"vernal/idp"
-	"vernal/idp/board"
+	"vernal/idp/migration"
 	"vernal/idp/rotation"
 	"vernal/templates"
 )
@@ -39,7 +39,7 @@ type Letter struct {
 	DueAt time.Time `json:"due_at,omitzero"`
 	// RequestCerts are its request certificates, the first to end first, if the last of
 	// them has ended or ends soon; empty otherwise.
-	RequestCerts []board.RequestCert `json:"request_certificates"`
+	RequestCerts []migration.RequestCert `json:"request_certificates"`
 	// Contacts are the mail addresses of those who look after it.
 	Contacts []string `json:"contacts"`
 	// Lang is the language of Subject and Text.
@@ -89,7 +89,7 @@ type year struct {
 	certEndAt, retireAt time.Time
 }
 
-func (s *Service) writer(b *board.Board) *writer {
+func (s *Service) writer(b *migration.Board) *writer {
 	w := &writer{Service: s, at: b.At, years: map[idp.Year]year{}, to: b.Target, cert: s.cert(b.Target)}
 	for _, e := range s.Years.All(b.At) {
 		y := year{state: e.State, retireAt: s.Years.Dates(e.Year()).RetireAt}
@@ -111,8 +111,8 @@ func (s *Service) cert(y idp.Year) *x509.Certificate {
 
 // letter is what to tell one service provider, without words; false if it has
 // nothing to do.
-func (w *writer) letter(line board.Line, only idp.Year) (Letter, bool) {
-	l := Letter{SP: line.SP, Name: line.Name, From: []idp.Year{}, RequestCerts: []board.RequestCert{}}
+func (w *writer) letter(line migration.Line, only idp.Year) (Letter, bool) {
+	l := Letter{SP: line.SP, Name: line.Name, From: []idp.Year{}, RequestCerts: []migration.RequestCert{}}
 	if !line.Active {
 		return l, false
 	}

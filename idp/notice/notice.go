@@ -29,8 +29,8 @@ import (
 	"time"
 
 	"vernal/idp"
-	"vernal/idp/board"
 	"vernal/idp/keyring"
+	"vernal/idp/migration"
 	"vernal/idp/rotation"
 	"vernal/idp/rotator"
 	"vernal/metadata"
@@ -41,7 +41,7 @@ import (
 // otherwise; its methods may be called concurrently.
 type Service struct {
 	Store    Store
-	Board    *board.Service
+	Board    *migration.Service
 	Rotation *rotator.Service
 	Years    *keyring.Ring
 	// IdP holds the addresses that are named, and whom to ask.

@@ -8,7 +8,7 @@ import (
 	"time"
 
 	"vernal/idp"
-	"vernal/idp/board"
+	"vernal/idp/migration"
 	"vernal/idp/rotation"
 )
 
@@ -53,7 +53,7 @@ func (s *Service) Revocation(ctx context.Context, y, to idp.Year) (*Revocation, 
 		}
 	}
 	for _, line := range b.SPs {
-		_, from := board.Judge(line.Years, state, to, b.At)
+		_, from := migration.Judge(line.Years, state, to, b.At)
 		for _, seen := range line.Years {
 			if line.Active && seen.Year == y && slices.Contains(from, y) {
 				r.MustAct = append(r.MustAct, User{SP: line.SP, Name: line.Name, LastAt: seen.LastAt, Contacts: s.contacts(line.Contacts)})

@@ -27,9 +27,9 @@ import (
 
 	"vernal/certs"
 	"vernal/idp"
-	"vernal/idp/board"
 	"vernal/idp/keyring"
 	"vernal/idp/mailbox"
+	"vernal/idp/migration"
 	"vernal/idp/notice"
 	"vernal/idp/rotation"
 	"vernal/idp/rotator"
@@ -48,7 +48,7 @@ type world struct {
 	registry *sp.Registry
 	years    *keyring.Ring
 	rotation *rotator.Service
-	board    *board.Service
+	board    *migration.Service
 	mail     *mailbox.Server
 	mailAt   string
 	hook     *receiver
@@ -96,7 +96,7 @@ func newWorld(t *testing.T, now string, change ...func(*rotation.Policy)) *world
 	w.registry = sp.New(w.store, w.clock)
 	w.years = keyring.NewRing(policy)
 	ledger := &usage.Ledger{Store: w.store, Registry: w.registry, Years: w.years, Clock: w.clock, Log: slog.New(slog.DiscardHandler)}
-	w.board = &board.Service{Usage: ledger, Registry: w.registry, Years: w.years, Clock: w.clock}
+	w.board = &migration.Service{Usage: ledger, Registry: w.registry, Years: w.years, Clock: w.clock}
 	w.rotation = &rotator.Service{
 		Uses:  ledger,
 		Store: w.store, Dir: certs.OpenDir(filepath.Join(t.TempDir(), "keys"), masters), Ring: w.years, Policy: policy,

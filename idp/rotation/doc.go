@@ -23,7 +23,7 @@
 //	      |                                 |  2. History.Use: the last uses
 //	      | Read                            |  3. Policy.Take: this package decides
 //	      v                                 |     allowed?  refused with a Reason?
-//	  board.Service                         |  4. the transaction of the store
+//	  migration.Service                     |  4. the transaction of the store
 //	   who has moved (Judge),               |     repeats 2 and 3, then writes the
 //	   relative to History.Target           |     history and the audit record
 //	      |                                 |  5. Ring.SetHistory: closed from here on

@@ -23,11 +23,11 @@ import (
 	"vernal/idp"
 	"vernal/idp/account"
 	"vernal/idp/authn"
-	"vernal/idp/board"
 	"vernal/idp/developers"
 	"vernal/idp/keyring"
 	"vernal/idp/link"
 	"vernal/idp/logout"
+	"vernal/idp/migration"
 	"vernal/idp/notice"
 	"vernal/idp/published"
 	"vernal/idp/rotator"
@@ -94,7 +94,7 @@ type Server struct {
 	// Usage records who uses which year; nil records nothing.
 	Usage *usage.Ledger
 	// Board is the migration board; nil if it is shown nowhere.
-	Board *board.Service
+	Board *migration.Service
 	// Notices logs what needs attention and notifies operators; nil: neither happens.
 	Notices *notice.Service
 	// Links checks secret addresses.

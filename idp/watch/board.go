@@ -8,7 +8,7 @@ import (
 	"time"
 
 	"vernal/idp"
-	"vernal/idp/board"
+	"vernal/idp/migration"
 	"vernal/idp/rotation"
 	"vernal/templates"
 )
@@ -46,13 +46,13 @@ func (h *Handler) boardPage(v *view, f filter) templates.BoardPage {
 	}
 	p.Target = v.Board.Target
 	if len(v.leaving()) > 0 {
-		p.Moved, p.Seen = counts[board.Moved], counts[board.Moved]+counts[board.Both]+counts[board.Unmoved]
+		p.Moved, p.Seen = counts[migration.Moved], counts[migration.Moved]+counts[migration.Both]+counts[migration.Unmoved]
 	}
 	p.StatusCommand, p.AddCommand = h.commandLine(idp.Suggest(idp.DoRotationStatus)), h.commandLine(idp.Suggest(idp.DoSPAdd))
 	for i := range p.Years {
 		if y := &p.Years[i]; y.Leaving {
-			y.UnmovedURL = f.only(board.Unmoved, y.Year).url()
-			y.Current = f.Show == board.Unmoved && f.Year == y.Year
+			y.UnmovedURL = f.only(migration.Unmoved, y.Year).url()
+			y.Current = f.Show == migration.Unmoved && f.Year == y.Year
 		}
 	}
 	for i, a := range v.Status.Attention {
@@ -82,7 +82,7 @@ func (h *Handler) boardPage(v *view, f filter) templates.BoardPage {
 	return p
 }
 
-func boardSP(l *board.Line, now time.Time) templates.BoardSP {
+func boardSP(l *migration.Line, now time.Time) templates.BoardSP {
 	s := templates.BoardSP{
 		EntityID: l.SP, Name: l.Name, Move: moveKeys[moveOf(l)], Warnings: l.Warnings,
 		Contacts: l.Contacts, Fetches: fetches(l.Fetches, maxOfOne),
@@ -99,7 +99,7 @@ func boardSP(l *board.Line, now time.Time) templates.BoardSP {
 	return s
 }
 
-func fetches(list []board.Fetches, limit int) (all []templates.BoardFetch) {
+func fetches(list []migration.Fetches, limit int) (all []templates.BoardFetch) {
 	for _, f := range list[:min(limit, len(list))] {
 		all = append(all, templates.BoardFetch{Year: f.Year, Hint: f.Hint, Address: f.Address, UserAgent: f.UserAgent, LastAt: f.LastAt, Count: f.Count})
 	}
@@ -111,7 +111,7 @@ type data struct {
 	Status    rotation.Status   `json:"status"`
 	Automatic bool              `json:"automatic"`
 	Plan      []rotation.Coming `json:"plan"`
-	Board     *board.Board      `json:"board"`
+	Board     *migration.Board  `json:"board"`
 }
 
 // showData is the whole board as data.

@@ -7,7 +7,7 @@ import (
 	"strings"
 
 	"vernal/idp"
-	"vernal/idp/board"
+	"vernal/idp/migration"
 	"vernal/templates"
 )
 
@@ -17,7 +17,7 @@ type filter struct {
 	// Show leaves the active service providers that have moved so far, or the
 	// inactive ones; "" for all. Unmoved with a Year leaves those that have still to
 	// move from that year.
-	Show board.Move
+	Show migration.Move
 	// Year leaves those who have used it; "" for all.
 	Year idp.Year
 	// Query is a part of the name or the entity ID.
@@ -40,7 +40,7 @@ const (
 // readFilter reads what it understands; the rest is as if it were not there.
 func readFilter(q url.Values) filter {
 	f := filter{Page: 1}
-	if move := board.Move(q.Get("show")); slices.Contains(moves, move) || move == inactive {
+	if move := migration.Move(q.Get("show")); slices.Contains(moves, move) || move == inactive {
 		f.Show = move
 	}
 	if y := idp.Year(q.Get("year")); y.Valid() {
@@ -81,18 +81,18 @@ func (f filter) page(n int) filter {
 }
 
 // only is another part of the list, in the same language.
-func (f filter) only(show board.Move, y idp.Year) filter {
+func (f filter) only(show migration.Move, y idp.Year) filter {
 	return filter{Show: show, Year: y, Locale: f.Locale}
 }
 
 // apply gives the lines that pass.
-func (f filter) apply(lines []board.Line) []board.Line {
+func (f filter) apply(lines []migration.Line) []migration.Line {
 	if f.Show == "" && f.Year == "" && f.Query == "" {
 		return lines
 	}
 	query := strings.ToLower(f.Query)
-	leaving := f.Show == board.Unmoved && f.Year != ""
-	var passed []board.Line
+	leaving := f.Show == migration.Unmoved && f.Year != ""
+	var passed []migration.Line
 	for i := range lines {
 		l := &lines[i]
 		switch {
@@ -107,27 +107,27 @@ func (f filter) apply(lines []board.Line) []board.Line {
 	return passed
 }
 
-func used(l *board.Line, y idp.Year) bool {
-	return slices.ContainsFunc(l.Years, func(s board.Seen) bool { return s.Year == y })
+func used(l *migration.Line, y idp.Year) bool {
+	return slices.ContainsFunc(l.Years, func(s migration.Seen) bool { return s.Year == y })
 }
 
 // moves is the order in which the ways to have moved are shown.
-var moves = []board.Move{board.Unmoved, board.Both, board.Moved, board.Unseen}
+var moves = []migration.Move{migration.Unmoved, migration.Both, migration.Moved, migration.Unseen}
 
 // inactive stands beside the moves: no one waits for an inactive service provider,
 // so it has not moved or not.
-const inactive board.Move = "inactive"
+const inactive migration.Move = "inactive"
 
 // moveOf is how far the page says that a service provider has moved.
-func moveOf(l *board.Line) board.Move {
+func moveOf(l *migration.Line) migration.Move {
 	if !l.Active {
 		return inactive
 	}
 	return l.Move
 }
 
-func countMoves(b *board.Board) map[board.Move]int {
-	counts := map[board.Move]int{}
+func countMoves(b *migration.Board) map[migration.Move]int {
+	counts := map[migration.Move]int{}
 	for i := range b.SPs {
 		counts[moveOf(&b.SPs[i])]++
 	}
@@ -135,7 +135,7 @@ func countMoves(b *board.Board) map[board.Move]int {
 }
 
 // moves are the links to all, and to those who have moved in some way.
-func (f filter) moves(counts map[board.Move]int, b *board.Board) []templates.BoardFilter {
+func (f filter) moves(counts map[migration.Move]int, b *migration.Board) []templates.BoardFilter {
 	all := []templates.BoardFilter{{Label: templates.MoveAll, Count: len(b.SPs), URL: f.only("", "").url(), Current: f.Show == "" && f.Year == ""}}
 	shown := moves
 	if counts[inactive] > 0 {
@@ -150,7 +150,7 @@ func (f filter) moves(counts map[board.Move]int, b *board.Board) []templates.Boa
 }
 
 // inYears are the links to those who have used a year.
-func (f filter) inYears(b *board.Board) (all []templates.BoardFilter) {
+func (f filter) inYears(b *migration.Board) (all []templates.BoardFilter) {
 	for _, y := range b.Years {
 		n := 0
 		for i := range b.SPs {

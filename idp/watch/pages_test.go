@@ -11,8 +11,8 @@ import (
 	"github.com/google/go-cmp/cmp"
 
 	"vernal/idp"
-	"vernal/idp/board"
 	"vernal/idp/link"
+	"vernal/idp/migration"
 )
 
 const day = 24 * time.Hour
@@ -180,9 +180,9 @@ func TestData(t *testing.T) {
 		Status struct {
 			Preferred idp.Year `json:"preferred"`
 		} `json:"status"`
-		Automatic bool        `json:"automatic"`
-		Plan      []struct{}  `json:"plan"`
-		Board     board.Board `json:"board"`
+		Automatic bool            `json:"automatic"`
+		Plan      []struct{}      `json:"plan"`
+		Board     migration.Board `json:"board"`
 	}
 	w.ok(json.Unmarshal(rec.Body.Bytes(), &got))
 	if rec.Header().Get("Content-Type") != "application/json" || got.Status.Preferred != "2031" || !got.Automatic || len(got.Plan) == 0 || len(got.Board.SPs) != 4 {

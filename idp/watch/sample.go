@@ -6,7 +6,7 @@ import (
 
 	"github.com/prometheus/client_golang/prometheus"
 
-	"vernal/idp/board"
+	"vernal/idp/migration"
 	"vernal/idp/rotation"
 )
 
@@ -123,14 +123,14 @@ const shortFingerprint = 16
 
 // board tells who has moved. The names are those of the registry: nobody gets
 // in there but by an operator's hand.
-func (s *sample) board(b *board.Board) {
+func (s *sample) board(b *migration.Board) {
 	for _, y := range b.Years {
 		s.gauge(s.descs.yearSPs, float64(y.SPs), string(y.Year))
 		if b.MustLeave(y) {
 			s.gauge(s.descs.yearUnmoved, float64(y.Unmoved), string(y.Year))
 		}
 	}
-	moves := map[board.Move]int{board.Moved: 0, board.Both: 0, board.Unmoved: 0, board.Unseen: 0}
+	moves := map[migration.Move]int{migration.Moved: 0, migration.Both: 0, migration.Unmoved: 0, migration.Unseen: 0}
 	for _, l := range b.SPs {
 		if !l.Active {
 			continue

@@ -8,7 +8,7 @@ import (
 	"github.com/prometheus/client_golang/prometheus"
 
 	"vernal/idp"
-	"vernal/idp/board"
+	"vernal/idp/migration"
 	"vernal/idp/rotation"
 )
 
@@ -16,18 +16,18 @@ import (
 func TestMeasuresOfTheBoard(t *testing.T) {
 	t.Parallel()
 	at := time.Date(2027, 3, 15, 12, 0, 0, 0, time.UTC)
-	ended := board.RequestCert{SHA256: "00112233445566778899aabb", EndAt: at.AddDate(0, 0, -1), Ended: true}
-	b := &board.Board{
+	ended := migration.RequestCert{SHA256: "00112233445566778899aabb", EndAt: at.AddDate(0, 0, -1), Ended: true}
+	b := &migration.Board{
 		Target: "2027",
-		Years:  []board.Year{{Year: "2026", State: rotation.Expiring, SPs: 3, Unmoved: 2}, {Year: "2027", State: rotation.Preferred, SPs: 1}},
-		SPs: []board.Line{
-			{SP: "urn:a", Active: true, Move: board.Unmoved, Certs: []board.RequestCert{ended, ended}},
-			{SP: "urn:b", Active: true, Move: board.Unmoved, Certs: []board.RequestCert{{SHA256: "ff", EndAt: at}}},
-			{SP: "urn:\xff", Active: true, Move: board.Moved, Certs: []board.RequestCert{{SHA256: "ff", EndAt: at}}},
-			{SP: "urn:\xfe", Active: true, Move: board.Both, Certs: []board.RequestCert{{SHA256: "ff", EndAt: at}, {}}},
-			{SP: "urn:gone", Move: board.Unmoved, Certs: []board.RequestCert{{SHA256: "ff", EndAt: at}}},
-			{SP: "urn:gone-ended", Move: board.Unmoved, Certs: []board.RequestCert{ended}},
-			{SP: "urn:replaced", Active: true, Move: board.Moved, Certs: []board.RequestCert{ended, {SHA256: "ff", EndAt: at}}},
+		Years:  []migration.Year{{Year: "2026", State: rotation.Expiring, SPs: 3, Unmoved: 2}, {Year: "2027", State: rotation.Preferred, SPs: 1}},
+		SPs: []migration.Line{
+			{SP: "urn:a", Active: true, Move: migration.Unmoved, Certs: []migration.RequestCert{ended, ended}},
+			{SP: "urn:b", Active: true, Move: migration.Unmoved, Certs: []migration.RequestCert{{SHA256: "ff", EndAt: at}}},
+			{SP: "urn:\xff", Active: true, Move: migration.Moved, Certs: []migration.RequestCert{{SHA256: "ff", EndAt: at}}},
+			{SP: "urn:\xfe", Active: true, Move: migration.Both, Certs: []migration.RequestCert{{SHA256: "ff", EndAt: at}, {}}},
+			{SP: "urn:gone", Move: migration.Unmoved, Certs: []migration.RequestCert{{SHA256: "ff", EndAt: at}}},
+			{SP: "urn:gone-ended", Move: migration.Unmoved, Certs: []migration.RequestCert{ended}},
+			{SP: "urn:replaced", Active: true, Move: migration.Moved, Certs: []migration.RequestCert{ended, {SHA256: "ff", EndAt: at}}},
 		},
 	}
 	m := &measures{descs: newDescs()}
@@ -71,10 +71,10 @@ func TestMeasuresOfTheBoard(t *testing.T) {
 
 // The board of a big registry is told within a scrape.
 func BenchmarkMeasures(b *testing.B) {
-	list := &board.Board{}
+	list := &migration.Board{}
 	for n := range 10_000 {
-		list.SPs = append(list.SPs, board.Line{SP: idp.EntityID("https://sp.example/" + string(rune('a'+n%26)) + time.Duration(n).String()),
-			Active: true, Move: board.Moved, Certs: []board.RequestCert{{SHA256: "00112233445566778899aabb", EndAt: time.Unix(1e9, 0)}}})
+		list.SPs = append(list.SPs, migration.Line{SP: idp.EntityID("https://sp.example/" + string(rune('a'+n%26)) + time.Duration(n).String()),
+			Active: true, Move: migration.Moved, Certs: []migration.RequestCert{{SHA256: "00112233445566778899aabb", EndAt: time.Unix(1e9, 0)}}})
 	}
 	d := newDescs()
 	for b.Loop() {

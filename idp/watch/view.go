@@ -6,7 +6,7 @@ import (
 	"time"
 
 	"vernal/idp"
-	"vernal/idp/board"
+	"vernal/idp/migration"
 	"vernal/idp/rotation"
 	"vernal/templates"
 )
@@ -15,7 +15,7 @@ import (
 type view struct {
 	Status rotation.Status
 	Plan   []rotation.Coming
-	Board  *board.Board
+	Board  *migration.Board
 }
 
 // planYears is how far the pages look ahead.
@@ -65,17 +65,17 @@ func (v *view) years(policy rotation.Policy) (all []templates.BoardYear) {
 	return all
 }
 
-func (v *view) column(y idp.Year) (board.Year, bool) {
-	i := slices.IndexFunc(v.Board.Years, func(c board.Year) bool { return c.Year == y })
+func (v *view) column(y idp.Year) (migration.Year, bool) {
+	i := slices.IndexFunc(v.Board.Years, func(c migration.Year) bool { return c.Year == y })
 	if i < 0 {
-		return board.Year{}, false
+		return migration.Year{}, false
 	}
 	return v.Board.Years[i], true
 }
 
 // leaving are the live years that service providers have to move from, oldest
 // first.
-func (v *view) leaving() (years []board.Year) {
+func (v *view) leaving() (years []migration.Year) {
 	for _, y := range v.Board.Years {
 		if y.State.Live() && v.Board.MustLeave(y) {
 			years = append(years, y)
@@ -118,8 +118,8 @@ var stateKeys = map[rotation.State]templates.Key{
 	rotation.Retired: templates.YearRetired, rotation.Revoked: templates.YearRevoked,
 }
 
-var moveKeys = map[board.Move]templates.Key{
-	board.Moved: templates.MoveMoved, board.Both: templates.MoveBoth, board.Unmoved: templates.MoveUnmoved, board.Unseen: templates.MoveUnseen,
+var moveKeys = map[migration.Move]templates.Key{
+	migration.Moved: templates.MoveMoved, migration.Both: templates.MoveBoth, migration.Unmoved: templates.MoveUnmoved, migration.Unseen: templates.MoveUnseen,
 	inactive: templates.MoveInactive,
 }
 

@@ -9,8 +9,8 @@ import (
 	"strings"
 
 	"vernal/idp"
-	"vernal/idp/board"
 	"vernal/idp/link"
+	"vernal/idp/migration"
 	"vernal/templates"
 )
 
@@ -64,7 +64,7 @@ func (v *view) wall() templates.WallPage {
 	p := templates.WallPage{
 		At: v.Status.At, To: v.Board.Target, Preferred: v.Status.Preferred, Coming: v.coming(),
 		Attention: len(v.Status.Attention), Needs: v.needs(),
-		Unmoved: counts[board.Unmoved], Both: counts[board.Both], Moved: counts[board.Moved], Unseen: counts[board.Unseen],
+		Unmoved: counts[migration.Unmoved], Both: counts[migration.Both], Moved: counts[migration.Moved], Unseen: counts[migration.Unseen],
 	}
 	for i, y := range v.migrations() {
 		m := templates.WallMigration{Year: y.Year, Count: y.Unmoved}
@@ -87,10 +87,10 @@ func (v *view) wall() templates.WallPage {
 // still to move, the most urgent first: of those whose certificate lasts, the one
 // that ends next. The others follow, as no one there can be in time any more. If
 // all have moved, it is the year alone that was left last.
-func (v *view) migrations() []board.Year {
-	inTime := func(y board.Year) bool { return y.State.Live() && y.CertEndAt.After(v.Status.At) }
-	years := slices.DeleteFunc(slices.Clone(v.Board.Years), func(y board.Year) bool { return !v.Board.MustLeave(y) || y.Unmoved == 0 })
-	slices.SortStableFunc(years, func(a, b board.Year) int {
+func (v *view) migrations() []migration.Year {
+	inTime := func(y migration.Year) bool { return y.State.Live() && y.CertEndAt.After(v.Status.At) }
+	years := slices.DeleteFunc(slices.Clone(v.Board.Years), func(y migration.Year) bool { return !v.Board.MustLeave(y) || y.Unmoved == 0 })
+	slices.SortStableFunc(years, func(a, b migration.Year) int {
 		switch {
 		case inTime(a) != inTime(b):
 			if inTime(a) {

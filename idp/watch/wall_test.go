@@ -9,8 +9,8 @@ import (
 	"github.com/google/go-cmp/cmp"
 
 	"vernal/idp"
-	"vernal/idp/board"
 	"vernal/idp/link"
+	"vernal/idp/migration"
 	"vernal/idp/rotation"
 	"vernal/templates"
 )
@@ -73,29 +73,29 @@ func TestWallBefore(t *testing.T) {
 func TestWallOrder(t *testing.T) {
 	t.Parallel()
 	now := time.Date(2033, 2, 2, 0, 0, 0, 0, time.UTC)
-	line := func(id idp.EntityID, move board.Move, from ...idp.Year) board.Line {
-		l := board.Line{SP: id, Active: true, Move: move, UnmovedFrom: from}
+	line := func(id idp.EntityID, move migration.Move, from ...idp.Year) migration.Line {
+		l := migration.Line{SP: id, Active: true, Move: move, UnmovedFrom: from}
 		for _, y := range from {
-			l.Years = append(l.Years, board.Seen{Year: y, LastAt: now})
+			l.Years = append(l.Years, migration.Seen{Year: y, LastAt: now})
 		}
 		return l
 	}
-	idle := line("urn:idle", board.Unmoved)
+	idle := line("urn:idle", migration.Unmoved)
 	idle.Active = false
 	v := &view{
 		Status: rotation.Status{At: now, Preferred: "2032", Attention: []rotation.Attention{
 			{Code: rotation.CertEnded, Year: "2030"}, {Code: rotation.RequestCertEnded}, {Code: rotation.RequestCertEnded}, {Code: rotation.ClockUntrusted},
 		}},
 		Plan: []rotation.Coming{{Year: "2030", Step: rotation.StepRetire, Waits: []rotation.Reason{{Code: rotation.WaitsUsed}}}},
-		Board: &board.Board{Target: "2033", Years: []board.Year{
+		Board: &migration.Board{Target: "2033", Years: []migration.Year{
 			{Year: "2030", State: rotation.Grace, CertEndAt: now.AddDate(-1, 2, 0), Unmoved: 2},
 			{Year: "2031", State: rotation.Expiring, CertEndAt: now.AddDate(0, 3, 0), Unmoved: 1},
 			{Year: "2032", State: rotation.Preferred, CertEndAt: now.AddDate(0, 2, 0), Unmoved: 1}, // an odd calendar: it ends first
 			{Year: "2033", State: rotation.Published, CertEndAt: now.AddDate(1, 2, 0)},
 			{Year: "2034", State: rotation.Revoked, CertEndAt: now.AddDate(2, 2, 0), Unmoved: 1},
-		}, SPs: []board.Line{
-			line("urn:z", board.Unmoved, "2030"), line("urn:a", board.Unmoved, "2030", "2031"), line("urn:b", board.Both, "2032"),
-			line("urn:c", board.Unmoved, "2034"), line("urn:d", board.Moved), line("urn:e", board.Unseen), idle,
+		}, SPs: []migration.Line{
+			line("urn:z", migration.Unmoved, "2030"), line("urn:a", migration.Unmoved, "2030", "2031"), line("urn:b", migration.Both, "2032"),
+			line("urn:c", migration.Unmoved, "2034"), line("urn:d", migration.Moved), line("urn:e", migration.Unseen), idle,
 		}},
 	}
 	p := v.wall()

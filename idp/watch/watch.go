@@ -19,8 +19,8 @@ import (
 	"net/http"
 
 	"vernal/idp"
-	"vernal/idp/board"
 	"vernal/idp/link"
+	"vernal/idp/migration"
 	"vernal/idp/rotator"
 	"vernal/idp/web"
 	"vernal/templates"
@@ -29,7 +29,7 @@ import (
 // Handler serves the admin listener. Fields are required unless they say
 // otherwise.
 type Handler struct {
-	Board    *board.Service
+	Board    *migration.Service
 	Rotation *rotator.Service
 	Links    *link.Service
 	Pages    *web.Pages

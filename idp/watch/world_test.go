@@ -19,9 +19,9 @@ import (
 
 	"vernal/certs"
 	"vernal/idp"
-	"vernal/idp/board"
 	"vernal/idp/keyring"
 	"vernal/idp/link"
+	"vernal/idp/migration"
 	"vernal/idp/rotation"
 	"vernal/idp/rotator"
 	"vernal/idp/seal"
@@ -70,7 +70,7 @@ func newWorld(t testing.TB) *world {
 	w.ok(err)
 	pages := &web.Pages{Set: set, BaseURL: "https://login.example.gov", Linked: true}
 	ledger := &usage.Ledger{Store: w.store, Registry: registry, Years: ring, Clock: clock, Log: log}
-	migration := &board.Service{Usage: ledger, Registry: registry, Years: ring, Clock: clock}
+	migration := &migration.Service{Usage: ledger, Registry: registry, Years: ring, Clock: clock}
 	w.watch = &Handler{
 		Board: migration,
 		Rotation: &rotator.Service{

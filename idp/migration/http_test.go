@@ -1,4 +1,4 @@
-package board_test
+package migration_test
 
 import (
 	"errors"
@@ -12,13 +12,13 @@ import (
 	"github.com/google/go-cmp/cmp"
 
 	"vernal/idp"
-	"vernal/idp/board"
 	"vernal/idp/idptest"
+	"vernal/idp/migration"
 	"vernal/idp/rotation"
 )
 
 // seen is the board of a running server, after a flush too.
-func seen(t *testing.T, i *idptest.IdP, id string) board.Line {
+func seen(t *testing.T, i *idptest.IdP, id string) migration.Line {
 	t.Helper()
 	noted, err := i.Board.Board(t.Context())
 	ok(t, err)
@@ -77,7 +77,7 @@ func TestSignInsShow(t *testing.T) {
 			if diff := cmp.Diff(tt.want, got); diff != "" {
 				t.Errorf("requests (-want +got):\n%s", diff)
 			}
-			if len(l.Years) == 0 && l.Move != board.Unseen {
+			if len(l.Years) == 0 && l.Move != migration.Unseen {
 				t.Errorf("unused, and %s", l.Move)
 			}
 		})
@@ -93,7 +93,7 @@ func TestPreviewIsNoUse(t *testing.T) {
 	if page := b.SignIn(b.Get(sp.URL(&idptest.Request{Year: "2027"})), i.AddPerson("ada@example.gov")); page.Response() == nil {
 		t.Fatalf("no sign-in: %d %s", page.Status, page.Text())
 	}
-	if l := seen(t, i, sp.EntityID); l.Move != board.Unseen || len(l.Years) != 0 {
+	if l := seen(t, i, sp.EntityID); l.Move != migration.Unseen || len(l.Years) != 0 {
 		t.Errorf("line: %+v", l)
 	}
 }
@@ -117,11 +117,11 @@ func TestMetadataFetch(t *testing.T) {
 	fetch("/api/saml/metadata2026?sp="+strings.Repeat("x", 5000), "<script>\t"+strings.Repeat("y", 5000))
 	fetch("/api/saml/metadata1999?sp=https://sp.example", "none such")
 	l := seen(t, i, sp.EntityID)
-	want := []board.Fetches{
+	want := []migration.Fetches{
 		{Address: "127.0.0.1", UserAgent: "Shibboleth-SP/3.4", LastAt: i.Clock.Now(), Count: 1},
 		{Year: "2026", Address: "127.0.0.1", UserAgent: "Shibboleth-SP/3.4", LastAt: i.Clock.Now(), Count: 1},
 	}
-	if diff := cmp.Diff(want, l.Fetches); diff != "" || l.Move != board.Unseen {
+	if diff := cmp.Diff(want, l.Fetches); diff != "" || l.Move != migration.Unseen {
 		t.Errorf("%s, fetches (-want +got):\n%s", l.Move, diff)
 	}
 	b, err := i.Board.Board(t.Context())

@@ -1,4 +1,4 @@
-package board_test
+package migration_test
 
 import (
 	"context"
@@ -17,8 +17,8 @@ import (
 
 	"vernal/certs"
 	"vernal/idp"
-	"vernal/idp/board"
 	"vernal/idp/keyring"
+	"vernal/idp/migration"
 	"vernal/idp/rotation"
 	"vernal/idp/seal"
 	"vernal/idp/sp"
@@ -98,8 +98,8 @@ func (w *world) turn(to time.Time) {
 }
 
 // server is the board of a server that starts.
-func (w *world) server() *board.Service {
-	return &board.Service{
+func (w *world) server() *migration.Service {
+	return &migration.Service{
 		Usage: &usage.Ledger{
 			Store: w.store, Registry: w.registry, Years: w.years, Clock: w.clock, Log: slog.New(slog.DiscardHandler),
 		},
@@ -121,7 +121,7 @@ func (w *world) add(id idp.EntityID, change ...func(*idp.ServiceProvider)) {
 }
 
 // show is the board.
-func (w *world) show(s *board.Service) *board.Board {
+func (w *world) show(s *migration.Service) *migration.Board {
 	w.tb.Helper()
 	b, err := s.Board(context.Background())
 	ok(w.tb, err)
@@ -129,7 +129,7 @@ func (w *world) show(s *board.Service) *board.Board {
 }
 
 // line is the line of a service provider.
-func line(tb testing.TB, b *board.Board, id idp.EntityID) board.Line {
+func line(tb testing.TB, b *migration.Board, id idp.EntityID) migration.Line {
 	tb.Helper()
 	for _, l := range b.SPs {
 		if l.SP == id {
@@ -137,7 +137,7 @@ func line(tb testing.TB, b *board.Board, id idp.EntityID) board.Line {
 		}
 	}
 	tb.Fatalf("%s is not on the board", id)
-	return board.Line{}
+	return migration.Line{}
 }
 
 var keyOnce = sync.OnceValue(func() *rsa.PrivateKey {

@@ -1,4 +1,4 @@
-package board_test
+package migration_test
 
 import (
 	"context"
@@ -7,7 +7,7 @@ import (
 	"time"
 
 	"vernal/idp"
-	"vernal/idp/board"
+	"vernal/idp/migration"
 	"vernal/idp/sp"
 )
 
@@ -36,7 +36,7 @@ func BenchmarkBoard(b *testing.B) {
 		}
 	}
 	ok(b, s.Usage.Flush(b.Context()))
-	show := func(b *testing.B, s *board.Service) {
+	show := func(b *testing.B, s *migration.Service) {
 		shown, err := s.Board(context.Background())
 		if err != nil || len(shown.SPs) != sps || shown.SPs[0].Years[2].Days30 != 30 {
 			b.Fatal(len(shown.SPs), err)

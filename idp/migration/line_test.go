@@ -1,4 +1,4 @@
-package board_test
+package migration_test
 
 import (
 	"testing"
@@ -7,7 +7,7 @@ import (
 	"github.com/google/go-cmp/cmp"
 
 	"vernal/idp"
-	"vernal/idp/board"
+	"vernal/idp/migration"
 	"vernal/idp/rotation"
 )
 
@@ -19,20 +19,20 @@ func TestMove(t *testing.T) {
 	tests := []struct {
 		name    string
 		used    days
-		want    board.Move
+		want    migration.Move
 		unmoved []idp.Year
 	}{
-		{"never seen", days{}, board.Unseen, nil},
-		{"the preferred year alone", days{"2027": 1}, board.Moved, nil},
-		{"the preferred year, long ago", days{"2027": 200}, board.Moved, nil},
-		{"the old year alone", days{"2026": 1}, board.Unmoved, []idp.Year{"2026"}},
-		{"the old year alone, a while ago", days{"2026": 90}, board.Unmoved, []idp.Year{"2026"}},
-		{"both today", days{"2026": 0, "2027": 0}, board.Both, []idp.Year{"2026"}},
-		{"the old one 14 days ago", days{"2026": 14, "2027": 1}, board.Both, []idp.Year{"2026"}},
-		{"the old one 15 days ago", days{"2026": 15, "2027": 1}, board.Moved, nil},
-		{"back on the old one", days{"2026": 1, "2027": 60}, board.Both, []idp.Year{"2026"}},
-		{"retired years alone", days{"2024": 300, "2025": 100}, board.Unmoved, []idp.Year{"2024", "2025"}},
-		{"retired, then old", days{"2025": 100, "2026": 3}, board.Unmoved, []idp.Year{"2026"}},
+		{"never seen", days{}, migration.Unseen, nil},
+		{"the preferred year alone", days{"2027": 1}, migration.Moved, nil},
+		{"the preferred year, long ago", days{"2027": 200}, migration.Moved, nil},
+		{"the old year alone", days{"2026": 1}, migration.Unmoved, []idp.Year{"2026"}},
+		{"the old year alone, a while ago", days{"2026": 90}, migration.Unmoved, []idp.Year{"2026"}},
+		{"both today", days{"2026": 0, "2027": 0}, migration.Both, []idp.Year{"2026"}},
+		{"the old one 14 days ago", days{"2026": 14, "2027": 1}, migration.Both, []idp.Year{"2026"}},
+		{"the old one 15 days ago", days{"2026": 15, "2027": 1}, migration.Moved, nil},
+		{"back on the old one", days{"2026": 1, "2027": 60}, migration.Both, []idp.Year{"2026"}},
+		{"retired years alone", days{"2024": 300, "2025": 100}, migration.Unmoved, []idp.Year{"2024", "2025"}},
+		{"retired, then old", days{"2025": 100, "2026": 3}, migration.Unmoved, []idp.Year{"2026"}},
 	}
 	now := at(2027, 3, 20)
 	for _, tt := range tests {
@@ -97,26 +97,26 @@ func TestJudge(t *testing.T) {
 		states map[idp.Year]rotation.State
 		target idp.Year
 		used   []use
-		want   board.Move
+		want   migration.Move
 		from   []idp.Year
 	}{
-		{"one year", one, "2027", []use{{"2027", 1}}, board.Moved, nil},
-		{"one year, and one that was retired before", one, "2027", []use{{"2025", 400}, {"2027", 1}}, board.Moved, nil},
-		{"published, still on the preferred year", february, "2028", []use{{"2027", 1}}, board.Unmoved, []idp.Year{"2027"}},
-		{"published, two years late", february, "2028", []use{{"2026", 1}}, board.Unmoved, []idp.Year{"2026"}},
-		{"published, left the oldest long ago", february, "2028", []use{{"2026", 90}, {"2027", 1}}, board.Unmoved, []idp.Year{"2027"}},
-		{"published, on all three", february, "2028", []use{{"2026", 1}, {"2027", 1}, {"2028", 1}}, board.Both, []idp.Year{"2026", "2027"}},
-		{"rollback, on the newer year", february, "2027", []use{{"2028", 1}}, board.Moved, nil},
-		{"rollback, on the newer year and the target", february, "2027", []use{{"2027", 1}, {"2028", 1}}, board.Moved, nil},
-		{"rollback, on the newer year and the oldest", february, "2027", []use{{"2026", 1}, {"2028", 1}}, board.Both, []idp.Year{"2026"}},
-		{"newest revoked, still on it", revoked, "2027", []use{{"2028", 40}}, board.Unmoved, []idp.Year{"2028"}},
-		{"newest revoked, still on it and before on the target", revoked, "2027", []use{{"2027", 60}, {"2028", 40}}, board.Unmoved, []idp.Year{"2028"}},
-		{"newest revoked, back", revoked, "2027", []use{{"2027", 1}, {"2028", 2}}, board.Both, []idp.Year{"2028"}},
-		{"newest revoked, back for a fortnight", revoked, "2027", []use{{"2027", 1}, {"2028", 15}}, board.Moved, nil},
-		{"a letter, still on the number", letter, "2027b", []use{{"2027", 20}}, board.Unmoved, []idp.Year{"2027"}},
-		{"a letter", letter, "2027b", []use{{"2027", 20}, {"2027b", 1}}, board.Moved, nil},
-		{"no target, a live year", one, "", []use{{"2027", 1}}, board.Moved, nil},
-		{"a year that was never made", one, "2027", []use{{"2031", 1}}, board.Unseen, nil},
+		{"one year", one, "2027", []use{{"2027", 1}}, migration.Moved, nil},
+		{"one year, and one that was retired before", one, "2027", []use{{"2025", 400}, {"2027", 1}}, migration.Moved, nil},
+		{"published, still on the preferred year", february, "2028", []use{{"2027", 1}}, migration.Unmoved, []idp.Year{"2027"}},
+		{"published, two years late", february, "2028", []use{{"2026", 1}}, migration.Unmoved, []idp.Year{"2026"}},
+		{"published, left the oldest long ago", february, "2028", []use{{"2026", 90}, {"2027", 1}}, migration.Unmoved, []idp.Year{"2027"}},
+		{"published, on all three", february, "2028", []use{{"2026", 1}, {"2027", 1}, {"2028", 1}}, migration.Both, []idp.Year{"2026", "2027"}},
+		{"rollback, on the newer year", february, "2027", []use{{"2028", 1}}, migration.Moved, nil},
+		{"rollback, on the newer year and the target", february, "2027", []use{{"2027", 1}, {"2028", 1}}, migration.Moved, nil},
+		{"rollback, on the newer year and the oldest", february, "2027", []use{{"2026", 1}, {"2028", 1}}, migration.Both, []idp.Year{"2026"}},
+		{"newest revoked, still on it", revoked, "2027", []use{{"2028", 40}}, migration.Unmoved, []idp.Year{"2028"}},
+		{"newest revoked, still on it and before on the target", revoked, "2027", []use{{"2027", 60}, {"2028", 40}}, migration.Unmoved, []idp.Year{"2028"}},
+		{"newest revoked, back", revoked, "2027", []use{{"2027", 1}, {"2028", 2}}, migration.Both, []idp.Year{"2028"}},
+		{"newest revoked, back for a fortnight", revoked, "2027", []use{{"2027", 1}, {"2028", 15}}, migration.Moved, nil},
+		{"a letter, still on the number", letter, "2027b", []use{{"2027", 20}}, migration.Unmoved, []idp.Year{"2027"}},
+		{"a letter", letter, "2027b", []use{{"2027", 20}, {"2027b", 1}}, migration.Moved, nil},
+		{"no target, a live year", one, "", []use{{"2027", 1}}, migration.Moved, nil},
+		{"a year that was never made", one, "2027", []use{{"2031", 1}}, migration.Unseen, nil},
 	}
 	for _, tt := range tests {
 		t.Run(tt.name, func(t *testing.T) {
@@ -128,11 +128,11 @@ func TestJudge(t *testing.T) {
 				}
 				return all[y]
 			}
-			var seen []board.Seen
+			var seen []migration.Seen
 			for _, u := range tt.used {
-				seen = append(seen, board.Seen{Year: u.year, LastAt: now.AddDate(0, 0, -u.days)})
+				seen = append(seen, migration.Seen{Year: u.year, LastAt: now.AddDate(0, 0, -u.days)})
 			}
-			move, from := board.Judge(seen, state, tt.target, now)
+			move, from := migration.Judge(seen, state, tt.target, now)
 			if diff := cmp.Diff(tt.from, from); diff != "" || move != tt.want {
 				t.Errorf("%s, want %s; from (-want +got):\n%s", move, tt.want, diff)
 			}
@@ -150,18 +150,18 @@ func TestMovedToARevokedYear(t *testing.T) {
 	w.turn(at(2026, 3, 1))
 	w.step(rotation.StepPublish, "2027")
 	w.use(s, spA, "2027")
-	if l := line(t, w.show(s), spA); l.Move != board.Moved {
+	if l := line(t, w.show(s), spA); l.Move != migration.Moved {
 		t.Errorf("before: %s", l.Move)
 	}
 	w.step(rotation.StepRevoke, "2027")
 	l := line(t, w.show(s), spA)
-	if diff := cmp.Diff([]idp.Year{"2027"}, l.UnmovedFrom); diff != "" || l.Move != board.Unmoved {
+	if diff := cmp.Diff([]idp.Year{"2027"}, l.UnmovedFrom); diff != "" || l.Move != migration.Unmoved {
 		t.Errorf("after: %s %s", l.Move, diff)
 	}
 	for _, tt := range []struct {
 		days int
-		want board.Move
-	}{{1, board.Both}, {15, board.Moved}} {
+		want migration.Move
+	}{{1, migration.Both}, {15, migration.Moved}} {
 		w.turn(at(2026, 3, 1).AddDate(0, 0, tt.days))
 		w.use(s, spA, "2026")
 		if l := line(t, w.show(s), spA); l.Move != tt.want {
@@ -170,7 +170,7 @@ func TestMovedToARevokedYear(t *testing.T) {
 	}
 	w.add(spB)
 	w.use(s, spB, "2027")
-	if l := line(t, w.show(s), spB); l.Move != board.Unmoved {
+	if l := line(t, w.show(s), spB); l.Move != migration.Unmoved {
 		t.Errorf("one that used the revoked year alone: %s", l.Move)
 	}
 }
@@ -195,30 +195,30 @@ func TestBoard(t *testing.T) {
 		ok(t, s.Usage.Flush(t.Context()))
 	}
 	w.turn(now)
-	want := &board.Board{
+	want := &migration.Board{
 		At: now, Preferred: "2026", Target: "2026",
-		Years: []board.Year{{
+		Years: []migration.Year{{
 			Year: "2026", State: rotation.Preferred, CertEndAt: time.Date(2027, 4, 1, 0, 0, 0, 0, time.UTC),
 			RetireAt: time.Date(2027, 7, 1, 0, 0, 0, 0, time.UTC), SPs: 1,
 		}},
-		SPs: []board.Line{{
-			SP: spA, Name: "Alpha", Active: true, Move: board.Moved, UnmovedFrom: []idp.Year{}, Contacts: []string{"ops@a.example"},
-			Years: []board.Seen{{
+		SPs: []migration.Line{{
+			SP: spA, Name: "Alpha", Active: true, Move: migration.Moved, UnmovedFrom: []idp.Year{}, Contacts: []string{"ops@a.example"},
+			Years: []migration.Seen{{
 				Year: "2026", FirstAt: now.AddDate(0, 0, -40), LastAt: now.AddDate(0, 0, -6),
 				Days7: 1, Days30: 2, Signed: true, CertSHA256: cert.sha256,
 			}},
-			Certs: []board.RequestCert{
+			Certs: []migration.RequestCert{
 				{SHA256: old.sha256, EndAt: at(2026, 6, 1), Ended: true, LastAt: now.AddDate(0, 0, -20)},
 				{SHA256: cert.sha256, EndAt: at(2027, 6, 1), LastAt: now.AddDate(0, 0, -6)},
 			},
-			Fetches:  []board.Fetches{},
-			Warnings: []rotation.Reason{{Code: board.WarnRequestCertEnded, Args: rotation.Args{SHA256: old.sha256[:16], Date: at(2026, 6, 1)}}},
+			Fetches:  []migration.Fetches{},
+			Warnings: []rotation.Reason{{Code: migration.WarnRequestCertEnded, Args: rotation.Args{SHA256: old.sha256[:16], Date: at(2026, 6, 1)}}},
 		}, {
-			SP: spB, Name: "Beta", Active: true, Move: board.Unseen, UnmovedFrom: []idp.Year{}, Contacts: []string{}, Years: []board.Seen{},
-			Certs:   []board.RequestCert{{SHA256: requestCert(at(2036, 1, 1)).sha256, EndAt: at(2036, 1, 1)}},
-			Fetches: []board.Fetches{}, Warnings: []rotation.Reason{},
+			SP: spB, Name: "Beta", Active: true, Move: migration.Unseen, UnmovedFrom: []idp.Year{}, Contacts: []string{}, Years: []migration.Seen{},
+			Certs:   []migration.RequestCert{{SHA256: requestCert(at(2036, 1, 1)).sha256, EndAt: at(2036, 1, 1)}},
+			Fetches: []migration.Fetches{}, Warnings: []rotation.Reason{},
 		}},
-		Fetches: []board.Fetches{},
+		Fetches: []migration.Fetches{},
 	}
 	if diff := cmp.Diff(want, w.show(s)); diff != "" {
 		t.Errorf("board (-want +got):\n%s", diff)
@@ -279,15 +279,15 @@ func TestWarnings(t *testing.T) {
 		{name: "nothing", uses: []idp.Use{issued(0)}},
 		{name: "RelayState at the bound", uses: []idp.Use{relay(80, 0)}},
 		{name: "RelayState over it", uses: []idp.Use{relay(200, 3), relay(81, 2), relay(10, 0)},
-			want: []rotation.Reason{warn(board.WarnRelayStateLong, at(2026, 6, 27), 200)}},
+			want: []rotation.Reason{warn(migration.WarnRelayStateLong, at(2026, 6, 27), 200)}},
 		{name: "RelayState, the largest was longer ago", uses: []idp.Use{relay(200, 31), relay(81, 2)},
-			want: []rotation.Reason{warn(board.WarnRelayStateLong, at(2026, 5, 30), 200)}},
+			want: []rotation.Reason{warn(migration.WarnRelayStateLong, at(2026, 5, 30), 200)}},
 		{name: "RelayState, the largest was too long ago", uses: []idp.Use{relay(200, 33), relay(81, 2)},
-			want: []rotation.Reason{warn(board.WarnRelayStateLong, at(2026, 6, 28), 81)}},
+			want: []rotation.Reason{warn(migration.WarnRelayStateLong, at(2026, 6, 28), 81)}},
 		{name: "RelayState long ago", uses: []idp.Use{relay(200, 31), relay(10, 2)}},
 		{name: "clock 30 s behind", uses: []idp.Use{issued(-30 * time.Second)}},
-		{name: "clock behind", uses: []idp.Use{issued(-45 * time.Second)}, want: []rotation.Reason{warn(board.WarnClockBehind, time.Date(2026, 6, 30, 0, 0, 0, 0, time.UTC), 45)}},
-		{name: "clock ahead", uses: []idp.Use{issued(50 * time.Second), issued(45 * time.Second)}, want: []rotation.Reason{warn(board.WarnClockAhead, time.Date(2026, 6, 30, 0, 0, 0, 0, time.UTC), 50)}},
+		{name: "clock behind", uses: []idp.Use{issued(-45 * time.Second)}, want: []rotation.Reason{warn(migration.WarnClockBehind, time.Date(2026, 6, 30, 0, 0, 0, 0, time.UTC), 45)}},
+		{name: "clock ahead", uses: []idp.Use{issued(50 * time.Second), issued(45 * time.Second)}, want: []rotation.Reason{warn(migration.WarnClockAhead, time.Date(2026, 6, 30, 0, 0, 0, 0, time.UTC), 50)}},
 		{name: "one request was late", uses: []idp.Use{issued(-4 * time.Minute), issued(-time.Second)}},
 		{name: "the clock was put right", uses: []idp.Use{
 			signed(func(u *idp.Use) { u.At, u.IssuedAt = now.AddDate(0, 0, -1), now.AddDate(0, 0, -1).Add(time.Minute) }), issued(0)}},
@@ -295,10 +295,10 @@ func TestWarnings(t *testing.T) {
 			signed(func(u *idp.Use) {
 				u.CertSHA256, u.IssuedAt, u.ReceivedAt = "", now.Add(-time.Hour), now.Add(-time.Hour)
 			})},
-			want: []rotation.Reason{warn(board.WarnUnsigned, at(2026, 6, 30), 0)}},
+			want: []rotation.Reason{warn(migration.WarnUnsigned, at(2026, 6, 30), 0)}},
 		{name: "unsigned long ago", uses: []idp.Use{
 			signed(func(u *idp.Use) { u.CertSHA256, u.At, u.IssuedAt = "", now.AddDate(0, 0, -31), time.Time{} }), issued(0)}},
-		{name: "certificate ends in 60 days", cert: ending, want: []rotation.Reason{{Code: board.WarnRequestCertEnds, Args: rotation.Args{SHA256: ending.sha256[:16], Date: at(2026, 8, 29)}}}},
+		{name: "certificate ends in 60 days", cert: ending, want: []rotation.Reason{{Code: migration.WarnRequestCertEnds, Args: rotation.Args{SHA256: ending.sha256[:16], Date: at(2026, 8, 29)}}}},
 		{name: "certificate ends in 61 days", cert: requestCert(now.AddDate(0, 0, 61))},
 	}
 	for _, tt := range tests {

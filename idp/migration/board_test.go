@@ -1,4 +1,4 @@
-package board_test
+package migration_test
 
 import (
 	"strings"
@@ -7,7 +7,7 @@ import (
 	"github.com/google/go-cmp/cmp"
 
 	"vernal/idp"
-	"vernal/idp/board"
+	"vernal/idp/migration"
 	"vernal/idp/rotation"
 )
 
@@ -17,7 +17,7 @@ const (
 )
 
 // use notes a plain signed use, now.
-func (w *world) use(s *board.Service, id idp.EntityID, y idp.Year) {
+func (w *world) use(s *migration.Service, id idp.EntityID, y idp.Year) {
 	s.Usage.Use(idp.Use{SP: id, Year: y, At: w.clock(), CertSHA256: strings.Repeat("a", 64), IssuedAt: w.clock()})
 }
 
@@ -63,7 +63,7 @@ func TestRemovedAndInactive(t *testing.T) {
 		if y := b.Years[0]; y.SPs != 1 || y.Unmoved != 1 {
 			t.Errorf("with both: %+v", y)
 		}
-		if l := line(t, b, spB); l.Active || l.Move != board.Unmoved || len(l.UnmovedFrom) != 0 || len(l.Years) != 1 {
+		if l := line(t, b, spB); l.Active || l.Move != migration.Unmoved || len(l.UnmovedFrom) != 0 || len(l.Years) != 1 {
 			t.Errorf("inactive: %+v", l)
 		}
 		ok(t, s.Usage.Flush(t.Context()))
@@ -88,16 +88,16 @@ func TestFetchesAreHints(t *testing.T) {
 	for _, hint := range []idp.EntityID{spA, "", "https://stranger.example", spA} {
 		s.Usage.Fetch(idp.Fetch{Year: "2026", SP: hint, At: w.clock(), Address: "192.0.2.1", UserAgent: "curl/8"})
 	}
-	want := board.Fetches{Year: "2026", Address: "192.0.2.1", UserAgent: "curl/8", LastAt: w.clock(), Count: 1}
+	want := migration.Fetches{Year: "2026", Address: "192.0.2.1", UserAgent: "curl/8", LastAt: w.clock(), Count: 1}
 	twice, stranger := want, want
 	twice.Count, stranger.Hint = 2, "https://stranger.example"
 	for range 2 { // noted, then stored
 		b := w.show(s)
 		l := line(t, b, spA)
-		if diff := cmp.Diff([]board.Fetches{twice}, l.Fetches); diff != "" || len(l.Years) != 0 || l.Move != board.Unseen {
+		if diff := cmp.Diff([]migration.Fetches{twice}, l.Fetches); diff != "" || len(l.Years) != 0 || l.Move != migration.Unseen {
 			t.Errorf("the line is %+v (-want +got):\n%s", l, diff)
 		}
-		if diff := cmp.Diff([]board.Fetches{want, stranger}, b.Fetches); diff != "" {
+		if diff := cmp.Diff([]migration.Fetches{want, stranger}, b.Fetches); diff != "" {
 			t.Errorf("without a hint (-want +got):\n%s", diff)
 		}
 		if b.Years[0].SPs != 0 {

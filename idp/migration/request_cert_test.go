@@ -1,4 +1,4 @@
-package board_test
+package migration_test
 
 import (
 	"testing"

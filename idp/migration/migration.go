@@ -1,4 +1,4 @@
-// Package board is the migration board: for every service provider (SP), how far
+// Package migration is the migration board: for every service provider (SP), how far
 // it has moved to the newest year, and what is odd about its requests.
 //
 // It stores nothing and decides nothing. What it shows comes from the ledger of
@@ -7,11 +7,11 @@
 //
 // The files:
 //
-//	board.go         Service
+//	migration.go     Service
 //	view.go          the board as it is shown
 //	line.go          one SP's line: how far it has moved, what is odd
 //	request_cert.go  which SP needs a new request certificate
-package board
+package migration
 
 import (
 	"vernal/idp"
