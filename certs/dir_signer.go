@@ -15,7 +15,7 @@ import (
 )
 
 // The PEM block of a .token file, and its header for a key whose certificate
-// comes from elsewhere.
+// is external.
 const (
 	publicBlock     = "PUBLIC KEY"
 	elsewhereHeader = "Certificate"

@@ -18,8 +18,8 @@ import (
 // MaxForeign is the longest file with certificates or a key, in bytes.
 const MaxForeign = partnercert.MaxFile
 
-// ParseCertificates reads the certificates in a file from elsewhere, of any form
-// that package partnercert reads. They are to be ours, so each must parse in
+// ParseCertificates reads the certificates in an external file, of any form
+// that package partnercert reads. They become ours, so each must parse in
 // full: strict software would refuse one that is only read in part. An error says
 // what the file is instead and how to make of it what is wanted.
 func ParseCertificates(data []byte) ([]*x509.Certificate, error) {
@@ -80,7 +80,7 @@ func keyError(code KeyFileCode, format string, args ...any) error {
 	return &KeyFileError{code, fmt.Sprintf(format, args...)}
 }
 
-// ParsePrivateKey reads the one private key in a file from elsewhere: PEM,
+// ParsePrivateKey reads the one private key in an external file: PEM,
 // PKCS#8 or PKCS#1, RSA, not encrypted. The error is a *KeyFileError, which never
 // quotes the file.
 func ParsePrivateKey(data []byte) (crypto.Signer, error) {

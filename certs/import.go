@@ -14,10 +14,10 @@ import (
 	"vernal/idp"
 )
 
-// Finding is something about a certificate or a key from elsewhere.
+// Finding is something about an external certificate or key.
 type Finding struct {
 	Code FindingCode `json:"code"`
-	// Text is what it is, for people, and what it means for them.
+	// Text is what it is and what it means, for operators.
 	Text string `json:"text"`
 	// Ask is what to ask the certification authority for; "" if that is no
 	// help.
@@ -71,7 +71,7 @@ const (
 	maxBits  = 8192 // what crypto/tls and most libraries verify at most
 )
 
-// Foreign is a certificate from elsewhere for the private key of a year.
+// Foreign is an external certificate for the private key of a year.
 type Foreign struct {
 	Year idp.Year
 	Cert *x509.Certificate
@@ -79,7 +79,7 @@ type Foreign struct {
 	Public crypto.PublicKey
 	// Others are the keys of all years, over ones too.
 	Others []*Key
-	// Recorded has the SHA-256 of the public key of every year on record, also of
+	// Recorded has the SHA-256 of the public key of every recorded year, also of
 	// years whose key is lost or destroyed.
 	Recorded map[idp.Year]string
 	// Span is what the certificate must cover.
@@ -109,7 +109,7 @@ func (e *ImportError) Error() string {
 	return strings.Join(lines, "\n  ")
 }
 
-// CheckImport finds all that is wrong with a certificate from elsewhere:
+// CheckImport finds all that is wrong with an external certificate:
 // problems, any of which refuses it, and warnings. Who signed it is not asked:
 // service providers pin the certificate, or believe our metadata.
 func CheckImport(f Foreign, now time.Time) (problems, warnings []Finding) {

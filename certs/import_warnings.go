@@ -8,7 +8,7 @@ import (
 	"slices"
 )
 
-// signature is about how the certificate itself is signed. Nobody has to verify
+// signature is about how the certificate itself is signed. No one has to verify
 // that, but old software reads it, and strict software minds.
 func (c *check) signature() {
 	const ask = "one that is signed with RSA and SHA-256"
@@ -24,7 +24,7 @@ func (c *check) signature() {
 		c.warn(FoundAlgorithm, ask, "it is signed with %s: old software cannot read such certificates", a)
 	}
 	// A self-signed certificate can be checked without anybody's word, unless
-	// its algorithm is one that Go refuses, which is told above.
+	// its algorithm is one that Go refuses, which is reported above.
 	if c.selfSigned() && !insecure(c.Cert.SignatureAlgorithm) && c.Cert.SignatureAlgorithm != x509.UnknownSignatureAlgorithm {
 		if err := c.Cert.CheckSignature(c.Cert.SignatureAlgorithm, c.Cert.RawTBSCertificate, c.Cert.Signature); err != nil {
 			c.warn(FoundBroken, "", "it has one name as subject and issuer, and is not signed with its own key: was it changed on the way?")
@@ -51,7 +51,7 @@ func (c *check) uses() {
 	}
 	if c.Cert.IsCA {
 		c.warn(FoundCA, "one with CA:FALSE", "it is that of an authority (CA:TRUE): some software takes no such certificate for a signature, "+
-			"and whoever trusts it may trust whatever is signed with it")
+			"and software that trusts it may trust everything that is signed with it")
 	}
 	if c.Cert.KeyUsage != 0 && c.Cert.KeyUsage&x509.KeyUsageDigitalSignature == 0 {
 		c.warn(FoundKeyUsage, "the key usage digitalSignature", "its key usage does not allow digital signatures: strict software refuses what is signed with it")
@@ -88,7 +88,7 @@ func (c *check) names() {
 	}
 }
 
-// short is the beginning of a certificate's SHA-256, for people to compare.
+// short is the beginning of a certificate's SHA-256, for operators to compare.
 func short(c *x509.Certificate) string {
 	sum := sha256.Sum256(c.Raw)
 	return "SHA-256 " + hex.EncodeToString(sum[:8]) + "…"

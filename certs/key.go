@@ -32,7 +32,7 @@ type Key struct {
 	Signer crypto.Signer
 	// Cert is nil while a key waits for its certificate.
 	Cert *x509.Certificate
-	// External: the certificate comes, or came, from elsewhere. None is made
+	// External: the certificate is, or will be, of an external authority. None is made
 	// here for such a key.
 	External bool
 
@@ -169,7 +169,7 @@ func (s Subject) name(baseURL string) (pkix.Name, error) {
 		}
 		name.CommonName = u.Hostname()
 	}
-	// RFC 5280 allows a CommonName of 64 characters; nobody matches on ours.
+	// RFC 5280 allows a CommonName of 64 characters; no one matches on ours.
 	if len(name.CommonName) > 64 {
 		name.CommonName = name.CommonName[:64]
 	}

@@ -12,8 +12,8 @@ import (
 )
 
 // Move is how far a service provider has moved to the target (rotation.History.Target).
-// Whoever uses a live year that is newer than the target, as during a rollback, has
-// nothing to change and counts as if it used the target.
+// A service provider on a live year that is newer than the target, which a rollback can
+// leave behind, has nothing to change and counts as if it used the target.
 type Move string
 
 const (
@@ -33,7 +33,7 @@ type Board struct {
 	Preferred idp.Year  `json:"preferred"`
 	// Target is the year that service providers should move to; "" if none is live.
 	Target idp.Year `json:"target"`
-	// Years are the columns: every year that is live, or that somebody used
+	// Years are the columns: every year that is live, or that a service provider used
 	// within 30 days, oldest first.
 	Years []Year `json:"years"`
 	// SPs has a line for every service provider that is registered: the active
@@ -89,7 +89,7 @@ type Seen struct {
 	// calendar (UTC), today among them.
 	Days7  int `json:"requests_7_days"`
 	Days30 int `json:"requests_30_days"`
-	// Signed tells whether its latest request was.
+	// Signed reports whether its latest request was.
 	Signed bool `json:"signed"`
 	// CertSHA256 is the certificate that verified the latest signed one.
 	CertSHA256 string `json:"certificate_sha256,omitzero"`

@@ -4,8 +4,8 @@ import "time"
 
 // Begin is the history of a new installation whose first keys were just made: as
 // after the steps of a first start, in manual mode too, so that one year is
-// preferred. Only vernal init begins a history. Where it is lost, no one can tell
-// from keys and dates which year service providers trust.
+// preferred. Only vernal init begins a history. Where it is lost, keys and dates
+// do not say which year service providers trust.
 func (p Policy) Begin(made []Made, now time.Time) History {
 	p.Manual = false
 	h := p.Adopt(History{}, made, now)

@@ -46,7 +46,7 @@ func (h History) RollbackTo() (idp.Year, bool) {
 // made, with the end of its certificate. The revoke itself is one step: the
 // successor is published and preferred in it. The error is a *RefusedError.
 //
-// Where keys come from elsewhere nothing can be made here: then the revoke is
+// Where keys are external nothing can be made here: then the revoke is
 // refused until the next letter has been imported.
 func (p Policy) RevokeSteps(h History, y idp.Year, reason string, now time.Time) ([]Step, error) {
 	revoke := Step{Kind: StepRevoke, Year: y, Reason: reason}

@@ -27,7 +27,7 @@ type Policy struct {
 	MakeAt, PublishAt, PreferAt, CertEndAt, RetireAt Date
 	// KeySource is where keys come from; empty means SourceGenerate.
 	KeySource KeySource
-	// Manual leaves the steps to people: the server only reminds.
+	// Manual leaves the steps to operators: the server only reminds.
 	Manual bool
 }
 
@@ -37,7 +37,7 @@ type KeySource string
 const (
 	// SourceGenerate makes keys here, with a self-signed certificate.
 	SourceGenerate KeySource = "generate"
-	// SourceImport takes keys or certificates made elsewhere; there is never a
+	// SourceImport takes external keys or certificates; there is never a
 	// self-signed one, so a year waits until its certificate has come.
 	SourceImport KeySource = "import"
 	// SourcePKCS11 makes keys inside a token, with a self-signed certificate.

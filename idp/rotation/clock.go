@@ -67,7 +67,7 @@ func (c Clock) trust() Clock {
 	return c
 }
 
-// StartClock is the first Tick of a process. Downtime cannot be told from a
+// StartClock is the first Tick of a process. Downtime cannot be distinguished from a
 // wrong clock, so the time since the last measurement is no drift.
 func (h History) StartClock(now time.Time) History {
 	h = h.Tick(now, 0)
@@ -80,7 +80,7 @@ func (h History) StartClock(now time.Time) History {
 // decisions in between.
 //
 // The time may have gone backward, or forward by more than 45 days beyond ran:
-// both are jumps. Downtime of that length cannot be told from a wrong clock. A
+// both are jumps. Downtime of that length cannot be distinguished from a wrong clock. A
 // few seconds backward are two callers that overtake one another.
 func (h History) Tick(now time.Time, ran time.Duration) History {
 	now, ran = now.UTC(), max(ran, 0)

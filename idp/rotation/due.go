@@ -14,7 +14,7 @@ type Due struct {
 	DueAt time.Time `json:"due_at"`
 	// ReadyAt is when the rules allow it at the earliest, DueAt or later, if no
 	// service provider uses a year from now on that should be retired. Zero: no
-	// date will do, a person must act.
+	// date will do, an operator must act.
 	ReadyAt time.Time `json:"ready_at,omitzero"`
 	// Waits is what keeps it from being taken at DueAt.
 	Waits []Reason `json:"waits,omitempty"`

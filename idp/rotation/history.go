@@ -41,11 +41,11 @@ type Record struct {
 	RetiredAt      time.Time `json:"retired_at,omitzero"`
 	RevokedAt      time.Time `json:"revoked_at,omitzero"`
 	KeyDestroyedAt time.Time `json:"key_destroyed_at,omitzero"`
-	// Reason is what a person gave for the end of the year.
+	// Reason is what an operator gave for the end of the year.
 	Reason string `json:"reason,omitzero"`
 	// UsedAt is the last use by a service provider.
 	UsedAt time.Time `json:"used_at,omitzero"`
-	// QuietFrom is the reading of Clock.Running since which nobody used it.
+	// QuietFrom is the reading of Clock.Running since which no one used it.
 	QuietFrom time.Duration `json:"quiet_from_ns,omitzero"`
 	// CertificateSHA256 and PublicKeySHA256 are those of the year's certificate
 	// (DER) and public key (SubjectPublicKeyInfo), in hexadecimal digits. Once
@@ -82,7 +82,7 @@ func (r Record) answers() bool { return r.live() && r.KeyFault == "" }
 // Hold keeps automatic mode from preferring a newer year after a rollback.
 type Hold struct {
 	Since time.Time `json:"since,omitzero"`
-	// Until is when the hold ends by itself; zero: only a prefer or a resume by
+	// Until is when the hold ends automatically; zero: only a prefer or a resume by
 	// hand ends it.
 	Until  time.Time `json:"until,omitzero"`
 	From   idp.Year  `json:"from,omitzero"`
@@ -175,7 +175,7 @@ func (h History) Use(y idp.Year, at time.Time) History {
 	})
 }
 
-// Fail notes that an automatic step could not be taken. why goes to people.
+// Fail notes that an automatic step could not be taken. why is the text of the error.
 func (h History) Fail(s Step, now time.Time, why string) History {
 	h = h.clear(s)
 	h.Failures = append(h.Failures, Failure{Kind: s.Kind, Year: s.Year, At: now.UTC(), Error: why})

@@ -13,7 +13,7 @@ type Coming struct {
 	// Days is how many days of the calendar are left.
 	Days int      `json:"days"`
 	Year idp.Year `json:"year"`
-	// Step is the step; "" for what happens by itself.
+	// Step is the step; "" for what happens without one.
 	Step StepKind `json:"step,omitzero"`
 	// From and To are the states of the year before and after; they can be the
 	// same.
@@ -24,17 +24,17 @@ type Coming struct {
 	// Waits says why, or what a step by hand waits for.
 	DueAt time.Time `json:"due_at,omitzero"`
 	Waits []Reason  `json:"waits,omitempty"`
-	// ByHand: only a person can take the step.
+	// ByHand: only an operator can take the step.
 	ByHand bool `json:"by_hand,omitzero"`
-	// Stuck: the step waits for a person and no date can be told; At is its
+	// Stuck: the step waits for an operator and has no date; At is its
 	// date in the calendar, or now if that has passed.
 	Stuck bool `json:"stuck,omitzero"`
 }
 
 // Plan lists what comes in the next years, by date, from the same rules that
-// take the steps. It tells the earliest dates: it takes for granted that the
-// server keeps running, that nobody uses a year any more that is to be retired,
-// and that people do what is theirs on its date.
+// take the steps. The dates are the earliest: it assumes that the
+// server keeps running, that no one uses a year that is due to be retired, and that
+// operators take their steps on the dates.
 func (p Policy) Plan(h History, now time.Time, years int) []Coming {
 	now = now.UTC()
 	w := walk{policy: p, h: h.Tick(now, 0), start: now, stuck: map[stepOf]bool{}}
@@ -78,7 +78,7 @@ func (w *walk) step(t time.Time) bool {
 		case d.Kind == StepImport && d.ByHand:
 			d.CertEndAt = w.policy.Dates(d.Year).CertEndAt
 		case d.ReadyAt.IsZero():
-			w.tellStuck(d, t)
+			w.addStuck(d, t)
 			continue
 		case d.ReadyAt.After(t):
 			continue
@@ -89,7 +89,7 @@ func (w *walk) step(t time.Time) bool {
 	return false
 }
 
-// take applies the step and tells of every year whose state it changes.
+// take applies the step and lists every year whose state it changes.
 func (w *walk) take(d Due, t time.Time) {
 	before := w.h
 	w.h = w.h.Apply(d.Step, t)
@@ -115,8 +115,8 @@ func (w *walk) at(t time.Time, y idp.Year, before History) Coming {
 	return Coming{At: t, Days: dayNumber(t) - dayNumber(w.start), Year: y, From: before.State(y, t), To: w.h.State(y, t)}
 }
 
-// tellStuck tells once of a step that waits for a person.
-func (w *walk) tellStuck(d Due, t time.Time) {
+// addStuck lists a step that waits for an operator, once.
+func (w *walk) addStuck(d Due, t time.Time) {
 	key := stepOf{d.Kind, d.Year}
 	if w.stuck[key] {
 		return
@@ -130,7 +130,7 @@ func (w *walk) tellStuck(d Due, t time.Time) {
 	w.coming = append(w.coming, c)
 }
 
-// certEnds tells of the certificates that end at t.
+// certEnds lists the certificates that end at t.
 func (w *walk) certEnds(t time.Time) {
 	for _, r := range w.h.Records {
 		if r.Over() || !r.CertEndAt.Equal(t) {

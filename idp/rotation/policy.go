@@ -27,10 +27,10 @@ const (
 	driftTime = 24 * time.Hour
 	// clockShare is the part of the running time, 1/clockShare, by which the
 	// clock may go faster. NTP slews by 1/2000 at most and bad oscillators are
-	// off by less, so correct clocks never add up to drift. Whoever sets the clock
-	// forward below it gains 9 hours in a year.
+	// off by less, so correct clocks never add up to drift. An attacker who sets the
+	// clock forward below it gains 9 hours in a year.
 	clockShare = 1000
-	// remindTime is how long before a step a person is reminded of it.
+	// remindTime is how long before a step an operator is reminded of it.
 	remindTime = 14 * day
 	// endingTime is how long before its end a certificate asks for attention.
 	endingTime = 30 * day

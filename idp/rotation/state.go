@@ -51,7 +51,7 @@ type Made struct {
 	CertEndAt time.Time
 	// HasKey is false once the private key was destroyed.
 	HasKey bool
-	// External: its certificate comes, or came, from elsewhere.
+	// External: its certificate is, or will be, of an external authority.
 	External bool
 	// CertSHA256 and PublicKeySHA256 are the digests of what is there; "" if it
 	// is not.

@@ -8,7 +8,7 @@ import (
 	"vernal/idp"
 )
 
-// Steps are what the server takes by itself now, in order: each is allowed once
+// Steps are what the server takes automatically now, in order: each is allowed once
 // those before it are taken, and after the last one nothing is left to do. In
 // manual mode only keys of years that are over are left to it.
 func (p Policy) Steps(h History, now time.Time) (steps []Step) {
@@ -27,18 +27,18 @@ func (p Policy) Steps(h History, now time.Time) (steps []Step) {
 	}
 }
 
-// Status is the rotation at one moment, for people.
+// Status is the rotation at one moment, for operators.
 type Status struct {
 	At time.Time `json:"at"`
 	// Preferred is the year that signs what names no year; "" if none can.
 	Preferred idp.Year `json:"preferred"`
 	// Years are those that were made and those that come next, in order.
 	Years []YearStatus `json:"years"`
-	// Steps are what the server takes by itself now.
+	// Steps are what the server takes automatically now.
 	Steps []Step `json:"steps"`
-	// Due are the steps that come next, whoever takes them.
+	// Due are the steps that come next, automatic or not.
 	Due []Due `json:"due"`
-	// Attention lists what a person should see to; exit code 4 if there is any.
+	// Attention lists what an operator should see to; exit code 4 if there is any.
 	Attention []Attention `json:"attention"`
 	Hold      Hold        `json:"hold,omitzero"`
 	Clock     Clock       `json:"clock"`
@@ -90,7 +90,7 @@ func (p Policy) Status(h History, now time.Time, unmoved Counts) Status {
 	return s
 }
 
-// History is the history that the status tells.
+// History is the history behind the status.
 func (st Status) History() History {
 	h := History{Preferred: st.Preferred, Hold: st.Hold, Clock: st.Clock}
 	for _, y := range st.Years {

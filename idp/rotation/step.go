@@ -15,9 +15,9 @@ type StepKind string
 const (
 	// StepCreate: a key and its self-signed certificate were made.
 	StepCreate StepKind = "create"
-	// StepCSR: a key was made that waits for a certificate from elsewhere.
+	// StepCSR: a key was made that waits for an external certificate.
 	StepCSR StepKind = "csr"
-	// StepImport: a certificate from elsewhere came, with its key or for the
+	// StepImport: an external certificate came, with its key or for the
 	// one that waits.
 	StepImport StepKind = "import"
 	// StepPublish opens the addresses and the metadata.
@@ -117,7 +117,7 @@ type Step struct {
 	Until time.Time `json:"until,omitzero"`
 	// Force retires a year that is still used. It needs a Reason.
 	Force bool `json:"force,omitzero"`
-	// Reason is what a person gave.
+	// Reason is what an operator gave.
 	Reason string `json:"reason,omitzero"`
 	// Why is what made automatic mode take the step.
 	Why Reason `json:"why,omitzero"`
@@ -163,7 +163,7 @@ func (h History) publish(y idp.Year, now time.Time) History {
 	return h.edit(y, func(r *Record) { r.PublishedAt, r.QuietFrom = now, h.Clock.Running })
 }
 
-// prefer ends a hold too: whoever prefers a year by hand has decided, and
+// prefer ends a hold too: an operator who prefers a year has decided, and
 // automatic mode does so only when none stands.
 func (h History) prefer(y idp.Year, now time.Time) History {
 	h.Preferred, h.Hold = y, Hold{}

@@ -17,7 +17,7 @@ var errTaken = errors.New("the step is not due any more")
 
 // Automatic takes every step that is due now and returns those that it took.
 // What another server took meanwhile is not among them. A step that fails is
-// noted, for people to see, and tried again the next time; the other years' go
+// recorded, for operators to see, and tried again the next time; the other years' go
 // on. In manual mode only keys of years that are over are removed.
 func (s *Service) Automatic(ctx context.Context) ([]rotation.Step, error) {
 	s.steps.Lock()

@@ -26,7 +26,7 @@ type Request struct {
 	Span rotation.Span
 }
 
-// Import is what came from elsewhere.
+// Import is an external certificate, and perhaps its key.
 type Import struct {
 	// Chain holds the certificate, and may hold others.
 	Chain []*x509.Certificate
@@ -43,8 +43,8 @@ type Imported struct {
 	Ignored []*x509.Certificate
 }
 
-// CSR makes the key of a year, which then waits for a certificate from
-// elsewhere, and the request for that. For a key that waits already it makes the
+// CSR makes the key of a year, which then waits for a certificate of
+// an external authority, and the request for that. For a key that waits already it makes the
 // request again and changes nothing.
 func (s *Service) CSR(ctx context.Context, y idp.Year, actor string, dryRun bool) (*Request, error) {
 	s.steps.Lock()
@@ -139,7 +139,7 @@ func (s *Service) makeWaiting(y idp.Year) (*certs.Key, error) {
 	return k, err
 }
 
-// Import takes a certificate from elsewhere: for the key that waits, or with its
+// Import takes an external certificate: for the key that waits, or with its
 // own. A step that the rules refuse gives a *rotation.RefusedError, a certificate
 // that is not good for the year a *certs.ImportError.
 func (s *Service) Import(ctx context.Context, y idp.Year, in Import, actor string, dryRun bool) (*Imported, error) {

@@ -76,7 +76,7 @@ func (s *Service) write(ctx context.Context, change func(rotation.History) (rota
 	return h, err
 }
 
-// event is what a step tells the audit trail.
+// event is the audit event of a step.
 func event(step rotation.Step, actor string) idp.AuditEvent {
 	detail := map[string]string{}
 	for name, value := range map[string]string{

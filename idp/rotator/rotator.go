@@ -75,7 +75,7 @@ type Uses interface {
 type Service struct {
 	Store idp.RotationStore
 	Dir   Keys
-	// Ring is set anew after each step. Before Start it may hold anything.
+	// Ring is set again after each step. Before Start it may hold anything.
 	Ring   *keyring.Ring
 	Policy rotation.Policy
 	// Spec is the form of new keys and certificates.

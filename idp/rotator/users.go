@@ -46,8 +46,8 @@ func retires(before, after rotation.History) bool {
 }
 
 // usersOf are the service providers that keep a year from being retired; nil if
-// that cannot be told. The server may have stood still since the last use, so
-// whoever used it last is among them.
+// that cannot be read. The server may have stood still since the last use, so
+// the last user is among them.
 func (s *Service) usersOf(ctx context.Context, h rotation.History, y idp.Year, now time.Time) []idp.EntityID {
 	users, _ := s.readUsers(ctx, h, y, now)
 	return users
