@@ -24,24 +24,25 @@ var layers = []struct {
 	name     string
 	packages []string
 }{
-	{"vocabulary and small tools", []string{"idp", "idp/mailbox", "idp/durable", "idp/gate", "idp/spelling", "idp/shell", "idp/secretfile", "idp/budget", "idp/filetext"}},
+	{"vocabulary and small tools", []string{"idp", "idp/smtptest", "idp/durable", "idp/gate", "idp/suggest", "idp/shellquote", "idp/secretfile", "idp/budget", "idp/filetext"}},
 	{"rules of the rotation", []string{"idp/rotation"}},
 	{"texts and pages", []string{"templates"}},
 	{"certificates of partners", []string{"idp/partnercert"}},
-	{"keys and parsers", []string{"idp/seal", "idp/audit", "idp/xmltree", "certs"}},
+	{"keys and parsers", []string{"idp/seal", "idp/xmltree", "certs"}},
 	{"our keys by year", []string{"idp/keyring"}},
+	{"the audit trail", []string{"idp/audit"}},
 	{"XML signatures", []string{"idp/xmldsig"}},
 	{"XML encryption", []string{"idp/xmlenc"}},
 	{"SAML messages", []string{"idp/saml"}},
 	{"assurance", []string{"idp/assurance", "idp/idptest/corpus"}},
-	{"state: what is kept, and who writes it", []string{"metadata", "idp/account", "idp/session", "idp/rotator", "certs/token", "idp/rekey", "idp/link", "idp/store/storetest", "idp/store/bolt", "idp/trail"}},
+	{"state: what is kept, and who writes it", []string{"metadata", "idp/account", "idp/session", "idp/rotator", "certs/token", "idp/rekey", "idp/sharelink", "idp/store/storetest", "idp/store/bolt"}},
 	{"service providers", []string{"idp/sp"}},
-	{"ledgers of what they did", []string{"idp/ending", "idp/usage"}},
+	{"ledgers of what they did", []string{"idp/logoutscope", "idp/usage"}},
 	{"reports and signatures", []string{"idp/migration", "idp/rehearsal", "idp/inspect", "idp/signing"}},
-	{"notices", []string{"idp/notice"}},
+	{"notices", []string{"idp/notify"}},
 	{"web", []string{"idp/web"}},
 	{"access to years", []string{"idp/yearaccess"}},
-	{"handlers, which meet only through a stored request", []string{"idp/authn", "idp/sso", "idp/logout", "idp/published", "idp/watch", "idp/developers"}},
+	{"handlers, which meet only through a stored request", []string{"idp/authn", "idp/sso", "idp/logout", "idp/discovery", "idp/adminhttp", "idp/developers"}},
 	{"wiring", []string{"idp/server", "idp/admin"}},
 	{"test harness", []string{"idp/idptest"}},
 	{"the program", []string{"cmd/vernal"}},
@@ -53,12 +54,12 @@ var only = map[string][]string{
 	"github.com/russellhaering/goxmldsig":            {"idp/xmldsig", "idp/rehearsal", "idp/idptest"}, // those two for the type of crewjam/saml's clock
 	"go.etcd.io/bbolt":                               {"idp/store/bolt"},
 	"github.com/gorilla/mux":                         {"idp/web", "idp/server"},
-	"github.com/prometheus/client_golang/prometheus": {"idp/watch"},
+	"github.com/prometheus/client_golang/prometheus": {"idp/adminhttp"},
 	"github.com/ThalesGroup/crypto11":                {"certs/token"},
 	"github.com/miekg/pkcs11":                        {"certs/token"},
 	"vernal/idp/store/bolt":                          {"cmd/vernal", "idp/idptest"},
 	"vernal/idp/usage":                               {"idp/migration", "idp/server", "idp/idptest", "cmd/vernal"},
-	"vernal/idp/migration":                           {"idp/notice", "idp/watch", "idp/server", "idp/admin", "idp/idptest", "cmd/vernal"},
+	"vernal/idp/migration":                           {"idp/notify", "idp/adminhttp", "idp/server", "idp/admin", "idp/idptest", "cmd/vernal"},
 }
 
 func TestImportsPointOneWay(t *testing.T) {

@@ -17,7 +17,6 @@ import (
 	"vernal/idp/admin"
 	"vernal/idp/audit"
 	"vernal/idp/rotation"
-	"vernal/idp/trail"
 )
 
 func (a *app) auditCommand() *cobra.Command {
@@ -66,7 +65,7 @@ Kinds:
 			if err != nil {
 				return usage(c, "--since: %v", err)
 			}
-			t.query = admin.AuditQuery{Filter: trail.Filter{Kind: t.kind, SP: idp.EntityID(t.sp), Since: since}}
+			t.query = admin.AuditQuery{Filter: audit.Filter{Kind: t.kind, SP: idp.EntityID(t.sp), Since: since}}
 			if t.query.User = idp.UserID(t.user); strings.Contains(t.user, "@") {
 				t.query.User, t.query.Email = "", t.user
 			}
@@ -176,7 +175,7 @@ func findAudit(ctx context.Context, client *admin.Client, q admin.AuditQuery, n 
 }
 
 func (a *app) printRecords(records []idp.AuditRecord) error {
-	if slices.ContainsFunc(records, func(r idp.AuditRecord) bool { return r.Kind == trail.Damaged }) {
+	if slices.ContainsFunc(records, func(r idp.AuditRecord) bool { return r.Kind == audit.Damaged }) {
 		defer a.saySuggestions([]idp.Suggestion{idp.Suggest(idp.DoAuditVerify).Labeled(idp.LabelVerifyAudit)})
 	}
 	enc := json.NewEncoder(jsonWriter(a.out))

@@ -15,7 +15,7 @@ import (
 	"vernal/idp/admin"
 	"vernal/idp/audit"
 	"vernal/idp/durable"
-	"vernal/idp/shell"
+	"vernal/idp/shellquote"
 )
 
 // auditExport is what `audit export` was asked for.
@@ -223,6 +223,6 @@ func (a *app) pruneAudit(ctx context.Context, client *admin.Client, e *auditExpo
 			break
 		}
 	}
-	a.say("removed %s from the store; verify the file with: vernal audit verify --file %s", plural(removed, "record"), shell.Quote(e.out))
+	a.say("removed %s from the store; verify the file with: vernal audit verify --file %s", plural(removed, "record"), shellquote.Quote(e.out))
 	return nil
 }

@@ -11,7 +11,6 @@ import (
 
 	"vernal/idp"
 	"vernal/idp/audit"
-	"vernal/idp/trail"
 )
 
 // An exported file has a record on each line, as it is stored. Where the trail
@@ -38,7 +37,7 @@ type auditFile struct {
 	Compared bool `json:"compared"`
 	// Standing says how it stands to the trail in the store.
 	Standing string        `json:"standing,omitempty"`
-	Broken   *trail.Broken `json:"broken,omitempty"`
+	Broken   *audit.Broken `json:"broken,omitempty"`
 
 	place  audit.Place
 	began  bool
@@ -71,7 +70,7 @@ func readAuditFile(name string, at *audit.Place, passed ...uint64) (*auditFile, 
 			if !errors.As(err, &broken) {
 				return nil, fmt.Errorf("read %s, line %d: %w", name, n, err)
 			}
-			f.Broken = &trail.Broken{Seq: broken.Seq, What: broken.What}
+			f.Broken = &audit.Broken{Seq: broken.Seq, What: broken.What}
 			f.lookAhead(r)
 			return f, nil
 		}

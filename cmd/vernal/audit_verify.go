@@ -11,7 +11,6 @@ import (
 
 	"vernal/idp/admin"
 	"vernal/idp/audit"
-	"vernal/idp/trail"
 )
 
 func (a *app) auditVerifyCommand() *cobra.Command {
@@ -65,7 +64,7 @@ func parsePlace(text string) (*audit.Place, error) {
 }
 
 func (a *app) verifyAudit(ctx context.Context, client *admin.Client, at *audit.Place) error {
-	var p trail.Progress
+	var p audit.Progress
 	for !p.Done {
 		var err error
 		if p, err = client.VerifyAudit(ctx, admin.AuditVerify{Progress: p, At: at}); err != nil {
@@ -95,7 +94,7 @@ func (a *app) verifyAudit(ctx context.Context, client *admin.Client, at *audit.P
 	return nil
 }
 
-func (a *app) printVerified(p *trail.Progress) {
+func (a *app) printVerified(p *audit.Progress) {
 	if p.Records == 0 {
 		fmt.Fprintln(a.out, "there are no records")
 	} else {
@@ -145,12 +144,12 @@ func (a *app) verifyAuditFile(ctx context.Context, client *admin.Client, name st
 func (f *auditFile) judge(j *admin.AuditJudgement) {
 	for i, wrong := range j.Wrong {
 		if wrong != "" && f.Broken == nil {
-			f.Broken = &trail.Broken{Seq: f.Checkpoints[i].Seq, What: "has a checkpoint that is not ours: " + wrong}
+			f.Broken = &audit.Broken{Seq: f.Checkpoints[i].Seq, What: "has a checkpoint that is not ours: " + wrong}
 		}
 	}
 	switch j.Last {
 	case "differs":
-		f.Broken = &trail.Broken{Seq: f.Last, What: "is another one in the store"}
+		f.Broken = &audit.Broken{Seq: f.Last, What: "is another one in the store"}
 	case "present":
 		f.Standing = "the trail in the store goes through its last record"
 	case "checkpoint":

@@ -7,7 +7,7 @@ import (
 	"strings"
 	"time"
 
-	"vernal/idp/spelling"
+	"vernal/idp/suggest"
 )
 
 // setting is one key of the configuration, bound to a Config.
@@ -147,7 +147,7 @@ func nearest(name string, keys []string) string {
 	best, bestDistance := "", len(name)/2+1
 	for _, k := range keys {
 		last := k[strings.LastIndex(k, ".")+1:]
-		d := min(spelling.Distance(name, k), spelling.Distance(name[strings.LastIndex(name, ".")+1:], last)+1)
+		d := min(suggest.Distance(name, k), suggest.Distance(name[strings.LastIndex(name, ".")+1:], last)+1)
 		if d < bestDistance {
 			best, bestDistance = k, d
 		}

@@ -6,7 +6,7 @@ import (
 	"strings"
 
 	"vernal/idp/secretfile"
-	"vernal/idp/shell"
+	"vernal/idp/shellquote"
 )
 
 // sharedKeyBits are the permissions that tls.key must not give: Debian lets the
@@ -33,12 +33,12 @@ func (c *Config) secretProblems(getenv func(string) string) []string {
 			continue
 		}
 		if err := secretfile.Check(f.path, info); errors.Is(err, secretfile.ErrOpen) {
-			v.add(f.key, "%v; run: chmod 600 %s", err, shell.Quote(f.path))
+			v.add(f.key, "%v; run: chmod 600 %s", err, shellquote.Quote(f.path))
 		}
 	}
 	if info, err := os.Stat(c.path(c.TLS.Key)); err == nil && c.TLS.Key != "" && info.Mode().Perm()&sharedKeyBits != 0 {
 		v.add("tls.key", "%s can be read by others or changed by its group (mode %04o); run: chmod 600 %s",
-			c.path(c.TLS.Key), info.Mode().Perm(), shell.Quote(c.path(c.TLS.Key)))
+			c.path(c.TLS.Key), info.Mode().Perm(), shellquote.Quote(c.path(c.TLS.Key)))
 	}
 	return v.problems
 }

@@ -11,7 +11,7 @@ import (
 	"golang.org/x/term"
 
 	"vernal/idp/account"
-	"vernal/idp/shell"
+	"vernal/idp/shellquote"
 )
 
 // maxPassword bounds what is read as a password; the account service knows how
@@ -27,7 +27,7 @@ func (a *app) confirm(what, name, yes string) error {
 	case yes != "":
 		return refuse("--yes names %q, not %q; nothing was changed", yes, name)
 	case a.terminal() == nil:
-		return refuse("this would %s; confirm it with --yes %s", what, shell.Quote(name))
+		return refuse("this would %s; confirm it with --yes %s", what, shellquote.Quote(name))
 	}
 	fmt.Fprintf(a.err, "this will %s\ntype %s to confirm: ", what, name)
 	line, err := bufio.NewReader(a.in).ReadString('\n')

@@ -11,7 +11,7 @@ import (
 	"time"
 
 	"vernal/idp/admin"
-	"vernal/idp/trail"
+	"vernal/idp/audit"
 )
 
 var shownErrorID = regexp.MustCompile(`\b[0-9A-HJKMNP-TV-Z]{16}\b`)
@@ -54,7 +54,7 @@ func TestDemoRecordsWrongCode(t *testing.T) {
 	v.send(page, "code", "000000")
 	client := admin.OverSocket(d.deps.config.dataDir())
 	defer client.Close()
-	found, err := client.FindAudit(t.Context(), admin.AuditQuery{Filter: trail.Filter{Kind: "refusal", User: d.person.id}, Limit: 10})
+	found, err := client.FindAudit(t.Context(), admin.AuditQuery{Filter: audit.Filter{Kind: "refusal", User: d.person.id}, Limit: 10})
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -11,7 +11,7 @@ import (
 	"strconv"
 	"syscall"
 
-	"vernal/idp/notice"
+	"vernal/idp/notify"
 )
 
 // demoMark is the file that tells a folder of the demo from other people's.
@@ -48,7 +48,7 @@ func (a *app) demoFolder(dir, baseURL, listen, adminListen, mailServer string) (
 	}
 	text, err := writeConfig(map[string]string{
 		"base_url": baseURL, "listen": listen, "admin_listen": adminListen, "data_dir": ".",
-		"mail.server": mailServer, "mail.from": "vernal@demo.example", "mail.tls": notice.NoTLS, "rotation.notify": demoOperator,
+		"mail.server": mailServer, "mail.from": "vernal@demo.example", "mail.tls": notify.NoTLS, "rotation.notify": demoOperator,
 	})
 	if err != nil {
 		return nil, err

@@ -9,14 +9,14 @@ import (
 	"strings"
 	"time"
 
-	"vernal/idp/mailbox"
+	"vernal/idp/smtptest"
 	"vernal/idp/web"
 	"vernal/templates"
 )
 
 // demoMail catches what the demo mails, and shows it.
 type demoMail struct {
-	box       *mailbox.Server
+	box       *smtptest.Server
 	mail, web net.Listener
 	pages     *web.Pages
 }
@@ -26,7 +26,7 @@ const demoOperator = "operator@demo.example"
 
 // openDemoMail opens the mail server and its page, each on a free port.
 func openDemoMail() (*demoMail, error) {
-	m := &demoMail{box: &mailbox.Server{}}
+	m := &demoMail{box: &smtptest.Server{}}
 	var err error
 	if m.mail, err = net.Listen("tcp", "127.0.0.1:0"); err != nil {
 		return nil, fmt.Errorf("listen for mail: %w", err)

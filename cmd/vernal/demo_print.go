@@ -8,7 +8,7 @@ import (
 	"strings"
 	"time"
 
-	"vernal/idp/shell"
+	"vernal/idp/shellquote"
 )
 
 // demoResult is what `vernal demo --json` prints, once everything answers.
@@ -79,8 +79,8 @@ func (a *app) printDemo(d *demo) error {
 	section(w, "Behind it", [][2]string{
 		{"Data", folder},
 		{"Log", d.log},
-		{"Look inside", shell.Quote(os.Args[0]) + " sp list --config " + shell.Quote(c.file)},
-		{"Error IDs", shell.Quote(os.Args[0]) + " errors show ID --config " + shell.Quote(c.file)},
+		{"Look inside", shellquote.Quote(os.Args[0]) + " sp list --config " + shellquote.Quote(c.file)},
+		{"Error IDs", shellquote.Quote(os.Args[0]) + " errors show ID --config " + shellquote.Quote(c.file)},
 	})
 	_, err = fmt.Fprint(w, "\nCtrl-C ends the demo.\n\n")
 	return err

@@ -16,22 +16,22 @@ import (
 	"vernal/idp"
 	"vernal/idp/account"
 	"vernal/idp/admin"
+	"vernal/idp/audit"
+	"vernal/idp/discovery"
 	"vernal/idp/inspect"
 	"vernal/idp/keyring"
-	"vernal/idp/link"
 	"vernal/idp/migration"
-	"vernal/idp/notice"
-	"vernal/idp/published"
+	"vernal/idp/notify"
 	"vernal/idp/rehearsal"
 	"vernal/idp/rekey"
 	"vernal/idp/rotation"
 	"vernal/idp/rotator"
 	"vernal/idp/seal"
 	"vernal/idp/session"
-	"vernal/idp/shell"
+	"vernal/idp/sharelink"
+	"vernal/idp/shellquote"
 	"vernal/idp/sp"
 	"vernal/idp/store/bolt"
-	"vernal/idp/trail"
 	ledger "vernal/idp/usage"
 	"vernal/idp/web"
 	"vernal/idp/yearaccess"
@@ -61,10 +61,10 @@ type deps struct {
 	accounts *account.Service
 	usage    *ledger.Ledger
 	board    *migration.Service
-	links    *link.Service
-	trail    *trail.Service
+	links    *sharelink.Service
+	trail    *audit.Service
 	rekey    *rekey.Service
-	notices  *notice.Service
+	notices  *notify.Service
 	// silent is why notices cannot be sent as configured; nil if they can.
 	silent error
 	// watching is where the admin listener answers; "" while it does not.
@@ -142,13 +142,13 @@ func openFolder(c *Config, log *slog.Logger, clock idp.Clock, getenv func(string
 		},
 		usage: uses,
 		board: migration,
-		links: &link.Service{Store: store, Sealer: store.Ring(), Clock: clock},
+		links: &sharelink.Service{Store: store, Sealer: store.Ring(), Clock: clock},
 		log:   log,
 		clock: clock,
 	}
-	d.trail = &trail.Service{
+	d.trail = &audit.Service{
 		Store: store, Sealer: store.Ring(), Years: ring, Issuer: string(metadataIdP(c).EntityID()), Clock: clock, Log: log,
-		Refusals: &trail.Refusals{Store: store, Clock: clock, Log: log},
+		Refusals: &audit.Refusals{Store: store, Clock: clock, Log: log},
 	}
 	d.rekey = &rekey.Service{
 		Store: store, Years: dir, Trail: d.trail, Log: log,
@@ -274,7 +274,7 @@ func checkFolder(c *Config) error {
 	case !info.IsDir():
 		return fmt.Errorf("data_dir %s is not a folder", dir)
 	case info.Mode().Perm()&0o077 != 0:
-		return refuse("%s is open to others (mode %04o): run 'chmod 700 %s' first", dir, info.Mode().Perm(), shell.Quote(dir))
+		return refuse("%s is open to others (mode %04o): run 'chmod 700 %s' first", dir, info.Mode().Perm(), shellquote.Quote(dir))
 	}
 	self := os.Geteuid()
 	if err := errors.Join(checkFolderTrust(dir, self), checkInside(c, self)); err != nil {
@@ -321,7 +321,7 @@ func metadataIdP(c *Config) metadata.IdP {
 // service is what answers the commands. address is where the server listens;
 // "" without one.
 func (d *deps) service(owner int, address string) *admin.Service {
-	docs := &published.Handler{
+	docs := &discovery.Handler{
 		IdP: metadataIdP(d.config), Years: d.ring, Access: &yearaccess.Gate{Years: d.ring, Clock: d.clock}, Clock: d.clock,
 	}
 	return &admin.Service{

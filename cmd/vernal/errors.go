@@ -13,7 +13,7 @@ import (
 
 	"vernal/idp"
 	"vernal/idp/admin"
-	"vernal/idp/trail"
+	"vernal/idp/audit"
 	"vernal/templates"
 )
 
@@ -64,7 +64,7 @@ type errorStory struct {
 }
 
 func (a *app) showError(ctx context.Context, client *admin.Client, id string) error {
-	records, _, err := findAudit(ctx, client, admin.AuditQuery{Filter: trail.Filter{ID: id}}, 1)
+	records, _, err := findAudit(ctx, client, admin.AuditQuery{Filter: audit.Filter{ID: id}}, 1)
 	if err != nil {
 		return err
 	}
@@ -74,7 +74,7 @@ func (a *app) showError(ctx context.Context, client *admin.Client, id string) er
 	story := errorStory{ID: id, Records: records}
 	if request := records[0].RequestID; request != "" {
 		// All of a request is written within moments.
-		q := admin.AuditQuery{Filter: trail.Filter{ID: request, Since: records[0].At.Add(-sameRequest)}}
+		q := admin.AuditQuery{Filter: audit.Filter{ID: request, Since: records[0].At.Add(-sameRequest)}}
 		if all, _, err := findAudit(ctx, client, q, 50); err == nil && len(all) > 0 {
 			slices.Reverse(all)
 			story.Records = all

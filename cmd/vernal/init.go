@@ -15,7 +15,7 @@ import (
 
 	"vernal/idp"
 	"vernal/idp/rotation"
-	"vernal/idp/shell"
+	"vernal/idp/shellquote"
 )
 
 // initResult is what `vernal init` did.
@@ -207,7 +207,7 @@ func initFolder(dir string, r *initResult) error {
 		return fmt.Errorf("%s is no folder", dir)
 	}
 	if mode := info.Mode().Perm(); mode&0o077 != 0 {
-		return refuse("%s is open to others (mode %04o): run 'chmod 700 %s' first", dir, mode, shell.Quote(dir))
+		return refuse("%s is open to others (mode %04o): run 'chmod 700 %s' first", dir, mode, shellquote.Quote(dir))
 	}
 	r.kept(dir)
 	return nil
@@ -260,5 +260,5 @@ func (a *app) configHint() string {
 	if a.configFile == "" {
 		return ""
 	}
-	return " --config " + shell.Quote(a.configFile)
+	return " --config " + shellquote.Quote(a.configFile)
 }

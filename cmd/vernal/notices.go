@@ -5,7 +5,7 @@ import (
 	"net/url"
 	"strings"
 
-	"vernal/idp/notice"
+	"vernal/idp/notify"
 	"vernal/idp/secretfile"
 )
 
@@ -26,8 +26,8 @@ const (
 func (v *validator) mail() {
 	c := v.config
 	m := &c.Mail
-	v.oneOf("mail.tls", m.TLS, notice.StartTLS, notice.ImplicitTLS, notice.NoTLS)
-	if m.Server != "" && v.hostPort("mail.server", m.Server) && m.TLS == notice.NoTLS && !loopbackHost(m.Server) {
+	v.oneOf("mail.tls", m.TLS, notify.StartTLS, notify.ImplicitTLS, notify.NoTLS)
+	if m.Server != "" && v.hostPort("mail.server", m.Server) && m.TLS == notify.NoTLS && !loopbackHost(m.Server) {
 		v.add("mail.tls", "none is for a server on loopback only: what is sent would be open on the way")
 	}
 	if m.Server != "" && m.From == "" {
@@ -71,9 +71,9 @@ func (v *validator) notices() {
 
 // newNotices makes what tells people of the rotation. The error is why it cannot
 // send as configured; letters can be written all the same.
-func newNotices(d *deps, getenv func(string) string) (*notice.Service, error) {
+func newNotices(d *deps, getenv func(string) string) (*notify.Service, error) {
 	c := d.config
-	s := &notice.Service{
+	s := &notify.Service{
 		Store: d.store, Board: d.board, Rotation: d.rotation, Years: d.ring, IdP: metadataIdP(c),
 		Name: c.Branding.Name, Langs: c.langs(), Clock: d.clock, Log: d.log, CommandLine: commandLine,
 	}
@@ -85,7 +85,7 @@ func newNotices(d *deps, getenv func(string) string) (*notice.Service, error) {
 		if err != nil {
 			return s, err
 		}
-		s.Mail = &notice.Mailer{
+		s.Mail = &notify.Mailer{
 			Server: c.Mail.Server, TLS: c.Mail.TLS, Username: c.Mail.Username, Password: password,
 			From: c.Mail.From, FromName: c.Branding.Name, ReplyTo: c.Branding.Contact, Clock: d.clock,
 		}
@@ -99,7 +99,7 @@ func newNotices(d *deps, getenv func(string) string) (*notice.Service, error) {
 		if err != nil {
 			return s, err
 		}
-		s.Webhook = &notice.Webhook{URL: c.Rotation.Webhook.URL, Secret: []byte(secret), Clock: d.clock}
+		s.Webhook = &notify.Webhook{URL: c.Rotation.Webhook.URL, Secret: []byte(secret), Clock: d.clock}
 	}
 	s.Notify = c.Rotation.Notify
 	return s, nil

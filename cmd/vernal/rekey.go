@@ -13,7 +13,7 @@ import (
 	"vernal/idp/admin"
 	"vernal/idp/seal"
 	"vernal/idp/secretfile"
-	"vernal/idp/shell"
+	"vernal/idp/shellquote"
 )
 
 // rekeyPoll is how often a command asks whether the work has ended.
@@ -181,9 +181,9 @@ func (a *app) sayRekey(cfg *Config, f *rekeyFlags, st admin.RekeyState) {
 		a.say("every key is wrapped by both master keys, and either of them opens the installation")
 		place := cfg.masterKeyFile()
 		if strings.TrimSpace(a.getenv(masterKeyEnv)) != "" {
-			a.say("set %s to the key in %s and restart the server", masterKeyEnv, shell.Quote(f.newKey))
+			a.say("set %s to the key in %s and restart the server", masterKeyEnv, shellquote.Quote(f.newKey))
 		} else {
-			a.say("put %s in the place of %s", shell.Quote(f.newKey), shell.Quote(place))
+			a.say("put %s in the place of %s", shellquote.Quote(f.newKey), shellquote.Quote(place))
 		}
 		a.say("then: vernal rekey --finish")
 		a.say("to go back: vernal rekey --cancel")

@@ -6,7 +6,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"vernal/idp/admin"
-	"vernal/idp/link"
+	"vernal/idp/sharelink"
 )
 
 // watchURL is the base of the secret addresses of the admin listener; "" if
@@ -37,7 +37,7 @@ admin listener: on this machine or, with admin_url, behind a proxy.`,
     vernal rotation link list`,
 	}
 	c.AddCommand(
-		a.linkCreateCommand(link.Wall, &cobra.Command{
+		a.linkCreateCommand(sharelink.Wall, &cobra.Command{
 			Short: "Make an address of the board for a screen on a wall",
 			Long: `Make an address of the board for a screen on a wall: days left, who has moved and
 who has not, by name. It shows no contact, certificate or network address, and
@@ -48,7 +48,7 @@ loads itself anew every minute. The address is printed this once.`,
     keep the address: it is not shown again
     to take it back: vernal rotation link revoke 0d5b61c9e7a3f402`,
 		}),
-		a.linkCreateCommand(link.Calendar, &cobra.Command{
+		a.linkCreateCommand(sharelink.Calendar, &cobra.Command{
 			Short: "Make an address of the plan as a feed for calendars",
 			Long: `Make an address of the plan as a feed for calendars (iCalendar): every step of
 the coming three years and the ends of our certificates, with reminders 14 days
@@ -66,7 +66,7 @@ address is printed this once; calendars ask it for news by themselves.`,
 	return c
 }
 
-func (a *app) linkCreateCommand(kind link.Kind, c *cobra.Command) *cobra.Command {
+func (a *app) linkCreateCommand(kind sharelink.Kind, c *cobra.Command) *cobra.Command {
 	req := admin.LinkRequest{Kind: kind}
 	c.Use = string(kind) + " [--days N] [--dry-run]"
 	c.Args = cobra.NoArgs

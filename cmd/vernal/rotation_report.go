@@ -15,8 +15,8 @@ import (
 
 	"vernal/idp"
 	"vernal/idp/admin"
-	"vernal/idp/notice"
-	"vernal/idp/shell"
+	"vernal/idp/notify"
+	"vernal/idp/shellquote"
 )
 
 func (a *app) rotationReportCommand() *cobra.Command {
@@ -150,7 +150,7 @@ func (a *app) printRecipients(r admin.RotationReport, files []string) error {
 }
 
 // mustDo is what a service provider must do, in a few words.
-func mustDo(l notice.Letter) string {
+func mustDo(l notify.Letter) string {
 	var all []string
 	if len(l.From) > 0 {
 		from := make([]string, len(l.From))
@@ -167,7 +167,7 @@ func mustDo(l notice.Letter) string {
 }
 
 // dueText is by when a service provider must act.
-func dueText(l notice.Letter) string {
+func dueText(l notify.Letter) string {
 	if l.DueAt.IsZero() {
 		return "now"
 	}
@@ -175,7 +175,7 @@ func dueText(l notice.Letter) string {
 }
 
 // printLetter writes a notice with its head.
-func printLetter(w io.Writer, l notice.Letter) {
+func printLetter(w io.Writer, l notify.Letter) {
 	to := strings.Join(l.Contacts, ", ")
 	if to == "" {
 		to = "(no contact)"
@@ -216,7 +216,7 @@ func (a *app) tellSent(r admin.RotationReport) error {
 		case len(s.To) > 0:
 			sent++
 		default:
-			a.say("no contact: print it with vernal rotation report --sp %s", shell.Quote(string(s.SP)))
+			a.say("no contact: print it with vernal rotation report --sp %s", shellquote.Quote(string(s.SP)))
 		}
 	}
 	if len(r.Sent) > 0 && !r.DryRun {
@@ -262,7 +262,7 @@ func writeNotices(dir string, r admin.RotationReport) ([]string, error) {
 
 // writeNotice writes the file beside its place and moves it there: neither half
 // a notice nor somebody's link is left or followed.
-func writeNotice(file string, l notice.Letter) error {
+func writeNotice(file string, l notify.Letter) error {
 	f, err := os.CreateTemp(filepath.Dir(file), ".notice-*")
 	if err != nil {
 		return err
@@ -290,7 +290,7 @@ func noticeFile(id idp.EntityID, at time.Time) string {
 
 // printRevocation prints who must act after a year is revoked, and the notice to
 // send to them.
-func (a *app) printRevocation(r *notice.Revocation) error {
+func (a *app) printRevocation(r *notify.Revocation) error {
 	if r == nil {
 		return nil
 	}

@@ -11,12 +11,12 @@ import (
 	"github.com/rogpeppe/go-internal/testscript"
 
 	"vernal/idp"
-	"vernal/idp/mailbox"
+	"vernal/idp/smtptest"
 )
 
 // newMail serves a mailbox for the scripts.
-func newMail(t *testing.T) (*mailbox.Server, string) {
-	box := &mailbox.Server{Refuse: func(to string) string {
+func newMail(t *testing.T) (*smtptest.Server, string) {
+	box := &smtptest.Server{Refuse: func(to string) string {
 		if strings.HasPrefix(to, "gone@") {
 			return "550 5.1.1 gone"
 		}
@@ -36,7 +36,7 @@ func newMail(t *testing.T) (*mailbox.Server, string) {
 
 // mailed makes the command that looks for a mail to an address with a text in
 // its subject or body. It waits for it, but not for its absence.
-func mailed(box *mailbox.Server) func(*testscript.TestScript, bool, []string) {
+func mailed(box *smtptest.Server) func(*testscript.TestScript, bool, []string) {
 	return func(ts *testscript.TestScript, neg bool, args []string) {
 		if len(args) != 2 {
 			ts.Fatalf("usage: mailed ADDRESS TEXT")

@@ -11,7 +11,7 @@ import (
 	"github.com/spf13/pflag"
 
 	"vernal/idp"
-	"vernal/idp/shell"
+	"vernal/idp/shellquote"
 )
 
 // commandTree is the tree of commands, to look up how a command is typed. It is made when
@@ -59,9 +59,9 @@ func renderCommand(root *cobra.Command, s idp.Suggestion) (string, error) {
 		case subject == "":
 			words = append(words, placeholder(c, i))
 		case strings.HasPrefix(subject, "-"):
-			last = append(last, shell.Quote(subject))
+			last = append(last, shellquote.Quote(subject))
 		default:
-			words = append(words, shell.Quote(subject))
+			words = append(words, shellquote.Quote(subject))
 		}
 	}
 	for _, o := range s.Options {
@@ -73,7 +73,7 @@ func renderCommand(root *cobra.Command, s idp.Suggestion) (string, error) {
 		words = append(words, "--"+name)
 		switch value, _ := pflag.UnquoteUsage(flag); {
 		case o.Value != "":
-			words = append(words, shell.Quote(o.Value))
+			words = append(words, shellquote.Quote(o.Value))
 		case flag.NoOptDefVal == "": // no switch: the user fills it in
 			words = append(words, value)
 		}

@@ -10,7 +10,7 @@ import (
 	"syscall"
 
 	"vernal/idp/admin"
-	"vernal/idp/shell"
+	"vernal/idp/shellquote"
 )
 
 // The rule for files: nothing is trusted for the place where it is. A command
@@ -43,7 +43,7 @@ func checkTrust(path string, info fs.FileInfo, owners ...int) error {
 	case mode.IsDir() && mode&fs.ModeSticky != 0:
 	case mode.Perm()&0o022 != 0:
 		return fmt.Errorf("%s is %w: group or others can write it (mode %04o); run: chmod go-w %s",
-			path, errUntrusted, mode.Perm(), shell.Quote(path))
+			path, errUntrusted, mode.Perm(), shellquote.Quote(path))
 	}
 	return nil
 }

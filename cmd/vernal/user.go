@@ -9,7 +9,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"vernal/idp/admin"
-	"vernal/idp/shell"
+	"vernal/idp/shellquote"
 )
 
 func (a *app) userCommand() *cobra.Command {
@@ -108,7 +108,7 @@ func (a *app) printAdded(added admin.UserAdded) error {
 	email := added.User.Emails[0].Address
 	a.say("added %s", email)
 	if added.TOTPSecret == "" {
-		a.say("there is no authenticator; next: vernal user reset-mfa %s --totp", shell.Quote(email))
+		a.say("there is no authenticator; next: vernal user reset-mfa %s --totp", shellquote.Quote(email))
 	}
 	if a.json {
 		return a.printJSON(added)

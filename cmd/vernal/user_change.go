@@ -7,7 +7,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"vernal/idp/admin"
-	"vernal/idp/shell"
+	"vernal/idp/shellquote"
 )
 
 // primary is a person's first address.
@@ -41,7 +41,7 @@ func (a *app) changeUser(c *cobra.Command, verb string, req admin.UserRequest, d
 			a.say("%s ended", plural(n, "session"))
 		}
 		if verb == "reset-mfa" && changed.TOTPSecret == "" {
-			a.say("the person cannot sign in where a second factor is needed; next: vernal user reset-mfa %s --totp", shell.Quote(req.Email))
+			a.say("the person cannot sign in where a second factor is needed; next: vernal user reset-mfa %s --totp", shellquote.Quote(req.Email))
 		}
 		if a.json {
 			return a.printJSON(changed)

@@ -13,7 +13,7 @@ import (
 	"vernal/idp/rotation"
 	"vernal/idp/seal"
 	"vernal/idp/secretfile"
-	"vernal/idp/shell"
+	"vernal/idp/shellquote"
 )
 
 // pinEnv is the variable that can hold the token's PIN itself.
@@ -56,7 +56,7 @@ func (c *Config) readPIN() (string, error) {
 	case errors.Is(err, fs.ErrNotExist):
 		return "", fmt.Errorf("the file with the token's PIN is missing: %s", name)
 	case errors.Is(err, secretfile.ErrOpen):
-		return "", refuse("%v: run 'chmod 600 %s' first", err, shell.Quote(name))
+		return "", refuse("%v: run 'chmod 600 %s' first", err, shellquote.Quote(name))
 	case err != nil:
 		return "", fmt.Errorf("read the token's PIN: %w", err)
 	}

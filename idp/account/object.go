@@ -10,7 +10,7 @@ import (
 	"unicode/utf8"
 
 	"vernal/idp"
-	"vernal/idp/spelling"
+	"vernal/idp/suggest"
 )
 
 // object reads a JSON object that people write by hand: strictly, and on past
@@ -168,7 +168,7 @@ func nearest(name string, names []string) string {
 	}
 	best, bestDistance := "", len(name)/2+1
 	for _, n := range names {
-		if d := spelling.Distance(name, n); d < bestDistance {
+		if d := suggest.Distance(name, n); d < bestDistance {
 			best, bestDistance = n, d
 		}
 	}

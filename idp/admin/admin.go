@@ -23,17 +23,17 @@ import (
 
 	"vernal/idp"
 	"vernal/idp/account"
+	"vernal/idp/audit"
+	"vernal/idp/discovery"
 	"vernal/idp/inspect"
 	"vernal/idp/keyring"
-	"vernal/idp/link"
 	"vernal/idp/migration"
-	"vernal/idp/notice"
-	"vernal/idp/published"
+	"vernal/idp/notify"
 	"vernal/idp/rehearsal"
 	"vernal/idp/rekey"
 	"vernal/idp/rotator"
+	"vernal/idp/sharelink"
 	"vernal/idp/sp"
-	"vernal/idp/trail"
 )
 
 // Service answers the commands. All fields are needed.
@@ -45,13 +45,13 @@ type Service struct {
 	Ring     *keyring.Ring
 	Rotation *rotator.Service
 	Board    *migration.Service
-	Notices  *notice.Service
+	Notices  *notify.Service
 	// Silent is why mail cannot be sent as configured; nil if it can, or is
 	// not configured.
 	Silent error
-	Links  *link.Service
+	Links  *sharelink.Service
 	// Trail looks after the audit trail.
-	Trail *trail.Service
+	Trail *audit.Service
 	// Rekey changes the keys of the installation.
 	Rekey *rekey.Service
 	// Inspector takes messages apart.
@@ -65,7 +65,7 @@ type Service struct {
 	// idp.ErrNotFound if the year has none.
 	Metadata func(ctx context.Context, y idp.Year) ([]byte, error)
 	// Export makes the files that prove a year out of band.
-	Export func(y idp.Year) ([]published.File, error)
+	Export func(y idp.Year) ([]discovery.File, error)
 	Clock  idp.Clock
 	Log    *slog.Logger
 	// Owner is the user that the data folder belongs to.

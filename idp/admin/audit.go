@@ -7,12 +7,11 @@ import (
 
 	"vernal/idp"
 	"vernal/idp/audit"
-	"vernal/idp/trail"
 )
 
 // AuditQuery asks for records of the audit trail.
 type AuditQuery struct {
-	trail.Filter
+	audit.Filter
 	// Email names a person instead of Filter.User.
 	Email string `json:"email,omitempty"`
 	// Limit bounds the answer; 1000 at most.
@@ -25,7 +24,7 @@ type AuditQuery struct {
 
 // AuditVerify asks to verify a part of the trail that follows Progress.
 type AuditVerify struct {
-	Progress trail.Progress `json:"progress"`
+	Progress audit.Progress `json:"progress"`
 	// At is a place that was noted elsewhere.
 	At *audit.Place `json:"at,omitempty"`
 }
@@ -77,7 +76,7 @@ const verifyTime = 2 * time.Second
 
 const maxFound = 1000
 
-func (s *Service) findAudit(ctx context.Context, _ Caller, req AuditQuery) (*trail.Found, error) {
+func (s *Service) findAudit(ctx context.Context, _ Caller, req AuditQuery) (*audit.Found, error) {
 	if req.Email != "" {
 		u, err := s.Accounts.Lookup(ctx, req.Email)
 		if err != nil {
@@ -99,7 +98,7 @@ func unknownUser(err error) error {
 	return err
 }
 
-func (s *Service) verifyAudit(ctx context.Context, _ Caller, req AuditVerify) (trail.Progress, error) {
+func (s *Service) verifyAudit(ctx context.Context, _ Caller, req AuditVerify) (audit.Progress, error) {
 	return s.Trail.Verify(ctx, req.Progress, req.At, verifyTime)
 }
 
@@ -137,13 +136,13 @@ func (s *Service) checkAudit(ctx context.Context, _ Caller, claim AuditClaim) (*
 }
 
 // FindAudit finds records of the audit trail.
-func (c *Client) FindAudit(ctx context.Context, q AuditQuery) (*trail.Found, error) {
-	return call[*trail.Found](ctx, c, "audit/find", q)
+func (c *Client) FindAudit(ctx context.Context, q AuditQuery) (*audit.Found, error) {
+	return call[*audit.Found](ctx, c, "audit/find", q)
 }
 
 // VerifyAudit verifies a part of the audit trail and says how far it has come.
-func (c *Client) VerifyAudit(ctx context.Context, req AuditVerify) (trail.Progress, error) {
-	return call[trail.Progress](ctx, c, "audit/verify", req)
+func (c *Client) VerifyAudit(ctx context.Context, req AuditVerify) (audit.Progress, error) {
+	return call[audit.Progress](ctx, c, "audit/verify", req)
 }
 
 // AuditLines gives records as they are stored.

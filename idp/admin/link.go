@@ -7,14 +7,14 @@ import (
 	"time"
 
 	"vernal/idp"
-	"vernal/idp/link"
-	"vernal/idp/watch"
+	"vernal/idp/adminhttp"
+	"vernal/idp/sharelink"
 )
 
 // LinkRequest makes a secret address of the admin listener.
 type LinkRequest struct {
 	// Kind is link.Wall or link.Calendar.
-	Kind link.Kind `json:"kind"`
+	Kind sharelink.Kind `json:"kind"`
 	// Days is after how many days it ends by itself, at most MaxLinkDays; 0: it
 	// never does.
 	Days   int  `json:"days,omitzero"`
@@ -27,8 +27,8 @@ const MaxLinkDays = 3660
 // LinkMade is the answer to link/create. For a dry run the link has no ID, and
 // there is no address.
 type LinkMade struct {
-	DryRun bool      `json:"dry_run"`
-	Link   link.Link `json:"link"`
+	DryRun bool           `json:"dry_run"`
+	Link   sharelink.Link `json:"link"`
 	// URL is the secret, told this once.
 	URL string `json:"url,omitzero"`
 }
@@ -41,7 +41,7 @@ type LinkList struct {
 
 // LinkState is a link and whether it opens anything.
 type LinkState struct {
-	link.Link
+	sharelink.Link
 	Live bool `json:"live"`
 }
 
@@ -53,16 +53,16 @@ type LinkRevoke struct {
 
 // LinkRevoked is the answer to link/revoke.
 type LinkRevoked struct {
-	DryRun bool      `json:"dry_run"`
-	Link   link.Link `json:"link"`
+	DryRun bool           `json:"dry_run"`
+	Link   sharelink.Link `json:"link"`
 	// Before tells that it had been revoked before: nothing was changed.
 	Before bool `json:"before,omitzero"`
 }
 
 func (s *Service) createLink(ctx context.Context, by Caller, req LinkRequest) (LinkMade, error) {
-	l := link.Link{Kind: req.Kind}
+	l := sharelink.Link{Kind: req.Kind}
 	switch {
-	case watch.Path(req.Kind, "") == "":
+	case adminhttp.Path(req.Kind, "") == "":
 		return LinkMade{}, &Error{Code: CodeInvalid, Message: fmt.Sprintf("there is no link to a %q: it is wall or calendar", req.Kind)}
 	case req.Days < 0 || req.Days > MaxLinkDays:
 		return LinkMade{}, &Error{Code: CodeInvalid, Message: fmt.Sprintf("a link lives 1 to %d days, or for ever", MaxLinkDays)}
@@ -80,7 +80,7 @@ func (s *Service) createLink(ctx context.Context, by Caller, req LinkRequest) (L
 	if err != nil {
 		return LinkMade{}, err
 	}
-	return LinkMade{Link: made, URL: s.WatchURL + watch.Path(made.Kind, token)}, nil
+	return LinkMade{Link: made, URL: s.WatchURL + adminhttp.Path(made.Kind, token)}, nil
 }
 
 func (s *Service) listLinks(ctx context.Context, _ Caller, _ Empty) (LinkList, error) {
@@ -97,15 +97,15 @@ func (s *Service) listLinks(ctx context.Context, _ Caller, _ Empty) (LinkList, e
 }
 
 // allLinks are those of every kind, newest first.
-func (s *Service) allLinks(ctx context.Context) (all []link.Link, err error) {
-	for _, kind := range []link.Kind{link.Preview, link.Wall, link.Calendar} {
+func (s *Service) allLinks(ctx context.Context) (all []sharelink.Link, err error) {
+	for _, kind := range []sharelink.Kind{sharelink.Preview, sharelink.Wall, sharelink.Calendar} {
 		links, err := s.Links.List(ctx, kind)
 		if err != nil {
 			return nil, err
 		}
 		all = append(all, links...)
 	}
-	slices.SortStableFunc(all, func(a, b link.Link) int { return b.CreatedAt.Compare(a.CreatedAt) })
+	slices.SortStableFunc(all, func(a, b sharelink.Link) int { return b.CreatedAt.Compare(a.CreatedAt) })
 	return all, nil
 }
 
@@ -114,7 +114,7 @@ func (s *Service) revokeLink(ctx context.Context, by Caller, req LinkRevoke) (Li
 	if err != nil {
 		return LinkRevoked{}, err
 	}
-	i := slices.IndexFunc(all, func(l link.Link) bool { return l.ID == req.ID })
+	i := slices.IndexFunc(all, func(l sharelink.Link) bool { return l.ID == req.ID })
 	if i < 0 {
 		return LinkRevoked{}, &Error{Code: CodeNotFound, Message: fmt.Sprintf("there is no link %.40q", req.ID),
 			Suggestions: []idp.Suggestion{idp.Suggest(idp.DoRotationLinkList).Labeled(idp.LabelListLinks)}}

@@ -10,14 +10,14 @@ import (
 
 	"vernal/idp"
 	"vernal/idp/admin"
-	"vernal/idp/link"
 	"vernal/idp/seal"
+	"vernal/idp/sharelink"
 )
 
 // withLinks gives the service secret addresses below https://watch.example.
 func withLinks(t *testing.T, s *admin.Service, store idp.Store) {
 	t.Helper()
-	s.Links = &link.Service{Store: store, Sealer: seal.NewRing(seal.NewGeneration(1)), Clock: s.Clock}
+	s.Links = &sharelink.Service{Store: store, Sealer: seal.NewRing(seal.NewGeneration(1)), Clock: s.Clock}
 	s.WatchURL = "https://watch.example"
 }
 
@@ -29,25 +29,25 @@ func TestLinks(t *testing.T) {
 	withLinks(t, s, store)
 	by := admin.Caller{UID: s.Owner, Name: "ops"}
 	c := admin.InProcess(s, by)
-	foretold, err := c.CreateLink(t.Context(), admin.LinkRequest{Kind: link.Wall, Days: 7, DryRun: true})
+	foretold, err := c.CreateLink(t.Context(), admin.LinkRequest{Kind: sharelink.Wall, Days: 7, DryRun: true})
 	if err != nil || !foretold.DryRun || foretold.URL != "" || foretold.Link.ID != "" {
 		t.Fatalf("dry run: %+v, %v", foretold, err)
 	}
 	if kinds := auditKinds(t, store); len(kinds) != 0 {
 		t.Errorf("the dry run is on record: %q", kinds)
 	}
-	made, err := c.CreateLink(t.Context(), admin.LinkRequest{Kind: link.Wall, Days: 7})
+	made, err := c.CreateLink(t.Context(), admin.LinkRequest{Kind: sharelink.Wall, Days: 7})
 	if err != nil {
 		t.Fatal(err)
 	}
 	token, ok := strings.CutPrefix(made.URL, "https://watch.example/rotation/wall/")
-	if l, err := s.Links.Check(t.Context(), link.Wall, token); !ok || err != nil || l.ID != made.Link.ID {
+	if l, err := s.Links.Check(t.Context(), sharelink.Wall, token); !ok || err != nil || l.ID != made.Link.ID {
 		t.Errorf("%s opens nothing: %v", made.URL, err)
 	}
 	if want := s.Clock.Now().UTC().Add(7 * 24 * time.Hour).Truncate(time.Second); !made.Link.ExpiresAt.Equal(want) || !foretold.Link.ExpiresAt.Equal(want) {
 		t.Errorf("ends %s, foretold %s, want %s", made.Link.ExpiresAt, foretold.Link.ExpiresAt, want)
 	}
-	preview, _, err := s.Links.Create(t.Context(), link.Link{Kind: link.Preview, Year: "2032", SP: "urn:sp"}, by.Actor())
+	preview, _, err := s.Links.Create(t.Context(), sharelink.Link{Kind: sharelink.Preview, Year: "2032", SP: "urn:sp"}, by.Actor())
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -91,8 +91,8 @@ func TestLinksRefused(t *testing.T) {
 		return e.Code
 	}
 	for name, req := range map[string]admin.LinkRequest{
-		"no kind": {}, "preview": {Kind: link.Preview}, "unknown": {Kind: "door"},
-		"negative": {Kind: link.Wall, Days: -1}, "too long": {Kind: link.Wall, Days: admin.MaxLinkDays + 1},
+		"no kind": {}, "preview": {Kind: sharelink.Preview}, "unknown": {Kind: "door"},
+		"negative": {Kind: sharelink.Wall, Days: -1}, "too long": {Kind: sharelink.Wall, Days: admin.MaxLinkDays + 1},
 	} {
 		if _, err := c.CreateLink(t.Context(), req); code(err) != admin.CodeInvalid {
 			t.Errorf("%s: %v", name, err)
@@ -102,7 +102,7 @@ func TestLinksRefused(t *testing.T) {
 		t.Errorf("revoke of nothing: %v", err)
 	}
 	s.WatchURL = ""
-	if _, err := c.CreateLink(t.Context(), admin.LinkRequest{Kind: link.Wall}); code(err) != admin.CodeRefused {
+	if _, err := c.CreateLink(t.Context(), admin.LinkRequest{Kind: sharelink.Wall}); code(err) != admin.CodeRefused {
 		t.Errorf("nothing listens: %v", err)
 	}
 	if kinds := auditKinds(t, store); len(kinds) != 0 {

@@ -12,7 +12,7 @@ import (
 
 	"vernal/certs"
 	"vernal/idp"
-	"vernal/idp/published"
+	"vernal/idp/discovery"
 	"vernal/idp/rotation"
 	"vernal/idp/rotator"
 	"vernal/templates"
@@ -60,7 +60,7 @@ type Imported struct {
 // Export is the answer to rotation/export.
 type Export struct {
 	Year  idp.Year         `json:"year"`
-	Files []published.File `json:"files"`
+	Files []discovery.File `json:"files"`
 }
 
 func (s *Service) rotationCSR(ctx context.Context, by Caller, req YearRequest) (CSR, error) {

@@ -9,8 +9,8 @@ import (
 	"time"
 
 	"vernal/idp"
-	"vernal/idp/link"
 	"vernal/idp/rotation"
+	"vernal/idp/sharelink"
 	"vernal/idp/yearaccess"
 	"vernal/metadata"
 )
@@ -30,9 +30,9 @@ type PreviewRequest struct {
 
 // PreviewLink is the answer to rotation/preview.
 type PreviewLink struct {
-	DryRun bool      `json:"dry_run"`
-	Link   link.Link `json:"link"`
-	Name   string    `json:"name"`
+	DryRun bool           `json:"dry_run"`
+	Link   sharelink.Link `json:"link"`
+	Name   string         `json:"name"`
 	// URL is the link, told this once. MetadataURL and CertificateURL hold its
 	// secret too.
 	URL            string `json:"url,omitzero"`
@@ -69,7 +69,7 @@ func (s *Service) rotationPreview(ctx context.Context, by Caller, req PreviewReq
 	d := metadata.IdP{BaseURL: s.Rotation.BaseURL}
 	answer := PreviewLink{
 		DryRun: req.DryRun, Name: p.Name, AuthURL: d.AuthnURL(req.Year),
-		Link: link.Link{Kind: link.Preview, Year: req.Year, SP: req.SP, ExpiresAt: now.AddDate(0, 0, req.Days)},
+		Link: sharelink.Link{Kind: sharelink.Preview, Year: req.Year, SP: req.SP, ExpiresAt: now.AddDate(0, 0, req.Days)},
 	}
 	answer.Notes, answer.Suggestions = s.previewNotes(&p.ServiceProvider, req.Year)
 	if req.DryRun {

@@ -7,7 +7,7 @@ import (
 	"slices"
 
 	"vernal/idp"
-	"vernal/idp/notice"
+	"vernal/idp/notify"
 	"vernal/idp/rotator"
 )
 
@@ -25,7 +25,7 @@ func (s *Service) rotationReport(ctx context.Context, by Caller, req ReportReque
 		return RotationReport{}, err
 	}
 	if req.SP != "" {
-		letters = slices.DeleteFunc(letters, func(l notice.Letter) bool { return l.SP != req.SP })
+		letters = slices.DeleteFunc(letters, func(l notify.Letter) bool { return l.SP != req.SP })
 	}
 	r := RotationReport{At: s.Clock.Now(), DryRun: req.DryRun, Notices: letters}
 	if !req.Send {
@@ -35,7 +35,7 @@ func (s *Service) rotationReport(ctx context.Context, by Caller, req ReportReque
 		return r, &Error{Code: CodeRefused, Message: "no mail can be sent: " + s.Silent.Error()}
 	}
 	r.Sent, err = s.Notices.Send(ctx, letters, by.Actor(), req.DryRun)
-	if errors.Is(err, notice.ErrNoMail) {
+	if errors.Is(err, notify.ErrNoMail) {
 		return r, &Error{Code: CodeRefused, Message: "no mail server is configured: set mail.server and mail.from, or print the notices",
 			Suggestions: []idp.Suggestion{idp.Suggest(idp.DoRotationReport).With(idp.OptionOut, "").Labeled(idp.LabelWriteNotices)}}
 	}
@@ -60,7 +60,7 @@ func (s *Service) knowsReport(ctx context.Context, req ReportRequest) error {
 
 // revocation is what to tell after, or in a dry run before, a year is revoked;
 // nil if its addresses were never open.
-func (s *Service) revocation(ctx context.Context, y idp.Year, o *rotator.Outcome) (*notice.Revocation, error) {
+func (s *Service) revocation(ctx context.Context, y idp.Year, o *rotator.Outcome) (*notify.Revocation, error) {
 	record, _ := o.Before.History().Record(y)
 	if record.PublishedAt.IsZero() {
 		return nil, nil

@@ -17,7 +17,7 @@ import (
 	"vernal/idp"
 	"vernal/idp/admin"
 	"vernal/idp/migration"
-	"vernal/idp/notice"
+	"vernal/idp/notify"
 	"vernal/idp/rotation"
 	"vernal/idp/rotator"
 	"vernal/idp/seal"
@@ -43,7 +43,7 @@ func withRotation(t *testing.T, s *admin.Service, store idp.Store) {
 	if err := s.Rotation.Begin(t.Context()); err != nil {
 		t.Fatal(err)
 	}
-	s.Notices = &notice.Service{
+	s.Notices = &notify.Service{
 		Store: store, Board: s.Board, Rotation: s.Rotation, Years: s.Ring, Clock: s.Clock, Log: s.Log,
 		IdP: metadata.IdP{BaseURL: "https://idp.example.gov"}, Name: "Vernal",
 	}

@@ -5,7 +5,7 @@ import (
 
 	"vernal/idp"
 	"vernal/idp/migration"
-	"vernal/idp/notice"
+	"vernal/idp/notify"
 	"vernal/idp/rotation"
 )
 
@@ -76,7 +76,7 @@ type RotationChange struct {
 	Suggestions []idp.Suggestion `json:"suggestions,omitempty"`
 	// Revocation is whom to tell, and what; nil for other steps, and for a
 	// year that nobody could know.
-	Revocation *notice.Revocation `json:"revocation,omitempty"`
+	Revocation *notify.Revocation `json:"revocation,omitempty"`
 }
 
 // ReportRequest asks for the notices to service providers that have to act.
@@ -94,9 +94,9 @@ type ReportRequest struct {
 type RotationReport struct {
 	At      time.Time       `json:"at"`
 	DryRun  bool            `json:"dry_run"`
-	Notices []notice.Letter `json:"notices"`
+	Notices []notify.Letter `json:"notices"`
 	// Sent has an entry for each of Notices, if they were to be sent.
-	Sent []notice.Sent `json:"sent,omitempty"`
+	Sent []notify.Sent `json:"sent,omitempty"`
 }
 
 // YearChange is what a step did to a year.

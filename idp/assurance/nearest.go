@@ -3,7 +3,7 @@ package assurance
 import (
 	"strings"
 
-	"vernal/idp/spelling"
+	"vernal/idp/suggest"
 )
 
 // Nearest is the value of AuthnContextClassRef that somebody probably meant by
@@ -17,7 +17,7 @@ func Nearest(ref string) string {
 	}
 	best, distance := "", len(lower)/4+1 // so many letters may be wrong, less one
 	for uri := range contexts {
-		d := spelling.Distance(lower, strings.ToLower(uri))
+		d := suggest.Distance(lower, strings.ToLower(uri))
 		if d < distance || d == distance && best != "" && uri < best {
 			best, distance = uri, d
 		}
@@ -32,7 +32,7 @@ func NearestAttribute(name string) string {
 	}
 	best, distance := "", len(name)/3+1
 	for i := range table {
-		if d := spelling.Distance(name, table[i].Name); d < distance {
+		if d := suggest.Distance(name, table[i].Name); d < distance {
 			best, distance = table[i].Name, d
 		}
 	}

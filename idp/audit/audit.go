@@ -1,22 +1,30 @@
-// Package audit chains the records of the audit trail and verifies the chain.
+// Package audit is the audit trail: it chains records, finds, verifies, exports and
+// prunes them, and keeps strangers from filling the disk with records of refusals.
 //
-// It is pure: it keeps nothing and reads nothing. A store asks Link for the
-// next record and writes it in the same step as the change that it tells of;
-// Verify walks the records that a store or an exported file gives back.
+// The chain itself is pure. A store asks Link for the next record and writes it in the
+// same transaction as the change it records. Verify walks the records that a store or an
+// exported file gives back.
 //
 //	record 1          record 2          record 3
 //	prev = 000…  .--> prev = hash  .--> prev = hash
 //	hash  -------'    hash  -------'    hash
 //
-// The chain shows that a record was changed, removed, put elsewhere or slipped
-// in. That records at the end were cut off, or that the whole trail was made
-// anew, shows by the end of the trail, which a store keeps with a MAC, and whose
-// copies are in the log.
+// The chain shows that a record was changed, removed, moved or inserted. A cut or rebuilt
+// trail shows by its end, which the store keeps with a MAC and which is copied to the log.
 //
-// Network addresses are kept for a while and the records for good, so an address
-// stands beside its record, which holds no more than a sum of it; see address.go.
-// What is stored is verified as it is stored, byte by byte, see line.go: what a
-// lenient reader of JSON would pass over does not pass here.
+// Network addresses are kept for 90 days and records permanently, so an address is stored
+// beside its record, which contains only a hash of it (address.go). Stored records are
+// verified byte by byte (line.go): what a lenient JSON reader accepts is not enough.
+//
+//	audit.go     the chain
+//	kinds.go, decisions.go
+//	             the kinds of record, and what a record of a decision must contain
+//	trail.go     Service: one store's trail
+//	find.go      records by user, SP, kind, time or error ID, newest first
+//	verify.go    verifies the trail in parts, so that no sign-in waits for a long reader
+//	prune.go     the checkpoint that stands in for records that were exported
+//	refusals.go  one record for each repeatable refusal within a budget, then a count
+//	run.go       copies the end of the trail to the log every hour
 package audit
 
 import (

@@ -12,8 +12,8 @@ import (
 
 	"vernal/idp"
 	"vernal/idp/idptest"
-	"vernal/idp/link"
 	"vernal/idp/rotation"
+	"vernal/idp/sharelink"
 )
 
 const (
@@ -39,10 +39,10 @@ func newWorld(t *testing.T, log slog.Handler) *world {
 	return &world{IdP: idptest.New(t, idptest.Options{Years: []idp.Year{next}, Log: log}), t: t, next: next}
 }
 
-func (w *world) link(sp idp.EntityID) (link.Link, string) {
+func (w *world) link(sp idp.EntityID) (sharelink.Link, string) {
 	w.t.Helper()
-	l, token, err := w.Links.Create(w.t.Context(), link.Link{
-		Kind: link.Preview, Year: w.next, SP: sp, ExpiresAt: w.Clock.Now().Add(14 * 24 * time.Hour),
+	l, token, err := w.Links.Create(w.t.Context(), sharelink.Link{
+		Kind: sharelink.Preview, Year: w.next, SP: sp, ExpiresAt: w.Clock.Now().Add(14 * 24 * time.Hour),
 	}, "test")
 	if err != nil {
 		w.t.Fatal(err)
@@ -207,11 +207,11 @@ func TestDocuments(t *testing.T) {
 	w := newWorld(t, nil)
 	w.AddProvider(spA)
 	l, token := w.link(spA)
-	elsewhere, tokenElsewhere, err := w.Links.Create(t.Context(), link.Link{Kind: link.Preview, Year: "2001", SP: spA, ExpiresAt: w.Clock.Now().Add(time.Hour)}, "test")
+	elsewhere, tokenElsewhere, err := w.Links.Create(t.Context(), sharelink.Link{Kind: sharelink.Preview, Year: "2001", SP: spA, ExpiresAt: w.Clock.Now().Add(time.Hour)}, "test")
 	if err != nil {
 		t.Fatal(err)
 	}
-	_, wall, err := w.Links.Create(t.Context(), link.Link{Kind: link.Wall}, "test")
+	_, wall, err := w.Links.Create(t.Context(), sharelink.Link{Kind: sharelink.Wall}, "test")
 	if err != nil {
 		t.Fatal(err)
 	}

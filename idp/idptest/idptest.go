@@ -23,15 +23,14 @@ import (
 	"vernal/idp/account"
 	"vernal/idp/audit"
 	"vernal/idp/keyring"
-	"vernal/idp/link"
 	"vernal/idp/migration"
 	"vernal/idp/rotation"
 	"vernal/idp/rotator"
 	"vernal/idp/seal"
 	"vernal/idp/server"
+	"vernal/idp/sharelink"
 	"vernal/idp/sp"
 	"vernal/idp/store/bolt"
-	"vernal/idp/trail"
 	"vernal/idp/usage"
 	"vernal/metadata"
 )
@@ -52,9 +51,9 @@ type IdP struct {
 	// Usage counts uses; it is written when a test calls Flush.
 	Usage *usage.Ledger
 	Board *migration.Service
-	Links *link.Service
+	Links *sharelink.Service
 	// Trail notes who was turned down; it runs only when a test calls it.
-	Trail  *trail.Service
+	Trail  *audit.Service
 	Clock  *Clock
 	Policy rotation.Policy
 	// Client has connections of its own. Those of http.DefaultClient are closed
@@ -214,11 +213,11 @@ func (i *IdP) Start() {
 	}
 	i.startRotation(certs.OpenDir(filepath.Join(i.folder, "keys"), i.Masters), log)
 
-	i.Links = &link.Service{Store: store, Sealer: store.Ring(), Clock: i.Clock.Now}
+	i.Links = &sharelink.Service{Store: store, Sealer: store.Ring(), Clock: i.Clock.Now}
 
-	i.Trail = &trail.Service{
+	i.Trail = &audit.Service{
 		Store: store, Sealer: store.Ring(), Years: i.Years, Issuer: i.URL + "/api/saml", Clock: i.Clock.Now, Log: log,
-		Refusals: &trail.Refusals{Store: store, Clock: i.Clock.Now, Log: log},
+		Refusals: &audit.Refusals{Store: store, Clock: i.Clock.Now, Log: log},
 	}
 
 	s := &server.Server{

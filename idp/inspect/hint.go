@@ -8,7 +8,7 @@ import (
 
 	"vernal/idp"
 	"vernal/idp/assurance"
-	"vernal/idp/spelling"
+	"vernal/idp/suggest"
 )
 
 const (
@@ -29,7 +29,7 @@ func nearest(seen string, values []string) string {
 		if len(v)-len(seen) >= distance {
 			continue // so many letters are to be added at least
 		}
-		if d := spelling.Distance(seen, v); d < distance {
+		if d := suggest.Distance(seen, v); d < distance {
 			best, distance = v, d
 		}
 	}
@@ -38,7 +38,7 @@ func nearest(seen string, values []string) string {
 
 // resembles reports whether one value may be a slip of the other.
 func resembles(seen, value string) bool {
-	return len(seen) <= maxCompared && spelling.Distance(seen, value) <= max(len(value)/4, 2)
+	return len(seen) <= maxCompared && suggest.Distance(seen, value) <= max(len(value)/4, 2)
 }
 
 // listed is the beginning of a list, for a hint.

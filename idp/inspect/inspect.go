@@ -38,8 +38,8 @@ import (
 
 	"vernal/idp"
 	"vernal/idp/assurance"
-	"vernal/idp/ending"
 	"vernal/idp/keyring"
+	"vernal/idp/logoutscope"
 	"vernal/idp/saml"
 	"vernal/idp/sp"
 	"vernal/metadata"
@@ -60,7 +60,7 @@ type Service struct {
 // Users are the users whom service providers know, and their sessions. They are only
 // read.
 type Users interface {
-	ending.Store
+	logoutscope.Store
 	UserSessions(ctx context.Context, user idp.UserID) ([]*idp.Session, error)
 }
 

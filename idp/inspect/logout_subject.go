@@ -6,7 +6,7 @@ import (
 	"strings"
 
 	"vernal/idp"
-	"vernal/idp/ending"
+	"vernal/idp/logoutscope"
 	"vernal/idp/saml"
 	"vernal/idp/sp"
 )
@@ -30,7 +30,7 @@ func (s *Service) judgeLogout(ctx context.Context, r *Report, n logoutSubject) e
 		return nil
 	}
 	first := &idp.LogoutRequest{SP: n.p.EntityID, MessageID: n.req.ID, SessionIndexes: n.req.SessionIndexes, ReceivedAt: r.At}
-	if err := ending.Find(ctx, s.Users, n.p, first, n.req.NameID); err != nil {
+	if err := logoutscope.Find(ctx, s.Users, n.p, first, n.req.NameID); err != nil {
 		return err
 	}
 	if n.before != nil {
@@ -43,9 +43,9 @@ func (s *Service) judgeLogout(ctx context.Context, r *Report, n logoutSubject) e
 	index := strings.Join(first.SessionIndexes, " ")
 	var d idp.LogoutDecision
 	if n.remote {
-		d = ending.JudgeRemote(first, sessions)
+		d = logoutscope.JudgeRemote(first, sessions)
 	} else {
-		d = ending.Judge(first, sessions, nil)
+		d = logoutscope.Judge(first, sessions, nil)
 	}
 	switch {
 	case n.remote && first.IndexUser != "":

@@ -9,8 +9,8 @@ import (
 	"time"
 
 	"vernal/idp"
-	"vernal/idp/ending"
 	"vernal/idp/keyring"
+	"vernal/idp/logoutscope"
 	"vernal/idp/saml"
 	"vernal/idp/session"
 	"vernal/idp/sp"
@@ -77,7 +77,7 @@ func (h *Handler) read(ctx context.Context, a *accepted, msg *saml.Message, entr
 		SessionIndexes: req.SessionIndexes, CertSHA256: a.provider.CertSHA256(a.cert),
 		ReceivedAt: now, ExpiresAt: now.Add(requestLifetime),
 	}
-	return ending.Find(ctx, h.Store, a.provider, a.request, req.NameID)
+	return logoutscope.Find(ctx, h.Store, a.provider, a.request, req.NameID)
 }
 
 // open decrypts the name, if it is encrypted to the year's key. The caller has

@@ -14,8 +14,8 @@ import (
 
 	"vernal/idp"
 	"vernal/idp/audit"
-	"vernal/idp/ending"
 	"vernal/idp/keyring"
+	"vernal/idp/logoutscope"
 	"vernal/idp/saml"
 	"vernal/idp/sp"
 	"vernal/idp/web"
@@ -40,7 +40,7 @@ func (h *Handler) decide(w http.ResponseWriter, r *http.Request, a *accepted) er
 		return fail(a.provider, err)
 	}
 	ended, err := h.record(r, a, frontKind, func(first *idp.LogoutRequest, sessions []*idp.Session) idp.LogoutDecision {
-		return ending.Judge(first, sessions, s)
+		return logoutscope.Judge(first, sessions, s)
 	})
 	if err != nil {
 		return fail(a.provider, err)
@@ -48,9 +48,9 @@ func (h *Handler) decide(w http.ResponseWriter, r *http.Request, a *accepted) er
 	// Only the browser whose own session ended loses its cookie and learns which
 	// SPs took part in it: another one may be a stranger's.
 	var still []idp.EntityID
-	if own := ending.Current(ended, s); own != nil {
+	if own := logoutscope.Current(ended, s); own != nil {
 		h.Sessions.Forget(w)
-		still = ending.Others(own, a.request.SP)
+		still = logoutscope.Others(own, a.request.SP)
 	}
 	return h.post(w, r, a, still)
 }

@@ -13,7 +13,7 @@
 //	             bytes to an idp.LogoutRequest, without HTTP
 //	resume.go    the continue URL, where a browser comes back with its session
 //	             cookie, which a POST from another site does not bring
-//	answer.go    the one write, which makes the decision of package ending: which
+//	answer.go    the one write, which makes the decision of package logoutscope: which
 //	             sessions end, and what is answered; then the page that posts
 //	             the LogoutResponse
 //	remote.go    the back channel: the SP's server speaks to ours, at

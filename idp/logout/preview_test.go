@@ -10,8 +10,8 @@ import (
 
 	"vernal/idp"
 	"vernal/idp/idptest"
-	"vernal/idp/link"
 	"vernal/idp/rotation"
+	"vernal/idp/sharelink"
 )
 
 // newPreviewWorld is a world whose next year is created and not published.
@@ -123,7 +123,7 @@ func TestPreviewByField(t *testing.T) {
 func TestPreviewByLink(t *testing.T) {
 	t.Parallel()
 	w, next := newPreviewWorldWith(t, idptest.Options{TLS: true})
-	_, token, err := w.Links.Create(t.Context(), link.Link{Kind: link.Preview, Year: next, SP: spA, ExpiresAt: w.Clock.Now().Add(time.Hour)}, "test")
+	_, token, err := w.Links.Create(t.Context(), sharelink.Link{Kind: sharelink.Preview, Year: next, SP: spA, ExpiresAt: w.Clock.Now().Add(time.Hour)}, "test")
 	if err != nil {
 		t.Fatal(err)
 	}

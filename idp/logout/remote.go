@@ -8,7 +8,7 @@ import (
 	"strconv"
 
 	"vernal/idp"
-	"vernal/idp/ending"
+	"vernal/idp/logoutscope"
 	"vernal/idp/saml"
 	"vernal/idp/web"
 	"vernal/idp/xmldsig"
@@ -44,7 +44,7 @@ func (h *Handler) remote(w http.ResponseWriter, r *http.Request) error {
 	}
 	web.EventOf(r).NoteMessage(a.request.RelayState, a.cert, now)
 	h.used(&a, now)
-	if _, err := h.record(r, &a, remoteKind, ending.JudgeRemote); err != nil {
+	if _, err := h.record(r, &a, remoteKind, logoutscope.JudgeRemote); err != nil {
 		return ch.refuse(err)
 	}
 	return ch.answer(&a)

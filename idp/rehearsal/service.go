@@ -14,9 +14,9 @@ import (
 
 	"vernal/idp"
 	"vernal/idp/keyring"
-	"vernal/idp/link"
 	"vernal/idp/rotation"
 	"vernal/idp/session"
+	"vernal/idp/sharelink"
 	"vernal/idp/sp"
 	"vernal/templates"
 )
@@ -31,7 +31,7 @@ const serverActor = "server"
 type Service struct {
 	Sessions *session.Manager
 	Registry *sp.Registry
-	Links    *link.Service
+	Links    *sharelink.Service
 	Years    *keyring.Ring
 	BaseURL  string
 	Clock    idp.Clock
@@ -88,8 +88,8 @@ func (s *Service) make(ctx context.Context, r *running, entry keyring.Entry, cer
 		return err
 	}
 	if entry.State == rotation.Created {
-		l, token, err := s.Links.Create(ctx, link.Link{
-			Kind: link.Preview, Year: t.Year, SP: idp.RehearsalSP, ExpiresAt: t.EndAt,
+		l, token, err := s.Links.Create(ctx, sharelink.Link{
+			Kind: sharelink.Preview, Year: t.Year, SP: idp.RehearsalSP, ExpiresAt: t.EndAt,
 		}, actor)
 		if err != nil {
 			return err
@@ -179,7 +179,7 @@ func (s *Service) clear(ctx context.Context) error {
 		}
 		s.running = nil
 	}
-	links, err := s.Links.List(ctx, link.Preview)
+	links, err := s.Links.List(ctx, sharelink.Preview)
 	if err != nil {
 		return err
 	}

@@ -9,10 +9,10 @@ import (
 
 	"vernal/idp"
 	"vernal/idp/idptest"
-	"vernal/idp/link"
 	"vernal/idp/rehearsal"
 	"vernal/idp/rotation"
 	"vernal/idp/session"
+	"vernal/idp/sharelink"
 )
 
 // world is a server and who rehearses on it.
@@ -107,7 +107,7 @@ func (w *world) nothingLeft(walk *rehearsal.Walk) {
 	if bad := failed(walk.Run(w.t.Context())); !contains(bad, "redirect") || !contains(bad, "post") {
 		w.t.Errorf("after its end a rehearsal still works; only %v failed", bad)
 	}
-	if links, err := w.Links.List(w.t.Context(), link.Preview); err != nil || len(links) != 0 {
+	if links, err := w.Links.List(w.t.Context(), sharelink.Preview); err != nil || len(links) != 0 {
 		w.t.Errorf("links are left: %v, %v", links, err)
 	}
 	if list, err := w.Registry.List(w.t.Context()); err != nil || len(list) != 0 {

@@ -18,7 +18,7 @@ const (
 )
 
 // Run keeps the rotation going until ctx ends: every minute it moves the clock
-// on and takes what is due. What needs attention is logged by package notice, which
+// on and takes what is due. What needs attention is logged by package notify, which
 // can render it. At the end Run records the last uses; wait for it before the store
 // is closed.
 func (s *Service) Run(ctx context.Context) {

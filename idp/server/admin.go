@@ -10,7 +10,7 @@ import (
 	"net/http"
 	"time"
 
-	"vernal/idp/watch"
+	"vernal/idp/adminhttp"
 	"vernal/idp/web"
 	"vernal/templates"
 )
@@ -109,8 +109,8 @@ func (a *adminListener) close() {
 }
 
 // counted is what the public listener counts and the admin listener tells.
-func (s *Server) counted() *watch.Traffic {
-	s.traffic.Do(func() { s.counts = watch.NewTraffic() })
+func (s *Server) counted() *adminhttp.Traffic {
+	s.traffic.Do(func() { s.counts = adminhttp.NewTraffic() })
 	return s.counts
 }
 
@@ -121,7 +121,7 @@ func (s *Server) AdminHandler() (http.Handler, error) {
 		return nil, fmt.Errorf("load pages: %w", err)
 	}
 	pages := &web.Pages{Set: set, Langs: s.Languages, Linked: true, Brand: s.Brand, BaseURL: s.IdP.BaseURL}
-	h := &watch.Handler{Board: s.Board, Rotation: s.Rotation, Links: s.Links, Pages: pages, Clock: s.Clock, Log: s.Log, URL: s.AdminURL,
+	h := &adminhttp.Handler{Board: s.Board, Rotation: s.Rotation, Links: s.Links, Pages: pages, Clock: s.Clock, Log: s.Log, URL: s.AdminURL,
 		CommandLine: s.CommandLine, Traffic: s.counted(), Ready: s.ready, Version: s.Version}
 	return &web.Middleware{Next: h.Handler(), Pages: pages, Log: s.Log, Clock: s.Clock}, nil
 }

@@ -22,22 +22,22 @@ import (
 
 	"vernal/idp"
 	"vernal/idp/account"
+	"vernal/idp/adminhttp"
+	"vernal/idp/audit"
 	"vernal/idp/authn"
 	"vernal/idp/developers"
+	"vernal/idp/discovery"
 	"vernal/idp/keyring"
-	"vernal/idp/link"
 	"vernal/idp/logout"
 	"vernal/idp/migration"
-	"vernal/idp/notice"
-	"vernal/idp/published"
+	"vernal/idp/notify"
 	"vernal/idp/rotator"
 	"vernal/idp/session"
+	"vernal/idp/sharelink"
 	"vernal/idp/signing"
 	"vernal/idp/sp"
 	"vernal/idp/sso"
-	"vernal/idp/trail"
 	"vernal/idp/usage"
-	"vernal/idp/watch"
 	"vernal/idp/web"
 	"vernal/idp/yearaccess"
 	"vernal/metadata"
@@ -96,12 +96,12 @@ type Server struct {
 	// Board is the migration board; nil if it is shown nowhere.
 	Board *migration.Service
 	// Notices logs what needs attention and notifies operators; nil: neither happens.
-	Notices *notice.Service
+	Notices *notify.Service
 	// Links checks secret addresses.
-	Links *link.Service
+	Links *sharelink.Service
 	// Trail looks after the audit trail, and its Refusals note who was turned
 	// down; nil if nobody does.
-	Trail *trail.Service
+	Trail *audit.Service
 	Log   *slog.Logger
 	Clock idp.Clock
 
@@ -114,13 +114,13 @@ type Server struct {
 	Version string
 
 	traffic sync.Once // makes counts
-	counts  *watch.Traffic
+	counts  *adminhttp.Traffic
 }
 
 // parts are the handlers and what they share.
 type parts struct {
 	pages      *web.Pages
-	published  *published.Handler
+	published  *discovery.Handler
 	sso        *sso.Handler
 	authn      *authn.Handler
 	developers *developers.Handler
@@ -154,7 +154,7 @@ func (s *Server) parts() (*parts, error) {
 		}
 		return current.User
 	}
-	p.published = &published.Handler{IdP: s.IdP, Years: s.Years, Access: access, Clock: s.Clock}
+	p.published = &discovery.Handler{IdP: s.IdP, Years: s.Years, Access: access, Clock: s.Clock}
 	p.sso = &sso.Handler{
 		IdP: s.IdP, Store: s.Store, Registry: s.Registry, Sessions: sessions, Access: access, Signing: desk,
 		Pages: p.pages, Clock: s.Clock, SignInPath: authn.SignInPath, StepUpPath: authn.StepUpPath,

@@ -14,7 +14,6 @@ import (
 	"vernal/idp"
 	"vernal/idp/audit"
 	"vernal/idp/saml"
-	"vernal/idp/trail"
 	"vernal/idp/web"
 	"vernal/idp/xmldsig"
 	"vernal/idp/xmlenc"
@@ -108,12 +107,12 @@ func (h *Handler) recordPassive(w http.ResponseWriter, r *http.Request, a *accep
 			return fmt.Errorf("find earlier request: %w", err)
 		}
 	}
-	group, e := trail.Strangers, web.EventOf(r)
+	group, e := audit.Strangers, web.EventOf(r)
 	switch {
 	case e.User != "":
-		group = trail.User
+		group = audit.User
 	case a.request.CertSHA256 != "":
-		group = trail.Passive
+		group = audit.Passive
 	}
 	event := web.AuditEvent(r, audit.NoPassive, e.User)
 	event.Actor, event.SP, event.Year = "sp:"+string(a.request.SP), a.request.SP, a.request.Year

@@ -10,8 +10,8 @@ import (
 
 	"vernal/idp"
 	"vernal/idp/idptest"
-	"vernal/idp/link"
 	"vernal/idp/rotation"
+	"vernal/idp/sharelink"
 )
 
 // previewWorld is a server whose next year is created and not published.
@@ -42,10 +42,10 @@ func newPreviewWorldWith(t *testing.T, o idptest.Options) *previewWorld {
 func (w *previewWorld) field(p *idp.ServiceProvider) { p.Preview = w.next }
 
 // link makes a preview link and its token.
-func (w *previewWorld) link(sp idp.EntityID, y idp.Year) (link.Link, string) {
+func (w *previewWorld) link(sp idp.EntityID, y idp.Year) (sharelink.Link, string) {
 	w.t.Helper()
-	l, token, err := w.Links.Create(w.t.Context(), link.Link{
-		Kind: link.Preview, Year: y, SP: sp, ExpiresAt: w.Clock.Now().Add(time.Hour),
+	l, token, err := w.Links.Create(w.t.Context(), sharelink.Link{
+		Kind: sharelink.Preview, Year: y, SP: sp, ExpiresAt: w.Clock.Now().Add(time.Hour),
 	}, "test")
 	if err != nil {
 		w.t.Fatal(err)

@@ -13,7 +13,7 @@ import (
 
 	"vernal/idp"
 	"vernal/idp/assurance"
-	"vernal/idp/trail"
+	"vernal/idp/audit"
 	"vernal/templates"
 )
 
@@ -31,7 +31,7 @@ type Pages struct {
 	// BaseURL is base_url, for the addresses that a retired year's page names.
 	BaseURL string
 	// Refusals records who was refused and why; nil to record nothing.
-	Refusals *trail.Refusals
+	Refusals *audit.Refusals
 	// SessionUser is the user of the browser's session, "" without one; optional. The
 	// records of previews name them.
 	SessionUser func(*http.Request) idp.UserID

@@ -8,7 +8,6 @@ import (
 
 	"vernal/idp"
 	"vernal/idp/audit"
-	"vernal/idp/trail"
 )
 
 // AuditEvent begins the record of a decision about a request: who, from where and
@@ -63,7 +62,7 @@ func (p *Pages) WithinBudget(r *http.Request, d audit.Decision, user idp.UserID)
 }
 
 // TakeRecord is WithinBudget for an event of a group.
-func (p *Pages) TakeRecord(g trail.Group, ev idp.AuditEvent) []idp.AuditEvent {
+func (p *Pages) TakeRecord(g audit.Group, ev idp.AuditEvent) []idp.AuditEvent {
 	if p.Refusals == nil || !p.Refusals.Take(g, ev) {
 		return nil
 	}
@@ -71,7 +70,7 @@ func (p *Pages) TakeRecord(g trail.Group, ev idp.AuditEvent) []idp.AuditEvent {
 }
 
 // CountRecord counts an event of a group that cannot be written.
-func (p *Pages) CountRecord(g trail.Group, ev idp.AuditEvent) {
+func (p *Pages) CountRecord(g audit.Group, ev idp.AuditEvent) {
 	if p.Refusals != nil {
 		p.Refusals.Count(g, ev)
 	}
@@ -79,14 +78,14 @@ func (p *Pages) CountRecord(g trail.Group, ev idp.AuditEvent) {
 
 // groupOf says who can spend the budget of a decision's records. A password that
 // was not right proves nothing, whomever it would have been of.
-func groupOf(d audit.Decision) trail.Group {
+func groupOf(d audit.Decision) audit.Group {
 	switch d {
 	case audit.PasswordWrong, audit.PasswordUnknown, audit.PasswordThrottled, audit.PasswordBusy:
-		return trail.People
+		return audit.People
 	case audit.PreviewOpened, audit.PreviewFetched, audit.PreviewAdmitted:
-		return trail.Preview
+		return audit.Preview
 	}
-	return trail.User
+	return audit.User
 }
 
 // turnedDown records a failure. A URL that we do not have is none: no one was
@@ -94,7 +93,7 @@ func groupOf(d audit.Decision) trail.Group {
 // that user's budget and no one else's.
 func (p *Pages) turnedDown(r *http.Request, e *Event, f *failure) {
 	outcome := f.key
-	kind, group := idp.AuditRefusal, trail.Strangers
+	kind, group := idp.AuditRefusal, audit.Strangers
 	switch {
 	case f.refusal != nil:
 		outcome = string(f.refusal.Code)
@@ -107,9 +106,9 @@ func (p *Pages) turnedDown(r *http.Request, e *Event, f *failure) {
 	}
 	switch {
 	case e.User != "":
-		group = trail.User
+		group = audit.User
 	case e.Verified:
-		group = trail.Provider
+		group = audit.Provider
 	}
 	ev := refusal(e, outcome)
 	ev.Kind, ev.ErrorID = kind, f.errorID
@@ -144,7 +143,7 @@ func refusal(e *Event, outcome string) idp.AuditEvent {
 	return ev
 }
 
-func (p *Pages) record(r *http.Request, g trail.Group, ev idp.AuditEvent) {
+func (p *Pages) record(r *http.Request, g audit.Group, ev idp.AuditEvent) {
 	if p.Refusals != nil {
 		p.Refusals.Record(r.Context(), g, ev)
 	}

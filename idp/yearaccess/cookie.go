@@ -13,7 +13,7 @@ import (
 
 	"vernal/idp"
 	"vernal/idp/audit"
-	"vernal/idp/link"
+	"vernal/idp/sharelink"
 )
 
 // Path is the page of the links, which take their token in the parameter "link".
@@ -24,7 +24,7 @@ const maxCookies = 8
 
 // Preview is a link, and what became of its year.
 type Preview struct {
-	link.Link
+	sharelink.Link
 	// Token is the link's secret: for the URLs that take it.
 	Token string
 	// Published is set once the year answers everyone.
@@ -36,7 +36,7 @@ type Preview struct {
 // Lookup returns the preview of a token: idp.ErrNotFound if the token opens nothing, and
 // the error of the year if that is over or closed.
 func (g *Gate) Lookup(ctx context.Context, token string) (*Preview, error) {
-	l, err := g.Links.Check(ctx, link.Preview, token)
+	l, err := g.Links.Check(ctx, sharelink.Preview, token)
 	if err != nil {
 		return nil, err
 	}
@@ -79,7 +79,7 @@ func (g *Gate) cookies(r *http.Request) ([]Preview, error) {
 			continue
 		}
 		tried++
-		l, err := g.Links.Check(r.Context(), link.Preview, c.Value)
+		l, err := g.Links.Check(r.Context(), sharelink.Preview, c.Value)
 		if errors.Is(err, idp.ErrNotFound) {
 			continue
 		}

@@ -59,7 +59,7 @@ import (
 	"vernal/idp"
 	"vernal/idp/audit"
 	"vernal/idp/keyring"
-	"vernal/idp/link"
+	"vernal/idp/sharelink"
 	"vernal/idp/sp"
 	"vernal/idp/web"
 )
@@ -76,7 +76,7 @@ var ErrNotPublished = errors.New("the year is not published, and no preview open
 type Gate struct {
 	Years *keyring.Ring
 	Clock idp.Clock
-	Links *link.Service
+	Links *sharelink.Service
 	// Fields reports whether the registration of some SP opens some year.
 	Fields func(context.Context) (bool, error)
 	// Pages records what a preview opened.
@@ -183,7 +183,7 @@ func (g *Gate) OpenDocument(r *http.Request) (entry keyring.Entry, unpublished b
 	if err != nil || !hidden {
 		return entry, false, err
 	}
-	l, err := g.Links.Check(r.Context(), link.Preview, r.URL.Query().Get("preview"))
+	l, err := g.Links.Check(r.Context(), sharelink.Preview, r.URL.Query().Get("preview"))
 	switch {
 	case errors.Is(err, idp.ErrNotFound) || err == nil && (l.Year != y || entry.Key == nil):
 		return keyring.Entry{}, false, notPublished(nil)
@@ -224,12 +224,12 @@ func (g *Gate) expects(ctx context.Context) (bool, error) {
 	if found, err := g.Fields(ctx); found || err != nil {
 		return found, err
 	}
-	links, err := g.Links.List(ctx, link.Preview)
+	links, err := g.Links.List(ctx, sharelink.Preview)
 	if err != nil {
 		return false, err
 	}
 	now := g.Links.Clock.Now()
-	return slices.ContainsFunc(links, func(l link.Link) bool { return l.Live(now) }), nil
+	return slices.ContainsFunc(links, func(l sharelink.Link) bool { return l.Live(now) }), nil
 }
 
 // openedBy says what opens an unpublished year to a request of an SP: ByField or the ID of
@@ -245,7 +245,7 @@ func (g *Gate) openedBy(r *http.Request, p *sp.Provider, y idp.Year, server bool
 	if err != nil {
 		return "", nil
 	}
-	l, err := g.Links.Check(r.Context(), link.Preview, c.Value)
+	l, err := g.Links.Check(r.Context(), sharelink.Preview, c.Value)
 	switch {
 	case errors.Is(err, idp.ErrNotFound) || err == nil && (l.SP != p.EntityID || l.Year != y):
 		return "", nil // ended, or another preview's token under this one's name

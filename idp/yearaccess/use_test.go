@@ -9,8 +9,8 @@ import (
 
 	"vernal/idp"
 	"vernal/idp/idptest"
-	"vernal/idp/link"
 	"vernal/idp/rotation"
+	"vernal/idp/sharelink"
 	"vernal/idp/sp"
 )
 
@@ -38,31 +38,31 @@ func (w *server) isInvisible(name string, page *idptest.Page) {
 // What is taken back while the user signs in opens nothing any more, by either binding.
 func TestAccessIsDecidedAtEachStep(t *testing.T) {
 	t.Parallel()
-	leave := func(w *server, b *idptest.Browser, _ link.Link) {
+	leave := func(w *server, b *idptest.Browser, _ sharelink.Link) {
 		form := b.Get(w.URL + "/developers/preview").Form()
 		b.Post(form.Action, form.Fields)
 	}
 	for _, tt := range []struct {
 		name   string
 		field  bool
-		change func(*server, *idptest.Browser, link.Link)
+		change func(*server, *idptest.Browser, sharelink.Link)
 		want   int // the status of what follows; 0: a Response
 	}{
-		{"nothing", false, func(*server, *idptest.Browser, link.Link) {}, 0},
-		{"the link is revoked", false, func(w *server, _ *idptest.Browser, l link.Link) { w.revoke(l) }, http.StatusNotFound},
-		{"the link expires", false, func(w *server, _ *idptest.Browser, l link.Link) { w.Clock.Advance(l.ExpiresAt.Sub(w.Clock.Now())) }, http.StatusNotFound},
+		{"nothing", false, func(*server, *idptest.Browser, sharelink.Link) {}, 0},
+		{"the link is revoked", false, func(w *server, _ *idptest.Browser, l sharelink.Link) { w.revoke(l) }, http.StatusNotFound},
+		{"the link expires", false, func(w *server, _ *idptest.Browser, l sharelink.Link) { w.Clock.Advance(l.ExpiresAt.Sub(w.Clock.Now())) }, http.StatusNotFound},
 		{"the browser leaves", false, leave, http.StatusNotFound},
-		{"the field is removed", true, func(w *server, _ *idptest.Browser, _ link.Link) {
+		{"the field is removed", true, func(w *server, _ *idptest.Browser, _ sharelink.Link) {
 			w.edit(func(p *idp.ServiceProvider) { p.Preview = "" })
 		}, http.StatusNotFound},
-		{"the field names another year", true, func(w *server, _ *idptest.Browser, _ link.Link) {
+		{"the field names another year", true, func(w *server, _ *idptest.Browser, _ sharelink.Link) {
 			w.edit(func(p *idp.ServiceProvider) { p.Preview = "2001" })
 		}, http.StatusNotFound},
-		{"the year is published, and the link revoked", false, func(w *server, _ *idptest.Browser, l link.Link) {
+		{"the year is published, and the link revoked", false, func(w *server, _ *idptest.Browser, l sharelink.Link) {
 			w.step(rotation.StepPublish)
 			w.revoke(l)
 		}, 0},
-		{"the year is revoked", false, func(w *server, _ *idptest.Browser, _ link.Link) {
+		{"the year is revoked", false, func(w *server, _ *idptest.Browser, _ sharelink.Link) {
 			w.step(rotation.StepPublish)
 			w.Retire(w.next)
 		}, http.StatusGone},

@@ -16,8 +16,8 @@ import (
 
 	"vernal/idp"
 	"vernal/idp/idptest"
-	"vernal/idp/link"
 	"vernal/idp/rotation"
+	"vernal/idp/sharelink"
 )
 
 const (
@@ -72,16 +72,16 @@ func (w *server) opened(p *idp.ServiceProvider) { p.Preview = w.next }
 
 func unsigned(p *idp.ServiceProvider) { p.SignRequests = idp.SignRequestsOptional }
 
-func (w *server) link(sp idp.EntityID, y idp.Year) (link.Link, string) {
+func (w *server) link(sp idp.EntityID, y idp.Year) (sharelink.Link, string) {
 	w.t.Helper()
-	l, token, err := w.Links.Create(w.t.Context(), link.Link{Kind: link.Preview, Year: y, SP: sp, ExpiresAt: w.Clock.Now().Add(time.Hour)}, "test")
+	l, token, err := w.Links.Create(w.t.Context(), sharelink.Link{Kind: sharelink.Preview, Year: y, SP: sp, ExpiresAt: w.Clock.Now().Add(time.Hour)}, "test")
 	if err != nil {
 		w.t.Fatal(err)
 	}
 	return l, token
 }
 
-func (w *server) revoke(l link.Link) {
+func (w *server) revoke(l sharelink.Link) {
 	w.t.Helper()
 	if _, err := w.Links.Revoke(w.t.Context(), l.ID, "test"); err != nil {
 		w.t.Fatal(err)
@@ -229,7 +229,7 @@ func TestUnpublishedYearLooksNeverMade(t *testing.T) {
 			{"a link for another", func() { _, tokens["for another"] = w.link(spB, w.next) }},
 			{"a link for another year", func() { _, tokens["for another year"] = w.link(spA, "2001") }},
 			{"a link that is revoked", func() {
-				var l link.Link
+				var l sharelink.Link
 				l, tokens["revoked"] = w.link(spA, w.next)
 				w.revoke(l)
 			}},
@@ -268,7 +268,7 @@ func TestUnpublishedYearStaysClosed(t *testing.T) {
 		w.link("https://loose.example", w.next)
 		revoked, tokenRevoked := w.link(spA, w.next)
 		w.revoke(revoked)
-		_, wall, err := w.Links.Create(t.Context(), link.Link{Kind: link.Wall}, "test")
+		_, wall, err := w.Links.Create(t.Context(), sharelink.Link{Kind: sharelink.Wall}, "test")
 		if err != nil {
 			t.Fatal(err)
 		}

@@ -11,7 +11,7 @@ import (
 	"testing"
 
 	"vernal/idp"
-	"vernal/idp/link"
+	"vernal/idp/sharelink"
 	"vernal/idp/web"
 	"vernal/idp/yearaccess"
 )
@@ -45,7 +45,7 @@ func TestUnpublishedYearCostsWhatNeverMadeCosts(t *testing.T) {
 	store := &counted{DocumentStore: w.Store}
 	gate := &yearaccess.Gate{
 		Years: w.Years, Clock: w.Clock.Now, Fields: w.Registry.HasPreview, Pages: &web.Pages{},
-		Links: &link.Service{Store: store, Sealer: w.Links.Sealer, Clock: w.Clock.Now},
+		Links: &sharelink.Service{Store: store, Sealer: w.Links.Sealer, Clock: w.Clock.Now},
 	}
 	refusal := idp.Refuse(idp.RefusedACSURL, "x", "")
 	var steps []string

@@ -1,0 +1,141 @@
+package adminhttp
+
+import (
+	"bytes"
+	"encoding/json"
+	"io"
+	"net/http"
+	"time"
+
+	"vernal/idp"
+	"vernal/idp/migration"
+	"vernal/idp/rotation"
+	"vernal/templates"
+)
+
+const (
+	// pageSize is how many service providers a page of the board has.
+	pageSize = 200
+	// maxAttention and maxFetches bound lists at the top and the end of it, and
+	// maxOfOne those of one service provider.
+	maxAttention = 20
+	maxFetches   = 50
+	maxOfOne     = 20
+)
+
+// showBoard is the page for those who run the rotation. It does not load itself
+// anew: somebody may be reading.
+func (h *Handler) showBoard(w http.ResponseWriter, r *http.Request) error {
+	v, err := h.view(r.Context())
+	if err != nil {
+		return err
+	}
+	f := readFilter(r.URL.Query())
+	page := h.boardPage(v, f)
+	page.Base = h.Pages.Base(r, "")
+	return h.Pages.Render(w, http.StatusOK, func(b io.Writer) error { return h.Pages.Set.Board(b, page) })
+}
+
+func (h *Handler) boardPage(v *view, f filter) templates.BoardPage {
+	lines, counts := f.apply(v.Board.SPs), countMoves(v.Board)
+	p := templates.BoardPage{
+		At: v.Status.At, Preferred: v.Status.Preferred, Manual: h.Rotation.Policy.Manual, Held: v.Status.Hold.Active(v.Status.At),
+		DataURL: dataPath, Years: v.years(h.Rotation.Policy), Coming: v.coming(),
+		Moves: f.moves(counts, v.Board), InYears: f.inYears(v.Board), Search: f.search(),
+		All: len(v.Board.SPs), Total: len(lines),
+	}
+	p.Target = v.Board.Target
+	if len(v.leaving()) > 0 {
+		p.Moved, p.Seen = counts[migration.Moved], counts[migration.Moved]+counts[migration.Both]+counts[migration.Unmoved]
+	}
+	p.StatusCommand, p.AddCommand = h.commandLine(idp.Suggest(idp.DoRotationStatus)), h.commandLine(idp.Suggest(idp.DoSPAdd))
+	for i := range p.Years {
+		if y := &p.Years[i]; y.Leaving {
+			y.UnmovedURL = f.only(migration.Unmoved, y.Year).url()
+			y.Current = f.Show == migration.Unmoved && f.Year == y.Year
+		}
+	}
+	for i, a := range v.Status.Attention {
+		if i == maxAttention {
+			p.MoreAttention = len(v.Status.Attention) - i
+			break
+		}
+		shown := templates.BoardAttention{Attention: a}
+		if len(a.Suggestions) > 0 {
+			shown.Command = h.commandLine(a.Suggestions[0])
+		}
+		p.Attention = append(p.Attention, shown)
+	}
+	first := min((f.Page-1)*pageSize, len(lines))
+	last := min(first+pageSize, len(lines))
+	p.First, p.Last = first+1, last
+	if f.Page > 1 {
+		p.PreviousURL = f.page(f.Page - 1).url()
+	}
+	if last < len(lines) {
+		p.NextURL = f.page(f.Page + 1).url()
+	}
+	for i := range lines[first:last] {
+		p.SPs = append(p.SPs, boardSP(&lines[first+i], v.Status.At))
+	}
+	p.Fetches = fetches(v.Board.Fetches, maxFetches)
+	return p
+}
+
+func boardSP(l *migration.Line, now time.Time) templates.BoardSP {
+	s := templates.BoardSP{
+		EntityID: l.SP, Name: l.Name, Move: moveKeys[moveOf(l)], Warnings: l.Warnings,
+		Contacts: l.Contacts, Fetches: fetches(l.Fetches, maxOfOne),
+	}
+	for _, y := range l.Years {
+		s.Years = append(s.Years, templates.BoardUse{
+			Year: y.Year, FirstAt: y.FirstAt, LastAt: y.LastAt, LastDays: daysUntil(now, y.LastAt),
+			Days7: y.Days7, Days30: y.Days30, Signed: y.Signed, Cert: y.CertSHA256,
+		})
+	}
+	for _, c := range l.Certs {
+		s.Certs = append(s.Certs, templates.BoardCert{SHA256: c.SHA256, EndAt: c.EndAt, Days: daysUntil(now, c.EndAt), Ended: c.Ended, LastAt: c.LastAt})
+	}
+	return s
+}
+
+func fetches(list []migration.Fetches, limit int) (all []templates.BoardFetch) {
+	for _, f := range list[:min(limit, len(list))] {
+		all = append(all, templates.BoardFetch{Year: f.Year, Hint: f.Hint, Address: f.Address, UserAgent: f.UserAgent, LastAt: f.LastAt, Count: f.Count})
+	}
+	return all
+}
+
+// data is what rotation.json holds.
+type data struct {
+	Status    rotation.Status   `json:"status"`
+	Automatic bool              `json:"automatic"`
+	Plan      []rotation.Coming `json:"plan"`
+	Board     *migration.Board  `json:"board"`
+}
+
+// showData is the whole board as data.
+func (h *Handler) showData(w http.ResponseWriter, r *http.Request) error {
+	v, err := h.view(r.Context())
+	if err != nil {
+		return err
+	}
+	// What is empty is an empty list in JSON, not null.
+	v.Status.Years, v.Status.Steps = append([]rotation.YearStatus{}, v.Status.Years...), append([]rotation.Step{}, v.Status.Steps...)
+	v.Status.Due, v.Status.Attention = append([]rotation.Due{}, v.Status.Due...), append([]rotation.Attention{}, v.Status.Attention...)
+	phrases := templates.TerminalPhrases()
+	phrases.FillStatus(&v.Status)
+	phrases.FillPlan(v.Plan)
+	for i := range v.Board.SPs {
+		phrases.FillReasons(v.Board.SPs[i].Warnings)
+	}
+	var body bytes.Buffer
+	enc := json.NewEncoder(&body)
+	enc.SetEscapeHTML(false)
+	if err := enc.Encode(data{v.Status, !h.Rotation.Policy.Manual, append([]rotation.Coming{}, v.Plan...), v.Board}); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	_, _ = w.Write(body.Bytes())
+	return nil
+}

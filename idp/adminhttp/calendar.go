@@ -1,0 +1,150 @@
+package adminhttp
+
+import (
+	"bytes"
+	"cmp"
+	"crypto/sha256"
+	"encoding/hex"
+	"errors"
+	"log/slog"
+	"net/http"
+	"slices"
+	"strings"
+	"time"
+
+	"vernal/idp"
+	"vernal/idp/rotation"
+	"vernal/idp/sharelink"
+	"vernal/idp/web"
+	"vernal/templates"
+)
+
+const (
+	// calendarYears is how far the feed looks ahead, calendarPast how long it
+	// remembers.
+	calendarYears = 3
+	calendarPast  = 400 * 24 * time.Hour
+)
+
+// showCalendar is the plan as a feed, for whoever holds its address.
+func (h *Handler) showCalendar(w http.ResponseWriter, r *http.Request) error {
+	if err := h.open(r, sharelink.Calendar); err != nil {
+		return err
+	}
+	st, err := h.Rotation.Status(r.Context(), nil)
+	if err != nil {
+		return err
+	}
+	plan, err := h.Rotation.Plan(r.Context(), calendarYears)
+	if err != nil {
+		return err
+	}
+	phrases := templates.PhrasesIn(h.Pages.Base(r, "").Lang)
+	f := &feed{host: hostOf(h.Pages.BaseURL), phrases: phrases, command: h.commandLine}
+	calendar := f.write(st, plan)
+	sum := sha256.Sum256(calendar)
+	header := w.Header()
+	header.Set("Content-Type", "text/calendar; charset=utf-8")
+	header.Set("Content-Disposition", `inline; filename="vernal.ics"`)
+	// Kept by the reader alone, and asked for anew each time: an address that
+	// was taken back is to stop at once.
+	header.Set("Cache-Control", "private, no-cache")
+	header.Set("ETag", `"`+hex.EncodeToString(sum[:16])+`"`)
+	http.ServeContent(w, r, "", time.Time{}, bytes.NewReader(calendar))
+	return nil
+}
+
+// open checks the token in the path. Whatever is wrong with it, the answer is
+// that of an address that we do not have.
+func (h *Handler) open(r *http.Request, kind sharelink.Kind) error {
+	l, err := h.Links.Check(r.Context(), kind, web.Param(r, "token"))
+	switch {
+	case err == nil:
+		web.EventOf(r).Note(slog.String("link", l.ID))
+		return nil
+	case errors.Is(err, idp.ErrNotFound):
+		return web.ErrNotFound
+	}
+	return err
+}
+
+// feed writes the calendar.
+type feed struct {
+	host    string
+	phrases *templates.Phrases
+	command idp.CommandLine
+}
+
+// write returns the feed: what comes, and what happened within calendarPast. It is the
+// same for a whole day of an unchanged plan. It names no service provider, because
+// calendars are kept by others.
+func (f *feed) write(st rotation.Status, plan []rotation.Coming) []byte {
+	var events []icalEvent
+	seen := map[string]bool{}
+	add := func(y idp.Year, step rotation.StepKind, event icalEvent) {
+		what := string(step)
+		if what == "" {
+			what = "certificate-end"
+		}
+		event.UID, event.Stamp, event.Summary = string(y)+"-"+what+"@"+f.host, st.At.Truncate(24*time.Hour), "Vernal: "+event.Summary
+		if !seen[event.UID] {
+			events = append(events, event)
+		}
+		seen[event.UID] = true
+	}
+	for _, c := range plan {
+		// Without a step, only ends of certificates: an older year expires on the day on
+		// which a newer one becomes preferred.
+		if c.Step != "" || c.From == c.To || c.From == rotation.Expiring && c.To == rotation.Grace {
+			add(c.Year, c.Step, f.coming(c))
+		}
+	}
+	for _, y := range st.Years {
+		for _, t := range y.Past(st.At) {
+			if st.At.Sub(t.At) <= calendarPast {
+				add(y.Year, t.Kind, icalEvent{Day: t.At, Summary: f.phrases.Past(t.Kind, y.Year), Description: f.describe(t.Kind)})
+			}
+		}
+	}
+	slices.SortStableFunc(events, func(a, b icalEvent) int {
+		return cmp.Or(a.Day.Compare(b.Day), cmp.Compare(a.UID, b.UID))
+	})
+	c := &ical{}
+	c.begin(f.phrases.Text("calendar.name"))
+	for _, e := range events {
+		c.event(e)
+	}
+	return c.end()
+}
+
+// coming is the event of what comes, with what to do.
+func (f *feed) coming(c rotation.Coming) icalEvent {
+	e := icalEvent{Day: c.At, Summary: f.phrases.Coming(c.Step, c.Year)}
+	var lines []string
+	switch {
+	case c.Step == "":
+	case c.ByHand:
+		e.Alarms = []int{14, 1}
+		lines = append(lines, f.phrases.Text("calendar.by_hand", f.command(c.Step.Suggest(c.Year))))
+	default:
+		lines = append(lines, f.phrases.Text("calendar.server"))
+	}
+	plan := f.command(idp.Suggest(idp.DoRotationPlan))
+	switch {
+	case c.Stuck:
+		lines = append(lines, f.phrases.Text("calendar.stuck", plan))
+	case len(c.Waits) > 0 && !c.ByHand:
+		lines = append(lines, f.phrases.Text("calendar.late", plan))
+	}
+	e.Description = f.describe(c.Step, lines...)
+	return e
+}
+
+// describe is what a step means, with more lines about it.
+func (f *feed) describe(step rotation.StepKind, more ...string) string {
+	lines := append([]string{f.phrases.Meaning(step)}, more...)
+	if step == "" || step.AffectsSPs() {
+		lines = append(lines, f.phrases.Text("calendar.moved", f.command(idp.Suggest(idp.DoRotationStatus))))
+	}
+	return strings.Join(append(lines, f.phrases.Text("calendar.utc")), "\n")
+}

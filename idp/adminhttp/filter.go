@@ -1,0 +1,179 @@
+package adminhttp
+
+import (
+	"net/url"
+	"slices"
+	"strconv"
+	"strings"
+
+	"vernal/idp"
+	"vernal/idp/migration"
+	"vernal/templates"
+)
+
+// filter is which part of the list is shown. It is all in the address, so that a
+// part can be linked to.
+type filter struct {
+	// Show leaves the active service providers that have moved so far, or the
+	// inactive ones; "" for all. Unmoved with a Year leaves those that have still to
+	// move from that year.
+	Show migration.Move
+	// Year leaves those who have used it; "" for all.
+	Year idp.Year
+	// Query is a part of the name or the entity ID.
+	Query string
+	// Page counts from 1.
+	Page int
+	// Locale is the language that the address asks for, kept in every link from
+	// there, as this listener keeps no choice in a cookie; "" for none.
+	Locale string
+}
+
+// maxQuery and maxLocale bound Query and Locale in bytes, maxPage the number of
+// a page.
+const (
+	maxQuery  = 200
+	maxLocale = 20
+	maxPage   = 100000
+)
+
+// readFilter reads what it understands; the rest is as if it were not there.
+func readFilter(q url.Values) filter {
+	f := filter{Page: 1}
+	if move := migration.Move(q.Get("show")); slices.Contains(moves, move) || move == inactive {
+		f.Show = move
+	}
+	if y := idp.Year(q.Get("year")); y.Valid() {
+		f.Year = y
+	}
+	if text := strings.TrimSpace(q.Get("q")); len(text) <= maxQuery {
+		f.Query = text
+	}
+	if n, err := strconv.Atoi(q.Get("page")); err == nil && n >= 1 && n <= maxPage {
+		f.Page = n
+	}
+	if locale := q.Get("locale"); len(locale) <= maxLocale {
+		f.Locale = locale
+	}
+	return f
+}
+
+// url is where the filter is applied.
+func (f filter) url() string {
+	q := url.Values{}
+	for name, value := range map[string]string{"show": string(f.Show), "year": string(f.Year), "q": f.Query, "locale": f.Locale} {
+		if value != "" {
+			q.Set(name, value)
+		}
+	}
+	if f.Page > 1 {
+		q.Set("page", strconv.Itoa(f.Page))
+	}
+	if len(q) == 0 {
+		return boardPath
+	}
+	return boardPath + "?" + q.Encode()
+}
+
+func (f filter) page(n int) filter {
+	f.Page = n
+	return f
+}
+
+// only is another part of the list, in the same language.
+func (f filter) only(show migration.Move, y idp.Year) filter {
+	return filter{Show: show, Year: y, Locale: f.Locale}
+}
+
+// apply gives the lines that pass.
+func (f filter) apply(lines []migration.Line) []migration.Line {
+	if f.Show == "" && f.Year == "" && f.Query == "" {
+		return lines
+	}
+	query := strings.ToLower(f.Query)
+	leaving := f.Show == migration.Unmoved && f.Year != ""
+	var passed []migration.Line
+	for i := range lines {
+		l := &lines[i]
+		switch {
+		case leaving && !slices.Contains(l.UnmovedFrom, f.Year):
+		case !leaving && f.Show != "" && moveOf(l) != f.Show:
+		case f.Year != "" && !used(l, f.Year):
+		case query != "" && !strings.Contains(strings.ToLower(l.Name), query) && !strings.Contains(strings.ToLower(string(l.SP)), query):
+		default:
+			passed = append(passed, *l)
+		}
+	}
+	return passed
+}
+
+func used(l *migration.Line, y idp.Year) bool {
+	return slices.ContainsFunc(l.Years, func(s migration.Seen) bool { return s.Year == y })
+}
+
+// moves is the order in which the ways to have moved are shown.
+var moves = []migration.Move{migration.Unmoved, migration.Both, migration.Moved, migration.Unseen}
+
+// inactive stands beside the moves: no one waits for an inactive service provider,
+// so it has not moved or not.
+const inactive migration.Move = "inactive"
+
+// moveOf is how far the page says that a service provider has moved.
+func moveOf(l *migration.Line) migration.Move {
+	if !l.Active {
+		return inactive
+	}
+	return l.Move
+}
+
+func countMoves(b *migration.Board) map[migration.Move]int {
+	counts := map[migration.Move]int{}
+	for i := range b.SPs {
+		counts[moveOf(&b.SPs[i])]++
+	}
+	return counts
+}
+
+// moves are the links to all, and to those who have moved in some way.
+func (f filter) moves(counts map[migration.Move]int, b *migration.Board) []templates.BoardFilter {
+	all := []templates.BoardFilter{{Label: templates.MoveAll, Count: len(b.SPs), URL: f.only("", "").url(), Current: f.Show == "" && f.Year == ""}}
+	shown := moves
+	if counts[inactive] > 0 {
+		shown = append(slices.Clone(moves), inactive)
+	}
+	for _, m := range shown {
+		all = append(all, templates.BoardFilter{
+			Label: moveKeys[m], Count: counts[m], URL: f.only(m, "").url(), Current: f.Show == m && f.Year == "",
+		})
+	}
+	return all
+}
+
+// inYears are the links to those who have used a year.
+func (f filter) inYears(b *migration.Board) (all []templates.BoardFilter) {
+	for _, y := range b.Years {
+		n := 0
+		for i := range b.SPs {
+			if used(&b.SPs[i], y.Year) {
+				n++
+			}
+		}
+		all = append(all, templates.BoardFilter{Year: y.Year, Count: n, URL: f.only("", y.Year).url(), Current: f.Year == y.Year && f.Show == ""})
+	}
+	return all
+}
+
+// search is the form, which keeps the filter.
+func (f filter) search() templates.BoardSearch {
+	s := templates.BoardSearch{Action: boardPath, Query: f.Query}
+	if f.Show != "" {
+		s.Fields = append(s.Fields, templates.Field{Name: "show", Value: string(f.Show)})
+	}
+	if f.Year != "" {
+		s.Fields = append(s.Fields, templates.Field{Name: "year", Value: string(f.Year)})
+	}
+	if f.Locale != "" {
+		s.Fields = append(s.Fields, templates.Field{Name: "locale", Value: f.Locale})
+	}
+	return s
+}

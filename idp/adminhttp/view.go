@@ -1,0 +1,137 @@
+package adminhttp
+
+import (
+	"context"
+	"slices"
+	"time"
+
+	"vernal/idp"
+	"vernal/idp/migration"
+	"vernal/idp/rotation"
+	"vernal/templates"
+)
+
+// view is everything that the pages tell, read at one moment.
+type view struct {
+	Status rotation.Status
+	Plan   []rotation.Coming
+	Board  *migration.Board
+}
+
+// planYears is how far the pages look ahead.
+const planYears = 1
+
+func (h *Handler) view(ctx context.Context) (*view, error) {
+	b, err := h.Board.Board(ctx)
+	if err != nil {
+		return nil, err
+	}
+	st, err := h.Rotation.Status(ctx, b.Unmoved())
+	if err != nil {
+		return nil, err
+	}
+	plan, err := h.Rotation.Plan(ctx, planYears)
+	if err != nil {
+		return nil, err
+	}
+	st.Attention = append(st.Attention, b.Attention()...)
+	return &view{Status: st, Plan: plan, Board: b}, nil
+}
+
+// years are those that are not over, oldest first.
+func (v *view) years(policy rotation.Policy) (all []templates.BoardYear) {
+	for _, y := range v.Status.Years {
+		if y.State.Over() {
+			continue
+		}
+		row := templates.BoardYear{
+			Year: y.Year, State: stateKeys[y.State], Live: y.Live, Preferred: y.State == rotation.Preferred,
+			CertEndAt: y.CertEndAt, CertDays: daysUntil(v.Status.At, y.CertEndAt), CertEnded: y.CertExpired,
+		}
+		if y.Live {
+			row.RetireAt = policy.Dates(y.Year).RetireAt
+			row.RetireDays = daysUntil(v.Status.At, row.RetireAt)
+		}
+		if c, ok := v.column(y.Year); ok {
+			row.SPs, row.Unmoved = c.SPs, c.Unmoved
+			row.Leaving = y.Live && v.Board.MustLeave(c)
+		}
+		if y.Next != nil {
+			next := step(*y.Next)
+			row.Next = &next
+		}
+		all = append(all, row)
+	}
+	return all
+}
+
+func (v *view) column(y idp.Year) (migration.Year, bool) {
+	i := slices.IndexFunc(v.Board.Years, func(c migration.Year) bool { return c.Year == y })
+	if i < 0 {
+		return migration.Year{}, false
+	}
+	return v.Board.Years[i], true
+}
+
+// leaving are the live years that service providers have to move from, oldest
+// first.
+func (v *view) leaving() (years []migration.Year) {
+	for _, y := range v.Board.Years {
+		if y.State.Live() && v.Board.MustLeave(y) {
+			years = append(years, y)
+		}
+	}
+	return years
+}
+
+// maxComing bounds the list of what comes.
+const maxComing = 8
+
+func (v *view) coming() (all []templates.BoardStep) {
+	for _, c := range v.Plan {
+		if c.Step == "" && c.From != c.To && c.To != rotation.Grace {
+			continue // follows from the step before it
+		}
+		if len(all) == maxComing {
+			break
+		}
+		all = append(all, step(c))
+	}
+	return all
+}
+
+// step is what comes, in words.
+func step(c rotation.Coming) templates.BoardStep {
+	what := templates.StepKey(c.Step)
+	switch {
+	case c.Step == "" && c.To == rotation.Expiring:
+		what = templates.ComesExpiring
+	case c.Step == "" && c.To == rotation.Published && c.From != c.To:
+		what = templates.ComesPublished
+	}
+	return templates.BoardStep{Year: c.Year, What: what, At: c.At, Days: c.Days, ByHand: c.ByHand, Stuck: c.Stuck, Waits: c.Waits}
+}
+
+var stateKeys = map[rotation.State]templates.Key{
+	rotation.Planned: templates.YearPlanned, rotation.Created: templates.YearCreated, rotation.Published: templates.YearPublished,
+	rotation.Preferred: templates.YearPreferred, rotation.Expiring: templates.YearExpiring, rotation.Grace: templates.YearGrace,
+	rotation.Retired: templates.YearRetired, rotation.Revoked: templates.YearRevoked,
+}
+
+var moveKeys = map[migration.Move]templates.Key{
+	migration.Moved: templates.MoveMoved, migration.Both: templates.MoveBoth, migration.Unmoved: templates.MoveUnmoved, migration.Unseen: templates.MoveUnseen,
+	inactive: templates.MoveInactive,
+}
+
+// daysUntil counts the days of the calendar from one moment to another; 0 for no
+// moment.
+func daysUntil(from, to time.Time) int {
+	if to.IsZero() {
+		return 0
+	}
+	number := func(t time.Time) int64 {
+		const day = 24 * 60 * 60
+		return (t.Unix() - (t.Unix()%day+day)%day) / day
+	}
+	return int(number(to) - number(from))
+}

@@ -1,0 +1,151 @@
+package adminhttp
+
+import (
+	"cmp"
+	"io"
+	"net/http"
+	"net/url"
+	"slices"
+	"strings"
+
+	"vernal/idp"
+	"vernal/idp/migration"
+	"vernal/idp/sharelink"
+	"vernal/templates"
+)
+
+const (
+	// refreshWall is after how many seconds the wall loads itself anew.
+	refreshWall = "60"
+	// maxNames is how many names it has room for, maxLate how many of a year that
+	// stands below.
+	maxNames = 120
+	maxLate  = 20
+)
+
+// showWall is the board for a screen that others see, too: for whoever holds its
+// address.
+func (h *Handler) showWall(w http.ResponseWriter, r *http.Request) error {
+	if err := h.open(r, sharelink.Wall); err != nil {
+		return err
+	}
+	v, err := h.view(r.Context())
+	if err != nil {
+		return err
+	}
+	page := v.wall()
+	page.Still, page.SwitchURL = wallSwitch(r.URL.Query())
+	if !page.Still {
+		w.Header().Set("Refresh", refreshWall)
+	}
+	page.Base, page.Years = h.Pages.Base(r, ""), live(v.years(h.Rotation.Policy))
+	w.Header().Set("Content-Security-Policy", h.Pages.Set.WallCSP())
+	return h.Pages.Render(w, http.StatusOK, func(b io.Writer) error { return h.Pages.Set.Wall(b, page) })
+}
+
+// wallSwitch reports whether the wall is to stay as it is, and where the other
+// wall is, in the same language.
+func wallSwitch(q url.Values) (still bool, other string) {
+	keep := url.Values{}
+	if locale := q.Get("locale"); locale != "" && len(locale) <= maxLocale {
+		keep.Set("locale", locale)
+	}
+	if q.Get("refresh") == "off" {
+		return true, "?" + keep.Encode()
+	}
+	keep.Set("refresh", "off")
+	return false, "?" + keep.Encode()
+}
+
+// wall is the page but for its years. Of the migrations the first is at the top,
+// the others below.
+func (v *view) wall() templates.WallPage {
+	counts := countMoves(v.Board)
+	p := templates.WallPage{
+		At: v.Status.At, To: v.Board.Target, Preferred: v.Status.Preferred, Coming: v.coming(),
+		Attention: len(v.Status.Attention), Needs: v.needs(),
+		Unmoved: counts[migration.Unmoved], Both: counts[migration.Both], Moved: counts[migration.Moved], Unseen: counts[migration.Unseen],
+	}
+	for i, y := range v.migrations() {
+		m := templates.WallMigration{Year: y.Year, Count: y.Unmoved}
+		limit := maxLate
+		if i == 0 {
+			p.Leaving, limit = y.Year, maxNames
+		}
+		m.Names, m.More = v.wallNames(y.Year, limit)
+		p.Migrations = append(p.Migrations, m)
+	}
+	// The wall has no room for reasons, which can name service providers and
+	// files.
+	for i := range p.Coming {
+		p.Coming[i].Waits = nil
+	}
+	return p
+}
+
+// migrations are the years of the board from which active service providers have
+// still to move, the most urgent first: of those whose certificate lasts, the one
+// that ends next. The others follow, as no one there can be in time any more. If
+// all have moved, it is the year alone that was left last.
+func (v *view) migrations() []migration.Year {
+	inTime := func(y migration.Year) bool { return y.State.Live() && y.CertEndAt.After(v.Status.At) }
+	years := slices.DeleteFunc(slices.Clone(v.Board.Years), func(y migration.Year) bool { return !v.Board.MustLeave(y) || y.Unmoved == 0 })
+	slices.SortStableFunc(years, func(a, b migration.Year) int {
+		switch {
+		case inTime(a) != inTime(b):
+			if inTime(a) {
+				return -1
+			}
+			return 1
+		case inTime(a):
+			return a.CertEndAt.Compare(b.CertEndAt)
+		}
+		return cmp.Compare(a.Year, b.Year)
+	})
+	if done := v.leaving(); len(years) == 0 && len(done) > 0 {
+		years = done[len(done)-1:]
+	}
+	return years
+}
+
+// wallNames are the service providers that have still to move from a year, and how
+// many more there are.
+func (v *view) wallNames(from idp.Year, limit int) (names []templates.WallName, more int) {
+	for i := range v.Board.SPs {
+		l := &v.Board.SPs[i]
+		if !slices.Contains(l.UnmovedFrom, from) {
+			continue
+		}
+		n := templates.WallName{Name: cmp.Or(l.Name, string(l.SP))}
+		for _, y := range l.Years {
+			if y.Year == from {
+				n.LastAt, n.Days = y.LastAt, daysUntil(v.Status.At, y.LastAt)
+			}
+		}
+		names = append(names, n)
+	}
+	slices.SortFunc(names, func(a, b templates.WallName) int {
+		return cmp.Or(strings.Compare(strings.ToLower(a.Name), strings.ToLower(b.Name)), strings.Compare(a.Name, b.Name))
+	})
+	more = max(len(names)-limit, 0)
+	return names[:len(names)-more], more
+}
+
+// needs are the kinds of what needs attention, each once for a year. Their
+// sentences stay away: they can name service providers and files.
+func (v *view) needs() (all []templates.WallNeed) {
+	for _, a := range v.Status.Attention {
+		need := templates.WallNeed{What: templates.NeedKey(a.Code), Year: a.Year}
+		i := slices.IndexFunc(all, func(n templates.WallNeed) bool { return n.What == need.What && n.Year == need.Year })
+		if i < 0 {
+			i, all = len(all), append(all, need)
+		}
+		all[i].Count++
+	}
+	return all
+}
+
+// live leaves the years whose addresses answer.
+func live(years []templates.BoardYear) []templates.BoardYear {
+	return slices.DeleteFunc(years, func(y templates.BoardYear) bool { return !y.Live })
+}

@@ -1,0 +1,134 @@
+package audit
+
+import (
+	"bytes"
+	"context"
+	"encoding/json"
+	"fmt"
+	"strings"
+	"time"
+
+	"vernal/idp"
+)
+
+// Filter chooses records; the zero value chooses all.
+type Filter struct {
+	// Kind is a kind, or the first part of kinds: "rotation" for all of
+	// "rotation.create", "rotation.publish", ….
+	Kind string       `json:"kind,omitempty"`
+	User idp.UserID   `json:"user,omitempty"`
+	SP   idp.EntityID `json:"sp,omitempty"`
+	// Since is the time of the oldest record.
+	Since time.Time `json:"since,omitzero"`
+	// ID is an error id or a request id.
+	ID string `json:"id,omitempty"`
+}
+
+func (f *Filter) chooses(r *idp.AuditRecord) bool {
+	return (f.Kind == "" || string(r.Kind) == f.Kind || strings.HasPrefix(string(r.Kind), f.Kind+".")) &&
+		(f.User == "" || r.User == f.User || r.Actor == "user:"+string(f.User)) &&
+		(f.SP == "" || r.SP == f.SP) &&
+		(f.ID == "" || r.ErrorID == f.ID || r.RequestID == f.ID) &&
+		!r.At.Before(f.Since)
+}
+
+// maybe says fast of most records that the filter does not choose them.
+func (f *Filter) maybe(line idp.AuditLine) bool {
+	return f.ID == "" || bytes.Contains(line.JSON, []byte(f.ID))
+}
+
+// Found is a part of what was looked for.
+type Found struct {
+	Records []idp.AuditRecord `json:"records"`
+	// Next is where to go on; 0 at the end.
+	Next uint64 `json:"next,omitempty"`
+	// Last is the last record that there was, chosen or not.
+	Last uint64 `json:"last"`
+}
+
+// examined bounds the records that one call looks at.
+const examined = 10 * pageSize
+
+// Before finds records that the filter chooses, newest first, up to limit of
+// them, before the one named; 0 stands for the end. It looks at a bounded number
+// of records: Next may be set though nothing was found.
+//
+// Records are not verified; one that cannot be read is given as such.
+func (s *Service) Before(ctx context.Context, before uint64, f Filter, limit int) (*Found, error) {
+	page, err := s.Store.AuditPage(ctx, 1<<64-1, 0)
+	if err != nil {
+		return nil, fmt.Errorf("read the audit trail: %w", err)
+	}
+	out := &Found{Records: []idp.AuditRecord{}, Last: max(page.Head.Seq, page.Counted)}
+	first := uint64(0)
+	if page.Checkpoint != nil {
+		first = page.Checkpoint.Seq
+	}
+	if before == 0 || before > out.Last {
+		before = out.Last + 1
+	}
+	for n := 0; n < examined && before > first+1; n += pageSize {
+		after := max(before-1, pageSize+first) - pageSize
+		page, err := s.Store.AuditPage(ctx, after, int(before-1-after))
+		if err != nil {
+			return nil, fmt.Errorf("read the audit trail: %w", err)
+		}
+		for i := len(page.Lines) - 1; i >= 0; i-- {
+			line := page.Lines[i]
+			if line.Place >= before || line.Place <= after || !f.maybe(line) {
+				continue
+			}
+			rec := decode(line)
+			if rec.At.Before(f.Since) && !rec.At.IsZero() {
+				return out, nil
+			}
+			if !f.chooses(&rec) {
+				continue
+			}
+			if out.Records = append(out.Records, rec); len(out.Records) >= limit {
+				out.Next = line.Place
+				return out, nil
+			}
+		}
+		before = after + 1
+	}
+	if before > first+1 {
+		out.Next = before
+	}
+	return out, nil
+}
+
+// After finds records that the filter chooses, oldest first, after the one
+// named. Next is where to go on and never 0.
+func (s *Service) After(ctx context.Context, after uint64, f Filter, limit int) (*Found, error) {
+	page, err := s.Store.AuditPage(ctx, after, pageSize)
+	if err != nil {
+		return nil, fmt.Errorf("read the audit trail: %w", err)
+	}
+	out := &Found{Records: []idp.AuditRecord{}, Next: after, Last: page.Head.Seq}
+	for _, line := range page.Lines {
+		if line.Place <= after {
+			continue
+		}
+		if rec := decode(line); f.maybe(line) && f.chooses(&rec) {
+			if len(out.Records) >= limit {
+				break
+			}
+			out.Records = append(out.Records, rec)
+		}
+		out.Next = line.Place
+	}
+	return out, nil
+}
+
+// Damaged is the kind under which a record is shown that cannot be read.
+const Damaged idp.AuditKind = "(damaged)"
+
+func decode(line idp.AuditLine) (rec idp.AuditRecord) {
+	if err := json.Unmarshal(line.JSON, &rec); err != nil {
+		rec = idp.AuditRecord{AuditEvent: idp.AuditEvent{Kind: Damaged, Outcome: "unreadable"}}
+	}
+	rec.Seq = line.Place
+	rec.Address, _, _ = Address(line.Address)
+	return rec
+}

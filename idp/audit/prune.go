@@ -1,0 +1,146 @@
+package audit
+
+import (
+	"context"
+	"crypto"
+	"crypto/rand"
+	"crypto/rsa"
+	"crypto/sha256"
+	"crypto/x509"
+	"encoding/hex"
+	"errors"
+	"fmt"
+	"strconv"
+
+	"vernal/idp"
+)
+
+// pruneBatch is how many records leave in one step, so that no sign-in waits
+// long behind one.
+const pruneBatch = 500
+
+// Checkpoint makes the signed checkpoint for the records up to a place. It
+// changes nothing yet: what is exported is to end with it.
+func (s *Service) Checkpoint(ctx context.Context, at Place) (*idp.AuditCheckpoint, error) {
+	records, err := s.Store.AuditRecords(ctx, at.Seq-1, 1)
+	if err != nil {
+		return nil, fmt.Errorf("read audit record %d: %w", at.Seq, err)
+	}
+	if len(records) == 0 || records[0].Seq != at.Seq || records[0].Hash != at.Hash {
+		return nil, fmt.Errorf("audit record %d with that hash: %w", at.Seq, idp.ErrNotFound)
+	}
+	now := s.Clock.Now()
+	entry, err := s.Years.Preferred(now)
+	if err != nil {
+		return nil, fmt.Errorf("sign the checkpoint: %w", err)
+	}
+	if entry.Key.Signer == nil || entry.Key.Cert == nil {
+		return nil, fmt.Errorf("sign the checkpoint: the preferred year %s has no key", entry.Key.Year)
+	}
+	c := &idp.AuditCheckpoint{
+		Seq: at.Seq, Hash: at.Hash, At: now.UTC(), Issuer: s.Issuer, Year: entry.Key.Year, SHA256: fingerprint(entry.Key.Cert),
+	}
+	text := CheckpointText(*c)
+	sum := sha256.Sum256(text)
+	if c.Signature, err = entry.Key.Signer.Sign(rand.Reader, sum[:], crypto.SHA256); err != nil {
+		return nil, fmt.Errorf("sign the checkpoint: %w", err)
+	}
+	c.MAC = hex.EncodeToString(s.Sealer.MAC(macContext, text))
+	return c, nil
+}
+
+const macContext = "audit/checkpoint"
+
+// Check is why a checkpoint is not ours, or nil: its MAC must fit and, as long as
+// the certificate of its year is here, its signature.
+func (s *Service) Check(c idp.AuditCheckpoint) error {
+	text := CheckpointText(c)
+	if mac, err := hex.DecodeString(c.MAC); err != nil || hex.EncodeToString(mac) != c.MAC || !s.Sealer.VerifyMAC(macContext, text, mac) {
+		return errors.New("its MAC does not fit")
+	}
+	entry, ok := s.Years.Lookup(c.Year, s.Clock.Now())
+	if !ok || entry.Key.Cert == nil || fingerprint(entry.Key.Cert) != c.SHA256 {
+		return nil // the MAC says enough
+	}
+	key, ok := entry.Key.Cert.PublicKey.(*rsa.PublicKey)
+	sum := sha256.Sum256(text)
+	if !ok || rsa.VerifyPKCS1v15(key, crypto.SHA256, sum[:], c.Signature) != nil {
+		return errors.New("its signature does not fit")
+	}
+	return nil
+}
+
+// RenewCheckpoint gives the checkpoint at which the trail begins a MAC by the newest
+// keys, if there is one and its MAC fits.
+func (s *Service) RenewCheckpoint(ctx context.Context) error {
+	page, err := s.Store.AuditPage(ctx, 1<<64-1, 0)
+	if err != nil {
+		if ctx.Err() == nil {
+			s.Log.WarnContext(ctx, "the checkpoint of the audit trail cannot be read and keeps its MAC", "error", err.Error())
+		}
+		return ctx.Err()
+	}
+	c := page.Checkpoint
+	if c == nil || s.Check(*c) != nil {
+		return nil // what is wrong with it is for Verify to say
+	}
+	c.MAC = hex.EncodeToString(s.Sealer.MAC(macContext, CheckpointText(*c)))
+	if err := s.Store.AuditCheckpoint(ctx, *c); err != nil {
+		return fmt.Errorf("renew the checkpoint of the audit trail: %w", err)
+	}
+	return nil
+}
+
+// Prune makes a checkpoint of ours the beginning of the trail, if it is not yet,
+// and removes some of the records before it. It reports how many; more says
+// whether there are others. Called again, also after a crash, it goes on.
+func (s *Service) Prune(ctx context.Context, c idp.AuditCheckpoint, actor string) (removed int, more bool, err error) {
+	if err := s.Check(c); err != nil {
+		return 0, false, fmt.Errorf("prune the audit trail: the checkpoint is not ours: %w", err)
+	}
+	page, err := s.Store.AuditPage(ctx, 1<<64-1, 0)
+	if err != nil {
+		return 0, false, fmt.Errorf("prune the audit trail: %w", err)
+	}
+	if page.Checkpoint == nil || page.Checkpoint.Seq < c.Seq {
+		err := s.Store.AuditCheckpoint(ctx, c, idp.AuditEvent{
+			Kind: idp.AuditAuditPrune, Outcome: "ok", Actor: actor, Year: c.Year,
+			Detail: map[string]string{"seq": strconv.FormatUint(c.Seq, 10), "hash": c.Hash},
+		})
+		if err != nil {
+			return 0, false, fmt.Errorf("prune the audit trail: %w", err)
+		}
+	}
+	if removed, err = s.Store.PruneAudit(ctx, pruneBatch); err != nil {
+		return 0, false, fmt.Errorf("prune the audit trail: %w", err)
+	}
+	return removed, removed == pruneBatch, nil
+}
+
+func fingerprint(c *x509.Certificate) string {
+	sum := sha256.Sum256(c.Raw)
+	return hex.EncodeToString(sum[:])
+}
+
+// Knows says what the store has at a place: "present" if that record is there,
+// "checkpoint" if the trail begins after it, "differs" if another one is there,
+// and "unknown" if the store cannot tell.
+func (s *Service) Knows(ctx context.Context, at Place) (string, error) {
+	page, err := s.Store.AuditPage(ctx, max(at.Seq, 1)-1, 1)
+	if err != nil {
+		return "", fmt.Errorf("read the audit trail: %w", err)
+	}
+	hash, known := "", "present"
+	if c := page.Checkpoint; c != nil && c.Seq == at.Seq {
+		hash, known = c.Hash, "checkpoint"
+	} else if len(page.Lines) > 0 && page.Lines[0].Place == at.Seq {
+		l, _ := ReadLine(page.Lines[0])
+		hash = l.Hash
+	} else {
+		return "unknown", nil
+	}
+	if hash != at.Hash {
+		return "differs", nil
+	}
+	return known, nil
+}

@@ -1,0 +1,239 @@
+package audit
+
+import (
+	"context"
+	"log/slog"
+	"strconv"
+	"sync"
+
+	"vernal/idp"
+	"vernal/idp/budget"
+)
+
+// Refusals writes the records that a sender can cause as often as they like: what
+// was refused, right passwords, opened previews. Each group of senders has a
+// budget of records of its own. What goes beyond it is counted, and the counts are
+// written once a minute, with the user or service provider that they are about.
+//
+// A budget is only as good as those who can spend it. No one can hide an attack
+// behind a budget that they spent before, because
+//   - a user's budgets are spent only by a sender who has proved that user's
+//     password or session, and each outcome has one of its own: throttled codes
+//     leave the room for wrong codes untouched;
+//   - what does not find room in a shared budget is still counted for the user.
+//
+// Whether a record finds room in a shared budget does not depend on the user that
+// it names, known or unknown: the time of an answer must not disclose who has an
+// account. Counting for a user costs no write, so it discloses nothing either.
+type Refusals struct {
+	Store idp.AuditStore
+	Clock idp.Clock
+	Log   *slog.Logger
+
+	budgets budget.Ledger[group]
+
+	mu      sync.Mutex
+	counted map[subject]map[string]int // countName -> how many went beyond a budget
+	waiting []subject                  // the named subjects of counted, oldest first
+}
+
+// Group is a kind of sender.
+type Group int
+
+// The groups, by what the sender has proved.
+const (
+	// Strangers have proved nothing. All of them share one budget.
+	Strangers Group = iota
+	// People are at the sign-in pages and have proved nothing: a wrong password,
+	// whether or not the email address has an account. They share one budget.
+	People
+	// Provider is one registered service provider whose signature was verified.
+	Provider
+	// User is one user whose password or session was proved.
+	User
+	// Preview is one link, or one registration, that opens an unpublished year.
+	Preview
+	// Passive is one registered service provider whose signed request asks that
+	// the user is not asked anything. Its public sign-in link gives such requests
+	// to anyone, so they spend nothing of what Provider records.
+	Passive
+)
+
+// group is who shares a budget.
+type group struct {
+	kind    Group
+	sp      idp.EntityID
+	user    idp.UserID
+	outcome string
+}
+
+// groupOf is the group whose budget the event spends.
+func groupOf(kind Group, ev *idp.AuditEvent) group {
+	switch kind {
+	case Provider, Passive:
+		return group{kind: kind, sp: ev.SP}
+	case User:
+		return group{kind: kind, user: ev.User, outcome: string(ev.Kind) + "/" + ev.Outcome}
+	case Preview:
+		return group{kind: kind, sp: ev.SP, outcome: string(ev.Kind) + "/" + ev.Detail["preview"]}
+	}
+	return group{kind: kind}
+}
+
+// IsShared reports whether strangers can spend the group's budget. Others can begin
+// full again, which costs records and never loses one.
+func (g group) IsShared() bool { return g.kind == Strangers || g.kind == People || g.kind == Passive }
+
+// Allowance is how many records a group may have at once, and how many more each
+// minute. A user's wrong codes always fit: the throttle lets 10 through in 10
+// minutes.
+func (g group) Allowance() budget.Allowance {
+	switch g.kind {
+	case Provider:
+		return budget.Allowance{Burst: 100, Minute: 4}
+	case People:
+		return budget.Allowance{Burst: 200, Minute: 10}
+	case User, Preview:
+		return budget.Allowance{Burst: 50, Minute: 2}
+	}
+	return budget.Allowance{Burst: 60, Minute: 2}
+}
+
+const (
+	// maxSubjects bounds the users and service providers that are counted apart.
+	maxSubjects = 10_000
+	// maxOutcomes bounds the outcomes that one record counts. They are our own
+	// words.
+	maxOutcomes = 100
+	// flushSubjects bounds the records of one Flush. Other subjects wait for the
+	// next one, so that many users under attack at once cannot fill the disk.
+	flushSubjects = 30
+)
+
+// subject is whom a count names: a user, a service provider whose signature was
+// verified, or, as the zero value, no one.
+type subject struct {
+	user idp.UserID
+	sp   idp.EntityID
+}
+
+func subjectOf(kind Group, ev *idp.AuditEvent) subject {
+	switch {
+	case ev.User != "":
+		return subject{user: ev.User}
+	case kind == Provider || kind == Preview || kind == Passive:
+		return subject{sp: ev.SP}
+	}
+	return subject{}
+}
+
+// countName is what an event is counted as: a success by its kind, anything else by
+// its outcome.
+func countName(ev *idp.AuditEvent) string {
+	if ev.Outcome == "ok" {
+		return string(ev.Kind)
+	}
+	return ev.Outcome
+}
+
+// Record writes the event, or counts it. A failure to write is logged, the event is
+// counted, and nothing changes for the user: the refusal stands.
+func (r *Refusals) Record(ctx context.Context, g Group, ev idp.AuditEvent) {
+	if !r.Take(g, ev) {
+		return
+	}
+	if err := r.Store.AppendAudit(context.WithoutCancel(ctx), ev); err != nil {
+		r.Count(g, ev)
+		r.Log.LogAttrs(ctx, slog.LevelError, "refusal is not in the audit trail", slog.String("error", err.Error()), slog.String("error_id", ev.ErrorID))
+	}
+}
+
+// Take takes one record from the group's budget and reports true: the caller
+// writes the event, in the same step as the change that it is about. Without one
+// left the event is counted, and the caller must not write it.
+func (r *Refusals) Take(kind Group, ev idp.AuditEvent) bool {
+	if r.budgets.Take(r.Clock.Now(), 1, groupOf(kind, &ev)) {
+		return true
+	}
+	r.Count(kind, ev)
+	return false
+}
+
+// Count counts an event that is not to be written one by one.
+func (r *Refusals) Count(kind Group, ev idp.AuditEvent) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	r.count(subjectOf(kind, &ev), countName(&ev), 1)
+}
+
+// count adds to what went beyond a budget. r.mu is held.
+func (r *Refusals) count(s subject, outcome string, n int) {
+	if r.counted == nil {
+		r.counted = make(map[subject]map[string]int)
+	}
+	of := r.counted[s]
+	if of == nil && s != (subject{}) {
+		if len(r.waiting) >= maxSubjects {
+			r.count(subject{}, outcome, n)
+			return
+		}
+		r.waiting = append(r.waiting, s)
+	}
+	if of == nil {
+		of = make(map[string]int)
+		r.counted[s] = of
+	}
+	if _, ok := of[outcome]; !ok && len(of) >= maxOutcomes {
+		outcome = "other"
+	}
+	of[outcome] += n
+}
+
+// Flush writes what was counted: one record for each user and service provider,
+// those that have waited longest first, and one for all others. It writes a
+// bounded number of records; the rest waits for the next Flush. What could not be
+// written is kept.
+func (r *Refusals) Flush(ctx context.Context) error { return r.flush(ctx, flushSubjects) }
+
+// FlushAll is Flush for everyone who waits. It is for the end of the server.
+func (r *Refusals) FlushAll(ctx context.Context) error { return r.flush(ctx, maxSubjects) }
+
+func (r *Refusals) flush(ctx context.Context, limit int) error {
+	r.mu.Lock()
+	n := min(limit, len(r.waiting))
+	subjects := append([]subject{{}}, r.waiting[:n]...)
+	r.waiting = append([]subject(nil), r.waiting[n:]...)
+	taken := make(map[subject]map[string]int, len(subjects))
+	var events []idp.AuditEvent
+	for _, s := range subjects {
+		if of := r.counted[s]; of != nil {
+			taken[s] = of
+			delete(r.counted, s)
+			events = append(events, countEvent(s, of))
+		}
+	}
+	r.mu.Unlock()
+	if len(events) == 0 {
+		return nil
+	}
+	err := r.Store.AppendAudit(ctx, events...)
+	if err != nil {
+		r.mu.Lock()
+		defer r.mu.Unlock()
+		for _, s := range subjects {
+			for outcome, n := range taken[s] {
+				r.count(s, outcome, n)
+			}
+		}
+	}
+	return err
+}
+
+// countEvent is the record of what went beyond a budget.
+func countEvent(s subject, of map[string]int) idp.AuditEvent {
+	detail := make(map[string]string, len(of))
+	for outcome, n := range of {
+		detail[outcome] = strconv.Itoa(n)
+	}
+	return idp.AuditEvent{Kind: idp.AuditRefusals, Outcome: "counted", Actor: "server", User: s.user, SP: s.sp, Detail: detail}
+}

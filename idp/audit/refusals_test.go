@@ -1,0 +1,189 @@
+package audit_test
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"strconv"
+	"testing"
+	"time"
+
+	"vernal/idp"
+	"vernal/idp/audit"
+)
+
+// counts sums the records of what went beyond a budget, by whom they name.
+func (w *world) counts() map[string]int {
+	w.tb.Helper()
+	records, err := w.store.AuditRecords(w.tb.Context(), 0, 100_000)
+	ok(w.tb, err)
+	sum := map[string]int{}
+	for _, r := range records {
+		if r.Kind != "refusals" {
+			continue
+		}
+		for outcome, text := range r.Detail {
+			n, err := strconv.Atoi(text)
+			ok(w.tb, err)
+			sum[string(r.User)+string(r.SP)+" "+outcome] += n
+		}
+	}
+	return sum
+}
+
+func wrongCode(user idp.UserID) idp.AuditEvent {
+	return idp.AuditEvent{Kind: "refusal", Outcome: "code", User: user}
+}
+
+// A budget is spent by its own group alone, and a user's by one outcome alone.
+func TestBudgetsAreSpentBySendersOfTheirOwn(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t)
+	spend := map[string]func() bool{}
+	for name, sender := range map[string]struct {
+		group audit.Group
+		event idp.AuditEvent
+	}{
+		"strangers":           {audit.Strangers, idp.AuditEvent{Kind: "refusal", Outcome: "sp_unknown"}},
+		"sign-in pages":       {audit.People, idp.AuditEvent{Kind: "refusal", Outcome: "password"}},
+		"user a, codes":       {audit.User, wrongCode("a")},
+		"user a, throttled":   {audit.User, idp.AuditEvent{Kind: "refusal", Outcome: "throttled", User: "a"}},
+		"user a, password":    {audit.User, idp.AuditEvent{Kind: "authn.password", Outcome: "ok", User: "a"}},
+		"user b, codes":       {audit.User, wrongCode("b")},
+		"service provider s":  {audit.Provider, idp.AuditEvent{Kind: "refusal", Outcome: "acs_url", SP: "s"}},
+		"service provider s2": {audit.Provider, idp.AuditEvent{Kind: "refusal", Outcome: "acs_url", SP: "s2"}},
+		"one link of s":       {audit.Preview, idp.AuditEvent{Kind: "preview.enter", Outcome: "ok", SP: "s", Detail: map[string]string{"preview": "l1"}}},
+		"another link of s":   {audit.Preview, idp.AuditEvent{Kind: "preview.enter", Outcome: "ok", SP: "s", Detail: map[string]string{"preview": "l2"}}},
+	} {
+		spend[name] = func() bool { return w.Refusals.Take(sender.group, sender.event) }
+	}
+	for spender, take := range spend {
+		for take() {
+		}
+		for name, other := range spend {
+			if name != spender && !other() {
+				t.Errorf("%s cannot record after %s spent its budget", name, spender)
+			}
+		}
+		w.now = w.now.Add(24 * time.Hour) // all are full again
+	}
+}
+
+// What does not find room is counted for the user, also in the strangers' budget,
+// and is written a bounded number of records at a time until all of it is.
+func TestOverflowNamesTheUser(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t)
+	ctx := t.Context()
+	for w.Refusals.Take(audit.People, idp.AuditEvent{Kind: "refusal", Outcome: "password"}) {
+	}
+	want := map[string]int{" password": 1}
+	for n := range 100 {
+		user := idp.UserID(fmt.Sprintf("u%d", n))
+		for range 3 {
+			w.Refusals.Record(ctx, audit.People, idp.AuditEvent{Kind: "refusal", Outcome: "password", User: user})
+		}
+		want[string(user)+" password"] = 3
+	}
+	for w.Refusals.Take(audit.User, wrongCode("u0")) {
+	}
+	want["u0 code"] = 1
+	for w.Refusals.Take(audit.Provider, idp.AuditEvent{Kind: "refusal", Outcome: "acs_url", SP: "s"}) {
+	}
+	want["s acs_url"] = 1
+	for w.Refusals.Take(audit.User, idp.AuditEvent{Kind: "authn.password", Outcome: "ok", User: "u0"}) {
+	}
+	want["u0 authn.password"] = 1
+
+	before := w.whole().Records
+	ok(t, w.Refusals.Flush(ctx))
+	if n := w.whole().Records - before; n > 50 {
+		t.Errorf("one Flush wrote %d records", n)
+	}
+	for range 10 {
+		ok(t, w.Refusals.Flush(ctx))
+	}
+	got := w.counts()
+	for name, n := range want {
+		if got[name] != n {
+			t.Errorf("%q was counted %d times, want %d", name, got[name], n)
+		}
+	}
+	if len(got) != len(want) {
+		t.Errorf("%d counts, want %d", len(got), len(want))
+	}
+}
+
+// A server that ends writes everything that waits.
+func TestFlushAllLeavesNothing(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t)
+	for n := range 500 {
+		user := idp.UserID(fmt.Sprintf("u%d", n))
+		for w.Refusals.Take(audit.User, wrongCode(user)) {
+		}
+	}
+	ok(t, w.Refusals.FlushAll(t.Context()))
+	if got := w.counts(); len(got) != 500 {
+		t.Errorf("%d users were counted, want 500", len(got))
+	}
+}
+
+// failingStore refuses to write while it fails, as a full disk does.
+type failingStore struct {
+	idp.AuditStore
+	fails bool
+}
+
+func (s *failingStore) AppendAudit(ctx context.Context, events ...idp.AuditEvent) error {
+	if s.fails {
+		return errors.New("no space left on device")
+	}
+	return s.AuditStore.AppendAudit(ctx, events...)
+}
+
+// Counts that could not be written are written later.
+func TestFlushKeepsWhatItCannotWrite(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t)
+	store := &failingStore{AuditStore: w.store, fails: true}
+	w.Refusals.Store = store
+	for w.Refusals.Take(audit.User, wrongCode("a")) {
+	}
+	if err := w.Refusals.Flush(t.Context()); err == nil {
+		t.Error("Flush reports no error")
+	}
+	w.Refusals.Take(audit.User, wrongCode("a"))
+	store.fails = false
+	ok(t, w.Refusals.Flush(t.Context()))
+	if got := w.counts(); got["a code"] != 2 {
+		t.Errorf("counted: %v, want 2 for the user", got)
+	}
+}
+
+// Users who are tracked do not fill the memory, and none of their events is lost:
+// it has a record, or it is counted.
+func TestManyUsersAreBounded(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t)
+	for w.Refusals.Take(audit.People, wrongCode("")) {
+	}
+	const users = 25_000
+	for n := range users {
+		user := idp.UserID(fmt.Sprintf("u%d", n))
+		if !w.Refusals.Take(audit.User, wrongCode(user)) {
+			t.Fatal("a user's first event has no room")
+		}
+		if w.Refusals.Take(audit.People, wrongCode(user)) {
+			t.Fatal("strangers have a full budget again")
+		}
+	}
+	ok(t, w.Refusals.FlushAll(t.Context()))
+	sum := 0
+	for _, n := range w.counts() {
+		sum += n
+	}
+	if sum != users+1 {
+		t.Errorf("%d events were counted, want %d", sum, users+1)
+	}
+}

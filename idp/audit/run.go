@@ -1,0 +1,97 @@
+package audit
+
+import (
+	"context"
+	"log/slog"
+	"time"
+
+	"vernal/idp"
+)
+
+const (
+	flushEvery = time.Minute
+	headEvery  = time.Hour
+)
+
+// Run writes what was counted every minute, and the end of the trail into the
+// log: at once, every hour, and when ctx ends. A copy of the log thus shows when
+// records were cut off, or an older store was put back.
+func (s *Service) Run(ctx context.Context) {
+	s.checkEnd(ctx)
+	s.logHead(ctx)
+	tick := time.NewTicker(flushEvery)
+	defer tick.Stop()
+	logged := s.Clock.Now()
+	for done := false; !done; {
+		select {
+		case <-ctx.Done():
+			done = true
+			ctx = context.WithoutCancel(ctx)
+		case <-tick.C:
+		}
+		s.flush(ctx, done)
+		if now := s.Clock.Now(); done || now.Sub(logged) >= headEvery || now.Before(logged) {
+			s.logHead(ctx)
+			logged = now
+		}
+	}
+}
+
+// flush writes what was counted. At the end of the server nothing may wait.
+func (s *Service) flush(ctx context.Context, done bool) {
+	if s.Refusals == nil {
+		return
+	}
+	flush := s.Refusals.Flush
+	if done {
+		flush = s.Refusals.FlushAll
+	}
+	if err := flush(ctx); err != nil {
+		s.Log.LogAttrs(ctx, slog.LevelError, "refusals are not in the audit trail", slog.String("error", err.Error()))
+	}
+}
+
+// logHead logs the end of the trail. `vernal audit verify --head SEQ:HASH` holds
+// the trail against it.
+func (s *Service) logHead(ctx context.Context) {
+	page, err := s.Store.AuditPage(ctx, 1<<64-1, 0)
+	if err != nil {
+		s.Log.LogAttrs(ctx, slog.LevelError, "audit trail", slog.String("error", err.Error()))
+		return
+	}
+	s.Log.LogAttrs(ctx, slog.LevelInfo, "audit trail", slog.Uint64("seq", page.Head.Seq), slog.String("head", page.Head.Hash), slog.String("mac", page.Head.MAC))
+}
+
+// checkEnd looks at the last record alone, which costs nothing: whoever cuts a
+// trail begins there.
+func (s *Service) checkEnd(ctx context.Context) {
+	page, err := s.Store.AuditPage(ctx, 1<<64-1, 0)
+	if err == nil && page.Head.Seq > 0 {
+		if page, err = s.Store.AuditPage(ctx, page.Head.Seq-1, 2); err == nil {
+			err = lastFits(page)
+		}
+	}
+	if err != nil {
+		s.Log.LogAttrs(ctx, slog.LevelError, "the audit trail was changed by something else; verify it", slog.String("error", err.Error()))
+	}
+}
+
+// lastFits holds the last record against the head.
+func lastFits(page *idp.AuditPage) error {
+	head := page.Head
+	c := page.Checkpoint
+	switch {
+	case !page.Authentic:
+		return broken(head.Seq, "is said to be the last, and nothing proves it")
+	case len(page.Lines) == 0 && c != nil && c.Seq == head.Seq && c.Hash == head.Hash:
+		return nil
+	case len(page.Lines) == 0:
+		return broken(head.Seq, "was cut off")
+	case len(page.Lines) > 1:
+		return broken(head.Seq+1, "was not written by us")
+	}
+	if l, ok := ReadLine(page.Lines[0]); !ok || l.Hash != head.Hash || page.Counted != head.Seq {
+		return broken(head.Seq, "is not the one that was written")
+	}
+	return nil
+}

@@ -1,0 +1,169 @@
+package audit
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"time"
+
+	"vernal/idp"
+)
+
+// Progress is how far the verification of a trail has come. The zero value is
+// the beginning; each call of Verify takes it further, until Done.
+type Progress struct {
+	Started bool `json:"started"`
+	// Seq and Hash are of the last record verified.
+	Seq  uint64 `json:"seq"`
+	Hash string `json:"hash"`
+	// Records is how many were verified.
+	Records uint64 `json:"records"`
+	// Total is how many records the trail has had, pruned ones included.
+	Total uint64 `json:"total"`
+	Done  bool   `json:"done"`
+	// Broken is the first that is wrong; nil if nothing is, so far.
+	Broken *Broken `json:"broken,omitempty"`
+	// Checkpoint is where the trail begins; nil if it begins with record 1.
+	Checkpoint *idp.AuditCheckpoint `json:"checkpoint,omitempty"`
+	// Leftover counts records that were exported and whose pruning was cut
+	// short.
+	Leftover uint64 `json:"leftover,omitempty"`
+	// Compared says that the record to compare with was met.
+	Compared bool `json:"compared"`
+}
+
+// Broken says where a trail is not what was written.
+type Broken struct {
+	Seq  uint64 `json:"seq"`
+	What string `json:"what"`
+}
+
+// Verify goes on from p until the end of the trail, or until budget is used up.
+// With at, a place that was noted elsewhere, the trail must go through it.
+//
+// An error means that the trail could not be read; what is wrong with it is in
+// Broken. Records that are added meanwhile are verified too. Each page is read
+// in a transaction of its own.
+func (s *Service) Verify(ctx context.Context, p Progress, at *Place, budget time.Duration) (Progress, error) {
+	if p.Seq == 0 {
+		p.Started = false // there is nothing behind us yet
+	}
+	for begun := time.Now(); !p.Done && (!p.Started || time.Since(begun) < budget); { // real time: it bounds work
+		page, err := s.Store.AuditPage(ctx, p.Seq, pageSize)
+		if err != nil {
+			return p, fmt.Errorf("read the audit trail: %w", err)
+		}
+		p.Total = page.Head.Seq
+		err = s.page(&p, page, at)
+		if err == nil && len(page.Lines) < pageSize {
+			p.Done = true
+			err = end(&p, page, at)
+		}
+		var broken *BrokenError
+		if errors.As(err, &broken) {
+			p.Done, p.Broken = true, &Broken{Seq: broken.Seq, What: broken.What}
+		} else if err != nil {
+			return p, err
+		}
+	}
+	return p, nil
+}
+
+// page verifies one page.
+func (s *Service) page(p *Progress, page *idp.AuditPage, at *Place) error {
+	if err := s.begin(p, page); err != nil {
+		return err
+	}
+	place := Place{Seq: p.Seq, Hash: p.Hash}
+	addressed := false
+	for _, line := range page.Lines {
+		next, err := place.Next(line)
+		if err != nil {
+			return err
+		}
+		place = next
+		p.Seq, p.Hash = place.Seq, place.Hash
+		p.Records++
+		if c := p.Checkpoint; c != nil && place.Seq <= c.Seq {
+			p.Leftover++
+			if place.Seq == c.Seq && place.Hash != c.Hash {
+				return broken(place.Seq, "is not the one that was exported")
+			}
+		}
+		if at != nil && place.Seq == at.Seq {
+			p.Compared = true
+			if place.Hash != at.Hash {
+				return broken(place.Seq, "is not the one that was noted: it, or the trail before it, was made anew")
+			}
+		}
+		// Addresses leave in the order in which they came, so between two that
+		// are there none can be gone.
+		if line.Address != nil {
+			addressed = true
+		} else if l, _ := ReadLine(line); addressed && l.AddressSum != "" {
+			return broken(place.Seq, "has lost its network address before its time")
+		}
+	}
+	if page.Stray {
+		return broken(place.Seq, "or one before it has a network address near it that belongs to no record")
+	}
+	return nil
+}
+
+// begin finds where the trail begins: at record 1, or at a checkpoint of ours.
+func (s *Service) begin(p *Progress, page *idp.AuditPage) error {
+	if p.Started {
+		return nil
+	}
+	p.Started = true
+	c := page.Checkpoint
+	if c == nil {
+		return nil
+	}
+	if err := s.Check(*c); err != nil {
+		return broken(c.Seq, "is where the trail begins, and its checkpoint was changed: "+err.Error())
+	}
+	p.Checkpoint = c
+	p.Seq, p.Hash = c.Seq, c.Hash
+	// Records before the checkpoint were exported; if their pruning was cut
+	// short, what is left must still lead up to it.
+	if len(page.Lines) > 0 && page.Lines[0].Place <= c.Seq && page.Lines[0].Place > 0 {
+		l, _ := ReadLine(page.Lines[0])
+		p.Seq, p.Hash = page.Lines[0].Place-1, l.Prev
+	}
+	if at := p.Seq; at == 0 {
+		p.Hash = ""
+	}
+	return nil
+}
+
+// end holds the last record against what the store says of the whole trail.
+func end(p *Progress, page *idp.AuditPage, at *Place) error {
+	head, last := page.Head, p.Hash
+	if last == "" {
+		last = First
+	}
+	switch {
+	case !page.Authentic:
+		return broken(p.Seq, "is the last, and nothing proves it: the head of the trail was changed")
+	case head.Seq > p.Seq:
+		return broken(p.Seq+1, fmt.Sprintf("was cut off, with all after it: %d records were written", head.Seq))
+	case head.Seq < p.Seq:
+		return broken(head.Seq+1, "was not written by us: the trail ended before it")
+	case head.Hash != last:
+		return broken(p.Seq, "is not the one that was written: the trail was made anew")
+	case page.Counted != p.Seq:
+		return broken(p.Seq, fmt.Sprintf("is the last, but the store has counted %d", page.Counted))
+	case at != nil && at.Seq > p.Seq:
+		return broken(p.Seq+1, fmt.Sprintf("was cut off, or an older store was put back: record %d was noted elsewhere", at.Seq))
+	}
+	if c := p.Checkpoint; at != nil && c != nil && at.Seq == c.Seq {
+		p.Compared = true
+		if at.Hash != c.Hash {
+			return broken(c.Seq, "is not the one that was noted")
+		}
+	}
+	return nil
+}
+
+func broken(seq uint64, what string) error { return &BrokenError{Seq: seq, What: what} }

@@ -1,0 +1,257 @@
+// Package discovery serves the documents that partners' software and people
+// load: the metadata of each year, the stable metadata, and certificates.
+//
+// A year that is not published answers whoever holds the token of a preview link
+// for it; to all others it is a year that was never made.
+//
+// It has no session, reads no cookie and writes nothing. The documents
+// themselves are made by package metadata and kept until a year, a certificate
+// or, for the stable one, the week changes.
+package discovery
+
+import (
+	"bytes"
+	"crypto/x509"
+	"encoding/pem"
+	"errors"
+	"fmt"
+	"net/http"
+	"slices"
+	"sync"
+	"time"
+
+	"vernal/idp"
+	"vernal/idp/keyring"
+	"vernal/idp/rotation"
+	"vernal/idp/signing"
+	"vernal/idp/web"
+	"vernal/idp/yearaccess"
+	"vernal/metadata"
+)
+
+const (
+	pemType      = "application/x-pem-file"
+	cacheControl = "public, max-age=3600"
+	noStore      = "no-store" // of a preview, whose URL is a secret that ends
+	// afterRevocation is for metadata while revocationTime lasts: a cache must not
+	// keep the revoked certificate among the trusted ones, nor send SPs to it.
+	afterRevocation = "public, max-age=60"
+)
+
+// revocationTime is how long after a revocation our metadata is cached briefly.
+const revocationTime = 24 * time.Hour
+
+// metadataControl is the Cache-Control of metadata documents at now.
+func metadataControl(years *keyring.Ring, now time.Time) string {
+	for _, e := range years.All(now) {
+		if e.State == rotation.Revoked && now.Before(years.EndedAt(e.Year()).Add(revocationTime)) {
+			return afterRevocation
+		}
+	}
+	return cacheControl
+}
+
+// Fetches records loads of metadata. Fetch must not block.
+type Fetches interface {
+	Fetch(f idp.Fetch)
+}
+
+// Handler serves metadata{year}, metadata and certificate{year}.pem. All
+// fields are required but Fetches.
+type Handler struct {
+	IdP   metadata.IdP
+	Years *keyring.Ring
+	Clock idp.Clock
+	// Access decides which years are served. Document needs no more of it than live years.
+	Access *yearaccess.Gate
+	// Fetches records each load of a metadata document of a live year. nil
+	// records nothing.
+	Fetches Fetches
+
+	kept sync.Map // idp.Year -> *document; "" is the stable one
+}
+
+// document is a metadata document as it is sent.
+type document struct {
+	body []byte
+	etag string
+	// certs and made are what the document was made from: the certificates in
+	// it, and the beginning of the stable document's week. The keys are not kept
+	// with it: a destroyed one must leave memory.
+	certs []*x509.Certificate
+	made  time.Time
+}
+
+// Mount adds the addresses to the router.
+func (h *Handler) Mount(rt *web.Router) {
+	rt.Handle("/api/saml/metadata{year}", web.Methods{http.MethodGet: h.year})
+	rt.Handle("/api/saml/metadata", web.Methods{http.MethodGet: h.stable})
+	rt.Handle("/api/saml/certificate{year}.pem", web.Methods{http.MethodGet: h.certificate})
+}
+
+// Document is the metadata of a year as it is served to everyone now; otherwise the error
+// is yearaccess.ErrNotPublished, a *web.Gone or a *web.Closed. With an empty year it is the
+// stable document.
+func (h *Handler) Document(y idp.Year) ([]byte, error) {
+	d, err := h.document(y, h.Clock.Now())
+	if err != nil {
+		return nil, err
+	}
+	return bytes.Clone(d.body), nil
+}
+
+func (h *Handler) year(w http.ResponseWriter, r *http.Request) error {
+	entry, preview, err := h.Access.OpenDocument(r)
+	if err != nil {
+		return err
+	}
+	now := h.Clock.Now()
+	d, err := h.documentOf(web.Year(r), entry, now)
+	if err != nil {
+		return err
+	}
+	if preview {
+		return send(w, r, metadata.ContentType, noStore, d)
+	}
+	web.EventOf(r).NoteEnded(entry, now)
+	h.fetched(r, web.Year(r))
+	return send(w, r, metadata.ContentType, metadataControl(h.Years, now), d)
+}
+
+func (h *Handler) stable(w http.ResponseWriter, r *http.Request) error {
+	now := h.Clock.Now()
+	d, err := h.document("", now)
+	if err != nil {
+		return err
+	}
+	h.fetched(r, "")
+	return send(w, r, metadata.ContentType, metadataControl(h.Years, now), d)
+}
+
+// fetched records who loads metadata. The parameter "sp" is what the client says
+// of itself; it is believed as a hint only.
+func (h *Handler) fetched(r *http.Request, y idp.Year) {
+	if h.Fetches == nil {
+		return
+	}
+	sp := idp.EntityID(r.URL.Query().Get("sp"))
+	if sp == idp.RehearsalSP {
+		return // ourselves, or a client that hides from the list of hints
+	}
+	h.Fetches.Fetch(idp.Fetch{
+		Year: y, At: h.Clock.Now(), SP: sp,
+		Address: web.EventOf(r).Address, UserAgent: r.UserAgent(),
+	})
+}
+
+// document is the document of a live year, or the stable one.
+func (h *Handler) document(y idp.Year, now time.Time) (*document, error) {
+	entry, err := h.entry(y, now)
+	if err != nil {
+		return nil, err
+	}
+	return h.documentOf(y, entry, now)
+}
+
+// documentOf finds or makes a document. Two requests may make the same one at
+// once; both are right and one of them is kept. A year's is the same, byte for
+// byte, before and after it is published.
+func (h *Handler) documentOf(y idp.Year, entry keyring.Entry, now time.Time) (*document, error) {
+	from, made := []*x509.Certificate{entry.Key.Cert}, time.Time{}
+	if y == "" {
+		from, made = h.liveCerts(now), now.Truncate(metadata.StableStep)
+	}
+	if d, ok := h.kept.Load(y); ok {
+		if d := d.(*document); slices.Equal(d.certs, from) && d.made.Equal(made) {
+			return d, nil
+		}
+	}
+	d, err := h.make(y, entry.Key.Year, from, now)
+	if err != nil {
+		return nil, err
+	}
+	d.certs, d.made = from, made
+	h.kept.Store(y, d)
+	return d, nil
+}
+
+// make signs a document with the key of the year by, if that year is not over
+// when the signature begins.
+func (h *Handler) make(y, by idp.Year, from []*x509.Certificate, now time.Time) (*document, error) {
+	defer h.Years.BeginSigning()()
+	entry, ok := h.Years.Lookup(by, now)
+	if !ok || entry.State.Over() {
+		return nil, h.Access.EndedYear(by)
+	}
+	signer, err := signing.SignerOf(entry.Key)
+	if err != nil {
+		return nil, err
+	}
+	var body []byte
+	if y != "" {
+		body, err = h.IdP.Year(y, signer)
+	} else {
+		body, err = h.IdP.Stable(by, signer, from, now)
+	}
+	if err != nil {
+		return nil, fmt.Errorf("make metadata: %w", err)
+	}
+	return &document{body: body, etag: metadata.ETag(body)}, nil
+}
+
+// liveCerts are the certificates of every live year, the preferred one first.
+func (h *Handler) liveCerts(now time.Time) []*x509.Certificate {
+	live := h.Years.Live(now)
+	all := make([]*x509.Certificate, len(live))
+	for i, e := range live {
+		all[i] = e.Key.Cert
+	}
+	return all
+}
+
+// entry is the year that a document is about; the preferred one for "".
+func (h *Handler) entry(y idp.Year, now time.Time) (keyring.Entry, error) {
+	if y == "" {
+		entry, err := h.Years.Preferred(now)
+		if err != nil {
+			return entry, &web.Error{Status: http.StatusServiceUnavailable, Key: "unavailable", Err: fmt.Errorf("stable metadata: %w", err)}
+		}
+		return entry, nil
+	}
+	return h.Access.Live(y)
+}
+
+// certificate is GET /api/saml/certificate{year}.pem. It stays when the year is
+// retired or closed: integrators look up what they once configured.
+func (h *Handler) certificate(w http.ResponseWriter, r *http.Request) error {
+	control := cacheControl
+	entry, preview, err := h.Access.OpenDocument(r)
+	var gone *web.Gone
+	var closed *web.Closed
+	switch {
+	case errors.As(err, &gone), errors.As(err, &closed):
+		entry, _ = h.Years.Lookup(web.Year(r), h.Clock.Now())
+		if closed != nil && (entry.Key == nil || entry.Key.Cert == nil) {
+			return err
+		}
+	case err != nil:
+		return err
+	case preview:
+		control = noStore
+	}
+	if entry.Key == nil || entry.Key.Cert == nil {
+		return web.ErrNotFound
+	}
+	body := pem.EncodeToMemory(&pem.Block{Type: "CERTIFICATE", Bytes: entry.Key.Cert.Raw})
+	return send(w, r, pemType, control, &document{body: body, etag: metadata.ETag(body)})
+}
+
+// send writes a document, or 304 to a client that has it (RFC 9110 §13.1.2).
+func send(w http.ResponseWriter, r *http.Request, contentType, control string, d *document) error {
+	h := w.Header()
+	h.Set("Content-Type", contentType)
+	h.Set("Cache-Control", control)
+	h.Set("ETag", d.etag)
+	http.ServeContent(w, r, "", time.Time{}, bytes.NewReader(d.body))
+	return nil
+}

@@ -1,0 +1,148 @@
+package discovery
+
+import (
+	"bytes"
+	"crypto"
+	"crypto/rand"
+	"crypto/sha1"
+	"crypto/sha256"
+	"crypto/x509"
+	"encoding/pem"
+	"fmt"
+	"slices"
+	"strings"
+	"time"
+
+	"vernal/idp"
+	"vernal/idp/keyring"
+)
+
+// File is a file of an export.
+type File struct {
+	Name    string `json:"name"`
+	Content []byte `json:"content"`
+}
+
+// Export makes what proves a year's certificate out of band, for a second site,
+// paper or mail: certificate, metadata as it is or will be served, fingerprints,
+// and a statement with a detached signature of each live older year and of the
+// year itself. Who trusts an older year finds the new one in words that the old
+// key signed. idp.ErrNotFound if the year has no key and certificate that sign.
+//
+// The statement begins with words of its own that no SAML message and no query
+// begins with, so its signature is good for nothing else, although the keys are
+// those that sign assertions.
+func (h *Handler) Export(y idp.Year) ([]File, error) {
+	defer h.Years.BeginSigning()()
+	now := h.Clock.Now().UTC()
+	entry, ok := h.Years.Lookup(y, now)
+	if !ok || entry.Key.Signer == nil || entry.Key.Cert == nil || entry.State.Over() {
+		return nil, fmt.Errorf("export %s: %w", y, idp.ErrNotFound)
+	}
+	doc, err := h.documentOf(y, entry, now)
+	if err != nil {
+		return nil, err
+	}
+	signers := h.witnesses(entry, now)
+	cert := entry.Key.Cert
+	statement := h.statement(entry, signers, doc.body, now)
+	files := []File{
+		{string(y) + ".pem", pem.EncodeToMemory(&pem.Block{Type: "CERTIFICATE", Bytes: cert.Raw})},
+		{string(y) + ".der", cert.Raw},
+		{"metadata" + string(y) + ".xml", bytes.Clone(doc.body)},
+		{"fingerprints.txt", []byte(fingerprints(cert))},
+		{statementName, statement},
+	}
+	sum := sha256.Sum256(statement)
+	for _, e := range signers {
+		signature, err := e.Key.Signer.Sign(rand.Reader, sum[:], crypto.SHA256)
+		if err != nil {
+			return nil, fmt.Errorf("sign the statement with the key of %s: %w", e.Key.Year, err)
+		}
+		files = append(files, File{signatureName(e.Key.Year), signature})
+	}
+	return files, nil
+}
+
+const statementName = "statement.txt"
+
+func signatureName(y idp.Year) string { return statementName + "." + string(y) + ".sig" }
+
+// witnesses are the years that sign a statement: the live older ones that can,
+// oldest first, and the year itself.
+func (h *Handler) witnesses(entry keyring.Entry, now time.Time) []keyring.Entry {
+	var all []keyring.Entry
+	for _, e := range slices.Backward(h.Years.Live(now)) {
+		if e.Key.Year < entry.Key.Year && e.Key.Signer != nil {
+			all = append(all, e)
+		}
+	}
+	slices.SortFunc(all, func(a, b keyring.Entry) int { return strings.Compare(string(a.Key.Year), string(b.Key.Year)) })
+	return append(all, entry)
+}
+
+// statement says in words what the year is.
+func (h *Handler) statement(entry keyring.Entry, signers []keyring.Entry, doc []byte, now time.Time) []byte {
+	var b bytes.Buffer
+	y, cert := entry.Key.Year, entry.Key.Cert
+	line := func(name, value string) { fmt.Fprintf(&b, "%-20s %s\n", name+":", value) }
+	fmt.Fprintf(&b, `Statement about our signing certificate (%s)
+
+This is the certificate that the identity provider below signs with at the
+addresses of %s. Compare its SHA-256 with the certificate you have. How to
+check the signatures of this statement is in its last lines.
+
+`, y, y)
+	line("Entity ID", string(h.IdP.EntityID()))
+	line("Year", string(y))
+	line("Sign-on", h.IdP.AuthnURL(y))
+	line("Logout", h.IdP.LogoutURL(y))
+	line("Metadata", h.IdP.BaseURL+"/api/saml/metadata"+string(y))
+	line("Certificate", h.IdP.BaseURL+"/api/saml/certificate"+string(y)+".pem")
+	b.WriteString("\n")
+	line("Subject", oneLine(cert.Subject.String()))
+	line("Issuer", oneLine(cert.Issuer.String()))
+	line("Serial number", cert.SerialNumber.Text(16))
+	line("Valid from", moment(cert.NotBefore))
+	line("Valid until", moment(cert.NotAfter))
+	b.WriteString(fingerprints(cert))
+	sum := sha256.Sum256(doc)
+	line("Metadata SHA-256", colons(sum[:]))
+	line("Made at", moment(now))
+	b.WriteString("\nSigned with RSA-SHA256 (PKCS #1 v1.5) by the keys of\n")
+	for _, e := range signers {
+		sum := sha256.Sum256(e.Key.Cert.Raw)
+		fmt.Fprintf(&b, "  %s, certificate SHA-256 %s\n", e.Key.Year, colons(sum[:]))
+	}
+	b.WriteString("\nTo check it with a certificate that you trust already:\n")
+	for _, e := range signers {
+		fmt.Fprintf(&b, "  openssl x509 -in %[1]s.pem -pubkey -noout >%[1]s.pub\n"+
+			"  openssl dgst -sha256 -verify %[1]s.pub -signature %[2]s %[3]s\n", e.Key.Year, signatureName(e.Key.Year), statementName)
+	}
+	return b.Bytes()
+}
+
+// fingerprints are those of a certificate, in the form that people and software
+// compare, and that of its key.
+func fingerprints(cert *x509.Certificate) string {
+	s256, s1, key := sha256.Sum256(cert.Raw), sha1.Sum(cert.Raw), sha256.Sum256(cert.RawSubjectPublicKeyInfo)
+	return fmt.Sprintf("%-20s %s\n%-20s %s\n%-20s %s\n",
+		"SHA-256:", colons(s256[:]), "SHA-1:", colons(s1[:]), "Public key SHA-256:", colons(key[:]))
+}
+
+// colons writes bytes as openssl shows a fingerprint.
+func colons(sum []byte) string {
+	return strings.ReplaceAll(fmt.Sprintf("% X", sum), " ", ":")
+}
+
+// oneLine keeps a name, which can come from elsewhere, on its line.
+func oneLine(s string) string {
+	return strings.Map(func(r rune) rune {
+		if r < 0x20 || r == 0x7f || r == '\u2028' || r == '\u2029' {
+			return '�'
+		}
+		return r
+	}, s)
+}
+
+func moment(t time.Time) string { return t.UTC().Format(time.RFC3339) }

@@ -1,0 +1,93 @@
+// Package logoutscope says which sessions a LogoutRequest ends and what is answered: whom
+// it names (find.go), and the decision (judge.go). It reads, and changes nothing:
+// package logout acts upon it, and package inspect only reports it.
+package logoutscope
+
+import (
+	"context"
+	"errors"
+	"fmt"
+
+	"vernal/idp"
+	"vernal/idp/saml"
+	"vernal/idp/sp"
+)
+
+// Store is what is read to find whom a message names.
+type Store interface {
+	UserByNameID(ctx context.Context, scope idp.NameIDScope, name idp.NameID) (idp.UserID, error)
+	UserByEmail(ctx context.Context, address string) (*idp.User, error)
+	NameID(ctx context.Context, scope idp.NameIDScope, user idp.UserID) (idp.NameID, error)
+}
+
+// Find fills in whom a request names, by its NameID and by its SessionIndexes. The
+// user is "" if the provider was given no such name.
+func Find(ctx context.Context, store Store, p *sp.Provider, req *idp.LogoutRequest, id *saml.NameID) (err error) {
+	if req.User, err = named(ctx, store, p, id); err != nil {
+		return err
+	}
+	return readUUIDs(ctx, store, p, req)
+}
+
+// readUUIDs looks among the SessionIndexes for UUIDs that the provider was given
+// of users. A lone one says which user, on the back channel. Beside others it
+// only says that every session is meant: one message reaches one user.
+func readUUIDs(ctx context.Context, store Store, p *sp.Provider, req *idp.LogoutRequest) error {
+	for _, index := range req.SessionIndexes {
+		user, err := store.UserByNameID(ctx, p.NameIDScope, idp.NameID(index))
+		if errors.Is(err, idp.ErrNotFound) {
+			continue
+		}
+		if err != nil {
+			return wrap(err)
+		}
+		if user == req.User {
+			req.UUIDIndex = true
+		}
+		if len(req.SessionIndexes) == 1 {
+			req.IndexUser = user
+		}
+	}
+	return nil
+}
+
+// named finds the user who was disclosed to the provider under a NameID; "" if
+// no one was. The format is not looked at: software sends it wrong or not at all,
+// and the value is enough.
+//
+// An email address names a user only to a provider that is given email addresses,
+// and only if this one was given as a NameID. Another address of the same user is
+// answered like one that no one has: else an SP could reach users who never were
+// there, and find out which addresses belong together.
+func named(ctx context.Context, store Store, p *sp.Provider, id *saml.NameID) (idp.UserID, error) {
+	user, err := store.UserByNameID(ctx, p.NameIDScope, idp.NameID(id.Value))
+	if err == nil || !errors.Is(err, idp.ErrNotFound) {
+		return user, wrap(err)
+	}
+	if !p.AllowsNameIDFormat(idp.NameIDFormatEmail) {
+		return "", nil
+	}
+	u, err := store.UserByEmail(ctx, id.Value)
+	switch {
+	case errors.Is(err, idp.ErrNotFound):
+		return "", nil
+	case err != nil:
+		return "", wrap(err)
+	case u.DisclosedEmail(p.EntityID, id.Value) == nil:
+		return "", nil
+	}
+	// A provider that was removed and added again may be another organization's:
+	// it knows no user before they come.
+	_, err = store.NameID(ctx, p.NameIDScope, u.ID)
+	if errors.Is(err, idp.ErrNotFound) {
+		return "", nil
+	}
+	return u.ID, wrap(err)
+}
+
+func wrap(err error) error {
+	if err != nil {
+		return fmt.Errorf("look up person of logout: %w", err)
+	}
+	return nil
+}

@@ -1,0 +1,137 @@
+package logoutscope
+
+import (
+	"slices"
+
+	"vernal/idp"
+	"vernal/idp/saml"
+)
+
+var (
+	success = saml.Status{Code: saml.StatusSuccess}
+	// partial is a success too: the sessions here ended, and other SPs that took
+	// part in them are not asked to end theirs (saml-core §3.2.2.2).
+	partial   = saml.Status{Code: saml.StatusSuccess, Detail: saml.StatusPartialLogout}
+	notTheirs = saml.Status{Code: saml.StatusRequester, Detail: saml.StatusUnknownPrincipal}
+)
+
+// Judge is the one decision on the front channel: which sessions end, and what is
+// the SP answered? It is pure. first is the message as it was first received,
+// sessions are those stored of its user, s is the browser's own; nil without one.
+//
+// Success is a statement about the sessions that the message names: they ended
+// or never existed. So whatever it names ends, whichever browser carries the
+// message and however often it came before: a link scanner, a proxy or a second
+// browser must not use up what the user asked for. Without a session in the way
+// there is nothing else to say.
+//
+// A browser in which another user is signed in is not the place for the message:
+// nothing ends, and the SP learns that its user is not here.
+//
+// A message without a SessionIndex names the browser's own session even if the
+// SP takes no part in it. The user asks, in this browser: they sign out at an SP
+// whose session has outlived the one here that it came from, and must not stay
+// signed in without knowing. The SP gains nothing by it that a passive
+// AuthnRequest would not give it first.
+func Judge(first *idp.LogoutRequest, sessions []*idp.Session, s *idp.Session) idp.LogoutDecision {
+	if s != nil && (first.User == "" || s.User != first.User) {
+		return decision(notTheirs, nil)
+	}
+	sessions = of(sessions, first.User)
+	own := Current(sessions, s)
+	every := first.EverySession()
+	var end []*idp.Session
+	for _, x := range sessions {
+		if begunBefore(x, first) && (disclosed(x, first, every) || every && x == own) {
+			end = append(end, x)
+		}
+	}
+	switch {
+	case slices.ContainsFunc(end, func(x *idp.Session) bool { return len(Others(x, first.SP)) > 0 }):
+		return decision(partial, end)
+	case len(end) > 0:
+		return decision(success, end)
+	case first.Status == saml.StatusSuccess:
+		return idp.LogoutDecision{Status: first.Status, StatusDetail: first.StatusDetail}
+	case own != nil && !every && !disclosed(own, first, every):
+		return decision(notTheirs, nil) // another session than this one is meant
+	}
+	// No one is signed in here, or the user signed in again since: what the
+	// message named is over.
+	return decision(success, nil)
+}
+
+// JudgeRemote is Judge for the back channel, where there is no browser: a UUID
+// that comes as the only SessionIndex names the user, and the NameID is not
+// looked at. An SP that knows the user gets Success also with no session left.
+func JudgeRemote(first *idp.LogoutRequest, sessions []*idp.Session) idp.LogoutDecision {
+	user, every := first.User, first.EverySession()
+	if first.IndexUser != "" {
+		user, every = first.IndexUser, true
+	}
+	if user == "" {
+		return decision(notTheirs, nil)
+	}
+	return decision(success, slices.DeleteFunc(of(sessions, user), func(x *idp.Session) bool {
+		return !begunBefore(x, first) || !disclosed(x, first, every)
+	}))
+}
+
+func decision(status saml.Status, end []*idp.Session) idp.LogoutDecision {
+	d := idp.LogoutDecision{Status: status.Code, StatusDetail: status.Detail}
+	for _, x := range end {
+		d.End = append(d.End, x.ID)
+	}
+	return d
+}
+
+// of leaves the sessions of one user.
+func of(sessions []*idp.Session, user idp.UserID) (theirs []*idp.Session) {
+	for _, x := range sessions {
+		if x.User == user {
+			theirs = append(theirs, x)
+		}
+	}
+	return theirs
+}
+
+// Current is what the browser's session s is now: a step-up in another tab gives
+// it another ID, and leaves when it began. nil if it is over.
+func Current(sessions []*idp.Session, s *idp.Session) *idp.Session {
+	if s == nil {
+		return nil
+	}
+	i := slices.IndexFunc(sessions, func(x *idp.Session) bool { return x.ID == s.ID })
+	if i < 0 {
+		i = slices.IndexFunc(sessions, func(x *idp.Session) bool { return x.User == s.User && x.Began().Equal(s.Began()) })
+	}
+	if i < 0 {
+		return nil
+	}
+	return sessions[i]
+}
+
+// begunBefore reports whether the session began before the message was first
+// received. At the same instant it did: Success must not leave it out.
+func begunBefore(x *idp.Session, first *idp.LogoutRequest) bool {
+	return !x.Pending && !x.Began().After(first.ReceivedAt)
+}
+
+// disclosed reports whether the message's SP takes part in the session, under
+// one of the indexes that the message has unless it names every session.
+func disclosed(x *idp.Session, first *idp.LogoutRequest, every bool) bool {
+	if every {
+		return x.DisclosedTo(first.SP, nil)
+	}
+	return x.DisclosedTo(first.SP, first.SessionIndexes)
+}
+
+// Others are the SPs besides this one that take part in the session.
+func Others(s *idp.Session, provider idp.EntityID) (all []idp.EntityID) {
+	for _, p := range s.Participants {
+		if p.SP != provider && !slices.Contains(all, p.SP) {
+			all = append(all, p.SP)
+		}
+	}
+	return all
+}

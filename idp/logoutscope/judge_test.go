@@ -1,0 +1,125 @@
+package logoutscope
+
+import (
+	"testing"
+	"time"
+
+	"github.com/google/go-cmp/cmp"
+
+	"vernal/idp"
+	"vernal/idp/saml"
+)
+
+const thisSP, otherSP = "https://sp.example", "https://other.example"
+
+var received = time.Date(2031, 4, 1, 9, 0, 0, 0, time.UTC)
+
+// live is a session that began so many seconds after the message came. The SPs
+// take part under the index "i-" and its ID.
+func live(id, user string, seconds int, sps ...idp.EntityID) *idp.Session {
+	s := &idp.Session{ID: idp.SessionID(id), User: idp.UserID(user), CreatedAt: received.Add(time.Duration(seconds) * time.Second)}
+	for _, sp := range sps {
+		s.Participants = append(s.Participants, idp.Participant{SP: sp, SessionIndexes: []string{"i-" + id}})
+	}
+	return s
+}
+
+func message(user string, indexes ...string) *idp.LogoutRequest {
+	return &idp.LogoutRequest{SP: thisSP, User: idp.UserID(user), SessionIndexes: indexes, ReceivedAt: received}
+}
+
+func uuidOf(user string, r *idp.LogoutRequest) *idp.LogoutRequest {
+	r.UUIDIndex = r.User == idp.UserID(user)
+	if len(r.SessionIndexes) == 1 {
+		r.IndexUser = idp.UserID(user)
+	}
+	return r
+}
+
+func after(status saml.Status, r *idp.LogoutRequest) *idp.LogoutRequest {
+	r.AnsweredAt, r.Status, r.StatusDetail = received, status.Code, status.Detail
+	return r
+}
+
+// Each row is one message, by the front channel in the browser of session own
+// ("" without one), and by the back channel.
+func TestJudge(t *testing.T) {
+	t.Parallel()
+	a, b := live("a", "u", -20, thisSP), live("b", "u", -10, thisSP, otherSP)
+	c, d := live("c", "u", -5, otherSP), live("d", "u", 5, thisSP)
+	pending := live("p", "u", -3, thisSP)
+	pending.Pending = true
+	carried := live("e", "u", 5, thisSP) // took the place of a, with its index
+	carried.Participants[0].SessionIndexes = []string{"i-a"}
+	stepped := live("f", "u", 5, thisSP, otherSP)
+	stepped.BegunAt = received.Add(-time.Minute)
+	tie := live("g", "u", 0, thisSP)
+	v := live("v", "v", -10, thisSP)
+	all := []*idp.Session{a, b, c, d, pending}
+
+	tests := []struct {
+		name     string
+		first    *idp.LogoutRequest
+		sessions []*idp.Session
+		own      *idp.Session
+		front    idp.LogoutDecision
+		remote   idp.LogoutDecision
+	}{
+		{"one index, own", message("u", "i-a"), all, a, decided(success, "a"), decided(success, "a")},
+		{"one index, another of the user's", message("u", "i-b"), all, a, decided(partial, "b"), decided(success, "b")},
+		{"one index, without a session", message("u", "i-a"), all, nil, decided(success, "a"), decided(success, "a")},
+		{"one index, another user's browser", message("u", "i-a"), all, v, decided(notTheirs), decided(success, "a")},
+		{"two indexes", message("u", "i-a", "i-b", "x"), all, c, decided(partial, "a", "b"), decided(success, "a", "b")},
+		{"an index of another SP's", message("u", "i-c"), all, c, decided(notTheirs), decided(success)},
+		{"an index that is not ours", message("u", "x"), all, a, decided(notTheirs), decided(success)},
+		{"an index that is not ours, without a session", message("u", "x"), all, nil, decided(success), decided(success)},
+		{"an index of a session that is newer, own", message("u", "i-d"), all, d, decided(success), decided(success)},
+		{"an index of a session that is newer, not own", message("u", "i-d"), all, a, decided(notTheirs), decided(success)},
+		{"an index that a newer session took over, own", message("u", "i-a"), []*idp.Session{carried}, carried, decided(success), decided(success)},
+		{"an index of a pending session", message("u", "i-p"), all, nil, decided(success), decided(success)},
+
+		{"no index, own", message("u"), all, a, decided(partial, "a", "b"), decided(success, "a", "b")},
+		{"no index, own without the SP", message("u"), all, c, decided(partial, "a", "b", "c"), decided(success, "a", "b")},
+		{"no index, own newer", message("u"), all, d, decided(partial, "a", "b"), decided(success, "a", "b")},
+		{"no index, without a session", message("u"), all, nil, decided(partial, "a", "b"), decided(success, "a", "b")},
+		{"no index, nothing left but newer, own", message("u"), []*idp.Session{d}, d, decided(success), decided(success)},
+		{"no index, nothing left", message("u"), nil, nil, decided(success), decided(success)},
+		{"no index, the SP in none", message("u"), []*idp.Session{c}, nil, decided(success), decided(success)},
+		{"no index, own ended meanwhile", message("u"), nil, a, decided(success), decided(success)},
+		{"no index, another user's browser", message("u"), all, v, decided(notTheirs), decided(success, "a", "b")},
+
+		{"own stepped up", message("u", "i-f"), []*idp.Session{stepped}, stepped, decided(partial, "f"), decided(success, "f")},
+		{"own stepped up meanwhile", message("u"), []*idp.Session{stepped}, &idp.Session{ID: "before", User: "u", CreatedAt: stepped.BegunAt}, decided(partial, "f"), decided(success, "f")},
+		{"begun at the same instant", message("u"), []*idp.Session{tie}, nil, decided(success, "g"), decided(success, "g")},
+
+		{"UUID", uuidOf("u", message("u", "uuid")), all, c, decided(partial, "a", "b", "c"), decided(success, "a", "b")},
+		{"UUID beside an index", uuidOf("u", message("u", "uuid", "i-a")), all, nil, decided(partial, "a", "b"), decided(success, "a", "b")},
+		{"another user's UUID", uuidOf("v", message("u", "uuid")), append([]*idp.Session{v}, all...), a, decided(notTheirs), decided(success, "v")},
+		{"another user's UUID beside an index", uuidOf("v", message("u", "uuid", "i-a")), append([]*idp.Session{v}, all...), a, decided(success, "a"), decided(success, "a")},
+		{"UUID and no known name", uuidOf("v", message("", "uuid")), []*idp.Session{v}, v, decided(notTheirs), decided(success, "v")},
+		{"UUID and no known name, without a session", uuidOf("v", message("", "uuid")), []*idp.Session{v}, nil, decided(success), decided(success, "v")},
+
+		{"unknown", message("", "i-v"), nil, v, decided(notTheirs), decided(notTheirs)},
+		{"unknown, without a session", message(""), nil, nil, decided(success), decided(notTheirs)},
+
+		{"again after a refusal", after(notTheirs, message("u", "i-a")), all, a, decided(success, "a"), decided(success, "a")},
+		{"again after Success, what is left", after(success, message("u")), []*idp.Session{a, d}, d, decided(success, "a"), decided(success, "a")},
+		{"again after Success, newer own", after(partial, message("u", "i-d")), all, d, decided(partial), decided(success)},
+		{"again after Success, not this one", after(success, message("u", "x")), all, a, decided(success), decided(success)},
+		{"again after Success, another user's browser", after(success, message("u", "i-a")), all, v, decided(notTheirs), decided(success, "a")},
+		{"again after a refusal, not this one", after(notTheirs, message("u", "x")), all, a, decided(notTheirs), decided(success)},
+		{"again after a refusal, without a session", after(notTheirs, message("u", "x")), all, nil, decided(success), decided(success)},
+	}
+	for _, tt := range tests {
+		if diff := cmp.Diff(tt.front, Judge(tt.first, tt.sessions, tt.own)); diff != "" {
+			t.Errorf("%s, front channel (-want +got):\n%s", tt.name, diff)
+		}
+		if diff := cmp.Diff(tt.remote, JudgeRemote(tt.first, tt.sessions)); diff != "" {
+			t.Errorf("%s, back channel (-want +got):\n%s", tt.name, diff)
+		}
+	}
+}
+
+func decided(status saml.Status, end ...idp.SessionID) idp.LogoutDecision {
+	return idp.LogoutDecision{Status: status.Code, StatusDetail: status.Detail, End: end}
+}

@@ -1,0 +1,112 @@
+package notify
+
+import (
+	"fmt"
+	"slices"
+	"time"
+
+	"vernal/idp"
+	"vernal/idp/rotation"
+)
+
+// Marks are how many days before a date operators are reminded of it.
+var (
+	marks = []int{1, 7, 14, 30, 60, 90}
+	// aheadMarks are those of a step that the server takes.
+	aheadMarks = []int{1, 14}
+	// lastMark is that of a retirement whose date moves with every use of the year. An
+	// earlier one would be reached again each day, and the held step is a notice already.
+	lastMark = []int{1}
+)
+
+// reachedMark is the nearest of marks that has been reached; false before the first
+// and after the date. After downtime those in between are passed over.
+func reachedMark(at, now time.Time, marks []int) (int, bool) {
+	left := at.Sub(now)
+	for _, m := range marks {
+		if left > 0 && left <= time.Duration(m)*day {
+			return m, true
+		}
+	}
+	return 0, false
+}
+
+// comingStep is a step of the rotation that operators are notified of before its date.
+type comingStep struct {
+	kind rotation.StepKind
+	year idp.Year
+	// at is the date that is announced; zero: none can be.
+	at    time.Time
+	waits []rotation.Reason
+	// hand: an operator takes it.
+	hand bool
+	// open: at is the date in the calendar, and the step is taken later if what it waits
+	// for lasts.
+	open bool
+	// marks are when operators are notified of it.
+	marks []int
+}
+
+// id is the same for each notice of the step, its date and a mark.
+func (c comingStep) id(at time.Time, mark int) string {
+	return fmt.Sprintf("%s/%s/%s/%d", c.kind, c.year, at.UTC().Format(time.DateOnly), mark)
+}
+
+// clockSlack is how much a date moves that is counted in the server's running time,
+// because that is recorded every minute.
+const clockSlack = 10 * time.Minute
+
+// sameIDs are the IDs under which the notice may be recorded already: a date that is
+// counted in running time and near to midnight is now one day, now the next.
+func (c comingStep) sameIDs(mark int) (ids []string) {
+	counted := slices.ContainsFunc(c.waits, func(r rotation.Reason) bool { return r.IsUse() || r.Code == rotation.WaitsClockJumped })
+	if !counted || c.open {
+		return nil
+	}
+	return []string{c.id(c.at.Add(-clockSlack), mark), c.id(c.at.Add(clockSlack), mark)}
+}
+
+// comingSteps are the steps that come next and those of the server that come after
+// them, which the plan knows.
+func comingSteps(due []rotation.Due, plan []rotation.Coming, policy rotation.Policy, now time.Time) (all []comingStep) {
+	for _, d := range due {
+		all = append(all, dueStep(d, policy.IsByHand(d), now))
+	}
+	for _, p := range plan {
+		isDue := slices.ContainsFunc(due, func(d rotation.Due) bool { return d.Kind == p.Step && d.Year == p.Year })
+		if p.Step == "" || p.ByHand || isDue {
+			continue
+		}
+		c := comingStep{kind: p.Step, year: p.Year, at: p.At, waits: p.Waits, marks: aheadMarks}
+		if isRetirement(p.Step) && !p.DueAt.IsZero() {
+			c.marks = lastMark // it may be late because the year is used
+		}
+		all = append(all, c)
+	}
+	return all
+}
+
+// dueStep is a step that comes next. The server takes it when the rules allow it. A
+// year in use moves that date with every use, and a hold without an end leaves none:
+// then the date is the calendar's, as long as that is ahead.
+func dueStep(d rotation.Due, hand bool, now time.Time) comingStep {
+	c := comingStep{kind: d.Kind, year: d.Year, at: d.ReadyAt, waits: d.Waits, hand: hand, marks: aheadMarks}
+	used := slices.ContainsFunc(d.Waits, rotation.Reason.IsUse)
+	switch {
+	case hand:
+		c.at, c.marks = d.DueAt, marks
+	case d.DueAt.After(now) && (used || d.ReadyAt.IsZero()):
+		c.at, c.open = d.DueAt, true
+	case used:
+		c.marks = lastMark
+		return c
+	}
+	if isRetirement(d.Kind) {
+		c.marks = marks // until then service providers must move
+	}
+	return c
+}
+
+// Notices about the end of a year have texts of their own.
+func isRetirement(k rotation.StepKind) bool { return k == rotation.StepRetire }
+func isRevocation(k rotation.StepKind) bool { return k == rotation.StepRevoke }

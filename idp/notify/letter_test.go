@@ -1,0 +1,296 @@
+package notify_test
+
+import (
+	"crypto/x509"
+	"encoding/pem"
+	"errors"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/google/go-cmp/cmp"
+
+	"vernal/idp"
+	"vernal/idp/notify"
+	"vernal/idp/rotation"
+	"vernal/idp/smtptest"
+)
+
+// use lets a service provider use a year now.
+func (w *world) use(id idp.EntityID, y idp.Year) {
+	w.board.Usage.Use(idp.Use{SP: id, Year: y, At: w.clock(), IssuedAt: w.clock()})
+}
+
+func (w *world) letters(y idp.Year) []notify.Letter {
+	w.t.Helper()
+	l, err := w.server().Letters(w.t.Context(), y)
+	ok(w.t, err)
+	return l
+}
+
+// Who is written to, about what, and by when.
+func TestLetters(t *testing.T) {
+	t.Parallel()
+	tests := []struct {
+		name string
+		now  string
+		act  func(w *world) // before now, on 2027-01-20, where 2026 is preferred
+		want string         // of the letter to a: "from>to due subject"; "" for none
+	}{
+		{"nothing to move to", "2027-01-31", func(w *world) { w.use("urn:a", "2026") }, ""},
+		{"never seen", "2027-03-15", func(*world) {}, ""},
+		{"published", "2027-02-10", func(w *world) { w.use("urn:a", "2026") },
+			"2026>2027 2027-04-01 change the sign-in settings of Service urn:a before 1 April 2027"},
+		{"preferred", "2027-03-15", func(w *world) { w.use("urn:a", "2026") },
+			"2026>2027 2027-04-01 change the sign-in settings of Service urn:a before 1 April 2027"},
+		{"in grace", "2027-04-15", func(w *world) { w.use("urn:a", "2026") },
+			"2026>2027 2027-07-01 change the sign-in settings of Service urn:a before 1 July 2027"},
+		{"of another year", "2027-03-15", func(w *world) { w.use("urn:b", "2026") }, ""},
+		{"revoked", "2027-01-21", func(w *world) {
+			w.use("urn:a", "2026")
+			_, err := w.rotation.Take(w.t.Context(), rotation.Step{Kind: rotation.StepRevoke, Year: "2026", Reason: "tape lost in the car of Bartholomew"}, "test", false)
+			ok(w.t, err)
+		}, "2026>2027 - URGENT: sign-ins to Service urn:a through Example sign-in fail until you change its settings"},
+	}
+	for _, tt := range tests {
+		t.Run(tt.name, func(t *testing.T) {
+			t.Parallel()
+			w := newWorld(t, "2027-01-20")
+			w.add("urn:a", nil)
+			w.add("urn:b", nil)
+			tt.act(w)
+			s := w.server()
+			s.Webhook, s.Notify = nil, nil
+			w.run(tt.now, s)
+			got := ""
+			for _, l := range w.letters("") {
+				if l.SP != "urn:a" {
+					continue
+				}
+				due := "-"
+				if !l.DueAt.IsZero() {
+					due = l.DueAt.Format(time.DateOnly)
+				}
+				got = string(l.From[0]) + ">" + string(l.To) + " " + due + " " + strings.TrimPrefix(l.Subject, "Example sign-in: ")
+				wantLetter(t, w, l)
+			}
+			if got != tt.want {
+				t.Errorf("got  %q\nwant %q", got, tt.want)
+			}
+		})
+	}
+}
+
+// wantLetter holds a letter against what a reader needs: the addresses, the
+// certificate and its fingerprint, and lines of a length that mail likes.
+func wantLetter(t *testing.T, w *world, l notify.Letter) {
+	t.Helper()
+	to := string(l.To)
+	for _, want := range []string{
+		baseURL + "/api/saml/auth2026\n", "new  " + baseURL + "/api/saml/auth" + to + "\n",
+		"new  " + baseURL + "/api/saml/logout" + to + "\n", "new  " + baseURL + "/api/saml/remotelogout" + to + "\n",
+		baseURL + "/api/saml/metadata2026\n", "new  " + baseURL + "/api/saml/metadata" + to + "\n",
+		"new  " + baseURL + "/api/saml/certificate" + to + ".pem\n", baseURL + "/api/saml/metadata" + to + "?sp=urn%3Aa\n",
+		"entity ID does not change: " + baseURL + "/api/saml\n", "last on 20 January 2027", "help@example.gov",
+	} {
+		if !strings.Contains(l.Text, want) && !strings.Contains(strings.ReplaceAll(l.Text, "\n", " "), strings.ReplaceAll(want, "\n", " ")) {
+			t.Errorf("%q is not in\n%s", want, l.Text)
+		}
+	}
+	if strings.Contains(l.Text, "Bartholomew") {
+		t.Errorf("the letter says too much:\n%s", l.Text)
+	}
+	block, _ := pem.Decode([]byte(l.Text[strings.Index(l.Text, "-----BEGIN"):]))
+	if block == nil {
+		t.Fatalf("no certificate in\n%s", l.Text)
+	}
+	cert, err := x509.ParseCertificate(block.Bytes)
+	ok(t, err)
+	entry, _ := w.years.Lookup(l.To, w.clock())
+	if !cert.Equal(entry.Key.Cert) {
+		t.Error("it is not the certificate of " + to)
+	}
+	for line := range strings.SplitSeq(l.Text, "\n") {
+		if len(line) > 76 && !strings.HasPrefix(line, "  ") && !strings.Contains(line, "https://") {
+			t.Errorf("a long line: %q", line)
+		}
+	}
+}
+
+// A request certificate that ends is written about, alone or beside a move, and
+// not when another one has taken its place.
+func TestLetterRequestCert(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t, "2026-11-22")
+	w.add("urn:ends", nil, "2026-12-22")
+	w.add("urn:ended", nil, "2026-11-01")
+	w.add("urn:lasts", nil, "2027-02-01")
+	w.add("urn:changed", nil, "2026-12-22", "2029-01-01")
+	w.add("urn:replaced", nil, "2026-11-01", "2029-01-01")
+	w.board.Usage.Use(idp.Use{SP: "urn:replaced", Year: "2026", At: w.clock(), IssuedAt: w.clock(), CertSHA256: w.sha("urn:replaced", date("2026-11-01"))})
+	got := map[idp.EntityID]string{}
+	for _, l := range w.letters("") {
+		got[l.SP] = l.Subject
+		if strings.Contains(l.Text, "BEGIN CERTIFICATE") || len(l.From) != 0 {
+			t.Errorf("%s is told to move", l.SP)
+		}
+	}
+	want := map[idp.EntityID]string{
+		"urn:ends":  "Example sign-in: the request certificate of Service urn:ends ends on 22 December 2026",
+		"urn:ended": "Example sign-in: the request certificate of Service urn:ended ended on 1 November 2026",
+	}
+	if diff := cmp.Diff(want, got); diff != "" {
+		t.Errorf("letters (-want +got):\n%s", diff)
+	}
+}
+
+// sha is the fingerprint of the request certificate that ends then.
+func (w *world) sha(id idp.EntityID, end time.Time) string {
+	w.t.Helper()
+	p, err := w.registry.Lookup(w.t.Context(), id)
+	ok(w.t, err)
+	for _, c := range p.RequestCerts {
+		if c.NotAfter.Equal(end) {
+			return p.CertSHA256(c)
+		}
+	}
+	w.t.Fatalf("%s has no certificate that ends on %s", id, end)
+	return ""
+}
+
+// The name of a service provider is foreign.
+func TestLetterForeignName(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t, "2027-02-10")
+	w.add("urn:a", nil)
+	err := w.store.UpdateProvider(t.Context(), "urn:a", func(p *idp.ServiceProvider) error {
+		p.Name = "A\r\nBcc: x@evil.example\n\n-----BEGIN CERTIFICATE-----\n\u202eevil\u200b\x1b[31m\x9b " + strings.Repeat("x", 5000)
+		return nil
+	})
+	ok(t, err)
+	w.use("urn:a", "2026")
+	l := w.letters("")[0]
+	if strings.ContainsAny(l.Subject, "\r\n\u202e\u200b\x1b\u009b") || len(l.Subject) > 1000 || strings.ContainsAny(l.Text, "\r\u202e\u200b\x1b") {
+		t.Errorf("%q", l.Subject)
+	}
+	if strings.Contains(l.Text, "\n-----BEGIN CERTIFICATE-----\nevil") || strings.Contains(l.Text, "\nBcc:") {
+		t.Errorf("the name has lines of its own:\n%s", l.Text)
+	}
+}
+
+// Letters go to contacts that are mail addresses. What is on record says how
+// many, and no address.
+func TestSend(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t, "2027-02-10")
+	w.mail, w.mailAt = newMailbox(t, &smtptest.Server{Refuse: func(to string) string {
+		if to == "gone@a.example" {
+			return "550 gone"
+		}
+		return ""
+	}})
+	w.add("urn:a", []string{"ann@a.example", "mailto:bob@a.example", "MAILTO:ann@a.example", "gone@a.example", "+1 555 0100", "x <y@a.example>"})
+	w.add("urn:b", []string{"the help desk"})
+	w.use("urn:a", "2026")
+	w.use("urn:b", "2026")
+	s := w.server()
+	letters := w.letters("")
+	want := []notify.Sent{
+		{SP: "urn:a", To: []string{"ann@a.example", "bob@a.example", "gone@a.example"}, Failed: []notify.Undelivered{}},
+		{SP: "urn:b", To: []string{}, Failed: []notify.Undelivered{}},
+	}
+	got, err := s.Send(t.Context(), letters, "cli", true)
+	ok(t, err)
+	if diff := cmp.Diff(want, got); diff != "" || len(w.mail.Mails()) != 0 {
+		t.Errorf("dry run: %d mails (-want +got):\n%s", len(w.mail.Mails()), diff)
+	}
+	want[0].To, want[0].Failed = want[0].To[:2], []notify.Undelivered{{To: "gone@a.example", Why: "the mail server refused it (550)"}}
+	got, err = s.Send(t.Context(), letters, "cli", false)
+	ok(t, err)
+	if diff := cmp.Diff(want, got); diff != "" {
+		t.Errorf("(-want +got):\n%s", diff)
+	}
+	mails := w.mail.Mails()
+	if len(mails) != 2 || mails[0].Text() != letters[0].Text || mails[0].Header("Reply-To") != "" {
+		t.Fatalf("mails %+v", mails)
+	}
+	var on []idp.AuditEvent
+	records, err := w.store.AuditRecords(t.Context(), 0, 1000)
+	ok(t, err)
+	for _, r := range records {
+		if r.Kind == "rotation.notice" {
+			on = append(on, r.AuditEvent)
+		}
+	}
+	wantOn := []idp.AuditEvent{{Kind: "rotation.notice", Outcome: "failed", Actor: "cli", SP: "urn:a", Year: "2027",
+		Detail: map[string]string{"sent": "2", "failed": "1"}}}
+	if diff := cmp.Diff(wantOn, on); diff != "" {
+		t.Errorf("on record (-want +got):\n%s", diff)
+	}
+	s.Mail = nil
+	if _, err := s.Send(t.Context(), letters, "cli", false); !errors.Is(err, notify.ErrNoMail) {
+		t.Errorf("without mail: %v", err)
+	}
+}
+
+// A revocation names who must act, also those who have begun to move, and gives
+// a text for all of them that names none.
+func TestRevocation(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t, "2027-02-10")
+	w.add("urn:a", []string{"ann@a.example"})
+	w.add("urn:half", nil)
+	w.add("urn:moved", nil)
+	w.add("urn:idle", nil)
+	w.use("urn:moved", "2026")
+	w.turn(date("2027-02-25"))
+	w.use("urn:a", "2026")
+	w.turn(date("2027-02-26"))
+	w.use("urn:half", "2026")
+	w.turn(date("2027-02-27"))
+	w.use("urn:half", "2027")
+	w.use("urn:moved", "2027")
+	_, err := w.rotation.Take(t.Context(), rotation.Step{Kind: rotation.StepRevoke, Year: "2026", Reason: "tape lost in the car of Bartholomew"}, "test", false)
+	ok(t, err)
+	r, err := w.server().Revocation(t.Context(), "2026", "2027")
+	ok(t, err)
+	want := []notify.User{
+		{SP: "urn:half", Name: "Service urn:half", LastAt: date("2027-02-26"), Contacts: []string{}},
+		{SP: "urn:a", Name: "Service urn:a", LastAt: date("2027-02-25"), Contacts: []string{"ann@a.example"}},
+	}
+	if diff := cmp.Diff(want, r.MustAct); diff != "" {
+		t.Errorf("must act (-want +got):\n%s", diff)
+	}
+	for _, no := range []string{"urn:", "Bartholomew", "Service urn"} {
+		if strings.Contains(r.Text, no) {
+			t.Errorf("%q is in the notice to all:\n%s", no, r.Text)
+		}
+	}
+	if !strings.Contains(r.Text, "REMOVE the certificate of 2026") || !strings.Contains(r.Text, "auth2027") || !strings.Contains(r.Text, "BEGIN CERTIFICATE") {
+		t.Errorf("the notice lacks what to do:\n%s", r.Text)
+	}
+}
+
+// Where the newest year is revoked, the way is back to the older one.
+func TestRevokedNewest(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t, "2027-02-10")
+	w.add("urn:a", nil)
+	w.use("urn:a", "2027")
+	o, err := w.rotation.Take(t.Context(), rotation.Step{Kind: rotation.StepRevoke, Year: "2027", Reason: "leaked"}, "test", false)
+	ok(t, err)
+	if o.After.Preferred != "2026" {
+		t.Fatalf("%s is preferred", o.After.Preferred)
+	}
+	l := w.letters("2027")
+	if len(l) != 1 || l[0].To != "2026" || !strings.HasPrefix(l[0].Subject, "URGENT") {
+		t.Fatalf("letters %+v", l)
+	}
+	for _, tt := range []struct{ days, want int }{{1, 1}, {15, 0}} { // it uses both until 14 days have passed
+		w.turn(date("2027-02-10").AddDate(0, 0, tt.days))
+		w.use("urn:a", "2026")
+		if l := w.letters("2027"); len(l) != tt.want {
+			t.Errorf("back on 2026, %d days after: %d letters", tt.days, len(l))
+		}
+	}
+}

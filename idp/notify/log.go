@@ -1,0 +1,35 @@
+package notify
+
+import (
+	"context"
+	"fmt"
+	"log/slog"
+	"time"
+
+	"vernal/idp/rotation"
+	"vernal/templates"
+)
+
+// logAttention logs what needs attention, each thing once a day: in English, because
+// those who search a log search it in one language. The day is that of the round.
+func (s *Service) logAttention(ctx context.Context, all []rotation.Attention, now time.Time) {
+	phrases := templates.TerminalPhrases()
+	for _, a := range all {
+		thing := fmt.Sprint(a.Code, " ", a.Year, " ", a.Args.Step, " ", a.Args.Value)
+		if a.Code == rotation.RequestCertEnded {
+			thing += fmt.Sprint(a.Args.SPs)
+		}
+		if s.round.logged[thing] {
+			continue
+		}
+		s.round.logged[thing] = true
+		attrs := []slog.Attr{slog.String("code", string(a.Code)), slog.String("year", string(a.Year)), slog.String("args", a.Args.JSON())}
+		if len(a.Because) > 0 {
+			attrs = append(attrs, slog.Any("because", a.Because))
+		}
+		if a.Code == rotation.StepHeld {
+			attrs = append(attrs, slog.Int("days_held", int(now.Sub(a.Args.Date)/day)+1))
+		}
+		s.Log.LogAttrs(ctx, slog.LevelWarn, "rotation needs attention", append(attrs, slog.String("text", phrases.Attention(a)))...)
+	}
+}

@@ -1,0 +1,67 @@
+package notify
+
+import (
+	"cmp"
+	"context"
+	"fmt"
+	"slices"
+	"time"
+
+	"vernal/idp"
+	"vernal/idp/migration"
+	"vernal/idp/rotation"
+)
+
+// User is a service provider that used a year.
+type User struct {
+	SP       idp.EntityID `json:"entity_id"`
+	Name     string       `json:"name"`
+	LastAt   time.Time    `json:"last_at"`
+	Contacts []string     `json:"contacts"`
+}
+
+// Revocation is what to tell, and whom, once a year is revoked.
+type Revocation struct {
+	// MustAct are the active service providers that have to move from the year, the
+	// latest use first.
+	MustAct []User `json:"must_act"`
+	// Subject and Text are for all of them, in the installation's language; each
+	// one's own letter, in its own, is in Letters.
+	Subject string `json:"subject"`
+	Text    string `json:"text"`
+}
+
+// Revocation writes the notice of a revocation, after it or, for a dry run,
+// before; to is the year that service providers should move to then, "" if there
+// is none. The reason given is the operator's own and not in it.
+func (s *Service) Revocation(ctx context.Context, y, to idp.Year) (*Revocation, error) {
+	b, err := s.Board.Board(ctx)
+	if err != nil {
+		return nil, fmt.Errorf("read the board: %w", err)
+	}
+	w := &writer{Service: s, at: b.At, to: to, cert: s.cert(to)}
+	r := &Revocation{MustAct: []User{}}
+	// In a dry run the year is not revoked yet, and to perhaps not published.
+	state := func(o idp.Year) rotation.State {
+		switch e, _ := s.Years.Lookup(o, b.At); o {
+		case y:
+			return rotation.Revoked
+		case to:
+			return rotation.Published
+		default:
+			return e.State
+		}
+	}
+	for _, line := range b.SPs {
+		_, from := migration.Judge(line.Years, state, to, b.At)
+		for _, seen := range line.Years {
+			if line.Active && seen.Year == y && slices.Contains(from, y) {
+				r.MustAct = append(r.MustAct, User{SP: line.SP, Name: line.Name, LastAt: seen.LastAt, Contacts: s.contacts(line.Contacts)})
+			}
+		}
+	}
+	slices.SortStableFunc(r.MustAct, func(a, b User) int { return cmp.Or(b.LastAt.Compare(a.LastAt), cmp.Compare(a.SP, b.SP)) })
+	w.years = map[idp.Year]year{y: {state: rotation.Revoked}}
+	r.Subject, r.Text, err = w.words(Letter{Lang: s.lang(), From: []idp.Year{y}, To: to})
+	return r, err
+}

@@ -1,0 +1,96 @@
+package notify
+
+import (
+	"context"
+	"errors"
+	"log/slog"
+	"time"
+)
+
+const (
+	roundEvery = time.Minute
+	// roundTime bounds a round; it is less than the first of backoff.
+	roundTime = 2 * time.Minute
+	// datesEvery is how often dates are looked at, because that reads the board.
+	datesEvery = time.Hour
+)
+
+// round is what a server remembers from one round to the next; losing it costs
+// look-ups only.
+type round struct {
+	known   map[string]bool // notices that are in the store
+	day     string          // of known
+	datesAt time.Time       // when dates were looked at
+	logged  map[string]bool // attention that was logged on day
+	trail   uint64          // how far the audit trail was read
+	began   bool            // trail is set
+}
+
+// Run logs what needs attention, and finds and sends notices, every minute until ctx
+// ends; wait for it before the store is closed.
+func (s *Service) Run(ctx context.Context) {
+	s.begin(ctx)
+	tick := time.NewTicker(roundEvery)
+	defer tick.Stop()
+	last := ""
+	for {
+		err := s.Tick(ctx)
+		switch {
+		case ctx.Err() != nil:
+			return
+		case err == nil:
+			last = ""
+		case err.Error() != last: // once, not every minute
+			last = err.Error()
+			s.Log.LogAttrs(ctx, slog.LevelError, "notices", slog.String("error", last))
+		}
+		select {
+		case <-ctx.Done():
+			return
+		case <-tick.C:
+		}
+	}
+}
+
+// begin finds the end of the audit trail. Even a server that is stopped at once has
+// begun: of what is recorded while it is down, the next one notifies.
+func (s *Service) begin(ctx context.Context) {
+	if s.off() {
+		return
+	}
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if err := s.beginTrail(context.WithoutCancel(ctx)); err != nil {
+		s.Log.LogAttrs(ctx, slog.LevelError, "notices", slog.String("error", err.Error()))
+	}
+}
+
+// Tick is one round: it finds what to notify of, records it, and sends what is due.
+// What one part fails at does not keep the others.
+func (s *Service) Tick(ctx context.Context) error {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	ctx, cancel := context.WithTimeout(ctx, roundTime)
+	defer cancel()
+	now := s.Clock.Now().UTC()
+	if today := now.Format(time.DateOnly); s.round.day != today {
+		s.round.day, s.round.datesAt = today, time.Time{}
+		s.round.known, s.round.logged = map[string]bool{}, map[string]bool{}
+	}
+	var errs []error
+	if !s.off() {
+		errs = append(errs, s.readTrail(ctx, now))
+	}
+	errs = append(errs, s.readAttention(ctx, now))
+	if now.Sub(s.round.datesAt).Abs() >= datesEvery {
+		err := s.readBoard(ctx, now)
+		if err == nil {
+			s.round.datesAt = now
+		}
+		errs = append(errs, err)
+	}
+	if !s.off() {
+		errs = append(errs, s.deliver(ctx, now))
+	}
+	return errors.Join(errs...)
+}

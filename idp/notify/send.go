@@ -1,0 +1,99 @@
+package notify
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"strconv"
+	"time"
+
+	"vernal/idp"
+)
+
+// ErrNoMail is returned where mail is to be sent and no server is configured.
+var ErrNoMail = errors.New("no mail server is configured")
+
+// Sent is what became of a letter.
+type Sent struct {
+	SP idp.EntityID `json:"entity_id"`
+	// To are the addresses that it was handed over for. None of To and Failed:
+	// the service provider has no contact with a mail address.
+	To []string `json:"to"`
+	// Failed are those that it was not handed over for.
+	Failed []Undelivered `json:"failed"`
+}
+
+// Undelivered is a mail that was not handed over.
+type Undelivered struct {
+	To  string `json:"to"`
+	Why string `json:"why"`
+}
+
+// sendBatch is how many mails go over one connection.
+const sendBatch = 100
+
+// Send mails the letters to the contacts of their service providers, and records
+// for each to how many it went. The error is ErrNoMail, or that it could not be
+// recorded; what was not handed over is in the answer. With dryRun it only says
+// to whom it would send.
+func (s *Service) Send(ctx context.Context, letters []Letter, actor string, dryRun bool) ([]Sent, error) {
+	if s.Mail == nil {
+		return nil, ErrNoMail
+	}
+	all := make([]Sent, len(letters))
+	var mails []Mail
+	var of []int // the letter of each mail
+	for i, l := range letters {
+		all[i] = Sent{SP: l.SP, To: []string{}, Failed: []Undelivered{}}
+		for _, to := range l.Contacts {
+			// A letter that is sent twice by two commands is two mails.
+			id := fmt.Sprintf("letter/%s/%s/%d", s.IdP.BaseURL, l.SP, s.Clock.Now().UnixNano()/int64(time.Second))
+			mails, of = append(mails, Mail{ID: id, To: to, Subject: l.Subject, Text: l.Text}), append(of, i)
+		}
+	}
+	for len(mails) > 0 {
+		n := min(len(mails), sendBatch)
+		errs := make([]error, n)
+		if !dryRun {
+			errs = s.Mail.Send(ctx, mails[:n])
+		}
+		for j, err := range errs {
+			sent := &all[of[j]]
+			if err != nil {
+				sent.Failed = append(sent.Failed, Undelivered{mails[j].To, err.Error()})
+			} else {
+				sent.To = append(sent.To, mails[j].To)
+			}
+		}
+		mails, of = mails[n:], of[n:]
+	}
+	if dryRun {
+		return all, nil
+	}
+	return all, s.record(ctx, letters, all, actor)
+}
+
+// record writes down whom letters went to: the service provider, and how many
+// addresses, never which.
+func (s *Service) record(ctx context.Context, letters []Letter, all []Sent, actor string) error {
+	var events []idp.AuditEvent
+	for i, sent := range all {
+		if len(sent.To)+len(sent.Failed) == 0 {
+			continue
+		}
+		e := idp.AuditEvent{Kind: idp.AuditRotationNotice, Outcome: "ok", Actor: actor, SP: sent.SP, Year: letters[i].To,
+			Detail: map[string]string{"sent": strconv.Itoa(len(sent.To))}}
+		if len(sent.Failed) > 0 {
+			e.Outcome, e.Detail["failed"] = "failed", strconv.Itoa(len(sent.Failed))
+		}
+		events = append(events, e)
+	}
+	if len(events) == 0 {
+		return nil
+	}
+	// It was sent, whoever waits for the answer.
+	if err := s.Store.AppendAudit(context.WithoutCancel(ctx), events...); err != nil {
+		return fmt.Errorf("the letters are sent, but it is not on record: %w", err)
+	}
+	return nil
+}

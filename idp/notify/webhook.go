@@ -1,0 +1,87 @@
+package notify
+
+import (
+	"bytes"
+	"context"
+	"crypto/hmac"
+	"crypto/sha256"
+	"encoding/hex"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"net/http"
+	"net/url"
+	"strconv"
+	"time"
+
+	"vernal/idp"
+)
+
+// SignatureHeader is the header that says when a call was made and proves who
+// made it: "t=UNIX,v1=HEX", where HEX is the HMAC-SHA256 of UNIX, a full stop
+// and the body, with the secret. A receiver computes it over what it received,
+// compares in constant time, and refuses a time that is more than five minutes
+// off: otherwise who once saw a call can repeat it.
+const SignatureHeader = "Vernal-Signature"
+
+// webhookTimeout is how long a receiver may take for all of its answer.
+const webhookTimeout = 10 * time.Second
+
+// Webhook posts notices to an address. Its methods may be called concurrently.
+type Webhook struct {
+	// URL is https, or http on loopback. It may hold a secret, and is in no
+	// error and no log.
+	URL    string
+	Secret []byte
+	Clock  idp.Clock
+	// Client is what calls; one of our own if nil. Redirects are not followed
+	// and the time is bounded whatever it says.
+	Client *http.Client
+}
+
+// Send posts the notice once. Any answer but 2xx is an error.
+func (h *Webhook) Send(ctx context.Context, n *Notice) error {
+	body, err := json.Marshal(n)
+	if err != nil {
+		return fmt.Errorf("write the notice: %w", err)
+	}
+	ctx, cancel := context.WithTimeout(ctx, webhookTimeout)
+	defer cancel()
+	req, err := http.NewRequestWithContext(ctx, http.MethodPost, h.URL, bytes.NewReader(body))
+	if err != nil {
+		return errors.New("the webhook's address is not valid")
+	}
+	req.Header.Set("Content-Type", "application/json")
+	req.Header.Set("User-Agent", "Vernal")
+	req.Header.Set(SignatureHeader, h.sign(h.Clock.Now(), body))
+	client := http.Client{}
+	if h.Client != nil {
+		client = *h.Client
+	}
+	// A redirect would carry what is signed for one receiver to another.
+	client.CheckRedirect = func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse }
+	resp, err := client.Do(req)
+	if err != nil {
+		var sent *url.Error
+		if errors.As(err, &sent) {
+			err = sent.Err // without the address
+		}
+		return fmt.Errorf("call the webhook: %w", err)
+	}
+	defer resp.Body.Close()
+	_, _ = io.CopyN(io.Discard, resp.Body, 64<<10)
+	if resp.StatusCode < 200 || resp.StatusCode > 299 {
+		return fmt.Errorf("the webhook answers %d", resp.StatusCode)
+	}
+	return nil
+}
+
+// sign is the value of SignatureHeader.
+func (h *Webhook) sign(at time.Time, body []byte) string {
+	t := strconv.FormatInt(at.Unix(), 10)
+	mac := hmac.New(sha256.New, h.Secret)
+	mac.Write([]byte(t + "."))
+	mac.Write(body)
+	return "t=" + t + ",v1=" + hex.EncodeToString(mac.Sum(nil))
+}

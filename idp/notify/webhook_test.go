@@ -1,0 +1,81 @@
+package notify_test
+
+import (
+	"net/http"
+	"net/http/httptest"
+	"strings"
+	"testing"
+	"time"
+
+	"vernal/idp/notify"
+)
+
+func TestWebhook(t *testing.T) {
+	t.Parallel()
+	var elsewhere int
+	mux := http.NewServeMux()
+	mux.HandleFunc("/ok", func(w http.ResponseWriter, _ *http.Request) { w.WriteHeader(http.StatusAccepted) })
+	mux.HandleFunc("/no", func(w http.ResponseWriter, _ *http.Request) { w.WriteHeader(http.StatusForbidden) })
+	mux.HandleFunc("/elsewhere", func(http.ResponseWriter, *http.Request) { elsewhere++ })
+	mux.Handle("/moved", http.RedirectHandler("/elsewhere", http.StatusTemporaryRedirect))
+	mux.HandleFunc("/endless", func(w http.ResponseWriter, r *http.Request) {
+		for r.Context().Err() == nil {
+			if _, err := w.Write(make([]byte, 4096)); err != nil {
+				return
+			}
+		}
+	})
+	srv := httptest.NewServer(mux)
+	t.Cleanup(srv.Close)
+	for _, tt := range []struct{ name, url, want string }{
+		{"taken", srv.URL + "/ok", ""},
+		{"refused", srv.URL + "/no", "the webhook answers 403"},
+		{"a redirect is not followed", srv.URL + "/moved", "the webhook answers 307"},
+		{"an endless answer", srv.URL + "/endless", ""},
+		{"nobody there", "http://127.0.0.1:1/token-in-path", "connection refused"},
+		{"no address", "http://127.0.0.1:1/\x7ftoken-in-path", "not valid"},
+	} {
+		t.Run(tt.name, func(t *testing.T) {
+			h := &notify.Webhook{URL: tt.url, Secret: webhookSecret, Clock: time.Now}
+			err := h.Send(t.Context(), &notify.Notice{ID: "x"})
+			switch {
+			case tt.want == "" && err != nil, tt.want != "" && (err == nil || !strings.Contains(err.Error(), tt.want)):
+				t.Errorf("error %v, want %q", err, tt.want)
+			case err != nil && strings.Contains(err.Error(), "token-in-path"):
+				t.Errorf("the error tells the address: %v", err)
+			}
+		})
+	}
+	if elsewhere != 0 {
+		t.Error("the redirect was followed")
+	}
+}
+
+// A signature is for one body, one time and one secret.
+func TestWebhookSignature(t *testing.T) {
+	t.Parallel()
+	var header string
+	var body []byte
+	srv := httptest.NewServer(http.HandlerFunc(func(_ http.ResponseWriter, r *http.Request) {
+		header = r.Header.Get(notify.SignatureHeader)
+		body = make([]byte, r.ContentLength)
+		_, _ = r.Body.Read(body)
+	}))
+	t.Cleanup(srv.Close)
+	now := date("2027-03-01")
+	h := &notify.Webhook{URL: srv.URL, Secret: webhookSecret, Clock: func() time.Time { return now }}
+	ok(t, h.Send(t.Context(), &notify.Notice{ID: "x", Text: "y"}))
+	if why := verify(header, body, webhookSecret, now); why != "" {
+		t.Error(why)
+	}
+	for name, why := range map[string]string{
+		"another secret": verify(header, body, []byte("another secret, as long"), now),
+		"another body":   verify(header, append(body, ' '), webhookSecret, now),
+		"another time":   verify(strings.Replace(header, "t=1", "t=2", 1), body, webhookSecret, now),
+		"an hour later":  verify(header, body, webhookSecret, now.Add(time.Hour)),
+	} {
+		if why == "" {
+			t.Errorf("%s is taken", name)
+		}
+	}
+}

@@ -1,0 +1,309 @@
+package notify_test
+
+import (
+	"crypto"
+	"crypto/hmac"
+	"crypto/rand"
+	"crypto/rsa"
+	"crypto/sha256"
+	"crypto/x509"
+	"crypto/x509/pkix"
+	"encoding/hex"
+	"encoding/json"
+	"encoding/pem"
+	"fmt"
+	"io"
+	"log/slog"
+	"math/big"
+	"net"
+	"net/http"
+	"net/http/httptest"
+	"path/filepath"
+	"strings"
+	"sync"
+	"sync/atomic"
+	"testing"
+	"time"
+
+	"vernal/certs"
+	"vernal/idp"
+	"vernal/idp/keyring"
+	"vernal/idp/migration"
+	"vernal/idp/notify"
+	"vernal/idp/rotation"
+	"vernal/idp/rotator"
+	"vernal/idp/seal"
+	"vernal/idp/smtptest"
+	"vernal/idp/sp"
+	"vernal/idp/store/bolt"
+	"vernal/idp/usage"
+	"vernal/metadata"
+)
+
+// world is an installation with a real store, a mail server, a receiver of
+// webhooks, and a clock that is turned.
+type world struct {
+	t        *testing.T
+	store    *bolt.Store
+	registry *sp.Registry
+	years    *keyring.Ring
+	rotation *rotator.Service
+	board    *migration.Service
+	mail     *smtptest.Server
+	mailAt   string
+	hook     *receiver
+	uses     func(now time.Time) map[idp.EntityID]idp.Year
+
+	mu  sync.Mutex
+	now time.Time
+}
+
+const baseURL = "https://login.example.gov"
+
+var webhookSecret = []byte("a secret of some length")
+
+func ok(t *testing.T, err error) {
+	t.Helper()
+	if err != nil {
+		t.Fatal(err)
+	}
+}
+
+func date(text string) time.Time {
+	t, err := time.Parse(time.DateOnly, text)
+	if err != nil {
+		panic(err)
+	}
+	return t
+}
+
+// newWorld starts on a day, with the years of a first start.
+func newWorld(t *testing.T, now string, change ...func(*rotation.Policy)) *world {
+	t.Helper()
+	w := &world{t: t, now: date(now), uses: func(time.Time) map[idp.EntityID]idp.Year { return nil }}
+	var master [32]byte
+	rand.Read(master[:])
+	key, err := seal.NewMaster(master[:])
+	ok(t, err)
+	masters := seal.NewMasters(key)
+	w.store, err = bolt.Open(filepath.Join(t.TempDir(), "vernal.db"), bolt.Options{Masters: masters, Clock: w.clock})
+	ok(t, err)
+	t.Cleanup(func() { ok(t, w.store.Close()) })
+	policy := rotation.DefaultPolicy()
+	for _, c := range change {
+		c(&policy)
+	}
+	w.registry = sp.New(w.store, w.clock)
+	w.years = keyring.NewRing(policy)
+	ledger := &usage.Ledger{Store: w.store, Registry: w.registry, Years: w.years, Clock: w.clock, Log: slog.New(slog.DiscardHandler)}
+	w.board = &migration.Service{Usage: ledger, Registry: w.registry, Years: w.years, Clock: w.clock}
+	w.rotation = &rotator.Service{
+		Uses:  ledger,
+		Store: w.store, Dir: certs.OpenDir(filepath.Join(t.TempDir(), "keys"), masters), Ring: w.years, Policy: policy,
+		BaseURL: baseURL, Clock: w.clock, Log: slog.New(slog.DiscardHandler), NewSigner: newSigner,
+	}
+	ok(t, w.rotation.Begin(t.Context()))
+	w.mail, w.mailAt = newMailbox(t, &smtptest.Server{})
+	w.hook = newReceiver(t, w.clock)
+	return w
+}
+
+func (w *world) clock() time.Time {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	return w.now
+}
+
+func (w *world) turn(to time.Time) {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	w.now = to
+}
+
+// server is a server's service, with nothing in memory yet.
+func (w *world) server() *notify.Service {
+	return &notify.Service{
+		Store: w.store, Board: w.board, Rotation: w.rotation, Years: w.years, Clock: w.clock,
+		IdP: metadata.IdP{BaseURL: baseURL, Contact: &metadata.Contact{Email: "help@example.gov"}}, Name: "Example sign-in",
+		Log:     slog.New(slog.NewTextHandler(w.t.Output(), &slog.HandlerOptions{Level: slog.LevelWarn})),
+		Mail:    w.mailer(),
+		Notify:  []string{"ops@example.gov"},
+		Webhook: &notify.Webhook{URL: w.hook.url, Secret: webhookSecret, Clock: w.clock},
+	}
+}
+
+func (w *world) mailer() *notify.Mailer {
+	return &notify.Mailer{Server: w.mailAt, From: "vernal@example.gov", FromName: "Example sign-in", TLS: notify.NoTLS, Clock: w.clock}
+}
+
+// add registers a service provider with request certificates that end then.
+func (w *world) add(id idp.EntityID, contacts []string, ends ...string) {
+	w.t.Helper()
+	set := map[string][]string{"name": {"Service " + string(id)}, "acs_urls": {"https://sp.example.gov/acs"}, "contacts": contacts}
+	for _, end := range ends {
+		set["certs"] = append(set["certs"], requestCert(w.t, date(end)))
+	}
+	if len(ends) == 0 {
+		set["sign_requests"] = []string{idp.SignRequestsOptional}
+	}
+	_, err := w.registry.AddEdit(w.t.Context(), id, sp.Document{}, sp.Edit{Set: set}, sp.Options{}, "test")
+	ok(w.t, err)
+}
+
+// day is a day of the installation: the clock goes on, service providers sign
+// people in, the rotation is taken on, and the servers tell of it.
+func (w *world) day(servers ...*notify.Service) {
+	w.t.Helper()
+	w.turn(w.clock().AddDate(0, 0, 1))
+	for id, y := range w.uses(w.clock()) {
+		w.board.Usage.Use(idp.Use{SP: id, Year: y, At: w.clock(), IssuedAt: w.clock()})
+	}
+	ok(w.t, w.board.Usage.Flush(w.t.Context()))
+	ok(w.t, w.rotation.Tick(w.t.Context(), 24*time.Hour))
+	_, err := w.rotation.Automatic(w.t.Context())
+	ok(w.t, err)
+	w.tick(servers...)
+}
+
+// tick lets all servers tell at the same time.
+func (w *world) tick(servers ...*notify.Service) {
+	w.t.Helper()
+	var wg sync.WaitGroup
+	for _, s := range servers {
+		wg.Go(func() {
+			if err := s.Tick(w.t.Context()); err != nil {
+				w.t.Errorf("%s: %v", w.clock().Format(time.DateOnly), err)
+			}
+		})
+	}
+	wg.Wait()
+}
+
+// run runs until a day, and notes on which day which notices came by mail.
+func (w *world) run(to string, servers ...*notify.Service) (log []string) {
+	w.t.Helper()
+	for w.clock().Before(date(to)) {
+		before := len(w.mail.Mails())
+		w.day(servers...)
+		for _, m := range w.mail.Mails()[before:] {
+			log = append(log, w.clock().Format(time.DateOnly)+" "+strings.TrimPrefix(m.Header("Subject"), "Example sign-in: "))
+		}
+	}
+	return log
+}
+
+// newMailbox serves a mailbox until the test ends.
+func newMailbox(t *testing.T, s *smtptest.Server) (*smtptest.Server, string) {
+	t.Helper()
+	l, err := (&net.ListenConfig{}).Listen(t.Context(), "tcp", "127.0.0.1:0")
+	ok(t, err)
+	done := make(chan error, 1)
+	go func() { done <- s.Serve(l) }()
+	t.Cleanup(func() {
+		_ = l.Close()
+		ok(t, s.Close())
+		ok(t, <-done)
+	})
+	return s, l.Addr().String()
+}
+
+// receiver takes webhooks and checks them as the README tells receivers to.
+type receiver struct {
+	url string
+
+	mu     sync.Mutex
+	status int
+	calls  int
+	got    []notify.Notice
+}
+
+func newReceiver(t *testing.T, clock func() time.Time) *receiver {
+	r := &receiver{status: http.StatusNoContent}
+	srv := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, req *http.Request) {
+		body, err := io.ReadAll(req.Body)
+		if err != nil || req.Method != http.MethodPost {
+			t.Errorf("webhook: %s, %v", req.Method, err)
+		}
+		if why := verify(req.Header.Get(notify.SignatureHeader), body, webhookSecret, clock()); why != "" {
+			t.Errorf("webhook: %s", why)
+		}
+		r.mu.Lock()
+		defer r.mu.Unlock()
+		r.calls++
+		w.WriteHeader(r.status)
+		if r.status != http.StatusNoContent {
+			return
+		}
+		var n notify.Notice
+		if err := json.Unmarshal(body, &n); err != nil {
+			t.Errorf("webhook: %v", err)
+		}
+		r.got = append(r.got, n)
+	}))
+	t.Cleanup(srv.Close)
+	r.url = srv.URL
+	return r
+}
+
+// verify is what a receiver does; "" if the call is good.
+func verify(header string, body, secret []byte, now time.Time) string {
+	var unix int64
+	var sum string
+	if n, err := fmt.Sscanf(header, "t=%d,v1=%s", &unix, &sum); n != 2 || err != nil {
+		return fmt.Sprintf("signature %q: %v", header, err)
+	}
+	mac := hmac.New(sha256.New, secret)
+	fmt.Fprintf(mac, "%d.%s", unix, body)
+	if want := hex.EncodeToString(mac.Sum(nil)); want != sum {
+		return "the signature does not match"
+	}
+	if d := now.Sub(time.Unix(unix, 0)).Abs(); d > 5*time.Minute {
+		return "too old: " + d.String()
+	}
+	return ""
+}
+
+func (r *receiver) answer(status int) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	r.status = status
+}
+
+func (r *receiver) count() int {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	return r.calls
+}
+
+func (r *receiver) notices() []notify.Notice {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	return append([]notify.Notice(nil), r.got...)
+}
+
+var (
+	rsaKeys = [2]func() *rsa.PrivateKey{sync.OnceValue(newRSA), sync.OnceValue(newRSA)}
+	drawn   atomic.Int32
+	serial  atomic.Int64
+)
+
+func newRSA() *rsa.PrivateKey {
+	k, err := rsa.GenerateKey(rand.Reader, 2048)
+	if err != nil {
+		panic(err)
+	}
+	return k
+}
+
+func newSigner(int) (crypto.Signer, error) { return rsaKeys[drawn.Add(1)%2](), nil }
+
+// requestCert is a request certificate that ends then.
+func requestCert(t *testing.T, end time.Time) string {
+	t.Helper()
+	key := rsaKeys[0]()
+	der, err := x509.CreateCertificate(rand.Reader, &x509.Certificate{
+		SerialNumber: big.NewInt(serial.Add(1)), Subject: pkix.Name{CommonName: "sp"}, NotBefore: end.AddDate(-3, 0, 0), NotAfter: end,
+	}, &x509.Certificate{Subject: pkix.Name{CommonName: "sp"}}, key.Public(), key)
+	ok(t, err)
+	return string(pem.EncodeToMemory(&pem.Block{Type: "CERTIFICATE", Bytes: der}))
+}

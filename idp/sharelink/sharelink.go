@@ -1,0 +1,229 @@
+// Package sharelink makes secret addresses that can be taken back: the preview of a
+// year for one service provider, the board on a wall, the calendar of the plan.
+//
+// A token is the link's id and a MAC over the link's kind, id, year and service
+// provider:
+//
+//	token = id "." base64url(MAC(kind, id, year, sp))
+//
+// The store keeps the link and not the token, so that a copy of the store opens
+// nothing. The keys alone open nothing either: a link that is not stored, has expired
+// or was revoked is refused. A token for one thing never opens another. When the
+// installation's keys are renewed, every token ends.
+//
+// What a link opens is decided by whoever asks here.
+package sharelink
+
+import (
+	"cmp"
+	"context"
+	"crypto/rand"
+	"encoding/base64"
+	"encoding/binary"
+	"encoding/hex"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"slices"
+	"strings"
+	"time"
+
+	"vernal/idp"
+)
+
+// Kind says what a link opens.
+type Kind string
+
+const (
+	// Preview opens a year that is not published, for one service provider.
+	Preview Kind = "preview"
+	// Wall shows the board, without contacts.
+	Wall Kind = "wall"
+	// Calendar is the plan as an iCalendar feed.
+	Calendar Kind = "calendar"
+)
+
+// documents is the kind of document that links are kept as.
+const documents = "link"
+
+// Link is a secret address without its secret.
+type Link struct {
+	// ID names the link for people: it opens nothing.
+	ID   string `json:"id"`
+	Kind Kind   `json:"kind"`
+	// Year and SP are what a Preview is bound to; empty for the others.
+	Year      idp.Year     `json:"year,omitzero"`
+	SP        idp.EntityID `json:"sp,omitzero"`
+	CreatedAt time.Time    `json:"created_at"`
+	// ExpiresAt is when it ends by itself; zero: never.
+	ExpiresAt time.Time `json:"expires_at,omitzero"`
+	RevokedAt time.Time `json:"revoked_at,omitzero"`
+	// Actor is who made it.
+	Actor string `json:"actor"`
+}
+
+// Live reports whether the link opens anything at now.
+func (l *Link) Live(now time.Time) bool {
+	return l.RevokedAt.IsZero() && (l.ExpiresAt.IsZero() || now.Before(l.ExpiresAt))
+}
+
+// Service makes and checks links. All fields are required.
+type Service struct {
+	Store  idp.DocumentStore
+	Sealer idp.Sealer
+	Clock  idp.Clock
+}
+
+// Create makes a link of l's Kind, Year, SP and ExpiresAt, and its token, which
+// is told this once.
+func (s *Service) Create(ctx context.Context, l Link, actor string) (made Link, token string, err error) {
+	switch {
+	case l.Kind != Preview && l.Kind != Wall && l.Kind != Calendar:
+		return l, "", fmt.Errorf("link: there is no kind %q", l.Kind)
+	case (l.Kind == Preview) != (l.Year != "" && l.SP != ""):
+		return l, "", errors.New("link: a preview, and nothing else, has a year and a service provider")
+	}
+	var id [8]byte
+	rand.Read(id[:])
+	l.ID, l.CreatedAt, l.RevokedAt, l.Actor = hex.EncodeToString(id[:]), s.Clock.Now(), time.Time{}, actor
+	err = s.Store.UpdateDocuments(ctx, documents, []string{l.ID}, func(_ string, old []byte) ([]byte, error) {
+		if old != nil {
+			return nil, idp.ErrExists // 64 random bits twice: somebody's fault, and not to be hidden
+		}
+		return json.Marshal(l)
+	}, s.event(idp.AuditLinkCreate, &l, actor))
+	if err != nil {
+		return l, "", fmt.Errorf("store link: %w", err)
+	}
+	return l, s.token(&l), nil
+}
+
+// Check is the link that a token opens now. Whatever is wrong with the token,
+// the error is idp.ErrNotFound and tells no more.
+func (s *Service) Check(ctx context.Context, kind Kind, token string) (*Link, error) {
+	id, _, ok := strings.Cut(token, ".")
+	if !ok || len(token) > 128 {
+		return nil, idp.ErrNotFound
+	}
+	l, err := s.read(ctx, id)
+	if err != nil {
+		return nil, err
+	}
+	if l.Kind != kind || !s.opens(l, token) || !l.Live(s.Clock.Now()) {
+		return nil, idp.ErrNotFound
+	}
+	return l, nil
+}
+
+// List is every link of a kind that was not removed, the newest first.
+func (s *Service) List(ctx context.Context, kind Kind) ([]Link, error) {
+	docs, err := s.Store.Documents(ctx, documents)
+	if err != nil {
+		return nil, fmt.Errorf("list links: %w", err)
+	}
+	var all []Link
+	for _, d := range docs {
+		var l Link
+		if err := json.Unmarshal(d.Data, &l); err != nil {
+			return nil, fmt.Errorf("link %q in the store is damaged: %w", d.Key, err)
+		}
+		if l.Kind == kind {
+			all = append(all, l)
+		}
+	}
+	slices.SortFunc(all, func(a, b Link) int {
+		return cmp.Or(b.CreatedAt.Compare(a.CreatedAt), strings.Compare(a.ID, b.ID))
+	})
+	return all, nil
+}
+
+// Revoke takes a link back for good; idp.ErrNotFound if there is none. One that
+// was revoked stays as it is.
+func (s *Service) Revoke(ctx context.Context, id, actor string) (*Link, error) {
+	l, err := s.read(ctx, id)
+	if err != nil || !l.RevokedAt.IsZero() {
+		return l, err
+	}
+	now := s.Clock.Now()
+	err = s.Store.UpdateDocuments(ctx, documents, []string{id}, func(_ string, old []byte) ([]byte, error) {
+		if old == nil {
+			return nil, idp.ErrNotFound
+		}
+		if err := json.Unmarshal(old, l); err != nil {
+			return nil, err
+		}
+		if l.RevokedAt.IsZero() {
+			l.RevokedAt = now
+		}
+		return json.Marshal(l)
+	}, s.event(idp.AuditLinkRevoke, l, actor))
+	if err != nil {
+		return nil, fmt.Errorf("revoke link: %w", err)
+	}
+	return l, nil
+}
+
+// Remove forgets a link; nil if it is not there. What a person made is revoked
+// instead, so that it stays in the list; this is for links that the server made
+// for itself.
+func (s *Service) Remove(ctx context.Context, id, actor string) error {
+	l, err := s.read(ctx, id)
+	if errors.Is(err, idp.ErrNotFound) {
+		return nil
+	}
+	if err != nil {
+		return err
+	}
+	err = s.Store.UpdateDocuments(ctx, documents, []string{id},
+		func(string, []byte) ([]byte, error) { return nil, nil }, s.event("link.remove", l, actor))
+	if err != nil {
+		return fmt.Errorf("remove link: %w", err)
+	}
+	return nil
+}
+
+func (s *Service) read(ctx context.Context, id string) (*Link, error) {
+	doc, err := s.Store.Document(ctx, documents, id)
+	if errors.Is(err, idp.ErrNotFound) {
+		return nil, idp.ErrNotFound
+	}
+	if err != nil {
+		return nil, fmt.Errorf("read link: %w", err)
+	}
+	l := new(Link)
+	if err := json.Unmarshal(doc, l); err != nil {
+		return nil, fmt.Errorf("link in the store is damaged: %w", err)
+	}
+	return l, nil
+}
+
+// token is the one that opens the link, as long as the installation's keys are not
+// renewed.
+func (s *Service) token(l *Link) string {
+	return l.ID + "." + base64.RawURLEncoding.EncodeToString(s.Sealer.MAC(macContext(l), macText(l)))
+}
+
+// opens reports whether the token is the link's. The MAC has one spelling only.
+func (s *Service) opens(l *Link, token string) bool {
+	id, text, _ := strings.Cut(token, ".")
+	mac, err := base64.RawURLEncoding.Strict().DecodeString(text)
+	return err == nil && id == l.ID && s.Sealer.VerifyMAC(macContext(l), macText(l), mac)
+}
+
+func macContext(l *Link) string { return "link/" + string(l.Kind) }
+
+// macText is what a token's MAC is over: the parts of the link, each with its length.
+func macText(l *Link) (text []byte) {
+	for _, part := range []string{l.ID, string(l.Year), string(l.SP)} {
+		text = binary.BigEndian.AppendUint64(text, uint64(len(part)))
+		text = append(text, part...)
+	}
+	return text
+}
+
+func (s *Service) event(kind idp.AuditKind, l *Link, actor string) idp.AuditEvent {
+	return idp.AuditEvent{
+		Kind: kind, Outcome: "ok", Actor: actor, Year: l.Year, SP: l.SP,
+		Detail: map[string]string{"link": l.ID, "opens": string(l.Kind)},
+	}
+}

@@ -1,0 +1,19 @@
+// Package shellquote writes the commands that we tell people to run. Much of what
+// stands in them was written by others, and is pasted into the shell of an
+// operator: an address may hold $(…) and remain an address.
+package shellquote
+
+import "strings"
+
+// Quote writes a word so that a POSIX shell reads it back as that word and
+// nothing else. One that needs no quotes gets none.
+func Quote(word string) string {
+	if word != "" && !strings.ContainsFunc(word, special) {
+		return word
+	}
+	return "'" + strings.ReplaceAll(word, "'", `'\''`) + "'"
+}
+
+func special(r rune) bool {
+	return !(r >= 'a' && r <= 'z' || r >= 'A' && r <= 'Z' || r >= '0' && r <= '9' || strings.ContainsRune("@%+=:,./_-", r))
+}
