@@ -1,8 +1,9 @@
-package admin
+package ops
 
 import (
 	"context"
 	"time"
+	"vernal/idp/admin"
 
 	"vernal/idp/inspect"
 )
@@ -25,14 +26,12 @@ func (r InspectRequest) Message() inspect.Message {
 	return inspect.Message{Sent: r.Sent, Number: r.Number, Of: r.Of, At: r.At, Opened: r.Opened}
 }
 
-func (s *Service) inspect(ctx context.Context, _ Caller, req InspectRequest) (*inspect.Report, error) {
+// Inspect takes a message apart.
+var Inspect = declare("inspect", (*Service).inspect)
+
+func (s *Service) inspect(ctx context.Context, _ admin.Caller, req InspectRequest) (*inspect.Report, error) {
 	if req.At.IsZero() {
 		req.At = s.Clock.Now()
 	}
 	return s.Inspector.Inspect(ctx, req.Message())
-}
-
-// Inspect takes a message apart.
-func (c *Client) Inspect(ctx context.Context, req InspectRequest) (*inspect.Report, error) {
-	return call[*inspect.Report](ctx, c, "inspect", req)
 }

@@ -1,8 +1,9 @@
-package admin
+package ops
 
 import (
 	"context"
-	"fmt"
+	"time"
+	"vernal/idp/admin"
 
 	"vernal/idp"
 	"vernal/idp/migration"
@@ -11,7 +12,38 @@ import (
 	"vernal/templates"
 )
 
-func (s *Service) rotationStatus(ctx context.Context, _ Caller, _ Empty) (RotationStatus, error) {
+// RotationStatus is the answer to rotation/status.
+type RotationStatus struct {
+	rotation.Status
+	// Automatic: the server takes the steps itself on their dates.
+	Automatic bool `json:"automatic"`
+	// Board is who uses which year. Only rotation/status has it.
+	Board *migration.Board `json:"board,omitempty"`
+}
+
+// PlanRequest asks what comes.
+type PlanRequest struct {
+	// Years is how far to look ahead, 1 to MaxPlanYears.
+	Years int `json:"years"`
+}
+
+// MaxPlanYears is how far a plan looks ahead at most.
+const MaxPlanYears = 25
+
+// RotationPlan is the answer to rotation/plan.
+type RotationPlan struct {
+	At        time.Time `json:"at"`
+	Preferred idp.Year  `json:"preferred"`
+	Automatic bool      `json:"automatic"`
+	// Coming is sorted by date.
+	Coming    []rotation.Coming    `json:"coming"`
+	Attention []rotation.Attention `json:"attention"`
+}
+
+// ShowStatus reports the state of every year.
+var ShowStatus = declare("rotation/status", (*Service).rotationStatus)
+
+func (s *Service) rotationStatus(ctx context.Context, _ admin.Caller, _ Empty) (RotationStatus, error) {
 	b, err := s.Board.Board(ctx)
 	if err != nil {
 		return RotationStatus{}, err
@@ -37,12 +69,12 @@ func statusFor(st rotation.Status, b *migration.Board, policy rotation.Policy) R
 	return RotationStatus{Status: st, Automatic: !policy.Manual}
 }
 
-// list is never nil: what is empty is an empty list in JSON, not null.
-func list[T any](s []T) []T { return append([]T{}, s...) }
+// ShowPlan reports the steps of the next years.
+var ShowPlan = declare("rotation/plan", (*Service).rotationPlan)
 
-func (s *Service) rotationPlan(ctx context.Context, _ Caller, req PlanRequest) (RotationPlan, error) {
+func (s *Service) rotationPlan(ctx context.Context, _ admin.Caller, req PlanRequest) (RotationPlan, error) {
 	if req.Years < 1 || req.Years > MaxPlanYears {
-		return RotationPlan{}, &Error{Code: CodeInvalid, Message: fmt.Sprintf("a plan looks 1 to %d years ahead", MaxPlanYears)}
+		return RotationPlan{}, invalid("a plan looks 1 to %d years ahead", MaxPlanYears)
 	}
 	b, err := s.Board.Board(ctx)
 	if err != nil {
@@ -64,7 +96,10 @@ func (s *Service) rotationPlan(ctx context.Context, _ Caller, req PlanRequest) (
 	}, nil
 }
 
-func (s *Service) rotationStep(ctx context.Context, by Caller, req StepRequest) (RotationChange, error) {
+// TakeStep takes a step or, for a dry run, says what it would do.
+var TakeStep = declare("rotation/step", (*Service).rotationStep)
+
+func (s *Service) rotationStep(ctx context.Context, by admin.Caller, req StepRequest) (RotationChange, error) {
 	if err := req.check(); err != nil {
 		return RotationChange{}, err
 	}
@@ -83,7 +118,7 @@ func (s *Service) rotationStep(ctx context.Context, by Caller, req StepRequest) 
 }
 
 // takeStep takes what the request asks for.
-func (s *Service) takeStep(ctx context.Context, by Caller, req StepRequest) (*rotator.Outcome, error) {
+func (s *Service) takeStep(ctx context.Context, by admin.Caller, req StepRequest) (*rotator.Outcome, error) {
 	step := rotation.Step{Kind: req.Step, Year: req.Year, Until: req.Until, Force: req.Force, Reason: req.Reason}
 	if req.DestroyNow {
 		return s.Rotation.Retire(ctx, step, by.Actor(), req.DryRun)

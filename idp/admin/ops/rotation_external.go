@@ -1,4 +1,4 @@
-package admin
+package ops
 
 import (
 	"context"
@@ -8,7 +8,7 @@ import (
 	"encoding/hex"
 	"encoding/pem"
 	"errors"
-	"fmt"
+	"vernal/idp/admin"
 
 	"vernal/certs"
 	"vernal/idp"
@@ -63,7 +63,10 @@ type Export struct {
 	Files []discovery.File `json:"files"`
 }
 
-func (s *Service) rotationCSR(ctx context.Context, by Caller, req YearRequest) (CSR, error) {
+// RequestCertificate makes a key that waits for its certificate, and the request for it.
+var RequestCertificate = declare("rotation/csr", (*Service).rotationCSR)
+
+func (s *Service) rotationCSR(ctx context.Context, by admin.Caller, req YearRequest) (CSR, error) {
 	if err := checkYear(req.Year); err != nil {
 		return CSR{}, err
 	}
@@ -79,7 +82,10 @@ func (s *Service) rotationCSR(ctx context.Context, by Caller, req YearRequest) (
 	return answer, err
 }
 
-func (s *Service) rotationImport(ctx context.Context, by Caller, req ImportRequest) (Imported, error) {
+// ImportCertificate imports a certificate of an external CA.
+var ImportCertificate = declare("rotation/import", (*Service).rotationImport)
+
+func (s *Service) rotationImport(ctx context.Context, by admin.Caller, req ImportRequest) (Imported, error) {
 	in, err := req.parse()
 	if err != nil {
 		return Imported{}, err
@@ -97,7 +103,10 @@ func (s *Service) rotationImport(ctx context.Context, by Caller, req ImportReque
 	return answer, err
 }
 
-func (s *Service) rotationExport(ctx context.Context, by Caller, req YearRequest) (Export, error) {
+// ExportYear makes the files that prove a year out of band.
+var ExportYear = declare("rotation/export", (*Service).rotationExport)
+
+func (s *Service) rotationExport(ctx context.Context, by admin.Caller, req YearRequest) (Export, error) {
 	if err := checkYear(req.Year); err != nil {
 		return Export{}, err
 	}
@@ -114,24 +123,17 @@ func (r ImportRequest) parse() (in rotator.Import, err error) {
 		return in, err
 	}
 	if in.Chain, err = certs.ParseCertificates(r.Cert); err != nil {
-		return in, &Error{Code: CodeInvalid, Message: "the file with the certificate: " + err.Error()}
+		return in, &admin.Error{Code: admin.CodeInvalid, Message: "the file with the certificate: " + err.Error()}
 	}
 	if len(r.Key) == 0 {
 		return in, nil
 	}
 	var signer crypto.Signer
 	if signer, err = certs.ParsePrivateKey(r.Key); err != nil {
-		return in, &Error{Code: CodeInvalid, Message: "the file with the private key: " + err.Error()}
+		return in, &admin.Error{Code: admin.CodeInvalid, Message: "the file with the private key: " + err.Error()}
 	}
 	in.Signer = signer
 	return in, nil
-}
-
-func checkYear(y idp.Year) error {
-	if !y.Valid() {
-		return &Error{Code: CodeInvalid, Message: fmt.Sprintf("%q is not a year, such as 2027 or 2027b", y)}
-	}
-	return nil
 }
 
 // name is what people know a certificate by.
@@ -148,7 +150,7 @@ func stepError(err error) error {
 	var foreign *certs.ImportError
 	switch {
 	case errors.As(err, &foreign):
-		return &Error{Code: CodeRefused, Message: foreign.Error()}
+		return &admin.Error{Code: admin.CodeRefused, Message: foreign.Error()}
 	case !errors.As(err, &refused):
 		return err
 	}
@@ -156,11 +158,11 @@ func stepError(err error) error {
 }
 
 // refusal renders a refusal of the rotation.
-func refusal(refused *rotation.RefusedError) *Error {
+func refusal(refused *rotation.RefusedError) *admin.Error {
 	phrases := templates.TerminalPhrases()
 	reason := refused.Because
 	reason.Text = phrases.Reason(reason)
-	return &Error{Code: CodeRefused, Message: phrases.Refusal(refused), Users: reason.Args.SPs, Reason: &reason, Suggestions: refused.Suggestions}
+	return &admin.Error{Code: admin.CodeRefused, Message: phrases.Refusal(refused), Users: reason.Args.SPs, Reason: &reason, Suggestions: refused.Suggestions}
 }
 
 // changeOf is what a step did, for people.

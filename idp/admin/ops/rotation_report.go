@@ -1,21 +1,46 @@
-package admin
+package ops
 
 import (
 	"context"
 	"errors"
 	"fmt"
 	"slices"
+	"time"
+	"vernal/idp/admin"
 
 	"vernal/idp"
 	"vernal/idp/notify"
 	"vernal/idp/rotator"
 )
 
+// ReportRequest asks for the notices to service providers that have to act.
+type ReportRequest struct {
+	// Year leaves those that use it; "" for all.
+	Year idp.Year `json:"year,omitzero"`
+	// SP leaves one; "" for all.
+	SP idp.EntityID `json:"entity_id,omitzero"`
+	// Send mails them to the contacts; with DryRun it only says to whom.
+	Send   bool `json:"send,omitzero"`
+	DryRun bool `json:"dry_run,omitzero"`
+}
+
+// RotationReport is the answer to rotation/report.
+type RotationReport struct {
+	At      time.Time       `json:"at"`
+	DryRun  bool            `json:"dry_run"`
+	Notices []notify.Letter `json:"notices"`
+	// Sent has an entry for each of Notices, if they were to be sent.
+	Sent []notify.Sent `json:"sent,omitempty"`
+}
+
+// Report returns the notices to service providers that must act, and sends them if asked.
+var Report = declare("rotation/report", (*Service).rotationReport)
+
 // rotationReport writes the notices to service providers that have to act, and
 // sends them if asked.
-func (s *Service) rotationReport(ctx context.Context, by Caller, req ReportRequest) (RotationReport, error) {
-	if req.Year != "" && !req.Year.Valid() {
-		return RotationReport{}, &Error{Code: CodeInvalid, Message: fmt.Sprintf("%q is not a year, such as 2027 or 2027b", req.Year)}
+func (s *Service) rotationReport(ctx context.Context, by admin.Caller, req ReportRequest) (RotationReport, error) {
+	if err := checkYear(req.Year); req.Year != "" && err != nil {
+		return RotationReport{}, err
 	}
 	if err := s.knowsReport(ctx, req); err != nil {
 		return RotationReport{}, err
@@ -31,12 +56,12 @@ func (s *Service) rotationReport(ctx context.Context, by Caller, req ReportReque
 	if !req.Send {
 		return r, nil
 	}
-	if s.Silent != nil {
-		return r, &Error{Code: CodeRefused, Message: "no mail can be sent: " + s.Silent.Error()}
+	if s.MailErr != nil {
+		return r, &admin.Error{Code: admin.CodeRefused, Message: "no mail can be sent: " + s.MailErr.Error()}
 	}
 	r.Sent, err = s.Notices.Send(ctx, letters, by.Actor(), req.DryRun)
 	if errors.Is(err, notify.ErrNoMail) {
-		return r, &Error{Code: CodeRefused, Message: "no mail server is configured: set mail.server and mail.from, or print the notices",
+		return r, &admin.Error{Code: admin.CodeRefused, Message: "no mail server is configured: set mail.server and mail.from, or print the notices",
 			Suggestions: []idp.Suggestion{idp.Suggest(idp.DoRotationReport).With(idp.OptionOut, "").Labeled(idp.LabelWriteNotices)}}
 	}
 	return r, err
@@ -47,12 +72,12 @@ func (s *Service) rotationReport(ctx context.Context, by Caller, req ReportReque
 func (s *Service) knowsReport(ctx context.Context, req ReportRequest) error {
 	if req.SP != "" {
 		if _, err := s.Registry.Lookup(ctx, req.SP); errors.Is(err, idp.ErrNotFound) {
-			return &Error{Code: CodeNotFound, Message: fmt.Sprintf("no service provider %q is registered", req.SP)}
+			return &admin.Error{Code: admin.CodeNotFound, Message: fmt.Sprintf("no service provider %q is registered", req.SP)}
 		}
 	}
 	if req.Year != "" {
 		if _, ok := s.Ring.Lookup(req.Year, s.Clock.Now()); !ok {
-			return &Error{Code: CodeNotFound, Message: fmt.Sprintf("the year %s was never made", req.Year)}
+			return &admin.Error{Code: admin.CodeNotFound, Message: fmt.Sprintf("the year %s was never made", req.Year)}
 		}
 	}
 	return nil

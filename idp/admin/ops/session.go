@@ -1,4 +1,4 @@
-package admin
+package ops
 
 import (
 	"context"
@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"strings"
 	"time"
+	"vernal/idp/admin"
 
 	"vernal/idp"
 )
@@ -68,7 +69,10 @@ type Session struct {
 	SPs    []idp.EntityID `json:"sps"`
 }
 
-func (s *Service) listSessions(ctx context.Context, _ Caller, q SessionQuery) (SessionList, error) {
+// ListSessions returns a page of sessions.
+var ListSessions = declare("session/list", (*Service).listSessions)
+
+func (s *Service) listSessions(ctx context.Context, _ admin.Caller, q SessionQuery) (SessionList, error) {
 	found, next, err := s.findSessions(ctx, q, sessionPage)
 	if err != nil {
 		return SessionList{}, err
@@ -85,9 +89,12 @@ func (s *Service) listSessions(ctx context.Context, _ Caller, q SessionQuery) (S
 	return list, nil
 }
 
+// EndSessions ends some of the selected sessions.
+var EndSessions = declare("session/end", (*Service).endSessions)
+
 // endSessions ends some of the sessions that are meant. Each is on record, with
 // who ended it.
-func (s *Service) endSessions(ctx context.Context, by Caller, q SessionQuery) (SessionsEnded, error) {
+func (s *Service) endSessions(ctx context.Context, by admin.Caller, q SessionQuery) (SessionsEnded, error) {
 	var answer SessionsEnded
 	for {
 		found, next, err := s.findSessions(ctx, q, sessionBatch)
@@ -105,7 +112,7 @@ func (s *Service) endSessions(ctx context.Context, by Caller, q SessionQuery) (S
 	}
 }
 
-func (s *Service) endFound(ctx context.Context, by Caller, q SessionQuery, found []*idp.Session) (int, error) {
+func (s *Service) endFound(ctx context.Context, by admin.Caller, q SessionQuery, found []*idp.Session) (int, error) {
 	var ids []idp.SessionID
 	var events []idp.AuditEvent
 	for _, sess := range found {
@@ -133,7 +140,7 @@ func (s *Service) findSessions(ctx context.Context, q SessionQuery, limit int) (
 		found, err = s.sessionByShort(ctx, q.ID)
 		found = s.meant(q, user, found)
 		if err == nil && len(found) == 0 {
-			err = &Error{Code: CodeNotFound, Message: fmt.Sprintf("there is no live session %q", q.ID)}
+			err = &admin.Error{Code: admin.CodeNotFound, Message: fmt.Sprintf("there is no live session %q", q.ID)}
 		}
 		return found, "", err
 	case user != "":
@@ -200,14 +207,14 @@ func takesPart(sess *idp.Session, id idp.EntityID) bool {
 func (s *Service) sessionByShort(ctx context.Context, short string) ([]*idp.Session, error) {
 	short = strings.ToLower(short)
 	if len(short) < minShort || strings.Trim(short, "0123456789abcdef") != "" {
-		return nil, &Error{Code: CodeBadRequest, Message: fmt.Sprintf("a session is named by its ID as listed, or by the first %d digits of it or more", minShort)}
+		return nil, &admin.Error{Code: admin.CodeBadRequest, Message: fmt.Sprintf("a session is named by its ID as listed, or by the first %d digits of it or more", minShort)}
 	}
 	found, err := s.Sessions.Sessions(ctx, idp.SessionID(short), 2)
 	if err != nil {
 		return nil, fmt.Errorf("find session: %w", err)
 	}
 	if len(found) == 2 && strings.HasPrefix(string(found[1].ID), short) {
-		return nil, &Error{Code: CodeBadRequest, Message: fmt.Sprintf("more than one session begins with %q; give more of its ID", short)}
+		return nil, &admin.Error{Code: admin.CodeBadRequest, Message: fmt.Sprintf("more than one session begins with %q; give more of its ID", short)}
 	}
 	if len(found) == 0 || !strings.HasPrefix(string(found[0].ID), short) {
 		return nil, nil
@@ -243,32 +250,4 @@ func sessionInfo(sess *idp.Session) Session {
 		}
 	}
 	return info
-}
-
-// Sessions gives the sessions that are meant to page, in several answers. An
-// error of page ends it.
-func (c *Client) Sessions(ctx context.Context, q SessionQuery, page func([]Session) error) error {
-	for {
-		list, err := call[SessionList](ctx, c, "session/list", q)
-		if err != nil {
-			return err
-		}
-		if err := page(list.Sessions); err != nil || list.Next == "" {
-			return err
-		}
-		q.After = list.Next
-	}
-}
-
-// EndSessions ends the sessions that are meant and reports how many there were,
-// those that ended before an error included.
-func (c *Client) EndSessions(ctx context.Context, q SessionQuery) (ended int, err error) {
-	for {
-		answer, err := call[SessionsEnded](ctx, c, "session/end", q)
-		ended += answer.Ended
-		if err != nil || answer.Next == "" {
-			return ended, err
-		}
-		q.After = answer.Next
-	}
 }

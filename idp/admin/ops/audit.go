@@ -1,9 +1,10 @@
-package admin
+package ops
 
 import (
 	"context"
 	"errors"
 	"time"
+	"vernal/idp/admin"
 
 	"vernal/idp"
 	"vernal/idp/audit"
@@ -76,7 +77,10 @@ const verifyTime = 2 * time.Second
 
 const maxFound = 1000
 
-func (s *Service) findAudit(ctx context.Context, _ Caller, req AuditQuery) (*audit.Found, error) {
+// FindAudit finds records of the audit trail.
+var FindAudit = declare("audit/find", (*Service).findAudit)
+
+func (s *Service) findAudit(ctx context.Context, _ admin.Caller, req AuditQuery) (*audit.Found, error) {
 	if req.Email != "" {
 		u, err := s.Accounts.Lookup(ctx, req.Email)
 		if err != nil {
@@ -93,16 +97,22 @@ func (s *Service) findAudit(ctx context.Context, _ Caller, req AuditQuery) (*aud
 
 func unknownUser(err error) error {
 	if errors.Is(err, idp.ErrNotFound) {
-		return &Error{Code: CodeNotFound, Message: "nobody has that address; for somebody who was deleted, give the id"}
+		return &admin.Error{Code: admin.CodeNotFound, Message: "nobody has that address; for somebody who was deleted, give the id"}
 	}
 	return err
 }
 
-func (s *Service) verifyAudit(ctx context.Context, _ Caller, req AuditVerify) (audit.Progress, error) {
+// VerifyAudit verifies a part of the audit trail.
+var VerifyAudit = declare("audit/verify", (*Service).verifyAudit)
+
+func (s *Service) verifyAudit(ctx context.Context, _ admin.Caller, req AuditVerify) (audit.Progress, error) {
 	return s.Trail.Verify(ctx, req.Progress, req.At, verifyTime)
 }
 
-func (s *Service) auditLines(ctx context.Context, _ Caller, req AuditRange) (*AuditLines, error) {
+// ReadAudit returns records as they are stored.
+var ReadAudit = declare("audit/lines", (*Service).auditLines)
+
+func (s *Service) auditLines(ctx context.Context, _ admin.Caller, req AuditRange) (*AuditLines, error) {
 	page, err := s.Trail.Lines(ctx, req.After, max(req.Limit, 1))
 	if err != nil {
 		return nil, err
@@ -114,16 +124,25 @@ func (s *Service) auditLines(ctx context.Context, _ Caller, req AuditRange) (*Au
 	return out, nil
 }
 
-func (s *Service) auditCheckpoint(ctx context.Context, _ Caller, at audit.Place) (*idp.AuditCheckpoint, error) {
+// SignCheckpoint signs a checkpoint for the records up to a place.
+var SignCheckpoint = declare("audit/checkpoint", (*Service).auditCheckpoint)
+
+func (s *Service) auditCheckpoint(ctx context.Context, _ admin.Caller, at audit.Place) (*idp.AuditCheckpoint, error) {
 	return s.Trail.Checkpoint(ctx, at)
 }
 
-func (s *Service) pruneAudit(ctx context.Context, by Caller, c idp.AuditCheckpoint) (out AuditPruned, err error) {
+// PruneAudit removes some of the records before a checkpoint of ours.
+var PruneAudit = declare("audit/prune", (*Service).pruneAudit)
+
+func (s *Service) pruneAudit(ctx context.Context, by admin.Caller, c idp.AuditCheckpoint) (out AuditPruned, err error) {
 	out.Removed, out.More, err = s.Trail.Prune(ctx, c, by.Actor())
 	return out, err
 }
 
-func (s *Service) checkAudit(ctx context.Context, _ Caller, claim AuditClaim) (*AuditJudgement, error) {
+// CheckAudit compares what an exported file says with what the service knows.
+var CheckAudit = declare("audit/check", (*Service).checkAudit)
+
+func (s *Service) checkAudit(ctx context.Context, _ admin.Caller, claim AuditClaim) (*AuditJudgement, error) {
 	out := &AuditJudgement{Wrong: make([]string, len(claim.Checkpoints))}
 	for i, c := range claim.Checkpoints {
 		if err := s.Trail.Check(c); err != nil {
@@ -133,34 +152,4 @@ func (s *Service) checkAudit(ctx context.Context, _ Caller, claim AuditClaim) (*
 	var err error
 	out.Last, err = s.Trail.Knows(ctx, claim.Last)
 	return out, err
-}
-
-// FindAudit finds records of the audit trail.
-func (c *Client) FindAudit(ctx context.Context, q AuditQuery) (*audit.Found, error) {
-	return call[*audit.Found](ctx, c, "audit/find", q)
-}
-
-// VerifyAudit verifies a part of the audit trail and says how far it has come.
-func (c *Client) VerifyAudit(ctx context.Context, req AuditVerify) (audit.Progress, error) {
-	return call[audit.Progress](ctx, c, "audit/verify", req)
-}
-
-// AuditLines gives records as they are stored.
-func (c *Client) AuditLines(ctx context.Context, after uint64, limit int) (*AuditLines, error) {
-	return call[*AuditLines](ctx, c, "audit/lines", AuditRange{After: after, Limit: limit})
-}
-
-// AuditCheckpoint signs a checkpoint for the records up to a place.
-func (c *Client) AuditCheckpoint(ctx context.Context, at audit.Place) (*idp.AuditCheckpoint, error) {
-	return call[*idp.AuditCheckpoint](ctx, c, "audit/checkpoint", at)
-}
-
-// PruneAudit removes some of the records before a checkpoint of ours.
-func (c *Client) PruneAudit(ctx context.Context, checkpoint idp.AuditCheckpoint) (AuditPruned, error) {
-	return call[AuditPruned](ctx, c, "audit/prune", checkpoint)
-}
-
-// CheckAudit holds what an exported file says against what the service knows.
-func (c *Client) CheckAudit(ctx context.Context, claim AuditClaim) (*AuditJudgement, error) {
-	return call[*AuditJudgement](ctx, c, "audit/check", claim)
 }

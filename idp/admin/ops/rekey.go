@@ -1,8 +1,9 @@
-package admin
+package ops
 
 import (
 	"context"
 	"errors"
+	"vernal/idp/admin"
 
 	"vernal/idp"
 	"vernal/idp/rekey"
@@ -44,7 +45,10 @@ type RekeyState struct {
 	Failed  string `json:"failed,omitempty"`
 }
 
-func (s *Service) rekeyState(ctx context.Context, _ Caller, _ Empty) (RekeyState, error) {
+// ShowKeys returns which keys are in use and which change is under way.
+var ShowKeys = declare("rekey/state", (*Service).rekeyState)
+
+func (s *Service) rekeyState(ctx context.Context, _ admin.Caller, _ Empty) (RekeyState, error) {
 	st, err := s.Rekey.State(ctx)
 	if err != nil {
 		return RekeyState{}, err
@@ -55,10 +59,13 @@ func (s *Service) rekeyState(ctx context.Context, _ Caller, _ Empty) (RekeyState
 	}, nil
 }
 
-func (s *Service) beginRekey(ctx context.Context, by Caller, req RekeyBegin) (RekeyState, error) {
+// BeginRekey begins a change of the master key.
+var BeginRekey = declare("rekey/begin", (*Service).beginRekey)
+
+func (s *Service) beginRekey(ctx context.Context, by admin.Caller, req RekeyBegin) (RekeyState, error) {
 	to, err := seal.ParseMaster(req.NewKey)
 	if err != nil {
-		return RekeyState{}, &Error{Code: CodeInvalid, Message: "new master key: " + err.Error()}
+		return RekeyState{}, &admin.Error{Code: admin.CodeInvalid, Message: "new master key: " + err.Error()}
 	}
 	if err := s.Rekey.Begin(ctx, to, req.All, by.Actor()); err != nil {
 		return RekeyState{}, rekeyError(err)
@@ -66,21 +73,30 @@ func (s *Service) beginRekey(ctx context.Context, by Caller, req RekeyBegin) (Re
 	return s.rekeyState(ctx, by, Empty{})
 }
 
-func (s *Service) finishRekey(ctx context.Context, by Caller, req RekeyFinish) (RekeyState, error) {
+// FinishRekey ends the master key from before.
+var FinishRekey = declare("rekey/finish", (*Service).finishRekey)
+
+func (s *Service) finishRekey(ctx context.Context, by admin.Caller, req RekeyFinish) (RekeyState, error) {
 	if err := s.Rekey.Finish(ctx, req.All, by.Actor()); err != nil {
 		return RekeyState{}, rekeyError(err)
 	}
 	return s.rekeyState(ctx, by, Empty{})
 }
 
-func (s *Service) cancelRekey(ctx context.Context, by Caller, _ Empty) (RekeyState, error) {
+// CancelRekey returns to the master key from before.
+var CancelRekey = declare("rekey/cancel", (*Service).cancelRekey)
+
+func (s *Service) cancelRekey(ctx context.Context, by admin.Caller, _ Empty) (RekeyState, error) {
 	if err := s.Rekey.Cancel(ctx, by.Actor()); err != nil {
 		return RekeyState{}, rekeyError(err)
 	}
 	return s.rekeyState(ctx, by, Empty{})
 }
 
-func (s *Service) renewKeys(ctx context.Context, by Caller, _ Empty) (RekeyState, error) {
+// RenewKeys makes all keys below the master key new.
+var RenewKeys = declare("rekey/all", (*Service).renewKeys)
+
+func (s *Service) renewKeys(ctx context.Context, by admin.Caller, _ Empty) (RekeyState, error) {
 	if err := s.Rekey.RenewAll(ctx, by.Actor()); err != nil {
 		return RekeyState{}, rekeyError(err)
 	}
@@ -109,30 +125,5 @@ func rekeyError(err error) error {
 	default:
 		return err
 	}
-	return &Error{Code: CodeRefused, Message: text, Suggestions: next}
-}
-
-// RekeyState says which keys are in force.
-func (c *Client) RekeyState(ctx context.Context) (RekeyState, error) {
-	return call[RekeyState](ctx, c, "rekey/state", Empty{})
-}
-
-// BeginRekey begins a change of the master key.
-func (c *Client) BeginRekey(ctx context.Context, req RekeyBegin) (RekeyState, error) {
-	return call[RekeyState](ctx, c, "rekey/begin", req)
-}
-
-// FinishRekey ends the master key from before.
-func (c *Client) FinishRekey(ctx context.Context, req RekeyFinish) (RekeyState, error) {
-	return call[RekeyState](ctx, c, "rekey/finish", req)
-}
-
-// CancelRekey goes back to the master key from before.
-func (c *Client) CancelRekey(ctx context.Context) (RekeyState, error) {
-	return call[RekeyState](ctx, c, "rekey/cancel", Empty{})
-}
-
-// RenewKeys makes all keys below the master key new.
-func (c *Client) RenewKeys(ctx context.Context) (RekeyState, error) {
-	return call[RekeyState](ctx, c, "rekey/all", Empty{})
+	return &admin.Error{Code: admin.CodeRefused, Message: text, Suggestions: next}
 }

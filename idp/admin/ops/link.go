@@ -1,10 +1,11 @@
-package admin
+package ops
 
 import (
 	"context"
 	"fmt"
 	"slices"
 	"time"
+	"vernal/idp/admin"
 
 	"vernal/idp"
 	"vernal/idp/adminhttp"
@@ -59,15 +60,18 @@ type LinkRevoked struct {
 	Before bool `json:"before,omitzero"`
 }
 
-func (s *Service) createLink(ctx context.Context, by Caller, req LinkRequest) (LinkMade, error) {
+// CreateLink makes a secret URL of the admin listener.
+var CreateLink = declare("link/create", (*Service).createLink)
+
+func (s *Service) createLink(ctx context.Context, by admin.Caller, req LinkRequest) (LinkMade, error) {
 	l := sharelink.Link{Kind: req.Kind}
 	switch {
 	case adminhttp.Path(req.Kind, "") == "":
-		return LinkMade{}, &Error{Code: CodeInvalid, Message: fmt.Sprintf("there is no link to a %q: it is wall or calendar", req.Kind)}
+		return LinkMade{}, invalid("there is no link to a %q: it is wall or calendar", req.Kind)
 	case req.Days < 0 || req.Days > MaxLinkDays:
-		return LinkMade{}, &Error{Code: CodeInvalid, Message: fmt.Sprintf("a link lives 1 to %d days, or for ever", MaxLinkDays)}
-	case s.WatchURL == "":
-		return LinkMade{}, &Error{Code: CodeRefused, Message: "nothing would answer there: admin_listen is empty"}
+		return LinkMade{}, invalid("a link lives 1 to %d days, or for ever", MaxLinkDays)
+	case s.AdminURL == "":
+		return LinkMade{}, &admin.Error{Code: admin.CodeRefused, Message: "nothing would answer there: admin_listen is empty"}
 	}
 	if req.Days > 0 {
 		l.ExpiresAt = s.Clock.Now().UTC().Add(time.Duration(req.Days) * 24 * time.Hour).Truncate(time.Second)
@@ -80,10 +84,13 @@ func (s *Service) createLink(ctx context.Context, by Caller, req LinkRequest) (L
 	if err != nil {
 		return LinkMade{}, err
 	}
-	return LinkMade{Link: made, URL: s.WatchURL + adminhttp.Path(made.Kind, token)}, nil
+	return LinkMade{Link: made, URL: s.AdminURL + adminhttp.Path(made.Kind, token)}, nil
 }
 
-func (s *Service) listLinks(ctx context.Context, _ Caller, _ Empty) (LinkList, error) {
+// ListLinks returns all secret URLs without their secrets.
+var ListLinks = declare("link/list", (*Service).listLinks)
+
+func (s *Service) listLinks(ctx context.Context, _ admin.Caller, _ Empty) (LinkList, error) {
 	all, err := s.allLinks(ctx)
 	if err != nil {
 		return LinkList{}, err
@@ -109,14 +116,17 @@ func (s *Service) allLinks(ctx context.Context) (all []sharelink.Link, err error
 	return all, nil
 }
 
-func (s *Service) revokeLink(ctx context.Context, by Caller, req LinkRevoke) (LinkRevoked, error) {
+// RevokeLink revokes a secret URL permanently.
+var RevokeLink = declare("link/revoke", (*Service).revokeLink)
+
+func (s *Service) revokeLink(ctx context.Context, by admin.Caller, req LinkRevoke) (LinkRevoked, error) {
 	all, err := s.allLinks(ctx)
 	if err != nil {
 		return LinkRevoked{}, err
 	}
 	i := slices.IndexFunc(all, func(l sharelink.Link) bool { return l.ID == req.ID })
 	if i < 0 {
-		return LinkRevoked{}, &Error{Code: CodeNotFound, Message: fmt.Sprintf("there is no link %.40q", req.ID),
+		return LinkRevoked{}, &admin.Error{Code: admin.CodeNotFound, Message: fmt.Sprintf("there is no link %.40q", req.ID),
 			Suggestions: []idp.Suggestion{idp.Suggest(idp.DoRotationLinkList).Labeled(idp.LabelListLinks)}}
 	}
 	before := !all[i].RevokedAt.IsZero()
@@ -128,20 +138,4 @@ func (s *Service) revokeLink(ctx context.Context, by Caller, req LinkRevoke) (Li
 		return LinkRevoked{}, fmt.Errorf("link %s: %w", req.ID, err)
 	}
 	return LinkRevoked{Link: *l}, nil
-}
-
-// CreateLink makes a secret address.
-func (c *Client) CreateLink(ctx context.Context, req LinkRequest) (LinkMade, error) {
-	return call[LinkMade](ctx, c, "link/create", req)
-}
-
-// Links lists the secret addresses without their secrets.
-func (c *Client) Links(ctx context.Context) ([]LinkState, error) {
-	list, err := call[LinkList](ctx, c, "link/list", Empty{})
-	return list.Links, err
-}
-
-// RevokeLink takes a secret address back for good.
-func (c *Client) RevokeLink(ctx context.Context, req LinkRevoke) (LinkRevoked, error) {
-	return call[LinkRevoked](ctx, c, "link/revoke", req)
 }

@@ -1,4 +1,4 @@
-package admin
+package ops
 
 import (
 	"context"
@@ -7,6 +7,7 @@ import (
 	"net/url"
 	"strings"
 	"time"
+	"vernal/idp/admin"
 
 	"vernal/idp"
 	"vernal/idp/rotation"
@@ -44,12 +45,15 @@ type PreviewLink struct {
 	Suggestions []idp.Suggestion `json:"suggestions,omitempty"`
 }
 
-func (s *Service) rotationPreview(ctx context.Context, by Caller, req PreviewRequest) (PreviewLink, error) {
-	if !req.Year.Valid() {
-		return PreviewLink{}, &Error{Code: CodeInvalid, Message: fmt.Sprintf("%q is not a year, such as 2027 or 2027b", req.Year)}
+// CreatePreview makes a preview link or, for a dry run, says what it would open.
+var CreatePreview = declare("rotation/preview", (*Service).rotationPreview)
+
+func (s *Service) rotationPreview(ctx context.Context, by admin.Caller, req PreviewRequest) (PreviewLink, error) {
+	if err := checkYear(req.Year); err != nil {
+		return PreviewLink{}, err
 	}
 	if req.Days < 1 || req.Days > MaxPreviewDays {
-		return PreviewLink{}, &Error{Code: CodeInvalid, Message: fmt.Sprintf("a preview link lasts 1 to %d days", MaxPreviewDays)}
+		return PreviewLink{}, invalid("a preview link lasts 1 to %d days", MaxPreviewDays)
 	}
 	now := s.Clock.Now()
 	if why := s.unpreviewable(req.Year, now); why != nil {
@@ -58,12 +62,12 @@ func (s *Service) rotationPreview(ctx context.Context, by Caller, req PreviewReq
 	p, err := s.Registry.Lookup(ctx, req.SP)
 	switch {
 	case errors.Is(err, idp.ErrNotFound) || req.SP == idp.RehearsalSP:
-		return PreviewLink{}, refused(idp.Suggest(idp.DoSPList).Labeled(idp.LabelListRegistered),
+		return PreviewLink{}, refuse(idp.Suggest(idp.DoSPList).Labeled(idp.LabelListRegistered),
 			"no service provider is registered as %q", req.SP)
 	case err != nil:
 		return PreviewLink{}, err
 	case !p.Active:
-		return PreviewLink{}, refused(idp.Suggest(idp.DoSPEdit, string(req.SP)).With(idp.OptionActive, "").Labeled(idp.LabelActivate),
+		return PreviewLink{}, refuse(idp.Suggest(idp.DoSPEdit, string(req.SP)).With(idp.OptionActive, "").Labeled(idp.LabelActivate),
 			"%s is not active: no one can sign in to it", req.SP)
 	}
 	d := metadata.IdP{BaseURL: s.Rotation.BaseURL}
@@ -88,26 +92,21 @@ func (s *Service) rotationPreview(ctx context.Context, by Caller, req PreviewReq
 	return answer, nil
 }
 
-// refused is a refusal, and what to do about it.
-func refused(next idp.Suggestion, format string, args ...any) *Error {
-	return &Error{Code: CodeRefused, Message: fmt.Sprintf(format, args...), Suggestions: []idp.Suggestion{next}}
-}
-
 // unpreviewable says why a year has nothing to preview; nil if it has.
-func (s *Service) unpreviewable(y idp.Year, now time.Time) *Error {
+func (s *Service) unpreviewable(y idp.Year, now time.Time) *admin.Error {
 	entry, ok := s.Ring.Lookup(y, now)
 	switch {
 	case !ok:
-		return refused(idp.Suggest(idp.DoRotationCreate, string(y)).Labeled(idp.LabelCreateFirst), "%s is not created yet", y)
+		return refuse(idp.Suggest(idp.DoRotationCreate, string(y)).Labeled(idp.LabelCreateFirst), "%s is not created yet", y)
 	case entry.Fault != "":
 		return refusal(&rotation.RefusedError{Kind: "preview", Year: y, Because: entry.Fault.Reason(y), Suggestions: []idp.Suggestion{entry.Fault.Suggestion(y)}})
 	case entry.State.Live():
-		return refused(idp.Suggest(idp.DoMetadataShow, string(y)).Labeled(idp.LabelShowMetadata),
+		return refuse(idp.Suggest(idp.DoMetadataShow, string(y)).Labeled(idp.LabelShowMetadata),
 			"%s is %s: its URLs answer everyone, without a link", y, entry.State)
 	case entry.State.Over():
-		return refused(idp.Suggest(idp.DoRotationStatus).Labeled(idp.LabelYearsMade), "%s is %s, and does not come back", y, entry.State)
+		return refuse(idp.Suggest(idp.DoRotationStatus).Labeled(idp.LabelYearsMade), "%s is %s, and does not come back", y, entry.State)
 	case entry.Key.Cert == nil || entry.Key.Signer == nil || entry.State != rotation.Created:
-		return refused(idp.Suggest(idp.DoRotationImport, string(y)).With(idp.OptionCert, "").Labeled(idp.LabelWhenCertificateHasCome),
+		return refuse(idp.Suggest(idp.DoRotationImport, string(y)).With(idp.OptionCert, "").Labeled(idp.LabelWhenCertificateHasCome),
 			"the key of %s waits for its certificate", y)
 	}
 	return nil

@@ -1,41 +1,14 @@
-package admin
+package ops
 
 import (
+	"fmt"
 	"time"
-
 	"vernal/idp"
-	"vernal/idp/migration"
+	"vernal/idp/admin"
 	"vernal/idp/notify"
+
 	"vernal/idp/rotation"
 )
-
-// RotationStatus is the answer to rotation/status.
-type RotationStatus struct {
-	rotation.Status
-	// Automatic: the server takes the steps itself on their dates.
-	Automatic bool `json:"automatic"`
-	// Board is who uses which year. Only rotation/status has it.
-	Board *migration.Board `json:"board,omitempty"`
-}
-
-// PlanRequest asks what comes.
-type PlanRequest struct {
-	// Years is how far to look ahead, 1 to MaxPlanYears.
-	Years int `json:"years"`
-}
-
-// MaxPlanYears is how far a plan looks ahead at most.
-const MaxPlanYears = 25
-
-// RotationPlan is the answer to rotation/plan.
-type RotationPlan struct {
-	At        time.Time `json:"at"`
-	Preferred idp.Year  `json:"preferred"`
-	Automatic bool      `json:"automatic"`
-	// Coming is sorted by date.
-	Coming    []rotation.Coming    `json:"coming"`
-	Attention []rotation.Attention `json:"attention"`
-}
 
 // StepRequest asks for a step by hand.
 type StepRequest struct {
@@ -79,26 +52,6 @@ type RotationChange struct {
 	Revocation *notify.Revocation `json:"revocation,omitempty"`
 }
 
-// ReportRequest asks for the notices to service providers that have to act.
-type ReportRequest struct {
-	// Year leaves those that use it; "" for all.
-	Year idp.Year `json:"year,omitzero"`
-	// SP leaves one; "" for all.
-	SP idp.EntityID `json:"entity_id,omitzero"`
-	// Send mails them to the contacts; with DryRun it only says to whom.
-	Send   bool `json:"send,omitzero"`
-	DryRun bool `json:"dry_run,omitzero"`
-}
-
-// RotationReport is the answer to rotation/report.
-type RotationReport struct {
-	At      time.Time       `json:"at"`
-	DryRun  bool            `json:"dry_run"`
-	Notices []notify.Letter `json:"notices"`
-	// Sent has an entry for each of Notices, if they were to be sent.
-	Sent []notify.Sent `json:"sent,omitempty"`
-}
-
 // YearChange is what a step did to a year.
 type YearChange struct {
 	Year idp.Year       `json:"year"`
@@ -108,4 +61,63 @@ type YearChange struct {
 	Certified bool `json:"certified,omitzero"`
 	// KeyDestroyed: its private key is gone since this step.
 	KeyDestroyed bool `json:"key_destroyed,omitzero"`
+}
+
+// maxReason bounds a reason, which stays in the history for good.
+const maxReason = 500
+
+// check finds what is wrong with a request, whatever the rotation's state.
+func (r StepRequest) check() error {
+	text := ""
+	switch {
+	case !r.Step.IsCommand():
+		text = fmt.Sprintf("there is no step %q", r.Step)
+	case !r.Step.NamesYear() && r.Year != "":
+		text = fmt.Sprintf("%s names no year", r.Step)
+	case r.Step.NamesYear() && !r.Year.Valid():
+		text = fmt.Sprintf("%q is not a year, such as 2027 or 2027b", r.Year)
+	case r.Step.NeedsReason() && r.Reason == "":
+		text = fmt.Sprintf("%s needs a reason", r.Step)
+	case r.DestroyNow && r.Step != rotation.StepRetire:
+		text = fmt.Sprintf("%s destroys no key", r.Step)
+	case len(r.Reason) > maxReason:
+		text = fmt.Sprintf("the reason is longer than %d bytes", maxReason)
+	default:
+		return nil
+	}
+	return &admin.Error{Code: admin.CodeInvalid, Message: text}
+}
+
+// isRevocation reports whether service providers must be notified at once.
+func (r StepRequest) isRevocation() bool { return r.Step == rotation.StepRevoke }
+
+// calendarDate is the date in the calendar of a year that is created far ahead of it;
+// zero for every other step.
+func (r StepRequest) calendarDate(p rotation.Policy, now time.Time) time.Time {
+	if at, early := p.EarlyCreate(r.Year, now); early && r.Step == rotation.StepCreate {
+		return at
+	}
+	return time.Time{}
+}
+
+// changes compares two moments: the years that differ, and those that do not
+// and are not over.
+func changes(before, after rotation.Status) (changed, same []YearChange) {
+	changed, same = []YearChange{}, []YearChange{}
+	old, now := before.History(), after.History()
+	for _, r := range now.Records {
+		was, made := old.Record(r.Year)
+		c := YearChange{
+			Year: r.Year, From: old.State(r.Year, before.At), To: now.State(r.Year, after.At),
+			Certified:    made && was.CertEndAt.IsZero() && !r.CertEndAt.IsZero(),
+			KeyDestroyed: was.KeyDestroyedAt.IsZero() && !r.KeyDestroyedAt.IsZero(),
+		}
+		switch {
+		case c.From != c.To || c.Certified || c.KeyDestroyed:
+			changed = append(changed, c)
+		case !c.To.Over():
+			same = append(same, c)
+		}
+	}
+	return changed, same
 }

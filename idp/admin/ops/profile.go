@@ -1,8 +1,9 @@
-package admin
+package ops
 
 import (
 	"context"
 	"time"
+	"vernal/idp/admin"
 
 	"vernal/idp"
 	"vernal/idp/account"
@@ -50,7 +51,10 @@ type PeopleRequest struct {
 // transaction; more would let sign-ins wait.
 const ImportBatch = 500
 
-func (s *Service) verifyUser(ctx context.Context, by Caller, req VerifyRequest) (UserVerified, error) {
+// VerifyUser records a proofed identity, or removes it.
+var VerifyUser = declare("user/verify", (*Service).verifyUser)
+
+func (s *Service) verifyUser(ctx context.Context, by admin.Caller, req VerifyRequest) (UserVerified, error) {
 	v, err := s.Accounts.Verify(ctx, req.Email, req.Profile, req.DryRun, by.Actor())
 	if err != nil {
 		return UserVerified{}, userError(req.Email, err)
@@ -63,14 +67,20 @@ func (s *Service) verifyUser(ctx context.Context, by Caller, req VerifyRequest) 
 	return answer, nil
 }
 
-func (s *Service) importUsers(ctx context.Context, by Caller, req PeopleRequest) (*account.ImportResult, error) {
+// ImportUsers adds up to ImportBatch users.
+var ImportUsers = declare("user/import", (*Service).importUsers)
+
+func (s *Service) importUsers(ctx context.Context, by admin.Caller, req PeopleRequest) (*account.ImportResult, error) {
 	if len(req.Lines) > ImportBatch {
-		return nil, &Error{Code: CodeBadRequest, Message: "too many people in one request"}
+		return nil, &admin.Error{Code: admin.CodeBadRequest, Message: "too many people in one request"}
 	}
 	return s.Accounts.Import(ctx, req.Lines, req.ImportOptions, by.Actor())
 }
 
-func (s *Service) exportUsers(ctx context.Context, by Caller, req account.ExportOptions) (*account.ExportPage, error) {
+// ExportUsers returns a page of users as an import reads them.
+var ExportUsers = declare("user/export", (*Service).exportUsers)
+
+func (s *Service) exportUsers(ctx context.Context, by admin.Caller, req account.ExportOptions) (*account.ExportPage, error) {
 	if req.Limit <= 0 || req.Limit > pageSize {
 		req.Limit = pageSize
 	}
@@ -79,19 +89,4 @@ func (s *Service) exportUsers(ctx context.Context, by Caller, req account.Export
 		return nil, userError("", err)
 	}
 	return page, nil
-}
-
-// VerifyUser puts a proofed identity on a person's record, or takes it away.
-func (c *Client) VerifyUser(ctx context.Context, req VerifyRequest) (UserVerified, error) {
-	return call[UserVerified](ctx, c, "user/verify", req)
-}
-
-// ImportUsers adds up to ImportBatch people.
-func (c *Client) ImportUsers(ctx context.Context, req PeopleRequest) (account.ImportResult, error) {
-	return call[account.ImportResult](ctx, c, "user/import", req)
-}
-
-// ExportUsers gives a page of people.
-func (c *Client) ExportUsers(ctx context.Context, o account.ExportOptions) (account.ExportPage, error) {
-	return call[account.ExportPage](ctx, c, "user/export", o)
 }

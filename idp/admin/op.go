@@ -1,0 +1,162 @@
+package admin
+
+import (
+	"bytes"
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"log/slog"
+	"net/http"
+)
+
+// maxBody bounds a request: the metadata of a provider, in base64, and some
+// certificates.
+const maxBody = 4 << 20
+
+// Op is one operation of a service S. Its route, the call over the socket, the call in
+// process and the name of the caller in the audit trail all follow from it.
+type Op[S, Req, Res any] struct {
+	// Path is NOUN/VERB.
+	Path string
+	// Do answers a request.
+	Do func(s S, ctx context.Context, by Caller, req Req) (Res, error)
+}
+
+// Route is an operation as an Endpoint answers it.
+type Route[S any] interface {
+	route() string
+	answer(ctx context.Context, s S, by Caller, body []byte) (any, error)
+}
+
+func (o Op[S, Req, Res]) route() string { return o.Path }
+
+func (o Op[S, Req, Res]) answer(ctx context.Context, s S, by Caller, body []byte) (any, error) {
+	var req Req
+	if err := decodeStrict(body, &req); err != nil {
+		return nil, &Error{Code: CodeBadRequest, Message: "read the command: " + err.Error()}
+	}
+	return o.Do(s, ctx, by, req)
+}
+
+// decodeStrict reads exactly one JSON object and refuses unknown fields: an older server
+// must not half understand a newer command.
+func decodeStrict(body []byte, v any) error {
+	d := json.NewDecoder(bytes.NewReader(body))
+	d.DisallowUnknownFields()
+	if err := d.Decode(v); err != nil {
+		return err
+	}
+	if _, err := d.Token(); !errors.Is(err, io.EOF) {
+		return errors.New("something follows the JSON object")
+	}
+	return nil
+}
+
+// Call gives a command and returns its answer. An error of the operation is an *Error;
+// others are about reaching it.
+func Call[S, Req, Res any](ctx context.Context, c *Client, op Op[S, Req, Res], req Req) (Res, error) {
+	var answer Res
+	body, err := json.Marshal(req)
+	if err != nil {
+		return answer, fmt.Errorf("write command %s: %w", op.Path, err)
+	}
+	data, err := c.send(ctx, op.Path, body)
+	if err != nil {
+		return answer, err
+	}
+	if err := json.Unmarshal(data, &answer); err != nil {
+		return answer, fmt.Errorf("read the answer to %s: %w", op.Path, err)
+	}
+	return answer, nil
+}
+
+// Endpoint answers the operations of one service, over HTTP and in process.
+type Endpoint struct {
+	owner   int
+	log     *slog.Logger
+	answers map[string]func(ctx context.Context, by Caller, body []byte) (any, error)
+}
+
+// NewEndpoint makes an endpoint for the routes of s. Only root and owner, the user that
+// the data folder belongs to, may give commands.
+func NewEndpoint[S any](s S, owner int, log *slog.Logger, routes ...Route[S]) *Endpoint {
+	e := &Endpoint{owner: owner, log: log, answers: make(map[string]func(context.Context, Caller, []byte) (any, error))}
+	for _, r := range routes {
+		e.answers[r.route()] = func(ctx context.Context, by Caller, body []byte) (any, error) {
+			return r.answer(ctx, s, by, body)
+		}
+	}
+	return e
+}
+
+// do answers one command. The answer is JSON.
+func (e *Endpoint) do(ctx context.Context, by Caller, path string, body []byte) ([]byte, *Error) {
+	if by.UID != 0 && by.UID != e.owner {
+		return nil, &Error{Code: CodeForbidden, Message: "only the owner of the data folder and root may give commands"}
+	}
+	answer, ok := e.answers[path]
+	if !ok {
+		return nil, &Error{Code: CodeBadRequest, Message: fmt.Sprintf("the server has no command %q: is it of another version than this command?", path)}
+	}
+	res, err := answer(ctx, by, body)
+	var data []byte
+	if err == nil {
+		data, err = encode(res)
+	}
+	if err == nil {
+		return data, nil
+	}
+	failed := toError(err)
+	if failed.Code == CodeInternal {
+		e.log.ErrorContext(ctx, "admin command failed", "command", path, "error", failed.Message)
+	}
+	return nil, failed
+}
+
+func encode(v any) ([]byte, error) {
+	var b bytes.Buffer
+	enc := json.NewEncoder(&b)
+	enc.SetEscapeHTML(false)
+	err := enc.Encode(v)
+	return b.Bytes(), err
+}
+
+// prefix is the version of the interface, in front of an operation's path.
+const prefix = "/v1/"
+
+// ServeHTTP answers POST /v1/NOUN/VERB. Without a Caller in its context, a request is
+// refused.
+func (e *Endpoint) ServeHTTP(w http.ResponseWriter, r *http.Request) {
+	if r.Method != http.MethodPost {
+		w.Header().Set("Allow", http.MethodPost)
+		http.Error(w, "POST only", http.StatusMethodNotAllowed)
+		return
+	}
+	status := http.StatusOK
+	data, failed := e.serve(w, r)
+	if failed != nil {
+		status = failed.status()
+		data, _ = encode(failed) // strings only
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(status)
+	_, _ = w.Write(data) // the caller may have gone
+}
+
+func (e *Endpoint) serve(w http.ResponseWriter, r *http.Request) ([]byte, *Error) {
+	by, ok := callerFrom(r.Context())
+	if !ok {
+		by.UID = -1 // belongs to no one
+	}
+	body, err := io.ReadAll(http.MaxBytesReader(w, r.Body, maxBody))
+	if err != nil {
+		return nil, &Error{Code: CodeBadRequest, Message: "read the command: " + err.Error()}
+	}
+	path := r.URL.Path
+	if len(path) < len(prefix) || path[:len(prefix)] != prefix {
+		path = prefix
+	}
+	return e.do(r.Context(), by, path[len(prefix):], body)
+}

@@ -1,0 +1,122 @@
+// Package ops declares every operation that a command can ask for, one file per noun. An
+// operation is one value: its path, request, answer and function (admin.Op).
+//
+// Answers are the domain's own JSON views. A type of this package exists only where a
+// secret is left out or several services answer together. Advice is given as values
+// (idp.Suggestion): the package prints nothing and knows no flags.
+package ops
+
+import (
+	"context"
+	"fmt"
+	"log/slog"
+
+	"vernal/idp"
+	"vernal/idp/account"
+	"vernal/idp/admin"
+	"vernal/idp/audit"
+	"vernal/idp/discovery"
+	"vernal/idp/inspect"
+	"vernal/idp/keyring"
+	"vernal/idp/migration"
+	"vernal/idp/notify"
+	"vernal/idp/rehearsal"
+	"vernal/idp/rekey"
+	"vernal/idp/rotator"
+	"vernal/idp/sharelink"
+	"vernal/idp/sp"
+)
+
+// Service answers the operations. All fields are needed but for those that say otherwise.
+type Service struct {
+	Registry  *sp.Registry
+	Accounts  *account.Service
+	Users     idp.UserStore
+	Sessions  idp.SessionStore
+	Ring      *keyring.Ring
+	Rotation  *rotator.Service
+	Board     *migration.Service
+	Notices   *notify.Service
+	MailErr   error // why mail cannot be sent as configured; nil if it can, or is not configured
+	Links     *sharelink.Service
+	Trail     *audit.Service
+	Rekey     *rekey.Service
+	Inspector *inspect.Service
+	Rehearsal *rehearsal.Service // nil without a running server
+	// AdminURL is the base of the secret URLs of the admin listener; "" if nothing listens.
+	AdminURL string
+	// Metadata makes the document of a year, or the stable one for "". The error is
+	// idp.ErrNotFound if the year has none.
+	Metadata func(ctx context.Context, y idp.Year) ([]byte, error)
+	// Export makes the files that prove a year out of band.
+	Export  func(y idp.Year) ([]discovery.File, error)
+	Clock   idp.Clock
+	Log     *slog.Logger
+	Version string
+	// Address is where the server answers; "" while none runs. TLS: by https.
+	Address string
+	TLS     bool
+}
+
+// Op is an operation of Service.
+type Op[Req, Res any] = admin.Op[*Service, Req, Res]
+
+// all are the operations that were declared.
+var all []admin.Route[*Service]
+
+// declare makes an operation of a method. Every operation is declared once, as a variable
+// beside its function.
+func declare[Req, Res any](path string, do func(*Service, context.Context, admin.Caller, Req) (Res, error)) Op[Req, Res] {
+	op := Op[Req, Res]{Path: path, Do: do}
+	all = append(all, op)
+	return op
+}
+
+// All returns every operation.
+func All() []admin.Route[*Service] { return all }
+
+// Endpoint answers the operations of s for the owner of the data folder.
+func (s *Service) Endpoint(owner int) *admin.Endpoint {
+	return admin.NewEndpoint(s, owner, s.Log, all...)
+}
+
+// Empty is a request or an answer that says nothing more.
+type Empty struct{}
+
+// Pong is the answer to Ping.
+type Pong struct {
+	Version string `json:"version"`
+	// Address is where the server answers; "" if none runs.
+	Address string `json:"address,omitempty"`
+	// TLS: it speaks https there, and not plain http behind a proxy.
+	TLS bool `json:"tls,omitempty"`
+	// BaseURL is the configured base_url.
+	BaseURL string `json:"base_url,omitempty"`
+}
+
+// Ping asks whether a server is there.
+var Ping = declare("ping", (*Service).ping)
+
+func (s *Service) ping(context.Context, admin.Caller, Empty) (Pong, error) {
+	return Pong{Version: s.Version, Address: s.Address, TLS: s.TLS}, nil
+}
+
+// list is never nil: what is empty is an empty list in JSON, not null.
+func list[T any](s []T) []T { return append([]T{}, s...) }
+
+// refuse makes a refusal with a suggestion of what to do about it.
+func refuse(suggestion idp.Suggestion, format string, args ...any) *admin.Error {
+	return &admin.Error{Code: admin.CodeRefused, Message: fmt.Sprintf(format, args...), Suggestions: []idp.Suggestion{suggestion}}
+}
+
+// invalid refuses a request that no state of the installation would make valid.
+func invalid(format string, args ...any) *admin.Error {
+	return invalid(format, args...)
+}
+
+func checkYear(y idp.Year) error {
+	if !y.Valid() {
+		return invalid("%q is not a year, such as 2027 or 2027b", y)
+	}
+	return nil
+}

@@ -1,0 +1,100 @@
+package ops
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"vernal/idp/admin"
+
+	"vernal/idp"
+	"vernal/idp/sp"
+)
+
+// SPRequest names a service provider.
+type SPRequest struct {
+	EntityID idp.EntityID `json:"entity_id"`
+}
+
+// SPChange adds or edits a service provider. The answer is an sp.Change.
+type SPChange struct {
+	// EntityID may be empty when adding from metadata, which names it.
+	EntityID idp.EntityID `json:"entity_id,omitempty"`
+	// Metadata is an EntityDescriptor to read values from first; null: none.
+	// MetadataFetched is set when it comes from a URL, and not from a file.
+	Metadata        []byte `json:"metadata"`
+	MetadataFetched bool   `json:"metadata_fetched,omitempty"`
+	// Edit is applied after it.
+	Edit    sp.Edit    `json:"edit"`
+	Options sp.Options `json:"options"`
+}
+
+// SPList is the answer to sp/list, sorted by EntityID.
+type SPList struct {
+	SPs []*idp.ServiceProvider `json:"sps"`
+	// Tampered are registrations that are not authentic and answer no one.
+	Tampered []idp.EntityID `json:"tampered,omitempty"`
+}
+
+// AddSP registers a service provider.
+var AddSP = declare("sp/add", (*Service).addSP)
+
+func (s *Service) addSP(ctx context.Context, by admin.Caller, req SPChange) (*sp.Change, error) {
+	c, err := s.Registry.AddEdit(ctx, req.EntityID, req.document(), req.Edit, req.Options, by.Actor())
+	if errors.Is(err, idp.ErrExists) {
+		return nil, &admin.Error{Code: admin.CodeExists, Message: "a service provider with this entity ID is registered already",
+			Permissions: []sp.Permission{sp.PermitReplace},
+			Suggestions: []idp.Suggestion{idp.Suggest(idp.DoSPEdit, string(req.EntityID)).Labeled(idp.LabelChangeRegistered)}}
+	}
+	return c, err
+}
+
+// EditSP changes a registration.
+var EditSP = declare("sp/edit", (*Service).editSP)
+
+func (s *Service) editSP(ctx context.Context, by admin.Caller, req SPChange) (*sp.Change, error) {
+	c, err := s.Registry.ApplyEdit(ctx, req.EntityID, req.document(), req.Edit, req.Options, by.Actor())
+	return c, unknownSP(req.EntityID, err)
+}
+
+func (c SPChange) document() sp.Document {
+	return sp.Document{Data: c.Metadata, Fetched: c.MetadataFetched}
+}
+
+// RemoveSP removes a registration.
+var RemoveSP = declare("sp/remove", (*Service).removeSP)
+
+func (s *Service) removeSP(ctx context.Context, by admin.Caller, req SPRequest) (Empty, error) {
+	return Empty{}, unknownSP(req.EntityID, s.Registry.Remove(ctx, req.EntityID, by.Actor()))
+}
+
+// ShowSP returns one registration.
+var ShowSP = declare("sp/show", (*Service).showSP)
+
+func (s *Service) showSP(ctx context.Context, _ admin.Caller, req SPRequest) (*idp.ServiceProvider, error) {
+	p, err := s.Registry.Get(ctx, req.EntityID)
+	return p, unknownSP(req.EntityID, err)
+}
+
+// ListSPs returns all registrations.
+var ListSPs = declare("sp/list", (*Service).listSP)
+
+func (s *Service) listSP(ctx context.Context, _ admin.Caller, _ Empty) (SPList, error) {
+	list, err := s.Registry.List(ctx)
+	if list == nil {
+		list = []*idp.ServiceProvider{}
+	}
+	answer := SPList{SPs: list}
+	var tampered *idp.TamperedError
+	if errors.As(err, &tampered) {
+		answer.Tampered, err = tampered.Providers, nil
+	}
+	return answer, err
+}
+
+// unknownSP says in plain words that a provider is not there.
+func unknownSP(id idp.EntityID, err error) error {
+	if errors.Is(err, idp.ErrNotFound) {
+		return &admin.Error{Code: admin.CodeNotFound, Message: fmt.Sprintf("no service provider is registered as %q", id)}
+	}
+	return err
+}

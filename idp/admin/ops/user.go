@@ -1,0 +1,306 @@
+package ops
+
+import (
+	"context"
+	"errors"
+	"time"
+	"vernal/idp/admin"
+
+	"vernal/idp"
+	"vernal/idp/account"
+	"vernal/idp/session"
+	"vernal/idp/sp"
+)
+
+// UserRequest names a person by one of their addresses.
+type UserRequest struct {
+	Email string `json:"email"`
+	// Reason is why; for lock.
+	Reason string `json:"reason,omitempty"`
+	// Password is the new one; for set-password.
+	Password string `json:"password,omitempty"`
+	// The rest is for reset-mfa, as in NewUser.
+	TOTP       bool   `json:"totp,omitempty"`
+	TOTPSecret string `json:"totp_secret,omitempty"`
+	TOTPPeriod int    `json:"totp_period,omitempty"`
+}
+
+// UserChanged is the answer to a change of a person.
+type UserChanged struct {
+	User User `json:"user"`
+	// SessionsEnded counts the sessions that the change ended.
+	SessionsEnded int `json:"sessions_ended"`
+	// TOTPSecret and TOTPURL are those of a new authenticator, shown this once.
+	TOTPSecret string `json:"totp_secret,omitempty"`
+	TOTPURL    string `json:"totp_url,omitempty"`
+}
+
+// NewUser makes a person.
+type NewUser struct {
+	Email    string `json:"email"`
+	Password string `json:"password,omitempty"`
+	// TOTP enrols an authenticator: with TOTPSecret, base32, or a new secret.
+	TOTP       bool   `json:"totp,omitempty"`
+	TOTPSecret string `json:"totp_secret,omitempty"`
+	TOTPPeriod int    `json:"totp_period,omitempty"`
+}
+
+// UserAdded is the answer to user/add.
+type UserAdded struct {
+	User User `json:"user"`
+	// TOTPSecret and TOTPURL are shown this once; "" without an authenticator.
+	TOTPSecret string `json:"totp_secret,omitempty"`
+	TOTPURL    string `json:"totp_url,omitempty"`
+}
+
+// UsersRequest asks for people after an ID.
+type UsersRequest struct {
+	After idp.UserID `json:"after,omitempty"`
+	Limit int        `json:"limit,omitempty"`
+}
+
+// UserList is the answer to user/list. Next is where to go on; "" at the end.
+type UserList struct {
+	Users []User     `json:"users"`
+	Next  idp.UserID `json:"next,omitempty"`
+}
+
+// User is a person without what is secret.
+type User struct {
+	ID                idp.UserID `json:"id"`
+	Emails            []Email    `json:"emails"`
+	HasPassword       bool       `json:"has_password"`
+	PasswordChangedAt time.Time  `json:"password_changed_at,omitzero"`
+	TOTPs             []TOTP     `json:"totps"`
+	// Devices are the browsers that stand for the second factor where a service
+	// provider leaves that open, the newest last.
+	Devices []RememberedDevice `json:"devices,omitempty"`
+	// Profile is nil for somebody without a proofed identity.
+	Profile    *Profile  `json:"profile,omitempty"`
+	Role       string    `json:"role,omitempty"`
+	Locked     bool      `json:"locked"`
+	LockedAt   time.Time `json:"locked_at,omitzero"`
+	LockReason string    `json:"lock_reason,omitempty"`
+	CreatedAt  time.Time `json:"created_at"`
+	UpdatedAt  time.Time `json:"updated_at"`
+}
+
+// Email is an email address of a user. It leaves out whom it was disclosed to: a list
+// of users does not say which service providers they visit.
+type Email struct {
+	Address      string    `json:"address"`
+	ConfirmedAt  time.Time `json:"confirmed_at,omitzero"`
+	LastSignInAt time.Time `json:"last_sign_in_at,omitzero"`
+}
+
+// RememberedDevice is a browser that a person is remembered in. ID is how the
+// audit trail names it when it is forgotten.
+type RememberedDevice struct {
+	ID              string    `json:"id"`
+	Browser         string    `json:"browser,omitempty"`
+	System          string    `json:"system,omitempty"`
+	RememberedAt    time.Time `json:"remembered_at"`
+	RememberedUntil time.Time `json:"remembered_until"`
+	UsedAt          time.Time `json:"used_at,omitzero"`
+}
+
+// TOTP is an authenticator without its secret.
+type TOTP struct {
+	Name    string    `json:"name"`
+	Period  int       `json:"period"`
+	AddedAt time.Time `json:"added_at"`
+}
+
+// pageSize is how many people an answer holds at most.
+const pageSize = 500
+
+// AddUser adds a user.
+var AddUser = declare("user/add", (*Service).addUser)
+
+func (s *Service) addUser(ctx context.Context, by admin.Caller, req NewUser) (UserAdded, error) {
+	u, enrolment, err := s.Accounts.Create(ctx, account.NewUser{
+		Email:      req.Email,
+		Password:   req.Password,
+		TOTP:       req.TOTP,
+		TOTPSecret: req.TOTPSecret,
+		TOTPPeriod: req.TOTPPeriod,
+	}, by.Actor())
+	if errors.Is(err, idp.ErrExists) {
+		return UserAdded{}, &admin.Error{Code: admin.CodeExists, Message: "somebody has the address " + req.Email + " already"}
+	}
+	if err != nil {
+		return UserAdded{}, userError(req.Email, err)
+	}
+	added := UserAdded{User: s.userInfo(u)}
+	if enrolment != nil {
+		added.TOTPSecret, added.TOTPURL = enrolment.Secret, enrolment.URL
+	}
+	return added, nil
+}
+
+// ShowUser returns one user.
+var ShowUser = declare("user/show", (*Service).showUser)
+
+func (s *Service) showUser(ctx context.Context, _ admin.Caller, req UserRequest) (User, error) {
+	u, err := s.Accounts.Lookup(ctx, req.Email)
+	if err != nil {
+		return User{}, userError(req.Email, err)
+	}
+	profile, err := s.Accounts.Profile(ctx, u)
+	if err != nil {
+		return User{}, err
+	}
+	info := s.userInfo(u)
+	if info.Profile != nil {
+		info.Profile.Fields = account.ProfileFields(profile)
+	}
+	return info, nil
+}
+
+// ListUsers returns a page of users.
+var ListUsers = declare("user/list", (*Service).listUsers)
+
+func (s *Service) listUsers(ctx context.Context, _ admin.Caller, req UsersRequest) (UserList, error) {
+	limit := pageSize
+	if req.Limit > 0 && req.Limit < limit {
+		limit = req.Limit
+	}
+	users, err := s.Users.Users(ctx, req.After, limit)
+	if err != nil {
+		return UserList{}, err
+	}
+	list := UserList{Users: []User{}}
+	for _, u := range users {
+		list.Users = append(list.Users, s.userInfo(u))
+	}
+	if len(users) == limit {
+		list.Next = users[limit-1].ID
+	}
+	return list, nil
+}
+
+// LockUser locks a user out and ends their sessions.
+var LockUser = declare("user/lock", (*Service).lockUser)
+
+func (s *Service) lockUser(ctx context.Context, by admin.Caller, req UserRequest) (UserChanged, error) {
+	n, err := s.Accounts.Lock(ctx, req.Email, req.Reason, by.Actor())
+	return s.changed(ctx, req.Email, n, err)
+}
+
+// UnlockUser lets a user sign in again.
+var UnlockUser = declare("user/unlock", (*Service).unlockUser)
+
+func (s *Service) unlockUser(ctx context.Context, by admin.Caller, req UserRequest) (UserChanged, error) {
+	return s.changed(ctx, req.Email, 0, s.Accounts.Unlock(ctx, req.Email, by.Actor()))
+}
+
+// SetPassword gives a user a new password and ends their sessions.
+var SetPassword = declare("user/set-password", (*Service).setPassword)
+
+func (s *Service) setPassword(ctx context.Context, by admin.Caller, req UserRequest) (UserChanged, error) {
+	n, err := s.Accounts.SetPassword(ctx, req.Email, req.Password, by.Actor())
+	return s.changed(ctx, req.Email, n, err)
+}
+
+// ResetMFA removes a user's second factors and, if asked, adds a new one.
+var ResetMFA = declare("user/reset-mfa", (*Service).resetMFA)
+
+// resetMFA takes a person's second factors and, where asked, gives them a new
+// authenticator. They are two changes: should the second one fail, the person
+// is without a factor, which is safe, and the command can be given again. What
+// is wrong with what is asked for is therefore found before the first one.
+func (s *Service) resetMFA(ctx context.Context, by admin.Caller, req UserRequest) (UserChanged, error) {
+	totp := account.NewTOTP{Secret: req.TOTPSecret, Period: req.TOTPPeriod}
+	if err := totp.Check(); err != nil {
+		return UserChanged{}, userError(req.Email, err)
+	}
+	n, err := s.Accounts.ResetMFA(ctx, req.Email, by.Actor())
+	if err != nil || !req.TOTP && req.TOTPSecret == "" {
+		return s.changed(ctx, req.Email, n, err)
+	}
+	enrolment, err := s.Accounts.AddTOTP(ctx, req.Email, totp, by.Actor())
+	c, err := s.changed(ctx, req.Email, n, err)
+	if err == nil {
+		c.TOTPSecret, c.TOTPURL = enrolment.Secret, enrolment.URL
+	}
+	return c, err
+}
+
+// DeleteUser removes a user and ends their sessions.
+var DeleteUser = declare("user/delete", (*Service).deleteUser)
+
+func (s *Service) deleteUser(ctx context.Context, by admin.Caller, req UserRequest) (Empty, error) {
+	if err := s.Accounts.Delete(ctx, req.Email, by.Actor()); err != nil {
+		return Empty{}, userError(req.Email, err)
+	}
+	return Empty{}, nil
+}
+
+// changed is the answer to a change that ended sessions.
+func (s *Service) changed(ctx context.Context, email string, sessions int, err error) (UserChanged, error) {
+	if err != nil {
+		return UserChanged{}, userError(email, err)
+	}
+	u, err := s.Accounts.Lookup(ctx, email)
+	if err != nil {
+		return UserChanged{}, userError(email, err)
+	}
+	return UserChanged{User: s.userInfo(u), SessionsEnded: sessions}, nil
+}
+
+// userError makes an error of the account service one for the operator.
+func userError(email string, err error) error {
+	var all account.InputErrors
+	var input *account.InputError
+	switch {
+	case errors.As(err, &all):
+		e := invalid("not done")
+		for _, one := range all {
+			e.Problems = append(e.Problems, sp.Problem{Field: one.Field, Text: one.Detail})
+		}
+		return e
+	case errors.As(err, &input):
+		return &admin.Error{Code: admin.CodeInvalid, Message: "not done", Problems: []sp.Problem{{Field: input.Field, Text: input.Detail}}}
+	case errors.Is(err, idp.ErrNotFound):
+		return &admin.Error{Code: admin.CodeNotFound, Message: "nobody has the address " + email}
+	}
+	return err
+}
+
+// userInfo leaves out what is secret, what is sealed apart, and devices that are
+// remembered no longer.
+func (s *Service) userInfo(u *idp.User) User {
+	info := User{
+		ID:                u.ID,
+		Emails:            []Email{},
+		HasPassword:       u.PasswordHash != "",
+		PasswordChangedAt: u.PasswordChangedAt,
+		TOTPs:             []TOTP{},
+		Role:              u.Role,
+		Locked:            u.Locked(),
+		LockedAt:          u.LockedAt,
+		LockReason:        u.LockReason,
+		CreatedAt:         u.CreatedAt,
+		UpdatedAt:         u.UpdatedAt,
+	}
+	if u.Proofed != nil {
+		info.Profile = &Profile{Level: u.Proofed.Level, VerifiedAt: u.Proofed.VerifiedAt}
+	}
+	for _, e := range u.Emails {
+		info.Emails = append(info.Emails, Email{Address: e.Address, ConfirmedAt: e.ConfirmedAt, LastSignInAt: e.LastSignInAt})
+	}
+	for _, t := range u.TOTPs {
+		info.TOTPs = append(info.TOTPs, TOTP{Name: t.Name, Period: t.Period, AddedAt: t.AddedAt})
+	}
+	now := s.Clock.Now()
+	for _, d := range u.Devices {
+		if !now.Before(session.RememberedUntil(d.At)) {
+			continue
+		}
+		info.Devices = append(info.Devices, RememberedDevice{
+			ID: d.Short(), Browser: d.Browser, System: d.System,
+			RememberedAt: d.At, RememberedUntil: session.RememberedUntil(d.At), UsedAt: d.UsedAt,
+		})
+	}
+	return info
+}

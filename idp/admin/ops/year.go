@@ -1,0 +1,68 @@
+package ops
+
+import (
+	"context"
+	"crypto/sha256"
+	"encoding/hex"
+	"time"
+	"vernal/idp"
+	"vernal/idp/admin"
+)
+
+// MetadataRequest asks for a metadata document: a year's, or with "" the
+// stable one.
+type MetadataRequest struct {
+	Year idp.Year `json:"year,omitempty"`
+}
+
+// Document is the answer to metadata/show.
+type Document struct {
+	Year     idp.Year `json:"year,omitempty"`
+	Document string   `json:"document"`
+}
+
+// YearList is the answer to year/list, oldest first.
+type YearList struct {
+	Years []Year `json:"years"`
+}
+
+// Year is one year as it stands.
+type Year struct {
+	Year  idp.Year `json:"year"`
+	State string   `json:"state"`
+	// NotBefore, NotAfter and SHA256 are the certificate's; absent while there
+	// is none.
+	NotBefore time.Time `json:"not_before,omitzero"`
+	NotAfter  time.Time `json:"not_after,omitzero"`
+	SHA256    string    `json:"sha256,omitempty"`
+}
+
+// ShowMetadata returns a metadata document.
+var ShowMetadata = declare("metadata/show", (*Service).showMetadata)
+
+func (s *Service) showMetadata(ctx context.Context, _ admin.Caller, req MetadataRequest) (Document, error) {
+	if err := checkYear(req.Year); req.Year != "" && err != nil {
+		return Document{}, err
+	}
+	doc, err := s.Metadata(ctx, req.Year)
+	if err != nil {
+		return Document{}, err
+	}
+	return Document{Year: req.Year, Document: string(doc)}, nil
+}
+
+// ListYears returns every year that was created, oldest first.
+var ListYears = declare("year/list", (*Service).listYears)
+
+func (s *Service) listYears(context.Context, admin.Caller, Empty) (YearList, error) {
+	list := YearList{Years: []Year{}}
+	for _, e := range s.Ring.All(s.Clock.Now()) {
+		y := Year{Year: e.Key.Year, State: string(e.State)}
+		if cert := e.Key.Cert; cert != nil {
+			sum := sha256.Sum256(cert.Raw)
+			y.NotBefore, y.NotAfter, y.SHA256 = cert.NotBefore.UTC(), cert.NotAfter.UTC(), hex.EncodeToString(sum[:])
+		}
+		list.Years = append(list.Years, y)
+	}
+	return list, nil
+}
