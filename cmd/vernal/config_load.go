@@ -11,6 +11,7 @@ import (
 	"slices"
 	"strings"
 	"time"
+	"vernal/cmd/vernal/cli"
 
 	"github.com/goccy/go-yaml"
 	"github.com/goccy/go-yaml/ast"
@@ -29,6 +30,14 @@ type configError struct {
 	// refused says that the values are valid and the files they name are not
 	// safe to use.
 	refused bool
+}
+
+// ExitCode tells values that are wrong from files that are not safe.
+func (e *configError) ExitCode() int {
+	if e.refused {
+		return cli.ExitRefused
+	}
+	return cli.ExitError
 }
 
 func (e *configError) Error() string {
@@ -85,7 +94,7 @@ func readFile(path string, limit int) ([]byte, error) {
 		return nil, err
 	}
 	defer f.Close()
-	return readAll(f, path, limit)
+	return cli.ReadAll(f, path, limit)
 }
 
 func readAll(r io.Reader, path string, limit int) ([]byte, error) {

@@ -7,6 +7,8 @@ import (
 	"io/fs"
 	"log/slog"
 	"time"
+	"vernal/cmd/vernal/cli"
+	"vernal/idp/admin/ops"
 
 	"vernal/idp"
 	"vernal/idp/admin"
@@ -22,24 +24,24 @@ const (
 	pingWait = 3 * time.Second
 )
 
-// connect gives a client of the running server or, without one, of a service in
-// this process. The function returned lets go of it.
-func (a *app) connect(ctx context.Context) (*admin.Client, *Config, func(), error) {
+// connect returns a client of the running server or, without one, of a service in this
+// process. Call release when done.
+func (a *app) connect(ctx context.Context) (client *admin.Client, release func(), err error) {
 	c, err := a.config()
 	if err != nil {
-		return nil, nil, nil, err
+		return nil, nil, err
 	}
 	if err := a.trustDataDir(c); err != nil {
-		return nil, nil, nil, err
+		return nil, nil, err
 	}
 	deadline := time.Now().Add(a.lockWait)
 	for {
 		client, release, err := a.connectOnce(ctx, c)
 		if !errors.Is(err, idp.ErrLocked) || ctx.Err() != nil {
-			return client, c, release, err
+			return client, release, err
 		}
 		if time.Now().After(deadline) {
-			return nil, nil, nil, fmt.Errorf(
+			return nil, nil, fmt.Errorf(
 				"another process holds the store in %s and does not answer on %s there; is a server starting, or hanging?",
 				c.dataDir(), admin.SocketName)
 		}
@@ -51,7 +53,7 @@ func (a *app) connectOnce(ctx context.Context, c *Config) (*admin.Client, func()
 	client := admin.OverSocket(c.dataDir())
 	pingCtx, cancel := context.WithTimeout(ctx, pingWait)
 	defer cancel()
-	_, err := client.Ping(pingCtx)
+	_, err := admin.Call(pingCtx, client, ops.Ping, ops.Empty{})
 	if err == nil {
 		return client, client.Close, nil
 	}
@@ -61,9 +63,9 @@ func (a *app) connectOnce(ctx context.Context, c *Config) (*admin.Client, func()
 	case errors.As(err, &answered):
 		return nil, nil, err
 	case errors.Is(err, admin.ErrImpostor):
-		return nil, nil, refuse("%v", err)
+		return nil, nil, cli.Refuse("%v", err)
 	case errors.Is(err, fs.ErrPermission):
-		return nil, nil, refuse("%s belongs to another user; run this as its owner or as root", c.dataDir())
+		return nil, nil, cli.Refuse("%s belongs to another user; run this as its owner or as root", c.dataDir())
 	}
 	return a.openHere(c)
 }
@@ -74,18 +76,18 @@ func (a *app) connectOnce(ctx context.Context, c *Config) (*admin.Client, func()
 func (a *app) openHere(c *Config) (*admin.Client, func(), error) {
 	self := admin.Self()
 	if owner, ok := ownerOf(c.dataDir()); ok && owner != self.UID {
-		return nil, nil, refuse("%s belongs to uid %d, you are uid %d, and no server runs there; run this as that user",
+		return nil, nil, cli.Refuse("%s belongs to uid %d, you are uid %d, and no server runs there; run this as that user",
 			c.dataDir(), owner, self.UID)
 	}
-	log := slog.New(slog.NewTextHandler(a.err, &slog.HandlerOptions{Level: slog.LevelWarn}))
-	d, err := openDeps(c, log, a.clock, a.getenv, lockTry)
+	log := slog.New(slog.NewTextHandler(a.Err, &slog.HandlerOptions{Level: slog.LevelWarn}))
+	d, err := openDeps(c, log, a.Clock, a.Getenv, lockTry)
 	if err != nil {
 		return nil, nil, err
 	}
-	client := admin.InProcess(d.service(self.UID, ""), self)
+	client := admin.InProcess(d.service("").Endpoint(self.UID), self)
 	return client, func() {
 		if err := d.Close(); err != nil {
-			a.say("vernal: close the store: %v", err)
+			a.Say("vernal: close the store: %v", err)
 		}
 	}, nil
 }

@@ -7,6 +7,7 @@ import (
 	"testing"
 	"time"
 
+	"vernal/cmd/vernal/cli"
 	"vernal/idp"
 	"vernal/idp/seal"
 	"vernal/idp/store/bolt"
@@ -25,11 +26,9 @@ func newApp(t *testing.T) (a *app, out, errOut *bytes.Buffer) {
 func newAppAt(t *testing.T, clock idp.Clock) (a *app, out, errOut *bytes.Buffer) {
 	t.Helper()
 	out, errOut = new(bytes.Buffer), new(bytes.Buffer)
-	a = &app{
-		in: strings.NewReader(""), out: out, err: errOut, getenv: emptyEnv, clock: clock,
-		lockWait: 300 * time.Millisecond,
-	}
-	if code := call(t, a, "--config", filepath.Join(t.TempDir(), "vernal.yaml"), "init"); code != exitDone {
+	a = newProgram(strings.NewReader(""), out, errOut, emptyEnv, clock)
+	a.lockWait = 300 * time.Millisecond
+	if code := call(t, a, "--config", filepath.Join(t.TempDir(), "vernal.yaml"), "init"); code != cli.ExitDone {
 		t.Fatalf("init: %d, %s", code, errOut)
 	}
 	errOut.Reset()
@@ -39,12 +38,12 @@ func newAppAt(t *testing.T, clock idp.Clock) (a *app, out, errOut *bytes.Buffer)
 // call runs a command and gives its exit code.
 func call(t *testing.T, a *app, args ...string) int {
 	t.Helper()
-	if a.configFile != "" {
-		args = append(args, "--config", a.configFile)
+	if a.ConfigFile != "" {
+		args = append(args, "--config", a.ConfigFile)
 	}
 	root := a.rootCommand() // which forgets the flags of the call before
 	root.SetArgs(args)
-	return a.report(root.ExecuteContext(t.Context()))
+	return a.Report(root.ExecuteContext(t.Context()))
 }
 
 // TestLockWithoutSocket holds the store as a server does that hangs, or another
@@ -52,7 +51,7 @@ func call(t *testing.T, a *app, args ...string) int {
 func TestLockWithoutSocket(t *testing.T) {
 	t.Parallel()
 	a, _, errOut := newApp(t)
-	dir := filepath.Join(filepath.Dir(a.configFile), "vernal-data")
+	dir := filepath.Join(filepath.Dir(a.ConfigFile), "vernal-data")
 	key, err := seal.LoadMaster(filepath.Join(dir, "master.key"), "")
 	if err != nil {
 		t.Fatal(err)
@@ -61,11 +60,11 @@ func TestLockWithoutSocket(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if code := call(t, a, "sp", "list"); code != exitError || !strings.Contains(errOut.String(), "another process holds the store") {
+	if code := call(t, a, "sp", "list"); code != cli.ExitError || !strings.Contains(errOut.String(), "another process holds the store") {
 		t.Errorf("sp list: %d, %s", code, errOut)
 	}
 	errOut.Reset()
-	if code := call(t, a, "serve"); code != exitError || !strings.Contains(errOut.String(), "another process holds the store") {
+	if code := call(t, a, "serve"); code != cli.ExitError || !strings.Contains(errOut.String(), "another process holds the store") {
 		t.Errorf("serve: %d, %s", code, errOut)
 	}
 
@@ -77,7 +76,7 @@ func TestLockWithoutSocket(t *testing.T) {
 	if err := store.Close(); err != nil {
 		t.Fatal(err)
 	}
-	if code := <-done; code != exitDone {
+	if code := <-done; code != cli.ExitDone {
 		t.Errorf("after the lock is free: %d, %s", code, errOut)
 	}
 }
@@ -98,8 +97,8 @@ func TestFirstYears(t *testing.T) {
 		t.Run(tt.name, func(t *testing.T) {
 			t.Parallel()
 			errOut := new(bytes.Buffer)
-			a := &app{in: strings.NewReader(""), out: new(bytes.Buffer), err: errOut, getenv: emptyEnv, clock: func() time.Time { return tt.now }}
-			if code := call(t, a, "init", "--config", filepath.Join(t.TempDir(), "vernal.yaml")); code != exitDone {
+			a := newProgram(strings.NewReader(""), new(bytes.Buffer), errOut, emptyEnv, func() time.Time { return tt.now })
+			if code := call(t, a, "init", "--config", filepath.Join(t.TempDir(), "vernal.yaml")); code != cli.ExitDone {
 				t.Fatalf("%d, %s", code, errOut)
 			}
 			for _, want := range tt.want {
@@ -111,16 +110,5 @@ func TestFirstYears(t *testing.T) {
 				t.Errorf("%d years, want %d\n%s", n, len(tt.want), errOut)
 			}
 		})
-	}
-}
-
-func TestPrintable(t *testing.T) {
-	t.Parallel()
-	var out bytes.Buffer
-	if err := table(&out, []string{"NAME"}, [][]string{{"a\x1b[2J\tb\u202ec"}}); err != nil {
-		t.Fatal(err)
-	}
-	if strings.ContainsAny(out.String(), "\x1b\t\u202e") {
-		t.Errorf("got %q", out.String())
 	}
 }

@@ -16,6 +16,7 @@ import (
 	"github.com/spf13/cobra"
 	"golang.org/x/sync/errgroup"
 
+	"vernal/cmd/vernal/cli"
 	"vernal/idp"
 	"vernal/idp/admin"
 	"vernal/templates"
@@ -93,7 +94,7 @@ func (a *app) demo(ctx context.Context, o demoOptions) error {
 // showDemo prints what there is to see and waits for the end.
 func (a *app) showDemo(ctx context.Context, d *demo) error {
 	if !loopbackHost(d.deps.config.Listen) {
-		a.say("vernal: %s is no loopback address: others on your network can sign in to the demo", d.deps.config.Listen)
+		a.Say("vernal: %s is no loopback address: others on your network can sign in to the demo", d.deps.config.Listen)
 	}
 	if err := a.printDemo(d); err != nil {
 		return errors.Join(err, d.Close())
@@ -159,8 +160,8 @@ func (a *app) startDemoAt(ctx context.Context, ports []net.Listener, dir string)
 	if err != nil {
 		return nil, err
 	}
-	if d.deps, err = beginDeps(config, log, a.clock, noEnv, demoLockWait); errors.Is(err, idp.ErrLocked) {
-		return nil, refuse("%s is in use; does another demo run there?", dir)
+	if d.deps, err = beginDeps(config, log, a.Clock, noEnv, demoLockWait); errors.Is(err, idp.ErrLocked) {
+		return nil, cli.Refuse("%s is in use; does another demo run there?", dir)
 	} else if err != nil {
 		return nil, err
 	}
@@ -247,7 +248,7 @@ func (d *demo) serveCommands(ctx context.Context, address string) error {
 	if err != nil {
 		return err
 	}
-	d.group.Go(func() error { return d.deps.service(os.Geteuid(), address).Serve(ctx, socket) })
+	d.group.Go(func() error { return d.deps.service(address).Endpoint(os.Geteuid()).Serve(ctx, socket) })
 	return nil
 }
 

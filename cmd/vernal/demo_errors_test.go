@@ -9,6 +9,9 @@ import (
 	"strings"
 	"testing"
 	"time"
+	auditcmd "vernal/cmd/vernal/audit"
+	"vernal/cmd/vernal/cli"
+	"vernal/idp/admin/ops"
 
 	"vernal/idp/admin"
 	"vernal/idp/audit"
@@ -29,12 +32,12 @@ func TestDemoShowsErrors(t *testing.T) {
 	}
 
 	var out, errOut bytes.Buffer
-	a := &app{in: strings.NewReader(""), out: &out, err: &errOut, getenv: noEnv, clock: time.Now, lockWait: time.Second}
+	a := newProgram(strings.NewReader(""), &out, &errOut, noEnv, time.Now)
 	result := d.result(demoCode{})
-	if code := a.run([]string{"errors", "show", id, "--config", result.Config, "--json"}); code != exitDone {
+	if code := a.run([]string{"errors", "show", id, "--config", result.Config, "--json"}); code != cli.ExitDone {
 		t.Fatalf("exit code %d: %s", code, errOut.String())
 	}
-	var shown errorStory
+	var shown auditcmd.Story
 	if err := json.Unmarshal(out.Bytes(), &shown); err != nil {
 		t.Fatal(err)
 	}
@@ -54,7 +57,7 @@ func TestDemoRecordsWrongCode(t *testing.T) {
 	v.send(page, "code", "000000")
 	client := admin.OverSocket(d.deps.config.dataDir())
 	defer client.Close()
-	found, err := client.FindAudit(t.Context(), admin.AuditQuery{Filter: audit.Filter{Kind: "refusal", User: d.person.id}, Limit: 10})
+	found, err := admin.Call(t.Context(), client, ops.FindAudit, ops.AuditQuery{Filter: audit.Filter{Kind: "refusal", User: d.person.id}, Limit: 10})
 	if err != nil {
 		t.Fatal(err)
 	}

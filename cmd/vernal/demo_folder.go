@@ -10,6 +10,8 @@ import (
 	"runtime"
 	"strconv"
 	"syscall"
+	"vernal/cmd/vernal/cli"
+	"vernal/idp"
 
 	"vernal/idp/notify"
 )
@@ -34,14 +36,14 @@ func (a *app) demoFolder(dir, baseURL, listen, adminListen, mailServer string) (
 		return nil, fmt.Errorf("look into the folder: %w", err)
 	}
 	if _, err := os.Stat(mark); err != nil && len(entries) > 0 {
-		return nil, refuse("%s holds other things than a demo; name a new folder with --data-dir", dir)
+		return nil, cli.Refuse("%s holds other things than a demo; name a new folder with --data-dir", dir)
 	}
 	result := &initResult{}
 	if err := initFolder(dir, result); err != nil {
 		return nil, err
 	}
 	if owner, ok := ownerOf(dir); ok && owner != os.Geteuid() {
-		return nil, refuse("%s belongs to uid %d; run this as that user", dir, owner)
+		return nil, cli.Refuse("%s belongs to uid %d; run this as that user", dir, owner)
 	}
 	if err := os.WriteFile(mark, []byte("This folder was made by `vernal demo`. Its person has a password that everybody knows.\n"), 0o600); err != nil {
 		return nil, fmt.Errorf("mark the folder: %w", err)
@@ -62,8 +64,9 @@ func (a *app) demoFolder(dir, baseURL, listen, adminListen, mailServer string) (
 	if err != nil {
 		return nil, err
 	}
-	bare := *a
-	bare.getenv = noEnv
+	bare, shared := *a, *a.App
+	shared.Getenv = noEnv
+	bare.App = &shared
 	master, err := bare.initMaster(c, result)
 	if err != nil {
 		return nil, err
@@ -82,7 +85,7 @@ func listenDemo(listen string) (_ []net.Listener, err error) {
 	host, text, err := net.SplitHostPort(listen)
 	port, portErr := strconv.ParseUint(text, 10, 16)
 	if err != nil || portErr != nil || port > 65535-uint64(len(demoRoles)) {
-		return nil, &usageError{text: fmt.Sprintf("--listen %q is not HOST:PORT, such as %s", listen, demoListen), command: "vernal demo"}
+		return nil, cli.UsageOf("vernal demo", "--listen %q is not HOST:PORT, such as %s", listen, demoListen)
 	}
 	var ports []net.Listener
 	defer func() {
@@ -122,7 +125,7 @@ func otherPort(port uint64) uint64 {
 // before 127.0.0.1, so a port that another program has there is taken too.
 func listenPort(host string, port int) (net.Listener, error) {
 	l, err := net.Listen("tcp", net.JoinHostPort(host, strconv.Itoa(port)))
-	if err != nil || port == 0 || !isLoopback(host) || runtime.GOOS == "windows" {
+	if err != nil || port == 0 || !idp.IsLoopbackHost(host) || runtime.GOOS == "windows" {
 		return l, err
 	}
 	other := "::1"

@@ -8,6 +8,7 @@ import (
 
 	"github.com/pquerna/otp/totp"
 
+	"vernal/cmd/vernal/cli"
 	"vernal/idp"
 	"vernal/idp/account"
 )
@@ -40,7 +41,7 @@ func openDemoPerson(ctx context.Context, d *deps) (*demoPerson, error) {
 		return nil, fmt.Errorf("make the person of the demo: %w", err)
 	}
 	if len(u.TOTPs) == 0 {
-		return nil, refuse("%s has no authenticator any more; start the demo with a new folder", demoEmail)
+		return nil, cli.Refuse("%s has no authenticator any more; start the demo with a new folder", demoEmail)
 	}
 	t := u.TOTPs[0]
 	key, err := totp.Generate(totp.GenerateOpts{

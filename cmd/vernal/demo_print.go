@@ -8,6 +8,7 @@ import (
 	"strings"
 	"time"
 
+	"vernal/cmd/vernal/cli"
 	"vernal/idp/shellquote"
 )
 
@@ -42,18 +43,18 @@ func (a *app) printDemo(d *demo) error {
 	if err != nil {
 		return err
 	}
-	if a.json {
-		return a.printJSON(d.result(code))
+	if a.JSON {
+		return a.PrintJSON(d.result(code))
 	}
 	folder := c.dataDir() + "  (kept; --data-dir)"
 	if d.scratch {
 		folder = c.dataDir() + "  (goes away at the end)"
 	}
 	shown := code.String()
-	if watched(a.out) {
+	if watched(a.Out) {
 		shown = "on the last line here"
 	}
-	w := a.out
+	w := a.Out
 	fmt.Fprint(w, "\nVernal runs, with two sample service providers to sign in to.\n")
 	section(w, "Open", [][2]string{
 		{d.samples[0].name, d.samples[0].url},
@@ -104,16 +105,16 @@ func (d *demo) result(code demoCode) demoResult {
 func section(w io.Writer, heading string, rows [][2]string) {
 	fmt.Fprintf(w, "\n%s\n", heading)
 	for _, r := range rows {
-		fmt.Fprintf(w, "  %-13s%s\n", r[0], printable(r[1]))
+		fmt.Fprintf(w, "  %-13s%s\n", r[0], cli.Printable(r[1]))
 	}
 }
 
 // showCodes waits for the end of ctx and meanwhile, if a person watches, keeps
 // the current code on the last line.
 func (a *app) showCodes(ctx context.Context, d *demo) {
-	if !watched(a.out) || a.json {
-		if !a.json {
-			fmt.Fprintf(a.out, "The current code is always on the page of %s.\n", d.samples[0].name)
+	if !watched(a.Out) || a.JSON {
+		if !a.JSON {
+			fmt.Fprintf(a.Out, "The current code is always on the page of %s.\n", d.samples[0].name)
 		}
 		<-ctx.Done()
 		return
@@ -122,11 +123,11 @@ func (a *app) showCodes(ctx context.Context, d *demo) {
 	defer tick.Stop()
 	for {
 		if code, err := d.person.Code(ctx); err == nil {
-			fmt.Fprintf(unfiltered(a.out), "\r\x1b[K  %-13s%s", "Code now", code)
+			fmt.Fprintf(cli.Unfiltered(a.Out), "\r\x1b[K  %-13s%s", "Code now", code)
 		}
 		select {
 		case <-ctx.Done():
-			fmt.Fprint(unfiltered(a.out), "\r\x1b[K")
+			fmt.Fprint(cli.Unfiltered(a.Out), "\r\x1b[K")
 			return
 		case <-tick.C:
 		}
@@ -136,5 +137,5 @@ func (a *app) showCodes(ctx context.Context, d *demo) {
 // watched tells whether what is printed goes to a terminal that can write a
 // line anew.
 func watched(w io.Writer) bool {
-	return os.Getenv("TERM") != "dumb" && isTerminal(w)
+	return os.Getenv("TERM") != "dumb" && cli.IsTerminal(w)
 }

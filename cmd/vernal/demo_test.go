@@ -15,6 +15,7 @@ import (
 	"testing"
 	"time"
 
+	"vernal/cmd/vernal/cli"
 	"vernal/idp/idptest"
 )
 
@@ -22,7 +23,7 @@ import (
 // before that by Close.
 func openDemo(t *testing.T, dir string) *demo {
 	t.Helper()
-	a := &app{in: strings.NewReader(""), out: io.Discard, err: io.Discard, getenv: noEnv, clock: time.Now}
+	a := newProgram(strings.NewReader(""), io.Discard, io.Discard, noEnv, time.Now)
 	d, err := a.startDemo(t.Context(), "127.0.0.1:0", dir)
 	if err != nil {
 		t.Fatal(err)
@@ -104,7 +105,7 @@ func TestDemoAgain(t *testing.T) {
 	ports := [2]string{d.samples[0].url, d.samples[1].url}
 	endDemo(t, d)
 
-	a := &app{in: strings.NewReader(""), out: io.Discard, err: io.Discard, getenv: noEnv, clock: time.Now}
+	a := newProgram(strings.NewReader(""), io.Discard, io.Discard, noEnv, time.Now)
 	d, err := a.startDemoAt(t.Context(), relisten(t, listen, ports[0], ports[1]), dir)
 	if err != nil {
 		t.Fatal(err)
@@ -149,16 +150,16 @@ func TestDemoRefusals(t *testing.T) {
 		code              int
 		want              string
 	}{
-		{"no port", "localhost", "", exitUsage, `--listen "localhost" is not HOST:PORT, such as 127.0.0.1:8080`},
-		{"port taken", taken.Addr().String(), "", exitError, "for the identity provider, is taken by another program; choose others with --listen"},
-		{"a folder of something else", "127.0.0.1:0", full, exitRefused, "holds other things than a demo; name a new folder with --data-dir"},
+		{"no port", "localhost", "", cli.ExitUsage, `--listen "localhost" is not HOST:PORT, such as 127.0.0.1:8080`},
+		{"port taken", taken.Addr().String(), "", cli.ExitError, "for the identity provider, is taken by another program; choose others with --listen"},
+		{"a folder of something else", "127.0.0.1:0", full, cli.ExitRefused, "holds other things than a demo; name a new folder with --data-dir"},
 	}
 	for _, tt := range tests {
 		t.Run(tt.name, func(t *testing.T) {
 			t.Parallel()
 			var out, talk bytes.Buffer
-			a := &app{in: strings.NewReader(""), out: &out, err: &talk, getenv: noEnv, clock: time.Now}
-			if code := a.report(a.demo(t.Context(), demoOptions{listen: tt.listen, dataDir: tt.dir})); code != tt.code {
+			a := newProgram(strings.NewReader(""), &out, &talk, noEnv, time.Now)
+			if code := a.Report(a.demo(t.Context(), demoOptions{listen: tt.listen, dataDir: tt.dir})); code != tt.code {
 				t.Errorf("exit code %d, want %d", code, tt.code)
 			}
 			if !strings.Contains(talk.String(), tt.want) || out.Len() > 0 {
@@ -174,7 +175,7 @@ func TestDemoPrints(t *testing.T) {
 	ctx, stop := context.WithCancel(t.Context())
 	defer stop()
 	read, write := io.Pipe()
-	a := &app{in: strings.NewReader(""), out: write, err: io.Discard, getenv: noEnv, clock: time.Now, json: true}
+	a := newProgram(strings.NewReader(""), write, io.Discard, noEnv, time.Now)
 	done := make(chan error, 1)
 	go func() {
 		err := a.demo(ctx, demoOptions{listen: "127.0.0.1:0"})

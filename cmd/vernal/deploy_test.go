@@ -13,6 +13,7 @@ import (
 
 	"github.com/goccy/go-yaml"
 
+	"vernal/cmd/vernal/deploy"
 	"vernal/idp/idptest"
 	"vernal/idp/rotation"
 )
@@ -44,7 +45,7 @@ var (
 func TestDeployedQueries(t *testing.T) {
 	t.Parallel()
 	var rules alertRules
-	if err := yaml.UnmarshalWithOptions([]byte(deployAlerts), &rules, yaml.Strict()); err != nil {
+	if err := yaml.UnmarshalWithOptions([]byte(deploy.Alerts), &rules, yaml.Strict()); err != nil {
 		t.Fatal(err)
 	}
 	queries, names := map[string]string{}, map[string]bool{}
@@ -72,7 +73,7 @@ func TestDeployedQueries(t *testing.T) {
 			Targets []struct{ Expr string }
 		}
 	}
-	if err := json.Unmarshal([]byte(deployDashboard), &dashboard); err != nil {
+	if err := json.Unmarshal([]byte(deploy.Dashboard), &dashboard); err != nil {
 		t.Fatal(err)
 	}
 	for _, p := range dashboard.Panels {

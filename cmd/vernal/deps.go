@@ -11,11 +11,12 @@ import (
 	"path/filepath"
 	"strings"
 	"time"
+	"vernal/cmd/vernal/cli"
+	"vernal/idp/admin/ops"
 
 	"vernal/certs"
 	"vernal/idp"
 	"vernal/idp/account"
-	"vernal/idp/admin"
 	"vernal/idp/audit"
 	"vernal/idp/discovery"
 	"vernal/idp/inspect"
@@ -33,7 +34,6 @@ import (
 	"vernal/idp/sp"
 	"vernal/idp/store/bolt"
 	ledger "vernal/idp/usage"
-	"vernal/idp/web"
 	"vernal/idp/yearaccess"
 	"vernal/metadata"
 	"vernal/templates"
@@ -274,11 +274,11 @@ func checkFolder(c *Config) error {
 	case !info.IsDir():
 		return fmt.Errorf("data_dir %s is not a folder", dir)
 	case info.Mode().Perm()&0o077 != 0:
-		return refuse("%s is open to others (mode %04o): run 'chmod 700 %s' first", dir, info.Mode().Perm(), shellquote.Quote(dir))
+		return cli.Refuse("%s is open to others (mode %04o): run 'chmod 700 %s' first", dir, info.Mode().Perm(), shellquote.Quote(dir))
 	}
 	self := os.Geteuid()
 	if err := errors.Join(checkFolderTrust(dir, self), checkInside(c, self)); err != nil {
-		return refuse("%v", err)
+		return cli.Refuse("%v", err)
 	}
 	return nil
 }
@@ -320,11 +320,11 @@ func metadataIdP(c *Config) metadata.IdP {
 
 // service is what answers the commands. address is where the server listens;
 // "" without one.
-func (d *deps) service(owner int, address string) *admin.Service {
+func (d *deps) service(address string) *ops.Service {
 	docs := &discovery.Handler{
 		IdP: metadataIdP(d.config), Years: d.ring, Access: &yearaccess.Gate{Years: d.ring, Clock: d.clock}, Clock: d.clock,
 	}
-	return &admin.Service{
+	return &ops.Service{
 		Registry:  d.registry,
 		Accounts:  d.accounts,
 		Users:     d.store,
@@ -333,7 +333,7 @@ func (d *deps) service(owner int, address string) *admin.Service {
 		Rotation:  d.rotation,
 		Board:     d.board,
 		Notices:   d.notices,
-		Silent:    d.silent,
+		MailErr:   d.silent,
 		Links:     d.links,
 		Trail:     d.trail,
 		Rekey:     d.rekey,
@@ -342,31 +342,26 @@ func (d *deps) service(owner int, address string) *admin.Service {
 			Sessions: &session.Manager{Store: d.store, Clock: d.clock, Secure: strings.HasPrefix(d.config.BaseURL, "https://")},
 			Registry: d.registry, Links: d.links, Years: d.ring, BaseURL: d.config.BaseURL, Clock: d.clock,
 		},
-		WatchURL: d.watchURL(),
-		Metadata: func(_ context.Context, y idp.Year) ([]byte, error) {
-			doc, err := docs.Document(y)
-			var gone *web.Gone
-			var closed *web.Closed
-			switch {
-			case errors.Is(err, yearaccess.ErrNotPublished):
-				return nil, &admin.Error{Code: admin.CodeNotFound, Message: fmt.Sprintf("the year %s has no metadata: it was never made, or is not published", y)}
-			case errors.Is(err, keyring.ErrNoSigner):
-				return nil, &admin.Error{Code: admin.CodeNotFound, Message: "no year can sign: there is no private key in the data folder"}
-			case errors.As(err, &gone):
-				return nil, &admin.Error{Code: admin.CodeNotFound, Message: fmt.Sprintf("the year %s is retired", y)}
-			case errors.As(err, &closed):
-				reason := closed.Fault.Reason(y)
-				reason.Text = reasonText(reason)
-				return nil, &admin.Error{Code: admin.CodeNotFound, Message: fmt.Sprintf("the year %s is closed: %s", y, reason.Text),
-					Reason: &reason, Suggestions: []idp.Suggestion{closed.Fault.Suggestion(y)}}
-			}
-			return doc, err
-		},
-		Export:  docs.Export,
-		Clock:   d.clock,
-		Log:     d.log,
-		Owner:   owner,
-		Version: currentVersion().Version,
-		Address: address, TLS: d.config.TLS.Cert != "",
+		AdminURL:  d.adminURL(),
+		Documents: docs,
+		Clock:     d.clock,
+		Log:       d.log,
+		Version:   currentVersion().Version,
+		Address:   address, TLS: d.config.TLS.Cert != "",
 	}
+}
+
+// adminURL is the base of the secret URLs of the admin listener; "" if
+// nothing listens.
+func (d *deps) adminURL() string {
+	c := d.config
+	switch {
+	case c.AdminListen == "":
+		return ""
+	case c.AdminURL != "":
+		return c.AdminURL
+	case d.watching != "":
+		return "http://" + d.watching
+	}
+	return "http://" + c.AdminListen
 }

@@ -13,6 +13,7 @@ import (
 
 	"github.com/spf13/cobra"
 
+	"vernal/cmd/vernal/cli"
 	"vernal/idp"
 	"vernal/idp/rotation"
 	"vernal/idp/shellquote"
@@ -63,7 +64,7 @@ certificate without notice. Nor does it record keys that it did not make.`,
 				given["data_dir"] = dataDir
 			}
 			if year != "" && !idp.Year(year).Valid() {
-				return usage(c, "--year %q is not a year, such as 2027", year)
+				return cli.Usage(c, "--year %q is not a year, such as 2027", year)
 			}
 			return a.init(c.Context(), given, idp.Year(year))
 		},
@@ -78,8 +79,8 @@ func (a *app) init(ctx context.Context, given map[string]string, year idp.Year) 
 	r := &initResult{Created: []string{}, Kept: []string{}, Years: []initYear{}}
 	// Before anything is written: a half installation would stand in the way
 	// of the right one.
-	if now := a.clock.Now(); year != "" && !rotation.DefaultPolicy().Dates(year).CertEndAt.After(now) {
-		return refuse("the signing certificate of %s would have ended on %s; --year is for this year's or a later one",
+	if now := a.Clock.Now(); year != "" && !rotation.DefaultPolicy().Dates(year).CertEndAt.After(now) {
+		return cli.Refuse("the signing certificate of %s would have ended on %s; --year is for this year's or a later one",
 			year, rotation.DefaultPolicy().Dates(year).CertEndAt.Format(time.DateOnly))
 	}
 	c, err := a.initConfig(given, r)
@@ -90,7 +91,7 @@ func (a *app) init(ctx context.Context, given map[string]string, year idp.Year) 
 		return err
 	}
 	if owner, ok := ownerOf(c.dataDir()); ok && owner != os.Geteuid() {
-		return refuse("%s belongs to uid %d; run this as that user", c.dataDir(), owner)
+		return cli.Refuse("%s belongs to uid %d; run this as that user", c.dataDir(), owner)
 	}
 	master, err := a.initMaster(c, r)
 	if err != nil {
@@ -117,7 +118,7 @@ func (a *app) init(ctx context.Context, given map[string]string, year idp.Year) 
 // initConfig writes the configuration, or reads the one that is there; that one
 // must not say anything else than the flags.
 func (a *app) initConfig(given map[string]string, r *initResult) (*Config, error) {
-	name := a.configFile
+	name := a.ConfigFile
 	if name == "" {
 		name = defaultFile
 	}
@@ -146,7 +147,7 @@ func (a *app) initConfig(given map[string]string, r *initResult) (*Config, error
 			r.TrustedProxies = strings.Split(loopbackProxies, ",")
 		}
 	}
-	c, err := loadConfig(a.configFile, a.getenv, a.environ...)
+	c, err := loadConfig(a.ConfigFile, a.Getenv, a.environ...)
 	if err != nil {
 		if len(r.Created) > 0 { // the flags were wrong: leave nothing of them
 			err = errors.Join(err, os.Remove(name))
@@ -156,7 +157,7 @@ func (a *app) initConfig(given map[string]string, r *initResult) (*Config, error
 	for _, s := range settings(c) {
 		want, ok := given[s.path]
 		if ok && s.value.String() != strings.TrimSuffix(want, "/") && s.value.String() != want {
-			return nil, refuse("%s is set to %q already (%s), not %q; change it there, or leave the flag out",
+			return nil, cli.Refuse("%s is set to %q already (%s), not %q; change it there, or leave the flag out",
 				s.path, s.value.String(), c.origin(s.path), want)
 		}
 	}
@@ -171,10 +172,10 @@ const loopbackProxies = "127.0.0.1,::1"
 // needsProxy reports whether a new configuration must name the proxy that ends
 // TLS: base_url is https, and the environment sets neither TLS nor proxies.
 func (a *app) needsProxy(baseURL string) bool {
-	if env := a.getenv("VERNAL_BASE_URL"); env != "" {
+	if env := a.Getenv("VERNAL_BASE_URL"); env != "" {
 		baseURL = env
 	}
-	return strings.HasPrefix(baseURL, "https:") && a.getenv("VERNAL_TLS_CERT") == "" && a.getenv("VERNAL_TRUSTED_PROXIES") == ""
+	return strings.HasPrefix(baseURL, "https:") && a.Getenv("VERNAL_TLS_CERT") == "" && a.Getenv("VERNAL_TRUSTED_PROXIES") == ""
 }
 
 // origin tells where a key was set, for people.
@@ -207,7 +208,7 @@ func initFolder(dir string, r *initResult) error {
 		return fmt.Errorf("%s is no folder", dir)
 	}
 	if mode := info.Mode().Perm(); mode&0o077 != 0 {
-		return refuse("%s is open to others (mode %04o): run 'chmod 700 %s' first", dir, mode, shellquote.Quote(dir))
+		return cli.Refuse("%s is open to others (mode %04o): run 'chmod 700 %s' first", dir, mode, shellquote.Quote(dir))
 	}
 	r.kept(dir)
 	return nil
@@ -215,50 +216,50 @@ func initFolder(dir string, r *initResult) error {
 
 func (a *app) reportInit(c *Config, r *initResult) error {
 	for _, what := range r.Created {
-		a.say("made %s", what)
+		a.Say("made %s", what)
 	}
 	for _, what := range r.Kept {
-		a.say("kept %s, which was there", what)
+		a.Say("kept %s, which was there", what)
 	}
 	for _, y := range r.Years {
 		if y.NotAfter == "" {
-			a.say("the key of %s waits for its certificate", y.Year)
+			a.Say("the key of %s waits for its certificate", y.Year)
 			continue
 		}
-		a.say("our signing certificate (%s) is %s and ends %s", y.Year, y.State, strings.TrimSuffix(y.NotAfter, "T00:00:00Z"))
+		a.Say("our signing certificate (%s) is %s and ends %s", y.Year, y.State, strings.TrimSuffix(y.NotAfter, "T00:00:00Z"))
 	}
 	if len(r.Created) == 0 {
-		a.say("nothing was missing; nothing was changed")
+		a.Say("nothing was missing; nothing was changed")
 	}
 	if len(r.TrustedProxies) > 0 {
-		a.say("trusted_proxies is %s, a proxy on this machine that ends TLS: change it in %s if the proxy is another, or set tls.cert and tls.key",
+		a.Say("trusted_proxies is %s, a proxy on this machine that ends TLS: change it in %s if the proxy is another, or set tls.cert and tls.key",
 			strings.Join(r.TrustedProxies, " and "), r.Config)
 	}
 	if strings.HasPrefix(c.BaseURL, "http:") {
-		a.say("base_url is %s: to let others in, set it to your https address in %s first", c.BaseURL, r.Config)
+		a.Say("base_url is %s: to let others in, set it to your https address in %s first", c.BaseURL, r.Config)
 	}
-	a.say("keep a copy of the master key apart from the data folder: without it nothing there can be read")
+	a.Say("keep a copy of the master key apart from the data folder: without it nothing there can be read")
 	switch {
 	case r.Waits != "":
-		a.say("keys are external (rotation.key_source import); none is made here")
-		a.say("next: vernal rotation csr %s, and import %s when its certificate has come; or import an external pair", r.Waits, r.Waits)
+		a.Say("keys are external (rotation.key_source import); none is made here")
+		a.Say("next: vernal rotation csr %s, and import %s when its certificate has come; or import an external pair", r.Waits, r.Waits)
 	case c.Rotation.KeySource == string(rotation.SourceImport):
-		a.say("next: vernal rotation status%s", a.configHint())
+		a.Say("next: vernal rotation status%s", a.configHint())
 	case canSign(r.Years):
-		a.say("next: vernal serve%s", a.configHint())
+		a.Say("next: vernal serve%s", a.configHint())
 	default:
-		a.say("no year can sign: restore the private key of one of these to %s from a backup", filepath.Join(c.dataDir(), keysName))
+		a.Say("no year can sign: restore the private key of one of these to %s from a backup", filepath.Join(c.dataDir(), keysName))
 	}
-	if a.json {
-		return a.printJSON(r)
+	if a.JSON {
+		return a.PrintJSON(r)
 	}
 	return nil
 }
 
 // configHint is the --config that the next command needs too.
 func (a *app) configHint() string {
-	if a.configFile == "" {
+	if a.ConfigFile == "" {
 		return ""
 	}
-	return " --config " + shellquote.Quote(a.configFile)
+	return " --config " + shellquote.Quote(a.ConfigFile)
 }

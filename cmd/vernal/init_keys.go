@@ -11,6 +11,8 @@ import (
 	"slices"
 	"strings"
 	"time"
+	"vernal/cmd/vernal/cli"
+	"vernal/idp/admin/ops"
 
 	"vernal/certs"
 	"vernal/idp"
@@ -22,7 +24,7 @@ import (
 // initMaster makes the master key, unless there is one. It never makes one beside
 // something that is sealed with another; see missingMaster.
 func (a *app) initMaster(c *Config, r *initResult) (*seal.Master, error) {
-	env := a.getenv(masterKeyEnv)
+	env := a.Getenv(masterKeyEnv)
 	file := c.masterKeyFile()
 	key, err := seal.LoadMaster(file, env)
 	if err == nil {
@@ -37,7 +39,7 @@ func (a *app) initMaster(c *Config, r *initResult) (*seal.Master, error) {
 	}
 	var sealed *sealedError
 	if errors.As(missingMaster(c), &sealed) {
-		return nil, refuse("%v", sealed)
+		return nil, cli.Refuse("%v", sealed)
 	}
 	if key, err = seal.CreateMaster(file); err != nil {
 		return nil, err
@@ -54,8 +56,8 @@ func (a *app) initKeys(c *Config, master *seal.Master, year idp.Year, r *initRes
 	if err != nil {
 		return err
 	}
-	now := a.clock.Now()
-	vault, err := c.vault(a.getenv)
+	now := a.Clock.Now()
+	vault, err := c.vault(a.Getenv)
 	if err != nil {
 		return err
 	}
@@ -70,7 +72,7 @@ func (a *app) initKeys(c *Config, master *seal.Master, year idp.Year, r *initRes
 	}
 	if policy.KeySource == rotation.SourceImport {
 		if year != "" {
-			return refuse("keys are external (rotation.key_source import): none is made here, not for --year either")
+			return cli.Refuse("keys are external (rotation.key_source import): none is made here, not for --year either")
 		}
 		r.wait(keys, want)
 		want = nil
@@ -78,7 +80,7 @@ func (a *app) initKeys(c *Config, master *seal.Master, year idp.Year, r *initRes
 	have := make(map[idp.Year]bool)
 	for _, k := range keys {
 		if !slices.Contains(want, k.Year) || k.External || k.Signer == nil {
-			return refuse("the signing key of %s is in %s, and no store records it: restore %s from a backup; "+
+			return cli.Refuse("the signing key of %s is in %s, and no store records it: restore %s from a backup; "+
 				"if this is a new installation, move the files of %s away",
 				k.Year, filepath.Join(c.dataDir(), keysName), filepath.Join(c.dataDir(), storeName), k.Year)
 		}
@@ -105,15 +107,15 @@ func (a *app) initKeys(c *Config, master *seal.Master, year idp.Year, r *initRes
 // keeps its certificate: a key that is lost before the first start of the server
 // is not replaced either.
 func (a *app) recordYears(ctx context.Context, c *Config, r *initResult) error {
-	log := slog.New(slog.NewTextHandler(a.err, &slog.HandlerOptions{Level: slog.LevelWarn}))
-	d, err := beginDeps(c, log, a.clock, a.getenv, a.lockWait)
+	log := slog.New(slog.NewTextHandler(a.Err, &slog.HandlerOptions{Level: slog.LevelWarn}))
+	d, err := beginDeps(c, log, a.Clock, a.Getenv, a.lockWait)
 	if err != nil {
 		return fmt.Errorf("record the signing keys: %w", err)
 	}
 	st, err := d.rotation.Status(ctx, nil)
 	for _, y := range st.Years {
 		if !y.CreatedAt.IsZero() {
-			r.Years = append(r.Years, initYear{Year: y.Year, State: string(y.State), NotAfter: moment(y.CertEndAt)})
+			r.Years = append(r.Years, initYear{Year: y.Year, State: string(y.State), NotAfter: cli.Moment(y.CertEndAt)})
 		}
 	}
 	return errors.Join(err, d.Close())
@@ -125,12 +127,12 @@ var errNotBegun = errors.New("no year is recorded")
 // checkUnused returns errNotBegun for a store that init can have made. One in which
 // something is recorded has lost its years, or never had any: that is refused.
 func checkUnused(ctx context.Context, c *Config, client *admin.Client) error {
-	page, err := client.AuditLines(ctx, 0, 1)
+	page, err := admin.Call(ctx, client, ops.ReadAudit, ops.AuditRange{Limit: 1})
 	if err != nil {
 		return err
 	}
 	if page.Head.Seq > 0 || len(page.Lines) > 0 {
-		return refuse("%s has been in use and records no signing key: restore it and keys/ from a backup, or make a year with 'vernal rotation create YEAR'",
+		return cli.Refuse("%s has been in use and records no signing key: restore it and keys/ from a backup, or make a year with 'vernal rotation create YEAR'",
 			filepath.Join(c.dataDir(), storeName))
 	}
 	return errNotBegun
@@ -139,12 +141,12 @@ func checkUnused(ctx context.Context, c *Config, client *admin.Client) error {
 // checkYears is init for an installation that has been used: it reports the
 // recorded years, and refuses if one of them has lost its key.
 func (a *app) checkYears(ctx context.Context, c *Config, year idp.Year, r *initResult) error {
-	client, _, release, err := a.connect(ctx)
+	client, release, err := a.connect(ctx)
 	if err != nil {
 		return err
 	}
 	defer release()
-	st, err := client.RotationStatus(ctx)
+	st, err := admin.Call(ctx, client, ops.ShowStatus, ops.Empty{})
 	if err != nil {
 		return err
 	}
@@ -156,7 +158,7 @@ func (a *app) checkYears(ctx context.Context, c *Config, year idp.Year, r *initR
 		return checkUnused(ctx, c, client)
 	}
 	if year != "" {
-		return refuse("this installation has been in use: for a further year, run 'vernal rotation create %s'", year)
+		return cli.Refuse("this installation has been in use: for a further year, run 'vernal rotation create %s'", year)
 	}
 	var faults []string
 	for _, y := range st.Years {
@@ -168,10 +170,10 @@ func (a *app) checkYears(ctx context.Context, c *Config, year idp.Year, r *initR
 			continue
 		}
 		r.kept(fmt.Sprintf("signing key %s", y.Year))
-		r.Years = append(r.Years, initYear{Year: y.Year, State: string(y.State), NotAfter: moment(y.CertEndAt)})
+		r.Years = append(r.Years, initYear{Year: y.Year, State: string(y.State), NotAfter: cli.Moment(y.CertEndAt)})
 	}
 	if len(faults) > 0 {
-		return refuse("no key is made for a recorded year:\n  %s", strings.Join(faults, "\n  "))
+		return cli.Refuse("no key is made for a recorded year:\n  %s", strings.Join(faults, "\n  "))
 	}
 	if c.Rotation.KeySource == string(rotation.SourceImport) && len(r.Years) == 0 {
 		for _, d := range st.Due {

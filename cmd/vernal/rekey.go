@@ -7,6 +7,8 @@ import (
 	"io/fs"
 	"strings"
 	"time"
+	"vernal/cmd/vernal/cli"
+	"vernal/idp/admin/ops"
 
 	"github.com/spf13/cobra"
 
@@ -87,38 +89,38 @@ func (f *rekeyFlags) check(c *cobra.Command) error {
 	}
 	switch {
 	case n > 1:
-		return usage(c, "--begin, --finish and --cancel are three steps: give one of them")
+		return cli.Usage(c, "--begin, --finish and --cancel are three steps: give one of them")
 	case f.begin && f.newKey == "":
-		return usage(c, "--begin needs --new-key FILE")
+		return cli.Usage(c, "--begin needs --new-key FILE")
 	case !f.begin && c.Flags().Changed("new-key"):
-		return usage(c, "--new-key goes with --begin")
+		return cli.Usage(c, "--new-key goes with --begin")
 	case f.cancel && f.all:
-		return usage(c, "--all does not go with --cancel: the old master key stays")
+		return cli.Usage(c, "--all does not go with --cancel: the old master key stays")
 	}
 	return nil
 }
 
 func (a *app) rekey(ctx context.Context, f *rekeyFlags) error {
-	client, cfg, release, err := a.connect(ctx)
+	client, release, err := a.connect(ctx)
 	if err != nil {
 		return err
 	}
 	defer release()
-	var st admin.RekeyState
+	var st ops.RekeyState
 	switch {
 	case f.begin:
 		var key string
 		if key, err = newMasterKey(f.newKey); err == nil {
-			st, err = client.BeginRekey(ctx, admin.RekeyBegin{NewKey: key, All: f.all})
+			st, err = admin.Call(ctx, client, ops.BeginRekey, ops.RekeyBegin{NewKey: key, All: f.all})
 		}
 	case f.finish:
-		st, err = client.FinishRekey(ctx, admin.RekeyFinish{All: f.all})
+		st, err = admin.Call(ctx, client, ops.FinishRekey, ops.RekeyFinish{All: f.all})
 	case f.cancel:
-		st, err = client.CancelRekey(ctx)
+		st, err = admin.Call(ctx, client, ops.CancelRekey, ops.Empty{})
 	case f.all:
-		st, err = client.RenewKeys(ctx)
+		st, err = admin.Call(ctx, client, ops.RenewKeys, ops.Empty{})
 	default:
-		if st, err = client.RekeyState(ctx); err != nil {
+		if st, err = admin.Call(ctx, client, ops.ShowKeys, ops.Empty{}); err != nil {
 			return err
 		}
 		return a.printRekey(st)
@@ -129,11 +131,12 @@ func (a *app) rekey(ctx context.Context, f *rekeyFlags) error {
 	if st, err = a.awaitRekey(ctx, client, st); err != nil {
 		return err
 	}
-	a.sayRekey(cfg, f, st)
-	if a.json {
-		return a.printJSON(st)
+	cfg, err := a.config()
+	if err != nil {
+		return err
 	}
-	return nil
+	a.sayRekey(cfg, f, st)
+	return a.Print(st, func() error { return nil })
 }
 
 // newMasterKey reads the new master key, and makes it if there is no file.
@@ -156,7 +159,7 @@ func newMasterKey(file string) (string, error) {
 
 // awaitRekey waits until the work has ended. It goes on in a running server when the
 // command is interrupted.
-func (a *app) awaitRekey(ctx context.Context, client *admin.Client, st admin.RekeyState) (admin.RekeyState, error) {
+func (a *app) awaitRekey(ctx context.Context, client *admin.Client, st ops.RekeyState) (ops.RekeyState, error) {
 	for st.Working {
 		select {
 		case <-ctx.Done():
@@ -164,7 +167,7 @@ func (a *app) awaitRekey(ctx context.Context, client *admin.Client, st admin.Rek
 		case <-time.After(rekeyPoll):
 		}
 		var err error
-		if st, err = client.RekeyState(ctx); err != nil {
+		if st, err = admin.Call(ctx, client, ops.ShowKeys, ops.Empty{}); err != nil {
 			return st, err
 		}
 	}
@@ -175,35 +178,35 @@ func (a *app) awaitRekey(ctx context.Context, client *admin.Client, st admin.Rek
 }
 
 // sayRekey says what was done and what comes next.
-func (a *app) sayRekey(cfg *Config, f *rekeyFlags, st admin.RekeyState) {
+func (a *app) sayRekey(cfg *Config, f *rekeyFlags, st ops.RekeyState) {
 	switch {
 	case f.begin:
-		a.say("every key is wrapped by both master keys, and either of them opens the installation")
+		a.Say("every key is wrapped by both master keys, and either of them opens the installation")
 		place := cfg.masterKeyFile()
-		if strings.TrimSpace(a.getenv(masterKeyEnv)) != "" {
-			a.say("set %s to the key in %s and restart the server", masterKeyEnv, shellquote.Quote(f.newKey))
+		if strings.TrimSpace(a.Getenv(masterKeyEnv)) != "" {
+			a.Say("set %s to the key in %s and restart the server", masterKeyEnv, shellquote.Quote(f.newKey))
 		} else {
-			a.say("put %s in the place of %s", shellquote.Quote(f.newKey), shellquote.Quote(place))
+			a.Say("put %s in the place of %s", shellquote.Quote(f.newKey), shellquote.Quote(place))
 		}
-		a.say("then: vernal rekey --finish")
-		a.say("to go back: vernal rekey --cancel")
+		a.Say("then: vernal rekey --finish")
+		a.Say("to go back: vernal rekey --cancel")
 	case f.cancel:
-		a.say("the new master key opens nothing; %s stays in use", st.MasterKey)
+		a.Say("the new master key opens nothing; %s stays in use", st.MasterKey)
 	case f.finish:
-		a.say("the old master key does not open the installation any more; %s is in use", st.MasterKey)
-		a.say("destroy every copy of the old one when no backup is needed that was made with it")
-		a.say("make a backup now: older ones need the old master key")
+		a.Say("the old master key does not open the installation any more; %s is in use", st.MasterKey)
+		a.Say("destroy every copy of the old one when no backup is needed that was made with it")
+		a.Say("make a backup now: older ones need the old master key")
 	}
 	if f.all && !f.begin {
-		a.say("every other key is new, and every record was written again")
-		a.say("secret links have ended: make new ones with 'vernal rotation link' and 'vernal rotation preview'")
+		a.Say("every other key is new, and every record was written again")
+		a.Say("secret links have ended: make new ones with 'vernal rotation link' and 'vernal rotation preview'")
 	}
 }
 
 // printRekey prints which keys are in force.
-func (a *app) printRekey(st admin.RekeyState) error {
-	if a.json {
-		return a.printJSON(st)
+func (a *app) printRekey(st ops.RekeyState) error {
+	if a.JSON {
+		return a.PrintJSON(st)
 	}
 	state := "in use"
 	switch st.Phase {
@@ -230,9 +233,9 @@ func (a *app) printRekey(st admin.RekeyState) error {
 		renewed = "in use: records are being written again"
 	}
 	rows = append(rows, []string{"other keys", fmt.Sprintf("generation %d", st.Generation), renewed})
-	err := table(a.out, []string{"KEY", "ID", "STATE"}, rows)
+	err := cli.Table(a.Out, []string{"KEY", "ID", "STATE"}, rows)
 	if st.Failed != "" {
-		a.say("the work stopped: %s", st.Failed)
+		a.Say("the work stopped: %s", st.Failed)
 	}
 	return err
 }

@@ -9,7 +9,9 @@ import (
 	"slices"
 	"strings"
 	"testing"
+	rotationcmd "vernal/cmd/vernal/rotation"
 
+	"vernal/cmd/vernal/cli"
 	"vernal/idp/idptest/binary"
 )
 
@@ -30,11 +32,11 @@ func TestExport(t *testing.T) {
 		{"rotation", "export", "2027", "--out", dir, "--json"},
 	} {
 		out.Reset()
-		if code := call(t, a, args...); code != exitDone {
+		if code := call(t, a, args...); code != cli.ExitDone {
 			t.Fatalf("%v: %d, %s", args, code, errOut)
 		}
 	}
-	var done exported
+	var done rotationcmd.Exported
 	if err := json.Unmarshal(out.Bytes(), &done); err != nil {
 		t.Fatal(err)
 	}
@@ -46,7 +48,7 @@ func TestExport(t *testing.T) {
 		t.Errorf("wrote %q, want %q", done.Files, want)
 	}
 	// What the partner has used until now comes from elsewhere.
-	old, err := os.ReadFile(filepath.Join(filepath.Dir(a.configFile), "vernal-data", "keys", "2026.crt"))
+	old, err := os.ReadFile(filepath.Join(filepath.Dir(a.ConfigFile), "vernal-data", "keys", "2026.crt"))
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -4,17 +4,16 @@ import (
 	"bytes"
 	"encoding/json"
 	"fmt"
-	"slices"
 	"strconv"
 	"strings"
 	"testing"
 	"time"
+	"vernal/cmd/vernal/cli"
+	"vernal/idp/admin/ops"
 
 	"github.com/google/go-cmp/cmp"
 	"github.com/rogpeppe/go-internal/testscript"
 
-	"vernal/idp"
-	"vernal/idp/admin"
 	"vernal/idp/rotation"
 )
 
@@ -25,7 +24,7 @@ func years(ts *testscript.TestScript, neg bool, args []string) {
 	if neg || len(args) != 0 {
 		ts.Fatalf("usage: years")
 	}
-	status := func() (st admin.RotationStatus) {
+	status := func() (st ops.RotationStatus) {
 		ts.Check(ts.Exec("vernal", "rotation", "status", "--json"))
 		ts.Check(json.Unmarshal([]byte(ts.ReadFile("stdout")), &st))
 		return st
@@ -41,7 +40,7 @@ func years(ts *testscript.TestScript, neg bool, args []string) {
 }
 
 // onlyNewest are the commands after which the newest year is the only live one.
-func onlyNewest(st admin.RotationStatus) (commands [][]string) {
+func onlyNewest(st ops.RotationStatus) (commands [][]string) {
 	for _, y := range st.Years {
 		if y.Year <= st.Preferred || y.State == rotation.Planned {
 			continue
@@ -59,7 +58,7 @@ func onlyNewest(st admin.RotationStatus) (commands [][]string) {
 }
 
 // threeYears are the preferred year and the two after it.
-func threeYears(t interface{ Fatalf(string, ...any) }, st admin.RotationStatus) (this, next, later string) {
+func threeYears(t interface{ Fatalf(string, ...any) }, st ops.RotationStatus) (this, next, later string) {
 	n, err := strconv.Atoi(string(st.Preferred))
 	if err != nil {
 		t.Fatalf("the preferred year: %v", err)
@@ -92,34 +91,34 @@ func TestRotationDates(t *testing.T) {
 		out    string // a part of standard output
 		err    string // a part of standard error
 	}{
-		{"nothing is due", "2031-11-22 08:00:00", false, []string{"status"}, exitDone,
+		{"nothing is due", "2031-11-22 08:00:00", false, []string{"status"}, cli.ExitDone,
 			"2031  preferred  2032-04-01        131        2032-03-01 expiring (in 100 days)\n", ""},
-		{"manual, nothing is due", "2031-11-22 08:00:00", true, []string{"status"}, exitDone, "manual  the server takes no step by itself", ""},
-		{"manual, the next key is due in ten days", "2032-01-05 08:00:00", true, []string{"status"}, exitAttention,
+		{"manual, nothing is due", "2031-11-22 08:00:00", true, []string{"status"}, cli.ExitDone, "manual  the server takes no step by itself", ""},
+		{"manual, the next key is due in ten days", "2032-01-05 08:00:00", true, []string{"status"}, cli.ExitAttention,
 			"step_soon  2032  create 2032 is due on 2032-01-15, in 10 days\n", "vernal: 1 thing needs attention\n"},
-		{"manual, the plan tells the same", "2032-01-05 08:00:00", true, []string{"plan"}, exitAttention,
+		{"manual, the plan tells the same", "2032-01-05 08:00:00", true, []string{"plan"}, cli.ExitAttention,
 			"2032-01-15  10    2032  create   planned    created    you", "vernal: 1 thing needs attention\n"},
-		{"as JSON", "2032-01-05 08:00:00", true, []string{"plan", "--json"}, exitAttention, `"code": "step_soon"`, ""},
-		{"the certificate has ended", "2032-04-02 08:00:00", true, []string{"status"}, exitAttention,
+		{"as JSON", "2032-01-05 08:00:00", true, []string{"plan", "--json"}, cli.ExitAttention, `"code": "step_soon"`, ""},
+		{"the certificate has ended", "2032-04-02 08:00:00", true, []string{"status"}, cli.ExitAttention,
 			"2031  preferred  2032-04-01        ended", ""},
-		{"the clock is back", "2031-05-01 08:00:00", true, []string{"status"}, exitAttention, "clock   jumped from 2031-05-17T09:30:00Z to 2031-05-01T08:00:00Z", ""},
+		{"the clock is back", "2031-05-01 08:00:00", true, []string{"status"}, cli.ExitAttention, "clock   jumped from 2031-05-17T09:30:00Z to 2031-05-01T08:00:00Z", ""},
 	}
 	for _, tt := range tests {
 		t.Run(tt.name, func(t *testing.T) {
 			t.Parallel()
 			a, out, errOut := newApp(t)
-			if code := call(t, a, "rotation", "status"); code != exitDone {
+			if code := call(t, a, "rotation", "status"); code != cli.ExitDone {
 				t.Fatalf("status: %d, %s", code, errOut)
 			}
 			at := clockAt(tt.at)()
 			for seen := testClock(); seen.Before(at); seen = seen.AddDate(0, 0, 40) { // longer is a jump
-				a.clock = func() time.Time { return seen }
+				a.Clock = func() time.Time { return seen }
 				call(t, a, "rotation", "status")
 			}
 			out.Reset()
 			errOut.Reset()
-			a.clock = clockAt(tt.at)
-			a.getenv = func(name string) string {
+			a.Clock = clockAt(tt.at)
+			a.Getenv = func(name string) string {
 				if name == manual && tt.manual {
 					return "false"
 				}
@@ -143,24 +142,24 @@ func TestRotationConfirmClock(t *testing.T) {
 		code int
 		want string
 	}{
-		{"2031-05-17 10:00:00", []string{"create", "2032", "--yes", "2032"}, exitDone, "2032 is created (was planned); its certificate ends on 2033-04-01\n"},
-		{"2031-05-17 11:00:00", []string{"publish", "2032"}, exitDone, "the server does it on 2032-03-01\n"},
-		{"2031-05-17 12:00:00", []string{"prefer", "2032"}, exitDone, "2032 is preferred (was published)\n"},
-		{"2031-10-01 12:00:00", []string{"retire", "2031", "--yes", "2031"}, exitRefused, "\n  if the time is right: vernal rotation confirm-clock\n"},
-		{"2031-10-01 12:00:00", []string{"retire", "2031", "--dry-run"}, exitRefused, "the clock jumped from"},
-		{"2031-10-01 13:00:00", []string{"confirm-clock", "--dry-run"}, exitDone, "dry run: nothing was changed\n"},
-		{"2031-10-01 13:00:00", []string{"confirm-clock"}, exitDone, "the clock is trusted: it is 2031-10-01T13:00:00Z\n"},
-		{"2031-10-01 13:00:00", []string{"retire", "2031", "--yes", "2031"}, exitRefused,
+		{"2031-05-17 10:00:00", []string{"create", "2032", "--yes", "2032"}, cli.ExitDone, "2032 is created (was planned); its certificate ends on 2033-04-01\n"},
+		{"2031-05-17 11:00:00", []string{"publish", "2032"}, cli.ExitDone, "the server does it on 2032-03-01\n"},
+		{"2031-05-17 12:00:00", []string{"prefer", "2032"}, cli.ExitDone, "2032 is preferred (was published)\n"},
+		{"2031-10-01 12:00:00", []string{"retire", "2031", "--yes", "2031"}, cli.ExitRefused, "\n  if the time is right: vernal rotation confirm-clock\n"},
+		{"2031-10-01 12:00:00", []string{"retire", "2031", "--dry-run"}, cli.ExitRefused, "the clock jumped from"},
+		{"2031-10-01 13:00:00", []string{"confirm-clock", "--dry-run"}, cli.ExitDone, "dry run: nothing was changed\n"},
+		{"2031-10-01 13:00:00", []string{"confirm-clock"}, cli.ExitDone, "the clock is trusted: it is 2031-10-01T13:00:00Z\n"},
+		{"2031-10-01 13:00:00", []string{"retire", "2031", "--yes", "2031"}, cli.ExitRefused,
 			"\n  to retire it anyway: vernal rotation retire 2031 --force --reason TEXT --yes 2031\n"},
-		{"2031-10-01 13:00:00", []string{"retire", "2031", "--force", "--reason", "nobody is left", "--destroy-now", "--dry-run"}, exitDone,
+		{"2031-10-01 13:00:00", []string{"retire", "2031", "--force", "--reason", "nobody is left", "--destroy-now", "--dry-run"}, cli.ExitDone,
 			"2031  expiring  retired  destroyed\n"},
-		{"2031-10-01 13:00:00", []string{"retire", "2031", "--force", "--reason", "nobody is left", "--yes", "2031"}, exitDone,
+		{"2031-10-01 13:00:00", []string{"retire", "2031", "--force", "--reason", "nobody is left", "--yes", "2031"}, cli.ExitDone,
 			"2031 is retired (was expiring)\nunchanged: 2032 is preferred\nits key is destroyed on 2031-10-31; its certificate is kept\n"},
-		{"2031-10-01 14:00:00", []string{"retire", "2031", "--destroy-now", "--yes", "2031"}, exitDone, "the key of 2031, which is retired, is destroyed\n"},
+		{"2031-10-01 14:00:00", []string{"retire", "2031", "--destroy-now", "--yes", "2031"}, cli.ExitDone, "the key of 2031, which is retired, is destroyed\n"},
 	} {
 		out.Reset()
 		errOut.Reset()
-		a.clock = clockAt(step.at)
+		a.Clock = clockAt(step.at)
 		code := call(t, a, append([]string{"rotation"}, step.args...)...)
 		if code != step.code || !strings.Contains(out.String()+errOut.String(), step.want) {
 			t.Errorf("%v: exit code %d, want %d, and %q in\n%s\n%s", step.args, code, step.code, step.want, out, errOut)
@@ -172,14 +171,14 @@ func TestRotationConfirmClock(t *testing.T) {
 func TestRotationJSON(t *testing.T) {
 	t.Parallel()
 	a, out, errOut := newApp(t)
-	if code := call(t, a, "rotation", "create", "2032", "--yes", "2032", "--json"); code != exitDone {
+	if code := call(t, a, "rotation", "create", "2032", "--yes", "2032", "--json"); code != cli.ExitDone {
 		t.Fatalf("create: %d, %s", code, errOut)
 	}
-	var change admin.RotationChange
+	var change ops.RotationChange
 	if err := json.Unmarshal(out.Bytes(), &change); err != nil {
 		t.Fatal(err)
 	}
-	want := []admin.YearChange{{Year: "2032", From: rotation.Planned, To: rotation.Created}}
+	want := []ops.YearChange{{Year: "2032", From: rotation.Planned, To: rotation.Created}}
 	if diff := cmp.Diff(want, change.Changed); diff != "" || len(change.Steps) != 1 || change.Status.Preferred != "2031" {
 		t.Errorf("create: %+v %s", change, diff)
 	}
@@ -210,33 +209,33 @@ func TestRotationAnyDay(t *testing.T) {
 					t.Fatalf("%v: exit code %d, want %d\n%s\n%s", args, got, code, out, errOut)
 				}
 			}
-			status := func() (st admin.RotationStatus) {
+			status := func() (st ops.RotationStatus) {
 				t.Helper()
-				do(exitDone, "rotation", "status", "--json")
+				do(cli.ExitDone, "rotation", "status", "--json")
 				if err := json.Unmarshal(out.Bytes(), &st); err != nil {
 					t.Fatal(err)
 				}
 				return st
 			}
 			for _, command := range onlyNewest(status()) {
-				do(exitDone, command...)
+				do(cli.ExitDone, command...)
 			}
 			this, next, later := threeYears(t, status())
-			do(exitDone, "rotation", "plan", "--years", "3")
+			do(cli.ExitDone, "rotation", "plan", "--years", "3")
 			if !strings.Contains(out.String(), later+"  create") {
 				t.Errorf("the plan does not make %s:\n%s", later, out)
 			}
-			do(exitRefused, "rotation", "prefer", next)
-			do(exitDone, "rotation", "create", next, "--yes", next)
-			do(exitDone, "rotation", "publish", next)
-			do(exitDone, "rotation", "prefer", next)
-			do(exitRefused, "rotation", "retire", this, "--yes", this)
-			do(exitDone, "rotation", "rollback", "--reason", "not ready")
+			do(cli.ExitRefused, "rotation", "prefer", next)
+			do(cli.ExitDone, "rotation", "create", next, "--yes", next)
+			do(cli.ExitDone, "rotation", "publish", next)
+			do(cli.ExitDone, "rotation", "prefer", next)
+			do(cli.ExitRefused, "rotation", "retire", this, "--yes", this)
+			do(cli.ExitDone, "rotation", "rollback", "--reason", "not ready")
 			if st := status(); string(st.Preferred) != this {
 				t.Errorf("%s is preferred after the rollback, want %s", st.Preferred, this)
 			}
-			do(exitDone, "rotation", "prefer", next)
-			do(exitDone, "rotation", "revoke", next, "--reason", "leaked", "--yes", next)
+			do(cli.ExitDone, "rotation", "prefer", next)
+			do(cli.ExitDone, "rotation", "revoke", next, "--reason", "leaked", "--yes", next)
 			if st := status(); string(st.Preferred) != next+"b" {
 				t.Errorf("%s is preferred after the revocation, want %sb", st.Preferred, next)
 			}
@@ -255,73 +254,32 @@ func TestRotationCreateEarly(t *testing.T) {
 		code  int
 		early bool // as JSON tells
 	}{
-		{"2031-11-15 23:59:59", []string{"2032"}, exitRefused, false},
-		{"2031-11-15 23:59:59", []string{"2032", "--yes", "2031"}, exitRefused, false},
-		{"2031-11-15 23:59:59", []string{"2032", "--dry-run"}, exitDone, true},
-		{"2031-11-16 00:00:00", []string{"2032", "--dry-run"}, exitDone, false},
-		{"2031-11-16 00:00:00", []string{"2032", "--yes", "2031"}, exitRefused, false},
-		{"2031-11-16 00:00:00", []string{"2032"}, exitDone, false},
-		{"2031-11-16 00:00:00", []string{"2032"}, exitRefused, false}, // it is there
-		{"2031-11-16 00:00:00", []string{"2031b"}, exitDone, false},
-		{"2031-11-16 00:00:00", []string{"2302"}, exitRefused, false},
-		{"2031-11-16 00:00:00", []string{"2302", "--yes", "2302"}, exitDone, true},
+		{"2031-11-15 23:59:59", []string{"2032"}, cli.ExitRefused, false},
+		{"2031-11-15 23:59:59", []string{"2032", "--yes", "2031"}, cli.ExitRefused, false},
+		{"2031-11-15 23:59:59", []string{"2032", "--dry-run"}, cli.ExitDone, true},
+		{"2031-11-16 00:00:00", []string{"2032", "--dry-run"}, cli.ExitDone, false},
+		{"2031-11-16 00:00:00", []string{"2032", "--yes", "2031"}, cli.ExitRefused, false},
+		{"2031-11-16 00:00:00", []string{"2032"}, cli.ExitDone, false},
+		{"2031-11-16 00:00:00", []string{"2032"}, cli.ExitRefused, false}, // it is there
+		{"2031-11-16 00:00:00", []string{"2031b"}, cli.ExitDone, false},
+		{"2031-11-16 00:00:00", []string{"2302"}, cli.ExitRefused, false},
+		{"2031-11-16 00:00:00", []string{"2302", "--yes", "2302"}, cli.ExitDone, true},
 	} {
 		out.Reset()
 		errOut.Reset()
-		a.clock = clockAt(step.at)
+		a.Clock = clockAt(step.at)
 		if code := call(t, a, append([]string{"rotation", "create", "--json"}, step.args...)...); code != step.code {
 			t.Errorf("%s %v: exit code %d, want %d\n%s", step.at, step.args, code, step.code, errOut)
 		}
-		if step.code != exitDone {
+		if step.code != cli.ExitDone {
 			continue
 		}
-		var change admin.RotationChange
+		var change ops.RotationChange
 		if err := json.Unmarshal(out.Bytes(), &change); err != nil {
 			t.Fatal(err)
 		}
 		if change.CalendarAt.IsZero() == step.early {
 			t.Errorf("%s %v: the calendar's date is %v", step.at, step.args, change.CalendarAt)
-		}
-	}
-}
-
-// At most 20 of the service providers that a forced retirement cuts off are named, and
-// the others are counted. Where they are unknown, that is said.
-func TestPrintCutOff(t *testing.T) {
-	t.Parallel()
-	ids := make([]idp.EntityID, 45)
-	for i := range ids {
-		ids[i] = idp.EntityID(fmt.Sprintf("urn:%02d", i))
-	}
-	forced := []rotation.Step{{Kind: rotation.StepRetire, Year: "2026", Force: true}}
-	for _, tt := range []struct {
-		name         string
-		steps        []rotation.Step
-		cutOff       []idp.EntityID
-		lines, named int
-		more         string // how many are not named
-	}{
-		{"not forced", []rotation.Step{{Kind: rotation.StepRetire, Year: "2026"}}, nil, 0, 0, ""},
-		{"none", forced, ids[:0], 1, 0, ""},
-		{"unknown", forced, nil, 1, 0, ""},
-		{"20", forced, ids[:20], 21, 20, ""},
-		{"21", forced, ids[:21], 22, 20, "1"},
-		{"45", forced, ids, 22, 20, "25"},
-	} {
-		var out bytes.Buffer
-		a := &app{out: &out}
-		a.printCutOff(admin.RotationChange{Steps: tt.steps, CutOff: tt.cutOff})
-		lines := strings.Split(strings.TrimSuffix(out.String(), "\n"), "\n")
-		if out.Len() == 0 {
-			lines = nil
-		}
-		named := strings.Count(out.String(), "urn:")
-		if len(lines) != tt.lines || named != tt.named {
-			t.Errorf("%s: %d lines that name %d, want %d and %d:\n%s", tt.name, len(lines), named, tt.lines, tt.named, &out)
-			continue
-		}
-		if tt.more != "" && !slices.Contains(strings.Fields(lines[len(lines)-1]), tt.more) {
-			t.Errorf("%s: the last line does not count %s others: %s", tt.name, tt.more, lines[len(lines)-1])
 		}
 	}
 }

@@ -28,7 +28,7 @@ const clockEnv = "TURNED_CLOCK"
 func turned() {
 	a := defaultApp(os.Stdin, os.Stdout, os.Stderr)
 	if file := os.Getenv(clockEnv); file != "" {
-		a.clock = fileClock(file)
+		a.Clock = fileClock(file)
 		a.opened = func(ctx context.Context, d *deps) { follow(ctx, d, file+".server") }
 	}
 	os.Exit(a.run(os.Args[1:]))

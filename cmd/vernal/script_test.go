@@ -16,6 +16,8 @@ import (
 	"syscall"
 	"testing"
 	"time"
+	"vernal/cmd/vernal/cli"
+	"vernal/idp/admin/ops"
 
 	"github.com/rogpeppe/go-internal/testscript"
 
@@ -136,7 +138,7 @@ func newWeb(t *testing.T, file string) string {
 		}
 		_, _ = w.Write(bytes.Replace(doc, []byte(" entityID="), []byte(` validUntil="2020-01-01T00:00:00Z" entityID=`), 1))
 	})
-	mux.HandleFunc("/big.xml", func(w http.ResponseWriter, _ *http.Request) { _, _ = w.Write(make([]byte, maxMetadata+1)) })
+	mux.HandleFunc("/big.xml", func(w http.ResponseWriter, _ *http.Request) { _, _ = w.Write(make([]byte, cli.MaxMetadata+1)) })
 	mux.Handle("/moved", http.RedirectHandler("http://sp.example.gov/sp.xml", http.StatusFound))
 	mux.Handle("/hop", http.RedirectHandler("/sp.xml", http.StatusFound))
 	srv := httptest.NewServer(mux)
@@ -152,7 +154,7 @@ func serverAddress(ctx context.Context, ts *testscript.TestScript) (string, erro
 func listenAddress(ctx context.Context, data string) (string, error) {
 	client := admin.OverSocket(data)
 	defer client.Close()
-	pong, err := client.Ping(ctx)
+	pong, err := admin.Call(ctx, client, ops.Ping, ops.Empty{})
 	return pong.Address, err
 }
 

@@ -13,6 +13,7 @@ import (
 	"github.com/spf13/cobra"
 	"golang.org/x/sync/errgroup"
 
+	"vernal/cmd/vernal/cli"
 	"vernal/idp"
 	"vernal/idp/admin"
 	"vernal/idp/server"
@@ -44,18 +45,18 @@ finished. The log goes to standard error. All other commands work while it runs.
 // the server is up.
 func (a *app) serve(ctx context.Context, c *Config) (err error) {
 	log := newLogger(c, a)
-	if a.getenv("GOGC") == "" {
+	if a.Getenv("GOGC") == "" {
 		debug.SetGCPercent(server.GCPercent)
 	}
 	owner, known := ownerOf(c.dataDir())
 	if known && owner != os.Geteuid() {
-		return refuse("%s belongs to uid %d, you are uid %d: run the server as that user", c.dataDir(), owner, os.Geteuid())
+		return cli.Refuse("%s belongs to uid %d, you are uid %d: run the server as that user", c.dataDir(), owner, os.Geteuid())
 	}
 	if conn, err := admin.Dial(ctx, c.dataDir()); err == nil {
 		conn.Close()
 		return fmt.Errorf("a server is running in %s already", c.dataDir())
 	}
-	d, err := openDeps(c, log, a.clock, a.getenv, a.lockWait)
+	d, err := openDeps(c, log, a.Clock, a.Getenv, a.lockWait)
 	if errors.Is(err, idp.ErrLocked) {
 		return fmt.Errorf("another process holds the store in %s; is a server starting there, or hanging?", c.dataDir())
 	}
@@ -67,7 +68,7 @@ func (a *app) serve(ctx context.Context, c *Config) (err error) {
 	if err != nil {
 		return err
 	}
-	if a.getenv("GOMEMLIMIT") == "" {
+	if a.Getenv("GOMEMLIMIT") == "" {
 		debug.SetMemoryLimit(server.MemoryLimit(d.accounts.Hasher.PeakMemory()))
 	}
 	debug.FreeOSMemory() // what the first hashes worked in, see account.Prepare
@@ -84,7 +85,7 @@ func (a *app) serve(ctx context.Context, c *Config) (err error) {
 	group, ctx := errgroup.WithContext(ctx)
 	srv.Ready = func(addr net.Addr) {
 		log.Info("serving", "address", addr.String(), "base_url", c.BaseURL, "data_dir", c.dataDir())
-		group.Go(func() error { return d.service(owner, addr.String()).Serve(ctx, socket) })
+		group.Go(func() error { return d.service(addr.String()).Endpoint(owner).Serve(ctx, socket) })
 	}
 	group.Go(func() error { return srv.Run(ctx) })
 	err = group.Wait()
@@ -165,7 +166,7 @@ func newLogger(c *Config, a *app) *slog.Logger {
 	_ = level.UnmarshalText([]byte(c.Log.Level)) // checked with the configuration
 	o := &slog.HandlerOptions{Level: level}
 	if c.Log.Format == "json" {
-		return slog.New(slog.NewJSONHandler(jsonWriter(a.err), o))
+		return slog.New(slog.NewJSONHandler(cli.JSONWriter(a.Err), o))
 	}
-	return slog.New(slog.NewTextHandler(a.err, o))
+	return slog.New(slog.NewTextHandler(a.Err, o))
 }

@@ -9,6 +9,7 @@ import (
 	"strings"
 	"testing"
 	"time"
+	"vernal/cmd/vernal/cli"
 )
 
 // A busy admin port does not stop sign-ins (finding L8).
@@ -20,10 +21,10 @@ func TestServeWithBusyAdminPort(t *testing.T) {
 	}
 	defer busy.Close()
 	a, _, _ := newApp(t)
-	file := a.configFile // which the next command forgets
+	file := a.ConfigFile // which the next command forgets
 	var log bytes.Buffer // read once the server has ended
-	a.err = &log
-	a.getenv = func(name string) string {
+	a.Err = &log
+	a.Getenv = func(name string) string {
 		return map[string]string{
 			"VERNAL_LISTEN": "127.0.0.1:0", "VERNAL_ADMIN_LISTEN": busy.Addr().String(),
 			"GOMEMLIMIT": "off", // the other tests share the process
@@ -35,7 +36,7 @@ func TestServeWithBusyAdminPort(t *testing.T) {
 	go func() {
 		root := a.rootCommand()
 		root.SetArgs([]string{"serve", "--config", file})
-		ended <- a.report(root.ExecuteContext(ctx))
+		ended <- a.Report(root.ExecuteContext(ctx))
 	}()
 	var address string
 	tick := time.NewTicker(10 * time.Millisecond)
@@ -57,7 +58,7 @@ func TestServeWithBusyAdminPort(t *testing.T) {
 		t.Errorf("/sign-in answers %s", resp.Status)
 	}
 	stop()
-	if code := <-ended; code != exitDone {
+	if code := <-ended; code != cli.ExitDone {
 		t.Errorf("exit code %d", code)
 	}
 	if !strings.Contains(log.String(), "level=ERROR") || !strings.Contains(log.String(), "admin_listen="+busy.Addr().String()) {

@@ -30,7 +30,7 @@ func TestCommandLine(t *testing.T) {
 	for _, tt := range tests {
 		t.Run(tt.name, func(t *testing.T) {
 			t.Parallel()
-			got, err := renderCommand(commandTree(), tt.suggestion)
+			got, err := tree.Render(newCommandTree, tt.suggestion)
 			if got != tt.want || (err == nil) != (tt.want != "") {
 				t.Errorf("%q, %v; want %q", got, err, tt.want)
 			}

@@ -6,7 +6,6 @@ import (
 	"crypto/rsa"
 	"crypto/x509"
 	"crypto/x509/pkix"
-	"encoding/json"
 	"encoding/pem"
 	"fmt"
 	"io"
@@ -17,8 +16,7 @@ import (
 	"strings"
 	"testing"
 	"time"
-
-	"golang.org/x/sys/unix"
+	"vernal/cmd/vernal/cli"
 )
 
 // everyHostile has one of each kind that the filter keeps away.
@@ -33,37 +31,6 @@ func wantHarmless(t *testing.T, what, text string) {
 			t.Errorf("%s has %U:\n%q", what, r, text)
 			return
 		}
-	}
-}
-
-func TestTerminalWriter(t *testing.T) {
-	t.Parallel()
-	var out bytes.Buffer
-	w := &terminalWriter{w: &out}
-	// One byte at a time: characters come in pieces.
-	for _, b := range []byte("a\tb\n é€😀 " + everyHostile + " \x9b \xff.") {
-		if n, err := w.Write([]byte{b}); n != 1 || err != nil {
-			t.Fatal(n, err)
-		}
-	}
-	wantHarmless(t, "output", out.String())
-	if !strings.HasPrefix(out.String(), "a\tb\n é€😀 \ufffd") || !strings.HasSuffix(out.String(), " \ufffd \ufffd.") {
-		t.Errorf("got %q", out.String())
-	}
-}
-
-func TestJSONKeepsValues(t *testing.T) {
-	t.Parallel()
-	var out bytes.Buffer
-	a := &app{out: &out}
-	a.filterOutput()
-	if err := a.printJSON(map[string]string{"name": everyHostile}); err != nil {
-		t.Fatal(err)
-	}
-	wantHarmless(t, "JSON", out.String())
-	var got map[string]string
-	if err := json.Unmarshal(out.Bytes(), &got); err != nil || got["name"] != everyHostile {
-		t.Errorf("%q, %v", got, err)
 	}
 }
 
@@ -154,65 +121,13 @@ func TestCommandsKeepControlsAway(t *testing.T) {
 	}
 }
 
-// Data for programs is not touched, unless a person would see it.
-func TestDataIsByteExact(t *testing.T) {
-	t.Parallel()
-	var out bytes.Buffer
-	a := &app{out: &out}
-	a.filterOutput()
-	for _, w := range []io.Writer{a.data(), a.jsonData()} {
-		out.Reset()
-		if _, err := io.WriteString(w, everyHostile); err != nil || out.String() != everyHostile {
-			t.Errorf("%q, %v", out.String(), err)
-		}
-	}
-	tty, screen := openTerminal(t)
-	a = &app{out: tty}
-	a.filterOutput()
-	for _, w := range []io.Writer{a.data(), a.jsonData()} {
-		if _, err := io.WriteString(w, everyHostile+"\n"); err != nil {
-			t.Fatal(err)
-		}
-		buf := make([]byte, 4096)
-		n, err := screen.Read(buf)
-		if err != nil {
-			t.Fatal(err)
-		}
-		// The terminal itself ends lines with \r\n.
-		wantHarmless(t, "terminal", strings.TrimSuffix(string(buf[:n]), "\r\n"))
-	}
-}
-
-// openTerminal opens a pseudo terminal: what is written to it is read from
-// screen.
-func openTerminal(t *testing.T) (tty, screen *os.File) {
-	t.Helper()
-	screen, err := os.OpenFile("/dev/ptmx", os.O_RDWR|unix.O_NOCTTY, 0)
-	if err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(func() { _ = screen.Close() })
-	if err := unix.IoctlSetPointerInt(int(screen.Fd()), unix.TIOCSPTLCK, 0); err != nil {
-		t.Fatal(err)
-	}
-	n, err := unix.IoctlGetInt(int(screen.Fd()), unix.TIOCGPTN)
-	if err != nil {
-		t.Fatal(err)
-	}
-	if tty, err = os.OpenFile(fmt.Sprintf("/dev/pts/%d", n), os.O_RDWR|unix.O_NOCTTY, 0); err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(func() { _ = tty.Close() })
-	return tty, screen
-}
-
 // Completion scripts are data for a shell and have nothing to filter.
 func TestCompletionIsNotFiltered(t *testing.T) {
 	t.Parallel()
 	for _, shell := range []string{"bash", "zsh", "fish", "powershell"} {
 		var out bytes.Buffer
-		a := &app{in: strings.NewReader(""), out: &out, err: io.Discard, getenv: emptyEnv, clock: testClock}
-		if code := call(t, a, "completion", shell); code != exitDone || out.Len() == 0 {
+		a := newProgram(strings.NewReader(""), &out, io.Discard, emptyEnv, testClock)
+		if code := call(t, a, "completion", shell); code != cli.ExitDone || out.Len() == 0 {
 			t.Errorf("%s: %d", shell, code)
 		}
 		if strings.Contains(out.String(), "\ufffd") {

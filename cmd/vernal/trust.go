@@ -9,6 +9,7 @@ import (
 	"slices"
 	"syscall"
 
+	"vernal/cmd/vernal/cli"
 	"vernal/idp/admin"
 	"vernal/idp/shellquote"
 )
@@ -91,7 +92,7 @@ func (c *Config) readConfig(path string, explicit bool) ([]byte, error) {
 	if err := checkFolderTrust(path, owners...); err != nil {
 		return nil, err
 	}
-	return readAll(f, path, maxConfig)
+	return cli.ReadAll(f, path, maxConfig)
 }
 
 // linkInfo is a symbolic link, whose mode says nothing: only its folder decides
@@ -126,13 +127,13 @@ func (a *app) trustDataDir(c *Config) error {
 	case !ok:
 		return nil
 	case owner != self && self == 0 && !c.explicit:
-		return refuse("%s belongs to uid %d, you are root: name the configuration with --config to work on another user's installation", dir, owner)
+		return cli.Refuse("%s belongs to uid %d, you are root: name the configuration with --config to work on another user's installation", dir, owner)
 	case owner != self && self != 0:
-		return refuse("%s belongs to uid %d, you are uid %d; run this as that user, or as root with --config", dir, owner, self)
+		return cli.Refuse("%s belongs to uid %d, you are uid %d; run this as that user, or as root with --config", dir, owner, self)
 	}
 	for _, err := range []error{checkTrust(dir, info, self, owner), checkFolderTrust(dir, self, owner), checkInside(c, self, owner)} {
 		if err != nil {
-			return refuse("%v", err)
+			return cli.Refuse("%v", err)
 		}
 	}
 	return nil

@@ -16,6 +16,7 @@ import (
 	"testing"
 	"time"
 
+	"vernal/cmd/vernal/cli"
 	"vernal/idp/admin"
 )
 
@@ -156,47 +157,47 @@ func TestCommandsDoNotTrustThePlace(t *testing.T) {
 	}{
 		{"everything is theirs", func(dir, data string) {
 			give(t, nobody, dir, data, filepath.Join(dir, defaultFile), filepath.Join(data, admin.SocketName))
-		}, false, exitError, "vernal.yaml is not trusted: it belongs to uid 65534"},
+		}, false, cli.ExitError, "vernal.yaml is not trusted: it belongs to uid 65534"},
 		{"their data folder, no configuration", func(dir, data string) {
 			if err := os.Remove(filepath.Join(dir, defaultFile)); err != nil {
 				t.Fatal(err)
 			}
 			give(t, nobody, dir, data)
-		}, false, exitRefused, "vernal-data belongs to uid 65534, you are root: name the configuration with --config"},
+		}, false, cli.ExitRefused, "vernal-data belongs to uid 65534, you are root: name the configuration with --config"},
 		{"a link of theirs to root's file", func(dir, data string) {
 			file := filepath.Join(dir, defaultFile)
 			if err := errors.Join(os.Rename(file, file+".root"), os.Symlink(file+".root", file)); err != nil {
 				t.Fatal(err)
 			}
 			give(t, nobody, file, data)
-		}, false, exitError, "vernal.yaml is not trusted: it belongs to uid 65534"},
+		}, false, cli.ExitError, "vernal.yaml is not trusted: it belongs to uid 65534"},
 		{"a folder that others can write", func(dir, _ string) {
 			if err := os.Chmod(dir, 0o777); err != nil {
 				t.Fatal(err)
 			}
-		}, false, exitError, "is not trusted: group or others can write it (mode 0777)"},
+		}, false, cli.ExitError, "is not trusted: group or others can write it (mode 0777)"},
 		{"a file that the group can write", func(dir, _ string) {
 			if err := os.Chmod(filepath.Join(dir, defaultFile), 0o664); err != nil {
 				t.Fatal(err)
 			}
-		}, true, exitError, "vernal.yaml is not trusted: group or others can write it (mode 0664)"},
+		}, true, cli.ExitError, "vernal.yaml is not trusted: group or others can write it (mode 0664)"},
 		{"a data folder that the group can write", func(_, data string) {
 			if err := os.Chmod(data, 0o770); err != nil {
 				t.Fatal(err)
 			}
-		}, true, exitRefused, "vernal-data is not trusted: group or others can write it (mode 0770)"},
+		}, true, cli.ExitRefused, "vernal-data is not trusted: group or others can write it (mode 0770)"},
 		{"a socket that others can write", func(_, data string) {
 			if err := os.Chmod(filepath.Join(data, admin.SocketName), 0o666); err != nil {
 				t.Fatal(err)
 			}
-		}, true, exitRefused, "admin.sock is not trusted: group or others can write it (mode 0666)"},
+		}, true, cli.ExitRefused, "admin.sock is not trusted: group or others can write it (mode 0666)"},
 		{"a configuration of a third user", func(dir, data string) {
 			give(t, nobody, data)
 			give(t, 12345, filepath.Join(dir, defaultFile))
-		}, true, exitError, "vernal.yaml is not trusted: it belongs to uid 12345, who is not the owner of the data folder"},
+		}, true, cli.ExitError, "vernal.yaml is not trusted: it belongs to uid 12345, who is not the owner of the data folder"},
 		{"an impostor on their socket", func(dir, data string) {
 			give(t, nobody, dir, data, filepath.Join(dir, defaultFile))
-		}, true, exitRefused, "the program that answers is run by uid 0, and the folder belongs to uid 65534"},
+		}, true, cli.ExitRefused, "the program that answers is run by uid 0, and the folder belongs to uid 65534"},
 	}
 	for i, tt := range tests {
 		t.Run(tt.name, func(t *testing.T) {
@@ -234,10 +235,10 @@ func TestRootNamesAnotherUsersInstallation(t *testing.T) {
 	}
 	give(t, nobody, home)
 	file := filepath.Join(home, defaultFile)
-	if code, out := runAs(t, nobody, path, home, "", "init"); code != exitDone {
+	if code, out := runAs(t, nobody, path, home, "", "init"); code != cli.ExitDone {
 		t.Fatalf("init: %d\n%s", code, out)
 	}
-	if code, out := runAs(t, 0, path, base, "", "sp", "list", "--config", file); code != exitRefused || !strings.Contains(out, "no server runs there") {
+	if code, out := runAs(t, 0, path, base, "", "sp", "list", "--config", file); code != cli.ExitRefused || !strings.Contains(out, "no server runs there") {
 		t.Errorf("without a server: %d\n%s", code, out)
 	}
 	ctx, stop := context.WithCancel(t.Context())
@@ -263,16 +264,16 @@ func TestRootNamesAnotherUsersInstallation(t *testing.T) {
 			t.Fatalf("the server does not answer\n%s", &log)
 		}
 	}
-	if code, out := runAs(t, 0, path, base, "", "sp", "list", "--config", file); code != exitDone || !strings.Contains(out, "ENTITY ID") {
+	if code, out := runAs(t, 0, path, base, "", "sp", "list", "--config", file); code != cli.ExitDone || !strings.Contains(out, "ENTITY ID") {
 		t.Errorf("root with --config: %d\n%s", code, out)
 	}
-	if code, out := runAs(t, nobody, path, home, "", "sp", "list"); code != exitDone {
+	if code, out := runAs(t, nobody, path, home, "", "sp", "list"); code != cli.ExitDone {
 		t.Errorf("the owner: %d\n%s", code, out)
 	}
-	if code, out := runAs(t, 0, path, home, "", "sp", "list"); code != exitError || !strings.Contains(out, "not trusted") {
+	if code, out := runAs(t, 0, path, home, "", "sp", "list"); code != cli.ExitError || !strings.Contains(out, "not trusted") {
 		t.Errorf("root by place: %d\n%s", code, out)
 	}
-	if code, out := runAs(t, 12345, path, base, "", "sp", "list", "--config", file); code != exitError || !strings.Contains(out, "not trusted") {
+	if code, out := runAs(t, 12345, path, base, "", "sp", "list", "--config", file); code != cli.ExitError || !strings.Contains(out, "not trusted") {
 		t.Errorf("a third user: %d\n%s", code, out)
 	}
 	stop()
@@ -312,16 +313,16 @@ func TestNothingThatOthersCanWriteIsOpened(t *testing.T) {
 		t.Run(tt.path+" "+tt.mode.String(), func(t *testing.T) {
 			t.Parallel()
 			a, _, errOut := newApp(t)
-			if code := call(t, a, "sp", "list"); code != exitDone {
+			if code := call(t, a, "sp", "list"); code != cli.ExitDone {
 				t.Fatal(code, errOut)
 			}
 			errOut.Reset()
-			if err := os.Chmod(filepath.Join(filepath.Dir(a.configFile), "vernal-data", tt.path), tt.mode); err != nil {
+			if err := os.Chmod(filepath.Join(filepath.Dir(a.ConfigFile), "vernal-data", tt.path), tt.mode); err != nil {
 				t.Fatal(err)
 			}
 			for _, command := range []string{"sp list", "serve"} {
 				errOut.Reset()
-				if code := call(t, a, strings.Fields(command)...); code != exitRefused || !strings.Contains(errOut.String(), tt.want) {
+				if code := call(t, a, strings.Fields(command)...); code != cli.ExitRefused || !strings.Contains(errOut.String(), tt.want) {
 					t.Errorf("%s: %d, %q is not in\n%s", command, code, tt.want, errOut)
 				}
 			}

@@ -10,6 +10,7 @@ import (
 
 	"vernal/certs"
 	"vernal/certs/token"
+	"vernal/cmd/vernal/cli"
 	"vernal/idp/rotation"
 	"vernal/idp/seal"
 	"vernal/idp/secretfile"
@@ -32,7 +33,7 @@ func (c *Config) vault(getenv func(string) string) (certs.Vault, error) {
 	module := c.path(p.Module)
 	if info, err := os.Stat(module); err == nil { // its code runs in this process
 		if err := checkTrust(module, info, os.Geteuid()); err != nil {
-			return nil, refuse("%v", err)
+			return nil, cli.Refuse("%v", err)
 		}
 	}
 	pin := getenv(pinEnv)
@@ -56,7 +57,7 @@ func (c *Config) readPIN() (string, error) {
 	case errors.Is(err, fs.ErrNotExist):
 		return "", fmt.Errorf("the file with the token's PIN is missing: %s", name)
 	case errors.Is(err, secretfile.ErrOpen):
-		return "", refuse("%v: run 'chmod 600 %s' first", err, shellquote.Quote(name))
+		return "", cli.Refuse("%v: run 'chmod 600 %s' first", err, shellquote.Quote(name))
 	case err != nil:
 		return "", fmt.Errorf("read the token's PIN: %w", err)
 	}
@@ -81,7 +82,7 @@ func (d *deps) checkToken() error {
 		switch {
 		case err == nil:
 		case errors.Is(err, token.ErrPIN):
-			return refuse("%v", err)
+			return cli.Refuse("%v", err)
 		case e.State == rotation.Preferred:
 			return fmt.Errorf("nothing can be served: %w", err)
 		default:

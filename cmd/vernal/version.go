@@ -47,10 +47,10 @@ func (a *app) versionCommand() *cobra.Command {
 		Args:  cobra.NoArgs,
 		RunE: func(*cobra.Command, []string) error {
 			v := currentVersion()
-			if a.json {
-				return a.printJSON(v)
+			if a.JSON {
+				return a.PrintJSON(v)
 			}
-			_, err := fmt.Fprintf(a.out, "vernal %s (%s, %s)\n", v.Version, v.Go, v.Platform)
+			_, err := fmt.Fprintf(a.Out, "vernal %s (%s, %s)\n", v.Version, v.Go, v.Platform)
 			return err
 		},
 	}

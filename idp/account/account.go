@@ -120,14 +120,14 @@ type Service struct {
 
 // NewUser is what an account is made from.
 type NewUser struct {
-	Email    string
-	Password string
+	Email    string `json:"email"`
+	Password string `json:"password,omitempty"`
 	// TOTP asks for an authenticator; a TOTPSecret asks for it too.
-	TOTP bool
+	TOTP bool `json:"totp,omitempty"`
 	// TOTPSecret is a given secret, base32; empty: a random one of 160 bits.
-	TOTPSecret string
+	TOTPSecret string `json:"totp_secret,omitempty"`
 	// TOTPPeriod is 30 or 60 seconds; 0 means 30.
-	TOTPPeriod int
+	TOTPPeriod int `json:"totp_period,omitempty"`
 }
 
 // Enrolment is what a person needs to set up an authenticator. It is shown

@@ -1,9 +1,10 @@
 package admin
 
 import (
-	"encoding/json"
+	"context"
 	"errors"
 	"fmt"
+	"log/slog"
 	"net/http"
 	"testing"
 
@@ -31,12 +32,13 @@ func TestErrorsKeepAdvice(t *testing.T) {
 		{"an Error", fmt.Errorf("wrapped: %w", &Error{Code: CodeExists, Suggestions: next, Permissions: permit}), Error{Code: CodeExists, Suggestions: next, Permissions: permit}},
 	}
 	for _, tt := range tests {
-		data, err := json.Marshal(toError(fmt.Errorf("wrapped: %w", tt.err)))
-		if err != nil {
-			t.Fatal(err)
-		}
+		fails := Op[struct{}, struct{}, struct{}]{Path: "fail", Do: func(struct{}, context.Context, Caller, struct{}) (none struct{}, err error) {
+			return none, fmt.Errorf("wrapped: %w", tt.err)
+		}}
+		endpoint := NewEndpoint(struct{}{}, 0, slog.New(slog.DiscardHandler), Route[struct{}](fails))
+		_, err := Call(t.Context(), InProcess(endpoint, Caller{}), fails, struct{}{})
 		var e *Error
-		if err := readError("x", "409", data); !errors.As(err, &e) {
+		if !errors.As(err, &e) {
 			t.Fatalf("%s: %v", tt.name, err)
 		}
 		got := Error{Code: e.Code, Permissions: e.Permissions, Suggestions: idp.SuggestionsOf(e)}

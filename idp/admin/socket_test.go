@@ -1,8 +1,10 @@
 package admin_test
 
 import (
+	"context"
 	"errors"
 	"io/fs"
+	"log/slog"
 	"net"
 	"os"
 	"path/filepath"
@@ -26,8 +28,7 @@ func TestLongPath(t *testing.T) {
 		if err := os.MkdirAll(dir, 0o700); err != nil {
 			t.Fatal(err)
 		}
-		s, _ := newService(t)
-		if _, err := overSocket(t, s, dir).Ping(t.Context()); err != nil {
+		if _, err := ping(t, overSocket(t, dir)); err != nil {
 			t.Errorf("folder of %d bytes: %v", len(dir), err)
 		}
 		info, err := os.Lstat(filepath.Join(dir, admin.SocketName))
@@ -68,20 +69,18 @@ func TestListenOverWhatIsThere(t *testing.T) {
 		}
 		dead.SetUnlinkOnClose(false)
 		dead.Close()
-		s, _ := newService(t)
-		if _, err := overSocket(t, s, dir).Ping(t.Context()); err != nil {
+		if _, err := ping(t, overSocket(t, dir)); err != nil {
 			t.Error(err)
 		}
 	})
 	t.Run("live socket", func(t *testing.T) {
 		t.Parallel()
 		dir := t.TempDir()
-		s, _ := newService(t)
-		c := overSocket(t, s, dir)
+		c := overSocket(t, dir)
 		if _, err := admin.Listen(t.Context(), dir); !errors.Is(err, admin.ErrInUse) {
 			t.Errorf("got %v", err)
 		}
-		if _, err := c.Ping(t.Context()); err != nil {
+		if _, err := ping(t, c); err != nil {
 			t.Errorf("the first one no longer answers: %v", err)
 		}
 	})
@@ -128,16 +127,55 @@ func TestDialRefusesAnotherUsersServer(t *testing.T) {
 		t.Skip("needs root to give a folder away")
 	}
 	dir := t.TempDir()
-	s, _ := newService(t)
-	client := overSocket(t, s, dir)
-	if _, err := client.Ping(t.Context()); err != nil {
+	client := overSocket(t, dir)
+	if _, err := ping(t, client); err != nil {
 		t.Fatal(err)
 	}
 	client.Close()
 	if err := os.Chown(dir, 65534, 65534); err != nil {
 		t.Fatal(err)
 	}
-	if _, err := client.Ping(t.Context()); !errors.Is(err, admin.ErrImpostor) {
+	if _, err := ping(t, client); !errors.Is(err, admin.ErrImpostor) {
 		t.Errorf("got %v, want ErrImpostor", err)
 	}
+}
+
+// greet is the one operation of the tests: it says who asks.
+var greet = admin.Op[string, struct{}, string]{Path: "greet", Do: func(s string, _ context.Context, by admin.Caller, _ struct{}) (string, error) {
+	return s + by.Actor(), nil
+}}
+
+// overSocket serves the operation on a socket in dir and returns a client of it.
+func overSocket(t *testing.T, dir string) *admin.Client {
+	t.Helper()
+	l, err := admin.Listen(t.Context(), dir)
+	if err != nil {
+		t.Fatal(err)
+	}
+	ctx, stop := context.WithCancel(t.Context())
+	served := make(chan error, 1)
+	endpoint := admin.NewEndpoint("hello ", os.Geteuid(), slog.New(slog.DiscardHandler), admin.Route[string](greet))
+	go func() { served <- endpoint.Serve(ctx, l) }()
+	client := admin.OverSocket(dir)
+	t.Cleanup(func() {
+		client.Close()
+		stop()
+		if err := <-served; err != nil {
+			t.Errorf("serve: %v", err)
+		}
+		if _, err := os.Lstat(filepath.Join(dir, admin.SocketName)); !errors.Is(err, os.ErrNotExist) {
+			t.Errorf("the socket is still there: %v", err)
+		}
+	})
+	return client
+}
+
+// ping asks the server, which must name the caller.
+func ping(t *testing.T, c *admin.Client) (string, error) {
+	t.Helper()
+	answer, err := admin.Call(t.Context(), c, greet, struct{}{})
+	if want := "hello " + admin.Self().Actor(); err == nil && answer != want {
+		t.Errorf("the answer is %q, want %q", answer, want)
+	}
+	return answer, err
 }

@@ -45,14 +45,11 @@ type Service struct {
 	Rehearsal *rehearsal.Service // nil without a running server
 	// AdminURL is the base of the secret URLs of the admin listener; "" if nothing listens.
 	AdminURL string
-	// Metadata makes the document of a year, or the stable one for "". The error is
-	// idp.ErrNotFound if the year has none.
-	Metadata func(ctx context.Context, y idp.Year) ([]byte, error)
-	// Export makes the files that prove a year out of band.
-	Export  func(y idp.Year) ([]discovery.File, error)
-	Clock   idp.Clock
-	Log     *slog.Logger
-	Version string
+	// Documents makes the metadata and the files that prove a year out of band.
+	Documents *discovery.Handler
+	Clock     idp.Clock
+	Log       *slog.Logger
+	Version   string
 	// Address is where the server answers; "" while none runs. TLS: by https.
 	Address string
 	TLS     bool
@@ -90,8 +87,6 @@ type Pong struct {
 	Address string `json:"address,omitempty"`
 	// TLS: it speaks https there, and not plain http behind a proxy.
 	TLS bool `json:"tls,omitempty"`
-	// BaseURL is the configured base_url.
-	BaseURL string `json:"base_url,omitempty"`
 }
 
 // Ping asks whether a server is there.
@@ -111,7 +106,7 @@ func refuse(suggestion idp.Suggestion, format string, args ...any) *admin.Error 
 
 // invalid refuses a request that no state of the installation would make valid.
 func invalid(format string, args ...any) *admin.Error {
-	return invalid(format, args...)
+	return &admin.Error{Code: admin.CodeInvalid, Message: fmt.Sprintf(format, args...)}
 }
 
 func checkYear(y idp.Year) error {

@@ -251,3 +251,31 @@ func sessionInfo(sess *idp.Session) Session {
 	}
 	return info
 }
+
+// EachSessionPage calls page with the selected sessions, in several parts. An error of
+// page ends it.
+func EachSessionPage(ctx context.Context, c *admin.Client, q SessionQuery, page func([]Session) error) error {
+	for {
+		list, err := admin.Call(ctx, c, ListSessions, q)
+		if err != nil {
+			return err
+		}
+		if err := page(list.Sessions); err != nil || list.Next == "" {
+			return err
+		}
+		q.After = list.Next
+	}
+}
+
+// EndAllSessions ends the selected sessions and returns how many there were, those that
+// ended before an error included.
+func EndAllSessions(ctx context.Context, c *admin.Client, q SessionQuery) (ended int, err error) {
+	for {
+		answer, err := admin.Call(ctx, c, EndSessions, q)
+		ended += answer.Ended
+		if err != nil || answer.Next == "" {
+			return ended, err
+		}
+		q.After = answer.Next
+	}
+}

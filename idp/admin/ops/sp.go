@@ -15,6 +15,11 @@ type SPRequest struct {
 	EntityID idp.EntityID `json:"entity_id"`
 }
 
+// Removed is the answer to RemoveSP.
+type Removed struct {
+	EntityID idp.EntityID `json:"removed"`
+}
+
 // SPChange adds or edits a service provider. The answer is an sp.Change.
 type SPChange struct {
 	// EntityID may be empty when adding from metadata, which names it.
@@ -63,8 +68,8 @@ func (c SPChange) document() sp.Document {
 // RemoveSP removes a registration.
 var RemoveSP = declare("sp/remove", (*Service).removeSP)
 
-func (s *Service) removeSP(ctx context.Context, by admin.Caller, req SPRequest) (Empty, error) {
-	return Empty{}, unknownSP(req.EntityID, s.Registry.Remove(ctx, req.EntityID, by.Actor()))
+func (s *Service) removeSP(ctx context.Context, by admin.Caller, req SPRequest) (Removed, error) {
+	return Removed{EntityID: req.EntityID}, unknownSP(req.EntityID, s.Registry.Remove(ctx, req.EntityID, by.Actor()))
 }
 
 // ShowSP returns one registration.

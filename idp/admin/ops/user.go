@@ -25,32 +25,24 @@ type UserRequest struct {
 	TOTPPeriod int    `json:"totp_period,omitempty"`
 }
 
-// UserChanged is the answer to a change of a person.
-type UserChanged struct {
-	User User `json:"user"`
-	// SessionsEnded counts the sessions that the change ended.
-	SessionsEnded int `json:"sessions_ended"`
-	// TOTPSecret and TOTPURL are those of a new authenticator, shown this once.
-	TOTPSecret string `json:"totp_secret,omitempty"`
-	TOTPURL    string `json:"totp_url,omitempty"`
-}
-
-// NewUser makes a person.
-type NewUser struct {
-	Email    string `json:"email"`
-	Password string `json:"password,omitempty"`
-	// TOTP enrols an authenticator: with TOTPSecret, base32, or a new secret.
-	TOTP       bool   `json:"totp,omitempty"`
-	TOTPSecret string `json:"totp_secret,omitempty"`
-	TOTPPeriod int    `json:"totp_period,omitempty"`
-}
-
-// UserAdded is the answer to user/add.
+// UserAdded is the answer to AddUser.
 type UserAdded struct {
 	User User `json:"user"`
-	// TOTPSecret and TOTPURL are shown this once; "" without an authenticator.
+	// TOTPSecret and TOTPURL are those of a new authenticator, disclosed only here.
 	TOTPSecret string `json:"totp_secret,omitempty"`
 	TOTPURL    string `json:"totp_url,omitempty"`
+}
+
+// UserChanged is the answer to a change of a user.
+type UserChanged struct {
+	UserAdded
+	// SessionsEnded counts the sessions that the change ended.
+	SessionsEnded int `json:"sessions_ended"`
+}
+
+// Deleted is the answer to DeleteUser.
+type Deleted struct {
+	Email string `json:"deleted"`
 }
 
 // UsersRequest asks for people after an ID.
@@ -117,16 +109,10 @@ const pageSize = 500
 // AddUser adds a user.
 var AddUser = declare("user/add", (*Service).addUser)
 
-func (s *Service) addUser(ctx context.Context, by admin.Caller, req NewUser) (UserAdded, error) {
-	u, enrolment, err := s.Accounts.Create(ctx, account.NewUser{
-		Email:      req.Email,
-		Password:   req.Password,
-		TOTP:       req.TOTP,
-		TOTPSecret: req.TOTPSecret,
-		TOTPPeriod: req.TOTPPeriod,
-	}, by.Actor())
+func (s *Service) addUser(ctx context.Context, by admin.Caller, req account.NewUser) (UserAdded, error) {
+	u, enrolment, err := s.Accounts.Create(ctx, req, by.Actor())
 	if errors.Is(err, idp.ErrExists) {
-		return UserAdded{}, &admin.Error{Code: admin.CodeExists, Message: "somebody has the address " + req.Email + " already"}
+		return UserAdded{}, &admin.Error{Code: admin.CodeExists, Message: "a user has the email address " + req.Email + " already"}
 	}
 	if err != nil {
 		return UserAdded{}, userError(req.Email, err)
@@ -229,11 +215,11 @@ func (s *Service) resetMFA(ctx context.Context, by admin.Caller, req UserRequest
 // DeleteUser removes a user and ends their sessions.
 var DeleteUser = declare("user/delete", (*Service).deleteUser)
 
-func (s *Service) deleteUser(ctx context.Context, by admin.Caller, req UserRequest) (Empty, error) {
+func (s *Service) deleteUser(ctx context.Context, by admin.Caller, req UserRequest) (Deleted, error) {
 	if err := s.Accounts.Delete(ctx, req.Email, by.Actor()); err != nil {
-		return Empty{}, userError(req.Email, err)
+		return Deleted{}, userError(req.Email, err)
 	}
-	return Empty{}, nil
+	return Deleted{Email: req.Email}, nil
 }
 
 // changed is the answer to a change that ended sessions.
@@ -245,7 +231,7 @@ func (s *Service) changed(ctx context.Context, email string, sessions int, err e
 	if err != nil {
 		return UserChanged{}, userError(email, err)
 	}
-	return UserChanged{User: s.userInfo(u), SessionsEnded: sessions}, nil
+	return UserChanged{UserAdded: UserAdded{User: s.userInfo(u)}, SessionsEnded: sessions}, nil
 }
 
 // userError makes an error of the account service one for the operator.
@@ -262,7 +248,7 @@ func userError(email string, err error) error {
 	case errors.As(err, &input):
 		return &admin.Error{Code: admin.CodeInvalid, Message: "not done", Problems: []sp.Problem{{Field: input.Field, Text: input.Detail}}}
 	case errors.Is(err, idp.ErrNotFound):
-		return &admin.Error{Code: admin.CodeNotFound, Message: "nobody has the address " + email}
+		return &admin.Error{Code: admin.CodeNotFound, Message: "no user with email " + email}
 	}
 	return err
 }
@@ -303,4 +289,19 @@ func (s *Service) userInfo(u *idp.User) User {
 		})
 	}
 	return info
+}
+
+// AllUsers returns every user, by ID.
+func AllUsers(ctx context.Context, c *admin.Client) ([]User, error) {
+	all := []User{}
+	for req := (UsersRequest{}); ; {
+		page, err := admin.Call(ctx, c, ListUsers, req)
+		if err != nil {
+			return nil, err
+		}
+		all = append(all, page.Users...)
+		if req.After = page.Next; req.After == "" {
+			return all, nil
+		}
+	}
 }

@@ -4,9 +4,17 @@ import (
 	"context"
 	"crypto/sha256"
 	"encoding/hex"
+	"errors"
+	"fmt"
 	"time"
 	"vernal/idp"
 	"vernal/idp/admin"
+	"vernal/idp/keyring"
+	"vernal/idp/rotation"
+	"vernal/idp/web"
+	"vernal/idp/yearaccess"
+	"vernal/metadata"
+	"vernal/templates"
 )
 
 // MetadataRequest asks for a metadata document: a year's, or with "" the
@@ -24,6 +32,8 @@ type Document struct {
 // YearList is the answer to year/list, oldest first.
 type YearList struct {
 	Years []Year `json:"years"`
+	// PreferredMetadataURL is where the preferred year's metadata is; "" without one.
+	PreferredMetadataURL string `json:"preferred_metadata_url,omitempty"`
 }
 
 // Year is one year as it stands.
@@ -44,9 +54,9 @@ func (s *Service) showMetadata(ctx context.Context, _ admin.Caller, req Metadata
 	if err := checkYear(req.Year); req.Year != "" && err != nil {
 		return Document{}, err
 	}
-	doc, err := s.Metadata(ctx, req.Year)
+	doc, err := s.Documents.Document(req.Year)
 	if err != nil {
-		return Document{}, err
+		return Document{}, metadataError(req.Year, err)
 	}
 	return Document{Year: req.Year, Document: string(doc)}, nil
 }
@@ -63,6 +73,32 @@ func (s *Service) listYears(context.Context, admin.Caller, Empty) (YearList, err
 			y.NotBefore, y.NotAfter, y.SHA256 = cert.NotBefore.UTC(), cert.NotAfter.UTC(), hex.EncodeToString(sum[:])
 		}
 		list.Years = append(list.Years, y)
+		if e.State == rotation.Preferred {
+			list.PreferredMetadataURL = metadata.IdP{BaseURL: s.Rotation.BaseURL}.MetadataURL(e.Key.Year)
+		}
 	}
 	return list, nil
+}
+
+// metadataError says why a year has no metadata.
+func metadataError(y idp.Year, err error) error {
+	var gone *web.Gone
+	var closed *web.Closed
+	text := ""
+	switch {
+	case errors.Is(err, yearaccess.ErrNotPublished):
+		text = fmt.Sprintf("the year %s has no metadata: it was never created, or is not published", y)
+	case errors.Is(err, keyring.ErrNoSigner):
+		text = "no year can sign: the data folder has no private key"
+	case errors.As(err, &gone):
+		text = fmt.Sprintf("the year %s is retired", y)
+	case errors.As(err, &closed):
+		reason := closed.Fault.Reason(y)
+		reason.Text = templates.TerminalPhrases().Reason(reason)
+		return &admin.Error{Code: admin.CodeNotFound, Message: fmt.Sprintf("the year %s is closed: %s", y, reason.Text),
+			Reason: &reason, Suggestions: []idp.Suggestion{closed.Fault.Suggestion(y)}}
+	default:
+		return err
+	}
+	return &admin.Error{Code: admin.CodeNotFound, Message: text}
 }

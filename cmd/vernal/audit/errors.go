@@ -1,0 +1,137 @@
+package audit
+
+import (
+	"bytes"
+	"context"
+	"errors"
+	"fmt"
+	"slices"
+	"strings"
+	"time"
+
+	"github.com/spf13/cobra"
+
+	"vernal/cmd/vernal/cli"
+	"vernal/idp"
+	"vernal/idp/admin"
+	"vernal/idp/admin/ops"
+	"vernal/idp/audit"
+	"vernal/templates"
+)
+
+// ErrorsCommand returns the command "errors" and its subcommands.
+func ErrorsCommand(app *cli.App) *cobra.Command {
+	a := &commands{app}
+	c := &cobra.Command{Use: "errors", Short: "Look up an error ID"}
+	c.AddCommand(&cobra.Command{
+		Use:   "show ID",
+		Short: "Show what happened, by the error ID on a page",
+		Long: `Tell what is on record of the error id that a page showed, or of a request id from
+the log: when, who, why, what else was done in that request, and what it means.
+What was sent is in the log only, under the same id.`,
+		Example: `    vernal errors show 7KQM2ZV4H0A9XW3T
+    at       2027-03-02T09:14:07Z
+    what     refusal: signature_mismatch
+    ...`,
+		Args: cobra.ExactArgs(1),
+		RunE: func(c *cobra.Command, args []string) error {
+			id := errorID(args[0])
+			if id == "" {
+				return cli.Usage(c, "%q is no error id: those have 16 letters and digits", args[0])
+			}
+			return a.Do(c.Context(), func(ctx context.Context, client *admin.Client) error { return a.showError(ctx, client, id) })
+		},
+	})
+	return c
+}
+
+// errorID mends an id as people read it out: our alphabet has no I, L, O and U.
+func errorID(text string) string {
+	id := strings.NewReplacer("-", "", " ", "", "O", "0", "I", "1", "L", "1").Replace(strings.ToUpper(text))
+	if len(id) != 16 || strings.Trim(id, "0123456789ABCDEFGHJKMNPQRSTVWXYZ") != "" {
+		return ""
+	}
+	return id
+}
+
+// sameRequest is how far apart the records of one request may lie.
+const sameRequest = 5 * time.Minute
+
+// Story is what is known of an error id.
+type Story struct {
+	ID string `json:"id"`
+	// Records are those of the same request, oldest first.
+	Records []idp.AuditRecord `json:"records"`
+	SPName  string            `json:"sp_name,omitempty"`
+	// Meaning is the text for whoever runs the service provider.
+	Meaning string `json:"meaning,omitempty"`
+}
+
+func (a *commands) showError(ctx context.Context, client *admin.Client, id string) error {
+	records, _, err := findAudit(ctx, client, ops.AuditQuery{Filter: audit.Filter{ID: id}}, 1)
+	if err != nil {
+		return err
+	}
+	if len(records) == 0 {
+		return fmt.Errorf("nothing is on record of %s\n  look for it in the log; refusals of strangers that come in floods are counted here, not written one by one", id)
+	}
+	story := Story{ID: id, Records: records}
+	if request := records[0].RequestID; request != "" {
+		// All of a request is written within moments.
+		q := ops.AuditQuery{Filter: audit.Filter{ID: request, Since: records[0].At.Add(-sameRequest)}}
+		if all, _, err := findAudit(ctx, client, q, 50); err == nil && len(all) > 0 {
+			slices.Reverse(all)
+			story.Records = all
+		}
+	}
+	about := records[0]
+	if about.SP != "" {
+		p, err := admin.Call(ctx, client, ops.ShowSP, ops.SPRequest{EntityID: about.SP})
+		if err != nil && !errors.Is(err, idp.ErrNotFound) {
+			return err
+		}
+		if err == nil {
+			story.SPName = p.Name
+		}
+	}
+	if story.Meaning, err = meaning(about); err != nil {
+		return err
+	}
+	return a.Print(story, func() error { return a.printStory(&story, &about) })
+}
+
+// meaning is the text that goes with a refusal.
+func meaning(r idp.AuditRecord) (string, error) {
+	if r.Kind != idp.AuditRefusal || r.Detail["field"] == "" {
+		return "", nil
+	}
+	set, err := templates.New()
+	if err != nil {
+		return "", err
+	}
+	var b bytes.Buffer
+	page := templates.RefusalPage{Refusal: &idp.Refusal{Code: idp.RefusalCode(r.Outcome), Field: r.Detail["field"]}}
+	if err := set.RefusalText(&b, page); err != nil {
+		return "", nil // a code of another version
+	}
+	return strings.TrimSpace(b.String()), nil
+}
+
+func (a *commands) printStory(story *Story, about *idp.AuditRecord) error {
+	list := [][2]string{{"at", cli.Moment(about.At)}, {"what", string(about.Kind) + ": " + about.Outcome}, {"record", fmt.Sprintf("#%d", about.Seq)}}
+	list = append(list, recordPairs(about)...)
+	list = append(list, [2]string{"sp name", story.SPName})
+	if err := cli.Pairs(a.Out, list); err != nil {
+		return err
+	}
+	if len(story.Records) > 1 {
+		fmt.Fprintln(a.Out, "\nin the same request:")
+		if err := a.printRecords(story.Records); err != nil {
+			return err
+		}
+	}
+	if story.Meaning != "" {
+		fmt.Fprintf(a.Out, "\nwhat the page said, without what was seen:\n\n%s\n", story.Meaning)
+	}
+	return nil
+}

@@ -1,0 +1,230 @@
+package audit
+
+import (
+	"bufio"
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"io/fs"
+	"time"
+
+	"github.com/spf13/cobra"
+
+	"vernal/cmd/vernal/cli"
+	"vernal/idp/admin"
+	"vernal/idp/admin/ops"
+	"vernal/idp/audit"
+	"vernal/idp/durable"
+	"vernal/idp/shellquote"
+)
+
+// auditExport is what `audit export` was asked for.
+type auditExport struct {
+	out          string
+	since, until time.Time
+	after        uint64
+	prune        bool
+	yes          string
+	broken       uint64
+}
+
+func (a *commands) exportCommand() *cobra.Command {
+	var e auditExport
+	var since, until string
+	c := &cobra.Command{
+		Use:   "export [--out FILE] [--since TIME] [--until TIME] [--after SEQ] [--prune --yes audit]",
+		Short: "Write records as JSON lines, and make room",
+		Long: `Write records of the audit trail as JSON lines, exactly as they are stored, so that
+'audit verify --file' can verify them. Network addresses are not in them: those are
+kept for 90 days, and files are kept longer.
+
+--prune removes what was written from the store. The file ends with a checkpoint
+that is signed by the preferred year's key, and the store keeps the checkpoint in
+place of the records, so that file and store prove one another. If it is cut short,
+run it again, with another file. A trail that is broken is not pruned without
+--broken SEQ, which says that you have seen where.`,
+		Example: `    vernal audit export --since 2027-03-01 --until 2027-04-01 --out march.jsonl
+    vernal audit export --prune --until 2027-01-01 --out audit-2026.jsonl --yes audit
+    wrote 81230 records, 1 to 81230, to audit-2026.jsonl
+    removed 81230 records from the store; verify the file with: vernal audit verify --file audit-2026.jsonl`,
+		Args: cobra.NoArgs,
+		RunE: func(c *cobra.Command, _ []string) (err error) {
+			now := a.Clock.Now()
+			if e.since, err = parseSince(since, now); err != nil {
+				return cli.Usage(c, "--since: %v", err)
+			}
+			if e.until, err = parseSince(until, now); err != nil {
+				return cli.Usage(c, "--until: %v", err)
+			}
+			switch {
+			case e.prune && e.out == "":
+				return cli.Usage(c, "--prune needs --out FILE: what is removed must be kept somewhere")
+			case e.prune && (e.after > 0 || since != ""):
+				return cli.Usage(c, "--prune begins with the oldest record; --since and --after would leave some out")
+			}
+			if e.prune {
+				if err := a.Confirm("remove records from the audit trail once they are in "+e.out, "audit", e.yes); err != nil {
+					return err
+				}
+			}
+			return a.Do(c.Context(), func(ctx context.Context, client *admin.Client) error { return a.exportAudit(ctx, client, &e) })
+		},
+	}
+	f := c.Flags()
+	f.StringVar(&e.out, "out", "", "write to a new `FILE` that only you can read, instead of standard output")
+	f.StringVar(&since, "since", "", "begin with the first record since a `TIME`")
+	f.StringVar(&until, "until", "", "end before the first record since a `TIME`")
+	f.Uint64Var(&e.after, "after", 0, "begin after the record `SEQ`")
+	f.BoolVar(&e.prune, "prune", false, "remove from the store what was written")
+	f.StringVar(&e.yes, "yes", "", "confirm --prune: `audit`")
+	f.Uint64Var(&e.broken, "broken", 0, "with --prune: the trail is known to be broken at `SEQ`")
+	return c
+}
+
+func (a *commands) exportAudit(ctx context.Context, client *admin.Client, e *auditExport) error {
+	if e.out == "" {
+		_, err := a.writeAudit(ctx, client, a.JSONData(), e)
+		return err
+	}
+	var w *written
+	err := durable.WriteNewFrom(e.out, func(out io.Writer) (err error) {
+		w, err = a.writeAudit(ctx, client, out, e)
+		return err
+	})
+	if errors.Is(err, fs.ErrExist) {
+		return cli.Refuse("%s is there already; nothing was written", e.out)
+	}
+	if errors.Is(err, errNothing) {
+		a.Say("there is nothing to write")
+		return nil
+	}
+	if err != nil {
+		return fmt.Errorf("write %s: %w", e.out, err)
+	}
+	a.Say("wrote %s, %d to %d, to %s", cli.Plural(int(w.records), "record"), w.first, w.last.Seq, e.out)
+	if !e.prune {
+		return nil
+	}
+	return a.pruneAudit(ctx, client, e)
+}
+
+// written is what was written to a file.
+type written struct {
+	records, first uint64
+	last           audit.Place
+}
+
+// errNothing: there is no record to export.
+var errNothing = errors.New("no records")
+
+// writeAudit writes page after page, up to what the trail holds at the
+// beginning: a busy server adds to it all the time.
+func (a *commands) writeAudit(ctx context.Context, client *admin.Client, to io.Writer, e *auditExport) (*written, error) {
+	out := bufio.NewWriter(to)
+	w := &written{}
+	after, end := e.after, uint64(0)
+	for first := true; ; first = false {
+		page, err := admin.Call(ctx, client, ops.ReadAudit, ops.AuditRange{After: after, Limit: 1000})
+		if err != nil {
+			return nil, err
+		}
+		if first {
+			end = page.Head.Seq
+			if c := page.Checkpoint; c != nil && after <= c.Seq && e.since.IsZero() {
+				after = c.Seq
+				if err := writeCheckpoint(out, checkpointLine{c}); err != nil {
+					return nil, err
+				}
+			}
+		}
+		more, err := w.write(out, page.Lines, after, end, e)
+		if err != nil {
+			return nil, err
+		}
+		if !more || len(page.Lines) == 0 {
+			break
+		}
+		after = page.Lines[len(page.Lines)-1].Place
+	}
+	if w.records == 0 && e.out != "" {
+		return nil, errNothing
+	}
+	if e.prune {
+		c, err := admin.Call(ctx, client, ops.SignCheckpoint, w.last)
+		if err != nil {
+			return nil, err
+		}
+		if err := writeCheckpoint(out, checkpointLine{c}); err != nil {
+			return nil, err
+		}
+	}
+	return w, out.Flush()
+}
+
+func writeCheckpoint(out io.Writer, c checkpointLine) error {
+	enc := json.NewEncoder(out)
+	enc.SetEscapeHTML(false)
+	return enc.Encode(c)
+}
+
+// write writes the lines of a page that are asked for; false at the end.
+func (w *written) write(out *bufio.Writer, lines []ops.AuditLine, after, end uint64, e *auditExport) (more bool, err error) {
+	for _, line := range lines {
+		if line.Place <= after {
+			continue // exported before; its removal was cut short
+		}
+		if line.Place > end && end > 0 {
+			return false, nil
+		}
+		var rec struct {
+			At   time.Time `json:"at"`
+			Hash string    `json:"hash"`
+		}
+		readErr := json.Unmarshal([]byte(line.JSON), &rec) // what cannot be read is written as it is
+		if readErr == nil && !e.since.IsZero() && w.records == 0 && rec.At.Before(e.since) {
+			continue
+		}
+		if readErr == nil && !e.until.IsZero() && !rec.At.Before(e.until) {
+			return false, nil
+		}
+		out.WriteString(line.JSON)
+		if err := out.WriteByte('\n'); err != nil {
+			return false, err
+		}
+		if w.records == 0 {
+			w.first = line.Place
+		}
+		w.records++
+		w.last = audit.Place{Seq: line.Place, Hash: rec.Hash}
+	}
+	return true, nil
+}
+
+// pruneAudit reads back what was written, verifies it, and only then removes it
+// from the store.
+func (a *commands) pruneAudit(ctx context.Context, client *admin.Client, e *auditExport) error {
+	f, err := readAuditFile(e.out, nil, e.broken)
+	if err != nil {
+		return err
+	}
+	if b := f.Broken; b != nil {
+		return cli.Refuse("nothing was removed: audit record %d %s\n  if you know why, and have kept %s: --prune --broken %d", b.Seq, b.What, e.out, b.Seq)
+	}
+	if !f.Signed {
+		return cli.Refuse("nothing was removed: %s does not end with a checkpoint", e.out)
+	}
+	removed := 0
+	for {
+		done, err := admin.Call(ctx, client, ops.PruneAudit, f.Checkpoints[len(f.Checkpoints)-1])
+		if err != nil {
+			return fmt.Errorf("%w\n  %s were removed; the next 'vernal audit export --prune' goes on", err, cli.Plural(removed, "record"))
+		}
+		if removed += done.Removed; !done.More {
+			break
+		}
+	}
+	a.Say("removed %s from the store; verify the file with: vernal audit verify --file %s", cli.Plural(removed, "record"), shellquote.Quote(e.out))
+	return nil
+}

@@ -1,0 +1,165 @@
+package audit
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"strconv"
+	"strings"
+
+	"github.com/spf13/cobra"
+
+	"vernal/cmd/vernal/cli"
+	"vernal/idp/admin"
+	"vernal/idp/admin/ops"
+	"vernal/idp/audit"
+)
+
+func (a *commands) verifyCommand() *cobra.Command {
+	var file, head string
+	c := &cobra.Command{
+		Use:   "verify [--file EXPORT] [--head SEQ:HASH]",
+		Short: "Prove that no record was changed, removed, moved or cut off",
+		Long: `Verify the audit trail, record by record, and say which is the first that is not
+as it was written. Nobody without the master key can change a record unseen.
+
+Who has the master key or puts back an older copy of the store can, unless the end
+of the trail is known from elsewhere: the server logs it every hour, as seq and
+head. Give such a place with --head, from a copy of the log that is out of reach.
+
+--file verifies an exported file, and whether it fits the trail in the store.
+
+Exit code 1: something is wrong, or nothing could be verified.`,
+		Example: `    vernal audit verify
+    4712 records, 1 to 4712, are as they were written
+    vernal audit verify --head 4700:9c56cc51b374c3ba189210d5b6d4bf57790d351c96c47c02190ecf1e430635ab`,
+		Args: cobra.NoArgs,
+		RunE: func(c *cobra.Command, _ []string) error {
+			at, err := parsePlace(head)
+			if err != nil {
+				return cli.Usage(c, "--head: %v", err)
+			}
+			return a.Do(c.Context(), func(ctx context.Context, client *admin.Client) error {
+				if file != "" {
+					return a.verifyAuditFile(ctx, client, file, at)
+				}
+				return a.verifyAudit(ctx, client, at)
+			})
+		},
+	}
+	c.Flags().StringVar(&file, "file", "", "verify the exported `FILE`")
+	c.Flags().StringVar(&head, "head", "", "a place that was noted elsewhere, `SEQ:HASH`")
+	return c
+}
+
+// parsePlace reads SEQ:HASH; nil for "".
+func parsePlace(text string) (*audit.Place, error) {
+	if text == "" {
+		return nil, nil
+	}
+	seq, hash, _ := strings.Cut(text, ":")
+	n, err := strconv.ParseUint(seq, 10, 64)
+	if err != nil || n == 0 || len(hash) != 64 || strings.Trim(hash, "0123456789abcdef") != "" {
+		return nil, errors.New("want the number of a record, a colon and its hash of 64 hexadecimal digits")
+	}
+	return &audit.Place{Seq: n, Hash: hash}, nil
+}
+
+func (a *commands) verifyAudit(ctx context.Context, client *admin.Client, at *audit.Place) error {
+	var p audit.Progress
+	for !p.Done {
+		var err error
+		if p, err = admin.Call(ctx, client, ops.VerifyAudit, ops.AuditVerify{Progress: p, At: at}); err != nil {
+			return err
+		}
+		if !p.Done {
+			a.Say("%d of %d", p.Seq, p.Total)
+		}
+	}
+	if a.JSON {
+		if err := a.PrintJSON(p); err != nil {
+			return err
+		}
+	}
+	if p.Broken != nil {
+		return &audit.BrokenError{Seq: p.Broken.Seq, What: p.Broken.What}
+	}
+	if !a.JSON {
+		a.printVerified(&p)
+	}
+	if p.Leftover > 0 {
+		a.Say("%d of them were exported already; the next 'vernal audit export --prune' removes them", p.Leftover)
+	}
+	if at != nil && !p.Compared {
+		return fmt.Errorf("record %d lies before the checkpoint: verify the exported file that holds it, with --file and --head", at.Seq)
+	}
+	return nil
+}
+
+func (a *commands) printVerified(p *audit.Progress) {
+	if p.Records == 0 {
+		fmt.Fprintln(a.Out, "there are no records")
+	} else {
+		fmt.Fprintf(a.Out, "%s, %d to %d, are as they were written\n", cli.Plural(int(p.Records), "record"), p.Seq-p.Records+1, p.Seq)
+	}
+	if c := p.Checkpoint; c != nil {
+		fmt.Fprintf(a.Out, "records up to %d were exported on %s; the checkpoint is ours\n", c.Seq, cli.Day(c.At))
+	}
+	if p.Compared {
+		fmt.Fprintln(a.Out, "the place noted elsewhere is in it")
+	}
+}
+
+// verifyAuditFile verifies an exported file, and holds it against the store.
+func (a *commands) verifyAuditFile(ctx context.Context, client *admin.Client, name string, at *audit.Place) error {
+	f, err := readAuditFile(name, at)
+	if err != nil {
+		return err
+	}
+	var judged *ops.AuditJudgement
+	if f.Broken == nil {
+		claim := ops.AuditClaim{Checkpoints: f.Checkpoints, Last: audit.Place{Seq: f.Last, Hash: f.Hash}}
+		if judged, err = admin.Call(ctx, client, ops.CheckAudit, claim); err != nil {
+			return err
+		}
+		f.judge(judged)
+	}
+	if a.JSON {
+		if err := a.PrintJSON(f); err != nil {
+			return err
+		}
+	}
+	switch {
+	case f.Broken != nil:
+		return &audit.BrokenError{Seq: f.Broken.Seq, What: f.Broken.What}
+	case at != nil && !f.Compared:
+		return fmt.Errorf("record %d is not in %s", at.Seq, name)
+	case a.JSON:
+		return nil
+	}
+	fmt.Fprintf(a.Out, "%s, %d to %d, are as they were written\n", cli.Plural(int(f.Records), "record"), f.First, f.Last)
+	fmt.Fprintln(a.Out, f.Standing)
+	return nil
+}
+
+// judge adds what the service knows of the file.
+func (f *auditFile) judge(j *ops.AuditJudgement) {
+	for i, wrong := range j.Wrong {
+		if wrong != "" && f.Broken == nil {
+			f.Broken = &audit.Broken{Seq: f.Checkpoints[i].Seq, What: "has a checkpoint that is not ours: " + wrong}
+		}
+	}
+	switch j.Last {
+	case "differs":
+		f.Broken = &audit.Broken{Seq: f.Last, What: "is another one in the store"}
+	case "present":
+		f.Standing = "the trail in the store goes through its last record"
+	case "checkpoint":
+		f.Standing = "the trail in the store goes on where it ends"
+	default:
+		f.Standing = "the store cannot tell about its last record"
+		if f.Signed {
+			f.Standing = "its last record has a checkpoint of ours"
+		}
+	}
+}

@@ -1,0 +1,100 @@
+// Package cli is what all commands share: streams, flags, the client of the installation,
+// tables, confirmation and exit codes. It knows no command.
+//
+// The rules of the command line:
+//
+//   - Standard output carries data, nothing else; all talk goes to standard
+//     error. --json makes the data JSON, with the names of the records. What
+//     would act on a terminal is filtered: see terminal.go.
+//   - After a change a command says what changed, and what to do next.
+//   - What destroys something wants the thing named (--yes NAME), never y or n.
+//   - Errors are one line with the program's name in front, lower case, no full
+//     stop; further lines are indented.
+//   - Exit codes: 0 done, 1 error, 2 wrong usage, 3 refused, 4 done, and something
+//     needs attention.
+package cli
+
+import (
+	"context"
+	"encoding/json"
+	"fmt"
+	"io"
+
+	"vernal/idp"
+	"vernal/idp/admin"
+	"vernal/idp/admin/ops"
+)
+
+// App is what every command has: the standard streams, the environment, the flags that
+// all share, and the way to the installation.
+type App struct {
+	In       io.Reader
+	Out, Err io.Writer
+	Getenv   func(string) string
+	Clock    idp.Clock
+	// Connect returns a client of the running server or, without one, of a service in
+	// this process. Call close when done.
+	Connect func(ctx context.Context) (client *admin.Client, close func(), err error)
+	// CommandLine renders a suggestion as a line to type.
+	CommandLine func(idp.Suggestion) string
+
+	ConfigFile string
+	JSON       bool
+}
+
+// Do calls use with a client of the installation.
+func (a *App) Do(ctx context.Context, use func(context.Context, *admin.Client) error) error {
+	client, done, err := a.Connect(ctx)
+	if err != nil {
+		return err
+	}
+	defer done()
+	return use(ctx, client)
+}
+
+// Ask gives one command to the installation and returns its answer.
+func Ask[Req, Res any](ctx context.Context, a *App, op ops.Op[Req, Res], req Req) (answer Res, err error) {
+	err = a.Do(ctx, func(ctx context.Context, client *admin.Client) error {
+		answer, err = admin.Call(ctx, client, op, req)
+		return err
+	})
+	return answer, err
+}
+
+// Read asks for data and prints it: as JSON with --json, else by text.
+func Read[Req, Res any](ctx context.Context, a *App, op ops.Op[Req, Res], req Req, text func(Res) error) error {
+	answer, err := Ask(ctx, a, op, req)
+	if err != nil {
+		return err
+	}
+	return a.Print(answer, func() error { return text(answer) })
+}
+
+// Change asks for a change and reports it by say. With --json the answer is printed.
+func Change[Req, Res any](ctx context.Context, a *App, op ops.Op[Req, Res], req Req, say func(Res)) error {
+	answer, err := Ask(ctx, a, op, req)
+	if err != nil {
+		return err
+	}
+	say(answer)
+	return a.Print(answer, func() error { return nil })
+}
+
+// Say writes a line of talk.
+func (a *App) Say(format string, args ...any) { fmt.Fprintf(a.Err, format+"\n", args...) }
+
+// Print writes data: v as JSON with --json, else by text.
+func (a *App) Print(v any, text func() error) error {
+	if a.JSON {
+		return a.PrintJSON(v)
+	}
+	return text()
+}
+
+// PrintJSON writes data as JSON.
+func (a *App) PrintJSON(v any) error {
+	enc := json.NewEncoder(JSONWriter(a.Out))
+	enc.SetEscapeHTML(false)
+	enc.SetIndent("", "  ")
+	return enc.Encode(v)
+}

@@ -1,0 +1,145 @@
+package cli
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"net/http"
+	"net/url"
+	"os"
+	"strings"
+	"time"
+
+	"vernal/idp"
+	"vernal/idp/xmltree"
+	"vernal/metadata"
+)
+
+// Bounds of metadata that is fetched.
+const (
+	metadataWait   = 60 * time.Second // a federation's is long
+	maxRedirects   = 5
+	metadataAccept = "application/samlmetadata+xml, application/xml;q=0.9, text/xml;q=0.9, */*;q=0.1"
+)
+
+// MaxMetadata is the longest document that the server reads.
+var MaxMetadata = xmltree.MetadataLimits().Bytes
+
+// longHelp says what to do about a longer one, such as that of a federation.
+const longHelp = "; name the service provider in it with --entity-id, or give a document with its EntityDescriptor alone"
+
+// isURL reports whether an argument means an address and not a file.
+func IsURL(s string) bool {
+	s = strings.ToLower(s)
+	return strings.HasPrefix(s, "https://") || strings.HasPrefix(s, "http://")
+}
+
+// loadMetadata reads a provider's metadata from a file or a URL. A document that
+// is too long for the server, such as that of a federation, is cut down to the
+// provider with the entity ID, if there is one.
+func LoadMetadata(ctx context.Context, from string, id idp.EntityID, insecure bool) ([]byte, error) {
+	limit, verb := MaxMetadata, "read"
+	if id != "" {
+		limit = metadata.MaxAggregate
+	}
+	var data []byte
+	var err error
+	if IsURL(from) {
+		verb = "fetch"
+		data, err = fetch(ctx, from, limit, insecure)
+	} else {
+		data, err = ReadFile(from, limit)
+	}
+	switch {
+	case IsRefusal(err):
+		return nil, err
+	case err == nil && len(data) > MaxMetadata:
+		data, err = metadata.Cut(data, id)
+	case err != nil && len(data) > limit:
+		err = fmt.Errorf("%w%s", err, longHelp)
+	}
+	if err != nil {
+		return nil, fmt.Errorf("%s metadata: %w", verb, err)
+	}
+	return data, nil
+}
+
+// fetch reads a document from a URL. The certificates in it decide whose requests
+// are believed, so it is not fetched over plain http, except from this machine
+// or on the operator's word. What is longer than limit is returned with an error.
+func fetch(ctx context.Context, from string, limit int, insecure bool) ([]byte, error) {
+	ctx, cancel := context.WithTimeout(ctx, metadataWait)
+	defer cancel()
+	req, err := http.NewRequestWithContext(ctx, http.MethodGet, from, nil)
+	if err != nil {
+		return nil, err
+	}
+	if err := checkFetch(req.URL, insecure); err != nil {
+		return nil, err
+	}
+	req.Header.Set("Accept", metadataAccept)
+	client := &http.Client{CheckRedirect: func(next *http.Request, via []*http.Request) error {
+		if len(via) > maxRedirects {
+			return errors.New("too many redirects")
+		}
+		if last := via[len(via)-1].URL.Scheme; next.URL.Scheme != last && next.URL.Scheme != "https" {
+			return fmt.Errorf("redirected from %s to %s", last, next.URL.Scheme)
+		}
+		return checkFetch(next.URL, insecure)
+	}}
+	resp, err := client.Do(req)
+	if err != nil {
+		return nil, err
+	}
+	defer resp.Body.Close()
+	if resp.StatusCode != http.StatusOK {
+		return nil, fmt.Errorf("%s answers %s", from, resp.Status)
+	}
+	return ReadAll(resp.Body, from, limit)
+}
+
+func checkFetch(u *url.URL, insecure bool) error {
+	if u.Scheme == "http" && !insecure && !idp.IsLoopbackHost(u.Hostname()) {
+		return Refuse("%s is http: anybody on the way could put their own certificate into it; use https, a file, or --allow-insecure-url", u)
+	}
+	return nil
+}
+
+// ReadFile reads a file that must not be longer than limit bytes.
+func ReadFile(path string, limit int) ([]byte, error) {
+	f, err := os.Open(path)
+	if err != nil {
+		return nil, err
+	}
+	defer f.Close()
+	return ReadAll(f, path, limit)
+}
+
+// ReadAll reads what must not be longer than limit bytes; name is for the error, with
+// which it returns the beginning.
+func ReadAll(r io.Reader, name string, limit int) ([]byte, error) {
+	data, err := io.ReadAll(io.LimitReader(r, int64(limit)+1))
+	if err == nil && len(data) > limit {
+		err = fmt.Errorf("%s is longer than %d bytes", name, limit)
+	}
+	return data, err
+}
+
+// OpenInput opens a file, or standard input for "-".
+func (a *App) OpenInput(name string) (io.ReadCloser, error) {
+	if name == "-" {
+		return io.NopCloser(a.In), nil
+	}
+	return os.Open(name)
+}
+
+// ReadInput reads a file, or standard input for "-", of at most limit bytes.
+func (a *App) ReadInput(name string, limit int) ([]byte, error) {
+	in, err := a.OpenInput(name)
+	if err != nil {
+		return nil, err
+	}
+	defer in.Close()
+	return ReadAll(in, name, limit)
+}

@@ -1,0 +1,81 @@
+package cli
+
+import (
+	"cmp"
+	"fmt"
+	"io"
+	"strings"
+	"text/tabwriter"
+	"time"
+)
+
+// table writes rows in columns under a header.
+func Table(w io.Writer, header []string, rows [][]string) error {
+	t := tabwriter.NewWriter(w, 0, 8, 2, ' ', 0)
+	for _, row := range append([][]string{header}, rows...) {
+		for i, cell := range row {
+			row[i] = Printable(cell)
+		}
+		fmt.Fprintln(t, strings.TrimRight(strings.Join(row, "\t"), "\t"))
+	}
+	return t.Flush()
+}
+
+// pairs writes names and values in two columns. A value of several lines has
+// one row for each; an empty one none.
+func Pairs(w io.Writer, list [][2]string) error {
+	t := tabwriter.NewWriter(w, 0, 8, 2, ' ', 0)
+	for _, p := range list {
+		if p[1] == "" {
+			continue
+		}
+		name := p[0]
+		for line := range strings.SplitSeq(p[1], "\n") {
+			fmt.Fprintf(t, "%s\t%s\n", name, Printable(line))
+			name = ""
+		}
+	}
+	return t.Flush()
+}
+
+// day is the date of a time, "-" for none.
+func Day(t time.Time) string {
+	if t.IsZero() {
+		return "-"
+	}
+	return t.UTC().Format(time.DateOnly)
+}
+
+// moment is a time to the second, "" for none.
+func Moment(t time.Time) string {
+	if t.IsZero() {
+		return ""
+	}
+	return t.UTC().Format(time.RFC3339)
+}
+
+func YesNo(b bool) string {
+	if b {
+		return "yes"
+	}
+	return "no"
+}
+
+// plural is "1 session", "2 sessions".
+func Plural(n int, what string) string {
+	if n == 1 {
+		return "1 " + what
+	}
+	return fmt.Sprintf("%d %ss", n, what)
+}
+
+// Dash is s, or "-" for an empty cell.
+func Dash(s string) string { return cmp.Or(s, "-") }
+
+// PluralIs is "1 line is", "2 lines are".
+func PluralIs(n int, what string) string {
+	if n == 1 {
+		return "1 " + what + " is"
+	}
+	return Plural(n, what) + " are"
+}

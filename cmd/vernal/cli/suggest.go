@@ -1,0 +1,88 @@
+package cli
+
+import (
+	"fmt"
+	"strings"
+	"sync"
+
+	"github.com/spf13/cobra"
+	"github.com/spf13/pflag"
+
+	"vernal/idp"
+	"vernal/idp/shellquote"
+)
+
+// Tree is a tree of commands, to look up how a command is typed. It is made when it is
+// needed, because commands themselves print suggestions. Safe for concurrent use.
+type Tree struct {
+	mu   sync.Mutex // held while a command is looked up: that changes the tree
+	root *cobra.Command
+}
+
+// Line renders a suggestion as a line to type. It is the only place that does:
+// everything below cmd suggests values.
+func (t *Tree) Line(newTree func() *cobra.Command, s idp.Suggestion) string {
+	line, err := t.Render(newTree, s)
+	if err != nil {
+		return string(s.Do)
+	}
+	return line
+}
+
+// Render is Line with an error for a command or an option that does not exist.
+func (t *Tree) Render(newTree func() *cobra.Command, s idp.Suggestion) (string, error) {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	if t.root == nil {
+		t.root = newTree()
+	}
+	c, rest, err := t.root.Find(strings.Split(string(s.Do), "."))
+	if err != nil || len(rest) > 0 || c == t.root {
+		return "", fmt.Errorf("no command does %q", s.Do)
+	}
+	words := []string{c.CommandPath()}
+	var last []string // subjects that look like an option
+	for i, subject := range s.Subjects {
+		switch {
+		case subject == "":
+			words = append(words, placeholder(c, i))
+		case strings.HasPrefix(subject, "-"):
+			last = append(last, shellquote.Quote(subject))
+		default:
+			words = append(words, shellquote.Quote(subject))
+		}
+	}
+	for _, o := range s.Options {
+		name := strings.ReplaceAll(o.Name, "_", "-")
+		flag := c.Flags().Lookup(name)
+		if flag == nil {
+			return "", fmt.Errorf("%s has no option %q", c.CommandPath(), o.Name)
+		}
+		words = append(words, "--"+name)
+		switch value, _ := pflag.UnquoteUsage(flag); {
+		case o.Value != "":
+			words = append(words, shellquote.Quote(o.Value))
+		case flag.NoOptDefVal == "": // no switch: the user fills it in
+			words = append(words, value)
+		}
+	}
+	if len(last) > 0 {
+		words = append(append(words, "--"), last...)
+	}
+	return strings.Join(words, " "), nil
+}
+
+// placeholder is what the usage of the command calls its i-th argument.
+func placeholder(c *cobra.Command, i int) string {
+	var names []string
+	for _, word := range strings.Fields(c.Use)[1:] {
+		if strings.HasPrefix(word, "-") || strings.HasPrefix(word, "[-") {
+			break
+		}
+		names = append(names, strings.Trim(word, "[]…."))
+	}
+	if i < len(names) {
+		return names[i]
+	}
+	return "VALUE"
+}

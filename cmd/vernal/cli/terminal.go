@@ -1,0 +1,127 @@
+package cli
+
+import (
+	"fmt"
+	"io"
+	"os"
+	"strings"
+	"sync"
+	"unicode/utf8"
+
+	"golang.org/x/term"
+)
+
+// The rule for output:
+//
+//   - Text, on standard output and standard error, goes through a
+//     terminalWriter, whatever its source: certificates, metadata, HTTP reason
+//     phrases, file names and errors all carry what strangers chose.
+//   - JSON that the program writes (--json, log.format json) goes through one
+//     that escapes the same characters instead. A reader gets the same values.
+//   - Data that programs use as it is (audit and user exports, metadata, PEM,
+//     CSV, deploy files, completion scripts) stays byte-exact unless standard
+//     output is a terminal.
+
+// terminalWriter keeps control characters and characters that reorder or hide
+// text away from a terminal. Safe for concurrent use.
+type terminalWriter struct {
+	w io.Writer
+	// escape writes such characters as \uXXXX, for JSON. Otherwise U+FFFD takes
+	// their place, which shows that something was there.
+	escape bool
+
+	mu   sync.Mutex
+	rest []byte // the beginning of a character that the next Write completes
+}
+
+func (t *terminalWriter) Write(p []byte) (int, error) {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	in := append(t.rest, p...)
+	out := make([]byte, 0, len(in))
+	for len(in) > 0 && utf8.FullRune(in) {
+		r, size := utf8.DecodeRune(in)
+		switch {
+		// A byte that is not UTF-8 can be a C1 control on an 8-bit terminal.
+		case r == utf8.RuneError && size == 1:
+			out = utf8.AppendRune(out, utf8.RuneError)
+		case r == '\n' || r == '\t' || !movesTerminal(r):
+			out = append(out, in[:size]...)
+		case t.escape:
+			out = fmt.Appendf(out, `\u%04x`, r)
+		default:
+			out = utf8.AppendRune(out, utf8.RuneError)
+		}
+		in = in[size:]
+	}
+	t.rest = append([]byte(nil), in...)
+	if _, err := t.w.Write(out); err != nil {
+		return 0, err
+	}
+	return len(p), nil
+}
+
+// movesTerminal reports whether r is a control character (C0, DEL, C1), a line
+// or paragraph separator, or one that changes the direction of text.
+func movesTerminal(r rune) bool {
+	switch {
+	case r < 0x20, r >= 0x7f && r < 0xa0:
+		return true
+	case r == 0x061c, r == 0x200e, r == 0x200f, r == 0x2028, r == 0x2029:
+		return true
+	}
+	return r >= 0x202a && r <= 0x202e || r >= 0x2066 && r <= 0x2069
+}
+
+// printable is s on one line of a table: line breaks and tabs are replaced too.
+func Printable(s string) string {
+	return strings.Map(func(r rune) rune {
+		if movesTerminal(r) {
+			return utf8.RuneError
+		}
+		return r
+	}, s)
+}
+
+// filterOutput puts the filter in front of both standard streams, once.
+func (a *App) FilterOutput() {
+	for _, w := range []*io.Writer{&a.Out, &a.Err} {
+		if _, ok := (*w).(*terminalWriter); !ok {
+			*w = &terminalWriter{w: *w}
+		}
+	}
+}
+
+// Unfiltered is the stream behind the filter.
+func Unfiltered(w io.Writer) io.Writer {
+	if t, ok := w.(*terminalWriter); ok {
+		return t.w
+	}
+	return w
+}
+
+// jsonWriter is w for JSON that the program writes.
+func JSONWriter(w io.Writer) io.Writer { return &terminalWriter{w: Unfiltered(w), escape: true} }
+
+// data is standard output for data that programs use as it is.
+func (a *App) Data() io.Writer {
+	if IsTerminal(a.Out) {
+		return a.Out
+	}
+	return Unfiltered(a.Out)
+}
+
+// jsonData is data for JSON that is not to change in a single byte, because it
+// is hashed.
+func (a *App) JSONData() io.Writer {
+	if IsTerminal(a.Out) {
+		return JSONWriter(a.Out)
+	}
+	return Unfiltered(a.Out)
+}
+
+// IsTerminal reports whether w writes to a terminal.
+func IsTerminal(w io.Writer) bool {
+	f, ok := Unfiltered(w).(*os.File)
+	return ok && term.IsTerminal(int(f.Fd()))
+}

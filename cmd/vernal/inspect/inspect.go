@@ -1,0 +1,234 @@
+// Package inspect is the command "vernal inspect", which decodes a SAML message and applies every rule of the server to it.
+package inspect
+
+import (
+	"context"
+	"crypto/rsa"
+	"errors"
+	"fmt"
+	"io"
+	"strings"
+	"time"
+	"unicode/utf8"
+
+	"github.com/spf13/cobra"
+
+	"vernal/certs"
+	"vernal/cmd/vernal/cli"
+	"vernal/idp"
+	"vernal/idp/admin"
+	"vernal/idp/admin/ops"
+	"vernal/idp/filetext"
+	"vernal/idp/inspect"
+	"vernal/metadata"
+	"vernal/templates"
+)
+
+// Bounds, in bytes.
+const (
+	maxInspected = 64 << 20 // of what is read: a HAR file may hold pictures, too
+	maxMessage   = 1 << 20  // of a message in it: metadata is the longest
+)
+
+// inspectFlags are those of the command, as they were given.
+type inspectFlags struct {
+	at, key string
+	number  int
+}
+
+// commands are those of this package.
+type commands struct {
+	*cli.App
+	// offline is our metadata as configured, for use without an installation.
+	offline func() (metadata.IdP, error)
+}
+
+// Command returns the command.
+func Command(app *cli.App, offline func() (metadata.IdP, error)) *cobra.Command {
+	a := &commands{app, offline}
+	var f inspectFlags
+	c := &cobra.Command{
+		Use:   "inspect [TEXT|-]",
+		Short: "Take a SAML message apart: what is right, what is wrong, how to fix it",
+		Long: `Decode a SAML message and hold it against every rule of the server, one by one:
+AuthnRequest, LogoutRequest, Response, LogoutResponse, and metadata. TEXT is
+whatever holds the message: a URL, a form or its HTML page, a log line, a curl
+command, a HAR file or a part of one, the list of developer tools, a SOAP envelope,
+base64 or XML. What mail, logs, tickets, browsers and link scanners made of it is
+undone: quoting, line breaks, escapes, percent-encoding, rewritten links, UTF-16.
+Without TEXT, or with "-", it is read from the input. Of several messages in a text
+the first is taken; --message says which other.
+
+A request is good for five minutes, and once: with --at, the rules are applied as
+if it had arrived then. Nothing is kept, and no ID is used up.
+
+An encrypted assertion is opened with --key, the private key of the service
+provider: PEM, PKCS#8 or PKCS#1, not encrypted. The key is used in this process
+alone: it is not written anywhere, and a running server does not get it. What a
+LogoutRequest encrypts to us is opened with our own key of its year. Whom it names
+is looked up as the server does, and nothing ends.
+
+The exit code is 0 if the message would be taken, 3 if it would be refused, and 1
+if that cannot be said: there is no message in the text, there is no registry to ask,
+the assertion is encrypted, or it depends on the browser that brings the message.`,
+		Example: `    vernal inspect 'https://login.example.gov/api/saml/auth2027?SAMLRequest=...'
+    AuthnRequest from https://app.example.gov (Orchard Desk)
+    ok       Issuer         https://app.example.gov
+    REFUSED  Signature
+    ...
+    vernal inspect --key sp.key <response.html
+    Response: https://app.example.gov (Orchard Desk), at 2027-03-01T09:00:00Z
+    ok       EncryptedAssertion  aes256-gcm, its key by rsa-oaep-mgf1p with sha1, to the certificate 3f1c9d20a4b7e855… (CN=app.example.gov, ends 2029-05-01)
+    ...`,
+		Args: cobra.MaximumNArgs(1),
+		RunE: func(c *cobra.Command, args []string) error { return a.runInspect(c, args, f) },
+	}
+	c.Flags().StringVar(&f.at, "at", "", "apply the rules as at this `TIME`, such as 2027-03-01T09:00:00Z")
+	c.Flags().StringVar(&f.key, "key", "", "the `FILE` with the service provider's private key, to open an encrypted assertion")
+	c.Flags().IntVar(&f.number, "message", 1, "the `NUMBER` of the message in a text that holds several")
+	return c
+}
+
+func (a *commands) runInspect(c *cobra.Command, args []string, f inspectFlags) error {
+	req := ops.InspectRequest{}
+	if f.at != "" {
+		t, err := time.Parse(time.RFC3339, f.at)
+		if err != nil {
+			return cli.Usage(c, "--at %q is no time such as 2027-03-01T09:00:00Z", f.at)
+		}
+		req.At = t
+	}
+	if f.number < 1 {
+		return cli.Usage(c, "--message counts from 1")
+	}
+	text, err := a.inspectedText(args)
+	if err != nil {
+		return err
+	}
+	// Metadata in an encoding of single bytes: JSON would lose what is not UTF-8. The
+	// finder knows UTF-16 itself, by its zero bytes.
+	if !utf8.ValidString(text) && !strings.Contains(text, "\x00") {
+		if plain, err := filetext.Decode([]byte(text)); err == nil {
+			text = string(plain)
+		}
+	}
+	if err := pick(&req, text, f.number); err != nil {
+		return err
+	}
+	if f.key != "" {
+		if req.Opened, err = a.open(req, f.key); err != nil {
+			return err
+		}
+	}
+	return a.inspect(c.Context(), req)
+}
+
+// inspectedText is the argument or, without one, the input.
+func (a *commands) inspectedText(args []string) (string, error) {
+	if len(args) > 0 && args[0] != "-" {
+		return args[0], nil
+	}
+	var b strings.Builder
+	n, err := io.Copy(&b, io.LimitReader(a.In, maxInspected+1))
+	if err != nil {
+		return "", fmt.Errorf("read the message: %w", err)
+	}
+	if n > maxInspected {
+		return "", fmt.Errorf("the text is over %d MiB: leave out what surrounds the message; browsers save a HAR file without contents, too", maxInspected>>20)
+	}
+	return b.String(), nil
+}
+
+// pick takes one of the messages in a text.
+func pick(req *ops.InspectRequest, text string, number int) error {
+	all := inspect.Find(text)
+	if len(all) == 0 {
+		seen := inspect.See(text)
+		err := fmt.Errorf("no SAML message found: %s", seen.Advice())
+		if s, ok := seen.Suggestion(); ok {
+			err = idp.Advise(err, s)
+		}
+		return err
+	}
+	if number > len(all) {
+		return fmt.Errorf("there is no message %d in the text: it holds %d", number, len(all))
+	}
+	req.Sent = all[number-1]
+	if len(all) > 1 {
+		req.Number, req.Of = number, len(all)
+	}
+	// Escaped, a query is longer than what was pasted: no number is told of it.
+	if len(req.XML)+len(req.Query)+len(req.InURL) > maxMessage {
+		return fmt.Errorf("the message is longer than the %d MiB that are inspected", maxMessage>>20)
+	}
+	return nil
+}
+
+// open decrypts what is encrypted in the message, here: what the server gets is
+// the assertion, never the key.
+func (a *commands) open(req ops.InspectRequest, file string) (*inspect.Opened, error) {
+	data, err := cli.ReadFile(file, certs.MaxForeign)
+	if err != nil {
+		return nil, fmt.Errorf("read the private key: %w", err)
+	}
+	signer, err := certs.ParsePrivateKey(data)
+	clear(data)
+	if err != nil {
+		return nil, fmt.Errorf("the private key in %s: %w", file, err)
+	}
+	key, ok := signer.(*rsa.PrivateKey)
+	if !ok {
+		return nil, fmt.Errorf("the private key in %s is not RSA", file)
+	}
+	opened := inspect.Open(req.Sent, key)
+	if opened == nil {
+		a.Say("vernal: there is no encrypted assertion in the message; --key is not needed")
+	}
+	return opened, nil
+}
+
+func (a *commands) inspect(ctx context.Context, req ops.InspectRequest) error {
+	report, err := a.inspected(ctx, req)
+	if err != nil {
+		return err
+	}
+	set, err := templates.New()
+	if err != nil {
+		return err
+	}
+	report.Explain(set)
+	if a.JSON {
+		err = a.PrintJSON(report)
+	} else {
+		err = a.printReport(report)
+	}
+	switch {
+	case err != nil:
+		return err
+	case report.Refused && report.Metadata:
+		return cli.Refuse("the metadata is not what is registered")
+	case report.Refused:
+		return cli.Refuse("the message would be refused")
+	case report.Unknown:
+		return errors.New("whether the message would be taken cannot be said: see the lines marked - and warning")
+	}
+	return nil
+}
+
+// inspected asks the installation or, where there is none, decodes alone.
+func (a *commands) inspected(ctx context.Context, req ops.InspectRequest) (*inspect.Report, error) {
+	client, done, err := a.Connect(ctx)
+	if err == nil {
+		defer done()
+		return admin.Call(ctx, client, ops.Inspect, req)
+	}
+	idp, configErr := a.offline()
+	if configErr != nil {
+		return nil, err
+	}
+	a.Say("vernal: no registry to ask: %v", err)
+	if req.At.IsZero() {
+		req.At = a.Clock.Now()
+	}
+	return (&inspect.Service{IdP: idp}).Inspect(ctx, req.Message())
+}

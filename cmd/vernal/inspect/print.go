@@ -1,0 +1,137 @@
+package inspect
+
+import (
+	"fmt"
+	"strings"
+
+	"vernal/cmd/vernal/cli"
+	"vernal/idp"
+	"vernal/idp/inspect"
+)
+
+// printReport writes a report for people: the rules, what the request comes to,
+// and the message.
+func (a *commands) printReport(r *inspect.Report) error {
+	what := r.Kind
+	if what == "" {
+		what = "unreadable message"
+	}
+	if r.SP != "" {
+		what += ": " + cli.Printable(string(r.SP))
+	}
+	if r.SPName != "" {
+		what += " (" + cli.Printable(r.SPName) + ")"
+	}
+	fmt.Fprintln(a.Out, what+", at "+cli.Moment(r.At))
+	if r.Messages > 0 {
+		fmt.Fprintf(a.Out, "message %d of %d in the text; --message takes another\n", r.Number, r.Messages)
+	}
+	if text := foundText(r.Place, r.Steps); text != "" {
+		fmt.Fprintln(a.Out, text)
+	}
+	for _, c := range r.Checks {
+		a.printCheck(c)
+	}
+	if r.Cert != nil {
+		fmt.Fprintf(a.Out, "\nverified by the certificate with SHA-256 %s, which ends %s\n", r.Cert.SHA256, cli.Day(r.Cert.EndAt))
+	}
+	if l := r.Levels; l != nil {
+		fmt.Fprintln(a.Out)
+		if err := a.printLevels(l, r.SP); err != nil {
+			return err
+		}
+	}
+	for i, attr := range r.Attributes {
+		if i == 0 {
+			fmt.Fprintln(a.Out, "\nattributes:")
+		}
+		fmt.Fprintf(a.Out, "  %s = %s\n", cli.Printable(attr.Name), cli.Printable(strings.Join(attr.Values, ", ")))
+	}
+	if r.XML != "" {
+		fmt.Fprintln(a.Out)
+		for line := range strings.SplitSeq(r.XML, "\n") {
+			fmt.Fprintln(a.Out, cli.Printable(line))
+		}
+	}
+	return nil
+}
+
+var outcomes = map[inspect.Outcome]string{inspect.OK: "ok", inspect.Refused: "REFUSED", inspect.Warned: "warning", inspect.Skipped: "-"}
+
+// places and steps say how a message was found.
+var (
+	places = map[inspect.Place]string{
+		inspect.PlaceHAR: "in a HAR file", inspect.PlaceJSON: "in JSON", inspect.PlaceURL: "in a URL or query", inspect.PlaceForm: "in an HTML form",
+		inspect.PlaceParameters: "in a list of parameters", inspect.PlaceXML: "as XML", inspect.PlaceBase64: "as base64",
+	}
+	steps = map[inspect.Step]string{
+		inspect.StepUTF16: "read as UTF-16", inspect.StepMailQuote: "without the marks of quoted mail", inspect.StepIndented: "without indentation", inspect.StepMailEncoded: "decoded from quoted-printable",
+		inspect.StepEntities: "with HTML entities undone", inspect.StepBackslash: "with backslash escapes undone", inspect.StepPercent: "percent-decoded",
+		inspect.StepProofpoint: "with the link of urldefense restored", inspect.StepCaret: "without carets", inspect.StepInvisible: "without invisible characters",
+		inspect.StepTypographic: "with typographic quotation marks replaced", inspect.StepTree: "without the marks of a browser's view", inspect.StepJoined: "joined from several lines",
+	}
+)
+
+// foundText says where a message was found and what was undone for it; "" for one
+// that was found as it is.
+func foundText(place inspect.Place, undone []inspect.Step) string {
+	if len(undone) == 0 || places[place] == "" {
+		return ""
+	}
+	text := "found " + places[place]
+	for i := 0; i < len(undone); {
+		n := 1
+		for i+n < len(undone) && undone[i+n] == undone[i] {
+			n++
+		}
+		text += ", " + steps[undone[i]]
+		if n > 1 {
+			text += " " + []string{"twice", "three times", "four times", "five times", "six times"}[min(n-2, 4)]
+		}
+		i += n
+	}
+	return text
+}
+
+func (a *commands) printCheck(c inspect.Check) {
+	line := fmt.Sprintf("%-8s %s", outcomes[c.Outcome], cli.Printable(c.Field))
+	if c.Seen != "" {
+		line += "  " + cli.Printable(c.Seen)
+	}
+	if c.Note != "" {
+		line += "  (" + cli.Printable(c.Note) + ")"
+	}
+	fmt.Fprintln(a.Out, strings.TrimRight(line, " "))
+	for _, text := range [][2]string{{"", c.Reason}, {"expected: ", c.Expected}, {"fix it:   ", c.Remedy}, {"code:     ", string(c.Code)}} {
+		if text[1] != "" {
+			fmt.Fprintln(a.Out, "         "+text[0]+cli.Printable(text[1]))
+		}
+	}
+	for _, hint := range c.Hints {
+		fmt.Fprintln(a.Out, "         look:     "+cli.Printable(hint))
+	}
+	for _, s := range c.Suggestions {
+		fmt.Fprintln(a.Out, "         next:     "+cli.Printable(a.SuggestionLine(s)))
+	}
+}
+
+func (a *commands) printLevels(l *inspect.Levels, sp idp.EntityID) error {
+	second := "a second factor in this session"
+	if l.RememberedDevice {
+		second = "a second factor, or a remembered device"
+	}
+	list := [][2]string{
+		{"identity", l.IAL}, {"sign-in", l.AAL + ": " + second}, {"stated", l.ClassRef}, {"attributes", strings.Join(l.Attributes, ", ")},
+	}
+	for _, d := range l.Dropped {
+		text := inspect.DropText(d)
+		if s, ok := inspect.DropSuggestion(d, sp); ok {
+			text += ": " + a.CommandLine(s)
+		}
+		list = append(list, [2]string{"dropped", d.Name + ": " + string(d.Reason) + " (" + text + ")"})
+	}
+	for _, u := range l.Unknown {
+		list = append(list, [2]string{"unknown", u})
+	}
+	return cli.Pairs(a.Out, list)
+}

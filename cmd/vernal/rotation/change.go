@@ -1,0 +1,202 @@
+package rotation
+
+import (
+	"fmt"
+	"slices"
+	"strings"
+
+	"vernal/cmd/vernal/cli"
+	"vernal/idp"
+	"vernal/idp/admin/ops"
+	"vernal/idp/rotation"
+)
+
+// reportChange says what a step changed, what it did not and what comes next. The
+// changes that a dry run found are its data.
+func (a *commands) reportChange(req ops.StepRequest, change ops.RotationChange) error {
+	if change.DryRun {
+		if !change.CalendarAt.IsZero() {
+			a.Say("warning: this would %s; it must be confirmed", earlyText(req.Year, change))
+		}
+		return a.reportDryRun(change, change)
+	}
+	a.reportStates(change)
+	for _, line := range afterStep(req, change) {
+		a.Say("%s", line)
+	}
+	a.Say("next: %s", nextCommand(req, change))
+	a.SaySuggestions(change.Suggestions)
+	if a.JSON {
+		return a.PrintJSON(change)
+	}
+	a.printCutOff(change)
+	return a.printRevocation(change.Revocation)
+}
+
+// reportDryRun prints what a step would change: answer as JSON, or change as a table.
+func (a *commands) reportDryRun(change ops.RotationChange, answer any) error {
+	a.Say("dry run: nothing was changed")
+	if a.JSON {
+		return a.PrintJSON(answer)
+	}
+	var rows [][]string
+	for _, y := range change.Changed {
+		key := "-"
+		switch {
+		case y.KeyDestroyed:
+			key = "destroyed"
+		case y.Certified:
+			key = "certified"
+		}
+		rows = append(rows, []string{string(y.Year), string(y.From), string(y.To), key})
+	}
+	if len(rows) > 0 {
+		if err := cli.Table(a.Out, []string{"YEAR", "FROM", "TO", "KEY"}, rows); err != nil {
+			return err
+		}
+	}
+	a.reportUnchanged(change)
+	a.printCutOff(change)
+	if change.Revocation != nil && len(rows) > 0 {
+		fmt.Fprintln(a.Out)
+	}
+	return a.printRevocation(change.Revocation)
+}
+
+// maxCutOff is how many service providers are named that a step cuts off.
+const maxCutOff = 20
+
+// printCutOff names the service providers that a forced retirement cuts off.
+func (a *commands) printCutOff(change ops.RotationChange) {
+	if !slices.ContainsFunc(change.Steps, func(s rotation.Step) bool { return s.Force }) {
+		return
+	}
+	fmt.Fprintln(a.Out, "cut off: "+cutOffCount(change))
+	for _, id := range change.CutOff[:min(len(change.CutOff), maxCutOff)] {
+		fmt.Fprintln(a.Out, "  "+cli.Printable(string(id)))
+	}
+	if more := len(change.CutOff) - maxCutOff; more > 0 {
+		fmt.Fprintf(a.Out, "and %d more: --json\n", more)
+	}
+}
+
+// cutOffCount counts the service providers that a forced retirement cuts off.
+func cutOffCount(change ops.RotationChange) string {
+	if change.CutOff == nil {
+		return "an unknown number of service providers (the uses cannot be read: see the server's log)"
+	}
+	return cli.Plural(len(change.CutOff), "service provider")
+}
+
+// reportStates says which years changed, and which did not.
+func (a *commands) reportStates(change ops.RotationChange) {
+	for _, y := range change.Changed {
+		a.Say("%s", changeText(y, change.Status))
+	}
+	a.reportUnchanged(change)
+}
+
+func (a *commands) reportUnchanged(change ops.RotationChange) {
+	var same []string
+	for _, y := range change.Unchanged {
+		same = append(same, fmt.Sprintf("%s is %s", y.Year, y.To))
+	}
+	if len(same) > 0 {
+		a.Say("unchanged: %s", strings.Join(same, ", "))
+	}
+}
+
+// changeText is what happened to a year.
+func changeText(y ops.YearChange, st ops.RotationStatus) string {
+	if y.From == y.To && y.Certified {
+		return fmt.Sprintf("%s, which is %s, has its certificate; it ends on %s", y.Year, y.To, cli.Day(yearStatus(st, y.Year).CertEndAt))
+	}
+	if y.From == y.To {
+		return fmt.Sprintf("the key of %s, which is %s, is destroyed", y.Year, y.To)
+	}
+	text := fmt.Sprintf("%s is %s (was %s)", y.Year, y.To, y.From)
+	if y.From == rotation.Planned {
+		if r := yearStatus(st, y.Year); !r.CertEndAt.IsZero() {
+			text += "; its certificate ends on " + cli.Day(r.CertEndAt)
+		}
+	}
+	if y.KeyDestroyed {
+		text += "; its key is destroyed"
+	}
+	return text
+}
+
+// afterStep is what to know after a step besides the states.
+func afterStep(req ops.StepRequest, change ops.RotationChange) []string {
+	st := change.Status
+	switch req.Step {
+	case rotation.StepPublish:
+		return []string{fmt.Sprintf("service providers can load the metadata: vernal metadata show %s", req.Year)}
+	case rotation.StepRollback:
+		return []string{holdText(st.Hold)}
+	case rotation.StepResume:
+		return []string{"no rollback holds the server's steps", trustText(st)}
+	case rotation.StepConfirm:
+		lines := []string{trustText(st)}
+		if st.Hold.Active(st.At) {
+			lines = append(lines, holdText(st.Hold)) // which confirm-clock does not end
+		}
+		return lines
+	case rotation.StepRevoke:
+		if change.Changed[0].From == rotation.Retired || st.Preferred == "" {
+			return nil
+		}
+		return []string{fmt.Sprintf("who used %s must move now: vernal metadata show %s", req.Year, st.Preferred),
+			fmt.Sprintf("each one's own notice: vernal rotation report --year %s", req.Year)}
+	case rotation.StepRetire:
+		for _, d := range st.Due {
+			if d.Kind == rotation.StepDestroy && d.Year == req.Year {
+				return []string{fmt.Sprintf("its key is destroyed on %s; its certificate is kept", cli.Day(d.DueAt))}
+			}
+		}
+	}
+	return nil
+}
+
+func trustText(st ops.RotationStatus) string {
+	return "the clock is trusted: it is " + cli.Moment(st.At)
+}
+
+// nextCommand is what a person would give next.
+func nextCommand(req ops.StepRequest, change ops.RotationChange) string {
+	st := change.Status
+	switch req.Step {
+	case rotation.StepCreate:
+		return byHandNext(st, req.Year, rotation.StepPublish)
+	case rotation.StepPublish:
+		return byHandNext(st, req.Year, rotation.StepPrefer)
+	case rotation.StepPrefer:
+		return "vernal rotation plan; to undo this: vernal rotation rollback --reason TEXT"
+	case rotation.StepRollback:
+		return fmt.Sprintf("vernal rotation prefer %s", st.Hold.From)
+	case rotation.StepResume, rotation.StepConfirm:
+		return "vernal rotation plan"
+	}
+	return "vernal rotation status"
+}
+
+// byHandNext is the next step of a year, with its date where the server takes
+// it.
+func byHandNext(st ops.RotationStatus, y idp.Year, kind rotation.StepKind) string {
+	text := fmt.Sprintf("vernal rotation %s %s", kind, y)
+	n := yearStatus(st, y).Next
+	if n != nil && n.Step == kind && !n.ByHand && !n.Stuck && st.Preferred != "" {
+		text += "; the server does it on " + cli.Day(n.At)
+	}
+	return text
+}
+
+// yearStatus is a year of a status; zero if it is not there.
+func yearStatus(st ops.RotationStatus, y idp.Year) rotation.YearStatus {
+	for _, r := range st.Years {
+		if r.Year == y {
+			return r
+		}
+	}
+	return rotation.YearStatus{}
+}

@@ -1,0 +1,180 @@
+package rotation
+
+import (
+	"errors"
+	"fmt"
+	"io"
+	"io/fs"
+	"os"
+	"vernal/cmd/vernal/cli"
+	"vernal/idp/admin/ops"
+
+	"github.com/spf13/cobra"
+
+	"vernal/certs"
+	"vernal/idp/rotation"
+)
+
+func (a *commands) csrCommand() *cobra.Command {
+	var req ops.YearRequest
+	var out string
+	c := &cobra.Command{
+		Use:   "csr YEAR [--out FILE] [--dry-run]",
+		Short: "Make a key, and the request for its certificate from an authority",
+		Long: `Make the key of a year, and print the certification request (PKCS#10) for an
+authority to make a certificate of. The private key stays in the data folder,
+sealed, or in the token. Given again, it prints the request of the same key.
+When the certificate has come, give it to import. A year that waits for its
+certificate is not published; revoke ends it, if it is not wanted any more.`,
+		Example: `    vernal rotation csr 2027 --out 2027.csr
+    2027 is created (was planned)
+    unchanged: 2026 is preferred
+    its certificate must be valid from 2027-02-01 or before until 2028-04-01, with the key usage digitalSignature, signed with RSA and SHA-256
+    wrote 2027.csr
+    next: vernal rotation import 2027 --cert FILE`,
+		Args: cobra.ExactArgs(1),
+		RunE: func(c *cobra.Command, args []string) (err error) {
+			if req.Year, err = yearArg(c, args[0]); err != nil {
+				return err
+			}
+			if err := isFree(out); err != nil { // before a key is made
+				return err
+			}
+			csr, err := cli.Ask(c.Context(), a.App, ops.RequestCertificate, req)
+			if err != nil {
+				return err
+			}
+			return a.reportCSR(req, csr, out)
+		},
+	}
+	c.Flags().StringVar(&out, "out", "", "write the request to this new `FILE`, not to standard output")
+	c.Flags().BoolVar(&req.DryRun, "dry-run", false, "change nothing, print what would change")
+	return c
+}
+
+// reportCSR prints the request and what to do with it.
+func (a *commands) reportCSR(req ops.YearRequest, csr ops.CSR, out string) error {
+	if req.DryRun {
+		return a.reportDryRun(csr.RotationChange, csr)
+	}
+	a.reportStates(csr.RotationChange)
+	if !csr.MadeKey {
+		a.Say("this is the request of the key that waits already")
+	}
+	a.Say("its certificate must be valid from %s or before until %s, with the key usage digitalSignature, signed with RSA and SHA-256",
+		cli.Day(csr.Certificate.BeginBy), cli.Day(csr.Certificate.EndAt))
+	if out != "" {
+		if err := writeNew(out, []byte(csr.Request)); err != nil {
+			return fmt.Errorf("%w; the key is made: give the command again with another file", err)
+		}
+		a.Say("wrote %s", out)
+	}
+	a.Say("next: vernal rotation import %s --cert FILE", req.Year)
+	return a.Print(csr, func() (err error) {
+		if out == "" {
+			_, err = io.WriteString(a.Data(), csr.Request)
+		}
+		return err
+	})
+}
+
+func (a *commands) importCommand() *cobra.Command {
+	var req ops.ImportRequest
+	var cert, key string
+	c := &cobra.Command{
+		Use:   "import YEAR --cert FILE [--key FILE] [--dry-run]",
+		Short: "Take a certificate that an authority made",
+		Long: `Take the certificate of a year that an authority made: for the key that waits
+since csr or, with --key, for a key that was made elsewhere. Files are PEM; the
+private key is PKCS#8 or PKCS#1, RSA and not encrypted, and is kept sealed. Of a
+file with a chain, the certificate of the key is taken.
+
+It is refused if key and certificate do not match, the key is not RSA of 2048 to
+8192 bits or is another year's, or the certificate does not last from the year's
+publishing until service providers have had time to move to the next year. What
+old or strict service providers dislike is a warning.`,
+		Example: `    vernal rotation import 2027 --cert from-our-ca.pem
+    2027, which is created, has its certificate; it ends on 2028-04-01
+    unchanged: 2026 is preferred
+    warning: it is signed with SHA-1 (SHA1-RSA): strict software refuses such certificates; ask for one that is signed with RSA and SHA-256
+    next: vernal rotation publish 2027; the server does it on 2027-02-01`,
+		Args: cobra.ExactArgs(1),
+		RunE: func(c *cobra.Command, args []string) (err error) {
+			if req.Year, err = yearArg(c, args[0]); err != nil {
+				return err
+			}
+			if cert == "" {
+				return cli.Usage(c, "--cert is missing")
+			}
+			if req.Cert, err = cli.ReadFile(cert, certs.MaxForeign); err != nil {
+				return fmt.Errorf("read the certificate: %w", err)
+			}
+			if key != "" {
+				if req.Key, err = cli.ReadFile(key, certs.MaxForeign); err != nil {
+					return fmt.Errorf("read the private key: %w", err)
+				}
+				a.warnOpen(key)
+			}
+			done, err := cli.Ask(c.Context(), a.App, ops.ImportCertificate, req)
+			if err != nil {
+				return err
+			}
+			return a.reportImport(req, done, key)
+		},
+	}
+	c.Flags().StringVar(&cert, "cert", "", "the `FILE` with the certificate, and perhaps its chain")
+	c.Flags().StringVar(&key, "key", "", "the `FILE` with its private key, if that was made elsewhere")
+	c.Flags().BoolVar(&req.DryRun, "dry-run", false, "change nothing, print what would change")
+	return c
+}
+
+// reportImport says what came, what service providers may dislike, and what to do.
+func (a *commands) reportImport(req ops.ImportRequest, done ops.Imported, key string) error {
+	for _, w := range done.Warnings {
+		a.Say("warning: %s", cli.Printable(w.String()))
+	}
+	for _, what := range done.Ignored {
+		a.Say("ignored, as it is not of this key: %s", cli.Printable(what))
+	}
+	if req.DryRun {
+		return a.reportDryRun(done.RotationChange, done)
+	}
+	a.reportStates(done.RotationChange)
+	if key != "" {
+		a.Say("the private key is kept sealed now; remove %s, and what was copied of it", key)
+	}
+	a.Say("next: %s", byHandNext(done.Status, req.Year, rotation.StepPublish))
+	return a.Print(done, func() error { return nil })
+}
+
+// warnOpen speaks up if a file with a private key can be read by others.
+func (a *commands) warnOpen(path string) {
+	info, err := os.Stat(path)
+	if err == nil && info.Mode().IsRegular() && info.Mode().Perm()&0o077 != 0 {
+		a.Say("warning: %s, a private key, is open to others (mode %04o)", path, info.Mode().Perm())
+	}
+}
+
+// isFree refuses a name that is taken; "" is none.
+func isFree(path string) error {
+	if path == "" {
+		return nil
+	}
+	if _, err := os.Lstat(path); !errors.Is(err, fs.ErrNotExist) {
+		return cli.Refuse("%s is there already; nothing was changed", path)
+	}
+	return nil
+}
+
+// writeNew makes a file that anybody may read; it never replaces one.
+func writeNew(path string, data []byte) error {
+	f, err := os.OpenFile(path, os.O_WRONLY|os.O_CREATE|os.O_EXCL, 0o644)
+	if err != nil {
+		return fmt.Errorf("write %s: %w", path, err)
+	}
+	_, err = f.Write(data)
+	if err := errors.Join(err, f.Close()); err != nil {
+		return errors.Join(fmt.Errorf("write %s: %w", path, err), os.Remove(path))
+	}
+	return nil
+}

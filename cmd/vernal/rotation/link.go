@@ -1,0 +1,164 @@
+package rotation
+
+import (
+	"github.com/spf13/cobra"
+
+	"vernal/cmd/vernal/cli"
+	"vernal/idp/admin/ops"
+	"vernal/idp/sharelink"
+)
+
+func (a *commands) linkCommand() *cobra.Command {
+	c := &cobra.Command{
+		Use:   "link",
+		Short: "Secret addresses of the rotation: for a wall, for calendars",
+		Long: `Secret addresses of the rotation. Who has one sees what it opens, without a
+sign-in, until it ends or is taken back with revoke: the board for a screen on a
+wall, without contacts, or the plan as a feed for calendars. Addresses are on the
+admin listener: on this machine or, with admin_url, behind a proxy.`,
+		Example: `    vernal rotation link wall --days 60
+    vernal rotation link calendar
+    vernal rotation link list`,
+	}
+	c.AddCommand(
+		a.linkCreateCommand(sharelink.Wall, &cobra.Command{
+			Short: "Make an address of the board for a screen on a wall",
+			Long: `Make an address of the board for a screen on a wall: days left, who has moved and
+who has not, by name. It shows no contact, certificate or network address, and
+loads itself anew every minute. The address is printed this once.`,
+			Example: `    vernal rotation link wall --days 60
+    http://127.0.0.1:9090/rotation/wall/0d5b61c9e7a3f402.3Jx…
+    made link 0d5b61c9e7a3f402; it ends on 2027-05-01
+    keep the address: it is not shown again
+    to take it back: vernal rotation link revoke 0d5b61c9e7a3f402`,
+		}),
+		a.linkCreateCommand(sharelink.Calendar, &cobra.Command{
+			Short: "Make an address of the plan as a feed for calendars",
+			Long: `Make an address of the plan as a feed for calendars (iCalendar): every step of
+the coming three years and the ends of our certificates, with reminders 14 days
+and 1 day before what is to be done by hand. It names no service provider. The
+address is printed this once; calendars ask it for news by themselves.`,
+			Example: `    vernal rotation link calendar
+    http://127.0.0.1:9090/rotation/calendar/52ac08bb1f6e9d37.kB0….ics
+    made link 52ac08bb1f6e9d37; it does not end by itself
+    keep the address: it is not shown again
+    to take it back: vernal rotation link revoke 52ac08bb1f6e9d37`,
+		}),
+		a.linkListCommand(),
+		a.linkRevokeCommand(),
+	)
+	return c
+}
+
+func (a *commands) linkCreateCommand(kind sharelink.Kind, c *cobra.Command) *cobra.Command {
+	req := ops.LinkRequest{Kind: kind}
+	c.Use = string(kind) + " [--days N] [--dry-run]"
+	c.Args = cobra.NoArgs
+	c.RunE = func(c *cobra.Command, _ []string) error {
+		if c.Flags().Changed("days") && (req.Days < 1 || req.Days > ops.MaxLinkDays) {
+			return cli.Usage(c, "--days is 1 to %d", ops.MaxLinkDays)
+		}
+		made, err := cli.Ask(c.Context(), a.App, ops.CreateLink, req)
+		if err != nil {
+			return err
+		}
+		return a.reportLink(made)
+	}
+	c.Flags().IntVar(&req.Days, "days", 0, "end it by itself after `N` days (default never)")
+	c.Flags().BoolVar(&req.DryRun, "dry-run", false, "make nothing, say what would be made")
+	return c
+}
+
+// reportLink prints a new address, which is data, and what to know of it.
+func (a *commands) reportLink(made ops.LinkMade) error {
+	end := "it does not end by itself"
+	if !made.Link.ExpiresAt.IsZero() {
+		end = "it ends on " + cli.Day(made.Link.ExpiresAt)
+	}
+	if made.DryRun {
+		a.Say("dry run: nothing was made")
+		if a.JSON {
+			return a.PrintJSON(made)
+		}
+		return cli.Table(a.Out, []string{"KIND", "ENDS"}, [][]string{{string(made.Link.Kind), cli.Day(made.Link.ExpiresAt)}})
+	}
+	if a.JSON {
+		if err := a.PrintJSON(made); err != nil {
+			return err
+		}
+	} else if _, err := a.Out.Write([]byte(made.URL + "\n")); err != nil {
+		return err
+	}
+	a.Say("made link %s; %s", made.Link.ID, end)
+	a.Say("keep the address: it is not shown again")
+	a.Say("to take it back: vernal rotation link revoke %s", made.Link.ID)
+	return nil
+}
+
+func (a *commands) linkListCommand() *cobra.Command {
+	return &cobra.Command{
+		Use:   "list",
+		Short: "List the secret addresses, without their secrets",
+		Long: `List the secret addresses of every kind, previews too, newest first, without
+their secrets. STATE is live, ended or revoked.`,
+		Example: `    vernal rotation link list
+    ID                KIND      STATE    MADE        ENDS        YEAR  SP  BY
+    52ac08bb1f6e9d37  calendar  live     2027-03-02  -           -     -   uid=1000 (ops)
+    0d5b61c9e7a3f402  wall      revoked  2027-02-01  2027-04-02  -     -   uid=1000 (ops)`,
+		Args: cobra.NoArgs,
+		RunE: func(c *cobra.Command, _ []string) error {
+			return cli.Read(c.Context(), a.App, ops.ListLinks, ops.Empty{}, a.printLinks)
+		},
+	}
+}
+
+func (a *commands) printLinks(list ops.LinkList) error {
+	var rows [][]string
+	for _, l := range list.Links {
+		rows = append(rows, []string{
+			l.ID, string(l.Kind), linkState(l), cli.Day(l.CreatedAt), cli.Day(l.ExpiresAt), cli.Dash(string(l.Year)), cli.Dash(string(l.SP)), l.Actor,
+		})
+	}
+	return cli.Table(a.Out, []string{"ID", "KIND", "STATE", "MADE", "ENDS", "YEAR", "SP", "BY"}, rows)
+}
+
+func linkState(l ops.LinkState) string {
+	switch {
+	case l.Live:
+		return "live"
+	case !l.RevokedAt.IsZero():
+		return "revoked"
+	}
+	return "ended"
+}
+
+func (a *commands) linkRevokeCommand() *cobra.Command {
+	req := ops.LinkRevoke{}
+	c := &cobra.Command{
+		Use:   "revoke ID [--dry-run]",
+		Short: "Take a secret address back for good",
+		Long: `Take a secret address of any kind back for good: it answers 404 at once. The ID
+is that of vernal rotation link list.`,
+		Example: `    vernal rotation link revoke 0d5b61c9e7a3f402
+    revoked link 0d5b61c9e7a3f402 (wall): its address answers 404`,
+		Args: cobra.ExactArgs(1),
+		RunE: func(c *cobra.Command, args []string) error {
+			req.ID = args[0]
+			return cli.Change(c.Context(), a.App, ops.RevokeLink, req, a.reportRevoked)
+		},
+	}
+	c.Flags().BoolVar(&req.DryRun, "dry-run", false, "take nothing back, say what would be")
+	return c
+}
+
+func (a *commands) reportRevoked(done ops.LinkRevoked) {
+	l := done.Link
+	switch {
+	case done.Before:
+		a.Say("link %s (%s) was revoked on %s; nothing was changed", l.ID, l.Kind, cli.Day(l.RevokedAt))
+	case done.DryRun:
+		a.Say("dry run: nothing was changed; link %s (%s), made on %s, would be revoked", l.ID, l.Kind, cli.Day(l.CreatedAt))
+	default:
+		a.Say("revoked link %s (%s): its address answers 404", l.ID, l.Kind)
+	}
+}

@@ -1,0 +1,171 @@
+package rotation
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"net"
+	"strconv"
+	"strings"
+	"time"
+
+	"github.com/spf13/cobra"
+
+	"vernal/cmd/vernal/cli"
+	"vernal/idp"
+	"vernal/idp/admin"
+	"vernal/idp/admin/ops"
+	"vernal/idp/rehearsal"
+	"vernal/idp/sp"
+)
+
+// rehearsed is how a rehearsal went, as JSON.
+type rehearsed struct {
+	Year  idp.Year  `json:"year"`
+	State string    `json:"state"`
+	At    time.Time `json:"at"`
+	OK    bool      `json:"ok"`
+	// Failed and NotTried count the steps.
+	Failed   int                `json:"failed"`
+	NotTried int                `json:"not_tried"`
+	Steps    []rehearsal.Result `json:"steps"`
+}
+
+func (a *commands) rehearseCommand() *cobra.Command {
+	var connect string
+	c := &cobra.Command{
+		Use:   "rehearse YEAR [--connect [http://]HOST:PORT]",
+		Short: "Walk through a year with a built-in service provider",
+		Long: `Walk through a year with a built-in service provider against the running server,
+before or after it is published: its metadata and certificate, a sign-in by each
+binding with an encrypted assertion, and what must be refused. The way is the
+real one, through base_url with its TLS and its proxy; --connect goes to another
+address instead and keeps the names, as curl's --connect-to does. With http:// in
+front it speaks plain http there, as the proxy does; for the address where this
+server listens that is known. Nobody signs in: the person and the service provider exist for this command, for a minute,
+and for one another. It counts as use of no year and is on no board, and is on
+record in the audit trail. A step for which an earlier one did not find what it
+needs is not tried. The exit code is 1 if a step fails.`,
+		Example: `    vernal rotation rehearse 2027
+    STEP                RESULT  WHAT
+    reach               ok      https://login.example.gov answers
+    metadata            ok      loaded by a preview link of our own, as it is not published
+    metadata_signature  ok      its signature verifies with the certificate in it
+    …`,
+		Args: cobra.ExactArgs(1),
+		RunE: func(c *cobra.Command, args []string) error {
+			year, err := yearArg(c, args[0])
+			if err != nil {
+				return err
+			}
+			way, err := connectFlag(c, connect)
+			if err != nil {
+				return err
+			}
+			return a.Do(c.Context(), func(ctx context.Context, client *admin.Client) error {
+				return a.rehearse(ctx, client, year, way)
+			})
+		},
+	}
+	c.Flags().StringVar(&connect, "connect", "", "connect to `HOST:PORT`, whatever base_url says; with http:// in front without TLS")
+	return c
+}
+
+// connectFlag reads HOST:PORT, or http://HOST:PORT for what speaks plain http.
+func connectFlag(c *cobra.Command, text string) (way rehearsal.Way, err error) {
+	if text == "" {
+		return way, nil
+	}
+	way.Address, way.Plain = strings.CutPrefix(text, plainScheme)
+	host, port, err := net.SplitHostPort(way.Address)
+	if _, wrong := strconv.ParseUint(port, 10, 16); err != nil || wrong != nil || strings.ContainsAny(host, "/@") {
+		return way, cli.Usage(c, "--connect %q is not HOST:PORT or http://HOST:PORT", text)
+	}
+	return way, nil
+}
+
+const (
+	plainScheme = "http://"
+	// endWait bounds the report of a rehearsal that was interrupted.
+	endWait = 3 * time.Second
+)
+
+func (a *commands) rehearse(ctx context.Context, client *admin.Client, year idp.Year, way rehearsal.Way) error {
+	pong, err := admin.Call(ctx, client, ops.Ping, ops.Empty{})
+	if err != nil {
+		return err
+	}
+	if pong.Address == "" {
+		return fmt.Errorf("no server runs here, and a rehearsal walks through a running one: vernal serve")
+	}
+	if way.Address == pong.Address && !pong.TLS {
+		way.Plain = true // our own server says so
+	}
+	key, cert, err := rehearsal.NewKey(a.Clock.Now())
+	if err != nil {
+		return err
+	}
+	terms, err := admin.Call(ctx, client, ops.BeginRehearsal, ops.RehearsalRequest{Year: year, Cert: sp.PEM(cert)})
+	if err != nil {
+		return err
+	}
+	walk := &rehearsal.Walk{Terms: terms, Key: key, Cert: cert, Client: rehearsal.NewClient(way), Clock: a.Clock}
+	results := walk.Run(ctx)
+	failed := []string{}
+	for _, r := range results {
+		if r.Outcome == rehearsal.OutcomeFailed {
+			failed = append(failed, r.Step)
+		}
+	}
+	// Interrupted or not, the server is told that it is over.
+	end, cancel := context.WithTimeout(context.WithoutCancel(ctx), endWait)
+	defer cancel()
+	if _, err := admin.Call(end, client, ops.EndRehearsal, ops.RehearsalEnd{ID: terms.ID, Failed: failed}); err != nil {
+		a.Say("vernal: end the rehearsal: %v", err)
+	}
+	if err := a.printRehearsal(terms, results); err != nil {
+		return err
+	}
+	if rehearsal.Count(results, rehearsal.OutcomeOK) == len(results) {
+		a.Say("%s is rehearsed: %s, all ok", year, cli.Plural(len(results), "step"))
+		return nil
+	}
+	if !results[0].OK && way.Address == "" {
+		direct := idp.Suggest(idp.DoRotationRehearse, string(year)).With(idp.OptionConnect, ownAddress(pong))
+		a.Say("the server itself listens on %s; to leave out what is in front of it: %s", pong.Address, a.CommandLine(direct))
+	}
+	text := fmt.Sprintf("%d of %s failed", len(failed), cli.Plural(len(results), "step"))
+	if n := rehearsal.Count(results, rehearsal.OutcomeNotTried); n > 0 {
+		text += fmt.Sprintf(", %d not tried", n)
+	}
+	return errors.New(text)
+}
+
+// ownAddress is where the server listens, as --connect takes it.
+func ownAddress(pong ops.Pong) string {
+	if pong.TLS {
+		return pong.Address
+	}
+	return plainScheme + pong.Address
+}
+
+func (a *commands) printRehearsal(terms *rehearsal.Terms, results []rehearsal.Result) error {
+	if a.JSON {
+		return a.PrintJSON(rehearsed{
+			Year: terms.Year, State: terms.State, At: terms.At, OK: rehearsal.Count(results, rehearsal.OutcomeOK) == len(results),
+			Failed: rehearsal.Count(results, rehearsal.OutcomeFailed), NotTried: rehearsal.Count(results, rehearsal.OutcomeNotTried), Steps: results,
+		})
+	}
+	var rows [][]string
+	for _, r := range results {
+		result := map[rehearsal.Outcome]string{
+			rehearsal.OutcomeOK: "ok", rehearsal.OutcomeFailed: "FAILED", rehearsal.OutcomeNotTried: "not tried",
+		}[r.Outcome]
+		text := r.Text
+		for _, s := range r.Suggestions {
+			text += ": " + a.CommandLine(s)
+		}
+		rows = append(rows, []string{r.Step, result, text})
+	}
+	return cli.Table(a.Out, []string{"STEP", "RESULT", "WHAT"}, rows)
+}

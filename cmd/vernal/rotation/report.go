@@ -1,0 +1,308 @@
+package rotation
+
+import (
+	"crypto/sha256"
+	"encoding/hex"
+	"fmt"
+	"io"
+	"os"
+	"path/filepath"
+	"strings"
+	"time"
+
+	"github.com/spf13/cobra"
+
+	"vernal/cmd/vernal/cli"
+	"vernal/idp"
+	"vernal/idp/admin/ops"
+	"vernal/idp/notify"
+	"vernal/idp/shellquote"
+)
+
+func (a *commands) reportCommand() *cobra.Command {
+	var req ops.ReportRequest
+	var year, sp, dir string
+	c := &cobra.Command{
+		Use:   "report [--year YEAR] [--sp ENTITY_ID] [--out DIR] [--send] [--dry-run]",
+		Short: "Write to the service providers that have to act",
+		Long: `Write the notice for every service provider that has to act: it uses an older
+year, and there is a newer one to move to, or its own request certificate ends
+within 60 days and no later one is registered. The notice says what to change,
+from which address to which, our new certificate and its SHA-256, and by when.
+Without other word the notices are printed. --out writes a file for each. --send
+mails them to the contacts of the service providers, and lists those without a
+contact that is a mail address. --dry-run lists what each service provider must
+do, by when, and to whom its notice goes.
+Notices are in the first of the configured languages; a contact that says
+another one (es:web@agency.example) gets its own.`,
+		Example: `    vernal rotation report --year 2026
+    To: web@agency.example
+    Subject: Agency sign-in: change the sign-in settings of Records before 1 April 2027
+
+    To those who look after Records (https://records.agency.example):
+    …
+
+    vernal rotation report --dry-run
+    SERVICE PROVIDER               MUST DO            BY          RECIPIENTS          LANGUAGE
+    https://records.agency.example move 2026 -> 2027  2027-04-01  web@agency.example  en
+
+    vernal rotation report --send
+    SERVICE PROVIDER               SENT TO             NOT SENT
+    https://records.agency.example web@agency.example  -
+    https://old.agency.example     -                   no contact that is a mail address`,
+		Args: cobra.NoArgs,
+		RunE: func(c *cobra.Command, _ []string) (err error) {
+			if year != "" {
+				if req.Year, err = yearArg(c, year); err != nil {
+					return err
+				}
+			}
+			req.SP = idp.EntityID(sp)
+			report, err := cli.Ask(c.Context(), a.App, ops.Report, req)
+			if err != nil {
+				return err
+			}
+			return a.printReport(report, req, dir)
+		},
+	}
+	c.Flags().StringVar(&year, "year", "", "those that use this `YEAR` alone")
+	c.Flags().StringVar(&sp, "sp", "", "the one of this `ENTITY_ID` alone")
+	c.Flags().StringVar(&dir, "out", "", "write a file for each into this `DIR`, which is made if it is not there")
+	c.Flags().BoolVar(&req.Send, "send", false, "mail them to the contacts")
+	c.Flags().BoolVar(&req.DryRun, "dry-run", false, "send and write nothing, list to whom and where")
+	return c
+}
+
+// printReport prints, writes or sends what the report holds.
+func (a *commands) printReport(r ops.RotationReport, req ops.ReportRequest, dir string) error {
+	if len(r.Notices) == 0 {
+		a.Say("no service provider has to act")
+	}
+	if r.DryRun {
+		a.Say("dry run: nothing was sent or written")
+	}
+	var files []string
+	if dir != "" {
+		var err error
+		if files, err = writeNotices(dir, r); err != nil {
+			return err
+		}
+	}
+	switch {
+	case a.JSON:
+		if err := a.PrintJSON(r); err != nil {
+			return err
+		}
+	case req.Send:
+		if err := a.printSent(r); err != nil {
+			return err
+		}
+	case r.DryRun:
+		if err := a.printRecipients(r, files); err != nil {
+			return err
+		}
+	case dir != "":
+		for _, f := range files {
+			fmt.Fprintln(a.Out, f)
+		}
+	default:
+		for i, l := range r.Notices {
+			if i > 0 {
+				fmt.Fprintf(a.Out, "\n%s\n\n", strings.Repeat("=", 72))
+			}
+			printLetter(a.Out, l)
+		}
+	}
+	return a.sumUpSent(r)
+}
+
+// printRecipients lists what each service provider must do, by when, and to whom its
+// notice goes. files are those of the notices; empty if none would be written.
+func (a *commands) printRecipients(r ops.RotationReport, files []string) error {
+	head := []string{"SERVICE PROVIDER", "MUST DO", "BY", "RECIPIENTS", "LANGUAGE"}
+	if len(files) > 0 {
+		head = append(head, "FILE")
+	}
+	var rows [][]string
+	for i, l := range r.Notices {
+		to := cli.Dash(strings.Join(l.Contacts, ", "))
+		// The notices of a service provider in several languages follow one another.
+		if last := len(rows) - 1; last >= 0 && r.Notices[i-1].SP == l.SP {
+			rows[last][3] += ", " + to
+			rows[last][4] += ", " + string(l.Lang)
+			if len(files) > 0 {
+				rows[last][5] += ", " + files[i]
+			}
+			continue
+		}
+		row := []string{string(l.SP), mustDo(l), dueText(l), to, string(l.Lang)}
+		if len(files) > 0 {
+			row = append(row, files[i])
+		}
+		rows = append(rows, row)
+	}
+	if len(rows) == 0 {
+		return nil
+	}
+	return cli.Table(a.Out, head, rows)
+}
+
+// mustDo is what a service provider must do, in a few words.
+func mustDo(l notify.Letter) string {
+	var all []string
+	if len(l.From) > 0 {
+		from := make([]string, len(l.From))
+		for i, y := range l.From {
+			from[i] = string(y)
+		}
+		all = append(all, fmt.Sprintf("move %s -> %s", strings.Join(from, ", "), l.To))
+	}
+	if n := len(l.RequestCerts); n > 0 {
+		sha := l.RequestCerts[n-1].SHA256
+		all = append(all, "replace request certificate "+sha[:min(16, len(sha))])
+	}
+	return strings.Join(all, "; ")
+}
+
+// dueText is by when a service provider must act.
+func dueText(l notify.Letter) string {
+	if l.DueAt.IsZero() {
+		return "now"
+	}
+	return l.DueAt.UTC().Format(time.DateOnly)
+}
+
+// printLetter writes a notice with its head.
+func printLetter(w io.Writer, l notify.Letter) {
+	to := strings.Join(l.Contacts, ", ")
+	if to == "" {
+		to = "(no contact)"
+	}
+	fmt.Fprintf(w, "To: %s\nSubject: %s\n\n%s", to, l.Subject, l.Text)
+}
+
+// printSent lists to whom notices went.
+func (a *commands) printSent(r ops.RotationReport) error {
+	var rows [][]string
+	for _, s := range r.Sent {
+		not := "-"
+		var failed []string
+		for _, f := range s.Failed {
+			failed = append(failed, f.To+": "+f.Why)
+		}
+		switch {
+		case len(failed) > 0:
+			not = strings.Join(failed, "; ")
+		case len(s.To) == 0:
+			not = "no contact that is a mail address"
+		}
+		rows = append(rows, []string{string(s.SP), cli.Dash(strings.Join(s.To, ", ")), not})
+	}
+	if len(rows) == 0 {
+		return nil
+	}
+	return cli.Table(a.Out, []string{"SERVICE PROVIDER", "SENT TO", "NOT SENT"}, rows)
+}
+
+// sumUpSent sums up what was sent; an error if something was not.
+func (a *commands) sumUpSent(r ops.RotationReport) error {
+	sent, failed := 0, 0
+	for _, s := range r.Sent {
+		switch {
+		case len(s.Failed) > 0:
+			failed++
+		case len(s.To) > 0:
+			sent++
+		default:
+			a.Say("no contact: print it with vernal rotation report --sp %s", shellquote.Quote(string(s.SP)))
+		}
+	}
+	if len(r.Sent) > 0 && !r.DryRun {
+		a.Say("%s of %d sent", cli.Plural(sent, "notice"), len(r.Sent))
+	}
+	if failed > 0 {
+		return fmt.Errorf("%s not sent, or not to everybody", cli.Plural(failed, "notice"))
+	}
+	return nil
+}
+
+// writeNotices writes a file for each notice and returns their names, which tell
+// the language where a service provider gets several. They hold
+// addresses of people, so they are the owner's alone. A second report of the
+// same day replaces the files of the first.
+func writeNotices(dir string, r ops.RotationReport) ([]string, error) {
+	if !r.DryRun {
+		if err := os.MkdirAll(dir, 0o700); err != nil {
+			return nil, fmt.Errorf("make the folder: %w", err)
+		}
+	}
+	var files []string
+	several := map[idp.EntityID]int{}
+	for _, l := range r.Notices {
+		several[l.SP]++
+	}
+	for _, l := range r.Notices {
+		name := noticeFile(l.SP, r.At)
+		if several[l.SP] > 1 {
+			name += "-" + string(l.Lang)
+		}
+		file := filepath.Join(dir, name+".txt")
+		files = append(files, file)
+		if r.DryRun {
+			continue
+		}
+		if err := writeNotice(file, l); err != nil {
+			return files, fmt.Errorf("write the notice for %s: %w", l.SP, err)
+		}
+	}
+	return files, nil
+}
+
+// writeNotice writes the file beside its place and moves it there: neither half
+// a notice nor somebody's link is left or followed.
+func writeNotice(file string, l notify.Letter) error {
+	f, err := os.CreateTemp(filepath.Dir(file), ".notice-*")
+	if err != nil {
+		return err
+	}
+	defer os.Remove(f.Name())
+	printLetter(f, l)
+	if err := f.Close(); err != nil {
+		return err
+	}
+	return os.Rename(f.Name(), file)
+}
+
+// noticeFile is a name for the file of a service provider, without its ending:
+// readable, and no two have the same.
+func noticeFile(id idp.EntityID, at time.Time) string {
+	name := strings.Trim(strings.Map(func(r rune) rune {
+		if r >= 'a' && r <= 'z' || r >= 'A' && r <= 'Z' || r >= '0' && r <= '9' || r == '.' {
+			return r
+		}
+		return '-'
+	}, strings.TrimPrefix(strings.TrimPrefix(string(id), "https://"), "http://")), "-.")
+	sum := sha256.Sum256([]byte(id))
+	return fmt.Sprintf("%s-%s-%s", at.UTC().Format(time.DateOnly), name[:min(len(name), 80)], hex.EncodeToString(sum[:4]))
+}
+
+// printRevocation prints who must act after a year is revoked, and the notice to
+// send to them.
+func (a *commands) printRevocation(r *notify.Revocation) error {
+	if r == nil {
+		return nil
+	}
+	var rows [][]string
+	for _, u := range r.MustAct {
+		rows = append(rows, []string{string(u.SP), u.Name, cli.Moment(u.LastAt), cli.Dash(strings.Join(u.Contacts, ", "))})
+	}
+	if len(rows) == 0 {
+		a.Say("no service provider is known to have used it; who is not on the board needs the notice all the same")
+	} else if err := cli.Table(a.Out, []string{"MUST ACT", "NAME", "LAST USE", "CONTACTS"}, rows); err != nil {
+		return err
+	} else {
+		fmt.Fprintln(a.Out)
+	}
+	fmt.Fprintf(a.Out, "Subject: %s\n\n%s", r.Subject, r.Text)
+	return nil
+}

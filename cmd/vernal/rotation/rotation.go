@@ -1,0 +1,80 @@
+// Package rotation is the command "vernal rotation", which plans, takes and reports the steps of the yearly rotation.
+package rotation
+
+import (
+	"cmp"
+
+	"github.com/spf13/cobra"
+
+	"vernal/cmd/vernal/cli"
+	"vernal/idp/admin/ops"
+	"vernal/idp/rotation"
+)
+
+// commands are those of this package.
+type commands struct{ *cli.App }
+
+// Command returns the command and its subcommands.
+func Command(app *cli.App) *cobra.Command {
+	a := &commands{app}
+	c := &cobra.Command{
+		Use:   "rotation",
+		Short: "The yearly change of our signing certificate",
+		Long: `The yearly change of our signing certificate. A year is planned, created (it
+has a key), published (its URLs and metadata answer), preferred (new
+integrations get it), expiring (a newer one is preferred), in grace (its
+certificate has ended) and retired. The server takes the steps itself on their
+dates, unless rotation.automatic is false; by hand they can be taken earlier, in
+the same order. A running server follows at once.`,
+		Example: `    vernal rotation status
+    vernal rotation plan --years 2
+    vernal rotation publish 2027 --dry-run`,
+	}
+	c.AddCommand(a.stepCommands()...)
+	c.AddCommand(
+		a.statusCommand(),
+		a.planCommand(),
+		a.previewCommand(),
+		a.rehearseCommand(),
+		a.reportCommand(),
+		a.linkCommand(),
+		a.csrCommand(),
+		a.importCommand(),
+		a.exportCommand(),
+	)
+	return c
+}
+
+// attentionDue is the error of a command that found something that needs attention.
+func attentionDue(list []rotation.Attention) error { return cli.AttentionDue(len(list)) }
+
+func (a *commands) planCommand() *cobra.Command {
+	var years int
+	c := &cobra.Command{
+		Use:   "plan [--years N]",
+		Short: "Show what comes, by date",
+		Long: `Show what happens to every year, by date, from the same rules that take the
+steps. BY says who takes a step: the server, or you; a change without either
+happens automatically. The dates are the earliest: a year that is still used is not
+retired. The exit code is 4 if something needs attention now.`,
+		Example: `    vernal rotation plan
+    DATE        DAYS  YEAR  STEP     FROM       TO         BY      WHY
+    2027-01-15  54    2027  create   planned    created    server  its key is due on 2027-01-15
+    2027-02-01  71    2027  publish  created    published  server  its publishing is due on 2027-02-01
+    2027-03-01  99    2027  prefer   published  preferred  server  its preferring is due on 2027-03-01
+    2027-03-01  99    2026  -        preferred  expiring   -       2027 is preferred`,
+		Args: cobra.NoArgs,
+		RunE: func(c *cobra.Command, _ []string) error {
+			if years < 1 || years > ops.MaxPlanYears {
+				return cli.Usage(c, "--years is 1 to %d", ops.MaxPlanYears)
+			}
+			plan, err := cli.Ask(c.Context(), a.App, ops.ShowPlan, ops.PlanRequest{Years: years})
+			if err == nil {
+				err = a.Print(plan, func() error { return a.printPlan(plan) })
+			}
+			return cmp.Or(err, attentionDue(plan.Attention))
+		},
+	}
+	c.Flags().IntVar(&years, "years", 1, "how many `YEARS` to look ahead")
+	return c
+}

@@ -1,0 +1,197 @@
+// Package session is the command "vernal session", which lists and ends sessions.
+package session
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"strings"
+	"time"
+	"vernal/idp/admin/ops"
+
+	"github.com/spf13/cobra"
+
+	"vernal/cmd/vernal/cli"
+	"vernal/idp"
+	"vernal/idp/admin"
+)
+
+// commands are those of this package.
+type commands struct{ *cli.App }
+
+// Command returns the command and its subcommands.
+func Command(app *cli.App) *cobra.Command {
+	a := &commands{app}
+	c := &cobra.Command{Use: "session", Short: "The browsers in which people are signed in"}
+	c.AddCommand(a.listCommand(), a.endCommand())
+	return c
+}
+
+// filterFlags say which sessions are meant.
+type filterFlags struct {
+	email, sp, olderThan string
+}
+
+func (f *filterFlags) add(c *cobra.Command) {
+	c.Flags().StringVar(&f.email, "user", "", "those of the person with this `EMAIL`")
+	c.Flags().StringVar(&f.sp, "sp", "", "those in which the service provider with this entity `ID` was visited")
+	c.Flags().StringVar(&f.olderThan, "older-than", "", "those begun longer ago than this `DURATION`, such as 2h or 30m")
+}
+
+// query checks the flags. now is the time that ages count from.
+func (f *filterFlags) query(c *cobra.Command, now time.Time) (ops.SessionQuery, error) {
+	q := ops.SessionQuery{Email: f.email, SP: idp.EntityID(f.sp)}
+	for _, name := range []string{"user", "sp"} {
+		if flag := c.Flags().Lookup(name); flag.Changed && flag.Value.String() == "" {
+			return q, cli.Usage(c, "--%s is empty", name)
+		}
+	}
+	if c.Flags().Changed("older-than") {
+		age, err := time.ParseDuration(f.olderThan)
+		if err != nil || age <= 0 {
+			return q, cli.Usage(c, "--older-than %q is not a duration such as 2h, 30m or 1h30m", f.olderThan)
+		}
+		q.BegunBefore = now.UTC().Add(-age)
+	}
+	return q, nil
+}
+
+func (a *commands) listCommand() *cobra.Command {
+	var flags filterFlags
+	var limit int
+	c := &cobra.Command{
+		Use:   "list [--user EMAIL] [--sp ID] [--older-than DURATION]",
+		Short: "List live sessions",
+		Long: `List the sessions that have not ended, in no order that means anything. The ID
+names a session to 'vernal session end'; it opens nothing.`,
+		Example: `    vernal session list --user ana@example.gov
+    ID                EMAIL            BEGUN                 LAST USED             ON                SERVICES
+    1f0c5b7e90aa41d3  ana@example.gov  2027-03-09T14:05:11Z  2027-03-09T14:31:02Z  Firefox, Windows  https://app.example.gov/saml`,
+		Args: cobra.NoArgs,
+		RunE: func(c *cobra.Command, _ []string) error {
+			q, err := flags.query(c, a.Clock())
+			if err != nil {
+				return err
+			}
+			if limit < 0 {
+				return cli.Usage(c, "--limit is under 0")
+			}
+			return a.Do(c.Context(), func(ctx context.Context, client *admin.Client) error {
+				return a.listSessions(ctx, client, q, limit)
+			})
+		},
+	}
+	flags.add(c)
+	c.Flags().IntVar(&limit, "limit", 0, "list `N` at most (default all)")
+	return c
+}
+
+// errEnough ends a listing.
+var errEnough = errors.New("enough")
+
+// listSessions writes the sessions as they come: there may be many.
+func (a *commands) listSessions(ctx context.Context, client *admin.Client, q ops.SessionQuery, limit int) error {
+	out := newSessionWriter(a)
+	err := ops.EachSessionPage(ctx, client, q, func(page []ops.Session) error {
+		more := limit > 0 && out.count+len(page) > limit
+		if more {
+			page = page[:limit-out.count]
+		}
+		if err := out.write(page); err != nil {
+			return err
+		}
+		if more {
+			a.Say("there are more; this is the first %d", limit)
+			return errEnough
+		}
+		return nil
+	})
+	if errors.Is(err, errEnough) {
+		err = nil
+	}
+	if err != nil {
+		return err
+	}
+	return out.end()
+}
+
+// sessionWriter writes sessions page by page, as a table or as one JSON array.
+type sessionWriter struct {
+	out   io.Writer
+	json  bool
+	pages int
+	count int
+}
+
+func newSessionWriter(a *commands) sessionWriter {
+	if a.JSON {
+		return sessionWriter{out: cli.JSONWriter(a.Out), json: true}
+	}
+	return sessionWriter{out: a.Out}
+}
+
+func (w *sessionWriter) write(page []ops.Session) error {
+	if w.json {
+		return w.writeJSON(page)
+	}
+	rows := make([][]string, 0, len(page)+1)
+	if w.pages++; w.pages == 1 {
+		rows = append(rows, []string{"ID", "EMAIL", "BEGUN", "LAST USED", "ON", "SERVICES"})
+	}
+	for _, s := range page {
+		rows = append(rows, sessionRow(s))
+	}
+	w.count += len(page)
+	if len(rows) == 0 {
+		return nil
+	}
+	return cli.Table(w.out, rows[0], rows[1:])
+}
+
+func (w *sessionWriter) writeJSON(page []ops.Session) error {
+	for _, s := range page {
+		data, err := json.MarshalIndent(s, "  ", "  ")
+		if err != nil {
+			return err
+		}
+		before := ",\n  "
+		if w.count++; w.count == 1 {
+			before = "[\n  "
+		}
+		if _, err := fmt.Fprintf(w.out, "%s%s", before, data); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+func (w *sessionWriter) end() error {
+	if !w.json {
+		return nil
+	}
+	text := "\n]\n"
+	if w.count == 0 {
+		text = "[]\n"
+	}
+	_, err := io.WriteString(w.out, text)
+	return err
+}
+
+func sessionRow(s ops.Session) []string {
+	who := s.Email
+	if who == "" {
+		who = string(s.User)
+	}
+	var services []string
+	for _, id := range s.SPs {
+		services = append(services, string(id))
+	}
+	visited := strings.Join(services, " ")
+	if s.Pending {
+		visited = "(waits for the second factor)"
+	}
+	on := strings.Trim(s.Device.Browser+", "+s.Device.System, ", ")
+	return []string{s.ID, who, cli.Moment(s.BegunAt), cli.Moment(s.SeenAt), cli.Dash(on), cli.Dash(visited)}
+}

@@ -1,0 +1,286 @@
+package sp
+
+import (
+	"context"
+	"crypto/x509"
+	"errors"
+	"fmt"
+	"strings"
+
+	"github.com/spf13/cobra"
+	"github.com/spf13/pflag"
+
+	"vernal/cmd/vernal/cli"
+	"vernal/idp"
+	"vernal/idp/admin"
+	"vernal/idp/admin/ops"
+	"vernal/idp/partnercert"
+	"vernal/idp/sp"
+)
+
+// flags are the options of `sp add` and `sp edit`: one for every field of a
+// registration, and the operator's words of sp.Options.
+type flags struct {
+	entityID string
+	metadata string
+	options  sp.Options
+}
+
+func (f *flags) add(c *cobra.Command, edit bool) {
+	flags := c.Flags()
+	flags.SortFlags = false
+	flags.StringVar(&f.entityID, "entity-id", "", "the provider's `ENTITY_ID`; of metadata with several providers, it chooses one")
+	flags.StringVar(&f.metadata, "metadata", "", "read addresses and certificates from the metadata at this `FILE|URL`")
+	for _, field := range sp.Fields() {
+		addFieldFlags(flags, field, edit)
+	}
+	permit := func(to *bool, p sp.Permission) {
+		flags.BoolVar(to, cli.FlagName(string(p)), false, cli.PermissionHelp[p])
+	}
+	permit(&f.options.AllowInsecureURL, sp.PermitInsecureURL)
+	if !edit {
+		permit(&f.options.Resume, sp.PermitResume)
+		permit(&f.options.Replace, sp.PermitReplace)
+	}
+	permit(&f.options.NewNameIDs, sp.PermitNewNameIDs)
+	permit(&f.options.KeepNameIDs, sp.PermitKeepNameIDs)
+}
+
+// flagName is how the name of an option is typed, without the dashes before it.
+func flagName(option string) string { return strings.ReplaceAll(option, "_", "-") }
+
+// addFieldFlags adds the option of a field and, to edit, the one that removes.
+func addFieldFlags(flags *pflag.FlagSet, field sp.Field, edit bool) {
+	help, name := field.Help, cli.FlagName(field.Option())
+	if len(field.Values) > 0 && len(field.Values) <= 5 {
+		help += ": " + strings.Join(field.Values, ", ")
+	}
+	switch {
+	case field.Kind == sp.KindBool:
+		flags.Bool(name, false, help)
+	case field.Kind.IsList():
+		flags.StringArray(name, nil, help+" (repeatable)")
+	default:
+		flags.String(name, "", help)
+	}
+	switch remove := "remove-" + name; {
+	case !edit || field.Kind == sp.KindInts:
+	case field.Kind == sp.KindCert:
+		flags.StringArray(remove, nil, "remove a certificate, by `FILE` or the first 8 or more digits of its SHA-256")
+	case field.Kind == sp.KindMap:
+		flags.StringArray(remove, nil, "remove the text of a `LANGUAGE`")
+	case field.Kind.IsList():
+		flags.StringArray(remove, nil, "remove this one")
+	case field.Clears:
+		flags.Bool(remove, false, "empty it")
+	}
+}
+
+// edit gathers the options that were set.
+func (f *flags) edit(flags *pflag.FlagSet) (sp.Edit, error) {
+	e := sp.Edit{Set: make(map[string][]string), Remove: make(map[string][]string)}
+	for _, field := range sp.Fields() {
+		name := cli.FlagName(field.Option())
+		if flags.Changed(name) {
+			values, err := flagValues(flags, name, field.Kind == sp.KindCert)
+			if err != nil {
+				return e, err
+			}
+			e.Set[field.Name] = values
+		}
+		remove := "remove-" + name
+		if flags.Lookup(remove) == nil || !flags.Changed(remove) {
+			continue
+		}
+		values, err := flagValues(flags, remove, false)
+		if err != nil {
+			return e, err
+		}
+		if !field.Kind.IsList() && values[0] == "false" {
+			continue
+		}
+		for i, v := range values {
+			if data, err := cli.ReadFile(v, partnercert.MaxFile); err == nil && field.Kind == sp.KindCert {
+				if certs, err := partnercert.Read(data); err == nil {
+					values[i] = pemText(certs)
+				}
+			}
+		}
+		e.Remove[field.Name] = values
+	}
+	return e, nil
+}
+
+// flagValues are the values given to an option; files names that they are the
+// names of files whose content is meant.
+func flagValues(flags *pflag.FlagSet, name string, files bool) ([]string, error) {
+	flag := flags.Lookup(name)
+	list, ok := flag.Value.(pflag.SliceValue)
+	if !ok {
+		return []string{flag.Value.String()}, nil
+	}
+	values := list.GetSlice()
+	if !files {
+		return values, nil
+	}
+	for i, file := range values {
+		if strings.Contains(file, "BEGIN ") || strings.HasPrefix(file, "MII") && len(file) > 200 {
+			return nil, fmt.Errorf("--%s takes the name of a file, and was given what is in it; write that into a file", name) // never quoted: it may be a key
+		}
+		data, err := cli.ReadFile(file, partnercert.MaxFile)
+		if err != nil {
+			return nil, fmt.Errorf("--%s: %w", name, err)
+		}
+		certs, err := partnercert.Read(data)
+		var other *partnercert.Error
+		if errors.As(err, &other) && other.Code == partnercert.IsMetadata {
+			return nil, fmt.Errorf("--%s %s: %w (--metadata does)", name, file, err)
+		}
+		if err != nil {
+			return nil, fmt.Errorf("--%s %s: %w", name, file, err)
+		}
+		values[i] = pemText(certs)
+	}
+	return values, nil
+}
+
+// pemText writes certificates for the server: a file may hold bytes that JSON
+// cannot carry, and the server must read what the file says, not what it was
+// turned into on the way.
+func pemText(certs []*x509.Certificate) string {
+	var b strings.Builder
+	for _, c := range certs {
+		b.WriteString(sp.PEM(c))
+	}
+	return b.String()
+}
+
+// change makes the command for the server of the options.
+func (f *flags) change(c *cobra.Command) (ops.SPChange, error) {
+	change := ops.SPChange{EntityID: idp.EntityID(f.entityID), Options: f.options}
+	if f.options.KeepNameIDs && f.options.NewNameIDs {
+		return change, cli.Usage(c, "give --keep-name-ids or --new-name-ids, not both")
+	}
+	var err error
+	if change.Edit, err = f.edit(c.Flags()); err != nil {
+		return change, err
+	}
+	if f.metadata == "" {
+		return change, nil
+	}
+	doc, err := cli.LoadMetadata(c.Context(), f.metadata, change.EntityID, f.options.AllowInsecureURL)
+	if err != nil {
+		return change, err
+	}
+	change.Metadata, change.MetadataFetched = doc, cli.IsURL(f.metadata)
+	if _, given := change.Edit.Set["metadata_url"]; !given && cli.IsURL(f.metadata) {
+		change.Edit.Set["metadata_url"] = []string{f.metadata}
+	}
+	return change, nil
+}
+
+func (a *commands) addCommand() *cobra.Command {
+	var f flags
+	c := &cobra.Command{
+		Use:   "add (--metadata FILE|URL | --entity-id ID --acs-url URL --cert FILE …)",
+		Short: "Register a service provider",
+		Long: `Register a service provider, from its metadata, from options, or both; options
+win. Without other word it must sign its requests, may ask for a sign-in without
+proof of identity (auth-only), and gets the e-mail address.`,
+		Example: `    vernal sp add --metadata https://app.example.gov/saml/metadata --name "Permits"
+    vernal sp add --entity-id https://app.example.gov/saml --name "Permits" \
+        --acs-url https://app.example.gov/saml/acs --cert app.crt \
+        --attribute email --attribute all_emails`,
+		Args: cobra.NoArgs,
+		RunE: func(c *cobra.Command, _ []string) error {
+			if f.entityID == "" && f.metadata == "" {
+				return cli.Usage(c, "give --metadata, or --entity-id and the rest")
+			}
+			change, err := f.change(c)
+			if err != nil {
+				return err
+			}
+			return a.Do(c.Context(), func(ctx context.Context, client *admin.Client) error {
+				changed, err := admin.Call(ctx, client, ops.AddSP, change)
+				if err != nil {
+					return err
+				}
+				a.reportSP(changed)
+				a.suggestMetadata(ctx, client)
+				return a.Print(changed, func() error { return nil })
+			})
+		},
+	}
+	f.add(c, false)
+	return c
+}
+
+// reportSP says what became of a registration.
+func (a *commands) reportSP(c *sp.Change) {
+	p := c.Provider
+	switch {
+	case c.Created:
+		a.Say("added %s (%s)", p.EntityID, cli.Printable(p.Name))
+		a.Say("  may ask for %s; gets %s; NameID %s", p.IAL, listed(p.Attributes), listed(p.NameIDFormats))
+		a.Say("  %s; encryption %s", cli.Plural(len(p.Certs), "request certificate"), p.Encryption)
+	case len(c.Fields) == 0:
+		a.Say("%s stays as it was", p.EntityID)
+	default:
+		a.Say("changed %s: %s", p.EntityID, strings.Join(c.Fields, ", "))
+	}
+	if n := c.NameIDsCopied; n > 0 {
+		a.Say("  %s copied to %s", cli.Plural(n, "NameID"), p.NameIDScope)
+	}
+	for _, w := range c.Warnings {
+		a.Say("note: %s", cli.Printable(w))
+	}
+	a.SaySuggestions(c.Suggestions)
+}
+
+func listed(values []string) string {
+	if len(values) == 0 {
+		return "no attribute"
+	}
+	return strings.Join(values, ", ")
+}
+
+// suggestMetadata says what the provider needs from us.
+func (a *commands) suggestMetadata(ctx context.Context, client *admin.Client) {
+	if list, err := admin.Call(ctx, client, ops.ListYears, ops.Empty{}); err == nil && list.PreferredMetadataURL != "" {
+		a.Say("next: give the provider our metadata, %s", list.PreferredMetadataURL)
+	}
+}
+
+func (a *commands) editCommand() *cobra.Command {
+	var f flags
+	c := &cobra.Command{
+		Use:   "edit ENTITY_ID [options]",
+		Short: "Change a service provider",
+		Long: `Change a service provider. An option sets a value, or adds to a list; --remove-…
+takes from a list or empties a value, before anything is added. --metadata takes
+addresses and certificates from metadata and leaves the rest.`,
+		Example: `    vernal sp edit https://app.example.gov/saml --cert new.crt
+    vernal sp edit https://app.example.gov/saml --remove-cert 3f9a0c71 --active=false`,
+		Args: cobra.MaximumNArgs(1),
+		RunE: func(c *cobra.Command, args []string) error {
+			switch {
+			case len(args) == 1 && f.entityID == "":
+				f.entityID = args[0]
+			case len(args) == 1 && f.entityID != args[0]:
+				return cli.Usage(c, "the argument and --entity-id name two providers; an entity ID cannot be changed")
+			case f.entityID == "":
+				return cli.Usage(c, "name the provider: vernal sp edit ENTITY_ID")
+			}
+			change, err := f.change(c)
+			if err != nil {
+				return err
+			}
+			if change.Edit.Empty() && change.Metadata == nil {
+				return cli.Usage(c, "nothing to change: give an option")
+			}
+			return cli.Change(c.Context(), a.App, ops.EditSP, change, a.reportSP)
+		},
+	}
+	f.add(c, true)
+	return c
+}

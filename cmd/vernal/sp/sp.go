@@ -1,0 +1,182 @@
+// Package sp is the command "vernal sp", which registers service providers.
+package sp
+
+import (
+	"crypto/x509"
+	"errors"
+	"fmt"
+	"strconv"
+	"strings"
+	"time"
+
+	"github.com/spf13/cobra"
+
+	"vernal/cmd/vernal/cli"
+	"vernal/idp"
+	"vernal/idp/admin/ops"
+	"vernal/idp/partnercert"
+	"vernal/idp/sp"
+)
+
+// commands are those of this package.
+type commands struct{ *cli.App }
+
+// Command returns the command and its subcommands.
+func Command(app *cli.App) *cobra.Command {
+	a := &commands{app}
+	c := &cobra.Command{
+		Use:   "sp",
+		Short: "The service providers that people sign in to",
+	}
+	c.AddCommand(
+		a.addCommand(),
+		a.listCommand(),
+		a.showCommand(),
+		a.editCommand(),
+		a.removeCommand(),
+	)
+	return c
+}
+
+func (a *commands) listCommand() *cobra.Command {
+	return &cobra.Command{
+		Use:   "list",
+		Short: "List all service providers",
+		Args:  cobra.NoArgs,
+		RunE: func(c *cobra.Command, _ []string) error {
+			list, err := cli.Ask(c.Context(), a.App, ops.ListSPs, ops.Empty{})
+			if err != nil {
+				return err
+			}
+			if len(list.Tampered) > 0 {
+				err = &idp.TamperedError{Providers: list.Tampered} // reported after the list of the others
+			}
+			return errors.Join(a.Print(list.SPs, func() error { return a.printSPs(list.SPs) }), err)
+		},
+	}
+}
+
+func (a *commands) printSPs(list []*idp.ServiceProvider) error {
+	var rows [][]string
+	for _, p := range list {
+		rows = append(rows, []string{string(p.EntityID), p.Name, p.Agency, p.State, cli.YesNo(p.Active), a.certsEnd(p), cli.Day(p.UpdatedAt)})
+	}
+	return cli.Table(a.Out, []string{"ENTITY ID", "NAME", "AGENCY", "STATE", "ACTIVE", "CERT ENDS", "CHANGED"}, rows)
+}
+
+// certsEnd is when the last of a provider's request certificates ends.
+func (a *commands) certsEnd(p *idp.ServiceProvider) string {
+	parsed, err := sp.Parse(p)
+	if err != nil {
+		return "?"
+	}
+	var end time.Time
+	for _, cert := range parsed.RequestCerts {
+		if cert.NotAfter.After(end) {
+			end = cert.NotAfter
+		}
+	}
+	text := cli.Day(end)
+	if !end.IsZero() && end.Before(a.Clock.Now()) {
+		text += " (past)"
+	}
+	return text
+}
+
+func (a *commands) showCommand() *cobra.Command {
+	return &cobra.Command{
+		Use:     "show ENTITY_ID",
+		Short:   "Show one service provider",
+		Example: `    vernal sp show https://app.example.gov/saml`,
+		Args:    cobra.ExactArgs(1),
+		RunE: func(c *cobra.Command, args []string) error {
+			return cli.Read(c.Context(), a.App, ops.ShowSP, ops.SPRequest{EntityID: idp.EntityID(args[0])}, a.printSP)
+		},
+	}
+}
+
+func (a *commands) printSP(p *idp.ServiceProvider) error {
+	if err := cli.Pairs(a.Out, spPairs(p, a.Clock.Now())); err != nil {
+		return err
+	}
+	warnings, suggestions := sp.Warnings(p, a.Clock.Now())
+	for _, w := range warnings {
+		a.Say("note: %s", w)
+	}
+	a.SaySuggestions(suggestions)
+	return nil
+}
+
+// spPairs is a registration in the order of its fields; empty ones are left out.
+func spPairs(p *idp.ServiceProvider, now time.Time) [][2]string {
+	list := [][2]string{{"entity_id", string(p.EntityID)}}
+	for _, f := range sp.Fields() {
+		values := f.Read(p)
+		switch f.Kind {
+		case sp.KindCert:
+			values = certLines(values, f.Name == "encryption_certs", now)
+		case sp.KindInts:
+			continue // beside the addresses
+		}
+		if f.Name == "acs_urls" && len(p.ACSIndexes) == len(values) {
+			for i := range values {
+				values[i] += " (index " + strconv.Itoa(p.ACSIndexes[i]) + ")"
+			}
+		}
+		list = append(list, [2]string{f.Name, strings.Join(values, "\n")})
+	}
+	return append(list,
+		[2]string{"name_id_scope", string(p.NameIDScope)},
+		[2]string{"created_at", cli.Moment(p.CreatedAt)},
+		[2]string{"updated_at", cli.Moment(p.UpdatedAt)})
+}
+
+// certLines says in a line each which certificates are there and, if only one of
+// them is used at a time, which one is now.
+func certLines(list []string, one bool, now time.Time) []string {
+	var all []*x509.Certificate
+	for _, text := range list {
+		certs, err := partnercert.Read([]byte(text))
+		if err != nil {
+			return []string{"unreadable: " + err.Error()}
+		}
+		all = append(all, certs...)
+	}
+	used := partnercert.Choose(all, now)
+	var out []string
+	for _, c := range all {
+		line := fmt.Sprintf("%s  %s, ends %s", sp.Fingerprint(c), c.Subject, cli.Day(c.NotAfter))
+		switch {
+		case one && c == used:
+			line += ", used now"
+		case one:
+			line += ", not used now"
+		}
+		out = append(out, line)
+	}
+	return out
+}
+
+func (a *commands) removeCommand() *cobra.Command {
+	var yes string
+	c := &cobra.Command{
+		Use:   "remove ENTITY_ID --yes ENTITY_ID",
+		Short: "Remove a service provider; nobody can sign in to it any more",
+		Long: `Remove a service provider. Nobody can sign in to it any more. The NameIDs it saw
+stay taken; if it is added again, it sees new ones unless 'sp add --resume' says
+otherwise. To close it for a while, use 'sp edit --active=false'.`,
+		Example: `    vernal sp remove https://app.example.gov/saml --yes https://app.example.gov/saml`,
+		Args:    cobra.ExactArgs(1),
+		RunE: func(c *cobra.Command, args []string) error {
+			id := args[0]
+			if err := a.Confirm("remove the service provider "+id, id, yes); err != nil {
+				return err
+			}
+			return cli.Change(c.Context(), a.App, ops.RemoveSP, ops.SPRequest{EntityID: idp.EntityID(id)}, func(ops.Removed) {
+				a.Say("removed %s; its NameIDs stay taken (sp add --resume gives them back to it)", id)
+			})
+		},
+	}
+	c.Flags().StringVar(&yes, "yes", "", "confirm, by the `ENTITY_ID`")
+	return c
+}

@@ -1,0 +1,144 @@
+package user
+
+import (
+	"time"
+
+	"github.com/spf13/cobra"
+
+	"vernal/cmd/vernal/cli"
+	"vernal/idp/admin/ops"
+	"vernal/idp/shellquote"
+)
+
+// primaryEmail is a user's first email address.
+func primaryEmail(u ops.User) string {
+	if len(u.Emails) == 0 {
+		return string(u.ID)
+	}
+	return u.Emails[0].Address
+}
+
+// lastSignIn is the newest sign-in with any of a person's addresses.
+func lastSignIn(u ops.User) time.Time {
+	var at time.Time
+	for _, e := range u.Emails {
+		if e.LastSignInAt.After(at) {
+			at = e.LastSignInAt
+		}
+	}
+	return at
+}
+
+// changeUser makes one change, reports it, and prints the user with --json.
+func (a *commands) changeUser(c *cobra.Command, op ops.Op[ops.UserRequest, ops.UserChanged], req ops.UserRequest, done string) error {
+	changed, err := cli.Ask(c.Context(), a.App, op, req)
+	if err != nil {
+		return err
+	}
+	a.Say("%s %s", primaryEmail(changed.User), done)
+	if n := changed.SessionsEnded; n > 0 {
+		a.Say("%s ended", cli.Plural(n, "session"))
+	}
+	if op.Path == ops.ResetMFA.Path && changed.TOTPSecret == "" {
+		a.Say("the user cannot sign in where a second factor is needed; next: vernal user reset-mfa %s --totp", shellquote.Quote(req.Email))
+	}
+	return a.Print(changed, func() error { return a.printTOTP(changed.TOTPSecret, changed.TOTPURL) })
+}
+
+func (a *commands) setPasswordCommand() *cobra.Command {
+	var stdin bool
+	c := &cobra.Command{
+		Use:     "set-password EMAIL --password-stdin",
+		Short:   "Give a person a new password; ends their sessions, forgets their devices",
+		Example: `    vernal user set-password ana@example.gov --password-stdin <password.txt`,
+		Args:    cobra.ExactArgs(1),
+		RunE: func(c *cobra.Command, args []string) error {
+			password, err := a.Password(c, stdin)
+			if err != nil {
+				return err
+			}
+			return a.changeUser(c, ops.SetPassword, ops.UserRequest{Email: args[0], Password: password}, "has a new password")
+		},
+	}
+	c.Flags().BoolVar(&stdin, "password-stdin", false, "read the password from standard input")
+	return c
+}
+
+func (a *commands) resetMFACommand() *cobra.Command {
+	var totp totpFlags
+	c := &cobra.Command{
+		Use:   "reset-mfa EMAIL [--totp | --totp-secret BASE32]",
+		Short: "Take a person's second factors and remembered devices, and give a new one; ends their sessions",
+		Example: `    vernal user reset-mfa ana@example.gov --totp
+    TOTP secret   JBSWY3DPEHPK3PXPJBSWY3DPEHPK3PXP
+    TOTP address  otpauth://totp/Vernal:ana@example.gov?…`,
+		Args: cobra.ExactArgs(1),
+		RunE: func(c *cobra.Command, args []string) error {
+			if err := totp.check(c); err != nil {
+				return err
+			}
+			done := "has no second factor any more"
+			if totp.wanted() {
+				done = "has a new authenticator; earlier second factors are gone"
+			}
+			return a.changeUser(c, ops.ResetMFA, ops.UserRequest{
+				Email: args[0], TOTP: totp.wanted(), TOTPSecret: totp.secret, TOTPPeriod: totp.period,
+			}, done)
+		},
+	}
+	totp.add(c)
+	return c
+}
+
+func (a *commands) lockCommand() *cobra.Command {
+	var reason string
+	c := &cobra.Command{
+		Use:     "lock EMAIL",
+		Short:   "Keep a person from signing in; ends their sessions",
+		Example: `    vernal user lock ana@example.gov --reason "left the agency"`,
+		Args:    cobra.ExactArgs(1),
+		RunE: func(c *cobra.Command, args []string) error {
+			return a.changeUser(c, ops.LockUser, ops.UserRequest{Email: args[0], Reason: reason}, "is locked")
+		},
+	}
+	c.Flags().StringVar(&reason, "reason", "", "why, for whoever looks later")
+	return c
+}
+
+func (a *commands) unlockCommand() *cobra.Command {
+	return &cobra.Command{
+		Use:     "unlock EMAIL",
+		Short:   "Let a person sign in again, also after too many failures",
+		Example: `    vernal user unlock ana@example.gov`,
+		Args:    cobra.ExactArgs(1),
+		RunE: func(c *cobra.Command, args []string) error {
+			return a.changeUser(c, ops.UnlockUser, ops.UserRequest{Email: args[0]}, "can sign in")
+		},
+	}
+}
+
+func (a *commands) deleteCommand() *cobra.Command {
+	var yes string
+	c := &cobra.Command{
+		Use:   "delete EMAIL --yes EMAIL",
+		Short: "Delete a user and end their sessions",
+		Long: `Delete a user and end their sessions. This cannot be undone. The NameIDs that
+service providers know the user by are never given to anyone else.
+
+The key that sealed the user's record is deleted too. Backups, and free pages of
+vernal.db, can still hold both: they can be read with the master key that was in use
+then. 'vernal rekey' ends that one.`,
+		Example: `    vernal user delete ana@example.gov --yes ana@example.gov`,
+		Args:    cobra.ExactArgs(1),
+		RunE: func(c *cobra.Command, args []string) error {
+			if err := a.Confirm("delete "+args[0], args[0], yes); err != nil {
+				return err
+			}
+			return cli.Change(c.Context(), a.App, ops.DeleteUser, ops.UserRequest{Email: args[0]}, func(ops.Deleted) {
+				a.Say("%s is deleted: sessions have ended, NameIDs stay taken", args[0])
+			})
+		},
+	}
+	c.Flags().StringVar(&yes, "yes", "", "confirm, by the `EMAIL` of the person")
+	return c
+}

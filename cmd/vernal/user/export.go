@@ -1,0 +1,121 @@
+package user
+
+import (
+	"bufio"
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"os"
+
+	"github.com/spf13/cobra"
+
+	"vernal/cmd/vernal/cli"
+	"vernal/idp/account"
+	"vernal/idp/admin"
+	"vernal/idp/admin/ops"
+)
+
+func (a *commands) exportCommand() *cobra.Command {
+	var secrets bool
+	var output string
+	c := &cobra.Command{
+		Use:   "export [--with-secrets] [--output FILE]",
+		Short: "Write everybody, in the form that 'user import' takes",
+		Long: `Write everybody in the form that 'user import' takes, one JSON object a line, or
+with --json a JSON array. It holds what every service provider knows people by, so
+that in a new installation they stay who they are, and the NameIDs of people who
+were deleted, so that no one gets them again. It thereby names the service
+providers that each user visits.
+
+Not in it: remembered devices, sessions, and the IDs that users have in this
+installation alone.
+
+It holds personal data. Password hashes, TOTP secrets and social security numbers
+are left out without --with-secrets; people who are imported without them cannot
+sign in until they get new ones. Each page of an export is recorded in the audit trail.`,
+		Example: `    vernal user export --with-secrets --output people.jsonl
+    wrote 119 people to people.jsonl, with secrets; keep it safe, and remove it when it has served`,
+		Args: cobra.NoArgs,
+		RunE: func(c *cobra.Command, _ []string) error {
+			return a.Do(c.Context(), func(ctx context.Context, client *admin.Client) error {
+				return a.export(ctx, client, output, secrets)
+			})
+		},
+	}
+	c.Flags().BoolVar(&secrets, "with-secrets", false, "include password hashes, TOTP secrets and social security numbers")
+	c.Flags().StringVar(&output, "output", "", "write to a new `FILE` that only you can read, instead of standard output")
+	return c
+}
+
+// export writes to the file, or to standard output for "". A file is whole or
+// not there.
+func (a *commands) export(ctx context.Context, client *admin.Client, output string, secrets bool) error {
+	where, with := "standard output", "without secrets"
+	if secrets {
+		with = "with secrets; keep it safe, and remove it when it has served"
+	}
+	if output == "" {
+		n, err := a.writePeople(ctx, client, a.JSONData(), secrets)
+		if err != nil {
+			return err
+		}
+		a.Say("wrote %s to %s, %s", pluralPeople(n), where, with)
+		return nil
+	}
+	f, err := os.OpenFile(output, os.O_WRONLY|os.O_CREATE|os.O_EXCL, 0o600)
+	if errors.Is(err, os.ErrExist) {
+		return cli.Refuse("%s is there already; nothing was written", output)
+	}
+	if err != nil {
+		return err
+	}
+	n, err := a.writePeople(ctx, client, f, secrets)
+	if err == nil {
+		err = f.Sync()
+	}
+	if err = errors.Join(err, f.Close()); err != nil {
+		return errors.Join(fmt.Errorf("write %s: %w", output, err), os.Remove(output))
+	}
+	a.Say("wrote %s to %s, %s", pluralPeople(n), output, with)
+	return nil
+}
+
+// writePeople writes page after page, and counts the people who were not
+// deleted.
+func (a *commands) writePeople(ctx context.Context, client *admin.Client, w io.Writer, secrets bool) (n int, err error) {
+	out := bufio.NewWriter(w)
+	enc := json.NewEncoder(out)
+	enc.SetEscapeHTML(false)
+	before, between, after := "", "", ""
+	if a.JSON {
+		before, between, after = "[\n", ",", "]\n"
+	}
+	out.WriteString(before) // Flush tells of errors
+	first := true
+	o := account.ExportOptions{Secrets: secrets}
+	for {
+		page, err := admin.Call(ctx, client, ops.ExportUsers, o)
+		if err != nil {
+			return 0, err
+		}
+		for i := range page.Records {
+			if !first {
+				out.WriteString(between)
+			}
+			first = false
+			if err := enc.Encode(&page.Records[i]); err != nil {
+				return 0, err
+			}
+			if !page.Records[i].Deleted {
+				n++
+			}
+		}
+		if o.After = page.Next; page.Next == "" {
+			break
+		}
+	}
+	out.WriteString(after)
+	return n, out.Flush()
+}

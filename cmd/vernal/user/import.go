@@ -1,0 +1,237 @@
+package user
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"slices"
+
+	"github.com/spf13/cobra"
+
+	"vernal/cmd/vernal/cli"
+	"vernal/idp/account"
+	"vernal/idp/admin"
+	"vernal/idp/admin/ops"
+)
+
+// maxImportBody bounds one request with people, in bytes; the server takes more.
+const maxImportBody = 2 << 20
+
+func (a *commands) importCommand() *cobra.Command {
+	im := &importing{app: a}
+	var format string
+	c := &cobra.Command{
+		Use:   "import FILE",
+		Short: "Add people from a file, with the NameIDs that service providers know them by",
+		Long: `Add people from a file, or standard input for "-": CSV whose first line names
+the columns, JSON lines, or a JSON array. The names are the same in all:
+
+    email, or emails      email addresses, the first one primary; they count as
+                          confirmed. In JSON each may be an object: address,
+                          confirmed_at, last_sign_in_at, and disclosed_to, the
+                          service providers that got it as a NameID
+    password_hash         PHC form, argon2id or pbkdf2-sha256; without it a person
+                          needs 'user set-password' before the first sign-in
+    totp_secret           base32; with totp_period 60 for tokens of 60 seconds
+    profile               a proofed identity: level (verified, facial-match) and the
+                          fields of 'user verify'; in CSV a column for each
+    name_ids              NameIDs by agency or entity ID, kept for ever as if they
+                          had been issued here; in CSV a column name_ids.KEY each
+    locked, lock_reason   who may not sign in
+    role, created_at, password_changed_at, deleted
+
+Good lines are imported, in batches of one transaction each; bad ones are listed
+with their numbers, and the exit code is then 1. It is safe to run it again: who
+is there already is passed over and never changed, but for NameIDs that they do
+not have yet. --dry-run checks every line and changes nothing.
+
+A NameID of an agency or service provider that is not registered is refused, as
+it could be a slip of the pen; --unregistered takes it: what has a colon for an
+entity ID, else for an agency.`,
+		Example: `    vernal user import people.csv --dry-run
+    line 3: profile.zipcode: must be five digits, or a ZIP+4 code of which the first five are kept
+    dry run: 118 people would be added, 1 line is refused
+    vernal: 1 of 119 lines is refused`,
+		Args: cobra.ExactArgs(1),
+		RunE: func(c *cobra.Command, args []string) error {
+			if format != "" && format != account.FormatCSV && format != account.FormatJSON {
+				return cli.Usage(c, "--format is csv or json")
+			}
+			in, err := a.OpenInput(args[0])
+			if err != nil {
+				return err
+			}
+			defer in.Close()
+			reader, err := account.NewRecordReader(in, format)
+			if err != nil {
+				return fmt.Errorf("read %s: %w", args[0], err)
+			}
+			return a.Do(c.Context(), func(ctx context.Context, client *admin.Client) error {
+				im.client = client
+				return im.run(ctx, reader)
+			})
+		},
+	}
+	c.Flags().StringVar(&format, "format", "", "what the file holds: csv or json; told by its beginning if not given (`FORMAT`)")
+	c.Flags().BoolVar(&im.options.DryRun, "dry-run", false, "check every line, and change nothing")
+	c.Flags().BoolVar(&im.options.Unregistered, "unregistered", false, "take NameIDs of agencies and service providers that are not registered")
+	return c
+}
+
+// imported is what became of a whole file, as --json prints it.
+type imported struct {
+	DryRun   bool `json:"dry_run,omitempty"`
+	Lines    int  `json:"lines"`
+	Added    int  `json:"added"`
+	Extended int  `json:"extended"`
+	Present  int  `json:"present"`
+	Refused  int  `json:"refused"`
+	// Unregistered are agencies and entity IDs that nobody is registered as.
+	Unregistered []string                `json:"unregistered,omitempty"`
+	Problems     []account.ImportProblem `json:"problems"`
+}
+
+// importing sends a file in batches, so that neither side holds all of it.
+type importing struct {
+	app     *commands
+	client  *admin.Client
+	options account.ImportOptions
+
+	batch   []account.ImportLine
+	bad     []account.ImportProblem // among those of the batch, so that the list is in order
+	size    int
+	total   imported
+	present []int
+	refused int // the last line that counted as refused
+	sent    int // the last line that was answered for
+}
+
+func (im *importing) run(ctx context.Context, r *account.RecordReader) error {
+	im.total.DryRun, im.total.Problems = im.options.DryRun, []account.ImportProblem{}
+	err := im.read(ctx, r)
+	if err == nil || !errors.As(err, new(*sendError)) {
+		// What was read before the file broke is good.
+		if sendErr := im.flush(ctx); sendErr != nil {
+			err = sendErr
+		}
+	}
+	if printErr := im.summary(); printErr != nil && err == nil {
+		err = printErr
+	}
+	switch {
+	case err != nil:
+		return fmt.Errorf("%w\n  %s; run it again when that is mended, what is there is passed over", err, im.reached())
+	case im.total.Refused > 0:
+		return fmt.Errorf("%d of %s refused", im.total.Refused, cli.PluralIs(im.total.Lines, "line"))
+	}
+	return nil
+}
+
+// sendError is a fault on the way to the store, after which nothing is sent.
+type sendError struct{ error }
+
+func (e *sendError) Unwrap() error { return e.error }
+
+func (im *importing) read(ctx context.Context, r *account.RecordReader) error {
+	for {
+		l, err := r.Next()
+		if errors.Is(err, io.EOF) {
+			return nil
+		}
+		if err != nil {
+			return err
+		}
+		im.total.Lines++
+		switch {
+		case l.Same > 0:
+			im.note(l.Number)
+		case l.Record == nil:
+			err = im.unread(ctx, &l)
+		default:
+			err = im.add(ctx, account.ImportLine{Line: l.Number, Record: *l.Record})
+		}
+		if err != nil {
+			return err
+		}
+	}
+}
+
+// unread keeps what is wrong with a line that could not be read.
+func (im *importing) unread(ctx context.Context, l *account.Line) error {
+	for _, p := range l.Problems {
+		im.bad = append(im.bad, account.ImportProblem{Line: l.Number, Field: p.Field, Text: p.Detail})
+	}
+	if len(im.bad) > ops.ImportBatch {
+		return im.flush(ctx)
+	}
+	return nil
+}
+
+// add puts a record in the batch, and sends what is full.
+func (im *importing) add(ctx context.Context, l account.ImportLine) error {
+	text, err := json.Marshal(l)
+	if err != nil {
+		return fmt.Errorf("line %d: %w", l.Line, err)
+	}
+	if len(im.batch) == ops.ImportBatch || im.size+len(text) > maxImportBody {
+		if err := im.flush(ctx); err != nil {
+			return err
+		}
+	}
+	im.batch, im.size = append(im.batch, l), im.size+len(text)
+	return nil
+}
+
+// flush sends the batch and tells of it.
+func (im *importing) flush(ctx context.Context) error {
+	result := &account.ImportResult{}
+	if len(im.batch) > 0 {
+		var err error
+		result, err = admin.Call(ctx, im.client, ops.ImportUsers, ops.PeopleRequest{Lines: im.batch, ImportOptions: im.options})
+		if err != nil {
+			return &sendError{err}
+		}
+		im.sent = im.batch[len(im.batch)-1].Line
+	}
+	im.total.Added += result.Added
+	im.total.Extended += result.Extended
+	for _, line := range result.Present {
+		im.note(line)
+	}
+	problems := append(im.bad, result.Problems...)
+	slices.SortStableFunc(problems, func(a, b account.ImportProblem) int { return a.Line - b.Line })
+	for _, p := range problems {
+		im.problem(p)
+	}
+	for _, key := range result.Unregistered {
+		if !slices.Contains(im.total.Unregistered, key) {
+			im.total.Unregistered = append(im.total.Unregistered, key)
+		}
+	}
+	im.batch, im.size, im.bad = im.batch[:0], 0, im.bad[:0]
+	return nil
+}
+
+func (im *importing) note(line int) {
+	im.total.Present++
+	im.present = append(im.present, line)
+}
+
+// problem tells of a line; several problems are of one line.
+func (im *importing) problem(p account.ImportProblem) {
+	if p.Line != im.refused {
+		im.total.Refused++
+		im.refused = p.Line
+	}
+	if im.app.JSON {
+		im.total.Problems = append(im.total.Problems, p)
+		return
+	}
+	text := p.String()
+	if p.Option.Name != "" {
+		text += ", or say " + cli.OptionFlag(p.Option)
+	}
+	im.app.Say("%s", cli.Printable(text))
+}
