@@ -73,7 +73,7 @@ func (f *stepFlags) check(c *cobra.Command, args []string) (err error) {
 	case f.req.Reason != "":
 	case f.req.Force:
 		return cli.Usage(c, "--force needs --reason")
-	case f.req.Step.NeedsReason():
+	case f.req.Step.NeedsReason(), f.req.Step == rotation.StepRevoke:
 		return cli.Usage(c, "--reason is missing")
 	}
 	f.req.Until, err = untilFlag(c, f.until)
