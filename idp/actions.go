@@ -3,38 +3,39 @@ package idp
 import (
 	"errors"
 	"slices"
-	"strings"
 )
 
-// The operations that packages suggest.
-const (
-	DoAuditVerify Action = "audit.verify"
-	DoInit        Action = "init"
-	DoInspect     Action = "inspect"
-	DoRekey       Action = "rekey"
+// The operations that packages suggest, with the options that their suggestions may have.
+var (
+	DoAuditVerify = declareAction("audit.verify")
+	DoInit        = declareAction("init")
+	DoInspect     = declareAction("inspect", OptionKey, OptionAt)
+	DoRekey       = declareAction("rekey", OptionBegin, OptionNewKey, OptionFinish, OptionCancel)
 
-	DoMetadataShow Action = "metadata.show"
+	DoMetadataShow = declareAction("metadata.show")
 
-	DoRotationConfirmClock Action = "rotation.confirm-clock"
-	DoRotationCreate       Action = "rotation.create"
-	DoRotationCSR          Action = "rotation.csr"
-	DoRotationImport       Action = "rotation.import"
-	DoRotationLinkList     Action = "rotation.link.list"
-	DoRotationPlan         Action = "rotation.plan"
-	DoRotationPrefer       Action = "rotation.prefer"
-	DoRotationPreview      Action = "rotation.preview"
-	DoRotationPublish      Action = "rotation.publish"
-	DoRotationRehearse     Action = "rotation.rehearse"
-	DoRotationReport       Action = "rotation.report"
-	DoRotationResume       Action = "rotation.resume"
-	DoRotationRetire       Action = "rotation.retire"
-	DoRotationRevoke       Action = "rotation.revoke"
-	DoRotationRollback     Action = "rotation.rollback"
-	DoRotationStatus       Action = "rotation.status"
+	DoRotationConfirmClock = declareAction("rotation.confirm-clock")
+	DoRotationCreate       = declareAction("rotation.create")
+	DoRotationCSR          = declareAction("rotation.csr")
+	DoRotationImport       = declareAction("rotation.import", OptionCert, OptionKey)
+	DoRotationLinkList     = declareAction("rotation.link.list")
+	DoRotationPlan         = declareAction("rotation.plan")
+	DoRotationPrefer       = declareAction("rotation.prefer")
+	DoRotationPreview      = declareAction("rotation.preview", OptionSP)
+	DoRotationPublish      = declareAction("rotation.publish")
+	DoRotationRehearse     = declareAction("rotation.rehearse", OptionConnect)
+	DoRotationReport       = declareAction("rotation.report", OptionOut, OptionSP, OptionYear, OptionSend)
+	DoRotationResume       = declareAction("rotation.resume")
+	DoRotationRetire       = declareAction("rotation.retire", OptionDestroyNow, OptionForce, OptionReason, OptionYes)
+	DoRotationRevoke       = declareAction("rotation.revoke", OptionReason, OptionYes)
+	DoRotationRollback     = declareAction("rotation.rollback", OptionReason)
+	DoRotationStatus       = declareAction("rotation.status")
 
-	DoSPAdd  Action = "sp.add"
-	DoSPEdit Action = "sp.edit"
-	DoSPList Action = "sp.list"
+	DoSPAdd  = declareAction("sp.add", OptionEntityID, OptionMetadata)
+	DoSPEdit = declareAction("sp.edit",
+		OptionActive, OptionACSURL, OptionAllowInsecureURL, OptionAttribute, OptionCert, OptionEncryptionCert, OptionIAL,
+		OptionLogoutURL, OptionMetadata, OptionName, OptionNameIDFormat, OptionPreview, OptionRemoveEncryptionCert)
+	DoSPList = declareAction("sp.list")
 )
 
 // RotationAction is the action that takes a step of the rotation.
@@ -73,153 +74,79 @@ const (
 	OptionYes                  = "yes"
 )
 
-// actions are all actions, with the options that suggestions of them may have.
-var actions = map[Action][]string{
-	DoAuditVerify: nil,
-	DoInit:        nil,
-	DoInspect:     {OptionKey, OptionAt},
-	DoRekey:       {OptionBegin, OptionNewKey, OptionFinish, OptionCancel},
-
-	DoMetadataShow: nil,
-
-	DoRotationConfirmClock: nil,
-	DoRotationCreate:       nil,
-	DoRotationCSR:          nil,
-	DoRotationImport:       {OptionCert, OptionKey},
-	DoRotationLinkList:     nil,
-	DoRotationPlan:         nil,
-	DoRotationPrefer:       nil,
-	DoRotationPreview:      {OptionSP},
-	DoRotationPublish:      nil,
-	DoRotationRehearse:     {OptionConnect},
-	DoRotationReport:       {OptionOut, OptionSP, OptionYear, OptionSend},
-	DoRotationResume:       nil,
-	DoRotationRetire:       {OptionDestroyNow, OptionForce, OptionReason, OptionYes},
-	DoRotationRevoke:       {OptionReason, OptionYes},
-	DoRotationRollback:     {OptionReason},
-	DoRotationStatus:       nil,
-
-	DoSPAdd: {OptionEntityID, OptionMetadata},
-	DoSPEdit: {
-		OptionActive, OptionACSURL, OptionAllowInsecureURL, OptionAttribute, OptionCert, OptionEncryptionCert, OptionIAL, OptionLogoutURL, OptionMetadata, OptionName,
-		OptionNameIDFormat, OptionPreview, OptionRemoveEncryptionCert,
-	},
-	DoSPList: nil,
-}
-
 // The labels of suggestions.
-const (
-	LabelActivate               SuggestionLabel = "activate"
-	LabelAllowFormat            SuggestionLabel = "allow_format"
-	LabelAllowHTTP              SuggestionLabel = "allow_http"
-	LabelAllowLevel             SuggestionLabel = "allow_level"
-	LabelApplyAt                SuggestionLabel = "apply_at"
-	LabelBeginChange            SuggestionLabel = "begin_change"
-	LabelBeginEmpty             SuggestionLabel = "begin_empty"
-	LabelBringKeyToo            SuggestionLabel = "bring_key_too"
-	LabelChangeRegistered       SuggestionLabel = "change_registered"
-	LabelChooseProvider         SuggestionLabel = "choose_provider"
-	LabelCreateFirst            SuggestionLabel = "create_first"
-	LabelEndUnwantedYear        SuggestionLabel = "end_unwanted_year"
-	LabelKeyLeaked              SuggestionLabel = "key_leaked"
-	LabelLetIn                  SuggestionLabel = "let_in"
-	LabelListLinks              SuggestionLabel = "list_links"
-	LabelListRegistered         SuggestionLabel = "list_registered"
-	LabelMakeKeyAndRequest      SuggestionLabel = "make_key_and_request"
-	LabelNameProvider           SuggestionLabel = "name_provider"
-	LabelNewKeySameYear         SuggestionLabel = "new_key_same_year"
-	LabelNewYear                SuggestionLabel = "new_year"
-	LabelNextStep               SuggestionLabel = "next_step"
-	LabelOpenAssertion          SuggestionLabel = "open_assertion"
-	LabelPreferNewerFirst       SuggestionLabel = "prefer_newer_first"
-	LabelPreviewBrowser         SuggestionLabel = "preview_browser"
-	LabelPreviewProvider        SuggestionLabel = "preview_provider"
-	LabelPublishFirst           SuggestionLabel = "publish_first"
-	LabelRegister               SuggestionLabel = "register"
-	LabelRemoveCertificate      SuggestionLabel = "remove_certificate"
-	LabelRepeat                 SuggestionLabel = "repeat"
-	LabelRetireAnyway           SuggestionLabel = "retire_anyway"
-	LabelRetireFirst            SuggestionLabel = "retire_first"
-	LabelReturnToOlderYear      SuggestionLabel = "return_to_older_year"
-	LabelRevokeLostKey          SuggestionLabel = "revoke_lost_key"
-	LabelSeeDates               SuggestionLabel = "see_dates"
-	LabelSeeNotices             SuggestionLabel = "see_notices"
-	LabelSendNotices            SuggestionLabel = "send_notices"
-	LabelShowChange             SuggestionLabel = "show_change"
-	LabelShowMetadata           SuggestionLabel = "show_metadata"
-	LabelTakeOver               SuggestionLabel = "take_over"
-	LabelTimeIsRight            SuggestionLabel = "time_is_right"
-	LabelVerifyAudit            SuggestionLabel = "verify_audit"
-	LabelWhenCertificateHasCome SuggestionLabel = "when_certificate_has_come"
-	LabelWhoStillUsesIt         SuggestionLabel = "who_still_uses_it"
-	LabelWriteNotices           SuggestionLabel = "write_notices"
-	LabelYearsMade              SuggestionLabel = "years_made"
+var (
+	LabelActivate               = declareLabel("activate")
+	LabelAllowFormat            = declareLabel("allow_format")
+	LabelAllowHTTP              = declareLabel("allow_http")
+	LabelAllowLevel             = declareLabel("allow_level")
+	LabelApplyAt                = declareLabel("apply_at")
+	LabelBeginChange            = declareLabel("begin_change")
+	LabelBeginEmpty             = declareLabel("begin_empty")
+	LabelBringKeyToo            = declareLabel("bring_key_too")
+	LabelChangeRegistered       = declareLabel("change_registered")
+	LabelChooseProvider         = declareLabel("choose_provider")
+	LabelCreateFirst            = declareLabel("create_first")
+	LabelEndUnwantedYear        = declareLabel("end_unwanted_year")
+	LabelKeyLeaked              = declareLabel("key_leaked")
+	LabelLetIn                  = declareLabel("let_in")
+	LabelListLinks              = declareLabel("list_links")
+	LabelListRegistered         = declareLabel("list_registered")
+	LabelMakeKeyAndRequest      = declareLabel("make_key_and_request")
+	LabelNameProvider           = declareLabel("name_provider")
+	LabelNewKeySameYear         = declareLabel("new_key_same_year")
+	LabelNewYear                = declareLabel("new_year")
+	LabelNextStep               = declareLabel("next_step")
+	LabelOpenAssertion          = declareLabel("open_assertion")
+	LabelPreferNewerFirst       = declareLabel("prefer_newer_first")
+	LabelPreviewBrowser         = declareLabel("preview_browser")
+	LabelPreviewProvider        = declareLabel("preview_provider")
+	LabelPublishFirst           = declareLabel("publish_first")
+	LabelRegister               = declareLabel("register")
+	LabelRemoveCertificate      = declareLabel("remove_certificate")
+	LabelRepeat                 = declareLabel("repeat")
+	LabelRetireAnyway           = declareLabel("retire_anyway")
+	LabelRetireFirst            = declareLabel("retire_first")
+	LabelReturnToOlderYear      = declareLabel("return_to_older_year")
+	LabelRevokeLostKey          = declareLabel("revoke_lost_key")
+	LabelSeeDates               = declareLabel("see_dates")
+	LabelSeeNotices             = declareLabel("see_notices")
+	LabelSendNotices            = declareLabel("send_notices")
+	LabelShowChange             = declareLabel("show_change")
+	LabelShowMetadata           = declareLabel("show_metadata")
+	LabelTakeOver               = declareLabel("take_over")
+	LabelTimeIsRight            = declareLabel("time_is_right")
+	LabelVerifyAudit            = declareLabel("verify_audit")
+	LabelWhenCertificateHasCome = declareLabel("when_certificate_has_come")
+	LabelWhoStillUsesIt         = declareLabel("who_still_uses_it")
+	LabelWriteNotices           = declareLabel("write_notices")
+	LabelYearsMade              = declareLabel("years_made")
 )
-
-// labels are all of them.
-var labels = []SuggestionLabel{
-	LabelActivate,
-	LabelAllowFormat,
-	LabelAllowHTTP,
-	LabelAllowLevel,
-	LabelApplyAt,
-	LabelBeginChange,
-	LabelBeginEmpty,
-	LabelBringKeyToo,
-	LabelChangeRegistered,
-	LabelChooseProvider,
-	LabelCreateFirst,
-	LabelEndUnwantedYear,
-	LabelKeyLeaked,
-	LabelLetIn,
-	LabelListLinks,
-	LabelListRegistered,
-	LabelMakeKeyAndRequest,
-	LabelNameProvider,
-	LabelNewKeySameYear,
-	LabelNewYear,
-	LabelNextStep,
-	LabelOpenAssertion,
-	LabelPreferNewerFirst,
-	LabelPreviewBrowser,
-	LabelPreviewProvider,
-	LabelPublishFirst,
-	LabelRegister,
-	LabelRemoveCertificate,
-	LabelRepeat,
-	LabelRetireAnyway,
-	LabelRetireFirst,
-	LabelReturnToOlderYear,
-	LabelRevokeLostKey,
-	LabelSeeDates,
-	LabelSeeNotices,
-	LabelSendNotices,
-	LabelShowChange,
-	LabelShowMetadata,
-	LabelTakeOver,
-	LabelTimeIsRight,
-	LabelVerifyAudit,
-	LabelWhenCertificateHasCome,
-	LabelWhoStillUsesIt,
-	LabelWriteNotices,
-	LabelYearsMade,
-}
 
 // SuggestionLabels returns all labels.
 func SuggestionLabels() []SuggestionLabel { return slices.Clone(labels) }
 
-// Actions returns all actions with their options, in order.
-func Actions() []Suggestion {
-	var list []Suggestion
-	for do, options := range actions {
-		s := Suggest(do)
-		for _, name := range options {
-			s = s.With(name, "")
-		}
-		list = append(list, s)
+// Actions returns all actions with their options.
+func Actions() []Suggestion { return slices.Clone(actions) }
+
+// actions and labels are those that were declared, in order. Nothing changes them later.
+var (
+	actions []Suggestion
+	labels  []SuggestionLabel
+)
+
+func declareAction(do Action, options ...string) Action {
+	s := Suggest(do)
+	for _, name := range options {
+		s = s.With(name, "")
 	}
-	slices.SortFunc(list, func(a, b Suggestion) int { return strings.Compare(string(a.Do), string(b.Do)) })
-	return list
+	actions = append(actions, s)
+	return do
+}
+
+func declareLabel(l SuggestionLabel) SuggestionLabel {
+	labels = append(labels, l)
+	return l
 }
 
 // advisedError is an error and what a user can do about it.
