@@ -11,9 +11,9 @@ import (
 	"strconv"
 	"strings"
 	"time"
-	"vernal/idp"
 
 	"vernal/certs"
+	"vernal/idp"
 	"vernal/idp/rotation"
 	"vernal/templates"
 )

@@ -11,11 +11,12 @@ import (
 	"slices"
 	"strings"
 	"time"
-	"vernal/cmd/vernal/cli"
 
 	"github.com/goccy/go-yaml"
 	"github.com/goccy/go-yaml/ast"
 	"github.com/goccy/go-yaml/parser"
+
+	"vernal/cmd/vernal/cli"
 )
 
 // defaultFile is the configuration that is read where none is named.

@@ -7,11 +7,11 @@ import (
 	"io/fs"
 	"log/slog"
 	"time"
-	"vernal/cmd/vernal/cli"
-	"vernal/idp/admin/ops"
 
+	"vernal/cmd/vernal/cli"
 	"vernal/idp"
 	"vernal/idp/admin"
+	"vernal/idp/admin/ops"
 )
 
 const (

@@ -9,11 +9,11 @@ import (
 	"strings"
 	"testing"
 	"time"
+
 	auditcmd "vernal/cmd/vernal/audit"
 	"vernal/cmd/vernal/cli"
-	"vernal/idp/admin/ops"
-
 	"vernal/idp/admin"
+	"vernal/idp/admin/ops"
 	"vernal/idp/audit"
 )
 

@@ -10,9 +10,9 @@ import (
 	"runtime"
 	"strconv"
 	"syscall"
+
 	"vernal/cmd/vernal/cli"
 	"vernal/idp"
-
 	"vernal/idp/notify"
 )
 

@@ -11,12 +11,12 @@ import (
 	"slices"
 	"strings"
 	"time"
-	"vernal/cmd/vernal/cli"
-	"vernal/idp/admin/ops"
 
 	"vernal/certs"
+	"vernal/cmd/vernal/cli"
 	"vernal/idp"
 	"vernal/idp/admin"
+	"vernal/idp/admin/ops"
 	"vernal/idp/rotation"
 	"vernal/idp/seal"
 )

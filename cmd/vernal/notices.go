@@ -4,8 +4,8 @@ import (
 	"fmt"
 	"net/url"
 	"strings"
-	"vernal/idp"
 
+	"vernal/idp"
 	"vernal/idp/notify"
 	"vernal/idp/secretfile"
 )

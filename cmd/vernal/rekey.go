@@ -7,12 +7,12 @@ import (
 	"io/fs"
 	"strings"
 	"time"
-	"vernal/cmd/vernal/cli"
-	"vernal/idp/admin/ops"
 
 	"github.com/spf13/cobra"
 
+	"vernal/cmd/vernal/cli"
 	"vernal/idp/admin"
+	"vernal/idp/admin/ops"
 	"vernal/idp/seal"
 	"vernal/idp/secretfile"
 	"vernal/idp/shellquote"

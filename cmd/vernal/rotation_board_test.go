@@ -7,12 +7,12 @@ import (
 	"strings"
 	"testing"
 	"time"
-	"vernal/cmd/vernal/cli"
-	"vernal/idp/admin/ops"
 
 	"github.com/google/go-cmp/cmp"
 
+	"vernal/cmd/vernal/cli"
 	"vernal/idp"
+	"vernal/idp/admin/ops"
 	"vernal/idp/sp"
 )
 

@@ -9,9 +9,9 @@ import (
 	"slices"
 	"strings"
 	"testing"
-	rotationcmd "vernal/cmd/vernal/rotation"
 
 	"vernal/cmd/vernal/cli"
+	rotationcmd "vernal/cmd/vernal/rotation"
 	"vernal/idp/idptest/binary"
 )
 

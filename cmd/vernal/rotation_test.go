@@ -8,12 +8,12 @@ import (
 	"strings"
 	"testing"
 	"time"
-	"vernal/cmd/vernal/cli"
-	"vernal/idp/admin/ops"
 
 	"github.com/google/go-cmp/cmp"
 	"github.com/rogpeppe/go-internal/testscript"
 
+	"vernal/cmd/vernal/cli"
+	"vernal/idp/admin/ops"
 	"vernal/idp/rotation"
 )
 

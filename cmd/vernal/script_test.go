@@ -16,12 +16,12 @@ import (
 	"syscall"
 	"testing"
 	"time"
-	"vernal/cmd/vernal/cli"
-	"vernal/idp/admin/ops"
 
 	"github.com/rogpeppe/go-internal/testscript"
 
+	"vernal/cmd/vernal/cli"
 	"vernal/idp/admin"
+	"vernal/idp/admin/ops"
 )
 
 // TestMain makes the scripts quick, which mostly wait. For the disk and for

@@ -9,6 +9,7 @@ import (
 	"strings"
 	"testing"
 	"time"
+
 	"vernal/cmd/vernal/cli"
 )
 

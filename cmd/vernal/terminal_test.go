@@ -16,6 +16,7 @@ import (
 	"strings"
 	"testing"
 	"time"
+
 	"vernal/cmd/vernal/cli"
 )
 

@@ -9,12 +9,12 @@ import (
 	"reflect"
 	"testing"
 	"time"
-	"vernal/idp/admin/ops"
 
 	"github.com/google/go-cmp/cmp"
 	"pgregory.net/rapid"
 
 	"vernal/idp"
+	"vernal/idp/admin/ops"
 	"vernal/idp/audit"
 )
 

@@ -9,11 +9,12 @@ import (
 	"os"
 	"strings"
 	"testing"
+
+	"golang.org/x/sys/unix"
+
 	"vernal/idp"
 	"vernal/idp/admin"
 	"vernal/idp/sp"
-
-	"golang.org/x/sys/unix"
 )
 
 // The text of an error says by which options it can be done anyway, also when it is

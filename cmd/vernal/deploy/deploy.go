@@ -6,9 +6,10 @@ import (
 	_ "embed"
 	"io"
 	"slices"
-	"vernal/cmd/vernal/cli"
 
 	"github.com/spf13/cobra"
+
+	"vernal/cmd/vernal/cli"
 )
 
 // The files are embedded, so that they always fit the version that runs.

@@ -3,12 +3,12 @@ package metadata
 
 import (
 	"io"
-	"vernal/idp/admin/ops"
 
 	"github.com/spf13/cobra"
 
 	"vernal/cmd/vernal/cli"
 	"vernal/idp"
+	"vernal/idp/admin/ops"
 )
 
 // commands are those of this package.

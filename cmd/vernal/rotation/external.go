@@ -6,12 +6,12 @@ import (
 	"io"
 	"io/fs"
 	"os"
-	"vernal/cmd/vernal/cli"
-	"vernal/idp/admin/ops"
 
 	"github.com/spf13/cobra"
 
 	"vernal/certs"
+	"vernal/cmd/vernal/cli"
+	"vernal/idp/admin/ops"
 	"vernal/idp/rotation"
 )
 

@@ -6,13 +6,14 @@ import (
 	"slices"
 	"strings"
 	"testing"
+
+	"github.com/google/go-cmp/cmp"
+
 	"vernal/cmd/vernal/cli"
 	"vernal/idp"
 	"vernal/idp/admin/ops"
 	"vernal/idp/migration"
 	"vernal/idp/rotation"
-
-	"github.com/google/go-cmp/cmp"
 )
 
 // The table counts and names exactly the lines that list a year, and says nothing of

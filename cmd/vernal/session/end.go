@@ -4,12 +4,12 @@ import (
 	"cmp"
 	"context"
 	"fmt"
-	"vernal/idp/admin/ops"
 
 	"github.com/spf13/cobra"
 
 	"vernal/cmd/vernal/cli"
 	"vernal/idp/admin"
+	"vernal/idp/admin/ops"
 )
 
 func (a *commands) endCommand() *cobra.Command {

@@ -9,13 +9,13 @@ import (
 	"io"
 	"strings"
 	"time"
-	"vernal/idp/admin/ops"
 
 	"github.com/spf13/cobra"
 
 	"vernal/cmd/vernal/cli"
 	"vernal/idp"
 	"vernal/idp/admin"
+	"vernal/idp/admin/ops"
 )
 
 // commands are those of this package.

@@ -4,9 +4,9 @@ import (
 	"context"
 	"errors"
 	"time"
-	"vernal/idp/admin"
 
 	"vernal/idp"
+	"vernal/idp/admin"
 	"vernal/idp/audit"
 )
 

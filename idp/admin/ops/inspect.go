@@ -3,8 +3,8 @@ package ops
 import (
 	"context"
 	"time"
-	"vernal/idp/admin"
 
+	"vernal/idp/admin"
 	"vernal/idp/inspect"
 )
 

@@ -5,9 +5,9 @@ import (
 	"fmt"
 	"slices"
 	"time"
-	"vernal/idp/admin"
 
 	"vernal/idp"
+	"vernal/idp/admin"
 	"vernal/idp/adminhttp"
 	"vernal/idp/sharelink"
 )

@@ -3,10 +3,10 @@ package ops
 import (
 	"context"
 	"time"
-	"vernal/idp/admin"
 
 	"vernal/idp"
 	"vernal/idp/account"
+	"vernal/idp/admin"
 )
 
 // Profile says what is proofed of a person, and not what it is: the values are

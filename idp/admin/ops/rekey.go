@@ -3,9 +3,9 @@ package ops
 import (
 	"context"
 	"errors"
-	"vernal/idp/admin"
 
 	"vernal/idp"
+	"vernal/idp/admin"
 	"vernal/idp/rekey"
 	"vernal/idp/seal"
 )

@@ -3,12 +3,11 @@ package ops
 import (
 	"context"
 	"time"
-	"vernal/idp/admin"
 
 	"vernal/idp"
+	"vernal/idp/admin"
 	"vernal/idp/migration"
 	"vernal/idp/rotation"
-	"vernal/idp/rotator"
 	"vernal/templates"
 )
 
@@ -94,34 +93,4 @@ func (s *Service) rotationPlan(ctx context.Context, _ admin.Caller, req PlanRequ
 		At: st.At, Preferred: st.Preferred, Automatic: st.Automatic,
 		Coming: list(coming), Attention: st.Attention,
 	}, nil
-}
-
-// TakeStep takes a step or, for a dry run, says what it would do.
-var TakeStep = declare("rotation/step", (*Service).rotationStep)
-
-func (s *Service) rotationStep(ctx context.Context, by admin.Caller, req StepRequest) (RotationChange, error) {
-	if err := req.check(); err != nil {
-		return RotationChange{}, err
-	}
-	o, err := s.takeStep(ctx, by, req)
-	if err != nil {
-		return RotationChange{}, stepError(err)
-	}
-	c, err := s.changeOf(ctx, o)
-	s.tellRevocation(ctx, &c, req, o)
-	if len(c.CutOff) > 0 {
-		report := idp.Suggest(idp.DoRotationReport).With(idp.OptionYear, string(req.Year))
-		c.Suggestions = []idp.Suggestion{report.Labeled(idp.LabelSeeNotices), report.With(idp.OptionSend, "").Labeled(idp.LabelSendNotices)}
-	}
-	c.CalendarAt = req.calendarDate(s.Rotation.Policy, o.Before.At)
-	return c, err
-}
-
-// takeStep takes what the request asks for.
-func (s *Service) takeStep(ctx context.Context, by admin.Caller, req StepRequest) (*rotator.Outcome, error) {
-	step := rotation.Step{Kind: req.Step, Year: req.Year, Until: req.Until, Force: req.Force, Reason: req.Reason}
-	if req.DestroyNow {
-		return s.Rotation.Retire(ctx, step, by.Actor(), req.DryRun)
-	}
-	return s.Rotation.Take(ctx, step, by.Actor(), req.DryRun)
 }

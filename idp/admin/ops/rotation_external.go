@@ -8,10 +8,10 @@ import (
 	"encoding/hex"
 	"encoding/pem"
 	"errors"
-	"vernal/idp/admin"
 
 	"vernal/certs"
 	"vernal/idp"
+	"vernal/idp/admin"
 	"vernal/idp/discovery"
 	"vernal/idp/rotation"
 	"vernal/idp/rotator"

@@ -7,9 +7,9 @@ import (
 	"net/url"
 	"strings"
 	"time"
-	"vernal/idp/admin"
 
 	"vernal/idp"
+	"vernal/idp/admin"
 	"vernal/idp/rotation"
 	"vernal/idp/sharelink"
 	"vernal/idp/yearaccess"

@@ -6,9 +6,9 @@ import (
 	"fmt"
 	"slices"
 	"time"
-	"vernal/idp/admin"
 
 	"vernal/idp"
+	"vernal/idp/admin"
 	"vernal/idp/notify"
 	"vernal/idp/rotator"
 )
@@ -83,24 +83,15 @@ func (s *Service) knowsReport(ctx context.Context, req ReportRequest) error {
 	return nil
 }
 
-// revocation is what to tell after, or in a dry run before, a year is revoked;
-// nil if its addresses were never open.
-func (s *Service) revocation(ctx context.Context, y idp.Year, o *rotator.Outcome) (*notify.Revocation, error) {
-	record, _ := o.Before.History().Record(y)
-	if record.PublishedAt.IsZero() {
-		return nil, nil
+// revocation is what to tell after, or in a dry run before, a year is revoked; nil if its
+// URLs were never open. The year is revoked by then, so an error is only logged.
+func (s *Service) revocation(ctx context.Context, y idp.Year, o *rotator.Outcome) *notify.Revocation {
+	if record, _ := o.Before.History().Record(y); record.PublishedAt.IsZero() {
+		return nil
 	}
-	return s.Notices.Revocation(ctx, y, o.After.History().Target(o.After.At))
-}
-
-// tellRevocation adds whom to tell, and what. The year is revoked by then: if
-// they cannot be told, that is no reason to say that it failed.
-func (s *Service) tellRevocation(ctx context.Context, c *RotationChange, req StepRequest, o *rotator.Outcome) {
-	if !req.isRevocation() {
-		return
+	r, err := s.Notices.Revocation(ctx, y, o.After.History().Target(o.After.At))
+	if err != nil {
+		s.Log.ErrorContext(ctx, "write the notice of a revocation", "year", y, "error", err)
 	}
-	var err error
-	if c.Revocation, err = s.revocation(ctx, req.Year, o); err != nil {
-		s.Log.ErrorContext(ctx, "write the notice of a revocation", "year", req.Year, "error", err)
-	}
+	return r
 }

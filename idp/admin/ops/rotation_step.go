@@ -1,13 +1,15 @@
 package ops
 
 import (
+	"context"
 	"fmt"
 	"time"
+
 	"vernal/idp"
 	"vernal/idp/admin"
 	"vernal/idp/notify"
-
 	"vernal/idp/rotation"
+	"vernal/idp/rotator"
 )
 
 // StepRequest asks for a step by hand.
@@ -63,6 +65,40 @@ type YearChange struct {
 	KeyDestroyed bool `json:"key_destroyed,omitzero"`
 }
 
+// TakeStep takes a step or, for a dry run, says what it would do.
+var TakeStep = declare("rotation/step", (*Service).rotationStep)
+
+func (s *Service) rotationStep(ctx context.Context, by admin.Caller, req StepRequest) (RotationChange, error) {
+	if err := req.check(); err != nil {
+		return RotationChange{}, err
+	}
+	o, err := s.takeStep(ctx, by, req)
+	if err != nil {
+		return RotationChange{}, stepError(err)
+	}
+	c, err := s.changeOf(ctx, o)
+	if req.Step == rotation.StepRevoke {
+		c.Revocation = s.revocation(ctx, req.Year, o)
+	}
+	if len(c.CutOff) > 0 {
+		report := idp.Suggest(idp.DoRotationReport).With(idp.OptionYear, string(req.Year))
+		c.Suggestions = []idp.Suggestion{report.Labeled(idp.LabelSeeNotices), report.With(idp.OptionSend, "").Labeled(idp.LabelSendNotices)}
+	}
+	if at, early := s.Rotation.Policy.EarlyCreate(req.Year, o.Before.At); early && req.Step == rotation.StepCreate {
+		c.CalendarAt = at
+	}
+	return c, err
+}
+
+// takeStep takes what the request asks for.
+func (s *Service) takeStep(ctx context.Context, by admin.Caller, req StepRequest) (*rotator.Outcome, error) {
+	step := rotation.Step{Kind: req.Step, Year: req.Year, Until: req.Until, Force: req.Force, Reason: req.Reason}
+	if req.DestroyNow {
+		return s.Rotation.Retire(ctx, step, by.Actor(), req.DryRun)
+	}
+	return s.Rotation.Take(ctx, step, by.Actor(), req.DryRun)
+}
+
 // maxReason bounds a reason, which stays in the history for good.
 const maxReason = 500
 
@@ -86,18 +122,6 @@ func (r StepRequest) check() error {
 		return nil
 	}
 	return &admin.Error{Code: admin.CodeInvalid, Message: text}
-}
-
-// isRevocation reports whether service providers must be notified at once.
-func (r StepRequest) isRevocation() bool { return r.Step == rotation.StepRevoke }
-
-// calendarDate is the date in the calendar of a year that is created far ahead of it;
-// zero for every other step.
-func (r StepRequest) calendarDate(p rotation.Policy, now time.Time) time.Time {
-	if at, early := p.EarlyCreate(r.Year, now); early && r.Step == rotation.StepCreate {
-		return at
-	}
-	return time.Time{}
 }
 
 // changes compares two moments: the years that differ, and those that do not

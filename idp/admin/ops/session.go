@@ -6,9 +6,9 @@ import (
 	"fmt"
 	"strings"
 	"time"
-	"vernal/idp/admin"
 
 	"vernal/idp"
+	"vernal/idp/admin"
 )
 
 const (

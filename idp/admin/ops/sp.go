@@ -4,9 +4,9 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"vernal/idp/admin"
 
 	"vernal/idp"
+	"vernal/idp/admin"
 	"vernal/idp/sp"
 )
 

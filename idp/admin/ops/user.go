@@ -4,10 +4,10 @@ import (
 	"context"
 	"errors"
 	"time"
-	"vernal/idp/admin"
 
 	"vernal/idp"
 	"vernal/idp/account"
+	"vernal/idp/admin"
 	"vernal/idp/session"
 	"vernal/idp/sp"
 )

@@ -7,6 +7,7 @@ import (
 	"errors"
 	"fmt"
 	"time"
+
 	"vernal/idp"
 	"vernal/idp/admin"
 	"vernal/idp/keyring"
