@@ -9,8 +9,8 @@ import (
 	"vernal/idp/secretfile"
 )
 
-// The variables that can hold secrets of notices themselves. In the
-// configuration there is no key for them: it is read by more people.
+// Environment variables with the secrets of notices. The configuration file has no keys for
+// them, because more users can read it.
 const (
 	mailPasswordEnv  = "VERNAL_MAIL_PASSWORD"
 	webhookSecretEnv = "VERNAL_ROTATION_WEBHOOK_SECRET"
@@ -18,11 +18,10 @@ const (
 
 const (
 	maxSecret = 4 << 10 // of a file with a secret
-	// minWebhookSecret is the least length, in bytes, of the webhook's secret.
+	// minWebhookSecret is the minimum length of the webhook's secret in bytes.
 	minWebhookSecret = 16
 )
 
-// mail checks the mail server.
 func (v *validator) mail() {
 	c := v.config
 	m := &c.Mail
@@ -45,8 +44,8 @@ func (v *validator) mail() {
 	}
 }
 
-// notices checks who is told. The webhook's address is not repeated: with some
-// receivers it is the secret itself.
+// notices checks the recipients of notices. Its errors never quote the webhook's URL, which
+// with some receivers is the secret.
 func (v *validator) notices() {
 	r := &v.config.Rotation
 	for _, address := range r.Notify {
@@ -69,8 +68,8 @@ func (v *validator) notices() {
 	}
 }
 
-// newNotices makes what tells people of the rotation. The error is why it cannot
-// send as configured; letters can be written all the same.
+// newNotices makes the service for letters and notices. The error says why it cannot send
+// as configured. Letters can be written all the same.
 func newNotices(d *deps, getenv func(string) string) (*notice.Service, error) {
 	c := d.config
 	s := &notice.Service{
@@ -105,8 +104,8 @@ func newNotices(d *deps, getenv func(string) string) (*notice.Service, error) {
 	return s, nil
 }
 
-// secret is the value of a variable or, without one, what a file contains; "" if
-// there is neither. A file's last line break is not part of it.
+// secret returns the value of a variable or, without one, the content of a file without its
+// last line break. It returns "" without both.
 func (c *Config) secret(name, file, value string) (string, error) {
 	if value != "" || file == "" {
 		return value, nil

@@ -46,8 +46,8 @@ the same order. A running server follows at once.`,
 	return c
 }
 
-// attentionError is a command that did its work and found what a person should
-// see to.
+// attentionError is returned by a command that succeeded and found what needs an operator's
+// attention.
 type attentionError struct{ count int }
 
 func (e *attentionError) Error() string {

@@ -13,10 +13,11 @@ import (
 	"vernal/idp/migration"
 )
 
-// maxNamed is how many service providers are named in a line.
+// maxNamed bounds the service providers named in a line.
 const maxNamed = 5
 
-// printMoves says of each live year how many use it and who has still to move.
+// printMoves prints for each live year how many service providers use it, and which ones
+// must still move.
 func (a *app) printMoves(st admin.RotationStatus) error {
 	if st.Board == nil || len(st.Board.SPs) == 0 {
 		return nil
@@ -35,8 +36,7 @@ func (a *app) printMoves(st admin.RotationStatus) error {
 	return table(a.out, []string{"YEAR", "SPS", "UNMOVED", "WHO"}, rows)
 }
 
-// unmovedText names the service providers that have still to move from a year; ""
-// for none.
+// unmovedText names the service providers that must still leave a year, or returns "".
 func unmovedText(b *migration.Board, y idp.Year) string {
 	var ids []string
 	for _, id := range b.UnmovedFrom(y) {
@@ -48,11 +48,10 @@ func unmovedText(b *migration.Board, y idp.Year) string {
 	return strings.Join(ids, ", ")
 }
 
-// used is what a service provider did in a year, and the certificate with which
-// it signed.
+// used is a service provider's use of a year, with its latest request certificate.
 type used struct {
 	migration.Seen
-	certEndAt time.Time // zero: it is not registered any more, or nothing was signed
+	certEndAt time.Time // zero if it is not registered any more, or no request was signed
 }
 
 func usedIn(l migration.Line, y idp.Year) (u used) {
@@ -69,7 +68,7 @@ func usedIn(l migration.Line, y idp.Year) (u used) {
 	return u
 }
 
-// days is how many are left of the certificate; "" if that is not known.
+// days returns the days until the certificate expires, or "" if unknown.
 func (u used) days(now time.Time) string {
 	if u.certEndAt.IsZero() {
 		return ""
@@ -77,7 +76,7 @@ func (u used) days(now time.Time) string {
 	return strconv.Itoa(daysLeft(now, u.certEndAt))
 }
 
-// printBoard is a line for each service provider: what it did in the year.
+// printBoard prints a line for each service provider and its use of the year.
 func (a *app) printBoard(st admin.RotationStatus, y idp.Year) error {
 	var rows, warnings [][]string
 	for _, l := range st.Board.SPs {
@@ -106,11 +105,11 @@ func (a *app) printBoard(st admin.RotationStatus, y idp.Year) error {
 	return table(a.out, []string{"ENTITY ID", "WARNING"}, warnings)
 }
 
-// writeBoardCSV is the board for a spreadsheet: a row for each service provider
-// and, without a year, each year that it used.
+// writeBoardCSV writes a row for each service provider or, without a year, for each year
+// that it used.
 func (a *app) writeBoardCSV(st admin.RotationStatus, y idp.Year) error {
 	w := csv.NewWriter(a.data())
-	_ = w.Write([]string{ // an error stays until Flush
+	_ = w.Write([]string{ // Flush returns the error
 		"entity_id", "name", "active", "move", "year", "first_at", "last_at", "requests_7_days", "requests_30_days",
 		"signed", "certificate_sha256", "certificate_end_at", "certificate_days_left", "contacts", "warnings",
 	})
@@ -139,10 +138,10 @@ func (a *app) writeBoardCSV(st admin.RotationStatus, y idp.Year) error {
 	return w.Error()
 }
 
-// formula is the beginning of what a spreadsheet would work out, at the start of
-// a cell or behind what some of them take for the start of another one.
+// formula matches what a spreadsheet would evaluate, at the start of a cell or after a
+// character that some take for a cell separator.
 var formula = regexp.MustCompile(`(^|[;|,\t])(\s*)([=+\-@＝＋－＠])`)
 
-// cell is text from elsewhere as a spreadsheet may have it: names in a
-// registration come from strangers' metadata, and must be shown, not run.
+// cell escapes foreign text for a spreadsheet: names from external metadata must be shown,
+// not evaluated.
 func cell(s string) string { return formula.ReplaceAllString(printable(s), "$1$2'$3") }

@@ -14,7 +14,7 @@ import (
 	"vernal/idp/admin"
 )
 
-// exported is what an export wrote.
+// exported is the result of an export as JSON.
 type exported struct {
 	Year  idp.Year `json:"year"`
 	Dir   string   `json:"dir"`
@@ -61,7 +61,7 @@ one by it, with openssl alone; the statement says how. Nothing is overwritten.`,
 	return c
 }
 
-// writeExport writes all files, or none where one of their names is taken.
+// writeExport writes all files, or none if one of them exists.
 func (a *app) writeExport(export admin.Export, dir string) error {
 	if err := os.MkdirAll(dir, 0o755); err != nil && !errors.Is(err, fs.ErrExist) {
 		return fmt.Errorf("make the folder: %w", err)

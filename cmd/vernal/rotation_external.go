@@ -141,7 +141,7 @@ old or strict service providers dislike is a warning.`,
 	return c
 }
 
-// tellImport says what came, what service providers may dislike, and what to do.
+// tellImport prints the result, the warnings, and what to do next.
 func (a *app) tellImport(req admin.ImportRequest, done admin.Imported, key string) error {
 	for _, w := range done.Warnings {
 		a.say("warning: %s", printable(w.String()))
@@ -170,7 +170,7 @@ func (a *app) tellImport(req admin.ImportRequest, done admin.Imported, key strin
 	return nil
 }
 
-// warnOpen speaks up if a file with a private key can be read by others.
+// warnOpen warns if other users can read a file with a private key.
 func (a *app) warnOpen(path string) {
 	info, err := os.Stat(path)
 	if err == nil && info.Mode().IsRegular() && info.Mode().Perm()&0o077 != 0 {
@@ -178,7 +178,7 @@ func (a *app) warnOpen(path string) {
 	}
 }
 
-// isFree refuses a name that is taken; "" is none.
+// isFree returns an error if the file exists. "" means no file.
 func isFree(path string) error {
 	if path == "" {
 		return nil
@@ -189,7 +189,7 @@ func isFree(path string) error {
 	return nil
 }
 
-// writeNew makes a file that anybody may read; it never replaces one.
+// writeNew makes a file that every user may read. It never replaces one.
 func writeNew(path string, data []byte) error {
 	f, err := os.OpenFile(path, os.O_WRONLY|os.O_CREATE|os.O_EXCL, 0o644)
 	if err != nil {

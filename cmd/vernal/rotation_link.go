@@ -9,8 +9,7 @@ import (
 	"vernal/idp/link"
 )
 
-// watchURL is the base of the secret addresses of the admin listener; "" if
-// nothing listens.
+// watchURL returns the base of the admin listener's secret URLs, or "" without a listener.
 func (d *deps) watchURL() string {
 	c := d.config
 	switch {
@@ -87,7 +86,7 @@ func (a *app) linkCreateCommand(kind link.Kind, c *cobra.Command) *cobra.Command
 	return c
 }
 
-// tellLink prints a new address, which is data, and what to know of it.
+// tellLink prints a new URL as data, and notes about it.
 func (a *app) tellLink(made admin.LinkMade) error {
 	end := "it does not end by itself"
 	if !made.Link.ExpiresAt.IsZero() {

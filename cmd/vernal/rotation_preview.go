@@ -61,7 +61,7 @@ every browser, without a link.`,
 	return c
 }
 
-// tellPreview prints a link, and what to do with it.
+// tellPreview prints a link and what to do with it.
 func (a *app) tellPreview(made admin.PreviewLink) error {
 	l := made.Link
 	if made.DryRun {

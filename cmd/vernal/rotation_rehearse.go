@@ -17,7 +17,7 @@ import (
 	"vernal/idp/sp"
 )
 
-// rehearsed is how a rehearsal went, as JSON.
+// rehearsed is the result of a rehearsal as JSON.
 type rehearsed struct {
 	Year  idp.Year  `json:"year"`
 	State string    `json:"state"`
@@ -69,7 +69,7 @@ needs is not tried. The exit code is 1 if a step fails.`,
 	return c
 }
 
-// connectFlag reads HOST:PORT, or http://HOST:PORT for what speaks plain http.
+// connectFlag parses HOST:PORT, or http://HOST:PORT for a listener without TLS.
 func connectFlag(c *cobra.Command, text string) (way rehearsal.Way, err error) {
 	if text == "" {
 		return way, nil
@@ -111,7 +111,7 @@ func (a *app) rehearse(ctx context.Context, client *admin.Client, year idp.Year,
 			failed = append(failed, r.Step)
 		}
 	}
-	// Interrupted or not, the server is told that it is over.
+	// End the rehearsal even after an interrupt.
 	end, cancel := context.WithTimeout(context.WithoutCancel(ctx), pingWait)
 	defer cancel()
 	if err := client.EndRehearsal(end, admin.RehearsalEnd{ID: terms.ID, Failed: failed}); err != nil {
@@ -135,7 +135,7 @@ func (a *app) rehearse(ctx context.Context, client *admin.Client, year idp.Year,
 	return errors.New(text)
 }
 
-// ownAddress is where the server listens, as --connect takes it.
+// ownAddress returns the server's listener in the form of --connect.
 func ownAddress(pong admin.Pong) string {
 	if pong.TLS {
 		return pong.Address

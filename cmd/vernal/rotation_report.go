@@ -75,7 +75,7 @@ another one (es:web@agency.example) gets its own.`,
 	return c
 }
 
-// tellReport prints, writes or sends what the report holds.
+// tellReport prints, writes or sends the notices of the report.
 func (a *app) tellReport(r admin.RotationReport, req admin.ReportRequest, dir string) error {
 	if len(r.Notices) == 0 {
 		a.say("no service provider has to act")
@@ -118,8 +118,8 @@ func (a *app) tellReport(r admin.RotationReport, req admin.ReportRequest, dir st
 	return a.tellSent(r)
 }
 
-// printRecipients lists what each service provider must do, by when, and to whom its
-// notice goes. files are those of the notices; empty if none would be written.
+// printRecipients lists what each service provider must do, the deadline, and the recipients
+// of its notice. files are the files of the notices, empty if none would be written.
 func (a *app) printRecipients(r admin.RotationReport, files []string) error {
 	head := []string{"SERVICE PROVIDER", "MUST DO", "BY", "RECIPIENTS", "LANGUAGE"}
 	if len(files) > 0 {
@@ -128,7 +128,7 @@ func (a *app) printRecipients(r admin.RotationReport, files []string) error {
 	var rows [][]string
 	for i, l := range r.Notices {
 		to := dash(strings.Join(l.Contacts, ", "))
-		// The notices of a service provider in several languages follow one another.
+		// One service provider's notices in several languages are adjacent.
 		if last := len(rows) - 1; last >= 0 && r.Notices[i-1].SP == l.SP {
 			rows[last][3] += ", " + to
 			rows[last][4] += ", " + string(l.Lang)
@@ -149,7 +149,7 @@ func (a *app) printRecipients(r admin.RotationReport, files []string) error {
 	return table(a.out, head, rows)
 }
 
-// mustDo is what a service provider must do, in a few words.
+// mustDo summarizes what a service provider must do.
 func mustDo(l notice.Letter) string {
 	var all []string
 	if len(l.From) > 0 {
@@ -166,7 +166,7 @@ func mustDo(l notice.Letter) string {
 	return strings.Join(all, "; ")
 }
 
-// dueText is by when a service provider must act.
+// dueText returns the deadline of a service provider.
 func dueText(l notice.Letter) string {
 	if l.DueAt.IsZero() {
 		return "now"
@@ -174,7 +174,6 @@ func dueText(l notice.Letter) string {
 	return l.DueAt.UTC().Format(time.DateOnly)
 }
 
-// printLetter writes a notice with its head.
 func printLetter(w io.Writer, l notice.Letter) {
 	to := strings.Join(l.Contacts, ", ")
 	if to == "" {
@@ -183,7 +182,7 @@ func printLetter(w io.Writer, l notice.Letter) {
 	fmt.Fprintf(w, "To: %s\nSubject: %s\n\n%s", to, l.Subject, l.Text)
 }
 
-// printSent lists to whom notices went.
+// printSent lists the recipients of the notices.
 func (a *app) printSent(r admin.RotationReport) error {
 	var rows [][]string
 	for _, s := range r.Sent {
@@ -206,7 +205,7 @@ func (a *app) printSent(r admin.RotationReport) error {
 	return table(a.out, []string{"SERVICE PROVIDER", "SENT TO", "NOT SENT"}, rows)
 }
 
-// tellSent sums up what was sent; an error if something was not.
+// tellSent summarizes what was sent. It returns an error if a notice was not sent.
 func (a *app) tellSent(r admin.RotationReport) error {
 	sent, failed := 0, 0
 	for _, s := range r.Sent {
@@ -228,10 +227,9 @@ func (a *app) tellSent(r admin.RotationReport) error {
 	return nil
 }
 
-// writeNotices writes a file for each notice and returns their names, which tell
-// the language where a service provider gets several. They hold
-// addresses of people, so they are the owner's alone. A second report of the
-// same day replaces the files of the first.
+// writeNotices writes a file for each notice and returns the names, which include the
+// language if a service provider gets several. The files contain email addresses, so only
+// their owner can read them. A second report on the same day replaces the files of the first.
 func writeNotices(dir string, r admin.RotationReport) ([]string, error) {
 	if !r.DryRun {
 		if err := os.MkdirAll(dir, 0o700); err != nil {
@@ -260,8 +258,8 @@ func writeNotices(dir string, r admin.RotationReport) ([]string, error) {
 	return files, nil
 }
 
-// writeNotice writes the file beside its place and moves it there: neither half
-// a notice nor somebody's link is left or followed.
+// writeNotice renames a temporary file, so that it leaves no partial notice and follows no
+// foreign symbolic link.
 func writeNotice(file string, l notice.Letter) error {
 	f, err := os.CreateTemp(filepath.Dir(file), ".notice-*")
 	if err != nil {
@@ -275,8 +273,7 @@ func writeNotice(file string, l notice.Letter) error {
 	return os.Rename(f.Name(), file)
 }
 
-// noticeFile is a name for the file of a service provider, without its ending:
-// readable, and no two have the same.
+// noticeFile returns a readable and unique file name for a service provider, without extension.
 func noticeFile(id idp.EntityID, at time.Time) string {
 	name := strings.Trim(strings.Map(func(r rune) rune {
 		if r >= 'a' && r <= 'z' || r >= 'A' && r <= 'Z' || r >= '0' && r <= '9' || r == '.' {
@@ -288,8 +285,8 @@ func noticeFile(id idp.EntityID, at time.Time) string {
 	return fmt.Sprintf("%s-%s-%s", at.UTC().Format(time.DateOnly), name[:min(len(name), 80)], hex.EncodeToString(sum[:4]))
 }
 
-// printRevocation prints who must act after a year is revoked, and the notice to
-// send to them.
+// printRevocation prints the service providers that must act after a revocation, and the
+// notice to send to them.
 func (a *app) printRevocation(r *notice.Revocation) error {
 	if r == nil {
 		return nil

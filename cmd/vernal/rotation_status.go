@@ -60,7 +60,7 @@ moved.`,
 	return c
 }
 
-// rotationStatus prints the years or, of one, who used it.
+// rotationStatus prints all years or, given a year, its users.
 func (a *app) rotationStatus(ctx context.Context, y idp.Year, csv bool) error {
 	return a.withClient(ctx, func(ctx context.Context, client *admin.Client) error {
 		st, err := client.RotationStatus(ctx)

@@ -12,7 +12,7 @@ import (
 	"vernal/idp/rotation"
 )
 
-// yearArg reads the year that a step is about.
+// yearArg parses the YEAR argument of a step.
 func yearArg(c *cobra.Command, arg string) (idp.Year, error) {
 	y := idp.Year(arg)
 	if !y.Valid() {
@@ -25,7 +25,7 @@ func addDryRun(c *cobra.Command, req *admin.StepRequest) {
 	c.Flags().BoolVar(&req.DryRun, "dry-run", false, "change nothing, print what would change")
 }
 
-// rotationStep takes the step, or asks what it would do, and tells.
+// rotationStep takes the step, or asks what it would do, and prints the result.
 func (a *app) rotationStep(c *cobra.Command, req admin.StepRequest) error {
 	return a.withClient(c.Context(), func(ctx context.Context, client *admin.Client) error {
 		change, err := client.RotationStep(ctx, req)
@@ -36,7 +36,7 @@ func (a *app) rotationStep(c *cobra.Command, req admin.StepRequest) error {
 	})
 }
 
-// plainStep is the command of a step that takes a year and nothing else.
+// plainStep returns the command of a step with a year and no other arguments.
 func (a *app) plainStep(kind rotation.StepKind, c *cobra.Command) *cobra.Command {
 	req := admin.StepRequest{Step: kind}
 	c.Use = string(kind) + " YEAR [--dry-run]"
@@ -78,8 +78,8 @@ the year, this asks for confirmation.`,
 	return c
 }
 
-// rotationCreate creates a year. The server's calendar says whether that is so
-// early that it must be confirmed.
+// rotationCreate creates a year. The server decides whether a create is so early that it
+// must be confirmed.
 func (a *app) rotationCreate(c *cobra.Command, req admin.StepRequest, yes string) error {
 	if req.DryRun || yes == string(req.Year) {
 		return a.rotationStep(c, req)
@@ -103,7 +103,7 @@ func (a *app) rotationCreate(c *cobra.Command, req admin.StepRequest, yes string
 	})
 }
 
-// earlyText says what an early create would do.
+// earlyText describes an early create.
 func earlyText(y idp.Year, change admin.RotationChange) string {
 	return fmt.Sprintf("create %s %s before its date in the calendar, %s",
 		y, plural(daysLeft(change.Status.At, change.CalendarAt), "day"), day(change.CalendarAt))
@@ -184,8 +184,8 @@ which 'vernal rekey' ends.`,
 	return c
 }
 
-// nameCutOff adds to what a forced retirement does how many service providers it cuts
-// off, where it must still be confirmed.
+// nameCutOff adds to the description of a forced retirement how many service providers it
+// cuts off, if it must still be confirmed.
 func (a *app) nameCutOff(c *cobra.Command, req admin.StepRequest, what, yes string) (string, error) {
 	if !req.Force || req.DryRun || yes != "" {
 		return what, nil
@@ -200,8 +200,7 @@ func (a *app) nameCutOff(c *cobra.Command, req admin.StepRequest, what, yes stri
 	return what, err
 }
 
-// confirmStep asks for confirmation of what does not come back. A dry run needs
-// none.
+// confirmStep asks for confirmation of an irreversible step. A dry run needs none.
 func (a *app) confirmStep(req admin.StepRequest, what, yes string) error {
 	if req.DryRun {
 		return nil
@@ -240,7 +239,7 @@ until the date given with --until, or until prefer or resume is given by hand.`,
 	return c
 }
 
-// untilFlag reads a date, or a time with its zone.
+// untilFlag parses a date, or a time with its zone.
 func untilFlag(c *cobra.Command, text string) (time.Time, error) {
 	if text == "" {
 		return time.Time{}, nil

@@ -10,8 +10,8 @@ import (
 	"vernal/idp/rotation"
 )
 
-// tellChange says what a step changed, what it did not and what comes next. The
-// changes that a dry run found are its data.
+// tellChange prints what a step changed, what it did not, and what comes next. The changes
+// found by a dry run are its data, so they go to standard output.
 func (a *app) tellChange(req admin.StepRequest, change admin.RotationChange) error {
 	if change.DryRun {
 		if !change.CalendarAt.IsZero() {
@@ -64,10 +64,9 @@ func (a *app) tellDryRun(change admin.RotationChange) error {
 	return a.printRevocation(change.Revocation)
 }
 
-// maxCutOff is how many service providers are named that a step cuts off.
+// maxCutOff bounds the named service providers that a step cuts off.
 const maxCutOff = 20
 
-// printCutOff names the service providers that a forced retirement cuts off.
 func (a *app) printCutOff(change admin.RotationChange) {
 	if !slices.ContainsFunc(change.Steps, func(s rotation.Step) bool { return s.Force }) {
 		return
@@ -81,7 +80,6 @@ func (a *app) printCutOff(change admin.RotationChange) {
 	}
 }
 
-// cutOffCount counts the service providers that a forced retirement cuts off.
 func cutOffCount(change admin.RotationChange) string {
 	if change.CutOff == nil {
 		return "an unknown number of service providers (the uses cannot be read: see the server's log)"
@@ -99,7 +97,7 @@ func (a *app) tellUnchanged(change admin.RotationChange) {
 	}
 }
 
-// changeText is what happened to a year.
+// changeText describes the change of a year.
 func changeText(y admin.YearChange, st admin.RotationStatus) string {
 	if y.From == y.To && y.Certified {
 		return fmt.Sprintf("%s, which is %s, has its certificate; it ends on %s", y.Year, y.To, day(yearStatus(st, y.Year).CertEndAt))
@@ -119,7 +117,7 @@ func changeText(y admin.YearChange, st admin.RotationStatus) string {
 	return text
 }
 
-// afterStep is what to know after a step besides the states.
+// afterStep returns notes about the situation after a step.
 func afterStep(req admin.StepRequest, change admin.RotationChange) []string {
 	st := change.Status
 	switch req.Step {
@@ -132,7 +130,7 @@ func afterStep(req admin.StepRequest, change admin.RotationChange) []string {
 	case rotation.StepConfirm:
 		lines := []string{trustText(st)}
 		if st.Hold.Active(st.At) {
-			lines = append(lines, holdText(st.Hold)) // which confirm-clock does not end
+			lines = append(lines, holdText(st.Hold)) // confirm-clock does not end a hold
 		}
 		return lines
 	case rotation.StepRevoke:
@@ -155,7 +153,7 @@ func trustText(st admin.RotationStatus) string {
 	return "the clock is trusted: it is " + moment(st.At)
 }
 
-// nextCommand is what a person would give next.
+// nextCommand returns the command that usually follows.
 func nextCommand(req admin.StepRequest, change admin.RotationChange) string {
 	st := change.Status
 	switch req.Step {
@@ -173,8 +171,7 @@ func nextCommand(req admin.StepRequest, change admin.RotationChange) string {
 	return "vernal rotation status"
 }
 
-// byHandNext is the next step of a year, with its date where the server takes
-// it.
+// byHandNext returns the next step of a year, with its date if the server takes it.
 func byHandNext(st admin.RotationStatus, y idp.Year, kind rotation.StepKind) string {
 	text := fmt.Sprintf("vernal rotation %s %s", kind, y)
 	n := yearStatus(st, y).Next
@@ -184,7 +181,7 @@ func byHandNext(st admin.RotationStatus, y idp.Year, kind rotation.StepKind) str
 	return text
 }
 
-// yearStatus is a year of a status; zero if it is not there.
+// yearStatus returns a year of a status, or zero.
 func yearStatus(st admin.RotationStatus, y idp.Year) rotation.YearStatus {
 	for _, r := range st.Years {
 		if r.Year == y {

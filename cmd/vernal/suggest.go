@@ -14,8 +14,8 @@ import (
 	"vernal/idp/shell"
 )
 
-// commandTree is the tree of commands, to look up how a command is typed. It is made when
-// it is needed: commands themselves print suggestions.
+// commandTree returns the commands, to look up how a suggestion is typed. It is made on
+// demand, because commands themselves print suggestions.
 func commandTree() *cobra.Command {
 	tree.once.Do(func() { tree.root = newCommandTree() })
 	return tree.root
@@ -29,12 +29,12 @@ func newCommandTree() *cobra.Command {
 var tree struct {
 	once sync.Once
 	root *cobra.Command
-	// looking is held while a command is looked up: that changes the tree.
+	// looking guards look-ups, because they change the tree.
 	looking sync.Mutex
 }
 
-// commandLine renders a suggestion as a line to type. It is the only place that
-// does: everything below cmd suggests values.
+// commandLine renders a suggestion as a command line. No other function does: all packages
+// below cmd suggest values.
 func commandLine(s idp.Suggestion) string {
 	line, err := renderCommand(commandTree(), s)
 	if err != nil {
@@ -43,8 +43,7 @@ func commandLine(s idp.Suggestion) string {
 	return line
 }
 
-// renderCommand looks the suggestion up in the tree. The error names a command or an
-// option that does not exist.
+// renderCommand finds the suggestion in the tree. The error names an unknown command or option.
 func renderCommand(root *cobra.Command, s idp.Suggestion) (string, error) {
 	tree.looking.Lock()
 	defer tree.looking.Unlock()
@@ -84,7 +83,7 @@ func renderCommand(root *cobra.Command, s idp.Suggestion) (string, error) {
 	return strings.Join(words, " "), nil
 }
 
-// placeholder is what the usage of the command calls its i-th argument.
+// placeholder returns the name of the i-th argument in the command's usage.
 func placeholder(c *cobra.Command, i int) string {
 	var names []string
 	for _, word := range strings.Fields(c.Use)[1:] {

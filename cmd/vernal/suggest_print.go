@@ -10,7 +10,7 @@ import (
 	"vernal/templates"
 )
 
-// suggestionLine is what to type, after the words that say when it helps.
+// suggestionLine returns the command line, after the label that says when it helps.
 func suggestionLine(s idp.Suggestion) string {
 	if s.Label == "" {
 		return commandLine(s)
@@ -18,14 +18,14 @@ func suggestionLine(s idp.Suggestion) string {
 	return templates.SuggestionLabel("en", s.Label) + ": " + commandLine(s)
 }
 
-// saySuggestions writes what a user can do next, below what was said.
+// saySuggestions prints what a user can do next.
 func (a *app) saySuggestions(list []idp.Suggestion) {
 	for _, s := range list {
 		a.say("  %s", printable(suggestionLine(s)))
 	}
 }
 
-// optionFlag is how an option is typed.
+// optionFlag renders an option as typed.
 func optionFlag(o idp.Option) string {
 	flag := "--" + flagName(o.Name)
 	if o.Value != "" {
@@ -34,7 +34,7 @@ func optionFlag(o idp.Option) string {
 	return flag
 }
 
-// errorText is the text of an error, with the options by which it can be done anyway.
+// errorText returns the text of an error, with the options that permit the command anyway.
 func errorText(err error) string {
 	text := err.Error()
 	var e *admin.Error
@@ -52,7 +52,7 @@ func errorText(err error) string {
 	return text
 }
 
-// permissionHelp says what an operator permits.
+// permissionHelp describes each permission that an operator can give.
 var permissionHelp = map[sp.Permission]string{
 	sp.PermitInsecureURL: "let URLs be http on other hosts than this one",
 	sp.PermitResume:      "give a provider that was removed and comes back its old NameIDs",

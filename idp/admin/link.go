@@ -11,30 +11,28 @@ import (
 	"vernal/idp/watch"
 )
 
-// LinkRequest makes a secret address of the admin listener.
+// LinkRequest asks for a secret URL of the admin listener.
 type LinkRequest struct {
 	// Kind is link.Wall or link.Calendar.
 	Kind link.Kind `json:"kind"`
-	// Days is after how many days it ends by itself, at most MaxLinkDays; 0: it
-	// never does.
+	// Days is the lifetime, at most MaxLinkDays. 0: the link never expires.
 	Days   int  `json:"days,omitzero"`
 	DryRun bool `json:"dry_run,omitzero"`
 }
 
-// MaxLinkDays is the longest life of a link that ends.
+// MaxLinkDays is the longest lifetime of a link that expires.
 const MaxLinkDays = 3660
 
-// LinkMade is the answer to link/create. For a dry run the link has no ID, and
-// there is no address.
+// LinkMade is the answer to link/create. For a dry run it has neither ID nor URL.
 type LinkMade struct {
 	DryRun bool      `json:"dry_run"`
 	Link   link.Link `json:"link"`
-	// URL is the secret, told this once.
+	// URL is secret and disclosed only here.
 	URL string `json:"url,omitzero"`
 }
 
-// LinkList is the answer to link/list, newest first: of all kinds, with those
-// that open nothing any more.
+// LinkList is the answer to link/list: links of all kinds, newest first, including those
+// that no longer open anything.
 type LinkList struct {
 	Links []LinkState `json:"links"`
 }
@@ -45,7 +43,7 @@ type LinkState struct {
 	Live bool `json:"live"`
 }
 
-// LinkRevoke takes a link back.
+// LinkRevoke asks to revoke a link.
 type LinkRevoke struct {
 	ID     string `json:"id"`
 	DryRun bool   `json:"dry_run,omitzero"`
@@ -55,7 +53,7 @@ type LinkRevoke struct {
 type LinkRevoked struct {
 	DryRun bool      `json:"dry_run"`
 	Link   link.Link `json:"link"`
-	// Before tells that it had been revoked before: nothing was changed.
+	// Before reports that it was revoked already, so nothing changed.
 	Before bool `json:"before,omitzero"`
 }
 
@@ -96,7 +94,7 @@ func (s *Service) listLinks(ctx context.Context, _ Caller, _ Empty) (LinkList, e
 	return answer, nil
 }
 
-// allLinks are those of every kind, newest first.
+// allLinks returns the links of every kind, newest first.
 func (s *Service) allLinks(ctx context.Context) (all []link.Link, err error) {
 	for _, kind := range []link.Kind{link.Preview, link.Wall, link.Calendar} {
 		links, err := s.Links.List(ctx, kind)
@@ -130,18 +128,18 @@ func (s *Service) revokeLink(ctx context.Context, by Caller, req LinkRevoke) (Li
 	return LinkRevoked{Link: *l}, nil
 }
 
-// CreateLink makes a secret address.
+// CreateLink makes a secret URL.
 func (c *Client) CreateLink(ctx context.Context, req LinkRequest) (LinkMade, error) {
 	return call[LinkMade](ctx, c, "link/create", req)
 }
 
-// Links lists the secret addresses without their secrets.
+// Links lists the secret URLs without their secrets.
 func (c *Client) Links(ctx context.Context) ([]LinkState, error) {
 	list, err := call[LinkList](ctx, c, "link/list", Empty{})
 	return list.Links, err
 }
 
-// RevokeLink takes a secret address back for good.
+// RevokeLink revokes a secret URL permanently.
 func (c *Client) RevokeLink(ctx context.Context, req LinkRevoke) (LinkRevoked, error) {
 	return call[LinkRevoked](ctx, c, "link/revoke", req)
 }

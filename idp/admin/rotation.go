@@ -37,7 +37,7 @@ func statusFor(st rotation.Status, b *migration.Board, policy rotation.Policy) R
 	return RotationStatus{Status: st, Automatic: !policy.Manual}
 }
 
-// list is never nil: what is empty is an empty list in JSON, not null.
+// list returns a copy that is never nil: empty lists must be [] in JSON, not null.
 func list[T any](s []T) []T { return append([]T{}, s...) }
 
 func (s *Service) rotationPlan(ctx context.Context, _ Caller, req PlanRequest) (RotationPlan, error) {
@@ -82,7 +82,7 @@ func (s *Service) rotationStep(ctx context.Context, by Caller, req StepRequest) 
 	return c, err
 }
 
-// takeStep takes what the request asks for.
+// takeStep takes the step that the request asks for.
 func (s *Service) takeStep(ctx context.Context, by Caller, req StepRequest) (*rotator.Outcome, error) {
 	step := rotation.Step{Kind: req.Step, Year: req.Year, Until: req.Until, Force: req.Force, Reason: req.Reason}
 	if req.DestroyNow {

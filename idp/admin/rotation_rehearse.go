@@ -13,14 +13,14 @@ import (
 // RehearsalRequest begins a rehearsal. The answer is rehearsal.Terms.
 type RehearsalRequest struct {
 	Year idp.Year `json:"year"`
-	// Cert is the request certificate of the rehearsal's service provider, PEM.
+	// Cert is the request certificate of the rehearsal's service provider as PEM.
 	Cert string `json:"certificate"`
 }
 
 // RehearsalEnd ends a rehearsal.
 type RehearsalEnd struct {
 	ID string `json:"id"`
-	// Failed are the names of the steps that were tried and failed.
+	// Failed are the names of the steps that failed.
 	Failed []string `json:"failed"`
 }
 
@@ -59,19 +59,18 @@ func (s *Service) endRehearsal(ctx context.Context, by Caller, req RehearsalEnd)
 	return Empty{}, s.Rehearsal.End(ctx, req.ID, req.Failed, by.Actor())
 }
 
-// BeginRehearsal begins a rehearsal of a year; End it, however it goes.
+// BeginRehearsal begins a rehearsal of a year. End it in any case.
 func (c *Client) BeginRehearsal(ctx context.Context, req RehearsalRequest) (*rehearsal.Terms, error) {
 	return call[*rehearsal.Terms](ctx, c, "rotation/rehearse/begin", req)
 }
 
-// EndRehearsal ends a rehearsal and says how it went.
+// EndRehearsal ends a rehearsal and reports its failed steps.
 func (c *Client) EndRehearsal(ctx context.Context, req RehearsalEnd) error {
 	_, err := call[Empty](ctx, c, "rotation/rehearse/end", req)
 	return err
 }
 
-// RotationPreview makes a preview link or, for a dry run, says what it would
-// open.
+// RotationPreview makes a preview link or, for a dry run, says what it would open.
 func (c *Client) RotationPreview(ctx context.Context, req PreviewRequest) (PreviewLink, error) {
 	return call[PreviewLink](ctx, c, "rotation/preview", req)
 }

@@ -11,8 +11,7 @@ import (
 	"vernal/idp/rotator"
 )
 
-// rotationReport writes the notices to service providers that have to act, and
-// sends them if asked.
+// rotationReport writes the notices to service providers that must act, and sends them if asked.
 func (s *Service) rotationReport(ctx context.Context, by Caller, req ReportRequest) (RotationReport, error) {
 	if req.Year != "" && !req.Year.Valid() {
 		return RotationReport{}, &Error{Code: CodeInvalid, Message: fmt.Sprintf("%q is not a year, such as 2027 or 2027b", req.Year)}
@@ -42,8 +41,8 @@ func (s *Service) rotationReport(ctx context.Context, by Caller, req ReportReque
 	return r, err
 }
 
-// knowsReport refuses a year and a service provider that do not exist: an empty
-// report would look as if there were nothing to do.
+// knowsReport refuses an unknown year or service provider, because an empty report would
+// look like nothing to do.
 func (s *Service) knowsReport(ctx context.Context, req ReportRequest) error {
 	if req.SP != "" {
 		if _, err := s.Registry.Lookup(ctx, req.SP); errors.Is(err, idp.ErrNotFound) {
@@ -58,8 +57,8 @@ func (s *Service) knowsReport(ctx context.Context, req ReportRequest) error {
 	return nil
 }
 
-// revocation is what to tell after, or in a dry run before, a year is revoked;
-// nil if its addresses were never open.
+// revocation returns the notice of a revocation, after it or, in a dry run, before it. It
+// returns nil if the year was never published.
 func (s *Service) revocation(ctx context.Context, y idp.Year, o *rotator.Outcome) (*notice.Revocation, error) {
 	record, _ := o.Before.History().Record(y)
 	if record.PublishedAt.IsZero() {
@@ -68,8 +67,8 @@ func (s *Service) revocation(ctx context.Context, y idp.Year, o *rotator.Outcome
 	return s.Notices.Revocation(ctx, y, o.After.History().Target(o.After.At))
 }
 
-// tellRevocation adds whom to tell, and what. The year is revoked by then: if
-// they cannot be told, that is no reason to say that it failed.
+// tellRevocation adds the notice of a revocation. The year is revoked by then, so a failure
+// to write the notice must not fail the command.
 func (s *Service) tellRevocation(ctx context.Context, c *RotationChange, req StepRequest, o *rotator.Outcome) {
 	if !req.isRevocation() {
 		return

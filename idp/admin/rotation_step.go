@@ -7,10 +7,10 @@ import (
 	"vernal/idp/rotation"
 )
 
-// maxReason bounds a reason, which stays in the history for good.
+// maxReason bounds a reason in bytes, because the history keeps it permanently.
 const maxReason = 500
 
-// check finds what is wrong with a request, whatever the rotation's state.
+// check validates a request independently of the rotation's state.
 func (r StepRequest) check() error {
 	text := ""
 	switch {
@@ -35,8 +35,8 @@ func (r StepRequest) check() error {
 // isRevocation reports whether service providers must be notified at once.
 func (r StepRequest) isRevocation() bool { return r.Step == rotation.StepRevoke }
 
-// calendarDate is the date in the calendar of a year that is created far ahead of it;
-// zero for every other step.
+// calendarDate returns the calendar date of a year that is created long before it, or zero
+// for other steps.
 func (r StepRequest) calendarDate(p rotation.Policy, now time.Time) time.Time {
 	if at, early := p.EarlyCreate(r.Year, now); early && r.Step == rotation.StepCreate {
 		return at
@@ -44,8 +44,7 @@ func (r StepRequest) calendarDate(p rotation.Policy, now time.Time) time.Time {
 	return time.Time{}
 }
 
-// changes compares two moments: the years that differ, and those that do not
-// and are not over.
+// changes compares two states: the years that differ, and the others that are not over.
 func changes(before, after rotation.Status) (changed, same []YearChange) {
 	changed, same = []YearChange{}, []YearChange{}
 	old, now := before.History(), after.History()
