@@ -10,8 +10,8 @@ import (
 	"vernal/idp/secretfile"
 )
 
-// The variables that can hold secrets of notices themselves. In the
-// configuration there is no key for them: it is read by more people.
+// Environment variables with the secrets of notices. The configuration file has no keys for
+// them, because more users can read it.
 const (
 	mailPasswordEnv  = "VERNAL_MAIL_PASSWORD"
 	webhookSecretEnv = "VERNAL_ROTATION_WEBHOOK_SECRET"
@@ -19,11 +19,10 @@ const (
 
 const (
 	maxSecret = 4 << 10 // of a file with a secret
-	// minWebhookSecret is the least length, in bytes, of the webhook's secret.
+	// minWebhookSecret is the minimum length of the webhook's secret in bytes.
 	minWebhookSecret = 16
 )
 
-// mail checks the mail server.
 func (v *validator) mail() {
 	c := v.config
 	m := &c.Mail
@@ -46,8 +45,8 @@ func (v *validator) mail() {
 	}
 }
 
-// notices checks who is told. The webhook's address is not repeated: with some
-// receivers it is the secret itself.
+// notices checks the recipients of notices. Its errors never quote the webhook's URL, which
+// with some receivers is the secret.
 func (v *validator) notices() {
 	r := &v.config.Rotation
 	for _, address := range r.Notify {
@@ -106,8 +105,8 @@ func newNotices(d *deps, getenv func(string) string) (*notify.Service, error) {
 	return s, nil
 }
 
-// secret is the value of a variable or, without one, what a file contains; "" if
-// there is neither. A file's last line break is not part of it.
+// secret returns the value of a variable or, without one, the content of a file without its
+// last line break. It returns "" without both.
 func (c *Config) secret(name, file, value string) (string, error) {
 	if value != "" || file == "" {
 		return value, nil

@@ -1,10 +1,10 @@
-// Package adminhttp is the admin listener: what operators, and the machines that
-// watch for them, look at. It reads and never changes anything.
+// Package watch is the admin listener for operators and monitoring. It reads and never
+// changes anything.
 //
 //	/metrics                       for Prometheus
-//	/rotation                      the board: who has moved, who has not
+//	/rotation                      the migration board
 //	/rotation.json                 the same as data
-//	/rotation/wall/TOKEN           the same without contacts, for a screen on a wall
+//	/rotation/wall/TOKEN           the wallboard: the same without contacts
 //	/rotation/calendar/TOKEN.ics   the plan, for calendars
 //
 // There is no sign-in here, so the listener is on loopback, and a request is
@@ -26,8 +26,7 @@ import (
 	"vernal/templates"
 )
 
-// Handler serves the admin listener. Fields are required unless they say
-// otherwise.
+// Handler serves the admin listener. Fields are required unless they say otherwise.
 type Handler struct {
 	Board    *migration.Service
 	Rotation *rotator.Service
@@ -35,20 +34,19 @@ type Handler struct {
 	Pages    *web.Pages
 	Clock    idp.Clock
 	Log      *slog.Logger
-	// URL is admin_url, under which a proxy passes on the secret addresses;
-	// optional.
+	// URL is admin_url, under which a proxy publishes the secret URLs. Optional.
 	URL string
-	// CommandLine renders what an operator can do next; optional.
+	// CommandLine renders what an operator can do next. Optional.
 	CommandLine idp.CommandLine
-	// Traffic is what the public listener counts; optional.
+	// Traffic has the counters of the public listener. Optional.
 	Traffic *Traffic
-	// Ready is what /readyz asks; optional.
+	// Ready answers /readyz. Optional.
 	Ready func(context.Context) error
-	// Version is that of the program, for a label; optional.
+	// Version is the program's version, for a label. Optional.
 	Version string
 }
 
-// Handler is all of it.
+// Handler returns the handler of the whole listener.
 func (h *Handler) Handler() http.Handler {
 	rt := web.NewRouter(h.Pages)
 	get := func(path string, handler web.Handler) { rt.Handle(path, web.Methods{http.MethodGet: handler}) }
@@ -63,7 +61,7 @@ func (h *Handler) Handler() http.Handler {
 	return h.guard(rt)
 }
 
-// commandLine renders a suggestion; "" if nothing renders it.
+// commandLine renders a suggestion, or returns "" without CommandLine.
 func (h *Handler) commandLine(s idp.Suggestion) string {
 	if h.CommandLine == nil {
 		return ""
@@ -83,7 +81,7 @@ func Path(kind sharelink.Kind, token string) string {
 	return ""
 }
 
-// home leads to the board.
+// home redirects to the migration board.
 func (h *Handler) home(w http.ResponseWriter, r *http.Request) error {
 	http.Redirect(w, r, readFilter(r.URL.Query()).only("", "").url(), http.StatusSeeOther)
 	return nil

@@ -14,17 +14,17 @@ import (
 )
 
 const (
-	// pageSize is how many service providers a page of the board has.
+	// pageSize is how many service providers a page lists.
 	pageSize = 200
-	// maxAttention and maxFetches bound lists at the top and the end of it, and
-	// maxOfOne those of one service provider.
+	// maxAttention and maxFetches bound the lists around the table, and maxOfOne those of
+	// one service provider.
 	maxAttention = 20
 	maxFetches   = 50
 	maxOfOne     = 20
 )
 
-// showBoard is the page for those who run the rotation. It does not load itself
-// anew: somebody may be reading.
+// showBoard renders the migration board for operators. It does not reload, so that it does
+// not interrupt reading.
 func (h *Handler) showBoard(w http.ResponseWriter, r *http.Request) error {
 	v, err := h.view(r.Context())
 	if err != nil {
@@ -106,7 +106,7 @@ func fetches(list []migration.Fetches, limit int) (all []templates.BoardFetch) {
 	return all
 }
 
-// data is what rotation.json holds.
+// data is the JSON of rotation.json.
 type data struct {
 	Status    rotation.Status   `json:"status"`
 	Automatic bool              `json:"automatic"`
@@ -114,13 +114,13 @@ type data struct {
 	Board     *migration.Board  `json:"board"`
 }
 
-// showData is the whole board as data.
+// showData answers with the whole migration board as JSON.
 func (h *Handler) showData(w http.ResponseWriter, r *http.Request) error {
 	v, err := h.view(r.Context())
 	if err != nil {
 		return err
 	}
-	// What is empty is an empty list in JSON, not null.
+	// Empty lists must be [] in JSON, not null.
 	v.Status.Years, v.Status.Steps = append([]rotation.YearStatus{}, v.Status.Years...), append([]rotation.Step{}, v.Status.Steps...)
 	v.Status.Due, v.Status.Attention = append([]rotation.Due{}, v.Status.Due...), append([]rotation.Attention{}, v.Status.Attention...)
 	phrases := templates.TerminalPhrases()

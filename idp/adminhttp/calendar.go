@@ -20,13 +20,12 @@ import (
 )
 
 const (
-	// calendarYears is how far the feed looks ahead, calendarPast how long it
-	// remembers.
+	// calendarYears is how far the feed looks ahead, calendarPast how far back.
 	calendarYears = 3
 	calendarPast  = 400 * 24 * time.Hour
 )
 
-// showCalendar is the plan as a feed, for whoever holds its address.
+// showCalendar answers with the plan as a feed, for every holder of its URL.
 func (h *Handler) showCalendar(w http.ResponseWriter, r *http.Request) error {
 	if err := h.open(r, sharelink.Calendar); err != nil {
 		return err
@@ -46,8 +45,7 @@ func (h *Handler) showCalendar(w http.ResponseWriter, r *http.Request) error {
 	header := w.Header()
 	header.Set("Content-Type", "text/calendar; charset=utf-8")
 	header.Set("Content-Disposition", `inline; filename="vernal.ics"`)
-	// Kept by the reader alone, and asked for anew each time: an address that
-	// was taken back is to stop at once.
+	// Readers must ask each time, because a revoked URL must stop at once.
 	header.Set("Cache-Control", "private, no-cache")
 	header.Set("ETag", `"`+hex.EncodeToString(sum[:16])+`"`)
 	http.ServeContent(w, r, "", time.Time{}, bytes.NewReader(calendar))
@@ -68,16 +66,15 @@ func (h *Handler) open(r *http.Request, kind sharelink.Kind) error {
 	return err
 }
 
-// feed writes the calendar.
 type feed struct {
 	host    string
 	phrases *templates.Phrases
 	command idp.CommandLine
 }
 
-// write returns the feed: what comes, and what happened within calendarPast. It is the
-// same for a whole day of an unchanged plan. It names no service provider, because
-// calendars are kept by others.
+// write returns the feed: future steps, and those within calendarPast. It is the same for a
+// whole day of an unchanged plan. It names no service provider, because external services
+// store calendars.
 func (f *feed) write(st rotation.Status, plan []rotation.Coming) []byte {
 	var events []icalEvent
 	seen := map[string]bool{}
@@ -93,8 +90,8 @@ func (f *feed) write(st rotation.Status, plan []rotation.Coming) []byte {
 		seen[event.UID] = true
 	}
 	for _, c := range plan {
-		// Without a step, only ends of certificates: an older year expires on the day on
-		// which a newer one becomes preferred.
+		// Without a step, list only ends of certificates: an older year expires on the day
+		// on which a newer one becomes preferred.
 		if c.Step != "" || c.From == c.To || c.From == rotation.Expiring && c.To == rotation.Grace {
 			add(c.Year, c.Step, f.coming(c))
 		}
@@ -117,7 +114,7 @@ func (f *feed) write(st rotation.Status, plan []rotation.Coming) []byte {
 	return c.end()
 }
 
-// coming is the event of what comes, with what to do.
+// coming returns the event of a future step, with what to do.
 func (f *feed) coming(c rotation.Coming) icalEvent {
 	e := icalEvent{Day: c.At, Summary: f.phrases.Coming(c.Step, c.Year)}
 	var lines []string
@@ -140,7 +137,7 @@ func (f *feed) coming(c rotation.Coming) icalEvent {
 	return e
 }
 
-// describe is what a step means, with more lines about it.
+// describe returns the meaning of a step, followed by the lines of more.
 func (f *feed) describe(step rotation.StepKind, more ...string) string {
 	lines := append([]string{f.phrases.Meaning(step)}, more...)
 	if step == "" || step.AffectsSPs() {

@@ -11,33 +11,31 @@ import (
 	"vernal/templates"
 )
 
-// filter is which part of the list is shown. It is all in the address, so that a
-// part can be linked to.
+// filter selects the part of the list to show. All of it is in the URL, so that a selection
+// can be linked to.
 type filter struct {
-	// Show leaves the active service providers that have moved so far, or the
-	// inactive ones; "" for all. Unmoved with a Year leaves those that have still to
-	// move from that year.
+	// Show selects the active service providers that have moved this far, or the inactive
+	// ones. "" selects all. Unmoved with a Year selects those that must still leave that year.
 	Show migration.Move
-	// Year leaves those who have used it; "" for all.
+	// Year selects the service providers that have used it. "" selects all.
 	Year idp.Year
-	// Query is a part of the name or the entity ID.
+	// Query matches a part of the name or the entity ID.
 	Query string
 	// Page counts from 1.
 	Page int
-	// Locale is the language that the address asks for, kept in every link from
-	// there, as this listener keeps no choice in a cookie; "" for none.
+	// Locale is the language that the URL asks for, or "". Links keep it, because this
+	// listener sets no cookie.
 	Locale string
 }
 
-// maxQuery and maxLocale bound Query and Locale in bytes, maxPage the number of
-// a page.
+// maxQuery and maxLocale bound Query and Locale in bytes. maxPage bounds Page.
 const (
 	maxQuery  = 200
 	maxLocale = 20
 	maxPage   = 100000
 )
 
-// readFilter reads what it understands; the rest is as if it were not there.
+// readFilter ignores invalid parameters.
 func readFilter(q url.Values) filter {
 	f := filter{Page: 1}
 	if move := migration.Move(q.Get("show")); slices.Contains(moves, move) || move == inactive {
@@ -58,7 +56,7 @@ func readFilter(q url.Values) filter {
 	return f
 }
 
-// url is where the filter is applied.
+// url returns the URL of the filtered page.
 func (f filter) url() string {
 	q := url.Values{}
 	for name, value := range map[string]string{"show": string(f.Show), "year": string(f.Year), "q": f.Query, "locale": f.Locale} {
@@ -80,12 +78,12 @@ func (f filter) page(n int) filter {
 	return f
 }
 
-// only is another part of the list, in the same language.
+// only returns a filter for another selection in the same language.
 func (f filter) only(show migration.Move, y idp.Year) filter {
 	return filter{Show: show, Year: y, Locale: f.Locale}
 }
 
-// apply gives the lines that pass.
+// apply returns the lines that match.
 func (f filter) apply(lines []migration.Line) []migration.Line {
 	if f.Show == "" && f.Year == "" && f.Query == "" {
 		return lines
@@ -111,14 +109,14 @@ func used(l *migration.Line, y idp.Year) bool {
 	return slices.ContainsFunc(l.Years, func(s migration.Seen) bool { return s.Year == y })
 }
 
-// moves is the order in which the ways to have moved are shown.
+// moves is the order in which migration states are shown.
 var moves = []migration.Move{migration.Unmoved, migration.Both, migration.Moved, migration.Unseen}
 
-// inactive stands beside the moves: no one waits for an inactive service provider,
-// so it has not moved or not.
+// inactive is shown beside the moves: an inactive service provider delays no one, so
+// whether it has moved does not matter.
 const inactive migration.Move = "inactive"
 
-// moveOf is how far the page says that a service provider has moved.
+// moveOf returns the migration state that the page shows for a service provider.
 func moveOf(l *migration.Line) migration.Move {
 	if !l.Active {
 		return inactive
@@ -134,7 +132,7 @@ func countMoves(b *migration.Board) map[migration.Move]int {
 	return counts
 }
 
-// moves are the links to all, and to those who have moved in some way.
+// moves returns the links to all service providers, and to each migration state.
 func (f filter) moves(counts map[migration.Move]int, b *migration.Board) []templates.BoardFilter {
 	all := []templates.BoardFilter{{Label: templates.MoveAll, Count: len(b.SPs), URL: f.only("", "").url(), Current: f.Show == "" && f.Year == ""}}
 	shown := moves
@@ -149,7 +147,7 @@ func (f filter) moves(counts map[migration.Move]int, b *migration.Board) []templ
 	return all
 }
 
-// inYears are the links to those who have used a year.
+// inYears returns the links to the users of each year.
 func (f filter) inYears(b *migration.Board) (all []templates.BoardFilter) {
 	for _, y := range b.Years {
 		n := 0
@@ -163,7 +161,7 @@ func (f filter) inYears(b *migration.Board) (all []templates.BoardFilter) {
 	return all
 }
 
-// search is the form, which keeps the filter.
+// search returns the search form, which keeps the filter.
 func (f filter) search() templates.BoardSearch {
 	s := templates.BoardSearch{Action: boardPath, Query: f.Query}
 	if f.Show != "" {

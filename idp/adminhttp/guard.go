@@ -11,7 +11,7 @@ import (
 	"vernal/idp/web"
 )
 
-// Where things are. What follows a secret prefix is a token.
+// Paths. The rest of a path with a secret prefix is a token.
 const (
 	boardPath      = "/rotation"
 	dataPath       = "/rotation.json"
@@ -20,25 +20,23 @@ const (
 	calendarPrefix = "/rotation/calendar/"
 )
 
-// guard lets through what the listener is for. Being on loopback keeps other
-// machines away, and not the browsers on this one, which any site can make send
-// requests:
+// guard refuses requests that are not meant for this listener. Loopback keeps other machines
+// away, but not the browsers on this machine, which any site can make send requests:
 //
-//   - A site can have its own name resolve to 127.0.0.1 and then read what its
-//     pages load from there (DNS rebinding). So the Host must be a name of
-//     loopback, or that of admin_url.
-//   - A site can load our addresses as images, frames or scripts and learn from
-//     sizes and times. Fetch metadata tells, and so does Origin: refused. A
-//     link to a page that somebody follows is let through, whichever site it is
-//     on: it changes nothing here, and the linking site cannot look into what
-//     opens. Other programs on this machine that serve pages count as other
-//     sites, too; to a browser all ports of localhost are the same site.
-//   - Only GET and HEAD are taken: nothing here can be changed.
+//   - DNS rebinding: a site can point its own name to 127.0.0.1 and read what its
+//     pages load from there. So the Host must be a name of loopback, or that of
+//     admin_url.
+//   - Cross-site loads: a site can load our URLs as images, frames or scripts and
+//     learn from sizes and times. They are refused by Fetch metadata and Origin.
+//     Links from any site are allowed, because they change nothing here and the
+//     linking site cannot read the page. Other programs on this machine that serve
+//     pages count as other sites, although browsers treat all ports of localhost
+//     as the same site.
+//   - Only GET and HEAD are allowed, because nothing here can be changed.
 //
-// What came through a proxy gets the secret addresses and nothing else, however
-// the proxy is set up, as whoever may use the proxy is not known here. A proxy
-// that passes on everything, sets the Host to a name of loopback and tells of no
-// forwarding cannot be noticed.
+// Requests through a proxy get only the secret URLs, because the users of the proxy are not
+// authenticated. A proxy that passes on everything, sets the Host to a name of loopback and
+// adds no forwarding header cannot be detected.
 func (h *Handler) guard(next http.Handler) http.Handler {
 	adminHost := hostOf(h.URL)
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
@@ -65,9 +63,8 @@ func (h *Handler) guard(next http.Handler) http.Handler {
 	})
 }
 
-// secretOnly serves the secret addresses. Everything else, and a token that
-// opens nothing, is the same 404, as text: its page would refer to files that
-// are not to be had this way.
+// secretOnly serves only the secret URLs. All other paths and invalid tokens get the same
+// 404, as text, because an error page would link to files that are not served this way.
 func secretOnly(next http.Handler, w http.ResponseWriter, r *http.Request) {
 	r = r.Clone(r.Context())
 	r.Header.Del("Accept")
@@ -77,7 +74,7 @@ func secretOnly(next http.Handler, w http.ResponseWriter, r *http.Request) {
 	next.ServeHTTP(w, r)
 }
 
-// refuse is why a request is none for us; "" if it may be.
+// refuse returns why a request is refused, or "".
 func refuse(r *http.Request, host, adminHost string) string {
 	if !isLoopback(host) && (adminHost == "" || host != adminHost) {
 		return fmt.Sprintf("the Host is %.100q, which is neither a name of this machine such as localhost nor that of admin_url", r.Host)
@@ -95,7 +92,7 @@ func refuse(r *http.Request, host, adminHost string) string {
 	return "another site asks (Sec-Fetch-Site)"
 }
 
-// isForwarded reports whether some proxy says that it passed the request on.
+// isForwarded reports whether a proxy declares that it passed the request on.
 func isForwarded(h http.Header) bool {
 	for _, name := range []string{"Forwarded", "X-Forwarded-For", "X-Forwarded-Host", "X-Forwarded-Proto", "X-Real-Ip", "Via"} {
 		if len(h.Values(name)) > 0 {
@@ -105,13 +102,13 @@ func isForwarded(h http.Header) bool {
 	return false
 }
 
-// hostname is the host of a Host header, without its port, in lower case.
+// hostname returns the host of a Host header in lower case, without the port.
 func hostname(hostPort string) string {
 	host := (&url.URL{Host: hostPort}).Hostname()
 	return strings.TrimSuffix(strings.ToLower(host), ".")
 }
 
-// hostOf is the host of an address; "" if it has none.
+// hostOf returns the host of a URL, or "".
 func hostOf(address string) string {
 	u, err := url.Parse(address)
 	if err != nil {
@@ -120,8 +117,8 @@ func hostOf(address string) string {
 	return hostname(u.Host)
 }
 
-// isLoopback reports whether the name means this machine to whoever uses it:
-// browsers resolve localhost and what is below it themselves.
+// isLoopback reports whether the name means this machine to its users. Browsers resolve
+// localhost and its subdomains themselves.
 func isLoopback(host string) bool {
 	if host == "localhost" || strings.HasSuffix(host, ".localhost") {
 		return true

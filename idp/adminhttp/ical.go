@@ -8,33 +8,31 @@ import (
 	"unicode/utf8"
 )
 
-// ical writes iCalendar (RFC 5545): lines that end in CRLF and are at most 75
-// octets long, the longer ones folded.
+// ical writes iCalendar (RFC 5545): lines end in CRLF and are folded at 75 octets.
 type ical struct{ out bytes.Buffer }
 
-// icalEvent is an event of a whole day.
+// icalEvent is an all-day event.
 type icalEvent struct {
-	// UID names the event for ever: who subscribes sees it move, not double.
+	// UID never changes, so that a calendar moves the event and does not duplicate it.
 	UID string
-	// Day is the day of its date in UTC.
+	// Day is in UTC.
 	Day time.Time
-	// Stamp is the moment that the event is told for (DTSTAMP).
+	// Stamp is the UTC day on which the plan was read (DTSTAMP).
 	Stamp                time.Time
 	Summary, Description string
 	// Alarms are how many days before to remind.
 	Alarms []int
 }
 
-// icalLine is the most octets of a line, without its end (RFC 5545 §3.1).
+// icalLine is the maximum length of a line in octets (RFC 5545 §3.1).
 const icalLine = 75
 
-// property writes a line as it is.
 func (c *ical) property(name, value string) {
 	line := name + ":" + value
 	for room := icalLine; len(line) > room; room = icalLine - 1 {
 		cut := room
 		for cut > room-utf8.UTFMax && !utf8.RuneStart(line[cut]) {
-			cut-- // a folded character is garbage to those who read line by line
+			cut-- // do not split a character: some readers do not unfold
 		}
 		c.out.WriteString(line[:cut])
 		c.out.WriteString("\r\n ")
@@ -44,11 +42,11 @@ func (c *ical) property(name, value string) {
 	c.out.WriteString("\r\n")
 }
 
-// text writes a line whose value is a text (RFC 5545 §3.3.11).
+// text writes a property of type TEXT (RFC 5545 §3.3.11).
 func (c *ical) text(name, value string) { c.property(name, icalText(value)) }
 
-// icalText escapes what has a meaning in a value, and leaves out what no line
-// may hold: a carriage return would begin a property.
+// icalText escapes special characters and removes control characters: a carriage return
+// would begin a new property.
 func icalText(s string) string {
 	var out strings.Builder
 	for _, r := range strings.ToValidUTF8(s, "\uFFFD") {
@@ -68,8 +66,7 @@ func icalText(s string) string {
 	return out.String()
 }
 
-// begin opens a calendar with a name, which readers are asked to load again
-// twice a day.
+// begin opens a calendar with a name, and asks readers to reload it twice a day.
 func (c *ical) begin(name string) {
 	c.property("BEGIN", "VCALENDAR")
 	c.property("VERSION", "2.0")
@@ -88,7 +85,7 @@ func (c *ical) event(e icalEvent) {
 	c.property("DTSTAMP", e.Stamp.UTC().Format("20060102T150405Z"))
 	c.property("DTSTART;VALUE=DATE", e.Day.UTC().Format(day))
 	c.property("DTEND;VALUE=DATE", e.Day.UTC().AddDate(0, 0, 1).Format(day))
-	c.property("TRANSP", "TRANSPARENT") // the day stays free for meetings
+	c.property("TRANSP", "TRANSPARENT") // the day remains free for meetings
 	c.text("SUMMARY", e.Summary)
 	c.text("DESCRIPTION", e.Description)
 	for _, days := range e.Alarms {
@@ -101,7 +98,7 @@ func (c *ical) event(e icalEvent) {
 	c.property("END", "VEVENT")
 }
 
-// end closes the calendar and gives it.
+// end closes the calendar and returns it.
 func (c *ical) end() []byte {
 	c.property("END", "VCALENDAR")
 	return c.out.Bytes()

@@ -17,12 +17,11 @@ import (
 	"vernal/idp/web"
 )
 
-// measureEvery is how old the measures of a scrape may be. With ten thousand
-// service providers reading them takes a while, and several Prometheus servers
-// may ask.
+// measureEvery is the maximum age of the measures in a scrape. Reading them takes a while
+// with ten thousand service providers, and several Prometheus servers may ask.
 const measureEvery = 10 * time.Second
 
-// mountMetrics adds the address that Prometheus scrapes.
+// mountMetrics adds the endpoint that Prometheus scrapes.
 func (h *Handler) mountMetrics(rt *web.Router) {
 	registry := prometheus.NewRegistry()
 	m := &measures{descs: newDescs()}
@@ -32,7 +31,7 @@ func (h *Handler) mountMetrics(rt *web.Router) {
 	}
 	scrape := promhttp.HandlerFor(registry, promhttp.HandlerOpts{
 		ErrorLog: slog.NewLogLogger(h.Log.Handler(), slog.LevelError),
-		// What can be told is told: half of the gauges are better than none.
+		// Some gauges are better than none.
 		ErrorHandling: promhttp.ContinueOnError,
 	})
 	rt.Handle(metricsPath, web.Methods{http.MethodGet: func(w http.ResponseWriter, r *http.Request) error {
@@ -42,25 +41,24 @@ func (h *Handler) mountMetrics(rt *web.Router) {
 	}})
 }
 
-// measures are the gauges as they were last read. They are read in the request
-// that needs them and not in Collect, which has no context and in which a panic
-// would end the process.
+// measures caches the gauges. They are read in the request that needs them and not in
+// Collect, which has no context and in which a panic would end the process.
 type measures struct {
 	descs descs
 
-	mu   sync.Mutex // held while they are read: who comes then waits for them
+	mu   sync.Mutex // held while they are read, so that concurrent scrapes wait
 	at   time.Time
 	kept []prometheus.Metric
 }
 
-// Describe and Collect make measures a prometheus.Collector.
+// Describe implements prometheus.Collector.
 func (m *measures) Describe(ch chan<- *prometheus.Desc) {
 	for _, d := range m.descs.all() {
 		ch <- d
 	}
 }
 
-// Collect is Describe's other half.
+// Collect implements prometheus.Collector.
 func (m *measures) Collect(ch chan<- prometheus.Metric) {
 	m.mu.Lock()
 	kept := m.kept
@@ -70,7 +68,7 @@ func (m *measures) Collect(ch chan<- prometheus.Metric) {
 	}
 }
 
-// refresh reads the measures, unless they are fresh.
+// refresh reads the measures unless they are recent.
 func (m *measures) refresh(ctx context.Context, h *Handler) {
 	m.mu.Lock()
 	defer m.mu.Unlock()
@@ -81,7 +79,7 @@ func (m *measures) refresh(ctx context.Context, h *Handler) {
 	s := &sample{descs: &m.descs, seen: map[series]bool{}}
 	readable := h.measure(ctx, s)
 	if ctx.Err() != nil {
-		return // the peer has gone; what failed for that says nothing
+		return // the client is gone, so the failure means nothing
 	}
 	s.flag(m.descs.readable, readable == nil)
 	if readable != nil {
@@ -90,7 +88,7 @@ func (m *measures) refresh(ctx context.Context, h *Handler) {
 	m.at, m.kept = now, s.metrics
 }
 
-// measure reads everything. With an error the sample holds what could be read.
+// measure reads everything. After an error the sample has what could be read.
 func (h *Handler) measure(ctx context.Context, s *sample) error {
 	s.gauge(s.descs.build, 1, h.Version)
 	s.flag(s.descs.ready, h.Ready == nil || h.Ready(ctx) == nil)
@@ -111,8 +109,7 @@ func (h *Handler) measure(ctx context.Context, s *sample) error {
 	return nil
 }
 
-// attention counts what needs it, by every code there is, so that a rule finds
-// a 0 to compare with.
+// attention adds a count for every code, so that an alert rule finds 0 instead of no series.
 func (s *sample) attention(list []rotation.Attention) {
 	counts := map[rotation.AttentionCode]int{}
 	for _, code := range rotation.AttentionCodes() {

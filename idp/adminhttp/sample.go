@@ -10,7 +10,7 @@ import (
 	"vernal/idp/rotation"
 )
 
-// descs are the gauges: what each is called and what it tells.
+// descs are the descriptions of the gauges.
 type descs struct {
 	build, ready, readable, canSign                      *prometheus.Desc
 	certEnd, yearState, keyDestroyed, lastUse            *prometheus.Desc
@@ -62,18 +62,18 @@ type sample struct {
 	seen    map[series]bool
 }
 
-// series is a gauge with its labels.
+// series is a gauge with its labels and value.
 type series struct {
 	desc   *prometheus.Desc
 	labels string
 }
 
-// gauge adds a gauge. The same one a second time would spoil the whole scrape,
-// so it is dropped: a registration may hold a certificate twice, and two
-// entity IDs may be the same once made valid.
+// gauge adds a gauge, but drops a duplicate, which would invalidate the whole scrape. A
+// registration may hold a certificate twice, and two entity IDs may be the same after
+// conversion to valid UTF-8.
 func (s *sample) gauge(d *prometheus.Desc, value float64, labels ...string) {
 	for i, l := range labels {
-		labels[i] = strings.ToValidUTF8(l, "�") // what is not would spoil it too
+		labels[i] = strings.ToValidUTF8(l, "�") // invalid UTF-8 would invalidate the scrape too
 	}
 	key := series{d, strings.Join(labels, "\x00")}
 	if s.seen[key] {
@@ -91,14 +91,14 @@ func (s *sample) flag(d *prometheus.Desc, on bool, labels ...string) {
 	s.gauge(d, value, labels...)
 }
 
-// moment adds a time; the zero one is left out, as it would read as 1970.
+// moment adds a time. It leaves out the zero time, which would read as 1970.
 func (s *sample) moment(d *prometheus.Desc, t time.Time, labels ...string) {
 	if !t.IsZero() {
 		s.gauge(d, float64(t.UnixMilli())/1000, labels...)
 	}
 }
 
-// rotation tells how the years stand.
+// rotation adds the states of the years.
 func (s *sample) rotation(st rotation.Status) {
 	for _, y := range st.Years {
 		year := string(y.Year)
@@ -117,12 +117,12 @@ func (s *sample) rotation(st rotation.Status) {
 	s.flag(s.descs.clock, st.Clock.Trusted())
 }
 
-// shortFingerprint is how much of a SHA-256 tells the certificates of one
-// service provider apart, in characters.
+// shortFingerprint is how many characters of a SHA-256 identify a certificate among those
+// of one service provider.
 const shortFingerprint = 16
 
-// board tells who has moved. The names are those of the registry: nobody gets
-// in there but by an operator's hand.
+// board adds the migration states. Names are labels, which is safe because only operators
+// add service providers to the registry.
 func (s *sample) board(b *migration.Board) {
 	for _, y := range b.Years {
 		s.gauge(s.descs.yearSPs, float64(y.SPs), string(y.Year))

@@ -8,9 +8,8 @@ import (
 	"vernal/idp/web"
 )
 
-// Traffic counts what the public listener answers. Its labels are routes as
-// they are mounted, years that signed, and codes of our own: nothing that a
-// stranger sends makes a new one.
+// Traffic counts the answers of the public listener. Its labels are mounted routes, years
+// that signed, and our own codes, so that requests cannot create new series.
 type Traffic struct {
 	requests *prometheus.CounterVec
 	took     *prometheus.HistogramVec
@@ -18,7 +17,7 @@ type Traffic struct {
 	refusals *prometheus.CounterVec
 }
 
-// NewTraffic counts from zero.
+// NewTraffic returns a Traffic with all counters at zero.
 func NewTraffic() *Traffic {
 	return &Traffic{
 		requests: prometheus.NewCounterVec(prometheus.CounterOpts{
@@ -26,7 +25,7 @@ func NewTraffic() *Traffic {
 		}, []string{"route", "class"}),
 		took: prometheus.NewHistogramVec(prometheus.HistogramOpts{
 			Name: "vernal_http_request_duration_seconds", Help: "How long answers took, by route.",
-			// A redirect takes a millisecond, a password by intention some hundred.
+			// A redirect takes a millisecond. Hashing a password takes hundreds by design.
 			Buckets: []float64{.001, .005, .01, .025, .05, .1, .25, .5, 1, 2.5, 10},
 		}, []string{"route"}),
 		signIns: prometheus.NewCounterVec(prometheus.CounterOpts{
@@ -38,7 +37,7 @@ func NewTraffic() *Traffic {
 	}
 }
 
-// Answered counts a request; for web.Middleware.
+// Answered counts a request. It is a hook of web.Middleware.
 func (t *Traffic) Answered(a web.Answered) {
 	route := a.Route
 	if route == "" {
@@ -54,14 +53,14 @@ func (t *Traffic) Answered(a web.Answered) {
 	}
 }
 
-// Describe and Collect make a Traffic a prometheus.Collector.
+// Describe implements prometheus.Collector.
 func (t *Traffic) Describe(ch chan<- *prometheus.Desc) {
 	for _, c := range t.all() {
 		c.Describe(ch)
 	}
 }
 
-// Collect is Describe's other half.
+// Collect implements prometheus.Collector.
 func (t *Traffic) Collect(ch chan<- prometheus.Metric) {
 	for _, c := range t.all() {
 		c.Collect(ch)

@@ -11,7 +11,7 @@ import (
 	"vernal/templates"
 )
 
-// view is everything that the pages tell, read at one moment.
+// view has the data of the pages, read at one moment.
 type view struct {
 	Status rotation.Status
 	Plan   []rotation.Coming
@@ -38,7 +38,7 @@ func (h *Handler) view(ctx context.Context) (*view, error) {
 	return &view{Status: st, Plan: plan, Board: b}, nil
 }
 
-// years are those that are not over, oldest first.
+// years lists the years that are not over, oldest first.
 func (v *view) years(policy rotation.Policy) (all []templates.BoardYear) {
 	for _, y := range v.Status.Years {
 		if y.State.Over() {
@@ -73,8 +73,7 @@ func (v *view) column(y idp.Year) (migration.Year, bool) {
 	return v.Board.Years[i], true
 }
 
-// leaving are the live years that service providers have to move from, oldest
-// first.
+// leaving lists the live years that service providers must leave, oldest first.
 func (v *view) leaving() (years []migration.Year) {
 	for _, y := range v.Board.Years {
 		if y.State.Live() && v.Board.MustLeave(y) {
@@ -84,7 +83,7 @@ func (v *view) leaving() (years []migration.Year) {
 	return years
 }
 
-// maxComing bounds the list of what comes.
+// maxComing bounds the list of future steps.
 const maxComing = 8
 
 func (v *view) coming() (all []templates.BoardStep) {
@@ -100,7 +99,7 @@ func (v *view) coming() (all []templates.BoardStep) {
 	return all
 }
 
-// step is what comes, in words.
+// step renders a future step.
 func step(c rotation.Coming) templates.BoardStep {
 	what := templates.StepKey(c.Step)
 	switch {
@@ -123,8 +122,7 @@ var moveKeys = map[migration.Move]templates.Key{
 	inactive: templates.MoveInactive,
 }
 
-// daysUntil counts the days of the calendar from one moment to another; 0 for no
-// moment.
+// daysUntil counts the calendar days between two times, or 0 if to is zero.
 func daysUntil(from, to time.Time) int {
 	if to.IsZero() {
 		return 0

@@ -15,16 +15,15 @@ import (
 )
 
 const (
-	// refreshWall is after how many seconds the wall loads itself anew.
+	// refreshWall is after how many seconds the wallboard reloads.
 	refreshWall = "60"
-	// maxNames is how many names it has room for, maxLate how many of a year that
-	// stands below.
+	// maxNames bounds the names on the wallboard, maxLate those of a year in the lower part.
 	maxNames = 120
 	maxLate  = 20
 )
 
-// showWall is the board for a screen that others see, too: for whoever holds its
-// address.
+// showWall renders the wallboard for every holder of its URL. It suits a screen that
+// visitors can see.
 func (h *Handler) showWall(w http.ResponseWriter, r *http.Request) error {
 	if err := h.open(r, sharelink.Wall); err != nil {
 		return err
@@ -43,8 +42,8 @@ func (h *Handler) showWall(w http.ResponseWriter, r *http.Request) error {
 	return h.Pages.Render(w, http.StatusOK, func(b io.Writer) error { return h.Pages.Set.Wall(b, page) })
 }
 
-// wallSwitch reports whether the wall is to stay as it is, and where the other
-// wall is, in the same language.
+// wallSwitch reports whether the wallboard must not reload, and returns the URL of the
+// other mode in the same language.
 func wallSwitch(q url.Values) (still bool, other string) {
 	keep := url.Values{}
 	if locale := q.Get("locale"); locale != "" && len(locale) <= maxLocale {
@@ -57,8 +56,7 @@ func wallSwitch(q url.Values) (still bool, other string) {
 	return false, "?" + keep.Encode()
 }
 
-// wall is the page but for its years. Of the migrations the first is at the top,
-// the others below.
+// wall returns the page without its years. The first migration is at the top, the others below.
 func (v *view) wall() templates.WallPage {
 	counts := countMoves(v.Board)
 	p := templates.WallPage{
@@ -75,18 +73,16 @@ func (v *view) wall() templates.WallPage {
 		m.Names, m.More = v.wallNames(y.Year, limit)
 		p.Migrations = append(p.Migrations, m)
 	}
-	// The wall has no room for reasons, which can name service providers and
-	// files.
+	// Reasons can name service providers and files.
 	for i := range p.Coming {
 		p.Coming[i].Waits = nil
 	}
 	return p
 }
 
-// migrations are the years of the board from which active service providers have
-// still to move, the most urgent first: of those whose certificate lasts, the one
-// that ends next. The others follow, as no one there can be in time any more. If
-// all have moved, it is the year alone that was left last.
+// migrations lists the years that active service providers must still leave, the most urgent
+// first: the valid certificate that expires next. Years with an expired certificate follow,
+// because their users are late already. If all have moved, it returns only the year left last.
 func (v *view) migrations() []migration.Year {
 	inTime := func(y migration.Year) bool { return y.State.Live() && y.CertEndAt.After(v.Status.At) }
 	years := slices.DeleteFunc(slices.Clone(v.Board.Years), func(y migration.Year) bool { return !v.Board.MustLeave(y) || y.Unmoved == 0 })
@@ -108,8 +104,8 @@ func (v *view) migrations() []migration.Year {
 	return years
 }
 
-// wallNames are the service providers that have still to move from a year, and how
-// many more there are.
+// wallNames returns the service providers that must still leave a year, up to limit, and
+// counts the rest.
 func (v *view) wallNames(from idp.Year, limit int) (names []templates.WallName, more int) {
 	for i := range v.Board.SPs {
 		l := &v.Board.SPs[i]
@@ -131,8 +127,8 @@ func (v *view) wallNames(from idp.Year, limit int) (names []templates.WallName, 
 	return names[:len(names)-more], more
 }
 
-// needs are the kinds of what needs attention, each once for a year. Their
-// sentences stay away: they can name service providers and files.
+// needs lists what needs attention by kind, once for each year. It leaves out the
+// sentences, which can name service providers and files.
 func (v *view) needs() (all []templates.WallNeed) {
 	for _, a := range v.Status.Attention {
 		need := templates.WallNeed{What: templates.NeedKey(a.Code), Year: a.Year}
@@ -145,7 +141,7 @@ func (v *view) needs() (all []templates.WallNeed) {
 	return all
 }
 
-// live leaves the years whose addresses answer.
+// live returns the years whose URLs answer.
 func live(years []templates.BoardYear) []templates.BoardYear {
 	return slices.DeleteFunc(years, func(y templates.BoardYear) bool { return !y.Live })
 }

@@ -1,8 +1,8 @@
-// Package discovery serves the documents that partners' software and people
-// load: the metadata of each year, the stable metadata, and certificates.
+// Package published serves public documents: the metadata of each year, the stable
+// metadata, and certificates.
 //
-// A year that is not published answers whoever holds the token of a preview link
-// for it; to all others it is a year that was never made.
+// A year that is not published is served only with the token of a preview link for it.
+// Without one it looks like a year that was never made.
 //
 // It has no session, reads no cookie and writes nothing. The documents
 // themselves are made by package metadata and kept until a year, a certificate
@@ -32,16 +32,16 @@ import (
 const (
 	pemType      = "application/x-pem-file"
 	cacheControl = "public, max-age=3600"
-	noStore      = "no-store" // of a preview, whose URL is a secret that ends
-	// afterRevocation is for metadata while revocationTime lasts: a cache must not
-	// keep the revoked certificate among the trusted ones, nor send SPs to it.
+	noStore      = "no-store" // for a preview, whose URL is an expiring secret
+	// afterRevocation is for metadata within revocationTime of a revocation. A cache must
+	// not keep the revoked certificate trusted, nor send SPs to the revoked year.
 	afterRevocation = "public, max-age=60"
 )
 
 // revocationTime is how long after a revocation our metadata is cached briefly.
 const revocationTime = 24 * time.Hour
 
-// metadataControl is the Cache-Control of metadata documents at now.
+// metadataControl returns the Cache-Control header of metadata documents.
 func metadataControl(years *keyring.Ring, now time.Time) string {
 	for _, e := range years.All(now) {
 		if e.State == rotation.Revoked && now.Before(years.EndedAt(e.Year()).Add(revocationTime)) {
@@ -56,42 +56,38 @@ type Fetches interface {
 	Fetch(f idp.Fetch)
 }
 
-// Handler serves metadata{year}, metadata and certificate{year}.pem. All
-// fields are required but Fetches.
+// Handler serves metadata{year}, metadata and certificate{year}.pem. All fields but Fetches
+// are required.
 type Handler struct {
 	IdP   metadata.IdP
 	Years *keyring.Ring
 	Clock idp.Clock
-	// Access decides which years are served. Document needs no more of it than live years.
+	// Access decides which years are served. Document needs only its live years.
 	Access *yearaccess.Gate
-	// Fetches records each load of a metadata document of a live year. nil
-	// records nothing.
+	// Fetches records each load of a live year's metadata, or is nil.
 	Fetches Fetches
 
-	kept sync.Map // idp.Year -> *document; "" is the stable one
+	kept sync.Map // idp.Year -> *document, "" for the stable one
 }
 
-// document is a metadata document as it is sent.
 type document struct {
 	body []byte
 	etag string
-	// certs and made are what the document was made from: the certificates in
-	// it, and the beginning of the stable document's week. The keys are not kept
-	// with it: a destroyed one must leave memory.
+	// certs and made are the sources of the document: its certificates, and the beginning of the
+	// stable document's week. The keys are not kept, because a destroyed key must leave memory.
 	certs []*x509.Certificate
 	made  time.Time
 }
 
-// Mount adds the addresses to the router.
+// Mount adds the routes to the router.
 func (h *Handler) Mount(rt *web.Router) {
 	rt.Handle("/api/saml/metadata{year}", web.Methods{http.MethodGet: h.year})
 	rt.Handle("/api/saml/metadata", web.Methods{http.MethodGet: h.stable})
 	rt.Handle("/api/saml/certificate{year}.pem", web.Methods{http.MethodGet: h.certificate})
 }
 
-// Document is the metadata of a year as it is served to everyone now; otherwise the error
-// is yearaccess.ErrNotPublished, a *web.Gone or a *web.Closed. With an empty year it is the
-// stable document.
+// Document returns the public metadata of a year, or the stable document for an empty year.
+// Otherwise the error is yearaccess.ErrNotPublished, a *web.Gone or a *web.Closed.
 func (h *Handler) Document(y idp.Year) ([]byte, error) {
 	d, err := h.document(y, h.Clock.Now())
 	if err != nil {
@@ -128,8 +124,7 @@ func (h *Handler) stable(w http.ResponseWriter, r *http.Request) error {
 	return send(w, r, metadata.ContentType, metadataControl(h.Years, now), d)
 }
 
-// fetched records who loads metadata. The parameter "sp" is what the client says
-// of itself; it is believed as a hint only.
+// fetched records a load of metadata. The parameter "sp" is not verified and only a hint.
 func (h *Handler) fetched(r *http.Request, y idp.Year) {
 	if h.Fetches == nil {
 		return
@@ -144,7 +139,7 @@ func (h *Handler) fetched(r *http.Request, y idp.Year) {
 	})
 }
 
-// document is the document of a live year, or the stable one.
+// document returns the document of a live year, or the stable one.
 func (h *Handler) document(y idp.Year, now time.Time) (*document, error) {
 	entry, err := h.entry(y, now)
 	if err != nil {
@@ -153,9 +148,9 @@ func (h *Handler) document(y idp.Year, now time.Time) (*document, error) {
 	return h.documentOf(y, entry, now)
 }
 
-// documentOf finds or makes a document. Two requests may make the same one at
-// once; both are right and one of them is kept. A year's is the same, byte for
-// byte, before and after it is published.
+// documentOf returns a document from the cache or makes it. Concurrent requests may both
+// make it, which is harmless. A year's document is the same, byte for byte, before and
+// after it is published.
 func (h *Handler) documentOf(y idp.Year, entry keyring.Entry, now time.Time) (*document, error) {
 	from, made := []*x509.Certificate{entry.Key.Cert}, time.Time{}
 	if y == "" {
@@ -175,8 +170,8 @@ func (h *Handler) documentOf(y idp.Year, entry keyring.Entry, now time.Time) (*d
 	return d, nil
 }
 
-// make signs a document with the key of the year by, if that year is not over
-// when the signature begins.
+// make signs a document with the key of the year by, unless that year is over when the
+// signature begins.
 func (h *Handler) make(y, by idp.Year, from []*x509.Certificate, now time.Time) (*document, error) {
 	defer h.Years.BeginSigning()()
 	entry, ok := h.Years.Lookup(by, now)
@@ -199,7 +194,7 @@ func (h *Handler) make(y, by idp.Year, from []*x509.Certificate, now time.Time) 
 	return &document{body: body, etag: metadata.ETag(body)}, nil
 }
 
-// liveCerts are the certificates of every live year, the preferred one first.
+// liveCerts returns the certificates of every live year, the preferred one first.
 func (h *Handler) liveCerts(now time.Time) []*x509.Certificate {
 	live := h.Years.Live(now)
 	all := make([]*x509.Certificate, len(live))
@@ -209,7 +204,7 @@ func (h *Handler) liveCerts(now time.Time) []*x509.Certificate {
 	return all
 }
 
-// entry is the year that a document is about; the preferred one for "".
+// entry returns the year that a document is about, the preferred one for "".
 func (h *Handler) entry(y idp.Year, now time.Time) (keyring.Entry, error) {
 	if y == "" {
 		entry, err := h.Years.Preferred(now)
@@ -221,8 +216,8 @@ func (h *Handler) entry(y idp.Year, now time.Time) (keyring.Entry, error) {
 	return h.Access.Live(y)
 }
 
-// certificate is GET /api/saml/certificate{year}.pem. It stays when the year is
-// retired or closed: integrators look up what they once configured.
+// certificate serves GET /api/saml/certificate{year}.pem. It also answers for retired and
+// closed years, because integrators look up certificates that they once configured.
 func (h *Handler) certificate(w http.ResponseWriter, r *http.Request) error {
 	control := cacheControl
 	entry, preview, err := h.Access.OpenDocument(r)
@@ -246,7 +241,7 @@ func (h *Handler) certificate(w http.ResponseWriter, r *http.Request) error {
 	return send(w, r, pemType, control, &document{body: body, etag: metadata.ETag(body)})
 }
 
-// send writes a document, or 304 to a client that has it (RFC 9110 §13.1.2).
+// send writes a document, or 304 if the client has it (RFC 9110 §13.1.2).
 func send(w http.ResponseWriter, r *http.Request, contentType, control string, d *document) error {
 	h := w.Header()
 	h.Set("Content-Type", contentType)

@@ -17,21 +17,18 @@ import (
 	"vernal/idp/keyring"
 )
 
-// File is a file of an export.
 type File struct {
 	Name    string `json:"name"`
 	Content []byte `json:"content"`
 }
 
-// Export makes what proves a year's certificate out of band, for a second site,
-// paper or mail: certificate, metadata as it is or will be served, fingerprints,
-// and a statement with a detached signature of each live older year and of the
-// year itself. Who trusts an older year finds the new one in words that the old
-// key signed. idp.ErrNotFound if the year has no key and certificate that sign.
+// Export makes the proof of a year's certificate for verification out of band: certificate,
+// current or future metadata, fingerprints, and a statement with a detached signature of each
+// live older year and of the year itself. A partner that trusts an older year can verify the
+// new one by the old key's signature. It returns idp.ErrNotFound if the year cannot sign.
 //
-// The statement begins with words of its own that no SAML message and no query
-// begins with, so its signature is good for nothing else, although the keys are
-// those that sign assertions.
+// The keys also sign assertions. The statement begins with text that no SAML message and no
+// query begins with, so its signature cannot be used for anything else.
 func (h *Handler) Export(y idp.Year) ([]File, error) {
 	defer h.Years.BeginSigning()()
 	now := h.Clock.Now().UTC()
@@ -68,8 +65,8 @@ const statementName = "statement.txt"
 
 func signatureName(y idp.Year) string { return statementName + "." + string(y) + ".sig" }
 
-// witnesses are the years that sign a statement: the live older ones that can,
-// oldest first, and the year itself.
+// witnesses returns the years that sign a statement: the live older ones that can, oldest
+// first, and the year itself.
 func (h *Handler) witnesses(entry keyring.Entry, now time.Time) []keyring.Entry {
 	var all []keyring.Entry
 	for _, e := range slices.Backward(h.Years.Live(now)) {
@@ -81,7 +78,7 @@ func (h *Handler) witnesses(entry keyring.Entry, now time.Time) []keyring.Entry 
 	return append(all, entry)
 }
 
-// statement says in words what the year is.
+// statement describes the year in prose.
 func (h *Handler) statement(entry keyring.Entry, signers []keyring.Entry, doc []byte, now time.Time) []byte {
 	var b bytes.Buffer
 	y, cert := entry.Key.Year, entry.Key.Cert
@@ -122,20 +119,20 @@ check the signatures of this statement is in its last lines.
 	return b.Bytes()
 }
 
-// fingerprints are those of a certificate, in the form that people and software
-// compare, and that of its key.
+// fingerprints formats the fingerprints of a certificate and its key, for comparison by eye
+// or by software.
 func fingerprints(cert *x509.Certificate) string {
 	s256, s1, key := sha256.Sum256(cert.Raw), sha1.Sum(cert.Raw), sha256.Sum256(cert.RawSubjectPublicKeyInfo)
 	return fmt.Sprintf("%-20s %s\n%-20s %s\n%-20s %s\n",
 		"SHA-256:", colons(s256[:]), "SHA-1:", colons(s1[:]), "Public key SHA-256:", colons(key[:]))
 }
 
-// colons writes bytes as openssl shows a fingerprint.
+// colons formats bytes as openssl formats a fingerprint.
 func colons(sum []byte) string {
 	return strings.ReplaceAll(fmt.Sprintf("% X", sum), " ", ":")
 }
 
-// oneLine keeps a name, which can come from elsewhere, on its line.
+// oneLine removes line breaks from a name, which can come from external data.
 func oneLine(s string) string {
 	return strings.Map(func(r rune) rune {
 		if r < 0x20 || r == 0x7f || r == '\u2028' || r == '\u2029' {

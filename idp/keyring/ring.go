@@ -1,9 +1,9 @@
-// Package keyring is all that request handlers know of years: which year exists, whether
-// its URLs answer, and the key that signs for it.
+// Package keyring gives request handlers all that they know of years: which year exists,
+// whether its URLs answer, and the key that signs for it.
 //
-// A Ring is an immutable snapshot over the history and the keys, swapped as a whole by
-// package rotator. A private key that must not sign never reaches it (Usable): one of a
-// year that is over, or one that is not the recorded key (Faults).
+// A Ring is an immutable snapshot of the history and the keys, which package rotator
+// replaces as a whole. A private key that must not sign never reaches it (Usable): the key
+// of a year that is over, or a key other than the recorded one (Faults).
 package keyring
 
 import (
@@ -21,48 +21,44 @@ import (
 	"vernal/idp/rotation"
 )
 
-// ErrNoSigner is returned when no year can sign: there is no key, or none with
-// a certificate.
+// ErrNoSigner is returned when no year is preferred, or the preferred year lacks its key or
+// certificate.
 var ErrNoSigner = errors.New("no signing key")
 
-// Ring answers which key serves a year at a given time. It is safe for
-// concurrent use, and look-ups neither lock nor, between two dates of the
-// calendar, allocate.
+// Ring looks up the key that serves a year at a given time. It is safe for concurrent use.
+// Between two dates of the calendar, look-ups neither lock nor allocate.
 type Ring struct {
 	policy  rotation.Policy
 	snap    atomic.Pointer[snapshot]
 	signing gate.Gate
 }
 
-// BeginSigning is called before the look-up of a key that is about to sign, and
-// end when the signature is made; see Settle.
+// BeginSigning must be called before the look-up of a signing key, and end after the
+// signature is made. See Settle.
 func (r *Ring) BeginSigning() (end func()) { return r.signing.Enter() }
 
-// Settle waits until the signatures that began before it are made. Called after
-// SetHistory has closed a year, it returns once the year signs nothing more;
-// the error is the cause of ctx's end.
+// Settle waits until all signatures that began before the call are made. A year that SetHistory
+// closed before the call signs nothing after it. The error is the cause of ctx's end.
 func (r *Ring) Settle(ctx context.Context) error { return r.signing.Drain(ctx) }
 
 // Entry is one year at a given time.
 type Entry struct {
-	// Key is never nil, and is the same pointer in every look-up until the keys
-	// are set again, so that derived values can be kept beside it. It has no Signer
-	// once the year is over.
+	// Key is never nil. It is the same pointer in every look-up until the keys are set again,
+	// so that derived values can be kept with it. It has no Signer once the year is over.
 	Key   *certs.Key
 	State rotation.State
-	// RetiredAt is when the year ended; zero before that.
+	// RetiredAt is zero until the year is over.
 	RetiredAt time.Time
-	// Fault is why the year is closed although its State is live; "" if its
-	// endpoint URLs answer. The Key of such a year has no Signer, and has its
-	// Cert only if that is the recorded one.
+	// Fault says why the year is closed although its State is live. It is empty if the
+	// endpoint URLs answer. The Key of a closed year has no Signer, and has a Cert only if
+	// that is the recorded one.
 	Fault rotation.KeyFault
 }
 
-// Closed reports whether the endpoint URLs of a live year cannot answer because
-// of its key.
+// Closed reports whether the endpoint URLs of a live year cannot answer because of its key.
 func (e Entry) Closed() bool { return e.State.Live() && e.Fault != "" }
 
-// Year is the year of the entry; "" for the zero Entry.
+// Year returns the year of the entry, or "" for the zero Entry.
 func (e Entry) Year() idp.Year {
 	if e.Key == nil {
 		return ""
@@ -70,13 +66,13 @@ func (e Entry) Year() idp.Year {
 	return e.Key.Year
 }
 
-// CertExpired reports whether the year's certificate has ended. A preferred year
-// stays preferred then: it signs, and operators are notified.
+// CertExpired reports whether the year's certificate has expired. An expired preferred year
+// stays preferred and signs. Operators are notified.
 func (e Entry) CertExpired(now time.Time) bool {
 	return e.Key != nil && e.Key.Cert != nil && !now.Before(e.Key.Cert.NotAfter)
 }
 
-// snapshot is the decision for all times in [from, until).
+// snapshot is valid for all times in [from, until).
 type snapshot struct {
 	keys        []*certs.Key
 	history     rotation.History
@@ -93,16 +89,14 @@ func NewRing(p rotation.Policy) *Ring {
 	return r
 }
 
-// SetHistory replaces all keys and the history at once. Look-ups under way see
-// either set in full. The Ring keeps what Usable leaves of the keys, so
-// nothing reachable from the Ring signs for a year that is over. It keeps the
-// history too, which must not change afterwards.
+// SetHistory replaces all keys and the history at once. Concurrent look-ups see the old state
+// or the new one in full. The Ring keeps only Usable keys, so nothing reachable from it signs
+// for a year that is over. It also keeps the history, which must not change afterwards.
 //
-// The Ring always follows, so that a year closes whatever is wrong with the
-// others. The error says that the preferred year cannot sign, and matches
-// ErrNoSigner.
+// The Ring always takes over the new history, so that a year closes even if another year
+// has a fault. The error matches ErrNoSigner and means that the preferred year cannot sign.
 func (r *Ring) SetHistory(h rotation.History, keys []*certs.Key) error {
-	// The empty span makes the first look-up take the decision.
+	// The empty time span makes the first look-up create the snapshot.
 	s := &snapshot{keys: Usable(h, keys), history: h}
 	r.snap.Store(s)
 	if h.Preferred == "" {
@@ -119,15 +113,14 @@ func (r *Ring) SetHistory(h rotation.History, keys []*certs.Key) error {
 	return nil
 }
 
-// Lookup returns the entry of a year; false if the year was never made. Its State
-// says whether it is published or over, and Closed whether it answers.
+// Lookup returns the entry of a year, or false if the year was never made.
 func (r *Ring) Lookup(y idp.Year, now time.Time) (Entry, bool) {
 	e, ok := r.at(now).entries[y]
 	return e, ok
 }
 
-// Preferred returns the year that signs what names no year; ErrNoSigner if it
-// cannot sign, or if no year is preferred.
+// Preferred returns the year that signs requests without a year. The error matches
+// ErrNoSigner if that year cannot sign or no year is preferred.
 func (r *Ring) Preferred(now time.Time) (Entry, error) {
 	e := r.at(now).preferred
 	if e.Key == nil {
@@ -136,13 +129,11 @@ func (r *Ring) Preferred(now time.Time) (Entry, error) {
 	return e, nil
 }
 
-// Live lists the years whose endpoint URLs answer, the preferred one first, then
-// the newest first. A closed year is not among them. The slice belongs to the
-// caller.
+// Live lists the years whose endpoint URLs answer: the preferred one first, then the newest
+// first. Closed years are not included. The caller owns the slice.
 func (r *Ring) Live(now time.Time) []Entry { return slices.Clone(r.at(now).live) }
 
-// All lists every year made, in any state, oldest first. The slice belongs to
-// the caller.
+// All lists every year made, in any state, oldest first. The caller owns the slice.
 func (r *Ring) All(now time.Time) []Entry {
 	s := r.at(now)
 	all := make([]Entry, 0, len(s.entries))
@@ -153,10 +144,10 @@ func (r *Ring) All(now time.Time) []Entry {
 	return all
 }
 
-// Dates are the calendar's dates of a year.
+// Dates returns the calendar dates of a year.
 func (r *Ring) Dates(y idp.Year) rotation.Dates { return r.policy.Dates(y) }
 
-// EndedAt is when a year was retired or revoked; zero if it was not.
+// EndedAt returns when a year was retired or revoked, or zero.
 func (r *Ring) EndedAt(y idp.Year) time.Time {
 	record, _ := r.snap.Load().history.Record(y)
 	if !record.RevokedAt.IsZero() {
@@ -165,9 +156,9 @@ func (r *Ring) EndedAt(y idp.Year) time.Time {
 	return record.RetiredAt
 }
 
-// at returns the snapshot for now. Several requests may make it at once on the
-// first look-up after a date, which does no harm. If SetHistory comes in between,
-// the new keys stay and this request still answers with the old ones.
+// at returns the snapshot for now. Several requests may create it at once after a date,
+// which is harmless. If SetHistory runs meanwhile, the new keys stay and this request still
+// answers with the old ones.
 func (r *Ring) at(now time.Time) *snapshot {
 	s := r.snap.Load()
 	if !now.Before(s.from) && now.Before(s.until) {
@@ -178,7 +169,7 @@ func (r *Ring) at(now time.Time) *snapshot {
 	return fresh
 }
 
-// newSnapshot decides the state of every year at now, and for how long that holds.
+// newSnapshot computes the state of every year at now, and how long it is valid.
 func newSnapshot(keys []*certs.Key, history rotation.History, now time.Time) *snapshot {
 	s := &snapshot{keys: keys, history: history, entries: make(map[idp.Year]Entry, len(keys))}
 	for _, k := range keys {
@@ -208,7 +199,7 @@ func newSnapshot(keys []*certs.Key, history rotation.History, now time.Time) *sn
 	return s
 }
 
-// Target is the entry of History.Target; false if there is no such year.
+// Target returns the entry of History.Target, or false without such a year.
 func (r *Ring) Target(now time.Time) (Entry, bool) {
 	s := r.at(now)
 	y := s.history.TargetAmong(now, func(record rotation.Record) bool {

@@ -10,7 +10,7 @@ import (
 	"vernal/idp/rotation"
 )
 
-// MadeOf is what the rules need to know of a key.
+// MadeOf returns the facts about a key that the rotation rules need.
 func MadeOf(k *certs.Key) rotation.Made {
 	m := rotation.Made{Year: k.Year, HasKey: k.Signer != nil, External: k.External, CertSHA256: certs.CertSHA256(k.Cert)}
 	if k.Cert != nil {
@@ -34,7 +34,7 @@ func (e *UnusableKeyError) Error() string {
 	return fmt.Sprintf("the preferred year %s cannot sign: %s", e.Year, e.Fault)
 }
 
-// Suggested is what helps if the key is lost for good.
+// Suggested returns what to do if the key is lost permanently.
 func (e *UnusableKeyError) Suggested() []idp.Suggestion {
 	return []idp.Suggestion{e.Fault.Suggestion(e.Year)}
 }
@@ -42,8 +42,8 @@ func (e *UnusableKeyError) Suggested() []idp.Suggestion {
 // Is reports whether target is ErrNoSigner.
 func (e *UnusableKeyError) Is(target error) bool { return target == ErrNoSigner }
 
-// faultOf is the fault of the year with what is usable of its key. The one that
-// WithFaults gave says more: which parts were there before.
+// faultOf returns the fault of the year, given the usable part of its key. A fault recorded
+// by WithFaults is more precise, because it knows which parts were there before.
 func faultOf(r rotation.Record, usable *certs.Key) rotation.KeyFault {
 	f := r.Fault(MadeOf(usable))
 	if f != "" && r.KeyFault != "" {
@@ -52,8 +52,8 @@ func faultOf(r rotation.Record, usable *certs.Key) rotation.KeyFault {
 	return f
 }
 
-// Faults finds the recorded years that cannot sign as recorded. damaged are the
-// years that could not be loaded.
+// Faults finds the recorded years that cannot sign as recorded. damaged lists the years
+// that could not be loaded.
 func Faults(h rotation.History, keys []*certs.Key, damaged []certs.DamagedYear) map[idp.Year]rotation.KeyFault {
 	faults := map[idp.Year]rotation.KeyFault{}
 	for _, r := range h.Records {
@@ -72,11 +72,10 @@ func Faults(h rotation.History, keys []*certs.Key, damaged []certs.DamagedYear) 
 	return faults
 }
 
-// Usable gives of each key what may stay in memory under this history, sorted,
-// with an entry for every recorded year. A year that is over keeps no private
-// key, so that nothing signs with it any more. Nor does one that has a
-// KeyFault, and of its certificate only the recorded one stays. A key that
-// needs no change stays the same pointer.
+// Usable returns the parts of the keys that may stay in memory under this history, sorted,
+// with an entry for every recorded year. A year that is over or has a KeyFault keeps no
+// private key, so that nothing can sign with it. Of the certificates of a year with a
+// KeyFault, only the recorded one stays. An unchanged key stays the same pointer.
 func Usable(h rotation.History, keys []*certs.Key) []*certs.Key {
 	usable := make([]*certs.Key, 0, max(len(keys), len(h.Records)))
 	for _, r := range h.Records {

@@ -11,13 +11,13 @@ import (
 )
 
 const (
-	// clockBound is how wrong the clock of a service provider may be.
+	// clockBound is the tolerated clock error of a service provider.
 	clockBound = 30 * time.Second
-	// endingTime is how long before its end a request certificate is odd.
+	// endingTime is how long before its end a request certificate causes a warning.
 	endingTime = 60 * day
 )
 
-// Warnings about a service provider: codes of a Reason.
+// Warning codes about a service provider, used as codes of a Reason.
 const (
 	WarnRequestCertEnded rotation.ReasonCode = "request_certificate_ended"
 	WarnRequestCertEnds  rotation.ReasonCode = "request_certificate_ends"
@@ -27,14 +27,12 @@ const (
 	WarnClockAhead       rotation.ReasonCode = "clock_ahead"
 )
 
-// liner writes the lines of a board.
 type liner struct {
 	now    time.Time
 	target idp.Year
 	states map[idp.Year]rotation.State
 }
 
-// line is the line of p.
 func (l *liner) line(p *sp.Provider, known *usage.Snapshot) Line {
 	uses := known.Uses[p.EntityID]
 	line := Line{
@@ -60,14 +58,14 @@ func (l *liner) line(p *sp.Provider, known *usage.Snapshot) Line {
 	return line
 }
 
-// Judge says how far a service provider has moved that used these years, oldest
-// first, and from which of them it has still to move. It is the only place that
-// decides this: see Move for the rule, and rotation.MustLeave for the years that have
-// to be left. Uses of a year that was never published say nothing.
+// Judge returns how far a service provider has moved, and the years that it must still
+// leave. years are the years it used, oldest first. Only Judge decides this: see Move for
+// the rule and rotation.MustLeave for the years to leave. Uses of a year that was never
+// published are ignored.
 //
-// A live year is left when it was not used for 14 days and a newer live one was.
-// A year that is over is left when it was not used for 14 days and a live one was
-// used since: until then sign-ins fail, whatever was used before.
+// A live year is left when it was not used for 14 days and a newer live one was. A year
+// that is over is left when it was not used for 14 days and a live one was used since.
+// Until then sign-ins fail, even if a live year was used earlier.
 func Judge(years []Seen, state func(idp.Year) rotation.State, target idp.Year, now time.Time) (move Move, from []idp.Year) {
 	var worked time.Time // the last use of a live year
 	var newest idp.Year  // the newest live year that was used
@@ -105,7 +103,7 @@ func Judge(years []Seen, state func(idp.Year) rotation.State, target idp.Year, n
 	return Moved, nil
 }
 
-// certs are the registered request certificates, with their last use.
+// certs returns the registered request certificates with their last use.
 func (l *liner) certs(p *sp.Provider, uses []usage.YearUse) []RequestCert {
 	out := []RequestCert{}
 	for _, c := range p.RequestCerts {
@@ -121,7 +119,7 @@ func (l *liner) certs(p *sp.Provider, uses []usage.YearUse) []RequestCert {
 	return out
 }
 
-// certWarnings are about request certificates that ended or soon will.
+// certWarnings warns about request certificates that have expired or soon will.
 func (l *liner) certWarnings(all []RequestCert) (warnings []rotation.Reason) {
 	for _, c := range all {
 		code := WarnRequestCertEnds
@@ -136,7 +134,7 @@ func (l *liner) certWarnings(all []RequestCert) (warnings []rotation.Reason) {
 	return warnings
 }
 
-// requestWarnings are about requests of the last 30 days, to whatever year.
+// requestWarnings warns about requests of the last 30 days to any year.
 func (l *liner) requestWarnings(uses []usage.YearUse) (warnings []rotation.Reason) {
 	var all usage.Tally
 	for _, u := range uses {

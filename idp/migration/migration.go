@@ -1,15 +1,14 @@
-// Package migration is the migration board: for every service provider (SP), how far
-// it has moved to the newest year, and what is odd about its requests.
+// Package migration is the migration board: for every service provider (SP), how far it has
+// moved to the newest year, and what is unusual about its requests.
 //
-// It stores nothing and decides nothing. What it shows comes from the ledger of
-// uses (package usage) and the registry. Loads of metadata are a hint for
-// operators and never use.
+// It stores nothing and decides nothing. Its data comes from the ledger of uses (package
+// usage) and the registry. Loads of metadata are a hint for operators and never count as use.
 //
 // The files:
 //
 //	migration.go     Service
-//	view.go          the board as it is shown
-//	line.go          one SP's line: how far it has moved, what is odd
+//	view.go          the migration board as shown
+//	line.go          one SP's line: how far it has moved, and warnings
 //	request_cert.go  which SP needs a new request certificate
 package migration
 
@@ -20,7 +19,7 @@ import (
 	"vernal/idp/usage"
 )
 
-// Service is the board of one installation. All fields are required, and all
+// Service makes the migration board of one installation. All fields are required, and all
 // methods may be called concurrently.
 type Service struct {
 	Usage    *usage.Ledger

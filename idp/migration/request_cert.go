@@ -7,11 +7,10 @@ import (
 	"vernal/idp/rotation"
 )
 
-// RequestCertsEndAt is when the last registered request certificate of an active
-// service provider ends; zero if it has none or is inactive. It is the only moment
-// that its certificates are judged by: one that ends earlier, or ended, is no alarm,
-// because the service provider has sent us the next one already. A certificate that
-// is not valid yet counts as well, for the same reason.
+// RequestCertsEndAt returns when the last registered request certificate of an active
+// service provider expires, or zero if it has none or is inactive. An earlier end is no
+// alarm, because the service provider has sent us the next certificate already. A
+// certificate that is not valid yet counts too, for the same reason.
 func (l *Line) RequestCertsEndAt() time.Time {
 	if !l.Active || len(l.Certs) == 0 {
 		return time.Time{}
@@ -19,14 +18,14 @@ func (l *Line) RequestCertsEndAt() time.Time {
 	return l.Certs[len(l.Certs)-1].EndAt
 }
 
-// RequestCertEnded reports whether every registered request certificate of an active
-// service provider has ended. Its requests are verified all the same.
+// RequestCertEnded reports whether all registered request certificates of an active service
+// provider have expired. Its requests are verified all the same.
 func (l *Line) RequestCertEnded() bool {
 	return !l.RequestCertsEndAt().IsZero() && l.Certs[len(l.Certs)-1].Ended
 }
 
-// Attention lists what an operator should see to about service providers, in the
-// order of the board. The rotation's own is in rotation.Status.
+// Attention lists what needs an operator's attention about service providers, in the order
+// of the migration board. rotation.Status lists the rotation's own.
 func (b *Board) Attention() (all []rotation.Attention) {
 	for i := range b.SPs {
 		if l := &b.SPs[i]; l.RequestCertEnded() {

@@ -11,49 +11,47 @@ import (
 	"vernal/idp/usage"
 )
 
-// Move is how far a service provider has moved to the target (rotation.History.Target).
-// A service provider on a live year that is newer than the target, which a rollback can
-// leave behind, has nothing to change and counts as if it used the target.
+// Move says how far a service provider has moved to the target (rotation.History.Target).
+// Use of a live year newer than the target, which a rollback can leave behind, counts as
+// use of the target, because there is nothing to change.
 type Move string
 
 const (
-	// Moved: it used the target, and no year that it must leave within 14 days.
+	// Moved: it used the target, and no year to leave within 14 days.
 	Moved Move = "moved"
-	// Both: it used the target, and within 14 days a year that it must leave.
+	// Both: it used the target, and a year to leave within 14 days.
 	Both Move = "both"
-	// Unmoved: it used other years only, or used last one that is over since.
+	// Unmoved: it used other years only, or last used one that is over now.
 	Unmoved Move = "unmoved"
-	// Unseen: it was never seen.
-	Unseen Move = "unseen"
+	Unseen  Move = "unseen"
 )
 
-// Board is who used what, at one moment.
+// Board shows which service provider used which year, at one moment.
 type Board struct {
 	At        time.Time `json:"at"`
 	Preferred idp.Year  `json:"preferred"`
-	// Target is the year that service providers should move to; "" if none is live.
+	// Target is the year that service providers should move to, or "" if none is live.
 	Target idp.Year `json:"target"`
-	// Years are the columns: every year that is live, or that a service provider used
+	// Years are the columns: every live year, and every year used by a service provider
 	// within 30 days, oldest first.
 	Years []Year `json:"years"`
-	// SPs has a line for every service provider that is registered: the active
-	// ones first, the unmoved before those that use both, have moved, or were
-	// never seen; then by name.
+	// SPs has a line for every registered service provider: active ones first, then by Move
+	// (unmoved, both, moved, unseen), then by name.
 	SPs []Line `json:"sps"`
-	// Fetches are loads of metadata without a hint, or with the hint of an SP
-	// that is not registered, the latest first; bounded.
+	// Fetches are loads of metadata without a hint, or with the hint of an SP that is not
+	// registered, latest first and bounded.
 	Fetches []Fetches `json:"metadata_fetches"`
 }
 
-// Year is a column of the board.
+// Year is a column of the migration board.
 type Year struct {
 	Year      idp.Year       `json:"year"`
 	State     rotation.State `json:"state"`
 	CertEndAt time.Time      `json:"certificate_end_at,omitzero"`
-	// RetireAt is its retiring date in the calendar.
+	// RetireAt is the retirement date in the calendar.
 	RetireAt time.Time `json:"retire_at,omitzero"`
-	// SPs counts the active service providers that used it within 30 days,
-	// Unmoved the lines that list it in UnmovedFrom; 0 for the target.
+	// SPs counts the active service providers that used the year within 30 days. Unmoved
+	// counts the lines that list it in UnmovedFrom, and is 0 for the target.
 	SPs     int `json:"sps"`
 	Unmoved int `json:"unmoved"`
 }
@@ -64,19 +62,18 @@ type Line struct {
 	Name   string       `json:"name"`
 	Active bool         `json:"active"`
 	Move   Move         `json:"move"`
-	// UnmovedFrom are the years that an active service provider has still to move
-	// from, oldest first. Empty if it has moved or was never seen.
+	// UnmovedFrom are the years that an active service provider must still leave, oldest
+	// first. Empty if it has moved or was never seen.
 	UnmovedFrom []idp.Year `json:"unmoved_from"`
 	Contacts    []string   `json:"contacts"`
-	// Years has an entry for each year that it used, oldest first.
+	// Years has an entry for each year used, oldest first.
 	Years []Seen `json:"years"`
-	// Certs are its request certificates, the one that ends first first.
+	// Certs are its request certificates, sorted by expiry.
 	Certs []RequestCert `json:"request_certificates"`
-	// Fetches are loads of metadata with its hint: a hint, never proof.
+	// Fetches are loads of metadata with its entity ID as a hint, which proves nothing.
 	Fetches []Fetches `json:"metadata_fetches"`
-	// Warnings are what to see to about its requests of the last 30 days: a
-	// RelayState over 80 bytes, a clock that is wrong, no signature, a request
-	// certificate that ended or soon will.
+	// Warnings are about its requests of the last 30 days: a RelayState over 80 bytes, a
+	// wrong clock, no signature, or an expiring or expired request certificate.
 	Warnings []rotation.Reason `json:"warnings"`
 }
 
@@ -85,30 +82,28 @@ type Seen struct {
 	Year    idp.Year  `json:"year"`
 	FirstAt time.Time `json:"first_at"`
 	LastAt  time.Time `json:"last_at"`
-	// Days7 and Days30 count its requests on the last 7 and 30 days of the
-	// calendar (UTC), today among them.
+	// Days7 and Days30 count its requests on the last 7 and 30 UTC days, including today.
 	Days7  int `json:"requests_7_days"`
 	Days30 int `json:"requests_30_days"`
-	// Signed reports whether its latest request was.
+	// Signed reports whether its latest request was signed.
 	Signed bool `json:"signed"`
-	// CertSHA256 is the certificate that verified the latest signed one.
+	// CertSHA256 names the certificate that verified the latest signed request.
 	CertSHA256 string `json:"certificate_sha256,omitzero"`
 }
 
-// RequestCert is a request certificate of a service provider.
 type RequestCert struct {
 	SHA256 string    `json:"sha256"`
 	EndAt  time.Time `json:"end_at"`
 	Ended  bool      `json:"ended"`
-	// LastAt is when it last verified a request; zero: never seen.
+	// LastAt is when it last verified a request, or zero.
 	LastAt time.Time `json:"last_at,omitzero"`
 }
 
 // Fetches are loads of metadata by one client.
 type Fetches struct {
-	// Year is the document's; "" for the stable one.
+	// Year is the year of the document, or "" for the stable one.
 	Year idp.Year `json:"year"`
-	// Hint is the entity ID in the address that is not registered.
+	// Hint is the entity ID in the URL if it is not registered.
 	Hint      string    `json:"hint,omitzero"`
 	Address   string    `json:"address"`
 	UserAgent string    `json:"user_agent"`
@@ -118,16 +113,14 @@ type Fetches struct {
 
 const (
 	day = 24 * time.Hour
-	// recentTime is what the counts look back.
+	// recentTime is how far the counts look back.
 	recentTime = 30 * day
 )
 
-// MustLeave reports whether the users of a year of the board have to move to the
-// target.
+// MustLeave reports whether the users of a year must move to the target.
 func (b *Board) MustLeave(y Year) bool { return rotation.MustLeave(y.Year, y.State, b.Target) }
 
-// UnmovedFrom lists the active service providers that have still to move from a
-// year, sorted.
+// UnmovedFrom lists the active service providers that must still leave a year, sorted.
 func (b *Board) UnmovedFrom(y idp.Year) (ids []idp.EntityID) {
 	for i := range b.SPs {
 		if slices.Contains(b.SPs[i].UnmovedFrom, y) {
@@ -138,10 +131,10 @@ func (b *Board) UnmovedFrom(y idp.Year) (ids []idp.EntityID) {
 	return ids
 }
 
-// within reports whether a moment is at most d before now.
+// within reports whether t is at most d before now.
 func within(d time.Duration, now, t time.Time) bool { return !t.IsZero() && now.Sub(t) <= d }
 
-// Board is how things stand: what is stored and what is noted.
+// Board reads the stored uses and those not written yet.
 func (s *Service) Board(ctx context.Context) (*Board, error) {
 	now := s.Clock.Now()
 	known, err := s.Usage.Read(ctx)
@@ -173,7 +166,7 @@ func (s *Service) Board(ctx context.Context) (*Board, error) {
 	return b, nil
 }
 
-// Unmoved has Year.Unmoved of every live year.
+// Unmoved returns Year.Unmoved of every live year.
 func (b *Board) Unmoved() rotation.Counts {
 	counts := make(rotation.Counts)
 	for _, y := range b.Years {
@@ -184,13 +177,13 @@ func (b *Board) Unmoved() rotation.Counts {
 	return counts
 }
 
-// columns are the years to be shown, and who uses them.
+// columns returns the years to show and counts their users.
 func (s *Service) columns(lines []Line, now time.Time) []Year {
 	shown := map[idp.Year]*Year{}
 	column := func(y idp.Year) *Year {
 		if shown[y] == nil {
 			shown[y] = &Year{Year: y, State: rotation.Planned}
-			if y.Valid() { // whatever the store holds
+			if y.Valid() { // the store may hold anything
 				shown[y].RetireAt = s.Years.Dates(y).RetireAt
 			}
 			if e, made := s.Years.Lookup(y, now); made {
@@ -229,7 +222,6 @@ func (s *Service) columns(lines []Line, now time.Time) []Year {
 	return years
 }
 
-// fetches are loads as they are shown.
 func fetches(list []usage.Loads, hinted bool) []Fetches {
 	out := make([]Fetches, len(list))
 	for i, l := range list {

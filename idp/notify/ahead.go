@@ -9,18 +9,18 @@ import (
 	"vernal/idp/rotation"
 )
 
-// Marks are how many days before a date operators are reminded of it.
+// marks are how many days before a date operators are reminded of it.
 var (
 	marks = []int{1, 7, 14, 30, 60, 90}
-	// aheadMarks are those of a step that the server takes.
+	// aheadMarks are for a step that the server takes.
 	aheadMarks = []int{1, 14}
-	// lastMark is that of a retirement whose date moves with every use of the year. An
-	// earlier one would be reached again each day, and the held step is a notice already.
+	// lastMark is for a retirement whose date moves with every use of the year. Earlier
+	// marks would be reached again each day, and the held step is a notice already.
 	lastMark = []int{1}
 )
 
-// reachedMark is the nearest of marks that has been reached; false before the first
-// and after the date. After downtime those in between are passed over.
+// reachedMark returns the nearest mark that has been reached. It returns false before the
+// first mark and after the date. Marks passed during downtime are skipped.
 func reachedMark(at, now time.Time, marks []int) (int, bool) {
 	left := at.Sub(now)
 	for _, m := range marks {
@@ -31,33 +31,32 @@ func reachedMark(at, now time.Time, marks []int) (int, bool) {
 	return 0, false
 }
 
-// comingStep is a step of the rotation that operators are notified of before its date.
+// comingStep is a rotation step that operators are notified of before its date.
 type comingStep struct {
 	kind rotation.StepKind
 	year idp.Year
-	// at is the date that is announced; zero: none can be.
+	// at is the announced date, or zero if there is none.
 	at    time.Time
 	waits []rotation.Reason
-	// hand: an operator takes it.
+	// hand: an operator must take it.
 	hand bool
-	// open: at is the date in the calendar, and the step is taken later if what it waits
-	// for lasts.
+	// open: at is the date in the calendar. The step is late if what it waits for lasts.
 	open bool
-	// marks are when operators are notified of it.
+	// marks are the days before at on which operators are notified.
 	marks []int
 }
 
-// id is the same for each notice of the step, its date and a mark.
+// id is the same for each notice of the step with this date and mark.
 func (c comingStep) id(at time.Time, mark int) string {
 	return fmt.Sprintf("%s/%s/%s/%d", c.kind, c.year, at.UTC().Format(time.DateOnly), mark)
 }
 
-// clockSlack is how much a date moves that is counted in the server's running time,
-// because that is recorded every minute.
+// clockSlack is how much a date counted in running time moves, because running time is
+// recorded every minute.
 const clockSlack = 10 * time.Minute
 
-// sameIDs are the IDs under which the notice may be recorded already: a date that is
-// counted in running time and near to midnight is now one day, now the next.
+// sameIDs returns the IDs under which the notice may be recorded already. A date counted in
+// running time can move across midnight.
 func (c comingStep) sameIDs(mark int) (ids []string) {
 	counted := slices.ContainsFunc(c.waits, func(r rotation.Reason) bool { return r.IsUse() || r.Code == rotation.WaitsClockJumped })
 	if !counted || c.open {
@@ -66,8 +65,7 @@ func (c comingStep) sameIDs(mark int) (ids []string) {
 	return []string{c.id(c.at.Add(-clockSlack), mark), c.id(c.at.Add(clockSlack), mark)}
 }
 
-// comingSteps are the steps that come next and those of the server that come after
-// them, which the plan knows.
+// comingSteps lists the next steps, and the server's later steps from the plan.
 func comingSteps(due []rotation.Due, plan []rotation.Coming, policy rotation.Policy, now time.Time) (all []comingStep) {
 	for _, d := range due {
 		all = append(all, dueStep(d, policy.IsByHand(d), now))
@@ -86,9 +84,8 @@ func comingSteps(due []rotation.Due, plan []rotation.Coming, policy rotation.Pol
 	return all
 }
 
-// dueStep is a step that comes next. The server takes it when the rules allow it. A
-// year in use moves that date with every use, and a hold without an end leaves none:
-// then the date is the calendar's, as long as that is ahead.
+// dueStep returns a step that comes next. Every use of a year in use moves the date, and a
+// hold without an end leaves none. Then the date is the calendar's, if it is in the future.
 func dueStep(d rotation.Due, hand bool, now time.Time) comingStep {
 	c := comingStep{kind: d.Kind, year: d.Year, at: d.ReadyAt, waits: d.Waits, hand: hand, marks: aheadMarks}
 	used := slices.ContainsFunc(d.Waits, rotation.Reason.IsUse)
@@ -107,6 +104,5 @@ func dueStep(d rotation.Due, hand bool, now time.Time) comingStep {
 	return c
 }
 
-// Notices about the end of a year have texts of their own.
 func isRetirement(k rotation.StepKind) bool { return k == rotation.StepRetire }
 func isRevocation(k rotation.StepKind) bool { return k == rotation.StepRevoke }

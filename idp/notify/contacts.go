@@ -8,16 +8,15 @@ import (
 	"vernal/templates"
 )
 
-// reader are the contacts of a service provider who read one language.
+// reader has the contacts of a service provider with one language.
 type reader struct {
 	lang      templates.Lang
 	addresses []string
 }
 
-// readers are those of a registration's contacts that are mail addresses, each
-// once, by their languages. A contact says its language in front of its address,
-// es:team@agency.example; without, it is the installation's. That one comes
-// first. There is always one reader, if need be without an address.
+// readers groups the email addresses among the contacts by language, without duplicates. A
+// contact can begin with its language, es:team@agency.example. The default is the installation's
+// language, which comes first. There is always one reader, even without an email address.
 func (s *Service) readers(all []string) []reader {
 	byLang := []reader{{lang: s.lang(), addresses: []string{}}}
 	var seen []string
@@ -42,7 +41,7 @@ func (s *Service) readers(all []string) []reader {
 	return byLang
 }
 
-// contacts are the mail addresses among a registration's contacts, each once.
+// contacts returns the email addresses among a registration's contacts, without duplicates.
 func (s *Service) contacts(all []string) []string {
 	found := []string{}
 	for _, r := range s.readers(all) {
@@ -51,8 +50,8 @@ func (s *Service) contacts(all []string) []string {
 	return found
 }
 
-// splitContact takes apart LANG:ADDRESS, either of which may be missing. A word
-// before the colon that is no language of ours is part of the rest.
+// splitContact splits LANG:ADDRESS, either of which may be missing. An unsupported language
+// stays part of the rest.
 func splitContact(c string) (lang templates.Lang, address string) {
 	c = strings.TrimSpace(c)
 	if before, after, ok := strings.Cut(c, ":"); ok && texts[templates.Lang(strings.ToLower(before))] != nil {
@@ -64,8 +63,8 @@ func splitContact(c string) (lang templates.Lang, address string) {
 	return lang, c
 }
 
-// mailAddress reports whether the text is a bare mail address, in ASCII and of
-// one line: all that goes into the head of a mail or to the server.
+// mailAddress reports whether the text is a bare ASCII email address on one line. Nothing
+// else may reach a mail header or the SMTP server.
 func mailAddress(text string) bool {
 	a, err := mail.ParseAddress(text)
 	return err == nil && a.Address == text && len(text) <= 254 &&

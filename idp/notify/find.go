@@ -15,15 +15,14 @@ import (
 	"vernal/idp/rotation"
 )
 
-// stepIs maps an attention code to the word that the templates choose the
-// subject by.
+// stepIs maps an attention code to the word by which the templates choose the subject.
 var stepIs = map[rotation.AttentionCode]string{
 	rotation.StepFailed: "failed", rotation.StepHeld: "held", rotation.StepOverdue: "overdue", rotation.KeyUnusable: "closed",
 	rotation.ClockUntrusted: "clock",
 }
 
-// readAttention logs what needs attention, and notifies at once: of a certificate that
-// ended once, of all else once a day.
+// readAttention logs what needs attention, and notifies at once: only once of an expired
+// certificate, and once a day of everything else.
 func (s *Service) readAttention(ctx context.Context, now time.Time) error {
 	st, err := s.Rotation.Status(ctx, nil)
 	if err != nil {
@@ -41,7 +40,7 @@ func (s *Service) readAttention(ctx context.Context, now time.Time) error {
 		case rotation.CertEnded:
 			n.Kind, n.ID = CertEnded, fmt.Sprintf("certificate_ended/%s", a.Year)
 		case rotation.StepFailed:
-			sum := sha256.Sum256([]byte(a.Args.Value)) // another reason is a notice of its own
+			sum := sha256.Sum256([]byte(a.Args.Value)) // a new reason is a new notice
 			n.ID += "/" + hex.EncodeToString(sum[:4])
 		case rotation.StepHeld, rotation.StepOverdue, rotation.NoSigningKey, rotation.KeyUnusable, rotation.ClockUntrusted:
 		default: // readBoard reminds of its date
@@ -59,7 +58,7 @@ func (s *Service) readAttention(ctx context.Context, now time.Time) error {
 	return errors.Join(errs...)
 }
 
-// readBoard logs what needs attention as the board knows it, and reminds of dates.
+// readBoard logs what needs attention on the migration board, and reminds of dates.
 func (s *Service) readBoard(ctx context.Context, now time.Time) error {
 	b, err := s.Board.Board(ctx)
 	if err != nil {
@@ -76,10 +75,10 @@ func (s *Service) readBoard(ctx context.Context, now time.Time) error {
 	return errors.Join(s.certDates(ctx, st, b, now), s.stepDates(ctx, st, b, now), s.requestCerts(ctx, b, now))
 }
 
-// planYears is how far ahead steps are looked for that come after those due next.
+// planYears is how far ahead the plan is searched for later steps.
 const planYears = 1
 
-// stepDates reminds of steps to come.
+// stepDates reminds of future steps.
 func (s *Service) stepDates(ctx context.Context, st rotation.Status, b *migration.Board, now time.Time) error {
 	plan, err := s.Rotation.Plan(ctx, planYears)
 	if err != nil {
@@ -111,9 +110,9 @@ func (s *Service) stepDates(ctx context.Context, st rotation.Status, b *migratio
 	return errors.Join(errs...)
 }
 
-// certDates reminds of the ends of our live certificates while service providers
-// have still to move. Of a year that no one has to leave it reminds while that year
-// is used, and near the end in any case, because a newer one is missing or held.
+// certDates reminds of the ends of our live certificates while service providers must still
+// move. If no one must leave a year, it reminds while the year is used, and near the end in
+// any case, because a newer year is missing or held.
 func (s *Service) certDates(ctx context.Context, st rotation.Status, b *migration.Board, now time.Time) error {
 	var errs []error
 	for _, y := range st.Years {
@@ -146,12 +145,12 @@ func (s *Service) remind(ctx context.Context, n Notice, name string, d operatorD
 	return s.post(ctx, n)
 }
 
-// requestCertState is the document that says until when the ends of request
-// certificates were told.
+// requestCertState names the document with the time up to which the ends of request
+// certificates were notified.
 const requestCertState = statePrefix + "request_certificates"
 
-// requestCerts tells once a day, in one notice, of all request certificates that
-// came nearer to their end by a mark since it was last told, or reached it.
+// requestCerts notifies once a day, in one notice, of all request certificates that passed
+// a mark or expired since the last such notice.
 func (s *Service) requestCerts(ctx context.Context, b *migration.Board, now time.Time) error {
 	id := "request_certificates_end/" + now.Format(time.DateOnly)
 	if s.round.known[id] {
@@ -165,8 +164,8 @@ func (s *Service) requestCerts(ctx context.Context, b *migration.Board, now time
 	return nil
 }
 
-// requestCertsNotice is the change of the state and of the day's notice. The
-// keys come in the order given.
+// requestCertsNotice returns the change of the state and of the day's notice. The keys come
+// in the order given.
 func (s *Service) requestCertsNotice(id string, b *migration.Board, now time.Time) func(string, []byte) ([]byte, error) {
 	var last time.Time
 	return func(key string, old []byte) ([]byte, error) {
@@ -198,8 +197,8 @@ func (s *Service) requestCertsNotice(id string, b *migration.Board, now time.Tim
 	}
 }
 
-// nearing are the service providers whose last request certificate passed a mark, or
-// its end, after last; the first to end first.
+// nearing lists the service providers whose last request certificate passed a mark or
+// expired after last, sorted by expiry.
 func nearing(b *migration.Board, last, now time.Time) (found []requestCert, sps []idp.EntityID) {
 	for i := range b.SPs {
 		line := &b.SPs[i]
@@ -211,7 +210,7 @@ func nearing(b *migration.Board, last, now time.Time) (found []requestCert, sps 
 			at := endAt.AddDate(0, 0, -days)
 			return at.After(last) && !at.After(now)
 		}
-		// One that ended long ago is no news when this begins.
+		// When notices are turned on, an end long ago is not news.
 		if line.RequestCertEnded() && passed(0) && now.Sub(endAt) < keepFor || endAt.After(now) && slices.ContainsFunc(marks, passed) {
 			found = append(found, requestCert{SP: line.SP, EndAt: endAt, Ended: line.RequestCertEnded(), Days: daysTo(endAt, now)})
 		}

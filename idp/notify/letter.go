@@ -19,28 +19,28 @@ import (
 
 const (
 	// endingSoon is how long before the end of its last request certificate a service
-	// provider is written to.
+	// provider gets a letter.
 	endingSoon = 60 * day
 
 	day = 24 * time.Hour
 )
 
-// Letter is what a service provider is told.
+// Letter is a notice to one service provider.
 type Letter struct {
 	SP   idp.EntityID `json:"entity_id"`
 	Name string       `json:"name"`
-	// From are the years that it must leave, oldest first, and To the one to
-	// move to; empty if it is about request certificates alone.
+	// From are the years to leave, oldest first, and To is the year to move to. Both are
+	// empty if the letter is only about request certificates.
 	From []idp.Year `json:"from"`
 	To   idp.Year   `json:"to,omitzero"`
-	// LastAt is its last use of one of From.
+	// LastAt is the last use of one of From.
 	LastAt time.Time `json:"last_at,omitzero"`
-	// DueAt is by when; zero: at once.
+	// DueAt is the deadline, or zero for at once.
 	DueAt time.Time `json:"due_at,omitzero"`
-	// RequestCerts are its request certificates, the first to end first, if the last of
-	// them has ended or ends soon; empty otherwise.
+	// RequestCerts are its request certificates, sorted by expiry, if the last of them has
+	// expired or soon will. Empty otherwise.
 	RequestCerts []migration.RequestCert `json:"request_certificates"`
-	// Contacts are the mail addresses of those who look after it.
+	// Contacts are the email addresses of its contacts.
 	Contacts []string `json:"contacts"`
 	// Lang is the language of Subject and Text.
 	Lang    templates.Lang `json:"lang"`
@@ -48,9 +48,8 @@ type Letter struct {
 	Text    string         `json:"text"`
 }
 
-// Letters are the letters to every active service provider that has to act, in
-// the order of the board, one for each language of its contacts. With a year they
-// are those to its users alone.
+// Letters returns the letters to every active service provider that must act, in the order of the
+// migration board, one for each language of its contacts. With a year, they go only to its users.
 func (s *Service) Letters(ctx context.Context, y idp.Year) ([]Letter, error) {
 	b, err := s.Board.Board(ctx)
 	if err != nil {
@@ -74,16 +73,16 @@ func (s *Service) Letters(ctx context.Context, y idp.Year) ([]Letter, error) {
 	return letters, nil
 }
 
-// writer writes letters about one board.
+// writer writes letters from one state of the migration board.
 type writer struct {
 	*Service
 	at    time.Time
 	years map[idp.Year]year
 	to    idp.Year
-	cert  *x509.Certificate // of to; nil if it is not there yet
+	cert  *x509.Certificate // of to, or nil if it does not exist yet
 }
 
-// year is how one of ours stands.
+// year has the state of one of our years.
 type year struct {
 	state               rotation.State
 	certEndAt, retireAt time.Time
@@ -101,7 +100,7 @@ func (s *Service) writer(b *migration.Board) *writer {
 	return w
 }
 
-// cert is our certificate of a year; nil if there is none.
+// cert returns our certificate of a year, or nil.
 func (s *Service) cert(y idp.Year) *x509.Certificate {
 	if e, ok := s.Years.Lookup(y, s.Clock.Now()); ok {
 		return e.Key.Cert
@@ -109,7 +108,7 @@ func (s *Service) cert(y idp.Year) *x509.Certificate {
 	return nil
 }
 
-// letter is what to tell one service provider, without words; false if it has
+// letter returns the facts for one service provider, without texts, or false if it has
 // nothing to do.
 func (w *writer) letter(line migration.Line, only idp.Year) (Letter, bool) {
 	l := Letter{SP: line.SP, Name: line.Name, From: []idp.Year{}, RequestCerts: []migration.RequestCert{}}
@@ -134,7 +133,7 @@ func (w *writer) letter(line migration.Line, only idp.Year) (Letter, bool) {
 	return l, true
 }
 
-// dueAt is the first date on which something fails; zero: it fails already.
+// dueAt returns the first date on which something fails, or zero if it fails already.
 func (w *writer) dueAt(l Letter) (due time.Time) {
 	for _, from := range l.From {
 		at := w.years[from].certEndAt
@@ -154,14 +153,13 @@ func (w *writer) dueAt(l Letter) (due time.Time) {
 	return due
 }
 
-// change is a line of what to change.
 type change struct {
 	What string // auth, logout, remotelogout, metadata or certificate
 	Old  []string
 	New  string
 }
 
-// changes are the addresses of the years.
+// changes lists the old and new endpoint URLs.
 func (w *writer) changes(from []idp.Year, to idp.Year) []change {
 	kinds := []struct {
 		what string
@@ -184,12 +182,12 @@ func (w *writer) changes(from []idp.Year, to idp.Year) []change {
 	return all
 }
 
-// pemText is the certificate for people who paste certificates.
+// pemText is for administrators who paste certificates into a form.
 func pemText(c *x509.Certificate) string {
 	return strings.TrimSpace(string(pem.EncodeToMemory(&pem.Block{Type: "CERTIFICATE", Bytes: c.Raw})))
 }
 
-// fingerprint is the SHA-256 of a certificate as openssl prints it.
+// fingerprint formats the SHA-256 of a certificate as openssl does.
 func fingerprint(c *x509.Certificate) string {
 	sum := sha256.Sum256(c.Raw)
 	text := strings.ToUpper(hex.EncodeToString(sum[:]))

@@ -10,8 +10,8 @@ import (
 	"vernal/templates"
 )
 
-// logAttention logs what needs attention, each thing once a day: in English, because
-// those who search a log search it in one language. The day is that of the round.
+// logAttention logs what needs attention, each item once a day by the round's date. Logs
+// are always in English, so that they can be searched in one language.
 func (s *Service) logAttention(ctx context.Context, all []rotation.Attention, now time.Time) {
 	phrases := templates.TerminalPhrases()
 	for _, a := range all {

@@ -20,52 +20,49 @@ import (
 	"vernal/idp"
 )
 
-// How the way to the mail server is protected.
+// How the connection to the mail server is protected.
 const (
-	// StartTLS: by TLS that is begun on a plain connection; a server that does
-	// not offer it is given nothing.
+	// StartTLS upgrades a plain connection. Nothing is sent to a server that does not offer it.
 	StartTLS = "starttls"
-	// ImplicitTLS: by TLS from the first byte.
+	// ImplicitTLS uses TLS from the first byte.
 	ImplicitTLS = "tls"
-	// NoTLS: not at all; for a server on this machine.
+	// NoTLS is for a mail server on this machine.
 	NoTLS = "none"
 )
 
-// mailTimeout is how long the server may take for one step of a mail.
+// mailTimeout is the default time limit for each SMTP step.
 const mailTimeout = 10 * time.Second
 
-// Mailer hands mail to the configured server. Its methods may be called
-// concurrently.
+// Mailer sends mail through the configured server. Its methods may be called concurrently.
 type Mailer struct {
-	// Server is its HOST:PORT.
+	// Server is HOST:PORT.
 	Server string
-	// From is the sender's bare address, FromName what stands beside it.
+	// From is the sender's bare email address, FromName the display name.
 	From, FromName string
-	// ReplyTo is where answers go; "" for the sender.
+	// ReplyTo is the email address for answers, or "" for the sender's.
 	ReplyTo string
-	// Username and Password sign in to the server; both "" for none. They are
-	// never sent over a connection that others could read.
+	// Username and Password sign in to the server, or are both "". They are never sent over
+	// a connection that others could read.
 	Username, Password string
 	// TLS is StartTLS, ImplicitTLS or NoTLS.
 	TLS string
-	// Roots are whom the server's certificate must come from; the system's if
-	// nil.
+	// Roots are the trusted CAs for the server's certificate. nil means the system's.
 	Roots *x509.CertPool
 	Clock idp.Clock
-	// Timeout is how long each step may take; 10 seconds if zero.
+	// Timeout limits each SMTP step. Zero means 10 seconds.
 	Timeout time.Duration
 }
 
-// Mail is one mail to one person.
+// Mail is one mail to one recipient.
 type Mail struct {
-	// ID names it: a mail that is sent again has the same Message-ID.
+	// ID becomes the Message-ID, so that a repeated mail can be recognized.
 	ID            string
 	To            string
 	Subject, Text string
 }
 
-// Send hands over the mails on one connection. There is an error for each that
-// was not taken, nil for the others. No error tells an address.
+// Send delivers the mails on one connection. It returns one error for each mail, nil if the
+// server accepted it. No error discloses an email address.
 func (m *Mailer) Send(ctx context.Context, mails []Mail) []error {
 	errs := make([]error, len(mails))
 	fail := func(from int, err error) []error {
@@ -90,7 +87,7 @@ func (m *Mailer) Send(ctx context.Context, mails []Mail) []error {
 		}
 		errs[i] = mailError(err)
 		var refused *refusedError
-		if !errors.As(errs[i], &refused) { // the connection is of no use any more
+		if !errors.As(errs[i], &refused) { // the connection is unusable
 			return fail(i, errs[i])
 		}
 	}
@@ -98,8 +95,7 @@ func (m *Mailer) Send(ctx context.Context, mails []Mail) []error {
 	return errs
 }
 
-// dial connects, protects the connection and signs in. The connection ends with
-// ctx or hangUp.
+// dial connects, protects the connection and signs in. ctx or hangUp closes it.
 func (m *Mailer) dial(ctx context.Context) (_ *gomail.Client, _ *smtp.Client, hangUp func(), err error) {
 	host, portText, err := net.SplitHostPort(m.Server)
 	if err != nil {
@@ -140,8 +136,8 @@ func (m *Mailer) dial(ctx context.Context) (_ *gomail.Client, _ *smtp.Client, ha
 	return c, client, hangUp, nil
 }
 
-// message is the mail as it is sent. Addresses are held against their one plain
-// form, and what goes into a line of the head has no second line.
+// message builds the mail. Only bare email addresses are accepted, and header values have
+// one line, so that no text can inject a header.
 func (m *Mailer) message(mail Mail) (*gomail.Msg, error) {
 	if !mailAddress(mail.To) || !mailAddress(m.From) {
 		return nil, errors.New("not a mail address")
@@ -159,14 +155,13 @@ func (m *Mailer) message(mail Mail) (*gomail.Msg, error) {
 	msg.SetDateWithValue(m.Clock.Now())
 	sum := sha256.Sum256([]byte(mail.ID + "\x00" + mail.To))
 	msg.SetMessageIDWithValue(hex.EncodeToString(sum[:16]) + m.From[strings.LastIndex(m.From, "@"):])
-	// RFC 3834 §5: nobody's holiday note answers to it.
+	// RFC 3834 §5: prevents automatic replies.
 	msg.SetGenHeader("Auto-Submitted", "auto-generated")
 	msg.SetBodyString(gomail.TypeTextPlain, mail.Text)
 	return msg, nil
 }
 
-// line is the connection to the server, kept so that it can be closed whatever
-// is under way on it.
+// line keeps the connection to the server, so that it can be closed at any time.
 type line struct {
 	tls      *tls.Config
 	implicit bool
@@ -191,7 +186,6 @@ func (l *line) dial(ctx context.Context, network, address string) (net.Conn, err
 	return secured, nil
 }
 
-// close closes the connection, if there is one.
 func (l *line) close() {
 	select {
 	case conn := <-l.conn:
@@ -200,8 +194,8 @@ func (l *line) close() {
 	}
 }
 
-// refusedError is an answer of the server that is a no. Its own words are left
-// out: they like to repeat the address.
+// refusedError is a refusal by the server. It leaves out the server's text, which often
+// repeats the email address.
 type refusedError struct{ code int }
 
 func (e *refusedError) Error() string {
@@ -211,7 +205,7 @@ func (e *refusedError) Error() string {
 	return fmt.Sprintf("the mail server refused it (%d)", e.code)
 }
 
-// mailError is the error without what the server said.
+// mailError strips the server's text from an error.
 func mailError(err error) error {
 	var send *gomail.SendError
 	if errors.As(err, &send) && send.ErrorCode() != 0 {

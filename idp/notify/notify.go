@@ -1,24 +1,23 @@
-// Package notify tells people what the rotation asks of them.
+// Package notice notifies operators and service providers of what the rotation needs them to do.
 //
-// To service providers it writes letters, made from the board: which addresses
-// to change, until when, and our new certificate. They are sent or printed when
-// an operator says so (Letters, Send, Revocation).
+// Service providers get letters, made from the migration board: which URLs to change, the
+// deadline, and our new certificate. Letters are sent or printed at an operator's command
+// (Letters, Send, Revocation).
 //
-// To operators it sends notices automatically, by mail and to a webhook: 90, 60, 30,
-// 14, 7 and 1 days before a date on which an operator or a service provider must act,
-// 14 days and 1 day before each step that the server takes, and at once when the
-// server took a step, could not take one, a certificate ended or a year was
-// revoked. A round, every minute, is
+// Operators get notices automatically, by mail and webhook: 90, 60, 30, 14, 7 and 1 days
+// before a date on which an operator or a service provider must act, 14 days and 1 day
+// before each step that the server takes, and at once when the server took a step or failed
+// to, a certificate expired or a year was revoked. A round, every minute, is
 //
 //	audit trail, dates, attention -> notice in the store -> claim -> send -> settle
 //
-// What needs attention is logged too, once a day, also where no one is notified.
+// What needs attention is also logged once a day, even if no one is notified.
 //
-// A notice is written down once, under an ID that says what it is about, so that
-// restarts and other servers do not tell it twice. Each of its deliveries is
-// claimed before it is sent, with the time of the next try in the claim, and
-// settled afterwards. Who dies in between leaves it to be sent again: a notice
-// twice costs a look, and its ID shows it; one that is lost may cost a spring.
+// A notice is recorded once, under an ID derived from its subject, so that restarts and
+// other servers do not repeat it. Each of its deliveries is claimed before it is sent, with
+// the time of the next try in the claim, and settled afterwards. After a crash in between
+// it is sent again: a duplicate is harmless and has the same ID, while a lost notice can
+// cost the whole migration period.
 //
 // It decides nothing about the rotation, and keeps no address of a person.
 package notify
@@ -37,93 +36,93 @@ import (
 	"vernal/templates"
 )
 
-// Service writes and sends notices. Fields are required unless they say
-// otherwise; its methods may be called concurrently.
+// Service writes and sends notices. Fields are required unless they say otherwise. Its
+// methods may be called concurrently.
 type Service struct {
 	Store    Store
 	Board    *migration.Service
 	Rotation *rotator.Service
 	Years    *keyring.Ring
-	// IdP holds the addresses that are named, and whom to ask.
+	// IdP holds the URLs to name, and the contact for questions.
 	IdP metadata.IdP
-	// Name is what the installation calls itself to people.
+	// Name is the display name of the installation.
 	Name string
-	// Langs are the languages of the installation. The first is that of notices
-	// to operators, and of letters to contacts that say none; English if empty.
+	// Langs are the languages of the installation. The first is used for notices to
+	// operators and for contacts without a language. English if empty.
 	Langs []templates.Lang
 	Clock idp.Clock
 	Log   *slog.Logger
 
-	// CommandLine renders what operators can do next; nil: notices name no command.
+	// CommandLine renders what operators can do next. If nil, notices name no command.
 	CommandLine idp.CommandLine
 
-	// Mail sends mail; nil: none is sent.
+	// Mail sends mail. If nil, none is sent.
 	Mail *Mailer
-	// Notify are the operators' mail addresses. They need Mail.
+	// Notify are the operators' email addresses. They need Mail.
 	Notify []string
-	// Webhook is told what operators are; nil: none.
+	// Webhook gets the notices to operators. Optional.
 	Webhook *Webhook
 
 	mu    sync.Mutex // held by a round
 	round round
 }
 
-// Store is what is kept of notices.
+// Store keeps the notices and the audit trail.
 type Store interface {
 	idp.DocumentStore
 	idp.AuditStore
 }
 
-// Notice is something that operators are told. Its JSON is what a webhook gets.
+// Notice is a message to operators. Its JSON is the body of a webhook call.
 type Notice struct {
 	// ID is the same in every delivery of the notice, and in no other notice.
 	ID string `json:"id"`
-	// At is when it was found.
+	// At is when its cause was found.
 	At   time.Time `json:"at"`
 	Kind Kind      `json:"kind"`
 	Year idp.Year  `json:"year,omitzero"`
-	// Step is the step of the rotation that it is about.
+	// Step is the rotation step that it is about.
 	Step rotation.StepKind `json:"step,omitzero"`
 	// DueAt is the date that it reminds of.
 	DueAt time.Time `json:"due_at,omitzero"`
-	// SPs are the service providers that it is about; at most maxSPs.
+	// SPs are the service providers that it is about, at most maxSPs.
 	SPs []idp.EntityID `json:"entity_ids,omitempty"`
-	// Subject is one line, Text all of it for people, in the language of the
-	// operators; everything else is the same in any.
+	// Subject (one line) and Text are for reading, in the operators' language. All other
+	// fields are the same in any language.
 	Subject string `json:"subject"`
 	Text    string `json:"text"`
 }
 
-// Kind says what a notice is about.
+// Kind names the subject of a notice.
 type Kind string
 
-// The kinds of notice. Those from NeedsAttention on come at once.
+// The kinds of notice. Those from NeedsAttention on are sent at once.
 const (
-	// CertEnds: a certificate of ours ends while service providers use it.
+	// CertEnds: one of our certificates expires while service providers use it.
 	CertEnds Kind = "certificate_ends"
 	// Retirement: a year will be retired, and service providers have time to move.
 	Retirement Kind = "retirement"
 	// StepDue: an operator must take a step.
 	StepDue Kind = "step_due"
-	// StepAhead: the server takes a step in 14 days, or in 1 day.
+	// StepAhead: the server takes a step in 14 days or in 1 day.
 	StepAhead Kind = "step_ahead"
-	// RequestCerts: request certificates of service providers end.
+	// RequestCerts: request certificates of service providers expire.
 	RequestCerts Kind = "request_certificates_end"
-	// NeedsAttention: a step failed, is held or overdue, a year is closed because
-	// of its key, or no year can sign.
+	// NeedsAttention: a step failed, is held or overdue, a year is closed because of its
+	// key, or no year can sign.
 	NeedsAttention Kind = "attention"
-	// CertEnded: a certificate of ours ended, and its year is live.
+	// CertEnded: our certificate of a live year has expired.
 	CertEnded Kind = "certificate_ended"
-	// StepTaken: the server took a step by itself.
+	// StepTaken: the server took a step automatically.
 	StepTaken Kind = "step_taken"
 	// Revoked: a year was revoked.
 	Revoked Kind = "revoked"
-	// Began: notices were turned on; it shows that they arrive.
+	// Began: notices were turned on. It shows that they arrive.
 	Began Kind = "began"
 )
 
-// maxSPs is how many service providers a notice names.
+// maxSPs bounds the service providers in a notice.
 const maxSPs = 100
 
-// off reports that no one is notified: then attention is logged, and nothing else.
+// off reports whether no one is notified. Then attention is only logged.
 func (s *Service) off() bool { return s.Webhook == nil && (s.Mail == nil || len(s.Notify) == 0) }

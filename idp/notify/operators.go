@@ -7,32 +7,31 @@ import (
 	"vernal/templates"
 )
 
-// maxListed is how many lines a list in a text has.
+// maxListed bounds the lines of a list in a text.
 const maxListed = 20
 
-// operatorData is what a notice to operators says.
+// operatorData fills in the texts of a notice to operators.
 type operatorData struct {
 	Us, BaseURL string
 	ID          string
 	Year        idp.Year
-	Step        string // its name or, if it needs attention, a value of stepIs
+	Step        string // its name, or a value of stepIs if it needs attention
 	At, DueAt   time.Time
 	Days        int
-	// Hand: an operator takes the step. Waits is what it waits for.
+	// Hand: an operator takes the step. Waits says what it waits for.
 	Hand  bool
 	Waits string
 	// Open: the server takes the step on DueAt only if it waits for nothing then.
 	Open bool
-	// Do are the command lines that the texts mention.
-	Do commands
-	// Newer: users of the year have to move to a newer one. Held: they have not,
-	// although one is live, because a rollback holds.
+	Do   commands
+	// Newer: users of the year must move to a newer one. Held: they have not moved,
+	// although a newer one is live, because a rollback holds.
 	Newer, Held bool
-	// Ended: it is about a certificate that ended.
+	// Ended: the notice is about an expired certificate.
 	Ended       bool
 	Why, Reason string
 	SPs         []string
-	More        int // service providers that are not listed
+	More        int // service providers not listed
 	Count       int // service providers
 	Certs       []requestCert
 	MoreCerts   int
@@ -46,7 +45,7 @@ type requestCert struct {
 	Days  int
 }
 
-// operators fills in the texts of a notice, and whom it is about.
+// operators fills in the texts and the service providers of a notice.
 func (s *Service) operators(n Notice, name string, d operatorData, sps []idp.EntityID) (Notice, error) {
 	d.Us, d.BaseURL, d.ID = plain(s.Name), s.IdP.BaseURL, n.ID
 	d.Do = s.commands(n, d)
@@ -67,7 +66,7 @@ func (s *Service) operators(n Notice, name string, d operatorData, sps []idp.Ent
 	return n, err
 }
 
-// daysTo is how many days are left, a part counted as one.
+// daysTo counts the days left, rounded up.
 func daysTo(at, now time.Time) int {
 	if at.IsZero() || !at.After(now) {
 		return 0
@@ -75,14 +74,14 @@ func daysTo(at, now time.Time) int {
 	return int((at.Sub(now) + day - 1) / day)
 }
 
-// commands are what operators can do next, as lines to type.
+// commands are the command lines that the texts mention.
 type commands struct {
 	Status, Plan, Report, Send string
 	// Step takes the step that the notice is about.
 	Step string
 }
 
-// commands renders the command lines of a notice; empty ones if nothing renders them.
+// commands renders the command lines of a notice, or empty ones without CommandLine.
 func (s *Service) commands(n Notice, d operatorData) (c commands) {
 	if s.CommandLine == nil {
 		return c
@@ -100,5 +99,5 @@ func (s *Service) commands(n Notice, d operatorData) (c commands) {
 	}
 }
 
-// phrases render the rotation's codes in the operators' language.
+// phrases renders the rotation's codes in the operators' language.
 func (s *Service) phrases() *templates.Phrases { return templates.PhrasesIn(s.lang()) }

@@ -18,30 +18,27 @@ import (
 
 // Layout of the documents of kind "notice":
 //
-//	NOTICE ID      record: the notice, and the deliveries still open
-//	state/NAME     where a search left off; see find.go and trail.go
+//	NOTICE ID      record: the notice, and its open deliveries
+//	state/NAME     where a search left off (find.go, trail.go)
 //
-// A record outlives its deliveries, without the notice: its key is what keeps
-// the notice from being told again.
+// A record stays after its deliveries, without the notice: its key prevents a repetition.
 const (
 	documents   = "notice"
 	statePrefix = "state/"
 )
 
 const (
-	// keepFor is how long a record keeps its notice from coming back: longer
-	// than any date is looked ahead at.
+	// keepFor is how long a record prevents a repetition. It is longer than any reminder period.
 	keepFor = 400 * day
 	// perRound bounds the deliveries of one round.
 	perRound = 50
-	// webhookTarget names the webhook among deliveries; mail has the hash of
-	// its address.
+	// webhookTarget names the webhook among deliveries. Mail targets are hashed.
 	webhookTarget = "webhook"
 )
 
-// backoff is how long after each try the next one comes. The first is longer
-// than a round of sending takes, as it is the time that a claim lasts. After the
-// last one, almost three days later, a delivery is given up.
+// backoff is the wait after each try. The first wait is also the lifetime of a claim, so it
+// is longer than a round of sending. After the last try, almost three days later, a
+// delivery is given up.
 var backoff = [...]time.Duration{
 	3 * time.Minute, 5 * time.Minute, 15 * time.Minute, time.Hour, 3 * time.Hour, 6 * time.Hour,
 	12 * time.Hour, 12 * time.Hour, 12 * time.Hour, 12 * time.Hour, 12 * time.Hour,
@@ -50,32 +47,32 @@ var backoff = [...]time.Duration{
 // record is a notice in the store.
 type record struct {
 	At time.Time `json:"at"`
-	// Notice is nil once everybody has it.
+	// Notice is nil after all deliveries are done.
 	Notice *Notice `json:"notice,omitempty"`
 	// Open are the deliveries that are not done, by target.
 	Open map[string]delivery `json:"open,omitempty"`
 }
 
-// delivery is how far the notice is on its way to one target.
+// delivery is the progress of a notice to one target.
 type delivery struct {
 	Tries int `json:"tries"`
-	// NextAt is when it is sent again, unless it is settled before.
+	// NextAt is when it is sent again unless it is settled before.
 	NextAt time.Time `json:"next_at,omitzero"`
 }
 
-// due reports whether it is to be sent now. A time that the clock was set back
-// from does not hold it up.
+// due reports whether to send it now. A NextAt far in the future comes from a clock that
+// was set back, and does not delay it.
 func (d delivery) due(now time.Time) bool {
 	return !d.NextAt.After(now) || d.NextAt.Sub(now) > backoff[len(backoff)-1]
 }
 
-// mailTarget names an address without telling it.
+// mailTarget hashes an email address, so that the store does not disclose it.
 func mailTarget(address string) string {
 	sum := sha256.Sum256([]byte("vernal notice\x00" + strings.ToLower(address)))
 	return "mail:" + hex.EncodeToString(sum[:8])
 }
 
-// targets are those who are told, with the address of each; "" for the webhook.
+// targets returns the email address of each target, "" for the webhook.
 func (s *Service) targets() map[string]string {
 	t := map[string]string{}
 	if s.Webhook != nil {
@@ -89,7 +86,7 @@ func (s *Service) targets() map[string]string {
 	return t
 }
 
-// newRecord is the document of a notice that nobody has yet.
+// newRecord encodes a notice that was not delivered yet.
 func (s *Service) newRecord(n Notice) ([]byte, error) {
 	r := record{At: n.At, Notice: &n, Open: map[string]delivery{}}
 	for t := range s.targets() {
@@ -98,7 +95,7 @@ func (s *Service) newRecord(n Notice) ([]byte, error) {
 	return json.Marshal(r)
 }
 
-// post writes down the notice unless it is there.
+// post records the notice unless it is recorded already.
 func (s *Service) post(ctx context.Context, n Notice) error {
 	there, err := s.isPosted(ctx, n.ID)
 	if there {
@@ -145,7 +142,7 @@ type parcel struct {
 	tries  int
 }
 
-// deliver sends what is due and removes records that are too old.
+// deliver sends what is due and removes old records.
 func (s *Service) deliver(ctx context.Context, now time.Time) error {
 	docs, err := s.Store.Documents(ctx, documents)
 	if err != nil {
@@ -179,13 +176,13 @@ func (s *Service) deliver(ctx context.Context, now time.Time) error {
 
 func (r *record) old(now time.Time) bool { return len(r.Open) == 0 && now.Sub(r.At) > keepFor }
 
-// claim takes the deliveries that are due, so that no other server does. What
-// was tried too often or has no recipient any more is given up.
+// claim takes the deliveries that are due, so that no other server sends them. It gives up
+// those with too many tries or without a recipient.
 func (s *Service) claim(ctx context.Context, keys []string, now time.Time) ([]parcel, error) {
 	targets := s.targets()
 	claimed := map[string][]parcel{}
 	err := s.Store.UpdateDocuments(ctx, documents, keys, func(key string, old []byte) ([]byte, error) {
-		claimed[key] = nil // it may be called again
+		claimed[key] = nil // the store may repeat the call
 		var r record
 		if old == nil {
 			return nil, nil
@@ -203,7 +200,7 @@ func (s *Service) claim(ctx context.Context, keys []string, now time.Time) ([]pa
 				delete(r.Open, target)
 			case !d.due(now):
 			case d.Tries > len(backoff):
-				delete(r.Open, target) // its last sender died over it
+				delete(r.Open, target) // its last sender crashed
 			default:
 				wait := backoff[min(d.Tries, len(backoff)-1)]
 				d = delivery{Tries: d.Tries + 1, NextAt: now.Add(wait)}
@@ -224,7 +221,7 @@ func (s *Service) claim(ctx context.Context, keys []string, now time.Time) ([]pa
 	return all, nil
 }
 
-// marshal drops the notice once nobody waits for it.
+// marshal drops the notice once no delivery is open.
 func (r *record) marshal() ([]byte, error) {
 	if len(r.Open) == 0 {
 		r.Notice, r.Open = nil, nil
@@ -232,7 +229,7 @@ func (r *record) marshal() ([]byte, error) {
 	return json.Marshal(r)
 }
 
-// send delivers, all mail on one connection, and settles what is done.
+// send delivers the parcels, all mail on one connection, and settles them.
 func (s *Service) send(ctx context.Context, parcels []parcel) error {
 	targets := s.targets()
 	var mails []Mail
@@ -254,7 +251,7 @@ func (s *Service) send(ctx context.Context, parcels []parcel) error {
 	return errors.Join(errs...)
 }
 
-// settle notes how a delivery went. One that failed is due again by its claim.
+// settle records the result of a delivery. A failed one is due again by its claim.
 func (s *Service) settle(ctx context.Context, p parcel, failed error) error {
 	attrs := []slog.Attr{slog.String("notice", p.notice.ID), slog.String("to", p.target), slog.Int("try", p.tries)}
 	if failed != nil {
@@ -265,7 +262,7 @@ func (s *Service) settle(ctx context.Context, p parcel, failed error) error {
 		}
 		s.Log.LogAttrs(ctx, slog.LevelError, "notice not sent, given up", attrs...)
 	}
-	// What was sent is noted even if the server is about to stop.
+	// Record what was sent even while the server stops.
 	err := s.Store.UpdateDocuments(context.WithoutCancel(ctx), documents, []string{p.notice.ID}, func(_ string, old []byte) ([]byte, error) {
 		var r record
 		if old == nil {

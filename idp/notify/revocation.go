@@ -20,20 +20,19 @@ type User struct {
 	Contacts []string     `json:"contacts"`
 }
 
-// Revocation is what to tell, and whom, once a year is revoked.
+// Revocation has the service providers to notify after a year is revoked, and the text.
 type Revocation struct {
-	// MustAct are the active service providers that have to move from the year, the
-	// latest use first.
+	// MustAct are the active service providers that must move from the year, latest use first.
 	MustAct []User `json:"must_act"`
-	// Subject and Text are for all of them, in the installation's language; each
-	// one's own letter, in its own, is in Letters.
+	// Subject and Text are for all of them, in the installation's language. Letters has the
+	// individual letters in the recipients' languages.
 	Subject string `json:"subject"`
 	Text    string `json:"text"`
 }
 
-// Revocation writes the notice of a revocation, after it or, for a dry run,
-// before; to is the year that service providers should move to then, "" if there
-// is none. The reason given is the operator's own and not in it.
+// Revocation writes the notice of a revocation, after it or, for a dry run, before it. to
+// is the year that service providers should then move to, or "" if there is none. The
+// operator's reason is internal and left out.
 func (s *Service) Revocation(ctx context.Context, y, to idp.Year) (*Revocation, error) {
 	b, err := s.Board.Board(ctx)
 	if err != nil {
@@ -41,7 +40,7 @@ func (s *Service) Revocation(ctx context.Context, y, to idp.Year) (*Revocation, 
 	}
 	w := &writer{Service: s, at: b.At, to: to, cert: s.cert(to)}
 	r := &Revocation{MustAct: []User{}}
-	// In a dry run the year is not revoked yet, and to perhaps not published.
+	// In a dry run the year is not revoked yet, and to may not be published.
 	state := func(o idp.Year) rotation.State {
 		switch e, _ := s.Years.Lookup(o, b.At); o {
 		case y:

@@ -9,25 +9,24 @@ import (
 
 const (
 	roundEvery = time.Minute
-	// roundTime bounds a round; it is less than the first of backoff.
+	// roundTime bounds a round. It must be shorter than the first of backoff.
 	roundTime = 2 * time.Minute
-	// datesEvery is how often dates are looked at, because that reads the board.
+	// datesEvery is how often dates are checked, because the check reads the whole board.
 	datesEvery = time.Hour
 )
 
-// round is what a server remembers from one round to the next; losing it costs
-// look-ups only.
+// round is what a server remembers between rounds. Losing it only costs look-ups.
 type round struct {
-	known   map[string]bool // notices that are in the store
+	known   map[string]bool // notices in the store
 	day     string          // of known
-	datesAt time.Time       // when dates were looked at
-	logged  map[string]bool // attention that was logged on day
-	trail   uint64          // how far the audit trail was read
+	datesAt time.Time       // last check of dates
+	logged  map[string]bool // attention logged on day
+	trail   uint64          // last audit record read
 	began   bool            // trail is set
 }
 
-// Run logs what needs attention, and finds and sends notices, every minute until ctx
-// ends; wait for it before the store is closed.
+// Run logs what needs attention, and finds and sends notices, every minute until ctx ends.
+// Wait for it before closing the store.
 func (s *Service) Run(ctx context.Context) {
 	s.begin(ctx)
 	tick := time.NewTicker(roundEvery)
@@ -52,8 +51,8 @@ func (s *Service) Run(ctx context.Context) {
 	}
 }
 
-// begin finds the end of the audit trail. Even a server that is stopped at once has
-// begun: of what is recorded while it is down, the next one notifies.
+// begin finds the end of the audit trail. It runs even if the server stops at once, so that
+// the next server notifies of everything recorded in between.
 func (s *Service) begin(ctx context.Context) {
 	if s.off() {
 		return
@@ -65,8 +64,8 @@ func (s *Service) begin(ctx context.Context) {
 	}
 }
 
-// Tick is one round: it finds what to notify of, records it, and sends what is due.
-// What one part fails at does not keep the others.
+// Tick does one round: it finds what to notify of, records it, and sends what is due. A
+// failure of one part does not stop the others.
 func (s *Service) Tick(ctx context.Context) error {
 	s.mu.Lock()
 	defer s.mu.Unlock()

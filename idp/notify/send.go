@@ -10,20 +10,20 @@ import (
 	"vernal/idp"
 )
 
-// ErrNoMail is returned where mail is to be sent and no server is configured.
+// ErrNoMail is returned by Send if no mail server is configured.
 var ErrNoMail = errors.New("no mail server is configured")
 
-// Sent is what became of a letter.
+// Sent is the result of a letter.
 type Sent struct {
 	SP idp.EntityID `json:"entity_id"`
-	// To are the addresses that it was handed over for. None of To and Failed:
-	// the service provider has no contact with a mail address.
+	// To are the email addresses for which the server accepted it. If To and Failed are
+	// empty, the service provider has no contact with an email address.
 	To []string `json:"to"`
-	// Failed are those that it was not handed over for.
+	// Failed are the email addresses for which it was not accepted.
 	Failed []Undelivered `json:"failed"`
 }
 
-// Undelivered is a mail that was not handed over.
+// Undelivered is a mail that the server did not accept.
 type Undelivered struct {
 	To  string `json:"to"`
 	Why string `json:"why"`
@@ -32,10 +32,9 @@ type Undelivered struct {
 // sendBatch is how many mails go over one connection.
 const sendBatch = 100
 
-// Send mails the letters to the contacts of their service providers, and records
-// for each to how many it went. The error is ErrNoMail, or that it could not be
-// recorded; what was not handed over is in the answer. With dryRun it only says
-// to whom it would send.
+// Send mails the letters to the contacts of their service providers, and records the number
+// of recipients of each. The error is ErrNoMail, or a failure to record. Sent reports
+// failed deliveries. With dryRun it only lists the recipients.
 func (s *Service) Send(ctx context.Context, letters []Letter, actor string, dryRun bool) ([]Sent, error) {
 	if s.Mail == nil {
 		return nil, ErrNoMail
@@ -46,7 +45,7 @@ func (s *Service) Send(ctx context.Context, letters []Letter, actor string, dryR
 	for i, l := range letters {
 		all[i] = Sent{SP: l.SP, To: []string{}, Failed: []Undelivered{}}
 		for _, to := range l.Contacts {
-			// A letter that is sent twice by two commands is two mails.
+			// A letter sent by two commands is two mails.
 			id := fmt.Sprintf("letter/%s/%s/%d", s.IdP.BaseURL, l.SP, s.Clock.Now().UnixNano()/int64(time.Second))
 			mails, of = append(mails, Mail{ID: id, To: to, Subject: l.Subject, Text: l.Text}), append(of, i)
 		}
@@ -73,8 +72,8 @@ func (s *Service) Send(ctx context.Context, letters []Letter, actor string, dryR
 	return all, s.record(ctx, letters, all, actor)
 }
 
-// record writes down whom letters went to: the service provider, and how many
-// addresses, never which.
+// record writes the audit records: each service provider and the number of recipients,
+// never their email addresses.
 func (s *Service) record(ctx context.Context, letters []Letter, all []Sent, actor string) error {
 	var events []idp.AuditEvent
 	for i, sent := range all {
@@ -91,7 +90,7 @@ func (s *Service) record(ctx context.Context, letters []Letter, all []Sent, acto
 	if len(events) == 0 {
 		return nil
 	}
-	// It was sent, whoever waits for the answer.
+	// The mail is sent, so record it even if the caller is gone.
 	if err := s.Store.AppendAudit(context.WithoutCancel(ctx), events...); err != nil {
 		return fmt.Errorf("the letters are sent, but it is not on record: %w", err)
 	}

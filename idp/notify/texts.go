@@ -17,16 +17,14 @@ import (
 	"vernal/templates"
 )
 
-// The texts are beside the code that fills them in and not with the pages: they
-// are plain, nothing in them is escaped, and no style reaches them. Each language
-// has the files of the others, in a folder of its name.
+// The texts are here and not with the pages, because they are plain text without escaping
+// or styles. Each language has a folder with the same files.
 //
 //go:embed texts
 var embedded embed.FS
 
-// texts are the parsed texts; read-only. A text that is missing, or that tells
-// of something else than the English one, is a broken build, which does not
-// start.
+// texts are the parsed texts, read-only. Missing or differing texts are a broken build,
+// which must not start.
 var texts = func() map[templates.Lang]*template.Template {
 	all, err := readTexts(embedded)
 	if err != nil {
@@ -35,16 +33,16 @@ var texts = func() map[templates.Lang]*template.Template {
 	return all
 }()
 
-// fallback is the language that the others are held against.
+// fallback is the language that the others are compared with.
 const fallback templates.Lang = "en"
 
-// grammar is what the texts of a language need beside their words.
+// grammar has the words of a language that Go code inserts.
 type grammar struct {
 	months [12]string
-	// first is the first day of a month; date holds {day}, {month} and {year}.
+	// first is the first day of a month. date holds {day}, {month} and {year}.
 	first, date string
 	and         string // between the last two of a list
-	// day and provider are the singular and the plural.
+	// day and provider have the singular and the plural.
 	day, provider [2]string
 }
 
@@ -66,8 +64,8 @@ var grammars = map[templates.Lang]grammar{
 	},
 }
 
-// readTexts parses texts/LANG/*.txt, and holds each language against English: it
-// has the same files, and each tells of the same fields by the same parts.
+// readTexts parses texts/LANG/*.txt. Each language must have the same files, with the same
+// fields and templates, as English.
 func readTexts(files fs.FS) (map[templates.Lang]*template.Template, error) {
 	all := map[templates.Lang]*template.Template{}
 	var problems []error
@@ -103,8 +101,8 @@ func readTexts(files fs.FS) (map[templates.Lang]*template.Template, error) {
 	return all, errors.Join(problems...)
 }
 
-// mentions are the fields and parts that each text has, sorted. A text without
-// words is none.
+// mentions lists the fields and templates that each text uses, sorted. Texts without words
+// are left out.
 func mentions(t *template.Template) map[string][]string {
 	all := map[string][]string{}
 	for _, text := range t.Templates() {
@@ -118,7 +116,7 @@ func mentions(t *template.Template) map[string][]string {
 	return all
 }
 
-// collect adds what a part of a text mentions.
+// collect adds what a node mentions to found.
 func collect(n parse.Node, found []string) []string {
 	branch := func(pipe *parse.PipeNode, list, other *parse.ListNode) []string {
 		found = collect(pipe, found)
@@ -155,7 +153,7 @@ func collect(n parse.Node, found []string) []string {
 	return found
 }
 
-// funcs are what the texts of the language call.
+// funcs returns the template functions of the language.
 func (g grammar) funcs() template.FuncMap {
 	return template.FuncMap{
 		"plain": plain, "date": g.longDate, "and": g.joinAnd,
@@ -164,7 +162,7 @@ func (g grammar) funcs() template.FuncMap {
 	}
 }
 
-// longDate is a date as people of any country read it.
+// longDate formats a date without ambiguity between countries.
 func (g grammar) longDate(t time.Time) string {
 	t = t.UTC()
 	day := strconv.Itoa(t.Day())
@@ -186,7 +184,7 @@ func (g grammar) joinAnd(years []idp.Year) string {
 	return strings.Join(all[:len(all)-1], ", ") + g.and + all[len(all)-1]
 }
 
-// count is a number of things in words.
+// count formats a number with its noun.
 func count(n int, things [2]string) string {
 	if n == 1 {
 		return "1 " + things[0]
@@ -194,7 +192,7 @@ func count(n int, things [2]string) string {
 	return strconv.Itoa(n) + " " + things[1]
 }
 
-// lang is the language of those who say none: the first of the installation's.
+// lang returns the default language, the first of the installation's.
 func (s *Service) lang() templates.Lang {
 	if len(s.Langs) > 0 && texts[s.Langs[0]] != nil {
 		return s.Langs[0]

@@ -13,20 +13,19 @@ import (
 	"vernal/idp/rotation"
 )
 
-// The audit trail is where steps are found: it is written in the same step as
-// the rotation, says who took it, and misses none that a command took while no
-// server ran.
+// Steps are found in the audit trail, because it is written in the same transaction as the
+// rotation, names the actor, and includes steps that a command took while no server ran.
 
 const (
 	trailState = statePrefix + "trail"
 	trailPage  = 1000
-	// trailPages bounds a round, trailSave is after how many records their end
-	// is written down when nothing in them is told.
+	// trailPages bounds a round. trailSave is how many records without a notice are read
+	// before the position is saved.
 	trailPages = 100
 	trailSave  = 20_000
 )
 
-// readTrail tells of the steps that were recorded since the last round.
+// readTrail notifies of the steps recorded since the last round.
 func (s *Service) readTrail(ctx context.Context, now time.Time) error {
 	if err := s.beginTrail(ctx); err != nil {
 		return err
@@ -59,8 +58,8 @@ func (s *Service) readTrail(ctx context.Context, now time.Time) error {
 	return nil
 }
 
-// beginTrail finds where to begin: where any server left off or, the first time,
-// at the end. Nobody wants to be told of years ago.
+// beginTrail finds where to begin: where any server left off or, the first time, at the
+// end, because old steps are not news.
 func (s *Service) beginTrail(ctx context.Context) error {
 	if s.round.began {
 		return nil
@@ -79,7 +78,7 @@ func (s *Service) beginTrail(ctx context.Context) error {
 	return nil
 }
 
-// firstTime begins at the end of the trail, and says hello.
+// firstTime begins at the end of the trail, and sends the Began notice.
 func (s *Service) firstTime(ctx context.Context) (err error) {
 	if s.round.trail, err = s.endOfTrail(ctx); err != nil {
 		return err
@@ -94,7 +93,7 @@ func (s *Service) firstTime(ctx context.Context) (err error) {
 	return s.saveTrail(ctx, s.round.trail)
 }
 
-// endOfTrail is the Seq of the last record, found by halving.
+// endOfTrail finds the Seq of the last record by binary search.
 func (s *Service) endOfTrail(ctx context.Context) (uint64, error) {
 	low, high := uint64(0), uint64(math.MaxInt64)
 	for low < high {
@@ -112,7 +111,7 @@ func (s *Service) endOfTrail(ctx context.Context) (uint64, error) {
 	return low, nil
 }
 
-// saveTrail moves the mark on; never back, should another server be ahead.
+// saveTrail advances the saved position. It never moves back, because another server may be ahead.
 func (s *Service) saveTrail(ctx context.Context, seq uint64) error {
 	return s.Store.UpdateDocuments(ctx, documents, []string{trailState}, func(_ string, old []byte) ([]byte, error) {
 		var was uint64
@@ -125,7 +124,7 @@ func (s *Service) saveTrail(ctx context.Context, seq uint64) error {
 	})
 }
 
-// ofRecord is the notice of a record; false if nobody is told of it.
+// ofRecord returns the notice of an audit record, or false if the record needs none.
 func (s *Service) ofRecord(ctx context.Context, r idp.AuditRecord, now time.Time) (Notice, bool, error) {
 	name, ok := strings.CutPrefix(string(r.Kind), "rotation.")
 	step := rotation.StepKind(name)

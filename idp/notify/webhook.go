@@ -18,29 +18,27 @@ import (
 	"vernal/idp"
 )
 
-// SignatureHeader is the header that says when a call was made and proves who
-// made it: "t=UNIX,v1=HEX", where HEX is the HMAC-SHA256 of UNIX, a full stop
-// and the body, with the secret. A receiver computes it over what it received,
-// compares in constant time, and refuses a time that is more than five minutes
-// off: otherwise who once saw a call can repeat it.
+// SignatureHeader carries the time of a call and proves its origin: "t=UNIX,v1=HEX", where
+// HEX is the HMAC-SHA256 of UNIX, a full stop and the body, with the secret. A receiver
+// computes it over the received bytes, compares in constant time, and refuses a time more
+// than five minutes off, so that a recorded call cannot be replayed.
 const SignatureHeader = "Vernal-Signature"
 
-// webhookTimeout is how long a receiver may take for all of its answer.
+// webhookTimeout limits a whole call.
 const webhookTimeout = 10 * time.Second
 
-// Webhook posts notices to an address. Its methods may be called concurrently.
+// Webhook posts notices to a URL. Its methods may be called concurrently.
 type Webhook struct {
-	// URL is https, or http on loopback. It may hold a secret, and is in no
-	// error and no log.
+	// URL is https, or http on loopback. It may hold a secret, so no error or log contains it.
 	URL    string
 	Secret []byte
 	Clock  idp.Clock
-	// Client is what calls; one of our own if nil. Redirects are not followed
-	// and the time is bounded whatever it says.
+	// Client makes the calls. nil means a default client. Redirects are never followed and
+	// the time is always bounded, regardless of Client.
 	Client *http.Client
 }
 
-// Send posts the notice once. Any answer but 2xx is an error.
+// Send posts the notice once. It returns an error for any answer but 2xx.
 func (h *Webhook) Send(ctx context.Context, n *Notice) error {
 	body, err := json.Marshal(n)
 	if err != nil {
@@ -59,13 +57,13 @@ func (h *Webhook) Send(ctx context.Context, n *Notice) error {
 	if h.Client != nil {
 		client = *h.Client
 	}
-	// A redirect would carry what is signed for one receiver to another.
+	// A redirect would give one receiver's signed notice to another.
 	client.CheckRedirect = func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse }
 	resp, err := client.Do(req)
 	if err != nil {
 		var sent *url.Error
 		if errors.As(err, &sent) {
-			err = sent.Err // without the address
+			err = sent.Err // without the URL
 		}
 		return fmt.Errorf("call the webhook: %w", err)
 	}
@@ -77,7 +75,7 @@ func (h *Webhook) Send(ctx context.Context, n *Notice) error {
 	return nil
 }
 
-// sign is the value of SignatureHeader.
+// sign returns the value of SignatureHeader.
 func (h *Webhook) sign(at time.Time, body []byte) string {
 	t := strconv.FormatInt(at.Unix(), 10)
 	mac := hmac.New(sha256.New, h.Secret)

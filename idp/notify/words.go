@@ -14,10 +14,10 @@ import (
 	"vernal/templates"
 )
 
-// width is where lines are broken.
+// width is the maximum line length.
 const width = 72
 
-// render fills in a text and lays it out: its first line is the subject.
+// render fills in a text and breaks its lines. The first line is the subject.
 func render(lang templates.Lang, name string, data any) (subject, text string, err error) {
 	var out bytes.Buffer
 	if err := texts[lang].ExecuteTemplate(&out, name, data); err != nil {
@@ -27,23 +27,22 @@ func render(lang templates.Lang, name string, data any) (subject, text string, e
 	return plain(subject), layOut(text), nil
 }
 
-// letterData is what a letter says.
+// letterData fills in the texts of a letter.
 type letterData struct {
-	Name, ID          string // of the service provider; "" for a letter to all
+	Name, ID          string // of the service provider, or "" for a letter to all
 	Us, BaseURL       string
 	EntityID, Contact string
 	From              []idp.Year
 	To                idp.Year
 	LastAt, DueAt     time.Time
-	// Revoked, Closed and Grace say how the oldest of From stands: not to be
-	// trusted, closed, or with an ended certificate.
+	// Revoked, Closed and Grace give the state of the oldest of From.
 	Revoked, Closed, Grace bool
 	CertEndAt, RetireAt    time.Time
 	Changes                []change
-	Hinted                 string // the metadata address with the SP's hint
+	Hinted                 string // the metadata URL with the SP's hint
 	PEM, SHA256            string
 	CertUntil              time.Time
-	// RequestCerts are those of the service provider, LastCert the one that ends last.
+	// RequestCerts are the service provider's. LastCert expires last.
 	RequestCerts []endingCert
 	LastCert     endingCert
 }
@@ -54,7 +53,7 @@ type endingCert struct {
 	Ended  bool
 }
 
-// words are a letter's subject and text.
+// words returns a letter's subject and text.
 func (w *writer) words(l Letter) (subject, text string, err error) {
 	d := letterData{
 		Name: plain(l.Name), ID: plain(string(l.SP)), Us: plain(w.Name), BaseURL: w.IdP.BaseURL, EntityID: string(w.IdP.EntityID()),
@@ -92,8 +91,8 @@ func (w *writer) words(l Letter) (subject, text string, err error) {
 	return render(l.Lang, "move.txt", d)
 }
 
-// layOut breaks the lines of paragraphs, leaves those that are indented or in
-// a certificate as they are, and drops doubled empty lines.
+// layOut breaks the lines of paragraphs, keeps indented lines and certificates as they are,
+// and drops repeated empty lines.
 func layOut(text string) string {
 	var out []string
 	var words []string
@@ -130,7 +129,7 @@ func layOut(text string) string {
 				out = append(out, "")
 			}
 		default:
-			// Only at spaces: French has some that are not to be broken at.
+			// Not at French no-break spaces.
 			words = append(words, strings.FieldsFunc(line, func(r rune) bool { return r == ' ' || r == '\t' })...)
 		}
 	}
@@ -138,8 +137,8 @@ func layOut(text string) string {
 	return strings.TrimSpace(strings.Join(out, "\n")) + "\n"
 }
 
-// plain makes a foreign text harmless in a line of ours: one line, nothing
-// invisible, nothing that turns the direction, not too long.
+// plain makes foreign text safe in a line: one line, nothing invisible, no change of
+// writing direction, bounded length.
 func plain(s string) string {
 	s = strings.Map(func(r rune) rune {
 		switch {
@@ -157,7 +156,7 @@ func plain(s string) string {
 	return s
 }
 
-// colons writes a fingerprint in hex as openssl does.
+// colons formats a hex fingerprint as openssl does.
 func colons(hex string) string {
 	hex = strings.ToUpper(plain(hex))
 	if len(hex) != 64 {

@@ -15,8 +15,7 @@ import (
 	"vernal/idp/xmltree"
 )
 
-// maxClockGap is how far the clocks of a Response and of this machine may lie
-// apart.
+// maxClockGap is the tolerated difference between the clocks of a Response and this machine.
 const maxClockGap = 60 * time.Second
 
 const (
@@ -24,8 +23,8 @@ const (
 	errNoAssertion notTriedError = "not tried, as the library could not read the assertion"
 )
 
-// readByLibrary gives every Response to crewjam/saml, which decrypts and
-// verifies it with the metadata alone.
+// readByLibrary gives every Response to crewjam/saml, which decrypts and verifies it with
+// the metadata alone.
 func (w *Walk) readByLibrary(context.Context) (string, error) {
 	provider, err := w.sample()
 	if err != nil {
@@ -52,7 +51,7 @@ func (w *Walk) readByLibrary(context.Context) (string, error) {
 	return "crewjam/saml accepts every Response with the year's metadata", nil
 }
 
-// checkEncryption sees to it that nothing of the assertion went in the clear.
+// checkEncryption checks that no part of the assertion is in clear text.
 func (w *Walk) checkEncryption(context.Context) (string, error) {
 	if len(w.answers) == 0 {
 		return "", errNoAnswers
@@ -72,7 +71,7 @@ func (w *Walk) checkEncryption(context.Context) (string, error) {
 	return "the assertion is encrypted, and decrypts with the service provider's key", nil
 }
 
-// checkAssertions looks at what the assertions say, with our own eyes.
+// checkAssertions checks the assertions with our own code.
 func (w *Walk) checkAssertions(context.Context) (string, error) {
 	name := ""
 	for _, a := range w.answers {
@@ -121,7 +120,7 @@ func (w *Walk) checkAssertion(a answer) error {
 	return nil
 }
 
-// replay sends a request again that was answered.
+// replay repeats an answered request, which must be refused.
 func (w *Walk) replay(ctx context.Context) (string, error) {
 	for _, a := range w.answers {
 		if a.address == "" {
@@ -136,8 +135,7 @@ func (w *Walk) replay(ctx context.Context) (string, error) {
 	return "", errNoAnswers
 }
 
-// wrongYear sends a request to this year's address whose Destination is
-// another's.
+// wrongYear sends a request to this year's URL with the Destination of another year.
 func (w *Walk) wrongYear(ctx context.Context) (string, error) {
 	other := idp.Year("2001")
 	r := w.request(other)
@@ -149,7 +147,7 @@ func (w *Walk) wrongYear(ctx context.Context) (string, error) {
 	return "a request whose Destination is another year's is refused", refused(p, err, "a Destination of another year")
 }
 
-// refused is an error unless the page is a 400 without a Response.
+// refused returns an error unless the page is a 400 without a Response.
 func refused(p page, err error, what string) error {
 	if err != nil {
 		return err
@@ -165,7 +163,7 @@ func (w *Walk) checkClock(context.Context) (string, error) {
 		return "", &fixableError{"the server's clock is not trusted after a jump or drift; if the time is right, confirm it",
 			[]idp.Suggestion{idp.Suggest(idp.DoRotationConfirmClock)}}
 	}
-	worst := w.Clock.Now().Sub(w.Terms.At) - Lifetime // a rehearsal takes its time
+	worst := w.Clock.Now().Sub(w.Terms.At) - Lifetime // allows for the duration of a rehearsal
 	for _, a := range w.answers {
 		if a.assertion != nil {
 			worst = max(worst, a.assertion.IssueInstant.Sub(a.request.issued).Abs())

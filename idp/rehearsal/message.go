@@ -59,8 +59,8 @@ func (w *Walk) request(destination idp.Year) request {
 	}
 }
 
-// xml is the message in exclusive canonical form, so that it can be signed as
-// it stands, and where an enveloped signature belongs.
+// xml returns the message in exclusive canonical form, ready to be signed, and the offset
+// for an enveloped signature.
 func (r request) xml() (text []byte, signAt int) {
 	var b bytes.Buffer
 	fmt.Fprintf(&b, `<samlp:AuthnRequest xmlns:samlp=%q AssertionConsumerServiceURL=%q Destination="%s" ID=%q IssueInstant=%q Version=%q>`,
@@ -71,7 +71,7 @@ func (r request) xml() (text []byte, signAt int) {
 	return b.Bytes(), signAt
 }
 
-// query is the message by HTTP-Redirect, with a detached signature.
+// query encodes the message for HTTP-Redirect, with a detached signature.
 func (r request) query(key *rsa.PrivateKey) (string, error) {
 	text, _ := r.xml()
 	var deflated bytes.Buffer
@@ -95,7 +95,7 @@ func (r request) query(key *rsa.PrivateKey) (string, error) {
 	return query + "&Signature=" + url.QueryEscape(base64.StdEncoding.EncodeToString(signature)), nil
 }
 
-// form is the message by HTTP-POST, with an enveloped signature.
+// form encodes the message for HTTP-POST, with an enveloped signature.
 func (r request) form(key *rsa.PrivateKey, cert *x509.Certificate) (url.Values, error) {
 	text, at := r.xml()
 	signer, err := xmldsig.NewSigner(key, cert)
@@ -108,8 +108,7 @@ func (r request) form(key *rsa.PrivateKey, cert *x509.Certificate) (url.Values, 
 	return url.Values{"SAMLRequest": {base64.StdEncoding.EncodeToString(text)}, "RelayState": {r.relay}}, nil
 }
 
-// What is read off the pages. They are our own, so their form is known; a page
-// of somebody else's matches nothing.
+// Patterns for our own pages, whose form is known. Foreign pages match nothing.
 var (
 	formAction   = regexp.MustCompile(`<form[^>]*\saction="([^"]*)"`)
 	formResponse = regexp.MustCompile(`<input[^>]*\sname="SAMLResponse"[^>]*\svalue="([^"]*)"`)
@@ -117,7 +116,7 @@ var (
 	errorID      = regexp.MustCompile(`<code>([0-9A-HJKMNP-TV-Z]{16})</code>`)
 )
 
-// field is what the pattern finds on a page, as text.
+// field returns the unescaped first match of the pattern on a page.
 func field(pattern *regexp.Regexp, page []byte) string {
 	m := pattern.FindSubmatch(page)
 	if m == nil {
@@ -126,7 +125,7 @@ func field(pattern *regexp.Regexp, page []byte) string {
 	return html.UnescapeString(string(m[1]))
 }
 
-// response is the Response that a page posts.
+// response returns the Response that a page posts.
 func (r request) response(page []byte) ([]byte, error) {
 	xml, err := base64.StdEncoding.DecodeString(strings.TrimSpace(field(formResponse, page)))
 	switch {

@@ -1,24 +1,21 @@
-// Package rehearsal walks through a year against the live server before anybody
-// else does: metadata, certificate, sign-ins by both bindings, and what must be
-// refused.
+// Package rehearsal tests a year against the live server before service providers use it:
+// metadata, certificate, sign-ins by both bindings, and what must be refused.
 //
-//	service.go   the server's side: who rehearses, and for how long
-//	walk.go      the other side: a browser and a service provider (SP) in one
+//	service.go   the server's side: credentials and their lifetime
+//	walk.go      the client's side: a browser and a service provider (SP) in one
 //	steps.go, check.go   what is tried, in order
-//	message.go   the SP's requests, and how pages are read
+//	message.go   the SP's requests, and parsing of pages
 //
-// The flow: a command makes a key, the server makes an SP of its certificate and
-// a session of a person who cannot sign in (Begin, over the admin socket), the
-// command walks through base_url as anybody would (Walk), and tells the server
-// how it went (End). Everything that the server makes ends by itself after
-// Lifetime.
+// A command makes a key. The server makes an SP with its certificate and a session of a
+// user that cannot sign in (Begin, over the admin socket). The command walks through
+// base_url like any browser (Walk) and reports the result (End). Everything that the server
+// makes expires after Lifetime.
 //
-// What each piece is good for in wrong hands: the session answers requests of
-// the rehearsal's SP alone, and those are signed by a key that never left the
-// command. The SP is there for one year and one certificate, and its Assertion
-// Consumer Service is an address that cannot exist. The link, made only if the
-// year is not published, shows its metadata. A rehearsal never counts as use of
-// a year and is on no board; its steps are on record in the audit trail.
+// A stolen piece is of little use. The session answers only requests of the rehearsal's SP,
+// and those are signed by a key that never left the command. The SP is bound to one year and
+// one certificate, and its Assertion Consumer Service is a URL that cannot exist. The link,
+// made only if the year is not published, opens only its metadata. A rehearsal never counts
+// as use of a year and is not on the migration board. Its steps are in the audit trail.
 package rehearsal
 
 import (
@@ -28,43 +25,41 @@ import (
 	"vernal/idp"
 )
 
-// Lifetime is how long a rehearsal may take.
+// Lifetime limits the duration of a rehearsal.
 const Lifetime = 60 * time.Second
 
-// acsURL is where Responses are addressed to; no name below .invalid exists
-// (RFC 6761 §6.4).
+// acsURL is the destination of Responses. No name below .invalid exists (RFC 6761 §6.4).
 const acsURL = "https://rehearsal.invalid/acs"
 
-// Terms are what a rehearsal works with.
+// Terms are the credentials and facts of a rehearsal.
 type Terms struct {
 	// ID names the rehearsal for End.
 	ID   string   `json:"id"`
 	Year idp.Year `json:"year"`
-	// State is the year's, as people know it.
+	// State is the name of the year's state for operators.
 	State   string `json:"state"`
 	BaseURL string `json:"base_url"`
-	// CookieName and CookieValue are the session.
+	// CookieName and CookieValue are the session cookie.
 	CookieName  string `json:"cookie_name"`
 	CookieValue string `json:"cookie_value"`
-	// Token opens the year's metadata if it is not published, else "".
+	// Token opens the metadata of a year that is not published. Otherwise it is "".
 	Token string `json:"token,omitzero"`
-	// CertSHA256 is the year's certificate as the server has it, hex.
+	// CertSHA256 is the fingerprint of the server's certificate of the year in hex.
 	CertSHA256 string `json:"certificate_sha256"`
 	// ClockTrusted is false after a jump of the server's clock.
 	ClockTrusted bool `json:"clock_trusted"`
-	// At is the server's time, EndAt when all of this ends.
+	// At is the server's time, EndAt when the rehearsal expires.
 	At    time.Time `json:"at"`
 	EndAt time.Time `json:"end_at"`
 }
 
-// cookie is the session's.
 func (t *Terms) cookie() *http.Cookie {
 	return &http.Cookie{Name: t.CookieName, Value: t.CookieValue}
 }
 
-// RefusedError is a rehearsal that is not begun.
+// RefusedError is returned by Begin if the rehearsal cannot begin.
 type RefusedError struct {
-	// Text says why, Suggestions what can fix it.
+	// Text says why, Suggestions how to fix it.
 	Text        string
 	Suggestions []idp.Suggestion
 }

@@ -24,7 +24,7 @@ import (
 // auditKind is the kind of all audit events of a rehearsal.
 const auditKind = idp.AuditRotationRehearse
 
-// serverActor is who removes what rehearsals leave behind.
+// serverActor is the actor of automatic cleanup.
 const serverActor = "server"
 
 // Service begins and ends rehearsals, one at a time. All fields are required.
@@ -47,9 +47,8 @@ type running struct {
 	link    string // ID, or ""
 }
 
-// Begin makes what a rehearsal of the year needs, for an SP with the request
-// certificate. The error is a *RefusedError if the year cannot be rehearsed now
-// or another rehearsal is under way.
+// Begin makes what a rehearsal of the year needs, for an SP with the request certificate. It
+// returns a *RefusedError if the year cannot be rehearsed now or another rehearsal is running.
 func (s *Service) Begin(ctx context.Context, y idp.Year, cert *x509.Certificate, actor string) (*Terms, error) {
 	now := s.Clock.Now()
 	entry, err := s.rehearsable(y, now)
@@ -80,8 +79,8 @@ func (s *Service) Begin(ctx context.Context, y idp.Year, cert *x509.Certificate,
 	return r.terms, nil
 }
 
-// make makes the SP, the link and the session. The audit record goes with the
-// session: without it nothing can be answered.
+// make makes the SP, the link and the session. The session and its audit record are stored
+// together, so nothing is answered without a record.
 func (s *Service) make(ctx context.Context, r *running, entry keyring.Entry, cert *x509.Certificate, actor string) error {
 	t := r.terms
 	if err := s.Registry.Rehearse(provider(t.Year, cert), t.EndAt); err != nil {
@@ -106,7 +105,7 @@ func (s *Service) make(ctx context.Context, r *running, entry keyring.Entry, cer
 	return nil
 }
 
-// provider is the SP. It asks for all that can go wrong: encryption, and a
+// provider returns the SP. It asks for everything that can fail: encryption, and a
 // signature on the Response besides the assertion's.
 func provider(y idp.Year, cert *x509.Certificate) *idp.ServiceProvider {
 	p := sp.Defaults()
@@ -116,7 +115,7 @@ func provider(y idp.Year, cert *x509.Certificate) *idp.ServiceProvider {
 	return p
 }
 
-// rehearsable is a year that can sign.
+// rehearsable returns the entry of a year that can sign, or why it cannot.
 func (s *Service) rehearsable(y idp.Year, now time.Time) (keyring.Entry, error) {
 	entry, ok := s.Years.Lookup(y, now)
 	switch {
@@ -135,9 +134,8 @@ func (s *Service) rehearsable(y idp.Year, now time.Time) (keyring.Entry, error) 
 	return entry, nil
 }
 
-// End ends a rehearsal and puts on record how it went: failed are the names of
-// the steps that did. A rehearsal that is over by time is ended all the same;
-// idp.ErrNotFound if another one began since.
+// End ends a rehearsal and records its failed steps. An expired rehearsal is ended too. It
+// returns idp.ErrNotFound if another one has begun since.
 func (s *Service) End(ctx context.Context, id string, failed []string, actor string) error {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -157,7 +155,7 @@ func (s *Service) End(ctx context.Context, id string, failed []string, actor str
 	return nil
 }
 
-// remove takes back what a rehearsal was given.
+// remove deletes what a rehearsal was given.
 func (s *Service) remove(ctx context.Context, r *running, events ...idp.AuditEvent) error {
 	s.Registry.EndRehearsal()
 	err := s.Sessions.Store.EndSession(ctx, r.session, events...)
@@ -170,8 +168,8 @@ func (s *Service) remove(ctx context.Context, r *running, events ...idp.AuditEve
 	return nil
 }
 
-// clear removes what rehearsals that were cut off left behind, here or in an
-// earlier run of the server. All of it has ended; it is only in the way.
+// clear removes leftovers of interrupted rehearsals, also from earlier runs of the server.
+// They have expired and are harmless.
 func (s *Service) clear(ctx context.Context) error {
 	if s.running != nil {
 		if err := s.remove(ctx, s.running); err != nil {

@@ -21,20 +21,20 @@ import (
 	"vernal/idp/xmltree"
 )
 
-// step is one thing that is tried. It says what it found.
+// step is one test. try returns what it found.
 type step struct {
 	name string
 	try  func(*Walk, context.Context) (string, error)
-	// online: it sends requests, whatever earlier steps found.
+	// online: it sends requests, so it needs a server that answers.
 	online bool
 }
 
-// notTriedError is why a step was not tried.
+// notTriedError says why a step was not tried.
 type notTriedError string
 
 func (e notTriedError) Error() string { return string(e) }
 
-// fixableError is a failure with what can fix it.
+// fixableError is a failure with suggestions to fix it.
 type fixableError struct {
 	text        string
 	suggestions []idp.Suggestion
@@ -42,8 +42,7 @@ type fixableError struct {
 
 func (e *fixableError) Error() string { return e.text }
 
-// steps are in the order in which an SP meets them; later ones build on what
-// earlier ones found.
+// steps are in the order in which an SP meets them. Later steps use what earlier ones found.
 var steps = []step{
 	{name: "reach", try: (*Walk).reach},
 	{name: "metadata", try: (*Walk).loadMetadata, online: true},
@@ -60,7 +59,7 @@ var steps = []step{
 	{name: "clock", try: (*Walk).checkClock},
 }
 
-// isStep reports whether a name is that of a step.
+// isStep reports whether a step has the name.
 func isStep(name string) bool {
 	for _, s := range steps {
 		if s.name == name {
@@ -70,7 +69,7 @@ func isStep(name string) bool {
 	return false
 }
 
-// Run takes every step for which those before found what it needs.
+// Run takes every step whose prerequisites earlier steps found.
 func (w *Walk) Run(ctx context.Context) []Result {
 	results := make([]Result, 0, len(steps))
 	for _, s := range steps {
@@ -102,8 +101,8 @@ func (w *Walk) take(ctx context.Context, s step) Result {
 
 const errUnreached notTriedError = "not tried, as the server was not reached"
 
-// reach asks for a page that every installation has. A proxy may keep it to
-// itself: an answer of any kind is enough to try the rest.
+// reach requests a page that every installation has. Any answer is enough, because a proxy
+// may block this page.
 func (w *Walk) reach(ctx context.Context) (string, error) {
 	p, err := w.get(ctx, w.address("/healthz"))
 	w.unreached = err != nil
@@ -113,8 +112,8 @@ func (w *Walk) reach(ctx context.Context) (string, error) {
 	return w.Terms.BaseURL + " answers", err
 }
 
-// loadMetadata loads the year's document. "sp" is our hint, by which the server
-// knows that nobody is to be told of this load.
+// loadMetadata loads the year's metadata. The "sp" hint tells the server not to notify
+// anyone of this load.
 func (w *Walk) loadMetadata(ctx context.Context) (string, error) {
 	address := w.address("/api/saml/metadata" + string(w.Terms.Year) + "?sp=" + string(idp.RehearsalSP))
 	text := "loaded from its public address"
@@ -141,8 +140,7 @@ func (w *Walk) loadMetadata(ctx context.Context) (string, error) {
 	return text, nil
 }
 
-// checkDescriptor holds a year's metadata against what it must say, and gives
-// its one signing certificate.
+// checkDescriptor checks a year's metadata and returns its one signing certificate.
 func (w *Walk) checkDescriptor(md *crewjam.EntityDescriptor) (*x509.Certificate, error) {
 	if want := w.address("/api/saml"); md.EntityID != want {
 		return nil, fmt.Errorf("the entity ID is %q, not %q", md.EntityID, want)
@@ -248,8 +246,8 @@ func (w *Walk) byRedirect(ctx context.Context) (string, error) {
 	return w.answered(a, p, err)
 }
 
-// byPost does what a browser does whose cookies stay away from a form that
-// another site posts: the Response comes with the GET that follows.
+// byPost acts as a browser that leaves out cookies when another site posts: the Response
+// comes with the GET that follows.
 func (w *Walk) byPost(ctx context.Context) (string, error) {
 	a := answer{binding: "HTTP-POST", request: w.request(w.Terms.Year)}
 	form, err := a.request.form(w.Key, w.Cert)
@@ -270,12 +268,12 @@ func (w *Walk) byPost(ctx context.Context) (string, error) {
 	if !strings.HasPrefix(to, w.Terms.BaseURL+"/") {
 		return "", errors.New("the 303 leads to another host")
 	}
-	cookies := (&http.Response{Header: p.header}).Cookies() // the request's own
+	cookies := (&http.Response{Header: p.header}).Cookies() // the request's own cookies
 	p, err = w.get(ctx, to, append(cookies, w.Terms.cookie())...)
 	return w.answered(a, p, err)
 }
 
-// answered keeps the Response on the page.
+// answered records the Response on the page.
 func (w *Walk) answered(a answer, p page, err error) (string, error) {
 	if err == nil {
 		err = p.want(http.StatusOK)

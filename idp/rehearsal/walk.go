@@ -26,54 +26,53 @@ const (
 	maxAnswer  = 1 << 20
 )
 
-// Walk is one rehearsal from the side of the browser and the SP. All fields are
+// Walk is the client's side of a rehearsal: the browser and the SP. All exported fields are
 // required.
 type Walk struct {
 	Terms *Terms
-	// Key and Cert are the SP's; Begin was told the latter.
+	// Key and Cert belong to the SP. Begin got the same certificate.
 	Key    *rsa.PrivateKey
 	Cert   *x509.Certificate
 	Client *http.Client
 	Clock  idp.Clock
 
-	// What the steps have found so far.
+	// The results of earlier steps.
 	document []byte
 	metadata *crewjam.EntityDescriptor
 	signing  *x509.Certificate
 	answers  []answer
-	// unreached: nothing answers over HTTP.
+	// unreached: no server answers over HTTP.
 	unreached bool
 }
 
-// answer is a Response that came, and what it was asked with.
+// answer is a Response and the request that it answers.
 type answer struct {
 	binding   string
 	request   request
-	address   string // where it was asked for by HTTP-Redirect
+	address   string // its HTTP-Redirect request URL
 	response  []byte
 	assertion *crewjam.Assertion
 }
 
-// Outcome is how a step went, for programs.
+// Outcome is the machine-readable result of a step.
 type Outcome string
 
-// The outcomes. A step is not tried where an earlier one did not give what it
-// needs. That is no second failure.
+// The outcomes. A step without its prerequisites is not tried, which is not a failure of its own.
 const (
 	OutcomeOK       Outcome = "ok"
 	OutcomeFailed   Outcome = "failed"
 	OutcomeNotTried Outcome = "not_tried"
 )
 
-// Result says how a step went.
+// Result is the result of one step.
 type Result struct {
 	Step string `json:"step"`
-	// OK is short for OutcomeOK.
+	// OK means OutcomeOK.
 	OK      bool    `json:"ok"`
 	Outcome Outcome `json:"result"`
-	// Text is what was found or, if the step failed or was not tried, the reason.
+	// Text is the finding or, if the step failed or was not tried, the reason.
 	Text string `json:"text"`
-	// Suggestions are what can fix it.
+	// Suggestions say how to fix it.
 	Suggestions []idp.Suggestion `json:"suggestions,omitempty"`
 }
 
@@ -87,20 +86,20 @@ func Count(results []Result, o Outcome) (n int) {
 	return n
 }
 
-// Way is how a Walk connects. The zero value goes where base_url leads.
+// Way is how a Walk connects. The zero value connects to base_url.
 type Way struct {
-	// Address, HOST:PORT, is connected to whatever host a URL names. The name in
-	// TLS and in the Host header stay.
+	// Address, HOST:PORT, replaces the host of every URL for the connection. TLS and the
+	// Host header keep the name in the URL.
 	Address string
-	// Plain: what listens at Address speaks plain http, as the server itself does
-	// behind a proxy that ends TLS. It is never found out by trying: what answers
-	// without TLS would be given the session's cookie.
+	// Plain means that Address speaks plain http, like the server itself behind a proxy
+	// that ends TLS. It is never detected automatically, because any listener without TLS
+	// would then get the session cookie.
 	Plain bool
 }
 
-// plainTransport sends requests for https URLs without TLS, as a proxy that ended
-// it does: with the Host header of the URL. The server needs no other header of a
-// proxy. Its base_url, and no X-Forwarded-Proto, says that cookies are Secure.
+// plainTransport sends requests for https URLs without TLS, like a proxy that ends TLS,
+// with the Host header of the URL. The server needs no X-Forwarded-Proto: base_url decides
+// that cookies are Secure.
 type plainTransport struct{ *http.Transport }
 
 func (t plainTransport) RoundTrip(r *http.Request) (*http.Response, error) {
@@ -109,7 +108,7 @@ func (t plainTransport) RoundTrip(r *http.Request) (*http.Response, error) {
 	return t.Transport.RoundTrip(r)
 }
 
-// NewClient makes a client for Walk, which follows no redirects by itself.
+// NewClient makes a client for Walk that does not follow redirects.
 func NewClient(way Way) *http.Client {
 	dialer := &net.Dialer{Timeout: answerTime}
 	transport := &http.Transport{
@@ -132,14 +131,14 @@ func NewClient(way Way) *http.Client {
 	return client
 }
 
-// page is an answer over HTTP.
+// page is an HTTP response.
 type page struct {
 	status int
 	header http.Header
 	body   []byte
 }
 
-// get asks for an address of base_url, as a browser does, with the cookies.
+// get requests a URL of base_url with the cookies, like a browser.
 func (w *Walk) get(ctx context.Context, address string, cookies ...*http.Cookie) (page, error) {
 	req, err := http.NewRequestWithContext(ctx, http.MethodGet, address, nil)
 	if err != nil {
@@ -148,7 +147,7 @@ func (w *Walk) get(ctx context.Context, address string, cookies ...*http.Cookie)
 	return w.send(req, cookies)
 }
 
-// post sends a form as another site's page does: without cookies.
+// post sends a form without cookies, like a page of another site.
 func (w *Walk) post(ctx context.Context, address string, form url.Values) (page, error) {
 	req, err := http.NewRequestWithContext(ctx, http.MethodPost, address, strings.NewReader(form.Encode()))
 	if err != nil {
@@ -170,7 +169,7 @@ func (w *Walk) send(req *http.Request, cookies []*http.Cookie) (page, error) {
 	if err != nil {
 		var failed *url.Error
 		if errors.As(err, &failed) {
-			err = failed.Err // the address may hold a token
+			err = failed.Err // the URL may hold a token
 		}
 		return page{}, fmt.Errorf("%s %s: %w", req.Method, req.URL.Path, err)
 	}
@@ -185,7 +184,7 @@ func (w *Walk) send(req *http.Request, cookies []*http.Cookie) (page, error) {
 	return page{resp.StatusCode, resp.Header, body}, nil
 }
 
-// want is an error unless the page has the status.
+// want returns an error unless the page has the status.
 func (p page) want(status int) error {
 	if p.status == status {
 		return nil
@@ -197,10 +196,10 @@ func (p page) want(status int) error {
 	return errors.New(text)
 }
 
-// address is one of the server's.
+// address returns a URL of the server.
 func (w *Walk) address(path string) string { return w.Terms.BaseURL + path }
 
-// sample is the SP as crewjam/saml, which none of us wrote, sees it.
+// sample configures crewjam/saml, an independent implementation, as the SP.
 func (w *Walk) sample() (*crewjam.ServiceProvider, error) {
 	if w.metadata == nil {
 		return nil, errNoMetadata
@@ -215,7 +214,7 @@ func (w *Walk) sample() (*crewjam.ServiceProvider, error) {
 	}, nil
 }
 
-// parse reads the year's metadata as crewjam/saml does.
+// parse reads the year's metadata with crewjam/saml.
 func parse(document []byte) (*crewjam.EntityDescriptor, error) {
 	md := new(crewjam.EntityDescriptor)
 	if err := xml.Unmarshal(document, md); err != nil {

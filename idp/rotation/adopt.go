@@ -2,10 +2,10 @@ package rotation
 
 import "time"
 
-// Begin is the history of a new installation whose first keys were just made: as
-// after the steps of a first start, in manual mode too, so that one year is
-// preferred. Only vernal init begins a history. Where it is lost, keys and dates
-// do not say which year service providers trust.
+// Begin returns the history of a new installation whose first keys were just made. It takes
+// the steps of a first start, in manual mode too, so that one year is preferred. Only
+// vernal init begins a history. If a history is lost, keys and dates do not prove which
+// year service providers trust.
 func (p Policy) Begin(made []Made, now time.Time) History {
 	p.Manual = false
 	h := p.Adopt(History{}, made, now)
@@ -17,14 +17,13 @@ func (p Policy) Begin(made []Made, now time.Time) History {
 	return h
 }
 
-// Adopt brings the history in line with the keys that are there. A private key of
-// a year that the history does not know was made by a step that was interrupted
-// before it was recorded: the year becomes created.
+// Adopt updates the history from the existing keys. A private key of an unknown year comes
+// from a step that was interrupted before it was recorded, so the year becomes created.
 //
-// What is recorded stays as it is, except that Adopt records the certificate
-// that came for a waiting key, and the end of the key of a year that is over. It
-// never changes a digest, and records nothing of a certificate or key that is
-// not the recorded one. A process adopts at its start, and so starts the clock.
+// Adopt also records the certificate that came for a waiting key, and the end of the key of
+// a year that is over. It changes nothing else: it never changes a digest, and records
+// nothing about a certificate or key other than the recorded one. A process adopts at its
+// start, which also starts the clock.
 func (p Policy) Adopt(h History, made []Made, now time.Time) History {
 	now = now.UTC()
 	h = h.StartClock(now)
@@ -42,8 +41,7 @@ func (p Policy) Adopt(h History, made []Made, now time.Time) History {
 	return h
 }
 
-// adopt records what is there of the year, if it is not another certificate or
-// key than the recorded one.
+// adopt records the year's key and certificate, unless they differ from the recorded ones.
 func (r *Record) adopt(m Made, now time.Time) {
 	hasCert := !m.CertEndAt.IsZero()
 	if r.IsOther(m.CertSHA256, m.PublicKeySHA256) || hasCert && !r.IsRecorded(m.CertSHA256) {

@@ -6,9 +6,9 @@ import (
 	"vernal/idp"
 )
 
-// CreateStep is the making of a year by hand: its certificate ends with the
-// calendar or, for a letter, with the certificate that it stands in for, so that
-// the yearly round goes on. Where that end has passed it is the calendar's next.
+// CreateStep returns the create of a year by hand. Its certificate ends with the calendar
+// or, for a letter, with the certificate that it replaces, so that the yearly dates stay
+// the same. If that end has passed, it is the calendar's next.
 func (p Policy) CreateStep(h History, y idp.Year, now time.Time) Step {
 	s := Step{Kind: StepCreate, Year: y}
 	if !y.Valid() {
@@ -29,8 +29,8 @@ func (p Policy) CreateStep(h History, y idp.Year, now time.Time) Step {
 	return s
 }
 
-// RollbackTo is the year to which a rollback returns if none is named: the
-// newest live one that is older than the preferred; false if there is none.
+// RollbackTo returns the default year of a rollback: the newest live one that is older than
+// the preferred year. It returns false if there is none.
 func (h History) RollbackTo() (idp.Year, bool) {
 	to := idp.Year("")
 	for _, r := range h.Records {
@@ -41,13 +41,12 @@ func (h History) RollbackTo() (idp.Year, bool) {
 	return to, to != ""
 }
 
-// RevokeSteps are the steps that revoking a year takes, in order: before the
-// preferred year goes and where no newer one can take over, its next letter is
-// made, with the end of its certificate. The revoke itself is one step: the
-// successor is published and preferred in it. The error is a *RefusedError.
+// RevokeSteps returns the steps that revoke a year, in order. If no newer year can replace the
+// preferred year, its next letter is made first, with the same certificate end. The revoke itself
+// is one step, which also publishes and prefers the successor. The error is a *RefusedError.
 //
-// Where keys are external nothing can be made here: then the revoke is
-// refused until the next letter has been imported.
+// External keys cannot be made here, so the revoke is refused until the next letter has
+// been imported.
 func (p Policy) RevokeSteps(h History, y idp.Year, reason string, now time.Time) ([]Step, error) {
 	revoke := Step{Kind: StepRevoke, Year: y, Reason: reason}
 	err := p.CheckStep(revoke, h, now)

@@ -7,19 +7,19 @@ import (
 	"vernal/idp"
 )
 
-// RefusedError is a step that the rules refuse.
+// RefusedError is returned for a step that the rules refuse.
 type RefusedError struct {
 	Kind    StepKind
 	Year    idp.Year
 	Because Reason
-	// Suggestions are what would help.
+	// Suggestions say how to fix it.
 	Suggestions []idp.Suggestion
 }
 
-// Suggested is what would help.
+// Suggested returns Suggestions.
 func (e *RefusedError) Suggested() []idp.Suggestion { return e.Suggestions }
 
-// Error implements error. It is for logs: package templates renders Because for users.
+// Error returns a text for logs. Package templates renders Because for users.
 func (e *RefusedError) Error() string {
 	if e.Year == "" {
 		return fmt.Sprintf("%s refused: %s", e.Kind, e.Because)
@@ -27,10 +27,9 @@ func (e *RefusedError) Error() string {
 	return fmt.Sprintf("%s %s refused: %s", e.Kind, e.Year, e.Because)
 }
 
-// Take checks the step against the history and returns the history after it. A
-// store runs it inside its transaction: of two servers that take the same step,
-// the second one is refused. A step that brings another certificate or key than
-// the recorded one is refused too. An error is a *RefusedError.
+// Take checks the step and returns the history after it. A store calls it inside its
+// transaction: if two servers take the same step, the second one is refused. A step with a
+// certificate or key other than the recorded one is refused too. The error is a *RefusedError.
 func (p Policy) Take(s Step, h History, now time.Time) (History, error) {
 	if err := p.CheckStep(s, h, now); err != nil {
 		return h, err
@@ -38,11 +37,11 @@ func (p Policy) Take(s Step, h History, now time.Time) (History, error) {
 	return h.Tick(now, 0).Apply(s, now), nil
 }
 
-// CheckStep reports whether the step may be taken now, by hand or by automatic
-// mode. By hand, a step may be taken before its date, but only in the order of a
-// year's life. The error is a *RefusedError.
+// CheckStep reports whether the step may be taken now, by hand or automatically. By hand, a
+// step may be taken before its date, but only in the order of a year's life. The error is a
+// *RefusedError.
 func (p Policy) CheckStep(s Step, h History, now time.Time) error {
-	// A clock that jumped counts from the first moment on.
+	// Notice a jump of the clock before the decision.
 	h, now = h.Tick(now, 0), now.UTC()
 	var reason Reason
 	switch s.Kind {
@@ -63,7 +62,7 @@ func (p Policy) CheckStep(s Step, h History, now time.Time) error {
 	return h.Refuse(s.Kind, s.Year, reason, now)
 }
 
-// refuseStep returns why a step about a year is refused; no reason if it is allowed.
+// refuseStep returns why a step about a year is refused, or no reason.
 func (p Policy) refuseStep(s Step, h History, now time.Time) Reason {
 	if !s.Year.Valid() {
 		return because(RefusedNotAYear, Args{Value: string(s.Year)})
@@ -217,8 +216,8 @@ func (h History) refuseRevoke(s Step, state State, now time.Time) Reason {
 	return Reason{}
 }
 
-// CheckExport reports whether the proof of a year may be given out: its certificate, for
-// service providers to trust. The error is a *RefusedError.
+// CheckExport reports whether a year's proof may be exported, which makes service providers
+// trust its certificate. The error is a *RefusedError.
 func (h History) CheckExport(y idp.Year, now time.Time) error {
 	r, made := h.Record(y)
 	e := &RefusedError{Kind: "export", Year: y}

@@ -5,48 +5,44 @@ import (
 	"time"
 )
 
-// Clock is what the store remembers of the time. A clock that is wrong must not
-// begin or end a year:
+// Clock is the stored memory of the time, so that a wrong clock cannot begin or end a year:
 //
 //	after a jump    nothing is retired until the server has run for 14 days or an
 //	                operator has confirmed the time
 //	after drift     no automatic step is taken until an operator has confirmed it
 //
-// A jump can be seen at a start too. Drift is what is measured while the server
-// runs, where downtime is no explanation.
+// A jump can also be seen at a start. Drift is measured only while the server runs, so
+// downtime does not explain it.
 type Clock struct {
 	// SeenAt is the last time seen.
 	SeenAt time.Time `json:"seen_at,omitzero"`
-	// Running is the running time of the server, all runs together.
+	// Running is the total running time of the server over all runs.
 	Running time.Duration `json:"running_ns,omitzero"`
-	// JumpedFrom and JumpedTo are the two sides of the last jump, as long as
-	// the clock is not trusted; zero otherwise.
+	// JumpedFrom and JumpedTo are the times before and after the last jump, or zero if the
+	// clock is trusted again.
 	JumpedFrom time.Time `json:"jumped_from,omitzero"`
 	JumpedTo   time.Time `json:"jumped_to,omitzero"`
 	// JumpedAt is the reading of Running at the jump.
 	JumpedAt time.Duration `json:"jumped_at_ns,omitzero"`
-	// MeasuredAt is the time at the last measurement of drift, or at the start
-	// after it.
+	// MeasuredAt is the time of the last measurement of drift, or of the start after it.
 	MeasuredAt time.Time `json:"measured_at,omitzero"`
-	// Drift is how far the clock went forward while the server ran, beyond the
-	// running time. It is never negative: time that the clock loses is no credit.
+	// Drift is how far the clock went forward while the server ran, beyond the running
+	// time. It is never negative, so that a slow clock cannot hide a later jump forward.
 	Drift time.Duration `json:"drift_ns,omitzero"`
-	// DriftedAt is when Drift passed 24 hours; zero again once an operator has
-	// confirmed the time. Running on does not clear it.
+	// DriftedAt is when Drift passed 24 hours. Only an operator's confirmation resets it to zero.
 	DriftedAt time.Time `json:"drifted_at,omitzero"`
 }
 
-// Trusted is false after a jump of the clock and after drift.
+// Trusted reports whether there was neither a jump nor drift.
 func (c Clock) Trusted() bool { return !c.HasJumped() && !c.HasDrifted() }
 
-// HasJumped reports whether the clock jumped and nothing has made up for it since.
+// HasJumped reports whether the clock jumped and is not trusted again since.
 func (c Clock) HasJumped() bool { return !c.JumpedTo.IsZero() }
 
-// HasDrifted reports whether drift keeps automatic steps from being taken.
+// HasDrifted reports whether drift blocks automatic steps.
 func (c Clock) HasDrifted() bool { return !c.DriftedAt.IsZero() }
 
-// untrustedFor is the running time that is left until the clock is trusted
-// after a jump.
+// untrustedFor returns the running time left until the clock is trusted again after a jump.
 func (c Clock) untrustedFor() time.Duration {
 	if !c.HasJumped() {
 		return 0
@@ -54,34 +50,31 @@ func (c Clock) untrustedFor() time.Duration {
 	return c.JumpedAt + QuietTime - c.Running
 }
 
-// endJump forgets the jump.
 func (c Clock) endJump() Clock {
 	c.JumpedFrom, c.JumpedTo, c.JumpedAt = time.Time{}, time.Time{}, 0
 	return c
 }
 
-// trust forgets the jump and the drift.
 func (c Clock) trust() Clock {
 	c = c.endJump()
 	c.Drift, c.DriftedAt = 0, time.Time{}
 	return c
 }
 
-// StartClock is the first Tick of a process. Downtime cannot be distinguished from a
-// wrong clock, so the time since the last measurement is no drift.
+// StartClock is the first Tick of a process. Downtime cannot be distinguished from a wrong
+// clock, so the time since the last measurement is no drift.
 func (h History) StartClock(now time.Time) History {
 	h = h.Tick(now, 0)
 	h.Clock.MeasuredAt = now.UTC()
 	return h
 }
 
-// Tick moves the memory of the clock on. ran is the time that the server has
-// run since the last Tick by a clock that no one sets; 0 at its start, and for
-// decisions in between.
+// Tick advances the memory of the clock. ran is the running time of the server since the last
+// Tick, by a clock that cannot be set. It is 0 at the start, and for decisions in between.
 //
-// The time may have gone backward, or forward by more than 45 days beyond ran:
-// both are jumps. Downtime of that length cannot be distinguished from a wrong clock. A
-// few seconds backward are two callers that overtake one another.
+// A step backward, or forward by more than 45 days beyond ran, is a jump. Downtime of that
+// length cannot be distinguished from a wrong clock. A few seconds backward are tolerated,
+// because concurrent callers can overtake one another.
 func (h History) Tick(now time.Time, ran time.Duration) History {
 	now, ran = now.UTC(), max(ran, 0)
 	c := &h.Clock
@@ -102,9 +95,9 @@ func (h History) Tick(now time.Time, ran time.Duration) History {
 	return h
 }
 
-// Asleep takes time that the machine was suspended, which is part of the running time,
-// out of every wait that counts it: no service provider can use a year, and no wrong clock
-// be noticed, while the server is asleep.
+// Asleep excludes suspension of the machine, which is part of the running time, from every
+// wait that counts running time: while the server is asleep, no service provider can use a
+// year, and no wrong clock can be noticed.
 func (h History) Asleep(d time.Duration) History {
 	if d <= 0 {
 		return h
@@ -119,26 +112,24 @@ func (h History) Asleep(d time.Duration) History {
 	return h
 }
 
-// maxStep is as far as one step of the clock counts. Of two, the sum still fits
-// into a time.Duration.
+// maxStep limits one step of the clock, so that the sum of two fits into a time.Duration.
 const maxStep = 100 * 365 * day
 
-// measure adds to Drift what ran does not explain since the last measurement,
-// less the inaccuracy of the clocks.
+// measure adds to Drift what ran does not explain since the last measurement, less the
+// inaccuracy of the clocks.
 //
-// The steps are added up with their signs, so noise cancels: an early reading
-// makes one step too long and the next one too short by the same amount, and a
-// correction backward takes away what a fast clock added. What clocks may differ
-// by for good is a share of the running time. A fixed number of seconds per
-// measurement would be nothing in a day for one and hours for another who
-// measures every minute: 4 seconds a minute are 96 minutes a day.
+// Steps are added with their signs, so noise cancels out: an early reading makes one step
+// too long and the next one too short by the same amount, and a correction backward removes
+// what a fast clock added. The permitted difference between clocks is a share of the
+// running time. A fixed number of seconds per measurement would depend on the frequency of
+// measurements: 4 seconds a minute are 96 minutes a day.
 func (c *Clock) measure(now time.Time, ran time.Duration) {
 	last := c.MeasuredAt
 	c.MeasuredAt = now
 	if last.IsZero() {
 		return
 	}
-	// Steps to the ends of time must not overflow the sum.
+	// Extreme times must not overflow the sum.
 	step := min(max(now.Sub(last), -maxStep), maxStep)
 	c.Drift = min(max(c.Drift+step-ran-ran/clockShare, 0), maxStep)
 	if c.Drift > driftTime && !c.HasDrifted() {
@@ -146,8 +137,8 @@ func (c *Clock) measure(now time.Time, ran time.Duration) {
 	}
 }
 
-// holdDrifted makes the automatic steps among due wait for an operator while the
-// clock is not trusted because of drift.
+// holdDrifted makes the automatic steps in due wait for an operator while the clock is not
+// trusted because of drift.
 func (p Policy) holdDrifted(c Clock, due []Due) []Due {
 	if !c.HasDrifted() {
 		return due

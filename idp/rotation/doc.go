@@ -1,13 +1,13 @@
-// Package rotation has the rules of the yearly rotation: the calendar, what happened to
-// every year so far, which step comes next, what it waits for, why it is refused, and
-// what needs attention. It is pure. The time is an argument, nothing is read, written or
-// signed, and it knows neither keys nor SAML.
+// Package rotation has the rules of the yearly rotation: the calendar, the history of every
+// year, which step comes next, what it waits for, why it is refused, and what needs
+// attention. It is pure: time is an argument, nothing is read, written or signed, and it
+// knows neither keys nor SAML.
 //
 //	Policy   the calendar, and whether the server takes the steps
-//	History  what happened to every year; plain data that goes through JSON
+//	History  what happened to every year, as plain data for JSON
 //	Step     one change of the history, such as publish 2027
-//	Reason   why a step is taken, waits or is refused: a code and what it is about
-//	Status   a moment for operators: years, steps that come next, attention
+//	Reason   why a step is taken, waits or is refused: a code with arguments
+//	Status   a moment for operators: years, next steps, attention
 //
 // From a use of a year to its retirement, each arrow is a call:
 //
@@ -18,13 +18,13 @@
 //	      | Use(sp, 2026, now)              | Take(step)               |
 //	      v                                 v                          |
 //	  usage.Ledger <---- LastUses, Users --- rotator.Service <---------+
-//	   who used which year:                 |
+//	   uses of each year:                   |
 //	   in memory, then the store            |  1. the history from the store
 //	      |                                 |  2. History.Use: the last uses
 //	      | Read                            |  3. Policy.Take: this package decides
 //	      v                                 |     allowed?  refused with a Reason?
 //	  migration.Service                     |  4. the transaction of the store
-//	   who has moved (Judge),               |     repeats 2 and 3, then writes the
+//	   moved or not (Judge),                |     repeats 2 and 3, then writes the
 //	   relative to History.Target           |     history and the audit record
 //	      |                                 |  5. Ring.SetHistory: closed from here on
 //	      v                                 v  6. Dir: keys are made or destroyed
@@ -33,16 +33,16 @@
 //	                                        v
 //	                                    yearaccess.Gate: 410 with the year to move to
 //
-// The history has one writer, package rotator. Uses have one counter, package usage. A
-// retirement waits (retireBlockers) while a year was used within 14 days of running time,
-// its successor is younger than 120 days, or the clock is not trusted.
+// Only package rotator writes the history. Only package usage counts uses. A retirement
+// waits (retireBlockers) while a year was used within 14 days of running time, its
+// successor is younger than 120 days, or the clock is not trusted.
 //
-// History names the certificate and the public key of every year, because service
-// providers trust that certificate and no other. A year that has lost its key, or has
-// another one, has a KeyFault: it is closed, and no step relies on it.
+// History names the certificate and the public key of every year, because service providers
+// trust that certificate and no other. A year that has lost its key, or has a different
+// one, has a KeyFault: it is closed, and no step relies on it.
 //
 // The files: calendar.go and policy.go (dates, periods), history.go, state.go and fault.go
 // (years), clock.go (trust in the time), step.go, check.go and byhand.go (steps), due.go,
-// status.go and plan.go (what comes), target.go (the year to move to), reason.go and
-// suggest.go (codes and what helps).
+// status.go and plan.go (future steps), target.go (the year to move to), reason.go and
+// suggest.go (codes and suggestions).
 package rotation

@@ -7,18 +7,17 @@ import (
 	"vernal/idp"
 )
 
-// Due is a step that comes next for a year.
+// Due is the next step of a year.
 type Due struct {
 	Step
 	// DueAt is its date in the calendar.
 	DueAt time.Time `json:"due_at"`
-	// ReadyAt is when the rules allow it at the earliest, DueAt or later, if no
-	// service provider uses a year from now on that should be retired. Zero: no
-	// date will do, an operator must act.
+	// ReadyAt is when the rules allow it at the earliest, at or after DueAt, if a year to
+	// retire is not used from now on. Zero means that an operator must act first.
 	ReadyAt time.Time `json:"ready_at,omitzero"`
-	// Waits is what keeps it from being taken at DueAt.
+	// Waits says what it waits for after DueAt.
 	Waits []Reason `json:"waits,omitempty"`
-	// ByHand is a step that automatic mode never takes.
+	// ByHand marks a step that automatic mode never takes.
 	ByHand bool `json:"by_hand,omitzero"`
 }
 
@@ -27,10 +26,9 @@ func (d Due) ready(now time.Time) bool {
 	return !d.ByHand && !d.ReadyAt.IsZero() && !d.ReadyAt.After(now)
 }
 
-// due lists the steps that come next, in the order in which they are taken when
-// several are ready: a new year is complete before an old one goes. Later steps
-// of a year are not in it, nor are years whose making is further away than the
-// next one.
+// due lists the next steps, in the order in which they are taken if several are ready: a
+// new year is completed before an old one is retired. It leaves out later steps of a year,
+// and years after the next one to make.
 func (p Policy) due(h History, now time.Time) []Due {
 	if h.Preferred == "" {
 		return p.holdDrifted(h.Clock, p.dueFirst(h, now))
@@ -38,23 +36,23 @@ func (p Policy) due(h History, now time.Time) []Due {
 	return p.holdDrifted(h.Clock, slices.Concat(p.dueNew(h, now), p.dueOld(h, now)))
 }
 
-// dueNew are the steps of the years that are newer than the preferred one.
+// dueNew returns the steps of years newer than the preferred one.
 func (p Policy) dueNew(h History, now time.Time) []Due {
 	preferred, _ := h.Record(h.Preferred)
 	current := p.number(now)
 	var due, prefer []Due
-	ahead := false // past the first making date that is yet to come
+	ahead := false // past the first making date in the future
 	for n := number(h.Preferred) + 1; ; n++ {
 		rs := h.slot(n)
 		published := newest(rs, Record.answers)
 		switch {
 		case published.Year != "":
-			// The newest first: where two are ready, the older one is passed by.
+			// Newest first: if two are ready, the older one is skipped.
 			if !published.certEnded(now) {
 				prefer = slices.Insert(prefer, 0, p.duePrefer(h, published, preferred, now))
 			}
 		case n < current:
-			// Skipped during downtime: neither made nor published any more.
+			// Skipped during downtime, so it is neither made nor published.
 		case len(rs) > 0:
 			due = append(due, p.duePublish(rs, n, now))
 		case !ahead:
@@ -68,7 +66,7 @@ func (p Policy) dueNew(h History, now time.Time) []Due {
 	return append(due, prefer...)
 }
 
-// dueOld are the steps of the years that are older, or over.
+// dueOld returns the steps of years that are older than the preferred one, or over.
 func (p Policy) dueOld(h History, now time.Time) (due []Due) {
 	for _, r := range h.Records {
 		switch {
@@ -81,9 +79,9 @@ func (p Policy) dueOld(h History, now time.Time) (due []Due) {
 	return due
 }
 
-// dueFirst is the way to a first preferred year: the calendar's, or what there
-// is. The newest year whose preferring date has passed goes before older ones;
-// where none has, the oldest goes first, so that a new installation can sign.
+// dueFirst returns the step towards a first preferred year. The newest year whose
+// preferring date has passed comes first. If none has passed, the oldest comes first, so
+// that a new installation can sign.
 func (p Policy) dueFirst(h History, now time.Time) []Due {
 	var pick Record
 	for _, r := range h.Records {
@@ -106,7 +104,7 @@ func (p Policy) dueFirst(h History, now time.Time) []Due {
 	return []Due{d}
 }
 
-// dueMake is the making of number n, where no year of that number is there.
+// dueMake returns the making of number n if no year of that number exists.
 func (p Policy) dueMake(h History, n, current int) Due {
 	at := p.MakeAt.In(n)
 	y, ok := h.nextLetter(n)
@@ -126,7 +124,7 @@ func (p Policy) dueMake(h History, n, current int) Due {
 	return d
 }
 
-// duePublish is the publishing of number n, of which rs are there.
+// duePublish returns the publishing of number n, whose years are rs.
 func (p Policy) duePublish(rs []Record, n int, now time.Time) Due {
 	at := p.PublishAt.In(n)
 	r, last := newest(rs, Record.canSign), rs[len(rs)-1]
@@ -142,7 +140,7 @@ func (p Policy) duePublish(rs []Record, n int, now time.Time) Due {
 	return Due{Step: Step{Kind: StepPublish, Year: r.Year, Why: because(WhyPublishDue, Args{Date: at})}, DueAt: at, ReadyAt: at}
 }
 
-// dueFaulty is the next step of a year that waits for its key to be restored.
+// dueFaulty returns the next step of a year that waits for its key to be restored.
 func (p Policy) dueFaulty(r Record, at time.Time) Due {
 	d := Due{Step: Step{Kind: StepPublish, Year: r.Year}, DueAt: at, Waits: []Reason{r.KeyFault.Reason(r.Year)}}
 	switch {
@@ -154,10 +152,9 @@ func (p Policy) dueFaulty(r Record, at time.Time) Due {
 	return d
 }
 
-// duePrefer is the preferring of r, which is published and newer than the
-// preferred year. One that was published on its date is preferred on its date;
-// one that came later than that gives service providers time, unless the
-// certificate of the preferred year has ended.
+// duePrefer returns the preferring of r, which is published and newer than the preferred
+// year. A year published on time is preferred on its date. A late one gives service
+// providers time to move, unless the certificate of the preferred year has expired.
 func (p Policy) duePrefer(h History, r, preferred Record, now time.Time) Due {
 	at := p.Dates(r.Year).PreferAt
 	d := Due{Step: Step{Kind: StepPrefer, Year: r.Year, Why: because(WhyPreferDue, Args{Date: at})}, DueAt: at, ReadyAt: at}
@@ -177,7 +174,7 @@ func (p Policy) duePrefer(h History, r, preferred Record, now time.Time) Due {
 	return d
 }
 
-// dueRetire is the retirement of r, which is older than the preferred year.
+// dueRetire returns the retirement of r, which is older than the preferred year.
 func (p Policy) dueRetire(h History, r Record, now time.Time) Due {
 	at := p.Dates(r.Year).RetireAt
 	d := Due{Step: Step{Kind: StepRetire, Year: r.Year, Why: because(WhyRetireDue, Args{Date: at})}, DueAt: at, ReadyAt: at}
@@ -191,14 +188,14 @@ func (p Policy) dueRetire(h History, r Record, now time.Time) Due {
 			d.ReadyAt = later(d.ReadyAt, b.until)
 		}
 	}
-	// What will be over by the date keeps nothing waiting.
+	// Blockers that end by the date are not waits.
 	if d.ReadyAt.IsZero() || d.ReadyAt.After(at) {
 		d.Waits = waits
 	}
 	return d
 }
 
-// dueDestroy is the end of the key of a year that is over.
+// dueDestroy returns the destruction of the key of a year that is over.
 func (h History) dueDestroy(r Record, now time.Time) Due {
 	at := r.RetiredAt.Add(keepKeyTime)
 	d := Due{Step: Step{Kind: StepDestroy, Year: r.Year, Why: because(WhyRetired, Args{Date: r.RetiredAt})}, DueAt: at, ReadyAt: at}
@@ -208,14 +205,14 @@ func (h History) dueDestroy(r Record, now time.Time) Due {
 	return d
 }
 
-// blocker is a reason that keeps a year from being retired.
+// blocker is a reason against the retirement of a year.
 type blocker struct {
 	Reason
-	// until is when it is gone at the earliest; zero: not by waiting.
+	// until is when it ends at the earliest, or zero if it does not end by waiting.
 	until time.Time
 }
 
-// retireBlockers lists what keeps r from being retired at now, whatever its date.
+// retireBlockers lists what prevents r from being retired at now, regardless of its date.
 func (h History) retireBlockers(r Record, now time.Time) (blockers []blocker) {
 	if !h.Clock.Trusted() {
 		b := blocker{Reason: h.Clock.reason()}
@@ -248,11 +245,11 @@ func (h History) retireBlockers(r Record, now time.Time) (blockers []blocker) {
 	return blockers
 }
 
-// IsUse reports whether the reason is that service providers use a year, which
-// Step.Force overrides.
+// IsUse reports whether the reason is use of a year by service providers, which Step.Force
+// overrides.
 func (r Reason) IsUse() bool { return r.Code == WaitsUsed || r.Code == WaitsNotSeenUnused }
 
-// reason is why steps wait while the clock is not trusted.
+// reason returns why steps wait while the clock is not trusted.
 func (c Clock) reason() Reason {
 	if c.HasDrifted() {
 		return because(WaitsClockDrifted, Args{Date: c.DriftedAt})
@@ -260,7 +257,7 @@ func (c Clock) reason() Reason {
 	return because(WaitsClockJumped, Args{From: c.JumpedFrom, To: c.JumpedTo, DaysLeft: wholeDays(c.untrustedFor())})
 }
 
-// reason is why no newer year is preferred automatically.
+// reason returns why no newer year is preferred automatically.
 func (h Hold) reason() Reason {
 	if h.Until.IsZero() {
 		return because(WaitsHold, Args{Date: h.Since})
@@ -268,7 +265,7 @@ func (h Hold) reason() Reason {
 	return because(WaitsHoldUntil, Args{Date: h.Since, Until: h.Until})
 }
 
-// newest is the last of rs that is so; zero if none is.
+// newest returns the last of rs for which so holds, or zero.
 func newest(rs []Record, so func(Record) bool) Record {
 	for _, r := range slices.Backward(rs) {
 		if so(r) {
@@ -278,7 +275,7 @@ func newest(rs []Record, so func(Record) bool) Record {
 	return Record{}
 }
 
-// newest is the newest year that was ever made.
+// newest returns the newest year ever made.
 func (h History) newest() idp.Year {
 	if len(h.Records) == 0 {
 		return ""
@@ -295,5 +292,5 @@ func later(a, b time.Time) time.Time {
 
 func date(t time.Time) string { return t.UTC().Format(time.DateOnly) }
 
-// wholeDays counts days, a part of one as one.
+// wholeDays converts to days, rounded up.
 func wholeDays(d time.Duration) int { return int((d + day - 1) / day) }

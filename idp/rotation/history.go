@@ -8,30 +8,30 @@ import (
 	"vernal/idp"
 )
 
-// History is what has happened to the years so far: all that the rules need
-// besides the policy and the time. It is plain data that goes through JSON and
-// back; every change gives a new value and leaves the old one as it was.
+// History is what happened to the years so far: all that the rules need, except the policy
+// and the time. It is plain data for JSON. Every change returns a new value and leaves the
+// old one unchanged.
 type History struct {
-	// Records has one entry per year that was ever made, in order.
+	// Records has one entry for each year ever made, in order.
 	Records []Record `json:"records"`
-	// Preferred is the one preferred year; "" before the first start.
+	// Preferred is the preferred year, or "" before the first start.
 	Preferred idp.Year `json:"preferred,omitzero"`
-	// Hold is what a rollback leaves behind; zero if automatic preference runs.
+	// Hold is set by a rollback. Zero permits automatic preference.
 	Hold Hold `json:"hold,omitzero"`
 	// Clock remembers the time, so that a wrong clock is noticed.
 	Clock Clock `json:"clock,omitzero"`
-	// Failures are automatic steps that could not be taken, one per step and
-	// year; taking the step clears it.
+	// Failures are automatic steps that failed, one for each step and year. Taking the step
+	// clears it.
 	Failures []Failure `json:"failures,omitempty"`
 }
 
-// Record is the life of one year. A time is zero until it happened.
+// Record is the life of one year. A time is zero until its event.
 type Record struct {
 	Year idp.Year `json:"year"`
 	// CreatedAt is when its key was made or came.
 	CreatedAt time.Time `json:"created_at,omitzero"`
-	// CertifiedAt is when its certificate was made or came, CertEndAt that
-	// certificate's end; both zero while a key waits for its certificate.
+	// CertifiedAt is when its certificate was made or came, and CertEndAt is its expiry.
+	// Both are zero while a key waits for its certificate.
 	CertifiedAt time.Time `json:"certified_at,omitzero"`
 	CertEndAt   time.Time `json:"certificate_end_at,omitzero"`
 	PublishedAt time.Time `json:"published_at,omitzero"`
@@ -41,33 +41,32 @@ type Record struct {
 	RetiredAt      time.Time `json:"retired_at,omitzero"`
 	RevokedAt      time.Time `json:"revoked_at,omitzero"`
 	KeyDestroyedAt time.Time `json:"key_destroyed_at,omitzero"`
-	// Reason is what an operator gave for the end of the year.
+	// Reason is the operator's reason for ending the year.
 	Reason string `json:"reason,omitzero"`
 	// UsedAt is the last use by a service provider.
 	UsedAt time.Time `json:"used_at,omitzero"`
-	// QuietFrom is the reading of Clock.Running since which no one used it.
+	// QuietFrom is the reading of Clock.Running at the last use.
 	QuietFrom time.Duration `json:"quiet_from_ns,omitzero"`
-	// CertificateSHA256 and PublicKeySHA256 are those of the year's certificate
-	// (DER) and public key (SubjectPublicKeyInfo), in hexadecimal digits. Once
-	// recorded they never change. CertificateSHA256 is "" while a key waits for its
-	// certificate.
+	// CertificateSHA256 and PublicKeySHA256 are the digests of the year's certificate (DER)
+	// and public key (SubjectPublicKeyInfo), in hexadecimal digits. Once recorded they
+	// never change. CertificateSHA256 is "" while a key waits for its certificate.
 	CertificateSHA256 string `json:"certificate_sha256,omitzero"`
 	PublicKeySHA256   string `json:"public_key_sha256,omitzero"`
-	// KeyFault is why the year cannot sign although its record says so. It comes
-	// from WithFaults and is never stored.
+	// KeyFault says why the year cannot sign although its record says so. WithFaults sets
+	// it, and it is never stored.
 	KeyFault KeyFault `json:"key_fault,omitzero"`
 }
 
 // Over reports whether the year is retired or revoked.
 func (r Record) Over() bool { return !r.RetiredAt.IsZero() || !r.RevokedAt.IsZero() }
 
-// canSign reports whether the year has a certificate and the key of it. A
-// certificate past its end still signs.
+// canSign reports whether the year has a certificate and its key. An expired certificate
+// still signs.
 func (r Record) canSign() bool {
 	return !r.CertEndAt.IsZero() && r.KeyDestroyedAt.IsZero() && !r.Over() && r.KeyFault == ""
 }
 
-// certEnded is false for a year without a certificate.
+// certEnded returns false for a year without a certificate.
 func (r Record) certEnded(now time.Time) bool {
 	return !r.CertEndAt.IsZero() && !now.Before(r.CertEndAt)
 }
@@ -75,21 +74,19 @@ func (r Record) certEnded(now time.Time) bool {
 // live reports whether the year is published and not over.
 func (r Record) live() bool { return !r.PublishedAt.IsZero() && !r.Over() }
 
-// answers reports whether its endpoint URLs answer: a live year that cannot
-// sign is closed.
+// answers reports whether its endpoint URLs answer. A live year that cannot sign is closed.
 func (r Record) answers() bool { return r.live() && r.KeyFault == "" }
 
-// Hold keeps automatic mode from preferring a newer year after a rollback.
+// Hold prevents automatic preference of a newer year after a rollback.
 type Hold struct {
 	Since time.Time `json:"since,omitzero"`
-	// Until is when the hold ends automatically; zero: only a prefer or a resume by
-	// hand ends it.
+	// Until is when the hold ends automatically. Zero: only prefer or resume by hand ends it.
 	Until  time.Time `json:"until,omitzero"`
 	From   idp.Year  `json:"from,omitzero"`
 	Reason string    `json:"reason,omitzero"`
 }
 
-// Active reports whether the hold stands at now.
+// Active reports whether the hold is in effect at now.
 func (h Hold) Active(now time.Time) bool {
 	return !h.Since.IsZero() && (h.Until.IsZero() || now.Before(h.Until))
 }
@@ -102,7 +99,7 @@ type Failure struct {
 	Error string    `json:"error"`
 }
 
-// Record is the life of a year; false if it was never made.
+// Record returns the record of a year, or false if it was never made.
 func (h History) Record(y idp.Year) (Record, bool) {
 	i, ok := h.find(y)
 	if !ok {
@@ -115,14 +112,14 @@ func (h History) find(y idp.Year) (int, bool) {
 	return slices.BinarySearchFunc(h.Records, y, func(r Record, y idp.Year) int { return cmp.Compare(r.Year, y) })
 }
 
-// Taken is a step that was taken for a year, or without one the end of its certificate.
+// Taken is a past step of a year, or without Kind the end of its certificate.
 type Taken struct {
 	Kind StepKind
 	At   time.Time
 }
 
-// Past lists what happened to the year until now, in the order of its life. A year that
-// was revoked was not retired.
+// Past lists the events of the year until now, in the order of its life. A revoked year was
+// not retired.
 func (r Record) Past(now time.Time) (past []Taken) {
 	all := []Taken{
 		{StepCreate, r.CreatedAt}, {StepPublish, r.PublishedAt}, {StepPrefer, r.PreferredAt}, {"", r.CertEndAt},
@@ -137,8 +134,8 @@ func (r Record) Past(now time.Time) (past []Taken) {
 	return past
 }
 
-// State is the state of a year at now. Only the end of a certificate makes it
-// depend on the time: every other change is a step that was taken.
+// State returns the state of a year at now. It depends on the time only by the end of a
+// certificate. Every other change is a step.
 func (h History) State(y idp.Year, now time.Time) State {
 	r, ok := h.Record(y)
 	switch {
@@ -160,12 +157,12 @@ func (h History) State(y idp.Year, now time.Time) State {
 	return Expiring
 }
 
-// Use is the history after the last use of the year that is known: at. A use
-// that is recorded already changes nothing, so that the same use can be reported
-// at every Tick and the year is quiet from its first report on.
+// Use returns the history after the last known use of the year. A recorded use changes
+// nothing, so that the same use can be reported at every Tick and the quiet time starts at
+// its first report.
 //
-// Where a wrong clock left UsedAt in the future, no use could ever be newer. Until
-// that time has passed, or a use replaced it, every report counts as a use.
+// If a wrong clock left UsedAt in the future, no use could ever be newer. Until that time
+// has passed, or a use replaced it, every report counts as a use.
 func (h History) Use(y idp.Year, at time.Time) History {
 	return h.edit(y, func(r *Record) {
 		if !at.After(r.UsedAt) && !r.UsedAt.After(h.Clock.SeenAt) {
@@ -175,14 +172,14 @@ func (h History) Use(y idp.Year, at time.Time) History {
 	})
 }
 
-// Fail notes that an automatic step could not be taken. why is the text of the error.
+// Fail records that an automatic step failed. why is the text of the error.
 func (h History) Fail(s Step, now time.Time, why string) History {
 	h = h.clear(s)
 	h.Failures = append(h.Failures, Failure{Kind: s.Kind, Year: s.Year, At: now.UTC(), Error: why})
 	return h
 }
 
-// clear forgets that the step failed.
+// clear removes the failure of the step.
 func (h History) clear(s Step) History {
 	h.Failures = slices.DeleteFunc(slices.Clone(h.Failures), func(f Failure) bool {
 		return f.Kind == s.Kind && f.Year == s.Year
@@ -193,7 +190,6 @@ func (h History) clear(s Step) History {
 	return h
 }
 
-// edit changes the record of a year that was made.
 func (h History) edit(y idp.Year, change func(*Record)) History {
 	i, ok := h.find(y)
 	if !ok {
@@ -204,7 +200,6 @@ func (h History) edit(y idp.Year, change func(*Record)) History {
 	return h
 }
 
-// add makes sure that the year has a record.
 func (h History) add(y idp.Year, now time.Time) History {
 	if i, ok := h.find(y); !ok {
 		h.Records = slices.Insert(slices.Clone(h.Records), i, Record{Year: y, CreatedAt: now})
@@ -212,8 +207,7 @@ func (h History) add(y idp.Year, now time.Time) History {
 	return h
 }
 
-// slot lists the records of a number that are not over, in order: the year
-// itself and its letters.
+// slot lists the records of a number that are not over, in order: the year itself and its letters.
 func (h History) slot(n int) (rs []Record) {
 	for _, r := range h.Records {
 		if number(r.Year) == n && !r.Over() {
@@ -223,8 +217,8 @@ func (h History) slot(n int) (rs []Record) {
 	return rs
 }
 
-// nextLetter is the year that stands in for those of a number: the number
-// itself if none was made, then "b", "c" and so on; false after "z".
+// nextLetter returns the next year of a number: the number itself if none was made, then
+// "b", "c" and so on. It returns false after "z".
 func (h History) nextLetter(n int) (idp.Year, bool) {
 	last := idp.Year("")
 	for _, r := range h.Records {
@@ -243,8 +237,8 @@ func (h History) nextLetter(n int) (idp.Year, bool) {
 	return last[:4] + idp.Year(rune(last[4]+1)), true
 }
 
-// Steady is the stretch of time around now in which no state changes without a
-// step: none does but by the end of a certificate.
+// Steady returns the period around now in which no state changes without a step. Only the
+// end of a certificate limits it.
 func (h History) Steady(now time.Time) (from, until time.Time) {
 	from, until = now.AddDate(-1, 0, 0), now.AddDate(1, 0, 0)
 	for _, r := range h.Records {

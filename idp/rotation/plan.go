@@ -6,35 +6,33 @@ import (
 	"vernal/idp"
 )
 
-// Coming is something that will happen to a year: a step, or a change that
-// another year's step or the end of its certificate brings with it.
+// Coming is a future event of a year: a step, or a change caused by another year's step or
+// the end of its certificate.
 type Coming struct {
 	At time.Time `json:"at"`
-	// Days is how many days of the calendar are left.
+	// Days counts the calendar days left.
 	Days int      `json:"days"`
 	Year idp.Year `json:"year"`
-	// Step is the step; "" for what happens without one.
+	// Step is the step, or "" for a change without one.
 	Step StepKind `json:"step,omitzero"`
-	// From and To are the states of the year before and after; they can be the
-	// same.
+	// From and To are the states of the year before and after, and can be the same.
 	From State  `json:"from"`
 	To   State  `json:"to"`
 	Why  Reason `json:"why"`
-	// DueAt is the date in the calendar, if the step comes later than that.
-	// Waits says why, or what a step by hand waits for.
+	// DueAt is the calendar date, if the step comes later. Waits says why, or what a step
+	// by hand waits for.
 	DueAt time.Time `json:"due_at,omitzero"`
 	Waits []Reason  `json:"waits,omitempty"`
 	// ByHand: only an operator can take the step.
 	ByHand bool `json:"by_hand,omitzero"`
-	// Stuck: the step waits for an operator and has no date; At is its
-	// date in the calendar, or now if that has passed.
+	// Stuck: the step waits for an operator and has no date. At is its calendar date, or
+	// now if that has passed.
 	Stuck bool `json:"stuck,omitzero"`
 }
 
-// Plan lists what comes in the next years, by date, from the same rules that
-// take the steps. The dates are the earliest: it assumes that the
-// server keeps running, that no one uses a year that is due to be retired, and that
-// operators take their steps on the dates.
+// Plan lists the future events within years, by date, from the same rules that take the
+// steps. The dates are the earliest possible: it assumes that the server keeps running,
+// that years due to be retired are not used, and that operators take their steps on time.
 func (p Policy) Plan(h History, now time.Time, years int) []Coming {
 	now = now.UTC()
 	w := walk{policy: p, h: h.Tick(now, 0), start: now, stuck: map[stepOf]bool{}}
@@ -55,7 +53,7 @@ func (p Policy) Plan(h History, now time.Time, years int) []Coming {
 	return w.coming
 }
 
-// walk goes through the coming years on a history of its own.
+// walk simulates the future on its own copy of the history.
 type walk struct {
 	policy Policy
 	h      History
@@ -69,7 +67,7 @@ type stepOf struct {
 	year idp.Year
 }
 
-// step takes one step that is ready at t; false if none is.
+// step takes one step that is ready at t, or returns false.
 func (w *walk) step(t time.Time) bool {
 	for _, d := range w.policy.due(w.h, t) {
 		switch {
@@ -130,7 +128,7 @@ func (w *walk) addStuck(d Due, t time.Time) {
 	w.coming = append(w.coming, c)
 }
 
-// certEnds lists the certificates that end at t.
+// certEnds lists the certificates that expire at t.
 func (w *walk) certEnds(t time.Time) {
 	for _, r := range w.h.Records {
 		if r.Over() || !r.CertEndAt.Equal(t) {
@@ -143,8 +141,7 @@ func (w *walk) certEnds(t time.Time) {
 	}
 }
 
-// next is the next moment after t at which something can happen; zero if there
-// is none.
+// next returns the next time after t at which something can happen, or zero.
 func (w *walk) next(t time.Time) (next time.Time) {
 	soonest := func(at time.Time) {
 		if at.After(t) && (next.IsZero() || at.Before(next)) {
@@ -163,5 +160,4 @@ func (w *walk) next(t time.Time) (next time.Time) {
 	return next
 }
 
-// dayNumber counts the days of the calendar.
 func dayNumber(t time.Time) int { return int(t.Unix() / int64(day/time.Second)) }

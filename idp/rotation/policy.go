@@ -5,37 +5,35 @@ import (
 	"time"
 )
 
-// The periods of the rotation that no calendar changes.
+// Fixed periods of the rotation, independent of the calendar.
 const (
-	// moveTime is what service providers are given to move when a year is
-	// published late, and the least that a calendar must leave them.
+	// moveTime is how long service providers have to move if a year is published late, and
+	// the minimum for every calendar.
 	moveTime = 28 * day
-	// successorTime is how long the successor must have been published before
-	// a year is retired.
+	// successorTime is how long the successor must have been published before a year is retired.
 	successorTime = 120 * day
-	// QuietTime is the running time without use before a year is retired, and
-	// the running time after which a clock that jumped is trusted again.
+	// QuietTime is the running time without use before a year is retired, and the running
+	// time after which a clock that jumped is trusted again.
 	QuietTime = 14 * day
 	// keepKeyTime is how long the key of a retired year is kept.
 	keepKeyTime = 30 * day
-	// jumpTime is the longest stretch that the clock may go forward unseen.
+	// jumpTime is the longest step forward of the clock that is no jump.
 	jumpTime = 45 * day
-	// jitter is how far the clock may go backward unseen.
+	// jitter is the longest step backward of the clock that is no jump.
 	jitter = 5 * time.Second
-	// driftTime is how far the clock may go forward beyond the running time
-	// before automatic steps wait for an operator.
+	// driftTime is how far the clock may go forward beyond the running time before
+	// automatic steps wait for an operator.
 	driftTime = 24 * time.Hour
-	// clockShare is the part of the running time, 1/clockShare, by which the
-	// clock may go faster. NTP slews by 1/2000 at most and bad oscillators are
-	// off by less, so correct clocks never add up to drift. An attacker who sets the
-	// clock forward below it gains 9 hours in a year.
+	// clockShare: the clock may be faster by 1/clockShare of the running time. NTP slews by
+	// 1/2000 at most and bad oscillators are off by less, so correct clocks never add up to
+	// drift. An attacker that stays below it gains 9 hours in a year.
 	clockShare = 1000
-	// remindTime is how long before a step an operator is reminded of it.
+	// remindTime is how long before a step its operator is reminded.
 	remindTime = 14 * day
-	// endingTime is how long before its end a certificate asks for attention.
+	// endingTime is how long before its expiry a certificate needs attention.
 	endingTime = 30 * day
-	// earlyTime is how long before its date in the calendar a year is created
-	// without asking: earlier, YEAR is more likely a typing error.
+	// earlyTime is how long before its calendar date a year is created without
+	// confirmation. Before that, YEAR is more likely a typing error.
 	earlyTime = 60 * day
 	// lateTime is how long after its date an automatic step is overdue.
 	lateTime = time.Hour
@@ -46,7 +44,6 @@ const (
 // PolicyCode says what makes a policy unusable.
 type PolicyCode string
 
-// The codes.
 const (
 	PolicyDate                PolicyCode = "date"
 	PolicyPublishEarly        PolicyCode = "publish_before_make"
@@ -71,19 +68,19 @@ func policyError(code PolicyCode, format string, args ...any) error {
 	return &PolicyError{code, fmt.Sprintf(format, args...)}
 }
 
-// Validate reports the first thing that makes the policy unusable: dates that
-// do not exist or are out of order, a calendar that leaves service providers no
-// time to move, or a key source that is not offered.
+// Validate returns the first thing that makes the policy unusable: dates that do not exist
+// or are out of order, a calendar that leaves service providers no time to move, or an
+// unknown key source.
 func (p Policy) Validate() error {
 	for _, d := range []Date{p.MakeAt, p.PublishAt, p.PreferAt, p.CertEndAt, p.RetireAt} {
-		// 2028 is a leap year: 29 February is a date, 30 February is not.
+		// 2028 is a leap year, so 29 February exists.
 		exists := d.Month >= time.January && d.Month <= time.December && d.Day >= 1 &&
 			time.Date(2028, d.Month, d.Day, 0, 0, 0, 0, time.UTC).Month() == d.Month
 		if !exists || d.Years < -1 || d.Years > 3 {
 			return policyError(PolicyDate, "rotation calendar: no such date: day %d of month %d, %+d years", d.Day, d.Month, d.Years)
 		}
 	}
-	// Four years in a row: wherever 29 February falls, order must hold.
+	// Check four years, because the order must hold in leap years too.
 	for n := 2027; n < 2031; n++ {
 		if code, why := p.dates(n).wrong(p.dates(n + 1)); code != "" {
 			return policyError(code, "rotation calendar: %s", why)
@@ -97,8 +94,7 @@ func (p Policy) Validate() error {
 	return nil
 }
 
-// wrong says what is wrong with the dates of a year, given those of the year
-// after; "" if nothing is.
+// wrong returns what is wrong with the dates of a year, given those of the next year, or "".
 func (d Dates) wrong(next Dates) (PolicyCode, string) {
 	overlap := d.CertEndAt.Sub(next.PublishAt)
 	switch {

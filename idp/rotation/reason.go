@@ -9,40 +9,38 @@ import (
 	"vernal/idp"
 )
 
-// Reason says why a step is taken, waits or is refused, or what needs attention: a
-// code and what it is about. It has no words. Package templates renders it, in the
-// language of those who read it.
+// Reason says why a step is taken, waits or is refused, or what needs attention, as a code
+// with arguments. Package templates renders it in the reader's language.
 type Reason struct {
 	Code ReasonCode `json:"code"`
 	Args Args       `json:"args,omitzero"`
-	// Text is the rendered reason in an answer for users and programs; "" before that.
-	// Nothing may read it to decide.
+	// Text is the rendered reason in an answer for users and programs, "" before that. No
+	// decision may depend on it.
 	Text string `json:"text,omitzero"`
 }
 
-// ReasonCode names a reason, for programs. Codes never change; texts may.
+// ReasonCode names a reason for programs. Codes never change, but texts may.
 type ReasonCode string
 
-// Args is what a reason is about. Which of the fields a code fills is in its table;
-// see ReasonCodes.
+// Args are the arguments of a reason. ReasonCode.Fields lists those that a code fills.
 type Args struct {
-	// Year is the year that the reason names, if that is not the one it is given for.
+	// Year is set if it is not the year that the reason is given for.
 	Year idp.Year `json:"year,omitzero"`
-	// From and To are two moments or years between which something happened.
+	// From and To are two times or years between which something happened.
 	From time.Time `json:"from,omitzero"`
 	To   time.Time `json:"to,omitzero"`
 	// Date is when it happened or will.
 	Date time.Time `json:"date,omitzero"`
-	// Until is when it is over.
+	// Until is when it ends.
 	Until time.Time `json:"until,omitzero"`
-	// Days is a period of the rules, DaysLeft what is left of one.
+	// Days is a period of the rules, DaysLeft the rest of one.
 	Days     int      `json:"days,omitzero"`
 	DaysLeft int      `json:"days_left,omitzero"`
 	Step     StepKind `json:"step,omitzero"`
 	State    State    `json:"state,omitzero"`
 	// SPs are service providers, sorted.
 	SPs []idp.EntityID `json:"entity_ids,omitempty"`
-	// Count is a number of things that the code names.
+	// Count is the number of the things that the code names.
 	Count int `json:"count,omitzero"`
 	// SHA256 is the beginning of a certificate's fingerprint, in hexadecimal digits.
 	SHA256 string `json:"sha256,omitzero"`
@@ -50,10 +48,10 @@ type Args struct {
 	Value string `json:"value,omitzero"`
 }
 
-// String is the reason for logs: its code, and its arguments as JSON.
+// String returns the code and the arguments as JSON, for logs.
 func (r Reason) String() string { return strings.TrimSpace(string(r.Code) + " " + r.Args.JSON()) }
 
-// JSON is the arguments as JSON; "" if there are none.
+// JSON returns the arguments as JSON, or "" without any.
 func (a Args) JSON() string {
 	text, err := json.Marshal(a)
 	if err != nil || string(text) == "{}" {
@@ -62,8 +60,8 @@ func (a Args) JSON() string {
 	return string(text)
 }
 
-// ReadReason returns the reason that an audit record has under "why"; no reason if it
-// has none. Arguments that cannot be read are left out.
+// ReadReason returns the reason under "why" in an audit record, or no reason. Unreadable
+// arguments are left out.
 func ReadReason(detail map[string]string) Reason {
 	r := Reason{Code: ReasonCode(detail["why"])}
 	if err := json.Unmarshal([]byte(detail["why_args"]), &r.Args); err != nil {
@@ -72,10 +70,8 @@ func ReadReason(detail map[string]string) Reason {
 	return r
 }
 
-// IsZero reports whether r is no reason.
 func (r Reason) IsZero() bool { return r.Code == "" }
 
-// because makes a reason.
 func because(code ReasonCode, args Args) Reason { return Reason{Code: code, Args: args} }
 
 // Why a step is taken.
@@ -113,11 +109,11 @@ const (
 	WaitsClockDrifted    ReasonCode = "clock_drifted"
 )
 
-// EndsNotMoved is why the end of our certificate needs attention, besides
-// WaitsNoNewerYear and the hold of a rollback: service providers have still to move.
+// EndsNotMoved: service providers must still move before our certificate ends. Other causes
+// for attention to the end are WaitsNoNewerYear and the hold of a rollback.
 const EndsNotMoved ReasonCode = "not_moved"
 
-// Why a step is refused, besides what steps wait for and the codes of KeyFault.
+// Why a step is refused. The codes of waits and of KeyFault apply too.
 const (
 	RefusedNotAYear            ReasonCode = "not_a_year"
 	RefusedUnknownStep         ReasonCode = "unknown_step"
@@ -153,7 +149,7 @@ const (
 	RefusedYearCannotBeTrusted ReasonCode = "year_not_to_be_trusted"
 )
 
-// reasonArgs has the fields of Args, by their JSON names, that each code fills.
+// reasonArgs has the fields of Args that each code fills, by their JSON names.
 var reasonArgs = map[ReasonCode][]string{
 	WhyNoPreferredYear: {}, WhyFirstStart: {}, WhyKeyFoundGone: {},
 	WhyKeyDue: {"date"}, WhyCalendarYear: {"date"}, WhyPublishDue: {"date"}, WhyPreferDue: {"date"},
@@ -179,8 +175,7 @@ var reasonArgs = map[ReasonCode][]string{
 	RefusedFolderHasCert: {}, RefusedNoKeyWaits: {}, RefusedOtherKeyWaits: {}, RefusedYearCannotBeTrusted: {"state"},
 }
 
-// ReasonCodes are all codes of the rotation, sorted, and Fields the JSON names of the
-// arguments that each fills.
+// ReasonCodes returns all codes of the rotation, sorted.
 func ReasonCodes() (codes []ReasonCode) {
 	for code := range reasonArgs {
 		codes = append(codes, code)
@@ -189,14 +184,14 @@ func ReasonCodes() (codes []ReasonCode) {
 	return codes
 }
 
-// Fields are the JSON names of the arguments that the code can fill.
+// Fields returns the JSON names of the arguments that the code can fill.
 func (c ReasonCode) Fields() []string { return slices.Clone(reasonArgs[c]) }
 
-// Reason is why a year with the fault cannot sign.
+// Reason returns why a year with the fault cannot sign.
 func (f KeyFault) Reason(y idp.Year) Reason { return because(ReasonCode(f), Args{Year: y}) }
 
-// Suggestion is what helps a year whose key is lost for good. Before that, its
-// folder can be restored from a backup.
+// Suggestion returns what to do if a year's key is lost permanently. Otherwise its folder
+// can be restored from a backup.
 func (f KeyFault) Suggestion(y idp.Year) idp.Suggestion {
 	return StepRevoke.Suggest(y).Labeled(idp.LabelRevokeLostKey)
 }

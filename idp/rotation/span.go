@@ -6,23 +6,22 @@ import (
 	"vernal/idp"
 )
 
-// Span is the stretch that a certificate must cover: it must have begun at
-// BeginBy and must not end before EndFrom. EndAt is the end of the calendar, the
-// one to ask for.
+// Span is the period that a certificate must cover: it must begin at or before BeginBy and
+// must not end before EndFrom. EndAt is the calendar's end, which is the one to request.
 type Span struct {
 	BeginBy time.Time `json:"begin_by"`
 	EndFrom time.Time `json:"end_from"`
 	EndAt   time.Time `json:"end_at"`
 }
 
-// Span is what the certificate of a year must cover if it comes at now. EndFrom
-// leaves the overlap with the year after that every calendar must have: its
-// preferring, and the time that service providers are given to move.
+// Span returns the period that the certificate of a year must cover if it comes at now.
+// EndFrom keeps the overlap with the next year that every calendar must have: its
+// preferring date, and the time to move for service providers.
 func (p Policy) Span(h History, y idp.Year, now time.Time) Span {
 	d, next := p.Dates(y), p.dates(number(y)+1)
 	s := Span{BeginBy: later(d.PublishAt, now.UTC()), EndAt: p.CreateStep(h, y, now).CertEndAt}
-	// For a letter that comes late the calendar's end is another year's, and
-	// what can be spared of it is the same.
+	// For a late letter the calendar's end belongs to another year. The time that can be
+	// spared is the same.
 	spare := d.CertEndAt.Sub(later(next.PreferAt, next.PublishAt.Add(moveTime)))
 	s.EndFrom = s.EndAt.Add(-spare)
 	return s

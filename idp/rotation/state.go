@@ -6,58 +6,55 @@ import (
 	"vernal/idp"
 )
 
-// State is where a year stands in its life.
+// State is a stage in the life of a year.
 type State string
 
 // The states in the order of a year's life.
 const (
-	// Planned: there is neither key nor certificate.
+	// Planned: it has neither key nor certificate.
 	Planned State = "planned"
-	// Created: a key exists, its addresses answer 404 still.
+	// Created: a key exists, but its URLs still answer 404.
 	Created State = "created"
-	// Published: addresses and metadata are live.
+	// Published: URLs and metadata are live.
 	Published State = "published"
-	// Preferred: signs what names no year. Exactly one year is.
+	// Preferred: signs requests without a year. Exactly one year is preferred.
 	Preferred State = "preferred"
 	// Expiring: live, and a newer year is preferred.
 	Expiring State = "expiring"
-	// Grace: like Expiring, with the certificate past its end.
+	// Grace: like Expiring, with an expired certificate.
 	Grace State = "grace"
-	// Retired: the key is gone, addresses answer 410.
+	// Retired: URLs answer 410, and the key is destroyed later.
 	Retired State = "retired"
 	// Revoked: retired at once, because its key may have leaked.
 	Revoked State = "revoked"
 )
 
-// States are all of them, in the order of a year's life. The slice belongs to
-// the caller.
+// States returns all states in the order of a year's life. The caller owns the slice.
 func States() []State {
 	return []State{Planned, Created, Published, Preferred, Expiring, Grace, Retired, Revoked}
 }
 
-// Live reports whether the addresses and the metadata of the year answer.
+// Live reports whether the URLs and the metadata of the year answer.
 func (s State) Live() bool {
 	return s == Published || s == Preferred || s == Expiring || s == Grace
 }
 
-// Over reports whether the year has come to its end: its addresses answer 410
-// and it never comes back.
+// Over reports whether the year is retired or revoked, which is final: its URLs answer 410.
 func (s State) Over() bool { return s == Retired || s == Revoked }
 
-// Made is what the decision needs to know of a year that exists.
+// Made has the facts about a year's key that the rules need.
 type Made struct {
 	Year idp.Year
-	// CertEndAt is the end of its certificate; zero while it has none.
+	// CertEndAt is the expiry of its certificate, or zero without one.
 	CertEndAt time.Time
 	// HasKey is false once the private key was destroyed.
 	HasKey bool
-	// External: its certificate is, or will be, of an external authority.
+	// External: its certificate is, or will be, from an external authority.
 	External bool
-	// CertSHA256 and PublicKeySHA256 are the digests of what is there; "" if it
-	// is not.
+	// CertSHA256 and PublicKeySHA256 are the digests of the existing parts, "" if missing.
 	CertSHA256, PublicKeySHA256 string
 }
 
-// CanSign reports whether the year could sign: it has a key and a certificate
-// that says whose it is. A certificate past its end still signs.
+// CanSign reports whether the year has a key and a certificate. An expired certificate
+// still signs.
 func (m Made) CanSign() bool { return m.HasKey && !m.CertEndAt.IsZero() }

@@ -8,9 +8,9 @@ import (
 	"vernal/idp"
 )
 
-// Steps are what the server takes automatically now, in order: each is allowed once
-// those before it are taken, and after the last one nothing is left to do. In
-// manual mode only keys of years that are over are left to it.
+// Steps returns what the server takes automatically now, in order. Each step is allowed
+// after those before it, and after the last one nothing is left to do. In manual mode it
+// only destroys keys of years that are over.
 func (p Policy) Steps(h History, now time.Time) (steps []Step) {
 	now = now.UTC()
 	h = h.Tick(now, 0)
@@ -30,15 +30,15 @@ func (p Policy) Steps(h History, now time.Time) (steps []Step) {
 // Status is the rotation at one moment, for operators.
 type Status struct {
 	At time.Time `json:"at"`
-	// Preferred is the year that signs what names no year; "" if none can.
+	// Preferred is the year that signs requests without a year, or "".
 	Preferred idp.Year `json:"preferred"`
-	// Years are those that were made and those that come next, in order.
+	// Years are the years made and the next ones to make, in order.
 	Years []YearStatus `json:"years"`
-	// Steps are what the server takes automatically now.
+	// Steps are the automatic steps to take now.
 	Steps []Step `json:"steps"`
-	// Due are the steps that come next, automatic or not.
+	// Due are the next steps, automatic or not.
 	Due []Due `json:"due"`
-	// Attention lists what an operator should see to; exit code 4 if there is any.
+	// Attention lists what needs an operator's attention. The exit code is 4 if there is any.
 	Attention []Attention `json:"attention"`
 	Hold      Hold        `json:"hold,omitzero"`
 	Clock     Clock       `json:"clock"`
@@ -48,23 +48,21 @@ type Status struct {
 type YearStatus struct {
 	Record
 	State State `json:"state"`
-	// Live: addresses and metadata answer, and what comes in there is signed
-	// with this year's key.
-	Live bool `json:"live"`
-	// CertExpired: its certificate has ended.
+	// Live: URLs and metadata answer, and answers are signed with this year's key.
+	Live        bool `json:"live"`
 	CertExpired bool `json:"certificate_expired"`
-	// Next is what happens to it next, if that is known.
+	// Next is the next event of the year, if known.
 	Next *Coming `json:"next,omitempty"`
 }
 
-// horizon is how many years Status looks ahead for what comes next.
+// horizon is how many years Status looks ahead for the next event.
 const horizon = 4
 
-// Counts is a number of service providers for each year; nil if it is unknown.
+// Counts is a number of service providers for each year, or nil if unknown.
 type Counts map[idp.Year]int
 
-// Status says how every year stands, what comes next and what needs attention.
-// unmoved counts the service providers that have still to move from each year.
+// Status returns the state of every year, the next steps and what needs attention. unmoved
+// counts the service providers that must still leave each year.
 func (p Policy) Status(h History, now time.Time, unmoved Counts) Status {
 	now = now.UTC()
 	h = h.Tick(now, 0)
@@ -90,7 +88,7 @@ func (p Policy) Status(h History, now time.Time, unmoved Counts) Status {
 	return s
 }
 
-// History is the history behind the status.
+// History restores the history from the status.
 func (st Status) History() History {
 	h := History{Preferred: st.Preferred, Hold: st.Hold, Clock: st.Clock}
 	for _, y := range st.Years {
@@ -101,25 +99,25 @@ func (st Status) History() History {
 	return h
 }
 
-// Attention is something that an operator should see to.
+// Attention is something that needs an operator's attention.
 type Attention struct {
 	Code AttentionCode `json:"code"`
 	Year idp.Year      `json:"year,omitzero"`
 	Args Args          `json:"args,omitzero"`
-	// Because is why: what a step waits for, or what is wrong with a key.
+	// Because says what a step waits for, or what is wrong with a key.
 	Because []Reason `json:"because,omitempty"`
-	// Suggestions are what helps; see Suggest.
+	// Suggestions say how to fix it. Suggest sets them.
 	Suggestions []idp.Suggestion `json:"suggestions,omitempty"`
-	// Text is the rendered attention in an answer for users and programs; "" before
-	// that. Nothing may read it to decide.
+	// Text is the rendered attention in an answer for users and programs, "" before that.
+	// No decision may depend on it.
 	Text string `json:"text"`
 }
 
-// IsUse reports whether the attention is about a retirement that waits because
-// service providers use the year.
+// IsUse reports whether the attention is about a retirement that waits because service
+// providers use the year.
 func (a Attention) IsUse() bool { return slices.ContainsFunc(a.Because, Reason.IsUse) }
 
-// WithUsers returns a with the service providers that use the year in its reasons.
+// WithUsers adds the users of the year to the reasons of a copy of a.
 func (a Attention) WithUsers(users []idp.EntityID) Attention {
 	a.Because = slices.Clone(a.Because)
 	for i := range a.Because {
@@ -130,11 +128,11 @@ func (a Attention) WithUsers(users []idp.EntityID) Attention {
 	return a
 }
 
-// AttentionCode names a reason for attention, for programs. Codes never change.
+// AttentionCode names a reason for attention to programs. Codes never change.
 type AttentionCode string
 
-// The reasons for attention. RequestCertEnded comes from the registry of
-// service providers, and is never found here.
+// The reasons for attention. RequestCertEnded comes from the registry of service providers,
+// and never from this package.
 const (
 	StepOverdue      AttentionCode = "step_overdue"
 	StepSoon         AttentionCode = "step_soon"
@@ -144,31 +142,31 @@ const (
 	CertEnding       AttentionCode = "certificate_ending"
 	NoSigningKey     AttentionCode = "no_signing_key"
 	RequestCertEnded AttentionCode = "request_certificate_ended"
-	// KeyUnusable: a recorded year cannot sign because of its key; see KeyFault.
+	// KeyUnusable: a recorded year cannot sign because of its key. See KeyFault.
 	KeyUnusable AttentionCode = "signing_key_unusable"
-	// ClockUntrusted: steps wait because the clock jumped or drifted; see Clock.
+	// ClockUntrusted: steps wait because the clock jumped or drifted. See Clock.
 	ClockUntrusted AttentionCode = "clock_untrusted"
 )
 
-// AttentionCodes are all of them, most pressing first. The slice belongs to the caller.
+// AttentionCodes returns all codes, most urgent first. The caller owns the slice.
 func AttentionCodes() []AttentionCode {
 	return []AttentionCode{
 		NoSigningKey, KeyUnusable, CertEnded, CertEnding, StepFailed, ClockUntrusted, StepOverdue, StepHeld, StepSoon, RequestCertEnded,
 	}
 }
 
-// attentionArgs has the fields of Args, by their JSON names, that each code can fill.
+// attentionArgs has the fields of Args that each code can fill, by their JSON names.
 var attentionArgs = map[AttentionCode][]string{
 	NoSigningKey: {}, KeyUnusable: {}, CertEnded: {"date"}, CertEnding: {"date"},
 	StepFailed: {"step", "date", "value"}, StepOverdue: {"step", "date"}, StepHeld: {"step", "date"}, StepSoon: {"step", "date", "days_left"},
 	ClockUntrusted: {}, RequestCertEnded: {"entity_ids", "date"},
 }
 
-// Fields are the JSON names of the arguments that the code can fill.
+// Fields returns the JSON names of the arguments that the code can fill.
 func (c AttentionCode) Fields() []string { return slices.Clone(attentionArgs[c]) }
 
-// Attention lists what an operator should see to now, most pressing first. unmoved is
-// as for Status.
+// Attention lists what needs an operator's attention now, most urgent first. unmoved is as
+// for Status.
 func (p Policy) Attention(h History, now time.Time, unmoved Counts) (all []Attention) {
 	now = now.UTC()
 	h = h.Tick(now, 0)
@@ -194,7 +192,7 @@ func (p Policy) Attention(h History, now time.Time, unmoved Counts) (all []Atten
 	due := p.due(h, now)
 	for _, f := range h.Failures {
 		if !slices.ContainsFunc(due, func(d Due) bool { return d.Kind == f.Kind && d.Year == f.Year }) {
-			continue // by now another way was found
+			continue // another way was found meanwhile
 		}
 		all = append(all, Attention{Code: StepFailed, Year: f.Year, Args: Args{Step: f.Kind, Date: f.At, Value: f.Error}})
 	}
@@ -214,8 +212,8 @@ func (p Policy) Attention(h History, now time.Time, unmoved Counts) (all []Atten
 	return all
 }
 
-// noSigningKey is the attention of an installation that has no preferred year: the step
-// that leads to one.
+// noSigningKey returns the attention of an installation without a preferred year, with the
+// step that leads to one.
 func (p Policy) noSigningKey(h History, now time.Time) Attention {
 	a := Attention{Code: NoSigningKey}
 	due := p.due(h, now)
@@ -233,9 +231,9 @@ func (p Policy) noSigningKey(h History, now time.Time) Attention {
 	return a
 }
 
-// endingReason is why the end of r's certificate needs attention; no reason if all
-// service providers have moved. They cannot have before there is a newer year to move
-// to, nor while a rollback keeps them on r or the newer year is closed.
+// endingReason returns why the end of r's certificate needs attention, or no reason if all
+// service providers have moved. They cannot move without a newer year, while a rollback
+// keeps them on r, or while the newer year is closed.
 func (h History) endingReason(r Record, unmoved Counts, now time.Time) Reason {
 	newer := newest(h.Records, func(o Record) bool { return o.Year > r.Year && o.live() })
 	switch {
@@ -251,7 +249,7 @@ func (h History) endingReason(r Record, unmoved Counts, now time.Time) Reason {
 	return newer.KeyFault.Reason(newer.Year)
 }
 
-// attention is why a step that comes next needs attention; false if it does not.
+// attention returns why a next step needs attention, or false.
 func (p Policy) attention(d Due, now time.Time) (Attention, bool) {
 	byHand := p.IsByHand(d)
 	a := Attention{Year: d.Year, Args: Args{Step: d.Kind, Date: d.DueAt}}

@@ -8,8 +8,7 @@ import (
 	"vernal/idp"
 )
 
-// StepKind names a step of the rotation. The names are those of the commands
-// that take it by hand, where there is one.
+// StepKind names a step of the rotation. Names are the same as those of the commands.
 type StepKind string
 
 const (
@@ -17,36 +16,34 @@ const (
 	StepCreate StepKind = "create"
 	// StepCSR: a key was made that waits for an external certificate.
 	StepCSR StepKind = "csr"
-	// StepImport: an external certificate came, with its key or for the
-	// one that waits.
+	// StepImport: an external certificate came, with its key or for the waiting one.
 	StepImport StepKind = "import"
-	// StepPublish opens the addresses and the metadata.
+	// StepPublish opens the URLs and the metadata.
 	StepPublish StepKind = "publish"
 	// StepPrefer makes the year the preferred one.
 	StepPrefer StepKind = "prefer"
-	// StepRetire closes the addresses.
+	// StepRetire closes the URLs.
 	StepRetire StepKind = "retire"
 	// StepDestroy: the private key of a year that is over was destroyed.
 	StepDestroy StepKind = "destroy"
 	// StepRollback returns preference to an older year.
 	StepRollback StepKind = "rollback"
-	// StepResume ends all that holds automatic steps: the hold that a rollback
-	// left, and distrust of the clock.
+	// StepResume ends everything that holds automatic steps: the hold of a rollback, and
+	// distrust of the clock.
 	StepResume StepKind = "resume"
-	// StepRevoke ends the year at once and, if it is the preferred one, puts
-	// its successor in its place.
+	// StepRevoke ends the year at once and, if it is preferred, replaces it by its successor.
 	StepRevoke StepKind = "revoke"
-	// StepConfirm is an operator's word that the clock is right.
+	// StepConfirm is an operator's confirmation that the clock is right.
 	StepConfirm StepKind = "confirm-clock"
 )
 
-// stepRule is what sets a kind of step apart, besides its rules.
+// stepRule has the properties of a kind of step.
 type stepRule struct {
 	// automatic: automatic mode takes it on its date.
 	automatic bool
-	// byCommand: an operator can ask for it by its name alone.
+	// byCommand: an operator can request it by its name alone.
 	byCommand bool
-	// namesYear: the operator says which year it is about.
+	// namesYear: the operator names the year.
 	namesYear bool
 	// needsReason: the operator must give one.
 	needsReason bool
@@ -71,16 +68,16 @@ var stepRules = map[StepKind]stepRule{
 	StepConfirm:  {byCommand: true},
 }
 
-// StepKinds are all kinds of steps, sorted. The slice belongs to the caller.
+// StepKinds returns all kinds of steps, sorted. The caller owns the slice.
 func StepKinds() []StepKind { return slices.Sorted(maps.Keys(stepRules)) }
 
 // IsAutomatic reports whether automatic mode takes the step on its date.
 func (k StepKind) IsAutomatic() bool { return stepRules[k].automatic }
 
-// IsCommand reports whether an operator can ask for the step by its name alone.
+// IsCommand reports whether an operator can request the step by its name alone.
 func (k StepKind) IsCommand() bool { return stepRules[k].byCommand }
 
-// NamesYear reports whether an operator says which year the step is about.
+// NamesYear reports whether the operator names the year of the step.
 func (k StepKind) NamesYear() bool { return stepRules[k].namesYear }
 
 // NeedsReason reports whether an operator must always give a reason.
@@ -92,40 +89,38 @@ func (k StepKind) EndsSigning() bool { return stepRules[k].endsSigning }
 // AffectsSPs reports whether service providers see a difference after the step.
 func (k StepKind) AffectsSPs() bool { return stepRules[k].affectsSPs }
 
-// IsByHand reports whether an operator takes the step: always, or because the policy
-// leaves it to them.
+// IsByHand reports whether an operator takes the step, always or because of the policy.
 func (p Policy) IsByHand(d Due) bool { return d.ByHand || p.leavesToOperator(d.Kind) }
 
-// leavesToOperator reports whether manual mode leaves the step to an operator. The key
-// of a year that is over is destroyed in manual mode too.
+// leavesToOperator reports whether manual mode leaves the step to an operator. The key of a
+// year that is over is destroyed in manual mode too.
 func (p Policy) leavesToOperator(k StepKind) bool { return p.Manual && k != StepDestroy }
 
 // Step is one change of the rotation.
 type Step struct {
 	Kind StepKind `json:"step"`
-	// Year is the year that the step is about; for a rollback the older one, to
-	// which preference returns. Empty for resume and confirm-clock.
+	// Year is the year of the step, for a rollback the older one that becomes preferred. It
+	// is empty for resume and confirm-clock.
 	Year idp.Year `json:"year,omitzero"`
-	// CertEndAt is the end of the certificate that comes with a create or an
-	// import. In a step that Steps gives, it is the end to make it with.
+	// CertEndAt is the expiry of the certificate of a create or an import. Steps sets it to
+	// the expiry to request.
 	CertEndAt time.Time `json:"certificate_end_at,omitzero"`
-	// CertificateSHA256 and PublicKeySHA256 name what comes with a create or an
-	// import, PublicKeySHA256 alone the key of a csr; see Record.
+	// CertificateSHA256 and PublicKeySHA256 identify the certificate and key of a create or
+	// an import. A csr has only PublicKeySHA256. See Record.
 	CertificateSHA256 string `json:"certificate_sha256,omitzero"`
 	PublicKeySHA256   string `json:"public_key_sha256,omitzero"`
-	// Until ends the hold of a rollback; zero: it stands until prefer or resume.
+	// Until ends the hold of a rollback. Zero: it lasts until prefer or resume.
 	Until time.Time `json:"until,omitzero"`
 	// Force retires a year that is still used. It needs a Reason.
 	Force bool `json:"force,omitzero"`
-	// Reason is what an operator gave.
+	// Reason is the operator's reason.
 	Reason string `json:"reason,omitzero"`
-	// Why is what made automatic mode take the step.
+	// Why is the reason of automatic mode.
 	Why Reason `json:"why,omitzero"`
 }
 
-// Apply is the history after the step. It checks nothing: a step that was not
-// checked against the same history (Policy.CheckStep, or at once Policy.Take)
-// can leave nonsense behind.
+// Apply returns the history after the step. It checks nothing: a step not checked against
+// the same history (Policy.CheckStep or Policy.Take) can corrupt it.
 func (h History) Apply(s Step, now time.Time) History {
 	now = now.UTC()
 	h = h.clear(s)
@@ -163,8 +158,8 @@ func (h History) publish(y idp.Year, now time.Time) History {
 	return h.edit(y, func(r *Record) { r.PublishedAt, r.QuietFrom = now, h.Clock.Running })
 }
 
-// prefer ends a hold too: an operator who prefers a year has decided, and
-// automatic mode does so only when none stands.
+// prefer also ends a hold: an operator that prefers a year has decided, and automatic mode
+// only prefers without a hold.
 func (h History) prefer(y idp.Year, now time.Time) History {
 	h.Preferred, h.Hold = y, Hold{}
 	return h.edit(y, func(r *Record) { r.PreferredAt = now })
@@ -189,9 +184,8 @@ func (h History) revoke(s Step, now time.Time) History {
 	})
 }
 
-// successor is the year that takes over when the preferred year y is revoked: the
-// next newer one that can sign, one that service providers know already before
-// one that is not published.
+// successor returns the year that replaces the preferred year y when it is revoked: the next
+// newer one that can sign, with a published year before one that service providers do not know.
 func (h History) successor(y idp.Year, now time.Time) (Record, bool) {
 	var next Record
 	for _, r := range h.Records {

@@ -7,14 +7,14 @@ import (
 	"vernal/idp"
 )
 
-// Refuse makes the refusal of a step for a reason, with what would help.
+// Refuse returns the refusal of a step with suggestions.
 func (h History) Refuse(kind StepKind, y idp.Year, reason Reason, now time.Time) *RefusedError {
 	e := &RefusedError{Kind: kind, Year: y, Because: reason}
 	e.Suggestions = h.suggest(e, now)
 	return e
 }
 
-// suggest is what an operator can do about a refusal; empty if there is nothing.
+// suggest returns what an operator can do about a refusal, or nothing.
 func (h History) suggest(e *RefusedError, now time.Time) []idp.Suggestion {
 	r, made := h.Record(e.Year)
 	state := h.State(e.Year, now)
@@ -100,7 +100,7 @@ func (h History) suggestRetiring(e *RefusedError, state State) []idp.Suggestion 
 	return nil
 }
 
-// Suggest returns a with what helps.
+// Suggest returns a copy of a with suggestions.
 func (a Attention) Suggest() Attention {
 	report := idp.Suggest(idp.DoRotationReport)
 	if a.Year != "" {
@@ -130,8 +130,8 @@ func (a Attention) Suggest() Attention {
 	return a
 }
 
-// Suggest suggests a step about a year, with what an operator must give for it. An
-// empty year is for the operator to fill in.
+// Suggest returns the suggestion of a step, with the options that an operator must give. An
+// empty year is left for the operator to fill in.
 func (k StepKind) Suggest(y idp.Year) idp.Suggestion {
 	s := suggestStep(k, y)
 	switch k {
@@ -157,7 +157,7 @@ func suggestImport(y idp.Year) idp.Suggestion {
 	return StepImport.Suggest(y).Labeled(idp.LabelWhenCertificateHasCome)
 }
 
-// suggestExternalKey suggests both ways to a certificate of an external authority.
+// suggestExternalKey suggests both ways to get a certificate from an external authority.
 func suggestExternalKey(y idp.Year) []idp.Suggestion {
 	return []idp.Suggestion{
 		StepCSR.Suggest(y).Labeled(idp.LabelMakeKeyAndRequest),

@@ -12,13 +12,13 @@ import (
 	"vernal/idp/rotation"
 )
 
-// errTaken is returned by a claim that came second.
+// errTaken is returned by the slower of two claims.
 var errTaken = errors.New("the step is not due any more")
 
-// Automatic takes every step that is due now and returns those that it took.
-// What another server took meanwhile is not among them. A step that fails is
-// recorded, for operators to see, and tried again the next time; the other years' go
-// on. In manual mode only keys of years that are over are removed.
+// Automatic takes every step that is due now and returns the steps that it took. Steps that
+// another server took meanwhile are not included. A failed step is recorded for operators
+// and tried again the next time, without delaying other years. In manual mode only keys of
+// years that are over are removed.
 func (s *Service) Automatic(ctx context.Context) ([]rotation.Step, error) {
 	s.steps.Lock()
 	defer s.steps.Unlock()
@@ -70,7 +70,7 @@ func claim(p rotation.Policy, step rotation.Step, h rotation.History, now time.T
 	return p.Take(step, h, now)
 }
 
-// fail notes that a step could not be taken; once for the same reason.
+// fail records that a step could not be taken, once for each reason.
 func (s *Service) fail(ctx context.Context, step rotation.Step, now time.Time, cause error) error {
 	_, err := s.update(ctx, func(h rotation.History) (rotation.History, error) {
 		for _, f := range h.Failures {

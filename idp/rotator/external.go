@@ -17,35 +17,33 @@ import (
 // Request is a key that waits for its certificate.
 type Request struct {
 	*Outcome
-	// DER is the certification request (PKCS#10). It is nil in a dry run that
-	// would make the key.
+	// DER is the certification request (PKCS#10), or nil in a dry run that would make the key.
 	DER []byte
-	// Made: the key was made now, or would be.
+	// Made reports that the key was made now, or would be.
 	Made bool
-	// Span is what the certificate must cover.
+	// Span is the period that the certificate must cover.
 	Span rotation.Span
 }
 
-// Import is an external certificate, and perhaps its key.
+// Import is an external certificate with or without its key.
 type Import struct {
-	// Chain holds the certificate, and may hold others.
+	// Chain has the certificate, and possibly others.
 	Chain []*x509.Certificate
-	// Signer is the private key; nil for the one that waits.
+	// Signer is the private key, or nil for the waiting key.
 	Signer crypto.Signer
 }
 
-// Imported is what an import did or, in a dry run, would do.
+// Imported is the result of an import or, for a dry run, its preview.
 type Imported struct {
 	*Outcome
 	Cert     *x509.Certificate
 	Warnings []certs.Finding
-	// Ignored are the others of the chain.
+	// Ignored are the other certificates of the chain.
 	Ignored []*x509.Certificate
 }
 
-// CSR makes the key of a year, which then waits for a certificate of
-// an external authority, and the request for that. For a key that waits already it makes the
-// request again and changes nothing.
+// CSR makes the key of a year, which then waits for an external certificate, and the
+// certification request. For a waiting key it only makes the request again.
 func (s *Service) CSR(ctx context.Context, y idp.Year, actor string, dryRun bool) (*Request, error) {
 	s.steps.Lock()
 	defer s.steps.Unlock()
@@ -56,8 +54,8 @@ func (s *Service) CSR(ctx context.Context, y idp.Year, actor string, dryRun bool
 	step := rotation.Step{Kind: rotation.StepCSR, Year: y}
 	steps := []rotation.Step{step}
 	if r, _ := h.Record(y); r.KeyFault != "" {
-		// An authority may have the request of the recorded key already: a new key
-		// would make its certificate useless, without a word.
+		// An authority may have the request of the recorded key already. A new key would
+		// make its certificate useless without notice.
 		return nil, s.Policy.CheckStep(step, h, now)
 	} else if waits(h, y) {
 		steps = nil
@@ -97,9 +95,9 @@ func waits(h rotation.History, y idp.Year) bool {
 	return made && r.CertEndAt.IsZero() && r.RetiredAt.IsZero() && r.RevokedAt.IsZero()
 }
 
-// checkWaiting checks that the key in the folder is the recorded one, which
-// waits for its certificate. The one in memory can be, although its file was
-// lost or replaced since. The error is a *rotation.RefusedError.
+// checkWaiting checks that the key in the folder is the recorded one, which waits for its
+// certificate. Its file may be lost or replaced while memory still has the key. The error
+// is a *rotation.RefusedError.
 func checkWaiting(h rotation.History, step rotation.Step, k *certs.Key, now time.Time) error {
 	r, _ := h.Record(step.Year)
 	fault := rotation.KeyMissing
@@ -112,7 +110,7 @@ func checkWaiting(h rotation.History, step rotation.Step, k *certs.Key, now time
 	return h.Refuse(step.Kind, step.Year, fault.Reason(step.Year), now)
 }
 
-// makeWaiting makes sure that a private key of the year waits in the folder.
+// makeWaiting makes sure that the folder has a waiting private key of the year.
 func (s *Service) makeWaiting(y idp.Year) (*certs.Key, error) {
 	k, err := s.Dir.LoadYear(y)
 	switch {
@@ -139,9 +137,8 @@ func (s *Service) makeWaiting(y idp.Year) (*certs.Key, error) {
 	return k, err
 }
 
-// Import takes an external certificate: for the key that waits, or with its
-// own. A step that the rules refuse gives a *rotation.RefusedError, a certificate
-// that is not good for the year a *certs.ImportError.
+// Import takes an external certificate, for the waiting key or with its own. A refused step
+// returns a *rotation.RefusedError, an unsuitable certificate a *certs.ImportError.
 func (s *Service) Import(ctx context.Context, y idp.Year, in Import, actor string, dryRun bool) (*Imported, error) {
 	s.steps.Lock()
 	defer s.steps.Unlock()
@@ -157,7 +154,7 @@ func (s *Service) Import(ctx context.Context, y idp.Year, in Import, actor strin
 	if len(in.Chain) == 0 {
 		return nil, errors.New("import: no certificate")
 	}
-	// A step that is refused whatever the certificate is comes first.
+	// First check the refusals that do not depend on the certificate.
 	may := rotation.Step{Kind: rotation.StepImport, Year: y, CertEndAt: now.AddDate(1, 0, 0)}
 	if in.Signer != nil {
 		may.PublicKeySHA256 = certs.PublicKeySHA256(in.Signer.Public())
@@ -204,7 +201,7 @@ func (s *Service) Import(ctx context.Context, y idp.Year, in Import, actor strin
 	return i, nil
 }
 
-// importSigner returns the private key that an import is about, or why it is refused.
+// importSigner returns the private key of an import, or why it is refused.
 func importSigner(given crypto.Signer, there *certs.Key) (crypto.Signer, rotation.ReasonCode) {
 	switch {
 	case there != nil && (there.Cert != nil || there.Signer == nil):
@@ -224,8 +221,8 @@ func sameSigner(a, b crypto.Signer) bool {
 	return ok && pub.Equal(b.Public())
 }
 
-// RecordExport records that the proof of a year was given out. Nothing is signed before
-// that. A year that gives no proof is refused with a *rotation.RefusedError.
+// RecordExport records that the proof of a year was exported. Nothing is signed before
+// that. The error is a *rotation.RefusedError if the year has no proof.
 func (s *Service) RecordExport(ctx context.Context, y idp.Year, actor string) error {
 	_, err := s.update(ctx, func(h rotation.History) (rotation.History, error) {
 		return h, h.CheckExport(y, s.Clock.Now())

@@ -16,11 +16,11 @@ import (
 	"vernal/idp/rotation"
 )
 
-// faults are the years that are closed because of their key. They are read
-// without the lock of a step.
+// faults are the years closed because of their key. They can be read without holding
+// Service.steps.
 type faults struct {
 	mu    sync.Mutex
-	years map[idp.Year]rotation.KeyFault // never changed, only replaced
+	years map[idp.Year]rotation.KeyFault // replaced as a whole, never changed
 }
 
 func (f *faults) all() map[idp.Year]rotation.KeyFault {
@@ -35,16 +35,16 @@ func (f *faults) set(years map[idp.Year]rotation.KeyFault) {
 	f.years = years
 }
 
-// follow lets requests see the recorded history. made are keys that steps have
-// just made. The error is about what could not be opened or destroyed; every
-// year that ended is closed in any case.
+// follow makes the recorded history visible to requests. made are new keys of steps. The
+// error is about keys that could not be opened or destroyed. Every year that ended is
+// closed in any case.
 func (s *Service) follow(ctx context.Context, h rotation.History, made ...*certs.Key) error {
 	s.close(h, made)
 	return errors.Join(s.open(ctx, h), s.destroyEnded(ctx))
 }
 
-// close lets requests see the history with the keys in memory alone. It cannot
-// fail: from here on nothing answers or signs for a year that ended.
+// close makes the history visible with the keys in memory only, so it cannot fail. After
+// it, no request is answered or signed for a year that ended.
 func (s *Service) close(h rotation.History, made []*certs.Key) {
 	for _, r := range h.Records {
 		if was, _ := s.shown.Record(r.Year); !r.KeyDestroyedAt.IsZero() && was.KeyDestroyedAt.IsZero() {
@@ -54,7 +54,7 @@ func (s *Service) close(h rotation.History, made []*certs.Key) {
 	s.show(h, s.withMade(made), nil)
 }
 
-// withMade is the keys in memory with those that steps have just made.
+// withMade returns the keys in memory and the new keys of steps.
 func (s *Service) withMade(made []*certs.Key) []*certs.Key {
 	keys := slices.Clone(s.keys)
 	for _, k := range made {
@@ -64,12 +64,12 @@ func (s *Service) withMade(made []*certs.Key) []*certs.Key {
 	return keys
 }
 
-// show sets the Ring, and remembers which years are closed because of their key.
+// show sets the Ring, and records which years are closed because of their key.
 func (s *Service) show(h rotation.History, keys []*certs.Key, damaged []certs.DamagedYear) {
 	h = h.WithFaults(keyring.Faults(h, keys, damaged))
 	s.faults.set(faultsOf(h))
 	s.keys, s.shown = keyring.Usable(h, keys), h
-	_ = s.Ring.SetHistory(h, s.keys) // unable asks again, when all is open that can be
+	_ = s.Ring.SetHistory(h, s.keys) // unable reports it once all possible keys are open
 }
 
 func faultsOf(h rotation.History) map[idp.Year]rotation.KeyFault {
@@ -82,11 +82,10 @@ func faultsOf(h rotation.History) map[idp.Year]rotation.KeyFault {
 	return years
 }
 
-// open reads the folder if a recorded year cannot sign with what is in memory:
-// a key that another server made, or that was restored from a backup. A key in
-// memory that is the recorded one stays, whatever the folder holds, and so does
-// its pointer. The error matches keyring.ErrNoSigner: the preferred year cannot
-// sign.
+// open reads the folder if a recorded year cannot sign with the keys in memory, to find a
+// key made by another server or restored from a backup. A recorded key in memory keeps its
+// pointer, regardless of the folder. An error that matches keyring.ErrNoSigner means that
+// the preferred year cannot sign.
 func (s *Service) open(ctx context.Context, h rotation.History) error {
 	before := s.faults.all()
 	if !slices.ContainsFunc(h.Records, func(r rotation.Record) bool { return !s.isLoaded(r) }) {
@@ -106,16 +105,16 @@ func (s *Service) open(ctx context.Context, h rotation.History) error {
 	return s.unable(err)
 }
 
-// isLoaded reports whether all that the recorded year needs is in memory. A year
-// that is over keeps its certificate.
+// isLoaded reports whether memory has all that the recorded year needs. A year that is over
+// keeps its certificate.
 func (s *Service) isLoaded(r rotation.Record) bool {
 	_, closed := s.faults.all()[r.Year]
 	k := find(s.keys, r.Year)
 	return !closed && k != nil && (k.Cert != nil || r.CertEndAt.IsZero())
 }
 
-// openable is what is in memory of the years that can sign, and what is in the
-// folder of the others.
+// openable returns the keys in memory of years that can sign, and the keys in the folder of
+// the others.
 func (s *Service) openable(folder []*certs.Key, damaged *certs.DamagedError) []*certs.Key {
 	var keys []*certs.Key
 	for _, k := range s.keys {
@@ -146,8 +145,8 @@ func damagedYears(err *certs.DamagedError) []certs.DamagedYear {
 	return err.Years
 }
 
-// unable is why the preferred year cannot sign; nil if it can, or before there
-// is one. cause is what was wrong with the folder.
+// unable returns why the preferred year cannot sign, or nil if it can or there is none.
+// cause is an error of reading the folder.
 func (s *Service) unable(cause error) error {
 	r, _ := s.shown.Record(s.shown.Preferred)
 	if s.shown.Preferred == "" || r.KeyFault == "" {
@@ -160,7 +159,6 @@ func (s *Service) unable(cause error) error {
 	return err
 }
 
-// mustDestroy notes that the key of a year must be destroyed.
 func (s *Service) mustDestroy(y idp.Year) {
 	if s.undestroyed == nil {
 		s.undestroyed = map[idp.Year]bool{}
@@ -168,8 +166,7 @@ func (s *Service) mustDestroy(y idp.Year) {
 	s.undestroyed[y] = true
 }
 
-// destroyEnded destroys the keys whose end is recorded. What fails stays noted,
-// and is tried again with the next call.
+// destroyEnded destroys the keys whose end is recorded. The next call repeats what fails.
 func (s *Service) destroyEnded(ctx context.Context) error {
 	var errs []error
 	for y := range s.undestroyed {
@@ -183,8 +180,8 @@ func (s *Service) destroyEnded(ctx context.Context) error {
 	return errors.Join(errs...)
 }
 
-// current is now, for a step: requests see first what another server did, and
-// what was restored to the folder.
+// current returns the history and time for a step. Before that, requests see other servers'
+// steps and keys restored to the folder.
 func (s *Service) current(ctx context.Context) (rotation.History, time.Time, error) {
 	h, err := s.read(ctx)
 	if err != nil {
@@ -198,12 +195,12 @@ func (s *Service) current(ctx context.Context) (rotation.History, time.Time, err
 	return s.now(ctx)
 }
 
-// stale reports whether requests see something else than h says.
+// stale reports whether requests see another state than h.
 func (s *Service) stale(h rotation.History) bool {
 	return h.Preferred != s.shown.Preferred || !reflect.DeepEqual(lives(h), lives(s.shown))
 }
 
-// lives are the records without what changes from minute to minute.
+// lives returns the records without the fields that change every minute.
 func lives(h rotation.History) []rotation.Record {
 	records := slices.Clone(h.Records)
 	for i := range records {

@@ -15,10 +15,9 @@ import (
 	"vernal/idp/rotation"
 )
 
-// makeKey makes sure that the key and certificate of a year that is not recorded
-// are in the folder. It reads no other year. A key that waits there is
-// completed: it is of an interrupted create, or of another server that is ahead
-// with the key, and then with the certificate.
+// makeKey makes sure that the folder has the key and certificate of a year that is not
+// recorded. It reads no other year. A key without a certificate is completed, because a
+// create was interrupted or another server is just making both.
 func (s *Service) makeKey(step rotation.Step, now time.Time) (*certs.Key, error) {
 	for tries := 3; ; tries-- {
 		k, err := s.Dir.LoadYear(step.Year)
@@ -47,7 +46,7 @@ func (s *Service) makeKey(step rotation.Step, now time.Time) (*certs.Key, error)
 	}
 }
 
-// newSigner makes the private key of a year where the policy wants it.
+// newSigner makes the private key of a year in the place that the policy names.
 func (s *Service) newSigner(y idp.Year) (crypto.Signer, error) {
 	if err := errors.Join(s.Policy.Validate(), s.Spec.Validate()); err != nil {
 		return nil, err

@@ -10,7 +10,7 @@ import (
 	"vernal/idp/rotation"
 )
 
-// read is the history in the store; empty before the first start.
+// read returns the stored history, empty before the first start.
 func (s *Service) read(ctx context.Context) (rotation.History, error) {
 	doc, err := s.Store.Rotation(ctx)
 	if err != nil {
@@ -30,8 +30,8 @@ func decode(doc []byte) (h rotation.History, err error) {
 	return h, nil
 }
 
-// EndedYears are the years that are retired or revoked by the rotation's
-// document in the store, oldest first; none for a nil document.
+// EndedYears lists the retired and revoked years in a rotation document of the store,
+// oldest first. A nil document has none.
 func EndedYears(doc []byte) (years []idp.Year, err error) {
 	h, err := decode(doc)
 	if err != nil {
@@ -45,10 +45,10 @@ func EndedYears(doc []byte) (years []idp.Year, err error) {
 	return years, nil
 }
 
-// update changes the history in one transaction and returns it. change gets it
-// with the uses until now, so a step is decided again by all that was used before
-// it is recorded. While the uses are unknown, no year is retired: that is the
-// error then. An error of change is returned as it is.
+// update changes the history in one transaction and returns it. change gets the history
+// with all uses until now, so that it decides a step by every use before the record. While
+// the uses are unknown, it returns an error instead of retiring a year. It returns an error
+// of change unchanged.
 func (s *Service) update(ctx context.Context, change func(rotation.History) (rotation.History, error), events ...idp.AuditEvent) (rotation.History, error) {
 	uses, unknown := s.lastUses(ctx)
 	return s.write(ctx, func(h rotation.History) (rotation.History, error) {
@@ -70,13 +70,13 @@ func (s *Service) write(ctx context.Context, change func(rotation.History) (rota
 		if h, err = change(h.WithFaults(s.faults.all())); err != nil {
 			return nil, err
 		}
-		// Faults are of this process and its folder, not of the installation.
+		// Faults belong to this process and its folder, not to the installation.
 		return json.Marshal(h.WithFaults(nil))
 	}, events...)
 	return h, err
 }
 
-// event is the audit event of a step.
+// event returns the audit event of a step.
 func event(step rotation.Step, actor string) idp.AuditEvent {
 	detail := map[string]string{}
 	for name, value := range map[string]string{
@@ -97,8 +97,8 @@ func event(step rotation.Step, actor string) idp.AuditEvent {
 	return idp.AuditEvent{Kind: idp.RotationAuditKind(string(step.Kind)), Outcome: "ok", Actor: actor, Year: step.Year, Detail: detail}
 }
 
-// addIdentity adds which certificate an event is about or, while a key waits for
-// its certificate, which public key.
+// addIdentity adds the certificate of an event or, while a key waits for its certificate,
+// the public key.
 func addIdentity(detail map[string]string, certSHA256, publicKeySHA256 string) {
 	switch {
 	case certSHA256 != "":
@@ -108,7 +108,7 @@ func addIdentity(detail map[string]string, certSHA256, publicKeySHA256 string) {
 	}
 }
 
-// moment is a time for the audit trail; "" for the zero one.
+// moment formats a time for the audit trail, "" for the zero time.
 func moment(t time.Time) string {
 	if t.IsZero() {
 		return ""

@@ -1,39 +1,34 @@
-// Package rotator takes the steps of the yearly rotation: automatically on their
-// dates, and by hand. It is the only writer of the history. Package rotation has the
-// rules. The history is kept in the store, the keys in their folder. Requests see both
-// through the keyring.Ring.
+// Package rotator takes the steps of the yearly rotation, automatically on their dates and
+// by hand. It is the only writer of the history. Package rotation has the rules. The store
+// keeps the history, and a folder the keys. Requests see both through the keyring.Ring.
 //
-// A step touches the folder and the store, and the process can end between the
-// two. So the order is fixed: a key is made durable before the step that makes
-// its year is recorded, and removed after its end is. Start completes what it
-// finds:
+// A step changes the folder and the store, and the process can crash in between. So the
+// order is fixed: a key is durable before the step that makes its year is recorded, and
+// removed after its end is. Start completes interrupted steps:
 //
-//	private key alone, not recorded        its certificate is made; if its
-//	                                       certificate is external (csr, import),
-//	                                       the year waits for it
+//	private key alone, not recorded        its certificate is made, or the year waits
+//	                                       for an external one (csr, import)
 //	key and certificate, not recorded      the year is created
-//	certificate of a key that waits        it is recorded
-//	end of a key recorded, key there       the key is removed
+//	certificate of a waiting key           it is recorded
+//	end of a key recorded, key exists      the key is removed
 //
-// Every step is recorded in one transaction of the store, which checks it again
-// against the history it finds: of two servers that take it, one does.
+// Every step is recorded in one transaction of the store, which checks it again against the
+// stored history. If two servers take a step, one succeeds.
 //
-// After that, closing comes before everything that can fail. The Ring gets the
-// new history with the keys in memory, so a year that ended is closed whatever
-// happens to the folder or the token. Only then is the folder read, for keys
-// that a year needs to open, and are ended keys destroyed. What fails there is
-// tried again by Tick.
+// After that, closing comes before everything that can fail. The Ring gets the new history
+// with the keys in memory, so a year that ended is closed even if the folder or the token
+// fails. Only then is the folder read, for keys that a year needs to open, and are ended
+// keys destroyed. Tick repeats what fails there.
 //
-// Service providers trust the recorded certificate of a year and no other. A
-// recorded year whose key is missing, damaged or another one is closed: it is
-// no reason to make a new key. It opens again when the recorded key is back in
-// the folder. A store that records no year is not filled from the keys that are
-// there, except by Begin, for the keys that an init has just made.
+// Service providers trust the recorded certificate of a year and no other. A recorded year
+// whose key is missing, damaged or different is closed, and gets no new key. It opens again
+// when the recorded key is back in the folder. A store without a recorded year is not
+// filled from existing keys, except by Begin, for the keys that an init has just made.
 //
-// The files: rotator.go, start.go, step.go (by hand), external.go (csr and
-// import), automatic.go, run.go (every minute), keys.go (making keys), follow.go
-// (closing, opening, destroying), record.go (the store), users.go (the ledger of
-// uses, and who uses a year), uptime.go (the clock that no one sets).
+// The files: rotator.go, start.go, step.go (by hand), external.go (csr and import),
+// automatic.go, run.go (every minute), keys.go (making keys), follow.go (closing, opening,
+// destroying), record.go (the store), users.go (the ledger of uses, and the users of a
+// year), uptime.go (the clock that cannot be set).
 package rotator
 
 import (
@@ -49,67 +44,63 @@ import (
 	"vernal/idp/rotation"
 )
 
-// Keys is the folder of signing keys; *certs.Dir is one.
+// Keys is the folder of signing keys. *certs.Dir implements it.
 type Keys interface {
-	// Load gives the keys that can be read, also beside a *certs.DamagedError.
+	// Load returns the readable keys, also with a *certs.DamagedError.
 	Load() ([]*certs.Key, error)
-	// LoadYear reads no file of another year; nil if the year has none.
+	// LoadYear reads no file of another year. It returns nil if the year has none.
 	LoadYear(y idp.Year) (*certs.Key, error)
 	Save(k *certs.Key) error
 	Destroy(y idp.Year) error
 }
 
-// Uses is the ledger of who uses which year; *usage.Ledger is one.
+// Uses is the ledger of uses. *usage.Ledger implements it.
 type Uses interface {
-	// LastUses returns when each year was last used. Another server's uses may
-	// be missing for a minute.
+	// LastUses returns when each year was last used. Another server's uses may be missing
+	// for a minute.
 	LastUses(ctx context.Context) (map[idp.Year]time.Time, error)
-	// Users lists the active service providers that used a year since a moment,
-	// sorted.
+	// Users lists the active service providers that used a year since a moment, sorted.
 	Users(ctx context.Context, y idp.Year, since time.Time) ([]idp.EntityID, error)
 }
 
-// Service is the rotation of one installation. Fields are required unless they
-// say otherwise. Call Start before anything else. All methods may be called
-// concurrently; steps are taken one after the other.
+// Service is the rotation of one installation. Fields are required unless they say otherwise.
+// Call Start first. All methods may be called concurrently. Steps are taken one after another.
 type Service struct {
 	Store idp.RotationStore
 	Dir   Keys
-	// Ring is set again after each step. Before Start it may hold anything.
+	// Ring is set after each step. Its content before Start is ignored.
 	Ring   *keyring.Ring
 	Policy rotation.Policy
 	// Spec is the form of new keys and certificates.
 	Spec certs.Spec
-	// BaseURL is what new certificates are named after.
+	// BaseURL names new certificates.
 	BaseURL string
 	Clock   idp.Clock
 	Log     *slog.Logger
-	// Uptime reads a clock that no one sets and that no suspension stops; the
-	// system's if nil.
+	// Uptime reads a clock that cannot be set and does not stop in suspension. nil means
+	// the system's.
 	Uptime func() time.Duration
-	// NewSigner makes private keys; RSA from the system's randomness if nil.
+	// NewSigner makes private keys. nil means RSA with the system's randomness.
 	NewSigner func(bits int) (crypto.Signer, error)
-	// Vault makes them, and keeps them, where the policy's source is a token;
-	// nil if there is none.
+	// Vault makes and keeps private keys if the policy's source is a token. Otherwise it is nil.
 	Vault certs.Vault
-	// Uses keeps a year that is used from being retired. While it cannot be
-	// read, no year is retired.
+	// Uses prevents the retirement of a year in use. While it cannot be read, no year is retired.
 	Uses Uses
 
 	steps sync.Mutex // held while a step is taken
-	// countedTo is the reading of Uptime up to which the server's running time is
-	// recorded, as Start leaves it. After that Run keeps it.
+	// countedTo is the reading of Uptime up to which Start recorded the running time. Run
+	// continues from there.
 	countedTo time.Duration
 	keys      []*certs.Key     // what the Ring was last set to, as Usable leaves it
 	shown     rotation.History // what the Ring was last set to
-	// undestroyed are years whose key must still be destroyed.
+	// undestroyed are the years whose key must still be destroyed.
 	undestroyed map[idp.Year]bool
 	faults      faults
-	loggedAt    map[string]time.Time // when daily logged each text
+	loggedAt    map[string]time.Time // when daily last logged each text
 }
 
-// Status is the rotation now. unmoved counts the service providers that have still to
-// move from each live year, as the migration board does; nil if that is unknown.
+// Status returns the rotation now. unmoved counts the service providers that must still
+// leave each live year, as on the migration board. nil means unknown.
 func (s *Service) Status(ctx context.Context, unmoved rotation.Counts) (rotation.Status, error) {
 	h, now, err := s.now(ctx)
 	if err != nil {
@@ -118,7 +109,7 @@ func (s *Service) Status(ctx context.Context, unmoved rotation.Counts) (rotation
 	return s.nameHeld(ctx, s.Policy.Status(h, now, unmoved), h), nil
 }
 
-// Plan lists what comes in the next years.
+// Plan lists the future steps within years.
 func (s *Service) Plan(ctx context.Context, years int) ([]rotation.Coming, error) {
 	h, now, err := s.now(ctx)
 	if err != nil {
@@ -127,9 +118,8 @@ func (s *Service) Plan(ctx context.Context, years int) ([]rotation.Coming, error
 	return s.Policy.Plan(h, now, years), nil
 }
 
-// now returns the recorded history with the uses since, and the time. If the
-// ledger of uses cannot be read, it has the uses that are recorded: enough to
-// show. Nothing is decided with it but what update decides again.
+// now returns the recorded history with the uses since, and the time. If the ledger cannot
+// be read, the recorded uses are enough for display. update repeats every decision.
 func (s *Service) now(ctx context.Context) (rotation.History, time.Time, error) {
 	now := s.Clock.Now()
 	h, err := s.read(ctx)

@@ -12,15 +12,14 @@ import (
 
 const (
 	tickEvery = time.Minute
-	// sleepNoise is how far two clocks may differ in a minute without the machine having
-	// been asleep.
+	// sleepNoise is the difference between two clocks in a minute that is not counted as
+	// suspension.
 	sleepNoise = time.Second
 )
 
-// Run keeps the rotation going until ctx ends: every minute it moves the clock
-// on and takes what is due. What needs attention is logged by package notify, which
-// can render it. At the end Run records the last uses; wait for it before the store
-// is closed.
+// Run keeps the rotation going until ctx ends: every minute it advances the clock and takes
+// due steps. Package notice logs what needs attention. At the end Run records the last
+// uses. Wait for it before closing the store.
 func (s *Service) Run(ctx context.Context) {
 	tick := time.NewTicker(tickEvery)
 	defer tick.Stop()
@@ -28,7 +27,7 @@ func (s *Service) Run(ctx context.Context) {
 	ran := s.uptime() - last
 	for {
 		now := time.Now()
-		// Unlike Uptime, the monotonic clock stands still while the machine is asleep.
+		// Unlike Uptime, the monotonic clock stops while the machine is suspended.
 		if s.minute(ctx, ran, max(ran-now.Sub(awake)-sleepNoise, 0)) {
 			last, awake = last+ran, now
 		}
@@ -44,8 +43,8 @@ func (s *Service) Run(ctx context.Context) {
 	}
 }
 
-// started is the reading of Uptime at Start. The time until Run belongs to the
-// running time: the clock has been measured since then.
+// started returns the reading of Uptime at Start. The time between Start and Run counts as
+// running time, because the clock was measured during it.
 func (s *Service) started() time.Duration {
 	s.steps.Lock()
 	defer s.steps.Unlock()
@@ -55,8 +54,8 @@ func (s *Service) started() time.Duration {
 	return s.countedTo
 }
 
-// minute is one round of Run; false if the time that the server ran is still to
-// be written. Time that was written must not be written again.
+// minute does one round of Run. It returns false if the running time was not recorded. Time
+// must not be recorded twice.
 func (s *Service) minute(ctx context.Context, ran, asleep time.Duration) bool {
 	err := s.tick(ctx, ran, asleep)
 	var after *afterError
@@ -67,7 +66,7 @@ func (s *Service) minute(ctx context.Context, ran, asleep time.Duration) bool {
 	if err != nil {
 		s.daily(ctx, "rotation", err)
 	}
-	if !written { // a step would be decided on a clock that was not measured
+	if !written { // do not decide on a clock that was not measured
 		return false
 	}
 	if _, err := s.Automatic(ctx); err != nil && ctx.Err() == nil {
@@ -76,23 +75,22 @@ func (s *Service) minute(ctx context.Context, ran, asleep time.Duration) bool {
 	return written
 }
 
-// Tick records that the server ran for a time since the last Tick, by a clock
-// that no one sets, and the last uses. It lets requests see what another server
-// did, opens years whose key was restored, and destroys keys that could not be
-// destroyed before.
+// Tick records the running time of the server since the last Tick, by a clock that cannot
+// be set, and the last uses. It makes other servers' steps visible to requests, opens years
+// whose key was restored, and destroys keys that could not be destroyed before.
 //
-// The time is recorded although the uses cannot be read: they are recorded later,
-// and no year is retired until then. An error after the record is an *afterError.
+// If the uses cannot be read, the time is recorded all the same, and no year is retired
+// until they are recorded. An error after the record is an *afterError.
 func (s *Service) Tick(ctx context.Context, ran time.Duration) error { return s.tick(ctx, ran, 0) }
 
-// tick is Tick after a time of which the machine was asleep for a part.
+// tick is Tick for a period that includes suspension of the machine.
 func (s *Service) tick(ctx context.Context, ran, asleep time.Duration) error {
 	s.steps.Lock()
 	defer s.steps.Unlock()
 	now := s.Clock.Now()
 	uses, unknown := s.lastUses(ctx)
 	h, err := s.write(ctx, func(h rotation.History) (rotation.History, error) {
-		// The running time counts before the uses: those are of now.
+		// Count the running time before the uses, which are current.
 		return uses.apply(h.Tick(now, ran).Asleep(asleep)), nil
 	})
 	if err != nil {
@@ -108,7 +106,7 @@ func (s *Service) tick(ctx context.Context, ran, asleep time.Duration) error {
 	return nil
 }
 
-// daily logs an error at most once a day under the same text.
+// daily logs an error at most once a day with the same text.
 func (s *Service) daily(ctx context.Context, text string, err error) {
 	s.steps.Lock()
 	defer s.steps.Unlock()

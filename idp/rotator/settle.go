@@ -9,13 +9,13 @@ import (
 	"vernal/idp/rotation"
 )
 
-// settleTime is how long a step waits for signatures under way: far longer than
-// one takes, unless a token hangs.
+// settleTime is how long a step waits for signatures in progress. Only a hanging token
+// takes longer.
 const settleTime = 30 * time.Second
 
-// settle waits, after a step that ends a year was shown, until the signatures
-// that began before are made: when the command returns, the year signs nothing
-// more. It waits although the caller is gone, because the step is taken.
+// settle waits, after a step that ends a year is visible, until the signatures that began
+// before are made, so that the year signs nothing after the command returns. It waits even
+// if the caller is gone, because the step is taken.
 func (s *Service) settle(ctx context.Context, steps []rotation.Step) error {
 	if !slices.ContainsFunc(steps, func(s rotation.Step) bool { return s.Kind.EndsSigning() }) {
 		return nil

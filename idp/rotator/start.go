@@ -13,25 +13,23 @@ import (
 	"vernal/idp/rotation"
 )
 
-// ErrNoHistory is returned by Start where the store records no year. It matches
+// ErrNoHistory is returned by Start if the store records no year. It matches
 // keyring.ErrNoSigner.
 var ErrNoHistory = fmt.Errorf("no year is recorded: %w", keyring.ErrNoSigner)
 
-// Start completes what a crash left and sets the Ring. Where a year is recorded and
-// none is preferred it takes the steps of a first start, in manual mode too, but
-// none where keys are external: the operator who brings the first one takes its
-// steps.
+// Start completes interrupted steps and sets the Ring. If years are recorded and none is
+// preferred, it takes the steps of a first start, in manual mode too. With external keys it
+// does not, because importing the first key takes them.
 //
-// A store without a recorded year is ErrNoHistory, unless keys are external: keys
-// and dates do not say which certificate service providers trust.
+// Without a recorded year it returns ErrNoHistory, unless keys are external: keys and dates
+// do not prove which certificate service providers trust.
 //
-// If the error matches keyring.ErrNoSigner, the preferred year cannot sign, or no
-// year is preferred: nothing can be served, but steps can be taken.
+// If the error matches keyring.ErrNoSigner, the preferred year cannot sign, or no year is
+// preferred. Then nothing can be served, but steps can be taken.
 func (s *Service) Start(ctx context.Context) error { return s.start(ctx, false) }
 
-// Begin is Start for a new installation: the keys that are there were just made for
-// it and are recorded, see rotation.Policy.Begin. Where a year is recorded already it is
-// Start.
+// Begin is Start for a new installation, whose keys were just made: it records them
+// (rotation.Policy.Begin). If a year is recorded already, it is the same as Start.
 func (s *Service) Begin(ctx context.Context) error { return s.start(ctx, true) }
 
 func (s *Service) start(ctx context.Context, first bool) error {
@@ -87,8 +85,7 @@ func (s *Service) start(ctx context.Context, first bool) error {
 	return nil
 }
 
-// findUndestroyed notes the keys that are still there although their end is
-// recorded.
+// findUndestroyed finds the keys that still exist although their end is recorded.
 func (s *Service) findUndestroyed(h rotation.History, keys []*certs.Key, damaged *certs.DamagedError) {
 	for _, k := range keys {
 		if r, _ := h.Record(k.Year); k.Signer != nil && !r.KeyDestroyedAt.IsZero() {
@@ -114,9 +111,8 @@ func (s *Service) reportFaults(ctx context.Context, damaged *certs.DamagedError)
 	}
 }
 
-// complete makes the certificates of private keys whose create was interrupted.
-// A key that is recorded without a certificate waits for an external one, as
-// does every key where keys are external.
+// complete makes the certificates of private keys whose create was interrupted. A key that is
+// recorded without a certificate waits for an external one. If keys are external, every key does.
 func (s *Service) complete(h rotation.History, keys []*certs.Key, now time.Time) ([]*certs.Key, error) {
 	if s.Policy.KeySource == rotation.SourceImport {
 		return keys, nil
@@ -127,7 +123,7 @@ func (s *Service) complete(h rotation.History, keys []*certs.Key, now time.Time)
 		}
 		step := s.Policy.CreateStep(h, k.Year, now)
 		if !step.CertEndAt.After(now) {
-			continue // its time has passed; it stays a key that nothing was done with
+			continue // its time has passed, so it stays unused
 		}
 		var err error
 		if keys[i], err = s.makeKey(step, now); err != nil {
@@ -139,14 +135,14 @@ func (s *Service) complete(h rotation.History, keys []*certs.Key, now time.Time)
 	return keys, nil
 }
 
-// adopt brings the history in line with the keys.
+// adopt updates the history from the keys in the folder.
 func (s *Service) adopt(ctx context.Context, before rotation.History, keys []*certs.Key, now time.Time) (rotation.History, error) {
 	made := make([]rotation.Made, len(keys))
 	for i, k := range keys {
 		made[i] = keyring.MadeOf(k)
 	}
 	change := func(h rotation.History) rotation.History {
-		if len(h.Records) == 0 && s.Policy.KeySource != rotation.SourceImport { // start lets Begin alone get here
+		if len(h.Records) == 0 && s.Policy.KeySource != rotation.SourceImport { // only reached from Begin
 			return s.Policy.Begin(made, now)
 		}
 		return s.Policy.Adopt(h, made, now)
@@ -158,7 +154,7 @@ func (s *Service) adopt(ctx context.Context, before rotation.History, keys []*ce
 	return h, nil
 }
 
-// adoptEvents says what an adoption found.
+// adoptEvents returns the audit events of an adoption.
 func adoptEvents(before, after rotation.History, now time.Time) (events []idp.AuditEvent) {
 	for _, r := range after.Records {
 		was, known := before.Record(r.Year)

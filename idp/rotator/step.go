@@ -12,23 +12,21 @@ import (
 	"vernal/idp/rotation"
 )
 
-// Outcome is what steps by hand did or, in a dry run, would do.
+// Outcome is the result of steps by hand or, for a dry run, its preview.
 type Outcome struct {
 	Steps  []rotation.Step `json:"steps"`
 	Before rotation.Status `json:"before"`
 	After  rotation.Status `json:"after"`
 	DryRun bool            `json:"dry_run"`
-	// CutOff are the service providers that still use a year whose retirement is
-	// forced; empty if it needs no force, nil if they cannot be read and for other
-	// steps.
+	// CutOff are the service providers that still use a year whose retirement is forced. It
+	// is empty if no force is needed, and nil for other steps or if the uses cannot be read.
 	CutOff []idp.EntityID `json:"cut_off,omitzero"`
 }
 
-// Take takes a step by hand, with the steps that it needs: a revoke makes a successor
-// where one is needed, and all of it becomes visible together. A create needs no
-// CertEndAt: without one it is the calendar's. A rollback needs no year: it returns to
-// the newest older year that is live. A step that the rules refuse gives a
-// *rotation.RefusedError.
+// Take takes a step by hand with its prerequisites: a revoke makes a successor if needed,
+// and both become visible together. A create without CertEndAt uses the calendar's. A
+// rollback without a year returns to the newest older year that is live. It returns a
+// *rotation.RefusedError if the rules refuse the step.
 func (s *Service) Take(ctx context.Context, step rotation.Step, actor string, dryRun bool) (*Outcome, error) {
 	if !step.Kind.IsCommand() && !step.Kind.IsAutomatic() {
 		return nil, fmt.Errorf("rotation: %s is not taken here", step.Kind)
@@ -50,8 +48,8 @@ func (s *Service) Take(ctx context.Context, step rotation.Step, actor string, dr
 	})
 }
 
-// Retire retires a year and destroys its key, both in one transaction. Of a year
-// that is over already only the key is destroyed.
+// Retire retires a year and destroys its key in one transaction. If the year is over
+// already, it only destroys the key.
 func (s *Service) Retire(ctx context.Context, retire rotation.Step, actor string, dryRun bool) (*Outcome, error) {
 	return s.take(ctx, actor, dryRun, func(h rotation.History, now time.Time) ([]rotation.Step, error) {
 		destroy := rotation.Step{Kind: rotation.StepDestroy, Year: retire.Year, Reason: retire.Reason}
@@ -78,8 +76,7 @@ func (s *Service) take(ctx context.Context, actor string, dryRun bool,
 	return s.takeChosen(ctx, h, now, steps, actor, dryRun, s.prepare)
 }
 
-// prepare makes what a step needs before it is recorded, and returns the year's
-// key if it made one.
+// prepare makes what a step needs before it is recorded. It returns the year's key if it made one.
 func (s *Service) prepare(step rotation.Step, now time.Time) (*certs.Key, error) {
 	switch step.Kind {
 	case rotation.StepCreate:
@@ -90,7 +87,7 @@ func (s *Service) prepare(step rotation.Step, now time.Time) (*certs.Key, error)
 	return nil, nil
 }
 
-// takeChosen is take with the steps chosen.
+// takeChosen is take for chosen steps.
 func (s *Service) takeChosen(ctx context.Context, h rotation.History, now time.Time, steps []rotation.Step, actor string, dryRun bool,
 	prepare func(rotation.Step, time.Time) (*certs.Key, error)) (*Outcome, error) {
 	after, err := s.takeAll(h, steps, now)
@@ -106,8 +103,8 @@ func (s *Service) takeChosen(ctx context.Context, h rotation.History, now time.T
 	o := &Outcome{Steps: steps, Before: s.Policy.Status(h, now, nil), DryRun: dryRun, CutOff: forced.cutOff(s.Policy, h, now)}
 	if !dryRun && len(steps) > 0 {
 		after, err = s.commit(ctx, steps, actor, now, prepare, func(h rotation.History, events []idp.AuditEvent) (rotation.History, error) {
-			// A use may have come since: what is recorded and reported is what this
-			// write decides.
+			// A use may have come meanwhile, so record and report the state that this
+			// transaction decides on.
 			o.CutOff = forced.cutOff(s.Policy, h, now)
 			forced.record(events, o.CutOff)
 			return s.takeAll(h, steps, now)
@@ -130,10 +127,9 @@ func (s *Service) takeAll(h rotation.History, steps []rotation.Step, now time.Ti
 	return h, nil
 }
 
-// commit takes steps that were checked: it prepares what they need, change
-// records them and may complete the details of their audit records, and then
-// requests see the outcome. An error after the record is
-// an *afterError.
+// commit takes checked steps. It prepares what they need, change records them and may
+// complete the details of their audit records, and then requests see the outcome. An error
+// after the record is an *afterError.
 func (s *Service) commit(ctx context.Context, steps []rotation.Step, actor string, now time.Time,
 	prepare func(rotation.Step, time.Time) (*certs.Key, error), change func(rotation.History, []idp.AuditEvent) (rotation.History, error)) (rotation.History, error) {
 	events := make([]idp.AuditEvent, len(steps))
@@ -157,8 +153,7 @@ func (s *Service) commit(ctx context.Context, steps []rotation.Step, actor strin
 		}
 		return h, err
 	}
-	// The steps are recorded. This is the one place where a year that they ended
-	// is closed; what comes after it may fail.
+	// The steps are recorded. Close the years that they ended before anything that may fail.
 	s.close(h, made)
 	for _, step := range steps {
 		s.Log.LogAttrs(ctx, slog.LevelInfo, "rotation step", slog.String("step", string(step.Kind)), slog.String("year", string(step.Year)),
@@ -170,7 +165,7 @@ func (s *Service) commit(ctx context.Context, steps []rotation.Step, actor strin
 	return s.shown, nil
 }
 
-// identify notes in a step which certificate and key it brings.
+// identify adds the certificate and key of k to a step.
 func identify(step *rotation.Step, k *certs.Key) {
 	step.PublicKeySHA256 = certs.PublicKeySHA256(k.Signer.Public())
 	if k.Cert != nil {
@@ -178,8 +173,8 @@ func identify(step *rotation.Step, k *certs.Key) {
 	}
 }
 
-// afterError is what went wrong after a step or the running time was recorded.
-// Neither is recorded again because of it: Tick finishes it.
+// afterError is a failure after a step or the running time was recorded. Neither must be
+// recorded again: Tick finishes it.
 type afterError struct{ error }
 
 func (e *afterError) Unwrap() error { return e.error }

@@ -14,7 +14,7 @@ import (
 	"vernal/idp/rotation"
 )
 
-// lastUses is the last use of each year.
+// lastUses has the last use of each year.
 type lastUses map[idp.Year]time.Time
 
 func (l lastUses) apply(h rotation.History) rotation.History {
@@ -36,8 +36,7 @@ func (s *Service) lastUses(ctx context.Context) (lastUses, error) {
 	return last, nil
 }
 
-// retires reports whether a year is retired between two histories. Revoking is
-// not retiring.
+// retires reports whether a year is retired between two histories. Revoking does not count.
 func retires(before, after rotation.History) bool {
 	return slices.ContainsFunc(after.Records, func(r rotation.Record) bool {
 		was, _ := before.Record(r.Year)
@@ -45,15 +44,14 @@ func retires(before, after rotation.History) bool {
 	})
 }
 
-// usersOf are the service providers that keep a year from being retired; nil if
-// that cannot be read. The server may have stood still since the last use, so
-// the last user is among them.
+// usersOf returns the service providers that prevent a year's retirement, or nil if
+// unknown. The server may have been down since the last use, so the last user is included.
 func (s *Service) usersOf(ctx context.Context, h rotation.History, y idp.Year, now time.Time) []idp.EntityID {
 	users, _ := s.readUsers(ctx, h, y, now)
 	return users
 }
 
-// readUsers is usersOf that reports whether the ledger could be read.
+// readUsers is usersOf, and reports whether the ledger could be read.
 func (s *Service) readUsers(ctx context.Context, h rotation.History, y idp.Year, now time.Time) (users []idp.EntityID, ok bool) {
 	since := now.Add(-rotation.QuietTime)
 	if r, _ := h.Record(y); !r.UsedAt.IsZero() && r.UsedAt.Before(since) {
@@ -66,7 +64,7 @@ func (s *Service) readUsers(ctx context.Context, h rotation.History, y idp.Year,
 	return users, err == nil
 }
 
-// nameUsers adds to a refusal because of use who it is.
+// nameUsers adds the users of the year to a refusal because of use.
 func (s *Service) nameUsers(ctx context.Context, err error, h rotation.History, now time.Time) error {
 	var refused *rotation.RefusedError
 	if errors.As(err, &refused) && refused.Because.IsUse() {
@@ -75,7 +73,7 @@ func (s *Service) nameUsers(ctx context.Context, err error, h rotation.History, 
 	return err
 }
 
-// nameHeld adds to what needs attention who keeps a year from being retired.
+// nameHeld adds the users of a year to the attention about its held retirement.
 func (s *Service) nameHeld(ctx context.Context, st rotation.Status, h rotation.History) rotation.Status {
 	for i, a := range st.Attention {
 		if a.IsUse() {
@@ -85,19 +83,18 @@ func (s *Service) nameHeld(ctx context.Context, st rotation.Status, h rotation.H
 	return st
 }
 
-// maxRecorded is how many service providers an audit record names.
+// maxRecorded bounds the service providers named in an audit record.
 const maxRecorded = 20
 
-// forced is a retirement that is forced.
+// forced is a forced retirement.
 type forced struct {
 	index int // of its step
 	step  rotation.Step
-	// users are the service providers that would keep the year; nil if they cannot
-	// be read.
+	// users are the service providers that would prevent the retirement, or nil if unknown.
 	users []idp.EntityID
 }
 
-// forced finds the forced retirement among the steps; nil if there is none.
+// forced finds the forced retirement among the steps, or returns nil.
 func (s *Service) forced(ctx context.Context, steps []rotation.Step, h rotation.History, now time.Time) *forced {
 	i := slices.IndexFunc(steps, func(step rotation.Step) bool { return step.Kind == rotation.StepRetire && step.Force })
 	if i < 0 {
@@ -110,8 +107,8 @@ func (s *Service) forced(ctx context.Context, steps []rotation.Step, h rotation.
 	return f
 }
 
-// cutOff are the service providers that the retirement cuts off by a history; none
-// if it needs no force, nil if they cannot be read.
+// cutOff returns the service providers that the retirement cuts off under a history. It is
+// empty if no force is needed, and nil if they are unknown.
 func (f *forced) cutOff(p rotation.Policy, h rotation.History, now time.Time) []idp.EntityID {
 	if f == nil {
 		return nil
@@ -124,8 +121,8 @@ func (f *forced) cutOff(p rotation.Policy, h rotation.History, now time.Time) []
 	return f.users
 }
 
-// record completes the record of the retirement: how many service providers it cuts
-// off, and which.
+// record adds the number and names of the service providers that are cut off to the audit
+// event of the retirement.
 func (f *forced) record(events []idp.AuditEvent, cutOff []idp.EntityID) {
 	if f == nil {
 		return

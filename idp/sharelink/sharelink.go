@@ -1,15 +1,13 @@
-// Package sharelink makes secret addresses that can be taken back: the preview of a
-// year for one service provider, the board on a wall, the calendar of the plan.
+// Package link makes secret URLs that can be revoked: the preview of a year for one service
+// provider, the wallboard, and the calendar feed of the plan.
 //
-// A token is the link's id and a MAC over the link's kind, id, year and service
-// provider:
+// A token is the link's ID and a MAC over the link's kind, ID, year and service provider:
 //
 //	token = id "." base64url(MAC(kind, id, year, sp))
 //
-// The store keeps the link and not the token, so that a copy of the store opens
-// nothing. The keys alone open nothing either: a link that is not stored, has expired
-// or was revoked is refused. A token for one thing never opens another. When the
-// installation's keys are renewed, every token ends.
+// The store keeps the link without the token, so a copy of the store opens nothing. The keys
+// alone open nothing either: a link that is not stored, has expired or was revoked is refused.
+// A token for one thing never opens another. Renewing the installation's keys ends all tokens.
 //
 // What a link opens is decided by whoever asks here.
 package sharelink
@@ -37,28 +35,28 @@ type Kind string
 const (
 	// Preview opens a year that is not published, for one service provider.
 	Preview Kind = "preview"
-	// Wall shows the board, without contacts.
+	// Wall shows the migration board without contacts.
 	Wall Kind = "wall"
 	// Calendar is the plan as an iCalendar feed.
 	Calendar Kind = "calendar"
 )
 
-// documents is the kind of document that links are kept as.
+// documents is the kind under which the store keeps links.
 const documents = "link"
 
-// Link is a secret address without its secret.
+// Link is a secret URL without its secret.
 type Link struct {
-	// ID names the link for people: it opens nothing.
+	// ID names the link in lists and logs. It opens nothing.
 	ID   string `json:"id"`
 	Kind Kind   `json:"kind"`
-	// Year and SP are what a Preview is bound to; empty for the others.
+	// Year and SP bind a Preview, and are empty for other kinds.
 	Year      idp.Year     `json:"year,omitzero"`
 	SP        idp.EntityID `json:"sp,omitzero"`
 	CreatedAt time.Time    `json:"created_at"`
-	// ExpiresAt is when it ends by itself; zero: never.
+	// ExpiresAt is zero if the link never expires.
 	ExpiresAt time.Time `json:"expires_at,omitzero"`
 	RevokedAt time.Time `json:"revoked_at,omitzero"`
-	// Actor is who made it.
+	// Actor is the operator that made it.
 	Actor string `json:"actor"`
 }
 
@@ -74,8 +72,7 @@ type Service struct {
 	Clock  idp.Clock
 }
 
-// Create makes a link of l's Kind, Year, SP and ExpiresAt, and its token, which
-// is told this once.
+// Create makes a link of l's Kind, Year, SP and ExpiresAt. The token is disclosed only here.
 func (s *Service) Create(ctx context.Context, l Link, actor string) (made Link, token string, err error) {
 	switch {
 	case l.Kind != Preview && l.Kind != Wall && l.Kind != Calendar:
@@ -88,7 +85,7 @@ func (s *Service) Create(ctx context.Context, l Link, actor string) (made Link, 
 	l.ID, l.CreatedAt, l.RevokedAt, l.Actor = hex.EncodeToString(id[:]), s.Clock.Now(), time.Time{}, actor
 	err = s.Store.UpdateDocuments(ctx, documents, []string{l.ID}, func(_ string, old []byte) ([]byte, error) {
 		if old != nil {
-			return nil, idp.ErrExists // 64 random bits twice: somebody's fault, and not to be hidden
+			return nil, idp.ErrExists // 64 random bits twice: the generator is broken
 		}
 		return json.Marshal(l)
 	}, s.event(idp.AuditLinkCreate, &l, actor))
@@ -98,8 +95,8 @@ func (s *Service) Create(ctx context.Context, l Link, actor string) (made Link, 
 	return l, s.token(&l), nil
 }
 
-// Check is the link that a token opens now. Whatever is wrong with the token,
-// the error is idp.ErrNotFound and tells no more.
+// Check returns the link that a token opens now. The error for every unusable token is
+// idp.ErrNotFound, so that it discloses no reason.
 func (s *Service) Check(ctx context.Context, kind Kind, token string) (*Link, error) {
 	id, _, ok := strings.Cut(token, ".")
 	if !ok || len(token) > 128 {
@@ -115,7 +112,7 @@ func (s *Service) Check(ctx context.Context, kind Kind, token string) (*Link, er
 	return l, nil
 }
 
-// List is every link of a kind that was not removed, the newest first.
+// List returns every link of a kind that was not removed, newest first.
 func (s *Service) List(ctx context.Context, kind Kind) ([]Link, error) {
 	docs, err := s.Store.Documents(ctx, documents)
 	if err != nil {
@@ -137,8 +134,8 @@ func (s *Service) List(ctx context.Context, kind Kind) ([]Link, error) {
 	return all, nil
 }
 
-// Revoke takes a link back for good; idp.ErrNotFound if there is none. One that
-// was revoked stays as it is.
+// Revoke ends a link permanently. It returns idp.ErrNotFound for an unknown link, and
+// leaves a revoked one unchanged.
 func (s *Service) Revoke(ctx context.Context, id, actor string) (*Link, error) {
 	l, err := s.read(ctx, id)
 	if err != nil || !l.RevokedAt.IsZero() {
@@ -163,9 +160,8 @@ func (s *Service) Revoke(ctx context.Context, id, actor string) (*Link, error) {
 	return l, nil
 }
 
-// Remove forgets a link; nil if it is not there. What a person made is revoked
-// instead, so that it stays in the list; this is for links that the server made
-// for itself.
+// Remove deletes a link, and returns nil if it does not exist. It is for links that the server
+// made for its own use. An operator's link is revoked instead, so that it stays in the list.
 func (s *Service) Remove(ctx context.Context, id, actor string) error {
 	l, err := s.read(ctx, id)
 	if errors.Is(err, idp.ErrNotFound) {
@@ -197,13 +193,12 @@ func (s *Service) read(ctx context.Context, id string) (*Link, error) {
 	return l, nil
 }
 
-// token is the one that opens the link, as long as the installation's keys are not
-// renewed.
+// token returns the token that opens the link until the installation's keys are renewed.
 func (s *Service) token(l *Link) string {
 	return l.ID + "." + base64.RawURLEncoding.EncodeToString(s.Sealer.MAC(macContext(l), macText(l)))
 }
 
-// opens reports whether the token is the link's. The MAC has one spelling only.
+// opens reports whether the token belongs to the link. The MAC has one valid spelling only.
 func (s *Service) opens(l *Link, token string) bool {
 	id, text, _ := strings.Cut(token, ".")
 	mac, err := base64.RawURLEncoding.Strict().DecodeString(text)
@@ -212,7 +207,7 @@ func (s *Service) opens(l *Link, token string) bool {
 
 func macContext(l *Link) string { return "link/" + string(l.Kind) }
 
-// macText is what a token's MAC is over: the parts of the link, each with its length.
+// macText encodes the parts of the link, each with its length, as input of the MAC.
 func macText(l *Link) (text []byte) {
 	for _, part := range []string{l.ID, string(l.Year), string(l.SP)} {
 		text = binary.BigEndian.AppendUint64(text, uint64(len(part)))

@@ -7,9 +7,8 @@ import (
 	"slices"
 )
 
-// A tally is stored as numbers (binary.AppendVarint), as a board of ten thousand
-// providers reads tens of thousands of them at once, which takes JSON half a
-// second:
+// A tally is stored as numbers (binary.AppendVarint). A board of ten thousand providers
+// reads tens of thousands of tallies at once, for which JSON takes half a second:
 //
 //	version First Last Signed Unsigned Relay.Bytes Relay.At Relay.Last
 //	Clock.Day Clock.Millis Days.Last n Counts… n (length certificate last-verified)… index-of-Cert+1
@@ -42,7 +41,7 @@ func (g *Tally) encode() []byte {
 	return binary.AppendVarint(b, int64(slices.Index(certs, g.Cert)+1))
 }
 
-// decodeTally reads what encode wrote; errDamaged for anything else.
+// decodeTally returns errDamaged for anything that encode did not write.
 func decodeTally(doc []byte) (*Tally, error) {
 	r := reader{rest: doc}
 	if r.number() != codecVersion {
@@ -73,7 +72,7 @@ func decodeTally(doc []byte) (*Tally, error) {
 	return g, nil
 }
 
-// reader reads numbers and bytes until something is damaged.
+// reader stops at the first damaged byte.
 type reader struct {
 	rest    []byte
 	damaged bool
@@ -89,7 +88,7 @@ func (r *reader) number() int64 {
 	return n
 }
 
-// count is a number from 0 to limit.
+// count reads a number from 0 to limit.
 func (r *reader) count(limit int) int {
 	n := r.number()
 	if n < 0 || n > int64(limit) {

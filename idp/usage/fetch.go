@@ -11,21 +11,20 @@ import (
 	"vernal/idp"
 )
 
-// Bounds of what anyone can make us keep.
+// Bounds of what any client can make us store.
 const (
 	maxUserAgent = 200
 	maxAddress   = 64
 	maxHint      = 1024 // the longest entity ID (saml-metadata §2.2.1)
-	// maxNotedFetches bounds the distinct clients between two flushes,
-	// maxFetches those stored without a registered hint, maxHintFetches those
-	// stored for one service provider.
+	// maxNotedFetches bounds the distinct clients between two flushes, maxFetches those stored
+	// without a registered hint, and maxHintFetches those stored for one service provider.
 	maxNotedFetches = 1000
 	maxFetches      = 200
 	maxHintFetches  = 20
-	// maxAgents bounds the User-Agents stored of one address, so that one client
-	// with many names does not drive out the others.
+	// maxAgents bounds the stored User-Agents of one IP address, so that one client with
+	// many names cannot displace the others.
 	maxAgents = 5
-	// keepFetches is how long a client's address is kept.
+	// keepFetches is how long a client's IP address is stored.
 	keepFetches = 90 * day
 )
 
@@ -44,7 +43,7 @@ type Loads struct {
 	Count int   `json:"count"`
 }
 
-// clientOf cleans what the client says of itself.
+// clientOf cleans the client's own data.
 func clientOf(f idp.Fetch) Client {
 	return Client{
 		Year: f.Year, Hint: idp.EntityID(clean(string(f.SP), maxHint)),
@@ -52,13 +51,13 @@ func clientOf(f idp.Fetch) Client {
 	}
 }
 
-// clean bounds foreign text, in bytes, and replaces what could move a cursor,
-// turn the direction of writing or hide.
+// clean bounds foreign text in bytes, and replaces characters that could move a cursor,
+// change the writing direction or be invisible.
 func clean(s string, limit int) string {
 	const more = "…"
 	cut := len(s) > limit
 	if cut {
-		s = s[:limit] // first of all: what follows is bounded then, too
+		s = s[:limit] // first, to bound the work below
 	}
 	s = strings.Map(func(r rune) rune {
 		if unicode.IsPrint(r) {
@@ -73,11 +72,11 @@ func clean(s string, limit int) string {
 		}
 		s = s[:n] + more
 	}
-	return strings.Clone(s) // not a part of a large header, which would stay with it
+	return strings.Clone(s) // do not keep the large header in memory
 }
 
-// mergeLoads adds newer loads to those that are kept: the latest first, at most
-// limit, none that is too old.
+// mergeLoads adds newer loads to the stored ones, latest first. It keeps at most limit, and
+// none that is too old.
 func mergeLoads(kept, more []Loads, limit int, now time.Time) []Loads {
 	index := make(map[Client]int, len(kept)+len(more))
 	var all []Loads

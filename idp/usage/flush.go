@@ -19,14 +19,14 @@ const (
 	fetchMark  = "fetch\x00"
 	flushEvery = time.Minute
 	pruneEvery = day
-	pruneBatch = 500 // documents a step, so that no sign-in waits long behind one
-	// keepUses is how long the uses of a year are kept after its end.
+	pruneBatch = 500 // documents in one transaction, so that sign-ins do not wait long
+	// keepUses is how long the uses of a year are stored after its end.
 	keepUses = 400 * day
 )
 
 func (k useKey) document() string { return useMark + string(k.sp) + "\x00" + string(k.year) }
 
-// useOf parses the name of a document; false if it is not a tally's.
+// useOf parses the name of a document, or returns false if it is not a tally.
 func useOf(document string) (useKey, bool) {
 	rest, ok := strings.CutPrefix(document, useMark)
 	i := strings.LastIndexByte(rest, 0) // a year contains no NUL, an entity ID may
@@ -36,8 +36,7 @@ func useOf(document string) (useKey, bool) {
 	return useKey{idp.EntityID(rest[:i]), idp.Year(rest[i+1:])}, true
 }
 
-// Run flushes every minute until ctx ends, and once more then. Wait for it
-// before closing the store.
+// Run flushes every minute, and once more after ctx ends. Wait for it before closing the store.
 func (l *Ledger) Run(ctx context.Context) {
 	tick := time.NewTicker(flushEvery)
 	defer tick.Stop()
@@ -56,8 +55,8 @@ func (l *Ledger) Run(ctx context.Context) {
 	}
 }
 
-// Flush writes what was noted in one transaction. If that fails, what was noted
-// stays noted. Once a day it removes what is too old.
+// Flush writes what was noted in one transaction. If that fails, it remains noted. Once a
+// day Flush removes old documents.
 func (l *Ledger) Flush(ctx context.Context) error {
 	l.writing.Lock()
 	defer l.writing.Unlock()
@@ -67,8 +66,8 @@ func (l *Ledger) Flush(ctx context.Context) error {
 	return l.prune(ctx)
 }
 
-// write adds what was noted to what is stored, because another server may have
-// written there meanwhile. l.writing must be held.
+// write adds what was noted to the stored state, because another server may have written
+// meanwhile. l.writing must be held.
 func (l *Ledger) write(ctx context.Context) error {
 	b := l.noted.take()
 	if b.empty() {
@@ -95,7 +94,7 @@ func (l *Ledger) write(ctx context.Context) error {
 		if key == lastKey {
 			last, ok := l.parseLast(old)
 			if !ok {
-				l.pruned = time.Time{} // prune makes the document again
+				l.pruned = time.Time{} // prune creates the document again
 			}
 			last.settle(now)
 			last.merge(lastOf(b.uses))
@@ -113,7 +112,7 @@ func (l *Ledger) write(ctx context.Context) error {
 	return nil
 }
 
-// loadsByDocument groups loads by the document that they go to.
+// loadsByDocument groups loads by their document.
 func (l *Ledger) loadsByDocument(ctx context.Context, all []Loads) map[string][]Loads {
 	by := make(map[string][]Loads)
 	for _, load := range all {
@@ -135,9 +134,8 @@ func limitOf(key string) int {
 	return maxHintFetches
 }
 
-// prune removes, once a day, the uses of years that ended long ago and clients
-// that did not come for long, and corrects what a wrong clock wrote. l.writing
-// must be held.
+// prune removes, once a day, the uses of years that ended long ago and old clients, and
+// corrects what a wrong clock wrote. l.writing must be held.
 func (l *Ledger) prune(ctx context.Context) error {
 	now := l.Clock.Now()
 	if !l.pruned.IsZero() && now.Sub(l.pruned).Abs() < pruneEvery {
@@ -177,8 +175,8 @@ func (l *Ledger) prune(ctx context.Context) error {
 	return nil
 }
 
-// keep returns what to keep of a document; nil for nothing. It adds the last use
-// of a tally to last.
+// keep returns what to keep of a document, or nil to remove it. It adds the last use of a
+// tally to last.
 func (l *Ledger) keep(key string, doc []byte, last lastUses, now time.Time) ([]byte, error) {
 	k, ok := useOf(key)
 	if !ok {
@@ -202,8 +200,8 @@ func (l *Ledger) keep(key string, doc []byte, last lastUses, now time.Time) ([]b
 	return t.encode(), nil
 }
 
-// isForgotten reports whether a year ended so long ago that its uses are not kept.
-// A year that was never made ended with its last use.
+// isForgotten reports whether a year ended so long ago that its uses are removed. A year
+// that was never made ended with its last use.
 func (l *Ledger) isForgotten(y idp.Year, last int64, now time.Time) bool {
 	over := Moment(last)
 	if e, made := l.Years.Lookup(y, now); made {
@@ -212,8 +210,8 @@ func (l *Ledger) isForgotten(y idp.Year, last int64, now time.Time) bool {
 	return !over.IsZero() && now.Sub(over) > keepUses
 }
 
-// parseTally reads a stored tally. One that is damaged is as good as none: it
-// must not keep the others from being written.
+// parseTally returns an empty tally for a damaged one, which must not prevent the others
+// from being written.
 func (l *Ledger) parseTally(key string, doc []byte) *Tally {
 	if doc == nil {
 		return new(Tally)

@@ -10,13 +10,12 @@ import (
 	"vernal/idp"
 )
 
-// lastKey names the document with the last use of each year. The rotation asks
-// for it every minute and before each step, and must not read every tally for
-// that. It is written in the same transaction as the tallies.
+// lastKey names the document with the last use of each year. The rotation reads it every
+// minute and before each step, and must not read every tally for that. It is written in the
+// same transaction as the tallies.
 const lastKey = "last"
 
-// lastUses has the last use of each year by any SP, registered or not, in Unix
-// milliseconds.
+// lastUses has the last use of each year by any SP, registered or not, in Unix milliseconds.
 type lastUses map[idp.Year]int64
 
 func (u lastUses) add(y idp.Year, at int64) { u[y] = max(u[y], at) }
@@ -27,7 +26,7 @@ func (u lastUses) merge(o lastUses) {
 	}
 }
 
-// settle moves to now what a wrong clock left in the future.
+// settle changes future times, which a wrong clock wrote, to now.
 func (u lastUses) settle(now time.Time) {
 	for y, at := range u {
 		if at > now.Add(ahead).UnixMilli() {
@@ -52,8 +51,7 @@ func lastOf(uses map[useKey]*Tally) lastUses {
 	return last
 }
 
-// LastUses returns when each year was last used by any SP. A year that was never
-// used is missing.
+// LastUses returns when each year was last used by any SP. Years that were never used are missing.
 func (l *Ledger) LastUses(ctx context.Context) (map[idp.Year]time.Time, error) {
 	l.writing.RLock()
 	defer l.writing.RUnlock()
@@ -70,8 +68,8 @@ func (l *Ledger) LastUses(ctx context.Context) (map[idp.Year]time.Time, error) {
 	return at, nil
 }
 
-// storedLast falls back to the tallies if the document is damaged: a use that is
-// overlooked could end a year in use.
+// storedLast falls back to the tallies if the document is damaged, because a missed use
+// could end a year in use.
 func (l *Ledger) storedLast(ctx context.Context) (lastUses, error) {
 	doc, err := l.Store.Document(ctx, documents, lastKey)
 	if err != nil && !errors.Is(err, idp.ErrNotFound) {
@@ -95,8 +93,7 @@ func (l *Ledger) storedLast(ctx context.Context) (lastUses, error) {
 	return last, nil
 }
 
-// parseLast reads the stored document. It returns false, and no uses, if the
-// document is damaged.
+// parseLast returns false, and no uses, if the document is damaged.
 func (l *Ledger) parseLast(doc []byte) (lastUses, bool) {
 	last := lastUses{}
 	if doc == nil {
@@ -109,8 +106,8 @@ func (l *Ledger) parseLast(doc []byte) (lastUses, bool) {
 	return last, true
 }
 
-// keepLast returns what to keep of the document, given the last uses by the
-// stored tallies; nil for nothing.
+// keepLast returns the document to keep, given the last uses by the stored tallies, or nil
+// to remove it.
 func (l *Ledger) keepLast(doc []byte, tallies lastUses, now time.Time) ([]byte, error) {
 	last, _ := l.parseLast(doc)
 	last.settle(now)
@@ -123,7 +120,6 @@ func (l *Ledger) keepLast(doc []byte, tallies lastUses, now time.Time) ([]byte, 
 	return last.encode()
 }
 
-// lastUses returns the last noted use of each year.
 func (n *noted) lastUses() lastUses {
 	n.mu.Lock()
 	defer n.mu.Unlock()

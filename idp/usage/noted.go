@@ -7,14 +7,14 @@ import (
 	"vernal/idp"
 )
 
-// noted holds what is not written yet. The uses are bounded by the SPs and years
-// that exist, because only verified requests get here. Anyone can load metadata,
-// so when there are too many clients, the one that came first is dropped.
+// noted holds what is not written yet. Uses are bounded by the existing SPs and years,
+// because only verified requests get here. Anyone can load metadata, so too many clients
+// displace the least recent one.
 type noted struct {
 	mu      sync.Mutex
 	uses    map[useKey]*Tally
 	clients map[Client]*list.Element // of *Loads, in order
-	order   list.List                // the client that came last is last
+	order   list.List                // latest client last
 }
 
 func (n *noted) use(u idp.Use) {
@@ -67,7 +67,7 @@ type batch struct {
 
 func (b *batch) empty() bool { return len(b.uses) == 0 && len(b.fetches) == 0 }
 
-// take returns what was noted, and forgets it.
+// take returns what was noted, and clears it.
 func (n *noted) take() batch {
 	n.mu.Lock()
 	defer n.mu.Unlock()
@@ -77,7 +77,7 @@ func (n *noted) take() batch {
 	return b
 }
 
-// giveBack notes again what could not be written, with what came since.
+// giveBack notes a batch again that could not be written.
 func (n *noted) giveBack(b batch) {
 	n.mu.Lock()
 	defer n.mu.Unlock()
@@ -101,7 +101,7 @@ func (n *noted) giveBack(b batch) {
 	}
 }
 
-// copy returns what was noted of one year or, with "", of all.
+// copy returns what was noted for one year or, with "", for all.
 func (n *noted) copy(only idp.Year) batch {
 	n.mu.Lock()
 	defer n.mu.Unlock()
@@ -114,7 +114,7 @@ func (n *noted) copy(only idp.Year) batch {
 	return b
 }
 
-// loads lists the clients in the order in which they came. n.mu must be held.
+// loads lists the clients, least recent first. n.mu must be held.
 func (n *noted) loads() []Loads {
 	all := make([]Loads, 0, n.order.Len())
 	for e := n.order.Front(); e != nil; e = e.Next() {

@@ -17,19 +17,17 @@ type YearUse struct {
 	*Tally
 }
 
-// Snapshot is the ledger at one moment: stored and noted together. It belongs to
-// the caller.
+// Snapshot is the ledger at one moment, both stored and noted. The caller owns it.
 type Snapshot struct {
 	// Uses has the years of each SP, registered or not, oldest first.
 	Uses map[idp.EntityID][]YearUse
-	// Fetches are by hint; "" for none.
+	// Fetches are by hint, "" for none.
 	Fetches map[idp.EntityID][]Loads
 
 	at time.Time
 }
 
-// OtherFetches lists the loads that are left in Fetches, the latest first, and
-// bounded.
+// OtherFetches lists the remaining loads in Fetches, latest first and bounded.
 func (s *Snapshot) OtherFetches() []Loads {
 	var all []Loads
 	for _, list := range s.Fetches {
@@ -41,8 +39,8 @@ func (s *Snapshot) OtherFetches() []Loads {
 // Read returns the whole ledger.
 func (l *Ledger) Read(ctx context.Context) (*Snapshot, error) { return l.read(ctx, "") }
 
-// Users lists the registered, active SPs that used a year since a moment, sorted:
-// they keep it from being retired.
+// Users lists the registered, active SPs that used a year since a moment, sorted. They
+// prevent its retirement.
 func (l *Ledger) Users(ctx context.Context, y idp.Year, since time.Time) ([]idp.EntityID, error) {
 	s, err := l.read(ctx, y)
 	if err != nil {
@@ -61,8 +59,8 @@ func (l *Ledger) Users(ctx context.Context, y idp.Year, since time.Time) ([]idp.
 	return users, nil
 }
 
-// read returns the ledger of one year or, with "", of all years; the loads of
-// metadata only with the latter.
+// read returns the ledger of one year or, with "", of all years. Only the latter has loads
+// of metadata.
 func (l *Ledger) read(ctx context.Context, only idp.Year) (*Snapshot, error) {
 	now := l.Clock.Now()
 	docs, noted, err := l.readBoth(ctx, only)
@@ -105,8 +103,7 @@ func (l *Ledger) read(ctx context.Context, only idp.Year) (*Snapshot, error) {
 	return s, nil
 }
 
-// readBoth reads what is stored and what is noted at one moment, between two
-// flushes.
+// readBoth reads what is stored and what is noted, between two flushes.
 func (l *Ledger) readBoth(ctx context.Context, only idp.Year) ([]idp.Document, batch, error) {
 	l.writing.RLock()
 	defer l.writing.RUnlock()
@@ -118,7 +115,7 @@ func (l *Ledger) readBoth(ctx context.Context, only idp.Year) ([]idp.Document, b
 	return docs, noted, nil
 }
 
-// add adds a tally. A damaged one counted nothing and is left out.
+// add adds a tally. It skips a damaged one, which counted nothing.
 func (s *Snapshot) add(key useKey, t *Tally) {
 	if t.Last == 0 {
 		return

@@ -9,54 +9,52 @@ import (
 
 const (
 	day = 24 * time.Hour
-	// KeepDays is how many days are counted one by one.
+	// KeepDays is how many days have a count of their own.
 	KeepDays = 30
 	// OddTime is how long an oddity is remembered after it was last seen.
 	OddTime = 30 * day
-	// MaxRelayState is the standard's bound in bytes (saml-bindings §3.4.3).
+	// MaxRelayState is the limit of the standard in bytes (saml-bindings §3.4.3).
 	MaxRelayState = 80
-	// keepCerts bounds the certificates remembered of an SP: more than it can be
-	// registered with at once.
+	// keepCerts bounds the remembered certificates of an SP. It is more than an SP can
+	// register at once.
 	keepCerts = 32
-	// maxSHA256 is the length of a fingerprint in hex, with room.
+	// maxSHA256 bounds a hex fingerprint, generously.
 	maxSHA256 = 128
-	// ahead is how much later than our clock another server's may be. A later
-	// moment was written while a clock was wrong.
+	// ahead is the tolerated difference between the clocks of two servers. A later time was
+	// written by a wrong clock.
 	ahead = time.Hour
 )
 
-// Tally adds up the uses of one year by one SP. Moments are Unix milliseconds,
-// 0 for never.
+// Tally adds up the uses of one year by one SP. Times are Unix milliseconds, 0 for never.
 type Tally struct {
 	First int64
 	Last  int64
 	Days  Days
-	// Signed is the latest request's; Cert is the certificate of the latest
-	// signed one, and Certs has for each when it last verified a request.
+	// Signed is about the latest request, Cert about the latest signed one. Certs has when
+	// each certificate last verified a request.
 	Signed   bool
 	Cert     string
 	Certs    map[string]int64
-	Unsigned int64 // when last
+	Unsigned int64 // last unsigned request
 	Relay    Relay
 	Clock    Delay
 }
 
-// Relay is the largest RelayState over MaxRelayState, when it came, and when one
-// over MaxRelayState last did.
+// Relay has the largest RelayState over MaxRelayState, when it came, and when the last one
+// over MaxRelayState came.
 type Relay struct {
 	Bytes    int
 	At, Last int64
 }
 
-// Delay is the least time that requests took from the sender's clock to ours,
-// on the latest day with any. A request that was delayed or sent again looks like
-// a clock that is behind. The least of a day is the clock's own error.
+// Delay is the shortest time from the sender's clock to ours, on the latest day with
+// requests. A delayed or repeated request looks like a slow clock, so the minimum of a day
+// is the error of the clock itself.
 type Delay struct {
 	Day    int64
 	Millis int64
 }
 
-// add counts one use.
 func (g *Tally) add(u idp.Use) {
 	at, signed := u.At.UnixMilli(), u.CertSHA256 != ""
 	g.Days.add(DayOf(u.At), 1)
@@ -83,8 +81,7 @@ func (g *Tally) add(u idp.Use) {
 	}
 }
 
-// addCert notes a certificate. Beyond keepCerts it forgets the one that was not
-// used for longest.
+// addCert notes a certificate. Beyond keepCerts it drops the least recently used one.
 func (g *Tally) addCert(sha string, at int64) {
 	if at >= g.Certs[g.Cert] {
 		g.Cert = sha
@@ -105,8 +102,7 @@ func (g *Tally) addCert(sha string, at int64) {
 	delete(g.Certs, oldest)
 }
 
-// merge adds the uses that another tally counted. Where moments are the same,
-// the other one is the later.
+// merge adds the uses of another tally. At equal times, the other one is the later.
 func (g *Tally) merge(o *Tally) {
 	if g.First == 0 || o.First != 0 && o.First < g.First {
 		g.First = o.First
@@ -132,8 +128,8 @@ func (g *Tally) merge(o *Tally) {
 	g.Clock = g.Clock.Least(o.Clock)
 }
 
-// settle moves to now what a wrong clock left in the future, and reports whether
-// there was anything.
+// settle changes future times, which a wrong clock wrote, to now. It reports whether it
+// changed anything.
 func (g *Tally) settle(now time.Time) bool {
 	limit, at := now.Add(ahead).UnixMilli(), now.UnixMilli()
 	last := DayOf(now.Add(ahead))
@@ -165,7 +161,7 @@ func (g *Tally) clone() *Tally {
 	return &c
 }
 
-// Worse is the larger of the two, unless it was forgotten when the other came.
+// Worse returns the larger of the two, unless it was forgotten when the other came.
 func (r Relay) Worse(o Relay) Relay {
 	last := max(r.Last, o.Last)
 	if o.Bytes > r.Bytes || o.Bytes == r.Bytes && o.At > r.At {
@@ -178,7 +174,7 @@ func (r Relay) Worse(o Relay) Relay {
 	return r
 }
 
-// Least is the one of the later day and, on the same day, the lesser one.
+// Least returns the value of the later day or, on the same day, the smaller one.
 func (d Delay) Least(o Delay) Delay {
 	if o.Day > d.Day || o.Day == d.Day && o.Millis < d.Millis {
 		return o
@@ -186,15 +182,14 @@ func (d Delay) Least(o Delay) Delay {
 	return d
 }
 
-// Days counts requests by day (UTC): the last of Counts is of the day Last, as
-// days since 1 January 1970. It has at most KeepDays.
+// Days counts requests by UTC day. The last of Counts is for day Last, in days since 1
+// January 1970. It has at most KeepDays.
 type Days struct {
 	Last   int64
 	Counts []int
 }
 
-// add counts n uses on a day. Days that are KeepDays older than the latest one
-// are not kept.
+// add counts n uses on a day. It drops days that are KeepDays older than the latest one.
 func (d *Days) add(day int64, n int) {
 	back := d.Last - day
 	switch {
@@ -222,7 +217,7 @@ func (d *Days) cut(last int64) {
 	d.Last = min(d.Last, last)
 }
 
-// Sum counts the uses of the last span days, today among them.
+// Sum counts the uses of the last span days, including today.
 func (d Days) Sum(today int64, span int) (n int) {
 	for i, c := range d.Counts {
 		if on := d.Last - int64(len(d.Counts)-1-i); on <= today && on > today-int64(span) {
@@ -232,7 +227,7 @@ func (d Days) Sum(today int64, span int) (n int) {
 	return n
 }
 
-// DayOf is the day of a moment (UTC), as days since 1 January 1970.
+// DayOf returns the UTC day of a time, in days since 1 January 1970.
 func DayOf(t time.Time) int64 {
 	seconds := t.Unix()
 	if seconds < 0 {
@@ -241,7 +236,7 @@ func DayOf(t time.Time) int64 {
 	return seconds / int64(day/time.Second)
 }
 
-// Moment is a moment in Unix milliseconds as a time; the zero one for 0.
+// Moment converts Unix milliseconds to a time, 0 to the zero time.
 func Moment(millis int64) time.Time {
 	if millis == 0 {
 		return time.Time{}
@@ -249,7 +244,6 @@ func Moment(millis int64) time.Time {
 	return time.UnixMilli(millis).UTC()
 }
 
-// useKey names a tally.
 type useKey struct {
 	sp   idp.EntityID
 	year idp.Year

@@ -1,27 +1,27 @@
-// Package usage is the ledger of who uses what: which service provider (SP)
-// used which year's endpoint URLs, when, how often and with which request
-// certificate, and who loaded metadata.
+// Package usage is the ledger of uses: which service provider (SP) used which year's
+// endpoint URLs, when, how often and with which request certificate, and which clients
+// loaded metadata.
 //
-// It is the only place that counts uses. The migration board and the rotation
-// read it, and neither stores a count of its own.
+// It is the only place that counts uses. The migration board and the rotation read it, and
+// neither stores a count of its own.
 //
-// A request notes its use in memory (Use, Fetch). Every minute Flush writes what
-// was noted, so a request costs no write, and a crash loses at most the last
-// minute. Every query sees what is stored and what is noted together.
+// A request notes its use in memory (Use, Fetch). Every minute Flush writes what was noted,
+// so a request costs no write, and a crash loses at most the last minute. Every query sees
+// both what is stored and what is noted.
 //
-// What clients say in metadata loads is cleaned and bounded. It is a hint for
-// operators and never counts as use.
+// Client data in metadata loads is cleaned and bounded. It is a hint for operators and
+// never counts as use.
 //
 // The files:
 //
 //	usage.go    Ledger, Use, Fetch
 //	noted.go    what is not written yet
-//	tally.go    the uses of one year by one SP: what is kept, and how to add up
+//	tally.go    the uses of one year by one SP, and how to add them up
 //	codec.go    how a tally is stored
 //	fetch.go    loads of metadata
-//	flush.go    writing every minute, and removing what is old
+//	flush.go    writing every minute, and removing old documents
 //	last.go     the last use of each year
-//	read.go     stored and noted together, and the queries
+//	read.go     the queries
 //
 // In the store, all under the kind "usage":
 //
@@ -51,10 +51,10 @@ type Ledger struct {
 	Log      *slog.Logger
 
 	noted noted
-	// writing is held while what was noted moves to the store, so that a reader
-	// sees it in exactly one of the two places.
+	// writing is held while what was noted moves to the store, so that a reader sees it in
+	// exactly one of the two places.
 	writing sync.RWMutex
-	pruned  time.Time // when old rows were last removed; guarded by writing
+	pruned  time.Time // when old documents were last removed, guarded by writing
 }
 
 // Use notes a use. It does not block on the store.

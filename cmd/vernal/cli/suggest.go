@@ -72,7 +72,7 @@ func (t *Tree) Render(newTree func() *cobra.Command, s idp.Suggestion) (string, 
 	return strings.Join(words, " "), nil
 }
 
-// placeholder is what the usage of the command calls its i-th argument.
+// placeholder returns the name of the i-th argument in the command's usage.
 func placeholder(c *cobra.Command, i int) string {
 	var names []string
 	for _, word := range strings.Fields(c.Use)[1:] {

@@ -37,7 +37,7 @@ func OptionFlag(o idp.Option) string {
 	return flag
 }
 
-// errorText is the text of an error, with the options by which it can be done anyway.
+// errorText returns the text of an error, with the options that permit the command anyway.
 func errorText(err error) string {
 	text := err.Error()
 	var e *admin.Error

@@ -14,7 +14,7 @@ import (
 	"vernal/idp/migration"
 )
 
-// maxNamed is how many service providers are named in a line.
+// maxNamed bounds the service providers named in a line.
 const maxNamed = 5
 
 // printMoves says of each live year how many use it and who has still to move.
@@ -36,8 +36,7 @@ func (a *commands) printMoves(st ops.RotationStatus) error {
 	return cli.Table(a.Out, []string{"YEAR", "SPS", "UNMOVED", "WHO"}, rows)
 }
 
-// unmovedText names the service providers that have still to move from a year; ""
-// for none.
+// unmovedText names the service providers that must still leave a year, or returns "".
 func unmovedText(b *migration.Board, y idp.Year) string {
 	var ids []string
 	for _, id := range b.UnmovedFrom(y) {
@@ -49,11 +48,10 @@ func unmovedText(b *migration.Board, y idp.Year) string {
 	return strings.Join(ids, ", ")
 }
 
-// used is what a service provider did in a year, and the certificate with which
-// it signed.
+// used is a service provider's use of a year, with its latest request certificate.
 type used struct {
 	migration.Seen
-	certEndAt time.Time // zero: it is not registered any more, or nothing was signed
+	certEndAt time.Time // zero if it is not registered any more, or no request was signed
 }
 
 func usedIn(l migration.Line, y idp.Year) (u used) {
@@ -70,7 +68,7 @@ func usedIn(l migration.Line, y idp.Year) (u used) {
 	return u
 }
 
-// days is how many are left of the certificate; "" if that is not known.
+// days returns the days until the certificate expires, or "" if unknown.
 func (u used) days(now time.Time) string {
 	if u.certEndAt.IsZero() {
 		return ""
@@ -140,8 +138,8 @@ func (a *commands) writeBoardCSV(st ops.RotationStatus, y idp.Year) error {
 	return w.Error()
 }
 
-// formula is the beginning of what a spreadsheet would work out, at the start of
-// a cell or behind what some of them take for the start of another one.
+// formula matches what a spreadsheet would evaluate, at the start of a cell or after a
+// character that some take for a cell separator.
 var formula = regexp.MustCompile(`(^|[;|,\t])(\s*)([=+\-@＝＋－＠])`)
 
 // cell is text from elsewhere as a spreadsheet may have it: names in a

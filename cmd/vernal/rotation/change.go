@@ -63,7 +63,7 @@ func (a *commands) reportDryRun(change ops.RotationChange, answer any) error {
 	return a.printRevocation(change.Revocation)
 }
 
-// maxCutOff is how many service providers are named that a step cuts off.
+// maxCutOff bounds the named service providers that a step cuts off.
 const maxCutOff = 20
 
 // printCutOff names the service providers that a forced retirement cuts off.
@@ -139,7 +139,7 @@ func afterStep(req ops.StepRequest, change ops.RotationChange) []string {
 	case rotation.StepConfirm:
 		lines := []string{trustText(st)}
 		if st.Hold.Active(st.At) {
-			lines = append(lines, holdText(st.Hold)) // which confirm-clock does not end
+			lines = append(lines, holdText(st.Hold)) // confirm-clock does not end a hold
 		}
 		return lines
 	case rotation.StepRevoke:

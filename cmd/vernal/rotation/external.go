@@ -155,7 +155,7 @@ func (a *commands) warnOpen(path string) {
 	}
 }
 
-// isFree refuses a name that is taken; "" is none.
+// isFree returns an error if the file exists. "" means no file.
 func isFree(path string) error {
 	if path == "" {
 		return nil
@@ -166,7 +166,7 @@ func isFree(path string) error {
 	return nil
 }
 
-// writeNew makes a file that anybody may read; it never replaces one.
+// writeNew makes a file that every user may read. It never replaces one.
 func writeNew(path string, data []byte) error {
 	f, err := os.OpenFile(path, os.O_WRONLY|os.O_CREATE|os.O_EXCL, 0o644)
 	if err != nil {

@@ -11,7 +11,7 @@ import (
 	"vernal/idp/rotation"
 )
 
-// daysLeft counts the days of the calendar from one moment to another.
+// daysLeft counts the calendar days from one time to another.
 func daysLeft(from, to time.Time) int {
 	number := func(t time.Time) int64 {
 		d := 24 * int64(time.Hour/time.Second)
@@ -20,7 +20,7 @@ func daysLeft(from, to time.Time) int {
 	return int(number(to) - number(from))
 }
 
-// inDays is "today", "in 1 day", "3 days ago".
+// inDays returns "today", "in 1 day" or "3 days ago".
 func inDays(n int) string {
 	switch {
 	case n == 0:
@@ -90,7 +90,7 @@ func holdText(h rotation.Hold) string {
 	return text + ", until " + cli.Moment(h.Until)
 }
 
-// nextCell is what happens to a year next.
+// nextCell returns the next event of a year.
 func nextCell(y rotation.YearStatus) string {
 	if y.Next == nil {
 		return "-"
@@ -149,7 +149,6 @@ func (a *commands) printPlan(p ops.RotationPlan) error {
 	return a.printAttention(p.Attention)
 }
 
-// reasonsText is what the server says of several reasons.
 func reasonsText(all []rotation.Reason) string {
 	texts := make([]string, len(all))
 	for i, r := range all {
@@ -158,7 +157,7 @@ func reasonsText(all []rotation.Reason) string {
 	return strings.Join(texts, "; ")
 }
 
-// stateCell is the state of a year, and whether its key keeps it closed.
+// stateCell returns the state of a year, and whether it is closed because of its key.
 func stateCell(y rotation.YearStatus) string {
 	if y.State.Live() && y.KeyFault != "" {
 		return string(y.State) + ", closed"

@@ -19,7 +19,7 @@ import (
 	"vernal/idp/sp"
 )
 
-// rehearsed is how a rehearsal went, as JSON.
+// rehearsed is the result of a rehearsal as JSON.
 type rehearsed struct {
 	Year  idp.Year  `json:"year"`
 	State string    `json:"state"`
@@ -71,7 +71,7 @@ needs is not tried. The exit code is 1 if a step fails.`,
 	return c
 }
 
-// connectFlag reads HOST:PORT, or http://HOST:PORT for what speaks plain http.
+// connectFlag parses HOST:PORT, or http://HOST:PORT for a listener without TLS.
 func connectFlag(c *cobra.Command, text string) (way rehearsal.Way, err error) {
 	if text == "" {
 		return way, nil

@@ -273,8 +273,7 @@ func writeNotice(file string, l notify.Letter) error {
 	return os.Rename(f.Name(), file)
 }
 
-// noticeFile is a name for the file of a service provider, without its ending:
-// readable, and no two have the same.
+// noticeFile returns a readable and unique file name for a service provider, without extension.
 func noticeFile(id idp.EntityID, at time.Time) string {
 	name := strings.Trim(strings.Map(func(r rune) rune {
 		if r >= 'a' && r <= 'z' || r >= 'A' && r <= 'Z' || r >= '0' && r <= '9' || r == '.' {

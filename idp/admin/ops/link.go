@@ -12,7 +12,7 @@ import (
 	"vernal/idp/sharelink"
 )
 
-// LinkRequest makes a secret address of the admin listener.
+// LinkRequest asks for a secret URL of the admin listener.
 type LinkRequest struct {
 	// Kind is link.Wall or link.Calendar.
 	Kind sharelink.Kind `json:"kind"`
@@ -22,11 +22,10 @@ type LinkRequest struct {
 	DryRun bool `json:"dry_run,omitzero"`
 }
 
-// MaxLinkDays is the longest life of a link that ends.
+// MaxLinkDays is the longest lifetime of a link that expires.
 const MaxLinkDays = 3660
 
-// LinkMade is the answer to link/create. For a dry run the link has no ID, and
-// there is no address.
+// LinkMade is the answer to link/create. For a dry run it has neither ID nor URL.
 type LinkMade struct {
 	DryRun bool           `json:"dry_run"`
 	Link   sharelink.Link `json:"link"`
@@ -34,8 +33,8 @@ type LinkMade struct {
 	URL string `json:"url,omitzero"`
 }
 
-// LinkList is the answer to link/list, newest first: of all kinds, with those
-// that open nothing any more.
+// LinkList is the answer to link/list: links of all kinds, newest first, including those
+// that no longer open anything.
 type LinkList struct {
 	Links []LinkState `json:"links"`
 }
@@ -46,7 +45,7 @@ type LinkState struct {
 	Live bool `json:"live"`
 }
 
-// LinkRevoke takes a link back.
+// LinkRevoke asks to revoke a link.
 type LinkRevoke struct {
 	ID     string `json:"id"`
 	DryRun bool   `json:"dry_run,omitzero"`

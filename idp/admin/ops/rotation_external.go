@@ -21,28 +21,26 @@ import (
 // YearRequest names a year.
 type YearRequest struct {
 	Year idp.Year `json:"year"`
-	// DryRun changes nothing; the answer says what would change.
+	// DryRun changes nothing. The answer says what would change.
 	DryRun bool `json:"dry_run,omitzero"`
 }
 
 // CSR is the answer to rotation/csr.
 type CSR struct {
 	RotationChange
-	// Request is the certification request, PEM; "" in a dry run that would
-	// make the key.
+	// Request is the certification request as PEM, or "" in a dry run that would make the key.
 	Request string `json:"csr,omitzero"`
-	// MadeKey: the key was made now and did not wait already.
+	// MadeKey reports that the key was made now and was not waiting already.
 	MadeKey bool `json:"made_key"`
-	// Certificate is what the certificate must cover.
+	// Certificate is the period that the certificate must cover.
 	Certificate rotation.Span `json:"certificate"`
 }
 
-// ImportRequest brings a certificate from elsewhere.
+// ImportRequest brings an external certificate.
 type ImportRequest struct {
 	YearRequest
-	// Cert is the file with the certificate, Key that with its private key;
-	// empty for the key that waits. The key goes no further than into the
-	// sealed folder.
+	// Cert is the content of the certificate file, Key that of the private key file. Key is empty
+	// if the certificate is for the waiting key. The key is only stored in the sealed folder.
 	Cert []byte `json:"cert"`
 	Key  []byte `json:"key,omitempty"`
 }
@@ -50,10 +48,10 @@ type ImportRequest struct {
 // Imported is the answer to rotation/import.
 type Imported struct {
 	RotationChange
-	// SHA256 is that of the certificate, in hexadecimal digits.
+	// SHA256 is the certificate's fingerprint in hexadecimal digits.
 	SHA256   string          `json:"sha256"`
 	Warnings []certs.Finding `json:"warnings"`
-	// Ignored are the subjects of what else the file held.
+	// Ignored are the subjects of the other certificates in the file.
 	Ignored []string `json:"ignored"`
 }
 
@@ -117,7 +115,7 @@ func (s *Service) rotationExport(ctx context.Context, by admin.Caller, req YearR
 	return Export{Year: req.Year, Files: files}, err
 }
 
-// parse reads what came from elsewhere. Its errors never quote it.
+// parse reads external files. Its errors never quote them: they may hold a private key.
 func (r ImportRequest) parse() (in rotator.Import, err error) {
 	if err := checkYear(r.Year); err != nil {
 		return in, err
@@ -144,7 +142,7 @@ func name(c *x509.Certificate) string {
 	return "serial number " + c.SerialNumber.Text(16)
 }
 
-// stepError makes a refusal an Error, with what would help.
+// stepError converts a refusal to an Error with suggestions.
 func stepError(err error) error {
 	var refused *rotation.RefusedError
 	var foreign *certs.ImportError
@@ -165,7 +163,7 @@ func refusal(refused *rotation.RefusedError) *admin.Error {
 	return &admin.Error{Code: admin.CodeRefused, Message: phrases.Refusal(refused), Users: reason.Args.SPs, Reason: &reason, Suggestions: refused.Suggestions}
 }
 
-// changeOf is what a step did, for people.
+// changeOf describes the outcome of a step for operators.
 func (s *Service) changeOf(ctx context.Context, o *rotator.Outcome) (c RotationChange, err error) {
 	c = RotationChange{DryRun: o.DryRun, Steps: list(o.Steps), CutOff: o.CutOff}
 	templates.TerminalPhrases().FillSteps(c.Steps)

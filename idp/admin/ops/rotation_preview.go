@@ -16,16 +16,16 @@ import (
 	"vernal/metadata"
 )
 
-// MaxPreviewDays is how long a preview link lasts at most.
+// MaxPreviewDays is the longest lifetime of a preview link.
 const MaxPreviewDays = 90
 
 // PreviewRequest asks for a preview link.
 type PreviewRequest struct {
 	Year idp.Year     `json:"year"`
 	SP   idp.EntityID `json:"entity_id"`
-	// Days is how long it lasts, 1 to MaxPreviewDays.
+	// Days is the lifetime, 1 to MaxPreviewDays.
 	Days int `json:"days"`
-	// DryRun makes nothing; the answer has no ID and no secret.
+	// DryRun makes nothing. The answer has no ID and no secret.
 	DryRun bool `json:"dry_run,omitzero"`
 }
 
@@ -40,7 +40,7 @@ type PreviewLink struct {
 	MetadataURL    string `json:"metadata_url,omitzero"`
 	CertificateURL string `json:"certificate_url,omitzero"`
 	AuthURL        string `json:"auth_url"`
-	// Notes are worth knowing before it is sent, Suggestions what can be done about them.
+	// Notes are warnings about the link, Suggestions what to do about them.
 	Notes       []string         `json:"notes"`
 	Suggestions []idp.Suggestion `json:"suggestions,omitempty"`
 }
@@ -117,7 +117,7 @@ func (s *Service) previewNotes(p *idp.ServiceProvider, y idp.Year) (notes []stri
 	if p.Preview == y {
 		notes = append(notes, fmt.Sprintf("its registration opens %s to it already, in every browser (preview: %s)", y, y))
 	} else if strings.HasPrefix(s.Rotation.BaseURL, "http://") {
-		// yearaccess: the link's cookie stays behind when another site posts.
+		// Without https, browsers withhold the link's cookie from other sites' posts.
 		notes = append(notes, "base_url is http, so a link does not let in requests by HTTP-POST")
 		next = append(next, idp.Suggest(idp.DoSPEdit, string(p.EntityID)).With(idp.OptionPreview, string(y)).Labeled(idp.LabelLetIn))
 	}
