@@ -40,6 +40,8 @@ var layers = []struct {
 	{"ledgers of what they did", []string{"idp/logoutscope", "idp/usage"}},
 	{"reports and signatures", []string{"idp/migration", "idp/rehearsal", "idp/inspect", "idp/signing"}},
 	{"notices", []string{"idp/notify"}},
+	{"the services of an installation", []string{"idp/installation"}},
+	{"installations for tests", []string{"idp/idptest/fixture"}},
 	{"web", []string{"idp/web"}},
 	{"access to years", []string{"idp/yearaccess"}},
 	{"handlers, which meet only through a stored request", []string{"idp/authn", "idp/sso", "idp/logout", "idp/discovery", "idp/adminhttp", "idp/developers"}},
@@ -57,9 +59,9 @@ var only = map[string][]string{
 	"github.com/prometheus/client_golang/prometheus": {"idp/adminhttp"},
 	"github.com/ThalesGroup/crypto11":                {"certs/token"},
 	"github.com/miekg/pkcs11":                        {"certs/token"},
-	"vernal/idp/store/bolt":                          {"cmd/vernal", "idp/idptest"},
-	"vernal/idp/usage":                               {"idp/migration", "idp/server", "idp/idptest", "cmd/vernal"},
-	"vernal/idp/migration":                           {"idp/notify", "idp/adminhttp", "idp/server", "idp/admin", "idp/idptest", "cmd/vernal"},
+	"vernal/idp/store/bolt":                          {"cmd/vernal", "idp/idptest/fixture"},
+	"vernal/idp/usage":                               {"idp/migration", "idp/installation"},
+	"vernal/idp/migration":                           {"idp/notify", "idp/adminhttp", "idp/installation", "idp/admin", "cmd/vernal"},
 }
 
 func TestImportsPointOneWay(t *testing.T) {

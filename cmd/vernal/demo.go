@@ -165,8 +165,8 @@ func (a *app) startDemoAt(ctx context.Context, ports []net.Listener, dir string)
 		return nil, err
 	}
 	d.close = append([]io.Closer{d.deps}, d.close...)
-	if d.deps.unable != nil {
-		return nil, fmt.Errorf("nothing can be served: %w", d.deps.unable)
+	if d.deps.signErr != nil {
+		return nil, fmt.Errorf("nothing can be served: %w", d.deps.signErr)
 	}
 	if d.person, err = openDemoPerson(ctx, d.deps); err != nil {
 		return nil, err
@@ -258,7 +258,7 @@ func (d *demo) serveSamples(ctx context.Context, pages *templates.Set, ports []n
 		return err
 	}
 	for i, s := range d.samples {
-		if err := s.register(ctx, d.deps.registry); err != nil {
+		if err := s.register(ctx, d.deps.Registry); err != nil {
 			return err
 		}
 		d.group.Go(func() error { return s.serve(ctx, ports[i]) })
@@ -268,7 +268,7 @@ func (d *demo) serveSamples(ctx context.Context, pages *templates.Set, ports []n
 
 // year is the preferred year; "" if none can sign.
 func (d *demo) year() idp.Year {
-	entry, _ := d.deps.ring.Preferred(d.deps.clock.Now())
+	entry, _ := d.deps.Years.Preferred(d.deps.Clock.Now())
 	return entry.Year()
 }
 

@@ -115,7 +115,7 @@ func (s *sample) signedIn(w http.ResponseWriter, r *http.Request) {
 		s.broken(w, errors.New("a session that is none of ours"))
 		return
 	}
-	page := v.page(s.demo.deps.ring.All(s.demo.deps.clock.Now()))
+	page := v.page(s.demo.deps.Years.All(s.demo.deps.Clock.Now()))
 	page.Base, page.Sample = s.base(r), s.about(pathSignedIn)
 	page.SignOutAction, page.IdPURL = pathSignOut, s.demo.deps.config.BaseURL
 	s.render(w, http.StatusOK, page.Nonce, func(b io.Writer) error { return s.pages.Set.DemoSignedIn(b, page) })
@@ -161,7 +161,7 @@ func (s *sample) fail(w http.ResponseWriter, r *http.Request, err error) {
 	if errors.As(err, &invalid) && invalid.PrivateErr != nil {
 		cause = invalid.PrivateErr.Error()
 	}
-	s.demo.deps.log.Warn("the sample did not accept what came", slog.String("sample", s.name), slog.String("cause", cause))
+	s.demo.deps.Log.Warn("the sample did not accept what came", slog.String("sample", s.name), slog.String("cause", cause))
 	page := templates.DemoErrorPage{Base: s.base(r), Sample: s.about("/"), Cause: cause, RetryURL: pathSignedIn}
 	page.Languages = templates.Languages{} // what came is not to be had twice
 	if raw, err := postedResponse(r); err == nil {
@@ -205,7 +205,7 @@ func (s *sample) render(w http.ResponseWriter, status int, nonce string, render 
 }
 
 func (s *sample) broken(w http.ResponseWriter, err error) {
-	s.demo.deps.log.Error("sample", slog.String("sample", s.name), slog.String("error", err.Error()))
+	s.demo.deps.Log.Error("sample", slog.String("sample", s.name), slog.String("error", err.Error()))
 	http.Error(w, "something went wrong in the demo: "+err.Error(), http.StatusInternalServerError)
 }
 

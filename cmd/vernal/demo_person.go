@@ -32,9 +32,9 @@ type demoPerson struct {
 
 // openDemoPerson finds the person in the store, or makes them.
 func openDemoPerson(ctx context.Context, d *deps) (*demoPerson, error) {
-	u, err := d.store.UserByEmail(ctx, demoEmail)
+	u, err := d.Store.UserByEmail(ctx, demoEmail)
 	if errors.Is(err, idp.ErrNotFound) {
-		u, _, err = d.accounts.Create(ctx, account.NewUser{Email: demoEmail, Password: demoPassword, TOTP: true}, "demo")
+		u, _, err = d.Accounts.Create(ctx, account.NewUser{Email: demoEmail, Password: demoPassword, TOTP: true}, "demo")
 	}
 	if err != nil {
 		return nil, fmt.Errorf("make the person of the demo: %w", err)
@@ -49,7 +49,7 @@ func openDemoPerson(ctx context.Context, d *deps) (*demoPerson, error) {
 	if err != nil {
 		return nil, fmt.Errorf("write the otpauth address: %w", err)
 	}
-	return &demoPerson{Email: demoEmail, Password: demoPassword, Secret: key.Secret(), URL: key.URL(), id: u.ID, users: d.store, clock: d.clock}, nil
+	return &demoPerson{Email: demoEmail, Password: demoPassword, Secret: key.Secret(), URL: key.URL(), id: u.ID, users: d.Store, clock: d.Clock}, nil
 }
 
 // demoCode is what the person's authenticator shows at a moment.

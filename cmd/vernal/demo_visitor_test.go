@@ -118,7 +118,7 @@ func nameID(t *testing.T, page *idptest.Page) string {
 // codeOf is the person's code, a number of steps ahead of now.
 func codeOf(t *testing.T, d *demo, ahead int) string {
 	t.Helper()
-	u, err := d.deps.store.User(t.Context(), d.person.id)
+	u, err := d.deps.Store.User(t.Context(), d.person.id)
 	if err != nil {
 		t.Fatal(err)
 	}

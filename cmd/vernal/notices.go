@@ -5,6 +5,7 @@ import (
 	"net/url"
 	"strings"
 
+	"vernal/idp/installation"
 	"vernal/idp/notify"
 	"vernal/idp/secretfile"
 )
@@ -69,25 +70,20 @@ func (v *validator) notices() {
 	}
 }
 
-// newNotices makes what tells people of the rotation. The error is why it cannot
-// send as configured; letters can be written all the same.
-func newNotices(d *deps, getenv func(string) string) (*notify.Service, error) {
-	c := d.config
-	s := &notify.Service{
-		Store: d.store, Board: d.board, Rotation: d.rotation, Years: d.ring, IdP: metadataIdP(c),
-		Name: c.Branding.Name, Langs: c.langs(), Clock: d.clock, Log: d.log, CommandLine: commandLine,
-	}
+// setNotices sets how notices are delivered. The error is why they cannot be as
+// configured; letters can be written all the same.
+func (c *Config) setNotices(to *installation.Config, getenv func(string) string) error {
 	if c.Mail.Server != "" {
 		password, err := c.secret("mail.password", c.Mail.PasswordFile, getenv(mailPasswordEnv))
 		if err == nil && c.Mail.Username != "" && password == "" {
 			err = fmt.Errorf("mail.username needs a password: mail.password_file or %s", mailPasswordEnv)
 		}
 		if err != nil {
-			return s, err
+			return err
 		}
-		s.Mail = &notify.Mailer{
+		to.Mail = &notify.Mailer{
 			Server: c.Mail.Server, TLS: c.Mail.TLS, Username: c.Mail.Username, Password: password,
-			From: c.Mail.From, FromName: c.Branding.Name, ReplyTo: c.Branding.Contact, Clock: d.clock,
+			From: c.Mail.From, FromName: c.Branding.Name, ReplyTo: c.Branding.Contact, Clock: to.Clock,
 		}
 	}
 	if c.Rotation.Webhook.URL != "" {
@@ -97,12 +93,12 @@ func newNotices(d *deps, getenv func(string) string) (*notify.Service, error) {
 				minWebhookSecret, webhookSecretEnv)
 		}
 		if err != nil {
-			return s, err
+			return err
 		}
-		s.Webhook = &notify.Webhook{URL: c.Rotation.Webhook.URL, Secret: []byte(secret), Clock: d.clock}
+		to.Webhook = &notify.Webhook{URL: c.Rotation.Webhook.URL, Secret: []byte(secret), Clock: to.Clock}
 	}
-	s.Notify = c.Rotation.Notify
-	return s, nil
+	to.Operators = c.Rotation.Notify
+	return nil
 }
 
 // secret is the value of a variable or, without one, what a file contains; "" if

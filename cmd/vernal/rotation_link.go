@@ -18,8 +18,8 @@ func (d *deps) watchURL() string {
 		return ""
 	case c.AdminURL != "":
 		return c.AdminURL
-	case d.watching != "":
-		return "http://" + d.watching
+	case d.adminAddr != "":
+		return "http://" + d.adminAddr
 	}
 	return "http://" + c.AdminListen
 }
