@@ -46,7 +46,7 @@ var layers = []struct {
 	{"access to years", []string{"idp/yearaccess"}},
 	{"handlers, which meet only through a stored request", []string{"idp/authn", "idp/sso", "idp/logout", "idp/discovery", "idp/adminhttp", "idp/developers"}},
 	{"wiring", []string{"idp/server", "idp/admin"}},
-	{"test harness", []string{"idp/idptest"}},
+	{"test harness and demo", []string{"idp/idptest", "cmd/vernal/demo"}},
 	{"the program", []string{"cmd/vernal"}},
 }
 
@@ -59,6 +59,9 @@ var only = map[string][]string{
 	"github.com/prometheus/client_golang/prometheus": {"idp/adminhttp"},
 	"github.com/ThalesGroup/crypto11":                {"certs/token"},
 	"github.com/miekg/pkcs11":                        {"certs/token"},
+	"github.com/emersion/go-smtp":                    {"idp/smtptest"},
+	"github.com/crewjam/saml/samlsp":                 {"cmd/vernal/demo"},
+	"vernal/idp/smtptest":                            {"cmd/vernal/demo"},
 	"vernal/idp/store/bolt":                          {"cmd/vernal", "idp/idptest/fixture"},
 	"vernal/idp/usage":                               {"idp/migration", "idp/installation"},
 	"vernal/idp/migration":                           {"idp/notify", "idp/adminhttp", "idp/installation", "idp/admin", "cmd/vernal"},

@@ -1,4 +1,4 @@
-package main
+package demo
 
 import (
 	"bytes"
@@ -9,8 +9,6 @@ import (
 	"log/slog"
 	"net/http"
 	"net/url"
-	"sync"
-	"time"
 
 	"github.com/crewjam/saml"
 	"github.com/crewjam/saml/samlsp"
@@ -19,27 +17,26 @@ import (
 	"vernal/templates"
 )
 
-// Addresses of a sample; those under /saml are the library's.
+// Paths of a sample; those under pathSAML are the library's.
 const (
 	pathHome     = "/{$}"
 	pathSignedIn = "/signed-in"
 	pathSignOut  = "/sign-out"
 	pathCode     = "/code"
-	pathMetadata = "/saml/metadata"
-	pathACS      = "/saml/acs"
+	pathSAML     = "/saml/"
+	pathMetadata = pathSAML + "metadata"
 )
 
 // handler is everything that a sample answers.
-func (s *sample) handler() http.Handler {
+func (s *Sample) handler() http.Handler {
 	mux := http.NewServeMux()
 	mux.HandleFunc("GET "+pathHome, s.home)
 	mux.Handle("GET "+pathSignedIn, s.saml.RequireAccount(http.HandlerFunc(s.signedIn)))
-	mux.HandleFunc("POST "+pathSignOut, s.signOut)
-	mux.HandleFunc("POST "+pathLoggedOut, s.loggedOut)
+	mux.HandleFunc("POST "+pathSignOut, s.saml.HandleStartLogout)
 	mux.HandleFunc("GET "+pathCode, s.code)
 	mux.HandleFunc("GET "+pathMetadata, s.serveMetadata)
-	mux.HandleFunc("POST "+pathACS, s.hold)
-	mux.HandleFunc("GET "+pathACS, s.accept)
+	mux.HandleFunc("POST "+pathSAML, s.hold)
+	mux.HandleFunc("GET "+pathSAML, s.accept)
 	prefix := s.pages.Set.StaticPrefix()
 	files := http.StripPrefix(prefix, http.FileServerFS(templates.Static()))
 	mux.HandleFunc("GET "+prefix, func(w http.ResponseWriter, r *http.Request) {
@@ -52,22 +49,21 @@ func (s *sample) handler() http.Handler {
 	mux.HandleFunc("/", s.notFound)
 
 	guard := http.NewCrossOriginProtection()
-	guard.AddInsecureBypassPattern("POST " + pathACS) // what comes there is signed
-	guard.AddInsecureBypassPattern("POST " + pathLoggedOut)
+	guard.AddInsecureBypassPattern("POST " + pathSAML) // what comes there is signed
 	return s.onItsHost(guard.Handler(mux))
 }
 
 // onItsHost sends whoever came by another name (localhost, 127.0.0.1) to the
 // sample's own: there the two samples would be one site, and share cookies.
-func (s *sample) onItsHost(next http.Handler) http.Handler {
-	own, _ := url.Parse(s.url)
+func (s *Sample) onItsHost(next http.Handler) http.Handler {
+	own, _ := url.Parse(s.URL)
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		if r.Host != own.Host {
 			if r.Method != http.MethodGet && r.Method != http.MethodHead {
-				http.Error(w, "this site is "+s.url, http.StatusMisdirectedRequest)
+				http.Error(w, "this site is "+s.URL, http.StatusMisdirectedRequest)
 				return
 			}
-			http.Redirect(w, r, s.url+r.URL.RequestURI(), http.StatusTemporaryRedirect)
+			http.Redirect(w, r, s.URL+r.URL.RequestURI(), http.StatusTemporaryRedirect)
 			return
 		}
 		w.Header().Set("X-Content-Type-Options", "nosniff")
@@ -78,28 +74,29 @@ func (s *sample) onItsHost(next http.Handler) http.Handler {
 }
 
 // home is GET /.
-func (s *sample) home(w http.ResponseWriter, r *http.Request) {
-	code, err := s.demo.person.Code(r.Context())
+func (s *Sample) home(w http.ResponseWriter, r *http.Request) {
+	code, err := s.demo.Person.Code(r.Context())
 	if err != nil {
 		s.broken(w, err)
 		return
 	}
 	page := templates.DemoHomePage{
 		Base: s.base(r), Sample: s.about("/"), SignInURL: pathSignedIn,
-		Email: s.demo.person.Email, Password: s.demo.person.Password,
+		Email: Email, Password: Password,
 		Code: code.Code, Seconds: code.Seconds, Used: code.Used, CodeURL: pathCode,
 		Post: s.binding == saml.HTTPPostBinding, Encrypted: s.encrypted,
-		EntityID: s.entityID(), MetadataURL: s.url + pathMetadata, IdPMetadataURL: s.idpMetadata, IdPURL: s.demo.deps.config.BaseURL,
+		EntityID: s.EntityID(), MetadataURL: s.URL + pathMetadata, IdPMetadataURL: s.idpMetadata, IdPURL: s.demo.BaseURL(),
 	}
-	if r.URL.Query().Has("signed-out") {
-		page.Notice, page.NoticeArgs = templates.NoticeDemoSignedOut, []string{s.name}
+	if _, err := r.Cookie(signedOutCookie); err == nil {
+		http.SetCookie(w, &http.Cookie{Name: signedOutCookie, Path: "/", MaxAge: -1})
+		page.Notice, page.NoticeArgs = templates.NoticeDemoSignedOut, []string{s.Name}
 	}
 	s.render(w, http.StatusOK, page.Nonce, func(b io.Writer) error { return s.pages.Set.DemoHome(b, page) })
 }
 
 // code is GET /code: the current code, for the script of the first page.
-func (s *sample) code(w http.ResponseWriter, r *http.Request) {
-	code, err := s.demo.person.Code(r.Context())
+func (s *Sample) code(w http.ResponseWriter, r *http.Request) {
+	code, err := s.demo.Person.Code(r.Context())
 	if err != nil {
 		s.broken(w, err)
 		return
@@ -109,19 +106,14 @@ func (s *sample) code(w http.ResponseWriter, r *http.Request) {
 }
 
 // signedIn is GET /signed-in, the page that wants somebody to be signed in.
-func (s *sample) signedIn(w http.ResponseWriter, r *http.Request) {
-	v, ok := samlsp.SessionFromContext(r.Context()).(*visit)
-	if !ok {
-		s.broken(w, errors.New("a session that is none of ours"))
-		return
-	}
-	page := v.page(s.demo.deps.Years.All(s.demo.deps.Clock.Now()))
+func (s *Sample) signedIn(w http.ResponseWriter, r *http.Request) {
+	page := samlsp.SessionFromContext(r.Context()).(*received).page(s.demo.Server.Years.All(s.demo.Server.Clock.Now()))
 	page.Base, page.Sample = s.base(r), s.about(pathSignedIn)
-	page.SignOutAction, page.IdPURL = pathSignOut, s.demo.deps.config.BaseURL
+	page.SignOutAction, page.IdPURL = pathSignOut, s.demo.BaseURL()
 	s.render(w, http.StatusOK, page.Nonce, func(b io.Writer) error { return s.pages.Set.DemoSignedIn(b, page) })
 }
 
-func (s *sample) serveMetadata(w http.ResponseWriter, _ *http.Request) {
+func (s *Sample) serveMetadata(w http.ResponseWriter, _ *http.Request) {
 	doc, err := s.metadata()
 	if err != nil {
 		s.broken(w, err)
@@ -131,53 +123,51 @@ func (s *sample) serveMetadata(w http.ResponseWriter, _ *http.Request) {
 	_, _ = w.Write(doc)
 }
 
-// hold is POST /saml/acs. Another site's page posts there, so the browser sends
-// no cookie along (SameSite); the form waits for the GET that does bring them.
-func (s *sample) hold(w http.ResponseWriter, r *http.Request) {
+// hold is a message that is posted. Another site's page posts it, so the browser
+// sends no cookie along (SameSite); the form waits for the GET that does bring them.
+func (s *Sample) hold(w http.ResponseWriter, r *http.Request) {
 	if err := r.ParseForm(); err != nil {
 		s.fail(w, r, err)
 		return
 	}
-	http.Redirect(w, r, pathACS+"?form="+s.held.keep(r.PostForm), http.StatusSeeOther)
+	http.Redirect(w, r, r.URL.Path+"?form="+s.held.keep(r.PostForm), http.StatusSeeOther)
 }
 
-// accept is GET /saml/acs, with the form that was posted there a moment before.
-// A form is taken once; after a reload there is either a session or a new start.
-func (s *sample) accept(w http.ResponseWriter, r *http.Request) {
+// accept is the GET for the message that was posted a moment before. It is taken
+// once; after a reload there is either a session or a new start.
+func (s *Sample) accept(w http.ResponseWriter, r *http.Request) {
 	form, ok := s.held.take(r.URL.Query().Get("form"))
 	if !ok {
-		http.Redirect(w, r, pathSignedIn, http.StatusSeeOther)
+		http.Redirect(w, r, "/", http.StatusSeeOther)
 		return
 	}
 	r.PostForm = form
-	s.saml.ServeACS(w, r)
+	s.saml.ServeHTTP(w, r)
 }
 
 // fail shows why a sign-in did not work, with the cause that a service provider
 // in earnest keeps to its log.
-func (s *sample) fail(w http.ResponseWriter, r *http.Request, err error) {
+func (s *Sample) fail(w http.ResponseWriter, r *http.Request, err error) {
 	cause := err.Error()
 	var invalid *saml.InvalidResponseError
 	if errors.As(err, &invalid) && invalid.PrivateErr != nil {
 		cause = invalid.PrivateErr.Error()
 	}
-	s.demo.deps.Log.Warn("the sample did not accept what came", slog.String("sample", s.name), slog.String("cause", cause))
+	s.demo.Server.Log.Warn("the sample did not accept what came", slog.String("sample", s.Name), slog.String("cause", cause))
 	page := templates.DemoErrorPage{Base: s.base(r), Sample: s.about("/"), Cause: cause, RetryURL: pathSignedIn}
 	page.Languages = templates.Languages{} // what came is not to be had twice
-	if raw, err := postedResponse(r); err == nil {
-		page.Response = indented(raw)
-	}
+	page.Response = indent(posted(r))
 	s.render(w, http.StatusForbidden, page.Nonce, func(b io.Writer) error { return s.pages.Set.DemoError(b, page) })
 }
 
-func (s *sample) notFound(w http.ResponseWriter, r *http.Request) {
+func (s *Sample) notFound(w http.ResponseWriter, r *http.Request) {
 	page := templates.NotFoundPage{Base: s.base(r), HomeURL: "/"}
 	s.render(w, http.StatusNotFound, page.Nonce, func(b io.Writer) error { return s.pages.Set.NotFound(b, page) })
 }
 
 // base chooses the language as the identity provider does, with a cookie of the
 // sample's own: to a browser it is another site.
-func (s *sample) base(r *http.Request) templates.Base {
+func (s *Sample) base(r *http.Request) templates.Base {
 	b := s.pages.Base(r, "")
 	b.Nonce = rand.Text()
 	return b
@@ -185,13 +175,13 @@ func (s *sample) base(r *http.Request) templates.Base {
 
 // about is what each page knows of the sample; other is the page of the other
 // one that it leads to.
-func (s *sample) about(other string) templates.DemoSample {
-	return templates.DemoSample{Second: s.second, Other: s.other.name, OtherURL: s.other.url + other}
+func (s *Sample) about(other string) templates.DemoSample {
+	return templates.DemoSample{Second: s.second, Other: s.other.Name, OtherURL: s.other.URL + other}
 }
 
 // render writes a page with a policy that lets the one script of the page run,
 // and the form to sign out lead on to the identity provider.
-func (s *sample) render(w http.ResponseWriter, status int, nonce string, render func(io.Writer) error) {
+func (s *Sample) render(w http.ResponseWriter, status int, nonce string, render func(io.Writer) error) {
 	var page bytes.Buffer
 	if err := render(&page); err != nil {
 		s.broken(w, err)
@@ -199,51 +189,12 @@ func (s *sample) render(w http.ResponseWriter, status int, nonce string, render 
 	}
 	w.Header().Set("Content-Type", "text/html; charset=utf-8")
 	w.Header().Set("Content-Security-Policy", "default-src 'none'; style-src 'self'; img-src 'self' data:; font-src 'self'; "+
-		"script-src 'nonce-"+nonce+"'; connect-src 'self'; form-action 'self' "+s.demo.deps.config.BaseURL+"; frame-ancestors 'none'; base-uri 'none'")
+		"script-src 'nonce-"+nonce+"'; connect-src 'self'; form-action 'self' "+s.demo.BaseURL()+"; frame-ancestors 'none'; base-uri 'none'")
 	w.WriteHeader(status)
 	_, _ = w.Write(page.Bytes())
 }
 
-func (s *sample) broken(w http.ResponseWriter, err error) {
-	s.demo.deps.Log.Error("sample", slog.String("sample", s.name), slog.String("error", err.Error()))
+func (s *Sample) broken(w http.ResponseWriter, err error) {
+	s.demo.Server.Log.Error("sample", slog.String("sample", s.Name), slog.String("error", err.Error()))
 	http.Error(w, "something went wrong in the demo: "+err.Error(), http.StatusInternalServerError)
-}
-
-// held keeps posted forms for the moment until they are fetched.
-type held struct {
-	mu    sync.Mutex
-	forms map[string]url.Values
-}
-
-// maxHeld bounds the forms that wait, and heldTime how long each may.
-const (
-	maxHeld  = 20
-	heldTime = time.Minute
-)
-
-func newHeld() *held { return &held{forms: make(map[string]url.Values)} }
-
-// keep puts a form away and gives its handle.
-func (h *held) keep(form url.Values) string {
-	handle := rand.Text()
-	h.mu.Lock()
-	defer h.mu.Unlock()
-	for old := range h.forms {
-		if len(h.forms) < maxHeld {
-			break
-		}
-		delete(h.forms, old)
-	}
-	h.forms[handle] = form
-	time.AfterFunc(heldTime, func() { h.take(handle) })
-	return handle
-}
-
-// take gives a form out, once.
-func (h *held) take(handle string) (url.Values, bool) {
-	h.mu.Lock()
-	defer h.mu.Unlock()
-	form, ok := h.forms[handle]
-	delete(h.forms, handle)
-	return form, ok
 }
