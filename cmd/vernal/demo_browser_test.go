@@ -141,23 +141,23 @@ func TestDemoInBrowser(t *testing.T) {
 	}
 }
 
-func demoInBrowser(b *tab, d *demo) {
+func demoInBrowser(b *tab, d *runningDemo) {
 	t := b.t
 	t.Helper()
-	b.do(chromedp.Navigate(d.samples[0].url))
+	b.do(chromedp.Navigate(d.Samples[0].URL))
 	b.do(chromedp.WaitNotPresent(chromedp.CSS("#reload"))) // the script runs
 	b.see("#code", "1-home-a")
 	b.click(".usa-button")
 	b.see("#password", "2-sign-in")
-	b.fill("#email", d.person.Email)
-	b.fill("#password", d.person.Password)
+	b.fill("#email", d.Email)
+	b.fill("#password", d.Password)
 	b.click("button")
 	b.see("input#code", "3-code")
 	b.fill("input#code", codeOf(t, d, 0))
 	b.click("button")
 	b.see("#name-id", "4-signed-in-a")
 	atA := b.eval(`document.getElementById("name-id").innerText`)
-	if at := b.eval(`location.href`); at != d.samples[0].url+pathSignedIn {
+	if at := b.eval(`location.href`); at != d.Samples[0].URL+pathSignedIn {
 		t.Errorf("signed in, the browser is at %s", at)
 	}
 	b.click(".vernal-buttons a")
@@ -165,14 +165,14 @@ func demoInBrowser(b *tab, d *demo) {
 	if atB := b.eval(`document.getElementById("name-id").innerText`); atB == atA {
 		t.Errorf("both samples know the person as %s", atA)
 	}
-	if at := b.eval(`location.href`); at != d.samples[1].url+pathSignedIn {
+	if at := b.eval(`location.href`); at != d.Samples[1].URL+pathSignedIn {
 		t.Errorf("signed in, the browser is at %s", at)
 	}
 	b.click(".vernal-buttons button")
 	b.see(".usa-alert", "6-signed-out-b")
 	b.click(".usa-button")
 	b.see("#password", "7-sign-in-again") // the session at the identity provider is over too
-	b.do(chromedp.Navigate(d.samples[0].url + pathSignedIn))
+	b.do(chromedp.Navigate(d.Samples[0].URL + pathSignedIn))
 	b.see("#name-id", "8-still-in-a") // which nobody told
 	b.click(".vernal-buttons button")
 	b.see(".usa-alert", "9-signed-out-a")

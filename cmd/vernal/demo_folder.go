@@ -12,6 +12,7 @@ import (
 	"syscall"
 
 	"vernal/cmd/vernal/cli"
+	"vernal/cmd/vernal/demo"
 	"vernal/idp"
 	"vernal/idp/notify"
 )
@@ -25,7 +26,7 @@ func noEnv(string) string { return "" }
 // demoFolder makes the folder ready: configuration, master key, signing keys.
 // One that is there must be the demo's: a person with a known password has no
 // place anywhere else.
-func (a *app) demoFolder(dir, baseURL, listen, adminListen, mailServer string) (*Config, error) {
+func (a *app) demoFolder(dir string, ports *demo.Ports) (*Config, error) {
 	dir, err := filepath.Abs(dir)
 	if err != nil {
 		return nil, fmt.Errorf("find the folder: %w", err)
@@ -49,8 +50,8 @@ func (a *app) demoFolder(dir, baseURL, listen, adminListen, mailServer string) (
 		return nil, fmt.Errorf("mark the folder: %w", err)
 	}
 	text, err := writeConfig(map[string]string{
-		"base_url": baseURL, "listen": listen, "admin_listen": adminListen, "data_dir": ".",
-		"mail.server": mailServer, "mail.from": "vernal@demo.example", "mail.tls": notify.NoTLS, "rotation.notify": demoOperator,
+		"base_url": demo.BaseURL("localhost", ports.IdP), "listen": ports.IdP.Addr().String(), "admin_listen": ports.Admin.Addr().String(),
+		"data_dir": ".", "mail.server": ports.Mail.Addr().String(), "mail.from": "vernal@demo.example", "mail.tls": notify.NoTLS, "rotation.notify": demoOperator,
 	})
 	if err != nil {
 		return nil, err
@@ -77,38 +78,41 @@ func (a *app) demoFolder(dir, baseURL, listen, adminListen, mailServer string) (
 	return c, bare.initKeys(c, master, "", result)
 }
 
-// demoRoles are what listens where, in the order of ports.
-var demoRoles = [...]string{"the identity provider", "Sample A", "Sample B"}
-
-// listenDemo opens the three ports.
-func listenDemo(listen string) (_ []net.Listener, err error) {
+// listenDemo opens the ports of a demo: three that follow one another, or free ones
+// for port 0, and free ones for what is behind them.
+func listenDemo(listen string) (_ *demo.Ports, err error) {
 	host, text, err := net.SplitHostPort(listen)
 	port, portErr := strconv.ParseUint(text, 10, 16)
-	if err != nil || portErr != nil || port > 65535-uint64(len(demoRoles)) {
+	if err != nil || portErr != nil || port > 65535-3 {
 		return nil, cli.UsageOf("vernal demo", "--listen %q is not HOST:PORT, such as %s", listen, demoListen)
 	}
-	var ports []net.Listener
+	ports := &demo.Ports{}
 	defer func() {
 		if err != nil {
-			for _, l := range ports {
-				_ = l.Close()
-			}
+			ports.Close()
 		}
 	}()
-	for i, role := range demoRoles {
+	for i, p := range []struct {
+		role string
+		l    *net.Listener
+	}{{"the identity provider", &ports.IdP}, {"Sample A", &ports.Samples[0]}, {"Sample B", &ports.Samples[1]}} {
 		at := port
 		if port != 0 {
 			at += uint64(i)
 		}
-		l, err := listenPort(host, int(at))
+		*p.l, err = listenPort(host, int(at))
 		if errors.Is(err, syscall.EADDRINUSE) {
 			return nil, fmt.Errorf("port %d, for %s, is taken by another program; choose others with --listen, such as --listen 127.0.0.1:%d",
-				at, role, otherPort(port))
+				at, p.role, otherPort(port))
 		}
 		if err != nil {
-			return nil, fmt.Errorf("listen for %s (--listen): %w", role, err)
+			return nil, fmt.Errorf("listen for %s (--listen): %w", p.role, err)
 		}
-		ports = append(ports, l)
+	}
+	for _, l := range []*net.Listener{&ports.Admin, &ports.Mail, &ports.MailPage} {
+		if *l, err = net.Listen("tcp", "127.0.0.1:0"); err != nil {
+			return nil, fmt.Errorf("listen on loopback: %w", err)
+		}
 	}
 	return ports, nil
 }
@@ -141,9 +145,4 @@ func listenPort(host string, port int) (net.Listener, error) {
 		return nil, err
 	}
 	return l, nil
-}
-
-// demoBaseURL is the address of what listens there, under a name of loopback.
-func demoBaseURL(host string, l net.Listener) string {
-	return "http://" + net.JoinHostPort(host, strconv.Itoa(l.Addr().(*net.TCPAddr).Port))
 }

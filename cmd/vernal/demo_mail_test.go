@@ -16,7 +16,7 @@ func TestDemoMail(t *testing.T) {
 	d := openDemo(t, filepath.Join(t.TempDir(), "demo"))
 	defer endDemo(t, d)
 	get := func(host string) (int, string) {
-		req, err := http.NewRequestWithContext(t.Context(), http.MethodGet, d.mail.url(), nil)
+		req, err := http.NewRequestWithContext(t.Context(), http.MethodGet, d.MailURL, nil)
 		if err != nil {
 			t.Fatal(err)
 		}

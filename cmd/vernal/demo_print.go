@@ -9,6 +9,7 @@ import (
 	"time"
 
 	"vernal/cmd/vernal/cli"
+	"vernal/cmd/vernal/demo"
 	"vernal/idp/shellquote"
 )
 
@@ -37,18 +38,24 @@ type demoSample struct {
 }
 
 // printDemo prints what to open and what to type.
-func (a *app) printDemo(d *demo) error {
-	c := d.deps.config
-	code, err := d.person.Code(context.Background())
+func (a *app) printDemo(d *demo.Demo, c *Config, scratch bool) error {
+	code, err := d.Person.Code(context.Background())
 	if err != nil {
 		return err
 	}
-	if a.JSON {
-		return a.PrintJSON(d.result(code))
+	r := demoResult{
+		URL: c.BaseURL, MetadataURL: d.YearMetadata(), RotationURL: d.RotationURL(), MailURL: d.MailURL(), Email: demo.Email, Password: demo.Password,
+		TOTPSecret: d.Person.Secret, TOTPURL: d.Person.URL, Code: strings.ReplaceAll(code.Code, " ", ""), DataDir: c.dataDir(), Config: c.file, Log: demoLog(c),
 	}
-	folder := c.dataDir() + "  (kept; --data-dir)"
-	if d.scratch {
-		folder = c.dataDir() + "  (goes away at the end)"
+	for _, s := range d.Samples {
+		r.Samples = append(r.Samples, demoSample{Name: s.Name, URL: s.URL, EntityID: s.EntityID()})
+	}
+	if a.JSON {
+		return a.PrintJSON(r)
+	}
+	folder := r.DataDir + "  (kept; --data-dir)"
+	if scratch {
+		folder = r.DataDir + "  (goes away at the end)"
 	}
 	shown := code.String()
 	if watched(a.Out) {
@@ -57,47 +64,34 @@ func (a *app) printDemo(d *demo) error {
 	w := a.Out
 	fmt.Fprint(w, "\nVernal runs, with two sample service providers to sign in to.\n")
 	section(w, "Open", [][2]string{
-		{d.samples[0].name, d.samples[0].url},
-		{d.samples[1].name, d.samples[1].url + "  (then go on here: it asks for no password)"},
+		{r.Samples[0].Name, r.Samples[0].URL},
+		{r.Samples[1].Name, r.Samples[1].URL + "  (then go on here: it asks for no password)"},
 	})
 	section(w, "Sign in as", [][2]string{
-		{"Email", d.person.Email},
-		{"Password", d.person.Password},
+		{"Email", r.Email},
+		{"Password", r.Password},
 		{"Code", shown},
 		{"", "each code works once: to sign in again, wait for the next"},
 	})
 	section(w, "The code in an authenticator app of your own", [][2]string{
-		{"TOTP secret", d.person.Secret},
-		{"otpauth URL", d.person.URL},
+		{"TOTP secret", r.TOTPSecret},
+		{"otpauth URL", r.TOTPURL},
 	})
 	section(w, "The identity provider", [][2]string{
-		{"Pages", c.BaseURL},
-		{"Metadata", d.yearMetadata() + "  (the key of " + string(d.year()) + ")"},
-		{"", c.BaseURL + "/api/saml/metadata  (all years)"},
-		{"Rotation", d.rotationURL() + "  (who uses which year)"},
-		{"Mail", d.mail.url() + "  (what it sends, caught here)"},
+		{"Pages", r.URL},
+		{"Metadata", r.MetadataURL + "  (the key of " + string(d.Year()) + ")"},
+		{"", r.URL + "/api/saml/metadata  (all years)"},
+		{"Rotation", r.RotationURL + "  (who uses which year)"},
+		{"Mail", r.MailURL + "  (what it sends, caught here)"},
 	})
 	section(w, "Behind it", [][2]string{
 		{"Data", folder},
-		{"Log", d.log},
-		{"Look inside", shellquote.Quote(os.Args[0]) + " sp list --config " + shellquote.Quote(c.file)},
-		{"Error IDs", shellquote.Quote(os.Args[0]) + " errors show ID --config " + shellquote.Quote(c.file)},
+		{"Log", r.Log},
+		{"Look inside", shellquote.Quote(os.Args[0]) + " sp list --config " + shellquote.Quote(r.Config)},
+		{"Error IDs", shellquote.Quote(os.Args[0]) + " errors show ID --config " + shellquote.Quote(r.Config)},
 	})
 	_, err = fmt.Fprint(w, "\nCtrl-C ends the demo.\n\n")
 	return err
-}
-
-// result is what programs are told.
-func (d *demo) result(code demoCode) demoResult {
-	c := d.deps.config
-	r := demoResult{
-		URL: c.BaseURL, MetadataURL: d.yearMetadata(), RotationURL: d.rotationURL(), MailURL: d.mail.url(), Email: d.person.Email, Password: d.person.Password,
-		TOTPSecret: d.person.Secret, TOTPURL: d.person.URL, Code: strings.ReplaceAll(code.Code, " ", ""), DataDir: c.dataDir(), Config: c.file, Log: d.log,
-	}
-	for _, s := range d.samples {
-		r.Samples = append(r.Samples, demoSample{Name: s.name, URL: s.url, EntityID: s.entityID()})
-	}
-	return r
 }
 
 // section prints names and values in two columns under a heading; all sections
@@ -109,24 +103,24 @@ func section(w io.Writer, heading string, rows [][2]string) {
 	}
 }
 
-// showCodes waits for the end of ctx and meanwhile, if a person watches, keeps
+// showCodes waits for the end of the demo and meanwhile, if a person watches, keeps
 // the current code on the last line.
-func (a *app) showCodes(ctx context.Context, d *demo) {
+func (a *app) showCodes(d *demo.Demo) {
 	if !watched(a.Out) || a.JSON {
 		if !a.JSON {
-			fmt.Fprintf(a.Out, "The current code is always on the page of %s.\n", d.samples[0].name)
+			fmt.Fprintf(a.Out, "The current code is always on the page of %s.\n", d.Samples[0].Name)
 		}
-		<-ctx.Done()
+		<-d.Done()
 		return
 	}
 	tick := time.NewTicker(time.Second)
 	defer tick.Stop()
 	for {
-		if code, err := d.person.Code(ctx); err == nil {
+		if code, err := d.Person.Code(context.Background()); err == nil {
 			fmt.Fprintf(cli.Unfiltered(a.Out), "\r\x1b[K  %-13s%s", "Code now", code)
 		}
 		select {
-		case <-ctx.Done():
+		case <-d.Done():
 			fmt.Fprint(cli.Unfiltered(a.Out), "\r\x1b[K")
 			return
 		case <-tick.C:

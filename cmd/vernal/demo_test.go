@@ -16,32 +16,71 @@ import (
 	"time"
 
 	"vernal/cmd/vernal/cli"
+	"vernal/cmd/vernal/demo"
 	"vernal/idp/idptest"
 )
 
-// openDemo starts a demo on free ports in the folder. It ends with the test, or
-// before that by Close.
-func openDemo(t *testing.T, dir string) *demo {
+// Paths of the samples.
+const (
+	pathSignedIn = "/signed-in"
+	pathCode     = "/code"
+	pathACS      = "/saml/acs"
+)
+
+// runningDemo is the demo that the command runs, as its --json tells of it.
+type runningDemo struct {
+	demoResult
+	stop context.CancelFunc
+	done chan error
+}
+
+// openDemo starts a demo on free ports in the folder, which endDemo ends.
+func openDemo(t *testing.T, dir string) *runningDemo {
 	t.Helper()
-	a := newProgram(strings.NewReader(""), io.Discard, io.Discard, noEnv, time.Now)
-	d, err := a.startDemo(t.Context(), "127.0.0.1:0", dir)
+	ports, err := listenDemo("127.0.0.1:0")
 	if err != nil {
 		t.Fatal(err)
 	}
+	return startDemo(t, ports, dir)
+}
+
+func startDemo(t *testing.T, ports *demo.Ports, dir string) *runningDemo {
+	t.Helper()
+	ctx, stop := context.WithCancel(t.Context())
+	t.Cleanup(stop)
+	d := &runningDemo{stop: stop, done: make(chan error, 1)}
+	read, write := io.Pipe()
+	a := newProgram(strings.NewReader(""), write, io.Discard, noEnv, time.Now)
+	a.JSON = true
+	go func() {
+		err := a.runDemo(ctx, ports, dir)
+		_ = write.CloseWithError(err)
+		d.done <- err
+	}()
+	if err := json.NewDecoder(read).Decode(&d.demoResult); err != nil {
+		t.Fatal(err)
+	}
+	go func() { _, _ = io.Copy(io.Discard, read) }()
 	return d
 }
 
-func endDemo(t *testing.T, d *demo) {
+// year is the preferred year.
+func (d *runningDemo) year() string {
+	return strings.TrimPrefix(d.MetadataURL, d.URL+"/api/saml/metadata")
+}
+
+func endDemo(t *testing.T, d *runningDemo) {
 	t.Helper()
-	if err := d.Close(); err != nil {
-		t.Errorf("end of the demo: %v", err)
-	}
-	text, err := os.ReadFile(d.log)
+	text, err := os.ReadFile(d.Log)
 	if err != nil {
 		t.Fatal(err)
 	}
 	if bytes.Contains(text, []byte("level=ERROR")) {
 		t.Errorf("errors in the log:\n%s", text)
+	}
+	d.stop()
+	if err := <-d.done; err != nil {
+		t.Errorf("end of the demo: %v", err)
 	}
 }
 
@@ -49,36 +88,36 @@ func TestDemo(t *testing.T) {
 	t.Parallel()
 	d := openDemo(t, filepath.Join(t.TempDir(), "demo"))
 	defer endDemo(t, d)
-	v, a, b := newVisitor(t), d.samples[0], d.samples[1]
-	year := string(d.year())
+	v, a, b := newVisitor(t), d.Samples[0], d.Samples[1]
+	year := d.year()
 
-	home := v.get(a.url + "/")
-	wantText(t, home, "This is Sample A", demoEmail, demoPassword, "Sign in with Vernal", a.entityID())
+	home := v.get(a.URL + "/")
+	wantText(t, home, "This is Sample A", demo.Email, demo.Password, "Sign in with Vernal", a.EntityID)
 	if shown := regexp.MustCompile(`<code id="code">\d{3} \d{3}</code>`).Find(home.Body); shown == nil {
 		t.Errorf("no code on the first page:\n%s", home.Text())
 	}
 
 	code := codeOf(t, d, 0)
-	atA := v.signInAtDemo(d, a, code)
-	if atA.Status != http.StatusOK || atA.URL.String() != a.url+pathSignedIn {
+	atA := v.signInAtDemo(d, 0, code)
+	if atA.Status != http.StatusOK || atA.URL.String() != a.URL+pathSignedIn {
 		t.Fatalf("%d %s:\n%s", atA.Status, atA.URL, atA.Text())
 	}
-	wantText(t, atA, "You are signed in to Sample A", "Vernal says that you are "+demoEmail, "the key of "+year,
+	wantText(t, atA, "You are signed in to Sample A", "Vernal says that you are "+demo.Email, "the key of "+year,
 		"xmldsig-more#rsa-sha256", "PasswordProtectedTransport:duo", "your browser could read it",
 		"<Assertion xmlns=", "nameid-format:persistent")
 
-	atB := v.send(v.send(v.get(b.url + pathSignedIn))) // their form, then our response page; nothing is asked
-	if atB.Status != http.StatusOK || atB.URL.String() != b.url+pathSignedIn {
+	atB := v.send(v.send(v.get(b.URL + pathSignedIn))) // their form, then our response page; nothing is asked
+	if atB.Status != http.StatusOK || atB.URL.String() != b.URL+pathSignedIn {
 		t.Fatalf("%d %s:\n%s", atB.Status, atB.URL, atB.Text())
 	}
-	wantText(t, atB, "You are signed in to Sample B", demoEmail, "the key of "+year, "xmlenc11#aes256-gcm",
+	wantText(t, atB, "You are signed in to Sample B", demo.Email, "the key of "+year, "xmlenc11#aes256-gcm",
 		"http://idmanagement.gov/ns/assurance/aal/2", "EncryptedAssertion", "The Assertion inside")
 	if nameID(t, atA) == nameID(t, atB) {
 		t.Errorf("both samples know the person as %s", nameID(t, atA))
 	}
 
-	var now demoCode
-	if err := json.Unmarshal(v.get(a.url+pathCode).Body, &now); err != nil {
+	var now demo.Code
+	if err := json.Unmarshal(v.get(a.URL+pathCode).Body, &now); err != nil {
 		t.Error(err)
 	}
 	if same := strings.ReplaceAll(now.Code, " ", "") == code; same && !now.Used || now.Seconds < 1 || now.Seconds > 30 || len(now.Code) != 7 {
@@ -88,7 +127,7 @@ func TestDemo(t *testing.T) {
 	page := v.send(atA)
 	wantText(t, page, "Sample B") // where they may still be signed in
 	wantText(t, v.send(page), "You are signed out of Sample A")
-	if page := v.get(a.url + pathSignedIn); !strings.HasPrefix(page.URL.String(), d.deps.config.BaseURL+"/sign-in") {
+	if page := v.get(a.URL + pathSignedIn); !strings.HasPrefix(page.URL.String(), d.URL+"/sign-in") {
 		t.Errorf("signed out, and not asked to sign in again: %s", page.URL)
 	}
 }
@@ -98,40 +137,31 @@ func TestDemo(t *testing.T) {
 func TestDemoAgain(t *testing.T) {
 	t.Parallel()
 	dir := filepath.Join(t.TempDir(), "demo")
-	d := openDemo(t, dir)
-	first := nameID(t, newVisitor(t).signInAtDemo(d, d.samples[0], codeOf(t, d, 0)))
-	secret, years := d.person.Secret, d.yearMetadata()
-	listen := d.deps.config.Listen
-	ports := [2]string{d.samples[0].url, d.samples[1].url}
-	endDemo(t, d)
+	before := openDemo(t, dir)
+	first := nameID(t, newVisitor(t).signInAtDemo(before, 0, codeOf(t, before, 0)))
+	endDemo(t, before)
 
-	a := newProgram(strings.NewReader(""), io.Discard, io.Discard, noEnv, time.Now)
-	d, err := a.startDemoAt(t.Context(), relisten(t, listen, ports[0], ports[1]), dir)
+	ports, err := listenDemo("127.0.0.1:0")
 	if err != nil {
 		t.Fatal(err)
 	}
-	defer endDemo(t, d)
-	if d.person.Secret != secret || d.yearMetadata() != years {
-		t.Errorf("person or key are others than before: %s, %s", d.person.Secret, d.yearMetadata())
-	}
-	// The code of this step may be used.
-	if second := nameID(t, newVisitor(t).signInAtDemo(d, d.samples[0], codeOf(t, d, 1))); second != first {
-		t.Errorf("Sample A knew %s, now %s", first, second)
-	}
-}
-
-// relisten opens the ports of addresses again.
-func relisten(t *testing.T, addresses ...string) []net.Listener {
-	t.Helper()
-	var ports []net.Listener
-	for _, address := range addresses {
-		l, err := net.Listen("tcp", "127.0.0.1"+address[strings.LastIndex(address, ":"):])
-		if err != nil {
+	for l, address := range map[*net.Listener]string{
+		&ports.IdP: before.URL, &ports.Samples[0]: before.Samples[0].URL, &ports.Samples[1]: before.Samples[1].URL,
+	} {
+		_ = (*l).Close()
+		if *l, err = net.Listen("tcp", "127.0.0.1"+address[strings.LastIndex(address, ":"):]); err != nil {
 			t.Fatal(err)
 		}
-		ports = append(ports, l)
 	}
-	return ports
+	d := startDemo(t, ports, dir)
+	defer endDemo(t, d)
+	if d.TOTPSecret != before.TOTPSecret || d.MetadataURL != before.MetadataURL {
+		t.Errorf("person or key are others than before: %s, %s", d.TOTPSecret, d.MetadataURL)
+	}
+	// The code of this step may be used.
+	if second := nameID(t, newVisitor(t).signInAtDemo(d, 0, codeOf(t, d, 1))); second != first {
+		t.Errorf("Sample A knew %s, now %s", first, second)
+	}
 }
 
 func TestDemoRefusals(t *testing.T) {
@@ -172,22 +202,8 @@ func TestDemoRefusals(t *testing.T) {
 // TestDemoPrints runs the command and reads what it prints.
 func TestDemoPrints(t *testing.T) {
 	t.Parallel()
-	ctx, stop := context.WithCancel(t.Context())
-	defer stop()
-	read, write := io.Pipe()
-	a := newProgram(strings.NewReader(""), write, io.Discard, noEnv, time.Now)
-	done := make(chan error, 1)
-	go func() {
-		err := a.demo(ctx, demoOptions{listen: "127.0.0.1:0"})
-		_ = write.CloseWithError(err)
-		done <- err
-	}()
-	var r demoResult
-	if err := json.NewDecoder(read).Decode(&r); err != nil {
-		t.Fatal(err)
-	}
-	go func() { _, _ = io.Copy(io.Discard, read) }()
-	if r.Email != demoEmail || r.Password != demoPassword || len(r.Code) != 6 || r.TOTPSecret == "" ||
+	r := openDemo(t, "")
+	if r.Email != demo.Email || r.Password != demo.Password || len(r.Code) != 6 || r.TOTPSecret == "" ||
 		!strings.HasPrefix(r.TOTPURL, "otpauth://totp/") || !strings.Contains(r.MetadataURL, r.URL+"/api/saml/metadata") {
 		t.Errorf("printed %+v", r)
 	}
@@ -202,10 +218,7 @@ func TestDemoPrints(t *testing.T) {
 	} else {
 		wantText(t, page, "Certificate rotation", "Sample A", "Sample B", "No sign-ins yet")
 	}
-	stop()
-	if err := <-done; err != nil {
-		t.Errorf("end: %v", err)
-	}
+	endDemo(t, r)
 	if _, err := os.Stat(r.DataDir); !os.IsNotExist(err) {
 		t.Errorf("%s is still there: %v", r.DataDir, err)
 	}
@@ -217,9 +230,9 @@ func TestSampleRefuses(t *testing.T) {
 	t.Parallel()
 	d := openDemo(t, filepath.Join(t.TempDir(), "demo"))
 	defer endDemo(t, d)
-	v, s := newVisitor(t), d.samples[0]
+	v, s := newVisitor(t), d.Samples[0]
 	post := func(form url.Values) *idptest.Page {
-		return v.do(http.MethodPost, s.url+pathACS, form, laxJar{v.jar})
+		return v.do(http.MethodPost, s.URL+pathACS, form, laxJar{v.jar})
 	}
 	page := post(url.Values{"SAMLResponse": {"PFJlc3BvbnNlLz4="}})
 	if page.Status != http.StatusForbidden {
@@ -230,12 +243,12 @@ func TestSampleRefuses(t *testing.T) {
 
 	// Another browser's response: the request was not this one's.
 	theirs := newVisitor(t)
-	answer := theirs.send(theirs.get(s.url+pathSignedIn), "email", demoEmail, "password", demoPassword)
+	answer := theirs.send(theirs.get(s.URL+pathSignedIn), "email", demo.Email, "password", demo.Password)
 	answer = theirs.send(answer, "code", codeOf(t, d, 0))
 	wantText(t, post(answer.Form().Fields), "does not match any of the possible request IDs")
 
-	if page := v.get("http://127.0.0.1" + s.url[strings.LastIndex(s.url, ":"):] + "/"); page.URL.String() != s.url+"/" {
+	if page := v.get("http://127.0.0.1" + s.URL[strings.LastIndex(s.URL, ":"):] + "/"); page.URL.String() != s.URL+"/" {
 		t.Errorf("on another host the page is %s", page.URL)
 	}
-	wantText(t, v.get(s.url+"/nothing"), "There is no page here")
+	wantText(t, v.get(s.URL+"/nothing"), "There is no page here")
 }

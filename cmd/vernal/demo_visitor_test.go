@@ -13,9 +13,9 @@ import (
 	"testing"
 	"time"
 
+	"github.com/pquerna/otp/totp"
 	"golang.org/x/net/html"
 
-	"vernal/idp/account"
 	"vernal/idp/idptest"
 )
 
@@ -116,24 +116,20 @@ func nameID(t *testing.T, page *idptest.Page) string {
 }
 
 // codeOf is the person's code, a number of steps ahead of now.
-func codeOf(t *testing.T, d *demo, ahead int) string {
+func codeOf(t *testing.T, d *runningDemo, ahead int) string {
 	t.Helper()
-	u, err := d.deps.store.User(t.Context(), d.person.id)
-	if err != nil {
-		t.Fatal(err)
-	}
-	code, err := account.CodeAt(u.TOTPs[0], time.Now().Add(time.Duration(ahead*u.TOTPs[0].Period)*time.Second))
+	code, err := totp.GenerateCode(d.TOTPSecret, time.Now().Add(time.Duration(ahead)*30*time.Second))
 	if err != nil {
 		t.Fatal(err)
 	}
 	return code
 }
 
-// signInAtDemo goes through password and code, and ends on the sample's page.
-func (v *visitor) signInAtDemo(d *demo, s *sample, code string) *idptest.Page {
+// signInAtDemo goes through password and code, and ends on the page of a sample.
+func (v *visitor) signInAtDemo(d *runningDemo, sample int, code string) *idptest.Page {
 	v.t.Helper()
-	page := v.get(s.url + pathSignedIn)
-	page = v.send(page, "email", d.person.Email, "password", d.person.Password)
+	page := v.get(d.Samples[sample].URL + pathSignedIn)
+	page = v.send(page, "email", d.Email, "password", d.Password)
 	page = v.send(page, "code", code)
 	return v.send(page) // the response page
 }

@@ -2,39 +2,25 @@ package main
 
 import (
 	"context"
-	"crypto/x509"
 	"errors"
 	"fmt"
 	"io/fs"
 	"log/slog"
 	"os"
 	"path/filepath"
-	"strings"
 	"time"
 
 	"vernal/certs"
 	"vernal/cmd/vernal/cli"
 	"vernal/idp"
-	"vernal/idp/account"
 	"vernal/idp/admin/ops"
-	"vernal/idp/audit"
-	"vernal/idp/discovery"
-	"vernal/idp/inspect"
+	"vernal/idp/installation"
 	"vernal/idp/keyring"
-	"vernal/idp/migration"
-	"vernal/idp/notify"
-	"vernal/idp/rehearsal"
-	"vernal/idp/rekey"
 	"vernal/idp/rotation"
 	"vernal/idp/rotator"
 	"vernal/idp/seal"
-	"vernal/idp/session"
-	"vernal/idp/sharelink"
 	"vernal/idp/shellquote"
-	"vernal/idp/sp"
 	"vernal/idp/store/bolt"
-	ledger "vernal/idp/usage"
-	"vernal/idp/yearaccess"
 	"vernal/metadata"
 	"vernal/templates"
 )
@@ -51,26 +37,15 @@ const masterKeyEnv = "VERNAL_MASTER_KEY"
 // deps is an opened installation: what the server and, without one, the
 // commands work with. Close lets go of the store.
 type deps struct {
-	config   *Config
-	store    idp.Store
-	ring     *keyring.Ring
-	rotation *rotator.Service
-	// unable is why nothing can be signed; nil if the preferred year can.
-	unable   error
-	registry *sp.Registry
-	accounts *account.Service
-	usage    *ledger.Ledger
-	board    *migration.Service
-	links    *sharelink.Service
-	trail    *audit.Service
-	rekey    *rekey.Service
-	notices  *notify.Service
-	// silent is why notices cannot be sent as configured; nil if they can.
-	silent error
-	// watching is where the admin listener answers; "" while it does not.
-	watching string
-	log      *slog.Logger
-	clock    idp.Clock
+	*installation.Installation
+	config *Config
+	store  *bolt.Store
+	// signErr is why nothing can be signed; nil if the preferred year can.
+	signErr error
+	// mailErr is why notices cannot be sent as configured; nil if they can.
+	mailErr error
+	// adminAddr is where the admin listener answers; "" while it does not.
+	adminAddr string
 }
 
 // openDeps opens the installation that c describes. Where there is none, the
@@ -111,7 +86,13 @@ func openFolder(c *Config, log *slog.Logger, clock idp.Clock, getenv func(string
 		}
 	}
 	masters := seal.NewMasters(master)
-	dir := keysDir(c, masters, vault)
+	config := installation.Config{
+		IdP: metadataIdP(c), Brand: c.Branding.Name, Languages: c.langs(), CommandLine: commandLine,
+		Policy: policy, KeySpec: c.keySpec(), Keys: keysDir(c, masters, vault), Vault: vault,
+		Master: func() (*seal.Master, error) { return seal.LoadMaster(c.masterKeyFile(), getenv(masterKeyEnv)) },
+		Log:    log, Clock: clock,
+	}
+	mailErr := c.setNotices(&config, getenv)
 	store, err := bolt.Open(filepath.Join(c.dataDir(), storeName), bolt.Options{
 		Masters: masters, Clock: clock, Log: log, LockWait: lockWait,
 	})
@@ -121,40 +102,7 @@ func openFolder(c *Config, log *slog.Logger, clock idp.Clock, getenv func(string
 	if err != nil {
 		return nil, err
 	}
-	registry := sp.New(store, clock)
-	registry.BaseIsHTTP = strings.HasPrefix(c.BaseURL, "http:")
-	ring := keyring.NewRing(policy) // the rotation fills it
-	registry.OurCerts = func() []*x509.Certificate { return ourCerts(ring.All(clock.Now())) }
-	uses := &ledger.Ledger{Store: store, Registry: registry, Years: ring, Clock: clock, Log: log}
-	migration := &migration.Service{Usage: uses, Registry: registry, Years: ring, Clock: clock}
-	d := &deps{
-		config: c,
-		store:  store,
-		ring:   ring,
-		rotation: &rotator.Service{
-			Store: store, Dir: dir, Ring: ring, Policy: policy, Spec: c.keySpec(), BaseURL: c.BaseURL, Clock: clock, Log: log, Vault: vault,
-			Uses: uses,
-		},
-		registry: registry,
-		accounts: &account.Service{
-			Store: store, Sealer: store.Ring(), Clock: clock, Hasher: account.NewHasher(account.Cost{}),
-			Limits: account.DefaultLimits(), Log: log, Issuer: c.Branding.Name,
-		},
-		usage: uses,
-		board: migration,
-		links: &sharelink.Service{Store: store, Sealer: store.Ring(), Clock: clock},
-		log:   log,
-		clock: clock,
-	}
-	d.trail = &audit.Service{
-		Store: store, Sealer: store.Ring(), Years: ring, Issuer: string(metadataIdP(c).EntityID()), Clock: clock, Log: log,
-		Refusals: &audit.Refusals{Store: store, Clock: clock, Log: log},
-	}
-	d.rekey = &rekey.Service{
-		Store: store, Years: dir, Trail: d.trail, Log: log,
-		Master: func() (*seal.Master, error) { return seal.LoadMaster(c.masterKeyFile(), getenv(masterKeyEnv)) },
-	}
-	d.notices, d.silent = newNotices(d, getenv)
+	d := &deps{Installation: installation.Build(config, store), config: c, store: store, mailErr: mailErr}
 	if err := d.start(first); err != nil {
 		return nil, errors.Join(err, store.Close())
 	}
@@ -217,9 +165,9 @@ func (e *sealedError) Error() string { return e.text }
 // commands can still fix it, but nothing can be served. first records the keys of a
 // new installation.
 func (d *deps) start(first bool) error {
-	start := d.rotation.Start
+	start := d.Rotation.Start
 	if first {
-		start = d.rotation.Begin
+		start = d.Rotation.Begin
 	}
 	err := start(context.Background())
 	if errors.Is(err, rotator.ErrNoHistory) {
@@ -227,37 +175,26 @@ func (d *deps) start(first bool) error {
 			"else make a year with 'vernal rotation create YEAR'", err, filepath.Join(d.config.dataDir(), storeName))
 	}
 	if errors.Is(err, keyring.ErrNoSigner) {
-		d.unable = err
+		d.signErr = err
 		var unusable *keyring.UnusableKeyError
 		if errors.As(err, &unusable) {
-			d.unable = &unusableYearError{unusable}
+			d.signErr = &unusableYearError{unusable}
 		}
-		st, statusErr := d.rotation.Status(context.Background(), nil)
-		if statusErr == nil && st.Preferred == "" && d.rotation.Policy.KeySource == rotation.SourceImport {
+		st, statusErr := d.Rotation.Status(context.Background(), nil)
+		if statusErr == nil && st.Preferred == "" && d.Rotation.Policy.KeySource == rotation.SourceImport {
 			// It is on its way, and nothing went wrong.
-			d.unable = idp.Advise(errors.New(templates.TerminalPhrases().Attention(st.Attention[0])), st.Attention[0].Suggestions...)
+			d.signErr = idp.Advise(errors.New(templates.TerminalPhrases().Attention(st.Attention[0])), st.Attention[0].Suggestions...)
 			return nil
 		}
-		d.log.Error("nothing can be signed", "error", err.Error())
+		d.Log.Error("nothing can be signed", "error", err.Error())
 		return nil
 	}
 	return err
 }
 
-// ourCerts are the certificates of the years.
-func ourCerts(years []keyring.Entry) []*x509.Certificate {
-	var out []*x509.Certificate
-	for _, e := range years {
-		if e.Key.Cert != nil {
-			out = append(out, e.Key.Cert)
-		}
-	}
-	return out
-}
-
 // Close lets go of the store.
 func (d *deps) Close() error {
-	d.rekey.Stop()
+	d.Rekey.Stop()
 	return d.store.Close()
 }
 
@@ -318,41 +255,20 @@ func metadataIdP(c *Config) metadata.IdP {
 	return m
 }
 
-// service is what answers the commands. address is where the server listens;
-// "" without one.
+// service is what answers the commands. address is where the server listens; "" without
+// one.
 func (d *deps) service(address string) *ops.Service {
-	docs := &discovery.Handler{
-		IdP: metadataIdP(d.config), Years: d.ring, Access: &yearaccess.Gate{Years: d.ring, Clock: d.clock}, Clock: d.clock,
-	}
 	return &ops.Service{
-		Registry:  d.registry,
-		Accounts:  d.accounts,
-		Users:     d.store,
-		Sessions:  d.store,
-		Ring:      d.ring,
-		Rotation:  d.rotation,
-		Board:     d.board,
-		Notices:   d.notices,
-		MailErr:   d.silent,
-		Links:     d.links,
-		Trail:     d.trail,
-		Rekey:     d.rekey,
-		Inspector: &inspect.Service{IdP: metadataIdP(d.config), Registry: d.registry, Years: d.ring, Seen: d.store, Users: d.store},
-		Rehearsal: &rehearsal.Service{
-			Sessions: &session.Manager{Store: d.store, Clock: d.clock, Secure: strings.HasPrefix(d.config.BaseURL, "https://")},
-			Registry: d.registry, Links: d.links, Years: d.ring, BaseURL: d.config.BaseURL, Clock: d.clock,
-		},
-		AdminURL:  d.adminURL(),
-		Documents: docs,
-		Clock:     d.clock,
-		Log:       d.log,
-		Version:   currentVersion().Version,
-		Address:   address, TLS: d.config.TLS.Cert != "",
+		Installation: d.Installation,
+		MailErr:      d.mailErr,
+		AdminURL:     d.adminURL(),
+		Version:      currentVersion().Version,
+		Address:      address,
+		TLS:          d.config.TLS.Cert != "",
 	}
 }
 
-// adminURL is the base of the secret URLs of the admin listener; "" if
-// nothing listens.
+// adminURL is the base of the secret URLs of the admin listener; "" if nothing listens.
 func (d *deps) adminURL() string {
 	c := d.config
 	switch {
@@ -360,8 +276,8 @@ func (d *deps) adminURL() string {
 		return ""
 	case c.AdminURL != "":
 		return c.AdminURL
-	case d.watching != "":
-		return "http://" + d.watching
+	case d.adminAddr != "":
+		return "http://" + d.adminAddr
 	}
 	return "http://" + c.AdminListen
 }

@@ -112,7 +112,7 @@ func (a *app) recordYears(ctx context.Context, c *Config, r *initResult) error {
 	if err != nil {
 		return fmt.Errorf("record the signing keys: %w", err)
 	}
-	st, err := d.rotation.Status(ctx, nil)
+	st, err := d.Rotation.Status(ctx, nil)
 	for _, y := range st.Years {
 		if !y.CreatedAt.IsZero() {
 			r.Years = append(r.Years, initYear{Year: y.Year, State: string(y.State), NotAfter: cli.Moment(y.CertEndAt)})

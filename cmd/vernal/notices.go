@@ -6,12 +6,13 @@ import (
 	"strings"
 
 	"vernal/idp"
+	"vernal/idp/installation"
 	"vernal/idp/notify"
 	"vernal/idp/secretfile"
 )
 
-// Environment variables with the secrets of notices. The configuration file has no keys for
-// them, because more users can read it.
+// The variables that can hold secrets of notices themselves. In the
+// configuration there is no key for them: it is read by more people.
 const (
 	mailPasswordEnv  = "VERNAL_MAIL_PASSWORD"
 	webhookSecretEnv = "VERNAL_ROTATION_WEBHOOK_SECRET"
@@ -19,10 +20,11 @@ const (
 
 const (
 	maxSecret = 4 << 10 // of a file with a secret
-	// minWebhookSecret is the minimum length of the webhook's secret in bytes.
+	// minWebhookSecret is the least length, in bytes, of the webhook's secret.
 	minWebhookSecret = 16
 )
 
+// mail checks the mail server.
 func (v *validator) mail() {
 	c := v.config
 	m := &c.Mail
@@ -45,8 +47,8 @@ func (v *validator) mail() {
 	}
 }
 
-// notices checks the recipients of notices. Its errors never quote the webhook's URL, which
-// with some receivers is the secret.
+// notices checks who is told. The webhook's address is not repeated: with some
+// receivers it is the secret itself.
 func (v *validator) notices() {
 	r := &v.config.Rotation
 	for _, address := range r.Notify {
@@ -69,25 +71,20 @@ func (v *validator) notices() {
 	}
 }
 
-// newNotices makes what tells people of the rotation. The error is why it cannot
-// send as configured; letters can be written all the same.
-func newNotices(d *deps, getenv func(string) string) (*notify.Service, error) {
-	c := d.config
-	s := &notify.Service{
-		Store: d.store, Board: d.board, Rotation: d.rotation, Years: d.ring, IdP: metadataIdP(c),
-		Name: c.Branding.Name, Langs: c.langs(), Clock: d.clock, Log: d.log, CommandLine: commandLine,
-	}
+// setNotices sets how notices are delivered. The error is why they cannot be as
+// configured; letters can be written all the same.
+func (c *Config) setNotices(to *installation.Config, getenv func(string) string) error {
 	if c.Mail.Server != "" {
 		password, err := c.secret("mail.password", c.Mail.PasswordFile, getenv(mailPasswordEnv))
 		if err == nil && c.Mail.Username != "" && password == "" {
 			err = fmt.Errorf("mail.username needs a password: mail.password_file or %s", mailPasswordEnv)
 		}
 		if err != nil {
-			return s, err
+			return err
 		}
-		s.Mail = &notify.Mailer{
+		to.Mail = &notify.Mailer{
 			Server: c.Mail.Server, TLS: c.Mail.TLS, Username: c.Mail.Username, Password: password,
-			From: c.Mail.From, FromName: c.Branding.Name, ReplyTo: c.Branding.Contact, Clock: d.clock,
+			From: c.Mail.From, FromName: c.Branding.Name, ReplyTo: c.Branding.Contact, Clock: to.Clock,
 		}
 	}
 	if c.Rotation.Webhook.URL != "" {
@@ -97,16 +94,16 @@ func newNotices(d *deps, getenv func(string) string) (*notify.Service, error) {
 				minWebhookSecret, webhookSecretEnv)
 		}
 		if err != nil {
-			return s, err
+			return err
 		}
-		s.Webhook = &notify.Webhook{URL: c.Rotation.Webhook.URL, Secret: []byte(secret), Clock: d.clock}
+		to.Webhook = &notify.Webhook{URL: c.Rotation.Webhook.URL, Secret: []byte(secret), Clock: to.Clock}
 	}
-	s.Notify = c.Rotation.Notify
-	return s, nil
+	to.Operators = c.Rotation.Notify
+	return nil
 }
 
-// secret returns the value of a variable or, without one, the content of a file without its
-// last line break. It returns "" without both.
+// secret is the value of a variable or, without one, what a file contains; "" if
+// there is neither. A file's last line break is not part of it.
 func (c *Config) secret(name, file, value string) (string, error) {
 	if value != "" || file == "" {
 		return value, nil

@@ -40,17 +40,17 @@ func boardApp(t *testing.T) (a *app, out, errOut *strings.Builder) {
 	for id, name := range map[idp.EntityID]string{"urn:late": "=cmd|' /C calc'!A0", "urn:moved": "Moved, Ltd", "urn:unseen": "Unseen"} {
 		p := sp.Defaults()
 		p.EntityID, p.Name, p.ACSURLs, p.SignRequests = id, name, []string{"https://sp.example/acs"}, idp.SignRequestsOptional
-		if _, err := d.registry.Add(t.Context(), p, sp.Options{}, "test"); err != nil {
+		if _, err := d.Registry.Add(t.Context(), p, sp.Options{}, "test"); err != nil {
 			t.Fatal(err)
 		}
 	}
 	now := a.Clock().UTC()
 	for id, y := range map[idp.EntityID]idp.Year{"urn:late": "2031", "urn:moved": "2032"} {
 		for _, ago := range []int{20, 1} {
-			d.usage.Use(idp.Use{SP: id, Year: y, At: now.AddDate(0, 0, -ago), CertSHA256: strings.Repeat("c", 64)})
+			d.Usage.Use(idp.Use{SP: id, Year: y, At: now.AddDate(0, 0, -ago), CertSHA256: strings.Repeat("c", 64)})
 		}
 	}
-	if err := d.usage.Flush(t.Context()); err != nil {
+	if err := d.Usage.Flush(t.Context()); err != nil {
 		t.Fatal(err)
 	}
 	out.Reset()

@@ -88,9 +88,9 @@ func follow(ctx context.Context, d *deps, file string) {
 
 // minute is one round of the server's jobs, after it ran for a time.
 func minute(ctx context.Context, d *deps, ran time.Duration) error {
-	tick := d.rotation.Tick(ctx, ran)
-	_, automatic := d.rotation.Automatic(ctx)
-	return errors.Join(tick, automatic, d.usage.Flush(ctx), d.trail.Refusals.Flush(ctx), d.notices.Tick(ctx))
+	tick := d.Rotation.Tick(ctx, ran)
+	_, automatic := d.Rotation.Automatic(ctx)
+	return errors.Join(tick, automatic, d.Usage.Flush(ctx), d.Trail.Refusals.Flush(ctx), d.Notices.Tick(ctx))
 }
 
 // turn is the command of scripts that turns the clock forward: at once while no

@@ -79,7 +79,7 @@ func seen(ts *testscript.TestScript, neg bool, args []string) {
 	ts.Check(err)
 	d, err := openDeps(c, slog.New(slog.DiscardHandler), time.Now, ts.Getenv, lockTry)
 	ts.Check(err)
-	d.usage.Use(idp.Use{SP: idp.EntityID(args[0]), Year: idp.Year(args[1]), At: time.Now(), IssuedAt: time.Now()})
-	ts.Check(d.usage.Flush(context.Background()))
+	d.Usage.Use(idp.Use{SP: idp.EntityID(args[0]), Year: idp.Year(args[1]), At: time.Now(), IssuedAt: time.Now()})
+	ts.Check(d.Usage.Flush(context.Background()))
 	ts.Check(d.Close())
 }

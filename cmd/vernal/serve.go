@@ -69,7 +69,7 @@ func (a *app) serve(ctx context.Context, c *Config) (err error) {
 		return err
 	}
 	if a.Getenv("GOMEMLIMIT") == "" {
-		debug.SetMemoryLimit(server.MemoryLimit(d.accounts.Hasher.PeakMemory()))
+		debug.SetMemoryLimit(server.MemoryLimit(d.Accounts.Hasher.PeakMemory()))
 	}
 	debug.FreeOSMemory() // what the first hashes worked in, see account.Prepare
 	socket, err := admin.Listen(ctx, c.dataDir())
@@ -77,7 +77,7 @@ func (a *app) serve(ctx context.Context, c *Config) (err error) {
 		return err
 	}
 	defer socket.Close()
-	d.rekey.Resume()
+	d.Rekey.Resume()
 	if a.opened != nil {
 		a.opened(ctx, d)
 	}
@@ -98,14 +98,14 @@ func (a *app) serve(ctx context.Context, c *Config) (err error) {
 // the other. It is an error if the installation cannot serve.
 func (d *deps) server(ctx context.Context) (*server.Server, error) {
 	c := d.config
-	if d.unable != nil {
-		return nil, fmt.Errorf("nothing can be served: %w", d.unable)
+	if d.signErr != nil {
+		return nil, fmt.Errorf("nothing can be served: %w", d.signErr)
 	}
 	if err := d.checkToken(); err != nil {
 		return nil, err
 	}
-	if d.silent != nil {
-		return nil, d.silent
+	if d.mailErr != nil {
+		return nil, d.mailErr
 	}
 	tlsConfig, err := c.tlsConfig()
 	if err != nil {
@@ -115,36 +115,20 @@ func (d *deps) server(ctx context.Context) (*server.Server, error) {
 	if err != nil {
 		return nil, err
 	}
-	if err := d.accounts.Prepare(ctx); err != nil {
+	if err := d.Accounts.Prepare(ctx); err != nil {
 		return nil, err
 	}
 	return &server.Server{
-		IdP:            metadataIdP(c),
+		Installation:   d.Installation,
 		Listen:         c.Listen,
 		AdminListen:    c.AdminListen,
 		AdminURL:       c.AdminURL,
-		CommandLine:    commandLine,
 		TLS:            tlsConfig,
 		TrustedProxies: proxies,
 		Idle:           c.Session.Idle,
 		Absolute:       c.Session.Absolute,
-		Brand:          c.Branding.Name,
-		Languages:      c.langs(),
-		Store:          d.store,
-		Sealer:         d.links.Sealer,
-		Registry:       d.registry,
-		Accounts:       d.accounts,
-		Years:          d.ring,
-		Rotation:       d.rotation,
-		Usage:          d.usage,
-		Board:          d.board,
-		Notices:        d.notices,
-		Links:          d.links,
-		Trail:          d.trail,
-		Log:            d.log,
-		Clock:          d.clock,
 		Version:        currentVersion().Version,
-		AdminReady:     func(addr net.Addr) { d.watching = addr.String() },
+		AdminReady:     func(addr net.Addr) { d.adminAddr = addr.String() },
 	}, nil
 }
 

@@ -73,7 +73,7 @@ func (c *Config) readPIN() (string, error) {
 // refusal, so that a supervisor does not start the server again and again until
 // the token locks itself.
 func (d *deps) checkToken() error {
-	for _, e := range d.ring.Live(d.clock.Now()) {
+	for _, e := range d.Years.Live(d.Clock.Now()) {
 		kept, ok := e.Key.Signer.(*certs.VaultKey)
 		if !ok {
 			continue
@@ -86,7 +86,7 @@ func (d *deps) checkToken() error {
 		case e.State == rotation.Preferred:
 			return fmt.Errorf("nothing can be served: %w", err)
 		default:
-			d.log.Error("a year cannot sign", "year", string(e.Key.Year), "error", err.Error())
+			d.Log.Error("a year cannot sign", "year", string(e.Key.Year), "error", err.Error())
 		}
 	}
 	return nil

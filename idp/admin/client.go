@@ -45,6 +45,12 @@ func InProcess(e *Endpoint, caller Caller) *Client {
 	}
 }
 
+// Send gives the command at a path and returns the answer, both as JSON. Call is Send with
+// types.
+func (c *Client) Send(ctx context.Context, path string, body []byte) ([]byte, error) {
+	return c.send(ctx, path, body)
+}
+
 // Close closes idle connections.
 func (c *Client) Close() { c.close() }
 

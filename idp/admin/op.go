@@ -26,11 +26,13 @@ type Op[S, Req, Res any] struct {
 
 // Route is an operation as an Endpoint answers it.
 type Route[S any] interface {
-	route() string
+	// Name is the operation's path.
+	Name() string
 	answer(ctx context.Context, s S, by Caller, body []byte) (any, error)
 }
 
-func (o Op[S, Req, Res]) route() string { return o.Path }
+// Name returns the path.
+func (o Op[S, Req, Res]) Name() string { return o.Path }
 
 func (o Op[S, Req, Res]) answer(ctx context.Context, s S, by Caller, body []byte) (any, error) {
 	var req Req
@@ -62,7 +64,7 @@ func Call[S, Req, Res any](ctx context.Context, c *Client, op Op[S, Req, Res], r
 	if err != nil {
 		return answer, fmt.Errorf("write command %s: %w", op.Path, err)
 	}
-	data, err := c.send(ctx, op.Path, body)
+	data, err := c.Send(ctx, op.Path, body)
 	if err != nil {
 		return answer, err
 	}
@@ -84,7 +86,7 @@ type Endpoint struct {
 func NewEndpoint[S any](s S, owner int, log *slog.Logger, routes ...Route[S]) *Endpoint {
 	e := &Endpoint{owner: owner, log: log, answers: make(map[string]func(context.Context, Caller, []byte) (any, error))}
 	for _, r := range routes {
-		e.answers[r.route()] = func(ctx context.Context, by Caller, body []byte) (any, error) {
+		e.answers[r.Name()] = func(ctx context.Context, by Caller, body []byte) (any, error) {
 			return r.answer(ctx, s, by, body)
 		}
 	}

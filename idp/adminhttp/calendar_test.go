@@ -131,14 +131,14 @@ func TestCalendar(t *testing.T) {
 	}
 
 	// Asked again on the same day, nothing is sent.
-	w.now = w.now.Add(time.Hour)
+	w.Clock.Advance(time.Hour)
 	again := w.get(path, "If-None-Match", rec.Header().Get("ETag"))
 	if again.Code != http.StatusNotModified || again.Body.Len() != 0 {
 		t.Errorf("asked again: %d %d", again.Code, again.Body.Len())
 	}
 	// A year later, what was foretold has happened, under the same UID.
 	for _, at := range []time.Time{time.Date(2031, 7, 1, 1, 0, 0, 0, time.UTC), time.Date(2032, 1, 15, 1, 0, 0, 0, time.UTC)} {
-		w.now = at
+		w.Clock.Set(at)
 		w.automatic()
 	}
 	for _, e := range events(t, unfold(t, w.get(path).Body.String())) {
@@ -176,7 +176,7 @@ func TestRolledBack(t *testing.T) {
 	t.Parallel()
 	w := newWorld(t)
 	path, _ := w.link(sharelink.Link{Kind: sharelink.Calendar})
-	_, err := w.watch.Rotation.Take(t.Context(), rotation.Step{Kind: rotation.StepRollback, Year: "2030", Until: w.now.Add(10 * 24 * time.Hour), Reason: "not ready"}, "test", false)
+	_, err := w.watch.Rotation.Take(t.Context(), rotation.Step{Kind: rotation.StepRollback, Year: "2030", Until: w.Clock.Now().Add(10 * 24 * time.Hour), Reason: "not ready"}, "test", false)
 	w.ok(err)
 	var got []string
 	for _, e := range events(t, unfold(t, w.get(path).Body.String())) {

@@ -27,8 +27,8 @@ func populated(t testing.TB) *world {
 	w.use(both, "2031", time.Hour)
 	w.use(moved, "2030", 20*day)
 	w.use(moved, "2031", time.Hour)
-	w.watch.Board.Usage.Fetch(idp.Fetch{Year: "2031", At: w.now, SP: both, Address: "203.0.113.7", UserAgent: "hinted-agent/1"})
-	w.watch.Board.Usage.Fetch(idp.Fetch{At: w.now, Address: "203.0.113.8", UserAgent: "<script>stray-agent</script>"})
+	w.watch.Board.Usage.Fetch(idp.Fetch{Year: "2031", At: w.Clock.Now(), SP: both, Address: "203.0.113.7", UserAgent: "hinted-agent/1"})
+	w.watch.Board.Usage.Fetch(idp.Fetch{At: w.Clock.Now(), Address: "203.0.113.8", UserAgent: "<script>stray-agent</script>"})
 	return w
 }
 
@@ -208,7 +208,7 @@ func TestSecretAddresses(t *testing.T) {
 	}
 	for _, kind := range []sharelink.Kind{sharelink.Wall, sharelink.Calendar} {
 		path, id := w.link(sharelink.Link{Kind: kind})
-		ending, _ := w.link(sharelink.Link{Kind: kind, ExpiresAt: w.now.Add(time.Hour)})
+		ending, _ := w.link(sharelink.Link{Kind: kind, ExpiresAt: w.Clock.Now().Add(time.Hour)})
 		check("good", path, http.StatusOK)
 		check("ending", ending, http.StatusOK)
 		check("changed", strings.Replace(path, ".", ".A", 1), http.StatusNotFound)
@@ -220,7 +220,7 @@ func TestSecretAddresses(t *testing.T) {
 			t.Fatal(err)
 		}
 		check("revoked", path, http.StatusNotFound)
-		w.now = w.now.Add(time.Hour)
+		w.Clock.Advance(time.Hour)
 		check("ended", ending, http.StatusNotFound)
 	}
 }

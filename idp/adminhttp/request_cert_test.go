@@ -14,6 +14,7 @@ import (
 	"github.com/google/go-cmp/cmp"
 
 	"vernal/idp"
+	"vernal/idp/idptest/fixture"
 	"vernal/idp/rotation"
 )
 
@@ -23,14 +24,14 @@ func TestRequestCertAttention(t *testing.T) {
 	t.Parallel()
 	w := newWorld(t)
 	pemUntil := func(days int) string {
-		end := w.now.AddDate(0, 0, days)
+		end := w.Clock.Now().AddDate(0, 0, days)
 		template := &x509.Certificate{SerialNumber: big.NewInt(int64(days + 1000)), Subject: pkix.Name{CommonName: "sp"}, NotBefore: end.AddDate(-3, 0, 0), NotAfter: end}
-		der, err := x509.CreateCertificate(rand.Reader, template, template, signer().Public(), signer())
+		der, err := x509.CreateCertificate(rand.Reader, template, template, fixture.Key(0).Public(), fixture.Key(0))
 		w.ok(err)
 		return string(pem.EncodeToMemory(&pem.Block{Type: "CERTIFICATE", Bytes: der}))
 	}
 	set := func(id idp.EntityID, active bool, days ...int) {
-		w.ok(w.store.UpdateProvider(t.Context(), id, func(p *idp.ServiceProvider) error {
+		w.ok(w.Store.UpdateProvider(t.Context(), id, func(p *idp.ServiceProvider) error {
 			p.Active, p.Certs = active, nil
 			for _, n := range days {
 				p.Certs = append(p.Certs, pemUntil(n))
@@ -42,7 +43,7 @@ func TestRequestCertAttention(t *testing.T) {
 	set(ended, true, -30, -1)
 	set(w.register("replaced"), true, -1, 300)
 	set(w.register("inactive"), false, -1)
-	w.now = w.now.Add(time.Minute) // whatever was read before is old
+	w.Clock.Advance(time.Minute) // whatever was read before is old
 	var view struct {
 		Status rotation.Status `json:"status"`
 	}

@@ -56,7 +56,7 @@ func TestWallBefore(t *testing.T) {
 	w.use(late, "2031", time.Hour)
 	w.use(early, "2032", time.Hour)
 	for _, at := range []time.Time{time.Date(2031, 7, 2, 0, 0, 0, 0, time.UTC), time.Date(2032, 1, 16, 0, 0, 0, 0, time.UTC), time.Date(2032, 2, 3, 0, 0, 0, 0, time.UTC)} {
-		w.now = at
+		w.Clock.Set(at)
 		w.automatic()
 	}
 	v, err := w.watch.view(t.Context())

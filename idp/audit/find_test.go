@@ -17,8 +17,8 @@ func TestFind(t *testing.T) {
 	w := newWorld(t)
 	ctx := t.Context()
 	w.add(3000) // more than one page
-	w.now = trailStart.Add(time.Hour)
-	ok(t, w.store.AppendAudit(ctx,
+	w.fixture.Clock.Set(trailStart.Add(time.Hour))
+	ok(t, w.fixture.Bolt.AppendAudit(ctx,
 		idp.AuditEvent{Kind: "rotation.prefer", Year: "2031"},
 		idp.AuditEvent{Kind: "rotations", SP: "https://sp.example"},
 		idp.AuditEvent{Kind: "refusal", User: "u2", ErrorID: "0123456789ABCDEF", Address: "192.0.2.9"}))
@@ -83,7 +83,7 @@ func TestRefusals(t *testing.T) {
 		}
 	}
 	count := func() int {
-		records, err := w.store.AuditRecords(ctx, 0, 100_000)
+		records, err := w.fixture.Bolt.AuditRecords(ctx, 0, 100_000)
 		ok(t, err)
 		return len(records)
 	}
@@ -108,7 +108,7 @@ func TestRefusals(t *testing.T) {
 	// A day of it stays small.
 	before := count()
 	for range 24 {
-		w.now = w.now.Add(time.Hour)
+		w.fixture.Clock.Advance(time.Hour)
 		flood(audit.Strangers, "")
 		flood(audit.Provider, "https://a.example")
 	}

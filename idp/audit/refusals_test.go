@@ -15,7 +15,7 @@ import (
 // counts sums the records of what went beyond a budget, by whom they name.
 func (w *world) counts() map[string]int {
 	w.tb.Helper()
-	records, err := w.store.AuditRecords(w.tb.Context(), 0, 100_000)
+	records, err := w.fixture.Bolt.AuditRecords(w.tb.Context(), 0, 100_000)
 	ok(w.tb, err)
 	sum := map[string]int{}
 	for _, r := range records {
@@ -65,7 +65,7 @@ func TestBudgetsAreSpentBySendersOfTheirOwn(t *testing.T) {
 				t.Errorf("%s cannot record after %s spent its budget", name, spender)
 			}
 		}
-		w.now = w.now.Add(24 * time.Hour) // all are full again
+		w.fixture.Clock.Advance(24 * time.Hour) // all are full again
 	}
 }
 
@@ -146,7 +146,7 @@ func (s *failingStore) AppendAudit(ctx context.Context, events ...idp.AuditEvent
 func TestFlushKeepsWhatItCannotWrite(t *testing.T) {
 	t.Parallel()
 	w := newWorld(t)
-	store := &failingStore{AuditStore: w.store, fails: true}
+	store := &failingStore{AuditStore: w.fixture.Bolt, fails: true}
 	w.Refusals.Store = store
 	for w.Refusals.Take(audit.User, wrongCode("a")) {
 	}

@@ -1,14 +1,8 @@
 package audit_test
 
 import (
-	"bytes"
-	"crypto/rand"
-	"crypto/rsa"
 	"errors"
 	"fmt"
-	"log/slog"
-	"path/filepath"
-	"sync"
 	"testing"
 	"time"
 
@@ -17,65 +11,46 @@ import (
 	"vernal/certs"
 	"vernal/idp"
 	"vernal/idp/audit"
+	"vernal/idp/idptest/fixture"
 	"vernal/idp/keyring"
 	"vernal/idp/rotation"
-	"vernal/idp/seal"
-	"vernal/idp/store/bolt"
 )
 
 var trailStart = time.Date(2031, 4, 1, 9, 0, 0, 0, time.UTC)
 
-// signingKey is made once: making it is slow.
-var signingKey = sync.OnceValues(func() (*rsa.PrivateKey, error) { return rsa.GenerateKey(rand.Reader, 2048) })
-
 // world is a store with its trail, in a folder where it can be tampered with.
 type world struct {
 	*audit.Service
-	tb    testing.TB
-	path  string
-	key   *seal.Master
-	store *bolt.Store
-	years *keyring.Ring
-	now   time.Time
+	tb      testing.TB
+	fixture *fixture.Fixture
+	year    *certs.Key
 }
 
 func newWorld(tb testing.TB) *world {
 	tb.Helper()
-	key, err := seal.NewMaster(bytes.Repeat([]byte{7}, 32))
-	ok(tb, err)
-	signer, err := signingKey()
-	ok(tb, err)
-	policy := rotation.DefaultPolicy()
-	year, err := certs.Certify(rand.Reader, signer, "2031", policy.Dates("2031").CertEndAt, certs.Spec{}, "https://idp.example", trailStart)
-	ok(tb, err)
-	w := &world{tb: tb, path: filepath.Join(tb.TempDir(), "vernal.db"), key: key, now: trailStart, years: keyring.NewRing(policy)}
-	ok(tb, w.years.SetHistory(policy.Begin([]rotation.Made{keyring.MadeOf(year)}, trailStart), []*certs.Key{year}))
-	w.open()
-	tb.Cleanup(func() { _ = w.store.Close() })
+	w := &world{tb: tb, fixture: fixture.New(tb, trailStart, nil)}
+	w.year = w.fixture.NewYear("2031")
+	w.serve()
 	return w
 }
 
-func (w *world) open() {
+// serve begins with the trail of a store that was opened.
+func (w *world) serve() {
 	w.tb.Helper()
-	clock := func() time.Time { return w.now }
-	store, err := bolt.Open(w.path, bolt.Options{Masters: seal.NewMasters(w.key), Clock: clock})
-	ok(w.tb, err)
-	log := slog.New(slog.DiscardHandler)
-	w.store = store
-	w.Service = &audit.Service{
-		Store: store, Sealer: store.Ring(), Years: w.years, Issuer: "https://idp.example/api/saml", Clock: clock, Log: log,
-		Refusals: &audit.Refusals{Store: store, Clock: clock, Log: log},
-	}
+	f := w.fixture
+	ok(w.tb, f.Years.SetHistory(f.Policy.Begin([]rotation.Made{keyring.MadeOf(w.year)}, trailStart), []*certs.Key{w.year}))
+	w.Service = f.Trail
 }
 
 // edit changes the file behind the store's back.
 func (w *world) edit(change func(*bbolt.Tx) error) {
 	w.tb.Helper()
-	ok(w.tb, w.store.Close())
-	db, err := bbolt.Open(w.path, 0o600, &bbolt.Options{Timeout: time.Second})
+	w.fixture.Close()
+	db, err := bbolt.Open(w.fixture.StoreFile(), 0o600, &bbolt.Options{Timeout: time.Second})
 	ok(w.tb, err)
 	ok(w.tb, errors.Join(db.Update(change), db.Close()))
-	w.open()
+	w.fixture.Reopen()
+	w.serve()
 }
 
 // add appends n events, every second one from an address.
@@ -88,7 +63,7 @@ func (w *world) add(n int) {
 			events[i].Address = "192.0.2.7"
 		}
 	}
-	ok(w.tb, w.store.AppendAudit(w.tb.Context(), events...))
+	ok(w.tb, w.fixture.Bolt.AppendAudit(w.tb.Context(), events...))
 }
 
 // verify verifies the whole trail, in parts.
@@ -114,7 +89,7 @@ func (w *world) whole() audit.Progress {
 
 func (w *world) place(seq uint64) audit.Place {
 	w.tb.Helper()
-	records, err := w.store.AuditRecords(w.tb.Context(), seq-1, 1)
+	records, err := w.fixture.Bolt.AuditRecords(w.tb.Context(), seq-1, 1)
 	ok(w.tb, err)
 	return audit.Place{Seq: seq, Hash: records[0].Hash}
 }

@@ -163,10 +163,10 @@ func TestFlippedByte(t *testing.T) {
 		}
 		return nil
 	})
-	f, err := os.OpenFile(w.path, os.O_RDWR, 0)
+	f, err := os.OpenFile(w.fixture.StoreFile(), os.O_RDWR, 0)
 	ok(t, err)
 	defer f.Close()
-	content, err := os.ReadFile(w.path)
+	content, err := os.ReadFile(w.fixture.StoreFile())
 	ok(t, err)
 	n := 0
 	for i, entry := range entries {

@@ -6,14 +6,13 @@ package idptest
 
 import (
 	"context"
-	"crypto/rand"
+	"crypto"
 	"crypto/rsa"
 	"crypto/tls"
 	"crypto/x509"
 	"log/slog"
 	"net/http"
 	"net/http/httptest"
-	"path/filepath"
 	"sync/atomic"
 	"testing"
 	"time"
@@ -22,52 +21,28 @@ import (
 	"vernal/idp"
 	"vernal/idp/account"
 	"vernal/idp/audit"
-	"vernal/idp/keyring"
-	"vernal/idp/migration"
+	"vernal/idp/idptest/fixture"
+	"vernal/idp/installation"
 	"vernal/idp/rotation"
-	"vernal/idp/rotator"
-	"vernal/idp/seal"
 	"vernal/idp/server"
-	"vernal/idp/sharelink"
-	"vernal/idp/sp"
-	"vernal/idp/store/bolt"
-	"vernal/idp/usage"
-	"vernal/metadata"
 )
 
-// IdP is a running identity provider.
+// IdP is a running identity provider: the services of a Fixture, and a server. Jobs run only
+// when a test calls them: Rotation.Tick, Usage.Flush.
 type IdP struct {
+	*fixture.Fixture
 	// URL is its base_url.
 	URL     string
 	Handler http.Handler
 	// Watch is the admin listener's handler.
-	Watch    http.Handler
-	Store    idp.Store
-	Registry *sp.Registry
-	Accounts *account.Service
-	Years    *keyring.Ring
-	// Rotation turns Years. It runs only when a test calls Tick or Automatic.
-	Rotation *rotator.Service
-	// Usage counts uses; it is written when a test calls Flush.
-	Usage *usage.Ledger
-	Board *migration.Service
-	Links *sharelink.Service
-	// Trail notes who was turned down; it runs only when a test calls it.
-	Trail  *audit.Service
-	Clock  *Clock
-	Policy rotation.Policy
+	Watch http.Handler
 	// Client has connections of its own. Those of http.DefaultClient are closed
 	// whenever another test ends its server.
 	Client *http.Client
-	// Masters are the master keys in force.
-	Masters *seal.Masters
 
 	tb      testing.TB
 	options Options
-	folder  string
-	master  *seal.Master
 	serving atomic.Pointer[http.Handler] // nil while it is stopped
-	made    atomic.Int32                 // signing keys
 }
 
 // Options of New; the zero value is good.
@@ -112,7 +87,7 @@ func New(tb testing.TB, o Options) *IdP {
 	}
 	transport := new(http.Transport)
 	tb.Cleanup(transport.CloseIdleConnections)
-	i := &IdP{Client: &http.Client{Transport: transport}, tb: tb, options: o, folder: tb.TempDir(), Clock: &Clock{now: o.Now.UTC().Truncate(time.Second)}, Policy: rotation.DefaultPolicy()}
+	i := &IdP{Client: &http.Client{Transport: transport}, tb: tb, options: o}
 	ts := httptest.NewUnstartedServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		h := i.serving.Load()
 		if h == nil {
@@ -128,13 +103,9 @@ func New(tb testing.TB, o Options) *IdP {
 		i.URL = scheme + ts.Listener.Addr().String()
 	}
 
-	var master [32]byte
-	rand.Read(master[:])
-	var err error
-	if i.master, err = seal.NewMaster(master[:]); err != nil {
-		tb.Fatal(err)
-	}
-	i.Start()
+	i.Fixture = fixture.New(tb, o.Now.UTC().Truncate(time.Second), i.configure)
+	i.begin()
+	i.serve()
 	if o.TLS {
 		ts.StartTLS()
 		transport.TLSClientConfig = &tls.Config{RootCAs: x509.NewCertPool()}
@@ -186,56 +157,50 @@ func (i *IdP) Stop() {
 	if i.serving.Swap(nil) == nil {
 		return
 	}
-	if err := i.Store.(*bolt.Store).Close(); err != nil {
-		i.tb.Error(err)
-	}
+	i.Close()
 }
 
 // Changes is how many changes the store has made.
-func (i *IdP) Changes() uint64 { return i.Store.(*bolt.Store).Changes() }
+func (i *IdP) Changes() uint64 { return i.Bolt.Changes() }
 
 // Start starts a server that was stopped: what it knows is what was written.
 func (i *IdP) Start() {
 	i.tb.Helper()
-	tb, log := i.tb, slog.New(i.options.Log)
-	i.Masters = seal.NewMasters(i.master)
-	store, err := bolt.Open(filepath.Join(i.folder, "vernal.db"), bolt.Options{Masters: i.Masters, Clock: i.Clock.Now, Log: log})
-	if err != nil {
-		tb.Fatal(err)
+	i.Reopen()
+	if err := i.Rotation.Start(context.Background()); err != nil {
+		i.tb.Fatal(err)
 	}
-	i.Store = store
-	i.Registry = sp.New(store, i.Clock.Now)
-	i.Registry.BaseIsHTTP = !i.options.TLS
-	i.Accounts = &account.Service{
-		Store: store, Sealer: store.Ring(), Clock: i.Clock.Now, Limits: account.DefaultLimits(), Log: log,
-		// The least that argon2 does: the cost of hashes has tests of its own.
-		Hasher: account.NewHasher(account.Cost{Memory: 64, Time: 1, Threads: 1, Iterations: 1000, Slots: 2}),
-	}
-	i.startRotation(certs.OpenDir(filepath.Join(i.folder, "keys"), i.Masters), log)
+	i.serve()
+}
 
-	i.Links = &sharelink.Service{Store: store, Sealer: store.Ring(), Clock: i.Clock.Now}
-
-	i.Trail = &audit.Service{
-		Store: store, Sealer: store.Ring(), Years: i.Years, Issuer: i.URL + "/api/saml", Clock: i.Clock.Now, Log: log,
-		Refusals: &audit.Refusals{Store: store, Clock: i.Clock.Now, Log: log},
+// configure sets what the options say.
+func (i *IdP) configure(c *installation.Config) {
+	c.IdP.BaseURL, c.Log = i.URL, slog.New(i.options.Log)
+	if key := i.options.Key; key != nil {
+		c.NewSigner = func(int) (crypto.Signer, error) { return key, nil }
 	}
-
-	s := &server.Server{
-		IdP: metadata.IdP{BaseURL: i.URL}, Idle: 15 * time.Minute, Absolute: 12 * time.Hour, CodeTime: i.options.CodeTime,
-		Store: store, Sealer: store.Ring(), Registry: i.Registry, Accounts: i.Accounts, Years: i.Years, Rotation: i.Rotation,
-		Usage: i.Usage, Board: i.Board, Links: i.Links, Trail: i.Trail, Log: log, Clock: i.Clock.Now,
+	if vault := i.options.Vault; vault != nil {
+		c.Policy.KeySource, c.Vault, c.Keys = rotation.SourcePKCS11, vault, c.Keys.WithVault(vault)
 	}
+}
+
+// serve answers requests from here on.
+func (i *IdP) serve() {
+	i.tb.Helper()
+	served := *i.Installation
 	if i.options.Between != nil {
-		s.Store = i.options.Between(store)
+		served.Store = i.options.Between(served.Store)
 	}
 	if i.options.NoUsage {
-		s.Usage = nil
+		served.Usage = nil
 	}
+	s := &server.Server{Installation: &served, Idle: 15 * time.Minute, Absolute: 12 * time.Hour, CodeTime: i.options.CodeTime}
+	var err error
 	if i.Handler, err = s.Handler(); err != nil {
-		tb.Fatal(err)
+		i.tb.Fatal(err)
 	}
 	if i.Watch, err = s.AdminHandler(); err != nil {
-		tb.Fatal(err)
+		i.tb.Fatal(err)
 	}
 	handler := i.Handler
 	i.serving.Store(&handler)

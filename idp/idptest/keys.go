@@ -2,82 +2,38 @@ package idptest
 
 import (
 	"context"
-	"crypto"
-	"crypto/rand"
 	"crypto/rsa"
 	"crypto/x509"
 	"encoding/json"
-	"log/slog"
-	"path/filepath"
 	"slices"
-	"sync"
 	"time"
 
-	"vernal/certs"
 	"vernal/idp"
+	"vernal/idp/idptest/fixture"
 	"vernal/idp/keyring"
-	"vernal/idp/migration"
 	"vernal/idp/rotation"
-	"vernal/idp/rotator"
-	"vernal/idp/usage"
 )
 
-// rsaKeys are made once for all tests of a process: making them is slow, and
-// which key it is matters to no test.
-var rsaKeys [4]func() *rsa.PrivateKey
-
-func init() {
-	for i := range rsaKeys {
-		rsaKeys[i] = sync.OnceValue(func() *rsa.PrivateKey {
-			k, err := rsa.GenerateKey(rand.Reader, 2048)
-			if err != nil {
-				panic(err)
-			}
-			return k
-		})
-	}
-}
-
-// startRotation makes the keys of a first start and those asked for, and begins; or
-// starts again.
-func (i *IdP) startRotation(dir *certs.Dir, log *slog.Logger) {
+// begin makes the keys of a first start and those asked for, and records them.
+func (i *IdP) begin() {
+	i.tb.Helper()
 	now := i.Clock.Now()
-	years := append(i.Policy.FirstYears(now), i.options.Years...)
-	slices.Sort(years)
-	start := (*rotator.Service).Begin
-	if i.Rotation != nil {
-		years, start = nil, (*rotator.Service).Start
-	}
-	if i.options.FirstStart {
-		years = nil
-	}
 	var made []rotation.Made
-	for _, y := range years {
-		signer, _ := i.newSigner(0)
-		k, err := certs.Certify(rand.Reader, signer, y, i.Policy.Dates(y).CertEndAt, certs.Spec{}, i.URL, now)
-		if err != nil {
-			i.tb.Fatal(err)
+	if !i.options.FirstStart {
+		years := append(i.Policy.FirstYears(now), i.options.Years...)
+		slices.Sort(years)
+		for _, y := range years {
+			k := i.NewYear(y)
+			if err := i.Keys.Save(k); err != nil {
+				i.tb.Fatal(err)
+			}
+			made = append(made, keyring.MadeOf(k))
 		}
-		if err := dir.Save(k); err != nil {
-			i.tb.Fatal(err)
-		}
-		made = append(made, keyring.MadeOf(k))
 	}
-	if len(years) > 0 && len(i.options.Years) > 0 {
+	if len(made) > 0 && len(i.options.Years) > 0 {
 		i.recordSteps(made, now)
 	}
-	if i.options.Vault != nil {
-		i.Policy.KeySource, dir = rotation.SourcePKCS11, dir.WithVault(i.options.Vault)
-	}
-	i.Years = keyring.NewRing(i.Policy)
-	i.Usage = &usage.Ledger{Store: i.Store, Registry: i.Registry, Years: i.Years, Clock: i.Clock.Now, Log: log}
-	i.Board = &migration.Service{Usage: i.Usage, Registry: i.Registry, Years: i.Years, Clock: i.Clock.Now}
-	i.Rotation = &rotator.Service{
-		Store: i.Store, Dir: dir, Ring: i.Years, Policy: i.Policy, BaseURL: i.URL,
-		Clock: i.Clock.Now, Log: log, NewSigner: i.newSigner, Vault: i.options.Vault,
-		Uses: i.Usage,
-	}
-	if err := start(i.Rotation, context.Background()); err != nil {
+	if err := i.Rotation.Begin(context.Background()); err != nil {
 		i.tb.Fatal(err)
 	}
 }
@@ -101,17 +57,6 @@ func (i *IdP) recordSteps(made []rotation.Made, now time.Time) {
 	}
 }
 
-// newSigner gives two keys in turn: a year's is never that of the one before.
-func (i *IdP) newSigner(int) (crypto.Signer, error) {
-	if i.options.Key != nil {
-		return i.options.Key, nil
-	}
-	return rsaKeys[i.made.Add(1)%2](), nil
-}
-
-// KeysFolder is the path of the folder of signing keys.
-func (i *IdP) KeysFolder() string { return filepath.Join(i.folder, "keys") }
-
 // Year is the preferred year.
 func (i *IdP) Year() idp.Year {
 	e, err := i.Years.Preferred(i.Clock.Now())
@@ -122,7 +67,7 @@ func (i *IdP) Year() idp.Year {
 }
 
 // OtherKey is a key that no test provider is registered with.
-func OtherKey() *rsa.PrivateKey { return rsaKeys[3]() }
+func OtherKey() *rsa.PrivateKey { return fixture.Key(3) }
 
 // Retire ends a year at once, as a revocation does: its certificate stays and
 // its addresses say that it is gone. A year that was not there is made before;

@@ -26,6 +26,7 @@ import (
 	dsig "github.com/russellhaering/goxmldsig"
 
 	"vernal/idp"
+	"vernal/idp/idptest/fixture"
 	"vernal/idp/sp"
 	"vernal/idp/xmldsig"
 )
@@ -49,7 +50,7 @@ type Provider struct {
 // before it is added.
 func (i *IdP) AddProvider(entityID string, change ...func(*idp.ServiceProvider)) *Provider {
 	i.tb.Helper()
-	p := &Provider{EntityID: entityID, ACS: entityID + "/acs", Key: rsaKeys[2](), idp: i}
+	p := &Provider{EntityID: entityID, ACS: entityID + "/acs", Key: fixture.Key(2), idp: i}
 	p.Cert = selfSigned(i, p.Key)
 	record := sp.Defaults()
 	record.EntityID, record.Name = idp.EntityID(entityID), "Test "+entityID

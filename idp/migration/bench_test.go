@@ -21,16 +21,16 @@ func BenchmarkBoard(b *testing.B) {
 		p := sp.Defaults()
 		p.EntityID, p.Name = idp.EntityID(fmt.Sprintf("https://sp%05d.agency.example/saml", n)), fmt.Sprintf("Service %d", n)
 		p.ACSURLs, p.Certs, p.Contacts = []string{"https://sp.example/acs"}, []string{cert.pem}, []string{"help@agency.example"}
-		ok(b, w.store.CreateProvider(b.Context(), p, ""))
+		ok(b, w.Bolt.CreateProvider(b.Context(), p, ""))
 	}
 	s := w.server()
 	for d := range 30 {
-		w.turn(at(2026, 2, 1+d))
+		w.Clock.Set(at(2026, 2, 1+d))
 		for n := range sps {
 			for _, y := range []idp.Year{"2024", "2025", "2026"} {
 				s.Usage.Use(idp.Use{
-					SP: idp.EntityID(fmt.Sprintf("https://sp%05d.agency.example/saml", n)), Year: y, At: w.clock(),
-					CertSHA256: cert.sha256, IssuedAt: w.clock().Add(-time.Second),
+					SP: idp.EntityID(fmt.Sprintf("https://sp%05d.agency.example/saml", n)), Year: y, At: w.Clock.Now(),
+					CertSHA256: cert.sha256, IssuedAt: w.Clock.Now().Add(-time.Second),
 				})
 			}
 		}
@@ -45,7 +45,7 @@ func BenchmarkBoard(b *testing.B) {
 	b.Run("sps-10000-first", func(b *testing.B) {
 		for b.Loop() {
 			b.StopTimer()
-			w.registry = sp.New(w.store, w.clock)
+			w.Registry = sp.New(w.Bolt, w.Clock.Now)
 			b.StartTimer()
 			show(b, w.server())
 		}

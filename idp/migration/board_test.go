@@ -18,7 +18,7 @@ const (
 
 // use notes a plain signed use, now.
 func (w *world) use(s *migration.Service, id idp.EntityID, y idp.Year) {
-	s.Usage.Use(idp.Use{SP: id, Year: y, At: w.clock(), CertSHA256: strings.Repeat("a", 64), IssuedAt: w.clock()})
+	s.Usage.Use(idp.Use{SP: id, Year: y, At: w.Clock.Now(), CertSHA256: strings.Repeat("a", 64), IssuedAt: w.Clock.Now()})
 }
 
 // Unmoved counts the registered SPs that have still to move from each live year.
@@ -42,7 +42,7 @@ func TestUnmovedCountsLiveYears(t *testing.T) {
 	w.use(s, spB, "2026")
 	w.use(s, "https://stranger.example", "2026")
 	want(rotation.Counts{"2026": 2, "2027": 0})
-	w.turn(w.clock().AddDate(0, 0, 15))
+	w.Clock.Set(w.Clock.Now().AddDate(0, 0, 15))
 	w.use(s, spB, "2027")
 	want(rotation.Counts{"2026": 1, "2027": 0})
 }
@@ -68,7 +68,7 @@ func TestRemovedAndInactive(t *testing.T) {
 		}
 		ok(t, s.Usage.Flush(t.Context()))
 	}
-	ok(t, w.registry.Remove(t.Context(), spA, "test"))
+	ok(t, w.Registry.Remove(t.Context(), spA, "test"))
 	if b := w.show(s); b.Years[0].SPs+b.Years[0].Unmoved != 0 || len(b.SPs) != 1 {
 		t.Errorf("removed: %+v", b)
 	}
@@ -86,9 +86,9 @@ func TestFetchesAreHints(t *testing.T) {
 	w.add(spA)
 	s := w.server()
 	for _, hint := range []idp.EntityID{spA, "", "https://stranger.example", spA} {
-		s.Usage.Fetch(idp.Fetch{Year: "2026", SP: hint, At: w.clock(), Address: "192.0.2.1", UserAgent: "curl/8"})
+		s.Usage.Fetch(idp.Fetch{Year: "2026", SP: hint, At: w.Clock.Now(), Address: "192.0.2.1", UserAgent: "curl/8"})
 	}
-	want := migration.Fetches{Year: "2026", Address: "192.0.2.1", UserAgent: "curl/8", LastAt: w.clock(), Count: 1}
+	want := migration.Fetches{Year: "2026", Address: "192.0.2.1", UserAgent: "curl/8", LastAt: w.Clock.Now(), Count: 1}
 	twice, stranger := want, want
 	twice.Count, stranger.Hint = 2, "https://stranger.example"
 	for range 2 { // noted, then stored

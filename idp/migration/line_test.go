@@ -43,15 +43,15 @@ func TestMove(t *testing.T) {
 			for _, y := range []idp.Year{"2024", "2025"} {
 				w.step(rotation.StepRevoke, y)
 			}
-			w.turn(at(2027, 3, 1))
+			w.Clock.Set(at(2027, 3, 1))
 			w.step(rotation.StepPublish, "2027")
 			w.step(rotation.StepPrefer, "2027")
 			s := w.server()
 			for y, ago := range tt.used {
-				w.turn(now.AddDate(0, 0, -ago))
+				w.Clock.Set(now.AddDate(0, 0, -ago))
 				w.use(s, spA, y)
 			}
-			w.turn(now)
+			w.Clock.Set(now)
 			b := w.show(s)
 			l := line(t, b, spA)
 			if l.Move != tt.want {
@@ -147,7 +147,7 @@ func TestMovedToARevokedYear(t *testing.T) {
 	w.add(spA)
 	s := w.server()
 	w.use(s, spA, "2026")
-	w.turn(at(2026, 3, 1))
+	w.Clock.Set(at(2026, 3, 1))
 	w.step(rotation.StepPublish, "2027")
 	w.use(s, spA, "2027")
 	if l := line(t, w.show(s), spA); l.Move != migration.Moved {
@@ -162,7 +162,7 @@ func TestMovedToARevokedYear(t *testing.T) {
 		days int
 		want migration.Move
 	}{{1, migration.Both}, {15, migration.Moved}} {
-		w.turn(at(2026, 3, 1).AddDate(0, 0, tt.days))
+		w.Clock.Set(at(2026, 3, 1).AddDate(0, 0, tt.days))
 		w.use(s, spA, "2026")
 		if l := line(t, w.show(s), spA); l.Move != tt.want {
 			t.Errorf("back on 2026, %d days after: %s %s", tt.days, l.Move, l.UnmovedFrom)
@@ -190,11 +190,11 @@ func TestBoard(t *testing.T) {
 		ago  int
 		cert testCert
 	}{{40, old}, {20, old}, {6, cert}} {
-		w.turn(now.AddDate(0, 0, -use.ago))
-		s.Usage.Use(idp.Use{SP: spA, Year: "2026", At: w.clock(), CertSHA256: use.cert.sha256, IssuedAt: w.clock()})
+		w.Clock.Set(now.AddDate(0, 0, -use.ago))
+		s.Usage.Use(idp.Use{SP: spA, Year: "2026", At: w.Clock.Now(), CertSHA256: use.cert.sha256, IssuedAt: w.Clock.Now()})
 		ok(t, s.Usage.Flush(t.Context()))
 	}
-	w.turn(now)
+	w.Clock.Set(now)
 	want := &migration.Board{
 		At: now, Preferred: "2026", Target: "2026",
 		Years: []migration.Year{{

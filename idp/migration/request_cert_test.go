@@ -83,7 +83,7 @@ func TestRequestCertEndedLater(t *testing.T) {
 	if got := codes(); got != nil {
 		t.Errorf("beside a valid one: %v", got)
 	}
-	w.turn(at(2028, 3, 1))
+	w.Clock.Set(at(2028, 3, 1))
 	if diff := cmp.Diff([]rotation.AttentionCode{rotation.RequestCertEnded}, codes()); diff != "" {
 		t.Errorf("after the last one (-want +got):\n%s", diff)
 	}

@@ -63,8 +63,8 @@ func TestNoticesOfAYear(t *testing.T) {
 	one, two := w.server(), w.server()
 	w.tick(one)
 	var got []string
-	for w.clock().Before(date("2027-11-20")) {
-		got = append(got, w.untilDay(w.clock().AddDate(0, 0, 5).Format(time.DateOnly), one, two)...)
+	for w.Clock.Now().Before(date("2027-11-20")) {
+		got = append(got, w.untilDay(w.Clock.Now().AddDate(0, 0, 5).Format(time.DateOnly), one, two)...)
 		two = w.server()
 	}
 	slices.Sort(got) // within a day
@@ -123,8 +123,8 @@ func TestNoticesAfterDowntime(t *testing.T) {
 	w := newWorld(t, "2027-02-10")
 	w.uses = func(time.Time) map[idp.EntityID]idp.Year { return nil }
 	w.tick(w.server())
-	w.turn(date("2027-02-27")) // over the mark of 14 days
-	ok(t, w.rotation.Start(t.Context()))
+	w.Clock.Set(date("2027-02-27")) // over the mark of 14 days
+	ok(t, w.Rotation.Start(t.Context()))
 	wantLines(t, []string{"2027-02-28 step_ahead prefer/2027/2027-03-01/1", "2027-03-01 step_taken prefer/2027"}, w.untilDay("2027-03-01", w.server()))
 }
 
@@ -134,8 +134,8 @@ func TestNoticesAfterRestart(t *testing.T) {
 	w := newWorld(t, "2026-12-31")
 	w.tick(w.server())
 	var got []string
-	for w.clock().Before(date("2027-01-15")) {
-		got = append(got, w.untilDay(w.clock().AddDate(0, 0, 1).Format(time.DateOnly), w.server())...)
+	for w.Clock.Now().Before(date("2027-01-15")) {
+		got = append(got, w.untilDay(w.Clock.Now().AddDate(0, 0, 1).Format(time.DateOnly), w.server())...)
 		w.tick(w.server(), w.server())
 	}
 	wantLines(t, []string{
@@ -164,7 +164,7 @@ func TestNoticesInManualMode(t *testing.T) {
 		{Kind: rotation.StepCreate, Year: "2027"}, {Kind: rotation.StepPublish, Year: "2027"}, {Kind: rotation.StepPrefer, Year: "2027"},
 		{Kind: rotation.StepRevoke, Year: "2026", Reason: "test"},
 	} {
-		_, err := w.rotation.Take(t.Context(), step, "cli:uid=0(root)", false)
+		_, err := w.Rotation.Take(t.Context(), step, "cli:uid=0(root)", false)
 		ok(t, err)
 	}
 	w.tick(s)
@@ -185,7 +185,7 @@ func TestNoticesOfHeldStep(t *testing.T) {
 			step.Until = date(until)
 		}
 		for _, step := range []rotation.Step{{Kind: rotation.StepPrefer, Year: "2027"}, step} {
-			_, err := w.rotation.Take(t.Context(), step, "cli:uid=0(root)", false)
+			_, err := w.Rotation.Take(t.Context(), step, "cli:uid=0(root)", false)
 			ok(t, err)
 		}
 		w.tick(s)
@@ -243,7 +243,7 @@ func TestAttentionIsLoggedDaily(t *testing.T) {
 	t.Parallel()
 	w := newWorld(t, "2027-02-10")
 	for _, step := range []rotation.Step{{Kind: rotation.StepPrefer, Year: "2027"}, {Kind: rotation.StepRollback, Year: "2026", Reason: "test"}} {
-		_, err := w.rotation.Take(t.Context(), step, "cli:uid=0(root)", false)
+		_, err := w.Rotation.Take(t.Context(), step, "cli:uid=0(root)", false)
 		ok(t, err)
 	}
 	w.add("urn:ended", nil, "2027-02-28")
@@ -254,17 +254,17 @@ func TestAttentionIsLoggedDaily(t *testing.T) {
 	w.run("2027-02-27", s)
 	wantLines(t, nil, logged())
 	for range 3 {
-		w.run(w.clock().AddDate(0, 0, 1).Format(time.DateOnly), s)
+		w.run(w.Clock.Now().AddDate(0, 0, 1).Format(time.DateOnly), s)
 		for range 5 { // later on the same day
-			w.turn(w.clock().Add(time.Hour))
+			w.Clock.Set(w.Clock.Now().Add(time.Hour))
 			w.tick(s)
 		}
-		w.turn(w.clock().Truncate(24 * time.Hour))
+		w.Clock.Set(w.Clock.Now().Truncate(24 * time.Hour))
 	}
 	wantLines(t, []string{
 		"request_certificate_ended ", "step_held 2027 1", "request_certificate_ended ", "step_held 2027 2", "request_certificate_ended ",
 	}, logged())
-	docs, err := w.store.Documents(t.Context(), "notice")
+	docs, err := w.Bolt.Documents(t.Context(), "notice")
 	ok(t, err)
 	if len(docs) != 0 || len(w.mail.Mails()) != 0 || len(w.hook.notices()) != 0 {
 		t.Errorf("%d documents, %d mails", len(docs), len(w.mail.Mails()))
@@ -275,13 +275,13 @@ func TestAttentionIsLoggedDaily(t *testing.T) {
 func TestFailuresAreLoggedByReason(t *testing.T) {
 	t.Parallel()
 	w := newWorld(t, "2027-01-14")
-	w.turn(date("2027-01-15"))
+	w.Clock.Set(date("2027-01-15"))
 	why := "the vault is sealed"
-	w.rotation.NewSigner = func(int) (crypto.Signer, error) { return nil, errors.New(why) }
+	w.Rotation.NewSigner = func(int) (crypto.Signer, error) { return nil, errors.New(why) }
 	s := w.server()
 	logged := logOf(s)
 	for _, why = range []string{"the vault is sealed", "the vault is sealed", "the vault is on fire"} {
-		_, _ = w.rotation.Automatic(t.Context())
+		_, _ = w.Rotation.Automatic(t.Context())
 		w.tick(s)
 	}
 	n := 0
@@ -304,7 +304,7 @@ func TestNoticesOfRequestCertificates(t *testing.T) {
 	w.add("https://c.example", nil, "2026-12-22", "2026-12-01")
 	w.add("https://d.example", nil, "2029-01-01")
 	w.add("https://inactive.example", nil, "2026-12-22")
-	ok(t, w.store.UpdateProvider(t.Context(), "https://inactive.example", func(p *idp.ServiceProvider) error { p.Active = false; return nil }))
+	ok(t, w.Bolt.UpdateProvider(t.Context(), "https://inactive.example", func(p *idp.ServiceProvider) error { p.Active = false; return nil }))
 	s := w.server()
 	w.tick(s)
 	w.run("2026-12-31", s, w.server())

@@ -1,13 +1,11 @@
 package notify_test
 
 import (
-	"log/slog"
 	"slices"
 	"testing"
 	"time"
 
 	"vernal/idp/notify"
-	"vernal/idp/rotator"
 )
 
 // Operators are notified at once of a year that is closed because its key is
@@ -16,13 +14,9 @@ func TestNotifiesOfClosedYear(t *testing.T) {
 	t.Parallel()
 	w := newWorld(t, "2027-02-15")
 	w.tick(w.server())
-	ok(t, w.rotation.Dir.Destroy("2027"))
-	old := w.rotation
-	w.rotation = &rotator.Service{
-		Store: w.store, Dir: old.Dir, Ring: w.years, Policy: old.Policy, BaseURL: baseURL, Clock: w.clock,
-		Log: slog.New(slog.DiscardHandler), NewSigner: newSigner, Uses: old.Uses,
-	}
-	ok(t, w.rotation.Start(t.Context()))
+	ok(t, w.Rotation.Dir.Destroy("2027"))
+	w.Installation = w.Server()
+	ok(t, w.Rotation.Start(t.Context()))
 	w.tick(w.server())
 	w.tick(w.server())
 	got := slices.DeleteFunc(w.hook.notices(), func(n notify.Notice) bool { return n.Kind != notify.NeedsAttention })
@@ -36,8 +30,8 @@ func TestNotifiesOfUntrustedClock(t *testing.T) {
 	t.Parallel()
 	w := newWorld(t, "2027-02-15")
 	w.day(w.server())
-	w.turn(w.clock().Add(26 * time.Hour))
-	ok(t, w.rotation.Tick(t.Context(), time.Minute))
+	w.Clock.Set(w.Clock.Now().Add(26 * time.Hour))
+	ok(t, w.Rotation.Tick(t.Context(), time.Minute))
 	w.tick(w.server())
 	w.tick(w.server())
 	got := slices.DeleteFunc(w.hook.notices(), func(n notify.Notice) bool { return n.Kind != notify.NeedsAttention })

@@ -36,20 +36,20 @@ func TestAtOnce(t *testing.T) {
 		return map[idp.EntityID]idp.Year{"https://a.example": "2026"}
 	}
 	why := "the vault is sealed"
-	w.rotation.NewSigner = func(bits int) (crypto.Signer, error) {
+	w.Rotation.NewSigner = func(bits int) (crypto.Signer, error) {
 		if why != "" {
 			return nil, errors.New(why)
 		}
-		return newSigner(bits)
+		return w.NewSigner(bits)
 	}
 	s := w.server()
 	w.tick(s)
 	try := func() {
-		_, _ = w.rotation.Automatic(t.Context())
+		_, _ = w.Rotation.Automatic(t.Context())
 		w.tick(s)
 	}
 	for range 2 {
-		w.turn(w.clock().AddDate(0, 0, 1))
+		w.Clock.Set(w.Clock.Now().AddDate(0, 0, 1))
 		try()
 		try()
 	}
@@ -58,10 +58,10 @@ func TestAtOnce(t *testing.T) {
 	why = ""
 	try()
 	for _, step := range []rotation.Step{{Kind: rotation.StepPublish, Year: "2027"}, {Kind: rotation.StepPrefer, Year: "2027"}} {
-		_, err := w.rotation.Take(t.Context(), step, "cli:uid=0(root)", false)
+		_, err := w.Rotation.Take(t.Context(), step, "cli:uid=0(root)", false)
 		ok(t, err)
 	}
-	_, err := w.rotation.Take(t.Context(), rotation.Step{Kind: rotation.StepRevoke, Year: "2026", Reason: "tape lost"}, "cli:uid=0(root)", false)
+	_, err := w.Rotation.Take(t.Context(), rotation.Step{Kind: rotation.StepRevoke, Year: "2026", Reason: "tape lost"}, "cli:uid=0(root)", false)
 	ok(t, err)
 	w.tick(s)
 	w.tick(w.server())
@@ -93,12 +93,12 @@ func TestReceiversDown(t *testing.T) {
 	w.tick(s)
 	s.Mail.Server = "127.0.0.1:1"
 	w.hook.answer(http.StatusInternalServerError)
-	w.turn(date("2027-01-15"))
-	_, err := w.rotation.Automatic(t.Context())
+	w.Clock.Set(date("2027-01-15"))
+	_, err := w.Rotation.Automatic(t.Context())
 	ok(t, err)
 	for range 48 * 12 {
 		w.tick(s)
-		w.turn(w.clock().Add(5 * time.Minute))
+		w.Clock.Set(w.Clock.Now().Add(5 * time.Minute))
 	}
 	if n := len(w.hook.notices()) + len(w.mail.Mails()); n != 4 { // that notices come, and what comes tomorrow
 		t.Fatalf("%d arrived while nobody was there", n-4)
@@ -108,7 +108,7 @@ func TestReceiversDown(t *testing.T) {
 	w.hook.answer(http.StatusNoContent)
 	for range 24 {
 		w.tick(s)
-		w.turn(w.clock().Add(time.Hour))
+		w.Clock.Set(w.Clock.Now().Add(time.Hour))
 	}
 	if got := len(w.hook.notices()); got != 3 {
 		t.Errorf("the webhook took %d notices", got)
@@ -132,12 +132,12 @@ func TestGivenUp(t *testing.T) {
 	s.Mail = nil
 	w.tick(s)
 	w.hook.answer(http.StatusInternalServerError)
-	w.turn(date("2027-01-15"))
-	_, err := w.rotation.Automatic(t.Context())
+	w.Clock.Set(date("2027-01-15"))
+	_, err := w.Rotation.Automatic(t.Context())
 	ok(t, err)
 	for range 10 * 24 {
 		w.tick(s)
-		w.turn(w.clock().Add(time.Hour))
+		w.Clock.Set(w.Clock.Now().Add(time.Hour))
 	}
 	if n := strings.Count(log.String(), "given up"); n != 2 { // of the step, and of the next one three days later
 		t.Errorf("given up %d times:\n%s", n, log.String())
@@ -157,7 +157,7 @@ func TestNoAddressInTheStore(t *testing.T) {
 	s := w.server()
 	s.Mail.Server = "127.0.0.1:1" // so that it stays there
 	w.run("2027-01-15", s)
-	docs, err := w.store.Documents(t.Context(), "notice")
+	docs, err := w.Bolt.Documents(t.Context(), "notice")
 	ok(t, err)
 	if len(docs) < 2 {
 		t.Fatalf("%d documents", len(docs))
@@ -174,7 +174,7 @@ func TestBegan(t *testing.T) {
 	t.Parallel()
 	w := newWorld(t, "2026-11-22")
 	w.tick(w.server(), w.server())
-	w.turn(date("2026-11-25"))
+	w.Clock.Set(date("2026-11-25"))
 	w.tick(w.server())
 	got := w.hook.notices()
 	if len(got) != 1 || len(w.mail.Mails()) != 1 {

@@ -18,7 +18,7 @@ import (
 
 // use lets a service provider use a year now.
 func (w *world) use(id idp.EntityID, y idp.Year) {
-	w.board.Usage.Use(idp.Use{SP: id, Year: y, At: w.clock(), IssuedAt: w.clock()})
+	w.Board.Usage.Use(idp.Use{SP: id, Year: y, At: w.Clock.Now(), IssuedAt: w.Clock.Now()})
 }
 
 func (w *world) letters(y idp.Year) []notify.Letter {
@@ -48,7 +48,7 @@ func TestLetters(t *testing.T) {
 		{"of another year", "2027-03-15", func(w *world) { w.use("urn:b", "2026") }, ""},
 		{"revoked", "2027-01-21", func(w *world) {
 			w.use("urn:a", "2026")
-			_, err := w.rotation.Take(w.t.Context(), rotation.Step{Kind: rotation.StepRevoke, Year: "2026", Reason: "tape lost in the car of Bartholomew"}, "test", false)
+			_, err := w.Rotation.Take(w.t.Context(), rotation.Step{Kind: rotation.StepRevoke, Year: "2026", Reason: "tape lost in the car of Bartholomew"}, "test", false)
 			ok(w.t, err)
 		}, "2026>2027 - URGENT: sign-ins to Service urn:a through Example sign-in fail until you change its settings"},
 	}
@@ -106,7 +106,7 @@ func wantLetter(t *testing.T, w *world, l notify.Letter) {
 	}
 	cert, err := x509.ParseCertificate(block.Bytes)
 	ok(t, err)
-	entry, _ := w.years.Lookup(l.To, w.clock())
+	entry, _ := w.Years.Lookup(l.To, w.Clock.Now())
 	if !cert.Equal(entry.Key.Cert) {
 		t.Error("it is not the certificate of " + to)
 	}
@@ -127,7 +127,7 @@ func TestLetterRequestCert(t *testing.T) {
 	w.add("urn:lasts", nil, "2027-02-01")
 	w.add("urn:changed", nil, "2026-12-22", "2029-01-01")
 	w.add("urn:replaced", nil, "2026-11-01", "2029-01-01")
-	w.board.Usage.Use(idp.Use{SP: "urn:replaced", Year: "2026", At: w.clock(), IssuedAt: w.clock(), CertSHA256: w.sha("urn:replaced", date("2026-11-01"))})
+	w.Board.Usage.Use(idp.Use{SP: "urn:replaced", Year: "2026", At: w.Clock.Now(), IssuedAt: w.Clock.Now(), CertSHA256: w.sha("urn:replaced", date("2026-11-01"))})
 	got := map[idp.EntityID]string{}
 	for _, l := range w.letters("") {
 		got[l.SP] = l.Subject
@@ -147,7 +147,7 @@ func TestLetterRequestCert(t *testing.T) {
 // sha is the fingerprint of the request certificate that ends then.
 func (w *world) sha(id idp.EntityID, end time.Time) string {
 	w.t.Helper()
-	p, err := w.registry.Lookup(w.t.Context(), id)
+	p, err := w.Registry.Lookup(w.t.Context(), id)
 	ok(w.t, err)
 	for _, c := range p.RequestCerts {
 		if c.NotAfter.Equal(end) {
@@ -163,7 +163,7 @@ func TestLetterForeignName(t *testing.T) {
 	t.Parallel()
 	w := newWorld(t, "2027-02-10")
 	w.add("urn:a", nil)
-	err := w.store.UpdateProvider(t.Context(), "urn:a", func(p *idp.ServiceProvider) error {
+	err := w.Bolt.UpdateProvider(t.Context(), "urn:a", func(p *idp.ServiceProvider) error {
 		p.Name = "A\r\nBcc: x@evil.example\n\n-----BEGIN CERTIFICATE-----\n\u202eevil\u200b\x1b[31m\x9b " + strings.Repeat("x", 5000)
 		return nil
 	})
@@ -215,7 +215,7 @@ func TestSend(t *testing.T) {
 		t.Fatalf("mails %+v", mails)
 	}
 	var on []idp.AuditEvent
-	records, err := w.store.AuditRecords(t.Context(), 0, 1000)
+	records, err := w.Bolt.AuditRecords(t.Context(), 0, 1000)
 	ok(t, err)
 	for _, r := range records {
 		if r.Kind == "rotation.notice" {
@@ -243,14 +243,14 @@ func TestRevocation(t *testing.T) {
 	w.add("urn:moved", nil)
 	w.add("urn:idle", nil)
 	w.use("urn:moved", "2026")
-	w.turn(date("2027-02-25"))
+	w.Clock.Set(date("2027-02-25"))
 	w.use("urn:a", "2026")
-	w.turn(date("2027-02-26"))
+	w.Clock.Set(date("2027-02-26"))
 	w.use("urn:half", "2026")
-	w.turn(date("2027-02-27"))
+	w.Clock.Set(date("2027-02-27"))
 	w.use("urn:half", "2027")
 	w.use("urn:moved", "2027")
-	_, err := w.rotation.Take(t.Context(), rotation.Step{Kind: rotation.StepRevoke, Year: "2026", Reason: "tape lost in the car of Bartholomew"}, "test", false)
+	_, err := w.Rotation.Take(t.Context(), rotation.Step{Kind: rotation.StepRevoke, Year: "2026", Reason: "tape lost in the car of Bartholomew"}, "test", false)
 	ok(t, err)
 	r, err := w.server().Revocation(t.Context(), "2026", "2027")
 	ok(t, err)
@@ -277,7 +277,7 @@ func TestRevokedNewest(t *testing.T) {
 	w := newWorld(t, "2027-02-10")
 	w.add("urn:a", nil)
 	w.use("urn:a", "2027")
-	o, err := w.rotation.Take(t.Context(), rotation.Step{Kind: rotation.StepRevoke, Year: "2027", Reason: "leaked"}, "test", false)
+	o, err := w.Rotation.Take(t.Context(), rotation.Step{Kind: rotation.StepRevoke, Year: "2027", Reason: "leaked"}, "test", false)
 	ok(t, err)
 	if o.After.Preferred != "2026" {
 		t.Fatalf("%s is preferred", o.After.Preferred)
@@ -287,7 +287,7 @@ func TestRevokedNewest(t *testing.T) {
 		t.Fatalf("letters %+v", l)
 	}
 	for _, tt := range []struct{ days, want int }{{1, 1}, {15, 0}} { // it uses both until 14 days have passed
-		w.turn(date("2027-02-10").AddDate(0, 0, tt.days))
+		w.Clock.Set(date("2027-02-10").AddDate(0, 0, tt.days))
 		w.use("urn:a", "2026")
 		if l := w.letters("2027"); len(l) != tt.want {
 			t.Errorf("back on 2026, %d days after: %d letters", tt.days, len(l))

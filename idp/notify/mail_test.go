@@ -12,6 +12,7 @@ import (
 	"testing"
 	"time"
 
+	"vernal/idp/idptest/fixture"
 	"vernal/idp/notify"
 	"vernal/idp/smtptest"
 )
@@ -30,7 +31,7 @@ func authority(t *testing.T) (*x509.CertPool, *tls.Config) {
 		SerialNumber: big.NewInt(serial.Add(1)), Subject: pkix.Name{CommonName: "CA"}, IsCA: true, BasicConstraintsValid: true,
 		NotBefore: time.Now().Add(-time.Hour), NotAfter: time.Now().Add(time.Hour), KeyUsage: x509.KeyUsageCertSign,
 	}
-	der, err := x509.CreateCertificate(rand.Reader, ca, ca, rsaKeys[0]().Public(), rsaKeys[0]())
+	der, err := x509.CreateCertificate(rand.Reader, ca, ca, fixture.Key(0).Public(), fixture.Key(0))
 	ok(t, err)
 	root, err := x509.ParseCertificate(der)
 	ok(t, err)
@@ -38,11 +39,11 @@ func authority(t *testing.T) (*x509.CertPool, *tls.Config) {
 		SerialNumber: big.NewInt(serial.Add(1)), Subject: pkix.Name{CommonName: "mail"}, IPAddresses: []net.IP{net.IPv4(127, 0, 0, 1)},
 		NotBefore: ca.NotBefore, NotAfter: ca.NotAfter, ExtKeyUsage: []x509.ExtKeyUsage{x509.ExtKeyUsageServerAuth},
 	}
-	der, err = x509.CreateCertificate(rand.Reader, leaf, root, rsaKeys[1]().Public(), rsaKeys[0]())
+	der, err = x509.CreateCertificate(rand.Reader, leaf, root, fixture.Key(1).Public(), fixture.Key(0))
 	ok(t, err)
 	pool := x509.NewCertPool()
 	pool.AddCert(root)
-	return pool, &tls.Config{Certificates: []tls.Certificate{{Certificate: [][]byte{der}, PrivateKey: rsaKeys[1]()}}}
+	return pool, &tls.Config{Certificates: []tls.Certificate{{Certificate: [][]byte{der}, PrivateKey: fixture.Key(1)}}}
 }
 
 func TestMailSecured(t *testing.T) {

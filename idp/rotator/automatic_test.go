@@ -2,7 +2,6 @@ package rotator_test
 
 import (
 	"context"
-	"crypto/rand"
 	"errors"
 	"strings"
 	"sync"
@@ -43,7 +42,7 @@ func TestTwoSprings(t *testing.T) {
 			}
 			for _, s := range all {
 				w.sane(s, rotation.Status{})
-				if e, found := s.Ring.Lookup("2026", w.clock()); !found || e.State != rotation.Retired || e.Key.Signer != nil || e.Key.Cert == nil {
+				if e, found := s.Ring.Lookup("2026", w.Clock.Now()); !found || e.State != rotation.Retired || e.Key.Signer != nil || e.Key.Cert == nil {
 					t.Errorf("2026 in the ring is %+v", e)
 				}
 			}
@@ -54,7 +53,7 @@ func TestTwoSprings(t *testing.T) {
 func TestManualModeOnlyReminds(t *testing.T) {
 	t.Parallel()
 	w := newWorld(t, day(2026, 11, 22))
-	w.policy.Manual = true
+	w.Policy.Manual = true
 	s := w.started()
 	w.run(day(2027, 1, 20), s)
 	want := []string{"2026-11-22 create 2026", "2026-11-22 publish 2026", "2026-11-22 prefer 2026"}
@@ -99,7 +98,7 @@ func TestDryRunChangesNothing(t *testing.T) {
 	if states(o.Before)["2026"] != rotation.Preferred || states(o.After)["2026"] != rotation.Revoked || o.After.Preferred != "2026b" || !o.DryRun {
 		t.Errorf("outcome: %v, then %v", states(o.Before), states(o.After))
 	}
-	keys, err := w.dir.Load()
+	keys, err := w.Keys.Load()
 	ok(t, err)
 	if diff := cmp.Diff(trail, w.trail()); diff != "" || len(keys) != 1 || w.status(s).Preferred != "2026" {
 		t.Errorf("a dry run left %d keys and steps (-want +got):\n%s", len(keys), diff)
@@ -112,8 +111,8 @@ func TestFailedStep(t *testing.T) {
 	w := newWorld(t, day(2026, 11, 22))
 	s := w.started()
 	w.run(day(2027, 1, 14), s)
-	w.turn(day(2027, 1, 15))
-	s.Dir = fullDisk{w.dir}
+	w.Clock.Set(day(2027, 1, 15))
+	s.Dir = fullDisk{w.Keys}
 	for range 2 {
 		if taken, err := s.Automatic(t.Context()); err == nil || len(taken) > 0 {
 			t.Errorf("Automatic = %v, %v", taken, err)
@@ -123,7 +122,7 @@ func TestFailedStep(t *testing.T) {
 	if len(at) != 1 || at[0].Code != rotation.StepFailed || !strings.Contains(at[0].Args.Value, "disk is full") {
 		t.Errorf("attention: %v", at)
 	}
-	s.Dir = w.dir
+	s.Dir = w.Keys
 	taken, err := s.Automatic(t.Context())
 	ok(t, err)
 	if len(taken) != 1 || taken[0].Kind != rotation.StepCreate || len(w.status(s).Attention) != 0 {
@@ -139,10 +138,7 @@ func (fullDisk) Save(*certs.Key) error { return errors.New("disk is full") }
 func (w *world) makeKeys(years ...idp.Year) {
 	w.t.Helper()
 	for _, y := range years {
-		signer, _ := newSigner(0)
-		k, err := certs.Certify(rand.Reader, signer, y, w.policy.Dates(y).CertEndAt, certs.Spec{}, "https://a.example", w.clock())
-		ok(w.t, err)
-		ok(w.t, w.dir.Save(k))
+		ok(w.t, w.Keys.Save(w.NewYear(y)))
 	}
 }
 
@@ -153,16 +149,16 @@ func TestStartWithoutHistory(t *testing.T) {
 	for _, years := range [][]idp.Year{nil, {"2026"}, {"2026", "2027"}} {
 		for _, manual := range []bool{false, true} {
 			w := newWorld(t, day(2027, 2, 10))
-			w.policy.Manual = manual
+			w.Policy.Manual = manual
 			w.makeKeys(years...)
 			s := w.service()
 			if err := s.Start(t.Context()); !errors.Is(err, rotator.ErrNoHistory) || !errors.Is(err, keyring.ErrNoSigner) {
 				t.Errorf("keys of %v: Start = %v", years, err)
 			}
-			if live := s.Ring.All(w.clock()); len(live) != 0 || len(w.trail()) != 0 || w.status(s).Preferred != "" {
+			if live := s.Ring.All(w.Clock.Now()); len(live) != 0 || len(w.trail()) != 0 || w.status(s).Preferred != "" {
 				t.Errorf("keys of %v: years %v, steps %q", years, live, w.trail())
 			}
-			keys, err := w.dir.Load()
+			keys, err := w.Keys.Load()
 			ok(t, err)
 			if len(keys) != len(years) {
 				t.Errorf("keys of %v: %d are there now", years, len(keys))
@@ -195,7 +191,7 @@ func TestLostKey(t *testing.T) {
 	t.Parallel()
 	w := newWorld(t, day(2026, 11, 22))
 	w.started()
-	ok(t, w.dir.Destroy("2026"))
+	ok(t, w.Keys.Destroy("2026"))
 	s := w.service()
 	if err := s.Start(t.Context()); !errors.Is(err, keyring.ErrNoSigner) {
 		t.Fatalf("Start = %v", err)
@@ -211,7 +207,7 @@ func TestWrongClock(t *testing.T) {
 	t.Parallel()
 	w := newWorld(t, day(2027, 3, 10))
 	w.started()
-	w.turn(day(2031, 3, 10))
+	w.Clock.Set(day(2031, 3, 10))
 	s := w.started()
 	ok(t, s.Tick(t.Context(), time.Minute))
 	_, err := s.Automatic(t.Context())
@@ -234,13 +230,13 @@ func TestFollowsAnotherServer(t *testing.T) {
 	a, b := w.started(), w.started()
 	w.take(a, rotation.Step{Kind: rotation.StepCreate, Year: "2027"})
 	w.take(a, rotation.Step{Kind: rotation.StepPublish, Year: "2027"})
-	before, err := b.Ring.Preferred(w.clock())
+	before, err := b.Ring.Preferred(w.Clock.Now())
 	ok(t, err)
 	ok(t, b.Tick(t.Context(), time.Minute))
-	if e, _ := b.Ring.Lookup("2027", w.clock()); e.State != rotation.Published {
+	if e, _ := b.Ring.Lookup("2027", w.Clock.Now()); e.State != rotation.Published {
 		t.Errorf("2027 is %q at the other server", e.State)
 	}
-	if after, err := b.Ring.Preferred(w.clock()); err != nil || after.Key != before.Key {
+	if after, err := b.Ring.Preferred(w.Clock.Now()); err != nil || after.Key != before.Key {
 		t.Errorf("the key of 2026, which did not change, has another pointer: %v", err)
 	}
 }
@@ -264,8 +260,8 @@ func TestClaimSeesTheHold(t *testing.T) {
 	w := newWorld(t, day(2026, 11, 22))
 	s, other := w.started(), w.started()
 	w.run(day(2027, 2, 28), s)
-	w.turn(day(2027, 3, 1))
-	s.Store = &between{RotationStore: w.store, do: func() {
+	w.Clock.Set(day(2027, 3, 1))
+	s.Store = &between{RotationStore: w.Bolt, do: func() {
 		w.take(other, rotation.Step{Kind: rotation.StepPrefer, Year: "2027"})
 		w.take(other, rotation.Step{Kind: rotation.StepRollback, Year: "2026"})
 	}}

@@ -11,6 +11,7 @@ import (
 	"time"
 
 	"vernal/certs"
+	"vernal/idp/idptest/fixture"
 	"vernal/idp/keyring"
 	"vernal/idp/rotation"
 	"vernal/idp/rotator"
@@ -51,7 +52,7 @@ func TestRunTellsSuspensionFromDrift(t *testing.T) {
 				service := func() *rotator.Service {
 					return &rotator.Service{
 						Uses: lastUses{}, Store: store, Dir: certs.OpenDir(folder, seal.NewMasters(key)), Ring: keyring.NewRing(policy), Policy: policy,
-						BaseURL: "https://login.example.gov", Clock: m.clock, Uptime: m.uptime, NewSigner: newSigner,
+						BaseURL: "https://login.example.gov", Clock: m.clock, Uptime: m.uptime, NewSigner: fixture.NewSigners(),
 						Log: slog.New(slog.NewTextHandler(&log, &slog.HandlerOptions{Level: slog.LevelWarn})),
 					}
 				}
@@ -121,10 +122,10 @@ func TestRunCountsFromStart(t *testing.T) {
 	s.Uptime = func() time.Duration { return up }
 	ok(t, w.start(s))
 	ok(t, s.Tick(t.Context(), time.Second))
-	w.turn(day(2026, 12, 20))
+	w.Clock.Set(day(2026, 12, 20))
 	ok(t, s.Start(t.Context())) // after 28 days
 	up += 10 * time.Minute
-	w.turn(day(2026, 12, 20).Add(10 * time.Minute))
+	w.Clock.Set(day(2026, 12, 20).Add(10 * time.Minute))
 	ctx, stop := context.WithCancel(t.Context())
 	stop()
 	s.Run(ctx)

@@ -12,6 +12,7 @@ import (
 	"time"
 
 	"vernal/idp"
+	"vernal/idp/idptest/fixture"
 	"vernal/idp/rotation"
 	"vernal/idp/rotator"
 )
@@ -72,12 +73,12 @@ func TestRevokeClosesWithoutReadingKeys(t *testing.T) {
 			tt.breakKeys(t, filepath.Join(folder, "keys"))
 			_, err := s.Take(t.Context(), rotation.Step{Kind: rotation.StepRevoke, Year: "2026", Reason: "leaked"}, "test", false)
 			ok(t, err)
-			wantClosed(t, s, "2026", w.clock())
-			wantPreferred(t, s, "2027", w.clock())
+			wantClosed(t, s, "2026", w.Clock.Now())
+			wantPreferred(t, s, "2027", w.Clock.Now())
 			// Another server sees it with its next round, as little dependent on keys.
 			ok(t, other.Tick(t.Context(), time.Minute))
-			wantClosed(t, other, "2026", w.clock())
-			wantPreferred(t, other, "2027", w.clock())
+			wantClosed(t, other, "2026", w.Clock.Now())
+			wantPreferred(t, other, "2027", w.Clock.Now())
 		})
 	}
 }
@@ -91,8 +92,8 @@ func TestRevokeMakesLetterBesideDamagedYear(t *testing.T) {
 	ok(t, os.WriteFile(filepath.Join(folder, "keys", "2031.crt"), nil, 0o600))
 	_, err := s.Take(t.Context(), rotation.Step{Kind: rotation.StepRevoke, Year: "2026", Reason: "leaked"}, "test", false)
 	ok(t, err)
-	wantClosed(t, s, "2026", w.clock())
-	wantPreferred(t, s, "2026b", w.clock())
+	wantClosed(t, s, "2026", w.Clock.Now())
+	wantPreferred(t, s, "2026b", w.Clock.Now())
 }
 
 // safe is a token that can be away.
@@ -121,11 +122,7 @@ func (s *safe) Make(y idp.Year, bits int) (crypto.PublicKey, error) {
 		return nil, s.away
 	}
 	if s.keys[y] == nil {
-		k, err := newSigner(bits)
-		if err != nil {
-			return nil, err
-		}
-		s.keys[y] = k.(*rsa.PrivateKey)
+		s.keys[y] = fixture.Key(int(y[3]) % 2)
 	}
 	return s.keys[y].Public(), nil
 }
@@ -156,9 +153,9 @@ func TestRetireClosesWhileTokenIsAway(t *testing.T) {
 	t.Parallel()
 	for _, restart := range []bool{false, true} {
 		w := newWorld(t, day(2026, 11, 22))
-		w.policy.KeySource = rotation.SourcePKCS11
+		w.Policy.KeySource = rotation.SourcePKCS11
 		token := &safe{keys: map[idp.Year]*rsa.PrivateKey{}}
-		w.dir = w.dir.WithVault(token)
+		w.Keys = w.Keys.WithVault(token)
 		start := func() *rotator.Service {
 			s := w.service()
 			s.Vault = token
@@ -173,22 +170,22 @@ func TestRetireClosesWhileTokenIsAway(t *testing.T) {
 		if !errors.Is(err, errAway) {
 			t.Errorf("Retire = %v, want it to say that the key is not destroyed", err)
 		}
-		wantClosed(t, s, "2026", w.clock())
-		wantPreferred(t, s, "2027", w.clock())
+		wantClosed(t, s, "2026", w.Clock.Now())
+		wantPreferred(t, s, "2027", w.Clock.Now())
 		if err := s.Tick(t.Context(), time.Minute); !errors.Is(err, errAway) {
 			t.Errorf("Tick with the token away: %v", err)
 		}
-		wantClosed(t, s, "2026", w.clock())
+		wantClosed(t, s, "2026", w.Clock.Now())
 		if restart {
 			s = start()
-			wantClosed(t, s, "2026", w.clock())
+			wantClosed(t, s, "2026", w.Clock.Now())
 		}
 		token.setAway(nil)
 		ok(t, s.Tick(t.Context(), time.Minute))
 		if token.has("2026") || !token.has("2027") {
 			t.Errorf("restart %v: the token has 2026: %v, 2027: %v; want 2027 alone", restart, token.has("2026"), token.has("2027"))
 		}
-		wantClosed(t, s, "2026", w.clock())
+		wantClosed(t, s, "2026", w.Clock.Now())
 	}
 }
 
@@ -203,11 +200,11 @@ func TestOverYearsLeaveMemory(t *testing.T) {
 	ok(t, err)
 	for _, s := range []*rotator.Service{s, w.started()} {
 		for _, y := range []idp.Year{"2026", "2027b"} {
-			wantClosed(t, s, y, w.clock())
-			if e, _ := s.Ring.Lookup(y, w.clock()); e.Key.Cert == nil {
+			wantClosed(t, s, y, w.Clock.Now())
+			if e, _ := s.Ring.Lookup(y, w.Clock.Now()); e.Key.Cert == nil {
 				t.Errorf("the certificate of %s is gone", y)
 			}
 		}
-		wantPreferred(t, s, "2027", w.clock())
+		wantPreferred(t, s, "2027", w.Clock.Now())
 	}
 }

@@ -26,9 +26,13 @@ import (
 	"vernal/certs"
 	"vernal/idp"
 	"vernal/idp/audit"
-	"vernal/idp/keyring"
+	"vernal/idp/idptest/fixture"
+	"vernal/idp/installation"
 	"vernal/idp/rotation"
 	"vernal/idp/rotator"
+	"vernal/idp/seal"
+	"vernal/idp/store/bolt"
+	"vernal/metadata"
 )
 
 // crashEnv holds, in a process that is to die, what it does before.
@@ -67,7 +71,12 @@ type doomed struct {
 
 func (d *doomed) run() error {
 	clock := func() time.Time { return d.Now }
-	store, dir, err := openFolder(d.Folder, d.Master, clock)
+	master, err := seal.NewMaster(d.Master)
+	if err != nil {
+		return err
+	}
+	masters := seal.NewMasters(master)
+	store, err := bolt.Open(filepath.Join(d.Folder, "vernal.db"), bolt.Options{Masters: masters, Clock: clock})
 	if err != nil {
 		return err
 	}
@@ -75,12 +84,11 @@ func (d *doomed) run() error {
 	if err != nil {
 		return err
 	}
-	policy, k := rotation.DefaultPolicy(), &sigkill{RotationStore: store, Keys: dir, at: d.KillAt}
-	s := &rotator.Service{
-		Store: store, Dir: dir, Ring: keyring.NewRing(policy), Policy: policy,
-		BaseURL: "https://login.example.gov", Clock: clock, Log: slog.New(slog.DiscardHandler), Uses: newLedger(store, clock),
-		NewSigner: func(int) (crypto.Signer, error) { return signer.(crypto.Signer), nil },
-	}
+	s := installation.Build(installation.Config{
+		IdP: metadata.IdP{BaseURL: fixture.BaseURL}, Policy: rotation.DefaultPolicy(), Keys: certs.OpenDir(filepath.Join(d.Folder, "keys"), masters),
+		NewSigner: func(int) (crypto.Signer, error) { return signer.(crypto.Signer), nil }, Clock: clock, Log: slog.New(slog.DiscardHandler),
+	}, store).Rotation
+	k := &sigkill{RotationStore: store, Keys: s.Dir, at: d.KillAt}
 	if d.Act != "first start" {
 		if err := s.Start(context.Background()); err != nil {
 			return err
@@ -236,7 +244,7 @@ func TestKillNine(t *testing.T) {
 			t.Parallel()
 			d := doomed{Master: bytes.Repeat([]byte{7}, 32), Act: tt.act, Year: tt.year}
 			var err error
-			d.Signer, err = x509.MarshalPKCS8PrivateKey(signers[0]())
+			d.Signer, err = x509.MarshalPKCS8PrivateKey(fixture.Key(0))
 			ok(t, err)
 			d.Foreign, err = x509.MarshalPKCS8PrivateKey(foreign())
 			ok(t, err)
@@ -266,7 +274,7 @@ func TestKillNine(t *testing.T) {
 func (d *doomed) prepare(t *testing.T, folder string, from, until time.Time) rotation.Status {
 	t.Helper()
 	w := openWorld(t, folder, d.Master, from)
-	defer w.close()
+	defer w.Close()
 	if d.Act == "first start" {
 		d.Now = from
 		return rotation.Status{}
@@ -274,9 +282,9 @@ func (d *doomed) prepare(t *testing.T, folder string, from, until time.Time) rot
 	s := w.started()
 	w.run(until, s)
 	if d.Act == "automatic" {
-		w.turn(until.AddDate(0, 0, 1))
+		w.Clock.Set(until.AddDate(0, 0, 1))
 	}
-	d.Now = w.clock()
+	d.Now = w.Clock.Now()
 	if d.Act == "import" {
 		s.NewSigner = func(int) (crypto.Signer, error) { return foreign(), nil }
 		_, err := s.CSR(t.Context(), d.Year, "test", false)
@@ -313,7 +321,7 @@ func (d *doomed) dies(t *testing.T, template string) bool {
 func (d *doomed) look(t *testing.T) rotation.Status {
 	t.Helper()
 	w := openWorld(t, d.Folder, d.Master, d.Now)
-	defer w.close()
+	defer w.Close()
 	return w.status(w.served())
 }
 
@@ -332,7 +340,7 @@ func (w *world) served() *rotator.Service {
 func (d *doomed) checkAfter(t *testing.T, before, after rotation.Status) {
 	t.Helper()
 	w := openWorld(t, d.Folder, d.Master, d.Now)
-	defer w.close()
+	defer w.Close()
 	s := w.served()
 	w.sane(s, before)
 	for _, a := range w.status(s).Attention {
@@ -365,7 +373,7 @@ func (d *doomed) checkAfter(t *testing.T, before, after rotation.Status) {
 // certificate comes from elsewhere, and that the one that came is kept.
 func (w *world) waitsOrCertified(d *doomed) {
 	w.t.Helper()
-	keys, err := w.dir.Load()
+	keys, err := w.Keys.Load()
 	ok(w.t, err)
 	k := keys[len(keys)-1]
 	if k.Year != d.Year || !k.External || (k.Cert != nil) != (d.Act != "csr") {
@@ -379,7 +387,7 @@ func (w *world) waitsOrCertified(d *doomed) {
 // chained checks that the audit trail is whole, and tells of no step twice.
 func (w *world) chained() {
 	w.t.Helper()
-	records, err := w.store.AuditRecords(w.t.Context(), 0, 10000)
+	records, err := w.Bolt.AuditRecords(w.t.Context(), 0, 10000)
 	ok(w.t, err)
 	ok(w.t, audit.Verify(func(yield func(idp.AuditRecord, error) bool) {
 		for _, r := range records {

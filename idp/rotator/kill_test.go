@@ -68,13 +68,13 @@ func TestKilledAtEachWrite(t *testing.T) {
 				s := w.started()
 				w.run(tt.until, s)
 				if tt.name == "automatic after downtime" {
-					w.turn(day(2027, 1, 15))
+					w.Clock.Set(day(2027, 1, 15))
 				}
 				before := w.status(s)
 
-				k := &killer{RotationStore: w.store, Keys: w.dir, left: killAt}
+				k := &killer{RotationStore: w.Bolt, Keys: w.Keys, left: killAt}
 				dying := w.service()
-				dying.Store, dying.Dir = w.store, w.dir
+				dying.Store, dying.Dir = w.Bolt, w.Keys
 				ok(t, dying.Start(t.Context()))
 				dying.Store, dying.Dir = k, k
 				err := tt.act(t, dying)
@@ -102,7 +102,7 @@ func TestFirstStartKilled(t *testing.T) {
 	t.Parallel()
 	for killAt := 0; ; killAt++ {
 		w := newWorld(t, day(2027, 1, 20))
-		k := &killer{RotationStore: w.store, Keys: w.dir, left: killAt}
+		k := &killer{RotationStore: w.Bolt, Keys: w.Keys, left: killAt}
 		s := w.service()
 		s.Store, s.Dir = k, k
 		_ = s.Begin(t.Context())
@@ -134,7 +134,7 @@ func (w *world) sane(s *rotator.Service, before rotation.Status) {
 			preferred++
 		}
 	}
-	e, err := s.Ring.Preferred(w.clock())
+	e, err := s.Ring.Preferred(w.Clock.Now())
 	if err != nil || preferred != 1 || e.Year() != st.Preferred {
 		w.t.Fatalf("%d preferred years, %q in the store, %q in the ring: %v", preferred, st.Preferred, e.Year(), err)
 	}
@@ -142,7 +142,7 @@ func (w *world) sane(s *rotator.Service, before rotation.Status) {
 	sig, err := e.Key.Signer.Sign(rand.Reader, sum[:], crypto.SHA256)
 	ok(w.t, err)
 	ok(w.t, rsa.VerifyPKCS1v15(e.Key.Cert.PublicKey.(*rsa.PublicKey), crypto.SHA256, sum[:], sig))
-	keys, err := w.dir.Load()
+	keys, err := w.Keys.Load()
 	ok(w.t, err)
 	for _, y := range slices.Concat(before.Years, st.Years) {
 		if y.PublishedAt.IsZero() || states(st)[y.Year].Over() {

@@ -131,15 +131,15 @@ func TestLostKeyClosesYear(t *testing.T) {
 			f := saveKeyFiles(t, folder)
 			tt.lose(f, "2027", master)
 			s := w.started()
-			e, found := s.Ring.Lookup("2027", w.clock())
+			e, found := s.Ring.Lookup("2027", w.Clock.Now())
 			if !found || !e.Closed() || e.Fault != tt.want || e.Key.Signer != nil || (e.Key.Cert != nil) != tt.cert {
 				t.Errorf("2027: closed %v, %q, private key %v, certificate %v; want %s, certificate %v",
 					e.Closed(), e.Fault, e.Key.Signer != nil, e.Key.Cert != nil, tt.want, tt.cert)
 			}
-			if live := s.Ring.Live(w.clock()); len(live) != 1 || live[0].Year() != "2026" {
+			if live := s.Ring.Live(w.Clock.Now()); len(live) != 1 || live[0].Year() != "2026" {
 				t.Errorf("live: %d years, want 2026 alone", len(live))
 			}
-			wantPreferred(t, s, "2026", w.clock())
+			wantPreferred(t, s, "2026", w.Clock.Now())
 			st := w.status(s)
 			if faultOf(st, "2027") != tt.want || !hasAttention(st, rotation.KeyUnusable, "2027") || hasAttention(st, rotation.KeyUnusable, "2026") {
 				t.Errorf("status: %s, attention %+v", faultOf(st, "2027"), st.Attention)
@@ -151,16 +151,16 @@ func TestLostKeyClosesYear(t *testing.T) {
 
 			// On the day, 2026 stays preferred.
 			w.run(day(2027, 3, 2), s)
-			wantPreferred(t, s, "2026", w.clock())
+			wantPreferred(t, s, "2026", w.Clock.Now())
 			f.restore()
 			ok(t, s.Tick(t.Context(), time.Minute))
-			if e, _ := s.Ring.Lookup("2027", w.clock()); e.Closed() || e.Key.Signer == nil {
+			if e, _ := s.Ring.Lookup("2027", w.Clock.Now()); e.Closed() || e.Key.Signer == nil {
 				t.Errorf("2027 stays closed: %s", e.Fault)
 			}
 			if _, err := s.Automatic(t.Context()); err != nil {
 				t.Error(err)
 			}
-			wantPreferred(t, s, "2027", w.clock())
+			wantPreferred(t, s, "2027", w.Clock.Now())
 			if st := w.status(s); hasAttention(st, rotation.KeyUnusable, "2027") {
 				t.Errorf("attention stays: %+v", st.Attention)
 			}
@@ -190,7 +190,7 @@ func TestLostPreferredKeyStopsStart(t *testing.T) {
 				}
 			}
 			f.restore()
-			wantPreferred(t, w.started(), "2026", w.clock())
+			wantPreferred(t, w.started(), "2026", w.Clock.Now())
 			tt.lose(f, "2026", master)
 
 			s := w.service()
@@ -199,8 +199,8 @@ func TestLostPreferredKeyStopsStart(t *testing.T) {
 			}
 			_, err := s.Take(t.Context(), rotation.Step{Kind: rotation.StepRevoke, Year: "2026", Reason: "lost"}, "test", false)
 			ok(t, err)
-			wantPreferred(t, s, "2026b", w.clock())
-			wantPreferred(t, w.started(), "2026b", w.clock())
+			wantPreferred(t, s, "2026b", w.Clock.Now())
+			wantPreferred(t, w.started(), "2026b", w.Clock.Now())
 		})
 	}
 }
@@ -226,7 +226,7 @@ func TestLostFolder(t *testing.T) {
 	}
 	_, err = s.Take(t.Context(), rotation.Step{Kind: rotation.StepRevoke, Year: "2026", Reason: "lost"}, "test", false)
 	ok(t, err)
-	wantPreferred(t, s, "2026b", w.clock())
+	wantPreferred(t, s, "2026b", w.Clock.Now())
 	if st := w.status(s); !hasAttention(st, rotation.KeyUnusable, "2027") {
 		t.Errorf("attention: %+v", st.Attention)
 	}
@@ -241,7 +241,7 @@ func TestRollbackRefusesLostKey(t *testing.T) {
 	s := w.started()
 	_, err := s.Take(t.Context(), rotation.Step{Kind: rotation.StepRollback, Year: "2026", Reason: "test"}, "test", false)
 	wantFault(t, err, rotation.KeyMissing)
-	wantPreferred(t, s, "2027", w.clock())
+	wantPreferred(t, s, "2027", w.Clock.Now())
 }
 
 // publish does not open a year without its key, by hand or on its date.
@@ -297,7 +297,7 @@ func TestLostWaitingKey(t *testing.T) {
 					wantFault(t, err, tt.want)
 				}
 			}
-			k, err := certs.Certify(rand.Reader, foreign(), "2027", s.Policy.Dates("2027").CertEndAt, certs.Spec{}, s.BaseURL, w.clock())
+			k, err := certs.Certify(rand.Reader, foreign(), "2027", s.Policy.Dates("2027").CertEndAt, certs.Spec{}, s.BaseURL, w.Clock.Now())
 			ok(t, err)
 			_, err = s.Import(t.Context(), "2027", rotator.Import{Chain: []*x509.Certificate{k.Cert}, Signer: foreign()}, "test", false)
 			wantFault(t, err, tt.want)
@@ -320,7 +320,7 @@ func TestImportRefusesOtherKeyOfWaitingYear(t *testing.T) {
 	s := w.started()
 	_, err := s.CSR(t.Context(), "2027", "test", false)
 	ok(t, err)
-	k, err := certs.Certify(rand.Reader, foreign(), "2027", s.Policy.Dates("2027").CertEndAt, certs.Spec{}, s.BaseURL, w.clock())
+	k, err := certs.Certify(rand.Reader, foreign(), "2027", s.Policy.Dates("2027").CertEndAt, certs.Spec{}, s.BaseURL, w.Clock.Now())
 	ok(t, err)
 	_, err = s.Import(t.Context(), "2027", rotator.Import{Chain: []*x509.Certificate{k.Cert}, Signer: foreign()}, "test", false)
 	var refused *rotation.RefusedError
@@ -335,7 +335,7 @@ func TestLostImportedKey(t *testing.T) {
 	folder, master := t.TempDir(), make([]byte, 32)
 	w := openWorld(t, folder, master, day(2026, 11, 22))
 	s := w.started()
-	k, err := certs.Certify(rand.Reader, foreign(), "2027", s.Policy.Dates("2027").CertEndAt, certs.Spec{}, s.BaseURL, w.clock())
+	k, err := certs.Certify(rand.Reader, foreign(), "2027", s.Policy.Dates("2027").CertEndAt, certs.Spec{}, s.BaseURL, w.Clock.Now())
 	ok(t, err)
 	in := rotator.Import{Chain: []*x509.Certificate{k.Cert}, Signer: foreign()}
 	_, err = s.Import(t.Context(), "2027", in, "test", false)
@@ -371,9 +371,9 @@ func TestLostStoreAdoptsKeys(t *testing.T) {
 	t.Parallel()
 	w, folder, master := springWorld(t)
 	want := identities(w.status(w.started()))
-	w.close()
+	w.Close()
 	ok(t, os.Remove(filepath.Join(folder, "vernal.db")))
-	w = openWorld(t, folder, master, w.clock())
+	w = openWorld(t, folder, master, w.Clock.Now())
 	s := w.service()
 	if err := s.Start(t.Context()); !errors.Is(err, rotator.ErrNoHistory) {
 		t.Fatalf("Start = %v", err)
@@ -394,10 +394,10 @@ func TestLostStoreAdoptsKeys(t *testing.T) {
 func TestLostStoreRefusesDamagedYear(t *testing.T) {
 	t.Parallel()
 	w, folder, master := springWorld(t)
-	w.close()
+	w.Close()
 	ok(t, os.Remove(filepath.Join(folder, "vernal.db")))
 	ok(t, os.WriteFile(filepath.Join(folder, "keys", "2026.crt"), nil, 0o600))
-	w = openWorld(t, folder, master, w.clock())
+	w = openWorld(t, folder, master, w.Clock.Now())
 	var damaged *certs.DamagedError
 	if err := w.service().Begin(t.Context()); !errors.As(err, &damaged) || damaged.Years[0].Year != "2026" {
 		t.Errorf("Start = %v, want it to name 2026", err)
@@ -420,7 +420,7 @@ func TestStepsRecordIdentities(t *testing.T) {
 	saveKeyFiles(t, folder).remove("2027.key")
 	s = w.started()
 	w.take(s, rotation.Step{Kind: rotation.StepCreate, Year: "2028"})
-	doc, err := w.store.Rotation(t.Context())
+	doc, err := w.Bolt.Rotation(t.Context())
 	ok(t, err)
 	var h rotation.History
 	ok(t, json.Unmarshal(doc, &h))
@@ -438,7 +438,7 @@ func TestLostFileWhileRunning(t *testing.T) {
 	f := saveKeyFiles(t, folder)
 	f.replace("2027", master)
 	w.take(s, rotation.Step{Kind: rotation.StepPrefer, Year: "2027"})
-	e, err := s.Ring.Preferred(w.clock())
+	e, err := s.Ring.Preferred(w.Clock.Now())
 	if err != nil || certs.CertSHA256(e.Key.Cert) != identities(w.status(s))["2027"][0] {
 		t.Errorf("preferred: %v, %v", e.Year(), err)
 	}

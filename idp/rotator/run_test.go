@@ -10,6 +10,7 @@ import (
 
 	"vernal/certs"
 	"vernal/idp"
+	"vernal/idp/idptest/fixture"
 	"vernal/idp/keyring"
 	"vernal/idp/rotation"
 	"vernal/idp/rotator"
@@ -55,7 +56,7 @@ func TestRun(t *testing.T) {
 		s := &rotator.Service{
 			Uses:  uses,
 			Store: &memory{}, Dir: certs.OpenDir(folder, seal.NewMasters(key)), Ring: keyring.NewRing(policy), Policy: policy,
-			BaseURL: "https://login.example.gov", Clock: time.Now, NewSigner: newSigner,
+			BaseURL: "https://login.example.gov", Clock: time.Now, NewSigner: fixture.NewSigners(),
 			Uptime: func() time.Duration { return time.Since(begin) },
 			Log:    slog.New(slog.DiscardHandler),
 		}

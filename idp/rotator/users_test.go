@@ -53,7 +53,7 @@ func TestUsersAreNamed(t *testing.T) {
 	}
 	for _, tt := range tests {
 		t.Run(tt.name, func(t *testing.T) {
-			w.turn(day(2027, 7, 1).AddDate(0, 0, tt.stood))
+			w.Clock.Set(day(2027, 7, 1).AddDate(0, 0, tt.stood))
 			var since time.Time
 			s.Uses = named{ledger, func(y idp.Year, at time.Time) ([]idp.EntityID, error) {
 				since = at
@@ -122,7 +122,7 @@ func TestForcedRetirementNamesWhomItCutsOff(t *testing.T) {
 					t.Errorf("cut off, dry run %v (-want +got):\n%s", o.DryRun, diff)
 				}
 			}
-			records, err := w.store.AuditRecords(t.Context(), 0, 1000)
+			records, err := w.Bolt.AuditRecords(t.Context(), 0, 1000)
 			ok(t, err)
 			last := records[len(records)-1]
 			want := map[string]string{"force": "true", "reason": "the rest was told by telephone"}
@@ -143,11 +143,11 @@ func TestForcedRetirementCountsLateUse(t *testing.T) {
 	w.run(day(2027, 6, 20), s)
 	ledger := s.Uses.(*usage.Ledger)
 	s.Uses = named{ledger, func(idp.Year, time.Time) ([]idp.EntityID, error) {
-		ledger.Use(idp.Use{SP: "urn:a", Year: "2026", At: w.clock()}) // the check has seen the uses before
+		ledger.Use(idp.Use{SP: "urn:a", Year: "2026", At: w.Clock.Now()}) // the check has seen the uses before
 		return []idp.EntityID{"urn:a"}, nil
 	}}
 	o := w.take(s, rotation.Step{Kind: rotation.StepRetire, Year: "2026", Force: true, Reason: "x"})
-	records, err := w.store.AuditRecords(t.Context(), 0, 1000)
+	records, err := w.Bolt.AuditRecords(t.Context(), 0, 1000)
 	ok(t, err)
 	if last := records[len(records)-1]; !slices.Equal(o.CutOff, []idp.EntityID{"urn:a"}) || last.Detail["used_by"] != "urn:a" || last.Detail["users"] != "1" {
 		t.Errorf("cut off %v, recorded %v", o.CutOff, last.Detail)

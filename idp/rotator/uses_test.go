@@ -10,6 +10,7 @@ import (
 	"time"
 
 	"vernal/idp"
+	"vernal/idp/idptest/fixture"
 	"vernal/idp/keyring"
 	"vernal/idp/rotation"
 	"vernal/idp/rotator"
@@ -46,12 +47,12 @@ func TestUseSurvivesKillBeforeTick(t *testing.T) {
 	w := newWorld(t, day(2026, 11, 22))
 	killed := w.started()
 	w.run(day(2027, 6, 30), killed) // 2026 is unused, and can be retired
-	w.turn(day(2027, 6, 30).Add(23 * time.Hour))
+	w.Clock.Set(day(2027, 6, 30).Add(23 * time.Hour))
 	ok(t, retirement(t, killed, "2026", true))
 	w.use(killed, "2026")
 	ok(t, killed.Uses.(*usage.Ledger).Flush(t.Context()))
 
-	w.turn(day(2027, 7, 1))
+	w.Clock.Set(day(2027, 7, 1))
 	next := w.started()
 	wantUsed(t, "at once", retirement(t, next, "2026", false))
 	ok(t, next.Tick(t.Context(), 0))
@@ -71,11 +72,11 @@ func TestOtherServersUsesKeepYear(t *testing.T) {
 	w := newWorld(t, day(2026, 11, 22))
 	here, there := w.started(), w.started()
 	w.run(day(2027, 6, 30), here)
-	for w.clock().Before(day(2027, 8, 1)) {
+	for w.Clock.Now().Before(day(2027, 8, 1)) {
 		w.use(there, "2026")
 		ok(t, there.Uses.(*usage.Ledger).Flush(t.Context()))
-		w.run(w.clock().AddDate(0, 0, 1), here)
-		wantState(t, w.clock().String(), w, here, "2026", rotation.Grace)
+		w.run(w.Clock.Now().AddDate(0, 0, 1), here)
+		wantState(t, w.Clock.Now().String(), w, here, "2026", rotation.Grace)
 		wantUsed(t, "by hand", retirement(t, here, "2026", false))
 	}
 	w.run(day(2027, 8, 14), here)
@@ -129,9 +130,9 @@ func TestUnreadableLedgerRetiresNothing(t *testing.T) {
 	w := newWorld(t, day(2026, 11, 22))
 	s, other := w.started(), w.started()
 	w.run(day(2027, 6, 30), s)
-	w.turn(day(2027, 7, 1)) // the day on which 2026 is retired
+	w.Clock.Set(day(2027, 7, 1)) // the day on which 2026 is retired
 	ledger := s.Uses.(*usage.Ledger)
-	ledger.Store = unreadable{w.store}
+	ledger.Store = unreadable{w.Bolt}
 
 	before := w.status(s).Clock.Running
 	if err := s.Tick(t.Context(), 24*time.Hour); !errors.Is(err, errUnreadable) {
@@ -172,7 +173,7 @@ func TestUnreadableLedgerRetiresNothing(t *testing.T) {
 	if err := s.Tick(t.Context(), 0); !errors.Is(err, errUnreadable) {
 		t.Errorf("tick: %v", err)
 	}
-	if e, _ := s.Ring.Lookup("2026", w.clock()); e.State != rotation.Retired {
+	if e, _ := s.Ring.Lookup("2026", w.Clock.Now()); e.State != rotation.Retired {
 		t.Errorf("2026 is %s to requests", e.State)
 	}
 }
@@ -185,13 +186,13 @@ func TestRunningTimeIsRecordedOnce(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		policy := rotation.DefaultPolicy()
 		policy.Manual = true
-		broken := newLedger(w.store, time.Now)
-		broken.Store = unreadable{w.store}
+		broken := w.Server().Usage
+		broken.Store, broken.Clock = unreadable{w.Bolt}, time.Now
 		begin := time.Now()
 		s := &rotator.Service{
 			Uptime: func() time.Duration { return time.Since(begin) },
-			Uses:   broken, Store: &memory{}, Dir: w.dir, Ring: keyring.NewRing(policy), Policy: policy,
-			BaseURL: "https://login.example.gov", Clock: time.Now, NewSigner: newSigner, Log: broken.Log,
+			Uses:   broken, Store: &memory{}, Dir: w.Keys, Ring: keyring.NewRing(policy), Policy: policy,
+			BaseURL: "https://login.example.gov", Clock: time.Now, NewSigner: fixture.NewSigners(), Log: broken.Log,
 		}
 		ok(t, s.Begin(t.Context()))
 		ctx, stop := context.WithCancel(t.Context())

@@ -3,6 +3,7 @@ package server
 import (
 	"bytes"
 	"context"
+	"io"
 	"log/slog"
 	"net"
 	"net/http"
@@ -10,6 +11,8 @@ import (
 	"sync"
 	"testing"
 	"time"
+
+	"vernal/idp/installation"
 )
 
 // lockedBuffer is a log that several goroutines write to.
@@ -30,6 +33,11 @@ func (b *lockedBuffer) String() string {
 	return b.buf.String()
 }
 
+// bare is an installation whose pages no test asks for.
+func bare(log io.Writer) *installation.Installation {
+	return &installation.Installation{Config: installation.Config{Log: slog.New(slog.NewTextHandler(log, nil)), Clock: time.Now}}
+}
+
 // A program that holds the admin port must not stop sign-ins (finding L8): any
 // local user can open a port.
 func TestBusyAdminPortIsRetried(t *testing.T) {
@@ -42,8 +50,8 @@ func TestBusyAdminPortIsRetried(t *testing.T) {
 	log := new(lockedBuffer)
 	s := &Server{
 		AdminListen: busy.Addr().String(), AdminRetry: 10 * time.Millisecond,
-		Log: slog.New(slog.NewTextHandler(log, nil)), Clock: time.Now,
-		AdminReady: func(net.Addr) { t.Error("ready while another program has the port") },
+		Installation: bare(log),
+		AdminReady:   func(net.Addr) { t.Error("ready while another program has the port") },
 	}
 	a, err := s.listenAdmin(t.Context())
 	if err != nil {
@@ -83,7 +91,7 @@ func TestAdminListenerEndsWhileItWaits(t *testing.T) {
 		t.Fatal(err)
 	}
 	defer busy.Close()
-	s := &Server{AdminListen: busy.Addr().String(), Log: slog.New(slog.DiscardHandler), Clock: time.Now}
+	s := &Server{AdminListen: busy.Addr().String(), Installation: bare(io.Discard)}
 	a, err := s.listenAdmin(t.Context())
 	if err != nil {
 		t.Fatal(err)

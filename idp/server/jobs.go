@@ -23,18 +23,10 @@ func (s *Server) startJobs(ctx context.Context) (stop func()) {
 	ctx, cancel := context.WithCancel(ctx)
 	var running sync.WaitGroup
 	running.Go(func() { s.sweep(ctx) })
-	if s.Trail != nil {
-		running.Go(func() { s.Trail.Run(ctx) })
-	}
-	if s.Rotation != nil {
-		running.Go(func() { s.Rotation.Run(ctx) })
-	}
-	if s.Usage != nil {
-		running.Go(func() { s.Usage.Run(ctx) })
-	}
-	if s.Notices != nil {
-		running.Go(func() { s.Notices.Run(ctx) })
-	}
+	running.Go(func() { s.Trail.Run(ctx) })
+	running.Go(func() { s.Rotation.Run(ctx) })
+	running.Go(func() { s.Usage.Run(ctx) })
+	running.Go(func() { s.Notices.Run(ctx) })
 	return func() {
 		cancel()
 		running.Wait()

@@ -1,8 +1,8 @@
 // Package server wires Vernal together: it builds the handlers, mounts their
 // routes in one list, listens, runs the background jobs and shuts down.
 //
-// It decides nothing about SAML or sign-ins. The concrete store, keys and
-// configuration are made by the command and handed in.
+// It decides nothing about SAML or sign-ins. The services are those of an
+// Installation; listeners and lifetimes are handed in by the command.
 package server
 
 import (
@@ -21,34 +21,24 @@ import (
 	"time"
 
 	"vernal/idp"
-	"vernal/idp/account"
 	"vernal/idp/adminhttp"
-	"vernal/idp/audit"
 	"vernal/idp/authn"
 	"vernal/idp/developers"
 	"vernal/idp/discovery"
-	"vernal/idp/keyring"
+	"vernal/idp/installation"
 	"vernal/idp/logout"
-	"vernal/idp/migration"
-	"vernal/idp/notify"
-	"vernal/idp/rotator"
 	"vernal/idp/session"
-	"vernal/idp/sharelink"
 	"vernal/idp/signing"
-	"vernal/idp/sp"
 	"vernal/idp/sso"
-	"vernal/idp/usage"
 	"vernal/idp/web"
 	"vernal/idp/yearaccess"
-	"vernal/metadata"
 	"vernal/templates"
 )
 
-// Server is an identity provider that is ready to run. Fields are required
-// unless they say otherwise.
+// Server is an identity provider that is ready to run: the services of an
+// installation, and how they are reached.
 type Server struct {
-	// IdP holds base_url, and what metadata says of the operator.
-	IdP metadata.IdP
+	*installation.Installation
 	// Listen is the address of the public listener.
 	Listen string
 	// Listener takes the place of Listen for a caller that had to know its port
@@ -61,8 +51,6 @@ type Server struct {
 	// AdminRetry is how often a busy AdminListen is tried again; 30 seconds if
 	// zero.
 	AdminRetry time.Duration
-	// CommandLine renders what an operator can do next, for the calendar; optional.
-	CommandLine idp.CommandLine
 	// AdminURL is the name under which a proxy passes on the secret addresses
 	// there; optional.
 	AdminURL string
@@ -78,33 +66,6 @@ type Server struct {
 	// Grace is how long requests under way may take once the server is to end;
 	// 20 seconds if zero. Later than that Run is a context.DeadlineExceeded.
 	Grace time.Duration
-	// Brand is the name in titles and headers; optional.
-	Brand string
-	// Languages are those of the pages, the default one first; optional.
-	Languages []templates.Lang
-
-	Store idp.Store
-	// Sealer seals what waits in browsers.
-	Sealer   idp.Sealer
-	Registry *sp.Registry
-	Accounts *account.Service
-	Years    *keyring.Ring
-	// Rotation, started, is what turns Years; nil if they stay as they are.
-	Rotation *rotator.Service
-	// Usage records who uses which year; nil records nothing.
-	Usage *usage.Ledger
-	// Board is the migration board; nil if it is shown nowhere.
-	Board *migration.Service
-	// Notices logs what needs attention and notifies operators; nil: neither happens.
-	Notices *notify.Service
-	// Links checks secret addresses.
-	Links *sharelink.Service
-	// Trail looks after the audit trail, and its Refusals note who was turned
-	// down; nil if nobody does.
-	Trail *audit.Service
-	Log   *slog.Logger
-	Clock idp.Clock
-
 	// Ready is called with the address once the server listens; optional.
 	Ready func(net.Addr)
 	// AdminReady is called before, with the address of the admin listener, if it
@@ -133,20 +94,17 @@ func (s *Server) parts() (*parts, error) {
 		return nil, fmt.Errorf("load pages: %w", err)
 	}
 	var (
-		p        = &parts{pages: &web.Pages{Set: set, Langs: s.Languages, Brand: s.Brand, BaseURL: s.IdP.BaseURL}}
+		p        = &parts{pages: &web.Pages{Set: set, Langs: s.Languages, Brand: s.Brand, BaseURL: s.IdP.BaseURL, Refusals: s.Trail.Refusals}}
 		desk     = &signing.Desk{Years: s.Years, Registry: s.Registry}
 		sessions = &session.Manager{
 			Store: s.Store, Clock: s.Clock, Sealer: s.Sealer, Idle: s.Idle, Absolute: s.Absolute, CodeTime: s.CodeTime,
-			Secure: strings.HasPrefix(s.IdP.BaseURL, "https://"),
+			Secure: s.Secure(),
 			Device: func(r *http.Request) idp.Device { return session.DeviceOf(r.UserAgent(), web.EventOf(r).Client) },
 		}
 		access = &yearaccess.Gate{
 			Years: s.Years, Clock: s.Clock, Links: s.Links, Fields: s.Registry.HasPreview, Pages: p.pages, Secure: sessions.Secure,
 		}
 	)
-	if s.Trail != nil {
-		p.pages.Refusals = s.Trail.Refusals
-	}
 	p.pages.SessionUser = func(r *http.Request) idp.UserID {
 		current, err := sessions.Current(r)
 		if err != nil {
@@ -200,7 +158,7 @@ func (s *Server) Handler() (http.Handler, error) {
 	return &web.Middleware{
 		Next: guarded, Pages: p.pages, Log: s.Log, Clock: s.Clock,
 		Strangers: &web.Strangers{Log: s.Log, Clock: s.Clock},
-		Count:     s.counted().Answered, TrustedProxies: s.TrustedProxies, HSTS: strings.HasPrefix(s.IdP.BaseURL, "https://"),
+		Count:     s.counted().Answered, TrustedProxies: s.TrustedProxies, HSTS: s.Secure(),
 	}, nil
 }
 

@@ -13,6 +13,7 @@ import (
 
 	"vernal/idp"
 	"vernal/idp/idptest"
+	"vernal/idp/idptest/fixture"
 )
 
 const spA = "https://a.example"
@@ -28,18 +29,6 @@ type keyring struct {
 	hold atomic.Pointer[func()]
 }
 
-// pool are the keys of all years: a year has never that of the year before.
-var pool = sync.OnceValue(func() (keys [2]*rsa.PrivateKey) {
-	for i := range keys {
-		key, err := rsa.GenerateKey(rand.Reader, 2048)
-		if err != nil {
-			panic(err)
-		}
-		keys[i] = key
-	}
-	return keys
-})
-
 func (k *keyring) Make(y idp.Year, _ int) (crypto.PublicKey, error) {
 	k.mu.Lock()
 	defer k.mu.Unlock()
@@ -47,7 +36,7 @@ func (k *keyring) Make(y idp.Year, _ int) (crypto.PublicKey, error) {
 		k.keys, k.closed = map[idp.Year]*rsa.PrivateKey{}, map[idp.Year]bool{}
 	}
 	if k.keys[y] == nil {
-		k.keys[y] = pool()[len(k.keys)%2]
+		k.keys[y] = fixture.Key(len(k.keys) % 2)
 	}
 	return k.keys[y].Public(), nil
 }

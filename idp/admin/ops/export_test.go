@@ -15,7 +15,7 @@ import (
 // where an export begins, and gets no page that is not recorded under their name.
 func TestEveryExportPageIsRecorded(t *testing.T) {
 	t.Parallel()
-	s, store := newService(t)
+	s, f := newService(t)
 	client := overSocket(t, s, t.TempDir())
 	ctx := t.Context()
 	u, _, err := s.Accounts.Create(ctx, account.NewUser{Email: "ana@example.gov", Password: "plum jam on nine windows", TOTP: true}, "test")
@@ -25,7 +25,7 @@ func TestEveryExportPageIsRecorded(t *testing.T) {
 	last := uint64(0)
 	recorded := func() []idp.AuditRecord {
 		t.Helper()
-		records, err := store.AuditRecords(ctx, last, 100)
+		records, err := f.Store.AuditRecords(ctx, last, 100)
 		if err != nil {
 			t.Fatal(err)
 		}

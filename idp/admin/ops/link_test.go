@@ -9,33 +9,23 @@ import (
 
 	"github.com/google/go-cmp/cmp"
 
-	"vernal/idp"
 	"vernal/idp/admin"
 	"vernal/idp/admin/ops"
-	"vernal/idp/seal"
 	"vernal/idp/sharelink"
 )
-
-// withLinks gives the service secret addresses below https://watch.example.
-func withLinks(t *testing.T, s *ops.Service, store idp.Store) {
-	t.Helper()
-	s.Links = &sharelink.Service{Store: store, Sealer: seal.NewRing(seal.NewGeneration(1)), Clock: s.Clock}
-	s.AdminURL = "https://watch.example"
-}
 
 // TestLinks: an address is told once, listed without its secret, and taken back
 // once; each change is on record under the caller's name, a dry run is not.
 func TestLinks(t *testing.T) {
 	t.Parallel()
-	s, store := newService(t)
-	withLinks(t, s, store)
+	s, f := newService(t)
 	by := admin.Caller{UID: os.Geteuid(), Name: "ops"}
 	c := admin.InProcess(s.Endpoint(os.Geteuid()), by)
 	foretold, err := admin.Call(t.Context(), c, ops.CreateLink, ops.LinkRequest{Kind: sharelink.Wall, Days: 7, DryRun: true})
 	if err != nil || !foretold.DryRun || foretold.URL != "" || foretold.Link.ID != "" {
 		t.Fatalf("dry run: %+v, %v", foretold, err)
 	}
-	if kinds := auditKinds(t, store); len(kinds) != 0 {
+	if kinds := auditKinds(t, f.Store); len(kinds) != 0 {
 		t.Errorf("the dry run is on record: %q", kinds)
 	}
 	made, err := admin.Call(t.Context(), c, ops.CreateLink, ops.LinkRequest{Kind: sharelink.Wall, Days: 7})
@@ -46,7 +36,7 @@ func TestLinks(t *testing.T) {
 	if l, err := s.Links.Check(t.Context(), sharelink.Wall, token); !ok || err != nil || l.ID != made.Link.ID {
 		t.Errorf("%s opens nothing: %v", made.URL, err)
 	}
-	if want := s.Clock.Now().UTC().Add(7 * 24 * time.Hour).Truncate(time.Second); !made.Link.ExpiresAt.Equal(want) || !foretold.Link.ExpiresAt.Equal(want) {
+	if want := f.Clock.Now().UTC().Add(7 * 24 * time.Hour).Truncate(time.Second); !made.Link.ExpiresAt.Equal(want) || !foretold.Link.ExpiresAt.Equal(want) {
 		t.Errorf("ends %s, foretold %s, want %s", made.Link.ExpiresAt, foretold.Link.ExpiresAt, want)
 	}
 	preview, _, err := s.Links.Create(t.Context(), sharelink.Link{Kind: sharelink.Preview, Year: "2032", SP: "urn:sp"}, by.Actor())
@@ -74,15 +64,14 @@ func TestLinks(t *testing.T) {
 		t.Errorf("list (-want +got):\n%s", diff)
 	}
 	want := []string{"link.create " + by.Actor(), "link.create " + by.Actor(), "link.revoke " + by.Actor()}
-	if diff := cmp.Diff(want, auditKinds(t, store)); diff != "" {
+	if diff := cmp.Diff(want, auditKinds(t, f.Store)); diff != "" {
 		t.Errorf("audit (-want +got):\n%s", diff)
 	}
 }
 
 func TestLinksRefused(t *testing.T) {
 	t.Parallel()
-	s, store := newService(t)
-	withLinks(t, s, store)
+	s, f := newService(t)
 	c := admin.InProcess(s.Endpoint(os.Geteuid()), admin.Self())
 	code := func(err error) admin.Code {
 		var e *admin.Error
@@ -107,7 +96,7 @@ func TestLinksRefused(t *testing.T) {
 	if _, err := admin.Call(t.Context(), c, ops.CreateLink, ops.LinkRequest{Kind: sharelink.Wall}); code(err) != admin.CodeRefused {
 		t.Errorf("nothing listens: %v", err)
 	}
-	if kinds := auditKinds(t, store); len(kinds) != 0 {
+	if kinds := auditKinds(t, f.Store); len(kinds) != 0 {
 		t.Errorf("on record: %q", kinds)
 	}
 }

@@ -9,50 +9,32 @@ package ops
 import (
 	"context"
 	"fmt"
-	"log/slog"
 
 	"vernal/idp"
-	"vernal/idp/account"
 	"vernal/idp/admin"
-	"vernal/idp/audit"
 	"vernal/idp/discovery"
-	"vernal/idp/inspect"
-	"vernal/idp/keyring"
-	"vernal/idp/migration"
-	"vernal/idp/notify"
-	"vernal/idp/rehearsal"
-	"vernal/idp/rekey"
-	"vernal/idp/rotator"
-	"vernal/idp/sharelink"
-	"vernal/idp/sp"
+	"vernal/idp/installation"
+	"vernal/idp/yearaccess"
 )
 
-// Service answers the operations. All fields are needed but for those that say otherwise.
+// Service answers the operations.
 type Service struct {
-	Registry  *sp.Registry
-	Accounts  *account.Service
-	Users     idp.UserStore
-	Sessions  idp.SessionStore
-	Ring      *keyring.Ring
-	Rotation  *rotator.Service
-	Board     *migration.Service
-	Notices   *notify.Service
-	MailErr   error // why mail cannot be sent as configured; nil if it can, or is not configured
-	Links     *sharelink.Service
-	Trail     *audit.Service
-	Rekey     *rekey.Service
-	Inspector *inspect.Service
-	Rehearsal *rehearsal.Service // nil without a running server
+	*installation.Installation
+	// MailErr is why mail cannot be sent as configured; nil if it can, or is not configured.
+	MailErr error
 	// AdminURL is the base of the secret URLs of the admin listener; "" if nothing listens.
 	AdminURL string
-	// Documents makes the metadata and the files that prove a year out of band.
-	Documents *discovery.Handler
-	Clock     idp.Clock
-	Log       *slog.Logger
-	Version   string
+	Version  string
 	// Address is where the server answers; "" while none runs. TLS: by https.
 	Address string
 	TLS     bool
+}
+
+// documents makes the metadata of years, and the files that prove a year out of band.
+func (s *Service) documents() *discovery.Handler {
+	return &discovery.Handler{
+		IdP: s.IdP, Years: s.Years, Access: &yearaccess.Gate{Years: s.Years, Clock: s.Clock}, Clock: s.Clock,
+	}
 }
 
 // Op is an operation of Service.

@@ -3,7 +3,6 @@ package ops_test
 import (
 	"context"
 	"errors"
-	"log/slog"
 	"net"
 	"net/http"
 	"os"
@@ -18,39 +17,17 @@ import (
 	"vernal/idp/account"
 	"vernal/idp/admin"
 	"vernal/idp/admin/ops"
-	"vernal/idp/keyring"
-	"vernal/idp/rotation"
-	"vernal/idp/seal"
+	"vernal/idp/idptest/fixture"
 	"vernal/idp/sp"
-	"vernal/idp/store/bolt"
 )
 
-func testClock() time.Time { return time.Date(2031, 5, 17, 9, 30, 0, 0, time.UTC) }
+var testTime = time.Date(2031, 5, 17, 9, 30, 0, 0, time.UTC)
 
-// newService is a service on a store of its own, for the user of this process.
-func newService(t *testing.T) (*ops.Service, idp.Store) {
+// newService is a service on an installation of its own, whose rotation is not started.
+func newService(t *testing.T) (*ops.Service, *fixture.Fixture) {
 	t.Helper()
-	key, err := seal.NewMaster(make([]byte, seal.MasterSize))
-	if err != nil {
-		t.Fatal(err)
-	}
-	store, err := bolt.Open(filepath.Join(t.TempDir(), "vernal.db"), bolt.Options{Masters: seal.NewMasters(key), Clock: testClock})
-	if err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(func() { _ = store.Close() })
-	log := slog.New(slog.NewTextHandler(t.Output(), nil))
-	return &ops.Service{
-		Registry: sp.New(store, testClock),
-		Accounts: &account.Service{
-			Store: store, Sealer: store.Ring(), Clock: testClock, Limits: account.DefaultLimits(), Log: log,
-			Hasher: account.NewHasher(account.Cost{Memory: 64, Time: 1, Threads: 1, Iterations: 1000, Slots: 1}),
-		},
-		Users:    store,
-		Sessions: store,
-		Ring:     keyring.NewRing(rotation.DefaultPolicy()),
-		Clock:    testClock, Log: log, Version: "v1", Address: "127.0.0.1:1",
-	}, store
+	f := fixture.New(t, testTime, nil)
+	return &ops.Service{Installation: f.Installation, AdminURL: "https://watch.example", Version: "v1", Address: "127.0.0.1:1"}, f
 }
 
 // overSocket serves the service on a socket in dir and gives a client of it.
@@ -93,7 +70,7 @@ func TestBothWays(t *testing.T) {
 	for _, tt := range tests {
 		t.Run(tt.name, func(t *testing.T) {
 			t.Parallel()
-			s, store := newService(t)
+			s, f := newService(t)
 			c := tt.client(t, s)
 			pong, err := admin.Call(t.Context(), c, ops.Ping, ops.Empty{})
 			if diff := cmp.Diff(ops.Pong{Version: "v1", Address: "127.0.0.1:1"}, pong); err != nil || diff != "" {
@@ -101,7 +78,7 @@ func TestBothWays(t *testing.T) {
 			}
 			walkSPs(t, c)
 			walkUsers(t, c)
-			records, err := store.AuditRecords(t.Context(), 0, 100)
+			records, err := f.Store.AuditRecords(t.Context(), 0, 100)
 			if err != nil || len(records) == 0 {
 				t.Fatalf("audit: %d records, %v", len(records), err)
 			}
@@ -222,11 +199,11 @@ func wantCode(t *testing.T, what string, err error, code admin.Code) *admin.Erro
 // TestUsersInPages reads more people than one answer holds.
 func TestUsersInPages(t *testing.T) {
 	t.Parallel()
-	s, store := newService(t)
+	s, f := newService(t)
 	const n = 1003
 	for i := range n {
-		u := &idp.User{ID: idp.UserID(string(rune('a'+i%26)) + time.Duration(i).String()), CreatedAt: testClock()}
-		if err := store.CreateUser(t.Context(), u); err != nil {
+		u := &idp.User{ID: idp.UserID(string(rune('a'+i%26)) + time.Duration(i).String()), CreatedAt: testTime}
+		if err := f.Store.CreateUser(t.Context(), u); err != nil {
 			t.Fatal(err)
 		}
 	}

@@ -15,18 +15,18 @@ import (
 // that they are proofed, and leaves the profile sealed.
 func TestProfileShownByName(t *testing.T) {
 	t.Parallel()
-	s, store := newService(t)
+	s, f := newService(t)
 	client := overSocket(t, s, t.TempDir())
 	ctx := t.Context()
 	if _, _, err := s.Accounts.Create(ctx, account.NewUser{Email: "ana@example.gov", Password: "plum jam on nine windows"}, "test"); err != nil {
 		t.Fatal(err)
 	}
-	profile := &idp.Profile{Level: idp.IALVerified, VerifiedAt: testClock(), FirstName: "Ana", LastName: "Ruiz", SSN: "900-11-2222"}
+	profile := &idp.Profile{Level: idp.IALVerified, VerifiedAt: testTime, FirstName: "Ana", LastName: "Ruiz", SSN: "900-11-2222"}
 	verified, err := admin.Call(ctx, client, ops.VerifyUser, ops.VerifyRequest{Email: "ana@example.gov", Profile: profile})
 	if err != nil {
 		t.Fatal(err)
 	}
-	want := &ops.Profile{Level: idp.IALVerified, VerifiedAt: testClock(), Fields: []string{"first_name", "last_name", "ssn"}}
+	want := &ops.Profile{Level: idp.IALVerified, VerifiedAt: testTime, Fields: []string{"first_name", "last_name", "ssn"}}
 	if diff := cmp.Diff(want, verified.User.Profile); diff != "" {
 		t.Errorf("verified (-want +got):\n%s", diff)
 	}
@@ -39,7 +39,7 @@ func TestProfileShownByName(t *testing.T) {
 	if diff := cmp.Diff(want, list[0].Profile); err != nil || diff != "" {
 		t.Errorf("listed: %v (-want +got):\n%s", err, diff)
 	}
-	if p, err := store.Profile(ctx, shown.ID); err != nil || p.SSN != profile.SSN {
+	if p, err := f.Store.Profile(ctx, shown.ID); err != nil || p.SSN != profile.SSN {
 		t.Errorf("on record: %+v, %v", p, err)
 	}
 }

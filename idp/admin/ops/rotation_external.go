@@ -111,7 +111,7 @@ func (s *Service) rotationExport(ctx context.Context, by admin.Caller, req YearR
 	if err := s.Rotation.RecordExport(ctx, req.Year, by.Actor()); err != nil {
 		return Export{}, stepError(err)
 	}
-	files, err := s.Documents.Export(req.Year)
+	files, err := s.documents().Export(req.Year)
 	return Export{Year: req.Year, Files: files}, err
 }
 

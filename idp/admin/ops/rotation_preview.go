@@ -70,7 +70,7 @@ func (s *Service) rotationPreview(ctx context.Context, by admin.Caller, req Prev
 		return PreviewLink{}, refuse(idp.Suggest(idp.DoSPEdit, string(req.SP)).With(idp.OptionActive, "").Labeled(idp.LabelActivate),
 			"%s is not active: no one can sign in to it", req.SP)
 	}
-	d := metadata.IdP{BaseURL: s.Rotation.BaseURL}
+	d := metadata.IdP{BaseURL: s.IdP.BaseURL}
 	answer := PreviewLink{
 		DryRun: req.DryRun, Name: p.Name, AuthURL: d.AuthnURL(req.Year),
 		Link: sharelink.Link{Kind: sharelink.Preview, Year: req.Year, SP: req.SP, ExpiresAt: now.AddDate(0, 0, req.Days)},
@@ -94,7 +94,7 @@ func (s *Service) rotationPreview(ctx context.Context, by admin.Caller, req Prev
 
 // unpreviewable says why a year has nothing to preview; nil if it has.
 func (s *Service) unpreviewable(y idp.Year, now time.Time) *admin.Error {
-	entry, ok := s.Ring.Lookup(y, now)
+	entry, ok := s.Years.Lookup(y, now)
 	switch {
 	case !ok:
 		return refuse(idp.Suggest(idp.DoRotationCreate, string(y)).Labeled(idp.LabelCreateFirst), "%s is not created yet", y)
@@ -116,7 +116,7 @@ func (s *Service) previewNotes(p *idp.ServiceProvider, y idp.Year) (notes []stri
 	notes = []string{}
 	if p.Preview == y {
 		notes = append(notes, fmt.Sprintf("its registration opens %s to it already, in every browser (preview: %s)", y, y))
-	} else if strings.HasPrefix(s.Rotation.BaseURL, "http://") {
+	} else if strings.HasPrefix(s.IdP.BaseURL, "http://") {
 		// Without https, browsers withhold the link's cookie from other sites' posts.
 		notes = append(notes, "base_url is http, so a link does not let in requests by HTTP-POST")
 		next = append(next, idp.Suggest(idp.DoSPEdit, string(p.EntityID)).With(idp.OptionPreview, string(y)).Labeled(idp.LabelLetIn))

@@ -76,7 +76,7 @@ func (s *Service) knowsReport(ctx context.Context, req ReportRequest) error {
 		}
 	}
 	if req.Year != "" {
-		if _, ok := s.Ring.Lookup(req.Year, s.Clock.Now()); !ok {
+		if _, ok := s.Years.Lookup(req.Year, s.Clock.Now()); !ok {
 			return &admin.Error{Code: admin.CodeNotFound, Message: fmt.Sprintf("the year %s was never made", req.Year)}
 		}
 	}

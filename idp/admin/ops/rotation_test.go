@@ -5,7 +5,6 @@ import (
 	"encoding/pem"
 	"errors"
 	"os"
-	"path/filepath"
 	"slices"
 	"strings"
 	"testing"
@@ -13,57 +12,38 @@ import (
 
 	"github.com/google/go-cmp/cmp"
 
-	"vernal/certs"
 	"vernal/idp"
 	"vernal/idp/admin"
 	"vernal/idp/admin/ops"
+	"vernal/idp/idptest/fixture"
 	"vernal/idp/migration"
-	"vernal/idp/notify"
 	"vernal/idp/rotation"
-	"vernal/idp/rotator"
-	"vernal/idp/seal"
 	"vernal/idp/sp"
-	"vernal/idp/usage"
-	"vernal/metadata"
 )
 
-// withRotation gives the service a rotation whose first year is 2031.
-func withRotation(t *testing.T, s *ops.Service, store idp.Store) {
+// newRotation is a service whose rotation has begun, with the year 2031.
+func newRotation(t *testing.T) (*ops.Service, *fixture.Fixture) {
 	t.Helper()
-	key, err := seal.NewMaster(make([]byte, seal.MasterSize))
-	if err != nil {
-		t.Fatal(err)
-	}
-	ledger := &usage.Ledger{Store: store, Registry: s.Registry, Years: s.Ring, Clock: s.Clock, Log: s.Log}
-	s.Board = &migration.Service{Usage: ledger, Registry: s.Registry, Years: s.Ring, Clock: s.Clock}
-	s.Rotation = &rotator.Service{
-		Uses:  ledger,
-		Store: store, Dir: certs.OpenDir(filepath.Join(t.TempDir(), "keys"), seal.NewMasters(key)), Ring: s.Ring,
-		Policy: rotation.DefaultPolicy(), BaseURL: "https://idp.example.gov", Clock: s.Clock, Log: s.Log,
-	}
+	s, f := newService(t)
 	if err := s.Rotation.Begin(t.Context()); err != nil {
 		t.Fatal(err)
 	}
-	s.Notices = &notify.Service{
-		Store: store, Board: s.Board, Rotation: s.Rotation, Years: s.Ring, Clock: s.Clock, Log: s.Log,
-		IdP: metadata.IdP{BaseURL: "https://idp.example.gov"}, Name: "Vernal",
-	}
+	return s, f
 }
 
 // TestRotation walks through steps: each is on record under the caller's name,
 // and a dry run answers the same and leaves no trace.
 func TestRotation(t *testing.T) {
 	t.Parallel()
-	s, store := newService(t)
-	withRotation(t, s, store)
+	s, f := newRotation(t)
 	c := admin.InProcess(s.Endpoint(os.Geteuid()), admin.Caller{UID: os.Geteuid(), Name: "ops"})
-	before := auditKinds(t, store)
+	before := auditKinds(t, f.Store)
 	dry := ops.StepRequest{Step: rotation.StepRevoke, Year: "2031", Reason: "leaked", DryRun: true}
 	foretold, err := admin.Call(t.Context(), c, ops.TakeStep, dry)
 	if err != nil {
 		t.Fatal(err)
 	}
-	if diff := cmp.Diff(before, auditKinds(t, store)); diff != "" {
+	if diff := cmp.Diff(before, auditKinds(t, f.Store)); diff != "" {
 		t.Errorf("the dry run is on record (-want +got):\n%s", diff)
 	}
 	if st, err := admin.Call(t.Context(), c, ops.ShowStatus, ops.Empty{}); err != nil || st.Preferred != "2031" {
@@ -86,7 +66,7 @@ func TestRotation(t *testing.T) {
 	}
 	after := append(before, "rotation.create "+admin.Caller{UID: os.Geteuid(), Name: "ops"}.Actor(),
 		"rotation.revoke "+admin.Caller{UID: os.Geteuid(), Name: "ops"}.Actor())
-	if diff := cmp.Diff(after, auditKinds(t, store)); diff != "" {
+	if diff := cmp.Diff(after, auditKinds(t, f.Store)); diff != "" {
 		t.Errorf("audit (-want +got):\n%s", diff)
 	}
 	next, err := admin.Call(t.Context(), c, ops.TakeStep, ops.StepRequest{Step: rotation.StepCreate, Year: "2032", DryRun: true})
@@ -120,10 +100,9 @@ func auditKinds(t *testing.T, store idp.Store) (kinds []string) {
 // something would, what helps. Nothing is written.
 func TestRotationRefused(t *testing.T) {
 	t.Parallel()
-	s, store := newService(t)
-	withRotation(t, s, store)
+	s, f := newRotation(t)
 	c := admin.InProcess(s.Endpoint(os.Geteuid()), admin.Self())
-	before := auditKinds(t, store)
+	before := auditKinds(t, f.Store)
 	tests := []struct {
 		name string
 		req  ops.StepRequest
@@ -169,7 +148,7 @@ func TestRotationRefused(t *testing.T) {
 			}
 		})
 	}
-	if diff := cmp.Diff(before, auditKinds(t, store)); diff != "" {
+	if diff := cmp.Diff(before, auditKinds(t, f.Store)); diff != "" {
 		t.Errorf("audit (-want +got):\n%s", diff)
 	}
 	for _, years := range []int{-1, 0, ops.MaxPlanYears + 1} {
@@ -186,7 +165,7 @@ func suggest(do idp.Action, subjects ...string) []idp.Suggestion {
 // TestRotationRequestCert tells of a request certificate that has ended.
 func TestRotationRequestCert(t *testing.T) {
 	t.Parallel()
-	s, store := newService(t)
+	s, f := newService(t)
 	text, err := os.ReadFile("../../../testdata/keys/sp1.crt")
 	if err != nil {
 		t.Fatal(err)
@@ -196,9 +175,10 @@ func TestRotationRequestCert(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	now := cert.NotAfter.Add(-time.Second)
-	s.Clock = func() time.Time { return now }
-	withRotation(t, s, store)
+	f.Clock.Set(cert.NotAfter.Add(-time.Second))
+	if err := s.Rotation.Begin(t.Context()); err != nil {
+		t.Fatal(err)
+	}
 	c := admin.InProcess(s.Endpoint(os.Geteuid()), admin.Self())
 	_, err = admin.Call(t.Context(), c, ops.AddSP, ops.SPChange{EntityID: "urn:one", Edit: sp.Edit{Set: map[string][]string{
 		"acs_urls": {"https://sp.example.gov/acs"}, "certs": {string(text)},
@@ -222,7 +202,7 @@ func TestRotationRequestCert(t *testing.T) {
 	if got := ended(); got != nil {
 		t.Errorf("a second before: %v", got)
 	}
-	now = cert.NotAfter
+	f.Clock.Set(cert.NotAfter)
 	want := []rotation.Args{{SPs: []idp.EntityID{"urn:one"}, Date: cert.NotAfter.UTC()}}
 	if diff := cmp.Diff(want, ended()); diff != "" {
 		t.Errorf("at its end (-want +got):\n%s", diff)
@@ -244,10 +224,7 @@ func TestRotationRequestCert(t *testing.T) {
 // uses it, in words and for programs.
 func TestRotationUsers(t *testing.T) {
 	t.Parallel()
-	s, store := newService(t)
-	now := testClock()
-	s.Clock = func() time.Time { return now }
-	withRotation(t, s, store)
+	s, f := newRotation(t)
 	c := admin.InProcess(s.Endpoint(os.Geteuid()), admin.Self())
 	step := func(kind rotation.StepKind, y idp.Year) error {
 		_, err := admin.Call(t.Context(), c, ops.TakeStep, ops.StepRequest{Step: kind, Year: y})
@@ -265,12 +242,12 @@ func TestRotationUsers(t *testing.T) {
 		t.Fatal(err)
 	}
 	for range 130 {
-		now = now.AddDate(0, 0, 1)
+		f.Clock.Advance(24 * time.Hour)
 		if err := s.Rotation.Tick(t.Context(), 24*time.Hour); err != nil {
 			t.Fatal(err)
 		}
 	}
-	s.Board.Usage.Use(idp.Use{SP: "urn:one", Year: "2031", At: now})
+	s.Board.Usage.Use(idp.Use{SP: "urn:one", Year: "2031", At: f.Clock.Now()})
 	var refused *admin.Error
 	err = step(rotation.StepRetire, "2031")
 	if !errors.As(err, &refused) || refused.Code != admin.CodeRefused || !refused.Reason.IsUse() || refused.Suggestions[0].Label != "retire_anyway" {

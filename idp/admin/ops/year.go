@@ -55,7 +55,7 @@ func (s *Service) showMetadata(ctx context.Context, _ admin.Caller, req Metadata
 	if err := checkYear(req.Year); req.Year != "" && err != nil {
 		return Document{}, err
 	}
-	doc, err := s.Documents.Document(req.Year)
+	doc, err := s.documents().Document(req.Year)
 	if err != nil {
 		return Document{}, metadataError(req.Year, err)
 	}
@@ -67,7 +67,7 @@ var ListYears = declare("year/list", (*Service).listYears)
 
 func (s *Service) listYears(context.Context, admin.Caller, Empty) (YearList, error) {
 	list := YearList{Years: []Year{}}
-	for _, e := range s.Ring.All(s.Clock.Now()) {
+	for _, e := range s.Years.All(s.Clock.Now()) {
 		y := Year{Year: e.Key.Year, State: string(e.State)}
 		if cert := e.Key.Cert; cert != nil {
 			sum := sha256.Sum256(cert.Raw)
@@ -75,7 +75,7 @@ func (s *Service) listYears(context.Context, admin.Caller, Empty) (YearList, err
 		}
 		list.Years = append(list.Years, y)
 		if e.State == rotation.Preferred {
-			list.PreferredMetadataURL = metadata.IdP{BaseURL: s.Rotation.BaseURL}.MetadataURL(e.Key.Year)
+			list.PreferredMetadataURL = metadata.IdP{BaseURL: s.IdP.BaseURL}.MetadataURL(e.Key.Year)
 		}
 	}
 	return list, nil

@@ -1,10 +1,8 @@
 package notify_test
 
 import (
-	"crypto"
 	"crypto/hmac"
 	"crypto/rand"
-	"crypto/rsa"
 	"crypto/sha256"
 	"crypto/x509"
 	"crypto/x509/pkix"
@@ -18,47 +16,34 @@ import (
 	"net"
 	"net/http"
 	"net/http/httptest"
-	"path/filepath"
 	"strings"
 	"sync"
 	"sync/atomic"
 	"testing"
 	"time"
 
-	"vernal/certs"
 	"vernal/idp"
-	"vernal/idp/keyring"
-	"vernal/idp/migration"
+	"vernal/idp/idptest/fixture"
+	"vernal/idp/installation"
 	"vernal/idp/notify"
 	"vernal/idp/rotation"
-	"vernal/idp/rotator"
-	"vernal/idp/seal"
 	"vernal/idp/smtptest"
 	"vernal/idp/sp"
-	"vernal/idp/store/bolt"
-	"vernal/idp/usage"
 	"vernal/metadata"
 )
 
-// world is an installation with a real store, a mail server, a receiver of
-// webhooks, and a clock that is turned.
+// world is an installation with a mail server, a receiver of webhooks, and a
+// clock that is turned.
 type world struct {
-	t        *testing.T
-	store    *bolt.Store
-	registry *sp.Registry
-	years    *keyring.Ring
-	rotation *rotator.Service
-	board    *migration.Service
-	mail     *smtptest.Server
-	mailAt   string
-	hook     *receiver
-	uses     func(now time.Time) map[idp.EntityID]idp.Year
-
-	mu  sync.Mutex
-	now time.Time
+	*fixture.Fixture
+	t      *testing.T
+	mail   *smtptest.Server
+	mailAt string
+	hook   *receiver
+	uses   func(now time.Time) map[idp.EntityID]idp.Year
 }
 
-const baseURL = "https://login.example.gov"
+const baseURL = fixture.BaseURL
 
 var webhookSecret = []byte("a secret of some length")
 
@@ -80,60 +65,32 @@ func date(text string) time.Time {
 // newWorld starts on a day, with the years of a first start.
 func newWorld(t *testing.T, now string, change ...func(*rotation.Policy)) *world {
 	t.Helper()
-	w := &world{t: t, now: date(now), uses: func(time.Time) map[idp.EntityID]idp.Year { return nil }}
-	var master [32]byte
-	rand.Read(master[:])
-	key, err := seal.NewMaster(master[:])
-	ok(t, err)
-	masters := seal.NewMasters(key)
-	w.store, err = bolt.Open(filepath.Join(t.TempDir(), "vernal.db"), bolt.Options{Masters: masters, Clock: w.clock})
-	ok(t, err)
-	t.Cleanup(func() { ok(t, w.store.Close()) })
-	policy := rotation.DefaultPolicy()
-	for _, c := range change {
-		c(&policy)
-	}
-	w.registry = sp.New(w.store, w.clock)
-	w.years = keyring.NewRing(policy)
-	ledger := &usage.Ledger{Store: w.store, Registry: w.registry, Years: w.years, Clock: w.clock, Log: slog.New(slog.DiscardHandler)}
-	w.board = &migration.Service{Usage: ledger, Registry: w.registry, Years: w.years, Clock: w.clock}
-	w.rotation = &rotator.Service{
-		Uses:  ledger,
-		Store: w.store, Dir: certs.OpenDir(filepath.Join(t.TempDir(), "keys"), masters), Ring: w.years, Policy: policy,
-		BaseURL: baseURL, Clock: w.clock, Log: slog.New(slog.DiscardHandler), NewSigner: newSigner,
-	}
-	ok(t, w.rotation.Begin(t.Context()))
+	w := &world{t: t, uses: func(time.Time) map[idp.EntityID]idp.Year { return nil }}
+	w.Fixture = fixture.New(t, date(now), func(c *installation.Config) {
+		for _, change := range change {
+			change(&c.Policy)
+		}
+	})
+	ok(t, w.Rotation.Begin(t.Context()))
 	w.mail, w.mailAt = newMailbox(t, &smtptest.Server{})
-	w.hook = newReceiver(t, w.clock)
+	w.hook = newReceiver(t, w.Clock.Now)
 	return w
-}
-
-func (w *world) clock() time.Time {
-	w.mu.Lock()
-	defer w.mu.Unlock()
-	return w.now
-}
-
-func (w *world) turn(to time.Time) {
-	w.mu.Lock()
-	defer w.mu.Unlock()
-	w.now = to
 }
 
 // server is a server's service, with nothing in memory yet.
 func (w *world) server() *notify.Service {
 	return &notify.Service{
-		Store: w.store, Board: w.board, Rotation: w.rotation, Years: w.years, Clock: w.clock,
+		Store: w.Bolt, Board: w.Board, Rotation: w.Rotation, Years: w.Years, Clock: w.Clock.Now,
 		IdP: metadata.IdP{BaseURL: baseURL, Contact: &metadata.Contact{Email: "help@example.gov"}}, Name: "Example sign-in",
 		Log:     slog.New(slog.NewTextHandler(w.t.Output(), &slog.HandlerOptions{Level: slog.LevelWarn})),
 		Mail:    w.mailer(),
 		Notify:  []string{"ops@example.gov"},
-		Webhook: &notify.Webhook{URL: w.hook.url, Secret: webhookSecret, Clock: w.clock},
+		Webhook: &notify.Webhook{URL: w.hook.url, Secret: webhookSecret, Clock: w.Clock.Now},
 	}
 }
 
 func (w *world) mailer() *notify.Mailer {
-	return &notify.Mailer{Server: w.mailAt, From: "vernal@example.gov", FromName: "Example sign-in", TLS: notify.NoTLS, Clock: w.clock}
+	return &notify.Mailer{Server: w.mailAt, From: "vernal@example.gov", FromName: "Example sign-in", TLS: notify.NoTLS, Clock: w.Clock.Now}
 }
 
 // add registers a service provider with request certificates that end then.
@@ -146,7 +103,7 @@ func (w *world) add(id idp.EntityID, contacts []string, ends ...string) {
 	if len(ends) == 0 {
 		set["sign_requests"] = []string{idp.SignRequestsOptional}
 	}
-	_, err := w.registry.AddEdit(w.t.Context(), id, sp.Document{}, sp.Edit{Set: set}, sp.Options{}, "test")
+	_, err := w.Registry.AddEdit(w.t.Context(), id, sp.Document{}, sp.Edit{Set: set}, sp.Options{}, "test")
 	ok(w.t, err)
 }
 
@@ -154,13 +111,13 @@ func (w *world) add(id idp.EntityID, contacts []string, ends ...string) {
 // people in, the rotation is taken on, and the servers tell of it.
 func (w *world) day(servers ...*notify.Service) {
 	w.t.Helper()
-	w.turn(w.clock().AddDate(0, 0, 1))
-	for id, y := range w.uses(w.clock()) {
-		w.board.Usage.Use(idp.Use{SP: id, Year: y, At: w.clock(), IssuedAt: w.clock()})
+	w.Clock.Set(w.Clock.Now().AddDate(0, 0, 1))
+	for id, y := range w.uses(w.Clock.Now()) {
+		w.Board.Usage.Use(idp.Use{SP: id, Year: y, At: w.Clock.Now(), IssuedAt: w.Clock.Now()})
 	}
-	ok(w.t, w.board.Usage.Flush(w.t.Context()))
-	ok(w.t, w.rotation.Tick(w.t.Context(), 24*time.Hour))
-	_, err := w.rotation.Automatic(w.t.Context())
+	ok(w.t, w.Board.Usage.Flush(w.t.Context()))
+	ok(w.t, w.Rotation.Tick(w.t.Context(), 24*time.Hour))
+	_, err := w.Rotation.Automatic(w.t.Context())
 	ok(w.t, err)
 	w.tick(servers...)
 }
@@ -172,7 +129,7 @@ func (w *world) tick(servers ...*notify.Service) {
 	for _, s := range servers {
 		wg.Go(func() {
 			if err := s.Tick(w.t.Context()); err != nil {
-				w.t.Errorf("%s: %v", w.clock().Format(time.DateOnly), err)
+				w.t.Errorf("%s: %v", w.Clock.Now().Format(time.DateOnly), err)
 			}
 		})
 	}
@@ -182,11 +139,11 @@ func (w *world) tick(servers ...*notify.Service) {
 // run runs until a day, and notes on which day which notices came by mail.
 func (w *world) run(to string, servers ...*notify.Service) (log []string) {
 	w.t.Helper()
-	for w.clock().Before(date(to)) {
+	for w.Clock.Now().Before(date(to)) {
 		before := len(w.mail.Mails())
 		w.day(servers...)
 		for _, m := range w.mail.Mails()[before:] {
-			log = append(log, w.clock().Format(time.DateOnly)+" "+strings.TrimPrefix(m.Header("Subject"), "Example sign-in: "))
+			log = append(log, w.Clock.Now().Format(time.DateOnly)+" "+strings.TrimPrefix(m.Header("Subject"), "Example sign-in: "))
 		}
 	}
 	return log
@@ -281,26 +238,12 @@ func (r *receiver) notices() []notify.Notice {
 	return append([]notify.Notice(nil), r.got...)
 }
 
-var (
-	rsaKeys = [2]func() *rsa.PrivateKey{sync.OnceValue(newRSA), sync.OnceValue(newRSA)}
-	drawn   atomic.Int32
-	serial  atomic.Int64
-)
-
-func newRSA() *rsa.PrivateKey {
-	k, err := rsa.GenerateKey(rand.Reader, 2048)
-	if err != nil {
-		panic(err)
-	}
-	return k
-}
-
-func newSigner(int) (crypto.Signer, error) { return rsaKeys[drawn.Add(1)%2](), nil }
+var serial atomic.Int64
 
 // requestCert is a request certificate that ends then.
 func requestCert(t *testing.T, end time.Time) string {
 	t.Helper()
-	key := rsaKeys[0]()
+	key := fixture.Key(0)
 	der, err := x509.CreateCertificate(rand.Reader, &x509.Certificate{
 		SerialNumber: big.NewInt(serial.Add(1)), Subject: pkix.Name{CommonName: "sp"}, NotBefore: end.AddDate(-3, 0, 0), NotAfter: end,
 	}, &x509.Certificate{Subject: pkix.Name{CommonName: "sp"}}, key.Public(), key)

@@ -2,32 +2,20 @@ package adminhttp
 
 import (
 	"bytes"
-	"crypto"
-	"crypto/rand"
-	"crypto/rsa"
 	"fmt"
 	"log/slog"
 	"net/http"
 	"net/http/httptest"
-	"path/filepath"
 	"strings"
-	"sync"
 	"testing"
 	"time"
 
 	"golang.org/x/net/html"
 
-	"vernal/certs"
 	"vernal/idp"
-	"vernal/idp/keyring"
-	"vernal/idp/migration"
-	"vernal/idp/rotation"
-	"vernal/idp/rotator"
-	"vernal/idp/seal"
+	"vernal/idp/idptest/fixture"
+	"vernal/idp/installation"
 	"vernal/idp/sharelink"
-	"vernal/idp/sp"
-	"vernal/idp/store/bolt"
-	"vernal/idp/usage"
 	"vernal/idp/web"
 	"vernal/templates"
 )
@@ -35,56 +23,30 @@ import (
 // world is an installation with an admin listener, on 2 March 2031: 2030 is
 // expiring, 2031 preferred.
 type world struct {
+	*fixture.Fixture
 	t       testing.TB
-	now     time.Time
-	store   idp.Store
 	watch   *Handler
 	handler http.Handler
 	log     bytes.Buffer
 }
 
-// signer is made once: the keys sign nothing here.
-var signer = sync.OnceValue(func() crypto.Signer {
-	k, err := rsa.GenerateKey(rand.Reader, 2048)
-	if err != nil {
-		panic(err)
-	}
-	return k
-})
-
 func newWorld(t testing.TB) *world {
 	t.Helper()
-	w := &world{t: t, now: time.Date(2031, 1, 2, 9, 0, 0, 0, time.UTC)}
-	clock := idp.Clock(func() time.Time { return w.now })
-	log := slog.New(slog.NewTextHandler(&w.log, nil))
-	key, err := seal.NewMaster(make([]byte, seal.MasterSize))
-	w.ok(err)
-	masters := seal.NewMasters(key)
-	store, err := bolt.Open(filepath.Join(t.TempDir(), "vernal.db"), bolt.Options{Masters: masters, Clock: clock, Log: log})
-	w.ok(err)
-	w.store = store
-	t.Cleanup(func() { w.store.Close() })
-	ring := keyring.NewRing(rotation.DefaultPolicy())
-	registry := sp.New(w.store, clock)
+	w := &world{t: t}
+	w.Fixture = fixture.New(t, time.Date(2031, 1, 2, 9, 0, 0, 0, time.UTC), func(c *installation.Config) {
+		c.Log = slog.New(slog.NewTextHandler(&w.log, nil))
+	})
 	set, err := templates.New()
 	w.ok(err)
-	pages := &web.Pages{Set: set, BaseURL: "https://login.example.gov", Linked: true}
-	ledger := &usage.Ledger{Store: w.store, Registry: registry, Years: ring, Clock: clock, Log: log}
-	migration := &migration.Service{Usage: ledger, Registry: registry, Years: ring, Clock: clock}
+	pages := &web.Pages{Set: set, BaseURL: fixture.BaseURL, Linked: true}
 	w.watch = &Handler{
-		Board: migration,
-		Rotation: &rotator.Service{
-			Uses:  ledger,
-			Store: w.store, Dir: certs.OpenDir(filepath.Join(t.TempDir(), "keys"), masters), Ring: ring, Policy: rotation.DefaultPolicy(),
-			BaseURL: pages.BaseURL, Clock: clock, Log: log, NewSigner: func(int) (crypto.Signer, error) { return signer(), nil },
-		},
-		Links: &sharelink.Service{Store: w.store, Sealer: store.Ring(), Clock: clock},
-		Pages: pages, Clock: clock, Log: log, URL: "https://watch.agency.example",
+		Board: w.Board, Rotation: w.Rotation, Links: w.Links,
+		Pages: pages, Clock: w.Clock.Now, Log: w.Log, URL: "https://watch.agency.example",
 	}
-	w.ok(w.watch.Rotation.Begin(t.Context()))
-	w.handler = &web.Middleware{Next: w.watch.Handler(), Pages: pages, Log: log, Clock: clock}
+	w.ok(w.Rotation.Begin(t.Context()))
+	w.handler = &web.Middleware{Next: w.watch.Handler(), Pages: pages, Log: w.Log, Clock: w.Clock.Now}
 	for _, day := range []time.Time{time.Date(2031, 1, 15, 1, 0, 0, 0, time.UTC), time.Date(2031, 2, 1, 1, 0, 0, 0, time.UTC), time.Date(2031, 3, 2, 9, 0, 0, 0, time.UTC)} {
-		w.now = day
+		w.Clock.Set(day)
 		w.automatic()
 	}
 	return w
@@ -101,7 +63,7 @@ func (w *world) ok(err error) {
 func (w *world) register(name string) idp.EntityID {
 	w.t.Helper()
 	id := idp.EntityID("https://" + strings.ToLower(name) + ".example.gov/saml")
-	w.ok(w.store.CreateProvider(w.t.Context(), &idp.ServiceProvider{
+	w.ok(w.Store.CreateProvider(w.t.Context(), &idp.ServiceProvider{
 		EntityID: id, Name: name + " Bureau", Active: true, ACSURLs: []string{"https://" + strings.ToLower(name) + ".example.gov/acs"},
 		Contacts: []string{strings.ToLower(name) + "-saml@example.gov"},
 	}, ""))
@@ -110,7 +72,7 @@ func (w *world) register(name string) idp.EntityID {
 
 // use has a service provider use a year.
 func (w *world) use(id idp.EntityID, y idp.Year, ago time.Duration) {
-	w.watch.Board.Usage.Use(idp.Use{SP: id, Year: y, At: w.now.Add(-ago), IssuedAt: w.now.Add(-ago), CertSHA256: fingerprint(id)})
+	w.watch.Board.Usage.Use(idp.Use{SP: id, Year: y, At: w.Clock.Now().Add(-ago), IssuedAt: w.Clock.Now().Add(-ago), CertSHA256: fingerprint(id)})
 }
 
 func fingerprint(id idp.EntityID) string { return fmt.Sprintf("%064x", len(id)) }

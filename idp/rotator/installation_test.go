@@ -2,69 +2,38 @@ package rotator_test
 
 import (
 	"context"
-	"crypto"
-	"crypto/rand"
-	"crypto/rsa"
 	"encoding/json"
 	"errors"
-	"log/slog"
-	"path/filepath"
 	"strings"
 	"sync"
-	"sync/atomic"
 	"testing"
 	"time"
 
 	"vernal/certs"
 	"vernal/idp"
-	"vernal/idp/keyring"
+	"vernal/idp/idptest/fixture"
 	"vernal/idp/rotation"
 	"vernal/idp/rotator"
 	"vernal/idp/seal"
-	"vernal/idp/sp"
-	"vernal/idp/store/bolt"
-	"vernal/idp/usage"
 )
 
-// world is an installation: a real store, a real folder of keys, and a clock.
+// world is an installation whose rotation is tried out.
 type world struct {
-	t      *testing.T
-	policy rotation.Policy
-	store  *bolt.Store
-	dir    *certs.Dir
-	close  func() // at the end of the test at the latest
-
-	mu  sync.Mutex
-	now time.Time
+	*fixture.Fixture
+	t *testing.T
 }
 
 func newWorld(t *testing.T, now time.Time) *world {
 	t.Helper()
-	var master [32]byte
-	rand.Read(master[:])
-	return openWorld(t, t.TempDir(), master[:], now)
+	return &world{fixture.New(t, now, nil), t}
 }
 
 // openWorld opens the installation in a folder, or makes it.
 func openWorld(t *testing.T, folder string, master []byte, now time.Time) *world {
 	t.Helper()
-	w := &world{t: t, policy: rotation.DefaultPolicy(), now: now}
-	var err error
-	w.store, w.dir, err = openFolder(folder, master, w.clock)
-	ok(t, err)
-	w.close = sync.OnceFunc(func() { ok(t, w.store.Close()) })
-	t.Cleanup(w.close)
-	return w
-}
-
-func openFolder(folder string, master []byte, clock idp.Clock) (*bolt.Store, *certs.Dir, error) {
 	key, err := seal.NewMaster(master)
-	if err != nil {
-		return nil, nil, err
-	}
-	masters := seal.NewMasters(key)
-	store, err := bolt.Open(filepath.Join(folder, "vernal.db"), bolt.Options{Masters: masters, Clock: clock})
-	return store, certs.OpenDir(filepath.Join(folder, "keys"), masters), err
+	ok(t, err)
+	return &world{fixture.Open(t, folder, key, now, nil), t}
 }
 
 func ok(t *testing.T, err error) {
@@ -76,37 +45,12 @@ func ok(t *testing.T, err error) {
 
 func day(y int, m time.Month, d int) time.Time { return time.Date(y, m, d, 0, 0, 0, 0, time.UTC) }
 
-func (w *world) clock() time.Time {
-	w.mu.Lock()
-	defer w.mu.Unlock()
-	return w.now
-}
-
-func (w *world) turn(to time.Time) {
-	w.mu.Lock()
-	defer w.mu.Unlock()
-	w.now = to
-}
-
 // service is a server's that is not started yet.
-func (w *world) service() *rotator.Service {
-	return &rotator.Service{
-		Store: w.store, Dir: w.dir, Ring: keyring.NewRing(w.policy), Policy: w.policy, Uses: newLedger(w.store, w.clock),
-		BaseURL: "https://login.example.gov", Clock: w.clock, Log: slog.New(slog.DiscardHandler), NewSigner: newSigner,
-	}
-}
-
-// newLedger is the ledger of a server that starts.
-func newLedger(store *bolt.Store, clock idp.Clock) *usage.Ledger {
-	return &usage.Ledger{
-		Store: store, Registry: sp.New(store, clock), Years: keyring.NewRing(rotation.DefaultPolicy()), Clock: clock,
-		Log: slog.New(slog.DiscardHandler),
-	}
-}
+func (w *world) service() *rotator.Service { return w.Server().Rotation }
 
 // use notes in a server's ledger that a service provider uses the year, now.
 func (w *world) use(s *rotator.Service, y idp.Year) {
-	s.Uses.(interface{ Use(u idp.Use) }).Use(idp.Use{SP: "urn:a", Year: y, At: w.clock()})
+	s.Uses.(interface{ Use(u idp.Use) }).Use(idp.Use{SP: "urn:a", Year: y, At: w.Clock.Now()})
 }
 
 // started is a server's, in a new installation after its init.
@@ -120,7 +64,7 @@ func (w *world) started() *rotator.Service {
 // start starts a server, or begins an installation where nothing is recorded.
 func (w *world) start(s *rotator.Service) error {
 	w.t.Helper()
-	doc, err := w.store.Rotation(w.t.Context())
+	doc, err := w.Bolt.Rotation(w.t.Context())
 	ok(w.t, err)
 	var h rotation.History
 	if doc != nil {
@@ -135,8 +79,8 @@ func (w *world) start(s *rotator.Service) error {
 // run lets a server run, day by day, and take what is due.
 func (w *world) run(to time.Time, servers ...*rotator.Service) {
 	w.t.Helper()
-	for w.clock().Before(to) {
-		w.turn(w.clock().AddDate(0, 0, 1))
+	for w.Clock.Now().Before(to) {
+		w.Clock.Set(w.Clock.Now().AddDate(0, 0, 1))
 		var wg sync.WaitGroup
 		for _, s := range servers {
 			wg.Go(func() {
@@ -170,7 +114,7 @@ func (w *world) take(s *rotator.Service, step rotation.Step) *rotator.Outcome {
 // trail is the rotation's steps in the audit trail, with their days.
 func (w *world) trail() (steps []string) {
 	w.t.Helper()
-	records, err := w.store.AuditRecords(w.t.Context(), 0, 1000)
+	records, err := w.Bolt.AuditRecords(w.t.Context(), 0, 1000)
 	ok(w.t, err)
 	for _, r := range records {
 		steps = append(steps, r.At.Format(time.DateOnly)+" "+strings.TrimPrefix(string(r.Kind), "rotation.")+" "+string(r.Year))
@@ -188,27 +132,6 @@ func states(st rotation.Status) map[idp.Year]rotation.State {
 	}
 	return m
 }
-
-// signers are made once: making them is slow, and two are enough to see that a
-// year has another one than that before.
-var (
-	signers [2]func() *rsa.PrivateKey
-	drawn   atomic.Int32
-)
-
-func init() {
-	for i := range signers {
-		signers[i] = sync.OnceValue(func() *rsa.PrivateKey {
-			k, err := rsa.GenerateKey(rand.Reader, 2048)
-			if err != nil {
-				panic(err)
-			}
-			return k
-		})
-	}
-}
-
-func newSigner(int) (crypto.Signer, error) { return signers[drawn.Add(1)%2](), nil }
 
 var errKilled = errors.New("killed")
 

@@ -1,0 +1,179 @@
+package demo
+
+import (
+	"crypto/rand"
+	"encoding/json"
+	"errors"
+	"io"
+	"log/slog"
+	"net/http"
+
+	"github.com/crewjam/saml"
+	"github.com/crewjam/saml/samlsp"
+
+	"vernal/idp/web"
+	"vernal/templates"
+)
+
+// Paths of a sample; those under /saml/ are the library's.
+const (
+	pathSignedIn = "/signed-in"
+	pathSignOut  = "/sign-out"
+	pathCode     = "/code"
+	pathMetadata = "/saml/metadata"
+	pathACS      = "/saml/acs"
+	pathSLO      = "/saml/slo"
+)
+
+// handler is everything that a sample answers.
+func (s *Sample) handler() http.Handler {
+	rt := web.NewRouter(s.pages)
+	messages := web.Methods{http.MethodPost: s.hold, http.MethodGet: s.accept}
+	rt.Handle("/", web.Methods{http.MethodGet: s.home})
+	rt.Handle(pathSignedIn, web.Methods{http.MethodGet: byLibrary(s.saml.RequireAccount(http.HandlerFunc(s.signedIn)))})
+	rt.Handle(pathSignOut, web.Methods{http.MethodPost: byLibrary(http.HandlerFunc(s.saml.HandleStartLogout))})
+	rt.Handle(pathCode, web.Methods{http.MethodGet: s.code})
+	rt.Handle(pathMetadata, web.Methods{http.MethodGet: s.serveMetadata})
+	rt.Handle(pathACS, messages)
+	rt.Handle(pathSLO, messages)
+	rt.HandlePrefix(s.pages.Set.StaticPrefix(), web.Static(s.pages.Set.StaticPrefix(), templates.Static()))
+	s.pages.Mount(rt)
+
+	guard := http.NewCrossOriginProtection()
+	guard.AddInsecureBypassPattern("POST /saml/") // what comes there is signed
+	srv := s.demo.Server
+	return &web.Middleware{Next: s.onItsHost(guard.Handler(rt)), Pages: s.pages, Log: srv.Log, Clock: srv.Clock}
+}
+
+// byLibrary is an answer of the library's. Its page that posts itself to the
+// identity provider has a policy of its own.
+func byLibrary(h http.Handler) web.Handler {
+	return func(w http.ResponseWriter, r *http.Request) error {
+		w.Header().Del("Content-Security-Policy")
+		h.ServeHTTP(w, r)
+		return nil
+	}
+}
+
+// onItsHost sends whoever came by another name (localhost, 127.0.0.1) to the
+// sample's own: there the two samples would be one site, and share cookies.
+func (s *Sample) onItsHost(next http.Handler) http.Handler {
+	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		switch {
+		case "http://"+r.Host == s.URL:
+			next.ServeHTTP(w, r)
+		case r.Method != http.MethodGet && r.Method != http.MethodHead:
+			http.Error(w, "this site is "+s.URL, http.StatusMisdirectedRequest)
+		default:
+			http.Redirect(w, r, s.URL+r.URL.RequestURI(), http.StatusTemporaryRedirect)
+		}
+	})
+}
+
+// home is GET /.
+func (s *Sample) home(w http.ResponseWriter, r *http.Request) error {
+	code, err := s.demo.Person.Code(r.Context())
+	if err != nil {
+		return err
+	}
+	page := templates.DemoHomePage{
+		Base: s.base(w, r), Sample: s.about("/"), SignInURL: pathSignedIn,
+		Email: Email, Password: Password,
+		Code: code.Code, Seconds: code.Seconds, Used: code.Used, CodeURL: pathCode,
+		Post: s.binding == saml.HTTPPostBinding, Encrypted: s.encrypted,
+		EntityID: s.EntityID(), MetadataURL: s.URL + pathMetadata, IdPMetadataURL: s.idpMetadata, IdPURL: s.demo.BaseURL(),
+	}
+	if _, err := r.Cookie(signedOutCookie); err == nil {
+		http.SetCookie(w, &http.Cookie{Name: signedOutCookie, Path: "/", MaxAge: -1})
+		page.Notice, page.NoticeArgs = templates.NoticeDemoSignedOut, []string{s.Name}
+	}
+	return s.pages.Render(w, http.StatusOK, func(b io.Writer) error { return s.pages.Set.DemoHome(b, page) })
+}
+
+// code is GET /code: the current code, for the script of the first page.
+func (s *Sample) code(w http.ResponseWriter, r *http.Request) error {
+	code, err := s.demo.Person.Code(r.Context())
+	if err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	return json.NewEncoder(w).Encode(code)
+}
+
+// signedIn is GET /signed-in, the page that wants the user to be signed in.
+func (s *Sample) signedIn(w http.ResponseWriter, r *http.Request) {
+	srv := s.demo.Server
+	page := samlsp.SessionFromContext(r.Context()).(*received).page(srv.Years.All(srv.Clock.Now()))
+	page.Base, page.Sample = s.base(w, r), s.about(pathSignedIn)
+	page.SignOutAction, page.IdPURL = pathSignOut, s.demo.BaseURL()
+	if err := s.pages.Render(w, http.StatusOK, func(b io.Writer) error { return s.pages.Set.DemoSignedIn(b, page) }); err != nil {
+		s.pages.Fail(w, r, err)
+	}
+}
+
+func (s *Sample) serveMetadata(w http.ResponseWriter, _ *http.Request) error {
+	doc, err := s.metadata()
+	if err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/samlmetadata+xml")
+	_, _ = w.Write(doc)
+	return nil
+}
+
+// hold is a message that is posted. Another site's page posts it, so the browser
+// sends no cookie along (SameSite); the form waits for the GET that does bring them.
+func (s *Sample) hold(w http.ResponseWriter, r *http.Request) error {
+	if err := r.ParseForm(); err != nil {
+		return err
+	}
+	http.Redirect(w, r, r.URL.Path+"?form="+s.held.keep(r.PostForm), http.StatusSeeOther)
+	return nil
+}
+
+// accept is the GET for the message that was posted a moment before. It is taken
+// once; after a reload there is either a session or a new start.
+func (s *Sample) accept(w http.ResponseWriter, r *http.Request) error {
+	form, ok := s.held.take(r.URL.Query().Get("form"))
+	if !ok {
+		http.Redirect(w, r, "/", http.StatusSeeOther)
+		return nil
+	}
+	r.PostForm = form
+	s.saml.ServeHTTP(w, r)
+	return nil
+}
+
+// fail shows why a sign-in did not work, with the cause that a service provider
+// in earnest keeps to its log.
+func (s *Sample) fail(w http.ResponseWriter, r *http.Request, err error) {
+	cause := err.Error()
+	var invalid *saml.InvalidResponseError
+	if errors.As(err, &invalid) && invalid.PrivateErr != nil {
+		cause = invalid.PrivateErr.Error()
+	}
+	web.EventOf(r).Note(slog.String("sample", s.Name), slog.String("cause", cause))
+	web.EventOf(r).Raise(slog.LevelWarn)
+	page := templates.DemoErrorPage{Base: s.base(w, r), Sample: s.about("/"), Cause: cause, RetryURL: pathSignedIn, Response: indent(posted(r))}
+	page.Languages = templates.Languages{} // what came is not to be had twice
+	if err := s.pages.Render(w, http.StatusForbidden, func(b io.Writer) error { return s.pages.Set.DemoError(b, page) }); err != nil {
+		s.pages.Fail(w, r, err)
+	}
+}
+
+// base chooses the language as the identity provider does, with a cookie of the
+// sample's own: to a browser it is another site. Its policy lets the one script of
+// the page run, and the form to sign out lead on to the identity provider.
+func (s *Sample) base(w http.ResponseWriter, r *http.Request) templates.Base {
+	b := s.pages.Base(r, "")
+	b.Nonce = rand.Text()
+	w.Header().Set("Content-Security-Policy", "default-src 'none'; style-src 'self'; img-src 'self' data:; font-src 'self'; "+
+		"script-src 'nonce-"+b.Nonce+"'; connect-src 'self'; form-action 'self' "+s.demo.BaseURL()+"; frame-ancestors 'none'; base-uri 'none'")
+	return b
+}
+
+// about is what each page knows of the sample; other is the page of the other
+// one that it leads to.
+func (s *Sample) about(other string) templates.DemoSample {
+	return templates.DemoSample{Second: s.second, Other: s.other.Name, OtherURL: s.other.URL + other}
+}

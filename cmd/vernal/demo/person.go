@@ -1,0 +1,91 @@
+package demo
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"time"
+
+	"github.com/pquerna/otp/totp"
+
+	"vernal/idp"
+	"vernal/idp/account"
+	"vernal/idp/installation"
+)
+
+// The user of the demo. The password is no secret: the demo shows it to everyone
+// who asks, and listens on loopback.
+const (
+	Email    = "ada@example.com"
+	Password = "spring-every-year"
+)
+
+// ErrNoAuthenticator is returned for a folder whose user cannot show a code.
+var ErrNoAuthenticator = errors.New(Email + " has no authenticator any more")
+
+// Person is the user of the demo, and the telephone in their pocket.
+type Person struct {
+	// Secret is the TOTP secret in base32, URL its otpauth URL.
+	Secret, URL string
+
+	id    idp.UserID
+	users idp.UserStore
+	clock idp.Clock
+}
+
+// openPerson finds the user in the store, or makes them.
+func openPerson(ctx context.Context, i *installation.Installation) (*Person, error) {
+	u, err := i.Store.UserByEmail(ctx, Email)
+	if errors.Is(err, idp.ErrNotFound) {
+		u, _, err = i.Accounts.Create(ctx, account.NewUser{Email: Email, Password: Password, TOTP: true}, "demo")
+	}
+	if err != nil {
+		return nil, fmt.Errorf("make the user of the demo: %w", err)
+	}
+	if len(u.TOTPs) == 0 {
+		return nil, ErrNoAuthenticator
+	}
+	t := u.TOTPs[0]
+	key, err := totp.Generate(totp.GenerateOpts{
+		Issuer: "Vernal demo", AccountName: Email, Secret: t.Secret, Period: uint(t.Period),
+	})
+	if err != nil {
+		return nil, fmt.Errorf("write the otpauth URL: %w", err)
+	}
+	return &Person{Secret: key.Secret(), URL: key.URL(), id: u.ID, users: i.Store, clock: i.Clock}, nil
+}
+
+// Code is what the authenticator shows at a moment.
+type Code struct {
+	Code string `json:"code"` // as such apps show it: "123 456"
+	// Seconds is how much longer it shows it, rounded up.
+	Seconds int `json:"seconds"`
+	// Used tells that the code has served; each does so once.
+	Used bool `json:"used"`
+}
+
+// Code is the user's code now.
+func (p *Person) Code(ctx context.Context) (Code, error) {
+	u, err := p.users.User(ctx, p.id)
+	if err != nil {
+		return Code{}, fmt.Errorf("look at the authenticator: %w", err)
+	}
+	if len(u.TOTPs) == 0 {
+		return Code{}, ErrNoAuthenticator
+	}
+	t, now := u.TOTPs[0], p.clock.Now().Unix()
+	code, err := account.CodeAt(t, time.Unix(now, 0))
+	if err != nil {
+		return Code{}, fmt.Errorf("make the code: %w", err)
+	}
+	period := int64(t.Period)
+	return Code{Code: code[:3] + " " + code[3:], Seconds: int(period - now%period), Used: now/period <= t.LastStep}, nil
+}
+
+// String says it for the terminal.
+func (c Code) String() string {
+	if c.Used {
+		return fmt.Sprintf("%s  (used; the next one in %d s)", c.Code, c.Seconds)
+	}
+	return fmt.Sprintf("%s  (for %d s more)", c.Code, c.Seconds)
+}

@@ -1,0 +1,226 @@
+package demo
+
+import (
+	"crypto/rand"
+	"crypto/x509"
+	"encoding/base64"
+	"errors"
+	"net/http"
+	"strings"
+	"sync"
+
+	"github.com/beevik/etree"
+	"github.com/crewjam/saml"
+	"github.com/crewjam/saml/samlsp"
+
+	"vernal/idp/keyring"
+	"vernal/idp/sp"
+	"vernal/templates"
+)
+
+// memory keeps values by random handles, the latest ones at least.
+type memory[T any] struct {
+	mu   sync.Mutex
+	kept map[string]T
+}
+
+// maxKept bounds a memory.
+const maxKept = 100
+
+func (m *memory[T]) keep(value T) (handle string) {
+	handle = rand.Text()
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	if m.kept == nil {
+		m.kept = make(map[string]T)
+	}
+	for old := range m.kept {
+		if len(m.kept) < maxKept {
+			break
+		}
+		delete(m.kept, old)
+	}
+	m.kept[handle] = value
+	return handle
+}
+
+func (m *memory[T]) get(handle string) (value T, ok bool) {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	value, ok = m.kept[handle]
+	return value, ok
+}
+
+// take gives a value out, once.
+func (m *memory[T]) take(handle string) (value T, ok bool) {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	value, ok = m.kept[handle]
+	delete(m.kept, handle)
+	return value, ok
+}
+
+// received is a session of a sample: the assertion that the library accepted, the
+// message that it came in, and how it looked inside where it came encrypted.
+type received struct {
+	assertion        *saml.Assertion
+	response, inside string
+	encryption       string // the algorithm
+}
+
+// GetNameID is for the library's logout.
+func (v *received) GetNameID() string {
+	if s := v.assertion.Subject; s != nil && s.NameID != nil {
+		return s.NameID.Value
+	}
+	return ""
+}
+
+// sessions are the library's, in a cookie that names what was received.
+type sessions struct {
+	samlsp.CookieSessionProvider
+	received memory[*received]
+}
+
+func newSessions(o samlsp.Options) *sessions {
+	s := &sessions{CookieSessionProvider: samlsp.DefaultSessionProvider(o)}
+	s.Codec = codec{s: s}
+	return s
+}
+
+// signedOutCookie makes the next first page say that the session is over.
+const signedOutCookie = "signed_out"
+
+// CreateSession is called with an assertion that was accepted.
+func (s *sessions) CreateSession(w http.ResponseWriter, r *http.Request, assertion *saml.Assertion) error {
+	provider := s.CookieSessionProvider
+	provider.Codec = codec{s: s, response: posted(r)}
+	return provider.CreateSession(w, r, assertion)
+}
+
+// DeleteSession ends the session.
+func (s *sessions) DeleteSession(w http.ResponseWriter, r *http.Request) error {
+	if c, err := r.Cookie(s.Name); err == nil {
+		s.received.take(c.Value)
+	}
+	http.SetCookie(w, &http.Cookie{Name: signedOutCookie, Value: "1", Path: "/", MaxAge: 60, HttpOnly: true, SameSite: http.SameSiteLaxMode})
+	return s.CookieSessionProvider.DeleteSession(w, r)
+}
+
+// codec keeps what was received and puts its handle into the cookie.
+type codec struct {
+	s        *sessions
+	response []byte
+}
+
+func (c codec) New(a *saml.Assertion) (samlsp.Session, error) {
+	v := &received{assertion: a, response: indent(c.response)}
+	doc := etree.NewDocument()
+	if err := doc.ReadFromBytes(c.response); err != nil {
+		return nil, err
+	}
+	m := doc.FindElement("//EncryptedData/EncryptionMethod")
+	if m == nil {
+		return v, nil
+	}
+	v.encryption = m.SelectAttrValue("Algorithm", "")
+	inside, err := etree.NewDocumentWithRoot(a.Element()).WriteToBytes()
+	v.inside = indent(inside)
+	return v, err
+}
+
+func (c codec) Encode(v samlsp.Session) (string, error) { return c.s.received.keep(v.(*received)), nil }
+
+func (c codec) Decode(handle string) (samlsp.Session, error) {
+	if v, ok := c.s.received.get(handle); ok {
+		return v, nil
+	}
+	return nil, errors.New("the session is over")
+}
+
+// page shows what was received. The years are the identity provider's, to tell
+// whose certificate it was.
+func (v *received) page(years []keyring.Entry) templates.DemoSignedInPage {
+	p := templates.DemoSignedInPage{Response: v.response, Assertion: v.inside, Encryption: v.encryption, NameID: v.GetNameID()}
+	if s := v.assertion.Subject; s != nil && s.NameID != nil {
+		p.Format = s.NameID.Format
+	}
+	for _, a := range v.assertion.AuthnStatements {
+		p.SessionIndex, p.AuthnAt = a.SessionIndex, a.AuthnInstant
+		if a.AuthnContext.AuthnContextClassRef != nil {
+			p.ClassRef = a.AuthnContext.AuthnContextClassRef.Value
+		}
+	}
+	for _, statement := range v.assertion.AttributeStatements {
+		for _, a := range statement.Attributes {
+			p.Attributes = append(p.Attributes, shownAttribute(&p, a))
+		}
+	}
+	if v.assertion.Signature != nil {
+		showSignature(&p, v.assertion.Signature, years)
+	}
+	return p
+}
+
+// shownAttribute reads an attribute, and notes what the page says in words.
+func shownAttribute(p *templates.DemoSignedInPage, a saml.Attribute) templates.DemoAttribute {
+	shown := templates.DemoAttribute{Name: a.Name}
+	for _, value := range a.Values {
+		shown.Values = append(shown.Values, value.Value)
+	}
+	if len(shown.Values) > 0 {
+		switch a.Name {
+		case "email":
+			p.Email = shown.Values[0]
+		case "ial":
+			p.IAL = shown.Values[0]
+		case "aal":
+			p.AAL = shown.Values[0]
+		}
+	}
+	return shown
+}
+
+// showSignature tells which key signed the assertion. The library has verified the
+// signature and found the certificate in it among those of the metadata, so
+// here it is only compared.
+func showSignature(p *templates.DemoSignedInPage, signature *etree.Element, years []keyring.Entry) {
+	if m := signature.FindElement("./SignedInfo/SignatureMethod"); m != nil {
+		p.Algorithm = m.SelectAttrValue("Algorithm", "")
+	}
+	text := signature.FindElement(".//X509Certificate")
+	if text == nil {
+		return
+	}
+	der, err := base64.StdEncoding.DecodeString(strings.Join(strings.Fields(text.Text()), ""))
+	if err != nil {
+		return
+	}
+	cert, err := x509.ParseCertificate(der)
+	if err != nil {
+		return
+	}
+	p.Fingerprint, p.CertEndAt = sp.Fingerprint(cert), cert.NotAfter
+	for _, e := range years {
+		if e.Key.Cert.Equal(cert) {
+			p.Year = e.Year()
+		}
+	}
+}
+
+// posted is the message of a form; nil if there is none.
+func posted(r *http.Request) []byte {
+	message, _ := base64.StdEncoding.DecodeString(r.PostForm.Get("SAMLResponse"))
+	return message
+}
+
+// indent makes XML readable; what is no XML stays as it is.
+func indent(message []byte) string {
+	doc := etree.NewDocument()
+	if err := doc.ReadFromBytes(message); err != nil {
+		return string(message)
+	}
+	doc.Indent(2)
+	text, _ := doc.WriteToString()
+	return strings.TrimSpace(text)
+}

@@ -1,0 +1,152 @@
+package demo
+
+import (
+	"context"
+	"crypto/rand"
+	"crypto/rsa"
+	"crypto/x509"
+	"crypto/x509/pkix"
+	"encoding/xml"
+	"fmt"
+	"math/big"
+	"net/http"
+	"net/url"
+	"slices"
+	"strings"
+	"time"
+
+	"github.com/crewjam/saml"
+	"github.com/crewjam/saml/samlsp"
+
+	"vernal/idp"
+	"vernal/idp/sp"
+	"vernal/idp/web"
+)
+
+// sampleWait is how long a sign-in at a sample may take. The library's own 90
+// seconds are short for somebody who looks for a code.
+const sampleWait = time.Hour
+
+// Sample is a service provider of the demo. It stands for other people's sites:
+// its SAML is samlsp's, and of the identity provider it knows what the metadata
+// says. It is on a host of its own, and remembers people in memory.
+type Sample struct {
+	kind
+	URL string // without a final slash
+
+	demo  *Demo
+	pages *web.Pages
+	other *Sample
+	// idpMetadata is the URL that it has read.
+	idpMetadata string
+	saml        *samlsp.Middleware
+	held        memory[url.Values]
+}
+
+// kind is how the two differ.
+type kind struct {
+	Name, host, cookie string
+	second             bool // looks different
+	// binding is how it asks, encrypted how it is answered.
+	binding   string
+	encrypted bool
+	// context is what it asks for; nil for nothing.
+	context *saml.RequestedAuthnContext
+}
+
+var sampleKinds = [...]kind{
+	{Name: "Sample A", host: "a.localhost", cookie: "sample_a", binding: saml.HTTPRedirectBinding},
+	{Name: "Sample B", host: "b.localhost", cookie: "sample_b", second: true, binding: saml.HTTPPostBinding, encrypted: true,
+		context: &saml.RequestedAuthnContext{Comparison: "exact", AuthnContextClassRefs: []string{"http://idmanagement.gov/ns/assurance/aal/2"}}},
+}
+
+func newSample(ctx context.Context, d *Demo, k kind, base, metadata string) (*Sample, error) {
+	root, err := url.Parse(base + "/")
+	if err != nil {
+		return nil, fmt.Errorf("URL of %s: %w", k.Name, err)
+	}
+	from, err := url.Parse(metadata)
+	if err != nil {
+		return nil, fmt.Errorf("URL of the metadata: %w", err)
+	}
+	known, err := samlsp.FetchMetadata(ctx, http.DefaultClient, *from)
+	if err != nil {
+		return nil, fmt.Errorf("%s: read %s: %w", k.Name, metadata, err)
+	}
+	key, cert, err := sampleKey(k.Name)
+	if err != nil {
+		return nil, err
+	}
+	options := samlsp.Options{
+		URL: *root, Key: key, Certificate: cert, IDPMetadata: known, SignRequest: true, RequestedAuthnContext: k.context,
+		Binding: k.binding, LogoutBinding: k.binding, AssertionConsumerServiceBindings: []string{saml.HTTPPostBinding},
+		CookieName: k.cookie, CookieSameSite: http.SameSiteLaxMode, TrackedRequestMaxAge: sampleWait,
+	}
+	s := &Sample{kind: k, URL: base, demo: d, idpMetadata: metadata}
+	if s.saml, err = samlsp.New(options); err != nil {
+		return nil, fmt.Errorf("set up %s: %w", k.Name, err)
+	}
+	s.saml.ServiceProvider.AuthnNameIDFormat = saml.PersistentNameIDFormat
+	s.saml.OnError = s.fail
+	s.saml.Session = newSessions(options)
+	s.pages = &web.Pages{Set: d.pages, Langs: d.Server.Languages, Brand: s.Name, BaseURL: s.URL}
+	return s, nil
+}
+
+// sampleKey makes the key that a sample signs requests with and is encrypted to.
+func sampleKey(name string) (*rsa.PrivateKey, *x509.Certificate, error) {
+	key, err := rsa.GenerateKey(rand.Reader, 2048)
+	if err != nil {
+		return nil, nil, fmt.Errorf("make a key for %s: %w", name, err)
+	}
+	now := time.Now()
+	template := &x509.Certificate{
+		SerialNumber: big.NewInt(now.UnixNano()), Subject: pkix.Name{CommonName: name},
+		NotBefore: now.Add(-time.Hour), NotAfter: now.AddDate(10, 0, 0),
+	}
+	der, err := x509.CreateCertificate(rand.Reader, template, template, key.Public(), key)
+	if err != nil {
+		return nil, nil, fmt.Errorf("make a certificate for %s: %w", name, err)
+	}
+	cert, err := x509.ParseCertificate(der)
+	return key, cert, err
+}
+
+// EntityID is the URL of the sample's metadata.
+func (s *Sample) EntityID() string { return s.saml.ServiceProvider.MetadataURL.String() }
+
+// metadata is the sample's EntityDescriptor. The one that wants no encryption
+// must not publish a key for it.
+func (s *Sample) metadata() ([]byte, error) {
+	doc := s.saml.ServiceProvider.Metadata()
+	if role := &doc.SPSSODescriptors[0]; !s.encrypted {
+		role.KeyDescriptors = slices.DeleteFunc(role.KeyDescriptors, func(k saml.KeyDescriptor) bool { return k.Use == "encryption" })
+	}
+	out, err := xml.MarshalIndent(doc, "", "  ")
+	if err != nil {
+		return nil, fmt.Errorf("metadata of %s: %w", s.Name, err)
+	}
+	return out, nil
+}
+
+// register makes the sample known to the identity provider, as an operator does
+// with `vernal sp add --metadata`. Its key is a new one at each start, so what
+// is there is replaced; the names by which it knows people stay.
+func (s *Sample) register(ctx context.Context, registry *sp.Registry) error {
+	doc, err := s.metadata()
+	if err != nil {
+		return err
+	}
+	edit := sp.Edit{Set: map[string][]string{
+		"name":                   {s.Name},
+		"return_to_sp_url":       {s.URL + "/"},
+		"sp_initiated_login_url": {s.URL + pathSignedIn},
+		"sign_logout_response":   {"true"}, // the library takes no other
+		"contacts":               {strings.ReplaceAll(strings.ToLower(s.Name), " ", "-") + "@demo.example"},
+	}}
+	_, err = registry.AddEdit(ctx, idp.EntityID(s.EntityID()), sp.Document{Data: doc}, edit, sp.Options{Replace: true}, "demo")
+	if err != nil {
+		return fmt.Errorf("register %s: %w", s.Name, err)
+	}
+	return nil
+}

@@ -1,0 +1,143 @@
+// Package installation builds the services of an identity provider: the service providers,
+// the users, the years and their rotation, notices and the audit trail. This is the one
+// place where they are connected. The server, the demo, commands without a server and tests
+// all work on an Installation, so that what holds for one holds for the others.
+//
+// It listens nowhere and starts nothing. The store is opened by the caller, as only programs
+// and tests name a concrete one, and Rotation fills Years once it is started.
+package installation
+
+import (
+	"crypto"
+	"crypto/x509"
+	"log/slog"
+	"strings"
+
+	"vernal/certs"
+	"vernal/idp"
+	"vernal/idp/account"
+	"vernal/idp/audit"
+	"vernal/idp/inspect"
+	"vernal/idp/keyring"
+	"vernal/idp/migration"
+	"vernal/idp/notify"
+	"vernal/idp/rehearsal"
+	"vernal/idp/rekey"
+	"vernal/idp/rotation"
+	"vernal/idp/rotator"
+	"vernal/idp/seal"
+	"vernal/idp/session"
+	"vernal/idp/sharelink"
+	"vernal/idp/sp"
+	"vernal/idp/usage"
+	"vernal/metadata"
+	"vernal/templates"
+)
+
+// Config is what the services are built from.
+type Config struct {
+	// IdP holds base_url, and what metadata says of the operator.
+	IdP metadata.IdP
+	// Brand is the name in titles, headers and mails; optional.
+	Brand string
+	// Languages are those of pages and mails, the default one first; optional.
+	Languages []templates.Lang
+	// CommandLine renders what an operator can do next; optional.
+	CommandLine idp.CommandLine
+
+	Policy rotation.Policy
+	// KeySpec is how signing keys are made, NewSigner makes their private keys in tests.
+	KeySpec   certs.Spec
+	NewSigner func(bits int) (crypto.Signer, error)
+	// Keys is the folder of signing keys, Vault the token where keys are made; nil without.
+	Keys  *certs.Dir
+	Vault certs.Vault
+	// PasswordCost is that of new password hashes; the usual one if zero.
+	PasswordCost account.Cost
+	// Master loads the master key that is configured now.
+	Master func() (*seal.Master, error)
+
+	// Mail and Webhook deliver notices; nil: this way is not used. Operators get them by mail.
+	Mail      *notify.Mailer
+	Webhook   *notify.Webhook
+	Operators []string
+
+	Log   *slog.Logger
+	Clock idp.Clock
+}
+
+// Store is what keeps an installation.
+type Store interface {
+	idp.Store
+	rekey.Store
+	Ring() *seal.Ring
+}
+
+// Installation is the services of an identity provider.
+type Installation struct {
+	Config
+	Store idp.Store
+	// Sealer seals what is kept outside of the store, such as in browsers.
+	Sealer    idp.Sealer
+	Registry  *sp.Registry
+	Accounts  *account.Service
+	Years     *keyring.Ring
+	Rotation  *rotator.Service
+	Usage     *usage.Ledger
+	Board     *migration.Service
+	Notices   *notify.Service
+	Links     *sharelink.Service
+	Trail     *audit.Service
+	Rekey     *rekey.Service
+	Inspector *inspect.Service
+	Rehearsal *rehearsal.Service
+}
+
+// Build connects the services of the installation that the store keeps.
+func Build(c Config, store Store) *Installation {
+	i := &Installation{Config: c, Store: store, Sealer: store.Ring(), Years: keyring.NewRing(c.Policy)}
+	i.Registry = sp.New(store, c.Clock)
+	i.Registry.BaseIsHTTP = !i.Secure()
+	i.Registry.OurCerts = i.certificates
+	i.Accounts = &account.Service{
+		Store: store, Sealer: i.Sealer, Clock: c.Clock, Hasher: account.NewHasher(c.PasswordCost),
+		Limits: account.DefaultLimits(), Log: c.Log, Issuer: c.Brand,
+	}
+	i.Usage = &usage.Ledger{Store: store, Registry: i.Registry, Years: i.Years, Clock: c.Clock, Log: c.Log}
+	i.Rotation = &rotator.Service{
+		Store: store, Dir: c.Keys, Ring: i.Years, Policy: c.Policy, Spec: c.KeySpec, NewSigner: c.NewSigner, Vault: c.Vault,
+		BaseURL: c.IdP.BaseURL, Uses: i.Usage, Clock: c.Clock, Log: c.Log,
+	}
+	i.Board = &migration.Service{Usage: i.Usage, Registry: i.Registry, Years: i.Years, Clock: c.Clock}
+	i.Notices = &notify.Service{
+		Store: store, Board: i.Board, Rotation: i.Rotation, Years: i.Years, IdP: c.IdP, Name: c.Brand, Langs: c.Languages,
+		CommandLine: c.CommandLine, Mail: c.Mail, Webhook: c.Webhook, Notify: c.Operators, Clock: c.Clock, Log: c.Log,
+	}
+	i.Links = &sharelink.Service{Store: store, Sealer: i.Sealer, Clock: c.Clock}
+	i.Trail = &audit.Service{
+		Store: store, Sealer: i.Sealer, Years: i.Years, Issuer: string(c.IdP.EntityID()), Clock: c.Clock, Log: c.Log,
+		Refusals: &audit.Refusals{Store: store, Clock: c.Clock, Log: c.Log},
+	}
+	i.Rekey = &rekey.Service{Store: store, Years: c.Keys, Trail: i.Trail, Log: c.Log, Master: c.Master}
+	i.Inspector = &inspect.Service{IdP: c.IdP, Registry: i.Registry, Years: i.Years, Seen: store, Users: store}
+	i.Rehearsal = &rehearsal.Service{
+		Sessions: &session.Manager{Store: store, Clock: c.Clock, Secure: i.Secure()},
+		Registry: i.Registry, Links: i.Links, Years: i.Years, BaseURL: c.IdP.BaseURL, Clock: c.Clock,
+	}
+	return i
+}
+
+// Secure reports whether browsers reach the installation by https.
+func (i *Installation) Secure() bool { return strings.HasPrefix(i.IdP.BaseURL, "https://") }
+
+// certificates are those of all years, so that the registry refuses them as a service
+// provider's.
+func (i *Installation) certificates() []*x509.Certificate {
+	var certificates []*x509.Certificate
+	for _, e := range i.Years.All(i.Clock.Now()) {
+		if e.Key.Cert != nil {
+			certificates = append(certificates, e.Key.Cert)
+		}
+	}
+	return certificates
+}
