@@ -45,6 +45,7 @@ var layers = []struct {
 	{"handlers, which meet only through a stored request", []string{"idp/authn", "idp/sso", "idp/logout", "idp/discovery", "idp/adminhttp", "idp/developers"}},
 	{"wiring", []string{"idp/server", "idp/admin"}},
 	{"test harness", []string{"idp/idptest"}},
+	{"the configuration", []string{"cmd/vernal/config"}},
 	{"the program", []string{"cmd/vernal"}},
 }
 

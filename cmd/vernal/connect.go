@@ -8,6 +8,7 @@ import (
 	"log/slog"
 	"time"
 
+	"vernal/cmd/vernal/config"
 	"vernal/idp"
 	"vernal/idp/admin"
 )
@@ -41,14 +42,14 @@ func (a *app) connect(ctx context.Context) (*admin.Client, *Config, func(), erro
 		if time.Now().After(deadline) {
 			return nil, nil, nil, fmt.Errorf(
 				"another process holds the store in %s and does not answer on %s there; is a server starting, or hanging?",
-				c.dataDir(), admin.SocketName)
+				c.DataDir, admin.SocketName)
 		}
 	}
 }
 
 // connectOnce tries the socket, then the store.
 func (a *app) connectOnce(ctx context.Context, c *Config) (*admin.Client, func(), error) {
-	client := admin.OverSocket(c.dataDir())
+	client := admin.OverSocket(c.DataDir)
 	pingCtx, cancel := context.WithTimeout(ctx, pingWait)
 	defer cancel()
 	_, err := client.Ping(pingCtx)
@@ -63,7 +64,7 @@ func (a *app) connectOnce(ctx context.Context, c *Config) (*admin.Client, func()
 	case errors.Is(err, admin.ErrImpostor):
 		return nil, nil, refuse("%v", err)
 	case errors.Is(err, fs.ErrPermission):
-		return nil, nil, refuse("%s belongs to another user; run this as its owner or as root", c.dataDir())
+		return nil, nil, refuse("%s belongs to another user; run this as its owner or as root", c.DataDir)
 	}
 	return a.openHere(c)
 }
@@ -73,9 +74,9 @@ func (a *app) connectOnce(ctx context.Context, c *Config) (*admin.Client, func()
 // server from starting.
 func (a *app) openHere(c *Config) (*admin.Client, func(), error) {
 	self := admin.Self()
-	if owner, ok := ownerOf(c.dataDir()); ok && owner != self.UID {
+	if owner, ok := config.OwnerOf(c.DataDir); ok && owner != self.UID {
 		return nil, nil, refuse("%s belongs to uid %d, you are uid %d, and no server runs there; run this as that user",
-			c.dataDir(), owner, self.UID)
+			c.DataDir, owner, self.UID)
 	}
 	log := slog.New(slog.NewTextHandler(a.err, &slog.HandlerOptions{Level: slog.LevelWarn}))
 	d, err := openDeps(c, log, a.clock, a.getenv, lockTry)

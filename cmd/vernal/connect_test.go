@@ -26,7 +26,7 @@ func newAppAt(t *testing.T, clock idp.Clock) (a *app, out, errOut *bytes.Buffer)
 	t.Helper()
 	out, errOut = new(bytes.Buffer), new(bytes.Buffer)
 	a = &app{
-		in: strings.NewReader(""), out: out, err: errOut, getenv: emptyEnv, clock: clock,
+		in: strings.NewReader(""), out: out, err: errOut, getenv: noEnv, clock: clock,
 		lockWait: 300 * time.Millisecond,
 	}
 	if code := call(t, a, "--config", filepath.Join(t.TempDir(), "vernal.yaml"), "init"); code != exitDone {
@@ -98,7 +98,7 @@ func TestFirstYears(t *testing.T) {
 		t.Run(tt.name, func(t *testing.T) {
 			t.Parallel()
 			errOut := new(bytes.Buffer)
-			a := &app{in: strings.NewReader(""), out: new(bytes.Buffer), err: errOut, getenv: emptyEnv, clock: func() time.Time { return tt.now }}
+			a := &app{in: strings.NewReader(""), out: new(bytes.Buffer), err: errOut, getenv: noEnv, clock: func() time.Time { return tt.now }}
 			if code := call(t, a, "init", "--config", filepath.Join(t.TempDir(), "vernal.yaml")); code != exitDone {
 				t.Fatalf("%d, %s", code, errOut)
 			}

@@ -16,6 +16,7 @@ import (
 	"github.com/spf13/cobra"
 	"golang.org/x/sync/errgroup"
 
+	"vernal/cmd/vernal/config"
 	"vernal/idp"
 	"vernal/idp/admin"
 	"vernal/templates"
@@ -92,7 +93,7 @@ func (a *app) demo(ctx context.Context, o demoOptions) error {
 
 // showDemo prints what there is to see and waits for the end.
 func (a *app) showDemo(ctx context.Context, d *demo) error {
-	if !loopbackHost(d.deps.config.Listen) {
+	if !config.IsLoopbackListener(d.deps.config.Listen) {
 		a.say("vernal: %s is no loopback address: others on your network can sign in to the demo", d.deps.config.Listen)
 	}
 	if err := a.printDemo(d); err != nil {
@@ -151,15 +152,15 @@ func (a *app) startDemoAt(ctx context.Context, ports []net.Listener, dir string)
 	if err := errors.Join(d.listenAdmin(), d.listenMail()); err != nil {
 		return nil, err
 	}
-	config, err := a.demoFolder(dir, demoBaseURL("localhost", ports[0]), ports[0].Addr().String(), d.watch.Addr().String(), d.mail.mail.Addr().String())
+	c, err := a.demoFolder(dir, demoBaseURL("localhost", ports[0]), ports[0].Addr().String(), d.watch.Addr().String(), d.mail.mail.Addr().String())
 	if err != nil {
 		return nil, err
 	}
-	log, err := d.openLog(config)
+	log, err := d.openLog(c)
 	if err != nil {
 		return nil, err
 	}
-	if d.deps, err = beginDeps(config, log, a.clock, noEnv, demoLockWait); errors.Is(err, idp.ErrLocked) {
+	if d.deps, err = beginDeps(c, log, a.clock, noEnv, demoLockWait); errors.Is(err, idp.ErrLocked) {
 		return nil, refuse("%s is in use; does another demo run there?", dir)
 	} else if err != nil {
 		return nil, err
@@ -243,7 +244,7 @@ func (d *demo) serveIdP(ctx context.Context, l net.Listener) error {
 
 // serveCommands answers the other commands over the folder's admin socket.
 func (d *demo) serveCommands(ctx context.Context, address string) error {
-	socket, err := admin.Listen(ctx, d.deps.config.dataDir())
+	socket, err := admin.Listen(ctx, d.deps.config.DataDir)
 	if err != nil {
 		return err
 	}
@@ -282,7 +283,7 @@ func (d *demo) rotationURL() string { return "http://" + d.watch.Addr().String()
 
 // openLog sends the log to a file, so that the terminal stays readable.
 func (d *demo) openLog(c *Config) (*slog.Logger, error) {
-	d.log = filepath.Join(c.dataDir(), "demo.log")
+	d.log = filepath.Join(c.DataDir, "demo.log")
 	f, err := os.OpenFile(d.log, os.O_WRONLY|os.O_CREATE|os.O_APPEND, 0o600)
 	if err != nil {
 		return nil, fmt.Errorf("open the log: %w", err)

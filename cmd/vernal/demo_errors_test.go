@@ -52,7 +52,7 @@ func TestDemoRecordsWrongCode(t *testing.T) {
 	v := newVisitor(t)
 	page := v.send(v.get(d.deps.config.BaseURL+"/sign-in"), "email", d.person.Email, "password", d.person.Password)
 	v.send(page, "code", "000000")
-	client := admin.OverSocket(d.deps.config.dataDir())
+	client := admin.OverSocket(d.deps.config.DataDir)
 	defer client.Close()
 	found, err := client.FindAudit(t.Context(), admin.AuditQuery{Filter: audit.Filter{Kind: "refusal", User: d.person.id}, Limit: 10})
 	if err != nil {

@@ -11,6 +11,7 @@ import (
 	"strconv"
 	"syscall"
 
+	"vernal/cmd/vernal/config"
 	"vernal/idp/notify"
 )
 
@@ -40,13 +41,13 @@ func (a *app) demoFolder(dir, baseURL, listen, adminListen, mailServer string) (
 	if err := initFolder(dir, result); err != nil {
 		return nil, err
 	}
-	if owner, ok := ownerOf(dir); ok && owner != os.Geteuid() {
+	if owner, ok := config.OwnerOf(dir); ok && owner != os.Geteuid() {
 		return nil, refuse("%s belongs to uid %d; run this as that user", dir, owner)
 	}
 	if err := os.WriteFile(mark, []byte("This folder was made by `vernal demo`. Its person has a password that everybody knows.\n"), 0o600); err != nil {
 		return nil, fmt.Errorf("mark the folder: %w", err)
 	}
-	text, err := writeConfig(map[string]string{
+	text, err := config.Write(map[string]string{
 		"base_url": baseURL, "listen": listen, "admin_listen": adminListen, "data_dir": ".",
 		"mail.server": mailServer, "mail.from": "vernal@demo.example", "mail.tls": notify.NoTLS, "rotation.notify": demoOperator,
 	})
@@ -54,11 +55,11 @@ func (a *app) demoFolder(dir, baseURL, listen, adminListen, mailServer string) (
 		return nil, err
 	}
 	// Written each time: the ports may be others than before.
-	file := filepath.Join(dir, defaultFile)
+	file := filepath.Join(dir, config.DefaultFile)
 	if err := os.WriteFile(file, []byte(text), 0o600); err != nil {
 		return nil, fmt.Errorf("write the configuration: %w", err)
 	}
-	c, err := loadConfig(file, noEnv)
+	c, err := config.Load(file, noEnv)
 	if err != nil {
 		return nil, err
 	}
@@ -122,7 +123,7 @@ func otherPort(port uint64) uint64 {
 // before 127.0.0.1, so a port that another program has there is taken too.
 func listenPort(host string, port int) (net.Listener, error) {
 	l, err := net.Listen("tcp", net.JoinHostPort(host, strconv.Itoa(port)))
-	if err != nil || port == 0 || !isLoopback(host) || runtime.GOOS == "windows" {
+	if err != nil || port == 0 || !config.IsLoopback(host) || runtime.GOOS == "windows" {
 		return l, err
 	}
 	other := "::1"

@@ -49,7 +49,7 @@ func (m *demoMail) url() string { return "http://" + m.web.Addr().String() + "/"
 
 // serveMail takes mail and shows it until ctx ends.
 func (d *demo) serveMail(ctx context.Context, set *templates.Set) {
-	d.mail.pages = &web.Pages{Set: set, Langs: d.deps.config.langs()}
+	d.mail.pages = &web.Pages{Set: set, Langs: d.deps.config.Langs()}
 	srv := &http.Server{Handler: http.HandlerFunc(d.mail.show), ReadHeaderTimeout: 10 * time.Second}
 	context.AfterFunc(ctx, func() {
 		_ = d.mail.Close()

@@ -45,9 +45,9 @@ func (a *app) printDemo(d *demo) error {
 	if a.json {
 		return a.printJSON(d.result(code))
 	}
-	folder := c.dataDir() + "  (kept; --data-dir)"
+	folder := c.DataDir + "  (kept; --data-dir)"
 	if d.scratch {
-		folder = c.dataDir() + "  (goes away at the end)"
+		folder = c.DataDir + "  (goes away at the end)"
 	}
 	shown := code.String()
 	if watched(a.out) {
@@ -79,8 +79,8 @@ func (a *app) printDemo(d *demo) error {
 	section(w, "Behind it", [][2]string{
 		{"Data", folder},
 		{"Log", d.log},
-		{"Look inside", shellquote.Quote(os.Args[0]) + " sp list --config " + shellquote.Quote(c.file)},
-		{"Error IDs", shellquote.Quote(os.Args[0]) + " errors show ID --config " + shellquote.Quote(c.file)},
+		{"Look inside", shellquote.Quote(os.Args[0]) + " sp list --config " + shellquote.Quote(c.File)},
+		{"Error IDs", shellquote.Quote(os.Args[0]) + " errors show ID --config " + shellquote.Quote(c.File)},
 	})
 	_, err = fmt.Fprint(w, "\nCtrl-C ends the demo.\n\n")
 	return err
@@ -91,7 +91,7 @@ func (d *demo) result(code demoCode) demoResult {
 	c := d.deps.config
 	r := demoResult{
 		URL: c.BaseURL, MetadataURL: d.yearMetadata(), RotationURL: d.rotationURL(), MailURL: d.mail.url(), Email: d.person.Email, Password: d.person.Password,
-		TOTPSecret: d.person.Secret, TOTPURL: d.person.URL, Code: strings.ReplaceAll(code.Code, " ", ""), DataDir: c.dataDir(), Config: c.file, Log: d.log,
+		TOTPSecret: d.person.Secret, TOTPURL: d.person.URL, Code: strings.ReplaceAll(code.Code, " ", ""), DataDir: c.DataDir, Config: c.File, Log: d.log,
 	}
 	for _, s := range d.samples {
 		r.Samples = append(r.Samples, demoSample{Name: s.name, URL: s.url, EntityID: s.entityID()})

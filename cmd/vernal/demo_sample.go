@@ -84,7 +84,7 @@ func newSamples(ctx context.Context, d *demo, set *templates.Set, ports []net.Li
 	}
 	for i, s := range samples {
 		s.demo, s.other = d, samples[1-i]
-		s.pages = &web.Pages{Set: set, Langs: d.deps.config.langs(), Brand: s.name, BaseURL: s.url}
+		s.pages = &web.Pages{Set: set, Langs: d.deps.config.Langs(), Brand: s.name, BaseURL: s.url}
 	}
 	return samples, nil
 }

@@ -4,11 +4,14 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io"
 	"net/http"
 	"net/url"
+	"os"
 	"strings"
 	"time"
 
+	"vernal/cmd/vernal/config"
 	"vernal/idp"
 	"vernal/idp/xmltree"
 	"vernal/metadata"
@@ -98,8 +101,26 @@ func fetch(ctx context.Context, from string, limit int, insecure bool) ([]byte, 
 	return readAll(resp.Body, from, limit)
 }
 
+// readFile reads a file of at most limit bytes.
+func readFile(path string, limit int) ([]byte, error) {
+	f, err := os.Open(path)
+	if err != nil {
+		return nil, err
+	}
+	defer f.Close()
+	return readAll(f, path, limit)
+}
+
+func readAll(r io.Reader, path string, limit int) ([]byte, error) {
+	data, err := io.ReadAll(io.LimitReader(r, int64(limit)+1))
+	if err == nil && len(data) > limit {
+		err = fmt.Errorf("%s is longer than %d bytes", path, limit)
+	}
+	return data, err
+}
+
 func checkFetch(u *url.URL, insecure bool) error {
-	if u.Scheme == "http" && !insecure && !isLoopback(u.Hostname()) {
+	if u.Scheme == "http" && !insecure && !config.IsLoopback(u.Hostname()) {
 		return refuse("%s is http: anybody on the way could put their own certificate into it; use https, a file, or --allow-insecure-url", u)
 	}
 	return nil

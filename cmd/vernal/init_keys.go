@@ -13,6 +13,7 @@ import (
 	"time"
 
 	"vernal/certs"
+	"vernal/cmd/vernal/config"
 	"vernal/idp"
 	"vernal/idp/admin"
 	"vernal/idp/rotation"
@@ -22,12 +23,12 @@ import (
 // initMaster makes the master key, unless there is one. It never makes one beside
 // something that is sealed with another; see missingMaster.
 func (a *app) initMaster(c *Config, r *initResult) (*seal.Master, error) {
-	env := a.getenv(masterKeyEnv)
-	file := c.masterKeyFile()
+	env := a.getenv(config.MasterKeyEnv)
+	file := c.MasterKeyFile
 	key, err := seal.LoadMaster(file, env)
 	if err == nil {
 		if env != "" {
-			file = masterKeyEnv + " (in the environment)"
+			file = config.MasterKeyEnv + " (in the environment)"
 		}
 		r.kept(file)
 		return key, nil
@@ -50,12 +51,12 @@ func (a *app) initMaster(c *Config, r *initResult) (*seal.Master, error) {
 // store records no year: once one is recorded, it keeps its certificate, and a
 // further year is made by a rotation step.
 func (a *app) initKeys(c *Config, master *seal.Master, year idp.Year, r *initResult) error {
-	policy, err := c.policy()
+	policy, err := c.Policy()
 	if err != nil {
 		return err
 	}
 	now := a.clock.Now()
-	vault, err := c.vault(a.getenv)
+	vault, err := openVault(c, a.getenv)
 	if err != nil {
 		return err
 	}
@@ -80,7 +81,7 @@ func (a *app) initKeys(c *Config, master *seal.Master, year idp.Year, r *initRes
 		if !slices.Contains(want, k.Year) || k.External || k.Signer == nil {
 			return refuse("the signing key of %s is in %s, and no store records it: restore %s from a backup; "+
 				"if this is a new installation, move the files of %s away",
-				k.Year, filepath.Join(c.dataDir(), keysName), filepath.Join(c.dataDir(), storeName), k.Year)
+				k.Year, filepath.Join(c.DataDir, keysName), filepath.Join(c.DataDir, storeName), k.Year)
 		}
 		have[k.Year] = true
 		r.kept(fmt.Sprintf("signing key %s", k.Year))
@@ -89,7 +90,7 @@ func (a *app) initKeys(c *Config, master *seal.Master, year idp.Year, r *initRes
 		if have[y] {
 			continue
 		}
-		k, err := newKey(vault, y, policy, c.keySpec(), c.BaseURL, now)
+		k, err := newKey(vault, y, policy, c.KeySpec(), c.BaseURL, now)
 		if err != nil {
 			return err
 		}
@@ -131,7 +132,7 @@ func checkUnused(ctx context.Context, c *Config, client *admin.Client) error {
 	}
 	if page.Head.Seq > 0 || len(page.Lines) > 0 {
 		return refuse("%s has been in use and records no signing key: restore it and keys/ from a backup, or make a year with 'vernal rotation create YEAR'",
-			filepath.Join(c.dataDir(), storeName))
+			filepath.Join(c.DataDir, storeName))
 	}
 	return errNotBegun
 }
@@ -148,7 +149,7 @@ func (a *app) checkYears(ctx context.Context, c *Config, year idp.Year, r *initR
 	if err != nil {
 		return err
 	}
-	policy, err := c.policy()
+	policy, err := c.Policy()
 	if err != nil {
 		return err
 	}

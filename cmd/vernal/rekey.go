@@ -10,6 +10,7 @@ import (
 
 	"github.com/spf13/cobra"
 
+	"vernal/cmd/vernal/config"
 	"vernal/idp/admin"
 	"vernal/idp/seal"
 	"vernal/idp/secretfile"
@@ -179,9 +180,9 @@ func (a *app) sayRekey(cfg *Config, f *rekeyFlags, st admin.RekeyState) {
 	switch {
 	case f.begin:
 		a.say("every key is wrapped by both master keys, and either of them opens the installation")
-		place := cfg.masterKeyFile()
-		if strings.TrimSpace(a.getenv(masterKeyEnv)) != "" {
-			a.say("set %s to the key in %s and restart the server", masterKeyEnv, shellquote.Quote(f.newKey))
+		place := cfg.MasterKeyFile
+		if strings.TrimSpace(a.getenv(config.MasterKeyEnv)) != "" {
+			a.say("set %s to the key in %s and restart the server", config.MasterKeyEnv, shellquote.Quote(f.newKey))
 		} else {
 			a.say("put %s in the place of %s", shellquote.Quote(f.newKey), shellquote.Quote(place))
 		}

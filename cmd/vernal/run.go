@@ -25,6 +25,7 @@ import (
 
 	"github.com/spf13/cobra"
 
+	"vernal/cmd/vernal/config"
 	"vernal/idp"
 	"vernal/idp/admin"
 )
@@ -181,14 +182,14 @@ func (a *app) report(err error) int {
 	var refused *refusedError
 	var remote *admin.Error
 	var attention *attentionError
-	var config *configError
+	var configErr *config.Error
 	switch {
 	case errors.As(err, &attention):
 		return exitAttention
 	case errors.As(err, &wrong):
 		a.say("run '%s --help' for how to use it", wrong.command)
 		return exitUsage
-	case errors.As(err, &refused), errors.As(err, &config) && config.refused:
+	case errors.As(err, &refused), errors.As(err, &configErr) && configErr.Refused:
 		return exitRefused
 	case errors.As(err, &remote) && (remote.Code == admin.CodeRefused || remote.Code == admin.CodeForbidden):
 		return exitRefused
@@ -207,5 +208,8 @@ func (a *app) printJSON(v any) error {
 	return enc.Encode(v)
 }
 
+// Config is the configuration of every command.
+type Config = config.Config
+
 // config reads the configuration.
-func (a *app) config() (*Config, error) { return loadConfig(a.configFile, a.getenv, a.environ...) }
+func (a *app) config() (*Config, error) { return config.Load(a.configFile, a.getenv, a.environ...) }

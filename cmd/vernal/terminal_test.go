@@ -211,7 +211,7 @@ func TestCompletionIsNotFiltered(t *testing.T) {
 	t.Parallel()
 	for _, shell := range []string{"bash", "zsh", "fish", "powershell"} {
 		var out bytes.Buffer
-		a := &app{in: strings.NewReader(""), out: &out, err: io.Discard, getenv: emptyEnv, clock: testClock}
+		a := &app{in: strings.NewReader(""), out: &out, err: io.Discard, getenv: noEnv, clock: testClock}
 		if code := call(t, a, "completion", shell); code != exitDone || out.Len() == 0 {
 			t.Errorf("%s: %d", shell, code)
 		}

@@ -4,8 +4,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"io"
-	"os"
 	"strings"
 
 	"github.com/spf13/cobra"
@@ -73,7 +71,12 @@ func (a *app) profile(c *cobra.Command, level, file string) (*idp.Profile, error
 	case file == "":
 		return nil, usage(c, "--file is missing")
 	}
-	data, err := a.readFile(file, maxProfileFile)
+	in, err := a.openInput(file)
+	if err != nil {
+		return nil, fmt.Errorf("read the profile: %w", err)
+	}
+	defer in.Close()
+	data, err := readAll(in, file, maxProfileFile)
 	if err != nil {
 		return nil, fmt.Errorf("read the profile: %w", err)
 	}
@@ -94,24 +97,6 @@ func (a *app) profile(c *cobra.Command, level, file string) (*idp.Profile, error
 	}
 	p.Level = level
 	return p, nil
-}
-
-// readFile reads a file, or standard input for "-", up to a limit.
-func (a *app) readFile(name string, limit int64) ([]byte, error) {
-	in := a.in
-	if name != "-" {
-		f, err := os.Open(name)
-		if err != nil {
-			return nil, err
-		}
-		defer f.Close()
-		in = f
-	}
-	data, err := io.ReadAll(io.LimitReader(in, limit+1))
-	if err == nil && int64(len(data)) > limit {
-		err = fmt.Errorf("it is longer than %d bytes", limit)
-	}
-	return data, err
 }
 
 func (a *app) tellVerified(v admin.UserVerified) error {

@@ -10,35 +10,33 @@ import (
 
 	"vernal/certs"
 	"vernal/certs/token"
+	"vernal/cmd/vernal/config"
 	"vernal/idp/rotation"
 	"vernal/idp/seal"
 	"vernal/idp/secretfile"
 	"vernal/idp/shellquote"
 )
 
-// pinEnv is the variable that can hold the token's PIN itself.
-const pinEnv = "VERNAL_ROTATION_PKCS11_PIN"
-
 // maxPIN bounds the file of the PIN.
 const maxPIN = 1024
 
-// vault is the token of the configuration; nil if there is none. It is not
+// openVault opens the token of the configuration; nil if there is none. It is not
 // asked for anything before a key in it is needed.
-func (c *Config) vault(getenv func(string) string) (certs.Vault, error) {
+func openVault(c *config.Config, getenv func(string) string) (certs.Vault, error) {
 	p := c.Rotation.PKCS11
 	if p.Module == "" {
 		return nil, nil
 	}
-	module := c.path(p.Module)
+	module := p.Module
 	if info, err := os.Stat(module); err == nil { // its code runs in this process
-		if err := checkTrust(module, info, os.Geteuid()); err != nil {
+		if err := config.CheckTrust(module, info, os.Geteuid()); err != nil {
 			return nil, refuse("%v", err)
 		}
 	}
-	pin := getenv(pinEnv)
+	pin := getenv(config.PinEnv)
 	if pin == "" {
 		var err error
-		if pin, err = c.readPIN(); err != nil {
+		if pin, err = readPIN(c.Rotation.PKCS11.PinFile); err != nil {
 			return nil, err
 		}
 	}
@@ -46,10 +44,9 @@ func (c *Config) vault(getenv func(string) string) (certs.Vault, error) {
 }
 
 // readPIN reads the file of the PIN. Its errors never quote it.
-func (c *Config) readPIN() (string, error) {
-	name := c.path(c.Rotation.PKCS11.PinFile)
+func readPIN(name string) (string, error) {
 	if name == "" {
-		return "", fmt.Errorf("the token's PIN is missing: set rotation.pkcs11.pin_file, or %s in the environment", pinEnv)
+		return "", fmt.Errorf("the token's PIN is missing: set rotation.pkcs11.pin_file, or %s in the environment", config.PinEnv)
 	}
 	text, err := secretfile.Read(name, maxPIN)
 	switch {
@@ -93,7 +90,7 @@ func (d *deps) checkToken() error {
 
 // keysDir is the folder of the signing keys.
 func keysDir(c *Config, masters *seal.Masters, vault certs.Vault) *certs.Dir {
-	dir := certs.OpenDir(filepath.Join(c.dataDir(), keysName), masters)
+	dir := certs.OpenDir(filepath.Join(c.DataDir, keysName), masters)
 	if vault == nil {
 		return dir
 	}
