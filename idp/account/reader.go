@@ -21,6 +21,9 @@ const (
 // would otherwise swallow the file, and the memory.
 const maxRecord = 256 << 10
 
+// peekSize is how much of a file decides about its format.
+const peekSize = 64 << 10
+
 // Line is one record of a file: where it stands, and what was read or what is
 // wrong with it.
 type Line struct {
@@ -61,8 +64,8 @@ type place struct {
 func NewRecordReader(source io.Reader, format string) (*RecordReader, error) {
 	limited := &bounded{source: source}
 	limited.allow()
-	in := bufio.NewReaderSize(limited, 64<<10)
-	head, err := in.Peek(512)
+	in := bufio.NewReaderSize(limited, peekSize)
+	head, err := in.Peek(peekSize)
 	if err != nil && !errors.Is(err, io.EOF) {
 		return nil, err
 	}
@@ -70,22 +73,23 @@ func NewRecordReader(source io.Reader, format string) (*RecordReader, error) {
 	case bytes.HasPrefix(head, []byte("\xff\xfe")), bytes.HasPrefix(head, []byte("\xfe\xff")):
 		return nil, &FileError{1, "the file is UTF-16; save it as UTF-8"}
 	case bytes.HasPrefix(head, []byte("\xef\xbb\xbf")):
-		_, _ = in.Discard(3)
 		head = head[3:]
+		_, _ = in.Discard(3)
 	}
-	told := format == "" // by its beginning
 	if format == "" {
 		format = FormatCSV
-		if start := bytes.TrimLeft(head, " \t\r\n"); len(start) > 0 && (start[0] == '{' || start[0] == '[') {
+		start := bytes.TrimLeft(head, " \t\r\n")
+		// An export without users is empty.
+		if len(head) == 0 || bytes.HasPrefix(start, []byte("{")) || bytes.HasPrefix(start, []byte("[")) {
 			format = FormatJSON
 		}
 	}
 	r := &RecordReader{seen: make(map[[16]byte]place)}
-	if format == FormatJSON || len(head) == 0 && told { // what an export of nobody gives
-		r.next = newJSONLines(in, limited).next
+	if format == FormatJSON {
+		r.next = newJSONReader(in, limited, head)
 		return r, nil
 	}
-	table, err := newCSVLines(in, limited)
+	table, err := newCSVReader(in, limited)
 	if err != nil {
 		return nil, err
 	}

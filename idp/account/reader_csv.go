@@ -7,47 +7,26 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"reflect"
 	"slices"
 	"strings"
 	"unicode/utf8"
+
+	"vernal/idp"
 )
 
-// column is what a column of a CSV file holds.
-type column struct {
-	// name is the JSON name; within profile or name_ids, what stands below it.
-	name string
-	in   string // "", "profile" or "name_ids"
-	kind columnKind
-}
-
-// columnKind is how the text of a cell becomes JSON.
-type columnKind int
-
-const (
-	textColumn   columnKind = iota
-	scalarColumn            // true, false or a number, as JSON writes them
-	listColumn              // addresses, parted by spaces, commas or semicolons
-	jsonColumn              // JSON
-)
-
-// columnKinds are those of the names that hold something else than text.
-var columnKinds = map[string]columnKind{
-	"locked": scalarColumn, "deleted": scalarColumn, "totp_period": scalarColumn, "emails": listColumn,
-	"totps": jsonColumn, "profile": jsonColumn, "name_ids": jsonColumn,
-}
-
-// csvLines reads CSV (RFC 4180). The first record names the columns: the JSON
+// csvReader reads CSV (RFC 4180). The first record names the columns: the JSON
 // names, those of the profile with "profile." before them or without, and
 // "name_ids.KEY" for one agency or service provider.
-type csvLines struct {
+type csvReader struct {
 	r       *csv.Reader
 	limited *bounded
-	columns []column
-	line    int // where the last record began
+	columns []string // paths: "emails", "profile.ssn", "name_ids.Parks"
+	line    int      // where the last record began
 }
 
-func newCSVLines(in *bufio.Reader, limited *bounded) (*csvLines, error) {
-	c := &csvLines{r: csv.NewReader(in), limited: limited}
+func newCSVReader(in *bufio.Reader, limited *bounded) (*csvReader, error) {
+	c := &csvReader{r: csv.NewReader(in), limited: limited}
 	c.r.FieldsPerRecord = -1
 	c.r.ReuseRecord = true
 	limited.allow()
@@ -65,25 +44,28 @@ func newCSVLines(in *bufio.Reader, limited *bounded) (*csvLines, error) {
 	return c, nil
 }
 
-func (c *csvLines) readHeader(header []string) error {
+func (c *csvReader) readHeader(header []string) error {
 	if len(header) == 1 && strings.ContainsAny(header[0], ";\t") {
-		return errors.New("columns must be parted by commas")
+		return errors.New("columns must be separated by commas")
 	}
-	inProfile := []string{"level", "verified_at"}
-	for _, f := range profileFields {
-		inProfile = append(inProfile, f.name)
-	}
+	known := slices.Concat(schemas[reflect.TypeFor[RecordProfile]()].names, schemas[reflect.TypeFor[recordFile]()].names)
+	taken := make(map[string]bool) // "profile." stands for a part of the profile
 	var faults []string
 	for i, name := range header {
-		col, ok := columnOf(strings.TrimSpace(name), inProfile)
+		name = strings.TrimSpace(name)
+		path, ok := columnPath(name)
+		whole, _, part := strings.Cut(path, ".")
 		switch {
 		case !ok:
-			faults = append(faults, fmt.Sprintf("column %d, %q: %s", i+1, fieldName(name),
-				unknownName(strings.TrimPrefix(strings.TrimSpace(name), "profile."), append(inProfile, recordNames...))))
-		case slices.Contains(c.columns, col), slices.ContainsFunc(c.columns, col.excludes):
+			faults = append(faults, fmt.Sprintf("column %d, %q: %s", i+1, fieldName(name), unknownName(strings.TrimPrefix(name, "profile."), known)))
+		case taken[path], part && taken[whole], !part && taken[whole+"."]:
 			faults = append(faults, fmt.Sprintf("column %d, %q: is there already", i+1, fieldName(name)))
 		}
-		c.columns = append(c.columns, col)
+		taken[path] = true
+		if part {
+			taken[whole+"."] = true
+		}
+		c.columns = append(c.columns, path)
 		if len(faults) > maxProblems {
 			break
 		}
@@ -94,23 +76,20 @@ func (c *csvLines) readHeader(header []string) error {
 	return nil
 }
 
-// excludes reports whether two columns would write the same thing.
-func (c column) excludes(other column) bool {
-	return c.in == "" && c.name == other.in || other.in == "" && other.name == c.in
+// columnPath returns the path of the field that a column holds.
+func columnPath(name string) (path string, ok bool) {
+	if key, ok := strings.CutPrefix(name, "name_ids."); ok {
+		return name, key != "" && utf8.ValidString(key)
+	}
+	below := strings.TrimPrefix(name, "profile.")
+	if _, ok := schemas[reflect.TypeFor[RecordProfile]()].index[below]; ok {
+		return "profile." + below, true
+	}
+	_, ok = schemas[reflect.TypeFor[recordFile]()].index[name]
+	return name, ok
 }
 
-func columnOf(name string, inProfile []string) (column, bool) {
-	if key, ok := strings.CutPrefix(name, "name_ids."); ok && key != "" && utf8.ValidString(key) {
-		return column{name: key, in: "name_ids"}, true
-	}
-	below, ok := strings.CutPrefix(name, "profile.")
-	if slices.Contains(inProfile, below) {
-		return column{name: below, in: "profile"}, true
-	}
-	return column{name: name, kind: columnKinds[name]}, !ok && slices.Contains(recordNames, name)
-}
-
-func (c *csvLines) next() (Line, error) {
+func (c *csvReader) next() (Line, error) {
 	c.limited.allow()
 	cells, err := c.r.Read()
 	var parse *csv.ParseError
@@ -118,25 +97,19 @@ func (c *csvLines) next() (Line, error) {
 	case errors.As(err, &parse):
 		// The reader goes on with the next line.
 		c.line = parse.Line
-		return Line{Number: parse.StartLine, Problems: InputErrors{{"", "invalid", "not valid CSV: " + parse.Err.Error()}}}, nil
+		return newLine(parse.StartLine, nil, InputErrors{{"", "invalid", "not valid CSV: " + parse.Err.Error()}}), nil
 	case err != nil:
 		return Line{}, c.fault(err)
 	}
 	c.line, _ = c.r.FieldPos(0)
 	if len(cells) != len(c.columns) {
-		return Line{Number: c.line, Problems: InputErrors{{"", "invalid", fmt.Sprintf("has %d cells, and there are %d columns", len(cells), len(c.columns))}}}, nil
+		return newLine(c.line, nil, InputErrors{{"", "invalid", fmt.Sprintf("has %d cells, and there are %d columns", len(cells), len(c.columns))}}), nil
 	}
-	text, wrong := c.object(cells)
-	if len(wrong) > 0 {
-		return Line{Number: c.line, Problems: wrong}, nil
-	}
-	if len(text) > maxRecord {
-		return Line{Number: c.line, Problems: InputErrors{{"", "too_long", "is longer than 256 KiB"}}}, nil
-	}
-	return lineOf(c.line, text), nil
+	rec, err := c.parseCells(cells)
+	return newLine(c.line, rec, err), nil
 }
 
-func (c *csvLines) fault(err error) error {
+func (c *csvReader) fault(err error) error {
 	var parse *csv.ParseError
 	switch {
 	case errors.Is(err, errTooLong):
@@ -147,56 +120,70 @@ func (c *csvLines) fault(err error) error {
 	return err
 }
 
-// object makes the JSON object that a record stands for, which is then read as
-// strictly as any. An empty cell says nothing.
-func (c *csvLines) object(cells []string) (text []byte, wrong InputErrors) {
-	members := map[string]map[string]json.RawMessage{"": {}, "profile": {}, "name_ids": {}}
+// parseCells makes a record of the cells, each as strict as in JSON. An empty cell
+// says nothing.
+func (c *csvReader) parseCells(cells []string) (*Record, error) {
+	var d decoder
+	var f recordFile
+	size := 0
 	for i, cell := range cells {
-		col := c.columns[i]
+		path := c.columns[i]
 		cell = strings.TrimSpace(cell)
-		if cell == "" {
-			continue
-		}
-		if !utf8.ValidString(cell) {
-			wrong = append(wrong, &InputError{fieldName(col.name), "invalid", "not valid UTF-8; save the file as UTF-8"})
-			continue
-		}
-		raw, ok := col.json(cell)
-		if !ok {
-			wrong = append(wrong, &InputError{fieldName(col.name), "invalid", "must be JSON"})
-			continue
-		}
-		members[col.in][col.name] = raw
-	}
-	if len(wrong) > 0 {
-		return nil, wrong
-	}
-	for _, in := range []string{"profile", "name_ids"} {
-		if len(members[in]) > 0 {
-			members[""][in], _ = json.Marshal(members[in]) // texts only
+		size += len(path) + len(cell)
+		switch key, isNameID := strings.CutPrefix(path, "name_ids."); {
+		case cell == "":
+		case !utf8.ValidString(cell):
+			d.add(path, "invalid", "not valid UTF-8; save the file as UTF-8")
+		case isNameID:
+			if f.NameIDs == nil {
+				f.NameIDs = make(map[string]idp.NameID)
+			}
+			f.NameIDs[key] = idp.NameID(cell)
+		default:
+			d.decodeCell(path, cell, f.locate(path))
 		}
 	}
-	text, err := json.Marshal(members[""])
-	if err != nil {
-		return nil, InputErrors{{"", "invalid", "cannot be read"}}
+	if size > maxRecord {
+		d.add("", "too_long", "is longer than 256 KiB")
 	}
-	return text, nil
+	return d.unfold(&f)
 }
 
-// json is the cell as JSON; ok is false for a cell that must be JSON and is not.
-func (c column) json(cell string) (raw json.RawMessage, ok bool) {
-	switch c.kind {
-	case jsonColumn:
-		return json.RawMessage(cell), json.Valid([]byte(cell))
-	case scalarColumn:
-		if lower := strings.ToLower(cell); json.Valid([]byte(lower)) {
-			return json.RawMessage(lower), true // TRUE is what spreadsheets write
+// locate returns the field of a path.
+func (f *recordFile) locate(path string) reflect.Value {
+	v := reflect.ValueOf(f).Elem()
+	if name, ok := strings.CutPrefix(path, "profile."); ok {
+		if f.Profile == nil {
+			f.Profile = new(RecordProfile)
 		}
-	case listColumn:
-		list := strings.FieldsFunc(cell, func(r rune) bool { return strings.ContainsRune(" ,;\t\r\n", r) })
-		raw, err := json.Marshal(list)
-		return raw, err == nil
+		path, v = name, reflect.ValueOf(f.Profile).Elem()
 	}
-	raw, err := json.Marshal(cell)
-	return raw, err == nil
+	return v.FieldByIndex(schemas[v.Type()].index[path])
+}
+
+// decodeCell reads a cell: true, false and numbers as JSON writes them, email
+// addresses separated by spaces, commas or semicolons, lists and objects as JSON, and
+// all else as the text that it is.
+func (d *decoder) decodeCell(path, cell string, v reflect.Value) {
+	raw := []byte(cell)
+	switch v.Interface().(type) {
+	case bool, int:
+		raw = []byte(strings.ToLower(cell)) // TRUE is what spreadsheets write
+	case []RecordEmail:
+		raw = mustMarshal(strings.FieldsFunc(cell, func(r rune) bool { return strings.ContainsRune(" ,;\t\r\n", r) }))
+	case []RecordTOTP, *RecordProfile, map[string]idp.NameID:
+		if !json.Valid(raw) {
+			d.add(path, "invalid", "must be JSON")
+			return
+		}
+	default:
+		raw = mustMarshal(cell)
+	}
+	d.decode(path, raw, v)
+}
+
+// mustMarshal writes strings as JSON, which cannot fail.
+func mustMarshal[T string | []string](v T) []byte {
+	raw, _ := json.Marshal(v)
+	return raw
 }
