@@ -95,10 +95,7 @@ func openFolder(c *Config, log *slog.Logger, clock idp.Clock, getenv func(string
 	if err != nil {
 		return nil, err
 	}
-	policy, err := c.Policy()
-	if err != nil {
-		return nil, err
-	}
+	policy := c.Policy()
 	vault, err := openVault(c, getenv)
 	if err != nil {
 		return nil, err

@@ -51,10 +51,7 @@ func (a *app) initMaster(c *Config, r *initResult) (*seal.Master, error) {
 // store records no year: once one is recorded, it keeps its certificate, and a
 // further year is made by a rotation step.
 func (a *app) initKeys(c *Config, master *seal.Master, year idp.Year, r *initResult) error {
-	policy, err := c.Policy()
-	if err != nil {
-		return err
-	}
+	policy := c.Policy()
 	now := a.clock.Now()
 	vault, err := openVault(c, a.getenv)
 	if err != nil {
@@ -149,10 +146,7 @@ func (a *app) checkYears(ctx context.Context, c *Config, year idp.Year, r *initR
 	if err != nil {
 		return err
 	}
-	policy, err := c.Policy()
-	if err != nil {
-		return err
-	}
+	policy := c.Policy()
 	if policy.KeySource != rotation.SourceImport && !slices.ContainsFunc(st.Years, func(y rotation.YearStatus) bool { return !y.CreatedAt.IsZero() }) {
 		return checkUnused(ctx, c, client)
 	}

@@ -111,10 +111,6 @@ func (d *deps) server(ctx context.Context) (*server.Server, error) {
 	if err != nil {
 		return nil, err
 	}
-	proxies, err := c.Proxies()
-	if err != nil {
-		return nil, err
-	}
 	if err := d.accounts.Prepare(ctx); err != nil {
 		return nil, err
 	}
@@ -125,7 +121,7 @@ func (d *deps) server(ctx context.Context) (*server.Server, error) {
 		AdminURL:       c.AdminURL,
 		CommandLine:    commandLine,
 		TLS:            tlsConfig,
-		TrustedProxies: proxies,
+		TrustedProxies: c.Proxies(),
 		Idle:           c.Session.Idle,
 		Absolute:       c.Session.Absolute,
 		Brand:          c.Branding.Name,

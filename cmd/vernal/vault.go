@@ -3,22 +3,15 @@ package main
 import (
 	"errors"
 	"fmt"
-	"io/fs"
 	"os"
 	"path/filepath"
-	"strings"
 
 	"vernal/certs"
 	"vernal/certs/token"
 	"vernal/cmd/vernal/config"
 	"vernal/idp/rotation"
 	"vernal/idp/seal"
-	"vernal/idp/secretfile"
-	"vernal/idp/shellquote"
 )
-
-// maxPIN bounds the file of the PIN.
-const maxPIN = 1024
 
 // openVault opens the token of the configuration; nil if there is none. It is not
 // asked for anything before a key in it is needed.
@@ -27,41 +20,19 @@ func openVault(c *config.Config, getenv func(string) string) (certs.Vault, error
 	if p.Module == "" {
 		return nil, nil
 	}
-	module := p.Module
-	if info, err := os.Stat(module); err == nil { // its code runs in this process
-		if err := config.CheckTrust(module, info, os.Geteuid()); err != nil {
+	if info, err := os.Stat(p.Module); err == nil { // its code runs in this process
+		if err := config.CheckTrust(p.Module, info, os.Geteuid()); err != nil {
 			return nil, refuse("%v", err)
 		}
 	}
-	pin := getenv(config.PinEnv)
-	if pin == "" {
-		var err error
-		if pin, err = readPIN(c.Rotation.PKCS11.PinFile); err != nil {
-			return nil, err
-		}
+	pin, err := readSecret("rotation.pkcs11.pin", p.PinFile, getenv(config.PinEnv))
+	if err == nil && pin == "" {
+		err = fmt.Errorf("the token's PIN is missing: set rotation.pkcs11.pin_file, or %s in the environment", config.PinEnv)
 	}
-	return token.Open(token.Config{Module: module, Label: p.Token, PIN: pin, Installation: c.BaseURL})
-}
-
-// readPIN reads the file of the PIN. Its errors never quote it.
-func readPIN(name string) (string, error) {
-	if name == "" {
-		return "", fmt.Errorf("the token's PIN is missing: set rotation.pkcs11.pin_file, or %s in the environment", config.PinEnv)
+	if err != nil {
+		return nil, err
 	}
-	text, err := secretfile.Read(name, maxPIN)
-	switch {
-	case errors.Is(err, fs.ErrNotExist):
-		return "", fmt.Errorf("the file with the token's PIN is missing: %s", name)
-	case errors.Is(err, secretfile.ErrOpen):
-		return "", refuse("%v: run 'chmod 600 %s' first", err, shellquote.Quote(name))
-	case err != nil:
-		return "", fmt.Errorf("read the token's PIN: %w", err)
-	}
-	pin := strings.TrimRight(string(text), "\r\n")
-	if pin == "" {
-		return "", fmt.Errorf("the file with the token's PIN, %s, is empty", name)
-	}
-	return pin, nil
+	return token.Open(token.Config{Module: p.Module, Label: p.Token, PIN: pin, Installation: c.BaseURL})
 }
 
 // checkToken asks the token for the keys of the live years before anything is

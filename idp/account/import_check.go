@@ -9,7 +9,10 @@ import (
 	"vernal/idp"
 )
 
-// faults gathers what is wrong with one record.
+// maxProblems bounds what is said of one record.
+const maxProblems = 50
+
+// faults collects what is wrong with one record.
 type faults struct {
 	now   time.Time
 	wrong InputErrors
@@ -19,7 +22,7 @@ func (f *faults) add(field, detail string) { f.addProblem(field, "invalid", deta
 
 func (f *faults) addProblem(field, problem, detail string) {
 	if len(f.wrong) < maxProblems {
-		f.wrong = append(f.wrong, &InputError{field, problem, detail})
+		f.wrong = append(f.wrong, &InputError{fieldName(field), problem, detail})
 	}
 }
 

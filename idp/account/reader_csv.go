@@ -11,8 +11,6 @@ import (
 	"slices"
 	"strings"
 	"unicode/utf8"
-
-	"vernal/idp"
 )
 
 // csvReader reads CSV (RFC 4180). The first record names the columns: the JSON
@@ -48,7 +46,7 @@ func (c *csvReader) readHeader(header []string) error {
 	if len(header) == 1 && strings.ContainsAny(header[0], ";\t") {
 		return errors.New("columns must be separated by commas")
 	}
-	known := slices.Concat(schemas[reflect.TypeFor[RecordProfile]()].names, schemas[reflect.TypeFor[recordFile]()].names)
+	known := slices.Concat(profileSchema.names, recordSchema.names)
 	taken := make(map[string]bool) // "profile." stands for a part of the profile
 	var faults []string
 	for i, name := range header {
@@ -81,12 +79,10 @@ func columnPath(name string) (path string, ok bool) {
 	if key, ok := strings.CutPrefix(name, "name_ids."); ok {
 		return name, key != "" && utf8.ValidString(key)
 	}
-	below := strings.TrimPrefix(name, "profile.")
-	if _, ok := schemas[reflect.TypeFor[RecordProfile]()].index[below]; ok {
+	if below := strings.TrimPrefix(name, "profile."); slices.Contains(profileSchema.names, below) {
 		return "profile." + below, true
 	}
-	_, ok = schemas[reflect.TypeFor[recordFile]()].index[name]
-	return name, ok
+	return name, slices.Contains(recordSchema.names, name)
 }
 
 func (c *csvReader) next() (Line, error) {
@@ -120,70 +116,53 @@ func (c *csvReader) fault(err error) error {
 	return err
 }
 
-// parseCells makes a record of the cells, each as strict as in JSON. An empty cell
-// says nothing.
+// parseCells makes of the cells the JSON object that they stand for, and reads that.
+// An empty cell says nothing.
 func (c *csvReader) parseCells(cells []string) (*Record, error) {
 	var d decoder
-	var f recordFile
-	size := 0
+	object := make(map[string]any)
 	for i, cell := range cells {
-		path := c.columns[i]
-		cell = strings.TrimSpace(cell)
-		size += len(path) + len(cell)
-		switch key, isNameID := strings.CutPrefix(path, "name_ids."); {
-		case cell == "":
-		case !utf8.ValidString(cell):
-			d.add(path, "invalid", "not valid UTF-8; save the file as UTF-8")
-		case isNameID:
-			if f.NameIDs == nil {
-				f.NameIDs = make(map[string]idp.NameID)
-			}
-			f.NameIDs[key] = idp.NameID(cell)
-		default:
-			d.decodeCell(path, cell, f.locate(path))
+		if cell = strings.TrimSpace(cell); cell == "" {
+			continue
 		}
+		if !utf8.ValidString(cell) {
+			d.add(c.columns[i], "not valid UTF-8; save the file as UTF-8")
+			continue
+		}
+		whole, part, ok := strings.Cut(c.columns[i], ".")
+		if !ok {
+			object[whole] = cellValue(whole, cell)
+			continue
+		}
+		if object[whole] == nil {
+			object[whole] = make(map[string]string)
+		}
+		object[whole].(map[string]string)[part] = cell
 	}
-	if size > maxRecord {
-		d.add("", "too_long", "is longer than 256 KiB")
+	text, err := json.Marshal(object)
+	if err != nil || len(text) > maxRecord {
+		d.addProblem("", "too_long", "is longer than 256 KiB")
 	}
-	return d.unfold(&f)
+	if len(d.wrong) > 0 {
+		return nil, d.wrong
+	}
+	return ParseRecord(text)
 }
 
-// locate returns the field of a path.
-func (f *recordFile) locate(path string) reflect.Value {
-	v := reflect.ValueOf(f).Elem()
-	if name, ok := strings.CutPrefix(path, "profile."); ok {
-		if f.Profile == nil {
-			f.Profile = new(RecordProfile)
-		}
-		path, v = name, reflect.ValueOf(f.Profile).Elem()
+// cellValue reads the cell of a field: email addresses separated by spaces, commas or
+// semicolons, JSON where the field is no string or time, else the text as it is. What
+// is not JSON there is left to the decoder, which says what the field takes.
+func cellValue(name, cell string) any {
+	switch kind := recordSchema.kinds[name]; {
+	case name == "emails":
+		return strings.FieldsFunc(cell, func(r rune) bool { return strings.ContainsRune(" ,;\t\r\n", r) })
+	case kind == reflect.Bool:
+		cell = strings.ToLower(cell) // TRUE is what spreadsheets write
+	case kind == reflect.String, kind == reflect.Struct:
+		return cell
 	}
-	return v.FieldByIndex(schemas[v.Type()].index[path])
-}
-
-// decodeCell reads a cell: true, false and numbers as JSON writes them, email
-// addresses separated by spaces, commas or semicolons, lists and objects as JSON, and
-// all else as the text that it is.
-func (d *decoder) decodeCell(path, cell string, v reflect.Value) {
-	raw := []byte(cell)
-	switch v.Interface().(type) {
-	case bool, int:
-		raw = []byte(strings.ToLower(cell)) // TRUE is what spreadsheets write
-	case []RecordEmail:
-		raw = mustMarshal(strings.FieldsFunc(cell, func(r rune) bool { return strings.ContainsRune(" ,;\t\r\n", r) }))
-	case []RecordTOTP, *RecordProfile, map[string]idp.NameID:
-		if !json.Valid(raw) {
-			d.add(path, "invalid", "must be JSON")
-			return
-		}
-	default:
-		raw = mustMarshal(cell)
+	if json.Valid([]byte(cell)) {
+		return json.RawMessage(cell)
 	}
-	d.decode(path, raw, v)
-}
-
-// mustMarshal writes strings as JSON, which cannot fail.
-func mustMarshal[T string | []string](v T) []byte {
-	raw, _ := json.Marshal(v)
-	return raw
+	return cell
 }

@@ -70,7 +70,7 @@ func TestRecordReader(t *testing.T) {
 		{"csv: a quote never closed, in a long file", "email\n\"" + strings.Repeat(long+"\n", 3), []string{"END line 2: a record is longer…"}},
 		{"csv: not UTF-8", "email,ssn\na@x,\xff\nb@x,\n", []string{"2!profile.ssn: not valid UTF-8…", "3 b@x"}},
 		{"csv: NUL", "email,lock_reason\na@x,\x00\n", []string{"2 a@x"}}, // Import refuses it
-		{"csv: not JSON where it must be", "email,name_ids\na@x,1=2\nb@x,\"{\"\"urn:a\"\":\"\"1\"\"}\"\n", []string{"2!name_ids: must be JSON", "3 b@x"}},
+		{"csv: not JSON where it must be", "email,name_ids\na@x,1=2\nb@x,\"{\"\"urn:a\"\":\"\"1\"\"}\"\n", []string{"2!name_ids: must be a JSON object", "3 b@x"}},
 		{"csv: JSON of another kind", "email,name_ids\na@x,[]\n", []string{"2!name_ids: must be a JSON object"}},
 		{"csv: a word for a flag", "email,locked\na@x,yes\n", []string{"2!locked: must be true or false"}},
 		{"csv: a NameID each", "email,name_ids.urn:a,name_ids.P.Q\na@x,1,2\nb@x,1,3\n", []string{"2 a@x", "3!name_ids.urn:a: is on line 2 already"}},

@@ -95,15 +95,15 @@ func ParseRecord(data []byte) (*Record, error) {
 func (d *decoder) unfold(f *recordFile) (*Record, error) {
 	switch {
 	case f.Email != "" && len(f.Emails) > 0:
-		d.add("email", "invalid", "give email or emails, not both")
+		d.add("email", "give email or emails, not both")
 	case f.Email != "":
 		f.Emails = []RecordEmail{{Address: f.Email, Confirmed: true}}
 	}
 	switch {
 	case f.TOTPSecret == "" && f.TOTPPeriod != 0:
-		d.add("totp_period", "invalid", "needs a totp_secret")
+		d.add("totp_period", "needs a totp_secret")
 	case f.TOTPSecret != "" && len(f.TOTPs) > 0:
-		d.add("totp_secret", "invalid", "give totp_secret or totps, not both")
+		d.add("totp_secret", "give totp_secret or totps, not both")
 	case f.TOTPSecret != "":
 		f.TOTPs = []RecordTOTP{{Secret: f.TOTPSecret, Period: f.TOTPPeriod}}
 	}

@@ -7,7 +7,6 @@ import (
 	"fmt"
 	"io"
 	"reflect"
-	"slices"
 	"strings"
 	"time"
 	"unicode/utf8"
@@ -19,16 +18,7 @@ import (
 // error. encoding/json alone ends at an unknown name, takes names in any case, and
 // of two equal names the last: two readers of one file could see two values. Errors
 // name the field and never quote a value.
-type decoder struct{ wrong InputErrors }
-
-// maxProblems bounds what is said of one object.
-const maxProblems = 50
-
-func (d *decoder) add(path, problem, detail string) {
-	if len(d.wrong) < maxProblems {
-		d.wrong = append(d.wrong, &InputError{fieldName(path), problem, detail})
-	}
-}
+type decoder struct{ faults }
 
 // fieldName makes a name from a file fit for a line of an error list.
 func fieldName(name string) string {
@@ -42,7 +32,7 @@ func fieldName(name string) string {
 // decodeObject reads a text that is one JSON object into a struct.
 func (d *decoder) decodeObject(data []byte, into any) {
 	if !utf8.Valid(data) {
-		d.add("", "invalid", "not valid UTF-8; save the file as UTF-8")
+		d.add("", "not valid UTF-8; save the file as UTF-8")
 		return
 	}
 	stream := json.NewDecoder(bytes.NewReader(data))
@@ -52,18 +42,17 @@ func (d *decoder) decodeObject(data []byte, into any) {
 		if errors.Is(err, io.EOF) || errors.Is(err, io.ErrUnexpectedEOF) {
 			detail = "the JSON object ends too early"
 		}
-		d.add("", "invalid", detail)
+		d.add("", detail)
 		return
 	}
 	if _, err := stream.Token(); !errors.Is(err, io.EOF) {
-		d.add("", "invalid", "something follows the JSON object")
+		d.add("", "something follows the JSON object")
 		return
 	}
 	d.decode("", raw, reflect.ValueOf(into).Elem())
 }
 
-// decode reads a JSON value into v, which errors call path. The value is valid JSON,
-// unless v is a scalar.
+// decode reads a valid JSON value into v, which errors call path.
 func (d *decoder) decode(path string, raw []byte, v reflect.Value) {
 	switch into := v.Addr().Interface().(type) {
 	case *time.Time:
@@ -86,7 +75,7 @@ func (d *decoder) decode(path string, raw []byte, v reflect.Value) {
 			if index, ok := fields.index[name]; ok {
 				d.decode(path, raw, v.FieldByIndex(index))
 			} else {
-				d.add(path, "unknown", unknownName(name, fields.names))
+				d.addProblem(path, "unknown", unknownName(name, fields.names))
 			}
 		})
 	case reflect.Map:
@@ -99,7 +88,7 @@ func (d *decoder) decode(path string, raw []byte, v reflect.Value) {
 	case reflect.Slice:
 		var list []json.RawMessage
 		if err := json.Unmarshal(raw, &list); err != nil {
-			d.add(path, "invalid", "must be a list")
+			d.add(path, "must be a list")
 		}
 		v.Set(reflect.MakeSlice(v.Type(), len(list), len(list)))
 		for i, item := range list {
@@ -107,7 +96,7 @@ func (d *decoder) decode(path string, raw []byte, v reflect.Value) {
 		}
 	default:
 		if err := json.Unmarshal(raw, v.Addr().Interface()); err != nil {
-			d.add(path, "invalid", wanted[v.Kind()])
+			d.add(path, wanted[v.Kind()])
 		}
 	}
 }
@@ -129,14 +118,14 @@ func (d *decoder) decodeTime(path string, raw []byte, into *time.Time) {
 			}
 		}
 	}
-	d.add(path, "invalid", "must be a time as 2026-04-01T09:00:00Z, or a date as 2026-04-01")
+	d.add(path, "must be a time as 2026-04-01T09:00:00Z, or a date as 2026-04-01")
 }
 
 // decodeMembers calls each for every member of an object whose value is not null.
 func (d *decoder) decodeMembers(path string, raw []byte, each func(path, name string, raw []byte)) {
 	stream := json.NewDecoder(bytes.NewReader(raw))
 	if t, err := stream.Token(); err != nil || t != json.Delim('{') {
-		d.add(path, "invalid", "must be a JSON object")
+		d.add(path, "must be a JSON object")
 		return
 	}
 	if path != "" {
@@ -152,7 +141,7 @@ func (d *decoder) decodeMembers(path string, raw []byte, each func(path, name st
 		}
 		switch {
 		case seen[name]:
-			d.add(path+name, "invalid", "is here twice")
+			d.add(path+name, "is here twice")
 		case !bytes.Equal(value, []byte("null")):
 			each(path+name, name, value)
 		}
@@ -160,28 +149,33 @@ func (d *decoder) decodeMembers(path string, raw []byte, each func(path, name st
 	}
 }
 
-// schema is how the fields of a struct are called in a file, and where they are.
+// schema is how the fields of a struct are called in a file, where they are, and of
+// what kind.
 type schema struct {
 	names []string
 	index map[string][]int
+	kinds map[string]reflect.Kind
 }
 
-// schemas are those of all structs in a record.
-var schemas = map[reflect.Type]schema{
-	reflect.TypeFor[recordFile]():    newSchema[recordFile](),
-	reflect.TypeFor[RecordEmail]():   newSchema[RecordEmail](),
-	reflect.TypeFor[RecordTOTP]():    newSchema[RecordTOTP](),
-	reflect.TypeFor[RecordProfile](): newSchema[RecordProfile](),
-}
+var (
+	recordSchema  = newSchema(reflect.TypeFor[recordFile]())
+	profileSchema = newSchema(reflect.TypeFor[RecordProfile]())
 
-func newSchema[T any]() schema {
-	s := schema{index: make(map[string][]int)}
-	for _, f := range reflect.VisibleFields(reflect.TypeFor[T]()) {
+	schemas = map[reflect.Type]*schema{
+		reflect.TypeFor[recordFile]():    recordSchema,
+		reflect.TypeFor[RecordProfile](): profileSchema,
+		reflect.TypeFor[RecordEmail]():   newSchema(reflect.TypeFor[RecordEmail]()),
+		reflect.TypeFor[RecordTOTP]():    newSchema(reflect.TypeFor[RecordTOTP]()),
+	}
+)
+
+func newSchema(t reflect.Type) *schema {
+	s := &schema{index: make(map[string][]int), kinds: make(map[string]reflect.Kind)}
+	for _, f := range reflect.VisibleFields(t) {
 		if name, _, _ := strings.Cut(f.Tag.Get("json"), ","); name != "" {
-			s.names, s.index[name] = append(s.names, name), f.Index
+			s.names, s.index[name], s.kinds[name] = append(s.names, name), f.Index, f.Type.Kind()
 		}
 	}
-	slices.Sort(s.names)
 	return s
 }
 

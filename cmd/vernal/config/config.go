@@ -11,6 +11,7 @@ import (
 	"errors"
 	"fmt"
 	"io/fs"
+	"net/netip"
 	"path/filepath"
 	"reflect"
 	"strings"
@@ -214,19 +215,26 @@ func (c *Config) KeySpec() certs.Spec {
 	return certs.Spec{Bits: c.Rotation.KeyBits, Subject: certs.Subject{Organization: c.Branding.Organization}}
 }
 
-// Policy returns the calendar of the rotation.
-func (c *Config) Policy() (rotation.Policy, error) {
+// Policy returns the calendar of the rotation, whose dates Load has checked.
+func (c *Config) Policy() rotation.Policy {
 	p := rotation.DefaultPolicy()
 	p.KeySource = rotation.KeySource(c.Rotation.KeySource)
 	p.Manual = !c.Rotation.Automatic
 	for _, d := range c.dates(&p) {
-		day, err := parseDate(d.value)
-		if err != nil {
-			return p, fmt.Errorf("%s: %w", d.key, err)
-		}
+		day, _ := time.Parse(dateForm, d.value)
 		d.into.Month, d.into.Day = day.Month(), day.Day()
 	}
-	return p, nil
+	return p
+}
+
+// Proxies returns the prefixes of trusted_proxies, which Load has checked.
+func (c *Config) Proxies() (prefixes []netip.Prefix) {
+	for _, s := range c.TrustedProxies {
+		if p, err := parsePrefix(s); err == nil {
+			prefixes = append(prefixes, p)
+		}
+	}
+	return prefixes
 }
 
 // key is one key of the configuration, bound to a Config.

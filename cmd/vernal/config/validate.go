@@ -49,8 +49,10 @@ func (c *Config) Validate() []string {
 	if (c.TLS.Cert == "") != (c.TLS.Key == "") {
 		v.add("tls", "cert and key go together; one of them is missing")
 	}
-	if _, err := c.Proxies(); err != nil {
-		v.add("trusted_proxies", "%v", err)
+	for _, proxy := range c.TrustedProxies {
+		if _, err := parsePrefix(proxy); err != nil {
+			v.add("trusted_proxies", "%q is neither an IP address nor a prefix such as 10.0.0.0/8", proxy)
+		}
 	}
 	if c.DataDir == "" {
 		v.add("data_dir", "is empty")
@@ -176,21 +178,13 @@ func IsLoopback(host string) bool {
 	return err == nil && ip.Unmap().IsLoopback()
 }
 
-// Proxies returns the prefixes of trusted_proxies.
-func (c *Config) Proxies() ([]netip.Prefix, error) {
-	var out []netip.Prefix
-	for _, s := range c.TrustedProxies {
-		if ip, err := netip.ParseAddr(s); err == nil {
-			out = append(out, netip.PrefixFrom(ip, ip.BitLen()))
-			continue
-		}
-		p, err := netip.ParsePrefix(s)
-		if err != nil {
-			return nil, fmt.Errorf("%q is neither an IP address nor a prefix such as 10.0.0.0/8", s)
-		}
-		out = append(out, p.Masked())
+// parsePrefix parses an IP address or a prefix.
+func parsePrefix(s string) (netip.Prefix, error) {
+	if ip, err := netip.ParseAddr(s); err == nil {
+		return netip.PrefixFrom(ip, ip.BitLen()), nil
 	}
-	return out, nil
+	p, err := netip.ParsePrefix(s)
+	return p.Masked(), err
 }
 
 var keySources = []string{string(rotation.SourceGenerate), string(rotation.SourceImport), string(rotation.SourcePKCS11)}
@@ -232,13 +226,7 @@ func (d rotationDate) String() string {
 	return d.value
 }
 
-func parseDate(text string) (time.Time, error) {
-	day, err := time.Parse("01-02", text)
-	if err != nil {
-		return day, fmt.Errorf("%q is not a date such as 03-01 (month, day)", text)
-	}
-	return day, nil
-}
+const dateForm = "01-02" // month and day
 
 // checkCalendar checks each date, then each against the one before, then all of
 // them. A problem names every line that it is about.
@@ -246,8 +234,8 @@ func (v *validator) checkCalendar() {
 	before := len(v.problems)
 	dates := v.config.dates(&rotation.Policy{})
 	for _, d := range dates {
-		if _, err := parseDate(d.value); err != nil {
-			v.add(d.key, "%v", err)
+		if _, err := time.Parse(dateForm, d.value); err != nil {
+			v.add(d.key, "%q is not a date such as 03-01 (month, day)", d.value)
 		}
 	}
 	if !slices.Contains([]int{2048, 3072, 4096}, v.config.Rotation.KeyBits) {
@@ -265,11 +253,7 @@ func (v *validator) checkCalendar() {
 	if len(v.problems) > before || !slices.Contains(keySources, v.config.Rotation.KeySource) {
 		return
 	}
-	p, err := v.config.Policy()
-	if err == nil {
-		err = p.Validate()
-	}
-	if err != nil {
+	if err := v.config.Policy().Validate(); err != nil {
 		var lines []string
 		for _, d := range dates {
 			if at := v.config.origins[d.key]; at != "" {
