@@ -27,13 +27,13 @@ func newCSVReader(in *bufio.Reader, limited *bounded) (*csvReader, error) {
 	c := &csvReader{r: csv.NewReader(in), limited: limited}
 	c.r.FieldsPerRecord = -1
 	c.r.ReuseRecord = true
-	limited.allow()
+	limited.allowRecord()
 	header, err := c.r.Read()
 	switch {
 	case errors.Is(err, io.EOF):
 		return nil, &FileError{1, "the file is empty; its first line must name the columns"}
 	case err != nil:
-		return nil, c.fault(err)
+		return nil, c.fileError(err)
 	}
 	c.line, _ = c.r.FieldPos(0)
 	if err := c.readHeader(header); err != nil {
@@ -86,7 +86,7 @@ func columnPath(name string) (path string, ok bool) {
 }
 
 func (c *csvReader) next() (Line, error) {
-	c.limited.allow()
+	c.limited.allowRecord()
 	cells, err := c.r.Read()
 	var parse *csv.ParseError
 	switch {
@@ -95,7 +95,7 @@ func (c *csvReader) next() (Line, error) {
 		c.line = parse.Line
 		return newLine(parse.StartLine, nil, InputErrors{{"", "invalid", "not valid CSV: " + parse.Err.Error()}}), nil
 	case err != nil:
-		return Line{}, c.fault(err)
+		return Line{}, c.fileError(err)
 	}
 	c.line, _ = c.r.FieldPos(0)
 	if len(cells) != len(c.columns) {
@@ -105,7 +105,7 @@ func (c *csvReader) next() (Line, error) {
 	return newLine(c.line, rec, err), nil
 }
 
-func (c *csvReader) fault(err error) error {
+func (c *csvReader) fileError(err error) error {
 	var parse *csv.ParseError
 	switch {
 	case errors.Is(err, errTooLong):

@@ -24,7 +24,7 @@ func newJSONReader(in *bufio.Reader, limited *bounded, head []byte) func() (Line
 	lines.Buffer(nil, maxRecord)
 	number := 0
 	return func() (Line, error) {
-		limited.allow()
+		limited.allowRecord()
 		for lines.Scan() {
 			number++
 			if line := bytes.TrimSpace(lines.Bytes()); len(line) > 0 {
@@ -77,11 +77,11 @@ type jsonStream struct {
 }
 
 func (s *jsonStream) next() (Line, error) {
-	s.limited.allow()
+	s.limited.allowRecord()
 	if s.array && !s.begun {
 		s.begun = true
 		if _, err := s.d.Token(); err != nil {
-			return Line{}, s.fault(err)
+			return Line{}, s.fileError(err)
 		}
 	}
 	if !s.d.More() {
@@ -89,7 +89,7 @@ func (s *jsonStream) next() (Line, error) {
 	}
 	var raw json.RawMessage
 	if err := s.d.Decode(&raw); err != nil {
-		return Line{}, s.fault(err)
+		return Line{}, s.fileError(err)
 	}
 	number := s.line("") - bytes.Count(raw, []byte("\n"))
 	if len(raw) > maxRecord {
@@ -102,7 +102,7 @@ func (s *jsonStream) next() (Line, error) {
 func (s *jsonStream) end() error {
 	if s.array {
 		if _, err := s.d.Token(); err != nil {
-			return s.fault(err)
+			return s.fileError(err)
 		}
 		s.array = false
 	}
@@ -110,12 +110,12 @@ func (s *jsonStream) end() error {
 	case errors.Is(err, io.EOF):
 		return io.EOF
 	case errors.Is(err, errTooLong):
-		return s.fault(err)
+		return s.fileError(err)
 	}
 	return &FileError{s.line(""), "something follows the end of the list"}
 }
 
-func (s *jsonStream) fault(err error) error {
+func (s *jsonStream) fileError(err error) error {
 	line := s.line(" \t\r\n,")
 	var syntax *json.SyntaxError
 	switch {

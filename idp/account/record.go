@@ -21,12 +21,12 @@ type Record struct {
 	LockedAt          time.Time      `json:"locked_at,omitzero"`
 	LockReason        string         `json:"lock_reason,omitempty"`
 	Profile           *RecordProfile `json:"profile,omitempty"`
-	// NameIDs are those that service providers know the person by, under the
-	// name of the agency or the entity ID.
+	// NameIDs are those that service providers know the user by, under the name of
+	// the agency or the entity ID.
 	NameIDs   map[string]idp.NameID `json:"name_ids,omitempty"`
 	CreatedAt time.Time             `json:"created_at,omitzero"`
-	// Deleted is true of a person who was deleted: of them there is nothing but
-	// the NameIDs, which nobody may get again.
+	// Deleted marks a deleted user, who has only NameIDs left: no one may get them
+	// again.
 	Deleted bool `json:"deleted,omitempty"`
 }
 
