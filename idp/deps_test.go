@@ -50,6 +50,7 @@ var layers = []struct {
 	{"test harness and demo", []string{"idp/idptest", "cmd/vernal/demo"}},
 	{"what commands share", []string{"cmd/vernal/cli"}},
 	{"commands by noun", []string{"cmd/vernal/audit", "cmd/vernal/deploy", "cmd/vernal/inspect", "cmd/vernal/metadata", "cmd/vernal/rotation", "cmd/vernal/session", "cmd/vernal/sp", "cmd/vernal/user"}},
+	{"the configuration", []string{"cmd/vernal/config"}},
 	{"the program", []string{"cmd/vernal"}},
 }
 

@@ -9,6 +9,7 @@ import (
 	"time"
 
 	"vernal/cmd/vernal/cli"
+	"vernal/cmd/vernal/config"
 	"vernal/idp"
 	"vernal/idp/admin"
 	"vernal/idp/admin/ops"
@@ -43,14 +44,14 @@ func (a *app) connect(ctx context.Context) (client *admin.Client, release func()
 		if time.Now().After(deadline) {
 			return nil, nil, fmt.Errorf(
 				"another process holds the store in %s and does not answer on %s there; is a server starting, or hanging?",
-				c.dataDir(), admin.SocketName)
+				c.DataDir, admin.SocketName)
 		}
 	}
 }
 
 // connectOnce tries the socket, then the store.
 func (a *app) connectOnce(ctx context.Context, c *Config) (*admin.Client, func(), error) {
-	client := admin.OverSocket(c.dataDir())
+	client := admin.OverSocket(c.DataDir)
 	pingCtx, cancel := context.WithTimeout(ctx, pingWait)
 	defer cancel()
 	_, err := admin.Call(pingCtx, client, ops.Ping, ops.Empty{})
@@ -65,7 +66,7 @@ func (a *app) connectOnce(ctx context.Context, c *Config) (*admin.Client, func()
 	case errors.Is(err, admin.ErrImpostor):
 		return nil, nil, cli.Refuse("%v", err)
 	case errors.Is(err, fs.ErrPermission):
-		return nil, nil, cli.Refuse("%s belongs to another user; run this as its owner or as root", c.dataDir())
+		return nil, nil, cli.Refuse("%s belongs to another user; run this as its owner or as root", c.DataDir)
 	}
 	return a.openHere(c)
 }
@@ -75,9 +76,9 @@ func (a *app) connectOnce(ctx context.Context, c *Config) (*admin.Client, func()
 // server from starting.
 func (a *app) openHere(c *Config) (*admin.Client, func(), error) {
 	self := admin.Self()
-	if owner, ok := ownerOf(c.dataDir()); ok && owner != self.UID {
+	if owner, ok := config.OwnerOf(c.DataDir); ok && owner != self.UID {
 		return nil, nil, cli.Refuse("%s belongs to uid %d, you are uid %d, and no server runs there; run this as that user",
-			c.dataDir(), owner, self.UID)
+			c.DataDir, owner, self.UID)
 	}
 	log := slog.New(slog.NewTextHandler(a.Err, &slog.HandlerOptions{Level: slog.LevelWarn}))
 	d, err := openDeps(c, log, a.Clock, a.Getenv, lockTry)

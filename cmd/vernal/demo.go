@@ -14,6 +14,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"vernal/cmd/vernal/cli"
+	"vernal/cmd/vernal/config"
 	"vernal/cmd/vernal/demo"
 	"vernal/idp"
 )
@@ -107,7 +108,7 @@ func (a *app) runDemo(ctx context.Context, ports *demo.Ports, dir string) (err e
 		return err
 	}
 	running, err := demo.Start(ctx, demo.Options{
-		Server: srv, Ports: ports, Commands: d.service(ports.IdP.Addr().String()).Endpoint(os.Geteuid()), Folder: c.dataDir(),
+		Server: srv, Ports: ports, Commands: d.service(ports.IdP.Addr().String()).Endpoint(os.Geteuid()), Folder: c.DataDir,
 	})
 	if errors.Is(err, demo.ErrNoAuthenticator) {
 		return cli.Refuse("%v; start the demo with a new folder", err)
@@ -115,7 +116,7 @@ func (a *app) runDemo(ctx context.Context, ports *demo.Ports, dir string) (err e
 		return err
 	}
 	defer func() { err = errors.Join(err, running.Close()) }()
-	if !loopbackHost(c.Listen) {
+	if !config.IsLoopbackListener(c.Listen) {
 		a.Say("vernal: %s is no loopback address: others on your network can sign in to the demo", c.Listen)
 	}
 	if err := a.printDemo(running, c, scratch); err != nil {
@@ -126,4 +127,4 @@ func (a *app) runDemo(ctx context.Context, ports *demo.Ports, dir string) (err e
 }
 
 // demoLog is the path of the demo's log.
-func demoLog(c *Config) string { return filepath.Join(c.dataDir(), "demo.log") }
+func demoLog(c *Config) string { return filepath.Join(c.DataDir, "demo.log") }

@@ -12,6 +12,7 @@ import (
 	"syscall"
 
 	"vernal/cmd/vernal/cli"
+	"vernal/cmd/vernal/config"
 	"vernal/cmd/vernal/demo"
 	"vernal/idp"
 	"vernal/idp/notify"
@@ -43,13 +44,13 @@ func (a *app) demoFolder(dir string, ports *demo.Ports) (*Config, error) {
 	if err := initFolder(dir, result); err != nil {
 		return nil, err
 	}
-	if owner, ok := ownerOf(dir); ok && owner != os.Geteuid() {
+	if owner, ok := config.OwnerOf(dir); ok && owner != os.Geteuid() {
 		return nil, cli.Refuse("%s belongs to uid %d; run this as that user", dir, owner)
 	}
 	if err := os.WriteFile(mark, []byte("This folder was made by `vernal demo`. Its person has a password that everybody knows.\n"), 0o600); err != nil {
 		return nil, fmt.Errorf("mark the folder: %w", err)
 	}
-	text, err := writeConfig(map[string]string{
+	text, err := config.Write(map[string]string{
 		"base_url": demo.BaseURL("localhost", ports.IdP), "listen": ports.IdP.Addr().String(), "admin_listen": ports.Admin.Addr().String(),
 		"data_dir": ".", "mail.server": ports.Mail.Addr().String(), "mail.from": "vernal@demo.example", "mail.tls": notify.NoTLS, "rotation.notify": demoOperator,
 	})
@@ -57,11 +58,11 @@ func (a *app) demoFolder(dir string, ports *demo.Ports) (*Config, error) {
 		return nil, err
 	}
 	// Written each time: the ports may be others than before.
-	file := filepath.Join(dir, defaultFile)
+	file := filepath.Join(dir, config.DefaultFile)
 	if err := os.WriteFile(file, []byte(text), 0o600); err != nil {
 		return nil, fmt.Errorf("write the configuration: %w", err)
 	}
-	c, err := loadConfig(file, noEnv)
+	c, err := config.Load(file, noEnv)
 	if err != nil {
 		return nil, err
 	}

@@ -45,7 +45,7 @@ func (a *app) printDemo(d *demo.Demo, c *Config, scratch bool) error {
 	}
 	r := demoResult{
 		URL: c.BaseURL, MetadataURL: d.YearMetadata(), RotationURL: d.RotationURL(), MailURL: d.MailURL(), Email: demo.Email, Password: demo.Password,
-		TOTPSecret: d.Person.Secret, TOTPURL: d.Person.URL, Code: strings.ReplaceAll(code.Code, " ", ""), DataDir: c.dataDir(), Config: c.file, Log: demoLog(c),
+		TOTPSecret: d.Person.Secret, TOTPURL: d.Person.URL, Code: strings.ReplaceAll(code.Code, " ", ""), DataDir: c.DataDir, Config: c.File, Log: demoLog(c),
 	}
 	for _, s := range d.Samples {
 		r.Samples = append(r.Samples, demoSample{Name: s.Name, URL: s.URL, EntityID: s.EntityID()})

@@ -12,6 +12,7 @@ import (
 
 	"vernal/certs"
 	"vernal/cmd/vernal/cli"
+	"vernal/cmd/vernal/config"
 	"vernal/idp"
 	"vernal/idp/admin/ops"
 	"vernal/idp/installation"
@@ -30,9 +31,6 @@ const (
 	storeName = "vernal.db"
 	keysName  = "keys"
 )
-
-// masterKeyEnv is the variable that can hold the master key itself.
-const masterKeyEnv = "VERNAL_MASTER_KEY"
 
 // deps is an opened installation: what the server and, without one, the
 // commands work with. Close lets go of the store.
@@ -65,18 +63,15 @@ func openFolder(c *Config, log *slog.Logger, clock idp.Clock, getenv func(string
 	if err := checkFolder(c); err != nil {
 		return nil, err
 	}
-	master, err := seal.LoadMaster(c.masterKeyFile(), getenv(masterKeyEnv))
+	master, err := seal.LoadMaster(c.MasterKeyFile, getenv(config.MasterKeyEnv))
 	if errors.Is(err, fs.ErrNotExist) {
 		return nil, missingMaster(c)
 	}
 	if err != nil {
 		return nil, err
 	}
-	policy, err := c.policy()
-	if err != nil {
-		return nil, err
-	}
-	vault, err := c.vault(getenv)
+	policy := c.Policy()
+	vault, err := openVault(c, getenv)
 	if err != nil {
 		return nil, err
 	}
@@ -86,14 +81,14 @@ func openFolder(c *Config, log *slog.Logger, clock idp.Clock, getenv func(string
 		}
 	}
 	masters := seal.NewMasters(master)
-	config := installation.Config{
-		IdP: metadataIdP(c), Brand: c.Branding.Name, Languages: c.langs(), CommandLine: commandLine,
-		Policy: policy, KeySpec: c.keySpec(), Keys: keysDir(c, masters, vault), Vault: vault,
-		Master: func() (*seal.Master, error) { return seal.LoadMaster(c.masterKeyFile(), getenv(masterKeyEnv)) },
+	parts := installation.Config{
+		IdP: metadataIdP(c), Brand: c.Branding.Name, Languages: c.Langs(), CommandLine: commandLine,
+		Policy: policy, KeySpec: c.KeySpec(), Keys: keysDir(c, masters, vault), Vault: vault,
+		Master: func() (*seal.Master, error) { return seal.LoadMaster(c.MasterKeyFile, getenv(config.MasterKeyEnv)) },
 		Log:    log, Clock: clock,
 	}
-	mailErr := c.setNotices(&config, getenv)
-	store, err := bolt.Open(filepath.Join(c.dataDir(), storeName), bolt.Options{
+	mailErr := setNotices(c, &parts, getenv)
+	store, err := bolt.Open(filepath.Join(c.DataDir, storeName), bolt.Options{
 		Masters: masters, Clock: clock, Log: log, LockWait: lockWait,
 	})
 	if errors.Is(err, bolt.ErrMaster) {
@@ -102,7 +97,7 @@ func openFolder(c *Config, log *slog.Logger, clock idp.Clock, getenv func(string
 	if err != nil {
 		return nil, err
 	}
-	d := &deps{Installation: installation.Build(config, store), config: c, store: store, mailErr: mailErr}
+	d := &deps{Installation: installation.Build(parts, store), config: c, store: store, mailErr: mailErr}
 	if err := d.start(first); err != nil {
 		return nil, errors.Join(err, store.Close())
 	}
@@ -122,7 +117,7 @@ func loadKeys(dir *certs.Dir) ([]*certs.Key, error) {
 
 // hasStore reports whether the installation has been used.
 func hasStore(c *Config) (bool, error) {
-	_, err := os.Lstat(filepath.Join(c.dataDir(), storeName))
+	_, err := os.Lstat(filepath.Join(c.DataDir, storeName))
 	if errors.Is(err, fs.ErrNotExist) {
 		return false, nil
 	}
@@ -136,8 +131,8 @@ func checkStore(c *Config) error {
 	if used || err != nil {
 		return err
 	}
-	name := filepath.Join(c.dataDir(), storeName)
-	if _, err := os.Lstat(filepath.Join(c.dataDir(), keysName)); err == nil {
+	name := filepath.Join(c.DataDir, storeName)
+	if _, err := os.Lstat(filepath.Join(c.DataDir, keysName)); err == nil {
 		return fmt.Errorf("no store at %s, and there are signing keys: restore it from a backup; if an init was cut short, run 'vernal init' again", name)
 	}
 	return fmt.Errorf("no store at %s; run 'vernal init' first", name)
@@ -148,12 +143,12 @@ func checkStore(c *Config) error {
 // more.
 func missingMaster(c *Config) error {
 	for _, name := range []string{keysName, storeName} {
-		if _, err := os.Lstat(filepath.Join(c.dataDir(), name)); err == nil {
+		if _, err := os.Lstat(filepath.Join(c.DataDir, name)); err == nil {
 			return &sealedError{text: fmt.Sprintf("%s exists, but the master key that it is sealed with is missing: restore %s from a backup",
-				filepath.Join(c.dataDir(), name), c.masterKeyFile())}
+				filepath.Join(c.DataDir, name), c.MasterKeyFile)}
 		}
 	}
-	return fmt.Errorf("no master key at %s; run 'vernal init' first", c.masterKeyFile())
+	return fmt.Errorf("no master key at %s; run 'vernal init' first", c.MasterKeyFile)
 }
 
 // sealedError is returned where something is sealed with a missing master key.
@@ -172,7 +167,7 @@ func (d *deps) start(first bool) error {
 	err := start(context.Background())
 	if errors.Is(err, rotator.ErrNoHistory) {
 		err = fmt.Errorf("%w\n  restore %s and keys/ from a backup; if an init was cut short, run 'vernal init' again; "+
-			"else make a year with 'vernal rotation create YEAR'", err, filepath.Join(d.config.dataDir(), storeName))
+			"else make a year with 'vernal rotation create YEAR'", err, filepath.Join(d.config.DataDir, storeName))
 	}
 	if errors.Is(err, keyring.ErrNoSigner) {
 		d.signErr = err
@@ -201,7 +196,7 @@ func (d *deps) Close() error {
 // checkFolder makes sure that the data folder exists, is closed to others, and
 // holds nothing that they can write.
 func checkFolder(c *Config) error {
-	dir := c.dataDir()
+	dir := c.DataDir
 	info, err := os.Stat(dir)
 	switch {
 	case errors.Is(err, fs.ErrNotExist):
@@ -214,7 +209,7 @@ func checkFolder(c *Config) error {
 		return cli.Refuse("%s is open to others (mode %04o): run 'chmod 700 %s' first", dir, info.Mode().Perm(), shellquote.Quote(dir))
 	}
 	self := os.Geteuid()
-	if err := errors.Join(checkFolderTrust(dir, self), checkInside(c, self)); err != nil {
+	if err := errors.Join(config.CheckFolderTrust(dir, self), checkInside(c, self)); err != nil {
 		return cli.Refuse("%v", err)
 	}
 	return nil

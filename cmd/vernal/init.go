@@ -14,6 +14,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"vernal/cmd/vernal/cli"
+	"vernal/cmd/vernal/config"
 	"vernal/idp"
 	"vernal/idp/rotation"
 	"vernal/idp/shellquote"
@@ -87,11 +88,11 @@ func (a *app) init(ctx context.Context, given map[string]string, year idp.Year) 
 	if err != nil {
 		return err
 	}
-	if err := initFolder(c.dataDir(), r); err != nil {
+	if err := initFolder(c.DataDir, r); err != nil {
 		return err
 	}
-	if owner, ok := ownerOf(c.dataDir()); ok && owner != os.Geteuid() {
-		return cli.Refuse("%s belongs to uid %d; run this as that user", c.dataDir(), owner)
+	if owner, ok := config.OwnerOf(c.DataDir); ok && owner != os.Geteuid() {
+		return cli.Refuse("%s belongs to uid %d; run this as that user", c.DataDir, owner)
 	}
 	master, err := a.initMaster(c, r)
 	if err != nil {
@@ -120,14 +121,14 @@ func (a *app) init(ctx context.Context, given map[string]string, year idp.Year) 
 func (a *app) initConfig(given map[string]string, r *initResult) (*Config, error) {
 	name := a.ConfigFile
 	if name == "" {
-		name = defaultFile
+		name = config.DefaultFile
 	}
-	set := map[string]string{"base_url": defaultConfig().BaseURL} // never to change by itself
+	set := map[string]string{"base_url": config.Default().BaseURL} // never to change by itself
 	maps.Copy(set, given)
 	if a.needsProxy(set["base_url"]) {
 		set["trusted_proxies"] = loopbackProxies
 	}
-	text, err := writeConfig(set)
+	text, err := config.Write(set)
 	if err != nil {
 		return nil, err
 	}
@@ -147,21 +148,23 @@ func (a *app) initConfig(given map[string]string, r *initResult) (*Config, error
 			r.TrustedProxies = strings.Split(loopbackProxies, ",")
 		}
 	}
-	c, err := loadConfig(a.ConfigFile, a.Getenv, a.environ...)
+	c, err := config.Load(a.ConfigFile, a.Getenv, a.environ...)
 	if err != nil {
 		if len(r.Created) > 0 { // the flags were wrong: leave nothing of them
 			err = errors.Join(err, os.Remove(name))
 		}
 		return nil, err
 	}
-	for _, s := range settings(c) {
-		want, ok := given[s.path]
-		if ok && s.value.String() != strings.TrimSuffix(want, "/") && s.value.String() != want {
+	for _, key := range []struct{ path, flag, value string }{
+		{"base_url", strings.TrimSuffix(given["base_url"], "/"), c.BaseURL},
+		{"data_dir", c.Path(given["data_dir"]), c.DataDir},
+	} {
+		if _, ok := given[key.path]; ok && key.flag != key.value {
 			return nil, cli.Refuse("%s is set to %q already (%s), not %q; change it there, or leave the flag out",
-				s.path, s.value.String(), c.origin(s.path), want)
+				key.path, key.value, c.Origin(key.path), given[key.path])
 		}
 	}
-	r.Config, r.DataDir, r.BaseURL = c.file, c.dataDir(), c.BaseURL
+	r.Config, r.DataDir, r.BaseURL = c.File, c.DataDir, c.BaseURL
 	return c, nil
 }
 
@@ -176,14 +179,6 @@ func (a *app) needsProxy(baseURL string) bool {
 		baseURL = env
 	}
 	return strings.HasPrefix(baseURL, "https:") && a.Getenv("VERNAL_TLS_CERT") == "" && a.Getenv("VERNAL_TRUSTED_PROXIES") == ""
-}
-
-// origin tells where a key was set, for people.
-func (c *Config) origin(path string) string {
-	if at := c.origins[path]; at != "" {
-		return at
-	}
-	return "the default"
 }
 
 func initFolder(dir string, r *initResult) error {
@@ -248,7 +243,7 @@ func (a *app) reportInit(c *Config, r *initResult) error {
 	case canSign(r.Years):
 		a.Say("next: vernal serve%s", a.configHint())
 	default:
-		a.Say("no year can sign: restore the private key of one of these to %s from a backup", filepath.Join(c.dataDir(), keysName))
+		a.Say("no year can sign: restore the private key of one of these to %s from a backup", filepath.Join(c.DataDir, keysName))
 	}
 	if a.JSON {
 		return a.PrintJSON(r)

@@ -14,6 +14,7 @@ import (
 
 	"vernal/certs"
 	"vernal/cmd/vernal/cli"
+	"vernal/cmd/vernal/config"
 	"vernal/idp"
 	"vernal/idp/admin"
 	"vernal/idp/admin/ops"
@@ -24,12 +25,12 @@ import (
 // initMaster makes the master key, unless there is one. It never makes one beside
 // something that is sealed with another; see missingMaster.
 func (a *app) initMaster(c *Config, r *initResult) (*seal.Master, error) {
-	env := a.Getenv(masterKeyEnv)
-	file := c.masterKeyFile()
+	env := a.Getenv(config.MasterKeyEnv)
+	file := c.MasterKeyFile
 	key, err := seal.LoadMaster(file, env)
 	if err == nil {
 		if env != "" {
-			file = masterKeyEnv + " (in the environment)"
+			file = config.MasterKeyEnv + " (in the environment)"
 		}
 		r.kept(file)
 		return key, nil
@@ -52,12 +53,9 @@ func (a *app) initMaster(c *Config, r *initResult) (*seal.Master, error) {
 // store records no year: once one is recorded, it keeps its certificate, and a
 // further year is made by a rotation step.
 func (a *app) initKeys(c *Config, master *seal.Master, year idp.Year, r *initResult) error {
-	policy, err := c.policy()
-	if err != nil {
-		return err
-	}
+	policy := c.Policy()
 	now := a.Clock.Now()
-	vault, err := c.vault(a.Getenv)
+	vault, err := openVault(c, a.Getenv)
 	if err != nil {
 		return err
 	}
@@ -82,7 +80,7 @@ func (a *app) initKeys(c *Config, master *seal.Master, year idp.Year, r *initRes
 		if !slices.Contains(want, k.Year) || k.External || k.Signer == nil {
 			return cli.Refuse("the signing key of %s is in %s, and no store records it: restore %s from a backup; "+
 				"if this is a new installation, move the files of %s away",
-				k.Year, filepath.Join(c.dataDir(), keysName), filepath.Join(c.dataDir(), storeName), k.Year)
+				k.Year, filepath.Join(c.DataDir, keysName), filepath.Join(c.DataDir, storeName), k.Year)
 		}
 		have[k.Year] = true
 		r.kept(fmt.Sprintf("signing key %s", k.Year))
@@ -91,7 +89,7 @@ func (a *app) initKeys(c *Config, master *seal.Master, year idp.Year, r *initRes
 		if have[y] {
 			continue
 		}
-		k, err := newKey(vault, y, policy, c.keySpec(), c.BaseURL, now)
+		k, err := newKey(vault, y, policy, c.KeySpec(), c.BaseURL, now)
 		if err != nil {
 			return err
 		}
@@ -133,7 +131,7 @@ func checkUnused(ctx context.Context, c *Config, client *admin.Client) error {
 	}
 	if page.Head.Seq > 0 || len(page.Lines) > 0 {
 		return cli.Refuse("%s has been in use and records no signing key: restore it and keys/ from a backup, or make a year with 'vernal rotation create YEAR'",
-			filepath.Join(c.dataDir(), storeName))
+			filepath.Join(c.DataDir, storeName))
 	}
 	return errNotBegun
 }
@@ -150,10 +148,7 @@ func (a *app) checkYears(ctx context.Context, c *Config, year idp.Year, r *initR
 	if err != nil {
 		return err
 	}
-	policy, err := c.policy()
-	if err != nil {
-		return err
-	}
+	policy := c.Policy()
 	if policy.KeySource != rotation.SourceImport && !slices.ContainsFunc(st.Years, func(y rotation.YearStatus) bool { return !y.CreatedAt.IsZero() }) {
 		return checkUnused(ctx, c, client)
 	}

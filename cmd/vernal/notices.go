@@ -2,20 +2,12 @@ package main
 
 import (
 	"fmt"
-	"net/url"
 	"strings"
 
-	"vernal/idp"
+	"vernal/cmd/vernal/config"
 	"vernal/idp/installation"
 	"vernal/idp/notify"
 	"vernal/idp/secretfile"
-)
-
-// The variables that can hold secrets of notices themselves. In the
-// configuration there is no key for them: it is read by more people.
-const (
-	mailPasswordEnv  = "VERNAL_MAIL_PASSWORD"
-	webhookSecretEnv = "VERNAL_ROTATION_WEBHOOK_SECRET"
 )
 
 const (
@@ -24,60 +16,13 @@ const (
 	minWebhookSecret = 16
 )
 
-// mail checks the mail server.
-func (v *validator) mail() {
-	c := v.config
-	m := &c.Mail
-	v.oneOf("mail.tls", m.TLS, notify.StartTLS, notify.ImplicitTLS, notify.NoTLS)
-	if m.Server != "" && v.hostPort("mail.server", m.Server) && m.TLS == notify.NoTLS && !loopbackHost(m.Server) {
-		v.add("mail.tls", "none is for a server on loopback only: what is sent would be open on the way")
-	}
-	if m.Server != "" && m.From == "" {
-		v.add("mail.from", "is empty: mail needs a sender")
-	}
-	if m.PasswordFile != "" && m.Username == "" {
-		v.add("mail.username", "is empty, yet there is a password")
-	}
-	v.mailAddress("mail.from", m.From)
-	v.mailAddress("branding.contact", c.Branding.Contact)
-	if u := c.Branding.OrganizationURL; u != "" {
-		if p, err := url.Parse(u); err != nil || p.Host == "" || p.Scheme != "https" && p.Scheme != "http" {
-			v.add("branding.organization_url", "%q is not an address", u)
-		}
-	}
-}
-
-// notices checks who is told. The webhook's address is not repeated: with some
-// receivers it is the secret itself.
-func (v *validator) notices() {
-	r := &v.config.Rotation
-	for _, address := range r.Notify {
-		v.mailAddress("rotation.notify", address)
-	}
-	if len(r.Notify) > 0 && v.config.Mail.Server == "" {
-		v.add("rotation.notify", "needs a mail server: mail.server is empty")
-	}
-	if r.Webhook.URL == "" {
-		return
-	}
-	u, err := url.Parse(r.Webhook.URL)
-	switch {
-	case err != nil || u.Host == "" || u.Scheme != "https" && u.Scheme != "http":
-		v.add("rotation.webhook.url", "is not an address such as https://hooks.example.gov/vernal")
-	case u.User != nil || u.Fragment != "":
-		v.add("rotation.webhook.url", "holds a user name or a fragment")
-	case u.Scheme == "http" && !idp.IsLoopbackHost(u.Hostname()):
-		v.add("rotation.webhook.url", "is http; that is for loopback only")
-	}
-}
-
 // setNotices sets how notices are delivered. The error is why they cannot be as
 // configured; letters can be written all the same.
-func (c *Config) setNotices(to *installation.Config, getenv func(string) string) error {
+func setNotices(c *Config, to *installation.Config, getenv func(string) string) error {
 	if c.Mail.Server != "" {
-		password, err := c.secret("mail.password", c.Mail.PasswordFile, getenv(mailPasswordEnv))
+		password, err := readSecret("mail.password", c.Mail.PasswordFile, getenv(config.MailPasswordEnv))
 		if err == nil && c.Mail.Username != "" && password == "" {
-			err = fmt.Errorf("mail.username needs a password: mail.password_file or %s", mailPasswordEnv)
+			err = fmt.Errorf("mail.username needs a password: mail.password_file or %s", config.MailPasswordEnv)
 		}
 		if err != nil {
 			return err
@@ -88,10 +33,10 @@ func (c *Config) setNotices(to *installation.Config, getenv func(string) string)
 		}
 	}
 	if c.Rotation.Webhook.URL != "" {
-		secret, err := c.secret("rotation.webhook.secret", c.Rotation.Webhook.SecretFile, getenv(webhookSecretEnv))
+		secret, err := readSecret("rotation.webhook.secret", c.Rotation.Webhook.SecretFile, getenv(config.WebhookSecretEnv))
 		if err == nil && len(secret) < minWebhookSecret {
 			err = fmt.Errorf("rotation.webhook.url needs a secret of at least %d characters: rotation.webhook.secret_file or %s",
-				minWebhookSecret, webhookSecretEnv)
+				minWebhookSecret, config.WebhookSecretEnv)
 		}
 		if err != nil {
 			return err
@@ -102,13 +47,13 @@ func (c *Config) setNotices(to *installation.Config, getenv func(string) string)
 	return nil
 }
 
-// secret is the value of a variable or, without one, what a file contains; "" if
+// readSecret returns the value of a variable or, without one, what a file contains; "" if
 // there is neither. A file's last line break is not part of it.
-func (c *Config) secret(name, file, value string) (string, error) {
+func readSecret(name, file, value string) (string, error) {
 	if value != "" || file == "" {
 		return value, nil
 	}
-	data, err := secretfile.Read(c.path(file), maxSecret)
+	data, err := secretfile.Read(file, maxSecret)
 	if err != nil {
 		return "", fmt.Errorf("read %s_file: %w", name, err)
 	}

@@ -11,6 +11,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"vernal/cmd/vernal/cli"
+	"vernal/cmd/vernal/config"
 	"vernal/idp/admin"
 	"vernal/idp/admin/ops"
 	"vernal/idp/seal"
@@ -182,9 +183,9 @@ func (a *app) sayRekey(cfg *Config, f *rekeyFlags, st ops.RekeyState) {
 	switch {
 	case f.begin:
 		a.Say("every key is wrapped by both master keys, and either of them opens the installation")
-		place := cfg.masterKeyFile()
-		if strings.TrimSpace(a.Getenv(masterKeyEnv)) != "" {
-			a.Say("set %s to the key in %s and restart the server", masterKeyEnv, shellquote.Quote(f.newKey))
+		place := cfg.MasterKeyFile
+		if strings.TrimSpace(a.Getenv(config.MasterKeyEnv)) != "" {
+			a.Say("set %s to the key in %s and restart the server", config.MasterKeyEnv, shellquote.Quote(f.newKey))
 		} else {
 			a.Say("put %s in the place of %s", shellquote.Quote(f.newKey), shellquote.Quote(place))
 		}

@@ -13,6 +13,7 @@ import (
 
 	"vernal/cmd/vernal/audit"
 	"vernal/cmd/vernal/cli"
+	"vernal/cmd/vernal/config"
 	"vernal/cmd/vernal/deploy"
 	"vernal/cmd/vernal/inspect"
 	"vernal/cmd/vernal/metadata"
@@ -119,8 +120,11 @@ To begin:
 	return root
 }
 
+// Config is the configuration of every command.
+type Config = config.Config
+
 // config reads the configuration.
-func (a *app) config() (*Config, error) { return loadConfig(a.ConfigFile, a.Getenv, a.environ...) }
+func (a *app) config() (*Config, error) { return config.Load(a.ConfigFile, a.Getenv, a.environ...) }
 
 // ourMetadata is our metadata as configured.
 func (a *app) ourMetadata() (ourmetadata.IdP, error) {

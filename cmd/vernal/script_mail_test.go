@@ -10,6 +10,7 @@ import (
 
 	"github.com/rogpeppe/go-internal/testscript"
 
+	"vernal/cmd/vernal/config"
 	"vernal/idp"
 	"vernal/idp/smtptest"
 )
@@ -75,7 +76,7 @@ func seen(ts *testscript.TestScript, neg bool, args []string) {
 	if neg || len(args) != 2 {
 		ts.Fatalf("usage: seen ENTITY_ID YEAR")
 	}
-	c, err := loadConfig(ts.MkAbs(defaultFile), ts.Getenv)
+	c, err := config.Load(ts.MkAbs(config.DefaultFile), ts.Getenv)
 	ts.Check(err)
 	d, err := openDeps(c, slog.New(slog.DiscardHandler), time.Now, ts.Getenv, lockTry)
 	ts.Check(err)

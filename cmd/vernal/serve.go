@@ -14,6 +14,7 @@ import (
 	"golang.org/x/sync/errgroup"
 
 	"vernal/cmd/vernal/cli"
+	"vernal/cmd/vernal/config"
 	"vernal/idp"
 	"vernal/idp/admin"
 	"vernal/idp/server"
@@ -48,17 +49,17 @@ func (a *app) serve(ctx context.Context, c *Config) (err error) {
 	if a.Getenv("GOGC") == "" {
 		debug.SetGCPercent(server.GCPercent)
 	}
-	owner, known := ownerOf(c.dataDir())
+	owner, known := config.OwnerOf(c.DataDir)
 	if known && owner != os.Geteuid() {
-		return cli.Refuse("%s belongs to uid %d, you are uid %d: run the server as that user", c.dataDir(), owner, os.Geteuid())
+		return cli.Refuse("%s belongs to uid %d, you are uid %d: run the server as that user", c.DataDir, owner, os.Geteuid())
 	}
-	if conn, err := admin.Dial(ctx, c.dataDir()); err == nil {
+	if conn, err := admin.Dial(ctx, c.DataDir); err == nil {
 		conn.Close()
-		return fmt.Errorf("a server is running in %s already", c.dataDir())
+		return fmt.Errorf("a server is running in %s already", c.DataDir)
 	}
 	d, err := openDeps(c, log, a.Clock, a.Getenv, a.lockWait)
 	if errors.Is(err, idp.ErrLocked) {
-		return fmt.Errorf("another process holds the store in %s; is a server starting there, or hanging?", c.dataDir())
+		return fmt.Errorf("another process holds the store in %s; is a server starting there, or hanging?", c.DataDir)
 	}
 	if err != nil {
 		return err
@@ -72,7 +73,7 @@ func (a *app) serve(ctx context.Context, c *Config) (err error) {
 		debug.SetMemoryLimit(server.MemoryLimit(d.Accounts.Hasher.PeakMemory()))
 	}
 	debug.FreeOSMemory() // what the first hashes worked in, see account.Prepare
-	socket, err := admin.Listen(ctx, c.dataDir())
+	socket, err := admin.Listen(ctx, c.DataDir)
 	if err != nil {
 		return err
 	}
@@ -84,7 +85,7 @@ func (a *app) serve(ctx context.Context, c *Config) (err error) {
 
 	group, ctx := errgroup.WithContext(ctx)
 	srv.Ready = func(addr net.Addr) {
-		log.Info("serving", "address", addr.String(), "base_url", c.BaseURL, "data_dir", c.dataDir())
+		log.Info("serving", "address", addr.String(), "base_url", c.BaseURL, "data_dir", c.DataDir)
 		group.Go(func() error { return d.service(addr.String()).Endpoint(owner).Serve(ctx, socket) })
 	}
 	group.Go(func() error { return srv.Run(ctx) })
@@ -107,11 +108,7 @@ func (d *deps) server(ctx context.Context) (*server.Server, error) {
 	if d.mailErr != nil {
 		return nil, d.mailErr
 	}
-	tlsConfig, err := c.tlsConfig()
-	if err != nil {
-		return nil, err
-	}
-	proxies, err := c.trustedProxies()
+	tlsConfig, err := loadTLS(c)
 	if err != nil {
 		return nil, err
 	}
@@ -124,7 +121,7 @@ func (d *deps) server(ctx context.Context) (*server.Server, error) {
 		AdminListen:    c.AdminListen,
 		AdminURL:       c.AdminURL,
 		TLS:            tlsConfig,
-		TrustedProxies: proxies,
+		TrustedProxies: c.Proxies(),
 		Idle:           c.Session.Idle,
 		Absolute:       c.Session.Absolute,
 		Version:        currentVersion().Version,
@@ -132,12 +129,12 @@ func (d *deps) server(ctx context.Context) (*server.Server, error) {
 	}, nil
 }
 
-// tlsConfig loads the certificate for TLS; nil if a proxy ends it.
-func (c *Config) tlsConfig() (*tls.Config, error) {
+// loadTLS loads the certificate for TLS; nil if a proxy ends it.
+func loadTLS(c *Config) (*tls.Config, error) {
 	if c.TLS.Cert == "" {
 		return nil, nil
 	}
-	pair, err := tls.LoadX509KeyPair(c.path(c.TLS.Cert), c.path(c.TLS.Key))
+	pair, err := tls.LoadX509KeyPair(c.TLS.Cert, c.TLS.Key)
 	if err != nil {
 		return nil, fmt.Errorf("load tls.cert and tls.key: %w", err)
 	}

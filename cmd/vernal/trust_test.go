@@ -17,6 +17,7 @@ import (
 	"time"
 
 	"vernal/cmd/vernal/cli"
+	"vernal/cmd/vernal/config"
 	"vernal/idp/admin"
 )
 
@@ -123,7 +124,7 @@ func theirs(t *testing.T, base, name string) (dir, data string) {
 	if err := os.MkdirAll(data, 0o700); err != nil {
 		t.Fatal(err)
 	}
-	if err := errors.Join(os.Chmod(dir, 0o755), os.WriteFile(filepath.Join(dir, defaultFile), []byte("log: {level: info}\n"), 0o644)); err != nil {
+	if err := errors.Join(os.Chmod(dir, 0o755), os.WriteFile(filepath.Join(dir, config.DefaultFile), []byte("log: {level: info}\n"), 0o644)); err != nil {
 		t.Fatal(err)
 	}
 	return dir, data
@@ -146,7 +147,7 @@ func TestCommandsDoNotTrustThePlace(t *testing.T) {
 	base, path := program(t)
 	setPassword := []string{"user", "set-password", "ana@example.gov", "--password-stdin"}
 	named := func(dir string) []string {
-		return append(slices.Clone(setPassword), "--config", filepath.Join(dir, defaultFile))
+		return append(slices.Clone(setPassword), "--config", filepath.Join(dir, config.DefaultFile))
 	}
 	tests := []struct {
 		name    string
@@ -156,16 +157,16 @@ func TestCommandsDoNotTrustThePlace(t *testing.T) {
 		want    string
 	}{
 		{"everything is theirs", func(dir, data string) {
-			give(t, nobody, dir, data, filepath.Join(dir, defaultFile), filepath.Join(data, admin.SocketName))
+			give(t, nobody, dir, data, filepath.Join(dir, config.DefaultFile), filepath.Join(data, admin.SocketName))
 		}, false, cli.ExitError, "vernal.yaml is not trusted: it belongs to uid 65534"},
 		{"their data folder, no configuration", func(dir, data string) {
-			if err := os.Remove(filepath.Join(dir, defaultFile)); err != nil {
+			if err := os.Remove(filepath.Join(dir, config.DefaultFile)); err != nil {
 				t.Fatal(err)
 			}
 			give(t, nobody, dir, data)
 		}, false, cli.ExitRefused, "vernal-data belongs to uid 65534, you are root: name the configuration with --config"},
 		{"a link of theirs to root's file", func(dir, data string) {
-			file := filepath.Join(dir, defaultFile)
+			file := filepath.Join(dir, config.DefaultFile)
 			if err := errors.Join(os.Rename(file, file+".root"), os.Symlink(file+".root", file)); err != nil {
 				t.Fatal(err)
 			}
@@ -177,7 +178,7 @@ func TestCommandsDoNotTrustThePlace(t *testing.T) {
 			}
 		}, false, cli.ExitError, "is not trusted: group or others can write it (mode 0777)"},
 		{"a file that the group can write", func(dir, _ string) {
-			if err := os.Chmod(filepath.Join(dir, defaultFile), 0o664); err != nil {
+			if err := os.Chmod(filepath.Join(dir, config.DefaultFile), 0o664); err != nil {
 				t.Fatal(err)
 			}
 		}, true, cli.ExitError, "vernal.yaml is not trusted: group or others can write it (mode 0664)"},
@@ -193,10 +194,10 @@ func TestCommandsDoNotTrustThePlace(t *testing.T) {
 		}, true, cli.ExitRefused, "admin.sock is not trusted: group or others can write it (mode 0666)"},
 		{"a configuration of a third user", func(dir, data string) {
 			give(t, nobody, data)
-			give(t, 12345, filepath.Join(dir, defaultFile))
+			give(t, 12345, filepath.Join(dir, config.DefaultFile))
 		}, true, cli.ExitError, "vernal.yaml is not trusted: it belongs to uid 12345, who is not the owner of the data folder"},
 		{"an impostor on their socket", func(dir, data string) {
-			give(t, nobody, dir, data, filepath.Join(dir, defaultFile))
+			give(t, nobody, dir, data, filepath.Join(dir, config.DefaultFile))
 		}, true, cli.ExitRefused, "the program that answers is run by uid 0, and the folder belongs to uid 65534"},
 	}
 	for i, tt := range tests {
@@ -234,7 +235,7 @@ func TestRootNamesAnotherUsersInstallation(t *testing.T) {
 		t.Fatal(err)
 	}
 	give(t, nobody, home)
-	file := filepath.Join(home, defaultFile)
+	file := filepath.Join(home, config.DefaultFile)
 	if code, out := runAs(t, nobody, path, home, "", "init"); code != cli.ExitDone {
 		t.Fatalf("init: %d\n%s", code, out)
 	}
@@ -288,7 +289,7 @@ func TestTrustedPlaces(t *testing.T) {
 		t.Fatal(err)
 	}
 	for _, file := range []string{filepath.Join(dir, "v.yaml"), os.DevNull} {
-		if _, err := loadConfig(file, emptyEnv); err != nil {
+		if _, err := config.Load(file, noEnv); err != nil {
 			t.Errorf("%s: %v", file, err)
 		}
 	}

@@ -3,69 +3,37 @@ package main
 import (
 	"errors"
 	"fmt"
-	"io/fs"
 	"os"
 	"path/filepath"
-	"strings"
 
 	"vernal/certs"
 	"vernal/certs/token"
 	"vernal/cmd/vernal/cli"
+	"vernal/cmd/vernal/config"
 	"vernal/idp/rotation"
 	"vernal/idp/seal"
-	"vernal/idp/secretfile"
-	"vernal/idp/shellquote"
 )
 
-// pinEnv is the variable that can hold the token's PIN itself.
-const pinEnv = "VERNAL_ROTATION_PKCS11_PIN"
-
-// maxPIN bounds the file of the PIN.
-const maxPIN = 1024
-
-// vault is the token of the configuration; nil if there is none. It is not
+// openVault opens the token of the configuration; nil if there is none. It is not
 // asked for anything before a key in it is needed.
-func (c *Config) vault(getenv func(string) string) (certs.Vault, error) {
+func openVault(c *config.Config, getenv func(string) string) (certs.Vault, error) {
 	p := c.Rotation.PKCS11
 	if p.Module == "" {
 		return nil, nil
 	}
-	module := c.path(p.Module)
-	if info, err := os.Stat(module); err == nil { // its code runs in this process
-		if err := checkTrust(module, info, os.Geteuid()); err != nil {
+	if info, err := os.Stat(p.Module); err == nil { // its code runs in this process
+		if err := config.CheckTrust(p.Module, info, os.Geteuid()); err != nil {
 			return nil, cli.Refuse("%v", err)
 		}
 	}
-	pin := getenv(pinEnv)
-	if pin == "" {
-		var err error
-		if pin, err = c.readPIN(); err != nil {
-			return nil, err
-		}
+	pin, err := readSecret("rotation.pkcs11.pin", p.PinFile, getenv(config.PinEnv))
+	if err == nil && pin == "" {
+		err = fmt.Errorf("the token's PIN is missing: set rotation.pkcs11.pin_file, or %s in the environment", config.PinEnv)
 	}
-	return token.Open(token.Config{Module: module, Label: p.Token, PIN: pin, Installation: c.BaseURL})
-}
-
-// readPIN reads the file of the PIN. Its errors never quote it.
-func (c *Config) readPIN() (string, error) {
-	name := c.path(c.Rotation.PKCS11.PinFile)
-	if name == "" {
-		return "", fmt.Errorf("the token's PIN is missing: set rotation.pkcs11.pin_file, or %s in the environment", pinEnv)
+	if err != nil {
+		return nil, err
 	}
-	text, err := secretfile.Read(name, maxPIN)
-	switch {
-	case errors.Is(err, fs.ErrNotExist):
-		return "", fmt.Errorf("the file with the token's PIN is missing: %s", name)
-	case errors.Is(err, secretfile.ErrOpen):
-		return "", cli.Refuse("%v: run 'chmod 600 %s' first", err, shellquote.Quote(name))
-	case err != nil:
-		return "", fmt.Errorf("read the token's PIN: %w", err)
-	}
-	pin := strings.TrimRight(string(text), "\r\n")
-	if pin == "" {
-		return "", fmt.Errorf("the file with the token's PIN, %s, is empty", name)
-	}
-	return pin, nil
+	return token.Open(token.Config{Module: p.Module, Label: p.Token, PIN: pin, Installation: c.BaseURL})
 }
 
 // checkToken asks the token for the keys of the live years before anything is
@@ -94,7 +62,7 @@ func (d *deps) checkToken() error {
 
 // keysDir is the folder of the signing keys.
 func keysDir(c *Config, masters *seal.Masters, vault certs.Vault) *certs.Dir {
-	dir := certs.OpenDir(filepath.Join(c.dataDir(), keysName), masters)
+	dir := certs.OpenDir(filepath.Join(c.DataDir, keysName), masters)
 	if vault == nil {
 		return dir
 	}

@@ -14,16 +14,16 @@ import (
 
 // ExportOptions say what to export.
 type ExportOptions struct {
-	// Secrets includes password hashes, TOTP secrets and social security
-	// numbers. Without them nobody who is imported again can sign in.
+	// Secrets includes password hashes, TOTP secrets and social security numbers.
+	// Without them no user who is imported again can sign in.
 	Secrets bool `json:"secrets,omitempty"`
-	// After is where the last page ended; "" for the first.
+	// After is the Next of the last page; "" for the first.
 	After string `json:"after,omitempty"`
 	// Limit bounds a page.
 	Limit int `json:"limit,omitempty"`
 }
 
-// ExportPage is a part of an export. Next is where to go on; "" at the end.
+// ExportPage is a part of an export. Next continues it; "" at the end.
 type ExportPage struct {
 	Records []Record `json:"records"`
 	Next    string   `json:"next,omitempty"`
@@ -32,7 +32,7 @@ type ExportPage struct {
 // An export goes through the users by ID, then through the deleted ones, whose
 // NameIDs must stay taken wherever the users go. The marks of ExportPage.Next.
 const (
-	afterPerson  = "p"
+	afterUser    = "p"
 	afterDeleted = "d"
 )
 
@@ -40,16 +40,16 @@ const (
 // else is refused, because it goes into the audit trail.
 var exportMark = regexp.MustCompile(`^[pd][A-Za-z0-9_-]{0,64}$`)
 
-// Export gives users in the form that Import takes, a page at a time. Each page is
-// recorded in the audit trail before it leaves: what it holds, where it begins, and
-// whether secrets are in it. Users who are added meanwhile may be missing. Errors:
+// Export returns users in the form that Import takes, a page at a time. Each page is
+// recorded in the audit trail before it leaves: how many users, where it begins, and
+// whether secrets are in it. Users who are added during an export may be missing. Errors:
 // *InputError.
 func (s *Service) Export(ctx context.Context, o ExportOptions, actor string) (*ExportPage, error) {
 	if o.After == "" {
-		o.After = afterPerson
+		o.After = afterUser
 	}
 	if !exportMark.MatchString(o.After) {
-		return nil, &InputError{"after", "invalid", "must be the next of the page before"}
+		return nil, &InputError{"after", "invalid", "must be the next of the previous page"}
 	}
 	page, err := s.exportPage(ctx, o)
 	if err != nil {
@@ -86,13 +86,13 @@ func (s *Service) exportPage(ctx context.Context, o ExportOptions) (*ExportPage,
 	if after, ok := strings.CutPrefix(o.After, afterDeleted); ok {
 		return s.exportDeleted(ctx, idp.UserID(after), o.Limit, keys)
 	}
-	return s.exportPeople(ctx, idp.UserID(strings.TrimPrefix(o.After, afterPerson)), o, keys)
+	return s.exportUsers(ctx, idp.UserID(strings.TrimPrefix(o.After, afterUser)), o, keys)
 }
 
-func (s *Service) exportPeople(ctx context.Context, after idp.UserID, o ExportOptions, keys map[idp.NameIDScope]string) (*ExportPage, error) {
+func (s *Service) exportUsers(ctx context.Context, after idp.UserID, o ExportOptions, keys map[idp.NameIDScope]string) (*ExportPage, error) {
 	users, err := s.Store.Users(ctx, after, o.Limit)
 	if err != nil {
-		return nil, fmt.Errorf("list people: %w", err)
+		return nil, fmt.Errorf("list users: %w", err)
 	}
 	page := &ExportPage{Records: []Record{}, Next: afterDeleted}
 	for _, u := range users {
@@ -100,14 +100,14 @@ func (s *Service) exportPeople(ctx context.Context, after idp.UserID, o ExportOp
 		if err != nil {
 			return nil, err
 		}
-		rec := recordOf(u, profile, o.Secrets)
-		if rec.NameIDs, err = s.namesOf(ctx, u.ID, keys); err != nil {
+		rec := newRecord(u, profile, o.Secrets)
+		if rec.NameIDs, err = s.listNameIDs(ctx, u.ID, keys); err != nil {
 			return nil, err
 		}
 		page.Records = append(page.Records, rec)
 	}
 	if len(users) == o.Limit {
-		page.Next = afterPerson + string(users[len(users)-1].ID)
+		page.Next = afterUser + string(users[len(users)-1].ID)
 	}
 	return page, nil
 }
@@ -115,11 +115,11 @@ func (s *Service) exportPeople(ctx context.Context, after idp.UserID, o ExportOp
 func (s *Service) exportDeleted(ctx context.Context, after idp.UserID, limit int, keys map[idp.NameIDScope]string) (*ExportPage, error) {
 	ids, err := s.Store.DeletedUsers(ctx, after, limit)
 	if err != nil {
-		return nil, fmt.Errorf("list deleted people: %w", err)
+		return nil, fmt.Errorf("list deleted users: %w", err)
 	}
 	page := &ExportPage{Records: []Record{}}
 	for _, id := range ids {
-		names, err := s.namesOf(ctx, id, keys)
+		names, err := s.listNameIDs(ctx, id, keys)
 		if err != nil {
 			return nil, err
 		}
@@ -133,8 +133,8 @@ func (s *Service) exportDeleted(ctx context.Context, after idp.UserID, limit int
 	return page, nil
 }
 
-// namesOf is all NameIDs of a person, by the keys of their scopes.
-func (s *Service) namesOf(ctx context.Context, id idp.UserID, keys map[idp.NameIDScope]string) (map[string]idp.NameID, error) {
+// listNameIDs returns all NameIDs of a user, by the keys of their scopes.
+func (s *Service) listNameIDs(ctx context.Context, id idp.UserID, keys map[idp.NameIDScope]string) (map[string]idp.NameID, error) {
 	var names map[string]idp.NameID
 	for scope, key := range keys {
 		name, err := s.Store.NameID(ctx, scope, id)
@@ -152,8 +152,8 @@ func (s *Service) namesOf(ctx context.Context, id idp.UserID, keys map[idp.NameI
 	return names, nil
 }
 
-// recordOf is a person as a record, without NameIDs.
-func recordOf(u *idp.User, profile *idp.Profile, secrets bool) Record {
+// newRecord makes a record of a user, without NameIDs.
+func newRecord(u *idp.User, profile *idp.Profile, secrets bool) Record {
 	rec := Record{
 		Role: u.Role, CreatedAt: u.CreatedAt,
 		Locked: u.Locked(), LockedAt: u.LockedAt, LockReason: u.LockReason,

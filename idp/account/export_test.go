@@ -169,5 +169,5 @@ func TestExportDeleted(t *testing.T) {
 		t.Errorf("a NameID that nobody asks for any more is in\n%s", file)
 	}
 	wants(t, to.take(file, ImportOptions{Unregistered: true}), 2, 0, nil)
-	wants(t, to.take(`{"email":"new@x.gov","name_ids":{"https://a/":"n1"}}`, ImportOptions{}), 0, 0, nil, "belonged to somebody who was deleted")
+	wants(t, to.take(`{"email":"new@x.gov","name_ids":{"https://a/":"n1"}}`, ImportOptions{}), 0, 0, nil, "belonged to a user who was deleted")
 }

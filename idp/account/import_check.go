@@ -9,7 +9,10 @@ import (
 	"vernal/idp"
 )
 
-// faults gathers what is wrong with one record.
+// maxProblems bounds what is said of one record.
+const maxProblems = 50
+
+// faults collects what is wrong with one record.
 type faults struct {
 	now   time.Time
 	wrong InputErrors
@@ -19,19 +22,19 @@ func (f *faults) add(field, detail string) { f.addProblem(field, "invalid", deta
 
 func (f *faults) addProblem(field, problem, detail string) {
 	if len(f.wrong) < maxProblems {
-		f.wrong = append(f.wrong, &InputError{field, problem, detail})
+		f.wrong = append(f.wrong, &InputError{fieldName(field), problem, detail})
 	}
 }
 
-// past checks that a time that is given has come.
-func (f *faults) past(field string, at time.Time) {
+// checkPast checks that a time, if it is given, is not in the future.
+func (f *faults) checkPast(field string, at time.Time) {
 	if at.After(f.now.Add(maxAhead)) {
-		f.add(field, "lies in the future")
+		f.add(field, "is in the future")
 	}
 }
 
-// input notes an *InputError under the name that the field has in a record.
-func (f *faults) input(field string, err error) {
+// addInput adds an *InputError under the name that the field has in a record.
+func (f *faults) addInput(field string, err error) {
 	var input *InputError
 	if errors.As(err, &input) {
 		f.add(field, input.Detail)
@@ -40,12 +43,12 @@ func (f *faults) input(field string, err error) {
 	}
 }
 
-func (f *faults) emails(list []RecordEmail, since time.Time) []idp.Email {
+func (f *faults) readEmails(list []RecordEmail, since time.Time) []idp.Email {
 	if len(list) == 0 {
-		f.add("emails", "is missing: a person needs an address")
+		f.add("emails", "is missing: a user needs an email address")
 	}
 	if len(list) > maxEmails {
-		f.add("emails", fmt.Sprintf("has more than %d addresses", maxEmails))
+		f.add("emails", fmt.Sprintf("has more than %d email addresses", maxEmails))
 		return nil
 	}
 	var kept []idp.Email
@@ -53,32 +56,32 @@ func (f *faults) emails(list []RecordEmail, since time.Time) []idp.Email {
 	for _, e := range list {
 		address, err := NormalizeEmail(e.Address)
 		if err != nil {
-			f.input("emails", err)
+			f.addInput("emails", err)
 			continue
 		}
 		if seen[strings.ToLower(address)] {
-			f.add("emails", "has an address twice")
+			f.add("emails", "has an email address twice")
 			continue
 		}
 		seen[strings.ToLower(address)] = true
-		f.past("emails.confirmed_at", e.ConfirmedAt)
-		f.past("emails.last_sign_in_at", e.LastSignInAt)
+		f.checkPast("emails.confirmed_at", e.ConfirmedAt)
+		f.checkPast("emails.last_sign_in_at", e.LastSignInAt)
 		if e.Confirmed && e.ConfirmedAt.IsZero() {
 			e.ConfirmedAt = since
 		}
-		f.providers(e.DisclosedTo)
+		f.checkDisclosures(e.DisclosedTo)
 		if len(kept) == 0 && e.ConfirmedAt.IsZero() {
-			f.add("emails", "the first address must be confirmed: it is the one that service providers are told")
+			f.add("emails", "the first email address must be confirmed: it is disclosed to service providers")
 		}
 		kept = append(kept, idp.Email{Address: address, ConfirmedAt: e.ConfirmedAt.UTC(), LastSignInAt: e.LastSignInAt.UTC(), DisclosedTo: e.DisclosedTo})
 	}
 	return kept
 }
 
-// providers checks the service providers that an email address was disclosed to. They
+// checkDisclosures checks the service providers that an email address was disclosed to. They
 // need not be registered. One that is registered later, perhaps by another owner, can
 // use the email address only for a user who has a NameID there.
-func (f *faults) providers(to []idp.EntityID) {
+func (f *faults) checkDisclosures(to []idp.EntityID) {
 	seen := make(map[idp.EntityID]bool, len(to))
 	for _, id := range to {
 		if !plainKey(string(id)) || seen[id] {
@@ -89,13 +92,13 @@ func (f *faults) providers(to []idp.EntityID) {
 	}
 }
 
-func (f *faults) password(rec *Record, u *idp.User) {
-	f.past("password_changed_at", rec.PasswordChangedAt)
+func (f *faults) readPassword(rec *Record, u *idp.User) {
+	f.checkPast("password_changed_at", rec.PasswordChangedAt)
 	if rec.PasswordHash == "" {
 		return
 	}
 	if err := CheckPasswordHash(rec.PasswordHash); err != nil {
-		f.input("password_hash", err)
+		f.addInput("password_hash", err)
 		return
 	}
 	u.PasswordHash, u.PasswordChangedAt = rec.PasswordHash, rec.PasswordChangedAt.UTC()
@@ -104,13 +107,13 @@ func (f *faults) password(rec *Record, u *idp.User) {
 	}
 }
 
-func (f *faults) totps(rec *Record, u *idp.User) {
+func (f *faults) readTOTPs(rec *Record, u *idp.User) {
 	if len(rec.TOTPs) > MaxTOTPs {
 		f.add("totps", fmt.Sprintf("has more than %d authenticators", MaxTOTPs))
 		return
 	}
 	for _, r := range rec.TOTPs {
-		f.past("totps.added_at", r.AddedAt)
+		f.checkPast("totps.added_at", r.AddedAt)
 		if r.Secret == "" {
 			f.add("totp_secret", "is missing")
 			continue
@@ -125,7 +128,7 @@ func (f *faults) totps(rec *Record, u *idp.User) {
 			f.add(input.Field, input.Detail)
 			continue
 		}
-		// Until a step in the future comes, every code would be refused.
+		// A step in the future would refuse every code until then.
 		if r.LastStep < 0 || r.LastStep > f.now.Add(maxAhead).Unix()/int64(t.Period) {
 			f.add("totps.last_step", "must be the number of a step that was used")
 			continue
@@ -135,13 +138,13 @@ func (f *faults) totps(rec *Record, u *idp.User) {
 	}
 }
 
-func (f *faults) lock(rec *Record, u *idp.User) {
-	f.past("locked_at", rec.LockedAt)
+func (f *faults) readLock(rec *Record, u *idp.User) {
+	f.checkPast("locked_at", rec.LockedAt)
 	switch {
 	case !rec.Locked && (!rec.LockedAt.IsZero() || rec.LockReason != ""):
 		f.add("locked", "must be true where there is a locked_at or lock_reason")
 	case checkLockReason(rec.LockReason) != nil:
-		f.input("lock_reason", checkLockReason(rec.LockReason))
+		f.addInput("lock_reason", checkLockReason(rec.LockReason))
 	case rec.Locked:
 		u.LockedAt, u.LockReason = rec.LockedAt.UTC(), rec.LockReason
 		if u.LockedAt.IsZero() {
@@ -150,13 +153,13 @@ func (f *faults) lock(rec *Record, u *idp.User) {
 	}
 }
 
-// CheckPasswordHash says, as an *InputError, why a hash from elsewhere cannot be
-// verified here.
+// CheckPasswordHash returns, as an *InputError, why a hash from another identity
+// provider cannot be verified here.
 func CheckPasswordHash(encoded string) error {
 	if _, err := parsePHC(encoded); err != nil {
 		detail := strings.TrimPrefix(err.Error(), errPHC.Error()+": ")
 		if name := foreignHash(encoded); name != "" {
-			detail = name + " is not supported: it must be argon2id or pbkdf2-sha256 in PHC form; who has another hash gets a new password"
+			detail = name + " is not supported: want argon2id or pbkdf2-sha256 in PHC form; leave out any other hash and set a new password"
 		}
 		return &InputError{"password_hash", "invalid", detail}
 	}

@@ -10,9 +10,9 @@ import (
 	"vernal/idp"
 )
 
-// find is the person who has one of the addresses; several is true if they are
-// of more than one.
-func (im *importer) find(ctx context.Context, u *idp.User) (there *idp.User, several bool, err error) {
+// findUser returns the user that has one of the email addresses; several is true if
+// they belong to more than one.
+func (im *importer) findUser(ctx context.Context, u *idp.User) (there *idp.User, several bool, err error) {
 	for _, e := range u.Emails {
 		found, err := im.s.Store.UserByEmail(ctx, e.Address)
 		switch {
@@ -28,11 +28,10 @@ func (im *importer) find(ctx context.Context, u *idp.User) (there *idp.User, sev
 	return there, false, nil
 }
 
-// unclaimed makes sure that nobody has the NameIDs of a person who is not here.
-// The record of a deleted person is there already if its NameIDs are those of
-// one who was deleted here.
-func (im *importer) unclaimed(ctx context.Context, l *ImportLine, p *idp.ImportedUser) (*idp.ImportedUser, error) {
-	var before idp.UserID // who had them and was deleted
+// checkUnclaimed makes sure that no user has the NameIDs of a new one. The record of a
+// deleted user is present if its NameIDs are those of a user that was deleted here.
+func (im *importer) checkUnclaimed(ctx context.Context, l *ImportLine, p *idp.ImportedUser) (*idp.ImportedUser, error) {
+	var before idp.UserID // had them and was deleted
 	had := 0
 	for _, key := range sortedKeys(l.Record.NameIDs) {
 		scope, _, _, err := im.keys.of(ctx, key)
@@ -52,12 +51,12 @@ func (im *importer) unclaimed(ctx context.Context, l *ImportLine, p *idp.Importe
 			before = owner
 			had++
 		case errors.Is(err, idp.ErrNotFound):
-			im.problem(l.Line, "name_ids."+key, "belonged to somebody who was deleted; a NameID is never given again")
+			im.addProblem(l.Line, "name_ids."+key, "belonged to a user who was deleted; a NameID is never reused")
 			return nil, nil
 		case err != nil:
-			return nil, fmt.Errorf("look up person: %w", err)
+			return nil, fmt.Errorf("look up user: %w", err)
 		default:
-			im.problem(l.Line, "name_ids."+key, "is the NameID of somebody else already")
+			im.addProblem(l.Line, "name_ids."+key, "is the NameID of another user")
 			return nil, nil
 		}
 	}
@@ -67,21 +66,21 @@ func (im *importer) unclaimed(ctx context.Context, l *ImportLine, p *idp.Importe
 	case had == len(l.Record.NameIDs):
 		im.result.Present = append(im.result.Present, l.Line)
 	default:
-		im.problem(l.Line, "name_ids", "some of them belonged to somebody who was deleted here, and others not")
+		im.addProblem(l.Line, "name_ids", "some of them belonged to a user who was deleted here, and others did not")
 	}
 	return nil, nil
 }
 
-// compare holds a line against the person who is here: the same, the same with
-// NameIDs to add, email addresses that were given as NameIDs included, or another.
-func (im *importer) compare(ctx context.Context, l *ImportLine, p *idp.ImportedUser, there *idp.User) (*idp.ImportedUser, error) {
+// compareUser compares a line with the existing user: the same, the same with NameIDs
+// to add (disclosed email addresses included), or different.
+func (im *importer) compareUser(ctx context.Context, l *ImportLine, p *idp.ImportedUser, there *idp.User) (*idp.ImportedUser, error) {
 	differs := im.differences(&l.Record, p.User, there)
 	if p.Profile != nil {
 		profile, err := im.s.Profile(ctx, there)
 		if err != nil {
 			return nil, err
 		}
-		if !agrees(profile, p.Profile) {
+		if !hasValues(profile, p.Profile) {
 			differs = append(differs, "profile")
 		}
 	}
@@ -111,7 +110,7 @@ func (im *importer) compare(ctx context.Context, l *ImportLine, p *idp.ImportedU
 	switch {
 	case len(differs) > 0:
 		slices.Sort(differs)
-		im.problem(l.Line, strings.Join(slices.Compact(differs), ", "), "somebody with this address is there already, and differs; nothing was changed")
+		im.addProblem(l.Line, strings.Join(slices.Compact(differs), ", "), "the existing user with this email address differs; nothing was changed")
 	case len(more)+len(disclosed) > 0:
 		known := *there
 		known.Emails = disclosed
@@ -122,8 +121,8 @@ func (im *importer) compare(ctx context.Context, l *ImportLine, p *idp.ImportedU
 	return nil, nil
 }
 
-// newDisclosures are the email addresses that service providers were given as NameIDs,
-// as far as it is not known here.
+// newDisclosures returns the email addresses with the service providers that they were
+// disclosed to as NameIDs, where that is not known here.
 func newDisclosures(u, there *idp.User) (list []idp.Email) {
 	for _, e := range u.Emails {
 		e.DisclosedTo = slices.DeleteFunc(slices.Clone(e.DisclosedTo), func(id idp.EntityID) bool { return there.DisclosedEmail(id, e.Address) != nil })
@@ -134,9 +133,9 @@ func newDisclosures(u, there *idp.User) (list []idp.Email) {
 	return list
 }
 
-// differences names what a record says otherwise of a person who is here. What
-// it does not speak of does not count, nor does what sign-ins change: a hash
-// that was made anew because the old one was cheap. The profile is compare's.
+// differences names the fields in which a record differs from the existing user. Absent
+// fields do not count, nor does what sign-ins change: a hash that was made again because
+// the old one was cheap. compareUser compares the profile.
 func (im *importer) differences(rec *Record, u, there *idp.User) []string {
 	var differs []string
 	differ := func(field string, same bool) {
@@ -160,9 +159,9 @@ func (im *importer) differences(rec *Record, u, there *idp.User) []string {
 	return differs
 }
 
-// agrees reports whether a profile is what is said of it; a value that is not
-// said is not denied. Of nobody's profile, nil, nothing that is said is true.
-func agrees(p, said *idp.Profile) bool {
+// hasValues reports whether a profile has all values of another. No profile, nil, has
+// none.
+func hasValues(p, said *idp.Profile) bool {
 	if p == nil {
 		return false
 	}

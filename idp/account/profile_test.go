@@ -106,7 +106,7 @@ func TestParseProfile(t *testing.T) {
 	tests := []struct{ name, text, wrong string }{
 		{"strings", `{"first_name":"A","verified_at":"2026-04-01","middle_name":null}`, ""},
 		{"a slip of the pen", `{"firstname":"A"}`, "firstname: no such field; did you mean first_name?"},
-		{"twice", `{"ssn":"1","ssn":"2"}`, "ssn: stands here twice"},
+		{"twice", `{"ssn":"1","ssn":"2"}`, "ssn: is here twice"},
 		{"a number", `{"zipcode":12345}`, "zipcode: must be a string"},
 		{"no time", `{"verified_at":"soon"}`, "verified_at: must be a time"},
 		{"cut off", `{"ssn":"1"`, "ends too early"},

@@ -21,20 +21,22 @@ const (
 // would otherwise swallow the file, and the memory.
 const maxRecord = 256 << 10
 
-// Line is one record of a file: where it stands, and what was read or what is
-// wrong with it.
+// peekSize is how much of a file decides about its format.
+const peekSize = 64 << 10
+
+// Line is one record of a file: its place, and what was read or what is wrong with
+// it.
 type Line struct {
-	// Number counts from 1; the line on which the record begins.
+	// Number is the line on which the record begins, from 1.
 	Number int
-	// Record is nil if there are Problems, or if the line says what an earlier
-	// one said already.
+	// Record is nil if there are Problems, or if an earlier line is the same.
 	Record   *Record
 	Problems InputErrors
 	// Same is the number of the earlier line; 0 if there is none.
 	Same int
 }
 
-// FileError is returned for a file that cannot be read on.
+// FileError is returned for a file that cannot be read further.
 type FileError struct {
 	Line int
 	Text string
@@ -42,27 +44,27 @@ type FileError struct {
 
 func (e *FileError) Error() string { return fmt.Sprintf("line %d: %s", e.Line, e.Text) }
 
-// RecordReader reads a file of people, one after the other, whatever its size:
-// of those before it keeps no more than hashes of what must not be there twice.
+// RecordReader reads a file of users, one after the other, of any size: of those
+// before it keeps only hashes of what must not be there twice.
 type RecordReader struct {
 	next func() (Line, error)
 	seen map[[16]byte]place
 }
 
-// place is the line that took a key, and a hash of what it says.
+// place is the line that has a key, and a hash of its record.
 type place struct {
 	line int
 	sum  [16]byte
 }
 
-// NewRecordReader begins to read. format is FormatCSV, FormatJSON or "": what
+// NewRecordReader begins to read. format is FormatCSV, FormatJSON or "": a file that
 // begins with a brace or a bracket is JSON. The error is a *FileError, or one of
 // the source.
 func NewRecordReader(source io.Reader, format string) (*RecordReader, error) {
 	limited := &bounded{source: source}
-	limited.allow()
-	in := bufio.NewReaderSize(limited, 64<<10)
-	head, err := in.Peek(512)
+	limited.allowRecord()
+	in := bufio.NewReaderSize(limited, peekSize)
+	head, err := in.Peek(peekSize)
 	if err != nil && !errors.Is(err, io.EOF) {
 		return nil, err
 	}
@@ -70,22 +72,23 @@ func NewRecordReader(source io.Reader, format string) (*RecordReader, error) {
 	case bytes.HasPrefix(head, []byte("\xff\xfe")), bytes.HasPrefix(head, []byte("\xfe\xff")):
 		return nil, &FileError{1, "the file is UTF-16; save it as UTF-8"}
 	case bytes.HasPrefix(head, []byte("\xef\xbb\xbf")):
-		_, _ = in.Discard(3)
 		head = head[3:]
+		_, _ = in.Discard(3)
 	}
-	told := format == "" // by its beginning
 	if format == "" {
 		format = FormatCSV
-		if start := bytes.TrimLeft(head, " \t\r\n"); len(start) > 0 && (start[0] == '{' || start[0] == '[') {
+		start := bytes.TrimLeft(head, " \t\r\n")
+		// An export without users is empty.
+		if len(head) == 0 || bytes.HasPrefix(start, []byte("{")) || bytes.HasPrefix(start, []byte("[")) {
 			format = FormatJSON
 		}
 	}
 	r := &RecordReader{seen: make(map[[16]byte]place)}
-	if format == FormatJSON || len(head) == 0 && told { // what an export of nobody gives
-		r.next = newJSONLines(in, limited).next
+	if format == FormatJSON {
+		r.next = newJSONReader(in, limited, head)
 		return r, nil
 	}
-	table, err := newCSVLines(in, limited)
+	table, err := newCSVReader(in, limited)
 	if err != nil {
 		return nil, err
 	}
@@ -93,34 +96,34 @@ func NewRecordReader(source io.Reader, format string) (*RecordReader, error) {
 	return r, nil
 }
 
-// Next is the next record; io.EOF after the last. A *FileError says where
-// reading had to end.
+// Next returns the next record; io.EOF after the last. A *FileError names the line on
+// which reading had to end.
 func (r *RecordReader) Next() (Line, error) {
 	l, err := r.next()
 	if err == nil && l.Record != nil {
-		r.once(&l)
+		r.checkRepeated(&l)
 	}
 	return l, err
 }
 
-// once finds addresses and NameIDs that an earlier line has.
-func (r *RecordReader) once(l *Line) {
+// checkRepeated finds email addresses and NameIDs that an earlier line has.
+func (r *RecordReader) checkRepeated(l *Line) {
 	text, err := json.Marshal(l.Record)
 	if err != nil {
 		l.Problems, l.Record = InputErrors{{"", "invalid", "cannot be read"}}, nil
 		return
 	}
-	here := place{l.Number, half(string(text))}
+	here := place{l.Number, hashText(string(text))}
 	type key struct {
 		field string
 		sum   [16]byte
 	}
 	var keys []key
 	for _, e := range l.Record.Emails {
-		keys = append(keys, key{"emails", half("email\x00" + strings.ToLower(strings.TrimSpace(e.Address)))})
+		keys = append(keys, key{"emails", hashText("email\x00" + strings.ToLower(strings.TrimSpace(e.Address)))})
 	}
-	for name, value := range l.Record.NameIDs {
-		keys = append(keys, key{"name_ids." + name, half("name\x00" + name + "\x00" + string(value))})
+	for _, name := range sortedKeys(l.Record.NameIDs) {
+		keys = append(keys, key{"name_ids." + name, hashText("name\x00" + name + "\x00" + string(l.Record.NameIDs[name]))})
 	}
 	for _, k := range keys {
 		before, ok := r.seen[k.sum]
@@ -142,13 +145,13 @@ func (r *RecordReader) once(l *Line) {
 	}
 }
 
-// half is a hash that is long enough to tell the records of one file apart.
-func half(s string) [16]byte {
+// hashText is long enough to distinguish the records of one file.
+func hashText(s string) [16]byte {
 	sum := sha256.Sum256([]byte(s))
 	return [16]byte(sum[:16])
 }
 
-// bounded ends reading when one record takes too much; see allow.
+// bounded ends reading when one record takes too much; see allowRecord.
 type bounded struct {
 	source io.Reader
 	left   int
@@ -156,9 +159,9 @@ type bounded struct {
 
 var errTooLong = errors.New("record too long")
 
-// allow is called before each record. Buffers read ahead, so the bound is
+// allowRecord is called before each record. Buffers read ahead, so the bound is
 // above maxRecord by their size.
-func (b *bounded) allow() { b.left = maxRecord + 128<<10 }
+func (b *bounded) allowRecord() { b.left = maxRecord + 128<<10 }
 
 func (b *bounded) Read(p []byte) (int, error) {
 	if b.left <= 0 {

@@ -1,9 +1,6 @@
 package account
 
 import (
-	"encoding/json"
-	"fmt"
-	"strings"
 	"time"
 
 	"vernal/idp"
@@ -24,12 +21,12 @@ type Record struct {
 	LockedAt          time.Time      `json:"locked_at,omitzero"`
 	LockReason        string         `json:"lock_reason,omitempty"`
 	Profile           *RecordProfile `json:"profile,omitempty"`
-	// NameIDs are those that service providers know the person by, under the
-	// name of the agency or the entity ID.
+	// NameIDs are those that service providers know the user by, under the name of
+	// the agency or the entity ID.
 	NameIDs   map[string]idp.NameID `json:"name_ids,omitempty"`
 	CreatedAt time.Time             `json:"created_at,omitzero"`
-	// Deleted is true of a person who was deleted: of them there is nothing but
-	// the NameIDs, which nobody may get again.
+	// Deleted marks a deleted user, who has only NameIDs left: no one may get them
+	// again.
 	Deleted bool `json:"deleted,omitempty"`
 }
 
@@ -76,181 +73,53 @@ type RecordProfile struct {
 	Phone      string    `json:"phone,omitempty"`
 }
 
-// recordNames are the names in a record; email, totp_secret and totp_period are
-// short for lists with one entry.
-var recordNames = []string{
-	"email", "emails", "password_hash", "password_changed_at", "totp_secret", "totp_period", "totps", "role",
-	"locked", "locked_at", "lock_reason", "profile", "name_ids", "created_at", "deleted",
+// recordFile is a record with the short forms of lists with one entry.
+type recordFile struct {
+	Email      string `json:"email"`
+	TOTPSecret string `json:"totp_secret"`
+	TOTPPeriod int    `json:"totp_period"`
+	Record
 }
 
 // ParseRecord reads one JSON object strictly: a name that is not known, or is
 // there twice, and a value of another type are errors. The error is InputErrors.
-// What the values say is checked by Import.
+// Import checks the values.
 func ParseRecord(data []byte) (*Record, error) {
-	rec := new(Record)
-	var short RecordTOTP
-	var shortEmail string
-	o := &object{names: recordNames}
-	o.read(data, func(name string, raw json.RawMessage) {
-		switch name {
-		case "email":
-			o.text(name, raw, &shortEmail)
-		case "emails":
-			rec.Emails = o.emails(raw)
-		case "password_hash":
-			o.text(name, raw, &rec.PasswordHash)
-		case "password_changed_at":
-			o.time(name, raw, &rec.PasswordChangedAt)
-		case "totp_secret":
-			o.text(name, raw, &short.Secret)
-		case "totp_period":
-			o.number(name, raw, &short.Period)
-		case "totps":
-			rec.TOTPs = o.totps(raw)
-		case "role":
-			o.text(name, raw, &rec.Role)
-		case "locked":
-			o.flag(name, raw, &rec.Locked)
-		case "locked_at":
-			o.time(name, raw, &rec.LockedAt)
-		case "lock_reason":
-			o.text(name, raw, &rec.LockReason)
-		case "profile":
-			rec.Profile = (*RecordProfile)(o.profile(raw))
-		case "name_ids":
-			rec.NameIDs = o.nameIDs(raw)
-		case "created_at":
-			o.time(name, raw, &rec.CreatedAt)
-		case "deleted":
-			o.flag(name, raw, &rec.Deleted)
-		}
-	})
-	o.short(rec, shortEmail, short)
-	if len(o.wrong) > 0 {
-		return nil, o.wrong
-	}
-	return rec, nil
+	var d decoder
+	var f recordFile
+	d.decodeObject(data, &f)
+	return d.unfold(&f)
 }
 
-// short folds the short forms into the lists.
-func (o *object) short(rec *Record, email string, t RecordTOTP) {
+// unfold puts the short forms into the lists.
+func (d *decoder) unfold(f *recordFile) (*Record, error) {
 	switch {
-	case email != "" && len(rec.Emails) > 0:
-		o.fault("email", "invalid", "give email or emails, not both")
-	case email != "":
-		rec.Emails = []RecordEmail{{Address: email, Confirmed: true}}
+	case f.Email != "" && len(f.Emails) > 0:
+		d.add("email", "give email or emails, not both")
+	case f.Email != "":
+		f.Emails = []RecordEmail{{Address: f.Email, Confirmed: true}}
 	}
 	switch {
-	case t.Secret == "" && t.Period != 0:
-		o.fault("totp_period", "invalid", "needs a totp_secret")
-	case t.Secret != "" && len(rec.TOTPs) > 0:
-		o.fault("totp_secret", "invalid", "give totp_secret or totps, not both")
-	case t.Secret != "":
-		rec.TOTPs = []RecordTOTP{t}
+	case f.TOTPSecret == "" && f.TOTPPeriod != 0:
+		d.add("totp_period", "needs a totp_secret")
+	case f.TOTPSecret != "" && len(f.TOTPs) > 0:
+		d.add("totp_secret", "give totp_secret or totps, not both")
+	case f.TOTPSecret != "":
+		f.TOTPs = []RecordTOTP{{Secret: f.TOTPSecret, Period: f.TOTPPeriod}}
 	}
+	if len(d.wrong) > 0 {
+		return nil, d.wrong
+	}
+	return &f.Record, nil
 }
 
 // ParseProfile reads the JSON object of a profile as ParseRecord reads a
 // record. The error is InputErrors.
 func ParseProfile(data []byte) (*idp.Profile, error) {
-	o := &object{}
-	p := o.profile(data)
-	if len(o.wrong) > 0 {
-		for _, w := range o.wrong {
-			w.Field = strings.TrimPrefix(w.Field, "profile.")
-		}
-		return nil, o.wrong
+	var d decoder
+	p := new(RecordProfile)
+	if d.decodeObject(data, p); len(d.wrong) > 0 {
+		return nil, d.wrong
 	}
-	return p, nil
-}
-
-// profile reads a profile; its errors stand under "profile.".
-func (o *object) profile(raw json.RawMessage) *idp.Profile {
-	p := new(idp.Profile)
-	inner := &object{path: "profile", names: []string{"level", "verified_at"}}
-	at := map[string]*string{"level": &p.Level}
-	for _, f := range profileFields {
-		inner.names = append(inner.names, f.name)
-		at[f.name] = f.at(p)
-	}
-	inner.read(raw, func(name string, raw json.RawMessage) {
-		if name == "verified_at" {
-			inner.time(name, raw, &p.VerifiedAt)
-			return
-		}
-		inner.text(name, raw, at[name])
-	})
-	o.wrong = append(o.wrong, inner.wrong...)
-	return p
-}
-
-func (o *object) nameIDs(raw json.RawMessage) map[string]idp.NameID {
-	inner := &object{path: "name_ids"}
-	ids := map[string]idp.NameID{}
-	inner.read(raw, func(key string, raw json.RawMessage) {
-		var value string
-		if inner.text(key, raw, &value) {
-			ids[key] = idp.NameID(value)
-		}
-	})
-	o.wrong = append(o.wrong, inner.wrong...)
-	return ids
-}
-
-// emails reads a list of email addresses, each a string or an object. The other
-// identity provider vouches for one that is a string.
-func (o *object) emails(raw json.RawMessage) []RecordEmail {
-	var list []RecordEmail
-	for i, one := range o.list("emails", raw) {
-		if len(one) > 0 && one[0] == '"' {
-			e := RecordEmail{Confirmed: true}
-			o.text("emails", one, &e.Address)
-			list = append(list, e)
-			continue
-		}
-		var e RecordEmail
-		inner := &object{path: fmt.Sprintf("emails[%d]", i+1), names: []string{"address", "confirmed", "confirmed_at", "last_sign_in_at", "disclosed_to"}}
-		inner.read(one, func(name string, raw json.RawMessage) {
-			switch name {
-			case "address":
-				inner.text(name, raw, &e.Address)
-			case "confirmed":
-				inner.flag(name, raw, &e.Confirmed)
-			case "confirmed_at":
-				inner.time(name, raw, &e.ConfirmedAt)
-			case "last_sign_in_at":
-				inner.time(name, raw, &e.LastSignInAt)
-			case "disclosed_to":
-				inner.texts(name, raw, &e.DisclosedTo)
-			}
-		})
-		o.wrong = append(o.wrong, inner.wrong...)
-		list = append(list, e)
-	}
-	return list
-}
-
-func (o *object) totps(raw json.RawMessage) []RecordTOTP {
-	var list []RecordTOTP
-	for i, one := range o.list("totps", raw) {
-		var t RecordTOTP
-		inner := &object{path: fmt.Sprintf("totps[%d]", i+1), names: []string{"name", "secret", "period", "last_step", "added_at"}}
-		inner.read(one, func(name string, raw json.RawMessage) {
-			switch name {
-			case "name":
-				inner.text(name, raw, &t.Name)
-			case "secret":
-				inner.text(name, raw, &t.Secret)
-			case "period":
-				inner.number(name, raw, &t.Period)
-			case "last_step":
-				inner.number(name, raw, &t.LastStep)
-			case "added_at":
-				inner.time(name, raw, &t.AddedAt)
-			}
-		})
-		o.wrong = append(o.wrong, inner.wrong...)
-		list = append(list, t)
-	}
-	return list
+	return (*idp.Profile)(p), nil
 }

@@ -1,19 +1,28 @@
-package main
+package config
 
 import (
 	"os"
 	"path/filepath"
 	"regexp"
+	"slices"
 	"strings"
 	"testing"
 	"time"
 
 	"github.com/google/go-cmp/cmp"
 	"github.com/google/go-cmp/cmp/cmpopts"
+
+	"vernal/idp/rotation"
 )
 
-// sameConfig compares what is configured, not where it was.
-func sameConfig() cmp.Option { return cmpopts.IgnoreUnexported(Config{}) }
+// sameValues compares what is configured, not where it was, nor the paths that Load
+// makes absolute.
+func sameValues() cmp.Option {
+	return cmp.Options{
+		cmpopts.IgnoreUnexported(Config{}), cmpopts.EquateEmpty(),
+		cmpopts.IgnoreFields(Config{}, "File", "Explicit", "DataDir", "MasterKeyFile"),
+	}
+}
 
 func emptyEnv(string) string { return "" }
 
@@ -27,52 +36,90 @@ func writeFile(t *testing.T, text string) string {
 	return path
 }
 
-// TestWrittenConfig holds the file that init writes against the struct: as it
-// stands, and with every comment sign before a key taken away, it says the
-// defaults.
-func TestWrittenConfig(t *testing.T) {
+// The embedded vernal.yaml has every key with its default and an explanation, and no
+// other, and so has the file that Write makes of it, in which the defaults are
+// commented out.
+func TestTemplate(t *testing.T) {
 	t.Parallel()
-	text, err := writeConfig(nil)
+	c := &Config{origins: map[string]string{}}
+	l := newLoader(c, DefaultFile)
+	l.readYAML([]byte(template))
+	if len(l.problems) > 0 {
+		t.Fatal(l.problems)
+	}
+	written, err := Write(nil)
 	if err != nil {
 		t.Fatal(err)
 	}
-	uncommented := regexp.MustCompile(`(?m)^( *)#([a-z_]+: )`).ReplaceAllString(text, "$1$2")
-	if uncommented == text {
-		t.Fatal("no key is commented out")
+	for _, k := range c.keys() {
+		if c.origins[k.path] == "" {
+			t.Errorf("%s has no default", k.path)
+		}
+		name := k.path[strings.LastIndex(k.path, ".")+1:]
+		if !regexp.MustCompile(`(?m)^ *# .+\n *#` + name + ": ").MatchString(written) {
+			t.Errorf("%s is written without an explanation", k.path)
+		}
 	}
-	for name, text := range map[string]string{"as written": text, "uncommented": uncommented} {
-		c, err := loadConfig(writeFile(t, text), emptyEnv)
+	for _, s := range l.sections {
+		name := s[strings.LastIndex(s, ".")+1:]
+		if !regexp.MustCompile(`(?m)^ *# .+\n *` + name + ":$").MatchString(written) {
+			t.Errorf("%s is written without an explanation", s)
+		}
+	}
+	if uncommented := regexp.MustCompile(`(?m)^( *)#([a-z]\w*: )`).ReplaceAllString(written, "$1$2"); uncommented != template {
+		t.Errorf("Write changes more than comment signs (-template +uncommented)\n%s", cmp.Diff(template, uncommented))
+	}
+	if regexp.MustCompile(`(?m)^ *[a-z]\w*: `).MatchString(written) {
+		t.Error("a default is not commented out")
+	}
+	for name, text := range map[string]string{"template": template, "written": written} {
+		got, err := Load(writeFile(t, text), emptyEnv)
 		if err != nil {
-			t.Errorf("%s: %v\n%s", name, err, text)
-			continue
+			t.Fatalf("%s: %v", name, err)
 		}
-		if diff := cmp.Diff(defaultConfig(), c, sameConfig(), cmpopts.EquateEmpty()); diff != "" {
+		if diff := cmp.Diff(Default(), got, sameValues()); diff != "" {
 			t.Errorf("%s (-default +read)\n%s", name, diff)
-		}
-	}
-	for _, s := range settings(defaultConfig()) {
-		name := s.path[strings.LastIndex(s.path, ".")+1:]
-		if !regexp.MustCompile(`(?m)^ *# .+\n *#` + name + ": ").MatchString(text) {
-			t.Errorf("%s stands there without an explanation", s.path)
 		}
 	}
 }
 
-// TestWrittenValues writes values that YAML could take for something else.
+// What the contract promises of the defaults.
+func TestDefaults(t *testing.T) {
+	t.Parallel()
+	c := Default()
+	got := []any{c.BaseURL, c.Listen, c.AdminListen, c.DataDir, c.Store, c.Rotation.Automatic, c.Rotation.KeySource, c.Session.Idle, c.Session.Absolute}
+	want := []any{"http://localhost:8080", "127.0.0.1:8080", "127.0.0.1:9090", "vernal-data", "bolt", true, "generate", 15 * time.Minute, 12 * time.Hour}
+	if diff := cmp.Diff(want, got); diff != "" {
+		t.Errorf("(-want +got)\n%s", diff)
+	}
+	calendar := rotation.DefaultPolicy()
+	calendar.KeySource = rotation.SourceGenerate
+	if diff := cmp.Diff(calendar, c.Policy()); diff != "" {
+		t.Errorf("(-rotation +configuration)\n%s", diff)
+	}
+}
+
+// Values that YAML could take for something else, in a text and in a list.
 func TestWrittenValues(t *testing.T) {
 	t.Parallel()
 	for _, value := range []string{
 		"plain", "/var/lib/vernal", "a b", "10", "1e3", "true", "No", "null", "~", "- x", "a: b", "a #b", "#a",
-		`quo"te`, `back\slash`, "'", "[x]", "{x}", "&a", "*a", "!a", "%a", "@a", "`a", "é", "a:", ".5", "0x10", "2026-11-22",
+		`quo"te`, `back\slash`, "'", "[x]", "{x}", "&a", "*a", "!a", "%a", "@a", "`a", "é", "a:", ".5", "0x10", "a\nb", "a\n", " a ", "tab\t", "\x01", "<&>", "x\u2028y", "2026-11-22",
 	} {
-		text, err := writeConfig(map[string]string{"data_dir": value})
+		text, err := Write(map[string]string{"data_dir": value, "rotation.notify": "first, " + value})
 		if err != nil {
 			t.Fatal(err)
 		}
-		c, err := loadConfig(writeFile(t, text), emptyEnv)
-		if err != nil || c.DataDir != value {
-			t.Errorf("%q was read back as %+v, %v", value, c, err)
+		c := Default()
+		l := newLoader(c, DefaultFile)
+		l.readYAML([]byte(text))
+		want := []string{"first", strings.TrimSpace(value)}
+		if len(l.problems) > 0 || c.DataDir != value || !slices.Equal(c.Rotation.Notify, want) {
+			t.Errorf("%q was read back as %q and %q, %v", value, c.DataDir, c.Rotation.Notify, l.problems)
 		}
+	}
+	if _, err := Write(map[string]string{"rotation.key_bits": "many"}); err == nil {
+		t.Error("a text was written for a number")
 	}
 }
 
@@ -87,11 +134,11 @@ func TestEnvironment(t *testing.T) {
 		"VERNAL_LOG_FORMAT":         "json",
 	}
 	file := writeFile(t, "session:\n  idle: 5m\n  absolute: 6h\n")
-	c, err := loadConfig(file, func(name string) string { return env[name] })
+	c, err := Load(file, func(name string) string { return env[name] })
 	if err != nil {
 		t.Fatal(err)
 	}
-	want := defaultConfig()
+	want := Default()
 	want.BaseURL = "https://login.example.gov"
 	want.Rotation.Automatic = false
 	want.Rotation.KeyBits = 3072
@@ -99,41 +146,17 @@ func TestEnvironment(t *testing.T) {
 	want.Session.Absolute = 6 * time.Hour
 	want.TrustedProxies = []string{"10.0.0.0/8", "192.0.2.1"}
 	want.Log.Format = "json"
-	if diff := cmp.Diff(want, c, sameConfig()); diff != "" {
+	if diff := cmp.Diff(want, c, sameValues()); diff != "" {
 		t.Errorf("(-want +got)\n%s", diff)
 	}
-	if want := filepath.Join(filepath.Dir(file), "vernal-data"); c.dataDir() != want {
-		t.Errorf("data folder %q, want %q", c.dataDir(), want)
+	if want := filepath.Join(filepath.Dir(file), "vernal-data"); c.DataDir != want {
+		t.Errorf("data folder %q, want %q", c.DataDir, want)
 	}
 	// Every key can be set so.
-	for _, s := range settings(c) {
+	for _, s := range c.keys() {
 		if !regexp.MustCompile(`^VERNAL(_[A-Z][A-Z0-9]*)+$`).MatchString(s.env()) {
 			t.Errorf("variable %q", s.env())
 		}
-	}
-}
-
-func TestNearest(t *testing.T) {
-	t.Parallel()
-	var keys []string
-	for _, s := range settings(defaultConfig()) {
-		keys = append(keys, s.path)
-	}
-	tests := []struct{ name, key, want string }{
-		{"letters swapped", "base_ulr", "base_url"},
-		{"letter missing", "liste", "listen"},
-		{"hyphen", "data-dir", "data_dir"},
-		{"wrong section", "log.idle", "session.idle"},
-		{"without its section", "key_bits", "rotation.key_bits"},
-		{"nothing like it", "xylophone", ""},
-	}
-	for _, tt := range tests {
-		t.Run(tt.name, func(t *testing.T) {
-			t.Parallel()
-			if got := nearest(tt.key, keys); got != tt.want {
-				t.Errorf("got %q, want %q", got, tt.want)
-			}
-		})
 	}
 }
 
@@ -157,7 +180,7 @@ func TestInjectedVariables(t *testing.T) {
 		{"VERNAL_SERVICES", "x", false},
 	}
 	for _, tt := range tests {
-		if got := injected(tt.name, tt.value); got != tt.want {
+		if got := isInjected(tt.name, tt.value); got != tt.want {
 			t.Errorf("%s=%s: got %v, want %v", tt.name, tt.value, got, tt.want)
 		}
 	}
@@ -170,13 +193,9 @@ func FuzzConfig(f *testing.F) {
 	f.Add("? x\n: y\n")
 	f.Add("log: {level: [}")
 	f.Fuzz(func(_ *testing.T, text string) {
-		l := &loader{config: defaultConfig(), settings: make(map[string]setting)}
-		for _, s := range settings(l.config) {
-			l.settings[s.path] = s
-			l.keys = append(l.keys, s.path)
-		}
-		l.file("vernal.yaml", []byte(text))
-		_ = l.config.problems()
+		c := Default()
+		newLoader(c, DefaultFile).readYAML([]byte(text))
+		_ = c.Validate()
 	})
 }
 
@@ -217,7 +236,7 @@ func TestBaseURL(t *testing.T) {
 				}
 				return ""
 			}
-			c, err := loadConfig(writeFile(t, ""), env)
+			c, err := Load(writeFile(t, ""), env)
 			if (err == nil) != tt.good {
 				t.Fatalf("config %v, error %v", c, err)
 			}

@@ -1,0 +1,269 @@
+// Package config is the configuration of the program: vernal.yaml and the
+// environment, read strictly and checked as a whole.
+//
+// The embedded vernal.yaml is the manual and the only place of the defaults: what
+// Load does not find is as it says, and Write makes a copy of it in which every
+// default is commented out.
+package config
+
+import (
+	_ "embed"
+	"errors"
+	"fmt"
+	"io/fs"
+	"net/netip"
+	"path/filepath"
+	"reflect"
+	"strings"
+	"time"
+
+	"vernal/certs"
+	"vernal/idp/rotation"
+	"vernal/templates"
+)
+
+// DefaultFile is the configuration that is read where none is named.
+const DefaultFile = "vernal.yaml"
+
+//go:embed vernal.yaml
+var template string
+
+// The variables that can contain secrets themselves. The file has no keys for them:
+// more people read it.
+const (
+	MasterKeyEnv     = "VERNAL_MASTER_KEY"
+	PinEnv           = "VERNAL_ROTATION_PKCS11_PIN"
+	MailPasswordEnv  = "VERNAL_MAIL_PASSWORD"
+	WebhookSecretEnv = "VERNAL_ROTATION_WEBHOOK_SECRET"
+)
+
+// Config is everything that can be configured; vernal.yaml explains each key. Load
+// has made the paths absolute.
+type Config struct {
+	BaseURL string `yaml:"base_url"`
+	Listen  string `yaml:"listen"`
+	TLS     struct {
+		Cert string `yaml:"cert"`
+		Key  string `yaml:"key"`
+	} `yaml:"tls"`
+	TrustedProxies []string `yaml:"trusted_proxies"`
+	AdminListen    string   `yaml:"admin_listen"`
+	AdminURL       string   `yaml:"admin_url"`
+	DataDir        string   `yaml:"data_dir"`
+	MasterKeyFile  string   `yaml:"master_key_file"`
+	Store          string   `yaml:"store"`
+	Rotation       struct {
+		Automatic bool   `yaml:"automatic"`
+		KeySource string `yaml:"key_source"`
+		PKCS11    struct {
+			Module  string `yaml:"module"`
+			Token   string `yaml:"token"`
+			PinFile string `yaml:"pin_file"`
+		} `yaml:"pkcs11"`
+		KeyBits        int      `yaml:"key_bits"`
+		MakeOn         string   `yaml:"make_on"`
+		PublishOn      string   `yaml:"publish_on"`
+		PreferOn       string   `yaml:"prefer_on"`
+		CertificateEnd string   `yaml:"certificate_end"`
+		RetireOn       string   `yaml:"retire_on"`
+		Notify         []string `yaml:"notify"`
+		Webhook        struct {
+			URL        string `yaml:"url"`
+			SecretFile string `yaml:"secret_file"`
+		} `yaml:"webhook"`
+	} `yaml:"rotation"`
+	Session struct {
+		Idle     time.Duration `yaml:"idle"`
+		Absolute time.Duration `yaml:"absolute"`
+	} `yaml:"session"`
+	Mail struct {
+		Server       string `yaml:"server"`
+		From         string `yaml:"from"`
+		TLS          string `yaml:"tls"`
+		Username     string `yaml:"username"`
+		PasswordFile string `yaml:"password_file"`
+	} `yaml:"mail"`
+	Branding struct {
+		Name            string `yaml:"name"`
+		Organization    string `yaml:"organization"`
+		OrganizationURL string `yaml:"organization_url"`
+		Contact         string `yaml:"contact"`
+	} `yaml:"branding"`
+	Languages []string `yaml:"languages"`
+	Log       struct {
+		Format string `yaml:"format"`
+		Level  string `yaml:"level"`
+	} `yaml:"log"`
+
+	// File is the absolute path of the file that was read; "" if there was none.
+	// Explicit reports whether the caller named it.
+	File     string
+	Explicit bool
+	// dir is where relative paths start. foreign is the user that the file belongs
+	// to, if that is neither root nor the caller; 0 otherwise.
+	dir     string
+	foreign int
+	// origins are the places where keys were set, as errors name them:
+	// "vernal.yaml:12" or "VERNAL_LISTEN".
+	origins map[string]string
+}
+
+// Error is everything that is wrong with a configuration, a line each.
+type Error struct {
+	Problems []string
+	// Refused: the values are valid, but the files they name are not safe to use.
+	Refused bool
+}
+
+// ExitCode is 3 for files that are not safe to use, 1 for values that are wrong.
+func (e *Error) ExitCode() int {
+	if e.Refused {
+		return 3
+	}
+	return 1
+}
+
+func (e *Error) Error() string {
+	return "the configuration is not valid:\n  " + strings.Join(e.Problems, "\n  ")
+}
+
+// Default returns the configuration in which nothing is set. Its paths are
+// relative still.
+func Default() *Config {
+	c := &Config{origins: make(map[string]string)}
+	l := newLoader(c, DefaultFile)
+	l.readYAML([]byte(template))
+	if len(l.problems) > 0 { // a test loads it
+		panic(&Error{Problems: l.problems})
+	}
+	clear(c.origins)
+	return c
+}
+
+// Load reads the file or, with "", vernal.yaml if it exists; then the environment;
+// and checks the result. The error names all that is wrong, with the line or the
+// variable. environ lists the environment as os.Environ does: without it, getenv
+// alone cannot show empty and unknown variables.
+func Load(file string, getenv func(string) string, environ ...string) (*Config, error) {
+	c := Default()
+	c.Explicit = file != ""
+	if file == "" {
+		file = DefaultFile
+	}
+	l := newLoader(c, file)
+	abs, err := filepath.Abs(file)
+	if err != nil {
+		return nil, fmt.Errorf("find the configuration: %w", err)
+	}
+	c.dir = filepath.Dir(abs)
+	data, err := c.readTrusted(abs)
+	switch {
+	case err == nil:
+		c.File = abs
+		l.readYAML(data)
+	case errors.Is(err, ErrUntrusted):
+		return nil, err // nothing of it is quoted
+	case c.Explicit || !errors.Is(err, fs.ErrNotExist):
+		return nil, fmt.Errorf("read the configuration: %w", err)
+	}
+	l.readEnvironment(getenv, environ)
+	c.resolve()
+	if err := c.trustForeign(); err != nil {
+		return nil, err
+	}
+	problems := append(l.problems, c.Validate()...)
+	open := c.checkSecretFiles(getenv)
+	if all := append(problems, open...); len(all) > 0 {
+		return nil, &Error{Problems: all, Refused: len(problems) == 0}
+	}
+	return c, nil
+}
+
+// resolve makes the paths absolute and gives URLs their one spelling.
+func (c *Config) resolve() {
+	c.BaseURL, c.AdminURL = strings.TrimSuffix(c.BaseURL, "/"), strings.TrimSuffix(c.AdminURL, "/")
+	if c.MasterKeyFile == "" {
+		c.MasterKeyFile = filepath.Join(c.DataDir, "master.key")
+	}
+	for _, p := range []*string{
+		&c.TLS.Cert, &c.TLS.Key, &c.DataDir, &c.MasterKeyFile, &c.Rotation.PKCS11.Module,
+		&c.Rotation.PKCS11.PinFile, &c.Rotation.Webhook.SecretFile, &c.Mail.PasswordFile,
+	} {
+		*p = c.Path(*p)
+	}
+}
+
+// Path makes a path of the configuration absolute; "" stays "".
+func (c *Config) Path(p string) string {
+	if p == "" || filepath.IsAbs(p) {
+		return p
+	}
+	return filepath.Join(c.dir, p)
+}
+
+// Origin returns the place where a key was set, for messages.
+func (c *Config) Origin(path string) string {
+	if at := c.origins[path]; at != "" {
+		return at
+	}
+	return "the default"
+}
+
+// Langs returns the languages of the pages.
+func (c *Config) Langs() []templates.Lang {
+	langs := make([]templates.Lang, len(c.Languages))
+	for i, lang := range c.Languages {
+		langs[i] = templates.Lang(lang)
+	}
+	return langs
+}
+
+// KeySpec returns the form of new signing keys and certificates.
+func (c *Config) KeySpec() certs.Spec {
+	return certs.Spec{Bits: c.Rotation.KeyBits, Subject: certs.Subject{Organization: c.Branding.Organization}}
+}
+
+// Policy returns the calendar of the rotation, whose dates Load has checked.
+func (c *Config) Policy() rotation.Policy {
+	p := rotation.DefaultPolicy()
+	p.KeySource = rotation.KeySource(c.Rotation.KeySource)
+	p.Manual = !c.Rotation.Automatic
+	for _, d := range c.dates(&p) {
+		day, _ := time.Parse(dateForm, d.value)
+		d.into.Month, d.into.Day = day.Month(), day.Day()
+	}
+	return p
+}
+
+// Proxies returns the prefixes of trusted_proxies, which Load has checked.
+func (c *Config) Proxies() (prefixes []netip.Prefix) {
+	for _, s := range c.TrustedProxies {
+		if p, err := parsePrefix(s); err == nil {
+			prefixes = append(prefixes, p)
+		}
+	}
+	return prefixes
+}
+
+// key is one key of the configuration, bound to a Config.
+type key struct {
+	path  string // with the keys above it: "session.idle"
+	value reflect.Value
+}
+
+// keys lists the keys of c in the order of the struct.
+func (c *Config) keys() []key { return appendKeys(nil, "", reflect.ValueOf(c).Elem()) }
+
+func appendKeys(list []key, prefix string, v reflect.Value) []key {
+	for i := range v.NumField() {
+		name := v.Type().Field(i).Tag.Get("yaml")
+		switch f := v.Field(i); {
+		case name == "":
+		case f.Kind() == reflect.Struct:
+			list = appendKeys(list, prefix+name+".", f)
+		default:
+			list = append(list, key{prefix + name, f})
+		}
+	}
+	return list
+}

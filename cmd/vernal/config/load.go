@@ -1,0 +1,271 @@
+package config
+
+import (
+	"errors"
+	"fmt"
+	"regexp"
+	"slices"
+	"strconv"
+	"strings"
+	"time"
+
+	"github.com/goccy/go-yaml"
+	"github.com/goccy/go-yaml/ast"
+	"github.com/goccy/go-yaml/parser"
+
+	"vernal/idp/suggest"
+)
+
+// loader fills a Config and collects all that is wrong.
+type loader struct {
+	config   *Config
+	name     string // of the file, as errors name it
+	keys     map[string]key
+	paths    []string // of keys, in the order of the struct
+	sections []string // "rotation", "rotation.webhook"
+	problems []string
+}
+
+func newLoader(c *Config, name string) *loader {
+	l := &loader{config: c, name: name, keys: make(map[string]key)}
+	for _, k := range c.keys() {
+		l.keys[k.path] = k
+		l.paths = append(l.paths, k.path)
+		for i, char := range k.path {
+			if char == '.' && !slices.Contains(l.sections, k.path[:i]) {
+				l.sections = append(l.sections, k.path[:i])
+			}
+		}
+	}
+	return l
+}
+
+func (l *loader) add(n ast.Node, format string, args ...any) {
+	l.problems = append(l.problems, l.at(n)+": "+fmt.Sprintf(format, args...))
+}
+
+// at returns the place of a node: "vernal.yaml:12".
+func (l *loader) at(n ast.Node) string {
+	if t := n.GetToken(); t != nil && t.Position != nil {
+		return fmt.Sprintf("%s:%d", l.name, t.Position.Line)
+	}
+	return l.name
+}
+
+// readYAML reads the syntax tree and not by the library's decoder, which ends at the
+// first unknown key or wrong type.
+func (l *loader) readYAML(data []byte) {
+	file, err := parser.ParseBytes(data, 0, parser.AllowDuplicateMapKey())
+	var syntax yaml.Error
+	switch {
+	case errors.As(err, &syntax) && syntax.GetToken() != nil:
+		l.problems = append(l.problems, fmt.Sprintf("%s:%d: %s", l.name, syntax.GetToken().Position.Line, syntax.GetMessage()))
+		return
+	case err != nil:
+		l.problems = append(l.problems, fmt.Sprintf("%s: %v", l.name, err))
+		return
+	}
+	for i, doc := range file.Docs {
+		switch {
+		case doc.Body == nil || doc.Body.Type() == ast.NullType || doc.Body.Type() == ast.CommentType:
+		case i > 0:
+			l.add(doc.Body, "a second document")
+		default:
+			l.readMapping("", doc.Body)
+		}
+	}
+}
+
+// readMapping reads the keys under prefix.
+func (l *loader) readMapping(prefix string, n ast.Node) {
+	pairs, ok := pairsOf(n)
+	if !ok && n.Type() != ast.NullType { // a heading may have every key under it commented out
+		l.add(n, "%s: want keys with values here", strings.TrimSuffix(prefix, "."))
+	}
+	seen := make(map[string]bool)
+	for _, pair := range pairs {
+		path := prefix + pair.Key.GetToken().Value
+		switch k, ok := l.keys[path]; {
+		case seen[path]:
+			l.add(pair.Key, "%s is there twice", path)
+		case ok:
+			l.config.origins[path] = l.at(pair.Value)
+			if !k.setNode(pair.Value) {
+				l.add(pair.Value, "%s: want %s, not %s", path, k.kind(), describe(pair.Value))
+			}
+		case slices.Contains(l.sections, path):
+			l.readMapping(path+".", pair.Value)
+		default:
+			kind, names := "key", l.paths
+			if _, ok := pairsOf(pair.Value); ok {
+				kind, names = "section", l.sections
+			}
+			l.add(pair.Key, "unknown %s %s%s", kind, path, didYouMean("", path, names))
+		}
+		seen[path] = true
+	}
+}
+
+func pairsOf(n ast.Node) ([]*ast.MappingValueNode, bool) {
+	switch n := n.(type) {
+	case *ast.MappingNode:
+		return n.Values, true
+	case *ast.MappingValueNode:
+		return []*ast.MappingValueNode{n}, true
+	}
+	return nil, false
+}
+
+func didYouMean(prefix, name string, names []string) string {
+	if near := suggest.Nearest(name, names); near != "" {
+		return "; did you mean " + prefix + near + "?"
+	}
+	return ""
+}
+
+// describe says what a node is. The value of a list or section is left out.
+func describe(n ast.Node) string {
+	kind := strings.ToLower(n.Type().String())
+	if _, ok := n.(ast.ScalarNode); ok {
+		return fmt.Sprintf("%s %q", kind, n.GetToken().Value)
+	}
+	return kind
+}
+
+// setNode sets the key from the file and reports whether the node has its type. A
+// text that YAML reads as a number is not a text: "listen: 8080" means something else.
+func (k key) setNode(n ast.Node) bool {
+	switch v := k.value.Addr().Interface().(type) {
+	case *string:
+		return setString(v, n)
+	case *[]string:
+		seq, ok := n.(*ast.SequenceNode)
+		if !ok {
+			return n.Type() == ast.NullType
+		}
+		*v = make([]string, len(seq.Values))
+		for i, item := range seq.Values {
+			if !setString(&(*v)[i], item) || (*v)[i] == "" {
+				return false
+			}
+		}
+		return true
+	case *bool:
+		b, ok := n.(*ast.BoolNode)
+		if ok {
+			*v = b.Value
+		}
+		return ok
+	}
+	return (n.Type() == ast.IntegerType || n.Type() == ast.StringType) && k.setText(n.GetToken().Value)
+}
+
+func setString(v *string, n ast.Node) bool {
+	switch n := n.(type) {
+	case *ast.StringNode:
+		*v = n.Value
+	case *ast.LiteralNode:
+		*v = n.Value.Value
+	case *ast.NullNode: // keeps the default
+	default:
+		return false
+	}
+	return true
+}
+
+// setText sets the key from one text, as the environment has it, and reports whether
+// it has the key's type.
+func (k key) setText(text string) bool {
+	switch v := k.value.Addr().Interface().(type) {
+	case *string:
+		*v = text
+	case *[]string:
+		*v = nil
+		for item := range strings.SplitSeq(text, ",") {
+			if item = strings.TrimSpace(item); item != "" {
+				*v = append(*v, item)
+			}
+		}
+	case *bool:
+		return parseInto(v, text, strconv.ParseBool)
+	case *int:
+		return parseInto(v, text, strconv.Atoi)
+	case *time.Duration:
+		return parseInto(v, text, time.ParseDuration)
+	}
+	return true
+}
+
+// parseInto leaves v as it is where the text cannot be parsed, so that no further
+// problem follows from it.
+func parseInto[T any](v *T, text string, parse func(string) (T, error)) bool {
+	parsed, err := parse(text)
+	if err == nil {
+		*v = parsed
+	}
+	return err == nil
+}
+
+// kind says what the key takes.
+func (k key) kind() string {
+	switch k.value.Interface().(type) {
+	case bool:
+		return "true or false"
+	case int:
+		return "a number"
+	case time.Duration:
+		return "a time such as 15m or 12h"
+	case []string:
+		return "a list of texts"
+	}
+	return "a text"
+}
+
+const envPrefix = "VERNAL_"
+
+// env returns the variable that sets the key.
+func (k key) env() string {
+	return envPrefix + strings.ToUpper(strings.ReplaceAll(k.path, ".", "_"))
+}
+
+// readEnvironment sets keys from variables, which take precedence over the file. An
+// empty variable means what "" means in the file, so it is an error where that is.
+func (l *loader) readEnvironment(getenv func(string) string, environ []string) {
+	empty := make(map[string]bool)
+	known := []string{MasterKeyEnv, PinEnv, MailPasswordEnv, WebhookSecretEnv}
+	for _, path := range l.paths {
+		known = append(known, l.keys[path].env())
+	}
+	var ends []string // the prefix would make any two names alike
+	for _, name := range known {
+		ends = append(ends, strings.TrimPrefix(name, envPrefix))
+	}
+	for _, entry := range environ {
+		name, value, _ := strings.Cut(entry, "=")
+		empty[name] = value == ""
+		if end, ok := strings.CutPrefix(name, envPrefix); ok && !slices.Contains(known, name) && !isInjected(name, value) {
+			l.problems = append(l.problems, name+": unknown variable"+didYouMean(envPrefix, end, ends))
+		}
+	}
+	for _, path := range l.paths {
+		k := l.keys[path]
+		text := getenv(k.env())
+		if text == "" && !empty[k.env()] {
+			continue
+		}
+		l.config.origins[path] = k.env()
+		if !k.setText(text) {
+			l.problems = append(l.problems, fmt.Sprintf("%s: want %s, not %q", k.env(), k.kind(), text))
+		}
+	}
+}
+
+// serviceLink is a variable that Kubernetes and Docker set in every container for a
+// service called vernal or vernal-…: VERNAL_SERVICE_HOST, VERNAL_PORT_8080_TCP,
+// VERNAL_DB_SERVICE_PORT.
+var serviceLink = regexp.MustCompile(`^VERNAL_(SERVICE_|PORT)|_SERVICE_(HOST|PORT)(_|$)|_PORT_[0-9]+_(TCP|UDP|SCTP)(_|$)`)
+
+// isInjected reports whether a container platform, not the operator, set the variable.
+func isInjected(name, value string) bool {
+	return serviceLink.MatchString(name) || strings.HasSuffix(name, "_PORT") && strings.Contains(value, "://")
+}

@@ -1,0 +1,372 @@
+package config
+
+import (
+	"errors"
+	"fmt"
+	"net"
+	"net/mail"
+	"net/netip"
+	"net/url"
+	"os"
+	"regexp"
+	"slices"
+	"strconv"
+	"strings"
+	"time"
+
+	"vernal/idp/notify"
+	"vernal/idp/rotation"
+	"vernal/idp/secretfile"
+	"vernal/idp/shellquote"
+)
+
+// validator collects problems, each with the place where its key was set.
+type validator struct {
+	config   *Config
+	problems []string
+}
+
+func (v *validator) add(key, format string, args ...any) {
+	text := key + ": " + fmt.Sprintf(format, args...)
+	if at := v.config.origins[key]; at != "" {
+		text = at + ": " + text
+	}
+	v.problems = append(v.problems, text)
+}
+
+// Validate returns everything that is wrong with the values, each with the place
+// where it was set.
+func (c *Config) Validate() []string {
+	v := &validator{config: c}
+	v.checkBaseURL()
+	v.checkHostPort("listen", c.Listen)
+	if c.AdminListen != "" && v.checkHostPort("admin_listen", c.AdminListen) && !IsLoopbackListener(c.AdminListen) {
+		v.add("admin_listen", "%q is not a loopback address, and what is shown there has no sign-in", c.AdminListen)
+	}
+	if c.AdminURL != "" {
+		v.checkAdminURL()
+	}
+	if (c.TLS.Cert == "") != (c.TLS.Key == "") {
+		v.add("tls", "cert and key go together; one of them is missing")
+	}
+	for _, proxy := range c.TrustedProxies {
+		if _, err := parsePrefix(proxy); err != nil {
+			v.add("trusted_proxies", "%q is neither an IP address nor a prefix such as 10.0.0.0/8", proxy)
+		}
+	}
+	if c.DataDir == "" {
+		v.add("data_dir", "is empty")
+	}
+	if s := c.Store; strings.HasPrefix(s, "postgres:") || strings.HasPrefix(s, "postgresql:") {
+		v.add("store", "PostgreSQL is not supported yet; use bolt")
+	} else {
+		v.checkOneOf("store", s, "bolt")
+	}
+	v.checkKeySource()
+	v.checkCalendar()
+	v.checkSession()
+	v.checkMail()
+	v.checkNotices()
+	v.checkBranding()
+	if len(c.Languages) == 0 {
+		v.add("languages", "is empty: pages need a language")
+	}
+	for i, lang := range c.Languages {
+		v.checkOneOf("languages", lang, "en", "es", "fr")
+		if slices.Contains(c.Languages[:i], lang) {
+			v.add("languages", "%q is there twice", lang)
+		}
+	}
+	v.checkOneOf("log.format", c.Log.Format, "text", "json")
+	v.checkOneOf("log.level", c.Log.Level, "debug", "info", "warn", "error")
+	return v.problems
+}
+
+func (v *validator) checkOneOf(key, value string, allowed ...string) {
+	if !slices.Contains(allowed, value) {
+		v.add(key, "%q is not one of: %s", value, strings.Join(allowed, ", "))
+	}
+}
+
+// checkBaseURL also holds the scheme against the settings of TLS: cookie security
+// follows it.
+func (v *validator) checkBaseURL() {
+	c := v.config
+	u := v.checkOrigin("base_url", c.BaseURL, "https://login.example.gov")
+	switch {
+	case u == nil:
+	case u.Scheme == "http" && !IsLoopback(u.Hostname()):
+		v.add("base_url", "%q is http, which is for loopback only", c.BaseURL)
+	case u.Scheme == "http" && c.TLS.Cert != "":
+		v.add("base_url", "is http, but tls is set")
+	case u.Scheme == "https" && c.TLS.Cert == "" && c.TLS.Key == "" && len(c.TrustedProxies) == 0:
+		// Without a name for the proxy every request has the proxy's IP address, and
+		// one stranger's wrong passwords lock everyone out.
+		v.add("base_url", "is https, but neither tls.cert nor trusted_proxies is set; "+
+			"set tls.cert and tls.key, or trusted_proxies to the IP addresses of the proxy that ends TLS (on this machine: [127.0.0.1, \"::1\"])")
+	}
+}
+
+// checkAdminURL requires https, because the URLs below it are secrets, and a host
+// other than loopback, whose own names answer everything.
+func (v *validator) checkAdminURL() {
+	u := v.checkOrigin("admin_url", v.config.AdminURL, "https://watch.agency.example")
+	switch {
+	case u == nil:
+	case u.Scheme != "https":
+		v.add("admin_url", "%q is not https", v.config.AdminURL)
+	case IsLoopback(u.Hostname()):
+		v.add("admin_url", "%q is this machine, where admin_listen answers without it", v.config.AdminURL)
+	case v.config.AdminListen == "":
+		v.add("admin_url", "is set, but admin_listen is empty: nothing listens")
+	}
+}
+
+// plainHost is a host name or an IP address.
+var plainHost = regexp.MustCompile(`^[A-Za-z0-9]([A-Za-z0-9.-]*[A-Za-z0-9])?$|^[0-9A-Fa-f:]+$`)
+
+// checkOrigin accepts scheme, host and port in one spelling: lower case, no default
+// port. The entity ID is derived from base_url and can never change. It returns nil
+// for anything else.
+func (v *validator) checkOrigin(key, value, example string) *url.URL {
+	u, err := url.Parse(value)
+	if err != nil || !plainHost.MatchString(u.Hostname()) || u.Scheme != "https" && u.Scheme != "http" {
+		v.add(key, "%q is not a URL such as %s", value, example)
+		return nil
+	}
+	plain := strings.ToLower(u.Hostname())
+	if strings.Contains(plain, ":") {
+		plain = "[" + plain + "]"
+	}
+	plain = u.Scheme + "://" + plain
+	if p := u.Port(); p != "" && !(u.Scheme == "https" && p == "443") && !(u.Scheme == "http" && p == "80") {
+		plain += ":" + p
+	}
+	if value != plain {
+		v.add(key, "%q is not a scheme, host and port in lower case without the default port: want %s", value, plain)
+		return nil
+	}
+	if n, err := strconv.Atoi(u.Port()); u.Port() != "" && (err != nil || n < 1 || n > 65535) {
+		v.add(key, "%q has a port that does not exist", value)
+		return nil
+	}
+	return u
+}
+
+func (v *validator) checkHostPort(key, value string) bool {
+	_, port, err := net.SplitHostPort(value)
+	if _, portErr := strconv.ParseUint(port, 10, 16); err != nil || portErr != nil {
+		v.add(key, "%q is not HOST:PORT, such as 127.0.0.1:8080", value)
+		return false
+	}
+	return true
+}
+
+// IsLoopbackListener reports whether HOST:PORT is on loopback.
+func IsLoopbackListener(hostPort string) bool {
+	host, _, err := net.SplitHostPort(hostPort)
+	return err == nil && IsLoopback(host)
+}
+
+// IsLoopback reports whether a host is this machine, by name or IP address.
+func IsLoopback(host string) bool {
+	host = strings.ToLower(host)
+	if host == "localhost" || strings.HasSuffix(host, ".localhost") {
+		return true
+	}
+	ip, err := netip.ParseAddr(host)
+	return err == nil && ip.Unmap().IsLoopback()
+}
+
+// parsePrefix parses an IP address or a prefix.
+func parsePrefix(s string) (netip.Prefix, error) {
+	if ip, err := netip.ParseAddr(s); err == nil {
+		return netip.PrefixFrom(ip, ip.BitLen()), nil
+	}
+	p, err := netip.ParsePrefix(s)
+	return p.Masked(), err
+}
+
+var keySources = []string{string(rotation.SourceGenerate), string(rotation.SourceImport), string(rotation.SourcePKCS11)}
+
+func (v *validator) checkKeySource() {
+	r := &v.config.Rotation
+	v.checkOneOf("rotation.key_source", r.KeySource, keySources...)
+	switch {
+	case r.KeySource == string(rotation.SourcePKCS11) && r.PKCS11.Module == "":
+		v.add("rotation.pkcs11.module", "is missing: key_source pkcs11 needs the token's module, a shared library")
+	case r.PKCS11.Module != "" && r.PKCS11.Token == "":
+		v.add("rotation.pkcs11.token", "is missing: the label of the token")
+	}
+}
+
+// rotationDate is a date of the calendar and its place in the policy. years is 1 for
+// one in the year after.
+type rotationDate struct {
+	key, value string
+	years      int
+	into       *rotation.Date
+}
+
+func (c *Config) dates(p *rotation.Policy) []rotationDate {
+	r := &c.Rotation
+	return []rotationDate{
+		{"rotation.make_on", r.MakeOn, 0, &p.MakeAt},
+		{"rotation.publish_on", r.PublishOn, 0, &p.PublishAt},
+		{"rotation.prefer_on", r.PreferOn, 0, &p.PreferAt},
+		{"rotation.certificate_end", r.CertificateEnd, 1, &p.CertEndAt},
+		{"rotation.retire_on", r.RetireOn, 1, &p.RetireAt},
+	}
+}
+
+func (d rotationDate) String() string {
+	if d.years > 0 {
+		return d.value + " of the year after"
+	}
+	return d.value
+}
+
+const dateForm = "01-02" // month and day
+
+// checkCalendar checks each date, then each against the one before, then all of
+// them. A problem names every line that it is about.
+func (v *validator) checkCalendar() {
+	before := len(v.problems)
+	dates := v.config.dates(&rotation.Policy{})
+	for _, d := range dates {
+		if _, err := time.Parse(dateForm, d.value); err != nil {
+			v.add(d.key, "%q is not a date such as 03-01 (month, day)", d.value)
+		}
+	}
+	if !slices.Contains([]int{2048, 3072, 4096}, v.config.Rotation.KeyBits) {
+		v.add("rotation.key_bits", "%d bits: use 2048, 3072 or 4096", v.config.Rotation.KeyBits)
+	}
+	if len(v.problems) > before {
+		return
+	}
+	for i, d := range dates[1:] {
+		// Dates of one form sort like their texts.
+		if last := dates[i]; d.years == last.years && d.value < last.value {
+			v.add(d.key, "%s is before %s (%s, %s)", d, last.key, last, v.config.Origin(last.key))
+		}
+	}
+	if len(v.problems) > before || !slices.Contains(keySources, v.config.Rotation.KeySource) {
+		return
+	}
+	if err := v.config.Policy().Validate(); err != nil {
+		var lines []string
+		for _, d := range dates {
+			if at := v.config.origins[d.key]; at != "" {
+				lines = append(lines, at+" "+d.key)
+			}
+		}
+		v.add("rotation", "%v; set here: %s", err, strings.Join(lines, ", "))
+	}
+}
+
+func (v *validator) checkSession() {
+	s := &v.config.Session
+	if s.Idle < time.Minute {
+		v.add("session.idle", "%s is under a minute", s.Idle)
+	}
+	if s.Absolute < s.Idle {
+		v.add("session.absolute", "%s is shorter than session.idle", s.Absolute)
+	}
+	if s.Absolute > 30*24*time.Hour {
+		v.add("session.absolute", "%s is over 30 days", s.Absolute)
+	}
+}
+
+func (v *validator) checkEmail(key, address string) {
+	if address == "" {
+		return
+	}
+	if a, err := mail.ParseAddress(address); err != nil || a.Address != address {
+		v.add(key, "%q is not an email address such as help@example.gov", address)
+	}
+}
+
+func (v *validator) checkMail() {
+	m := &v.config.Mail
+	v.checkOneOf("mail.tls", m.TLS, notify.StartTLS, notify.ImplicitTLS, notify.NoTLS)
+	if m.Server != "" && v.checkHostPort("mail.server", m.Server) && m.TLS == notify.NoTLS && !IsLoopbackListener(m.Server) {
+		v.add("mail.tls", "none is for a server on loopback only: others could read the mail on its way")
+	}
+	if m.Server != "" && m.From == "" {
+		v.add("mail.from", "is empty: mail needs a sender")
+	}
+	if m.PasswordFile != "" && m.Username == "" {
+		v.add("mail.username", "is empty, but there is a password")
+	}
+	v.checkEmail("mail.from", m.From)
+}
+
+// checkNotices never repeats the webhook's URL: with some receivers it is the secret.
+func (v *validator) checkNotices() {
+	r := &v.config.Rotation
+	for _, address := range r.Notify {
+		v.checkEmail("rotation.notify", address)
+	}
+	if len(r.Notify) > 0 && v.config.Mail.Server == "" {
+		v.add("rotation.notify", "needs a mail server: mail.server is empty")
+	}
+	if r.Webhook.URL == "" {
+		return
+	}
+	u, err := url.Parse(r.Webhook.URL)
+	switch {
+	case err != nil || !isWebURL(u):
+		v.add("rotation.webhook.url", "is not a URL such as https://hooks.example.gov/vernal")
+	case u.User != nil || u.Fragment != "":
+		v.add("rotation.webhook.url", "contains a user name or a fragment")
+	case u.Scheme == "http" && !IsLoopback(u.Hostname()):
+		v.add("rotation.webhook.url", "is http, which is for loopback only")
+	}
+}
+
+func (v *validator) checkBranding() {
+	b := &v.config.Branding
+	if b.Name == "" {
+		v.add("branding.name", "is empty: pages need a name")
+	}
+	v.checkEmail("branding.contact", b.Contact)
+	if u, err := url.Parse(b.OrganizationURL); b.OrganizationURL != "" && (err != nil || !isWebURL(u)) {
+		v.add("branding.organization_url", "%q is not a URL", b.OrganizationURL)
+	}
+}
+
+func isWebURL(u *url.URL) bool { return u.Host != "" && (u.Scheme == "https" || u.Scheme == "http") }
+
+// sharedKeyBits are the permissions that tls.key must not give: Debian lets the
+// group ssl-cert read such keys.
+const sharedKeyBits = 0o027
+
+// checkSecretFiles returns all files with secrets that others can read or change. A
+// missing file is left to what needs it, and so is one that the caller cannot see:
+// root's command over the socket uses none of them. What a variable replaces is not
+// checked.
+func (c *Config) checkSecretFiles(getenv func(string) string) []string {
+	v := &validator{config: c}
+	for _, f := range []struct{ key, path, env string }{
+		{"master_key_file", c.MasterKeyFile, MasterKeyEnv},
+		{"rotation.pkcs11.pin_file", c.Rotation.PKCS11.PinFile, PinEnv},
+		{"rotation.webhook.secret_file", c.Rotation.Webhook.SecretFile, WebhookSecretEnv},
+		{"mail.password_file", c.Mail.PasswordFile, MailPasswordEnv},
+	} {
+		if f.path == "" || strings.TrimSpace(getenv(f.env)) != "" {
+			continue
+		}
+		info, err := os.Stat(f.path)
+		if err != nil {
+			continue
+		}
+		if err := secretfile.Check(f.path, info); errors.Is(err, secretfile.ErrOpen) {
+			v.add(f.key, "%v; run: chmod 600 %s", err, shellquote.Quote(f.path))
+		}
+	}
+	if info, err := os.Stat(c.TLS.Key); err == nil && info.Mode().Perm()&sharedKeyBits != 0 {
+		v.add("tls.key", "%s can be read by others or changed by its group (mode %04o); run: chmod 600 %s",
+			c.TLS.Key, info.Mode().Perm(), shellquote.Quote(c.TLS.Key))
+	}
+	return v.problems
+}

@@ -1,0 +1,188 @@
+package account
+
+import (
+	"bytes"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"reflect"
+	"strings"
+	"time"
+	"unicode/utf8"
+
+	"vernal/idp/suggest"
+)
+
+// decoder reads JSON that users write by hand, into structs, and on past the first
+// error. encoding/json alone ends at an unknown name, takes names in any case, and
+// of two equal names the last: two readers of one file could see two values. Errors
+// name the field and never quote a value.
+type decoder struct{ faults }
+
+// fieldName makes a name from a file fit for a line of an error list.
+func fieldName(name string) string {
+	const limit = 120
+	if len(name) > limit {
+		name = name[:limit] + "…"
+	}
+	return string(bytes.ToValidUTF8([]byte(name), []byte("?")))
+}
+
+// decodeObject reads a text that is one JSON object into a struct.
+func (d *decoder) decodeObject(data []byte, into any) {
+	if !utf8.Valid(data) {
+		d.add("", "not valid UTF-8; save the file as UTF-8")
+		return
+	}
+	stream := json.NewDecoder(bytes.NewReader(data))
+	var raw json.RawMessage
+	if err := stream.Decode(&raw); err != nil {
+		detail := "not valid JSON"
+		if errors.Is(err, io.EOF) || errors.Is(err, io.ErrUnexpectedEOF) {
+			detail = "the JSON object ends too early"
+		}
+		d.add("", detail)
+		return
+	}
+	if _, err := stream.Token(); !errors.Is(err, io.EOF) {
+		d.add("", "something follows the JSON object")
+		return
+	}
+	d.decode("", raw, reflect.ValueOf(into).Elem())
+}
+
+// decode reads a valid JSON value into v, which errors call path.
+func (d *decoder) decode(path string, raw []byte, v reflect.Value) {
+	switch into := v.Addr().Interface().(type) {
+	case *time.Time:
+		d.decodeTime(path, raw, into)
+		return
+	case *RecordEmail:
+		if raw[0] == '"' { // the other identity provider vouches for it
+			into.Confirmed = true
+			d.decode(path, raw, reflect.ValueOf(&into.Address).Elem())
+			return
+		}
+	}
+	switch v.Kind() {
+	case reflect.Pointer:
+		v.Set(reflect.New(v.Type().Elem()))
+		d.decode(path, raw, v.Elem())
+	case reflect.Struct:
+		fields := schemas[v.Type()]
+		d.decodeMembers(path, raw, func(path, name string, raw []byte) {
+			if index, ok := fields.index[name]; ok {
+				d.decode(path, raw, v.FieldByIndex(index))
+			} else {
+				d.addProblem(path, "unknown", unknownName(name, fields.names))
+			}
+		})
+	case reflect.Map:
+		v.Set(reflect.MakeMap(v.Type()))
+		d.decodeMembers(path, raw, func(path, name string, raw []byte) {
+			value := reflect.New(v.Type().Elem()).Elem()
+			d.decode(path, raw, value)
+			v.SetMapIndex(reflect.ValueOf(name), value)
+		})
+	case reflect.Slice:
+		var list []json.RawMessage
+		if err := json.Unmarshal(raw, &list); err != nil {
+			d.add(path, "must be a list")
+		}
+		v.Set(reflect.MakeSlice(v.Type(), len(list), len(list)))
+		for i, item := range list {
+			d.decode(fmt.Sprintf("%s[%d]", path, i+1), item, v.Index(i))
+		}
+	default:
+		if err := json.Unmarshal(raw, v.Addr().Interface()); err != nil {
+			d.add(path, wanted[v.Kind()])
+		}
+	}
+}
+
+// wanted says what scalar fields take.
+var wanted = map[reflect.Kind]string{
+	reflect.String: "must be a string", reflect.Bool: "must be true or false",
+	reflect.Int: "must be a whole number", reflect.Int64: "must be a whole number",
+}
+
+// decodeTime reads an RFC 3339 time, or a date, which means its first moment in UTC.
+func (d *decoder) decodeTime(path string, raw []byte, into *time.Time) {
+	var text string
+	if json.Unmarshal(raw, &text) == nil {
+		for _, form := range []string{time.RFC3339, time.DateOnly} {
+			if at, err := time.Parse(form, text); err == nil {
+				*into = at.UTC()
+				return
+			}
+		}
+	}
+	d.add(path, "must be a time as 2026-04-01T09:00:00Z, or a date as 2026-04-01")
+}
+
+// decodeMembers calls each for every member of an object whose value is not null.
+func (d *decoder) decodeMembers(path string, raw []byte, each func(path, name string, raw []byte)) {
+	stream := json.NewDecoder(bytes.NewReader(raw))
+	if t, err := stream.Token(); err != nil || t != json.Delim('{') {
+		d.add(path, "must be a JSON object")
+		return
+	}
+	if path != "" {
+		path += "."
+	}
+	seen := map[string]bool{}
+	for stream.More() {
+		t, _ := stream.Token()
+		name, _ := t.(string)
+		var value json.RawMessage
+		if stream.Decode(&value) != nil {
+			return // never: the object is valid
+		}
+		switch {
+		case seen[name]:
+			d.add(path+name, "is here twice")
+		case !bytes.Equal(value, []byte("null")):
+			each(path+name, name, value)
+		}
+		seen[name] = true
+	}
+}
+
+// schema is how the fields of a struct are called in a file, where they are, and of
+// what kind.
+type schema struct {
+	names []string
+	index map[string][]int
+	kinds map[string]reflect.Kind
+}
+
+var (
+	recordSchema  = newSchema(reflect.TypeFor[recordFile]())
+	profileSchema = newSchema(reflect.TypeFor[RecordProfile]())
+
+	schemas = map[reflect.Type]*schema{
+		reflect.TypeFor[recordFile]():    recordSchema,
+		reflect.TypeFor[RecordProfile](): profileSchema,
+		reflect.TypeFor[RecordEmail]():   newSchema(reflect.TypeFor[RecordEmail]()),
+		reflect.TypeFor[RecordTOTP]():    newSchema(reflect.TypeFor[RecordTOTP]()),
+	}
+)
+
+func newSchema(t reflect.Type) *schema {
+	s := &schema{index: make(map[string][]int), kinds: make(map[string]reflect.Kind)}
+	for _, f := range reflect.VisibleFields(t) {
+		if name, _, _ := strings.Cut(f.Tag.Get("json"), ","); name != "" {
+			s.names, s.index[name], s.kinds[name] = append(s.names, name), f.Index, f.Type.Kind()
+		}
+	}
+	return s
+}
+
+// unknownName says that a name is not known, and which one may be meant.
+func unknownName(name string, names []string) string {
+	if near := suggest.Nearest(name, names); near != "" {
+		return "no such field; did you mean " + near + "?"
+	}
+	return "no such field"
+}
