@@ -39,7 +39,7 @@ func (s *Service) assertionOf(ctx context.Context, r *Report, root *xmltree.Elem
 	default:
 		c.Outcome = OK
 	}
-	r.Checks = append(r.Checks, c)
+	r.add(c)
 	if err := s.recipientHints(ctx, r, root, slices.Values(to)); err != nil {
 		return nil, err
 	}
@@ -191,5 +191,5 @@ func (r *Report) window(field string, e *xmltree.Element) {
 			refuse(fmt.Sprintf("it ended %s ago; a service provider's clock that is fast by so much refuses fresh ones, too", r.At.Sub(at).Round(time.Second)))
 		}
 	}
-	r.Checks = append(r.Checks, c)
+	r.add(c)
 }

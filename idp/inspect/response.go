@@ -87,7 +87,7 @@ func (r *Report) status(root *xmltree.Element) {
 			message = strings.TrimSpace(e.Text())
 		}
 	}
-	r.Checks = append(r.Checks, Check{Field: "Status", Outcome: OK, Seen: strings.Join(codes, " "), Note: message, Hints: hints})
+	r.add(Check{Field: "Status", Outcome: OK, Seen: strings.Join(codes, " "), Note: message, Hints: hints})
 }
 
 // ours are the certificates of our years, and which is whose.
@@ -194,6 +194,6 @@ func (r *Report) answers(id string, receivedAt time.Time, err error) error {
 	case err != nil:
 		return err
 	}
-	r.Checks = append(r.Checks, Check{Field: "InResponseTo", Outcome: OK, Seen: id, Note: "a request that came at " + stamp(receivedAt)})
+	r.add(Check{Field: "InResponseTo", Outcome: OK, Seen: id, Note: "a request that came at " + stamp(receivedAt)})
 	return nil
 }

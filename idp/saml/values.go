@@ -37,6 +37,14 @@ func checkContent(e *xmltree.Element) error {
 	return nil
 }
 
+// checkShape refuses what no element that holds elements only has.
+func checkShape(e *xmltree.Element) error {
+	if err := checkAttributes(e); err != nil {
+		return err
+	}
+	return checkContent(e)
+}
+
 // trim takes off white space as XML knows it.
 func trim(s string) string { return strings.Trim(s, " \t\r\n") }
 

@@ -49,11 +49,20 @@ func (p *Pages) Render(w http.ResponseWriter, status int, render func(io.Writer)
 	if err := render(&b); err != nil {
 		return err
 	}
-	h := w.Header()
-	h.Set("Content-Type", "text/html; charset=utf-8")
-	h.Set("Content-Length", strconv.Itoa(b.Len()))
+	return WritePage(w, status, b.Bytes())
+}
+
+// WritePage writes a page that was rendered. The error is always nil: a peer that has gone
+// is no failure.
+func WritePage(w http.ResponseWriter, status int, page []byte) error {
+	return write(w, status, "text/html; charset=utf-8", page)
+}
+
+func write(w http.ResponseWriter, status int, contentType string, body []byte) error {
+	w.Header().Set("Content-Type", contentType)
+	w.Header().Set("Content-Length", strconv.Itoa(len(body)))
 	w.WriteHeader(status)
-	_, _ = w.Write(b.Bytes()) // a peer that has gone is nobody's failure
+	_, _ = w.Write(body)
 	return nil
 }
 
@@ -207,10 +216,5 @@ func (p *Pages) text(w http.ResponseWriter, status int, render func(io.Writer) e
 	if err := render(&b); err != nil {
 		return err
 	}
-	h := w.Header()
-	h.Set("Content-Type", "text/plain; charset=utf-8")
-	h.Set("Content-Length", strconv.Itoa(b.Len()))
-	w.WriteHeader(status)
-	_, _ = w.Write(b.Bytes())
-	return nil
+	return write(w, status, "text/plain; charset=utf-8", b.Bytes())
 }
