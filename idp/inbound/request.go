@@ -69,7 +69,8 @@ func Accept(ctx context.Context, registry *sp.Registry, msg *saml.Message, kind 
 	if err := q.Parse(root); err != nil {
 		return q, err
 	}
-	return q, q.Findings(e).Err()
+	var room [8]saml.Finding // on the stack: this is on the way of every sign-in
+	return q, q.AppendFindings(room[:0], e).Err()
 }
 
 // Parse reads the fields of the message from an element that Verify returned.
@@ -90,25 +91,26 @@ func (q *Request) Header() *saml.Header {
 	return &q.Logout.Header
 }
 
-// Findings hold a parsed message against every rule. Those about the registration are left
-// out if Provider is unknown. Each error is a *idp.Refusal.
-func (q *Request) Findings(e Expect) saml.Findings {
+// AppendFindings holds a parsed message against every rule and adds what it finds to dst,
+// which may be nil. Rules about the registration are left out if Provider is unknown. Each
+// error is a *idp.Refusal.
+func (q *Request) AppendFindings(dst saml.Findings, e Expect) saml.Findings {
 	expect := saml.Expect{
 		Now: e.Now, Issuer: q.Issuer, Destinations: e.Destinations,
 		AnyDestination: e.AnyDestination || q.Provider != nil && q.Provider.IsLoginGovCompatible(),
 	}
 	if q.Kind == AuthnRequest {
-		return q.checkAuthn(q.Authn.Findings(expect), e.Now)
+		return q.appendAuthn(q.Authn.AppendFindings(dst, expect), e.Now)
 	}
-	found := q.Logout.Findings(expect)
+	found := q.Logout.AppendFindings(dst, expect)
 	if q.Provider != nil && q.Kind == LogoutRequest {
 		found = append(found, saml.Finding{Field: "SingleLogoutService", Err: CheckLogoutURL(q.Provider)})
 	}
 	return found
 }
 
-// checkAuthn adds what the registration says to an AuthnRequest.
-func (q *Request) checkAuthn(found saml.Findings, now time.Time) saml.Findings {
+// appendAuthn adds what the registration says to an AuthnRequest.
+func (q *Request) appendAuthn(found saml.Findings, now time.Time) saml.Findings {
 	p, authn := q.Provider, q.Authn
 	if p == nil {
 		return found

@@ -63,7 +63,7 @@ func (s *Service) request(ctx context.Context, r *Report, msg *saml.Message, in 
 	if err != nil {
 		return err
 	}
-	for _, f := range q.Findings(expect) {
+	for _, f := range q.AppendFindings(nil, expect) {
 		if err := s.show(r, &q, f, expect); err != nil {
 			return err
 		}

@@ -38,7 +38,7 @@ func TestAuthnRequestCheck(t *testing.T) {
 			r := saml.AuthnRequest{Header: saml.Header{IssueInstant: now, Issuer: expect.Issuer, Destination: expect.Destinations[0], HasDestination: true}}
 			e := expect
 			tc.change(&r, &e)
-			err := r.Findings(e).Err()
+			err := r.AppendFindings(nil, e).Err()
 			var refusal *idp.Refusal
 			switch {
 			case tc.code == "" && err != nil:

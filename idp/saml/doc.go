@@ -9,7 +9,7 @@
 //	ClaimedIssuer      whose certificates to look up, and nothing else
 //	Message.Verify     xmldsig -> the element that may be read
 //	ParseAuthnRequest  that element -> fields, strictly; or ParseLogoutRequest
-//	Findings           fields against this address and this moment, rule by rule
+//	AppendFindings     fields against this address and this moment, rule by rule
 //
 // Failures are *idp.Refusal, in the words of the standard. Functions take no
 // HTTP types, keep nothing between calls, and look nothing up: which service

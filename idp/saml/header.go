@@ -87,10 +87,10 @@ func (f Findings) Err() error {
 	return nil
 }
 
-// Findings hold a verified request against the place and the moment it arrived. Each
-// error is a *idp.Refusal.
-func (h *Header) Findings(e Expect) Findings {
-	return append(make(Findings, 0, 8), // room for those of a whole request
+// AppendFindings holds a verified request against the place and the moment it arrived, and
+// adds what it finds to dst, which may be nil. Each error is a *idp.Refusal.
+func (h *Header) AppendFindings(dst Findings, e Expect) Findings {
+	return append(dst,
 		Finding{"Issuer", h.checkIssuer(e)},
 		Finding{"Destination", h.checkDestination(e)},
 		Finding{"IssueInstant", checkInstant(h.IssueInstant, e.Now)})

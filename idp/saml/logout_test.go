@@ -145,7 +145,7 @@ func TestLogoutRequestCheck(t *testing.T) {
 			if tt.change != nil {
 				tt.change(r, &e)
 			}
-			if code := refusalCode(t, r.Findings(e).Err()); code != tt.code {
+			if code := refusalCode(t, r.AppendFindings(nil, e).Err()); code != tt.code {
 				t.Errorf("refused %q, want %q", code, tt.code)
 			}
 		})

@@ -209,10 +209,9 @@ func openNameID(key crypto.Signer, encrypted *xmltree.Element, within ...*xmltre
 	return id, nil
 }
 
-// Findings hold a verified request against the place and the moment it arrived. Each
-// error is a *idp.Refusal.
-func (r *LogoutRequest) Findings(e Expect) Findings {
-	return append(r.Header.Findings(e), Finding{"NotOnOrAfter", r.checkEnd(e.Now)})
+// AppendFindings is that of Header, and looks at NotOnOrAfter too.
+func (r *LogoutRequest) AppendFindings(dst Findings, e Expect) Findings {
+	return append(r.Header.AppendFindings(dst, e), Finding{"NotOnOrAfter", r.checkEnd(e.Now)})
 }
 
 func (r *LogoutRequest) checkEnd(now time.Time) error {
