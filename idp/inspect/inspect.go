@@ -17,8 +17,8 @@
 //	subject.go    the user whom an AuthnRequest asks for
 //	replay.go     whether an ID was used before
 //	response.go   Response and LogoutResponse, held against our certificates
-//	assertion.go  what a service provider must insist on in the assertion
-//	recipient.go  whose the certificates are that it is encrypted to
+//	assertion.go  what a service provider must insist on in the assertion, and whose the
+//	              certificates are that it is encrypted to
 //	metadata.go   metadata, held against the registration or our certificates
 //	signature.go  why a signature does not verify: another key, another encoding
 //	hint.go       how far a value is from the one that was probably meant

@@ -168,10 +168,7 @@ func decodeMail(text string) string {
 		return text
 	}
 	plain := mailBreak.ReplaceAllString(text, "")
-	plain = mailEscape.ReplaceAllStringFunc(plain, func(e string) string {
-		c, _ := strconv.ParseUint(e[1:], 16, 8)
-		return string([]byte{byte(c)})
-	})
+	plain = mailEscape.ReplaceAllStringFunc(plain, decodeEscape)
 	if !utf8.ValidString(plain) {
 		return text
 	}
@@ -194,47 +191,28 @@ func unescapeEntities(text string) string {
 	return html.UnescapeString(text)
 }
 
-// unescapeBackslashes undoes the escapes of JSON, JavaScript, and of strings that a
-// program printed. What is no escape stays.
+// backslash is an escape of JSON, JavaScript, and of strings that a program printed.
+var backslash = regexp.MustCompile(`\\(?:[nrt"'\\/&?=\n]|x[0-9a-fA-F]{2}|u[0-9a-fA-F]{4})`)
+
+// unescapeBackslashes undoes such escapes. What is no escape stays.
 func unescapeBackslashes(text string) string {
 	if !strings.Contains(text, `\`) {
 		return text
 	}
-	var b strings.Builder
-	b.Grow(len(text))
-	for i := 0; i < len(text); i++ {
-		if text[i] != '\\' || i+1 == len(text) {
-			b.WriteByte(text[i])
-			continue
-		}
-		i++
-		switch c := text[i]; c {
+	return backslash.ReplaceAllStringFunc(text, func(e string) string {
+		switch c := e[1]; c {
 		case 'n':
-			b.WriteByte('\n')
+			return "\n"
 		case 'r':
-			b.WriteByte('\r')
+			return "\r"
 		case 't':
-			b.WriteByte('\t')
-		case '"', '\'', '\\', '/', '&', '?', '=', '\n':
-			b.WriteByte(c)
+			return "\t"
 		case 'x', 'u':
-			digits := 2
-			if c == 'u' {
-				digits = 4
-			}
-			n, err := strconv.ParseUint(text[min(i+1, len(text)):min(i+1+digits, len(text))], 16, 32)
-			if err != nil || i+digits >= len(text) {
-				b.WriteString(`\` + string(c))
-				continue
-			}
-			b.WriteRune(rune(n))
-			i += digits
-		default:
-			b.WriteByte('\\')
-			b.WriteByte(c)
+			n, _ := strconv.ParseUint(e[2:], 16, 32)
+			return string(rune(n))
 		}
-	}
-	return b.String()
+		return e[1:]
+	})
 }
 
 // percentMark is an encoded character that only a whole URL or XML has encoded,
@@ -253,25 +231,19 @@ func unescapePercent(text string) string {
 	if encodedPlus.MatchString(text) {
 		text = strings.ReplaceAll(text, "+", " ")
 	}
-	if !strings.Contains(text, "%") {
-		return text
-	}
-	var b strings.Builder
-	b.Grow(len(text))
-	for i := 0; i < len(text); i++ {
-		if text[i] == '%' && i+2 < len(text) {
-			if c, err := strconv.ParseUint(text[i+1:i+3], 16, 8); err == nil {
-				b.WriteByte(byte(c))
-				i += 2
-				continue
-			}
-		}
-		b.WriteByte(text[i])
-	}
-	if plain := b.String(); utf8.ValidString(plain) {
+	plain := percentEscape.ReplaceAllStringFunc(text, decodeEscape)
+	if utf8.ValidString(plain) {
 		return plain
 	}
 	return text
+}
+
+var percentEscape = regexp.MustCompile(`%[0-9A-Fa-f]{2}`)
+
+// decodeEscape is the byte that "%3D" or "=3D" stands for.
+func decodeEscape(e string) string {
+	c, _ := strconv.ParseUint(e[1:], 16, 8)
+	return string([]byte{byte(c)})
 }
 
 // unescapeForm undoes percent-encoding once in a text that a form encoded, in which a
