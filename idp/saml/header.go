@@ -7,6 +7,7 @@ import (
 	"time"
 
 	"vernal/idp"
+	"vernal/idp/xmldsig"
 	"vernal/idp/xmltree"
 )
 
@@ -21,16 +22,13 @@ type Header struct {
 	HasDestination bool
 }
 
-// maxID bounds the ID of a message, in bytes.
-const maxID = 256
-
 func (h *Header) read(root *xmltree.Element) error {
 	if v, _ := root.Attr("Version"); v != Version {
 		return idp.Refuse(idp.RefusedVersion, "Version", v, Version)
 	}
 	h.ID, _ = root.Attr("ID")
-	if !isNCName(h.ID) || len(h.ID) > maxID {
-		return idp.Refuse(idp.RefusedID, "ID", h.ID, strconv.Itoa(maxID))
+	if !xmldsig.IsPlainID(h.ID) {
+		return idp.Refuse(idp.RefusedID, "ID", h.ID, strconv.Itoa(xmldsig.MaxID))
 	}
 	instant, _ := root.Attr("IssueInstant")
 	var ok bool
