@@ -12,8 +12,7 @@
 //	read.go       one of them -> the message, as the server decodes it
 //	open.go       an encrypted assertion, by whoever has the key to it
 //	request.go    AuthnRequest and LogoutRequest, held against the registration
-//	logout.go     the encrypted name of a LogoutRequest
-//	logout_subject.go  whom it names, and what it would end
+//	logout.go     whom a LogoutRequest names, and what it would end
 //	subject.go    the user whom an AuthnRequest asks for
 //	replay.go     whether an ID was used before
 //	response.go   Response and LogoutResponse, held against our certificates

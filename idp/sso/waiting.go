@@ -64,22 +64,12 @@ type waitingKey struct {
 	network netip.Prefix
 }
 
+// sizes are the budgets in bytes.
+var sizes = [...]float64{allSigned: signedTotal, oneSP: signedSP, oneNetwork: signedNetwork, allUnsigned: unsignedTotal, oneNetworkUnsigned: unsignedNetwork}
+
 // Allowance fills an empty budget within session.RequestLifetime.
 func (k waitingKey) Allowance() budget.Allowance {
-	size := 0.0
-	switch k.scope {
-	case allSigned:
-		size = signedTotal
-	case oneSP:
-		size = signedSP
-	case oneNetwork:
-		size = signedNetwork
-	case allUnsigned:
-		size = unsignedTotal
-	case oneNetworkUnsigned:
-		size = unsignedNetwork
-	}
-	return budget.Allowance{Burst: size, Minute: size / session.RequestLifetime.Minutes()}
+	return budget.Allowance{Burst: sizes[k.scope], Minute: sizes[k.scope] / session.RequestLifetime.Minutes()}
 }
 
 // IsShared is false for networks, of which a sender can have as many as they like.
