@@ -243,18 +243,15 @@ func isOurs(s Sent) bool { return yearly.MatchString(s.Address) }
 
 // named reports whether a text has a message as a parameter.
 func named(text string) bool {
-	return strings.Contains(text, "SAMLRequest=") || strings.Contains(text, "SAMLResponse=")
+	return namedMessage.MatchString(text)
 }
 
 // isParameter reports whether a name is one of those that a binding gives a
 // message and what goes with it.
-func isParameter(name string) bool {
-	switch name {
-	case "SAMLRequest", "SAMLResponse", "RelayState", "SigAlg", "Signature":
-		return true
-	}
-	return false
-}
+func isParameter(name string) bool { return slices.Contains(parameterNames, name) }
+
+// parameterNames are the parameters of a binding.
+var parameterNames = []string{"SAMLRequest", "SAMLResponse", "RelayState", "SigAlg", "Signature"}
 
 // escaped is a value as it stands in a query. Tools show it escaped or not, and
 // base64 has no percent sign that could be meant as one.

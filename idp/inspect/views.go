@@ -1,17 +1,16 @@
 package inspect
 
 import (
-	"bytes"
 	"encoding/base64"
-	"encoding/binary"
 	"html"
 	"net/url"
 	"regexp"
 	"slices"
 	"strconv"
 	"strings"
-	"unicode/utf16"
 	"unicode/utf8"
+
+	"vernal/idp/filetext"
 )
 
 // Step is one thing that was undone to find a message in a text.
@@ -70,37 +69,19 @@ func (v view) unwrapped() (next []view) {
 }
 
 // plainText is the text in UTF-8, without a byte order mark and white space around.
+// UTF-16 begins with a mark or with a character of which one byte is zero.
 func plainText(text string) (string, []Step) {
 	var steps []Step
-	if plain, ok := fromUTF16([]byte(text)); ok {
-		text, steps = utf16Declaration.ReplaceAllString(plain, "$1"), []Step{StepUTF16}
+	if head := text[:min(len(text), 2)]; head == "\xFF\xFE" || head == "\xFE\xFF" || strings.IndexByte(head, 0) >= 0 {
+		if plain, err := filetext.Decode([]byte(text)); err == nil && len(plain) < len(text) {
+			text, steps = utf16Declaration.ReplaceAllString(string(plain), "$1"), []Step{StepUTF16}
+		}
 	}
 	return strings.TrimSpace(strings.TrimPrefix(text, "\uFEFF")), steps
 }
 
 // utf16Declaration is an XML declaration that would be wrong once a text is UTF-8.
 var utf16Declaration = regexp.MustCompile(`(?i)^(\x{FEFF}?\s*<\?xml[^>]*?)\s+encoding=["']utf-16(?:le|be)?["']`)
-
-// fromUTF16 decodes a text with a byte order mark, or of which every other byte at
-// the start is zero.
-func fromUTF16(data []byte) (string, bool) {
-	var order binary.ByteOrder
-	switch {
-	case len(data) < 4:
-		return "", false
-	case bytes.HasPrefix(data, []byte{0xFF, 0xFE}), data[0] != 0 && data[1] == 0 && data[2] != 0 && data[3] == 0:
-		order = binary.LittleEndian
-	case bytes.HasPrefix(data, []byte{0xFE, 0xFF}), data[0] == 0 && data[1] != 0 && data[2] == 0 && data[3] != 0:
-		order = binary.BigEndian
-	default:
-		return "", false
-	}
-	units := make([]uint16, len(data)/2)
-	for i := range units {
-		units[i] = order.Uint16(data[2*i:])
-	}
-	return string(utf16.Decode(units)), true
-}
 
 var invisible = strings.NewReplacer("\u200B", "", "\u200C", "", "\u200D", "", "\u2060", "", "\uFEFF", "", "\u00AD", "",
 	"\u00A0", " ", "\u2007", " ", "\u202F", " ", "\u2028", "\n", "\u2029", "\n")

@@ -65,10 +65,7 @@ func (h *Handler) issueAssertion(w http.ResponseWriter, r *http.Request, a *acce
 		h.recordUse(a.request, now) // a signed one counted when it was verified
 	}
 
-	response := saml.Response{
-		ID: newID(), IssueInstant: now, Issuer: string(h.IdP.EntityID()),
-		Destination: a.request.ACSURL, InResponseTo: a.request.MessageID,
-	}
+	response := h.newResponse(a, now)
 	buffer := takeBuffer()
 	defer buffer.release()
 	assertion := a.assertion(s, user, profile, issued, now, string(h.Pages.Lang(r)))
@@ -212,6 +209,14 @@ func signInAddress(u *idp.User) string {
 		return ""
 	}
 	return last.Address
+}
+
+// newResponse is what every answer to a request says.
+func (h *Handler) newResponse(a *accepted, now time.Time) saml.Response {
+	return saml.Response{
+		ID: newID(), IssueInstant: now, Issuer: string(h.IdP.EntityID()),
+		Destination: a.request.ACSURL, InResponseTo: a.request.MessageID,
+	}
 }
 
 // newID makes an ID of our own, for messages, assertions and sessions at SPs.

@@ -66,10 +66,7 @@ func (h *Handler) signPassive(w http.ResponseWriter, r *http.Request, a *accepte
 	if err := h.recordPassive(w, r, a); err != nil {
 		return err
 	}
-	response := saml.Response{
-		ID: newID(), IssueInstant: h.Clock.Now(), Issuer: string(h.IdP.EntityID()),
-		Destination: a.request.ACSURL, InResponseTo: a.request.MessageID,
-	}
+	response := h.newResponse(a, h.Clock.Now())
 	return h.signResponse(r, a, func(signer *xmldsig.Signer) (err error) {
 		b.xml, err = response.WriteStatus(b.xml, saml.Status{Code: saml.StatusResponder, Detail: saml.StatusNoPassive}, signer)
 		return err
