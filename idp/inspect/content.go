@@ -191,7 +191,10 @@ func decodeLeniently(raw string) (doc, how string) {
 				plain = form
 			}
 		}
-		return clipDoc(plain), encodedPlain
+		if len(plain) > maxDecoded {
+			plain = ""
+		}
+		return plain, encodedPlain
 	}
 	if strings.ContainsAny(plain, "-_") {
 		how = encodedURL
@@ -230,11 +233,4 @@ func decodeLeniently(raw string) (doc, how string) {
 		return string(out), how
 	}
 	return "", ""
-}
-
-func clipDoc(doc string) string {
-	if len(doc) > maxDecoded {
-		return ""
-	}
-	return doc
 }

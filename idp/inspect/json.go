@@ -15,11 +15,11 @@ const maxNested = 1000
 // sent, or else in any JSON. It goes through the text token by token: as values
 // it would take many times its size, and objects would lose the order by which
 // messages are numbered. What stands before a fault or a cut is found.
-func findJSON(text string) (har, other []Sent) {
-	if har = findHAR(text); len(har) > 0 {
-		return har, nil
+func findJSON(text string) (found []Sent, isHAR bool) {
+	if found = findHAR(text); len(found) > 0 {
+		return found, true
 	}
-	return nil, findInAnyJSON(text)
+	return findInAnyJSON(text), false
 }
 
 // jsonValue is what a JSON text holds: a text, or the end of an object or list.

@@ -1,6 +1,7 @@
 package inspect
 
 import (
+	"cmp"
 	"context"
 	"crypto/x509"
 	"errors"
@@ -108,7 +109,7 @@ func (r *Report) against(p *idp.ServiceProvider, now *sp.Provider) error {
 	compare("KeyDescriptor signing", idp.OptionCert, said.RequestCerts, now.RequestCerts)
 	compare("KeyDescriptor encryption", idp.OptionEncryptionCert, said.EncryptionX509, now.EncryptionX509)
 	if p.LogoutURL != "" && p.LogoutURL != now.LogoutURL {
-		r.fault("SingleLogoutService", p.LogoutURL, "registered is "+orNone(now.LogoutURL))
+		r.fault("SingleLogoutService", p.LogoutURL, "registered is "+cmp.Or(now.LogoutURL, "none"))
 		r.suggest(takeOver(p.EntityID).With(idp.OptionLogoutURL, p.LogoutURL))
 		r.hint(difference(p.LogoutURL, now.LogoutURL))
 	}

@@ -75,11 +75,9 @@ func Find(text string) []Sent {
 		return nil
 	}
 	if text[0] == '{' || text[0] == '[' {
-		har, other := findJSON(text)
-		f.addAll(other, steps)
-		if len(har) > 0 {
-			f = finds{exact: map[string]int{}, byID: map[string]int{}}
-			f.addAll(har, steps)
+		found, isHAR := findJSON(text)
+		f.addAll(found, steps)
+		if isHAR {
 			return f.sorted()
 		}
 	}
@@ -181,12 +179,8 @@ func (f *finds) add(s Sent) {
 // sorted are the messages, those that decode first. What is only a piece of one of
 // them, or the same in a form that was undone, is left out.
 func (f *finds) sorted() []Sent {
-	var whole, odd, broken []find
-	for _, x := range f.all {
-		if x.readable && x.isClean {
-			whole = append(whole, x)
-		}
-	}
+	var odd, broken []find
+	whole := slices.DeleteFunc(slices.Clone(f.all), func(x find) bool { return !x.readable || !x.isClean })
 	for _, x := range f.all {
 		switch {
 		case x.readable && x.isClean, slices.ContainsFunc(whole, x.isPieceOf):
