@@ -37,7 +37,7 @@ var layers = []struct {
 	{"assurance", []string{"idp/assurance", "idp/idptest/corpus"}},
 	{"state: what is kept, and who writes it", []string{"metadata", "idp/account", "idp/session", "idp/rotator", "certs/token", "idp/rekey", "idp/sharelink", "idp/store/storetest", "idp/store/bolt"}},
 	{"service providers", []string{"idp/sp"}},
-	{"ledgers of what they did", []string{"idp/logoutscope", "idp/usage"}},
+	{"their messages, and ledgers of what they did", []string{"idp/logoutscope", "idp/inbound", "idp/usage"}},
 	{"reports and signatures", []string{"idp/migration", "idp/rehearsal", "idp/inspect", "idp/signing"}},
 	{"notices", []string{"idp/notify"}},
 	{"the services of an installation", []string{"idp/installation"}},

@@ -71,14 +71,11 @@ func (h *Handler) show(w http.ResponseWriter, r *http.Request) error {
 // enter, and the page says so; one that is over is gone as everywhere.
 func (h *Handler) enter(w http.ResponseWriter, r *http.Request, token string) error {
 	found, err := h.Access.Lookup(r.Context(), token)
-	if errors.Is(err, idp.ErrNotFound) {
-		return web.ErrNotFound
+	var p templates.Preview
+	if err == nil {
+		web.EventOf(r).Note(slog.String("preview", found.ID))
+		p, err = h.preview(r, found)
 	}
-	if err != nil {
-		return err
-	}
-	web.EventOf(r).Note(slog.String("preview", found.ID))
-	p, err := h.preview(r, found)
 	if errors.Is(err, idp.ErrNotFound) {
 		return web.ErrNotFound
 	}

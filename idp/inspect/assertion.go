@@ -2,6 +2,7 @@ package inspect
 
 import (
 	"context"
+	"crypto/x509"
 	"errors"
 	"fmt"
 	"slices"
@@ -39,8 +40,8 @@ func (s *Service) assertionOf(ctx context.Context, r *Report, root *xmltree.Elem
 	default:
 		c.Outcome = OK
 	}
-	r.Checks = append(r.Checks, c)
-	if err := s.recipientHints(ctx, r, root, slices.Values(to)); err != nil {
+	r.add(c)
+	if err := s.recipientHints(ctx, r, root, to); err != nil {
 		return nil, err
 	}
 	if c.Outcome != OK {
@@ -54,27 +55,44 @@ func (s *Service) assertionOf(ctx context.Context, r *Report, root *xmltree.Elem
 	return a, nil
 }
 
-// byACS is the service provider whose address a Response goes to; nil if none
-// has it.
-func (s *Service) byACS(ctx context.Context, destination string) (*sp.Provider, error) {
-	if s.Registry == nil || destination == "" {
-		return nil, nil
+// recipientHints say whose the certificates are that an assertion is encrypted
+// to, and whether that is what the registration says today.
+func (s *Service) recipientHints(ctx context.Context, r *Report, root *xmltree.Element, to []*x509.Certificate) error {
+	if s.Registry == nil {
+		return nil
 	}
-	all, err := s.Registry.All(ctx)
+	destination, _ := root.Attr("Destination")
+	p, err := s.findProvider(ctx, func(p *sp.Provider) bool { return destination != "" && slices.Contains(p.ACSURLs, destination) })
 	if err != nil {
-		return nil, err
+		return err
 	}
-	for _, p := range all {
-		if slices.Contains(p.ACSURLs, destination) {
-			return p, nil
+	if p == nil {
+		r.hint("its Destination is nobody's Assertion Consumer Service: " + destination)
+		return nil
+	}
+	r.SP, r.SPName = p.EntityID, p.Name
+	for _, c := range to {
+		switch {
+		case slices.ContainsFunc(p.EncryptionX509, c.Equal):
+			r.hint("this is the encryption certificate that is registered for " + string(p.EntityID))
+		case slices.ContainsFunc(p.RequestCerts, c.Equal):
+			why := ", which has an encryption certificate by now"
+			if len(p.EncryptionX509) == 0 {
+				why = ", which has no encryption certificate"
+			}
+			r.hint("this is a request certificate that is registered for " + string(p.EntityID) + why)
+		default:
+			r.hint("this certificate is not registered for " + string(p.EntityID) + " any more; now it would be encrypted to another one")
 		}
 	}
-	return nil, nil
+	return nil
 }
 
 // assertion looks at what a service provider must insist on.
 func (s *Service) assertion(ctx context.Context, r *Report, root, a *xmltree.Element) error {
-	r.XML = withAssertion(r.XML, a, root)
+	if encrypted(root) != nil {
+		r.XML += "\n\n" + shown(a)
+	}
 	var p *sp.Provider
 	for e := range a.All() {
 		var err error
@@ -108,16 +126,13 @@ func (s *Service) assertion(ctx context.Context, r *Report, root, a *xmltree.Ele
 	if err := r.addressed(root, a, p); err != nil {
 		return err
 	}
-	return s.answersLogin(ctx, r, root)
-}
-
-// withAssertion is the text that is shown, with the assertion after it if it was
-// encrypted.
-func withAssertion(text string, a, root *xmltree.Element) string {
-	if encrypted(root) == nil {
-		return text
-	}
-	return text + "\n\n" + shown(a)
+	return s.answers(r, root, func(id string) (time.Time, error) {
+		before, err := s.Seen.LoginRequestByMessage(ctx, r.SP, id)
+		if err != nil {
+			return time.Time{}, err
+		}
+		return before.ReceivedAt, nil
+	})
 }
 
 // addressed holds the addresses of a Response against the registration.
@@ -170,26 +185,25 @@ func (s *Service) audience(ctx context.Context, r *Report) (*sp.Provider, error)
 func (r *Report) window(field string, e *xmltree.Element) {
 	c := Check{Field: field, Outcome: OK}
 	refuse := func(hints ...string) {
-		c.Outcome, r.Refused = Refused, true
-		c.Note = "not valid at " + r.At.Format(time.RFC3339)
+		c.Outcome, c.Note = Refused, "not valid at "+r.At.Format(time.RFC3339)
 		c.Hints = append(c.Hints, hints...)
 	}
-	if v, ok := e.Attr("NotBefore"); ok {
-		c.Seen = "from " + v + " "
-		if at, err := time.Parse(time.RFC3339, v); err != nil {
-			refuse("NotBefore is no time such as 2027-03-01T09:00:00Z")
-		} else if r.At.Before(at) {
+	for _, name := range []string{"NotBefore", "NotOnOrAfter"} {
+		v, ok := e.Attr(name)
+		if !ok {
+			continue
+		}
+		c.Seen += map[string]string{"NotBefore": "from " + v + " ", "NotOnOrAfter": "until " + v}[name]
+		at, err := time.Parse(time.RFC3339, v)
+		switch isBefore := r.At.Before(at); {
+		case err != nil:
+			refuse(name + " is no time such as 2027-03-01T09:00:00Z")
+		case name == "NotBefore" && isBefore:
 			refuse()
 			c.Suggestions = append(c.Suggestions, applyAt(v))
-		}
-	}
-	if v, ok := e.Attr("NotOnOrAfter"); ok {
-		c.Seen += "until " + v
-		if at, err := time.Parse(time.RFC3339, v); err != nil {
-			refuse("NotOnOrAfter is no time such as 2027-03-01T09:00:00Z")
-		} else if !r.At.Before(at) {
+		case name == "NotOnOrAfter" && !isBefore:
 			refuse(fmt.Sprintf("it ended %s ago; a service provider's clock that is fast by so much refuses fresh ones, too", r.At.Sub(at).Round(time.Second)))
 		}
 	}
-	r.Checks = append(r.Checks, c)
+	r.add(c)
 }

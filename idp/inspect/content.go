@@ -10,7 +10,6 @@ import (
 	"net/url"
 	"strings"
 
-	"vernal/idp/saml"
 	"vernal/idp/xmltree"
 )
 
@@ -173,7 +172,7 @@ const (
 // was seen to encode it. how is "" if the server decodes it as well; doc is "" if
 // it is no XML in any way.
 func decodeLeniently(raw string) (doc, how string) {
-	msg, err := saml.Read(saml.Inbound{Method: "POST", ContentType: "application/x-www-form-urlencoded", Body: []byte("SAMLRequest=" + raw)})
+	msg, err := readForm("SAMLRequest="+raw, "")
 	strict := err == nil && msg.Root != nil
 	plain, err := url.PathUnescape(raw)
 	if err != nil {
@@ -192,7 +191,10 @@ func decodeLeniently(raw string) (doc, how string) {
 				plain = form
 			}
 		}
-		return clipDoc(plain), encodedPlain
+		if len(plain) > maxDecoded {
+			plain = ""
+		}
+		return plain, encodedPlain
 	}
 	if strings.ContainsAny(plain, "-_") {
 		how = encodedURL
@@ -231,11 +233,4 @@ func decodeLeniently(raw string) (doc, how string) {
 		return string(out), how
 	}
 	return "", ""
-}
-
-func clipDoc(doc string) string {
-	if len(doc) > maxDecoded {
-		return ""
-	}
-	return doc
 }

@@ -25,32 +25,26 @@ func endOfURL(text string, from int) int {
 }
 
 func startOfURL(text string, least, at int) int {
-	for at > least {
-		r, n := utf8.DecodeLastRuneInString(text[least:at])
-		if outside(r) {
-			break
-		}
-		at -= n
+	i := strings.LastIndexFunc(text[least:at], outside)
+	if i < 0 {
+		return least
 	}
-	return at
+	_, size := utf8.DecodeRuneInString(text[least+i:])
+	return least + i + size
 }
 
 // schemeStart finds where a URL begins.
 var schemeStart = regexp.MustCompile(`https?://`)
 
+// namedMessage is a message as a parameter.
+var namedMessage = regexp.MustCompile(`SAMLRe(?:quest|sponse)=`)
+
 // nextNamed is where the next parameter with a message begins; -1 if there is none.
 func nextNamed(text string, from int) int {
-	for {
-		i := strings.Index(text[from:], "SAMLRe")
-		if i < 0 {
-			return -1
-		}
-		from += i
-		if strings.HasPrefix(text[from:], "SAMLRequest=") || strings.HasPrefix(text[from:], "SAMLResponse=") {
-			return from
-		}
-		from += len("SAMLRe")
+	if i := namedMessage.FindStringIndex(text[from:]); i != nil {
+		return from + i[0]
 	}
+	return -1
 }
 
 // findQueries finds the URLs, queries and forms in a text. One that was broken
@@ -268,30 +262,8 @@ var afterName = regexp.MustCompile(`^(?:` +
 // maxBetween bounds, in bytes, what stands between a name and its value.
 const maxBetween = 1 << 10
 
-// nameIndex finds the names of parameters in a text, in their order.
-type nameIndex struct {
-	text string
-	next map[string]int // where each stands next; len(text) if nowhere
-}
-
-var parameterNames = []string{"SAMLRequest", "SAMLResponse", "RelayState", "SigAlg", "Signature"}
-
-// from is the first name at or after a place, and its place; "" if there is none.
-func (n *nameIndex) from(at int) (name string, place int) {
-	place = len(n.text)
-	for _, one := range parameterNames {
-		if next, known := n.next[one]; !known || next < at {
-			n.next[one] = len(n.text)
-			if i := strings.Index(n.text[at:], one); i >= 0 {
-				n.next[one] = at + i
-			}
-		}
-		if n.next[one] < place {
-			name, place = one, n.next[one]
-		}
-	}
-	return name, place
-}
+// anyName finds the names of parameters.
+var anyName = regexp.MustCompile(strings.Join(parameterNames, "|"))
 
 // parameter is a name and its value as it stands in a text.
 type parameter struct {
@@ -311,13 +283,13 @@ func findParameters(text string) (found []Sent) {
 		group = nil
 	}
 	const gap = 400 // bytes between the parameters of one message
-	known := nameIndex{text, map[string]int{}}
 	for from := 0; len(found) < maxTriedFinds; {
-		name, at := known.from(from)
-		if name == "" {
+		m := anyName.FindStringIndex(text[from:])
+		if m == nil {
 			break
 		}
-		from = at + len(name)
+		at, name := from+m[0], text[from+m[0]:from+m[1]]
+		from += m[1]
 		if at > 0 && (isBase64(text[at-1]) && text[at-1] != '=' || text[at-1] == '.') {
 			continue // the end of another word
 		}
@@ -370,14 +342,8 @@ func parameterValue(text string, at int, name string) (string, int) {
 	switch name {
 	case "RelayState", "SigAlg":
 		v, _, _ := strings.Cut(rest, "\n")
-		if i := strings.IndexAny(v, "\",;&])}"); i >= 0 {
-			v = v[:i]
-		}
-		if i := strings.Index(v, " Sig"); i >= 0 {
-			v = v[:i]
-		}
-		if i := strings.Index(v, " SAMLRe"); i >= 0 {
-			v = v[:i]
+		if m := afterValue.FindStringIndex(v); m != nil {
+			v = v[:m[0]]
 		}
 		return strings.TrimSpace(v), at + len(v)
 	}
@@ -390,14 +356,13 @@ func parameterValue(text string, at int, name string) (string, int) {
 	return text[at:end], end
 }
 
+// afterValue ends a RelayState or SigAlg that has no quotes.
+var afterValue = regexp.MustCompile(`[",;&\])}]| Sig| SAMLRe`)
+
 // encodedLength is the length of the base64 that a text begins with, percent-encoded
 // or not.
 func encodedLength(text string) int {
-	i := 0
-	for i < len(text) && (isBase64(text[i]) || text[i] == '%') {
-		i++
-	}
-	return i
+	return len(text) - len(strings.TrimLeftFunc(text, func(r rune) bool { return r < 0x80 && (isBase64(byte(r)) || r == '%') }))
 }
 
 // roots are the elements that are looked for in a text.

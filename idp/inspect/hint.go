@@ -1,6 +1,7 @@
 package inspect
 
 import (
+	"cmp"
 	"fmt"
 	"math"
 	"strings"
@@ -63,7 +64,7 @@ func difference(seen, want string) string {
 		if a[i] == b[i] {
 			continue
 		}
-		how := fmt.Sprintf("%s %s instead of %s", name, orNone(a[i]), orNone(b[i]))
+		how := fmt.Sprintf("%s %s instead of %s", name, cmp.Or(a[i], "none"), cmp.Or(b[i], "none"))
 		switch {
 		case name == "path" && a[i] == b[i]+"/":
 			how = "a slash at its end that is not registered"
@@ -95,13 +96,6 @@ func apart(address string) (parts [6]string) {
 	}
 	parts[1] = host
 	return parts
-}
-
-func orNone(s string) string {
-	if s == "" {
-		return "none"
-	}
-	return s
 }
 
 // acsHints say which registered address was probably meant.

@@ -1,6 +1,7 @@
 // Package inspect takes a SAML message apart for whoever wonders why it was
 // refused, or whether it will be: rule by rule, with the code that the server
-// uses. It has no rules of its own.
+// uses. Package inbound has the rules of requests: the server takes its first refusal, and
+// here all of its findings are shown.
 //
 //	paste.go      what people paste, in whatever surrounds it -> messages, each once
 //	views.go      what mail, logs, shells and link scanners make of a text, undone
@@ -10,14 +11,13 @@
 //	sighting.go   what a text is that holds no message
 //	read.go       one of them -> the message, as the server decodes it
 //	open.go       an encrypted assertion, by whoever has the key to it
-//	request.go    AuthnRequest, held against the registration
-//	logout.go     LogoutRequest
-//	logout_subject.go  whom it names, and what it would end
+//	request.go    AuthnRequest and LogoutRequest, held against the registration
+//	logout.go     whom a LogoutRequest names, and what it would end
 //	subject.go    the user whom an AuthnRequest asks for
 //	replay.go     whether an ID was used before
 //	response.go   Response and LogoutResponse, held against our certificates
-//	assertion.go  what a service provider must insist on in the assertion
-//	recipient.go  whose the certificates are that it is encrypted to
+//	assertion.go  what a service provider must insist on in the assertion, and whose the
+//	              certificates are that it is encrypted to
 //	metadata.go   metadata, held against the registration or our certificates
 //	signature.go  why a signature does not verify: another key, another encoding
 //	hint.go       how far a value is from the one that was probably meant
@@ -32,7 +32,9 @@
 package inspect
 
 import (
+	"cmp"
 	"context"
+	"crypto/x509"
 	"errors"
 	"time"
 
@@ -124,6 +126,10 @@ type Cert struct {
 	EndAt  time.Time `json:"end_at"`
 }
 
+func certOf(c *x509.Certificate) *Cert {
+	return &Cert{SHA256: sp.Fingerprint(c), EndAt: c.NotAfter.UTC()}
+}
+
 // Outcome is what a check came to.
 type Outcome string
 
@@ -212,31 +218,35 @@ func (r *Report) Explain(set *templates.Set) {
 	}
 }
 
+// add notes a rule. One that is refused refuses the message.
+func (r *Report) add(c Check) {
+	r.Checks = append(r.Checks, c)
+	r.Refused = r.Refused || c.Outcome == Refused
+}
+
 // ok notes a rule that is kept.
-func (r *Report) ok(field, seen string) {
-	r.Checks = append(r.Checks, Check{Field: field, Outcome: OK, Seen: seen})
+func (r *Report) ok(field, seen string) { r.add(Check{Field: field, Outcome: OK, Seen: seen}) }
+
+// note is ok with something else to say.
+func (r *Report) note(field, seen, note string) {
+	r.add(Check{Field: field, Outcome: OK, Seen: seen, Note: note})
 }
 
 // skip notes a rule that could not be looked at.
-func (r *Report) skip(field, why string) {
-	r.Checks = append(r.Checks, Check{Field: field, Outcome: Skipped, Note: why})
-}
+func (r *Report) skip(field, why string) { r.add(Check{Field: field, Outcome: Skipped, Note: why}) }
 
-// refuse notes a rule that is broken; an error that is no refusal is returned.
+// refuse notes a rule that is broken. nil notes nothing, and an error that is no refusal is
+// returned.
 func (r *Report) refuse(field string, err error) error {
-	var why *idp.Refusal
-	if !errors.As(err, &why) {
+	why, ok := errors.AsType[*idp.Refusal](err)
+	if !ok {
 		return err
 	}
-	if why.Field != "" {
-		field = why.Field
-	}
-	c := Check{Field: field, Outcome: Refused, Seen: why.Seen, Code: why.Code, Args: why.Args}
+	c := Check{Field: cmp.Or(why.Field, field), Outcome: Refused, Seen: why.Seen, Code: why.Code, Args: why.Args}
 	if why.Err != nil {
 		c.Note = why.Err.Error()
 	}
-	r.Checks = append(r.Checks, c)
-	r.Refused = true
+	r.add(c)
 	return nil
 }
 
@@ -278,13 +288,12 @@ func (r *Report) advise(a advice) {
 
 // warn notes what the server may refuse, by its refusal.
 func (r *Report) warn(why *idp.Refusal, note string) {
-	r.Checks = append(r.Checks, Check{Field: why.Field, Outcome: Warned, Seen: why.Seen, Code: why.Code, Args: why.Args, Note: note})
+	r.add(Check{Field: why.Field, Outcome: Warned, Seen: why.Seen, Code: why.Code, Args: why.Args, Note: note})
 }
 
 // fault notes a rule that is broken and has no text in the catalogues.
 func (r *Report) fault(field, seen, note string) {
-	r.Checks = append(r.Checks, Check{Field: field, Outcome: Refused, Seen: seen, Note: note})
-	r.Refused = true
+	r.add(Check{Field: field, Outcome: Refused, Seen: seen, Note: note})
 }
 
 // check notes a rule by its error.

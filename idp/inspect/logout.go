@@ -4,107 +4,80 @@ import (
 	"context"
 	"crypto"
 	"crypto/x509"
+	"fmt"
+	"strings"
 
 	"vernal/idp"
+	"vernal/idp/inbound"
+	"vernal/idp/logoutscope"
 	"vernal/idp/saml"
-	"vernal/idp/sp"
 	"vernal/idp/xmltree"
 )
 
-func (s *Service) logoutRequest(ctx context.Context, r *Report, root *xmltree.Element, p *sp.Provider, in input) error {
-	if in.endpoint == "auth" {
-		// What follows is looked at as if it had come to the right place.
-		_ = r.refuse("", idp.Refuse(idp.RefusedMessageType, "SAMLRequest", root.Local, "AuthnRequest"))
-		in.endpoint, in.year = "", ""
-	}
-	req, err := saml.ParseLogoutRequest(root)
-	if err != nil {
-		return r.refuse("LogoutRequest", err)
-	}
-	r.ok("LogoutRequest", "")
-	address := s.IdP.LogoutURL
-	remote := in.remote(req.Destination)
-	if remote {
-		address = s.IdP.RemoteLogoutURL
-	}
-	if err := s.header(r, p, req.Header, req.Check, in, address); err != nil {
-		return err
-	}
-	before, err := s.repeated(ctx, r, req.ID)
+// logoutRequest looks whom a LogoutRequest names, and what it would end.
+func (s *Service) logoutRequest(ctx context.Context, r *Report, q *inbound.Request, root *xmltree.Element) error {
+	before, err := s.repeated(ctx, r, q.Logout.ID)
 	if err != nil {
 		return err
 	}
-	if p != nil && p.LogoutURL == "" && !remote {
-		if err := r.refuse("", idp.Refuse(idp.RefusedNoLogoutURL, "SingleLogoutService", "")); err != nil {
-			return err
-		}
-	}
-	opened, err := s.person(r, req, root)
+	opened, err := s.openName(r, q, root)
 	if err != nil || !opened {
 		return err
 	}
-	return s.judgeLogout(ctx, r, logoutSubject{p: p, req: req, before: before, remote: remote})
+	return s.judgeLogout(ctx, r, q, before)
 }
 
-// remote reports whether a LogoutRequest came by the back channel. Where it was
+// isRemote reports whether a LogoutRequest came by the back channel. Where it was
 // sent to counts; its Destination only where that is not known.
-func (in input) remote(destination string) bool {
+func (in input) isRemote(destination string) bool {
 	m := yearly.FindStringSubmatch(destination)
 	return in.soap || in.endpoint == "remotelogout" || in.endpoint == "" && m != nil && m[1] == "remotelogout"
 }
 
-// person opens the name of a LogoutRequest with the key of the year that it came
+// openName opens the name of a LogoutRequest with the key of the year that it came
 // to, as the server does: only after the signature held. It reports whether there
 // is a name to read.
-func (s *Service) person(r *Report, req *saml.LogoutRequest, root *xmltree.Element) (bool, error) {
-	if !req.Encrypted() {
+func (s *Service) openName(r *Report, q *inbound.Request, root *xmltree.Element) (bool, error) {
+	if !q.Logout.IsEncrypted() {
 		return true, nil
 	}
-	seen, to := described(root.Child(saml.NamespaceAssertion, "EncryptedID"))
+	const field = "EncryptedID"
+	seen, to := described(root.Child(saml.NamespaceAssertion, field))
 	switch {
 	case s.Years == nil:
-		r.Checks = append(r.Checks, Check{Field: "EncryptedID", Outcome: Skipped, Seen: seen, Note: "only our keys open it, and there are none here"})
+		r.add(Check{Field: field, Outcome: Skipped, Seen: seen, Note: "only our keys open it, and there are none here"})
 		return false, nil
-	case r.Cert == nil:
-		r.Checks = append(r.Checks, Check{Field: "EncryptedID", Outcome: Skipped, Seen: seen, Note: "it is opened only in a message whose signature holds"})
+	case q.Cert == nil:
+		r.add(Check{Field: field, Outcome: Skipped, Seen: seen, Note: "it is opened only in a message whose signature holds"})
 		return false, nil
 	}
-	err := s.openName(r, req, r.Year)
+	err := q.OpenName(s.signer(r, r.Year))
 	if err == nil {
-		r.Checks = append(r.Checks, Check{Field: "EncryptedID", Outcome: OK, Seen: seen, Note: "opened with our key of " + string(r.Year)})
+		r.note(field, seen, "opened with our key of "+string(r.Year))
 		return true, nil
 	}
-	if err := r.refuse("EncryptedID", err); err != nil {
+	if err := r.refuse(field, err); err != nil {
 		return false, err
 	}
 	r.Checks[len(r.Checks)-1].Seen = seen
-	r.hint(s.nameHints(r, req, to)...)
+	r.hint(s.nameHints(r, *q.Logout, to)...)
 	return false, nil
 }
 
-// openName opens the name with our key of a year.
-func (s *Service) openName(r *Report, req *saml.LogoutRequest, year idp.Year) error {
-	if key := s.decrypter(r, year); key != nil {
-		return req.Open(key)
-	}
-	return idp.Refuse(idp.RefusedEncryptedID, "EncryptedID", "")
-}
-
-// decrypter is our key of a year; nil if there is none that decrypts.
-func (s *Service) decrypter(r *Report, year idp.Year) crypto.Decrypter {
+// signer is our key of a year, nil if there is none.
+func (s *Service) signer(r *Report, year idp.Year) crypto.Signer {
 	entry, ok := s.Years.Lookup(year, r.At)
 	if !ok || entry.Key == nil {
 		return nil
 	}
-	key, _ := entry.Key.Signer.(crypto.Decrypter)
-	return key
+	return entry.Key.Signer
 }
 
 // nameHints find out whose key would have opened the name.
-func (s *Service) nameHints(r *Report, req *saml.LogoutRequest, to []*x509.Certificate) (hints []string) {
+func (s *Service) nameHints(r *Report, req saml.LogoutRequest, to []*x509.Certificate) (hints []string) {
 	for _, e := range s.Years.All(r.At) {
 		year := e.Year()
-		if year != r.Year && s.openName(r, req, year) == nil {
+		if try := req; year != r.Year && try.Open(e.Key.Signer) == nil {
 			hints = append(hints, "our key of "+string(year)+" opens it: it is encrypted to that year's certificate, and was sent to the address of "+string(r.Year))
 		}
 		if year == r.Year && e.Key.Signer == nil {
@@ -122,4 +95,106 @@ func (s *Service) nameHints(r *Report, req *saml.LogoutRequest, to []*x509.Certi
 		hints = append(hints, "it says that it is encrypted to "+whose+": "+called(c))
 	}
 	return hints
+}
+
+// judgeLogout looks up whom a request names and what it would end, by the rules of the
+// server. Nothing ends. By the front channel the answer depends on who is signed in
+// in the browser, which no message says: then there is a warning.
+func (s *Service) judgeLogout(ctx context.Context, r *Report, q *inbound.Request, before *idp.LogoutRequest) error {
+	p, name, remote := q.Provider, q.Logout.NameID.Value, q.Kind == inbound.RemoteLogoutRequest
+	if s.Users == nil || p == nil {
+		r.Unknown = true
+		r.add(Check{Field: "NameID", Outcome: Skipped, Seen: name, Note: "there is no store to ask whom it names"})
+		return nil
+	}
+	first := before // the content that came first counts
+	if first == nil {
+		first = &idp.LogoutRequest{SP: p.EntityID, MessageID: q.Logout.ID, SessionIndexes: q.Logout.SessionIndexes, ReceivedAt: r.At}
+		if err := logoutscope.Find(ctx, s.Users, p, first, q.Logout.NameID); err != nil {
+			return err
+		}
+	}
+	sessions, err := s.sessionsOf(ctx, first)
+	if err != nil {
+		return err
+	}
+	index := strings.Join(first.SessionIndexes, " ")
+	var d idp.LogoutDecision
+	if remote {
+		d = logoutscope.JudgeRemote(first, sessions)
+	} else {
+		d = logoutscope.Judge(first, sessions, nil)
+	}
+	switch {
+	case remote && first.IndexUser != "":
+		r.note("NameID", name, "not looked at: the SessionIndex is the UUID of a user")
+		r.ends("SessionIndex", index, d)
+	case first.User == "":
+		s.unknownName(r, q, name)
+	case !remote && len(d.End) == 0 && len(first.SessionIndexes) > 0 && !first.UUIDIndex && first.Status != saml.StatusSuccess:
+		r.note("NameID", name, "a user whom the service provider knows")
+		r.dependsOnBrowser("SessionIndex", index, "it names no session of this user that is left")
+	case index != "":
+		r.note("NameID", name, "a user whom the service provider knows")
+		r.ends("SessionIndex", index, d)
+	default:
+		r.ends("NameID", name, d)
+	}
+	return nil
+}
+
+// sessionsOf are the sessions that the decision is given.
+func (s *Service) sessionsOf(ctx context.Context, first *idp.LogoutRequest) (all []*idp.Session, err error) {
+	for i, user := range []idp.UserID{first.User, first.IndexUser} {
+		if user == "" || i == 1 && user == first.User {
+			continue
+		}
+		list, err := s.Users.UserSessions(ctx, user)
+		if err != nil {
+			return nil, fmt.Errorf("look up sessions: %w", err)
+		}
+		all = append(all, list...)
+	}
+	return all, nil
+}
+
+// ends notes what a request would end.
+func (r *Report) ends(field, seen string, d idp.LogoutDecision) {
+	note := "no session is left that it names"
+	if n := len(d.End); n > 0 {
+		note = fmt.Sprintf("it ends %d of the user's sessions", n)
+	}
+	if d.StatusDetail != "" {
+		note += "; the answer says PartialLogout, because other service providers took part"
+	}
+	r.add(Check{Field: field, Outcome: OK, Seen: seen, Note: note, Status: d.Status})
+}
+
+// dependsOnBrowser notes a name or index that is answered by who is signed in.
+func (r *Report) dependsOnBrowser(field, seen, why string) {
+	r.Unknown = true
+	r.add(Check{
+		Field: field, Outcome: Warned, Seen: seen, Status: saml.StatusUnknownPrincipal,
+		Note: why + ": the answer is UnknownPrincipal in a browser that is signed in here, and Success in one that is not",
+	})
+}
+
+// unknownName notes a NameID that the service provider was never given.
+func (s *Service) unknownName(r *Report, q *inbound.Request, name string) {
+	const why = "no user was disclosed to this service provider under it"
+	if q.Kind == inbound.RemoteLogoutRequest {
+		r.add(Check{Field: "NameID", Outcome: Refused, Seen: name, Status: saml.StatusUnknownPrincipal, Note: why + ": the answer is UnknownPrincipal"})
+	} else {
+		r.dependsOnBrowser("NameID", name, why)
+	}
+	switch {
+	case name == string(s.IdP.EntityID()):
+		r.hint("this is the entity ID of this identity provider, which toolkits write where no name is given: keep the NameID of the assertion with the session, and give it to the logout")
+	case name == string(r.SP):
+		r.hint("this is the entity ID of the service provider: send the NameID of the assertion")
+	case strings.Contains(name, "@") && !q.Provider.AllowsNameIDFormat(idp.NameIDFormatEmail):
+		r.hint("this is an email address, and the service provider is given UUIDs: send the NameID of the assertion, not the attribute email")
+	case strings.TrimSpace(name) != name || strings.ToLower(name) != name && !strings.Contains(name, "@"):
+		r.hint("upper case and white space count")
+	}
 }

@@ -1,6 +1,7 @@
 package inspect
 
 import (
+	"cmp"
 	"context"
 	"crypto/x509"
 	"errors"
@@ -95,24 +96,20 @@ func (r *Report) against(p *idp.ServiceProvider, now *sp.Provider) error {
 		r.suggest(takeOver(p.EntityID).With(idp.OptionACSURL, address))
 		r.hint(acsHints(address, now.ACSURLs)...)
 	}
-	for _, c := range said.RequestCerts {
-		if slices.ContainsFunc(now.RequestCerts, c.Equal) {
-			r.ok("KeyDescriptor signing", called(c))
-			continue
+	compare := func(field, option string, said, registered []*x509.Certificate) {
+		for _, c := range said {
+			if slices.ContainsFunc(registered, c.Equal) {
+				r.ok(field, called(c))
+				continue
+			}
+			r.fault(field, called(c), "not registered")
+			r.suggest(takeOver(p.EntityID).With(option, ""))
 		}
-		r.fault("KeyDescriptor signing", called(c), "not registered")
-		r.suggest(takeOver(p.EntityID).With(idp.OptionCert, ""))
 	}
-	for _, c := range said.EncryptionX509 {
-		if slices.ContainsFunc(now.EncryptionX509, c.Equal) {
-			r.ok("KeyDescriptor encryption", called(c))
-			continue
-		}
-		r.fault("KeyDescriptor encryption", called(c), "not registered")
-		r.suggest(takeOver(p.EntityID).With(idp.OptionEncryptionCert, ""))
-	}
+	compare("KeyDescriptor signing", idp.OptionCert, said.RequestCerts, now.RequestCerts)
+	compare("KeyDescriptor encryption", idp.OptionEncryptionCert, said.EncryptionX509, now.EncryptionX509)
 	if p.LogoutURL != "" && p.LogoutURL != now.LogoutURL {
-		r.fault("SingleLogoutService", p.LogoutURL, "registered is "+orNone(now.LogoutURL))
+		r.fault("SingleLogoutService", p.LogoutURL, "registered is "+cmp.Or(now.LogoutURL, "none"))
 		r.suggest(takeOver(p.EntityID).With(idp.OptionLogoutURL, p.LogoutURL))
 		r.hint(difference(p.LogoutURL, now.LogoutURL))
 	}

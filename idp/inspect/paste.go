@@ -75,11 +75,9 @@ func Find(text string) []Sent {
 		return nil
 	}
 	if text[0] == '{' || text[0] == '[' {
-		har, other := findJSON(text)
-		f.addAll(other, steps)
-		if len(har) > 0 {
-			f = finds{exact: map[string]int{}, byID: map[string]int{}}
-			f.addAll(har, steps)
+		found, isHAR := findJSON(text)
+		f.addAll(found, steps)
+		if isHAR {
 			return f.sorted()
 		}
 	}
@@ -181,12 +179,8 @@ func (f *finds) add(s Sent) {
 // sorted are the messages, those that decode first. What is only a piece of one of
 // them, or the same in a form that was undone, is left out.
 func (f *finds) sorted() []Sent {
-	var whole, odd, broken []find
-	for _, x := range f.all {
-		if x.readable && x.isClean {
-			whole = append(whole, x)
-		}
-	}
+	var odd, broken []find
+	whole := slices.DeleteFunc(slices.Clone(f.all), func(x find) bool { return !x.readable || !x.isClean })
 	for _, x := range f.all {
 		switch {
 		case x.readable && x.isClean, slices.ContainsFunc(whole, x.isPieceOf):
@@ -243,18 +237,15 @@ func isOurs(s Sent) bool { return yearly.MatchString(s.Address) }
 
 // named reports whether a text has a message as a parameter.
 func named(text string) bool {
-	return strings.Contains(text, "SAMLRequest=") || strings.Contains(text, "SAMLResponse=")
+	return namedMessage.MatchString(text)
 }
 
 // isParameter reports whether a name is one of those that a binding gives a
 // message and what goes with it.
-func isParameter(name string) bool {
-	switch name {
-	case "SAMLRequest", "SAMLResponse", "RelayState", "SigAlg", "Signature":
-		return true
-	}
-	return false
-}
+func isParameter(name string) bool { return slices.Contains(parameterNames, name) }
+
+// parameterNames are the parameters of a binding.
+var parameterNames = []string{"SAMLRequest", "SAMLResponse", "RelayState", "SigAlg", "Signature"}
 
 // escaped is a value as it stands in a query. Tools show it escaped or not, and
 // base64 has no percent sign that could be meant as one.

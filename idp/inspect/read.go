@@ -59,16 +59,16 @@ func (r *Report) read(s Sent) (*saml.Message, input, error) {
 		_ = r.refuse("", code)
 	}
 	query := asRequest(s.Query)
+	inURL := s.InURL
+	if in.response {
+		inURL = asRequest(inURL)
+	}
+	msg, err := readForm(query, inURL)
 	// Only a signature in the query tells a redirect from a form, which may be
 	// longer.
-	inbound := saml.Inbound{Method: "POST", ContentType: "application/x-www-form-urlencoded", Body: []byte(query), RawQuery: s.InURL}
 	if !s.Post && (s.Address != "" || signs.MatchString(query)) {
-		inbound = saml.Inbound{Method: "GET", RawQuery: query}
+		msg, err = saml.Read(saml.Inbound{Method: "GET", RawQuery: query})
 	}
-	if in.response {
-		inbound.RawQuery = asRequest(inbound.RawQuery)
-	}
-	msg, err := saml.Read(inbound)
 	var why *idp.Refusal
 	if !errors.As(err, &why) {
 		return msg, in, err
@@ -82,10 +82,13 @@ func (r *Report) read(s Sent) (*saml.Message, input, error) {
 	if messageValue(query) == "" {
 		query = s.InURL
 	}
-	msg, err = saml.Read(saml.Inbound{
-		Method: "POST", ContentType: "application/x-www-form-urlencoded", Body: []byte("SAMLRequest=" + value(query, "SAMLRequest")),
-	})
+	msg, err = readForm("SAMLRequest="+value(query, "SAMLRequest"), "")
 	return msg, in, err
+}
+
+// readForm decodes the message of a posted form as the server does.
+func readForm(body, query string) (*saml.Message, error) {
+	return saml.Read(saml.Inbound{Method: "POST", ContentType: "application/x-www-form-urlencoded", Body: []byte(body), RawQuery: query})
 }
 
 // readLeniently reads a message that the server does not decode, to say what else is
@@ -96,7 +99,7 @@ func (r *Report) readLeniently(s Sent, query string, in input, why *idp.Refusal)
 	if doc == "" || how == "" {
 		return nil, in, why
 	}
-	msg, err := saml.Read(saml.Inbound{Method: "POST", ContentType: "application/x-www-form-urlencoded", Body: []byte(asForm(doc))})
+	msg, err := readForm(asForm(doc), "")
 	if err != nil {
 		return nil, in, why
 	}

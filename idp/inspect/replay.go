@@ -13,13 +13,11 @@ import (
 // are applied at.
 func (s *Service) replayed(ctx context.Context, r *Report, id string, hash []byte) error {
 	if s.Seen == nil {
-		r.skip("ID", "there is no store to ask whether "+id+" was seen before")
-		return nil
+		return r.unseen(id)
 	}
 	before, err := s.Seen.LoginRequestByMessage(ctx, r.SP, id)
 	if errors.Is(err, idp.ErrNotFound) || err == nil && before.ReceivedAt.After(r.At) {
-		r.unused(id, err == nil)
-		return nil
+		return r.unused(id, err == nil)
 	}
 	if err != nil {
 		return fmt.Errorf("look up message: %w", err)
@@ -32,12 +30,11 @@ func (s *Service) replayed(ctx context.Context, r *Report, id string, hash []byt
 		return nil
 	}
 	err = r.refuse("ID", idp.Refuse(idp.RefusedReplay, "ID", id))
-	r.hint("this ID was used at " + stamp(before.ReceivedAt) + ", " + answered(before.AnsweredAt))
+	next := "the browser that brought it can go on with the sign-in; any other one is refused"
 	if before.Answered() {
-		r.hint("the browser that brought it is told that it is used already; any other one is refused")
-	} else {
-		r.hint("the browser that brought it can go on with the sign-in; any other one is refused")
+		next = "the browser that brought it is told that it is used already; any other one is refused"
 	}
+	r.hint("this ID was used at "+stamp(before.ReceivedAt)+", "+answered(before.AnsweredAt), next)
 	return err
 }
 
@@ -45,33 +42,37 @@ func (s *Service) replayed(ctx context.Context, r *Report, id string, hash []byt
 // again. It returns the message as it came first; nil if it never did.
 func (s *Service) repeated(ctx context.Context, r *Report, id string) (*idp.LogoutRequest, error) {
 	if s.Seen == nil {
-		r.skip("ID", "there is no store to ask whether "+id+" was seen before")
-		return nil, nil
+		return nil, r.unseen(id)
 	}
 	before, err := s.Seen.LogoutRequestByMessage(ctx, r.SP, id)
 	if errors.Is(err, idp.ErrNotFound) || err == nil && before.ReceivedAt.After(r.At) {
-		r.unused(id, err == nil)
-		return nil, nil
+		return nil, r.unused(id, err == nil)
 	}
 	if err != nil {
 		return nil, fmt.Errorf("look up message: %w", err)
 	}
 	r.ok("ID", id)
-	r.hint("this ID was used at " + stamp(before.ReceivedAt) + ", " + answered(before.AnsweredAt))
+	next := "it goes on in the browser that brought it last, or by the back channel"
 	if before.Answered() {
-		r.hint("when it comes again, it ends what is left of the sessions that began before " + stamp(before.ReceivedAt) + ", and nothing newer")
-	} else {
-		r.hint("it goes on in the browser that brought it last, or by the back channel")
+		next = "when it comes again, it ends what is left of the sessions that began before " + stamp(before.ReceivedAt) + ", and nothing newer"
 	}
+	r.hint("this ID was used at "+stamp(before.ReceivedAt)+", "+answered(before.AnsweredAt), next)
 	return before, nil
 }
 
+// unseen notes an ID that cannot be looked up.
+func (r *Report) unseen(id string) error {
+	r.skip("ID", "there is no store to ask whether "+id+" was seen before")
+	return nil
+}
+
 // unused notes an ID that nobody had used by then.
-func (r *Report) unused(id string, later bool) {
+func (r *Report) unused(id string, later bool) error {
 	r.ok("ID", id)
 	if later {
 		r.hint("it was used, but later than the time that the rules are applied at")
 	}
+	return nil
 }
 
 func answered(at time.Time) string {

@@ -2,13 +2,13 @@ package inspect
 
 import (
 	"context"
-	"crypto/x509"
 	"errors"
 	"fmt"
 	"strings"
 
 	"vernal/idp"
 	"vernal/idp/assurance"
+	"vernal/idp/inbound"
 	"vernal/idp/keyring"
 	"vernal/idp/rotation"
 	"vernal/idp/saml"
@@ -16,37 +16,72 @@ import (
 	"vernal/idp/xmltree"
 )
 
-// request holds a request against the registration of who says they sent it.
-func (s *Service) request(ctx context.Context, r *Report, msg *saml.Message, in input) error {
-	issuer, err := msg.ClaimedIssuer()
-	if err != nil {
+// request holds a request against the registration of the SP that it says it is from.
+func (s *Service) request(ctx context.Context, r *Report, msg *saml.Message, in input) (err error) {
+	q := inbound.Request{}
+	if q.Issuer, err = msg.ClaimedIssuer(); err != nil {
 		return r.refuse("Issuer", err)
 	}
-	r.SP = issuer
+	r.SP = q.Issuer
 	root := msg.Root
-	var p *sp.Provider
 	if s.Registry == nil {
 		r.Unknown = true
 		r.skip("Issuer", "there is no registry to ask")
 		r.skip("Signature", "there is no registry to ask for certificates")
-	} else if p, err = s.Registry.Lookup(ctx, issuer); errors.Is(err, idp.ErrNotFound) {
-		if err := s.stranger(ctx, r); err != nil {
+	} else {
+		q.Provider, err = inbound.LookupSender(ctx, s.Registry, msg)
+		if err := r.check("Issuer", string(q.Issuer), err); err != nil {
 			return err
 		}
-	} else if err != nil {
-		return fmt.Errorf("look up issuer: %w", err)
-	} else if root, err = s.sender(ctx, r, msg, p, in); err != nil {
+		if q.Provider == nil {
+			err = s.stranger(ctx, r)
+		} else {
+			root, err = s.signature(ctx, r, msg, &q, in)
+		}
+		if err != nil {
+			return err
+		}
+	}
+	name, other := "AuthnRequest", "LogoutRequest"
+	isLogout := msg.Root.Local == other
+	if isLogout {
+		q.Kind, name, other = inbound.LogoutRequest, other, name
+	}
+	if in.endpoint != "" && (in.endpoint == "auth") == isLogout {
+		// What follows is looked at as if it had come to the right place.
+		_ = r.refuse("", idp.Refuse(idp.RefusedMessageType, "SAMLRequest", root.Local, other))
+		in.endpoint, in.year = "", ""
+	}
+	if err := q.Parse(root); err != nil {
+		return r.refuse(name, err)
+	}
+	r.ok(name, "")
+	if isLogout && in.isRemote(q.Logout.Destination) {
+		q.Kind = inbound.RemoteLogoutRequest
+	}
+	expect, err := s.place(r, &q, in)
+	if err != nil {
 		return err
 	}
-	if msg.Root.Local == "LogoutRequest" {
-		return s.logoutRequest(ctx, r, root, p, in)
+	for _, f := range q.AppendFindings(nil, expect) {
+		if err := s.show(r, &q, f, expect); err != nil {
+			return err
+		}
 	}
-	return s.authnRequest(ctx, r, root, msg.Hash, p, in)
+	if isLogout {
+		return s.logoutRequest(ctx, r, &q, root)
+	}
+	if q.Provider == nil {
+		r.skip("AssertionConsumerServiceURL", "the registration is not known")
+		r.skip("RequestedAuthnContext", "what may be asked is in the registration")
+	} else if err := s.subject(r, &q); err != nil {
+		return err
+	}
+	return s.replayed(ctx, r, q.Authn.ID, msg.Hash)
 }
 
-// stranger notes an Issuer that nobody has, and the one that may be meant.
+// stranger notes the registered SP that an Issuer which no one has may mean.
 func (s *Service) stranger(ctx context.Context, r *Report) error {
-	_ = r.refuse("Issuer", idp.Refuse(idp.RefusedSPUnknown, "Issuer", string(r.SP)))
 	all, err := s.Registry.All(ctx)
 	if err != nil {
 		return err
@@ -63,23 +98,21 @@ func (s *Service) stranger(ctx context.Context, r *Report) error {
 	return nil
 }
 
-// sender looks at the registration and the signature. It gives the element that
-// may be read or, if the signature does not hold, the one that is claimed.
-func (s *Service) sender(ctx context.Context, r *Report, msg *saml.Message, p *sp.Provider, in input) (*xmltree.Element, error) {
+// signature looks at the signature, and gives the element that may be read or, if the
+// signature does not hold, the one that is claimed.
+func (s *Service) signature(ctx context.Context, r *Report, msg *saml.Message, q *inbound.Request, in input) (*xmltree.Element, error) {
+	p := q.Provider
 	r.SPName = p.Name
-	if !p.Active {
-		_ = r.refuse("Issuer", idp.Refuse(idp.RefusedSPInactive, "Issuer", string(r.SP)))
-	} else {
-		r.ok("Issuer", string(r.SP))
-	}
 	if in.unsigned {
 		r.skip("Signature", "it cannot be looked at without its parameters, see above")
 		return msg.Root, nil
 	}
-	// Sign-outs are signed always: by where it was sent to, as the server decides it.
-	isLogout := in.endpoint == "" && msg.Root.Local == "LogoutRequest" || in.endpoint != "" && in.endpoint != "auth"
-	required := p.SignRequests != idp.SignRequestsOptional || isLogout
-	root, cert, err := msg.Verify(p.RequestCerts, required)
+	// By where it was sent to, as the server decides it.
+	kind := inbound.AuthnRequest
+	if in.endpoint == "" && msg.Root.Local == "LogoutRequest" || in.endpoint != "" && in.endpoint != "auth" {
+		kind = inbound.LogoutRequest
+	}
+	root, cert, err := inbound.Verify(msg, p, kind)
 	var lost string // how the query was encoded, if that was found out
 	if err != nil && in.rebuilt {
 		if lost, cert = rebuiltSigner(msg.Detached, p.RequestCerts); cert != nil {
@@ -103,10 +136,10 @@ func (s *Service) sender(ctx context.Context, r *Report, msg *saml.Message, p *s
 		r.advise(found)
 		return msg.Root, nil
 	case cert == nil:
-		r.Checks = append(r.Checks, Check{Field: "Signature", Outcome: OK, Note: "none, and the registration asks for none"})
+		r.add(Check{Field: "Signature", Outcome: OK, Note: "none, and the registration asks for none"})
 		return root, nil
 	}
-	r.Cert = &Cert{SHA256: p.CertSHA256(cert), EndAt: cert.NotAfter.UTC()}
+	q.Cert, r.Cert = cert, certOf(cert)
 	r.ok("Signature", "by the registered certificate "+called(cert))
 	if lost != "" {
 		r.hint("the parameters were pasted decoded, so how they were encoded is not known; the signature holds " + lost)
@@ -117,51 +150,108 @@ func (s *Service) sender(ctx context.Context, r *Report, msg *saml.Message, p *s
 	return root, nil
 }
 
-// header holds what every request has against place and time.
-func (s *Service) header(r *Report, p *sp.Provider, h saml.Header, check func(saml.Expect) error, in input, address func(idp.Year) string) error {
+// place looks at the URL that a request came to: its year, and what the request may name.
+func (s *Service) place(r *Report, q *inbound.Request, in input) (inbound.Expect, error) {
+	url := map[inbound.Kind]func(idp.Year) string{
+		inbound.AuthnRequest: s.IdP.AuthnURL, inbound.LogoutRequest: s.IdP.LogoutURL, inbound.RemoteLogoutRequest: s.IdP.RemoteLogoutURL,
+	}[q.Kind]
 	if r.Year = in.year; r.Year == "" {
-		r.Year = s.yearOf(h.Destination, address)
+		destination := q.Header().Destination
+		if m := yearly.FindStringSubmatch(destination); m != nil && url(idp.Year(m[2])) == destination {
+			r.Year = idp.Year(m[2])
+		}
 	}
 	if s.Years != nil {
-		if err := s.year(r, p); err != nil {
-			return err
+		if err := s.year(r, q.Provider); err != nil {
+			return inbound.Expect{}, err
 		}
 	}
-	expect := saml.Expect{
-		Now: r.At, Issuer: h.Issuer, Destinations: []string{address(r.Year), address("")},
-		AnyDestination: p != nil && p.IsLoginGovCompatible(),
+	own := url(r.Year)
+	if r.Year != "" && in.address != "" && in.address != own && strings.Contains(in.address, "://") {
+		r.add(Check{Field: "address", Outcome: OK, Seen: in.address, Note: "configured is " + own + "; behind a proxy the two can be the same"})
 	}
-	if r.Year == "" {
-		r.skip("Destination", "which year's address it was sent to is not known")
-		expect.Destinations = []string{h.Destination}
-	} else if own := expect.Destinations[0]; in.address != "" && in.address != own && strings.Contains(in.address, "://") {
-		r.Checks = append(r.Checks, Check{Field: "address", Outcome: OK, Seen: in.address, Note: "configured is " + own + "; behind a proxy the two can be the same"})
-	}
-	seen := h.Destination
-	if !h.HasDestination {
-		seen = "none, which is allowed"
-	}
-	err := check(expect)
-	var why *idp.Refusal
-	if errors.As(err, &why) && why.Field == "Destination" {
-		_ = r.refuse("Destination", err)
-		r.hint(s.destinationHints(h.Destination, expect.Destinations[0])...)
-		// The rules that follow it are looked at as well.
-		expect.Destinations = []string{h.Destination}
-		err = check(expect)
-	} else if r.Year != "" {
-		r.ok("Destination", seen)
-		if expect.AnyDestination {
-			r.hint("not compared: the registration has compat " + p.Compat)
-		}
-	}
-	if err != nil {
-		err = r.refuse("IssueInstant", err)
-		r.advise(clockHint(h.IssueInstant, r.At))
+	return inbound.Expect{Now: r.At, Destinations: []string{own, url("")}, AnyDestination: r.Year == ""}, nil
+}
+
+// show notes a rule that package inbound held the request against, with what an operator
+// should know of it. The Issuer, the end of a LogoutRequest and the logout URL are noted
+// only if they are wrong.
+func (s *Service) show(r *Report, q *inbound.Request, f saml.Finding, expect inbound.Expect) error {
+	h, p := q.Header(), q.Provider
+	isKept := f.Err == nil
+	if err := r.refuse(f.Field, f.Err); err != nil {
 		return err
 	}
-	r.ok("IssueInstant", h.IssueInstant.UTC().Format("2006-01-02T15:04:05Z"))
+	switch f.Field {
+	case "Destination":
+		switch {
+		case !isKept:
+			r.hint(s.destinationHints(h.Destination, expect.Destinations[0])...)
+		case r.Year == "":
+			r.skip(f.Field, "which year's address it was sent to is not known")
+		default:
+			seen := h.Destination
+			if !h.HasDestination {
+				seen = "none, which is allowed"
+			}
+			r.ok(f.Field, seen)
+			if p != nil && p.IsLoginGovCompatible() {
+				r.hint("not compared: the registration has compat " + p.Compat)
+			}
+		}
+	case "IssueInstant":
+		if isKept {
+			r.ok(f.Field, h.IssueInstant.UTC().Format(saml.TimeFormat))
+			break
+		}
+		r.advise(clockHint(h.IssueInstant, r.At))
+	case "NotOnOrAfter":
+		if !isKept {
+			r.advise(clockHint(h.IssueInstant, r.At))
+		}
+	case "AssertionConsumerServiceURL":
+		if !isKept {
+			r.hint(acsHints(q.Authn.ACSURL, p.ACSURLs)...)
+			break
+		}
+		r.ok(f.Field, q.ACSURL)
+		if q.Authn.HasACSURL && q.Authn.ACSURL != q.ACSURL {
+			r.hint(q.Authn.ACSURL + " is not registered; the default is answered, because the registration has compat " + p.Compat)
+		}
+	case "NameIDPolicy":
+		r.showFormat(q, isKept)
+	case "RequestedAuthnContext":
+		if !isKept {
+			r.advise(refusedContextHints(q.Authn.ClassRefs, p))
+			break
+		}
+		r.ok(f.Field, strings.Join(q.Authn.ClassRefs, " "))
+		r.hint(contextHints(q.Need.Unknown)...)
+		r.Levels = levelsOf(q.Need)
+	case "encryption":
+		if !isKept {
+			break
+		}
+		seen := p.Encryption
+		if to, _ := p.Recipient(q.Cert, r.At); to != nil {
+			seen += ", to the certificate " + called(to)
+		}
+		r.ok(f.Field, seen)
+	}
 	return nil
+}
+
+// showFormat notes which format the NameID gets, against what was asked.
+func (r *Report) showFormat(q *inbound.Request, isKept bool) {
+	if !isKept {
+		r.suggest(idp.Suggest(idp.DoSPEdit, string(r.SP)).With(idp.OptionNameIDFormat, idp.NameIDFormatEmail).Labeled(idp.LabelAllowFormat))
+		return
+	}
+	r.ok("NameIDPolicy", q.NameIDFormat)
+	policy := q.Authn.NameIDPolicy
+	if policy != nil && policy.Format != "" && policy.Format != q.NameIDFormat && policy.Format != saml.NameIDFormatUnspecified {
+		r.hint(policy.Format + " was asked for; software that insists on it will not take the Response")
+	}
 }
 
 // year looks whether the year answers.
@@ -206,69 +296,6 @@ func (s *Service) year(r *Report, p *sp.Provider) error {
 	return nil
 }
 
-// yearOf is the year whose address a Destination names; "" for none.
-func (s *Service) yearOf(destination string, address func(idp.Year) string) idp.Year {
-	m := yearly.FindStringSubmatch(destination)
-	if m == nil || address(idp.Year(m[2])) != destination {
-		return ""
-	}
-	return idp.Year(m[2])
-}
-
-func (s *Service) authnRequest(ctx context.Context, r *Report, root *xmltree.Element, hash []byte, p *sp.Provider, in input) error {
-	if in.endpoint != "" && in.endpoint != "auth" {
-		// What follows is looked at as if it had come to the right place.
-		_ = r.refuse("", idp.Refuse(idp.RefusedMessageType, "SAMLRequest", root.Local, "LogoutRequest"))
-		in.endpoint, in.year = "", ""
-	}
-	req, err := saml.ParseAuthnRequest(root)
-	if err != nil {
-		return r.refuse("AuthnRequest", err)
-	}
-	r.ok("AuthnRequest", "")
-	if err := s.header(r, p, req.Header, req.Check, in, s.IdP.AuthnURL); err != nil {
-		return err
-	}
-	if err := s.replayed(ctx, r, req.ID, hash); err != nil {
-		return err
-	}
-	if p == nil {
-		r.skip("AssertionConsumerServiceURL", "the registration is not known")
-		r.skip("RequestedAuthnContext", "what may be asked is in the registration")
-		return nil
-	}
-	if acs, err := p.ChooseACS(req.ACSURL, req.HasACSURL, req.ACSIndex, req.HasACSIndex); err == nil {
-		r.ok("AssertionConsumerServiceURL", acs)
-		if req.HasACSURL && req.ACSURL != acs {
-			r.hint(req.ACSURL + " is not registered; the default is answered, because the registration has compat " + p.Compat)
-		}
-	} else if err := r.refuse("AssertionConsumerServiceURL", err); err != nil {
-		return err
-	} else {
-		r.hint(acsHints(req.ACSURL, p.ACSURLs)...)
-	}
-	if err := r.nameIDFormat(req.NameIDPolicy, p); err != nil {
-		return err
-	}
-	if err := s.subject(r, req, p); err != nil {
-		return err
-	}
-	ask := assurance.Ask{Comparison: req.Comparison, ClassRefs: req.ClassRefs, Unsigned: r.Cert == nil}
-	need, err := assurance.Resolve(ask, &p.ServiceProvider)
-	if err == nil {
-		err = ask.CheckLength()
-	}
-	if err != nil {
-		err = r.refuse("RequestedAuthnContext", err)
-		r.advise(refusedContextHints(req.ClassRefs, p))
-		return err
-	}
-	r.ok("RequestedAuthnContext", strings.Join(req.ClassRefs, " "))
-	r.hint(contextHints(need.Unknown)...)
-	r.Levels = levelsOf(need)
-	return r.recipient(p)
-}
-
 // refusedContextHints say what the values come near, or what the registration
 // would have to say.
 func refusedContextHints(refs []string, p *sp.Provider) (a advice) {
@@ -289,39 +316,6 @@ func refusedContextHints(refs []string, p *sp.Provider) (a advice) {
 	}
 	a.hint(contextHints(unknown)...)
 	return a
-}
-
-// nameIDFormat looks which format the NameID gets, against what was asked.
-func (r *Report) nameIDFormat(policy *saml.NameIDPolicy, p *sp.Provider) error {
-	format, err := p.ChooseNameIDFormat(policy)
-	if err != nil {
-		if err := r.refuse("NameIDPolicy", err); err != nil {
-			return err
-		}
-		r.suggest(idp.Suggest(idp.DoSPEdit, string(p.EntityID)).With(idp.OptionNameIDFormat, idp.NameIDFormatEmail).Labeled(idp.LabelAllowFormat))
-		return nil
-	}
-	r.ok("NameIDPolicy", format)
-	if policy != nil && policy.Format != "" && policy.Format != format && policy.Format != saml.NameIDFormatUnspecified {
-		r.hint(policy.Format + " was asked for; software that insists on it will not take the Response")
-	}
-	return nil
-}
-
-// recipient looks to whom the assertion would be encrypted.
-func (r *Report) recipient(p *sp.Provider) error {
-	var verified *x509.Certificate
-	for _, c := range p.RequestCerts {
-		if r.Cert != nil && p.CertSHA256(c) == r.Cert.SHA256 {
-			verified = c
-		}
-	}
-	to, err := p.Recipient(verified, r.At)
-	seen := p.Encryption
-	if to != nil {
-		seen += ", to the certificate " + called(to)
-	}
-	return r.check("encryption", seen, err)
 }
 
 func levelsOf(need *assurance.Requirement) *Levels {

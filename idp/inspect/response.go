@@ -87,7 +87,7 @@ func (r *Report) status(root *xmltree.Element) {
 			message = strings.TrimSpace(e.Text())
 		}
 	}
-	r.Checks = append(r.Checks, Check{Field: "Status", Outcome: OK, Seen: strings.Join(codes, " "), Note: message, Hints: hints})
+	r.add(Check{Field: "Status", Outcome: OK, Seen: strings.Join(codes, " "), Note: message, Hints: hints})
 }
 
 // ours are the certificates of our years, and which is whose.
@@ -126,7 +126,7 @@ func (s *Service) signed(r *Report, field string, e *xmltree.Element, verify fun
 		return nil, err
 	}
 	r.Year = years[v.Cert]
-	r.Cert = &Cert{SHA256: sp.Fingerprint(v.Cert), EndAt: v.Cert.NotAfter.UTC()}
+	r.Cert = certOf(v.Cert)
 	r.ok(field, "by our certificate of "+string(r.Year)+", "+called(v.Cert))
 	return v.Element, nil
 }
@@ -141,59 +141,50 @@ func (s *Service) logoutResponse(ctx context.Context, r *Report, root *xmltree.E
 	if destination == "" || s.Registry == nil {
 		return nil
 	}
-	all, err := s.Registry.All(ctx)
+	p, err := s.findProvider(ctx, func(p *sp.Provider) bool { return p.LogoutURL == destination })
 	if err != nil {
 		return err
 	}
-	for _, p := range all {
-		if p.LogoutURL == destination {
-			r.SP, r.SPName = p.EntityID, p.Name
-			r.ok("Destination", destination)
-			if p.SignLogoutResponse && root.Child(xmldsig.Namespace, "Signature") == nil {
-				r.hint("the registration asks for signed LogoutResponses now; this one is not")
-			}
-			return s.answersLogout(ctx, r, root)
+	if p == nil {
+		r.fault("Destination", destination, "this is nobody's logout address")
+		return nil
+	}
+	r.SP, r.SPName = p.EntityID, p.Name
+	r.ok("Destination", destination)
+	if p.SignLogoutResponse && root.Child(xmldsig.Namespace, "Signature") == nil {
+		r.hint("the registration asks for signed LogoutResponses now; this one is not")
+	}
+	return s.answers(r, root, func(id string) (time.Time, error) {
+		before, err := s.Seen.LogoutRequestByMessage(ctx, r.SP, id)
+		if err != nil {
+			return time.Time{}, err
 		}
-	}
-	r.fault("Destination", destination, "this is nobody's logout address")
-	return nil
+		return before.ReceivedAt, nil
+	})
 }
 
-// answersLogout looks for the LogoutRequest that a message answers.
-func (s *Service) answersLogout(ctx context.Context, r *Report, root *xmltree.Element) error {
+// findProvider returns the first registered SP that a condition is true of, nil for none.
+func (s *Service) findProvider(ctx context.Context, is func(*sp.Provider) bool) (*sp.Provider, error) {
+	all, err := s.Registry.All(ctx)
+	if i := slices.IndexFunc(all, is); i >= 0 {
+		return all[i], err
+	}
+	return nil, err
+}
+
+// answers notes which request a message answers. receivedAt looks up when that came.
+func (s *Service) answers(r *Report, root *xmltree.Element, receivedAt func(id string) (time.Time, error)) error {
 	id, ok := root.Attr("InResponseTo")
 	if !ok || s.Seen == nil {
 		return nil
 	}
-	before, err := s.Seen.LogoutRequestByMessage(ctx, r.SP, id)
-	if err != nil {
-		return r.answers(id, time.Time{}, err)
-	}
-	return r.answers(id, before.ReceivedAt, nil)
-}
-
-// answersLogin looks for the AuthnRequest that a message answers.
-func (s *Service) answersLogin(ctx context.Context, r *Report, root *xmltree.Element) error {
-	id, ok := root.Attr("InResponseTo")
-	if !ok || s.Seen == nil {
-		return nil
-	}
-	before, err := s.Seen.LoginRequestByMessage(ctx, r.SP, id)
-	if err != nil {
-		return r.answers(id, time.Time{}, err)
-	}
-	return r.answers(id, before.ReceivedAt, nil)
-}
-
-// answers notes which request is answered, by what its look-up gave.
-func (r *Report) answers(id string, receivedAt time.Time, err error) error {
-	switch {
-	case errors.Is(err, idp.ErrNotFound):
+	at, err := receivedAt(id)
+	if errors.Is(err, idp.ErrNotFound) {
 		r.skip("InResponseTo", "no request "+id+" of this service provider is on record; records are kept for a day at most")
 		return nil
-	case err != nil:
-		return err
 	}
-	r.Checks = append(r.Checks, Check{Field: "InResponseTo", Outcome: OK, Seen: id, Note: "a request that came at " + stamp(receivedAt)})
-	return nil
+	if err == nil {
+		r.note("InResponseTo", id, "a request that came at "+stamp(at))
+	}
+	return err
 }

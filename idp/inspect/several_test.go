@@ -51,7 +51,7 @@ func TestFindSeveral(t *testing.T) {
 		{"one XML document in another", "<wrapper>" + decoded(first) + "</wrapper>", []string{first.ID}},
 		{"one that was cut off and a whole one", decoded(first)[:300] + "\n" + decoded(second), []string{second.ID, ""}},
 		{"a URL that was cut off and a whole one", "GET " + one[:120] + "… 303\nGET " + two + " 303", []string{second.ID, ""}},
-		{"a URL that was cut off within an escape", "GET " + one[:strings.Index(one, "%2")+2] + "… 303\nGET " + two + " 303", []string{second.ID, ""}},
+		{"a URL that was cut off within an escape", "GET " + one[:200+strings.Index(one[200:], "%2")+2] + "… 303\nGET " + two + " 303", []string{second.ID, ""}},
 		{"words after the name", "SAMLRequest: missing\nSAMLRequest = see below\n" + one, []string{first.ID}},
 		{"developer tools of two requests", "SAMLRequest: " + a.Form(first).Get("SAMLRequest") + "\nRelayState: x\nSAMLRequest: " + a.Form(second).Get("SAMLRequest") + "\nRelayState: y", []string{first.ID, second.ID}},
 	}

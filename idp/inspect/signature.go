@@ -180,12 +180,15 @@ var percent = regexp.MustCompile(`%[0-9A-F]{2}`)
 
 func lowerHex(s string) string { return percent.ReplaceAllStringFunc(s, strings.ToLower) }
 
-// orders are the texts that software signs by mistake. The parameters are given
-// encoded; relay is "" where there is none.
-var orders = []struct {
+// order is a way to put a query together that is signed.
+type order struct {
 	name string
 	text func(request, relay, alg string) string
-}{
+}
+
+// orders are the right text, and those that software signs by mistake. The parameters are given
+// encoded; relay is "" where there is none.
+var orders = []order{
 	{"in the order of the standard", func(request, relay, alg string) string { return request + relay + alg }},
 	{"without RelayState", func(request, _, alg string) string { return request + alg }},
 	{"with RelayState last", func(request, relay, alg string) string { return request + alg + relay }},
@@ -199,56 +202,50 @@ var orders = []struct {
 // rebuiltSigner finds the certificate that verifies a signature of a query whose
 // encoding is lost, and the encoding.
 func rebuiltSigner(d *saml.Detached, certs []*x509.Certificate) (how string, cert *x509.Certificate) {
-	if d == nil {
-		return "", nil
-	}
-	query := string(d.Signed)
-	request, _ := plainValue(query, "SAMLRequest")
-	relay, hasRelay := plainValue(query, "RelayState")
-	alg, _ := plainValue(query, "SigAlg")
-	for _, e := range encodings {
-		text := "SAMLRequest=" + e.encode(request)
-		if hasRelay {
-			text += "&RelayState=" + e.encode(relay)
-		}
-		cert, err := xmldsig.VerifyDetached([]byte(text+"&SigAlg="+e.encode(alg)), d.SigAlg, d.Signature, certs)
-		if err == nil {
-			return e.name, cert
-		}
-	}
-	return "", nil
+	return signedText(d, certs, false)
 }
 
 // otherText tells which text a signature in the query was made over, if it is one
 // that software is known to sign by mistake; "" if it is none of them.
 func otherText(d *saml.Detached, certs []*x509.Certificate) string {
+	how, _ := signedText(d, certs, true)
+	return how
+}
+
+// signedText finds the text that a signature in the query was made over, and the
+// certificate that verifies it: the order of the standard in each encoding or, with
+// mistakes, every order in each encoding and as it came.
+func signedText(d *saml.Detached, certs []*x509.Certificate, mistakes bool) (how string, cert *x509.Certificate) {
 	if d == nil {
-		return ""
+		return "", nil
 	}
 	query := string(d.Signed)
-	request, _ := plainValue(query, "SAMLRequest")
-	relay, hasRelay := plainValue(query, "RelayState")
-	alg, _ := plainValue(query, "SigAlg")
-	try := func(text string) bool {
-		_, err := xmldsig.VerifyDetached([]byte(text), d.SigAlg, d.Signature, certs)
-		return err == nil
-	}
-	for _, o := range orders {
-		raw := ""
-		if hasRelay {
-			raw = "&RelayState=" + value(query, "RelayState")
+	verify := func(o order, request, relay, alg string) bool {
+		if value(query, "RelayState") == "" {
+			relay = ""
 		}
-		if try(o.text("SAMLRequest="+value(query, "SAMLRequest"), raw, "&SigAlg="+value(query, "SigAlg"))) {
-			return o.name
+		cert, _ = xmldsig.VerifyDetached([]byte(o.text("SAMLRequest="+request, relay, "&SigAlg="+alg)), d.SigAlg, d.Signature, certs)
+		return cert != nil
+	}
+	request, _ := plainValue(query, "SAMLRequest")
+	relay, _ := plainValue(query, "RelayState")
+	alg, _ := plainValue(query, "SigAlg")
+	for _, o := range orders {
+		if mistakes && verify(o, value(query, "SAMLRequest"), "&RelayState="+value(query, "RelayState"), value(query, "SigAlg")) {
+			return o.name, cert
 		}
 		for _, e := range encodings {
-			if hasRelay {
-				raw = "&RelayState=" + e.encode(relay)
+			if !verify(o, e.encode(request), "&RelayState="+e.encode(relay), e.encode(alg)) {
+				continue
 			}
-			if try(o.text("SAMLRequest="+e.encode(request), raw, "&SigAlg="+e.encode(alg))) {
-				return e.name + ", " + o.name
+			if mistakes {
+				return e.name + ", " + o.name, cert
 			}
+			return e.name, cert
+		}
+		if !mistakes {
+			break
 		}
 	}
-	return ""
+	return "", nil
 }

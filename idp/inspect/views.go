@@ -1,17 +1,16 @@
 package inspect
 
 import (
-	"bytes"
 	"encoding/base64"
-	"encoding/binary"
 	"html"
 	"net/url"
 	"regexp"
 	"slices"
 	"strconv"
 	"strings"
-	"unicode/utf16"
 	"unicode/utf8"
+
+	"vernal/idp/filetext"
 )
 
 // Step is one thing that was undone to find a message in a text.
@@ -70,37 +69,19 @@ func (v view) unwrapped() (next []view) {
 }
 
 // plainText is the text in UTF-8, without a byte order mark and white space around.
+// UTF-16 begins with a mark or with a character of which one byte is zero.
 func plainText(text string) (string, []Step) {
 	var steps []Step
-	if plain, ok := fromUTF16([]byte(text)); ok {
-		text, steps = utf16Declaration.ReplaceAllString(plain, "$1"), []Step{StepUTF16}
+	if head := text[:min(len(text), 2)]; head == "\xFF\xFE" || head == "\xFE\xFF" || strings.IndexByte(head, 0) >= 0 {
+		if plain, err := filetext.Decode([]byte(text)); err == nil && len(plain) < len(text) {
+			text, steps = utf16Declaration.ReplaceAllString(string(plain), "$1"), []Step{StepUTF16}
+		}
 	}
 	return strings.TrimSpace(strings.TrimPrefix(text, "\uFEFF")), steps
 }
 
 // utf16Declaration is an XML declaration that would be wrong once a text is UTF-8.
 var utf16Declaration = regexp.MustCompile(`(?i)^(\x{FEFF}?\s*<\?xml[^>]*?)\s+encoding=["']utf-16(?:le|be)?["']`)
-
-// fromUTF16 decodes a text with a byte order mark, or of which every other byte at
-// the start is zero.
-func fromUTF16(data []byte) (string, bool) {
-	var order binary.ByteOrder
-	switch {
-	case len(data) < 4:
-		return "", false
-	case bytes.HasPrefix(data, []byte{0xFF, 0xFE}), data[0] != 0 && data[1] == 0 && data[2] != 0 && data[3] == 0:
-		order = binary.LittleEndian
-	case bytes.HasPrefix(data, []byte{0xFE, 0xFF}), data[0] == 0 && data[1] != 0 && data[2] == 0 && data[3] != 0:
-		order = binary.BigEndian
-	default:
-		return "", false
-	}
-	units := make([]uint16, len(data)/2)
-	for i := range units {
-		units[i] = order.Uint16(data[2*i:])
-	}
-	return string(utf16.Decode(units)), true
-}
 
 var invisible = strings.NewReplacer("\u200B", "", "\u200C", "", "\u200D", "", "\u2060", "", "\uFEFF", "", "\u00AD", "",
 	"\u00A0", " ", "\u2007", " ", "\u202F", " ", "\u2028", "\n", "\u2029", "\n")
@@ -168,10 +149,7 @@ func decodeMail(text string) string {
 		return text
 	}
 	plain := mailBreak.ReplaceAllString(text, "")
-	plain = mailEscape.ReplaceAllStringFunc(plain, func(e string) string {
-		c, _ := strconv.ParseUint(e[1:], 16, 8)
-		return string([]byte{byte(c)})
-	})
+	plain = mailEscape.ReplaceAllStringFunc(plain, decodeEscape)
 	if !utf8.ValidString(plain) {
 		return text
 	}
@@ -194,47 +172,28 @@ func unescapeEntities(text string) string {
 	return html.UnescapeString(text)
 }
 
-// unescapeBackslashes undoes the escapes of JSON, JavaScript, and of strings that a
-// program printed. What is no escape stays.
+// backslash is an escape of JSON, JavaScript, and of strings that a program printed.
+var backslash = regexp.MustCompile(`\\(?:[nrt"'\\/&?=\n]|x[0-9a-fA-F]{2}|u[0-9a-fA-F]{4})`)
+
+// unescapeBackslashes undoes such escapes. What is no escape stays.
 func unescapeBackslashes(text string) string {
 	if !strings.Contains(text, `\`) {
 		return text
 	}
-	var b strings.Builder
-	b.Grow(len(text))
-	for i := 0; i < len(text); i++ {
-		if text[i] != '\\' || i+1 == len(text) {
-			b.WriteByte(text[i])
-			continue
-		}
-		i++
-		switch c := text[i]; c {
+	return backslash.ReplaceAllStringFunc(text, func(e string) string {
+		switch c := e[1]; c {
 		case 'n':
-			b.WriteByte('\n')
+			return "\n"
 		case 'r':
-			b.WriteByte('\r')
+			return "\r"
 		case 't':
-			b.WriteByte('\t')
-		case '"', '\'', '\\', '/', '&', '?', '=', '\n':
-			b.WriteByte(c)
+			return "\t"
 		case 'x', 'u':
-			digits := 2
-			if c == 'u' {
-				digits = 4
-			}
-			n, err := strconv.ParseUint(text[min(i+1, len(text)):min(i+1+digits, len(text))], 16, 32)
-			if err != nil || i+digits >= len(text) {
-				b.WriteString(`\` + string(c))
-				continue
-			}
-			b.WriteRune(rune(n))
-			i += digits
-		default:
-			b.WriteByte('\\')
-			b.WriteByte(c)
+			n, _ := strconv.ParseUint(e[2:], 16, 32)
+			return string(rune(n))
 		}
-	}
-	return b.String()
+		return e[1:]
+	})
 }
 
 // percentMark is an encoded character that only a whole URL or XML has encoded,
@@ -253,25 +212,19 @@ func unescapePercent(text string) string {
 	if encodedPlus.MatchString(text) {
 		text = strings.ReplaceAll(text, "+", " ")
 	}
-	if !strings.Contains(text, "%") {
-		return text
-	}
-	var b strings.Builder
-	b.Grow(len(text))
-	for i := 0; i < len(text); i++ {
-		if text[i] == '%' && i+2 < len(text) {
-			if c, err := strconv.ParseUint(text[i+1:i+3], 16, 8); err == nil {
-				b.WriteByte(byte(c))
-				i += 2
-				continue
-			}
-		}
-		b.WriteByte(text[i])
-	}
-	if plain := b.String(); utf8.ValidString(plain) {
+	plain := percentEscape.ReplaceAllStringFunc(text, decodeEscape)
+	if utf8.ValidString(plain) {
 		return plain
 	}
 	return text
+}
+
+var percentEscape = regexp.MustCompile(`%[0-9A-Fa-f]{2}`)
+
+// decodeEscape is the byte that "%3D" or "=3D" stands for.
+func decodeEscape(e string) string {
+	c, _ := strconv.ParseUint(e[1:], 16, 8)
+	return string([]byte{byte(c)})
 }
 
 // unescapeForm undoes percent-encoding once in a text that a form encoded, in which a

@@ -2,94 +2,108 @@ package logout
 
 import (
 	"context"
-	"crypto"
-	"crypto/x509"
 	"errors"
-	"fmt"
+	"log/slog"
+	"net/http"
 	"time"
 
 	"vernal/idp"
+	"vernal/idp/inbound"
 	"vernal/idp/keyring"
 	"vernal/idp/logoutscope"
 	"vernal/idp/saml"
 	"vernal/idp/session"
 	"vernal/idp/sp"
+	"vernal/idp/web"
+	"vernal/idp/yearaccess"
 )
 
 // accepted is a LogoutRequest that was verified, and who sent it.
 type accepted struct {
-	// request is nil until read has found whom the message names.
 	request  *idp.LogoutRequest
 	provider *sp.Provider
-	// verifiedRequest is what the signature covers; nil until it was verified.
-	verifiedRequest *saml.LogoutRequest
-	// cert is the provider's request certificate that verified the message.
-	cert *x509.Certificate
-	// verified is set once a certificate of the provider verified the message,
-	// even if it is refused later.
-	verified bool
 	// preview says what opened the year, if it is not published.
 	preview string
 }
 
-// accept decides whether a LogoutRequest that came to a year's URL is one that we
-// act upon. It verifies before it reads, as package sso does; here a signature is
-// always required. Which user it names is for read to find.
-//
-// The provider is returned even with an error, once it is known, so that the
-// page can name it.
-func (h *Handler) accept(ctx context.Context, msg *saml.Message, destinations []string, now time.Time) (a accepted, err error) {
-	issuer, err := msg.ClaimedIssuer()
+// accept has package inbound verify and judge a message that came to the year's URL, asks
+// the gate whether its sender may use the year, and looks up the user whom it names. An
+// error may name the sender once it is in a.
+func (h *Handler) accept(r *http.Request, a *accepted, visit *yearaccess.Visit, msg *saml.Message, kind inbound.Kind, now time.Time) error {
+	e, year, url := web.EventOf(r), web.Year(r), h.IdP.LogoutURL
+	if kind == inbound.RemoteLogoutRequest {
+		url = h.IdP.RemoteLogoutURL
+	}
+	q, err := inbound.Accept(r.Context(), h.Registry, msg, kind, inbound.Expect{Now: now, Destinations: []string{url(year), url("")}})
+	if q.Provider != nil {
+		noteSender(e, q.Provider, year, q.Cert != nil)
+	}
+	entry, preview, denied := visit.Admit(q.Provider, q.Cert != nil, err)
+	if denied != nil {
+		return denied
+	}
+	a.provider, a.preview = q.Provider, preview
+	if kind == inbound.LogoutRequest {
+		e.Ask(msg.Locale, now) // the back channel shows nothing
+	}
+	e.NoteEnded(entry, now)
+	if err == nil {
+		err = h.readRequest(r.Context(), a, &q, msg, entry, now)
+	}
 	if err != nil {
-		return a, err
+		return err
 	}
-	if a.provider, err = h.Registry.Lookup(ctx, issuer); errors.Is(err, idp.ErrNotFound) {
-		return a, idp.Refuse(idp.RefusedSPUnknown, "Issuer", string(issuer))
-	} else if err != nil {
-		return a, fmt.Errorf("look up issuer: %w", err)
-	}
-	if !a.provider.Active {
-		return a, idp.Refuse(idp.RefusedSPInactive, "Issuer", string(issuer))
-	}
-	root, cert, err := msg.Verify(a.provider.RequestCerts, true)
-	if err != nil {
-		return a, err
-	}
-	a.verified, a.cert = true, cert
-	req, err := saml.ParseLogoutRequest(root)
-	if err != nil {
-		return a, err
-	}
-	a.verifiedRequest = req
-	return a, req.Check(saml.Expect{Now: now, Issuer: issuer, Destinations: destinations, AnyDestination: a.provider.IsLoginGovCompatible(), MaxAge: maxAge, Skew: maxSkew})
+	e.NoteMessage(a.request.RelayState, q.Cert, now)
+	h.recordUse(a, now)
+	return nil
 }
 
-// read makes a.request of what was accepted at the year of the entry: it opens
+// noteSender tells the log who sent a message, and the audit trail if it is refused.
+func noteSender(e *web.Event, p *sp.Provider, year idp.Year, verified bool) {
+	e.Note(slog.String("sp", string(p.EntityID)))
+	e.SP, e.Year, e.Verified = p.EntityID, year, verified
+}
+
+// readRequest makes a.request of what was accepted at the year of the entry: it opens
 // the name, if that is encrypted, and finds the user.
-func (h *Handler) read(ctx context.Context, a *accepted, msg *saml.Message, entry keyring.Entry, now time.Time) error {
-	req := a.verifiedRequest
-	if err := open(req, entry.Key.Signer); err != nil {
+func (h *Handler) readRequest(ctx context.Context, a *accepted, q *inbound.Request, msg *saml.Message, entry keyring.Entry, now time.Time) error {
+	if err := q.OpenName(entry.Key.Signer); err != nil {
 		return err
 	}
 	a.request = &idp.LogoutRequest{
-		Handle: session.NewHandle(now), SP: a.provider.EntityID, MessageID: req.ID, Year: entry.Key.Year,
+		Handle: session.NewHandle(now), SP: a.provider.EntityID, MessageID: q.Logout.ID, Year: entry.Key.Year,
 		RelayState: msg.RelayState, HasRelay: msg.HasRelay, Locale: msg.Locale,
-		SessionIndexes: req.SessionIndexes, CertSHA256: a.provider.CertSHA256(a.cert),
+		SessionIndexes: q.Logout.SessionIndexes, CertSHA256: a.provider.CertSHA256(q.Cert),
 		ReceivedAt: now, ExpiresAt: now.Add(requestLifetime),
 	}
-	return logoutscope.Find(ctx, h.Store, a.provider, a.request, req.NameID)
+	return logoutscope.Find(ctx, h.Store, a.provider, a.request, q.Logout.NameID)
 }
 
-// open decrypts the name, if it is encrypted to the year's key. The caller has
-// verified the signature. Every failure is the same refusal: a difference would
-// let an SP learn what another one has encrypted.
-func open(req *saml.LogoutRequest, key crypto.Signer) error {
-	if !req.Encrypted() {
-		return nil
+// recordUse records that a year is in use: a LogoutRequest that was verified keeps it
+// open as an AuthnRequest does, and no preview counts.
+func (h *Handler) recordUse(a *accepted, now time.Time) {
+	if h.Uses == nil || a.preview != "" {
+		return
 	}
-	d, ok := key.(crypto.Decrypter)
-	if !ok {
-		return idp.Refuse(idp.RefusedEncryptedID, "EncryptedID", "").With(errors.New("our key cannot decrypt"))
+	h.Uses.Use(idp.Use{
+		SP: a.request.SP, Year: a.request.Year, At: now, CertSHA256: a.request.CertSHA256, RelayState: len(a.request.RelayState),
+	})
+}
+
+// checkRegistration holds a request that was verified before against the
+// registration as it is now.
+func checkRegistration(p *sp.Provider, req *idp.LogoutRequest) error {
+	if err := inbound.CheckActive(p); err != nil {
+		return err
 	}
-	return req.Open(d)
+	_, err := inbound.RequestCert(p, req.CertSHA256)
+	return err
+}
+
+// unknownProvider is the refusal of a sender that was removed meanwhile; other errors stay.
+func unknownProvider(id idp.EntityID, err error) error {
+	if errors.Is(err, idp.ErrNotFound) {
+		return idp.Refuse(idp.RefusedSPUnknown, "Issuer", string(id)).With(err)
+	}
+	return err
 }

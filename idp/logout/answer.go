@@ -2,7 +2,6 @@ package logout
 
 import (
 	"context"
-	"crypto/rand"
 	"encoding/base64"
 	"errors"
 	"fmt"
@@ -37,13 +36,13 @@ func (h *Handler) decide(w http.ResponseWriter, r *http.Request, a *accepted) er
 		s, err = nil, nil
 	}
 	if err != nil {
-		return fail(a.provider, err)
+		return err
 	}
-	ended, err := h.record(r, a, frontKind, func(first *idp.LogoutRequest, sessions []*idp.Session) idp.LogoutDecision {
+	ended, err := h.recordLogout(r, a, frontKind, func(first *idp.LogoutRequest, sessions []*idp.Session) idp.LogoutDecision {
 		return logoutscope.Judge(first, sessions, s)
 	})
 	if err != nil {
-		return fail(a.provider, err)
+		return err
 	}
 	// Only the browser whose own session ended loses its cookie and learns which
 	// SPs took part in it: another one may be a stranger's.
@@ -52,19 +51,19 @@ func (h *Handler) decide(w http.ResponseWriter, r *http.Request, a *accepted) er
 		h.Sessions.Forget(w)
 		still = logoutscope.Others(own, a.request.SP)
 	}
-	return h.post(w, r, a, still)
+	return h.postResponse(w, r, a, still)
 }
 
-// record makes the one write. a.request is afterwards the request as it was first
+// recordLogout makes the one write. a.request is afterwards the request as it was first
 // received, with the status to answer.
-func (h *Handler) record(r *http.Request, a *accepted, kind idp.AuditKind, decide func(*idp.LogoutRequest, []*idp.Session) idp.LogoutDecision) (ended []*idp.Session, err error) {
+func (h *Handler) recordLogout(r *http.Request, a *accepted, kind idp.AuditKind, decide func(*idp.LogoutRequest, []*idp.Session) idp.LogoutDecision) (ended []*idp.Session, err error) {
 	e := web.EventOf(r)
 	year := a.request.Year
 	var out *idp.LogoutOutcome
 	for tries := 3; tries > 0; tries-- {
 		out, err = h.Store.RecordLogout(r.Context(), &idp.Logout{
 			Request: a.request, At: h.Clock.Now(), Check: h.Signing.Check(year, a.provider), Decide: decide,
-			Event: func(answered *idp.LogoutRequest) idp.AuditEvent { return event(answered, kind, a.preview, e) },
+			Event: func(answered *idp.LogoutRequest) idp.AuditEvent { return auditEvent(answered, kind, a.preview, e) },
 		})
 		if !errors.Is(err, idp.ErrProviderChanged) {
 			break
@@ -75,13 +74,13 @@ func (h *Handler) record(r *http.Request, a *accepted, kind idp.AuditKind, decid
 	}
 	switch {
 	case errors.Is(err, idp.ErrYearEnded):
-		return nil, h.offer(h.Access.EndedYear(year))
+		return nil, h.offerSignOut(h.Access.EndedYear(year))
 	case err != nil:
 		return nil, fmt.Errorf("record %s: %w", kind, err)
 	}
 	a.request = out.Request
 	a.request.Year = year // its URL's key signs, wherever the message came first
-	e.Note(slog.String("outcome", string(kind)+" "+auditDecision(a.request, kind).Rule().Outcome), slog.String("user", string(meant(a.request, kind))),
+	e.Note(slog.String("outcome", string(kind)+" "+auditDecision(a.request, kind).Rule().Outcome), slog.String("user", string(namedUser(a.request, kind))),
 		slog.Int("sessions_ended", len(out.Ended)))
 	return out.Ended, nil
 }
@@ -90,11 +89,8 @@ func (h *Handler) record(r *http.Request, a *accepted, kind idp.AuditKind, decid
 // accepted under the one before, if it would be accepted under this one too.
 func (h *Handler) renewProvider(ctx context.Context, a *accepted) error {
 	p, err := h.Registry.Reload(ctx, a.request.SP)
-	switch {
-	case errors.Is(err, idp.ErrNotFound):
-		return idp.Refuse(idp.RefusedSPUnknown, "Issuer", string(a.request.SP)).With(err)
-	case err != nil:
-		return fmt.Errorf("look up service provider %q: %w", a.request.SP, err)
+	if err != nil {
+		return unknownProvider(a.request.SP, fmt.Errorf("look up service provider %q: %w", a.request.SP, err))
 	}
 	if err := checkRegistration(p, a.request); err != nil {
 		return err
@@ -103,10 +99,10 @@ func (h *Handler) renewProvider(ctx context.Context, a *accepted) error {
 	return nil
 }
 
-// event is what an answer tells the audit trail.
-func event(req *idp.LogoutRequest, kind idp.AuditKind, preview string, e *web.Event) idp.AuditEvent {
+// auditEvent is what an answer tells the audit trail.
+func auditEvent(req *idp.LogoutRequest, kind idp.AuditKind, preview string, e *web.Event) idp.AuditEvent {
 	event := auditDecision(req, kind).Event()
-	event.Actor, event.User, event.SP, event.Year = "sp:"+string(req.SP), meant(req, kind), req.SP, req.Year
+	event.Actor, event.User, event.SP, event.Year = "sp:"+string(req.SP), namedUser(req, kind), req.SP, req.Year
 	event.RequestID, event.Address = e.ID, e.Address
 	if preview != "" {
 		event.Detail = map[string]string{"preview": preview}
@@ -128,16 +124,16 @@ func auditDecision(req *idp.LogoutRequest, kind idp.AuditKind) audit.Decision {
 	return audit.RemoteLogoutUnknown
 }
 
-// meant is the user whom the request names on the channel.
-func meant(req *idp.LogoutRequest, kind idp.AuditKind) idp.UserID {
+// namedUser is the user whom the request names on the channel.
+func namedUser(req *idp.LogoutRequest, kind idp.AuditKind) idp.UserID {
 	if kind == remoteKind && req.IndexUser != "" {
 		return req.IndexUser
 	}
 	return req.User
 }
 
-// response is the LogoutResponse to an answered request.
-func (h *Handler) response(req *idp.LogoutRequest, destination string) *saml.LogoutResponse {
+// newResponse is the LogoutResponse to an answered request.
+func (h *Handler) newResponse(req *idp.LogoutRequest, destination string) *saml.LogoutResponse {
 	return &saml.LogoutResponse{
 		ID: newID(), IssueInstant: h.Clock.Now(), Issuer: string(h.IdP.EntityID()),
 		Destination: destination, InResponseTo: req.MessageID,
@@ -145,10 +141,10 @@ func (h *Handler) response(req *idp.LogoutRequest, destination string) *saml.Log
 	}
 }
 
-// write makes the document of an answer with build: unsigned or, for an SP that
+// writeResponse makes the document of an answer with build: unsigned or, for an SP that
 // wants it, signed by the year's key, if year, registration and preview still
 // allow that now that the answer is recorded.
-func (h *Handler) write(r *http.Request, a *accepted, build func(*xmldsig.Signer) ([]byte, error)) (doc []byte, err error) {
+func (h *Handler) writeResponse(r *http.Request, a *accepted, build func(*xmldsig.Signer) ([]byte, error)) (doc []byte, err error) {
 	if !a.provider.SignLogoutResponse {
 		return build(nil)
 	}
@@ -161,26 +157,21 @@ func (h *Handler) write(r *http.Request, a *accepted, build func(*xmldsig.Signer
 		doc, err = build(s)
 		return err
 	})
-	switch {
-	case errors.Is(err, idp.ErrNotFound):
-		return nil, idp.Refuse(idp.RefusedSPUnknown, "Issuer", string(a.request.SP)).With(err)
-	case err != nil:
-		return nil, fmt.Errorf("write logout response: %w", err)
+	if err != nil {
+		return nil, unknownProvider(a.request.SP, fmt.Errorf("write logout response: %w", err))
 	}
 	return doc, nil
 }
 
-// post writes the page that hands the LogoutResponse to the SP's registered
+// postResponse writes the page that hands the LogoutResponse to the SP's registered
 // logout URL through the browser. still are the SPs where the user may still be
 // signed in.
-func (h *Handler) post(w http.ResponseWriter, r *http.Request, a *accepted, still []idp.EntityID) error {
-	response := h.response(a.request, a.provider.LogoutURL)
-	doc, err := h.write(r, a, func(s *xmldsig.Signer) ([]byte, error) { return response.Write(nil, s) })
+func (h *Handler) postResponse(w http.ResponseWriter, r *http.Request, a *accepted, still []idp.EntityID) error {
+	response := h.newResponse(a.request, a.provider.LogoutURL)
+	doc, err := h.writeResponse(r, a, func(s *xmldsig.Signer) ([]byte, error) { return response.Write(nil, s) })
 	if err != nil {
-		return fail(a.provider, err)
+		return err
 	}
-	var raw [16]byte
-	rand.Read(raw[:])
 	page := templates.LogoutPage{
 		Base: h.Pages.Base(r, a.provider.Name), Ended: a.request.Status == saml.StatusSuccess,
 		Action: a.provider.LogoutURL, SAMLResponse: base64.StdEncoding.EncodeToString(doc),
@@ -189,13 +180,10 @@ func (h *Handler) post(w http.ResponseWriter, r *http.Request, a *accepted, stil
 	// To switch the language would lose the list, which is made only once; and
 	// the form may go nowhere but to the SP.
 	page.Languages = templates.Languages{}
-	page.Nonce = base64.RawStdEncoding.EncodeToString(raw[:])
+	page.Nonce = web.AllowPost(w, a.provider.FormAction(a.provider.LogoutURL))
 	for _, id := range still {
 		page.Still = append(page.Still, h.Registry.NameOf(r.Context(), id))
 	}
-	w.Header().Set("Content-Security-Policy", "default-src 'none'; style-src 'self'; img-src 'self' data:; font-src 'self'; "+
-		"script-src 'nonce-"+page.Nonce+"'; form-action "+a.provider.FormAction(a.provider.LogoutURL)+
-		"; frame-ancestors 'none'; base-uri 'none'")
 	return h.Pages.Render(w, http.StatusOK, func(b io.Writer) error { return h.Pages.Set.Logout(b, page) })
 }
 

@@ -4,20 +4,25 @@
 // SP reaches only users who were disclosed to it, under the name that it was
 // given.
 //
-// The flow, in the order of the files:
+// The flow, from the router to the signer:
 //
-//	receive.go   a LogoutRequest comes by the browser, at logout{year}; without
-//	             one, a page asks before it signs out here
-//	waiting.go   a POSTed one is stored until its browser is back; how many may be
-//	accept.go    is it well signed, fresh and ours, and whom does it name? From
-//	             bytes to an idp.LogoutRequest, without HTTP
-//	resume.go    the continue URL, where a browser comes back with its session
-//	             cookie, which a POST from another site does not bring
-//	answer.go    the one write, which makes the decision of package logoutscope: which
-//	             sessions end, and what is answered; then the page that posts
-//	             the LogoutResponse
-//	remote.go    the back channel: the SP's server speaks to ours, at
-//	             remotelogout{year}, by POST or SOAP
+//	1 Mount               logout{year}, remotelogout{year}, continue     handler.go
+//	2 receive             by the browser; without a message, a page asks receive.go
+//	  remote              by the SP's server, as a form or SOAP          remote.go
+//	3 yearaccess.Begin    the year of the URL
+//	4 saml.Read, ReadSOAP bytes -> one tree
+//	5 inbound.Accept      verified and judged, from package inbound      accept.go
+//	6 yearaccess.Admit    may the sender use the year?                   accept.go
+//	7 logoutscope.Find    whom the message names                         accept.go
+//	8 storeRequest        a POSTed one waits; how many may               waiting.go
+//	9 resume              the browser is back with its session cookie,
+//	                      which a POST from another site does not bring  resume.go
+//	10 recordLogout       the one write, with the decision of package
+//	                      logoutscope: what ends, what is answered       answer.go
+//	11 writeResponse      the year, once more; then its signer           answer.go
+//	12 postResponse       the page that posts the LogoutResponse         answer.go
+//
+// A GET takes no 8 and 9, the back channel no 8, 9 and 12.
 //
 // Success is judged by its effect: it says that the sessions which the message
 // names ended or never existed. A message names sessions that began before it was
@@ -29,7 +34,6 @@
 package logout
 
 import (
-	"errors"
 	"net/http"
 	"time"
 
@@ -48,14 +52,8 @@ import (
 // handle is in the parameter "request".
 const ContinuePath = "/account/sign-out/continue"
 
-// Limits of a LogoutRequest's IssueInstant.
-const (
-	maxAge  = 5 * time.Minute
-	maxSkew = 60 * time.Second
-)
-
 // requestLifetime is how long a request is kept: it must outlive the time in
-// which the same message would be accepted again, maxAge and twice maxSkew.
+// which the same message would be accepted again, saml.MaxAge and twice saml.MaxSkew.
 const requestLifetime = time.Hour
 
 // Store is what logout reads and writes.
@@ -81,7 +79,7 @@ type Handler struct {
 	Pages    *web.Pages
 	Clock    idp.Clock
 	Access   *yearaccess.Gate
-	// Uses records that a year was used; see used. nil records nothing.
+	// Uses records that a year was used; see recordUse. nil records nothing.
 	Uses Uses
 	// SignOutPath takes the form of the page that asks; package authn owns it.
 	// AccountPath is where whoever does not want to sign out goes.
@@ -90,11 +88,25 @@ type Handler struct {
 	waiting budget.Ledger[waitingKey]
 }
 
-// Mount adds the addresses to the router.
+// Mount adds the URLs to the router.
 func (h *Handler) Mount(rt *web.Router) {
-	rt.Handle("/api/saml/logout{year}", web.Methods{http.MethodGet: h.receive, http.MethodPost: h.receive})
+	receive := nameSender(h.receive)
+	rt.Handle("/api/saml/logout{year}", web.Methods{http.MethodGet: receive, http.MethodPost: receive})
 	rt.Handle("/api/saml/remotelogout{year}", web.Methods{http.MethodPost: h.remote})
-	rt.Handle(ContinuePath, web.Methods{http.MethodGet: h.resume})
+	rt.Handle(ContinuePath, web.Methods{http.MethodGet: nameSender(h.resume)})
+}
+
+// nameSender has the page of an error name the service provider, once step has set it, and
+// lead back to it.
+func nameSender(step func(http.ResponseWriter, *http.Request, *accepted) error) web.Handler {
+	return func(w http.ResponseWriter, r *http.Request) error {
+		var a accepted
+		err := step(w, r, &a)
+		if a.provider == nil {
+			return err
+		}
+		return web.NameSender(a.provider.Name, a.provider.ReturnToSPURL, err)
+	}
 }
 
 // recheck returns the year of a request that was accepted before, if the request may
@@ -102,13 +114,4 @@ func (h *Handler) Mount(rt *web.Router) {
 func (h *Handler) recheck(r *http.Request, a *accepted) (entry keyring.Entry, err error) {
 	entry, a.preview, err = h.Access.Recheck(r, a.provider, a.request.Year, a.preview)
 	return entry, err
-}
-
-// fail gives an error the provider's name and home; nil stays nil. The 404 of a year that
-// is not published names no one.
-func fail(p *sp.Provider, err error) error {
-	if p == nil || err == nil || errors.Is(err, yearaccess.ErrNotPublished) {
-		return err
-	}
-	return &web.Error{SPName: p.Name, StartURL: p.ReturnToSPURL, Err: err}
 }

@@ -8,6 +8,7 @@ import (
 	"strconv"
 
 	"vernal/idp"
+	"vernal/idp/inbound"
 	"vernal/idp/logoutscope"
 	"vernal/idp/saml"
 	"vernal/idp/web"
@@ -19,7 +20,6 @@ import (
 // knows.
 func (h *Handler) remote(w http.ResponseWriter, r *http.Request) error {
 	ch := &channel{h: h, w: w, r: r, soap: isSOAP(r)}
-	now, year := h.Clock.Now(), web.Year(r)
 	visit, err := h.Access.BeginServer(r)
 	if err != nil {
 		return err // 404, 410 or 503, as text for a client that is no browser
@@ -28,23 +28,11 @@ func (h *Handler) remote(w http.ResponseWriter, r *http.Request) error {
 	if err != nil {
 		return ch.refuse(visit.Refuse(err))
 	}
-	a, err := h.accept(r.Context(), msg, []string{h.IdP.RemoteLogoutURL(year), h.IdP.RemoteLogoutURL("")}, now)
-	note(r, &a, year)
-	entry, preview, denied := visit.Admit(a.provider, a.verified, err)
-	if denied != nil {
-		return denied
-	}
-	a.preview = preview
-	web.EventOf(r).NoteEnded(entry, now)
-	if err == nil {
-		err = h.read(r.Context(), &a, msg, entry, now)
-	}
-	if err != nil {
+	var a accepted
+	if err := h.accept(r, &a, &visit, msg, inbound.RemoteLogoutRequest, h.Clock.Now()); err != nil {
 		return ch.refuse(err)
 	}
-	web.EventOf(r).NoteMessage(a.request.RelayState, a.cert, now)
-	h.used(&a, now)
-	if _, err := h.record(r, &a, remoteKind, logoutscope.JudgeRemote); err != nil {
+	if _, err := h.recordLogout(r, &a, remoteKind, logoutscope.JudgeRemote); err != nil {
 		return ch.refuse(err)
 	}
 	return ch.answer(&a)
@@ -85,14 +73,14 @@ func (c *channel) read() (*saml.Message, error) {
 // answer writes the LogoutResponse: 200, or 400 for a person whom the SP does
 // not know. By SOAP it is always 200 (saml-bindings §3.2.3.3).
 func (c *channel) answer(a *accepted) error {
-	response := c.h.response(a.request, "")
+	response := c.h.newResponse(a.request, "")
 	write, status := response.Write, http.StatusOK
 	if c.soap {
 		write = response.WriteSOAP
 	} else if a.request.Status != saml.StatusSuccess {
 		status = http.StatusBadRequest
 	}
-	doc, err := c.h.write(c.r, a, func(s *xmldsig.Signer) ([]byte, error) { return write(nil, s) })
+	doc, err := c.h.writeResponse(c.r, a, func(s *xmldsig.Signer) ([]byte, error) { return write(nil, s) })
 	if err != nil {
 		return c.refuse(err)
 	}
@@ -107,7 +95,7 @@ func (c *channel) send(status int, doc []byte) error {
 }
 
 // refuse answers a message that is not acted upon: 400 with plain text and the
-// error id or, by SOAP, 200 with a LogoutResponse that says as much.
+// error ID or, by SOAP, 200 with a LogoutResponse that says as much.
 func (c *channel) refuse(err error) error {
 	var refused *idp.Refusal
 	if !errors.As(err, &refused) {

@@ -6,72 +6,53 @@ import (
 	"net/http"
 
 	"vernal/idp"
+	"vernal/idp/inbound"
 	"vernal/idp/session"
-	"vernal/idp/sp"
 	"vernal/idp/web"
 )
 
 // resume is GET /account/sign-out/continue: the browser is back with its
 // cookies, and the stored request is judged.
-func (h *Handler) resume(w http.ResponseWriter, r *http.Request) error {
-	a, err := h.stored(r)
-	if err != nil {
-		return fail(a.provider, h.offer(err))
+func (h *Handler) resume(w http.ResponseWriter, r *http.Request, a *accepted) error {
+	if err := h.loadRequest(r, a); err != nil {
+		return h.offerSignOut(err)
 	}
 	if r.Method == http.MethodHead {
 		return nil // a HEAD ends nothing
 	}
-	return h.decide(w, r, &a) // of an answered one too: what it names may live
+	return h.decide(w, r, a) // of an answered one too: what it names may live
 }
 
-// stored loads the request that the address names. What was withdrawn since it
-// came (the SP, its certificate, its logout address, the year) is not acted
-// upon.
-func (h *Handler) stored(r *http.Request) (a accepted, err error) {
+// loadRequest loads the request that the URL names. What was withdrawn since it
+// came (the SP, its certificate, its logout URL, the year) is not acted upon.
+func (h *Handler) loadRequest(r *http.Request, a *accepted) error {
 	handle := idp.RequestHandle(r.URL.Query().Get("request"))
 	if len(handle) == 0 || len(handle) > 64 {
-		return a, idp.Refuse(idp.RefusedStale, "request", "")
+		return idp.Refuse(idp.RefusedStale, "request", "")
 	}
-	a.request, err = h.Store.LogoutRequest(r.Context(), handle)
-	if errors.Is(err, idp.ErrNotFound) || err == nil && !h.Clock.Now().Before(a.request.ExpiresAt) {
-		return a, idp.Refuse(idp.RefusedStale, "request", "")
-	}
-	if err != nil {
-		return a, fmt.Errorf("load logout request: %w", err)
-	}
-	if !h.Sessions.TiedTo(r, a.request.Handle, a.request.SecretHash) {
-		// Whose request it is is not told.
-		return accepted{}, idp.Refuse(idp.RefusedOtherBrowser, "request", "").With(session.ErrOtherBrowser)
-	}
-	web.EventOf(r).Ask(a.request.Locale, a.request.ReceivedAt)
-	a.provider, err = h.Registry.Lookup(r.Context(), a.request.SP)
-	if errors.Is(err, idp.ErrNotFound) {
-		return a, idp.Refuse(idp.RefusedSPUnknown, "Issuer", string(a.request.SP)).With(err)
+	req, err := h.Store.LogoutRequest(r.Context(), handle)
+	if errors.Is(err, idp.ErrNotFound) || err == nil && !h.Clock.Now().Before(req.ExpiresAt) {
+		return idp.Refuse(idp.RefusedStale, "request", "")
 	}
 	if err != nil {
-		return a, fmt.Errorf("look up service provider %q: %w", a.request.SP, err)
+		return fmt.Errorf("load logout request: %w", err)
 	}
-	a.verified = true // when it was stored
-	note(r, &a, a.request.Year)
-	if _, err := h.recheck(r, &a); err != nil {
-		return a, err
+	if !h.Sessions.TiedTo(r, req.Handle, req.SecretHash) {
+		// The page does not name the sender.
+		return idp.Refuse(idp.RefusedOtherBrowser, "request", "").With(session.ErrOtherBrowser)
 	}
-	if err := checkRegistration(a.provider, a.request); err != nil {
-		return a, err
+	web.EventOf(r).Ask(req.Locale, req.ReceivedAt)
+	p, err := h.Registry.Lookup(r.Context(), req.SP)
+	if err != nil {
+		return unknownProvider(req.SP, fmt.Errorf("look up service provider %q: %w", req.SP, err))
 	}
-	return a, answerable(a.provider)
-}
-
-// checkRegistration holds a request that was verified before against the
-// registration as it is now.
-func checkRegistration(p *sp.Provider, req *idp.LogoutRequest) error {
-	if !p.Active {
-		return idp.Refuse(idp.RefusedSPInactive, "Issuer", string(req.SP))
+	a.request, a.provider = req, p
+	noteSender(web.EventOf(r), p, req.Year, true) // verified when it was stored
+	if _, err := h.recheck(r, a); err != nil {
+		return err
 	}
-	for _, c := range p.RequestCerts {
-		if p.CertSHA256(c) == req.CertSHA256 {
-			return nil
-		}
+	if err := checkRegistration(p, req); err != nil {
+		return err
 	}
-	return idp.Refuse(idp.RefusedSignature, "Signature", "").With(errors.New("the certificate that verified the request was removed"))
+	return inbound.CheckLogoutURL(p)
 }

@@ -63,10 +63,10 @@ func weight(req *idp.LogoutRequest) float64 {
 	return float64(n)
 }
 
-// store keeps the request until its browser comes back with its cookies;
+// storeRequest keeps the request until its browser comes back with its cookies;
 // idp.ErrBusy beyond the budget. A message that came before keeps its record, which
 // the browser that brought it now goes on with.
-func (h *Handler) store(w http.ResponseWriter, r *http.Request, a *accepted) error {
+func (h *Handler) storeRequest(w http.ResponseWriter, r *http.Request, a *accepted) error {
 	tie, hash := h.Sessions.TieTo(a.request.Handle, requestLifetime)
 	a.request.SecretHash = hash
 	keys := []waitingKey{{network: idp.NetworkOf(web.EventOf(r).Client)}}
@@ -74,14 +74,14 @@ func (h *Handler) store(w http.ResponseWriter, r *http.Request, a *accepted) err
 	if errors.Is(err, idp.ErrNotFound) {
 		keys = append(keys, waitingKey{sp: a.request.SP})
 	} else if err != nil {
-		return fail(a.provider, fmt.Errorf("find earlier logout request: %w", err))
+		return fmt.Errorf("find earlier logout request: %w", err)
 	}
 	if !h.waiting.Take(h.Clock.Now(), weight(a.request), keys...) {
-		return fail(a.provider, fmt.Errorf("budget of waiting logout requests: %w", idp.ErrBusy))
+		return fmt.Errorf("budget of waiting logout requests: %w", idp.ErrBusy)
 	}
 	first, err := h.Store.ReceiveLogout(r.Context(), a.request)
 	if err != nil {
-		return fail(a.provider, fmt.Errorf("store logout request: %w", err))
+		return fmt.Errorf("store logout request: %w", err)
 	}
 	if first.Handle != a.request.Handle { // seen at this moment
 		h.waiting.GiveBack(h.Clock.Now(), weight(a.request), keys[1:]...)

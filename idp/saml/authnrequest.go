@@ -2,7 +2,6 @@ package saml
 
 import (
 	"vernal/idp"
-	"vernal/idp/xmldsig"
 	"vernal/idp/xmltree"
 )
 
@@ -66,8 +65,7 @@ func ParseAuthnRequest(root *xmltree.Element) (*AuthnRequest, error) {
 	if err := checkAttributes(root); err != nil {
 		return nil, err
 	}
-	parts, err := authnRequestParts(root)
-	if err != nil {
+	if err := checkChildren("AuthnRequest", root); err != nil {
 		return nil, err
 	}
 	r := &AuthnRequest{}
@@ -80,69 +78,18 @@ func ParseAuthnRequest(root *xmltree.Element) (*AuthnRequest, error) {
 	if err := r.readACS(root); err != nil {
 		return nil, err
 	}
-	if err := r.readNameIDPolicy(parts.nameIDPolicy); err != nil {
+	if err := r.readNameIDPolicy(root.Child(NamespaceProtocol, "NameIDPolicy")); err != nil {
 		return nil, err
 	}
-	if err := r.readAuthnContext(parts.authnContext); err != nil {
+	if err := r.readAuthnContext(root.Child(NamespaceProtocol, "RequestedAuthnContext")); err != nil {
 		return nil, err
 	}
-	if r.Subject, err = readSubject(root, parts.subject); err != nil {
+	var err error
+	r.Subject, err = readSubject(root, root.Child(NamespaceAssertion, "Subject"))
+	if err != nil {
 		return nil, err
 	}
 	return r, nil
-}
-
-// parts are the children of an AuthnRequest, nil where absent.
-type parts struct {
-	issuer, signature, extensions, subject          *xmltree.Element
-	nameIDPolicy, conditions, authnContext, scoping *xmltree.Element
-}
-
-// authnRequestParts sorts the children and refuses any that comes twice or that
-// no AuthnRequest has. Readers differ in whether the first or the last counts.
-func authnRequestParts(root *xmltree.Element) (parts, error) {
-	var p parts
-	if err := checkContent(root); err != nil {
-		return p, err
-	}
-	for c := range root.Elements() {
-		place := p.place(c)
-		if place == nil || *place != nil {
-			return p, refuseChild("AuthnRequest", c, place != nil)
-		}
-		*place = c
-	}
-	return p, nil
-}
-
-func (p *parts) place(c *xmltree.Element) **xmltree.Element {
-	switch c.Space {
-	case NamespaceAssertion:
-		switch c.Local {
-		case "Issuer":
-			return &p.issuer
-		case "Subject":
-			return &p.subject
-		case "Conditions":
-			return &p.conditions
-		}
-	case xmldsig.Namespace:
-		if c.Local == "Signature" {
-			return &p.signature
-		}
-	case NamespaceProtocol:
-		switch c.Local {
-		case "Extensions":
-			return &p.extensions
-		case "NameIDPolicy":
-			return &p.nameIDPolicy
-		case "RequestedAuthnContext":
-			return &p.authnContext
-		case "Scoping":
-			return &p.scoping
-		}
-	}
-	return nil
 }
 
 // readWishes reads the attributes about the sign-in itself.
@@ -178,10 +125,7 @@ func (r *AuthnRequest) readNameIDPolicy(e *xmltree.Element) (err error) {
 	if e == nil {
 		return nil
 	}
-	if err := checkAttributes(e); err != nil {
-		return err
-	}
-	if err := checkContent(e); err != nil {
+	if err := checkShape(e); err != nil {
 		return err
 	}
 	for c := range e.Elements() {
@@ -203,10 +147,7 @@ func (r *AuthnRequest) readAuthnContext(e *xmltree.Element) error {
 	if e == nil {
 		return nil
 	}
-	if err := checkAttributes(e); err != nil {
-		return err
-	}
-	if err := checkContent(e); err != nil {
+	if err := checkShape(e); err != nil {
 		return err
 	}
 	r.Comparison, _ = e.Attr("Comparison")

@@ -2,6 +2,7 @@ package saml
 
 import (
 	"net/url"
+	"slices"
 	"strconv"
 	"strings"
 	"unicode/utf8"
@@ -29,8 +30,8 @@ type parameter struct {
 // parameters are those that we know. Any other one is ignored, so that links
 // with tracking parameters work.
 type parameters struct {
-	request, response, relay, sigAlg, signature, encoding parameter
-	locale, prompt                                        parameter
+	request, response, relay, sigAlg, signature, encoding parameter // each once
+	locale, prompt                                        parameter // the first counts
 }
 
 // readParameters reads the query, and of a POST the form. Pairs are read by
@@ -69,40 +70,26 @@ func (p *parameters) read(s string) error {
 		if err != nil {
 			return idp.Refuse(idp.RefusedParameterInvalid, "parameter name", pair).With(err)
 		}
-		known, once := p.byName(name)
-		if known == nil || known.set && !once {
+		i := slices.Index(parameterNames[:], name)
+		if i < 0 {
 			continue
 		}
-		if known.set {
+		known, once := p.all()[i], i < len(parameterNames)-2
+		switch {
+		case !known.set:
+			*known = parameter{raw: value, set: true}
+		case once:
 			return idp.Refuse(idp.RefusedParameterTwice, name, "", name)
 		}
-		*known = parameter{raw: value, set: true}
 	}
 	return nil
 }
 
-// byName returns the place of a parameter, nil for one that we do not know, and
-// whether it may come only once. Of the others, the first is taken.
-func (p *parameters) byName(name string) (known *parameter, once bool) {
-	switch name {
-	case "SAMLRequest":
-		return &p.request, true
-	case "SAMLResponse":
-		return &p.response, true
-	case "RelayState":
-		return &p.relay, true
-	case "SigAlg":
-		return &p.sigAlg, true
-	case "Signature":
-		return &p.signature, true
-	case "SAMLEncoding":
-		return &p.encoding, true
-	case "locale":
-		return &p.locale, false
-	case "prompt":
-		return &p.prompt, false
-	}
-	return nil, false
+var parameterNames = [...]string{"SAMLRequest", "SAMLResponse", "RelayState", "SigAlg", "Signature", "SAMLEncoding", "locale", "prompt"}
+
+// all are the parameters in the order of parameterNames.
+func (p *parameters) all() [len(parameterNames)]*parameter {
+	return [...]*parameter{&p.request, &p.response, &p.relay, &p.sigAlg, &p.signature, &p.encoding, &p.locale, &p.prompt}
 }
 
 // check refuses parameters that do not go together.

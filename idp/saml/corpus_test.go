@@ -125,12 +125,12 @@ func (c *corpusCase) take(certs []*x509.Certificate, key *rsa.PrivateKey) (in ta
 		if in.request, err = saml.ParseAuthnRequest(in.root); err != nil {
 			return in, err
 		}
-		return in, in.request.Check(expect)
+		return in, in.request.AppendFindings(nil, expect).Err()
 	}
 	if in.logout, err = saml.ParseLogoutRequest(in.root); err != nil {
 		return in, err
 	}
-	if err = in.logout.Check(expect); err != nil || !in.logout.Encrypted() {
+	if err = in.logout.AppendFindings(nil, expect).Err(); err != nil || !in.logout.IsEncrypted() {
 		return in, err
 	}
 	return in, in.logout.Open(key)

@@ -92,7 +92,7 @@ func take(t *testing.T, m *saml.Message, certs []*x509.Certificate, data []byte)
 		return
 	}
 	own, _, _ := strings.Cut(r.Destination, "?") // a query is not compared
-	if err := r.Check(saml.Expect{Now: r.IssueInstant.Add(time.Minute), Issuer: id, Destinations: []string{own}}); err != nil {
+	if err := r.AppendFindings(nil, saml.Expect{Now: r.IssueInstant.Add(time.Minute), Issuer: id, Destinations: []string{own}}).Err(); err != nil {
 		t.Errorf("own values refused: %v", err)
 	}
 	if data == nil {

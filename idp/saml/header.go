@@ -7,6 +7,7 @@ import (
 	"time"
 
 	"vernal/idp"
+	"vernal/idp/xmldsig"
 	"vernal/idp/xmltree"
 )
 
@@ -21,16 +22,13 @@ type Header struct {
 	HasDestination bool
 }
 
-// maxID bounds the ID of a message, in bytes.
-const maxID = 256
-
 func (h *Header) read(root *xmltree.Element) error {
 	if v, _ := root.Attr("Version"); v != Version {
 		return idp.Refuse(idp.RefusedVersion, "Version", v, Version)
 	}
 	h.ID, _ = root.Attr("ID")
-	if !isNCName(h.ID) || len(h.ID) > maxID {
-		return idp.Refuse(idp.RefusedID, "ID", h.ID, strconv.Itoa(maxID))
+	if !xmldsig.IsPlainID(h.ID) {
+		return idp.Refuse(idp.RefusedID, "ID", h.ID, strconv.Itoa(xmldsig.MaxID))
 	}
 	instant, _ := root.Attr("IssueInstant")
 	var ok bool
@@ -49,8 +47,8 @@ func (h *Header) read(root *xmltree.Element) error {
 // How old a request may be, and how far the clocks of sender and receiver may
 // be apart.
 const (
-	DefaultMaxAge = 5 * time.Minute
-	DefaultSkew   = time.Minute
+	MaxAge  = 5 * time.Minute
+	MaxSkew = time.Minute
 )
 
 // Expect is what a request is held against.
@@ -64,22 +62,52 @@ type Expect struct {
 	Destinations []string
 	// AnyDestination is set for a sender whose Destination is not compared.
 	AnyDestination bool
-	// MaxAge and Skew are zero for DefaultMaxAge and DefaultSkew.
-	MaxAge, Skew time.Duration
 }
 
-// Check holds a verified request against the place and the moment it arrived.
-// The error is a *idp.Refusal.
-func (h *Header) Check(e Expect) error {
-	// The Issuer was read before the signature was checked, to find the
-	// certificates. It must be what the verified element says.
+// Finding is one rule that a message was held against.
+type Finding struct {
+	// Field is the part of the message that the rule is about.
+	Field string
+	// Err is why the message is refused; nil if it keeps the rule.
+	Err error
+}
+
+// Findings are rules in the order in which the server looks at them.
+type Findings []Finding
+
+// Err is what the server refuses a message with: the first refusal, nil without one.
+func (f Findings) Err() error {
+	for i := range f {
+		if f[i].Err != nil {
+			return f[i].Err
+		}
+	}
+	return nil
+}
+
+// AppendFindings holds a verified request against the place and the moment it arrived, and
+// adds what it finds to dst, which may be nil. Each error is a *idp.Refusal.
+func (h *Header) AppendFindings(dst Findings, e Expect) Findings {
+	return append(dst,
+		Finding{"Issuer", h.checkIssuer(e)},
+		Finding{"Destination", h.checkDestination(e)},
+		Finding{"IssueInstant", checkInstant(h.IssueInstant, e.Now)})
+}
+
+// checkIssuer compares the verified Issuer with the one that was read before the
+// signature was checked, to find the certificates.
+func (h *Header) checkIssuer(e Expect) error {
 	if h.Issuer != e.Issuer {
 		return idp.Refuse(idp.RefusedIssuer, "Issuer", string(h.Issuer))
 	}
+	return nil
+}
+
+func (h *Header) checkDestination(e Expect) error {
 	if h.HasDestination && !e.AnyDestination && !slices.ContainsFunc(e.Destinations, h.isMeantFor) {
 		return idp.Refuse(idp.RefusedDestination, "Destination", h.Destination, e.Destinations[0])
 	}
-	return checkInstant(h.IssueInstant, e)
+	return nil
 }
 
 // isMeantFor compares the Destination with a URL of ours. A query is ours to read, and
@@ -90,18 +118,12 @@ func (h *Header) isMeantFor(url string) bool {
 }
 
 // checkInstant refuses a message that is too old or from the future.
-func checkInstant(at time.Time, e Expect) error {
-	if e.MaxAge == 0 {
-		e.MaxAge = DefaultMaxAge
-	}
-	if e.Skew == 0 {
-		e.Skew = DefaultSkew
-	}
+func checkInstant(at, now time.Time) error {
 	switch {
-	case at.Before(e.Now.Add(-e.MaxAge - e.Skew)):
-		return idp.Refuse(idp.RefusedIssueInstantOld, "IssueInstant", stamp(at), e.MaxAge.String(), stamp(e.Now))
-	case at.After(e.Now.Add(e.Skew)):
-		return idp.Refuse(idp.RefusedIssueInstantFuture, "IssueInstant", stamp(at), e.Skew.String(), stamp(e.Now))
+	case at.Before(now.Add(-MaxAge - MaxSkew)):
+		return idp.Refuse(idp.RefusedIssueInstantOld, "IssueInstant", stamp(at), MaxAge.String(), stamp(now))
+	case at.After(now.Add(MaxSkew)):
+		return idp.Refuse(idp.RefusedIssueInstantFuture, "IssueInstant", stamp(at), MaxSkew.String(), stamp(now))
 	}
 	return nil
 }

@@ -145,7 +145,7 @@ func TestLogoutRequestCheck(t *testing.T) {
 			if tt.change != nil {
 				tt.change(r, &e)
 			}
-			if code := refusalCode(t, r.Check(e)); code != tt.code {
+			if code := refusalCode(t, r.AppendFindings(nil, e).Err()); code != tt.code {
 				t.Errorf("refused %q, want %q", code, tt.code)
 			}
 		})
@@ -173,10 +173,10 @@ func TestLogoutRequestEncrypted(t *testing.T) {
 		return string(doc)
 	}
 	r, err := parseLogout(t, logoutXML("", encrypted(nameID)+sessionIndex))
-	if err != nil || r.NameID != nil || !r.Encrypted() {
+	if err != nil || r.NameID != nil || !r.IsEncrypted() {
 		t.Fatalf("%+v, %v", r, err)
 	}
-	if err := r.Open(rsaKey()); err != nil || r.NameID == nil || r.NameID.Value != "uuid-1" || r.Encrypted() {
+	if err := r.Open(rsaKey()); err != nil || r.NameID == nil || r.NameID.Value != "uuid-1" || r.IsEncrypted() {
 		t.Errorf("%+v, %v", r.NameID, err)
 	}
 	for _, wrong := range []string{"<x", sessionIndex, strings.Replace(nameID, "uuid-1", "", 1), "<!DOCTYPE a><a/>", `<NameID>uuid-1</NameID>`} {
@@ -327,7 +327,7 @@ func FuzzLogoutRequest(f *testing.F) {
 		if err != nil {
 			return
 		}
-		if r, err := saml.ParseLogoutRequest(root); err == nil && (r.ID == "" || r.NameID == nil && !r.Encrypted()) {
+		if r, err := saml.ParseLogoutRequest(root); err == nil && (r.ID == "" || r.NameID == nil && !r.IsEncrypted()) {
 			t.Errorf("accepted: %+v", r)
 		}
 	})

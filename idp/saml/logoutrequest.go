@@ -2,6 +2,7 @@ package saml
 
 import (
 	"crypto"
+	"errors"
 	"slices"
 	"time"
 
@@ -52,10 +53,7 @@ func ParseLogoutRequest(root *xmltree.Element) (*LogoutRequest, error) {
 	if !root.Is(NamespaceProtocol, "LogoutRequest") {
 		return nil, idp.Refuse(idp.RefusedMessageType, "SAMLRequest", root.Local, "LogoutRequest")
 	}
-	if err := checkAttributes(root); err != nil {
-		return nil, err
-	}
-	if err := checkContent(root); err != nil {
+	if err := checkShape(root); err != nil {
 		return nil, err
 	}
 	r := &LogoutRequest{root: root}
@@ -106,8 +104,13 @@ func (r *LogoutRequest) readParts(root *xmltree.Element) error {
 				return idp.Refuse(idp.RefusedNameID, "NameID", c.Local)
 			}
 			name = "NameID"
-			if err := r.readPerson(c); err != nil {
-				return err
+			if c.Local == name {
+				var err error
+				if r.NameID, err = readNameID(c); err != nil {
+					return err
+				}
+			} else {
+				r.encrypted = c
 			}
 		case c.Is(NamespaceAssertion, "Issuer"), c.Is(NamespaceProtocol, "Extensions"), c.Is(xmldsig.Namespace, "Signature"):
 		default: // BaseID too: an abstract type that nobody sends
@@ -119,15 +122,6 @@ func (r *LogoutRequest) readParts(root *xmltree.Element) error {
 		seen[name] = true
 	}
 	return nil
-}
-
-func (r *LogoutRequest) readPerson(e *xmltree.Element) (err error) {
-	if e.Local == "EncryptedID" {
-		r.encrypted = e
-		return nil
-	}
-	r.NameID, err = readNameID(e)
-	return err
 }
 
 func readNameID(e *xmltree.Element) (*NameID, error) {
@@ -172,27 +166,30 @@ func (r *LogoutRequest) addSessionIndex(e *xmltree.Element) error {
 	return nil
 }
 
-// Encrypted reports whether the person is told encrypted, so that Open is due.
-func (r *LogoutRequest) Encrypted() bool { return r.encrypted != nil && r.NameID == nil }
+// IsEncrypted reports whether the person is told encrypted, so that Open is due.
+func (r *LogoutRequest) IsEncrypted() bool { return r.encrypted != nil && r.NameID == nil }
 
-// Open decrypts the person's EncryptedID with our key (saml-core §2.2.4). Only
-// a request that is verified may be opened: what an attacker can make us
+// Open decrypts the person's EncryptedID with our key (saml-core §2.2.4), if the name is
+// encrypted. Only a request that is verified may be opened: what an attacker can make us
 // decrypt tells them about what others sent. The error is a *idp.Refusal that
 // does not tell what went wrong.
-func (r *LogoutRequest) Open(key crypto.Decrypter) error {
-	id, err := openNameID(key, r.encrypted, r.root, r.encrypted)
-	if err != nil {
-		return err
+func (r *LogoutRequest) Open(key crypto.Signer) (err error) {
+	if r.IsEncrypted() {
+		r.NameID, err = openNameID(key, r.encrypted, r.root, r.encrypted)
 	}
-	r.NameID = id
-	return nil
+	return err
 }
 
 // openNameID decrypts an EncryptedID. within are the elements around the name, from
-// the root of the message to the EncryptedID itself.
-func openNameID(key crypto.Decrypter, encrypted *xmltree.Element, within ...*xmltree.Element) (*NameID, error) {
+// the root of the message to the EncryptedID itself. A key that cannot decrypt, as one in
+// a token, is refused like a key that fails to.
+func openNameID(key crypto.Signer, encrypted *xmltree.Element, within ...*xmltree.Element) (*NameID, error) {
 	refused := idp.Refuse(idp.RefusedEncryptedID, "EncryptedID", "")
-	plain, err := xmlenc.Decrypt(encrypted, key)
+	d, ok := key.(crypto.Decrypter)
+	if !ok {
+		return nil, refused.With(errors.New("our key cannot decrypt"))
+	}
+	plain, err := xmlenc.Decrypt(encrypted, d)
 	if err != nil {
 		return nil, refused.With(err)
 	}
@@ -212,18 +209,14 @@ func openNameID(key crypto.Decrypter, encrypted *xmltree.Element, within ...*xml
 	return id, nil
 }
 
-// Check holds a verified request against the place and the moment it arrived.
-// The error is a *idp.Refusal.
-func (r *LogoutRequest) Check(e Expect) error {
-	if err := r.Header.Check(e); err != nil {
-		return err
-	}
-	skew := e.Skew
-	if skew == 0 {
-		skew = DefaultSkew
-	}
-	if !r.NotOnOrAfter.IsZero() && !e.Now.Before(r.NotOnOrAfter.Add(skew)) {
-		return idp.Refuse(idp.RefusedNotOnOrAfter, "NotOnOrAfter", stamp(r.NotOnOrAfter), stamp(e.Now))
+// AppendFindings is that of Header, and looks at NotOnOrAfter too.
+func (r *LogoutRequest) AppendFindings(dst Findings, e Expect) Findings {
+	return append(r.Header.AppendFindings(dst, e), Finding{"NotOnOrAfter", r.checkEnd(e.Now)})
+}
+
+func (r *LogoutRequest) checkEnd(now time.Time) error {
+	if !r.NotOnOrAfter.IsZero() && !now.Before(r.NotOnOrAfter.Add(MaxSkew)) {
+		return idp.Refuse(idp.RefusedNotOnOrAfter, "NotOnOrAfter", stamp(r.NotOnOrAfter), stamp(now))
 	}
 	return nil
 }

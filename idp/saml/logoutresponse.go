@@ -1,11 +1,9 @@
 package saml
 
 import (
-	"fmt"
 	"time"
 
 	"vernal/idp/xmldsig"
-	"vernal/idp/xmltree"
 )
 
 // LogoutResponse answers a LogoutRequest (saml-core §3.7.2). All fields but
@@ -33,17 +31,8 @@ func (r *LogoutResponse) Write(dst []byte, s *xmldsig.Signer) ([]byte, error) {
 	if err := plainTime("IssueInstant", r.IssueInstant); err != nil {
 		return nil, err
 	}
-	start := len(dst)
-	w := xmltree.NewWriter(dst)
-	at := r.writeBody(w)
-	buf, err := w.Finish()
-	if err != nil {
-		return nil, fmt.Errorf("write LogoutResponse: %w", err)
-	}
-	if s == nil {
-		return buf, nil
-	}
-	return s.SignFrom(buf, start, r.ID, at)
+	envelope := Response{ID: r.ID, IssueInstant: r.IssueInstant, Issuer: r.Issuer, Destination: r.Destination, InResponseTo: r.InResponseTo}
+	return envelope.writeStatus(dst, "LogoutResponse", r.Status, s)
 }
 
 // WriteSOAP is Write inside a SOAP envelope (saml-bindings §3.2.2).
@@ -61,26 +50,3 @@ const (
 	soapStart = `<soap:Envelope xmlns:soap="` + NamespaceSOAP + `"><soap:Body>`
 	soapEnd   = `</soap:Body></soap:Envelope>`
 )
-
-// writeBody writes the element and returns where a signature goes.
-func (r *LogoutResponse) writeBody(w *xmltree.Writer) (at int) {
-	var b [len(TimeFormat)]byte
-	var attrs []xmltree.Attr
-	for _, a := range [...]xmltree.Attr{
-		attr("Destination", r.Destination),
-		attr("ID", r.ID),
-		attr("InResponseTo", r.InResponseTo),
-		attr("IssueInstant", string(formatTime(b[:0], r.IssueInstant))),
-		attr("Version", Version),
-	} {
-		if a.Value != "" {
-			attrs = append(attrs, a)
-		}
-	}
-	w.Start("samlp", NamespaceProtocol, "LogoutResponse", attrs...)
-	w.Element("", NamespaceAssertion, "Issuer", r.Issuer)
-	at = w.Len()
-	writeStatus(w, r.Status)
-	w.End()
-	return at
-}

@@ -28,6 +28,22 @@ var homes = map[string]string{
 	"IDPList": "Scoping", "RequesterID": "Scoping", "IDPEntry": "IDPList",
 }
 
+// checkChildren refuses text in a part of a request, an element that it does not take, and
+// one that comes twice: readers differ in whether the first or the last counts.
+func checkChildren(in string, e *xmltree.Element) error {
+	if err := checkContent(e); err != nil {
+		return err
+	}
+	for c := range e.Elements() {
+		space, isKnown := children[in][c.Local]
+		isKnown = isKnown && space == c.Space
+		if isTwice := isKnown && e.Child(c.Space, c.Local) != c; isTwice || !isKnown {
+			return refuseChild(in, c, isTwice)
+		}
+	}
+	return nil
+}
+
 // refuseChild says what is wrong with an element in a part of a request: it is
 // there twice, in another namespace, outside of where it belongs, or unknown. The
 // arguments fill the places {0} to {5} of the text, of which one kind applies.

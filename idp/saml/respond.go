@@ -3,6 +3,7 @@ package saml
 import (
 	"errors"
 	"fmt"
+	"slices"
 	"time"
 
 	"vernal/idp/xmldsig"
@@ -81,7 +82,7 @@ func (r *Response) WriteSuccess(dst []byte, a *Assertion, p Protection) ([]byte,
 	}
 	start := len(dst)
 	w := xmltree.NewWriter(dst)
-	at := r.open(w)
+	at := r.open(w, "Response")
 	writeStatus(w, Status{Code: StatusSuccess})
 	write := r.writeAssertion
 	if p.Encrypter != nil {
@@ -110,28 +111,43 @@ func (r *Response) WriteStatus(dst []byte, st Status, s *xmldsig.Signer) ([]byte
 	if st.Code != StatusRequester && st.Code != StatusResponder {
 		return nil, fmt.Errorf("write Response: top-level status code is %q", st.Code)
 	}
+	return r.writeStatus(dst, "Response", st, s)
+}
+
+// writeStatus appends a message that has a Status alone, signed if there is a signer.
+func (r *Response) writeStatus(dst []byte, name string, st Status, s *xmldsig.Signer) ([]byte, error) {
 	start := len(dst)
 	w := xmltree.NewWriter(dst)
-	at := r.open(w)
+	at := r.open(w, name)
 	writeStatus(w, st)
 	w.End()
 	buf, err := w.Finish()
 	if err != nil {
-		return nil, fmt.Errorf("write Response: %w", err)
+		return nil, fmt.Errorf("write %s: %w", name, err)
+	}
+	if s == nil {
+		return buf, nil
 	}
 	return s.SignFrom(buf, start, r.ID, at)
 }
 
-// open writes the start tag and the Issuer, and returns where a signature goes.
-func (r *Response) open(w *xmltree.Writer) (at int) {
+// open writes the start tag and the Issuer, and returns where a signature goes. What is
+// empty is left out.
+func (r *Response) open(w *xmltree.Writer, name string) (at int) {
 	var b [len(TimeFormat)]byte
-	w.Start("samlp", NamespaceProtocol, "Response",
-		attr("Consent", consentUnspecified),
+	consent := ""
+	if name == "Response" {
+		consent = consentUnspecified
+	}
+	attrs := [...]xmltree.Attr{
+		attr("Consent", consent),
 		attr("Destination", r.Destination),
 		attr("ID", r.ID),
 		attr("InResponseTo", r.InResponseTo),
 		attr("IssueInstant", string(formatTime(b[:0], r.IssueInstant))),
-		attr("Version", Version))
+		attr("Version", Version),
+	}
+	w.Start("samlp", NamespaceProtocol, name, slices.DeleteFunc(attrs[:], func(a xmltree.Attr) bool { return a.Value == "" })...)
 	w.Element("", NamespaceAssertion, "Issuer", r.Issuer)
 	return w.Len()
 }

@@ -23,10 +23,7 @@ func readSubject(root, e *xmltree.Element) (*Subject, error) {
 	if e == nil {
 		return nil, nil
 	}
-	if err := checkAttributes(e); err != nil {
-		return nil, err
-	}
-	if err := checkContent(e); err != nil {
+	if err := checkShape(e); err != nil {
 		return nil, err
 	}
 	var s *Subject
@@ -34,10 +31,8 @@ func readSubject(root, e *xmltree.Element) (*Subject, error) {
 		switch {
 		case c.Is(NamespaceAssertion, "SubjectConfirmation"):
 			continue
-		case !c.Is(NamespaceAssertion, "NameID") && !c.Is(NamespaceAssertion, "EncryptedID"):
+		case s != nil, !c.Is(NamespaceAssertion, "NameID") && !c.Is(NamespaceAssertion, "EncryptedID"):
 			return nil, idp.Refuse(idp.RefusedSubjectForm, "Subject", c.Local) // BaseID too: an abstract type
-		case s != nil:
-			return nil, idp.Refuse(idp.RefusedSubjectForm, "Subject", c.Local)
 		}
 		s = &Subject{root: root, subject: e, encrypted: c}
 		if c.Local == "NameID" {
@@ -54,9 +49,11 @@ func readSubject(root, e *xmltree.Element) (*Subject, error) {
 // IsEncrypted reports whether the name is encrypted, so that Open is due.
 func (s *Subject) IsEncrypted() bool { return s.NameID == nil }
 
-// Open decrypts the name with our key. As of a LogoutRequest, only that of a verified
-// request may be opened, and the error does not disclose what went wrong.
-func (s *Subject) Open(key crypto.Decrypter) (err error) {
-	s.NameID, err = openNameID(key, s.encrypted, s.root, s.subject, s.encrypted)
+// Open decrypts the name with our key, if it is encrypted. As of a LogoutRequest, only
+// that of a verified request may be opened, and the error does not disclose what went wrong.
+func (s *Subject) Open(key crypto.Signer) (err error) {
+	if s.IsEncrypted() {
+		s.NameID, err = openNameID(key, s.encrypted, s.root, s.subject, s.encrypted)
+	}
 	return err
 }

@@ -1,6 +1,7 @@
 package saml
 
 import (
+	"regexp"
 	"strconv"
 	"strings"
 	"time"
@@ -35,6 +36,14 @@ func checkContent(e *xmltree.Element) error {
 		}
 	}
 	return nil
+}
+
+// checkShape refuses what no element that holds elements only has.
+func checkShape(e *xmltree.Element) error {
+	if err := checkAttributes(e); err != nil {
+		return err
+	}
+	return checkContent(e)
 }
 
 // trim takes off white space as XML knows it.
@@ -78,55 +87,21 @@ func indexAttr(e *xmltree.Element, name string, code idp.RefusalCode) (int, bool
 	return int(n), true, nil
 }
 
-// isNCName reports whether s is an XML name without a colon, of ASCII: what an
-// ID must be (xs:ID), and can be echoed as InResponseTo.
-func isNCName(s string) bool {
-	for i := 0; i < len(s); i++ {
-		c := s[i]
-		letter := c|0x20 >= 'a' && c|0x20 <= 'z' || c == '_'
-		later := c >= '0' && c <= '9' || c == '-' || c == '.'
-		if !letter && (!later || i == 0) {
-			return false
-		}
-	}
-	return s != ""
-}
-
 // parseInstant reads an xs:dateTime (saml-core §1.3.3), to the nanosecond. The
 // standard wants UTC with a "Z"; offsets are taken, and a time without a zone
 // is taken as UTC, since «no time zone component» has been read so. The result
 // is UTC.
 func parseInstant(s string) (time.Time, bool) {
 	s = trim(s)
-	const layout = "2006-01-02T15:04:05"
-	if len(s) < len(layout) || len(s) > 48 {
+	if len(s) > 48 || !instant.MatchString(s) {
 		return time.Time{}, false
 	}
-	// time.Parse alone takes single digits and a comma in places.
-	date, rest := s[:len(layout)], s[len(layout):]
-	for i := range len(layout) {
-		digit := date[i] >= '0' && date[i] <= '9'
-		if layoutDigit := layout[i] >= '0' && layout[i] <= '9'; digit != layoutDigit {
-			return time.Time{}, false
-		}
-	}
-	if fraction, ok := strings.CutPrefix(rest, "."); ok {
-		zone := strings.TrimLeft(fraction, "0123456789")
-		if len(zone) == len(fraction) {
-			return time.Time{}, false
-		}
-		date += rest[:len(rest)-len(zone)]
-		rest = zone
-	}
-	var t time.Time
-	var err error
-	switch {
-	case rest == "" || rest == "Z":
-		t, err = time.Parse(layout, date)
-	case len(rest) == len("+00:00") && (rest[0] == '+' || rest[0] == '-'):
-		t, err = time.Parse(layout+"-07:00", date+rest)
-	default:
-		return time.Time{}, false
+	t, err := time.Parse(time.RFC3339, s)
+	if err != nil {
+		t, err = time.Parse(time.RFC3339, s+"Z")
 	}
 	return t.UTC(), err == nil
 }
+
+// instant is an xs:dateTime. time.Parse alone takes single digits and a comma in places.
+var instant = regexp.MustCompile(`^\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d(?:\.\d+)?(?:Z|[+-]\d\d:\d\d)?$`)

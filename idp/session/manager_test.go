@@ -110,7 +110,7 @@ func TestRequestTie(t *testing.T) {
 	tie := func(id string) (*idp.LoginRequest, *http.Request) {
 		req := &idp.LoginRequest{Handle: session.NewHandle(now), SP: "https://sp.example", MessageID: id, ReceivedAt: now, ExpiresAt: now.Add(session.RequestLifetime)}
 		w := httptest.NewRecorder()
-		m.Tie(w, req)
+		http.SetCookie(w, m.Tie(req))
 		if err := i.Store.CreateLoginRequest(t.Context(), req); err != nil {
 			t.Fatal(err)
 		}

@@ -43,13 +43,12 @@ func NewHandle(now time.Time) idp.RequestHandle {
 var handleEncoding = base32.HexEncoding.WithPadding(base32.NoPadding)
 
 // Tie binds a request that is about to be stored to the browser that will read
-// the answer: it sets the request's own cookie on w and the hash of its secret
-// in req. The session cookie is never used for this, as a POST from another
+// the answer: it returns the request's own cookie, to set once the request is stored, and
+// sets the hash of its secret in req. The session cookie is never used for this, as a POST from another
 // site comes without it and must not overwrite it.
-func (m *Manager) Tie(w http.ResponseWriter, req *idp.LoginRequest) {
-	cookie, hash := m.TieTo(req.Handle, RequestLifetime)
-	req.SecretHash = hash
-	http.SetCookie(w, cookie)
+func (m *Manager) Tie(req *idp.LoginRequest) (cookie *http.Cookie) {
+	cookie, req.SecretHash = m.TieTo(req.Handle, RequestLifetime)
+	return cookie
 }
 
 // TieTo makes the cookie that ties a stored request of any kind to a browser,

@@ -93,7 +93,7 @@ func TestCurrent(t *testing.T) {
 			}
 			a := accepted{request: req, provider: p}
 			var code idp.RefusalCode
-			if refusal, ok := errors.AsType[*idp.Refusal](a.current()); ok {
+			if refusal, ok := errors.AsType[*idp.Refusal](a.checkRegistration()); ok {
 				code = refusal.Code
 			}
 			if code != tt.want {
@@ -107,10 +107,10 @@ func TestCurrent(t *testing.T) {
 }
 
 // A refusal that is about no record has a page, too.
-func TestRefuseUser(t *testing.T) {
+func TestUserError(t *testing.T) {
 	t.Parallel()
 	a := accepted{provider: &sp.Provider{ServiceProvider: idp.ServiceProvider{Name: "A"}}}
-	refusal, ok := errors.AsType[*idp.Refusal](new(Handler).refuseUser(&a, step{kind: stepRefuse, refusal: idp.Refuse(idp.RefusedAccountLocked, "account", "")}))
+	refusal, ok := errors.AsType[*idp.Refusal](new(Handler).userError(&a, step{kind: stepRefuse, refusal: idp.Refuse(idp.RefusedAccountLocked, "account", "")}))
 	if !ok || refusal.Code != idp.RefusedAccountLocked {
 		t.Errorf("%v", refusal)
 	}
@@ -174,7 +174,7 @@ func TestSignInEvent(t *testing.T) {
 func TestDropped(t *testing.T) {
 	t.Parallel()
 	list := []assurance.Dropped{{Name: "ssn", Reason: assurance.DropLevel}, {Name: "shoe_size", Reason: assurance.DropUnknown}}
-	if got := dropped(list); got != "ssn:level shoe_size:unknown" {
+	if got := dropReasons(list); got != "ssn:level shoe_size:unknown" {
 		t.Errorf("the log has %q", got)
 	}
 }

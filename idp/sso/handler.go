@@ -1,38 +1,39 @@
 // Package sso is single sign-on: it takes an AuthnRequest, waits while the user
 // signs in, and answers with a Response.
 //
-// The flow, in the order of the files:
+// The flow, from the router to the signer:
 //
-//	receive.go   an AuthnRequest arrives: GET or POST at auth{year}
-//	waiting.go   what is kept of it until its user has signed in, and where
-//	accept.go    is it well signed, fresh, ours, and within what its sender
-//	             may ask? From bytes to an idp.LoginRequest, without HTTP
-//	resume.go    the continue URL, to which every step of a sign-in returns
-//	next.go      the one decision: what does this request still need?
-//	subject.go   the user whom a request asks for
-//	issue.go     the assertion: one write, which decides again, then the signature
-//	post.go      the page that posts the Response; NoPassive
-//	lane.go      how many signatures strangers can cause at once
+//	 1 Mount                 auth{year} and the continue URL             handler.go
+//	 2 receive               a message arrives, by GET or POST           receive.go
+//	 3 yearaccess.Begin      the year of the URL
+//	 4 saml.Read             bytes -> one tree
+//	 5 inbound.Accept        verified and judged, from package inbound   accept.go
+//	 6 yearaccess.Admit      may the sender use the year?
+//	 7 keepRequest           stored, or held by the browser              waiting.go
+//	 8 resume                every step of the sign-in returns here      resume.go
+//	 9 decideStep            the one decision, next, and the Subject     next.go, subject.go
+//	10 issueAssertion        the one write, which decides again          issue.go
+//	11 signResponse          the year, once more; then its signer        issue.go
+//	12 postResponse          the page that posts; NoPassive              post.go
 //
-// How a user signs in is package authn's; the two meet through the LoginRequest that
-// waits, in the store or in the browser, and the continue URL. Until an AuthnRequest has passed accept,
-// nothing of it is stored. Every failure ends in a page here and never in a
-// message to a URL that is not registered.
+// A GET with a session that is enough takes no 7 and 8. lane.go bounds how many signatures
+// strangers can cause at once.
+//
+// How a user signs in is package authn's. The two meet through the LoginRequest that
+// waits, in the store or in the browser, and the continue URL. Until an AuthnRequest has
+// passed inbound.Accept, nothing of it is stored. Every failure ends in a page here and
+// never in a message to a URL that is not registered.
 //
 // Between a request and its answer the year can end, and the registration of the
 // service provider (SP) can change. Package signing has both checked again
 // within the write of the answer and before its signature.
 //
-// Package yearaccess decides whether a request may use its year, when the request comes,
-// at every step of the sign-in, and last before the signature. Where it may not, the
-// answer is the 404 of a year that was never made, whatever is right or wrong with the
-// request.
+// Package yearaccess decides whether a request may use its year: once in each HTTP
+// request, and last before the signature. Where it may not, the answer is the 404 of a
+// year that was never made, whatever is right or wrong with the request.
 package sso
 
 import (
-	"errors"
-	"fmt"
-	"log/slog"
 	"net/http"
 	"net/url"
 	"time"
@@ -52,15 +53,9 @@ import (
 // the parameter "request".
 const ContinuePath = "/sign-in/continue"
 
-// Limits of an AuthnRequest's IssueInstant.
-const (
-	maxAge  = 5 * time.Minute
-	maxSkew = 60 * time.Second
-)
-
 // passiveLifetime is how long a request is kept that forbids to ask the user. It waits
 // for no one, so it need only outlive the time in which its message would be
-// accepted again, maxAge and twice maxSkew.
+// accepted again, saml.MaxAge and twice saml.MaxSkew.
 const passiveLifetime = time.Hour
 
 // Store is what single sign-on keeps.
@@ -88,18 +83,18 @@ type Handler struct {
 	// SignInPath is where a person signs in, StepUpPath where one who is signed
 	// in proves a factor more; package authn owns both.
 	SignInPath, StepUpPath string
-	// Uses records that a year was used; see used. nil records nothing.
+	// Uses records that a year was used; see recordUse. nil records nothing.
 	Uses Uses
 
 	waiting   budget.Ledger[waitingKey]
 	strangers lane // signs for senders who have proved nothing
 }
 
-// used records that a year is in use: by a verified signature of an active
+// recordUse records that a year is in use: by a verified signature of an active
 // service provider or, where requests are unsigned, by an issued assertion.
 // Nothing that a stranger can send counts (the retirement of a year waits for
 // it), and no preview and no rehearsal does.
-func (h *Handler) used(req *idp.LoginRequest, at time.Time) {
+func (h *Handler) recordUse(req *idp.LoginRequest, at time.Time) {
 	if h.Uses == nil || req.Preview != "" || req.SP == idp.RehearsalSP {
 		return
 	}
@@ -109,50 +104,45 @@ func (h *Handler) used(req *idp.LoginRequest, at time.Time) {
 	})
 }
 
-// Mount adds the addresses to the router.
+// Mount adds the URLs to the router.
 func (h *Handler) Mount(rt *web.Router) {
-	rt.Handle("/api/saml/auth{year}", web.Methods{http.MethodGet: h.receive, http.MethodPost: h.receive})
-	rt.Handle(ContinuePath, web.Methods{http.MethodGet: h.resume})
+	receive := nameSender(h.receive)
+	rt.Handle("/api/saml/auth{year}", web.Methods{http.MethodGet: receive, http.MethodPost: receive})
+	rt.Handle(ContinuePath, web.Methods{http.MethodGet: nameSender(h.resume)})
 }
 
-// recheck returns the year of a request that was accepted before, if the request may
-// still use it.
-func (h *Handler) recheck(r *http.Request, a *accepted) (entry keyring.Entry, err error) {
-	entry, a.request.Preview, err = h.Access.Recheck(r, a.provider, a.request.Year, a.request.Preview)
+// nameSender has the page of an error name the service provider, once step has set it, and
+// lead back to it.
+func nameSender(step func(http.ResponseWriter, *http.Request, *accepted) error) web.Handler {
+	return func(w http.ResponseWriter, r *http.Request) error {
+		var a accepted
+		err := step(w, r, &a)
+		if a.provider == nil {
+			return err
+		}
+		return web.NameSender(a.provider.Name, a.provider.StartURL(), err)
+	}
+}
+
+// recheck opens the year again for a request that was accepted before, if it may still
+// use it.
+func (h *Handler) recheck(r *http.Request, p *sp.Provider, req *idp.LoginRequest) (entry keyring.Entry, err error) {
+	entry, req.Preview, err = h.Access.Recheck(r, p, req.Year, req.Preview)
 	return entry, err
 }
 
-// fail gives an error the provider's name and start address; nil stays nil. The 404 of a
-// year that is not published names no one.
-func fail(p *sp.Provider, err error) error {
-	if p == nil || err == nil || errors.Is(err, yearaccess.ErrNotPublished) {
-		return err
-	}
-	return &web.Error{SPName: p.Name, StartURL: p.StartURL(), Err: err}
-}
-
-// refuseUser gives the refusal of a user its page: what they lack, if that is what it
+// userError gives the refusal of a user its page: what they lack, if that is what it
 // is about, or how to sign in as another user, and the way back.
-func (h *Handler) refuseUser(a *accepted, s step) error {
+func (h *Handler) userError(a *accepted, s step) error {
 	switch {
 	case s.obstacle != nil:
 		return web.Lacking(&a.provider.ServiceProvider, s.obstacle)
 	case s.refusal.Code == idp.RefusedSubject:
 		return &web.Error{SPName: a.provider.Name, StartURL: a.provider.StartURL(), SignInURL: h.signInURL(a.request), Err: s.refusal}
 	}
-	return fail(a.provider, s.refusal)
+	return s.refusal
 }
 
 func (h *Handler) signInURL(req *idp.LoginRequest) string {
 	return h.SignInPath + "?request=" + url.QueryEscape(string(req.Handle))
-}
-
-// provider looks up the sender of a request that was accepted before.
-func (h *Handler) provider(r *http.Request, req *idp.LoginRequest) (*sp.Provider, error) {
-	p, err := h.Registry.Lookup(r.Context(), req.SP)
-	if err != nil {
-		return nil, fmt.Errorf("look up service provider %q: %w", req.SP, err)
-	}
-	web.EventOf(r).Note(slog.String("sp", string(req.SP)), slog.String("year", string(req.Year)))
-	return p, nil
 }

@@ -5,7 +5,6 @@ import (
 	"fmt"
 	"log/slog"
 	"net/http"
-	"strings"
 	"time"
 
 	"github.com/google/uuid"
@@ -19,34 +18,30 @@ import (
 	"vernal/idp/xmldsig"
 )
 
-// issue answers a request with an assertion. The write comes first: it makes
+// issueAssertion answers a request with an assertion. The write comes first: it makes
 // the NameID, takes the message's ID, notes the provider in the session and
 // appends the audit record, in one step. Only then is anything signed: no
 // audit record, no assertion.
 //
 // It returns idp.ErrReplayed or idp.ErrAnswered if the request has had its
-// answer, whoever was faster, and errReproofed if the decision must be made anew.
-func (h *Handler) issue(w http.ResponseWriter, r *http.Request, a *accepted, s *idp.Session, user *idp.User) error {
+// answer, whoever was faster, and errReproofed if the decision must be made again.
+func (h *Handler) issueAssertion(w http.ResponseWriter, r *http.Request, a *accepted, s *idp.Session, user *idp.User) error {
 	now := h.Clock.Now()
-	entry, err := h.recheck(r, a)
-	if err != nil {
-		return err
-	}
 	encrypter, err := a.encrypter(now)
 	if err != nil {
 		return err
 	}
-	profile, err := h.profile(r, a, user)
+	profile, err := h.loadProfile(r, a, user)
 	if err != nil {
 		return err
 	}
 	e := web.EventOf(r)
-	e.NoteEnded(entry, now)
-	request, err := h.forAnswer(r.Context(), a)
+	e.NoteEnded(a.year, now)
+	request, err := h.recordedRequest(r.Context(), a)
 	if err != nil {
 		return err
 	}
-	tie := h.tieAnswer(a, request)
+	cookie := h.bindAnswer(a, request)
 	issued, err := h.Store.RecordIssuance(r.Context(), &idp.Issuance{
 		Request: request, Session: s.ID, User: user.ID,
 		Scope: a.provider.NameIDScope, Proposed: idp.NameID(uuid.NewString()),
@@ -62,20 +57,19 @@ func (h *Handler) issue(w http.ResponseWriter, r *http.Request, a *accepted, s *
 	if err != nil {
 		return fmt.Errorf("record issuance: %w", err)
 	}
-	addCookies(w, tie)
-	h.answered(r, a, request)
+	if cookie != nil {
+		http.SetCookie(w, cookie)
+	}
+	h.releaseBudget(r, a, request)
 	if a.request.CertSHA256 == "" {
-		h.used(a.request, now) // a signed one counted when it was verified
+		h.recordUse(a.request, now) // a signed one counted when it was verified
 	}
 
-	response := saml.Response{
-		ID: newID(), IssueInstant: now, Issuer: string(h.IdP.EntityID()),
-		Destination: a.request.ACSURL, InResponseTo: a.request.MessageID,
-	}
+	response := h.newResponse(a, now)
 	buffer := takeBuffer()
 	defer buffer.release()
 	assertion := a.assertion(s, user, profile, issued, now, string(h.Pages.Lang(r)))
-	err = h.sign(r, a, func(signer *xmldsig.Signer) (err error) {
+	err = h.signResponse(r, a, func(signer *xmldsig.Signer) (err error) {
 		buffer.xml, err = response.WriteSuccess(buffer.xml, assertion, saml.Protection{
 			Signer: signer, Encrypter: encrypter, SignResponse: a.provider.SignResponse,
 		})
@@ -86,30 +80,29 @@ func (h *Handler) issue(w http.ResponseWriter, r *http.Request, a *accepted, s *
 	}
 	e.SignedIn = a.request.Year
 	e.Note(slog.String("user", string(user.ID)), slog.String("outcome", "issued"))
-	return h.post(w, r, a, buffer)
+	return h.postResponse(w, r, a, buffer)
 }
 
-// tieAnswer gives a request that waited in the browser a secret, as a stored one has,
-// to be sent once its answer is written: the browser need not carry it any longer to
-// be told that it was used. One that is answered under the handle of another delivery
-// gets none.
-func (h *Handler) tieAnswer(a *accepted, request *idp.LoginRequest) http.Header {
-	tie := http.Header{}
-	if a.inBrowser && request == a.request {
-		h.Sessions.Tie(headerWriter{tie}, request)
+// bindAnswer gives a request that waited in the browser a secret, as a stored one has,
+// and returns the cookie to send once its answer is written: the browser need not carry it
+// any longer to be told that it was used. One that is answered under the handle of another
+// delivery gets none.
+func (h *Handler) bindAnswer(a *accepted, request *idp.LoginRequest) *http.Cookie {
+	if !a.inBrowser || request != a.request {
+		return nil
 	}
-	return tie
+	return h.Sessions.Tie(request)
 }
 
-// sign has the year sign, if year, registration and preview still allow the
+// signResponse has the year sign, if year, registration and preview still allow the
 // answer now that it is recorded. Where they do not, the record of the answer
 // stays, and that of the refusal follows it.
-func (h *Handler) sign(r *http.Request, a *accepted, write func(*xmldsig.Signer) error) error {
+func (h *Handler) signResponse(r *http.Request, a *accepted, write func(*xmldsig.Signer) error) error {
 	err := h.Signing.Sign(r.Context(), a.request.SP, func(p *sp.Provider) (keyring.Entry, error) {
-		if err := a.registeredAs(p); err != nil {
+		if err := a.checkChange(p); err != nil {
 			return keyring.Entry{}, err
 		}
-		return h.recheck(r, a)
+		return h.recheck(r, a.provider, a.request)
 	}, write)
 	switch {
 	case errors.Is(err, idp.ErrNotFound):
@@ -120,15 +113,15 @@ func (h *Handler) sign(r *http.Request, a *accepted, write func(*xmldsig.Signer)
 	return nil
 }
 
-// registeredAs refuses an answer that was recorded under another registration
+// checkChange refuses an answer that was recorded under another registration
 // than now's: for what is withdrawn, or else as one that must be asked for again.
-func (a *accepted) registeredAs(p *sp.Provider) error {
+func (a *accepted) checkChange(p *sp.Provider) error {
 	if p == a.provider || a.provider.IsAs(&p.ServiceProvider) {
 		return nil
 	}
 	now := *a
 	now.provider = p
-	if err := now.current(); err != nil {
+	if err := now.checkRegistration(); err != nil {
 		return err
 	}
 	return idp.Refuse(idp.RefusedStale, "request", "").With(idp.ErrProviderChanged)
@@ -138,9 +131,9 @@ func (a *accepted) registeredAs(p *sp.Provider) error {
 // spoke of when it was read: an operator changed it in between.
 var errReproofed = errors.New("the person's profile was changed meanwhile")
 
-// profile unseals the person's profile if attributes of it leave with the
+// loadProfile unseals the person's profile if attributes of it leave with the
 // assertion. Else it is nil and stays sealed.
-func (h *Handler) profile(r *http.Request, a *accepted, user *idp.User) (*idp.Profile, error) {
+func (h *Handler) loadProfile(r *http.Request, a *accepted, user *idp.User) (*idp.Profile, error) {
 	if !a.need.ReadsProfile(&a.provider.ServiceProvider, user.Proofed) {
 		return nil, nil
 	}
@@ -202,18 +195,6 @@ func (a *accepted) undisclosedEmail(user *idp.User) string {
 	return address
 }
 
-// dropped is for the log: which attributes were asked for and not sent, and why.
-func dropped(list []assurance.Dropped) string {
-	var b strings.Builder
-	for i, d := range list {
-		if i > 0 {
-			b.WriteByte(' ')
-		}
-		b.WriteString(d.Name + ":" + string(d.Reason))
-	}
-	return b.String()
-}
-
 // signInAddress is the address that the person last signed in with, of those
 // that are known to be theirs.
 func signInAddress(u *idp.User) string {
@@ -228,6 +209,14 @@ func signInAddress(u *idp.User) string {
 		return ""
 	}
 	return last.Address
+}
+
+// newResponse is what every answer to a request says.
+func (h *Handler) newResponse(a *accepted, now time.Time) saml.Response {
+	return saml.Response{
+		ID: newID(), IssueInstant: now, Issuer: string(h.IdP.EntityID()),
+		Destination: a.request.ACSURL, InResponseTo: a.request.MessageID,
+	}
 }
 
 // newID makes an ID of our own, for messages, assertions and sessions at SPs.

@@ -35,15 +35,15 @@ func next(req *idp.LoginRequest, need *assurance.Requirement, s *idp.Session, us
 	// The person and the service provider of a rehearsal are for one another.
 	// Nobody signs in to it, and that person is shown to nobody else.
 	if rehearsal := user != nil && user.ID == idp.RehearsalUser; rehearsal != (req.SP == idp.RehearsalSP) {
-		return refuse(req, idp.Refuse(idp.RefusedSPUnknown, "Issuer", string(req.SP)))
+		return refuseStep(req, idp.Refuse(idp.RefusedSPUnknown, "Issuer", string(req.SP)))
 	}
 	switch {
 	case s == nil || user == nil:
 		return ask
-	case req.ForceAuthn && !forced(req, s, now):
+	case req.ForceAuthn && !isForcedSignIn(req, s, now):
 		return ask
 	case user.Locked():
-		return refuse(req, idp.Refuse(idp.RefusedAccountLocked, "account", ""))
+		return refuseStep(req, idp.Refuse(idp.RefusedAccountLocked, "account", ""))
 	}
 	missing := need.Met(s, now)
 	if missing == assurance.MissingPassword {
@@ -53,7 +53,7 @@ func next(req *idp.LoginRequest, need *assurance.Requirement, s *idp.Session, us
 	// counts at once, and nobody has to sign in again for it. Nor is anybody
 	// asked for a factor that would not help them.
 	if o := need.Obstacle(s, assurance.ProofingOf(user.Proofed), user.Factors(), now); o != nil {
-		refused := refuse(req, o.Refusal())
+		refused := refuseStep(req, o.Refusal())
 		refused.obstacle = o
 		return refused
 	}
@@ -71,9 +71,9 @@ func next(req *idp.LoginRequest, need *assurance.Requirement, s *idp.Session, us
 // something else while it waited.
 const forcedFresh = 5 * time.Minute
 
-// forced reports whether the person signed in anew since the request came, with
+// isForcedSignIn reports whether the user signed in again since the request came, with
 // every factor, and just now. A remembered device is none: it was used before.
-func forced(req *idp.LoginRequest, s *idp.Session, now time.Time) bool {
+func isForcedSignIn(req *idp.LoginRequest, s *idp.Session, now time.Time) bool {
 	if !s.AuthnAt.After(req.ReceivedAt) || now.Sub(s.AuthnAt) >= forcedFresh ||
 		s.Used(idp.FactorPassword).Before(req.ReceivedAt) {
 		return false
@@ -83,9 +83,9 @@ func forced(req *idp.LoginRequest, s *idp.Session, now time.Time) bool {
 	})
 }
 
-// refuse turns a person down, silently where the request forbids to show
+// refuseStep turns a person down, silently where the request forbids to show
 // anything.
-func refuse(req *idp.LoginRequest, why *idp.Refusal) step {
+func refuseStep(req *idp.LoginRequest, why *idp.Refusal) step {
 	if req.IsPassive {
 		return step{kind: stepPassive}
 	}

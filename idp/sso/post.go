@@ -1,13 +1,10 @@
 package sso
 
 import (
-	"crypto/rand"
-	"encoding/base64"
 	"errors"
 	"fmt"
 	"log/slog"
 	"net/http"
-	"strconv"
 	"sync"
 	"time"
 
@@ -20,32 +17,19 @@ import (
 	"vernal/templates"
 )
 
-// post writes the page that hands the Response to the ACS through the browser
-// (saml-bindings §3.5.4). Its policy lets the form go to the ACS and to where
-// the provider says that a post may lead on, as Chromium applies form-action
-// to the whole chain of redirects; and it lets the one script run.
-func (h *Handler) post(w http.ResponseWriter, r *http.Request, a *accepted, b *buffer) (err error) {
-	var raw [16]byte
-	rand.Read(raw[:])
-	nonce := base64.RawStdEncoding.EncodeToString(raw[:])
+// postResponse writes the page that hands the Response to the ACS through the browser
+// (saml-bindings §3.5.4).
+func (h *Handler) postResponse(w http.ResponseWriter, r *http.Request, a *accepted, b *buffer) (err error) {
 	page := templates.ResponsePage{
 		// No switcher: another language would want another Response.
 		Base: templates.Base{Lang: h.Pages.Lang(r), SPName: a.provider.Name, Brand: h.Pages.Brand}, ACSURL: a.request.ACSURL, XML: b.xml,
 		RelayState: a.request.RelayState, HasRelay: a.request.HasRelay,
 	}
-	page.Nonce = nonce
+	page.Nonce = web.AllowPost(w, a.provider.FormAction(a.request.ACSURL))
 	if b.page, err = h.Pages.Set.AppendResponse(b.page, page); err != nil {
 		return fmt.Errorf("write response page: %w", err)
 	}
-	header := w.Header()
-	header.Set("Content-Security-Policy", "default-src 'none'; style-src 'self'; img-src 'self' data:; font-src 'self'; "+
-		"script-src 'nonce-"+nonce+"'; form-action "+a.provider.FormAction(a.request.ACSURL)+
-		"; frame-ancestors 'none'; base-uri 'none'")
-	header.Set("Content-Type", "text/html; charset=utf-8")
-	header.Set("Content-Length", strconv.Itoa(len(b.page)))
-	w.WriteHeader(http.StatusOK)
-	_, _ = w.Write(b.page)
-	return nil
+	return web.WritePage(w, http.StatusOK, b.page)
 }
 
 // refusePassive answers a request that forbids to ask the user anything, and
@@ -57,9 +41,6 @@ func (h *Handler) post(w http.ResponseWriter, r *http.Request, a *accepted, b *b
 // and nothing is written: a NoPassive that is given twice says nothing new. Nor do
 // such answers take more than a part of the processors.
 func (h *Handler) refusePassive(w http.ResponseWriter, r *http.Request, a *accepted) error {
-	if _, err := h.recheck(r, a); err != nil {
-		return err
-	}
 	buffer := takeBuffer()
 	defer buffer.release()
 	if err := h.signPassive(w, r, a, buffer); errors.Is(err, idp.ErrYearEnded) {
@@ -68,7 +49,7 @@ func (h *Handler) refusePassive(w http.ResponseWriter, r *http.Request, a *accep
 		return err
 	}
 	web.EventOf(r).Note(slog.String("outcome", "no_passive"))
-	return h.post(w, r, a, buffer)
+	return h.postResponse(w, r, a, buffer)
 }
 
 // signPassive records and signs the answer. A sender who has proved nothing waits for
@@ -85,11 +66,8 @@ func (h *Handler) signPassive(w http.ResponseWriter, r *http.Request, a *accepte
 	if err := h.recordPassive(w, r, a); err != nil {
 		return err
 	}
-	response := saml.Response{
-		ID: newID(), IssueInstant: h.Clock.Now(), Issuer: string(h.IdP.EntityID()),
-		Destination: a.request.ACSURL, InResponseTo: a.request.MessageID,
-	}
-	return h.sign(r, a, func(signer *xmldsig.Signer) (err error) {
+	response := h.newResponse(a, h.Clock.Now())
+	return h.signResponse(r, a, func(signer *xmldsig.Signer) (err error) {
 		b.xml, err = response.WriteStatus(b.xml, saml.Status{Code: saml.StatusResponder, Detail: saml.StatusNoPassive}, signer)
 		return err
 	})
@@ -120,13 +98,13 @@ func (h *Handler) recordPassive(w http.ResponseWriter, r *http.Request, a *accep
 	if len(events) == 0 && !a.inStore {
 		return nil
 	}
-	request, err := h.forAnswer(r.Context(), a)
+	request, err := h.recordedRequest(r.Context(), a)
 	if err != nil {
 		return err
 	}
-	tie := http.Header{}
+	var cookie *http.Cookie
 	if !a.inStore && request == a.request {
-		h.Sessions.Tie(headerWriter{tie}, a.request)
+		cookie = h.Sessions.Tie(a.request)
 		spent := *a.request // only to know its ID again
 		spent.RelayState, spent.ClassRefs, spent.SubjectHash = "", nil, nil
 		request = &spent
@@ -143,9 +121,11 @@ func (h *Handler) recordPassive(w http.ResponseWriter, r *http.Request, a *accep
 		return fmt.Errorf("record that no one may be asked: %w", err)
 	}
 	if event.User != "" { // a stranger gets the room back when the request is swept
-		h.answered(r, a, request)
+		h.releaseBudget(r, a, request)
 	}
-	addCookies(w, tie)
+	if cookie != nil {
+		http.SetCookie(w, cookie)
+	}
 	return nil
 }
 

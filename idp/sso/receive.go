@@ -6,8 +6,10 @@ import (
 	"log/slog"
 	"net/http"
 	"net/url"
+	"strings"
 
 	"vernal/idp"
+	"vernal/idp/assurance"
 	"vernal/idp/web"
 )
 
@@ -17,47 +19,48 @@ import (
 // it forbids to ask the user. Everything else is kept and sent on to the continue URL
 // with a 303; a POST always, because one that comes from another site carries no
 // session cookie (SameSite) and the GET that follows it does.
-func (h *Handler) receive(w http.ResponseWriter, r *http.Request) error {
-	now, year := h.Clock.Now(), web.Year(r)
+func (h *Handler) receive(w http.ResponseWriter, r *http.Request, a *accepted) error {
+	now, year, e := h.Clock.Now(), web.Year(r), web.EventOf(r)
 	visit, err := h.Access.Begin(r)
 	if err != nil {
 		return err
 	}
-	in, err := web.Inbound(r)
+	msg, err := web.ReadMessage(r)
 	if err != nil {
 		return visit.Refuse(err)
 	}
-	a, err := h.accept(r.Context(), in, year, now)
-	if a.provider != nil {
-		e := web.EventOf(r)
-		e.Note(slog.String("sp", string(a.provider.EntityID)))
-		e.SP, e.Year, e.Verified = a.provider.EntityID, year, a.cert != nil
+	found, q, err := h.accept(r.Context(), msg, year, now)
+	if found.provider != nil {
+		e.Note(slog.String("sp", string(found.provider.EntityID)))
+		e.SP, e.Year, e.Verified = found.provider.EntityID, year, found.cert != nil
 	}
-	a.noteNeed(web.EventOf(r))
-	entry, preview, denied := visit.Admit(a.provider, a.cert != nil, err)
+	found.noteNeed(e)
+	entry, preview, denied := visit.Admit(found.provider, found.cert != nil, err)
 	if denied != nil {
 		return denied
 	}
-	web.EventOf(r).Ask(a.locale, now)
+	*a, a.year = found, entry // from here on an error may name the sender
+	e.Ask(msg.Locale, now)
 	if err == nil {
-		err = h.readSubject(&a, entry)
+		err = h.readSubject(a, &q)
 	}
 	if err != nil {
-		return fail(a.provider, err)
+		return err
 	}
 	a.request.Preview = preview
-	h.note(r, &a)
-	web.EventOf(r).NoteEnded(entry, now)
+	e.Note(slog.Bool("signed", a.cert != nil))
+	e.NoteMessage(a.request.RelayState, a.cert, now)
+	e.NoteEnded(entry, now)
 	if a.cert != nil {
-		h.used(a.request, now)
+		h.recordUse(a.request, now)
 	}
-	if r.Method == http.MethodHead {
+	switch r.Method {
+	case http.MethodHead:
 		return nil // a HEAD begins nothing
+	case http.MethodGet:
+		return h.answerAtOnce(w, r, a)
 	}
-	if r.Method == http.MethodGet {
-		return h.answer(w, r, &a)
-	}
-	return h.keep(w, r, &a)
+	return h.keepRequest(w, r, a)
 }
 
 // noteNeed tells the log what of the request's wishes is passed over, whatever
@@ -70,46 +73,48 @@ func (a *accepted) noteNeed(e *web.Event) {
 		e.Note(slog.Any("unknown_authn_contexts", a.need.Unknown))
 	}
 	if len(a.need.Dropped) > 0 {
-		e.Note(slog.String("dropped", dropped(a.need.Dropped)))
+		e.Note(slog.String("dropped", dropReasons(a.need.Dropped)))
 	}
 }
 
-// note tells the log what came.
-func (h *Handler) note(r *http.Request, a *accepted) {
-	e := web.EventOf(r)
-	e.Note(slog.Bool("signed", a.cert != nil))
-	e.NoteMessage(a.request.RelayState, a.cert, h.Clock.Now())
+// dropReasons is for the log: which attributes were asked for and not sent, and why.
+func dropReasons(list []assurance.Dropped) string {
+	all := make([]string, len(list))
+	for i, d := range list {
+		all[i] = d.Name + ":" + string(d.Reason)
+	}
+	return strings.Join(all, " ")
 }
 
-// answer takes a request that came by GET: its cookies came with it.
-func (h *Handler) answer(w http.ResponseWriter, r *http.Request, a *accepted) error {
-	s, user, err := h.live(r, a.request)
+// answerAtOnce takes a request that came by GET: its cookies came with it.
+func (h *Handler) answerAtOnce(w http.ResponseWriter, r *http.Request, a *accepted) error {
+	s, user, err := h.loadSession(r, a.request)
 	if err != nil {
-		return fail(a.provider, err)
+		return err
 	}
-	step, err := h.decide(r.Context(), a, s, user)
+	step, err := h.decideStep(r.Context(), a, s, user)
 	if err != nil {
-		return fail(a.provider, err)
+		return err
 	}
 	switch step.kind {
 	case stepIssue:
-		err = h.issue(w, r, a, s, user)
+		err = h.issueAssertion(w, r, a, s, user)
 	case stepPassive:
 		h.Sessions.Trim(w, r) // it leaves a cookie, and there may be many
 		err = h.refusePassive(w, r, a)
 	default:
-		return h.keep(w, r, a)
+		return h.keepRequest(w, r, a)
 	}
 	switch {
 	case errors.Is(err, idp.ErrReplayed):
-		return h.again(w, r, a)
-	case outdated(err):
-		return h.keep(w, r, a)
+		return h.handleReplay(w, r, a)
+	case isOutdated(err):
+		return h.keepRequest(w, r, a)
 	}
-	return fail(a.provider, err)
+	return err
 }
 
-// again answers a message whose ID was seen before. In the browser that began with it
+// handleReplay answers a message whose ID was seen before. In the browser that began with it
 // (a reload, the back button, a second tab) the stored request goes on; from any other
 // it is a replay. A POST from another site has not brought the cookie that tells the
 // two apart, so the GET that follows is asked instead.
@@ -118,32 +123,32 @@ func (h *Handler) answer(w http.ResponseWriter, r *http.Request, a *accepted) er
 // idp.ResubmitWindow, and until there is an answer, each delivery gets a request and a
 // cookie of its own. None of them opens another one's, and all have one
 // answer between them.
-func (h *Handler) again(w http.ResponseWriter, r *http.Request, a *accepted) error {
+func (h *Handler) handleReplay(w http.ResponseWriter, r *http.Request, a *accepted) error {
 	before, err := h.Store.LoginRequestByMessage(r.Context(), a.request.SP, a.request.MessageID)
 	if err != nil {
-		return fail(a.provider, fmt.Errorf("find earlier request: %w", err))
+		return fmt.Errorf("find earlier request: %w", err)
 	}
 	// Under this request's own handle it is the browser's, which proved that to load it.
 	tied := before.Handle == a.request.Handle || h.Sessions.Tied(r, before)
 	switch {
 	case before.Answered() && tied:
-		return fail(a.provider, idp.Refuse(idp.RefusedAnswered, "ID", before.MessageID))
+		return idp.Refuse(idp.RefusedAnswered, "ID", before.MessageID)
 	case !before.Answered() && tied:
 		return redirect(w, r, continueURL(before))
 	case !before.Answered() && a.request.IsResubmitted(before):
 		if a.inBrowser {
 			return redirect(w, r, continueURL(a.request)) // stored since it was looked for
 		}
-		if err := h.hold(w, r, a); err == nil {
+		if err := h.holdRequest(w, r, a); err == nil {
 			return redirect(w, r, continueURL(a.request))
 		} else if !errors.Is(err, idp.ErrBusy) {
-			return fail(a.provider, err)
+			return err
 		}
 	}
 	if r.Method == http.MethodPost {
 		return redirect(w, r, continueURL(before))
 	}
-	return fail(a.provider, idp.Refuse(idp.RefusedReplay, "ID", before.MessageID))
+	return idp.Refuse(idp.RefusedReplay, "ID", before.MessageID)
 }
 
 func continueURL(req *idp.LoginRequest) string {

@@ -3,6 +3,7 @@ package sso
 import (
 	"errors"
 	"fmt"
+	"log/slog"
 	"net/http"
 	"net/url"
 
@@ -14,22 +15,21 @@ import (
 
 // resume is GET /sign-in/continue: every step of a sign-in comes back here, and
 // here alone it is decided what is next.
-func (h *Handler) resume(w http.ResponseWriter, r *http.Request) error {
+func (h *Handler) resume(w http.ResponseWriter, r *http.Request, a *accepted) error {
 	h.Sessions.Trim(w, r)
-	a, err := h.load(r)
-	if err != nil {
+	if err := h.loadRequest(r, a); err != nil {
 		return err
 	}
 	if r.Method == http.MethodHead {
 		return nil // a HEAD spends nothing
 	}
-	s, user, err := h.live(r, a.request)
+	s, user, err := h.loadSession(r, a.request)
 	if err != nil {
-		return fail(a.provider, err)
+		return err
 	}
-	step, err := h.decide(r.Context(), &a, s, user)
+	step, err := h.decideStep(r.Context(), a, s, user)
 	if err != nil {
-		return fail(a.provider, err)
+		return err
 	}
 	switch step.kind {
 	case stepSignIn:
@@ -37,84 +37,80 @@ func (h *Handler) resume(w http.ResponseWriter, r *http.Request) error {
 	case stepUp:
 		return redirect(w, r, h.StepUpPath+"?request="+url.QueryEscape(string(a.request.Handle)))
 	case stepRefuse:
-		return h.refuseUser(&a, step)
+		return h.userError(a, step)
 	case stepPassive:
-		err = h.refusePassive(w, r, &a)
+		err = h.refusePassive(w, r, a)
 	default:
-		err = h.issue(w, r, &a, s, user)
+		err = h.issueAssertion(w, r, a, s, user)
 	}
 	switch {
 	case errors.Is(err, idp.ErrReplayed), errors.Is(err, idp.ErrAnswered) && a.inBrowser:
 		// It came twice, and the other one was faster.
-		return h.again(w, r, &a)
+		return h.handleReplay(w, r, a)
 	case errors.Is(err, idp.ErrAnswered):
-		err = idp.Refuse(idp.RefusedAnswered, "AuthnRequest", a.request.MessageID).With(err)
-	case outdated(err):
+		return idp.Refuse(idp.RefusedAnswered, "AuthnRequest", a.request.MessageID).With(err)
+	case isOutdated(err):
 		return redirect(w, r, continueURL(a.request)) // to decide again, with what is there now
 	}
-	return fail(a.provider, err)
+	return err
 }
 
-// outdated reports whether something changed between its reading and the write
+// isOutdated reports whether something changed between its reading and the write
 // that rests on it, so that the decision must be made again: the session ended
 // or became another user's in another tab, an operator changed the user's
 // profile or the registration of the SP.
-func outdated(err error) bool {
+func isOutdated(err error) bool {
 	return errors.Is(err, idp.ErrSessionEnded) || errors.Is(err, idp.ErrSessionUser) ||
 		errors.Is(err, idp.ErrProviderChanged) || errors.Is(err, errReproofed)
 }
 
-// load loads the request that the URL names. What it asks for is resolved again: the
+// loadRequest loads the request that the URL names. What it asks for is resolved again: the
 // registration may have changed since.
-func (h *Handler) load(r *http.Request) (accepted, error) {
-	var a accepted
+func (h *Handler) loadRequest(r *http.Request, a *accepted) error {
 	req, err := h.Sessions.Request(r, idp.RequestHandle(r.URL.Query().Get("request")))
 	if errors.Is(err, idp.ErrNotFound) {
-		return a, idp.Refuse(idp.RefusedStale, "request", "").With(err)
+		return idp.Refuse(idp.RefusedStale, "request", "").With(err)
 	}
 	other := errors.Is(err, session.ErrOtherBrowser)
 	if err != nil && !other {
-		return a, err
+		return err
 	}
-	if a.provider, err = h.provider(r, req); errors.Is(err, idp.ErrNotFound) {
-		return a, idp.Refuse(idp.RefusedSPUnknown, "Issuer", string(req.SP)).With(err)
+	p, err := h.Registry.Lookup(r.Context(), req.SP)
+	if errors.Is(err, idp.ErrNotFound) {
+		return idp.Refuse(idp.RefusedSPUnknown, "Issuer", string(req.SP)).With(err)
 	} else if err != nil {
-		return a, err
+		return fmt.Errorf("look up service provider %q: %w", req.SP, err)
 	}
-	switch {
-	case other:
-		// Whose request it is is not told: the page is the same as for one
-		// that nobody has.
-		return a, idp.Refuse(idp.RefusedOtherBrowser, "request", "").With(session.ErrOtherBrowser)
-	}
-	a.request = req
-	a.inBrowser = h.Sessions.Holds(r, req.Handle)
-	a.inStore = !a.inBrowser
 	e := web.EventOf(r)
+	e.Note(slog.String("sp", string(req.SP)), slog.String("year", string(req.Year)))
+	if other {
+		// The page is the same as for a request that no one has: it does not name the sender.
+		return idp.Refuse(idp.RefusedOtherBrowser, "request", "").With(session.ErrOtherBrowser)
+	}
 	e.SP, e.Year, e.Verified = req.SP, req.Year, req.CertSHA256 != ""
 	e.Ask(req.Locale, req.ReceivedAt)
-	// If the year was retired while the person signed in, nothing that was begun
-	// on it is signed; if its preview ended, it is as if it had never been.
-	if _, err := h.recheck(r, &a); err != nil {
-		return a, err
-	}
-	if req.Answered() {
-		return a, fail(a.provider, idp.Refuse(idp.RefusedAnswered, "AuthnRequest", req.MessageID))
-	}
-	if err := a.current(); err != nil {
-		return a, fail(a.provider, err)
-	}
-	a.need, err = assurance.Resolve(assurance.AskOf(req), &a.provider.ServiceProvider)
+	// If the year was retired while the user signed in, nothing that was begun
+	// on it is signed. If its preview ended, it is as if it had never been.
+	entry, err := h.recheck(r, p, req)
 	if err != nil {
-		return a, fail(a.provider, err)
+		return err
 	}
-	a.noteNeed(web.EventOf(r))
-	return a, nil
+	inBrowser := h.Sessions.Holds(r, req.Handle)
+	*a = accepted{request: req, provider: p, year: entry, inBrowser: inBrowser, inStore: !inBrowser}
+	if req.Answered() {
+		return idp.Refuse(idp.RefusedAnswered, "AuthnRequest", req.MessageID)
+	}
+	if err := a.checkRegistration(); err != nil {
+		return err
+	}
+	a.need, err = assurance.Resolve(assurance.AskOf(req), &p.ServiceProvider)
+	a.noteNeed(e)
+	return err
 }
 
-// rehearsed is live for the service provider of a rehearsal. Its person has no
+// loadRehearsal is loadSession for the service provider of a rehearsal, whose user has no
 // record.
-func (h *Handler) rehearsed(r *http.Request) (*idp.Session, *idp.User, error) {
+func (h *Handler) loadRehearsal(r *http.Request) (*idp.Session, *idp.User, error) {
 	s, err := h.Sessions.Rehearsal(r)
 	if errors.Is(err, idp.ErrNotFound) {
 		return nil, nil, nil
@@ -125,11 +121,11 @@ func (h *Handler) rehearsed(r *http.Request) (*idp.Session, *idp.User, error) {
 	return s, &idp.User{ID: idp.RehearsalUser}, nil
 }
 
-// live is the browser's session and its person; nil for both if there is none
-// to build upon.
-func (h *Handler) live(r *http.Request, req *idp.LoginRequest) (*idp.Session, *idp.User, error) {
+// loadSession returns the browser's session and its user, nil for both if there is none to
+// build upon.
+func (h *Handler) loadSession(r *http.Request, req *idp.LoginRequest) (*idp.Session, *idp.User, error) {
 	if req.SP == idp.RehearsalSP {
-		return h.rehearsed(r)
+		return h.loadRehearsal(r)
 	}
 	s, err := h.Sessions.Current(r)
 	if errors.Is(err, idp.ErrNotFound) {
@@ -143,7 +139,7 @@ func (h *Handler) live(r *http.Request, req *idp.LoginRequest) (*idp.Session, *i
 		return nil, nil, nil // deleted meanwhile
 	}
 	if err != nil {
-		return nil, nil, fmt.Errorf("load person of session: %w", err)
+		return nil, nil, fmt.Errorf("load user of session: %w", err)
 	}
 	web.EventOf(r).User = user.ID
 	return s, user, nil

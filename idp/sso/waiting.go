@@ -10,6 +10,7 @@ import (
 	"vernal/idp"
 	"vernal/idp/assurance"
 	"vernal/idp/budget"
+	"vernal/idp/saml"
 	"vernal/idp/session"
 	"vernal/idp/web"
 )
@@ -63,22 +64,12 @@ type waitingKey struct {
 	network netip.Prefix
 }
 
+// sizes are the budgets in bytes.
+var sizes = [...]float64{allSigned: signedTotal, oneSP: signedSP, oneNetwork: signedNetwork, allUnsigned: unsignedTotal, oneNetworkUnsigned: unsignedNetwork}
+
 // Allowance fills an empty budget within session.RequestLifetime.
 func (k waitingKey) Allowance() budget.Allowance {
-	size := 0.0
-	switch k.scope {
-	case allSigned:
-		size = signedTotal
-	case oneSP:
-		size = signedSP
-	case oneNetwork:
-		size = signedNetwork
-	case allUnsigned:
-		size = unsignedTotal
-	case oneNetworkUnsigned:
-		size = unsignedNetwork
-	}
-	return budget.Allowance{Burst: size, Minute: size / session.RequestLifetime.Minutes()}
+	return budget.Allowance{Burst: sizes[k.scope], Minute: sizes[k.scope] / session.RequestLifetime.Minutes()}
 }
 
 // IsShared is false for networks, of which a sender can have as many as they like.
@@ -104,60 +95,59 @@ func weight(req *idp.LoginRequest) float64 {
 	return float64(n)
 }
 
-// keep keeps the request for the steps to come and sends the browser on.
+// keepRequest keeps the request for the steps to come and sends the browser on.
 //
 // One that forbids to ask the user anything waits in the browser in any case: it only
 // waits for the GET that brings the session's cookie.
-func (h *Handler) keep(w http.ResponseWriter, r *http.Request, a *accepted) error {
+func (h *Handler) keepRequest(w http.ResponseWriter, r *http.Request, a *accepted) error {
 	_, err := h.Store.LoginRequestByMessage(r.Context(), a.request.SP, a.request.MessageID)
 	if err == nil {
-		return h.again(w, r, a)
+		return h.handleReplay(w, r, a)
 	}
 	if !errors.Is(err, idp.ErrNotFound) {
-		return fail(a.provider, fmt.Errorf("find earlier request: %w", err))
+		return fmt.Errorf("find earlier request: %w", err)
 	}
-	first, second := h.store, h.hold
+	first, second := h.storeRequest, h.holdRequest
 	if a.request.IsPassive {
-		first, second = h.hold, h.store
+		first, second = h.holdRequest, h.storeRequest
 	}
 	if err = first(w, r, a); errors.Is(err, idp.ErrBusy) {
 		err = second(w, r, a)
 	}
 	if errors.Is(err, idp.ErrReplayed) {
-		return h.again(w, r, a)
+		return h.handleReplay(w, r, a)
 	}
 	if err != nil {
-		return fail(a.provider, err)
+		return err
 	}
 	return redirect(w, r, continueURL(a.request))
 }
 
-// store stores the request within the budgets; idp.ErrBusy beyond them.
-func (h *Handler) store(w http.ResponseWriter, r *http.Request, a *accepted) error {
+// storeRequest stores the request within the budgets; idp.ErrBusy beyond them.
+func (h *Handler) storeRequest(w http.ResponseWriter, r *http.Request, a *accepted) error {
 	now, keys := h.Clock.Now(), waitingKeys(a.request, idp.NetworkOf(web.EventOf(r).Client))
 	if !h.waiting.Take(now, weight(a.request), keys...) {
 		return fmt.Errorf("budget of waiting requests: %w", idp.ErrBusy)
 	}
-	tie := http.Header{}
-	h.Sessions.Tie(headerWriter{tie}, a.request)
+	cookie := h.Sessions.Tie(a.request)
 	if err := h.Store.CreateLoginRequest(r.Context(), a.request); err != nil {
 		h.waiting.GiveBack(now, weight(a.request), keys...)
 		return fmt.Errorf("store request: %w", err)
 	}
-	addCookies(w, tie)
+	http.SetCookie(w, cookie)
 	return nil
 }
 
-// hold has the browser hold the request, without the values that change nothing, so
+// holdRequest has the browser hold the request, without the values that change nothing, so
 // that it fits whatever its sender put into it; idp.ErrBusy if it does not.
 //
 // Several browsers can hold the same message. None may do so any longer than the store
 // knows that another one was answered, so all copies end at the same time, counted
 // from the earliest moment at which the message is accepted.
-func (h *Handler) hold(w http.ResponseWriter, r *http.Request, a *accepted) error {
+func (h *Handler) holdRequest(w http.ResponseWriter, r *http.Request, a *accepted) error {
 	held := *a.request
 	held.ClassRefs = assurance.Recognized(held.ClassRefs)
-	held.ExpiresAt = held.IssuedAt.Add(held.ExpiresAt.Sub(held.ReceivedAt) - maxSkew)
+	held.ExpiresAt = held.IssuedAt.Add(held.ExpiresAt.Sub(held.ReceivedAt) - saml.MaxSkew)
 	err := h.Sessions.Hold(w, &held)
 	if errors.Is(err, session.ErrTooLong) {
 		return fmt.Errorf("%w: %w", idp.ErrBusy, err)
@@ -168,10 +158,10 @@ func (h *Handler) hold(w http.ResponseWriter, r *http.Request, a *accepted) erro
 	return nil
 }
 
-// forAnswer is the request as its answer is recorded. One that waited in the browser
+// recordedRequest is the request as its answer is recorded. One that waited in the browser
 // while another delivery of its message is stored has its answer under that one's
 // handle: the store takes one answer there, whichever browser came first.
-func (h *Handler) forAnswer(ctx context.Context, a *accepted) (*idp.LoginRequest, error) {
+func (h *Handler) recordedRequest(ctx context.Context, a *accepted) (*idp.LoginRequest, error) {
 	if !a.inBrowser {
 		return a.request, nil
 	}
@@ -187,24 +177,10 @@ func (h *Handler) forAnswer(ctx context.Context, a *accepted) (*idp.LoginRequest
 	return &request, nil
 }
 
-// answered is called once the answer of a request is written. What was stored of it,
+// releaseBudget is called once the answer of a request is written. What was stored of it,
 // under whichever handle, waits no more.
-func (h *Handler) answered(r *http.Request, a *accepted, recorded *idp.LoginRequest) {
+func (h *Handler) releaseBudget(r *http.Request, a *accepted, recorded *idp.LoginRequest) {
 	if a.inStore || recorded.Handle != a.request.Handle {
 		h.waiting.GiveBack(h.Clock.Now(), weight(a.request), waitingKeys(a.request, idp.NetworkOf(web.EventOf(r).Client))...)
-	}
-}
-
-// headerWriter collects cookies that are to be sent only if something else
-// succeeds.
-type headerWriter struct{ header http.Header }
-
-func (w headerWriter) Header() http.Header         { return w.header }
-func (w headerWriter) Write(b []byte) (int, error) { return len(b), nil }
-func (w headerWriter) WriteHeader(int)             {}
-
-func addCookies(w http.ResponseWriter, from http.Header) {
-	for _, c := range from["Set-Cookie"] {
-		w.Header().Add("Set-Cookie", c)
 	}
 }

@@ -69,5 +69,15 @@ func Lacking(p *idp.ServiceProvider, o *assurance.Obstacle) *Error {
 	return e
 }
 
+// NameSender gives an error the name of the service provider that the user came from, and
+// the way back. nil stays nil. An error that is a page already stays as it is, the 404 of
+// an unpublished year among them, which names no one.
+func NameSender(name, startURL string, err error) error {
+	if _, isPage := errors.AsType[*Error](err); err == nil || isPage {
+		return err
+	}
+	return &Error{SPName: name, StartURL: startURL, Err: err}
+}
+
 // ErrNotFound makes the plain 404 page.
 var ErrNotFound = &Error{Status: http.StatusNotFound, Key: "not_found", Err: errors.New("no such address")}

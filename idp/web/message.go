@@ -28,3 +28,13 @@ func Inbound(r *http.Request) (saml.Inbound, error) {
 	}
 	return in, nil
 }
+
+// ReadMessage decodes the message of a request that a browser brought. The error is that of
+// Inbound or an *idp.Refusal.
+func ReadMessage(r *http.Request) (*saml.Message, error) {
+	in, err := Inbound(r)
+	if err != nil {
+		return nil, err
+	}
+	return saml.Read(in)
+}

@@ -2,6 +2,8 @@ package web
 
 import (
 	"cmp"
+	"crypto/rand"
+	"encoding/base64"
 	"errors"
 	"fmt"
 	"log/slog"
@@ -112,6 +114,17 @@ const DefaultCSP = "default-src 'none'; style-src 'self'; img-src 'self' data:; 
 func CSPWithNonce(nonce string) string {
 	return "default-src 'none'; style-src 'self' 'nonce-" + nonce + "'; script-src 'nonce-" + nonce + "'; " +
 		"img-src 'self' data:; font-src 'self'; form-action 'self'; frame-ancestors 'none'; base-uri 'none'"
+}
+
+// AllowPost lets a page hand a message to a service provider: its form may go to the sources
+// of formAction, and the one script with the nonce that it returns may send it.
+func AllowPost(w http.ResponseWriter, formAction string) (nonce string) {
+	var raw [16]byte
+	rand.Read(raw[:])
+	nonce = base64.RawStdEncoding.EncodeToString(raw[:])
+	w.Header().Set("Content-Security-Policy", "default-src 'none'; style-src 'self'; img-src 'self' data:; font-src 'self'; "+
+		"script-src 'nonce-"+nonce+"'; form-action "+formAction+"; frame-ancestors 'none'; base-uri 'none'")
+	return nonce
 }
 
 func (m *Middleware) headers(h http.Header) {

@@ -2,6 +2,7 @@ package web
 
 import (
 	"bytes"
+	"cmp"
 	"context"
 	"errors"
 	"io"
@@ -12,7 +13,6 @@ import (
 	"time"
 
 	"vernal/idp"
-	"vernal/idp/assurance"
 	"vernal/idp/audit"
 	"vernal/templates"
 )
@@ -49,11 +49,20 @@ func (p *Pages) Render(w http.ResponseWriter, status int, render func(io.Writer)
 	if err := render(&b); err != nil {
 		return err
 	}
-	h := w.Header()
-	h.Set("Content-Type", "text/html; charset=utf-8")
-	h.Set("Content-Length", strconv.Itoa(b.Len()))
+	return WritePage(w, status, b.Bytes())
+}
+
+// WritePage writes a page that was rendered. The error is always nil: a peer that has gone
+// is no failure.
+func WritePage(w http.ResponseWriter, status int, page []byte) error {
+	return write(w, status, "text/html; charset=utf-8", page)
+}
+
+func write(w http.ResponseWriter, status int, contentType string, body []byte) error {
+	w.Header().Set("Content-Type", contentType)
+	w.Header().Set("Content-Length", strconv.Itoa(len(body)))
 	w.WriteHeader(status)
-	_, _ = w.Write(b.Bytes()) // a peer that has gone is nobody's failure
+	_, _ = w.Write(body)
 	return nil
 }
 
@@ -69,7 +78,7 @@ func (p *Pages) Fail(w http.ResponseWriter, r *http.Request, err error) {
 	if err := p.show(w, r, f); err != nil {
 		e.Note(slog.String("page_error", err.Error()))
 		e.Raise(slog.LevelError)
-		http.Error(w, "Something went wrong. Error "+f.errorID, f.status)
+		http.Error(w, "Something went wrong. Error "+f.errorID, f.Status)
 	}
 }
 
@@ -84,7 +93,7 @@ func (p *Pages) note(r *http.Request, err error) failure {
 	f := classify(err)
 	f.errorID = newID()
 	e.Note(slog.String("error_id", f.errorID), slog.String("error", err.Error()))
-	if f.status >= 500 {
+	if f.Status >= 500 {
 		e.Raise(slog.LevelError)
 	} else if f.refusal != nil {
 		e.refused = f.refusal.Code
@@ -100,55 +109,40 @@ const busyRetryAfter = 5 * time.Second
 
 // failure is an error as its page needs it.
 type failure struct {
-	status   int
-	key      string
-	refusal  *idp.Refusal
-	gone     *Gone
-	spName   string
-	startURL string
-	leaveURL string
-	signIn   string
-	obstacle *assurance.Obstacle
-	args     []string
-	plain    bool
-	errorID  string
-	busy     bool // nothing more can be written now
+	Error   // its Status and Key are set
+	refusal *idp.Refusal
+	gone    *Gone
+	errorID string
+	busy    bool // nothing more can be written now
 	// retryAfter goes into the header; 0 for none.
 	retryAfter time.Duration
 }
 
 func classify(err error) failure {
-	f := failure{status: http.StatusInternalServerError, key: "internal"}
+	var f failure
+	status, key := http.StatusInternalServerError, "internal"
 	if errors.As(err, &f.refusal) {
-		f.status = http.StatusBadRequest
+		status = http.StatusBadRequest
 	}
 	if errors.As(err, &f.gone) {
-		f.status = http.StatusGone
+		status = http.StatusGone
 	}
-	var closed *Closed
-	if errors.As(err, &closed) {
-		f.status, f.key, f.retryAfter = http.StatusServiceUnavailable, "unavailable", closedRetryAfter
+	if _, isClosed := errors.AsType[*Closed](err); isClosed {
+		status, key, f.retryAfter = http.StatusServiceUnavailable, "unavailable", closedRetryAfter
 	}
 	if f.busy = errors.Is(err, idp.ErrBusy); f.busy {
-		f.status, f.key, f.retryAfter = http.StatusServiceUnavailable, "unavailable", busyRetryAfter
+		status, key, f.retryAfter = http.StatusServiceUnavailable, "unavailable", busyRetryAfter
 	}
-	var e *Error
-	if errors.As(err, &e) {
-		f.spName, f.startURL, f.args, f.plain = e.SPName, e.StartURL, e.Args, e.Plain
-		f.obstacle, f.leaveURL, f.signIn = e.Obstacle, e.LeaveURL, e.SignInURL
-		if e.Status != 0 {
-			f.status = e.Status
-		}
-		if e.Key != "" {
-			f.key = e.Key
-		}
+	if e, ok := errors.AsType[*Error](err); ok {
+		f.Error = *e
 	}
+	f.Status, f.Key = cmp.Or(f.Status, status), cmp.Or(f.Key, key)
 	if errors.Is(err, idp.ErrTampered) {
 		// It is no one's fault who asks, and it may be right again when the store is.
-		f.status, f.key, f.retryAfter = http.StatusServiceUnavailable, "unavailable", closedRetryAfter
+		f.Status, f.Key, f.retryAfter = http.StatusServiceUnavailable, "unavailable", closedRetryAfter
 	}
 	if bodyTooLarge(err) {
-		f.status, f.key = http.StatusRequestEntityTooLarge, "too_large"
+		f.Status, f.Key = http.StatusRequestEntityTooLarge, "too_large"
 	}
 	return f
 }
@@ -157,7 +151,7 @@ func classify(err error) failure {
 // plain text to a client that does not ask for HTML: those are mostly programs
 // that fetch metadata.
 func (p *Pages) show(w http.ResponseWriter, r *http.Request, f failure) error {
-	base := p.Base(r, f.spName)
+	base := p.Base(r, f.SPName)
 	if f.retryAfter > 0 {
 		w.Header().Set("Retry-After", strconv.Itoa(int(f.retryAfter.Seconds())))
 	}
@@ -166,39 +160,39 @@ func (p *Pages) show(w http.ResponseWriter, r *http.Request, f failure) error {
 	case f.gone != nil:
 		page := p.retiredPage(base, f)
 		if !html {
-			return p.text(w, f.status, func(b io.Writer) error { return p.Set.RetiredText(b, page) })
+			return p.text(w, f.Status, func(b io.Writer) error { return p.Set.RetiredText(b, page) })
 		}
-		return p.Render(w, f.status, func(b io.Writer) error { return p.Set.Retired(b, page) })
-	case f.obstacle != nil:
+		return p.Render(w, f.Status, func(b io.Writer) error { return p.Set.Retired(b, page) })
+	case f.Obstacle != nil:
 		page := templates.LackPage{
-			Base: base, Lacks: string(f.obstacle.Lacks), Have: f.obstacle.Have, LeaveURL: f.leaveURL,
+			Base: base, Lacks: string(f.Obstacle.Lacks), Have: f.Obstacle.Have, LeaveURL: f.LeaveURL,
 			Refusal: f.refusal, ErrorID: f.errorID,
 		}
-		return p.Render(w, f.status, func(b io.Writer) error { return p.Set.Lack(b, page) })
+		return p.Render(w, f.Status, func(b io.Writer) error { return p.Set.Lack(b, page) })
 	case f.refusal != nil:
-		page := templates.RefusalPage{Base: base, Refusal: f.refusal, ErrorID: f.errorID, StartURL: f.startURL, SignInURL: f.signIn}
-		if f.plain {
-			return p.text(w, f.status, func(b io.Writer) error { return p.Set.RefusalText(b, page) })
+		page := templates.RefusalPage{Base: base, Refusal: f.refusal, ErrorID: f.errorID, StartURL: f.StartURL, SignInURL: f.SignInURL}
+		if f.Plain {
+			return p.text(w, f.Status, func(b io.Writer) error { return p.Set.RefusalText(b, page) })
 		}
-		return p.Render(w, f.status, func(b io.Writer) error { return p.Set.Refusal(b, page) })
-	case f.status == http.StatusNotFound && !html:
+		return p.Render(w, f.Status, func(b io.Writer) error { return p.Set.Refusal(b, page) })
+	case f.Status == http.StatusNotFound && !html:
 		page := templates.NotFoundPage{Base: base}
-		return p.text(w, f.status, func(b io.Writer) error { return p.Set.NotFoundText(b, page) })
-	case f.status == http.StatusNotFound:
+		return p.text(w, f.Status, func(b io.Writer) error { return p.Set.NotFoundText(b, page) })
+	case f.Status == http.StatusNotFound:
 		// The page is the same for all addresses that we do not have: its switcher
 		// leads to one that we have.
 		if !p.Linked {
 			base.Languages = p.Languages("/")
 		}
 		page := templates.NotFoundPage{Base: base, HomeURL: "/"}
-		return p.Render(w, f.status, func(b io.Writer) error { return p.Set.NotFound(b, page) })
+		return p.Render(w, f.Status, func(b io.Writer) error { return p.Set.NotFound(b, page) })
 	default:
 		page := templates.ErrorPage{
-			Base: base, Status: f.status, ErrorID: f.errorID, StartURL: f.startURL,
-			Title: templates.Key("error." + f.key + ".title"), Text: templates.Key("error." + f.key + ".text"),
-			Args: f.args,
+			Base: base, Status: f.Status, ErrorID: f.errorID, StartURL: f.StartURL,
+			Title: templates.Key("error." + f.Key + ".title"), Text: templates.Key("error." + f.Key + ".text"),
+			Args: f.Args,
 		}
-		return p.Render(w, f.status, func(b io.Writer) error { return p.Set.Error(b, page) })
+		return p.Render(w, f.Status, func(b io.Writer) error { return p.Set.Error(b, page) })
 	}
 }
 
@@ -207,10 +201,5 @@ func (p *Pages) text(w http.ResponseWriter, status int, render func(io.Writer) e
 	if err := render(&b); err != nil {
 		return err
 	}
-	h := w.Header()
-	h.Set("Content-Type", "text/plain; charset=utf-8")
-	h.Set("Content-Length", strconv.Itoa(b.Len()))
-	w.WriteHeader(status)
-	_, _ = w.Write(b.Bytes())
-	return nil
+	return write(w, status, "text/plain; charset=utf-8", b.Bytes())
 }

@@ -92,16 +92,16 @@ func groupOf(d audit.Decision) audit.Group {
 // refused there. A refusal of a user who is known by password or session spends
 // that user's budget and no one else's.
 func (p *Pages) turnedDown(r *http.Request, e *Event, f *failure) {
-	outcome := f.key
+	outcome := f.Key
 	kind, group := idp.AuditRefusal, audit.Strangers
 	switch {
 	case f.refusal != nil:
 		outcome = string(f.refusal.Code)
 	case f.gone != nil:
 		outcome = "year_retired"
-	case f.status == http.StatusNotFound:
+	case f.Status == http.StatusNotFound:
 		return
-	case f.status >= http.StatusInternalServerError:
+	case f.Status >= http.StatusInternalServerError:
 		kind = idp.AuditFailure // ours
 	}
 	switch {

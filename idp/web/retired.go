@@ -15,7 +15,7 @@ func (p *Pages) retiredPage(base templates.Base, f failure) templates.RetiredPag
 	g := f.gone
 	page := templates.RetiredPage{
 		Base: base, Year: g.Year, NewYear: g.Successor, Revoked: g.Revoked, EndedAt: g.EndedAt,
-		EntityID: p.BaseURL + "/api/saml", ErrorID: f.errorID, StartURL: f.startURL,
+		EntityID: p.BaseURL + "/api/saml", ErrorID: f.errorID, StartURL: f.StartURL,
 		SignOutAction: g.SignOut,
 	}
 	if g.Successor == "" {

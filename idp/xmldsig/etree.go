@@ -2,6 +2,7 @@ package xmldsig
 
 import (
 	"fmt"
+	"slices"
 
 	"github.com/beevik/etree"
 
@@ -132,12 +133,12 @@ func sameBut(a, less, b *xmltree.Element) bool {
 		return false
 	}
 	for _, x := range a.Attrs {
-		if !hasAttr(b, x) {
+		if i := slices.IndexFunc(b.Attrs, func(y xmltree.Attr) bool { return y.Local == x.Local && y.Space == x.Space }); i < 0 || b.Attrs[i].Value != x.Value {
 			return false
 		}
 	}
 	nodes := a.Nodes
-	if isChild(a, less) {
+	if slices.ContainsFunc(a.Nodes, func(n xmltree.Node) bool { return n.Element == less }) {
 		nodes = nil
 		for _, n := range a.Nodes {
 			switch {
@@ -161,13 +162,4 @@ func sameBut(a, less, b *xmltree.Element) bool {
 		}
 	}
 	return true
-}
-
-func hasAttr(e *xmltree.Element, want xmltree.Attr) bool {
-	for _, a := range e.Attrs {
-		if a.Local == want.Local && a.Space == want.Space {
-			return a.Value == want.Value
-		}
-	}
-	return false
 }

@@ -85,7 +85,7 @@ func (s *Signer) SignFrom(buf []byte, start int, id string, at int) ([]byte, err
 	if start < 0 || at <= start || at >= len(buf) || buf[start] != '<' || buf[at] != '<' {
 		return nil, fmt.Errorf("sign: no place for a signature at byte %d of an element from %d to %d", at, start, len(buf))
 	}
-	if !plainID(id) {
+	if !IsPlainID(id) {
 		return nil, fmt.Errorf("sign: %q is not an ID", id)
 	}
 	digest := sha256.Sum256(buf[start:])
@@ -122,9 +122,12 @@ func appendSignedInfo(b []byte, id string, digest []byte) []byte {
 	return append(b, signedInfoEnd...)
 }
 
-// plainID reports whether id can stand in an ID attribute (xsd:ID) and in a
-// Reference without escaping.
-func plainID(id string) bool {
+// MaxID bounds an ID, in bytes.
+const MaxID = 256
+
+// IsPlainID reports whether id is an ID (xsd:ID) of ASCII: it can be echoed as
+// InResponseTo, and needs no escaping in a Reference.
+func IsPlainID(id string) bool {
 	for i := 0; i < len(id); i++ {
 		c := id[i]
 		switch {
@@ -134,5 +137,5 @@ func plainID(id string) bool {
 			return false
 		}
 	}
-	return id != "" && len(id) <= 256
+	return id != "" && len(id) <= MaxID
 }

@@ -37,35 +37,27 @@ type Verified struct {
 // there is none, RefusedDigest if a certificate fits but the document changed
 // since it was signed, RefusedSignature if no certificate fits.
 func VerifyEnveloped(root *xmltree.Element, certs []*x509.Certificate) (*Verified, error) {
-	signature, err := Signature(root)
-	if err != nil {
-		return nil, err
-	}
-	return verify(root, signature, certs)
+	return verify(root, Signature, certs)
 }
 
 // VerifyMetadata is VerifyEnveloped for an EntityDescriptor, whose signature is
 // its first child.
 func VerifyMetadata(root *xmltree.Element, certs []*x509.Certificate) (*Verified, error) {
-	signature, err := metadataSignature(root)
-	if err != nil {
-		return nil, err
-	}
-	return verify(root, signature, certs)
+	return verify(root, metadataSignature, certs)
 }
 
 // VerifyResponse is VerifyEnveloped for a message that may hold signed elements
 // besides its own signature, as a Response does whose assertion is signed too.
 // We take no such message; it is for those of ours that people hold before us.
 func VerifyResponse(root *xmltree.Element, certs []*x509.Certificate) (*Verified, error) {
-	signature, err := outerSignature(root)
+	return verify(root, outerSignature, certs)
+}
+
+func verify(root *xmltree.Element, find func(*xmltree.Element) (*xmltree.Element, error), certs []*x509.Certificate) (*Verified, error) {
+	signature, err := find(root)
 	if err != nil {
 		return nil, err
 	}
-	return verify(root, signature, certs)
-}
-
-func verify(root, signature *xmltree.Element, certs []*x509.Certificate) (*Verified, error) {
 	if signature == nil {
 		return nil, idp.Refuse(idp.RefusedSignatureMissing, "Signature", "")
 	}

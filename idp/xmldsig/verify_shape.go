@@ -41,7 +41,7 @@ func Signature(root *xmltree.Element) (*xmltree.Element, error) {
 	if found == nil {
 		return nil, err
 	}
-	if !isChild(root, found) {
+	if root.Child(Namespace, "Signature") != found {
 		return nil, idp.Refuse(idp.RefusedSignatureShape, "Signature", "")
 	}
 	return found, nil
@@ -67,11 +67,11 @@ func metadataSignature(root *xmltree.Element) (*xmltree.Element, error) {
 	if found == nil {
 		return nil, err
 	}
-	for e := range root.Elements() {
-		if e == found {
-			return found, nil
+	for first := range root.Elements() {
+		if first != found {
+			break
 		}
-		break
+		return found, nil
 	}
 	return nil, idp.Refuse(idp.RefusedSignatureShape, "Signature", "")
 }
@@ -89,15 +89,6 @@ func onlySignature(root *xmltree.Element) (found *xmltree.Element, err error) {
 		found = e
 	}
 	return found, nil
-}
-
-func isChild(parent, child *xmltree.Element) bool {
-	for e := range parent.Elements() {
-		if e == child {
-			return true
-		}
-	}
-	return false
 }
 
 // checkSignature refuses a Signature that has any part we do not take, before

@@ -1,4 +1,4 @@
-package logout
+package saml_test
 
 import (
 	"crypto"
@@ -36,7 +36,7 @@ func TestOpenWithKeyThatOnlySigns(t *testing.T) {
 			t.Fatal(err)
 		}
 		var refused *idp.Refusal
-		if err := open(req, k); !errors.As(err, &refused) || refused.Code != idp.RefusedEncryptedID {
+		if err := req.Open(k); !errors.As(err, &refused) || refused.Code != idp.RefusedEncryptedID {
 			t.Fatal(err)
 		}
 		got = append(got, refused)

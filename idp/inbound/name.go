@@ -1,0 +1,36 @@
+package inbound
+
+import (
+	"crypto"
+
+	"vernal/idp"
+)
+
+// OpenName opens the name in the message with our key, if it is encrypted. Only the name of
+// a message whose signature held is opened: what a stranger can make us decrypt tells them
+// about what others sent. Every failure is the same refusal.
+func (q *Request) OpenName(key crypto.Signer) error {
+	var name interface {
+		IsEncrypted() bool
+		Open(crypto.Signer) error
+	} = q.Logout
+	if q.Authn != nil {
+		if q.Authn.Subject == nil {
+			return nil
+		}
+		name = q.Authn.Subject
+	}
+	if name.IsEncrypted() && q.Cert == nil {
+		return idp.Refuse(idp.RefusedEncryptedID, "EncryptedID", "")
+	}
+	return name.Open(key)
+}
+
+// CheckSubject refuses a Subject, once its name is open, that no Response to the request
+// could be about. us is our entity ID.
+func (q *Request) CheckSubject(us idp.EntityID) error {
+	if q.Authn.Subject == nil {
+		return nil
+	}
+	return q.Provider.CheckSubject(q.Authn.Subject.NameID, q.NameIDFormat, us)
+}

@@ -1,0 +1,141 @@
+package inbound
+
+import (
+	"context"
+	"crypto/x509"
+	"time"
+
+	"vernal/idp"
+	"vernal/idp/assurance"
+	"vernal/idp/saml"
+	"vernal/idp/sp"
+	"vernal/idp/xmltree"
+)
+
+// Kind is which message an endpoint takes.
+type Kind int
+
+// The kinds.
+const (
+	AuthnRequest Kind = iota
+	LogoutRequest
+	RemoteLogoutRequest // by the back channel, which answers where it was asked
+)
+
+// Expect is what a message is held against besides the registration.
+type Expect struct {
+	Now time.Time
+	// Destinations are the URLs that the message may name, the one it came to first.
+	Destinations []string
+	// AnyDestination is set where the URL that the message came to is unknown.
+	AnyDestination bool
+}
+
+// Request is a message and what was found in it. Which fields are set depends on how far
+// the message kept the rules.
+type Request struct {
+	Kind Kind
+	// Provider is who sent it; nil if that is unknown.
+	Provider *sp.Provider
+	// Cert is the certificate of Provider that verified it, nil if it is unsigned.
+	Cert *x509.Certificate
+	// Issuer is the claimed one, by which Provider was found.
+	Issuer idp.EntityID
+	// Authn or Logout is what the message contains, by its kind.
+	Authn  *saml.AuthnRequest
+	Logout *saml.LogoutRequest
+
+	// What follows is of an AuthnRequest: where its Response goes, how that names the
+	// user, and what the sign-in must prove.
+	ACSURL, NameIDFormat string
+	Need                 *assurance.Requirement
+}
+
+// Accept decides whether a message that came to us is one that we act upon. It verifies
+// before it reads: after that, everything is read from the element that the signature
+// covers. The error is the first refusal. Provider and Cert are set even then, once they
+// are known, so that a page can name the sender.
+func Accept(ctx context.Context, registry *sp.Registry, msg *saml.Message, kind Kind, e Expect) (q Request, err error) {
+	q.Kind = kind
+	if q.Provider, err = LookupSender(ctx, registry, msg); err != nil {
+		return q, err
+	}
+	q.Issuer = q.Provider.EntityID
+	root, cert, err := Verify(msg, q.Provider, kind)
+	if err != nil {
+		return q, err
+	}
+	q.Cert = cert
+	if err := q.Parse(root); err != nil {
+		return q, err
+	}
+	var room [8]saml.Finding // on the stack: this is on the way of every sign-in
+	return q, q.AppendFindings(room[:0], e).Err()
+}
+
+// Parse reads the fields of the message from an element that Verify returned.
+func (q *Request) Parse(root *xmltree.Element) (err error) {
+	if q.Kind == AuthnRequest {
+		q.Authn, err = saml.ParseAuthnRequest(root)
+	} else {
+		q.Logout, err = saml.ParseLogoutRequest(root)
+	}
+	return err
+}
+
+// Header is what both kinds of messages have.
+func (q *Request) Header() *saml.Header {
+	if q.Authn != nil {
+		return &q.Authn.Header
+	}
+	return &q.Logout.Header
+}
+
+// AppendFindings holds a parsed message against every rule and adds what it finds to dst,
+// which may be nil. Rules about the registration are left out if Provider is unknown. Each
+// error is a *idp.Refusal.
+func (q *Request) AppendFindings(dst saml.Findings, e Expect) saml.Findings {
+	expect := saml.Expect{
+		Now: e.Now, Issuer: q.Issuer, Destinations: e.Destinations,
+		AnyDestination: e.AnyDestination || q.Provider != nil && q.Provider.IsLoginGovCompatible(),
+	}
+	if q.Kind == AuthnRequest {
+		return q.appendAuthn(q.Authn.AppendFindings(dst, expect), e.Now)
+	}
+	found := q.Logout.AppendFindings(dst, expect)
+	if q.Provider != nil && q.Kind == LogoutRequest {
+		found = append(found, saml.Finding{Field: "SingleLogoutService", Err: CheckLogoutURL(q.Provider)})
+	}
+	return found
+}
+
+// appendAuthn adds what the registration says to an AuthnRequest.
+func (q *Request) appendAuthn(found saml.Findings, now time.Time) saml.Findings {
+	p, authn := q.Provider, q.Authn
+	if p == nil {
+		return found
+	}
+	add := func(field string, err error) { found = append(found, saml.Finding{Field: field, Err: err}) }
+	var err error
+	q.ACSURL, err = p.ChooseACS(authn.ACSURL, authn.HasACSURL, authn.ACSIndex, authn.HasACSIndex)
+	add("AssertionConsumerServiceURL", err)
+	q.NameIDFormat, err = p.ChooseNameIDFormat(authn.NameIDPolicy)
+	add("NameIDPolicy", err)
+	ask := assurance.Ask{Comparison: authn.Comparison, ClassRefs: authn.ClassRefs, Unsigned: q.Cert == nil}
+	if q.Need, err = assurance.Resolve(ask, &p.ServiceProvider); err == nil {
+		err = ask.CheckLength()
+	}
+	add("RequestedAuthnContext", err)
+	_, err = p.Recipient(q.Cert, now) // whether there is one does not depend on the time
+	add("encryption", err)
+	return found
+}
+
+// CheckLogoutURL refuses an SP that registered no URL to post the answer to. A URL in
+// metadata or in the request would be the sender's word.
+func CheckLogoutURL(p *sp.Provider) error {
+	if p.LogoutURL == "" {
+		return idp.Refuse(idp.RefusedNoLogoutURL, "SingleLogoutService", "")
+	}
+	return nil
+}
