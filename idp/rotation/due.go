@@ -91,12 +91,11 @@ func (p Policy) dueFirst(h History, now time.Time) []Due {
 			pick = r
 		}
 	}
-	d := Due{DueAt: now, ReadyAt: now}
+	d := Due{Step: Step{Kind: StepPrefer, Year: pick.Year, Why: because(WhyNoPreferredYear, Args{})}, DueAt: now, ReadyAt: now}
 	switch n := number(p.FirstYears(now)[0]); {
 	case pick.Year != "" && pick.PublishedAt.IsZero():
-		d.Step = Step{Kind: StepPublish, Year: pick.Year, Why: because(WhyNoPreferredYear, Args{})}
+		d.Kind = StepPublish
 	case pick.Year != "":
-		d.Step = Step{Kind: StepPrefer, Year: pick.Year, Why: because(WhyNoPreferredYear, Args{})}
 	case len(h.slot(n)) > 0:
 		d = p.duePublish(h.slot(n), n, now)
 	default:
@@ -292,8 +291,6 @@ func later(a, b time.Time) time.Time {
 	}
 	return a
 }
-
-func date(t time.Time) string { return t.UTC().Format(time.DateOnly) }
 
 // wholeDays counts days, a part of one as one.
 func wholeDays(d time.Duration) int { return int((d + day - 1) / day) }

@@ -37,20 +37,18 @@ type Coming struct {
 // operators take their steps on the dates.
 func (p Policy) Plan(h History, now time.Time, years int) []Coming {
 	now = now.UTC()
-	w := walk{policy: p, h: h.Tick(now, 0), start: now, stuck: map[stepOf]bool{}}
+	w := walk{policy: p, h: h.Tick(now, 0), start: now, stuck: map[string]bool{}}
 	end := now.AddDate(years, 0, 0)
 	for t := now; !t.After(end); {
 		for w.step(t) {
 		}
 		next := w.next(t)
-		if next.IsZero() {
+		if next.IsZero() || next.After(end) {
 			break
 		}
 		w.h = w.h.Tick(next, next.Sub(t))
 		t = next
-		if !t.After(end) {
-			w.certEnds(t)
-		}
+		w.certEnds(t)
 	}
 	return w.coming
 }
@@ -61,12 +59,7 @@ type walk struct {
 	h      History
 	start  time.Time
 	coming []Coming
-	stuck  map[stepOf]bool
-}
-
-type stepOf struct {
-	kind StepKind
-	year idp.Year
+	stuck  map[string]bool
 }
 
 // step takes one step that is ready at t; false if none is.
@@ -117,7 +110,7 @@ func (w *walk) at(t time.Time, y idp.Year, before History) Coming {
 
 // addStuck lists a step that waits for an operator, once.
 func (w *walk) addStuck(d Due, t time.Time) {
-	key := stepOf{d.Kind, d.Year}
+	key := string(d.Kind) + string(d.Year)
 	if w.stuck[key] {
 		return
 	}
