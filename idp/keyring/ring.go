@@ -113,7 +113,7 @@ func (r *Ring) SetHistory(h rotation.History, keys []*certs.Key) error {
 	switch {
 	case k == nil:
 		return &UnusableKeyError{Year: h.Preferred, Fault: rotation.KeyMissing}
-	case !MadeOf(k).CanSign():
+	case k.Signer == nil || k.Cert == nil:
 		return &UnusableKeyError{Year: h.Preferred, Fault: faultOf(record, k)}
 	}
 	return nil

@@ -12,7 +12,7 @@ import (
 
 // MadeOf is what the rules need to know of a key.
 func MadeOf(k *certs.Key) rotation.Made {
-	m := rotation.Made{Year: k.Year, HasKey: k.Signer != nil, External: k.External, CertSHA256: certs.CertSHA256(k.Cert)}
+	m := rotation.Made{Year: k.Year, HasKey: k.Signer != nil, CertSHA256: certs.CertSHA256(k.Cert)}
 	if k.Cert != nil {
 		m.CertEndAt = k.Cert.NotAfter
 	}

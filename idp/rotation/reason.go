@@ -2,6 +2,7 @@ package rotation
 
 import (
 	"encoding/json"
+	"maps"
 	"slices"
 	"strings"
 	"time"
@@ -179,15 +180,8 @@ var reasonArgs = map[ReasonCode][]string{
 	RefusedFolderHasCert: {}, RefusedNoKeyWaits: {}, RefusedOtherKeyWaits: {}, RefusedYearCannotBeTrusted: {"state"},
 }
 
-// ReasonCodes are all codes of the rotation, sorted, and Fields the JSON names of the
-// arguments that each fills.
-func ReasonCodes() (codes []ReasonCode) {
-	for code := range reasonArgs {
-		codes = append(codes, code)
-	}
-	slices.SortFunc(codes, func(a, b ReasonCode) int { return strings.Compare(string(a), string(b)) })
-	return codes
-}
+// ReasonCodes are all codes of the rotation, sorted.
+func ReasonCodes() []ReasonCode { return slices.Sorted(maps.Keys(reasonArgs)) }
 
 // Fields are the JSON names of the arguments that the code can fill.
 func (c ReasonCode) Fields() []string { return slices.Clone(reasonArgs[c]) }

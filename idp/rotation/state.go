@@ -1,11 +1,5 @@
 package rotation
 
-import (
-	"time"
-
-	"vernal/idp"
-)
-
 // State is where a year stands in its life.
 type State string
 
@@ -43,21 +37,3 @@ func (s State) Live() bool {
 // Over reports whether the year has come to its end: its addresses answer 410
 // and it never comes back.
 func (s State) Over() bool { return s == Retired || s == Revoked }
-
-// Made is what the decision needs to know of a year that exists.
-type Made struct {
-	Year idp.Year
-	// CertEndAt is the end of its certificate; zero while it has none.
-	CertEndAt time.Time
-	// HasKey is false once the private key was destroyed.
-	HasKey bool
-	// External: its certificate is, or will be, of an external authority.
-	External bool
-	// CertSHA256 and PublicKeySHA256 are the digests of what is there; "" if it
-	// is not.
-	CertSHA256, PublicKeySHA256 string
-}
-
-// CanSign reports whether the year could sign: it has a key and a certificate
-// that says whose it is. A certificate past its end still signs.
-func (m Made) CanSign() bool { return m.HasKey && !m.CertEndAt.IsZero() }

@@ -40,20 +40,9 @@ const (
 	StepConfirm StepKind = "confirm-clock"
 )
 
-// stepRule is what sets a kind of step apart, besides its rules.
+// stepRule is what sets a kind of step apart, besides its rules. Each field has a method.
 type stepRule struct {
-	// automatic: automatic mode takes it on its date.
-	automatic bool
-	// byCommand: an operator can ask for it by its name alone.
-	byCommand bool
-	// namesYear: the operator says which year it is about.
-	namesYear bool
-	// needsReason: the operator must give one.
-	needsReason bool
-	// endsSigning: the year signs nothing after it.
-	endsSigning bool
-	// affectsSPs: service providers see a difference.
-	affectsSPs bool
+	automatic, byCommand, namesYear, needsReason, endsSigning, affectsSPs bool
 }
 
 // stepRules has every kind of step.
