@@ -44,7 +44,7 @@ func (d *Dir) saveSigner(k *Key) error {
 		return d.writeSigner(k)
 	case k.Cert == nil:
 		return idp.ErrExists
-	case !samePublic(there.Signer.Public(), k.Signer.Public()):
+	case !SamePublic(there.Signer.Public(), k.Signer.Public()):
 		return fmt.Errorf("another private key waits for its certificate: %w", idp.ErrExists)
 	}
 	return nil

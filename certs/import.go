@@ -114,7 +114,7 @@ func (e *ImportError) Error() string {
 // service providers pin the certificate, or believe our metadata.
 func CheckImport(f Foreign, now time.Time) (problems, warnings []Finding) {
 	c := &check{Foreign: f}
-	if c.reused(); !samePublic(f.Public, f.Cert.PublicKey) {
+	if c.reused(); !SamePublic(f.Public, f.Cert.PublicKey) {
 		// What else there is to say of it would mislead.
 		c.problem(FoundMismatch, "", "it is the certificate of another key: %s (%s)", f.Cert.Subject, short(f.Cert))
 		return c.problems, nil
@@ -134,8 +134,8 @@ func CheckImport(f Foreign, now time.Time) (problems, warnings []Finding) {
 func Pick(chain []*x509.Certificate, pub crypto.PublicKey) (leaf *x509.Certificate, rest []*x509.Certificate) {
 	pick := 0
 	for i, c := range chain {
-		better := !samePublic(pub, chain[pick].PublicKey) || c.NotAfter.After(chain[pick].NotAfter)
-		if samePublic(pub, c.PublicKey) && better {
+		better := !SamePublic(pub, chain[pick].PublicKey) || c.NotAfter.After(chain[pick].NotAfter)
+		if SamePublic(pub, c.PublicKey) && better {
 			pick = i
 		}
 	}
@@ -191,7 +191,7 @@ func (c *check) reused() {
 		if o.Year == c.Year {
 			continue
 		}
-		if slices.ContainsFunc(o.public(), func(pub crypto.PublicKey) bool { return samePublic(pub, c.Public) || samePublic(pub, c.Cert.PublicKey) }) {
+		if slices.ContainsFunc(o.public(), func(pub crypto.PublicKey) bool { return SamePublic(pub, c.Public) || SamePublic(pub, c.Cert.PublicKey) }) {
 			c.problem(FoundReused, "", "its key is that of %s: every year has its own", o.Year)
 		}
 		if o.Cert != nil && o.Cert.SerialNumber.Cmp(c.Cert.SerialNumber) == 0 && bytes.Equal(o.Cert.RawIssuer, c.Cert.RawIssuer) {

@@ -19,6 +19,7 @@ import (
 	"io"
 	"math/big"
 	"net/url"
+	"slices"
 	"sync/atomic"
 	"time"
 
@@ -209,7 +210,7 @@ func (k *Key) check() error {
 			return fmt.Errorf("RSA key has %d bits, want 2048 at least", n)
 		}
 	}
-	if k.Signer != nil && k.Cert != nil && !samePublic(k.Signer.Public(), k.Cert.PublicKey) {
+	if k.Signer != nil && k.Cert != nil && !SamePublic(k.Signer.Public(), k.Cert.PublicKey) {
 		return errors.New("certificate is not of this private key")
 	}
 	return nil
@@ -225,7 +226,17 @@ func (k *Key) public() (all []crypto.PublicKey) {
 	return all
 }
 
-func samePublic(a, b crypto.PublicKey) bool {
+// SamePublic reports whether two public keys are the same.
+func SamePublic(a, b crypto.PublicKey) bool {
 	x, ok := a.(interface{ Equal(crypto.PublicKey) bool })
 	return ok && x.Equal(b)
+}
+
+// FindKey returns the key of a year; nil if there is none.
+func FindKey(keys []*Key, y idp.Year) *Key {
+	i := slices.IndexFunc(keys, func(k *Key) bool { return k.Year == y })
+	if i < 0 {
+		return nil
+	}
+	return keys[i]
 }

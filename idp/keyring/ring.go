@@ -109,7 +109,7 @@ func (r *Ring) SetHistory(h rotation.History, keys []*certs.Key) error {
 		return fmt.Errorf("no year is preferred: %w", ErrNoSigner)
 	}
 	record, _ := h.Record(h.Preferred)
-	k := findKey(s.keys, h.Preferred)
+	k := certs.FindKey(s.keys, h.Preferred)
 	switch {
 	case k == nil:
 		return &UnusableKeyError{Year: h.Preferred, Fault: rotation.KeyMissing}

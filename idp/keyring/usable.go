@@ -58,7 +58,7 @@ func Faults(h rotation.History, keys []*certs.Key, damaged []certs.DamagedYear) 
 	faults := map[idp.Year]rotation.KeyFault{}
 	for _, r := range h.Records {
 		m := rotation.Made{Year: r.Year}
-		if k := findKey(keys, r.Year); k != nil {
+		if k := certs.FindKey(keys, r.Year); k != nil {
 			m = MadeOf(k)
 		}
 		f := r.Fault(m)
@@ -80,7 +80,7 @@ func Faults(h rotation.History, keys []*certs.Key, damaged []certs.DamagedYear) 
 func Usable(h rotation.History, keys []*certs.Key) []*certs.Key {
 	usable := make([]*certs.Key, 0, max(len(keys), len(h.Records)))
 	for _, r := range h.Records {
-		k := findKey(keys, r.Year)
+		k := certs.FindKey(keys, r.Year)
 		if k == nil {
 			k = &certs.Key{Year: r.Year}
 		}
@@ -109,12 +109,4 @@ func usableKey(r rotation.Record, k *certs.Key) *certs.Key {
 		return k
 	}
 	return &certs.Key{Year: k.Year, Signer: signer, Cert: cert, External: k.External}
-}
-
-func findKey(keys []*certs.Key, y idp.Year) *certs.Key {
-	i := slices.IndexFunc(keys, func(k *certs.Key) bool { return k.Year == y })
-	if i < 0 {
-		return nil
-	}
-	return keys[i]
 }

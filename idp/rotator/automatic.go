@@ -5,14 +5,13 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
-	"slices"
 	"time"
 
 	"vernal/idp"
 	"vernal/idp/rotation"
 )
 
-// errTaken is returned by a claim that came second.
+// errTaken is returned for an automatic step that another server took first.
 var errTaken = errors.New("the step is not due any more")
 
 // Automatic takes every step that is due now and returns those that it took.
@@ -36,18 +35,16 @@ func (s *Service) automatic(ctx context.Context, p rotation.Policy, now time.Tim
 		if failed[step.Year] {
 			continue
 		}
-		steps := []rotation.Step{step}
-		_, err := s.commit(ctx, steps, "server", now, s.prepare, func(h rotation.History, _ []idp.AuditEvent) (rotation.History, error) {
-			return claim(p, steps[0], h, now)
-		})
-		var refused *rotation.RefusedError
-		var after *afterError
+		t := &turn{policy: p, steps: []rotation.Step{step}, actor: "server", now: now, automatic: true}
+		_, err := s.commit(ctx, t)
+		_, refused := errors.AsType[*rotation.RefusedError](err)
+		_, after := errors.AsType[*afterError](err)
 		switch {
-		case errors.Is(err, errTaken), errors.As(err, &refused):
+		case refused, errors.Is(err, errTaken):
 			s.Log.LogAttrs(ctx, slog.LevelDebug, "rotation step not taken", slog.String("step", string(step.Kind)),
 				slog.String("year", string(step.Year)), slog.String("error", err.Error()))
-		case errors.As(err, &after):
-			taken, errs = append(taken, steps[0]), append(errs, err)
+		case after:
+			taken, errs = append(taken, t.steps[0]), append(errs, err)
 		case errors.Is(err, errUsesUnknown): // the step is right, and taken once they can be read
 			failed[step.Year] = true
 			errs = append(errs, fmt.Errorf("%s %s: %w", step.Kind, step.Year, err))
@@ -55,19 +52,10 @@ func (s *Service) automatic(ctx context.Context, p rotation.Policy, now time.Tim
 			failed[step.Year] = true
 			errs = append(errs, fmt.Errorf("%s %s: %w", step.Kind, step.Year, err), s.fail(ctx, step, now, err))
 		default:
-			taken = append(taken, steps[0])
+			taken = append(taken, t.steps[0])
 		}
 	}
 	return taken, errors.Join(errs...)
-}
-
-// claim takes the step if it is still due.
-func claim(p rotation.Policy, step rotation.Step, h rotation.History, now time.Time) (rotation.History, error) {
-	due := slices.ContainsFunc(p.Steps(h, now), func(d rotation.Step) bool { return d.Kind == step.Kind && d.Year == step.Year })
-	if !due {
-		return h, errTaken
-	}
-	return p.Take(step, h, now)
 }
 
 // fail notes that a step could not be taken; once for the same reason.

@@ -41,6 +41,7 @@ import (
 	"crypto"
 	"log/slog"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"vernal/certs"
@@ -102,10 +103,10 @@ type Service struct {
 	countedTo time.Duration
 	keys      []*certs.Key     // what the Ring was last set to, as Usable leaves it
 	shown     rotation.History // what the Ring was last set to
-	// undestroyed are years whose key must still be destroyed.
-	undestroyed map[idp.Year]bool
-	faults      faults
-	loggedAt    map[string]time.Time // when daily logged each text
+	// destroyed are the years whose key is known to be destroyed.
+	destroyed map[idp.Year]bool
+	faults    atomic.Pointer[map[idp.Year]rotation.KeyFault] // see closed
+	loggedAt  map[string]time.Time                           // when daily logged each text
 }
 
 // Status is the rotation now. unmoved counts the service providers that have still to

@@ -59,8 +59,8 @@ func (s *Service) started() time.Duration {
 // be written. Time that was written must not be written again.
 func (s *Service) minute(ctx context.Context, ran, asleep time.Duration) bool {
 	err := s.tick(ctx, ran, asleep)
-	var after *afterError
-	written := err == nil || errors.As(err, &after)
+	_, after := errors.AsType[*afterError](err)
+	written := err == nil || after
 	if ctx.Err() != nil {
 		return written
 	}
@@ -99,7 +99,7 @@ func (s *Service) tick(ctx context.Context, ran, asleep time.Duration) error {
 		return fmt.Errorf("write the rotation: %w", err)
 	}
 	err = unknown
-	if s.stale(h) || len(s.faults.all())+len(s.undestroyed) > 0 {
+	if s.stale(h) || len(s.closed())+len(s.undestroyed()) > 0 {
 		err = errors.Join(err, s.follow(ctx, h))
 	}
 	if err != nil {

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
+	"slices"
 	"time"
 
 	"vernal/certs"
@@ -38,7 +39,7 @@ func (s *Service) start(ctx context.Context, first bool) error {
 	s.steps.Lock()
 	defer s.steps.Unlock()
 	now := s.Clock.Now()
-	s.countedTo = s.uptime()
+	s.countedTo, s.destroyed = s.uptime(), map[idp.Year]bool{}
 	h, err := s.read(ctx)
 	if err != nil {
 		return err
@@ -47,11 +48,11 @@ func (s *Service) start(ctx context.Context, first bool) error {
 		s.show(h, nil, nil)
 		return fmt.Errorf("start the rotation: %w", ErrNoHistory)
 	}
-	keys, err := s.Dir.Load()
-	var damaged *certs.DamagedError
-	if err != nil && (!errors.As(err, &damaged) || len(h.Records) == 0) {
+	keys, folderErr := s.Dir.Load()
+	damaged, ok := errors.AsType[*certs.DamagedError](folderErr)
+	if folderErr != nil && (!ok || len(h.Records) == 0) {
 		// Without a record, a damaged year could be the preferred one.
-		return fmt.Errorf("start the rotation: %w; restore keys/ from a backup, or move the files of that year away", err)
+		return fmt.Errorf("start the rotation: %w; restore keys/ from a backup, or move the files of that year away", folderErr)
 	}
 	if keys, err = s.complete(h, keys, now); err != nil {
 		return err
@@ -61,7 +62,7 @@ func (s *Service) start(ctx context.Context, first bool) error {
 			return err
 		}
 	}
-	s.findUndestroyed(h, keys, damaged)
+	s.findDestroyed(h, keys, damagedYears(damaged))
 	s.show(h, s.openable(keys, damaged), damagedYears(damaged))
 	s.reportFaults(ctx, damaged)
 	if err := s.destroyEnded(ctx); err != nil {
@@ -78,27 +79,18 @@ func (s *Service) start(ctx context.Context, first bool) error {
 	if h.Preferred == "" {
 		return fmt.Errorf("start the rotation: no year is preferred: %w", keyring.ErrNoSigner)
 	}
-	if damaged != nil {
-		err = damaged
-	}
-	if err := s.unable(err); err != nil {
+	if err := s.unable(folderErr); err != nil {
 		return fmt.Errorf("start the rotation: %w", err)
 	}
 	return nil
 }
 
-// findUndestroyed notes the keys that are still there although their end is
-// recorded.
-func (s *Service) findUndestroyed(h rotation.History, keys []*certs.Key, damaged *certs.DamagedError) {
-	for _, k := range keys {
-		if r, _ := h.Record(k.Year); k.Signer != nil && !r.KeyDestroyedAt.IsZero() {
-			s.mustDestroy(k.Year)
-		}
-	}
-	for _, d := range damagedYears(damaged) {
-		if r, _ := h.Record(d.Year); !r.KeyDestroyedAt.IsZero() {
-			s.mustDestroy(d.Year)
-		}
+// findDestroyed finds the years whose end is recorded and whose key is gone.
+func (s *Service) findDestroyed(h rotation.History, keys []*certs.Key, damaged []certs.DamagedYear) {
+	for _, r := range h.Records {
+		k := certs.FindKey(keys, r.Year)
+		unread := slices.ContainsFunc(damaged, func(d certs.DamagedYear) bool { return d.Year == r.Year })
+		s.destroyed[r.Year] = !r.KeyDestroyedAt.IsZero() && !unread && (k == nil || k.Signer == nil)
 	}
 }
 
@@ -108,7 +100,7 @@ func (s *Service) reportFaults(ctx context.Context, damaged *certs.DamagedError)
 		s.Log.LogAttrs(ctx, slog.LevelError, "rotation: the key files of a year are damaged", slog.String("year", string(d.Year)),
 			slog.String("error", d.Err.Error()))
 	}
-	for y, f := range s.faults.all() {
+	for y, f := range s.closed() {
 		s.Log.LogAttrs(ctx, slog.LevelError, "rotation: a year is closed", slog.String("year", string(y)),
 			slog.String("fault", string(f)))
 	}
