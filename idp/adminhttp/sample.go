@@ -5,116 +5,92 @@ import (
 	"time"
 
 	"github.com/prometheus/client_golang/prometheus"
+	"github.com/prometheus/client_golang/prometheus/promauto"
 
 	"vernal/idp/migration"
 	"vernal/idp/rotation"
 )
 
-// descs are the gauges: what each is called and what it tells.
-type descs struct {
-	build, ready, readable, canSign                      *prometheus.Desc
-	certEnd, yearState, keyDestroyed, lastUse            *prometheus.Desc
-	stepDue, stepReady, automatic, hold, clock           *prometheus.Desc
-	yearSPs, yearUnmoved, sps, requestCertEnd, attention *prometheus.Desc
-}
-
-func newDescs() descs {
-	d := func(name, help string, labels ...string) *prometheus.Desc {
-		return prometheus.NewDesc("vernal_"+name, help, labels, nil)
-	}
-	return descs{
-		build:    d("build_info", "Always 1; the label says which version runs.", "version"),
-		ready:    d("ready", "1 if the store answers and the preferred year can sign, as /readyz tells."),
-		readable: d("state_readable", "1 if the rotation and the board could be read; otherwise their gauges are missing."),
-		canSign:  d("preferred_year_can_sign", "1 if the preferred year has its private key and its certificate."),
-
-		certEnd:      d("signing_certificate_end_timestamp_seconds", "End of our signing certificate, by year.", "year"),
-		yearState:    d("year_state", "1 for the state that the year is in, 0 for the others.", "year", "state"),
-		keyDestroyed: d("year_key_destroyed", "1 once the private key of the year was destroyed.", "year"),
-		lastUse:      d("year_last_use_timestamp_seconds", "Last use of the year by a service provider; missing if there was none.", "year"),
-
-		stepDue:   d("rotation_step_due_timestamp_seconds", "Date in the calendar of a step that comes next.", "year", "step"),
-		stepReady: d("rotation_step_ready_timestamp_seconds", "When the rules allow a step that comes next at the earliest; missing while it waits for a person.", "year", "step"),
-		automatic: d("rotation_automatic", "1 if the server takes the steps itself, 0 if it only reminds."),
-		hold:      d("rotation_hold", "1 while a rollback keeps a newer year from being preferred."),
-		clock:     d("clock_trusted", "0 after a jump of the clock, while nothing is retired."),
-		attention: d("attention", "Things that a person should see to, by code.", "code"),
-
-		yearSPs:        d("year_sps", "Active service providers that used the year within 30 days.", "year"),
-		yearUnmoved:    d("year_unmoved_sps", "Active service providers that have still to move from the year; missing for a year that no one has to leave.", "year"),
-		sps:            d("sps", "Active service providers, by how far they have moved to the newest published year.", "move"),
-		requestCertEnd: d("request_certificate_end_timestamp_seconds", "End of an active service provider's request certificate.", "entity_id", "fingerprint"),
-	}
-}
-
-func (d *descs) all() []*prometheus.Desc {
-	return []*prometheus.Desc{
-		d.build, d.ready, d.readable, d.canSign, d.certEnd, d.yearState, d.keyDestroyed, d.lastUse,
-		d.stepDue, d.stepReady, d.automatic, d.hold, d.clock, d.attention,
-		d.yearSPs, d.yearUnmoved, d.sps, d.requestCertEnd,
-	}
+// gauges are all gauges: what each is called after "vernal_", what it tells, and its labels.
+var gauges = []struct {
+	name, help string
+	labels     []string
+}{
+	{"build_info", "Always 1; the label says which version runs.", []string{"version"}},
+	{"ready", "1 if the store answers and the preferred year can sign, as /readyz tells.", nil},
+	{"state_readable", "1 if the rotation and the board could be read; otherwise their gauges are missing.", nil},
+	{"preferred_year_can_sign", "1 if the preferred year has its private key and its certificate.", nil},
+	{"signing_certificate_end_timestamp_seconds", "End of our signing certificate, by year.", []string{"year"}},
+	{"year_state", "1 for the state that the year is in, 0 for the others.", []string{"year", "state"}},
+	{"year_key_destroyed", "1 once the private key of the year was destroyed.", []string{"year"}},
+	{"year_last_use_timestamp_seconds", "Last use of the year by a service provider; missing if there was none.", []string{"year"}},
+	{"rotation_step_due_timestamp_seconds", "Date in the calendar of a step that comes next.", []string{"year", "step"}},
+	{"rotation_step_ready_timestamp_seconds", "When the rules allow a step that comes next at the earliest; missing while it waits for a person.", []string{"year", "step"}},
+	{"rotation_automatic", "1 if the server takes the steps itself, 0 if it only reminds.", nil},
+	{"rotation_hold", "1 while a rollback keeps a newer year from being preferred.", nil},
+	{"clock_trusted", "0 after a jump of the clock, while nothing is retired.", nil},
+	{"attention", "Things that a person should see to, by code.", []string{"code"}},
+	{"year_sps", "Active service providers that used the year within 30 days.", []string{"year"}},
+	{"year_unmoved_sps", "Active service providers that have still to move from the year; missing for a year that no one has to leave.", []string{"year"}},
+	{"sps", "Active service providers, by how far they have moved to the newest published year.", []string{"move"}},
+	{"request_certificate_end_timestamp_seconds", "End of an active service provider's request certificate.", []string{"entity_id", "fingerprint"}},
 }
 
 // sample is one reading of the gauges.
 type sample struct {
-	descs   *descs
-	metrics []prometheus.Metric
-	seen    map[series]bool
+	registry *prometheus.Registry
+	vecs     map[string]*prometheus.GaugeVec // by name
 }
 
-// series is a gauge with its labels.
-type series struct {
-	desc   *prometheus.Desc
-	labels string
+func newSample() sample {
+	s := sample{prometheus.NewRegistry(), map[string]*prometheus.GaugeVec{}}
+	for _, g := range gauges {
+		s.vecs[g.name] = promauto.With(s.registry).NewGaugeVec(prometheus.GaugeOpts{Name: "vernal_" + g.name, Help: g.help}, g.labels)
+	}
+	return s
 }
 
-// gauge adds a gauge. The same one a second time would spoil the whole scrape,
-// so it is dropped: a registration may hold a certificate twice, and two
-// entity IDs may be the same once made valid.
-func (s *sample) gauge(d *prometheus.Desc, value float64, labels ...string) {
+// gauge sets a gauge. The same one can come twice: a registration may hold a certificate
+// twice, and two entity IDs may be the same once made valid.
+func (s sample) gauge(name string, value float64, labels ...string) {
 	for i, l := range labels {
-		labels[i] = strings.ToValidUTF8(l, "�") // what is not would spoil it too
+		labels[i] = strings.ToValidUTF8(l, "�") // what is not would spoil the whole scrape
 	}
-	key := series{d, strings.Join(labels, "\x00")}
-	if s.seen[key] {
-		return
-	}
-	s.seen[key] = true
-	s.metrics = append(s.metrics, prometheus.MustNewConstMetric(d, prometheus.GaugeValue, value, labels...))
+	s.vecs[name].WithLabelValues(labels...).Set(value)
 }
 
-func (s *sample) flag(d *prometheus.Desc, on bool, labels ...string) {
+func (s sample) flag(name string, on bool, labels ...string) {
 	value := 0.0
 	if on {
 		value = 1
 	}
-	s.gauge(d, value, labels...)
+	s.gauge(name, value, labels...)
 }
 
 // moment adds a time; the zero one is left out, as it would read as 1970.
-func (s *sample) moment(d *prometheus.Desc, t time.Time, labels ...string) {
+func (s sample) moment(name string, t time.Time, labels ...string) {
 	if !t.IsZero() {
-		s.gauge(d, float64(t.UnixMilli())/1000, labels...)
+		s.gauge(name, float64(t.UnixMilli())/1000, labels...)
 	}
 }
 
 // rotation tells how the years stand.
-func (s *sample) rotation(st rotation.Status) {
+func (s sample) rotation(st rotation.Status) {
 	for _, y := range st.Years {
 		year := string(y.Year)
-		s.moment(s.descs.certEnd, y.CertEndAt, year)
-		s.moment(s.descs.lastUse, y.UsedAt, year)
-		s.flag(s.descs.keyDestroyed, !y.KeyDestroyedAt.IsZero(), year)
+		s.moment("signing_certificate_end_timestamp_seconds", y.CertEndAt, year)
+		s.moment("year_last_use_timestamp_seconds", y.UsedAt, year)
+		s.flag("year_key_destroyed", !y.KeyDestroyedAt.IsZero(), year)
 		for _, state := range rotation.States() {
-			s.flag(s.descs.yearState, y.State == state, year, string(state))
+			s.flag("year_state", y.State == state, year, string(state))
 		}
 	}
 	for _, d := range st.Due {
-		s.moment(s.descs.stepDue, d.DueAt, string(d.Year), string(d.Kind))
-		s.moment(s.descs.stepReady, d.ReadyAt, string(d.Year), string(d.Kind))
+		s.moment("rotation_step_due_timestamp_seconds", d.DueAt, string(d.Year), string(d.Kind))
+		s.moment("rotation_step_ready_timestamp_seconds", d.ReadyAt, string(d.Year), string(d.Kind))
 	}
-	s.flag(s.descs.hold, st.Hold.Active(st.At))
-	s.flag(s.descs.clock, st.Clock.Trusted())
+	s.flag("rotation_hold", st.Hold.Active(st.At))
+	s.flag("clock_trusted", st.Clock.Trusted())
 }
 
 // shortFingerprint is how much of a SHA-256 tells the certificates of one
@@ -123,11 +99,11 @@ const shortFingerprint = 16
 
 // board tells who has moved. The names are those of the registry: nobody gets
 // in there but by an operator's hand.
-func (s *sample) board(b *migration.Board) {
+func (s sample) board(b *migration.Board) {
 	for _, y := range b.Years {
-		s.gauge(s.descs.yearSPs, float64(y.SPs), string(y.Year))
+		s.gauge("year_sps", float64(y.SPs), string(y.Year))
 		if b.MustLeave(y) {
-			s.gauge(s.descs.yearUnmoved, float64(y.Unmoved), string(y.Year))
+			s.gauge("year_unmoved_sps", float64(y.Unmoved), string(y.Year))
 		}
 	}
 	moves := map[migration.Move]int{migration.Moved: 0, migration.Both: 0, migration.Unmoved: 0, migration.Unseen: 0}
@@ -137,10 +113,10 @@ func (s *sample) board(b *migration.Board) {
 		}
 		moves[l.Move]++
 		for _, c := range l.Certs {
-			s.moment(s.descs.requestCertEnd, c.EndAt, string(l.SP), c.SHA256[:min(len(c.SHA256), shortFingerprint)])
+			s.moment("request_certificate_end_timestamp_seconds", c.EndAt, string(l.SP), c.SHA256[:min(len(c.SHA256), shortFingerprint)])
 		}
 	}
 	for move, n := range moves {
-		s.gauge(s.descs.sps, float64(n), string(move))
+		s.gauge("sps", float64(n), string(move))
 	}
 }
