@@ -32,16 +32,12 @@ func (d *Dir) Reseal(ctx context.Context) error {
 func (d *Dir) reseal(ctx context.Context, change func(sealContext string, sealed []byte) ([]byte, bool, error)) error {
 	d.writing.Lock()
 	defer d.writing.Unlock()
-	entries, err := os.ReadDir(d.path)
+	years, err := d.years(extKey)
 	if err != nil {
-		return fmt.Errorf("read signing keys: %w", err)
+		return err
 	}
 	var damaged []DamagedYear
-	for _, e := range entries {
-		y, ext, ok := fileYear(e.Name())
-		if !ok || ext != extKey {
-			continue
-		}
+	for _, y := range years {
 		if err := ctx.Err(); err != nil {
 			return err
 		}

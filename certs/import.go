@@ -12,6 +12,7 @@ import (
 	"time"
 
 	"vernal/idp"
+	"vernal/idp/rotation"
 )
 
 // Finding is something about an external certificate or key.
@@ -83,12 +84,8 @@ type Foreign struct {
 	// years whose key is lost or destroyed.
 	Recorded map[idp.Year]string
 	// Span is what the certificate must cover.
-	Span Span
+	Span rotation.Span
 }
-
-// Span is the stretch that a certificate must cover: it must have begun at BeginBy
-// and must not end before EndFrom. EndAt is the end to ask for.
-type Span struct{ BeginBy, EndFrom, EndAt time.Time }
 
 // ImportError is a certificate that is refused: everything that stands against
 // it, and what would be a warning besides.

@@ -153,7 +153,7 @@ func (s *Service) Import(ctx context.Context, y idp.Year, in Import, actor strin
 		recorded[r.Year] = r.PublicKeySHA256
 	}
 	problems, warnings := certs.CheckImport(certs.Foreign{
-		Year: y, Cert: i.Cert, Public: signer.Public(), Others: keys, Recorded: recorded, Span: certs.Span(s.Policy.Span(h, y, now)),
+		Year: y, Cert: i.Cert, Public: signer.Public(), Others: keys, Recorded: recorded, Span: s.Policy.Span(h, y, now),
 	}, now)
 	if len(problems) > 0 {
 		return nil, &certs.ImportError{Year: y, Problems: problems, Warnings: warnings}
