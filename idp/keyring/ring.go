@@ -78,7 +78,7 @@ func (e Entry) CertExpired(now time.Time) bool {
 
 // snapshot is the decision for all times in [from, until).
 type snapshot struct {
-	keys        []*certs.Key
+	keys        []*certs.Key // by year
 	history     rotation.History
 	from, until time.Time
 	entries     map[idp.Year]Entry
@@ -109,11 +109,8 @@ func (r *Ring) SetHistory(h rotation.History, keys []*certs.Key) error {
 		return fmt.Errorf("no year is preferred: %w", ErrNoSigner)
 	}
 	record, _ := h.Record(h.Preferred)
-	k := certs.FindKey(s.keys, h.Preferred)
-	switch {
-	case k == nil:
-		return &UnusableKeyError{Year: h.Preferred, Fault: rotation.KeyMissing}
-	case k.Signer == nil || k.Cert == nil:
+	k := cmp.Or(certs.FindKey(s.keys, h.Preferred), &certs.Key{})
+	if k.Signer == nil || k.Cert == nil {
 		return &UnusableKeyError{Year: h.Preferred, Fault: faultOf(record, k)}
 	}
 	return nil
@@ -145,11 +142,10 @@ func (r *Ring) Live(now time.Time) []Entry { return slices.Clone(r.at(now).live)
 // the caller.
 func (r *Ring) All(now time.Time) []Entry {
 	s := r.at(now)
-	all := make([]Entry, 0, len(s.entries))
-	for _, e := range s.entries {
-		all = append(all, e)
+	all := make([]Entry, len(s.keys))
+	for i, k := range s.keys {
+		all[i] = s.entries[k.Year]
 	}
-	slices.SortFunc(all, func(a, b Entry) int { return cmp.Compare(a.Key.Year, b.Key.Year) })
 	return all
 }
 
@@ -181,29 +177,20 @@ func (r *Ring) at(now time.Time) *snapshot {
 // newSnapshot decides the state of every year at now, and for how long that holds.
 func newSnapshot(keys []*certs.Key, history rotation.History, now time.Time) *snapshot {
 	s := &snapshot{keys: keys, history: history, entries: make(map[idp.Year]Entry, len(keys))}
-	for _, k := range keys {
+	for _, k := range slices.Backward(keys) { // the newest first
 		e := Entry{Key: k, State: history.State(k.Year, now)}
 		if r, recorded := history.Record(k.Year); recorded {
 			e.RetiredAt, e.Fault = r.RetiredAt, faultOf(r, k)
 		}
 		s.entries[k.Year] = e
-		if !e.State.Live() || e.Closed() {
-			continue
-		}
-		s.live = append(s.live, e)
-		if e.State == rotation.Preferred {
-			s.preferred = e
+		switch {
+		case !e.State.Live() || e.Closed():
+		case e.State == rotation.Preferred:
+			s.preferred, s.live = e, slices.Insert(s.live, 0, e)
+		default:
+			s.live = append(s.live, e)
 		}
 	}
-	slices.SortFunc(s.live, func(a, b Entry) int {
-		if (a.State == rotation.Preferred) != (b.State == rotation.Preferred) {
-			if a.State == rotation.Preferred {
-				return -1
-			}
-			return 1
-		}
-		return cmp.Compare(b.Key.Year, a.Key.Year)
-	})
 	s.from, s.until = history.Steady(now)
 	return s
 }

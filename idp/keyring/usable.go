@@ -1,9 +1,9 @@
 package keyring
 
 import (
+	"cmp"
 	"fmt"
 	"slices"
-	"strings"
 
 	"vernal/certs"
 	"vernal/idp"
@@ -57,11 +57,7 @@ func faultOf(r rotation.Record, usable *certs.Key) rotation.KeyFault {
 func Faults(h rotation.History, keys []*certs.Key, damaged []certs.DamagedYear) map[idp.Year]rotation.KeyFault {
 	faults := map[idp.Year]rotation.KeyFault{}
 	for _, r := range h.Records {
-		m := rotation.Made{Year: r.Year}
-		if k := certs.FindKey(keys, r.Year); k != nil {
-			m = MadeOf(k)
-		}
-		f := r.Fault(m)
+		f := r.Fault(MadeOf(cmp.Or(certs.FindKey(keys, r.Year), &certs.Key{Year: r.Year})))
 		if f != "" && slices.ContainsFunc(damaged, func(d certs.DamagedYear) bool { return d.Year == r.Year }) {
 			f = rotation.KeyDamaged
 		}
@@ -80,18 +76,14 @@ func Faults(h rotation.History, keys []*certs.Key, damaged []certs.DamagedYear) 
 func Usable(h rotation.History, keys []*certs.Key) []*certs.Key {
 	usable := make([]*certs.Key, 0, max(len(keys), len(h.Records)))
 	for _, r := range h.Records {
-		k := certs.FindKey(keys, r.Year)
-		if k == nil {
-			k = &certs.Key{Year: r.Year}
-		}
-		usable = append(usable, usableKey(r, k))
+		usable = append(usable, usableKey(r, cmp.Or(certs.FindKey(keys, r.Year), &certs.Key{Year: r.Year})))
 	}
 	for _, k := range keys {
 		if _, recorded := h.Record(k.Year); !recorded {
 			usable = append(usable, k)
 		}
 	}
-	slices.SortFunc(usable, func(a, b *certs.Key) int { return strings.Compare(string(a.Year), string(b.Year)) })
+	slices.SortFunc(usable, func(a, b *certs.Key) int { return cmp.Compare(a.Year, b.Year) })
 	return usable
 }
 
