@@ -2,9 +2,7 @@ package certs
 
 import (
 	"bytes"
-	"crypto/sha256"
 	"crypto/x509"
-	"encoding/hex"
 	"errors"
 	"slices"
 )
@@ -85,7 +83,4 @@ func (c *check) names() {
 }
 
 // short is the beginning of a certificate's SHA-256, for operators to compare.
-func short(c *x509.Certificate) string {
-	sum := sha256.Sum256(c.Raw)
-	return "SHA-256 " + hex.EncodeToString(sum[:8]) + "…"
-}
+func short(c *x509.Certificate) string { return "SHA-256 " + CertSHA256(c)[:16] + "…" }

@@ -12,8 +12,10 @@ package certs
 import (
 	"crypto"
 	"crypto/rsa"
+	"crypto/sha256"
 	"crypto/x509"
 	"crypto/x509/pkix"
+	"encoding/hex"
 	"errors"
 	"fmt"
 	"io"
@@ -239,4 +241,27 @@ func FindKey(keys []*Key, y idp.Year) *Key {
 		return nil
 	}
 	return keys[i]
+}
+
+// CertSHA256 is the SHA-256 of a certificate's DER, in hexadecimal digits; ""
+// for nil.
+func CertSHA256(c *x509.Certificate) string {
+	if c == nil {
+		return ""
+	}
+	sum := sha256.Sum256(c.Raw)
+	return hex.EncodeToString(sum[:])
+}
+
+// PublicKeySHA256 is the SHA-256 of a public key's SubjectPublicKeyInfo, in
+// hexadecimal digits. It is computed from the key and not from a certificate,
+// whose encoding of the same key can differ, so that a certificate that comes
+// for a waiting key matches it.
+func PublicKeySHA256(pub crypto.PublicKey) string {
+	der, err := x509.MarshalPKIXPublicKey(pub)
+	if err != nil {
+		return ""
+	}
+	sum := sha256.Sum256(der)
+	return hex.EncodeToString(sum[:])
 }

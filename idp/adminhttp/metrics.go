@@ -6,13 +6,16 @@ import (
 	"log/slog"
 	"net/http"
 	"slices"
+	"strings"
 	"sync"
 	"time"
 
 	"github.com/prometheus/client_golang/prometheus"
 	"github.com/prometheus/client_golang/prometheus/collectors"
+	"github.com/prometheus/client_golang/prometheus/promauto"
 	"github.com/prometheus/client_golang/prometheus/promhttp"
 
+	"vernal/idp/migration"
 	"vernal/idp/rotation"
 	"vernal/idp/web"
 )
@@ -108,5 +111,115 @@ func (s sample) attention(list []rotation.Attention) {
 	}
 	for code, n := range counts {
 		s.gauge("attention", float64(n), string(code))
+	}
+}
+
+// gauges are all gauges: what each is called after "vernal_", what it tells, and its labels.
+var gauges = []struct {
+	name, help string
+	labels     []string
+}{
+	{"build_info", "Always 1; the label says which version runs.", []string{"version"}},
+	{"ready", "1 if the store answers and the preferred year can sign, as /readyz tells.", nil},
+	{"state_readable", "1 if the rotation and the board could be read; otherwise their gauges are missing.", nil},
+	{"preferred_year_can_sign", "1 if the preferred year has its private key and its certificate.", nil},
+	{"signing_certificate_end_timestamp_seconds", "End of our signing certificate, by year.", []string{"year"}},
+	{"year_state", "1 for the state that the year is in, 0 for the others.", []string{"year", "state"}},
+	{"year_key_destroyed", "1 once the private key of the year was destroyed.", []string{"year"}},
+	{"year_last_use_timestamp_seconds", "Last use of the year by a service provider; missing if there was none.", []string{"year"}},
+	{"rotation_step_due_timestamp_seconds", "Date in the calendar of a step that comes next.", []string{"year", "step"}},
+	{"rotation_step_ready_timestamp_seconds", "When the rules allow a step that comes next at the earliest; missing while it waits for a person.", []string{"year", "step"}},
+	{"rotation_automatic", "1 if the server takes the steps itself, 0 if it only reminds.", nil},
+	{"rotation_hold", "1 while a rollback keeps a newer year from being preferred.", nil},
+	{"clock_trusted", "0 after a jump of the clock, while nothing is retired.", nil},
+	{"attention", "Things that a person should see to, by code.", []string{"code"}},
+	{"year_sps", "Active service providers that used the year within 30 days.", []string{"year"}},
+	{"year_unmoved_sps", "Active service providers that have still to move from the year; missing for a year that no one has to leave.", []string{"year"}},
+	{"sps", "Active service providers, by how far they have moved to the newest published year.", []string{"move"}},
+	{"request_certificate_end_timestamp_seconds", "End of an active service provider's request certificate.", []string{"entity_id", "fingerprint"}},
+}
+
+// sample is one reading of the gauges.
+type sample struct {
+	registry *prometheus.Registry
+	vecs     map[string]*prometheus.GaugeVec // by name
+}
+
+func newSample() sample {
+	s := sample{prometheus.NewRegistry(), map[string]*prometheus.GaugeVec{}}
+	for _, g := range gauges {
+		s.vecs[g.name] = promauto.With(s.registry).NewGaugeVec(prometheus.GaugeOpts{Name: "vernal_" + g.name, Help: g.help}, g.labels)
+	}
+	return s
+}
+
+// gauge sets a gauge. The same one can come twice: a registration may hold a certificate
+// twice, and two entity IDs may be the same once made valid.
+func (s sample) gauge(name string, value float64, labels ...string) {
+	for i, l := range labels {
+		labels[i] = strings.ToValidUTF8(l, "�") // what is not would spoil the whole scrape
+	}
+	s.vecs[name].WithLabelValues(labels...).Set(value)
+}
+
+func (s sample) flag(name string, on bool, labels ...string) {
+	value := 0.0
+	if on {
+		value = 1
+	}
+	s.gauge(name, value, labels...)
+}
+
+// moment adds a time; the zero one is left out, as it would read as 1970.
+func (s sample) moment(name string, t time.Time, labels ...string) {
+	if !t.IsZero() {
+		s.gauge(name, float64(t.UnixMilli())/1000, labels...)
+	}
+}
+
+// rotation tells how the years stand.
+func (s sample) rotation(st rotation.Status) {
+	for _, y := range st.Years {
+		year := string(y.Year)
+		s.moment("signing_certificate_end_timestamp_seconds", y.CertEndAt, year)
+		s.moment("year_last_use_timestamp_seconds", y.UsedAt, year)
+		s.flag("year_key_destroyed", !y.KeyDestroyedAt.IsZero(), year)
+		for _, state := range rotation.States() {
+			s.flag("year_state", y.State == state, year, string(state))
+		}
+	}
+	for _, d := range st.Due {
+		s.moment("rotation_step_due_timestamp_seconds", d.DueAt, string(d.Year), string(d.Kind))
+		s.moment("rotation_step_ready_timestamp_seconds", d.ReadyAt, string(d.Year), string(d.Kind))
+	}
+	s.flag("rotation_hold", st.Hold.Active(st.At))
+	s.flag("clock_trusted", st.Clock.Trusted())
+}
+
+// shortFingerprint is how much of a SHA-256 tells the certificates of one
+// service provider apart, in characters.
+const shortFingerprint = 16
+
+// board tells who has moved. The names are those of the registry: nobody gets
+// in there but by an operator's hand.
+func (s sample) board(b *migration.Board) {
+	for _, y := range b.Years {
+		s.gauge("year_sps", float64(y.SPs), string(y.Year))
+		if b.MustLeave(y) {
+			s.gauge("year_unmoved_sps", float64(y.Unmoved), string(y.Year))
+		}
+	}
+	moves := map[migration.Move]int{migration.Moved: 0, migration.Both: 0, migration.Unmoved: 0, migration.Unseen: 0}
+	for _, l := range b.SPs {
+		if !l.Active {
+			continue
+		}
+		moves[l.Move]++
+		for _, c := range l.Certs {
+			s.moment("request_certificate_end_timestamp_seconds", c.EndAt, string(l.SP), c.SHA256[:min(len(c.SHA256), shortFingerprint)])
+		}
+	}
+	for move, n := range moves {
+		s.gauge("sps", float64(n), string(move))
 	}
 }

@@ -31,7 +31,7 @@
 // there, except by Begin, for the keys that an init has just made.
 //
 // The files: rotator.go, start.go, step.go (by hand), external.go (csr and
-// import), automatic.go, run.go (every minute), keys.go (making keys), follow.go
+// import), run.go (every minute, and the steps that are due), keys.go (making keys), follow.go
 // (closing, opening, destroying), record.go (the store), users.go (the ledger of
 // uses, and who uses a year), uptime.go (the clock that no one sets).
 package rotator
