@@ -2,8 +2,6 @@ package rotation
 
 import (
 	"encoding/json"
-	"maps"
-	"slices"
 	"strings"
 	"time"
 
@@ -24,8 +22,7 @@ type Reason struct {
 // ReasonCode names a reason, for programs. Codes never change; texts may.
 type ReasonCode string
 
-// Args is what a reason is about. Which of the fields a code fills is in its table;
-// see ReasonCodes.
+// Args is what a reason is about. A code always fills the same fields.
 type Args struct {
 	// Year is the year that the reason names, if that is not the one it is given for.
 	Year idp.Year `json:"year,omitzero"`
@@ -153,38 +150,6 @@ const (
 	RefusedOtherKeyWaits       ReasonCode = "other_key_waits"
 	RefusedYearCannotBeTrusted ReasonCode = "year_not_to_be_trusted"
 )
-
-// reasonArgs has the fields of Args, by their JSON names, that each code fills.
-var reasonArgs = map[ReasonCode][]string{
-	WhyNoPreferredYear: {}, WhyFirstStart: {}, WhyKeyFoundGone: {},
-	WhyKeyDue: {"date"}, WhyCalendarYear: {"date"}, WhyPublishDue: {"date"}, WhyPreferDue: {"date"},
-	WhyTimeToMoveOver: {"date"}, WhyOurCertEnded: {"year", "date"}, WhyRetireDue: {"date"}, WhyRetired: {"date"},
-	WhyTakesOver: {"year"}, WhyOtherYearPreferred: {"year"}, WhyOurCertEnds: {"year"},
-
-	WaitsLettersUsedUp: {"year"}, WaitsExternalKey: {}, WaitsCertificate: {}, WaitsCertEnded: {"date"},
-	WaitsPublishedLate: {"date", "days"}, WaitsHold: {"date"}, WaitsHoldUntil: {"date", "until"}, WaitsNoNewerYear: {},
-	WaitsSuccessorTooNew: {"date", "days", "until"}, WaitsUsed: {"date", "days", "days_left", "entity_ids"},
-	WaitsNotSeenUnused: {"days", "days_left", "entity_ids"}, WaitsClockJumped: {"from", "to", "days_left"}, WaitsClockDrifted: {"date"},
-
-	EndsNotMoved: {"count"},
-
-	ReasonCode(KeyMissing): {"year"}, ReasonCode(CertMissing): {"year"}, ReasonCode(KeyDiffers): {"year"}, ReasonCode(KeyDamaged): {"year"},
-
-	RefusedNotAYear: {"value"}, RefusedUnknownStep: {"value"}, RefusedNeverMade: {}, RefusedNothingHeld: {}, RefusedClockTrusted: {},
-	RefusedOver: {"state"}, RefusedNotOver: {"state"}, RefusedKeyDestroyed: {"date"}, RefusedOtherKey: {},
-	RefusedHasCertificate: {}, RefusedAwaitsCertificate: {}, RefusedExists: {}, RefusedOlderThanPreferred: {"year"},
-	RefusedExternalKeys: {}, RefusedNoCertificate: {}, RefusedAlready: {"state"}, RefusedPassedBy: {"year"},
-	RefusedNotPublished: {}, RefusedPreferredIsNewer: {"year"}, RefusedNotExpiring: {"state"}, RefusedHoldEnded: {"date"},
-	RefusedPreferred: {}, RefusedNewerThanPreferred: {"year"}, RefusedReasonMissing: {}, RefusedNoSuccessor: {"year"},
-	RefusedNoLetterLeft: {}, RefusedImportFirst: {"year"}, RefusedNoOlderYear: {},
-	RefusedFolderHasCert: {}, RefusedNoKeyWaits: {}, RefusedOtherKeyWaits: {}, RefusedYearCannotBeTrusted: {"state"},
-}
-
-// ReasonCodes are all codes of the rotation, sorted.
-func ReasonCodes() []ReasonCode { return slices.Sorted(maps.Keys(reasonArgs)) }
-
-// Fields are the JSON names of the arguments that the code can fill.
-func (c ReasonCode) Fields() []string { return slices.Clone(reasonArgs[c]) }
 
 // Reason is why a year with the fault cannot sign.
 func (f KeyFault) Reason(y idp.Year) Reason { return because(ReasonCode(f), Args{Year: y}) }

@@ -157,16 +157,6 @@ func AttentionCodes() []AttentionCode {
 	}
 }
 
-// attentionArgs has the fields of Args, by their JSON names, that each code can fill.
-var attentionArgs = map[AttentionCode][]string{
-	NoSigningKey: {}, KeyUnusable: {}, CertEnded: {"date"}, CertEnding: {"date"},
-	StepFailed: {"step", "date", "value"}, StepOverdue: {"step", "date"}, StepHeld: {"step", "date"}, StepSoon: {"step", "date", "days_left"},
-	ClockUntrusted: {}, RequestCertEnded: {"entity_ids", "date"},
-}
-
-// Fields are the JSON names of the arguments that the code can fill.
-func (c AttentionCode) Fields() []string { return slices.Clone(attentionArgs[c]) }
-
 // Attention lists what an operator should see to now, most pressing first. unmoved is
 // as for Status.
 func (p Policy) Attention(h History, now time.Time, unmoved Counts) (all []Attention) {
