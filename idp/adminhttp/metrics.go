@@ -209,17 +209,16 @@ func (s sample) board(b *migration.Board) {
 			s.gauge("year_unmoved_sps", float64(y.Unmoved), string(y.Year))
 		}
 	}
-	moves := map[migration.Move]int{migration.Moved: 0, migration.Both: 0, migration.Unmoved: 0, migration.Unseen: 0}
+	counts := countMoves(b)
+	for _, move := range moves {
+		s.gauge("sps", float64(counts[move]), string(move))
+	}
 	for _, l := range b.SPs {
 		if !l.Active {
 			continue
 		}
-		moves[l.Move]++
 		for _, c := range l.Certs {
 			s.moment("request_certificate_end_timestamp_seconds", c.EndAt, string(l.SP), c.SHA256[:min(len(c.SHA256), shortFingerprint)])
 		}
-	}
-	for move, n := range moves {
-		s.gauge("sps", float64(n), string(move))
 	}
 }

@@ -38,7 +38,8 @@ func (h *Handler) showWall(w http.ResponseWriter, r *http.Request) error {
 	if !page.Still {
 		w.Header().Set("Refresh", refreshWall)
 	}
-	page.Base, page.Years = h.Pages.Base(r, ""), live(v.years(h.Rotation.Policy))
+	page.Base = h.Pages.Base(r, "")
+	page.Years = slices.DeleteFunc(v.years(h.Rotation.Policy), func(y templates.BoardYear) bool { return !y.Live })
 	w.Header().Set("Content-Security-Policy", h.Pages.Set.WallCSP())
 	return h.Pages.Render(w, http.StatusOK, func(b io.Writer) error { return h.Pages.Set.Wall(b, page) })
 }
@@ -143,9 +144,4 @@ func (v *view) needs() (all []templates.WallNeed) {
 		all[i].Count++
 	}
 	return all
-}
-
-// live leaves the years whose addresses answer.
-func live(years []templates.BoardYear) []templates.BoardYear {
-	return slices.DeleteFunc(years, func(y templates.BoardYear) bool { return !y.Live })
 }

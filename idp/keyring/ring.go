@@ -103,15 +103,19 @@ func NewRing(p rotation.Policy) *Ring {
 // ErrNoSigner.
 func (r *Ring) SetHistory(h rotation.History, keys []*certs.Key) error {
 	// The empty span makes the first look-up take the decision.
-	s := &snapshot{keys: Usable(h, keys), history: h}
+	s := &snapshot{keys: Usable(h, keys)}
+	faults := map[idp.Year]rotation.KeyFault{}
+	for _, k := range s.keys {
+		record, _ := h.Record(k.Year)
+		faults[k.Year] = faultOf(record, k)
+	}
+	s.history = h.WithFaults(faults)
 	r.snap.Store(s)
 	if h.Preferred == "" {
 		return fmt.Errorf("no year is preferred: %w", ErrNoSigner)
 	}
-	record, _ := h.Record(h.Preferred)
-	k := cmp.Or(certs.FindKey(s.keys, h.Preferred), &certs.Key{})
-	if k.Signer == nil || k.Cert == nil {
-		return &UnusableKeyError{Year: h.Preferred, Fault: faultOf(record, k)}
+	if k := certs.FindKey(s.keys, h.Preferred); k == nil || k.Signer == nil || k.Cert == nil {
+		return &UnusableKeyError{Year: h.Preferred, Fault: cmp.Or(faults[h.Preferred], rotation.KeyMissing)}
 	}
 	return nil
 }
@@ -180,7 +184,7 @@ func newSnapshot(keys []*certs.Key, history rotation.History, now time.Time) *sn
 	for _, k := range slices.Backward(keys) { // the newest first
 		e := Entry{Key: k, State: history.State(k.Year, now)}
 		if r, recorded := history.Record(k.Year); recorded {
-			e.RetiredAt, e.Fault = r.RetiredAt, faultOf(r, k)
+			e.RetiredAt, e.Fault = r.RetiredAt, r.KeyFault
 		}
 		s.entries[k.Year] = e
 		switch {
@@ -198,10 +202,6 @@ func newSnapshot(keys []*certs.Key, history rotation.History, now time.Time) *sn
 // Target is the entry of History.Target; false if there is no such year.
 func (r *Ring) Target(now time.Time) (Entry, bool) {
 	s := r.at(now)
-	y := s.history.TargetAmong(now, func(record rotation.Record) bool {
-		e := s.entries[record.Year]
-		return e.State.Live() && !e.Closed()
-	})
-	e, ok := s.entries[y]
+	e, ok := s.entries[s.history.Target(now)]
 	return e, ok
 }

@@ -3,8 +3,6 @@ package rotation
 import (
 	"slices"
 	"time"
-
-	"vernal/idp"
 )
 
 // Due is a step that comes next for a year.
@@ -41,7 +39,7 @@ func (p Policy) due(h History, now time.Time) []Due {
 // dueNew are the steps of the years that are newer than the preferred one.
 func (p Policy) dueNew(h History, now time.Time) []Due {
 	preferred, _ := h.Record(h.Preferred)
-	current := p.number(now)
+	current, last := p.number(now), newest(h.Records, func(Record) bool { return true })
 	var due, prefer []Due
 	ahead := false // past the first making date that is yet to come
 	for n := number(h.Preferred) + 1; ; n++ {
@@ -61,7 +59,7 @@ func (p Policy) dueNew(h History, now time.Time) []Due {
 			due = append(due, p.dueMake(h, n, current))
 		}
 		ahead = ahead || n >= current && p.MakeAt.In(n).After(now)
-		if ahead && n >= number(h.newest()) {
+		if ahead && n >= number(last.Year) {
 			break
 		}
 	}
@@ -275,14 +273,6 @@ func newest(rs []Record, so func(Record) bool) Record {
 		}
 	}
 	return Record{}
-}
-
-// newest is the newest year that was ever made.
-func (h History) newest() idp.Year {
-	if len(h.Records) == 0 {
-		return ""
-	}
-	return h.Records[len(h.Records)-1].Year
 }
 
 func later(a, b time.Time) time.Time {

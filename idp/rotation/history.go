@@ -260,15 +260,9 @@ func (h History) Steady(now time.Time) (from, until time.Time) {
 // Target is the year that service providers should move to: the newest published
 // one or, while a rollback holds, the preferred one. A year that is over or closed
 // because of its key is none; "" if no year is left.
-func (h History) Target(now time.Time) idp.Year {
-	return h.TargetAmong(now, Record.answers)
-}
-
-// TargetAmong is Target that takes from its caller which years answer: the Ring finds that from the
-// keys it has.
-func (h History) TargetAmong(now time.Time, answers func(Record) bool) (target idp.Year) {
+func (h History) Target(now time.Time) (target idp.Year) {
 	for _, r := range h.Records {
-		if answers(r) && (r.Year == h.Preferred || !h.Hold.Active(now)) {
+		if r.answers() && (r.Year == h.Preferred || !h.Hold.Active(now)) {
 			target = max(target, r.Year)
 		}
 	}
