@@ -36,12 +36,11 @@ func sealContext(y idp.Year, elsewhere bool) string {
 
 // saveSigner writes the private key, unless the same one waits there already.
 func (d *Dir) saveSigner(k *Key) error {
-	there, err := d.waiting(k.Year)
-	if err != nil {
-		return err
-	}
+	there, err := d.load(k.Year)
 	switch {
-	case there == nil:
+	case err != nil:
+		return err
+	case there.Signer == nil:
 		return d.writeSigner(k)
 	case k.Cert == nil:
 		return idp.ErrExists
@@ -49,18 +48,6 @@ func (d *Dir) saveSigner(k *Key) error {
 		return fmt.Errorf("another private key waits for its certificate: %w", idp.ErrExists)
 	}
 	return nil
-}
-
-// waiting is the private key that is in the folder; nil if there is none.
-func (d *Dir) waiting(y idp.Year) (*Key, error) {
-	for _, ext := range []string{extKey, extToken} {
-		if _, err := os.Lstat(d.file(y, ext)); errors.Is(err, fs.ErrNotExist) {
-			continue
-		}
-		k := &Key{Year: y}
-		return k, d.loadSigner(k, ext)
-	}
-	return nil, nil
 }
 
 func (d *Dir) writeSigner(k *Key) error {

@@ -119,7 +119,7 @@ func (s *Service) Import(ctx context.Context, y idp.Year, in Import, actor strin
 		return nil, err
 	}
 	keys, err := s.Dir.Load()
-	if _, damaged := errors.AsType[*certs.DamagedError](err); err != nil && !damaged {
+	if err != nil && damagedYears(err) == nil {
 		return nil, err
 	}
 	if len(in.Chain) == 0 {

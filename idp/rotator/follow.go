@@ -59,11 +59,11 @@ func (s *Service) open(ctx context.Context, h rotation.History) error {
 		return nil
 	}
 	keys, err := s.Dir.Load()
-	damaged, ok := errors.AsType[*certs.DamagedError](err)
-	if err != nil && !ok {
+	damaged := damagedYears(err)
+	if err != nil && damaged == nil {
 		return s.unable(err)
 	}
-	s.show(h, s.openable(keys, damaged), damagedYears(damaged))
+	s.show(h, s.openable(keys, damaged), damaged)
 	for y := range before {
 		if s.closed()[y] == "" {
 			s.Log.LogAttrs(ctx, slog.LevelInfo, "rotation: the recorded key of a year is loaded", slog.String("year", string(y)))
@@ -81,12 +81,12 @@ func (s *Service) isLoaded(r rotation.Record) bool {
 
 // openable is what is in memory of the years that can sign, and what is in the
 // folder of the others.
-func (s *Service) openable(folder []*certs.Key, damaged *certs.DamagedError) []*certs.Key {
+func (s *Service) openable(folder []*certs.Key, damaged []certs.DamagedYear) []*certs.Key {
 	keys := slices.DeleteFunc(slices.Clone(s.keys), func(k *certs.Key) bool {
 		r, recorded := s.shown.Record(k.Year)
 		return recorded && !s.isLoaded(r)
 	})
-	for _, d := range damagedYears(damaged) {
+	for _, d := range damaged {
 		if d.Cert != nil { // integrators can still load the recorded one
 			folder = append(folder, &certs.Key{Year: d.Year, Cert: d.Cert})
 		}
@@ -99,11 +99,12 @@ func (s *Service) openable(folder []*certs.Key, damaged *certs.DamagedError) []*
 	return keys
 }
 
-func damagedYears(err *certs.DamagedError) []certs.DamagedYear {
-	if err == nil {
-		return nil
+// damagedYears are those of an error of Keys; nil for any other error.
+func damagedYears(err error) []certs.DamagedYear {
+	if damaged, ok := errors.AsType[*certs.DamagedError](err); ok {
+		return damaged.Years
 	}
-	return err.Years
+	return nil
 }
 
 // unable is why the preferred year cannot sign; nil if it can, or before there

@@ -2,7 +2,6 @@ package rotator
 
 import (
 	"context"
-	"errors"
 	"fmt"
 	"log/slog"
 	"slices"
@@ -49,8 +48,8 @@ func (s *Service) start(ctx context.Context, first bool) error {
 		return fmt.Errorf("start the rotation: %w", ErrNoHistory)
 	}
 	keys, folderErr := s.Dir.Load()
-	damaged, ok := errors.AsType[*certs.DamagedError](folderErr)
-	if folderErr != nil && (!ok || len(h.Records) == 0) {
+	damaged := damagedYears(folderErr)
+	if folderErr != nil && (damaged == nil || len(h.Records) == 0) {
 		// Without a record, a damaged year could be the preferred one.
 		return fmt.Errorf("start the rotation: %w; restore keys/ from a backup, or move the files of that year away", folderErr)
 	}
@@ -62,8 +61,8 @@ func (s *Service) start(ctx context.Context, first bool) error {
 			return err
 		}
 	}
-	s.findDestroyed(h, keys, damagedYears(damaged))
-	s.show(h, s.openable(keys, damaged), damagedYears(damaged))
+	s.findDestroyed(h, keys, damaged)
+	s.show(h, s.openable(keys, damaged), damaged)
 	s.reportFaults(ctx, damaged)
 	if err := s.destroyEnded(ctx); err != nil {
 		s.Log.LogAttrs(ctx, slog.LevelError, "rotation: a key is not destroyed yet and will be tried again", slog.String("error", err.Error()))
@@ -95,8 +94,8 @@ func (s *Service) findDestroyed(h rotation.History, keys []*certs.Key, damaged [
 }
 
 // reportFaults logs what is wrong with the folder.
-func (s *Service) reportFaults(ctx context.Context, damaged *certs.DamagedError) {
-	for _, d := range damagedYears(damaged) {
+func (s *Service) reportFaults(ctx context.Context, damaged []certs.DamagedYear) {
+	for _, d := range damaged {
 		s.Log.LogAttrs(ctx, slog.LevelError, "rotation: the key files of a year are damaged", slog.String("year", string(d.Year)),
 			slog.String("error", d.Err.Error()))
 	}
