@@ -120,23 +120,16 @@ func (d *Dir) save(k *Key) error {
 // the other years. What a missing year means is for the caller to decide. With
 // any other error there are no keys.
 func (d *Dir) Load() ([]*Key, error) {
-	entries, err := os.ReadDir(d.path)
+	years, err := d.years(extKey, extToken, extCert)
 	if errors.Is(err, fs.ErrNotExist) {
 		return nil, nil
 	}
 	if err != nil {
-		return nil, fmt.Errorf("read signing keys: %w", err)
+		return nil, err
 	}
-	var years []idp.Year
-	for _, e := range entries {
-		if y, _, ok := fileYear(e.Name()); ok {
-			years = append(years, y)
-		}
-	}
-	slices.Sort(years)
 	var keys []*Key
 	var damaged []DamagedYear
-	for _, y := range slices.Compact(years) {
+	for _, y := range years {
 		k, err := d.load(y)
 		switch {
 		case err != nil:
@@ -246,11 +239,20 @@ func (d *Dir) file(y idp.Year, ext string) string {
 	return filepath.Join(d.path, string(y)+ext)
 }
 
-// fileYear takes the name of a file apart; ok is false for one not ours.
-func fileYear(name string) (y idp.Year, ext string, ok bool) {
-	ext = filepath.Ext(name)
-	y = idp.Year(strings.TrimSuffix(name, ext))
-	return y, ext, (ext == extKey || ext == extToken || ext == extCert) && y.Valid()
+// years lists the years that have a file with one of the endings, in order.
+func (d *Dir) years(exts ...string) (years []idp.Year, err error) {
+	entries, err := os.ReadDir(d.path)
+	if err != nil {
+		return nil, fmt.Errorf("read signing keys: %w", err)
+	}
+	for _, e := range entries {
+		ext := filepath.Ext(e.Name())
+		if y := idp.Year(strings.TrimSuffix(e.Name(), ext)); y.Valid() && slices.Contains(exts, ext) {
+			years = append(years, y)
+		}
+	}
+	slices.Sort(years)
+	return slices.Compact(years), nil
 }
 
 // writeNew is durable.WriteNew with our word for a name that is taken.

@@ -2,6 +2,7 @@ package certs
 
 import (
 	"bytes"
+	"context"
 	"crypto"
 	"crypto/x509"
 	"encoding/pem"
@@ -35,31 +36,18 @@ func sealContext(y idp.Year, elsewhere bool) string {
 
 // saveSigner writes the private key, unless the same one waits there already.
 func (d *Dir) saveSigner(k *Key) error {
-	there, err := d.waiting(k.Year)
-	if err != nil {
-		return err
-	}
+	there, err := d.load(k.Year)
 	switch {
-	case there == nil:
+	case err != nil:
+		return err
+	case there.Signer == nil:
 		return d.writeSigner(k)
 	case k.Cert == nil:
 		return idp.ErrExists
-	case !samePublic(there.Signer.Public(), k.Signer.Public()):
+	case !SamePublic(there.Signer.Public(), k.Signer.Public()):
 		return fmt.Errorf("another private key waits for its certificate: %w", idp.ErrExists)
 	}
 	return nil
-}
-
-// waiting is the private key that is in the folder; nil if there is none.
-func (d *Dir) waiting(y idp.Year) (*Key, error) {
-	for _, ext := range []string{extKey, extToken} {
-		if _, err := os.Lstat(d.file(y, ext)); errors.Is(err, fs.ErrNotExist) {
-			continue
-		}
-		k := &Key{Year: y}
-		return k, d.loadSigner(k, ext)
-	}
-	return nil, nil
 }
 
 func (d *Dir) writeSigner(k *Key) error {
@@ -171,4 +159,70 @@ func (d *Dir) destroy(y idp.Year) error {
 		return err
 	}
 	return durable.SyncDir(d.path)
+}
+
+// Rewrap seals every private key for the master keys that are in force now. The keys
+// that seal them stay. Each file is replaced in one step, so that it opens at any
+// moment, and nothing is written where nothing changes: an interrupted call can be
+// repeated. Years whose file does not open are left as they are, and are in the
+// *DamagedError. With any other error the rest is not done.
+func (d *Dir) Rewrap(ctx context.Context) error {
+	return d.reseal(ctx, d.sealer.RewrapSealed)
+}
+
+// Reseal seals every private key with a new key. Like Rewrap it can be repeated.
+func (d *Dir) Reseal(ctx context.Context) error {
+	return d.reseal(ctx, func(sealContext string, sealed []byte) ([]byte, bool, error) {
+		der, err := d.sealer.Open(sealContext, sealed)
+		if err != nil {
+			return nil, false, err
+		}
+		return d.sealer.Seal(sealContext, der), true, nil
+	})
+}
+
+func (d *Dir) reseal(ctx context.Context, change func(sealContext string, sealed []byte) ([]byte, bool, error)) error {
+	d.writing.Lock()
+	defer d.writing.Unlock()
+	years, err := d.years(extKey)
+	if err != nil {
+		return err
+	}
+	var damaged []DamagedYear
+	for _, y := range years {
+		if err := ctx.Err(); err != nil {
+			return err
+		}
+		opened, err := d.resealYear(y, change)
+		switch {
+		case err != nil && opened:
+			return fmt.Errorf("seal signing key %s: %w", y, err)
+		case err != nil:
+			damaged = append(damaged, DamagedYear{Year: y, Err: err})
+		}
+	}
+	if len(damaged) > 0 {
+		return &DamagedError{Years: damaged}
+	}
+	return nil
+}
+
+// resealYear replaces one file. opened is false with the error of a file that does not
+// open; any other error is one of reading or writing.
+func (d *Dir) resealYear(y idp.Year, change func(sealContext string, sealed []byte) ([]byte, bool, error)) (opened bool, err error) {
+	sealed, err := os.ReadFile(d.file(y, extKey))
+	if err != nil {
+		return true, err
+	}
+	out, changed, err := change(sealContext(y, false), sealed)
+	if err != nil {
+		var external error
+		if out, changed, external = change(sealContext(y, true), sealed); external != nil {
+			return false, err
+		}
+	}
+	if !changed {
+		return true, nil
+	}
+	return true, durable.Replace(d.file(y, extKey), out)
 }

@@ -1,16 +1,19 @@
 package certs
 
 import (
-	"bytes"
 	"crypto"
 	"crypto/rsa"
 	"crypto/x509"
+	"crypto/x509/pkix"
 	"encoding/asn1"
 	"encoding/pem"
+	"errors"
 	"fmt"
+	"io"
 	"regexp"
 	"strings"
 
+	"vernal/idp"
 	"vernal/idp/filetext"
 	"vernal/idp/partnercert"
 )
@@ -53,46 +56,35 @@ func parseForeign(der []byte) (*x509.Certificate, error) {
 	return nil, &partnercert.Error{Code: partnercert.NotStrict, Text: "a certificate in it breaks the rules of RFC 5280, for example in a name or an extension, so strict software refuses it: ask for another one"}
 }
 
-// KeyFileCode says why a file has no private key that can be used.
-type KeyFileCode string
-
-// The codes.
+// What is wrong with a file that should have a private key, besides the codes of package
+// partnercert.
 const (
-	KeyFileTooLong    KeyFileCode = "too_long"
-	KeyFileSeveral    KeyFileCode = "several"
-	KeyFilePKCS12     KeyFileCode = "pkcs12"
-	KeyFileDER        KeyFileCode = "der"
-	KeyFileMissing    KeyFileCode = "missing"
-	KeyFileEncrypted  KeyFileCode = "encrypted"
-	KeyFileUnreadable KeyFileCode = "unreadable"
-	KeyFileNotRSA     KeyFileCode = "not_rsa"
+	KeyFileSeveral    partnercert.Code = "several"
+	KeyFileEncrypted  partnercert.Code = "encrypted"
+	KeyFileUnreadable partnercert.Code = "unreadable"
+	KeyFileNotRSA     partnercert.Code = "not_rsa"
 )
 
-// KeyFileError is the error of ParsePrivateKey.
-type KeyFileError struct {
-	Code KeyFileCode
-	Text string
+func keyError(code partnercert.Code, format string, args ...any) error {
+	return &partnercert.Error{Code: code, Text: fmt.Sprintf(format, args...)}
 }
 
-func (e *KeyFileError) Error() string { return e.Text }
-
-func keyError(code KeyFileCode, format string, args ...any) error {
-	return &KeyFileError{code, fmt.Sprintf(format, args...)}
-}
+// indent is what YAML and editors put before each line of a PEM block.
+var indent = regexp.MustCompile(`(?m)^[ \t]+`)
 
 // ParsePrivateKey reads the one private key in an external file: PEM,
-// PKCS#8 or PKCS#1, RSA, not encrypted. The error is a *KeyFileError, which never
+// PKCS#8 or PKCS#1, RSA, not encrypted. The error is a *partnercert.Error, which never
 // quotes the file.
 func ParsePrivateKey(data []byte) (crypto.Signer, error) {
 	if len(data) > MaxForeign {
-		return nil, keyError(KeyFileTooLong, "it is longer than %d bytes", MaxForeign)
+		return nil, keyError(partnercert.TooLong, "it is longer than %d bytes", MaxForeign)
 	}
 	text, err := filetext.Decode(data)
 	if err != nil { // DER, which is named below
 		text = data
 	}
 	var found *pem.Block
-	for block := range blocks(indent.ReplaceAll(text, nil)) {
+	for block, rest := pem.Decode(indent.ReplaceAll(text, nil)); block != nil; block, rest = pem.Decode(rest) {
 		if !strings.HasSuffix(block.Type, "PRIVATE KEY") {
 			continue
 		}
@@ -101,63 +93,55 @@ func ParsePrivateKey(data []byte) (crypto.Signer, error) {
 		}
 		found = block
 	}
-	switch {
-	case found != nil:
+	if found != nil {
 		return parsePrivate(found)
-	case isPKCS12(data):
-		return nil, keyError(KeyFilePKCS12, "it is PKCS#12: run openssl pkcs12 -in FILE -nocerts -nodes -out key.pem first, and remove key.pem afterwards")
-	case len(data) > 0 && data[0] == 0x30:
-		return nil, keyError(KeyFileDER, "it is not PEM: run openssl pkey -inform DER -in FILE -out key.pem first, and remove key.pem afterwards")
 	}
-	return nil, keyError(KeyFileMissing, "there is no PEM private key in it (-----BEGIN PRIVATE KEY-----)")
+	_, err = partnercert.Extract(data)
+	if other, ok := errors.AsType[*partnercert.Error](err); ok && other.Code == partnercert.IsPKCS12 {
+		return nil, keyError(partnercert.IsPKCS12, "it is PKCS#12: run openssl pkcs12 -in FILE -nocerts -nodes -out key.pem first, and remove key.pem afterwards")
+	}
+	if len(data) > 0 && data[0] == 0x30 {
+		return nil, keyError(partnercert.BadDER, "it is not PEM: run openssl pkey -inform DER -in FILE -out key.pem first, and remove key.pem afterwards")
+	}
+	return nil, keyError(partnercert.NotFound, "there is no PEM private key in it (-----BEGIN PRIVATE KEY-----)")
 }
 
-func parsePrivate(block *pem.Block) (crypto.Signer, error) {
-	if block.Type == "ENCRYPTED PRIVATE KEY" || strings.Contains(block.Headers["Proc-Type"], "ENCRYPTED") {
+func parsePrivate(block *pem.Block) (key crypto.Signer, err error) {
+	var parsed any
+	switch {
+	case block.Type == "ENCRYPTED PRIVATE KEY" || strings.Contains(block.Headers["Proc-Type"], "ENCRYPTED"):
 		return nil, keyError(KeyFileEncrypted, "it is encrypted: run openssl pkey -in FILE -out key.pem first, and remove key.pem afterwards")
+	case block.Type == "PRIVATE KEY":
+		parsed, err = x509.ParsePKCS8PrivateKey(block.Bytes)
+	case block.Type == "RSA PRIVATE KEY":
+		parsed, err = x509.ParsePKCS1PrivateKey(block.Bytes)
 	}
-	switch block.Type {
-	case "PRIVATE KEY":
-		key, err := x509.ParsePKCS8PrivateKey(block.Bytes)
-		if err != nil {
-			return nil, keyError(KeyFileUnreadable, "its PKCS#8 cannot be read")
-		}
-		if key, ok := key.(*rsa.PrivateKey); ok {
-			return key, nil
-		}
-		return nil, keyError(KeyFileNotRSA, "it is of type %T: service providers need RSA", key)
-	case "RSA PRIVATE KEY":
-		key, err := x509.ParsePKCS1PrivateKey(block.Bytes)
-		if err != nil {
-			return nil, keyError(KeyFileUnreadable, "its PKCS#1 cannot be read")
-		}
+	if err != nil {
+		return nil, keyError(KeyFileUnreadable, "its %s cannot be read", block.Type)
+	}
+	if key, ok := parsed.(*rsa.PrivateKey); ok {
 		return key, nil
 	}
-	return nil, keyError(KeyFileNotRSA, "it is a key of another kind (%s): service providers need RSA", block.Type)
+	return nil, keyError(KeyFileNotRSA, "it is a key of another kind (%s, %T): service providers need RSA", block.Type, parsed)
 }
 
-// indent is what YAML and editors put before each line of a PEM block.
-var indent = regexp.MustCompile(`(?m)^[ \t]+`)
-
-// blocks goes through the PEM blocks of a file.
-func blocks(data []byte) func(func(*pem.Block) bool) {
-	return func(yield func(*pem.Block) bool) {
-		for rest := bytes.TrimSpace(data); len(rest) > 0; {
-			var block *pem.Block
-			if block, rest = pem.Decode(rest); block == nil || !yield(block) {
-				return
-			}
-		}
+// Request makes a certification request (PKCS#10, RFC 2986) of a private key, as
+// DER: RSA-SHA256, with the subject that a self-signed certificate would have,
+// and the key usage to ask for. The same key and Spec give the same bytes.
+func Request(rand io.Reader, signer crypto.Signer, y idp.Year, spec Spec, baseURL string) ([]byte, error) {
+	name, err := spec.Subject.name(baseURL)
+	if err != nil {
+		return nil, fmt.Errorf("certification request %s: %w", y, err)
 	}
-}
-
-// isPKCS12 reports whether DER begins as a PFX does (RFC 7292 §4).
-func isPKCS12(der []byte) bool {
-	var pfx struct {
-		Version int
-		Content asn1.RawValue
-		Mac     asn1.RawValue `asn1:"optional"`
+	template := &x509.CertificateRequest{
+		Subject:            name,
+		SignatureAlgorithm: x509.SHA256WithRSA,
+		// KeyUsage (RFC 5280 §4.2.1.3): the first bit is digitalSignature.
+		ExtraExtensions: []pkix.Extension{{Id: asn1.ObjectIdentifier{2, 5, 29, 15}, Critical: true, Value: []byte{3, 2, 7, 0x80}}},
 	}
-	_, err := asn1.Unmarshal(der, &pfx)
-	return err == nil && pfx.Version == 3
+	der, err := x509.CreateCertificateRequest(rand, template, signer)
+	if err != nil {
+		return nil, fmt.Errorf("certification request %s: %w", y, err)
+	}
+	return der, nil
 }

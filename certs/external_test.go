@@ -98,7 +98,7 @@ func TestParseForeign(t *testing.T) {
 	keys := []struct {
 		name string
 		file []byte
-		want KeyFileCode
+		want partnercert.Code
 	}{
 		{"PKCS#8", pemKey, ""},
 		{"PKCS#1", pkcs1, ""},
@@ -110,26 +110,26 @@ func TestParseForeign(t *testing.T) {
 		{"encrypted the old way", pem.EncodeToMemory(&pem.Block{Type: "RSA PRIVATE KEY", Bytes: []byte{1},
 			Headers: map[string]string{"Proc-Type": "4,ENCRYPTED", "DEK-Info": "AES-128-CBC,00"}}), KeyFileEncrypted},
 		{"two", slices.Concat(pemKey, pkcs1), KeyFileSeveral},
-		{"PKCS#12", pfx, KeyFilePKCS12},
-		{"DER", pkcs8, KeyFileDER},
+		{"PKCS#12", pfx, partnercert.IsPKCS12},
+		{"DER", pkcs8, partnercert.BadDER},
 		{"elliptic curve", block("PRIVATE KEY", ecDER), KeyFileNotRSA},
 		{"elliptic curve the old way", block("EC PRIVATE KEY", []byte{1}), KeyFileNotRSA},
 		{"broken", block("PRIVATE KEY", pkcs8[:50]), KeyFileUnreadable},
-		{"certificate only", pemCert, KeyFileMissing},
-		{"too long", make([]byte, MaxForeign+1), KeyFileTooLong},
+		{"certificate only", pemCert, partnercert.NotFound},
+		{"too long", make([]byte, MaxForeign+1), partnercert.TooLong},
 	}
 	for _, tt := range keys {
 		t.Run("key/"+tt.name, func(t *testing.T) {
 			t.Parallel()
 			got, err := ParsePrivateKey(tt.file)
-			var code KeyFileCode
-			if e, ok := errors.AsType[*KeyFileError](err); ok {
+			var code partnercert.Code
+			if e, ok := errors.AsType[*partnercert.Error](err); ok {
 				code = e.Code
 			}
 			if (got == nil) != (tt.want != "") || (err == nil) != (tt.want == "") || code != tt.want {
 				t.Errorf("%T, %v; want %q", got, err, tt.want)
 			}
-			if got != nil && !samePublic(got.Public(), &key.PublicKey) {
+			if got != nil && !SamePublic(got.Public(), &key.PublicKey) {
 				t.Error("another key came out")
 			}
 		})

@@ -12,6 +12,7 @@ import (
 	"time"
 
 	"vernal/idp"
+	"vernal/idp/rotation"
 )
 
 // Finding is something about an external certificate or key.
@@ -83,12 +84,8 @@ type Foreign struct {
 	// years whose key is lost or destroyed.
 	Recorded map[idp.Year]string
 	// Span is what the certificate must cover.
-	Span Span
+	Span rotation.Span
 }
-
-// Span is the stretch that a certificate must cover: it must have begun at BeginBy
-// and must not end before EndFrom. EndAt is the end to ask for.
-type Span struct{ BeginBy, EndFrom, EndAt time.Time }
 
 // ImportError is a certificate that is refused: everything that stands against
 // it, and what would be a warning besides.
@@ -114,7 +111,7 @@ func (e *ImportError) Error() string {
 // service providers pin the certificate, or believe our metadata.
 func CheckImport(f Foreign, now time.Time) (problems, warnings []Finding) {
 	c := &check{Foreign: f}
-	if c.reused(); !samePublic(f.Public, f.Cert.PublicKey) {
+	if c.reused(); !SamePublic(f.Public, f.Cert.PublicKey) {
 		// What else there is to say of it would mislead.
 		c.problem(FoundMismatch, "", "it is the certificate of another key: %s (%s)", f.Cert.Subject, short(f.Cert))
 		return c.problems, nil
@@ -134,8 +131,8 @@ func CheckImport(f Foreign, now time.Time) (problems, warnings []Finding) {
 func Pick(chain []*x509.Certificate, pub crypto.PublicKey) (leaf *x509.Certificate, rest []*x509.Certificate) {
 	pick := 0
 	for i, c := range chain {
-		better := !samePublic(pub, chain[pick].PublicKey) || c.NotAfter.After(chain[pick].NotAfter)
-		if samePublic(pub, c.PublicKey) && better {
+		better := !SamePublic(pub, chain[pick].PublicKey) || c.NotAfter.After(chain[pick].NotAfter)
+		if SamePublic(pub, c.PublicKey) && better {
 			pick = i
 		}
 	}
@@ -191,7 +188,7 @@ func (c *check) reused() {
 		if o.Year == c.Year {
 			continue
 		}
-		if slices.ContainsFunc(o.public(), func(pub crypto.PublicKey) bool { return samePublic(pub, c.Public) || samePublic(pub, c.Cert.PublicKey) }) {
+		if slices.ContainsFunc(o.public(), func(pub crypto.PublicKey) bool { return SamePublic(pub, c.Public) || SamePublic(pub, c.Cert.PublicKey) }) {
 			c.problem(FoundReused, "", "its key is that of %s: every year has its own", o.Year)
 		}
 		if o.Cert != nil && o.Cert.SerialNumber.Cmp(c.Cert.SerialNumber) == 0 && bytes.Equal(o.Cert.RawIssuer, c.Cert.RawIssuer) {

@@ -17,6 +17,7 @@ import (
 	"github.com/google/go-cmp/cmp"
 
 	"vernal/idp"
+	"vernal/idp/rotation"
 )
 
 // issued is a certificate of an authority for the key; change makes its fault.
@@ -43,7 +44,7 @@ func issued(t testing.TB, pub crypto.PublicKey, change func(*x509.Certificate)) 
 }
 
 // span2027 is what the certificate of 2027 must cover if it comes in January.
-var span2027 = Span{BeginBy: at("2027-02-01"), EndFrom: at("2028-03-01"), EndAt: at("2028-04-01")}
+var span2027 = rotation.Span{BeginBy: at("2027-02-01"), EndFrom: at("2028-03-01"), EndAt: at("2028-04-01")}
 
 // TestCheckImport gives certificates with one fault each. Codes of problems have
 // a "!" in front.

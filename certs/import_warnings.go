@@ -2,9 +2,8 @@ package certs
 
 import (
 	"bytes"
-	"crypto/sha256"
 	"crypto/x509"
-	"encoding/hex"
+	"errors"
 	"slices"
 )
 
@@ -17,16 +16,17 @@ func (c *check) signature() {
 	case x509.SHA1WithRSA, x509.DSAWithSHA1, x509.ECDSAWithSHA1:
 		c.warn(FoundSHA1, ask, "it is signed with SHA-1 (%s): strict software refuses such certificates", a)
 	case x509.MD2WithRSA, x509.MD5WithRSA:
-		c.problem(FoundAlgorithm, ask, "it is signed with %s, which anybody can forge", a)
+		c.problem(FoundAlgorithm, ask, "it is signed with %s, which anyone can forge", a)
 	case x509.UnknownSignatureAlgorithm:
 		c.warn(FoundAlgorithm, ask, "it is signed with an algorithm that is not known here: old software cannot read such certificates")
 	default:
 		c.warn(FoundAlgorithm, ask, "it is signed with %s: old software cannot read such certificates", a)
 	}
-	// A self-signed certificate can be checked without anybody's word, unless
+	// A self-signed certificate can be checked without anyone's word, unless
 	// its algorithm is one that Go refuses, which is reported above.
-	if c.selfSigned() && !insecure(c.Cert.SignatureAlgorithm) && c.Cert.SignatureAlgorithm != x509.UnknownSignatureAlgorithm {
-		if err := c.Cert.CheckSignature(c.Cert.SignatureAlgorithm, c.Cert.RawTBSCertificate, c.Cert.Signature); err != nil {
+	if c.selfSigned() {
+		err := c.Cert.CheckSignature(c.Cert.SignatureAlgorithm, c.Cert.RawTBSCertificate, c.Cert.Signature)
+		if _, insecure := errors.AsType[x509.InsecureAlgorithmError](err); err != nil && !insecure && !errors.Is(err, x509.ErrUnsupportedAlgorithm) {
 			c.warn(FoundBroken, "", "it has one name as subject and issuer, and is not signed with its own key: was it changed on the way?")
 		}
 	}
@@ -37,12 +37,6 @@ func (c *check) signature() {
 func (c *check) selfSigned() bool {
 	return bytes.Equal(c.Cert.RawIssuer, c.Cert.RawSubject) &&
 		(len(c.Cert.AuthorityKeyId) == 0 || bytes.Equal(c.Cert.AuthorityKeyId, c.Cert.SubjectKeyId))
-}
-
-func insecure(a x509.SignatureAlgorithm) bool {
-	return slices.Contains([]x509.SignatureAlgorithm{
-		x509.MD2WithRSA, x509.MD5WithRSA, x509.SHA1WithRSA, x509.DSAWithSHA1, x509.DSAWithSHA256, x509.ECDSAWithSHA1,
-	}, a)
 }
 
 func (c *check) uses() {
@@ -89,7 +83,4 @@ func (c *check) names() {
 }
 
 // short is the beginning of a certificate's SHA-256, for operators to compare.
-func short(c *x509.Certificate) string {
-	sum := sha256.Sum256(c.Raw)
-	return "SHA-256 " + hex.EncodeToString(sum[:8]) + "…"
-}
+func short(c *x509.Certificate) string { return "SHA-256 " + CertSHA256(c)[:16] + "…" }

@@ -12,13 +12,16 @@ package certs
 import (
 	"crypto"
 	"crypto/rsa"
+	"crypto/sha256"
 	"crypto/x509"
 	"crypto/x509/pkix"
+	"encoding/hex"
 	"errors"
 	"fmt"
 	"io"
 	"math/big"
 	"net/url"
+	"slices"
 	"sync/atomic"
 	"time"
 
@@ -209,7 +212,7 @@ func (k *Key) check() error {
 			return fmt.Errorf("RSA key has %d bits, want 2048 at least", n)
 		}
 	}
-	if k.Signer != nil && k.Cert != nil && !samePublic(k.Signer.Public(), k.Cert.PublicKey) {
+	if k.Signer != nil && k.Cert != nil && !SamePublic(k.Signer.Public(), k.Cert.PublicKey) {
 		return errors.New("certificate is not of this private key")
 	}
 	return nil
@@ -225,7 +228,40 @@ func (k *Key) public() (all []crypto.PublicKey) {
 	return all
 }
 
-func samePublic(a, b crypto.PublicKey) bool {
+// SamePublic reports whether two public keys are the same.
+func SamePublic(a, b crypto.PublicKey) bool {
 	x, ok := a.(interface{ Equal(crypto.PublicKey) bool })
 	return ok && x.Equal(b)
+}
+
+// FindKey returns the key of a year; nil if there is none.
+func FindKey(keys []*Key, y idp.Year) *Key {
+	i := slices.IndexFunc(keys, func(k *Key) bool { return k.Year == y })
+	if i < 0 {
+		return nil
+	}
+	return keys[i]
+}
+
+// CertSHA256 is the SHA-256 of a certificate's DER, in hexadecimal digits; ""
+// for nil.
+func CertSHA256(c *x509.Certificate) string {
+	if c == nil {
+		return ""
+	}
+	sum := sha256.Sum256(c.Raw)
+	return hex.EncodeToString(sum[:])
+}
+
+// PublicKeySHA256 is the SHA-256 of a public key's SubjectPublicKeyInfo, in
+// hexadecimal digits. It is computed from the key and not from a certificate,
+// whose encoding of the same key can differ, so that a certificate that comes
+// for a waiting key matches it.
+func PublicKeySHA256(pub crypto.PublicKey) string {
+	der, err := x509.MarshalPKIXPublicKey(pub)
+	if err != nil {
+		return ""
+	}
+	sum := sha256.Sum256(der)
+	return hex.EncodeToString(sum[:])
 }

@@ -61,11 +61,9 @@ type BoardYear struct {
 	State Key
 	// Live: its addresses answer, so it is counted who uses it.
 	Live, Preferred bool
-	// CertEndAt is zero without a certificate; CertDays may be negative. So for
-	// its date of retirement.
-	CertEndAt, RetireAt  time.Time
-	CertDays, RetireDays int
-	CertEnded            bool
+	// CertEndAt is zero without a certificate, RetireAt for a year that is not live.
+	CertEndAt, RetireAt time.Time
+	CertEnded           bool
 	// Leaving: its users have to move. Unmoved counts those that have not.
 	Leaving      bool
 	SPs, Unmoved int
@@ -81,7 +79,6 @@ type BoardStep struct {
 	Year idp.Year
 	What Key // {0} the year
 	At   time.Time
-	Days int
 	// ByHand: a person takes the step; Stuck: it has no date.
 	ByHand, Stuck bool
 	Waits         []rotation.Reason // why it is late
@@ -124,17 +121,15 @@ type BoardSP struct {
 type BoardUse struct {
 	Year            idp.Year
 	FirstAt, LastAt time.Time
-	LastDays        int // how many days ago, as a number not above 0
 	Days7, Days30   int
 	Signed          bool
-	Cert            string // fingerprint of the certificate that verified; "" if none did
+	CertSHA256      string // fingerprint of the certificate that verified; "" if none did
 }
 
 // BoardCert is a request certificate of a service provider.
 type BoardCert struct {
 	SHA256 string
 	EndAt  time.Time
-	Days   int
 	Ended  bool
 	LastAt time.Time // zero: never seen
 }
@@ -192,7 +187,6 @@ type WallMigration struct {
 type WallName struct {
 	Name   string
 	LastAt time.Time
-	Days   int // as in BoardUse
 }
 
 // Wall writes the wall. It refers to no other file, and is to be sent with

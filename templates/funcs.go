@@ -57,6 +57,7 @@ func funcs(lang Lang, c catalogue, prefix string) map[string]any {
 		},
 		"days":   c.days,
 		"number": c.number,
+		"until":  daysUntil,
 		// date is a day for machines, in an attribute.
 		"date":  func(t time.Time) string { return t.UTC().Format(time.DateOnly) },
 		"short": short,
@@ -82,6 +83,16 @@ func contextsURL(r *idp.Refusal) string {
 		return ContextsPath
 	}
 	return ""
+}
+
+// daysUntil counts the days of the calendar from one moment to another; 0 for no
+// moment.
+func daysUntil(from, to time.Time) int {
+	if to.IsZero() {
+		return 0
+	}
+	const day = 24 * time.Hour
+	return int(to.Truncate(day).Sub(from.Truncate(day)) / day)
 }
 
 // short is enough of a fingerprint to tell a few certificates apart.

@@ -96,6 +96,9 @@ const (
 	YearRevoked   Key = "year.revoked"
 )
 
+// YearKey is the text of a state of a year.
+func YearKey(s rotation.State) Key { return Key("year." + s) }
+
 // What comes for a year besides steps (see StepKey); {0} is the year.
 const (
 	ComesExpiring  Key = "comes.expiring"
@@ -123,6 +126,9 @@ const (
 	// MoveInactive is instead of the others: no one waits for it.
 	MoveInactive Key = "move.inactive"
 )
+
+// MoveKey is the text of a migration.Move.
+func MoveKey[M ~string](move M) Key { return Key("move." + move) }
 
 // NeedKey names a kind of attention on the wallboard, which has no room for reasons; {0}
 // is the year.

@@ -82,11 +82,13 @@ func (p *Phrases) Refusal(e *rotation.RefusedError) string {
 // Coming is what a step will do to a year; without a step it is the end of the
 // year's certificate. Past is the same afterwards, and Meaning what it means for
 // operators; "" if there is nothing to say.
-func (p *Phrases) Coming(step rotation.StepKind, y idp.Year) string { return p.step(StepKey(step), y) }
+func (p *Phrases) Coming(step rotation.StepKind, y idp.Year) string {
+	return p.Text(StepKey(step), string(y))
+}
 
 // Past is Coming afterwards.
 func (p *Phrases) Past(step rotation.StepKind, y idp.Year) string {
-	return p.step("past."+stepName(step), y)
+	return p.Text("past."+stepName(step), string(y))
 }
 
 // Meaning is what a step means for operators.
@@ -100,8 +102,6 @@ func (p *Phrases) Text(key Key, args ...string) string {
 	}
 	return text
 }
-
-func (p *Phrases) step(key Key, y idp.Year) string { return p.Text(key, string(y)) }
 
 // maxNamed is how many service providers are named in a sentence.
 const maxNamed = 5
@@ -187,17 +187,15 @@ func marksOf(text string) (names []string) {
 func (p *Phrases) FillStatus(st *rotation.Status) {
 	p.FillSteps(st.Steps)
 	for i := range st.Due {
-		p.fillReason(&st.Due[i].Why)
-		p.fillReasons(st.Due[i].Waits)
+		p.fillWhy(&st.Due[i].Why, st.Due[i].Waits)
 	}
-	for i := range st.Years {
-		if next := st.Years[i].Next; next != nil {
-			p.fillReason(&next.Why)
-			p.fillReasons(next.Waits)
+	for _, y := range st.Years {
+		if y.Next != nil {
+			p.fillWhy(&y.Next.Why, y.Next.Waits)
 		}
 	}
 	for i := range st.Attention {
-		p.fillReasons(st.Attention[i].Because)
+		p.FillReasons(st.Attention[i].Because)
 		st.Attention[i].Text = p.Attention(st.Attention[i])
 	}
 }
@@ -205,28 +203,29 @@ func (p *Phrases) FillStatus(st *rotation.Status) {
 // FillSteps renders why each step is taken into its Text.
 func (p *Phrases) FillSteps(steps []rotation.Step) {
 	for i := range steps {
-		p.fillReason(&steps[i].Why)
+		p.fillWhy(&steps[i].Why, nil)
 	}
 }
 
 // FillPlan renders every reason of a plan into its Text.
 func (p *Phrases) FillPlan(plan []rotation.Coming) {
 	for i := range plan {
-		p.fillReason(&plan[i].Why)
-		p.fillReasons(plan[i].Waits)
+		p.fillWhy(&plan[i].Why, plan[i].Waits)
 	}
 }
 
 // FillReasons renders the reasons into their Text.
-func (p *Phrases) FillReasons(all []rotation.Reason) { p.fillReasons(all) }
-
-func (p *Phrases) fillReasons(all []rotation.Reason) {
+func (p *Phrases) FillReasons(all []rotation.Reason) {
 	for i := range all {
-		p.fillReason(&all[i])
+		all[i].Text = p.Reason(all[i])
 	}
 }
 
-func (p *Phrases) fillReason(r *rotation.Reason) { r.Text = p.Reason(*r) }
+// fillWhy renders why something comes, and what it waits for.
+func (p *Phrases) fillWhy(why *rotation.Reason, waits []rotation.Reason) {
+	why.Text = p.Reason(*why)
+	p.FillReasons(waits)
+}
 
 // reasonFuncs are what pages call to render the rotation's codes.
 func (p *Phrases) reasonFuncs() map[string]any {

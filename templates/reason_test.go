@@ -1,12 +1,18 @@
 package templates
 
 import (
+	"go/ast"
+	"go/parser"
+	"go/token"
 	htmltemplate "html/template"
+	"path/filepath"
 	"regexp"
 	"slices"
 	"strings"
 	"testing"
 	"time"
+
+	"github.com/google/go-cmp/cmp"
 
 	"vernal/idp"
 	"vernal/idp/rotation"
@@ -17,6 +23,85 @@ var allArgs = rotation.Args{
 	Year: "2026", From: time.Date(2027, 4, 1, 0, 0, 0, 0, time.UTC), To: time.Date(2027, 4, 2, 0, 0, 0, 0, time.UTC),
 	Date: time.Date(2027, 4, 3, 0, 0, 0, 0, time.UTC), Until: time.Date(2027, 4, 4, 0, 0, 0, 0, time.UTC),
 	Days: 14, DaysLeft: 1, Step: rotation.StepRetire, State: rotation.Grace, SPs: []idp.EntityID{"urn:sp"}, Count: 3, SHA256: "c3c3", Value: "disk is full",
+}
+
+// reasonArgs has the fields of Args, by their JSON names, that each code of the rotation
+// fills, and attentionArgs those that each attention can fill.
+var reasonArgs = map[rotation.ReasonCode][]string{
+	rotation.WhyNoPreferredYear: {}, rotation.WhyFirstStart: {}, rotation.WhyKeyFoundGone: {},
+	rotation.WhyKeyDue: {"date"}, rotation.WhyCalendarYear: {"date"}, rotation.WhyPublishDue: {"date"}, rotation.WhyPreferDue: {"date"},
+	rotation.WhyTimeToMoveOver: {"date"}, rotation.WhyOurCertEnded: {"year", "date"}, rotation.WhyRetireDue: {"date"}, rotation.WhyRetired: {"date"},
+	rotation.WhyTakesOver: {"year"}, rotation.WhyOtherYearPreferred: {"year"}, rotation.WhyOurCertEnds: {"year"},
+
+	rotation.WaitsLettersUsedUp: {"year"}, rotation.WaitsExternalKey: {}, rotation.WaitsCertificate: {}, rotation.WaitsCertEnded: {"date"},
+	rotation.WaitsPublishedLate: {"date", "days"}, rotation.WaitsHold: {"date"}, rotation.WaitsHoldUntil: {"date", "until"}, rotation.WaitsNoNewerYear: {},
+	rotation.WaitsSuccessorTooNew: {"date", "days", "until"}, rotation.WaitsUsed: {"date", "days", "days_left", "entity_ids"},
+	rotation.WaitsNotSeenUnused: {"days", "days_left", "entity_ids"}, rotation.WaitsClockJumped: {"from", "to", "days_left"}, rotation.WaitsClockDrifted: {"date"},
+
+	rotation.EndsNotMoved: {"count"},
+
+	rotation.ReasonCode(rotation.KeyMissing): {"year"}, rotation.ReasonCode(rotation.CertMissing): {"year"}, rotation.ReasonCode(rotation.KeyDiffers): {"year"}, rotation.ReasonCode(rotation.KeyDamaged): {"year"},
+
+	rotation.RefusedNotAYear: {"value"}, rotation.RefusedUnknownStep: {"value"}, rotation.RefusedNeverMade: {}, rotation.RefusedNothingHeld: {}, rotation.RefusedClockTrusted: {},
+	rotation.RefusedOver: {"state"}, rotation.RefusedNotOver: {"state"}, rotation.RefusedKeyDestroyed: {"date"}, rotation.RefusedOtherKey: {},
+	rotation.RefusedHasCertificate: {}, rotation.RefusedAwaitsCertificate: {}, rotation.RefusedExists: {}, rotation.RefusedOlderThanPreferred: {"year"},
+	rotation.RefusedExternalKeys: {}, rotation.RefusedNoCertificate: {}, rotation.RefusedAlready: {"state"}, rotation.RefusedPassedBy: {"year"},
+	rotation.RefusedNotPublished: {}, rotation.RefusedPreferredIsNewer: {"year"}, rotation.RefusedNotExpiring: {"state"}, rotation.RefusedHoldEnded: {"date"},
+	rotation.RefusedPreferred: {}, rotation.RefusedNewerThanPreferred: {"year"}, rotation.RefusedReasonMissing: {}, rotation.RefusedNoSuccessor: {"year"},
+	rotation.RefusedNoLetterLeft: {}, rotation.RefusedImportFirst: {"year"}, rotation.RefusedNoOlderYear: {},
+	rotation.RefusedFolderHasCert: {}, rotation.RefusedNoKeyWaits: {}, rotation.RefusedOtherKeyWaits: {}, rotation.RefusedYearCannotBeTrusted: {"state"},
+}
+
+var attentionArgs = map[rotation.AttentionCode][]string{
+	rotation.NoSigningKey: {}, rotation.KeyUnusable: {}, rotation.CertEnded: {"date"}, rotation.CertEnding: {"date"},
+	rotation.StepFailed: {"step", "date", "value"}, rotation.StepOverdue: {"step", "date"}, rotation.StepHeld: {"step", "date"}, rotation.StepSoon: {"step", "date", "days_left"},
+	rotation.ClockUntrusted: {}, rotation.RequestCertEnded: {"entity_ids", "date"},
+}
+
+// declaredCodes are the values of the constants of a string type of package rotation.
+func declaredCodes(t *testing.T, types ...string) (codes []string) {
+	t.Helper()
+	files, err := filepath.Glob("../idp/rotation/*.go")
+	if err != nil || len(files) == 0 {
+		t.Fatal(files, err)
+	}
+	for _, name := range files {
+		f, err := parser.ParseFile(token.NewFileSet(), name, nil, parser.SkipObjectResolution)
+		if err != nil {
+			t.Fatal(err)
+		}
+		ast.Inspect(f, func(n ast.Node) bool {
+			if v, ok := n.(*ast.ValueSpec); ok && len(v.Values) == 1 {
+				kind, typed := v.Type.(*ast.Ident)
+				value, literal := v.Values[0].(*ast.BasicLit)
+				if typed && literal && slices.Contains(types, kind.Name) {
+					codes = append(codes, strings.Trim(value.Value, `"`))
+				}
+			}
+			return true
+		})
+	}
+	slices.Sort(codes)
+	return codes
+}
+
+// The tables have every code that package rotation declares.
+func TestTablesHaveEveryCode(t *testing.T) {
+	t.Parallel()
+	if diff := cmp.Diff(declaredCodes(t, "ReasonCode", "KeyFault"), codesOf(reasonArgs)); diff != "" {
+		t.Errorf("reasons (-declared +in the table):\n%s", diff)
+	}
+	if diff := cmp.Diff(declaredCodes(t, "AttentionCode"), codesOf(attentionArgs)); diff != "" {
+		t.Errorf("attention (-declared +in the table):\n%s", diff)
+	}
+}
+
+func codesOf[C ~string](table map[C][]string) (codes []string) {
+	for code := range table {
+		codes = append(codes, string(code))
+	}
+	slices.Sort(codes)
+	return codes
 }
 
 // Every code has a text in every language, which names only arguments that the code
@@ -43,12 +128,12 @@ func TestEveryCodeHasText(t *testing.T) {
 		t.Run(string(lang), func(t *testing.T) {
 			t.Parallel()
 			p := PhrasesIn(lang)
-			for _, code := range rotation.ReasonCodes() {
-				check(t, p, "reason."+string(code), code.Fields(), p.Reason(rotation.Reason{Code: code, Args: allArgs}))
+			for code, fields := range reasonArgs {
+				check(t, p, "reason."+string(code), fields, p.Reason(rotation.Reason{Code: code, Args: allArgs}))
 			}
 			for _, code := range rotation.AttentionCodes() {
 				a := rotation.Attention{Code: code, Year: "2026", Args: allArgs, Because: []rotation.Reason{{Code: rotation.WaitsNoNewerYear}}}
-				check(t, p, "attention."+string(code), append(code.Fields(), "year", "because"), p.Attention(a))
+				check(t, p, "attention."+string(code), append(slices.Clone(attentionArgs[code]), "year", "because"), p.Attention(a))
 				if text := p.Text(NeedKey(code), "2026"); strings.HasPrefix(text, "needs.") || hole.MatchString(text) {
 					t.Errorf("on the wallboard, %s: %q", code, text)
 				}

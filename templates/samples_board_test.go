@@ -40,16 +40,16 @@ func boardSamples(lang Lang) (all []sample) {
 var boardAt = time.Date(2027, 3, 9, 14, 5, 0, 0, time.UTC)
 
 func boardYears() []BoardYear {
-	retire := BoardStep{Year: "2026", What: StepKey(""), At: boardAt.AddDate(0, 0, 23), Days: 23}
-	next := BoardStep{Year: "2028", What: StepKey(rotation.StepCreate), At: boardAt.AddDate(0, 10, 6), Days: 312}
+	retire := BoardStep{Year: "2026", What: StepKey(""), At: boardAt.AddDate(0, 0, 23)}
+	next := BoardStep{Year: "2028", What: StepKey(rotation.StepCreate), At: boardAt.AddDate(0, 10, 6)}
 	return []BoardYear{
-		{Year: "2025", State: YearGrace, Live: true, CertEndAt: boardAt.AddDate(-1, 0, 23), CertDays: -342, CertEnded: true,
-			RetireAt: boardAt.AddDate(0, -8, 0), RetireDays: -243, SPs: 1, Leaving: true, Unmoved: 1, UnmovedURL: "/rotation?show=unmoved&year=2025",
+		{Year: "2025", State: YearGrace, Live: true, CertEndAt: boardAt.AddDate(-1, 0, 23), CertEnded: true,
+			RetireAt: boardAt.AddDate(0, -8, 0), SPs: 1, Leaving: true, Unmoved: 1, UnmovedURL: "/rotation?show=unmoved&year=2025",
 			Next: &BoardStep{Year: "2025", What: StepKey(rotation.StepRetire), At: boardAt, Stuck: true, Waits: []rotation.Reason{{Code: rotation.WaitsUsed, Args: rotation.Args{Date: boardAt.AddDate(0, 0, -1), Days: 14, DaysLeft: 13, SPs: []idp.EntityID{"urn:a", "urn:b"}}}}}},
-		{Year: "2026", State: YearExpiring, Live: true, CertEndAt: boardAt.AddDate(0, 0, 23), CertDays: 23, RetireAt: boardAt.AddDate(0, 3, 22), RetireDays: 114,
+		{Year: "2026", State: YearExpiring, Live: true, CertEndAt: boardAt.AddDate(0, 0, 23), RetireAt: boardAt.AddDate(0, 3, 22),
 			SPs: 118, Leaving: true, Unmoved: 42, UnmovedURL: "/rotation?show=unmoved&year=2026", Next: &retire},
-		{Year: "2027", State: YearPreferred, Live: true, Preferred: true, CertEndAt: boardAt.AddDate(1, 0, 23), CertDays: 389,
-			RetireAt: boardAt.AddDate(1, 3, 22), RetireDays: 480, SPs: 140},
+		{Year: "2027", State: YearPreferred, Live: true, Preferred: true, CertEndAt: boardAt.AddDate(1, 0, 23),
+			RetireAt: boardAt.AddDate(1, 3, 22), SPs: 140},
 		{Year: "2028", State: YearPlanned, Next: &next},
 	}
 }
@@ -63,9 +63,9 @@ func boardSample(n int) BoardPage {
 		},
 		Coming: []BoardStep{
 			{Year: "2025", What: StepKey(rotation.StepRetire), Stuck: true, ByHand: true, Waits: []rotation.Reason{{Code: rotation.WaitsExternalKey}}},
-			{Year: "2026", What: StepKey(""), At: boardAt.AddDate(0, 0, 23), Days: 23},
-			{Year: "2026", What: StepKey(rotation.StepRetire), At: boardAt.AddDate(0, 3, 22), Days: 114},
-			{Year: "2028", What: StepKey(rotation.StepCreate), At: boardAt.AddDate(0, 10, 6), Days: 312, ByHand: true},
+			{Year: "2026", What: StepKey(""), At: boardAt.AddDate(0, 0, 23)},
+			{Year: "2026", What: StepKey(rotation.StepRetire), At: boardAt.AddDate(0, 3, 22)},
+			{Year: "2028", What: StepKey(rotation.StepCreate), At: boardAt.AddDate(0, 10, 6), ByHand: true},
 		},
 		Moves: []BoardFilter{{MoveAll, "", n, "/rotation", true}, {MoveUnmoved, "", n / 2, "/rotation?show=unmoved", false},
 			{MoveBoth, "", 1, "/rotation?show=both", false}, {MoveMoved, "", n / 3, "/rotation?show=moved", false}, {MoveUnseen, "", 1, "/rotation?show=unseen", false}, {MoveInactive, "", 1, "/rotation?show=inactive", false}},
@@ -88,11 +88,11 @@ func boardSample(n int) BoardPage {
 	for i := range n {
 		s := BoardSP{EntityID: idp.EntityID(fmt.Sprintf("https://sp%d.agency.example/saml/metadata", i)), Name: fmt.Sprintf("%s %d", spName, i),
 			Move: moves[i%5], Contacts: []string{"saml-team@agency.example"},
-			Certs: []BoardCert{{SHA256: strings.Repeat("c3", 32), EndAt: boardAt.AddDate(1, 0, 0), Days: 366, LastAt: boardAt}}}
+			Certs: []BoardCert{{SHA256: strings.Repeat("c3", 32), EndAt: boardAt.AddDate(1, 0, 0), LastAt: boardAt}}}
 		switch i % 5 {
 		case 0, 2, 3:
-			s.Years = []BoardUse{{Year: "2026", FirstAt: boardAt.AddDate(-1, 0, 0), LastAt: boardAt.Add(-time.Hour), Days7: 1204, Days30: 5310, Signed: true, Cert: strings.Repeat("c3", 32)},
-				{Year: "2027", FirstAt: boardAt.AddDate(0, 0, -6), LastAt: boardAt.AddDate(0, 0, -2), LastDays: -2, Days7: 3, Days30: 3}}
+			s.Years = []BoardUse{{Year: "2026", FirstAt: boardAt.AddDate(-1, 0, 0), LastAt: boardAt.Add(-time.Hour), Days7: 1204, Days30: 5310, Signed: true, CertSHA256: strings.Repeat("c3", 32)},
+				{Year: "2027", FirstAt: boardAt.AddDate(0, 0, -6), LastAt: boardAt.AddDate(0, 0, -2), Days7: 3, Days30: 3}}
 			s.Fetches = loads[:1]
 		case 1:
 			s.EntityID, s.Name, s.Contacts = idp.EntityID("urn:example:"+strings.Repeat("unbroken", 20)), "", nil
@@ -100,8 +100,8 @@ func boardSample(n int) BoardPage {
 				{Code: "relay_state_long", Args: rotation.Args{Count: 312, Date: boardAt.AddDate(0, 0, -1)}},
 				{Code: "clock_behind", Args: rotation.Args{Count: 250, Date: boardAt.AddDate(0, 0, -1)}},
 			}
-			s.Certs = []BoardCert{{SHA256: strings.Repeat("d4", 32), EndAt: boardAt.AddDate(0, -1, 0), Days: -28, Ended: true}}
-			s.Years = []BoardUse{{Year: "2026", FirstAt: boardAt.AddDate(0, -3, 0), LastAt: boardAt.AddDate(0, 0, -20), LastDays: -20, Days30: 1, Signed: true}}
+			s.Certs = []BoardCert{{SHA256: strings.Repeat("d4", 32), EndAt: boardAt.AddDate(0, -1, 0), Ended: true}}
+			s.Years = []BoardUse{{Year: "2026", FirstAt: boardAt.AddDate(0, -3, 0), LastAt: boardAt.AddDate(0, 0, -20), Days30: 1, Signed: true}}
 		case 4:
 			s.Move = MoveInactive
 		}
@@ -112,7 +112,7 @@ func boardSample(n int) BoardPage {
 
 func wallSample(n int) WallPage {
 	p := WallPage{At: boardAt, Preferred: "2027", Years: boardYears()[:3],
-		Coming: []BoardStep{{Year: "2026", What: StepKey(""), At: boardAt.AddDate(0, 0, 23), Days: 23}, {Year: "2026", What: StepKey(rotation.StepRetire), Stuck: true, ByHand: true}}}
+		Coming: []BoardStep{{Year: "2026", What: StepKey(""), At: boardAt.AddDate(0, 0, 23)}, {Year: "2026", What: StepKey(rotation.StepRetire), Stuck: true, ByHand: true}}}
 	if n == 0 {
 		p.Years, p.Coming = p.Years[2:], p.Coming[:1]
 		return p
@@ -122,12 +122,12 @@ func wallSample(n int) WallPage {
 	var names []WallName
 	p.Unmoved, p.Both, p.Moved, p.Unseen = n*2/5, n/5, n/5, n/5
 	if n == 5 {
-		names = []WallName{{"urn:example:" + strings.Repeat("unbroken", 20), boardAt, 0}, {spName, boardAt.AddDate(0, 0, -3), -3}}
+		names = []WallName{{"urn:example:" + strings.Repeat("unbroken", 20), boardAt}, {spName, boardAt.AddDate(0, 0, -3)}}
 		p.Migrations = []WallMigration{{Year: "2026", Names: names, Count: 2}, {Year: "2025", Names: names[1:], Count: 1}}
 		return p
 	}
 	for i := range 120 {
-		names = append(names, WallName{fmt.Sprintf("%s %d", spName, i), boardAt.AddDate(0, 0, -i%14), -i % 14})
+		names = append(names, WallName{fmt.Sprintf("%s %d", spName, i), boardAt.AddDate(0, 0, -i%14)})
 	}
 	p.Migrations = []WallMigration{{"2026", names, 17, len(names) + 17}, {Year: "2025", Names: names[:3], Count: 3}}
 	return p

@@ -106,7 +106,7 @@ func (c *conn) checkSealed(key crypto11.Signer) error {
 func (t *Token) Sign(y idp.Year, pub crypto.PublicKey, digest []byte, opts crypto.SignerOpts) (signature []byte, err error) {
 	err = t.with(func(c *conn) error {
 		key, ok := c.keys.Load(y)
-		if !ok || !same(key.(crypto11.Signer).Public(), pub) {
+		if !ok || !certs.SamePublic(key.(crypto11.Signer).Public(), pub) {
 			found, err := t.find(c, y, pub)
 			if err != nil {
 				return err
@@ -127,7 +127,7 @@ func (t *Token) Sign(y idp.Year, pub crypto.PublicKey, digest []byte, opts crypt
 func (t *Token) Ready(y idp.Year, pub crypto.PublicKey) error {
 	err := t.with(func(c *conn) error {
 		seen, ok := c.found.Load(y)
-		if ok && same(seen.(sighting).pub, pub) && time.Since(seen.(sighting).at) < readyFor {
+		if ok && certs.SamePublic(seen.(sighting).pub, pub) && time.Since(seen.(sighting).at) < readyFor {
 			return nil
 		}
 		_, err := t.find(c, y, pub)
@@ -168,15 +168,10 @@ func (t *Token) find(c *conn, y idp.Year, pub crypto.PublicKey) (crypto11.Signer
 	if err != nil {
 		return nil, err
 	}
-	if !same(key.Public(), pub) {
+	if !certs.SamePublic(key.Public(), pub) {
 		return nil, errors.New("what is there is another key")
 	}
 	return key, nil
-}
-
-func same(a, b crypto.PublicKey) bool {
-	x, ok := a.(interface{ Equal(crypto.PublicKey) bool })
-	return ok && x.Equal(b)
 }
 
 // lookUp looks up the one key pair of the year; idp.ErrNotFound if there is none.

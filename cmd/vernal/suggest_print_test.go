@@ -1,8 +1,11 @@
 package main
 
 import (
+	"encoding/json"
 	"fmt"
+	"os"
 	"slices"
+	"strings"
 	"testing"
 	"time"
 
@@ -71,6 +74,25 @@ func TestStepsAreCommands(t *testing.T) {
 	}
 }
 
+// reasonCodes are the reasons that the catalogue has words for.
+func reasonCodes(t *testing.T) (codes []rotation.ReasonCode) {
+	t.Helper()
+	data, err := os.ReadFile("../../templates/catalogue/en.json")
+	if err != nil {
+		t.Fatal(err)
+	}
+	var texts map[string]any
+	if err := json.Unmarshal(data, &texts); err != nil {
+		t.Fatal(err)
+	}
+	for key := range texts {
+		if code, ok := strings.CutPrefix(key, "reason."); ok {
+			codes = append(codes, rotation.ReasonCode(code))
+		}
+	}
+	return codes
+}
+
 // Whatever the rotation suggests about a refusal can be typed: for every step, every
 // reason and every state of a year, and for every fault of a key.
 func TestRefusalsSuggestCommands(t *testing.T) {
@@ -93,7 +115,7 @@ func TestRefusalsSuggestCommands(t *testing.T) {
 	for _, y := range []idp.Year{"", "2022", "2023", "2024", "2025", "2026", "2026b", "2027", "2027b", "2028", "2029", "2030", "2031"} {
 		states[h.State(y, now)] = true
 		for _, kind := range rotation.StepKinds() {
-			for _, code := range rotation.ReasonCodes() {
+			for _, code := range reasonCodes(t) {
 				for _, s := range h.Refuse(kind, y, rotation.Reason{Code: code}, now).Suggestions {
 					labels[s.Label] = true
 					checkSuggestion(t, fmt.Sprintf("%s %s refused because of %s", kind, y, code), s)

@@ -5,7 +5,6 @@ import (
 	"encoding/json"
 	"io"
 	"net/http"
-	"time"
 
 	"vernal/idp"
 	"vernal/idp/migration"
@@ -76,32 +75,29 @@ func (h *Handler) boardPage(v *view, f filter) templates.BoardPage {
 		p.NextURL = f.page(f.Page + 1).url()
 	}
 	for i := range lines[first:last] {
-		p.SPs = append(p.SPs, boardSP(&lines[first+i], v.Status.At))
+		p.SPs = append(p.SPs, boardSP(&lines[first+i]))
 	}
 	p.Fetches = fetches(v.Board.Fetches, maxFetches)
 	return p
 }
 
-func boardSP(l *migration.Line, now time.Time) templates.BoardSP {
+func boardSP(l *migration.Line) templates.BoardSP {
 	s := templates.BoardSP{
-		EntityID: l.SP, Name: l.Name, Move: moveKeys[moveOf(l)], Warnings: l.Warnings,
+		EntityID: l.SP, Name: l.Name, Move: templates.MoveKey(moveOf(l)), Warnings: l.Warnings,
 		Contacts: l.Contacts, Fetches: fetches(l.Fetches, maxOfOne),
 	}
 	for _, y := range l.Years {
-		s.Years = append(s.Years, templates.BoardUse{
-			Year: y.Year, FirstAt: y.FirstAt, LastAt: y.LastAt, LastDays: daysUntil(now, y.LastAt),
-			Days7: y.Days7, Days30: y.Days30, Signed: y.Signed, Cert: y.CertSHA256,
-		})
+		s.Years = append(s.Years, templates.BoardUse(y))
 	}
 	for _, c := range l.Certs {
-		s.Certs = append(s.Certs, templates.BoardCert{SHA256: c.SHA256, EndAt: c.EndAt, Days: daysUntil(now, c.EndAt), Ended: c.Ended, LastAt: c.LastAt})
+		s.Certs = append(s.Certs, templates.BoardCert(c))
 	}
 	return s
 }
 
 func fetches(list []migration.Fetches, limit int) (all []templates.BoardFetch) {
 	for _, f := range list[:min(limit, len(list))] {
-		all = append(all, templates.BoardFetch{Year: f.Year, Hint: f.Hint, Address: f.Address, UserAgent: f.UserAgent, LastAt: f.LastAt, Count: f.Count})
+		all = append(all, templates.BoardFetch(f))
 	}
 	return all
 }

@@ -9,8 +9,10 @@ import (
 	"log/slog"
 	"net/http"
 	"slices"
+	"strconv"
 	"strings"
 	"time"
+	"unicode/utf8"
 
 	"vernal/idp"
 	"vernal/idp/rotation"
@@ -144,4 +146,103 @@ func (f *feed) describe(step rotation.StepKind, more ...string) string {
 		lines = append(lines, f.phrases.Text("calendar.moved", f.command(idp.Suggest(idp.DoRotationStatus))))
 	}
 	return strings.Join(append(lines, f.phrases.Text("calendar.utc")), "\n")
+}
+
+// ical writes iCalendar (RFC 5545): lines that end in CRLF and are at most 75
+// octets long, the longer ones folded.
+type ical struct{ out bytes.Buffer }
+
+// icalEvent is an event of a whole day.
+type icalEvent struct {
+	// UID names the event for ever: who subscribes sees it move, not double.
+	UID string
+	// Day is the day of its date in UTC.
+	Day time.Time
+	// Stamp is the moment that the event is told for (DTSTAMP).
+	Stamp                time.Time
+	Summary, Description string
+	// Alarms are how many days before to remind.
+	Alarms []int
+}
+
+// icalLine is the most octets of a line, without its end (RFC 5545 §3.1).
+const icalLine = 75
+
+// property writes a line as it is.
+func (c *ical) property(name, value string) {
+	line := name + ":" + value
+	for room := icalLine; len(line) > room; room = icalLine - 1 {
+		cut := room
+		for cut > room-utf8.UTFMax && !utf8.RuneStart(line[cut]) {
+			cut-- // a folded character is garbage to those who read line by line
+		}
+		c.out.WriteString(line[:cut])
+		c.out.WriteString("\r\n ")
+		line = line[cut:]
+	}
+	c.out.WriteString(line)
+	c.out.WriteString("\r\n")
+}
+
+// text writes a line whose value is a text (RFC 5545 §3.3.11).
+func (c *ical) text(name, value string) { c.property(name, icalText(value)) }
+
+// icalText escapes what has a meaning in a value, and leaves out what no line
+// may hold: a carriage return would begin a property.
+func icalText(s string) string {
+	var out strings.Builder
+	for _, r := range strings.ToValidUTF8(s, "\uFFFD") {
+		switch {
+		case r == '\\' || r == ';' || r == ',':
+			out.WriteByte('\\')
+			out.WriteRune(r)
+		case r == '\n':
+			out.WriteString(`\n`)
+		case r == '\t':
+			out.WriteByte(' ')
+		case r < 0x20 || r >= 0x7f && r < 0xa0:
+		default:
+			out.WriteRune(r)
+		}
+	}
+	return out.String()
+}
+
+// begin opens a calendar with a name, which readers are asked to load again
+// twice a day.
+func (c *ical) begin(name string) {
+	c.property("BEGIN", "VCALENDAR")
+	c.property("VERSION", "2.0")
+	c.property("PRODID", "-//Vernal//Rotation plan//EN")
+	c.property("CALSCALE", "GREGORIAN")
+	c.text("NAME", name)
+	c.text("X-WR-CALNAME", name)
+	c.property("REFRESH-INTERVAL;VALUE=DURATION", "PT12H")
+	c.property("X-PUBLISHED-TTL", "PT12H")
+}
+
+func (c *ical) event(e icalEvent) {
+	const day = "20060102"
+	c.property("BEGIN", "VEVENT")
+	c.text("UID", e.UID)
+	c.property("DTSTAMP", e.Stamp.UTC().Format("20060102T150405Z"))
+	c.property("DTSTART;VALUE=DATE", e.Day.UTC().Format(day))
+	c.property("DTEND;VALUE=DATE", e.Day.UTC().AddDate(0, 0, 1).Format(day))
+	c.property("TRANSP", "TRANSPARENT") // the day stays free for meetings
+	c.text("SUMMARY", e.Summary)
+	c.text("DESCRIPTION", e.Description)
+	for _, days := range e.Alarms {
+		c.property("BEGIN", "VALARM")
+		c.property("ACTION", "DISPLAY")
+		c.text("DESCRIPTION", e.Summary)
+		c.property("TRIGGER", "-P"+strconv.Itoa(days)+"D")
+		c.property("END", "VALARM")
+	}
+	c.property("END", "VEVENT")
+}
+
+// end closes the calendar and gives it.
+func (c *ical) end() []byte {
+	c.property("END", "VCALENDAR")
+	return c.out.Bytes()
 }

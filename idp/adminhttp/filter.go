@@ -56,13 +56,23 @@ func readFilter(q url.Values) filter {
 	return f
 }
 
-// url returns the URL of the filtered page.
+// fields are the parameters of the filter but for its page.
+func (f filter) fields() (set []templates.Field) {
+	for _, field := range []templates.Field{
+		{Name: "show", Value: string(f.Show)}, {Name: "year", Value: string(f.Year)}, {Name: "q", Value: f.Query}, {Name: "locale", Value: f.Locale},
+	} {
+		if field.Value != "" {
+			set = append(set, field)
+		}
+	}
+	return set
+}
+
+// url is where the filter is applied.
 func (f filter) url() string {
 	q := url.Values{}
-	for name, value := range map[string]string{"show": string(f.Show), "year": string(f.Year), "q": f.Query, "locale": f.Locale} {
-		if value != "" {
-			q.Set(name, value)
-		}
+	for _, field := range f.fields() {
+		q.Set(field.Name, field.Value)
 	}
 	if f.Page > 1 {
 		q.Set("page", strconv.Itoa(f.Page))
@@ -141,7 +151,7 @@ func (f filter) moves(counts map[migration.Move]int, b *migration.Board) []templ
 	}
 	for _, m := range shown {
 		all = append(all, templates.BoardFilter{
-			Label: moveKeys[m], Count: counts[m], URL: f.only(m, "").url(), Current: f.Show == m && f.Year == "",
+			Label: templates.MoveKey(m), Count: counts[m], URL: f.only(m, "").url(), Current: f.Show == m && f.Year == "",
 		})
 	}
 	return all
@@ -163,15 +173,7 @@ func (f filter) inYears(b *migration.Board) (all []templates.BoardFilter) {
 
 // search returns the search form, which keeps the filter.
 func (f filter) search() templates.BoardSearch {
-	s := templates.BoardSearch{Action: boardPath, Query: f.Query}
-	if f.Show != "" {
-		s.Fields = append(s.Fields, templates.Field{Name: "show", Value: string(f.Show)})
-	}
-	if f.Year != "" {
-		s.Fields = append(s.Fields, templates.Field{Name: "year", Value: string(f.Year)})
-	}
-	if f.Locale != "" {
-		s.Fields = append(s.Fields, templates.Field{Name: "locale", Value: f.Locale})
-	}
-	return s
+	kept := f
+	kept.Query = ""
+	return templates.BoardSearch{Action: boardPath, Query: f.Query, Fields: kept.fields()}
 }

@@ -6,13 +6,16 @@ import (
 	"log/slog"
 	"net/http"
 	"slices"
+	"strings"
 	"sync"
 	"time"
 
 	"github.com/prometheus/client_golang/prometheus"
 	"github.com/prometheus/client_golang/prometheus/collectors"
+	"github.com/prometheus/client_golang/prometheus/promauto"
 	"github.com/prometheus/client_golang/prometheus/promhttp"
 
+	"vernal/idp/migration"
 	"vernal/idp/rotation"
 	"vernal/idp/web"
 )
@@ -23,77 +26,63 @@ const measureEvery = 10 * time.Second
 
 // mountMetrics adds the endpoint that Prometheus scrapes.
 func (h *Handler) mountMetrics(rt *web.Router) {
-	registry := prometheus.NewRegistry()
-	m := &measures{descs: newDescs()}
-	registry.MustRegister(m, collectors.NewGoCollector(), collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}))
-	if h.Traffic != nil {
-		registry.MustRegister(h.Traffic)
-	}
-	scrape := promhttp.HandlerFor(registry, promhttp.HandlerOpts{
+	process := prometheus.NewRegistry()
+	process.MustRegister(collectors.NewGoCollector(), collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}))
+	opts := promhttp.HandlerOpts{
 		ErrorLog: slog.NewLogLogger(h.Log.Handler(), slog.LevelError),
 		// Some gauges are better than none.
 		ErrorHandling: promhttp.ContinueOnError,
-	})
+	}
+	m := &measures{}
 	rt.Handle(metricsPath, web.Methods{http.MethodGet: func(w http.ResponseWriter, r *http.Request) error {
-		m.refresh(r.Context(), h)
-		scrape.ServeHTTP(w, r)
+		all := prometheus.Gatherers{process}
+		if kept := m.refresh(r.Context(), h); kept != nil {
+			all = append(all, kept)
+		}
+		if h.Traffic != nil {
+			all = append(all, h.Traffic.registry)
+		}
+		promhttp.HandlerFor(all, opts).ServeHTTP(w, r)
 		return nil
 	}})
 }
 
-// measures caches the gauges. They are read in the request that needs them and not in
-// Collect, which has no context and in which a panic would end the process.
+// measures are the gauges as they were last read. They are read in the request
+// that needs them and not in a Collector, which has no context and in which a panic
+// would end the process.
 type measures struct {
-	descs descs
-
-	mu   sync.Mutex // held while they are read, so that concurrent scrapes wait
+	mu   sync.Mutex // held while they are read: who comes then waits for them
 	at   time.Time
-	kept []prometheus.Metric
+	kept *prometheus.Registry
 }
 
-// Describe implements prometheus.Collector.
-func (m *measures) Describe(ch chan<- *prometheus.Desc) {
-	for _, d := range m.descs.all() {
-		ch <- d
-	}
-}
-
-// Collect implements prometheus.Collector.
-func (m *measures) Collect(ch chan<- prometheus.Metric) {
-	m.mu.Lock()
-	kept := m.kept
-	m.mu.Unlock()
-	for _, k := range kept {
-		ch <- k
-	}
-}
-
-// refresh reads the measures unless they are recent.
-func (m *measures) refresh(ctx context.Context, h *Handler) {
+// refresh reads the measures, unless they are fresh. They are nil before the first reading.
+func (m *measures) refresh(ctx context.Context, h *Handler) *prometheus.Registry {
 	m.mu.Lock()
 	defer m.mu.Unlock()
 	now := h.Clock.Now()
 	if m.kept != nil && now.Sub(m.at).Abs() < measureEvery {
-		return
+		return m.kept
 	}
-	s := &sample{descs: &m.descs, seen: map[series]bool{}}
+	s := newSample()
 	readable := h.measure(ctx, s)
 	if ctx.Err() != nil {
-		return // the client is gone, so the failure means nothing
+		return m.kept // the peer has gone; what failed for that says nothing
 	}
-	s.flag(m.descs.readable, readable == nil)
+	s.flag("state_readable", readable == nil)
 	if readable != nil {
 		h.Log.LogAttrs(ctx, slog.LevelError, "metrics", slog.String("error", readable.Error()))
 	}
-	m.at, m.kept = now, s.metrics
+	m.at, m.kept = now, s.registry
+	return m.kept
 }
 
-// measure reads everything. After an error the sample has what could be read.
-func (h *Handler) measure(ctx context.Context, s *sample) error {
-	s.gauge(s.descs.build, 1, h.Version)
-	s.flag(s.descs.ready, h.Ready == nil || h.Ready(ctx) == nil)
+// measure reads everything. With an error the sample holds what could be read.
+func (h *Handler) measure(ctx context.Context, s sample) error {
+	s.gauge("build_info", 1, h.Version)
+	s.flag("ready", h.Ready == nil || h.Ready(ctx) == nil)
 	entry, err := h.Rotation.Ring.Preferred(h.Clock.Now())
-	s.flag(s.descs.canSign, err == nil && entry.Key.Signer != nil)
+	s.flag("preferred_year_can_sign", err == nil && entry.Key.Signer != nil)
 	b, err := h.Board.Board(ctx)
 	if err != nil {
 		return fmt.Errorf("read the board: %w", err)
@@ -102,15 +91,16 @@ func (h *Handler) measure(ctx context.Context, s *sample) error {
 	if err != nil {
 		return fmt.Errorf("read the rotation: %w", err)
 	}
-	s.flag(s.descs.automatic, !h.Rotation.Policy.Manual)
+	s.flag("rotation_automatic", !h.Rotation.Policy.Manual)
 	s.rotation(st)
 	s.board(b)
 	s.attention(slices.Concat(st.Attention, b.Attention()))
 	return nil
 }
 
-// attention adds a count for every code, so that an alert rule finds 0 instead of no series.
-func (s *sample) attention(list []rotation.Attention) {
+// attention counts what needs it, by every code there is, so that a rule finds
+// a 0 to compare with.
+func (s sample) attention(list []rotation.Attention) {
 	counts := map[rotation.AttentionCode]int{}
 	for _, code := range rotation.AttentionCodes() {
 		counts[code] = 0
@@ -119,6 +109,115 @@ func (s *sample) attention(list []rotation.Attention) {
 		counts[a.Code]++
 	}
 	for code, n := range counts {
-		s.gauge(s.descs.attention, float64(n), string(code))
+		s.gauge("attention", float64(n), string(code))
+	}
+}
+
+// gauges are all gauges: what each is called after "vernal_", what it tells, and its labels.
+var gauges = []struct {
+	name, help string
+	labels     []string
+}{
+	{"build_info", "Always 1; the label says which version runs.", []string{"version"}},
+	{"ready", "1 if the store answers and the preferred year can sign, as /readyz tells.", nil},
+	{"state_readable", "1 if the rotation and the board could be read; otherwise their gauges are missing.", nil},
+	{"preferred_year_can_sign", "1 if the preferred year has its private key and its certificate.", nil},
+	{"signing_certificate_end_timestamp_seconds", "End of our signing certificate, by year.", []string{"year"}},
+	{"year_state", "1 for the state that the year is in, 0 for the others.", []string{"year", "state"}},
+	{"year_key_destroyed", "1 once the private key of the year was destroyed.", []string{"year"}},
+	{"year_last_use_timestamp_seconds", "Last use of the year by a service provider; missing if there was none.", []string{"year"}},
+	{"rotation_step_due_timestamp_seconds", "Date in the calendar of a step that comes next.", []string{"year", "step"}},
+	{"rotation_step_ready_timestamp_seconds", "When the rules allow a step that comes next at the earliest; missing while it waits for a person.", []string{"year", "step"}},
+	{"rotation_automatic", "1 if the server takes the steps itself, 0 if it only reminds.", nil},
+	{"rotation_hold", "1 while a rollback keeps a newer year from being preferred.", nil},
+	{"clock_trusted", "0 after a jump of the clock, while nothing is retired.", nil},
+	{"attention", "Things that a person should see to, by code.", []string{"code"}},
+	{"year_sps", "Active service providers that used the year within 30 days.", []string{"year"}},
+	{"year_unmoved_sps", "Active service providers that have still to move from the year; missing for a year that no one has to leave.", []string{"year"}},
+	{"sps", "Active service providers, by how far they have moved to the newest published year.", []string{"move"}},
+	{"request_certificate_end_timestamp_seconds", "End of an active service provider's request certificate.", []string{"entity_id", "fingerprint"}},
+}
+
+// sample is one reading of the gauges.
+type sample struct {
+	registry *prometheus.Registry
+	vecs     map[string]*prometheus.GaugeVec // by name
+}
+
+func newSample() sample {
+	s := sample{prometheus.NewRegistry(), map[string]*prometheus.GaugeVec{}}
+	for _, g := range gauges {
+		s.vecs[g.name] = promauto.With(s.registry).NewGaugeVec(prometheus.GaugeOpts{Name: "vernal_" + g.name, Help: g.help}, g.labels)
+	}
+	return s
+}
+
+// gauge sets a gauge. The same one can come twice: a registration may hold a certificate
+// twice, and two entity IDs may be the same once made valid.
+func (s sample) gauge(name string, value float64, labels ...string) {
+	for i, l := range labels {
+		labels[i] = strings.ToValidUTF8(l, "�") // what is not would spoil the whole scrape
+	}
+	s.vecs[name].WithLabelValues(labels...).Set(value)
+}
+
+func (s sample) flag(name string, on bool, labels ...string) {
+	value := 0.0
+	if on {
+		value = 1
+	}
+	s.gauge(name, value, labels...)
+}
+
+// moment adds a time; the zero one is left out, as it would read as 1970.
+func (s sample) moment(name string, t time.Time, labels ...string) {
+	if !t.IsZero() {
+		s.gauge(name, float64(t.UnixMilli())/1000, labels...)
+	}
+}
+
+// rotation tells how the years stand.
+func (s sample) rotation(st rotation.Status) {
+	for _, y := range st.Years {
+		year := string(y.Year)
+		s.moment("signing_certificate_end_timestamp_seconds", y.CertEndAt, year)
+		s.moment("year_last_use_timestamp_seconds", y.UsedAt, year)
+		s.flag("year_key_destroyed", !y.KeyDestroyedAt.IsZero(), year)
+		for _, state := range rotation.States() {
+			s.flag("year_state", y.State == state, year, string(state))
+		}
+	}
+	for _, d := range st.Due {
+		s.moment("rotation_step_due_timestamp_seconds", d.DueAt, string(d.Year), string(d.Kind))
+		s.moment("rotation_step_ready_timestamp_seconds", d.ReadyAt, string(d.Year), string(d.Kind))
+	}
+	s.flag("rotation_hold", st.Hold.Active(st.At))
+	s.flag("clock_trusted", st.Clock.Trusted())
+}
+
+// shortFingerprint is how much of a SHA-256 tells the certificates of one
+// service provider apart, in characters.
+const shortFingerprint = 16
+
+// board tells who has moved. The names are those of the registry: nobody gets
+// in there but by an operator's hand.
+func (s sample) board(b *migration.Board) {
+	for _, y := range b.Years {
+		s.gauge("year_sps", float64(y.SPs), string(y.Year))
+		if b.MustLeave(y) {
+			s.gauge("year_unmoved_sps", float64(y.Unmoved), string(y.Year))
+		}
+	}
+	counts := countMoves(b)
+	for _, move := range moves {
+		s.gauge("sps", float64(counts[move]), string(move))
+	}
+	for _, l := range b.SPs {
+		if !l.Active {
+			continue
+		}
+		for _, c := range l.Certs {
+			s.moment("request_certificate_end_timestamp_seconds", c.EndAt, string(l.SP), c.SHA256[:min(len(c.SHA256), shortFingerprint)])
+		}
 	}
 }

@@ -5,7 +5,6 @@ import (
 	"time"
 
 	"github.com/google/go-cmp/cmp"
-	"github.com/prometheus/client_golang/prometheus"
 
 	"vernal/idp"
 	"vernal/idp/migration"
@@ -30,14 +29,10 @@ func TestMeasuresOfTheBoard(t *testing.T) {
 			{SP: "urn:replaced", Active: true, Move: migration.Moved, Certs: []migration.RequestCert{ended, {SHA256: "ff", EndAt: at}}},
 		},
 	}
-	m := &measures{descs: newDescs()}
-	s := &sample{descs: &m.descs, seen: map[series]bool{}}
+	s := newSample()
 	s.board(b)
 	s.attention(b.Attention())
-	m.kept = s.metrics
-	registry := prometheus.NewRegistry()
-	registry.MustRegister(m)
-	families, err := registry.Gather()
+	families, err := s.registry.Gather()
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -76,9 +71,7 @@ func BenchmarkMeasures(b *testing.B) {
 		list.SPs = append(list.SPs, migration.Line{SP: idp.EntityID("https://sp.example/" + string(rune('a'+n%26)) + time.Duration(n).String()),
 			Active: true, Move: migration.Moved, Certs: []migration.RequestCert{{SHA256: "00112233445566778899aabb", EndAt: time.Unix(1e9, 0)}}})
 	}
-	d := newDescs()
 	for b.Loop() {
-		s := &sample{descs: &d, seen: map[series]bool{}}
-		s.board(list)
+		newSample().board(list)
 	}
 }

@@ -3,7 +3,6 @@ package adminhttp
 import (
 	"context"
 	"slices"
-	"time"
 
 	"vernal/idp"
 	"vernal/idp/migration"
@@ -45,12 +44,11 @@ func (v *view) years(policy rotation.Policy) (all []templates.BoardYear) {
 			continue
 		}
 		row := templates.BoardYear{
-			Year: y.Year, State: stateKeys[y.State], Live: y.Live, Preferred: y.State == rotation.Preferred,
-			CertEndAt: y.CertEndAt, CertDays: daysUntil(v.Status.At, y.CertEndAt), CertEnded: y.CertExpired,
+			Year: y.Year, State: templates.YearKey(y.State), Live: y.Live, Preferred: y.State == rotation.Preferred,
+			CertEndAt: y.CertEndAt, CertEnded: y.CertExpired,
 		}
 		if y.Live {
 			row.RetireAt = policy.Dates(y.Year).RetireAt
-			row.RetireDays = daysUntil(v.Status.At, row.RetireAt)
 		}
 		if c, ok := v.column(y.Year); ok {
 			row.SPs, row.Unmoved = c.SPs, c.Unmoved
@@ -108,28 +106,5 @@ func step(c rotation.Coming) templates.BoardStep {
 	case c.Step == "" && c.To == rotation.Published && c.From != c.To:
 		what = templates.ComesPublished
 	}
-	return templates.BoardStep{Year: c.Year, What: what, At: c.At, Days: c.Days, ByHand: c.ByHand, Stuck: c.Stuck, Waits: c.Waits}
-}
-
-var stateKeys = map[rotation.State]templates.Key{
-	rotation.Planned: templates.YearPlanned, rotation.Created: templates.YearCreated, rotation.Published: templates.YearPublished,
-	rotation.Preferred: templates.YearPreferred, rotation.Expiring: templates.YearExpiring, rotation.Grace: templates.YearGrace,
-	rotation.Retired: templates.YearRetired, rotation.Revoked: templates.YearRevoked,
-}
-
-var moveKeys = map[migration.Move]templates.Key{
-	migration.Moved: templates.MoveMoved, migration.Both: templates.MoveBoth, migration.Unmoved: templates.MoveUnmoved, migration.Unseen: templates.MoveUnseen,
-	inactive: templates.MoveInactive,
-}
-
-// daysUntil counts the calendar days between two times, or 0 if to is zero.
-func daysUntil(from, to time.Time) int {
-	if to.IsZero() {
-		return 0
-	}
-	number := func(t time.Time) int64 {
-		const day = 24 * 60 * 60
-		return (t.Unix() - (t.Unix()%day+day)%day) / day
-	}
-	return int(number(to) - number(from))
+	return templates.BoardStep{Year: c.Year, What: what, At: c.At, ByHand: c.ByHand, Stuck: c.Stuck, Waits: c.Waits}
 }

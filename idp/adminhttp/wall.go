@@ -37,7 +37,8 @@ func (h *Handler) showWall(w http.ResponseWriter, r *http.Request) error {
 	if !page.Still {
 		w.Header().Set("Refresh", refreshWall)
 	}
-	page.Base, page.Years = h.Pages.Base(r, ""), live(v.years(h.Rotation.Policy))
+	page.Base = h.Pages.Base(r, "")
+	page.Years = slices.DeleteFunc(v.years(h.Rotation.Policy), func(y templates.BoardYear) bool { return !y.Live })
 	w.Header().Set("Content-Security-Policy", h.Pages.Set.WallCSP())
 	return h.Pages.Render(w, http.StatusOK, func(b io.Writer) error { return h.Pages.Set.Wall(b, page) })
 }
@@ -115,7 +116,7 @@ func (v *view) wallNames(from idp.Year, limit int) (names []templates.WallName, 
 		n := templates.WallName{Name: cmp.Or(l.Name, string(l.SP))}
 		for _, y := range l.Years {
 			if y.Year == from {
-				n.LastAt, n.Days = y.LastAt, daysUntil(v.Status.At, y.LastAt)
+				n.LastAt = y.LastAt
 			}
 		}
 		names = append(names, n)
@@ -139,9 +140,4 @@ func (v *view) needs() (all []templates.WallNeed) {
 		all[i].Count++
 	}
 	return all
-}
-
-// live returns the years whose URLs answer.
-func live(years []templates.BoardYear) []templates.BoardYear {
-	return slices.DeleteFunc(years, func(y templates.BoardYear) bool { return !y.Live })
 }

@@ -74,7 +74,7 @@ func (e Entry) CertExpired(now time.Time) bool {
 
 // snapshot is valid for all times in [from, until).
 type snapshot struct {
-	keys        []*certs.Key
+	keys        []*certs.Key // by year
 	history     rotation.History
 	from, until time.Time
 	entries     map[idp.Year]Entry
@@ -96,19 +96,20 @@ func NewRing(p rotation.Policy) *Ring {
 // The Ring always takes over the new history, so that a year closes even if another year
 // has a fault. The error matches ErrNoSigner and means that the preferred year cannot sign.
 func (r *Ring) SetHistory(h rotation.History, keys []*certs.Key) error {
-	// The empty time span makes the first look-up create the snapshot.
-	s := &snapshot{keys: Usable(h, keys), history: h}
+	// The empty span makes the first look-up take the decision.
+	s := &snapshot{keys: Usable(h, keys)}
+	faults := map[idp.Year]rotation.KeyFault{}
+	for _, k := range s.keys {
+		record, _ := h.Record(k.Year)
+		faults[k.Year] = faultOf(record, k)
+	}
+	s.history = h.WithFaults(faults)
 	r.snap.Store(s)
 	if h.Preferred == "" {
 		return fmt.Errorf("no year is preferred: %w", ErrNoSigner)
 	}
-	record, _ := h.Record(h.Preferred)
-	k := findKey(s.keys, h.Preferred)
-	switch {
-	case k == nil:
-		return &UnusableKeyError{Year: h.Preferred, Fault: rotation.KeyMissing}
-	case !MadeOf(k).CanSign():
-		return &UnusableKeyError{Year: h.Preferred, Fault: faultOf(record, k)}
+	if k := certs.FindKey(s.keys, h.Preferred); k == nil || k.Signer == nil || k.Cert == nil {
+		return &UnusableKeyError{Year: h.Preferred, Fault: cmp.Or(faults[h.Preferred], rotation.KeyMissing)}
 	}
 	return nil
 }
@@ -136,11 +137,10 @@ func (r *Ring) Live(now time.Time) []Entry { return slices.Clone(r.at(now).live)
 // All lists every year made, in any state, oldest first. The caller owns the slice.
 func (r *Ring) All(now time.Time) []Entry {
 	s := r.at(now)
-	all := make([]Entry, 0, len(s.entries))
-	for _, e := range s.entries {
-		all = append(all, e)
+	all := make([]Entry, len(s.keys))
+	for i, k := range s.keys {
+		all[i] = s.entries[k.Year]
 	}
-	slices.SortFunc(all, func(a, b Entry) int { return cmp.Compare(a.Key.Year, b.Key.Year) })
 	return all
 }
 
@@ -172,29 +172,20 @@ func (r *Ring) at(now time.Time) *snapshot {
 // newSnapshot computes the state of every year at now, and how long it is valid.
 func newSnapshot(keys []*certs.Key, history rotation.History, now time.Time) *snapshot {
 	s := &snapshot{keys: keys, history: history, entries: make(map[idp.Year]Entry, len(keys))}
-	for _, k := range keys {
+	for _, k := range slices.Backward(keys) { // the newest first
 		e := Entry{Key: k, State: history.State(k.Year, now)}
 		if r, recorded := history.Record(k.Year); recorded {
-			e.RetiredAt, e.Fault = r.RetiredAt, faultOf(r, k)
+			e.RetiredAt, e.Fault = r.RetiredAt, r.KeyFault
 		}
 		s.entries[k.Year] = e
-		if !e.State.Live() || e.Closed() {
-			continue
-		}
-		s.live = append(s.live, e)
-		if e.State == rotation.Preferred {
-			s.preferred = e
+		switch {
+		case !e.State.Live() || e.Closed():
+		case e.State == rotation.Preferred:
+			s.preferred, s.live = e, slices.Insert(s.live, 0, e)
+		default:
+			s.live = append(s.live, e)
 		}
 	}
-	slices.SortFunc(s.live, func(a, b Entry) int {
-		if (a.State == rotation.Preferred) != (b.State == rotation.Preferred) {
-			if a.State == rotation.Preferred {
-				return -1
-			}
-			return 1
-		}
-		return cmp.Compare(b.Key.Year, a.Key.Year)
-	})
 	s.from, s.until = history.Steady(now)
 	return s
 }
@@ -202,10 +193,6 @@ func newSnapshot(keys []*certs.Key, history rotation.History, now time.Time) *sn
 // Target returns the entry of History.Target, or false without such a year.
 func (r *Ring) Target(now time.Time) (Entry, bool) {
 	s := r.at(now)
-	y := s.history.TargetAmong(now, func(record rotation.Record) bool {
-		e := s.entries[record.Year]
-		return e.State.Live() && !e.Closed()
-	})
-	e, ok := s.entries[y]
+	e, ok := s.entries[s.history.Target(now)]
 	return e, ok
 }

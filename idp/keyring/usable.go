@@ -1,9 +1,9 @@
 package keyring
 
 import (
+	"cmp"
 	"fmt"
 	"slices"
-	"strings"
 
 	"vernal/certs"
 	"vernal/idp"
@@ -12,7 +12,7 @@ import (
 
 // MadeOf returns the facts about a key that the rotation rules need.
 func MadeOf(k *certs.Key) rotation.Made {
-	m := rotation.Made{Year: k.Year, HasKey: k.Signer != nil, External: k.External, CertSHA256: certs.CertSHA256(k.Cert)}
+	m := rotation.Made{Year: k.Year, HasKey: k.Signer != nil, CertSHA256: certs.CertSHA256(k.Cert)}
 	if k.Cert != nil {
 		m.CertEndAt = k.Cert.NotAfter
 	}
@@ -57,11 +57,7 @@ func faultOf(r rotation.Record, usable *certs.Key) rotation.KeyFault {
 func Faults(h rotation.History, keys []*certs.Key, damaged []certs.DamagedYear) map[idp.Year]rotation.KeyFault {
 	faults := map[idp.Year]rotation.KeyFault{}
 	for _, r := range h.Records {
-		m := rotation.Made{Year: r.Year}
-		if k := findKey(keys, r.Year); k != nil {
-			m = MadeOf(k)
-		}
-		f := r.Fault(m)
+		f := r.Fault(MadeOf(cmp.Or(certs.FindKey(keys, r.Year), &certs.Key{Year: r.Year})))
 		if f != "" && slices.ContainsFunc(damaged, func(d certs.DamagedYear) bool { return d.Year == r.Year }) {
 			f = rotation.KeyDamaged
 		}
@@ -79,18 +75,14 @@ func Faults(h rotation.History, keys []*certs.Key, damaged []certs.DamagedYear) 
 func Usable(h rotation.History, keys []*certs.Key) []*certs.Key {
 	usable := make([]*certs.Key, 0, max(len(keys), len(h.Records)))
 	for _, r := range h.Records {
-		k := findKey(keys, r.Year)
-		if k == nil {
-			k = &certs.Key{Year: r.Year}
-		}
-		usable = append(usable, usableKey(r, k))
+		usable = append(usable, usableKey(r, cmp.Or(certs.FindKey(keys, r.Year), &certs.Key{Year: r.Year})))
 	}
 	for _, k := range keys {
 		if _, recorded := h.Record(k.Year); !recorded {
 			usable = append(usable, k)
 		}
 	}
-	slices.SortFunc(usable, func(a, b *certs.Key) int { return strings.Compare(string(a.Year), string(b.Year)) })
+	slices.SortFunc(usable, func(a, b *certs.Key) int { return cmp.Compare(a.Year, b.Year) })
 	return usable
 }
 
@@ -108,12 +100,4 @@ func usableKey(r rotation.Record, k *certs.Key) *certs.Key {
 		return k
 	}
 	return &certs.Key{Year: k.Year, Signer: signer, Cert: cert, External: k.External}
-}
-
-func findKey(keys []*certs.Key, y idp.Year) *certs.Key {
-	i := slices.IndexFunc(keys, func(k *certs.Key) bool { return k.Year == y })
-	if i < 0 {
-		return nil
-	}
-	return keys[i]
 }

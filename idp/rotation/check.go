@@ -43,177 +43,95 @@ func (p Policy) Take(s Step, h History, now time.Time) (History, error) {
 func (p Policy) CheckStep(s Step, h History, now time.Time) error {
 	// Notice a jump of the clock before the decision.
 	h, now = h.Tick(now, 0), now.UTC()
-	var reason Reason
+	for _, r := range p.rules(s, h, now) {
+		if r.holds {
+			return h.Refuse(s.Kind, s.Year, because(r.code, r.args), now)
+		}
+	}
+	return nil
+}
+
+// rule refuses a step if it holds.
+type rule struct {
+	holds bool
+	code  ReasonCode
+	args  Args
+}
+
+// rules are what can refuse the step, in order: the first that holds says why.
+func (p Policy) rules(s Step, h History, now time.Time) []rule {
+	r, made := h.Record(s.Year)
+	state := h.State(s.Year, now)
+	closed := rule{r.KeyFault != "", ReasonCode(r.KeyFault), Args{Year: r.Year}}
+	certEnded := rule{r.certEnded(now), WaitsCertEnded, Args{Date: r.CertEndAt}}
+	noReason := rule{s.Reason == "", RefusedReasonMissing, Args{}}
+	valid := rule{!s.Year.Valid(), RefusedNotAYear, Args{Value: string(s.Year)}}
+	known := []rule{valid, {!made, RefusedNeverMade, Args{}}}
+	running := append(known, rule{state.Over(), RefusedOver, Args{State: state}})
 	switch s.Kind {
 	case StepResume:
-		if h.Hold.Since.IsZero() && h.Clock.Trusted() {
-			reason = because(RefusedNothingHeld, Args{})
-		}
+		return []rule{{h.Hold.Since.IsZero() && h.Clock.Trusted(), RefusedNothingHeld, Args{}}}
 	case StepConfirm:
-		if h.Clock.Trusted() {
-			reason = because(RefusedClockTrusted, Args{})
-		}
-	default:
-		reason = p.refuseStep(s, h, now)
-	}
-	if reason.IsZero() {
-		return nil
-	}
-	return h.Refuse(s.Kind, s.Year, reason, now)
-}
-
-// refuseStep returns why a step about a year is refused, or no reason.
-func (p Policy) refuseStep(s Step, h History, now time.Time) Reason {
-	if !s.Year.Valid() {
-		return because(RefusedNotAYear, Args{Value: string(s.Year)})
-	}
-	r, made := h.Record(s.Year)
-	switch s.Kind {
+		return []rule{{h.Clock.Trusted(), RefusedClockTrusted, Args{}}}
 	case StepCreate, StepCSR, StepImport:
-		return p.refuseMaking(s, h, r, made, now)
-	}
-	if !made {
-		return because(RefusedNeverMade, Args{})
-	}
-	state := h.State(s.Year, now)
-	switch s.Kind {
-	case StepRevoke:
-		return h.refuseRevoke(s, state, now)
-	case StepDestroy:
-		switch {
-		case !state.Over():
-			return because(RefusedNotOver, Args{State: state})
-		case !r.KeyDestroyedAt.IsZero():
-			return because(RefusedKeyDestroyed, Args{Date: r.KeyDestroyedAt})
+		create := s.Kind == StepCreate
+		ends := s.Kind != StepCSR // a certificate comes with it
+		return []rule{
+			valid,
+			{state.Over(), RefusedOver, Args{State: state}},
+			{made && r.KeyFault == "" && r.IsOther(s.CertificateSHA256, s.PublicKeySHA256), RefusedOtherKey, Args{}},
+			{closed.holds && !r.isWaitingFor(s), closed.code, closed.args},
+			{made && !create && !r.CertEndAt.IsZero(), RefusedHasCertificate, Args{}},
+			{made && create && r.CertEndAt.IsZero(), RefusedAwaitsCertificate, Args{}},
+			{made && s.Kind != StepImport, RefusedExists, Args{}},
+			{s.Year < h.Preferred, RefusedOlderThanPreferred, Args{Year: h.Preferred}},
+			{create && p.KeySource == SourceImport, RefusedExternalKeys, Args{}},
+			{ends && s.CertEndAt.IsZero(), RefusedNoCertificate, Args{}},
+			{ends && !s.CertEndAt.After(now), WaitsCertEnded, Args{Date: s.CertEndAt}},
 		}
-		return Reason{}
-	}
-	if state.Over() {
-		return because(RefusedOver, Args{State: state})
-	}
-	switch s.Kind {
 	case StepPublish:
-		return h.refusePublish(r, state, now)
+		return append(running,
+			rule{state != Created, RefusedAlready, Args{State: state}},
+			closed,
+			rule{r.CertEndAt.IsZero(), WaitsCertificate, Args{}},
+			certEnded,
+			rule{r.Year < h.Preferred, RefusedPassedBy, Args{Year: h.Preferred}})
 	case StepPrefer:
-		return h.refusePrefer(r, state, now)
+		return append(running,
+			closed,
+			rule{state == Created, RefusedNotPublished, Args{}},
+			rule{state == Preferred, RefusedAlready, Args{State: state}},
+			rule{r.Year < h.Preferred, RefusedPreferredIsNewer, Args{Year: h.Preferred}},
+			certEnded)
 	case StepRollback:
-		return h.refuseRollback(s, r, state, now)
+		return append(running,
+			closed,
+			certEnded,
+			rule{state != Expiring, RefusedNotExpiring, Args{State: state}},
+			rule{!s.Until.IsZero() && !s.Until.After(now), RefusedHoldEnded, Args{Date: s.Until}})
 	case StepRetire:
-		return h.refuseRetire(s, r, now)
-	}
-	return because(RefusedUnknownStep, Args{Value: string(s.Kind)})
-}
-
-func (p Policy) refuseMaking(s Step, h History, r Record, made bool, now time.Time) Reason {
-	switch {
-	case made && r.Over():
-		return because(RefusedOver, Args{State: h.State(s.Year, now)})
-	case made && r.KeyFault == "" && r.IsOther(s.CertificateSHA256, s.PublicKeySHA256):
-		return because(RefusedOtherKey, Args{})
-	case made && r.KeyFault != "" && !r.isWaitingFor(s):
-		return r.KeyFault.Reason(r.Year)
-	case made && s.Kind != StepCreate && !r.CertEndAt.IsZero():
-		return because(RefusedHasCertificate, Args{})
-	case made && s.Kind == StepCreate && r.CertEndAt.IsZero():
-		return because(RefusedAwaitsCertificate, Args{})
-	case made && s.Kind != StepImport:
-		return because(RefusedExists, Args{})
-	case s.Year < h.Preferred:
-		return because(RefusedOlderThanPreferred, Args{Year: h.Preferred})
-	case s.Kind == StepCSR:
-		return Reason{}
-	case s.Kind == StepCreate && p.KeySource == SourceImport:
-		return because(RefusedExternalKeys, Args{})
-	case s.CertEndAt.IsZero():
-		return because(RefusedNoCertificate, Args{})
-	case !s.CertEndAt.After(now):
-		return because(WaitsCertEnded, Args{Date: s.CertEndAt})
-	}
-	return Reason{}
-}
-
-func (h History) refusePublish(r Record, state State, now time.Time) Reason {
-	switch {
-	case state != Created:
-		return because(RefusedAlready, Args{State: state})
-	case r.KeyFault != "":
-		return r.KeyFault.Reason(r.Year)
-	case r.CertEndAt.IsZero():
-		return because(WaitsCertificate, Args{})
-	case r.certEnded(now):
-		return because(WaitsCertEnded, Args{Date: r.CertEndAt})
-	case r.Year < h.Preferred:
-		return because(RefusedPassedBy, Args{Year: h.Preferred})
-	}
-	return Reason{}
-}
-
-func (h History) refusePrefer(r Record, state State, now time.Time) Reason {
-	switch {
-	case r.KeyFault != "":
-		return r.KeyFault.Reason(r.Year)
-	case state == Created:
-		return because(RefusedNotPublished, Args{})
-	case state == Preferred:
-		return because(RefusedAlready, Args{State: state})
-	case r.Year < h.Preferred:
-		return because(RefusedPreferredIsNewer, Args{Year: h.Preferred})
-	case r.certEnded(now):
-		return because(WaitsCertEnded, Args{Date: r.CertEndAt})
-	}
-	return Reason{}
-}
-
-func (h History) refuseRollback(s Step, r Record, state State, now time.Time) Reason {
-	switch {
-	case r.KeyFault != "":
-		return r.KeyFault.Reason(r.Year)
-	case state == Grace || r.certEnded(now):
-		return because(WaitsCertEnded, Args{Date: r.CertEndAt})
-	case state != Expiring:
-		return because(RefusedNotExpiring, Args{State: state})
-	case !s.Until.IsZero() && !s.Until.After(now):
-		return because(RefusedHoldEnded, Args{Date: s.Until})
-	}
-	return Reason{}
-}
-
-func (h History) refuseRetire(s Step, r Record, now time.Time) Reason {
-	switch {
-	case r.Year == h.Preferred:
-		return because(RefusedPreferred, Args{})
-	case r.Year > h.Preferred:
-		return because(RefusedNewerThanPreferred, Args{Year: h.Preferred})
-	case s.Force && s.Reason == "":
-		return because(RefusedReasonMissing, Args{})
-	}
-	var use Reason
-	for _, b := range h.retireBlockers(r, now) {
-		if !b.IsUse() {
-			return b.Reason
+		noReason.holds = noReason.holds && s.Force
+		rules := append(running,
+			rule{r.Year == h.Preferred, RefusedPreferred, Args{}},
+			rule{r.Year > h.Preferred, RefusedNewerThanPreferred, Args{Year: h.Preferred}},
+			noReason)
+		for _, b := range h.retireBlockers(r, now) {
+			rules = append(rules, rule{!s.Force || !b.IsUse(), b.Code, b.Args})
 		}
-		use = b.Reason
+		return rules
+	case StepDestroy:
+		return append(known,
+			rule{!state.Over(), RefusedNotOver, Args{State: state}},
+			rule{!r.KeyDestroyedAt.IsZero(), RefusedKeyDestroyed, Args{Date: r.KeyDestroyedAt}})
+	case StepRevoke:
+		_, replaced := h.successor(s.Year, now)
+		letter, _ := h.nextLetter(number(s.Year))
+		return append(known,
+			rule{state == Revoked, RefusedAlready, Args{State: state}},
+			noReason,
+			rule{state == Preferred && !replaced, RefusedNoSuccessor, Args{Year: letter}})
 	}
-	if s.Force {
-		return Reason{}
-	}
-	return use
-}
-
-func (h History) refuseRevoke(s Step, state State, now time.Time) Reason {
-	switch {
-	case state == Revoked:
-		return because(RefusedAlready, Args{State: state})
-	case s.Reason == "":
-		return because(RefusedReasonMissing, Args{})
-	case state != Preferred:
-		return Reason{}
-	}
-	if _, ok := h.successor(s.Year, now); !ok {
-		y, _ := h.nextLetter(number(s.Year))
-		return because(RefusedNoSuccessor, Args{Year: y})
-	}
-	return Reason{}
+	return append(running, rule{true, RefusedUnknownStep, Args{Value: string(s.Kind)}})
 }
 
 // CheckExport reports whether a year's proof may be exported, which makes service providers

@@ -41,8 +41,8 @@
 // trust that certificate and no other. A year that has lost its key, or has a different
 // one, has a KeyFault: it is closed, and no step relies on it.
 //
-// The files: calendar.go and policy.go (dates, periods), history.go, state.go and fault.go
-// (years), clock.go (trust in the time), step.go, check.go and byhand.go (steps), due.go,
-// status.go and plan.go (future steps), target.go (the year to move to), reason.go and
-// suggest.go (codes and suggestions).
+// The files: policy.go (dates, periods), history.go and state.go (years, and the one to
+// move to), fault.go (years and the keys that are there), clock.go (trust in the time),
+// step.go, check.go and byhand.go (steps), due.go, status.go and plan.go (what comes),
+// reason.go and suggest.go (codes and what helps).
 package rotation

@@ -3,8 +3,6 @@ package rotation
 import (
 	"slices"
 	"time"
-
-	"vernal/idp"
 )
 
 // Due is the next step of a year.
@@ -39,7 +37,7 @@ func (p Policy) due(h History, now time.Time) []Due {
 // dueNew returns the steps of years newer than the preferred one.
 func (p Policy) dueNew(h History, now time.Time) []Due {
 	preferred, _ := h.Record(h.Preferred)
-	current := p.number(now)
+	current, last := p.number(now), newest(h.Records, func(Record) bool { return true })
 	var due, prefer []Due
 	ahead := false // past the first making date in the future
 	for n := number(h.Preferred) + 1; ; n++ {
@@ -59,7 +57,7 @@ func (p Policy) dueNew(h History, now time.Time) []Due {
 			due = append(due, p.dueMake(h, n, current))
 		}
 		ahead = ahead || n >= current && p.MakeAt.In(n).After(now)
-		if ahead && n >= number(h.newest()) {
+		if ahead && n >= number(last.Year) {
 			break
 		}
 	}
@@ -89,12 +87,11 @@ func (p Policy) dueFirst(h History, now time.Time) []Due {
 			pick = r
 		}
 	}
-	d := Due{DueAt: now, ReadyAt: now}
+	d := Due{Step: Step{Kind: StepPrefer, Year: pick.Year, Why: because(WhyNoPreferredYear, Args{})}, DueAt: now, ReadyAt: now}
 	switch n := number(p.FirstYears(now)[0]); {
 	case pick.Year != "" && pick.PublishedAt.IsZero():
-		d.Step = Step{Kind: StepPublish, Year: pick.Year, Why: because(WhyNoPreferredYear, Args{})}
+		d.Kind = StepPublish
 	case pick.Year != "":
-		d.Step = Step{Kind: StepPrefer, Year: pick.Year, Why: because(WhyNoPreferredYear, Args{})}
 	case len(h.slot(n)) > 0:
 		d = p.duePublish(h.slot(n), n, now)
 	default:
@@ -275,14 +272,6 @@ func newest(rs []Record, so func(Record) bool) Record {
 	return Record{}
 }
 
-// newest returns the newest year ever made.
-func (h History) newest() idp.Year {
-	if len(h.Records) == 0 {
-		return ""
-	}
-	return h.Records[len(h.Records)-1].Year
-}
-
 func later(a, b time.Time) time.Time {
 	if a.Before(b) {
 		return b
@@ -290,7 +279,5 @@ func later(a, b time.Time) time.Time {
 	return a
 }
 
-func date(t time.Time) string { return t.UTC().Format(time.DateOnly) }
-
-// wholeDays converts to days, rounded up.
+// wholeDays counts days, a part of one as one.
 func wholeDays(d time.Duration) int { return int((d + day - 1) / day) }

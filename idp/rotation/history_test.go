@@ -184,9 +184,7 @@ func TestBegin(t *testing.T) {
 // service providers trust.
 func TestAdoptOpensNothing(t *testing.T) {
 	t.Parallel()
-	external := full("2028")
-	external.External = true
-	h := DefaultPolicy().Adopt(History{}, []Made{gone("2025"), full("2026"), full("2027"), external}, at("2027-08-10"))
+	h := DefaultPolicy().Adopt(History{}, []Made{gone("2025"), full("2026"), full("2027"), full("2028")}, at("2027-08-10"))
 	if diff := cmp.Diff(states{"2026": Created, "2027": Created, "2028": Created}, h.all(at("2027-08-10"))); diff != "" || h.Preferred != "" {
 		t.Errorf("preferred %q, states (-want +got):\n%s", h.Preferred, diff)
 	}

@@ -35,20 +35,18 @@ type Coming struct {
 // that years due to be retired are not used, and that operators take their steps on time.
 func (p Policy) Plan(h History, now time.Time, years int) []Coming {
 	now = now.UTC()
-	w := walk{policy: p, h: h.Tick(now, 0), start: now, stuck: map[stepOf]bool{}}
+	w := walk{policy: p, h: h.Tick(now, 0), start: now, stuck: map[string]bool{}}
 	end := now.AddDate(years, 0, 0)
 	for t := now; !t.After(end); {
 		for w.step(t) {
 		}
 		next := w.next(t)
-		if next.IsZero() {
+		if next.IsZero() || next.After(end) {
 			break
 		}
 		w.h = w.h.Tick(next, next.Sub(t))
 		t = next
-		if !t.After(end) {
-			w.certEnds(t)
-		}
+		w.certEnds(t)
 	}
 	return w.coming
 }
@@ -59,12 +57,7 @@ type walk struct {
 	h      History
 	start  time.Time
 	coming []Coming
-	stuck  map[stepOf]bool
-}
-
-type stepOf struct {
-	kind StepKind
-	year idp.Year
+	stuck  map[string]bool
 }
 
 // step takes one step that is ready at t, or returns false.
@@ -115,7 +108,7 @@ func (w *walk) at(t time.Time, y idp.Year, before History) Coming {
 
 // addStuck lists a step that waits for an operator, once.
 func (w *walk) addStuck(d Due, t time.Time) {
-	key := stepOf{d.Kind, d.Year}
+	key := string(d.Kind) + string(d.Year)
 	if w.stuck[key] {
 		return
 	}

@@ -3,6 +3,8 @@ package rotation
 import (
 	"fmt"
 	"time"
+
+	"vernal/idp"
 )
 
 // Fixed periods of the rotation, independent of the calendar.
@@ -41,6 +43,121 @@ const (
 	day = 24 * time.Hour
 )
 
+// Date is a day in the life of year N, at 00:00 UTC: in N itself or a number
+// of years after (or, negative, before) it. A day that a year does not have,
+// such as 29 February, is the day after the last one.
+type Date struct {
+	Years int
+	Month time.Month
+	Day   int
+}
+
+// In is the moment of the date for year number n.
+func (d Date) In(n int) time.Time {
+	return time.Date(n+d.Years, d.Month, d.Day, 0, 0, 0, 0, time.UTC)
+}
+
+// Policy is the calendar that every year follows, and who takes its steps.
+type Policy struct {
+	// MakeAt to RetireAt are the dates of a year's life, in this order.
+	MakeAt, PublishAt, PreferAt, CertEndAt, RetireAt Date
+	// KeySource is where keys come from; empty means SourceGenerate.
+	KeySource KeySource
+	// Manual leaves the steps to operators: the server only reminds.
+	Manual bool
+}
+
+// KeySource says where the keys of new years come from.
+type KeySource string
+
+const (
+	// SourceGenerate makes keys here, with a self-signed certificate.
+	SourceGenerate KeySource = "generate"
+	// SourceImport takes external keys or certificates; there is never a
+	// self-signed one, so a year waits until its certificate has come.
+	SourceImport KeySource = "import"
+	// SourcePKCS11 makes keys inside a token, with a self-signed certificate.
+	SourcePKCS11 KeySource = "pkcs11"
+)
+
+// DefaultPolicy is the calendar for year N: key made on 15 January, published
+// on 1 February, preferred on 1 March, certificate ended on 1 April N+1,
+// retired on 1 July N+1.
+func DefaultPolicy() Policy {
+	return Policy{
+		MakeAt:    Date{0, time.January, 15},
+		PublishAt: Date{0, time.February, 1},
+		PreferAt:  Date{0, time.March, 1},
+		CertEndAt: Date{1, time.April, 1},
+		RetireAt:  Date{1, time.July, 1},
+	}
+}
+
+// Dates are the moments at which a year is due for each step.
+type Dates struct {
+	MakeAt, PublishAt, PreferAt, CertEndAt, RetireAt time.Time
+}
+
+// Dates is the calendar of one year. A year with a letter has the dates of its
+// number: an emergency key takes over the rest of the life of the one before.
+// The year must be Valid.
+func (p Policy) Dates(y idp.Year) Dates { return p.dates(number(y)) }
+
+// EarlyCreate returns the calendar's date for the creation of y if that is so far
+// ahead that an operator should confirm a create now; false if it is not.
+func (p Policy) EarlyCreate(y idp.Year, now time.Time) (time.Time, bool) {
+	at := p.Dates(y).MakeAt
+	return at, at.Sub(now) > earlyTime
+}
+
+func (p Policy) dates(n int) Dates {
+	return Dates{
+		MakeAt:    p.MakeAt.In(n),
+		PublishAt: p.PublishAt.In(n),
+		PreferAt:  p.PreferAt.In(n),
+		CertEndAt: p.CertEndAt.In(n),
+		RetireAt:  p.RetireAt.In(n),
+	}
+}
+
+// FirstYears is what an installation that has no keys makes at now: the year
+// that the calendar prefers today, and every later one whose making date has
+// passed; oldest first, never empty.
+func (p Policy) FirstYears(now time.Time) []idp.Year {
+	n := p.number(now)
+	years := []idp.Year{yearOf(n)}
+	for n++; !p.MakeAt.In(n).After(now); n++ {
+		years = append(years, yearOf(n))
+	}
+	return years
+}
+
+// number is that of the calendar's year: the one that it prefers at now.
+func (p Policy) number(now time.Time) int {
+	n := now.UTC().Year() + 2
+	for p.PreferAt.In(n).After(now) {
+		n--
+	}
+	return n
+}
+
+// number is the four digits of a year; 0 for one that is not Valid.
+func number(y idp.Year) int {
+	if len(y) != 4 && (len(y) != 5 || y[4] < 'a' || y[4] > 'z') {
+		return 0
+	}
+	n := 0
+	for _, c := range y[:4] {
+		if c < '0' || c > '9' {
+			return 0
+		}
+		n = 10*n + int(c-'0')
+	}
+	return n
+}
+
+func yearOf(n int) idp.Year { return idp.Year(fmt.Sprintf("%04d", n)) }
+
 // PolicyCode says what makes a policy unusable.
 type PolicyCode string
 
@@ -64,56 +181,50 @@ type PolicyError struct {
 
 func (e *PolicyError) Error() string { return e.Text }
 
-func policyError(code PolicyCode, format string, args ...any) error {
-	return &PolicyError{code, fmt.Sprintf(format, args...)}
-}
-
-// Validate returns the first thing that makes the policy unusable: dates that do not exist
-// or are out of order, a calendar that leaves service providers no time to move, or an
-// unknown key source.
+// Validate reports the first thing that makes the policy unusable: dates that
+// do not exist or are out of order, a calendar that leaves service providers no
+// time to move, or a key source that is not offered. The error is a *PolicyError.
 func (p Policy) Validate() error {
 	for _, d := range []Date{p.MakeAt, p.PublishAt, p.PreferAt, p.CertEndAt, p.RetireAt} {
 		// 2028 is a leap year, so 29 February exists.
 		exists := d.Month >= time.January && d.Month <= time.December && d.Day >= 1 &&
 			time.Date(2028, d.Month, d.Day, 0, 0, 0, 0, time.UTC).Month() == d.Month
 		if !exists || d.Years < -1 || d.Years > 3 {
-			return policyError(PolicyDate, "rotation calendar: no such date: day %d of month %d, %+d years", d.Day, d.Month, d.Years)
+			return &PolicyError{PolicyDate, fmt.Sprintf("rotation calendar: no such date: day %d of month %d, %+d years", d.Day, d.Month, d.Years)}
 		}
 	}
 	// Check four years, because the order must hold in leap years too.
 	for n := 2027; n < 2031; n++ {
-		if code, why := p.dates(n).wrong(p.dates(n + 1)); code != "" {
-			return policyError(code, "rotation calendar: %s", why)
+		if err := p.dates(n).check(p.dates(n + 1)); err != nil {
+			return err
 		}
 	}
 	switch p.KeySource {
 	case "", SourceGenerate, SourceImport, SourcePKCS11:
-	default:
-		return policyError(PolicyKeySource, "key source %q: use %s, %s or %s", p.KeySource, SourceGenerate, SourceImport, SourcePKCS11)
+		return nil
 	}
-	return nil
+	return &PolicyError{PolicyKeySource, fmt.Sprintf("key source %q: use %s, %s or %s", p.KeySource, SourceGenerate, SourceImport, SourcePKCS11)}
 }
 
-// wrong returns what is wrong with the dates of a year, given those of the next year, or "".
-func (d Dates) wrong(next Dates) (PolicyCode, string) {
-	overlap := d.CertEndAt.Sub(next.PublishAt)
-	switch {
-	case d.PublishAt.Before(d.MakeAt):
-		return PolicyPublishEarly, "published before the key is made"
-	case d.PreferAt.Before(d.PublishAt):
-		return PolicyPreferEarly, "preferred before it is published"
-	case d.PreferAt.Equal(d.PublishAt):
-		return PolicyPreferSameDay, "published and preferred on the same day: who follows the metadata would meet the key unprepared"
-	case d.CertEndAt.Before(next.PreferAt):
-		return PolicyCertEndEarly, "the certificate ends before the next year is preferred"
-	case overlap < moveTime:
-		return PolicyOverlap, fmt.Sprintf("no overlap: the next year is published %d days before the certificate ends; service providers need %d to move",
-			overlap/day, moveTime/day)
-	case d.RetireAt.Before(d.CertEndAt):
-		return PolicyRetireBeforeCertEnd, "retired before the certificate ends"
-	case d.RetireAt.Sub(next.PublishAt) < successorTime:
-		return PolicyRetireEarly, fmt.Sprintf("retired %d days after the next year is published; it may be after %d at the earliest",
-			d.RetireAt.Sub(next.PublishAt)/day, successorTime/day)
+// check finds what is wrong with the dates of a year, given those of the year after.
+func (d Dates) check(next Dates) error {
+	overlap, kept := d.CertEndAt.Sub(next.PublishAt), d.RetireAt.Sub(next.PublishAt)
+	for _, w := range []struct {
+		wrong bool
+		code  PolicyCode
+		text  string
+	}{
+		{d.PublishAt.Before(d.MakeAt), PolicyPublishEarly, "published before the key is made"},
+		{d.PreferAt.Before(d.PublishAt), PolicyPreferEarly, "preferred before it is published"},
+		{d.PreferAt.Equal(d.PublishAt), PolicyPreferSameDay, "published and preferred on the same day: who follows the metadata would meet the key unprepared"},
+		{d.CertEndAt.Before(next.PreferAt), PolicyCertEndEarly, "the certificate ends before the next year is preferred"},
+		{overlap < moveTime, PolicyOverlap, fmt.Sprintf("no overlap: the next year is published %d days before the certificate ends; service providers need %d to move", overlap/day, moveTime/day)},
+		{d.RetireAt.Before(d.CertEndAt), PolicyRetireBeforeCertEnd, "retired before the certificate ends"},
+		{kept < successorTime, PolicyRetireEarly, fmt.Sprintf("retired %d days after the next year is published; it may be after %d at the earliest", kept/day, successorTime/day)},
+	} {
+		if w.wrong {
+			return &PolicyError{w.code, "rotation calendar: " + w.text}
+		}
 	}
-	return "", ""
+	return nil
 }

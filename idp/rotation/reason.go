@@ -2,7 +2,6 @@ package rotation
 
 import (
 	"encoding/json"
-	"slices"
 	"strings"
 	"time"
 
@@ -22,7 +21,7 @@ type Reason struct {
 // ReasonCode names a reason for programs. Codes never change, but texts may.
 type ReasonCode string
 
-// Args are the arguments of a reason. ReasonCode.Fields lists those that a code fills.
+// Args is what a reason is about. A code always fills the same fields.
 type Args struct {
 	// Year is set if it is not the year that the reason is given for.
 	Year idp.Year `json:"year,omitzero"`
@@ -149,45 +148,7 @@ const (
 	RefusedYearCannotBeTrusted ReasonCode = "year_not_to_be_trusted"
 )
 
-// reasonArgs has the fields of Args that each code fills, by their JSON names.
-var reasonArgs = map[ReasonCode][]string{
-	WhyNoPreferredYear: {}, WhyFirstStart: {}, WhyKeyFoundGone: {},
-	WhyKeyDue: {"date"}, WhyCalendarYear: {"date"}, WhyPublishDue: {"date"}, WhyPreferDue: {"date"},
-	WhyTimeToMoveOver: {"date"}, WhyOurCertEnded: {"year", "date"}, WhyRetireDue: {"date"}, WhyRetired: {"date"},
-	WhyTakesOver: {"year"}, WhyOtherYearPreferred: {"year"}, WhyOurCertEnds: {"year"},
-
-	WaitsLettersUsedUp: {"year"}, WaitsExternalKey: {}, WaitsCertificate: {}, WaitsCertEnded: {"date"},
-	WaitsPublishedLate: {"date", "days"}, WaitsHold: {"date"}, WaitsHoldUntil: {"date", "until"}, WaitsNoNewerYear: {},
-	WaitsSuccessorTooNew: {"date", "days", "until"}, WaitsUsed: {"date", "days", "days_left", "entity_ids"},
-	WaitsNotSeenUnused: {"days", "days_left", "entity_ids"}, WaitsClockJumped: {"from", "to", "days_left"}, WaitsClockDrifted: {"date"},
-
-	EndsNotMoved: {"count"},
-
-	ReasonCode(KeyMissing): {"year"}, ReasonCode(CertMissing): {"year"}, ReasonCode(KeyDiffers): {"year"}, ReasonCode(KeyDamaged): {"year"},
-
-	RefusedNotAYear: {"value"}, RefusedUnknownStep: {"value"}, RefusedNeverMade: {}, RefusedNothingHeld: {}, RefusedClockTrusted: {},
-	RefusedOver: {"state"}, RefusedNotOver: {"state"}, RefusedKeyDestroyed: {"date"}, RefusedOtherKey: {},
-	RefusedHasCertificate: {}, RefusedAwaitsCertificate: {}, RefusedExists: {}, RefusedOlderThanPreferred: {"year"},
-	RefusedExternalKeys: {}, RefusedNoCertificate: {}, RefusedAlready: {"state"}, RefusedPassedBy: {"year"},
-	RefusedNotPublished: {}, RefusedPreferredIsNewer: {"year"}, RefusedNotExpiring: {"state"}, RefusedHoldEnded: {"date"},
-	RefusedPreferred: {}, RefusedNewerThanPreferred: {"year"}, RefusedReasonMissing: {}, RefusedNoSuccessor: {"year"},
-	RefusedNoLetterLeft: {}, RefusedImportFirst: {"year"}, RefusedNoOlderYear: {},
-	RefusedFolderHasCert: {}, RefusedNoKeyWaits: {}, RefusedOtherKeyWaits: {}, RefusedYearCannotBeTrusted: {"state"},
-}
-
-// ReasonCodes returns all codes of the rotation, sorted.
-func ReasonCodes() (codes []ReasonCode) {
-	for code := range reasonArgs {
-		codes = append(codes, code)
-	}
-	slices.SortFunc(codes, func(a, b ReasonCode) int { return strings.Compare(string(a), string(b)) })
-	return codes
-}
-
-// Fields returns the JSON names of the arguments that the code can fill.
-func (c ReasonCode) Fields() []string { return slices.Clone(reasonArgs[c]) }
-
-// Reason returns why a year with the fault cannot sign.
+// Reason is why a year with the fault cannot sign.
 func (f KeyFault) Reason(y idp.Year) Reason { return because(ReasonCode(f), Args{Year: y}) }
 
 // Suggestion returns what to do if a year's key is lost permanently. Otherwise its folder

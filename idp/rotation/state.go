@@ -1,12 +1,6 @@
 package rotation
 
-import (
-	"time"
-
-	"vernal/idp"
-)
-
-// State is a stage in the life of a year.
+// State is where a year stands in its life.
 type State string
 
 // The states in the order of a year's life.
@@ -41,20 +35,3 @@ func (s State) Live() bool {
 
 // Over reports whether the year is retired or revoked, which is final: its URLs answer 410.
 func (s State) Over() bool { return s == Retired || s == Revoked }
-
-// Made has the facts about a year's key that the rules need.
-type Made struct {
-	Year idp.Year
-	// CertEndAt is the expiry of its certificate, or zero without one.
-	CertEndAt time.Time
-	// HasKey is false once the private key was destroyed.
-	HasKey bool
-	// External: its certificate is, or will be, from an external authority.
-	External bool
-	// CertSHA256 and PublicKeySHA256 are the digests of the existing parts, "" if missing.
-	CertSHA256, PublicKeySHA256 string
-}
-
-// CanSign reports whether the year has a key and a certificate. An expired certificate
-// still signs.
-func (m Made) CanSign() bool { return m.HasKey && !m.CertEndAt.IsZero() }

@@ -155,18 +155,8 @@ func AttentionCodes() []AttentionCode {
 	}
 }
 
-// attentionArgs has the fields of Args that each code can fill, by their JSON names.
-var attentionArgs = map[AttentionCode][]string{
-	NoSigningKey: {}, KeyUnusable: {}, CertEnded: {"date"}, CertEnding: {"date"},
-	StepFailed: {"step", "date", "value"}, StepOverdue: {"step", "date"}, StepHeld: {"step", "date"}, StepSoon: {"step", "date", "days_left"},
-	ClockUntrusted: {}, RequestCertEnded: {"entity_ids", "date"},
-}
-
-// Fields returns the JSON names of the arguments that the code can fill.
-func (c AttentionCode) Fields() []string { return slices.Clone(attentionArgs[c]) }
-
-// Attention lists what needs an operator's attention now, most urgent first. unmoved is as
-// for Status.
+// Attention lists what an operator should see to now, most pressing first. unmoved is
+// as for Status.
 func (p Policy) Attention(h History, now time.Time, unmoved Counts) (all []Attention) {
 	now = now.UTC()
 	h = h.Tick(now, 0)

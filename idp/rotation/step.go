@@ -37,20 +37,9 @@ const (
 	StepConfirm StepKind = "confirm-clock"
 )
 
-// stepRule has the properties of a kind of step.
+// stepRule is what sets a kind of step apart, besides its rules. Each field has a method.
 type stepRule struct {
-	// automatic: automatic mode takes it on its date.
-	automatic bool
-	// byCommand: an operator can request it by its name alone.
-	byCommand bool
-	// namesYear: the operator names the year.
-	namesYear bool
-	// needsReason: the operator must give one.
-	needsReason bool
-	// endsSigning: the year signs nothing after it.
-	endsSigning bool
-	// affectsSPs: service providers see a difference.
-	affectsSPs bool
+	automatic, byCommand, namesYear, needsReason, endsSigning, affectsSPs bool
 }
 
 // stepRules has every kind of step.

@@ -17,85 +17,54 @@ func (h History) Refuse(kind StepKind, y idp.Year, reason Reason, now time.Time)
 // suggest returns what an operator can do about a refusal, or nothing.
 func (h History) suggest(e *RefusedError, now time.Time) []idp.Suggestion {
 	r, made := h.Record(e.Year)
-	state := h.State(e.Year, now)
-	if e.Because.Code == RefusedOtherKey {
-		return []idp.Suggestion{KeyDiffers.Suggestion(e.Year)}
-	}
-	if fault := KeyFault(e.Because.Code); fault.isKnown() {
-		return []idp.Suggestion{fault.Suggestion(e.Year)}
-	}
-	switch e.Kind {
-	case StepCreate, StepCSR, StepImport:
-		return h.suggestMaking(e, r, made, state)
-	case StepPublish, StepPrefer:
-		return h.suggestOpening(e, r, made, state)
-	case StepRetire:
-		return h.suggestRetiring(e, state)
-	case StepRollback:
-		if state == Grace {
-			return []idp.Suggestion{suggestStatus().Labeled(idp.LabelWhoStillUsesIt)}
-		}
-	case StepRevoke:
-		if !made {
-			return []idp.Suggestion{suggestStatus().Labeled(idp.LabelYearsMade)}
-		}
-	case StepDestroy:
-		if r.KeyDestroyedAt.IsZero() {
-			return []idp.Suggestion{StepRetire.Suggest(e.Year).Labeled(idp.LabelRetireFirst)}
-		}
-	}
-	return nil
-}
-
-func (h History) suggestMaking(e *RefusedError, r Record, made bool, state State) []idp.Suggestion {
-	switch {
-	case made && r.CertEndAt.IsZero() && !state.Over():
-		return []idp.Suggestion{suggestImport(e.Year)}
-	case e.Kind == StepCreate && e.Because.Code == RefusedExternalKeys, e.Kind == StepImport && !made && e.Year >= h.Preferred:
-		return suggestExternalKey(e.Year)
-	case e.Year < h.Preferred, state == Preferred:
-		letter, ok := h.nextLetter(number(h.Preferred))
-		if !ok {
-			letter = ""
-		}
-		return []idp.Suggestion{suggestStep(StepCreate, letter).Labeled(idp.LabelNewKeySameYear)}
-	case state == Created:
-		return []idp.Suggestion{suggestStep(StepPublish, e.Year).Labeled(idp.LabelNextStep)}
-	case state == Published:
-		return []idp.Suggestion{suggestStep(StepPrefer, e.Year).Labeled(idp.LabelNextStep)}
-	}
-	return nil
-}
-
-func (h History) suggestOpening(e *RefusedError, r Record, made bool, state State) []idp.Suggestion {
-	switch {
-	case !made && e.Year > h.Preferred:
-		return []idp.Suggestion{suggestStep(StepCreate, e.Year).Labeled(idp.LabelCreateFirst)}
-	case !made, state == Preferred, state == Published:
-		return nil
-	case state == Created && r.CertEndAt.IsZero():
-		return []idp.Suggestion{suggestImport(e.Year)}
-	case state == Created && e.Kind == StepPrefer && e.Year > h.Preferred:
-		return []idp.Suggestion{suggestStep(StepPublish, e.Year).Labeled(idp.LabelPublishFirst)}
-	case state == Expiring:
-		return []idp.Suggestion{StepRollback.Suggest("").Labeled(idp.LabelReturnToOlderYear)}
-	}
-	return []idp.Suggestion{suggestStep(StepCreate, "").Labeled(idp.LabelNewYear)}
-}
-
-func (h History) suggestRetiring(e *RefusedError, state State) []idp.Suggestion {
+	state, code := h.State(e.Year, now), e.Because.Code
+	making := e.Kind == StepCreate || e.Kind == StepCSR || e.Kind == StepImport
+	opening := e.Kind == StepPublish || e.Kind == StepPrefer
+	retiring := e.Kind == StepRetire
 	revoke := StepRevoke.Suggest(e.Year)
+	one := func(s idp.Suggestion, label idp.SuggestionLabel) []idp.Suggestion {
+		return []idp.Suggestion{s.Labeled(label)}
+	}
 	switch {
-	case e.Because.IsUse():
-		return []idp.Suggestion{suggestStep(StepRetire, e.Year).With(idp.OptionForce, "").With(idp.OptionReason, "").With(idp.OptionYes, string(e.Year)).Labeled(idp.LabelRetireAnyway)}
-	case state == Preferred:
+	case code == RefusedOtherKey:
+		return []idp.Suggestion{KeyDiffers.Suggestion(e.Year)}
+	case KeyFault(code).isKnown():
+		return []idp.Suggestion{KeyFault(code).Suggestion(e.Year)}
+	case made && r.CertEndAt.IsZero() && (making && !state.Over() || opening && state == Created):
+		return []idp.Suggestion{suggestImport(e.Year)}
+	case e.Kind == StepCreate && code == RefusedExternalKeys, e.Kind == StepImport && !made && e.Year >= h.Preferred:
+		return suggestExternalKey(e.Year)
+	case making && (e.Year < h.Preferred || state == Preferred):
+		letter, _ := h.nextLetter(number(h.Preferred))
+		return one(suggestStep(StepCreate, letter), idp.LabelNewKeySameYear)
+	case making && state == Created:
+		return one(suggestStep(StepPublish, e.Year), idp.LabelNextStep)
+	case making && state == Published:
+		return one(suggestStep(StepPrefer, e.Year), idp.LabelNextStep)
+	case opening && !made && e.Year > h.Preferred:
+		return one(suggestStep(StepCreate, e.Year), idp.LabelCreateFirst)
+	case opening && state == Created && e.Kind == StepPrefer && e.Year > h.Preferred:
+		return one(suggestStep(StepPublish, e.Year), idp.LabelPublishFirst)
+	case opening && state == Expiring:
+		return one(StepRollback.Suggest(""), idp.LabelReturnToOlderYear)
+	case opening && made && state != Preferred && state != Published:
+		return one(suggestStep(StepCreate, ""), idp.LabelNewYear)
+	case retiring && e.Because.IsUse():
+		return one(suggestStep(StepRetire, e.Year).With(idp.OptionForce, "").With(idp.OptionReason, "").With(idp.OptionYes, string(e.Year)), idp.LabelRetireAnyway)
+	case retiring && state == Preferred:
 		return []idp.Suggestion{suggestPlan().Labeled(idp.LabelPreferNewerFirst), revoke.Labeled(idp.LabelKeyLeaked)}
-	case e.Year > h.Preferred && state != Planned:
-		return []idp.Suggestion{revoke.Labeled(idp.LabelEndUnwantedYear)}
-	case e.Because.Code == WaitsClockJumped, e.Because.Code == WaitsClockDrifted:
-		return []idp.Suggestion{idp.Suggest(idp.DoRotationConfirmClock).Labeled(idp.LabelTimeIsRight)}
-	case state == Expiring || state == Grace:
+	case retiring && made && e.Year > h.Preferred:
+		return one(revoke, idp.LabelEndUnwantedYear)
+	case retiring && (code == WaitsClockJumped || code == WaitsClockDrifted):
+		return one(idp.Suggest(idp.DoRotationConfirmClock), idp.LabelTimeIsRight)
+	case retiring && (state == Expiring || state == Grace):
 		return []idp.Suggestion{suggestPlan().Labeled(idp.LabelSeeDates), revoke.Labeled(idp.LabelKeyLeaked)}
+	case e.Kind == StepRollback && state == Grace:
+		return one(idp.Suggest(idp.DoRotationStatus), idp.LabelWhoStillUsesIt)
+	case e.Kind == StepRevoke && !made:
+		return one(idp.Suggest(idp.DoRotationStatus), idp.LabelYearsMade)
+	case e.Kind == StepDestroy && r.KeyDestroyedAt.IsZero():
+		return one(StepRetire.Suggest(e.Year), idp.LabelRetireFirst)
 	}
 	return nil
 }
@@ -164,7 +133,5 @@ func suggestExternalKey(y idp.Year) []idp.Suggestion {
 		StepImport.Suggest(y).With(idp.OptionKey, "").Labeled(idp.LabelBringKeyToo),
 	}
 }
-
-func suggestStatus() idp.Suggestion { return idp.Suggest(idp.DoRotationStatus) }
 
 func suggestPlan() idp.Suggestion { return idp.Suggest(idp.DoRotationPlan) }

@@ -185,3 +185,5 @@ func wantRefused(t *testing.T, err error, want Reason) {
 		t.Errorf("refused because (-want +got):\n%s", diff)
 	}
 }
+
+func date(t time.Time) string { return t.UTC().Format(time.DateOnly) }

@@ -52,35 +52,31 @@ func (s *Service) CSR(ctx context.Context, y idp.Year, actor string, dryRun bool
 		return nil, err
 	}
 	step := rotation.Step{Kind: rotation.StepCSR, Year: y}
-	steps := []rotation.Step{step}
 	if r, _ := h.Record(y); r.KeyFault != "" {
 		// An authority may have the request of the recorded key already. A new key would
 		// make its certificate useless without notice.
 		return nil, s.Policy.CheckStep(step, h, now)
-	} else if waits(h, y) {
-		steps = nil
 	}
 	k, err := s.Dir.LoadYear(y)
 	if err != nil {
 		return nil, err
 	}
-	if steps == nil {
+	t := &turn{policy: s.Policy, steps: []rotation.Step{step}, actor: actor, now: now}
+	if waits(h, y) {
+		t.steps = nil
 		if err := checkWaiting(h, step, k, now); err != nil {
 			return nil, err
 		}
 	}
-	r := &Request{Made: k == nil}
-	if r.Outcome, err = s.takeChosen(ctx, h, now, steps, actor, dryRun, s.prepare); err != nil {
+	r := &Request{Made: k == nil, Span: s.Policy.Span(h, y, now)}
+	if r.Outcome, err = s.take(ctx, h, t, dryRun); err != nil {
 		return nil, err
 	}
-	r.Span = s.Policy.Span(h, y, now)
-	if k == nil {
-		if dryRun {
-			return r, nil
-		}
-		if k, err = s.Dir.LoadYear(y); err != nil {
-			return nil, err
-		}
+	if dryRun && r.Made {
+		return r, nil
+	}
+	if k, err = s.Dir.LoadYear(y); err != nil {
+		return nil, err
 	}
 	if k == nil || k.Signer == nil || k.Cert != nil {
 		return nil, fmt.Errorf("signing key %s: no key waits in the folder", y)
@@ -92,7 +88,7 @@ func (s *Service) CSR(ctx context.Context, y idp.Year, actor string, dryRun bool
 // waits reports whether the year was made and has no certificate.
 func waits(h rotation.History, y idp.Year) bool {
 	r, made := h.Record(y)
-	return made && r.CertEndAt.IsZero() && r.RetiredAt.IsZero() && r.RevokedAt.IsZero()
+	return made && r.CertEndAt.IsZero() && !r.Over()
 }
 
 // checkWaiting checks that the key in the folder is the recorded one, which waits for its
@@ -110,35 +106,9 @@ func checkWaiting(h rotation.History, step rotation.Step, k *certs.Key, now time
 	return h.Refuse(step.Kind, step.Year, fault.Reason(step.Year), now)
 }
 
-// makeWaiting makes sure that the folder has a waiting private key of the year.
-func (s *Service) makeWaiting(y idp.Year) (*certs.Key, error) {
-	k, err := s.Dir.LoadYear(y)
-	switch {
-	case err != nil:
-		return nil, err
-	case k != nil && (k.Cert != nil || k.Signer == nil):
-		return nil, fmt.Errorf("signing key %s: there is a certificate for it already", y)
-	case k != nil:
-		return k, nil
-	}
-	signer, err := s.newSigner(y)
-	if err != nil {
-		return nil, fmt.Errorf("signing key %s: %w", y, err)
-	}
-	k = &certs.Key{Year: y, Signer: signer, External: true}
-	err = s.Dir.Save(k)
-	if !errors.Is(err, idp.ErrExists) {
-		return k, err
-	}
-	k, err = s.Dir.LoadYear(y) // another server was faster
-	if err == nil && (k == nil || k.Signer == nil) {
-		err = fmt.Errorf("signing key %s: no key waits in the folder", y)
-	}
-	return k, err
-}
-
-// Import takes an external certificate, for the waiting key or with its own. A refused step
-// returns a *rotation.RefusedError, an unsuitable certificate a *certs.ImportError.
+// Import takes an external certificate: for the key that waits, or with its
+// own. A step that the rules refuse gives a *rotation.RefusedError, a certificate
+// that is not good for the year a *certs.ImportError.
 func (s *Service) Import(ctx context.Context, y idp.Year, in Import, actor string, dryRun bool) (*Imported, error) {
 	s.steps.Lock()
 	defer s.steps.Unlock()
@@ -147,8 +117,7 @@ func (s *Service) Import(ctx context.Context, y idp.Year, in Import, actor strin
 		return nil, err
 	}
 	keys, err := s.Dir.Load()
-	var damaged *certs.DamagedError
-	if err != nil && !errors.As(err, &damaged) {
+	if err != nil && damagedYears(err) == nil {
 		return nil, err
 	}
 	if len(in.Chain) == 0 {
@@ -182,23 +151,17 @@ func (s *Service) Import(ctx context.Context, y idp.Year, in Import, actor strin
 		recorded[r.Year] = r.PublicKeySHA256
 	}
 	problems, warnings := certs.CheckImport(certs.Foreign{
-		Year: y, Cert: i.Cert, Public: signer.Public(), Others: keys, Recorded: recorded, Span: certs.Span(s.Policy.Span(h, y, now)),
+		Year: y, Cert: i.Cert, Public: signer.Public(), Others: keys, Recorded: recorded, Span: s.Policy.Span(h, y, now),
 	}, now)
 	if len(problems) > 0 {
 		return nil, &certs.ImportError{Year: y, Problems: problems, Warnings: warnings}
 	}
 	i.Warnings = warnings
-	k := &certs.Key{Year: y, Signer: signer, Cert: i.Cert, External: true}
-	step := rotation.Step{Kind: rotation.StepImport, Year: y}
-	identify(&step, k)
-	steps := []rotation.Step{step}
-	i.Outcome, err = s.takeChosen(ctx, h, now, steps, actor, dryRun, func(rotation.Step, time.Time) (*certs.Key, error) {
-		return k, s.Dir.Save(k)
-	})
-	if err != nil {
-		return nil, err
-	}
-	return i, nil
+	t := &turn{policy: s.Policy, steps: []rotation.Step{{Kind: rotation.StepImport, Year: y}}, actor: actor, now: now}
+	t.given = &certs.Key{Year: y, Signer: signer, Cert: i.Cert, External: true}
+	identify(&t.steps[0], t.given)
+	i.Outcome, err = s.take(ctx, h, t, dryRun)
+	return i, err
 }
 
 // importSigner returns the private key of an import, or why it is refused.
@@ -210,19 +173,14 @@ func importSigner(given crypto.Signer, there *certs.Key) (crypto.Signer, rotatio
 		return nil, rotation.RefusedNoKeyWaits
 	case there == nil:
 		return given, ""
-	case given == nil || sameSigner(given, there.Signer):
+	case given == nil || certs.SamePublic(given.Public(), there.Signer.Public()):
 		return there.Signer, ""
 	}
 	return nil, rotation.RefusedOtherKeyWaits
 }
 
-func sameSigner(a, b crypto.Signer) bool {
-	pub, ok := a.Public().(interface{ Equal(crypto.PublicKey) bool })
-	return ok && pub.Equal(b.Public())
-}
-
-// RecordExport records that the proof of a year was exported. Nothing is signed before
-// that. The error is a *rotation.RefusedError if the year has no proof.
+// RecordExport records that the proof of a year was given out. Nothing is signed before
+// that. A year that gives no proof is refused with a *rotation.RefusedError.
 func (s *Service) RecordExport(ctx context.Context, y idp.Year, actor string) error {
 	_, err := s.update(ctx, func(h rotation.History) (rotation.History, error) {
 		return h, h.CheckExport(y, s.Clock.Now())

@@ -7,7 +7,6 @@ import (
 	"log/slog"
 	"reflect"
 	"slices"
-	"sync"
 	"time"
 
 	"vernal/certs"
@@ -16,23 +15,13 @@ import (
 	"vernal/idp/rotation"
 )
 
-// faults are the years closed because of their key. They can be read without holding
-// Service.steps.
-type faults struct {
-	mu    sync.Mutex
-	years map[idp.Year]rotation.KeyFault // replaced as a whole, never changed
-}
-
-func (f *faults) all() map[idp.Year]rotation.KeyFault {
-	f.mu.Lock()
-	defer f.mu.Unlock()
-	return f.years
-}
-
-func (f *faults) set(years map[idp.Year]rotation.KeyFault) {
-	f.mu.Lock()
-	defer f.mu.Unlock()
-	f.years = years
+// closed are the years that are closed because of their key. The map never changes. It is
+// read without the lock of a step.
+func (s *Service) closed() map[idp.Year]rotation.KeyFault {
+	if faults := s.faults.Load(); faults != nil {
+		return *faults
+	}
+	return nil
 }
 
 // follow makes the recorded history visible to requests. made are new keys of steps. The
@@ -46,40 +35,17 @@ func (s *Service) follow(ctx context.Context, h rotation.History, made ...*certs
 // close makes the history visible with the keys in memory only, so it cannot fail. After
 // it, no request is answered or signed for a year that ended.
 func (s *Service) close(h rotation.History, made []*certs.Key) {
-	for _, r := range h.Records {
-		if was, _ := s.shown.Record(r.Year); !r.KeyDestroyedAt.IsZero() && was.KeyDestroyedAt.IsZero() {
-			s.mustDestroy(r.Year)
-		}
-	}
-	s.show(h, s.withMade(made), nil)
-}
-
-// withMade returns the keys in memory and the new keys of steps.
-func (s *Service) withMade(made []*certs.Key) []*certs.Key {
-	keys := slices.Clone(s.keys)
-	for _, k := range made {
-		keys = slices.DeleteFunc(keys, func(old *certs.Key) bool { return old.Year == k.Year })
-		keys = append(keys, k)
-	}
-	return keys
+	keys := slices.DeleteFunc(slices.Clone(s.keys), func(old *certs.Key) bool { return certs.FindKey(made, old.Year) != nil })
+	s.show(h, append(keys, made...), nil)
 }
 
 // show sets the Ring, and records which years are closed because of their key.
 func (s *Service) show(h rotation.History, keys []*certs.Key, damaged []certs.DamagedYear) {
-	h = h.WithFaults(keyring.Faults(h, keys, damaged))
-	s.faults.set(faultsOf(h))
-	s.keys, s.shown = keyring.Usable(h, keys), h
-	_ = s.Ring.SetHistory(h, s.keys) // unable reports it once all possible keys are open
-}
-
-func faultsOf(h rotation.History) map[idp.Year]rotation.KeyFault {
-	years := map[idp.Year]rotation.KeyFault{}
-	for _, r := range h.Records {
-		if r.KeyFault != "" {
-			years[r.Year] = r.KeyFault
-		}
-	}
-	return years
+	faults := keyring.Faults(h, keys, damaged)
+	s.faults.Store(&faults)
+	s.shown = h.WithFaults(faults)
+	s.keys = keyring.Usable(s.shown, keys)
+	_ = s.Ring.SetHistory(s.shown, s.keys) // unable asks again, when all is open that can be
 }
 
 // open reads the folder if a recorded year cannot sign with the keys in memory, to find a
@@ -87,18 +53,18 @@ func faultsOf(h rotation.History) map[idp.Year]rotation.KeyFault {
 // pointer, regardless of the folder. An error that matches keyring.ErrNoSigner means that
 // the preferred year cannot sign.
 func (s *Service) open(ctx context.Context, h rotation.History) error {
-	before := s.faults.all()
+	before := s.closed()
 	if !slices.ContainsFunc(h.Records, func(r rotation.Record) bool { return !s.isLoaded(r) }) {
 		return nil
 	}
 	keys, err := s.Dir.Load()
-	var damaged *certs.DamagedError
-	if err != nil && !errors.As(err, &damaged) {
+	damaged := damagedYears(err)
+	if err != nil && damaged == nil {
 		return s.unable(err)
 	}
-	s.show(h, s.openable(keys, damaged), damagedYears(damaged))
+	s.show(h, s.openable(keys, damaged), damaged)
 	for y := range before {
-		if _, closed := s.faults.all()[y]; !closed {
+		if s.closed()[y] == "" {
 			s.Log.LogAttrs(ctx, slog.LevelInfo, "rotation: the recorded key of a year is loaded", slog.String("year", string(y)))
 		}
 	}
@@ -108,41 +74,36 @@ func (s *Service) open(ctx context.Context, h rotation.History) error {
 // isLoaded reports whether memory has all that the recorded year needs. A year that is over
 // keeps its certificate.
 func (s *Service) isLoaded(r rotation.Record) bool {
-	_, closed := s.faults.all()[r.Year]
-	k := find(s.keys, r.Year)
-	return !closed && k != nil && (k.Cert != nil || r.CertEndAt.IsZero())
+	k := certs.FindKey(s.keys, r.Year)
+	return s.closed()[r.Year] == "" && k != nil && (k.Cert != nil || r.CertEndAt.IsZero())
 }
 
-// openable returns the keys in memory of years that can sign, and the keys in the folder of
-// the others.
-func (s *Service) openable(folder []*certs.Key, damaged *certs.DamagedError) []*certs.Key {
-	var keys []*certs.Key
-	for _, k := range s.keys {
-		if r, recorded := s.shown.Record(k.Year); !recorded || s.isLoaded(r) {
-			keys = append(keys, k)
-		}
-	}
-	add := func(k *certs.Key) {
-		if !slices.ContainsFunc(keys, func(old *certs.Key) bool { return old.Year == k.Year }) {
-			keys = append(keys, k)
+// openable is what is in memory of the years that can sign, and what is in the
+// folder of the others.
+func (s *Service) openable(folder []*certs.Key, damaged []certs.DamagedYear) []*certs.Key {
+	keys := slices.DeleteFunc(slices.Clone(s.keys), func(k *certs.Key) bool {
+		r, recorded := s.shown.Record(k.Year)
+		return recorded && !s.isLoaded(r)
+	})
+	for _, d := range damaged {
+		if d.Cert != nil { // integrators can still load the recorded one
+			folder = append(folder, &certs.Key{Year: d.Year, Cert: d.Cert})
 		}
 	}
 	for _, k := range folder {
-		add(k)
-	}
-	for _, d := range damagedYears(damaged) {
-		if d.Cert != nil { // integrators can still load the recorded one
-			add(&certs.Key{Year: d.Year, Cert: d.Cert})
+		if certs.FindKey(keys, k.Year) == nil {
+			keys = append(keys, k)
 		}
 	}
 	return keys
 }
 
-func damagedYears(err *certs.DamagedError) []certs.DamagedYear {
-	if err == nil {
-		return nil
+// damagedYears are those of an error of Keys; nil for any other error.
+func damagedYears(err error) []certs.DamagedYear {
+	if damaged, ok := errors.AsType[*certs.DamagedError](err); ok {
+		return damaged.Years
 	}
-	return err.Years
+	return nil
 }
 
 // unable returns why the preferred year cannot sign, or nil if it can or there is none.
@@ -159,22 +120,26 @@ func (s *Service) unable(cause error) error {
 	return err
 }
 
-func (s *Service) mustDestroy(y idp.Year) {
-	if s.undestroyed == nil {
-		s.undestroyed = map[idp.Year]bool{}
+// undestroyed are the years whose key must still be destroyed.
+func (s *Service) undestroyed() (years []idp.Year) {
+	for _, r := range s.shown.Records {
+		if !r.KeyDestroyedAt.IsZero() && !s.destroyed[r.Year] {
+			years = append(years, r.Year)
+		}
 	}
-	s.undestroyed[y] = true
+	return years
 }
 
-// destroyEnded destroys the keys whose end is recorded. The next call repeats what fails.
+// destroyEnded destroys the keys whose end is recorded. What fails is tried again
+// with the next call.
 func (s *Service) destroyEnded(ctx context.Context) error {
 	var errs []error
-	for y := range s.undestroyed {
+	for _, y := range s.undestroyed() {
 		if err := s.Dir.Destroy(y); err != nil {
 			errs = append(errs, err)
 			continue
 		}
-		delete(s.undestroyed, y)
+		s.destroyed[y] = true
 		s.Log.LogAttrs(ctx, slog.LevelInfo, "rotation: the key of a year is destroyed", slog.String("year", string(y)))
 	}
 	return errors.Join(errs...)
@@ -187,7 +152,7 @@ func (s *Service) current(ctx context.Context) (rotation.History, time.Time, err
 	if err != nil {
 		return h, time.Time{}, err
 	}
-	if s.stale(h) || len(s.faults.all()) > 0 {
+	if s.stale(h) || len(s.closed()) > 0 {
 		if err := s.follow(ctx, h); err != nil {
 			s.Log.LogAttrs(ctx, slog.LevelWarn, "rotation", slog.String("error", err.Error()))
 		}

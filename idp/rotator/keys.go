@@ -1,13 +1,11 @@
 package rotator
 
 import (
-	"cmp"
 	"crypto"
 	"crypto/rand"
 	"crypto/rsa"
 	"errors"
 	"fmt"
-	"slices"
 	"time"
 
 	"vernal/certs"
@@ -15,10 +13,12 @@ import (
 	"vernal/idp/rotation"
 )
 
-// makeKey makes sure that the folder has the key and certificate of a year that is not
-// recorded. It reads no other year. A key without a certificate is completed, because a
-// create was interrupted or another server is just making both.
+// makeKey makes sure that the key of a year that is not recorded is in the folder: for a
+// create with its certificate, for a csr alone. It reads no other year. A key that waits
+// there is completed: it is of an interrupted create, or of another server that is ahead
+// with the key, and then with the certificate.
 func (s *Service) makeKey(step rotation.Step, now time.Time) (*certs.Key, error) {
+	waits := step.Kind == rotation.StepCSR
 	for tries := 3; ; tries-- {
 		k, err := s.Dir.LoadYear(step.Year)
 		switch {
@@ -29,15 +29,18 @@ func (s *Service) makeKey(step rotation.Step, now time.Time) (*certs.Key, error)
 			if err != nil {
 				return nil, fmt.Errorf("signing key %s: %w", step.Year, err)
 			}
-			k = &certs.Key{Year: step.Year, Signer: signer}
+			k = &certs.Key{Year: step.Year, Signer: signer, External: waits}
 		case k.Signer == nil:
 			return nil, fmt.Errorf("signing key %s: there is a certificate whose key is gone", step.Year)
-		case k.Cert != nil:
+		case waits && k.Cert != nil:
+			return nil, fmt.Errorf("signing key %s: there is a certificate for it already", step.Year)
+		case waits || k.Cert != nil:
 			return k, nil
 		}
-		k, err = certs.Certify(rand.Reader, k.Signer, step.Year, step.CertEndAt, s.Spec, s.BaseURL, now)
-		if err != nil {
-			return nil, err
+		if !waits {
+			if k, err = certs.Certify(rand.Reader, k.Signer, step.Year, step.CertEndAt, s.Spec, s.BaseURL, now); err != nil {
+				return nil, err
+			}
 		}
 		err = s.Dir.Save(k)
 		if err == nil || tries == 1 || !errors.Is(err, idp.ErrExists) {
@@ -65,12 +68,4 @@ func (s *Service) newSigner(y idp.Year) (crypto.Signer, error) {
 		return s.NewSigner(s.Spec.KeyBits())
 	}
 	return rsa.GenerateKey(rand.Reader, s.Spec.KeyBits())
-}
-
-func find(keys []*certs.Key, y idp.Year) *certs.Key {
-	i, ok := slices.BinarySearchFunc(keys, y, func(k *certs.Key, y idp.Year) int { return cmp.Compare(k.Year, y) })
-	if !ok {
-		return nil
-	}
-	return keys[i]
 }

@@ -17,7 +17,7 @@ func (s *Service) read(ctx context.Context) (rotation.History, error) {
 		return rotation.History{}, fmt.Errorf("read the rotation: %w", err)
 	}
 	h, err := decode(doc)
-	return h.WithFaults(s.faults.all()), err
+	return h.WithFaults(s.closed()), err
 }
 
 func decode(doc []byte) (h rotation.History, err error) {
@@ -38,7 +38,7 @@ func EndedYears(doc []byte) (years []idp.Year, err error) {
 		return nil, err
 	}
 	for _, r := range h.Records {
-		if !r.RetiredAt.IsZero() || !r.RevokedAt.IsZero() {
+		if r.Over() {
 			years = append(years, r.Year)
 		}
 	}
@@ -67,7 +67,7 @@ func (s *Service) write(ctx context.Context, change func(rotation.History) (rota
 		if h, err = decode(old); err != nil {
 			return nil, err
 		}
-		if h, err = change(h.WithFaults(s.faults.all())); err != nil {
+		if h, err = change(h.WithFaults(s.closed())); err != nil {
 			return nil, err
 		}
 		// Faults belong to this process and its folder, not to the installation.

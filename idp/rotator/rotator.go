@@ -25,10 +25,10 @@
 // when the recorded key is back in the folder. A store without a recorded year is not
 // filled from existing keys, except by Begin, for the keys that an init has just made.
 //
-// The files: rotator.go, start.go, step.go (by hand), external.go (csr and import),
-// automatic.go, run.go (every minute), keys.go (making keys), follow.go (closing, opening,
-// destroying), record.go (the store), users.go (the ledger of uses, and the users of a
-// year), uptime.go (the clock that cannot be set).
+// The files: rotator.go, start.go, step.go (by hand), external.go (csr and
+// import), run.go (every minute, and the steps that are due), keys.go (making keys), follow.go
+// (closing, opening, destroying), record.go (the store), users.go (the ledger of
+// uses, and who uses a year), uptime.go (the clock that no one sets).
 package rotator
 
 import (
@@ -36,6 +36,7 @@ import (
 	"crypto"
 	"log/slog"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"vernal/certs"
@@ -93,10 +94,10 @@ type Service struct {
 	countedTo time.Duration
 	keys      []*certs.Key     // what the Ring was last set to, as Usable leaves it
 	shown     rotation.History // what the Ring was last set to
-	// undestroyed are the years whose key must still be destroyed.
-	undestroyed map[idp.Year]bool
-	faults      faults
-	loggedAt    map[string]time.Time // when daily last logged each text
+	// destroyed are the years whose key is known to be destroyed.
+	destroyed map[idp.Year]bool
+	faults    atomic.Pointer[map[idp.Year]rotation.KeyFault] // see closed
+	loggedAt  map[string]time.Time                           // when daily logged each text
 }
 
 // Status returns the rotation now. unmoved counts the service providers that must still

@@ -2,9 +2,9 @@ package rotator
 
 import (
 	"context"
-	"errors"
 	"fmt"
 	"log/slog"
+	"slices"
 	"time"
 
 	"vernal/certs"
@@ -36,7 +36,7 @@ func (s *Service) start(ctx context.Context, first bool) error {
 	s.steps.Lock()
 	defer s.steps.Unlock()
 	now := s.Clock.Now()
-	s.countedTo = s.uptime()
+	s.countedTo, s.destroyed = s.uptime(), map[idp.Year]bool{}
 	h, err := s.read(ctx)
 	if err != nil {
 		return err
@@ -45,11 +45,11 @@ func (s *Service) start(ctx context.Context, first bool) error {
 		s.show(h, nil, nil)
 		return fmt.Errorf("start the rotation: %w", ErrNoHistory)
 	}
-	keys, err := s.Dir.Load()
-	var damaged *certs.DamagedError
-	if err != nil && (!errors.As(err, &damaged) || len(h.Records) == 0) {
+	keys, folderErr := s.Dir.Load()
+	damaged := damagedYears(folderErr)
+	if folderErr != nil && (damaged == nil || len(h.Records) == 0) {
 		// Without a record, a damaged year could be the preferred one.
-		return fmt.Errorf("start the rotation: %w; restore keys/ from a backup, or move the files of that year away", err)
+		return fmt.Errorf("start the rotation: %w; restore keys/ from a backup, or move the files of that year away", folderErr)
 	}
 	if keys, err = s.complete(h, keys, now); err != nil {
 		return err
@@ -59,8 +59,8 @@ func (s *Service) start(ctx context.Context, first bool) error {
 			return err
 		}
 	}
-	s.findUndestroyed(h, keys, damaged)
-	s.show(h, s.openable(keys, damaged), damagedYears(damaged))
+	s.findDestroyed(h, keys, damaged)
+	s.show(h, s.openable(keys, damaged), damaged)
 	s.reportFaults(ctx, damaged)
 	if err := s.destroyEnded(ctx); err != nil {
 		s.Log.LogAttrs(ctx, slog.LevelError, "rotation: a key is not destroyed yet and will be tried again", slog.String("error", err.Error()))
@@ -76,36 +76,28 @@ func (s *Service) start(ctx context.Context, first bool) error {
 	if h.Preferred == "" {
 		return fmt.Errorf("start the rotation: no year is preferred: %w", keyring.ErrNoSigner)
 	}
-	if damaged != nil {
-		err = damaged
-	}
-	if err := s.unable(err); err != nil {
+	if err := s.unable(folderErr); err != nil {
 		return fmt.Errorf("start the rotation: %w", err)
 	}
 	return nil
 }
 
-// findUndestroyed finds the keys that still exist although their end is recorded.
-func (s *Service) findUndestroyed(h rotation.History, keys []*certs.Key, damaged *certs.DamagedError) {
-	for _, k := range keys {
-		if r, _ := h.Record(k.Year); k.Signer != nil && !r.KeyDestroyedAt.IsZero() {
-			s.mustDestroy(k.Year)
-		}
-	}
-	for _, d := range damagedYears(damaged) {
-		if r, _ := h.Record(d.Year); !r.KeyDestroyedAt.IsZero() {
-			s.mustDestroy(d.Year)
-		}
+// findDestroyed finds the years whose end is recorded and whose key is gone.
+func (s *Service) findDestroyed(h rotation.History, keys []*certs.Key, damaged []certs.DamagedYear) {
+	for _, r := range h.Records {
+		k := certs.FindKey(keys, r.Year)
+		unread := slices.ContainsFunc(damaged, func(d certs.DamagedYear) bool { return d.Year == r.Year })
+		s.destroyed[r.Year] = !r.KeyDestroyedAt.IsZero() && !unread && (k == nil || k.Signer == nil)
 	}
 }
 
 // reportFaults logs what is wrong with the folder.
-func (s *Service) reportFaults(ctx context.Context, damaged *certs.DamagedError) {
-	for _, d := range damagedYears(damaged) {
+func (s *Service) reportFaults(ctx context.Context, damaged []certs.DamagedYear) {
+	for _, d := range damaged {
 		s.Log.LogAttrs(ctx, slog.LevelError, "rotation: the key files of a year are damaged", slog.String("year", string(d.Year)),
 			slog.String("error", d.Err.Error()))
 	}
-	for y, f := range s.faults.all() {
+	for y, f := range s.closed() {
 		s.Log.LogAttrs(ctx, slog.LevelError, "rotation: a year is closed", slog.String("year", string(y)),
 			slog.String("fault", string(f)))
 	}

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
+	"slices"
 	"time"
 
 	"vernal/certs"
@@ -31,141 +32,190 @@ func (s *Service) Take(ctx context.Context, step rotation.Step, actor string, dr
 	if !step.Kind.IsCommand() && !step.Kind.IsAutomatic() {
 		return nil, fmt.Errorf("rotation: %s is not taken here", step.Kind)
 	}
-	return s.take(ctx, actor, dryRun, func(h rotation.History, now time.Time) ([]rotation.Step, error) {
-		switch {
-		case step.Kind == rotation.StepCreate && step.CertEndAt.IsZero():
-			step.CertEndAt = s.Policy.CreateStep(h, step.Year, now).CertEndAt
-		case step.Kind == rotation.StepRevoke:
-			return s.Policy.RevokeSteps(h, step.Year, step.Reason, now)
-		case step.Kind == rotation.StepRollback && step.Year == "":
-			to, ok := h.RollbackTo()
-			if !ok {
-				return nil, h.Refuse(step.Kind, "", rotation.Reason{Code: rotation.RefusedNoOlderYear}, now)
-			}
-			step.Year = to
-		}
-		return []rotation.Step{step}, nil
-	})
-}
-
-// Retire retires a year and destroys its key in one transaction. If the year is over
-// already, it only destroys the key.
-func (s *Service) Retire(ctx context.Context, retire rotation.Step, actor string, dryRun bool) (*Outcome, error) {
-	return s.take(ctx, actor, dryRun, func(h rotation.History, now time.Time) ([]rotation.Step, error) {
-		destroy := rotation.Step{Kind: rotation.StepDestroy, Year: retire.Year, Reason: retire.Reason}
-		if h.State(retire.Year, now).Over() {
-			return []rotation.Step{destroy}, nil
-		}
-		return []rotation.Step{retire, destroy}, nil
-	})
-}
-
-// take takes all the steps in one transaction, or none.
-func (s *Service) take(ctx context.Context, actor string, dryRun bool,
-	choose func(rotation.History, time.Time) ([]rotation.Step, error)) (*Outcome, error) {
 	s.steps.Lock()
 	defer s.steps.Unlock()
 	h, now, err := s.current(ctx)
 	if err != nil {
 		return nil, err
 	}
-	steps, err := choose(h, now)
+	steps := []rotation.Step{step}
+	switch {
+	case step.Kind == rotation.StepCreate && step.CertEndAt.IsZero():
+		steps[0].CertEndAt = s.Policy.CreateStep(h, step.Year, now).CertEndAt
+	case step.Kind == rotation.StepRevoke:
+		if steps, err = s.Policy.RevokeSteps(h, step.Year, step.Reason, now); err != nil {
+			return nil, err
+		}
+	case step.Kind == rotation.StepRollback && step.Year == "":
+		to, ok := h.RollbackTo()
+		if !ok {
+			return nil, h.Refuse(step.Kind, "", rotation.Reason{Code: rotation.RefusedNoOlderYear}, now)
+		}
+		steps[0].Year = to
+	}
+	return s.take(ctx, h, &turn{policy: s.Policy, steps: steps, actor: actor, now: now}, dryRun)
+}
+
+// Retire retires a year and destroys its key, both in one transaction. Of a year
+// that is over already only the key is destroyed.
+func (s *Service) Retire(ctx context.Context, retire rotation.Step, actor string, dryRun bool) (*Outcome, error) {
+	s.steps.Lock()
+	defer s.steps.Unlock()
+	h, now, err := s.current(ctx)
 	if err != nil {
 		return nil, err
 	}
-	return s.takeChosen(ctx, h, now, steps, actor, dryRun, s.prepare)
+	steps := []rotation.Step{retire, {Kind: rotation.StepDestroy, Year: retire.Year, Reason: retire.Reason}}
+	if h.State(retire.Year, now).Over() {
+		steps = steps[1:]
+	}
+	return s.take(ctx, h, &turn{policy: s.Policy, steps: steps, actor: actor, now: now}, dryRun)
 }
 
-// prepare makes what a step needs before it is recorded. It returns the year's key if it made one.
-func (s *Service) prepare(step rotation.Step, now time.Time) (*certs.Key, error) {
-	switch step.Kind {
-	case rotation.StepCreate:
-		return s.makeKey(step, now)
-	case rotation.StepCSR:
-		return s.makeWaiting(step.Year)
-	}
-	return nil, nil
+// turn is steps that are decided, recorded and shown together: all or none.
+type turn struct {
+	policy rotation.Policy
+	steps  []rotation.Step
+	actor  string
+	now    time.Time
+	// given is the key that an import brings. Other keys are made here.
+	given *certs.Key
+	// automatic steps must still be due when they are recorded.
+	automatic bool
+	// users are the service providers that a forced retirement can cut off, and
+	// cutOff those that it does by the history that it was decided on; nil if they
+	// cannot be read.
+	users, cutOff []idp.EntityID
 }
 
-// takeChosen is take for chosen steps.
-func (s *Service) takeChosen(ctx context.Context, h rotation.History, now time.Time, steps []rotation.Step, actor string, dryRun bool,
-	prepare func(rotation.Step, time.Time) (*certs.Key, error)) (*Outcome, error) {
-	after, err := s.takeAll(h, steps, now)
-	if err != nil {
-		return nil, s.nameUsers(ctx, err, h, now)
-	}
-	if retires(h, after) { // before anything is made, and in a dry run
-		if _, err := s.lastUses(ctx); err != nil {
-			return nil, err
+// decide takes the steps on a history.
+func (t *turn) decide(h rotation.History) (rotation.History, error) {
+	for _, step := range t.steps {
+		same := func(due rotation.Step) bool { return due.Kind == step.Kind && due.Year == step.Year }
+		if t.automatic && !slices.ContainsFunc(t.policy.Steps(h, t.now), same) {
+			return h, errTaken
 		}
-	}
-	forced := s.forced(ctx, steps, h, now)
-	o := &Outcome{Steps: steps, Before: s.Policy.Status(h, now, nil), DryRun: dryRun, CutOff: forced.cutOff(s.Policy, h, now)}
-	if !dryRun && len(steps) > 0 {
-		after, err = s.commit(ctx, steps, actor, now, prepare, func(h rotation.History, events []idp.AuditEvent) (rotation.History, error) {
-			// A use may have come meanwhile, so record and report the state that this
-			// transaction decides on.
-			o.CutOff = forced.cutOff(s.Policy, h, now)
-			forced.record(events, o.CutOff)
-			return s.takeAll(h, steps, now)
-		})
-		if err != nil {
-			return nil, s.nameUsers(ctx, err, h, now)
+		if isForced(step) {
+			t.cutOff = t.users
+			unforced := step
+			unforced.Force = false
+			if t.policy.CheckStep(unforced, h, t.now) == nil {
+				t.cutOff = []idp.EntityID{}
+			}
 		}
-	}
-	o.After = s.nameHeld(ctx, s.Policy.Status(after, now, nil), after)
-	return o, nil
-}
-
-func (s *Service) takeAll(h rotation.History, steps []rotation.Step, now time.Time) (rotation.History, error) {
-	for _, step := range steps {
 		var err error
-		if h, err = s.Policy.Take(step, h, now); err != nil {
+		if h, err = t.policy.Take(step, h, t.now); err != nil {
 			return h, err
 		}
 	}
 	return h, nil
 }
 
-// commit takes checked steps. It prepares what they need, change records them and may
-// complete the details of their audit records, and then requests see the outcome. An error
-// after the record is an *afterError.
-func (s *Service) commit(ctx context.Context, steps []rotation.Step, actor string, now time.Time,
-	prepare func(rotation.Step, time.Time) (*certs.Key, error), change func(rotation.History, []idp.AuditEvent) (rotation.History, error)) (rotation.History, error) {
-	events := make([]idp.AuditEvent, len(steps))
+func isForced(step rotation.Step) bool { return step.Kind == rotation.StepRetire && step.Force }
+
+// take takes the steps of a turn by hand.
+func (s *Service) take(ctx context.Context, h rotation.History, t *turn, dryRun bool) (*Outcome, error) {
+	if i := slices.IndexFunc(t.steps, isForced); i >= 0 {
+		if users, ok := s.usersOf(ctx, h, t.steps[i].Year, t.now); ok {
+			t.users = append([]idp.EntityID{}, users...)
+		}
+	}
+	after, err := t.decide(h)
+	if err != nil {
+		return nil, s.nameUsers(ctx, err, h, t.now)
+	}
+	if retires(h, after) { // before anything is made, and in a dry run
+		if _, err := s.lastUses(ctx); err != nil {
+			return nil, err
+		}
+	}
+	o := &Outcome{Steps: t.steps, Before: s.Policy.Status(h, t.now, nil), DryRun: dryRun}
+	if !dryRun && len(t.steps) > 0 {
+		if after, err = s.commit(ctx, t); err != nil {
+			return nil, s.nameUsers(ctx, err, h, t.now)
+		}
+	}
+	o.CutOff = t.cutOff
+	o.After = s.nameHeld(ctx, s.Policy.Status(after, t.now, nil), after)
+	return o, nil
+}
+
+// prepare makes what a step needs before it is recorded, and returns the year's
+// key if there is a new one.
+func (s *Service) prepare(step rotation.Step, t *turn) (*certs.Key, error) {
+	switch step.Kind {
+	case rotation.StepCreate, rotation.StepCSR:
+		return s.makeKey(step, t.now)
+	case rotation.StepImport:
+		return t.given, s.Dir.Save(t.given)
+	}
+	return nil, nil
+}
+
+// commit takes the steps of a turn: it prepares what they need, decides them again in the
+// transaction that records them, and then requests see the outcome. An error after the
+// record is an *afterError.
+func (s *Service) commit(ctx context.Context, t *turn) (rotation.History, error) {
+	events := make([]idp.AuditEvent, len(t.steps))
 	var made []*certs.Key
-	for i, step := range steps {
-		k, err := prepare(step, now)
+	for i, step := range t.steps {
+		k, err := s.prepare(step, t)
 		if err != nil {
 			return rotation.History{}, err
 		}
 		if k != nil {
 			made = append(made, k)
-			identify(&steps[i], k)
+			identify(&t.steps[i], k)
 		}
-		events[i] = event(steps[i], actor)
+		events[i] = event(t.steps[i], t.actor)
 	}
-	h, err := s.update(ctx, func(h rotation.History) (rotation.History, error) { return change(h, events) }, events...)
+	h, err := s.update(ctx, func(h rotation.History) (rotation.History, error) {
+		// A use may have come since: what is recorded and reported is what this write decides.
+		h, err := t.decide(h)
+		if i := slices.IndexFunc(t.steps, isForced); i >= 0 {
+			recordCutOff(events[i].Detail, t.cutOff)
+		}
+		return h, err
+	}, events...)
 	if err != nil {
-		var refused *rotation.RefusedError
-		if !errors.As(err, &refused) && !errors.Is(err, errTaken) && !errors.Is(err, errUsesUnknown) {
+		_, refused := errors.AsType[*rotation.RefusedError](err)
+		if !refused && !errors.Is(err, errTaken) && !errors.Is(err, errUsesUnknown) {
 			err = fmt.Errorf("write the rotation: %w", err)
 		}
 		return h, err
 	}
 	// The steps are recorded. Close the years that they ended before anything that may fail.
 	s.close(h, made)
-	for _, step := range steps {
+	for _, step := range t.steps {
 		s.Log.LogAttrs(ctx, slog.LevelInfo, "rotation step", slog.String("step", string(step.Kind)), slog.String("year", string(step.Year)),
-			slog.String("actor", actor), slog.String("why", step.Why.String()), slog.String("reason", step.Reason))
+			slog.String("actor", t.actor), slog.String("why", step.Why.String()), slog.String("reason", step.Reason))
 	}
-	if err := errors.Join(s.settle(ctx, steps), s.open(ctx, h), s.destroyEnded(ctx)); err != nil {
+	if err := errors.Join(s.settle(ctx, t.steps), s.open(ctx, h), s.destroyEnded(ctx)); err != nil {
 		return h, &afterError{fmt.Errorf("the step is recorded, but could not be finished and will be tried again: %w", err)}
 	}
 	return s.shown, nil
 }
 
-// identify adds the certificate and key of k to a step.
+// settleTime is how long a step waits for signatures under way: far longer than
+// one takes, unless a token hangs.
+const settleTime = 30 * time.Second
+
+// settle waits, after a step that ends a year was shown, until the signatures
+// that began before are made: when the command returns, the year signs nothing
+// more. It waits although the caller is gone, because the step is taken.
+func (s *Service) settle(ctx context.Context, steps []rotation.Step) error {
+	if !slices.ContainsFunc(steps, func(s rotation.Step) bool { return s.Kind.EndsSigning() }) {
+		return nil
+	}
+	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), settleTime)
+	defer cancel()
+	if err := s.Ring.Settle(ctx); err != nil {
+		return fmt.Errorf("the year is closed, but a signature that began before has not ended: %w", err)
+	}
+	return nil
+}
+
+// identify notes in a step which certificate and key it brings.
 func identify(step *rotation.Step, k *certs.Key) {
 	step.PublicKeySHA256 = certs.PublicKeySHA256(k.Signer.Public())
 	if k.Cert != nil {

@@ -1,25 +1,18 @@
 package rotator
 
-import (
-	"sync"
-	"time"
-)
+import "time"
 
-// systemUptime reads a clock that cannot be set, from an arbitrary beginning. If the system
-// has one, it is a clock that runs during suspension. It never switches clocks, whose
-// beginnings differ.
-var systemUptime = sync.OnceValue(func() func() time.Duration {
-	if _, ok := uptime(); ok {
-		return func() time.Duration { now, _ := uptime(); return now }
-	}
-	begin := time.Now()
-	return func() time.Duration { return time.Since(begin) }
-})
+// began is where a clock that no one sets begins, on a system without a better one.
+var began = time.Now()
 
-// uptime reads the Service's clock.
+// uptime is a reading of the Service's clock, from any beginning. It goes on while the
+// machine is suspended if the system has such a clock.
 func (s *Service) uptime() time.Duration {
 	if s.Uptime != nil {
 		return s.Uptime()
 	}
-	return systemUptime()()
+	if up, ok := bootTime(); ok {
+		return up
+	}
+	return time.Since(began)
 }

@@ -6,10 +6,10 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// uptime reads CLOCK_BOOTTIME, which runs during suspension like the time of day.
-// CLOCK_MONOTONIC, and with it Go's time.Since, stops: after suspension the time of day
-// would seem wrong.
-func uptime() (time.Duration, bool) {
+// bootTime reads CLOCK_BOOTTIME, which goes on while the machine is suspended, as
+// the time of day does. CLOCK_MONOTONIC, and with it Go's time.Since, stands still
+// then: after it, a machine that slept would seem to have a wrong clock.
+func bootTime() (time.Duration, bool) {
 	var ts unix.Timespec
 	if err := unix.ClockGettime(unix.CLOCK_BOOTTIME, &ts); err != nil {
 		return 0, false

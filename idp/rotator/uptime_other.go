@@ -4,5 +4,5 @@ package rotator
 
 import "time"
 
-// uptime returns false: systemUptime uses Go's monotonic clock.
-func uptime() (time.Duration, bool) { return 0, false }
+// bootTime is not there: uptime uses Go's monotonic clock.
+func bootTime() (time.Duration, bool) { return 0, false }

@@ -44,15 +44,10 @@ func retires(before, after rotation.History) bool {
 	})
 }
 
-// usersOf returns the service providers that prevent a year's retirement, or nil if
-// unknown. The server may have been down since the last use, so the last user is included.
-func (s *Service) usersOf(ctx context.Context, h rotation.History, y idp.Year, now time.Time) []idp.EntityID {
-	users, _ := s.readUsers(ctx, h, y, now)
-	return users
-}
-
-// readUsers is usersOf, and reports whether the ledger could be read.
-func (s *Service) readUsers(ctx context.Context, h rotation.History, y idp.Year, now time.Time) (users []idp.EntityID, ok bool) {
+// usersOf are the service providers that keep a year from being retired; false if the
+// ledger cannot be read. The server may have stood still since the last use, so the last
+// user is among them.
+func (s *Service) usersOf(ctx context.Context, h rotation.History, y idp.Year, now time.Time) (users []idp.EntityID, ok bool) {
 	since := now.Add(-rotation.QuietTime)
 	if r, _ := h.Record(y); !r.UsedAt.IsZero() && r.UsedAt.Before(since) {
 		since = r.UsedAt
@@ -66,9 +61,8 @@ func (s *Service) readUsers(ctx context.Context, h rotation.History, y idp.Year,
 
 // nameUsers adds the users of the year to a refusal because of use.
 func (s *Service) nameUsers(ctx context.Context, err error, h rotation.History, now time.Time) error {
-	var refused *rotation.RefusedError
-	if errors.As(err, &refused) && refused.Because.IsUse() {
-		refused.Because.Args.SPs = s.usersOf(ctx, h, refused.Year, now)
+	if refused, ok := errors.AsType[*rotation.RefusedError](err); ok && refused.Because.IsUse() {
+		refused.Because.Args.SPs, _ = s.usersOf(ctx, h, refused.Year, now)
 	}
 	return err
 }
@@ -77,7 +71,8 @@ func (s *Service) nameUsers(ctx context.Context, err error, h rotation.History, 
 func (s *Service) nameHeld(ctx context.Context, st rotation.Status, h rotation.History) rotation.Status {
 	for i, a := range st.Attention {
 		if a.IsUse() {
-			st.Attention[i] = a.WithUsers(s.usersOf(ctx, h, a.Year, st.At))
+			users, _ := s.usersOf(ctx, h, a.Year, st.At)
+			st.Attention[i] = a.WithUsers(users)
 		}
 	}
 	return st
@@ -86,48 +81,9 @@ func (s *Service) nameHeld(ctx context.Context, st rotation.Status, h rotation.H
 // maxRecorded bounds the service providers named in an audit record.
 const maxRecorded = 20
 
-// forced is a forced retirement.
-type forced struct {
-	index int // of its step
-	step  rotation.Step
-	// users are the service providers that would prevent the retirement, or nil if unknown.
-	users []idp.EntityID
-}
-
-// forced finds the forced retirement among the steps, or returns nil.
-func (s *Service) forced(ctx context.Context, steps []rotation.Step, h rotation.History, now time.Time) *forced {
-	i := slices.IndexFunc(steps, func(step rotation.Step) bool { return step.Kind == rotation.StepRetire && step.Force })
-	if i < 0 {
-		return nil
-	}
-	f := &forced{index: i, step: steps[i]}
-	if users, ok := s.readUsers(ctx, h, f.step.Year, now); ok {
-		f.users = append([]idp.EntityID{}, users...)
-	}
-	return f
-}
-
-// cutOff returns the service providers that the retirement cuts off under a history. It is
-// empty if no force is needed, and nil if they are unknown.
-func (f *forced) cutOff(p rotation.Policy, h rotation.History, now time.Time) []idp.EntityID {
-	if f == nil {
-		return nil
-	}
-	step := f.step
-	step.Force = false
-	if p.CheckStep(step, h, now) == nil {
-		return []idp.EntityID{}
-	}
-	return f.users
-}
-
-// record adds the number and names of the service providers that are cut off to the audit
-// event of the retirement.
-func (f *forced) record(events []idp.AuditEvent, cutOff []idp.EntityID) {
-	if f == nil {
-		return
-	}
-	detail := events[f.index].Detail
+// recordCutOff completes the record of a forced retirement: how many service providers it
+// cuts off, and which.
+func recordCutOff(detail map[string]string, cutOff []idp.EntityID) {
 	delete(detail, "users")
 	delete(detail, "used_by")
 	if len(cutOff) == 0 {

@@ -123,8 +123,9 @@ func (unreadable) Documents(context.Context, string) ([]idp.Document, error) {
 	return nil, errUnreadable
 }
 
-// While the ledger of uses cannot be read, no year is retired, forced or not. The
-// running time counts, other steps are taken, and years are closed.
+// While the ledger of uses cannot be read, no year is retired, forced or not, and the step
+// leaves no failure behind. The running time counts, other steps are taken, and years are
+// closed.
 func TestUnreadableLedgerRetiresNothing(t *testing.T) {
 	t.Parallel()
 	w := newWorld(t, day(2026, 11, 22))
@@ -147,8 +148,8 @@ func TestUnreadableLedgerRetiresNothing(t *testing.T) {
 		}
 	}
 	all := w.status(s).Attention
-	if !slices.ContainsFunc(all, func(a rotation.Attention) bool { return a.Code == rotation.StepFailed && a.Year == "2026" }) {
-		t.Errorf("attention: %+v", all)
+	if slices.ContainsFunc(all, func(a rotation.Attention) bool { return a.Code == rotation.StepFailed }) {
+		t.Errorf("the step counts as failed: %+v", all)
 	}
 	for _, dryRun := range []bool{true, false} {
 		for _, force := range []bool{true, false} {

@@ -239,11 +239,12 @@ func recordPairs(r *idp.AuditRecord) [][2]string {
 // detailWithWhy puts words in the place of the reason code of a rotation step.
 func detailWithWhy(detail map[string]string) map[string]string {
 	reason := rotation.ReadReason(detail)
-	if !slices.Contains(rotation.ReasonCodes(), reason.Code) {
+	text := templates.TerminalPhrases().Reason(reason)
+	if text == string(reason.Code) { // none, or a code without words
 		return detail
 	}
 	detail = maps.Clone(detail)
 	delete(detail, "why_args")
-	detail["why"] = templates.TerminalPhrases().Reason(reason)
+	detail["why"] = text
 	return detail
 }
