@@ -39,15 +39,15 @@ func readCatalogues(files fs.FS) (map[Lang]catalogue, error) {
 }
 
 // check compares a catalogue with that of the fallback: each has the texts of the
-// other, with the same placeholders. It names all that is wrong, in order.
-func (c catalogue) check(english catalogue) error {
+// other, with the same marks. It names all that is wrong, in order.
+func (c catalogue) check(english catalogue, marks func(string) []string) error {
 	var problems []error
 	for key, text := range english {
 		switch got, ok := c[key]; {
 		case !ok || strings.TrimSpace(got) == "":
 			problems = append(problems, fmt.Errorf("text %q is missing", key))
 		case !slices.Equal(marks(got), marks(text)):
-			problems = append(problems, fmt.Errorf("text %q has placeholders %v, and %v in %s", key, marks(got), marks(text), fallback))
+			problems = append(problems, fmt.Errorf("text %q has %v, and %v in %s", key, marks(got), marks(text), fallback))
 		}
 	}
 	for key := range c {

@@ -53,7 +53,8 @@ func constants(t *testing.T, file, typ string) []string {
 // used is every key that some page or constant names.
 func used(t *testing.T) map[Key]bool {
 	t.Helper()
-	keys := map[Key]bool{"brand": true, "time": true, "time.first": true, "date": true, "number": true}
+	keys := map[Key]bool{"brand": true, "time": true, "time.first": true, "date": true, "number": true,
+		"mail.date": true, "mail.and": true, "mail.providers": true, "mail.providers.one": true}
 	for i := range 12 {
 		keys[Key("time.month."+strconv.Itoa(i+1))] = true
 	}
@@ -133,7 +134,7 @@ func TestCatalogues(t *testing.T) {
 	for _, lang := range []Lang{"en", "es", "fr"} {
 		if catalogues[lang] == nil {
 			t.Errorf("no catalogue %s.json", lang)
-		} else if err := catalogues[lang].check(english); err != nil && lang != fallback {
+		} else if err := catalogues[lang].check(english, marks); err != nil && lang != fallback {
 			t.Errorf("catalogue/%s.json:\n%v", lang, err)
 		}
 	}
@@ -159,7 +160,7 @@ func TestCheck(t *testing.T) {
 		t.Run(tt.name, func(t *testing.T) {
 			t.Parallel()
 			got := ""
-			if err := tt.c.check(english); err != nil {
+			if err := tt.c.check(english, marks); err != nil {
 				got = err.Error()
 			}
 			if got != tt.want {

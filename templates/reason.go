@@ -6,6 +6,7 @@ import (
 	"regexp"
 	"slices"
 	"strings"
+	texttemplate "text/template"
 	"time"
 
 	"vernal/idp"
@@ -19,6 +20,8 @@ import (
 type Phrases struct {
 	c    catalogue
 	date func(time.Time) (string, error)
+	// mails is nil for pages, which write none.
+	mails *texttemplate.Template
 }
 
 // codePrefixes begin the keys of texts that code outside of this package chooses.
@@ -32,7 +35,10 @@ func PhrasesIn(lang Lang) *Phrases {
 	if err != nil {
 		panic(err)
 	}
-	return newPhrases(s.in(lang).catalogue)
+	l := s.in(lang)
+	p := newPhrases(l.catalogue)
+	p.mails = l.mails
+	return p
 }
 
 // TerminalPhrases returns the English phrases with dates as tools sort them

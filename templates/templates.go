@@ -4,7 +4,7 @@
 // A page is one file in pages/, one struct and one method of Set. It knows
 // nothing of requests, sessions or stores: handlers fill the struct, render to
 // a buffer, and answer. No text stands in Go or HTML; all of it comes from
-// catalogue/, one file per language, by Key. Everything is embedded, and read
+// catalogue/, one file per language, by Key; mails/ has the texts of mails. Everything is embedded, and read
 // and checked once by New, so a page that parses at start cannot lack a file.
 //
 // The pages are made for a Content-Security-Policy of default-src 'none' with
@@ -33,10 +33,13 @@ import (
 // Lang is a language of the pages, as in a lang attribute ("en").
 type Lang string
 
+// IsKnown reports whether it is a language of ours.
+func (l Lang) IsKnown() bool { return names[l] != "" }
+
 // fallback is the language for those who ask for one that is not there.
 const fallback Lang = "en"
 
-//go:embed pages catalogue static
+//go:embed pages catalogue mails static
 var embedded embed.FS
 
 // Set is all pages in all languages, parsed and checked. It is read-only after
@@ -54,6 +57,7 @@ type language struct {
 	catalogue catalogue
 	html      map[string]*htmltemplate.Template
 	text      map[string]*texttemplate.Template
+	mails     *texttemplate.Template
 	response  map[responseKind]segments
 }
 
@@ -74,6 +78,10 @@ func parseAll() (*Set, error) {
 	if err != nil {
 		return nil, err
 	}
+	mails, err := readMails(embedded)
+	if err != nil {
+		return nil, err
+	}
 	policy, err := wallCSP(Static())
 	if err != nil {
 		return nil, err
@@ -81,15 +89,18 @@ func parseAll() (*Set, error) {
 	s := &Set{pages: make(map[Lang]*language), prefix: prefix, wallCSP: policy}
 	for lang, c := range catalogues {
 		if lang != fallback {
-			err = c.check(catalogues[fallback])
+			err = errors.Join(c.check(catalogues[fallback], marks), mails[lang].check(mails[fallback], mentions))
 		}
 		if err == nil && names[lang] == "" {
 			err = errors.New("the language has no name")
 		}
 		if err != nil {
-			return nil, fmt.Errorf("catalogue %s.json: %w", lang, err)
+			return nil, fmt.Errorf("texts in %q: %w", lang, err)
 		}
 		l, err := newLanguage(lang, c, prefix)
+		if err == nil {
+			l.mails, err = parseMails(mails[lang], c)
+		}
 		if err != nil {
 			return nil, fmt.Errorf("pages in %q: %w", lang, err)
 		}

@@ -55,7 +55,7 @@ func (s *Service) contacts(all []string) []string {
 // before the colon that is no language of ours is part of the rest.
 func splitContact(c string) (lang templates.Lang, address string) {
 	c = strings.TrimSpace(c)
-	if before, after, ok := strings.Cut(c, ":"); ok && texts[templates.Lang(strings.ToLower(before))] != nil {
+	if before, after, ok := strings.Cut(c, ":"); ok && templates.Lang(strings.ToLower(before)).IsKnown() {
 		lang, c = templates.Lang(strings.ToLower(before)), strings.TrimSpace(after)
 	}
 	if len(c) > 7 && strings.EqualFold(c[:7], "mailto:") {

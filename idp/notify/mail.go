@@ -1,6 +1,7 @@
 package notify
 
 import (
+	"cmp"
 	"context"
 	"crypto/sha256"
 	"crypto/tls"
@@ -15,7 +16,6 @@ import (
 	"time"
 
 	gomail "github.com/wneessen/go-mail"
-	"github.com/wneessen/go-mail/smtp"
 
 	"vernal/idp"
 )
@@ -64,63 +64,71 @@ type Mail struct {
 	Subject, Text string
 }
 
-// Send hands over the mails on one connection. There is an error for each that
-// was not taken, nil for the others. No error tells an address.
+// Send hands over the mails on one connection, which ends with ctx at the latest. There
+// is an error for each that was not taken, nil for the others. No error tells an address.
 func (m *Mailer) Send(ctx context.Context, mails []Mail) []error {
 	errs := make([]error, len(mails))
-	fail := func(from int, err error) []error {
-		for i := from; i < len(errs); i++ {
-			errs[i] = err
-		}
-		return errs
-	}
-	c, client, hangUp, err := m.dial(ctx)
-	if err != nil {
-		return fail(0, fmt.Errorf("reach the mail server: %w", mailError(err)))
-	}
+	ctx, hangUp := context.WithCancel(ctx)
 	defer hangUp()
+	c, broken := m.dial(ctx)
+	if broken != nil {
+		broken = fmt.Errorf("reach the mail server: %w", mailError(broken))
+	}
 	for i, mail := range mails {
+		if errs[i] = broken; broken != nil {
+			continue
+		}
 		msg, err := m.message(mail)
 		if err != nil {
 			errs[i] = err
 			continue
 		}
-		if err = c.SendWithSMTPClient(client, msg); err == nil || msg.IsDelivered() {
+		if err = c.Send(msg); err == nil || msg.IsDelivered() {
 			continue
 		}
 		errs[i] = mailError(err)
 		var refused *refusedError
-		if !errors.As(errs[i], &refused) { // the connection is of no use any more
-			return fail(i, errs[i])
+		if !errors.As(errs[i], &refused) {
+			broken = errs[i] // the connection is of no use any more
 		}
 	}
-	_ = c.CloseWithSMTPClient(client)
+	if broken == nil {
+		_ = c.Close()
+	}
 	return errs
 }
 
-// dial connects, protects the connection and signs in. The connection ends with
-// ctx or hangUp.
-func (m *Mailer) dial(ctx context.Context) (_ *gomail.Client, _ *smtp.Client, hangUp func(), err error) {
+// dial connects, protects the connection and signs in. The end of ctx closes the
+// connection whatever is under way on it, which the library's own timeout does not.
+func (m *Mailer) dial(ctx context.Context) (*gomail.Client, error) {
 	host, portText, err := net.SplitHostPort(m.Server)
 	if err != nil {
-		return nil, nil, nil, err
+		return nil, err
 	}
 	port, err := strconv.Atoi(portText)
 	if err != nil {
-		return nil, nil, nil, err
-	}
-	timeout := m.Timeout
-	if timeout == 0 {
-		timeout = mailTimeout
+		return nil, err
 	}
 	tlsConfig := &tls.Config{ServerName: host, RootCAs: m.Roots, MinVersion: tls.VersionTLS12}
-	line := &line{tls: tlsConfig, implicit: m.TLS == ImplicitTLS, conn: make(chan net.Conn, 1)}
-	options := []gomail.Option{
-		gomail.WithPort(port), gomail.WithTimeout(timeout), gomail.WithTLSConfig(tlsConfig),
-		gomail.WithTLSPolicy(gomail.NoTLS), gomail.WithDialContextFunc(line.dial), gomail.WithoutSMTPUTF8(),
+	dial := func(dialing context.Context, network, address string) (net.Conn, error) {
+		conn, err := new(net.Dialer).DialContext(dialing, network, address)
+		if err != nil {
+			return nil, err
+		}
+		context.AfterFunc(ctx, func() { _ = conn.Close() })
+		if m.TLS != ImplicitTLS {
+			return conn, nil
+		}
+		secured := tls.Client(conn, tlsConfig)
+		return secured, secured.HandshakeContext(dialing)
 	}
-	if m.TLS != NoTLS && m.TLS != ImplicitTLS {
-		options = append(options, gomail.WithTLSPolicy(gomail.TLSMandatory))
+	policy := gomail.TLSMandatory
+	if m.TLS == NoTLS || m.TLS == ImplicitTLS {
+		policy = gomail.NoTLS
+	}
+	options := []gomail.Option{
+		gomail.WithPort(port), gomail.WithTimeout(cmp.Or(m.Timeout, mailTimeout)), gomail.WithTLSConfig(tlsConfig),
+		gomail.WithTLSPolicy(policy), gomail.WithDialContextFunc(dial), gomail.WithoutSMTPUTF8(),
 	}
 	if m.Username != "" {
 		options = append(options, gomail.WithUsername(m.Username), gomail.WithPassword(m.Password),
@@ -128,32 +136,21 @@ func (m *Mailer) dial(ctx context.Context) (_ *gomail.Client, _ *smtp.Client, ha
 	}
 	c, err := gomail.NewClient(host, options...)
 	if err != nil {
-		return nil, nil, nil, err
+		return nil, err
 	}
-	stop := context.AfterFunc(ctx, line.close)
-	hangUp = func() { stop(); line.close() }
-	client, err := c.DialToSMTPClientWithContext(ctx)
-	if err != nil {
-		hangUp()
-		return nil, nil, nil, err
-	}
-	return c, client, hangUp, nil
+	return c, c.DialWithContext(ctx)
 }
 
 // message is the mail as it is sent. Addresses are held against their one plain
 // form, and what goes into a line of the head has no second line.
 func (m *Mailer) message(mail Mail) (*gomail.Msg, error) {
-	if !mailAddress(mail.To) || !mailAddress(m.From) {
-		return nil, errors.New("not a mail address")
-	}
 	msg := gomail.NewMsg(gomail.WithNoDefaultUserAgent())
-	if err := errors.Join(msg.FromFormat(plain(m.FromName), m.From), msg.To(mail.To)); err != nil {
-		return nil, errors.New("not a mail address")
+	err := errors.Join(msg.FromFormat(plain(m.FromName), m.From), msg.To(mail.To))
+	if mailAddress(m.ReplyTo) {
+		err = errors.Join(err, msg.ReplyTo(m.ReplyTo))
 	}
-	if m.ReplyTo != "" && mailAddress(m.ReplyTo) {
-		if err := msg.ReplyTo(m.ReplyTo); err != nil {
-			return nil, errors.New("not a mail address")
-		}
+	if err != nil || !mailAddress(mail.To) || !mailAddress(m.From) {
+		return nil, errors.New("not a mail address")
 	}
 	msg.Subject(plain(mail.Subject))
 	msg.SetDateWithValue(m.Clock.Now())
@@ -163,41 +160,6 @@ func (m *Mailer) message(mail Mail) (*gomail.Msg, error) {
 	msg.SetGenHeader("Auto-Submitted", "auto-generated")
 	msg.SetBodyString(gomail.TypeTextPlain, mail.Text)
 	return msg, nil
-}
-
-// line is the connection to the server, kept so that it can be closed whatever
-// is under way on it.
-type line struct {
-	tls      *tls.Config
-	implicit bool
-	conn     chan net.Conn
-}
-
-func (l *line) dial(ctx context.Context, network, address string) (net.Conn, error) {
-	var d net.Dialer
-	conn, err := d.DialContext(ctx, network, address)
-	if err != nil {
-		return nil, err
-	}
-	l.conn <- conn
-	if !l.implicit {
-		return conn, nil
-	}
-	secured := tls.Client(conn, l.tls)
-	if err := secured.HandshakeContext(ctx); err != nil {
-		conn.Close()
-		return nil, err
-	}
-	return secured, nil
-}
-
-// close closes the connection, if there is one.
-func (l *line) close() {
-	select {
-	case conn := <-l.conn:
-		_ = conn.Close()
-	default:
-	}
 }
 
 // refusedError is an answer of the server that is a no. Its own words are left

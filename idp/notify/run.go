@@ -18,10 +18,9 @@ const (
 // round is what a server remembers from one round to the next; losing it costs
 // look-ups only.
 type round struct {
-	known   map[string]bool // notices that are in the store
-	day     string          // of known
+	day     string          // of logged
 	datesAt time.Time       // when dates were looked at
-	logged  map[string]bool // attention that was logged on day
+	logged  map[string]bool // attention that was logged
 	trail   uint64          // how far the audit trail was read
 	began   bool            // trail is set
 }
@@ -75,7 +74,7 @@ func (s *Service) Tick(ctx context.Context) error {
 	now := s.Clock.Now().UTC()
 	if today := now.Format(time.DateOnly); s.round.day != today {
 		s.round.day, s.round.datesAt = today, time.Time{}
-		s.round.known, s.round.logged = map[string]bool{}, map[string]bool{}
+		s.round.logged = map[string]bool{}
 	}
 	var errs []error
 	if !s.off() {
