@@ -12,7 +12,6 @@ import (
 	"vernal/idp"
 	"vernal/idp/migration"
 	"vernal/idp/rotation"
-	"vernal/idp/usage"
 )
 
 // readAttention logs what needs attention, and notifies at once: of a certificate that
@@ -125,7 +124,7 @@ func (s *Service) certDates(ctx context.Context, st rotation.Status, b *migratio
 // their end by a mark, or reached it, since the day of the last notice. It looks at whole
 // days, so that servers that share a store find the same.
 func (s *Service) requestCerts(ctx context.Context, b *migration.Board, now time.Time) error {
-	today := usage.DayOf(now)
+	today := now.Unix() / int64(day/time.Second)
 	last, _, err := s.readMark(ctx, requestCertMark)
 	if err != nil || uint64(today) <= last {
 		return err

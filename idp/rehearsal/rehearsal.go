@@ -23,6 +23,7 @@ package rehearsal
 
 import (
 	"net/http"
+	"net/url"
 	"time"
 
 	"vernal/idp"
@@ -34,6 +35,8 @@ const Lifetime = 60 * time.Second
 // acsURL is where Responses are addressed to; no name below .invalid exists
 // (RFC 6761 §6.4).
 const acsURL = "https://rehearsal.invalid/acs"
+
+var acs = url.URL{Scheme: "https", Host: "rehearsal.invalid", Path: "/acs"}
 
 // Terms are what a rehearsal works with.
 type Terms struct {
@@ -62,7 +65,7 @@ func (t *Terms) cookie() *http.Cookie {
 	return &http.Cookie{Name: t.CookieName, Value: t.CookieValue}
 }
 
-// RefusedError is a rehearsal that is not begun.
+// RefusedError is a rehearsal that is not begun, or a step whose failure has a fix.
 type RefusedError struct {
 	// Text says why, Suggestions what can fix it.
 	Text        string
