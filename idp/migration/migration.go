@@ -7,10 +7,9 @@
 //
 // The files:
 //
-//	migration.go     Service
-//	view.go          the board as it is shown
-//	line.go          one SP's line: how far it has moved, what is odd
-//	request_cert.go  which SP needs a new request certificate
+//	migration.go  Service
+//	view.go       the board as it is shown
+//	line.go       one SP's line: how far it has moved, what is odd
 package migration
 
 import (

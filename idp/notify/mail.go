@@ -11,6 +11,7 @@ import (
 	"fmt"
 	"net"
 	"net/textproto"
+	"slices"
 	"strconv"
 	"strings"
 	"time"
@@ -31,8 +32,12 @@ const (
 	NoTLS = "none"
 )
 
-// mailTimeout is how long the server may take for one step of a mail.
-const mailTimeout = 10 * time.Second
+const (
+	// mailTimeout is how long the server may take for one step of a mail.
+	mailTimeout = 10 * time.Second
+	// perConnection is how many mails go over one connection.
+	perConnection = 100
+)
 
 // Mailer hands mail to the configured server. Its methods may be called
 // concurrently.
@@ -64,9 +69,17 @@ type Mail struct {
 	Subject, Text string
 }
 
-// Send hands over the mails on one connection, which ends with ctx at the latest. There
-// is an error for each that was not taken, nil for the others. No error tells an address.
-func (m *Mailer) Send(ctx context.Context, mails []Mail) []error {
+// Send hands over the mails, perConnection at a time. There is an error for each that was
+// not taken, nil for the others. No error tells an address.
+func (m *Mailer) Send(ctx context.Context, mails []Mail) (errs []error) {
+	for part := range slices.Chunk(mails, perConnection) {
+		errs = append(errs, m.sendPart(ctx, part)...)
+	}
+	return errs
+}
+
+// sendPart is Send on one connection, which ends with ctx at the latest.
+func (m *Mailer) sendPart(ctx context.Context, mails []Mail) []error {
 	errs := make([]error, len(mails))
 	ctx, hangUp := context.WithCancel(ctx)
 	defer hangUp()

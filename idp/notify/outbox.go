@@ -242,7 +242,7 @@ func (s *Service) claim(ctx context.Context, keys []string, now time.Time) ([]pa
 	return all, nil
 }
 
-// send delivers, all mail on one connection, and settles what is done.
+// send delivers, the mails together, and settles what is done.
 func (s *Service) send(ctx context.Context, parcels []parcel) error {
 	targets := s.targets()
 	var mails []Mail
@@ -256,7 +256,7 @@ func (s *Service) send(ctx context.Context, parcels []parcel) error {
 		mails = append(mails, Mail{ID: p.notice.ID, To: targets[p.target], Subject: p.notice.Subject, Text: p.notice.Text})
 		mailed = append(mailed, p)
 	}
-	if len(mails) > 0 {
+	if len(mails) > 0 { // there is no mail server otherwise
 		for i, err := range s.Mail.Send(ctx, mails) {
 			errs = append(errs, s.settle(ctx, mailed[i], err))
 		}

@@ -28,7 +28,6 @@ type round struct {
 // Run logs what needs attention, and finds and sends notices, every minute until ctx
 // ends; wait for it before the store is closed.
 func (s *Service) Run(ctx context.Context) {
-	s.begin(ctx)
 	tick := time.NewTicker(roundEvery)
 	defer tick.Stop()
 	last := ""
@@ -48,19 +47,6 @@ func (s *Service) Run(ctx context.Context) {
 			return
 		case <-tick.C:
 		}
-	}
-}
-
-// begin finds the end of the audit trail. Even a server that is stopped at once has
-// begun: of what is recorded while it is down, the next one notifies.
-func (s *Service) begin(ctx context.Context) {
-	if s.off() {
-		return
-	}
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	if err := s.beginTrail(context.WithoutCancel(ctx)); err != nil {
-		s.Log.LogAttrs(ctx, slog.LevelError, "notices", slog.String("error", err.Error()))
 	}
 }
 

@@ -17,41 +17,37 @@ import (
 // server ran.
 
 const (
-	trailPage = 1000
-	// trailPages bounds a round. trailSave is after how many records without a notice
-	// their end is stored.
-	trailPages = 100
-	trailSave  = 20_000
+	trailPage  = 1000
+	trailPages = 100 // in a round
 )
 
 // readTrail notifies of the steps that were recorded since the last round.
 func (s *Service) readTrail(ctx context.Context, now time.Time) error {
-	if err := s.beginTrail(ctx); err != nil {
+	// Even a server that is stopped at once has begun: of what is recorded while it is
+	// down, the next one notifies.
+	if err := s.beginTrail(context.WithoutCancel(ctx)); err != nil {
 		return err
 	}
 	from := s.round.trail
-	notified := false
 	for range trailPages {
 		records, err := s.Store.AuditRecords(ctx, s.round.trail, trailPage)
 		if err != nil {
 			return fmt.Errorf("read the audit trail: %w", err)
 		}
 		for _, r := range records {
-			ok, err := s.notifyStep(ctx, r, now)
-			if err != nil {
+			if err := s.notifyStep(ctx, r, now); err != nil {
 				return err
 			}
-			notified = notified || ok
 			s.round.trail = r.Seq
 		}
 		if len(records) < trailPage {
 			break
 		}
 	}
-	if notified || s.round.trail-from >= trailSave {
-		return s.saveMark(ctx, trailMark, s.round.trail)
+	if s.round.trail == from {
+		return nil
 	}
-	return nil
+	return s.saveMark(ctx, trailMark, s.round.trail)
 }
 
 // beginTrail finds where to begin: where any server left off or, the first time,
@@ -89,26 +85,25 @@ func (s *Service) endOfTrail(ctx context.Context) (uint64, error) {
 	return page.Head.Seq, nil
 }
 
-// notifyStep notifies of the step that was recorded; false if it is no news.
-func (s *Service) notifyStep(ctx context.Context, r idp.AuditRecord, now time.Time) (bool, error) {
+// notifyStep notifies of the step that was recorded, if it is news.
+func (s *Service) notifyStep(ctx context.Context, r idp.AuditRecord, now time.Time) error {
 	name, ok := strings.CutPrefix(string(r.Kind), "rotation.")
 	step := rotation.StepKind(name)
+	revoked := isRevocation(step)
+	if !ok || r.Outcome != "ok" || !revoked && (r.Actor != "server" || !step.IsAutomatic()) {
+		return nil
+	}
 	d := operatorData{
 		Notice: Notice{ID: fmt.Sprintf("audit/%d", r.Seq), At: now, Kind: StepTaken, Year: r.Year, Step: step, DueAt: r.At},
 		Why:    plain(s.phrases().Reason(rotation.ReadReason(r.Detail))), Reason: plain(r.Detail["reason"]),
 	}
-	switch {
-	case !ok || r.Outcome != "ok":
-		return false, nil
-	case isRevocation(step):
-		d.Kind = Revoked
-		b, err := s.Board.Board(ctx)
-		if err != nil {
-			return false, fmt.Errorf("read the board: %w", err)
-		}
-		return true, s.notify(ctx, d, b.UnmovedFrom(r.Year))
-	case r.Actor != "server" || !step.IsAutomatic():
-		return false, nil
+	if !revoked {
+		return s.notify(ctx, d, nil)
 	}
-	return true, s.notify(ctx, d, nil)
+	b, err := s.Board.Board(ctx)
+	if err != nil {
+		return fmt.Errorf("read the board: %w", err)
+	}
+	d.Kind = Revoked
+	return s.notify(ctx, d, b.UnmovedFrom(r.Year))
 }

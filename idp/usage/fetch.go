@@ -28,19 +28,16 @@ const (
 	keepTime = 90 * day
 )
 
-// Client is a distinct source of loads of metadata.
-type Client struct {
-	Year      idp.Year     `json:"year,omitzero"`
+// Loads counts the loads of metadata by one client.
+type Loads struct {
+	// Year is the document's; "" for the stable one.
+	Year idp.Year `json:"year"`
+	// Hint is the entity ID in the URL.
 	Hint      idp.EntityID `json:"hint,omitzero"`
 	Address   string       `json:"address"`
 	UserAgent string       `json:"user_agent"`
-}
-
-// Loads counts the loads by one client. Last is in Unix milliseconds.
-type Loads struct {
-	Client
-	Last  int64 `json:"last"`
-	Count int   `json:"count"`
+	LastAt    time.Time    `json:"last_at"`
+	Count     int          `json:"count"`
 }
 
 // clean bounds foreign text, in bytes, and replaces what could move a cursor,
@@ -65,13 +62,18 @@ func clean(s string, limit int) string {
 
 // sumLoads adds up the loads of each client, the latest first.
 func sumLoads(loads []Loads) []Loads {
-	sums := make(map[Client]Loads, len(loads))
+	sums := make(map[Loads]Loads, len(loads))
 	for _, l := range loads {
-		sum := sums[l.Client]
-		sums[l.Client] = Loads{l.Client, max(sum.Last, l.Last), sum.Count + l.Count}
+		client := l
+		client.LastAt, client.Count = time.Time{}, 0
+		if sum := sums[client]; sum.LastAt.After(l.LastAt) {
+			l.LastAt = sum.LastAt
+		}
+		l.Count += sums[client].Count
+		sums[client] = l
 	}
 	return slices.SortedFunc(maps.Values(sums), func(a, b Loads) int {
-		return cmp.Or(cmp.Compare(b.Last, a.Last), cmp.Compare(a.Address, b.Address), cmp.Compare(a.UserAgent, b.UserAgent),
+		return cmp.Or(b.LastAt.Compare(a.LastAt), cmp.Compare(a.Address, b.Address), cmp.Compare(a.UserAgent, b.UserAgent),
 			cmp.Compare(a.Year, b.Year), cmp.Compare(a.Hint, b.Hint))
 	})
 }
@@ -84,13 +86,15 @@ func keepLoads(hint string, loads []Loads, now time.Time) []Loads {
 	if hint == total {
 		limit = maxLoads
 	}
-	for i := range loads {
-		loads[i].Last = min(loads[i].Last, now.Add(ahead).UnixMilli())
+	for i, l := range loads {
+		if l.LastAt.After(now.Add(ahead)) {
+			loads[i].LastAt = now
+		}
 	}
 	agents := make(map[string]int)
 	kept := slices.DeleteFunc(sumLoads(loads), func(l Loads) bool {
 		agents[l.Address]++
-		return agents[l.Address] > maxAgents || l.Last < now.Add(-keepTime).UnixMilli()
+		return agents[l.Address] > maxAgents || now.Sub(l.LastAt) > keepTime
 	})
 	return kept[:min(len(kept), limit)]
 }

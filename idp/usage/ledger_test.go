@@ -95,7 +95,7 @@ func TestServersAddUp(t *testing.T) {
 	}
 	for _, l := range append(servers, in.ledger()) {
 		wantCounts(t, "shared", in, l, map[idp.Year]int{"2026": 10})
-		if f := in.read(l).Fetches[spA]; len(f) != 1 || f[0].Count != 10 || !Moment(f[0].Last).Equal(in.clock()) {
+		if f := in.read(l).Fetches[spA]; len(f) != 1 || f[0].Count != 10 || !f[0].LastAt.Equal(in.clock()) {
 			t.Errorf("loads: %+v", f)
 		}
 		if last := in.lastUses(l); !last["2026"].Equal(in.clock()) {

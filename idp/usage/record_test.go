@@ -21,7 +21,7 @@ func FuzzRecord(f *testing.F) {
 		at := now.AddDate(0, 0, day-45)
 		entryOf(&r.Years, "2026").add(idp.Use{Year: "2026", At: at, CertSHA256: fmt.Sprint(day % 3), RelayState: 100, IssuedAt: at.Add(-time.Second)})
 	}
-	r.Loads = []Loads{{Client{"2026", spA, "192.0.2.1", "curl"}, now.UnixMilli(), 3}}
+	r.Loads = []Loads{{"2026", spA, "192.0.2.1", "curl", now, 3}}
 	doc, err := r.encode()
 	ok(f, err)
 	f.Add(doc)
@@ -54,7 +54,7 @@ func TestRecordReadsBack(t *testing.T) {
 		First: 1, Last: 2, Signed: true, Cert: "b", Certs: map[string]int64{"a": 5, "b": 6}, Unsigned: 7,
 		Relay: Relay{Bytes: 100, At: 9, Last: 10}, Clock: Delay{Day: 20_000, Millis: -45_000},
 		Days: Days{Last: 20_000, Counts: [KeepDays]int{1, 0, 3}},
-	}}, Loads: []Loads{{Client{"2026", spA, "192.0.2.1", "curl"}, 11, 3}}}
+	}}, Loads: []Loads{{"2026", spA, "192.0.2.1", "curl", now, 3}}}
 	doc, err := r.encode()
 	ok(t, err)
 	again, intact := l.parse("a", doc, now)
@@ -77,7 +77,7 @@ func TestNotesAreBounded(t *testing.T) {
 	flood := func(n *notes, name string) {
 		for i := range 5 * maxNotedLoads {
 			at = at.Add(time.Millisecond)
-			n.addLoads(Loads{Client{Address: "192.0.2.1", UserAgent: fmt.Sprint(name, i)}, at.UnixMilli(), 1})
+			n.addLoads(Loads{Address: "192.0.2.1", UserAgent: fmt.Sprint(name, i), LastAt: at, Count: 1})
 		}
 	}
 	flood(&first, "a")

@@ -62,10 +62,10 @@ func (l *Ledger) Use(u idp.Use) {
 
 // Fetch notes a load of metadata. It does not block on the store.
 func (l *Ledger) Fetch(f idp.Fetch) {
-	load := Loads{Last: f.At.UnixMilli(), Count: 1, Client: Client{
-		Year: f.Year, Hint: idp.EntityID(clean(string(f.SP), maxHint)),
-		Address: clean(f.Address, maxAddress), UserAgent: clean(f.UserAgent, maxUserAgent),
-	}}
+	load := Loads{
+		Year: f.Year, Hint: idp.EntityID(clean(string(f.SP), maxHint)), Address: clean(f.Address, maxAddress),
+		UserAgent: clean(f.UserAgent, maxUserAgent), LastAt: f.At.UTC().Truncate(time.Millisecond), Count: 1,
+	}
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	l.noted.addLoads(load)
