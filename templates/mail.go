@@ -4,7 +4,6 @@ import (
 	"bytes"
 	"fmt"
 	"io/fs"
-	"path"
 	"regexp"
 	"slices"
 	"strings"
@@ -13,28 +12,6 @@ import (
 
 	"vernal/idp"
 )
-
-// readMails reads mails/LANG/NAME: the texts of notices and letters, which are plain, so
-// nothing in them is escaped.
-func readMails(files fs.FS) (map[Lang]catalogue, error) {
-	names, err := fs.Glob(files, "mails/*/*.txt")
-	if err != nil {
-		return nil, err
-	}
-	all := make(map[Lang]catalogue)
-	for _, name := range names {
-		b, err := fs.ReadFile(files, name)
-		if err != nil {
-			return nil, fmt.Errorf("read %s: %w", name, err)
-		}
-		lang := Lang(path.Base(path.Dir(name)))
-		if all[lang] == nil {
-			all[lang] = make(catalogue)
-		}
-		all[lang][Key(path.Base(name))] = string(b)
-	}
-	return all, nil
-}
 
 var (
 	action  = regexp.MustCompile(`\{\{.*?\}\}`)
@@ -48,20 +25,29 @@ func mentions(text string) []string {
 	return slices.Compact(found)
 }
 
-// parseMails parses the mails of a language with the grammar of its catalogue.
-func parseMails(texts, c catalogue) (*texttemplate.Template, error) {
-	t := texttemplate.New("").Option("missingkey=error").Funcs(texttemplate.FuncMap{
+// parseMails parses mails/LANG: the texts of notices and letters, which are plain, so
+// nothing in them is escaped. Their grammar is that of the catalogue.
+func parseMails(files fs.FS, lang Lang, c catalogue) (*texttemplate.Template, error) {
+	return texttemplate.New("").Option("missingkey=error").Funcs(texttemplate.FuncMap{
 		"date":      func(t time.Time) (string, error) { return c.date("mail.date", t) },
 		"days":      func(n int) (string, error) { return c.count("reason_part.days", n) },
 		"providers": func(n int) (string, error) { return c.count("mail.providers", n) },
 		"years":     c.years,
-	})
-	for name, text := range texts {
-		if _, err := t.New(string(name)).Parse(text); err != nil {
-			return nil, fmt.Errorf("parse mail: %w", err)
+	}).ParseFS(files, "mails/"+string(lang)+"/*.txt")
+}
+
+// checkMails compares the mails of a language with those of the fallback.
+func checkMails(mails, english *texttemplate.Template) error {
+	texts := func(mails *texttemplate.Template) catalogue {
+		c := make(catalogue)
+		for _, t := range mails.Templates() {
+			if t.Tree != nil {
+				c[Key(t.Name())] = t.Root.String()
+			}
 		}
+		return c
 	}
-	return t, nil
+	return texts(mails).check(texts(english), mentions)
 }
 
 // years lists years: "2025 and 2026".

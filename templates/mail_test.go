@@ -14,7 +14,7 @@ import (
 // parts.
 func TestMailsAreComplete(t *testing.T) {
 	t.Parallel()
-	whole, err := readMails(embedded)
+	attention, err := fs.ReadFile(embedded, "mails/fr/operator_attention.txt")
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -33,7 +33,8 @@ func TestMailsAreComplete(t *testing.T) {
 		{"a field too few", "{{if .Contact}}Preguntas: {{.Contact}}{{end}} {{.Us}}", "mails/es/foot.txt",
 			`text "foot.txt" has [.Contact .Us], and [.BaseURL .Contact .Us] in en`},
 		{"a part too few", "{{.Us}}", "mails/fr/requestcert.txt", `text "requestcert.txt" has [.Us], and`},
-		{"a code too few", strings.Replace(string(whole["fr"]["operator_attention.txt"]), `"step_held"`, `"step_late"`, 1), "mails/fr/operator_attention.txt", `"step_late"`},
+		{"a code too few", strings.Replace(string(attention), `"step_held"`, `"step_late"`, 1), "mails/fr/operator_attention.txt", `"step_late"`},
+		{"broken", "{{if}}", "mails/es/foot.txt", "missing value for if"},
 		{"superfluous", "más", "mails/es/more.txt", `text "more.txt" is superfluous`},
 	}
 	for _, tt := range tests {
@@ -54,13 +55,17 @@ func TestMailsAreComplete(t *testing.T) {
 			if delete(files, tt.file); tt.text != "" {
 				files[tt.file] = &fstest.MapFile{Data: []byte(tt.text)}
 			}
-			mails, err := readMails(files)
-			if err != nil {
-				t.Fatal(err)
-			}
 			got := ""
-			for lang := range catalogues {
-				if err := mails[lang].check(mails[fallback], mentions); err != nil {
+			for lang, c := range catalogues {
+				english, err := parseMails(files, fallback, catalogues[fallback])
+				if err != nil {
+					t.Fatal(err)
+				}
+				mails, err := parseMails(files, lang, c)
+				if err == nil {
+					err = checkMails(mails, english)
+				}
+				if err != nil {
 					got += err.Error()
 				}
 			}
@@ -69,12 +74,8 @@ func TestMailsAreComplete(t *testing.T) {
 			}
 		})
 	}
-	var none catalogue
-	if none.check(whole[fallback], mentions) == nil {
+	if _, err := parseMails(embedded, "de", catalogues[fallback]); err == nil {
 		t.Error("a language without mails passes")
-	}
-	if _, err := parseMails(catalogue{"foot.txt": "{{if}}"}, catalogues[fallback]); err == nil {
-		t.Error("a broken mail is parsed")
 	}
 }
 
@@ -86,12 +87,12 @@ func TestMailGrammar(t *testing.T) {
 		"es": "1 de agosto de 2027, 22 de diciembre de 2026; 1 día, 2 días; 1 proveedor de servicios, 2 proveedores de servicios; , 2025, 2025 y 2026, 2025, 2026 y 2027",
 		"fr": "1er août 2027, 22 décembre 2026; 1 jour, 2 jours; 1 fournisseur de services, 2 fournisseurs de services; , 2025, 2025 et 2026, 2025, 2026 et 2027",
 	} {
-		mails, err := parseMails(catalogue{"x": `{{date .A}}, {{date .B}}; {{days 1}}, {{days 2}}; {{providers 1}}, {{providers 2}}; {{years .None}}, {{years .One}}, {{years .Two}}, {{years .Three}}`},
-			PhrasesIn(lang).c)
+		mails, err := parseMails(fstest.MapFS{"mails/xx/x.txt": {Data: []byte(`{{date .A}}, {{date .B}}; {{days 1}}, {{days 2}}; {{providers 1}}, {{providers 2}}; {{years .None}}, {{years .One}}, {{years .Two}}, {{years .Three}}`)}},
+			"xx", PhrasesIn(lang).c)
 		if err != nil {
 			t.Fatal(err)
 		}
-		got, _, err := (&Phrases{mails: mails}).Mail("x", map[string]any{
+		got, _, err := (&Phrases{mails: mails}).Mail("x.txt", map[string]any{
 			"A": time.Date(2027, 8, 1, 23, 0, 0, 0, time.UTC), "B": time.Date(2026, 12, 22, 0, 0, 0, 0, time.UTC),
 			"None": []idp.Year{}, "One": []idp.Year{"2025"}, "Two": []idp.Year{"2025", "2026"}, "Three": []idp.Year{"2025", "2026", "2027"},
 		})

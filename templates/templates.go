@@ -78,10 +78,6 @@ func parseAll() (*Set, error) {
 	if err != nil {
 		return nil, err
 	}
-	mails, err := readMails(embedded)
-	if err != nil {
-		return nil, err
-	}
 	policy, err := wallCSP(Static())
 	if err != nil {
 		return nil, err
@@ -89,18 +85,15 @@ func parseAll() (*Set, error) {
 	s := &Set{pages: make(map[Lang]*language), prefix: prefix, wallCSP: policy}
 	for lang, c := range catalogues {
 		if lang != fallback {
-			err = errors.Join(c.check(catalogues[fallback], marks), mails[lang].check(mails[fallback], mentions))
+			err = c.check(catalogues[fallback], marks)
 		}
 		if err == nil && names[lang] == "" {
 			err = errors.New("the language has no name")
 		}
 		if err != nil {
-			return nil, fmt.Errorf("texts in %q: %w", lang, err)
+			return nil, fmt.Errorf("catalogue %s.json: %w", lang, err)
 		}
 		l, err := newLanguage(lang, c, prefix)
-		if err == nil {
-			l.mails, err = parseMails(mails[lang], c)
-		}
 		if err != nil {
 			return nil, fmt.Errorf("pages in %q: %w", lang, err)
 		}
@@ -109,6 +102,11 @@ func parseAll() (*Set, error) {
 	}
 	if s.pages[fallback] == nil {
 		return nil, fmt.Errorf("no catalogue for %q", fallback)
+	}
+	for lang, l := range s.pages {
+		if err := checkMails(l.mails, s.pages[fallback].mails); err != nil {
+			return nil, fmt.Errorf("mails in %q: %w", lang, err)
+		}
 	}
 	slices.SortFunc(s.langs, func(a, b Lang) int {
 		if a == fallback || b == fallback {
@@ -183,6 +181,9 @@ func newLanguage(lang Lang, c catalogue, prefix string) (*language, error) {
 		if err != nil {
 			return nil, fmt.Errorf("parse %s: %w", file, err)
 		}
+	}
+	if l.mails, err = parseMails(embedded, lang, c); err != nil {
+		return nil, err
 	}
 	l.response, err = cutResponse(l)
 	return l, err
