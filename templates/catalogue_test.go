@@ -153,8 +153,8 @@ func TestCheck(t *testing.T) {
 		{"missing", catalogue{"a": "{0}[[{1}]]"}, `text "b" is missing`},
 		{"empty", catalogue{"a": "{0}[[{1}]]", "b": " "}, `text "b" is missing`},
 		{"superfluous", catalogue{"a": "{0}[[{1}]]", "b": "dos", "d": "x"}, `text "d" is superfluous`},
-		{"placeholder", catalogue{"a": "{0}[[{2}]]", "b": "dos"}, `text "a" has placeholders [[[ ]] {0} {2}], and [[[ ]] {0} {1}] in en`},
-		{"bracket", catalogue{"a": "{0}{1}", "b": "dos"}, `text "a" has placeholders [{0} {1}], and [[[ ]] {0} {1}] in en`},
+		{"placeholder", catalogue{"a": "{0}[[{2}]]", "b": "dos"}, `text "a" has [[[ ]] {0} {2}], and [[[ ]] {0} {1}] in en`},
+		{"bracket", catalogue{"a": "{0}{1}", "b": "dos"}, `text "a" has [{0} {1}], and [[[ ]] {0} {1}] in en`},
 	}
 	for _, tt := range tests {
 		t.Run(tt.name, func(t *testing.T) {

@@ -3,8 +3,6 @@ package templates
 import (
 	"fmt"
 	htmltemplate "html/template"
-	"regexp"
-	"slices"
 	"strings"
 	texttemplate "text/template"
 	"time"
@@ -157,11 +155,6 @@ func (p *Phrases) names(all []idp.EntityID) string {
 	return list
 }
 
-var (
-	namedMark    = regexp.MustCompile(`\{([a-z_][a-z0-9_]*)\}`)
-	optionalPart = regexp.MustCompile(`\[\[(.*?)\]\]`)
-)
-
 // fill renders a text. One that is missing is rendered as its code: that of a newer
 // program says more than nothing, and an old audit record has words in its place.
 func (p *Phrases) fill(key string, values map[string]string) string {
@@ -170,23 +163,7 @@ func (p *Phrases) fill(key string, values map[string]string) string {
 		_, code, _ := strings.Cut(key, ".")
 		return line(code)
 	}
-	text = optionalPart.ReplaceAllStringFunc(text, func(part string) string {
-		part = part[2 : len(part)-2]
-		if slices.ContainsFunc(marksOf(part), func(name string) bool { return values[name] == "" }) {
-			return ""
-		}
-		return part
-	})
-	// Values are put in once: one that looks like a mark stays as it is.
-	return namedMark.ReplaceAllStringFunc(text, func(mark string) string { return values[mark[1:len(mark)-1]] })
-}
-
-// marksOf are the names of the arguments in a text.
-func marksOf(text string) (names []string) {
-	for _, m := range namedMark.FindAllStringSubmatch(text, -1) {
-		names = append(names, m[1])
-	}
-	return names
+	return fill(text, func(name string) string { return values[name] })
 }
 
 // FillStatus renders every reason of a status into its Text, for those who read JSON.
@@ -194,16 +171,16 @@ func (p *Phrases) FillStatus(st *rotation.Status) {
 	p.FillSteps(st.Steps)
 	for i := range st.Due {
 		p.fillReason(&st.Due[i].Why)
-		p.fillReasons(st.Due[i].Waits)
+		p.FillReasons(st.Due[i].Waits)
 	}
 	for i := range st.Years {
 		if next := st.Years[i].Next; next != nil {
 			p.fillReason(&next.Why)
-			p.fillReasons(next.Waits)
+			p.FillReasons(next.Waits)
 		}
 	}
 	for i := range st.Attention {
-		p.fillReasons(st.Attention[i].Because)
+		p.FillReasons(st.Attention[i].Because)
 		st.Attention[i].Text = p.Attention(st.Attention[i])
 	}
 }
@@ -219,14 +196,12 @@ func (p *Phrases) FillSteps(steps []rotation.Step) {
 func (p *Phrases) FillPlan(plan []rotation.Coming) {
 	for i := range plan {
 		p.fillReason(&plan[i].Why)
-		p.fillReasons(plan[i].Waits)
+		p.FillReasons(plan[i].Waits)
 	}
 }
 
 // FillReasons renders the reasons into their Text.
-func (p *Phrases) FillReasons(all []rotation.Reason) { p.fillReasons(all) }
-
-func (p *Phrases) fillReasons(all []rotation.Reason) {
+func (p *Phrases) FillReasons(all []rotation.Reason) {
 	for i := range all {
 		p.fillReason(&all[i])
 	}
