@@ -31,7 +31,7 @@ const (
 type liner struct {
 	now    time.Time
 	target idp.Year
-	states map[idp.Year]rotation.State
+	state  func(idp.Year) rotation.State
 }
 
 // line is the line of p.
@@ -55,7 +55,7 @@ func (l *liner) line(p *sp.Provider, known *usage.Snapshot) Line {
 			Signed: u.Signed, CertSHA256: u.Cert,
 		}
 	}
-	move, from := Judge(line.Years, func(y idp.Year) rotation.State { return l.states[y] }, l.target, l.now)
+	move, from := Judge(line.Years, l.state, l.target, l.now)
 	if line.Move = move; p.Active && from != nil {
 		line.UnmovedFrom = from
 	}
@@ -109,7 +109,7 @@ func Judge(years []Seen, state func(idp.Year) rotation.State, target idp.Year, n
 }
 
 // certs are the registered request certificates, with their last use.
-func (l *liner) certs(p *sp.Provider, uses []usage.YearUse) []RequestCert {
+func (l *liner) certs(p *sp.Provider, uses []*usage.Tally) []RequestCert {
 	out := []RequestCert{}
 	for _, c := range p.RequestCerts {
 		rc := RequestCert{SHA256: p.CertSHA256(c), EndAt: c.NotAfter.UTC(), Ended: !l.now.Before(c.NotAfter)}
@@ -140,7 +140,7 @@ func (l *liner) certWarnings(all []RequestCert) (warnings []rotation.Reason) {
 }
 
 // requestWarnings are about requests of the last 30 days, to whatever year.
-func (l *liner) requestWarnings(uses []usage.YearUse) (warnings []rotation.Reason) {
+func (l *liner) requestWarnings(uses []*usage.Tally) (warnings []rotation.Reason) {
 	var all usage.Tally
 	for _, u := range uses {
 		all.Unsigned = max(all.Unsigned, u.Unsigned)

@@ -151,10 +151,10 @@ func (s *Service) Board(ctx context.Context) (*Board, error) {
 	if target, ok := s.Years.Target(now); ok {
 		b.Target = target.Year()
 	}
-	l := liner{now: now, target: b.Target, states: map[idp.Year]rotation.State{}}
-	for _, e := range s.Years.All(now) {
-		l.states[e.Year()] = e.State
-	}
+	l := liner{now: now, target: b.Target, state: func(y idp.Year) rotation.State {
+		e, _ := s.Years.Lookup(y, now)
+		return e.State
+	}}
 	for _, p := range providers {
 		b.SPs = append(b.SPs, l.line(p, known))
 		delete(known.Fetches, p.EntityID)

@@ -1,6 +1,7 @@
 package notify
 
 import (
+	"cmp"
 	"net/mail"
 	"slices"
 	"strings"
@@ -27,9 +28,7 @@ func (s *Service) readers(all []string) []reader {
 			continue
 		}
 		seen = append(seen, address)
-		if lang == "" {
-			lang = s.lang()
-		}
+		lang = cmp.Or(lang, s.lang())
 		i := slices.IndexFunc(byLang, func(r reader) bool { return r.lang == lang })
 		if i < 0 {
 			i, byLang = len(byLang), append(byLang, reader{lang: lang})

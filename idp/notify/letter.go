@@ -161,15 +161,14 @@ type letterData struct {
 	Letter
 	ID                             string // of the service provider; Name is "" in a letter to all
 	Us, BaseURL, EntityID, Contact string
-	// Revoked, Closed and Grace say how the oldest of From stands: not to be
-	// trusted, closed, or with an ended certificate.
-	Revoked, Closed, Grace bool
-	CertEndAt, RetireAt    time.Time
-	Changes                []change
-	Hinted                 string // the metadata address with the SP's hint
-	PEM, SHA256            string
-	CertUntil              time.Time
-	LastCert               migration.RequestCert // the one that ends last
+	// Closed and Grace say that the oldest of From is closed, or its certificate ended.
+	Closed, Grace       bool
+	CertEndAt, RetireAt time.Time
+	Changes             []change
+	Hinted              string // the metadata URL with the SP's hint
+	PEM, SHA256         string
+	CertUntil           time.Time
+	LastCert            migration.RequestCert // the one that ends last
 }
 
 // change is a line of what to change.
@@ -197,7 +196,6 @@ func (w *writer) words(l Letter) (subject, text string, err error) {
 	first := l.From[0]
 	d.CertEndAt, d.RetireAt = w.certEndAt(first), w.Years.Dates(first).RetireAt
 	d.Closed, d.Grace = w.state(first).Over(), !d.CertEndAt.After(w.at)
-	d.Revoked = slices.ContainsFunc(l.From, func(y idp.Year) bool { return w.state(y) == rotation.Revoked })
 	if l.To != "" {
 		d.Changes = w.changes(l.From, l.To)
 		d.Hinted = w.IdP.MetadataURL(l.To) + "?sp=" + url.QueryEscape(string(l.SP))
@@ -205,7 +203,7 @@ func (w *writer) words(l Letter) (subject, text string, err error) {
 	if c := w.cert(w.to); c != nil {
 		d.PEM, d.SHA256, d.CertUntil = strings.TrimSpace(sp.PEM(c)), colons(sp.Fingerprint(c)), c.NotAfter.UTC()
 	}
-	if d.Revoked {
+	if slices.ContainsFunc(l.From, func(y idp.Year) bool { return w.state(y) == rotation.Revoked }) {
 		return render(l.Lang, "revoked.txt", d)
 	}
 	return render(l.Lang, "move.txt", d)

@@ -235,7 +235,7 @@ func (s *Service) claim(ctx context.Context, keys []string, now time.Time) ([]pa
 		return nil, fmt.Errorf("claim notices: %w", err)
 	}
 	var all []parcel
-	for _, key := range slices.Sorted(maps.Keys(claimed)) {
+	for _, key := range keys {
 		all = append(all, claimed[key]...)
 	}
 	slices.SortStableFunc(all, func(a, b parcel) int { return a.notice.At.Compare(b.notice.At) })

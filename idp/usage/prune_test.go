@@ -62,7 +62,7 @@ func TestFutureUsesAreMovedToThePresent(t *testing.T) {
 	ok(t, l.Flush(t.Context()))
 	u := in.read(in.ledger()).Uses[spA][0]
 	if u.Year != "2026" || !Moment(u.Last).Equal(noon(2026, 6, 2)) || !Moment(u.First).Equal(noon(2026, 6, 2)) || u.Days.Sum(DayOf(in.clock()), 30) != 1 {
-		t.Errorf("uses: %+v", u.Tally)
+		t.Errorf("uses: %+v", u)
 	}
 	if last := in.lastUses(in.ledger()); !last["2026"].Equal(noon(2026, 6, 2)) || !last["2027"].Equal(noon(2026, 6, 30)) {
 		t.Errorf("last uses: %v", last)

@@ -12,17 +12,11 @@ import (
 	"vernal/idp"
 )
 
-// YearUse is the tally of a year.
-type YearUse struct {
-	Year idp.Year
-	*Tally
-}
-
 // Snapshot is the ledger at one moment: stored and noted together. It belongs to
 // the caller.
 type Snapshot struct {
 	// Uses has the years of each SP, registered or not, oldest first.
-	Uses map[idp.EntityID][]YearUse
+	Uses map[idp.EntityID][]*Tally
 	// Fetches are by hint; "" for none.
 	Fetches map[idp.EntityID][]Loads
 
@@ -42,7 +36,7 @@ func (l *Ledger) Read(ctx context.Context) (*Snapshot, error) {
 	if err != nil {
 		return nil, err
 	}
-	s := &Snapshot{Uses: make(map[idp.EntityID][]YearUse, len(all)), Fetches: make(map[idp.EntityID][]Loads), at: now}
+	s := &Snapshot{Uses: make(map[idp.EntityID][]*Tally, len(all)), Fetches: make(map[idp.EntityID][]Loads), at: now}
 	for key, r := range all {
 		for _, load := range r.Loads {
 			s.Fetches[load.Hint] = append(s.Fetches[load.Hint], load)
@@ -50,11 +44,12 @@ func (l *Ledger) Read(ctx context.Context) (*Snapshot, error) {
 		if key == total || len(r.Years) == 0 {
 			continue
 		}
-		uses := make([]YearUse, 0, len(r.Years))
+		uses := make([]*Tally, 0, len(r.Years))
 		for y, t := range r.Years {
-			uses = append(uses, YearUse{y, t})
+			t.Year = y
+			uses = append(uses, t)
 		}
-		slices.SortFunc(uses, func(a, b YearUse) int { return cmp.Compare(a.Year, b.Year) })
+		slices.SortFunc(uses, func(a, b *Tally) int { return cmp.Compare(a.Year, b.Year) })
 		s.Uses[idp.EntityID(key)] = uses
 	}
 	for hint, list := range s.Fetches {

@@ -27,9 +27,11 @@ const (
 // Tally adds up the uses of one year by one SP. Moments are Unix milliseconds,
 // 0 for never.
 type Tally struct {
-	First int64 `json:"first,omitzero"`
-	Last  int64 `json:"last"`
-	Days  Days  `json:"days,omitzero"`
+	// Year is set in a Snapshot. In the store it is the key.
+	Year  idp.Year `json:"-"`
+	First int64    `json:"first,omitzero"`
+	Last  int64    `json:"last"`
+	Days  Days     `json:"days,omitzero"`
 	// Signed is the latest request's; Cert is the certificate of the latest
 	// signed one, and Certs has for each when it last verified a request.
 	Signed   bool             `json:"signed,omitzero"`
