@@ -13,7 +13,7 @@ import (
 const (
 	flushEvery = time.Minute
 	pruneEvery = day
-	pruneBatch = 500 // records a step, so that no sign-in waits long behind one
+	batch      = 500 // records a transaction, so that no sign-in waits long behind one
 )
 
 // Run flushes every minute until ctx ends, and once more then. Wait for it
@@ -36,8 +36,7 @@ func (l *Ledger) Run(ctx context.Context) {
 	}
 }
 
-// Flush writes what was noted in one transaction. If that fails, what was noted
-// stays noted. Once a day it removes what is too old.
+// Flush writes what was noted. If that fails, what was not written stays noted. Once a day it removes what is too old.
 func (l *Ledger) Flush(ctx context.Context) error {
 	l.writing.Lock()
 	defer l.writing.Unlock()
@@ -53,16 +52,17 @@ func (l *Ledger) write(ctx context.Context) error {
 	noted := l.noted
 	l.noted = notes{}
 	l.mu.Unlock()
-	more := l.sortNotes(ctx, noted, l.Clock.Now())
-	if len(more) == 0 {
-		return nil
-	}
-	if err := l.update(ctx, slices.Sorted(maps.Keys(more)), more); err != nil {
-		l.mu.Lock()
-		noted.merge(l.noted)
-		l.noted = noted
-		l.mu.Unlock()
-		return fmt.Errorf("write the ledger of uses: %w", err)
+	for len(noted.uses)+len(noted.loads) > 0 {
+		part := noted.take(batch)
+		more := l.sortNotes(ctx, part, l.Clock.Now())
+		if err := l.update(ctx, slices.Sorted(maps.Keys(more)), more); err != nil {
+			noted.merge(part)
+			l.mu.Lock()
+			noted.merge(l.noted)
+			l.noted = noted
+			l.mu.Unlock()
+			return fmt.Errorf("write the ledger of uses: %w", err)
+		}
 	}
 	return nil
 }
@@ -76,7 +76,7 @@ func (l *Ledger) update(ctx context.Context, keys []string, more records) error 
 		if key == total && !ok {
 			l.pruned = time.Time{} // prune makes the record again
 		}
-		r.merge(more[key])
+		r.merge(entryOf(&more, key))
 		l.forget(key, r, now)
 		return r.encode()
 	})
@@ -100,12 +100,12 @@ func (l *Ledger) prune(ctx context.Context) error {
 		}
 		r, _ := l.parse(d.Key, d.Data, now)
 		l.forget(d.Key, r, now)
-		sum.addLasts(r)
+		sum.addLast(r)
 		if kept, err := r.encode(); err != nil || !bytes.Equal(kept, d.Data) {
 			keys = append(keys, d.Key)
 		}
 	}
-	for part := range slices.Chunk(keys, pruneBatch) {
+	for part := range slices.Chunk(keys, batch) {
 		if err := l.update(ctx, part, records{total: sum}); err != nil {
 			return fmt.Errorf("remove old uses from the ledger: %w", err)
 		}

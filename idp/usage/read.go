@@ -95,12 +95,12 @@ func (l *Ledger) LastUses(ctx context.Context) (map[idp.Year]time.Time, error) {
 			return nil, err
 		}
 		for _, r := range all {
-			last.addLasts(r)
+			last.addLast(r)
 		}
 	}
 	l.mu.Lock()
-	for key, t := range l.noted.uses {
-		last.addLast(key.year, t)
+	for _, r := range l.noted.uses {
+		last.addLast(r)
 	}
 	l.mu.Unlock()
 	last.settle(now)

@@ -38,26 +38,19 @@ func entryOf[M ~map[K]*V, K comparable, V any](m *M, key K) *V {
 	return v
 }
 
-// merge adds what was noted later; nil for nothing.
+// merge adds what was noted later.
 func (r *record) merge(later *record) {
-	if later == nil {
-		return
-	}
 	for y, t := range later.Years {
 		entryOf(&r.Years, y).merge(t)
 	}
 	r.Loads = append(r.Loads, later.Loads...)
 }
 
-// addLast counts a tally of an SP into the record total.
-func (r *record) addLast(y idp.Year, t *Tally) {
-	last := entryOf(&r.Years, y)
-	last.Last = max(last.Last, t.Last)
-}
-
-func (r *record) addLasts(o *record) {
+// addLast counts the last uses by an SP into the record total.
+func (r *record) addLast(o *record) {
 	for y, t := range o.Years {
-		r.addLast(y, t)
+		last := entryOf(&r.Years, y)
+		last.Last = max(last.Last, t.Last)
 	}
 }
 
@@ -101,10 +94,10 @@ type records map[string]*record
 // sortNotes returns what was noted as records.
 func (l *Ledger) sortNotes(ctx context.Context, n notes, now time.Time) records {
 	all := records{}
-	for key, t := range n.uses {
-		t.settle(now)
-		entryOf(&entryOf(&all, string(key.sp)).Years, key.year).merge(t)
-		entryOf(&all, total).addLast(key.year, t)
+	for key, r := range n.uses {
+		r.settle(now)
+		entryOf(&all, key).merge(r)
+		entryOf(&all, total).addLast(r)
 	}
 	for _, load := range n.loads {
 		key := total

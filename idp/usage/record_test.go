@@ -41,7 +41,7 @@ func FuzzRecord(f *testing.F) {
 			t.Errorf("written: %s\nread and written: %s, %v", doc, twice, err)
 		}
 		sum := new(record)
-		sum.addLasts(r)
+		sum.addLast(r)
 		sum.merge(r)
 	})
 }

@@ -57,7 +57,7 @@ type Ledger struct {
 func (l *Ledger) Use(u idp.Use) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	entryOf(&l.noted.uses, useKey{u.SP, u.Year}).add(u)
+	entryOf(&entryOf(&l.noted.uses, string(u.SP)).Years, u.Year).add(u)
 }
 
 // Fetch notes a load of metadata. It does not block on the store.
@@ -71,17 +71,11 @@ func (l *Ledger) Fetch(f idp.Fetch) {
 	l.noted.addLoads(load)
 }
 
-// useKey names a tally.
-type useKey struct {
-	sp   idp.EntityID
-	year idp.Year
-}
-
 // notes are what is not written yet. The uses are bounded by the SPs and years
 // that exist, because only verified requests are noted. Anyone can load metadata,
 // so when there are too many clients, those that came first are dropped.
 type notes struct {
-	uses  map[useKey]*Tally
+	uses  records // without loads
 	loads []Loads
 }
 
@@ -93,10 +87,23 @@ func (n *notes) addLoads(loads ...Loads) {
 	}
 }
 
+// take removes the uses of up to limit SPs, and all loads.
+func (n *notes) take(limit int) (part notes) {
+	part.loads, n.loads = n.loads, nil
+	for key, r := range n.uses {
+		if len(part.uses) == limit {
+			break
+		}
+		entryOf(&part.uses, key).merge(r)
+		delete(n.uses, key)
+	}
+	return part
+}
+
 // merge adds later notes.
 func (n *notes) merge(later notes) {
-	for key, t := range later.uses {
-		entryOf(&n.uses, key).merge(t)
+	for key, r := range later.uses {
+		entryOf(&n.uses, key).merge(r)
 	}
 	n.addLoads(later.loads...)
 }
