@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"io/fs"
 	"path"
+	"regexp"
 	"slices"
 	"strconv"
 	"strings"
@@ -39,15 +40,15 @@ func readCatalogues(files fs.FS) (map[Lang]catalogue, error) {
 }
 
 // check compares a catalogue with that of the fallback: each has the texts of the
-// other, with the same placeholders. It names all that is wrong, in order.
-func (c catalogue) check(english catalogue) error {
+// other, with the same marks. It names all that is wrong, in order.
+func (c catalogue) check(english catalogue, marks func(string) []string) error {
 	var problems []error
 	for key, text := range english {
 		switch got, ok := c[key]; {
 		case !ok || strings.TrimSpace(got) == "":
 			problems = append(problems, fmt.Errorf("text %q is missing", key))
 		case !slices.Equal(marks(got), marks(text)):
-			problems = append(problems, fmt.Errorf("text %q has placeholders %v, and %v in %s", key, marks(got), marks(text), fallback))
+			problems = append(problems, fmt.Errorf("text %q has %v, and %v in %s", key, marks(got), marks(text), fallback))
 		}
 	}
 	for key := range c {
@@ -59,91 +60,48 @@ func (c catalogue) check(english catalogue) error {
 	return errors.Join(problems...)
 }
 
+var (
+	mark         = regexp.MustCompile(`\{([a-z0-9_]+)\}`)
+	bracket      = regexp.MustCompile(`\[\[|\]\]`)
+	optionalPart = regexp.MustCompile(`(?s)\[\[(.*?)\]\]`)
+)
+
 // marks are the different placeholders and brackets of a text, sorted.
 func marks(text string) []string {
-	var found []string
-	for rest := text; ; {
-		i, n := placeholder(rest)
-		if i < 0 {
-			break
-		}
-		found, rest = append(found, "{"+strconv.Itoa(n)+"}"), rest[i+3:]
-	}
-	for _, name := range marksOf(text) {
-		found = append(found, "{"+name+"}")
-	}
-	for _, bracket := range []string{"[[", "]]"} {
-		for range strings.Count(text, bracket) {
-			found = append(found, bracket)
-		}
-	}
+	found := slices.Concat(mark.FindAllString(text, -1), bracket.FindAllString(text, -1))
 	slices.Sort(found)
 	return slices.Compact(found)
 }
 
-// text is the text of key with its placeholders filled. The result is plain
+// text is the text of key with its placeholders {0}, {1}, … filled. The result is plain
 // text: pages escape it.
 func (c catalogue) text(key Key, args ...string) (string, error) {
 	text, ok := c[key]
 	if !ok {
 		return "", fmt.Errorf("no text %q", key)
 	}
-	var out strings.Builder
-	for text != "" {
-		plain, rest, found := strings.Cut(text, "[[")
-		out.WriteString(fillIn(plain, args))
-		if !found {
-			break
+	return fill(text, func(name string) string {
+		if n, err := strconv.Atoi(name); err == nil && n < len(args) {
+			return args[n]
 		}
-		optional, after, _ := strings.Cut(rest, "]]")
-		if hasAll(optional, args) {
-			out.WriteString(fillIn(optional, args))
-		}
-		text = after
-	}
-	return out.String(), nil
+		return ""
+	}), nil
 }
 
-// fillIn replaces {0} to {9}. It reads text once, so an argument that holds a
-// placeholder stays as it is.
-func fillIn(text string, args []string) string {
-	var out strings.Builder
-	for {
-		i, n := placeholder(text)
-		if i < 0 {
-			out.WriteString(text)
-			return out.String()
-		}
-		out.WriteString(text[:i])
-		if n < len(args) {
-			out.WriteString(args[n])
-		}
-		text = text[i+3:]
+// fill puts values in the place of placeholders. Values are put in once: one that looks
+// like a placeholder stays as it is.
+func fill(text string, value func(name string) string) string {
+	if !strings.ContainsAny(text, "{[") { // most texts of a page
+		return text
 	}
-}
-
-// hasAll reports whether each placeholder of text has an argument with a value.
-func hasAll(text string, args []string) bool {
-	for {
-		i, n := placeholder(text)
-		if i < 0 {
-			return true
+	text = optionalPart.ReplaceAllStringFunc(text, func(part string) string {
+		part = part[len("[[") : len(part)-len("]]")]
+		if slices.ContainsFunc(mark.FindAllString(part, -1), func(m string) bool { return value(m[1:len(m)-1]) == "" }) {
+			return ""
 		}
-		if n >= len(args) || args[n] == "" {
-			return false
-		}
-		text = text[i+3:]
-	}
-}
-
-// placeholder finds the first {N} in text: where, and which.
-func placeholder(text string) (at, n int) {
-	for i := 0; i+2 < len(text); i++ {
-		if text[i] == '{' && text[i+1] >= '0' && text[i+1] <= '9' && text[i+2] == '}' {
-			return i, int(text[i+1] - '0')
-		}
-	}
-	return -1, 0
+		return part
+	})
+	return mark.ReplaceAllStringFunc(text, func(m string) string { return value(m[1 : len(m)-1]) })
 }
 
 // names are what each language calls itself: whoever needs the switcher cannot
@@ -173,7 +131,8 @@ func (c catalogue) number(n int) string {
 	if n < 1000 {
 		return strconv.Itoa(n)
 	}
-	return fillIn(c["number"], []string{c.number(n / 1000), fmt.Sprintf("%03d", n%1000)})
+	text, _ := c.text("number", c.number(n/1000), fmt.Sprintf("%03d", n%1000))
+	return text
 }
 
 // count is the text of key for a number, which fills {0}: in the singular, of

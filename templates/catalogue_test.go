@@ -53,7 +53,8 @@ func constants(t *testing.T, file, typ string) []string {
 // used is every key that some page or constant names.
 func used(t *testing.T) map[Key]bool {
 	t.Helper()
-	keys := map[Key]bool{"brand": true, "time": true, "time.first": true, "date": true, "number": true}
+	keys := map[Key]bool{"brand": true, "time": true, "time.first": true, "date": true, "number": true,
+		"mail.date": true, "mail.and": true, "mail.providers": true, "mail.providers.one": true}
 	for i := range 12 {
 		keys[Key("time.month."+strconv.Itoa(i+1))] = true
 	}
@@ -133,7 +134,7 @@ func TestCatalogues(t *testing.T) {
 	for _, lang := range []Lang{"en", "es", "fr"} {
 		if catalogues[lang] == nil {
 			t.Errorf("no catalogue %s.json", lang)
-		} else if err := catalogues[lang].check(english); err != nil && lang != fallback {
+		} else if err := catalogues[lang].check(english, marks); err != nil && lang != fallback {
 			t.Errorf("catalogue/%s.json:\n%v", lang, err)
 		}
 	}
@@ -152,14 +153,14 @@ func TestCheck(t *testing.T) {
 		{"missing", catalogue{"a": "{0}[[{1}]]"}, `text "b" is missing`},
 		{"empty", catalogue{"a": "{0}[[{1}]]", "b": " "}, `text "b" is missing`},
 		{"superfluous", catalogue{"a": "{0}[[{1}]]", "b": "dos", "d": "x"}, `text "d" is superfluous`},
-		{"placeholder", catalogue{"a": "{0}[[{2}]]", "b": "dos"}, `text "a" has placeholders [[[ ]] {0} {2}], and [[[ ]] {0} {1}] in en`},
-		{"bracket", catalogue{"a": "{0}{1}", "b": "dos"}, `text "a" has placeholders [{0} {1}], and [[[ ]] {0} {1}] in en`},
+		{"placeholder", catalogue{"a": "{0}[[{2}]]", "b": "dos"}, `text "a" has [[[ ]] {0} {2}], and [[[ ]] {0} {1}] in en`},
+		{"bracket", catalogue{"a": "{0}{1}", "b": "dos"}, `text "a" has [{0} {1}], and [[[ ]] {0} {1}] in en`},
 	}
 	for _, tt := range tests {
 		t.Run(tt.name, func(t *testing.T) {
 			t.Parallel()
 			got := ""
-			if err := tt.c.check(english); err != nil {
+			if err := tt.c.check(english, marks); err != nil {
 				got = err.Error()
 			}
 			if got != tt.want {

@@ -3,9 +3,8 @@ package templates
 import (
 	"fmt"
 	htmltemplate "html/template"
-	"regexp"
-	"slices"
 	"strings"
+	texttemplate "text/template"
 	"time"
 
 	"vernal/idp"
@@ -19,6 +18,8 @@ import (
 type Phrases struct {
 	c    catalogue
 	date func(time.Time) (string, error)
+	// mails is nil for pages, which write none.
+	mails *texttemplate.Template
 }
 
 // codePrefixes begin the keys of texts that code outside of this package chooses.
@@ -32,7 +33,10 @@ func PhrasesIn(lang Lang) *Phrases {
 	if err != nil {
 		panic(err)
 	}
-	return newPhrases(s.in(lang).catalogue)
+	l := s.in(lang)
+	p := newPhrases(l.catalogue)
+	p.mails = l.mails
+	return p
 }
 
 // TerminalPhrases returns the English phrases with dates as tools sort them
@@ -151,11 +155,6 @@ func (p *Phrases) names(all []idp.EntityID) string {
 	return list
 }
 
-var (
-	namedMark    = regexp.MustCompile(`\{([a-z_][a-z0-9_]*)\}`)
-	optionalPart = regexp.MustCompile(`\[\[(.*?)\]\]`)
-)
-
 // fill renders a text. One that is missing is rendered as its code: that of a newer
 // program says more than nothing, and an old audit record has words in its place.
 func (p *Phrases) fill(key string, values map[string]string) string {
@@ -164,23 +163,7 @@ func (p *Phrases) fill(key string, values map[string]string) string {
 		_, code, _ := strings.Cut(key, ".")
 		return line(code)
 	}
-	text = optionalPart.ReplaceAllStringFunc(text, func(part string) string {
-		part = part[2 : len(part)-2]
-		if slices.ContainsFunc(marksOf(part), func(name string) bool { return values[name] == "" }) {
-			return ""
-		}
-		return part
-	})
-	// Values are put in once: one that looks like a mark stays as it is.
-	return namedMark.ReplaceAllStringFunc(text, func(mark string) string { return values[mark[1:len(mark)-1]] })
-}
-
-// marksOf are the names of the arguments in a text.
-func marksOf(text string) (names []string) {
-	for _, m := range namedMark.FindAllStringSubmatch(text, -1) {
-		names = append(names, m[1])
-	}
-	return names
+	return fill(text, func(name string) string { return values[name] })
 }
 
 // FillStatus renders every reason of a status into its Text, for those who read JSON.

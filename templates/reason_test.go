@@ -115,9 +115,9 @@ func TestEveryCodeHasText(t *testing.T) {
 		if !ok {
 			t.Fatalf("%s has no text", key)
 		}
-		for _, name := range marksOf(template) {
-			if !slices.Contains(fields, name) {
-				t.Errorf("the text of %s names {%s}, which it does not fill", key, name)
+		for _, m := range mark.FindAllStringSubmatch(template, -1) {
+			if !slices.Contains(fields, m[1]) {
+				t.Errorf("the text of %s names {%s}, which it does not fill", key, m[1])
 			}
 		}
 		if hole.MatchString(text) || text == "" {

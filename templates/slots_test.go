@@ -94,10 +94,10 @@ func TestRefusalSlotsAreFilled(t *testing.T) {
 	for name, code := range refusalConstants(t) {
 		for _, part := range []string{"title", "person", "expected", "remedy"} {
 			text := s.in(fallback).catalogue[refusalKey(idp.RefusalCode(code), part)]
-			for rest := text; ; {
-				i, n := placeholder(rest)
-				if i < 0 {
-					break
+			for _, m := range mark.FindAllStringSubmatch(text, -1) {
+				n, err := strconv.Atoi(m[1])
+				if err != nil {
+					t.Fatalf("refusal.%s.%s has {%s}", code, part, m[1])
 				}
 				filled := most[name]
 				if signature.MatchString(name) {
@@ -106,7 +106,6 @@ func TestRefusalSlotsAreFilled(t *testing.T) {
 				if n >= filled {
 					t.Errorf("refusal.%s.%s has {%d}, and no refusal has more than %d arguments", code, part, n, filled)
 				}
-				rest = rest[i+3:]
 			}
 		}
 	}

@@ -4,7 +4,7 @@
 // A page is one file in pages/, one struct and one method of Set. It knows
 // nothing of requests, sessions or stores: handlers fill the struct, render to
 // a buffer, and answer. No text stands in Go or HTML; all of it comes from
-// catalogue/, one file per language, by Key. Everything is embedded, and read
+// catalogue/, one file per language, by Key; mails/ has the texts of mails. Everything is embedded, and read
 // and checked once by New, so a page that parses at start cannot lack a file.
 //
 // The pages are made for a Content-Security-Policy of default-src 'none' with
@@ -33,10 +33,13 @@ import (
 // Lang is a language of the pages, as in a lang attribute ("en").
 type Lang string
 
+// IsKnown reports whether it is a language of ours.
+func (l Lang) IsKnown() bool { return names[l] != "" }
+
 // fallback is the language for those who ask for one that is not there.
 const fallback Lang = "en"
 
-//go:embed pages catalogue static
+//go:embed pages catalogue mails static
 var embedded embed.FS
 
 // Set is all pages in all languages, parsed and checked. It is read-only after
@@ -54,6 +57,7 @@ type language struct {
 	catalogue catalogue
 	html      map[string]*htmltemplate.Template
 	text      map[string]*texttemplate.Template
+	mails     *texttemplate.Template
 	response  map[responseKind]segments
 }
 
@@ -81,7 +85,7 @@ func parseAll() (*Set, error) {
 	s := &Set{pages: make(map[Lang]*language), prefix: prefix, wallCSP: policy}
 	for lang, c := range catalogues {
 		if lang != fallback {
-			err = c.check(catalogues[fallback])
+			err = c.check(catalogues[fallback], marks)
 		}
 		if err == nil && names[lang] == "" {
 			err = errors.New("the language has no name")
@@ -98,6 +102,11 @@ func parseAll() (*Set, error) {
 	}
 	if s.pages[fallback] == nil {
 		return nil, fmt.Errorf("no catalogue for %q", fallback)
+	}
+	for lang, l := range s.pages {
+		if err := checkMails(l.mails, s.pages[fallback].mails); err != nil {
+			return nil, fmt.Errorf("mails in %q: %w", lang, err)
+		}
 	}
 	slices.SortFunc(s.langs, func(a, b Lang) int {
 		if a == fallback || b == fallback {
@@ -172,6 +181,9 @@ func newLanguage(lang Lang, c catalogue, prefix string) (*language, error) {
 		if err != nil {
 			return nil, fmt.Errorf("parse %s: %w", file, err)
 		}
+	}
+	if l.mails, err = parseMails(embedded, lang, c); err != nil {
+		return nil, err
 	}
 	l.response, err = cutResponse(l)
 	return l, err

@@ -30,7 +30,7 @@ const (
 type liner struct {
 	now    time.Time
 	target idp.Year
-	states map[idp.Year]rotation.State
+	state  func(idp.Year) rotation.State
 }
 
 func (l *liner) line(p *sp.Provider, known *usage.Snapshot) Line {
@@ -40,7 +40,10 @@ func (l *liner) line(p *sp.Provider, known *usage.Snapshot) Line {
 		Contacts: append([]string{}, p.Contacts...),
 		Years:    make([]Seen, len(uses)),
 		Certs:    l.certs(p, uses),
-		Fetches:  fetches(known.Fetches[p.EntityID], true),
+		Fetches:  append([]Fetches{}, known.Fetches[p.EntityID]...),
+	}
+	for i := range line.Fetches {
+		line.Fetches[i].Hint = ""
 	}
 	today := usage.DayOf(l.now)
 	for i, u := range uses {
@@ -50,7 +53,7 @@ func (l *liner) line(p *sp.Provider, known *usage.Snapshot) Line {
 			Signed: u.Signed, CertSHA256: u.Cert,
 		}
 	}
-	move, from := Judge(line.Years, func(y idp.Year) rotation.State { return l.states[y] }, l.target, l.now)
+	move, from := Judge(line.Years, l.state, l.target, l.now)
 	if line.Move = move; p.Active && from != nil {
 		line.UnmovedFrom = from
 	}
@@ -103,8 +106,8 @@ func Judge(years []Seen, state func(idp.Year) rotation.State, target idp.Year, n
 	return Moved, nil
 }
 
-// certs returns the registered request certificates with their last use.
-func (l *liner) certs(p *sp.Provider, uses []usage.YearUse) []RequestCert {
+// certs are the registered request certificates, with their last use.
+func (l *liner) certs(p *sp.Provider, uses []*usage.Tally) []RequestCert {
 	out := []RequestCert{}
 	for _, c := range p.RequestCerts {
 		rc := RequestCert{SHA256: p.CertSHA256(c), EndAt: c.NotAfter.UTC(), Ended: !l.now.Before(c.NotAfter)}
@@ -134,8 +137,8 @@ func (l *liner) certWarnings(all []RequestCert) (warnings []rotation.Reason) {
 	return warnings
 }
 
-// requestWarnings warns about requests of the last 30 days to any year.
-func (l *liner) requestWarnings(uses []usage.YearUse) (warnings []rotation.Reason) {
+// requestWarnings are about requests of the last 30 days, to whatever year.
+func (l *liner) requestWarnings(uses []*usage.Tally) (warnings []rotation.Reason) {
 	var all usage.Tally
 	for _, u := range uses {
 		all.Unsigned = max(all.Unsigned, u.Unsigned)
@@ -163,3 +166,33 @@ func (l *liner) requestWarnings(uses []usage.YearUse) (warnings []rotation.Reaso
 }
 
 func (l *liner) recent(millis int64) bool { return within(usage.OddTime, l.now, usage.Moment(millis)) }
+
+// RequestCertsEndAt is when the last registered request certificate of an active
+// service provider ends; zero if it has none or is inactive. It is the only moment
+// that its certificates are judged by: one that ends earlier, or ended, is no alarm,
+// because the service provider has sent us the next one already. A certificate that
+// is not valid yet counts as well, for the same reason.
+func (l *Line) RequestCertsEndAt() time.Time {
+	if !l.Active || len(l.Certs) == 0 {
+		return time.Time{}
+	}
+	return l.Certs[len(l.Certs)-1].EndAt
+}
+
+// RequestCertEnded reports whether every registered request certificate of an active
+// service provider has ended. Its requests are verified all the same.
+func (l *Line) RequestCertEnded() bool {
+	return !l.RequestCertsEndAt().IsZero() && l.Certs[len(l.Certs)-1].Ended
+}
+
+// Attention lists what an operator should see to about service providers, in the
+// order of the board. The rotation's own is in rotation.Status.
+func (b *Board) Attention() (all []rotation.Attention) {
+	for i := range b.SPs {
+		if l := &b.SPs[i]; l.RequestCertEnded() {
+			args := rotation.Args{SPs: []idp.EntityID{l.SP}, Date: l.RequestCertsEndAt()}
+			all = append(all, rotation.Attention{Code: rotation.RequestCertEnded, Args: args}.Suggest())
+		}
+	}
+	return all
+}

@@ -6,10 +6,9 @@
 //
 // The files:
 //
-//	migration.go     Service
-//	view.go          the migration board as shown
-//	line.go          one SP's line: how far it has moved, and warnings
-//	request_cert.go  which SP needs a new request certificate
+//	migration.go  Service
+//	view.go       the board as it is shown
+//	line.go       one SP's line: how far it has moved, what is odd
 package migration
 
 import (

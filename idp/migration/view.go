@@ -3,6 +3,7 @@ package migration
 import (
 	"cmp"
 	"context"
+	"maps"
 	"slices"
 	"time"
 
@@ -99,17 +100,8 @@ type RequestCert struct {
 	LastAt time.Time `json:"last_at,omitzero"`
 }
 
-// Fetches are loads of metadata by one client.
-type Fetches struct {
-	// Year is the year of the document, or "" for the stable one.
-	Year idp.Year `json:"year"`
-	// Hint is the entity ID in the URL if it is not registered.
-	Hint      string    `json:"hint,omitzero"`
-	Address   string    `json:"address"`
-	UserAgent string    `json:"user_agent"`
-	LastAt    time.Time `json:"last_at"`
-	Count     int       `json:"count"`
-}
+// Fetches are loads of metadata by one client, without the hint in a line of the board.
+type Fetches = usage.Loads
 
 const (
 	day = 24 * time.Hour
@@ -152,17 +144,17 @@ func (s *Service) Board(ctx context.Context) (*Board, error) {
 	if target, ok := s.Years.Target(now); ok {
 		b.Target = target.Year()
 	}
-	l := liner{now: now, target: b.Target, states: map[idp.Year]rotation.State{}}
-	for _, e := range s.Years.All(now) {
-		l.states[e.Year()] = e.State
-	}
+	l := liner{now: now, target: b.Target, state: func(y idp.Year) rotation.State {
+		e, _ := s.Years.Lookup(y, now)
+		return e.State
+	}}
 	for _, p := range providers {
 		b.SPs = append(b.SPs, l.line(p, known))
 		delete(known.Fetches, p.EntityID)
 	}
 	sortLines(b.SPs)
 	b.Years = s.columns(b.SPs, now)
-	b.Fetches = fetches(known.OtherFetches(), false)
+	b.Fetches = append([]Fetches{}, known.OtherFetches()...)
 	return b, nil
 }
 
@@ -179,72 +171,51 @@ func (b *Board) Unmoved() rotation.Counts {
 
 // columns returns the years to show and counts their users.
 func (s *Service) columns(lines []Line, now time.Time) []Year {
-	shown := map[idp.Year]*Year{}
-	column := func(y idp.Year) *Year {
-		if shown[y] == nil {
-			shown[y] = &Year{Year: y, State: rotation.Planned}
-			if y.Valid() { // the store may hold anything
-				shown[y].RetireAt = s.Years.Dates(y).RetireAt
-			}
-			if e, made := s.Years.Lookup(y, now); made {
-				shown[y].State = e.State
-				if e.Key.Cert != nil {
-					shown[y].CertEndAt = e.Key.Cert.NotAfter.UTC()
-				}
-			}
-		}
-		return shown[y]
-	}
+	users, unmoved := map[idp.Year]int{}, map[idp.Year]int{}
 	for _, e := range s.Years.Live(now) {
-		column(e.Year())
+		users[e.Year()] = 0
 	}
 	for _, l := range lines {
 		for _, seen := range l.Years {
-			if recent := within(recentTime, now, seen.LastAt); recent && l.Active {
-				column(seen.Year).SPs++
-			} else if recent {
-				column(seen.Year)
+			if !within(recentTime, now, seen.LastAt) {
+				continue
+			}
+			users[seen.Year] += 0 // it is shown
+			if l.Active {
+				users[seen.Year]++
 			}
 		}
-	}
-	for _, l := range lines {
 		for _, y := range l.UnmovedFrom {
-			if shown[y] != nil {
-				shown[y].Unmoved++
+			unmoved[y]++
+		}
+	}
+	years := make([]Year, 0, len(users))
+	for _, y := range slices.Sorted(maps.Keys(users)) {
+		c := Year{Year: y, State: rotation.Planned, SPs: users[y], Unmoved: unmoved[y]}
+		if y.Valid() { // whatever the store holds
+			c.RetireAt = s.Years.Dates(y).RetireAt
+		}
+		if e, made := s.Years.Lookup(y, now); made {
+			c.State = e.State
+			if e.Key.Cert != nil {
+				c.CertEndAt = e.Key.Cert.NotAfter.UTC()
 			}
 		}
+		years = append(years, c)
 	}
-	years := make([]Year, 0, len(shown))
-	for _, y := range shown {
-		years = append(years, *y)
-	}
-	slices.SortFunc(years, func(a, b Year) int { return cmp.Compare(a.Year, b.Year) })
 	return years
-}
-
-func fetches(list []usage.Loads, hinted bool) []Fetches {
-	out := make([]Fetches, len(list))
-	for i, l := range list {
-		out[i] = Fetches{Year: l.Year, Address: l.Address, UserAgent: l.UserAgent, LastAt: usage.Moment(l.Last), Count: l.Count}
-		if !hinted {
-			out[i].Hint = string(l.Hint)
-		}
-	}
-	return out
 }
 
 var order = []Move{Unmoved, Both, Moved, Unseen}
 
 func sortLines(lines []Line) {
-	inactive := func(l Line) int {
-		if l.Active {
-			return 0
+	rank := func(l Line) int {
+		if !l.Active {
+			return slices.Index(order, l.Move) + len(order)
 		}
-		return 1
+		return slices.Index(order, l.Move)
 	}
 	slices.SortFunc(lines, func(a, b Line) int {
-		return cmp.Or(cmp.Compare(inactive(a), inactive(b)),
-			cmp.Compare(slices.Index(order, a.Move), slices.Index(order, b.Move)),
-			cmp.Compare(a.Name, b.Name), cmp.Compare(a.SP, b.SP))
+		return cmp.Or(cmp.Compare(rank(a), rank(b)), cmp.Compare(a.Name, b.Name), cmp.Compare(a.SP, b.SP))
 	})
 }

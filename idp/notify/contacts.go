@@ -1,6 +1,7 @@
 package notify
 
 import (
+	"cmp"
 	"net/mail"
 	"slices"
 	"strings"
@@ -26,9 +27,7 @@ func (s *Service) readers(all []string) []reader {
 			continue
 		}
 		seen = append(seen, address)
-		if lang == "" {
-			lang = s.lang()
-		}
+		lang = cmp.Or(lang, s.lang())
 		i := slices.IndexFunc(byLang, func(r reader) bool { return r.lang == lang })
 		if i < 0 {
 			i, byLang = len(byLang), append(byLang, reader{lang: lang})
@@ -54,7 +53,7 @@ func (s *Service) contacts(all []string) []string {
 // stays part of the rest.
 func splitContact(c string) (lang templates.Lang, address string) {
 	c = strings.TrimSpace(c)
-	if before, after, ok := strings.Cut(c, ":"); ok && texts[templates.Lang(strings.ToLower(before))] != nil {
+	if before, after, ok := strings.Cut(c, ":"); ok && templates.Lang(strings.ToLower(before)).IsKnown() {
 		lang, c = templates.Lang(strings.ToLower(before)), strings.TrimSpace(after)
 	}
 	if len(c) > 7 && strings.EqualFold(c[:7], "mailto:") {

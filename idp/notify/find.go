@@ -4,7 +4,6 @@ import (
 	"context"
 	"crypto/sha256"
 	"encoding/hex"
-	"encoding/json"
 	"errors"
 	"fmt"
 	"slices"
@@ -15,14 +14,8 @@ import (
 	"vernal/idp/rotation"
 )
 
-// stepIs maps an attention code to the word by which the templates choose the subject.
-var stepIs = map[rotation.AttentionCode]string{
-	rotation.StepFailed: "failed", rotation.StepHeld: "held", rotation.StepOverdue: "overdue", rotation.KeyUnusable: "closed",
-	rotation.ClockUntrusted: "clock",
-}
-
-// readAttention logs what needs attention, and notifies at once: only once of an expired
-// certificate, and once a day of everything else.
+// readAttention logs what needs attention, and notifies at once: of a certificate that
+// ended once, of all else once a day.
 func (s *Service) readAttention(ctx context.Context, now time.Time) error {
 	st, err := s.Rotation.Status(ctx, nil)
 	if err != nil {
@@ -46,14 +39,7 @@ func (s *Service) readAttention(ctx context.Context, now time.Time) error {
 		default: // readBoard reminds of its date
 			continue
 		}
-		if s.round.known[n.ID] {
-			continue
-		}
-		n, err := s.operators(n, "operator_attention.txt", operatorData{Year: a.Year, Step: stepIs[a.Code], Why: plain(phrases.Attention(a)), Ended: n.Kind == CertEnded}, nil)
-		if err == nil {
-			err = s.post(ctx, n)
-		}
-		errs = append(errs, err)
+		errs = append(errs, s.notify(ctx, operatorData{Notice: n, Code: a.Code, Why: plain(phrases.Attention(a))}, nil))
 	}
 	return errors.Join(errs...)
 }
@@ -97,15 +83,15 @@ func (s *Service) stepDates(ctx context.Context, st rotation.Status, b *migratio
 			continue
 		}
 		n := Notice{ID: c.id(c.at, m), At: now, Kind: StepDue, Year: c.year, Step: c.kind, DueAt: c.at}
-		name, users := "operator_due.txt", []idp.EntityID(nil)
+		var users []idp.EntityID
 		if isRetirement(c.kind) {
-			n.Kind, name, users = Retirement, "operator_retirement.txt", b.UnmovedFrom(c.year)
+			n.Kind, users = Retirement, b.UnmovedFrom(c.year)
 		}
 		if !c.hand && slices.Contains(aheadMarks, m) {
-			n.Kind, name = StepAhead, "operator_ahead.txt"
+			n.Kind = StepAhead
 		}
-		d := operatorData{Year: c.year, Step: string(c.kind), Hand: c.hand, Open: c.open, Waits: plain(phrases.Reasons(c.waits))}
-		errs = append(errs, s.remind(ctx, n, name, d, users))
+		d := operatorData{Notice: n, Hand: c.hand, Open: c.open, Waits: plain(phrases.Reasons(c.waits))}
+		errs = append(errs, s.notify(ctx, d, users))
 	}
 	return errors.Join(errs...)
 }
@@ -129,95 +115,48 @@ func (s *Service) certDates(ctx context.Context, st rotation.Status, b *migratio
 		held := !newer && slices.ContainsFunc(st.Years, func(o rotation.YearStatus) bool { return o.Live && o.Year > y.Year })
 		n := Notice{ID: fmt.Sprintf("certificate_ends/%s/%s/%d", y.Year, y.CertEndAt.Format(time.DateOnly), m),
 			At: now, Kind: CertEnds, Year: y.Year, DueAt: y.CertEndAt}
-		errs = append(errs, s.remind(ctx, n, "operator_certificate.txt", operatorData{Year: y.Year, Newer: newer, Held: held}, users))
+		errs = append(errs, s.notify(ctx, operatorData{Notice: n, Newer: newer, Held: held}, users))
 	}
 	return errors.Join(errs...)
 }
 
-func (s *Service) remind(ctx context.Context, n Notice, name string, d operatorData, users []idp.EntityID) error {
-	if s.round.known[n.ID] {
-		return nil
-	}
-	n, err := s.operators(n, name, d, users)
-	if err != nil {
+// requestCerts notifies once a day of all request certificates that came nearer to
+// their end by a mark, or reached it, since the day of the last notice. It looks at whole
+// days, so that servers that share a store find the same.
+func (s *Service) requestCerts(ctx context.Context, b *migration.Board, now time.Time) error {
+	today := now.Unix() / int64(day/time.Second)
+	last, _, err := s.readMark(ctx, requestCertMark)
+	if err != nil || uint64(today) <= last {
 		return err
 	}
-	return s.post(ctx, n)
+	certs, sps := nearing(b, startOf(int64(last)), startOf(today), now)
+	if len(certs) > 0 {
+		n := Notice{ID: "request_certificates_end/" + now.Format(time.DateOnly), At: now, Kind: RequestCerts, DueAt: certs[0].EndAt}
+		if err := s.notify(ctx, operatorData{Notice: n, Certs: certs}, sps); err != nil {
+			return err
+		}
+	}
+	return s.saveMark(ctx, requestCertMark, uint64(today))
 }
 
-// requestCertState names the document with the time up to which the ends of request
-// certificates were notified.
-const requestCertState = statePrefix + "request_certificates"
+func startOf(date int64) time.Time { return time.Unix(date*int64(day/time.Second), 0) }
 
-// requestCerts notifies once a day, in one notice, of all request certificates that passed
-// a mark or expired since the last such notice.
-func (s *Service) requestCerts(ctx context.Context, b *migration.Board, now time.Time) error {
-	id := "request_certificates_end/" + now.Format(time.DateOnly)
-	if s.round.known[id] {
-		return nil
-	}
-	err := s.Store.UpdateDocuments(ctx, documents, []string{requestCertState, id}, s.requestCertsNotice(id, b, now))
-	if err != nil {
-		return fmt.Errorf("write down notice %s: %w", id, err)
-	}
-	s.round.known[id] = true
-	return nil
-}
-
-// requestCertsNotice returns the change of the state and of the day's notice. The keys come
-// in the order given.
-func (s *Service) requestCertsNotice(id string, b *migration.Board, now time.Time) func(string, []byte) ([]byte, error) {
-	var last time.Time
-	return func(key string, old []byte) ([]byte, error) {
-		if key == requestCertState {
-			last = time.Time{}
-			if old != nil {
-				if err := json.Unmarshal(old, &last); err != nil {
-					return nil, err
-				}
-			}
-			if !now.After(last) {
-				return old, nil
-			}
-			return json.Marshal(now)
-		}
-		if old != nil || last.Format(time.DateOnly) == now.Format(time.DateOnly) {
-			return old, nil
-		}
-		certs, sps := nearing(b, last, now)
-		if len(certs) == 0 {
-			return nil, nil
-		}
-		n := Notice{ID: id, At: now, Kind: RequestCerts, DueAt: certs[0].EndAt}
-		n, err := s.operators(n, "operator_requestcerts.txt", operatorData{Certs: certs}, sps)
-		if err != nil {
-			return nil, err
-		}
-		return s.newRecord(n)
-	}
-}
-
-// nearing lists the service providers whose last request certificate passed a mark or
-// expired after last, sorted by expiry.
-func nearing(b *migration.Board, last, now time.Time) (found []requestCert, sps []idp.EntityID) {
-	for i := range b.SPs {
-		line := &b.SPs[i]
+// nearing are the service providers whose last request certificate passed one of marks,
+// or its end, after last and not after today; the first to end first.
+func nearing(b *migration.Board, last, today, now time.Time) (found []requestCert, sps []idp.EntityID) {
+	lines := slices.Clone(b.SPs)
+	slices.SortStableFunc(lines, func(a, b migration.Line) int { return a.RequestCertsEndAt().Compare(b.RequestCertsEndAt()) })
+	for _, line := range lines {
 		endAt := line.RequestCertsEndAt()
-		if endAt.IsZero() {
-			continue
-		}
 		passed := func(days int) bool {
 			at := endAt.AddDate(0, 0, -days)
-			return at.After(last) && !at.After(now)
+			return at.After(last) && !at.After(today)
 		}
 		// When notices are turned on, an end long ago is not news.
 		if line.RequestCertEnded() && passed(0) && now.Sub(endAt) < keepFor || endAt.After(now) && slices.ContainsFunc(marks, passed) {
-			found = append(found, requestCert{SP: line.SP, EndAt: endAt, Ended: line.RequestCertEnded(), Days: daysTo(endAt, now)})
+			found = append(found, requestCert{SP: plain(string(line.SP)), EndAt: endAt, Ended: line.RequestCertEnded(), Days: daysTo(endAt, now)})
+			sps = append(sps, line.SP)
 		}
-	}
-	slices.SortStableFunc(found, func(a, b requestCert) int { return a.EndAt.Compare(b.EndAt) })
-	for _, c := range found {
-		sps = append(sps, c.SP)
 	}
 	return found, sps
 }

@@ -1,12 +1,11 @@
 package notify
 
 import (
+	"cmp"
 	"context"
-	"crypto/sha256"
 	"crypto/x509"
-	"encoding/hex"
-	"encoding/pem"
 	"fmt"
+	"net/url"
 	"slices"
 	"strings"
 	"time"
@@ -14,6 +13,7 @@ import (
 	"vernal/idp"
 	"vernal/idp/migration"
 	"vernal/idp/rotation"
+	"vernal/idp/sp"
 	"vernal/templates"
 )
 
@@ -55,7 +55,7 @@ func (s *Service) Letters(ctx context.Context, y idp.Year) ([]Letter, error) {
 	if err != nil {
 		return nil, fmt.Errorf("read the board: %w", err)
 	}
-	w := s.writer(b)
+	w := &writer{Service: s, at: b.At, to: b.Target}
 	letters := []Letter{}
 	for _, line := range b.SPs {
 		l, ok := w.letter(line, y)
@@ -76,39 +76,41 @@ func (s *Service) Letters(ctx context.Context, y idp.Year) ([]Letter, error) {
 // writer writes letters from one state of the migration board.
 type writer struct {
 	*Service
-	at    time.Time
-	years map[idp.Year]year
-	to    idp.Year
-	cert  *x509.Certificate // of to, or nil if it does not exist yet
+	at time.Time
+	to idp.Year
+	// revoked is a year that counts as revoked already; "" for none.
+	revoked idp.Year
 }
 
-// year has the state of one of our years.
-type year struct {
-	state               rotation.State
-	certEndAt, retireAt time.Time
-}
-
-func (s *Service) writer(b *migration.Board) *writer {
-	w := &writer{Service: s, at: b.At, years: map[idp.Year]year{}, to: b.Target, cert: s.cert(b.Target)}
-	for _, e := range s.Years.All(b.At) {
-		y := year{state: e.State, retireAt: s.Years.Dates(e.Year()).RetireAt}
-		if e.Key.Cert != nil {
-			y.certEndAt = e.Key.Cert.NotAfter.UTC()
-		}
-		w.years[e.Year()] = y
+// state is how one of our years stands.
+func (w *writer) state(y idp.Year) rotation.State {
+	e, _ := w.Years.Lookup(y, w.at)
+	switch {
+	case w.revoked == "":
+	case y == w.revoked:
+		return rotation.Revoked
+	case y == w.to: // perhaps not published yet
+		return rotation.Published
 	}
-	return w
+	return e.State
 }
 
-// cert returns our certificate of a year, or nil.
-func (s *Service) cert(y idp.Year) *x509.Certificate {
-	if e, ok := s.Years.Lookup(y, s.Clock.Now()); ok {
+// cert is our certificate of a year; nil if there is none.
+func (w *writer) cert(y idp.Year) *x509.Certificate {
+	if e, ok := w.Years.Lookup(y, w.at); ok {
 		return e.Key.Cert
 	}
 	return nil
 }
 
-// letter returns the facts for one service provider, without texts, or false if it has
+func (w *writer) certEndAt(y idp.Year) (at time.Time) {
+	if c := w.cert(y); c != nil {
+		at = c.NotAfter.UTC()
+	}
+	return at
+}
+
+// letter is what to tell one service provider, without words; false if it has
 // nothing to do.
 func (w *writer) letter(line migration.Line, only idp.Year) (Letter, bool) {
 	l := Letter{SP: line.SP, Name: line.Name, From: []idp.Year{}, RequestCerts: []migration.RequestCert{}}
@@ -136,11 +138,11 @@ func (w *writer) letter(line migration.Line, only idp.Year) (Letter, bool) {
 // dueAt returns the first date on which something fails, or zero if it fails already.
 func (w *writer) dueAt(l Letter) (due time.Time) {
 	for _, from := range l.From {
-		at := w.years[from].certEndAt
+		at := w.certEndAt(from)
 		if !at.After(w.at) {
-			at = w.years[from].retireAt
+			at = w.Years.Dates(from).RetireAt
 		}
-		if w.years[from].state.Over() || !at.After(w.at) {
+		if w.state(from).Over() || !at.After(w.at) {
 			return time.Time{}
 		}
 		if due.IsZero() || at.Before(due) {
@@ -153,47 +155,73 @@ func (w *writer) dueAt(l Letter) (due time.Time) {
 	return due
 }
 
+// letterData is what a letter says.
+type letterData struct {
+	Letter
+	ID                             string // of the service provider; Name is "" in a letter to all
+	Us, BaseURL, EntityID, Contact string
+	// Closed and Grace say that the oldest of From is closed, or its certificate ended.
+	Closed, Grace       bool
+	CertEndAt, RetireAt time.Time
+	Changes             []change
+	Hinted              string // the metadata URL with the SP's hint
+	PEM, SHA256         string
+	CertUntil           time.Time
+	LastCert            migration.RequestCert // the one that ends last
+}
+
+// change is a line of what to change.
 type change struct {
 	What string // auth, logout, remotelogout, metadata or certificate
 	Old  []string
 	New  string
 }
 
-// changes lists the old and new endpoint URLs.
-func (w *writer) changes(from []idp.Year, to idp.Year) []change {
-	kinds := []struct {
-		what string
-		at   func(idp.Year) string
-	}{
-		{"auth", w.IdP.AuthnURL},
-		{"logout", w.IdP.LogoutURL},
-		{"remotelogout", w.IdP.RemoteLogoutURL},
-		{"metadata", func(y idp.Year) string { return w.IdP.BaseURL + "/api/saml/metadata" + string(y) }},
-		{"certificate", func(y idp.Year) string { return w.IdP.BaseURL + "/api/saml/certificate" + string(y) + ".pem" }},
+// words are a letter's subject and text.
+func (w *writer) words(l Letter) (subject, text string, err error) {
+	d := letterData{Letter: l, ID: plain(string(l.SP)), Us: plain(w.Name), BaseURL: w.IdP.BaseURL, EntityID: string(w.IdP.EntityID())}
+	d.Name = cmp.Or(plain(l.Name), d.ID)
+	if w.IdP.Contact != nil {
+		d.Contact = w.IdP.Contact.Email
 	}
-	var all []change
-	for _, k := range kinds {
-		c := change{What: k.what, New: k.at(to)}
+	d.RequestCerts = slices.Clone(l.RequestCerts)
+	for i, c := range d.RequestCerts {
+		d.RequestCerts[i].SHA256 = colons(c.SHA256)
+		d.LastCert = d.RequestCerts[i]
+	}
+	if len(l.From) == 0 {
+		return render(l.Lang, "requestcert.txt", d)
+	}
+	first := l.From[0]
+	d.CertEndAt, d.RetireAt = w.certEndAt(first), w.Years.Dates(first).RetireAt
+	d.Closed, d.Grace = w.state(first).Over(), !d.CertEndAt.After(w.at)
+	if l.To != "" {
+		d.Changes = w.changes(l.From, l.To)
+		d.Hinted = w.IdP.MetadataURL(l.To) + "?sp=" + url.QueryEscape(string(l.SP))
+	}
+	if c := w.cert(w.to); c != nil {
+		d.PEM, d.SHA256, d.CertUntil = strings.TrimSpace(sp.PEM(c)), colons(sp.Fingerprint(c)), c.NotAfter.UTC()
+	}
+	if slices.ContainsFunc(l.From, func(y idp.Year) bool { return w.state(y) == rotation.Revoked }) {
+		return render(l.Lang, "revoked.txt", d)
+	}
+	return render(l.Lang, "move.txt", d)
+}
+
+// changes are the URLs of the years.
+func (w *writer) changes(from []idp.Year, to idp.Year) (all []change) {
+	for _, k := range []struct {
+		what string
+		url  func(idp.Year) string
+	}{
+		{"auth", w.IdP.AuthnURL}, {"logout", w.IdP.LogoutURL}, {"remotelogout", w.IdP.RemoteLogoutURL},
+		{"metadata", w.IdP.MetadataURL}, {"certificate", w.IdP.CertificateURL},
+	} {
+		c := change{What: k.what, New: k.url(to)}
 		for _, y := range from {
-			c.Old = append(c.Old, k.at(y))
+			c.Old = append(c.Old, k.url(y))
 		}
 		all = append(all, c)
 	}
 	return all
-}
-
-// pemText is for administrators who paste certificates into a form.
-func pemText(c *x509.Certificate) string {
-	return strings.TrimSpace(string(pem.EncodeToMemory(&pem.Block{Type: "CERTIFICATE", Bytes: c.Raw})))
-}
-
-// fingerprint formats the SHA-256 of a certificate as openssl does.
-func fingerprint(c *x509.Certificate) string {
-	sum := sha256.Sum256(c.Raw)
-	text := strings.ToUpper(hex.EncodeToString(sum[:]))
-	var pairs []string
-	for i := 0; i < len(text); i += 2 {
-		pairs = append(pairs, text[i:i+2])
-	}
-	return strings.Join(pairs, ":")
 }

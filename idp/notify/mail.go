@@ -1,6 +1,7 @@
 package notify
 
 import (
+	"cmp"
 	"context"
 	"crypto/sha256"
 	"crypto/tls"
@@ -10,12 +11,12 @@ import (
 	"fmt"
 	"net"
 	"net/textproto"
+	"slices"
 	"strconv"
 	"strings"
 	"time"
 
 	gomail "github.com/wneessen/go-mail"
-	"github.com/wneessen/go-mail/smtp"
 
 	"vernal/idp"
 )
@@ -30,8 +31,12 @@ const (
 	NoTLS = "none"
 )
 
-// mailTimeout is the default time limit for each SMTP step.
-const mailTimeout = 10 * time.Second
+const (
+	// mailTimeout is how long the server may take for one step of a mail.
+	mailTimeout = 10 * time.Second
+	// perConnection is how many mails go over one connection.
+	perConnection = 100
+)
 
 // Mailer sends mail through the configured server. Its methods may be called concurrently.
 type Mailer struct {
@@ -61,62 +66,79 @@ type Mail struct {
 	Subject, Text string
 }
 
-// Send delivers the mails on one connection. It returns one error for each mail, nil if the
-// server accepted it. No error discloses an email address.
-func (m *Mailer) Send(ctx context.Context, mails []Mail) []error {
+// Send hands over the mails, perConnection at a time. There is an error for each that was
+// not taken, nil for the others. No error tells an address.
+func (m *Mailer) Send(ctx context.Context, mails []Mail) (errs []error) {
+	for part := range slices.Chunk(mails, perConnection) {
+		errs = append(errs, m.sendPart(ctx, part)...)
+	}
+	return errs
+}
+
+// sendPart is Send on one connection, which ends with ctx at the latest.
+func (m *Mailer) sendPart(ctx context.Context, mails []Mail) []error {
 	errs := make([]error, len(mails))
-	fail := func(from int, err error) []error {
-		for i := from; i < len(errs); i++ {
-			errs[i] = err
-		}
-		return errs
-	}
-	c, client, hangUp, err := m.dial(ctx)
-	if err != nil {
-		return fail(0, fmt.Errorf("reach the mail server: %w", mailError(err)))
-	}
+	ctx, hangUp := context.WithCancel(ctx)
 	defer hangUp()
+	c, broken := m.dial(ctx)
+	if broken != nil {
+		broken = fmt.Errorf("reach the mail server: %w", mailError(broken))
+	}
 	for i, mail := range mails {
+		if errs[i] = broken; broken != nil {
+			continue
+		}
 		msg, err := m.message(mail)
 		if err != nil {
 			errs[i] = err
 			continue
 		}
-		if err = c.SendWithSMTPClient(client, msg); err == nil || msg.IsDelivered() {
+		if err = c.Send(msg); err == nil || msg.IsDelivered() {
 			continue
 		}
 		errs[i] = mailError(err)
 		var refused *refusedError
-		if !errors.As(errs[i], &refused) { // the connection is unusable
-			return fail(i, errs[i])
+		if !errors.As(errs[i], &refused) {
+			broken = errs[i] // the connection is of no use any more
 		}
 	}
-	_ = c.CloseWithSMTPClient(client)
+	if broken == nil {
+		_ = c.Close()
+	}
 	return errs
 }
 
-// dial connects, protects the connection and signs in. ctx or hangUp closes it.
-func (m *Mailer) dial(ctx context.Context) (_ *gomail.Client, _ *smtp.Client, hangUp func(), err error) {
+// dial connects, protects the connection and signs in. The end of ctx closes the
+// connection whatever is under way on it, which the library's own timeout does not.
+func (m *Mailer) dial(ctx context.Context) (*gomail.Client, error) {
 	host, portText, err := net.SplitHostPort(m.Server)
 	if err != nil {
-		return nil, nil, nil, err
+		return nil, err
 	}
 	port, err := strconv.Atoi(portText)
 	if err != nil {
-		return nil, nil, nil, err
-	}
-	timeout := m.Timeout
-	if timeout == 0 {
-		timeout = mailTimeout
+		return nil, err
 	}
 	tlsConfig := &tls.Config{ServerName: host, RootCAs: m.Roots, MinVersion: tls.VersionTLS12}
-	line := &line{tls: tlsConfig, implicit: m.TLS == ImplicitTLS, conn: make(chan net.Conn, 1)}
-	options := []gomail.Option{
-		gomail.WithPort(port), gomail.WithTimeout(timeout), gomail.WithTLSConfig(tlsConfig),
-		gomail.WithTLSPolicy(gomail.NoTLS), gomail.WithDialContextFunc(line.dial), gomail.WithoutSMTPUTF8(),
+	dial := func(dialing context.Context, network, address string) (net.Conn, error) {
+		conn, err := new(net.Dialer).DialContext(dialing, network, address)
+		if err != nil {
+			return nil, err
+		}
+		context.AfterFunc(ctx, func() { _ = conn.Close() })
+		if m.TLS != ImplicitTLS {
+			return conn, nil
+		}
+		secured := tls.Client(conn, tlsConfig)
+		return secured, secured.HandshakeContext(dialing)
 	}
-	if m.TLS != NoTLS && m.TLS != ImplicitTLS {
-		options = append(options, gomail.WithTLSPolicy(gomail.TLSMandatory))
+	policy := gomail.TLSMandatory
+	if m.TLS == NoTLS || m.TLS == ImplicitTLS {
+		policy = gomail.NoTLS
+	}
+	options := []gomail.Option{
+		gomail.WithPort(port), gomail.WithTimeout(cmp.Or(m.Timeout, mailTimeout)), gomail.WithTLSConfig(tlsConfig),
+		gomail.WithTLSPolicy(policy), gomail.WithDialContextFunc(dial), gomail.WithoutSMTPUTF8(),
 	}
 	if m.Username != "" {
 		options = append(options, gomail.WithUsername(m.Username), gomail.WithPassword(m.Password),
@@ -124,32 +146,21 @@ func (m *Mailer) dial(ctx context.Context) (_ *gomail.Client, _ *smtp.Client, ha
 	}
 	c, err := gomail.NewClient(host, options...)
 	if err != nil {
-		return nil, nil, nil, err
+		return nil, err
 	}
-	stop := context.AfterFunc(ctx, line.close)
-	hangUp = func() { stop(); line.close() }
-	client, err := c.DialToSMTPClientWithContext(ctx)
-	if err != nil {
-		hangUp()
-		return nil, nil, nil, err
-	}
-	return c, client, hangUp, nil
+	return c, c.DialWithContext(ctx)
 }
 
 // message builds the mail. Only bare email addresses are accepted, and header values have
 // one line, so that no text can inject a header.
 func (m *Mailer) message(mail Mail) (*gomail.Msg, error) {
-	if !mailAddress(mail.To) || !mailAddress(m.From) {
-		return nil, errors.New("not a mail address")
-	}
 	msg := gomail.NewMsg(gomail.WithNoDefaultUserAgent())
-	if err := errors.Join(msg.FromFormat(plain(m.FromName), m.From), msg.To(mail.To)); err != nil {
-		return nil, errors.New("not a mail address")
+	err := errors.Join(msg.FromFormat(plain(m.FromName), m.From), msg.To(mail.To))
+	if mailAddress(m.ReplyTo) {
+		err = errors.Join(err, msg.ReplyTo(m.ReplyTo))
 	}
-	if m.ReplyTo != "" && mailAddress(m.ReplyTo) {
-		if err := msg.ReplyTo(m.ReplyTo); err != nil {
-			return nil, errors.New("not a mail address")
-		}
+	if err != nil || !mailAddress(mail.To) || !mailAddress(m.From) {
+		return nil, errors.New("not a mail address")
 	}
 	msg.Subject(plain(mail.Subject))
 	msg.SetDateWithValue(m.Clock.Now())
@@ -161,41 +172,8 @@ func (m *Mailer) message(mail Mail) (*gomail.Msg, error) {
 	return msg, nil
 }
 
-// line keeps the connection to the server, so that it can be closed at any time.
-type line struct {
-	tls      *tls.Config
-	implicit bool
-	conn     chan net.Conn
-}
-
-func (l *line) dial(ctx context.Context, network, address string) (net.Conn, error) {
-	var d net.Dialer
-	conn, err := d.DialContext(ctx, network, address)
-	if err != nil {
-		return nil, err
-	}
-	l.conn <- conn
-	if !l.implicit {
-		return conn, nil
-	}
-	secured := tls.Client(conn, l.tls)
-	if err := secured.HandshakeContext(ctx); err != nil {
-		conn.Close()
-		return nil, err
-	}
-	return secured, nil
-}
-
-func (l *line) close() {
-	select {
-	case conn := <-l.conn:
-		_ = conn.Close()
-	default:
-	}
-}
-
-// refusedError is a refusal by the server. It leaves out the server's text, which often
-// repeats the email address.
+// refusedError is an answer of the server that is a no. Its own words are left
+// out: they like to repeat the address.
 type refusedError struct{ code int }
 
 func (e *refusedError) Error() string {

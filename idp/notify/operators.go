@@ -1,10 +1,11 @@
 package notify
 
 import (
+	"context"
 	"time"
 
 	"vernal/idp"
-	"vernal/templates"
+	"vernal/idp/rotation"
 )
 
 // maxListed bounds the lines of a list in a text.
@@ -12,58 +13,60 @@ const maxListed = 20
 
 // operatorData fills in the texts of a notice to operators.
 type operatorData struct {
+	Notice
 	Us, BaseURL string
-	ID          string
-	Year        idp.Year
-	Step        string // its name, or a value of stepIs if it needs attention
-	At, DueAt   time.Time
-	Days        int
-	// Hand: an operator takes the step. Waits says what it waits for.
+	Days        int // until DueAt
+	// Code is that of attention, and Why says what it is about.
+	Code rotation.AttentionCode
+	Why  string
+	// Hand: an operator takes the step. Waits is what it waits for.
 	Hand  bool
 	Waits string
 	// Open: the server takes the step on DueAt only if it waits for nothing then.
 	Open bool
-	Do   commands
-	// Newer: users of the year must move to a newer one. Held: they have not moved,
-	// although a newer one is live, because a rollback holds.
+	// Reason is the operator's own.
+	Reason string
+	// Do are the command lines that the texts mention.
+	Do commands
+	// Newer: users of the year have to move to a newer one. Held: they have not,
+	// although one is live, because a rollback holds.
 	Newer, Held bool
-	// Ended: the notice is about an expired certificate.
-	Ended       bool
-	Why, Reason string
-	SPs         []string
-	More        int // service providers not listed
-	Count       int // service providers
+	// Listed are the first of Count service providers, More how many follow.
+	Listed      []string
+	More, Count int
 	Certs       []requestCert
 	MoreCerts   int
 }
 
 // requestCert is the last request certificate of a service provider.
 type requestCert struct {
-	SP    idp.EntityID
+	SP    string
 	EndAt time.Time
 	Ended bool
 	Days  int
 }
 
-// operators fills in the texts and the service providers of a notice.
-func (s *Service) operators(n Notice, name string, d operatorData, sps []idp.EntityID) (Notice, error) {
-	d.Us, d.BaseURL, d.ID = plain(s.Name), s.IdP.BaseURL, n.ID
-	d.Do = s.commands(n, d)
-	d.DueAt, d.Days = n.DueAt, daysTo(n.DueAt, n.At)
+// notify records the notice with its text, which its kind names, unless it is there.
+// sps are whom it is about.
+func (s *Service) notify(ctx context.Context, d operatorData, sps []idp.EntityID) error {
+	if posted, err := s.isPosted(ctx, d.ID); posted || err != nil {
+		return err
+	}
+	d.Us, d.BaseURL, d.Do, d.Days = plain(s.Name), s.IdP.BaseURL, s.commands(d.Notice), daysTo(d.DueAt, d.At)
 	d.Count = len(sps)
-	for i, id := range sps {
-		if i < maxListed {
-			d.SPs = append(d.SPs, plain(string(id)))
-		}
+	for _, id := range sps[:min(len(sps), maxListed)] {
+		d.Listed = append(d.Listed, plain(string(id)))
 	}
-	d.More = len(sps) - len(d.SPs)
-	if len(d.Certs) > maxListed {
-		d.Certs, d.MoreCerts = d.Certs[:maxListed], len(d.Certs)-maxListed
-	}
+	d.More = len(sps) - len(d.Listed)
+	d.MoreCerts = max(len(d.Certs)-maxListed, 0)
+	d.Certs = d.Certs[:len(d.Certs)-d.MoreCerts]
+	n := d.Notice
 	n.SPs = sps[:min(len(sps), maxSPs)]
 	var err error
-	n.Subject, n.Text, err = render(s.lang(), name, d)
-	return n, err
+	if n.Subject, n.Text, err = render(s.lang(), "operator_"+string(n.Kind)+".txt", d); err != nil {
+		return err
+	}
+	return s.post(ctx, n)
 }
 
 // daysTo counts the days left, rounded up.
@@ -81,23 +84,20 @@ type commands struct {
 	Step string
 }
 
-// commands renders the command lines of a notice, or empty ones without CommandLine.
-func (s *Service) commands(n Notice, d operatorData) (c commands) {
+// commands renders the command lines of a notice; empty ones if nothing renders them.
+func (s *Service) commands(n Notice) (c commands) {
 	if s.CommandLine == nil {
 		return c
 	}
 	report := idp.Suggest(idp.DoRotationReport)
 	if n.Kind != StepTaken && n.Kind != RequestCerts {
-		report = report.With(idp.OptionYear, string(d.Year))
+		report = report.With(idp.OptionYear, string(n.Year))
 	}
 	return commands{
 		Status: s.CommandLine(idp.Suggest(idp.DoRotationStatus)),
 		Plan:   s.CommandLine(idp.Suggest(idp.DoRotationPlan)),
 		Report: s.CommandLine(report),
 		Send:   s.CommandLine(report.With(idp.OptionSend, "")),
-		Step:   s.CommandLine(n.Step.Suggest(d.Year)),
+		Step:   s.CommandLine(n.Step.Suggest(n.Year)),
 	}
 }
-
-// phrases renders the rotation's codes in the operators' language.
-func (s *Service) phrases() *templates.Phrases { return templates.PhrasesIn(s.lang()) }

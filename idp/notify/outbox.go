@@ -18,13 +18,15 @@ import (
 
 // Layout of the documents of kind "notice":
 //
-//	NOTICE ID      record: the notice, and its open deliveries
-//	state/NAME     where a search left off (find.go, trail.go)
+//	NOTICE ID      record: the notice, and the deliveries still open
+//	state/NAME     mark: up to where a search went; see find.go and trail.go
 //
 // A record stays after its deliveries, without the notice: its key prevents a repetition.
 const (
-	documents   = "notice"
-	statePrefix = "state/"
+	documents       = "notice"
+	statePrefix     = "state/"
+	trailMark       = statePrefix + "trail"                // the Seq of an audit record
+	requestCertMark = statePrefix + "request_certificates" // a day since 1970
 )
 
 const (
@@ -86,34 +88,39 @@ func (s *Service) targets() map[string]string {
 	return t
 }
 
-// newRecord encodes a notice that was not delivered yet.
-func (s *Service) newRecord(n Notice) ([]byte, error) {
-	r := record{At: n.At, Notice: &n, Open: map[string]delivery{}}
-	for t := range s.targets() {
-		r.Open[t] = delivery{}
-	}
-	return json.Marshal(r)
+// update changes records in one step; nil is one that is not there.
+func (s *Service) update(ctx context.Context, ids []string, change func(id string, r *record) *record) error {
+	return s.Store.UpdateDocuments(ctx, documents, ids, func(id string, old []byte) ([]byte, error) {
+		var r *record
+		if old != nil {
+			if err := json.Unmarshal(old, &r); err != nil {
+				return nil, fmt.Errorf("notice %q in the store is damaged: %w", id, err)
+			}
+		}
+		if r = change(id, r); r == nil {
+			return nil, nil
+		}
+		if len(r.Open) == 0 { // everyone has it
+			r.Notice, r.Open = nil, nil
+		}
+		return json.Marshal(r)
+	})
 }
 
-// post records the notice unless it is recorded already.
+// post records the notice unless it is there.
 func (s *Service) post(ctx context.Context, n Notice) error {
-	there, err := s.isPosted(ctx, n.ID)
-	if there {
-		return nil
-	}
-	if err == nil {
-		err = s.Store.UpdateDocuments(ctx, documents, []string{n.ID}, func(_ string, old []byte) ([]byte, error) {
-			if old != nil {
-				return old, nil
-			}
-			return s.newRecord(n)
-		})
-	}
+	err := s.update(ctx, []string{n.ID}, func(_ string, r *record) *record {
+		if r != nil {
+			return r
+		}
+		r = &record{At: n.At, Notice: &n, Open: map[string]delivery{}}
+		for t := range s.targets() {
+			r.Open[t] = delivery{}
+		}
+		return r
+	})
 	if err != nil {
-		return fmt.Errorf("write down notice %s: %w", n.ID, err)
-	}
-	if s.round.known != nil { // nil before the first round
-		s.round.known[n.ID] = true
+		return fmt.Errorf("record notice %s: %w", n.ID, err)
 	}
 	return nil
 }
@@ -121,18 +128,36 @@ func (s *Service) post(ctx context.Context, n Notice) error {
 // isPosted reports whether one of the notices is recorded.
 func (s *Service) isPosted(ctx context.Context, ids ...string) (bool, error) {
 	for _, id := range ids {
-		if s.round.known[id] {
-			return true, nil
-		}
-		_, err := s.Store.Document(ctx, documents, id)
-		if err == nil && s.round.known != nil { // nil before the first round
-			s.round.known[id] = true
-		}
-		if !errors.Is(err, idp.ErrNotFound) {
+		if _, err := s.Store.Document(ctx, documents, id); !errors.Is(err, idp.ErrNotFound) {
 			return err == nil, err
 		}
 	}
 	return false, nil
+}
+
+// readMark returns up to where a search went; false before it was first saved.
+func (s *Service) readMark(ctx context.Context, key string) (mark uint64, found bool, err error) {
+	doc, err := s.Store.Document(ctx, documents, key)
+	if errors.Is(err, idp.ErrNotFound) {
+		return 0, false, nil
+	}
+	if err == nil {
+		err = json.Unmarshal(doc, &mark)
+	}
+	return mark, true, err
+}
+
+// saveMark moves a mark on; never back, should another server be ahead.
+func (s *Service) saveMark(ctx context.Context, key string, mark uint64) error {
+	return s.Store.UpdateDocuments(ctx, documents, []string{key}, func(_ string, old []byte) ([]byte, error) {
+		var was uint64
+		if old != nil {
+			if err := json.Unmarshal(old, &was); err != nil {
+				return nil, err
+			}
+		}
+		return json.Marshal(max(was, mark))
+	})
 }
 
 // parcel is a claimed delivery.
@@ -181,17 +206,10 @@ func (r *record) old(now time.Time) bool { return len(r.Open) == 0 && now.Sub(r.
 func (s *Service) claim(ctx context.Context, keys []string, now time.Time) ([]parcel, error) {
 	targets := s.targets()
 	claimed := map[string][]parcel{}
-	err := s.Store.UpdateDocuments(ctx, documents, keys, func(key string, old []byte) ([]byte, error) {
-		claimed[key] = nil // the store may repeat the call
-		var r record
-		if old == nil {
-			return nil, nil
-		}
-		if err := json.Unmarshal(old, &r); err != nil {
-			return nil, err
-		}
-		if r.old(now) {
-			return nil, nil
+	err := s.update(ctx, keys, func(id string, r *record) *record {
+		claimed[id] = nil // it may be called again
+		if r == nil || r.old(now) {
+			return nil
 		}
 		for target, d := range r.Open {
 			_, known := targets[target]
@@ -205,31 +223,23 @@ func (s *Service) claim(ctx context.Context, keys []string, now time.Time) ([]pa
 				wait := backoff[min(d.Tries, len(backoff)-1)]
 				d = delivery{Tries: d.Tries + 1, NextAt: now.Add(wait)}
 				r.Open[target] = d
-				claimed[key] = append(claimed[key], parcel{*r.Notice, target, d.Tries})
+				claimed[id] = append(claimed[id], parcel{*r.Notice, target, d.Tries})
 			}
 		}
-		return r.marshal()
+		return r
 	})
 	if err != nil {
 		return nil, fmt.Errorf("claim notices: %w", err)
 	}
 	var all []parcel
-	for _, key := range slices.Sorted(maps.Keys(claimed)) {
+	for _, key := range keys {
 		all = append(all, claimed[key]...)
 	}
 	slices.SortStableFunc(all, func(a, b parcel) int { return a.notice.At.Compare(b.notice.At) })
 	return all, nil
 }
 
-// marshal drops the notice once no delivery is open.
-func (r *record) marshal() ([]byte, error) {
-	if len(r.Open) == 0 {
-		r.Notice, r.Open = nil, nil
-	}
-	return json.Marshal(r)
-}
-
-// send delivers the parcels, all mail on one connection, and settles them.
+// send delivers, the mails together, and settles what is done.
 func (s *Service) send(ctx context.Context, parcels []parcel) error {
 	targets := s.targets()
 	var mails []Mail
@@ -243,7 +253,7 @@ func (s *Service) send(ctx context.Context, parcels []parcel) error {
 		mails = append(mails, Mail{ID: p.notice.ID, To: targets[p.target], Subject: p.notice.Subject, Text: p.notice.Text})
 		mailed = append(mailed, p)
 	}
-	if len(mails) > 0 {
+	if len(mails) > 0 { // there is no mail server otherwise
 		for i, err := range s.Mail.Send(ctx, mails) {
 			errs = append(errs, s.settle(ctx, mailed[i], err))
 		}
@@ -262,17 +272,12 @@ func (s *Service) settle(ctx context.Context, p parcel, failed error) error {
 		}
 		s.Log.LogAttrs(ctx, slog.LevelError, "notice not sent, given up", attrs...)
 	}
-	// Record what was sent even while the server stops.
-	err := s.Store.UpdateDocuments(context.WithoutCancel(ctx), documents, []string{p.notice.ID}, func(_ string, old []byte) ([]byte, error) {
-		var r record
-		if old == nil {
-			return nil, nil
+	// What was sent is noted even if the server is about to stop.
+	err := s.update(context.WithoutCancel(ctx), []string{p.notice.ID}, func(_ string, r *record) *record {
+		if r != nil {
+			delete(r.Open, p.target)
 		}
-		if err := json.Unmarshal(old, &r); err != nil {
-			return nil, err
-		}
-		delete(r.Open, p.target)
-		return r.marshal()
+		return r
 	})
 	if err != nil {
 		return fmt.Errorf("note that notice %s was sent: %w", p.notice.ID, err)

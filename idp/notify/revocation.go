@@ -9,7 +9,6 @@ import (
 
 	"vernal/idp"
 	"vernal/idp/migration"
-	"vernal/idp/rotation"
 )
 
 // User is a service provider that used a year.
@@ -38,21 +37,10 @@ func (s *Service) Revocation(ctx context.Context, y, to idp.Year) (*Revocation, 
 	if err != nil {
 		return nil, fmt.Errorf("read the board: %w", err)
 	}
-	w := &writer{Service: s, at: b.At, to: to, cert: s.cert(to)}
+	w := &writer{Service: s, at: b.At, to: to, revoked: y} // in a dry run it is not revoked yet
 	r := &Revocation{MustAct: []User{}}
-	// In a dry run the year is not revoked yet, and to may not be published.
-	state := func(o idp.Year) rotation.State {
-		switch e, _ := s.Years.Lookup(o, b.At); o {
-		case y:
-			return rotation.Revoked
-		case to:
-			return rotation.Published
-		default:
-			return e.State
-		}
-	}
 	for _, line := range b.SPs {
-		_, from := migration.Judge(line.Years, state, to, b.At)
+		_, from := migration.Judge(line.Years, w.state, to, b.At)
 		for _, seen := range line.Years {
 			if line.Active && seen.Year == y && slices.Contains(from, y) {
 				r.MustAct = append(r.MustAct, User{SP: line.SP, Name: line.Name, LastAt: seen.LastAt, Contacts: s.contacts(line.Contacts)})
@@ -60,7 +48,6 @@ func (s *Service) Revocation(ctx context.Context, y, to idp.Year) (*Revocation, 
 		}
 	}
 	slices.SortStableFunc(r.MustAct, func(a, b User) int { return cmp.Or(b.LastAt.Compare(a.LastAt), cmp.Compare(a.SP, b.SP)) })
-	w.years = map[idp.Year]year{y: {state: rotation.Revoked}}
 	r.Subject, r.Text, err = w.words(Letter{Lang: s.lang(), From: []idp.Year{y}, To: to})
 	return r, err
 }

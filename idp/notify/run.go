@@ -17,18 +17,16 @@ const (
 
 // round is what a server remembers between rounds. Losing it only costs look-ups.
 type round struct {
-	known   map[string]bool // notices in the store
-	day     string          // of known
-	datesAt time.Time       // last check of dates
-	logged  map[string]bool // attention logged on day
-	trail   uint64          // last audit record read
+	day     string          // of logged
+	datesAt time.Time       // when dates were looked at
+	logged  map[string]bool // attention that was logged
+	trail   uint64          // how far the audit trail was read
 	began   bool            // trail is set
 }
 
 // Run logs what needs attention, and finds and sends notices, every minute until ctx ends.
 // Wait for it before closing the store.
 func (s *Service) Run(ctx context.Context) {
-	s.begin(ctx)
 	tick := time.NewTicker(roundEvery)
 	defer tick.Stop()
 	last := ""
@@ -51,21 +49,8 @@ func (s *Service) Run(ctx context.Context) {
 	}
 }
 
-// begin finds the end of the audit trail. It runs even if the server stops at once, so that
-// the next server notifies of everything recorded in between.
-func (s *Service) begin(ctx context.Context) {
-	if s.off() {
-		return
-	}
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	if err := s.beginTrail(context.WithoutCancel(ctx)); err != nil {
-		s.Log.LogAttrs(ctx, slog.LevelError, "notices", slog.String("error", err.Error()))
-	}
-}
-
-// Tick does one round: it finds what to notify of, records it, and sends what is due. A
-// failure of one part does not stop the others.
+// Tick is one round: it finds what to notify of, records it, and sends what is due.
+// What one part fails at does not keep the others.
 func (s *Service) Tick(ctx context.Context) error {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -74,7 +59,7 @@ func (s *Service) Tick(ctx context.Context) error {
 	now := s.Clock.Now().UTC()
 	if today := now.Format(time.DateOnly); s.round.day != today {
 		s.round.day, s.round.datesAt = today, time.Time{}
-		s.round.known, s.round.logged = map[string]bool{}, map[string]bool{}
+		s.round.logged = map[string]bool{}
 	}
 	var errs []error
 	if !s.off() {

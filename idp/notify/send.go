@@ -5,7 +5,6 @@ import (
 	"errors"
 	"fmt"
 	"strconv"
-	"time"
 
 	"vernal/idp"
 )
@@ -29,42 +28,35 @@ type Undelivered struct {
 	Why string `json:"why"`
 }
 
-// sendBatch is how many mails go over one connection.
-const sendBatch = 100
-
-// Send mails the letters to the contacts of their service providers, and records the number
-// of recipients of each. The error is ErrNoMail, or a failure to record. Sent reports
-// failed deliveries. With dryRun it only lists the recipients.
+// Send mails the letters to the contacts of their service providers, and records
+// for each to how many it went. The error is ErrNoMail, or that it could not be
+// recorded; what was not handed over is in the answer. With dryRun it only says
+// to whom it would send.
 func (s *Service) Send(ctx context.Context, letters []Letter, actor string, dryRun bool) ([]Sent, error) {
 	if s.Mail == nil {
 		return nil, ErrNoMail
 	}
 	all := make([]Sent, len(letters))
 	var mails []Mail
-	var of []int // the letter of each mail
+	var sent []*Sent // of each mail
 	for i, l := range letters {
 		all[i] = Sent{SP: l.SP, To: []string{}, Failed: []Undelivered{}}
+		// A letter that is sent twice by two commands is two mails.
+		id := fmt.Sprintf("letter/%s/%s/%d", s.IdP.BaseURL, l.SP, s.Clock.Now().Unix())
 		for _, to := range l.Contacts {
-			// A letter sent by two commands is two mails.
-			id := fmt.Sprintf("letter/%s/%s/%d", s.IdP.BaseURL, l.SP, s.Clock.Now().UnixNano()/int64(time.Second))
-			mails, of = append(mails, Mail{ID: id, To: to, Subject: l.Subject, Text: l.Text}), append(of, i)
+			mails, sent = append(mails, Mail{ID: id, To: to, Subject: l.Subject, Text: l.Text}), append(sent, &all[i])
 		}
 	}
-	for len(mails) > 0 {
-		n := min(len(mails), sendBatch)
-		errs := make([]error, n)
-		if !dryRun {
-			errs = s.Mail.Send(ctx, mails[:n])
+	errs := make([]error, len(mails))
+	if !dryRun {
+		errs = s.Mail.Send(ctx, mails)
+	}
+	for i, err := range errs {
+		if err != nil {
+			sent[i].Failed = append(sent[i].Failed, Undelivered{mails[i].To, err.Error()})
+		} else {
+			sent[i].To = append(sent[i].To, mails[i].To)
 		}
-		for j, err := range errs {
-			sent := &all[of[j]]
-			if err != nil {
-				sent.Failed = append(sent.Failed, Undelivered{mails[j].To, err.Error()})
-			} else {
-				sent.To = append(sent.To, mails[j].To)
-			}
-		}
-		mails, of = mails[n:], of[n:]
 	}
 	if dryRun {
 		return all, nil

@@ -2,7 +2,6 @@ package notify
 
 import (
 	"context"
-	"encoding/json"
 	"errors"
 	"fmt"
 	"math"
@@ -17,33 +16,25 @@ import (
 // rotation, names the actor, and includes steps that a command took while no server ran.
 
 const (
-	trailState = statePrefix + "trail"
 	trailPage  = 1000
-	// trailPages bounds a round. trailSave is how many records without a notice are read
-	// before the position is saved.
-	trailPages = 100
-	trailSave  = 20_000
+	trailPages = 100 // in a round
 )
 
-// readTrail notifies of the steps recorded since the last round.
+// readTrail notifies of the steps that were recorded since the last round.
 func (s *Service) readTrail(ctx context.Context, now time.Time) error {
-	if err := s.beginTrail(ctx); err != nil {
+	// Even a server that is stopped at once has begun: of what is recorded while it is
+	// down, the next one notifies.
+	if err := s.beginTrail(context.WithoutCancel(ctx)); err != nil {
 		return err
 	}
 	from := s.round.trail
-	told := false
 	for range trailPages {
 		records, err := s.Store.AuditRecords(ctx, s.round.trail, trailPage)
 		if err != nil {
 			return fmt.Errorf("read the audit trail: %w", err)
 		}
 		for _, r := range records {
-			n, ok, err := s.ofRecord(ctx, r, now)
-			if err == nil && ok {
-				told = true
-				err = s.post(ctx, n)
-			}
-			if err != nil {
+			if err := s.notifyStep(ctx, r, now); err != nil {
 				return err
 			}
 			s.round.trail = r.Seq
@@ -52,100 +43,66 @@ func (s *Service) readTrail(ctx context.Context, now time.Time) error {
 			break
 		}
 	}
-	if told || s.round.trail-from >= trailSave {
-		return s.saveTrail(ctx, s.round.trail)
+	if s.round.trail == from {
+		return nil
 	}
-	return nil
+	return s.saveMark(ctx, trailMark, s.round.trail)
 }
 
-// beginTrail finds where to begin: where any server left off or, the first time, at the
-// end, because old steps are not news.
+// beginTrail finds where to begin: where any server left off or, the first time,
+// at the end, because steps of years ago are no news. Then the first notice shows that
+// notices arrive.
 func (s *Service) beginTrail(ctx context.Context) error {
 	if s.round.began {
 		return nil
 	}
-	doc, err := s.Store.Document(ctx, documents, trailState)
-	switch {
-	case errors.Is(err, idp.ErrNotFound):
-		err = s.firstTime(ctx)
-	case err == nil:
-		err = json.Unmarshal(doc, &s.round.trail)
+	end, found, err := s.readMark(ctx, trailMark)
+	if err == nil && !found {
+		if end, err = s.endOfTrail(ctx); err == nil {
+			err = s.notify(ctx, operatorData{Notice: Notice{ID: "began", At: s.Clock.Now(), Kind: Began}}, nil)
+		}
+		if err == nil {
+			err = s.saveMark(ctx, trailMark, end)
+		}
 	}
 	if err != nil {
 		return fmt.Errorf("find the end of the audit trail: %w", err)
 	}
-	s.round.began = true
+	s.round.trail, s.round.began = end, true
 	return nil
 }
 
-// firstTime begins at the end of the trail, and sends the Began notice.
-func (s *Service) firstTime(ctx context.Context) (err error) {
-	if s.round.trail, err = s.endOfTrail(ctx); err != nil {
-		return err
-	}
-	n, err := s.operators(Notice{ID: "began", At: s.Clock.Now(), Kind: Began}, "operator_began.txt", operatorData{}, nil)
-	if err == nil {
-		err = s.post(ctx, n)
-	}
-	if err != nil {
-		return err
-	}
-	return s.saveTrail(ctx, s.round.trail)
-}
-
-// endOfTrail finds the Seq of the last record by binary search.
+// endOfTrail is the Seq of the last record; 0 if there is none.
 func (s *Service) endOfTrail(ctx context.Context) (uint64, error) {
-	low, high := uint64(0), uint64(math.MaxInt64)
-	for low < high {
-		middle := low + (high-low)/2
-		after, err := s.Store.AuditRecords(ctx, middle, 1)
-		if err != nil {
-			return 0, err
-		}
-		if len(after) == 0 {
-			high = middle
-		} else {
-			low = after[0].Seq
-		}
+	page, err := s.Store.AuditPage(ctx, math.MaxInt64, 0)
+	if err != nil {
+		return 0, err
 	}
-	return low, nil
+	if !page.Authentic && page.Counted > 0 {
+		return 0, errors.New("its head is not authentic")
+	}
+	return page.Head.Seq, nil
 }
 
-// saveTrail advances the saved position. It never moves back, because another server may be ahead.
-func (s *Service) saveTrail(ctx context.Context, seq uint64) error {
-	return s.Store.UpdateDocuments(ctx, documents, []string{trailState}, func(_ string, old []byte) ([]byte, error) {
-		var was uint64
-		if old != nil {
-			if err := json.Unmarshal(old, &was); err != nil {
-				return nil, err
-			}
-		}
-		return json.Marshal(max(was, seq))
-	})
-}
-
-// ofRecord returns the notice of an audit record, or false if the record needs none.
-func (s *Service) ofRecord(ctx context.Context, r idp.AuditRecord, now time.Time) (Notice, bool, error) {
+// notifyStep notifies of the step that was recorded, if it is news.
+func (s *Service) notifyStep(ctx context.Context, r idp.AuditRecord, now time.Time) error {
 	name, ok := strings.CutPrefix(string(r.Kind), "rotation.")
 	step := rotation.StepKind(name)
-	n := Notice{ID: fmt.Sprintf("audit/%d", r.Seq), At: now, Kind: StepTaken, Year: r.Year, Step: step, DueAt: r.At}
-	if !ok || r.Outcome != "ok" {
-		return n, false, nil
+	revoked := isRevocation(step)
+	if !ok || r.Outcome != "ok" || !revoked && (r.Actor != "server" || !step.IsAutomatic()) {
+		return nil
 	}
-	phrases := s.phrases()
-	d := operatorData{At: r.At, Step: string(step), Year: r.Year, Why: plain(phrases.Reason(rotation.ReadReason(r.Detail))), Reason: plain(r.Detail["reason"])}
-	switch {
-	case isRevocation(step):
-		n.Kind = Revoked
-		b, err := s.Board.Board(ctx)
-		if err != nil {
-			return n, false, fmt.Errorf("read the board: %w", err)
-		}
-		n, err = s.operators(n, "operator_revoked.txt", d, b.UnmovedFrom(r.Year))
-		return n, true, err
-	case r.Actor != "server" || !step.IsAutomatic():
-		return n, false, nil
+	d := operatorData{
+		Notice: Notice{ID: fmt.Sprintf("audit/%d", r.Seq), At: now, Kind: StepTaken, Year: r.Year, Step: step, DueAt: r.At},
+		Why:    plain(s.phrases().Reason(rotation.ReadReason(r.Detail))), Reason: plain(r.Detail["reason"]),
 	}
-	n, err := s.operators(n, "operator_step.txt", d, nil)
-	return n, true, err
+	if !revoked {
+		return s.notify(ctx, d, nil)
+	}
+	b, err := s.Board.Board(ctx)
+	if err != nil {
+		return fmt.Errorf("read the board: %w", err)
+	}
+	d.Kind = Revoked
+	return s.notify(ctx, d, b.UnmovedFrom(r.Year))
 }

@@ -2,6 +2,7 @@ package notify
 
 import (
 	"bytes"
+	"cmp"
 	"context"
 	"crypto/hmac"
 	"crypto/sha256"
@@ -53,11 +54,8 @@ func (h *Webhook) Send(ctx context.Context, n *Notice) error {
 	req.Header.Set("Content-Type", "application/json")
 	req.Header.Set("User-Agent", "Vernal")
 	req.Header.Set(SignatureHeader, h.sign(h.Clock.Now(), body))
-	client := http.Client{}
-	if h.Client != nil {
-		client = *h.Client
-	}
-	// A redirect would give one receiver's signed notice to another.
+	client := *cmp.Or(h.Client, http.DefaultClient)
+	// A redirect would carry what is signed for one receiver to another.
 	client.CheckRedirect = func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse }
 	resp, err := client.Do(req)
 	if err != nil {

@@ -1,139 +1,60 @@
 package notify
 
 import (
-	"bytes"
-	"fmt"
-	"net/url"
+	"slices"
 	"strings"
-	"time"
 	"unicode"
 	"unicode/utf8"
 
-	"vernal/idp"
-	"vernal/idp/rotation"
 	"vernal/templates"
 )
 
 // width is the maximum line length.
 const width = 72
 
-// render fills in a text and breaks its lines. The first line is the subject.
+// lang is the language of those who say none: the first of the installation's.
+func (s *Service) lang() templates.Lang {
+	if len(s.Langs) > 0 && s.Langs[0].IsKnown() {
+		return s.Langs[0]
+	}
+	return "en"
+}
+
+// phrases render the rotation's codes in the operators' language.
+func (s *Service) phrases() *templates.Phrases { return templates.PhrasesIn(s.lang()) }
+
+// render fills in a text and lays it out.
 func render(lang templates.Lang, name string, data any) (subject, text string, err error) {
-	var out bytes.Buffer
-	if err := texts[lang].ExecuteTemplate(&out, name, data); err != nil {
-		return "", "", fmt.Errorf("write %s in %q: %w", name, lang, err)
-	}
-	subject, text, _ = strings.Cut(strings.TrimSpace(out.String()), "\n")
-	return plain(subject), layOut(text), nil
-}
-
-// letterData fills in the texts of a letter.
-type letterData struct {
-	Name, ID          string // of the service provider, or "" for a letter to all
-	Us, BaseURL       string
-	EntityID, Contact string
-	From              []idp.Year
-	To                idp.Year
-	LastAt, DueAt     time.Time
-	// Revoked, Closed and Grace give the state of the oldest of From.
-	Revoked, Closed, Grace bool
-	CertEndAt, RetireAt    time.Time
-	Changes                []change
-	Hinted                 string // the metadata URL with the SP's hint
-	PEM, SHA256            string
-	CertUntil              time.Time
-	// RequestCerts are the service provider's. LastCert expires last.
-	RequestCerts []endingCert
-	LastCert     endingCert
-}
-
-type endingCert struct {
-	SHA256 string
-	EndAt  time.Time
-	Ended  bool
-}
-
-// words returns a letter's subject and text.
-func (w *writer) words(l Letter) (subject, text string, err error) {
-	d := letterData{
-		Name: plain(l.Name), ID: plain(string(l.SP)), Us: plain(w.Name), BaseURL: w.IdP.BaseURL, EntityID: string(w.IdP.EntityID()),
-		From: l.From, To: l.To, LastAt: l.LastAt, DueAt: l.DueAt,
-	}
-	if d.Name == "" {
-		d.Name = d.ID
-	}
-	if w.IdP.Contact != nil {
-		d.Contact = w.IdP.Contact.Email
-	}
-	for _, c := range l.RequestCerts {
-		d.LastCert = endingCert{colons(c.SHA256), c.EndAt, c.Ended}
-		d.RequestCerts = append(d.RequestCerts, d.LastCert)
-	}
-	if len(l.From) == 0 {
-		return render(l.Lang, "requestcert.txt", d)
-	}
-	for _, from := range l.From {
-		d.Revoked = d.Revoked || w.years[from].state == rotation.Revoked
-	}
-	first := w.years[l.From[0]]
-	d.Closed, d.Grace = first.state.Over(), !first.certEndAt.After(w.at)
-	d.CertEndAt, d.RetireAt = first.certEndAt, first.retireAt
-	if l.To != "" {
-		d.Changes = w.changes(l.From, l.To)
-		d.Hinted = w.IdP.BaseURL + "/api/saml/metadata" + string(l.To) + "?sp=" + url.QueryEscape(string(l.SP))
-	}
-	if w.cert != nil {
-		d.PEM, d.SHA256, d.CertUntil = pemText(w.cert), fingerprint(w.cert), w.cert.NotAfter.UTC()
-	}
-	if d.Revoked {
-		return render(l.Lang, "revoked.txt", d)
-	}
-	return render(l.Lang, "move.txt", d)
+	subject, text, err = templates.PhrasesIn(lang).Mail(name, data)
+	return plain(subject), layOut(text), err
 }
 
 // layOut breaks the lines of paragraphs, keeps indented lines and certificates as they are,
 // and drops repeated empty lines.
 func layOut(text string) string {
-	var out []string
-	var words []string
-	flush := func() {
-		line := ""
-		for _, word := range words {
-			switch {
-			case line == "":
-				line = word
-			case utf8.RuneCountInString(line)+1+utf8.RuneCountInString(word) > width:
-				out = append(out, line)
-				line = word
-			default:
-				line += " " + word
-			}
-		}
-		if line != "" {
-			out = append(out, line)
-		}
-		words = nil
-	}
-	inPEM := false
+	out := []string{""}
+	inPEM, inParagraph := false, false
 	for line := range strings.SplitSeq(text, "\n") {
 		line = strings.TrimRight(line, " ")
 		pem := strings.HasPrefix(line, "-----")
-		switch {
-		case inPEM, pem, strings.HasPrefix(line, " "):
-			flush()
-			out = append(out, line)
-			inPEM = inPEM != pem
-		case line == "":
-			flush()
-			if len(out) > 0 && out[len(out)-1] != "" {
-				out = append(out, "")
+		if inPEM || pem || line == "" || line[0] == ' ' {
+			if line != "" || out[len(out)-1] != "" {
+				out = append(out, line)
 			}
-		default:
-			// Not at French no-break spaces.
-			words = append(words, strings.FieldsFunc(line, func(r rune) bool { return r == ' ' || r == '\t' })...)
+			inPEM, inParagraph = inPEM != pem, false
+			continue
+		}
+		// Only at spaces: French has some that must not be broken at.
+		for word := range strings.FieldsFuncSeq(line, func(r rune) bool { return r == ' ' || r == '\t' }) {
+			last := &out[len(out)-1]
+			if inParagraph && utf8.RuneCountInString(*last)+1+utf8.RuneCountInString(word) <= width {
+				*last += " " + word
+			} else {
+				out = append(out, word)
+			}
+			inParagraph = true
 		}
 	}
-	flush()
 	return strings.TrimSpace(strings.Join(out, "\n")) + "\n"
 }
 
@@ -158,13 +79,9 @@ func plain(s string) string {
 
 // colons formats a hex fingerprint as openssl does.
 func colons(hex string) string {
-	hex = strings.ToUpper(plain(hex))
-	if len(hex) != 64 {
-		return hex
-	}
 	var pairs []string
-	for i := 0; i < len(hex); i += 2 {
-		pairs = append(pairs, hex[i:i+2])
+	for pair := range slices.Chunk([]byte(strings.ToUpper(hex)), 2) {
+		pairs = append(pairs, string(pair))
 	}
 	return strings.Join(pairs, ":")
 }

@@ -5,7 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"net/http"
-	"net/url"
+	"slices"
 	"time"
 
 	crewjam "github.com/crewjam/saml"
@@ -18,28 +18,15 @@ import (
 // maxClockGap is the tolerated difference between the clocks of a Response and this machine.
 const maxClockGap = 60 * time.Second
 
-const (
-	errNoAnswers   notTriedError = "not tried, as no Response came"
-	errNoAssertion notTriedError = "not tried, as the library could not read the assertion"
-)
-
-// readByLibrary gives every Response to crewjam/saml, which decrypts and verifies it with
-// the metadata alone.
+// readByLibrary gives every Response to crewjam/saml, which decrypts and
+// verifies it with the metadata alone.
 func (w *Walk) readByLibrary(context.Context) (string, error) {
-	provider, err := w.sample()
-	if err != nil {
-		return "", err
-	}
-	if len(w.answers) == 0 {
+	if w.lacksAnswers() {
 		return "", errNoAnswers
 	}
-	acs, err := url.Parse(acsURL)
-	if err != nil {
-		return "", err
-	}
 	for i := range w.answers {
-		a := &w.answers[i]
-		a.assertion, err = provider.ParseXMLResponse(a.response, []string{a.request.id}, *acs)
+		a, err := &w.answers[i], error(nil)
+		a.assertion, err = w.sample().ParseXMLResponse(a.response, []string{a.request.ID}, acs)
 		var invalid *crewjam.InvalidResponseError
 		if errors.As(err, &invalid) {
 			err = invalid.PrivateErr
@@ -53,9 +40,6 @@ func (w *Walk) readByLibrary(context.Context) (string, error) {
 
 // checkEncryption checks that no part of the assertion is in clear text.
 func (w *Walk) checkEncryption(context.Context) (string, error) {
-	if len(w.answers) == 0 {
-		return "", errNoAnswers
-	}
 	for _, a := range w.answers {
 		root, err := xmltree.Parse(a.response, xmltree.MessageLimits())
 		if err != nil {
@@ -86,9 +70,6 @@ func (w *Walk) checkAssertions(context.Context) (string, error) {
 		}
 		name = a.assertion.Subject.NameID.Value
 	}
-	if name == "" {
-		return "", errNoAnswers
-	}
 	return "NameID, audience, recipient, InResponseTo and validity are right", nil
 }
 
@@ -107,7 +88,7 @@ func (w *Walk) checkAssertion(a answer) error {
 	switch {
 	case data.Recipient != acsURL:
 		return fmt.Errorf("the Recipient is %q", data.Recipient)
-	case data.InResponseTo != a.request.id:
+	case data.InResponseTo != a.request.ID:
 		return fmt.Errorf("InResponseTo is %q, not the request's ID", data.InResponseTo)
 	case !now.Before(data.NotOnOrAfter):
 		return fmt.Errorf("it could be presented until %s only", data.NotOnOrAfter.Format(time.RFC3339))
@@ -122,51 +103,45 @@ func (w *Walk) checkAssertion(a answer) error {
 
 // replay repeats an answered request, which must be refused.
 func (w *Walk) replay(ctx context.Context) (string, error) {
-	for _, a := range w.answers {
-		if a.address == "" {
-			continue
-		}
-		p, err := w.get(ctx, a.address, w.Terms.cookie())
-		if err := refused(p, err, "a request that was answered before"); err != nil {
-			return "", err
-		}
-		return "the same request again is refused", nil
+	i := slices.IndexFunc(w.answers, func(a answer) bool { return a.url != "" })
+	if i < 0 {
+		return "", errNoAnswers
 	}
-	return "", errNoAnswers
+	p, err := w.get(ctx, http.StatusBadRequest, w.answers[i].url, w.Terms.cookie())
+	return "the same request again is refused", refused(p, err, "a request that was answered before")
 }
 
 // wrongYear sends a request to this year's URL with the Destination of another year.
 func (w *Walk) wrongYear(ctx context.Context) (string, error) {
-	other := idp.Year("2001")
-	r := w.request(other)
-	query, err := r.query(w.Key)
+	r, err := w.request("2001", saml.BindingURIRedirect)
 	if err != nil {
 		return "", err
 	}
-	p, err := w.get(ctx, w.authURL()+"?"+query, w.Terms.cookie())
+	url, err := w.redirectURL(r)
+	if err != nil {
+		return "", err
+	}
+	p, err := w.get(ctx, http.StatusBadRequest, url, w.Terms.cookie())
 	return "a request whose Destination is another year's is refused", refused(p, err, "a Destination of another year")
 }
 
 // refused returns an error unless the page is a 400 without a Response.
 func refused(p page, err error, what string) error {
-	if err != nil {
-		return err
-	}
 	if field(formResponse, p.body) != "" {
 		return fmt.Errorf("%s was answered with a Response", what)
 	}
-	return p.want(http.StatusBadRequest)
+	return err
 }
 
 func (w *Walk) checkClock(context.Context) (string, error) {
 	if !w.Terms.ClockTrusted {
-		return "", &fixableError{"the server's clock is not trusted after a jump or drift; if the time is right, confirm it",
+		return "", &RefusedError{"the server's clock is not trusted after a jump or drift; if the time is right, confirm it",
 			[]idp.Suggestion{idp.Suggest(idp.DoRotationConfirmClock)}}
 	}
 	worst := w.Clock.Now().Sub(w.Terms.At) - Lifetime // allows for the duration of a rehearsal
 	for _, a := range w.answers {
 		if a.assertion != nil {
-			worst = max(worst, a.assertion.IssueInstant.Sub(a.request.issued).Abs())
+			worst = max(worst, a.assertion.IssueInstant.Sub(a.request.IssueInstant).Abs())
 		}
 	}
 	if worst > maxClockGap {

@@ -1,12 +1,8 @@
 package rehearsal
 
 import (
-	"bytes"
-	"compress/flate"
-	"crypto"
 	"crypto/rand"
 	"crypto/rsa"
-	"crypto/sha256"
 	"crypto/x509"
 	"crypto/x509/pkix"
 	"encoding/base64"
@@ -19,7 +15,8 @@ import (
 	"strings"
 	"time"
 
-	"github.com/google/uuid"
+	crewjam "github.com/crewjam/saml"
+	dsig "github.com/russellhaering/goxmldsig"
 
 	"vernal/idp"
 	"vernal/idp/saml"
@@ -44,72 +41,45 @@ func NewKey(now time.Time) (*rsa.PrivateKey, *x509.Certificate, error) {
 	return key, cert, err
 }
 
+// sample is the SP as crewjam/saml, which none of us wrote, sees it.
+func (w *Walk) sample() *crewjam.ServiceProvider {
+	return &crewjam.ServiceProvider{
+		EntityID: string(idp.RehearsalSP), Key: w.Key, Certificate: w.Cert, AcsURL: acs, IDPMetadata: w.metadata,
+		SignatureMethod: xmldsig.AlgorithmRSASHA256, AuthnNameIDFormat: crewjam.PersistentNameIDFormat,
+		Clock: dsig.NewFakeClockAt(w.Clock.Now()),
+	}
+}
+
 // request is an AuthnRequest of the rehearsal's SP.
 type request struct {
-	id          string
-	destination string
-	issued      time.Time
-	relay       string
+	*crewjam.AuthnRequest
+	relay string
 }
 
-func (w *Walk) request(destination idp.Year) request {
-	return request{
-		id: "_" + uuid.NewString(), destination: w.Terms.BaseURL + "/api/saml/auth" + string(destination),
-		issued: w.Clock.Now(), relay: "rehearsal " + rand.Text(),
-	}
+// request makes one for a binding, signed as that wants it.
+func (w *Walk) request(destination idp.Year, binding string) (request, error) {
+	r, err := w.sample().MakeAuthenticationRequest(w.address("/api/saml/auth"+string(destination)), binding, saml.BindingURIPOST)
+	return request{r, "rehearsal " + rand.Text()}, err
 }
 
-// xml returns the message in exclusive canonical form, ready to be signed, and the offset
-// for an enveloped signature.
-func (r request) xml() (text []byte, signAt int) {
-	var b bytes.Buffer
-	fmt.Fprintf(&b, `<samlp:AuthnRequest xmlns:samlp=%q AssertionConsumerServiceURL=%q Destination="%s" ID=%q IssueInstant=%q Version=%q>`,
-		saml.NamespaceProtocol, acsURL, html.EscapeString(r.destination), r.id, r.issued.UTC().Format(saml.TimeFormat), saml.Version)
-	fmt.Fprintf(&b, `<saml:Issuer xmlns:saml=%q>%s</saml:Issuer>`, saml.NamespaceAssertion, idp.RehearsalSP)
-	signAt = b.Len()
-	fmt.Fprintf(&b, `<samlp:NameIDPolicy Format=%q></samlp:NameIDPolicy></samlp:AuthnRequest>`, saml.NameIDFormatPersistent)
-	return b.Bytes(), signAt
-}
-
-// query encodes the message for HTTP-Redirect, with a detached signature.
-func (r request) query(key *rsa.PrivateKey) (string, error) {
-	text, _ := r.xml()
-	var deflated bytes.Buffer
-	w, err := flate.NewWriter(&deflated, flate.BestCompression)
+// redirectURL is the message by HTTP-Redirect to the year that is rehearsed, whatever its
+// Destination.
+func (w *Walk) redirectURL(r request) (string, error) {
+	to, err := r.Redirect(r.relay, w.sample())
 	if err != nil {
 		return "", err
 	}
-	if _, err := w.Write(text); err != nil {
-		return "", err
-	}
-	if err := w.Close(); err != nil {
-		return "", err
-	}
-	query := "SAMLRequest=" + url.QueryEscape(base64.StdEncoding.EncodeToString(deflated.Bytes())) +
-		"&RelayState=" + url.QueryEscape(r.relay) + "&SigAlg=" + url.QueryEscape(xmldsig.AlgorithmRSASHA256)
-	sum := sha256.Sum256([]byte(query))
-	signature, err := rsa.SignPKCS1v15(rand.Reader, key, crypto.SHA256, sum[:])
-	if err != nil {
-		return "", err
-	}
-	return query + "&Signature=" + url.QueryEscape(base64.StdEncoding.EncodeToString(signature)), nil
+	return w.authURL() + "?" + to.RawQuery, nil
 }
 
-// form encodes the message for HTTP-POST, with an enveloped signature.
-func (r request) form(key *rsa.PrivateKey, cert *x509.Certificate) (url.Values, error) {
-	text, at := r.xml()
-	signer, err := xmldsig.NewSigner(key, cert)
-	if err != nil {
-		return nil, err
-	}
-	if text, err = signer.Sign(text, r.id, at); err != nil {
-		return nil, err
-	}
-	return url.Values{"SAMLRequest": {base64.StdEncoding.EncodeToString(text)}, "RelayState": {r.relay}}, nil
+// form is the message by HTTP-POST.
+func (r request) form() url.Values {
+	return url.Values{"SAMLRequest": {field(formRequest, r.Post(r.relay))}, "RelayState": {r.relay}}
 }
 
 // Patterns for our own pages, whose form is known. Foreign pages match nothing.
 var (
+	formRequest  = regexp.MustCompile(`<input[^>]*\sname="SAMLRequest"[^>]*\svalue="([^"]*)"`)
 	formAction   = regexp.MustCompile(`<form[^>]*\saction="([^"]*)"`)
 	formResponse = regexp.MustCompile(`<input[^>]*\sname="SAMLResponse"[^>]*\svalue="([^"]*)"`)
 	formRelay    = regexp.MustCompile(`<input[^>]*\sname="RelayState"[^>]*\svalue="([^"]*)"`)

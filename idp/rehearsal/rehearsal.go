@@ -20,6 +20,7 @@ package rehearsal
 
 import (
 	"net/http"
+	"net/url"
 	"time"
 
 	"vernal/idp"
@@ -31,7 +32,9 @@ const Lifetime = 60 * time.Second
 // acsURL is the destination of Responses. No name below .invalid exists (RFC 6761 §6.4).
 const acsURL = "https://rehearsal.invalid/acs"
 
-// Terms are the credentials and facts of a rehearsal.
+var acs = url.URL{Scheme: "https", Host: "rehearsal.invalid", Path: "/acs"}
+
+// Terms are what a rehearsal works with.
 type Terms struct {
 	// ID names the rehearsal for End.
 	ID   string   `json:"id"`
@@ -57,7 +60,7 @@ func (t *Terms) cookie() *http.Cookie {
 	return &http.Cookie{Name: t.CookieName, Value: t.CookieValue}
 }
 
-// RefusedError is returned by Begin if the rehearsal cannot begin.
+// RefusedError is a rehearsal that is not begun, or a step whose failure has a fix.
 type RefusedError struct {
 	// Text says why, Suggestions how to fix it.
 	Text        string

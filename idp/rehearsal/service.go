@@ -43,8 +43,7 @@ type Service struct {
 // running is a rehearsal that was begun and not ended.
 type running struct {
 	terms   *Terms
-	session idp.SessionID
-	link    string // ID, or ""
+	session idp.SessionID // "" before it was made
 }
 
 // Begin makes what a rehearsal of the year needs, for an SP with the request certificate. It
@@ -72,10 +71,10 @@ func (s *Service) Begin(ctx context.Context, y idp.Year, cert *x509.Certificate,
 		ID: rand.Text(), Year: y, State: string(entry.State), BaseURL: s.BaseURL,
 		CertSHA256: sp.Fingerprint(entry.Key.Cert), ClockTrusted: true, At: now, EndAt: until,
 	}}
-	if err := s.make(ctx, r, entry, cert, actor); err != nil {
-		return nil, errors.Join(err, s.remove(context.WithoutCancel(ctx), r))
-	}
 	s.running = r
+	if err := s.make(ctx, r, entry, cert, actor); err != nil {
+		return nil, errors.Join(err, s.clear(context.WithoutCancel(ctx)))
+	}
 	return r.terms, nil
 }
 
@@ -87,13 +86,13 @@ func (s *Service) make(ctx context.Context, r *running, entry keyring.Entry, cer
 		return err
 	}
 	if entry.State == rotation.Created {
-		l, token, err := s.Links.Create(ctx, sharelink.Link{
+		_, token, err := s.Links.Create(ctx, sharelink.Link{
 			Kind: sharelink.Preview, Year: t.Year, SP: idp.RehearsalSP, ExpiresAt: t.EndAt,
 		}, actor)
 		if err != nil {
 			return err
 		}
-		t.Token, r.link = token, l.ID
+		t.Token = token
 	}
 	cookie, id, err := s.Sessions.MintRehearsal(ctx, Lifetime, idp.AuditEvent{
 		Kind: auditKind, Outcome: "begun", Actor: actor, SP: idp.RehearsalSP, Year: t.Year,
@@ -148,46 +147,25 @@ func (s *Service) End(ctx context.Context, id string, failed []string, actor str
 	if len(failed) > 0 {
 		event.Outcome, event.Detail = "failed", map[string]string{"steps": strings.Join(failed, " ")}
 	}
-	if err := s.remove(ctx, r, event); err != nil {
-		return err
-	}
-	s.running = nil
-	return nil
+	return s.clear(ctx, event)
 }
 
-// remove deletes what a rehearsal was given.
-func (s *Service) remove(ctx context.Context, r *running, events ...idp.AuditEvent) error {
+// clear takes back what rehearsals were given, also by an earlier run of the server that
+// was cut off. s.mu must be held.
+func (s *Service) clear(ctx context.Context, events ...idp.AuditEvent) error {
 	s.Registry.EndRehearsal()
-	err := s.Sessions.Store.EndSession(ctx, r.session, events...)
-	if r.link != "" {
-		err = errors.Join(err, s.Links.Remove(ctx, r.link, serverActor))
+	links, err := s.Links.List(ctx, sharelink.Preview)
+	for i := range links {
+		if links[i].SP == idp.RehearsalSP {
+			err = errors.Join(err, s.Links.Remove(ctx, links[i].ID, serverActor))
+		}
+	}
+	if s.running != nil && s.running.session != "" {
+		err = errors.Join(err, s.Sessions.Store.EndSession(ctx, s.running.session, events...))
 	}
 	if err != nil {
 		return fmt.Errorf("end rehearsal: %w", err)
 	}
-	return nil
-}
-
-// clear removes leftovers of interrupted rehearsals, also from earlier runs of the server.
-// They have expired and are harmless.
-func (s *Service) clear(ctx context.Context) error {
-	if s.running != nil {
-		if err := s.remove(ctx, s.running); err != nil {
-			return err
-		}
-		s.running = nil
-	}
-	links, err := s.Links.List(ctx, sharelink.Preview)
-	if err != nil {
-		return err
-	}
-	for i := range links {
-		if links[i].SP != idp.RehearsalSP {
-			continue
-		}
-		if err := s.Links.Remove(ctx, links[i].ID, serverActor); err != nil {
-			return err
-		}
-	}
+	s.running = nil
 	return nil
 }

@@ -6,9 +6,11 @@ import (
 	"crypto/x509"
 	"encoding/base64"
 	"encoding/pem"
+	"encoding/xml"
 	"errors"
 	"fmt"
 	"net/http"
+	"slices"
 	"strings"
 	"time"
 
@@ -25,8 +27,10 @@ import (
 type step struct {
 	name string
 	try  func(*Walk, context.Context) (string, error)
-	// online: it sends requests, so it needs a server that answers.
-	online bool
+	// lacks says why the step is not tried: earlier ones did not find what it needs.
+	// Without it, the step is always tried.
+	lacks func(*Walk) bool
+	why   notTriedError
 }
 
 // notTriedError says why a step was not tried.
@@ -34,39 +38,37 @@ type notTriedError string
 
 func (e notTriedError) Error() string { return string(e) }
 
-// fixableError is a failure with suggestions to fix it.
-type fixableError struct {
-	text        string
-	suggestions []idp.Suggestion
-}
+const (
+	errUnreached   notTriedError = "not tried, as the server was not reached"
+	errNoMetadata  notTriedError = "not tried, as the metadata could not be read"
+	errNoAnswers   notTriedError = "not tried, as no Response came"
+	errNoAssertion notTriedError = "not tried, as the library could not read the assertion"
+)
 
-func (e *fixableError) Error() string { return e.text }
+func (w *Walk) isUnreached() bool   { return w.unreached }
+func (w *Walk) lacksMetadata() bool { return w.metadata == nil }
+func (w *Walk) lacksAnswers() bool  { return len(w.answers) == 0 }
 
 // steps are in the order in which an SP meets them. Later steps use what earlier ones found.
 var steps = []step{
-	{name: "reach", try: (*Walk).reach},
-	{name: "metadata", try: (*Walk).loadMetadata, online: true},
-	{name: "metadata_signature", try: (*Walk).verifyMetadata},
-	{name: "certificate", try: (*Walk).compareCertificate},
-	{name: "certificate_dates", try: (*Walk).checkDates},
-	{name: "redirect", try: (*Walk).byRedirect, online: true},
-	{name: "post", try: (*Walk).byPost, online: true},
-	{name: "library", try: (*Walk).readByLibrary},
-	{name: "encryption", try: (*Walk).checkEncryption},
-	{name: "assertion", try: (*Walk).checkAssertions},
-	{name: "replay", try: (*Walk).replay},
-	{name: "wrong_year", try: (*Walk).wrongYear, online: true},
-	{name: "clock", try: (*Walk).checkClock},
+	{"reach", (*Walk).reach, nil, ""},
+	{"metadata", (*Walk).loadMetadata, (*Walk).isUnreached, errUnreached},
+	{"metadata_signature", (*Walk).verifyMetadata, (*Walk).lacksMetadata, errNoMetadata},
+	{"certificate", (*Walk).compareCertificate, (*Walk).lacksMetadata, errNoMetadata},
+	{"certificate_dates", (*Walk).checkDates, (*Walk).lacksMetadata, errNoMetadata},
+	{"redirect", (*Walk).byRedirect, (*Walk).isUnreached, errUnreached},
+	{"post", (*Walk).byPost, (*Walk).isUnreached, errUnreached},
+	{"library", (*Walk).readByLibrary, (*Walk).lacksMetadata, errNoMetadata},
+	{"encryption", (*Walk).checkEncryption, (*Walk).lacksAnswers, errNoAnswers},
+	{"assertion", (*Walk).checkAssertions, (*Walk).lacksAnswers, errNoAnswers},
+	{"replay", (*Walk).replay, (*Walk).lacksAnswers, errNoAnswers},
+	{"wrong_year", (*Walk).wrongYear, (*Walk).isUnreached, errUnreached},
+	{"clock", (*Walk).checkClock, nil, ""},
 }
 
 // isStep reports whether a step has the name.
 func isStep(name string) bool {
-	for _, s := range steps {
-		if s.name == name {
-			return true
-		}
-	}
-	return false
+	return slices.ContainsFunc(steps, func(s step) bool { return s.name == name })
 }
 
 // Run takes every step whose prerequisites earlier steps found.
@@ -79,36 +81,30 @@ func (w *Walk) Run(ctx context.Context) []Result {
 }
 
 func (w *Walk) take(ctx context.Context, s step) Result {
-	text, err := "", error(errUnreached)
-	if !s.online || !w.unreached {
+	text, err := "", error(s.why)
+	if s.lacks == nil || !s.lacks(w) {
 		text, err = s.try(w, ctx)
 	}
-	r := Result{Step: s.name, OK: err == nil, Outcome: OutcomeOK, Text: text}
 	if err == nil {
-		return r
+		return Result{Step: s.name, OK: true, Outcome: OutcomeOK, Text: text}
 	}
-	r.Outcome, r.Text = OutcomeFailed, err.Error()
+	r := Result{Step: s.name, Outcome: OutcomeFailed, Text: err.Error()}
 	var notTried notTriedError
 	if errors.As(err, &notTried) {
 		r.Outcome = OutcomeNotTried
 	}
-	var fixable *fixableError
+	var fixable *RefusedError
 	if errors.As(err, &fixable) {
-		r.Suggestions = fixable.suggestions
+		r.Suggestions = fixable.Suggestions
 	}
 	return r
 }
 
-const errUnreached notTriedError = "not tried, as the server was not reached"
-
-// reach requests a page that every installation has. Any answer is enough, because a proxy
-// may block this page.
+// reach asks for a page that every installation has. A proxy may keep it to
+// itself: an answer of any kind is enough to try the rest.
 func (w *Walk) reach(ctx context.Context) (string, error) {
-	p, err := w.get(ctx, w.address("/healthz"))
-	w.unreached = err != nil
-	if err == nil {
-		err = p.want(http.StatusOK)
-	}
+	p, err := w.get(ctx, http.StatusOK, w.address("/healthz"))
+	w.unreached = p.status == 0
 	return w.Terms.BaseURL + " answers", err
 }
 
@@ -121,16 +117,13 @@ func (w *Walk) loadMetadata(ctx context.Context) (string, error) {
 		address += "&preview=" + w.Terms.Token
 		text = "loaded by a preview link of our own, as it is not published"
 	}
-	p, err := w.get(ctx, address)
-	if err == nil {
-		err = p.want(http.StatusOK)
-	}
+	p, err := w.get(ctx, http.StatusOK, address)
 	if err != nil {
 		return "", err
 	}
-	md, err := parse(p.body)
-	if err != nil {
-		return "", err
+	md := new(crewjam.EntityDescriptor)
+	if err := xml.Unmarshal(p.body, md); err != nil {
+		return "", fmt.Errorf("the metadata is no EntityDescriptor: %w", err)
 	}
 	cert, err := w.checkDescriptor(md)
 	if err != nil {
@@ -182,12 +175,7 @@ func (w *Walk) checkDescriptor(md *crewjam.EntityDescriptor) (*x509.Certificate,
 
 func (w *Walk) authURL() string { return w.address("/api/saml/auth" + string(w.Terms.Year)) }
 
-const errNoMetadata notTriedError = "not tried, as the metadata could not be read"
-
 func (w *Walk) verifyMetadata(context.Context) (string, error) {
-	if w.signing == nil {
-		return "", errNoMetadata
-	}
 	root, err := xmltree.Parse(w.document, xmltree.MetadataLimits())
 	if err != nil {
 		return "", err
@@ -197,9 +185,6 @@ func (w *Walk) verifyMetadata(context.Context) (string, error) {
 }
 
 func (w *Walk) compareCertificate(ctx context.Context) (string, error) {
-	if w.signing == nil {
-		return "", errNoMetadata
-	}
 	if got := sp.Fingerprint(w.signing); got != w.Terms.CertSHA256 {
 		return "", fmt.Errorf("the metadata has the certificate %s, the data folder %s", got, w.Terms.CertSHA256)
 	}
@@ -207,10 +192,7 @@ func (w *Walk) compareCertificate(ctx context.Context) (string, error) {
 	if w.Terms.Token != "" {
 		address += "?preview=" + w.Terms.Token
 	}
-	p, err := w.get(ctx, address)
-	if err == nil {
-		err = p.want(http.StatusOK)
-	}
+	p, err := w.get(ctx, http.StatusOK, address)
 	if err != nil {
 		return "", err
 	}
@@ -222,9 +204,6 @@ func (w *Walk) compareCertificate(ctx context.Context) (string, error) {
 }
 
 func (w *Walk) checkDates(context.Context) (string, error) {
-	if w.signing == nil {
-		return "", errNoMetadata
-	}
 	now, from, to := w.Clock.Now(), w.signing.NotBefore.UTC(), w.signing.NotAfter.UTC()
 	switch {
 	case now.Before(from):
@@ -236,28 +215,26 @@ func (w *Walk) checkDates(context.Context) (string, error) {
 }
 
 func (w *Walk) byRedirect(ctx context.Context) (string, error) {
-	a := answer{binding: "HTTP-Redirect", request: w.request(w.Terms.Year)}
-	query, err := a.request.query(w.Key)
+	r, err := w.request(w.Terms.Year, saml.BindingURIRedirect)
 	if err != nil {
 		return "", err
 	}
-	a.address = w.authURL() + "?" + query
-	p, err := w.get(ctx, a.address, w.Terms.cookie())
-	return w.answered(a, p, err)
+	url, err := w.redirectURL(r)
+	if err != nil {
+		return "", err
+	}
+	p, err := w.get(ctx, http.StatusOK, url, w.Terms.cookie())
+	return w.answered(answer{binding: "HTTP-Redirect", request: r, url: url}, p, err)
 }
 
 // byPost acts as a browser that leaves out cookies when another site posts: the Response
 // comes with the GET that follows.
 func (w *Walk) byPost(ctx context.Context) (string, error) {
-	a := answer{binding: "HTTP-POST", request: w.request(w.Terms.Year)}
-	form, err := a.request.form(w.Key, w.Cert)
+	r, err := w.request(w.Terms.Year, saml.BindingURIPOST)
 	if err != nil {
 		return "", err
 	}
-	p, err := w.post(ctx, w.authURL(), form)
-	if err == nil {
-		err = p.want(http.StatusSeeOther)
-	}
+	p, err := w.post(ctx, http.StatusSeeOther, w.authURL(), r.form())
 	if err != nil {
 		return "", err
 	}
@@ -268,16 +245,13 @@ func (w *Walk) byPost(ctx context.Context) (string, error) {
 	if !strings.HasPrefix(to, w.Terms.BaseURL+"/") {
 		return "", errors.New("the 303 leads to another host")
 	}
-	cookies := (&http.Response{Header: p.header}).Cookies() // the request's own cookies
-	p, err = w.get(ctx, to, append(cookies, w.Terms.cookie())...)
-	return w.answered(a, p, err)
+	cookies := (&http.Response{Header: p.header}).Cookies() // the request's own
+	p, err = w.get(ctx, http.StatusOK, to, append(cookies, w.Terms.cookie())...)
+	return w.answered(answer{binding: "HTTP-POST", request: r}, p, err)
 }
 
 // answered records the Response on the page.
 func (w *Walk) answered(a answer, p page, err error) (string, error) {
-	if err == nil {
-		err = p.want(http.StatusOK)
-	}
 	if err == nil {
 		a.response, err = a.request.response(p.body)
 	}

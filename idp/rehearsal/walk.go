@@ -4,7 +4,6 @@ import (
 	"context"
 	"crypto/rsa"
 	"crypto/x509"
-	"encoding/xml"
 	"errors"
 	"fmt"
 	"io"
@@ -15,7 +14,6 @@ import (
 	"time"
 
 	crewjam "github.com/crewjam/saml"
-	dsig "github.com/russellhaering/goxmldsig"
 
 	"vernal/idp"
 )
@@ -49,7 +47,7 @@ type Walk struct {
 type answer struct {
 	binding   string
 	request   request
-	address   string // its HTTP-Redirect request URL
+	url       string // where it was asked for by HTTP-Redirect
 	response  []byte
 	assertion *crewjam.Assertion
 }
@@ -138,33 +136,34 @@ type page struct {
 	body   []byte
 }
 
-// get requests a URL of base_url with the cookies, like a browser.
-func (w *Walk) get(ctx context.Context, address string, cookies ...*http.Cookie) (page, error) {
-	req, err := http.NewRequestWithContext(ctx, http.MethodGet, address, nil)
+// get asks for a URL, as a browser does, with the cookies.
+func (w *Walk) get(ctx context.Context, status int, url string, cookies ...*http.Cookie) (page, error) {
+	req, err := http.NewRequestWithContext(ctx, http.MethodGet, url, nil)
 	if err != nil {
 		return page{}, err
 	}
-	return w.send(req, cookies)
+	for _, c := range cookies {
+		req.AddCookie(c)
+	}
+	return w.send(req, status)
 }
 
-// post sends a form without cookies, like a page of another site.
-func (w *Walk) post(ctx context.Context, address string, form url.Values) (page, error) {
-	req, err := http.NewRequestWithContext(ctx, http.MethodPost, address, strings.NewReader(form.Encode()))
+// post sends a form as another site's page does: without cookies.
+func (w *Walk) post(ctx context.Context, status int, url string, form url.Values) (page, error) {
+	req, err := http.NewRequestWithContext(ctx, http.MethodPost, url, strings.NewReader(form.Encode()))
 	if err != nil {
 		return page{}, err
 	}
 	req.Header.Set("Content-Type", "application/x-www-form-urlencoded")
 	req.Header.Set("Sec-Fetch-Site", "cross-site")
 	req.Header.Set("Origin", "https://rehearsal.invalid")
-	return w.send(req, nil)
+	return w.send(req, status)
 }
 
-func (w *Walk) send(req *http.Request, cookies []*http.Cookie) (page, error) {
+// send returns the page also if it has another status than is wanted, which is an error.
+func (w *Walk) send(req *http.Request, status int) (page, error) {
 	req.Header.Set("Accept", "text/html,application/xhtml+xml")
 	req.Header.Set("User-Agent", "vernal-rehearsal")
-	for _, c := range cookies {
-		req.AddCookie(c)
-	}
 	resp, err := w.Client.Do(req)
 	if err != nil {
 		var failed *url.Error
@@ -175,50 +174,22 @@ func (w *Walk) send(req *http.Request, cookies []*http.Cookie) (page, error) {
 	}
 	defer resp.Body.Close()
 	body, err := io.ReadAll(io.LimitReader(resp.Body, maxAnswer+1))
+	if err == nil && len(body) > maxAnswer {
+		err = fmt.Errorf("the answer is longer than %d bytes", maxAnswer)
+	}
 	if err != nil {
 		return page{}, fmt.Errorf("%s %s: %w", req.Method, req.URL.Path, err)
 	}
-	if len(body) > maxAnswer {
-		return page{}, fmt.Errorf("%s %s: the answer is longer than %d bytes", req.Method, req.URL.Path, maxAnswer)
-	}
-	return page{resp.StatusCode, resp.Header, body}, nil
-}
-
-// want returns an error unless the page has the status.
-func (p page) want(status int) error {
+	p := page{resp.StatusCode, resp.Header, body}
 	if p.status == status {
-		return nil
+		return p, nil
 	}
 	text := fmt.Sprintf("the answer is %d %s, not %d", p.status, http.StatusText(p.status), status)
-	if id := field(errorID, p.body); id != "" {
+	if id := field(errorID, body); id != "" {
 		text += "; the server's log says why at error_id=" + id
 	}
-	return errors.New(text)
+	return p, errors.New(text)
 }
 
 // address returns a URL of the server.
 func (w *Walk) address(path string) string { return w.Terms.BaseURL + path }
-
-// sample configures crewjam/saml, an independent implementation, as the SP.
-func (w *Walk) sample() (*crewjam.ServiceProvider, error) {
-	if w.metadata == nil {
-		return nil, errNoMetadata
-	}
-	acs, err := url.Parse(acsURL)
-	if err != nil {
-		return nil, err
-	}
-	return &crewjam.ServiceProvider{
-		EntityID: string(idp.RehearsalSP), Key: w.Key, Certificate: w.Cert, AcsURL: *acs, IDPMetadata: w.metadata,
-		Clock: dsig.NewFakeClockAt(w.Clock.Now()),
-	}, nil
-}
-
-// parse reads the year's metadata with crewjam/saml.
-func parse(document []byte) (*crewjam.EntityDescriptor, error) {
-	md := new(crewjam.EntityDescriptor)
-	if err := xml.Unmarshal(document, md); err != nil {
-		return nil, fmt.Errorf("the metadata is no EntityDescriptor: %w", err)
-	}
-	return md, nil
-}

@@ -2,8 +2,8 @@ package usage
 
 import (
 	"cmp"
+	"maps"
 	"slices"
-	"strings"
 	"time"
 	"unicode"
 	"unicode/utf8"
@@ -16,91 +16,85 @@ const (
 	maxUserAgent = 200
 	maxAddress   = 64
 	maxHint      = 1024 // the longest entity ID (saml-metadata §2.2.1)
-	// maxNotedFetches bounds the distinct clients between two flushes, maxFetches those stored
-	// without a registered hint, and maxHintFetches those stored for one service provider.
-	maxNotedFetches = 1000
-	maxFetches      = 200
-	maxHintFetches  = 20
-	// maxAgents bounds the stored User-Agents of one IP address, so that one client with
-	// many names cannot displace the others.
+	// maxNotedLoads bounds the distinct clients between two flushes, maxLoads those
+	// stored without a registered hint, maxHintLoads those stored for one SP.
+	maxNotedLoads = 1000
+	maxLoads      = 200
+	maxHintLoads  = 20
+	// maxAgents bounds the User-Agents stored of one address, so that one client
+	// with many names does not drive out the others.
 	maxAgents = 5
-	// keepFetches is how long a client's IP address is stored.
-	keepFetches = 90 * day
+	// keepTime is how long a client's address is kept.
+	keepTime = 90 * day
 )
 
-// Client is a distinct source of loads of metadata.
-type Client struct {
-	Year      idp.Year     `json:"year,omitzero"`
+// Loads counts the loads of metadata by one client.
+type Loads struct {
+	// Year is the document's; "" for the stable one.
+	Year idp.Year `json:"year"`
+	// Hint is the entity ID in the URL.
 	Hint      idp.EntityID `json:"hint,omitzero"`
 	Address   string       `json:"address"`
 	UserAgent string       `json:"user_agent"`
-}
-
-// Loads counts the loads by one client. Last is in Unix milliseconds.
-type Loads struct {
-	Client
-	Last  int64 `json:"last"`
-	Count int   `json:"count"`
-}
-
-// clientOf cleans the client's own data.
-func clientOf(f idp.Fetch) Client {
-	return Client{
-		Year: f.Year, Hint: idp.EntityID(clean(string(f.SP), maxHint)),
-		Address: clean(f.Address, maxAddress), UserAgent: clean(f.UserAgent, maxUserAgent),
-	}
+	LastAt    time.Time    `json:"last_at"`
+	Count     int          `json:"count"`
 }
 
 // clean bounds foreign text in bytes, and replaces characters that could move a cursor,
 // change the writing direction or be invisible.
 func clean(s string, limit int) string {
 	const more = "…"
-	cut := len(s) > limit
-	if cut {
-		s = s[:limit] // first, to bound the work below
-	}
-	s = strings.Map(func(r rune) rune {
-		if unicode.IsPrint(r) {
-			return r
+	var out []byte
+	end := 0 // of what leaves room for more
+	for _, r := range s {
+		if !unicode.IsPrint(r) {
+			r = utf8.RuneError
 		}
-		return utf8.RuneError
-	}, s)
-	if cut || len(s) > limit {
-		n := min(len(s), limit-len(more))
-		for n > 0 && n < len(s) && !utf8.RuneStart(s[n]) {
-			n--
+		if out = utf8.AppendRune(out, r); len(out) > limit {
+			return string(out[:end]) + more
 		}
-		s = s[:n] + more
+		if len(out)+len(more) <= limit {
+			end = len(out)
+		}
 	}
-	return strings.Clone(s) // do not keep the large header in memory
+	return string(out)
 }
 
-// mergeLoads adds newer loads to the stored ones, latest first. It keeps at most limit, and
-// none that is too old.
-func mergeLoads(kept, more []Loads, limit int, now time.Time) []Loads {
-	index := make(map[Client]int, len(kept)+len(more))
-	var all []Loads
-	for _, l := range slices.Concat(kept, more) {
-		l.Last = min(l.Last, now.Add(ahead).UnixMilli())
-		if l.Last < now.Add(-keepFetches).UnixMilli() {
-			continue
+// sumLoads adds up the loads of each client, the latest first.
+func sumLoads(loads []Loads) []Loads {
+	sums := make(map[Loads]Loads, len(loads))
+	for _, l := range loads {
+		client := l
+		client.LastAt, client.Count = time.Time{}, 0
+		if sum := sums[client]; sum.LastAt.After(l.LastAt) {
+			l.LastAt = sum.LastAt
 		}
-		if i, ok := index[l.Client]; ok {
-			all[i].Count += l.Count
-			all[i].Last = max(all[i].Last, l.Last)
-			continue
-		}
-		index[l.Client] = len(all)
-		all = append(all, l)
+		l.Count += sums[client].Count
+		sums[client] = l
 	}
-	slices.SortFunc(all, func(a, b Loads) int {
-		return cmp.Or(cmp.Compare(b.Last, a.Last), cmp.Compare(a.Address, b.Address), cmp.Compare(a.UserAgent, b.UserAgent),
+	return slices.SortedFunc(maps.Values(sums), func(a, b Loads) int {
+		return cmp.Or(b.LastAt.Compare(a.LastAt), cmp.Compare(a.Address, b.Address), cmp.Compare(a.UserAgent, b.UserAgent),
 			cmp.Compare(a.Year, b.Year), cmp.Compare(a.Hint, b.Hint))
 	})
+}
+
+// keepLoads sums up the loads of one hint, or those in the record total, and keeps the
+// latest: at most maxAgents of an address, none that is too old. A moment that a wrong
+// clock left in the future is moved.
+func keepLoads(hint string, loads []Loads, now time.Time) []Loads {
+	limit := maxHintLoads
+	if hint == total {
+		limit = maxLoads
+	}
+	for i, l := range loads {
+		if l.LastAt.After(now.Add(ahead)) {
+			loads[i].LastAt = now
+		}
+	}
 	agents := make(map[string]int)
-	all = slices.DeleteFunc(all, func(l Loads) bool {
+	kept := slices.DeleteFunc(sumLoads(loads), func(l Loads) bool {
 		agents[l.Address]++
-		return agents[l.Address] > maxAgents
+		return agents[l.Address] > maxAgents || now.Sub(l.LastAt) > keepTime
 	})
-	return all[:min(len(all), limit)]
+	return kept[:min(len(kept), limit)]
 }

@@ -153,12 +153,17 @@ func (in *installation) counts(l *Ledger, id idp.EntityID) map[idp.Year]int {
 type store struct {
 	idp.DocumentStore
 	full   bool
+	room   int // how many updates fit; 0 for any number
 	before func()
 }
 
 func (s *store) UpdateDocuments(ctx context.Context, kind string, keys []string, change func(string, []byte) ([]byte, error), events ...idp.AuditEvent) error {
 	if s.full {
 		return errors.New("disk is full")
+	}
+	if s.room > 0 {
+		s.room--
+		s.full = s.room == 0
 	}
 	return s.DocumentStore.UpdateDocuments(ctx, kind, keys, change, events...)
 }

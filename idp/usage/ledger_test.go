@@ -73,6 +73,35 @@ func TestFailedFlushLosesNothing(t *testing.T) {
 	}
 }
 
+// A store that fails in the middle of a long flush keeps what it took, and the next flush
+// writes the rest: nothing is lost, and nothing is counted twice.
+func TestFlushThatFailsHalfway(t *testing.T) {
+	t.Parallel()
+	in := newInstallation(t, noon(2026, 6, 1))
+	l, disk := in.ledger(), &store{DocumentStore: in.store, room: 2}
+	l.Store = disk
+	for n := range 3*batch + 1 {
+		in.use(l, idp.EntityID(fmt.Sprint("urn:", n)), "2026")
+	}
+	l.Fetch(idp.Fetch{At: in.clock(), Address: "192.0.2.1", UserAgent: "curl"})
+	if err := l.Flush(t.Context()); err == nil {
+		t.Fatal("a full disk was written to")
+	}
+	for range 2 { // noted in part, then stored
+		s := in.read(l)
+		for n := range 3*batch + 1 {
+			if u := s.Uses[idp.EntityID(fmt.Sprint("urn:", n))]; len(u) != 1 || u[0].Days.Sum(DayOf(in.clock()), 30) != 1 {
+				t.Fatalf("urn:%d: %+v", n, u)
+			}
+		}
+		if f := s.OtherFetches(); len(f) != 1 || f[0].Count != 1 {
+			t.Errorf("loads: %+v", f)
+		}
+		disk.full = false
+		ok(t, l.Flush(t.Context()))
+	}
+}
+
 // Servers that share a store add to each other's counts, at the same time too.
 func TestServersAddUp(t *testing.T) {
 	t.Parallel()
@@ -95,7 +124,7 @@ func TestServersAddUp(t *testing.T) {
 	}
 	for _, l := range append(servers, in.ledger()) {
 		wantCounts(t, "shared", in, l, map[idp.Year]int{"2026": 10})
-		if f := in.read(l).Fetches[spA]; len(f) != 1 || f[0].Count != 10 || !Moment(f[0].Last).Equal(in.clock()) {
+		if f := in.read(l).Fetches[spA]; len(f) != 1 || f[0].Count != 10 || !f[0].LastAt.Equal(in.clock()) {
 			t.Errorf("loads: %+v", f)
 		}
 		if last := in.lastUses(l); !last["2026"].Equal(in.clock()) {

@@ -61,7 +61,7 @@ func (m model) lastUses() map[idp.Year]time.Time {
 	return last
 }
 
-func sumsOf(uses []YearUse, now time.Time) (all []sums) {
+func sumsOf(uses []*Tally, now time.Time) (all []sums) {
 	today := DayOf(now)
 	for _, u := range uses {
 		all = append(all, sums{u.Year, Moment(u.First), Moment(u.Last), u.Days.Sum(today, 7), u.Days.Sum(today, 30), u.Signed, u.Cert})

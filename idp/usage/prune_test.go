@@ -62,7 +62,7 @@ func TestFutureUsesAreMovedToThePresent(t *testing.T) {
 	ok(t, l.Flush(t.Context()))
 	u := in.read(in.ledger()).Uses[spA][0]
 	if u.Year != "2026" || !Moment(u.Last).Equal(noon(2026, 6, 2)) || !Moment(u.First).Equal(noon(2026, 6, 2)) || u.Days.Sum(DayOf(in.clock()), 30) != 1 {
-		t.Errorf("uses: %+v", u.Tally)
+		t.Errorf("uses: %+v", u)
 	}
 	if last := in.lastUses(in.ledger()); !last["2026"].Equal(noon(2026, 6, 2)) || !last["2027"].Equal(noon(2026, 6, 30)) {
 		t.Errorf("last uses: %v", last)
@@ -76,7 +76,7 @@ func TestDamagedDocumentsAreLeftOut(t *testing.T) {
 	in := newInstallation(t, noon(2026, 6, 1))
 	in.add(spA)
 	in.add(spB)
-	damaged := []string{"use\x00" + string(spA) + "\x002026", "use\x00" + string(spB) + "\x00nonsense", "use\x00", "last", "fetch\x00", "fetch\x00" + string(spA), "other"}
+	damaged := []string{total, string(spA), string(spB), "other"}
 	ok(t, in.store.UpdateDocuments(t.Context(), documents, damaged, func(string, []byte) ([]byte, error) { return []byte("\x02}{"), nil }))
 	l := in.ledger()
 	var log bytes.Buffer
@@ -104,12 +104,12 @@ func TestDamagedDocumentsAreLeftOut(t *testing.T) {
 // next flush that writes makes it again.
 func TestLastUsesAreMadeAgain(t *testing.T) {
 	t.Parallel()
-	for _, doc := range []string{"null", "[1]", `{"2026":"x"}`} {
+	for _, doc := range []string{"null", "[1]", `{"years":{"2026":"x"}}`, ""} { // "": it is lost
 		in := newInstallation(t, noon(2026, 6, 1))
 		l := in.ledger()
 		in.use(l, spA, "2026")
 		ok(t, l.Flush(t.Context()))
-		ok(t, in.store.UpdateDocuments(t.Context(), documents, []string{lastKey}, func(string, []byte) ([]byte, error) { return []byte(doc), nil }))
+		ok(t, in.store.UpdateDocuments(t.Context(), documents, []string{total}, func(string, []byte) ([]byte, error) { return []byte(doc), nil }))
 		in.set(noon(2026, 6, 1).Add(time.Hour))
 		want := map[idp.Year]time.Time{"2026": noon(2026, 6, 1)}
 		if diff := cmp.Diff(want, in.lastUses(l)); diff != "" {
@@ -121,9 +121,9 @@ func TestLastUsesAreMadeAgain(t *testing.T) {
 		if diff := cmp.Diff(want, in.lastUses(in.ledger())); diff != "" {
 			t.Errorf("%s: last uses after a flush (-want +got):\n%s", doc, diff)
 		}
-		stored, err := in.store.Document(t.Context(), documents, lastKey)
+		stored, err := in.store.Document(t.Context(), documents, total)
 		ok(t, err)
-		if last, ok := l.parseLast(stored); !ok || len(last) != 2 {
+		if last, ok := l.parse(total, stored, in.clock()); !ok || len(last.Years) != 2 {
 			t.Errorf("%s: stored is %s", doc, stored)
 		}
 	}

@@ -3,25 +3,21 @@ package usage
 import (
 	"cmp"
 	"context"
+	"errors"
 	"fmt"
+	"maps"
 	"slices"
-	"strings"
 	"time"
 
 	"vernal/idp"
 )
 
-// YearUse is the tally of a year.
-type YearUse struct {
-	Year idp.Year
-	*Tally
-}
-
-// Snapshot is the ledger at one moment, both stored and noted. The caller owns it.
+// Snapshot is the ledger at one moment: stored and noted together. It belongs to
+// the caller.
 type Snapshot struct {
 	// Uses has the years of each SP, registered or not, oldest first.
-	Uses map[idp.EntityID][]YearUse
-	// Fetches are by hint, "" for none.
+	Uses map[idp.EntityID][]*Tally
+	// Fetches are by hint; "" for none.
 	Fetches map[idp.EntityID][]Loads
 
 	at time.Time
@@ -29,98 +25,119 @@ type Snapshot struct {
 
 // OtherFetches lists the remaining loads in Fetches, latest first and bounded.
 func (s *Snapshot) OtherFetches() []Loads {
-	var all []Loads
-	for _, list := range s.Fetches {
-		all = append(all, list...)
-	}
-	return mergeLoads(nil, all, maxFetches, s.at)
+	return keepLoads(total, slices.Concat(slices.Collect(maps.Values(s.Fetches))...), s.at)
 }
 
 // Read returns the whole ledger.
-func (l *Ledger) Read(ctx context.Context) (*Snapshot, error) { return l.read(ctx, "") }
+func (l *Ledger) Read(ctx context.Context) (*Snapshot, error) {
+	now := l.Clock.Now()
+	all, err := l.readAll(ctx, now)
+	if err != nil {
+		return nil, err
+	}
+	s := &Snapshot{Uses: make(map[idp.EntityID][]*Tally, len(all)), Fetches: make(map[idp.EntityID][]Loads), at: now}
+	for key, r := range all {
+		for _, load := range r.Loads {
+			s.Fetches[load.Hint] = append(s.Fetches[load.Hint], load)
+		}
+		if key == total || len(r.Years) == 0 {
+			continue
+		}
+		uses := make([]*Tally, 0, len(r.Years))
+		for y, t := range r.Years {
+			t.Year = y
+			uses = append(uses, t)
+		}
+		slices.SortFunc(uses, func(a, b *Tally) int { return cmp.Compare(a.Year, b.Year) })
+		s.Uses[idp.EntityID(key)] = uses
+	}
+	for hint, list := range s.Fetches {
+		s.Fetches[hint] = keepLoads(string(hint), list, now)
+	}
+	return s, nil
+}
 
 // Users lists the registered, active SPs that used a year since a moment, sorted. They
 // prevent its retirement.
 func (l *Ledger) Users(ctx context.Context, y idp.Year, since time.Time) ([]idp.EntityID, error) {
-	s, err := l.read(ctx, y)
+	all, err := l.readAll(ctx, l.Clock.Now())
 	if err != nil {
 		return nil, err
 	}
 	var users []idp.EntityID
-	for id, uses := range s.Uses {
-		if uses[0].Last < since.UnixMilli() {
+	for key, r := range all {
+		if t := r.Years[y]; t == nil || t.Last < since.UnixMilli() {
 			continue
 		}
-		if p, err := l.Registry.Lookup(ctx, id); err == nil && p.Active {
-			users = append(users, id)
+		if p, err := l.Registry.Lookup(ctx, idp.EntityID(key)); err == nil && p.Active {
+			users = append(users, p.EntityID)
 		}
 	}
 	slices.Sort(users)
 	return users, nil
 }
 
-// read returns the ledger of one year or, with "", of all years. Only the latter has loads
-// of metadata.
-func (l *Ledger) read(ctx context.Context, only idp.Year) (*Snapshot, error) {
+// LastUses returns when each year was last used by any SP, registered or not. A year
+// that was never used is missing.
+func (l *Ledger) LastUses(ctx context.Context) (map[idp.Year]time.Time, error) {
 	now := l.Clock.Now()
-	docs, noted, err := l.readBoth(ctx, only)
+	l.writing.RLock()
+	defer l.writing.RUnlock()
+	doc, err := l.Store.Document(ctx, documents, total)
+	if err != nil && !errors.Is(err, idp.ErrNotFound) {
+		return nil, fmt.Errorf("read the last uses: %w", err)
+	}
+	last, ok := l.parse(total, doc, now)
+	if !ok { // a use that is overlooked could end a year in use
+		all, err := l.readStored(ctx, now)
+		if err != nil {
+			return nil, err
+		}
+		for _, r := range all {
+			last.addLast(r)
+		}
+	}
+	l.mu.Lock()
+	for _, r := range l.noted.uses {
+		last.addLast(r)
+	}
+	l.mu.Unlock()
+	last.settle(now)
+	at := make(map[idp.Year]time.Time, len(last.Years))
+	for y, t := range last.Years {
+		at[y] = Moment(t.Last)
+	}
+	return at, nil
+}
+
+// readAll returns what is stored and what is noted at one moment, between two
+// flushes, by the key of the record.
+func (l *Ledger) readAll(ctx context.Context, now time.Time) (records, error) {
+	l.writing.RLock()
+	defer l.writing.RUnlock()
+	all, err := l.readStored(ctx, now)
 	if err != nil {
 		return nil, err
 	}
-	s := &Snapshot{Uses: make(map[idp.EntityID][]YearUse), Fetches: make(map[idp.EntityID][]Loads), at: now}
-	all := noted.fetches
-	for _, d := range docs {
-		key, ok := useOf(d.Key)
-		switch {
-		case d.Key == lastKey:
-		case !ok && only == "":
-			all = append(all, l.parseLoads(d.Key, d.Data)...)
-		case ok && (only == "" || key.year == only):
-			t := l.parseTally(d.Key, d.Data)
-			if more := noted.uses[key]; more != nil {
-				t.merge(more)
-				delete(noted.uses, key)
-			}
-			s.add(key, t)
-		}
+	var noted notes
+	l.mu.Lock()
+	noted.merge(l.noted)
+	l.mu.Unlock()
+	for key, r := range l.sortNotes(ctx, noted, now) {
+		entryOf(&all, key).merge(r)
 	}
-	for key, t := range noted.uses {
-		s.add(key, t)
-	}
-	for _, uses := range s.Uses {
-		slices.SortFunc(uses, func(a, b YearUse) int { return cmp.Compare(a.Year, b.Year) })
-	}
-	for _, load := range all {
-		s.Fetches[load.Hint] = append(s.Fetches[load.Hint], load)
-	}
-	for hint, list := range s.Fetches {
-		limit := maxHintFetches
-		if hint == "" {
-			limit = maxFetches
-		}
-		s.Fetches[hint] = mergeLoads(nil, list, limit, now)
-	}
-	return s, nil
+	return all, nil
 }
 
-// readBoth reads what is stored and what is noted, between two flushes.
-func (l *Ledger) readBoth(ctx context.Context, only idp.Year) ([]idp.Document, batch, error) {
-	l.writing.RLock()
-	defer l.writing.RUnlock()
-	noted := l.noted.copy(only)
+// readStored returns the stored records. l.writing must be held.
+func (l *Ledger) readStored(ctx context.Context, now time.Time) (records, error) {
 	docs, err := l.Store.Documents(ctx, documents)
 	if err != nil {
-		return nil, batch{}, fmt.Errorf("read the ledger of uses: %w", err)
+		return nil, fmt.Errorf("read the ledger of uses: %w", err)
 	}
-	return docs, noted, nil
-}
-
-// add adds a tally. It skips a damaged one, which counted nothing.
-func (s *Snapshot) add(key useKey, t *Tally) {
-	if t.Last == 0 {
-		return
+	all := make(records, len(docs))
+	for _, d := range docs {
+		all[d.Key], _ = l.parse(d.Key, d.Data, now)
 	}
-	t.settle(s.at)
-	id := idp.EntityID(strings.Clone(string(key.sp)))
-	s.Uses[id] = append(s.Uses[id], YearUse{key.year, t})
+	return all, nil
 }

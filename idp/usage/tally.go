@@ -1,7 +1,6 @@
 package usage
 
 import (
-	"maps"
 	"time"
 
 	"vernal/idp"
@@ -27,43 +26,41 @@ const (
 
 // Tally adds up the uses of one year by one SP. Times are Unix milliseconds, 0 for never.
 type Tally struct {
-	First int64
-	Last  int64
-	Days  Days
-	// Signed is about the latest request, Cert about the latest signed one. Certs has when
-	// each certificate last verified a request.
-	Signed   bool
-	Cert     string
-	Certs    map[string]int64
-	Unsigned int64 // last unsigned request
-	Relay    Relay
-	Clock    Delay
+	// Year is set in a Snapshot. In the store it is the key.
+	Year  idp.Year `json:"-"`
+	First int64    `json:"first,omitzero"`
+	Last  int64    `json:"last"`
+	Days  Days     `json:"days,omitzero"`
+	// Signed is the latest request's; Cert is the certificate of the latest
+	// signed one, and Certs has for each when it last verified a request.
+	Signed   bool             `json:"signed,omitzero"`
+	Cert     string           `json:"cert,omitzero"`
+	Certs    map[string]int64 `json:"certs,omitempty"`
+	Unsigned int64            `json:"unsigned,omitzero"` // when last
+	Relay    Relay            `json:"relay,omitzero"`
+	Clock    Delay            `json:"clock,omitzero"`
 }
 
 // Relay has the largest RelayState over MaxRelayState, when it came, and when the last one
 // over MaxRelayState came.
 type Relay struct {
-	Bytes    int
-	At, Last int64
+	Bytes int   `json:"bytes"`
+	At    int64 `json:"at"`
+	Last  int64 `json:"last"`
 }
 
 // Delay is the shortest time from the sender's clock to ours, on the latest day with
 // requests. A delayed or repeated request looks like a slow clock, so the minimum of a day
 // is the error of the clock itself.
 type Delay struct {
-	Day    int64
-	Millis int64
+	Day    int64 `json:"day"`
+	Millis int64 `json:"millis"`
 }
 
 func (g *Tally) add(u idp.Use) {
 	at, signed := u.At.UnixMilli(), u.CertSHA256 != ""
 	g.Days.add(DayOf(u.At), 1)
-	if g.First == 0 || at < g.First {
-		g.First = at
-	}
-	if at >= g.Last {
-		g.Last, g.Signed = at, signed
-	}
+	g.addSpan(at, at, signed)
 	if signed {
 		g.addCert(u.CertSHA256[:min(len(u.CertSHA256), maxSHA256)], at)
 	} else {
@@ -81,7 +78,18 @@ func (g *Tally) add(u idp.Use) {
 	}
 }
 
-// addCert notes a certificate. Beyond keepCerts it drops the least recently used one.
+// addSpan notes when requests came, and whether the last one was signed.
+func (g *Tally) addSpan(first, last int64, signed bool) {
+	if g.First == 0 || first != 0 && first < g.First {
+		g.First = first
+	}
+	if last >= g.Last {
+		g.Last, g.Signed = last, signed
+	}
+}
+
+// addCert notes a certificate. Beyond keepCerts it forgets the one that was not
+// used for longest.
 func (g *Tally) addCert(sha string, at int64) {
 	if at >= g.Certs[g.Cert] {
 		g.Cert = sha
@@ -104,16 +112,9 @@ func (g *Tally) addCert(sha string, at int64) {
 
 // merge adds the uses of another tally. At equal times, the other one is the later.
 func (g *Tally) merge(o *Tally) {
-	if g.First == 0 || o.First != 0 && o.First < g.First {
-		g.First = o.First
-	}
-	if o.Last >= g.Last {
-		g.Last, g.Signed = o.Last, o.Signed
-	}
-	for i, n := range o.Days.Counts {
-		if n != 0 {
-			g.Days.add(o.Days.Last-int64(len(o.Days.Counts)-1-i), n)
-		}
+	g.addSpan(o.First, o.Last, o.Signed)
+	for day := o.Days.Last - KeepDays + 1; day <= o.Days.Last; day++ {
+		g.Days.add(day, *o.Days.count(day))
 	}
 	for sha, at := range o.Certs {
 		if sha != o.Cert {
@@ -128,37 +129,23 @@ func (g *Tally) merge(o *Tally) {
 	g.Clock = g.Clock.Least(o.Clock)
 }
 
-// settle changes future times, which a wrong clock wrote, to now. It reports whether it
-// changed anything.
-func (g *Tally) settle(now time.Time) bool {
-	limit, at := now.Add(ahead).UnixMilli(), now.UnixMilli()
-	last := DayOf(now.Add(ahead))
-	wrong := g.Last > limit || g.Unsigned > limit || g.Relay.Last > limit || g.Clock.Day > last
-	for sha, t := range g.Certs {
-		if t > limit {
-			g.Certs[sha], wrong = at, true
+// settle moves to now what a wrong clock left in the future.
+func (g *Tally) settle(now time.Time) {
+	limit, last := now.Add(ahead).UnixMilli(), DayOf(now.Add(ahead))
+	for sha, at := range g.Certs {
+		if at > limit {
+			g.Certs[sha] = now.UnixMilli()
 		}
 	}
-	if !wrong && g.Days.Last <= last {
-		return false
-	}
-	for _, t := range []*int64{&g.First, &g.Last, &g.Unsigned, &g.Relay.At, &g.Relay.Last} {
-		if *t > limit {
-			*t = at
+	for _, at := range []*int64{&g.First, &g.Last, &g.Unsigned, &g.Relay.At, &g.Relay.Last} {
+		if *at > limit {
+			*at = now.UnixMilli()
 		}
 	}
 	if g.Clock.Day > last {
 		g.Clock = Delay{}
 	}
 	g.Days.cut(last)
-	return true
-}
-
-func (g *Tally) clone() *Tally {
-	c := *g
-	c.Certs = maps.Clone(g.Certs)
-	c.Days.Counts = append([]int(nil), g.Days.Counts...)
-	return &c
 }
 
 // Worse returns the larger of the two, unless it was forgotten when the other came.
@@ -182,59 +169,45 @@ func (d Delay) Least(o Delay) Delay {
 	return d
 }
 
-// Days counts requests by UTC day. The last of Counts is for day Last, in days since 1
-// January 1970. It has at most KeepDays.
+// Days counts the requests of the KeepDays days (UTC) up to Last. A day is counted
+// since 1 January 1970.
 type Days struct {
-	Last   int64
-	Counts []int
+	Last   int64         `json:"last"`
+	Counts [KeepDays]int `json:"counts"` // by day modulo KeepDays
 }
 
-// add counts n uses on a day. It drops days that are KeepDays older than the latest one.
+func (d *Days) count(day int64) *int { return &d.Counts[uint64(day)%KeepDays] }
+
+// add counts n uses on a day. Days that are KeepDays older than the latest one
+// are not kept.
 func (d *Days) add(day int64, n int) {
-	back := d.Last - day
-	switch {
-	case len(d.Counts) == 0 || back <= -KeepDays:
-		d.Last, d.Counts = day, append(d.Counts[:0], n)
-		return
-	case back < 0:
-		d.Counts = append(d.Counts, make([]int, -back)...)
-		d.Last, back = day, 0
-		if over := len(d.Counts) - KeepDays; over > 0 {
-			d.Counts = append(d.Counts[:0], d.Counts[over:]...)
-		}
-	case back >= KeepDays:
-		return
-	case int(back) >= len(d.Counts):
-		d.Counts = append(make([]int, int(back)+1-len(d.Counts)), d.Counts...)
+	for next := max(d.Last, day-KeepDays) + 1; next <= day; next++ {
+		*d.count(next) = 0
+		d.Last = next
 	}
-	d.Counts[len(d.Counts)-1-int(back)] += n
+	if day > d.Last-KeepDays {
+		*d.count(day) += n
+	}
 }
 
 // cut drops the days after the last one.
 func (d *Days) cut(last int64) {
-	over := min(max(d.Last-last, 0), int64(len(d.Counts)))
-	d.Counts = d.Counts[:len(d.Counts)-int(over)]
+	for back := range min(max(d.Last-last, 0), KeepDays) {
+		*d.count(d.Last - back) = 0
+	}
 	d.Last = min(d.Last, last)
 }
 
 // Sum counts the uses of the last span days, including today.
 func (d Days) Sum(today int64, span int) (n int) {
-	for i, c := range d.Counts {
-		if on := d.Last - int64(len(d.Counts)-1-i); on <= today && on > today-int64(span) {
-			n += c
-		}
+	for day := max(today-int64(span), d.Last-KeepDays) + 1; day <= min(today, d.Last); day++ {
+		n += *d.count(day)
 	}
 	return n
 }
 
-// DayOf returns the UTC day of a time, in days since 1 January 1970.
-func DayOf(t time.Time) int64 {
-	seconds := t.Unix()
-	if seconds < 0 {
-		return 0 // no use was before 1970
-	}
-	return seconds / int64(day/time.Second)
-}
+// DayOf is the day of a moment (UTC), as days since 1 January 1970. No use was before.
+func DayOf(t time.Time) int64 { return max(t.Unix(), 0) / int64(day/time.Second) }
 
 // Moment converts Unix milliseconds to a time, 0 to the zero time.
 func Moment(millis int64) time.Time {
@@ -242,9 +215,4 @@ func Moment(millis int64) time.Time {
 		return time.Time{}
 	}
 	return time.UnixMilli(millis).UTC()
-}
-
-type useKey struct {
-	sp   idp.EntityID
-	year idp.Year
 }

@@ -14,21 +14,16 @@
 //
 // The files:
 //
-//	usage.go    Ledger, Use, Fetch
-//	noted.go    what is not written yet
-//	tally.go    the uses of one year by one SP, and how to add them up
-//	codec.go    how a tally is stored
+//	usage.go    Ledger, Use, Fetch, what is not written yet
+//	record.go   what is kept of one SP
+//	tally.go    the uses of one year by one SP, and how to add up
 //	fetch.go    loads of metadata
-//	flush.go    writing every minute, and removing old documents
-//	last.go     the last use of each year
-//	read.go     the queries
+//	flush.go    writing every minute, and removing what is old
+//	read.go     stored and noted together, and the queries
 //
-// In the store, all under the kind "usage":
-//
-//	use NUL ENTITYID NUL YEAR  -> Tally
-//	last                       -> the last use of each year, by any SP
-//	fetch NUL ENTITYID         -> loads with the hint of a registered SP
-//	fetch NUL                  -> all other loads
+// The store has a record for each SP under the kind "usage" and the entity ID. The
+// record under the empty key has the last use of each year by any SP, and the loads
+// without the hint of a registered SP.
 package usage
 
 import (
@@ -50,15 +45,65 @@ type Ledger struct {
 	Clock    idp.Clock
 	Log      *slog.Logger
 
-	noted noted
-	// writing is held while what was noted moves to the store, so that a reader sees it in
+	mu    sync.Mutex
+	noted notes // guarded by mu
+	// writing is held while notes move to the store, so that a reader sees them in
 	// exactly one of the two places.
 	writing sync.RWMutex
-	pruned  time.Time // when old documents were last removed, guarded by writing
+	pruned  time.Time // when old records were last removed; guarded by writing
 }
 
 // Use notes a use. It does not block on the store.
-func (l *Ledger) Use(u idp.Use) { l.noted.use(u) }
+func (l *Ledger) Use(u idp.Use) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	entryOf(&entryOf(&l.noted.uses, string(u.SP)).Years, u.Year).add(u)
+}
 
 // Fetch notes a load of metadata. It does not block on the store.
-func (l *Ledger) Fetch(f idp.Fetch) { l.noted.fetch(f) }
+func (l *Ledger) Fetch(f idp.Fetch) {
+	load := Loads{
+		Year: f.Year, Hint: idp.EntityID(clean(string(f.SP), maxHint)), Address: clean(f.Address, maxAddress),
+		UserAgent: clean(f.UserAgent, maxUserAgent), LastAt: f.At.UTC().Truncate(time.Millisecond), Count: 1,
+	}
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	l.noted.addLoads(load)
+}
+
+// notes are what is not written yet. The uses are bounded by the SPs and years
+// that exist, because only verified requests are noted. Anyone can load metadata,
+// so when there are too many clients, those that came first are dropped.
+type notes struct {
+	uses  records // without loads
+	loads []Loads
+}
+
+func (n *notes) addLoads(loads ...Loads) {
+	n.loads = append(n.loads, loads...)
+	if len(n.loads) > 2*maxNotedLoads {
+		n.loads = sumLoads(n.loads)
+		n.loads = n.loads[:min(len(n.loads), maxNotedLoads)]
+	}
+}
+
+// take removes the uses of up to limit SPs, and all loads.
+func (n *notes) take(limit int) (part notes) {
+	part.loads, n.loads = n.loads, nil
+	for key, r := range n.uses {
+		if len(part.uses) == limit {
+			break
+		}
+		entryOf(&part.uses, key).merge(r)
+		delete(n.uses, key)
+	}
+	return part
+}
+
+// merge adds later notes.
+func (n *notes) merge(later notes) {
+	for key, r := range later.uses {
+		entryOf(&n.uses, key).merge(r)
+	}
+	n.addLoads(later.loads...)
+}

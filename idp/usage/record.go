@@ -1,0 +1,128 @@
+package usage
+
+import (
+	"context"
+	"encoding/json"
+	"log/slog"
+	"time"
+
+	"vernal/idp"
+)
+
+const (
+	documents = "usage" // the kind in the store
+	// total is the key of the record about all SPs. The rotation asks for the last
+	// uses every minute and before each step, and must not read every record for that.
+	total = ""
+	// keepUses is how long the uses of a year are kept after its end.
+	keepUses = 400 * day
+)
+
+// record is what is kept of one SP. In the record total, a tally has no more than the
+// last use.
+type record struct {
+	Years map[idp.Year]*Tally `json:"years,omitempty"`
+	Loads []Loads             `json:"loads,omitempty"`
+}
+
+// entryOf returns the entry of a map to add to.
+func entryOf[M ~map[K]*V, K comparable, V any](m *M, key K) *V {
+	v := (*m)[key]
+	if v == nil {
+		if *m == nil {
+			*m = make(M)
+		}
+		v = new(V)
+		(*m)[key] = v
+	}
+	return v
+}
+
+// merge adds what was noted later.
+func (r *record) merge(later *record) {
+	for y, t := range later.Years {
+		entryOf(&r.Years, y).merge(t)
+	}
+	r.Loads = append(r.Loads, later.Loads...)
+}
+
+// addLast counts the last uses by an SP into the record total.
+func (r *record) addLast(o *record) {
+	for y, t := range o.Years {
+		last := entryOf(&r.Years, y)
+		last.Last = max(last.Last, t.Last)
+	}
+}
+
+// settle moves to now what a wrong clock left in the future.
+func (r *record) settle(now time.Time) {
+	for y, t := range r.Years {
+		if t == nil {
+			delete(r.Years, y)
+			continue
+		}
+		t.settle(now)
+	}
+}
+
+// encode returns what to store: nil for a record without content.
+func (r *record) encode() ([]byte, error) {
+	if len(r.Years)+len(r.Loads) == 0 {
+		return nil, nil
+	}
+	return json.Marshal(r)
+}
+
+// parse reads a stored record. One that is damaged is as good as none, because it must
+// not keep the others from being written: then ok is false, as it is without a document.
+func (l *Ledger) parse(key string, doc []byte, now time.Time) (r *record, ok bool) {
+	if doc == nil {
+		return new(record), false
+	}
+	if err := json.Unmarshal(doc, &r); err != nil || r == nil {
+		l.Log.LogAttrs(context.Background(), slog.LevelError, "usage: a document in the store is damaged and left out",
+			slog.String("document", key), slog.Any("error", err))
+		return new(record), false
+	}
+	r.settle(now)
+	return r, true
+}
+
+// records are by their keys.
+type records map[string]*record
+
+// sortNotes returns what was noted as records.
+func (l *Ledger) sortNotes(ctx context.Context, n notes, now time.Time) records {
+	all := records{}
+	for key, r := range n.uses {
+		r.settle(now)
+		entryOf(&all, key).merge(r)
+		entryOf(&all, total).addLast(r)
+	}
+	for _, load := range n.loads {
+		key := total
+		if load.Hint != "" {
+			if _, err := l.Registry.Lookup(ctx, load.Hint); err == nil {
+				key = string(load.Hint)
+			}
+		}
+		r := entryOf(&all, key)
+		r.Loads = append(r.Loads, load)
+	}
+	return all
+}
+
+// forget drops the uses of years that ended long ago, and clients that did not come
+// for long or are too many.
+func (l *Ledger) forget(key string, r *record, now time.Time) {
+	for y, t := range r.Years {
+		over := Moment(t.Last) // a year that was never made ended with its last use
+		if e, made := l.Years.Lookup(y, now); made {
+			over = e.RetiredAt
+		}
+		if !over.IsZero() && now.Sub(over) > keepUses {
+			delete(r.Years, y)
+		}
+	}
+	r.Loads = keepLoads(key, r.Loads, now)
+}

@@ -1,0 +1,92 @@
+package usage
+
+import (
+	"bytes"
+	"fmt"
+	"log/slog"
+	"testing"
+	"time"
+
+	"github.com/google/go-cmp/cmp"
+
+	"vernal/idp"
+)
+
+// What is stored reads back as it was. Anything else is damaged, and does no harm.
+func FuzzRecord(f *testing.F) {
+	now := noon(2026, 6, 1)
+	l := &Ledger{Log: slog.New(slog.DiscardHandler)}
+	r := new(record)
+	for day := range 40 {
+		at := now.AddDate(0, 0, day-45)
+		entryOf(&r.Years, "2026").add(idp.Use{Year: "2026", At: at, CertSHA256: fmt.Sprint(day % 3), RelayState: 100, IssuedAt: at.Add(-time.Second)})
+	}
+	r.Loads = []Loads{{"2026", spA, "192.0.2.1", "curl", now, 3}}
+	doc, err := r.encode()
+	ok(f, err)
+	f.Add(doc)
+	for _, text := range []string{"", "null", "{}", `{"years":null}`, `{"years":{"2026":null}}`, `{"years":{"":{"days":{"last":9223372036854775807}}}}`} {
+		f.Add([]byte(text))
+	}
+	f.Fuzz(func(t *testing.T, doc []byte) {
+		r, intact := l.parse("a", doc, now)
+		if !intact && len(r.Years)+len(r.Loads) != 0 {
+			t.Fatalf("a damaged document gives %+v", r)
+		}
+		doc, err := r.encode()
+		ok(t, err)
+		again, _ := l.parse("a", doc, now)
+		twice, err := again.encode()
+		if err != nil || !bytes.Equal(doc, twice) {
+			t.Errorf("written: %s\nread and written: %s, %v", doc, twice, err)
+		}
+		sum := new(record)
+		sum.addLast(r)
+		sum.merge(r)
+	})
+}
+
+func TestRecordReadsBack(t *testing.T) {
+	t.Parallel()
+	now := noon(2026, 6, 1)
+	l := &Ledger{Log: slog.New(slog.DiscardHandler)}
+	r := &record{Years: map[idp.Year]*Tally{"2026": {
+		First: 1, Last: 2, Signed: true, Cert: "b", Certs: map[string]int64{"a": 5, "b": 6}, Unsigned: 7,
+		Relay: Relay{Bytes: 100, At: 9, Last: 10}, Clock: Delay{Day: 20_000, Millis: -45_000},
+		Days: Days{Last: 20_000, Counts: [KeepDays]int{1, 0, 3}},
+	}}, Loads: []Loads{{"2026", spA, "192.0.2.1", "curl", now, 3}}}
+	doc, err := r.encode()
+	ok(t, err)
+	again, intact := l.parse("a", doc, now)
+	if diff := cmp.Diff(r, again); !intact || diff != "" {
+		t.Errorf("%v (-want +got):\n%s", intact, diff)
+	}
+	for n := range doc {
+		if _, intact := l.parse("a", doc[:n], now); intact {
+			t.Errorf("cut after %d bytes it is read", n)
+		}
+	}
+}
+
+// Clients cannot fill the memory between two flushes, nor while the store cannot
+// be written. Those that came first are dropped.
+func TestNotesAreBounded(t *testing.T) {
+	t.Parallel()
+	at := noon(2026, 6, 1)
+	var first, later notes
+	flood := func(n *notes, name string) {
+		for i := range 5 * maxNotedLoads {
+			at = at.Add(time.Millisecond)
+			n.addLoads(Loads{Address: "192.0.2.1", UserAgent: fmt.Sprint(name, i), LastAt: at, Count: 1})
+		}
+	}
+	flood(&first, "a")
+	flood(&later, "b")
+	first.merge(later)
+	if len(first.loads) > 2*maxNotedLoads {
+		t.Errorf("%d clients", len(first.loads))
+	}
+	if last := sumLoads(first.loads)[0].UserAgent; last != fmt.Sprint("b", 5*maxNotedLoads-1) {
+		t.Errorf("the last one that is kept is %s", last)
+	}
+}

@@ -1,0 +1,76 @@
+package templates
+
+import (
+	"bytes"
+	"fmt"
+	"io/fs"
+	"regexp"
+	"slices"
+	"strings"
+	texttemplate "text/template"
+	"time"
+
+	"vernal/idp"
+)
+
+var (
+	action  = regexp.MustCompile(`\{\{.*?\}\}`)
+	mention = regexp.MustCompile(`\.[A-Z][\w.]*|"[^"]*"`)
+)
+
+// mentions are the different fields, codes and parts of a mail, sorted.
+func mentions(text string) []string {
+	found := mention.FindAllString(strings.Join(action.FindAllString(text, -1), " "), -1)
+	slices.Sort(found)
+	return slices.Compact(found)
+}
+
+// parseMails parses mails/LANG: the texts of notices and letters, which are plain, so
+// nothing in them is escaped. Their grammar is that of the catalogue.
+func parseMails(files fs.FS, lang Lang, c catalogue) (*texttemplate.Template, error) {
+	return texttemplate.New("").Option("missingkey=error").Funcs(texttemplate.FuncMap{
+		"date":      func(t time.Time) (string, error) { return c.date("mail.date", t) },
+		"days":      func(n int) (string, error) { return c.count("reason_part.days", n) },
+		"providers": func(n int) (string, error) { return c.count("mail.providers", n) },
+		"years":     c.years,
+	}).ParseFS(files, "mails/"+string(lang)+"/*.txt")
+}
+
+// checkMails compares the mails of a language with those of the fallback.
+func checkMails(mails, english *texttemplate.Template) error {
+	texts := func(mails *texttemplate.Template) catalogue {
+		c := make(catalogue)
+		for _, t := range mails.Templates() {
+			if t.Tree != nil {
+				c[Key(t.Name())] = t.Root.String()
+			}
+		}
+		return c
+	}
+	return texts(mails).check(texts(english), mentions)
+}
+
+// years lists years: "2025 and 2026".
+func (c catalogue) years(years []idp.Year) string {
+	list := ""
+	for i, y := range years {
+		switch {
+		case i > 0 && i == len(years)-1:
+			list += c["mail.and"]
+		case i > 0:
+			list += ", "
+		}
+		list += string(y)
+	}
+	return list
+}
+
+// Mail fills in the text of a mail. Its first line is the subject.
+func (p *Phrases) Mail(name string, data any) (subject, text string, err error) {
+	var out bytes.Buffer
+	if err := p.mails.ExecuteTemplate(&out, name, data); err != nil {
+		return "", "", fmt.Errorf("write mail: %w", err)
+	}
+	subject, text, _ = strings.Cut(strings.TrimSpace(out.String()), "\n")
+	return subject, text, nil
+}
