@@ -14,12 +14,13 @@ import (
 	"github.com/google/go-cmp/cmp"
 
 	"vernal/idp"
+	"vernal/idp/audit"
 )
 
 // audit is the whole trail.
 func (h *house) audit() []idp.AuditRecord {
 	h.t.Helper()
-	list, err := h.store.AuditRecords(h.t.Context(), 0, 100_000)
+	list, err := audit.Records(h.t.Context(), h.store, 0, 100_000)
 	if err != nil {
 		h.t.Fatal(err)
 	}

@@ -57,7 +57,7 @@ func (s *Service) learnWork(ctx context.Context, w work) {
 // known count until the next start tries again: a damaged record stops neither the
 // server nor an import.
 func (s *Service) addWorks(ctx context.Context, add ...work) ([]work, error) {
-	doc, err := s.Store.Document(ctx, worksKind, worksKey)
+	doc, err := idp.LookupDocument(ctx, s.Store, worksKind, worksKey)
 	if err != nil && !errors.Is(err, idp.ErrNotFound) {
 		return nil, fmt.Errorf("read costs of password hashes: %w", err)
 	}
@@ -72,11 +72,11 @@ func (s *Service) addWorks(ctx context.Context, add ...work) ([]work, error) {
 	} else if slices.Equal(works, mergeWorks(works, add)) {
 		return works, nil
 	}
-	err = s.Store.UpdateDocuments(ctx, worksKind, []string{worksKey}, func(_ string, old []byte) ([]byte, error) {
+	err = s.Store.UpdateDocuments(ctx, worksKind, []string{worksKey}, idp.ChangeData(func(_ string, old []byte) ([]byte, error) {
 		was, _ := parseWorks(old)
 		works = mergeWorks(was, add)
 		return json.Marshal(works)
-	})
+	}))
 	if err != nil {
 		return nil, fmt.Errorf("write costs of password hashes: %w", err)
 	}
@@ -87,7 +87,7 @@ func (s *Service) addWorks(ctx context.Context, add ...work) ([]work, error) {
 func (s *Service) storedWorks(ctx context.Context) (works []work, err error) {
 	const page = 500
 	for after := idp.UserID(""); ; {
-		users, err := s.Store.Users(ctx, after, page)
+		users, err := s.Store.Users(ctx, idp.UserQuery{After: after, Limit: page})
 		if err != nil {
 			return nil, fmt.Errorf("read costs of password hashes: %w", err)
 		}

@@ -17,6 +17,7 @@ import (
 	"vernal/idp"
 	"vernal/idp/account"
 	"vernal/idp/admin"
+	"vernal/idp/audit"
 	"vernal/idp/keyring"
 	"vernal/idp/rotation"
 	"vernal/idp/seal"
@@ -105,7 +106,7 @@ func TestBothWays(t *testing.T) {
 			if err != nil || doc.Document != "<EntityDescriptor year='2031'/>" {
 				t.Errorf("metadata: %+v, %v", doc, err)
 			}
-			records, err := store.AuditRecords(t.Context(), 0, 100)
+			records, err := audit.Records(t.Context(), store, 0, 100)
 			if err != nil || len(records) == 0 {
 				t.Fatalf("audit: %d records, %v", len(records), err)
 			}

@@ -24,7 +24,7 @@ func TestEveryExportPageIsRecorded(t *testing.T) {
 	last := uint64(0)
 	recorded := func() []idp.AuditRecord {
 		t.Helper()
-		records, err := store.AuditRecords(ctx, last, 100)
+		records, err := audit.Records(ctx, store, last, 100)
 		if err != nil {
 			t.Fatal(err)
 		}

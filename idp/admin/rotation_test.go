@@ -16,6 +16,7 @@ import (
 	"vernal/certs"
 	"vernal/idp"
 	"vernal/idp/admin"
+	"vernal/idp/audit"
 	"vernal/idp/migration"
 	"vernal/idp/notify"
 	"vernal/idp/rotation"
@@ -105,7 +106,7 @@ func TestRotation(t *testing.T) {
 // auditKinds are the kinds and actors of all that is on record.
 func auditKinds(t *testing.T, store idp.Store) (kinds []string) {
 	t.Helper()
-	records, err := store.AuditRecords(t.Context(), 0, 100)
+	records, err := audit.Records(t.Context(), store, 0, 100)
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -115,7 +115,7 @@ func (s *Service) endFound(ctx context.Context, by Caller, q SessionQuery, found
 			Detail: map[string]string{"session": sess.ID.Short()},
 		})
 	}
-	n, err := s.Sessions.EndSessions(ctx, ids, events...)
+	n, err := s.Sessions.EndSessions(ctx, idp.SessionEnd{IDs: ids}, events...)
 	if err != nil {
 		return 0, fmt.Errorf("end sessions: %w", err)
 	}
@@ -137,7 +137,7 @@ func (s *Service) findSessions(ctx context.Context, q SessionQuery, limit int) (
 		}
 		return found, "", err
 	case user != "":
-		if found, err = s.Sessions.UserSessions(ctx, user); err != nil {
+		if found, err = s.Sessions.Sessions(ctx, idp.SessionQuery{User: user}); err != nil {
 			return nil, "", fmt.Errorf("list sessions: %w", err)
 		}
 		found = s.meant(q, user, found)
@@ -147,7 +147,7 @@ func (s *Service) findSessions(ctx context.Context, q SessionQuery, limit int) (
 	}
 	next = q.After
 	for range sessionScan / sessionBatch {
-		part, err := s.Sessions.Sessions(ctx, next, sessionBatch)
+		part, err := s.Sessions.Sessions(ctx, idp.SessionQuery{After: next, Limit: sessionBatch})
 		if err != nil {
 			return nil, "", fmt.Errorf("list sessions: %w", err)
 		}
@@ -202,7 +202,7 @@ func (s *Service) sessionByShort(ctx context.Context, short string) ([]*idp.Sess
 	if len(short) < minShort || strings.Trim(short, "0123456789abcdef") != "" {
 		return nil, &Error{Code: CodeBadRequest, Message: fmt.Sprintf("a session is named by its ID as listed, or by the first %d digits of it or more", minShort)}
 	}
-	found, err := s.Sessions.Sessions(ctx, idp.SessionID(short), 2)
+	found, err := s.Sessions.Sessions(ctx, idp.SessionQuery{After: idp.SessionID(short), Limit: 2})
 	if err != nil {
 		return nil, fmt.Errorf("find session: %w", err)
 	}

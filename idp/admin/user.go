@@ -55,7 +55,7 @@ func (s *Service) listUsers(ctx context.Context, _ Caller, req UsersRequest) (Us
 	if req.Limit > 0 && req.Limit < limit {
 		limit = req.Limit
 	}
-	users, err := s.Users.Users(ctx, req.After, limit)
+	users, err := s.Users.Users(ctx, idp.UserQuery{After: req.After, Limit: limit})
 	if err != nil {
 		return UserList{}, err
 	}

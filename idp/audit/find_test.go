@@ -83,7 +83,7 @@ func TestRefusals(t *testing.T) {
 		}
 	}
 	count := func() int {
-		records, err := w.store.AuditRecords(ctx, 0, 100_000)
+		records, err := audit.Records(ctx, w.store, 0, 100_000)
 		ok(t, err)
 		return len(records)
 	}

@@ -49,21 +49,21 @@ func (s *hookStore) CreateSession(ctx context.Context, sess *idp.Session, replac
 	if err := s.once(&s.create); err != nil {
 		return err
 	}
-	return s.Store.CreateSession(ctx, sess, replaces, events...)
+	return s.Store.StartSession(ctx, idp.SessionStart{Session: sess, Replaces: replaces}, events...)
 }
 
 func (s *hookStore) CompleteSession(ctx context.Context, pending idp.SessionID, sess *idp.Session, replaces []idp.SessionID, events ...idp.AuditEvent) error {
 	if err := s.once(&s.complete); err != nil {
 		return err
 	}
-	return s.Store.CompleteSession(ctx, pending, sess, replaces, events...)
+	return s.Store.StartSession(ctx, idp.SessionStart{Session: sess, Completes: pending, Replaces: replaces}, events...)
 }
 
 func (s *hookStore) ReplaceSession(ctx context.Context, old idp.SessionID, sess *idp.Session, events ...idp.AuditEvent) error {
 	if err := s.once(&s.replace); err != nil {
 		return err
 	}
-	return s.Store.ReplaceSession(ctx, old, sess, events...)
+	return s.Store.StartSession(ctx, idp.SessionStart{Session: sess, Continues: old}, events...)
 }
 
 // walker drives the pages of one identity provider and compares what each exit
@@ -336,7 +336,10 @@ func exits() []exitCase {
 		}, one(audit.SteppedUp), false, ""},
 		{"right code as the account changes", func(w *walker, ann *idptest.Person) page {
 			b := w.waiting(ann)
-			w.hooks.complete = func() error { _, err := w.Store.EndUserSessions(w.t.Context(), ann.User.ID, "", nil); return err }
+			w.hooks.complete = func() error {
+				_, err := w.Store.EndSessions(w.t.Context(), idp.SessionEnd{User: ann.User.ID})
+				return err
+			}
 			return w.post(b, "/sign-in/code", "code", ann.Code())
 		}, one(audit.AccountChanged), false, ""},
 		{"session that cannot be stored", func(w *walker, ann *idptest.Person) page {

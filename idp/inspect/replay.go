@@ -16,7 +16,7 @@ func (s *Service) replayed(ctx context.Context, r *Report, id string, hash []byt
 		r.skip("ID", "there is no store to ask whether "+id+" was seen before")
 		return nil
 	}
-	before, err := s.Seen.LoginRequestByMessage(ctx, r.SP, id)
+	before, err := s.Seen.LoginRequest(ctx, idp.RequestKey{SP: r.SP, MessageID: id})
 	if errors.Is(err, idp.ErrNotFound) || err == nil && before.ReceivedAt.After(r.At) {
 		r.unused(id, err == nil)
 		return nil
@@ -48,7 +48,7 @@ func (s *Service) repeated(ctx context.Context, r *Report, id string) (*idp.Logo
 		r.skip("ID", "there is no store to ask whether "+id+" was seen before")
 		return nil, nil
 	}
-	before, err := s.Seen.LogoutRequestByMessage(ctx, r.SP, id)
+	before, err := s.Seen.LogoutRequest(ctx, idp.RequestKey{SP: r.SP, MessageID: id})
 	if errors.Is(err, idp.ErrNotFound) || err == nil && before.ReceivedAt.After(r.At) {
 		r.unused(id, err == nil)
 		return nil, nil

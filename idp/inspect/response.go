@@ -165,7 +165,7 @@ func (s *Service) answersLogout(ctx context.Context, r *Report, root *xmltree.El
 	if !ok || s.Seen == nil {
 		return nil
 	}
-	before, err := s.Seen.LogoutRequestByMessage(ctx, r.SP, id)
+	before, err := s.Seen.LogoutRequest(ctx, idp.RequestKey{SP: r.SP, MessageID: id})
 	if err != nil {
 		return r.answers(id, time.Time{}, err)
 	}
@@ -178,7 +178,7 @@ func (s *Service) answersLogin(ctx context.Context, r *Report, root *xmltree.Ele
 	if !ok || s.Seen == nil {
 		return nil
 	}
-	before, err := s.Seen.LoginRequestByMessage(ctx, r.SP, id)
+	before, err := s.Seen.LoginRequest(ctx, idp.RequestKey{SP: r.SP, MessageID: id})
 	if err != nil {
 		return r.answers(id, time.Time{}, err)
 	}

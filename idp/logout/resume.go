@@ -32,7 +32,7 @@ func (h *Handler) stored(r *http.Request) (a accepted, err error) {
 	if len(handle) == 0 || len(handle) > 64 {
 		return a, idp.Refuse(idp.RefusedStale, "request", "")
 	}
-	a.request, err = h.Store.LogoutRequest(r.Context(), handle)
+	a.request, err = h.Store.LogoutRequest(r.Context(), idp.RequestKey{Handle: handle})
 	if errors.Is(err, idp.ErrNotFound) || err == nil && !h.Clock.Now().Before(a.request.ExpiresAt) {
 		return a, idp.Refuse(idp.RefusedStale, "request", "")
 	}

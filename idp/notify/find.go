@@ -157,7 +157,7 @@ func (s *Service) requestCerts(ctx context.Context, b *migration.Board, now time
 	if s.round.known[id] {
 		return nil
 	}
-	err := s.Store.UpdateDocuments(ctx, documents, []string{requestCertState, id}, s.requestCertsNotice(id, b, now))
+	err := s.Store.UpdateDocuments(ctx, documents, []string{requestCertState, id}, idp.ChangeData(s.requestCertsNotice(id, b, now)))
 	if err != nil {
 		return fmt.Errorf("write down notice %s: %w", id, err)
 	}

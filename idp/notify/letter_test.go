@@ -11,6 +11,7 @@ import (
 	"github.com/google/go-cmp/cmp"
 
 	"vernal/idp"
+	"vernal/idp/audit"
 	"vernal/idp/notify"
 	"vernal/idp/rotation"
 	"vernal/idp/smtptest"
@@ -215,7 +216,7 @@ func TestSend(t *testing.T) {
 		t.Fatalf("mails %+v", mails)
 	}
 	var on []idp.AuditEvent
-	records, err := w.store.AuditRecords(t.Context(), 0, 1000)
+	records, err := audit.Records(t.Context(), w.store, 0, 1000)
 	ok(t, err)
 	for _, r := range records {
 		if r.Kind == "rotation.notice" {

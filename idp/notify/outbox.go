@@ -105,12 +105,12 @@ func (s *Service) post(ctx context.Context, n Notice) error {
 		return nil
 	}
 	if err == nil {
-		err = s.Store.UpdateDocuments(ctx, documents, []string{n.ID}, func(_ string, old []byte) ([]byte, error) {
+		err = s.Store.UpdateDocuments(ctx, documents, []string{n.ID}, idp.ChangeData(func(_ string, old []byte) ([]byte, error) {
 			if old != nil {
 				return old, nil
 			}
 			return s.newRecord(n)
-		})
+		}))
 	}
 	if err != nil {
 		return fmt.Errorf("write down notice %s: %w", n.ID, err)
@@ -127,7 +127,7 @@ func (s *Service) isPosted(ctx context.Context, ids ...string) (bool, error) {
 		if s.round.known[id] {
 			return true, nil
 		}
-		_, err := s.Store.Document(ctx, documents, id)
+		_, err := idp.LookupDocument(ctx, s.Store, documents, id)
 		if err == nil && s.round.known != nil { // nil before the first round
 			s.round.known[id] = true
 		}
@@ -184,7 +184,7 @@ func (r *record) old(now time.Time) bool { return len(r.Open) == 0 && now.Sub(r.
 func (s *Service) claim(ctx context.Context, keys []string, now time.Time) ([]parcel, error) {
 	targets := s.targets()
 	claimed := map[string][]parcel{}
-	err := s.Store.UpdateDocuments(ctx, documents, keys, func(key string, old []byte) ([]byte, error) {
+	err := s.Store.UpdateDocuments(ctx, documents, keys, idp.ChangeData(func(key string, old []byte) ([]byte, error) {
 		claimed[key] = nil // it may be called again
 		var r record
 		if old == nil {
@@ -212,7 +212,7 @@ func (s *Service) claim(ctx context.Context, keys []string, now time.Time) ([]pa
 			}
 		}
 		return r.marshal()
-	})
+	}))
 	if err != nil {
 		return nil, fmt.Errorf("claim notices: %w", err)
 	}
@@ -266,7 +266,7 @@ func (s *Service) settle(ctx context.Context, p parcel, failed error) error {
 		s.Log.LogAttrs(ctx, slog.LevelError, "notice not sent, given up", attrs...)
 	}
 	// What was sent is noted even if the server is about to stop.
-	err := s.Store.UpdateDocuments(context.WithoutCancel(ctx), documents, []string{p.notice.ID}, func(_ string, old []byte) ([]byte, error) {
+	err := s.Store.UpdateDocuments(context.WithoutCancel(ctx), documents, []string{p.notice.ID}, idp.ChangeData(func(_ string, old []byte) ([]byte, error) {
 		var r record
 		if old == nil {
 			return nil, nil
@@ -276,7 +276,7 @@ func (s *Service) settle(ctx context.Context, p parcel, failed error) error {
 		}
 		delete(r.Open, p.target)
 		return r.marshal()
-	})
+	}))
 	if err != nil {
 		return fmt.Errorf("note that notice %s was sent: %w", p.notice.ID, err)
 	}

@@ -10,6 +10,7 @@ import (
 	"time"
 
 	"vernal/idp"
+	"vernal/idp/audit"
 	"vernal/idp/rotation"
 )
 
@@ -34,7 +35,7 @@ func (s *Service) readTrail(ctx context.Context, now time.Time) error {
 	from := s.round.trail
 	told := false
 	for range trailPages {
-		records, err := s.Store.AuditRecords(ctx, s.round.trail, trailPage)
+		records, err := audit.Records(ctx, s.Store, s.round.trail, trailPage)
 		if err != nil {
 			return fmt.Errorf("read the audit trail: %w", err)
 		}
@@ -65,7 +66,7 @@ func (s *Service) beginTrail(ctx context.Context) error {
 	if s.round.began {
 		return nil
 	}
-	doc, err := s.Store.Document(ctx, documents, trailState)
+	doc, err := idp.LookupDocument(ctx, s.Store, documents, trailState)
 	switch {
 	case errors.Is(err, idp.ErrNotFound):
 		err = s.firstTime(ctx)
@@ -99,7 +100,7 @@ func (s *Service) endOfTrail(ctx context.Context) (uint64, error) {
 	low, high := uint64(0), uint64(math.MaxInt64)
 	for low < high {
 		middle := low + (high-low)/2
-		after, err := s.Store.AuditRecords(ctx, middle, 1)
+		after, err := audit.Records(ctx, s.Store, middle, 1)
 		if err != nil {
 			return 0, err
 		}
@@ -114,7 +115,7 @@ func (s *Service) endOfTrail(ctx context.Context) (uint64, error) {
 
 // saveTrail moves the mark on; never back, should another server be ahead.
 func (s *Service) saveTrail(ctx context.Context, seq uint64) error {
-	return s.Store.UpdateDocuments(ctx, documents, []string{trailState}, func(_ string, old []byte) ([]byte, error) {
+	return s.Store.UpdateDocuments(ctx, documents, []string{trailState}, idp.ChangeData(func(_ string, old []byte) ([]byte, error) {
 		var was uint64
 		if old != nil {
 			if err := json.Unmarshal(old, &was); err != nil {
@@ -122,7 +123,7 @@ func (s *Service) saveTrail(ctx context.Context, seq uint64) error {
 			}
 		}
 		return json.Marshal(max(was, seq))
-	})
+	}))
 }
 
 // ofRecord is the notice of a record; false if nobody is told of it.

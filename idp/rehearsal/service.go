@@ -160,7 +160,7 @@ func (s *Service) End(ctx context.Context, id string, failed []string, actor str
 // remove takes back what a rehearsal was given.
 func (s *Service) remove(ctx context.Context, r *running, events ...idp.AuditEvent) error {
 	s.Registry.EndRehearsal()
-	err := s.Sessions.Store.EndSession(ctx, r.session, events...)
+	_, err := s.Sessions.Store.EndSessions(ctx, idp.SessionEnd{IDs: []idp.SessionID{r.session}}, events...)
 	if r.link != "" {
 		err = errors.Join(err, s.Links.Remove(ctx, r.link, serverActor))
 	}

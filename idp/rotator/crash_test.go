@@ -75,7 +75,7 @@ func (d *doomed) run() error {
 	if err != nil {
 		return err
 	}
-	policy, k := rotation.DefaultPolicy(), &sigkill{RotationStore: store, Keys: dir, at: d.KillAt}
+	policy, k := rotation.DefaultPolicy(), &sigkill{DocumentStore: store, Keys: dir, at: d.KillAt}
 	s := &rotator.Service{
 		Store: store, Dir: dir, Ring: keyring.NewRing(policy), Policy: policy,
 		BaseURL: "https://login.example.gov", Clock: clock, Log: slog.New(slog.DiscardHandler), Uses: newLedger(store, clock),
@@ -145,7 +145,7 @@ var foreign = sync.OnceValue(func() *rsa.PrivateKey {
 // sigkill stands between a service and its disk and ends the process with
 // SIGKILL, which leaves no time for anything.
 type sigkill struct {
-	idp.RotationStore
+	idp.DocumentStore
 	rotator.Keys
 	at, point int
 }
@@ -158,10 +158,10 @@ func (k *sigkill) pass() {
 	k.point++
 }
 
-func (k *sigkill) UpdateRotation(ctx context.Context, change func([]byte) ([]byte, error), events ...idp.AuditEvent) error {
+func (k *sigkill) UpdateDocuments(ctx context.Context, kind string, keys []string, change func(*idp.Document) error, events ...idp.AuditEvent) error {
 	k.pass()
 	defer k.pass()
-	return k.RotationStore.UpdateRotation(ctx, change, events...)
+	return k.DocumentStore.UpdateDocuments(ctx, kind, keys, change, events...)
 }
 
 // Save is two writes: the private key, then the certificate if there is one.
@@ -379,7 +379,7 @@ func (w *world) waitsOrCertified(d *doomed) {
 // chained checks that the audit trail is whole, and tells of no step twice.
 func (w *world) chained() {
 	w.t.Helper()
-	records, err := w.store.AuditRecords(w.t.Context(), 0, 10000)
+	records, err := audit.Records(w.t.Context(), w.store, 0, 10000)
 	ok(w.t, err)
 	ok(w.t, audit.Verify(func(yield func(idp.AuditRecord, error) bool) {
 		for _, r := range records {

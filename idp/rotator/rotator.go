@@ -73,7 +73,7 @@ type Uses interface {
 // say otherwise. Call Start before anything else. All methods may be called
 // concurrently; steps are taken one after the other.
 type Service struct {
-	Store idp.RotationStore
+	Store idp.DocumentStore
 	Dir   Keys
 	// Ring is set again after each step. Before Start it may hold anything.
 	Ring   *keyring.Ring

@@ -17,6 +17,7 @@ import (
 
 	"vernal/certs"
 	"vernal/idp"
+	"vernal/idp/audit"
 	"vernal/idp/keyring"
 	"vernal/idp/rotation"
 	"vernal/idp/rotator"
@@ -120,7 +121,7 @@ func (w *world) started() *rotator.Service {
 // start starts a server, or begins an installation where nothing is recorded.
 func (w *world) start(s *rotator.Service) error {
 	w.t.Helper()
-	doc, err := w.store.Rotation(w.t.Context())
+	doc, err := idp.LookupDocument(w.t.Context(), w.store, idp.RotationKind, idp.RotationKey)
 	ok(w.t, err)
 	var h rotation.History
 	if doc != nil {
@@ -170,7 +171,7 @@ func (w *world) take(s *rotator.Service, step rotation.Step) *rotator.Outcome {
 // trail is the rotation's steps in the audit trail, with their days.
 func (w *world) trail() (steps []string) {
 	w.t.Helper()
-	records, err := w.store.AuditRecords(w.t.Context(), 0, 1000)
+	records, err := audit.Records(w.t.Context(), w.store, 0, 1000)
 	ok(w.t, err)
 	for _, r := range records {
 		steps = append(steps, r.At.Format(time.DateOnly)+" "+strings.TrimPrefix(string(r.Kind), "rotation.")+" "+string(r.Year))
@@ -215,7 +216,7 @@ var errKilled = errors.New("killed")
 // killer stands between a service and its disk. After a number of writes the
 // process is dead: nothing is written any more.
 type killer struct {
-	idp.RotationStore
+	idp.DocumentStore
 	rotator.Keys
 	left   int
 	killed bool
@@ -230,11 +231,11 @@ func (k *killer) write() error {
 	return nil
 }
 
-func (k *killer) UpdateRotation(ctx context.Context, change func([]byte) ([]byte, error), events ...idp.AuditEvent) error {
+func (k *killer) UpdateDocuments(ctx context.Context, kind string, keys []string, change func(*idp.Document) error, events ...idp.AuditEvent) error {
 	if err := k.write(); err != nil {
 		return err
 	}
-	return k.RotationStore.UpdateRotation(ctx, change, events...)
+	return k.DocumentStore.UpdateDocuments(ctx, kind, keys, change, events...)
 }
 
 // Save is two writes: the private key, then the certificate if there is one.

@@ -9,6 +9,7 @@ import (
 	"time"
 
 	"vernal/certs"
+	"vernal/idp"
 	"vernal/idp/web"
 )
 
@@ -85,7 +86,7 @@ func (s *Server) mountHealth(rt *web.Router) {
 }
 
 func (s *Server) ready(ctx context.Context) error {
-	if err := s.Store.Ping(ctx); err != nil {
+	if _, err := s.Store.Sessions(ctx, idp.SessionQuery{}); err != nil { // reads nothing, but asks
 		return fmt.Errorf("store: %w", err)
 	}
 	entry, err := s.Years.Preferred(s.Clock.Now())

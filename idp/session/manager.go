@@ -84,7 +84,7 @@ func (m *Manager) load(r *http.Request, cookie string) (*idp.Session, error) {
 		return nil, idp.ErrNotFound
 	case errors.Is(err, idp.ErrTampered):
 		// Someone else wrote it. The session that it was is over.
-		if err := m.Store.EndSession(r.Context(), id); err != nil {
+		if _, err := m.Store.EndSessions(r.Context(), idp.SessionEnd{IDs: []idp.SessionID{id}}); err != nil {
 			return nil, fmt.Errorf("end session: %w", err)
 		}
 		return nil, idp.ErrNotFound
@@ -143,7 +143,7 @@ func (m *Manager) StartPending(w http.ResponseWriter, r *http.Request, user idp.
 	}
 	token := newToken()
 	s.ID = idp.HashSessionToken(token)
-	if err := m.Store.CreateSession(r.Context(), s, m.replaced(r, "signin"), events...); err != nil {
+	if err := m.Store.StartSession(r.Context(), idp.SessionStart{Session: s, Replaces: m.replaced(r, "signin")}, events...); err != nil {
 		return nil, fmt.Errorf("begin sign-in: %w", err)
 	}
 	m.set(w, m.cookieName("signin"), token, 0)
@@ -170,7 +170,7 @@ func (m *Manager) CompleteWith(w http.ResponseWriter, r *http.Request, pending *
 	}
 	token := newToken()
 	s.ID = idp.HashSessionToken(token)
-	if err := m.Store.CompleteSession(r.Context(), pending.ID, s, m.replaced(r, "session"), events...); err != nil {
+	if err := m.Store.StartSession(r.Context(), idp.SessionStart{Session: s, Completes: pending.ID, Replaces: m.replaced(r, "session")}, events...); err != nil {
 		return nil, fmt.Errorf("complete sign-in: %w", err)
 	}
 	m.set(w, m.cookieName("session"), token, 0)
@@ -182,8 +182,8 @@ func (m *Manager) CompleteWith(w http.ResponseWriter, r *http.Request, pending *
 // go with the session.
 func (m *Manager) End(w http.ResponseWriter, r *http.Request, events ...idp.AuditEvent) error {
 	for _, cookie := range []string{"session", "signin"} {
-		for _, id := range m.replaced(r, cookie) {
-			if err := m.Store.EndSession(r.Context(), id, events...); err != nil {
+		if ids := m.replaced(r, cookie); len(ids) > 0 {
+			if _, err := m.Store.EndSessions(r.Context(), idp.SessionEnd{IDs: ids}, events...); err != nil {
 				return fmt.Errorf("end session: %w", err)
 			}
 		}
@@ -203,7 +203,7 @@ func (m *Manager) Forget(w http.ResponseWriter) {
 // Abandon ends a sign-in that was begun in this request.
 func (m *Manager) Abandon(w http.ResponseWriter, r *http.Request, pending *idp.Session) error {
 	m.drop(w, m.cookieName("signin"))
-	if err := m.Store.EndSession(r.Context(), pending.ID); err != nil {
+	if _, err := m.Store.EndSessions(r.Context(), idp.SessionEnd{IDs: []idp.SessionID{pending.ID}}); err != nil {
 		return fmt.Errorf("end sign-in: %w", err)
 	}
 	return nil

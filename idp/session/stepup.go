@@ -24,7 +24,7 @@ func (m *Manager) StepUp(w http.ResponseWriter, r *http.Request, old *idp.Sessio
 	}
 	token := newToken()
 	s.ID = idp.HashSessionToken(token)
-	if err := m.Store.ReplaceSession(r.Context(), old.ID, s, events...); err != nil {
+	if err := m.Store.StartSession(r.Context(), idp.SessionStart{Session: s, Continues: old.ID}, events...); err != nil {
 		return nil, fmt.Errorf("step up: %w", err)
 	}
 	m.set(w, m.cookieName("session"), token, 0)

@@ -119,7 +119,7 @@ func (h *Handler) answer(w http.ResponseWriter, r *http.Request, a *accepted) er
 // cookie of its own. None of them opens another one's, and all have one
 // answer between them.
 func (h *Handler) again(w http.ResponseWriter, r *http.Request, a *accepted) error {
-	before, err := h.Store.LoginRequestByMessage(r.Context(), a.request.SP, a.request.MessageID)
+	before, err := h.Store.LoginRequest(r.Context(), idp.RequestKey{SP: a.request.SP, MessageID: a.request.MessageID})
 	if err != nil {
 		return fail(a.provider, fmt.Errorf("find earlier request: %w", err))
 	}

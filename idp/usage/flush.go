@@ -88,7 +88,7 @@ func (l *Ledger) write(ctx context.Context) error {
 	for key := range loads {
 		keys = append(keys, key)
 	}
-	err := l.Store.UpdateDocuments(ctx, documents, keys, func(key string, old []byte) ([]byte, error) {
+	err := l.Store.UpdateDocuments(ctx, documents, keys, idp.ChangeData(func(key string, old []byte) ([]byte, error) {
 		if more, ok := loads[key]; ok {
 			return json.Marshal(mergeLoads(l.parseLoads(key, old), more, limitOf(key), now))
 		}
@@ -105,7 +105,7 @@ func (l *Ledger) write(ctx context.Context) error {
 		t.settle(now)
 		t.merge(uses[key])
 		return t.encode(), nil
-	})
+	}))
 	if err != nil {
 		l.noted.giveBack(b)
 		return fmt.Errorf("write the ledger of uses: %w", err)
@@ -163,12 +163,12 @@ func (l *Ledger) prune(ctx context.Context) error {
 		keys = append(keys, lastKey)
 	}
 	for part := range slices.Chunk(keys, pruneBatch) {
-		err = l.Store.UpdateDocuments(ctx, documents, part, func(key string, old []byte) ([]byte, error) {
+		err = l.Store.UpdateDocuments(ctx, documents, part, idp.ChangeData(func(key string, old []byte) ([]byte, error) {
 			if key == lastKey {
 				return l.keepLast(old, tallies, now)
 			}
 			return l.keep(key, old, lastUses{}, now)
-		})
+		}))
 		if err != nil {
 			return fmt.Errorf("remove old uses from the ledger: %w", err)
 		}

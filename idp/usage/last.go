@@ -73,7 +73,7 @@ func (l *Ledger) LastUses(ctx context.Context) (map[idp.Year]time.Time, error) {
 // storedLast falls back to the tallies if the document is damaged: a use that is
 // overlooked could end a year in use.
 func (l *Ledger) storedLast(ctx context.Context) (lastUses, error) {
-	doc, err := l.Store.Document(ctx, documents, lastKey)
+	doc, err := idp.LookupDocument(ctx, l.Store, documents, lastKey)
 	if err != nil && !errors.Is(err, idp.ErrNotFound) {
 		return nil, err
 	}

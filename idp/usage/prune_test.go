@@ -77,7 +77,7 @@ func TestDamagedDocumentsAreLeftOut(t *testing.T) {
 	in.add(spA)
 	in.add(spB)
 	damaged := []string{"use\x00" + string(spA) + "\x002026", "use\x00" + string(spB) + "\x00nonsense", "use\x00", "last", "fetch\x00", "fetch\x00" + string(spA), "other"}
-	ok(t, in.store.UpdateDocuments(t.Context(), documents, damaged, func(string, []byte) ([]byte, error) { return []byte("\x02}{"), nil }))
+	ok(t, in.store.UpdateDocuments(t.Context(), documents, damaged, idp.ChangeData(func(string, []byte) ([]byte, error) { return []byte("\x02}{"), nil })))
 	l := in.ledger()
 	var log bytes.Buffer
 	l.Log = slog.New(slog.NewJSONHandler(&log, nil))
@@ -109,7 +109,7 @@ func TestLastUsesAreMadeAgain(t *testing.T) {
 		l := in.ledger()
 		in.use(l, spA, "2026")
 		ok(t, l.Flush(t.Context()))
-		ok(t, in.store.UpdateDocuments(t.Context(), documents, []string{lastKey}, func(string, []byte) ([]byte, error) { return []byte(doc), nil }))
+		ok(t, in.store.UpdateDocuments(t.Context(), documents, []string{lastKey}, idp.ChangeData(func(string, []byte) ([]byte, error) { return []byte(doc), nil })))
 		in.set(noon(2026, 6, 1).Add(time.Hour))
 		want := map[idp.Year]time.Time{"2026": noon(2026, 6, 1)}
 		if diff := cmp.Diff(want, in.lastUses(l)); diff != "" {
@@ -121,7 +121,7 @@ func TestLastUsesAreMadeAgain(t *testing.T) {
 		if diff := cmp.Diff(want, in.lastUses(in.ledger())); diff != "" {
 			t.Errorf("%s: last uses after a flush (-want +got):\n%s", doc, diff)
 		}
-		stored, err := in.store.Document(t.Context(), documents, lastKey)
+		stored, err := idp.LookupDocument(t.Context(), in.store, documents, lastKey)
 		ok(t, err)
 		if last, ok := l.parseLast(stored); !ok || len(last) != 2 {
 			t.Errorf("%s: stored is %s", doc, stored)

@@ -255,7 +255,7 @@ func (w *world) compareTrail() {
 	signIns := 0
 	err := audit.Verify(func(yield func(idp.AuditRecord, error) bool) {
 		for seq := uint64(0); ; {
-			records, err := w.i.Store.AuditRecords(w.t.Context(), seq, 1000)
+			records, err := audit.Records(w.t.Context(), w.i.Store, seq, 1000)
 			if err != nil {
 				yield(idp.AuditRecord{}, err)
 				return

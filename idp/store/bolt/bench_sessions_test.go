@@ -214,7 +214,7 @@ func BenchmarkMillionSessions(b *testing.B) {
 	}
 	start, seen := time.Now(), 0
 	for after := idp.SessionID(""); ; {
-		page, err := h.Sessions(ctx, after, 250)
+		page, err := h.Sessions(ctx, idp.SessionQuery{After: after, Limit: 250})
 		if err != nil {
 			b.Fatal(err)
 		}

@@ -111,7 +111,7 @@ func crash(t *testing.T, dir string, after time.Duration) []ack {
 
 func checkAck(t *testing.T, s *bolt.Store, a ack) {
 	t.Helper()
-	r, err := s.LoginRequestByMessage(t.Context(), "https://sp.example", a.message)
+	r, err := s.LoginRequest(t.Context(), idp.RequestKey{SP: "https://sp.example", MessageID: a.message})
 	if err != nil || !r.Answered() {
 		t.Errorf("acknowledged message %s: %v, %v", a.message, r, err)
 	}
@@ -134,7 +134,7 @@ func checkName(t *testing.T, s *bolt.Store, who [2]string, name string) {
 func records(ctx context.Context, s *bolt.Store, after uint64) iter.Seq2[idp.AuditRecord, error] {
 	return func(yield func(idp.AuditRecord, error) bool) {
 		for {
-			part, err := s.AuditRecords(ctx, after, 500)
+			part, err := audit.Records(ctx, s, after, 500)
 			if err != nil {
 				yield(idp.AuditRecord{}, err)
 				return
@@ -178,7 +178,7 @@ func victim(dir string) error {
 func signIn(ctx context.Context, s *bolt.Store) error {
 	user := idp.UserID(fmt.Sprint("user", mathrand.IntN(500)))
 	sess := &idp.Session{ID: idp.SessionID(rand.Text()), User: user, CreatedAt: start, ExpiresAt: start}
-	if err := s.CreateSession(ctx, sess, nil, idp.AuditEvent{Kind: "session.begin"}); err != nil {
+	if err := s.StartSession(ctx, idp.SessionStart{Session: sess}, idp.AuditEvent{Kind: "session.begin"}); err != nil {
 		return err
 	}
 	for _, scope := range []idp.NameIDScope{"agency:A", "agency:B"} {

@@ -3,7 +3,6 @@ package bolt
 import (
 	"bytes"
 	"context"
-	"errors"
 	"fmt"
 	"maps"
 	"slices"
@@ -111,22 +110,12 @@ func (r *reader) loadOlder(newest *seal.Generation, all map[byte]map[string][]by
 
 // renewal is the one under way; nil if there is none.
 func (r *reader) renewal() (*renewal, error) {
-	var n renewal
-	err := r.decode(inMeta, renewalKey, &n)
-	if errors.Is(err, idp.ErrNotFound) {
-		return nil, nil
-	}
-	return &n, err
+	return decodeAny[renewal](r, inMeta, renewalKey)
 }
 
 // masterChange is the change under way; nil if there is none.
 func (r *reader) masterChange() (*masterChange, error) {
-	var c masterChange
-	err := r.decode(inMeta, mastersKey, &c)
-	if errors.Is(err, idp.ErrNotFound) {
-		return nil, nil
-	}
-	return &c, err
+	return decodeAny[masterChange](r, inMeta, mastersKey)
 }
 
 // loadMasters adds the other master key while one is changed for another.

@@ -10,24 +10,20 @@ import (
 )
 
 // NameID is the person's identifier in the scope.
-func (s *Store) NameID(ctx context.Context, scope idp.NameIDScope, user idp.UserID) (name idp.NameID, err error) {
-	err = s.view(ctx, func(r *reader) error {
+func (s *Store) NameID(ctx context.Context, scope idp.NameIDScope, user idp.UserID) (idp.NameID, error) {
+	return readValue(ctx, s, func(r *reader) (idp.NameID, error) {
 		value, err := r.find(inNameIDs, pair(string(scope), string(user)))
-		name = idp.NameID(value)
-		return err
+		return idp.NameID(value), err
 	})
-	return name, err
 }
 
 // UserByNameID is the reverse of NameID. It also answers for people who were
 // deleted.
-func (s *Store) UserByNameID(ctx context.Context, scope idp.NameIDScope, name idp.NameID) (user idp.UserID, err error) {
-	err = s.view(ctx, func(r *reader) error {
+func (s *Store) UserByNameID(ctx context.Context, scope idp.NameIDScope, name idp.NameID) (idp.UserID, error) {
+	return readValue(ctx, s, func(r *reader) (idp.UserID, error) {
 		value, err := r.find(inNameIDUsers, pair(string(scope), string(name)))
-		user = idp.UserID(value)
-		return err
+		return idp.UserID(value), err
 	})
-	return user, err
 }
 
 // nameID finds the person's NameID for a provider, or notes that it becomes
@@ -40,8 +36,7 @@ func (w *writer) nameID(sp idp.EntityID, scope idp.NameIDScope, user idp.UserID,
 	if value, err := w.get(inNameIDs, key); value != nil || err != nil {
 		return idp.NameID(value), err
 	}
-	var p idp.ServiceProvider
-	err := w.decode(inProviders, []byte(sp), &p)
+	p, err := w.provider(sp)
 	switch {
 	case errors.Is(err, idp.ErrNotFound): // removed: nobody looks anywhere
 	case err != nil:

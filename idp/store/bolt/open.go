@@ -1,7 +1,6 @@
 package bolt
 
 import (
-	"context"
 	"errors"
 	"fmt"
 	"log/slog"
@@ -229,14 +228,6 @@ func checkSchema(stored []byte) error {
 		return idp.Advise(err, idp.Suggest(idp.DoInit).Labeled(idp.LabelBeginEmpty))
 	}
 	return nil
-}
-
-// Ping reports whether the store answers.
-func (s *Store) Ping(ctx context.Context) error {
-	return s.view(ctx, func(r *reader) error {
-		_, err := r.tail()
-		return err
-	})
 }
 
 // Close finishes the changes under way and releases the file. Later calls of

@@ -14,7 +14,7 @@ import (
 // follows its users.
 var renewed = []bucket{
 	inMeta, inProviders, inProviderScopes, inUsers, inUserTombstones, inNameIDs, inNameIDUsers, inSessions,
-	inRequests, inThrottles, inLogouts, inLogoutMessages, inDocuments,
+	inRequests, inLogouts, inLogoutMessages, inDocuments,
 }
 
 // BeginRenewal makes a new generation of ring keys, with which everything is written
