@@ -266,7 +266,7 @@ func TestImportRefused(t *testing.T) {
 		})
 	}
 	t.Cleanup(func() {
-		if users, err := h.store.Users(context.Background(), "", 1); len(users) != 0 || err != nil {
+		if users, err := h.store.Users(context.Background(), idp.UserQuery{Limit: 1}); len(users) != 0 || err != nil {
 			t.Errorf("somebody was imported, or %v", err)
 		}
 	})

@@ -269,7 +269,7 @@ func TestWorksOutliveServer(t *testing.T) {
 // damagedUsers is a store with a user whose record cannot be read.
 type damagedUsers struct{ Store }
 
-func (damagedUsers) Users(context.Context, idp.UserID, int) ([]*idp.User, error) {
+func (damagedUsers) Users(context.Context, idp.UserQuery) ([]*idp.User, error) {
 	return nil, errors.New("user/x: cannot be opened")
 }
 

@@ -228,11 +228,12 @@ func TestUsersInPages(t *testing.T) {
 	t.Parallel()
 	s, store := newService(t)
 	const n = 1003
+	var people []idp.ImportedUser
 	for i := range n {
-		u := &idp.User{ID: idp.UserID(string(rune('a'+i%26)) + time.Duration(i).String()), CreatedAt: testClock()}
-		if err := store.CreateUser(t.Context(), u); err != nil {
-			t.Fatal(err)
-		}
+		people = append(people, idp.ImportedUser{User: &idp.User{ID: idp.UserID(string(rune('a'+i%26)) + time.Duration(i).String()), CreatedAt: testClock()}})
+	}
+	if outcome, err := store.ImportUsers(t.Context(), people); errors.Join(append(outcome, err)...) != nil {
+		t.Fatal(outcome, err)
 	}
 	users, err := admin.InProcess(s, admin.Self()).Users(t.Context())
 	seen := make(map[idp.UserID]bool)

@@ -7,6 +7,7 @@ import (
 	"net/url"
 	"testing"
 
+	"vernal/idp"
 	"vernal/idp/account"
 	"vernal/idp/idptest"
 )

@@ -21,9 +21,11 @@ type beforeBegin struct {
 	then func()
 }
 
-func (b *beforeBegin) CreateSession(ctx context.Context, s *idp.Session, replaces []idp.SessionID, events ...idp.AuditEvent) error {
-	b.once.Do(b.then)
-	return b.Store.StartSession(ctx, idp.SessionStart{Session: s, Replaces: replaces}, events...)
+func (b *beforeBegin) StartSession(ctx context.Context, s idp.SessionStart, events ...idp.AuditEvent) error {
+	if s.Completes == "" {
+		b.once.Do(b.then)
+	}
+	return b.Store.StartSession(ctx, s, events...)
 }
 
 // Whoever locks an account, changes its password or deletes it ends the sessions

@@ -8,6 +8,7 @@ import (
 	"testing"
 	"time"
 
+	"vernal/idp"
 	"vernal/idp/idptest"
 )
 

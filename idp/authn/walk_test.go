@@ -28,9 +28,9 @@ import (
 type hookStore struct {
 	idp.Store
 	mu       sync.Mutex
-	create   func() error // before CreateSession
-	complete func() error // before CompleteSession
-	replace  func() error // before ReplaceSession
+	create   func() error // before a sign-in that begins
+	complete func() error // before one that is completed
+	replace  func() error // before a session is stepped up
 }
 
 // once runs a hook once.
@@ -45,25 +45,18 @@ func (s *hookStore) once(hook *func() error) error {
 	return do()
 }
 
-func (s *hookStore) CreateSession(ctx context.Context, sess *idp.Session, replaces []idp.SessionID, events ...idp.AuditEvent) error {
-	if err := s.once(&s.create); err != nil {
+func (s *hookStore) StartSession(ctx context.Context, b idp.SessionStart, events ...idp.AuditEvent) error {
+	hook := &s.create
+	switch {
+	case b.Completes != "":
+		hook = &s.complete
+	case b.Continues != "":
+		hook = &s.replace
+	}
+	if err := s.once(hook); err != nil {
 		return err
 	}
-	return s.Store.StartSession(ctx, idp.SessionStart{Session: sess, Replaces: replaces}, events...)
-}
-
-func (s *hookStore) CompleteSession(ctx context.Context, pending idp.SessionID, sess *idp.Session, replaces []idp.SessionID, events ...idp.AuditEvent) error {
-	if err := s.once(&s.complete); err != nil {
-		return err
-	}
-	return s.Store.StartSession(ctx, idp.SessionStart{Session: sess, Completes: pending, Replaces: replaces}, events...)
-}
-
-func (s *hookStore) ReplaceSession(ctx context.Context, old idp.SessionID, sess *idp.Session, events ...idp.AuditEvent) error {
-	if err := s.once(&s.replace); err != nil {
-		return err
-	}
-	return s.Store.StartSession(ctx, idp.SessionStart{Session: sess, Continues: old}, events...)
+	return s.Store.StartSession(ctx, b, events...)
 }
 
 // walker drives the pages of one identity provider and compares what each exit

@@ -164,10 +164,10 @@ func TestLetterForeignName(t *testing.T) {
 	t.Parallel()
 	w := newWorld(t, "2027-02-10")
 	w.add("urn:a", nil)
-	err := w.store.UpdateProvider(t.Context(), "urn:a", func(p *idp.ServiceProvider) error {
+	_, err := w.store.UpdateProvider(t.Context(), idp.ProviderUpdate{ID: "urn:a", Change: func(p *idp.ServiceProvider) error {
 		p.Name = "A\r\nBcc: x@evil.example\n\n-----BEGIN CERTIFICATE-----\n\u202eevil\u200b\x1b[31m\x9b " + strings.Repeat("x", 5000)
 		return nil
-	})
+	}})
 	ok(t, err)
 	w.use("urn:a", "2026")
 	l := w.letters("")[0]

@@ -129,7 +129,7 @@ func (w *world) nothingLeft(walk *rehearsal.Walk) {
 			w.t.Errorf("it counts as use of %s", y.Year)
 		}
 	}
-	if people, err := w.Store.Users(w.t.Context(), "", 10); err != nil || len(people) != 0 {
+	if people, err := w.Store.Users(w.t.Context(), idp.UserQuery{Limit: 10}); err != nil || len(people) != 0 {
 		w.t.Errorf("it is among the people: %v, %v", people, err)
 	}
 	if s, err := w.Store.Sessions(w.t.Context(), idp.SessionQuery{User: idp.RehearsalUser}); err != nil || len(s) != 0 {

@@ -242,12 +242,13 @@ func TestChangeMaster(t *testing.T) {
 	}
 	// What is made meanwhile opens with both.
 	ok(t, h.store.DeleteUser(ctx, userID(0)))
-	ok(t, h.store.CreateUser(ctx, &idp.User{ID: userID(0) + "b", Emails: []idp.Email{{Address: email(0)}}}))
+	outcome, err := h.store.ImportUsers(ctx, []idp.ImportedUser{{User: &idp.User{ID: userID(0) + "b", Emails: []idp.Email{{Address: email(0)}}}}})
+	ok(t, errors.Join(append(outcome, err)...))
 	if err := h.Finish(ctx, false, "x"); !errors.Is(err, rekey.ErrOldKey) {
 		t.Errorf("Finish with the old key configured = %v", err)
 	}
 	h.close(t)
-	h, err := openHouse(h.dir, after)
+	h, err = openHouse(h.dir, after)
 	ok(t, err)
 	defer func() { h.close(t) }()
 	if err := h.Cancel(ctx, "x"); !errors.Is(err, rekey.ErrNewKey) {

@@ -16,12 +16,12 @@ type lastScope struct {
 	then atomic.Pointer[func()]
 }
 
-func (l *lastScope) LastScope(ctx context.Context, id idp.EntityID) (idp.NameIDScope, error) {
-	scope, err := l.Store.LastScope(ctx, id)
+func (l *lastScope) Provider(ctx context.Context, id idp.EntityID) (*idp.ServiceProvider, error) {
+	p, err := l.Store.Provider(ctx, id)
 	if then := l.then.Swap(nil); then != nil {
 		(*then)()
 	}
-	return scope, err
+	return p, err
 }
 
 // A provider that is added while another of its name is removed is a new one:

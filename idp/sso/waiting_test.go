@@ -44,11 +44,11 @@ func (f *full) CreateLoginRequest(ctx context.Context, r *idp.LoginRequest, even
 	return f.Store.CreateLoginRequest(ctx, r, events...)
 }
 
-func (f *full) CreateSession(ctx context.Context, s *idp.Session, replaces []idp.SessionID, events ...idp.AuditEvent) error {
-	if f.busy.Load() {
-		return fmt.Errorf("create session: %w", idp.ErrBusy)
+func (f *full) StartSession(ctx context.Context, b idp.SessionStart, events ...idp.AuditEvent) error {
+	if f.busy.Load() && b.Completes == "" && b.Continues == "" {
+		return fmt.Errorf("start session: %w", idp.ErrBusy)
 	}
-	return f.Store.StartSession(ctx, idp.SessionStart{Session: s, Replaces: replaces}, events...)
+	return f.Store.StartSession(ctx, b, events...)
 }
 
 func (f *full) AnswerLoginRequest(ctx context.Context, r *idp.LoginRequest, at time.Time, check idp.Check, events ...idp.AuditEvent) error {
