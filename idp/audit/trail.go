@@ -45,7 +45,7 @@ func Records(ctx context.Context, store Pager, after uint64, limit int) ([]idp.A
 	for _, l := range page.Lines {
 		var rec idp.AuditRecord
 		if err := json.Unmarshal(l.JSON, &rec); err != nil || rec.Seq != l.Place {
-			return nil, fmt.Errorf("audit record %d is damaged: verify the trail with vernal audit verify", l.Place)
+			return nil, fmt.Errorf("audit record %d in the store is damaged", l.Place)
 		}
 		rec.Address, _, _ = Address(l.Address)
 		out = append(out, rec)

@@ -45,9 +45,13 @@ func (r *Registry) Add(ctx context.Context, p *idp.ServiceProvider, o Options, a
 func (r *Registry) create(ctx context.Context, p *idp.ServiceProvider, o Options, actor string) error {
 	var last idp.NameIDScope
 	_, err := r.store.Provider(ctx, p.EntityID)
-	if removed, ok := errors.AsType[*idp.RemovedError](err); ok {
+	removed, isRemoved := errors.AsType[*idp.RemovedError](err)
+	switch {
+	case err == nil:
+		return fmt.Errorf("register provider %q: %w", p.EntityID, idp.ErrExists)
+	case isRemoved:
 		last = removed.Scope
-	} else if err != nil && !notFound(err) {
+	case !notFound(err):
 		return fmt.Errorf("find earlier NameIDs of %q: %w", p.EntityID, err)
 	}
 	if p.NameIDScope, err = r.scopeForNew(p, last, o); err != nil {

@@ -10,7 +10,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"iter"
 	"testing"
 	"time"
 
@@ -141,29 +140,25 @@ func same[T any](t *testing.T, want T, got T, err error) {
 }
 
 // trail reads the whole audit trail in steps and verifies its chain.
-func trail(t *testing.T, s idp.Store) []idp.AuditRecord {
+func trail(t *testing.T, s idp.Store) (out []idp.AuditRecord) {
 	t.Helper()
-	var out []idp.AuditRecord
+	var place audit.Place
 	for {
-		part, err := audit.Records(t.Context(), s, uint64(len(out)), 7)
+		page, err := s.AuditPage(t.Context(), place.Seq, 7)
 		ok(t, err)
-		if len(part) == 0 {
-			break
+		if c := page.Checkpoint; c != nil && c.Seq > place.Seq {
+			place = audit.Place{Seq: c.Seq, Hash: c.Hash}
+			continue
 		}
-		out = append(out, part...)
-	}
-	if err := audit.Verify(each(out)); err != nil {
-		t.Errorf("audit trail: %v", err)
-	}
-	return out
-}
-
-func each(records []idp.AuditRecord) iter.Seq2[idp.AuditRecord, error] {
-	return func(yield func(idp.AuditRecord, error) bool) {
-		for _, rec := range records {
-			if !yield(rec, nil) {
-				return
-			}
+		if len(page.Lines) == 0 {
+			return out
+		}
+		records, err := audit.Records(t.Context(), s, place.Seq, 7)
+		ok(t, err)
+		out = append(out, records...)
+		for _, line := range page.Lines {
+			place, err = place.Next(line)
+			ok(t, err)
 		}
 	}
 }
