@@ -588,7 +588,8 @@ func TestRefusedCommandsChangeNothing(t *testing.T) {
 	}()
 	added := 0
 	for ended := false; !ended; added++ {
-		ok(t, h.store.CreateUser(ctx, &idp.User{ID: idp.UserID(fmt.Sprintf("added%04d", added))}))
+		_, err := h.store.ImportUsers(ctx, []idp.ImportedUser{{User: &idp.User{ID: idp.UserID(fmt.Sprintf("added%04d", added))}}})
+		ok(t, err)
 		select {
 		case err := <-done:
 			ok(t, err)
