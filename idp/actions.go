@@ -115,7 +115,6 @@ const (
 	LabelAllowLevel             SuggestionLabel = "allow_level"
 	LabelApplyAt                SuggestionLabel = "apply_at"
 	LabelBeginChange            SuggestionLabel = "begin_change"
-	LabelBeginEmpty             SuggestionLabel = "begin_empty"
 	LabelBringKeyToo            SuggestionLabel = "bring_key_too"
 	LabelChangeRegistered       SuggestionLabel = "change_registered"
 	LabelChooseProvider         SuggestionLabel = "choose_provider"
@@ -164,7 +163,6 @@ var labels = []SuggestionLabel{
 	LabelAllowLevel,
 	LabelApplyAt,
 	LabelBeginChange,
-	LabelBeginEmpty,
 	LabelBringKeyToo,
 	LabelChangeRegistered,
 	LabelChooseProvider,

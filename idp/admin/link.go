@@ -84,7 +84,7 @@ func (s *Service) createLink(ctx context.Context, by Caller, req LinkRequest) (L
 }
 
 func (s *Service) listLinks(ctx context.Context, _ Caller, _ Empty) (LinkList, error) {
-	all, err := s.allLinks(ctx)
+	all, err := s.Links.List(ctx)
 	if err != nil {
 		return LinkList{}, err
 	}
@@ -96,21 +96,8 @@ func (s *Service) listLinks(ctx context.Context, _ Caller, _ Empty) (LinkList, e
 	return answer, nil
 }
 
-// allLinks are those of every kind, newest first.
-func (s *Service) allLinks(ctx context.Context) (all []sharelink.Link, err error) {
-	for _, kind := range []sharelink.Kind{sharelink.Preview, sharelink.Wall, sharelink.Calendar} {
-		links, err := s.Links.List(ctx, kind)
-		if err != nil {
-			return nil, err
-		}
-		all = append(all, links...)
-	}
-	slices.SortStableFunc(all, func(a, b sharelink.Link) int { return b.CreatedAt.Compare(a.CreatedAt) })
-	return all, nil
-}
-
 func (s *Service) revokeLink(ctx context.Context, by Caller, req LinkRevoke) (LinkRevoked, error) {
-	all, err := s.allLinks(ctx)
+	all, err := s.Links.List(ctx)
 	if err != nil {
 		return LinkRevoked{}, err
 	}

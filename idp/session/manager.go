@@ -139,15 +139,22 @@ func (m *Manager) StartPending(w http.ResponseWriter, r *http.Request, user idp.
 		User: user, Pending: true, CameAs: cameAs,
 		CreatedAt: now, SeenAt: now, ExpiresAt: now.Add(m.TimeForCode()),
 		Factors: []idp.FactorUse{{Factor: idp.FactorPassword, At: now}},
-		Device:  m.device(r),
 	}
-	token := newToken()
-	s.ID = idp.HashSessionToken(token)
-	if err := m.Store.StartSession(r.Context(), idp.SessionStart{Session: s, Replaces: m.replaced(r, "signin")}, events...); err != nil {
+	if err := m.startSession(w, r, "signin", idp.SessionStart{Session: s, Replaces: m.replaced(r, "signin")}, events...); err != nil {
 		return nil, fmt.Errorf("begin sign-in: %w", err)
 	}
-	m.set(w, m.cookieName("signin"), token, 0)
 	return s, nil
+}
+
+// startSession stores a session that begins in this browser, under a new token in the cookie.
+func (m *Manager) startSession(w http.ResponseWriter, r *http.Request, cookie string, b idp.SessionStart, events ...idp.AuditEvent) error {
+	token := newToken()
+	b.Session.ID, b.Session.Device = idp.HashSessionToken(token), m.device(r)
+	if err := m.Store.StartSession(r.Context(), b, events...); err != nil {
+		return err
+	}
+	m.set(w, m.cookieName(cookie), token, 0)
+	return nil
 }
 
 // Complete makes the session of a person who has now proved a second factor.
@@ -165,15 +172,12 @@ func (m *Manager) CompleteWith(w http.ResponseWriter, r *http.Request, pending *
 	s := &idp.Session{
 		User:      pending.User,
 		CreatedAt: now, SeenAt: now, AuthnAt: now, ExpiresAt: now.Add(m.Absolute),
-		Idle: m.Idle, Device: m.device(r),
+		Idle:    m.Idle,
 		Factors: append(pending.Factors, second),
 	}
-	token := newToken()
-	s.ID = idp.HashSessionToken(token)
-	if err := m.Store.StartSession(r.Context(), idp.SessionStart{Session: s, Completes: pending.ID, Replaces: m.replaced(r, "session")}, events...); err != nil {
+	if err := m.startSession(w, r, "session", idp.SessionStart{Session: s, Completes: pending.ID, Replaces: m.replaced(r, "session")}, events...); err != nil {
 		return nil, fmt.Errorf("complete sign-in: %w", err)
 	}
-	m.set(w, m.cookieName("session"), token, 0)
 	m.drop(w, m.cookieName("signin"))
 	return s, nil
 }

@@ -115,15 +115,16 @@ func (s *Service) Check(ctx context.Context, kind Kind, token string) (*Link, er
 	return l, nil
 }
 
-// List is every link of a kind that was not removed, the newest first.
-func (s *Service) List(ctx context.Context, kind Kind) ([]Link, error) {
+// List is every link that was not removed, of the kinds or of all if none is given, the
+// newest first.
+func (s *Service) List(ctx context.Context, kinds ...Kind) ([]Link, error) {
 	stored, err := s.links().List(ctx)
 	if err != nil {
 		return nil, fmt.Errorf("list links: %w", err)
 	}
 	var all []Link
 	for _, r := range stored {
-		if r.Value.Kind == kind {
+		if len(kinds) == 0 || slices.Contains(kinds, r.Value.Kind) {
 			all = append(all, *r.Value)
 		}
 	}

@@ -68,7 +68,7 @@ func fillHouse(b *testing.B, n int) *house {
 	add := func(in bucket, key, value []byte) { entries[in] = append(entries[in], [2][]byte{key, value}) }
 	for i := range n {
 		sess := h.session(i)
-		add(inSessions, []byte(sess.ID), encodeRecord(sess, sessionFields))
+		add(inSessions, []byte(sess.ID), encodeRecord(sess))
 		add(inUserSessions, pair(string(sess.User), string(sess.ID)), []byte{})
 		add(inExpiry, expiryKey(due(sess), sessionKind, []byte(sess.ID)), []byte{})
 		if i%10 != 0 {

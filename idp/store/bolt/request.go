@@ -11,7 +11,7 @@ import (
 
 // request reads a request into a zero one; idp.ErrNotFound if it is not there.
 func (r *reader) request(h idp.RequestHandle, into *idp.LoginRequest) error {
-	return readRecord(r, inRequests, []byte(h), into, requestFields)
+	return readRecord(r, inRequests, []byte(h), into)
 }
 
 // createRequest notes a request that was not seen before.
@@ -24,7 +24,7 @@ func (w *writer) createRequest(r *idp.LoginRequest) error {
 	if w.has(inRequests, key) {
 		return exists(inRequests)
 	}
-	w.put(inRequests, key, encodeRecord(r, requestFields))
+	w.put(inRequests, key, encodeRecord(r))
 	w.ops[len(w.ops)-1].message = &of
 	w.put(inExpiry, expiryKey(r.ExpiresAt, requestKind, key), nil)
 	return nil
@@ -86,7 +86,7 @@ func (w *writer) answerRequest(r *idp.LoginRequest, at time.Time, in idp.Session
 		return idp.ErrAnswered
 	}
 	stored.AnsweredAt, stored.AnsweredIn = at, in
-	w.put(inRequests, []byte(stored.Handle), encodeRecord(&stored, requestFields))
+	w.put(inRequests, []byte(stored.Handle), encodeRecord(&stored))
 	return nil
 }
 

@@ -15,7 +15,7 @@ import (
 // that its user's index does not name has ended: a writer who took the entry out must not
 // get a session that its user cannot end.
 func (r *reader) session(id idp.SessionID, into *idp.Session) error {
-	if err := readRecord(r, inSessions, []byte(id), into, sessionFields); err != nil {
+	if err := readRecord(r, inSessions, []byte(id), into); err != nil {
 		return err
 	}
 	if !r.has(inUserSessions, pair(string(into.User), string(id))) {
@@ -32,7 +32,7 @@ func isOver(err error) bool {
 
 // putSession notes a session; its entries in the indexes are the caller's.
 func (w *writer) putSession(sess *idp.Session) {
-	w.put(inSessions, []byte(sess.ID), encodeRecord(sess, sessionFields))
+	w.put(inSessions, []byte(sess.ID), encodeRecord(sess))
 }
 
 // deleteSession notes the end of a session with all its entries.
@@ -221,7 +221,7 @@ func (s *Store) Sessions(ctx context.Context, q idp.SessionQuery) ([]*idp.Sessio
 				continue // it opens nothing
 			}
 			sess := new(idp.Session)
-			if err := decodeRecord(record, sess, sessionFields); err != nil {
+			if err := decodeRecord(record, sess); err != nil {
 				return nil, corrupt(inSessions, k, err)
 			}
 			out = append(out, sess)

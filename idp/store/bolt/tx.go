@@ -145,12 +145,12 @@ func decodeAny[R any](r *reader, b bucket, key []byte) (*R, error) {
 
 // readRecord reads a record of the form in record.go; idp.ErrNotFound if it is
 // not there.
-func readRecord[R any](r *reader, b bucket, key []byte, into *R, each func(*fields, *R)) error {
+func readRecord(r *reader, b bucket, key []byte, into any) error {
 	value, err := r.find(b, key)
 	if err != nil {
 		return err
 	}
-	if err := decodeRecord(value, into, each); err != nil {
+	if err := decodeRecord(value, into); err != nil {
 		return corrupt(b, key, err)
 	}
 	return nil
