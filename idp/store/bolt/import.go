@@ -121,15 +121,11 @@ func (m *imports) addDisclosures(more *idp.User) error {
 func (m *imports) checkNameIDs(p *idp.ImportedUser) error {
 	for scope, name := range p.NameIDs {
 		forward, reverse := pair(string(scope), string(p.User.ID)), pair(string(scope), string(name))
-		has, err := m.get(inNameIDs, forward)
-		owner, reverseErr := m.get(inNameIDUsers, reverse)
-		if err := errors.Join(err, reverseErr); err != nil {
+		has, isFree, err := m.holdsNameID(scope, p.User.ID, name)
+		switch {
+		case err != nil:
 			return err
-		}
-		if string(has) == string(name) && string(owner) == string(p.User.ID) {
-			continue
-		}
-		if m.has(inNameIDs, forward) || m.has(inNameIDUsers, reverse) {
+		case !has && (!isFree || m.has(inNameIDs, forward) || m.has(inNameIDUsers, reverse)):
 			return clashError{&idp.TakenError{Scope: scope}}
 		}
 	}

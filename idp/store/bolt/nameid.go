@@ -59,6 +59,15 @@ func (w *writer) nameID(sp idp.EntityID, scope idp.NameIDScope, user idp.UserID,
 	return proposed, nil
 }
 
+// holdsNameID reports whether the NameID is the user's in the scope, and whether it can
+// become so: neither of the two has another one there.
+func (r *reader) holdsNameID(scope idp.NameIDScope, user idp.UserID, name idp.NameID) (has, isFree bool, err error) {
+	current, err := r.get(inNameIDs, pair(string(scope), string(user)))
+	owner, reverseErr := r.get(inNameIDUsers, pair(string(scope), string(name)))
+	has = current != nil && string(current) == string(name) && string(owner) == string(user)
+	return has, current == nil && owner == nil, errors.Join(err, reverseErr)
+}
+
 // copyNameIDs notes that all NameIDs of one scope are in another one too, and
 // returns how many were not. *idp.ClashError if the other one says otherwise of
 // a person or of a NameID.
@@ -71,20 +80,17 @@ func (w *writer) copyNameIDs(from, to idp.NameIDScope) (copied int, err error) {
 			return 0, err
 		}
 		user := key[len(prefix):]
-		forward, reverse := pair(string(to), string(user)), pair(string(to), string(name))
-		has, err := w.get(inNameIDs, forward)
-		owner, reverseErr := w.get(inNameIDUsers, reverse)
-		if err := errors.Join(err, reverseErr); err != nil {
-			return 0, err
-		}
+		has, isFree, err := w.holdsNameID(to, idp.UserID(user), idp.NameID(name))
 		switch {
-		case bytes.Equal(has, name) && bytes.Equal(owner, user):
-		case has != nil || owner != nil:
+		case err != nil:
+			return 0, err
+		case has:
+		case !isFree:
 			clashes++
 		default:
 			copied++
-			w.put(inNameIDs, forward, bytes.Clone(name))
-			w.put(inNameIDUsers, reverse, bytes.Clone(user))
+			w.put(inNameIDs, pair(string(to), string(user)), bytes.Clone(name))
+			w.put(inNameIDUsers, pair(string(to), string(name)), bytes.Clone(user))
 		}
 	}
 	if clashes > 0 {
