@@ -90,22 +90,22 @@ func (s *traced) UserByEmail(ctx context.Context, a string) (*idp.User, error) {
 }
 
 func (s *traced) Documents(ctx context.Context, kind string, keys ...string) ([]idp.Document, error) {
-	s.note("Documents %s", kind)
-	s.noteKeys(keys)
+	s.note("Documents %s %v", kind, shapes(keys))
 	return s.Store.Documents(ctx, kind, keys...)
 }
 
 func (s *traced) UpdateDocuments(ctx context.Context, kind string, keys []string, change func(*idp.Document) error, e ...idp.AuditEvent) error {
-	s.note("UpdateDocuments %s", kind)
-	s.noteKeys(keys)
+	s.note("UpdateDocuments %s %v", kind, shapes(keys))
 	return s.Store.UpdateDocuments(ctx, kind, keys, change, e...)
 }
 
-func (s *traced) noteKeys(keys []string) {
+// shapes are the names of counters, and how long their hashes are.
+func shapes(keys []string) (all []string) {
 	for _, key := range keys {
 		name, hash, _ := strings.Cut(key, "/")
-		s.note("%s, key of %d", name, len(hash))
+		all = append(all, fmt.Sprint(name, " ", len(hash)))
 	}
+	return all
 }
 
 func (s *traced) UpdateUser(ctx context.Context, id idp.UserID, change func(*idp.User) error, e ...idp.AuditEvent) error {
