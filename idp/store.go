@@ -25,8 +25,9 @@ import (
 // Close all return an error. A method that changes something returns ErrBusy, and
 // changes nothing, if too many changes wait to be written.
 //
-// No method needs a lock on more than the records that it names: two changes of
-// different records may run side by side. The audit trail alone is one chain.
+// No method needs a lock on more than the records that it names, or those of the user
+// or service provider that it names: other changes may run beside it. The audit trail
+// alone is one chain.
 //
 // A new kind of record is a Records in the DocumentStore, and not a new method.
 type Store interface {
@@ -107,7 +108,7 @@ type UserStore interface {
 	// its UpdatedAt.
 	SetProfile(ctx context.Context, id UserID, p *Profile, at time.Time, events ...AuditEvent) error
 	// DeleteUser removes a person with their Profile and ends their sessions.
-	// Their ID and their NameIDs stay taken for ever, their addresses are free
+	// Their ID and their NameIDs stay taken permanently, their addresses are free
 	// again.
 	DeleteUser(ctx context.Context, id UserID, events ...AuditEvent) error
 

@@ -23,9 +23,9 @@ type tail struct {
 
 // tail reads the end of the trail and holds it against the two other places
 // that know it: the head with its MAC, and the bucket's sequence. If they differ
-// somebody has been at the trail, and the next record leaves a gap, so that it
-// shows for ever and not only until a new head is written. Writing goes on:
-// whoever can damage the trail must not be able to keep people from signing in.
+// someone changed the trail, and the next record leaves a gap, so that it shows
+// permanently and not only until a new head is written. Writing goes on: who can
+// damage the trail must not be able to keep users from signing in.
 func (r *reader) tail() (*tail, error) {
 	end, err := r.lastRecord()
 	if err != nil {

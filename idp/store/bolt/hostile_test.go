@@ -54,7 +54,7 @@ func TestForgedNameIDEndsTheListOfScopes(t *testing.T) {
 	}
 	s = hostile(t, putIn("user-tombstones", "ghost", "2031-04-01T09:00:00Z"))
 	if ids, err := s.Users(t.Context(), idp.UserQuery{Limit: 10, Deleted: true}); !errors.Is(err, idp.ErrTampered) {
-		t.Errorf("DeletedUsers = %v, %v", ids, err)
+		t.Errorf("Users, deleted = %v, %v", ids, err)
 	}
 }
 
@@ -164,6 +164,6 @@ func TestRequestPutBack(t *testing.T) {
 	s = open(t, dir)
 	defer closeStore(t, s)
 	if r, err := s.LoginRequest(ctx, idp.RequestKey{SP: tamperSP, MessageID: "m"}); err != nil || r.Handle != "h2" {
-		t.Errorf("LoginRequestByMessage = %+v, %v; want the later one", r, err)
+		t.Errorf("LoginRequest = %+v, %v; want the later one", r, err)
 	}
 }

@@ -358,13 +358,13 @@ func TestTamperedSessionEnds(t *testing.T) {
 			_, err := s.EndSessions(ctx, idp.SessionEnd{IDs: []idp.SessionID{"session u1"}})
 			return err
 		}, nil},
-		{"CreateSession", func(s *bolt.Store) error {
+		{"begin", func(s *bolt.Store) error {
 			return s.StartSession(ctx, idp.SessionStart{Session: sess, Replaces: []idp.SessionID{"session u1"}})
 		}, nil},
-		{"CompleteSession", func(s *bolt.Store) error {
+		{"complete", func(s *bolt.Store) error {
 			return s.StartSession(ctx, idp.SessionStart{Session: sess, Completes: "session u1"})
 		}, idp.ErrSessionEnded},
-		{"ReplaceSession", func(s *bolt.Store) error {
+		{"step up", func(s *bolt.Store) error {
 			return s.StartSession(ctx, idp.SessionStart{Session: sess, Continues: "session u1"})
 		}, idp.ErrSessionEnded},
 		{"RecordIssuance", func(s *bolt.Store) error {
@@ -384,7 +384,7 @@ func TestTamperedSessionEnds(t *testing.T) {
 				t.Errorf("sessions of u1 = %v, %v; want none but the new one", of, err)
 			}
 			if n, err := s.EndSessions(ctx, idp.SessionEnd{User: "u1"}); err != nil || n != len(of) {
-				t.Errorf("EndUserSessions = %d, %v", n, err)
+				t.Errorf("EndSessions of a user = %d, %v", n, err)
 			}
 			if _, err := s.Session(ctx, "session u2"); err != nil {
 				t.Errorf("the session of u2 was ended for u1: %v", err)

@@ -15,7 +15,7 @@ func testAudit(t *testing.T, s idp.Store) {
 	ctx := t.Context()
 	none, err := audit.Records(ctx, s, 0, 10)
 	if err != nil || len(none) != 0 {
-		t.Errorf("AuditRecords of an empty store = %v, %v", none, err)
+		t.Errorf("Records of an empty store = %v, %v", none, err)
 	}
 	full := idp.AuditEvent{
 		Kind: "sign_in", Outcome: "signature_mismatch", Actor: "user:u1", User: "u1", SP: "https://sp.example/<&>", Year: "2031",
@@ -36,7 +36,7 @@ func testAudit(t *testing.T, s idp.Store) {
 		t.Helper()
 		got, err := audit.Records(ctx, s, after, limit)
 		if err != nil || len(got) != want || (want > 0 && got[0].Seq != after+1) {
-			t.Errorf("AuditRecords(%d, %d) = %v, %v; want %d records", after, limit, got, err, want)
+			t.Errorf("Records(%d, %d) = %v, %v; want %d records", after, limit, got, err, want)
 		}
 	}
 	count(1, 10, 2)

@@ -127,7 +127,7 @@ func testSessionIndexStays(t *testing.T, s idp.Store) {
 	ok(t, s.StartSession(ctx, idp.SessionStart{Session: session("s3", "u1"), Replaces: []idp.SessionID{"s2"}}))
 	issue("s3", b, "signed-in", "index-b1")
 
-	// A session of the version before keeps all that it has, the latest counts.
+	// A session that has several keeps all of them, and the latest counts.
 	old := session("s4", "u1")
 	var many []string
 	for n := range 40 {
@@ -181,7 +181,7 @@ func testUserSessions(t *testing.T, s idp.Store) {
 			got = append(got, x.ID)
 		}
 		if diff := cmp.Diff(append([]idp.SessionID{}, want...), got); diff != "" {
-			t.Errorf("UserSessions(%q) (-want +got):\n%s", user, diff)
+			t.Errorf("sessions of %q (-want +got):\n%s", user, diff)
 		}
 	}
 	list("u1", "z", "b", "a")
