@@ -121,11 +121,11 @@ func (w *world) started() *rotator.Service {
 // start starts a server, or begins an installation where nothing is recorded.
 func (w *world) start(s *rotator.Service) error {
 	w.t.Helper()
-	doc, err := idp.LookupDocument(w.t.Context(), w.store, idp.RotationKind, idp.RotationKey)
+	docs, err := w.store.Documents(w.t.Context(), idp.RotationKind)
 	ok(w.t, err)
 	var h rotation.History
-	if doc != nil {
-		ok(w.t, json.Unmarshal(doc, &h))
+	if len(docs) > 0 {
+		ok(w.t, json.Unmarshal(docs[0].Data, &h))
 	}
 	if len(h.Records) == 0 {
 		return s.Begin(w.t.Context())
