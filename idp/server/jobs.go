@@ -86,7 +86,8 @@ func (s *Server) mountHealth(rt *web.Router) {
 }
 
 func (s *Server) ready(ctx context.Context) error {
-	if _, err := s.Store.Sessions(ctx, idp.SessionQuery{}); err != nil { // reads nothing, but asks
+	// Every answer rests upon this document.
+	if _, err := s.Store.Documents(ctx, idp.RotationKind, idp.RotationKey); err != nil {
 		return fmt.Errorf("store: %w", err)
 	}
 	entry, err := s.Years.Preferred(s.Clock.Now())
