@@ -39,6 +39,18 @@ func (e *TamperedError) Error() string {
 // Unwrap is ErrTampered.
 func (e *TamperedError) Unwrap() error { return ErrTampered }
 
+// RemovedError is returned for a service provider that was registered and removed.
+// errors.Is finds ErrNotFound in it.
+type RemovedError struct {
+	// Scope is where its NameIDs were.
+	Scope NameIDScope
+}
+
+func (e *RemovedError) Error() string { return "service provider was removed" }
+
+// Unwrap is ErrNotFound.
+func (e *RemovedError) Unwrap() error { return ErrNotFound }
+
 // ClashError is returned when NameIDs cannot be copied from one scope to
 // another because the other one has given them, or their people, differently.
 // errors.Is finds ErrExists in it.

@@ -138,21 +138,21 @@ func (s *Session) Used(f Factor) time.Time {
 // what the sign-in needs of it, and the browser it belongs to. It is the only
 // thing that the steps of a sign-in hand to one another.
 type LoginRequest struct {
-	Handle RequestHandle `json:"handle"`
+	SP        EntityID      `json:"sp"`
+	MessageID string        `json:"message_id"`
+	Handle    RequestHandle `json:"handle"`
 	// SecretHash ties the request to one browser: the SHA-256 of the value of
 	// its cookie, which is a secret or holds the request itself. Empty when it was
 	// answered at once, from a live session.
 	SecretHash []byte `json:"secret_hash,omitempty"`
 
-	SP           EntityID `json:"sp"`
-	MessageID    string   `json:"message_id"`
-	Year         Year     `json:"year"`
-	ACSURL       string   `json:"acs_url"`
-	RelayState   string   `json:"relay_state,omitempty"`
-	HasRelay     bool     `json:"has_relay,omitempty"`
-	ForceAuthn   bool     `json:"force_authn,omitempty"`
-	IsPassive    bool     `json:"is_passive,omitempty"`
-	NameIDFormat string   `json:"name_id_format"`
+	Year         Year   `json:"year"`
+	ACSURL       string `json:"acs_url"`
+	RelayState   string `json:"relay_state,omitempty"`
+	HasRelay     bool   `json:"has_relay,omitempty"`
+	ForceAuthn   bool   `json:"force_authn,omitempty"`
+	IsPassive    bool   `json:"is_passive,omitempty"`
+	NameIDFormat string `json:"name_id_format"`
 	// SubjectHash is the HashSubject of the NameID that the Response must name the
 	// user by; nil if the message asks for no one.
 	SubjectHash []byte `json:"subject_hash,omitempty"`

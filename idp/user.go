@@ -147,17 +147,6 @@ type ImportedUser struct {
 	// those that they have. Of User only the ID counts, and DisclosedTo of its Emails,
 	// which is added to that of the same address, compared without case.
 	Existing bool
-	Event    AuditEvent
-}
-
-// Throttle counts failures under one key, for instance one account from one
-// network. The meaning of the fields is the account package's.
-type Throttle struct {
-	Count     int       `json:"count"`
-	FirstAt   time.Time `json:"first_at"`
-	BlockedTo time.Time `json:"blocked_to,omitzero"`
-	// Streak counts blocks in a row, for limits that grow.
-	Streak int `json:"streak,omitempty"`
-	// ExpiresAt is when the store may forget the counter.
-	ExpiresAt time.Time `json:"expires_at"`
+	// Event is recorded if the person is added; none without a Kind.
+	Event AuditEvent
 }

@@ -29,7 +29,7 @@ func signin(ts *testscript.TestScript, neg bool, args []string) {
 	ts.Check(err)
 
 	session := &idp.Session{ID: idp.HashSessionToken(rand.Text()), User: person.ID, CreatedAt: now, SeenAt: now, ExpiresAt: now.Add(time.Hour)}
-	ts.Check(store.CreateSession(ctx, session, nil))
+	ts.Check(store.StartSession(ctx, idp.SessionStart{Session: session}))
 	got, err := store.RecordIssuance(ctx, &idp.Issuance{
 		Request: &idp.LoginRequest{Handle: idp.RequestHandle(rand.Text()), SP: provider.EntityID, MessageID: rand.Text(), ExpiresAt: now.Add(time.Hour)},
 		Session: session.ID, User: person.ID, Scope: provider.NameIDScope, Proposed: idp.NameID(args[2]),
@@ -48,7 +48,7 @@ func forget(ts *testscript.TestScript, neg bool, args []string) {
 		ts.Fatalf("usage: forget years")
 	}
 	store := openStore(ts)
-	ts.Check(store.UpdateRotation(context.Background(), func([]byte) ([]byte, error) { return nil, nil }))
+	ts.Check(store.UpdateDocuments(context.Background(), idp.RotationKind, []string{idp.RotationKey}, idp.ChangeData(func(_ string, _ []byte) ([]byte, error) { return nil, nil })))
 	ts.Check(store.Close())
 }
 

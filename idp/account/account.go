@@ -3,14 +3,15 @@
 //
 // A sign-in uses two calls, each one step of guessing:
 //
-//	CheckPassword  wait for a turn ─► reserve the attempt ─► look the address up ─►
-//	               reserve it for the person, silently ─► hash ─► give back, or wait
-//	               until every "no" has taken as long
+//	CheckPassword  wait for a turn ─► look the address up ─► reserve the attempt, for the
+//	               person silently ─► hash ─► give back, or wait until every "no" has
+//	               taken as long
 //	CheckTOTP      reserve the attempt ─► compare ─► compare-and-set of LastStep
 //
 // Attempts are counted before the secret is looked at, so that a hundred
 // guesses sent at once are a hundred guesses; a right answer gives them back.
-// An address without an account takes the same way with the same writes, a hash and
+// Each is one write, whatever it counts. An address without an account takes the same
+// way with the same writes, a hash and
 // the same time to say no, so that neither answer nor time discloses who has an
 // account, or who was imported. An attempt that finds no room is a *BusyError.
 //
@@ -94,12 +95,11 @@ func (e *InputError) Error() string {
 // Store is what this package needs of idp.Store.
 type Store interface {
 	idp.UserStore
-	idp.ThrottleStore
 	idp.DocumentStore
 	Providers(ctx context.Context) ([]*idp.ServiceProvider, error)
-	LastScope(ctx context.Context, id idp.EntityID) (idp.NameIDScope, error)
+	Provider(ctx context.Context, id idp.EntityID) (*idp.ServiceProvider, error)
 	AppendAudit(ctx context.Context, events ...idp.AuditEvent) error
-	EndUserSessions(ctx context.Context, user idp.UserID, keep idp.SessionID, event func(*idp.Session) idp.AuditEvent) (int, error)
+	EndSessions(ctx context.Context, e idp.SessionEnd, events ...idp.AuditEvent) (int, error)
 }
 
 // Service is the account side of the identity provider. It is safe for
@@ -168,7 +168,8 @@ func (s *Service) Create(ctx context.Context, n NewUser, actor string) (*idp.Use
 	if u.PasswordHash, err = s.Hasher.Hash(ctx, n.Password); err != nil {
 		return nil, nil, fmt.Errorf("create account: %w", err)
 	}
-	if err := s.Store.CreateUser(ctx, u, event(idp.AuditUserAdd, u.ID, actor)); err != nil {
+	clash, err := s.Store.ImportUsers(ctx, []idp.ImportedUser{{User: u, Event: event(idp.AuditUserAdd, u.ID, actor)}})
+	if err := errors.Join(append(clash, err)...); err != nil {
 		return nil, nil, fmt.Errorf("create account: %w", err)
 	}
 	return u, enrolment, nil

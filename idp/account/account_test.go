@@ -14,6 +14,7 @@ import (
 	"github.com/google/go-cmp/cmp"
 
 	"vernal/idp"
+	"vernal/idp/audit"
 	"vernal/idp/seal"
 	"vernal/idp/store/bolt"
 )
@@ -105,10 +106,10 @@ func (h *house) profile(id idp.UserID) *idp.Profile {
 // session stores a session of the person.
 func (h *house) session(user idp.UserID, name string) {
 	h.t.Helper()
-	err := h.store.CreateSession(h.t.Context(), &idp.Session{
+	err := h.store.StartSession(h.t.Context(), idp.SessionStart{Session: &idp.Session{
 		ID: idp.HashSessionToken(name), User: user,
 		CreatedAt: h.clock(), SeenAt: h.clock(), ExpiresAt: h.clock().Add(time.Hour),
-	}, nil)
+	}})
 	if err != nil {
 		h.t.Fatal(err)
 	}
@@ -118,7 +119,7 @@ func (h *house) session(user idp.UserID, name string) {
 // fails if one of them holds what it must not.
 func (h *house) audited(user idp.UserID) (kinds []string) {
 	h.t.Helper()
-	records, err := h.store.AuditRecords(h.t.Context(), 0, 1000)
+	records, err := audit.Records(h.t.Context(), h.store, 0, 1000)
 	if err != nil {
 		h.t.Fatal(err)
 	}
@@ -243,10 +244,10 @@ func TestChangesEndSessions(t *testing.T) {
 			if n != 2 || err != nil {
 				t.Fatalf("ended %d sessions, %v; want 2", n, err)
 			}
-			if left, err := h.store.UserSessions(t.Context(), u.ID); err != nil || len(left) > 0 {
+			if left, err := h.store.Sessions(t.Context(), idp.SessionQuery{User: u.ID}); err != nil || len(left) > 0 {
 				t.Errorf("sessions left: %d, %v", len(left), err)
 			}
-			if left, err := h.store.UserSessions(t.Context(), "somebody-else"); err != nil || len(left) != 1 {
+			if left, err := h.store.Sessions(t.Context(), idp.SessionQuery{User: "somebody-else"}); err != nil || len(left) != 1 {
 				t.Errorf("sessions of somebody else: %d, %v", len(left), err)
 			}
 			if diff := cmp.Diff([]string{"user.add", tt.kind}, h.audited(u.ID)); diff != "" {
@@ -271,7 +272,7 @@ func TestDelete(t *testing.T) {
 	if _, err := h.store.User(t.Context(), u.ID); !errors.Is(err, idp.ErrNotFound) {
 		t.Errorf("User = %v, want ErrNotFound", err)
 	}
-	if left, err := h.store.UserSessions(t.Context(), u.ID); err != nil || len(left) > 0 {
+	if left, err := h.store.Sessions(t.Context(), idp.SessionQuery{User: u.ID}); err != nil || len(left) > 0 {
 		t.Errorf("sessions left: %d, %v", len(left), err)
 	}
 	if diff := cmp.Diff([]string{"user.add", "user.delete"}, h.audited(u.ID)); diff != "" {

@@ -134,7 +134,7 @@ func (s *Service) change(ctx context.Context, u *idp.User, e idp.AuditEvent, cha
 	if err != nil {
 		return 0, fmt.Errorf("%s: %w", e.Kind, err)
 	}
-	n, err := s.Store.EndUserSessions(ctx, u.ID, "", nil)
+	n, err := s.Store.EndSessions(ctx, idp.SessionEnd{User: u.ID})
 	if err != nil {
 		return 0, fmt.Errorf("%s was done, but ending the sessions failed: %w", e.Kind, err)
 	}

@@ -90,7 +90,7 @@ func (s *Service) exportPage(ctx context.Context, o ExportOptions) (*ExportPage,
 }
 
 func (s *Service) exportUsers(ctx context.Context, after idp.UserID, o ExportOptions, keys map[idp.NameIDScope]string) (*ExportPage, error) {
-	users, err := s.Store.Users(ctx, after, o.Limit)
+	users, err := s.Store.Users(ctx, idp.UserQuery{After: after, Limit: o.Limit})
 	if err != nil {
 		return nil, fmt.Errorf("list users: %w", err)
 	}
@@ -113,13 +113,13 @@ func (s *Service) exportUsers(ctx context.Context, after idp.UserID, o ExportOpt
 }
 
 func (s *Service) exportDeleted(ctx context.Context, after idp.UserID, limit int, keys map[idp.NameIDScope]string) (*ExportPage, error) {
-	ids, err := s.Store.DeletedUsers(ctx, after, limit)
+	deleted, err := s.Store.Users(ctx, idp.UserQuery{After: after, Limit: limit, Deleted: true})
 	if err != nil {
 		return nil, fmt.Errorf("list deleted users: %w", err)
 	}
 	page := &ExportPage{Records: []Record{}}
-	for _, id := range ids {
-		names, err := s.listNameIDs(ctx, id, keys)
+	for _, u := range deleted {
+		names, err := s.listNameIDs(ctx, u.ID, keys)
 		if err != nil {
 			return nil, err
 		}
@@ -127,8 +127,8 @@ func (s *Service) exportDeleted(ctx context.Context, after idp.UserID, limit int
 			page.Records = append(page.Records, Record{Deleted: true, NameIDs: names})
 		}
 	}
-	if len(ids) == limit {
-		page.Next = afterDeleted + string(ids[len(ids)-1])
+	if len(deleted) == limit {
+		page.Next = afterDeleted + string(deleted[limit-1].ID)
 	}
 	return page, nil
 }

@@ -14,12 +14,13 @@ import (
 	"github.com/google/go-cmp/cmp"
 
 	"vernal/idp"
+	"vernal/idp/audit"
 )
 
 // audit is the whole trail.
 func (h *house) audit() []idp.AuditRecord {
 	h.t.Helper()
-	list, err := h.store.AuditRecords(h.t.Context(), 0, 100_000)
+	list, err := audit.Records(h.t.Context(), h.store, 0, 100_000)
 	if err != nil {
 		h.t.Fatal(err)
 	}
@@ -265,7 +266,7 @@ func TestImportRefused(t *testing.T) {
 		})
 	}
 	t.Cleanup(func() {
-		if users, err := h.store.Users(context.Background(), "", 1); len(users) != 0 || err != nil {
+		if users, err := h.store.Users(context.Background(), idp.UserQuery{Limit: 1}); len(users) != 0 || err != nil {
 			t.Errorf("somebody was imported, or %v", err)
 		}
 	})

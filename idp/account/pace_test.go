@@ -222,31 +222,6 @@ func TestWorksOutliveServer(t *testing.T) {
 			}
 		}
 	})
-	t.Run("stored by an older version", func(t *testing.T) {
-		t.Parallel()
-		h := newHouse(t)
-		u := h.create()
-		err := h.store.UpdateUser(t.Context(), u.ID, func(u *idp.User) error { u.PasswordHash = "$pbkdf2-sha256$i=600000" + phcRest; return nil })
-		if err != nil {
-			t.Fatal(err)
-		}
-		if takes, changes := restart(h); takes != dearTakes || changes != 1 {
-			t.Errorf("a no takes %s, %d changes", takes, changes)
-		}
-	})
-	t.Run("by an import into a store of an older version", func(t *testing.T) {
-		t.Parallel()
-		h := newHouse(t)
-		u := h.create()
-		err := h.store.UpdateUser(t.Context(), u.ID, func(u *idp.User) error { u.PasswordHash = "$pbkdf2-sha256$i=600000" + phcRest; return nil })
-		if err != nil {
-			t.Fatal(err)
-		}
-		h.take(`{"email":"other@example.gov"}`, ImportOptions{})
-		if takes, _ := restart(h); takes != dearTakes {
-			t.Errorf("a no takes %s", takes)
-		}
-	})
 	t.Run("seen at a sign-in", func(t *testing.T) {
 		t.Parallel()
 		h := newHouse(t)
@@ -264,39 +239,6 @@ func TestWorksOutliveServer(t *testing.T) {
 			t.Errorf("after a start: a no takes %s, %d changes", takes, changes)
 		}
 	})
-}
-
-// damagedUsers is a store with a user whose record cannot be read.
-type damagedUsers struct{ Store }
-
-func (damagedUsers) Users(context.Context, idp.UserID, int) ([]*idp.User, error) {
-	return nil, errors.New("user/x: cannot be opened")
-}
-
-// A record that cannot be read keeps neither the server from its start nor an import
-// from its users, and the next start looks at all users again.
-func TestWorksOfDamagedStore(t *testing.T) {
-	t.Parallel()
-	h := newHouse(t)
-	h.Store = damagedUsers{h.store}
-	new(meter).attach(h.Hasher)
-	if err := h.Prepare(t.Context()); err != nil {
-		t.Error(err)
-	}
-	wants(t, h.take(`{"email":"dear@example.gov","password_hash":"$pbkdf2-sha256$i=600000`+phcRest+`"}`, ImportOptions{}), 1, 0, nil)
-	const want = slack * 600 * time.Millisecond
-	if takes := h.Hasher.pace.lacks(Effort{}); takes != want {
-		t.Errorf("in the server that imported: a no takes %s", takes)
-	}
-
-	h.Store, h.Hasher = h.store, NewHasher(cheap)
-	new(meter).attach(h.Hasher)
-	if err := h.Prepare(t.Context()); err != nil {
-		t.Error(err)
-	}
-	if takes := h.Hasher.pace.lacks(Effort{}); takes != want {
-		t.Errorf("after the next start: a no takes %s", takes)
-	}
 }
 
 // However many costs come: the list stays short, and what it leaves out takes no

@@ -19,7 +19,7 @@ import (
 // takes as long. A hash of another form or a lower cost is replaced in passing.
 func (s *Service) CheckPassword(ctx context.Context, email, password string, from netip.Addr) (*idp.User, error) {
 	address := throttleAddress(email)
-	known, err := s.known(ctx, address, from)
+	known, err := s.isKnown(ctx, from, address)
 	if err != nil {
 		return nil, err
 	}
@@ -30,7 +30,7 @@ func (s *Service) CheckPassword(ctx context.Context, email, password string, fro
 		return nil, err
 	}
 	counters := s.passwordCounters(address, from, known)
-	if err := s.blocked(ctx, counters); err != nil {
+	if err := s.checkBlocked(ctx, counters); err != nil {
 		return nil, err
 	}
 	leave, err := s.Hasher.Enter(ctx, attempt)
@@ -50,21 +50,29 @@ func (s *Service) CheckPassword(ctx context.Context, email, password string, fro
 
 // tryPassword is CheckPassword for an attempt that has its turn.
 func (s *Service) tryPassword(ctx context.Context, address, password string, from netip.Addr, known bool, counters []counter) (*idp.User, Effort, error) {
-	if err := s.reserve(ctx, counters); err != nil {
+	// Blocks that began while it waited: a refusal must not depend on whose address it is.
+	if err := s.checkBlocked(ctx, counters); err != nil {
 		return nil, Effort{}, err
 	}
 	u, err := s.owner(ctx, address)
 	if err != nil {
-		return nil, Effort{}, errors.Join(err, s.release(ctx, counters))
+		return nil, Effort{}, err
 	}
-	person, refused, err := s.reserveForPerson(ctx, u, address, from, known)
-	counters = append(counters, person...)
+	counters = append(counters, s.personCounters(u, address, known)...)
+	isOver, err := s.reserve(ctx, counters)
 	if err != nil {
-		return nil, Effort{}, errors.Join(err, s.release(ctx, counters))
+		return nil, Effort{}, err
 	}
 	whose := u
-	if refused {
-		whose = nil // to say no to a right password takes no less
+	if isOver {
+		counters = counters[:len(counters)-1] // which did not count it
+		refused, err := s.refusesPerson(ctx, u, from)
+		if err != nil {
+			return nil, Effort{}, errors.Join(err, s.release(ctx, counters))
+		}
+		if refused {
+			whose = nil // to say no to a right password takes no less
+		}
 	}
 	ok, spent, err := s.verifyPassword(ctx, whose, password)
 	if err != nil {
@@ -73,7 +81,7 @@ func (s *Service) tryPassword(ctx context.Context, address, password string, fro
 	if !ok {
 		return nil, spent, &userError{err: ErrWrong, user: u}
 	}
-	if err := s.succeeded(ctx, address, from, counters); err != nil {
+	if err := s.settle(ctx, append(counters, s.knownCounter(address, from))); err != nil {
 		return nil, spent, err
 	}
 	if u.Locked() {

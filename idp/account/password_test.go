@@ -89,16 +89,23 @@ func (s *traced) UserByEmail(ctx context.Context, a string) (*idp.User, error) {
 	return s.Store.UserByEmail(ctx, a)
 }
 
-func (s *traced) Throttle(ctx context.Context, key string, now time.Time) (idp.Throttle, error) {
-	name, _, _ := strings.Cut(key, "/")
-	s.note("Throttle %s", name)
-	return s.Store.Throttle(ctx, key, now)
+func (s *traced) Documents(ctx context.Context, kind string, keys ...string) ([]idp.Document, error) {
+	s.note("Documents %s %v", kind, shapes(keys))
+	return s.Store.Documents(ctx, kind, keys...)
 }
 
-func (s *traced) UpdateThrottle(ctx context.Context, key string, now time.Time, change func(*idp.Throttle) error) error {
-	name, hash, _ := strings.Cut(key, "/")
-	s.note("UpdateThrottle %s, key of %d", name, len(hash))
-	return s.Store.UpdateThrottle(ctx, key, now, change)
+func (s *traced) UpdateDocuments(ctx context.Context, kind string, keys []string, change func(*idp.Document) error, e ...idp.AuditEvent) error {
+	s.note("UpdateDocuments %s %v", kind, shapes(keys))
+	return s.Store.UpdateDocuments(ctx, kind, keys, change, e...)
+}
+
+// shapes are the names of counters, and how long their hashes are.
+func shapes(keys []string) (all []string) {
+	for _, key := range keys {
+		name, hash, _ := strings.Cut(key, "/")
+		all = append(all, fmt.Sprint(name, " ", len(hash)))
+	}
+	return all
 }
 
 func (s *traced) UpdateUser(ctx context.Context, id idp.UserID, change func(*idp.User) error, e ...idp.AuditEvent) error {

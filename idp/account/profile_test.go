@@ -170,7 +170,7 @@ func TestVerify(t *testing.T) {
 	if v, err := h.Verify(t.Context(), alice, nil, false, actor); err != nil || v.After != LevelNone || h.profile(u.ID) != nil {
 		t.Errorf("taken away: %+v, %v", v, err)
 	}
-	if list, err := h.store.UserSessions(t.Context(), u.ID); err != nil || len(list) != 1 {
+	if list, err := h.store.Sessions(t.Context(), idp.SessionQuery{User: u.ID}); err != nil || len(list) != 1 {
 		t.Errorf("%d sessions left, want the one; %v", len(list), err)
 	}
 	if _, err := h.Verify(t.Context(), "nobody@example.gov", proofed(), false, actor); !errors.Is(err, idp.ErrNotFound) {

@@ -109,9 +109,11 @@ func (k *scopes) alone(ctx context.Context, id idp.EntityID) (scope idp.NameIDSc
 		}
 		return p.NameIDScope, "", nil
 	}
-	last, err := k.store.LastScope(ctx, id)
-	if owner, own := last.Owner(); err == nil && own && owner == id {
-		return last, "", nil // where it will look when it is resumed
+	_, err = k.store.Provider(ctx, id)
+	if removed, ok := errors.AsType[*idp.RemovedError](err); ok {
+		if owner, own := removed.Scope.Owner(); own && owner == id {
+			return removed.Scope, "", nil // where it will look when it is resumed
+		}
 	}
 	if err != nil && !errors.Is(err, idp.ErrNotFound) {
 		return "", "", fmt.Errorf("find earlier NameIDs of a provider: %w", err)

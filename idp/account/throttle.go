@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"math"
 	"net/netip"
+	"slices"
 	"strings"
 	"time"
 
@@ -65,12 +66,27 @@ func DefaultLimits() Limits {
 	}
 }
 
+// throttle counts failures under one key, for instance one account from one network.
+type throttle struct {
+	Count     int       `json:"count"`
+	FirstAt   time.Time `json:"first_at"`
+	BlockedTo time.Time `json:"blocked_to,omitzero"`
+	// Streak counts blocks in a row, for limits that grow.
+	Streak int `json:"streak,omitempty"`
+}
+
 // counter is one limit applied to one key.
 type counter struct {
 	name  string // of the limit, for ThrottledError
 	key   string
 	limit Limit
-	at    time.Time // when the attempt was reserved
+	// forgiven says that a right answer forgets all failures. On others it only takes
+	// the attempt itself off, else someone with an account of their own could clear the
+	// network's count between guesses at others.
+	forgiven bool
+	// silent says that it never refuses an attempt itself, see reserve.
+	silent bool
+	at     time.Time // when the attempt was reserved
 }
 
 // key names a counter. No address of a person can be read from it, nor guessed
@@ -96,8 +112,8 @@ func (s *Service) limits() Limits {
 func (s *Service) passwordCounters(address string, from netip.Addr, known bool) []counter {
 	l := s.limits()
 	all := []counter{
-		{name: "account-network", key: s.key("account-network", address, from), limit: l.AccountNetwork},
-		{name: "account-network-long", key: s.key("account-network-long", address, from), limit: l.AccountNetworkLong},
+		{name: "account-network", key: s.key("account-network", address, from), limit: l.AccountNetwork, forgiven: true},
+		{name: "account-network-long", key: s.key("account-network-long", address, from), limit: l.AccountNetworkLong, forgiven: true},
 	}
 	if !known {
 		all = append(all, s.accountCounter(address))
@@ -114,78 +130,163 @@ func (s *Service) accountCounter(address string) counter {
 }
 
 func (s *Service) codeCounter(user idp.UserID) counter {
-	return counter{name: "code", key: s.key("code", string(user), netip.Addr{}), limit: s.limits().Code}
+	return counter{name: "code", key: s.key("code", string(user), netip.Addr{}), limit: s.limits().Code, forgiven: true}
 }
 
-// reserve counts one attempt on each counter before anything is compared. If
-// one is blocked, those counted so far are given back: no guess was made, and a
-// blocked network must not use up the account's attempts.
-//
-// Blocks are looked for first: who is blocked already costs no write, however
-// many addresses they try.
-func (s *Service) reserve(ctx context.Context, counters []counter) error {
-	if err := s.blocked(ctx, counters); err != nil {
-		return err
-	}
-	for i, c := range counters {
-		now := s.Clock.Now()
-		counters[i].at = now
-		err := s.Store.UpdateThrottle(ctx, c.key, now, func(t *idp.Throttle) error {
-			return c.take(t, now)
-		})
-		if err == nil {
-			continue
+// personCounter applies Limits.Account to a person, whichever of their addresses is
+// used. key is the UserID.
+func (s *Service) personCounter(key string) counter {
+	return counter{name: "person", key: s.key("person", key, netip.Addr{}), limit: s.limits().Account, silent: true}
+}
+
+// knownCounter notes that the right password for the address came from a network.
+func (s *Service) knownCounter(address string, from netip.Addr) counter {
+	return counter{name: "known", key: s.key("known", address, from), limit: Limit{Window: s.limits().KnownFor}}
+}
+
+// throttles are the stored counters.
+func (s *Service) throttles() idp.Records[throttle] {
+	return idp.Records[throttle]{Store: s.Store, Kind: "throttle", Clock: s.Clock}
+}
+
+// updateThrottles changes the counters in one write, in order. It takes the time within
+// the write, so that an attempt never counts as one from before the attempts that were
+// counted first.
+func (s *Service) updateThrottles(ctx context.Context, counters []counter, change func(*counter, *throttle, time.Time) error) error {
+	return s.throttles().Update(ctx, keysOf(counters), func(r *idp.Record[throttle]) error {
+		c := &counters[slices.IndexFunc(counters, func(c counter) bool { return c.key == r.Key })]
+		if r.Value == nil {
+			r.Value = new(throttle)
 		}
-		if rerr := s.release(ctx, counters[:i]); rerr != nil {
-			return errors.Join(err, rerr)
-		}
-		if _, ok := errors.AsType[*ThrottledError](err); ok {
+		if err := change(c, r.Value, s.Clock.Now()); err != nil {
 			return err
 		}
-		return fmt.Errorf("count attempt: %w", err)
-	}
-	return nil
+		r.ExpiresAt = c.limit.expiry(r.Value)
+		if *r.Value == (throttle{}) {
+			r.Value = nil
+		}
+		return nil
+	})
 }
 
-// blocked is a *ThrottledError if one of the counters is blocked.
-func (s *Service) blocked(ctx context.Context, counters []counter) error {
+func keysOf(counters []counter) (keys []string) {
 	for _, c := range counters {
-		now := s.Clock.Now()
-		t, err := s.Store.Throttle(ctx, c.key, now)
-		if err != nil {
-			return fmt.Errorf("look up attempts: %w", err)
-		}
-		if t.BlockedTo.After(now) {
-			return c.refuse(&t, now)
+		keys = append(keys, c.key)
+	}
+	return keys
+}
+
+// storedThrottles reads the counters, by key.
+func (s *Service) storedThrottles(ctx context.Context, counters []counter) (map[string]*throttle, error) {
+	list, err := s.throttles().List(ctx, keysOf(counters)...)
+	if err != nil {
+		return nil, fmt.Errorf("look up attempts: %w", err)
+	}
+	found := make(map[string]*throttle, len(list))
+	for _, r := range list {
+		found[r.Key] = r.Value
+	}
+	return found, nil
+}
+
+// checkBlocked returns a *ThrottledError if one of the counters is blocked. An attempt
+// that is blocked already costs no write, however many addresses it is tried with.
+func (s *Service) checkBlocked(ctx context.Context, counters []counter) error {
+	found, err := s.storedThrottles(ctx, counters)
+	if err != nil {
+		return err
+	}
+	now := s.Clock.Now()
+	for _, c := range counters {
+		if t := found[c.key]; t != nil && t.BlockedTo.After(now) {
+			return c.refuse(t, now)
 		}
 	}
 	return nil
 }
 
-// refuse is the error of a counter that is blocked.
-func (c counter) refuse(t *idp.Throttle, now time.Time) *ThrottledError {
-	return &ThrottledError{RetryAfter: max(time.Second, t.BlockedTo.Sub(now)), Limit: c.name}
+// isKnown reports whether the right password came lately from the network for one of
+// the addresses. It is read for addresses that no one has too.
+func (s *Service) isKnown(ctx context.Context, from netip.Addr, addresses ...string) (bool, error) {
+	var counters []counter
+	for _, a := range addresses {
+		counters = append(counters, s.knownCounter(a, from))
+	}
+	found, err := s.storedThrottles(ctx, counters)
+	return len(found) > 0, err
+}
+
+// reserve counts one attempt on each counter before anything is compared, in one write.
+// If one is blocked, none of them counts: no guess was made, and a blocked network must
+// not use up the account's attempts. isOver reports whether a silent counter is
+// blocked, which is written even so: the time would tell.
+func (s *Service) reserve(ctx context.Context, counters []counter) (isOver bool, err error) {
+	err = s.updateThrottles(ctx, counters, func(c *counter, t *throttle, now time.Time) error {
+		c.at = now
+		err := c.take(t, now)
+		if c.silent {
+			isOver, err = err != nil, nil
+		}
+		return err
+	})
+	if _, blocked := errors.AsType[*ThrottledError](err); err != nil && !blocked {
+		err = fmt.Errorf("count attempt: %w", err)
+	}
+	return isOver, err
 }
 
 // release gives a reserved attempt back on each counter. It is done even when
 // the request was given up meanwhile.
 func (s *Service) release(ctx context.Context, counters []counter) error {
-	ctx = context.WithoutCancel(ctx)
-	for _, c := range counters {
-		now := s.Clock.Now()
-		err := s.Store.UpdateThrottle(ctx, c.key, now, func(t *idp.Throttle) error {
-			c.giveBack(t, now)
-			return nil
-		})
-		if err != nil {
-			return fmt.Errorf("give attempt back: %w", err)
-		}
+	err := s.updateThrottles(context.WithoutCancel(ctx), counters, func(c *counter, t *throttle, _ time.Time) error {
+		c.giveBack(t)
+		return nil
+	})
+	if err != nil {
+		return fmt.Errorf("give attempt back: %w", err)
 	}
 	return nil
 }
 
+// settle gives the attempt back after a right answer, forgets the failures that it makes
+// good, and notes known networks.
+func (s *Service) settle(ctx context.Context, counters []counter) error {
+	err := s.updateThrottles(context.WithoutCancel(ctx), counters, func(c *counter, t *throttle, now time.Time) error {
+		switch {
+		case c.name == "known":
+			*t = throttle{Count: 1, FirstAt: now}
+		case c.forgiven:
+			*t = throttle{}
+		default:
+			c.giveBack(t)
+		}
+		return nil
+	})
+	if err != nil {
+		return fmt.Errorf("forget failures: %w", err)
+	}
+	return nil
+}
+
+// forgetFailures clears what is counted for a person as a whole.
+func (s *Service) forgetFailures(ctx context.Context, u *idp.User) error {
+	counters := []counter{s.codeCounter(u.ID), s.personCounter(string(u.ID))}
+	for _, e := range u.Emails {
+		counters = append(counters, s.accountCounter(strings.ToLower(e.Address)))
+	}
+	for i := range counters {
+		counters[i].forgiven = true
+	}
+	return s.settle(ctx, counters)
+}
+
+// refuse is the error of a counter that is blocked.
+func (c counter) refuse(t *throttle, now time.Time) *ThrottledError {
+	return &ThrottledError{RetryAfter: max(time.Second, t.BlockedTo.Sub(now)), Limit: c.name}
+}
+
 // take counts an attempt, or refuses it with a *ThrottledError.
-func (c counter) take(t *idp.Throttle, now time.Time) error {
+func (c counter) take(t *throttle, now time.Time) error {
 	if t.BlockedTo.After(now) {
 		return c.refuse(t, now)
 	}
@@ -199,19 +300,14 @@ func (c counter) take(t *idp.Throttle, now time.Time) error {
 		t.BlockedTo = now.Add(c.limit.block(t.Streak))
 		t.Streak++
 	}
-	c.limit.expire(t)
 	return nil
 }
 
 // giveBack takes an attempt off again, with the block that it began. One that
 // was counted in an earlier window is left where it was: taken off this one, it
 // would make room for a guess too many.
-func (c counter) giveBack(t *idp.Throttle, now time.Time) {
-	if t.Count == 0 {
-		t.ExpiresAt = now // it was forgotten meanwhile, and may be again
-		return
-	}
-	if t.FirstAt.After(c.at) {
+func (c counter) giveBack(t *throttle) {
+	if t.Count == 0 || t.FirstAt.After(c.at) {
 		return
 	}
 	t.Count--
@@ -219,9 +315,8 @@ func (c counter) giveBack(t *idp.Throttle, now time.Time) {
 		t.BlockedTo = time.Time{}
 		t.Streak = max(0, t.Streak-1)
 	}
-	c.limit.expire(t)
 	if t.Count == 0 && t.BlockedTo.IsZero() && t.Streak == 0 {
-		t.ExpiresAt = now // it says nothing any more
+		*t = throttle{} // it says nothing any more
 	}
 }
 
@@ -237,38 +332,14 @@ func (l Limit) block(streak int) time.Duration {
 	return time.Duration(d)
 }
 
-// expire says when the store may forget the counter.
-func (l Limit) expire(t *idp.Throttle) {
-	t.ExpiresAt = t.FirstAt.Add(l.Window)
-	if t.BlockedTo.After(t.ExpiresAt) {
-		t.ExpiresAt = t.BlockedTo
+// expiry is when the counter says nothing any more.
+func (l Limit) expiry(t *throttle) time.Time {
+	at := t.FirstAt.Add(l.Window)
+	if t.BlockedTo.After(at) {
+		at = t.BlockedTo
 	}
 	if t.Streak > 0 {
-		t.ExpiresAt = t.ExpiresAt.Add(l.Forget)
+		at = at.Add(l.Forget)
 	}
-}
-
-// settle clears the counters whose failures a right answer makes good, and
-// gives the attempt back on the others.
-func (s *Service) settle(ctx context.Context, clear, giveBack []counter) error {
-	for _, c := range clear {
-		if err := s.Store.ClearThrottle(ctx, c.key); err != nil {
-			return fmt.Errorf("forget failures: %w", err)
-		}
-	}
-	return s.release(ctx, giveBack)
-}
-
-// forgetFailures clears what is counted for a person as a whole.
-func (s *Service) forgetFailures(ctx context.Context, u *idp.User) error {
-	keys := []string{s.codeCounter(u.ID).key, s.personCounter(string(u.ID)).key}
-	for _, e := range u.Emails {
-		keys = append(keys, s.accountCounter(strings.ToLower(e.Address)).key)
-	}
-	for _, k := range keys {
-		if err := s.Store.ClearThrottle(ctx, k); err != nil {
-			return fmt.Errorf("forget failures: %w", err)
-		}
-	}
-	return nil
+	return at
 }

@@ -97,7 +97,7 @@ func (s *Service) checkTOTP(ctx context.Context, user idp.UserID, code string, f
 		return ErrNoFactor
 	}
 	counters := []counter{s.codeCounter(user), s.networkCounter(from)}
-	if err := s.reserve(ctx, counters); err != nil {
+	if _, err := s.reserve(ctx, counters); err != nil {
 		return err
 	}
 	now := s.Clock.Now()
@@ -115,7 +115,7 @@ func (s *Service) checkTOTP(ctx context.Context, user idp.UserID, code string, f
 	default:
 		return errors.Join(fmt.Errorf("check code: %w", err), s.release(ctx, counters))
 	}
-	return s.settle(ctx, counters[:1], counters[1:])
+	return s.settle(ctx, counters)
 }
 
 // acceptCode finds the step that the code belongs to and marks it as used. It

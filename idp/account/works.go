@@ -2,7 +2,6 @@ package account
 
 import (
 	"context"
-	"encoding/json"
 	"errors"
 	"fmt"
 	"log/slog"
@@ -11,9 +10,9 @@ import (
 	"vernal/idp"
 )
 
-// The document of works: what the dearest hashes cost that are stored or ever were.
-// It is a JSON list of work. With it, a server knows after each start how long a "no"
-// must take without reading all users.
+// The record of works: what the dearest hashes cost that are stored or ever were. With
+// it, a server knows after each start how long a "no" must take without reading all
+// users.
 const (
 	worksKind = "account"
 	worksKey  = "password-works"
@@ -36,8 +35,8 @@ func (s *Service) Prepare(ctx context.Context) error {
 	return nil
 }
 
-// learnWork makes up for a hash that takes longer than every one in the document, as
-// after a time with an older version. The first "no" takes longer, further ones do not.
+// learnWork makes up for a hash that takes longer than every one in the record, as from
+// a store that was restored. The first "no" takes longer, further ones do not.
 func (s *Service) learnWork(ctx context.Context, w work) {
 	if !w.valid() || s.Hasher.pace.covers(w) {
 		return
@@ -51,56 +50,31 @@ func (s *Service) learnWork(ctx context.Context, w work) {
 	}
 }
 
-// addWorks adds works to the document and returns what it holds then. It writes only
-// if one of them is new. Where there is no document yet, as in a store of an older
-// version, it goes through all users once. If those cannot be read, the works that are
-// known count until the next start tries again: a damaged record stops neither the
-// server nor an import.
+// addWorks adds works to the record and returns what it holds then. It writes only if
+// one of them is new.
 func (s *Service) addWorks(ctx context.Context, add ...work) ([]work, error) {
-	doc, err := s.Store.Document(ctx, worksKind, worksKey)
-	if err != nil && !errors.Is(err, idp.ErrNotFound) {
+	records := idp.Records[[]work]{Store: s.Store, Kind: worksKind, Clock: s.Clock}
+	stored, err := records.Get(ctx, worksKey)
+	switch {
+	case errors.Is(err, idp.ErrNotFound):
+	case err != nil:
 		return nil, fmt.Errorf("read costs of password hashes: %w", err)
+	case slices.Equal(*stored, mergeWorks(*stored, add)):
+		return *stored, nil
 	}
-	works, ok := parseWorks(doc)
-	if !ok {
-		stored, err := s.storedWorks(ctx)
-		if err != nil {
-			s.Log.LogAttrs(ctx, slog.LevelError, "cannot read what all password hashes cost: a wrong password may disclose who was imported", slog.Any("err", err))
-			return mergeWorks(nil, add), nil
+	var works []work
+	err = records.Update(ctx, []string{worksKey}, func(r *idp.Record[[]work]) error {
+		if r.Value == nil {
+			r.Value = new([]work)
 		}
-		add = append(add, stored...)
-	} else if slices.Equal(works, mergeWorks(works, add)) {
-		return works, nil
-	}
-	err = s.Store.UpdateDocuments(ctx, worksKind, []string{worksKey}, func(_ string, old []byte) ([]byte, error) {
-		was, _ := parseWorks(old)
-		works = mergeWorks(was, add)
-		return json.Marshal(works)
+		works = mergeWorks(*r.Value, add)
+		*r.Value = works
+		return nil
 	})
 	if err != nil {
 		return nil, fmt.Errorf("write costs of password hashes: %w", err)
 	}
 	return works, nil
-}
-
-// storedWorks reads the works from all users' hashes.
-func (s *Service) storedWorks(ctx context.Context) (works []work, err error) {
-	const page = 500
-	for after := idp.UserID(""); ; {
-		users, err := s.Store.Users(ctx, after, page)
-		if err != nil {
-			return nil, fmt.Errorf("read costs of password hashes: %w", err)
-		}
-		for _, u := range users {
-			if p, err := parsePHC(u.PasswordHash); err == nil {
-				works = mergeWorks(works, []work{p.work()})
-			}
-			after = u.ID
-		}
-		if len(users) < page {
-			return works, nil
-		}
-	}
 }
 
 // importWorks adds the works of users who are to be added, and has a server that runs
@@ -121,14 +95,6 @@ func worksOf(people []idp.ImportedUser) (works []work) {
 		}
 	}
 	return works
-}
-
-// parseWorks reads the document; false if there is none, or one that says nothing.
-func parseWorks(doc []byte) (works []work, ok bool) {
-	if err := json.Unmarshal(doc, &works); err != nil {
-		return nil, false
-	}
-	return works, true
 }
 
 // mergeWorks adds works to a list and leaves out those that another one covers. Of too

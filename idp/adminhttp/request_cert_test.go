@@ -31,13 +31,14 @@ func TestRequestCertAttention(t *testing.T) {
 		return string(pem.EncodeToMemory(&pem.Block{Type: "CERTIFICATE", Bytes: der}))
 	}
 	set := func(id idp.EntityID, active bool, days ...int) {
-		w.ok(w.Store.UpdateProvider(t.Context(), id, func(p *idp.ServiceProvider) error {
+		_, err := w.Store.UpdateProvider(t.Context(), idp.ProviderUpdate{ID: id, Change: func(p *idp.ServiceProvider) error {
 			p.Active, p.Certs = active, nil
 			for _, n := range days {
 				p.Certs = append(p.Certs, pemUntil(n))
 			}
 			return nil
-		}))
+		}})
+		w.ok(err)
 	}
 	ended := w.register("ended")
 	set(ended, true, -30, -1)

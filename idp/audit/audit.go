@@ -2,7 +2,7 @@
 // prunes them, and keeps strangers from filling the disk with records of refusals.
 //
 // The chain itself is pure. A store asks Link for the next record and writes it in the
-// same transaction as the change it records. Verify walks the records that a store or an
+// same transaction as the change it records. Place.Next verifies what a store or an
 // exported file gives back.
 //
 //	record 1          record 2          record 3
@@ -32,7 +32,6 @@ import (
 	"encoding/hex"
 	"encoding/json"
 	"fmt"
-	"iter"
 	"strings"
 	"time"
 	"unicode/utf8"
@@ -53,20 +52,12 @@ type unhashed struct {
 	Prev       string `json:"prev"`
 }
 
-// Chain makes the record that follows prev; the zero AuditRecord stands before
-// the first one.
-func Chain(prev idp.AuditRecord, ev idp.AuditEvent, at time.Time) idp.AuditRecord {
-	rec, _, _ := Link(prev.Seq, prev.Hash, ev, at)
-	return rec
-}
-
-// Link is Chain for a store: of the record before it needs only Seq and Hash (0
-// and "" before the first), and it gives what is to be stored as well: the
-// record's JSON, so that a sign-in pays for encoding it once, and what to keep
-// beside it of the address, nil if there is none.
+// Link makes the record that follows the one with Seq and Hash (0 and "" before the
+// first), and what is stored of it: the record's JSON, so that a sign-in pays for
+// encoding it once, and what to keep beside it of the address, nil if there is none.
 //
-// Strings that are not UTF-8 are mended: JSON cannot carry them, and a record
-// must hash the same after it was read back.
+// Strings that are not UTF-8 are repaired: JSON cannot carry them, and a record must
+// hash the same after it was read back.
 func Link(seq uint64, hash string, ev idp.AuditEvent, at time.Time) (rec idp.AuditRecord, body, address []byte) {
 	if hash == "" {
 		hash = First
@@ -93,45 +84,6 @@ type BrokenError struct {
 
 func (e *BrokenError) Error() string {
 	return fmt.Sprintf("audit record %d %s", e.Seq, e.What)
-}
-
-// Verify checks a whole trail, from record 1. It returns a *BrokenError for the
-// first record that does not fit, the iterator's own error, or nil.
-func Verify(records iter.Seq2[idp.AuditRecord, error]) error {
-	_, err := VerifyAfter(idp.AuditRecord{}, records)
-	return err
-}
-
-// VerifyAfter checks the part of a trail that follows prev, which is trusted
-// and may be the zero AuditRecord. It returns the last record that fits.
-func VerifyAfter(prev idp.AuditRecord, records iter.Seq2[idp.AuditRecord, error]) (idp.AuditRecord, error) {
-	for rec, err := range records {
-		if err != nil {
-			return prev, fmt.Errorf("read audit record %d: %w", prev.Seq+1, err)
-		}
-		if err := follows(&prev, &rec); err != nil {
-			return prev, err
-		}
-		prev = rec
-	}
-	return prev, nil
-}
-
-func follows(prev, rec *idp.AuditRecord) error {
-	if rec.Seq != prev.Seq+1 {
-		return &BrokenError{Seq: prev.Seq + 1, What: fmt.Sprintf("is missing: record %d is in its place", rec.Seq)}
-	}
-	if !rec.At.Equal(representable(rec.At)) || digest(encode(rec)) != rec.Hash {
-		return &BrokenError{Seq: rec.Seq, What: "was changed: its hash does not fit its content"}
-	}
-	want := prev.Hash
-	if want == "" {
-		want = First
-	}
-	if rec.Prev != want {
-		return &BrokenError{Seq: rec.Seq, What: "does not follow the record before it"}
-	}
-	return nil
 }
 
 // encode gives the JSON that is hashed. The address is never part of it. It cannot

@@ -4,7 +4,6 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
-	"iter"
 	"slices"
 	"strings"
 	"testing"
@@ -29,7 +28,7 @@ func trail(t *testing.T, n int) []idp.AuditRecord {
 		if i%2 == 0 {
 			ev.Detail = map[string]string{"b": "2", "a": "1"}
 		}
-		prev = audit.Chain(prev, ev, start.Add(time.Duration(i)*time.Second))
+		prev = link(prev, ev, start.Add(time.Duration(i)*time.Second))
 		out = append(out, reread(t, prev))
 	}
 	return out
@@ -48,14 +47,27 @@ func reread(t *testing.T, rec idp.AuditRecord) idp.AuditRecord {
 	return out
 }
 
-func each(records []idp.AuditRecord) iter.Seq2[idp.AuditRecord, error] {
-	return func(yield func(idp.AuditRecord, error) bool) {
-		for _, rec := range records {
-			if !yield(rec, nil) {
-				return
-			}
+// link is the record that follows prev.
+func link(prev idp.AuditRecord, ev idp.AuditEvent, at time.Time) idp.AuditRecord {
+	rec, _, _ := audit.Link(prev.Seq, prev.Hash, ev, at)
+	return rec
+}
+
+// verify holds records against the chain, as they are stored.
+func verify(t *testing.T, records ...idp.AuditRecord) (err error) {
+	t.Helper()
+	var place audit.Place
+	for _, rec := range records {
+		rec.Address = ""
+		body, jsonErr := json.Marshal(rec)
+		if jsonErr != nil {
+			t.Fatal(jsonErr)
+		}
+		if place, err = place.Next(idp.AuditLine{Place: rec.Seq, JSON: body}); err != nil {
+			return err
 		}
 	}
+	return nil
 }
 
 func TestVerify(t *testing.T) {
@@ -91,14 +103,14 @@ func TestVerify(t *testing.T) {
 		{"changed and hashed anew", func(r []idp.AuditRecord) []idp.AuditRecord {
 			ev := r[2].AuditEvent
 			ev.User = "someone-else"
-			r[2] = audit.Chain(r[1], ev, r[2].At)
+			r[2] = link(r[1], ev, r[2].At)
 			return r
 		}, 4},
 	}
 	for _, tt := range tests {
 		t.Run(tt.name, func(t *testing.T) {
 			t.Parallel()
-			err := audit.Verify(each(tt.tamper(trail(t, 6))))
+			err := verify(t, tt.tamper(trail(t, 6))...)
 			if tt.bad == 0 {
 				if err != nil {
 					t.Fatalf("Verify = %v, want nil", err)
@@ -110,27 +122,6 @@ func TestVerify(t *testing.T) {
 				t.Fatalf("Verify = %v, want a break at record %d", err, tt.bad)
 			}
 		})
-	}
-}
-
-func TestVerifyAfter(t *testing.T) {
-	t.Parallel()
-	records := trail(t, 6)
-	last, err := audit.VerifyAfter(records[2], each(records[3:]))
-	if err != nil || last.Seq != 6 {
-		t.Errorf("VerifyAfter = record %d, %v; want 6, nil", last.Seq, err)
-	}
-	if _, err := audit.VerifyAfter(records[1], each(records[3:])); err == nil {
-		t.Error("VerifyAfter took a part that does not follow")
-	}
-}
-
-func TestVerifyReadError(t *testing.T) {
-	t.Parallel()
-	cause := errors.New("disk")
-	err := audit.Verify(func(yield func(idp.AuditRecord, error) bool) { yield(idp.AuditRecord{}, cause) })
-	if !errors.Is(err, cause) {
-		t.Errorf("Verify = %v, want the iterator's error", err)
 	}
 }
 
@@ -160,7 +151,7 @@ func TestLinkKeepsTheAddressApart(t *testing.T) {
 	}
 	for _, address := range []string{rec.Address, ""} {
 		rec.Address = address
-		if err := audit.Verify(each([]idp.AuditRecord{rec})); err != nil {
+		if err := verify(t, rec); err != nil {
 			t.Errorf("with the address %q: %v", address, err)
 		}
 	}
@@ -186,11 +177,11 @@ func TestChainSurvivesJSON(t *testing.T) {
 	for _, tt := range tests {
 		t.Run(tt.name, func(t *testing.T) {
 			t.Parallel()
-			rec := audit.Chain(idp.AuditRecord{}, tt.ev, tt.at)
-			if err := audit.Verify(each([]idp.AuditRecord{rec})); err != nil {
+			rec := link(idp.AuditRecord{}, tt.ev, tt.at)
+			if err := verify(t, rec); err != nil {
 				t.Errorf("as made: %v", err)
 			}
-			if err := audit.Verify(each([]idp.AuditRecord{reread(t, rec)})); err != nil {
+			if err := verify(t, reread(t, rec)); err != nil {
 				t.Errorf("after JSON: %v", err)
 			}
 			if rec.At.Location() != time.UTC {
@@ -200,12 +191,12 @@ func TestChainSurvivesJSON(t *testing.T) {
 	}
 }
 
-func TestChainLeavesDetailAlone(t *testing.T) {
+func TestLinkLeavesDetailAlone(t *testing.T) {
 	t.Parallel()
 	detail := map[string]string{"a": "\xff"}
-	audit.Chain(idp.AuditRecord{}, idp.AuditEvent{Kind: "k", Detail: detail}, start)
+	link(idp.AuditRecord{}, idp.AuditEvent{Kind: "k", Detail: detail}, start)
 	if detail["a"] != "\xff" {
-		t.Error("Chain changed the caller's Detail")
+		t.Error("Link changed the caller's Detail")
 	}
 }
 

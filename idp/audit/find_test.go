@@ -83,7 +83,7 @@ func TestRefusals(t *testing.T) {
 		}
 	}
 	count := func() int {
-		records, err := w.fixture.Bolt.AuditRecords(ctx, 0, 100_000)
+		records, err := audit.Records(ctx, w.fixture.Bolt, 0, 100_000)
 		ok(t, err)
 		return len(records)
 	}

@@ -133,7 +133,7 @@ func TestFlowsAreOnRecord(t *testing.T) {
 // and whole.
 func everything(t *testing.T, i *idptest.IdP) {
 	t.Helper()
-	records, err := i.Store.AuditRecords(t.Context(), 0, 10_000)
+	records, err := audit.Records(t.Context(), i.Store, 0, 10_000)
 	ok(t, err)
 	for _, rec := range records {
 		if !slices.ContainsFunc(audit.Kinds(), func(k audit.Kind) bool { return k.Name == rec.Kind }) {

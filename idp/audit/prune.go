@@ -22,7 +22,7 @@ const pruneBatch = 500
 // Checkpoint makes the signed checkpoint for the records up to a place. It
 // changes nothing yet: what is exported is to end with it.
 func (s *Service) Checkpoint(ctx context.Context, at Place) (*idp.AuditCheckpoint, error) {
-	records, err := s.Store.AuditRecords(ctx, at.Seq-1, 1)
+	records, err := Records(ctx, s.Store, at.Seq-1, 1)
 	if err != nil {
 		return nil, fmt.Errorf("read audit record %d: %w", at.Seq, err)
 	}
@@ -85,7 +85,7 @@ func (s *Service) RenewCheckpoint(ctx context.Context) error {
 		return nil // what is wrong with it is for Verify to say
 	}
 	c.MAC = hex.EncodeToString(s.Sealer.MAC(macContext, CheckpointText(*c)))
-	if err := s.Store.AuditCheckpoint(ctx, *c); err != nil {
+	if _, err := s.Store.PruneAudit(ctx, *c, 0); err != nil {
 		return fmt.Errorf("renew the checkpoint of the audit trail: %w", err)
 	}
 	return nil
@@ -102,16 +102,14 @@ func (s *Service) Prune(ctx context.Context, c idp.AuditCheckpoint, actor string
 	if err != nil {
 		return 0, false, fmt.Errorf("prune the audit trail: %w", err)
 	}
+	var events []idp.AuditEvent
 	if page.Checkpoint == nil || page.Checkpoint.Seq < c.Seq {
-		err := s.Store.AuditCheckpoint(ctx, c, idp.AuditEvent{
+		events = []idp.AuditEvent{{
 			Kind: idp.AuditAuditPrune, Outcome: "ok", Actor: actor, Year: c.Year,
 			Detail: map[string]string{"seq": strconv.FormatUint(c.Seq, 10), "hash": c.Hash},
-		})
-		if err != nil {
-			return 0, false, fmt.Errorf("prune the audit trail: %w", err)
-		}
+		}}
 	}
-	if removed, err = s.Store.PruneAudit(ctx, pruneBatch); err != nil {
+	if removed, err = s.Store.PruneAudit(ctx, c, pruneBatch, events...); err != nil {
 		return 0, false, fmt.Errorf("prune the audit trail: %w", err)
 	}
 	return removed, removed == pruneBatch, nil

@@ -15,7 +15,7 @@ import (
 // counts sums the records of what went beyond a budget, by whom they name.
 func (w *world) counts() map[string]int {
 	w.tb.Helper()
-	records, err := w.fixture.Bolt.AuditRecords(w.tb.Context(), 0, 100_000)
+	records, err := audit.Records(w.tb.Context(), w.fixture.Bolt, 0, 100_000)
 	ok(w.tb, err)
 	sum := map[string]int{}
 	for _, r := range records {

@@ -2,6 +2,8 @@ package audit
 
 import (
 	"context"
+	"encoding/json"
+	"fmt"
 	"log/slog"
 
 	"vernal/idp"
@@ -27,6 +29,29 @@ type Service struct {
 
 // pageSize is how many records are read in one transaction.
 const pageSize = 2000
+
+// Pager is what Records needs of a store.
+type Pager interface {
+	AuditPage(ctx context.Context, after uint64, limit int) (*idp.AuditPage, error)
+}
+
+// Records lists up to limit records with Seq greater than after. It verifies no chain.
+func Records(ctx context.Context, store Pager, after uint64, limit int) ([]idp.AuditRecord, error) {
+	page, err := store.AuditPage(ctx, after, limit)
+	if page == nil {
+		return nil, err // with a page, only the checkpoint is damaged, which is for Verify to report
+	}
+	var out []idp.AuditRecord
+	for _, l := range page.Lines {
+		var rec idp.AuditRecord
+		if err := json.Unmarshal(l.JSON, &rec); err != nil || rec.Seq != l.Place {
+			return nil, fmt.Errorf("audit record %d in the store is damaged", l.Place)
+		}
+		rec.Address, _, _ = Address(l.Address)
+		out = append(out, rec)
+	}
+	return out, nil
+}
 
 // Lines reads up to limit records after a place, as they are stored.
 func (s *Service) Lines(ctx context.Context, after uint64, limit int) (*idp.AuditPage, error) {

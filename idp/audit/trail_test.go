@@ -89,7 +89,7 @@ func (w *world) whole() audit.Progress {
 
 func (w *world) place(seq uint64) audit.Place {
 	w.tb.Helper()
-	records, err := w.fixture.Bolt.AuditRecords(w.tb.Context(), seq-1, 1)
+	records, err := audit.Records(w.tb.Context(), w.fixture.Bolt, seq-1, 1)
 	ok(w.tb, err)
 	return audit.Place{Seq: seq, Hash: records[0].Hash}
 }

@@ -13,6 +13,7 @@ import (
 
 	"vernal/idp"
 	"vernal/idp/account"
+	"vernal/idp/audit"
 	"vernal/idp/idptest"
 )
 
@@ -47,7 +48,7 @@ lines:
 // recordsAfter lists the audit records that follow one, and the last one's number.
 func recordsAfter(t *testing.T, i *idptest.IdP, after uint64) ([]idp.AuditRecord, uint64) {
 	t.Helper()
-	records, err := i.Store.AuditRecords(t.Context(), after, 100_000)
+	records, err := audit.Records(t.Context(), i.Store, after, 100_000)
 	if err != nil {
 		t.Fatal(err)
 	}

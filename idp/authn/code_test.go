@@ -7,6 +7,7 @@ import (
 	"testing"
 
 	"vernal/idp/account"
+	"vernal/idp/audit"
 	"vernal/idp/idptest"
 )
 
@@ -35,7 +36,7 @@ func TestRememberedIsOnRecord(t *testing.T) {
 	ann, bob := i.AddPerson("ann@example.gov"), i.AddPerson("bob@example.gov")
 	rememberedIn(t, i, ann)
 	signedIn(t, i, bob)
-	records, err := i.Store.AuditRecords(t.Context(), 0, 100)
+	records, err := audit.Records(t.Context(), i.Store, 0, 100)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -90,7 +91,7 @@ func TestWrongCodeIsOnRecord(t *testing.T) {
 	if err := i.Trail.Refusals.Flush(t.Context()); err != nil {
 		t.Fatal(err)
 	}
-	records, err := i.Store.AuditRecords(t.Context(), 0, 100)
+	records, err := audit.Records(t.Context(), i.Store, 0, 100)
 	if err != nil {
 		t.Fatal(err)
 	}

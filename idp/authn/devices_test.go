@@ -8,6 +8,7 @@ import (
 	"testing"
 	"time"
 
+	"vernal/idp/audit"
 	"vernal/idp/idptest"
 )
 
@@ -88,7 +89,7 @@ func TestForgetDevices(t *testing.T) {
 		t.Error("the wrong devices were forgotten")
 	}
 
-	records, err := i.Store.AuditRecords(t.Context(), 0, 1000)
+	records, err := audit.Records(t.Context(), i.Store, 0, 1000)
 	if err != nil {
 		t.Fatal(err)
 	}

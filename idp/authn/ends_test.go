@@ -7,6 +7,7 @@ import (
 	"net/url"
 	"testing"
 
+	"vernal/idp"
 	"vernal/idp/account"
 	"vernal/idp/idptest"
 )
@@ -64,7 +65,7 @@ func TestChangesEndSessions(t *testing.T) {
 			}
 			says(t, pending.Post("/sign-in/code", url.Values{"code": {code}}), http.StatusUnprocessableEntity, "Password")
 			says(t, pending.Get("/account"), http.StatusOK, "Password")
-			if left, err := i.Store.UserSessions(t.Context(), ann.User.ID); err != nil || len(left) != 0 {
+			if left, err := i.Store.Sessions(t.Context(), idp.SessionQuery{User: ann.User.ID}); err != nil || len(left) != 0 {
 				t.Errorf("%d sessions are left, %v", len(left), err)
 			}
 			says(t, bobs.Get("/account"), http.StatusOK, bob.Email)

@@ -21,9 +21,11 @@ type beforeBegin struct {
 	then func()
 }
 
-func (b *beforeBegin) CreateSession(ctx context.Context, s *idp.Session, replaces []idp.SessionID, events ...idp.AuditEvent) error {
-	b.once.Do(b.then)
-	return b.Store.CreateSession(ctx, s, replaces, events...)
+func (b *beforeBegin) StartSession(ctx context.Context, s idp.SessionStart, events ...idp.AuditEvent) error {
+	if s.Completes == "" {
+		b.once.Do(b.then)
+	}
+	return b.Store.StartSession(ctx, s, events...)
 }
 
 // Whoever locks an account, changes its password or deletes it ends the sessions
@@ -63,7 +65,7 @@ func TestSignInMeetsChange(t *testing.T) {
 			if _, code := page.Form().Fields["code"]; code || page.Status < 400 || page.Status >= 500 {
 				t.Errorf("%d %s:\n%s", page.Status, page.URL, page.Text())
 			}
-			if left, err := i.Store.UserSessions(t.Context(), ann.User.ID); err != nil || len(left) > 0 {
+			if left, err := i.Store.Sessions(t.Context(), idp.SessionQuery{User: ann.User.ID}); err != nil || len(left) > 0 {
 				t.Errorf("%d sign-ins are left, %v", len(left), err)
 			}
 		})
@@ -126,7 +128,7 @@ func TestProviderSwitchedOffMeanwhile(t *testing.T) {
 		t.Fatal(err)
 	}
 	says(t, b.GivePassword(page, ann), http.StatusBadRequest, "sp_inactive")
-	if left, err := i.Store.UserSessions(t.Context(), ann.User.ID); err != nil || len(left) > 0 {
+	if left, err := i.Store.Sessions(t.Context(), idp.SessionQuery{User: ann.User.ID}); err != nil || len(left) > 0 {
 		t.Errorf("%d sign-ins were begun, %v", len(left), err)
 	}
 }

@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"vernal/idp"
+	"vernal/idp/audit"
 	"vernal/idp/idptest"
 )
 
@@ -29,7 +30,7 @@ func signedIn(t *testing.T, i *idptest.IdP, p *idptest.Person) (*idptest.Browser
 	t.Helper()
 	b := i.Browser()
 	says(t, b.SignIn(b.Get("/sign-in"), p), http.StatusOK, "You are signed in", p.Email)
-	sessions, err := i.Store.UserSessions(t.Context(), p.User.ID)
+	sessions, err := i.Store.Sessions(t.Context(), idp.SessionQuery{User: p.User.ID})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -84,7 +85,7 @@ func TestOwnSessions(t *testing.T) {
 	says(t, bobs.Get("/account"), http.StatusOK, "bob@example.gov")
 
 	ends := 0
-	records, err := i.Store.AuditRecords(t.Context(), 0, 1000)
+	records, err := audit.Records(t.Context(), i.Store, 0, 1000)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -109,7 +110,7 @@ func TestOwnSessionsBounded(t *testing.T) {
 	here, _ := signedIn(t, i, ann)
 	for range 25 {
 		s := &idp.Session{ID: idp.HashSessionToken(rand()), User: ann.User.ID, CreatedAt: i.Clock.Now(), SeenAt: i.Clock.Now(), ExpiresAt: i.Clock.Now().Add(time.Hour)}
-		if err := i.Store.CreateSession(t.Context(), s, nil); err != nil {
+		if err := i.Store.StartSession(t.Context(), idp.SessionStart{Session: s}); err != nil {
 			t.Fatal(err)
 		}
 	}
@@ -119,7 +120,7 @@ func TestOwnSessionsBounded(t *testing.T) {
 		t.Errorf("%d sessions can be ended, want 19", n)
 	}
 	here.Post("/account/sessions/end-others", nil)
-	if left, err := i.Store.UserSessions(t.Context(), ann.User.ID); err != nil || len(left) != 1 {
+	if left, err := i.Store.Sessions(t.Context(), idp.SessionQuery{User: ann.User.ID}); err != nil || len(left) != 1 {
 		t.Errorf("%d sessions are left, %v", len(left), err)
 	}
 }
@@ -162,7 +163,7 @@ func TestStay(t *testing.T) {
 	if n, err := i.Store.Sweep(t.Context(), i.Clock.Now().Add(15*time.Minute), 100); err != nil || n == 0 {
 		t.Errorf("the session is in the store yet: %d, %v", n, err)
 	}
-	if left, err := i.Store.UserSessions(t.Context(), ann.User.ID); err != nil || len(left) != 0 {
+	if left, err := i.Store.Sessions(t.Context(), idp.SessionQuery{User: ann.User.ID}); err != nil || len(left) != 0 {
 		t.Errorf("%d sessions are in the store yet, %v", len(left), err)
 	}
 }

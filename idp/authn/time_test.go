@@ -8,6 +8,7 @@ import (
 	"testing"
 	"time"
 
+	"vernal/idp"
 	"vernal/idp/idptest"
 )
 
@@ -80,7 +81,7 @@ func TestMoreTimeIsBounded(t *testing.T) {
 	late := begun(t, i, ann)
 	i.Clock.Advance(10 * time.Minute)
 	says(t, late.Post("/sign-in/code", moreTime), http.StatusUnprocessableEntity, "Password")
-	if s, err := i.Store.UserSessions(t.Context(), ann.User.ID); err != nil || len(s) != 2 {
+	if s, err := i.Store.Sessions(t.Context(), idp.SessionQuery{User: ann.User.ID}); err != nil || len(s) != 2 {
 		t.Errorf("%d sign-ins are stored, %v", len(s), err)
 	}
 	says(t, i.Browser().Post("/sign-in/code", moreTime), http.StatusUnprocessableEntity, "Password")

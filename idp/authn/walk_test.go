@@ -28,9 +28,9 @@ import (
 type hookStore struct {
 	idp.Store
 	mu       sync.Mutex
-	create   func() error // before CreateSession
-	complete func() error // before CompleteSession
-	replace  func() error // before ReplaceSession
+	create   func() error // before a sign-in that begins
+	complete func() error // before one that is completed
+	replace  func() error // before a session is stepped up
 }
 
 // once runs a hook once.
@@ -45,25 +45,18 @@ func (s *hookStore) once(hook *func() error) error {
 	return do()
 }
 
-func (s *hookStore) CreateSession(ctx context.Context, sess *idp.Session, replaces []idp.SessionID, events ...idp.AuditEvent) error {
-	if err := s.once(&s.create); err != nil {
+func (s *hookStore) StartSession(ctx context.Context, b idp.SessionStart, events ...idp.AuditEvent) error {
+	hook := &s.create
+	switch {
+	case b.Completes != "":
+		hook = &s.complete
+	case b.Continues != "":
+		hook = &s.replace
+	}
+	if err := s.once(hook); err != nil {
 		return err
 	}
-	return s.Store.CreateSession(ctx, sess, replaces, events...)
-}
-
-func (s *hookStore) CompleteSession(ctx context.Context, pending idp.SessionID, sess *idp.Session, replaces []idp.SessionID, events ...idp.AuditEvent) error {
-	if err := s.once(&s.complete); err != nil {
-		return err
-	}
-	return s.Store.CompleteSession(ctx, pending, sess, replaces, events...)
-}
-
-func (s *hookStore) ReplaceSession(ctx context.Context, old idp.SessionID, sess *idp.Session, events ...idp.AuditEvent) error {
-	if err := s.once(&s.replace); err != nil {
-		return err
-	}
-	return s.Store.ReplaceSession(ctx, old, sess, events...)
+	return s.Store.StartSession(ctx, b, events...)
 }
 
 // walker drives the pages of one identity provider and compares what each exit
@@ -336,7 +329,10 @@ func exits() []exitCase {
 		}, one(audit.SteppedUp), false, ""},
 		{"right code as the account changes", func(w *walker, ann *idptest.Person) page {
 			b := w.waiting(ann)
-			w.hooks.complete = func() error { _, err := w.Store.EndUserSessions(w.t.Context(), ann.User.ID, "", nil); return err }
+			w.hooks.complete = func() error {
+				_, err := w.Store.EndSessions(w.t.Context(), idp.SessionEnd{User: ann.User.ID})
+				return err
+			}
 			return w.post(b, "/sign-in/code", "code", ann.Code())
 		}, one(audit.AccountChanged), false, ""},
 		{"session that cannot be stored", func(w *walker, ann *idptest.Person) page {

@@ -142,7 +142,7 @@ func storeCost(b *testing.B, i *idptest.IdP, provider *idptest.Provider, inFligh
 	if err != nil {
 		b.Fatal(err)
 	}
-	sessions, err := i.Store.UserSessions(b.Context(), user.ID)
+	sessions, err := i.Store.Sessions(b.Context(), idp.SessionQuery{User: user.ID})
 	if err != nil {
 		b.Fatal(err)
 	}

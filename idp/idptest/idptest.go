@@ -133,7 +133,7 @@ func (i *IdP) checkKinds() {
 	}
 	const page = 1000
 	for after := uint64(0); ; {
-		records, err := i.Store.AuditRecords(context.Background(), after, page)
+		records, err := audit.Records(context.Background(), i.Store, after, page)
 		if err != nil {
 			return
 		}

@@ -52,13 +52,13 @@ func corpusIdP(t *testing.T, now time.Time) *idptest.IdP {
 		t.Fatal(errs, err)
 	}
 	at := i.Clock.Now()
-	err = i.Store.CreateSession(t.Context(), &idp.Session{
+	err = i.Store.StartSession(t.Context(), idp.SessionStart{Session: &idp.Session{
 		ID: idp.HashSessionToken("ada"), User: ada.User.ID, CreatedAt: at, SeenAt: at, AuthnAt: at, ExpiresAt: at.Add(time.Hour),
 		Participants: []idp.Participant{
 			{SP: corpusSP1, NameID: adaAtSP1, SessionIndexes: []string{"_ada-at-sp1"}, Year: "2026", At: at},
 			{SP: corpusSP2, NameID: adaAtSP2, SessionIndexes: []string{"_ada-at-sp2"}, Year: "2026", At: at},
 		},
-	}, nil)
+	}})
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -127,7 +127,7 @@ func (s *Service) assertion(ctx context.Context, r *Report, root, a *xmltree.Ele
 		return err
 	}
 	return s.answers(r, root, func(id string) (time.Time, error) {
-		before, err := s.Seen.LoginRequestByMessage(ctx, r.SP, id)
+		before, err := s.Seen.LoginRequest(ctx, idp.RequestKey{SP: r.SP, MessageID: id})
 		if err != nil {
 			return time.Time{}, err
 		}

@@ -63,14 +63,14 @@ type Service struct {
 // read.
 type Users interface {
 	logoutscope.Store
-	UserSessions(ctx context.Context, user idp.UserID) ([]*idp.Session, error)
+	Sessions(ctx context.Context, q idp.SessionQuery) ([]*idp.Session, error)
 }
 
 // Seen finds the messages that came before, by their IDs; idp.ErrNotFound if
 // none did, or it is so long ago that its record is gone.
 type Seen interface {
-	LoginRequestByMessage(ctx context.Context, sp idp.EntityID, messageID string) (*idp.LoginRequest, error)
-	LogoutRequestByMessage(ctx context.Context, sp idp.EntityID, messageID string) (*idp.LogoutRequest, error)
+	LoginRequest(ctx context.Context, k idp.RequestKey) (*idp.LoginRequest, error)
+	LogoutRequest(ctx context.Context, k idp.RequestKey) (*idp.LogoutRequest, error)
 }
 
 // Message is what is to be inspected.

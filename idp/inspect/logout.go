@@ -149,7 +149,7 @@ func (s *Service) sessionsOf(ctx context.Context, first *idp.LogoutRequest) (all
 		if user == "" || i == 1 && user == first.User {
 			continue
 		}
-		list, err := s.Users.UserSessions(ctx, user)
+		list, err := s.Users.Sessions(ctx, idp.SessionQuery{User: user})
 		if err != nil {
 			return nil, fmt.Errorf("look up sessions: %w", err)
 		}

@@ -35,7 +35,7 @@ func signIn(t *testing.T, i *idptest.IdP, person *idptest.Person, a *idptest.Pro
 		ID: idp.HashSessionToken("token of " + index), User: person.User.ID, CreatedAt: now, SeenAt: now, AuthnAt: now, ExpiresAt: now.Add(time.Hour),
 		Participants: []idp.Participant{{SP: idp.EntityID(a.EntityID), NameID: idp.NameID(name), SessionIndexes: []string{index}, Year: i.Year(), At: now}},
 	}
-	if err := i.Store.CreateSession(t.Context(), s, nil); err != nil {
+	if err := i.Store.StartSession(t.Context(), idp.SessionStart{Session: s}); err != nil {
 		t.Fatal(err)
 	}
 }

@@ -15,7 +15,7 @@ func (s *Service) replayed(ctx context.Context, r *Report, id string, hash []byt
 	if s.Seen == nil {
 		return r.unseen(id)
 	}
-	before, err := s.Seen.LoginRequestByMessage(ctx, r.SP, id)
+	before, err := s.Seen.LoginRequest(ctx, idp.RequestKey{SP: r.SP, MessageID: id})
 	if errors.Is(err, idp.ErrNotFound) || err == nil && before.ReceivedAt.After(r.At) {
 		return r.unused(id, err == nil)
 	}
@@ -44,7 +44,7 @@ func (s *Service) repeated(ctx context.Context, r *Report, id string) (*idp.Logo
 	if s.Seen == nil {
 		return nil, r.unseen(id)
 	}
-	before, err := s.Seen.LogoutRequestByMessage(ctx, r.SP, id)
+	before, err := s.Seen.LogoutRequest(ctx, idp.RequestKey{SP: r.SP, MessageID: id})
 	if errors.Is(err, idp.ErrNotFound) || err == nil && before.ReceivedAt.After(r.At) {
 		return nil, r.unused(id, err == nil)
 	}

@@ -155,7 +155,7 @@ func (s *Service) logoutResponse(ctx context.Context, r *Report, root *xmltree.E
 		r.hint("the registration asks for signed LogoutResponses now; this one is not")
 	}
 	return s.answers(r, root, func(id string) (time.Time, error) {
-		before, err := s.Seen.LogoutRequestByMessage(ctx, r.SP, id)
+		before, err := s.Seen.LogoutRequest(ctx, idp.RequestKey{SP: r.SP, MessageID: id})
 		if err != nil {
 			return time.Time{}, err
 		}

@@ -104,7 +104,7 @@ func (w *corpusWorld) signIn() {
 				{SP: corpusSP2, NameID: idp.NameID(p.atSP2), SessionIndexes: []string{"_" + p.name + "-at-sp2"}, Year: "2026", At: now},
 			},
 		}
-		if err := w.Store.CreateSession(w.t.Context(), s, nil); err != nil {
+		if err := w.Store.StartSession(w.t.Context(), idp.SessionStart{Session: s}); err != nil {
 			w.t.Fatal(err)
 		}
 	}
@@ -113,7 +113,7 @@ func (w *corpusWorld) signIn() {
 func (w *corpusWorld) signedIn() (who []string) {
 	w.t.Helper()
 	for _, p := range corpusPeople {
-		all, err := w.Store.UserSessions(w.t.Context(), w.people[p.name].User.ID)
+		all, err := w.Store.Sessions(w.t.Context(), idp.SessionQuery{User: w.people[p.name].User.ID})
 		if err != nil {
 			w.t.Fatal(err)
 		}

@@ -18,7 +18,7 @@ func (w *world) alive(v *visitor, p *idptest.Provider) bool {
 
 func (w *world) sessionsOf(v *visitor) []*idp.Session {
 	w.t.Helper()
-	all, err := w.Store.UserSessions(w.t.Context(), v.User.ID)
+	all, err := w.Store.Sessions(w.t.Context(), idp.SessionQuery{User: v.User.ID})
 	if err != nil {
 		w.t.Fatal(err)
 	}

@@ -79,7 +79,7 @@ func (w *world) signIn(v *visitor, p *idptest.Provider) (name, index string) {
 func (w *world) signedIn() (who []string) {
 	w.t.Helper()
 	for _, v := range []*visitor{&w.ada, &w.bob} {
-		sessions, err := w.Store.UserSessions(w.t.Context(), v.User.ID)
+		sessions, err := w.Store.Sessions(w.t.Context(), idp.SessionQuery{User: v.User.ID})
 		if err != nil {
 			w.t.Fatal(err)
 		}

@@ -9,6 +9,7 @@ import (
 	"time"
 
 	"vernal/idp"
+	"vernal/idp/audit"
 	"vernal/idp/idptest"
 	"vernal/idp/rotation"
 	"vernal/idp/sharelink"
@@ -98,7 +99,7 @@ func TestPreviewByField(t *testing.T) {
 		t.Errorf("%d\n%s", got.Status, got.Body)
 	}
 	w.want()
-	records, err := w.Store.AuditRecords(t.Context(), 0, 1000)
+	records, err := audit.Records(t.Context(), w.Store, 0, 1000)
 	if err != nil {
 		t.Fatal(err)
 	}

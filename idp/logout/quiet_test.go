@@ -6,6 +6,7 @@ import (
 	"regexp"
 	"strings"
 
+	"vernal/idp/audit"
 	"vernal/idp/idptest/corpus"
 )
 
@@ -53,7 +54,7 @@ func (w *corpusWorld) quiet(c *corpus.Case) {
 // quietTrail does so in the audit trail.
 func (w *corpusWorld) quietTrail() {
 	w.t.Helper()
-	records, err := w.Store.AuditRecords(w.t.Context(), 0, 10_000)
+	records, err := audit.Records(w.t.Context(), w.Store, 0, 10_000)
 	if err != nil || len(records) == 0 || len(records) == 10_000 {
 		w.t.Fatal(len(records), err)
 	}

@@ -6,6 +6,7 @@ import (
 	"github.com/google/go-cmp/cmp"
 
 	"vernal/idp"
+	"vernal/idp/audit"
 	"vernal/idp/idptest"
 )
 
@@ -19,7 +20,7 @@ func TestLogoutOnRecord(t *testing.T) {
 	w.ada.browser.Get(w.a.LogoutURL(&idptest.LogoutRequest{NameID: w.ada.name}))
 	w.a.RemoteLogout(&idptest.LogoutRequest{NameID: w.bob.name})
 	w.want()
-	records, err := w.Store.AuditRecords(t.Context(), 0, 1000)
+	records, err := audit.Records(t.Context(), w.Store, 0, 1000)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -53,7 +54,7 @@ func TestLogoutRepetitionOnRecord(t *testing.T) {
 	w := newWorld(t)
 	recorded := func(want ...string) {
 		t.Helper()
-		records, err := w.Store.AuditRecords(t.Context(), 0, 1000)
+		records, err := audit.Records(t.Context(), w.Store, 0, 1000)
 		if err != nil {
 			t.Fatal(err)
 		}

@@ -30,7 +30,7 @@ func (h *Handler) loadRequest(r *http.Request, a *accepted) error {
 	if len(handle) == 0 || len(handle) > 64 {
 		return idp.Refuse(idp.RefusedStale, "request", "")
 	}
-	req, err := h.Store.LogoutRequest(r.Context(), handle)
+	req, err := h.Store.LogoutRequest(r.Context(), idp.RequestKey{Handle: handle})
 	if errors.Is(err, idp.ErrNotFound) || err == nil && !h.Clock.Now().Before(req.ExpiresAt) {
 		return idp.Refuse(idp.RefusedStale, "request", "")
 	}

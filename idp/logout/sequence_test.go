@@ -100,7 +100,7 @@ func newModelWorld(t *testing.T) *modelWorld {
 func (w *modelWorld) begin(t *rapid.T) *model {
 	m := &model{modelWorld: w, seen: map[string]int{}}
 	for _, u := range w.users {
-		if _, err := w.Store.EndUserSessions(t.Context(), u.User.ID, "", nil); err != nil {
+		if _, err := w.Store.EndSessions(t.Context(), idp.SessionEnd{User: u.User.ID}); err != nil {
 			t.Fatal(err)
 		}
 	}
@@ -325,7 +325,7 @@ func (m *model) judged(t *rapid.T, x *modelMessage, b *modelBrowser, got, detail
 func (m *model) stored(t *rapid.T, want []*modelSession) {
 	var got, ids []string
 	for _, u := range m.users {
-		all, err := m.Store.UserSessions(t.Context(), u.User.ID)
+		all, err := m.Store.Sessions(t.Context(), idp.SessionQuery{User: u.User.ID})
 		if err != nil {
 			t.Fatal(err)
 		}

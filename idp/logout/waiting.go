@@ -70,7 +70,7 @@ func (h *Handler) storeRequest(w http.ResponseWriter, r *http.Request, a *accept
 	tie, hash := h.Sessions.TieTo(a.request.Handle, requestLifetime)
 	a.request.SecretHash = hash
 	keys := []waitingKey{{network: idp.NetworkOf(web.EventOf(r).Client)}}
-	_, err := h.Store.LogoutRequestByMessage(r.Context(), a.request.SP, a.request.MessageID)
+	_, err := h.Store.LogoutRequest(r.Context(), idp.RequestKey{SP: a.request.SP, MessageID: a.request.MessageID})
 	if errors.Is(err, idp.ErrNotFound) {
 		keys = append(keys, waitingKey{sp: a.request.SP})
 	} else if err != nil {

@@ -74,7 +74,7 @@ func TestLogoutMeetsStepUp(t *testing.T) {
 		t.Fatalf("no step-up: %d %s\n%s", stepped.Status, stepped.URL, stepped.Text())
 	}
 	answered(t, page, a, out, ok, "")
-	if left, err := i.Store.UserSessions(t.Context(), ada.User.ID); err != nil || len(left) != 1 {
+	if left, err := i.Store.Sessions(t.Context(), idp.SessionQuery{User: ada.User.ID}); err != nil || len(left) != 1 {
 		t.Errorf("sessions left: %d, %v; want that of the other browser", len(left), err)
 	}
 	if next := elsewhere.Get(b.URL(&idptest.Request{})); next.Response() == nil {

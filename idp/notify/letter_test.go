@@ -11,6 +11,7 @@ import (
 	"github.com/google/go-cmp/cmp"
 
 	"vernal/idp"
+	"vernal/idp/audit"
 	"vernal/idp/notify"
 	"vernal/idp/rotation"
 	"vernal/idp/smtptest"
@@ -163,10 +164,10 @@ func TestLetterForeignName(t *testing.T) {
 	t.Parallel()
 	w := newWorld(t, "2027-02-10")
 	w.add("urn:a", nil)
-	err := w.Bolt.UpdateProvider(t.Context(), "urn:a", func(p *idp.ServiceProvider) error {
+	_, err := w.Bolt.UpdateProvider(t.Context(), idp.ProviderUpdate{ID: "urn:a", Change: func(p *idp.ServiceProvider) error {
 		p.Name = "A\r\nBcc: x@evil.example\n\n-----BEGIN CERTIFICATE-----\n\u202eevil\u200b\x1b[31m\x9b " + strings.Repeat("x", 5000)
 		return nil
-	})
+	}})
 	ok(t, err)
 	w.use("urn:a", "2026")
 	l := w.letters("")[0]
@@ -215,7 +216,7 @@ func TestSend(t *testing.T) {
 		t.Fatalf("mails %+v", mails)
 	}
 	var on []idp.AuditEvent
-	records, err := w.Bolt.AuditRecords(t.Context(), 0, 1000)
+	records, err := audit.Records(t.Context(), w.Bolt, 0, 1000)
 	ok(t, err)
 	for _, r := range records {
 		if r.Kind == "rotation.notice" {

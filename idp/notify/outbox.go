@@ -4,7 +4,6 @@ import (
 	"context"
 	"crypto/sha256"
 	"encoding/hex"
-	"encoding/json"
 	"errors"
 	"fmt"
 	"log/slog"
@@ -16,17 +15,17 @@ import (
 	"vernal/idp"
 )
 
-// Layout of the documents of kind "notice":
-//
-//	NOTICE ID      record: the notice, and the deliveries still open
-//	state/NAME     mark: up to where a search went; see find.go and trail.go
-//
-// A record stays after its deliveries, without the notice: its key prevents a repetition.
+// The kinds of stored records. A notice, under its ID, stays after its deliveries without
+// its text: its key prevents a repetition. A mark is up to where a search went.
 const (
-	documents       = "notice"
-	statePrefix     = "state/"
-	trailMark       = statePrefix + "trail"                // the Seq of an audit record
-	requestCertMark = statePrefix + "request_certificates" // a day since 1970
+	noticeKind = "notice"
+	markKind   = "notice_mark"
+)
+
+// The marks.
+const (
+	trailMark       = "trail"                // the Seq of an audit record
+	requestCertMark = "request_certificates" // a day since 1970
 )
 
 const (
@@ -48,7 +47,6 @@ var backoff = [...]time.Duration{
 
 // record is a notice in the store.
 type record struct {
-	At time.Time `json:"at"`
 	// Notice is nil after all deliveries are done.
 	Notice *Notice `json:"notice,omitempty"`
 	// Open are the deliveries that are not done, by target.
@@ -88,36 +86,26 @@ func (s *Service) targets() map[string]string {
 	return t
 }
 
-// update changes records in one step; nil is one that is not there.
-func (s *Service) update(ctx context.Context, ids []string, change func(id string, r *record) *record) error {
-	return s.Store.UpdateDocuments(ctx, documents, ids, func(id string, old []byte) ([]byte, error) {
-		var r *record
-		if old != nil {
-			if err := json.Unmarshal(old, &r); err != nil {
-				return nil, fmt.Errorf("notice %q in the store is damaged: %w", id, err)
-			}
-		}
-		if r = change(id, r); r == nil {
-			return nil, nil
-		}
-		if len(r.Open) == 0 { // everyone has it
-			r.Notice, r.Open = nil, nil
-		}
-		return json.Marshal(r)
-	})
+func (s *Service) notices() idp.Records[record] {
+	return idp.Records[record]{Store: s.Store, Kind: noticeKind, Clock: s.Clock}
+}
+
+func (s *Service) marks() idp.Records[uint64] {
+	return idp.Records[uint64]{Store: s.Store, Kind: markKind, Clock: s.Clock}
 }
 
 // post records the notice unless it is there.
 func (s *Service) post(ctx context.Context, n Notice) error {
-	err := s.update(ctx, []string{n.ID}, func(_ string, r *record) *record {
-		if r != nil {
-			return r
+	err := s.notices().Update(ctx, []string{n.ID}, func(r *idp.Record[record]) error {
+		if r.Value != nil {
+			return nil
 		}
-		r = &record{At: n.At, Notice: &n, Open: map[string]delivery{}}
+		r.Value = &record{Notice: &n, Open: map[string]delivery{}}
 		for t := range s.targets() {
-			r.Open[t] = delivery{}
+			r.Value.Open[t] = delivery{}
 		}
-		return r
+		discardIfSent(r)
+		return nil
 	})
 	if err != nil {
 		return fmt.Errorf("record notice %s: %w", n.ID, err)
@@ -127,36 +115,29 @@ func (s *Service) post(ctx context.Context, n Notice) error {
 
 // isPosted reports whether one of the notices is recorded.
 func (s *Service) isPosted(ctx context.Context, ids ...string) (bool, error) {
-	for _, id := range ids {
-		if _, err := s.Store.Document(ctx, documents, id); !errors.Is(err, idp.ErrNotFound) {
-			return err == nil, err
-		}
-	}
-	return false, nil
+	posted, err := s.notices().List(ctx, ids...)
+	return len(posted) > 0, err
 }
 
 // readMark returns up to where a search went; false before it was first saved.
 func (s *Service) readMark(ctx context.Context, key string) (mark uint64, found bool, err error) {
-	doc, err := s.Store.Document(ctx, documents, key)
-	if errors.Is(err, idp.ErrNotFound) {
+	stored, err := s.marks().Get(ctx, key)
+	switch {
+	case errors.Is(err, idp.ErrNotFound):
 		return 0, false, nil
+	case err != nil:
+		return 0, false, err
 	}
-	if err == nil {
-		err = json.Unmarshal(doc, &mark)
-	}
-	return mark, true, err
+	return *stored, true, nil
 }
 
-// saveMark moves a mark on; never back, should another server be ahead.
+// saveMark moves a mark on; never back, because another server may be ahead.
 func (s *Service) saveMark(ctx context.Context, key string, mark uint64) error {
-	return s.Store.UpdateDocuments(ctx, documents, []string{key}, func(_ string, old []byte) ([]byte, error) {
-		var was uint64
-		if old != nil {
-			if err := json.Unmarshal(old, &was); err != nil {
-				return nil, err
-			}
+	return s.marks().Update(ctx, []string{key}, func(r *idp.Record[uint64]) error {
+		if r.Value == nil || *r.Value < mark {
+			r.Value = &mark
 		}
-		return json.Marshal(max(was, mark))
+		return nil
 	})
 }
 
@@ -167,23 +148,16 @@ type parcel struct {
 	tries  int
 }
 
-// deliver sends what is due and removes old records.
+// deliver sends what is due.
 func (s *Service) deliver(ctx context.Context, now time.Time) error {
-	docs, err := s.Store.Documents(ctx, documents)
+	notices, err := s.notices().List(ctx)
 	if err != nil {
 		return fmt.Errorf("read the notices: %w", err)
 	}
 	var keys []string
-	for _, d := range docs {
-		var r record
-		if strings.HasPrefix(d.Key, statePrefix) {
-			continue
-		}
-		if err := json.Unmarshal(d.Data, &r); err != nil {
-			return fmt.Errorf("notice %q in the store is damaged: %w", d.Key, err)
-		}
-		if r.old(now) || slices.ContainsFunc(slices.Collect(maps.Values(r.Open)), func(d delivery) bool { return d.due(now) }) {
-			keys = append(keys, d.Key)
+	for _, n := range notices {
+		if slices.ContainsFunc(slices.Collect(maps.Values(n.Value.Open)), func(d delivery) bool { return d.due(now) }) {
+			keys = append(keys, n.Key)
 		}
 		if len(keys) == perRound {
 			break
@@ -199,34 +173,41 @@ func (s *Service) deliver(ctx context.Context, now time.Time) error {
 	return s.send(ctx, parcels)
 }
 
-func (r *record) old(now time.Time) bool { return len(r.Open) == 0 && now.Sub(r.At) > keepFor }
+// discardIfSent keeps only the key of a notice that has no more deliveries.
+func discardIfSent(r *idp.Record[record]) {
+	if n := r.Value.Notice; n != nil && len(r.Value.Open) == 0 {
+		*r.Value, r.ExpiresAt = record{}, n.At.Add(keepFor)
+	}
+}
 
 // claim takes the deliveries that are due, so that no other server sends them. It gives up
 // those with too many tries or without a recipient.
 func (s *Service) claim(ctx context.Context, keys []string, now time.Time) ([]parcel, error) {
 	targets := s.targets()
 	claimed := map[string][]parcel{}
-	err := s.update(ctx, keys, func(id string, r *record) *record {
-		claimed[id] = nil // it may be called again
-		if r == nil || r.old(now) {
+	err := s.notices().Update(ctx, keys, func(r *idp.Record[record]) error {
+		claimed[r.Key] = nil // it may be called again
+		if r.Value == nil {
 			return nil
 		}
-		for target, d := range r.Open {
+		open := r.Value.Open
+		for target, d := range open {
 			_, known := targets[target]
 			switch {
 			case !known:
-				delete(r.Open, target)
+				delete(open, target)
 			case !d.due(now):
 			case d.Tries > len(backoff):
-				delete(r.Open, target) // its last sender crashed
+				delete(open, target) // its last sender crashed
 			default:
 				wait := backoff[min(d.Tries, len(backoff)-1)]
 				d = delivery{Tries: d.Tries + 1, NextAt: now.Add(wait)}
-				r.Open[target] = d
-				claimed[id] = append(claimed[id], parcel{*r.Notice, target, d.Tries})
+				open[target] = d
+				claimed[r.Key] = append(claimed[r.Key], parcel{*r.Value.Notice, target, d.Tries})
 			}
 		}
-		return r
+		discardIfSent(r)
+		return nil
 	})
 	if err != nil {
 		return nil, fmt.Errorf("claim notices: %w", err)
@@ -273,11 +254,12 @@ func (s *Service) settle(ctx context.Context, p parcel, failed error) error {
 		s.Log.LogAttrs(ctx, slog.LevelError, "notice not sent, given up", attrs...)
 	}
 	// What was sent is noted even if the server is about to stop.
-	err := s.update(context.WithoutCancel(ctx), []string{p.notice.ID}, func(_ string, r *record) *record {
-		if r != nil {
-			delete(r.Open, p.target)
+	err := s.notices().Update(context.WithoutCancel(ctx), []string{p.notice.ID}, func(r *idp.Record[record]) error {
+		if r.Value != nil {
+			delete(r.Value.Open, p.target)
+			discardIfSent(r)
 		}
-		return r
+		return nil
 	})
 	if err != nil {
 		return fmt.Errorf("note that notice %s was sent: %w", p.notice.ID, err)

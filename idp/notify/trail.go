@@ -9,6 +9,7 @@ import (
 	"time"
 
 	"vernal/idp"
+	"vernal/idp/audit"
 	"vernal/idp/rotation"
 )
 
@@ -29,7 +30,7 @@ func (s *Service) readTrail(ctx context.Context, now time.Time) error {
 	}
 	from := s.round.trail
 	for range trailPages {
-		records, err := s.Store.AuditRecords(ctx, s.round.trail, trailPage)
+		records, err := audit.Records(ctx, s.Store, s.round.trail, trailPage)
 		if err != nil {
 			return fmt.Errorf("read the audit trail: %w", err)
 		}

@@ -161,7 +161,8 @@ func (s *Service) clear(ctx context.Context, events ...idp.AuditEvent) error {
 		}
 	}
 	if s.running != nil && s.running.session != "" {
-		err = errors.Join(err, s.Sessions.Store.EndSession(ctx, s.running.session, events...))
+		_, ended := s.Sessions.Store.EndSessions(ctx, idp.SessionEnd{IDs: []idp.SessionID{s.running.session}}, events...)
+		err = errors.Join(err, ended)
 	}
 	if err != nil {
 		return fmt.Errorf("end rehearsal: %w", err)

@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"vernal/idp"
+	"vernal/idp/audit"
 	"vernal/idp/idptest"
 	"vernal/idp/rehearsal"
 	"vernal/idp/rotation"
@@ -128,13 +129,13 @@ func (w *world) nothingLeft(walk *rehearsal.Walk) {
 			w.t.Errorf("it counts as use of %s", y.Year)
 		}
 	}
-	if people, err := w.Store.Users(w.t.Context(), "", 10); err != nil || len(people) != 0 {
+	if people, err := w.Store.Users(w.t.Context(), idp.UserQuery{Limit: 10}); err != nil || len(people) != 0 {
 		w.t.Errorf("it is among the people: %v, %v", people, err)
 	}
-	if s, err := w.Store.UserSessions(w.t.Context(), idp.RehearsalUser); err != nil || len(s) != 0 {
+	if s, err := w.Store.Sessions(w.t.Context(), idp.SessionQuery{User: idp.RehearsalUser}); err != nil || len(s) != 0 {
 		w.t.Errorf("sessions are left: %v, %v", s, err)
 	}
-	records, err := w.Store.AuditRecords(w.t.Context(), 0, 1000)
+	records, err := audit.Records(w.t.Context(), w.Store, 0, 1000)
 	if err != nil {
 		w.t.Fatal(err)
 	}
@@ -188,7 +189,7 @@ func TestRefused(t *testing.T) {
 	if err := w.service.End(t.Context(), walk.Terms.ID, []string{"redirect", "ada@example.gov"}, "x"); err != nil {
 		t.Error(err)
 	}
-	records, err := w.Store.AuditRecords(t.Context(), 0, 1000)
+	records, err := audit.Records(t.Context(), w.Store, 0, 1000)
 	if err != nil {
 		t.Fatal(err)
 	}

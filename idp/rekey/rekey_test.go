@@ -123,9 +123,9 @@ func (h *house) furnish(ctx context.Context) error {
 		return err
 	}
 	sess := &idp.Session{ID: "session", User: userID(0), CreatedAt: start, ExpiresAt: start.Add(time.Hour)}
-	return errors.Join(h.store.CreateSession(ctx, sess, nil),
-		h.store.UpdateRotation(ctx, func([]byte) ([]byte, error) { return []byte("history"), nil }),
-		h.store.UpdateDocuments(ctx, "k", []string{"d"}, func(string, []byte) ([]byte, error) { return []byte("document"), nil }))
+	return errors.Join(h.store.StartSession(ctx, idp.SessionStart{Session: sess}),
+		h.store.UpdateDocuments(ctx, idp.RotationKind, []string{idp.RotationKey}, idp.ChangeData(func(_ string, _ []byte) ([]byte, error) { return []byte("history"), nil })),
+		h.store.UpdateDocuments(ctx, "k", []string{"d"}, idp.ChangeData(func(string, []byte) ([]byte, error) { return []byte("document"), nil })))
 }
 
 func userID(i int) idp.UserID { return idp.UserID(fmt.Sprintf("user%04d", i)) }
@@ -149,8 +149,8 @@ func (h *house) complete(ctx context.Context) error {
 	}
 	_, session := h.store.Session(ctx, "session")
 	_, provider := h.store.Provider(ctx, "https://sp.example")
-	_, rotation := h.store.Rotation(ctx)
-	_, document := h.store.Document(ctx, "k", "d")
+	_, rotation := idp.LookupDocument(ctx, h.store, idp.RotationKind, idp.RotationKey)
+	_, document := idp.LookupDocument(ctx, h.store, "k", "d")
 	keys, load := h.years.Load()
 	if len(keys) != len(signingKeys()) && load == nil {
 		load = fmt.Errorf("%d signing keys", len(keys))
@@ -242,12 +242,13 @@ func TestChangeMaster(t *testing.T) {
 	}
 	// What is made meanwhile opens with both.
 	ok(t, h.store.DeleteUser(ctx, userID(0)))
-	ok(t, h.store.CreateUser(ctx, &idp.User{ID: userID(0) + "b", Emails: []idp.Email{{Address: email(0)}}}))
+	outcome, err := h.store.ImportUsers(ctx, []idp.ImportedUser{{User: &idp.User{ID: userID(0) + "b", Emails: []idp.Email{{Address: email(0)}}}}})
+	ok(t, errors.Join(append(outcome, err)...))
 	if err := h.Finish(ctx, false, "x"); !errors.Is(err, rekey.ErrOldKey) {
 		t.Errorf("Finish with the old key configured = %v", err)
 	}
 	h.close(t)
-	h, err := openHouse(h.dir, after)
+	h, err = openHouse(h.dir, after)
 	ok(t, err)
 	defer func() { h.close(t) }()
 	if err := h.Cancel(ctx, "x"); !errors.Is(err, rekey.ErrNewKey) {
@@ -587,7 +588,8 @@ func TestRefusedCommandsChangeNothing(t *testing.T) {
 	}()
 	added := 0
 	for ended := false; !ended; added++ {
-		ok(t, h.store.CreateUser(ctx, &idp.User{ID: idp.UserID(fmt.Sprintf("added%04d", added))}))
+		_, err := h.store.ImportUsers(ctx, []idp.ImportedUser{{User: &idp.User{ID: idp.UserID(fmt.Sprintf("added%04d", added))}}})
+		ok(t, err)
 		select {
 		case err := <-done:
 			ok(t, err)

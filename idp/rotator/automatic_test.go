@@ -243,14 +243,14 @@ func TestFollowsAnotherServer(t *testing.T) {
 
 // between runs something just before the first write.
 type between struct {
-	idp.RotationStore
+	idp.DocumentStore
 	first sync.Once
 	do    func()
 }
 
-func (b *between) UpdateRotation(ctx context.Context, change func([]byte) ([]byte, error), events ...idp.AuditEvent) error {
+func (b *between) UpdateDocuments(ctx context.Context, kind string, keys []string, change func(*idp.Document) error, events ...idp.AuditEvent) error {
 	b.first.Do(b.do)
-	return b.RotationStore.UpdateRotation(ctx, change, events...)
+	return b.DocumentStore.UpdateDocuments(ctx, kind, keys, change, events...)
 }
 
 // A step that was due when it was chosen, and is held when it is claimed, is not
@@ -261,7 +261,7 @@ func TestClaimSeesTheHold(t *testing.T) {
 	s, other := w.started(), w.started()
 	w.run(day(2027, 2, 28), s)
 	w.Clock.Set(day(2027, 3, 1))
-	s.Store = &between{RotationStore: w.Bolt, do: func() {
+	s.Store = &between{DocumentStore: w.Bolt, do: func() {
 		w.take(other, rotation.Step{Kind: rotation.StepPrefer, Year: "2027"})
 		w.take(other, rotation.Step{Kind: rotation.StepRollback, Year: "2026"})
 	}}

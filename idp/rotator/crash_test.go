@@ -88,7 +88,7 @@ func (d *doomed) run() error {
 		IdP: metadata.IdP{BaseURL: fixture.BaseURL}, Policy: rotation.DefaultPolicy(), Keys: certs.OpenDir(filepath.Join(d.Folder, "keys"), masters),
 		NewSigner: func(int) (crypto.Signer, error) { return signer.(crypto.Signer), nil }, Clock: clock, Log: slog.New(slog.DiscardHandler),
 	}, store).Rotation
-	k := &sigkill{RotationStore: store, Keys: s.Dir, at: d.KillAt}
+	k := &sigkill{DocumentStore: store, Keys: s.Dir, at: d.KillAt}
 	if d.Act != "first start" {
 		if err := s.Start(context.Background()); err != nil {
 			return err
@@ -153,7 +153,7 @@ var foreign = sync.OnceValue(func() *rsa.PrivateKey {
 // sigkill stands between a service and its disk and ends the process with
 // SIGKILL, which leaves no time for anything.
 type sigkill struct {
-	idp.RotationStore
+	idp.DocumentStore
 	rotator.Keys
 	at, point int
 }
@@ -166,10 +166,10 @@ func (k *sigkill) pass() {
 	k.point++
 }
 
-func (k *sigkill) UpdateRotation(ctx context.Context, change func([]byte) ([]byte, error), events ...idp.AuditEvent) error {
+func (k *sigkill) UpdateDocuments(ctx context.Context, kind string, keys []string, change func(*idp.Document) error, events ...idp.AuditEvent) error {
 	k.pass()
 	defer k.pass()
-	return k.RotationStore.UpdateRotation(ctx, change, events...)
+	return k.DocumentStore.UpdateDocuments(ctx, kind, keys, change, events...)
 }
 
 // Save is two writes: the private key, then the certificate if there is one.
@@ -387,15 +387,13 @@ func (w *world) waitsOrCertified(d *doomed) {
 // chained checks that the audit trail is whole, and tells of no step twice.
 func (w *world) chained() {
 	w.t.Helper()
-	records, err := w.Bolt.AuditRecords(w.t.Context(), 0, 10000)
+	records, err := audit.Records(w.t.Context(), w.Bolt, 0, 10000)
 	ok(w.t, err)
-	ok(w.t, audit.Verify(func(yield func(idp.AuditRecord, error) bool) {
-		for _, r := range records {
-			if !yield(r, nil) {
-				return
-			}
-		}
-	}))
+	p, err := (&audit.Service{Store: w.Bolt}).Verify(w.t.Context(), audit.Progress{}, nil, time.Hour)
+	ok(w.t, err)
+	if p.Broken != nil {
+		w.t.Errorf("the audit trail is broken: %+v", *p.Broken)
+	}
 	once := map[string]bool{}
 	for _, r := range records {
 		what := string(r.Kind) + " " + string(r.Year)

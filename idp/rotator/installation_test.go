@@ -11,6 +11,7 @@ import (
 
 	"vernal/certs"
 	"vernal/idp"
+	"vernal/idp/audit"
 	"vernal/idp/idptest/fixture"
 	"vernal/idp/rotation"
 	"vernal/idp/rotator"
@@ -64,11 +65,11 @@ func (w *world) started() *rotator.Service {
 // start starts a server, or begins an installation where nothing is recorded.
 func (w *world) start(s *rotator.Service) error {
 	w.t.Helper()
-	doc, err := w.Bolt.Rotation(w.t.Context())
+	docs, err := w.Bolt.Documents(w.t.Context(), idp.RotationKind, idp.RotationKey)
 	ok(w.t, err)
 	var h rotation.History
-	if doc != nil {
-		ok(w.t, json.Unmarshal(doc, &h))
+	if len(docs) > 0 {
+		ok(w.t, json.Unmarshal(docs[0].Data, &h))
 	}
 	if len(h.Records) == 0 {
 		return s.Begin(w.t.Context())
@@ -114,7 +115,7 @@ func (w *world) take(s *rotator.Service, step rotation.Step) *rotator.Outcome {
 // trail is the rotation's steps in the audit trail, with their days.
 func (w *world) trail() (steps []string) {
 	w.t.Helper()
-	records, err := w.Bolt.AuditRecords(w.t.Context(), 0, 1000)
+	records, err := audit.Records(w.t.Context(), w.Bolt, 0, 1000)
 	ok(w.t, err)
 	for _, r := range records {
 		steps = append(steps, r.At.Format(time.DateOnly)+" "+strings.TrimPrefix(string(r.Kind), "rotation.")+" "+string(r.Year))
@@ -138,7 +139,7 @@ var errKilled = errors.New("killed")
 // killer stands between a service and its disk. After a number of writes the
 // process is dead: nothing is written any more.
 type killer struct {
-	idp.RotationStore
+	idp.DocumentStore
 	rotator.Keys
 	left   int
 	killed bool
@@ -153,11 +154,11 @@ func (k *killer) write() error {
 	return nil
 }
 
-func (k *killer) UpdateRotation(ctx context.Context, change func([]byte) ([]byte, error), events ...idp.AuditEvent) error {
+func (k *killer) UpdateDocuments(ctx context.Context, kind string, keys []string, change func(*idp.Document) error, events ...idp.AuditEvent) error {
 	if err := k.write(); err != nil {
 		return err
 	}
-	return k.RotationStore.UpdateRotation(ctx, change, events...)
+	return k.DocumentStore.UpdateDocuments(ctx, kind, keys, change, events...)
 }
 
 // Save is two writes: the private key, then the certificate if there is one.

@@ -72,7 +72,7 @@ func TestKilledAtEachWrite(t *testing.T) {
 				}
 				before := w.status(s)
 
-				k := &killer{RotationStore: w.Bolt, Keys: w.Keys, left: killAt}
+				k := &killer{DocumentStore: w.Bolt, Keys: w.Keys, left: killAt}
 				dying := w.service()
 				dying.Store, dying.Dir = w.Bolt, w.Keys
 				ok(t, dying.Start(t.Context()))
@@ -102,7 +102,7 @@ func TestFirstStartKilled(t *testing.T) {
 	t.Parallel()
 	for killAt := 0; ; killAt++ {
 		w := newWorld(t, day(2027, 1, 20))
-		k := &killer{RotationStore: w.Bolt, Keys: w.Keys, left: killAt}
+		k := &killer{DocumentStore: w.Bolt, Keys: w.Keys, left: killAt}
 		s := w.service()
 		s.Store, s.Dir = k, k
 		_ = s.Begin(t.Context())

@@ -420,7 +420,7 @@ func TestStepsRecordIdentities(t *testing.T) {
 	saveKeyFiles(t, folder).remove("2027.key")
 	s = w.started()
 	w.take(s, rotation.Step{Kind: rotation.StepCreate, Year: "2028"})
-	doc, err := w.Bolt.Rotation(t.Context())
+	doc, err := idp.LookupDocument(t.Context(), w.Bolt, idp.RotationKind, idp.RotationKey)
 	ok(t, err)
 	var h rotation.History
 	ok(t, json.Unmarshal(doc, &h))

@@ -3,6 +3,7 @@ package rotator
 import (
 	"context"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"time"
 
@@ -12,8 +13,8 @@ import (
 
 // read returns the stored history, empty before the first start.
 func (s *Service) read(ctx context.Context) (rotation.History, error) {
-	doc, err := s.Store.Rotation(ctx)
-	if err != nil {
+	doc, err := idp.LookupDocument(ctx, s.Store, idp.RotationKind, idp.RotationKey)
+	if err != nil && !errors.Is(err, idp.ErrNotFound) {
 		return rotation.History{}, fmt.Errorf("read the rotation: %w", err)
 	}
 	h, err := decode(doc)
@@ -63,7 +64,7 @@ func (s *Service) update(ctx context.Context, change func(rotation.History) (rot
 
 // write changes the history in one transaction and returns it.
 func (s *Service) write(ctx context.Context, change func(rotation.History) (rotation.History, error), events ...idp.AuditEvent) (h rotation.History, err error) {
-	err = s.Store.UpdateRotation(ctx, func(old []byte) ([]byte, error) {
+	err = s.Store.UpdateDocuments(ctx, idp.RotationKind, []string{idp.RotationKey}, idp.ChangeData(func(_ string, old []byte) ([]byte, error) {
 		if h, err = decode(old); err != nil {
 			return nil, err
 		}
@@ -72,7 +73,7 @@ func (s *Service) write(ctx context.Context, change func(rotation.History) (rota
 		}
 		// Faults belong to this process and its folder, not to the installation.
 		return json.Marshal(h.WithFaults(nil))
-	}, events...)
+	}), events...)
 	return h, err
 }
 

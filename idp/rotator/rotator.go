@@ -67,7 +67,7 @@ type Uses interface {
 // Service is the rotation of one installation. Fields are required unless they say otherwise.
 // Call Start first. All methods may be called concurrently. Steps are taken one after another.
 type Service struct {
-	Store idp.RotationStore
+	Store idp.DocumentStore
 	Dir   Keys
 	// Ring is set after each step. Its content before Start is ignored.
 	Ring   *keyring.Ring

@@ -29,12 +29,18 @@ func (l lastUses) Users(context.Context, idp.Year, time.Time) ([]idp.EntityID, e
 	return nil, nil
 }
 
-func (m *memory) Rotation(context.Context) ([]byte, error) { return m.doc, nil }
+func (m *memory) Documents(context.Context, string, ...string) ([]idp.Document, error) {
+	if m.doc == nil {
+		return nil, nil
+	}
+	return []idp.Document{{Key: idp.RotationKey, Data: m.doc}}, nil
+}
 
-func (m *memory) UpdateRotation(_ context.Context, change func([]byte) ([]byte, error), _ ...idp.AuditEvent) error {
-	doc, err := change(m.doc)
+func (m *memory) UpdateDocuments(_ context.Context, _ string, keys []string, change func(*idp.Document) error, _ ...idp.AuditEvent) error {
+	d := idp.Document{Key: keys[0], Data: m.doc}
+	err := change(&d)
 	if err == nil {
-		m.doc = doc
+		m.doc = d.Data
 	}
 	return err
 }

@@ -12,6 +12,7 @@ import (
 	"github.com/google/go-cmp/cmp"
 
 	"vernal/idp"
+	"vernal/idp/audit"
 	"vernal/idp/rotation"
 	"vernal/idp/rotator"
 	"vernal/idp/usage"
@@ -122,7 +123,7 @@ func TestForcedRetirementNamesWhomItCutsOff(t *testing.T) {
 					t.Errorf("cut off, dry run %v (-want +got):\n%s", o.DryRun, diff)
 				}
 			}
-			records, err := w.Bolt.AuditRecords(t.Context(), 0, 1000)
+			records, err := audit.Records(t.Context(), w.Bolt, 0, 1000)
 			ok(t, err)
 			last := records[len(records)-1]
 			want := map[string]string{"force": "true", "reason": "the rest was told by telephone"}
@@ -147,7 +148,7 @@ func TestForcedRetirementCountsLateUse(t *testing.T) {
 		return []idp.EntityID{"urn:a"}, nil
 	}}
 	o := w.take(s, rotation.Step{Kind: rotation.StepRetire, Year: "2026", Force: true, Reason: "x"})
-	records, err := w.Bolt.AuditRecords(t.Context(), 0, 1000)
+	records, err := audit.Records(t.Context(), w.Bolt, 0, 1000)
 	ok(t, err)
 	if last := records[len(records)-1]; !slices.Equal(o.CutOff, []idp.EntityID{"urn:a"}) || last.Detail["used_by"] != "urn:a" || last.Detail["users"] != "1" {
 		t.Errorf("cut off %v, recorded %v", o.CutOff, last.Detail)

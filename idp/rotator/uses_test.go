@@ -115,11 +115,7 @@ type unreadable struct{ idp.DocumentStore }
 
 var errUnreadable = errors.New("disk is broken")
 
-func (unreadable) Document(context.Context, string, string) ([]byte, error) {
-	return nil, errUnreadable
-}
-
-func (unreadable) Documents(context.Context, string) ([]idp.Document, error) {
+func (unreadable) Documents(context.Context, string, ...string) ([]idp.Document, error) {
 	return nil, errUnreadable
 }
 

@@ -9,6 +9,7 @@ import (
 	"time"
 
 	"vernal/certs"
+	"vernal/idp"
 	"vernal/idp/web"
 )
 
@@ -77,7 +78,8 @@ func (s *Server) mountHealth(rt *web.Router) {
 }
 
 func (s *Server) ready(ctx context.Context) error {
-	if err := s.Store.Ping(ctx); err != nil {
+	// Every answer rests upon this document.
+	if _, err := s.Store.Documents(ctx, idp.RotationKind, idp.RotationKey); err != nil {
 		return fmt.Errorf("store: %w", err)
 	}
 	entry, err := s.Years.Preferred(s.Clock.Now())

@@ -84,7 +84,7 @@ func (m *Manager) load(r *http.Request, cookie string) (*idp.Session, error) {
 		return nil, idp.ErrNotFound
 	case errors.Is(err, idp.ErrTampered):
 		// Someone else wrote it. The session that it was is over.
-		if err := m.Store.EndSession(r.Context(), id); err != nil {
+		if _, err := m.Store.EndSessions(r.Context(), idp.SessionEnd{IDs: []idp.SessionID{id}}); err != nil {
 			return nil, fmt.Errorf("end session: %w", err)
 		}
 		return nil, idp.ErrNotFound
@@ -139,15 +139,22 @@ func (m *Manager) StartPending(w http.ResponseWriter, r *http.Request, user idp.
 		User: user, Pending: true, CameAs: cameAs,
 		CreatedAt: now, SeenAt: now, ExpiresAt: now.Add(m.TimeForCode()),
 		Factors: []idp.FactorUse{{Factor: idp.FactorPassword, At: now}},
-		Device:  m.device(r),
 	}
-	token := newToken()
-	s.ID = idp.HashSessionToken(token)
-	if err := m.Store.CreateSession(r.Context(), s, m.replaced(r, "signin"), events...); err != nil {
+	if err := m.startSession(w, r, "signin", idp.SessionStart{Session: s, Replaces: m.replaced(r, "signin")}, events...); err != nil {
 		return nil, fmt.Errorf("begin sign-in: %w", err)
 	}
-	m.set(w, m.cookieName("signin"), token, 0)
 	return s, nil
+}
+
+// startSession stores a session that begins in this browser, under a new token in the cookie.
+func (m *Manager) startSession(w http.ResponseWriter, r *http.Request, cookie string, b idp.SessionStart, events ...idp.AuditEvent) error {
+	token := newToken()
+	b.Session.ID, b.Session.Device = idp.HashSessionToken(token), m.device(r)
+	if err := m.Store.StartSession(r.Context(), b, events...); err != nil {
+		return err
+	}
+	m.set(w, m.cookieName(cookie), token, 0)
+	return nil
 }
 
 // Complete makes the session of a person who has now proved a second factor.
@@ -165,15 +172,12 @@ func (m *Manager) CompleteWith(w http.ResponseWriter, r *http.Request, pending *
 	s := &idp.Session{
 		User:      pending.User,
 		CreatedAt: now, SeenAt: now, AuthnAt: now, ExpiresAt: now.Add(m.Absolute),
-		Idle: m.Idle, Device: m.device(r),
+		Idle:    m.Idle,
 		Factors: append(pending.Factors, second),
 	}
-	token := newToken()
-	s.ID = idp.HashSessionToken(token)
-	if err := m.Store.CompleteSession(r.Context(), pending.ID, s, m.replaced(r, "session"), events...); err != nil {
+	if err := m.startSession(w, r, "session", idp.SessionStart{Session: s, Completes: pending.ID, Replaces: m.replaced(r, "session")}, events...); err != nil {
 		return nil, fmt.Errorf("complete sign-in: %w", err)
 	}
-	m.set(w, m.cookieName("session"), token, 0)
 	m.drop(w, m.cookieName("signin"))
 	return s, nil
 }
@@ -182,8 +186,8 @@ func (m *Manager) CompleteWith(w http.ResponseWriter, r *http.Request, pending *
 // go with the session.
 func (m *Manager) End(w http.ResponseWriter, r *http.Request, events ...idp.AuditEvent) error {
 	for _, cookie := range []string{"session", "signin"} {
-		for _, id := range m.replaced(r, cookie) {
-			if err := m.Store.EndSession(r.Context(), id, events...); err != nil {
+		if ids := m.replaced(r, cookie); len(ids) > 0 {
+			if _, err := m.Store.EndSessions(r.Context(), idp.SessionEnd{IDs: ids}, events...); err != nil {
 				return fmt.Errorf("end session: %w", err)
 			}
 		}
@@ -203,7 +207,7 @@ func (m *Manager) Forget(w http.ResponseWriter) {
 // Abandon ends a sign-in that was begun in this request.
 func (m *Manager) Abandon(w http.ResponseWriter, r *http.Request, pending *idp.Session) error {
 	m.drop(w, m.cookieName("signin"))
-	if err := m.Store.EndSession(r.Context(), pending.ID); err != nil {
+	if _, err := m.Store.EndSessions(r.Context(), idp.SessionEnd{IDs: []idp.SessionID{pending.ID}}); err != nil {
 		return fmt.Errorf("end sign-in: %w", err)
 	}
 	return nil

@@ -44,7 +44,7 @@ func (m *Manager) Lapsed(r *http.Request) (Lapse, error) {
 // Own lists the sessions of a person that have not ended, those that wait for a
 // second factor included, the one used last first.
 func (m *Manager) Own(ctx context.Context, user idp.UserID) ([]*idp.Session, error) {
-	all, err := m.Store.UserSessions(ctx, user)
+	all, err := m.Store.Sessions(ctx, idp.SessionQuery{User: user})
 	if err != nil {
 		return nil, fmt.Errorf("list sessions: %w", err)
 	}
@@ -66,7 +66,7 @@ func (m *Manager) EndOwn(ctx context.Context, from *idp.Session, short string, e
 	}
 	n, err := 0, error(nil)
 	if short == "" {
-		n, err = m.Store.EndUserSessions(ctx, from.User, from.ID, on)
+		n, err = m.Store.EndSessions(ctx, idp.SessionEnd{User: from.User, Keep: from.ID, Event: on})
 	} else {
 		n, err = m.endNamed(ctx, from, short, on)
 	}
@@ -78,7 +78,7 @@ func (m *Manager) EndOwn(ctx context.Context, from *idp.Session, short string, e
 
 // endNamed ends one session, be it past its end.
 func (m *Manager) endNamed(ctx context.Context, from *idp.Session, short string, on func(*idp.Session) idp.AuditEvent) (int, error) {
-	all, err := m.Store.UserSessions(ctx, from.User)
+	all, err := m.Store.Sessions(ctx, idp.SessionQuery{User: from.User})
 	if err != nil {
 		return 0, err
 	}
@@ -86,5 +86,5 @@ func (m *Manager) endNamed(ctx context.Context, from *idp.Session, short string,
 	if i < 0 {
 		return 0, nil
 	}
-	return m.Store.EndSessions(ctx, []idp.SessionID{all[i].ID}, on(all[i]))
+	return m.Store.EndSessions(ctx, idp.SessionEnd{IDs: []idp.SessionID{all[i].ID}}, on(all[i]))
 }

@@ -25,7 +25,7 @@ func (m *Manager) MintRehearsal(ctx context.Context, lifetime time.Duration, eve
 		// As if signed in, so that a request without wishes is answered.
 		Factors: []idp.FactorUse{{Factor: idp.FactorPassword, At: now}, {Factor: idp.FactorTOTP, At: now}},
 	}
-	if err := m.Store.CreateSession(ctx, s, nil, events...); err != nil {
+	if err := m.Store.StartSession(ctx, idp.SessionStart{Session: s}, events...); err != nil {
 		return nil, "", fmt.Errorf("make the session of a rehearsal: %w", err)
 	}
 	return &http.Cookie{Name: m.cookieName(rehearsalCookie), Value: token}, s.ID, nil

@@ -88,7 +88,7 @@ func (m *Manager) Request(r *http.Request, handle idp.RequestHandle) (*idp.Login
 	if len(handle) == 0 || len(handle) > 64 {
 		return nil, idp.ErrNotFound
 	}
-	req, err := m.Store.LoginRequest(r.Context(), handle)
+	req, err := m.Store.LoginRequest(r.Context(), idp.RequestKey{Handle: handle})
 	if errors.Is(err, idp.ErrNotFound) {
 		req, err = m.held(r, handle)
 	}

@@ -19,14 +19,11 @@ func (m *Manager) StepUp(w http.ResponseWriter, r *http.Request, old *idp.Sessio
 	s := &idp.Session{
 		User:      old.User,
 		CreatedAt: now, SeenAt: now, AuthnAt: now, ExpiresAt: old.ExpiresAt,
-		Idle: m.Idle, Device: m.device(r),
+		Idle:    m.Idle,
 		Factors: append(slices.Clone(old.Factors), idp.FactorUse{Factor: factor, At: now}),
 	}
-	token := newToken()
-	s.ID = idp.HashSessionToken(token)
-	if err := m.Store.ReplaceSession(r.Context(), old.ID, s, events...); err != nil {
+	if err := m.startSession(w, r, "session", idp.SessionStart{Session: s, Continues: old.ID}, events...); err != nil {
 		return nil, fmt.Errorf("step up: %w", err)
 	}
-	m.set(w, m.cookieName("session"), token, 0)
 	return s, nil
 }

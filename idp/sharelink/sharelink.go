@@ -1,4 +1,4 @@
-// Package link makes secret URLs that can be revoked: the preview of a year for one service
+// Package sharelink makes secret URLs that can be revoked: the preview of a year for one service
 // provider, the wallboard, and the calendar feed of the plan.
 //
 // A token is the link's ID and a MAC over the link's kind, ID, year and service provider:
@@ -19,7 +19,6 @@ import (
 	"encoding/base64"
 	"encoding/binary"
 	"encoding/hex"
-	"encoding/json"
 	"errors"
 	"fmt"
 	"slices"
@@ -83,11 +82,12 @@ func (s *Service) Create(ctx context.Context, l Link, actor string) (made Link, 
 	var id [8]byte
 	rand.Read(id[:])
 	l.ID, l.CreatedAt, l.RevokedAt, l.Actor = hex.EncodeToString(id[:]), s.Clock.Now(), time.Time{}, actor
-	err = s.Store.UpdateDocuments(ctx, documents, []string{l.ID}, func(_ string, old []byte) ([]byte, error) {
-		if old != nil {
-			return nil, idp.ErrExists // 64 random bits twice: the generator is broken
+	err = s.links().Update(ctx, []string{l.ID}, func(r *idp.Record[Link]) error {
+		if r.Value != nil {
+			return idp.ErrExists // 64 random bits twice is a fault, and not to be hidden
 		}
-		return json.Marshal(l)
+		r.Value = &l
+		return nil
 	}, s.event(idp.AuditLinkCreate, &l, actor))
 	if err != nil {
 		return l, "", fmt.Errorf("store link: %w", err)
@@ -102,9 +102,9 @@ func (s *Service) Check(ctx context.Context, kind Kind, token string) (*Link, er
 	if !ok || len(token) > 128 {
 		return nil, idp.ErrNotFound
 	}
-	l, err := s.read(ctx, id)
+	l, err := s.links().Get(ctx, id)
 	if err != nil {
-		return nil, err
+		return nil, fmt.Errorf("read link: %w", err)
 	}
 	if l.Kind != kind || !s.opens(l, token) || !l.Live(s.Clock.Now()) {
 		return nil, idp.ErrNotFound
@@ -112,20 +112,17 @@ func (s *Service) Check(ctx context.Context, kind Kind, token string) (*Link, er
 	return l, nil
 }
 
-// List returns every link of a kind that was not removed, newest first.
-func (s *Service) List(ctx context.Context, kind Kind) ([]Link, error) {
-	docs, err := s.Store.Documents(ctx, documents)
+// List is every link that was not removed, of the kinds or of all if none is given, the
+// newest first.
+func (s *Service) List(ctx context.Context, kinds ...Kind) ([]Link, error) {
+	stored, err := s.links().List(ctx)
 	if err != nil {
 		return nil, fmt.Errorf("list links: %w", err)
 	}
 	var all []Link
-	for _, d := range docs {
-		var l Link
-		if err := json.Unmarshal(d.Data, &l); err != nil {
-			return nil, fmt.Errorf("link %q in the store is damaged: %w", d.Key, err)
-		}
-		if l.Kind == kind {
-			all = append(all, l)
+	for _, r := range stored {
+		if len(kinds) == 0 || slices.Contains(kinds, r.Value.Kind) {
+			all = append(all, *r.Value)
 		}
 	}
 	slices.SortFunc(all, func(a, b Link) int {
@@ -137,23 +134,19 @@ func (s *Service) List(ctx context.Context, kind Kind) ([]Link, error) {
 // Revoke ends a link permanently. It returns idp.ErrNotFound for an unknown link, and
 // leaves a revoked one unchanged.
 func (s *Service) Revoke(ctx context.Context, id, actor string) (*Link, error) {
-	l, err := s.read(ctx, id)
-	if err != nil || !l.RevokedAt.IsZero() {
-		return l, err
+	l, err := s.links().Get(ctx, id)
+	if err == nil && l.RevokedAt.IsZero() {
+		err = s.links().Update(ctx, []string{id}, func(r *idp.Record[Link]) error {
+			if r.Value == nil {
+				return idp.ErrNotFound
+			}
+			if r.Value.RevokedAt.IsZero() {
+				r.Value.RevokedAt = s.Clock.Now()
+			}
+			l = r.Value
+			return nil
+		}, s.event(idp.AuditLinkRevoke, l, actor))
 	}
-	now := s.Clock.Now()
-	err = s.Store.UpdateDocuments(ctx, documents, []string{id}, func(_ string, old []byte) ([]byte, error) {
-		if old == nil {
-			return nil, idp.ErrNotFound
-		}
-		if err := json.Unmarshal(old, l); err != nil {
-			return nil, err
-		}
-		if l.RevokedAt.IsZero() {
-			l.RevokedAt = now
-		}
-		return json.Marshal(l)
-	}, s.event(idp.AuditLinkRevoke, l, actor))
 	if err != nil {
 		return nil, fmt.Errorf("revoke link: %w", err)
 	}
@@ -163,34 +156,24 @@ func (s *Service) Revoke(ctx context.Context, id, actor string) (*Link, error) {
 // Remove deletes a link, and returns nil if it does not exist. It is for links that the server
 // made for its own use. An operator's link is revoked instead, so that it stays in the list.
 func (s *Service) Remove(ctx context.Context, id, actor string) error {
-	l, err := s.read(ctx, id)
+	l, err := s.links().Get(ctx, id)
 	if errors.Is(err, idp.ErrNotFound) {
 		return nil
 	}
-	if err != nil {
-		return err
+	if err == nil {
+		err = s.links().Update(ctx, []string{id}, func(r *idp.Record[Link]) error {
+			r.Value = nil
+			return nil
+		}, s.event(idp.AuditLinkRemove, l, actor))
 	}
-	err = s.Store.UpdateDocuments(ctx, documents, []string{id},
-		func(string, []byte) ([]byte, error) { return nil, nil }, s.event("link.remove", l, actor))
 	if err != nil {
 		return fmt.Errorf("remove link: %w", err)
 	}
 	return nil
 }
 
-func (s *Service) read(ctx context.Context, id string) (*Link, error) {
-	doc, err := s.Store.Document(ctx, documents, id)
-	if errors.Is(err, idp.ErrNotFound) {
-		return nil, idp.ErrNotFound
-	}
-	if err != nil {
-		return nil, fmt.Errorf("read link: %w", err)
-	}
-	l := new(Link)
-	if err := json.Unmarshal(doc, l); err != nil {
-		return nil, fmt.Errorf("link in the store is damaged: %w", err)
-	}
-	return l, nil
+func (s *Service) links() idp.Records[Link] {
+	return idp.Records[Link]{Store: s.Store, Kind: documents, Clock: s.Clock}
 }
 
 // token returns the token that opens the link until the installation's keys are renewed.

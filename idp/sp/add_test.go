@@ -2,6 +2,7 @@ package sp_test
 
 import (
 	"context"
+	"errors"
 	"sync/atomic"
 	"testing"
 
@@ -16,32 +17,43 @@ type lastScope struct {
 	then atomic.Pointer[func()]
 }
 
-func (l *lastScope) LastScope(ctx context.Context, id idp.EntityID) (idp.NameIDScope, error) {
-	scope, err := l.Store.LastScope(ctx, id)
+func (l *lastScope) Provider(ctx context.Context, id idp.EntityID) (*idp.ServiceProvider, error) {
+	p, err := l.Store.Provider(ctx, id)
 	if then := l.then.Swap(nil); then != nil {
 		(*then)()
 	}
-	return scope, err
+	return p, err
 }
 
-// A provider that is added while another of its name is removed is a new one:
+// A provider that is added while another of its name comes and goes is a new one:
 // without Resume it never sees the NameIDs of the one before.
 func TestAddDuringRemove(t *testing.T) {
 	t.Parallel()
-	_, store := newRegistry(t)
+	other, store := newRegistry(t)
 	slow := &lastScope{Store: store}
 	r := sp.New(slow, testClock)
-	before := mustAdd(t, r, newProvider(t, entity), sp.Options{})
-	remove := func() { mustRemove(t, r, entity) }
-	slow.then.Store(&remove)
-	after := mustAdd(t, r, newProvider(t, entity), sp.Options{})
-	if after.NameIDScope == before.NameIDScope {
-		t.Errorf("the provider that was added has the scope %q of the one that was removed", after.NameIDScope)
+	var before idp.NameIDScope
+	meanwhile := func() {
+		before = mustAdd(t, other, newProvider(t, entity), sp.Options{}).NameIDScope
+		mustRemove(t, other, entity)
+	}
+	for _, state := range []string{"never registered", "removed"} {
+		slow.then.Store(&meanwhile)
+		after := mustAdd(t, r, newProvider(t, entity), sp.Options{})
+		if after.NameIDScope == before {
+			t.Errorf("%s: the provider that was added has the scope %q of the one that was removed", state, before)
+		}
+		mustRemove(t, r, entity)
 	}
 
-	// With Resume nothing is there to resume until it is removed.
-	slow.then.Store(&remove)
-	if _, err := r.Add(t.Context(), newProvider(t, entity), sp.Options{Resume: true}, "test"); err != nil {
-		t.Errorf("resume during remove: %v", err)
+	// With Resume there is something to resume once the other one is gone, and it is that.
+	slow.then.Store(&meanwhile)
+	if after := mustAdd(t, r, newProvider(t, entity), sp.Options{Resume: true}); after.NameIDScope != before {
+		t.Errorf("resumed the scope %q, want %q", after.NameIDScope, before)
+	}
+
+	// Of one that is registered, that is the answer, whatever was asked.
+	if _, err := r.Add(t.Context(), newProvider(t, entity), sp.Options{Resume: true}, "test"); !errors.Is(err, idp.ErrExists) {
+		t.Errorf("added twice: %v, want ErrExists", err)
 	}
 }

@@ -43,8 +43,15 @@ func (r *Registry) Add(ctx context.Context, p *idp.ServiceProvider, o Options, a
 
 // create adds p with the scope that its past and o give it.
 func (r *Registry) create(ctx context.Context, p *idp.ServiceProvider, o Options, actor string) error {
-	last, err := r.store.LastScope(ctx, p.EntityID)
-	if err != nil && !notFound(err) {
+	var last idp.NameIDScope
+	_, err := r.store.Provider(ctx, p.EntityID)
+	removed, isRemoved := errors.AsType[*idp.RemovedError](err)
+	switch {
+	case err == nil:
+		return fmt.Errorf("register provider %q: %w", p.EntityID, idp.ErrExists)
+	case isRemoved:
+		last = removed.Scope
+	case !notFound(err):
 		return fmt.Errorf("find earlier NameIDs of %q: %w", p.EntityID, err)
 	}
 	if p.NameIDScope, err = r.scopeForNew(p, last, o); err != nil {
@@ -145,22 +152,21 @@ func (r *Registry) Edit(ctx context.Context, id idp.EntityID, change func(*idp.S
 // they are to be kept: a person who signs in meanwhile is known by one NameID
 // before and after. It reports how many were copied.
 func (r *Registry) writeEdit(ctx context.Context, old, next *idp.ServiceProvider, o Options, e idp.AuditEvent) (copied int, err error) {
-	change := func(stored *idp.ServiceProvider) error {
+	u := idp.ProviderUpdate{ID: next.EntityID, Change: func(stored *idp.ServiceProvider) error {
 		if !same(stored, old) { // the event tells the difference to old
 			return errMoved
 		}
 		*stored = *clone(next)
 		return nil
-	}
+	}}
 	switch {
 	case next.NameIDScope == old.NameIDScope:
-		return 0, r.store.UpdateProvider(ctx, next.EntityID, change, e)
 	case o.KeepNameIDs:
-		e.Detail["name_ids"] = "kept"
-		return r.store.MoveProvider(ctx, next.EntityID, change, e)
+		u.KeepNameIDs, e.Detail["name_ids"] = true, "kept"
+	default:
+		e.Detail["name_ids"] = "new"
 	}
-	e.Detail["name_ids"] = "new"
-	return 0, r.store.UpdateProvider(ctx, next.EntityID, change, e)
+	return r.store.UpdateProvider(ctx, u, e)
 }
 
 func clashRefused(next *idp.ServiceProvider, clash *idp.ClashError) error {

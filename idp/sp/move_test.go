@@ -8,6 +8,7 @@ import (
 	"github.com/google/go-cmp/cmp"
 
 	"vernal/idp"
+	"vernal/idp/audit"
 	"vernal/idp/sp"
 )
 
@@ -20,12 +21,12 @@ func signIn(t *testing.T, r *sp.Registry, s idp.Store, id idp.EntityID, user str
 	if err != nil {
 		t.Fatal(err)
 	}
-	records, err := s.AuditRecords(ctx, 0, 1000)
+	records, err := audit.Records(ctx, s, 0, 1000)
 	if err != nil {
 		t.Fatal(err)
 	}
 	unique := string(id) + user + strings.Repeat("+", len(records))
-	err = s.CreateSession(ctx, &idp.Session{ID: idp.SessionID(unique), User: idp.UserID(user), ExpiresAt: testTime}, nil)
+	err = s.StartSession(ctx, idp.SessionStart{Session: &idp.Session{ID: idp.SessionID(unique), User: idp.UserID(user), ExpiresAt: testTime}})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -114,7 +115,7 @@ func mustGet(t *testing.T, r *sp.Registry, id idp.EntityID) *idp.ServiceProvider
 // lastEvent is the newest record of the trail.
 func lastEvent(t *testing.T, s idp.Store) idp.AuditRecord {
 	t.Helper()
-	records, err := s.AuditRecords(t.Context(), 0, 1000)
+	records, err := audit.Records(t.Context(), s, 0, 1000)
 	if err != nil || len(records) == 0 {
 		t.Fatalf("%d records, %v", len(records), err)
 	}

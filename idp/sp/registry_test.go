@@ -11,6 +11,7 @@ import (
 	"github.com/google/go-cmp/cmp"
 
 	"vernal/idp"
+	"vernal/idp/audit"
 	"vernal/idp/sp"
 )
 
@@ -257,7 +258,7 @@ func TestAudit(t *testing.T) {
 		t.Fatal(err)
 	}
 	mustRemove(t, r, entity)
-	records, err := store.AuditRecords(t.Context(), 0, 10)
+	records, err := audit.Records(t.Context(), store, 0, 10)
 	if err != nil {
 		t.Fatal(err)
 	}

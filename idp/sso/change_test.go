@@ -148,7 +148,7 @@ func TestEndedDuringSignIn(t *testing.T) {
 			if page := browser.Post(form.Action, form.Fields); page.Response() != nil {
 				t.Error("a Response was issued")
 			}
-			if s, err := i.Store.UserSessions(t.Context(), person.User.ID); err != nil || len(s) > 0 {
+			if s, err := i.Store.Sessions(t.Context(), idp.SessionQuery{User: person.User.ID}); err != nil || len(s) > 0 {
 				t.Errorf("sessions %v, error %v; want none", s, err)
 			}
 		})

@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"vernal/idp"
+	"vernal/idp/audit"
 	"vernal/idp/idptest"
 	"vernal/idp/rotation"
 )
@@ -120,7 +121,7 @@ func TestClosedAroundTheWrite(t *testing.T) {
 // countSignIns counts the audit records that an answer was given.
 func countSignIns(t *testing.T, i *idptest.IdP) (n int) {
 	t.Helper()
-	records, err := i.Store.AuditRecords(t.Context(), 0, 10000)
+	records, err := audit.Records(t.Context(), i.Store, 0, 10000)
 	if err != nil {
 		t.Fatal(err)
 	}

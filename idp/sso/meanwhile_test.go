@@ -9,6 +9,7 @@ import (
 	"time"
 
 	"vernal/idp"
+	"vernal/idp/audit"
 	"vernal/idp/idptest"
 )
 
@@ -105,7 +106,7 @@ func TestNoPassiveOnce(t *testing.T) {
 		t.Fatalf("no NoPassive: %d\n%s", page.Status, page.Text())
 	}
 	refused(t, browser.Get(to), http.StatusBadRequest, "already")
-	records, err := i.Store.AuditRecords(t.Context(), 0, 1000)
+	records, err := audit.Records(t.Context(), i.Store, 0, 1000)
 	if err != nil {
 		t.Fatal(err)
 	}

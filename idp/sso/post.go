@@ -77,7 +77,7 @@ func (h *Handler) signPassive(w http.ResponseWriter, r *http.Request, a *accepte
 // it. A request that waited in the store is answered there in any case.
 func (h *Handler) recordPassive(w http.ResponseWriter, r *http.Request, a *accepted) error {
 	if !a.inStore && !a.inBrowser {
-		_, err := h.Store.LoginRequestByMessage(r.Context(), a.request.SP, a.request.MessageID)
+		_, err := h.Store.LoginRequest(r.Context(), idp.RequestKey{SP: a.request.SP, MessageID: a.request.MessageID})
 		if err == nil {
 			return idp.ErrReplayed
 		}

@@ -9,6 +9,7 @@ import (
 	"time"
 
 	"vernal/idp"
+	"vernal/idp/audit"
 	"vernal/idp/idptest"
 	"vernal/idp/rotation"
 	"vernal/idp/sharelink"
@@ -120,7 +121,7 @@ func (w *previewWorld) uncounted() (opened []string) {
 			w.t.Errorf("the rotation counts a preview as use: %+v", y)
 		}
 	}
-	records, err := w.Store.AuditRecords(w.t.Context(), 0, 1000)
+	records, err := audit.Records(w.t.Context(), w.Store, 0, 1000)
 	if err != nil {
 		w.t.Fatal(err)
 	}

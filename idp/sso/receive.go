@@ -124,7 +124,7 @@ func (h *Handler) answerAtOnce(w http.ResponseWriter, r *http.Request, a *accept
 // cookie of its own. None of them opens another one's, and all have one
 // answer between them.
 func (h *Handler) handleReplay(w http.ResponseWriter, r *http.Request, a *accepted) error {
-	before, err := h.Store.LoginRequestByMessage(r.Context(), a.request.SP, a.request.MessageID)
+	before, err := h.Store.LoginRequest(r.Context(), idp.RequestKey{SP: a.request.SP, MessageID: a.request.MessageID})
 	if err != nil {
 		return fmt.Errorf("find earlier request: %w", err)
 	}

@@ -7,6 +7,7 @@ import (
 	"time"
 
 	"vernal/idp"
+	"vernal/idp/audit"
 	"vernal/idp/idptest"
 )
 
@@ -58,13 +59,13 @@ func TestRememberedDevice(t *testing.T) {
 	if now := browser.Session(); now == before || now == "" {
 		t.Error("the step-up left the session cookie as it was")
 	}
-	if sessions, err := i.Store.UserSessions(t.Context(), person.User.ID); err != nil || len(sessions) != 1 || len(sessions[0].Factors) != 3 {
+	if sessions, err := i.Store.Sessions(t.Context(), idp.SessionQuery{User: person.User.ID}); err != nil || len(sessions) != 1 || len(sessions[0].Factors) != 3 {
 		t.Errorf("sessions after the step-up: %v, %v", sessions, err)
 	}
 	again := &idptest.Request{ClassRefs: []string{aal2}}
 	accept(t, a, again, browser.Get(a.URL(again)))
 	kinds := map[string]int{}
-	records, err := i.Store.AuditRecords(t.Context(), 0, 1000)
+	records, err := audit.Records(t.Context(), i.Store, 0, 1000)
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -224,7 +224,7 @@ func TestSubjectIsNotKept(t *testing.T) {
 	a := i.AddProvider(spA, func(p *idp.ServiceProvider) { p.NameIDFormats = []string{idp.NameIDFormatEmail} })
 	r := &idptest.Request{Subject: named("bob@example.gov")}
 	i.Browser().Get(a.URL(r))
-	stored, err := i.Store.LoginRequestByMessage(t.Context(), spA, r.ID)
+	stored, err := i.Store.LoginRequest(t.Context(), idp.RequestKey{SP: spA, MessageID: r.ID})
 	if err != nil {
 		t.Fatal(err)
 	}

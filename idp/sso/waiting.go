@@ -100,7 +100,7 @@ func weight(req *idp.LoginRequest) float64 {
 // One that forbids to ask the user anything waits in the browser in any case: it only
 // waits for the GET that brings the session's cookie.
 func (h *Handler) keepRequest(w http.ResponseWriter, r *http.Request, a *accepted) error {
-	_, err := h.Store.LoginRequestByMessage(r.Context(), a.request.SP, a.request.MessageID)
+	_, err := h.Store.LoginRequest(r.Context(), idp.RequestKey{SP: a.request.SP, MessageID: a.request.MessageID})
 	if err == nil {
 		return h.handleReplay(w, r, a)
 	}
@@ -165,7 +165,7 @@ func (h *Handler) recordedRequest(ctx context.Context, a *accepted) (*idp.LoginR
 	if !a.inBrowser {
 		return a.request, nil
 	}
-	stored, err := h.Store.LoginRequestByMessage(ctx, a.request.SP, a.request.MessageID)
+	stored, err := h.Store.LoginRequest(ctx, idp.RequestKey{SP: a.request.SP, MessageID: a.request.MessageID})
 	if errors.Is(err, idp.ErrNotFound) || err == nil && !a.request.IsResubmitted(stored) {
 		return a.request, nil
 	}

@@ -19,6 +19,7 @@ import (
 	"time"
 
 	"vernal/idp"
+	"vernal/idp/audit"
 	"vernal/idp/idptest"
 	"vernal/idp/session"
 )
@@ -43,11 +44,11 @@ func (f *full) CreateLoginRequest(ctx context.Context, r *idp.LoginRequest, even
 	return f.Store.CreateLoginRequest(ctx, r, events...)
 }
 
-func (f *full) CreateSession(ctx context.Context, s *idp.Session, replaces []idp.SessionID, events ...idp.AuditEvent) error {
-	if f.busy.Load() {
-		return fmt.Errorf("create session: %w", idp.ErrBusy)
+func (f *full) StartSession(ctx context.Context, b idp.SessionStart, events ...idp.AuditEvent) error {
+	if f.busy.Load() && b.Completes == "" && b.Continues == "" {
+		return fmt.Errorf("start session: %w", idp.ErrBusy)
 	}
-	return f.Store.CreateSession(ctx, s, replaces, events...)
+	return f.Store.StartSession(ctx, b, events...)
 }
 
 func (f *full) AnswerLoginRequest(ctx context.Context, r *idp.LoginRequest, at time.Time, check idp.Check, events ...idp.AuditEvent) error {
@@ -322,7 +323,7 @@ func TestSameMessageAfterItsLifetime(t *testing.T) {
 		if page.Response() == nil {
 			t.Fatalf("no answer: %d %s", page.Status, page.URL)
 		}
-		answered, err := i.Store.LoginRequestByMessage(t.Context(), spA, r.ID)
+		answered, err := i.Store.LoginRequest(t.Context(), idp.RequestKey{SP: spA, MessageID: r.ID})
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -436,7 +437,7 @@ func TestPassiveRequestsAreBounded(t *testing.T) {
 			}
 			// A refusal of the same SP has a record of its own.
 			i.Browser().Get(a.URL(&idptest.Request{ACS: "https://evil.example/acs"}))
-			records, err := i.Store.AuditRecords(t.Context(), 0, 1000)
+			records, err := audit.Records(t.Context(), i.Store, 0, 1000)
 			if err != nil {
 				t.Fatal(err)
 			}
@@ -506,7 +507,7 @@ func TestBusyStore(t *testing.T) {
 	if err := i.Trail.Refusals.Flush(t.Context()); err != nil {
 		t.Fatal(err)
 	}
-	records, err := i.Store.AuditRecords(t.Context(), 0, 1000)
+	records, err := audit.Records(t.Context(), i.Store, 0, 1000)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -650,7 +651,7 @@ func TestPassiveRequestsGiveNoRoomBack(t *testing.T) {
 		}
 		r := &idptest.Request{IsPassive: true, Unsigned: true, RelayState: string(relay)}
 		i.Browser().CrossSitePost("/api/saml/auth"+string(i.Year()), a.Form(r))
-		_, err := i.Store.LoginRequestByMessage(t.Context(), spA, r.ID)
+		_, err := i.Store.LoginRequest(t.Context(), idp.RequestKey{SP: spA, MessageID: r.ID})
 		switch {
 		case err == nil:
 			stored++

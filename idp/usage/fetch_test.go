@@ -31,7 +31,7 @@ func TestFetchesAreNoUses(t *testing.T) {
 		}
 		ok(t, l.Flush(t.Context()))
 	}
-	stored, err := in.store.Document(t.Context(), documents, string(spA))
+	stored, err := idp.LookupDocument(t.Context(), in.store, documents, string(spA))
 	if err != nil || stored == nil {
 		t.Errorf("the registered SP has no document: %v", err)
 	}

@@ -157,7 +157,7 @@ type store struct {
 	before func()
 }
 
-func (s *store) UpdateDocuments(ctx context.Context, kind string, keys []string, change func(string, []byte) ([]byte, error), events ...idp.AuditEvent) error {
+func (s *store) UpdateDocuments(ctx context.Context, kind string, keys []string, change func(*idp.Document) error, events ...idp.AuditEvent) error {
 	if s.full {
 		return errors.New("disk is full")
 	}
@@ -168,9 +168,9 @@ func (s *store) UpdateDocuments(ctx context.Context, kind string, keys []string,
 	return s.DocumentStore.UpdateDocuments(ctx, kind, keys, change, events...)
 }
 
-func (s *store) Documents(ctx context.Context, kind string) ([]idp.Document, error) {
-	if s.before != nil {
+func (s *store) Documents(ctx context.Context, kind string, keys ...string) ([]idp.Document, error) {
+	if s.before != nil && len(keys) == 0 {
 		s.before()
 	}
-	return s.DocumentStore.Documents(ctx, kind)
+	return s.DocumentStore.Documents(ctx, kind, keys...)
 }

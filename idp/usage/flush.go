@@ -8,6 +8,8 @@ import (
 	"maps"
 	"slices"
 	"time"
+
+	"vernal/idp"
 )
 
 const (
@@ -71,7 +73,7 @@ func (l *Ledger) write(ctx context.Context) error {
 // there meanwhile, and removes from them what is too old.
 func (l *Ledger) update(ctx context.Context, keys []string, more records) error {
 	now := l.Clock.Now()
-	return l.Store.UpdateDocuments(ctx, documents, keys, func(key string, old []byte) ([]byte, error) {
+	return l.Store.UpdateDocuments(ctx, documents, keys, idp.ChangeData(func(key string, old []byte) ([]byte, error) {
 		r, ok := l.parse(key, old, now)
 		if key == total && !ok {
 			l.pruned = time.Time{} // prune makes the record again
@@ -79,7 +81,7 @@ func (l *Ledger) update(ctx context.Context, keys []string, more records) error 
 		r.merge(entryOf(&more, key))
 		l.forget(key, r, now)
 		return r.encode()
-	})
+	}))
 }
 
 // prune removes, once a day, what is too old, corrects what a wrong clock wrote, and

@@ -83,7 +83,7 @@ func (l *Ledger) LastUses(ctx context.Context) (map[idp.Year]time.Time, error) {
 	now := l.Clock.Now()
 	l.writing.RLock()
 	defer l.writing.RUnlock()
-	doc, err := l.Store.Document(ctx, documents, total)
+	doc, err := idp.LookupDocument(ctx, l.Store, documents, total)
 	if err != nil && !errors.Is(err, idp.ErrNotFound) {
 		return nil, fmt.Errorf("read the last uses: %w", err)
 	}

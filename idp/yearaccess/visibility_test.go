@@ -15,6 +15,7 @@ import (
 	"time"
 
 	"vernal/idp"
+	"vernal/idp/audit"
 	"vernal/idp/idptest"
 	"vernal/idp/rotation"
 	"vernal/idp/sharelink"
@@ -319,7 +320,7 @@ func TestUnpublishedYearStaysClosed(t *testing.T) {
 						address = tt.sender.URL(r)
 					}
 					w.invisible(method, w.send(method, address, form, change), method)
-					if _, err := w.Store.LoginRequestByMessage(t.Context(), idp.EntityID(tt.sender.EntityID), r.ID); err == nil {
+					if _, err := w.Store.LoginRequest(t.Context(), idp.RequestKey{SP: idp.EntityID(tt.sender.EntityID), MessageID: r.ID}); err == nil {
 						t.Errorf("%s: the request is kept", method)
 					}
 				}
@@ -333,7 +334,7 @@ func TestUnpublishedYearStaysClosed(t *testing.T) {
 		w.Clock.Advance(2 * time.Hour)
 		w.invisible("the cookie of a link that has expired", w.send(http.MethodGet, b.URL(w.request()), nil, with(w.cookie(spB, w.next, tokenB))), http.MethodGet)
 		w.invisible("the same by POST", w.send(http.MethodPost, w.auth(w.next), b.Form(w.request()), with(w.cookie(spB, w.next, tokenB))), http.MethodPost)
-		records, err := w.Store.AuditRecords(t.Context(), 0, 1000)
+		records, err := audit.Records(t.Context(), w.Store, 0, 1000)
 		if err != nil {
 			t.Fatal(err)
 		}

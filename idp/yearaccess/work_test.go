@@ -22,14 +22,9 @@ type counted struct {
 	reads []string
 }
 
-func (c *counted) Document(ctx context.Context, kind, key string) ([]byte, error) {
-	c.reads = append(c.reads, "document "+key)
-	return c.DocumentStore.Document(ctx, kind, key)
-}
-
-func (c *counted) Documents(ctx context.Context, kind string) ([]idp.Document, error) {
-	c.reads = append(c.reads, "documents")
-	return c.DocumentStore.Documents(ctx, kind)
+func (c *counted) Documents(ctx context.Context, kind string, keys ...string) ([]idp.Document, error) {
+	c.reads = append(c.reads, fmt.Sprintln("documents", keys))
+	return c.DocumentStore.Documents(ctx, kind, keys...)
 }
 
 // A request to a year that is not published costs what one to a year that was never made

@@ -25,7 +25,7 @@ func TestEveryExportPageIsRecorded(t *testing.T) {
 	last := uint64(0)
 	recorded := func() []idp.AuditRecord {
 		t.Helper()
-		records, err := f.Store.AuditRecords(ctx, last, 100)
+		records, err := audit.Records(ctx, f.Store, last, 100)
 		if err != nil {
 			t.Fatal(err)
 		}

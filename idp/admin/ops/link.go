@@ -90,7 +90,7 @@ func (s *Service) createLink(ctx context.Context, by admin.Caller, req LinkReque
 var ListLinks = declare("link/list", (*Service).listLinks)
 
 func (s *Service) listLinks(ctx context.Context, _ admin.Caller, _ Empty) (LinkList, error) {
-	all, err := s.allLinks(ctx)
+	all, err := s.Links.List(ctx)
 	if err != nil {
 		return LinkList{}, err
 	}
@@ -102,24 +102,11 @@ func (s *Service) listLinks(ctx context.Context, _ admin.Caller, _ Empty) (LinkL
 	return answer, nil
 }
 
-// allLinks are those of every kind, newest first.
-func (s *Service) allLinks(ctx context.Context) (all []sharelink.Link, err error) {
-	for _, kind := range []sharelink.Kind{sharelink.Preview, sharelink.Wall, sharelink.Calendar} {
-		links, err := s.Links.List(ctx, kind)
-		if err != nil {
-			return nil, err
-		}
-		all = append(all, links...)
-	}
-	slices.SortStableFunc(all, func(a, b sharelink.Link) int { return b.CreatedAt.Compare(a.CreatedAt) })
-	return all, nil
-}
-
 // RevokeLink revokes a secret URL permanently.
 var RevokeLink = declare("link/revoke", (*Service).revokeLink)
 
 func (s *Service) revokeLink(ctx context.Context, by admin.Caller, req LinkRevoke) (LinkRevoked, error) {
-	all, err := s.allLinks(ctx)
+	all, err := s.Links.List(ctx)
 	if err != nil {
 		return LinkRevoked{}, err
 	}

@@ -17,6 +17,7 @@ import (
 	"vernal/idp/account"
 	"vernal/idp/admin"
 	"vernal/idp/admin/ops"
+	"vernal/idp/audit"
 	"vernal/idp/idptest/fixture"
 	"vernal/idp/sp"
 )
@@ -78,7 +79,7 @@ func TestBothWays(t *testing.T) {
 			}
 			walkSPs(t, c)
 			walkUsers(t, c)
-			records, err := f.Store.AuditRecords(t.Context(), 0, 100)
+			records, err := audit.Records(t.Context(), f.Store, 0, 100)
 			if err != nil || len(records) == 0 {
 				t.Fatalf("audit: %d records, %v", len(records), err)
 			}
@@ -201,11 +202,12 @@ func TestUsersInPages(t *testing.T) {
 	t.Parallel()
 	s, f := newService(t)
 	const n = 1003
+	var people []idp.ImportedUser
 	for i := range n {
-		u := &idp.User{ID: idp.UserID(string(rune('a'+i%26)) + time.Duration(i).String()), CreatedAt: testTime}
-		if err := f.Store.CreateUser(t.Context(), u); err != nil {
-			t.Fatal(err)
-		}
+		people = append(people, idp.ImportedUser{User: &idp.User{ID: idp.UserID(string(rune('a'+i%26)) + time.Duration(i).String()), CreatedAt: testTime}})
+	}
+	if outcome, err := f.Store.ImportUsers(t.Context(), people); errors.Join(append(outcome, err)...) != nil {
+		t.Fatal(outcome, err)
 	}
 	users, err := ops.AllUsers(t.Context(), admin.InProcess(s.Endpoint(os.Geteuid()), admin.Self()))
 	seen := make(map[idp.UserID]bool)

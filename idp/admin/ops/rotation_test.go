@@ -15,6 +15,7 @@ import (
 	"vernal/idp"
 	"vernal/idp/admin"
 	"vernal/idp/admin/ops"
+	"vernal/idp/audit"
 	"vernal/idp/idptest/fixture"
 	"vernal/idp/migration"
 	"vernal/idp/rotation"
@@ -86,7 +87,7 @@ func TestRotation(t *testing.T) {
 // auditKinds are the kinds and actors of all that is on record.
 func auditKinds(t *testing.T, store idp.Store) (kinds []string) {
 	t.Helper()
-	records, err := store.AuditRecords(t.Context(), 0, 100)
+	records, err := audit.Records(t.Context(), store, 0, 100)
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -122,7 +122,7 @@ func (s *Service) endFound(ctx context.Context, by admin.Caller, q SessionQuery,
 			Detail: map[string]string{"session": sess.ID.Short()},
 		})
 	}
-	n, err := s.Store.EndSessions(ctx, ids, events...)
+	n, err := s.Store.EndSessions(ctx, idp.SessionEnd{IDs: ids}, events...)
 	if err != nil {
 		return 0, fmt.Errorf("end sessions: %w", err)
 	}
@@ -144,7 +144,7 @@ func (s *Service) findSessions(ctx context.Context, q SessionQuery, limit int) (
 		}
 		return found, "", err
 	case user != "":
-		if found, err = s.Store.UserSessions(ctx, user); err != nil {
+		if found, err = s.Store.Sessions(ctx, idp.SessionQuery{User: user}); err != nil {
 			return nil, "", fmt.Errorf("list sessions: %w", err)
 		}
 		found = s.meant(q, user, found)
@@ -154,7 +154,7 @@ func (s *Service) findSessions(ctx context.Context, q SessionQuery, limit int) (
 	}
 	next = q.After
 	for range sessionScan / sessionBatch {
-		part, err := s.Store.Sessions(ctx, next, sessionBatch)
+		part, err := s.Store.Sessions(ctx, idp.SessionQuery{After: next, Limit: sessionBatch})
 		if err != nil {
 			return nil, "", fmt.Errorf("list sessions: %w", err)
 		}
@@ -209,7 +209,7 @@ func (s *Service) sessionByShort(ctx context.Context, short string) ([]*idp.Sess
 	if len(short) < minShort || strings.Trim(short, "0123456789abcdef") != "" {
 		return nil, &admin.Error{Code: admin.CodeBadRequest, Message: fmt.Sprintf("a session is named by its ID as listed, or by the first %d digits of it or more", minShort)}
 	}
-	found, err := s.Store.Sessions(ctx, idp.SessionID(short), 2)
+	found, err := s.Store.Sessions(ctx, idp.SessionQuery{After: idp.SessionID(short), Limit: 2})
 	if err != nil {
 		return nil, fmt.Errorf("find session: %w", err)
 	}

@@ -151,7 +151,7 @@ func (s *Service) listUsers(ctx context.Context, _ admin.Caller, req UsersReques
 	if req.Limit > 0 && req.Limit < limit {
 		limit = req.Limit
 	}
-	users, err := s.Store.Users(ctx, req.After, limit)
+	users, err := s.Store.Users(ctx, idp.UserQuery{After: req.After, Limit: limit})
 	if err != nil {
 		return UserList{}, err
 	}

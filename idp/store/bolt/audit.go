@@ -1,6 +1,7 @@
 package bolt
 
 import (
+	"bytes"
 	"context"
 	"encoding/binary"
 	"encoding/hex"
@@ -22,9 +23,9 @@ type tail struct {
 
 // tail reads the end of the trail and holds it against the two other places
 // that know it: the head with its MAC, and the bucket's sequence. If they differ
-// somebody has been at the trail, and the next record leaves a gap, so that it
-// shows for ever and not only until a new head is written. Writing goes on:
-// whoever can damage the trail must not be able to keep people from signing in.
+// someone changed the trail, and the next record leaves a gap, so that it shows
+// permanently and not only until a new head is written. Writing goes on: who can
+// damage the trail must not be able to keep users from signing in.
 func (r *reader) tail() (*tail, error) {
 	end, err := r.lastRecord()
 	if err != nil {
@@ -80,15 +81,23 @@ var (
 // head is the end of the trail as it was last written. It is authentic if its
 // MAC fits; one that cannot be read is not.
 func (r *reader) head() (head idp.AuditHead, authentic bool) {
-	value := r.bucket(inAuditHead).Get(headKey)
-	if json.Unmarshal(value, &head) != nil {
+	if decodeExactly(r.bucket(inAuditHead).Get(headKey), &head) != nil {
 		return idp.AuditHead{}, false
 	}
-	// The bytes must be those that we would write: JSON has many forms.
-	again, err := json.Marshal(head)
-	mac, macErr := hex.DecodeString(head.MAC)
-	return head, err == nil && macErr == nil && hex.EncodeToString(mac) == head.MAC && string(again) == string(value) &&
-		r.ring.VerifyMAC(headContext, headText(head.Seq, head.Hash), mac)
+	mac, err := hex.DecodeString(head.MAC)
+	return head, err == nil && hex.EncodeToString(mac) == head.MAC && r.ring.VerifyMAC(headContext, headText(head.Seq, head.Hash), mac)
+}
+
+// decodeExactly reads JSON that has the bytes that we would write: it has many forms.
+func decodeExactly(value []byte, into any) error {
+	if err := json.Unmarshal(value, into); err != nil {
+		return err
+	}
+	again, err := json.Marshal(into)
+	if err == nil && !bytes.Equal(again, value) {
+		err = errors.New("not as it was written")
+	}
+	return err
 }
 
 // putHead writes the end of the trail, with its MAC, in the transaction that
@@ -122,14 +131,7 @@ func (r *reader) checkpoint() (*idp.AuditCheckpoint, error) {
 		return nil, nil
 	}
 	c := new(idp.AuditCheckpoint)
-	err := json.Unmarshal(value, c)
-	if err == nil {
-		var again []byte // as with the head
-		if again, err = json.Marshal(c); err == nil && string(again) != string(value) {
-			err = errors.New("not as it was written")
-		}
-	}
-	if err != nil {
+	if err := decodeExactly(value, c); err != nil {
 		return nil, corrupt(inAuditCheckpoint, checkpointKey, err)
 	}
 	return c, nil

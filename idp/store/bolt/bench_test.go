@@ -28,7 +28,7 @@ func benchIssuance(b *testing.B, inFlight int) {
 	for w := range 50 {
 		wg.Go(func() {
 			for i := w; i < people; i += 50 {
-				if err := s.CreateSession(b.Context(), benchSession(i), nil); err != nil {
+				if err := s.StartSession(b.Context(), idp.SessionStart{Session: benchSession(i)}); err != nil {
 					b.Error(err)
 				}
 				for n := range 2 {

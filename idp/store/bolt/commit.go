@@ -98,7 +98,7 @@ func (c *committer) attempt(jobs []*job) (culprit *job, err error) {
 	changed := false
 	for _, j := range jobs {
 		j.err = w.stage(j)
-		if j.err != nil || len(w.ops)+len(j.events) == 0 {
+		if j.err != nil || len(w.ops)+len(j.events)+len(w.events) == 0 {
 			continue
 		}
 		changed = true
@@ -106,7 +106,7 @@ func (c *committer) attempt(jobs []*job) (culprit *job, err error) {
 		if err = w.flush(); err != nil {
 			return culprit, err
 		}
-		if end, err = w.append(end, j.events); err != nil {
+		if end, err = w.append(end, slices.Concat(j.events, w.events)); err != nil {
 			return culprit, err
 		}
 		culprit = nil
@@ -135,13 +135,19 @@ func (c *committer) attempt(jobs []*job) (culprit *job, err error) {
 	return nil, nil
 }
 
+// panicError is how a change ended that panicked. The panic is its caller's, see update,
+// and must not end the committer.
+type panicError struct{ value any }
+
+func (e *panicError) Error() string { return fmt.Sprintf("change panicked: %v", e.value) }
+
 // stage runs the job's change; what it notes is in w.ops if it returns nil.
 func (w *writer) stage(j *job) (err error) {
 	clear(w.ops)
-	w.ops, w.err, w.nextRing = w.ops[:0], nil, nil
+	w.ops, w.events, w.err, w.nextRing = w.ops[:0], nil, nil, nil
 	defer func() {
 		if v := recover(); v != nil {
-			err = &escape{value: v}
+			err = &panicError{value: v}
 		}
 	}()
 	if err := j.change(w); err != nil {

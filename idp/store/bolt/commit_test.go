@@ -15,6 +15,7 @@ import (
 	"go.etcd.io/bbolt"
 
 	"vernal/idp"
+	"vernal/idp/audit"
 	"vernal/idp/seal"
 )
 
@@ -93,7 +94,7 @@ func TestGroup(t *testing.T) {
 	}
 	// A change that changes nothing is not synced.
 	before = transactions()
-	if err := s.EndSession(t.Context(), "none"); err != nil {
+	if err := EndSession(t.Context(), s, "none"); err != nil {
 		t.Fatal(err)
 	}
 	if _, err := s.Sweep(t.Context(), time.Time{}, 10); err != nil {
@@ -123,7 +124,7 @@ func TestBrokenWrite(t *testing.T) {
 	for k := range n {
 		wg.Go(func() {
 			sess := &idp.Session{ID: idp.SessionID(fmt.Sprint("s", k)), User: "u1"}
-			outcomes[k] = s.CreateSession(t.Context(), sess, nil, idp.AuditEvent{Kind: idp.AuditKind(sess.ID)})
+			outcomes[k] = s.StartSession(t.Context(), idp.SessionStart{Session: sess}, idp.AuditEvent{Kind: idp.AuditKind(sess.ID)})
 		})
 	}
 	queued(s, n)
@@ -134,11 +135,11 @@ func TestBrokenWrite(t *testing.T) {
 			t.Errorf("change %d: %v", k, err)
 		}
 	}
-	sessions, err := s.UserSessions(t.Context(), "u1")
+	sessions, err := s.Sessions(t.Context(), idp.SessionQuery{User: "u1"})
 	if err != nil || len(sessions) != n-1 {
 		t.Errorf("%d sessions, %v; want %d", len(sessions), err, n-1)
 	}
-	records, err := s.AuditRecords(t.Context(), 0, 100)
+	records, err := audit.Records(t.Context(), s, 0, 100)
 	if err != nil || len(records) != n-1 || slices.ContainsFunc(records, func(r idp.AuditRecord) bool { return r.Kind == "s10" }) {
 		t.Errorf("%d audit records, %v; want %d without the failed one", len(records), err, n-1)
 	}
@@ -170,7 +171,7 @@ func TestFullDisk(t *testing.T) {
 	if err := s.AppendAudit(t.Context(), idp.AuditEvent{Kind: "after", Detail: big}); err != nil {
 		t.Fatalf("the store does not go on: %v", err)
 	}
-	records, err := s.AuditRecords(t.Context(), 0, 10)
+	records, err := audit.Records(t.Context(), s, 0, 10)
 	if err != nil || len(records) != 2 || records[1].Kind != "after" || records[1].Prev != records[0].Hash {
 		t.Errorf("audit trail %v, %v", records, err)
 	}
@@ -198,7 +199,7 @@ func TestStopped(t *testing.T) {
 	cause := errors.New("stopped")
 	s.queue.close(cause)
 	_, read := s.Session(t.Context(), "s")
-	for _, err := range []error{read, s.AppendAudit(t.Context()), s.Ping(t.Context())} {
+	for _, err := range []error{read, s.AppendAudit(t.Context())} {
 		if !errors.Is(err, cause) {
 			t.Errorf("error = %v, want the cause", err)
 		}
@@ -247,29 +248,6 @@ func TestTaken(t *testing.T) {
 	}
 }
 
-// TestGoexit ends an update function as FailNow does: the caller's goroutine
-// ends, the committer's does not.
-func TestGoexit(t *testing.T) {
-	t.Parallel()
-	s := openInside(t)
-	if err := s.CreateSession(t.Context(), &idp.Session{ID: "s", User: "u"}, nil); err != nil {
-		t.Fatal(err)
-	}
-	ended, returned := make(chan struct{}), false
-	go func() {
-		defer close(ended)
-		_ = s.UpdateSession(t.Context(), "s", func(*idp.Session) error { runtime.Goexit(); return nil })
-		returned = true
-	}()
-	<-ended
-	if returned {
-		t.Error("the caller went on")
-	}
-	if err := s.EndSession(t.Context(), "s"); err != nil {
-		t.Error(err)
-	}
-}
-
 // A disk that hangs holds up a bounded number of changes. The next one is
 // refused at once and changes nothing; when the disk goes on, all that waited are
 // made, and there is room again.
@@ -301,7 +279,7 @@ func TestQueueIsBounded(t *testing.T) {
 	if got := len(s.queue.jobs); got != maxJobs {
 		t.Errorf("%d jobs wait, want %d", got, maxJobs)
 	}
-	if _, err := s.AuditRecords(ctx, 0, 1); err != nil {
+	if _, err := audit.Records(ctx, s, 0, 1); err != nil {
 		t.Errorf("reading while the disk hangs: %v", err)
 	}
 	release()
@@ -309,7 +287,7 @@ func TestQueueIsBounded(t *testing.T) {
 	if err := s.AppendAudit(ctx, idp.AuditEvent{Kind: "after"}); err != nil {
 		t.Fatal(err)
 	}
-	records, err := s.AuditRecords(ctx, 0, 2*maxJobs)
+	records, err := audit.Records(ctx, s, 0, 2*maxJobs)
 	if err != nil || len(records) != maxJobs+1 || records[maxJobs].Kind != "after" {
 		t.Errorf("%d records, %v; want those that waited and the one after", len(records), err)
 	}

@@ -5,7 +5,6 @@ import (
 	"context"
 	"crypto/rand"
 	"fmt"
-	"iter"
 	mathrand "math/rand/v2"
 	"os"
 	"os/exec"
@@ -41,7 +40,7 @@ func TestCrash(t *testing.T) {
 	t.Parallel()
 	dir := t.TempDir()
 	names := make(map[[2]string]string)
-	var last idp.AuditRecord
+	var last audit.Place
 	total := 0
 	for round := range 20 {
 		acks := crash(t, dir, time.Duration(20+mathrand.IntN(180))*time.Millisecond)
@@ -59,7 +58,7 @@ func TestCrash(t *testing.T) {
 			checkName(t, s, who, name)
 		}
 		var err error
-		if last, err = audit.VerifyAfter(last, records(t.Context(), s, last.Seq)); err != nil {
+		if last, err = verifyTrail(t.Context(), s, last); err != nil {
 			t.Fatalf("round %d: %v", round, err)
 		}
 		closeStore(t, s)
@@ -111,7 +110,7 @@ func crash(t *testing.T, dir string, after time.Duration) []ack {
 
 func checkAck(t *testing.T, s *bolt.Store, a ack) {
 	t.Helper()
-	r, err := s.LoginRequestByMessage(t.Context(), "https://sp.example", a.message)
+	r, err := s.LoginRequest(t.Context(), idp.RequestKey{SP: "https://sp.example", MessageID: a.message})
 	if err != nil || !r.Answered() {
 		t.Errorf("acknowledged message %s: %v, %v", a.message, r, err)
 	}
@@ -130,23 +129,16 @@ func checkName(t *testing.T, s *bolt.Store, who [2]string, name string) {
 	}
 }
 
-// records reads the audit trail after a record, in steps.
-func records(ctx context.Context, s *bolt.Store, after uint64) iter.Seq2[idp.AuditRecord, error] {
-	return func(yield func(idp.AuditRecord, error) bool) {
-		for {
-			part, err := s.AuditRecords(ctx, after, 500)
-			if err != nil {
-				yield(idp.AuditRecord{}, err)
-				return
-			}
-			for _, rec := range part {
-				if !yield(rec, nil) {
-					return
-				}
-				after = rec.Seq
-			}
-			if len(part) == 0 {
-				return
+// verifyTrail verifies the audit trail after a place, in steps, and returns its end.
+func verifyTrail(ctx context.Context, s *bolt.Store, place audit.Place) (audit.Place, error) {
+	for {
+		page, err := s.AuditPage(ctx, place.Seq, 500)
+		if err != nil || len(page.Lines) == 0 {
+			return place, err
+		}
+		for _, line := range page.Lines {
+			if place, err = place.Next(line); err != nil {
+				return place, err
 			}
 		}
 	}
@@ -178,7 +170,7 @@ func victim(dir string) error {
 func signIn(ctx context.Context, s *bolt.Store) error {
 	user := idp.UserID(fmt.Sprint("user", mathrand.IntN(500)))
 	sess := &idp.Session{ID: idp.SessionID(rand.Text()), User: user, CreatedAt: start, ExpiresAt: start}
-	if err := s.CreateSession(ctx, sess, nil, idp.AuditEvent{Kind: "session.begin"}); err != nil {
+	if err := s.StartSession(ctx, idp.SessionStart{Session: sess}, idp.AuditEvent{Kind: "session.begin"}); err != nil {
 		return err
 	}
 	for _, scope := range []idp.NameIDScope{"agency:A", "agency:B"} {

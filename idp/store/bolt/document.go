@@ -4,41 +4,86 @@ import (
 	"bytes"
 	"context"
 	"errors"
+	"slices"
+	"time"
 
 	"vernal/idp"
 )
 
 var errNoKind = errors.New("a document needs a kind")
 
-// Document reads one document.
-func (s *Store) Document(ctx context.Context, kind, key string) (doc []byte, err error) {
-	err = s.view(ctx, func(r *reader) error {
-		value, err := r.find(inDocuments, pair(kind, key))
-		doc = bytes.Clone(value)
-		return err
-	})
-	return doc, err
+// document reads one document; its Data is empty if it is not there.
+func (r *reader) document(kind, key string) (idp.Document, error) {
+	at := pair(kind, key)
+	value, err := r.get(inDocuments, at)
+	if value == nil || err != nil {
+		return idp.Document{Key: key}, err
+	}
+	return parseDocument(at, key, value)
 }
 
-// Documents lists the documents of a kind.
-func (s *Store) Documents(ctx context.Context, kind string) (docs []idp.Document, err error) {
-	prefix := pair(kind, "")
-	err = s.view(ctx, func(r *reader) error {
-		for key, value := range r.scan(inDocuments, prefix) {
-			data, err := r.verified(inDocuments, key, value)
+// parseDocument reads a stored value: when the document expires, and its content.
+func parseDocument(at []byte, key string, value []byte) (idp.Document, error) {
+	if len(value) <= timeLen {
+		return idp.Document{}, corrupt(inDocuments, at, errors.New("not a document"))
+	}
+	return idp.Document{Key: key, ExpiresAt: timeFrom(value), Data: bytes.Clone(value[timeLen:])}, nil
+}
+
+// putDocument notes what became of a document, and when it expires.
+func (w *writer) putDocument(kind string, before, d idp.Document) {
+	at := pair(kind, d.Key)
+	if len(d.Data) == 0 {
+		d.ExpiresAt = time.Time{}
+	}
+	if moved := !before.ExpiresAt.Equal(d.ExpiresAt); moved && !before.ExpiresAt.IsZero() {
+		w.delete(inExpiry, expiryKey(before.ExpiresAt, documentKind, at))
+	}
+	if !d.ExpiresAt.IsZero() {
+		w.put(inExpiry, expiryKey(d.ExpiresAt, documentKind, at), nil)
+	}
+	switch {
+	case len(d.Data) > 0:
+		w.put(inDocuments, at, append(appendTime(make([]byte, 0, timeLen+len(d.Data)), d.ExpiresAt), d.Data...))
+	case len(before.Data) > 0:
+		w.delete(inDocuments, at)
+	}
+}
+
+// Documents lists documents of a kind.
+func (s *Store) Documents(ctx context.Context, kind string, keys ...string) ([]idp.Document, error) {
+	return readValue(ctx, s, func(r *reader) (docs []idp.Document, err error) {
+		for _, key := range slices.Compact(slices.Sorted(slices.Values(keys))) {
+			d, err := r.document(kind, key)
 			if err != nil {
-				return err
+				return nil, err
 			}
-			docs = append(docs, idp.Document{Key: string(key[len(prefix):]), Data: bytes.Clone(data)})
+			if len(d.Data) > 0 {
+				docs = append(docs, d)
+			}
 		}
-		return nil
+		if len(keys) > 0 {
+			return docs, nil
+		}
+		prefix := pair(kind, "")
+		for at, value := range r.scan(inDocuments, prefix) {
+			content, err := r.verified(inDocuments, at, value)
+			if err != nil {
+				return nil, err
+			}
+			d, err := parseDocument(at, string(at[len(prefix):]), content)
+			if err != nil {
+				return nil, err
+			}
+			docs = append(docs, d)
+		}
+		return docs, nil
 	})
-	return docs, err
 }
 
 // UpdateDocuments changes documents of a kind in one transaction.
 func (s *Store) UpdateDocuments(ctx context.Context, kind string, keys []string,
-	change func(key string, old []byte) ([]byte, error), events ...idp.AuditEvent) error {
+	change func(*idp.Document) error, events ...idp.AuditEvent) error {
 	if kind == "" {
 		return errNoKind
 	}
@@ -49,33 +94,20 @@ func (s *Store) UpdateDocuments(ctx context.Context, kind string, keys []string,
 				continue
 			}
 			seen[key] = true
-			if err := w.changeDocument(kind, key, change); err != nil {
+			before, err := w.document(kind, key)
+			if err != nil {
 				return err
 			}
+			d := before
+			d.Data = bytes.Clone(before.Data)
+			if err := change(&d); err != nil {
+				return err
+			}
+			if d.Key != key {
+				return errors.New("change of a document: Key must stay")
+			}
+			w.putDocument(kind, before, d)
 		}
 		return nil
 	})
-}
-
-func (w *writer) changeDocument(kind, key string, change func(key string, old []byte) ([]byte, error)) error {
-	at := pair(kind, key)
-	old, err := w.get(inDocuments, at)
-	if err != nil {
-		return err
-	}
-	var doc []byte
-	err = apart(func() (err error) {
-		doc, err = change(key, bytes.Clone(old))
-		return err
-	})
-	switch {
-	case err != nil:
-		return err
-	case len(doc) == 0 && old == nil: // nothing was there, nothing is wanted
-	case len(doc) == 0:
-		w.delete(inDocuments, at)
-	default:
-		w.put(inDocuments, at, bytes.Clone(doc))
-	}
-	return nil
 }

@@ -10,6 +10,7 @@ import (
 	"go.etcd.io/bbolt"
 
 	"vernal/idp"
+	"vernal/idp/audit"
 	"vernal/idp/store/bolt"
 )
 
@@ -52,8 +53,8 @@ func TestForgedNameIDEndsTheListOfScopes(t *testing.T) {
 		t.Errorf("NameIDScopes = %v, %v", scopes, err)
 	}
 	s = hostile(t, putIn("user-tombstones", "ghost", "2031-04-01T09:00:00Z"))
-	if ids, err := s.DeletedUsers(t.Context(), "", 10); !errors.Is(err, idp.ErrTampered) {
-		t.Errorf("DeletedUsers = %v, %v", ids, err)
+	if ids, err := s.Users(t.Context(), idp.UserQuery{Limit: 10, Deleted: true}); !errors.Is(err, idp.ErrTampered) {
+		t.Errorf("Users, deleted = %v, %v", ids, err)
 	}
 }
 
@@ -94,9 +95,6 @@ func TestJunkInAuditTrail(t *testing.T) {
 					t.Errorf("AppendAudit: %v", err)
 				}
 			}
-			if err := s.Ping(t.Context()); err != nil {
-				t.Errorf("Ping: %v", err)
-			}
 			if got := records1(t, s); got != first {
 				t.Errorf("record 1 was %s, and is %s", first, got)
 			}
@@ -106,7 +104,7 @@ func TestJunkInAuditTrail(t *testing.T) {
 
 func records1(t *testing.T, s *bolt.Store) string {
 	t.Helper()
-	all, err := s.AuditRecords(t.Context(), 0, 1)
+	all, err := audit.Records(t.Context(), s, 0, 1)
 	if err != nil || len(all) != 1 || all[0].Seq != 1 {
 		t.Fatalf("record 1: %+v, %v", all, err)
 	}
@@ -165,7 +163,7 @@ func TestRequestPutBack(t *testing.T) {
 	edit(t, dir, putIn("requests", "h1", string(older)))
 	s = open(t, dir)
 	defer closeStore(t, s)
-	if r, err := s.LoginRequestByMessage(ctx, tamperSP, "m"); err != nil || r.Handle != "h2" {
-		t.Errorf("LoginRequestByMessage = %+v, %v; want the later one", r, err)
+	if r, err := s.LoginRequest(ctx, idp.RequestKey{SP: tamperSP, MessageID: "m"}); err != nil || r.Handle != "h2" {
+		t.Errorf("LoginRequest = %+v, %v; want the later one", r, err)
 	}
 }

@@ -12,33 +12,27 @@ import (
 	"vernal/idp"
 )
 
-// ImportUsers adds people with their NameIDs in one transaction, those who
-// clash with somebody left out.
+// ImportUsers adds people with their NameIDs in one transaction, those who clash with
+// someone left out.
 func (s *Store) ImportUsers(ctx context.Context, people []idp.ImportedUser) ([]error, error) {
-	var outcome []error
-	j := new(job)
-	j.change = func(w *writer) error {
-		// A change may run more than once, so it begins anew each time.
-		outcome, j.events = make([]error, len(people)), nil
+	return changeValue(ctx, s, nil, func(w *writer) ([]error, error) {
+		outcome := make([]error, len(people))
 		added := &imports{writer: w, taken: make(map[string]bool), changed: make(map[idp.UserID]*idp.User)}
 		for i := range people {
 			err := added.person(&people[i])
-			var clash clashError
-			if errors.As(err, &clash) {
+			if clash, ok := errors.AsType[clashError](err); ok {
 				outcome[i] = clash.error
 				continue
 			}
 			if err != nil {
-				return err
+				return nil, err
 			}
-			j.events = append(j.events, people[i].Event)
+			if people[i].Event.Kind != "" {
+				w.events = append(w.events, people[i].Event)
+			}
 		}
-		return nil
-	}
-	if err := s.submit(ctx, j); err != nil {
-		return nil, err
-	}
-	return outcome, nil
+		return outcome, nil
+	})
 }
 
 // imports is a writer that knows which keys it has noted: a change does not see
@@ -69,7 +63,7 @@ func (m *imports) person(p *idp.ImportedUser) error {
 	for address := range emails {
 		_, err := m.emailOwner(address)
 		switch {
-		case err == nil || m.has(inUserEmails, m.emailKey(address)):
+		case err == nil || m.taken[inUserEmails.String()+string(m.emailKey(address))]:
 			return clashError{exists(inUserEmails)}
 		case !errors.Is(err, idp.ErrNotFound):
 			return err
@@ -127,15 +121,11 @@ func (m *imports) addDisclosures(more *idp.User) error {
 func (m *imports) checkNameIDs(p *idp.ImportedUser) error {
 	for scope, name := range p.NameIDs {
 		forward, reverse := pair(string(scope), string(p.User.ID)), pair(string(scope), string(name))
-		has, err := m.get(inNameIDs, forward)
-		owner, reverseErr := m.get(inNameIDUsers, reverse)
-		if err := errors.Join(err, reverseErr); err != nil {
+		has, isFree, err := m.holdsNameID(scope, p.User.ID, name)
+		switch {
+		case err != nil:
 			return err
-		}
-		if string(has) == string(name) && string(owner) == string(p.User.ID) {
-			continue
-		}
-		if m.has(inNameIDs, forward) || m.has(inNameIDUsers, reverse) {
+		case !has && (!isFree || m.has(inNameIDs, forward) || m.has(inNameIDUsers, reverse)):
 			return clashError{&idp.TakenError{Scope: scope}}
 		}
 	}
@@ -190,22 +180,4 @@ func firstOf(key []byte) (string, error) {
 		}
 	}
 	return "", errors.New("not a pair")
-}
-
-// DeletedUsers lists the IDs of deleted people.
-func (s *Store) DeletedUsers(ctx context.Context, after idp.UserID, limit int) (ids []idp.UserID, err error) {
-	err = s.view(ctx, func(r *reader) error {
-		c := r.bucket(inUserTombstones).Cursor()
-		for k, v := c.Seek([]byte(after)); k != nil && len(ids) < limit; k, v = c.Next() {
-			if string(k) == string(after) {
-				continue
-			}
-			if _, err := r.verified(inUserTombstones, k, v); err != nil {
-				return err
-			}
-			ids = append(ids, idp.UserID(k))
-		}
-		return nil
-	})
-	return ids, err
 }

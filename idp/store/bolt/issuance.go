@@ -12,21 +12,14 @@ import (
 // RecordIssuance is the one write of an issued assertion, and the one that
 // every warm sign-in pays. It does not change *i. A pending session counts as
 // ended.
-func (s *Store) RecordIssuance(ctx context.Context, i *idp.Issuance) (issued idp.Issued, err error) {
+func (s *Store) RecordIssuance(ctx context.Context, i *idp.Issuance) (idp.Issued, error) {
 	if i.Request == nil {
 		return idp.Issued{}, errors.New("record issuance: no request")
 	}
 	if i.At.IsZero() {
 		return idp.Issued{}, errNoTime
 	}
-	err = s.update(ctx, []idp.AuditEvent{i.Event}, func(w *writer) (err error) {
-		issued, err = w.recordIssuance(i)
-		return err
-	})
-	if err != nil {
-		return idp.Issued{}, err
-	}
-	return issued, nil
+	return changeValue(ctx, s, []idp.AuditEvent{i.Event}, func(w *writer) (idp.Issued, error) { return w.recordIssuance(i) })
 }
 
 func (w *writer) recordIssuance(i *idp.Issuance) (issued idp.Issued, err error) {
@@ -64,23 +57,18 @@ func (w *writer) check(check idp.Check, provider idp.EntityID) error {
 	if check == nil {
 		return nil
 	}
-	key := []byte(provider)
-	rotation, err := w.get(inMeta, rotationKey)
+	rotation, err := w.get(inDocuments, pair(idp.RotationKind, idp.RotationKey))
 	if err != nil {
 		return err
 	}
-	revision, err := w.get(inProviders, key)
+	revision, err := w.get(inProviders, []byte(provider))
 	if err != nil {
 		return err
 	}
-	now := idp.Standing{
-		Rotation: rotation, Revision: revision,
-		Provider: func() (*idp.ServiceProvider, error) {
-			p := new(idp.ServiceProvider)
-			return p, w.decode(inProviders, key, p)
-		},
-	}
-	return apart(func() error { return check(now) })
+	return check(idp.Standing{
+		Rotation: rotation[min(timeLen, len(rotation)):], Revision: revision,
+		Provider: func() (*idp.ServiceProvider, error) { return w.provider(provider) },
+	})
 }
 
 // liveSession is the session that the assertion speaks of.

@@ -111,22 +111,12 @@ func (r *reader) loadOlder(newest *seal.Generation, all map[byte]map[string][]by
 
 // renewal is the one under way; nil if there is none.
 func (r *reader) renewal() (*renewal, error) {
-	var n renewal
-	err := r.decode(inMeta, renewalKey, &n)
-	if errors.Is(err, idp.ErrNotFound) {
-		return nil, nil
-	}
-	return &n, err
+	return decodeAny[renewal](r, inMeta, renewalKey)
 }
 
 // masterChange is the change under way; nil if there is none.
 func (r *reader) masterChange() (*masterChange, error) {
-	var c masterChange
-	err := r.decode(inMeta, mastersKey, &c)
-	if errors.Is(err, idp.ErrNotFound) {
-		return nil, nil
-	}
-	return &c, err
+	return decodeAny[masterChange](r, inMeta, mastersKey)
 }
 
 // loadMasters adds the other master key while one is changed for another.
@@ -164,23 +154,17 @@ func (r *reader) opensRing(m *seal.Master) bool {
 func (s *Store) Ring() *seal.Ring { return s.ring }
 
 // KeyState reports which keys are in force and what change is under way.
-func (s *Store) KeyState(ctx context.Context) (st seal.KeyState, err error) {
-	err = s.view(ctx, func(r *reader) error {
-		st.Configured = s.masters.Configured().ID()
-		st.Generation = r.ring.Generations()[0].Number
-		n, err := r.renewal()
-		if err != nil {
-			return err
-		}
-		st.Renewing = n != nil
+func (s *Store) KeyState(ctx context.Context) (seal.KeyState, error) {
+	return readValue(ctx, s, func(r *reader) (seal.KeyState, error) {
+		st := seal.KeyState{Configured: s.masters.Configured().ID(), Generation: r.ring.Generations()[0].Number}
+		n, renewErr := r.renewal()
 		c, err := r.masterChange()
-		if c == nil || err != nil {
-			return err
+		st.Renewing = n != nil
+		if c != nil {
+			st.Phase, st.From, st.To, st.Keep, st.RenewAll = c.Phase, c.From, c.To, c.Keep, c.RenewAll
 		}
-		st.Phase, st.From, st.To, st.Keep, st.RenewAll = c.Phase, c.From, c.To, c.Keep, c.RenewAll
-		return nil
+		return st, errors.Join(renewErr, err)
 	})
-	return st, err
 }
 
 // BeginMaster records that another master key is to replace the configured one.
@@ -313,16 +297,11 @@ func (w *writer) rewrapRing(masters *seal.Masters) {
 // master keys in force now. It returns the last one it looked at, "" after the end.
 // A key that no master key in force opens stays as it is.
 func (s *Store) RewrapUserKeys(ctx context.Context, after idp.UserID, limit int) (last idp.UserID, err error) {
-	err = s.update(ctx, nil, func(w *writer) error {
-		last = ""
-		c := w.bucket(inUserKeys).Cursor()
+	return changeValue(ctx, s, nil, func(w *writer) (last idp.UserID, err error) {
 		n := 0
-		for key, value := c.Seek([]byte(after)); key != nil; key, value = c.Next() {
-			if string(key) == string(after) {
-				continue
-			}
+		for key, value := range w.scanAfter(inUserKeys, []byte(after)) {
 			if n++; n > limit {
-				return nil
+				return last, nil
 			}
 			last = idp.UserID(key)
 			number, wrapped := splitUserKey(value)
@@ -334,10 +313,8 @@ func (s *Store) RewrapUserKeys(ctx context.Context, after idp.UserID, limit int)
 				w.put(inUserKeys, bytes.Clone(key), append([]byte{number}, wrapped...))
 			}
 		}
-		last = ""
-		return nil
+		return "", nil
 	})
-	return last, err
 }
 
 // userKeyContext is what a user's wrapped key is for. The generation is the ring's

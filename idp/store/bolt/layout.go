@@ -29,9 +29,8 @@
 // Each line is a bucket. "a+b" is a composite key, see pair; JSON is that of
 // the record in package idp.
 //
-//	meta              MAC  "schema" -> "3"; "rotation" -> the rotation's document, as
-//	                       it was given; "masters" -> JSON, see masterChange; "renewal"
-//	                       -> JSON, see renewal
+//	meta              MAC  "schema" -> "4"; "masters" -> JSON, see masterChange;
+//	                       "renewal" -> JSON, see renewal
 //	ring-keys              number/purpose -> wrapped key, see seal.Generation
 //	user-keys              UserID -> generation, wrapped key, see userKeyContext
 //	providers         MAC  EntityID -> JSON
@@ -47,8 +46,7 @@
 //	requests          MAC  RequestHandle -> record, see recordForm
 //	logouts           MAC  RequestHandle -> JSON
 //	logout-messages   MAC  EntityID+MessageID -> RequestHandle, of logouts
-//	documents         MAC  kind+key -> the document, as it was given
-//	throttles         MAC  keyed hash of the counter's key -> JSON
+//	documents         MAC  kind+key -> when it expires, the document as it was given
 //	expiry                 time, kind, key of the record -> ""
 //	audit                  Seq, 8 bytes -> JSON; the bucket's sequence is the last Seq
 //	audit-addresses        Seq -> network address of the record, see audit.Address
@@ -70,7 +68,7 @@ import (
 )
 
 // schema is the version of the layout above. Only a store of this schema is opened.
-const schema = 3
+const schema = 4
 
 // bucket is one of the buckets of the layout.
 type bucket int
@@ -89,7 +87,6 @@ const (
 	inSessions
 	inUserSessions
 	inRequests
-	inThrottles
 	inLogouts
 	inLogoutMessages
 	inDocuments
@@ -105,7 +102,7 @@ const (
 var bucketNames = [bucketCount]string{
 	"meta", "ring-keys", "user-keys", "providers", "provider-scopes", "users", "user-emails", "user-tombstones",
 	"name-ids", "name-id-users", "sessions", "user-sessions", "requests",
-	"throttles", "logouts", "logout-messages", "documents", "expiry", "audit",
+	"logouts", "logout-messages", "documents", "expiry", "audit",
 	"audit-addresses", "audit-head", "audit-checkpoint", "profiles",
 }
 
@@ -115,7 +112,7 @@ func (b bucket) String() string { return bucketNames[b] }
 func (b bucket) guarded() bool {
 	switch b {
 	case inMeta, inProviders, inProviderScopes, inUserEmails, inUserTombstones, inNameIDs, inNameIDUsers,
-		inSessions, inRequests, inThrottles, inLogouts, inLogoutMessages, inDocuments:
+		inSessions, inRequests, inLogouts, inLogoutMessages, inDocuments:
 		return true
 	}
 	return false
@@ -171,9 +168,14 @@ type kind byte
 const (
 	sessionKind  kind = 's'
 	requestKind  kind = 'r'
-	throttleKind kind = 't'
 	logoutKind   kind = 'l'
+	documentKind kind = 'd'
 )
+
+// kindBuckets is where the records of each kind are. inMeta, which is 0, holds none.
+var kindBuckets = map[kind]bucket{
+	sessionKind: inSessions, requestKind: inRequests, logoutKind: inLogouts, documentKind: inDocuments,
+}
 
 func expiryKey(at time.Time, k kind, record []byte) []byte {
 	key := make([]byte, 0, timeLen+1+len(record))

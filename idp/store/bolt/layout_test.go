@@ -51,29 +51,32 @@ func TestExpiryIndex(t *testing.T) {
 			t.Fatal(err)
 		}
 	}
-	count := func(x *idp.Throttle) error { x.ExpiresAt = x.ExpiresAt.Add(time.Hour); return nil }
-	must(s.CreateSession(ctx, &idp.Session{ID: "s1", User: "u", ExpiresAt: at}, nil))
+	keep := func(end time.Time) error {
+		return s.UpdateDocuments(ctx, "k", []string{"d"}, func(d *idp.Document) error { d.Data, d.ExpiresAt = []byte("x"), end; return nil })
+	}
+	must(s.StartSession(ctx, idp.SessionStart{Session: &idp.Session{ID: "s1", User: "u", ExpiresAt: at}}))
 	must(s.CreateLoginRequest(ctx, &idp.LoginRequest{Handle: "h", ExpiresAt: at}))
-	must(s.UpdateThrottle(ctx, "k", time.Time{}, count))
+	must(keep(at))
 	entries(3)
 	must(s.UpdateSession(ctx, "s1", func(x *idp.Session) error { x.ExpiresAt = at.Add(1); return nil }))
-	must(s.UpdateThrottle(ctx, "k", time.Time{}, count))
+	must(keep(at))
+	must(keep(at.Add(time.Hour)))
 	must(s.AnswerLoginRequest(ctx, &idp.LoginRequest{Handle: "h"}, at, nil))
 	entries(3)
-	must(s.CreateSession(ctx, &idp.Session{ID: "s2", User: "u", ExpiresAt: at}, []idp.SessionID{"s1"}))
+	must(s.StartSession(ctx, idp.SessionStart{Session: &idp.Session{ID: "s2", User: "u", ExpiresAt: at}, Replaces: []idp.SessionID{"s1"}}))
 	entries(3)
-	must(s.ClearThrottle(ctx, "k"))
+	must(keep(time.Time{}))
 	entries(2)
-	must(s.EndSession(ctx, "s2"))
+	must(EndSession(ctx, s, "s2"))
 	entries(1)
 	_, err := s.Sweep(ctx, at, 10)
 	must(err)
 	entries(0)
 
 	// An entry that is not its record's goes without it.
-	must(s.CreateSession(ctx, &idp.Session{ID: "s3", User: "u", ExpiresAt: at.Add(1)}, nil))
+	must(s.StartSession(ctx, idp.SessionStart{Session: &idp.Session{ID: "s3", User: "u", ExpiresAt: at.Add(1)}}))
 	must(s.update(ctx, nil, func(w *writer) error {
-		for _, k := range []kind{sessionKind, requestKind, throttleKind} {
+		for _, k := range []kind{sessionKind, requestKind, documentKind} {
 			w.put(inExpiry, expiryKey(at, k, []byte("s3")), nil)
 		}
 		return nil

@@ -25,8 +25,7 @@ func (w *writer) firstLogout(r *idp.LogoutRequest) (*idp.LogoutRequest, error) {
 		}
 		return nil, missing(inLogoutMessages)
 	}
-	first := new(idp.LogoutRequest)
-	return first, w.decode(inLogouts, h, first)
+	return decode[idp.LogoutRequest](&w.reader, inLogouts, h)
 }
 
 // receivedFirst is a copy of r as it is to be stored. Sessions that are there
@@ -64,9 +63,9 @@ func (w *writer) deleteLogout(r *idp.LogoutRequest) {
 }
 
 // ReceiveLogout keeps a request for its browser.
-func (s *Store) ReceiveLogout(ctx context.Context, r *idp.LogoutRequest) (first *idp.LogoutRequest, err error) {
-	err = s.update(ctx, nil, func(w *writer) error {
-		first, err = w.firstLogout(r)
+func (s *Store) ReceiveLogout(ctx context.Context, r *idp.LogoutRequest) (*idp.LogoutRequest, error) {
+	return changeValue(ctx, s, nil, func(w *writer) (*idp.LogoutRequest, error) {
+		first, err := w.firstLogout(r)
 		if errors.Is(err, idp.ErrNotFound) {
 			var sessions []*idp.Session
 			if sessions, err = w.namedSessions(r); err == nil {
@@ -74,42 +73,26 @@ func (s *Store) ReceiveLogout(ctx context.Context, r *idp.LogoutRequest) (first 
 			}
 		}
 		if err != nil {
-			return err
+			return nil, err
 		}
 		first.SecretHash = slices.Clone(r.SecretHash)
 		w.putJSON(inLogouts, []byte(first.Handle), first)
-		return nil
+		return first, nil
 	})
-	if err != nil {
-		return nil, err
-	}
-	return first, nil
 }
 
 // LogoutRequest looks a request up.
-func (s *Store) LogoutRequest(ctx context.Context, h idp.RequestHandle) (*idp.LogoutRequest, error) {
-	req := new(idp.LogoutRequest)
-	err := s.view(ctx, func(r *reader) error { return r.decode(inLogouts, []byte(h), req) })
-	if err != nil {
-		return nil, err
-	}
-	return req, nil
-}
-
-// LogoutRequestByMessage finds a request by its sender and ID.
-func (s *Store) LogoutRequestByMessage(ctx context.Context, sp idp.EntityID, messageID string) (*idp.LogoutRequest, error) {
-	req := new(idp.LogoutRequest)
-	err := s.view(ctx, func(r *reader) error {
-		h, err := r.find(inLogoutMessages, pair(string(sp), messageID))
-		if err != nil {
-			return err
+func (s *Store) LogoutRequest(ctx context.Context, k idp.RequestKey) (*idp.LogoutRequest, error) {
+	return readValue(ctx, s, func(r *reader) (*idp.LogoutRequest, error) {
+		handle := []byte(k.Handle)
+		if k.Handle == "" {
+			var err error
+			if handle, err = r.find(inLogoutMessages, pair(string(k.SP), k.MessageID)); err != nil {
+				return nil, err
+			}
 		}
-		return r.decode(inLogouts, h, req)
+		return decode[idp.LogoutRequest](r, inLogouts, handle)
 	})
-	if err != nil {
-		return nil, err
-	}
-	return req, nil
 }
 
 // RecordLogout decides a request within the transaction that ends what it ends.
@@ -121,26 +104,11 @@ func (s *Store) RecordLogout(ctx context.Context, l *idp.Logout) (*idp.LogoutOut
 	if l.At.IsZero() {
 		return nil, errNoTime
 	}
-	var out *idp.LogoutOutcome
-	j := new(job)
-	j.change = func(w *writer) (err error) {
-		j.events = nil
-		out, err = w.recordLogout(l, func(answered *idp.LogoutRequest) error {
-			return apart(func() error {
-				j.events = []idp.AuditEvent{l.Event(answered)}
-				return nil
-			})
-		})
-		return err
-	}
-	if err := s.submit(ctx, j); err != nil {
-		return nil, err
-	}
-	return out, nil
+	return changeValue(ctx, s, nil, func(w *writer) (*idp.LogoutOutcome, error) { return w.recordLogout(l) })
 }
 
-// recordLogout notes what l changes, and calls record if it changes anything.
-func (w *writer) recordLogout(l *idp.Logout, record func(*idp.LogoutRequest) error) (*idp.LogoutOutcome, error) {
+// recordLogout notes what l changes, with its event if it changes anything.
+func (w *writer) recordLogout(l *idp.Logout) (*idp.LogoutOutcome, error) {
 	if err := w.check(l.Check, l.Request.SP); err != nil {
 		return nil, err
 	}
@@ -182,7 +150,8 @@ func (w *writer) recordLogout(l *idp.Logout, record func(*idp.LogoutRequest) err
 		first.AnsweredAt = l.At
 	}
 	w.putJSON(inLogouts, []byte(first.Handle), first)
-	return out, record(first)
+	w.events = append(w.events, l.Event(first))
+	return out, nil
 }
 
 // decided asks the caller, who gets what is theirs to change.
@@ -196,11 +165,7 @@ func decided(l *idp.Logout, first *idp.LogoutRequest, sessions []*idp.Session) (
 		x := *sess
 		list[i] = &x
 	}
-	err = apart(func() error {
-		d = l.Decide(given, list)
-		return nil
-	})
-	return d, err
+	return l.Decide(given, list), nil
 }
 
 // namedSessions are those of the users whom the request names, oldest first.

@@ -16,11 +16,14 @@ func messageOf(sp idp.EntityID, id string) message {
 	return sha256.Sum256(pair(string(sp), id))
 }
 
-// messageIn is the message of a stored request. Open reads those of all, so the
-// rest is left alone.
+// messageIn is the message of a stored request, which it begins with. Open reads those
+// of all, so the rest is left alone.
 func messageIn(record []byte) (message, error) {
-	var r idp.LoginRequest
-	if _, err := decodeFields(record, &r, messageFields); err != nil {
+	var r struct {
+		SP        idp.EntityID
+		MessageID string
+	}
+	if _, err := decodeFields(record, &r); err != nil {
 		return message{}, err
 	}
 	return messageOf(r.SP, r.MessageID), nil

@@ -10,24 +10,20 @@ import (
 )
 
 // NameID is the person's identifier in the scope.
-func (s *Store) NameID(ctx context.Context, scope idp.NameIDScope, user idp.UserID) (name idp.NameID, err error) {
-	err = s.view(ctx, func(r *reader) error {
+func (s *Store) NameID(ctx context.Context, scope idp.NameIDScope, user idp.UserID) (idp.NameID, error) {
+	return readValue(ctx, s, func(r *reader) (idp.NameID, error) {
 		value, err := r.find(inNameIDs, pair(string(scope), string(user)))
-		name = idp.NameID(value)
-		return err
+		return idp.NameID(value), err
 	})
-	return name, err
 }
 
 // UserByNameID is the reverse of NameID. It also answers for people who were
 // deleted.
-func (s *Store) UserByNameID(ctx context.Context, scope idp.NameIDScope, name idp.NameID) (user idp.UserID, err error) {
-	err = s.view(ctx, func(r *reader) error {
+func (s *Store) UserByNameID(ctx context.Context, scope idp.NameIDScope, name idp.NameID) (idp.UserID, error) {
+	return readValue(ctx, s, func(r *reader) (idp.UserID, error) {
 		value, err := r.find(inNameIDUsers, pair(string(scope), string(name)))
-		user = idp.UserID(value)
-		return err
+		return idp.UserID(value), err
 	})
-	return user, err
 }
 
 // nameID finds the person's NameID for a provider, or notes that it becomes
@@ -40,8 +36,7 @@ func (w *writer) nameID(sp idp.EntityID, scope idp.NameIDScope, user idp.UserID,
 	if value, err := w.get(inNameIDs, key); value != nil || err != nil {
 		return idp.NameID(value), err
 	}
-	var p idp.ServiceProvider
-	err := w.decode(inProviders, []byte(sp), &p)
+	p, err := w.provider(sp)
 	switch {
 	case errors.Is(err, idp.ErrNotFound): // removed: nobody looks anywhere
 	case err != nil:
@@ -64,6 +59,15 @@ func (w *writer) nameID(sp idp.EntityID, scope idp.NameIDScope, user idp.UserID,
 	return proposed, nil
 }
 
+// holdsNameID reports whether the NameID is the user's in the scope, and whether it can
+// become so: neither of the two has another one there.
+func (r *reader) holdsNameID(scope idp.NameIDScope, user idp.UserID, name idp.NameID) (has, isFree bool, err error) {
+	current, err := r.get(inNameIDs, pair(string(scope), string(user)))
+	owner, reverseErr := r.get(inNameIDUsers, pair(string(scope), string(name)))
+	has = current != nil && string(current) == string(name) && string(owner) == string(user)
+	return has, current == nil && owner == nil, errors.Join(err, reverseErr)
+}
+
 // copyNameIDs notes that all NameIDs of one scope are in another one too, and
 // returns how many were not. *idp.ClashError if the other one says otherwise of
 // a person or of a NameID.
@@ -76,20 +80,17 @@ func (w *writer) copyNameIDs(from, to idp.NameIDScope) (copied int, err error) {
 			return 0, err
 		}
 		user := key[len(prefix):]
-		forward, reverse := pair(string(to), string(user)), pair(string(to), string(name))
-		has, err := w.get(inNameIDs, forward)
-		owner, reverseErr := w.get(inNameIDUsers, reverse)
-		if err := errors.Join(err, reverseErr); err != nil {
-			return 0, err
-		}
+		has, isFree, err := w.holdsNameID(to, idp.UserID(user), idp.NameID(name))
 		switch {
-		case bytes.Equal(has, name) && bytes.Equal(owner, user):
-		case has != nil || owner != nil:
+		case err != nil:
+			return 0, err
+		case has:
+		case !isFree:
 			clashes++
 		default:
 			copied++
-			w.put(inNameIDs, forward, bytes.Clone(name))
-			w.put(inNameIDUsers, reverse, bytes.Clone(user))
+			w.put(inNameIDs, pair(string(to), string(user)), bytes.Clone(name))
+			w.put(inNameIDUsers, pair(string(to), string(name)), bytes.Clone(user))
 		}
 	}
 	if clashes > 0 {

@@ -1,7 +1,7 @@
 package bolt
 
 import (
-	"context"
+	"bytes"
 	"errors"
 	"fmt"
 	"log/slog"
@@ -57,8 +57,10 @@ type Store struct {
 	rings atomic.Pointer[[]ringSince]
 	clock idp.Clock
 	log   *slog.Logger
-	// reported are the records that were logged because they fail their MAC.
-	reported reported
+	// reported are the records that were logged because they fail their MAC, reports is
+	// how many.
+	reported sync.Map
+	reports  atomic.Int64
 
 	messages messages
 	queue    queue
@@ -210,33 +212,15 @@ func (s *Store) check(tx *bbolt.Tx) error {
 
 // checkSchema reads the number that a stored schema begins with.
 func checkSchema(stored []byte) error {
-	digits := stored
-	for i, c := range stored {
-		if c < '0' || c > '9' {
-			digits = stored[:i]
-			break
-		}
-	}
+	digits := stored[:len(stored)-len(bytes.TrimLeft(stored, "0123456789"))]
 	found, err := strconv.Atoi(string(digits))
 	switch {
 	case err != nil || found < 1:
 		return corrupt(inMeta, schemaKey, errors.New("not a schema"))
-	case found > schema:
-		return fmt.Errorf("%w: schema %d, known is %d; a newer Vernal wrote it", idp.ErrSchema, found, schema)
-	case found < schema:
-		err := fmt.Errorf("%w: schema %d, needed is %d; a build before the first release wrote it, and no release reads it",
-			idp.ErrSchema, found, schema)
-		return idp.Advise(err, idp.Suggest(idp.DoInit).Labeled(idp.LabelBeginEmpty))
+	case found != schema:
+		return fmt.Errorf("%w: schema %d, needed is %d; open it with the version of Vernal that wrote it", idp.ErrSchema, found, schema)
 	}
 	return nil
-}
-
-// Ping reports whether the store answers.
-func (s *Store) Ping(ctx context.Context) error {
-	return s.view(ctx, func(r *reader) error {
-		_, err := r.tail()
-		return err
-	})
 }
 
 // Close finishes the changes under way and releases the file. Later calls of

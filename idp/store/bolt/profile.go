@@ -22,33 +22,29 @@ func profileContext(id idp.UserID) string { return "profile/" + string(id) }
 // Profile unseals what was proofed of a person's identity. A profile that is not
 // the one that the record speaks of is damage: somebody who can write to the file
 // may have put back one of the person's earlier ones.
-func (s *Store) Profile(ctx context.Context, id idp.UserID) (p *idp.Profile, err error) {
-	err = s.view(ctx, func(r *reader) error {
+func (s *Store) Profile(ctx context.Context, id idp.UserID) (*idp.Profile, error) {
+	return readValue(ctx, s, func(r *reader) (p *idp.Profile, err error) {
 		u, err := r.user(id)
 		if err != nil {
-			return err
+			return nil, err
 		}
 		key := []byte(id)
 		sealed, err := r.get(inProfiles, key)
 		switch {
 		case err != nil:
-			return err
+			return nil, err
 		case sealed == nil && u.Proofed == nil:
-			return missing(inProfiles)
+			return nil, missing(inProfiles)
 		case sealed != nil:
 			if p, err = r.openProfile(id, sealed); err != nil {
-				return err
+				return nil, err
 			}
 		}
 		if !p.Proofed().Equal(u.Proofed) {
-			return s.tampered(inProfiles, key)
+			return nil, s.tampered(inProfiles, key)
 		}
-		return nil
+		return p, nil
 	})
-	if err != nil {
-		return nil, err
-	}
-	return p, nil
 }
 
 func (r *reader) openProfile(id idp.UserID, sealed []byte) (*idp.Profile, error) {

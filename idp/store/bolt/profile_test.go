@@ -10,6 +10,7 @@ import (
 	"go.etcd.io/bbolt"
 
 	"vernal/idp"
+	"vernal/idp/store/bolt"
 )
 
 func proofed(first string) *idp.Profile {
@@ -43,8 +44,8 @@ func TestProfileSealed(t *testing.T) {
 				}
 			}
 			facial := &idp.Profile{Level: idp.IALFacialMatch, FirstName: "Earlier"}
-			must(s.CreateUser(ctx, &idp.User{ID: "u1"}))
-			must(s.CreateUser(ctx, &idp.User{ID: "u2"}))
+			must(bolt.AddUser(ctx, s, &idp.User{ID: "u1"}))
+			must(bolt.AddUser(ctx, s, &idp.User{ID: "u2"}))
 			must(s.SetProfile(ctx, "u1", facial, start))
 			must(s.SetProfile(ctx, "u2", proofed("Other"), start))
 			closeStore(t, s)

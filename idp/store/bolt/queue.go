@@ -90,15 +90,10 @@ func (q *queue) failure() error {
 // it never runs; afterwards its outcome is waited for. It returns idp.ErrBusy if
 // too many changes wait.
 func (s *Store) update(ctx context.Context, events []idp.AuditEvent, change func(*writer) error) error {
-	return s.submit(ctx, &job{change: change, events: events})
-}
-
-// submit is update for a job whose events its change decides.
-func (s *Store) submit(ctx context.Context, j *job) error {
 	if err := ctx.Err(); err != nil {
 		return err
 	}
-	j.done = make(chan struct{})
+	j := &job{change: change, events: events, done: make(chan struct{})}
 	if err := s.queue.add(j); err != nil {
 		return err
 	}
@@ -110,9 +105,8 @@ func (s *Store) submit(ctx context.Context, j *job) error {
 		}
 		<-j.done
 	}
-	var e *escape
-	if errors.As(j.err, &e) {
-		e.resume()
+	if e, ok := errors.AsType[*panicError](j.err); ok {
+		panic(e.value)
 	}
 	if j.err == nil {
 		s.changes.Add(1)

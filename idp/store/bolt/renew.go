@@ -14,7 +14,7 @@ import (
 // follows its users.
 var renewed = []bucket{
 	inMeta, inProviders, inProviderScopes, inUsers, inUserTombstones, inNameIDs, inNameIDUsers, inSessions,
-	inRequests, inThrottles, inLogouts, inLogoutMessages, inDocuments,
+	inRequests, inLogouts, inLogoutMessages, inDocuments,
 }
 
 // BeginRenewal makes a new generation of ring keys, with which everything is written
@@ -59,36 +59,29 @@ func (w *writer) beginRenewal() error {
 // at a place that an earlier call returned. It returns the next place, the zero one
 // after the end. A record that is not authentic stays as it is.
 func (s *Store) Renew(ctx context.Context, from seal.RenewPlace, limit int) (next seal.RenewPlace, err error) {
-	err = s.update(ctx, nil, func(w *writer) error {
-		next = from
+	return changeValue(ctx, s, nil, func(w *writer) (seal.RenewPlace, error) {
+		next := from
 		for n := 0; n < limit; {
 			if next.Step >= len(renewed) {
-				next = seal.RenewPlace{}
-				return nil
+				return seal.RenewPlace{}, nil
 			}
-			b := renewed[next.Step]
-			seen, last, err := w.renewSome(b, next.After, limit-n)
+			seen, last, err := w.renewSome(renewed[next.Step], next.After, limit-n)
 			if err != nil {
-				return err
+				return from, err
 			}
 			n += seen
 			if next.After = last; last == nil {
 				next.Step++
 			}
 		}
-		return nil
+		return next, nil
 	})
-	return next, err
 }
 
 // renewSome notes up to limit records of a bucket after a key. It returns the last
 // key that it looked at, nil after the end of the bucket.
 func (w *writer) renewSome(b bucket, after []byte, limit int) (seen int, last []byte, err error) {
-	c := w.bucket(b).Cursor()
-	for key, value := c.Seek(after); key != nil; key, value = c.Next() {
-		if after != nil && bytes.Equal(key, after) {
-			continue
-		}
+	for key, value := range w.scanAfter(b, after) {
 		if seen == limit {
 			return seen, last, nil
 		}

@@ -63,7 +63,7 @@ func renewAll(t *testing.T, s *Store) {
 func TestReadRightAfterRenewalCommits(t *testing.T) {
 	t.Parallel()
 	s := openInside(t)
-	must(t, s.CreateUser(t.Context(), &idp.User{ID: "u1", Emails: []idp.Email{{Address: "u1@example.org"}}}))
+	must(t, AddUser(t.Context(), s, &idp.User{ID: "u1", Emails: []idp.Email{{Address: "u1@example.org"}}}))
 	read := func(want seal.KeyState) func() {
 		return func() {
 			st, err := s.KeyState(context.Background())
@@ -86,7 +86,7 @@ func TestReadRightAfterRenewalCommits(t *testing.T) {
 func TestReadThatBeganBeforeRenewal(t *testing.T) {
 	t.Parallel()
 	s := openInside(t)
-	must(t, s.CreateUser(t.Context(), &idp.User{ID: "u1", Emails: []idp.Email{{Address: "u1@example.org"}}}))
+	must(t, AddUser(t.Context(), s, &idp.User{ID: "u1", Emails: []idp.Email{{Address: "u1@example.org"}}}))
 	must(t, s.view(t.Context(), func(r *reader) error {
 		must(t, s.BeginRenewal(t.Context()))
 		renewAll(t, s)
@@ -209,7 +209,7 @@ func TestRenewalOfFailedCommit(t *testing.T) {
 	release = hold(t, s)
 	s.db.MaxSize = 0
 	release()
-	must(t, s.CreateUser(t.Context(), &idp.User{ID: "u1", Emails: []idp.Email{{Address: "u1@example.org"}}}))
+	must(t, AddUser(t.Context(), s, &idp.User{ID: "u1", Emails: []idp.Email{{Address: "u1@example.org"}}}))
 	st, err := s.KeyState(t.Context())
 	must(t, err)
 	must(t, s.view(t.Context(), func(r *reader) error {

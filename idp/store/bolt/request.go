@@ -11,7 +11,7 @@ import (
 
 // request reads a request into a zero one; idp.ErrNotFound if it is not there.
 func (r *reader) request(h idp.RequestHandle, into *idp.LoginRequest) error {
-	return readRecord(r, inRequests, []byte(h), into, requestFields)
+	return readRecord(r, inRequests, []byte(h), into)
 }
 
 // createRequest notes a request that was not seen before.
@@ -24,7 +24,7 @@ func (w *writer) createRequest(r *idp.LoginRequest) error {
 	if w.has(inRequests, key) {
 		return exists(inRequests)
 	}
-	w.put(inRequests, key, encodeRecord(r, requestFields))
+	w.put(inRequests, key, encodeRecord(r))
 	w.ops[len(w.ops)-1].message = &of
 	w.put(inExpiry, expiryKey(r.ExpiresAt, requestKind, key), nil)
 	return nil
@@ -44,25 +44,14 @@ func (s *Store) CreateLoginRequest(ctx context.Context, r *idp.LoginRequest, eve
 }
 
 // LoginRequest looks a request up.
-func (s *Store) LoginRequest(ctx context.Context, h idp.RequestHandle) (*idp.LoginRequest, error) {
-	req := new(idp.LoginRequest)
-	err := s.view(ctx, func(r *reader) error { return r.request(h, req) })
-	if err != nil {
-		return nil, err
+func (s *Store) LoginRequest(ctx context.Context, k idp.RequestKey) (*idp.LoginRequest, error) {
+	if k.Handle == "" {
+		k.Handle, _ = s.messages.handle(messageOf(k.SP, k.MessageID)) // "" finds nothing
 	}
-	return req, nil
-}
-
-// LoginRequestByMessage finds a request by its sender and ID.
-func (s *Store) LoginRequestByMessage(ctx context.Context, sp idp.EntityID, messageID string) (*idp.LoginRequest, error) {
-	h, ok := s.messages.handle(messageOf(sp, messageID))
-	if !ok {
-		if err := s.available(ctx); err != nil {
-			return nil, err
-		}
-		return nil, missing(inRequests)
-	}
-	return s.LoginRequest(ctx, h)
+	return readValue(ctx, s, func(r *reader) (*idp.LoginRequest, error) {
+		req := new(idp.LoginRequest)
+		return req, r.request(k.Handle, req)
+	})
 }
 
 // AnswerLoginRequest marks a request as answered, without an assertion.
@@ -87,22 +76,17 @@ func (w *writer) answerRequest(r *idp.LoginRequest, at time.Time, in idp.Session
 		return w.createRequest(&answered)
 	}
 	var stored idp.LoginRequest
-	if err := w.request(r.Handle, &stored); err != nil {
+	err := w.request(r.Handle, &stored)
+	switch {
+	case err != nil:
 		return err
-	}
-	if stored.SP != r.SP || stored.MessageID != r.MessageID {
+	case stored.SP != r.SP || stored.MessageID != r.MessageID:
 		return fmt.Errorf("handle of another message: %w", exists(inRequests))
-	}
-	return w.answer(&stored, at, in)
-}
-
-// answer notes that a stored request is answered.
-func (w *writer) answer(stored *idp.LoginRequest, at time.Time, in idp.SessionID) error {
-	if stored.Answered() {
+	case stored.Answered():
 		return idp.ErrAnswered
 	}
 	stored.AnsweredAt, stored.AnsweredIn = at, in
-	w.put(inRequests, []byte(stored.Handle), encodeRecord(stored, requestFields))
+	w.put(inRequests, []byte(stored.Handle), encodeRecord(&stored))
 	return nil
 }
 

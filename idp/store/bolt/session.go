@@ -15,7 +15,7 @@ import (
 // that its user's index does not name has ended: a writer who took the entry out must not
 // get a session that its user cannot end.
 func (r *reader) session(id idp.SessionID, into *idp.Session) error {
-	if err := readRecord(r, inSessions, []byte(id), into, sessionFields); err != nil {
+	if err := readRecord(r, inSessions, []byte(id), into); err != nil {
 		return err
 	}
 	if !r.has(inUserSessions, pair(string(into.User), string(id))) {
@@ -32,7 +32,7 @@ func isOver(err error) bool {
 
 // putSession notes a session; its entries in the indexes are the caller's.
 func (w *writer) putSession(sess *idp.Session) {
-	w.put(inSessions, []byte(sess.ID), encodeRecord(sess, sessionFields))
+	w.put(inSessions, []byte(sess.ID), encodeRecord(sess))
 }
 
 // deleteSession notes the end of a session with all its entries.
@@ -59,54 +59,45 @@ func due(sess *idp.Session) time.Time {
 	return at
 }
 
-// CreateSession adds a session and ends others. It does not change *sess: read
-// the session to see what was carried over. A person who was deleted gets no
-// session (idp.ErrNotFound), even if the sign-in began before.
-func (s *Store) CreateSession(ctx context.Context, sess *idp.Session, replaces []idp.SessionID, events ...idp.AuditEvent) error {
-	return s.update(ctx, events, func(w *writer) error { return w.createSession(sess, replaces) })
-}
-
-// CompleteSession adds the session that a pending one becomes.
-func (s *Store) CompleteSession(ctx context.Context, pending idp.SessionID, sess *idp.Session, replaces []idp.SessionID, events ...idp.AuditEvent) error {
+// StartSession adds a session and ends others.
+func (s *Store) StartSession(ctx context.Context, b idp.SessionStart, events ...idp.AuditEvent) error {
 	return s.update(ctx, events, func(w *writer) error {
-		var begun idp.Session
-		err := w.session(pending, &begun)
-		switch {
-		case isOver(err):
-			return idp.ErrSessionEnded
-		case err != nil:
-			return err
-		case !begun.Pending:
-			return fmt.Errorf("%w: it is not pending", idp.ErrSessionEnded)
-		case begun.User != sess.User:
-			return idp.ErrSessionUser
+		made, replaces := *b.Session, slices.Clone(b.Replaces)
+		if b.Completes != "" {
+			if _, err := w.sessionBefore(b.Completes, true, made.User); err != nil {
+				return err
+			}
+			replaces = append(replaces, b.Completes)
 		}
-		w.deleteSession(&begun)
-		return w.createSession(sess, replaces)
+		if b.Continues != "" {
+			before, err := w.sessionBefore(b.Continues, false, made.User)
+			if err != nil {
+				return err
+			}
+			if made.BegunAt = before.Began(); made.BegunAt.Equal(made.CreatedAt) {
+				made.BegunAt = time.Time{}
+			}
+			replaces = append(replaces, b.Continues)
+		}
+		return w.createSession(&made, replaces)
 	})
 }
 
-// ReplaceSession adds the session that another one becomes.
-func (s *Store) ReplaceSession(ctx context.Context, old idp.SessionID, sess *idp.Session, events ...idp.AuditEvent) error {
-	return s.update(ctx, events, func(w *writer) error {
-		var before idp.Session
-		err := w.session(old, &before)
-		switch {
-		case isOver(err):
-			return idp.ErrSessionEnded
-		case err != nil:
-			return err
-		case before.Pending:
-			return fmt.Errorf("%w: it is pending", idp.ErrSessionEnded)
-		case before.User != sess.User:
-			return idp.ErrSessionUser
-		}
-		made := *sess
-		if made.BegunAt = before.Began(); made.BegunAt.Equal(made.CreatedAt) {
-			made.BegunAt = time.Time{}
-		}
-		return w.createSession(&made, []idp.SessionID{old})
-	})
+// sessionBefore reads the session that another one of the user comes from.
+func (w *writer) sessionBefore(id idp.SessionID, pending bool, user idp.UserID) (*idp.Session, error) {
+	before := new(idp.Session)
+	err := w.session(id, before)
+	switch {
+	case isOver(err):
+		return nil, idp.ErrSessionEnded
+	case err != nil:
+		return nil, err
+	case before.Pending != pending:
+		return nil, fmt.Errorf("%w: pending is %v", idp.ErrSessionEnded, before.Pending)
+	case before.User != user:
+		return nil, idp.ErrSessionUser
+	}
+	return before, nil
 }
 
 func (w *writer) createSession(sess *idp.Session, replaces []idp.SessionID) error {
@@ -144,12 +135,10 @@ func (w *writer) createSession(sess *idp.Session, replaces []idp.SessionID) erro
 
 // Session looks a session up.
 func (s *Store) Session(ctx context.Context, id idp.SessionID) (*idp.Session, error) {
-	sess := new(idp.Session)
-	err := s.view(ctx, func(r *reader) error { return r.session(id, sess) })
-	if err != nil {
-		return nil, err
-	}
-	return sess, nil
+	return readValue(ctx, s, func(r *reader) (*idp.Session, error) {
+		sess := new(idp.Session)
+		return sess, r.session(id, sess)
+	})
 }
 
 // UpdateSession changes a session.
@@ -160,7 +149,7 @@ func (s *Store) UpdateSession(ctx context.Context, id idp.SessionID, change func
 			return err
 		}
 		user, before := sess.User, due(&sess)
-		if err := apart(func() error { return change(&sess) }); err != nil {
+		if err := change(&sess); err != nil {
 			return err
 		}
 		if sess.ID != id || sess.User != user {
@@ -172,39 +161,73 @@ func (s *Store) UpdateSession(ctx context.Context, id idp.SessionID, change func
 	})
 }
 
-// Sessions lists sessions by ID.
-func (s *Store) Sessions(ctx context.Context, after idp.SessionID, limit int) (out []*idp.Session, err error) {
-	err = s.view(ctx, func(r *reader) error {
-		c := r.bucket(inSessions).Cursor()
-		for k, v := c.Seek([]byte(after)); k != nil && len(out) < limit; k, v = c.Next() {
-			if string(k) == string(after) {
-				continue
+// EndSessions removes sessions.
+func (s *Store) EndSessions(ctx context.Context, e idp.SessionEnd, events ...idp.AuditEvent) (int, error) {
+	return changeValue(ctx, s, events, func(w *writer) (int, error) {
+		if e.Keep != "" && !w.has(inUserSessions, pair(string(e.User), string(e.Keep))) {
+			return 0, idp.ErrSessionEnded
+		}
+		var ended []*idp.Session
+		var err error
+		if e.User != "" {
+			ended, err = w.endUserSessions(e.User, e.Keep)
+		}
+		for _, id := range slices.Compact(slices.Sorted(slices.Values(e.IDs))) {
+			sess := new(idp.Session)
+			switch sessErr := w.session(id, sess); {
+			case errors.Is(sessErr, idp.ErrTampered):
+				w.delete(inSessions, []byte(id))
+			case sessErr == nil:
+				w.deleteSession(sess)
+				ended = append(ended, sess)
+			case !errors.Is(sessErr, idp.ErrNotFound):
+				err = sessErr
+			}
+		}
+		for _, sess := range ended {
+			if e.Event != nil {
+				w.events = append(w.events, e.Event(sess))
+			}
+		}
+		return len(ended), err
+	})
+}
+
+// endUserSessions notes the end of a person's sessions but keep.
+func (w *writer) endUserSessions(user idp.UserID, keep idp.SessionID) ([]*idp.Session, error) {
+	sessions, err := w.userSessions(user)
+	if err != nil {
+		return nil, err
+	}
+	sessions = slices.DeleteFunc(sessions, func(s *idp.Session) bool { return s.ID == keep })
+	for _, sess := range sessions {
+		w.deleteSession(sess)
+	}
+	return sessions, nil
+}
+
+// Sessions lists sessions.
+func (s *Store) Sessions(ctx context.Context, q idp.SessionQuery) ([]*idp.Session, error) {
+	return readValue(ctx, s, func(r *reader) (out []*idp.Session, err error) {
+		if q.User != "" {
+			return r.userSessions(q.User)
+		}
+		for k, v := range r.scanAfter(inSessions, []byte(q.After)) {
+			if len(out) >= q.Limit {
+				break
 			}
 			record, err := r.verified(inSessions, k, v)
 			if errors.Is(err, idp.ErrTampered) {
 				continue // it opens nothing
 			}
 			sess := new(idp.Session)
-			if err := decodeRecord(record, sess, sessionFields); err != nil {
-				return corrupt(inSessions, k, err)
+			if err := decodeRecord(record, sess); err != nil {
+				return nil, corrupt(inSessions, k, err)
 			}
 			out = append(out, sess)
 		}
-		return nil
+		return out, nil
 	})
-	if err != nil {
-		return nil, err
-	}
-	return out, nil
-}
-
-// UserSessions lists a person's sessions, oldest first.
-func (s *Store) UserSessions(ctx context.Context, user idp.UserID) (out []*idp.Session, err error) {
-	err = s.view(ctx, func(r *reader) error {
-		out, err = r.userSessions(user)
-		return err
-	})
-	return out, err
 }
 
 // userSessions leaves out what the index names and no authentic session of the user

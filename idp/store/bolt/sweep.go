@@ -23,13 +23,14 @@ func (w *writer) moveExpiry(k kind, record []byte, before, after time.Time) {
 // records that stay cost nothing. The network addresses in the audit trail come
 // last.
 func (s *Store) Sweep(ctx context.Context, now time.Time, limit int) (removed int, err error) {
-	err = s.update(ctx, nil, func(w *writer) error {
-		removed = 0
+	return changeValue(ctx, s, nil, func(w *writer) (removed int, err error) {
 		end := appendTime(nil, now)
-		c := w.bucket(inExpiry).Cursor()
-		for key, _ := c.First(); key != nil && removed < limit; key, _ = c.Next() {
+		for key := range w.scan(inExpiry, nil) {
+			if removed >= limit {
+				break
+			}
 			entry := bytes.Clone(key)
-			if len(entry) <= timeLen+1 || !kind(entry[timeLen]).known() {
+			if len(entry) <= timeLen+1 || kindBuckets[kind(entry[timeLen])] == 0 {
 				_ = s.tampered(inExpiry, entry)
 				w.delete(inExpiry, entry)
 				continue
@@ -39,20 +40,15 @@ func (s *Store) Sweep(ctx context.Context, now time.Time, limit int) (removed in
 			}
 			gone, err := w.expire(entry, kind(entry[timeLen]), entry[timeLen+1:])
 			if err != nil {
-				return err
+				return 0, err
 			}
 			if gone {
 				removed++
 			}
 			w.delete(inExpiry, entry)
 		}
-		removed += w.sweepAddresses(now, limit-removed)
-		return nil
+		return removed + w.sweepAddresses(now, limit-removed), nil
 	})
-	if err != nil {
-		return 0, err
-	}
-	return removed, nil
 }
 
 // expire notes the removal of a record because of its index entry. An entry
@@ -73,45 +69,27 @@ func (w *writer) expire(entry []byte, k kind, record []byte) (bool, error) {
 			w.deleteRequest(&req)
 			return true, nil
 		}
-	case throttleKind:
-		var t idp.Throttle
-		if err = w.decode(inThrottles, record, &t); err == nil && current(t.ExpiresAt) {
-			w.delete(inThrottles, record)
+	case logoutKind:
+		var req *idp.LogoutRequest
+		if req, err = decode[idp.LogoutRequest](&w.reader, inLogouts, record); err == nil && current(req.ExpiresAt) {
+			w.deleteLogout(req)
 			return true, nil
 		}
-	case logoutKind:
-		var req idp.LogoutRequest
-		if err = w.decode(inLogouts, record, &req); err == nil && current(req.ExpiresAt) {
-			w.deleteLogout(&req)
+	case documentKind:
+		var value []byte
+		if value, err = w.find(inDocuments, record); err == nil && len(value) > timeLen && current(timeFrom(value)) {
+			w.delete(inDocuments, record)
 			return true, nil
 		}
 	}
 	switch {
 	case errors.Is(err, idp.ErrTampered):
 		// When it ends cannot be known. It opens nothing, so it goes now.
-		w.delete(k.bucket(), record)
+		w.delete(kindBuckets[k], record)
 		return true, nil
 	case errors.Is(err, idp.ErrNotFound):
-		w.delete(k.bucket(), record) // a session that its index does not name any more
+		w.delete(kindBuckets[k], record) // a session that its index does not name any more
 		return false, nil
 	}
 	return false, err
-}
-
-// known reports whether there are records of the kind.
-func (k kind) known() bool {
-	return k == sessionKind || k == requestKind || k == throttleKind || k == logoutKind
-}
-
-// bucket is where the records of the kind are.
-func (k kind) bucket() bucket {
-	switch k {
-	case sessionKind:
-		return inSessions
-	case requestKind:
-		return inRequests
-	case throttleKind:
-		return inThrottles
-	}
-	return inLogouts
 }

@@ -6,6 +6,7 @@ import (
 	"errors"
 	"path/filepath"
 	"slices"
+	"strings"
 	"testing"
 	"time"
 
@@ -35,7 +36,7 @@ func fillStore(t *testing.T, s *bolt.Store) {
 		}
 	}
 	for i, user := range []idp.UserID{"u1", "u2", "u3"} {
-		must(s.CreateUser(ctx, &idp.User{ID: user, Emails: []idp.Email{{Address: string(user) + "@example.org"}}}))
+		must(bolt.AddUser(ctx, s, &idp.User{ID: user, Emails: []idp.Email{{Address: string(user) + "@example.org"}}}))
 		must(s.SetProfile(ctx, user, proofed(string(user)), start))
 		if i == 2 {
 			must(s.DeleteUser(ctx, user))
@@ -48,7 +49,7 @@ func fillStore(t *testing.T, s *bolt.Store) {
 	must(s.RemoveProvider(ctx, "https://gone.example"))
 	for i, user := range []idp.UserID{"u1", "u2"} {
 		id, sp := idp.SessionID("session "+user), []idp.EntityID{tamperSP, tamperSP2}[i]
-		must(s.CreateSession(ctx, &idp.Session{ID: id, User: user, CreatedAt: start, SeenAt: start, AuthnAt: start, ExpiresAt: start.Add(time.Hour)}, nil))
+		must(s.StartSession(ctx, idp.SessionStart{Session: &idp.Session{ID: id, User: user, CreatedAt: start, SeenAt: start, AuthnAt: start, ExpiresAt: start.Add(time.Hour)}}))
 		_, err := s.RecordIssuance(ctx, &idp.Issuance{
 			Request: &idp.LoginRequest{Handle: idp.RequestHandle("answered " + user), SP: sp, MessageID: "m" + string(user), ExpiresAt: start.Add(time.Hour)},
 			Session: id, User: user, Scope: idp.NameIDScope("sp:" + string(sp)), Proposed: idp.NameID("name " + user), SessionIndex: "i", At: start,
@@ -57,18 +58,21 @@ func fillStore(t *testing.T, s *bolt.Store) {
 		must(s.CreateLoginRequest(ctx, &idp.LoginRequest{Handle: idp.RequestHandle("waiting " + user), SP: sp, MessageID: "w" + string(user), ExpiresAt: start.Add(time.Hour)}))
 		_, err = s.ReceiveLogout(ctx, &idp.LogoutRequest{Handle: idp.RequestHandle("logout " + user), SP: sp, MessageID: "l" + string(user), User: user, ExpiresAt: start.Add(time.Hour)})
 		must(err)
-		must(s.UpdateThrottle(ctx, "key "+string(user), start, func(x *idp.Throttle) error { x.ExpiresAt = start.Add(time.Hour); return nil }))
-		must(s.UpdateDocuments(ctx, "link", []string{string(user)}, func(string, []byte) ([]byte, error) { return []byte("document"), nil }))
+		must(s.UpdateDocuments(ctx, "link", []string{string(user)}, idp.ChangeData(func(string, []byte) ([]byte, error) { return []byte("document"), nil })))
 	}
-	must(s.UpdateRotation(ctx, func([]byte) ([]byte, error) { return []byte("history"), nil }))
+	must(s.UpdateDocuments(ctx, idp.RotationKind, []string{idp.RotationKey}, idp.ChangeData(func(_ string, _ []byte) ([]byte, error) { return []byte("history"), nil })))
 }
 
-// readings are what reads or changes the record of u1, or of its SP, in each bucket.
+// readings are what reads or changes the record of u1, or of its SP, in each bucket. What
+// comes after a slash says which record, where there are several kinds.
 var readings = map[string][]func(context.Context, *bolt.Store) error{
-	"meta": {
-		func(ctx context.Context, s *bolt.Store) error { _, err := s.Rotation(ctx); return err },
+	"documents/history": {
 		func(ctx context.Context, s *bolt.Store) error {
-			return s.UpdateRotation(ctx, func([]byte) ([]byte, error) { return []byte("other"), nil })
+			_, err := idp.LookupDocument(ctx, s, idp.RotationKind, idp.RotationKey)
+			return err
+		},
+		func(ctx context.Context, s *bolt.Store) error {
+			return s.UpdateDocuments(ctx, idp.RotationKind, []string{idp.RotationKey}, idp.ChangeData(func(_ string, _ []byte) ([]byte, error) { return []byte("other"), nil }))
 		},
 		func(ctx context.Context, s *bolt.Store) error {
 			_, err := s.RecordIssuance(ctx, &idp.Issuance{
@@ -88,7 +92,8 @@ var readings = map[string][]func(context.Context, *bolt.Store) error{
 			return err
 		},
 		func(ctx context.Context, s *bolt.Store) error {
-			return s.UpdateProvider(ctx, tamperSP, func(*idp.ServiceProvider) error { return nil })
+			_, err := s.UpdateProvider(ctx, idp.ProviderUpdate{ID: tamperSP, Change: func(*idp.ServiceProvider) error { return nil }})
+			return err
 		},
 		func(ctx context.Context, s *bolt.Store) error { return s.RemoveProvider(ctx, tamperSP) },
 		func(ctx context.Context, s *bolt.Store) error {
@@ -97,7 +102,7 @@ var readings = map[string][]func(context.Context, *bolt.Store) error{
 	},
 	"provider-scopes": {
 		func(ctx context.Context, s *bolt.Store) error {
-			_, err := s.LastScope(ctx, "https://gone.example")
+			_, err := s.Provider(ctx, "https://gone.example")
 			return err
 		},
 		func(ctx context.Context, s *bolt.Store) error {
@@ -110,7 +115,7 @@ var readings = map[string][]func(context.Context, *bolt.Store) error{
 			return err
 		},
 		func(ctx context.Context, s *bolt.Store) error {
-			return s.CreateUser(ctx, &idp.User{ID: "u9", Emails: []idp.Email{{Address: "u1@example.org"}}})
+			return bolt.AddUser(ctx, s, &idp.User{ID: "u9", Emails: []idp.Email{{Address: "u1@example.org"}}})
 		},
 	},
 	"name-ids": {
@@ -126,7 +131,8 @@ var readings = map[string][]func(context.Context, *bolt.Store) error{
 			return err
 		},
 		func(ctx context.Context, s *bolt.Store) error {
-			_, err := s.MoveProvider(ctx, tamperSP, func(p *idp.ServiceProvider) error { p.NameIDScope = "agency:A"; return nil })
+			change := func(p *idp.ServiceProvider) error { p.NameIDScope = "agency:A"; return nil }
+			_, err := s.UpdateProvider(ctx, idp.ProviderUpdate{ID: tamperSP, Change: change, KeepNameIDs: true})
 			return err
 		},
 	},
@@ -144,7 +150,7 @@ var readings = map[string][]func(context.Context, *bolt.Store) error{
 	},
 	"requests": {
 		func(ctx context.Context, s *bolt.Store) error {
-			_, err := s.LoginRequest(ctx, "answered u1")
+			_, err := s.LoginRequest(ctx, idp.RequestKey{Handle: "answered u1"})
 			return err
 		},
 		func(ctx context.Context, s *bolt.Store) error {
@@ -158,26 +164,19 @@ var readings = map[string][]func(context.Context, *bolt.Store) error{
 			return err
 		},
 	},
-	"throttles": {
-		func(ctx context.Context, s *bolt.Store) error {
-			_, err := s.Throttle(ctx, "key u1", start)
-			_, other := s.Throttle(ctx, "key u2", start)
-			return errors.Join(err, other)
-		},
-	},
 	"logouts": {
 		func(ctx context.Context, s *bolt.Store) error {
-			_, err := s.LogoutRequest(ctx, "logout u1")
+			_, err := s.LogoutRequest(ctx, idp.RequestKey{Handle: "logout u1"})
 			return err
 		},
 		func(ctx context.Context, s *bolt.Store) error {
-			_, err := s.LogoutRequestByMessage(ctx, tamperSP, "lu1")
+			_, err := s.LogoutRequest(ctx, idp.RequestKey{SP: tamperSP, MessageID: "lu1"})
 			return err
 		},
 	},
 	"logout-messages": {
 		func(ctx context.Context, s *bolt.Store) error {
-			_, err := s.LogoutRequestByMessage(ctx, tamperSP, "lu1")
+			_, err := s.LogoutRequest(ctx, idp.RequestKey{SP: tamperSP, MessageID: "lu1"})
 			return err
 		},
 		func(ctx context.Context, s *bolt.Store) error {
@@ -186,10 +185,13 @@ var readings = map[string][]func(context.Context, *bolt.Store) error{
 		},
 	},
 	"documents": {
-		func(ctx context.Context, s *bolt.Store) error { _, err := s.Document(ctx, "link", "u1"); return err },
+		func(ctx context.Context, s *bolt.Store) error {
+			_, err := idp.LookupDocument(ctx, s, "link", "u1")
+			return err
+		},
 		func(ctx context.Context, s *bolt.Store) error { _, err := s.Documents(ctx, "link"); return err },
 		func(ctx context.Context, s *bolt.Store) error {
-			return s.UpdateDocuments(ctx, "link", []string{"u1"}, func(string, []byte) ([]byte, error) { return []byte("x"), nil })
+			return s.UpdateDocuments(ctx, "link", []string{"u1"}, idp.ChangeData(func(string, []byte) ([]byte, error) { return []byte("x"), nil }))
 		},
 	},
 	"users": {
@@ -215,13 +217,14 @@ var readings = map[string][]func(context.Context, *bolt.Store) error{
 
 // unread are the guarded buckets without a reading above, and why.
 var unread = map[string]string{
+	"meta":            "it is read at Open and by changes of keys, see renew_window_test.go",
 	"user-tombstones": "it is asked only whether a user is there: a forged entry can but keep a user out",
 }
 
 // victims finds in a bucket the key of u1's record, or its SP's, and of another one.
-func victims(name string, b *bbolt.Bucket) (victim, other []byte) {
-	if name == "meta" {
-		return []byte("rotation"), []byte("schema")
+func victims(name, mark string, b *bbolt.Bucket) (victim, other []byte) {
+	if mark == "" {
+		mark = "u1"
 	}
 	var all [][]byte
 	_ = b.ForEach(func(k, _ []byte) error {
@@ -231,7 +234,7 @@ func victims(name string, b *bbolt.Bucket) (victim, other []byte) {
 	for _, k := range all {
 		of := func(mark string) bool { return bytes.HasSuffix(k, []byte(mark)) }
 		switch {
-		case victim == nil && (of("u1") && !of("waiting u1") || of("a.example") || of("gone.example") && name == "provider-scopes"):
+		case victim == nil && (of(mark) && !of("waiting u1") || of("a.example") || of("gone.example") && name == "provider-scopes"):
 			victim = k
 		case other == nil:
 			other = k
@@ -268,9 +271,10 @@ func TestTamperedRecords(t *testing.T) {
 			return bytes.Clone(v)
 		},
 	}
-	for name, calls := range readings {
+	for reading, calls := range readings {
+		name, mark, _ := strings.Cut(reading, "/")
 		for forgery, forge := range forgeries {
-			t.Run(name+"/"+forgery, func(t *testing.T) {
+			t.Run(reading+"/"+forgery, func(t *testing.T) {
 				t.Parallel()
 				dir := t.TempDir()
 				s := open(t, dir)
@@ -280,11 +284,11 @@ func TestTamperedRecords(t *testing.T) {
 				edit(t, dir, func(tx *bbolt.Tx) error {
 					b := tx.Bucket([]byte(name))
 					var other []byte
-					victim, other = victims(name, b)
+					victim, other = victims(name, mark, b)
 					value, otherValue := bytes.Clone(b.Get(victim)), bytes.Clone(b.Get(other))
 					forged = forge(tx, name, bytes.Clone(value), otherValue)
 					err := b.Put(victim, forged)
-					if name == "throttles" || name == "user-emails" { // the keys are hashes: both are forged
+					if name == "user-emails" { // the keys are hashes: both are forged
 						err = errors.Join(err, b.Put(other, forge(tx, name, bytes.Clone(otherValue), value)))
 					}
 					return err
@@ -298,7 +302,7 @@ func TestTamperedRecords(t *testing.T) {
 						t.Errorf("reading %d: %v, want ErrTampered", i, err)
 					}
 				}
-				if err := s.CreateSession(t.Context(), &idp.Session{ID: "new", User: "u2", ExpiresAt: start}, nil); err != nil {
+				if err := s.StartSession(t.Context(), idp.SessionStart{Session: &idp.Session{ID: "new", User: "u2", ExpiresAt: start}}); err != nil {
 					t.Errorf("the store does not go on: %v", err)
 				}
 				closeStore(t, s)
@@ -350,11 +354,19 @@ func TestTamperedSessionEnds(t *testing.T) {
 		call func(s *bolt.Store) error
 		want error
 	}{
-		{"EndSession", func(s *bolt.Store) error { return s.EndSession(ctx, "session u1") }, nil},
-		{"EndSessions", func(s *bolt.Store) error { _, err := s.EndSessions(ctx, []idp.SessionID{"session u1"}); return err }, nil},
-		{"CreateSession", func(s *bolt.Store) error { return s.CreateSession(ctx, sess, []idp.SessionID{"session u1"}) }, nil},
-		{"CompleteSession", func(s *bolt.Store) error { return s.CompleteSession(ctx, "session u1", sess, nil) }, idp.ErrSessionEnded},
-		{"ReplaceSession", func(s *bolt.Store) error { return s.ReplaceSession(ctx, "session u1", sess) }, idp.ErrSessionEnded},
+		{"EndSessions", func(s *bolt.Store) error {
+			_, err := s.EndSessions(ctx, idp.SessionEnd{IDs: []idp.SessionID{"session u1"}})
+			return err
+		}, nil},
+		{"begin", func(s *bolt.Store) error {
+			return s.StartSession(ctx, idp.SessionStart{Session: sess, Replaces: []idp.SessionID{"session u1"}})
+		}, nil},
+		{"complete", func(s *bolt.Store) error {
+			return s.StartSession(ctx, idp.SessionStart{Session: sess, Completes: "session u1"})
+		}, idp.ErrSessionEnded},
+		{"step up", func(s *bolt.Store) error {
+			return s.StartSession(ctx, idp.SessionStart{Session: sess, Continues: "session u1"})
+		}, idp.ErrSessionEnded},
 		{"RecordIssuance", func(s *bolt.Store) error {
 			_, err := s.RecordIssuance(ctx, &idp.Issuance{Request: &idp.LoginRequest{Handle: "h", SP: tamperSP, MessageID: "new"}, Session: "session u1", User: "u1", At: start})
 			return err
@@ -367,12 +379,12 @@ func TestTamperedSessionEnds(t *testing.T) {
 			if err := tt.call(s); !errors.Is(err, tt.want) {
 				t.Errorf("%v, want %v", err, tt.want)
 			}
-			of, err := s.UserSessions(ctx, "u1")
+			of, err := s.Sessions(ctx, idp.SessionQuery{User: "u1"})
 			if i := slices.IndexFunc(of, func(s *idp.Session) bool { return s.ID != "new" }); err != nil || i >= 0 {
 				t.Errorf("sessions of u1 = %v, %v; want none but the new one", of, err)
 			}
-			if n, err := s.EndUserSessions(ctx, "u1", "", nil); err != nil || n != len(of) {
-				t.Errorf("EndUserSessions = %d, %v", n, err)
+			if n, err := s.EndSessions(ctx, idp.SessionEnd{User: "u1"}); err != nil || n != len(of) {
+				t.Errorf("EndSessions of a user = %d, %v", n, err)
 			}
 			if _, err := s.Session(ctx, "session u2"); err != nil {
 				t.Errorf("the session of u2 was ended for u1: %v", err)

@@ -41,6 +41,32 @@ func (s *Store) view(ctx context.Context, look func(*reader) error) error {
 	return look(s.reader(tx))
 }
 
+// readValue is view for a look-up with a result, which is the zero value with an error.
+func readValue[T any](ctx context.Context, s *Store, look func(*reader) (T, error)) (out T, err error) {
+	err = s.view(ctx, func(r *reader) error {
+		found, err := look(r)
+		if err == nil {
+			out = found
+		}
+		return err
+	})
+	return out, err
+}
+
+// changeValue is update for a change with a result, which is the zero value with an
+// error.
+func changeValue[T any](ctx context.Context, s *Store, events []idp.AuditEvent, change func(*writer) (T, error)) (out T, err error) {
+	var made T
+	err = s.update(ctx, events, func(w *writer) (err error) {
+		made, err = change(w)
+		return err
+	})
+	if err == nil {
+		out = made
+	}
+	return out, err
+}
+
 func (s *Store) reader(tx *bbolt.Tx) *reader { return &reader{store: s, tx: tx, ring: s.ringOf(tx)} }
 
 // available is why nothing can be looked up, or nil.
@@ -96,25 +122,35 @@ func (r *reader) has(b bucket, key []byte) bool {
 }
 
 // decode reads a JSON record; idp.ErrNotFound if it is not there.
-func (r *reader) decode(b bucket, key []byte, into any) error {
+func decode[R any](r *reader, b bucket, key []byte) (*R, error) {
 	value, err := r.find(b, key)
 	if err != nil {
-		return err
+		return nil, err
 	}
-	if err := json.Unmarshal(value, into); err != nil {
-		return corrupt(b, key, err)
+	record := new(R)
+	if err := json.Unmarshal(value, record); err != nil {
+		return nil, corrupt(b, key, err)
 	}
-	return nil
+	return record, nil
+}
+
+// decodeAny is decode for a record that may be missing: nil then.
+func decodeAny[R any](r *reader, b bucket, key []byte) (*R, error) {
+	record, err := decode[R](r, b, key)
+	if errors.Is(err, idp.ErrNotFound) {
+		return nil, nil
+	}
+	return record, err
 }
 
 // readRecord reads a record of the form in record.go; idp.ErrNotFound if it is
 // not there.
-func readRecord[R any](r *reader, b bucket, key []byte, into *R, each func(*fields, *R)) error {
+func readRecord(r *reader, b bucket, key []byte, into any) error {
 	value, err := r.find(b, key)
 	if err != nil {
 		return err
 	}
-	if err := decodeRecord(value, into, each); err != nil {
+	if err := decodeRecord(value, into); err != nil {
 		return corrupt(b, key, err)
 	}
 	return nil
@@ -133,6 +169,20 @@ func (r *reader) scan(b bucket, prefix []byte) iter.Seq2[[]byte, []byte] {
 	}
 }
 
+// scanAfter gives the entries whose keys sort after the given one, in order. What it
+// gives of a guarded bucket is not verified.
+func (r *reader) scanAfter(b bucket, after []byte) iter.Seq2[[]byte, []byte] {
+	return func(yield func(k, v []byte) bool) {
+		c := r.bucket(b).Cursor()
+		k, v := c.Seek(after)
+		if k != nil && bytes.Equal(k, after) {
+			k, v = c.Next()
+		}
+		for ; k != nil && yield(k, v); k, v = c.Next() {
+		}
+	}
+}
+
 // writer is what a change runs with. It reads the store as the changes before
 // it left it, and notes what to write; nothing is written before the change has
 // returned nil, so that one that fails, or panics, has provably changed nothing
@@ -140,8 +190,9 @@ func (r *reader) scan(b bucket, prefix []byte) iter.Seq2[[]byte, []byte] {
 // own notes.
 type writer struct {
 	reader
-	ops []op
-	err error // of the first note that could never be written
+	ops    []op
+	events []idp.AuditEvent // that the change decided, besides those of its job
+	err    error            // of the first note that could never be written
 	// messages is what this transaction has changed in the store's index: a
 	// handle, or "" for a request that was removed.
 	messages map[message]idp.RequestHandle

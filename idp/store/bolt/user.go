@@ -117,23 +117,6 @@ func (w *writer) sealUser(u *idp.User, key *seal.DataKey) error {
 	return nil
 }
 
-// CreateUser adds a person. An ID that was deleted is taken, too.
-func (s *Store) CreateUser(ctx context.Context, u *idp.User, events ...idp.AuditEvent) error {
-	return s.update(ctx, events, func(w *writer) error {
-		key := []byte(u.ID)
-		if w.has(inUsers, key) || w.has(inUserTombstones, key) {
-			return exists(inUsers)
-		}
-		if u.Proofed != nil {
-			return errProofed
-		}
-		if err := w.indexEmails(u.ID, nil, emailsOf(u)); err != nil {
-			return err
-		}
-		return w.sealUser(u, w.newUserKey(u.ID))
-	})
-}
-
 // indexEmails changes the index from the addresses before to those after.
 func (w *writer) indexEmails(id idp.UserID, before, after map[string]bool) error {
 	for address := range after {
@@ -161,57 +144,53 @@ func (w *writer) indexEmails(id idp.UserID, before, after map[string]bool) error
 }
 
 // User looks a person up.
-func (s *Store) User(ctx context.Context, id idp.UserID) (u *idp.User, err error) {
-	err = s.view(ctx, func(r *reader) error {
-		u, err = r.user(id)
-		return err
-	})
-	return u, err
+func (s *Store) User(ctx context.Context, id idp.UserID) (*idp.User, error) {
+	return readValue(ctx, s, func(r *reader) (*idp.User, error) { return r.user(id) })
 }
 
 // UserByEmail finds a person by an address. An entry of the index that the user's
 // record does not confirm was put back by someone.
-func (s *Store) UserByEmail(ctx context.Context, address string) (u *idp.User, err error) {
-	err = s.view(ctx, func(r *reader) error {
+func (s *Store) UserByEmail(ctx context.Context, address string) (*idp.User, error) {
+	return readValue(ctx, s, func(r *reader) (*idp.User, error) {
 		id, err := r.emailOwner(address)
 		if err != nil {
-			return err
+			return nil, err
 		}
-		if u, err = r.user(id); err != nil && !errors.Is(err, idp.ErrNotFound) {
-			return err
+		u, err := r.user(id)
+		if err != nil && !errors.Is(err, idp.ErrNotFound) {
+			return nil, err
 		}
 		if !emailsOf(u)[strings.ToLower(address)] {
-			return s.tampered(inUserEmails, r.emailKey(address))
+			return nil, s.tampered(inUserEmails, r.emailKey(address))
 		}
-		return nil
+		return u, nil
 	})
-	if err != nil {
-		return nil, err
-	}
-	return u, nil
 }
 
 // Users lists people by ID.
-func (s *Store) Users(ctx context.Context, after idp.UserID, limit int) ([]*idp.User, error) {
-	var out []*idp.User
-	err := s.view(ctx, func(r *reader) error {
-		c := r.bucket(inUsers).Cursor()
-		for k, v := c.Seek([]byte(after)); k != nil && len(out) < limit; k, v = c.Next() {
-			if string(k) == string(after) {
-				continue
+func (s *Store) Users(ctx context.Context, q idp.UserQuery) ([]*idp.User, error) {
+	return readValue(ctx, s, func(r *reader) (out []*idp.User, err error) {
+		b := inUsers
+		if q.Deleted {
+			b = inUserTombstones
+		}
+		for k, v := range r.scanAfter(b, []byte(q.After)) {
+			if len(out) >= q.Limit {
+				break
 			}
-			u, err := r.openUser(k, v)
+			u := &idp.User{ID: idp.UserID(k)}
+			if q.Deleted {
+				_, err = r.verified(b, k, v)
+			} else {
+				u, err = r.openUser(k, v)
+			}
 			if err != nil {
-				return err
+				return nil, err
 			}
 			out = append(out, u)
 		}
-		return nil
+		return out, nil
 	})
-	if err != nil {
-		return nil, err
-	}
-	return out, nil
 }
 
 // UpdateUser changes a person. ID and Proofed must stay.
@@ -226,7 +205,7 @@ func (s *Store) UpdateUser(ctx context.Context, id idp.UserID, change func(*idp.
 			kept := *proofed
 			proofed = &kept
 		}
-		if err := apart(func() error { return change(u) }); err != nil {
+		if err := change(u); err != nil {
 			return err
 		}
 		if u.ID != id {

@@ -1,7 +1,6 @@
 package storetest
 
 import (
-	"context"
 	"errors"
 	"testing"
 	"time"
@@ -70,43 +69,41 @@ func testAuditPrune(t *testing.T, s idp.Store) {
 		ev.Address = "192.0.2.1"
 		ok(t, s.AppendAudit(ctx, ev))
 	}
-	prune := func(limit, want int) {
+	records := trail(t, s)
+	c := idp.AuditCheckpoint{Seq: 3, Hash: records[2].Hash, At: start, Issuer: "https://idp.example", Year: "2031", SHA256: "x", Signature: []byte("s"), MAC: "m"}
+	refused := func(want error, change func(*idp.AuditCheckpoint)) {
 		t.Helper()
-		if n, err := s.PruneAudit(ctx, limit); n != want || err != nil {
+		wrong := c
+		change(&wrong)
+		n, err := s.PruneAudit(ctx, wrong, 10, event("x"))
+		if n != 0 || err == nil || want != nil && !errors.Is(err, want) {
+			t.Errorf("PruneAudit(%+v) = %d, %v; want %v", wrong, n, err, want)
+		}
+	}
+	refused(nil, func(c *idp.AuditCheckpoint) { c.Hash = records[1].Hash }) // another record's hash
+	refused(idp.ErrNotFound, func(c *idp.AuditCheckpoint) { c.Seq = 9 })
+	prune := func(limit, want int, events ...idp.AuditEvent) {
+		t.Helper()
+		if n, err := s.PruneAudit(ctx, c, limit, events...); n != want || err != nil {
 			t.Errorf("PruneAudit(%d) = %d, %v; want %d", limit, n, err, want)
 		}
 	}
-	prune(10, 0) // without a checkpoint nothing goes
-	records := trail(t, s)
-	c := idp.AuditCheckpoint{Seq: 3, Hash: records[2].Hash, At: start, Issuer: "https://idp.example", Year: "2031", SHA256: "x", Signature: []byte("s"), MAC: "m"}
-	wrong := c
-	wrong.Hash = records[1].Hash
-	if s.AuditCheckpoint(ctx, wrong, event("x")) == nil {
-		t.Error("a checkpoint was taken with another record's hash")
-	}
-	wrong = c
-	wrong.Seq = 9
-	is(t, s.AuditCheckpoint(ctx, wrong, event("x")), idp.ErrNotFound)
-	ok(t, s.AuditCheckpoint(ctx, c, event("audit.prune")))
-	is(t, s.AuditCheckpoint(ctx, c, event("x")), idp.ErrExists)
+	prune(0, 0, event("audit.prune"))
 	same(t, &c, stored(t, s, 6).Checkpoint, nil)
+	refused(idp.ErrExists, func(c *idp.AuditCheckpoint) { c.Seq, c.Hash = 2, records[1].Hash }) // before the one there is
+	refused(idp.ErrExists, func(c *idp.AuditCheckpoint) { c.Signature = []byte("other") })
 
 	prune(2, 2)
 	same(t, uint64(3), stored(t, s, 4).Lines[0].Place, nil)
+	c.MAC = "renewed"
+	prune(0, 0)
+	same(t, &c, stored(t, s, 4).Checkpoint, nil)
 	prune(2, 1)
 	prune(2, 0)
 	page := stored(t, s, 3)
 	if page.Lines[0].Place != 4 || page.Stray || page.Head.Seq != 6 || page.Counted != 6 {
 		t.Errorf("after pruning: %+v", page)
 	}
-	_, err := audit.VerifyAfter(records[2], func(yield func(idp.AuditRecord, error) bool) {
-		rest, err := s.AuditRecords(context.Background(), 0, 10)
-		for _, rec := range rest {
-			if !yield(rec, errors.Join(err)) {
-				return
-			}
-		}
-	})
-	ok(t, err)
+	same(t, records[3:], trail(t, s)[:2], nil)
 	ok(t, s.AppendAudit(ctx, event("later")))
 }

@@ -8,13 +8,14 @@ import (
 	"time"
 
 	"vernal/idp"
+	"vernal/idp/audit"
 )
 
 func testAudit(t *testing.T, s idp.Store) {
 	ctx := t.Context()
-	none, err := s.AuditRecords(ctx, 0, 10)
+	none, err := audit.Records(ctx, s, 0, 10)
 	if err != nil || len(none) != 0 {
-		t.Errorf("AuditRecords of an empty store = %v, %v", none, err)
+		t.Errorf("Records of an empty store = %v, %v", none, err)
 	}
 	full := idp.AuditEvent{
 		Kind: "sign_in", Outcome: "signature_mismatch", Actor: "user:u1", User: "u1", SP: "https://sp.example/<&>", Year: "2031",
@@ -33,9 +34,9 @@ func testAudit(t *testing.T, s idp.Store) {
 	}
 	count := func(after uint64, limit, want int) {
 		t.Helper()
-		got, err := s.AuditRecords(ctx, after, limit)
+		got, err := audit.Records(ctx, s, after, limit)
 		if err != nil || len(got) != want || (want > 0 && got[0].Seq != after+1) {
-			t.Errorf("AuditRecords(%d, %d) = %v, %v; want %d records", after, limit, got, err, want)
+			t.Errorf("Records(%d, %d) = %v, %v; want %d records", after, limit, got, err, want)
 		}
 	}
 	count(1, 10, 2)
@@ -77,7 +78,7 @@ func testAtomic(t *testing.T, s idp.Store) {
 	cause := errors.New("no")
 	const n = 30
 	for k := range n {
-		ok(t, s.CreateSession(ctx, session(numbered("s", k), "u"), nil))
+		ok(t, s.StartSession(ctx, idp.SessionStart{Session: session(numbered("s", k), "u")}))
 	}
 	var wg sync.WaitGroup
 	for k := range n {
@@ -116,15 +117,15 @@ func testAtomic(t *testing.T, s idp.Store) {
 func testUpdateFunctions(t *testing.T, s idp.Store) {
 	ctx := t.Context()
 	ok(t, s.CreateProvider(ctx, provider("https://a.example"), ""))
-	ok(t, s.CreateUser(ctx, person("u1", "a@example.org")))
-	ok(t, s.CreateSession(ctx, session("s1", "u1"), nil))
+	ok(t, addUser(ctx, s, person("u1", "a@example.org")))
+	ok(t, s.StartSession(ctx, idp.SessionStart{Session: session("s1", "u1")}))
 	type row struct {
 		name   string
 		update func(f func() error) error
 	}
 	for _, tt := range []row{
 		{"provider", func(f func() error) error {
-			return s.UpdateProvider(ctx, "https://a.example", func(p *idp.ServiceProvider) error { p.Name = "x"; return f() }, event("x"))
+			return updateProvider(ctx, s, "https://a.example", func(p *idp.ServiceProvider) error { p.Name = "x"; return f() }, event("x"))
 		}},
 		{"user", func(f func() error) error {
 			return s.UpdateUser(ctx, "u1", func(u *idp.User) error { u.Role = "x"; return f() }, event("x"))
@@ -132,8 +133,8 @@ func testUpdateFunctions(t *testing.T, s idp.Store) {
 		{"session", func(f func() error) error {
 			return s.UpdateSession(ctx, "s1", func(x *idp.Session) error { x.Pending = true; return f() }, event("x"))
 		}},
-		{"throttle", func(f func() error) error {
-			return s.UpdateThrottle(ctx, "k", start, func(x *idp.Throttle) error { x.Count = 9; return f() })
+		{"document", func(f func() error) error {
+			return s.UpdateDocuments(ctx, "k", []string{"d"}, func(d *idp.Document) error { d.Data = []byte("x"); return f() }, event("x"))
 		}},
 	} {
 		cause := errors.New("the caller's own")
@@ -155,30 +156,9 @@ func testUpdateFunctions(t *testing.T, s idp.Store) {
 	same(t, person("u1", "a@example.org"), u, err)
 	x, err := s.Session(ctx, "s1")
 	same(t, session("s1", "u1"), x, err)
-	c, err := s.Throttle(ctx, "k", start)
-	same(t, idp.Throttle{}, c, err)
+	docs, err := s.Documents(ctx, "k")
+	same(t, nil, docs, err)
 	kinds(t, s, 0)
-}
-
-// testUpdatesConcurrent loses no update of one record.
-func testUpdatesConcurrent(t *testing.T, s idp.Store) {
-	ctx := t.Context()
-	var wg sync.WaitGroup
-	for range 50 {
-		wg.Go(func() {
-			err := s.UpdateThrottle(ctx, "k", start, func(x *idp.Throttle) error {
-				x.Count++
-				x.ExpiresAt = start.Add(time.Hour)
-				return nil
-			})
-			if err != nil {
-				t.Error(err)
-			}
-		})
-	}
-	wg.Wait()
-	got, err := s.Throttle(ctx, "k", start)
-	same(t, 50, got.Count, err)
 }
 
 func testContext(t *testing.T, s idp.Store) {
@@ -187,10 +167,10 @@ func testContext(t *testing.T, s idp.Store) {
 	is(t, s.CreateProvider(ctx, provider("https://a.example"), "", event("x")), context.Canceled)
 	_, err := s.Providers(ctx)
 	is(t, err, context.Canceled)
-	_, err = s.LoginRequestByMessage(ctx, "a", "b")
+	_, err = s.LoginRequest(ctx, idp.RequestKey{SP: "a", MessageID: "b"})
 	is(t, err, context.Canceled)
-	is(t, s.Ping(ctx), context.Canceled)
-	ok(t, s.Ping(t.Context()))
+	_, err = s.AuditPage(ctx, 0, 0)
+	is(t, err, context.Canceled)
 	_, err = s.Provider(t.Context(), "https://a.example")
 	is(t, err, idp.ErrNotFound)
 
@@ -215,7 +195,7 @@ func testContext(t *testing.T, s idp.Store) {
 
 func testClosed(t *testing.T, s idp.Store) {
 	ctx := t.Context()
-	ok(t, s.CreateSession(ctx, session("s1", "u1"), nil))
+	ok(t, s.StartSession(ctx, idp.SessionStart{Session: session("s1", "u1")}))
 	var wg sync.WaitGroup
 	outcomes := make([]error, 50)
 	for k := range outcomes {
@@ -225,13 +205,13 @@ func testClosed(t *testing.T, s idp.Store) {
 	wg.Wait()
 	ok(t, s.Close())
 	_, err := s.Session(ctx, "s1")
-	_, list := s.AuditRecords(ctx, 0, 10)
+	_, list := audit.Records(ctx, s, 0, 10)
 	_, sweep := s.Sweep(ctx, start, 1)
-	_, byMessage := s.LoginRequestByMessage(ctx, "a", "b")
-	_, rotation := s.Rotation(ctx)
+	_, byMessage := s.LoginRequest(ctx, idp.RequestKey{SP: "a", MessageID: "b"})
+	_, documents := s.Documents(ctx, "k")
 	for k, err := range []error{
-		err, list, sweep, byMessage, rotation, s.UpdateRotation(ctx, func(old []byte) ([]byte, error) { return old, nil }), s.Ping(ctx), s.AppendAudit(ctx, event("x")), s.EndSession(ctx, "s1"),
-		s.UpdateUser(ctx, "u", func(*idp.User) error { return nil }),
+		err, list, sweep, byMessage, documents, s.UpdateDocuments(ctx, "k", []string{"d"}, func(*idp.Document) error { return nil }),
+		s.AppendAudit(ctx, event("x")), endSession(ctx, s, "s1"), s.UpdateUser(ctx, "u", func(*idp.User) error { return nil }),
 	} {
 		if err == nil || errors.Is(err, idp.ErrNotFound) {
 			t.Errorf("call %d of a closed store: %v, want an error of its own", k, err)

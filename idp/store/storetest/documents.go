@@ -5,6 +5,7 @@ import (
 	"strconv"
 	"sync"
 	"testing"
+	"time"
 
 	"vernal/idp"
 )
@@ -16,51 +17,75 @@ func testDocuments(t *testing.T, s idp.Store) {
 		got, err := s.Documents(ctx, kind)
 		same(t, want, got, err)
 		for _, d := range want {
-			one, err := s.Document(ctx, kind, d.Key)
+			one, err := idp.LookupDocument(ctx, s, kind, d.Key)
 			same(t, d.Data, one, err)
 		}
 	}
-	write := func(data string) func(string, []byte) ([]byte, error) {
-		return func(key string, old []byte) ([]byte, error) { return []byte(data + key + string(old)), nil }
+	write := func(data string) func(*idp.Document) error {
+		return idp.ChangeData(func(key string, old []byte) ([]byte, error) { return []byte(data + key + string(old)), nil })
 	}
 	holds("a")
-	_, err := s.Document(ctx, "a", "1")
+	_, err := idp.LookupDocument(ctx, s, "a", "1")
 	is(t, err, idp.ErrNotFound)
-	ok(t, s.UpdateDocuments(ctx, "a", []string{"2", "1", "2", ""}, write("x"), event("doc.write")))
+	ok(t, s.UpdateDocuments(ctx, "a", []string{"2", "1", "2", ""}, write("x"), event("doc.write"), event("doc.more")))
 	ok(t, s.UpdateDocuments(ctx, "ab", []string{"1"}, write("y"))) // a kind that begins like another one
 	holds("a", idp.Document{Data: []byte("x")}, idp.Document{Key: "1", Data: []byte("x1")}, idp.Document{Key: "2", Data: []byte("x2")})
 	holds("ab", idp.Document{Key: "1", Data: []byte("y1")})
 	ok(t, s.UpdateDocuments(ctx, "ab", []string{"1"}, write("z")))
 	holds("ab", idp.Document{Key: "1", Data: []byte("z1y1")})
+	some, err := s.Documents(ctx, "a", "2", "gone", "", "2")
+	same(t, []idp.Document{{Data: []byte("x")}, {Key: "2", Data: []byte("x2")}}, some, err)
 
 	// One that fails changes nothing, not even those before it.
 	cause := errors.New("no")
-	err = s.UpdateDocuments(ctx, "a", []string{"1", "2"}, func(key string, _ []byte) ([]byte, error) {
-		if key == "2" {
-			return nil, cause
+	err = s.UpdateDocuments(ctx, "a", []string{"1", "2"}, func(d *idp.Document) error {
+		if d.Key == "2" {
+			return cause
 		}
-		return []byte("new"), nil
+		d.Data = []byte("new")
+		return nil
 	}, event("doc.fail"))
 	if err != cause {
 		t.Errorf("error = %v, want that of the function", err)
 	}
+	if s.UpdateDocuments(ctx, "a", []string{"1"}, func(d *idp.Document) error { d.Key = "2"; return nil }, event("doc.fail")) == nil {
+		t.Error("a change of a document changed its key")
+	}
 	holds("a", idp.Document{Data: []byte("x")}, idp.Document{Key: "1", Data: []byte("x1")}, idp.Document{Key: "2", Data: []byte("x2")})
 
-	// An empty result removes; what was given and got belongs to the caller.
-	mine := []byte("mine")
-	ok(t, s.UpdateDocuments(ctx, "a", []string{"", "1", "2", "3"}, func(key string, old []byte) ([]byte, error) {
-		if key == "1" {
-			clear(old)
-			return mine, nil
+	// The keys come in the order given, none for one that is not there. An empty result
+	// removes; what was given and got belongs to the caller.
+	mine, order := []byte("mine"), []string(nil)
+	ok(t, s.UpdateDocuments(ctx, "a", []string{"3", "1", "2", ""}, func(d *idp.Document) error {
+		order = append(order, d.Key)
+		if d.Key == "3" && d.Data != nil {
+			t.Errorf("a document that is not there has the content %q", d.Data)
 		}
-		return nil, nil
+		clear(d.Data)
+		if d.Data = nil; d.Key == "1" {
+			d.Data = mine
+		}
+		return nil
 	}))
+	same(t, []string{"3", "1", "2", ""}, order, nil)
 	clear(mine)
+	some, err = s.Documents(ctx, "a", "1")
+	ok(t, err)
+	clear(some[0].Data)
 	holds("a", idp.Document{Key: "1", Data: []byte("mine")})
-	kinds(t, s, 0, "doc.write")
+	kinds(t, s, 0, "doc.write", "doc.more")
 	if err := s.UpdateDocuments(ctx, "", []string{"1"}, write("x")); err == nil {
 		t.Error("a document without a kind was kept")
 	}
+
+	// What is recorded can depend on what change finds.
+	open := event("doc.detail")
+	open.Detail = map[string]string{}
+	ok(t, s.UpdateDocuments(ctx, "a", []string{"1"}, func(d *idp.Document) error {
+		open.Detail["was"] = string(d.Data)
+		return nil
+	}, open))
+	same(t, "mine", trail(t, s)[2].Detail["was"], nil)
 }
 
 // testDocumentsCounted lets many add to the same documents: nothing is lost.
@@ -70,10 +95,10 @@ func testDocumentsCounted(t *testing.T, s idp.Store) {
 	for range 8 {
 		wg.Go(func() {
 			for range 5 {
-				err := s.UpdateDocuments(ctx, "n", []string{"a", "b"}, func(_ string, old []byte) ([]byte, error) {
+				err := s.UpdateDocuments(ctx, "n", []string{"a", "b"}, idp.ChangeData(func(_ string, old []byte) ([]byte, error) {
 					n, _ := strconv.Atoi(string(old))
 					return []byte(strconv.Itoa(n + 1)), nil
-				})
+				}))
 				if err != nil {
 					t.Error(err)
 				}
@@ -83,4 +108,124 @@ func testDocumentsCounted(t *testing.T, s idp.Store) {
 	wg.Wait()
 	got, err := s.Documents(ctx, "n")
 	same(t, []idp.Document{{Key: "a", Data: []byte("40")}, {Key: "b", Data: []byte("40")}}, got, err)
+}
+
+// testDocumentClaimed lets many claim the same step: one gets it.
+func testDocumentClaimed(t *testing.T, s idp.Store) {
+	ctx := t.Context()
+	taken := errors.New("taken")
+	const steps = 5
+	var wg sync.WaitGroup
+	for range 8 {
+		wg.Go(func() {
+			for n := range steps {
+				err := s.UpdateDocuments(ctx, idp.RotationKind, []string{idp.RotationKey}, func(d *idp.Document) error {
+					if done, _ := strconv.Atoi(string(d.Data)); done > n {
+						return taken
+					}
+					d.Data = []byte(strconv.Itoa(n + 1))
+					return nil
+				}, event("step"+strconv.Itoa(n)))
+				if err != nil && err != taken {
+					t.Error(err)
+				}
+			}
+		})
+	}
+	wg.Wait()
+	kinds(t, s, 0, "step0", "step1", "step2", "step3", "step4")
+}
+
+// testDocumentsExpire moves ends and takes them away: the sweep goes by the end that a
+// document has now, and reads do not go by it at all.
+func testDocumentsExpire(t *testing.T, s idp.Store) {
+	ctx := t.Context()
+	put := func(key string, at time.Time) {
+		t.Helper()
+		ok(t, s.UpdateDocuments(ctx, "k", []string{key}, func(d *idp.Document) error {
+			d.Data, d.ExpiresAt = []byte("x"), at
+			return nil
+		}))
+	}
+	left := func(now time.Time, removed int, want ...string) {
+		t.Helper()
+		n, err := s.Sweep(ctx, now, 100)
+		same(t, removed, n, err)
+		docs, err := s.Documents(ctx, "k")
+		ok(t, err)
+		var keys []string
+		for _, d := range docs {
+			keys = append(keys, d.Key)
+		}
+		same(t, want, keys, nil)
+	}
+	hour := start.Add(time.Hour)
+	for _, key := range []string{"ends", "kept", "later", "sooner", "stays"} {
+		put(key, hour)
+	}
+	docs, err := s.Documents(ctx, "k", "ends")
+	same(t, []idp.Document{{Key: "ends", Data: []byte("x"), ExpiresAt: hour}}, docs, err)
+	put("kept", time.Time{})
+	put("later", hour.Add(time.Hour))
+	put("sooner", start)
+	put("stays", hour)
+	ok(t, s.UpdateDocuments(ctx, "k", []string{"stays"}, func(*idp.Document) error { return nil }))
+	ok(t, s.UpdateDocuments(ctx, "k", []string{"none"}, func(d *idp.Document) error { d.ExpiresAt = start; return nil }))
+	left(start.Add(-1), 0, "ends", "kept", "later", "sooner", "stays")
+	left(start, 1, "ends", "kept", "later", "stays")
+	left(hour, 2, "kept", "later")
+	ok(t, s.UpdateDocuments(ctx, "k", []string{"later"}, func(d *idp.Document) error { d.Data = nil; return nil }))
+	put("later", time.Time{})
+	left(hour.Add(100*time.Hour), 0, "kept", "later")
+}
+
+// testRecords keeps typed records.
+func testRecords(t *testing.T, s idp.Store) {
+	type count struct{ N int }
+	ctx, now := t.Context(), start
+	counts := idp.Records[count]{Store: s, Kind: "count", Clock: func() time.Time { return now }}
+	add := func(keys ...string) {
+		t.Helper()
+		ok(t, counts.Update(ctx, keys, func(r *idp.Record[count]) error {
+			if r.Value == nil {
+				r.Value, r.ExpiresAt = new(count), now.Add(time.Minute)
+			}
+			r.Value.N++
+			return nil
+		}, event("count")))
+	}
+	holds := func(want ...idp.Record[count]) {
+		t.Helper()
+		got, err := counts.List(ctx)
+		same(t, want, got, err)
+	}
+	end := start.Add(time.Minute)
+	holds()
+	_, err := counts.Get(ctx, "a")
+	is(t, err, idp.ErrNotFound)
+	add("b", "a", "")
+	add("a")
+	holds(idp.Record[count]{Value: &count{1}, ExpiresAt: end}, idp.Record[count]{Key: "a", Value: &count{2}, ExpiresAt: end}, idp.Record[count]{Key: "b", Value: &count{1}, ExpiresAt: end})
+	one, err := counts.Get(ctx, "a")
+	same(t, &count{2}, one, err)
+
+	cause := errors.New("no")
+	is(t, counts.Update(ctx, []string{"a", "b"}, func(r *idp.Record[count]) error { r.Value = nil; return cause }, event("x")), cause)
+	ok(t, counts.Update(ctx, []string{"a", "gone"}, func(r *idp.Record[count]) error { r.Value = nil; return nil }))
+	_, err = counts.Get(ctx, "a")
+	is(t, err, idp.ErrNotFound)
+
+	// At its end a record is over, swept or not, and begins again.
+	now = end
+	holds()
+	add("b")
+	end = end.Add(time.Minute)
+	holds(idp.Record[count]{Key: "b", Value: &count{1}, ExpiresAt: end})
+	n, err := s.Sweep(ctx, start.Add(time.Hour), 10)
+	same(t, 2, n, err)
+	ok(t, s.UpdateDocuments(ctx, "count", []string{"a"}, func(d *idp.Document) error { d.Data = []byte("}"); return nil }))
+	if _, err = counts.Get(ctx, "a"); err == nil || errors.Is(err, idp.ErrNotFound) {
+		t.Errorf("a damaged record: %v, want an error of its own", err)
+	}
+	kinds(t, s, 0, "count", "count", "count")
 }

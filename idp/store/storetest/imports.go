@@ -18,8 +18,8 @@ func incoming(id, address string, pairs ...string) idp.ImportedUser {
 
 func testImport(t *testing.T, s idp.Store) {
 	ctx := t.Context()
-	ok(t, s.CreateUser(ctx, person("old", "old@example.org")))
-	ok(t, s.CreateUser(ctx, person("gone", "gone@example.org")))
+	ok(t, addUser(ctx, s, person("old", "old@example.org")))
+	ok(t, addUser(ctx, s, person("gone", "gone@example.org")))
 	named(t, s, "agency:P", "old", "n-old", "gone", "n-gone")
 	ok(t, s.DeleteUser(ctx, "gone"))
 	from := len(trail(t, s))
@@ -65,7 +65,7 @@ func testImport(t *testing.T, s idp.Store) {
 	is(t, err, idp.ErrNotFound)
 	_, err = s.UserByEmail(ctx, "dead@example.org")
 	is(t, err, idp.ErrNotFound)
-	is(t, s.CreateUser(ctx, person("dead", "g@example.org")), idp.ErrExists)
+	is(t, addUser(ctx, s, person("dead", "g@example.org")), idp.ErrExists)
 
 	// More NameIDs for people who are here.
 	more := []idp.ImportedUser{
@@ -103,12 +103,16 @@ func testImport(t *testing.T, s idp.Store) {
 
 	scopes, err := s.NameIDScopes(ctx)
 	same(t, []idp.NameIDScope{"agency:P", "sp:x", "sp:y"}, scopes, err)
-	deleted, err := s.DeletedUsers(ctx, "", 9)
-	same(t, []idp.UserID{"dead", "gone"}, deleted, err)
-	deleted, err = s.DeletedUsers(ctx, "", 1)
-	same(t, []idp.UserID{"dead"}, deleted, err)
-	deleted, err = s.DeletedUsers(ctx, "dead", 1)
-	same(t, []idp.UserID{"gone"}, deleted, err)
+	deleted := func(after idp.UserID, limit int, want ...*idp.User) {
+		t.Helper()
+		got, err := s.Users(ctx, idp.UserQuery{After: after, Limit: limit, Deleted: true})
+		same(t, want, got, err)
+	}
+	dead, gone := &idp.User{ID: "dead"}, &idp.User{ID: "gone"}
+	deleted("", 9, dead, gone)
+	deleted("", 1, dead)
+	deleted("dead", 1, gone)
+	deleted("gone", 1)
 }
 
 // Of an existing user it is added who an email address was disclosed to, also by two
@@ -117,7 +121,7 @@ func testImportDisclosed(t *testing.T, s idp.Store) {
 	ctx := t.Context()
 	u := person("told", "told@example.org", "home@example.org")
 	u.Role, u.Emails[1].DisclosedTo = "staff", []idp.EntityID{"sp-a"}
-	ok(t, s.CreateUser(ctx, u))
+	ok(t, addUser(ctx, s, u))
 	more := []idp.ImportedUser{incoming("told", "HOME@example.org"), incoming("told", "home@example.org"), incoming("told", "other@example.org")}
 	for k, to := range [][]idp.EntityID{{"sp-a", "sp-b"}, {"sp-b", "sp-c"}, {"sp-d"}} {
 		more[k].Existing, more[k].User.Emails[0].DisclosedTo = true, to

@@ -15,7 +15,7 @@ import (
 func testIssuance(t *testing.T, s idp.Store) {
 	ctx := t.Context()
 	sess := session("s1", "u1")
-	ok(t, s.CreateSession(ctx, sess, nil))
+	ok(t, s.StartSession(ctx, idp.SessionStart{Session: sess}))
 	i := issuance("s1", "u1", "m1")
 	given := *i.Request
 	name, err := nameOf(s.RecordIssuance(ctx, i))
@@ -27,9 +27,9 @@ func testIssuance(t *testing.T, s idp.Store) {
 	// The request is stored, as answered.
 	want := given
 	want.AnsweredAt, want.AnsweredIn = i.At, "s1"
-	got, err := s.LoginRequest(ctx, given.Handle)
+	got, err := s.LoginRequest(ctx, idp.RequestKey{Handle: given.Handle})
 	same(t, &want, got, err)
-	got, err = s.LoginRequestByMessage(ctx, given.SP, "m1")
+	got, err = s.LoginRequest(ctx, idp.RequestKey{SP: given.SP, MessageID: "m1"})
 	same(t, &want, got, err)
 
 	// The session knows the provider.
@@ -55,8 +55,8 @@ func testIssuance(t *testing.T, s idp.Store) {
 func testIssuanceTold(t *testing.T, s idp.Store) {
 	ctx := t.Context()
 	u := person("u1", "ann@example.org", "ann@home.example")
-	ok(t, s.CreateUser(ctx, u))
-	ok(t, s.CreateSession(ctx, session("s1", "u1"), nil))
+	ok(t, addUser(ctx, s, u))
+	ok(t, s.StartSession(ctx, idp.SessionStart{Session: session("s1", "u1")}))
 	for n, address := range []string{"ann@home.example", "ann@home.example", "", "bob@example.org"} {
 		i := issuance("s1", "u1", "m"+strconv.Itoa(n))
 		i.Address = address
@@ -76,14 +76,14 @@ func testIssuanceTold(t *testing.T, s idp.Store) {
 
 	i = issuance("s2", "rehearsal", "m9") // somebody without a record
 	i.Address = "ann@example.org"
-	ok(t, s.CreateSession(ctx, session("s2", "rehearsal"), nil))
+	ok(t, s.StartSession(ctx, idp.SessionStart{Session: session("s2", "rehearsal")}))
 	_, err = s.RecordIssuance(ctx, i)
 	ok(t, err)
 }
 
 func testIssuanceStored(t *testing.T, s idp.Store) {
 	ctx := t.Context()
-	ok(t, s.CreateSession(ctx, session("s1", "u1"), nil))
+	ok(t, s.StartSession(ctx, idp.SessionStart{Session: session("s1", "u1")}))
 	r := request("h-m1", "https://sp.example", "m1")
 	ok(t, s.CreateLoginRequest(ctx, r))
 	i := issuance("s1", "u1", "m1")
@@ -91,7 +91,7 @@ func testIssuanceStored(t *testing.T, s idp.Store) {
 	_, err := s.RecordIssuance(ctx, i)
 	ok(t, err)
 	r.AnsweredAt, r.AnsweredIn = i.At, "s1"
-	got, err := s.LoginRequest(ctx, "h-m1")
+	got, err := s.LoginRequest(ctx, idp.RequestKey{Handle: "h-m1"})
 	same(t, r, got, err)
 
 	// The same handle for another message answers nothing.
@@ -100,7 +100,7 @@ func testIssuanceStored(t *testing.T, s idp.Store) {
 	i.Request.MessageID = "m3"
 	_, err = s.RecordIssuance(ctx, i)
 	is(t, err, idp.ErrExists)
-	got, err = s.LoginRequest(ctx, "h-m2")
+	got, err = s.LoginRequest(ctx, idp.RequestKey{Handle: "h-m2"})
 	same(t, false, got.Answered(), err)
 }
 
@@ -109,7 +109,7 @@ func testIssuanceRefused(t *testing.T, s idp.Store) {
 	pending := session("pending", "u1")
 	pending.Pending = true
 	for _, x := range []*idp.Session{session("s1", "u1"), pending} {
-		ok(t, s.CreateSession(ctx, x, nil))
+		ok(t, s.StartSession(ctx, idp.SessionStart{Session: x}))
 	}
 	answered := request("h-answered", "https://sp.example", "answered")
 	answered.AnsweredAt = start
@@ -142,9 +142,9 @@ func testIssuanceRefused(t *testing.T, s idp.Store) {
 	}
 	after, err := s.Session(ctx, "s1")
 	same(t, before, after, err)
-	_, err = s.LoginRequest(ctx, "h-m-new")
+	_, err = s.LoginRequest(ctx, idp.RequestKey{Handle: "h-m-new"})
 	is(t, err, idp.ErrNotFound)
-	_, err = s.LoginRequestByMessage(ctx, "https://sp.example", "m-new")
+	_, err = s.LoginRequest(ctx, idp.RequestKey{SP: "https://sp.example", MessageID: "m-new"})
 	is(t, err, idp.ErrNotFound)
 	_, err = s.NameID(ctx, "agency:A", "u1")
 	is(t, err, idp.ErrNotFound)
@@ -153,8 +153,8 @@ func testIssuanceRefused(t *testing.T, s idp.Store) {
 
 func testIssuanceNameIDs(t *testing.T, s idp.Store) {
 	ctx := t.Context()
-	ok(t, s.CreateSession(ctx, session("s1", "u1"), nil))
-	ok(t, s.CreateSession(ctx, session("s2", "u2"), nil))
+	ok(t, s.StartSession(ctx, idp.SessionStart{Session: session("s1", "u1")}))
+	ok(t, s.StartSession(ctx, idp.SessionStart{Session: session("s2", "u2")}))
 	issue := func(sess, user, message string, scope idp.NameIDScope, proposed, want idp.NameID) {
 		t.Helper()
 		i := issuance(sess, user, message)
@@ -184,7 +184,7 @@ func testIssuanceNameIDs(t *testing.T, s idp.Store) {
 	is(t, err, idp.ErrNotFound)
 
 	// Another person's NameID is refused, not given away.
-	ok(t, s.CreateSession(ctx, session("s3", "u3"), nil))
+	ok(t, s.StartSession(ctx, idp.SessionStart{Session: session("s3", "u3")}))
 	i := issuance("s3", "u3", "m7")
 	i.Proposed = "n1"
 	_, err = s.RecordIssuance(ctx, i)
@@ -196,7 +196,7 @@ func testIssuanceNameIDs(t *testing.T, s idp.Store) {
 // testIssuanceRace lets fifty sign-ins of one person make the NameID at once.
 func testIssuanceRace(t *testing.T, s idp.Store) {
 	const n = 50
-	ok(t, s.CreateSession(t.Context(), session("s1", "u1"), nil))
+	ok(t, s.StartSession(t.Context(), idp.SessionStart{Session: session("s1", "u1")}))
 	var names [n]idp.NameID
 	var wg sync.WaitGroup
 	for k := range n {
@@ -232,7 +232,7 @@ func testIssuanceRace(t *testing.T, s idp.Store) {
 // exactly one answer each.
 func testIssuanceOnce(t *testing.T, s idp.Store) {
 	ctx := t.Context()
-	ok(t, s.CreateSession(ctx, session("s1", "u1"), nil))
+	ok(t, s.StartSession(ctx, idp.SessionStart{Session: session("s1", "u1")}))
 	ok(t, s.CreateLoginRequest(ctx, request("h-stored", "https://sp.example", "stored")))
 	for _, tt := range []struct {
 		message string

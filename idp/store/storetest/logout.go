@@ -48,7 +48,7 @@ func testLogoutReceived(t *testing.T, s idp.Store) {
 	first, err := s.ReceiveLogout(ctx, r)
 	same(t, &given, first, err)
 	first.RelayState = "the caller's"
-	got, err := s.LogoutRequest(ctx, "h1")
+	got, err := s.LogoutRequest(ctx, idp.RequestKey{Handle: "h1"})
 	same(t, r, got, err)
 
 	// The same message with other content, from another browser.
@@ -59,11 +59,11 @@ func testLogoutReceived(t *testing.T, s idp.Store) {
 	want.SecretHash = again.SecretHash
 	got, err = s.ReceiveLogout(ctx, again)
 	same(t, &want, got, err)
-	got, err = s.LogoutRequest(ctx, "h1")
+	got, err = s.LogoutRequest(ctx, idp.RequestKey{Handle: "h1"})
 	same(t, &want, got, err)
-	got, err = s.LogoutRequestByMessage(ctx, logoutSP, "m1")
+	got, err = s.LogoutRequest(ctx, idp.RequestKey{SP: logoutSP, MessageID: "m1"})
 	same(t, &want, got, err)
-	_, err = s.LogoutRequest(ctx, "h2")
+	_, err = s.LogoutRequest(ctx, idp.RequestKey{Handle: "h2"})
 	is(t, err, idp.ErrNotFound)
 
 	// A handle is one message's; an ID is one SP's, and an AuthnRequest's is
@@ -72,7 +72,7 @@ func testLogoutReceived(t *testing.T, s idp.Store) {
 	is(t, err, idp.ErrExists)
 	_, err = s.RecordLogout(ctx, logout(logoutRequest("h1", "m2"), "x"))
 	is(t, err, idp.ErrExists)
-	_, err = s.LogoutRequestByMessage(ctx, logoutSP, "m2")
+	_, err = s.LogoutRequest(ctx, idp.RequestKey{SP: logoutSP, MessageID: "m2"})
 	is(t, err, idp.ErrNotFound)
 	other := logoutRequest("h3", "m1")
 	other.SP = "https://other.example"
@@ -91,7 +91,7 @@ func testLogoutReceived(t *testing.T, s idp.Store) {
 	// They end with their time, and their IDs can come again.
 	swept, err := s.Sweep(ctx, start.Add(time.Hour), 100)
 	same(t, 3, swept, err)
-	_, err = s.LogoutRequest(ctx, "h1")
+	_, err = s.LogoutRequest(ctx, idp.RequestKey{Handle: "h1"})
 	is(t, err, idp.ErrNotFound)
 	got, err = s.ReceiveLogout(ctx, again)
 	same(t, again, got, err)
@@ -104,7 +104,7 @@ func testLogoutDecided(t *testing.T, s idp.Store) {
 	for n, x := range []struct{ id, user string }{{"a", "u1"}, {"b", "u2"}, {"c", "u3"}, {"d", "u1"}, {"e", "u2"}} {
 		sess := session(x.id, x.user)
 		sess.CreatedAt = start.Add(time.Duration(n-10) * time.Second)
-		ok(t, s.CreateSession(ctx, sess, nil))
+		ok(t, s.StartSession(ctx, idp.SessionStart{Session: sess}))
 	}
 	deliver := func(r *idp.LogoutRequest, given []idp.SessionID, ended []idp.SessionID, end ...idp.SessionID) {
 		t.Helper()
@@ -119,7 +119,7 @@ func testLogoutDecided(t *testing.T, s idp.Store) {
 		ok(t, err)
 		same(t, answered(r, "ok"), out.Request, nil)
 		same(t, ended, ids(out.Ended), nil)
-		stored, err := s.LogoutRequestByMessage(ctx, r.SP, r.MessageID)
+		stored, err := s.LogoutRequest(ctx, idp.RequestKey{SP: r.SP, MessageID: r.MessageID})
 		same(t, answered(r, "ok"), stored, err)
 	}
 	r := logoutRequest("h1", "m1")
@@ -164,7 +164,7 @@ func ids(sessions []*idp.Session) (out []idp.SessionID) {
 // recorded if something ended, and writes nothing else.
 func testLogoutRepeated(t *testing.T, s idp.Store) {
 	ctx := t.Context()
-	ok(t, s.CreateSession(ctx, session("s1", "u1"), nil))
+	ok(t, s.StartSession(ctx, idp.SessionStart{Session: session("s1", "u1")}))
 	r := logoutRequest("h1", "m1")
 	_, err := s.ReceiveLogout(ctx, r)
 	ok(t, err)
@@ -185,7 +185,7 @@ func testLogoutRepeated(t *testing.T, s idp.Store) {
 	}
 	stored := func(status string) {
 		t.Helper()
-		got, err := s.LogoutRequest(ctx, "h1")
+		got, err := s.LogoutRequest(ctx, idp.RequestKey{Handle: "h1"})
 		same(t, answered(r, status), got, err)
 	}
 	out, err := s.RecordLogout(ctx, logout(r, "no"))
@@ -201,7 +201,7 @@ func testLogoutRepeated(t *testing.T, s idp.Store) {
 	repeat(logout(r, "no", "s1"), "no")
 	stored("yes")
 	kinds(t, s, 0, "logout no", "logout yes")
-	_, err = s.LogoutRequest(ctx, "h9")
+	_, err = s.LogoutRequest(ctx, idp.RequestKey{Handle: "h9"})
 	is(t, err, idp.ErrNotFound)
 }
 
@@ -211,7 +211,7 @@ func testLogoutClock(t *testing.T, s idp.Store) {
 	ctx := t.Context()
 	later := session("later", "u1")
 	later.CreatedAt = start.Add(time.Minute)
-	ok(t, s.CreateSession(ctx, later, nil))
+	ok(t, s.StartSession(ctx, idp.SessionStart{Session: later}))
 	got, err := s.ReceiveLogout(ctx, logoutRequest("h1", "m1"))
 	ok(t, err)
 	same(t, later.CreatedAt, got.ReceivedAt, nil)
@@ -222,7 +222,7 @@ func testLogoutClock(t *testing.T, s idp.Store) {
 	// Not one that comes afterwards.
 	latest := session("latest", "u1")
 	latest.CreatedAt = start.Add(time.Hour)
-	ok(t, s.CreateSession(ctx, latest, nil))
+	ok(t, s.StartSession(ctx, idp.SessionStart{Session: latest}))
 	for _, message := range []string{"m1", "m2"} {
 		out, err = s.RecordLogout(ctx, logout(logoutRequest("h9", message), "ok"))
 		ok(t, err)
@@ -234,7 +234,7 @@ func testLogoutClock(t *testing.T, s idp.Store) {
 // it is one request, its session ends once, and that is recorded once.
 func testLogoutConcurrent(t *testing.T, s idp.Store) {
 	ctx := t.Context()
-	ok(t, s.CreateSession(ctx, session("s1", "u1"), nil))
+	ok(t, s.StartSession(ctx, idp.SessionStart{Session: session("s1", "u1")}))
 	var ended atomic.Int32
 	var handles sync.Map
 	var wg sync.WaitGroup
@@ -273,11 +273,11 @@ func testLogoutConcurrent(t *testing.T, s idp.Store) {
 func testLogoutFunction(t *testing.T, s idp.Store) {
 	ctx := t.Context()
 	sess := session("s1", "u1")
-	ok(t, s.CreateSession(ctx, sess, nil))
+	ok(t, s.StartSession(ctx, idp.SessionStart{Session: sess}))
 	l := logout(logoutRequest("h1", "m1"), "ok")
 	l.Decide = func(*idp.LogoutRequest, []*idp.Session) idp.LogoutDecision { panic("decision") }
 	panics(t, func() { _, _ = s.RecordLogout(ctx, l) })
-	_, err := s.LogoutRequest(ctx, "h1")
+	_, err := s.LogoutRequest(ctx, idp.RequestKey{Handle: "h1"})
 	is(t, err, idp.ErrNotFound)
 	l = logout(logoutRequest("h1", "m1"), "ok", "s1")
 	l.Event = func(*idp.LogoutRequest) idp.AuditEvent { panic("event") }

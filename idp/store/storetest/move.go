@@ -19,7 +19,7 @@ func named(t *testing.T, s idp.Store, scope idp.NameIDScope, pairs ...string) {
 	for k := 0; k < len(pairs); k += 2 {
 		user, name := pairs[k], pairs[k+1]
 		id := string(scope) + "/" + user
-		ok(t, s.CreateSession(t.Context(), session("s-"+id, user), nil))
+		ok(t, s.StartSession(t.Context(), idp.SessionStart{Session: session("s-"+id, user)}))
 		i := issuance("s-"+id, user, "m-"+id)
 		i.Scope, i.Proposed = scope, idp.NameID(name)
 		got, err := nameOf(s.RecordIssuance(t.Context(), i))
@@ -45,14 +45,14 @@ func holds(t *testing.T, s idp.Store, scope idp.NameIDScope, user idp.UserID, wa
 func testMoveProvider(t *testing.T, s idp.Store) {
 	ctx := t.Context()
 	ok(t, s.CreateProvider(ctx, provider("a"), ""))
-	ok(t, s.CreateUser(ctx, person("u3", "c@example.org")))
+	ok(t, addUser(ctx, s, person("u3", "c@example.org")))
 	named(t, s, "sp:a", "u1", "n1", "u2", "n2", "u3", "n3")
 	named(t, s, "sp:ab", "u9", "n9") // begins alike, is another one
 	named(t, s, "agency:P", "u1", "n1", "u4", "n4")
 	ok(t, s.DeleteUser(ctx, "u3"))
 	events := len(trail(t, s))
 
-	n, err := s.MoveProvider(ctx, "a", moveTo("agency:P"), event("sp.edit"))
+	n, err := moveProvider(ctx, s, "a", moveTo("agency:P"), event("sp.edit"))
 	same(t, 2, n, err)
 	for scope, names := range map[idp.NameIDScope]map[idp.UserID]idp.NameID{
 		"agency:P": {"u1": "n1", "u2": "n2", "u3": "n3", "u4": "n4", "u9": ""},
@@ -69,10 +69,10 @@ func testMoveProvider(t *testing.T, s idp.Store) {
 	same(t, want, got, err)
 
 	// Again: nothing is left to copy, also where the scope stays.
-	n, err = s.MoveProvider(ctx, "a", moveTo("agency:P"))
+	n, err = moveProvider(ctx, s, "a", moveTo("agency:P"))
 	same(t, 0, n, err)
-	ok(t, s.UpdateProvider(ctx, "a", moveTo("sp:a")))
-	n, err = s.MoveProvider(ctx, "a", moveTo("agency:P"))
+	ok(t, updateProvider(ctx, s, "a", moveTo("sp:a")))
+	n, err = moveProvider(ctx, s, "a", moveTo("agency:P"))
 	same(t, 0, n, err)
 }
 
@@ -83,18 +83,18 @@ func testMoveProviderRefused(t *testing.T, s idp.Store) {
 	named(t, s, "agency:P", "u2", "other", "u5", "n3") // u2 has another one; n3 is another person's
 	events := len(trail(t, s))
 
-	_, err := s.MoveProvider(ctx, "a", moveTo("agency:P"), event("x"))
+	_, err := moveProvider(ctx, s, "a", moveTo("agency:P"), event("x"))
 	is(t, err, idp.ErrExists)
 	var clash *idp.ClashError
 	if !errors.As(err, &clash) || clash.NameIDs != 2 {
 		t.Errorf("error = %v, want 2 clashes", err)
 	}
 	cause := errors.New("no")
-	_, err = s.MoveProvider(ctx, "a", func(*idp.ServiceProvider) error { return cause }, event("x"))
+	_, err = moveProvider(ctx, s, "a", func(*idp.ServiceProvider) error { return cause }, event("x"))
 	is(t, err, cause)
-	_, err = s.MoveProvider(ctx, "b", moveTo("agency:Q"), event("x"))
+	_, err = moveProvider(ctx, s, "b", moveTo("agency:Q"), event("x"))
 	is(t, err, idp.ErrNotFound)
-	if _, err := s.MoveProvider(ctx, "a", func(p *idp.ServiceProvider) error { p.EntityID = "b"; return nil }, event("x")); err == nil {
+	if _, err := moveProvider(ctx, s, "a", func(p *idp.ServiceProvider) error { p.EntityID = "b"; return nil }, event("x")); err == nil {
 		t.Error("a move changed the EntityID")
 	}
 
@@ -114,11 +114,11 @@ func testIssuanceMoved(t *testing.T, s idp.Store) {
 	p.NameIDScope = "sp:a"
 	ok(t, s.CreateProvider(ctx, p, ""))
 	named(t, s, "sp:a", "old", "n-old")
-	ok(t, s.UpdateProvider(ctx, p.EntityID, moveTo("agency:P")))
+	ok(t, updateProvider(ctx, s, p.EntityID, moveTo("agency:P")))
 	named(t, s, "agency:P", "met", "n-met")
 
 	for _, tt := range []struct{ user, want string }{{"old", "n-old"}, {"met", "n-met"}, {"new", "name-new"}} {
-		ok(t, s.CreateSession(ctx, session("stale-"+tt.user, tt.user), nil))
+		ok(t, s.StartSession(ctx, idp.SessionStart{Session: session("stale-"+tt.user, tt.user)}))
 		i := issuance("stale-"+tt.user, tt.user, "stale-"+tt.user)
 		i.Scope = "sp:a"
 		name, err := nameOf(s.RecordIssuance(ctx, i))
@@ -139,14 +139,14 @@ func testMoveRace(t *testing.T, s idp.Store) {
 	p.NameIDScope = "sp:a"
 	ok(t, s.CreateProvider(ctx, p, ""))
 	for k := range n {
-		ok(t, s.CreateSession(ctx, session(numbered("s", k), numbered("u", k)), nil))
+		ok(t, s.StartSession(ctx, idp.SessionStart{Session: session(numbered("s", k), numbered("u", k))}))
 	}
 	var told [n]idp.NameID
 	var wg sync.WaitGroup
 	for k := range n {
 		if k == n/2 {
 			wg.Go(func() {
-				if _, err := s.MoveProvider(ctx, p.EntityID, moveTo("agency:P")); err != nil {
+				if _, err := moveProvider(ctx, s, p.EntityID, moveTo("agency:P")); err != nil {
 					t.Error(err)
 				}
 			})

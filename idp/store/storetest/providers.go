@@ -1,6 +1,7 @@
 package storetest
 
 import (
+	"context"
 	"errors"
 	"testing"
 
@@ -24,7 +25,7 @@ func testProviders(t *testing.T, s idp.Store) {
 	list, err = s.Providers(ctx)
 	same(t, []*idp.ServiceProvider{a, b, c}, list, err)
 
-	ok(t, s.UpdateProvider(ctx, b.EntityID, func(p *idp.ServiceProvider) error {
+	ok(t, updateProvider(ctx, s, b.EntityID, func(p *idp.ServiceProvider) error {
 		p.Name, p.Active = "Other", false
 		return nil
 	}, event("sp.edit")))
@@ -54,31 +55,40 @@ func testProviderErrors(t *testing.T, s idp.Store) {
 	_, err := s.Provider(ctx, "https://b.example")
 	is(t, err, idp.ErrNotFound)
 	is(t, s.RemoveProvider(ctx, "https://b.example", event("x")), idp.ErrNotFound)
-	is(t, s.UpdateProvider(ctx, "https://b.example", func(*idp.ServiceProvider) error { return nil }, event("x")), idp.ErrNotFound)
-	if s.UpdateProvider(ctx, a.EntityID, func(p *idp.ServiceProvider) error { p.EntityID = "other"; return nil }, event("x")) == nil {
+	is(t, updateProvider(ctx, s, "https://b.example", func(*idp.ServiceProvider) error { return nil }, event("x")), idp.ErrNotFound)
+	if updateProvider(ctx, s, a.EntityID, func(p *idp.ServiceProvider) error { p.EntityID = "other"; return nil }, event("x")) == nil {
 		t.Error("an update changed the EntityID")
 	}
 	if s.CreateProvider(ctx, provider(""), "", event("x")) == nil {
 		t.Error("a provider without EntityID was stored")
 	}
 	cause := errors.New("no")
-	is(t, s.UpdateProvider(ctx, a.EntityID, func(p *idp.ServiceProvider) error { p.Name = "x"; return cause }, event("x")), cause)
+	is(t, updateProvider(ctx, s, a.EntityID, func(p *idp.ServiceProvider) error { p.Name = "x"; return cause }, event("x")), cause)
 	got, err := s.Provider(ctx, a.EntityID)
 	same(t, a, got, err)
 	kinds(t, s, 0)
 }
 
+// lastScope is the scope of a provider that was removed.
+func lastScope(ctx context.Context, s idp.Store, id idp.EntityID) (idp.NameIDScope, error) {
+	_, err := s.Provider(ctx, id)
+	if removed, ok := errors.AsType[*idp.RemovedError](err); ok && errors.Is(err, idp.ErrNotFound) {
+		return removed.Scope, nil
+	}
+	return "", err
+}
+
 func testLastScope(t *testing.T, s idp.Store) {
 	ctx := t.Context()
-	_, err := s.LastScope(ctx, "https://a.example")
+	_, err := lastScope(ctx, s, "https://a.example")
 	is(t, err, idp.ErrNotFound)
 	p := provider("https://a.example")
 	ok(t, s.CreateProvider(ctx, p, ""))
-	_, err = s.LastScope(ctx, p.EntityID)
-	is(t, err, idp.ErrNotFound)
+	_, err = lastScope(ctx, s, p.EntityID)
+	ok(t, err)
 
 	ok(t, s.RemoveProvider(ctx, p.EntityID))
-	got, err := s.LastScope(ctx, p.EntityID)
+	got, err := lastScope(ctx, s, p.EntityID)
 	same(t, p.NameIDScope, got, err)
 
 	first := p.NameIDScope
@@ -88,6 +98,6 @@ func testLastScope(t *testing.T, s idp.Store) {
 	kinds(t, s, 0)
 	ok(t, s.CreateProvider(ctx, p, first))
 	ok(t, s.RemoveProvider(ctx, p.EntityID))
-	got, err = s.LastScope(ctx, p.EntityID)
+	got, err = lastScope(ctx, s, p.EntityID)
 	same(t, p.NameIDScope, got, err)
 }

@@ -12,23 +12,23 @@ func testLoginRequests(t *testing.T, s idp.Store) {
 	ctx := t.Context()
 	r := request("h1", "https://sp.example", "m1")
 	ok(t, s.CreateLoginRequest(ctx, r, event("request")))
-	got, err := s.LoginRequest(ctx, "h1")
+	got, err := s.LoginRequest(ctx, idp.RequestKey{Handle: "h1"})
 	same(t, r, got, err)
-	got, err = s.LoginRequestByMessage(ctx, "https://sp.example", "m1")
+	got, err = s.LoginRequest(ctx, idp.RequestKey{SP: "https://sp.example", MessageID: "m1"})
 	same(t, r, got, err)
 
 	is(t, s.CreateLoginRequest(ctx, request("h2", "https://sp.example", "m1"), event("x")), idp.ErrReplayed)
-	_, err = s.LoginRequest(ctx, "h2")
+	_, err = s.LoginRequest(ctx, idp.RequestKey{Handle: "h2"})
 	is(t, err, idp.ErrNotFound)
 	is(t, s.CreateLoginRequest(ctx, request("h1", "https://sp.example", "m2"), event("x")), idp.ErrExists)
-	_, err = s.LoginRequestByMessage(ctx, "https://sp.example", "m2")
+	_, err = s.LoginRequest(ctx, idp.RequestKey{SP: "https://sp.example", MessageID: "m2"})
 	is(t, err, idp.ErrNotFound)
 
 	// Another sender may use the same ID; where one string ends and the other
 	// begins makes a difference.
 	ok(t, s.CreateLoginRequest(ctx, request("h3", "https://sp2.example", "m1")))
 	ok(t, s.CreateLoginRequest(ctx, request("h4", "https://sp.examplem", "1")))
-	got, err = s.LoginRequestByMessage(ctx, "https://sp2.example", "m1")
+	got, err = s.LoginRequest(ctx, idp.RequestKey{SP: "https://sp2.example", MessageID: "m1"})
 	same(t, "h3", got.Handle, err)
 	kinds(t, s, 0, "request")
 }
@@ -49,10 +49,10 @@ func testLoginRequestAnswered(t *testing.T, s idp.Store) {
 	is(t, s.AnswerLoginRequest(ctx, r, start.Add(time.Hour), nil, event("x")), idp.ErrAnswered)
 	is(t, s.AnswerLoginRequest(ctx, request("h2", "https://sp.example", "m1"), start, nil, event("x")), idp.ErrReplayed)
 	r.AnsweredAt = start.Add(time.Minute)
-	got, err := s.LoginRequest(ctx, "h1")
+	got, err := s.LoginRequest(ctx, idp.RequestKey{Handle: "h1"})
 	same(t, r, got, err)
 
-	ok(t, s.CreateSession(ctx, session("s1", "u1"), nil))
+	ok(t, s.StartSession(ctx, idp.SessionStart{Session: session("s1", "u1")}))
 	i := issuance("s1", "u1", "m1")
 	i.Request = r
 	_, err = s.RecordIssuance(ctx, i)
@@ -61,12 +61,12 @@ func testLoginRequestAnswered(t *testing.T, s idp.Store) {
 	// One that is not stored, because it waited in the browser, is stored as answered.
 	r = request("h3", "https://sp.example", "m3")
 	is(t, s.AnswerLoginRequest(ctx, r, start, func(idp.Standing) error { return no }, event("x")), no)
-	_, err = s.LoginRequest(ctx, "h3")
+	_, err = s.LoginRequest(ctx, idp.RequestKey{Handle: "h3"})
 	is(t, err, idp.ErrNotFound)
 	ok(t, s.AnswerLoginRequest(ctx, r, start.Add(time.Minute), nil, event("no_passive")))
 	same(t, false, r.Answered(), nil) // what is given stays the caller's
 	r.AnsweredAt = start.Add(time.Minute)
-	got, err = s.LoginRequestByMessage(ctx, "https://sp.example", "m3")
+	got, err = s.LoginRequest(ctx, idp.RequestKey{SP: "https://sp.example", MessageID: "m3"})
 	same(t, r, got, err)
 	is(t, s.CreateLoginRequest(ctx, request("h4", "https://sp.example", "m3")), idp.ErrReplayed)
 	is(t, s.AnswerLoginRequest(ctx, r, start, nil, event("x")), idp.ErrAnswered)
@@ -74,44 +74,4 @@ func testLoginRequestAnswered(t *testing.T, s idp.Store) {
 	same(t, 2, n, err)
 	ok(t, s.CreateLoginRequest(ctx, request("h4", "https://sp.example", "m3")))
 	kinds(t, s, 0, "no_passive", "no_passive")
-}
-
-func testThrottles(t *testing.T, s idp.Store) {
-	ctx := t.Context()
-	get := func(key string, now time.Time, want idp.Throttle) {
-		t.Helper()
-		got, err := s.Throttle(ctx, key, now)
-		same(t, want, got, err)
-	}
-	count := func(key string, now time.Time) {
-		t.Helper()
-		ok(t, s.UpdateThrottle(ctx, key, now, func(x *idp.Throttle) error {
-			if x.Count == 0 {
-				x.FirstAt = now
-			}
-			x.Count++
-			x.ExpiresAt = now.Add(time.Minute)
-			return nil
-		}))
-	}
-	get("a", start, idp.Throttle{})
-	count("a", start)
-	count("a", start.Add(time.Second))
-	count("b", start)
-	count("", start)
-	get("a", start, idp.Throttle{Count: 2, FirstAt: start, ExpiresAt: start.Add(61 * time.Second)})
-	get("", start, idp.Throttle{Count: 1, FirstAt: start, ExpiresAt: start.Add(time.Minute)})
-
-	// At its end it is over, swept or not.
-	get("b", start.Add(time.Minute-1), idp.Throttle{Count: 1, FirstAt: start, ExpiresAt: start.Add(time.Minute)})
-	get("b", start.Add(time.Minute), idp.Throttle{})
-	count("b", start.Add(time.Minute))
-	get("b", start.Add(time.Minute), idp.Throttle{Count: 1, FirstAt: start.Add(time.Minute), ExpiresAt: start.Add(2 * time.Minute)})
-
-	ok(t, s.ClearThrottle(ctx, "a"))
-	ok(t, s.ClearThrottle(ctx, "a"))
-	get("a", start, idp.Throttle{})
-	n, err := s.Sweep(ctx, start.Add(time.Hour), 10)
-	same(t, 2, n, err)
-	get("b", start, idp.Throttle{})
 }

@@ -15,11 +15,11 @@ func testSessionList(t *testing.T, s idp.Store) {
 		x := session(id, "u"+id)
 		x.Pending = id == "c"
 		x.Idle, x.Device = time.Minute, idp.Device{Browser: "Firefox", System: "Linux", Network: "203.0.113.0/24"}
-		ok(t, s.CreateSession(ctx, x, nil))
+		ok(t, s.StartSession(ctx, idp.SessionStart{Session: x}))
 	}
 	list := func(after idp.SessionID, limit int, want ...idp.SessionID) {
 		t.Helper()
-		sessions, err := s.Sessions(ctx, after, limit)
+		sessions, err := s.Sessions(ctx, idp.SessionQuery{After: after, Limit: limit})
 		ok(t, err)
 		got := []idp.SessionID{}
 		for _, x := range sessions {
@@ -43,17 +43,17 @@ func testSessionList(t *testing.T, s idp.Store) {
 func testEndSessions(t *testing.T, s idp.Store) {
 	ctx := t.Context()
 	for _, id := range []string{"a", "b", "c", "d"} {
-		ok(t, s.CreateSession(ctx, session(id, "u1"), nil))
+		ok(t, s.StartSession(ctx, idp.SessionStart{Session: session(id, "u1")}))
 	}
-	n, err := s.EndSessions(ctx, []idp.SessionID{"b", "gone", "d", "b"}, event("one"), event("two"))
+	n, err := s.EndSessions(ctx, idp.SessionEnd{IDs: []idp.SessionID{"b", "gone", "d", "b"}}, event("one"), event("two"))
 	same(t, 2, n, err)
-	left, err := s.UserSessions(ctx, "u1")
+	left, err := s.Sessions(ctx, idp.SessionQuery{User: "u1"})
 	same(t, 2, len(left), err)
 	for _, id := range []idp.SessionID{"b", "d"} {
 		_, err := s.Session(ctx, id)
 		is(t, err, idp.ErrNotFound)
 	}
-	n, err = s.EndSessions(ctx, nil)
+	n, err = s.EndSessions(ctx, idp.SessionEnd{})
 	same(t, 0, n, err)
 	kinds(t, s, 0, "one", "two")
 }
@@ -68,9 +68,9 @@ func testSweepIdle(t *testing.T, s idp.Store) {
 		if id == "short" {
 			x.ExpiresAt = start.Add(10 * time.Minute)
 		}
-		ok(t, s.CreateSession(ctx, x, nil))
+		ok(t, s.StartSession(ctx, idp.SessionStart{Session: x}))
 	}
-	ok(t, s.CreateSession(ctx, session("no-idle", "u1"), nil))
+	ok(t, s.StartSession(ctx, idp.SessionStart{Session: session("no-idle", "u1")}))
 	touch := func(id idp.SessionID, at time.Duration) {
 		t.Helper()
 		ok(t, s.UpdateSession(ctx, id, func(x *idp.Session) error { x.SeenAt = start.Add(at); return nil }))
@@ -81,7 +81,7 @@ func testSweepIdle(t *testing.T, s idp.Store) {
 		same(t, want, n, err)
 	}
 	touch("touched", 14*time.Minute)
-	ok(t, s.EndSession(ctx, "ended"))
+	ok(t, endSession(ctx, s, "ended"))
 	i := issuance("issued", "u1", "m")
 	i.At, i.Request.ExpiresAt = start.Add(16*time.Minute), start.Add(100*time.Hour)
 	_, err := s.RecordIssuance(ctx, i)
@@ -102,7 +102,7 @@ func testSweepIdle(t *testing.T, s idp.Store) {
 	// One that is always in use stays until its absolute end.
 	busy := session("busy", "u2")
 	busy.Idle = 15 * time.Minute
-	ok(t, s.CreateSession(ctx, busy, nil))
+	ok(t, s.StartSession(ctx, idp.SessionStart{Session: busy}))
 	for at := time.Duration(0); at < 12*time.Hour; at += 14 * time.Minute {
 		touch("busy", at)
 		sweep(at, 0)

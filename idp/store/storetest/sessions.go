@@ -14,17 +14,17 @@ func testSessions(t *testing.T, s idp.Store) {
 	ctx := t.Context()
 	made := session("s1", "u1")
 	made.Participants = []idp.Participant{participant("a", "n", "i1")}
-	ok(t, s.CreateSession(ctx, made, []idp.SessionID{"gone"}, event("session.begin")))
+	ok(t, s.StartSession(ctx, idp.SessionStart{Session: made, Replaces: []idp.SessionID{"gone"}}, event("session.begin")))
 	got, err := s.Session(ctx, "s1")
 	same(t, made, got, err)
-	is(t, s.CreateSession(ctx, session("s1", "u2"), nil, event("x")), idp.ErrExists)
+	is(t, s.StartSession(ctx, idp.SessionStart{Session: session("s1", "u2")}, event("x")), idp.ErrExists)
 	_, err = s.Session(ctx, "s2")
 	is(t, err, idp.ErrNotFound)
 
 	// Lifetimes are not the store's: an ended session is stored until swept.
 	old := session("s0", "u1")
 	old.ExpiresAt = time.Time{}
-	ok(t, s.CreateSession(ctx, old, nil))
+	ok(t, s.StartSession(ctx, idp.SessionStart{Session: old}))
 	got, err = s.Session(ctx, "s0")
 	same(t, old, got, err)
 
@@ -46,10 +46,10 @@ func testSessions(t *testing.T, s idp.Store) {
 	got, err = s.Session(ctx, "s1")
 	same(t, made, got, err)
 
-	ok(t, s.EndSession(ctx, "s1", event("session.end")))
+	ok(t, endSession(ctx, s, "s1", event("session.end")))
 	_, err = s.Session(ctx, "s1")
 	is(t, err, idp.ErrNotFound)
-	ok(t, s.EndSession(ctx, "s1", event("session.end")))
+	ok(t, endSession(ctx, s, "s1", event("session.end")))
 	kinds(t, s, 0, "session.begin", "session.seen", "session.end", "session.end")
 }
 
@@ -60,12 +60,12 @@ func testSessionReplaced(t *testing.T, s idp.Store) {
 	second.Participants = []idp.Participant{participant("a", "n", "i2", "i3")}
 	other.Participants = []idp.Participant{participant("c", "n", "k1")}
 	for _, x := range []*idp.Session{first, second, other} {
-		ok(t, s.CreateSession(ctx, x, nil))
+		ok(t, s.StartSession(ctx, idp.SessionStart{Session: x}))
 	}
 	made := session("s4", "u1")
 	made.Participants = []idp.Participant{participant("d", "n", "l1"), participant("b", "n2", "j2")}
 	given := *made
-	ok(t, s.CreateSession(ctx, made, []idp.SessionID{"s1", "s2", "s1", "s3", "gone"}))
+	ok(t, s.StartSession(ctx, idp.SessionStart{Session: made, Replaces: []idp.SessionID{"s1", "s2", "s1", "s3", "gone"}}))
 	if diff := cmp.Diff(&given, made); diff != "" {
 		t.Errorf("the caller's session was changed:\n%s", diff)
 	}
@@ -82,9 +82,9 @@ func testSessionReplaced(t *testing.T, s idp.Store) {
 		is(t, err, idp.ErrNotFound)
 	}
 	// A failure ends nothing.
-	ok(t, s.CreateSession(ctx, session("s5", "u1"), nil))
-	is(t, s.CreateSession(ctx, session("s5", "u1"), []idp.SessionID{"s4"}), idp.ErrExists)
-	is(t, s.CreateSession(ctx, session("s4", "u1"), []idp.SessionID{"s4"}), idp.ErrExists)
+	ok(t, s.StartSession(ctx, idp.SessionStart{Session: session("s5", "u1")}))
+	is(t, s.StartSession(ctx, idp.SessionStart{Session: session("s5", "u1"), Replaces: []idp.SessionID{"s4"}}), idp.ErrExists)
+	is(t, s.StartSession(ctx, idp.SessionStart{Session: session("s4", "u1"), Replaces: []idp.SessionID{"s4"}}), idp.ErrExists)
 	_, err = s.Session(ctx, "s4")
 	ok(t, err)
 }
@@ -93,7 +93,7 @@ func testSessionReplaced(t *testing.T, s idp.Store) {
 // whatever becomes of the session; none is ever dropped.
 func testSessionIndexStays(t *testing.T, s idp.Store) {
 	ctx := t.Context()
-	ok(t, s.CreateSession(ctx, session("s1", "u1"), nil))
+	ok(t, s.StartSession(ctx, idp.SessionStart{Session: session("s1", "u1")}))
 	issue := func(sess, sp, message, want string) {
 		t.Helper()
 		i := issuance(sess, "u1", message)
@@ -122,23 +122,23 @@ func testSessionIndexStays(t *testing.T, s idp.Store) {
 	indexes("s1", a, "index-m0000")
 
 	// A step-up, and a sign-in in its place.
-	ok(t, s.ReplaceSession(ctx, "s1", session("s2", "u1")))
+	ok(t, s.StartSession(ctx, idp.SessionStart{Session: session("s2", "u1"), Continues: "s1"}))
 	issue("s2", a, "stepped-up", "index-m0000")
-	ok(t, s.CreateSession(ctx, session("s3", "u1"), []idp.SessionID{"s2"}))
+	ok(t, s.StartSession(ctx, idp.SessionStart{Session: session("s3", "u1"), Replaces: []idp.SessionID{"s2"}}))
 	issue("s3", b, "signed-in", "index-b1")
 
-	// A session of the version before keeps all that it has, the latest counts.
+	// A session that has several keeps all of them, and the latest counts.
 	old := session("s4", "u1")
 	var many []string
 	for n := range 40 {
 		many = append(many, numbered("old", n))
 	}
 	old.Participants = []idp.Participant{participant(a, "name-u1", many...)}
-	ok(t, s.CreateSession(ctx, old, nil))
+	ok(t, s.StartSession(ctx, idp.SessionStart{Session: old}))
 	issue("s4", a, "old", "old0039")
 	ok(t, s.UpdateSession(ctx, "s4", func(x *idp.Session) error { x.SeenAt = start; return nil }))
 	indexes("s4", a, many...)
-	ok(t, s.CreateSession(ctx, session("s5", "u1"), []idp.SessionID{"s4"}))
+	ok(t, s.StartSession(ctx, idp.SessionStart{Session: session("s5", "u1"), Replaces: []idp.SessionID{"s4"}}))
 	indexes("s5", a, many...)
 }
 
@@ -151,7 +151,7 @@ func testSessionIndexMoved(t *testing.T, s idp.Store) {
 	older, newer := participant(sp, "n1", "i1"), participant(sp, "n2", "i2")
 	newer.At = start.Add(time.Minute)
 	sess.Participants = []idp.Participant{newer, older}
-	ok(t, s.CreateSession(ctx, sess, nil))
+	ok(t, s.StartSession(ctx, idp.SessionStart{Session: sess}))
 	i := issuance("s1", "u1", "m1")
 	i.At = start.Add(2 * time.Minute)
 	got, err := s.RecordIssuance(ctx, i)
@@ -168,20 +168,20 @@ func testUserSessions(t *testing.T, s idp.Store) {
 	for n, id := range []string{"z", "b", "y", "a"} {
 		x := session(id, "u1")
 		x.CreatedAt = start.Add(time.Duration(n) * time.Minute)
-		ok(t, s.CreateSession(ctx, x, nil))
+		ok(t, s.StartSession(ctx, idp.SessionStart{Session: x}))
 	}
-	ok(t, s.CreateSession(ctx, session("other", "u11"), nil))
-	ok(t, s.EndSession(ctx, "y"))
+	ok(t, s.StartSession(ctx, idp.SessionStart{Session: session("other", "u11")}))
+	ok(t, endSession(ctx, s, "y"))
 	list := func(user idp.UserID, want ...idp.SessionID) {
 		t.Helper()
-		sessions, err := s.UserSessions(ctx, user)
+		sessions, err := s.Sessions(ctx, idp.SessionQuery{User: user})
 		ok(t, err)
 		got := []idp.SessionID{}
 		for _, x := range sessions {
 			got = append(got, x.ID)
 		}
 		if diff := cmp.Diff(append([]idp.SessionID{}, want...), got); diff != "" {
-			t.Errorf("UserSessions(%q) (-want +got):\n%s", user, diff)
+			t.Errorf("sessions of %q (-want +got):\n%s", user, diff)
 		}
 	}
 	list("u1", "z", "b", "a")
@@ -190,17 +190,17 @@ func testUserSessions(t *testing.T, s idp.Store) {
 
 	on := func(x *idp.Session) idp.AuditEvent { return event("end " + string(x.ID)) }
 	for _, keep := range []idp.SessionID{"gone", "other"} {
-		_, err := s.EndUserSessions(ctx, "u1", keep, on)
+		_, err := s.EndSessions(ctx, idp.SessionEnd{User: "u1", Keep: keep, Event: on})
 		is(t, err, idp.ErrSessionEnded)
 	}
 	list("u1", "z", "b", "a")
-	n, err := s.EndUserSessions(ctx, "u1", "b", on)
+	n, err := s.EndSessions(ctx, idp.SessionEnd{User: "u1", Keep: "b", Event: on})
 	same(t, 2, n, err)
 	list("u1", "b")
 	list("u11", "other")
-	n, err = s.EndUserSessions(ctx, "u1", "", nil)
+	n, err = s.EndSessions(ctx, idp.SessionEnd{User: "u1"})
 	same(t, 1, n, err)
-	n, err = s.EndUserSessions(ctx, "u1", "", on)
+	n, err = s.EndSessions(ctx, idp.SessionEnd{User: "u1", Event: on})
 	same(t, 0, n, err)
 	list("u1")
 	kinds(t, s, 0, "end z", "end a")
@@ -210,10 +210,10 @@ func testCompleteSession(t *testing.T, s idp.Store) {
 	ctx := t.Context()
 	begun := session("begun", "u1")
 	begun.Pending = true
-	ok(t, s.CreateSession(ctx, begun, nil))
-	is(t, s.CompleteSession(ctx, "begun", session("other", "u2"), nil, event("x")), idp.ErrSessionUser)
-	ok(t, s.CreateSession(ctx, session("before", "u1"), nil))
-	ok(t, s.CompleteSession(ctx, "begun", session("done", "u1"), []idp.SessionID{"before"}, event("authn")))
+	ok(t, s.StartSession(ctx, idp.SessionStart{Session: begun}))
+	is(t, s.StartSession(ctx, idp.SessionStart{Session: session("other", "u2"), Completes: "begun"}, event("x")), idp.ErrSessionUser)
+	ok(t, s.StartSession(ctx, idp.SessionStart{Session: session("before", "u1")}))
+	ok(t, s.StartSession(ctx, idp.SessionStart{Session: session("done", "u1"), Completes: "begun", Replaces: []idp.SessionID{"before"}}, event("authn")))
 	for _, gone := range []idp.SessionID{"begun", "before"} {
 		_, err := s.Session(ctx, gone)
 		is(t, err, idp.ErrNotFound)
@@ -222,8 +222,8 @@ func testCompleteSession(t *testing.T, s idp.Store) {
 	ok(t, err)
 
 	// A sign-in whose beginning was ended leads nowhere, and nothing changes.
-	is(t, s.CompleteSession(ctx, "begun", session("late", "u1"), []idp.SessionID{"done"}, event("x")), idp.ErrSessionEnded)
-	is(t, s.CompleteSession(ctx, "done", session("late", "u1"), nil, event("x")), idp.ErrSessionEnded) // not pending
+	is(t, s.StartSession(ctx, idp.SessionStart{Session: session("late", "u1"), Completes: "begun", Replaces: []idp.SessionID{"done"}}, event("x")), idp.ErrSessionEnded)
+	is(t, s.StartSession(ctx, idp.SessionStart{Session: session("late", "u1"), Completes: "done"}, event("x")), idp.ErrSessionEnded) // not pending
 	_, err = s.Session(ctx, "late")
 	is(t, err, idp.ErrNotFound)
 	_, err = s.Session(ctx, "done")
@@ -234,9 +234,9 @@ func testReplaceSession(t *testing.T, s idp.Store) {
 	ctx := t.Context()
 	old := session("old", "u1")
 	old.Participants = []idp.Participant{{SP: "https://a.example", NameID: "n", SessionIndexes: []string{"_1"}}}
-	ok(t, s.CreateSession(ctx, old, nil))
-	is(t, s.ReplaceSession(ctx, "old", session("other", "u2"), event("x")), idp.ErrSessionUser)
-	ok(t, s.ReplaceSession(ctx, "old", session("new", "u1"), event("step_up")))
+	ok(t, s.StartSession(ctx, idp.SessionStart{Session: old}))
+	is(t, s.StartSession(ctx, idp.SessionStart{Session: session("other", "u2"), Continues: "old"}, event("x")), idp.ErrSessionUser)
+	ok(t, s.StartSession(ctx, idp.SessionStart{Session: session("new", "u1"), Continues: "old"}, event("step_up")))
 	_, err := s.Session(ctx, "old")
 	is(t, err, idp.ErrNotFound)
 	got, err := s.Session(ctx, "new")
@@ -248,17 +248,17 @@ func testReplaceSession(t *testing.T, s idp.Store) {
 	// When it began stays, over several step-ups; a sign-in in its place begins.
 	later := session("later", "u1")
 	later.CreatedAt = start.Add(time.Hour)
-	ok(t, s.ReplaceSession(ctx, "new", later))
+	ok(t, s.StartSession(ctx, idp.SessionStart{Session: later, Continues: "new"}))
 	latest := session("latest", "u1")
 	latest.CreatedAt = start.Add(2 * time.Hour)
-	ok(t, s.ReplaceSession(ctx, "later", latest))
+	ok(t, s.StartSession(ctx, idp.SessionStart{Session: latest, Continues: "later"}))
 	got, err = s.Session(ctx, "latest")
 	ok(t, err)
 	same(t, start, got.Began(), nil)
 	same(t, latest.CreatedAt, got.CreatedAt, nil)
 	fresh := session("fresh", "u1")
 	fresh.CreatedAt = start.Add(3 * time.Hour)
-	ok(t, s.CreateSession(ctx, fresh, []idp.SessionID{"latest"}))
+	ok(t, s.StartSession(ctx, idp.SessionStart{Session: fresh, Replaces: []idp.SessionID{"latest"}}))
 	got, err = s.Session(ctx, "fresh")
 	ok(t, err)
 	same(t, fresh.CreatedAt, got.Began(), nil)
@@ -266,9 +266,9 @@ func testReplaceSession(t *testing.T, s idp.Store) {
 	// A session that was ended, or is only begun, is replaced by none.
 	begun := session("begun", "u1")
 	begun.Pending = true
-	ok(t, s.CreateSession(ctx, begun, nil))
-	is(t, s.ReplaceSession(ctx, "old", session("late", "u1"), event("x")), idp.ErrSessionEnded)
-	is(t, s.ReplaceSession(ctx, "begun", session("late", "u1"), event("x")), idp.ErrSessionEnded)
+	ok(t, s.StartSession(ctx, idp.SessionStart{Session: begun}))
+	is(t, s.StartSession(ctx, idp.SessionStart{Session: session("late", "u1"), Continues: "old"}, event("x")), idp.ErrSessionEnded)
+	is(t, s.StartSession(ctx, idp.SessionStart{Session: session("late", "u1"), Continues: "begun"}, event("x")), idp.ErrSessionEnded)
 	_, err = s.Session(ctx, "late")
 	is(t, err, idp.ErrNotFound)
 	kinds(t, s, 0, "step_up")

@@ -14,12 +14,12 @@ func testSweep(t *testing.T, s idp.Store) {
 		end := start.Add(time.Duration(n) * time.Minute)
 		x := session(numbered("s", n), "u1")
 		x.ExpiresAt = end
-		ok(t, s.CreateSession(ctx, x, nil))
+		ok(t, s.StartSession(ctx, idp.SessionStart{Session: x}))
 		r := request(numbered("h", n), "https://sp.example", numbered("m", n))
 		r.ExpiresAt = end
 		ok(t, s.CreateLoginRequest(ctx, r))
-		ok(t, s.UpdateThrottle(ctx, numbered("k", n), start.Add(-time.Hour), func(x *idp.Throttle) error {
-			x.Count, x.ExpiresAt = 1, end
+		ok(t, s.UpdateDocuments(ctx, "k", []string{numbered("k", n)}, func(d *idp.Document) error {
+			d.Data, d.ExpiresAt = []byte("x"), end
 			return nil
 		}))
 	}
@@ -46,14 +46,14 @@ func testSweep(t *testing.T, s idp.Store) {
 		}
 		_, err := s.Session(ctx, idp.SessionID(numbered("s", n)))
 		is(t, err, want)
-		_, err = s.LoginRequest(ctx, idp.RequestHandle(numbered("h", n)))
+		_, err = s.LoginRequest(ctx, idp.RequestKey{Handle: idp.RequestHandle(numbered("h", n))})
 		is(t, err, want)
-		_, err = s.LoginRequestByMessage(ctx, "https://sp.example", numbered("m", n))
+		_, err = s.LoginRequest(ctx, idp.RequestKey{SP: "https://sp.example", MessageID: numbered("m", n)})
 		is(t, err, want)
-		c, err := s.Throttle(ctx, numbered("k", n), start.Add(-time.Hour))
-		same(t, n >= 5, c.Count == 1, err)
+		_, err = idp.LookupDocument(ctx, s, "k", numbered("k", n))
+		is(t, err, want)
 	}
-	sessions, err := s.UserSessions(ctx, "u1")
+	sessions, err := s.Sessions(ctx, idp.SessionQuery{User: "u1"})
 	same(t, 5, len(sessions), err)
 
 	// What is swept is forgotten: the ID can come again.
@@ -69,7 +69,7 @@ func testSweep(t *testing.T, s idp.Store) {
 func testSweepFollows(t *testing.T, s idp.Store) {
 	ctx := t.Context()
 	for _, id := range []string{"later", "sooner", "ended", "replaced"} {
-		ok(t, s.CreateSession(ctx, session(id, "u1"), nil))
+		ok(t, s.StartSession(ctx, idp.SessionStart{Session: session(id, "u1")}))
 	}
 	end := func(id idp.SessionID, at time.Time) {
 		t.Helper()
@@ -77,12 +77,12 @@ func testSweepFollows(t *testing.T, s idp.Store) {
 	}
 	end("later", start.Add(48*time.Hour))
 	end("sooner", start.Add(time.Hour))
-	ok(t, s.EndSession(ctx, "ended"))
-	ok(t, s.CreateSession(ctx, session("new", "u1"), []idp.SessionID{"replaced"}))
+	ok(t, endSession(ctx, s, "ended"))
+	ok(t, s.StartSession(ctx, idp.SessionStart{Session: session("new", "u1"), Replaces: []idp.SessionID{"replaced"}}))
 	// An ID that ended may come again with another end.
 	again := session("ended", "u1")
 	again.ExpiresAt = start.Add(72 * time.Hour)
-	ok(t, s.CreateSession(ctx, again, nil))
+	ok(t, s.StartSession(ctx, idp.SessionStart{Session: again}))
 	i := issuance("sooner", "u1", "m") // does not change the session's end
 	i.Request.ExpiresAt = start.Add(2 * time.Hour)
 	_, err := s.RecordIssuance(ctx, i)
@@ -102,7 +102,7 @@ func testSweepFollows(t *testing.T, s idp.Store) {
 	for k, at := range []time.Time{{}, time.Unix(-1, 5).UTC(), time.Date(9999, 12, 31, 0, 0, 0, 0, time.UTC)} {
 		x := session(numbered("edge", k), "u1")
 		x.ExpiresAt = at
-		ok(t, s.CreateSession(ctx, x, nil))
+		ok(t, s.StartSession(ctx, idp.SessionStart{Session: x}))
 	}
 	sweep(0, 2)
 	n, err := s.Sweep(ctx, time.Date(10000, 1, 1, 0, 0, 0, 0, time.UTC), 100)
@@ -114,21 +114,21 @@ func testForeignStrings(t *testing.T, s idp.Store) {
 	ctx := t.Context()
 	for k, text := range []string{"a\x00b", "\x00", "ü\u2028\u202e", strings.Repeat("x", 1024), "agency:A/", "..", "{\"a\":1}"} {
 		user, sess := idp.UserID(text+"u"), idp.SessionID(text+"s")
-		ok(t, s.CreateSession(ctx, session(string(sess), string(user)), nil))
+		ok(t, s.StartSession(ctx, idp.SessionStart{Session: session(string(sess), string(user))}))
 		i := issuance(string(sess), string(user), text)
 		i.Request.Handle, i.Request.SP, i.Scope = idp.RequestHandle(numbered("h", k)), idp.EntityID(text), idp.NameIDScope(text)
 		name, err := nameOf(s.RecordIssuance(ctx, i))
 		same(t, i.Proposed, name, err)
 		got, err := s.UserByNameID(ctx, i.Scope, name)
 		same(t, user, got, err)
-		r, err := s.LoginRequestByMessage(ctx, i.Request.SP, text)
+		r, err := s.LoginRequest(ctx, idp.RequestKey{SP: i.Request.SP, MessageID: text})
 		same(t, i.Request.Handle, r.Handle, err)
-		list, err := s.UserSessions(ctx, user)
+		list, err := s.Sessions(ctx, idp.SessionQuery{User: user})
 		same(t, 1, len(list), err)
 	}
 	// Far too long is an error, and harms nothing.
 	long := strings.Repeat("x", 70000)
-	if err := s.CreateSession(ctx, session(long, "u1"), nil, event("x")); err == nil {
+	if err := s.StartSession(ctx, idp.SessionStart{Session: session(long, "u1")}, event("x")); err == nil {
 		t.Error("a session with an ID of 70,000 bytes was stored")
 	}
 	_, err := s.Session(ctx, idp.SessionID(long))
@@ -145,40 +145,43 @@ func testReopened(t *testing.T, open Open) {
 	ok(t, s.CreateProvider(ctx, provider("https://a.example"), "", event("sp.add")))
 	ok(t, s.CreateProvider(ctx, provider("https://b.example"), ""))
 	ok(t, s.RemoveProvider(ctx, "https://b.example"))
-	ok(t, s.CreateUser(ctx, person("u1", "ann@example.org")))
-	ok(t, s.CreateUser(ctx, person("u2")))
+	ok(t, addUser(ctx, s, person("u1", "ann@example.org")))
+	ok(t, addUser(ctx, s, person("u2")))
 	ok(t, s.DeleteUser(ctx, "u2"))
-	ok(t, s.CreateSession(ctx, session("s1", "u1"), nil))
+	ok(t, s.StartSession(ctx, idp.SessionStart{Session: session("s1", "u1")}))
 	ok(t, s.CreateLoginRequest(ctx, request("h1", "https://a.example", "m1")))
 	name, err := nameOf(s.RecordIssuance(ctx, issuance("s1", "u1", "m2")))
 	ok(t, err)
-	ok(t, s.UpdateThrottle(ctx, "k", start, func(x *idp.Throttle) error { x.Count, x.ExpiresAt = 3, start.Add(time.Hour); return nil }))
-	ok(t, s.UpdateRotation(ctx, func([]byte) ([]byte, error) { return []byte("{}"), nil }, event("rotation.create")))
+	ok(t, s.UpdateDocuments(ctx, "k", []string{"d"}, func(d *idp.Document) error {
+		d.Data, d.ExpiresAt = []byte("x"), start.Add(time.Hour)
+		return nil
+	}))
+	ok(t, s.UpdateDocuments(ctx, idp.RotationKind, []string{idp.RotationKey}, idp.ChangeData(func(_ string, _ []byte) ([]byte, error) { return []byte("{}"), nil }), event("rotation.create")))
 	before := trail(t, s)
 	ok(t, s.Close())
 
 	s = open(t, dir)
 	defer closed(t, s)
-	doc, err := s.Rotation(ctx)
+	doc, err := idp.LookupDocument(ctx, s, idp.RotationKind, idp.RotationKey)
 	same(t, "{}", string(doc), err)
 	p, err := s.Provider(ctx, "https://a.example")
 	same(t, provider("https://a.example"), p, err)
-	scope, err := s.LastScope(ctx, "https://b.example")
+	scope, err := lastScope(ctx, s, "https://b.example")
 	same(t, "sp:https://b.example", scope, err)
 	u, err := s.UserByEmail(ctx, "ANN@example.org")
 	same(t, person("u1", "ann@example.org"), u, err)
-	is(t, s.CreateUser(ctx, person("u2")), idp.ErrExists)
+	is(t, addUser(ctx, s, person("u2")), idp.ErrExists)
 	x, err := s.Session(ctx, "s1")
 	same(t, 1, len(x.Participants), err)
-	r, err := s.LoginRequestByMessage(ctx, "https://a.example", "m1")
+	r, err := s.LoginRequest(ctx, idp.RequestKey{SP: "https://a.example", MessageID: "m1"})
 	same(t, request("h1", "https://a.example", "m1"), r, err)
 	is(t, s.CreateLoginRequest(ctx, request("h9", "https://sp.example", "m2")), idp.ErrReplayed)
 	_, err = s.RecordIssuance(ctx, issuance("s1", "u1", "m2"))
 	is(t, err, idp.ErrAnswered)
 	got, err := s.NameID(ctx, "agency:A", "u1")
 	same(t, name, got, err)
-	c, err := s.Throttle(ctx, "k", start)
-	same(t, 3, c.Count, err)
+	docs, err := s.Documents(ctx, "k")
+	same(t, []idp.Document{{Key: "d", Data: []byte("x"), ExpiresAt: start.Add(time.Hour)}}, docs, err)
 	same(t, before, trail(t, s), nil)
 	ok(t, s.AppendAudit(ctx, event("later")))
 	kinds(t, s, len(before), "later")

@@ -11,11 +11,11 @@ import (
 func testUsers(t *testing.T, s idp.Store) {
 	ctx := t.Context()
 	u := person("u1", "Ann@Example.org", "ann@home.example")
-	ok(t, s.CreateUser(ctx, u, event("user.add")))
+	ok(t, addUser(ctx, s, u, event("user.add")))
 	got, err := s.User(ctx, "u1")
 	same(t, u, got, err)
 
-	is(t, s.CreateUser(ctx, person("u1", "other@example.org"), event("x")), idp.ErrExists)
+	is(t, addUser(ctx, s, person("u1", "other@example.org"), event("x")), idp.ErrExists)
 	_, err = s.UserByEmail(ctx, "other@example.org")
 	is(t, err, idp.ErrNotFound)
 	_, err = s.User(ctx, "u2")
@@ -25,7 +25,7 @@ func testUsers(t *testing.T, s idp.Store) {
 	if s.UpdateUser(ctx, "u1", func(u *idp.User) error { u.ID = "u3"; return nil }, event("x")) == nil {
 		t.Error("an update changed the ID")
 	}
-	if s.CreateUser(ctx, person("", "nobody@example.org"), event("x")) == nil {
+	if addUser(ctx, s, person("", "nobody@example.org"), event("x")) == nil {
 		t.Error("a person without ID was stored")
 	}
 
@@ -48,15 +48,15 @@ func testUserAddresses(t *testing.T, s idp.Store) {
 		}
 	}
 	// The same address twice, in another case, is one address.
-	ok(t, s.CreateUser(ctx, person("u1", "Ann@Example.org", "ann@EXAMPLE.org", "ann@home.example")))
-	ok(t, s.CreateUser(ctx, person("u2", "bob@example.org")))
+	ok(t, addUser(ctx, s, person("u1", "Ann@Example.org", "ann@EXAMPLE.org", "ann@home.example")))
+	ok(t, addUser(ctx, s, person("u2", "bob@example.org")))
 	finds("ANN@example.ORG", "u1")
 	finds("Ann@Home.example", "u1")
 	finds("bob@example.org", "u2")
 	finds("bob@example.orgx", "")
 	finds("", "")
 
-	is(t, s.CreateUser(ctx, person("u3", "c@example.org", "BOB@example.org")), idp.ErrExists)
+	is(t, addUser(ctx, s, person("u3", "c@example.org", "BOB@example.org")), idp.ErrExists)
 	_, err := s.User(ctx, "u3")
 	is(t, err, idp.ErrNotFound)
 	finds("c@example.org", "")
@@ -81,11 +81,11 @@ func testUserAddresses(t *testing.T, s idp.Store) {
 func testUserList(t *testing.T, s idp.Store) {
 	ctx := t.Context()
 	for _, id := range []string{"c", "a", "e", "b", "d"} {
-		ok(t, s.CreateUser(ctx, person(id, id+"@example.org")))
+		ok(t, addUser(ctx, s, person(id, id+"@example.org")))
 	}
 	list := func(after idp.UserID, limit int, want ...string) {
 		t.Helper()
-		users, err := s.Users(ctx, after, limit)
+		users, err := s.Users(ctx, idp.UserQuery{After: after, Limit: limit})
 		ok(t, err)
 		got := []string{}
 		for _, u := range users {
@@ -105,11 +105,11 @@ func testUserList(t *testing.T, s idp.Store) {
 
 func testUserDeleted(t *testing.T, s idp.Store) {
 	ctx := t.Context()
-	ok(t, s.CreateUser(ctx, person("u1", "ann@example.org")))
-	ok(t, s.CreateUser(ctx, person("u2", "bob@example.org")))
-	ok(t, s.CreateSession(ctx, session("s1", "u1"), nil))
-	ok(t, s.CreateSession(ctx, session("s2", "u1"), nil))
-	ok(t, s.CreateSession(ctx, session("s3", "u2"), nil))
+	ok(t, addUser(ctx, s, person("u1", "ann@example.org")))
+	ok(t, addUser(ctx, s, person("u2", "bob@example.org")))
+	ok(t, s.StartSession(ctx, idp.SessionStart{Session: session("s1", "u1")}))
+	ok(t, s.StartSession(ctx, idp.SessionStart{Session: session("s2", "u1")}))
+	ok(t, s.StartSession(ctx, idp.SessionStart{Session: session("s3", "u2")}))
 	name, err := nameOf(s.RecordIssuance(ctx, issuance("s1", "u1", "m1")))
 	same(t, "name-u1", name, err)
 
@@ -129,8 +129,8 @@ func testUserDeleted(t *testing.T, s idp.Store) {
 	is(t, err, idp.ErrSessionEnded)
 
 	// The ID and the NameID stay taken, the address is free.
-	is(t, s.CreateUser(ctx, person("u1", "other@example.org")), idp.ErrExists)
-	is(t, s.CreateSession(ctx, session("s4", "u1"), nil), idp.ErrNotFound)
+	is(t, addUser(ctx, s, person("u1", "other@example.org")), idp.ErrExists)
+	is(t, s.StartSession(ctx, idp.SessionStart{Session: session("s4", "u1")}), idp.ErrNotFound)
 	got, err := s.NameID(ctx, "agency:A", "u1")
 	same(t, "name-u1", got, err)
 	user, err := s.UserByNameID(ctx, "agency:A", "name-u1")
@@ -139,5 +139,5 @@ func testUserDeleted(t *testing.T, s idp.Store) {
 	i.Proposed = "name-u1"
 	_, err = s.RecordIssuance(ctx, i)
 	is(t, err, idp.ErrExists)
-	ok(t, s.CreateUser(ctx, person("u3", "ann@example.org")))
+	ok(t, addUser(ctx, s, person("u3", "ann@example.org")))
 }

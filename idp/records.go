@@ -1,0 +1,117 @@
+package idp
+
+import (
+	"context"
+	"encoding/json"
+	"fmt"
+	"time"
+)
+
+// The rotation's document: what has happened to the yearly keys. It is part of what a
+// Check decides by, see Standing.
+const (
+	RotationKind = "rotation"
+	RotationKey  = "history"
+)
+
+// LookupDocument returns the content of one document; ErrNotFound if it is not there.
+func LookupDocument(ctx context.Context, s DocumentStore, kind, key string) ([]byte, error) {
+	docs, err := s.Documents(ctx, kind, key)
+	switch {
+	case err != nil:
+		return nil, err
+	case len(docs) == 0:
+		return nil, fmt.Errorf("document %q: %w", kind, ErrNotFound)
+	}
+	return docs[0].Data, nil
+}
+
+// ChangeData is a change for UpdateDocuments of the content alone. old is nil if the
+// document is not there, an empty result removes it.
+func ChangeData(change func(key string, old []byte) ([]byte, error)) func(*Document) error {
+	return func(d *Document) (err error) {
+		d.Data, err = change(d.Key, d.Data)
+		return err
+	}
+}
+
+// Records are the documents of one kind as typed records. They are kept as JSON. One
+// that has expired is not there any more, whether or not the store has removed it.
+// All fields are required.
+type Records[T any] struct {
+	Store DocumentStore
+	Kind  string
+	Clock Clock
+}
+
+// Record is one of Records.
+type Record[T any] struct {
+	Key string
+	// Value is nil for a record that is not there.
+	Value *T
+	// ExpiresAt is when the record ends; zero: never.
+	ExpiresAt time.Time
+}
+
+// List returns the records of the keys that are there, or all if no key is given,
+// sorted by key.
+func (r Records[T]) List(ctx context.Context, keys ...string) ([]Record[T], error) {
+	docs, err := r.Store.Documents(ctx, r.Kind, keys...)
+	if err != nil {
+		return nil, err
+	}
+	var list []Record[T]
+	for i := range docs {
+		rec, err := r.decode(&docs[i])
+		if err != nil {
+			return nil, err
+		}
+		if rec.Value != nil {
+			list = append(list, rec)
+		}
+	}
+	return list, nil
+}
+
+// Get returns one record; ErrNotFound if it is not there.
+func (r Records[T]) Get(ctx context.Context, key string) (*T, error) {
+	list, err := r.List(ctx, key)
+	switch {
+	case err != nil:
+		return nil, err
+	case len(list) == 0:
+		return nil, fmt.Errorf("record %q: %w", r.Kind, ErrNotFound)
+	}
+	return list[0].Value, nil
+}
+
+// Update has change replace Value and ExpiresAt of each of the records, in one step,
+// see DocumentStore.UpdateDocuments. A nil Value removes the record.
+func (r Records[T]) Update(ctx context.Context, keys []string, change func(*Record[T]) error, events ...AuditEvent) error {
+	return r.Store.UpdateDocuments(ctx, r.Kind, keys, func(d *Document) error {
+		rec, err := r.decode(d)
+		if err != nil {
+			return err
+		}
+		if err := change(&rec); err != nil {
+			return err
+		}
+		d.Data, d.ExpiresAt = nil, rec.ExpiresAt
+		if rec.Value != nil {
+			d.Data, err = json.Marshal(rec.Value)
+		}
+		return err
+	}, events...)
+}
+
+func (r Records[T]) decode(d *Document) (Record[T], error) {
+	rec := Record[T]{Key: d.Key}
+	if len(d.Data) == 0 || !d.ExpiresAt.IsZero() && !d.ExpiresAt.After(r.Clock.Now()) {
+		return rec, nil
+	}
+	rec.Value, rec.ExpiresAt = new(T), d.ExpiresAt
+	if err := json.Unmarshal(d.Data, rec.Value); err != nil {
+		return rec, fmt.Errorf("record %q of kind %q in the store is damaged: %w", d.Key, r.Kind, err)
+	}
+	return rec, nil
+}
