@@ -2,9 +2,7 @@ package certs
 
 import (
 	"bytes"
-	"crypto/sha256"
 	"crypto/x509"
-	"encoding/hex"
 	"slices"
 )
 
@@ -86,10 +84,4 @@ func (c *check) names() {
 	if len(c.Cert.Issuer.Names) == 0 {
 		c.warn(FoundName, "one with an issuer", "its issuer is empty, which some software refuses")
 	}
-}
-
-// short is the beginning of a certificate's SHA-256, for operators to compare.
-func short(c *x509.Certificate) string {
-	sum := sha256.Sum256(c.Raw)
-	return "SHA-256 " + hex.EncodeToString(sum[:8]) + "…"
 }

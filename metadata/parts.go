@@ -1,6 +1,7 @@
 package metadata
 
 import (
+	"crypto/x509"
 	"fmt"
 	"strings"
 
@@ -83,10 +84,10 @@ type Options struct {
 	// that it refuses is left out. The option is the one by which an operator can have
 	// it anyway. May be nil.
 	CheckURL func(url string) (why string, permission idp.Option)
-	// Ours are the fingerprints of our own signing certificates, of all years: a
+	// Ours are our own signing certificates, of all years: a
 	// service provider that was set up with one of them as its own was set up the
 	// wrong way round.
-	Ours []Fingerprint
+	Ours []*x509.Certificate
 }
 
 func (o *Options) need(p Part) need {

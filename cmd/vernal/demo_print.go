@@ -8,6 +8,7 @@ import (
 	"strings"
 	"time"
 
+	"vernal/idp"
 	"vernal/idp/shellquote"
 )
 
@@ -104,7 +105,7 @@ func (d *demo) result(code demoCode) demoResult {
 func section(w io.Writer, heading string, rows [][2]string) {
 	fmt.Fprintf(w, "\n%s\n", heading)
 	for _, r := range rows {
-		fmt.Fprintf(w, "  %-13s%s\n", r[0], printable(r[1]))
+		fmt.Fprintf(w, "  %-13s%s\n", r[0], idp.OneLine(r[1]))
 	}
 }
 

@@ -16,8 +16,8 @@ import (
 	"github.com/crewjam/saml/samlsp"
 	"github.com/crewjam/saml/xmlenc"
 
+	"vernal/certs"
 	"vernal/idp/keyring"
-	"vernal/idp/sp"
 	"vernal/templates"
 )
 
@@ -171,7 +171,7 @@ func signedBy(p *templates.DemoSignedInPage, doc *etree.Document, years []keyrin
 	if err != nil {
 		return
 	}
-	p.Fingerprint, p.CertEndAt = sp.Fingerprint(cert), cert.NotAfter
+	p.Fingerprint, p.CertEndAt = certs.CertSHA256(cert), cert.NotAfter
 	for _, e := range years {
 		if e.Key.Cert.Equal(cert) {
 			p.Year = e.Year()

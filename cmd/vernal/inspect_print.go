@@ -16,10 +16,10 @@ func (a *app) printReport(r *inspect.Report) error {
 		what = "unreadable message"
 	}
 	if r.SP != "" {
-		what += ": " + printable(string(r.SP))
+		what += ": " + idp.OneLine(string(r.SP))
 	}
 	if r.SPName != "" {
-		what += " (" + printable(r.SPName) + ")"
+		what += " (" + idp.OneLine(r.SPName) + ")"
 	}
 	fmt.Fprintln(a.out, what+", at "+moment(r.At))
 	if r.Messages > 0 {
@@ -44,12 +44,12 @@ func (a *app) printReport(r *inspect.Report) error {
 		if i == 0 {
 			fmt.Fprintln(a.out, "\nattributes:")
 		}
-		fmt.Fprintf(a.out, "  %s = %s\n", printable(attr.Name), printable(strings.Join(attr.Values, ", ")))
+		fmt.Fprintf(a.out, "  %s = %s\n", idp.OneLine(attr.Name), idp.OneLine(strings.Join(attr.Values, ", ")))
 	}
 	if r.XML != "" {
 		fmt.Fprintln(a.out)
 		for line := range strings.SplitSeq(r.XML, "\n") {
-			fmt.Fprintln(a.out, printable(line))
+			fmt.Fprintln(a.out, idp.OneLine(line))
 		}
 	}
 	return nil
@@ -93,24 +93,24 @@ func foundText(place inspect.Place, undone []inspect.Step) string {
 }
 
 func (a *app) printCheck(c inspect.Check) {
-	line := fmt.Sprintf("%-8s %s", outcomes[c.Outcome], printable(c.Field))
+	line := fmt.Sprintf("%-8s %s", outcomes[c.Outcome], idp.OneLine(c.Field))
 	if c.Seen != "" {
-		line += "  " + printable(c.Seen)
+		line += "  " + idp.OneLine(c.Seen)
 	}
 	if c.Note != "" {
-		line += "  (" + printable(c.Note) + ")"
+		line += "  (" + idp.OneLine(c.Note) + ")"
 	}
 	fmt.Fprintln(a.out, strings.TrimRight(line, " "))
 	for _, text := range [][2]string{{"", c.Reason}, {"expected: ", c.Expected}, {"fix it:   ", c.Remedy}, {"code:     ", string(c.Code)}} {
 		if text[1] != "" {
-			fmt.Fprintln(a.out, "         "+text[0]+printable(text[1]))
+			fmt.Fprintln(a.out, "         "+text[0]+idp.OneLine(text[1]))
 		}
 	}
 	for _, hint := range c.Hints {
-		fmt.Fprintln(a.out, "         look:     "+printable(hint))
+		fmt.Fprintln(a.out, "         look:     "+idp.OneLine(hint))
 	}
 	for _, s := range c.Suggestions {
-		fmt.Fprintln(a.out, "         next:     "+printable(suggestionLine(s)))
+		fmt.Fprintln(a.out, "         next:     "+idp.OneLine(suggestionLine(s)))
 	}
 }
 

@@ -6,6 +6,7 @@ import (
 	"strings"
 	"text/tabwriter"
 	"time"
+	"vernal/idp"
 )
 
 // table writes rows in columns under a header.
@@ -13,7 +14,7 @@ func table(w io.Writer, header []string, rows [][]string) error {
 	t := tabwriter.NewWriter(w, 0, 8, 2, ' ', 0)
 	for _, row := range append([][]string{header}, rows...) {
 		for i, cell := range row {
-			row[i] = printable(cell)
+			row[i] = idp.OneLine(cell)
 		}
 		fmt.Fprintln(t, strings.TrimRight(strings.Join(row, "\t"), "\t"))
 	}
@@ -30,7 +31,7 @@ func pairs(w io.Writer, list [][2]string) error {
 		}
 		name := p[0]
 		for line := range strings.SplitSeq(p[1], "\n") {
-			fmt.Fprintf(t, "%s\t%s\n", name, printable(line))
+			fmt.Fprintf(t, "%s\t%s\n", name, idp.OneLine(line))
 			name = ""
 		}
 	}

@@ -145,4 +145,4 @@ var formula = regexp.MustCompile(`(^|[;|,\t])(\s*)([=+\-@＝＋－＠])`)
 
 // cell is text from elsewhere as a spreadsheet may have it: names in a
 // registration come from strangers' metadata, and must be shown, not run.
-func cell(s string) string { return formula.ReplaceAllString(printable(s), "$1$2'$3") }
+func cell(s string) string { return formula.ReplaceAllString(idp.OneLine(s), "$1$2'$3") }

@@ -11,6 +11,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"vernal/certs"
+	"vernal/idp"
 	"vernal/idp/admin"
 	"vernal/idp/rotation"
 )
@@ -144,10 +145,10 @@ old or strict service providers dislike is a warning.`,
 // tellImport says what came, what service providers may dislike, and what to do.
 func (a *app) tellImport(req admin.ImportRequest, done admin.Imported, key string) error {
 	for _, w := range done.Warnings {
-		a.say("warning: %s", printable(w.String()))
+		a.say("warning: %s", idp.OneLine(w.String()))
 	}
 	for _, what := range done.Ignored {
-		a.say("ignored, as it is not of this key: %s", printable(what))
+		a.say("ignored, as it is not of this key: %s", idp.OneLine(what))
 	}
 	if req.DryRun {
 		if a.json {

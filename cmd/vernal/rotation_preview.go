@@ -80,13 +80,13 @@ func (a *app) tellPreview(made admin.PreviewLink) error {
 		}
 	}
 	for _, note := range made.Notes {
-		a.say("note: %s", printable(note))
+		a.say("note: %s", idp.OneLine(note))
 	}
 	a.saySuggestions(made.Suggestions)
 	if made.DryRun {
 		return nil
 	}
-	a.say("send these lines to the integrator of %s: who opens the link can try %s in that browser", printable(made.Name), l.Year)
+	a.say("send these lines to the integrator of %s: who opens the link can try %s in that browser", idp.OneLine(made.Name), l.Year)
 	a.say("they hold a secret and are printed this once; to take them back: vernal rotation link revoke %s", l.ID)
 	a.say("next: %s", fmt.Sprintf("vernal rotation rehearse %s", l.Year))
 	return nil

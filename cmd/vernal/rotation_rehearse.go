@@ -11,10 +11,10 @@ import (
 
 	"github.com/spf13/cobra"
 
+	"vernal/certs"
 	"vernal/idp"
 	"vernal/idp/admin"
 	"vernal/idp/rehearsal"
-	"vernal/idp/sp"
 )
 
 // rehearsed is how a rehearsal went, as JSON.
@@ -99,7 +99,7 @@ func (a *app) rehearse(ctx context.Context, client *admin.Client, year idp.Year,
 	if err != nil {
 		return err
 	}
-	terms, err := client.BeginRehearsal(ctx, admin.RehearsalRequest{Year: year, Cert: sp.PEM(cert)})
+	terms, err := client.BeginRehearsal(ctx, admin.RehearsalRequest{Year: year, Cert: certs.EncodePEM(cert)})
 	if err != nil {
 		return err
 	}

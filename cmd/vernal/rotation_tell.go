@@ -74,7 +74,7 @@ func (a *app) printCutOff(change admin.RotationChange) {
 	}
 	fmt.Fprintln(a.out, "cut off: "+cutOffCount(change))
 	for _, id := range change.CutOff[:min(len(change.CutOff), maxCutOff)] {
-		fmt.Fprintln(a.out, "  "+printable(string(id)))
+		fmt.Fprintln(a.out, "  "+idp.OneLine(string(id)))
 	}
 	if more := len(change.CutOff) - maxCutOff; more > 0 {
 		fmt.Fprintf(a.out, "and %d more: --json\n", more)

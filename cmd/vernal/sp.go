@@ -11,6 +11,7 @@ import (
 
 	"github.com/spf13/cobra"
 
+	"vernal/certs"
 	"vernal/idp"
 	"vernal/idp/admin"
 	"vernal/idp/partnercert"
@@ -143,7 +144,7 @@ func certLines(list []string, one bool, now time.Time) []string {
 	used := partnercert.Choose(all, now)
 	var out []string
 	for _, c := range all {
-		line := fmt.Sprintf("%s  %s, ends %s", sp.Fingerprint(c), c.Subject, day(c.NotAfter))
+		line := fmt.Sprintf("%s  %s, ends %s", certs.CertSHA256(c), c.Subject, day(c.NotAfter))
 		switch {
 		case one && c == used:
 			line += ", used now"

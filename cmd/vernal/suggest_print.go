@@ -21,7 +21,7 @@ func suggestionLine(s idp.Suggestion) string {
 // saySuggestions writes what a user can do next, below what was said.
 func (a *app) saySuggestions(list []idp.Suggestion) {
 	for _, s := range list {
-		a.say("  %s", printable(suggestionLine(s)))
+		a.say("  %s", idp.OneLine(suggestionLine(s)))
 	}
 }
 

@@ -11,6 +11,7 @@ import (
 
 	"github.com/spf13/cobra"
 
+	"vernal/idp"
 	"vernal/idp/account"
 	"vernal/idp/admin"
 )
@@ -240,5 +241,5 @@ func (im *importing) problem(p account.ImportProblem) {
 	if p.Option.Name != "" {
 		text += ", or say " + optionFlag(p.Option)
 	}
-	im.app.say("%s", printable(text))
+	im.app.say("%s", idp.OneLine(text))
 }

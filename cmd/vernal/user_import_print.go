@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"slices"
 	"strings"
+	"vernal/idp"
 )
 
 // reached says how far the file was worked through.
@@ -37,7 +38,7 @@ func (im *importing) summary() error {
 	if len(t.Unregistered) > 0 {
 		var names []string
 		for _, key := range t.Unregistered {
-			names = append(names, printable(key))
+			names = append(names, idp.OneLine(key))
 		}
 		im.app.say("warning: nobody is registered as %s; the NameIDs are for whoever will be", strings.Join(names, ", "))
 	}

@@ -2,9 +2,8 @@ package admin
 
 import (
 	"context"
-	"crypto/sha256"
-	"encoding/hex"
 	"fmt"
+	"vernal/certs"
 )
 
 func (s *Service) showMetadata(ctx context.Context, _ Caller, req MetadataRequest) (Document, error) {
@@ -23,8 +22,7 @@ func (s *Service) listYears(context.Context, Caller, Empty) (YearList, error) {
 	for _, e := range s.Ring.All(s.Clock.Now()) {
 		y := Year{Year: e.Key.Year, State: string(e.State)}
 		if cert := e.Key.Cert; cert != nil {
-			sum := sha256.Sum256(cert.Raw)
-			y.NotBefore, y.NotAfter, y.SHA256 = cert.NotBefore.UTC(), cert.NotAfter.UTC(), hex.EncodeToString(sum[:])
+			y.NotBefore, y.NotAfter, y.SHA256 = cert.NotBefore.UTC(), cert.NotAfter.UTC(), certs.CertSHA256(cert)
 		}
 		list.Years = append(list.Years, y)
 	}

@@ -2,13 +2,9 @@ package notify
 
 import (
 	"context"
-	"crypto/sha256"
 	"crypto/x509"
-	"encoding/hex"
-	"encoding/pem"
 	"fmt"
 	"slices"
-	"strings"
 	"time"
 
 	"vernal/idp"
@@ -182,20 +178,4 @@ func (w *writer) changes(from []idp.Year, to idp.Year) []change {
 		all = append(all, c)
 	}
 	return all
-}
-
-// pemText is the certificate for people who paste certificates.
-func pemText(c *x509.Certificate) string {
-	return strings.TrimSpace(string(pem.EncodeToMemory(&pem.Block{Type: "CERTIFICATE", Bytes: c.Raw})))
-}
-
-// fingerprint is the SHA-256 of a certificate as openssl prints it.
-func fingerprint(c *x509.Certificate) string {
-	sum := sha256.Sum256(c.Raw)
-	text := strings.ToUpper(hex.EncodeToString(sum[:]))
-	var pairs []string
-	for i := 0; i < len(text); i += 2 {
-		pairs = append(pairs, text[i:i+2])
-	}
-	return strings.Join(pairs, ":")
 }

@@ -9,6 +9,7 @@ import (
 	"unicode"
 	"unicode/utf8"
 
+	"vernal/certs"
 	"vernal/idp"
 	"vernal/idp/rotation"
 	"vernal/templates"
@@ -84,7 +85,7 @@ func (w *writer) words(l Letter) (subject, text string, err error) {
 		d.Hinted = w.IdP.BaseURL + "/api/saml/metadata" + string(l.To) + "?sp=" + url.QueryEscape(string(l.SP))
 	}
 	if w.cert != nil {
-		d.PEM, d.SHA256, d.CertUntil = pemText(w.cert), fingerprint(w.cert), w.cert.NotAfter.UTC()
+		d.PEM, d.SHA256, d.CertUntil = strings.TrimSpace(certs.EncodePEM(w.cert)), colons(certs.CertSHA256(w.cert)), w.cert.NotAfter.UTC()
 	}
 	if d.Revoked {
 		return render(l.Lang, "revoked.txt", d)

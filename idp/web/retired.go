@@ -2,9 +2,9 @@ package web
 
 import (
 	"crypto/sha256"
-	"fmt"
 	"strings"
 
+	"vernal/certs"
 	"vernal/idp"
 	"vernal/templates"
 )
@@ -40,13 +40,8 @@ func (p *Pages) retiredPage(base templates.Base, f failure) templates.RetiredPag
 		})
 	}
 	if g.Cert != nil {
-		page.Fingerprint = fingerprint(g.Cert.Raw)
+		sum := sha256.Sum256(g.Cert.Raw)
+		page.Fingerprint = certs.Colons(sum[:])
 	}
 	return page
-}
-
-// fingerprint is the SHA-256 of a certificate as openssl prints it.
-func fingerprint(der []byte) string {
-	sum := sha256.Sum256(der)
-	return strings.ReplaceAll(fmt.Sprintf("% X", sum[:]), " ", ":")
 }
