@@ -13,6 +13,7 @@ import (
 	"time"
 
 	"vernal/certs"
+	"vernal/idp"
 	"vernal/idp/rotation"
 	"vernal/templates"
 )
@@ -94,7 +95,7 @@ func (v *validator) baseURL() {
 		v.add("base_url", "%q is spelled %s", c.BaseURL, plainURL(u))
 	case u.Port() != "" && !validPort(u.Port()):
 		v.add("base_url", "%q has a port that does not exist", c.BaseURL)
-	case u.Scheme == "http" && !isLoopback(u.Hostname()):
+	case u.Scheme == "http" && !idp.IsLoopback(u.Hostname()):
 		v.add("base_url", "%q is http; that is for loopback only", c.BaseURL)
 	}
 }
@@ -115,7 +116,7 @@ func (v *validator) adminURL() {
 		v.add("admin_url", "%q is no plain https://HOST or https://HOST:PORT, in lower case", c.AdminURL)
 	case u.Port() != "" && !validPort(u.Port()):
 		v.add("admin_url", "%q has a port that does not exist", c.AdminURL)
-	case isLoopback(u.Hostname()):
+	case idp.IsLoopback(u.Hostname()):
 		v.add("admin_url", "%q is this machine, where admin_listen answers without it", c.AdminURL)
 	case c.AdminListen == "":
 		v.add("admin_url", "is set, yet admin_listen is empty: nothing listens")
@@ -154,16 +155,7 @@ func (v *validator) hostPort(key, value string) bool {
 
 func loopbackHost(hostPort string) bool {
 	host, _, err := net.SplitHostPort(hostPort)
-	return err == nil && isLoopback(host)
-}
-
-func isLoopback(host string) bool {
-	host = strings.ToLower(host)
-	if host == "localhost" || strings.HasSuffix(host, ".localhost") {
-		return true
-	}
-	ip, err := netip.ParseAddr(host)
-	return err == nil && ip.Unmap().IsLoopback()
+	return err == nil && idp.IsLoopback(host)
 }
 
 // trustedProxies are the prefixes of trusted_proxies.

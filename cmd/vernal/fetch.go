@@ -99,7 +99,7 @@ func fetch(ctx context.Context, from string, limit int, insecure bool) ([]byte, 
 }
 
 func checkFetch(u *url.URL, insecure bool) error {
-	if u.Scheme == "http" && !insecure && !isLoopback(u.Hostname()) {
+	if u.Scheme == "http" && !insecure && !idp.IsLoopback(u.Hostname()) {
 		return refuse("%s is http: anybody on the way could put their own certificate into it; use https, a file, or --allow-insecure-url", u)
 	}
 	return nil

@@ -5,6 +5,7 @@ import (
 	"net/url"
 	"strings"
 
+	"vernal/idp"
 	"vernal/idp/notify"
 	"vernal/idp/secretfile"
 )
@@ -64,7 +65,7 @@ func (v *validator) notices() {
 		v.add("rotation.webhook.url", "is not an address such as https://hooks.example.gov/vernal")
 	case u.User != nil || u.Fragment != "":
 		v.add("rotation.webhook.url", "holds a user name or a fragment")
-	case u.Scheme == "http" && !isLoopback(u.Hostname()):
+	case u.Scheme == "http" && !idp.IsLoopback(u.Hostname()):
 		v.add("rotation.webhook.url", "is http; that is for loopback only")
 	}
 }

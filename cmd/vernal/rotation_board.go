@@ -74,7 +74,7 @@ func (u used) days(now time.Time) string {
 	if u.certEndAt.IsZero() {
 		return ""
 	}
-	return strconv.Itoa(daysLeft(now, u.certEndAt))
+	return strconv.Itoa(idp.DaysUntil(now, u.certEndAt))
 }
 
 // printBoard is a line for each service provider: what it did in the year.

@@ -3,21 +3,11 @@ package main
 import (
 	"fmt"
 	"strings"
-	"time"
 
 	"vernal/idp"
 	"vernal/idp/admin"
 	"vernal/idp/rotation"
 )
-
-// daysLeft counts the days of the calendar from one moment to another.
-func daysLeft(from, to time.Time) int {
-	number := func(t time.Time) int64 {
-		d := 24 * int64(time.Hour/time.Second)
-		return (t.Unix() - (t.Unix()%d+d)%d) / d
-	}
-	return int(number(to) - number(from))
-}
 
 // inDays is "today", "in 1 day", "3 days ago".
 func inDays(n int) string {
@@ -39,7 +29,7 @@ func (a *app) printStatus(st admin.RotationStatus) error {
 		case y.CertExpired:
 			left = "ended"
 		default:
-			left = fmt.Sprint(daysLeft(st.At, y.CertEndAt))
+			left = fmt.Sprint(idp.DaysUntil(st.At, y.CertEndAt))
 		}
 		rows = append(rows, []string{string(y.Year), stateCell(y), day(y.CertEndAt), left, nextCell(y)})
 	}

@@ -106,7 +106,7 @@ func (a *app) rotationCreate(c *cobra.Command, req admin.StepRequest, yes string
 // earlyText says what an early create would do.
 func earlyText(y idp.Year, change admin.RotationChange) string {
 	return fmt.Sprintf("create %s %s before its date in the calendar, %s",
-		y, plural(daysLeft(change.Status.At, change.CalendarAt), "day"), day(change.CalendarAt))
+		y, plural(idp.DaysUntil(change.Status.At, change.CalendarAt), "day"), day(change.CalendarAt))
 }
 
 func (a *app) rotationPublishCommand() *cobra.Command {

@@ -4,8 +4,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"io"
-	"os"
 	"strings"
 
 	"github.com/spf13/cobra"
@@ -97,21 +95,11 @@ func (a *app) profile(c *cobra.Command, level, file string) (*idp.Profile, error
 }
 
 // readFile reads a file, or standard input for "-", up to a limit.
-func (a *app) readFile(name string, limit int64) ([]byte, error) {
-	in := a.in
-	if name != "-" {
-		f, err := os.Open(name)
-		if err != nil {
-			return nil, err
-		}
-		defer f.Close()
-		in = f
+func (a *app) readFile(name string, limit int) ([]byte, error) {
+	if name == "-" {
+		return readAll(a.in, "standard input", limit)
 	}
-	data, err := io.ReadAll(io.LimitReader(in, limit+1))
-	if err == nil && int64(len(data)) > limit {
-		err = fmt.Errorf("it is longer than %d bytes", limit)
-	}
-	return data, err
+	return readFile(name, limit)
 }
 
 func (a *app) tellVerified(v admin.UserVerified) error {

@@ -155,22 +155,8 @@ func (o *object) list(name string, raw json.RawMessage) []json.RawMessage {
 
 // unknownName says that a name is not known, and which one may be meant.
 func unknownName(name string, names []string) string {
-	if near := nearest(name, names); near != "" {
+	if near := suggest.Nearest(name, names, len(name)/2); near != "" {
 		return "no such field; did you mean " + near + "?"
 	}
 	return "no such field"
-}
-
-// nearest is the one of names that is most like name, or "".
-func nearest(name string, names []string) string {
-	if len(name) > 64 {
-		return ""
-	}
-	best, bestDistance := "", len(name)/2+1
-	for _, n := range names {
-		if d := suggest.Distance(name, n); d < bestDistance {
-			best, bestDistance = n, d
-		}
-	}
-	return best
 }

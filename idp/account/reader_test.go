@@ -11,6 +11,7 @@ import (
 	"github.com/google/go-cmp/cmp"
 
 	"vernal/idp"
+	"vernal/idp/suggest"
 )
 
 // readAll says in short what a file holds: "NUMBER address" or "NUMBER!problem"
@@ -215,7 +216,7 @@ func FuzzRecordReader(f *testing.F) {
 func TestNearest(t *testing.T) {
 	t.Parallel()
 	for name, want := range map[string]string{"e-mail": "email", "Email": "email", "passwordHash": "password_hash", "colour": "", strings.Repeat("x", 1000): ""} {
-		if got := nearest(name, recordNames); got != want {
+		if got := suggest.Nearest(name, recordNames, len(name)/2); got != want {
 			t.Errorf("%s: %q, want %q", name, got, want)
 		}
 	}

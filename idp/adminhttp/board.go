@@ -89,12 +89,12 @@ func boardSP(l *migration.Line, now time.Time) templates.BoardSP {
 	}
 	for _, y := range l.Years {
 		s.Years = append(s.Years, templates.BoardUse{
-			Year: y.Year, FirstAt: y.FirstAt, LastAt: y.LastAt, LastDays: daysUntil(now, y.LastAt),
+			Year: y.Year, FirstAt: y.FirstAt, LastAt: y.LastAt, LastDays: idp.DaysUntil(now, y.LastAt),
 			Days7: y.Days7, Days30: y.Days30, Signed: y.Signed, Cert: y.CertSHA256,
 		})
 	}
 	for _, c := range l.Certs {
-		s.Certs = append(s.Certs, templates.BoardCert{SHA256: c.SHA256, EndAt: c.EndAt, Days: daysUntil(now, c.EndAt), Ended: c.Ended, LastAt: c.LastAt})
+		s.Certs = append(s.Certs, templates.BoardCert{SHA256: c.SHA256, EndAt: c.EndAt, Days: idp.DaysUntil(now, c.EndAt), Ended: c.Ended, LastAt: c.LastAt})
 	}
 	return s
 }

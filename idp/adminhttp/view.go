@@ -3,7 +3,6 @@ package adminhttp
 import (
 	"context"
 	"slices"
-	"time"
 
 	"vernal/idp"
 	"vernal/idp/migration"
@@ -46,11 +45,11 @@ func (v *view) years(policy rotation.Policy) (all []templates.BoardYear) {
 		}
 		row := templates.BoardYear{
 			Year: y.Year, State: stateKeys[y.State], Live: y.Live, Preferred: y.State == rotation.Preferred,
-			CertEndAt: y.CertEndAt, CertDays: daysUntil(v.Status.At, y.CertEndAt), CertEnded: y.CertExpired,
+			CertEndAt: y.CertEndAt, CertDays: idp.DaysUntil(v.Status.At, y.CertEndAt), CertEnded: y.CertExpired,
 		}
 		if y.Live {
 			row.RetireAt = policy.Dates(y.Year).RetireAt
-			row.RetireDays = daysUntil(v.Status.At, row.RetireAt)
+			row.RetireDays = idp.DaysUntil(v.Status.At, row.RetireAt)
 		}
 		if c, ok := v.column(y.Year); ok {
 			row.SPs, row.Unmoved = c.SPs, c.Unmoved
@@ -121,17 +120,4 @@ var stateKeys = map[rotation.State]templates.Key{
 var moveKeys = map[migration.Move]templates.Key{
 	migration.Moved: templates.MoveMoved, migration.Both: templates.MoveBoth, migration.Unmoved: templates.MoveUnmoved, migration.Unseen: templates.MoveUnseen,
 	inactive: templates.MoveInactive,
-}
-
-// daysUntil counts the days of the calendar from one moment to another; 0 for no
-// moment.
-func daysUntil(from, to time.Time) int {
-	if to.IsZero() {
-		return 0
-	}
-	number := func(t time.Time) int64 {
-		const day = 24 * 60 * 60
-		return (t.Unix() - (t.Unix()%day+day)%day) / day
-	}
-	return int(number(to) - number(from))
 }

@@ -119,7 +119,7 @@ func (v *view) wallNames(from idp.Year, limit int) (names []templates.WallName, 
 		n := templates.WallName{Name: cmp.Or(l.Name, string(l.SP))}
 		for _, y := range l.Years {
 			if y.Year == from {
-				n.LastAt, n.Days = y.LastAt, daysUntil(v.Status.At, y.LastAt)
+				n.LastAt, n.Days = y.LastAt, idp.DaysUntil(v.Status.At, y.LastAt)
 			}
 		}
 		names = append(names, n)

@@ -2,6 +2,29 @@
 // known, for errors that help.
 package suggest
 
+import "strings"
+
+// maxSeen bounds, in bytes, what is compared letter by letter.
+const maxSeen = 500
+
+// Nearest is the name most like the one seen, whatever its case; the first of
+// several. It is "" if more than slips letters differ from each.
+func Nearest(seen string, names []string, slips int) string {
+	if len(seen) > maxSeen {
+		return ""
+	}
+	best, lower := "", strings.ToLower(seen)
+	for _, name := range names {
+		if len(name)-len(seen) > slips {
+			continue // so many letters are to be added at least
+		}
+		if d := Distance(lower, strings.ToLower(name)); d <= slips {
+			best, slips = name, d-1
+		}
+	}
+	return best
+}
+
 // Distance is the number of letters to change, add or leave out between two
 // words (Levenshtein), by bytes.
 func Distance(a, b string) int {
