@@ -1,13 +1,16 @@
 package bolt_test
 
 import (
+	"context"
 	"errors"
+	"iter"
 	"testing"
 
 	"go.etcd.io/bbolt"
 
 	"vernal/idp"
 	"vernal/idp/audit"
+	"vernal/idp/store/bolt"
 )
 
 // TestAuditCut takes records from the end of the trail, where the chain itself
@@ -37,5 +40,27 @@ func TestAuditCut(t *testing.T) {
 	var broken *audit.BrokenError
 	if err := audit.Verify(records(t.Context(), s, 0)); !errors.As(err, &broken) || broken.Seq != 4 {
 		t.Errorf("Verify = %v, want record 4 missing", err)
+	}
+}
+
+// records reads the audit trail after a record, in steps.
+func records(ctx context.Context, s *bolt.Store, after uint64) iter.Seq2[idp.AuditRecord, error] {
+	return func(yield func(idp.AuditRecord, error) bool) {
+		for {
+			part, err := s.AuditRecords(ctx, after, 500)
+			if err != nil {
+				yield(idp.AuditRecord{}, err)
+				return
+			}
+			for _, rec := range part {
+				if !yield(rec, nil) {
+					return
+				}
+				after = rec.Seq
+			}
+			if len(part) == 0 {
+				return
+			}
+		}
 	}
 }

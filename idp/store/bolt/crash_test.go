@@ -1,3 +1,5 @@
+//go:build slow
+
 package bolt_test
 
 import (
@@ -5,7 +7,6 @@ import (
 	"context"
 	"crypto/rand"
 	"fmt"
-	"iter"
 	mathrand "math/rand/v2"
 	"os"
 	"os/exec"
@@ -127,28 +128,6 @@ func checkName(t *testing.T, s *bolt.Store, who [2]string, name string) {
 	back, err := s.UserByNameID(t.Context(), scope, idp.NameID(name))
 	if err != nil || back != user {
 		t.Errorf("person of %q = %q, %v; want %q", name, back, err, user)
-	}
-}
-
-// records reads the audit trail after a record, in steps.
-func records(ctx context.Context, s *bolt.Store, after uint64) iter.Seq2[idp.AuditRecord, error] {
-	return func(yield func(idp.AuditRecord, error) bool) {
-		for {
-			part, err := s.AuditRecords(ctx, after, 500)
-			if err != nil {
-				yield(idp.AuditRecord{}, err)
-				return
-			}
-			for _, rec := range part {
-				if !yield(rec, nil) {
-					return
-				}
-				after = rec.Seq
-			}
-			if len(part) == 0 {
-				return
-			}
-		}
 	}
 }
 
