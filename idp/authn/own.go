@@ -40,7 +40,11 @@ func (h *Handler) listOwn(ctx context.Context, here *idp.Session, page *template
 	if err != nil {
 		return err
 	}
-	slices.SortStableFunc(all, func(a, b *idp.Session) int { return first(b.ID == here.ID) - first(a.ID == here.ID) })
+	if i := slices.IndexFunc(all, func(s *idp.Session) bool { return s.ID == here.ID }); i > 0 {
+		this := all[i]
+		copy(all[1:], all[:i])
+		all[0] = this
+	}
 	for i, s := range all {
 		if i == maxListed {
 			page.More = len(all) - maxListed
@@ -58,13 +62,6 @@ func (h *Handler) listOwn(ctx context.Context, here *idp.Session, page *template
 		page.Sessions = append(page.Sessions, own)
 	}
 	return nil
-}
-
-func first(yes bool) int {
-	if yes {
-		return 1
-	}
-	return 0
 }
 
 // networkText is a network as people know addresses: "203.0.113.x".

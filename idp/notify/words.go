@@ -64,9 +64,7 @@ func (w *writer) words(l Letter) (subject, text string, err error) {
 	if d.Name == "" {
 		d.Name = d.ID
 	}
-	if w.IdP.Contact != nil {
-		d.Contact = w.IdP.Contact.Email
-	}
+	d.Contact = w.IdP.Contact
 	for _, c := range l.RequestCerts {
 		d.LastCert = endingCert{colons(c.SHA256), c.EndAt, c.Ended}
 		d.RequestCerts = append(d.RequestCerts, d.LastCert)

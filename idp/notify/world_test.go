@@ -124,7 +124,7 @@ func (w *world) turn(to time.Time) {
 func (w *world) server() *notify.Service {
 	return &notify.Service{
 		Store: w.store, Board: w.board, Rotation: w.rotation, Years: w.years, Clock: w.clock,
-		IdP: metadata.IdP{BaseURL: baseURL, Contact: &metadata.Contact{Email: "help@example.gov"}}, Name: "Example sign-in",
+		IdP: metadata.IdP{BaseURL: baseURL, Contact: "help@example.gov"}, Name: "Example sign-in",
 		Log:     slog.New(slog.NewTextHandler(w.t.Output(), &slog.HandlerOptions{Level: slog.LevelWarn})),
 		Mail:    w.mailer(),
 		Notify:  []string{"ops@example.gov"},
