@@ -16,20 +16,28 @@ run: build ## try it: IdP, two sample service providers, a person to sign in as
 build: ## one static binary
 	CGO_ENABLED=0 $(GO) build -trimpath -ldflags '$(LDFLAGS)' -o $(BIN) ./cmd/vernal
 
-test: ## everything that needs nothing but Go; says what it skips
+# Tests that take long, start programs or a browser have the build tag slow.
+SLOW       = $(shell grep -rl --include='*_test.go' '^//go:build slow' certs cmd idp metadata templates)
+SLOW_TESTS = $(shell grep -ho '^func Test[A-Za-z0-9]*' $(SLOW) | cut -c 6- | grep -vx TestMain)
+empty     :=
+space     := $(empty) $(empty)
+
+test: ## everything quick that needs nothing but Go; says what it skips and leaves to test-sp
 	@[ -n "$(RACE)" ] || echo "no C compiler: the race detector is off"
 	@for p in chromium openssl xmlsec1 xmllint; do command -v $$p >/dev/null 2>&1 || echo "no $$p: the tests that need it are skipped"; done
+	@echo "left to make test-sp: $(SLOW_TESTS)"
 	$(if $(RACE),CGO_ENABLED=1,) $(GO) test $(RACE) -timeout 15m ./...
 
-test-sp: ## real service providers, browsers and a token, see .ci/run for the packages
+test-sp: ## slow tests; real service providers, browsers and a token, see .ci/run for the packages
+	$(GO) test -tags slow -count 1 -timeout 30m -run '^($(subst $(space),|,$(strip $(SLOW_TESTS))))$$' $(addprefix ./,$(sort $(dir $(SLOW))))
 	$(GO) test -tags realsp -count 1 -timeout 30m -v ./idp/idptest/realsp/
 	CGO_ENABLED=1 $(GO) test -tags pkcs11 -count 1 -timeout 10m -v ./certs/token/ ./idp/idptest/hsm/
 
 lint: ## formatting, vet, staticcheck, module hygiene, known vulnerabilities
 	@test -z "$$(gofmt -l .)" || { gofmt -l .; echo "run gofmt"; exit 1; }
 	$(GO) mod tidy -diff
-	$(GO) vet -tags realsp,pkcs11 ./...
-	$(GO) tool staticcheck -tags realsp,pkcs11 ./...
+	$(GO) vet -tags realsp,pkcs11,slow ./...
+	$(GO) tool staticcheck -tags realsp,pkcs11,slow ./...
 	@.ci/vulncheck
 
 BENCHTIME  ?= 2s

@@ -108,8 +108,7 @@ func (d *Dir) save(k *Key) error {
 	if k.Cert == nil {
 		return nil
 	}
-	text := pem.EncodeToMemory(&pem.Block{Type: "CERTIFICATE", Bytes: k.Cert.Raw})
-	return writeNew(d.file(k.Year, extCert), text)
+	return writeNew(d.file(k.Year, extCert), []byte(EncodePEM(k.Cert)))
 }
 
 // Load reads all years, oldest first; none if there is no folder. A year with a

@@ -113,7 +113,7 @@ func CheckImport(f Foreign, now time.Time) (problems, warnings []Finding) {
 	c := &check{Foreign: f}
 	if c.reused(); !SamePublic(f.Public, f.Cert.PublicKey) {
 		// What else there is to say of it would mislead.
-		c.problem(FoundMismatch, "", "it is the certificate of another key: %s (%s)", f.Cert.Subject, short(f.Cert))
+		c.problem(FoundMismatch, "", "it is the certificate of another key: %s (SHA-256 %s…)", f.Cert.Subject, CertSHA256(f.Cert)[:16])
 		return c.problems, nil
 	}
 	c.key()

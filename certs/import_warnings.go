@@ -81,6 +81,3 @@ func (c *check) names() {
 		c.warn(FoundName, "one with an issuer", "its issuer is empty, which some software refuses")
 	}
 }
-
-// short is the beginning of a certificate's SHA-256, for operators to compare.
-func short(c *x509.Certificate) string { return "SHA-256 " + CertSHA256(c)[:16] + "…" }

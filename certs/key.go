@@ -16,12 +16,14 @@ import (
 	"crypto/x509"
 	"crypto/x509/pkix"
 	"encoding/hex"
+	"encoding/pem"
 	"errors"
 	"fmt"
 	"io"
 	"math/big"
 	"net/url"
 	"slices"
+	"strings"
 	"sync/atomic"
 	"time"
 
@@ -251,6 +253,20 @@ func CertSHA256(c *x509.Certificate) string {
 	}
 	sum := sha256.Sum256(c.Raw)
 	return hex.EncodeToString(sum[:])
+}
+
+// Colons writes a digest as openssl shows a fingerprint.
+func Colons(sum []byte) string {
+	return strings.ReplaceAll(fmt.Sprintf("% X", sum), " ", ":")
+}
+
+// EncodePEM writes certificates as PEM, the form in which registrations keep them.
+func EncodePEM(list ...*x509.Certificate) string {
+	var out []byte
+	for _, c := range list {
+		out = append(out, pem.EncodeToMemory(&pem.Block{Type: "CERTIFICATE", Bytes: c.Raw})...)
+	}
+	return string(out)
 }
 
 // PublicKeySHA256 is the SHA-256 of a public key's SubjectPublicKeyInfo, in

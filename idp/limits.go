@@ -43,13 +43,41 @@ func Shorten(s string, limit int) string {
 	return string([]rune(s)[:limit-1]) + "…"
 }
 
+// Clip cuts a text to a number of bytes, at a character's edge, and marks the cut.
+func Clip(s string, limit int) string {
+	if len(s) <= limit {
+		return s
+	}
+	for limit > 0 && !utf8.RuneStart(s[limit]) {
+		limit--
+	}
+	return s[:limit] + "…"
+}
+
+// OneLine keeps foreign text on its line and in its direction: what IsControl
+// reports is replaced.
+func OneLine(s string) string {
+	return strings.Map(func(r rune) rune {
+		if IsControl(r) {
+			return utf8.RuneError
+		}
+		return r
+	}, s)
+}
+
+// IsControl reports whether a character moves a terminal's cursor, ends a line or
+// has a say in the direction of writing.
+func IsControl(r rune) bool {
+	return r < 0x20 || r >= 0x7f && r < 0xa0 || r == '\u2028' || r == '\u2029' ||
+		r >= '\u202a' && r <= '\u202e' || r >= '\u2066' && r <= '\u2069' || isMark(r)
+}
+
+// isMark reports whether a character only says which direction a neighbour has,
+// which is part of how names are written.
+func isMark(r rune) bool { return r == '\u061c' || r == '\u200e' || r == '\u200f' }
+
 // HasControl reports whether a text has characters that XML cannot carry (XML 1.0
-// §2.2), or that change how the text around it is shown: ends of lines, and the
-// marks that turn the direction of writing for what follows. Those that only say
-// which direction a neighbour has are part of how names are written.
+// §2.2), or that change how the text around it is shown.
 func HasControl(s string) bool {
-	return strings.ContainsFunc(s, func(r rune) bool {
-		return r < 0x20 || r >= 0x7f && r < 0xa0 || r >= 0xfffd && r <= 0xffff || r == '\u2028' || r == '\u2029' ||
-			r >= '\u202a' && r <= '\u202e' || r >= '\u2066' && r <= '\u2069'
-	})
+	return strings.ContainsFunc(s, func(r rune) bool { return r >= 0xfffd && r <= 0xffff || IsControl(r) && !isMark(r) })
 }

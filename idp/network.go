@@ -18,8 +18,9 @@ func NetworkOf(a netip.Addr) netip.Prefix {
 	return p
 }
 
-// IsLoopbackHost reports whether a host name or IP address means this machine.
-func IsLoopbackHost(host string) bool {
+// IsLoopback reports whether a host is this machine by definition: RFC 6761 §6.3,
+// RFC 1122 §3.2.1.3. Browsers resolve localhost and what is below it themselves.
+func IsLoopback(host string) bool {
 	host = strings.ToLower(host)
 	if host == "localhost" || strings.HasSuffix(host, ".localhost") {
 		return true

@@ -104,7 +104,7 @@ var tellable = map[RefusalCode]bool{
 
 // Refuse makes a Refusal of a field's value. The value is cut to 200 bytes.
 func Refuse(code RefusalCode, field, seen string, args ...string) *Refusal {
-	return &Refusal{Code: code, Field: field, Seen: clip(seen, 200), Args: args}
+	return &Refusal{Code: code, Field: field, Seen: Clip(seen, 200), Args: args}
 }
 
 // With adds a cause for the log.
@@ -128,14 +128,3 @@ func (r *Refusal) Error() string {
 }
 
 func (r *Refusal) Unwrap() error { return r.Err }
-
-// clip cuts s to at most n bytes, at a rune's edge, and marks the cut.
-func clip(s string, n int) string {
-	if len(s) <= n {
-		return s
-	}
-	for n > 0 && s[n]&0xC0 == 0x80 {
-		n--
-	}
-	return s[:n] + "…"
-}

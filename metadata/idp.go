@@ -1,6 +1,7 @@
 package metadata
 
 import (
+	"cmp"
 	"crypto/sha256"
 	"crypto/x509"
 	"encoding/hex"
@@ -30,24 +31,10 @@ const (
 type IdP struct {
 	// BaseURL is the configured address of Vernal, without a final slash.
 	BaseURL string
-	// Organization and Contact are left out when nil.
-	Organization *Organization
-	Contact      *Contact
-}
-
-// Organization is the operator (saml-metadata §2.3.2.1). All fields are
-// required.
-type Organization struct {
-	Name, DisplayName string
-	URL               string // of its home page
-	Lang              string // of all three: "en"
-}
-
-// Contact is the technical contact (saml-metadata §2.3.2.2). Fields may be
-// empty, but not all of them.
-type Contact struct {
-	Company, GivenName, SurName string
-	Email                       string // without "mailto:"
+	// Organization names the operator in English (saml-metadata §2.3.2.1);
+	// OrganizationURL is its home page, BaseURL if "". Contact is the email address of
+	// the technical contact (§2.3.2.2). What is "" is left out.
+	Organization, OrganizationURL, Contact string
 }
 
 // EntityID is how the identity provider is named, in every year.
@@ -118,16 +105,8 @@ func (d IdP) check(y idp.Year) error {
 		return errors.New("not a year")
 	case d.BaseURL == "" || strings.HasSuffix(d.BaseURL, "/"):
 		return fmt.Errorf("base URL %q is empty or ends with a slash", d.BaseURL)
-	case d.Organization != nil && (*d.Organization).incomplete():
-		return errors.New("organization lacks a name, a display name, a URL or a language")
-	case d.Contact != nil && *d.Contact == Contact{}:
-		return errors.New("contact is empty")
 	}
 	return nil
-}
-
-func (o Organization) incomplete() bool {
-	return o.Name == "" || o.DisplayName == "" || o.URL == "" || o.Lang == ""
 }
 
 // write writes the EntityDescriptor without a signature and returns where the
@@ -142,8 +121,7 @@ func (d IdP) write(id string, y idp.Year, certs []*x509.Certificate, until time.
 	at = w.Len()
 	writeAlgorithms(w)
 	d.writeDescriptor(w, y, certs)
-	d.Organization.write(w)
-	d.Contact.write(w)
+	d.writePeople(w)
 	w.End()
 	doc, err = w.Finish()
 	return doc, at, err
@@ -190,31 +168,20 @@ func writeEndpoints(w *xmltree.Writer, name, url string) {
 	w.Element("", namespace, name, "", attr("Binding", saml.BindingURIRedirect), attr("Location", url))
 }
 
-func (o *Organization) write(w *xmltree.Writer) {
-	if o == nil {
-		return
+func (d IdP) writePeople(w *xmltree.Writer) {
+	if d.Organization != "" {
+		lang := xmltree.Attr{Prefix: "xml", Space: xmltree.XMLNamespace, Local: "lang", Value: "en"}
+		w.Start("", namespace, "Organization")
+		w.Element("", namespace, "OrganizationName", d.Organization, lang)
+		w.Element("", namespace, "OrganizationDisplayName", d.Organization, lang)
+		w.Element("", namespace, "OrganizationURL", cmp.Or(d.OrganizationURL, d.BaseURL), lang)
+		w.End()
 	}
-	lang := xmltree.Attr{Prefix: "xml", Space: xmltree.XMLNamespace, Local: "lang", Value: o.Lang}
-	w.Start("", namespace, "Organization")
-	w.Element("", namespace, "OrganizationName", o.Name, lang)
-	w.Element("", namespace, "OrganizationDisplayName", o.DisplayName, lang)
-	w.Element("", namespace, "OrganizationURL", o.URL, lang)
-	w.End()
-}
-
-func (c *Contact) write(w *xmltree.Writer) {
-	if c == nil {
-		return
+	if d.Contact != "" {
+		w.Start("", namespace, "ContactPerson", attr("contactType", "technical"))
+		w.Element("", namespace, "EmailAddress", "mailto:"+d.Contact)
+		w.End()
 	}
-	w.Start("", namespace, "ContactPerson", attr("contactType", "technical"))
-	for _, part := range [...]struct{ name, value, scheme string }{
-		{"Company", c.Company, ""}, {"GivenName", c.GivenName, ""}, {"SurName", c.SurName, ""}, {"EmailAddress", c.Email, "mailto:"},
-	} {
-		if part.value != "" {
-			w.Element("", namespace, part.name, part.scheme+part.value)
-		}
-	}
-	w.End()
 }
 
 func attr(name, value string) xmltree.Attr { return xmltree.Attr{Local: name, Value: value} }

@@ -67,8 +67,7 @@ func yearSigner(t *testing.T, name string) *xmldsig.Signer {
 func fullIdP() metadata.IdP {
 	return metadata.IdP{
 		BaseURL:      "https://idp.example",
-		Organization: &metadata.Organization{Name: "Org & Co", DisplayName: "Org", URL: "https://org.example", Lang: "en"},
-		Contact:      &metadata.Contact{Company: "Org", GivenName: "Grace", SurName: "H", Email: "ops@org.example"},
+		Organization: "Org & Co", OrganizationURL: "https://org.example", Contact: "ops@org.example",
 	}
 }
 
@@ -101,9 +100,9 @@ func TestYear(t *testing.T) {
 			`<SingleSignOnService Binding="urn:oasis:names:tc:SAML:2.0:bindings:HTTP-POST" Location="https://idp.example/api/saml/auth2026b"></SingleSignOnService>` +
 			`<SingleSignOnService Binding="urn:oasis:names:tc:SAML:2.0:bindings:HTTP-Redirect" Location="https://idp.example/api/saml/auth2026b"></SingleSignOnService>` +
 			`</IDPSSODescriptor>`
-		people = `<Organization><OrganizationName xml:lang="en">Org &amp; Co</OrganizationName><OrganizationDisplayName xml:lang="en">Org</OrganizationDisplayName>` +
+		people = `<Organization><OrganizationName xml:lang="en">Org &amp; Co</OrganizationName><OrganizationDisplayName xml:lang="en">Org &amp; Co</OrganizationDisplayName>` +
 			`<OrganizationURL xml:lang="en">https://org.example</OrganizationURL></Organization>` +
-			`<ContactPerson contactType="technical"><Company>Org</Company><GivenName>Grace</GivenName><SurName>H</SurName><EmailAddress>mailto:ops@org.example</EmailAddress></ContactPerson>`
+			`<ContactPerson contactType="technical"><EmailAddress>mailto:ops@org.example</EmailAddress></ContactPerson>`
 	)
 	cases := []struct {
 		name string
@@ -139,7 +138,7 @@ func TestYearID(t *testing.T) {
 	s := yearSigner(t, "idp.example")
 	a, errA := fullIdP().Year("2026", s)
 	other := fullIdP()
-	other.Contact.Email = "else@org.example"
+	other.Contact = "else@org.example"
 	b, errB := other.Year("2026", s)
 	if errA != nil || errB != nil {
 		t.Fatal(errA, errB)
@@ -214,10 +213,7 @@ func TestIdPRefuses(t *testing.T) {
 		{"not a year", func(*metadata.IdP) {}, "26"},
 		{"no base URL", func(d *metadata.IdP) { d.BaseURL = "" }, "2026"},
 		{"base URL with a slash", func(d *metadata.IdP) { d.BaseURL += "/" }, "2026"},
-		{"organization without a URL", func(d *metadata.IdP) { d.Organization.URL = "" }, "2026"},
-		{"organization without a language", func(d *metadata.IdP) { d.Organization.Lang = "" }, "2026"},
-		{"contact without anything", func(d *metadata.IdP) { *d.Contact = metadata.Contact{} }, "2026"},
-		{"name that XML cannot carry", func(d *metadata.IdP) { d.Organization.Name = "a\x00" }, "2026"},
+		{"name that XML cannot carry", func(d *metadata.IdP) { d.Organization = "a\x00" }, "2026"},
 	}
 	for _, c := range cases {
 		d := fullIdP()

@@ -1,7 +1,9 @@
 package metadata
 
 import (
+	"crypto/x509"
 	"fmt"
+	"slices"
 	"strings"
 
 	"vernal/idp"
@@ -43,7 +45,8 @@ const (
 	oneOf                // refused if no other of its kind can be used
 )
 
-// needs decides for each part. No reader of a part decides for itself.
+// needs decides for each part; one that is not here is optional. No reader of a part
+// decides for itself.
 var needs = map[Part]need{
 	PartDocument:      needed,
 	PartEntity:        needed,
@@ -54,18 +57,6 @@ var needs = map[Part]need{
 	PartSigningKey:    oneOf,
 	PartEncryptionKey: oneOf, // in the clear is not what its owner asked for
 	PartUse:           oneOf, // of the keys of either kind
-
-	PartExpiry:        optional, // in a file: the operator has decided that it is the right one
-	PartValidUntil:    optional,
-	PartSignsRequests: optional,
-	PartWantsSigned:   optional,
-	PartIndex:         optional,
-	PartDefault:       optional,
-	PartChain:         optional,
-	PartMethod:        optional,
-	PartLogout:        optional,
-	PartFormat:        optional,
-	PartName:          optional,
 }
 
 // Options are the operator's words beside the document, and the rules of the
@@ -83,15 +74,15 @@ type Options struct {
 	// that it refuses is left out. The option is the one by which an operator can have
 	// it anyway. May be nil.
 	CheckURL func(url string) (why string, permission idp.Option)
-	// Ours are the fingerprints of our own signing certificates, of all years: a
+	// Ours are our own signing certificates, of all years: a
 	// service provider that was set up with one of them as its own was set up the
 	// wrong way round.
-	Ours []Fingerprint
+	Ours []*x509.Certificate
 }
 
 func (o *Options) need(p Part) need {
 	switch {
-	case p == PartExpiry && o.Fetched:
+	case p == PartExpiry && o.Fetched: // in a file, the operator has decided that it is the right one
 		return needed
 	case p == PartACS && o.HasACS, p == PartEncryptionKey && o.HasEncryption,
 		(p == PartSigningKey || p == PartUse) && o.HasKeys:
@@ -156,12 +147,8 @@ func (r *spReader) noteName(format string, args ...any) {
 func (r *spReader) settle(found bool, kinds ...Part) {
 	var rest []Note
 	for _, n := range r.waiting {
-		is := false
-		for _, k := range kinds {
-			is = is || n.Part == k
-		}
 		switch {
-		case !is:
+		case !slices.Contains(kinds, n.Part):
 			rest = append(rest, n)
 		case found:
 			r.d.Notes = append(r.d.Notes, n)

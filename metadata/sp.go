@@ -2,9 +2,7 @@ package metadata
 
 import (
 	"bytes"
-	"crypto/sha256"
 	"crypto/x509"
-	"encoding/pem"
 	"errors"
 	"fmt"
 	"slices"
@@ -51,12 +49,6 @@ type ACS struct {
 	Index int
 }
 
-// Fingerprint is the SHA-256 of a certificate's DER.
-type Fingerprint [sha256.Size]byte
-
-// FingerprintOf returns the fingerprint of a certificate.
-func FingerprintOf(cert *x509.Certificate) Fingerprint { return sha256.Sum256(cert.Raw) }
-
 // ReadSP reads an EntityDescriptor, or one of those in an EntitiesDescriptor: the
 // one that o names, else the only service provider. The document may be in any
 // encoding that package filetext reads. The error is Problems.
@@ -73,41 +65,6 @@ func ReadSP(data []byte, now time.Time, o Options) (*SPDescriptor, error) {
 		return nil, r.problems
 	}
 	return r.d, nil
-}
-
-// Provider is the registration that the metadata asks for, with our
-// defaults where metadata has no say: it never sets Agency, and never grants
-// the emailAddress format, however much the document asks. State and Active
-// are left to the registry.
-func (d *SPDescriptor) Provider() *idp.ServiceProvider {
-	p := &idp.ServiceProvider{
-		EntityID:         d.EntityID,
-		Name:             d.Name,
-		LogoutURL:        d.LogoutURL,
-		Certs:            encodePEM(d.RequestCerts),
-		EncryptionCerts:  encodePEM(d.EncryptionCerts),
-		SignRequests:     idp.SignRequestsRequired,
-		Encryption:       d.Encryption,
-		EncryptionDigest: d.EncryptionDigest,
-		IAL:              idp.IALAuthOnly,
-		AAL:              idp.AALDefault,
-		Attributes:       []string{"email"},
-		EmailAttribute:   idp.EmailAttributePlain,
-		NameIDFormats:    []string{idp.NameIDFormatPersistent},
-	}
-	for _, a := range d.ACS {
-		p.ACSURLs = append(p.ACSURLs, a.URL)
-		p.ACSIndexes = append(p.ACSIndexes, a.Index)
-	}
-	return p
-}
-
-func encodePEM(certs []*x509.Certificate) []string {
-	var out []string
-	for _, c := range certs {
-		out = append(out, string(pem.EncodeToMemory(&pem.Block{Type: "CERTIFICATE", Bytes: c.Raw})))
-	}
-	return out
 }
 
 // spReader is one reading of one document. It goes on after a problem, so that

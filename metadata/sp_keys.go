@@ -7,6 +7,7 @@ import (
 	"slices"
 	"strings"
 
+	"vernal/certs"
 	"vernal/idp"
 	"vernal/idp/partnercert"
 	"vernal/idp/saml"
@@ -152,12 +153,12 @@ func called(cert *x509.Certificate) string {
 	if name := cert.Subject.String(); name != "" {
 		return name
 	}
-	return fmt.Sprintf("the one with SHA-256 %x…", func() []byte { f := FingerprintOf(cert); return f[:8] }())
+	return "the one with SHA-256 " + certs.CertSHA256(cert)[:16] + "…"
 }
 
 // usable checks a certificate's key and dates, and that it is not ours.
 func (r *spReader) usable(cert *x509.Certificate, part Part, where string) bool {
-	if slices.Contains(r.o.Ours, FingerprintOf(cert)) {
+	if slices.ContainsFunc(r.o.Ours, cert.Equal) {
 		r.fault(part, "%s cannot be used: this is our own signing certificate (%s). The service provider must publish its own certificate here.", where, called(cert))
 		return false
 	}

@@ -24,6 +24,7 @@ import (
 	"github.com/google/go-cmp/cmp"
 
 	"vernal/idp"
+	"vernal/idp/sp"
 	"vernal/metadata"
 )
 
@@ -106,21 +107,20 @@ func TestReadSPSamples(t *testing.T) {
 			if err != nil {
 				t.Fatal(err)
 			}
-			d, err := metadata.ReadSP(data, testNow, metadata.Options{})
+			got, notes, err := sp.FromMetadata(data, testNow, nil)
 			if err != nil {
 				t.Fatal(err)
 			}
-			c.want.SignRequests = idp.SignRequestsRequired
+			c.want.SignRequests, c.want.Compat, c.want.State, c.want.Active = idp.SignRequestsRequired, idp.CompatNone, idp.StateApproved, true
 			c.want.IAL, c.want.AAL = idp.IALAuthOnly, idp.AALDefault
 			c.want.Attributes, c.want.EmailAttribute = []string{"email"}, idp.EmailAttributePlain
 			c.want.NameIDFormats = []string{idp.NameIDFormatPersistent}
-			got := *d.Provider()
 			got.Certs, got.EncryptionCerts = namesOf(t, got.Certs), namesOf(t, got.EncryptionCerts)
-			if diff := cmp.Diff(c.want, got); diff != "" {
+			if diff := cmp.Diff(c.want, *got); diff != "" {
 				t.Error(diff)
 			}
-			if diff := cmp.Diff(c.notes, partsOf(d.Notes)); diff != "" {
-				t.Errorf("%s\n%v", diff, d.Notes)
+			if diff := cmp.Diff(c.notes, partsOf(notes)); diff != "" {
+				t.Errorf("%s\n%v", diff, notes)
 			}
 		})
 	}
@@ -238,7 +238,7 @@ func TestReadSPProblems(t *testing.T) {
 					t.Fatal("nothing was replaced")
 				}
 			}
-			d, err := metadata.ReadSP([]byte(in), testNow, metadata.Options{Ours: []metadata.Fingerprint{metadata.FingerprintOf(ours)}})
+			d, err := metadata.ReadSP([]byte(in), testNow, metadata.Options{Ours: []*x509.Certificate{ours}})
 			var problems metadata.Problems
 			if d != nil || !errors.As(err, &problems) {
 				t.Fatalf("error is %v", err)
@@ -680,17 +680,15 @@ func FuzzSPMetadata(f *testing.F) {
 			}
 			return
 		}
-		p := d.Provider()
-		if p.EntityID == "" || p.Name == "" || len(p.ACSURLs) == 0 || len(p.ACSURLs) != len(p.ACSIndexes) ||
-			(p.Encryption == idp.EncryptionNone) != (len(p.EncryptionCerts) == 0) {
-			t.Errorf("incomplete: %+v", p)
+		if d.EntityID == "" || d.Name == "" || len(d.ACS) == 0 || (d.Encryption == idp.EncryptionNone) != (len(d.EncryptionCerts) == 0) {
+			t.Errorf("incomplete: %+v", d)
 		}
 		seen := map[int]bool{}
-		for i, u := range p.ACSURLs {
-			if seen[p.ACSIndexes[i]] || !strings.HasPrefix(strings.ToLower(u), "http") {
-				t.Errorf("index %d twice, or address %q", p.ACSIndexes[i], u)
+		for _, acs := range d.ACS {
+			if seen[acs.Index] || !strings.HasPrefix(strings.ToLower(acs.URL), "http") {
+				t.Errorf("index %d twice, or address %q", acs.Index, acs.URL)
 			}
-			seen[p.ACSIndexes[i]] = true
+			seen[acs.Index] = true
 		}
 	})
 }

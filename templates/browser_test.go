@@ -1,3 +1,5 @@
+//go:build slow
+
 package templates
 
 import (
@@ -177,14 +179,6 @@ func TestBrowser(t *testing.T) {
 		})
 	}
 }
-
-// isAdmin reports whether the sample is a page of the admin listener, which is
-// about many service providers and not within the flow of one.
-func isAdmin(name string) bool { return isWall(name) || strings.HasPrefix(name, "board-") }
-
-// isWall reports whether the sample is a wall, which has its stylesheet in itself
-// and no font of its own.
-func isWall(name string) bool { return strings.HasPrefix(name, "wall-") }
 
 // eval runs a script in the page and waits for what it gives.
 func eval[T any](t *testing.T, ctx context.Context, script string) T {

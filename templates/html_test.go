@@ -47,3 +47,11 @@ func words(n *html.Node) string {
 	}
 	return strings.Join(strings.Fields(out.String()), " ")
 }
+
+// isAdmin reports whether the sample is a page of the admin listener, which is
+// about many service providers and not within the flow of one.
+func isAdmin(name string) bool { return isWall(name) || strings.HasPrefix(name, "board-") }
+
+// isWall reports whether the sample is a wall, which has its stylesheet in itself
+// and no font of its own.
+func isWall(name string) bool { return strings.HasPrefix(name, "wall-") }

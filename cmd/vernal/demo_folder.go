@@ -130,7 +130,7 @@ func otherPort(port uint64) uint64 {
 // before 127.0.0.1, so a port that another program has there is taken too.
 func listenPort(host string, port int) (net.Listener, error) {
 	l, err := net.Listen("tcp", net.JoinHostPort(host, strconv.Itoa(port)))
-	if err != nil || port == 0 || !idp.IsLoopbackHost(host) || runtime.GOOS == "windows" {
+	if err != nil || port == 0 || !idp.IsLoopback(host) || runtime.GOOS == "windows" {
 		return l, err
 	}
 	other := "::1"

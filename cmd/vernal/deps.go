@@ -237,17 +237,8 @@ func faultText(f rotation.KeyFault, y idp.Year) string {
 
 // metadataIdP is what our metadata says apart from keys.
 func metadataIdP(c *Config) metadata.IdP {
-	m := metadata.IdP{BaseURL: c.BaseURL}
-	if b := c.Branding; b.Organization != "" {
-		m.Organization = &metadata.Organization{Name: b.Organization, DisplayName: b.Organization, URL: b.OrganizationURL, Lang: "en"}
-		if b.OrganizationURL == "" {
-			m.Organization.URL = c.BaseURL
-		}
-	}
-	if c.Branding.Contact != "" {
-		m.Contact = &metadata.Contact{Email: c.Branding.Contact}
-	}
-	return m
+	b := c.Branding
+	return metadata.IdP{BaseURL: c.BaseURL, Organization: b.Organization, OrganizationURL: b.OrganizationURL, Contact: b.Contact}
 }
 
 // service is what answers the commands. address is where the server listens; "" without

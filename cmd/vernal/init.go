@@ -132,17 +132,12 @@ func (a *app) initConfig(given map[string]string, r *initResult) (*Config, error
 	if err != nil {
 		return nil, err
 	}
-	f, err := os.OpenFile(name, os.O_WRONLY|os.O_CREATE|os.O_EXCL, 0o644)
-	switch {
+	switch err := cli.WriteNew(name, []byte(text)); {
 	case errors.Is(err, fs.ErrExist):
 		r.kept(name)
 	case err != nil:
-		return nil, fmt.Errorf("write the configuration: %w", err)
+		return nil, err
 	default:
-		_, err = f.WriteString(text)
-		if err := errors.Join(err, f.Close()); err != nil {
-			return nil, errors.Join(fmt.Errorf("write the configuration: %w", err), os.Remove(name))
-		}
 		r.created(name)
 		if set["trusted_proxies"] != "" {
 			r.TrustedProxies = strings.Split(loopbackProxies, ",")

@@ -40,8 +40,11 @@ func TestMain(m *testing.M) {
 	testscript.Main(m, map[string]func(){"vernal": turned})
 }
 
-// TestScripts runs the scripts in testdata, each in a folder of its own, against
-// the real program. Beside the usual commands they have:
+// TestScripts runs the scripts in testdata; those in testdata/slow start many servers.
+func TestScripts(t *testing.T) { runScripts(t, "testdata") }
+
+// runScripts runs the scripts of a folder, each in a folder of its own, against the
+// real program. Beside the usual commands they have:
 //
 //	ready           waits until the server that uses vernal-data answers
 //	address FILE    writes the address where it listens to a file
@@ -79,7 +82,8 @@ func TestMain(m *testing.M) {
 // $METADATA that of the corpus, and $WEB the address of a web server that gives
 // /sp.xml, /old.xml (the same, not valid any more), /big.xml, /moved (to another
 // host by http) and /hop (to /sp.xml).
-func TestScripts(t *testing.T) {
+func runScripts(t *testing.T, dir string) {
+	t.Helper()
 	t.Parallel()
 	root, err := filepath.Abs("../../testdata")
 	if err != nil {
@@ -88,7 +92,7 @@ func TestScripts(t *testing.T) {
 	web := newWeb(t, filepath.Join(root, "metadata", "ruby-saml.xml"))
 	box, mail := newMail(t)
 	testscript.Run(t, testscript.Params{
-		Dir:                 "testdata",
+		Dir:                 dir,
 		RequireExplicitExec: true,
 		Setup: func(e *testscript.Env) error {
 			e.Setenv("KEYS", filepath.Join(root, "keys"))

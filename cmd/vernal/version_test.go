@@ -1,3 +1,5 @@
+//go:build slow
+
 package main
 
 import (
@@ -13,9 +15,6 @@ import (
 // is not there is set without a word.
 func TestVersionFromMakefile(t *testing.T) {
 	t.Parallel()
-	if testing.Short() {
-		t.Skip("builds the command")
-	}
 	const want = "v9.8.7-6-gabcdef0"
 	bin := filepath.Join(t.TempDir(), "vernal")
 	build := exec.CommandContext(t.Context(), binary.Need(t, "make"), "--directory", "../..", "build", "BIN="+bin, "VERSION="+want)

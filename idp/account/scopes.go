@@ -41,9 +41,6 @@ const (
 // maxNameID is the longest NameID (saml-core §8.3.7), in bytes.
 const maxNameID = 256
 
-// maxScopeKey bounds an entity ID (saml-core §8.3.6) or the name of an agency.
-const maxScopeKey = 1024
-
 // scopes finds the scope of a key, and the key of a scope.
 type scopes struct {
 	store     Store
@@ -98,7 +95,7 @@ func (k *scopes) of(ctx context.Context, key string) (scope idp.NameIDScope, kno
 }
 
 func plainKey(key string) bool {
-	return onOneLine(key) && strings.TrimSpace(key) == key && key != "" && len(key) <= maxScopeKey
+	return onOneLine(key) && strings.TrimSpace(key) == key && key != "" && len(key) <= idp.MaxEntityID
 }
 
 // alone is the scope of a provider that belongs to no agency.

@@ -181,7 +181,7 @@ func newSchema(t reflect.Type) *schema {
 
 // unknownName says that a name is not known, and which one may be meant.
 func unknownName(name string, names []string) string {
-	if near := suggest.Nearest(name, names); near != "" {
+	if near := suggest.Nearest(name, names, len(name)/2); near != "" {
 		return "no such field; did you mean " + near + "?"
 	}
 	return "no such field"

@@ -4,10 +4,10 @@ import (
 	"fmt"
 	"log/slog"
 	"net/http"
-	"net/netip"
 	"net/url"
 	"strings"
 
+	"vernal/idp"
 	"vernal/idp/web"
 )
 
@@ -51,11 +51,11 @@ func (h *Handler) guard(next http.Handler) http.Handler {
 		case why != "":
 			e.Note(slog.String("refused", why))
 			e.Raise(slog.LevelWarn)
-			plain(w, http.StatusForbidden, "refused: "+why)
+			http.Error(w, "refused: "+why, http.StatusForbidden)
 		case r.Method != http.MethodGet && r.Method != http.MethodHead:
 			header.Set("Allow", "GET, HEAD")
-			plain(w, http.StatusMethodNotAllowed, "this address takes GET and HEAD only")
-		case forwarded || !isLoopback(host):
+			http.Error(w, "this address takes GET and HEAD only", http.StatusMethodNotAllowed)
+		case forwarded || !idp.IsLoopback(host):
 			secretOnly(next, w, r)
 		default:
 			next.ServeHTTP(w, r)
@@ -76,7 +76,7 @@ func secretOnly(next http.Handler, w http.ResponseWriter, r *http.Request) {
 
 // refuse returns why a request is refused, or "".
 func refuse(r *http.Request, host, adminHost string) string {
-	if !isLoopback(host) && (adminHost == "" || host != adminHost) {
+	if !idp.IsLoopback(host) && (adminHost == "" || host != adminHost) {
 		return fmt.Sprintf("the Host is %.100q, which is neither a name of this machine such as localhost nor that of admin_url", r.Host)
 	}
 	if origin := r.Header.Get("Origin"); origin != "" && hostOf(origin) != host {
@@ -115,20 +115,4 @@ func hostOf(address string) string {
 		return ""
 	}
 	return hostname(u.Host)
-}
-
-// isLoopback reports whether the name means this machine to its users. Browsers resolve
-// localhost and its subdomains themselves.
-func isLoopback(host string) bool {
-	if host == "localhost" || strings.HasSuffix(host, ".localhost") {
-		return true
-	}
-	ip, err := netip.ParseAddr(host)
-	return err == nil && ip.Unmap().IsLoopback()
-}
-
-func plain(w http.ResponseWriter, status int, text string) {
-	w.Header().Set("Content-Type", "text/plain; charset=utf-8")
-	w.WriteHeader(status)
-	_, _ = w.Write([]byte(text + "\n"))
 }

@@ -40,8 +40,6 @@ type Row struct {
 	Level      Level
 	// Always is true of attributes that are sent unasked.
 	Always bool
-	// Multi is true of attributes with several values.
-	Multi bool
 	// Source says where the value comes from, Rule its form.
 	Source, Rule string
 

@@ -18,7 +18,7 @@ var table = []Row{
 		value: func(dst []string, _ *Requirement, p Person) []string {
 			return given(dst, p.Email)
 		}},
-	{Name: "all_emails", NameFormat: NameFormatBasic, Level: LevelAny, Multi: true, Source: "account", Rule: "all confirmed addresses",
+	{Name: "all_emails", NameFormat: NameFormatBasic, Level: LevelAny, Source: "account", Rule: "all confirmed addresses",
 		value: func(dst []string, _ *Requirement, p Person) []string {
 			for i := range p.Emails {
 				if !p.Emails[i].ConfirmedAt.IsZero() {

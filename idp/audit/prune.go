@@ -6,12 +6,12 @@ import (
 	"crypto/rand"
 	"crypto/rsa"
 	"crypto/sha256"
-	"crypto/x509"
 	"encoding/hex"
 	"errors"
 	"fmt"
 	"strconv"
 
+	"vernal/certs"
 	"vernal/idp"
 )
 
@@ -38,7 +38,7 @@ func (s *Service) Checkpoint(ctx context.Context, at Place) (*idp.AuditCheckpoin
 		return nil, fmt.Errorf("sign the checkpoint: the preferred year %s has no key", entry.Key.Year)
 	}
 	c := &idp.AuditCheckpoint{
-		Seq: at.Seq, Hash: at.Hash, At: now.UTC(), Issuer: s.Issuer, Year: entry.Key.Year, SHA256: fingerprint(entry.Key.Cert),
+		Seq: at.Seq, Hash: at.Hash, At: now.UTC(), Issuer: s.Issuer, Year: entry.Key.Year, SHA256: certs.CertSHA256(entry.Key.Cert),
 	}
 	text := CheckpointText(*c)
 	sum := sha256.Sum256(text)
@@ -59,7 +59,7 @@ func (s *Service) Check(c idp.AuditCheckpoint) error {
 		return errors.New("its MAC does not fit")
 	}
 	entry, ok := s.Years.Lookup(c.Year, s.Clock.Now())
-	if !ok || entry.Key.Cert == nil || fingerprint(entry.Key.Cert) != c.SHA256 {
+	if !ok || entry.Key.Cert == nil || certs.CertSHA256(entry.Key.Cert) != c.SHA256 {
 		return nil // the MAC says enough
 	}
 	key, ok := entry.Key.Cert.PublicKey.(*rsa.PublicKey)
@@ -113,11 +113,6 @@ func (s *Service) Prune(ctx context.Context, c idp.AuditCheckpoint, actor string
 		return 0, false, fmt.Errorf("prune the audit trail: %w", err)
 	}
 	return removed, removed == pruneBatch, nil
-}
-
-func fingerprint(c *x509.Certificate) string {
-	sum := sha256.Sum256(c.Raw)
-	return hex.EncodeToString(sum[:])
 }
 
 // Knows says what the store has at a place: "present" if that record is there,

@@ -16,7 +16,7 @@ import (
 
 // showCode is GET /sign-in/code.
 func (h *Handler) showCode(w http.ResponseWriter, r *http.Request) exit {
-	f, err := h.flowOf(r, r.URL.Query().Get(templates.FieldRequest))
+	f, err := h.flowOf(r)
 	if err != nil {
 		return fail(err)
 	}
@@ -32,10 +32,7 @@ func (h *Handler) showCode(w http.ResponseWriter, r *http.Request) exit {
 
 // checkCode is POST /sign-in/code: the second factor, and the new session.
 func (h *Handler) checkCode(w http.ResponseWriter, r *http.Request) exit {
-	if err := r.ParseForm(); err != nil {
-		return badForm(err)
-	}
-	f, err := h.flowOf(r, r.PostForm.Get(templates.FieldRequest))
+	f, err := h.flowOf(r)
 	if err != nil {
 		return fail(err)
 	}
@@ -154,7 +151,7 @@ func (h *Handler) complete(w http.ResponseWriter, r *http.Request, f flow, pendi
 	if device != nil {
 		event.Detail["remembered"] = "yes"
 	}
-	_, err := h.Sessions.CompleteWith(w, r, pending, second, event)
+	_, err := h.Sessions.Complete(w, r, pending, second, event)
 	if errors.Is(err, idp.ErrSessionEnded) || errors.Is(err, idp.ErrNotFound) {
 		return answer(audit.AccountChanged, pending.User, h.nothingPending(w, r, f).answer)
 	}

@@ -2,13 +2,12 @@ package authn
 
 import (
 	"bytes"
-	"log/slog"
+	"context"
 	"net/http"
 
 	"vernal/idp"
 	"vernal/idp/audit"
 	"vernal/idp/session"
-	"vernal/idp/web"
 	"vernal/templates"
 )
 
@@ -32,30 +31,15 @@ func (h *Handler) listDevices(r *http.Request, u *idp.User, page *templates.Acco
 // forgetOne is POST /account/devices/forget: one browser that the user is remembered
 // in, this one or another.
 func (h *Handler) forgetOne(w http.ResponseWriter, r *http.Request, s *idp.Session) exit {
-	short, err := named(r, templates.FieldDevice)
-	if err != nil {
-		return badForm(err)
-	}
-	return h.forget(w, r, s, short, doneDevice)
+	return changeOwn(w, r, s, audit.DevicesForgotten, templates.FieldDevice, doneDevice, h.forget)
 }
 
 // forgetAll is POST /account/devices/forget-all.
 func (h *Handler) forgetAll(w http.ResponseWriter, r *http.Request, s *idp.Session) exit {
-	return h.forget(w, r, s, "", doneDevices)
+	return changeOwn(w, r, s, audit.DevicesForgotten, "", doneDevices, h.forget)
 }
 
-// forget forgets devices. One that is not there was forgotten already, or is another
-// user's: both get the same answer, and the latter stays.
-func (h *Handler) forget(w http.ResponseWriter, r *http.Request, s *idp.Session, short, done string) exit {
-	n, err := h.Accounts.ForgetDevices(r.Context(), s.User, short, ownEvent(r, audit.DevicesForgotten, s.User))
-	if err != nil {
-		return fail(err)
-	}
-	web.EventOf(r).Note(slog.Int("devices_forgotten", n))
-	// The cookie stays in its browser, and stands for nothing.
-	to := redirectTo(w, r, AccountPath+"?done="+done)
-	if n == 0 {
-		return show(to)
-	}
-	return answer(audit.DevicesForgotten, s.User, to)
+// forget forgets devices. The cookie stays in its browser, and means nothing.
+func (h *Handler) forget(ctx context.Context, s *idp.Session, short string, event idp.AuditEvent) (int, error) {
+	return h.Accounts.ForgetDevices(ctx, s.User, short, event)
 }

@@ -94,10 +94,17 @@ func (f flow) remembers() bool {
 	return f.need.RememberedDevice && (f.request == nil || !f.request.ForceAuthn)
 }
 
-// flowOf finds the flow that handle names. A handle that leads nowhere is an
-// error with a page that says how to begin again: to sign in and then stand on
-// the account page would leave the person lost.
-func (h *Handler) flowOf(r *http.Request, handle string) (flow, error) {
+// flowOf finds the flow that the URL names or, if it is posted, the form. A handle
+// that leads nowhere is an error with a page that says how to begin again: to sign in
+// and then see the account page would leave the user lost.
+func (h *Handler) flowOf(r *http.Request) (flow, error) {
+	handle := r.URL.Query().Get(templates.FieldRequest)
+	if r.Method == http.MethodPost {
+		if err := r.ParseForm(); err != nil {
+			return flow{}, badForm(err)
+		}
+		handle = r.PostForm.Get(templates.FieldRequest)
+	}
 	if handle == "" {
 		return flow{need: &forAccount}, nil
 	}
@@ -229,8 +236,8 @@ func retryLater(w http.ResponseWriter, r *http.Request, d audit.Decision, user i
 }
 
 // badForm is the answer to a form that is not one of ours.
-func badForm(err error) exit {
-	return fail(&web.Error{Status: http.StatusBadRequest, Key: "bad_form", Err: fmt.Errorf("read form: %w", err)})
+func badForm(err error) error {
+	return &web.Error{Status: http.StatusBadRequest, Key: "bad_form", Err: fmt.Errorf("read form: %w", err)}
 }
 
 // user loads a person who has a session. A person who was deleted meanwhile

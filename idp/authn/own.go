@@ -40,7 +40,11 @@ func (h *Handler) listOwn(ctx context.Context, here *idp.Session, page *template
 	if err != nil {
 		return err
 	}
-	slices.SortStableFunc(all, func(a, b *idp.Session) int { return first(b.ID == here.ID) - first(a.ID == here.ID) })
+	if i := slices.IndexFunc(all, func(s *idp.Session) bool { return s.ID == here.ID }); i > 0 {
+		this := all[i]
+		copy(all[1:], all[:i])
+		all[0] = this
+	}
 	for i, s := range all {
 		if i == maxListed {
 			page.More = len(all) - maxListed
@@ -58,13 +62,6 @@ func (h *Handler) listOwn(ctx context.Context, here *idp.Session, page *template
 		page.Sessions = append(page.Sessions, own)
 	}
 	return nil
-}
-
-func first(yes bool) int {
-	if yes {
-		return 1
-	}
-	return 0
 }
 
 // networkText is a network as people know addresses: "203.0.113.x".
@@ -95,18 +92,6 @@ func (h *Handler) own(do func(http.ResponseWriter, *http.Request, *idp.Session) 
 	})
 }
 
-// named is what a form of the account page names in a field.
-func named(r *http.Request, field string) (string, error) {
-	if err := r.ParseForm(); err != nil {
-		return "", err
-	}
-	name := r.PostForm.Get(field)
-	if name == "" {
-		return "", fmt.Errorf("field %s is missing", field)
-	}
-	return name, nil
-}
-
 // ownEvent records what a user does for themselves.
 func ownEvent(r *http.Request, d audit.Decision, user idp.UserID) idp.AuditEvent {
 	e := web.AuditEvent(r, d, user)
@@ -116,33 +101,41 @@ func ownEvent(r *http.Request, d audit.Decision, user idp.UserID) idp.AuditEvent
 
 // endOne is POST /account/sessions/end: one other session of the user's.
 func (h *Handler) endOne(w http.ResponseWriter, r *http.Request, s *idp.Session) exit {
-	short, err := named(r, templates.FieldSession)
-	if err != nil {
-		return badForm(err)
-	}
-	return h.endOwn(w, r, s, short, doneOne)
+	return changeOwn(w, r, s, audit.SessionsEnded, templates.FieldSession, doneOne, h.Sessions.EndOwn)
 }
 
 // endOthers is POST /account/sessions/end-others: all of the user's sessions but
 // this one.
 func (h *Handler) endOthers(w http.ResponseWriter, r *http.Request, s *idp.Session) exit {
-	return h.endOwn(w, r, s, "", doneOthers)
+	return changeOwn(w, r, s, audit.SessionsEnded, "", doneOthers, h.Sessions.EndOwn)
 }
 
-// endOwn ends sessions. One that is not there has ended already, or is another
-// user's: both get the same answer, and the latter stays.
-func (h *Handler) endOwn(w http.ResponseWriter, r *http.Request, s *idp.Session, short, done string) exit {
-	n, err := h.Sessions.EndOwn(r.Context(), s, short, ownEvent(r, audit.SessionsEnded, s.User))
+// changeOwn ends or forgets what a field of the form names, or all with no field. What
+// is not there is gone already, or is another user's: both get the same answer, and
+// the latter stays.
+func changeOwn(w http.ResponseWriter, r *http.Request, s *idp.Session, d audit.Decision, field, done string,
+	change func(ctx context.Context, s *idp.Session, short string, event idp.AuditEvent) (int, error),
+) exit {
+	short := ""
+	if field != "" {
+		if err := r.ParseForm(); err != nil {
+			return fail(badForm(err))
+		}
+		if short = r.PostForm.Get(field); short == "" {
+			return fail(badForm(fmt.Errorf("field %s is missing", field)))
+		}
+	}
+	n, err := change(r.Context(), s, short, ownEvent(r, d, s.User))
 	if errors.Is(err, idp.ErrSessionEnded) {
 		return redirect(w, r, AccountPath) // which says so
 	}
 	if err != nil {
 		return fail(err)
 	}
-	web.EventOf(r).Note(slog.Int("sessions_ended", n))
+	web.EventOf(r).Note(slog.Int(d.Rule().Name, n))
 	to := redirectTo(w, r, AccountPath+"?done="+done)
 	if n == 0 {
 		return show(to)
 	}
-	return answer(audit.SessionsEnded, s.User, to)
+	return answer(d, s.User, to)
 }

@@ -17,7 +17,7 @@ import (
 // showSignIn is GET /sign-in. It does not look for a live session: the page that
 // sends a user here has decided that they must sign in.
 func (h *Handler) showSignIn(w http.ResponseWriter, r *http.Request) exit {
-	f, err := h.flowOf(r, r.URL.Query().Get(templates.FieldRequest))
+	f, err := h.flowOf(r)
 	if err != nil {
 		return fail(err)
 	}
@@ -38,10 +38,7 @@ func (h *Handler) showSignIn(w http.ResponseWriter, r *http.Request) exit {
 
 // checkSignIn is POST /sign-in: the password.
 func (h *Handler) checkSignIn(w http.ResponseWriter, r *http.Request) exit {
-	if err := r.ParseForm(); err != nil {
-		return badForm(err)
-	}
-	f, err := h.flowOf(r, r.PostForm.Get(templates.FieldRequest))
+	f, err := h.flowOf(r)
 	if err != nil {
 		return fail(err)
 	}

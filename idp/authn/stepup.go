@@ -14,7 +14,7 @@ import (
 // showStepUp is GET /sign-in/step-up: the code page of a user who is signed in with
 // less than the request needs.
 func (h *Handler) showStepUp(w http.ResponseWriter, r *http.Request) exit {
-	f, err := h.flowOf(r, r.URL.Query().Get(templates.FieldRequest))
+	f, err := h.flowOf(r)
 	if err != nil {
 		return fail(err)
 	}
@@ -37,10 +37,7 @@ func (h *Handler) showStepUp(w http.ResponseWriter, r *http.Request) exit {
 // checkStepUp is POST /sign-in/step-up: the factor that was missing, and a new
 // session with what the old one had.
 func (h *Handler) checkStepUp(w http.ResponseWriter, r *http.Request) exit {
-	if err := r.ParseForm(); err != nil {
-		return badForm(err)
-	}
-	f, err := h.flowOf(r, r.PostForm.Get(templates.FieldRequest))
+	f, err := h.flowOf(r)
 	if err != nil {
 		return fail(err)
 	}

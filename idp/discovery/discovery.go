@@ -12,7 +12,6 @@ package discovery
 import (
 	"bytes"
 	"crypto/x509"
-	"encoding/pem"
 	"errors"
 	"fmt"
 	"net/http"
@@ -20,6 +19,7 @@ import (
 	"sync"
 	"time"
 
+	"vernal/certs"
 	"vernal/idp"
 	"vernal/idp/keyring"
 	"vernal/idp/rotation"
@@ -237,7 +237,7 @@ func (h *Handler) certificate(w http.ResponseWriter, r *http.Request) error {
 	if entry.Key == nil || entry.Key.Cert == nil {
 		return web.ErrNotFound
 	}
-	body := pem.EncodeToMemory(&pem.Block{Type: "CERTIFICATE", Bytes: entry.Key.Cert.Raw})
+	body := []byte(certs.EncodePEM(entry.Key.Cert))
 	return send(w, r, pemType, control, &document{body: body, etag: metadata.ETag(body)})
 }
 

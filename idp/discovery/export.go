@@ -7,12 +7,12 @@ import (
 	"crypto/sha1"
 	"crypto/sha256"
 	"crypto/x509"
-	"encoding/pem"
 	"fmt"
 	"slices"
 	"strings"
 	"time"
 
+	"vernal/certs"
 	"vernal/idp"
 	"vernal/idp/keyring"
 )
@@ -44,7 +44,7 @@ func (h *Handler) Export(y idp.Year) ([]File, error) {
 	cert := entry.Key.Cert
 	statement := h.statement(entry, signers, doc.body, now)
 	files := []File{
-		{string(y) + ".pem", pem.EncodeToMemory(&pem.Block{Type: "CERTIFICATE", Bytes: cert.Raw})},
+		{string(y) + ".pem", []byte(certs.EncodePEM(cert))},
 		{string(y) + ".der", cert.Raw},
 		{"metadata" + string(y) + ".xml", bytes.Clone(doc.body)},
 		{"fingerprints.txt", []byte(fingerprints(cert))},
@@ -94,22 +94,22 @@ check the signatures of this statement is in its last lines.
 	line("Year", string(y))
 	line("Sign-on", h.IdP.AuthnURL(y))
 	line("Logout", h.IdP.LogoutURL(y))
-	line("Metadata", h.IdP.BaseURL+"/api/saml/metadata"+string(y))
-	line("Certificate", h.IdP.BaseURL+"/api/saml/certificate"+string(y)+".pem")
+	line("Metadata", h.IdP.MetadataURL(y))
+	line("Certificate", h.IdP.CertificateURL(y))
 	b.WriteString("\n")
-	line("Subject", oneLine(cert.Subject.String()))
-	line("Issuer", oneLine(cert.Issuer.String()))
+	line("Subject", idp.OneLine(cert.Subject.String()))
+	line("Issuer", idp.OneLine(cert.Issuer.String()))
 	line("Serial number", cert.SerialNumber.Text(16))
 	line("Valid from", moment(cert.NotBefore))
 	line("Valid until", moment(cert.NotAfter))
 	b.WriteString(fingerprints(cert))
 	sum := sha256.Sum256(doc)
-	line("Metadata SHA-256", colons(sum[:]))
+	line("Metadata SHA-256", certs.Colons(sum[:]))
 	line("Made at", moment(now))
 	b.WriteString("\nSigned with RSA-SHA256 (PKCS #1 v1.5) by the keys of\n")
 	for _, e := range signers {
 		sum := sha256.Sum256(e.Key.Cert.Raw)
-		fmt.Fprintf(&b, "  %s, certificate SHA-256 %s\n", e.Key.Year, colons(sum[:]))
+		fmt.Fprintf(&b, "  %s, certificate SHA-256 %s\n", e.Key.Year, certs.Colons(sum[:]))
 	}
 	b.WriteString("\nTo check it with a certificate that you trust already:\n")
 	for _, e := range signers {
@@ -124,22 +124,7 @@ check the signatures of this statement is in its last lines.
 func fingerprints(cert *x509.Certificate) string {
 	s256, s1, key := sha256.Sum256(cert.Raw), sha1.Sum(cert.Raw), sha256.Sum256(cert.RawSubjectPublicKeyInfo)
 	return fmt.Sprintf("%-20s %s\n%-20s %s\n%-20s %s\n",
-		"SHA-256:", colons(s256[:]), "SHA-1:", colons(s1[:]), "Public key SHA-256:", colons(key[:]))
-}
-
-// colons formats bytes as openssl formats a fingerprint.
-func colons(sum []byte) string {
-	return strings.ReplaceAll(fmt.Sprintf("% X", sum), " ", ":")
-}
-
-// oneLine removes line breaks from a name, which can come from external data.
-func oneLine(s string) string {
-	return strings.Map(func(r rune) rune {
-		if r < 0x20 || r == 0x7f || r == '\u2028' || r == '\u2029' {
-			return '�'
-		}
-		return r
-	}, s)
+		"SHA-256:", certs.Colons(s256[:]), "SHA-1:", certs.Colons(s1[:]), "Public key SHA-256:", certs.Colons(key[:]))
 }
 
 func moment(t time.Time) string { return t.UTC().Format(time.RFC3339) }

@@ -19,24 +19,6 @@ const (
 	maxCompared = 500
 )
 
-// nearest is the one of the values that is most like the one seen; "" if there
-// are none.
-func nearest(seen string, values []string) string {
-	if len(seen) > maxCompared {
-		return ""
-	}
-	best, distance := "", math.MaxInt
-	for _, v := range values {
-		if len(v)-len(seen) >= distance {
-			continue // so many letters are to be added at least
-		}
-		if d := suggest.Distance(seen, v); d < distance {
-			best, distance = v, d
-		}
-	}
-	return best
-}
-
 // resembles reports whether one value may be a slip of the other.
 func resembles(seen, value string) bool {
 	return len(seen) <= maxCompared && suggest.Distance(seen, value) <= max(len(value)/4, 2)
@@ -104,7 +86,7 @@ func acsHints(seen string, registered []string) []string {
 		return nil
 	}
 	hints := []string{"registered: " + listed(registered)}
-	if near := nearest(seen, registered); near != "" && seen != "" {
+	if near := suggest.Nearest(seen, registered, math.MaxInt); near != "" && seen != "" {
 		hints = append(hints, "against "+near+": "+difference(seen, near))
 	}
 	return hints

@@ -13,11 +13,11 @@ import (
 	"testing"
 	"time"
 
+	"vernal/certs"
 	"vernal/idp"
 	"vernal/idp/assurance"
 	"vernal/idp/idptest"
 	"vernal/idp/inspect"
-	"vernal/idp/sp"
 )
 
 // hints are all that a report says beside the catalogues, a line each.
@@ -120,7 +120,7 @@ func TestSignatureHints(t *testing.T) {
 	t.Parallel()
 	i := idptest.New(t, idptest.Options{})
 	a := i.AddProvider("https://a.example")
-	b := i.AddProvider("https://b.example", func(p *idp.ServiceProvider) { p.Certs = []string{sp.PEM(i.OtherCert())} })
+	b := i.AddProvider("https://b.example", func(p *idp.ServiceProvider) { p.Certs = []string{certs.EncodePEM(i.OtherCert())} })
 	address := a.URL(&idptest.Request{RelayState: "a b"})
 	ours, ok := i.Years.Lookup(i.Year(), i.Clock.Now())
 	if !ok {
@@ -191,7 +191,7 @@ func TestCertificateCarried(t *testing.T) {
 	next := *a
 	next.Key, next.Cert = idptest.OtherKey(), i.OtherCert()
 	r := inspectText(t, inspector(i), next.Form(&idptest.Request{}).Encode(), i.Clock.Now())
-	want := "if the people of the service provider confirm its SHA-256, " + sp.Fingerprint(next.Cert)
+	want := "if the people of the service provider confirm its SHA-256, " + certs.CertSHA256(next.Cert)
 	if !slices.Equal(codes(r), []idp.RefusalCode{idp.RefusedSignature}) || !strings.Contains(hints(r), want) {
 		t.Errorf("refused with %v:\n%s", codes(r), hints(r))
 	}

@@ -38,6 +38,7 @@ import (
 	"errors"
 	"time"
 
+	"vernal/certs"
 	"vernal/idp"
 	"vernal/idp/assurance"
 	"vernal/idp/keyring"
@@ -127,7 +128,7 @@ type Cert struct {
 }
 
 func certOf(c *x509.Certificate) *Cert {
-	return &Cert{SHA256: sp.Fingerprint(c), EndAt: c.NotAfter.UTC()}
+	return &Cert{SHA256: certs.CertSHA256(c), EndAt: c.NotAfter.UTC()}
 }
 
 // Outcome is what a check came to.

@@ -7,9 +7,9 @@ import (
 	"fmt"
 	"strings"
 
+	"vernal/certs"
 	"vernal/idp"
 	"vernal/idp/saml"
-	"vernal/idp/sp"
 	"vernal/idp/xmlenc"
 	"vernal/idp/xmltree"
 )
@@ -100,7 +100,7 @@ func algorithm(uri string) string {
 
 // called names a certificate for people.
 func called(c *x509.Certificate) string {
-	return fmt.Sprintf("%s… (%s, ends %s)", sp.Fingerprint(c)[:16], subject(c), c.NotAfter.UTC().Format("2006-01-02"))
+	return fmt.Sprintf("%s… (%s, ends %s)", certs.CertSHA256(c)[:16], subject(c), c.NotAfter.UTC().Format("2006-01-02"))
 }
 
 func subject(c *x509.Certificate) string {

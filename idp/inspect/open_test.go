@@ -9,6 +9,7 @@ import (
 	"testing"
 	"time"
 
+	"vernal/certs"
 	"vernal/idp"
 	"vernal/idp/idptest"
 	"vernal/idp/inspect"
@@ -96,7 +97,7 @@ func TestEncryptedResponseUnopened(t *testing.T) {
 	if r.Refused || !r.Unknown || c.Outcome != inspect.Skipped || r.SP != "https://a.example" || len(r.Attributes) > 0 {
 		t.Errorf("without a key: %+v", r)
 	}
-	for _, want := range []string{"aes256-gcm", "rsa-oaep-mgf1p with sha1", sp.Fingerprint(a.Cert)[:16]} {
+	for _, want := range []string{"aes256-gcm", "rsa-oaep-mgf1p with sha1", certs.CertSHA256(a.Cert)[:16]} {
 		if !strings.Contains(c.Seen, want) {
 			t.Errorf("%q is not in %q", want, c.Seen)
 		}
@@ -125,7 +126,7 @@ func TestEncryptedResponseUnopened(t *testing.T) {
 	}
 	// Once the certificate is replaced, what went to the old one says so.
 	_, err := i.Registry.Edit(t.Context(), "https://a.example", func(p *idp.ServiceProvider) error {
-		p.EncryptionCerts = []string{sp.PEM(i.OtherCert())}
+		p.EncryptionCerts = []string{certs.EncodePEM(i.OtherCert())}
 		return nil
 	}, sp.Options{AllowInsecureURL: true}, "test")
 	if err != nil {

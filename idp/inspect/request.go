@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"math"
 	"strings"
 
 	"vernal/idp"
@@ -13,6 +14,7 @@ import (
 	"vernal/idp/rotation"
 	"vernal/idp/saml"
 	"vernal/idp/sp"
+	"vernal/idp/suggest"
 	"vernal/idp/xmltree"
 )
 
@@ -90,7 +92,7 @@ func (s *Service) stranger(ctx context.Context, r *Report) error {
 	for _, p := range all[:min(len(all), maxTried)] {
 		ids = append(ids, string(p.EntityID))
 	}
-	near := nearest(string(r.SP), ids)
+	near := suggest.Nearest(string(r.SP), ids, math.MaxInt)
 	if near != "" && resembles(string(r.SP), near) {
 		r.hint("against " + near + ", which is registered: " + difference(string(r.SP), near))
 	}

@@ -8,6 +8,7 @@ import (
 	"strings"
 	"time"
 
+	"vernal/certs"
 	"vernal/idp"
 	"vernal/idp/saml"
 	"vernal/idp/sp"
@@ -126,7 +127,7 @@ func (s *Service) signed(r *Report, field string, e *xmltree.Element, verify fun
 		return nil, err
 	}
 	r.Year = years[v.Cert]
-	r.Cert = certOf(v.Cert)
+	r.Cert = &Cert{SHA256: certs.CertSHA256(v.Cert), EndAt: v.Cert.NotAfter.UTC()}
 	r.ok(field, "by our certificate of "+string(r.Year)+", "+called(v.Cert))
 	return v.Element, nil
 }

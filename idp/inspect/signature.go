@@ -12,6 +12,7 @@ import (
 	"strings"
 	"time"
 
+	"vernal/certs"
 	"vernal/idp"
 	"vernal/idp/partnercert"
 	"vernal/idp/saml"
@@ -83,7 +84,7 @@ func carriedHints(msg *saml.Message, p *sp.Provider) (a advice) {
 			continue
 		}
 		a.hint("the certificate that the message carries verifies it, and is not registered: " + called(c) +
-			"; register it if the people of the service provider confirm its SHA-256, " + sp.Fingerprint(c))
+			"; register it if the people of the service provider confirm its SHA-256, " + certs.CertSHA256(c))
 		a.suggest(idp.Suggest(idp.DoSPEdit, string(p.EntityID)).With(idp.OptionCert, "").Labeled(idp.LabelRegister))
 	}
 	return a

@@ -6,7 +6,6 @@ import (
 	"slices"
 	"strings"
 	"testing"
-	"time"
 
 	"vernal/idp/idptest/corpus"
 	"vernal/idp/saml"
@@ -71,11 +70,7 @@ func (w *fuzzWorld) said(in saml.Inbound) string {
 // session).
 func (w *fuzzWorld) judge(t *testing.T, endpoint string, in saml.Inbound, browser string) {
 	w.t = t
-	begun := time.Now()
 	got := w.send(&corpus.Case{In: in}, endpoint, browser)
-	if took := time.Since(begun); took > 20*time.Second {
-		t.Errorf("it took %v", took)
-	}
 	if got.status >= http.StatusInternalServerError {
 		t.Errorf("%d\n%s", got.status, got.body)
 	}

@@ -118,5 +118,5 @@ func requestCert(end time.Time) testCert {
 	if err != nil {
 		panic(err)
 	}
-	return testCert{string(pem.EncodeToMemory(&pem.Block{Type: "CERTIFICATE", Bytes: der})), sp.Fingerprint(cert)}
+	return testCert{string(pem.EncodeToMemory(&pem.Block{Type: "CERTIFICATE", Bytes: der})), certs.CertSHA256(cert)}
 }

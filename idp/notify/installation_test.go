@@ -81,7 +81,7 @@ func newWorld(t *testing.T, now string, change ...func(*rotation.Policy)) *world
 func (w *world) server() *notify.Service {
 	return &notify.Service{
 		Store: w.Bolt, Board: w.Board, Rotation: w.Rotation, Years: w.Years, Clock: w.Clock.Now,
-		IdP: metadata.IdP{BaseURL: baseURL, Contact: &metadata.Contact{Email: "help@example.gov"}}, Name: "Example sign-in",
+		IdP: metadata.IdP{BaseURL: baseURL, Contact: "help@example.gov"}, Name: "Example sign-in",
 		Log:     slog.New(slog.NewTextHandler(w.t.Output(), &slog.HandlerOptions{Level: slog.LevelWarn})),
 		Mail:    w.mailer(),
 		Notify:  []string{"ops@example.gov"},

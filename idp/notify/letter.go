@@ -10,10 +10,10 @@ import (
 	"strings"
 	"time"
 
+	"vernal/certs"
 	"vernal/idp"
 	"vernal/idp/migration"
 	"vernal/idp/rotation"
-	"vernal/idp/sp"
 	"vernal/templates"
 )
 
@@ -181,9 +181,7 @@ type change struct {
 func (w *writer) words(l Letter) (subject, text string, err error) {
 	d := letterData{Letter: l, ID: plain(string(l.SP)), Us: plain(w.Name), BaseURL: w.IdP.BaseURL, EntityID: string(w.IdP.EntityID())}
 	d.Name = cmp.Or(plain(l.Name), d.ID)
-	if w.IdP.Contact != nil {
-		d.Contact = w.IdP.Contact.Email
-	}
+	d.Contact = w.IdP.Contact
 	d.RequestCerts = slices.Clone(l.RequestCerts)
 	for i, c := range d.RequestCerts {
 		d.RequestCerts[i].SHA256 = colons(c.SHA256)
@@ -200,7 +198,7 @@ func (w *writer) words(l Letter) (subject, text string, err error) {
 		d.Hinted = w.IdP.MetadataURL(l.To) + "?sp=" + url.QueryEscape(string(l.SP))
 	}
 	if c := w.cert(w.to); c != nil {
-		d.PEM, d.SHA256, d.CertUntil = strings.TrimSpace(sp.PEM(c)), colons(sp.Fingerprint(c)), c.NotAfter.UTC()
+		d.PEM, d.SHA256, d.CertUntil = strings.TrimSpace(certs.EncodePEM(c)), colons(certs.CertSHA256(c)), c.NotAfter.UTC()
 	}
 	if slices.ContainsFunc(l.From, func(y idp.Year) bool { return w.state(y) == rotation.Revoked }) {
 		return render(l.Lang, "revoked.txt", d)

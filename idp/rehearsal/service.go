@@ -12,6 +12,7 @@ import (
 	"sync"
 	"time"
 
+	"vernal/certs"
 	"vernal/idp"
 	"vernal/idp/keyring"
 	"vernal/idp/rotation"
@@ -69,7 +70,7 @@ func (s *Service) Begin(ctx context.Context, y idp.Year, cert *x509.Certificate,
 	until := now.Add(Lifetime)
 	r := &running{terms: &Terms{
 		ID: rand.Text(), Year: y, State: string(entry.State), BaseURL: s.BaseURL,
-		CertSHA256: sp.Fingerprint(entry.Key.Cert), ClockTrusted: true, At: now, EndAt: until,
+		CertSHA256: certs.CertSHA256(entry.Key.Cert), ClockTrusted: true, At: now, EndAt: until,
 	}}
 	s.running = r
 	if err := s.make(ctx, r, entry, cert, actor); err != nil {
@@ -109,7 +110,7 @@ func (s *Service) make(ctx context.Context, r *running, entry keyring.Entry, cer
 func provider(y idp.Year, cert *x509.Certificate) *idp.ServiceProvider {
 	p := sp.Defaults()
 	p.EntityID, p.Name, p.NameIDScope = idp.RehearsalSP, "Rehearsal", "sp:"+idp.NameIDScope(idp.RehearsalSP)
-	p.ACSURLs, p.Certs, p.Attributes, p.Preview = []string{acsURL}, []string{sp.PEM(cert)}, nil, y
+	p.ACSURLs, p.Certs, p.Attributes, p.Preview = []string{acsURL}, []string{certs.EncodePEM(cert)}, nil, y
 	p.Encryption, p.SignResponse = idp.EncryptionCBC, true
 	return p
 }

@@ -16,9 +16,9 @@ import (
 
 	crewjam "github.com/crewjam/saml"
 
+	"vernal/certs"
 	"vernal/idp"
 	"vernal/idp/saml"
-	"vernal/idp/sp"
 	"vernal/idp/xmldsig"
 	"vernal/idp/xmltree"
 )
@@ -185,7 +185,7 @@ func (w *Walk) verifyMetadata(context.Context) (string, error) {
 }
 
 func (w *Walk) compareCertificate(ctx context.Context) (string, error) {
-	if got := sp.Fingerprint(w.signing); got != w.Terms.CertSHA256 {
+	if got := certs.CertSHA256(w.signing); got != w.Terms.CertSHA256 {
 		return "", fmt.Errorf("the metadata has the certificate %s, the data folder %s", got, w.Terms.CertSHA256)
 	}
 	address := w.address("/api/saml/certificate" + string(w.Terms.Year) + ".pem")

@@ -1,3 +1,5 @@
+//go:build slow
+
 package rekey_test
 
 import (

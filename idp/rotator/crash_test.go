@@ -1,3 +1,5 @@
+//go:build slow
+
 package rotator_test
 
 import (
@@ -5,7 +7,6 @@ import (
 	"context"
 	"crypto"
 	"crypto/rand"
-	"crypto/rsa"
 	"crypto/x509"
 	"encoding/json"
 	"errors"
@@ -16,7 +17,6 @@ import (
 	"path/filepath"
 	"slices"
 	"strings"
-	"sync"
 	"syscall"
 	"testing"
 	"time"
@@ -140,15 +140,6 @@ func (d *doomed) bring(ctx context.Context, s *rotator.Service) error {
 	_, err = s.Import(ctx, d.Year, in, "test", false)
 	return err
 }
-
-// foreign is a private key that no year of a test has.
-var foreign = sync.OnceValue(func() *rsa.PrivateKey {
-	k, err := rsa.GenerateKey(rand.Reader, 2048)
-	if err != nil {
-		panic(err)
-	}
-	return k
-})
 
 // sigkill stands between a service and its disk and ends the process with
 // SIGKILL, which leaves no time for anything.

@@ -2,6 +2,7 @@ package rotator_test
 
 import (
 	"crypto/rand"
+	"crypto/rsa"
 	"crypto/x509"
 	"encoding/json"
 	"errors"
@@ -9,6 +10,7 @@ import (
 	"os"
 	"path/filepath"
 	"slices"
+	"sync"
 	"testing"
 	"time"
 
@@ -443,3 +445,12 @@ func TestLostFileWhileRunning(t *testing.T) {
 		t.Errorf("preferred: %v, %v", e.Year(), err)
 	}
 }
+
+// foreign is a private key that no year of a test has.
+var foreign = sync.OnceValue(func() *rsa.PrivateKey {
+	k, err := rsa.GenerateKey(rand.Reader, 2048)
+	if err != nil {
+		panic(err)
+	}
+	return k
+})

@@ -3,6 +3,7 @@ package server
 import (
 	"context"
 	"fmt"
+	"io"
 	"log/slog"
 	"net/http"
 	"sync"
@@ -65,15 +66,18 @@ func (s *Server) sweep(ctx context.Context) {
 // process answers, /readyz that it can sign people in.
 func (s *Server) mountHealth(rt *web.Router) {
 	rt.Handle("/healthz", web.Methods{http.MethodGet: func(w http.ResponseWriter, _ *http.Request) error {
-		return plain(w, http.StatusOK, "ok")
+		_, err := io.WriteString(w, "ok\n")
+		return err
 	}})
 	rt.Handle("/readyz", web.Methods{http.MethodGet: func(w http.ResponseWriter, r *http.Request) error {
 		if err := s.ready(r.Context()); err != nil {
 			web.EventOf(r).Note(slog.String("error", err.Error()))
 			web.EventOf(r).Raise(slog.LevelError)
-			return plain(w, http.StatusServiceUnavailable, "not ready; the log says why")
+			http.Error(w, "not ready; the log says why", http.StatusServiceUnavailable)
+			return nil
 		}
-		return plain(w, http.StatusOK, "ready")
+		_, err := io.WriteString(w, "ready\n")
+		return err
 	}})
 }
 
@@ -92,12 +96,5 @@ func (s *Server) ready(ctx context.Context) error {
 	if kept, ok := entry.Key.Signer.(*certs.VaultKey); ok {
 		return kept.Ready()
 	}
-	return nil
-}
-
-func plain(w http.ResponseWriter, status int, text string) error {
-	w.Header().Set("Content-Type", "text/plain; charset=utf-8")
-	w.WriteHeader(status)
-	_, _ = w.Write([]byte(text + "\n"))
 	return nil
 }

@@ -1,6 +1,7 @@
 package session
 
 import (
+	"crypto/sha256"
 	"net/http"
 	"time"
 )
@@ -27,10 +28,13 @@ func (m *Manager) cookie(name, value string, age time.Duration) *http.Cookie {
 	}
 }
 
+// hashOf is what we keep of a cookie's value.
+func hashOf(value string) []byte {
+	sum := sha256.Sum256([]byte(value))
+	return sum[:]
+}
+
 // drop takes a cookie back.
 func (m *Manager) drop(w http.ResponseWriter, name string) {
-	http.SetCookie(w, &http.Cookie{
-		Name: name, Path: "/", MaxAge: -1,
-		Secure: m.Secure, HttpOnly: true, SameSite: http.SameSiteLaxMode,
-	})
+	http.SetCookie(w, m.cookie(name, "", -time.Second))
 }

@@ -3,7 +3,6 @@ package session
 import (
 	"bytes"
 	"compress/flate"
-	"crypto/sha256"
 	"encoding/base64"
 	"encoding/json"
 	"errors"
@@ -134,8 +133,7 @@ func (m *Manager) held(r *http.Request, handle idp.RequestHandle) (*idp.LoginReq
 	if err != nil {
 		return nil, idp.ErrNotFound
 	}
-	sum := sha256.Sum256([]byte(c.Value))
-	req.SecretHash = sum[:]
+	req.SecretHash = hashOf(c.Value)
 	return req, nil
 }
 

@@ -157,17 +157,11 @@ func (m *Manager) startSession(w http.ResponseWriter, r *http.Request, cookie st
 	return nil
 }
 
-// Complete makes the session of a person who has now proved a second factor.
-// The pending sign-in and whatever session the browser had end with it; if
+// Complete makes the session of a user who has proved a second factor, now or, as a
+// remembered device does, at another time. The pending sign-in and whatever session the browser had end with it; if
 // that was the same person's, the service providers in it are carried over. It
 // returns idp.ErrSessionEnded if the pending sign-in was ended meanwhile.
-func (m *Manager) Complete(w http.ResponseWriter, r *http.Request, pending *idp.Session, second idp.Factor, events ...idp.AuditEvent) (*idp.Session, error) {
-	return m.CompleteWith(w, r, pending, idp.FactorUse{Factor: second, At: m.Clock.Now()}, events...)
-}
-
-// CompleteWith is Complete with a second factor that was used at another time,
-// as a remembered device was.
-func (m *Manager) CompleteWith(w http.ResponseWriter, r *http.Request, pending *idp.Session, second idp.FactorUse, events ...idp.AuditEvent) (*idp.Session, error) {
+func (m *Manager) Complete(w http.ResponseWriter, r *http.Request, pending *idp.Session, second idp.FactorUse, events ...idp.AuditEvent) (*idp.Session, error) {
 	now := m.Clock.Now()
 	s := &idp.Session{
 		User:      pending.User,
@@ -199,9 +193,8 @@ func (m *Manager) End(w http.ResponseWriter, r *http.Request, events ...idp.Audi
 
 // Forget takes the cookies of a session back that was ended in the store.
 func (m *Manager) Forget(w http.ResponseWriter) {
-	for _, cookie := range []string{"session", "signin"} {
-		m.drop(w, m.cookieName(cookie))
-	}
+	m.drop(w, m.cookieName("session"))
+	m.drop(w, m.cookieName("signin"))
 }
 
 // Abandon ends a sign-in that was begun in this request.

@@ -66,7 +66,7 @@ func TestPendingIsNoSession(t *testing.T) {
 	}
 
 	w = httptest.NewRecorder()
-	if _, err := m.Complete(w, r, pending, idp.FactorTOTP); err != nil {
+	if _, err := m.Complete(w, r, pending, idp.FactorUse{Factor: idp.FactorTOTP, At: m.Clock.Now()}); err != nil {
 		t.Fatal(err)
 	}
 	r = browserOf(w)
@@ -97,7 +97,7 @@ func TestPendingEndedMeanwhile(t *testing.T) {
 	if err := i.Accounts.Unlock(t.Context(), person.Email, "test"); err != nil {
 		t.Fatal(err)
 	}
-	if _, err := m.Complete(httptest.NewRecorder(), browserOf(w), pending, idp.FactorTOTP); !errors.Is(err, idp.ErrSessionEnded) {
+	if _, err := m.Complete(httptest.NewRecorder(), browserOf(w), pending, idp.FactorUse{Factor: idp.FactorTOTP, At: m.Clock.Now()}); !errors.Is(err, idp.ErrSessionEnded) {
 		t.Errorf("a sign-in that was begun before the lock is completed after it: %v", err)
 	}
 }

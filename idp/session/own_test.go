@@ -28,7 +28,7 @@ func TestEndOthersRacesSignIn(t *testing.T) {
 	signIn := func() (*http.Request, *idp.Session) {
 		r, pending := begin()
 		w := httptest.NewRecorder()
-		s, err := m.Complete(w, r, pending, idp.FactorTOTP)
+		s, err := m.Complete(w, r, pending, idp.FactorUse{Factor: idp.FactorTOTP, At: m.Clock.Now()})
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -40,7 +40,7 @@ func TestEndOthersRacesSignIn(t *testing.T) {
 		there, other := signIn()
 		done := make(chan error, 2)
 		go func() {
-			_, err := m.Complete(httptest.NewRecorder(), r, pending, idp.FactorTOTP)
+			_, err := m.Complete(httptest.NewRecorder(), r, pending, idp.FactorUse{Factor: idp.FactorTOTP, At: m.Clock.Now()})
 			done <- err
 		}()
 		go func() {

@@ -50,7 +50,7 @@ func TestRehearsal(t *testing.T) {
 	if _, err := m.Rehearsal(with(c.Name, begun)); !errors.Is(err, idp.ErrNotFound) {
 		t.Errorf("a person's sign-in is a rehearsal: %v", err)
 	}
-	if _, err := m.Complete(w, httptest.NewRequest(http.MethodPost, "/", nil), pending, idp.FactorTOTP); err != nil {
+	if _, err := m.Complete(w, httptest.NewRequest(http.MethodPost, "/", nil), pending, idp.FactorUse{Factor: idp.FactorTOTP, At: m.Clock.Now()}); err != nil {
 		t.Fatal(err)
 	}
 	if _, err := m.Rehearsal(with(c.Name, w.Result().Cookies()[0].Value)); !errors.Is(err, idp.ErrNotFound) {

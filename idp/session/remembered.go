@@ -1,7 +1,6 @@
 package session
 
 import (
-	"crypto/sha256"
 	"net/http"
 	"time"
 
@@ -19,9 +18,8 @@ const deviceCookie = "device"
 // somebody else has put into the browser is never remembered.
 func (m *Manager) NewDevice(r *http.Request) (cookie *http.Cookie, d idp.RememberedDevice) {
 	token := newToken()
-	sum := sha256.Sum256([]byte(token))
 	is := m.device(r)
-	d = idp.RememberedDevice{Hash: sum[:], Browser: is.Browser, System: is.System}
+	d = idp.RememberedDevice{Hash: hashOf(token), Browser: is.Browser, System: is.System}
 	return m.cookie(m.cookieName(deviceCookie), token, assurance.RememberedFor), d
 }
 
@@ -32,8 +30,7 @@ func (m *Manager) DeviceHash(r *http.Request) []byte {
 	if err != nil || c.Value == "" {
 		return nil
 	}
-	sum := sha256.Sum256([]byte(c.Value))
-	return sum[:]
+	return hashOf(c.Value)
 }
 
 // Remembered is the use of the browser as a second factor of the person; ok is

@@ -2,7 +2,6 @@ package session
 
 import (
 	"crypto/rand"
-	"crypto/sha256"
 	"crypto/subtle"
 	"encoding/base32"
 	"encoding/binary"
@@ -55,8 +54,7 @@ func (m *Manager) Tie(req *idp.LoginRequest) (cookie *http.Cookie) {
 // and the hash of its secret that is stored with the request.
 func (m *Manager) TieTo(handle idp.RequestHandle, lifetime time.Duration) (cookie *http.Cookie, hash []byte) {
 	secret := newToken()
-	sum := sha256.Sum256([]byte(secret))
-	return m.cookie(m.requestCookie(handle), secret, lifetime), sum[:]
+	return m.cookie(m.requestCookie(handle), secret, lifetime), hashOf(secret)
 }
 
 // Retie makes of a cookie of TieTo the one for another handle: the message
@@ -70,11 +68,7 @@ func (m *Manager) Retie(cookie *http.Cookie, handle idp.RequestHandle) *http.Coo
 // TiedTo reports whether the browser holds the cookie of a stored request.
 func (m *Manager) TiedTo(r *http.Request, handle idp.RequestHandle, hash []byte) bool {
 	c, err := r.Cookie(m.requestCookie(handle))
-	if err != nil || len(hash) == 0 {
-		return false
-	}
-	sum := sha256.Sum256([]byte(c.Value))
-	return subtle.ConstantTimeCompare(sum[:], hash) == 1
+	return err == nil && subtle.ConstantTimeCompare(hashOf(c.Value), hash) == 1
 }
 
 // Request loads the request that handle names, from the store or else from the

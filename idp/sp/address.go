@@ -34,7 +34,7 @@ func checkAddress(address string, baseIsHTTP bool) (what string, permitted bool)
 		return "must not have a fragment (#…)", false
 	case !plainHost(u):
 		return "has a host with characters beyond letters, digits, dots and hyphens (write other scripts as xn--…)", false
-	case u.Scheme == "http" && !baseIsHTTP && !loopback(u.Hostname()):
+	case u.Scheme == "http" && !baseIsHTTP && !idp.IsLoopback(strings.TrimSuffix(u.Hostname(), ".")):
 		return "is http: assertions would travel in the clear", true
 	}
 	return "", false
@@ -53,15 +53,4 @@ func plainHost(u *url.URL) bool {
 		}
 	}
 	return host != "" && !strings.HasSuffix(u.Host, ":")
-}
-
-// loopback reports whether a host is this machine by definition (RFC 6761 §6.3,
-// RFC 1122 §3.2.1.3).
-func loopback(host string) bool {
-	host = strings.ToLower(strings.TrimSuffix(host, "."))
-	if host == "localhost" || strings.HasSuffix(host, ".localhost") {
-		return true
-	}
-	ip, err := netip.ParseAddr(host)
-	return err == nil && ip.Unmap().IsLoopback()
 }

@@ -11,6 +11,7 @@ import (
 	"testing"
 	"time"
 
+	"vernal/certs"
 	"vernal/idp"
 	"vernal/idp/sp"
 )
@@ -64,7 +65,7 @@ func TestEditFromMetadata(t *testing.T) {
 	}
 	id := added.Provider.EntityID
 	changed := sp.Edit{
-		Set:    values{"acs_urls": {"https://else.example/acs"}, "certs": {sp.PEM(goodCert(t))}, "attributes": {"phone"}, "name": {"Mine"}},
+		Set:    values{"acs_urls": {"https://else.example/acs"}, "certs": {certs.EncodePEM(goodCert(t))}, "attributes": {"phone"}, "name": {"Mine"}},
 		Remove: values{"acs_urls": added.Provider.ACSURLs},
 	}
 	if _, err := r.ApplyEdit(t.Context(), id, sp.Document{}, changed, o, "test"); err != nil {
@@ -96,7 +97,7 @@ func TestAddEditReplacesDefaults(t *testing.T) {
 	t.Parallel()
 	r, _ := newRegistry(t)
 	c, err := r.AddEdit(t.Context(), entity, sp.Document{}, sp.Edit{Set: values{
-		"acs_urls": {"https://sp.example.gov/acs"}, "certs": {sp.PEM(goodCert(t))},
+		"acs_urls": {"https://sp.example.gov/acs"}, "certs": {certs.EncodePEM(goodCert(t))},
 		"attributes": {"phone"}, "name_id_formats": {"emailAddress"},
 	}}, sp.Options{}, "test")
 	if err != nil {

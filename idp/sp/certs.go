@@ -1,12 +1,10 @@
 package sp
 
 import (
-	"crypto/sha256"
 	"crypto/x509"
-	"encoding/hex"
-	"encoding/pem"
 	"time"
 
+	"vernal/certs"
 	"vernal/idp/partnercert"
 )
 
@@ -14,27 +12,25 @@ import (
 const expirySoon = 30 * 24 * time.Hour
 
 // parseAll reads a list of registered certificates, one to a string.
-func parseAll(list []string) ([]*x509.Certificate, error) {
+func parseAll(texts []string) ([]*x509.Certificate, error) {
 	var out []*x509.Certificate
-	for _, s := range list {
-		certs, err := partnercert.Read([]byte(s))
+	for _, s := range texts {
+		list, err := partnercert.Read([]byte(s))
 		if err != nil {
 			return nil, err
 		}
-		out = append(out, certs...)
+		out = append(out, list...)
 	}
 	return out, nil
 }
 
-// PEM writes a certificate in the form in which registrations keep it.
-func PEM(cert *x509.Certificate) string {
-	return string(pem.EncodeToMemory(&pem.Block{Type: "CERTIFICATE", Bytes: cert.Raw}))
-}
-
-// Fingerprint is the SHA-256 of a certificate, hex.
-func Fingerprint(cert *x509.Certificate) string {
-	sum := sha256.Sum256(cert.Raw)
-	return hex.EncodeToString(sum[:])
+// encodeEach writes certificates as registrations keep them, one to a string.
+func encodeEach(list []*x509.Certificate) []string {
+	var out []string
+	for _, c := range list {
+		out = append(out, certs.EncodePEM(c))
+	}
+	return out
 }
 
 // certWarning says what an operator should know of a certificate's dates; "" if

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"iter"
 	"maps"
+	"reflect"
 	"slices"
 	"strconv"
 	"strings"
@@ -98,21 +99,14 @@ func (r *Registry) scopeForNew(p *idp.ServiceProvider, last idp.NameIDScope, o O
 		return "", &RefusedError{Code: "resume", Permissions: []Permission{PermitResume}, Text: fmt.Sprintf(
 			"%s was registered with the agency %q before, and would recognise the people it knew", p.EntityID, p.Agency)}
 	case o.Resume:
-		p.Agency = agencyOf(last)
+		if name, ok := last.Agency(); ok {
+			p.Agency = name
+		}
 		return last, nil
 	case p.Agency != "":
 		return idp.AgencyScope(p.Agency), nil
 	}
 	return freshScope(p.EntityID, last, r.clock.Now()), nil
-}
-
-// agencyOf is the agency of a scope, or "".
-func agencyOf(scope idp.NameIDScope) string {
-	name, ok := scope.Agency()
-	if !ok {
-		return ""
-	}
-	return name
 }
 
 // Edit changes a registration; idp.ErrNotFound if it is not there. change must
@@ -153,7 +147,7 @@ func (r *Registry) Edit(ctx context.Context, id idp.EntityID, change func(*idp.S
 // before and after. It reports how many were copied.
 func (r *Registry) writeEdit(ctx context.Context, old, next *idp.ServiceProvider, o Options, e idp.AuditEvent) (copied int, err error) {
 	u := idp.ProviderUpdate{ID: next.EntityID, Change: func(stored *idp.ServiceProvider) error {
-		if !same(stored, old) { // the event tells the difference to old
+		if !reflect.DeepEqual(stored, old) { // the event tells the difference to old
 			return errMoved
 		}
 		*stored = *clone(next)
@@ -221,22 +215,16 @@ func normalize(p *idp.ServiceProvider) {
 	}
 	(&applier{p: p}).dropPlainIndexes()
 	for _, list := range []*[]string{&p.Certs, &p.EncryptionCerts} {
-		certs, err := parseAll(*list)
+		parsed, err := parseAll(*list)
 		if err != nil {
 			continue
 		}
-		var out []string
-		for _, c := range certs {
-			if text := PEM(c); !slices.Contains(out, text) {
-				out = append(out, text)
-			}
-		}
-		*list = out
+		*list = appendNew(nil, encodeEach(parsed))
 	}
 }
 
-// diff yields the JSON names of the fields in which the registrations differ,
-// with the new value in brief.
+// diff yields the JSON names of the fields in which the registrations differ, with
+// the new value in brief, cut so that none fills an audit record.
 func diff(old, p *idp.ServiceProvider) iter.Seq2[string, string] {
 	return func(yield func(string, string) bool) {
 		for i := range fieldTable {
@@ -244,7 +232,7 @@ func diff(old, p *idp.ServiceProvider) iter.Seq2[string, string] {
 			if slices.Equal(f.Read(old), f.Read(p)) {
 				continue
 			}
-			if !yield(f.Name, clip(f.brief(p))) {
+			if !yield(f.Name, idp.Clip(f.brief(p), 500)) {
 				return
 			}
 		}
@@ -252,13 +240,4 @@ func diff(old, p *idp.ServiceProvider) iter.Seq2[string, string] {
 			yield("name_id_scope", string(p.NameIDScope))
 		}
 	}
-}
-
-// clip keeps one value from filling an audit record.
-func clip(s string) string {
-	const limit = 500
-	if len(s) <= limit {
-		return s
-	}
-	return strings.ToValidUTF8(s[:limit], "") + "…"
 }

@@ -71,6 +71,8 @@ type checker struct {
 	baseIsHTTP bool
 	// insecure reports whether an http address may stay.
 	insecure func(address string) bool
+	// ours are our own signing certificates, which no provider may have.
+	ours     []*x509.Certificate
 	problems []Problem
 }
 
@@ -84,10 +86,7 @@ func (c *checker) check(p *idp.ServiceProvider) []Problem {
 }
 
 func (c *checker) add(field, value, format string, args ...any) {
-	if len(value) > 80 {
-		value = strings.ToValidUTF8(value[:80], "") + "…"
-	}
-	c.problems = append(c.problems, Problem{Field: field, Value: value, Text: fmt.Sprintf(format, args...)})
+	c.problems = append(c.problems, Problem{Field: field, Value: idp.Clip(value, 80), Text: fmt.Sprintf(format, args...)})
 }
 
 func (c *checker) identity(p *idp.ServiceProvider) {
@@ -155,18 +154,11 @@ type namedValues struct {
 
 // addressFields lists every address in a registration.
 func addressFields(p *idp.ServiceProvider) []namedValues {
-	fields := []namedValues{{"acs_urls", p.ACSURLs}, {"redirect_uris", p.RedirectURIs}}
-	for _, f := range []struct{ name, value string }{
-		{"logout_url", p.LogoutURL},
-		{"return_to_sp_url", p.ReturnToSPURL},
-		{"failure_to_proof_url", p.FailureToProofURL},
-		{"sp_initiated_login_url", p.SPInitiatedLoginURL},
-		{"metadata_url", p.MetadataURL},
-		{"logo", p.Logo},
+	var fields []namedValues
+	for _, name := range []string{
+		"acs_urls", "redirect_uris", "logout_url", "return_to_sp_url", "failure_to_proof_url", "sp_initiated_login_url", "metadata_url", "logo",
 	} {
-		if f.value != "" {
-			fields = append(fields, namedValues{f.name, []string{f.value}})
-		}
+		fields = append(fields, namedValues{name, lookupField(name).Read(p)})
 	}
 	return fields
 }
@@ -181,29 +173,17 @@ func (c *checker) certs(p *idp.ServiceProvider) {
 	for _, f := range []namedValues{{"certs", p.Certs}, {"encryption_certs", p.EncryptionCerts}} {
 		c.list(f.name, f.values, maxCerts)
 		for _, s := range f.values {
-			certs, err := partnercert.Read([]byte(s))
+			parsed, err := partnercert.Read([]byte(s))
 			if err != nil {
 				c.add(f.name, "", "%v", err)
 			}
-			for _, cert := range certs {
+			for _, cert := range parsed {
 				if what := partnercert.CheckKey(cert); what != "" {
 					c.add(f.name, certName(cert), "%s", what)
 				}
-			}
-		}
-	}
-}
-
-// notOurs refuses our own signing certificates as certificates of a provider.
-func (c *checker) notOurs(p *idp.ServiceProvider, ours []*x509.Certificate) {
-	for _, f := range []namedValues{{"certs", p.Certs}, {"encryption_certs", p.EncryptionCerts}} {
-		certs, err := parseAll(f.values)
-		if err != nil {
-			continue // said already
-		}
-		for _, cert := range certs {
-			if slices.ContainsFunc(ours, cert.Equal) {
-				c.add(f.name, certName(cert), "is our own signing certificate; the provider's own is wanted here")
+				if slices.ContainsFunc(c.ours, cert.Equal) {
+					c.add(f.name, certName(cert), "is our own signing certificate; the provider's own is wanted here")
+				}
 			}
 		}
 	}

@@ -6,6 +6,7 @@ import (
 	"testing"
 	"time"
 
+	"vernal/certs"
 	"vernal/idp"
 	"vernal/idp/assurance"
 	"vernal/idp/sp"
@@ -91,11 +92,11 @@ func TestValidate(t *testing.T) {
 	pemOf := func(t *testing.T, key string) string {
 		switch key {
 		case "small":
-			return sp.PEM(newCert(t, smallKey(), "small", testTime.AddDate(1, 0, 0)))
+			return certs.EncodePEM(newCert(t, smallKey(), "small", testTime.AddDate(1, 0, 0)))
 		case "ec":
-			return sp.PEM(newCert(t, ecKey(), "ec", testTime.AddDate(1, 0, 0)))
+			return certs.EncodePEM(newCert(t, ecKey(), "ec", testTime.AddDate(1, 0, 0)))
 		}
-		return sp.PEM(goodCert(t))
+		return certs.EncodePEM(goodCert(t))
 	}
 	tests := []struct {
 		name   string
@@ -124,7 +125,7 @@ func TestValidate(t *testing.T) {
 		{"elliptic key", func(t *testing.T, p *idp.ServiceProvider) { p.Certs = []string{pemOf(t, "ec")} }, "certs: its key is ECDSA"},
 		{"small encryption key", func(t *testing.T, p *idp.ServiceProvider) { p.EncryptionCerts = []string{pemOf(t, "small")} }, "encryption_certs: its RSA key"},
 		{"expired certificate is allowed", func(t *testing.T, p *idp.ServiceProvider) {
-			p.Certs = []string{sp.PEM(newCert(t, rsaKey(), "old", testTime.AddDate(-1, 0, 0)))}
+			p.Certs = []string{certs.EncodePEM(newCert(t, rsaKey(), "old", testTime.AddDate(-1, 0, 0)))}
 		}, ""},
 		{"broken certificate", func(_ *testing.T, p *idp.ServiceProvider) { p.Certs = []string{"MIIB"} }, "certs: "},
 		{"sign_requests", func(_ *testing.T, p *idp.ServiceProvider) { p.SignRequests = "never" }, "sign_requests: is not one of required, optional"},
@@ -190,7 +191,7 @@ func TestWarnings(t *testing.T) {
 		t.Run(tt.name, func(t *testing.T) {
 			t.Parallel()
 			p := newProvider(t, "https://sp.example.gov/")
-			p.Certs = []string{sp.PEM(newCert(t, rsaKey(), "sp", tt.end))}
+			p.Certs = []string{certs.EncodePEM(newCert(t, rsaKey(), "sp", tt.end))}
 			warnings, _ := sp.Warnings(p, testTime)
 			got := strings.Join(warnings, "\n")
 			if tt.want == "" && got != "" || !strings.Contains(got, tt.want) {

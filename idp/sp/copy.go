@@ -2,7 +2,6 @@ package sp
 
 import (
 	"bytes"
-	"encoding/json"
 	"errors"
 	"maps"
 	"reflect"
@@ -18,19 +17,16 @@ var errMoved = errors.New("the registration changed in the meantime")
 // clone copies a registration with all that it points to.
 func clone(p *idp.ServiceProvider) *idp.ServiceProvider {
 	out := *p
-	out.ACSURLs = slices.Clone(p.ACSURLs)
+	for _, f := range fieldTable {
+		if f.list != nil {
+			*f.list(&out) = slices.Clone(*f.list(p))
+		}
+	}
 	out.ACSIndexes = slices.Clone(p.ACSIndexes)
-	out.Certs = slices.Clone(p.Certs)
-	out.EncryptionCerts = slices.Clone(p.EncryptionCerts)
-	out.RedirectURIs = slices.Clone(p.RedirectURIs)
-	out.Attributes = slices.Clone(p.Attributes)
-	out.NameIDFormats = slices.Clone(p.NameIDFormats)
 	out.HelpText = maps.Clone(p.HelpText)
-	out.Contacts = slices.Clone(p.Contacts)
 	return &out
 }
 
-// same reports whether two registrations say the same in every field.
 // IsAs reports whether the registration is still the one that is stored.
 func (p *Provider) IsAs(stored *idp.ServiceProvider) bool {
 	return reflect.DeepEqual(p.ServiceProvider, *stored)
@@ -54,10 +50,4 @@ func (p *Provider) CheckStanding(s idp.Standing) error {
 	known := bytes.Clone(s.Revision)
 	p.revision.Store(&known)
 	return nil
-}
-
-func same(a, b *idp.ServiceProvider) bool {
-	x, errX := json.Marshal(a)
-	y, errY := json.Marshal(b)
-	return errX == nil && errY == nil && string(x) == string(y)
 }

@@ -6,6 +6,7 @@ import (
 	"strconv"
 	"strings"
 
+	"vernal/certs"
 	"vernal/idp"
 	"vernal/idp/partnercert"
 )
@@ -104,12 +105,18 @@ func (a *applier) set(f *Field, values, indexes []string) {
 		a.addACS(values, indexes)
 	default:
 		list := f.list(a.p)
-		for _, v := range values {
-			if !slices.Contains(*list, v) {
-				*list = append(*list, v)
-			}
+		*list = appendNew(*list, values)
+	}
+}
+
+// appendNew appends the values that are not in the list yet.
+func appendNew(list, values []string) []string {
+	for _, v := range values {
+		if !slices.Contains(list, v) {
+			list = append(list, v)
 		}
 	}
+	return list
 }
 
 func (a *applier) setMap(f *Field, values []string) {
@@ -127,18 +134,14 @@ func (a *applier) setMap(f *Field, values []string) {
 }
 
 func (a *applier) addCerts(f *Field, values []string) {
-	list := f.list(a.p)
+	field := f.list(a.p)
 	for _, v := range values {
-		certs, err := partnercert.Read([]byte(v))
+		list, err := partnercert.Read([]byte(v))
 		if err != nil {
 			a.problem(f.Name, "", "%v", err)
 			continue
 		}
-		for _, c := range certs {
-			if text := PEM(c); !slices.Contains(*list, text) {
-				*list = append(*list, text)
-			}
-		}
+		*field = appendNew(*field, encodeEach(list))
 	}
 }
 
@@ -251,20 +254,20 @@ func (a *applier) removeValue(f *Field, v string) {
 // but not so short that it is likely to mean another one.
 func (a *applier) removeCert(f *Field, v string) {
 	names := make(map[string]bool)
-	if certs, err := partnercert.Read([]byte(v)); err == nil {
-		for _, c := range certs {
-			names[Fingerprint(c)] = true
+	if named, err := partnercert.Read([]byte(v)); err == nil {
+		for _, c := range named {
+			names[certs.CertSHA256(c)] = true
 		}
 	}
 	prefix := strings.ToLower(strings.NewReplacer(":", "", " ", "").Replace(v))
 	found := false
 	list := f.list(a.p)
 	*list = slices.DeleteFunc(*list, func(text string) bool {
-		certs, err := partnercert.Read([]byte(text))
-		if err != nil || len(certs) == 0 {
+		kept, err := partnercert.Read([]byte(text))
+		if err != nil || len(kept) == 0 {
 			return false
 		}
-		print := Fingerprint(certs[0])
+		print := certs.CertSHA256(kept[0])
 		match := names[print] || len(prefix) >= 8 && strings.HasPrefix(print, prefix)
 		found = found || match
 		return match

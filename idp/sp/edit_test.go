@@ -7,6 +7,7 @@ import (
 
 	"github.com/google/go-cmp/cmp"
 
+	"vernal/certs"
 	"vernal/idp"
 	"vernal/idp/sp"
 )
@@ -116,17 +117,17 @@ func TestEditCertificates(t *testing.T) {
 		want []string
 		err  string
 	}{
-		{"add", sp.Edit{Set: values{"certs": {sp.PEM(fresh)}}}, []string{sp.PEM(old), sp.PEM(fresh)}, ""},
-		{"add the same", sp.Edit{Set: values{"certs": {sp.PEM(old)}}}, []string{sp.PEM(old)}, ""},
-		{"exchange by PEM", sp.Edit{Set: values{"certs": {sp.PEM(fresh)}}, Remove: values{"certs": {sp.PEM(old)}}}, []string{sp.PEM(fresh)}, ""},
-		{"remove by fingerprint", sp.Edit{Remove: values{"certs": {strings.ToUpper(sp.Fingerprint(old)[:8])}}}, []string{}, ""},
-		{"fingerprint too short", sp.Edit{Remove: values{"certs": {sp.Fingerprint(old)[:7]}}}, nil, "is not the fingerprint"},
-		{"not there", sp.Edit{Remove: values{"certs": {sp.PEM(fresh)}}}, nil, "is not the fingerprint"},
+		{"add", sp.Edit{Set: values{"certs": {certs.EncodePEM(fresh)}}}, []string{certs.EncodePEM(old), certs.EncodePEM(fresh)}, ""},
+		{"add the same", sp.Edit{Set: values{"certs": {certs.EncodePEM(old)}}}, []string{certs.EncodePEM(old)}, ""},
+		{"exchange by PEM", sp.Edit{Set: values{"certs": {certs.EncodePEM(fresh)}}, Remove: values{"certs": {certs.EncodePEM(old)}}}, []string{certs.EncodePEM(fresh)}, ""},
+		{"remove by fingerprint", sp.Edit{Remove: values{"certs": {strings.ToUpper(certs.CertSHA256(old)[:8])}}}, []string{}, ""},
+		{"fingerprint too short", sp.Edit{Remove: values{"certs": {certs.CertSHA256(old)[:7]}}}, nil, "is not the fingerprint"},
+		{"not there", sp.Edit{Remove: values{"certs": {certs.EncodePEM(fresh)}}}, nil, "is not the fingerprint"},
 	}
 	for _, tt := range tests {
 		t.Run(tt.name, func(t *testing.T) {
 			t.Parallel()
-			p := &idp.ServiceProvider{Certs: []string{sp.PEM(old)}}
+			p := &idp.ServiceProvider{Certs: []string{certs.EncodePEM(old)}}
 			err := tt.edit.Apply(p)
 			if tt.err != "" {
 				if err == nil || !strings.Contains(err.Error(), tt.err) {

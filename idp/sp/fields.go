@@ -5,6 +5,7 @@ import (
 	"strconv"
 	"strings"
 
+	"vernal/certs"
 	"vernal/idp"
 )
 
@@ -188,13 +189,13 @@ func (f *Field) brief(p *idp.ServiceProvider) string {
 	case f.Name == "contacts" || f.Kind == KindMap:
 		return strconv.Itoa(len(f.Read(p))) + " entries"
 	case f.Kind == KindCert:
-		certs, err := parseAll(f.Read(p))
+		parsed, err := parseAll(f.Read(p))
 		if err != nil {
 			return "unreadable"
 		}
-		prints := make([]string, len(certs))
-		for i, c := range certs {
-			prints[i] = Fingerprint(c)
+		prints := make([]string, len(parsed))
+		for i, c := range parsed {
+			prints[i] = certs.CertSHA256(c)
 		}
 		return strings.Join(prints, " ")
 	}

@@ -14,6 +14,7 @@ import (
 	"testing"
 	"time"
 
+	"vernal/certs"
 	"vernal/idp"
 	"vernal/idp/partnercert"
 	"vernal/idp/seal"
@@ -70,7 +71,7 @@ func newProvider(t *testing.T, id idp.EntityID) *idp.ServiceProvider {
 	p.EntityID = id
 	p.Name = "Permits"
 	p.ACSURLs = []string{"https://sp.example.gov/acs"}
-	p.Certs = []string{sp.PEM(goodCert(t))}
+	p.Certs = []string{certs.EncodePEM(goodCert(t))}
 	return p
 }
 

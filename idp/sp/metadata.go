@@ -35,9 +35,7 @@ func FromMetadata(doc []byte, now time.Time, ours []*x509.Certificate) (p *idp.S
 }
 
 func fromMetadata(doc []byte, now time.Time, ours []*x509.Certificate, o metadata.Options) (p *idp.ServiceProvider, notes []metadata.Note, err error) {
-	for _, c := range ours {
-		o.Ours = append(o.Ours, metadata.FingerprintOf(c))
-	}
+	o.Ours = ours
 	d, err := metadata.ReadSP(doc, now, o)
 	var problems metadata.Problems
 	if errors.As(err, &problems) {
@@ -54,9 +52,12 @@ func fromMetadata(doc []byte, now time.Time, ours []*x509.Certificate, o metadat
 	if err != nil {
 		return nil, nil, err
 	}
-	p = d.Provider()
-	defaults := Defaults()
-	p.State, p.Active, p.Compat = defaults.State, defaults.Active, defaults.Compat
+	p = Defaults()
+	p.EntityID, p.Name, p.LogoutURL, p.Encryption, p.EncryptionDigest = d.EntityID, d.Name, d.LogoutURL, d.Encryption, d.EncryptionDigest
+	p.Certs, p.EncryptionCerts = encodeEach(d.RequestCerts), encodeEach(d.EncryptionCerts)
+	for _, a := range d.ACS {
+		p.ACSURLs, p.ACSIndexes = append(p.ACSURLs, a.URL), append(p.ACSIndexes, a.Index)
+	}
 	return p, d.Notes, nil
 }
 

@@ -14,6 +14,7 @@ import (
 
 	"github.com/google/go-cmp/cmp"
 
+	"vernal/certs"
 	"vernal/idp"
 	"vernal/idp/sp"
 	"vernal/idp/xmldsig"
@@ -198,14 +199,14 @@ func TestRecipient(t *testing.T) {
 	other := newCert(t, rsaKey(), "other", testTime.AddDate(0, 7, 0))
 	p := newProvider(t, entity)
 	p.Encryption = idp.EncryptionCBC
-	parse := func(encryption, certs []*x509.Certificate) *sp.Provider {
+	parse := func(encryption, request []*x509.Certificate) *sp.Provider {
 		p := *p
 		p.Certs, p.EncryptionCerts = nil, nil
 		for _, c := range encryption {
-			p.EncryptionCerts = append(p.EncryptionCerts, sp.PEM(c))
+			p.EncryptionCerts = append(p.EncryptionCerts, certs.EncodePEM(c))
 		}
-		for _, c := range certs {
-			p.Certs = append(p.Certs, sp.PEM(c))
+		for _, c := range request {
+			p.Certs = append(p.Certs, certs.EncodePEM(c))
 		}
 		out, err := sp.Parse(&p)
 		if err != nil {
@@ -254,16 +255,16 @@ func TestEncryptionWarnings(t *testing.T) {
 	for _, tt := range tests {
 		p := newProvider(t, entity)
 		for _, c := range tt.list {
-			p.EncryptionCerts = append(p.EncryptionCerts, sp.PEM(c))
+			p.EncryptionCerts = append(p.EncryptionCerts, certs.EncodePEM(c))
 		}
 		got, next := sp.Warnings(p, testTime)
-		if len(got) != tt.want || tt.used != nil && !strings.Contains(got[len(got)-1], sp.Fingerprint(tt.used)[:16]) {
+		if len(got) != tt.want || tt.used != nil && !strings.Contains(got[len(got)-1], certs.CertSHA256(tt.used)[:16]) {
 			t.Errorf("%s: %q", tt.name, got)
 		}
 		// The one that is of no use any more can be removed.
 		var want []idp.Suggestion
 		if len(tt.list) > 1 && slices.Contains(tt.list, ended) {
-			want = append(want, idp.Suggest(idp.DoSPEdit, string(entity)).With(idp.OptionRemoveEncryptionCert, sp.Fingerprint(ended)[:16]).Labeled(idp.LabelRemoveCertificate))
+			want = append(want, idp.Suggest(idp.DoSPEdit, string(entity)).With(idp.OptionRemoveEncryptionCert, certs.CertSHA256(ended)[:16]).Labeled(idp.LabelRemoveCertificate))
 		}
 		if diff := cmp.Diff(want, next); diff != "" {
 			t.Errorf("%s: suggestions (-want +got):\n%s", tt.name, diff)

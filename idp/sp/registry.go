@@ -310,11 +310,9 @@ func allowsInsecure(old *idp.ServiceProvider, o Options) func(address string) bo
 
 // validate checks p, which takes the place of old.
 func (r *Registry) validate(old, p *idp.ServiceProvider, o Options) error {
-	c := checker{baseIsHTTP: r.BaseIsHTTP, insecure: allowsInsecure(old, o)}
-	c.check(p)
-	c.notOurs(p, r.ours())
-	if len(c.problems) > 0 {
-		return &InvalidError{Problems: c.problems}
+	c := checker{baseIsHTTP: r.BaseIsHTTP, insecure: allowsInsecure(old, o), ours: r.ours()}
+	if problems := c.check(p); len(problems) > 0 {
+		return &InvalidError{Problems: problems}
 	}
 	return nil
 }

@@ -10,6 +10,7 @@ import (
 
 	"github.com/google/go-cmp/cmp"
 
+	"vernal/certs"
 	"vernal/idp"
 	"vernal/idp/audit"
 	"vernal/idp/sp"
@@ -266,7 +267,7 @@ func TestAudit(t *testing.T) {
 	for _, rec := range records {
 		if rec.Kind == "sp.add" {
 			if rec.Detail["acs_urls"] != "https://sp.example.gov/acs" || rec.Detail["contacts"] != "1 entries" ||
-				rec.Detail["certs"] != sp.Fingerprint(certOf(t, p)) {
+				rec.Detail["certs"] != certs.CertSHA256(certOf(t, p)) {
 				t.Errorf("detail of sp.add: %v", rec.Detail)
 			}
 			rec.Detail = nil

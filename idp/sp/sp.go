@@ -19,6 +19,7 @@ import (
 	"strings"
 	"sync/atomic"
 
+	"vernal/certs"
 	"vernal/idp"
 )
 
@@ -51,7 +52,7 @@ func Parse(p *idp.ServiceProvider) (*Provider, error) {
 		return nil, fmt.Errorf("request certificates of %q: %w", p.EntityID, err)
 	}
 	for _, c := range out.RequestCerts {
-		out.fingerprints[c] = Fingerprint(c)
+		out.fingerprints[c] = certs.CertSHA256(c)
 	}
 	if out.EncryptionX509, err = parseAll(p.EncryptionCerts); err != nil {
 		return nil, fmt.Errorf("encryption certificates of %q: %w", p.EntityID, err)

@@ -7,6 +7,7 @@ import (
 	"strings"
 	"time"
 
+	"vernal/certs"
 	"vernal/idp"
 	"vernal/idp/partnercert"
 )
@@ -18,9 +19,9 @@ func certName(cert *x509.Certificate) string {
 		name = cert.Subject.String()
 	}
 	if name == "" {
-		return fmt.Sprintf("with SHA-256 %s…", Fingerprint(cert)[:16])
+		return fmt.Sprintf("with SHA-256 %s…", certs.CertSHA256(cert)[:16])
 	}
-	return fmt.Sprintf("%s (SHA-256 %s…)", name, Fingerprint(cert)[:16])
+	return fmt.Sprintf("%s (SHA-256 %s…)", name, certs.CertSHA256(cert)[:16])
 }
 
 // Warnings says what is allowed in a registration, yet an operator should know, and
@@ -38,7 +39,7 @@ func Warnings(p *idp.ServiceProvider, now time.Time) (out []string, suggestions 
 		out = append(out, encryptionWarnings(encryption, now)...)
 		for _, cert := range unusedCerts(encryption, now) {
 			suggestions = append(suggestions, idp.Suggest(idp.DoSPEdit, string(p.EntityID)).
-				With(idp.OptionRemoveEncryptionCert, Fingerprint(cert)[:16]).Labeled(idp.LabelRemoveCertificate))
+				With(idp.OptionRemoveEncryptionCert, certs.CertSHA256(cert)[:16]).Labeled(idp.LabelRemoveCertificate))
 		}
 	}
 	for _, f := range addressFields(p) {

@@ -10,6 +10,7 @@ import (
 	"testing"
 	"time"
 
+	"vernal/certs"
 	"vernal/idp"
 	"vernal/idp/assurance"
 	"vernal/idp/saml"
@@ -40,8 +41,8 @@ func newCert(t *testing.T) *x509.Certificate {
 // answered, whichever page the person comes from.
 func TestCurrent(t *testing.T) {
 	t.Parallel()
-	certs := []*x509.Certificate{newCert(t), newCert(t)}
-	signed := sp.Fingerprint(certs[1])
+	list := []*x509.Certificate{newCert(t), newCert(t)}
+	signed := certs.CertSHA256(list[1])
 	tests := []struct {
 		name   string
 		change func(*idp.ServiceProvider, *idp.LoginRequest)
@@ -79,7 +80,7 @@ func TestCurrent(t *testing.T) {
 				EntityID: "https://a.example", Active: true, ACSURLs: []string{"https://a.example/1"},
 				NameIDFormats: []string{idp.NameIDFormatPersistent}, SignRequests: idp.SignRequestsRequired,
 			}
-			for _, c := range certs {
+			for _, c := range list {
 				record.Certs = append(record.Certs, string(pem.EncodeToMemory(&pem.Block{Type: "CERTIFICATE", Bytes: c.Raw})))
 			}
 			req := &idp.LoginRequest{
@@ -99,7 +100,7 @@ func TestCurrent(t *testing.T) {
 			if code != tt.want {
 				t.Fatalf("refused for %q, want %q", code, tt.want)
 			}
-			if to, err := a.recipient(req.ReceivedAt); tt.want == "" && record.Encryption != "" && (err != nil || !to.Equal(certs[1])) {
+			if to, err := a.recipient(req.ReceivedAt); tt.want == "" && record.Encryption != "" && (err != nil || !to.Equal(list[1])) {
 				t.Errorf("encrypted to %v, %v; want the certificate that signed", to, err)
 			}
 		})

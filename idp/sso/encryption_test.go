@@ -8,10 +8,10 @@ import (
 	"testing"
 	"time"
 
+	"vernal/certs"
 	"vernal/idp"
 	"vernal/idp/idptest"
 	"vernal/idp/saml"
-	"vernal/idp/sp"
 	"vernal/idp/xmlenc"
 	"vernal/idp/xmltree"
 )
@@ -40,7 +40,7 @@ func TestEncryptsToTheCurrentCertificate(t *testing.T) {
 	next := dated(3, now.Add(48*time.Hour), now.AddDate(2, 0, 0))
 	a.Edit(func(p *idp.ServiceProvider) {
 		p.Encryption = idp.EncryptionGCM
-		p.EncryptionCerts = []string{sp.PEM(ended), sp.PEM(next), sp.PEM(current)}
+		p.EncryptionCerts = []string{certs.EncodePEM(ended), certs.EncodePEM(next), certs.EncodePEM(current)}
 	})
 	user := i.AddPerson("ada@example.gov")
 	for _, want := range []*x509.Certificate{current, next} {

@@ -4,6 +4,27 @@ package suggest
 
 import "strings"
 
+// maxSeen bounds, in bytes, what is compared letter by letter.
+const maxSeen = 500
+
+// Nearest is the name most like the one seen, whatever its case; the first of
+// several. It is "" if more than slips letters differ from each.
+func Nearest(seen string, names []string, slips int) string {
+	if len(seen) > maxSeen {
+		return ""
+	}
+	best, lower := "", strings.ToLower(seen)
+	for _, name := range names {
+		if len(name)-len(seen) > slips {
+			continue // so many letters are to be added at least
+		}
+		if d := Distance(lower, strings.ToLower(name)); d <= slips {
+			best, slips = name, d-1
+		}
+	}
+	return best
+}
+
 // Distance is the number of letters to change, add or leave out between two
 // words (Levenshtein), by bytes.
 func Distance(a, b string) int {
@@ -24,25 +45,3 @@ func Distance(a, b string) int {
 	}
 	return row[len(b)]
 }
-
-// maxName bounds the names that are compared: a longer one is no misspelling, and
-// the work grows with its length.
-const maxName = 64
-
-// Nearest returns the one of names that is most like name, or "" if none is like it.
-// Dotted names are also compared by their last part alone.
-func Nearest(name string, names []string) string {
-	if len(name) > maxName {
-		return ""
-	}
-	best, bestDistance := "", len(name)/2+1
-	for _, n := range names {
-		d := min(Distance(name, n), Distance(lastPart(name), lastPart(n))+1)
-		if d < bestDistance {
-			best, bestDistance = n, d
-		}
-	}
-	return best
-}
-
-func lastPart(name string) string { return name[strings.LastIndex(name, ".")+1:] }

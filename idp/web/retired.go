@@ -2,51 +2,36 @@ package web
 
 import (
 	"crypto/sha256"
-	"fmt"
-	"strings"
 
+	"vernal/certs"
 	"vernal/idp"
+	"vernal/metadata"
 	"vernal/templates"
 )
 
 // retiredPage says what whoever set up a service provider by hand has to change.
 // All of it is public: it stands in our metadata.
 func (p *Pages) retiredPage(base templates.Base, f failure) templates.RetiredPage {
-	g := f.gone
+	g, us := f.gone, metadata.IdP{BaseURL: p.BaseURL}
 	page := templates.RetiredPage{
 		Base: base, Year: g.Year, NewYear: g.Successor, Revoked: g.Revoked, EndedAt: g.EndedAt,
-		EntityID: p.BaseURL + "/api/saml", ErrorID: f.errorID, StartURL: f.StartURL,
+		EntityID: string(us.EntityID()), ErrorID: f.errorID, StartURL: f.StartURL,
 		SignOutAction: g.SignOut,
 	}
 	if g.Successor == "" {
 		return page
 	}
-	address := func(name string, y idp.Year) string {
-		return p.BaseURL + "/api/saml/" + strings.Replace(name, "{year}", string(y), 1)
+	add := func(what templates.Key, urlOf func(idp.Year) string, load bool) {
+		page.Changes = append(page.Changes, templates.Change{What: what, Old: urlOf(g.Year), New: urlOf(g.Successor), Load: load})
 	}
-	for _, c := range []struct {
-		what templates.Key
-		name string
-		load bool
-	}{
-		{templates.ChangeMetadata, "metadata{year}", true},
-		{templates.ChangeAuth, "auth{year}", false},
-		{templates.ChangeLogout, "logout{year}", false},
-		{templates.ChangeRemoteLogout, "remotelogout{year}", false},
-		{templates.ChangeCertificate, "certificate{year}.pem", true},
-	} {
-		page.Changes = append(page.Changes, templates.Change{
-			What: c.what, Old: address(c.name, g.Year), New: address(c.name, g.Successor), Load: c.load,
-		})
-	}
+	add(templates.ChangeMetadata, us.MetadataURL, true)
+	add(templates.ChangeAuth, us.AuthnURL, false)
+	add(templates.ChangeLogout, us.LogoutURL, false)
+	add(templates.ChangeRemoteLogout, us.RemoteLogoutURL, false)
+	add(templates.ChangeCertificate, us.CertificateURL, true)
 	if g.Cert != nil {
-		page.Fingerprint = fingerprint(g.Cert.Raw)
+		sum := sha256.Sum256(g.Cert.Raw)
+		page.Fingerprint = certs.Colons(sum[:])
 	}
 	return page
-}
-
-// fingerprint is the SHA-256 of a certificate as openssl prints it.
-func fingerprint(der []byte) string {
-	sum := sha256.Sum256(der)
-	return strings.ReplaceAll(fmt.Sprintf("% X", sum[:]), " ", ":")
 }

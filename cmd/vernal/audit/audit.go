@@ -212,7 +212,7 @@ func printRecord(w io.Writer, r *idp.AuditRecord) error {
 			line, between = line+between+p[0]+"="+bareOrQuoted(p[1]), " "
 		}
 	}
-	_, err := fmt.Fprintln(w, cli.Printable(line))
+	_, err := fmt.Fprintln(w, idp.OneLine(line))
 	return err
 }
 

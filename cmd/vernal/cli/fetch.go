@@ -100,7 +100,7 @@ func fetch(ctx context.Context, from string, limit int, insecure bool) ([]byte, 
 }
 
 func checkFetch(u *url.URL, insecure bool) error {
-	if u.Scheme == "http" && !insecure && !idp.IsLoopbackHost(u.Hostname()) {
+	if u.Scheme == "http" && !insecure && !idp.IsLoopback(u.Hostname()) {
 		return Refuse("%s is http: anybody on the way could put their own certificate into it; use https, a file, or --allow-insecure-url", u)
 	}
 	return nil
@@ -142,4 +142,17 @@ func (a *App) ReadInput(name string, limit int) ([]byte, error) {
 	}
 	defer in.Close()
 	return ReadAll(in, name, limit)
+}
+
+// WriteNew makes a file that every user may read. It never replaces one.
+func WriteNew(path string, data []byte) error {
+	f, err := os.OpenFile(path, os.O_WRONLY|os.O_CREATE|os.O_EXCL, 0o644)
+	if err != nil {
+		return fmt.Errorf("write %s: %w", path, err)
+	}
+	_, err = f.Write(data)
+	if err := errors.Join(err, f.Close()); err != nil {
+		return errors.Join(fmt.Errorf("write %s: %w", path, err), os.Remove(path))
+	}
+	return nil
 }

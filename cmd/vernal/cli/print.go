@@ -7,6 +7,8 @@ import (
 	"strings"
 	"text/tabwriter"
 	"time"
+
+	"vernal/idp"
 )
 
 // table writes rows in columns under a header.
@@ -14,7 +16,7 @@ func Table(w io.Writer, header []string, rows [][]string) error {
 	t := tabwriter.NewWriter(w, 0, 8, 2, ' ', 0)
 	for _, row := range append([][]string{header}, rows...) {
 		for i, cell := range row {
-			row[i] = Printable(cell)
+			row[i] = idp.OneLine(cell)
 		}
 		fmt.Fprintln(t, strings.TrimRight(strings.Join(row, "\t"), "\t"))
 	}
@@ -31,7 +33,7 @@ func Pairs(w io.Writer, list [][2]string) error {
 		}
 		name := p[0]
 		for line := range strings.SplitSeq(p[1], "\n") {
-			fmt.Fprintf(t, "%s\t%s\n", name, Printable(line))
+			fmt.Fprintf(t, "%s\t%s\n", name, idp.OneLine(line))
 			name = ""
 		}
 	}

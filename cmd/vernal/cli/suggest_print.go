@@ -21,7 +21,7 @@ func (a *App) SuggestionLine(s idp.Suggestion) string {
 // SaySuggestions writes what a user can do next, below what was said.
 func (a *App) SaySuggestions(list []idp.Suggestion) {
 	for _, s := range list {
-		a.Say("  %s", Printable(a.SuggestionLine(s)))
+		a.Say("  %s", idp.OneLine(a.SuggestionLine(s)))
 	}
 }
 

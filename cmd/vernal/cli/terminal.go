@@ -4,11 +4,12 @@ import (
 	"fmt"
 	"io"
 	"os"
-	"strings"
 	"sync"
 	"unicode/utf8"
 
 	"golang.org/x/term"
+
+	"vernal/idp"
 )
 
 // The rule for output:
@@ -45,7 +46,7 @@ func (t *terminalWriter) Write(p []byte) (int, error) {
 		// A byte that is not UTF-8 can be a C1 control on an 8-bit terminal.
 		case r == utf8.RuneError && size == 1:
 			out = utf8.AppendRune(out, utf8.RuneError)
-		case r == '\n' || r == '\t' || !movesTerminal(r):
+		case r == '\n' || r == '\t' || !idp.IsControl(r):
 			out = append(out, in[:size]...)
 		case t.escape:
 			out = fmt.Appendf(out, `\u%04x`, r)
@@ -61,29 +62,7 @@ func (t *terminalWriter) Write(p []byte) (int, error) {
 	return len(p), nil
 }
 
-// movesTerminal reports whether r is a control character (C0, DEL, C1), a line
-// or paragraph separator, or one that changes the direction of text.
-func movesTerminal(r rune) bool {
-	switch {
-	case r < 0x20, r >= 0x7f && r < 0xa0:
-		return true
-	case r == 0x061c, r == 0x200e, r == 0x200f, r == 0x2028, r == 0x2029:
-		return true
-	}
-	return r >= 0x202a && r <= 0x202e || r >= 0x2066 && r <= 0x2069
-}
-
-// printable is s on one line of a table: line breaks and tabs are replaced too.
-func Printable(s string) string {
-	return strings.Map(func(r rune) rune {
-		if movesTerminal(r) {
-			return utf8.RuneError
-		}
-		return r
-	}, s)
-}
-
-// filterOutput puts the filter in front of both standard streams, once.
+// FilterOutput puts the filter in front of both standard streams, once.
 func (a *App) FilterOutput() {
 	for _, w := range []*io.Writer{&a.Out, &a.Err} {
 		if _, ok := (*w).(*terminalWriter); !ok {

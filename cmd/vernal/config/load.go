@@ -117,11 +117,18 @@ func pairsOf(n ast.Node) ([]*ast.MappingValueNode, bool) {
 }
 
 func didYouMean(prefix, name string, names []string) string {
-	if near := suggest.Nearest(name, names); near != "" {
-		return "; did you mean " + prefix + near + "?"
+	near := suggest.Nearest(name, names, len(name)/2)
+	// A key in the wrong section, or without one, is meant more often than another key.
+	if i := slices.IndexFunc(names, func(n string) bool { return lastPart(n) == lastPart(name) }); i >= 0 {
+		near = names[i]
 	}
-	return ""
+	if near == "" {
+		return ""
+	}
+	return "; did you mean " + prefix + near + "?"
 }
+
+func lastPart(key string) string { return key[strings.LastIndex(key, ".")+1:] }
 
 // describe says what a node is. The value of a list or section is left out.
 func describe(n ast.Node) string {

@@ -13,8 +13,8 @@ import (
 	"github.com/crewjam/saml"
 	"github.com/crewjam/saml/samlsp"
 
+	"vernal/certs"
 	"vernal/idp/keyring"
-	"vernal/idp/sp"
 	"vernal/templates"
 )
 
@@ -200,7 +200,7 @@ func showSignature(p *templates.DemoSignedInPage, signature *etree.Element, year
 	if err != nil {
 		return
 	}
-	p.Fingerprint, p.CertEndAt = sp.Fingerprint(cert), cert.NotAfter
+	p.Fingerprint, p.CertEndAt = certs.CertSHA256(cert), cert.NotAfter
 	for _, e := range years {
 		if e.Key.Cert.Equal(cert) {
 			p.Year = e.Year()

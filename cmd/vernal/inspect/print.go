@@ -17,10 +17,10 @@ func (a *commands) printReport(r *inspect.Report) error {
 		what = "unreadable message"
 	}
 	if r.SP != "" {
-		what += ": " + cli.Printable(string(r.SP))
+		what += ": " + idp.OneLine(string(r.SP))
 	}
 	if r.SPName != "" {
-		what += " (" + cli.Printable(r.SPName) + ")"
+		what += " (" + idp.OneLine(r.SPName) + ")"
 	}
 	fmt.Fprintln(a.Out, what+", at "+cli.Moment(r.At))
 	if r.Messages > 0 {
@@ -45,12 +45,12 @@ func (a *commands) printReport(r *inspect.Report) error {
 		if i == 0 {
 			fmt.Fprintln(a.Out, "\nattributes:")
 		}
-		fmt.Fprintf(a.Out, "  %s = %s\n", cli.Printable(attr.Name), cli.Printable(strings.Join(attr.Values, ", ")))
+		fmt.Fprintf(a.Out, "  %s = %s\n", idp.OneLine(attr.Name), idp.OneLine(strings.Join(attr.Values, ", ")))
 	}
 	if r.XML != "" {
 		fmt.Fprintln(a.Out)
 		for line := range strings.SplitSeq(r.XML, "\n") {
-			fmt.Fprintln(a.Out, cli.Printable(line))
+			fmt.Fprintln(a.Out, idp.OneLine(line))
 		}
 	}
 	return nil
@@ -94,24 +94,24 @@ func foundText(place inspect.Place, undone []inspect.Step) string {
 }
 
 func (a *commands) printCheck(c inspect.Check) {
-	line := fmt.Sprintf("%-8s %s", outcomes[c.Outcome], cli.Printable(c.Field))
+	line := fmt.Sprintf("%-8s %s", outcomes[c.Outcome], idp.OneLine(c.Field))
 	if c.Seen != "" {
-		line += "  " + cli.Printable(c.Seen)
+		line += "  " + idp.OneLine(c.Seen)
 	}
 	if c.Note != "" {
-		line += "  (" + cli.Printable(c.Note) + ")"
+		line += "  (" + idp.OneLine(c.Note) + ")"
 	}
 	fmt.Fprintln(a.Out, strings.TrimRight(line, " "))
 	for _, text := range [][2]string{{"", c.Reason}, {"expected: ", c.Expected}, {"fix it:   ", c.Remedy}, {"code:     ", string(c.Code)}} {
 		if text[1] != "" {
-			fmt.Fprintln(a.Out, "         "+text[0]+cli.Printable(text[1]))
+			fmt.Fprintln(a.Out, "         "+text[0]+idp.OneLine(text[1]))
 		}
 	}
 	for _, hint := range c.Hints {
-		fmt.Fprintln(a.Out, "         look:     "+cli.Printable(hint))
+		fmt.Fprintln(a.Out, "         look:     "+idp.OneLine(hint))
 	}
 	for _, s := range c.Suggestions {
-		fmt.Fprintln(a.Out, "         next:     "+cli.Printable(a.SuggestionLine(s)))
+		fmt.Fprintln(a.Out, "         next:     "+idp.OneLine(a.SuggestionLine(s)))
 	}
 }
 

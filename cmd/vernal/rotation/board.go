@@ -73,7 +73,7 @@ func (u used) days(now time.Time) string {
 	if u.certEndAt.IsZero() {
 		return ""
 	}
-	return strconv.Itoa(daysLeft(now, u.certEndAt))
+	return strconv.Itoa(idp.DaysUntil(now, u.certEndAt))
 }
 
 // printBoard is a line for each service provider: what it did in the year.
@@ -144,4 +144,4 @@ var formula = regexp.MustCompile(`(^|[;|,\t])(\s*)([=+\-@＝＋－＠])`)
 
 // cell is text from elsewhere as a spreadsheet may have it: names in a
 // registration come from strangers' metadata, and must be shown, not run.
-func cell(s string) string { return formula.ReplaceAllString(cli.Printable(s), "$1$2'$3") }
+func cell(s string) string { return formula.ReplaceAllString(idp.OneLine(s), "$1$2'$3") }

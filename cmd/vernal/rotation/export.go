@@ -73,7 +73,7 @@ func (a *commands) writeExport(export ops.Export, dir string) error {
 		done.Files = append(done.Files, path)
 	}
 	for i, f := range export.Files {
-		if err := writeNew(done.Files[i], f.Content); err != nil {
+		if err := cli.WriteNew(done.Files[i], f.Content); err != nil {
 			return err
 		}
 	}

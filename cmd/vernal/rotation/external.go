@@ -11,6 +11,7 @@ import (
 
 	"vernal/certs"
 	"vernal/cmd/vernal/cli"
+	"vernal/idp"
 	"vernal/idp/admin/ops"
 	"vernal/idp/rotation"
 )
@@ -64,7 +65,7 @@ func (a *commands) reportCSR(req ops.YearRequest, csr ops.CSR, out string) error
 	a.Say("its certificate must be valid from %s or before until %s, with the key usage digitalSignature, signed with RSA and SHA-256",
 		cli.Day(csr.Certificate.BeginBy), cli.Day(csr.Certificate.EndAt))
 	if out != "" {
-		if err := writeNew(out, []byte(csr.Request)); err != nil {
+		if err := cli.WriteNew(out, []byte(csr.Request)); err != nil {
 			return fmt.Errorf("%w; the key is made: give the command again with another file", err)
 		}
 		a.Say("wrote %s", out)
@@ -131,10 +132,10 @@ old or strict service providers dislike is a warning.`,
 // reportImport says what came, what service providers may dislike, and what to do.
 func (a *commands) reportImport(req ops.ImportRequest, done ops.Imported, key string) error {
 	for _, w := range done.Warnings {
-		a.Say("warning: %s", cli.Printable(w.String()))
+		a.Say("warning: %s", idp.OneLine(w.String()))
 	}
 	for _, what := range done.Ignored {
-		a.Say("ignored, as it is not of this key: %s", cli.Printable(what))
+		a.Say("ignored, as it is not of this key: %s", idp.OneLine(what))
 	}
 	if req.DryRun {
 		return a.reportDryRun(done.RotationChange, done)
@@ -162,19 +163,6 @@ func isFree(path string) error {
 	}
 	if _, err := os.Lstat(path); !errors.Is(err, fs.ErrNotExist) {
 		return cli.Refuse("%s is there already; nothing was changed", path)
-	}
-	return nil
-}
-
-// writeNew makes a file that every user may read. It never replaces one.
-func writeNew(path string, data []byte) error {
-	f, err := os.OpenFile(path, os.O_WRONLY|os.O_CREATE|os.O_EXCL, 0o644)
-	if err != nil {
-		return fmt.Errorf("write %s: %w", path, err)
-	}
-	_, err = f.Write(data)
-	if err := errors.Join(err, f.Close()); err != nil {
-		return errors.Join(fmt.Errorf("write %s: %w", path, err), os.Remove(path))
 	}
 	return nil
 }

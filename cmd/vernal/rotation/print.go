@@ -3,22 +3,12 @@ package rotation
 import (
 	"fmt"
 	"strings"
-	"time"
 
 	"vernal/cmd/vernal/cli"
 	"vernal/idp"
 	"vernal/idp/admin/ops"
 	"vernal/idp/rotation"
 )
-
-// daysLeft counts the calendar days from one time to another.
-func daysLeft(from, to time.Time) int {
-	number := func(t time.Time) int64 {
-		d := 24 * int64(time.Hour/time.Second)
-		return (t.Unix() - (t.Unix()%d+d)%d) / d
-	}
-	return int(number(to) - number(from))
-}
 
 // inDays returns "today", "in 1 day" or "3 days ago".
 func inDays(n int) string {
@@ -40,7 +30,7 @@ func (a *commands) printStatus(st ops.RotationStatus) error {
 		case y.CertExpired:
 			left = "ended"
 		default:
-			left = fmt.Sprint(daysLeft(st.At, y.CertEndAt))
+			left = fmt.Sprint(idp.DaysUntil(st.At, y.CertEndAt))
 		}
 		rows = append(rows, []string{string(y.Year), stateCell(y), cli.Day(y.CertEndAt), left, nextCell(y)})
 	}

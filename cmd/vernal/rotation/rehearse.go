@@ -11,12 +11,12 @@ import (
 
 	"github.com/spf13/cobra"
 
+	"vernal/certs"
 	"vernal/cmd/vernal/cli"
 	"vernal/idp"
 	"vernal/idp/admin"
 	"vernal/idp/admin/ops"
 	"vernal/idp/rehearsal"
-	"vernal/idp/sp"
 )
 
 // rehearsed is the result of a rehearsal as JSON.
@@ -105,7 +105,7 @@ func (a *commands) rehearse(ctx context.Context, client *admin.Client, year idp.
 	if err != nil {
 		return err
 	}
-	terms, err := admin.Call(ctx, client, ops.BeginRehearsal, ops.RehearsalRequest{Year: year, Cert: sp.PEM(cert)})
+	terms, err := admin.Call(ctx, client, ops.BeginRehearsal, ops.RehearsalRequest{Year: year, Cert: certs.EncodePEM(cert)})
 	if err != nil {
 		return err
 	}

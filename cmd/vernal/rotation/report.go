@@ -1,6 +1,7 @@
 package rotation
 
 import (
+	"bytes"
 	"crypto/sha256"
 	"encoding/hex"
 	"fmt"
@@ -15,6 +16,7 @@ import (
 	"vernal/cmd/vernal/cli"
 	"vernal/idp"
 	"vernal/idp/admin/ops"
+	"vernal/idp/durable"
 	"vernal/idp/notify"
 	"vernal/idp/shellquote"
 )
@@ -251,26 +253,13 @@ func writeNotices(dir string, r ops.RotationReport) ([]string, error) {
 		if r.DryRun {
 			continue
 		}
-		if err := writeNotice(file, l); err != nil {
+		var text bytes.Buffer
+		printLetter(&text, l)
+		if err := durable.Replace(file, text.Bytes()); err != nil {
 			return files, fmt.Errorf("write the notice for %s: %w", l.SP, err)
 		}
 	}
 	return files, nil
-}
-
-// writeNotice writes the file beside its place and moves it there: neither half
-// a notice nor somebody's link is left or followed.
-func writeNotice(file string, l notify.Letter) error {
-	f, err := os.CreateTemp(filepath.Dir(file), ".notice-*")
-	if err != nil {
-		return err
-	}
-	defer os.Remove(f.Name())
-	printLetter(f, l)
-	if err := f.Close(); err != nil {
-		return err
-	}
-	return os.Rename(f.Name(), file)
 }
 
 // noticeFile returns a readable and unique file name for a service provider, without extension.

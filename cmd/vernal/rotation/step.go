@@ -120,7 +120,7 @@ func (a *commands) confirmStep(ctx context.Context, client *admin.Client, f *ste
 // earlyText says what an early create would do.
 func earlyText(y idp.Year, change ops.RotationChange) string {
 	return fmt.Sprintf("create %s %s before its date in the calendar, %s",
-		y, cli.Plural(daysLeft(change.Status.At, change.CalendarAt), "day"), cli.Day(change.CalendarAt))
+		y, cli.Plural(idp.DaysUntil(change.Status.At, change.CalendarAt), "day"), cli.Day(change.CalendarAt))
 }
 
 // yearArg reads a year.

@@ -2,7 +2,6 @@ package sp
 
 import (
 	"context"
-	"crypto/x509"
 	"errors"
 	"fmt"
 	"strings"
@@ -10,6 +9,7 @@ import (
 	"github.com/spf13/cobra"
 	"github.com/spf13/pflag"
 
+	"vernal/certs"
 	"vernal/cmd/vernal/cli"
 	"vernal/idp"
 	"vernal/idp/admin"
@@ -101,8 +101,8 @@ func (f *flags) edit(flags *pflag.FlagSet) (sp.Edit, error) {
 		}
 		for i, v := range values {
 			if data, err := cli.ReadFile(v, partnercert.MaxFile); err == nil && field.Kind == sp.KindCert {
-				if certs, err := partnercert.Read(data); err == nil {
-					values[i] = pemText(certs)
+				if list, err := partnercert.Read(data); err == nil {
+					values[i] = certs.EncodePEM(list...)
 				}
 			}
 		}
@@ -131,7 +131,7 @@ func flagValues(flags *pflag.FlagSet, name string, files bool) ([]string, error)
 		if err != nil {
 			return nil, fmt.Errorf("--%s: %w", name, err)
 		}
-		certs, err := partnercert.Read(data)
+		list, err := partnercert.Read(data)
 		var other *partnercert.Error
 		if errors.As(err, &other) && other.Code == partnercert.IsMetadata {
 			return nil, fmt.Errorf("--%s %s: %w (--metadata does)", name, file, err)
@@ -139,20 +139,10 @@ func flagValues(flags *pflag.FlagSet, name string, files bool) ([]string, error)
 		if err != nil {
 			return nil, fmt.Errorf("--%s %s: %w", name, file, err)
 		}
-		values[i] = pemText(certs)
+		// Not the file as it is: it may hold bytes that JSON cannot carry.
+		values[i] = certs.EncodePEM(list...)
 	}
 	return values, nil
-}
-
-// pemText writes certificates for the server: a file may hold bytes that JSON
-// cannot carry, and the server must read what the file says, not what it was
-// turned into on the way.
-func pemText(certs []*x509.Certificate) string {
-	var b strings.Builder
-	for _, c := range certs {
-		b.WriteString(sp.PEM(c))
-	}
-	return b.String()
 }
 
 // change makes the command for the server of the options.
@@ -220,7 +210,7 @@ func (a *commands) reportSP(c *sp.Change) {
 	p := c.Provider
 	switch {
 	case c.Created:
-		a.Say("added %s (%s)", p.EntityID, cli.Printable(p.Name))
+		a.Say("added %s (%s)", p.EntityID, idp.OneLine(p.Name))
 		a.Say("  may ask for %s; gets %s; NameID %s", p.IAL, listed(p.Attributes), listed(p.NameIDFormats))
 		a.Say("  %s; encryption %s", cli.Plural(len(p.Certs), "request certificate"), p.Encryption)
 	case len(c.Fields) == 0:
@@ -232,7 +222,7 @@ func (a *commands) reportSP(c *sp.Change) {
 		a.Say("  %s copied to %s", cli.Plural(n, "NameID"), p.NameIDScope)
 	}
 	for _, w := range c.Warnings {
-		a.Say("note: %s", cli.Printable(w))
+		a.Say("note: %s", idp.OneLine(w))
 	}
 	a.SaySuggestions(c.Suggestions)
 }

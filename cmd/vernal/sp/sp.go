@@ -11,6 +11,7 @@ import (
 
 	"github.com/spf13/cobra"
 
+	"vernal/certs"
 	"vernal/cmd/vernal/cli"
 	"vernal/idp"
 	"vernal/idp/admin/ops"
@@ -145,7 +146,7 @@ func certLines(list []string, one bool, now time.Time) []string {
 	used := partnercert.Choose(all, now)
 	var out []string
 	for _, c := range all {
-		line := fmt.Sprintf("%s  %s, ends %s", sp.Fingerprint(c), c.Subject, cli.Day(c.NotAfter))
+		line := fmt.Sprintf("%s  %s, ends %s", certs.CertSHA256(c), c.Subject, cli.Day(c.NotAfter))
 		switch {
 		case one && c == used:
 			line += ", used now"

@@ -15,6 +15,7 @@ import (
 	"vernal/idp/account"
 	"vernal/idp/admin"
 	"vernal/idp/admin/ops"
+	"vernal/idp/durable"
 )
 
 func (a *commands) exportCommand() *cobra.Command {
@@ -64,19 +65,16 @@ func (a *commands) export(ctx context.Context, client *admin.Client, output stri
 		a.Say("wrote %s to %s, %s", pluralPeople(n), where, with)
 		return nil
 	}
-	f, err := os.OpenFile(output, os.O_WRONLY|os.O_CREATE|os.O_EXCL, 0o600)
+	var n int
+	err := durable.WriteNewFrom(output, func(out io.Writer) (err error) {
+		n, err = a.writePeople(ctx, client, out, secrets)
+		return err
+	})
 	if errors.Is(err, os.ErrExist) {
 		return cli.Refuse("%s is there already; nothing was written", output)
 	}
 	if err != nil {
-		return err
-	}
-	n, err := a.writePeople(ctx, client, f, secrets)
-	if err == nil {
-		err = f.Sync()
-	}
-	if err = errors.Join(err, f.Close()); err != nil {
-		return errors.Join(fmt.Errorf("write %s: %w", output, err), os.Remove(output))
+		return fmt.Errorf("write %s: %w", output, err)
 	}
 	a.Say("wrote %s to %s, %s", pluralPeople(n), output, with)
 	return nil

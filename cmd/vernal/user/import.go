@@ -11,6 +11,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"vernal/cmd/vernal/cli"
+	"vernal/idp"
 	"vernal/idp/account"
 	"vernal/idp/admin"
 	"vernal/idp/admin/ops"
@@ -233,5 +234,5 @@ func (im *importing) problem(p account.ImportProblem) {
 	if p.Option.Name != "" {
 		text += ", or say " + cli.OptionFlag(p.Option)
 	}
-	im.app.Say("%s", cli.Printable(text))
+	im.app.Say("%s", idp.OneLine(text))
 }

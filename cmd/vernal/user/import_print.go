@@ -6,6 +6,7 @@ import (
 	"strings"
 
 	"vernal/cmd/vernal/cli"
+	"vernal/idp"
 )
 
 // reached says how far the file was worked through.
@@ -39,7 +40,7 @@ func (im *importing) summary() error {
 	if len(t.Unregistered) > 0 {
 		var names []string
 		for _, key := range t.Unregistered {
-			names = append(names, cli.Printable(key))
+			names = append(names, idp.OneLine(key))
 		}
 		im.app.Say("warning: nobody is registered as %s; the NameIDs are for whoever will be", strings.Join(names, ", "))
 	}

@@ -3,9 +3,7 @@ package ops
 import (
 	"context"
 	"crypto"
-	"crypto/sha256"
 	"crypto/x509"
-	"encoding/hex"
 	"encoding/pem"
 	"errors"
 
@@ -92,8 +90,7 @@ func (s *Service) rotationImport(ctx context.Context, by admin.Caller, req Impor
 	if err != nil {
 		return Imported{}, stepError(err)
 	}
-	sum := sha256.Sum256(i.Cert.Raw)
-	answer := Imported{SHA256: hex.EncodeToString(sum[:]), Warnings: list(i.Warnings), Ignored: []string{}}
+	answer := Imported{SHA256: certs.CertSHA256(i.Cert), Warnings: list(i.Warnings), Ignored: []string{}}
 	for _, c := range i.Ignored {
 		answer.Ignored = append(answer.Ignored, name(c))
 	}

@@ -2,12 +2,11 @@ package ops
 
 import (
 	"context"
-	"crypto/sha256"
-	"encoding/hex"
 	"errors"
 	"fmt"
 	"time"
 
+	"vernal/certs"
 	"vernal/idp"
 	"vernal/idp/admin"
 	"vernal/idp/keyring"
@@ -70,8 +69,7 @@ func (s *Service) listYears(context.Context, admin.Caller, Empty) (YearList, err
 	for _, e := range s.Years.All(s.Clock.Now()) {
 		y := Year{Year: e.Key.Year, State: string(e.State)}
 		if cert := e.Key.Cert; cert != nil {
-			sum := sha256.Sum256(cert.Raw)
-			y.NotBefore, y.NotAfter, y.SHA256 = cert.NotBefore.UTC(), cert.NotAfter.UTC(), hex.EncodeToString(sum[:])
+			y.NotBefore, y.NotAfter, y.SHA256 = cert.NotBefore.UTC(), cert.NotAfter.UTC(), certs.CertSHA256(cert)
 		}
 		list.Years = append(list.Years, y)
 		if e.State == rotation.Preferred {

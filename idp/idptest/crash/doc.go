@@ -3,5 +3,6 @@
 // has acknowledged must be there after each restart: accounts, sessions, and
 // above all NameIDs, which no service provider may see change.
 //
-// It needs nothing but Go: people and service providers are scripted.
+// It needs nothing but Go, and the build tag slow (`make test-sp`): people and service
+// providers are scripted.
 package crash
