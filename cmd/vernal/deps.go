@@ -257,7 +257,7 @@ func metadataIdP(c *Config) metadata.IdP {
 	return m
 }
 
-// service is what answers the commands. address is where the server listens;
+// service answers the commands. address is where the server listens;
 // "" without one.
 func (d *deps) service(owner int, address string) *admin.Service {
 	docs := &discovery.Handler{

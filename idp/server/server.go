@@ -60,7 +60,7 @@ type Server struct {
 	TrustedProxies []netip.Prefix
 	// Idle and Absolute are the lifetimes of a session.
 	Idle, Absolute time.Duration
-	// CodeTime is how long people have for the second factor before they must ask
+	// CodeTime is how long users have for the second factor before they must ask
 	// for more time; session.PendingLifetime if zero.
 	CodeTime time.Duration
 	// Grace is how long requests under way may take once the server is to end;
