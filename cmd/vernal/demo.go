@@ -26,23 +26,23 @@ const demoListen = "127.0.0.1:8080"
 // demoLockWait is how long a demo waits for one that is about to end.
 const demoLockWait = time.Second
 
-// demoOperator is whom the demo's notices go to.
+// demoOperator receives the demo's notices.
 const demoOperator = "operator@demo.example"
 
 func (a *app) newDemoCommand() *cobra.Command {
 	o := demoOptions{}
 	c := &cobra.Command{
 		Use:   "demo",
-		Short: "Try it: an identity provider, two sample service providers and a person to sign in as",
+		Short: "Try it: an identity provider, two sample service providers and a user to sign in as",
 		Long: `Try Vernal with one command: an identity provider, two sample service providers,
-a person with password and authenticator, and a page of the mail it sends. It prints what to open and what to
-type. Everything is kept in a folder that goes away at the end, unless --data-dir
-names one; the demo started again with that folder knows the same person by the
+a user with password and authenticator, and a page of the mail it sends. It prints
+what to open and what to type. Everything is kept in a folder that goes away at the end, unless --data-dir
+names one; the demo started again with that folder knows the same user by the
 same names.
 
-The samples stand on hosts of their own, a.localhost and b.localhost, so that to
-a browser they are other sites, as in life. Browsers find such names by
-themselves; where one does not, add them to the hosts file as 127.0.0.1.`,
+The samples have host names of their own, a.localhost and b.localhost, so that
+browsers treat them as other sites. Browsers resolve such names. If one does not,
+add them to the hosts file as 127.0.0.1.`,
 		Example: `    vernal demo
     vernal demo --data-dir demo-data
     vernal demo --listen 127.0.0.1:9080    # samples on 9081 and 9082`,
@@ -57,7 +57,7 @@ themselves; where one does not, add them to the hosts file as 127.0.0.1.`,
 type demoOptions struct {
 	// listen is HOST:PORT. With port 0 each of the three takes a free one.
 	listen string
-	// dataDir is kept; "" stands for a folder that goes away at the end.
+	// dataDir is kept; "" means a folder that is removed at the end.
 	dataDir string
 }
 
@@ -76,7 +76,7 @@ func (a *app) demo(ctx context.Context, o demoOptions) error {
 }
 
 // runDemo runs the demo on listeners, which it closes, and in a folder, which is
-// made if it is not there; "" stands for one that goes away at the end.
+// made if it is missing; "" means one that is removed at the end.
 func (a *app) runDemo(ctx context.Context, ports *demo.Ports, dir string) (err error) {
 	defer ports.Close()
 	scratch := dir == ""

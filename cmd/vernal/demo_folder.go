@@ -18,15 +18,15 @@ import (
 	"vernal/idp/notify"
 )
 
-// demoMark is the file that tells a folder of the demo from other people's.
+// demoMark is the file that marks a folder as the demo's.
 const demoMark = "demo"
 
 // noEnv keeps the environment of a real installation away from the demo.
 func noEnv(string) string { return "" }
 
 // demoFolder makes the folder ready: configuration, master key, signing keys.
-// One that is there must be the demo's: a person with a known password has no
-// place anywhere else.
+// One that exists must be the demo's: a user with a known password belongs
+// nowhere else.
 func (a *app) demoFolder(dir string, ports *demo.Ports) (*Config, error) {
 	dir, err := filepath.Abs(dir)
 	if err != nil {
@@ -47,7 +47,7 @@ func (a *app) demoFolder(dir string, ports *demo.Ports) (*Config, error) {
 	if owner, ok := config.OwnerOf(dir); ok && owner != os.Geteuid() {
 		return nil, cli.Refuse("%s belongs to uid %d; run this as that user", dir, owner)
 	}
-	if err := os.WriteFile(mark, []byte("This folder was made by `vernal demo`. Its person has a password that everybody knows.\n"), 0o600); err != nil {
+	if err := os.WriteFile(mark, []byte("This folder was made by `vernal demo`. The password of its user is public.\n"), 0o600); err != nil {
 		return nil, fmt.Errorf("mark the folder: %w", err)
 	}
 	text, err := config.Write(map[string]string{
@@ -126,7 +126,7 @@ func otherPort(port uint64) uint64 {
 	return 9080
 }
 
-// listenPort listens on a port. A browser that is told localhost may try ::1
+// listenPort listens on a port. A browser that opens localhost may try ::1
 // before 127.0.0.1, so a port that another program has there is taken too.
 func listenPort(host string, port int) (net.Listener, error) {
 	l, err := net.Listen("tcp", net.JoinHostPort(host, strconv.Itoa(port)))

@@ -40,13 +40,13 @@ type demoSample struct {
 
 // printDemo prints what to open and what to type.
 func (a *app) printDemo(d *demo.Demo, c *Config, scratch bool) error {
-	code, err := d.Person.Code(context.Background())
+	code, err := d.User.Code(context.Background())
 	if err != nil {
 		return err
 	}
 	r := demoResult{
 		URL: c.BaseURL, MetadataURL: d.YearMetadata(), RotationURL: d.RotationURL(), MailURL: d.MailURL(), Email: demo.Email, Password: demo.Password,
-		TOTPSecret: d.Person.Secret, TOTPURL: d.Person.URL, Code: strings.ReplaceAll(code.Code, " ", ""), DataDir: c.DataDir, Config: c.File, Log: demoLog(c),
+		TOTPSecret: d.User.Secret, TOTPURL: d.User.URL, Code: strings.ReplaceAll(code.Code, " ", ""), DataDir: c.DataDir, Config: c.File, Log: demoLog(c),
 	}
 	for _, s := range d.Samples {
 		r.Samples = append(r.Samples, demoSample{Name: s.Name, URL: s.URL, EntityID: s.EntityID()})
@@ -104,8 +104,8 @@ func section(w io.Writer, heading string, rows [][2]string) {
 	}
 }
 
-// showCodes waits for the end of the demo and meanwhile, if a person watches, keeps
-// the current code on the last line.
+// showCodes waits for the end of the demo and meanwhile, on a terminal, keeps the
+// current code on the last line.
 func (a *app) showCodes(d *demo.Demo) {
 	if !watched(a.Out) || a.JSON {
 		if !a.JSON {
@@ -117,7 +117,7 @@ func (a *app) showCodes(d *demo.Demo) {
 	tick := time.NewTicker(time.Second)
 	defer tick.Stop()
 	for {
-		if code, err := d.Person.Code(context.Background()); err == nil {
+		if code, err := d.User.Code(context.Background()); err == nil {
 			fmt.Fprintf(cli.Unfiltered(a.Out), "\r\x1b[K  %-13s%s", "Code now", code)
 		}
 		select {
@@ -129,8 +129,8 @@ func (a *app) showCodes(d *demo.Demo) {
 	}
 }
 
-// watched tells whether what is printed goes to a terminal that can write a
-// line anew.
+// watched reports whether what is printed goes to a terminal that can rewrite a
+// line.
 func watched(w io.Writer) bool {
 	return os.Getenv("TERM") != "dumb" && cli.IsTerminal(w)
 }

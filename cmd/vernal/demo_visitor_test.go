@@ -1,9 +1,7 @@
 package main
 
 import (
-	"bytes"
 	"context"
-	"io"
 	"net"
 	"net/http"
 	"net/http/cookiejar"
@@ -14,7 +12,6 @@ import (
 	"time"
 
 	"github.com/pquerna/otp/totp"
-	"golang.org/x/net/html"
 
 	"vernal/idp/idptest"
 )
@@ -90,19 +87,15 @@ func (v *visitor) do(method, address string, form url.Values, jar http.CookieJar
 	if err != nil {
 		v.t.Fatal(err)
 	}
-	defer resp.Body.Close()
 	if to, err := resp.Location(); err == nil {
+		resp.Body.Close()
 		return v.get(to.String())
 	}
-	body, err := io.ReadAll(resp.Body)
+	page, err := idptest.ReadPage(resp)
 	if err != nil {
 		v.t.Fatal(err)
 	}
-	doc, err := html.Parse(bytes.NewReader(body))
-	if err != nil {
-		v.t.Fatal(err)
-	}
-	return &idptest.Page{URL: resp.Request.URL, Status: resp.StatusCode, Header: resp.Header, Body: body, Doc: doc}
+	return page
 }
 
 // nameID is the NameID that a sample shows.

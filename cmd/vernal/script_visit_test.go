@@ -21,7 +21,6 @@ import (
 	"github.com/crewjam/saml"
 	"github.com/pquerna/otp/totp"
 	"github.com/rogpeppe/go-internal/testscript"
-	"golang.org/x/net/html"
 
 	"vernal/idp/idptest"
 	"vernal/idp/xmldsig"
@@ -144,13 +143,7 @@ func (b *visiting) do(method, address string, form url.Values) (*idptest.Page, e
 	if err != nil {
 		return nil, err
 	}
-	defer resp.Body.Close()
-	body, err := io.ReadAll(resp.Body)
-	if err != nil {
-		return nil, err
-	}
-	doc, err := html.Parse(bytes.NewReader(body))
-	return &idptest.Page{URL: resp.Request.URL, Status: resp.StatusCode, Header: resp.Header, Body: body, Doc: doc}, err
+	return idptest.ReadPage(resp)
 }
 
 // fill gives a page what it asks for.

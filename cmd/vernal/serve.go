@@ -42,8 +42,8 @@ finished. The log goes to standard error. All other commands work while it runs.
 
 // serve runs the server and the admin socket until ctx ends or one of them
 // fails. The store is opened first, as its lock keeps a second server away; the
-// socket is answered once people could be, so that who can reach it knows that
-// the server is up.
+// socket answers once the server does, so that a command that can reach it knows
+// that the server is up.
 func (a *app) serve(ctx context.Context, c *Config) (err error) {
 	log := newLogger(c, a)
 	if a.Getenv("GOGC") == "" {

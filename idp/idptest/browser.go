@@ -1,6 +1,7 @@
 package idptest
 
 import (
+	"bytes"
 	"encoding/base64"
 	"io"
 	"net/http"
@@ -163,16 +164,22 @@ func (b *Browser) do(req *http.Request) *Page {
 
 func (b *Browser) page(resp *http.Response) *Page {
 	b.idp.tb.Helper()
+	page, err := ReadPage(resp)
+	if err != nil {
+		b.idp.tb.Fatal(err)
+	}
+	return page
+}
+
+// ReadPage reads an answer to its end.
+func ReadPage(resp *http.Response) (*Page, error) {
 	defer resp.Body.Close()
 	body, err := io.ReadAll(resp.Body)
 	if err != nil {
-		b.idp.tb.Fatal(err)
+		return nil, err
 	}
-	doc, err := html.Parse(strings.NewReader(string(body)))
-	if err != nil {
-		b.idp.tb.Fatal(err)
-	}
-	return &Page{URL: resp.Request.URL, Status: resp.StatusCode, Header: resp.Header, Body: body, Doc: doc}
+	doc, err := html.Parse(bytes.NewReader(body))
+	return &Page{URL: resp.Request.URL, Status: resp.StatusCode, Header: resp.Header, Body: body, Doc: doc}, err
 }
 
 // Cookies are those the browser would send to the identity provider.

@@ -108,7 +108,7 @@ func (a *adminListener) close() {
 	}
 }
 
-// counted is what the public listener counts and the admin listener tells.
+// counted is what the public listener counts and the admin listener reports.
 func (s *Server) counted() *adminhttp.Traffic {
 	s.traffic.Do(func() { s.counts = adminhttp.NewTraffic() })
 	return s.counts

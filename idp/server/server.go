@@ -60,7 +60,7 @@ type Server struct {
 	TrustedProxies []netip.Prefix
 	// Idle and Absolute are the lifetimes of a session.
 	Idle, Absolute time.Duration
-	// CodeTime is how long people have for the second factor before they must ask
+	// CodeTime is how long users have for the second factor before they must ask
 	// for more time; session.PendingLifetime if zero.
 	CodeTime time.Duration
 	// Grace is how long requests under way may take once the server is to end;
@@ -78,85 +78,63 @@ type Server struct {
 	counts  *adminhttp.Traffic
 }
 
-// parts are the handlers and what they share.
-type parts struct {
-	pages      *web.Pages
-	published  *discovery.Handler
-	sso        *sso.Handler
-	authn      *authn.Handler
-	developers *developers.Handler
-	logout     *logout.Handler
-}
-
-func (s *Server) parts() (*parts, error) {
+// Handler is the public listener's handler. This is the map of all addresses.
+func (s *Server) Handler() (http.Handler, error) {
 	set, err := templates.New()
 	if err != nil {
 		return nil, fmt.Errorf("load pages: %w", err)
 	}
-	var (
-		p        = &parts{pages: &web.Pages{Set: set, Langs: s.Languages, Brand: s.Brand, BaseURL: s.IdP.BaseURL, Refusals: s.Trail.Refusals}}
-		desk     = &signing.Desk{Years: s.Years, Registry: s.Registry}
-		sessions = &session.Manager{
-			Store: s.Store, Clock: s.Clock, Sealer: s.Sealer, Idle: s.Idle, Absolute: s.Absolute, CodeTime: s.CodeTime,
-			Secure: s.Secure(),
-			Device: func(r *http.Request) idp.Device { return session.DeviceOf(r.UserAgent(), web.EventOf(r).Client) },
-		}
-		access = &yearaccess.Gate{
-			Years: s.Years, Clock: s.Clock, Links: s.Links, Fields: s.Registry.HasPreview, Pages: p.pages, Secure: sessions.Secure,
-		}
-	)
-	p.pages.SessionUser = func(r *http.Request) idp.UserID {
+	pages := &web.Pages{Set: set, Langs: s.Languages, Brand: s.Brand, BaseURL: s.IdP.BaseURL, Refusals: s.Trail.Refusals}
+	desk := &signing.Desk{Years: s.Years, Registry: s.Registry}
+	sessions := &session.Manager{
+		Store: s.Store, Clock: s.Clock, Sealer: s.Sealer, Idle: s.Idle, Absolute: s.Absolute, CodeTime: s.CodeTime, Secure: s.Secure(),
+		Device: func(r *http.Request) idp.Device { return session.DeviceOf(r.UserAgent(), web.EventOf(r).Client) },
+	}
+	pages.SessionUser = func(r *http.Request) idp.UserID {
 		current, err := sessions.Current(r)
 		if err != nil {
 			return ""
 		}
 		return current.User
 	}
-	p.published = &discovery.Handler{IdP: s.IdP, Years: s.Years, Access: access, Clock: s.Clock}
-	p.sso = &sso.Handler{
+	access := &yearaccess.Gate{
+		Years: s.Years, Clock: s.Clock, Links: s.Links, Fields: s.Registry.HasPreview, Pages: pages, Secure: s.Secure(),
+	}
+	signOn := &sso.Handler{
 		IdP: s.IdP, Store: s.Store, Registry: s.Registry, Sessions: sessions, Access: access, Signing: desk,
-		Pages: p.pages, Clock: s.Clock, SignInPath: authn.SignInPath, StepUpPath: authn.StepUpPath,
+		Pages: pages, Clock: s.Clock, SignInPath: authn.SignInPath, StepUpPath: authn.StepUpPath,
 	}
-	p.developers = &developers.Handler{
-		IdP: s.IdP, Registry: s.Registry, Access: access, Pages: p.pages,
-	}
-	p.authn = &authn.Handler{
-		Accounts: s.Accounts, Users: s.Store, Sessions: sessions, Registry: s.Registry,
-		Pages: p.pages, ContinuePath: sso.ContinuePath,
-	}
-	p.logout = &logout.Handler{
+	signOut := &logout.Handler{
 		IdP: s.IdP, Store: s.Store, Registry: s.Registry, Sessions: sessions, Access: access, Signing: desk,
-		Pages: p.pages, Clock: s.Clock,
-		SignOutPath: authn.SignOutPath, AccountPath: authn.AccountPath,
+		Pages: pages, Clock: s.Clock, SignOutPath: authn.SignOutPath, AccountPath: authn.AccountPath,
 	}
+	documents := &discovery.Handler{IdP: s.IdP, Years: s.Years, Access: access, Clock: s.Clock}
 	if s.Usage != nil {
-		p.sso.Uses, p.logout.Uses, p.published.Fetches = s.Usage, s.Usage, s.Usage
+		signOn.Uses, signOut.Uses, documents.Fetches = s.Usage, s.Usage, s.Usage
 	}
-	return p, nil
-}
-
-// Handler is the public listener's handler. This is the map of all addresses.
-func (s *Server) Handler() (http.Handler, error) {
-	p, err := s.parts()
-	if err != nil {
-		return nil, err
+	rt := web.NewRouter(pages)
+	for _, h := range []interface{ Mount(*web.Router) }{
+		documents,
+		signOn,
+		&authn.Handler{
+			Accounts: s.Accounts, Users: s.Store, Sessions: sessions, Registry: s.Registry,
+			Pages: pages, ContinuePath: sso.ContinuePath,
+		},
+		&developers.Handler{IdP: s.IdP, Registry: s.Registry, Access: access, Pages: pages},
+		signOut,
+		pages,
+	} {
+		h.Mount(rt)
 	}
-	rt := web.NewRouter(p.pages)
-	p.published.Mount(rt)
-	p.sso.Mount(rt)
-	p.authn.Mount(rt)
-	p.developers.Mount(rt)
-	p.logout.Mount(rt)
-	p.pages.Mount(rt)
 	s.mountHealth(rt)
-	rt.HandlePrefix(p.pages.Set.StaticPrefix(), web.Static(p.pages.Set.StaticPrefix(), templates.Static()))
+	rt.HandlePrefix(set.StaticPrefix(), web.Static(set.StaticPrefix(), templates.Static()))
 
-	guarded, err := s.guard(p.pages, rt)
+	guarded, err := s.guard(pages, rt)
 	if err != nil {
 		return nil, err
 	}
 	return &web.Middleware{
-		Next: guarded, Pages: p.pages, Log: s.Log, Clock: s.Clock,
+		Next: guarded, Pages: pages, Log: s.Log, Clock: s.Clock,
 		Strangers: &web.Strangers{Log: s.Log, Clock: s.Clock},
 		Count:     s.counted().Answered, TrustedProxies: s.TrustedProxies, HSTS: s.Secure(),
 	}, nil

@@ -1,6 +1,6 @@
 // Package smtptest is a mail server that delivers nothing: it takes mail and
 // keeps it in memory, to be looked at. The demo catches its mail with it, and
-// tests see what a real mail server is told. It is for loopback.
+// tests see what a real mail server receives. It is for loopback.
 package smtptest
 
 import (

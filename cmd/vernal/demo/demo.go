@@ -63,7 +63,7 @@ type Options struct {
 // Demo is a running demo.
 type Demo struct {
 	Options
-	Person  *Person
+	User    *User
 	Samples []*Sample
 
 	ctx   context.Context
@@ -86,7 +86,7 @@ func Start(ctx context.Context, o Options) (_ *Demo, err error) {
 	if d.pages, err = templates.New(); err != nil {
 		return nil, fmt.Errorf("load pages: %w", err)
 	}
-	if d.Person, err = openPerson(d.ctx, o.Server.Installation); err != nil {
+	if d.User, err = openUser(d.ctx, o.Server.Installation); err != nil {
 		return nil, err
 	}
 	d.serveMail()

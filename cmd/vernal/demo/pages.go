@@ -55,8 +55,8 @@ func byLibrary(h http.Handler) web.Handler {
 	}
 }
 
-// onItsHost sends whoever came by another name (localhost, 127.0.0.1) to the
-// sample's own: there the two samples would be one site, and share cookies.
+// onItsHost redirects from another host name (localhost, 127.0.0.1) to the sample's
+// own: with those the two samples would be one site, and share cookies.
 func (s *Sample) onItsHost(next http.Handler) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		switch {
@@ -72,7 +72,7 @@ func (s *Sample) onItsHost(next http.Handler) http.Handler {
 
 // home is GET /.
 func (s *Sample) home(w http.ResponseWriter, r *http.Request) error {
-	code, err := s.demo.Person.Code(r.Context())
+	code, err := s.demo.User.Code(r.Context())
 	if err != nil {
 		return err
 	}
@@ -92,7 +92,7 @@ func (s *Sample) home(w http.ResponseWriter, r *http.Request) error {
 
 // code is GET /code: the current code, for the script of the first page.
 func (s *Sample) code(w http.ResponseWriter, r *http.Request) error {
-	code, err := s.demo.Person.Code(r.Context())
+	code, err := s.demo.User.Code(r.Context())
 	if err != nil {
 		return err
 	}
@@ -144,8 +144,8 @@ func (s *Sample) accept(w http.ResponseWriter, r *http.Request) error {
 	return nil
 }
 
-// fail shows why a sign-in did not work, with the cause that a service provider
-// in earnest keeps to its log.
+// fail shows why a sign-in did not work, with the cause that a real service
+// provider keeps to its log.
 func (s *Sample) fail(w http.ResponseWriter, r *http.Request, err error) {
 	cause := err.Error()
 	var invalid *saml.InvalidResponseError

@@ -138,8 +138,8 @@ func (c codec) Decode(handle string) (samlsp.Session, error) {
 	return nil, errors.New("the session is over")
 }
 
-// page shows what was received. The years are the identity provider's, to tell
-// whose certificate it was.
+// page shows what was received. The years are the identity provider's, to name
+// the one whose certificate signed.
 func (v *received) page(years []keyring.Entry) templates.DemoSignedInPage {
 	p := templates.DemoSignedInPage{Response: v.response, Assertion: v.inside, Encryption: v.encryption, NameID: v.GetNameID()}
 	if s := v.assertion.Subject; s != nil && s.NameID != nil {
@@ -181,7 +181,7 @@ func shownAttribute(p *templates.DemoSignedInPage, a saml.Attribute) templates.D
 	return shown
 }
 
-// showSignature tells which key signed the assertion. The library has verified the
+// showSignature sets which key signed the assertion. The library has verified the
 // signature and found the certificate in it among those of the metadata, so
 // here it is only compared.
 func showSignature(p *templates.DemoSignedInPage, signature *etree.Element, years []keyring.Entry) {

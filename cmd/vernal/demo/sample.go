@@ -24,12 +24,12 @@ import (
 )
 
 // sampleWait is how long a sign-in at a sample may take. The library's own 90
-// seconds are short for somebody who looks for a code.
+// seconds are short for a user who looks for a code.
 const sampleWait = time.Hour
 
-// Sample is a service provider of the demo. It stands for other people's sites:
+// Sample is a service provider of the demo. It represents the sites of others:
 // its SAML is samlsp's, and of the identity provider it knows what the metadata
-// says. It is on a host of its own, and remembers people in memory.
+// says. It is on a host of its own, and remembers users in memory.
 type Sample struct {
 	kind
 	URL string // without a final slash
@@ -131,7 +131,7 @@ func (s *Sample) metadata() ([]byte, error) {
 
 // register makes the sample known to the identity provider, as an operator does
 // with `vernal sp add --metadata`. Its key is a new one at each start, so what
-// is there is replaced; the names by which it knows people stay.
+// is there is replaced; the NameIDs of its users stay.
 func (s *Sample) register(ctx context.Context, registry *sp.Registry) error {
 	doc, err := s.metadata()
 	if err != nil {

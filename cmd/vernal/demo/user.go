@@ -13,8 +13,8 @@ import (
 	"vernal/idp/installation"
 )
 
-// The user of the demo. The password is no secret: the demo shows it to everyone
-// who asks, and listens on loopback.
+// The user of the demo. The password is no secret: the demo shows it to everyone,
+// and listens on loopback.
 const (
 	Email    = "ada@example.com"
 	Password = "spring-every-year"
@@ -23,8 +23,8 @@ const (
 // ErrNoAuthenticator is returned for a folder whose user cannot show a code.
 var ErrNoAuthenticator = errors.New(Email + " has no authenticator any more")
 
-// Person is the user of the demo, and the telephone in their pocket.
-type Person struct {
+// User is the user of the demo, with their authenticator.
+type User struct {
 	// Secret is the TOTP secret in base32, URL its otpauth URL.
 	Secret, URL string
 
@@ -33,8 +33,8 @@ type Person struct {
 	clock idp.Clock
 }
 
-// openPerson finds the user in the store, or makes them.
-func openPerson(ctx context.Context, i *installation.Installation) (*Person, error) {
+// openUser finds the user in the store, or creates them.
+func openUser(ctx context.Context, i *installation.Installation) (*User, error) {
 	u, err := i.Store.UserByEmail(ctx, Email)
 	if errors.Is(err, idp.ErrNotFound) {
 		u, _, err = i.Accounts.Create(ctx, account.NewUser{Email: Email, Password: Password, TOTP: true}, "demo")
@@ -52,7 +52,7 @@ func openPerson(ctx context.Context, i *installation.Installation) (*Person, err
 	if err != nil {
 		return nil, fmt.Errorf("write the otpauth URL: %w", err)
 	}
-	return &Person{Secret: key.Secret(), URL: key.URL(), id: u.ID, users: i.Store, clock: i.Clock}, nil
+	return &User{Secret: key.Secret(), URL: key.URL(), id: u.ID, users: i.Store, clock: i.Clock}, nil
 }
 
 // Code is what the authenticator shows at a moment.
@@ -60,12 +60,12 @@ type Code struct {
 	Code string `json:"code"` // as such apps show it: "123 456"
 	// Seconds is how much longer it shows it, rounded up.
 	Seconds int `json:"seconds"`
-	// Used tells that the code has served; each does so once.
+	// Used reports whether the code was used; each works once.
 	Used bool `json:"used"`
 }
 
 // Code is the user's code now.
-func (p *Person) Code(ctx context.Context) (Code, error) {
+func (p *User) Code(ctx context.Context) (Code, error) {
 	u, err := p.users.User(ctx, p.id)
 	if err != nil {
 		return Code{}, fmt.Errorf("look at the authenticator: %w", err)
