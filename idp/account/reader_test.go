@@ -62,12 +62,14 @@ func TestRecordReader(t *testing.T) {
 		{"csv: a column twice", "email,email\n", []string{`END line 1: column 2, "email": is there already`}},
 		{"csv: the same by two names", "email,ssn,profile.ssn\n", []string{`END line 1: column 3, "profile.ssn": is there already`}},
 		{"csv: a profile and a part of it", "email,profile,ssn\n", []string{`END line 1: column 3, "ssn": is there already`}},
+		{"csv: a part of a profile and the whole", "email,ssn,profile\n", []string{`END line 1: column 3, "profile": is there already`}},
 		{"csv: a column without a name", "email,\na@x,b\n", []string{`END line 1: column 2, "": no such field…`}},
 		{"csv by semicolons", "email;ssn\na@x;1\n", []string{"END line 1: columns must be separated by commas"}},
 		{"csv: too few cells, too many", "email,ssn\na@x\nb@x,1,2\nc@x,\n", []string{"2!has 1 cells, and there are 2 columns", "3!has 3 cells, and there are 2 columns", "4 c@x"}},
 		{"csv: a stray quote costs its line", "email\na\"@x\nb@x\n", []string{"2!not valid CSV…", "3 b@x"}},
 		{"csv: a quote never closed", "email\na@x\n\"b@x\nc@x\n", []string{"2 a@x", "3!not valid CSV…"}},
 		{"csv: a quote never closed, in a long file", "email\n\"" + strings.Repeat(long+"\n", 3), []string{"END line 2: a record is longer…"}},
+		{"csv: cells that are too long together", "email,role,lock_reason\na@x," + long[:140<<10] + "," + long[:140<<10] + "\nb@x,,\n", []string{"2!is longer than 256 KiB", "3 b@x"}},
 		{"csv: not UTF-8", "email,ssn\na@x,\xff\nb@x,\n", []string{"2!profile.ssn: not valid UTF-8…", "3 b@x"}},
 		{"csv: NUL", "email,lock_reason\na@x,\x00\n", []string{"2 a@x"}}, // Import refuses it
 		{"csv: not JSON where it must be", "email,name_ids\na@x,1=2\nb@x,\"{\"\"urn:a\"\":\"\"1\"\"}\"\n", []string{"2!name_ids: must be a JSON object", "3 b@x"}},
@@ -104,6 +106,7 @@ func TestRecordReader(t *testing.T) {
 		{"an array that breaks", "[\n{\"email\":\"a@x\"},\n{\"email\" \"b@x\"}]", []string{"2 a@x", "END line 3: not valid JSON; nothing after it was read"}},
 		{"something after an array", "[\n{\"email\":\"a@x\"}]\n{}", []string{"2 a@x", "END line 3: something follows the end of the list"}},
 		{"an element too long", "[{\"email\":\"" + strings.Repeat(long, 3) + "\"}]", []string{"END line 1: a record is longer…"}},
+		{"an element a little too long", "[{\"email\":\"a@x\"},\n{\"role\":\"" + long + "\"}]", []string{"1 a@x", "END line 2: a record is longer…"}},
 		{"objects over lines", "{\n\"email\":\"a@x\"\n}\n{\n\"email\":\"b@x\"}\n", []string{"1 a@x", "4 b@x"}},
 
 		{"the same again", "email,ssn\na@x,1\nA@X,2\na@x,1\n", []string{"2 a@x", "3!emails: is on line 2 already", "4=2"}},
@@ -147,6 +150,16 @@ func TestCSVIsJSON(t *testing.T) {
 	}
 	if diff := cmp.Diff(records[0], records[1]); diff != "" {
 		t.Errorf("(-csv +json):\n%s", diff)
+	}
+}
+
+// A member that is null is as one that is absent.
+func TestNullIsAbsent(t *testing.T) {
+	t.Parallel()
+	got, err := ParseRecord([]byte(`{"email":"a@x","emails":null,"profile":null,"totps":null,"locked":null,"created_at":null,"name_ids":{"P":null}}`))
+	want := &Record{Emails: []RecordEmail{{Address: "a@x", Confirmed: true}}, NameIDs: map[string]idp.NameID{}}
+	if diff := cmp.Diff(want, got); err != nil || diff != "" {
+		t.Errorf("%v (-want +got):\n%s", err, diff)
 	}
 }
 

@@ -1,6 +1,7 @@
 package config
 
 import (
+	"fmt"
 	"os"
 	"path/filepath"
 	"regexp"
@@ -182,6 +183,63 @@ func TestInjectedVariables(t *testing.T) {
 	for _, tt := range tests {
 		if got := isInjected(tt.name, tt.value); got != tt.want {
 			t.Errorf("%s=%s: got %v, want %v", tt.name, tt.value, got, tt.want)
+		}
+	}
+}
+
+// A file that is no plain mapping of keys to values is refused, with its line.
+func TestRefusedFiles(t *testing.T) {
+	t.Parallel()
+	tests := []struct {
+		name, text string
+		line       int // 0: nothing is wrong
+	}{
+		{"a second document", "listen: \"[::1]:1\"\n---\nlisten: \"[::1]:2\"\n", 3},
+		{"a list", "- listen\n", 1},
+		{"an alias", "listen: &a \"[::1]:1\"\nadmin_listen: *a\n", 2},
+		{"a list of numbers", "languages: [en, 1]\n", 1},
+		{"an empty item", "languages: [en, \"\"]\n", 1},
+		{"a flag without a value", "rotation:\n  automatic:\n", 2},
+		{"a text without a value", "listen:\nlanguages:\nrotation:\n", 0},
+		{"no document", "# nothing\n---\n", 0},
+	}
+	for _, tt := range tests {
+		c := Default()
+		l := newLoader(c, DefaultFile)
+		l.readYAML([]byte(tt.text))
+		found := slices.ContainsFunc(l.problems, func(p string) bool { return strings.HasPrefix(p, fmt.Sprintf("%s:%d: ", DefaultFile, tt.line)) })
+		if found != (tt.line > 0) || tt.line == 0 && len(l.problems) > 0 {
+			t.Errorf("%s: %q", tt.name, l.problems)
+		}
+		if tt.line == 0 && (c.Listen != Default().Listen || len(c.Languages) != 3) {
+			t.Errorf("%s: %q, %q", tt.name, c.Listen, c.Languages)
+		}
+	}
+}
+
+// Every key that names a file or folder is relative to the folder of vernal.yaml.
+func TestRelativePaths(t *testing.T) {
+	t.Parallel()
+	paths := []string{
+		"data_dir", "master_key_file", "tls.cert", "tls.key", "mail.password_file",
+		"rotation.pkcs11.module", "rotation.pkcs11.pin_file", "rotation.webhook.secret_file",
+	}
+	set := map[string]string{"mail.username": "u", "rotation.pkcs11.token": "t", "base_url": "https://login.example.gov"}
+	for _, path := range paths {
+		set[path] = "sub/" + path
+	}
+	text, err := Write(set)
+	if err != nil {
+		t.Fatal(err)
+	}
+	file := writeFile(t, text)
+	c, err := Load(file, emptyEnv)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, k := range c.keys() {
+		if want := filepath.Join(filepath.Dir(file), "sub", k.path); slices.Contains(paths, k.path) && k.value.String() != want {
+			t.Errorf("%s is %s, want %s", k.path, k.value, want)
 		}
 	}
 }
