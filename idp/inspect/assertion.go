@@ -88,8 +88,8 @@ func (s *Service) recipientHints(ctx context.Context, r *Report, root *xmltree.E
 	return nil
 }
 
-// assertion looks at what a service provider must insist on.
-func (s *Service) assertion(ctx context.Context, r *Report, root, a *xmltree.Element) error {
+// checkAssertion looks at what a service provider must insist on.
+func (s *Service) checkAssertion(ctx context.Context, r *Report, root, a *xmltree.Element) error {
 	if encrypted(root) != nil {
 		r.XML += "\n\n" + shown(a)
 	}
@@ -101,11 +101,11 @@ func (s *Service) assertion(ctx context.Context, r *Report, root, a *xmltree.Ele
 			r.ok("NameID", e.Text())
 		case e.Is(saml.NamespaceAssertion, "Audience"):
 			r.SP = idp.EntityID(e.Text())
-			p, err = s.audience(ctx, r)
+			p, err = s.lookupAudience(ctx, r)
 		case e.Is(saml.NamespaceAssertion, "Conditions"):
-			r.window("Conditions", e)
+			r.checkWindow("Conditions", e)
 		case e.Is(saml.NamespaceAssertion, "SubjectConfirmationData"):
-			r.window("SubjectConfirmationData", e)
+			r.checkWindow("SubjectConfirmationData", e)
 		case e.Is(saml.NamespaceAssertion, "AuthnContextClassRef"):
 			r.ok("AuthnContextClassRef", e.Text())
 		case e.Is(saml.NamespaceAssertion, "Attribute"):
@@ -123,10 +123,10 @@ func (s *Service) assertion(ctx context.Context, r *Report, root, a *xmltree.Ele
 	if p == nil {
 		return nil
 	}
-	if err := r.addressed(root, a, p); err != nil {
+	if err := r.checkAddresses(root, a, p); err != nil {
 		return err
 	}
-	return s.answers(r, root, func(id string) (time.Time, error) {
+	return s.showAnswered(r, root, func(id string) (time.Time, error) {
 		before, err := s.Seen.LoginRequest(ctx, idp.RequestKey{SP: r.SP, MessageID: id})
 		if err != nil {
 			return time.Time{}, err
@@ -135,8 +135,8 @@ func (s *Service) assertion(ctx context.Context, r *Report, root, a *xmltree.Ele
 	})
 }
 
-// addressed holds the addresses of a Response against the registration.
-func (r *Report) addressed(root, a *xmltree.Element, p *sp.Provider) error {
+// checkAddresses holds the addresses of a Response against the registration.
+func (r *Report) checkAddresses(root, a *xmltree.Element, p *sp.Provider) error {
 	check := func(field, address string) error {
 		acs, err := p.ChooseACS(address, true, 0, false)
 		failed := err != nil
@@ -164,7 +164,7 @@ func (r *Report) addressed(root, a *xmltree.Element, p *sp.Provider) error {
 	return nil
 }
 
-func (s *Service) audience(ctx context.Context, r *Report) (*sp.Provider, error) {
+func (s *Service) lookupAudience(ctx context.Context, r *Report) (*sp.Provider, error) {
 	if s.Registry == nil {
 		r.skip("Audience", "there is no registry to ask")
 		return nil, nil
@@ -181,8 +181,8 @@ func (s *Service) audience(ctx context.Context, r *Report) (*sp.Provider, error)
 	return p, nil
 }
 
-// window looks whether the time is within NotBefore and NotOnOrAfter.
-func (r *Report) window(field string, e *xmltree.Element) {
+// checkWindow looks whether the time is within NotBefore and NotOnOrAfter.
+func (r *Report) checkWindow(field string, e *xmltree.Element) {
 	c := Check{Field: field, Outcome: OK}
 	refuse := func(hints ...string) {
 		c.Outcome, c.Note = Refused, "not valid at "+r.At.Format(time.RFC3339)

@@ -192,7 +192,7 @@ func (s *Service) Inspect(ctx context.Context, m Message) (*Report, error) {
 	r := &Report{At: m.At.UTC(), Checks: []Check{}, Messages: m.Of, Number: m.Number, Place: m.Place, Steps: m.Steps}
 	if root := metadataIn(m.XML); root != nil {
 		r.Kind, r.XML, r.Metadata = root.Local, shown(root), true
-		return r, s.metadata(ctx, r, root, m.XML)
+		return r, s.checkMetadata(ctx, r, root, m.XML)
 	}
 	msg, in, err := r.read(m.Sent)
 	if err != nil {
@@ -201,10 +201,10 @@ func (s *Service) Inspect(ctx context.Context, m Message) (*Report, error) {
 	r.Kind, r.XML = msg.Root.Local, shown(msg.Root)
 	isResponse := msg.Root.Is(saml.NamespaceProtocol, "Response") || msg.Root.Is(saml.NamespaceProtocol, "LogoutResponse")
 	if isResponse && (in.endpoint == "" || in.response) {
-		err = s.response(ctx, r, msg, m.Opened)
+		err = s.checkResponse(ctx, r, msg, m.Opened)
 	} else {
 		// Whatever else it is, the server takes it for a request.
-		err = s.request(ctx, r, msg, in)
+		err = s.checkRequest(ctx, r, msg, in)
 	}
 	return r, err
 }

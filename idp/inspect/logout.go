@@ -14,9 +14,9 @@ import (
 	"vernal/idp/xmltree"
 )
 
-// logoutRequest looks whom a LogoutRequest names, and what it would end.
-func (s *Service) logoutRequest(ctx context.Context, r *Report, q *inbound.Request, root *xmltree.Element) error {
-	before, err := s.repeated(ctx, r, q.Logout.ID)
+// checkLogout looks whom a LogoutRequest names, and what it would end.
+func (s *Service) checkLogout(ctx context.Context, r *Report, q *inbound.Request, root *xmltree.Element) error {
+	before, err := s.lookupEarlier(ctx, r, q.Logout.ID)
 	if err != nil {
 		return err
 	}
@@ -128,17 +128,17 @@ func (s *Service) judgeLogout(ctx context.Context, r *Report, q *inbound.Request
 	switch {
 	case remote && first.IndexUser != "":
 		r.note("NameID", name, "not looked at: the SessionIndex is the UUID of a user")
-		r.ends("SessionIndex", index, d)
+		r.noteEnds("SessionIndex", index, d)
 	case first.User == "":
-		s.unknownName(r, q, name)
+		s.noteUnknownName(r, q, name)
 	case !remote && len(d.End) == 0 && len(first.SessionIndexes) > 0 && !first.UUIDIndex && first.Status != saml.StatusSuccess:
 		r.note("NameID", name, "a user whom the service provider knows")
-		r.dependsOnBrowser("SessionIndex", index, "it names no session of this user that is left")
+		r.warnOfBrowser("SessionIndex", index, "it names no session of this user that is left")
 	case index != "":
 		r.note("NameID", name, "a user whom the service provider knows")
-		r.ends("SessionIndex", index, d)
+		r.noteEnds("SessionIndex", index, d)
 	default:
-		r.ends("NameID", name, d)
+		r.noteEnds("NameID", name, d)
 	}
 	return nil
 }
@@ -158,8 +158,8 @@ func (s *Service) sessionsOf(ctx context.Context, first *idp.LogoutRequest) (all
 	return all, nil
 }
 
-// ends notes what a request would end.
-func (r *Report) ends(field, seen string, d idp.LogoutDecision) {
+// noteEnds notes what a request would end.
+func (r *Report) noteEnds(field, seen string, d idp.LogoutDecision) {
 	note := "no session is left that it names"
 	if n := len(d.End); n > 0 {
 		note = fmt.Sprintf("it ends %d of the user's sessions", n)
@@ -170,8 +170,8 @@ func (r *Report) ends(field, seen string, d idp.LogoutDecision) {
 	r.add(Check{Field: field, Outcome: OK, Seen: seen, Note: note, Status: d.Status})
 }
 
-// dependsOnBrowser notes a name or index that is answered by who is signed in.
-func (r *Report) dependsOnBrowser(field, seen, why string) {
+// warnOfBrowser notes a name or index that is answered by who is signed in.
+func (r *Report) warnOfBrowser(field, seen, why string) {
 	r.Unknown = true
 	r.add(Check{
 		Field: field, Outcome: Warned, Seen: seen, Status: saml.StatusUnknownPrincipal,
@@ -179,13 +179,13 @@ func (r *Report) dependsOnBrowser(field, seen, why string) {
 	})
 }
 
-// unknownName notes a NameID that the service provider was never given.
-func (s *Service) unknownName(r *Report, q *inbound.Request, name string) {
+// noteUnknownName notes a NameID that the service provider was never given.
+func (s *Service) noteUnknownName(r *Report, q *inbound.Request, name string) {
 	const why = "no user was disclosed to this service provider under it"
 	if q.Kind == inbound.RemoteLogoutRequest {
 		r.add(Check{Field: "NameID", Outcome: Refused, Seen: name, Status: saml.StatusUnknownPrincipal, Note: why + ": the answer is UnknownPrincipal"})
 	} else {
-		r.dependsOnBrowser("NameID", name, why)
+		r.warnOfBrowser("NameID", name, why)
 	}
 	switch {
 	case name == string(s.IdP.EntityID()):

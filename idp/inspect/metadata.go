@@ -34,9 +34,9 @@ func metadataIn(text string) *xmltree.Element {
 	return root
 }
 
-// metadata holds a document against the registration of the service provider
+// checkMetadata holds a document against the registration of the service provider
 // that it is of or, if it is an identity provider's, against our certificates.
-func (s *Service) metadata(ctx context.Context, r *Report, root *xmltree.Element, text string) error {
+func (s *Service) checkMetadata(ctx context.Context, r *Report, root *xmltree.Element, text string) error {
 	for e := range root.All() {
 		if e.Is(namespaceMetadata, "IDPSSODescriptor") {
 			return s.metadataOfIdP(r, root)
@@ -77,12 +77,12 @@ func (s *Service) metadata(ctx context.Context, r *Report, root *xmltree.Element
 		return err
 	}
 	r.ok("entityID", string(p.EntityID))
-	return r.against(p, now)
+	return r.compareWith(p, now)
 }
 
-// against holds what metadata says against what is registered. A difference is
+// compareWith holds what metadata says against what is registered. A difference is
 // not wrong by itself: it is told, and how to take it over.
-func (r *Report) against(p *idp.ServiceProvider, now *sp.Provider) error {
+func (r *Report) compareWith(p *idp.ServiceProvider, now *sp.Provider) error {
 	said, err := sp.Parse(p)
 	if err != nil {
 		return err
@@ -131,7 +131,7 @@ func (s *Service) metadataOfIdP(r *Report, root *xmltree.Element) error {
 		return nil
 	}
 	r.ok("entityID", id)
-	if _, err := s.signed(r, "Signature", root, xmldsig.VerifyMetadata); err != nil {
+	if _, err := s.verifySigned(r, "Signature", root, xmldsig.VerifyMetadata); err != nil {
 		return err
 	}
 	if s.Years == nil {

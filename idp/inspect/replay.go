@@ -9,15 +9,15 @@ import (
 	"vernal/idp"
 )
 
-// replayed looks whether an AuthnRequest's ID was used by the time that the rules
+// checkReplay looks whether an AuthnRequest's ID was used by the time that the rules
 // are applied at.
-func (s *Service) replayed(ctx context.Context, r *Report, id string, hash []byte) error {
+func (s *Service) checkReplay(ctx context.Context, r *Report, id string, hash []byte) error {
 	if s.Seen == nil {
-		return r.unseen(id)
+		return r.skipID(id)
 	}
 	before, err := s.Seen.LoginRequest(ctx, idp.RequestKey{SP: r.SP, MessageID: id})
 	if errors.Is(err, idp.ErrNotFound) || err == nil && before.ReceivedAt.After(r.At) {
-		return r.unused(id, err == nil)
+		return r.noteUnusedID(id, err == nil)
 	}
 	if err != nil {
 		return fmt.Errorf("look up message: %w", err)
@@ -38,15 +38,15 @@ func (s *Service) replayed(ctx context.Context, r *Report, id string, hash []byt
 	return err
 }
 
-// repeated is replayed for a LogoutRequest, which is not refused when it comes
+// lookupEarlier is checkReplay for a LogoutRequest, which is not refused when it comes
 // again. It returns the message as it came first; nil if it never did.
-func (s *Service) repeated(ctx context.Context, r *Report, id string) (*idp.LogoutRequest, error) {
+func (s *Service) lookupEarlier(ctx context.Context, r *Report, id string) (*idp.LogoutRequest, error) {
 	if s.Seen == nil {
-		return nil, r.unseen(id)
+		return nil, r.skipID(id)
 	}
 	before, err := s.Seen.LogoutRequest(ctx, idp.RequestKey{SP: r.SP, MessageID: id})
 	if errors.Is(err, idp.ErrNotFound) || err == nil && before.ReceivedAt.After(r.At) {
-		return nil, r.unused(id, err == nil)
+		return nil, r.noteUnusedID(id, err == nil)
 	}
 	if err != nil {
 		return nil, fmt.Errorf("look up message: %w", err)
@@ -60,14 +60,14 @@ func (s *Service) repeated(ctx context.Context, r *Report, id string) (*idp.Logo
 	return before, nil
 }
 
-// unseen notes an ID that cannot be looked up.
-func (r *Report) unseen(id string) error {
+// skipID notes an ID that cannot be looked up.
+func (r *Report) skipID(id string) error {
 	r.skip("ID", "there is no store to ask whether "+id+" was seen before")
 	return nil
 }
 
-// unused notes an ID that nobody had used by then.
-func (r *Report) unused(id string, later bool) error {
+// noteUnusedID notes an ID that nobody had used by then.
+func (r *Report) noteUnusedID(id string, later bool) error {
 	r.ok("ID", id)
 	if later {
 		r.hint("it was used, but later than the time that the rules are applied at")

@@ -18,8 +18,8 @@ import (
 	"vernal/idp/xmltree"
 )
 
-// request holds a request against the registration of the SP that it says it is from.
-func (s *Service) request(ctx context.Context, r *Report, msg *saml.Message, in input) (err error) {
+// checkRequest holds a request against the registration of the SP that it says it is from.
+func (s *Service) checkRequest(ctx context.Context, r *Report, msg *saml.Message, in input) (err error) {
 	q := inbound.Request{}
 	if q.Issuer, err = msg.ClaimedIssuer(); err != nil {
 		return r.refuse("Issuer", err)
@@ -36,9 +36,9 @@ func (s *Service) request(ctx context.Context, r *Report, msg *saml.Message, in 
 			return err
 		}
 		if q.Provider == nil {
-			err = s.stranger(ctx, r)
+			err = s.noteStranger(ctx, r)
 		} else {
-			root, err = s.signature(ctx, r, msg, &q, in)
+			root, err = s.checkSignature(ctx, r, msg, &q, in)
 		}
 		if err != nil {
 			return err
@@ -61,29 +61,29 @@ func (s *Service) request(ctx context.Context, r *Report, msg *saml.Message, in 
 	if isLogout && in.isRemote(q.Logout.Destination) {
 		q.Kind = inbound.RemoteLogoutRequest
 	}
-	expect, err := s.place(r, &q, in)
+	expect, err := s.findPlace(r, &q, in)
 	if err != nil {
 		return err
 	}
 	for _, f := range q.AppendFindings(nil, expect) {
-		if err := s.show(r, &q, f, expect); err != nil {
+		if err := s.showFinding(r, &q, f, expect); err != nil {
 			return err
 		}
 	}
 	if isLogout {
-		return s.logoutRequest(ctx, r, &q, root)
+		return s.checkLogout(ctx, r, &q, root)
 	}
 	if q.Provider == nil {
 		r.skip("AssertionConsumerServiceURL", "the registration is not known")
 		r.skip("RequestedAuthnContext", "what may be asked is in the registration")
-	} else if err := s.subject(r, &q); err != nil {
+	} else if err := s.checkSubject(r, &q); err != nil {
 		return err
 	}
-	return s.replayed(ctx, r, q.Authn.ID, msg.Hash)
+	return s.checkReplay(ctx, r, q.Authn.ID, msg.Hash)
 }
 
-// stranger notes the registered SP that an Issuer which no one has may mean.
-func (s *Service) stranger(ctx context.Context, r *Report) error {
+// noteStranger notes the registered SP that an Issuer which no one has may mean.
+func (s *Service) noteStranger(ctx context.Context, r *Report) error {
 	all, err := s.Registry.All(ctx)
 	if err != nil {
 		return err
@@ -100,9 +100,9 @@ func (s *Service) stranger(ctx context.Context, r *Report) error {
 	return nil
 }
 
-// signature looks at the signature, and gives the element that may be read or, if the
+// checkSignature looks at the signature, and gives the element that may be read or, if the
 // signature does not hold, the one that is claimed.
-func (s *Service) signature(ctx context.Context, r *Report, msg *saml.Message, q *inbound.Request, in input) (*xmltree.Element, error) {
+func (s *Service) checkSignature(ctx context.Context, r *Report, msg *saml.Message, q *inbound.Request, in input) (*xmltree.Element, error) {
 	p := q.Provider
 	r.SPName = p.Name
 	if in.unsigned {
@@ -152,8 +152,8 @@ func (s *Service) signature(ctx context.Context, r *Report, msg *saml.Message, q
 	return root, nil
 }
 
-// place looks at the URL that a request came to: its year, and what the request may name.
-func (s *Service) place(r *Report, q *inbound.Request, in input) (inbound.Expect, error) {
+// findPlace looks at the URL that a request came to: its year, and what the request may name.
+func (s *Service) findPlace(r *Report, q *inbound.Request, in input) (inbound.Expect, error) {
 	url := map[inbound.Kind]func(idp.Year) string{
 		inbound.AuthnRequest: s.IdP.AuthnURL, inbound.LogoutRequest: s.IdP.LogoutURL, inbound.RemoteLogoutRequest: s.IdP.RemoteLogoutURL,
 	}[q.Kind]
@@ -164,7 +164,7 @@ func (s *Service) place(r *Report, q *inbound.Request, in input) (inbound.Expect
 		}
 	}
 	if s.Years != nil {
-		if err := s.year(r, q.Provider); err != nil {
+		if err := s.checkYear(r, q.Provider); err != nil {
 			return inbound.Expect{}, err
 		}
 	}
@@ -175,10 +175,10 @@ func (s *Service) place(r *Report, q *inbound.Request, in input) (inbound.Expect
 	return inbound.Expect{Now: r.At, Destinations: []string{own, url("")}, AnyDestination: r.Year == ""}, nil
 }
 
-// show notes a rule that package inbound held the request against, with what an operator
+// showFinding notes a rule that package inbound held the request against, with what an operator
 // should know of it. The Issuer, the end of a LogoutRequest and the logout URL are noted
 // only if they are wrong.
-func (s *Service) show(r *Report, q *inbound.Request, f saml.Finding, expect inbound.Expect) error {
+func (s *Service) showFinding(r *Report, q *inbound.Request, f saml.Finding, expect inbound.Expect) error {
 	h, p := q.Header(), q.Provider
 	isKept := f.Err == nil
 	if err := r.refuse(f.Field, f.Err); err != nil {
@@ -256,8 +256,8 @@ func (r *Report) showFormat(q *inbound.Request, isKept bool) {
 	}
 }
 
-// year looks whether the year answers.
-func (s *Service) year(r *Report, p *sp.Provider) error {
+// checkYear looks whether the year answers.
+func (s *Service) checkYear(r *Report, p *sp.Provider) error {
 	if r.Year == "" {
 		entry, err := s.Years.Preferred(r.At)
 		if errors.Is(err, keyring.ErrNoSigner) {

@@ -16,9 +16,9 @@ import (
 	"vernal/idp/xmltree"
 )
 
-// response holds a message of ours against our certificates, and against what
+// checkResponse holds a message of ours against our certificates, and against what
 // the service provider that it is for must insist on.
-func (s *Service) response(ctx context.Context, r *Report, msg *saml.Message, opened *Opened) error {
+func (s *Service) checkResponse(ctx context.Context, r *Report, msg *saml.Message, opened *Opened) error {
 	issuer, err := msg.ClaimedIssuer()
 	if err != nil {
 		return r.refuse("Issuer", err)
@@ -30,14 +30,14 @@ func (s *Service) response(ctx context.Context, r *Report, msg *saml.Message, op
 	} else {
 		r.ok("Issuer", string(issuer))
 	}
-	r.status(msg.Root)
+	r.showStatus(msg.Root)
 	if r.Unknown {
 		return nil
 	}
 	if msg.Root.Local == "LogoutResponse" {
-		return s.logoutResponse(ctx, r, msg.Root)
+		return s.checkLogoutResponse(ctx, r, msg.Root)
 	}
-	whole, err := s.signed(r, "Response Signature", msg.Root, xmldsig.VerifyResponse)
+	whole, err := s.verifySigned(r, "Response Signature", msg.Root, xmldsig.VerifyResponse)
 	if err != nil {
 		return err
 	}
@@ -51,7 +51,7 @@ func (s *Service) response(ctx context.Context, r *Report, msg *saml.Message, op
 		}
 		return nil
 	}
-	own, err := s.signed(r, "Assertion Signature", assertion, xmldsig.VerifyEnveloped)
+	own, err := s.verifySigned(r, "Assertion Signature", assertion, xmldsig.VerifyEnveloped)
 	if err != nil {
 		return err
 	}
@@ -61,7 +61,7 @@ func (s *Service) response(ctx context.Context, r *Report, msg *saml.Message, op
 		// Ours are signed always; whoever takes one without takes anybody's.
 		_ = r.refuse("Assertion Signature", idp.Refuse(idp.RefusedSignatureMissing, "Assertion Signature", ""))
 	}
-	return s.assertion(ctx, r, msg.Root, assertion)
+	return s.checkAssertion(ctx, r, msg.Root, assertion)
 }
 
 // statusHints say what the codes mean that we send.
@@ -72,8 +72,8 @@ var statusHints = map[string]string{
 	saml.StatusRequestDenied:    "the request was refused; the error id in its message, or in the log, leads to why",
 }
 
-// status notes the codes of a message's Status.
-func (r *Report) status(root *xmltree.Element) {
+// showStatus notes the codes of a message's Status.
+func (r *Report) showStatus(root *xmltree.Element) {
 	var codes, hints []string
 	message := ""
 	for e := range root.All() {
@@ -103,9 +103,9 @@ func (s *Service) ours(at time.Time) (list []*x509.Certificate, years map[*x509.
 	return list, years
 }
 
-// signed looks for a certificate of ours that verifies the element, and returns
+// verifySigned looks for a certificate of ours that verifies the element, and returns
 // what was signed; nil if the element has no signature, or none that holds.
-func (s *Service) signed(r *Report, field string, e *xmltree.Element, verify func(*xmltree.Element, []*x509.Certificate) (*xmldsig.Verified, error)) (*xmltree.Element, error) {
+func (s *Service) verifySigned(r *Report, field string, e *xmltree.Element, verify func(*xmltree.Element, []*x509.Certificate) (*xmldsig.Verified, error)) (*xmltree.Element, error) {
 	if s.Years == nil {
 		r.Unknown = true
 		r.skip(field, "there are no certificates of ours to verify it with")
@@ -132,10 +132,10 @@ func (s *Service) signed(r *Report, field string, e *xmltree.Element, verify fun
 	return v.Element, nil
 }
 
-// logoutResponse looks at where it goes and at its signature, which it need not
+// checkLogoutResponse looks at where it goes and at its signature, which it need not
 // have.
-func (s *Service) logoutResponse(ctx context.Context, r *Report, root *xmltree.Element) error {
-	if _, err := s.signed(r, "Signature", root, xmldsig.VerifyEnveloped); err != nil {
+func (s *Service) checkLogoutResponse(ctx context.Context, r *Report, root *xmltree.Element) error {
+	if _, err := s.verifySigned(r, "Signature", root, xmldsig.VerifyEnveloped); err != nil {
 		return err
 	}
 	destination, _ := root.Attr("Destination")
@@ -155,7 +155,7 @@ func (s *Service) logoutResponse(ctx context.Context, r *Report, root *xmltree.E
 	if p.SignLogoutResponse && root.Child(xmldsig.Namespace, "Signature") == nil {
 		r.hint("the registration asks for signed LogoutResponses now; this one is not")
 	}
-	return s.answers(r, root, func(id string) (time.Time, error) {
+	return s.showAnswered(r, root, func(id string) (time.Time, error) {
 		before, err := s.Seen.LogoutRequest(ctx, idp.RequestKey{SP: r.SP, MessageID: id})
 		if err != nil {
 			return time.Time{}, err
@@ -173,8 +173,8 @@ func (s *Service) findProvider(ctx context.Context, is func(*sp.Provider) bool) 
 	return nil, err
 }
 
-// answers notes which request a message answers. receivedAt looks up when that came.
-func (s *Service) answers(r *Report, root *xmltree.Element, receivedAt func(id string) (time.Time, error)) error {
+// showAnswered notes which request a message answers. receivedAt looks up when that came.
+func (s *Service) showAnswered(r *Report, root *xmltree.Element, receivedAt func(id string) (time.Time, error)) error {
 	id, ok := root.Attr("InResponseTo")
 	if !ok || s.Seen == nil {
 		return nil

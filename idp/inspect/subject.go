@@ -2,9 +2,9 @@ package inspect
 
 import "vernal/idp/inbound"
 
-// subject looks at the user whom a request asks for. Whether that is the user who signs
+// checkSubject looks at the user whom a request asks for. Whether that is the user who signs
 // in shows at the answer.
-func (s *Service) subject(r *Report, q *inbound.Request) error {
+func (s *Service) checkSubject(r *Report, q *inbound.Request) error {
 	subject := q.Authn.Subject
 	if subject == nil {
 		return nil

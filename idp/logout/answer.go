@@ -28,9 +28,9 @@ const (
 	remoteKind = idp.AuditRemoteLogout
 )
 
-// decide judges the request by the sessions that there are, records that with
+// answerRequest judges the request by the sessions that there are, records that with
 // what ends, and answers. No audit record, no end and no answer.
-func (h *Handler) decide(w http.ResponseWriter, r *http.Request, a *accepted) error {
+func (h *Handler) answerRequest(w http.ResponseWriter, r *http.Request, a *accepted) error {
 	s, err := h.Sessions.Current(r)
 	if errors.Is(err, idp.ErrNotFound) {
 		s, err = nil, nil

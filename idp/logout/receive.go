@@ -35,7 +35,7 @@ func (h *Handler) receive(w http.ResponseWriter, r *http.Request, a *accepted) e
 	case http.MethodHead:
 		return nil // a HEAD ends nothing
 	case http.MethodGet:
-		return h.decide(w, r, a)
+		return h.answerRequest(w, r, a)
 	}
 	return h.storeRequest(w, r, a)
 }

@@ -24,18 +24,18 @@ func (h *Handler) remote(w http.ResponseWriter, r *http.Request) error {
 	if err != nil {
 		return err // 404, 410 or 503, as text for a client that is no browser
 	}
-	msg, err := ch.read()
+	msg, err := ch.readMessage()
 	if err != nil {
-		return ch.refuse(visit.Refuse(err))
+		return ch.refuseMessage(visit.Refuse(err))
 	}
 	var a accepted
 	if err := h.accept(r, &a, &visit, msg, inbound.RemoteLogoutRequest, h.Clock.Now()); err != nil {
-		return ch.refuse(err)
+		return ch.refuseMessage(err)
 	}
 	if _, err := h.recordLogout(r, &a, remoteKind, logoutscope.JudgeRemote); err != nil {
-		return ch.refuse(err)
+		return ch.refuseMessage(err)
 	}
-	return ch.answer(&a)
+	return ch.answerRequest(&a)
 }
 
 // isSOAP tells an envelope from a form. SOAP 1.1, which SAML binds to, is
@@ -53,9 +53,9 @@ type channel struct {
 	soap bool
 }
 
-// read takes the message off the wire. A body that did not come whole is refused
+// readMessage takes the message off the wire. A body that did not come whole is refused
 // like a broken message, in the form that the sender reads.
-func (c *channel) read() (*saml.Message, error) {
+func (c *channel) readMessage() (*saml.Message, error) {
 	in, err := web.Inbound(c.r)
 	var tooLong *http.MaxBytesError
 	switch {
@@ -70,9 +70,9 @@ func (c *channel) read() (*saml.Message, error) {
 	return saml.Read(in)
 }
 
-// answer writes the LogoutResponse: 200, or 400 for a person whom the SP does
+// answerRequest writes the LogoutResponse: 200, or 400 for a person whom the SP does
 // not know. By SOAP it is always 200 (saml-bindings §3.2.3.3).
-func (c *channel) answer(a *accepted) error {
+func (c *channel) answerRequest(a *accepted) error {
 	response := c.h.newResponse(a.request, "")
 	write, status := response.Write, http.StatusOK
 	if c.soap {
@@ -82,21 +82,21 @@ func (c *channel) answer(a *accepted) error {
 	}
 	doc, err := c.h.writeResponse(c.r, a, func(s *xmldsig.Signer) ([]byte, error) { return write(nil, s) })
 	if err != nil {
-		return c.refuse(err)
+		return c.refuseMessage(err)
 	}
-	return c.send(status, doc)
+	return c.sendDocument(status, doc)
 }
 
-func (c *channel) send(status int, doc []byte) error {
+func (c *channel) sendDocument(status int, doc []byte) error {
 	c.w.Header().Set("Content-Type", "text/xml; charset=utf-8")
 	c.w.WriteHeader(status)
 	_, _ = c.w.Write(doc)
 	return nil
 }
 
-// refuse answers a message that is not acted upon: 400 with plain text and the
+// refuseMessage answers a message that is not acted upon: 400 with plain text and the
 // error ID or, by SOAP, 200 with a LogoutResponse that says as much.
-func (c *channel) refuse(err error) error {
+func (c *channel) refuseMessage(err error) error {
 	var refused *idp.Refusal
 	if !errors.As(err, &refused) {
 		return err
@@ -116,5 +116,5 @@ func (c *channel) refuse(err error) error {
 	if err != nil {
 		return fmt.Errorf("write logout response: %w", err)
 	}
-	return c.send(http.StatusOK, doc)
+	return c.sendDocument(http.StatusOK, doc)
 }

@@ -20,7 +20,7 @@ func (h *Handler) resume(w http.ResponseWriter, r *http.Request, a *accepted) er
 	if r.Method == http.MethodHead {
 		return nil // a HEAD ends nothing
 	}
-	return h.decide(w, r, a) // of an answered one too: what it names may live
+	return h.answerRequest(w, r, a) // of an answered one too: what it names may live
 }
 
 // loadRequest loads the request that the URL names. What was withdrawn since it
