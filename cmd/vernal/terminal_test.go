@@ -20,9 +20,6 @@ import (
 	"vernal/cmd/vernal/cli"
 )
 
-// everyHostile has one of each kind that the filter keeps away.
-const everyHostile = "\x00\x07\b\r\x1b]0;x\x07\x1b[2J\x7f\u0085\u009b\u061c\u200e\u200f\u2028\u2029\u202a\u202e\u2066\u2069"
-
 // wantHarmless fails if text has a character that a terminal acts on.
 func wantHarmless(t *testing.T, what, text string) {
 	t.Helper()

@@ -46,9 +46,6 @@ func (f *flags) add(c *cobra.Command, edit bool) {
 	permit(&f.options.KeepNameIDs, sp.PermitKeepNameIDs)
 }
 
-// flagName is how the name of an option is typed, without the dashes before it.
-func flagName(option string) string { return strings.ReplaceAll(option, "_", "-") }
-
 // addFieldFlags adds the option of a field and, to edit, the one that removes.
 func addFieldFlags(flags *pflag.FlagSet, field sp.Field, edit bool) {
 	help, name := field.Help, cli.FlagName(field.Option())

@@ -69,7 +69,7 @@ func (c SPChange) document() sp.Document {
 var RemoveSP = declare("sp/remove", (*Service).removeSP)
 
 func (s *Service) removeSP(ctx context.Context, by admin.Caller, req SPRequest) (Removed, error) {
-	return Removed{EntityID: req.EntityID}, unknownSP(req.EntityID, s.Registry.Remove(ctx, req.EntityID, by.Actor()))
+	return Removed(req), unknownSP(req.EntityID, s.Registry.Remove(ctx, req.EntityID, by.Actor()))
 }
 
 // ShowSP returns one registration.
