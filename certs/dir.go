@@ -79,13 +79,13 @@ func (d *Dir) WithVault(v Vault) *Dir {
 func (d *Dir) Save(k *Key) error {
 	d.writing.Lock()
 	defer d.writing.Unlock()
-	if err := d.save(k); err != nil {
+	if err := d.saveKey(k); err != nil {
 		return fmt.Errorf("save signing key %s: %w", k.Year, err)
 	}
 	return nil
 }
 
-func (d *Dir) save(k *Key) error {
+func (d *Dir) saveKey(k *Key) error {
 	if k.Signer == nil {
 		return errors.New("no private key")
 	}
@@ -97,7 +97,7 @@ func (d *Dir) save(k *Key) error {
 	}
 	// A certificate is the last thing written, so where one is, the year is
 	// complete, or over.
-	if _, err := os.Lstat(d.file(k.Year, extCert)); err == nil {
+	if _, err := os.Lstat(d.filePath(k.Year, extCert)); err == nil {
 		return idp.ErrExists
 	} else if !errors.Is(err, fs.ErrNotExist) {
 		return err
@@ -108,7 +108,7 @@ func (d *Dir) save(k *Key) error {
 	if k.Cert == nil {
 		return nil
 	}
-	return writeNew(d.file(k.Year, extCert), []byte(EncodePEM(k.Cert)))
+	return writeNew(d.filePath(k.Year, extCert), []byte(EncodePEM(k.Cert)))
 }
 
 // Load reads all years, oldest first; none if there is no folder. A year with a
@@ -129,7 +129,7 @@ func (d *Dir) Load() ([]*Key, error) {
 	var keys []*Key
 	var damaged []DamagedYear
 	for _, y := range years {
-		k, err := d.load(y)
+		k, err := d.loadYear(y)
 		switch {
 		case err != nil:
 			damaged = append(damaged, DamagedYear{Year: y, Cert: k.Cert, Err: err})
@@ -149,7 +149,7 @@ func (d *Dir) LoadYear(y idp.Year) (*Key, error) {
 	if !y.Valid() {
 		return nil, fmt.Errorf("load signing key: %q is not a year", y)
 	}
-	k, err := d.load(y)
+	k, err := d.loadYear(y)
 	switch {
 	case err != nil:
 		return nil, &DamagedError{Years: []DamagedYear{{Year: y, Cert: k.Cert, Err: err}}}
@@ -159,9 +159,9 @@ func (d *Dir) LoadYear(y idp.Year) (*Key, error) {
 	return k, nil
 }
 
-// load reads the files of a year. The key is never nil; with an error it has
+// loadYear reads the files of a year. The key is never nil; with an error it has
 // what could be read of its certificate.
-func (d *Dir) load(y idp.Year) (*Key, error) {
+func (d *Dir) loadYear(y idp.Year) (*Key, error) {
 	k := &Key{Year: y}
 	var errs []error
 	note := func(err error) {
@@ -173,7 +173,7 @@ func (d *Dir) load(y idp.Year) (*Key, error) {
 	note(err)
 	k.Cert = cert
 	note(d.loadSigner(k, extKey))
-	if _, err := os.Lstat(d.file(y, extToken)); err == nil {
+	if _, err := os.Lstat(d.filePath(y, extToken)); err == nil {
 		if k.Signer != nil {
 			note(errors.New("there are two private keys, one in a file and one in a token"))
 		} else {
@@ -219,7 +219,7 @@ func (e *DamagedError) Unwrap() []error {
 }
 
 func (d *Dir) loadCert(y idp.Year) (*x509.Certificate, error) {
-	text, err := os.ReadFile(d.file(y, extCert))
+	text, err := os.ReadFile(d.filePath(y, extCert))
 	if err != nil {
 		return nil, err
 	}
@@ -234,7 +234,7 @@ func (d *Dir) loadCert(y idp.Year) (*x509.Certificate, error) {
 	return cert, nil
 }
 
-func (d *Dir) file(y idp.Year, ext string) string {
+func (d *Dir) filePath(y idp.Year, ext string) string {
 	return filepath.Join(d.path, string(y)+ext)
 }
 

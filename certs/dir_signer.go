@@ -36,7 +36,7 @@ func sealContext(y idp.Year, elsewhere bool) string {
 
 // saveSigner writes the private key, unless the same one waits there already.
 func (d *Dir) saveSigner(k *Key) error {
-	there, err := d.load(k.Year)
+	there, err := d.loadYear(k.Year)
 	switch {
 	case err != nil:
 		return err
@@ -60,13 +60,13 @@ func (d *Dir) writeSigner(k *Key) error {
 		if k.External {
 			block.Headers = map[string]string{elsewhereHeader: elsewhereValue}
 		}
-		return writeNew(d.file(k.Year, extToken), pem.EncodeToMemory(block))
+		return writeNew(d.filePath(k.Year, extToken), pem.EncodeToMemory(block))
 	}
 	der, err := x509.MarshalPKCS8PrivateKey(k.Signer)
 	if err != nil {
 		return err
 	}
-	return writeNew(d.file(k.Year, extKey), d.sealer.Seal(sealContext(k.Year, k.External), der))
+	return writeNew(d.filePath(k.Year, extKey), d.sealer.Seal(sealContext(k.Year, k.External), der))
 }
 
 // loadSigner reads the file of a private key into k.
@@ -74,7 +74,7 @@ func (d *Dir) loadSigner(k *Key, ext string) (err error) {
 	if ext == extToken {
 		return d.loadKept(k)
 	}
-	sealed, err := os.ReadFile(d.file(k.Year, extKey))
+	sealed, err := os.ReadFile(d.filePath(k.Year, extKey))
 	if err != nil {
 		return err
 	}
@@ -104,7 +104,7 @@ func (d *Dir) loadKept(k *Key) error {
 	if d.vault == nil {
 		return ErrNoVault
 	}
-	text, err := os.ReadFile(d.file(k.Year, extToken))
+	text, err := os.ReadFile(d.filePath(k.Year, extToken))
 	if err != nil {
 		return err
 	}
@@ -133,15 +133,15 @@ func (d *Dir) Destroy(y idp.Year) error {
 	}
 	d.writing.Lock()
 	defer d.writing.Unlock()
-	if err := d.destroy(y); err != nil {
+	if err := d.destroyKey(y); err != nil {
 		return fmt.Errorf("destroy signing key %s: %w", y, err)
 	}
 	return nil
 }
 
-func (d *Dir) destroy(y idp.Year) error {
-	gone := d.file(y, extKey)
-	if _, err := os.Lstat(d.file(y, extToken)); err == nil {
+func (d *Dir) destroyKey(y idp.Year) error {
+	gone := d.filePath(y, extKey)
+	if _, err := os.Lstat(d.filePath(y, extToken)); err == nil {
 		k := &Key{Year: y}
 		if err := d.loadKept(k); err != nil {
 			return err
@@ -149,7 +149,7 @@ func (d *Dir) destroy(y idp.Year) error {
 		if err := d.vault.Destroy(y, k.Signer.Public()); err != nil {
 			return err
 		}
-		gone = d.file(y, extToken)
+		gone = d.filePath(y, extToken)
 	}
 	err := os.Remove(gone)
 	if errors.Is(err, fs.ErrNotExist) {
@@ -167,12 +167,12 @@ func (d *Dir) destroy(y idp.Year) error {
 // repeated. Years whose file does not open are left as they are, and are in the
 // *DamagedError. With any other error the rest is not done.
 func (d *Dir) Rewrap(ctx context.Context) error {
-	return d.reseal(ctx, d.sealer.RewrapSealed)
+	return d.resealAll(ctx, d.sealer.RewrapSealed)
 }
 
 // Reseal seals every private key with a new key. Like Rewrap it can be repeated.
 func (d *Dir) Reseal(ctx context.Context) error {
-	return d.reseal(ctx, func(sealContext string, sealed []byte) ([]byte, bool, error) {
+	return d.resealAll(ctx, func(sealContext string, sealed []byte) ([]byte, bool, error) {
 		der, err := d.sealer.Open(sealContext, sealed)
 		if err != nil {
 			return nil, false, err
@@ -181,7 +181,7 @@ func (d *Dir) Reseal(ctx context.Context) error {
 	})
 }
 
-func (d *Dir) reseal(ctx context.Context, change func(sealContext string, sealed []byte) ([]byte, bool, error)) error {
+func (d *Dir) resealAll(ctx context.Context, change func(sealContext string, sealed []byte) ([]byte, bool, error)) error {
 	d.writing.Lock()
 	defer d.writing.Unlock()
 	years, err := d.years(extKey)
@@ -210,7 +210,7 @@ func (d *Dir) reseal(ctx context.Context, change func(sealContext string, sealed
 // resealYear replaces one file. opened is false with the error of a file that does not
 // open; any other error is one of reading or writing.
 func (d *Dir) resealYear(y idp.Year, change func(sealContext string, sealed []byte) ([]byte, bool, error)) (opened bool, err error) {
-	sealed, err := os.ReadFile(d.file(y, extKey))
+	sealed, err := os.ReadFile(d.filePath(y, extKey))
 	if err != nil {
 		return true, err
 	}
@@ -224,5 +224,5 @@ func (d *Dir) resealYear(y idp.Year, change func(sealContext string, sealed []by
 	if !changed {
 		return true, nil
 	}
-	return true, durable.Replace(d.file(y, extKey), out)
+	return true, durable.Replace(d.filePath(y, extKey), out)
 }

@@ -129,7 +129,7 @@ func parsePrivate(block *pem.Block) (key crypto.Signer, err error) {
 // DER: RSA-SHA256, with the subject that a self-signed certificate would have,
 // and the key usage to ask for. The same key and Spec give the same bytes.
 func Request(rand io.Reader, signer crypto.Signer, y idp.Year, spec Spec, baseURL string) ([]byte, error) {
-	name, err := spec.Subject.name(baseURL)
+	name, err := spec.Subject.pkixName(baseURL)
 	if err != nil {
 		return nil, fmt.Errorf("certification request %s: %w", y, err)
 	}

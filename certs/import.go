@@ -111,17 +111,17 @@ func (e *ImportError) Error() string {
 // service providers pin the certificate, or believe our metadata.
 func CheckImport(f Foreign, now time.Time) (problems, warnings []Finding) {
 	c := &check{Foreign: f}
-	if c.reused(); !SamePublic(f.Public, f.Cert.PublicKey) {
+	if c.checkReuse(); !SamePublic(f.Public, f.Cert.PublicKey) {
 		// What else there is to say of it would mislead.
-		c.problem(FoundMismatch, "", "it is the certificate of another key: %s (SHA-256 %s…)", f.Cert.Subject, CertSHA256(f.Cert)[:16])
+		c.addProblem(FoundMismatch, "", "it is the certificate of another key: %s (SHA-256 %s…)", f.Cert.Subject, CertSHA256(f.Cert)[:16])
 		return c.problems, nil
 	}
-	c.key()
-	c.dates(now)
-	c.signature()
-	c.uses()
-	c.serial()
-	c.names()
+	c.checkKey()
+	c.checkDates(now)
+	c.checkSignature()
+	c.checkUses()
+	c.checkSerial()
+	c.checkNames()
 	return c.problems, c.warnings
 }
 
@@ -145,77 +145,77 @@ type check struct {
 	problems, warnings []Finding
 }
 
-func (c *check) problem(code FindingCode, ask, format string, args ...any) {
+func (c *check) addProblem(code FindingCode, ask, format string, args ...any) {
 	c.problems = append(c.problems, Finding{code, fmt.Sprintf(format, args...), ask})
 }
 
-func (c *check) warn(code FindingCode, ask, format string, args ...any) {
+func (c *check) addWarning(code FindingCode, ask, format string, args ...any) {
 	c.warnings = append(c.warnings, Finding{code, fmt.Sprintf(format, args...), ask})
 }
 
-func (c *check) key() {
+func (c *check) checkKey() {
 	pub, ok := c.Cert.PublicKey.(*rsa.PublicKey)
 	if !ok {
-		c.problem(FoundNotRSA, "", "its key is %s: service providers need RSA", c.Cert.PublicKeyAlgorithm)
+		c.addProblem(FoundNotRSA, "", "its key is %s: service providers need RSA", c.Cert.PublicKeyAlgorithm)
 		return
 	}
 	switch bits := pub.N.BitLen(); {
 	case bits < minBits:
-		c.problem(FoundKeySize, "", "its RSA key has %d bits, fewer than %d", bits, minBits)
+		c.addProblem(FoundKeySize, "", "its RSA key has %d bits, fewer than %d", bits, minBits)
 	case bits > maxBits:
-		c.problem(FoundKeySize, "", "its RSA key has %d bits, more than %d: much software verifies no longer ones", bits, maxBits)
+		c.addProblem(FoundKeySize, "", "its RSA key has %d bits, more than %d: much software verifies no longer ones", bits, maxBits)
 	case bits > slowBits:
-		c.warn(FoundLongKey, "", "its RSA key has %d bits: signing with it is slow, and every sign-in waits for it", bits)
+		c.addWarning(FoundLongKey, "", "its RSA key has %d bits: signing with it is slow, and every sign-in waits for it", bits)
 	}
 	if pub.E < 3 || pub.E%2 == 0 {
-		c.problem(FoundExponent, "", "its RSA key has the public exponent %d, with which nothing can be signed safely", pub.E)
+		c.addProblem(FoundExponent, "", "its RSA key has the public exponent %d, with which nothing can be signed safely", pub.E)
 	} else if pub.E != 65537 {
-		c.warn(FoundExponent, "", "its RSA key has the public exponent %d; 65537 is usual, and some software takes no other", pub.E)
+		c.addWarning(FoundExponent, "", "its RSA key has the public exponent %d; 65537 is usual, and some software takes no other", pub.E)
 	}
 }
 
-// reused finds keys and serial numbers of other years: software that trusts a
+// checkReuse finds keys and serial numbers of other years: software that trusts a
 // year must not trust another one by it. A recorded key counts although it is
 // lost or destroyed.
-func (c *check) reused() {
+func (c *check) checkReuse() {
 	for _, y := range slices.Sorted(maps.Keys(c.Recorded)) {
 		recorded := y != c.Year && c.Recorded[y] != "" && c.Recorded[y] == PublicKeySHA256(c.Public)
 		if recorded && !slices.ContainsFunc(c.Others, func(o *Key) bool { return o.Year == y }) {
-			c.problem(FoundReused, "", "its key is that of %s: every year has its own", y)
+			c.addProblem(FoundReused, "", "its key is that of %s: every year has its own", y)
 		}
 	}
 	for _, o := range c.Others {
 		if o.Year == c.Year {
 			continue
 		}
-		if slices.ContainsFunc(o.public(), func(pub crypto.PublicKey) bool { return SamePublic(pub, c.Public) || SamePublic(pub, c.Cert.PublicKey) }) {
-			c.problem(FoundReused, "", "its key is that of %s: every year has its own", o.Year)
+		if slices.ContainsFunc(o.publicKeys(), func(pub crypto.PublicKey) bool { return SamePublic(pub, c.Public) || SamePublic(pub, c.Cert.PublicKey) }) {
+			c.addProblem(FoundReused, "", "its key is that of %s: every year has its own", o.Year)
 		}
 		if o.Cert != nil && o.Cert.SerialNumber.Cmp(c.Cert.SerialNumber) == 0 && bytes.Equal(o.Cert.RawIssuer, c.Cert.RawIssuer) {
-			c.warn(FoundSerialReused, "a new serial number", "it has the issuer and the serial number of our signing certificate (%s): "+
+			c.addWarning(FoundSerialReused, "a new serial number", "it has the issuer and the serial number of our signing certificate (%s): "+
 				"software that knows certificates by these (NSS, Windows) takes one for the other", o.Year)
 		}
 	}
 }
 
-func (c *check) dates(now time.Time) {
+func (c *check) checkDates(now time.Time) {
 	span := c.Span
 	from, until := c.Cert.NotBefore.UTC(), c.Cert.NotAfter.UTC()
 	ask := fmt.Sprintf("one that is valid from %s or before until %s", date(span.BeginBy), date(span.EndAt))
 	switch {
 	case !until.After(now):
-		c.problem(FoundEnded, ask, "it ended on %s", date(until))
+		c.addProblem(FoundEnded, ask, "it ended on %s", date(until))
 	case until.Before(span.EndFrom):
-		c.problem(FoundShort, ask, "it ends on %s: that is before %s, until when service providers need it to have time to move to the next year",
+		c.addProblem(FoundShort, ask, "it ends on %s: that is before %s, until when service providers need it to have time to move to the next year",
 			date(until), date(span.EndFrom))
 	case until.Before(span.EndAt):
-		c.warn(FoundEndsSooner, "", "it ends on %s, before the calendar's %s: service providers have that much less time to move to the next year", date(until), date(span.EndAt))
+		c.addWarning(FoundEndsSooner, "", "it ends on %s, before the calendar's %s: service providers have that much less time to move to the next year", date(until), date(span.EndAt))
 	}
 	switch {
 	case from.After(span.BeginBy):
-		c.problem(FoundLate, ask, "it is not valid before %s, and %s is published on %s", from.Format(time.RFC3339), c.Year, date(span.BeginBy))
+		c.addProblem(FoundLate, ask, "it is not valid before %s, and %s is published on %s", from.Format(time.RFC3339), c.Year, date(span.BeginBy))
 	case from.After(now):
-		c.warn(FoundBeginsAhead, "", "it is not valid before %s: publish %s no earlier", from.Format(time.RFC3339), c.Year)
+		c.addWarning(FoundBeginsAhead, "", "it is not valid before %s: publish %s no earlier", from.Format(time.RFC3339), c.Year)
 	}
 }
 

@@ -7,27 +7,27 @@ import (
 	"slices"
 )
 
-// signature is about how the certificate itself is signed. No one has to verify
+// checkSignature is about how the certificate itself is signed. No one has to verify
 // that, but old software reads it, and strict software minds.
-func (c *check) signature() {
+func (c *check) checkSignature() {
 	const ask = "one that is signed with RSA and SHA-256"
 	switch a := c.Cert.SignatureAlgorithm; a {
 	case x509.SHA256WithRSA, x509.SHA384WithRSA, x509.SHA512WithRSA:
 	case x509.SHA1WithRSA, x509.DSAWithSHA1, x509.ECDSAWithSHA1:
-		c.warn(FoundSHA1, ask, "it is signed with SHA-1 (%s): strict software refuses such certificates", a)
+		c.addWarning(FoundSHA1, ask, "it is signed with SHA-1 (%s): strict software refuses such certificates", a)
 	case x509.MD2WithRSA, x509.MD5WithRSA:
-		c.problem(FoundAlgorithm, ask, "it is signed with %s, which anyone can forge", a)
+		c.addProblem(FoundAlgorithm, ask, "it is signed with %s, which anyone can forge", a)
 	case x509.UnknownSignatureAlgorithm:
-		c.warn(FoundAlgorithm, ask, "it is signed with an algorithm that is not known here: old software cannot read such certificates")
+		c.addWarning(FoundAlgorithm, ask, "it is signed with an algorithm that is not known here: old software cannot read such certificates")
 	default:
-		c.warn(FoundAlgorithm, ask, "it is signed with %s: old software cannot read such certificates", a)
+		c.addWarning(FoundAlgorithm, ask, "it is signed with %s: old software cannot read such certificates", a)
 	}
 	// A self-signed certificate can be checked without anyone's word, unless
 	// its algorithm is one that Go refuses, which is reported above.
 	if c.selfSigned() {
 		err := c.Cert.CheckSignature(c.Cert.SignatureAlgorithm, c.Cert.RawTBSCertificate, c.Cert.Signature)
 		if _, insecure := errors.AsType[x509.InsecureAlgorithmError](err); err != nil && !insecure && !errors.Is(err, x509.ErrUnsupportedAlgorithm) {
-			c.warn(FoundBroken, "", "it has one name as subject and issuer, and is not signed with its own key: was it changed on the way?")
+			c.addWarning(FoundBroken, "", "it has one name as subject and issuer, and is not signed with its own key: was it changed on the way?")
 		}
 	}
 }
@@ -39,45 +39,45 @@ func (c *check) selfSigned() bool {
 		(len(c.Cert.AuthorityKeyId) == 0 || bytes.Equal(c.Cert.AuthorityKeyId, c.Cert.SubjectKeyId))
 }
 
-func (c *check) uses() {
+func (c *check) checkUses() {
 	if c.Cert.Version < 3 {
-		c.warn(FoundVersion, "one of version 3", "it is of X.509 version %d, which some software refuses", c.Cert.Version)
+		c.addWarning(FoundVersion, "one of version 3", "it is of X.509 version %d, which some software refuses", c.Cert.Version)
 	}
 	if c.Cert.IsCA {
-		c.warn(FoundCA, "one with CA:FALSE", "it is that of an authority (CA:TRUE): some software takes no such certificate for a signature, "+
+		c.addWarning(FoundCA, "one with CA:FALSE", "it is that of an authority (CA:TRUE): some software takes no such certificate for a signature, "+
 			"and software that trusts it may trust everything that is signed with it")
 	}
 	if c.Cert.KeyUsage != 0 && c.Cert.KeyUsage&x509.KeyUsageDigitalSignature == 0 {
-		c.warn(FoundKeyUsage, "the key usage digitalSignature", "its key usage does not allow digital signatures: strict software refuses what is signed with it")
+		c.addWarning(FoundKeyUsage, "the key usage digitalSignature", "its key usage does not allow digital signatures: strict software refuses what is signed with it")
 	}
 	if n := len(c.Cert.ExtKeyUsage) + len(c.Cert.UnknownExtKeyUsage); n > 0 && !slices.Contains(c.Cert.ExtKeyUsage, x509.ExtKeyUsageAny) {
-		c.warn(FoundExtKeyUsage, "one without extended key usage", "it is limited to other uses (extended key usage, as TLS has it): some software refuses what is signed with it")
+		c.addWarning(FoundExtKeyUsage, "one without extended key usage", "it is limited to other uses (extended key usage, as TLS has it): some software refuses what is signed with it")
 	}
 	for _, oid := range c.Cert.UnhandledCriticalExtensions {
-		c.warn(FoundCritical, "one without it", "it has a critical extension that is not known here (%s): software that does not know it must refuse the certificate", oid)
+		c.addWarning(FoundCritical, "one without it", "it has a critical extension that is not known here (%s): software that does not know it must refuse the certificate", oid)
 	}
 }
 
-// serial is about the serial number (RFC 5280 §4.1.2.2): positive, at most 20
+// checkSerial is about the serial number (RFC 5280 §4.1.2.2): positive, at most 20
 // octets. A negative one is not read at all.
-func (c *check) serial() {
+func (c *check) checkSerial() {
 	n := c.Cert.SerialNumber
 	switch bits := n.BitLen(); {
 	case n.Sign() == 0:
-		c.warn(FoundSerial, "a serial number of 8 to 20 octets", "its serial number is 0, which some software refuses")
+		c.addWarning(FoundSerial, "a serial number of 8 to 20 octets", "its serial number is 0, which some software refuses")
 	case bits >= 20*8:
-		c.warn(FoundSerial, "a serial number of 8 to 20 octets", "its serial number is longer than 20 octets, which some software cannot read")
+		c.addWarning(FoundSerial, "a serial number of 8 to 20 octets", "its serial number is longer than 20 octets, which some software cannot read")
 	case bits < 64-8:
-		c.warn(FoundSerial, "a serial number of 8 to 20 octets", "its serial number is short (%s): another certificate of the same issuer may have it, and software that knows certificates by it confuses them", n)
+		c.addWarning(FoundSerial, "a serial number of 8 to 20 octets", "its serial number is short (%s): another certificate of the same issuer may have it, and software that knows certificates by it confuses them", n)
 	}
 }
 
-// names is about empty names.
-func (c *check) names() {
+// checkNames is about empty names.
+func (c *check) checkNames() {
 	if len(c.Cert.Subject.Names) == 0 {
-		c.warn(FoundName, "one with a common name", "its subject is empty: some software shows or stores certificates by it")
+		c.addWarning(FoundName, "one with a common name", "its subject is empty: some software shows or stores certificates by it")
 	}
 	if len(c.Cert.Issuer.Names) == 0 {
-		c.warn(FoundName, "one with an issuer", "its issuer is empty, which some software refuses")
+		c.addWarning(FoundName, "one with an issuer", "its issuer is empty, which some software refuses")
 	}
 }

@@ -118,7 +118,7 @@ func Certify(rand io.Reader, signer crypto.Signer, y idp.Year, end time.Time, sp
 	if !end.After(now) {
 		return nil, fmt.Errorf("signing key %s: its certificate would have ended on %s", y, end.Format(time.DateOnly))
 	}
-	name, err := spec.Subject.name(baseURL)
+	name, err := spec.Subject.pkixName(baseURL)
 	if err != nil {
 		return nil, fmt.Errorf("signing key %s: %w", y, err)
 	}
@@ -156,9 +156,9 @@ func newSerial(rand io.Reader) (*big.Int, error) {
 	return new(big.Int).SetBytes(b), nil
 }
 
-// name is the subject of a certificate, with the host of baseURL as CommonName
+// pkixName is the subject of a certificate, with the host of baseURL as CommonName
 // if the policy sets none.
-func (s Subject) name(baseURL string) (pkix.Name, error) {
+func (s Subject) pkixName(baseURL string) (pkix.Name, error) {
 	name := pkix.Name{
 		CommonName:         s.CommonName,
 		Country:            list(s.Country),
@@ -191,7 +191,7 @@ func list(s string) []string {
 // Public is the public half of the private key or, without that, the key of the
 // certificate; nil if there is neither.
 func (k *Key) Public() crypto.PublicKey {
-	if all := k.public(); len(all) > 0 {
+	if all := k.publicKeys(); len(all) > 0 {
 		return all[0]
 	}
 	return nil
@@ -205,7 +205,7 @@ func (k *Key) check() error {
 	if k.Signer == nil && k.Cert == nil {
 		return errors.New("neither private key nor certificate")
 	}
-	for _, pub := range k.public() {
+	for _, pub := range k.publicKeys() {
 		rsaKey, ok := pub.(*rsa.PublicKey)
 		if !ok {
 			return fmt.Errorf("want an RSA key, have %T", pub)
@@ -220,7 +220,7 @@ func (k *Key) check() error {
 	return nil
 }
 
-func (k *Key) public() (all []crypto.PublicKey) {
+func (k *Key) publicKeys() (all []crypto.PublicKey) {
 	if k.Signer != nil {
 		all = append(all, k.Signer.Public())
 	}

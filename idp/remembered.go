@@ -36,15 +36,15 @@ func (d *RememberedDevice) Short() string { return hex.EncodeToString(d.Hash[:mi
 // How long that counts is not its to say (assurance.RememberedFor).
 func (u *User) Remembers(hash []byte) (at time.Time, ok bool) {
 	for _, d := range u.Devices {
-		if d.is(hash) {
+		if d.hasHash(hash) {
 			at, ok = d.At, true
 		}
 	}
 	return at, ok
 }
 
-// is reports whether the device's cookie has the hash. No hash is nobody's.
-func (d *RememberedDevice) is(hash []byte) bool {
+// hasHash reports whether the device's cookie has the hash. No hash is nobody's.
+func (d *RememberedDevice) hasHash(hash []byte) bool {
 	return len(hash) > 0 && subtle.ConstantTimeCompare(d.Hash, hash) == 1
 }
 
@@ -52,7 +52,7 @@ func (d *RememberedDevice) is(hash []byte) bool {
 // for a record that is being changed.
 func (u *User) UsedDevice(hash []byte, now time.Time) (at time.Time, ok bool) {
 	for i := range u.Devices {
-		if d := &u.Devices[i]; d.is(hash) {
+		if d := &u.Devices[i]; d.hasHash(hash) {
 			at, ok, d.UsedAt = d.At, true, now
 		}
 	}
@@ -64,7 +64,7 @@ func (u *User) UsedDevice(hash []byte, now time.Time) (at time.Time, ok bool) {
 func (u *User) Forget(hashes ...[]byte) int {
 	before := len(u.Devices)
 	u.Devices = slices.DeleteFunc(u.Devices, func(d RememberedDevice) bool {
-		return slices.ContainsFunc(hashes, d.is)
+		return slices.ContainsFunc(hashes, d.hasHash)
 	})
 	return before - len(u.Devices)
 }

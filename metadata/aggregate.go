@@ -45,15 +45,15 @@ func Cut(doc []byte, id idp.EntityID) ([]byte, error) {
 				continue
 			case "EntityDescriptor":
 				is := hasID(token, id)
-				if err := skip(d); err != nil {
+				if err := skipElement(d); err != nil {
 					return nil, err
 				}
 				if is {
-					return within(around, doc[at:d.InputOffset()]), nil
+					return wrapElement(around, doc[at:d.InputOffset()]), nil
 				}
 				continue
 			}
-			if err := skip(d); err != nil {
+			if err := skipElement(d); err != nil {
 				return nil, err
 			}
 		case xml.EndElement:
@@ -81,9 +81,9 @@ func hasID(e xml.StartElement, id idp.EntityID) bool {
 
 var errCut = errors.New("the metadata ends within an element; get the document again")
 
-// skip reads to the end of the element whose start tag was read last. RawToken
+// skipElement reads to the end of the element whose start tag was read last. RawToken
 // gives an end to an empty-element tag, too.
-func skip(d *xml.Decoder) error {
+func skipElement(d *xml.Decoder) error {
 	for depth := 1; depth > 0; {
 		token, err := d.RawToken()
 		if err != nil {
@@ -99,8 +99,8 @@ func skip(d *xml.Decoder) error {
 	return nil
 }
 
-// within writes an element with start tags around it.
-func within(around []opening, element []byte) []byte {
+// wrapElement writes an element with start tags around it.
+func wrapElement(around []opening, element []byte) []byte {
 	var b bytes.Buffer
 	for _, o := range around {
 		b.Write(o.tag)

@@ -63,7 +63,7 @@ func (d IdP) RemoteLogoutURL(y idp.Year) string {
 // of s, and that year's addresses. It is byte-stable and has no validUntil, as
 // people save it as a file that must outlive the certificate.
 func (d IdP) Year(y idp.Year, s *xmldsig.Signer) ([]byte, error) {
-	return d.signed(y, s, []*x509.Certificate{s.Cert}, time.Time{})
+	return d.signDocument(y, s, []*x509.Certificate{s.Cert}, time.Time{})
 }
 
 // Stable writes the signed document at the address without a year: the
@@ -77,29 +77,29 @@ func (d IdP) Stable(preferred idp.Year, s *xmldsig.Signer, certs []*x509.Certifi
 		}
 	}
 	made := at.UTC().Truncate(StableStep)
-	return d.signed(preferred, s, all, made.Add(StableValidity))
+	return d.signDocument(preferred, s, all, made.Add(StableValidity))
 }
 
-// signed writes a document twice: its ID is the hash of what the rest says.
-func (d IdP) signed(y idp.Year, s *xmldsig.Signer, certs []*x509.Certificate, until time.Time) ([]byte, error) {
-	if err := d.check(y); err != nil {
+// signDocument writes a document twice: its ID is the hash of what the rest says.
+func (d IdP) signDocument(y idp.Year, s *xmldsig.Signer, certs []*x509.Certificate, until time.Time) ([]byte, error) {
+	if err := d.checkYear(y); err != nil {
 		return nil, fmt.Errorf("metadata of %q: %w", y, err)
 	}
-	draft, _, err := d.write("_", y, certs, until)
+	draft, _, err := d.writeEntity("_", y, certs, until)
 	if err != nil {
 		return nil, fmt.Errorf("metadata of %q: %w", y, err)
 	}
 	sum := sha256.Sum256(draft)
 	id := "_" + hex.EncodeToString(sum[:16])
-	doc, at, err := d.write(id, y, certs, until)
+	doc, at, err := d.writeEntity(id, y, certs, until)
 	if err != nil {
 		return nil, fmt.Errorf("metadata of %q: %w", y, err)
 	}
 	return s.Sign(doc, id, at)
 }
 
-// check finds what would make a document that is valid for nobody.
-func (d IdP) check(y idp.Year) error {
+// checkYear finds what would make a document that is valid for nobody.
+func (d IdP) checkYear(y idp.Year) error {
 	switch {
 	case !y.Valid():
 		return errors.New("not a year")
@@ -109,9 +109,9 @@ func (d IdP) check(y idp.Year) error {
 	return nil
 }
 
-// write writes the EntityDescriptor without a signature and returns where the
+// writeEntity writes the EntityDescriptor without a signature and returns where the
 // signature goes: its first child (saml-metadata §3).
-func (d IdP) write(id string, y idp.Year, certs []*x509.Certificate, until time.Time) (doc []byte, at int, err error) {
+func (d IdP) writeEntity(id string, y idp.Year, certs []*x509.Certificate, until time.Time) (doc []byte, at int, err error) {
 	w := xmltree.NewWriter(make([]byte, 0, 8<<10))
 	attrs := []xmltree.Attr{attr("ID", id), attr("entityID", string(d.EntityID()))}
 	if !until.IsZero() {

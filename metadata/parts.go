@@ -114,13 +114,13 @@ func (p Problems) Error() string {
 	return fmt.Sprintf("metadata has %d problems:\n- %s", len(p), strings.Join(texts, "\n- "))
 }
 
-// fault notes that a part cannot be used. The table decides what follows.
-func (r *spReader) fault(part Part, format string, args ...any) {
-	r.file(Note{Part: part, Text: fmt.Sprintf(format, args...)})
+// addFault notes that a part cannot be used. The table decides what follows.
+func (r *spReader) addFault(part Part, format string, args ...any) {
+	r.fileNote(Note{Part: part, Text: fmt.Sprintf(format, args...)})
 }
 
-// file puts a note about a part that cannot be used where the table says.
-func (r *spReader) file(n Note) {
+// fileNote puts a note about a part that cannot be used where the table says.
+func (r *spReader) fileNote(n Note) {
 	part := n.Part
 	switch r.o.need(part) {
 	case needed:
@@ -132,8 +132,8 @@ func (r *spReader) file(n Note) {
 	}
 }
 
-// note says what was assumed about a part, or done with it.
-func (r *spReader) note(part Part, format string, args ...any) {
+// addNote says what was assumed about a part, or done with it.
+func (r *spReader) addNote(part Part, format string, args ...any) {
 	r.d.Notes = append(r.d.Notes, Note{Part: part, Text: fmt.Sprintf(format, args...)})
 }
 
@@ -142,9 +142,9 @@ func (r *spReader) noteName(format string, args ...any) {
 	r.d.Notes = append(r.d.Notes, Note{PartName, fmt.Sprintf(format, args...), idp.Option{Name: idp.OptionName}})
 }
 
-// settle ends the reading of all parts of a kind: with one that can be used, the
+// settleParts ends the reading of all parts of a kind: with one that can be used, the
 // faults of the others are notes, without one they are problems.
-func (r *spReader) settle(found bool, kinds ...Part) {
+func (r *spReader) settleParts(found bool, kinds ...Part) {
 	var rest []Note
 	for _, n := range r.waiting {
 		switch {

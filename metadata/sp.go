@@ -56,9 +56,9 @@ func ReadSP(data []byte, now time.Time, o Options) (*SPDescriptor, error) {
 	r := &spReader{now: now, o: o, d: &SPDescriptor{
 		Encryption: idp.EncryptionNone, EncryptionDigest: idp.DigestSHA1,
 	}}
-	if root := r.parse(data); root != nil {
-		if entity := r.unwrap(root); entity != nil {
-			r.entity(entity)
+	if root := r.parseXML(data); root != nil {
+		if entity := r.findEntity(root); entity != nil {
+			r.readEntity(entity)
 		}
 	}
 	if len(r.problems) > 0 {
@@ -77,28 +77,28 @@ type spReader struct {
 	waiting  []Note // faults of parts of which one is enough, see settle
 }
 
-// parse reads the XML; nil with a problem noted if it is none.
-func (r *spReader) parse(data []byte) *xmltree.Element {
+// parseXML reads the XML; nil with a problem noted if it is none.
+func (r *spReader) parseXML(data []byte) *xmltree.Element {
 	switch kind := filetext.KindOf(data); kind {
 	case filetext.Empty:
-		r.fault(PartDocument, "The metadata is empty. Get the document from the service provider again.")
+		r.addFault(PartDocument, "The metadata is empty. Get the document from the service provider again.")
 		return nil
 	case filetext.Gzip, filetext.Zip:
-		r.fault(PartDocument, "The metadata is %s. Unpack it first.", kind.Article())
+		r.addFault(PartDocument, "The metadata is %s. Unpack it first.", kind.Article())
 		return nil
 	case filetext.HTML, filetext.PDF, filetext.JSON, filetext.Keystore:
-		r.fault(PartDocument, "This is %s, not SAML metadata. Get the XML document itself, whose root element is EntityDescriptor.", kind.Article())
+		r.addFault(PartDocument, "This is %s, not SAML metadata. Get the XML document itself, whose root element is EntityDescriptor.", kind.Article())
 		return nil
 	case filetext.PEM, filetext.DER:
-		r.fault(PartDocument, "This is %s, not SAML metadata. Register a certificate by itself, with the entity ID and the URL of an AssertionConsumerService.", kind.Article())
+		r.addFault(PartDocument, "This is %s, not SAML metadata. Register a certificate by itself, with the entity ID and the URL of an AssertionConsumerService.", kind.Article())
 		return nil
 	case filetext.Text:
-		r.fault(PartDocument, "This is not XML: it does not begin with <. Give the metadata as it is, without text around it.")
+		r.addFault(PartDocument, "This is not XML: it does not begin with <. Give the metadata as it is, without text around it.")
 		return nil
 	}
 	doc, skipped, err := filetext.Document(data)
 	if err != nil {
-		r.fault(PartDocument, "The characters of the metadata cannot be read: %v.", err)
+		r.addFault(PartDocument, "The characters of the metadata cannot be read: %v.", err)
 		return nil
 	}
 	root, err := xmltree.Parse(doc, xmltree.MetadataLimits())
@@ -106,41 +106,41 @@ func (r *spReader) parse(data []byte) *xmltree.Element {
 	switch {
 	case errors.As(err, &syntax):
 		line := 1 + skipped + bytes.Count(doc[:min(syntax.Offset, len(doc))], []byte("\n"))
-		r.fault(PartDocument, "The metadata cannot be read: on line %d, %s. Get the document again, without changes by a browser or an editor.", line, syntax.What)
+		r.addFault(PartDocument, "The metadata cannot be read: on line %d, %s. Get the document again, without changes by a browser or an editor.", line, syntax.What)
 	case err != nil:
-		r.fault(PartDocument, "The metadata cannot be read: %v.", err)
+		r.addFault(PartDocument, "The metadata cannot be read: %v.", err)
 	}
 	return root
 }
 
-// unwrap finds the one EntityDescriptor of a service provider; nil with a
+// findEntity finds the one EntityDescriptor of a service provider; nil with a
 // problem noted if there is none, or several.
-func (r *spReader) unwrap(root *xmltree.Element) *xmltree.Element {
+func (r *spReader) findEntity(root *xmltree.Element) *xmltree.Element {
 	switch {
 	case root.Is(namespace, "EntityDescriptor"):
 		return root
 	case !root.Is(namespace, "EntitiesDescriptor"):
-		r.fault(PartDocument, "This is not SAML metadata: the root element is %s in the namespace %q, not EntityDescriptor in %q.",
+		r.addFault(PartDocument, "This is not SAML metadata: the root element is %s in the namespace %q, not EntityDescriptor in %q.",
 			root.Local, root.Space, namespace)
 		return nil
 	}
 	var all []member
-	collect(root, nil, &all)
+	collectMembers(root, nil, &all)
 	named := slices.DeleteFunc(slices.Clone(all), func(m member) bool { return m.id != string(r.o.EntityID) })
 	switch {
 	case len(all) == 0:
-		r.fault(PartEntity, "The EntitiesDescriptor has no service provider: no EntityDescriptor in it has an SPSSODescriptor.")
+		r.addFault(PartEntity, "The EntitiesDescriptor has no service provider: no EntityDescriptor in it has an SPSSODescriptor.")
 	case len(all) == 1:
-		return r.member(all[0])
+		return r.takeMember(all[0])
 	case r.o.EntityID == "":
-		r.file(Note{PartEntity, fmt.Sprintf("The EntitiesDescriptor has %d service providers: %s. Name the one to register by its entity ID.", len(all), ids(all)),
+		r.fileNote(Note{PartEntity, fmt.Sprintf("The EntitiesDescriptor has %d service providers: %s. Name the one to register by its entity ID.", len(all), listIDs(all)),
 			idp.Option{Name: idp.OptionEntityID}})
 	case len(named) == 0:
-		r.fault(PartEntity, "The EntitiesDescriptor has no service provider %q. It has %s.", r.o.EntityID, ids(all))
+		r.addFault(PartEntity, "The EntitiesDescriptor has no service provider %q. It has %s.", r.o.EntityID, listIDs(all))
 	case len(named) > 1:
-		r.fault(PartEntity, "The EntitiesDescriptor has %d service providers with the entityID %q, and nothing says which one is meant.", len(named), r.o.EntityID)
+		r.addFault(PartEntity, "The EntitiesDescriptor has %d service providers with the entityID %q, and nothing says which one is meant.", len(named), r.o.EntityID)
 	default:
-		return r.member(named[0])
+		return r.takeMember(named[0])
 	}
 	return nil
 }
@@ -153,21 +153,21 @@ type member struct {
 	around []*xmltree.Element
 }
 
-// member takes one of several: it is valid as long as what is around it is.
-func (r *spReader) member(m member) *xmltree.Element {
+// takeMember takes one of several: it is valid as long as what is around it is.
+func (r *spReader) takeMember(m member) *xmltree.Element {
 	for _, group := range m.around {
-		r.validity(group)
+		r.readValidUntil(group)
 	}
 	return m.entity
 }
 
-// collect lists the service providers below an EntitiesDescriptor.
-func collect(group *xmltree.Element, around []*xmltree.Element, to *[]member) {
+// collectMembers lists the service providers below an EntitiesDescriptor.
+func collectMembers(group *xmltree.Element, around []*xmltree.Element, to *[]member) {
 	around = append(slices.Clip(around), group)
 	for e := range group.Elements() {
 		switch {
 		case e.Is(namespace, "EntitiesDescriptor"):
-			collect(e, around, to)
+			collectMembers(e, around, to)
 		case e.Is(namespace, "EntityDescriptor") && e.Child(namespace, "SPSSODescriptor") != nil:
 			id, _ := e.Attr("entityID")
 			*to = append(*to, member{strings.TrimSpace(id), e, around})
@@ -175,8 +175,8 @@ func collect(group *xmltree.Element, around []*xmltree.Element, to *[]member) {
 	}
 }
 
-// ids lists entity IDs, of a long list the first.
-func ids(list []member) string {
+// listIDs lists entity IDs, of a long list the first.
+func listIDs(list []member) string {
 	const most = 20
 	var names []string
 	for _, m := range list[:min(len(list), most)] {
@@ -189,52 +189,52 @@ func ids(list []member) string {
 	return text
 }
 
-// entity reads the EntityDescriptor.
-func (r *spReader) entity(e *xmltree.Element) {
-	r.validity(e)
+// readEntity reads the EntityDescriptor.
+func (r *spReader) readEntity(e *xmltree.Element) {
+	r.readValidUntil(e)
 	id, _ := e.Attr("entityID")
 	id = strings.TrimSpace(id)
 	switch {
 	case id == "":
-		r.fault(PartEntityID, "The EntityDescriptor has no entityID.")
+		r.addFault(PartEntityID, "The EntityDescriptor has no entityID.")
 	case len(id) > idp.MaxEntityID:
-		r.fault(PartEntityID, "The entityID is longer than %d characters (saml-metadata §2.2.1).", idp.MaxEntityID)
+		r.addFault(PartEntityID, "The entityID is longer than %d characters (saml-metadata §2.2.1).", idp.MaxEntityID)
 	case strings.ContainsAny(id, " \t\r\n"):
-		r.fault(PartEntityID, "The entityID %q has white space in it.", id)
+		r.addFault(PartEntityID, "The entityID %q has white space in it.", id)
 	}
 	r.d.EntityID = idp.EntityID(id)
-	role := r.role(e)
+	role := r.findRole(e)
 	if role == nil {
 		return
 	}
-	r.name(e, role)
-	r.validity(role)
-	r.requests(role)
-	r.keys(role)
-	r.consumers(role)
-	r.logout(role)
-	r.formats(role)
+	r.readName(e, role)
+	r.readValidUntil(role)
+	r.readSigning(role)
+	r.readKeys(role)
+	r.readConsumers(role)
+	r.readLogout(role)
+	r.noteFormats(role)
 }
 
-// requests reads what the provider says of signatures.
-func (r *spReader) requests(role *xmltree.Element) {
-	r.d.WantAssertionsSigned, _ = r.boolean(role, PartWantsSigned)
-	signed, known := r.boolean(role, PartSignsRequests)
+// readSigning reads what the provider says of signatures.
+func (r *spReader) readSigning(role *xmltree.Element) {
+	r.d.WantAssertionsSigned, _ = r.readBoolean(role, PartWantsSigned)
+	signed, known := r.readBoolean(role, PartSignsRequests)
 	r.d.AuthnRequestsSigned = signed
 	if _, said := role.Attr(string(PartSignsRequests)); !signed && (known || !said) {
-		r.note(PartSignsRequests, "The metadata does not say AuthnRequestsSigned=\"true\". Requests must be signed all the same, unless the provider is registered with sign_requests optional.")
+		r.addNote(PartSignsRequests, "The metadata does not say AuthnRequestsSigned=\"true\". Requests must be signed all the same, unless the provider is registered with sign_requests optional.")
 	}
 }
 
-// role finds the SPSSODescriptor that is for SAML 2.0; nil with a problem noted.
-func (r *spReader) role(e *xmltree.Element) *xmltree.Element {
+// findRole finds the SPSSODescriptor that is for SAML 2.0; nil with a problem noted.
+func (r *spReader) findRole(e *xmltree.Element) *xmltree.Element {
 	all := e.Children(namespace, "SPSSODescriptor")
 	if len(all) == 0 {
 		what := "this is not the metadata of a service provider"
 		if e.Child(namespace, "IDPSSODescriptor") != nil {
 			what = "this is the metadata of an identity provider, not of a service provider"
 		}
-		r.fault(PartRole, "The EntityDescriptor has no SPSSODescriptor: %s.", what)
+		r.addFault(PartRole, "The EntityDescriptor has no SPSSODescriptor: %s.", what)
 		return nil
 	}
 	var fit []*xmltree.Element
@@ -245,7 +245,7 @@ func (r *spReader) role(e *xmltree.Element) *xmltree.Element {
 		case slices.Contains(list, saml.NamespaceProtocol):
 			fit = append(fit, role)
 		case len(list) == 0:
-			r.note(PartProtocols, "The SPSSODescriptor does not say which protocols it supports (protocolSupportEnumeration); SAML 2.0 is assumed.")
+			r.addNote(PartProtocols, "The SPSSODescriptor does not say which protocols it supports (protocolSupportEnumeration); SAML 2.0 is assumed.")
 			fit = append(fit, role)
 		default:
 			other = append(other, protocols)
@@ -253,31 +253,31 @@ func (r *spReader) role(e *xmltree.Element) *xmltree.Element {
 	}
 	switch {
 	case len(fit) == 0:
-		r.fault(PartProtocols, "The SPSSODescriptor does not support SAML 2.0: its protocolSupportEnumeration is %q, without %q.", other[0], saml.NamespaceProtocol)
+		r.addFault(PartProtocols, "The SPSSODescriptor does not support SAML 2.0: its protocolSupportEnumeration is %q, without %q.", other[0], saml.NamespaceProtocol)
 		return nil
 	case len(fit) > 1:
-		r.fault(PartRole, "The EntityDescriptor has %d SPSSODescriptors for SAML 2.0, and nothing says which one is meant.", len(fit))
+		r.addFault(PartRole, "The EntityDescriptor has %d SPSSODescriptors for SAML 2.0, and nothing says which one is meant.", len(fit))
 		return nil
 	case len(other) > 0:
-		r.note(PartRole, "The SPSSODescriptor for other protocols (%s) was left out.", strings.Join(other, ", "))
+		r.addNote(PartRole, "The SPSSODescriptor for other protocols (%s) was left out.", strings.Join(other, ", "))
 	}
 	return fit[0]
 }
 
-// formats notes the NameIDFormats. Metadata grants none of them.
-func (r *spReader) formats(sp *xmltree.Element) {
+// noteFormats notes the NameIDFormats. Metadata grants none of them.
+func (r *spReader) noteFormats(sp *xmltree.Element) {
 	for _, f := range sp.Children(namespace, "NameIDFormat") {
 		if text := strings.TrimSpace(f.Text()); text != "" {
 			r.d.NameIDFormats = append(r.d.NameIDFormats, text)
 		} else {
-			r.fault(PartFormat, "A NameIDFormat is empty and was left out.")
+			r.addFault(PartFormat, "A NameIDFormat is empty and was left out.")
 		}
 	}
 	formats := r.d.NameIDFormats
 	if slices.Contains(formats, saml.NameIDFormatEmail) {
-		r.note(PartFormat, "The metadata asks for email addresses as NameID. Metadata cannot grant that; an operator can, with name_id_formats.")
+		r.addNote(PartFormat, "The metadata asks for email addresses as NameID. Metadata cannot grant that; an operator can, with name_id_formats.")
 	}
 	if len(formats) > 0 && !slices.Contains(formats, saml.NameIDFormatPersistent) && !slices.Contains(formats, saml.NameIDFormatUnspecified) {
-		r.note(PartFormat, "The metadata does not list the persistent NameID format (only %s). The provider will be sent persistent NameIDs.", strings.Join(formats, ", "))
+		r.addNote(PartFormat, "The metadata does not list the persistent NameID format (only %s). The provider will be sent persistent NameIDs.", strings.Join(formats, ", "))
 	}
 }

@@ -22,30 +22,30 @@ type consumer struct {
 	isFalse    bool       // isDefault="false"
 }
 
-// consumers reads the Assertion Consumer Services and keeps those that we can
+// readConsumers reads the Assertion Consumer Services and keeps those that we can
 // post to.
-func (r *spReader) consumers(sp *xmltree.Element) {
+func (r *spReader) readConsumers(sp *xmltree.Element) {
 	var kept, others []consumer
 	for _, e := range sp.Children(namespace, "AssertionConsumerService") {
-		c := r.consumer(e)
+		c := r.readConsumer(e)
 		if c.binding == saml.BindingURIPOST && c.url != "" {
 			kept = append(kept, c)
 			continue
 		}
 		others = append(others, c)
 	}
-	kept = r.registrable(kept)
+	kept = r.keepRegistrable(kept)
 	if len(kept) == 0 {
 		if len(r.waitingFor(PartACS)) == 0 {
-			r.fault(PartACS, "The metadata has no AssertionConsumerService.")
+			r.addFault(PartACS, "The metadata has no AssertionConsumerService.")
 		}
-		r.settle(false, PartACS)
+		r.settleParts(false, PartACS)
 		return
 	}
-	r.settle(true, PartACS)
-	kept = r.indexes(kept, others)
+	r.settleParts(true, PartACS)
+	kept = r.settleIndexes(kept, others)
 	if slices.ContainsFunc(others, func(c consumer) bool { return c.isTrue }) {
-		r.note(PartDefault, "The default AssertionConsumerService cannot be used; %s is the default.", kept[defaultOf(kept)].url)
+		r.addNote(PartDefault, "The default AssertionConsumerService cannot be used; %s is the default.", kept[defaultOf(kept)].url)
 	}
 	first := defaultOf(kept)
 	r.d.ACS = append(r.d.ACS, ACS{kept[first].url, kept[first].index})
@@ -55,7 +55,7 @@ func (r *spReader) consumers(sp *xmltree.Element) {
 		}
 	}
 	if n := len(r.d.ACS); n > idp.MaxList {
-		r.note(PartACS, "The metadata has %d AssertionConsumerServices; the first %d are used.", n, idp.MaxList)
+		r.addNote(PartACS, "The metadata has %d AssertionConsumerServices; the first %d are used.", n, idp.MaxList)
 		r.d.ACS = r.d.ACS[:idp.MaxList]
 	}
 }
@@ -64,49 +64,49 @@ func (r *spReader) waitingFor(part Part) []Note {
 	return slices.DeleteFunc(slices.Clone(r.waiting), func(n Note) bool { return n.Part != part })
 }
 
-func (r *spReader) consumer(e *xmltree.Element) consumer {
+func (r *spReader) readConsumer(e *xmltree.Element) consumer {
 	binding, _ := e.Attr("Binding")
 	c := consumer{binding: strings.TrimSpace(binding), index: -1}
-	value, known := r.boolean(e, PartDefault)
+	value, known := r.readBoolean(e, PartDefault)
 	c.isTrue, c.isFalse = value, known && !value
 	if text, ok := e.Attr("index"); ok {
 		n, err := strconv.ParseUint(strings.TrimSpace(text), 10, 16)
 		if err != nil {
-			r.fault(PartIndex, "The index of an AssertionConsumerService is %q, which is not a number from 0 to %d.", text, idp.MaxIndex)
+			r.addFault(PartIndex, "The index of an AssertionConsumerService is %q, which is not a number from 0 to %d.", text, idp.MaxIndex)
 		} else {
 			c.index = int(n)
 		}
 	}
 	if c.binding != saml.BindingURIPOST {
-		r.fault(PartACS, "One AssertionConsumerService cannot be used: its binding is %s, and Responses are sent by HTTP-POST only.", short(c.binding))
+		r.addFault(PartACS, "One AssertionConsumerService cannot be used: its binding is %s, and Responses are sent by HTTP-POST only.", shortBinding(c.binding))
 		return c
 	}
-	c.url = r.location(e, "Location", PartACS)
+	c.url = r.readLocation(e, "Location", PartACS)
 	if c.url != "" && r.o.CheckURL != nil {
 		c.refused, c.permission = r.o.CheckURL(c.url)
 	}
 	return c
 }
 
-// registrable leaves out what the registry would not take, unless nothing would
+// keepRegistrable leaves out what the registry would not take, unless nothing would
 // be left: then the registry says it, with the option that allows it.
-func (r *spReader) registrable(list []consumer) []consumer {
+func (r *spReader) keepRegistrable(list []consumer) []consumer {
 	good := slices.DeleteFunc(slices.Clone(list), func(c consumer) bool { return c.refused != "" })
 	if len(good) == 0 && !r.o.HasACS {
 		return list
 	}
 	for _, c := range list {
 		if c.refused != "" {
-			r.file(Note{PartACS, fmt.Sprintf("The AssertionConsumerService %q cannot be used: it %s.", c.url, c.refused), c.permission})
+			r.fileNote(Note{PartACS, fmt.Sprintf("The AssertionConsumerService %q cannot be used: it %s.", c.url, c.refused), c.permission})
 		}
 	}
 	return good
 }
 
-// indexes sees to it that each index means one URL. A URL may have several. An
+// settleIndexes sees to it that each index means one URL. A URL may have several. An
 // index that means two is taken from both: a request by it names neither, and is
 // refused. A service without an index is given a free one.
-func (r *spReader) indexes(kept, others []consumer) []consumer {
+func (r *spReader) settleIndexes(kept, others []consumer) []consumer {
 	urls := make(map[int]string) // that an index means
 	taken := make(map[int]bool)  // indexes that are not given to others
 	double := make(map[int]bool) // indexes with two meanings
@@ -115,7 +115,7 @@ func (r *spReader) indexes(kept, others []consumer) []consumer {
 		same := func(o consumer) bool { return o.url == c.url && (o.index == c.index || c.index < 0) }
 		if i := slices.IndexFunc(once, same); i >= 0 {
 			once[i].isTrue = once[i].isTrue || c.isTrue
-			r.note(PartACS, "The AssertionConsumerService %s is there twice.", c.url)
+			r.addNote(PartACS, "The AssertionConsumerService %s is there twice.", c.url)
 			continue
 		}
 		once = append(once, c)
@@ -124,7 +124,7 @@ func (r *spReader) indexes(kept, others []consumer) []consumer {
 		}
 		if before, ok := urls[c.index]; ok {
 			double[c.index] = true
-			r.note(PartIndex, "Two AssertionConsumerServices have the index %d: %s and %s. Both are registered; a request by that index is refused.", c.index, before, c.url)
+			r.addNote(PartIndex, "Two AssertionConsumerServices have the index %d: %s and %s. Both are registered; a request by that index is refused.", c.index, before, c.url)
 		} else {
 			urls[c.index] = c.url
 		}
@@ -132,7 +132,7 @@ func (r *spReader) indexes(kept, others []consumer) []consumer {
 	}
 	for _, c := range others {
 		if url, ok := urls[c.index]; ok && c.binding != saml.BindingURIPOST {
-			r.note(PartIndex, "The index %d belongs to two AssertionConsumerServices; it means %s, the one with the binding HTTP-POST.", c.index, url)
+			r.addNote(PartIndex, "The index %d belongs to two AssertionConsumerServices; it means %s, the one with the binding HTTP-POST.", c.index, url)
 		}
 		if c.index >= 0 {
 			taken[c.index] = true // a request by it must not go elsewhere
@@ -145,7 +145,7 @@ func (r *spReader) indexes(kept, others []consumer) []consumer {
 		}
 		n := firstFree(taken)
 		if c.index < 0 {
-			r.note(PartIndex, "The AssertionConsumerService %s has no index that can be used; it was given %d.", c.url, n)
+			r.addNote(PartIndex, "The AssertionConsumerService %s has no index that can be used; it was given %d.", c.url, n)
 		}
 		c.index, taken[n] = n, true
 	}
@@ -169,14 +169,14 @@ func defaultOf(list []consumer) int {
 	return max(0, slices.IndexFunc(list, func(c consumer) bool { return !c.isFalse }))
 }
 
-// logout finds where a LogoutResponse is posted.
-func (r *spReader) logout(sp *xmltree.Element) {
+// readLogout finds where a LogoutResponse is posted.
+func (r *spReader) readLogout(sp *xmltree.Element) {
 	var other []string
 	for _, e := range sp.Children(namespace, "SingleLogoutService") {
 		binding, _ := e.Attr("Binding")
 		if strings.TrimSpace(binding) != saml.BindingURIPOST {
 			location, _ := e.Attr("Location")
-			other = append(other, short(binding)+" at "+strings.TrimSpace(location))
+			other = append(other, shortBinding(binding)+" at "+strings.TrimSpace(location))
 			continue
 		}
 		where := "Location"
@@ -184,29 +184,29 @@ func (r *spReader) logout(sp *xmltree.Element) {
 			where = "ResponseLocation"
 			if strings.TrimSpace(text) == "" {
 				where = "Location"
-				r.fault(PartLogout, "ResponseLocation of SingleLogoutService is empty; its Location is used.")
+				r.addFault(PartLogout, "ResponseLocation of SingleLogoutService is empty; its Location is used.")
 			}
 		}
-		url := r.location(e, where, PartLogout)
+		url := r.readLocation(e, where, PartLogout)
 		if url != "" && r.o.CheckURL != nil {
 			if what, permission := r.o.CheckURL(url); what != "" {
-				r.file(Note{PartLogout, fmt.Sprintf("The SingleLogoutService %q cannot be used: it %s.", url, what), permission})
+				r.fileNote(Note{PartLogout, fmt.Sprintf("The SingleLogoutService %q cannot be used: it %s.", url, what), permission})
 				continue
 			}
 		}
 		if r.d.LogoutURL == "" {
 			r.d.LogoutURL = url
 		} else if url != "" && url != r.d.LogoutURL {
-			r.note(PartLogout, "There are several SingleLogoutServices with the binding HTTP-POST; %s is used, not %s.", r.d.LogoutURL, url)
+			r.addNote(PartLogout, "There are several SingleLogoutServices with the binding HTTP-POST; %s is used, not %s.", r.d.LogoutURL, url)
 		}
 	}
 	if r.d.LogoutURL == "" && len(other) > 0 {
-		r.note(PartLogout, "There is no SingleLogoutService with the binding HTTP-POST (only %s), so no LogoutResponse can be sent. If one of these takes a posted LogoutResponse, too, register it as logout_url.", strings.Join(other, ", "))
+		r.addNote(PartLogout, "There is no SingleLogoutService with the binding HTTP-POST (only %s), so no LogoutResponse can be sent. If one of these takes a posted LogoutResponse, too, register it as logout_url.", strings.Join(other, ", "))
 	}
 }
 
-// short is a binding's name without the part that all share.
-func short(binding string) string {
+// shortBinding is a binding's name without the part that all share.
+func shortBinding(binding string) string {
 	if binding = strings.TrimSpace(binding); binding == "" {
 		return "(none)"
 	}

@@ -16,11 +16,11 @@ import (
 	"vernal/idp/xmltree"
 )
 
-// keys sorts the certificates by use. One without a use could serve both
+// readKeys sorts the certificates by use. One without a use could serve both
 // purposes by the standard (saml-metadata §2.4.1.1); here it is a request
 // certificate alone, because much software publishes one without being able to
 // decrypt anything.
-func (r *spReader) keys(sp *xmltree.Element) {
+func (r *spReader) readKeys(sp *xmltree.Element) {
 	var methods []*xmltree.Element
 	for i, e := range sp.Children(namespace, "KeyDescriptor") {
 		use, said := e.Attr("use")
@@ -34,10 +34,10 @@ func (r *spReader) keys(sp *xmltree.Element) {
 			part, list = PartEncryptionKey, &r.d.EncryptionCerts
 		case "signing", "":
 		default:
-			r.fault(PartUse, "%s cannot be used: use is neither signing nor encryption.", where)
+			r.addFault(PartUse, "%s cannot be used: use is neither signing nor encryption.", where)
 			continue
 		}
-		cert := r.certificate(e, part, where)
+		cert := r.readCertificate(e, part, where)
 		if cert == nil {
 			continue
 		}
@@ -48,20 +48,20 @@ func (r *spReader) keys(sp *xmltree.Element) {
 			*list = append(*list, cert)
 		}
 	}
-	r.settle(len(r.d.RequestCerts) > 0, PartSigningKey, PartUse)
-	r.settle(len(r.d.EncryptionCerts) > 0, PartEncryptionKey)
-	r.d.RequestCerts = r.most(r.d.RequestCerts, PartSigningKey)
-	r.d.EncryptionCerts = r.most(r.d.EncryptionCerts, PartEncryptionKey)
+	r.settleParts(len(r.d.RequestCerts) > 0, PartSigningKey, PartUse)
+	r.settleParts(len(r.d.EncryptionCerts) > 0, PartEncryptionKey)
+	r.d.RequestCerts = r.keepBest(r.d.RequestCerts, PartSigningKey)
+	r.d.EncryptionCerts = r.keepBest(r.d.EncryptionCerts, PartEncryptionKey)
 	if len(r.d.EncryptionCerts) > 0 {
-		r.encryption(methods)
+		r.chooseEncryption(methods)
 	}
 	if len(r.d.RequestCerts) == 0 && !r.o.HasKeys {
-		r.note(PartSigningKey, "The metadata has no certificate for signing. Without one no signed request can be verified.")
+		r.addNote(PartSigningKey, "The metadata has no certificate for signing. Without one no signed request can be verified.")
 	}
 }
 
-// most keeps as many certificates as are tried, those with the best dates.
-func (r *spReader) most(list []*x509.Certificate, part Part) []*x509.Certificate {
+// keepBest keeps as many certificates as are tried, those with the best dates.
+func (r *spReader) keepBest(list []*x509.Certificate, part Part) []*x509.Certificate {
 	if len(list) <= xmldsig.MaxCertificates {
 		return list
 	}
@@ -72,13 +72,13 @@ func (r *spReader) most(list []*x509.Certificate, part Part) []*x509.Certificate
 		kept = append(kept, best)
 		rest = slices.DeleteFunc(rest, best.Equal)
 	}
-	r.note(part, "The metadata has %d certificates of one use; %d are kept, those that are valid now and the newest first.", len(list), len(kept))
+	r.addNote(part, "The metadata has %d certificates of one use; %d are kept, those that are valid now and the newest first.", len(list), len(kept))
 	return kept
 }
 
-// certificate reads the certificate of a KeyDescriptor; nil with a fault noted
+// readCertificate reads the certificate of a KeyDescriptor; nil with a fault noted
 // if there is none that can be used.
-func (r *spReader) certificate(key *xmltree.Element, part Part, where string) *x509.Certificate {
+func (r *spReader) readCertificate(key *xmltree.Element, part Part, where string) *x509.Certificate {
 	var texts, beside []string
 	unread := ""
 	for _, info := range key.Children(namespaceDsig, "KeyInfo") {
@@ -100,15 +100,15 @@ func (r *spReader) certificate(key *xmltree.Element, part Part, where string) *x
 	}
 	switch {
 	case len(texts) == 0 && unread != "":
-		r.fault(part, "%s cannot be used: its X509Certificate %s.", where, unread)
+		r.addFault(part, "%s cannot be used: its X509Certificate %s.", where, unread)
 		return nil
 	case len(texts) == 0:
-		r.fault(part, "%s cannot be used: %s. The certificate itself is needed, in KeyInfo/X509Data/X509Certificate.", where, insteadOfCertificate(key, beside))
+		r.addFault(part, "%s cannot be used: %s. The certificate itself is needed, in KeyInfo/X509Data/X509Certificate.", where, insteadOfCertificate(key, beside))
 		return nil
 	}
 	listed, err := partnercert.Read([]byte(texts[0]))
 	if err != nil {
-		r.fault(part, "%s cannot be used: what is in its X509Certificate cannot be read: %v.", where, err)
+		r.addFault(part, "%s cannot be used: what is in its X509Certificate cannot be read: %v.", where, err)
 		return nil
 	}
 	for _, text := range texts[1:] {
@@ -121,9 +121,9 @@ func (r *spReader) certificate(key *xmltree.Element, part Part, where string) *x
 	same := slices.DeleteFunc(slices.Clone(listed), func(c *x509.Certificate) bool { return !sameKey(c, listed[0]) })
 	cert := partnercert.Choose(same, r.now)
 	if slices.ContainsFunc(listed, func(c *x509.Certificate) bool { return !c.Equal(cert) }) || len(listed) < len(texts) {
-		r.note(PartChain, "%s lists several certificates; only %s is used.", where, called(cert))
+		r.addNote(PartChain, "%s lists several certificates; only %s is used.", where, nameCertificate(cert))
 	}
-	if !r.usable(cert, part, where) {
+	if !r.isUsable(cert, part, where) {
 		return nil
 	}
 	return cert
@@ -148,29 +148,29 @@ func sameKey(a, b *x509.Certificate) bool {
 	return a == b || ok && key.Equal(b.PublicKey)
 }
 
-// called names a certificate for an operator.
-func called(cert *x509.Certificate) string {
+// nameCertificate names a certificate for an operator.
+func nameCertificate(cert *x509.Certificate) string {
 	if name := cert.Subject.String(); name != "" {
 		return name
 	}
 	return "the one with SHA-256 " + certs.CertSHA256(cert)[:16] + "…"
 }
 
-// usable checks a certificate's key and dates, and that it is not ours.
-func (r *spReader) usable(cert *x509.Certificate, part Part, where string) bool {
+// isUsable checks a certificate's key and dates, and that it is not ours.
+func (r *spReader) isUsable(cert *x509.Certificate, part Part, where string) bool {
 	if slices.ContainsFunc(r.o.Ours, cert.Equal) {
-		r.fault(part, "%s cannot be used: this is our own signing certificate (%s). The service provider must publish its own certificate here.", where, called(cert))
+		r.addFault(part, "%s cannot be used: this is our own signing certificate (%s). The service provider must publish its own certificate here.", where, nameCertificate(cert))
 		return false
 	}
 	if what := partnercert.CheckKey(cert); what != "" {
-		r.fault(part, "%s cannot be used: it is the certificate %s, and %s.", where, called(cert), what)
+		r.addFault(part, "%s cannot be used: it is the certificate %s, and %s.", where, nameCertificate(cert), what)
 		return false
 	}
 	switch {
 	case r.now.After(cert.NotAfter):
-		r.note(part, "%s: the certificate ended on %s. It still works here, but should be replaced.", where, cert.NotAfter.UTC().Format(saml.TimeFormat))
+		r.addNote(part, "%s: the certificate ended on %s. It still works here, but should be replaced.", where, cert.NotAfter.UTC().Format(saml.TimeFormat))
 	case r.now.Before(cert.NotBefore):
-		r.note(part, "%s: the certificate begins only on %s.", where, cert.NotBefore.UTC().Format(saml.TimeFormat))
+		r.addNote(part, "%s: the certificate begins only on %s.", where, cert.NotBefore.UTC().Format(saml.TimeFormat))
 	}
 	return true
 }
@@ -181,10 +181,10 @@ const (
 	algorithmOAEP11 = "http://www.w3.org/2009/xmlenc11#rsa-oaep"
 )
 
-// encryption chooses the algorithms: the first that the provider lists and we
+// chooseEncryption chooses the algorithms: the first that the provider lists and we
 // have, for the content and for the digest inside OAEP. What it lists and we do
 // not have is noted, if nothing else fits.
-func (r *spReader) encryption(methods []*xmltree.Element) {
+func (r *spReader) chooseEncryption(methods []*xmltree.Element) {
 	r.d.Encryption = ""
 	oaep, pkcs1, oaep11 := false, false, false
 	var content []string
@@ -205,7 +205,7 @@ func (r *spReader) encryption(methods []*xmltree.Element) {
 		case algorithmOAEP11:
 			oaep11 = true
 		case "":
-			r.fault(PartMethod, "An EncryptionMethod without an Algorithm was left out.")
+			r.addFault(PartMethod, "An EncryptionMethod without an Algorithm was left out.")
 		default:
 			content = append(content, algorithm)
 		}
@@ -213,15 +213,15 @@ func (r *spReader) encryption(methods []*xmltree.Element) {
 	if r.d.Encryption == "" {
 		r.d.Encryption = idp.EncryptionCBC
 		if len(content) > 0 {
-			r.note(PartMethod, "The metadata names neither aes256-cbc nor aes256-gcm for encryption (only %s); aes256-cbc is used.", strings.Join(content, ", "))
+			r.addNote(PartMethod, "The metadata names neither aes256-cbc nor aes256-gcm for encryption (only %s); aes256-cbc is used.", strings.Join(content, ", "))
 		}
 	}
 	switch {
 	case oaep:
 	case oaep11:
-		r.note(PartMethod, "The metadata names only RSA-OAEP of XML Encryption 1.1 (%s) for the key; RSA-OAEP of version 1.0 with SHA-1 is used (rsa-oaep-mgf1p).", algorithmOAEP11)
+		r.addNote(PartMethod, "The metadata names only RSA-OAEP of XML Encryption 1.1 (%s) for the key; RSA-OAEP of version 1.0 with SHA-1 is used (rsa-oaep-mgf1p).", algorithmOAEP11)
 	case pkcs1:
-		r.note(PartMethod, "The metadata names RSA with PKCS #1 v1.5 for encryption, which is not safe; RSA-OAEP is used.")
+		r.addNote(PartMethod, "The metadata names RSA with PKCS #1 v1.5 for encryption, which is not safe; RSA-OAEP is used.")
 	}
 }
 
@@ -242,6 +242,6 @@ func (r *spReader) oaepDigest(method *xmltree.Element) {
 		r.d.EncryptionDigest = idp.DigestSHA256
 	case xmlenc.AlgorithmSHA1:
 	default:
-		r.note(PartMethod, "The metadata names the digest %q inside RSA-OAEP, which is not supported; SHA-1 is used.", a)
+		r.addNote(PartMethod, "The metadata names the digest %q inside RSA-OAEP, which is not supported; SHA-1 is used.", a)
 	}
 }

@@ -11,19 +11,19 @@ import (
 	"vernal/idp/xmltree"
 )
 
-// validity reads validUntil, on whatever element of the document has it.
-func (r *spReader) validity(e *xmltree.Element) {
+// readValidUntil reads validUntil, on whatever element of the document has it.
+func (r *spReader) readValidUntil(e *xmltree.Element) {
 	text, ok := e.Attr("validUntil")
 	if !ok {
 		return
 	}
 	until, err := parseTime(strings.TrimSpace(text))
 	if err != nil {
-		r.fault(PartValidUntil, "validUntil of %s is %q, which is not a time such as 2027-01-31T12:00:00Z; it was left out.", e.Local, text)
+		r.addFault(PartValidUntil, "validUntil of %s is %q, which is not a time such as 2027-01-31T12:00:00Z; it was left out.", e.Local, text)
 		return
 	}
 	if !until.After(r.now) {
-		r.fault(PartExpiry, "%s was valid until %s. Get a newer document from the service provider.", e.Local, until.Format(saml.TimeFormat))
+		r.addFault(PartExpiry, "%s was valid until %s. Get a newer document from the service provider.", e.Local, until.Format(saml.TimeFormat))
 	}
 	if r.d.ValidUntil.IsZero() || until.Before(r.d.ValidUntil) {
 		r.d.ValidUntil = until
@@ -39,9 +39,9 @@ func parseTime(s string) (time.Time, error) {
 	return t.UTC(), err
 }
 
-// boolean reads an xsd:boolean; known is false if it is absent or neither true
+// readBoolean reads an xsd:boolean; known is false if it is absent or neither true
 // nor false. Software for .NET writes True and False.
-func (r *spReader) boolean(e *xmltree.Element, part Part) (value, known bool) {
+func (r *spReader) readBoolean(e *xmltree.Element, part Part) (value, known bool) {
 	text, said := e.Attr(string(part))
 	switch strings.ToLower(strings.TrimSpace(text)) {
 	case "true", "1":
@@ -50,14 +50,14 @@ func (r *spReader) boolean(e *xmltree.Element, part Part) (value, known bool) {
 		return false, true
 	}
 	if said {
-		r.fault(part, "%s of %s is %q, which is neither true nor false; it was left out.", part, e.Local, text)
+		r.addFault(part, "%s of %s is %q, which is neither true nor false; it was left out.", part, e.Local, text)
 	}
 	return false, false
 }
 
-// location reads the URL of an endpoint; "" with a fault noted if a browser
+// readLocation reads the URL of an endpoint; "" with a fault noted if a browser
 // cannot be sent there.
-func (r *spReader) location(e *xmltree.Element, name string, part Part) string {
+func (r *spReader) readLocation(e *xmltree.Element, name string, part Part) string {
 	text, said := e.Attr(name)
 	text = strings.TrimSpace(text)
 	u, err := url.Parse(text)
@@ -79,17 +79,17 @@ func (r *spReader) location(e *xmltree.Element, name string, part Part) string {
 		what = fmt.Sprintf("its %s has %d characters; %d are allowed", name, len(text), idp.MaxURL)
 	}
 	if what != "" {
-		r.fault(part, "One %s cannot be used: %s.", e.Local, what)
+		r.addFault(part, "One %s cannot be used: %s.", e.Local, what)
 		return ""
 	}
 	return text
 }
 
-// name finds what to call the provider: the name meant for pages, then that of
+// readName finds what to call the provider: the name meant for pages, then that of
 // its organization; English before other languages. ServiceName is none: it is
 // what a set of attributes is called, and libraries fill it with a text of their
 // own.
-func (r *spReader) name(entity, sp *xmltree.Element) {
+func (r *spReader) readName(entity, sp *xmltree.Element) {
 	for _, role := range []*xmltree.Element{sp, entity} {
 		for _, ext := range role.Children(namespace, "Extensions") {
 			for _, ui := range ext.Children(namespaceUI, "UIInfo") {
@@ -127,7 +127,7 @@ func (r *spReader) preferEnglish(elements []*xmltree.Element) string {
 	for _, e := range elements {
 		text := strings.Join(strings.Fields(e.Text()), " ")
 		if idp.HasControl(text) {
-			r.fault(PartName, "A %s has control characters or marks that turn the direction of writing, and was left out.", e.Local)
+			r.addFault(PartName, "A %s has control characters or marks that turn the direction of writing, and was left out.", e.Local)
 			continue
 		}
 		if first == "" || text != "" && isEnglish(e) {

@@ -39,9 +39,9 @@ func readCatalogues(files fs.FS) (map[Lang]catalogue, error) {
 	return all, nil
 }
 
-// check compares a catalogue with that of the fallback: each has the texts of the
+// checkAgainst compares a catalogue with that of the fallback: each has the texts of the
 // other, with the same marks. It names all that is wrong, in order.
-func (c catalogue) check(english catalogue, marks func(string) []string) error {
+func (c catalogue) checkAgainst(english catalogue, marks func(string) []string) error {
 	var problems []error
 	for key, text := range english {
 		switch got, ok := c[key]; {
@@ -66,8 +66,8 @@ var (
 	optionalPart = regexp.MustCompile(`(?s)\[\[(.*?)\]\]`)
 )
 
-// marks are the different placeholders and brackets of a text, sorted.
-func marks(text string) []string {
+// placeholdersOf are the different placeholders and brackets of a text, sorted.
+func placeholdersOf(text string) []string {
 	found := slices.Concat(mark.FindAllString(text, -1), bracket.FindAllString(text, -1))
 	slices.Sort(found)
 	return slices.Compact(found)
@@ -108,9 +108,9 @@ func fill(text string, value func(name string) string) string {
 // read the page.
 var names = map[Lang]string{"en": "English", "es": "Español", "fr": "Français"}
 
-// date writes a time by one of the texts that have places for its parts: the
+// formatDate writes a time by one of the texts that have places for its parts: the
 // month by its name, the day, the year, the hour and the minute.
-func (c catalogue) date(key Key, t time.Time) (string, error) {
+func (c catalogue) formatDate(key Key, t time.Time) (string, error) {
 	t = t.UTC()
 	month, err := c.text(Key("time.month." + strconv.Itoa(int(t.Month()))))
 	if err != nil {
@@ -123,34 +123,34 @@ func (c catalogue) date(key Key, t time.Time) (string, error) {
 	return c.text(key, month, day, strconv.Itoa(t.Year()), t.Format("15"), t.Format("04"))
 }
 
-// number writes a number with its thousands set apart.
-func (c catalogue) number(n int) string {
+// formatNumber writes a number with its thousands set apart.
+func (c catalogue) formatNumber(n int) string {
 	if n < 0 {
-		return "-" + c.number(-n)
+		return "-" + c.formatNumber(-n)
 	}
 	if n < 1000 {
 		return strconv.Itoa(n)
 	}
-	text, _ := c.text("number", c.number(n/1000), fmt.Sprintf("%03d", n%1000))
+	text, _ := c.text("number", c.formatNumber(n/1000), fmt.Sprintf("%03d", n%1000))
 	return text
 }
 
-// count is the text of key for a number, which fills {0}: in the singular, of
+// formatCount is the text of key for a number, which fills {0}: in the singular, of
 // key.one.
-func (c catalogue) count(key Key, n int, args ...string) (string, error) {
+func (c catalogue) formatCount(key Key, n int, args ...string) (string, error) {
 	if n == 1 {
 		key += ".one"
 	}
-	return c.text(key, append([]string{c.number(n)}, args...)...)
+	return c.text(key, append([]string{c.formatNumber(n)}, args...)...)
 }
 
-// days is how far away a day is that is n days ahead, or back if n is negative.
-func (c catalogue) days(n int) (string, error) {
+// formatDays is how far away a day is that is n days ahead, or back if n is negative.
+func (c catalogue) formatDays(n int) (string, error) {
 	switch {
 	case n == 0:
 		return c.text("days.today")
 	case n < 0:
-		return c.count("days.ago", -n)
+		return c.formatCount("days.ago", -n)
 	}
-	return c.count("days.in", n)
+	return c.formatCount("days.in", n)
 }

@@ -134,7 +134,7 @@ func TestCatalogues(t *testing.T) {
 	for _, lang := range []Lang{"en", "es", "fr"} {
 		if catalogues[lang] == nil {
 			t.Errorf("no catalogue %s.json", lang)
-		} else if err := catalogues[lang].check(english, marks); err != nil && lang != fallback {
+		} else if err := catalogues[lang].checkAgainst(english, placeholdersOf); err != nil && lang != fallback {
 			t.Errorf("catalogue/%s.json:\n%v", lang, err)
 		}
 	}
@@ -160,7 +160,7 @@ func TestCheck(t *testing.T) {
 		t.Run(tt.name, func(t *testing.T) {
 			t.Parallel()
 			got := ""
-			if err := tt.c.check(english, marks); err != nil {
+			if err := tt.c.checkAgainst(english, placeholdersOf); err != nil {
 				got = err.Error()
 			}
 			if got != tt.want {
@@ -178,7 +178,7 @@ func TestDates(t *testing.T) {
 	for lang, want := range map[Lang]string{
 		"en": "August 1, 2027, 09:05 UTC", "es": "1 de agosto de 2027, 09:05 UTC", "fr": "1er août 2027 à 09\u00a0h\u00a005 UTC",
 	} {
-		when := funcs(lang, s.in(lang).catalogue, "")["when"].(func(time.Time) (string, error))
+		when := pageFuncs(lang, s.inLanguage(lang).catalogue, "")["when"].(func(time.Time) (string, error))
 		if got, err := when(first); err != nil || got != want {
 			t.Errorf("%s: got %q, %v; want %q", lang, got, err, want)
 		}
@@ -210,7 +210,7 @@ func TestRefusals(t *testing.T) {
 							}
 						}
 						for _, bad := range []string{"secret", "[[", "]]", "{0}", "  ", " .", ":.", "of,"} {
-							if body := out[strings.Index(out, s.in(lang).catalogue["refusal.expected"]):]; strings.Contains(body, bad) {
+							if body := out[strings.Index(out, s.inLanguage(lang).catalogue["refusal.expected"]):]; strings.Contains(body, bad) {
 								t.Errorf("%q in:\n%s", bad, body)
 							}
 						}

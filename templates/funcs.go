@@ -12,13 +12,13 @@ import (
 	"vernal/idp"
 )
 
-// funcs are what pages call. Those that give text give it unescaped.
-func funcs(lang Lang, c catalogue, prefix string) map[string]any {
+// pageFuncs are what pages call. Those that give text give it unescaped.
+func pageFuncs(lang Lang, c catalogue, prefix string) map[string]any {
 	all := map[string]any{
 		"lang":   func() Lang { return lang },
 		"name":   func(l Lang) string { return names[l] },
 		"static": func(name string) string { return prefix + name },
-		"t":      func(key Key, args ...any) (string, error) { return c.text(key, c.flat(args)...) },
+		"t":      func(key Key, args ...any) (string, error) { return c.text(key, c.flattenArgs(args)...) },
 		"brand": func(name string) (string, error) {
 			if name != "" {
 				return name, nil
@@ -45,24 +45,24 @@ func funcs(lang Lang, c catalogue, prefix string) map[string]any {
 			if brand == "" {
 				brand = c["brand"]
 			}
-			return help(lang, texts, spName, brand)
+			return renderHelp(lang, texts, spName, brand)
 		},
 		"stamp": func(t time.Time) string { return t.UTC().Format(time.RFC3339) },
-		"when":  func(t time.Time) (string, error) { return c.date("time", t) },
-		"day":   func(t time.Time) (string, error) { return c.date("date", t) },
+		"when":  func(t time.Time) (string, error) { return c.formatDate("time", t) },
+		"day":   func(t time.Time) (string, error) { return c.formatDate("date", t) },
 		// n is the text for a number, with that as its first argument: key, or
 		// key.one.
 		"n": func(key Key, n int, args ...any) (string, error) {
-			return c.count(key, n, c.flat(args)...)
+			return c.formatCount(key, n, c.flattenArgs(args)...)
 		},
-		"days":   c.days,
-		"number": c.number,
+		"days":   c.formatDays,
+		"number": c.formatNumber,
 		"until":  daysUntil,
 		// date is a day for machines, in an attribute.
 		"date":  func(t time.Time) string { return t.UTC().Format(time.DateOnly) },
-		"short": short,
+		"short": shortFingerprint,
 		"style": inlineStyle,
-		"line":  line,
+		"line":  oneLine,
 	}
 	maps.Copy(all, newPhrases(c).reasonFuncs())
 	return all
@@ -95,8 +95,8 @@ func daysUntil(from, to time.Time) int {
 	return int(to.Truncate(day).Sub(from.Truncate(day)) / day)
 }
 
-// short is enough of a fingerprint to tell a few certificates apart.
-func short(fingerprint string) string {
+// shortFingerprint is enough of a fingerprint to tell a few certificates apart.
+func shortFingerprint(fingerprint string) string {
 	if len(fingerprint) <= 16 {
 		return fingerprint
 	}
@@ -112,16 +112,16 @@ func lackKey(lacks, part string) Key { return Key("lack." + lacks + "." + part) 
 
 func factorKey(f idp.Factor) Key { return Key("factor." + string(f)) }
 
-// flat makes arguments of a page into strings: single ones, of any string type,
+// flattenArgs makes arguments of a page into strings: single ones, of any string type,
 // numbers, or a whole []string.
-func (c catalogue) flat(args []any) []string {
+func (c catalogue) flattenArgs(args []any) []string {
 	var out []string
 	for _, a := range args {
 		switch a := a.(type) {
 		case []string:
 			out = append(out, a...)
 		case int:
-			out = append(out, c.number(a))
+			out = append(out, c.formatNumber(a))
 		default:
 			out = append(out, fmt.Sprint(a))
 		}
@@ -129,10 +129,10 @@ func (c catalogue) flat(args []any) []string {
 	return out
 }
 
-// line makes a stranger's value fit to be read: on one line, and what cannot be
+// oneLine makes a stranger's value fit to be read: on one line, and what cannot be
 // seen is written out (\n, \u200b), so that it neither hides from an integrator
 // nor moves a terminal's cursor nor turns the direction of writing.
-func line(s string) string {
+func oneLine(s string) string {
 	var out strings.Builder
 	for _, r := range s {
 		if unicode.IsPrint(r) {

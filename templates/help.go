@@ -18,7 +18,7 @@ var helpTags = []atom.Atom{atom.P, atom.Br, atom.Ol, atom.Ul, atom.Li, atom.A, a
 var hiddenTags = []atom.Atom{atom.Script, atom.Style, atom.Template, atom.Noscript, atom.Iframe, atom.Object, atom.Svg, atom.Math,
 	atom.Textarea, atom.Title, atom.Xmp, atom.Noembed, atom.Noframes, atom.Plaintext, atom.Select}
 
-// help makes the part of the sign-in page that a service provider's operator
+// renderHelp makes the part of the sign-in page that a service provider's operator
 // wrote, in the language of the page or else in English; "" if there is none.
 //
 // The text is read as a browser reads it and written anew from what it was found
@@ -26,7 +26,7 @@ var hiddenTags = []atom.Atom{atom.Script, atom.Style, atom.Template, atom.Noscri
 // addresses, and text. Nothing of its markup is copied, so nothing gets through
 // that the list does not name. Placeholders are filled after that, in text and not
 // in addresses.
-func help(lang Lang, texts map[string]string, spName, brand string) htmltemplate.HTML {
+func renderHelp(lang Lang, texts map[string]string, spName, brand string) htmltemplate.HTML {
 	text, in := texts[string(lang)], lang
 	if text == "" {
 		text, in = texts[string(fallback)], fallback
@@ -37,7 +37,7 @@ func help(lang Lang, texts map[string]string, spName, brand string) htmltemplate
 	w := helpWriter{fill: strings.NewReplacer("%{sp_name}", spName, "%{app_name}", brand, "%{sp_create_link}", "")}
 	w.out.WriteString(`<div lang="` + html.EscapeString(string(in)) + `">`)
 	if !strings.Contains(text, "<") {
-		w.lines(text)
+		w.writeLines(text)
 	} else {
 		body := &html.Node{Type: html.ElementNode, Data: "body", DataAtom: atom.Body}
 		nodes, err := html.ParseFragment(strings.NewReader(text), body)
@@ -45,7 +45,7 @@ func help(lang Lang, texts map[string]string, spName, brand string) htmltemplate
 			return "" // a reader of a string has no errors, and html none of its own
 		}
 		for _, n := range nodes {
-			w.node(n)
+			w.writeNode(n)
 		}
 	}
 	w.out.WriteString("</div>")
@@ -57,8 +57,8 @@ type helpWriter struct {
 	fill *strings.Replacer
 }
 
-// lines writes plain text, a paragraph for each line.
-func (w *helpWriter) lines(text string) {
+// writeLines writes plain text, a paragraph for each line.
+func (w *helpWriter) writeLines(text string) {
 	for line := range strings.Lines(html.UnescapeString(text)) {
 		if line = strings.TrimSpace(line); line != "" {
 			w.out.WriteString("<p>" + html.EscapeString(w.fill.Replace(line)) + "</p>")
@@ -66,7 +66,7 @@ func (w *helpWriter) lines(text string) {
 	}
 }
 
-func (w *helpWriter) node(n *html.Node) {
+func (w *helpWriter) writeNode(n *html.Node) {
 	switch {
 	case n.Type == html.TextNode:
 		w.out.WriteString(html.EscapeString(w.fill.Replace(n.Data)))
@@ -74,21 +74,21 @@ func (w *helpWriter) node(n *html.Node) {
 	case n.Type != html.ElementNode || n.Namespace != "" || slices.Contains(hiddenTags, n.DataAtom):
 		return
 	}
-	open, name := w.open(n)
+	open, name := w.openTag(n)
 	w.out.WriteString(open)
 	if n.DataAtom == atom.Br {
 		return
 	}
 	for c := range n.ChildNodes() {
-		w.node(c)
+		w.writeNode(c)
 	}
 	if open != "" {
 		w.out.WriteString("</" + name + ">")
 	}
 }
 
-// open is the start tag of an element; "" for one that is left out.
-func (w *helpWriter) open(n *html.Node) (tag, name string) {
+// openTag is the start tag of an element; "" for one that is left out.
+func (w *helpWriter) openTag(n *html.Node) (tag, name string) {
 	if !slices.Contains(helpTags, n.DataAtom) {
 		return "", ""
 	}

@@ -35,7 +35,7 @@ func TestHelp(t *testing.T) {
 			if want != "" {
 				want = `<div lang="en">` + want + "</div>"
 			}
-			if got := string(help("en", map[string]string{"en": tt.text}, name, "Vernal")); got != want {
+			if got := string(renderHelp("en", map[string]string{"en": tt.text}, name, "Vernal")); got != want {
 				t.Errorf("got  %s\nwant %s", got, want)
 			}
 		})
@@ -60,7 +60,7 @@ func TestHelpLanguages(t *testing.T) {
 	for _, tt := range tests {
 		t.Run(tt.name, func(t *testing.T) {
 			t.Parallel()
-			got := string(help(tt.lang, tt.texts, "", "Vernal"))
+			got := string(renderHelp(tt.lang, tt.texts, "", "Vernal"))
 			if !strings.Contains(got, tt.want) || (got == "") != (tt.want == "") {
 				t.Errorf("got %q, want %q", got, tt.want)
 			}
@@ -75,12 +75,12 @@ func FuzzHelp(f *testing.F) {
 	f.Add(`<svg><style><img src=x onerror=alert(1)></style></svg>`)
 	f.Add("<a href='java\x00script:x'><b><p></table>")
 	f.Fuzz(func(t *testing.T, text string) {
-		out := string(help("en", map[string]string{"en": text}, "SP", "Vernal"))
+		out := string(renderHelp("en", map[string]string{"en": text}, "SP", "Vernal"))
 		for n := range parseHTML(t, []byte(out)).Descendants() {
 			if n.Data == "div" || n.Data == "html" || n.Data == "head" || n.Data == "body" || n.DataAtom == 0 {
 				continue
 			}
-			if open, _ := (&helpWriter{fill: strings.NewReplacer()}).open(n); open == "" {
+			if open, _ := (&helpWriter{fill: strings.NewReplacer()}).openTag(n); open == "" {
 				t.Fatalf("%q gives %q, with <%s>", text, out, n.Data)
 			}
 			for _, a := range n.Attr {

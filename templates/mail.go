@@ -29,9 +29,9 @@ func mentions(text string) []string {
 // nothing in them is escaped. Their grammar is that of the catalogue.
 func parseMails(files fs.FS, lang Lang, c catalogue) (*texttemplate.Template, error) {
 	return texttemplate.New("").Option("missingkey=error").Funcs(texttemplate.FuncMap{
-		"date":      func(t time.Time) (string, error) { return c.date("mail.date", t) },
-		"days":      func(n int) (string, error) { return c.count("reason_part.days", n) },
-		"providers": func(n int) (string, error) { return c.count("mail.providers", n) },
+		"date":      func(t time.Time) (string, error) { return c.formatDate("mail.date", t) },
+		"days":      func(n int) (string, error) { return c.formatCount("reason_part.days", n) },
+		"providers": func(n int) (string, error) { return c.formatCount("mail.providers", n) },
 		"years":     c.years,
 	}).ParseFS(files, "mails/"+string(lang)+"/*.txt")
 }
@@ -47,7 +47,7 @@ func checkMails(mails, english *texttemplate.Template) error {
 		}
 		return c
 	}
-	return texts(mails).check(texts(english), mentions)
+	return texts(mails).checkAgainst(texts(english), mentions)
 }
 
 // years lists years: "2025 and 2026".

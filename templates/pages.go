@@ -96,7 +96,7 @@ func (s *Set) Lack(w io.Writer, p LackPage) error { return s.html(w, "lack", p.L
 // Explain gives the texts of a refusal apart: what it is, what is expected, and
 // how to mend it. Those of a code that has none are "".
 func (s *Set) Explain(lang Lang, r *idp.Refusal) (title, expected, remedy string) {
-	c := s.in(lang).catalogue
+	c := s.inLanguage(lang).catalogue
 	title, _ = c.text(refusalKey(r.Code, "title"), r.Args...)
 	expected, _ = c.text(refusalKey(r.Code, "expected"), r.Args...)
 	remedy, _ = c.text(refusalKey(r.Code, "remedy"), r.Args...)

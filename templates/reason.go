@@ -33,7 +33,7 @@ func PhrasesIn(lang Lang) *Phrases {
 	if err != nil {
 		panic(err)
 	}
-	l := s.in(lang)
+	l := s.inLanguage(lang)
 	p := newPhrases(l.catalogue)
 	p.mails = l.mails
 	return p
@@ -47,7 +47,7 @@ func TerminalPhrases() *Phrases {
 }
 
 func newPhrases(c catalogue) *Phrases {
-	return &Phrases{c: c, date: func(t time.Time) (string, error) { return c.date("date", t) }}
+	return &Phrases{c: c, date: func(t time.Time) (string, error) { return c.formatDate("date", t) }}
 }
 
 // Reason renders a reason; "" for none.
@@ -55,7 +55,7 @@ func (p *Phrases) Reason(r rotation.Reason) string {
 	if r.IsZero() {
 		return ""
 	}
-	return p.fill("reason."+string(r.Code), p.values(r.Args))
+	return p.fillText("reason."+string(r.Code), p.argTexts(r.Args))
 }
 
 // Reasons renders several reasons as one sentence.
@@ -69,9 +69,9 @@ func (p *Phrases) Reasons(all []rotation.Reason) string {
 
 // Attention renders what an operator should see to.
 func (p *Phrases) Attention(a rotation.Attention) string {
-	values := p.values(a.Args)
+	values := p.argTexts(a.Args)
 	values["year"], values["because"] = string(a.Year), p.Reasons(a.Because)
-	return p.fill("attention."+string(a.Code), values)
+	return p.fillText("attention."+string(a.Code), values)
 }
 
 // Refusal renders why a step is refused.
@@ -110,11 +110,11 @@ func (p *Phrases) Text(key Key, args ...string) string {
 // maxNamed is how many service providers are named in a sentence.
 const maxNamed = 5
 
-// values are the arguments as texts, by their JSON names.
-func (p *Phrases) values(a rotation.Args) map[string]string {
+// argTexts are the arguments as texts, by their JSON names.
+func (p *Phrases) argTexts(a rotation.Args) map[string]string {
 	v := map[string]string{
-		"year": string(a.Year), "step": string(a.Step), "sha256": a.SHA256, "value": line(a.Value),
-		"days": p.days(a.Days), "days_left": p.days(a.DaysLeft), "count": p.c.number(a.Count), "entity_ids": p.names(a.SPs),
+		"year": string(a.Year), "step": string(a.Step), "sha256": a.SHA256, "value": oneLine(a.Value),
+		"days": p.days(a.Days), "days_left": p.days(a.DaysLeft), "count": p.c.formatNumber(a.Count), "entity_ids": p.listNames(a.SPs),
 	}
 	if a.State != "" {
 		v["state"] = p.c[Key("year."+string(a.State))]
@@ -133,35 +133,35 @@ func (p *Phrases) values(a rotation.Args) map[string]string {
 }
 
 func (p *Phrases) days(n int) string {
-	text, err := p.c.count("reason_part.days", n)
+	text, err := p.c.formatCount("reason_part.days", n)
 	if err != nil {
 		return fmt.Sprint(n)
 	}
 	return text
 }
 
-// names lists service providers, at most maxNamed.
-func (p *Phrases) names(all []idp.EntityID) string {
+// listNames lists service providers, at most maxNamed.
+func (p *Phrases) listNames(all []idp.EntityID) string {
 	named := make([]string, 0, maxNamed)
 	for _, id := range all[:min(len(all), maxNamed)] {
-		named = append(named, line(string(id)))
+		named = append(named, oneLine(string(id)))
 	}
 	list := strings.Join(named, ", ")
 	if more := len(all) - len(named); more > 0 {
-		if text, err := p.c.text("reason_part.more", list, p.c.number(more)); err == nil {
+		if text, err := p.c.text("reason_part.more", list, p.c.formatNumber(more)); err == nil {
 			return text
 		}
 	}
 	return list
 }
 
-// fill renders a text. One that is missing is rendered as its code: that of a newer
+// fillText renders a text. One that is missing is rendered as its code: that of a newer
 // program says more than nothing, and an old audit record has words in its place.
-func (p *Phrases) fill(key string, values map[string]string) string {
+func (p *Phrases) fillText(key string, values map[string]string) string {
 	text, ok := p.c[Key(key)]
 	if !ok {
 		_, code, _ := strings.Cut(key, ".")
-		return line(code)
+		return oneLine(code)
 	}
 	return fill(text, func(name string) string { return values[name] })
 }
@@ -213,12 +213,12 @@ func (p *Phrases) fillWhy(why *rotation.Reason, waits []rotation.Reason) {
 // reasonFuncs are what pages call to render the rotation's codes.
 func (p *Phrases) reasonFuncs() map[string]any {
 	return map[string]any{
-		"reason":    func(r rotation.Reason) htmltemplate.HTML { return escape(p.Reason(r)) },
-		"reasons":   func(all []rotation.Reason) htmltemplate.HTML { return escape(p.Reasons(all)) },
-		"attention": func(a rotation.Attention) htmltemplate.HTML { return escape(p.Attention(a)) },
+		"reason":    func(r rotation.Reason) htmltemplate.HTML { return escapeHTML(p.Reason(r)) },
+		"reasons":   func(all []rotation.Reason) htmltemplate.HTML { return escapeHTML(p.Reasons(all)) },
+		"attention": func(a rotation.Attention) htmltemplate.HTML { return escapeHTML(p.Attention(a)) },
 	}
 }
 
-func escape(text string) htmltemplate.HTML {
+func escapeHTML(text string) htmltemplate.HTML {
 	return htmltemplate.HTML(htmltemplate.HTMLEscapeString(text))
 }

@@ -64,7 +64,7 @@ func cutResponse(l *language) (map[responseKind]segments, error) {
 		if err := l.html["response"].ExecuteTemplate(&page, "layout", d); err != nil {
 			return nil, fmt.Errorf("render page response: %w", err)
 		}
-		kinds[k] = cut(page.String())
+		kinds[k] = cutSegments(page.String())
 		seen := make(map[slot]int)
 		for _, seg := range kinds[k] {
 			seen[seg.then]++
@@ -76,8 +76,8 @@ func cutResponse(l *language) (map[responseKind]segments, error) {
 	return kinds, nil
 }
 
-// cut splits page at the sentinels.
-func cut(page string) segments {
+// cutSegments splits page at the sentinels.
+func cutSegments(page string) segments {
 	var segs segments
 	for {
 		at, which := len(page), slotEnd
@@ -107,7 +107,7 @@ func (s *Set) AppendResponse(dst []byte, p ResponsePage) ([]byte, error) {
 	if !isWeb(p.ACSURL) {
 		return nil, fmt.Errorf("response page: address %.40q is neither http nor https", p.ACSURL)
 	}
-	l := s.in(p.Lang)
+	l := s.inLanguage(p.Lang)
 	if p.Brand == "" {
 		p.Brand = l.catalogue["brand"]
 	}

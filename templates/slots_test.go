@@ -93,7 +93,7 @@ func TestRefusalSlotsAreFilled(t *testing.T) {
 	signature := regexp.MustCompile("Signature|Digest|Canonical|Transform|Reference")
 	for name, code := range refusalConstants(t) {
 		for _, part := range []string{"title", "person", "expected", "remedy"} {
-			text := s.in(fallback).catalogue[refusalKey(idp.RefusalCode(code), part)]
+			text := s.inLanguage(fallback).catalogue[refusalKey(idp.RefusalCode(code), part)]
 			for _, m := range mark.FindAllStringSubmatch(text, -1) {
 				n, err := strconv.Atoi(m[1])
 				if err != nil {

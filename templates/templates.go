@@ -85,7 +85,7 @@ func parseAll() (*Set, error) {
 	s := &Set{pages: make(map[Lang]*language), prefix: prefix, wallCSP: policy}
 	for lang, c := range catalogues {
 		if lang != fallback {
-			err = c.check(catalogues[fallback], marks)
+			err = c.checkAgainst(catalogues[fallback], placeholdersOf)
 		}
 		if err == nil && names[lang] == "" {
 			err = errors.New("the language has no name")
@@ -172,10 +172,10 @@ func newLanguage(lang Lang, c catalogue, prefix string) (*language, error) {
 		switch {
 		case name == "layout" || name == "parts":
 		case path.Ext(file) == ".html":
-			l.html[name], err = htmltemplate.New(name).Option("missingkey=error").Funcs(funcs(lang, c, prefix)).
+			l.html[name], err = htmltemplate.New(name).Option("missingkey=error").Funcs(pageFuncs(lang, c, prefix)).
 				ParseFS(embedded, "pages/layout.html", "pages/parts.html", file)
 		default:
-			l.text[name], err = texttemplate.New(path.Base(file)).Option("missingkey=error").Funcs(funcs(lang, c, prefix)).
+			l.text[name], err = texttemplate.New(path.Base(file)).Option("missingkey=error").Funcs(pageFuncs(lang, c, prefix)).
 				ParseFS(embedded, file)
 		}
 		if err != nil {
@@ -189,8 +189,8 @@ func newLanguage(lang Lang, c catalogue, prefix string) (*language, error) {
 	return l, err
 }
 
-// in is the pages of lang, or of the fallback.
-func (s *Set) in(lang Lang) *language {
+// inLanguage is the pages of lang, or of the fallback.
+func (s *Set) inLanguage(lang Lang) *language {
 	if l := s.pages[lang]; l != nil {
 		return l
 	}
@@ -198,14 +198,14 @@ func (s *Set) in(lang Lang) *language {
 }
 
 func (s *Set) html(w io.Writer, page string, lang Lang, p any) error {
-	if err := s.in(lang).html[page].ExecuteTemplate(w, "layout", p); err != nil {
+	if err := s.inLanguage(lang).html[page].ExecuteTemplate(w, "layout", p); err != nil {
 		return fmt.Errorf("render page %s: %w", page, err)
 	}
 	return nil
 }
 
 func (s *Set) text(w io.Writer, page string, lang Lang, p any) error {
-	if err := s.in(lang).text[page].Execute(w, p); err != nil {
+	if err := s.inLanguage(lang).text[page].Execute(w, p); err != nil {
 		return fmt.Errorf("render text %s: %w", page, err)
 	}
 	return nil

@@ -50,7 +50,7 @@ func TestTypes(t *testing.T) {
 
 func typeProblems(t *testing.T, file string, data any) []string {
 	t.Helper()
-	set := template.New(path.Base(file)).Funcs(funcs(fallback, nil, ""))
+	set := template.New(path.Base(file)).Funcs(pageFuncs(fallback, nil, ""))
 	names := []string{file}
 	root := path.Base(file)
 	if path.Ext(file) == ".html" {

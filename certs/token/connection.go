@@ -26,24 +26,24 @@ type sighting struct {
 	at  time.Time
 }
 
-// with does something with the token, and once more on a new connection if the
+// withConnection does something with the token, and once more on a new connection if the
 // one that there is was lost.
-func (t *Token) with(do func(*conn) error) error {
+func (t *Token) withConnection(do func(*conn) error) error {
 	for again := true; ; again = false {
-		c, err := t.connect()
+		c, err := t.openConnection()
 		if err != nil {
 			return err
 		}
 		err = do(c)
-		if err == nil || !again || !t.lost(c, err) {
+		if err == nil || !again || !t.isConnectionLost(c, err) {
 			return err
 		}
-		t.drop(c)
+		t.dropConnection(c)
 	}
 }
 
-// connect is the connection; it is made if there is none.
-func (t *Token) connect() (*conn, error) {
+// openConnection is the connection; it is made if there is none.
+func (t *Token) openConnection() (*conn, error) {
 	t.mu.Lock()
 	defer t.mu.Unlock()
 	if t.conn != nil {
@@ -65,10 +65,10 @@ func (t *Token) connect() (*conn, error) {
 	return t.conn, nil
 }
 
-// drop closes a connection, once what is under way on it has ended. The module
+// dropConnection closes a connection, once what is under way on it has ended. The module
 // must be unloaded before it is loaded again: that is what makes it look for the
 // token anew.
-func (t *Token) drop(c *conn) {
+func (t *Token) dropConnection(c *conn) {
 	t.mu.Lock()
 	defer t.mu.Unlock()
 	if t.conn != c {
@@ -78,9 +78,9 @@ func (t *Token) drop(c *conn) {
 	_ = c.Close() // it is lost, whatever this says
 }
 
-// lost reports whether an error says that the connection is of no use any more:
+// isConnectionLost reports whether an error says that the connection is of no use any more:
 // by itself, or because another request dropped it meanwhile.
-func (t *Token) lost(c *conn, err error) bool {
+func (t *Token) isConnectionLost(c *conn, err error) bool {
 	t.mu.Lock()
 	dropped := t.conn != c
 	t.mu.Unlock()

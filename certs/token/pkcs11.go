@@ -45,10 +45,10 @@ func Open(c Config) (certs.Vault, error) { return &Token{config: c}, nil }
 
 // Make makes a key of the year in the token, or finds the one that is there.
 func (t *Token) Make(y idp.Year, bits int) (pub crypto.PublicKey, err error) {
-	err = t.with(func(c *conn) error {
+	err = t.withConnection(func(c *conn) error {
 		key, err := t.lookUp(c, y)
 		if errors.Is(err, idp.ErrNotFound) {
-			key, err = t.generate(c, y, bits)
+			key, err = t.generateKey(c, y, bits)
 		}
 		if err != nil {
 			return err
@@ -62,8 +62,8 @@ func (t *Token) Make(y idp.Year, bits int) (pub crypto.PublicKey, err error) {
 	return pub, nil
 }
 
-func (t *Token) generate(c *conn, y idp.Year, bits int) (crypto11.Signer, error) {
-	public, err := crypto11.NewAttributeSetWithIDAndLabel(t.config.id(y), label(y))
+func (t *Token) generateKey(c *conn, y idp.Year, bits int) (crypto11.Signer, error) {
+	public, err := crypto11.NewAttributeSetWithIDAndLabel(t.config.keyID(y), keyLabel(y))
 	if err != nil {
 		return nil, err
 	}
@@ -104,10 +104,10 @@ func (c *conn) checkSealed(key crypto11.Signer) error {
 
 // Sign signs a digest with a key in the token.
 func (t *Token) Sign(y idp.Year, pub crypto.PublicKey, digest []byte, opts crypto.SignerOpts) (signature []byte, err error) {
-	err = t.with(func(c *conn) error {
+	err = t.withConnection(func(c *conn) error {
 		key, ok := c.keys.Load(y)
 		if !ok || !certs.SamePublic(key.(crypto11.Signer).Public(), pub) {
-			found, err := t.find(c, y, pub)
+			found, err := t.findKey(c, y, pub)
 			if err != nil {
 				return err
 			}
@@ -125,12 +125,12 @@ func (t *Token) Sign(y idp.Year, pub crypto.PublicKey, digest []byte, opts crypt
 
 // Ready looks the key up in the token, once in a while.
 func (t *Token) Ready(y idp.Year, pub crypto.PublicKey) error {
-	err := t.with(func(c *conn) error {
+	err := t.withConnection(func(c *conn) error {
 		seen, ok := c.found.Load(y)
 		if ok && certs.SamePublic(seen.(sighting).pub, pub) && time.Since(seen.(sighting).at) < readyFor {
 			return nil
 		}
-		_, err := t.find(c, y, pub)
+		_, err := t.findKey(c, y, pub)
 		if err == nil {
 			c.found.Store(y, sighting{pub, time.Now()})
 		}
@@ -144,8 +144,8 @@ func (t *Token) Ready(y idp.Year, pub crypto.PublicKey) error {
 
 // Destroy removes a key from the token.
 func (t *Token) Destroy(y idp.Year, pub crypto.PublicKey) error {
-	err := t.with(func(c *conn) error {
-		key, err := t.find(c, y, pub)
+	err := t.withConnection(func(c *conn) error {
+		key, err := t.findKey(c, y, pub)
 		if errors.Is(err, idp.ErrNotFound) {
 			return nil
 		}
@@ -162,8 +162,8 @@ func (t *Token) Destroy(y idp.Year, pub crypto.PublicKey) error {
 	return nil
 }
 
-// find looks the key up whose public half is pub.
-func (t *Token) find(c *conn, y idp.Year, pub crypto.PublicKey) (crypto11.Signer, error) {
+// findKey looks the key up whose public half is pub.
+func (t *Token) findKey(c *conn, y idp.Year, pub crypto.PublicKey) (crypto11.Signer, error) {
 	key, err := t.lookUp(c, y)
 	if err != nil {
 		return nil, err
@@ -176,7 +176,7 @@ func (t *Token) find(c *conn, y idp.Year, pub crypto.PublicKey) (crypto11.Signer
 
 // lookUp looks up the one key pair of the year; idp.ErrNotFound if there is none.
 func (t *Token) lookUp(c *conn, y idp.Year) (crypto11.Signer, error) {
-	keys, err := c.FindKeyPairs(t.config.id(y), label(y))
+	keys, err := c.FindKeyPairs(t.config.keyID(y), keyLabel(y))
 	switch {
 	case err != nil:
 		return nil, err
@@ -187,7 +187,7 @@ func (t *Token) lookUp(c *conn, y idp.Year) (crypto11.Signer, error) {
 	}
 	// Pairs without a public half are not found above; such a key is no key that
 	// is gone.
-	alone, err := c.FindPrivateKeys(t.config.id(y), label(y))
+	alone, err := c.FindPrivateKeys(t.config.keyID(y), keyLabel(y))
 	switch {
 	case err != nil:
 		return nil, err
@@ -197,11 +197,11 @@ func (t *Token) lookUp(c *conn, y idp.Year) (crypto11.Signer, error) {
 	return nil, fmt.Errorf("it is not there: %w", idp.ErrNotFound)
 }
 
-// label is the CKA_LABEL of a year's key.
-func label(y idp.Year) []byte { return []byte("vernal-" + string(y)) }
+// keyLabel is the CKA_LABEL of a year's key.
+func keyLabel(y idp.Year) []byte { return []byte("vernal-" + string(y)) }
 
-// id is its CKA_ID.
-func (c Config) id(y idp.Year) []byte {
+// keyID is its CKA_ID.
+func (c Config) keyID(y idp.Year) []byte {
 	sum := sha256.Sum256([]byte("vernal signing key\x00" + c.Installation + "\x00" + string(y)))
 	return sum[:20]
 }

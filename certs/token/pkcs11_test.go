@@ -26,7 +26,7 @@ func open(t *testing.T, h *binary.SoftHSM) *Token {
 	tok := v.(*Token)
 	t.Cleanup(func() {
 		if c := tok.conn; c != nil {
-			tok.drop(c)
+			tok.dropConnection(c)
 		}
 	})
 	return tok

@@ -168,7 +168,7 @@ func (s *Service) Create(ctx context.Context, n NewUser, actor string) (*idp.Use
 	if u.PasswordHash, err = s.Hasher.Hash(ctx, n.Password); err != nil {
 		return nil, nil, fmt.Errorf("create account: %w", err)
 	}
-	clash, err := s.Store.ImportUsers(ctx, []idp.ImportedUser{{User: u, Event: event(idp.AuditUserAdd, u.ID, actor)}})
+	clash, err := s.Store.ImportUsers(ctx, []idp.ImportedUser{{User: u, Event: changeEvent(idp.AuditUserAdd, u.ID, actor)}})
 	if err := errors.Join(append(clash, err)...); err != nil {
 		return nil, nil, fmt.Errorf("create account: %w", err)
 	}
@@ -188,7 +188,7 @@ func (s *Service) Lookup(ctx context.Context, email string) (*idp.User, error) {
 	return u, nil
 }
 
-// event is the audit record of a change that was made.
-func event(kind idp.AuditKind, user idp.UserID, actor string) idp.AuditEvent {
+// changeEvent is the audit record of a change that was made.
+func changeEvent(kind idp.AuditKind, user idp.UserID, actor string) idp.AuditEvent {
 	return idp.AuditEvent{Kind: kind, Outcome: "ok", Actor: actor, User: user}
 }

@@ -24,7 +24,7 @@ func (s *Service) SetPassword(ctx context.Context, email, password, actor string
 	if err != nil {
 		return 0, fmt.Errorf("set password: %w", err)
 	}
-	return s.change(ctx, u, event(idp.AuditUserSetPassword, u.ID, actor), func(u *idp.User) error {
+	return s.changeUser(ctx, u, changeEvent(idp.AuditUserSetPassword, u.ID, actor), func(u *idp.User) error {
 		u.PasswordHash = hash
 		u.PasswordChangedAt = s.Clock.Now()
 		return nil
@@ -42,7 +42,7 @@ func (s *Service) Lock(ctx context.Context, email, reason, actor string) (sessio
 	if err != nil {
 		return 0, err
 	}
-	return s.change(ctx, u, event(idp.AuditUserLock, u.ID, actor), func(u *idp.User) error {
+	return s.changeUser(ctx, u, changeEvent(idp.AuditUserLock, u.ID, actor), func(u *idp.User) error {
 		if !u.Locked() {
 			u.LockedAt = s.Clock.Now()
 		}
@@ -63,7 +63,7 @@ func (s *Service) Unlock(ctx context.Context, email, actor string) error {
 		u.LockedAt, u.LockReason = time.Time{}, ""
 		u.UpdatedAt = s.Clock.Now()
 		return nil
-	}, event(idp.AuditUserUnlock, u.ID, actor))
+	}, changeEvent(idp.AuditUserUnlock, u.ID, actor))
 	if err != nil {
 		return fmt.Errorf("user.unlock: %w", err)
 	}
@@ -82,7 +82,7 @@ func (s *Service) AddTOTP(ctx context.Context, email string, n NewTOTP, actor st
 	if err != nil {
 		return nil, err
 	}
-	_, err = s.change(ctx, u, event(idp.AuditUserAddTOTP, u.ID, actor), func(u *idp.User) error {
+	_, err = s.changeUser(ctx, u, changeEvent(idp.AuditUserAddTOTP, u.ID, actor), func(u *idp.User) error {
 		if len(u.TOTPs) >= MaxTOTPs {
 			return &InputError{"totp_secret", "too_many", fmt.Sprintf("the account has %d authenticators already", len(u.TOTPs))}
 		}
@@ -102,7 +102,7 @@ func (s *Service) ResetMFA(ctx context.Context, email, actor string) (sessions i
 	if err != nil {
 		return 0, err
 	}
-	return s.change(ctx, u, event(idp.AuditUserResetMFA, u.ID, actor), func(u *idp.User) error {
+	return s.changeUser(ctx, u, changeEvent(idp.AuditUserResetMFA, u.ID, actor), func(u *idp.User) error {
 		u.TOTPs = nil
 		return nil
 	})
@@ -115,17 +115,17 @@ func (s *Service) Delete(ctx context.Context, email, actor string) error {
 	if err != nil {
 		return err
 	}
-	if err := s.Store.DeleteUser(ctx, u.ID, event(idp.AuditUserDelete, u.ID, actor)); err != nil {
+	if err := s.Store.DeleteUser(ctx, u.ID, changeEvent(idp.AuditUserDelete, u.ID, actor)); err != nil {
 		return fmt.Errorf("user.delete: %w", err)
 	}
 	return s.forgetFailures(ctx, u)
 }
 
-// change updates a person, forgets the devices that they are remembered in and
+// changeUser updates a person, forgets the devices that they are remembered in and
 // then ends their sessions. The order matters: sessions that begin in between
 // begin under the new state. A failure after the update is reported, and the same
 // call again ends the sessions.
-func (s *Service) change(ctx context.Context, u *idp.User, e idp.AuditEvent, change func(*idp.User) error) (int, error) {
+func (s *Service) changeUser(ctx context.Context, u *idp.User, e idp.AuditEvent, change func(*idp.User) error) (int, error) {
 	err := s.Store.UpdateUser(ctx, u.ID, func(u *idp.User) error {
 		u.UpdatedAt = s.Clock.Now()
 		u.Devices = nil

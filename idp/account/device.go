@@ -21,8 +21,8 @@ type Remembering struct {
 	KnownAt time.Time
 }
 
-// note remembers the browser in the person's record.
-func (r *Remembering) note(u *idp.User, now time.Time) {
+// rememberIn remembers the browser in the person's record.
+func (r *Remembering) rememberIn(u *idp.User, now time.Time) {
 	u.Forget(r.Replaces)
 	if !u.PasswordChangedAt.After(r.KnownAt) {
 		d := r.Device

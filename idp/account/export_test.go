@@ -150,7 +150,7 @@ func TestExportDeleted(t *testing.T) {
 	from.provider("https://b/", "sp:https://b/#2")
 	from.take(`{"email":"a@x.gov","name_ids":{"https://a/":"n1","agency:Left":"n2","sp:https://gone/":"n3"}}`, ImportOptions{})
 	outcome, err := from.store.ImportUsers(t.Context(), []idp.ImportedUser{{
-		User: &idp.User{ID: "u2", Emails: []idp.Email{{Address: "b@x.gov", ConfirmedAt: from.now}}}, Event: event("test", "u2", actor),
+		User: &idp.User{ID: "u2", Emails: []idp.Email{{Address: "b@x.gov", ConfirmedAt: from.now}}}, Event: changeEvent("test", "u2", actor),
 		NameIDs: map[idp.NameIDScope]idp.NameID{"sp:https://b/": "earlier", idp.OwnScope(idp.RehearsalSP): "earlier", "sp:https://b/#2": "now"},
 	}})
 	if err != nil || outcome[0] != nil {

@@ -90,19 +90,19 @@ func (h *Hasher) Hash(ctx context.Context, password string) (string, error) {
 	case <-ctx.Done():
 		return "", fmt.Errorf("wait for a password hash: %w", context.Cause(ctx))
 	}
-	return h.hash(ctx, password)
+	return h.hashInTurn(ctx, password)
 }
 
-// hash is Hash for an attempt that has its turn.
-func (h *Hasher) hash(ctx context.Context, password string) (string, error) {
+// hashInTurn is Hash for an attempt that has its turn.
+func (h *Hasher) hashInTurn(ctx context.Context, password string) (string, error) {
 	if !hashable(password) {
 		return "", errors.New("password too long to be hashed")
 	}
-	p := h.current()
+	p := h.currentParams()
 	p.salt = make([]byte, saltSize)
 	rand.Read(p.salt)
 	var err error
-	if p.key, _, err = h.derive(ctx, p, password); err != nil {
+	if p.key, _, err = h.deriveInSlot(ctx, p, password); err != nil {
 		return "", err
 	}
 	return p.String(), nil
@@ -119,7 +119,7 @@ func (h *Hasher) Verify(ctx context.Context, encoded, password string) (bool, Ef
 	if !hashable(password) {
 		return false, Effort{}, nil
 	}
-	key, spent, err := h.derive(ctx, p, password)
+	key, spent, err := h.deriveInSlot(ctx, p, password)
 	if err != nil {
 		return false, Effort{}, err
 	}
@@ -129,13 +129,13 @@ func (h *Hasher) Verify(ctx context.Context, encoded, password string) (bool, Ef
 // Burn spends what Verify spends on a hash of the current cost, for accounts
 // that do not exist.
 func (h *Hasher) Burn(ctx context.Context, password string) (Effort, error) {
-	p := h.current()
+	p := h.currentParams()
 	p.salt = make([]byte, saltSize)
 	p.key = make([]byte, keySize)
 	if !hashable(password) {
 		return Effort{}, nil // as Verify does
 	}
-	key, spent, err := h.derive(ctx, p, password)
+	key, spent, err := h.deriveInSlot(ctx, p, password)
 	// Compared as in Verify; the result means nothing.
 	subtle.ConstantTimeCompare(key, p.key)
 	return spent, err
@@ -148,34 +148,34 @@ func (h *Hasher) NeedsRehash(encoded string) bool {
 	if err != nil {
 		return false // cannot be verified either
 	}
-	want := h.current()
+	want := h.currentParams()
 	return p.alg != want.alg || p.memory < want.memory || p.time < want.time || p.iterations < want.iterations ||
 		len(p.salt) < saltSize || len(p.key) < keySize
 }
 
-// current are the parameters of new hashes, without salt and key.
-func (h *Hasher) current() phc {
+// currentParams are the parameters of new hashes, without salt and key.
+func (h *Hasher) currentParams() phc {
 	if h.cost.FIPS {
 		return phc{alg: algPBKDF2, iterations: h.cost.Iterations}
 	}
 	return phc{alg: algArgon2id, memory: h.cost.Memory, time: h.cost.Time, threads: h.cost.Threads}
 }
 
-// derive computes the key of a password in a slot.
-func (h *Hasher) derive(ctx context.Context, p phc, password string) (key []byte, spent Effort, err error) {
+// deriveInSlot computes the key of a password in a slot.
+func (h *Hasher) deriveInSlot(ctx context.Context, p phc, password string) (key []byte, spent Effort, err error) {
 	select {
 	case h.slots <- struct{}{}:
 		defer func() { <-h.slots }()
 	case <-ctx.Done():
 		return nil, Effort{}, fmt.Errorf("wait for a password hash: %w", context.Cause(ctx))
 	}
-	spent.work = p.work()
-	spent.took = h.measure(spent.work, func() { key, err = p.compute(password) })
+	spent.work = p.workOf()
+	spent.took = h.measure(spent.work, func() { key, err = p.computeKey(password) })
 	return key, spent, err
 }
 
-// compute is the key that the password has under the hash's parameters.
-func (p phc) compute(password string) ([]byte, error) {
+// computeKey is the key that the password has under the hash's parameters.
+func (p phc) computeKey(password string) ([]byte, error) {
 	size := keySize
 	if p.key != nil {
 		size = len(p.key)

@@ -175,7 +175,7 @@ func (im *importer) prepare(ctx context.Context, l *ImportLine) (*idp.ImportedUs
 		if p.Existing {
 			level = p.User.Proofed
 		}
-		p.Event = event(idp.AuditUserImport, p.User.ID, im.actor)
+		p.Event = changeEvent(idp.AuditUserImport, p.User.ID, im.actor)
 		n := len(p.NameIDs)
 		for _, e := range p.User.Emails {
 			n += len(e.DisclosedTo) // an email address that was given as a NameID is one

@@ -74,7 +74,7 @@ func (im *importer) checkUnclaimed(ctx context.Context, l *ImportLine, p *idp.Im
 // compareUser compares a line with the existing user: the same, the same with NameIDs
 // to add (disclosed email addresses included), or different.
 func (im *importer) compareUser(ctx context.Context, l *ImportLine, p *idp.ImportedUser, there *idp.User) (*idp.ImportedUser, error) {
-	differs := im.differences(&l.Record, p.User, there)
+	differs := im.findDifferences(&l.Record, p.User, there)
 	if p.Profile != nil {
 		profile, err := im.s.Profile(ctx, there)
 		if err != nil {
@@ -133,10 +133,10 @@ func newDisclosures(u, there *idp.User) (list []idp.Email) {
 	return list
 }
 
-// differences names the fields in which a record differs from the existing user. Absent
+// findDifferences names the fields in which a record differs from the existing user. Absent
 // fields do not count, nor does what sign-ins change: a hash that was made again because
 // the old one was cheap. compareUser compares the profile.
-func (im *importer) differences(rec *Record, u, there *idp.User) []string {
+func (im *importer) findDifferences(rec *Record, u, there *idp.User) []string {
 	var differs []string
 	differ := func(field string, same bool) {
 		if !same {

@@ -19,8 +19,8 @@ type work struct {
 	Iterations int `json:"iterations,omitempty"`
 }
 
-// valid reports whether parsePHC takes hashes that cost as much.
-func (w work) valid() bool {
+// isValid reports whether parsePHC takes hashes that cost as much.
+func (w work) isValid() bool {
 	switch w.Algorithm {
 	case algArgon2id:
 		return w.Memory >= minMemory && w.Memory <= maxMemory && w.Time >= 1 && w.Time <= maxTime &&
@@ -31,9 +31,9 @@ func (w work) valid() bool {
 	return false
 }
 
-// covers reports whether a hash of the work takes no less than one of the other, on
+// isAtLeast reports whether a hash of the work takes no less than one of the other, on
 // any machine.
-func (w work) covers(o work) bool {
+func (w work) isAtLeast(o work) bool {
 	return w.Algorithm == o.Algorithm && w.Memory >= o.Memory && w.Time >= o.Time && w.Threads <= o.Threads && w.Iterations >= o.Iterations
 }
 
@@ -91,27 +91,27 @@ type pace struct {
 	heldTo time.Time
 }
 
-// knows reports whether it was measured how long the work takes.
-func (p *pace) knows(w work) bool {
+// isMeasured reports whether it was measured how long the work takes.
+func (p *pace) isMeasured(w work) bool {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	_, ok := p.idle[w]
 	return ok
 }
 
-// covers reports whether a "no" takes long enough for the work.
-func (p *pace) covers(w work) bool {
+// coversWork reports whether a "no" takes long enough for the work.
+func (p *pace) coversWork(w work) bool {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	for o := range p.idle {
-		if o.covers(w) {
+		if o.isAtLeast(w) {
 			return true
 		}
 	}
 	return false
 }
 
-func (p *pace) learn(w work, took time.Duration) {
+func (p *pace) recordTime(w work, took time.Duration) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	if p.idle == nil {
@@ -123,8 +123,8 @@ func (p *pace) learn(w work, took time.Duration) {
 	}
 }
 
-// lacks is how much longer a "no" must take after the effort.
-func (p *pace) lacks(spent Effort) time.Duration {
+// remainingTime is how much longer a "no" must take after the effort.
+func (p *pace) remainingTime(spent Effort) time.Duration {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	now := time.Now()
@@ -146,15 +146,15 @@ func (p *pace) lacks(spent Effort) time.Duration {
 // calibrate measures how long hashes of the current cost, and of the works, take on
 // this machine, as far as that is not known yet.
 func (h *Hasher) calibrate(ctx context.Context, works ...work) error {
-	for _, w := range append(works, h.current().work()) {
-		if h.pace.knows(w) || !w.valid() && w != h.current().work() {
+	for _, w := range append(works, h.currentParams().workOf()) {
+		if h.pace.isMeasured(w) || !w.isValid() && w != h.currentParams().workOf() {
 			continue
 		}
 		took, err := h.measureIdle(ctx, w)
 		if err != nil {
 			return err
 		}
-		h.pace.learn(w, took)
+		h.pace.recordTime(w, took)
 	}
 	return nil
 }
@@ -162,7 +162,7 @@ func (h *Hasher) calibrate(ctx context.Context, works ...work) error {
 func (h *Hasher) measureIdle(ctx context.Context, w work) (best time.Duration, err error) {
 	p := phc{alg: w.Algorithm, memory: w.Memory, time: w.Time, threads: w.Threads, iterations: min(calibration, w.Iterations), salt: make([]byte, saltSize)}
 	for i := range calibrationRuns {
-		_, spent, err := h.derive(ctx, p, "calibration")
+		_, spent, err := h.deriveInSlot(ctx, p, "calibration")
 		if err != nil {
 			return 0, err
 		}
@@ -182,7 +182,7 @@ func (h *Hasher) Delay(ctx context.Context, spent Effort) {
 	if err := h.calibrate(ctx); err != nil {
 		return // the client has gone
 	}
-	wait := time.NewTimer(h.pace.lacks(spent))
+	wait := time.NewTimer(h.pace.remainingTime(spent))
 	defer wait.Stop()
 	select {
 	case <-wait.C:
@@ -195,7 +195,7 @@ func (h *Hasher) Delay(ctx context.Context, spent Effort) {
 func (h *Hasher) PeakMemory() int64 {
 	h.pace.mu.Lock()
 	defer h.pace.mu.Unlock()
-	most := h.current().memory
+	most := h.currentParams().memory
 	for w := range h.pace.idle {
 		most = max(most, w.Memory)
 	}

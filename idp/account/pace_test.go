@@ -189,7 +189,7 @@ func TestWorksOutliveServer(t *testing.T) {
 		if err := h.Prepare(h.t.Context()); err != nil {
 			h.t.Fatal(err)
 		}
-		return h.Hasher.pace.lacks(Effort{}), h.store.Changes() - before
+		return h.Hasher.pace.remainingTime(Effort{}), h.store.Changes() - before
 	}
 	const cheapTakes, dearTakes = slack * 64 * time.Millisecond, slack * 600 * time.Millisecond
 
@@ -208,7 +208,7 @@ func TestWorksOutliveServer(t *testing.T) {
 		if n := h.store.Changes() - before; n != 2 {
 			t.Errorf("import made %d changes, want the users and the document", n)
 		}
-		if takes := h.Hasher.pace.lacks(Effort{}); takes != dearTakes {
+		if takes := h.Hasher.pace.remainingTime(Effort{}); takes != dearTakes {
 			t.Errorf("in the server that imported: a no takes %s", takes)
 		}
 		before = h.store.Changes()
@@ -232,7 +232,7 @@ func TestWorksOutliveServer(t *testing.T) {
 			t.Fatal(err)
 		}
 		h.attempt("wrong", step{email: alice})
-		if takes := h.Hasher.pace.lacks(Effort{}); takes != dearTakes {
+		if takes := h.Hasher.pace.remainingTime(Effort{}); takes != dearTakes {
 			t.Errorf("a no takes %s", takes)
 		}
 		if takes, changes := restart(h); takes != dearTakes || changes != 0 {
@@ -256,7 +256,7 @@ func TestMergeWorks(t *testing.T) {
 					Time: uint32(rapid.IntRange(1, maxTime).Draw(t, "t")), Threads: uint8(rapid.IntRange(1, 4).Draw(t, "p")),
 				}
 			}
-			if !w.valid() {
+			if !w.isValid() {
 				t.Fatalf("%+v is not valid", w)
 			}
 			works = mergeWorks(works, []work{w})
@@ -270,7 +270,7 @@ func TestMergeWorks(t *testing.T) {
 		}
 		for i, w := range works {
 			for j, o := range works {
-				if i != j && o.covers(w) {
+				if i != j && o.isAtLeast(w) {
 					t.Fatalf("%+v covers %+v", o, w)
 				}
 			}

@@ -54,7 +54,7 @@ func (s *Service) tryPassword(ctx context.Context, address, password string, fro
 	if err := s.checkBlocked(ctx, counters); err != nil {
 		return nil, Effort{}, err
 	}
-	u, err := s.owner(ctx, address)
+	u, err := s.emailOwner(ctx, address)
 	if err != nil {
 		return nil, Effort{}, err
 	}
@@ -123,8 +123,8 @@ func throttleAddress(email string) string {
 	return strings.ToLower(strings.ToValidUTF8(email, "?"))
 }
 
-// owner is the person who has the address; nil if nobody has it.
-func (s *Service) owner(ctx context.Context, address string) (*idp.User, error) {
+// emailOwner is the person who has the address; nil if nobody has it.
+func (s *Service) emailOwner(ctx context.Context, address string) (*idp.User, error) {
 	u, err := s.Store.UserByEmail(ctx, address)
 	if errors.Is(err, idp.ErrNotFound) {
 		return nil, nil
@@ -153,7 +153,7 @@ func (s *Service) verifyPassword(ctx context.Context, u *idp.User, password stri
 // old hash stays good and the next sign-in tries again.
 func (s *Service) rehash(ctx context.Context, u *idp.User, password string) {
 	old := u.PasswordHash
-	fresh, err := s.Hasher.hash(ctx, password)
+	fresh, err := s.Hasher.hashInTurn(ctx, password)
 	if err == nil {
 		err = s.Store.UpdateUser(ctx, u.ID, func(u *idp.User) error {
 			// The password may have been changed since it was compared.

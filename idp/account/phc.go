@@ -45,8 +45,8 @@ type phc struct {
 	salt, key    []byte
 }
 
-// work is what it takes to compute the hash.
-func (p phc) work() work {
+// workOf is what it takes to compute the hash.
+func (p phc) workOf() work {
 	if p.alg == algPBKDF2 {
 		blocks := max(1, (len(p.key)+sha256.Size-1)/sha256.Size) // RFC 8018 §5.2: each costs as much as the first
 		return work{Algorithm: p.alg, Iterations: p.iterations * blocks}

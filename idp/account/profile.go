@@ -64,10 +64,10 @@ var profileFields = []profileField{
 	{"address2", func(p *idp.Profile) *string { return &p.Address2 }, plainText, wantText},
 	{"city", func(p *idp.Profile) *string { return &p.City }, plainText, wantText},
 	{"state", func(p *idp.Profile) *string { return &p.State }, plainText, wantText},
-	{"zipcode", func(p *idp.Profile) *string { return &p.Zipcode }, zipcode, "must be five digits, or a ZIP+4 code of which the first five are kept"},
+	{"zipcode", func(p *idp.Profile) *string { return &p.Zipcode }, cleanZIP, "must be five digits, or a ZIP+4 code of which the first five are kept"},
 	{"dob", func(p *idp.Profile) *string { return &p.DOB }, nil, "must be a date of the form YYYY-MM-DD, from 1900 on and not in the future"},
-	{"ssn", func(p *idp.Profile) *string { return &p.SSN }, matching(ssnForm), "must be nine digits, as 123456789 or 123-45-6789"},
-	{"phone", func(p *idp.Profile) *string { return &p.Phone }, matching(phoneForm), "must be in E.164 form: +, the country code and the number, without spaces, as +12025550123"},
+	{"ssn", func(p *idp.Profile) *string { return &p.SSN }, matcher(ssnForm), "must be nine digits, as 123456789 or 123-45-6789"},
+	{"phone", func(p *idp.Profile) *string { return &p.Phone }, matcher(phoneForm), "must be in E.164 form: +, the country code and the number, without spaces, as +12025550123"},
 }
 
 var (
@@ -83,7 +83,7 @@ const wantText = "must be text of at most 255 bytes that can be seen, without co
 // what follows; the marks that names are written with say it of a neighbour alone.
 func plainText(s string) (string, bool) {
 	s = norm.NFC.String(s)
-	return s, onOneLine(s) && len(s) <= maxProfileText && !strings.ContainsFunc(s, turnsDirection) && (s == "" || seen(s))
+	return s, onOneLine(s) && len(s) <= maxProfileText && !strings.ContainsFunc(s, turnsDirection) && (s == "" || isVisible(s))
 }
 
 // turnsDirection reports whether a rune embeds, overrides or isolates a direction
@@ -92,8 +92,8 @@ func turnsDirection(r rune) bool {
 	return r >= '\u202a' && r <= '\u202e' || r >= '\u2066' && r <= '\u2069'
 }
 
-// seen reports whether a text shows anything.
-func seen(s string) bool {
+// isVisible reports whether a text shows anything.
+func isVisible(s string) bool {
 	return strings.ContainsFunc(s, func(r rune) bool {
 		return unicode.IsGraphic(r) && !unicode.IsSpace(r) && !unicode.Is(unicode.Other_Default_Ignorable_Code_Point, r)
 	})
@@ -106,7 +106,7 @@ func onOneLine(s string) bool {
 	})
 }
 
-func zipcode(s string) (string, bool) {
+func cleanZIP(s string) (string, bool) {
 	m := zipForm.FindStringSubmatch(s)
 	if m == nil {
 		return "", false
@@ -114,7 +114,7 @@ func zipcode(s string) (string, bool) {
 	return m[1], true
 }
 
-func matching(form *regexp.Regexp) func(string) (string, bool) {
+func matcher(form *regexp.Regexp) func(string) (string, bool) {
 	return func(s string) (string, bool) { return s, form.MatchString(s) }
 }
 
@@ -275,7 +275,7 @@ func (s *Service) Verify(ctx context.Context, email string, p *idp.Profile, dryR
 		User: u, Profile: p, Before: levelOf(before.Proofed()), After: levelOf(p.Proofed()), Changed: changedFields(before, p),
 	}
 	if !dryRun && len(v.Changed) > 0 {
-		e := event(idp.AuditUserVerify, u.ID, actor)
+		e := changeEvent(idp.AuditUserVerify, u.ID, actor)
 		e.Detail = map[string]string{"level": v.After, "fields": strings.Join(v.Changed, " ")}
 		if err := s.Store.SetProfile(ctx, u.ID, p, now, e); err != nil {
 			return nil, fmt.Errorf("user.verify: %w", err)

@@ -107,13 +107,13 @@ func newRoom(slots int) *room {
 // Enter waits until it is the attempt's turn, for 3 seconds at most. The caller ends
 // the turn by leave. The error is a *BusyError, or that ctx has ended.
 func (h *Hasher) Enter(ctx context.Context, a Attempt) (leave func(), err error) {
-	return h.room.enter(ctx, a)
+	return h.room.enterRoom(ctx, a)
 }
 
-func (r *room) enter(ctx context.Context, a Attempt) (func(), error) {
-	lane, shares := a.lane(), a.shares()
+func (r *room) enterRoom(ctx context.Context, a Attempt) (func(), error) {
+	lane, shares := a.laneOf(), a.sharesOf()
 	r.mu.Lock()
-	if err := r.refuse(lane, shares); err != nil {
+	if err := r.refuseBeyond(lane, shares); err != nil {
 		r.mu.Unlock()
 		return nil, err
 	}
@@ -122,7 +122,7 @@ func (r *room) enter(ctx context.Context, a Attempt) (func(), error) {
 	}
 	t := &ticket{turn: make(chan struct{})}
 	r.lanes[lane] = append(r.lanes[lane], t)
-	r.grant()
+	r.grantTurns()
 	r.mu.Unlock()
 
 	leave := sync.OnceFunc(func() { r.leave(lane, shares) })
@@ -147,18 +147,18 @@ func (r *room) enter(ctx context.Context, a Attempt) (func(), error) {
 func (r *room) hasRoom(a Attempt) error {
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	return r.refuse(a.lane(), a.shares())
+	return r.refuseBeyond(a.laneOf(), a.sharesOf())
 }
 
-func (a Attempt) lane() int {
+func (a Attempt) laneOf() int {
 	if a.Known {
 		return laneKnown
 	}
 	return laneStrangers
 }
 
-func (a Attempt) shares() []share {
-	shares := []share{{lane: a.lane(), account: a.Account}}
+func (a Attempt) sharesOf() []share {
+	shares := []share{{lane: a.laneOf(), account: a.Account}}
 	if site, ok := siteOf(a.From); ok && !a.Known {
 		shares = append(shares, share{lane: laneStrangers, site: site})
 	}
@@ -176,8 +176,8 @@ func siteOf(from netip.Addr) (netip.Prefix, bool) {
 	return p, err == nil
 }
 
-// refuse is a *BusyError if one more attempt would exceed a bound.
-func (r *room) refuse(lane int, shares []share) error {
+// refuseBeyond is a *BusyError if one more attempt would exceed a bound.
+func (r *room) refuseBeyond(lane int, shares []share) error {
 	limit := ""
 	if len(r.lanes[lane]) >= r.maxLane {
 		limit = "room"
@@ -196,8 +196,8 @@ func (r *room) refuse(lane int, shares []share) error {
 	return &BusyError{RetryAfter: busyRetry, Limit: limit}
 }
 
-// grant gives free turns to attempts that wait.
-func (r *room) grant() {
+// grantTurns gives free turns to attempts that wait.
+func (r *room) grantTurns() {
 	for r.turns > 0 {
 		known := len(r.lanes[laneKnown]) > 0
 		strangers := len(r.lanes[laneStrangers]) > 0 && r.strangers > 0
@@ -230,7 +230,7 @@ func (r *room) leave(lane int, shares []share) {
 	if lane == laneStrangers {
 		r.strangers++
 	}
-	r.grant()
+	r.grantTurns()
 }
 
 // withdraw takes an attempt out that waits; false if its turn has come.

@@ -172,7 +172,7 @@ func order(t *testing.T, slots int, attempts ...Attempt) (got []string) {
 		r := newRoom(slots)
 		var leave []func()
 		for i := range r.turns {
-			l, err := r.enter(t.Context(), Attempt{Account: fmt.Sprint("first ", i), Known: i > slots})
+			l, err := r.enterRoom(t.Context(), Attempt{Account: fmt.Sprint("first ", i), Known: i > slots})
 			if err != nil {
 				t.Fatal(err)
 			}
@@ -181,7 +181,7 @@ func order(t *testing.T, slots int, attempts ...Attempt) (got []string) {
 		entered := make(chan func(), len(attempts))
 		for _, a := range attempts {
 			go func() {
-				l, err := r.enter(t.Context(), a)
+				l, err := r.enterRoom(t.Context(), a)
 				if err != nil {
 					got = append(got, err.(*BusyError).Limit)
 					return
@@ -270,7 +270,7 @@ func TestLeavingWhileWaiting(t *testing.T) {
 		for range 50 {
 			var leave []func()
 			for range turns {
-				l, err := r.enter(t.Context(), Attempt{Account: fmt.Sprint(len(leave)), Known: len(leave) > 1})
+				l, err := r.enterRoom(t.Context(), Attempt{Account: fmt.Sprint(len(leave)), Known: len(leave) > 1})
 				if err != nil {
 					t.Fatal(err)
 				}
@@ -280,7 +280,7 @@ func TestLeavingWhileWaiting(t *testing.T) {
 			var err error
 			go func() {
 				var l func()
-				if l, err = r.enter(ctx, Attempt{Account: "b"}); err == nil {
+				if l, err = r.enterRoom(ctx, Attempt{Account: "b"}); err == nil {
 					l()
 				}
 			}()

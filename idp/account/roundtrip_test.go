@@ -322,7 +322,7 @@ func drawUser(t *rapid.T, now time.Time, n int) idp.ImportedUser {
 		u.LockedAt = at.Draw(t, "locked at")
 		u.LockReason = rapid.String().Filter(func(s string) bool { return checkLockReason(s) == nil }).Draw(t, "why")
 	}
-	p := idp.ImportedUser{User: u, NameIDs: map[idp.NameIDScope]idp.NameID{}, Event: event("test", u.ID, actor)}
+	p := idp.ImportedUser{User: u, NameIDs: map[idp.NameIDScope]idp.NameID{}, Event: changeEvent("test", u.ID, actor)}
 	if rapid.Bool().Draw(t, "profile") {
 		p.Profile = drawProfile(t, now, maybe)
 	}

@@ -74,7 +74,7 @@ func (s *Service) CompleteTOTP(ctx context.Context, user idp.UserID, code string
 	return s.checkTOTP(ctx, user, code, from, func(u *idp.User) {
 		s.cameAs(u, in.CameAs, now)
 		if in.Remember != nil {
-			in.Remember.note(u, now)
+			in.Remember.rememberIn(u, now)
 		}
 	})
 }

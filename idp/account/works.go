@@ -25,7 +25,7 @@ const maxWorks = 8
 // sign-in. It measures the dearest hashes in use, which takes a fraction of a second
 // unless users were imported with hashes that take longer.
 func (s *Service) Prepare(ctx context.Context) error {
-	works, err := s.addWorks(ctx, s.Hasher.current().work())
+	works, err := s.addWorks(ctx, s.Hasher.currentParams().workOf())
 	if err != nil {
 		return err
 	}
@@ -38,7 +38,7 @@ func (s *Service) Prepare(ctx context.Context) error {
 // learnWork makes up for a hash that takes longer than every one in the record, as from
 // a store that was restored. The first "no" takes longer, further ones do not.
 func (s *Service) learnWork(ctx context.Context, w work) {
-	if !w.valid() || s.Hasher.pace.covers(w) {
+	if !w.isValid() || s.Hasher.pace.coversWork(w) {
 		return
 	}
 	works, err := s.addWorks(ctx, w)
@@ -81,7 +81,7 @@ func (s *Service) addWorks(ctx context.Context, add ...work) ([]work, error) {
 // measure them.
 func (s *Service) importWorks(ctx context.Context, people []idp.ImportedUser) error {
 	works, err := s.addWorks(ctx, worksOf(people)...)
-	if err == nil && s.Hasher.pace.knows(s.Hasher.current().work()) {
+	if err == nil && s.Hasher.pace.isMeasured(s.Hasher.currentParams().workOf()) {
 		err = s.Hasher.calibrate(ctx, works...)
 	}
 	return err
@@ -91,7 +91,7 @@ func (s *Service) importWorks(ctx context.Context, people []idp.ImportedUser) er
 func worksOf(people []idp.ImportedUser) (works []work) {
 	for i := range people {
 		if p, err := parsePHC(people[i].User.PasswordHash); err == nil && !people[i].Existing {
-			works = mergeWorks(works, []work{p.work()})
+			works = mergeWorks(works, []work{p.workOf()})
 		}
 	}
 	return works
@@ -102,10 +102,10 @@ func worksOf(people []idp.ImportedUser) (works []work) {
 func mergeWorks(works, add []work) []work {
 	merged := slices.Clone(works)
 	for _, w := range add {
-		if slices.ContainsFunc(merged, func(o work) bool { return o.covers(w) }) {
+		if slices.ContainsFunc(merged, func(o work) bool { return o.isAtLeast(w) }) {
 			continue
 		}
-		merged = append(slices.DeleteFunc(merged, w.covers), w)
+		merged = append(slices.DeleteFunc(merged, w.isAtLeast), w)
 	}
 	slices.SortFunc(merged, work.compare)
 	return merged[:min(maxWorks, len(merged))]

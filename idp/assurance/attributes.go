@@ -128,14 +128,14 @@ func (r *Requirement) selectAttributes(w wanted, sp *idp.ServiceProvider) {
 			continue
 		}
 		i := slices.IndexFunc(table, func(row Row) bool { return row.Name == name })
-		if reason := r.dropped(i, name, sp); reason != "" {
-			r.drop(name, reason)
+		if reason := r.dropReason(i, name, sp); reason != "" {
+			r.dropAttribute(name, reason)
 		} else if !table[i].Always {
 			chosen[i] = true
 		}
 	}
 	for i := range table {
-		if table[i].Level == LevelEligible && r.IAL.proofed() && r.isGranted(&table[i], sp) {
+		if table[i].Level == LevelEligible && r.IAL.isProofed() && r.isGranted(&table[i], sp) {
 			chosen[i] = true // goes with proofed data, asked for or not
 		}
 		if chosen[i] {
@@ -144,8 +144,8 @@ func (r *Requirement) selectAttributes(w wanted, sp *idp.ServiceProvider) {
 	}
 }
 
-// dropped says why the attribute of row i is not sent; "" if it is.
-func (r *Requirement) dropped(i int, name string, sp *idp.ServiceProvider) DropReason {
+// dropReason says why the attribute of row i is not sent; "" if it is.
+func (r *Requirement) dropReason(i int, name string, sp *idp.ServiceProvider) DropReason {
 	switch {
 	case i < 0:
 		return DropUnknown
@@ -153,7 +153,7 @@ func (r *Requirement) dropped(i int, name string, sp *idp.ServiceProvider) DropR
 		return ""
 	case !r.isGranted(&table[i], sp):
 		return DropNotRegistered
-	case !r.allows(table[i].Level, sp):
+	case !r.isLevelEnough(table[i].Level, sp):
 		return DropLevel
 	case table[i].value == nil:
 		return DropNoSource
@@ -164,22 +164,22 @@ func (r *Requirement) dropped(i int, name string, sp *idp.ServiceProvider) DropR
 // isGranted reports whether the provider may have the attribute of the row at all: it is
 // registered for it, or is to have it as Login.gov gives it, with proofed data.
 func (r *Requirement) isGranted(row *Row, sp *idp.ServiceProvider) bool {
-	return registered(sp, row.Name) || row.Level == LevelEligible && r.IAL.proofed() && sp.IsLoginGovCompatible()
+	return isRegistered(sp, row.Name) || row.Level == LevelEligible && r.IAL.isProofed() && sp.IsLoginGovCompatible()
 }
 
-// allows reports whether the level of what was asked for is enough. What a
+// isLevelEnough reports whether the level of what was asked for is enough. What a
 // session must hold besides is not its to say.
-func (r *Requirement) allows(l Level, sp *idp.ServiceProvider) bool {
+func (r *Requirement) isLevelEnough(l Level, sp *idp.ServiceProvider) bool {
 	switch l {
 	case LevelProofed:
-		return r.IAL.proofed()
+		return r.IAL.isProofed()
 	case LevelEligible:
-		return r.IAL.proofed() || allowsVerified(sp)
+		return r.IAL.isProofed() || allowsVerified(sp)
 	}
 	return true
 }
 
-func (r *Requirement) drop(name string, reason DropReason) {
+func (r *Requirement) dropAttribute(name string, reason DropReason) {
 	if len(r.Dropped) >= noted {
 		return
 	}

@@ -166,7 +166,7 @@ func TestNothingElseLeaves(t *testing.T) {
 				t.Fatalf("%s left without a card", row.Name)
 			}
 		}
-		if r.IAL.proofed() && (r.AAL < AAL2 || r.RememberedDevice) {
+		if r.IAL.isProofed() && (r.AAL < AAL2 || r.RememberedDevice) {
 			t.Fatalf("proofed identity at AAL %v", r.AAL)
 		}
 		if _, stated := defaultAAL(p); r.ClassRef != stated && !slices.Contains(a.ClassRefs, r.ClassRef) {

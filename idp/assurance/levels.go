@@ -39,11 +39,11 @@ func (l IAL) String() string {
 	return [...]string{"auth-only", "ialmax", "verified", "facial-match-preferred", "facial-match-required"}[l]
 }
 
-// proofed reports whether the level is about proofed data, which makes AAL2
+// isProofed reports whether the level is about proofed data, which makes AAL2
 // the least that is accepted.
-func (l IAL) proofed() bool { return l != AuthOnly }
+func (l IAL) isProofed() bool { return l != AuthOnly }
 
-func (l IAL) facial() bool { return l == FacialPreferred || l == FacialRequired }
+func (l IAL) isFacialMatch() bool { return l == FacialPreferred || l == FacialRequired }
 
 // AAL is the authentication assurance that a request needs; higher is stricter.
 type AAL int
@@ -138,7 +138,7 @@ type context struct {
 
 // contexts are all values that are recognised. They are compared as they
 // stand: URIs of an AuthnContext are case-sensitive (saml-core §2.7.2.2).
-var contexts = indexed(contextList)
+var contexts = indexByURI(contextList)
 
 var contextList = []context{
 	{uri: uriFacialRequired, kind: kindIAL, ial: FacialRequired, rank: 1},
@@ -180,7 +180,7 @@ func ClassRefs() []string {
 	return all
 }
 
-func indexed(list []context) map[string]*context {
+func indexByURI(list []context) map[string]*context {
 	m := make(map[string]*context, len(list))
 	for i := range list {
 		m[list[i].uri] = &list[i]
@@ -216,8 +216,8 @@ func allowsVerified(sp *idp.ServiceProvider) bool {
 	return sp.IAL == idp.IALVerified || sp.IAL == idp.IALFacialMatch
 }
 
-// allows reports whether the provider may ask for the value.
-func (c *context) allows(sp *idp.ServiceProvider) bool {
+// isAllowedFor reports whether the provider may ask for the value.
+func (c *context) isAllowedFor(sp *idp.ServiceProvider) bool {
 	switch {
 	case c.kind == kindStrict:
 		// It has no effect, but it is echoed: a provider that may not ask
@@ -227,7 +227,7 @@ func (c *context) allows(sp *idp.ServiceProvider) bool {
 		return true
 	case c.ial == IALMax:
 		return sp.AllowIALMax
-	case c.ial.facial():
+	case c.ial.isFacialMatch():
 		return sp.IAL == idp.IALFacialMatch
 	}
 	return allowsVerified(sp)

@@ -64,13 +64,13 @@ func Release(r *Requirement, sp *idp.ServiceProvider, p Person) []Attribute {
 				continue
 			}
 			next++
-			if !r.releases(row, sp) {
+			if !r.mayRelease(row, sp) {
 				continue
 			}
 			if row.Level == LevelProofed && p.Profile == nil {
 				continue
 			}
-			if p.Proofed == nil && !registered(sp, row.Name) {
+			if p.Proofed == nil && !isRegistered(sp, row.Name) {
 				continue // granted with proofed data alone, and there is none
 			}
 		}
@@ -88,9 +88,9 @@ func Release(r *Requirement, sp *idp.ServiceProvider, p Person) []Attribute {
 	return out
 }
 
-// releases reports whether the attribute of the row may leave.
-func (r *Requirement) releases(row *Row, sp *idp.ServiceProvider) bool {
-	return r.isGranted(row, sp) && r.allows(row.Level, sp) && row.value != nil
+// mayRelease reports whether the attribute of the row may leave.
+func (r *Requirement) mayRelease(row *Row, sp *idp.ServiceProvider) bool {
+	return r.isGranted(row, sp) && r.isLevelEnough(row.Level, sp) && row.value != nil
 }
 
 // ReadsProfile reports whether Release makes attributes of the Profile of a
@@ -101,14 +101,14 @@ func (r *Requirement) ReadsProfile(sp *idp.ServiceProvider, proofed *idp.Proofed
 		return false
 	}
 	for _, name := range r.Attributes {
-		if row := rowOf(name); row != nil && row.Level == LevelProofed && r.releases(row, sp) {
+		if row := rowOf(name); row != nil && row.Level == LevelProofed && r.mayRelease(row, sp) {
 			return true
 		}
 	}
 	return false
 }
 
-func registered(sp *idp.ServiceProvider, name string) bool {
+func isRegistered(sp *idp.ServiceProvider, name string) bool {
 	for _, a := range sp.Attributes {
 		if a == name {
 			return true
@@ -121,8 +121,8 @@ func registered(sp *idp.ServiceProvider, name string) bool {
 func (r *Requirement) ialValue(p Proofing) string {
 	plain, urn := uriIAL1, uriAuthOnly
 	switch {
-	case !r.IAL.proofed() || p == Unproofed:
-	case r.IAL.facial() && p == ProofedFace:
+	case !r.IAL.isProofed() || p == Unproofed:
+	case r.IAL.isFacialMatch() && p == ProofedFace:
 		plain, urn = uriIAL2BioRequired, uriFacialRequired
 	default:
 		plain, urn = uriIAL2, uriVerified

@@ -107,11 +107,11 @@ func Resolve(a Ask, sp *idp.ServiceProvider) (*Requirement, error) {
 		return nil, idp.Refuse(idp.RefusedComparison, "Comparison", a.Comparison)
 	}
 	r := &Requirement{}
-	w, err := r.read(a.ClassRefs, sp)
+	w, err := r.readRefs(a.ClassRefs, sp)
 	if err != nil {
 		return nil, err
 	}
-	r.decide(a, w, sp)
+	r.decideLevels(a, w, sp)
 	r.selectAttributes(w, sp)
 	return r, nil
 }
@@ -123,8 +123,8 @@ type wanted struct {
 	hasAttributes             bool     // asked, if only for none
 }
 
-// read sorts the values and refuses what cannot be asked.
-func (r *Requirement) read(refs []string, sp *idp.ServiceProvider) (w wanted, err error) {
+// readRefs sorts the values and refuses what cannot be asked.
+func (r *Requirement) readRefs(refs []string, sp *idp.ServiceProvider) (w wanted, err error) {
 	var firstBad string // for a refusal
 	bad, valid := false, false
 	for _, ref := range refs {
@@ -140,16 +140,16 @@ func (r *Requirement) read(refs []string, sp *idp.ServiceProvider) (w wanted, er
 				bad, firstBad = true, ref
 			}
 			if c == nil {
-				r.Unknown = note(r.Unknown, ref)
+				r.Unknown = appendBounded(r.Unknown, ref)
 				continue
 			}
 		}
 		valid = valid || !c.companion
-		if !c.allows(sp) {
+		if !c.isAllowedFor(sp) {
 			return w, idp.Refuse(idp.RefusedAuthnContextLevel, fieldClassRef, ref, sp.IAL)
 		}
 		r.urn = r.urn || strings.HasPrefix(ref, nsACR)
-		w.add(c)
+		w.addContext(c)
 	}
 	if bad && !valid {
 		return w, idp.Refuse(idp.RefusedAuthnContext, fieldClassRef, firstBad, strings.Join(ClassRefs(), ", "))
@@ -157,8 +157,8 @@ func (r *Requirement) read(refs []string, sp *idp.ServiceProvider) (w wanted, er
 	return w, nil
 }
 
-// add keeps the value that counts of each kind.
-func (w *wanted) add(c *context) {
+// addContext keeps the value that counts of each kind.
+func (w *wanted) addContext(c *context) {
 	switch c.kind {
 	case kindIAL:
 		if w.ial == nil || c.rank < w.ial.rank {
@@ -177,8 +177,8 @@ func (w *wanted) add(c *context) {
 	}
 }
 
-// decide fills in the levels and what the Response states about them.
-func (r *Requirement) decide(a Ask, w wanted, sp *idp.ServiceProvider) {
+// decideLevels fills in the levels and what the Response states about them.
+func (r *Requirement) decideLevels(a Ask, w wanted, sp *idp.ServiceProvider) {
 	r.IAL = defaultIAL(sp)
 	if w.ial != nil {
 		r.IAL = w.ial.ial
@@ -188,12 +188,12 @@ func (r *Requirement) decide(a Ask, w wanted, sp *idp.ServiceProvider) {
 	}
 	registered, stated := defaultAAL(sp)
 	r.AAL = registered
-	r.aalValue = base(stated)
+	r.aalValue = trimParameters(stated)
 	r.ClassRef = stated
 	switch {
 	case w.aal != nil:
 		r.AAL = w.aal.aal
-		r.aalValue = base(w.aal.uri)
+		r.aalValue = trimParameters(w.aal.uri)
 		r.ClassRef = w.aal.uri
 	case w.ial != nil:
 		r.ClassRef = w.ial.uri
@@ -208,7 +208,7 @@ func (r *Requirement) decide(a Ask, w wanted, sp *idp.ServiceProvider) {
 	if a.Unsigned {
 		r.AAL = max(r.AAL, registered)
 	}
-	if r.IAL.proofed() {
+	if r.IAL.isProofed() {
 		r.AAL = max(r.AAL, AAL2)
 	}
 	// A provider that may see proofed data never takes a remembered device,
@@ -216,14 +216,14 @@ func (r *Requirement) decide(a Ask, w wanted, sp *idp.ServiceProvider) {
 	r.RememberedDevice = r.AAL == AALDefault && !allowsVerified(sp)
 }
 
-// base is a value without its parameters.
-func base(uri string) string {
+// trimParameters is a value without its parameters.
+func trimParameters(uri string) string {
 	b, _, _ := strings.Cut(uri, "?")
 	return b
 }
 
-// note appends to a list for the log, within bounds.
-func note(list []string, s string) []string {
+// appendBounded appends to a list for the log, within bounds.
+func appendBounded(list []string, s string) []string {
 	if len(list) >= noted {
 		return list
 	}

@@ -16,7 +16,7 @@ var table = []Row{
 	{Name: "email", NameFormat: NameFormatBasic, Level: LevelAny, Source: "address of the latest sign-in",
 		Rule: "one address; Name " + claimEmail + " with NameFormat uri for providers registered so",
 		value: func(dst []string, _ *Requirement, p Person) []string {
-			return given(dst, p.Email)
+			return appendGiven(dst, p.Email)
 		}},
 	{Name: "all_emails", NameFormat: NameFormatBasic, Level: LevelAny, Source: "account", Rule: "all confirmed addresses",
 		value: func(dst []string, _ *Requirement, p Person) []string {
@@ -28,29 +28,29 @@ var table = []Row{
 			return dst
 		}},
 	{Name: "locale", NameFormat: NameFormatURI, Level: LevelAny, Source: "session", Rule: "language of the pages: en, es or fr",
-		value: func(dst []string, _ *Requirement, p Person) []string { return given(dst, p.Locale) }},
+		value: func(dst []string, _ *Requirement, p Person) []string { return appendGiven(dst, p.Locale) }},
 	{Name: "first_name", NameFormat: NameFormatURI, Level: LevelProofed, Source: "proofed profile",
-		value: proofed(func(p *idp.Profile) string { return p.FirstName })},
+		value: profileValue(func(p *idp.Profile) string { return p.FirstName })},
 	{Name: "middle_name", NameFormat: NameFormatURI, Level: LevelProofed, Source: "proofed profile",
-		value: proofed(func(p *idp.Profile) string { return p.MiddleName })},
+		value: profileValue(func(p *idp.Profile) string { return p.MiddleName })},
 	{Name: "last_name", NameFormat: NameFormatURI, Level: LevelProofed, Source: "proofed profile",
-		value: proofed(func(p *idp.Profile) string { return p.LastName })},
+		value: profileValue(func(p *idp.Profile) string { return p.LastName })},
 	{Name: "address1", NameFormat: NameFormatURI, Level: LevelProofed, Source: "proofed profile",
-		value: proofed(func(p *idp.Profile) string { return p.Address1 })},
+		value: profileValue(func(p *idp.Profile) string { return p.Address1 })},
 	{Name: "address2", NameFormat: NameFormatURI, Level: LevelProofed, Source: "proofed profile",
-		value: proofed(func(p *idp.Profile) string { return p.Address2 })},
+		value: profileValue(func(p *idp.Profile) string { return p.Address2 })},
 	{Name: "city", NameFormat: NameFormatURI, Level: LevelProofed, Source: "proofed profile",
-		value: proofed(func(p *idp.Profile) string { return p.City })},
+		value: profileValue(func(p *idp.Profile) string { return p.City })},
 	{Name: "state", NameFormat: NameFormatURI, Level: LevelProofed, Source: "proofed profile",
-		value: proofed(func(p *idp.Profile) string { return p.State })},
+		value: profileValue(func(p *idp.Profile) string { return p.State })},
 	{Name: "zipcode", NameFormat: NameFormatURI, Level: LevelProofed, Source: "proofed profile", Rule: "five digits",
-		value: proofed(func(p *idp.Profile) string { return p.Zipcode[:min(5, len(p.Zipcode))] })},
+		value: profileValue(func(p *idp.Profile) string { return p.Zipcode[:min(5, len(p.Zipcode))] })},
 	{Name: "dob", NameFormat: NameFormatURI, Level: LevelProofed, Source: "proofed profile", Rule: "ISO 8601 date",
-		value: proofed(func(p *idp.Profile) string { return p.DOB })},
+		value: profileValue(func(p *idp.Profile) string { return p.DOB })},
 	{Name: "ssn", NameFormat: NameFormatURI, Level: LevelProofed, Source: "proofed profile", Rule: "nine digits, with or without dashes as it was proofed",
-		value: proofed(func(p *idp.Profile) string { return p.SSN })},
+		value: profileValue(func(p *idp.Profile) string { return p.SSN })},
 	{Name: "phone", NameFormat: NameFormatURI, Level: LevelProofed, Source: "proofed profile", Rule: "E.164; may be empty",
-		value: proofed(func(p *idp.Profile) string { return p.Phone })},
+		value: profileValue(func(p *idp.Profile) string { return p.Phone })},
 	{Name: "verified_at", NameFormat: NameFormatURI, Level: LevelEligible, Source: "proofed profile",
 		Rule: "ISO 8601 time; may be empty; sent unasked with proofed data, and without it to providers that may ask for it",
 		value: func(dst []string, _ *Requirement, p Person) []string {
@@ -74,8 +74,8 @@ var table = []Row{
 	{Name: "x509_presented", NameFormat: NameFormatURI, Level: LevelPIV, Source: "PIV/CAC certificate", Rule: "true when a card was used in this session"},
 }
 
-// proofed is the source of an attribute that is a value of the profile.
-func proofed(value func(*idp.Profile) string) func([]string, *Requirement, Person) []string {
+// profileValue is the source of an attribute that is a value of the profile.
+func profileValue(value func(*idp.Profile) string) func([]string, *Requirement, Person) []string {
 	return func(dst []string, r *Requirement, p Person) []string {
 		if p.Profile == nil {
 			return dst
@@ -84,12 +84,12 @@ func proofed(value func(*idp.Profile) string) func([]string, *Requirement, Perso
 		if r.ASCII {
 			v = toASCII(v)
 		}
-		return given(dst, v)
+		return appendGiven(dst, v)
 	}
 }
 
-// given appends a value if there is one.
-func given(dst []string, v string) []string {
+// appendGiven appends a value if there is one.
+func appendGiven(dst []string, v string) []string {
 	if v == "" {
 		return dst
 	}

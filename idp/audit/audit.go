@@ -62,13 +62,13 @@ func Link(seq uint64, hash string, ev idp.AuditEvent, at time.Time) (rec idp.Aud
 	if hash == "" {
 		hash = First
 	}
-	rec = idp.AuditRecord{Seq: seq + 1, At: representable(at), AuditEvent: mended(ev), Prev: hash}
+	rec = idp.AuditRecord{Seq: seq + 1, At: truncateTime(at), AuditEvent: cleanEvent(ev), Prev: hash}
 	if rec.Address != "" {
 		address = newAddress(rec.Address, rec.At)
 		rec.AddressSum = sumOf(address)
 	}
-	body = encode(&rec)
-	rec.Hash = digest(body)
+	body = encodeRecord(&rec)
+	rec.Hash = hashBody(body)
 	body = append(body[:len(body)-1], `,"hash":"`...)
 	body = append(body, rec.Hash...)
 	return rec, append(body, '"', '}'), address
@@ -86,9 +86,9 @@ func (e *BrokenError) Error() string {
 	return fmt.Sprintf("audit record %d %s", e.Seq, e.What)
 }
 
-// encode gives the JSON that is hashed. The address is never part of it. It cannot
+// encodeRecord gives the JSON that is hashed. The address is never part of it. It cannot
 // fail: every field is a string, a number, or a time that representable has seen.
-func encode(rec *idp.AuditRecord) []byte {
+func encodeRecord(rec *idp.AuditRecord) []byte {
 	u := unhashed{Seq: rec.Seq, At: rec.At, AuditEvent: rec.AuditEvent, AddressSum: rec.AddressSum, Prev: rec.Prev}
 	u.Address = ""
 	body, err := json.Marshal(&u)
@@ -98,14 +98,14 @@ func encode(rec *idp.AuditRecord) []byte {
 	return body
 }
 
-func digest(body []byte) string {
+func hashBody(body []byte) string {
 	sum := sha256.Sum256(body)
 	return hex.EncodeToString(sum[:])
 }
 
-// representable is the time as it comes back from JSON: UTC, without a
+// truncateTime is the time as it comes back from JSON: UTC, without a
 // monotonic reading, in a year of four digits (RFC 3339 has no others).
-func representable(at time.Time) time.Time {
+func truncateTime(at time.Time) time.Time {
 	at = at.Round(0).UTC()
 	if y := at.Year(); y < 1 || y > 9999 {
 		return time.Time{}
@@ -113,18 +113,18 @@ func representable(at time.Time) time.Time {
 	return at
 }
 
-// mended makes every string of the event valid UTF-8. The caller's Detail is
+// cleanEvent makes every string of the event valid UTF-8. The caller's Detail is
 // left as it is.
-func mended(ev idp.AuditEvent) idp.AuditEvent {
-	ev.Kind = idp.AuditKind(mend(string(ev.Kind)))
-	ev.Outcome = mend(ev.Outcome)
-	ev.Actor = mend(ev.Actor)
-	ev.User = idp.UserID(mend(string(ev.User)))
-	ev.SP = idp.EntityID(mend(string(ev.SP)))
-	ev.Year = idp.Year(mend(string(ev.Year)))
-	ev.RequestID = mend(ev.RequestID)
-	ev.ErrorID = mend(ev.ErrorID)
-	ev.Address = mend(ev.Address)
+func cleanEvent(ev idp.AuditEvent) idp.AuditEvent {
+	ev.Kind = idp.AuditKind(cleanString(string(ev.Kind)))
+	ev.Outcome = cleanString(ev.Outcome)
+	ev.Actor = cleanString(ev.Actor)
+	ev.User = idp.UserID(cleanString(string(ev.User)))
+	ev.SP = idp.EntityID(cleanString(string(ev.SP)))
+	ev.Year = idp.Year(cleanString(string(ev.Year)))
+	ev.RequestID = cleanString(ev.RequestID)
+	ev.ErrorID = cleanString(ev.ErrorID)
+	ev.Address = cleanString(ev.Address)
 	for name, value := range ev.Detail {
 		if !utf8.ValidString(name) || !utf8.ValidString(value) {
 			ev.Detail = mendedDetail(ev.Detail)
@@ -137,11 +137,11 @@ func mended(ev idp.AuditEvent) idp.AuditEvent {
 func mendedDetail(detail map[string]string) map[string]string {
 	out := make(map[string]string, len(detail))
 	for name, value := range detail {
-		out[mend(name)] = mend(value)
+		out[cleanString(name)] = cleanString(value)
 	}
 	return out
 }
 
-func mend(s string) string {
+func cleanString(s string) string {
 	return strings.ToValidUTF8(s, "\uFFFD")
 }

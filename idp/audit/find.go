@@ -24,7 +24,7 @@ type Filter struct {
 	ID string `json:"id,omitempty"`
 }
 
-func (f *Filter) chooses(r *idp.AuditRecord) bool {
+func (f *Filter) isMatch(r *idp.AuditRecord) bool {
 	return (f.Kind == "" || string(r.Kind) == f.Kind || strings.HasPrefix(string(r.Kind), f.Kind+".")) &&
 		(f.User == "" || r.User == f.User || r.Actor == "user:"+string(f.User)) &&
 		(f.SP == "" || r.SP == f.SP) &&
@@ -32,8 +32,8 @@ func (f *Filter) chooses(r *idp.AuditRecord) bool {
 		!r.At.Before(f.Since)
 }
 
-// maybe says fast of most records that the filter does not choose them.
-func (f *Filter) maybe(line idp.AuditLine) bool {
+// mayMatch says fast of most records that the filter does not choose them.
+func (f *Filter) mayMatch(line idp.AuditLine) bool {
 	return f.ID == "" || bytes.Contains(line.JSON, []byte(f.ID))
 }
 
@@ -75,14 +75,14 @@ func (s *Service) Before(ctx context.Context, before uint64, f Filter, limit int
 		}
 		for i := len(page.Lines) - 1; i >= 0; i-- {
 			line := page.Lines[i]
-			if line.Place >= before || line.Place <= after || !f.maybe(line) {
+			if line.Place >= before || line.Place <= after || !f.mayMatch(line) {
 				continue
 			}
-			rec := decode(line)
+			rec := decodeLine(line)
 			if rec.At.Before(f.Since) && !rec.At.IsZero() {
 				return out, nil
 			}
-			if !f.chooses(&rec) {
+			if !f.isMatch(&rec) {
 				continue
 			}
 			if out.Records = append(out.Records, rec); len(out.Records) >= limit {
@@ -110,7 +110,7 @@ func (s *Service) After(ctx context.Context, after uint64, f Filter, limit int) 
 		if line.Place <= after {
 			continue
 		}
-		if rec := decode(line); f.maybe(line) && f.chooses(&rec) {
+		if rec := decodeLine(line); f.mayMatch(line) && f.isMatch(&rec) {
 			if len(out.Records) >= limit {
 				break
 			}
@@ -124,7 +124,7 @@ func (s *Service) After(ctx context.Context, after uint64, f Filter, limit int) 
 // Damaged is the kind under which a record is shown that cannot be read.
 const Damaged idp.AuditKind = "(damaged)"
 
-func decode(line idp.AuditLine) (rec idp.AuditRecord) {
+func decodeLine(line idp.AuditLine) (rec idp.AuditRecord) {
 	if err := json.Unmarshal(line.JSON, &rec); err != nil {
 		rec = idp.AuditRecord{AuditEvent: idp.AuditEvent{Kind: Damaged, Outcome: "unreadable"}}
 	}

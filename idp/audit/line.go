@@ -57,8 +57,8 @@ func ReadLine(stored idp.AuditLine) (l Line, ok bool) {
 	}
 	l.Seq = seq
 	tail := raw[cut:]
-	prev, ok1 := marked(tail, prevMark[1:])
-	hash, ok2 := marked(prev[min(hexLen, len(prev)):], hashMark)
+	prev, ok1 := cutMark(tail, prevMark[1:])
+	hash, ok2 := cutMark(prev[min(hexLen, len(prev)):], hashMark)
 	if !ok1 || !ok2 || !bytes.HasSuffix(raw, []byte(endMark)) {
 		return l, false
 	}
@@ -80,8 +80,8 @@ func ReadLine(stored idp.AuditLine) (l Line, ok bool) {
 	return l, true
 }
 
-// marked is what follows the mark at the beginning of b.
-func marked(b []byte, mark string) ([]byte, bool) { return bytes.CutPrefix(b, []byte(mark)) }
+// cutMark is what follows the mark at the beginning of b.
+func cutMark(b []byte, mark string) ([]byte, bool) { return bytes.CutPrefix(b, []byte(mark)) }
 
 // Next verifies that a stored record is the one that follows the place, and
 // returns its own; else a *BrokenError.
@@ -101,7 +101,7 @@ func (p Place) Next(stored idp.AuditLine) (Place, error) {
 		return broken("was changed: its hash does not fit its content")
 	case l.Seq != stored.Place:
 		return broken("was put elsewhere: record %d is in its place", l.Seq)
-	case l.Prev != p.hash():
+	case l.Prev != p.hashOrFirst():
 		return broken("does not follow the record before it: one of the two was replaced")
 	case !l.addressFit:
 		return broken("has another network address beside it than it was written with")
@@ -109,7 +109,7 @@ func (p Place) Next(stored idp.AuditLine) (Place, error) {
 	return Place{Seq: l.Seq, Hash: l.Hash}, nil
 }
 
-func (p Place) hash() string {
+func (p Place) hashOrFirst() string {
 	if p.Hash == "" {
 		return First
 	}
@@ -119,5 +119,5 @@ func (p Place) hash() string {
 // CheckpointText is what the signature and the MAC of a checkpoint cover.
 func CheckpointText(c idp.AuditCheckpoint) []byte {
 	return fmt.Appendf(nil, "vernal audit checkpoint 1\nseq %d\nhash %s\nat %s\nissuer %q\nyear %s\ncert_sha256 %s\n",
-		c.Seq, c.Hash, representable(c.At).Format("2006-01-02T15:04:05.999999999Z"), c.Issuer, c.Year, c.SHA256)
+		c.Seq, c.Hash, truncateTime(c.At).Format("2006-01-02T15:04:05.999999999Z"), c.Issuer, c.Year, c.SHA256)
 }

@@ -163,18 +163,18 @@ func (r *Refusals) Take(kind Group, ev idp.AuditEvent) bool {
 func (r *Refusals) Count(kind Group, ev idp.AuditEvent) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	r.count(subjectOf(kind, &ev), countName(&ev), 1)
+	r.addCount(subjectOf(kind, &ev), countName(&ev), 1)
 }
 
-// count adds to what went beyond a budget. r.mu is held.
-func (r *Refusals) count(s subject, outcome string, n int) {
+// addCount adds to what went beyond a budget. r.mu is held.
+func (r *Refusals) addCount(s subject, outcome string, n int) {
 	if r.counted == nil {
 		r.counted = make(map[subject]map[string]int)
 	}
 	of := r.counted[s]
 	if of == nil && s != (subject{}) {
 		if len(r.waiting) >= maxSubjects {
-			r.count(subject{}, outcome, n)
+			r.addCount(subject{}, outcome, n)
 			return
 		}
 		r.waiting = append(r.waiting, s)
@@ -193,12 +193,12 @@ func (r *Refusals) count(s subject, outcome string, n int) {
 // those that have waited longest first, and one for all others. It writes a
 // bounded number of records; the rest waits for the next Flush. What could not be
 // written is kept.
-func (r *Refusals) Flush(ctx context.Context) error { return r.flush(ctx, flushSubjects) }
+func (r *Refusals) Flush(ctx context.Context) error { return r.writeCounts(ctx, flushSubjects) }
 
 // FlushAll is Flush for everyone who waits. It is for the end of the server.
-func (r *Refusals) FlushAll(ctx context.Context) error { return r.flush(ctx, maxSubjects) }
+func (r *Refusals) FlushAll(ctx context.Context) error { return r.writeCounts(ctx, maxSubjects) }
 
-func (r *Refusals) flush(ctx context.Context, limit int) error {
+func (r *Refusals) writeCounts(ctx context.Context, limit int) error {
 	r.mu.Lock()
 	n := min(limit, len(r.waiting))
 	subjects := append([]subject{{}}, r.waiting[:n]...)
@@ -222,7 +222,7 @@ func (r *Refusals) flush(ctx context.Context, limit int) error {
 		defer r.mu.Unlock()
 		for _, s := range subjects {
 			for outcome, n := range taken[s] {
-				r.count(s, outcome, n)
+				r.addCount(s, outcome, n)
 			}
 		}
 	}

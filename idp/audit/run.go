@@ -29,7 +29,7 @@ func (s *Service) Run(ctx context.Context) {
 			ctx = context.WithoutCancel(ctx)
 		case <-tick.C:
 		}
-		s.flush(ctx, done)
+		s.flushRefusals(ctx, done)
 		if now := s.Clock.Now(); done || now.Sub(logged) >= headEvery || now.Before(logged) {
 			s.logHead(ctx)
 			logged = now
@@ -37,8 +37,8 @@ func (s *Service) Run(ctx context.Context) {
 	}
 }
 
-// flush writes what was counted. At the end of the server nothing may wait.
-func (s *Service) flush(ctx context.Context, done bool) {
+// flushRefusals writes what was counted. At the end of the server nothing may wait.
+func (s *Service) flushRefusals(ctx context.Context, done bool) {
 	if s.Refusals == nil {
 		return
 	}
@@ -82,16 +82,16 @@ func lastFits(page *idp.AuditPage) error {
 	c := page.Checkpoint
 	switch {
 	case !page.Authentic:
-		return broken(head.Seq, "is said to be the last, and nothing proves it")
+		return brokenAt(head.Seq, "is said to be the last, and nothing proves it")
 	case len(page.Lines) == 0 && c != nil && c.Seq == head.Seq && c.Hash == head.Hash:
 		return nil
 	case len(page.Lines) == 0:
-		return broken(head.Seq, "was cut off")
+		return brokenAt(head.Seq, "was cut off")
 	case len(page.Lines) > 1:
-		return broken(head.Seq+1, "was not written by us")
+		return brokenAt(head.Seq+1, "was not written by us")
 	}
 	if l, ok := ReadLine(page.Lines[0]); !ok || l.Hash != head.Hash || page.Counted != head.Seq {
-		return broken(head.Seq, "is not the one that was written")
+		return brokenAt(head.Seq, "is not the one that was written")
 	}
 	return nil
 }

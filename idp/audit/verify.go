@@ -54,10 +54,10 @@ func (s *Service) Verify(ctx context.Context, p Progress, at *Place, budget time
 			return p, fmt.Errorf("read the audit trail: %w", err)
 		}
 		p.Total = page.Head.Seq
-		err = s.page(&p, page, at)
+		err = s.verifyPage(&p, page, at)
 		if err == nil && len(page.Lines) < pageSize {
 			p.Done = true
-			err = end(&p, page, at)
+			err = checkEndOf(&p, page, at)
 		}
 		var broken *BrokenError
 		if errors.As(err, &broken) {
@@ -69,9 +69,9 @@ func (s *Service) Verify(ctx context.Context, p Progress, at *Place, budget time
 	return p, nil
 }
 
-// page verifies one page.
-func (s *Service) page(p *Progress, page *idp.AuditPage, at *Place) error {
-	if err := s.begin(p, page); err != nil {
+// verifyPage verifies one page.
+func (s *Service) verifyPage(p *Progress, page *idp.AuditPage, at *Place) error {
+	if err := s.findBeginning(p, page); err != nil {
 		return err
 	}
 	place := Place{Seq: p.Seq, Hash: p.Hash}
@@ -87,13 +87,13 @@ func (s *Service) page(p *Progress, page *idp.AuditPage, at *Place) error {
 		if c := p.Checkpoint; c != nil && place.Seq <= c.Seq {
 			p.Leftover++
 			if place.Seq == c.Seq && place.Hash != c.Hash {
-				return broken(place.Seq, "is not the one that was exported")
+				return brokenAt(place.Seq, "is not the one that was exported")
 			}
 		}
 		if at != nil && place.Seq == at.Seq {
 			p.Compared = true
 			if place.Hash != at.Hash {
-				return broken(place.Seq, "is not the one that was noted: it, or the trail before it, was made anew")
+				return brokenAt(place.Seq, "is not the one that was noted: it, or the trail before it, was made anew")
 			}
 		}
 		// Addresses leave in the order in which they came, so between two that
@@ -101,17 +101,17 @@ func (s *Service) page(p *Progress, page *idp.AuditPage, at *Place) error {
 		if line.Address != nil {
 			addressed = true
 		} else if l, _ := ReadLine(line); addressed && l.AddressSum != "" {
-			return broken(place.Seq, "has lost its network address before its time")
+			return brokenAt(place.Seq, "has lost its network address before its time")
 		}
 	}
 	if page.Stray {
-		return broken(place.Seq, "or one before it has a network address near it that belongs to no record")
+		return brokenAt(place.Seq, "or one before it has a network address near it that belongs to no record")
 	}
 	return nil
 }
 
-// begin finds where the trail begins: at record 1, or at a checkpoint of ours.
-func (s *Service) begin(p *Progress, page *idp.AuditPage) error {
+// findBeginning finds where the trail begins: at record 1, or at a checkpoint of ours.
+func (s *Service) findBeginning(p *Progress, page *idp.AuditPage) error {
 	if p.Started {
 		return nil
 	}
@@ -121,7 +121,7 @@ func (s *Service) begin(p *Progress, page *idp.AuditPage) error {
 		return nil
 	}
 	if err := s.Check(*c); err != nil {
-		return broken(c.Seq, "is where the trail begins, and its checkpoint was changed: "+err.Error())
+		return brokenAt(c.Seq, "is where the trail begins, and its checkpoint was changed: "+err.Error())
 	}
 	p.Checkpoint = c
 	p.Seq, p.Hash = c.Seq, c.Hash
@@ -137,33 +137,33 @@ func (s *Service) begin(p *Progress, page *idp.AuditPage) error {
 	return nil
 }
 
-// end holds the last record against what the store says of the whole trail.
-func end(p *Progress, page *idp.AuditPage, at *Place) error {
+// checkEndOf holds the last record against what the store says of the whole trail.
+func checkEndOf(p *Progress, page *idp.AuditPage, at *Place) error {
 	head, last := page.Head, p.Hash
 	if last == "" {
 		last = First
 	}
 	switch {
 	case !page.Authentic:
-		return broken(p.Seq, "is the last, and nothing proves it: the head of the trail was changed")
+		return brokenAt(p.Seq, "is the last, and nothing proves it: the head of the trail was changed")
 	case head.Seq > p.Seq:
-		return broken(p.Seq+1, fmt.Sprintf("was cut off, with all after it: %d records were written", head.Seq))
+		return brokenAt(p.Seq+1, fmt.Sprintf("was cut off, with all after it: %d records were written", head.Seq))
 	case head.Seq < p.Seq:
-		return broken(head.Seq+1, "was not written by us: the trail ended before it")
+		return brokenAt(head.Seq+1, "was not written by us: the trail ended before it")
 	case head.Hash != last:
-		return broken(p.Seq, "is not the one that was written: the trail was made anew")
+		return brokenAt(p.Seq, "is not the one that was written: the trail was made anew")
 	case page.Counted != p.Seq:
-		return broken(p.Seq, fmt.Sprintf("is the last, but the store has counted %d", page.Counted))
+		return brokenAt(p.Seq, fmt.Sprintf("is the last, but the store has counted %d", page.Counted))
 	case at != nil && at.Seq > p.Seq:
-		return broken(p.Seq+1, fmt.Sprintf("was cut off, or an older store was put back: record %d was noted elsewhere", at.Seq))
+		return brokenAt(p.Seq+1, fmt.Sprintf("was cut off, or an older store was put back: record %d was noted elsewhere", at.Seq))
 	}
 	if c := p.Checkpoint; at != nil && c != nil && at.Seq == c.Seq {
 		p.Compared = true
 		if at.Hash != c.Hash {
-			return broken(c.Seq, "is not the one that was noted")
+			return brokenAt(c.Seq, "is not the one that was noted")
 		}
 	}
 	return nil
 }
 
-func broken(seq uint64, what string) error { return &BrokenError{Seq: seq, What: what} }
+func brokenAt(seq uint64, what string) error { return &BrokenError{Seq: seq, What: what} }

@@ -10,34 +10,34 @@ import (
 	"vernal/templates"
 )
 
-// home is GET /, for a browser that no service provider sent here.
-func (h *Handler) home(w http.ResponseWriter, r *http.Request) exit {
-	return redirect(w, r, AccountPath)
+// showHome is GET /, for a browser that no service provider sent here.
+func (h *Handler) showHome(w http.ResponseWriter, r *http.Request) exit {
+	return redirectTo(w, r, AccountPath)
 }
 
 // showAccount is GET /account, the home of a user who is signed in.
 func (h *Handler) showAccount(w http.ResponseWriter, r *http.Request) exit {
-	s, err := h.current(r)
+	s, err := h.currentSession(r)
 	if errors.Is(err, idp.ErrNotFound) {
 		return h.showEnded(w, r)
 	}
 	if err != nil {
-		return fail(err)
+		return endFailed(err)
 	}
 	if r.Method != http.MethodHead {
 		if err := h.Sessions.Touch(r.Context(), s); err != nil {
-			return fail(err)
+			return endFailed(err)
 		}
 	}
-	user, err := h.user(r.Context(), s.User)
+	user, err := h.loadUser(r.Context(), s.User)
 	if errors.Is(err, idp.ErrNotFound) {
-		return redirect(w, r, SignInPath)
+		return redirectTo(w, r, SignInPath)
 	}
 	if err != nil {
-		return fail(err)
+		return endFailed(err)
 	}
 	if user.Locked() {
-		return fail(idp.Refuse(idp.RefusedAccountLocked, "account", ""))
+		return endFailed(idp.Refuse(idp.RefusedAccountLocked, "account", ""))
 	}
 	page := templates.AccountPage{
 		Base: h.Pages.Base(r, ""), Email: user.PrimaryEmail(), Action: SignOutPath,
@@ -50,11 +50,11 @@ func (h *Handler) showAccount(w http.ResponseWriter, r *http.Request) exit {
 		page.Visits = append(page.Visits, templates.Visit{SPName: h.Registry.NameOf(r.Context(), p.SP), At: p.At})
 	}
 	if err := h.listOwn(r.Context(), s, &page); err != nil {
-		return fail(err)
+		return endFailed(err)
 	}
 	h.listDevices(r, user, &page)
 	h.warnLater(w, s)
-	return show(func() error {
+	return endShown(func() error {
 		return h.Pages.Render(w, http.StatusOK, func(b io.Writer) error { return h.Pages.Set.Account(b, page) })
 	})
 }
@@ -62,7 +62,7 @@ func (h *Handler) showAccount(w http.ResponseWriter, r *http.Request) exit {
 // signOut is POST /account/sign-out. It ends the session here and does not notify
 // service providers.
 func (h *Handler) signOut(w http.ResponseWriter, r *http.Request) exit {
-	s, err := h.current(r)
+	s, err := h.currentSession(r)
 	decision, user := audit.NothingDecided, idp.UserID("")
 	switch {
 	case err == nil:
@@ -72,10 +72,10 @@ func (h *Handler) signOut(w http.ResponseWriter, r *http.Request) exit {
 		err = h.Sessions.End(w, r) // what is left of an earlier one
 	}
 	if err != nil {
-		return fail(err) // the page must not say that a live session has ended
+		return endFailed(err) // the page must not say that a live session has ended
 	}
 	page := templates.SignedOutPage{Base: h.Pages.Base(r, ""), SignInURL: SignInPath}
-	return answer(decision, user, func() error {
+	return endDecided(decision, user, func() error {
 		return h.Pages.Render(w, http.StatusOK, func(b io.Writer) error { return h.Pages.Set.SignedOut(b, page) })
 	})
 }

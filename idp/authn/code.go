@@ -18,39 +18,39 @@ import (
 func (h *Handler) showCode(w http.ResponseWriter, r *http.Request) exit {
 	f, err := h.flowOf(r)
 	if err != nil {
-		return fail(err)
+		return endFailed(err)
 	}
-	pending, user, err := h.begun(r)
+	pending, user, err := h.pendingSignIn(r)
 	if errors.Is(err, idp.ErrNotFound) {
 		return h.nothingPending(w, r, f)
 	}
 	if err != nil {
-		return fail(f.fail(err))
+		return endFailed(f.addProvider(err))
 	}
-	return show(h.codePage(w, r, f, user, http.StatusOK, h.askCode(f), h.pendingLimit(pending)))
+	return endShown(h.codePage(w, r, f, user, http.StatusOK, h.askCode(f), h.pendingLimit(pending)))
 }
 
 // checkCode is POST /sign-in/code: the second factor, and the new session.
 func (h *Handler) checkCode(w http.ResponseWriter, r *http.Request) exit {
 	f, err := h.flowOf(r)
 	if err != nil {
-		return fail(err)
+		return endFailed(err)
 	}
-	pending, user, err := h.begun(r)
+	pending, user, err := h.pendingSignIn(r)
 	if errors.Is(err, idp.ErrNotFound) {
 		return h.nothingPending(w, r, f)
 	}
 	if err != nil {
-		return fail(f.fail(err))
+		return endFailed(f.addProvider(err))
 	}
 
 	if r.PostForm.Has(templates.FieldMore) {
-		return h.more(w, r, f, pending, user)
+		return h.extendPending(w, r, f, pending, user)
 	}
 	from := web.EventOf(r).Client
 	in := account.SignIn{CameAs: pending.CameAs}
 	var device *http.Cookie
-	if asked := r.PostForm.Get(templates.FieldRemember) == "yes"; asked && f.remembers() {
+	if asked := r.PostForm.Get(templates.FieldRemember) == "yes"; asked && f.mayRemember() {
 		cookie, d := h.Sessions.NewDevice(r)
 		device, in.Remember = cookie, &account.Remembering{Device: d, Replaces: h.Sessions.DeviceHash(r), KnownAt: pending.Used(idp.FactorPassword)}
 	}
@@ -62,12 +62,12 @@ func (h *Handler) checkCode(w http.ResponseWriter, r *http.Request) exit {
 	if !ok {
 		return refused
 	}
-	return h.complete(w, r, f, pending, idp.FactorUse{Factor: idp.FactorTOTP, At: h.Accounts.Clock.Now()}, device)
+	return h.completeSignIn(w, r, f, pending, idp.FactorUse{Factor: idp.FactorTOTP, At: h.Accounts.Clock.Now()}, device)
 }
 
 // askCode is the code page of a sign-in.
 func (h *Handler) askCode(f flow) templates.CodePage {
-	return templates.CodePage{Action: CodePath, Remember: f.remembers()}
+	return templates.CodePage{Action: CodePath, Remember: f.mayRemember()}
 }
 
 // proveCode checks the code in the form. ok is true only after a right code;
@@ -80,7 +80,7 @@ func (h *Handler) proveCode(w http.ResponseWriter, r *http.Request, f flow, user
 		return h.codePage(w, r, f, user, status, page, l)
 	}
 	if problem := codeProblem(code); problem != "" {
-		return show(again(http.StatusUnprocessableEntity, problem, nil)), false
+		return endShown(again(http.StatusUnprocessableEntity, problem, nil)), false
 	}
 	err := check(code)
 	var tooMany *account.ThrottledError
@@ -88,31 +88,31 @@ func (h *Handler) proveCode(w http.ResponseWriter, r *http.Request, f flow, user
 	case err == nil:
 		return exit{}, true
 	case errors.As(err, &tooMany):
-		return throttled(w, r, audit.CodeThrottled, tooMany, user.ID, func(key templates.Key, args []string) func() error {
+		return showThrottled(w, r, audit.CodeThrottled, tooMany, user.ID, func(key templates.Key, args []string) func() error {
 			return again(http.StatusTooManyRequests, key, args)
 		}), false
 	case errors.Is(err, account.ErrReplayed):
-		x := answer(audit.CodeReplayed, user.ID, again(http.StatusUnprocessableEntity, templates.ProblemCodeWrong, nil))
+		x := endDecided(audit.CodeReplayed, user.ID, again(http.StatusUnprocessableEntity, templates.ProblemCodeWrong, nil))
 		x.detail = map[string]string{"reason": "replayed"}
 		return x, false
 	case errors.Is(err, account.ErrWrong):
-		return answer(audit.CodeWrong, user.ID, again(http.StatusUnprocessableEntity, templates.ProblemCodeWrong, nil)), false
+		return endDecided(audit.CodeWrong, user.ID, again(http.StatusUnprocessableEntity, templates.ProblemCodeWrong, nil)), false
 	case errors.Is(err, account.ErrLocked):
-		return fail(f.fail(idp.Refuse(idp.RefusedAccountLocked, "account", "").With(err))), false
+		return endFailed(f.addProvider(idp.Refuse(idp.RefusedAccountLocked, "account", "").With(err))), false
 	case errors.Is(err, account.ErrNoFactor):
-		return fail(f.fail(idp.Refuse(idp.RefusedNoFactor, "authentication", "").With(err))), false
+		return endFailed(f.addProvider(idp.Refuse(idp.RefusedNoFactor, "authentication", "").With(err))), false
 	}
-	return fail(f.fail(fmt.Errorf("check code: %w", err))), false
+	return endFailed(f.addProvider(fmt.Errorf("check code: %w", err))), false
 }
 
-// begun is the sign-in that waits for its code, and its user; idp.ErrNotFound if
+// pendingSignIn is the sign-in that waits for its code, and its user; idp.ErrNotFound if
 // there is none, or the user was deleted meanwhile.
-func (h *Handler) begun(r *http.Request) (*idp.Session, *idp.User, error) {
+func (h *Handler) pendingSignIn(r *http.Request) (*idp.Session, *idp.User, error) {
 	pending, err := h.Sessions.Pending(r)
 	if err != nil {
 		return nil, nil, err
 	}
-	user, err := h.user(r.Context(), pending.User)
+	user, err := h.loadUser(r.Context(), pending.User)
 	if err == nil {
 		web.EventOf(r).User = user.ID
 	}
@@ -128,21 +128,21 @@ func (h *Handler) begun(r *http.Request) (*idp.Session, *idp.User, error) {
 // GET: the cookies of the first answer came after the second form had left.
 func (h *Handler) nothingPending(w http.ResponseWriter, r *http.Request, f flow) exit {
 	if r.Method == http.MethodPost {
-		return redirect(w, r, f.withRequest(CodePath))
+		return redirectTo(w, r, f.withRequest(CodePath))
 	}
 	_, err := h.Sessions.Current(r)
 	switch {
 	case err == nil:
-		return redirect(w, r, h.next(f))
+		return redirectTo(w, r, h.nextURL(f))
 	case !errors.Is(err, idp.ErrNotFound):
-		return fail(f.fail(err))
+		return endFailed(f.addProvider(err))
 	}
-	return show(h.signInPage(w, r, f, http.StatusUnprocessableEntity, templates.SignInPage{Notice: templates.NoticeTimedOut}))
+	return endShown(h.signInPage(w, r, f, http.StatusUnprocessableEntity, templates.SignInPage{Notice: templates.NoticeTimedOut}))
 }
 
-// complete gives the browser its session and sends it on. device is the cookie
+// completeSignIn gives the browser its session and sends it on. device is the cookie
 // by which the browser is remembered from now on, nil for none.
-func (h *Handler) complete(w http.ResponseWriter, r *http.Request, f flow, pending *idp.Session, second idp.FactorUse, device *http.Cookie) exit {
+func (h *Handler) completeSignIn(w http.ResponseWriter, r *http.Request, f flow, pending *idp.Session, second idp.FactorUse, device *http.Cookie) exit {
 	decision := audit.SignedIn
 	if before, err := h.Sessions.Current(r); err == nil && before.User == pending.User {
 		decision = audit.SteppedUp // they were signed in, and that was not enough
@@ -153,16 +153,16 @@ func (h *Handler) complete(w http.ResponseWriter, r *http.Request, f flow, pendi
 	}
 	_, err := h.Sessions.Complete(w, r, pending, second, event)
 	if errors.Is(err, idp.ErrSessionEnded) || errors.Is(err, idp.ErrNotFound) {
-		return answer(audit.AccountChanged, pending.User, h.nothingPending(w, r, f).answer)
+		return endDecided(audit.AccountChanged, pending.User, h.nothingPending(w, r, f).answer)
 	}
 	if err != nil {
-		return fail(f.fail(err))
+		return endFailed(f.addProvider(err))
 	}
 	if device != nil {
 		http.SetCookie(w, device)
 		web.EventOf(r).Note(slog.Bool("remembered", true))
 	}
-	return answer(decision, pending.User, redirectTo(w, r, h.next(f)))
+	return endDecided(decision, pending.User, writeRedirect(w, r, h.nextURL(f)))
 }
 
 // proofEvent records what a user proved.

@@ -31,15 +31,15 @@ func (h *Handler) listDevices(r *http.Request, u *idp.User, page *templates.Acco
 // forgetOne is POST /account/devices/forget: one browser that the user is remembered
 // in, this one or another.
 func (h *Handler) forgetOne(w http.ResponseWriter, r *http.Request, s *idp.Session) exit {
-	return changeOwn(w, r, s, audit.DevicesForgotten, templates.FieldDevice, doneDevice, h.forget)
+	return changeOwn(w, r, s, audit.DevicesForgotten, templates.FieldDevice, doneDevice, h.forgetDevices)
 }
 
 // forgetAll is POST /account/devices/forget-all.
 func (h *Handler) forgetAll(w http.ResponseWriter, r *http.Request, s *idp.Session) exit {
-	return changeOwn(w, r, s, audit.DevicesForgotten, "", doneDevices, h.forget)
+	return changeOwn(w, r, s, audit.DevicesForgotten, "", doneDevices, h.forgetDevices)
 }
 
-// forget forgets devices. The cookie stays in its browser, and means nothing.
-func (h *Handler) forget(ctx context.Context, s *idp.Session, short string, event idp.AuditEvent) (int, error) {
+// forgetDevices forgets devices. The cookie stays in its browser, and means nothing.
+func (h *Handler) forgetDevices(ctx context.Context, s *idp.Session, short string, event idp.AuditEvent) (int, error) {
 	return h.Accounts.ForgetDevices(ctx, s.User, short, event)
 }

@@ -22,25 +22,25 @@ type exit struct {
 // step is a handler of this package.
 type step func(w http.ResponseWriter, r *http.Request) exit
 
-// answer ends with a decision about a user, "" if none is known.
-func answer(d audit.Decision, user idp.UserID, write func() error) exit {
+// endDecided ends with a decision about a user, "" if none is known.
+func endDecided(d audit.Decision, user idp.UserID, write func() error) exit {
 	return exit{decision: d, user: user, answer: write}
 }
 
-// show ends with a page, or a redirect to one, where nothing was decided.
-func show(write func() error) exit { return exit{decision: audit.NothingDecided, answer: write} }
+// endShown ends with a page, or a redirect to one, where nothing was decided.
+func endShown(write func() error) exit { return exit{decision: audit.NothingDecided, answer: write} }
 
-// fail ends with an error, whose page records it under its code.
-func fail(err error) exit {
+// endFailed ends with an error, whose page records it under its code.
+func endFailed(err error) exit {
 	return exit{decision: audit.ByError, answer: func() error { return err }}
 }
 
 // errUndecided is a fault of ours: nothing may be answered that is not recorded.
 var errUndecided = errors.New("handler ended without a decision")
 
-// run makes a web.Handler of a step. A decision without a change of its own is
+// runStep makes a web.Handler of a step. A decision without a change of its own is
 // recorded before the answer is written, so that the sender cannot prevent it.
-func (h *Handler) run(do step) web.Handler {
+func (h *Handler) runStep(do step) web.Handler {
 	return func(w http.ResponseWriter, r *http.Request) error {
 		x := do(w, r)
 		if x.decision.Rule().Name == "" || x.answer == nil {
@@ -51,9 +51,9 @@ func (h *Handler) run(do step) web.Handler {
 	}
 }
 
-// current is the browser's session. The request is the user's from here on: log and
+// currentSession is the browser's session. The request is the user's from here on: log and
 // audit trail name them.
-func (h *Handler) current(r *http.Request) (*idp.Session, error) {
+func (h *Handler) currentSession(r *http.Request) (*idp.Session, error) {
 	s, err := h.Sessions.Current(r)
 	if err == nil {
 		web.EventOf(r).User = s.User

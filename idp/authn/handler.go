@@ -64,17 +64,17 @@ type Handler struct {
 
 // Mount adds the pages to the router.
 func (h *Handler) Mount(rt *web.Router) {
-	rt.Handle("/", web.Methods{http.MethodGet: h.run(h.home)})
-	rt.Handle(SignInPath, web.Methods{http.MethodGet: h.run(h.showSignIn), http.MethodPost: h.run(h.checkSignIn)})
-	rt.Handle(CodePath, web.Methods{http.MethodGet: h.run(h.showCode), http.MethodPost: h.run(h.checkCode)})
-	rt.Handle(StepUpPath, web.Methods{http.MethodGet: h.run(h.showStepUp), http.MethodPost: h.run(h.checkStepUp)})
-	rt.Handle(AccountPath, web.Methods{http.MethodGet: h.run(h.showAccount)})
-	rt.Handle(SignOutPath, web.Methods{http.MethodPost: h.run(h.signOut)})
-	rt.Handle(stayPath, web.Methods{http.MethodGet: h.run(h.showStay), http.MethodPost: h.own(h.stay)})
-	rt.Handle(endPath, web.Methods{http.MethodPost: h.own(h.endOne)})
-	rt.Handle(endOthersPath, web.Methods{http.MethodPost: h.own(h.endOthers)})
-	rt.Handle(forgetPath, web.Methods{http.MethodPost: h.own(h.forgetOne)})
-	rt.Handle(forgetAllPath, web.Methods{http.MethodPost: h.own(h.forgetAll)})
+	rt.Handle("/", web.Methods{http.MethodGet: h.runStep(h.showHome)})
+	rt.Handle(SignInPath, web.Methods{http.MethodGet: h.runStep(h.showSignIn), http.MethodPost: h.runStep(h.checkSignIn)})
+	rt.Handle(CodePath, web.Methods{http.MethodGet: h.runStep(h.showCode), http.MethodPost: h.runStep(h.checkCode)})
+	rt.Handle(StepUpPath, web.Methods{http.MethodGet: h.runStep(h.showStepUp), http.MethodPost: h.runStep(h.checkStepUp)})
+	rt.Handle(AccountPath, web.Methods{http.MethodGet: h.runStep(h.showAccount)})
+	rt.Handle(SignOutPath, web.Methods{http.MethodPost: h.runStep(h.signOut)})
+	rt.Handle(stayPath, web.Methods{http.MethodGet: h.runStep(h.showStay), http.MethodPost: h.ownAccount(h.staySignedIn)})
+	rt.Handle(endPath, web.Methods{http.MethodPost: h.ownAccount(h.endOne)})
+	rt.Handle(endOthersPath, web.Methods{http.MethodPost: h.ownAccount(h.endOthers)})
+	rt.Handle(forgetPath, web.Methods{http.MethodPost: h.ownAccount(h.forgetOne)})
+	rt.Handle(forgetAllPath, web.Methods{http.MethodPost: h.ownAccount(h.forgetAll)})
 }
 
 // flow is the request that a sign-in is for, and what it needs; without a
@@ -88,9 +88,9 @@ type flow struct {
 // forAccount is what the account page needs: any two factors.
 var forAccount = assurance.Requirement{RememberedDevice: true}
 
-// remembers reports whether a remembered device may stand for the second
+// mayRemember reports whether a remembered device may stand for the second
 // factor, and so whether it makes sense to offer that one be remembered.
-func (f flow) remembers() bool {
+func (f flow) mayRemember() bool {
 	return f.need.RememberedDevice && (f.request == nil || !f.request.ForceAuthn)
 }
 
@@ -131,20 +131,20 @@ func (h *Handler) flowOf(r *http.Request) (flow, error) {
 	f := flow{request: req, provider: provider, need: &forAccount}
 	switch {
 	case req.Answered():
-		return flow{}, f.fail(idp.Refuse(idp.RefusedAnswered, "AuthnRequest", req.MessageID))
+		return flow{}, f.addProvider(idp.Refuse(idp.RefusedAnswered, "AuthnRequest", req.MessageID))
 	case !provider.Active:
-		return flow{}, f.fail(idp.Refuse(idp.RefusedSPInactive, "Issuer", string(req.SP)))
+		return flow{}, f.addProvider(idp.Refuse(idp.RefusedSPInactive, "Issuer", string(req.SP)))
 	}
 	// Resolved anew: what the provider may ask can have changed since.
 	f.need, err = assurance.Resolve(assurance.AskOf(req), &provider.ServiceProvider)
 	if err != nil {
-		return flow{}, f.fail(err)
+		return flow{}, f.addProvider(err)
 	}
 	return f, nil
 }
 
-// base is the page's frame: the provider's name and the way back to it.
-func (f flow) base(p *web.Pages, r *http.Request) templates.Base {
+// pageBase is the page's frame: the provider's name and the way back to it.
+func (f flow) pageBase(p *web.Pages, r *http.Request) templates.Base {
 	if f.provider == nil {
 		return p.Base(r, "")
 	}
@@ -153,24 +153,24 @@ func (f flow) base(p *web.Pages, r *http.Request) templates.Base {
 	return b
 }
 
-func (f flow) handle() string {
+func (f flow) requestHandle() string {
 	if f.request == nil {
 		return ""
 	}
 	return string(f.request.Handle)
 }
 
-// fail gives an error the provider's name and start address.
-func (f flow) fail(err error) error {
+// addProvider gives an error the provider's name and start address.
+func (f flow) addProvider(err error) error {
 	if f.provider == nil || err == nil {
 		return err
 	}
 	return &web.Error{SPName: f.provider.Name, StartURL: f.provider.StartURL(), Err: err}
 }
 
-// obstacle is the refusal of a person who lacks what the flow needs, given what
+// obstacleError is the refusal of a person who lacks what the flow needs, given what
 // they have proved so far; nil if they do not.
-func (f flow) obstacle(s *idp.Session, u *idp.User, now time.Time) error {
+func (f flow) obstacleError(s *idp.Session, u *idp.User, now time.Time) error {
 	o := f.need.Obstacle(s, assurance.ProofingOf(u.Proofed), u.Factors(), now)
 	if o == nil {
 		return nil
@@ -195,33 +195,33 @@ func (f flow) withRequest(path string) string {
 	if f.request == nil {
 		return path
 	}
-	return path + "?request=" + url.QueryEscape(f.handle())
+	return path + "?request=" + url.QueryEscape(f.requestHandle())
 }
 
-// next is where the person goes once signed in.
-func (h *Handler) next(f flow) string {
+// nextURL is where the person goes once signed in.
+func (h *Handler) nextURL(f flow) string {
 	if f.request == nil {
 		return AccountPath
 	}
 	return f.withRequest(h.ContinuePath)
 }
 
-// redirectTo sends the browser on after a decision.
-func redirectTo(w http.ResponseWriter, r *http.Request, to string) func() error {
+// writeRedirect sends the browser on after a decision.
+func writeRedirect(w http.ResponseWriter, r *http.Request, to string) func() error {
 	return func() error {
 		http.Redirect(w, r, to, http.StatusSeeOther)
 		return nil
 	}
 }
 
-// redirect sends the browser on where nothing was decided.
-func redirect(w http.ResponseWriter, r *http.Request, to string) exit {
-	return show(redirectTo(w, r, to))
+// redirectTo sends the browser on where nothing was decided.
+func redirectTo(w http.ResponseWriter, r *http.Request, to string) exit {
+	return endShown(writeRedirect(w, r, to))
 }
 
-// throttled ends with a page that says how long to wait. page makes it, from the
+// showThrottled ends with a page that says how long to wait. page makes it, from the
 // problem that it shows.
-func throttled(w http.ResponseWriter, r *http.Request, d audit.Decision, t *account.ThrottledError, user idp.UserID, page func(templates.Key, []string) func() error) exit {
+func showThrottled(w http.ResponseWriter, r *http.Request, d audit.Decision, t *account.ThrottledError, user idp.UserID, page func(templates.Key, []string) func() error) exit {
 	return retryLater(w, r, d, user, t.RetryAfter, t.Limit, page(templates.Throttled(t.RetryAfter)))
 }
 
@@ -230,7 +230,7 @@ func throttled(w http.ResponseWriter, r *http.Request, d audit.Decision, t *acco
 func retryLater(w http.ResponseWriter, r *http.Request, d audit.Decision, user idp.UserID, wait time.Duration, limit string, page func() error) exit {
 	w.Header().Set("Retry-After", strconv.Itoa(int(math.Ceil(wait.Seconds()))))
 	web.EventOf(r).Note(slog.String("limit", limit))
-	x := answer(d, user, page)
+	x := endDecided(d, user, page)
 	x.detail = map[string]string{"limit": limit}
 	return x
 }
@@ -240,9 +240,9 @@ func badForm(err error) error {
 	return &web.Error{Status: http.StatusBadRequest, Key: "bad_form", Err: fmt.Errorf("read form: %w", err)}
 }
 
-// user loads a person who has a session. A person who was deleted meanwhile
+// loadUser loads a person who has a session. A person who was deleted meanwhile
 // has none any more.
-func (h *Handler) user(ctx context.Context, id idp.UserID) (*idp.User, error) {
+func (h *Handler) loadUser(ctx context.Context, id idp.UserID) (*idp.User, error) {
 	u, err := h.Users.User(ctx, id)
 	if err != nil {
 		return nil, fmt.Errorf("load person: %w", err)

@@ -77,16 +77,16 @@ func networkText(network string) string {
 	return strings.TrimSuffix(text, "::") + ":x"
 }
 
-// own makes a handler of what a user does about their own account, in a session. A
+// ownAccount makes a handler of what a user does about their own account, in a session. A
 // browser without one is sent to the account page, which says what became of it.
-func (h *Handler) own(do func(http.ResponseWriter, *http.Request, *idp.Session) exit) web.Handler {
-	return h.run(func(w http.ResponseWriter, r *http.Request) exit {
-		s, err := h.current(r)
+func (h *Handler) ownAccount(do func(http.ResponseWriter, *http.Request, *idp.Session) exit) web.Handler {
+	return h.runStep(func(w http.ResponseWriter, r *http.Request) exit {
+		s, err := h.currentSession(r)
 		if errors.Is(err, idp.ErrNotFound) {
-			return redirect(w, r, AccountPath)
+			return redirectTo(w, r, AccountPath)
 		}
 		if err != nil {
-			return fail(err)
+			return endFailed(err)
 		}
 		return do(w, r, s)
 	})
@@ -119,23 +119,23 @@ func changeOwn(w http.ResponseWriter, r *http.Request, s *idp.Session, d audit.D
 	short := ""
 	if field != "" {
 		if err := r.ParseForm(); err != nil {
-			return fail(badForm(err))
+			return endFailed(badForm(err))
 		}
 		if short = r.PostForm.Get(field); short == "" {
-			return fail(badForm(fmt.Errorf("field %s is missing", field)))
+			return endFailed(badForm(fmt.Errorf("field %s is missing", field)))
 		}
 	}
 	n, err := change(r.Context(), s, short, ownEvent(r, d, s.User))
 	if errors.Is(err, idp.ErrSessionEnded) {
-		return redirect(w, r, AccountPath) // which says so
+		return redirectTo(w, r, AccountPath) // which says so
 	}
 	if err != nil {
-		return fail(err)
+		return endFailed(err)
 	}
 	web.EventOf(r).Note(slog.Int(d.Rule().Name, n))
-	to := redirectTo(w, r, AccountPath+"?done="+done)
+	to := writeRedirect(w, r, AccountPath+"?done="+done)
 	if n == 0 {
-		return show(to)
+		return endShown(to)
 	}
-	return answer(d, s.User, to)
+	return endDecided(d, s.User, to)
 }

@@ -19,7 +19,7 @@ import (
 func (h *Handler) showSignIn(w http.ResponseWriter, r *http.Request) exit {
 	f, err := h.flowOf(r)
 	if err != nil {
-		return fail(err)
+		return endFailed(err)
 	}
 	page := templates.SignInPage{}
 	if f.request != nil && f.request.ForceAuthn {
@@ -30,17 +30,17 @@ func (h *Handler) showSignIn(w http.ResponseWriter, r *http.Request) exit {
 	// Towards the end of a session users may begin another one before it.
 	if f.request == nil && !r.URL.Query().Has("again") {
 		if _, err := h.Sessions.Current(r); err == nil {
-			return redirect(w, r, AccountPath)
+			return redirectTo(w, r, AccountPath)
 		}
 	}
-	return show(h.signInPage(w, r, f, http.StatusOK, page))
+	return endShown(h.signInPage(w, r, f, http.StatusOK, page))
 }
 
 // checkSignIn is POST /sign-in: the password.
 func (h *Handler) checkSignIn(w http.ResponseWriter, r *http.Request) exit {
 	f, err := h.flowOf(r)
 	if err != nil {
-		return fail(err)
+		return endFailed(err)
 	}
 	email := strings.TrimSpace(r.PostForm.Get(templates.FieldEmail))
 	password := r.PostForm.Get(templates.FieldPassword)
@@ -49,7 +49,7 @@ func (h *Handler) checkSignIn(w http.ResponseWriter, r *http.Request) exit {
 	}
 	wrong := again(http.StatusUnprocessableEntity, templates.ProblemSignInWrong, nil)
 	if problem := signInProblem(email, password); problem != "" {
-		return show(again(http.StatusUnprocessableEntity, problem, nil))
+		return endShown(again(http.StatusUnprocessableEntity, problem, nil))
 	}
 
 	user, err := h.Accounts.CheckPassword(r.Context(), email, password, web.EventOf(r).Client)
@@ -57,7 +57,7 @@ func (h *Handler) checkSignIn(w http.ResponseWriter, r *http.Request) exit {
 	var busy *account.BusyError
 	switch {
 	case errors.As(err, &tooMany):
-		return throttled(w, r, audit.PasswordThrottled, tooMany, "", func(key templates.Key, args []string) func() error {
+		return showThrottled(w, r, audit.PasswordThrottled, tooMany, "", func(key templates.Key, args []string) func() error {
 			return again(http.StatusTooManyRequests, key, args)
 		})
 	case errors.As(err, &busy):
@@ -66,67 +66,67 @@ func (h *Handler) checkSignIn(w http.ResponseWriter, r *http.Request) exit {
 			again(http.StatusServiceUnavailable, templates.ProblemBusy, nil))
 	case errors.Is(err, account.ErrWrong):
 		if known := account.UserOf(err); known != "" {
-			return answer(audit.PasswordWrong, known, wrong)
+			return endDecided(audit.PasswordWrong, known, wrong)
 		}
-		return answer(audit.PasswordUnknown, "", wrong)
+		return endDecided(audit.PasswordUnknown, "", wrong)
 	case errors.Is(err, account.ErrLocked):
 		web.EventOf(r).User = account.UserOf(err)
-		return fail(f.fail(idp.Refuse(idp.RefusedAccountLocked, "account", "").With(err)))
+		return endFailed(f.addProvider(idp.Refuse(idp.RefusedAccountLocked, "account", "").With(err)))
 	case err != nil:
-		return fail(f.fail(err))
+		return endFailed(f.addProvider(err))
 	}
 	web.EventOf(r).User = user.ID
-	return h.begin(w, r, f, user, email, wrong)
+	return h.beginSignIn(w, r, f, user, email, wrong)
 }
 
-// begin continues with a user whose password was right: to the code page, or past
+// beginSignIn continues with a user whose password was right: to the code page, or past
 // it in a browser that is remembered. Two factors, always: a password alone proves
 // too little to any service provider. wrong is the page for a password that is no
 // longer right.
-func (h *Handler) begin(w http.ResponseWriter, r *http.Request, f flow, user *idp.User, email string, wrong func() error) exit {
+func (h *Handler) beginSignIn(w http.ResponseWriter, r *http.Request, f flow, user *idp.User, email string, wrong func() error) exit {
 	now := h.Accounts.Clock.Now()
 	known := &idp.Session{User: user.ID, Factors: []idp.FactorUse{{Factor: idp.FactorPassword, At: now}}}
-	if err := f.obstacle(known, user, now); err != nil {
-		return fail(err)
+	if err := f.obstacleError(known, user, now); err != nil {
+		return endFailed(err)
 	}
 	// A right password that no code follows is the surest sign of a stolen one, so it
 	// is recorded now and not when the sign-in is complete.
 	recorded := h.Pages.WithinBudget(r, audit.PasswordRight, user.ID)
 	pending, err := h.Sessions.StartPending(w, r, user.ID, h.Accounts.AddressMark(user.ID, email), recorded...)
 	if errors.Is(err, idp.ErrNotFound) { // deleted at this moment
-		return answer(audit.AccountChanged, user.ID, wrong)
+		return endDecided(audit.AccountChanged, user.ID, wrong)
 	}
 	if err != nil {
-		return fail(f.fail(err))
+		return endFailed(f.addProvider(err))
 	}
 	// The record is read again now that there is a pending session: a lock or a new
 	// password from here on ends that session. One that came before did not see it,
 	// so the session ends here.
-	latest, err := h.user(r.Context(), user.ID)
+	latest, err := h.loadUser(r.Context(), user.ID)
 	if err != nil || latest.Locked() || !latest.PasswordChangedAt.Equal(user.PasswordChangedAt) {
 		if err := h.Sessions.Abandon(w, r, pending); err != nil {
-			return fail(f.fail(err))
+			return endFailed(f.addProvider(err))
 		}
 	}
 	switch {
 	case errors.Is(err, idp.ErrNotFound), err == nil && !latest.PasswordChangedAt.Equal(user.PasswordChangedAt):
-		return answer(audit.AccountChanged, user.ID, wrong)
+		return endDecided(audit.AccountChanged, user.ID, wrong)
 	case err != nil:
-		return fail(f.fail(err))
+		return endFailed(f.addProvider(err))
 	case latest.Locked():
-		return fail(f.fail(idp.Refuse(idp.RefusedAccountLocked, "account", "")))
+		return endFailed(f.addProvider(idp.Refuse(idp.RefusedAccountLocked, "account", "")))
 	}
-	if device, ok := h.Sessions.Remembered(r, latest); ok && f.remembers() {
+	if device, ok := h.Sessions.Remembered(r, latest); ok && f.mayRemember() {
 		// One that is forgotten at this moment is not remembered.
 		device.At, err = h.Accounts.UseDevice(r.Context(), user.ID, h.Sessions.DeviceHash(r), pending.CameAs)
 		if err == nil {
-			return h.complete(w, r, f, pending, device, nil)
+			return h.completeSignIn(w, r, f, pending, device, nil)
 		}
 		if !errors.Is(err, idp.ErrNotFound) {
-			return fail(f.fail(err))
+			return endFailed(f.addProvider(err))
 		}
 	}
-	return answer(audit.PasswordRight, user.ID, redirectTo(w, r, f.withRequest(CodePath)))
+	return endDecided(audit.PasswordRight, user.ID, writeRedirect(w, r, f.withRequest(CodePath)))
 }
 
 // signInProblem is what is wrong with a form, as far as that shows without looking
@@ -146,12 +146,12 @@ func signInProblem(email, password string) templates.Key {
 // signInPage writes the sign-in page.
 func (h *Handler) signInPage(w http.ResponseWriter, r *http.Request, f flow, status int, page templates.SignInPage) func() error {
 	return func() error {
-		page.Base = f.base(h.Pages, r)
+		page.Base = f.pageBase(h.Pages, r)
 		page.Action = SignInPath
 		if f.provider != nil {
 			page.HelpText = f.provider.HelpText
 		}
-		page.Request = f.handle()
+		page.Request = f.requestHandle()
 		return h.Pages.Render(w, status, func(b io.Writer) error { return h.Pages.Set.SignIn(b, page) })
 	}
 }

@@ -36,12 +36,12 @@ func (h *Handler) stayAt(w http.ResponseWriter, at time.Time) {
 // end, the warning. Browsers come here by themselves, so to look is no use of
 // the session: two tabs that are left open would keep it alive for ever.
 func (h *Handler) showStay(w http.ResponseWriter, r *http.Request) exit {
-	s, err := h.current(r)
+	s, err := h.currentSession(r)
 	if errors.Is(err, idp.ErrNotFound) {
 		return h.showEnded(w, r)
 	}
 	if err != nil {
-		return fail(err)
+		return endFailed(err)
 	}
 	now, end, warn := h.Sessions.Clock.Now(), h.Sessions.EndsAt(s), h.warnAt(s)
 	page := templates.StayPage{
@@ -53,17 +53,17 @@ func (h *Handler) showStay(w http.ResponseWriter, r *http.Request) exit {
 	if page.Due {
 		h.stayAt(w, end)
 	}
-	return show(func() error {
+	return endShown(func() error {
 		return h.Pages.Render(w, http.StatusOK, func(b io.Writer) error { return h.Pages.Set.Stay(b, page) })
 	})
 }
 
-// stay is POST /account/stay: the user is still there.
-func (h *Handler) stay(w http.ResponseWriter, r *http.Request, s *idp.Session) exit {
+// staySignedIn is POST /account/stay: the user is still there.
+func (h *Handler) staySignedIn(w http.ResponseWriter, r *http.Request, s *idp.Session) exit {
 	if err := h.Sessions.Touch(r.Context(), s); err != nil {
-		return fail(err)
+		return endFailed(err)
 	}
-	return redirect(w, r, AccountPath)
+	return redirectTo(w, r, AccountPath)
 }
 
 // showEnded answers at a page for signed-in users when the browser's session is
@@ -72,7 +72,7 @@ func (h *Handler) stay(w http.ResponseWriter, r *http.Request, s *idp.Session) e
 func (h *Handler) showEnded(w http.ResponseWriter, r *http.Request) exit {
 	why, err := h.Sessions.Lapsed(r)
 	if err != nil {
-		return fail(err)
+		return endFailed(err)
 	}
 	page := templates.SessionEndedPage{Base: h.Pages.Base(r, ""), SignInURL: SignInPath}
 	switch why {
@@ -83,10 +83,10 @@ func (h *Handler) showEnded(w http.ResponseWriter, r *http.Request) exit {
 	case session.LapseEnded:
 		page.Why = templates.EndedElsewhere
 	default:
-		return redirect(w, r, SignInPath)
+		return redirectTo(w, r, SignInPath)
 	}
 	h.Sessions.Drop(w)
-	return show(func() error {
+	return endShown(func() error {
 		return h.Pages.Render(w, http.StatusOK, func(b io.Writer) error { return h.Pages.Set.SessionEnded(b, page) })
 	})
 }

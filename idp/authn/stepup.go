@@ -16,22 +16,22 @@ import (
 func (h *Handler) showStepUp(w http.ResponseWriter, r *http.Request) exit {
 	f, err := h.flowOf(r)
 	if err != nil {
-		return fail(err)
+		return endFailed(err)
 	}
-	s, user, err := h.lacks(r, f)
+	s, user, err := h.sessionLackingCode(r, f)
 	if err != nil {
-		return fail(f.fail(err))
+		return endFailed(f.addProvider(err))
 	}
 	if user == nil {
-		return redirect(w, r, h.next(f))
+		return redirectTo(w, r, h.nextURL(f))
 	}
 	// A user who gets here has the whole time, and not what is left of it.
 	if r.Method != http.MethodHead {
 		if err := h.Sessions.Touch(r.Context(), s); err != nil {
-			return fail(f.fail(err))
+			return endFailed(f.addProvider(err))
 		}
 	}
-	return show(h.codePage(w, r, f, user, http.StatusOK, askMore(f), h.sessionLimit(s)))
+	return endShown(h.codePage(w, r, f, user, http.StatusOK, askMore(f), h.sessionLimit(s)))
 }
 
 // checkStepUp is POST /sign-in/step-up: the factor that was missing, and a new
@@ -39,17 +39,17 @@ func (h *Handler) showStepUp(w http.ResponseWriter, r *http.Request) exit {
 func (h *Handler) checkStepUp(w http.ResponseWriter, r *http.Request) exit {
 	f, err := h.flowOf(r)
 	if err != nil {
-		return fail(err)
+		return endFailed(err)
 	}
-	s, user, err := h.lacks(r, f)
+	s, user, err := h.sessionLackingCode(r, f)
 	if err != nil {
-		return fail(f.fail(err))
+		return endFailed(f.addProvider(err))
 	}
 	if user == nil {
-		return redirect(w, r, h.next(f))
+		return redirectTo(w, r, h.nextURL(f))
 	}
 	if err := h.Sessions.Touch(r.Context(), s); err != nil {
-		return fail(f.fail(err))
+		return endFailed(f.addProvider(err))
 	}
 	if r.PostForm.Has(templates.FieldMore) {
 		return h.moreTime(w, r, f, user, askMore(f), h.sessionLimit(s))
@@ -61,15 +61,15 @@ func (h *Handler) checkStepUp(w http.ResponseWriter, r *http.Request) exit {
 	if !ok {
 		return refused
 	}
-	next := redirectTo(w, r, h.next(f))
+	next := writeRedirect(w, r, h.nextURL(f))
 	_, err = h.Sessions.StepUp(w, r, s, idp.FactorTOTP, proofEvent(r, audit.SteppedUp, user.ID, string(idp.FactorTOTP)))
 	switch {
 	case errors.Is(err, idp.ErrSessionEnded), errors.Is(err, idp.ErrNotFound):
-		return answer(audit.AccountChanged, user.ID, next) // package sso sees that the session has ended
+		return endDecided(audit.AccountChanged, user.ID, next) // package sso sees that the session has ended
 	case err != nil:
-		return fail(f.fail(err))
+		return endFailed(f.addProvider(err))
 	}
-	return answer(audit.SteppedUp, user.ID, next)
+	return endDecided(audit.SteppedUp, user.ID, next)
 }
 
 // askMore is the code page of a step-up.
@@ -77,14 +77,14 @@ func askMore(f flow) templates.CodePage {
 	return templates.CodePage{Action: StepUpPath, Notice: templates.NoticeStepUp, NoticeArgs: []string{f.spName()}}
 }
 
-// lacks is the browser's session and its user, if a code is what the session
+// sessionLackingCode is the browser's session and its user, if a code is what the session
 // lacks for the flow, and nothing else; nil for both if not. Then this page has
 // nothing to ask: the decision what comes next is not its own.
-func (h *Handler) lacks(r *http.Request, f flow) (*idp.Session, *idp.User, error) {
+func (h *Handler) sessionLackingCode(r *http.Request, f flow) (*idp.Session, *idp.User, error) {
 	if f.request == nil {
 		return nil, nil, nil
 	}
-	s, err := h.current(r)
+	s, err := h.currentSession(r)
 	if errors.Is(err, idp.ErrNotFound) {
 		return nil, nil, nil
 	}
@@ -94,7 +94,7 @@ func (h *Handler) lacks(r *http.Request, f flow) (*idp.Session, *idp.User, error
 	if f.need.Met(s, h.Accounts.Clock.Now()) != assurance.MissingSecondFactor {
 		return nil, nil, nil
 	}
-	user, err := h.user(r.Context(), s.User)
+	user, err := h.loadUser(r.Context(), s.User)
 	if errors.Is(err, idp.ErrNotFound) || err == nil && (user.Locked() || len(user.TOTPs) == 0) {
 		return nil, nil, nil
 	}

@@ -42,17 +42,17 @@ func (h *Handler) moreTime(w http.ResponseWriter, r *http.Request, f flow, user 
 	page.Notice, page.NoticeArgs = templates.NoticeMoreTime, nil
 	page.Remembered = page.Remember && r.PostForm.Get(templates.FieldRemember) == "yes"
 	web.EventOf(r).Note(slog.String("more_time", "given"))
-	return show(h.codePage(w, r, f, user, http.StatusOK, page, l))
+	return endShown(h.codePage(w, r, f, user, http.StatusOK, page, l))
 }
 
-// more gives a sign-in that was begun more time.
-func (h *Handler) more(w http.ResponseWriter, r *http.Request, f flow, pending *idp.Session, user *idp.User) exit {
+// extendPending gives a sign-in that was begun more time.
+func (h *Handler) extendPending(w http.ResponseWriter, r *http.Request, f flow, pending *idp.Session, user *idp.User) exit {
 	err := h.Sessions.ExtendPending(r.Context(), pending)
 	if errors.Is(err, idp.ErrNotFound) {
 		return h.nothingPending(w, r, f)
 	}
 	if err != nil {
-		return fail(f.fail(err))
+		return endFailed(f.addProvider(err))
 	}
 	return h.moreTime(w, r, f, user, h.askCode(f), h.pendingLimit(pending))
 }
@@ -64,9 +64,9 @@ func (h *Handler) codePage(w http.ResponseWriter, r *http.Request, f flow, user 
 	return func() error {
 		left := l.end.Sub(h.Sessions.Clock.Now())
 		warned := min(l.end.Sub(l.warnAt), left)
-		page.Base = f.base(h.Pages, r)
+		page.Base = f.pageBase(h.Pages, r)
 		page.Nonce = newNonce()
-		page.Request = f.handle()
+		page.Request = f.requestHandle()
 		page.Email = user.PrimaryEmail()
 		page.Time = templates.CodeTime{
 			// Rounded so that the warning comes early rather than late, and the end late.

@@ -41,8 +41,8 @@ type rest struct {
 	at    time.Time
 }
 
-// refill adds what the time since the last use gives.
-func (b *rest) refill(a Allowance, now time.Time) {
+// addRefill adds what the time since the last use gives.
+func (b *rest) addRefill(a Allowance, now time.Time) {
 	if d := now.Sub(b.at); d > 0 {
 		b.units = min(a.Burst, b.units+a.Minute*d.Minutes())
 	}
@@ -56,7 +56,7 @@ func (l *Ledger[K]) Take(now time.Time, units float64, keys ...K) bool {
 	defer l.mu.Unlock()
 	l.makeRoom(now, len(keys))
 	for _, k := range keys {
-		if l.budget(k, now).units < units {
+		if l.budgetOf(k, now).units < units {
 			return false
 		}
 	}
@@ -77,15 +77,15 @@ func (l *Ledger[K]) GiveBack(now time.Time, units float64, keys ...K) {
 	}
 }
 
-// budget is the key's budget as it is now.
-func (l *Ledger[K]) budget(k K, now time.Time) *rest {
+// budgetOf is the key's budget as it is now.
+func (l *Ledger[K]) budgetOf(k K, now time.Time) *rest {
 	a := k.Allowance()
 	b := l.left[k]
 	if b == nil {
 		b = &rest{units: a.Burst, at: now}
 		l.left[k] = b
 	}
-	b.refill(a, now)
+	b.addRefill(a, now)
 	return b
 }
 
@@ -100,7 +100,7 @@ func (l *Ledger[K]) makeRoom(now time.Time, more int) {
 	}
 	for k, b := range l.left {
 		a := k.Allowance()
-		if b.refill(a, now); b.units >= a.Burst {
+		if b.addRefill(a, now); b.units >= a.Burst {
 			delete(l.left, k)
 		}
 	}

@@ -8,9 +8,9 @@ import (
 	"vernal/templates"
 )
 
-// attributes is GET /developers/attributes: the attributes there are, from the
+// showAttributes is GET /developers/attributes: the attributes there are, from the
 // table by which they are released, and the values of AuthnContextClassRef.
-func (h *Handler) attributes(w http.ResponseWriter, r *http.Request) error {
+func (h *Handler) showAttributes(w http.ResponseWriter, r *http.Request) error {
 	page := templates.AttributesPage{
 		Base:      h.Pages.Base(r, ""),
 		Example:   assurance.RequestAttributes("email", "first_name", "last_name"),

@@ -37,16 +37,16 @@ type Handler struct {
 
 // Mount adds the pages to the router.
 func (h *Handler) Mount(rt *web.Router) {
-	rt.Handle(templates.AttributesPath, web.Methods{http.MethodGet: h.attributes})
-	rt.Handle(yearaccess.Path, web.Methods{http.MethodGet: h.show, http.MethodPost: h.leave})
+	rt.Handle(templates.AttributesPath, web.Methods{http.MethodGet: h.showAttributes})
+	rt.Handle(yearaccess.Path, web.Methods{http.MethodGet: h.showPreview, http.MethodPost: h.leavePreview})
 }
 
-// show is GET /developers/preview: with a link's token the browser enters its
+// showPreview is GET /developers/preview: with a link's token the browser enters its
 // preview, without one it is told of those it is in.
-func (h *Handler) show(w http.ResponseWriter, r *http.Request) error {
+func (h *Handler) showPreview(w http.ResponseWriter, r *http.Request) error {
 	w.Header().Set("Referrer-Policy", "no-referrer") // the address may hold a token
 	if q := r.URL.Query(); q.Has("link") {
-		return h.enter(w, r, q.Get("link"))
+		return h.enterPreview(w, r, q.Get("link"))
 	}
 	inside, err := h.Access.Inside(r)
 	if err != nil {
@@ -54,7 +54,7 @@ func (h *Handler) show(w http.ResponseWriter, r *http.Request) error {
 	}
 	page := templates.PreviewPage{Base: h.Pages.Base(r, ""), Action: yearaccess.Path}
 	for i := range inside {
-		p, err := h.preview(r, &inside[i])
+		p, err := h.previewPage(r, &inside[i])
 		if errors.Is(err, idp.ErrNotFound) {
 			continue // the SP was removed: no one can sign in to it
 		}
@@ -67,14 +67,14 @@ func (h *Handler) show(w http.ResponseWriter, r *http.Request) error {
 	return h.render(w, page)
 }
 
-// enter opens a link. Of a year that was published meanwhile there is nothing to
+// enterPreview opens a link. Of a year that was published meanwhile there is nothing to
 // enter, and the page says so; one that is over is gone as everywhere.
-func (h *Handler) enter(w http.ResponseWriter, r *http.Request, token string) error {
+func (h *Handler) enterPreview(w http.ResponseWriter, r *http.Request, token string) error {
 	found, err := h.Access.Lookup(r.Context(), token)
 	var p templates.Preview
 	if err == nil {
 		web.EventOf(r).Note(slog.String("preview", found.ID))
-		p, err = h.preview(r, found)
+		p, err = h.previewPage(r, found)
 	}
 	if errors.Is(err, idp.ErrNotFound) {
 		return web.ErrNotFound
@@ -92,8 +92,8 @@ func (h *Handler) enter(w http.ResponseWriter, r *http.Request, token string) er
 	return nil
 }
 
-// preview is what the page says of a preview.
-func (h *Handler) preview(r *http.Request, in *yearaccess.Preview) (templates.Preview, error) {
+// previewPage is what the page says of a preview.
+func (h *Handler) previewPage(r *http.Request, in *yearaccess.Preview) (templates.Preview, error) {
 	provider, err := h.Registry.Lookup(r.Context(), in.SP)
 	if err != nil {
 		return templates.Preview{}, err
@@ -110,9 +110,9 @@ func (h *Handler) preview(r *http.Request, in *yearaccess.Preview) (templates.Pr
 	return p, nil
 }
 
-// leave is POST /developers/preview: the browser leaves one preview. The link
+// leavePreview is POST /developers/preview: the browser leaves one preview. The link
 // stays as it is, and can be opened again.
-func (h *Handler) leave(w http.ResponseWriter, r *http.Request) error {
+func (h *Handler) leavePreview(w http.ResponseWriter, r *http.Request) error {
 	if err := r.ParseForm(); err != nil {
 		return &web.Error{Status: http.StatusBadRequest, Key: "bad_form", Err: err}
 	}

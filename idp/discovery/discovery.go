@@ -81,22 +81,22 @@ type document struct {
 
 // Mount adds the routes to the router.
 func (h *Handler) Mount(rt *web.Router) {
-	rt.Handle("/api/saml/metadata{year}", web.Methods{http.MethodGet: h.year})
-	rt.Handle("/api/saml/metadata", web.Methods{http.MethodGet: h.stable})
-	rt.Handle("/api/saml/certificate{year}.pem", web.Methods{http.MethodGet: h.certificate})
+	rt.Handle("/api/saml/metadata{year}", web.Methods{http.MethodGet: h.serveYear})
+	rt.Handle("/api/saml/metadata", web.Methods{http.MethodGet: h.serveStable})
+	rt.Handle("/api/saml/certificate{year}.pem", web.Methods{http.MethodGet: h.serveCertificate})
 }
 
 // Document returns the public metadata of a year, or the stable document for an empty year.
 // Otherwise the error is yearaccess.ErrNotPublished, a *web.Gone or a *web.Closed.
 func (h *Handler) Document(y idp.Year) ([]byte, error) {
-	d, err := h.document(y, h.Clock.Now())
+	d, err := h.liveDocument(y, h.Clock.Now())
 	if err != nil {
 		return nil, err
 	}
 	return bytes.Clone(d.body), nil
 }
 
-func (h *Handler) year(w http.ResponseWriter, r *http.Request) error {
+func (h *Handler) serveYear(w http.ResponseWriter, r *http.Request) error {
 	entry, preview, err := h.Access.OpenDocument(r)
 	if err != nil {
 		return err
@@ -107,25 +107,25 @@ func (h *Handler) year(w http.ResponseWriter, r *http.Request) error {
 		return err
 	}
 	if preview {
-		return send(w, r, metadata.ContentType, noStore, d)
+		return sendDocument(w, r, metadata.ContentType, noStore, d)
 	}
 	web.EventOf(r).NoteEnded(entry, now)
-	h.fetched(r, web.Year(r))
-	return send(w, r, metadata.ContentType, metadataControl(h.Years, now), d)
+	h.recordFetch(r, web.Year(r))
+	return sendDocument(w, r, metadata.ContentType, metadataControl(h.Years, now), d)
 }
 
-func (h *Handler) stable(w http.ResponseWriter, r *http.Request) error {
+func (h *Handler) serveStable(w http.ResponseWriter, r *http.Request) error {
 	now := h.Clock.Now()
-	d, err := h.document("", now)
+	d, err := h.liveDocument("", now)
 	if err != nil {
 		return err
 	}
-	h.fetched(r, "")
-	return send(w, r, metadata.ContentType, metadataControl(h.Years, now), d)
+	h.recordFetch(r, "")
+	return sendDocument(w, r, metadata.ContentType, metadataControl(h.Years, now), d)
 }
 
-// fetched records a load of metadata. The parameter "sp" is not verified and only a hint.
-func (h *Handler) fetched(r *http.Request, y idp.Year) {
+// recordFetch records a load of metadata. The parameter "sp" is not verified and only a hint.
+func (h *Handler) recordFetch(r *http.Request, y idp.Year) {
 	if h.Fetches == nil {
 		return
 	}
@@ -139,9 +139,9 @@ func (h *Handler) fetched(r *http.Request, y idp.Year) {
 	})
 }
 
-// document returns the document of a live year, or the stable one.
-func (h *Handler) document(y idp.Year, now time.Time) (*document, error) {
-	entry, err := h.entry(y, now)
+// liveDocument returns the document of a live year, or the stable one.
+func (h *Handler) liveDocument(y idp.Year, now time.Time) (*document, error) {
+	entry, err := h.entryOf(y, now)
 	if err != nil {
 		return nil, err
 	}
@@ -161,7 +161,7 @@ func (h *Handler) documentOf(y idp.Year, entry keyring.Entry, now time.Time) (*d
 			return d, nil
 		}
 	}
-	d, err := h.make(y, entry.Key.Year, from, now)
+	d, err := h.signDocument(y, entry.Key.Year, from, now)
 	if err != nil {
 		return nil, err
 	}
@@ -170,9 +170,9 @@ func (h *Handler) documentOf(y idp.Year, entry keyring.Entry, now time.Time) (*d
 	return d, nil
 }
 
-// make signs a document with the key of the year by, unless that year is over when the
+// signDocument signs a document with the key of the year by, unless that year is over when the
 // signature begins.
-func (h *Handler) make(y, by idp.Year, from []*x509.Certificate, now time.Time) (*document, error) {
+func (h *Handler) signDocument(y, by idp.Year, from []*x509.Certificate, now time.Time) (*document, error) {
 	defer h.Years.BeginSigning()()
 	entry, ok := h.Years.Lookup(by, now)
 	if !ok || entry.State.Over() {
@@ -204,8 +204,8 @@ func (h *Handler) liveCerts(now time.Time) []*x509.Certificate {
 	return all
 }
 
-// entry returns the year that a document is about, the preferred one for "".
-func (h *Handler) entry(y idp.Year, now time.Time) (keyring.Entry, error) {
+// entryOf returns the year that a document is about, the preferred one for "".
+func (h *Handler) entryOf(y idp.Year, now time.Time) (keyring.Entry, error) {
 	if y == "" {
 		entry, err := h.Years.Preferred(now)
 		if err != nil {
@@ -216,9 +216,9 @@ func (h *Handler) entry(y idp.Year, now time.Time) (keyring.Entry, error) {
 	return h.Access.Live(y)
 }
 
-// certificate serves GET /api/saml/certificate{year}.pem. It also answers for retired and
+// serveCertificate serves GET /api/saml/certificate{year}.pem. It also answers for retired and
 // closed years, because integrators look up certificates that they once configured.
-func (h *Handler) certificate(w http.ResponseWriter, r *http.Request) error {
+func (h *Handler) serveCertificate(w http.ResponseWriter, r *http.Request) error {
 	control := cacheControl
 	entry, preview, err := h.Access.OpenDocument(r)
 	var gone *web.Gone
@@ -238,11 +238,11 @@ func (h *Handler) certificate(w http.ResponseWriter, r *http.Request) error {
 		return web.ErrNotFound
 	}
 	body := []byte(certs.EncodePEM(entry.Key.Cert))
-	return send(w, r, pemType, control, &document{body: body, etag: metadata.ETag(body)})
+	return sendDocument(w, r, pemType, control, &document{body: body, etag: metadata.ETag(body)})
 }
 
-// send writes a document, or 304 if the client has it (RFC 9110 §13.1.2).
-func send(w http.ResponseWriter, r *http.Request, contentType, control string, d *document) error {
+// sendDocument writes a document, or 304 if the client has it (RFC 9110 §13.1.2).
+func sendDocument(w http.ResponseWriter, r *http.Request, contentType, control string, d *document) error {
 	h := w.Header()
 	h.Set("Content-Type", contentType)
 	h.Set("Cache-Control", control)

@@ -40,14 +40,14 @@ func (h *Handler) Export(y idp.Year) ([]File, error) {
 	if err != nil {
 		return nil, err
 	}
-	signers := h.witnesses(entry, now)
+	signers := h.signingYears(entry, now)
 	cert := entry.Key.Cert
-	statement := h.statement(entry, signers, doc.body, now)
+	statement := h.writeStatement(entry, signers, doc.body, now)
 	files := []File{
 		{string(y) + ".pem", []byte(certs.EncodePEM(cert))},
 		{string(y) + ".der", cert.Raw},
 		{"metadata" + string(y) + ".xml", bytes.Clone(doc.body)},
-		{"fingerprints.txt", []byte(fingerprints(cert))},
+		{"fingerprints.txt", []byte(fingerprintLines(cert))},
 		{statementName, statement},
 	}
 	sum := sha256.Sum256(statement)
@@ -65,9 +65,9 @@ const statementName = "statement.txt"
 
 func signatureName(y idp.Year) string { return statementName + "." + string(y) + ".sig" }
 
-// witnesses returns the years that sign a statement: the live older ones that can, oldest
+// signingYears returns the years that sign a statement: the live older ones that can, oldest
 // first, and the year itself.
-func (h *Handler) witnesses(entry keyring.Entry, now time.Time) []keyring.Entry {
+func (h *Handler) signingYears(entry keyring.Entry, now time.Time) []keyring.Entry {
 	var all []keyring.Entry
 	for _, e := range slices.Backward(h.Years.Live(now)) {
 		if e.Key.Year < entry.Key.Year && e.Key.Signer != nil {
@@ -78,8 +78,8 @@ func (h *Handler) witnesses(entry keyring.Entry, now time.Time) []keyring.Entry 
 	return append(all, entry)
 }
 
-// statement describes the year in prose.
-func (h *Handler) statement(entry keyring.Entry, signers []keyring.Entry, doc []byte, now time.Time) []byte {
+// writeStatement describes the year in prose.
+func (h *Handler) writeStatement(entry keyring.Entry, signers []keyring.Entry, doc []byte, now time.Time) []byte {
 	var b bytes.Buffer
 	y, cert := entry.Key.Year, entry.Key.Cert
 	line := func(name, value string) { fmt.Fprintf(&b, "%-20s %s\n", name+":", value) }
@@ -100,12 +100,12 @@ check the signatures of this statement is in its last lines.
 	line("Subject", idp.OneLine(cert.Subject.String()))
 	line("Issuer", idp.OneLine(cert.Issuer.String()))
 	line("Serial number", cert.SerialNumber.Text(16))
-	line("Valid from", moment(cert.NotBefore))
-	line("Valid until", moment(cert.NotAfter))
-	b.WriteString(fingerprints(cert))
+	line("Valid from", formatTime(cert.NotBefore))
+	line("Valid until", formatTime(cert.NotAfter))
+	b.WriteString(fingerprintLines(cert))
 	sum := sha256.Sum256(doc)
 	line("Metadata SHA-256", certs.Colons(sum[:]))
-	line("Made at", moment(now))
+	line("Made at", formatTime(now))
 	b.WriteString("\nSigned with RSA-SHA256 (PKCS #1 v1.5) by the keys of\n")
 	for _, e := range signers {
 		sum := sha256.Sum256(e.Key.Cert.Raw)
@@ -119,12 +119,12 @@ check the signatures of this statement is in its last lines.
 	return b.Bytes()
 }
 
-// fingerprints formats the fingerprints of a certificate and its key, for comparison by eye
+// fingerprintLines formats the fingerprints of a certificate and its key, for comparison by eye
 // or by software.
-func fingerprints(cert *x509.Certificate) string {
+func fingerprintLines(cert *x509.Certificate) string {
 	s256, s1, key := sha256.Sum256(cert.Raw), sha1.Sum(cert.Raw), sha256.Sum256(cert.RawSubjectPublicKeyInfo)
 	return fmt.Sprintf("%-20s %s\n%-20s %s\n%-20s %s\n",
 		"SHA-256:", certs.Colons(s256[:]), "SHA-1:", certs.Colons(s1[:]), "Public key SHA-256:", certs.Colons(key[:]))
 }
 
-func moment(t time.Time) string { return t.UTC().Format(time.RFC3339) }
+func formatTime(t time.Time) string { return t.UTC().Format(time.RFC3339) }

@@ -154,7 +154,7 @@ var declared = regexp.MustCompile(`^\s*<\?xml\s[^>]*?\bencoding\s*=\s*["']([A-Za
 // valid UTF-8 only if it is ASCII, and then both mean the same. The error is an
 // *EncodingError.
 func Decode(data []byte) ([]byte, error) {
-	if order := wide(data); order != nil {
+	if order := utf16Order(data); order != nil {
 		return decode16(data, order)
 	}
 	data = bytes.TrimPrefix(data, []byte("\ufeff"))
@@ -184,8 +184,8 @@ func invalidAt(data []byte) int {
 	return len(data)
 }
 
-// wide is the byte order of UTF-16; nil for other text.
-func wide(data []byte) binary.ByteOrder {
+// utf16Order is the byte order of UTF-16; nil for other text.
+func utf16Order(data []byte) binary.ByteOrder {
 	switch {
 	case len(data) < 4:
 		return nil

@@ -40,10 +40,10 @@ func (g *Gate) Enter() (leave func()) {
 	}
 	r := g.open
 	r.inside++
-	return func() { g.leave(r) }
+	return func() { g.leaveRound(r) }
 }
 
-func (g *Gate) leave(r *round) {
+func (g *Gate) leaveRound(r *round) {
 	g.mu.Lock()
 	defer g.mu.Unlock()
 	r.inside--
@@ -62,7 +62,7 @@ func (g *Gate) leave(r *round) {
 // Drain waits until all work that entered before the call has left, or ctx
 // ends; then it returns the cause.
 func (g *Gate) Drain(ctx context.Context) error {
-	for _, r := range g.shut() {
+	for _, r := range g.closeRound() {
 		select {
 		case <-r.empty:
 		case <-ctx.Done():
@@ -72,8 +72,8 @@ func (g *Gate) Drain(ctx context.Context) error {
 	return nil
 }
 
-// shut ends the open round and returns a copy of those that are not empty.
-func (g *Gate) shut() []*round {
+// closeRound ends the open round and returns a copy of those that are not empty.
+func (g *Gate) closeRound() []*round {
 	g.mu.Lock()
 	defer g.mu.Unlock()
 	if g.open != nil && g.open.inside > 0 {

@@ -74,7 +74,7 @@ type Page struct {
 // Get opens an address and follows redirects.
 func (b *Browser) Get(address string) *Page {
 	b.idp.tb.Helper()
-	req, err := http.NewRequest(http.MethodGet, b.absolute(address), nil)
+	req, err := http.NewRequest(http.MethodGet, b.resolveURL(address), nil)
 	if err != nil {
 		b.idp.tb.Fatal(err)
 	}
@@ -84,7 +84,7 @@ func (b *Browser) Get(address string) *Page {
 // Head asks for an address by HEAD and follows redirects.
 func (b *Browser) Head(address string) *Page {
 	b.idp.tb.Helper()
-	req, err := http.NewRequest(http.MethodHead, b.absolute(address), nil)
+	req, err := http.NewRequest(http.MethodHead, b.resolveURL(address), nil)
 	if err != nil {
 		b.idp.tb.Fatal(err)
 	}
@@ -94,7 +94,7 @@ func (b *Browser) Head(address string) *Page {
 // Post sends a form of our own page and follows redirects.
 func (b *Browser) Post(address string, form url.Values) *Page {
 	b.idp.tb.Helper()
-	req, err := http.NewRequest(http.MethodPost, b.absolute(address), strings.NewReader(form.Encode()))
+	req, err := http.NewRequest(http.MethodPost, b.resolveURL(address), strings.NewReader(form.Encode()))
 	if err != nil {
 		b.idp.tb.Fatal(err)
 	}
@@ -120,7 +120,7 @@ func (b *Browser) CrossSitePost(address string, form url.Values) *Page {
 // returns; "" if there is none. The caller closes the body.
 func (b *Browser) CrossSitePostOnly(address string, form url.Values) (resp *http.Response, to string) {
 	b.idp.tb.Helper()
-	req, err := http.NewRequest(http.MethodPost, b.absolute(address), strings.NewReader(form.Encode()))
+	req, err := http.NewRequest(http.MethodPost, b.resolveURL(address), strings.NewReader(form.Encode()))
 	if err != nil {
 		b.idp.tb.Fatal(err)
 	}
@@ -142,7 +142,7 @@ func (b *Browser) CrossSitePostOnly(address string, form url.Values) (resp *http
 	return resp, to
 }
 
-func (b *Browser) absolute(address string) string {
+func (b *Browser) resolveURL(address string) string {
 	if strings.HasPrefix(address, "/") {
 		return b.idp.URL + address
 	}
@@ -247,7 +247,7 @@ func (p *Page) Form() Form {
 		if n.Type == html.ElementNode && n.Data == "form" {
 			f.Action, inside = attr(n, "action"), true
 		}
-		if inside && n.Type == html.ElementNode && n.Data == "input" && attr(n, "name") != "" && !unchecked(n) {
+		if inside && n.Type == html.ElementNode && n.Data == "input" && attr(n, "name") != "" && !isUnchecked(n) {
 			f.Fields.Set(attr(n, "name"), attr(n, "value"))
 		}
 		for c := n.FirstChild; c != nil; c = c.NextSibling {
@@ -261,9 +261,9 @@ func (p *Page) Form() Form {
 	return f
 }
 
-// unchecked reports whether an input is a box that is not ticked, which a
+// isUnchecked reports whether an input is a box that is not ticked, which a
 // browser does not send.
-func unchecked(n *html.Node) bool {
+func isUnchecked(n *html.Node) bool {
 	ticked := slices.ContainsFunc(n.Attr, func(a html.Attribute) bool { return a.Key == "checked" })
 	return attr(n, "type") == "checkbox" && !ticked
 }

@@ -21,15 +21,15 @@ func (s *Service) assertionOf(ctx context.Context, r *Report, root *xmltree.Elem
 	sealed := root.Children(saml.NamespaceAssertion, "EncryptedAssertion")
 	switch {
 	case len(plain)+len(sealed) > 1:
-		r.fault("Assertion", fmt.Sprintf("%d of them", len(plain)+len(sealed)), "ours hold one; of several, software has believed the wrong one")
+		r.noteFault("Assertion", fmt.Sprintf("%d of them", len(plain)+len(sealed)), "ours hold one; of several, software has believed the wrong one")
 		return nil, nil
 	case len(plain) == 1:
 		return plain[0], nil
 	case len(sealed) == 0:
-		r.skip("Assertion", "there is none: nobody was signed in, see Status")
+		r.noteSkipped("Assertion", "there is none: nobody was signed in, see Status")
 		return nil, nil
 	}
-	seen, to := described(sealed[0])
+	seen, to := describeEncryption(sealed[0])
 	c := Check{Field: "EncryptedAssertion", Outcome: Skipped, Seen: seen}
 	switch {
 	case opened == nil:
@@ -50,7 +50,7 @@ func (s *Service) assertionOf(ctx context.Context, r *Report, root *xmltree.Elem
 	}
 	a, err := opened.assertionIn(root, sealed[0])
 	if err != nil {
-		return nil, r.refuse("EncryptedAssertion", err)
+		return nil, r.noteRefused("EncryptedAssertion", err)
 	}
 	return a, nil
 }
@@ -67,22 +67,22 @@ func (s *Service) recipientHints(ctx context.Context, r *Report, root *xmltree.E
 		return err
 	}
 	if p == nil {
-		r.hint("its Destination is nobody's Assertion Consumer Service: " + destination)
+		r.addHint("its Destination is nobody's Assertion Consumer Service: " + destination)
 		return nil
 	}
 	r.SP, r.SPName = p.EntityID, p.Name
 	for _, c := range to {
 		switch {
 		case slices.ContainsFunc(p.EncryptionX509, c.Equal):
-			r.hint("this is the encryption certificate that is registered for " + string(p.EntityID))
+			r.addHint("this is the encryption certificate that is registered for " + string(p.EntityID))
 		case slices.ContainsFunc(p.RequestCerts, c.Equal):
 			why := ", which has an encryption certificate by now"
 			if len(p.EncryptionX509) == 0 {
 				why = ", which has no encryption certificate"
 			}
-			r.hint("this is a request certificate that is registered for " + string(p.EntityID) + why)
+			r.addHint("this is a request certificate that is registered for " + string(p.EntityID) + why)
 		default:
-			r.hint("this certificate is not registered for " + string(p.EntityID) + " any more; now it would be encrypted to another one")
+			r.addHint("this certificate is not registered for " + string(p.EntityID) + " any more; now it would be encrypted to another one")
 		}
 	}
 	return nil
@@ -90,15 +90,15 @@ func (s *Service) recipientHints(ctx context.Context, r *Report, root *xmltree.E
 
 // checkAssertion looks at what a service provider must insist on.
 func (s *Service) checkAssertion(ctx context.Context, r *Report, root, a *xmltree.Element) error {
-	if encrypted(root) != nil {
-		r.XML += "\n\n" + shown(a)
+	if encryptedAssertion(root) != nil {
+		r.XML += "\n\n" + formatXML(a)
 	}
 	var p *sp.Provider
 	for e := range a.All() {
 		var err error
 		switch {
 		case e.Is(saml.NamespaceAssertion, "NameID"):
-			r.ok("NameID", e.Text())
+			r.noteKept("NameID", e.Text())
 		case e.Is(saml.NamespaceAssertion, "Audience"):
 			r.SP = idp.EntityID(e.Text())
 			p, err = s.lookupAudience(ctx, r)
@@ -107,7 +107,7 @@ func (s *Service) checkAssertion(ctx context.Context, r *Report, root, a *xmltre
 		case e.Is(saml.NamespaceAssertion, "SubjectConfirmationData"):
 			r.checkWindow("SubjectConfirmationData", e)
 		case e.Is(saml.NamespaceAssertion, "AuthnContextClassRef"):
-			r.ok("AuthnContextClassRef", e.Text())
+			r.noteKept("AuthnContextClassRef", e.Text())
 		case e.Is(saml.NamespaceAssertion, "Attribute"):
 			name, _ := e.Attr("FriendlyName")
 			one := Attribute{Name: name, Values: []string{}}
@@ -140,12 +140,12 @@ func (r *Report) checkAddresses(root, a *xmltree.Element, p *sp.Provider) error 
 	check := func(field, address string) error {
 		acs, err := p.ChooseACS(address, true, 0, false)
 		failed := err != nil
-		if err := r.check(field, acs, err); err != nil {
+		if err := r.noteResult(field, acs, err); err != nil {
 			return err
 		}
 		if failed {
 			r.Checks[len(r.Checks)-1].Field = field
-			r.hint(acsHints(address, p.ACSURLs)...)
+			r.addHint(acsHints(address, p.ACSURLs)...)
 		}
 		return nil
 	}
@@ -166,18 +166,18 @@ func (r *Report) checkAddresses(root, a *xmltree.Element, p *sp.Provider) error 
 
 func (s *Service) lookupAudience(ctx context.Context, r *Report) (*sp.Provider, error) {
 	if s.Registry == nil {
-		r.skip("Audience", "there is no registry to ask")
+		r.noteSkipped("Audience", "there is no registry to ask")
 		return nil, nil
 	}
 	p, err := s.Registry.Lookup(ctx, r.SP)
 	if errors.Is(err, idp.ErrNotFound) {
-		return nil, r.refuse("Audience", idp.Refuse(idp.RefusedSPUnknown, "Audience", string(r.SP)))
+		return nil, r.noteRefused("Audience", idp.Refuse(idp.RefusedSPUnknown, "Audience", string(r.SP)))
 	}
 	if err != nil {
 		return nil, err
 	}
 	r.SPName = p.Name
-	r.ok("Audience", string(r.SP))
+	r.noteKept("Audience", string(r.SP))
 	return p, nil
 }
 

@@ -28,7 +28,7 @@ type content struct {
 func contentOf(s Sent) content {
 	if s.XML != "" {
 		c := content{key: strings.TrimSpace(s.XML), value: s.XML}
-		c.look([]byte(s.XML), xmltree.MetadataLimits())
+		c.readRoot([]byte(s.XML), xmltree.MetadataLimits())
 		return c
 	}
 	raw := messageValue(s.Query)
@@ -41,13 +41,13 @@ func contentOf(s Sent) content {
 		return c
 	}
 	c.key = strings.TrimSpace(doc)
-	c.look([]byte(doc), xmltree.MessageLimits())
+	c.readRoot([]byte(doc), xmltree.MessageLimits())
 	c.readable = c.readable && how == ""
 	return c
 }
 
-// look reads the root of a document.
-func (c *content) look(doc []byte, limits xmltree.Limits) {
+// readRoot reads the root of a document.
+func (c *content) readRoot(doc []byte, limits xmltree.Limits) {
 	root, err := xmltree.Parse(doc, limits)
 	if err != nil {
 		return
@@ -73,8 +73,8 @@ func isClean(root *xmltree.Element) bool {
 	return true
 }
 
-// score orders the forms of one message by how much they say.
-func (c content) score(s Sent) int {
+// scoreForm orders the forms of one message by how much they say.
+func (c content) scoreForm(s Sent) int {
 	n := 0
 	if c.readable {
 		n += 100
@@ -83,17 +83,17 @@ func (c content) score(s Sent) int {
 		n += 50
 	}
 	for _, name := range []string{"RelayState", "SigAlg"} {
-		if value(s.Query, name) != "" {
+		if parameterValue(s.Query, name) != "" {
 			n += 2
 		}
 	}
 	if alg, ok := plainValue(s.Query, "SigAlg"); ok && strings.HasPrefix(alg, "http://www.w3.org/") && !strings.ContainsAny(alg, " \n%=") {
 		n += 3
 	}
-	if _, ok := plainValue(s.Query, "RelayState"); !ok && value(s.Query, "RelayState") != "" {
+	if _, ok := plainValue(s.Query, "RelayState"); !ok && parameterValue(s.Query, "RelayState") != "" {
 		n -= 5 // its escapes are broken
 	}
-	if raw := value(s.Query, "Signature"); raw != "" {
+	if raw := parameterValue(s.Query, "Signature"); raw != "" {
 		n++
 		// Signatures of RSA keys have so many bytes; a cut one has others.
 		if sig, err := base64.StdEncoding.DecodeString(normalValue(raw)); err == nil && len(sig) > 0 && len(sig)%64 == 0 {
@@ -111,10 +111,10 @@ func (c content) score(s Sent) int {
 
 // messageValue is the value of the message among parameters, as it stands there.
 func messageValue(query string) string {
-	if raw := value(query, "SAMLRequest"); raw != "" {
+	if raw := parameterValue(query, "SAMLRequest"); raw != "" {
 		return raw
 	}
-	return value(query, "SAMLResponse")
+	return parameterValue(query, "SAMLResponse")
 }
 
 // normalValue is base64 without percent-encoding, white space and printed line

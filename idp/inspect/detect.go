@@ -11,21 +11,21 @@ import (
 	xhtml "golang.org/x/net/html"
 )
 
-// outside reports whether a character ends a URL that stands in a text.
-func outside(r rune) bool {
+// endsURL reports whether a character ends a URL that stands in a text.
+func endsURL(r rune) bool {
 	return unicode.IsSpace(r) || unicode.IsControl(r) || strings.ContainsRune("'\"<>`|\\“”‘’«»„‹›…", r)
 }
 
 // endOfURL and startOfURL are where the run of a URL's characters ends and begins.
 func endOfURL(text string, from int) int {
-	if i := strings.IndexFunc(text[from:], outside); i >= 0 {
+	if i := strings.IndexFunc(text[from:], endsURL); i >= 0 {
 		return from + i
 	}
 	return len(text)
 }
 
 func startOfURL(text string, least, at int) int {
-	i := strings.LastIndexFunc(text[least:at], outside)
+	i := strings.LastIndexFunc(text[least:at], endsURL)
 	if i < 0 {
 		return least
 	}
@@ -66,10 +66,10 @@ func findQueries(text string) (found []Sent) {
 		best := fromQuery(trimPunctuation(text[start:end], start == 0 && end == len(text)))
 		if start == 0 && strings.TrimSpace(text[:end]) != text {
 			// A query alone in a text is all of it, however it is broken.
-			best, end = longer(best, text[start:], end, len(text))
+			best, end = preferJoined(best, text[start:], end, len(text))
 		}
 		if joined, after := joinLines(text, start, end); after > end {
-			best, end = longer(best, joined, end, after)
+			best, end = preferJoined(best, joined, end, after)
 		}
 		if best.Address == "" {
 			nearEndpoint(&best, text[max(0, start-2048):start])
@@ -81,12 +81,12 @@ func findQueries(text string) (found []Sent) {
 	return found
 }
 
-// longer takes the joined text instead, if a message in it says more.
-func longer(best Sent, joined string, end, after int) (Sent, int) {
-	if strings.IndexFunc(joined, func(r rune) bool { return outside(r) && !unicode.IsSpace(r) }) >= 0 {
+// preferJoined takes the joined text instead, if a message in it says more.
+func preferJoined(best Sent, joined string, end, after int) (Sent, int) {
+	if strings.IndexFunc(joined, func(r rune) bool { return endsURL(r) && !unicode.IsSpace(r) }) >= 0 {
 		return best, end
 	}
-	if other := fromQuery(joined); contentOf(other).score(other) > contentOf(best).score(best) {
+	if other := fromQuery(joined); contentOf(other).scoreForm(other) > contentOf(best).scoreForm(best) {
 		other.Steps = []Step{StepJoined}
 		return other, after
 	}
@@ -222,10 +222,10 @@ func findForms(text string) (found []Sent) {
 			switch t.Data {
 			case "form":
 				end()
-				form.Post = !strings.EqualFold(attribute(t, "method"), "get")
-				form.Address, _, _ = strings.Cut(attribute(t, "action"), "?")
+				form.Post = !strings.EqualFold(tokenAttribute(t, "method"), "get")
+				form.Address, _, _ = strings.Cut(tokenAttribute(t, "action"), "?")
 			case "input", "textarea", "button":
-				name, val := attribute(t, "name"), attribute(t, "value")
+				name, val := tokenAttribute(t, "name"), tokenAttribute(t, "value")
 				if t.Data == "textarea" && isParameter(name) && z.Next() == xhtml.TextToken {
 					val = strings.TrimSpace(z.Token().Data)
 				}
@@ -241,7 +241,7 @@ func findForms(text string) (found []Sent) {
 	}
 }
 
-func attribute(t xhtml.Token, name string) string {
+func tokenAttribute(t xhtml.Token, name string) string {
 	for _, a := range t.Attr {
 		if a.Key == name {
 			return a.Val
@@ -298,9 +298,9 @@ func findParameters(text string) (found []Sent) {
 			continue
 		}
 		p := parameter{name: name, from: at}
-		p.value, p.to = parameterValue(text, from+len(between), name)
+		p.value, p.to = valueAt(text, from+len(between), name)
 		from = max(p.to, from)
-		if len(group) > 0 && (at-group[len(group)-1].to > gap || slices.ContainsFunc(group, func(o parameter) bool { return clashes(o.name, name) })) {
+		if len(group) > 0 && (at-group[len(group)-1].to > gap || slices.ContainsFunc(group, func(o parameter) bool { return parametersClash(o.name, name) })) {
 			flush()
 		}
 		if p.value != "" {
@@ -311,8 +311,8 @@ func findParameters(text string) (found []Sent) {
 	return found
 }
 
-// clashes reports whether two parameters cannot be of one message.
-func clashes(a, b string) bool {
+// parametersClash reports whether two parameters cannot be of one message.
+func parametersClash(a, b string) bool {
 	return a == b || strings.HasPrefix(a, "SAMLRe") && strings.HasPrefix(b, "SAMLRe")
 }
 
@@ -320,14 +320,14 @@ func asSent(group []parameter) (Sent, bool) {
 	s := Sent{Place: PlaceParameters, Rebuilt: true}
 	var pairs []string
 	for _, p := range group {
-		pairs = append(pairs, p.name+"="+escaped(p.value))
+		pairs = append(pairs, p.name+"="+escapeValue(p.value))
 	}
 	s.Query = strings.Join(pairs, "&")
-	return s, named(s.Query)
+	return s, hasParameter(s.Query)
 }
 
-// parameterValue is the value that begins at a place, and where it ends.
-func parameterValue(text string, at int, name string) (string, int) {
+// valueAt is the value that begins at a place, and where it ends.
+func valueAt(text string, at int, name string) (string, int) {
 	rest := text[at:]
 	for quote, closing := range map[string]string{`"`: `"`, `'`: `'`, "`": "`", "“": "”", "‘": "’", `\"`: `\"`} {
 		if inner, ok := strings.CutPrefix(rest, quote); ok {
@@ -349,7 +349,7 @@ func parameterValue(text string, at int, name string) (string, int) {
 	}
 	end := at + encodedLength(rest)
 	if joined, after := joinLines(text, at, end); after > end && looksEncoded(normalValue(joined)) {
-		if c, d := contentOf(Sent{Query: name + "=" + escaped(text[at:end])}), contentOf(Sent{Query: name + "=" + escaped(joined)}); name == "Signature" || d.readable || !c.readable {
+		if c, d := contentOf(Sent{Query: name + "=" + escapeValue(text[at:end])}), contentOf(Sent{Query: name + "=" + escapeValue(joined)}); name == "Signature" || d.readable || !c.readable {
 			return joined, after
 		}
 	}
@@ -455,7 +455,7 @@ func findBase64(text string) (found []Sent) {
 		// The lines that follow may be words: fewer of them are tried, too.
 		for n := len(lines); n > 0 && n > len(lines)-4; n-- {
 			value := strings.Join(lines[:n], "")
-			s := Sent{Query: "SAMLRequest=" + escaped(value), Place: PlaceBase64}
+			s := Sent{Query: "SAMLRequest=" + escapeValue(value), Place: PlaceBase64}
 			if n > 1 {
 				s.Steps = []Step{StepJoined}
 			}
@@ -467,7 +467,7 @@ func findBase64(text string) (found []Sent) {
 	}
 	whole := strings.Join(strings.Fields(text), "")
 	if len(found) == 0 && looksEncoded(normalValue(whole)) && !strings.Contains(strings.TrimSpace(text), " ") {
-		found = append(found, Sent{Query: "SAMLRequest=" + escaped(whole), Place: PlaceBase64})
+		found = append(found, Sent{Query: "SAMLRequest=" + escapeValue(whole), Place: PlaceBase64})
 	}
 	return found
 }

@@ -19,21 +19,21 @@ const (
 	maxCompared = 500
 )
 
-// resembles reports whether one value may be a slip of the other.
-func resembles(seen, value string) bool {
+// isLike reports whether one value may be a slip of the other.
+func isLike(seen, value string) bool {
 	return len(seen) <= maxCompared && suggest.Distance(seen, value) <= max(len(value)/4, 2)
 }
 
-// listed is the beginning of a list, for a hint.
-func listed(values []string) string {
+// listValues is the beginning of a list, for a hint.
+func listValues(values []string) string {
 	if len(values) > maxListed {
 		return strings.Join(values[:maxListed], ", ") + fmt.Sprintf(" and %d more", len(values)-maxListed)
 	}
 	return strings.Join(values, ", ")
 }
 
-// difference says in what two addresses differ, part by part; "" if they do not.
-func difference(seen, want string) string {
+// describeDifference says in what two addresses differ, part by part; "" if they do not.
+func describeDifference(seen, want string) string {
 	if seen == want {
 		return ""
 	}
@@ -41,7 +41,7 @@ func difference(seen, want string) string {
 		return "white space around it"
 	}
 	var parts []string
-	a, b := apart(seen), apart(want)
+	a, b := splitAddress(seen), splitAddress(want)
 	for i, name := range []string{"scheme", "host", "port", "path", "query", "fragment"} {
 		if a[i] == b[i] {
 			continue
@@ -60,9 +60,9 @@ func difference(seen, want string) string {
 	return strings.Join(parts, "; ")
 }
 
-// apart takes an address to pieces: scheme, host, port, path, query, fragment.
+// splitAddress takes an address to pieces: scheme, host, port, path, query, fragment.
 // It takes whatever it is given, as people write anything.
-func apart(address string) (parts [6]string) {
+func splitAddress(address string) (parts [6]string) {
 	rest := address
 	if scheme, after, ok := strings.Cut(rest, "://"); ok {
 		parts[0], rest = scheme, after
@@ -85,9 +85,9 @@ func acsHints(seen string, registered []string) []string {
 	if len(registered) == 0 {
 		return nil
 	}
-	hints := []string{"registered: " + listed(registered)}
+	hints := []string{"registered: " + listValues(registered)}
 	if near := suggest.Nearest(seen, registered, math.MaxInt); near != "" && seen != "" {
-		hints = append(hints, "against "+near+": "+difference(seen, near))
+		hints = append(hints, "against "+near+": "+describeDifference(seen, near))
 	}
 	return hints
 }
@@ -96,7 +96,7 @@ func acsHints(seen string, registered []string) []string {
 func (s *Service) destinationHints(seen, want string) []string {
 	a, b := yearly.FindStringSubmatch(seen), yearly.FindStringSubmatch(want)
 	if a == nil || b == nil {
-		return []string{"against " + want + ": " + difference(seen, want)}
+		return []string{"against " + want + ": " + describeDifference(seen, want)}
 	}
 	var hints []string
 	if a[1] != b[1] {
@@ -105,7 +105,7 @@ func (s *Service) destinationHints(seen, want string) []string {
 	if a[2] != b[2] {
 		hints = append(hints, fmt.Sprintf("it names the address of %s, and the message was sent to that of %s: change both, or neither", a[2], b[2]))
 	}
-	if d := difference(seen[:len(seen)-len(a[0])], want[:len(want)-len(b[0])]); d != "" {
+	if d := describeDifference(seen[:len(seen)-len(a[0])], want[:len(want)-len(b[0])]); d != "" {
 		hints = append(hints, "before /api: "+d)
 	}
 	return hints

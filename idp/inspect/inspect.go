@@ -191,14 +191,14 @@ type Attribute struct {
 func (s *Service) Inspect(ctx context.Context, m Message) (*Report, error) {
 	r := &Report{At: m.At.UTC(), Checks: []Check{}, Messages: m.Of, Number: m.Number, Place: m.Place, Steps: m.Steps}
 	if root := metadataIn(m.XML); root != nil {
-		r.Kind, r.XML, r.Metadata = root.Local, shown(root), true
+		r.Kind, r.XML, r.Metadata = root.Local, formatXML(root), true
 		return r, s.checkMetadata(ctx, r, root, m.XML)
 	}
-	msg, in, err := r.read(m.Sent)
+	msg, in, err := r.readMessage(m.Sent)
 	if err != nil {
-		return r, r.refuse("", err)
+		return r, r.noteRefused("", err)
 	}
-	r.Kind, r.XML = msg.Root.Local, shown(msg.Root)
+	r.Kind, r.XML = msg.Root.Local, formatXML(msg.Root)
 	isResponse := msg.Root.Is(saml.NamespaceProtocol, "Response") || msg.Root.Is(saml.NamespaceProtocol, "LogoutResponse")
 	if isResponse && (in.endpoint == "" || in.response) {
 		err = s.checkResponse(ctx, r, msg, m.Opened)
@@ -225,20 +225,22 @@ func (r *Report) add(c Check) {
 	r.Refused = r.Refused || c.Outcome == Refused
 }
 
-// ok notes a rule that is kept.
-func (r *Report) ok(field, seen string) { r.add(Check{Field: field, Outcome: OK, Seen: seen}) }
+// noteKept notes a rule that is kept.
+func (r *Report) noteKept(field, seen string) { r.add(Check{Field: field, Outcome: OK, Seen: seen}) }
 
 // note is ok with something else to say.
 func (r *Report) note(field, seen, note string) {
 	r.add(Check{Field: field, Outcome: OK, Seen: seen, Note: note})
 }
 
-// skip notes a rule that could not be looked at.
-func (r *Report) skip(field, why string) { r.add(Check{Field: field, Outcome: Skipped, Note: why}) }
+// noteSkipped notes a rule that could not be looked at.
+func (r *Report) noteSkipped(field, why string) {
+	r.add(Check{Field: field, Outcome: Skipped, Note: why})
+}
 
-// refuse notes a rule that is broken. nil notes nothing, and an error that is no refusal is
+// noteRefused notes a rule that is broken. nil notes nothing, and an error that is no refusal is
 // returned.
-func (r *Report) refuse(field string, err error) error {
+func (r *Report) noteRefused(field string, err error) error {
 	why, ok := errors.AsType[*idp.Refusal](err)
 	if !ok {
 		return err
@@ -251,8 +253,8 @@ func (r *Report) refuse(field string, err error) error {
 	return nil
 }
 
-// hint adds to the last rule noted; "" adds nothing.
-func (r *Report) hint(hints ...string) {
+// addHint adds to the last rule noted; "" adds nothing.
+func (r *Report) addHint(hints ...string) {
 	if len(r.Checks) == 0 {
 		return
 	}
@@ -264,8 +266,8 @@ func (r *Report) hint(hints ...string) {
 	}
 }
 
-// suggest adds to the last rule noted what can be done about it.
-func (r *Report) suggest(list ...idp.Suggestion) {
+// addSuggestion adds to the last rule noted what can be done about it.
+func (r *Report) addSuggestion(list ...idp.Suggestion) {
 	if len(r.Checks) > 0 {
 		last := &r.Checks[len(r.Checks)-1]
 		last.Suggestions = append(last.Suggestions, list...)
@@ -281,27 +283,27 @@ type advice struct {
 func (a *advice) hint(hints ...string)           { a.hints = append(a.hints, hints...) }
 func (a *advice) suggest(list ...idp.Suggestion) { a.suggestions = append(a.suggestions, list...) }
 
-// advise adds advice to the last rule noted.
-func (r *Report) advise(a advice) {
-	r.hint(a.hints...)
-	r.suggest(a.suggestions...)
+// addAdvice adds advice to the last rule noted.
+func (r *Report) addAdvice(a advice) {
+	r.addHint(a.hints...)
+	r.addSuggestion(a.suggestions...)
 }
 
-// warn notes what the server may refuse, by its refusal.
-func (r *Report) warn(why *idp.Refusal, note string) {
+// noteWarning notes what the server may refuse, by its refusal.
+func (r *Report) noteWarning(why *idp.Refusal, note string) {
 	r.add(Check{Field: why.Field, Outcome: Warned, Seen: why.Seen, Code: why.Code, Args: why.Args, Note: note})
 }
 
-// fault notes a rule that is broken and has no text in the catalogues.
-func (r *Report) fault(field, seen, note string) {
+// noteFault notes a rule that is broken and has no text in the catalogues.
+func (r *Report) noteFault(field, seen, note string) {
 	r.add(Check{Field: field, Outcome: Refused, Seen: seen, Note: note})
 }
 
-// check notes a rule by its error.
-func (r *Report) check(field, seen string, err error) error {
+// noteResult notes a rule by its error.
+func (r *Report) noteResult(field, seen string, err error) error {
 	if err != nil {
-		return r.refuse(field, err)
+		return r.noteRefused(field, err)
 	}
-	r.ok(field, seen)
+	r.noteKept(field, seen)
 	return nil
 }

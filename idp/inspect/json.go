@@ -86,7 +86,7 @@ func findHAR(text string) (found []Sent) {
 			}
 			address, body, name, value, pairs = "", "", "", "", nil
 		case v.isEnd && at == "postData/params/" && isParameter(name):
-			pairs = append(pairs, name+"="+escaped(value))
+			pairs = append(pairs, name+"="+escapeValue(value))
 			name, value = "", ""
 		case at == "url":
 			address = v.text
@@ -103,14 +103,14 @@ func findHAR(text string) (found []Sent) {
 
 // sentByHAR is the message of a request in a HAR file, if it has one.
 func sentByHAR(address, body string) (s Sent, ok bool) {
-	if named(body) {
+	if hasParameter(body) {
 		address, query, _ := strings.Cut(address, "?")
 		query, _, _ = strings.Cut(query, "#")
 		return Sent{Query: body, InURL: query, Address: address, Post: true, Place: PlaceHAR}, true
 	}
 	s = fromQuery(address)
 	s.Place = PlaceHAR
-	return s, named(address)
+	return s, hasParameter(address)
 }
 
 // findInAnyJSON finds the messages in the texts of any JSON, and those that an
@@ -123,15 +123,15 @@ func findInAnyJSON(text string) (found []Sent) {
 		}
 		if v.isEnd {
 			inside := len(path) + 1
-			if query := strings.Join(pairs[inside], "&"); named(query) {
+			if query := strings.Join(pairs[inside], "&"); hasParameter(query) {
 				found = append(found, Sent{Query: query, Place: PlaceJSON, Rebuilt: true})
 			}
 			delete(pairs, inside)
 			continue
 		}
 		if name := path[len(path)-1]; isParameter(name) {
-			pairs[len(path)] = append(pairs[len(path)], name+"="+escaped(v.text))
-		} else if named(v.text) {
+			pairs[len(path)] = append(pairs[len(path)], name+"="+escapeValue(v.text))
+		} else if hasParameter(v.text) {
 			for _, s := range findQueries(html.UnescapeString(v.text)) {
 				s.Place = PlaceJSON
 				found = append(found, s)

@@ -42,7 +42,7 @@ func (s *Service) openName(r *Report, q *inbound.Request, root *xmltree.Element)
 		return true, nil
 	}
 	const field = "EncryptedID"
-	seen, to := described(root.Child(saml.NamespaceAssertion, field))
+	seen, to := describeEncryption(root.Child(saml.NamespaceAssertion, field))
 	switch {
 	case s.Years == nil:
 		r.add(Check{Field: field, Outcome: Skipped, Seen: seen, Note: "only our keys open it, and there are none here"})
@@ -56,11 +56,11 @@ func (s *Service) openName(r *Report, q *inbound.Request, root *xmltree.Element)
 		r.note(field, seen, "opened with our key of "+string(r.Year))
 		return true, nil
 	}
-	if err := r.refuse(field, err); err != nil {
+	if err := r.noteRefused(field, err); err != nil {
 		return false, err
 	}
 	r.Checks[len(r.Checks)-1].Seen = seen
-	r.hint(s.nameHints(r, *q.Logout, to)...)
+	r.addHint(s.nameHints(r, *q.Logout, to)...)
 	return false, nil
 }
 
@@ -84,7 +84,7 @@ func (s *Service) nameHints(r *Report, req saml.LogoutRequest, to []*x509.Certif
 			hints = append(hints, "there is no private key of "+string(year)+" here")
 		}
 	}
-	ours, years := s.ours(r.At)
+	ours, years := s.ourCertificates(r.At)
 	for _, c := range to {
 		whose := "a certificate that is not ours"
 		for _, o := range ours {
@@ -92,7 +92,7 @@ func (s *Service) nameHints(r *Report, req saml.LogoutRequest, to []*x509.Certif
 				whose = "our certificate of " + string(years[o])
 			}
 		}
-		hints = append(hints, "it says that it is encrypted to "+whose+": "+called(c))
+		hints = append(hints, "it says that it is encrypted to "+whose+": "+nameCertificate(c))
 	}
 	return hints
 }
@@ -189,12 +189,12 @@ func (s *Service) noteUnknownName(r *Report, q *inbound.Request, name string) {
 	}
 	switch {
 	case name == string(s.IdP.EntityID()):
-		r.hint("this is the entity ID of this identity provider, which toolkits write where no name is given: keep the NameID of the assertion with the session, and give it to the logout")
+		r.addHint("this is the entity ID of this identity provider, which toolkits write where no name is given: keep the NameID of the assertion with the session, and give it to the logout")
 	case name == string(r.SP):
-		r.hint("this is the entity ID of the service provider: send the NameID of the assertion")
+		r.addHint("this is the entity ID of the service provider: send the NameID of the assertion")
 	case strings.Contains(name, "@") && !q.Provider.AllowsNameIDFormat(idp.NameIDFormatEmail):
-		r.hint("this is an email address, and the service provider is given UUIDs: send the NameID of the assertion, not the attribute email")
+		r.addHint("this is an email address, and the service provider is given UUIDs: send the NameID of the assertion, not the attribute email")
 	case strings.TrimSpace(name) != name || strings.ToLower(name) != name && !strings.Contains(name, "@"):
-		r.hint("upper case and white space count")
+		r.addHint("upper case and white space count")
 	}
 }

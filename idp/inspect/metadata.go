@@ -44,13 +44,13 @@ func (s *Service) checkMetadata(ctx context.Context, r *Report, root *xmltree.El
 	}
 	var ours []*x509.Certificate
 	if s.Years != nil {
-		ours, _ = s.ours(r.At)
+		ours, _ = s.ourCertificates(r.At)
 	}
 	p, notes, err := sp.FromMetadata([]byte(text), r.At, ours)
 	var invalid *sp.InvalidError
 	if errors.As(err, &invalid) {
 		for _, problem := range invalid.Problems {
-			r.fault(problem.Field, "", problem.Text)
+			r.noteFault(problem.Field, "", problem.Text)
 		}
 		return nil
 	}
@@ -58,25 +58,25 @@ func (s *Service) checkMetadata(ctx context.Context, r *Report, root *xmltree.El
 		return err
 	}
 	r.SP, r.SPName = p.EntityID, p.Name
-	r.ok("metadata", "it can be registered")
-	r.suggest(idp.Suggest(idp.DoSPAdd).With(idp.OptionMetadata, "").Labeled(idp.LabelRegister))
+	r.noteKept("metadata", "it can be registered")
+	r.addSuggestion(idp.Suggest(idp.DoSPAdd).With(idp.OptionMetadata, "").Labeled(idp.LabelRegister))
 	for _, n := range notes {
-		r.hint(n.Text)
+		r.addHint(n.Text)
 	}
 	if s.Registry == nil {
 		r.Unknown = true
-		r.skip("entityID", "there is no registry to ask")
+		r.noteSkipped("entityID", "there is no registry to ask")
 		return nil
 	}
 	now, err := s.Registry.Lookup(ctx, p.EntityID)
 	if errors.Is(err, idp.ErrNotFound) {
-		r.skip("entityID", "it is not registered yet")
+		r.noteSkipped("entityID", "it is not registered yet")
 		return nil
 	}
 	if err != nil {
 		return err
 	}
-	r.ok("entityID", string(p.EntityID))
+	r.noteKept("entityID", string(p.EntityID))
 	return r.compareWith(p, now)
 }
 
@@ -89,29 +89,29 @@ func (r *Report) compareWith(p *idp.ServiceProvider, now *sp.Provider) error {
 	}
 	for _, address := range p.ACSURLs {
 		if slices.Contains(now.ACSURLs, address) {
-			r.ok("AssertionConsumerService", address)
+			r.noteKept("AssertionConsumerService", address)
 			continue
 		}
-		r.fault("AssertionConsumerService", address, "not registered")
-		r.suggest(takeOver(p.EntityID).With(idp.OptionACSURL, address))
-		r.hint(acsHints(address, now.ACSURLs)...)
+		r.noteFault("AssertionConsumerService", address, "not registered")
+		r.addSuggestion(takeOver(p.EntityID).With(idp.OptionACSURL, address))
+		r.addHint(acsHints(address, now.ACSURLs)...)
 	}
 	compare := func(field, option string, said, registered []*x509.Certificate) {
 		for _, c := range said {
 			if slices.ContainsFunc(registered, c.Equal) {
-				r.ok(field, called(c))
+				r.noteKept(field, nameCertificate(c))
 				continue
 			}
-			r.fault(field, called(c), "not registered")
-			r.suggest(takeOver(p.EntityID).With(option, ""))
+			r.noteFault(field, nameCertificate(c), "not registered")
+			r.addSuggestion(takeOver(p.EntityID).With(option, ""))
 		}
 	}
 	compare("KeyDescriptor signing", idp.OptionCert, said.RequestCerts, now.RequestCerts)
 	compare("KeyDescriptor encryption", idp.OptionEncryptionCert, said.EncryptionX509, now.EncryptionX509)
 	if p.LogoutURL != "" && p.LogoutURL != now.LogoutURL {
-		r.fault("SingleLogoutService", p.LogoutURL, "registered is "+cmp.Or(now.LogoutURL, "none"))
-		r.suggest(takeOver(p.EntityID).With(idp.OptionLogoutURL, p.LogoutURL))
-		r.hint(difference(p.LogoutURL, now.LogoutURL))
+		r.noteFault("SingleLogoutService", p.LogoutURL, "registered is "+cmp.Or(now.LogoutURL, "none"))
+		r.addSuggestion(takeOver(p.EntityID).With(idp.OptionLogoutURL, p.LogoutURL))
+		r.addHint(describeDifference(p.LogoutURL, now.LogoutURL))
 	}
 	return nil
 }
@@ -125,33 +125,33 @@ func takeOver(sp idp.EntityID) idp.Suggestion {
 func (s *Service) metadataOfIdP(r *Report, root *xmltree.Element) error {
 	id, _ := root.Attr("entityID")
 	if id != string(s.IdP.EntityID()) {
-		r.skip("entityID", "it is of "+id+", not of "+string(s.IdP.EntityID()))
-		r.hint(difference(id, string(s.IdP.EntityID())))
+		r.noteSkipped("entityID", "it is of "+id+", not of "+string(s.IdP.EntityID()))
+		r.addHint(describeDifference(id, string(s.IdP.EntityID())))
 		r.Unknown = true
 		return nil
 	}
-	r.ok("entityID", id)
+	r.noteKept("entityID", id)
 	if _, err := s.verifySigned(r, "Signature", root, xmldsig.VerifyMetadata); err != nil {
 		return err
 	}
 	if s.Years == nil {
 		return nil
 	}
-	ours, years := s.ours(r.At)
+	ours, years := s.ourCertificates(r.At)
 	var named []string
 	for _, c := range certificatesIn(root) {
 		i := slices.IndexFunc(ours, c.Equal)
 		if i < 0 {
-			r.fault("KeyDescriptor", called(c), "this is none of our years' certificates")
+			r.noteFault("KeyDescriptor", nameCertificate(c), "this is none of our years' certificates")
 			continue
 		}
 		named = append(named, string(years[ours[i]]))
 	}
 	if len(named) > 0 {
-		r.ok("KeyDescriptor", "our certificates of "+strings.Join(named, ", "))
+		r.noteKept("KeyDescriptor", "our certificates of "+strings.Join(named, ", "))
 	}
 	if preferred, err := s.Years.Preferred(r.At); err == nil && !slices.Contains(named, string(preferred.Year())) {
-		r.hint("the preferred year, " + string(preferred.Year()) + ", is not in it: this copy is older, and should be loaded again")
+		r.addHint("the preferred year, " + string(preferred.Year()) + ", is not in it: this copy is older, and should be loaded again")
 	}
 	return nil
 }

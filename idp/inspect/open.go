@@ -26,11 +26,11 @@ type Opened struct {
 // provider that it is for. It is for the process of whoever has that key: the
 // service is given the assertion, never the key. nil: there is nothing to open.
 func Open(s Sent, key *rsa.PrivateKey) *Opened {
-	msg, _, err := new(Report).read(s)
+	msg, _, err := new(Report).readMessage(s)
 	if err != nil {
 		return nil
 	}
-	sealed := encrypted(msg.Root)
+	sealed := encryptedAssertion(msg.Root)
 	if sealed == nil {
 		return nil
 	}
@@ -42,7 +42,7 @@ func Open(s Sent, key *rsa.PrivateKey) *Opened {
 		return &Opened{Fault: "it is encrypted with " + name + ", which Vernal never does and cannot open"}
 	}
 	if is, said := envelope.IsFor(key.Public()); said && !is {
-		return &Opened{Fault: "the key given is not the one of the certificate that it is encrypted to: " + called(envelope.Certs[0])}
+		return &Opened{Fault: "the key given is not the one of the certificate that it is encrypted to: " + nameCertificate(envelope.Certs[0])}
 	}
 	plain, err := xmlenc.Decrypt(sealed, key)
 	if err != nil {
@@ -51,8 +51,8 @@ func Open(s Sent, key *rsa.PrivateKey) *Opened {
 	return &Opened{XML: string(plain)}
 }
 
-// encrypted is the EncryptedAssertion of a Response; nil if there is none.
-func encrypted(root *xmltree.Element) *xmltree.Element {
+// encryptedAssertion is the EncryptedAssertion of a Response; nil if there is none.
+func encryptedAssertion(root *xmltree.Element) *xmltree.Element {
 	if !root.Is(saml.NamespaceProtocol, "Response") {
 		return nil
 	}
@@ -71,24 +71,24 @@ func (o *Opened) assertionIn(root, sealed *xmltree.Element) (*xmltree.Element, e
 	return a, nil
 }
 
-// described says how something is encrypted, and to whom.
-func described(e *xmltree.Element) (seen string, certs []*x509.Certificate) {
+// describeEncryption says how something is encrypted, and to whom.
+func describeEncryption(e *xmltree.Element) (seen string, certs []*x509.Certificate) {
 	v, ok := xmlenc.Describe(e)
 	if !ok {
 		return "without exactly one EncryptedData", nil
 	}
-	seen = algorithm(v.Data) + ", its key by " + algorithm(v.Key)
+	seen = algorithmName(v.Data) + ", its key by " + algorithmName(v.Key)
 	if v.Digest != "" {
-		seen += " with " + algorithm(v.Digest)
+		seen += " with " + algorithmName(v.Digest)
 	}
 	if len(v.Certs) == 0 {
 		return seen + ", to a certificate that it does not name", nil
 	}
-	return seen + ", to the certificate " + called(v.Certs[0]), v.Certs
+	return seen + ", to the certificate " + nameCertificate(v.Certs[0]), v.Certs
 }
 
-// algorithm is the last word of an algorithm's name, which tells them apart.
-func algorithm(uri string) string {
+// algorithmName is the last word of an algorithm's name, which tells them apart.
+func algorithmName(uri string) string {
 	if uri == "" {
 		return "nothing named"
 	}
@@ -98,12 +98,12 @@ func algorithm(uri string) string {
 	return uri
 }
 
-// called names a certificate for people.
-func called(c *x509.Certificate) string {
-	return fmt.Sprintf("%s… (%s, ends %s)", certs.CertSHA256(c)[:16], subject(c), c.NotAfter.UTC().Format("2006-01-02"))
+// nameCertificate names a certificate for people.
+func nameCertificate(c *x509.Certificate) string {
+	return fmt.Sprintf("%s… (%s, ends %s)", certs.CertSHA256(c)[:16], certificateSubject(c), c.NotAfter.UTC().Format("2006-01-02"))
 }
 
-func subject(c *x509.Certificate) string {
+func certificateSubject(c *x509.Certificate) string {
 	if c.Subject.CommonName != "" {
 		return "CN=" + c.Subject.CommonName
 	}

@@ -78,18 +78,18 @@ func Find(text string) []Sent {
 		found, isHAR := findJSON(text)
 		f.addAll(found, steps)
 		if isHAR {
-			return f.sorted()
+			return f.sortMessages()
 		}
 	}
 	views := []view{{text: text, steps: steps}}
 	budget := max(2*maxUnwrapped, 4*len(text))
-	for i := 0; i < len(views) && i < maxViews && !f.full(); i++ {
+	for i := 0; i < len(views) && i < maxViews && !f.isFull(); i++ {
 		v := views[i]
-		f.look(v)
+		f.lookInto(v)
 		if len(text) > maxUnwrapped || len(v.steps) >= maxLayers {
 			continue
 		}
-		for _, next := range v.unwrapped() {
+		for _, next := range v.unwrapForms() {
 			known := slices.ContainsFunc(views, func(o view) bool { return o.text == next.text })
 			if budget -= len(next.text); known || budget < 0 || len(views) >= maxViews {
 				continue
@@ -103,9 +103,9 @@ func Find(text string) []Sent {
 		}
 	}
 	if len(f.all) == 0 && text[0] == '<' && !isPage(text) {
-		f.add(Sent{XML: text, Place: PlaceXML, Steps: steps})
+		f.addFind(Sent{XML: text, Place: PlaceXML, Steps: steps})
 	}
-	return f.sorted()
+	return f.sortMessages()
 }
 
 // finds are the messages found so far, each once.
@@ -123,14 +123,14 @@ type find struct {
 	score int
 }
 
-func (f *finds) full() bool { return len(f.all) >= maxSent }
+func (f *finds) isFull() bool { return len(f.all) >= maxSent }
 
 func (f *finds) anyReadable() bool {
 	return slices.ContainsFunc(f.all, func(x find) bool { return x.readable })
 }
 
-// look adds what a view holds.
-func (f *finds) look(v view) {
+// lookInto adds what a view holds.
+func (f *finds) lookInto(v view) {
 	if strings.Contains(v.text, "SAMLRe") {
 		f.addAll(findForms(v.text), v.steps)
 		f.addAll(findQueries(v.text), v.steps)
@@ -141,20 +141,20 @@ func (f *finds) look(v view) {
 
 func (f *finds) addAll(found []Sent, steps []Step) {
 	for i, s := range found {
-		if i == maxTriedFinds || f.full() {
+		if i == maxTriedFinds || f.isFull() {
 			return
 		}
 		s.Steps = slices.Concat(steps, s.Steps)
-		f.add(s)
+		f.addFind(s)
 	}
 }
 
-// add takes a message unless it is known already. Of two forms of the same one
+// addFind takes a message unless it is known already. Of two forms of the same one
 // stays what says more: that which decodes, with its signature and where it was
 // sent to. One that came by a URL stays as it was sent, broken or not.
-func (f *finds) add(s Sent) {
+func (f *finds) addFind(s Sent) {
 	x := find{Sent: s, content: contentOf(s)}
-	x.score = x.content.score(s)
+	x.score = x.content.scoreForm(s)
 	if !x.readable && s.Place == PlaceParameters && !looksEncoded(x.value) {
 		return // a word after the name of a parameter, such as "SAMLRequest: missing"
 	}
@@ -176,9 +176,9 @@ func (f *finds) add(s Sent) {
 	}
 }
 
-// sorted are the messages, those that decode first. What is only a piece of one of
+// sortMessages are the messages, those that decode first. What is only a piece of one of
 // them, or the same in a form that was undone, is left out.
-func (f *finds) sorted() []Sent {
+func (f *finds) sortMessages() []Sent {
 	var odd, broken []find
 	whole := slices.DeleteFunc(slices.Clone(f.all), func(x find) bool { return !x.readable || !x.isClean })
 	for _, x := range f.all {
@@ -235,8 +235,8 @@ func (x find) isPieceOf(whole find) bool {
 // isOurs reports whether a message was sent to one of our endpoints.
 func isOurs(s Sent) bool { return yearly.MatchString(s.Address) }
 
-// named reports whether a text has a message as a parameter.
-func named(text string) bool {
+// hasParameter reports whether a text has a message as a parameter.
+func hasParameter(text string) bool {
 	return namedMessage.MatchString(text)
 }
 
@@ -247,9 +247,9 @@ func isParameter(name string) bool { return slices.Contains(parameterNames, name
 // parameterNames are the parameters of a binding.
 var parameterNames = []string{"SAMLRequest", "SAMLResponse", "RelayState", "SigAlg", "Signature"}
 
-// escaped is a value as it stands in a query. Tools show it escaped or not, and
+// escapeValue is a value as it stands in a query. Tools show it escaped or not, and
 // base64 has no percent sign that could be meant as one.
-func escaped(value string) string {
+func escapeValue(value string) string {
 	if _, err := url.QueryUnescape(value); err == nil && strings.Contains(value, "%") {
 		return value
 	}

@@ -32,9 +32,9 @@ type input struct {
 
 var yearly = regexp.MustCompile(`/api/saml/(auth|logout|remotelogout)([0-9]{4}[a-z]?)$`)
 
-// read decodes a message as the server does. A parameter beside the message that
+// readMessage decodes a message as the server does. A parameter beside the message that
 // the server refuses is noted, and the message read without it.
-func (r *Report) read(s Sent) (*saml.Message, input, error) {
+func (r *Report) readMessage(s Sent) (*saml.Message, input, error) {
 	in := input{address: s.Address, rebuilt: s.Rebuilt, reformatted: slices.Contains(s.Steps, StepTree)}
 	if m := yearly.FindStringSubmatch(s.Address); m != nil {
 		in.endpoint, in.year = m[1], idp.Year(m[2])
@@ -50,13 +50,13 @@ func (r *Report) read(s Sent) (*saml.Message, input, error) {
 		}
 		s.Query, s.Post = asForm(s.XML), true
 	}
-	in.response = value(s.Query+"&"+s.InURL, "SAMLResponse") != ""
+	in.response = parameterValue(s.Query+"&"+s.InURL, "SAMLResponse") != ""
 	if in.response && in.endpoint != "" {
 		code := idp.Refuse(idp.RefusedMessageType, "SAMLResponse", "SAMLResponse", "SAMLRequest")
-		if value(s.Query+"&"+s.InURL, "SAMLRequest") != "" {
+		if parameterValue(s.Query+"&"+s.InURL, "SAMLRequest") != "" {
 			code = idp.Refuse(idp.RefusedParameterConflict, "SAMLResponse", "")
 		}
-		_ = r.refuse("", code)
+		_ = r.noteRefused("", code)
 	}
 	query := asRequest(s.Query)
 	inURL := s.InURL
@@ -73,16 +73,16 @@ func (r *Report) read(s Sent) (*saml.Message, input, error) {
 	if !errors.As(err, &why) {
 		return msg, in, err
 	}
-	if !beside(why) {
+	if !isAboutParameters(why) {
 		return r.readLeniently(s, query, in, why)
 	}
-	_ = r.refuse("", why)
-	r.hint(parameterHint(why, s.Post)...)
+	_ = r.noteRefused("", why)
+	r.addHint(parameterHint(why, s.Post)...)
 	in.unsigned = true
 	if messageValue(query) == "" {
 		query = s.InURL
 	}
-	msg, err = readForm("SAMLRequest="+value(query, "SAMLRequest"), "")
+	msg, err = readForm("SAMLRequest="+parameterValue(query, "SAMLRequest"), "")
 	return msg, in, err
 }
 
@@ -95,7 +95,7 @@ func readForm(body, query string) (*saml.Message, error) {
 // in it. Where it was sent to us as it is, it is refused; a value that was pasted
 // alone may have got that way by copying.
 func (r *Report) readLeniently(s Sent, query string, in input, why *idp.Refusal) (*saml.Message, input, error) {
-	doc, how := decodeLeniently(value(query, "SAMLRequest"))
+	doc, how := decodeLeniently(parameterValue(query, "SAMLRequest"))
 	if doc == "" || how == "" {
 		return nil, in, why
 	}
@@ -104,12 +104,12 @@ func (r *Report) readLeniently(s Sent, query string, in input, why *idp.Refusal)
 		return nil, in, why
 	}
 	if s.Address == "" && !signs.MatchString(query) {
-		r.warn(why, "refused, if it was sent like that")
+		r.noteWarning(why, "refused, if it was sent like that")
 	} else {
-		_ = r.refuse("", why)
+		_ = r.noteRefused("", why)
 		in.unsigned = signs.MatchString(query)
 	}
-	r.hint(encodingHints[how])
+	r.addHint(encodingHints[how])
 	return msg, in, nil
 }
 
@@ -125,8 +125,8 @@ var encodingHints = map[string]string{
 
 var signs = regexp.MustCompile(`(?:^|&)(?:SigAlg|Signature)=`)
 
-// beside reports whether a refusal is of what stands beside the message.
-func beside(why *idp.Refusal) bool {
+// isAboutParameters reports whether a refusal is of what stands beside the message.
+func isAboutParameters(why *idp.Refusal) bool {
 	switch why.Code {
 	case idp.RefusedSignatureParams, idp.RefusedSignatureBase64, idp.RefusedRelayState:
 		return true
@@ -149,8 +149,8 @@ func parameterHint(why *idp.Refusal, post bool) []string {
 	return []string{"there is a SigAlg and no Signature: it was left out, is empty, or was cut off with the end of the address"}
 }
 
-// value is that of a parameter, as it stands in the query.
-func value(query, name string) string {
+// parameterValue is that of a parameter, as it stands in the query.
+func parameterValue(query, name string) string {
 	for pair := range strings.SplitSeq(query, "&") {
 		if n, v, _ := strings.Cut(pair, "="); n == name {
 			return v
@@ -161,7 +161,7 @@ func value(query, name string) string {
 
 // plainValue is a parameter's value decoded; a plus sign stays one in base64.
 func plainValue(query, name string) (string, bool) {
-	raw := value(query, name)
+	raw := parameterValue(query, name)
 	if name != "RelayState" {
 		raw = strings.ReplaceAll(raw, "+", "%2B")
 	}
@@ -169,10 +169,10 @@ func plainValue(query, name string) (string, bool) {
 	return plain, err == nil && raw != ""
 }
 
-// shown is the message for people: each element on a line of its own.
-func shown(root *xmltree.Element) string {
+// formatXML is the message for people: each element on a line of its own.
+func formatXML(root *xmltree.Element) string {
 	w := xmltree.NewWriter(nil)
-	show(w, root, "\n")
+	writeElement(w, root, "\n")
 	doc, err := w.Finish()
 	if err != nil {
 		return ""
@@ -180,7 +180,7 @@ func shown(root *xmltree.Element) string {
 	return string(doc)
 }
 
-func show(w *xmltree.Writer, e *xmltree.Element, line string) {
+func writeElement(w *xmltree.Writer, e *xmltree.Element, line string) {
 	w.Start(e.Prefix, e.Space, e.Local, e.Attrs...)
 	inner := false
 	for _, n := range e.Nodes {
@@ -188,7 +188,7 @@ func show(w *xmltree.Writer, e *xmltree.Element, line string) {
 		case n.Element != nil:
 			inner = true
 			w.Text(line + "  ")
-			show(w, n.Element, line+"  ")
+			writeElement(w, n.Element, line+"  ")
 		case strings.TrimSpace(n.Text) != "":
 			w.Text(n.Text)
 		}

@@ -24,17 +24,17 @@ func (s *Service) checkReplay(ctx context.Context, r *Report, id string, hash []
 	}
 	again := idp.LoginRequest{SP: r.SP, MessageID: id, MessageHash: hash, ReceivedAt: r.At}
 	if again.IsResubmitted(before) && (!before.Answered() || before.AnsweredAt.After(r.At)) {
-		r.ok("ID", id)
-		r.hint("the same message was delivered at " + stamp(before.ReceivedAt) + "; within " + idp.ResubmitWindow.String() +
+		r.noteKept("ID", id)
+		r.addHint("the same message was delivered at " + formatTime(before.ReceivedAt) + "; within " + idp.ResubmitWindow.String() +
 			", until one of the two is answered, it is taken from any browser, as after a double click")
 		return nil
 	}
-	err = r.refuse("ID", idp.Refuse(idp.RefusedReplay, "ID", id))
+	err = r.noteRefused("ID", idp.Refuse(idp.RefusedReplay, "ID", id))
 	next := "the browser that brought it can go on with the sign-in; any other one is refused"
 	if before.Answered() {
 		next = "the browser that brought it is told that it is used already; any other one is refused"
 	}
-	r.hint("this ID was used at "+stamp(before.ReceivedAt)+", "+answered(before.AnsweredAt), next)
+	r.addHint("this ID was used at "+formatTime(before.ReceivedAt)+", "+answeredText(before.AnsweredAt), next)
 	return err
 }
 
@@ -51,35 +51,35 @@ func (s *Service) lookupEarlier(ctx context.Context, r *Report, id string) (*idp
 	if err != nil {
 		return nil, fmt.Errorf("look up message: %w", err)
 	}
-	r.ok("ID", id)
+	r.noteKept("ID", id)
 	next := "it goes on in the browser that brought it last, or by the back channel"
 	if before.Answered() {
-		next = "when it comes again, it ends what is left of the sessions that began before " + stamp(before.ReceivedAt) + ", and nothing newer"
+		next = "when it comes again, it ends what is left of the sessions that began before " + formatTime(before.ReceivedAt) + ", and nothing newer"
 	}
-	r.hint("this ID was used at "+stamp(before.ReceivedAt)+", "+answered(before.AnsweredAt), next)
+	r.addHint("this ID was used at "+formatTime(before.ReceivedAt)+", "+answeredText(before.AnsweredAt), next)
 	return before, nil
 }
 
 // skipID notes an ID that cannot be looked up.
 func (r *Report) skipID(id string) error {
-	r.skip("ID", "there is no store to ask whether "+id+" was seen before")
+	r.noteSkipped("ID", "there is no store to ask whether "+id+" was seen before")
 	return nil
 }
 
 // noteUnusedID notes an ID that nobody had used by then.
 func (r *Report) noteUnusedID(id string, later bool) error {
-	r.ok("ID", id)
+	r.noteKept("ID", id)
 	if later {
-		r.hint("it was used, but later than the time that the rules are applied at")
+		r.addHint("it was used, but later than the time that the rules are applied at")
 	}
 	return nil
 }
 
-func answered(at time.Time) string {
+func answeredText(at time.Time) string {
 	if at.IsZero() {
 		return "and not answered"
 	}
-	return "and answered at " + stamp(at)
+	return "and answered at " + formatTime(at)
 }
 
-func stamp(t time.Time) string { return t.UTC().Format(time.RFC3339) }
+func formatTime(t time.Time) string { return t.UTC().Format(time.RFC3339) }

@@ -22,17 +22,17 @@ import (
 func (s *Service) checkRequest(ctx context.Context, r *Report, msg *saml.Message, in input) (err error) {
 	q := inbound.Request{}
 	if q.Issuer, err = msg.ClaimedIssuer(); err != nil {
-		return r.refuse("Issuer", err)
+		return r.noteRefused("Issuer", err)
 	}
 	r.SP = q.Issuer
 	root := msg.Root
 	if s.Registry == nil {
 		r.Unknown = true
-		r.skip("Issuer", "there is no registry to ask")
-		r.skip("Signature", "there is no registry to ask for certificates")
+		r.noteSkipped("Issuer", "there is no registry to ask")
+		r.noteSkipped("Signature", "there is no registry to ask for certificates")
 	} else {
 		q.Provider, err = inbound.LookupSender(ctx, s.Registry, msg)
-		if err := r.check("Issuer", string(q.Issuer), err); err != nil {
+		if err := r.noteResult("Issuer", string(q.Issuer), err); err != nil {
 			return err
 		}
 		if q.Provider == nil {
@@ -51,13 +51,13 @@ func (s *Service) checkRequest(ctx context.Context, r *Report, msg *saml.Message
 	}
 	if in.endpoint != "" && (in.endpoint == "auth") == isLogout {
 		// What follows is looked at as if it had come to the right place.
-		_ = r.refuse("", idp.Refuse(idp.RefusedMessageType, "SAMLRequest", root.Local, other))
+		_ = r.noteRefused("", idp.Refuse(idp.RefusedMessageType, "SAMLRequest", root.Local, other))
 		in.endpoint, in.year = "", ""
 	}
 	if err := q.Parse(root); err != nil {
-		return r.refuse(name, err)
+		return r.noteRefused(name, err)
 	}
-	r.ok(name, "")
+	r.noteKept(name, "")
 	if isLogout && in.isRemote(q.Logout.Destination) {
 		q.Kind = inbound.RemoteLogoutRequest
 	}
@@ -74,8 +74,8 @@ func (s *Service) checkRequest(ctx context.Context, r *Report, msg *saml.Message
 		return s.checkLogout(ctx, r, &q, root)
 	}
 	if q.Provider == nil {
-		r.skip("AssertionConsumerServiceURL", "the registration is not known")
-		r.skip("RequestedAuthnContext", "what may be asked is in the registration")
+		r.noteSkipped("AssertionConsumerServiceURL", "the registration is not known")
+		r.noteSkipped("RequestedAuthnContext", "what may be asked is in the registration")
 	} else if err := s.checkSubject(r, &q); err != nil {
 		return err
 	}
@@ -93,10 +93,10 @@ func (s *Service) noteStranger(ctx context.Context, r *Report) error {
 		ids = append(ids, string(p.EntityID))
 	}
 	near := suggest.Nearest(string(r.SP), ids, math.MaxInt)
-	if near != "" && resembles(string(r.SP), near) {
-		r.hint("against " + near + ", which is registered: " + difference(string(r.SP), near))
+	if near != "" && isLike(string(r.SP), near) {
+		r.addHint("against " + near + ", which is registered: " + describeDifference(string(r.SP), near))
 	}
-	r.skip("Signature", "nobody is registered under this Issuer")
+	r.noteSkipped("Signature", "nobody is registered under this Issuer")
 	return nil
 }
 
@@ -106,7 +106,7 @@ func (s *Service) checkSignature(ctx context.Context, r *Report, msg *saml.Messa
 	p := q.Provider
 	r.SPName = p.Name
 	if in.unsigned {
-		r.skip("Signature", "it cannot be looked at without its parameters, see above")
+		r.noteSkipped("Signature", "it cannot be looked at without its parameters, see above")
 		return msg.Root, nil
 	}
 	// By where it was sent to, as the server decides it.
@@ -125,29 +125,29 @@ func (s *Service) checkSignature(ctx context.Context, r *Report, msg *saml.Messa
 	switch {
 	case err != nil && in.reformatted && errors.As(err, &why) && (why.Code == idp.RefusedDigest || why.Code == idp.RefusedSignature):
 		r.Unknown = true
-		r.skip("Signature", "the text was copied from a browser's view of XML, which changes the white space that the signature covers")
+		r.noteSkipped("Signature", "the text was copied from a browser's view of XML, which changes the white space that the signature covers")
 		return msg.Root, nil
 	case err != nil:
 		found, broken := s.signatureHints(ctx, msg, p, r.At, err)
 		if broken != nil {
 			return nil, broken
 		}
-		if err := r.refuse("Signature", err); err != nil {
+		if err := r.noteRefused("Signature", err); err != nil {
 			return nil, err
 		}
-		r.advise(found)
+		r.addAdvice(found)
 		return msg.Root, nil
 	case cert == nil:
 		r.add(Check{Field: "Signature", Outcome: OK, Note: "none, and the registration asks for none"})
 		return root, nil
 	}
 	q.Cert, r.Cert = cert, certOf(cert)
-	r.ok("Signature", "by the registered certificate "+called(cert))
+	r.noteKept("Signature", "by the registered certificate "+nameCertificate(cert))
 	if lost != "" {
-		r.hint("the parameters were pasted decoded, so how they were encoded is not known; the signature holds " + lost)
+		r.addHint("the parameters were pasted decoded, so how they were encoded is not known; the signature holds " + lost)
 	}
 	if !r.At.Before(cert.NotAfter) {
-		r.hint("this certificate has ended; requests are taken all the same, and it should be replaced")
+		r.addHint("this certificate has ended; requests are taken all the same, and it should be replaced")
 	}
 	return root, nil
 }
@@ -181,54 +181,54 @@ func (s *Service) findPlace(r *Report, q *inbound.Request, in input) (inbound.Ex
 func (s *Service) showFinding(r *Report, q *inbound.Request, f saml.Finding, expect inbound.Expect) error {
 	h, p := q.Header(), q.Provider
 	isKept := f.Err == nil
-	if err := r.refuse(f.Field, f.Err); err != nil {
+	if err := r.noteRefused(f.Field, f.Err); err != nil {
 		return err
 	}
 	switch f.Field {
 	case "Destination":
 		switch {
 		case !isKept:
-			r.hint(s.destinationHints(h.Destination, expect.Destinations[0])...)
+			r.addHint(s.destinationHints(h.Destination, expect.Destinations[0])...)
 		case r.Year == "":
-			r.skip(f.Field, "which year's address it was sent to is not known")
+			r.noteSkipped(f.Field, "which year's address it was sent to is not known")
 		default:
 			seen := h.Destination
 			if !h.HasDestination {
 				seen = "none, which is allowed"
 			}
-			r.ok(f.Field, seen)
+			r.noteKept(f.Field, seen)
 			if p != nil && p.IsLoginGovCompatible() {
-				r.hint("not compared: the registration has compat " + p.Compat)
+				r.addHint("not compared: the registration has compat " + p.Compat)
 			}
 		}
 	case "IssueInstant":
 		if isKept {
-			r.ok(f.Field, h.IssueInstant.UTC().Format(saml.TimeFormat))
+			r.noteKept(f.Field, h.IssueInstant.UTC().Format(saml.TimeFormat))
 			break
 		}
-		r.advise(clockHint(h.IssueInstant, r.At))
+		r.addAdvice(clockHint(h.IssueInstant, r.At))
 	case "NotOnOrAfter":
 		if !isKept {
-			r.advise(clockHint(h.IssueInstant, r.At))
+			r.addAdvice(clockHint(h.IssueInstant, r.At))
 		}
 	case "AssertionConsumerServiceURL":
 		if !isKept {
-			r.hint(acsHints(q.Authn.ACSURL, p.ACSURLs)...)
+			r.addHint(acsHints(q.Authn.ACSURL, p.ACSURLs)...)
 			break
 		}
-		r.ok(f.Field, q.ACSURL)
+		r.noteKept(f.Field, q.ACSURL)
 		if q.Authn.HasACSURL && q.Authn.ACSURL != q.ACSURL {
-			r.hint(q.Authn.ACSURL + " is not registered; the default is answered, because the registration has compat " + p.Compat)
+			r.addHint(q.Authn.ACSURL + " is not registered; the default is answered, because the registration has compat " + p.Compat)
 		}
 	case "NameIDPolicy":
 		r.showFormat(q, isKept)
 	case "RequestedAuthnContext":
 		if !isKept {
-			r.advise(refusedContextHints(q.Authn.ClassRefs, p))
+			r.addAdvice(refusedContextHints(q.Authn.ClassRefs, p))
 			break
 		}
-		r.ok(f.Field, strings.Join(q.Authn.ClassRefs, " "))
-		r.hint(contextHints(q.Need.Unknown)...)
+		r.noteKept(f.Field, strings.Join(q.Authn.ClassRefs, " "))
+		r.addHint(contextHints(q.Need.Unknown)...)
 		r.Levels = levelsOf(q.Need)
 	case "encryption":
 		if !isKept {
@@ -236,9 +236,9 @@ func (s *Service) showFinding(r *Report, q *inbound.Request, f saml.Finding, exp
 		}
 		seen := p.Encryption
 		if to, _ := p.Recipient(q.Cert, r.At); to != nil {
-			seen += ", to the certificate " + called(to)
+			seen += ", to the certificate " + nameCertificate(to)
 		}
-		r.ok(f.Field, seen)
+		r.noteKept(f.Field, seen)
 	}
 	return nil
 }
@@ -246,13 +246,13 @@ func (s *Service) showFinding(r *Report, q *inbound.Request, f saml.Finding, exp
 // showFormat notes which format the NameID gets, against what was asked.
 func (r *Report) showFormat(q *inbound.Request, isKept bool) {
 	if !isKept {
-		r.suggest(idp.Suggest(idp.DoSPEdit, string(r.SP)).With(idp.OptionNameIDFormat, idp.NameIDFormatEmail).Labeled(idp.LabelAllowFormat))
+		r.addSuggestion(idp.Suggest(idp.DoSPEdit, string(r.SP)).With(idp.OptionNameIDFormat, idp.NameIDFormatEmail).Labeled(idp.LabelAllowFormat))
 		return
 	}
-	r.ok("NameIDPolicy", q.NameIDFormat)
+	r.noteKept("NameIDPolicy", q.NameIDFormat)
 	policy := q.Authn.NameIDPolicy
 	if policy != nil && policy.Format != "" && policy.Format != q.NameIDFormat && policy.Format != saml.NameIDFormatUnspecified {
-		r.hint(policy.Format + " was asked for; software that insists on it will not take the Response")
+		r.addHint(policy.Format + " was asked for; software that insists on it will not take the Response")
 	}
 }
 
@@ -271,30 +271,30 @@ func (s *Service) checkYear(r *Report, p *sp.Provider) error {
 	entry, ok := s.Years.Lookup(r.Year, r.At)
 	switch {
 	case ok && entry.Closed():
-		r.fault("year", string(r.Year), "this year is closed, because its signing key is not usable")
+		r.noteFault("year", string(r.Year), "this year is closed, because its signing key is not usable")
 	case ok && entry.State.Live():
-		r.ok("year", string(r.Year)+", "+string(entry.State))
+		r.noteKept("year", string(r.Year)+", "+string(entry.State))
 		return nil
 	case ok && entry.State == rotation.Created && p != nil && p.Preview == r.Year && (r.Cert != nil || p.SignRequests == idp.SignRequestsOptional):
-		r.ok("year", string(r.Year)+", "+string(entry.State)+", in the preview that is registered for the service provider")
+		r.noteKept("year", string(r.Year)+", "+string(entry.State)+", in the preview that is registered for the service provider")
 		return nil
 	case ok:
-		r.fault("year", string(r.Year), "this year is "+string(entry.State)+" and does not answer")
+		r.noteFault("year", string(r.Year), "this year is "+string(entry.State)+" and does not answer")
 		if entry.State == rotation.Created {
-			r.hint("it answers a browser that opened a preview link, and a service provider whose registration has it as preview")
-			r.suggest(
+			r.addHint("it answers a browser that opened a preview link, and a service provider whose registration has it as preview")
+			r.addSuggestion(
 				idp.Suggest(idp.DoRotationPreview, string(r.Year)).With(idp.OptionSP, string(r.SP)).Labeled(idp.LabelPreviewBrowser),
 				idp.Suggest(idp.DoSPEdit, string(r.SP)).With(idp.OptionPreview, string(r.Year)).Labeled(idp.LabelPreviewProvider),
 			)
 		}
 	default:
-		r.fault("year", string(r.Year), "there is no such year")
+		r.noteFault("year", string(r.Year), "there is no such year")
 	}
 	var live []string
 	for _, e := range s.Years.Live(r.At) {
 		live = append(live, string(e.Year()))
 	}
-	r.hint("the years that answer, the preferred one first: " + strings.Join(live, ", "))
+	r.addHint("the years that answer, the preferred one first: " + strings.Join(live, ", "))
 	return nil
 }
 

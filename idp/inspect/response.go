@@ -21,14 +21,14 @@ import (
 func (s *Service) checkResponse(ctx context.Context, r *Report, msg *saml.Message, opened *Opened) error {
 	issuer, err := msg.ClaimedIssuer()
 	if err != nil {
-		return r.refuse("Issuer", err)
+		return r.noteRefused("Issuer", err)
 	}
 	if issuer != s.IdP.EntityID() {
-		r.skip("Issuer", "it is from "+string(issuer)+", not from "+string(s.IdP.EntityID()))
-		r.hint(difference(string(issuer), string(s.IdP.EntityID())))
+		r.noteSkipped("Issuer", "it is from "+string(issuer)+", not from "+string(s.IdP.EntityID()))
+		r.addHint(describeDifference(string(issuer), string(s.IdP.EntityID())))
 		r.Unknown = true
 	} else {
-		r.ok("Issuer", string(issuer))
+		r.noteKept("Issuer", string(issuer))
 	}
 	r.showStatus(msg.Root)
 	if r.Unknown {
@@ -47,7 +47,7 @@ func (s *Service) checkResponse(ctx context.Context, r *Report, msg *saml.Messag
 	}
 	if assertion == nil {
 		if whole == nil && s.Years != nil && !r.Unknown {
-			return r.refuse("Response Signature", idp.Refuse(idp.RefusedSignatureMissing, "Signature", ""))
+			return r.noteRefused("Response Signature", idp.Refuse(idp.RefusedSignatureMissing, "Signature", ""))
 		}
 		return nil
 	}
@@ -59,7 +59,7 @@ func (s *Service) checkResponse(ctx context.Context, r *Report, msg *saml.Messag
 		assertion = own // only what a signature covers is read, where one does
 	} else if whole == nil && s.Years != nil && !r.Refused {
 		// Ours are signed always; whoever takes one without takes anybody's.
-		_ = r.refuse("Assertion Signature", idp.Refuse(idp.RefusedSignatureMissing, "Assertion Signature", ""))
+		_ = r.noteRefused("Assertion Signature", idp.Refuse(idp.RefusedSignatureMissing, "Assertion Signature", ""))
 	}
 	return s.checkAssertion(ctx, r, msg.Root, assertion)
 }
@@ -91,8 +91,8 @@ func (r *Report) showStatus(root *xmltree.Element) {
 	r.add(Check{Field: "Status", Outcome: OK, Seen: strings.Join(codes, " "), Note: message, Hints: hints})
 }
 
-// ours are the certificates of our years, and which is whose.
-func (s *Service) ours(at time.Time) (list []*x509.Certificate, years map[*x509.Certificate]idp.Year) {
+// ourCertificates are the certificates of our years, and which is whose.
+func (s *Service) ourCertificates(at time.Time) (list []*x509.Certificate, years map[*x509.Certificate]idp.Year) {
 	years = map[*x509.Certificate]idp.Year{}
 	for _, entry := range s.Years.All(at) {
 		if entry.Key != nil && entry.Key.Cert != nil {
@@ -108,27 +108,27 @@ func (s *Service) ours(at time.Time) (list []*x509.Certificate, years map[*x509.
 func (s *Service) verifySigned(r *Report, field string, e *xmltree.Element, verify func(*xmltree.Element, []*x509.Certificate) (*xmldsig.Verified, error)) (*xmltree.Element, error) {
 	if s.Years == nil {
 		r.Unknown = true
-		r.skip(field, "there are no certificates of ours to verify it with")
+		r.noteSkipped(field, "there are no certificates of ours to verify it with")
 		return nil, nil
 	}
 	if e.Child(xmldsig.Namespace, "Signature") == nil {
-		r.skip(field, "it has none of its own")
+		r.noteSkipped(field, "it has none of its own")
 		return nil, nil
 	}
-	list, years := s.ours(r.At)
+	list, years := s.ourCertificates(r.At)
 	v, err := verify(e, list)
 	if err != nil {
-		err = r.refuse(field, err)
-		for _, c := range carried(e) {
+		err = r.noteRefused(field, err)
+		for _, c := range embeddedCertificates(e) {
 			if !slices.ContainsFunc(list, c.Equal) {
-				r.hint("it carries a certificate that is none of our years': " + called(c))
+				r.addHint("it carries a certificate that is none of our years': " + nameCertificate(c))
 			}
 		}
 		return nil, err
 	}
 	r.Year = years[v.Cert]
 	r.Cert = &Cert{SHA256: certs.CertSHA256(v.Cert), EndAt: v.Cert.NotAfter.UTC()}
-	r.ok(field, "by our certificate of "+string(r.Year)+", "+called(v.Cert))
+	r.noteKept(field, "by our certificate of "+string(r.Year)+", "+nameCertificate(v.Cert))
 	return v.Element, nil
 }
 
@@ -147,13 +147,13 @@ func (s *Service) checkLogoutResponse(ctx context.Context, r *Report, root *xmlt
 		return err
 	}
 	if p == nil {
-		r.fault("Destination", destination, "this is nobody's logout address")
+		r.noteFault("Destination", destination, "this is nobody's logout address")
 		return nil
 	}
 	r.SP, r.SPName = p.EntityID, p.Name
-	r.ok("Destination", destination)
+	r.noteKept("Destination", destination)
 	if p.SignLogoutResponse && root.Child(xmldsig.Namespace, "Signature") == nil {
-		r.hint("the registration asks for signed LogoutResponses now; this one is not")
+		r.addHint("the registration asks for signed LogoutResponses now; this one is not")
 	}
 	return s.showAnswered(r, root, func(id string) (time.Time, error) {
 		before, err := s.Seen.LogoutRequest(ctx, idp.RequestKey{SP: r.SP, MessageID: id})
@@ -181,11 +181,11 @@ func (s *Service) showAnswered(r *Report, root *xmltree.Element, receivedAt func
 	}
 	at, err := receivedAt(id)
 	if errors.Is(err, idp.ErrNotFound) {
-		r.skip("InResponseTo", "no request "+id+" of this service provider is on record; records are kept for a day at most")
+		r.noteSkipped("InResponseTo", "no request "+id+" of this service provider is on record; records are kept for a day at most")
 		return nil
 	}
 	if err == nil {
-		r.note("InResponseTo", id, "a request that came at "+stamp(at))
+		r.note("InResponseTo", id, "a request that came at "+formatTime(at))
 	}
 	return err
 }

@@ -53,7 +53,7 @@ func (s *Service) signatureHints(ctx context.Context, msg *saml.Message, p *sp.P
 		a.hint(other)
 	}
 	if len(a.hints) == 0 {
-		a.hint(fmt.Sprintf("none of the certificates registered with anybody here verifies it; those of %s: %s", p.EntityID, names(p.RequestCerts)))
+		a.hint(fmt.Sprintf("none of the certificates registered with anybody here verifies it; those of %s: %s", p.EntityID, certificateNames(p.RequestCerts)))
 	}
 	return a, err
 }
@@ -64,7 +64,7 @@ func digestHints(msg *saml.Message, p *sp.Provider) []string {
 		_, _, err := msg.Verify([]*x509.Certificate{c}, true)
 		var why *idp.Refusal
 		if errors.As(err, &why) && why.Code == idp.RefusedDigest {
-			return []string{"the signature was made with the key of the registered certificate " + called(c) + ", over another message than this one"}
+			return []string{"the signature was made with the key of the registered certificate " + nameCertificate(c) + ", over another message than this one"}
 		}
 	}
 	return nil
@@ -73,25 +73,25 @@ func digestHints(msg *saml.Message, p *sp.Provider) []string {
 // carriedHints are about the certificate that the message brings along, which
 // the server does not heed: anybody can bring one.
 func carriedHints(msg *saml.Message, p *sp.Provider) (a advice) {
-	for _, c := range carried(msg.Root) {
+	for _, c := range embeddedCertificates(msg.Root) {
 		if slices.ContainsFunc(p.RequestCerts, c.Equal) {
-			a.hint("the message carries the registered certificate " + called(c) + ", and was not signed with its key")
+			a.hint("the message carries the registered certificate " + nameCertificate(c) + ", and was not signed with its key")
 			continue
 		}
 		_, _, err := msg.Verify([]*x509.Certificate{c}, true)
 		if err != nil {
-			a.hint("the message carries the certificate " + called(c) + ", which does not verify it either")
+			a.hint("the message carries the certificate " + nameCertificate(c) + ", which does not verify it either")
 			continue
 		}
-		a.hint("the certificate that the message carries verifies it, and is not registered: " + called(c) +
+		a.hint("the certificate that the message carries verifies it, and is not registered: " + nameCertificate(c) +
 			"; register it if the people of the service provider confirm its SHA-256, " + certs.CertSHA256(c))
 		a.suggest(idp.Suggest(idp.DoSPEdit, string(p.EntityID)).With(idp.OptionCert, "").Labeled(idp.LabelRegister))
 	}
 	return a
 }
 
-// carried are the certificates in the KeyInfo of a message's own signature.
-func carried(root *xmltree.Element) (list []*x509.Certificate) {
+// embeddedCertificates are the certificates in the KeyInfo of a message's own signature.
+func embeddedCertificates(root *xmltree.Element) (list []*x509.Certificate) {
 	if signature := root.Child(xmldsig.Namespace, "Signature"); signature != nil {
 		return certificatesIn(signature)
 	}
@@ -117,13 +117,13 @@ func certificatesIn(within *xmltree.Element) (list []*x509.Certificate) {
 
 // otherSigner looks for who else's certificate verifies a message.
 func (s *Service) otherSigner(ctx context.Context, msg *saml.Message, p *sp.Provider, at time.Time) (string, error) {
-	if c := verifies(msg, p.EncryptionX509); c != nil {
-		return "the encryption certificate of the service provider verifies it, " + called(c) + ", which is not registered for requests", nil
+	if c := findVerifier(msg, p.EncryptionX509); c != nil {
+		return "the encryption certificate of the service provider verifies it, " + nameCertificate(c) + ", which is not registered for requests", nil
 	}
 	if s.Years != nil {
-		ours, _ := s.ours(at)
-		if c := verifies(msg, ours); c != nil {
-			return "our own certificate verifies it, " + called(c) + ": the service provider signs with the key of this identity provider", nil
+		ours, _ := s.ourCertificates(at)
+		if c := findVerifier(msg, ours); c != nil {
+			return "our own certificate verifies it, " + nameCertificate(c) + ": the service provider signs with the key of this identity provider", nil
 		}
 	}
 	all, err := s.Registry.All(ctx)
@@ -134,15 +134,15 @@ func (s *Service) otherSigner(ctx context.Context, msg *saml.Message, p *sp.Prov
 		if o.EntityID == p.EntityID {
 			continue
 		}
-		if c := verifies(msg, slices.Concat(o.RequestCerts, o.EncryptionX509)); c != nil {
-			return fmt.Sprintf("the certificate of another service provider verifies it, %s: %s", o.EntityID, called(c)), nil
+		if c := findVerifier(msg, slices.Concat(o.RequestCerts, o.EncryptionX509)); c != nil {
+			return fmt.Sprintf("the certificate of another service provider verifies it, %s: %s", o.EntityID, nameCertificate(c)), nil
 		}
 	}
 	return "", nil
 }
 
-// verifies is the certificate that verifies a message; nil if none does.
-func verifies(msg *saml.Message, certs []*x509.Certificate) *x509.Certificate {
+// findVerifier is the certificate that verifies a message; nil if none does.
+func findVerifier(msg *saml.Message, certs []*x509.Certificate) *x509.Certificate {
 	_, cert, err := msg.Verify(certs, true)
 	if err != nil {
 		return nil
@@ -150,15 +150,15 @@ func verifies(msg *saml.Message, certs []*x509.Certificate) *x509.Certificate {
 	return cert
 }
 
-func names(list []*x509.Certificate) string {
+func certificateNames(list []*x509.Certificate) string {
 	if len(list) == 0 {
 		return "none"
 	}
 	out := make([]string, len(list))
 	for i, c := range list {
-		out[i] = called(c)
+		out[i] = nameCertificate(c)
 	}
-	return listed(out)
+	return listValues(out)
 }
 
 // encodings are the ways in which software writes a value into a query.
@@ -222,7 +222,7 @@ func signedText(d *saml.Detached, certs []*x509.Certificate, mistakes bool) (how
 	}
 	query := string(d.Signed)
 	verify := func(o order, request, relay, alg string) bool {
-		if value(query, "RelayState") == "" {
+		if parameterValue(query, "RelayState") == "" {
 			relay = ""
 		}
 		cert, _ = xmldsig.VerifyDetached([]byte(o.text("SAMLRequest="+request, relay, "&SigAlg="+alg)), d.SigAlg, d.Signature, certs)
@@ -232,7 +232,7 @@ func signedText(d *saml.Detached, certs []*x509.Certificate, mistakes bool) (how
 	relay, _ := plainValue(query, "RelayState")
 	alg, _ := plainValue(query, "SigAlg")
 	for _, o := range orders {
-		if mistakes && verify(o, value(query, "SAMLRequest"), "&RelayState="+value(query, "RelayState"), value(query, "SigAlg")) {
+		if mistakes && verify(o, parameterValue(query, "SAMLRequest"), "&RelayState="+parameterValue(query, "RelayState"), parameterValue(query, "SigAlg")) {
 			return o.name, cert
 		}
 		for _, e := range encodings {

@@ -10,21 +10,21 @@ func (s *Service) checkSubject(r *Report, q *inbound.Request) error {
 		return nil
 	}
 	if subject.IsEncrypted() && s.Years == nil {
-		r.skip("Subject EncryptedID", "only our keys open it, and there are none here")
+		r.noteSkipped("Subject EncryptedID", "only our keys open it, and there are none here")
 		return nil
 	}
 	if subject.IsEncrypted() {
 		if err := q.OpenName(s.signer(r, r.Year)); err != nil {
-			return r.refuse("", err)
+			return r.noteRefused("", err)
 		}
 	}
 	if q.NameIDFormat == "" {
 		return nil // refused above
 	}
 	if err := q.CheckSubject(s.IdP.EntityID()); err != nil {
-		return r.refuse("", err)
+		return r.noteRefused("", err)
 	}
-	r.ok("Subject NameID", subject.NameID.Value)
-	r.hint("answered only if the user who signs in has this NameID (" + q.NameIDFormat + ") at the service provider; any other one is asked to sign in as someone else")
+	r.noteKept("Subject NameID", subject.NameID.Value)
+	r.addHint("answered only if the user who signs in has this NameID (" + q.NameIDFormat + ") at the service provider; any other one is asked to sign in as someone else")
 	return nil
 }

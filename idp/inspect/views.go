@@ -50,7 +50,7 @@ var unwrappings = []struct {
 	{StepIndented, withoutIndent},
 	{StepMailEncoded, decodeMail},
 	{StepCaret, withoutCarets},
-	{StepProofpoint, undefend},
+	{StepProofpoint, restoreURLDefense},
 	{StepBackslash, unescapeBackslashes},
 	{StepEntities, unescapeEntities},
 	{StepPercent, unescapePercent},
@@ -58,8 +58,8 @@ var unwrappings = []struct {
 	{StepTypographic, withPlainQuotes},
 }
 
-// unwrapped are the texts that a view may be a form of.
-func (v view) unwrapped() (next []view) {
+// unwrapForms are the texts that a view may be a form of.
+func (v view) unwrapForms() (next []view) {
 	for _, u := range unwrappings {
 		if text := u.undo(v.text); text != v.text && text != "" {
 			next = append(next, view{text, append(slices.Clone(v.steps), u.step)})
@@ -243,8 +243,8 @@ var (
 	defended3 = regexp.MustCompile(`https?://urldefense\.(?:proofpoint\.)?(?:com|us)/v3/__(.+?)__;([A-Za-z0-9_=-]*)![^\s"'<>]*`)
 )
 
-// undefend restores links that urldefense rewrote.
-func undefend(text string) string {
+// restoreURLDefense restores links that urldefense rewrote.
+func restoreURLDefense(text string) string {
 	if !strings.Contains(text, "urldefense.") {
 		return text
 	}
@@ -262,16 +262,16 @@ func undefend(text string) string {
 		if err != nil {
 			return link
 		}
-		return refill(m[1], kept)
+		return fillKept(m[1], kept)
 	})
 }
 
 // runs are the lengths that version 3 writes as one character after "**".
 const runs = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-_"
 
-// refill puts the characters that were kept apart back: "*" stands for one, "**A"
+// fillKept puts the characters that were kept apart back: "*" stands for one, "**A"
 // for two, "**B" for three, and so on.
-func refill(link string, kept []byte) string {
+func fillKept(link string, kept []byte) string {
 	// The scheme has lost a slash of two.
 	if scheme, rest, ok := strings.Cut(link, ":/"); ok && !strings.HasPrefix(rest, "/") && len(scheme) < 6 {
 		link = scheme + "://" + rest

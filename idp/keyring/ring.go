@@ -116,14 +116,14 @@ func (r *Ring) SetHistory(h rotation.History, keys []*certs.Key) error {
 
 // Lookup returns the entry of a year, or false if the year was never made.
 func (r *Ring) Lookup(y idp.Year, now time.Time) (Entry, bool) {
-	e, ok := r.at(now).entries[y]
+	e, ok := r.snapshotAt(now).entries[y]
 	return e, ok
 }
 
 // Preferred returns the year that signs requests without a year. The error matches
 // ErrNoSigner if that year cannot sign or no year is preferred.
 func (r *Ring) Preferred(now time.Time) (Entry, error) {
-	e := r.at(now).preferred
+	e := r.snapshotAt(now).preferred
 	if e.Key == nil {
 		return Entry{}, ErrNoSigner
 	}
@@ -132,11 +132,11 @@ func (r *Ring) Preferred(now time.Time) (Entry, error) {
 
 // Live lists the years whose endpoint URLs answer: the preferred one first, then the newest
 // first. Closed years are not included. The caller owns the slice.
-func (r *Ring) Live(now time.Time) []Entry { return slices.Clone(r.at(now).live) }
+func (r *Ring) Live(now time.Time) []Entry { return slices.Clone(r.snapshotAt(now).live) }
 
 // All lists every year made, in any state, oldest first. The caller owns the slice.
 func (r *Ring) All(now time.Time) []Entry {
-	s := r.at(now)
+	s := r.snapshotAt(now)
 	all := make([]Entry, len(s.keys))
 	for i, k := range s.keys {
 		all[i] = s.entries[k.Year]
@@ -156,10 +156,10 @@ func (r *Ring) EndedAt(y idp.Year) time.Time {
 	return record.RetiredAt
 }
 
-// at returns the snapshot for now. Several requests may create it at once after a date,
+// snapshotAt returns the snapshot for now. Several requests may create it at once after a date,
 // which is harmless. If SetHistory runs meanwhile, the new keys stay and this request still
 // answers with the old ones.
-func (r *Ring) at(now time.Time) *snapshot {
+func (r *Ring) snapshotAt(now time.Time) *snapshot {
 	s := r.snap.Load()
 	if !now.Before(s.from) && now.Before(s.until) {
 		return s
@@ -192,7 +192,7 @@ func newSnapshot(keys []*certs.Key, history rotation.History, now time.Time) *sn
 
 // Target returns the entry of History.Target, or false without such a year.
 func (r *Ring) Target(now time.Time) (Entry, bool) {
-	s := r.at(now)
+	s := r.snapshotAt(now)
 	e, ok := s.entries[s.history.Target(now)]
 	return e, ok
 }

@@ -26,10 +26,10 @@ type accepted struct {
 	preview string
 }
 
-// accept has package inbound verify and judge a message that came to the year's URL, asks
+// acceptRequest has package inbound verify and judge a message that came to the year's URL, asks
 // the gate whether its sender may use the year, and looks up the user whom it names. An
 // error may name the sender once it is in a.
-func (h *Handler) accept(r *http.Request, a *accepted, visit *yearaccess.Visit, msg *saml.Message, kind inbound.Kind, now time.Time) error {
+func (h *Handler) acceptRequest(r *http.Request, a *accepted, visit *yearaccess.Visit, msg *saml.Message, kind inbound.Kind, now time.Time) error {
 	e, year, url := web.EventOf(r), web.Year(r), h.IdP.LogoutURL
 	if kind == inbound.RemoteLogoutRequest {
 		url = h.IdP.RemoteLogoutURL

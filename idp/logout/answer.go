@@ -152,7 +152,7 @@ func (h *Handler) writeResponse(r *http.Request, a *accepted, build func(*xmldsi
 		if err := checkRegistration(p, a.request); err != nil {
 			return keyring.Entry{}, err
 		}
-		return h.recheck(r, a)
+		return h.recheckYear(r, a)
 	}, func(s *xmldsig.Signer) (err error) {
 		doc, err = build(s)
 		return err

@@ -90,10 +90,10 @@ type Handler struct {
 
 // Mount adds the URLs to the router.
 func (h *Handler) Mount(rt *web.Router) {
-	receive := nameSender(h.receive)
+	receive := nameSender(h.receiveRequest)
 	rt.Handle("/api/saml/logout{year}", web.Methods{http.MethodGet: receive, http.MethodPost: receive})
-	rt.Handle("/api/saml/remotelogout{year}", web.Methods{http.MethodPost: h.remote})
-	rt.Handle(ContinuePath, web.Methods{http.MethodGet: nameSender(h.resume)})
+	rt.Handle("/api/saml/remotelogout{year}", web.Methods{http.MethodPost: h.receiveRemote})
+	rt.Handle(ContinuePath, web.Methods{http.MethodGet: nameSender(h.resumeLogout)})
 }
 
 // nameSender has the page of an error name the service provider, once step has set it, and
@@ -109,9 +109,9 @@ func nameSender(step func(http.ResponseWriter, *http.Request, *accepted) error) 
 	}
 }
 
-// recheck returns the year of a request that was accepted before, if the request may
+// recheckYear returns the year of a request that was accepted before, if the request may
 // still use it.
-func (h *Handler) recheck(r *http.Request, a *accepted) (entry keyring.Entry, err error) {
+func (h *Handler) recheckYear(r *http.Request, a *accepted) (entry keyring.Entry, err error) {
 	entry, a.preview, err = h.Access.Recheck(r, a.provider, a.request.Year, a.preview)
 	return entry, err
 }

@@ -12,10 +12,10 @@ import (
 	"vernal/templates"
 )
 
-// receive is GET and POST /api/saml/logout{year}. A GET brings the session's
+// receiveRequest is GET and POST /api/saml/logout{year}. A GET brings the session's
 // cookie and is judged at once. A POST from another site does not: the request
 // is stored, and judged by the GET that follows the 303.
-func (h *Handler) receive(w http.ResponseWriter, r *http.Request, a *accepted) error {
+func (h *Handler) receiveRequest(w http.ResponseWriter, r *http.Request, a *accepted) error {
 	visit, err := h.Access.Begin(r)
 	if err != nil {
 		return h.offerSignOut(err)
@@ -28,7 +28,7 @@ func (h *Handler) receive(w http.ResponseWriter, r *http.Request, a *accepted) e
 	if err != nil {
 		return err
 	}
-	if err := h.accept(r, a, &visit, msg, inbound.LogoutRequest, h.Clock.Now()); err != nil {
+	if err := h.acceptRequest(r, a, &visit, msg, inbound.LogoutRequest, h.Clock.Now()); err != nil {
 		return err
 	}
 	switch r.Method {
@@ -60,7 +60,7 @@ func (h *Handler) askUser(w http.ResponseWriter, r *http.Request) error {
 	return h.Pages.Render(w, http.StatusOK, func(b io.Writer) error { return h.Pages.Set.Confirm(b, page) })
 }
 
-func redirect(w http.ResponseWriter, r *http.Request, handle idp.RequestHandle) error {
+func redirectToContinue(w http.ResponseWriter, r *http.Request, handle idp.RequestHandle) error {
 	http.Redirect(w, r, ContinuePath+"?request="+url.QueryEscape(string(handle)), http.StatusSeeOther)
 	return nil
 }

@@ -15,10 +15,10 @@ import (
 	"vernal/idp/xmldsig"
 )
 
-// remote is POST /api/saml/remotelogout{year}: no browser, no cookie, the SP's
+// receiveRemote is POST /api/saml/remotelogout{year}: no browser, no cookie, the SP's
 // server alone. What it says is judged by the signature and by whom the SP
 // knows.
-func (h *Handler) remote(w http.ResponseWriter, r *http.Request) error {
+func (h *Handler) receiveRemote(w http.ResponseWriter, r *http.Request) error {
 	ch := &channel{h: h, w: w, r: r, soap: isSOAP(r)}
 	visit, err := h.Access.BeginServer(r)
 	if err != nil {
@@ -29,7 +29,7 @@ func (h *Handler) remote(w http.ResponseWriter, r *http.Request) error {
 		return ch.refuseMessage(visit.Refuse(err))
 	}
 	var a accepted
-	if err := h.accept(r, &a, &visit, msg, inbound.RemoteLogoutRequest, h.Clock.Now()); err != nil {
+	if err := h.acceptRequest(r, &a, &visit, msg, inbound.RemoteLogoutRequest, h.Clock.Now()); err != nil {
 		return ch.refuseMessage(err)
 	}
 	if _, err := h.recordLogout(r, &a, remoteKind, logoutscope.JudgeRemote); err != nil {

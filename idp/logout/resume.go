@@ -11,9 +11,9 @@ import (
 	"vernal/idp/web"
 )
 
-// resume is GET /account/sign-out/continue: the browser is back with its
+// resumeLogout is GET /account/sign-out/continue: the browser is back with its
 // cookies, and the stored request is judged.
-func (h *Handler) resume(w http.ResponseWriter, r *http.Request, a *accepted) error {
+func (h *Handler) resumeLogout(w http.ResponseWriter, r *http.Request, a *accepted) error {
 	if err := h.loadRequest(r, a); err != nil {
 		return h.offerSignOut(err)
 	}
@@ -48,7 +48,7 @@ func (h *Handler) loadRequest(r *http.Request, a *accepted) error {
 	}
 	a.request, a.provider = req, p
 	noteSender(web.EventOf(r), p, req.Year, true) // verified when it was stored
-	if _, err := h.recheck(r, a); err != nil {
+	if _, err := h.recheckYear(r, a); err != nil {
 		return err
 	}
 	if err := checkRegistration(p, req); err != nil {

@@ -53,9 +53,9 @@ func (k waitingKey) Allowance() budget.Allowance {
 // IsShared is false for networks, of which a sender can have as many as they like.
 func (k waitingKey) IsShared() bool { return k.sp != "" }
 
-// weight is what the stored request takes at most, in bytes: its strings, of which
+// requestWeight is what the stored request takes at most, in bytes: its strings, of which
 // JSON escapes the RelayState six-fold, and 1,024 for the rest.
-func weight(req *idp.LogoutRequest) float64 {
+func requestWeight(req *idp.LogoutRequest) float64 {
 	n := 1024 + len(req.SP) + len(req.MessageID) + 6*len(req.RelayState)
 	for _, index := range req.SessionIndexes {
 		n += len(index)
@@ -76,7 +76,7 @@ func (h *Handler) storeRequest(w http.ResponseWriter, r *http.Request, a *accept
 	} else if err != nil {
 		return fmt.Errorf("find earlier logout request: %w", err)
 	}
-	if !h.waiting.Take(h.Clock.Now(), weight(a.request), keys...) {
+	if !h.waiting.Take(h.Clock.Now(), requestWeight(a.request), keys...) {
 		return fmt.Errorf("budget of waiting logout requests: %w", idp.ErrBusy)
 	}
 	first, err := h.Store.ReceiveLogout(r.Context(), a.request)
@@ -84,8 +84,8 @@ func (h *Handler) storeRequest(w http.ResponseWriter, r *http.Request, a *accept
 		return fmt.Errorf("store logout request: %w", err)
 	}
 	if first.Handle != a.request.Handle { // seen at this moment
-		h.waiting.GiveBack(h.Clock.Now(), weight(a.request), keys[1:]...)
+		h.waiting.GiveBack(h.Clock.Now(), requestWeight(a.request), keys[1:]...)
 	}
 	http.SetCookie(w, h.Sessions.Retie(tie, first.Handle))
-	return redirect(w, r, first.Handle)
+	return redirectToContinue(w, r, first.Handle)
 }

@@ -23,7 +23,7 @@ type Store interface {
 // Find fills in whom a request names, by its NameID and by its SessionIndexes. The
 // user is "" if the provider was given no such name.
 func Find(ctx context.Context, store Store, p *sp.Provider, req *idp.LogoutRequest, id *saml.NameID) (err error) {
-	if req.User, err = named(ctx, store, p, id); err != nil {
+	if req.User, err = findNamed(ctx, store, p, id); err != nil {
 		return err
 	}
 	return readUUIDs(ctx, store, p, req)
@@ -39,7 +39,7 @@ func readUUIDs(ctx context.Context, store Store, p *sp.Provider, req *idp.Logout
 			continue
 		}
 		if err != nil {
-			return wrap(err)
+			return wrapError(err)
 		}
 		if user == req.User {
 			req.UUIDIndex = true
@@ -51,7 +51,7 @@ func readUUIDs(ctx context.Context, store Store, p *sp.Provider, req *idp.Logout
 	return nil
 }
 
-// named finds the user who was disclosed to the provider under a NameID; "" if
+// findNamed finds the user who was disclosed to the provider under a NameID; "" if
 // no one was. The format is not looked at: software sends it wrong or not at all,
 // and the value is enough.
 //
@@ -59,10 +59,10 @@ func readUUIDs(ctx context.Context, store Store, p *sp.Provider, req *idp.Logout
 // and only if this one was given as a NameID. Another address of the same user is
 // answered like one that no one has: else an SP could reach users who never were
 // there, and find out which addresses belong together.
-func named(ctx context.Context, store Store, p *sp.Provider, id *saml.NameID) (idp.UserID, error) {
+func findNamed(ctx context.Context, store Store, p *sp.Provider, id *saml.NameID) (idp.UserID, error) {
 	user, err := store.UserByNameID(ctx, p.NameIDScope, idp.NameID(id.Value))
 	if err == nil || !errors.Is(err, idp.ErrNotFound) {
-		return user, wrap(err)
+		return user, wrapError(err)
 	}
 	if !p.AllowsNameIDFormat(idp.NameIDFormatEmail) {
 		return "", nil
@@ -72,7 +72,7 @@ func named(ctx context.Context, store Store, p *sp.Provider, id *saml.NameID) (i
 	case errors.Is(err, idp.ErrNotFound):
 		return "", nil
 	case err != nil:
-		return "", wrap(err)
+		return "", wrapError(err)
 	case u.DisclosedEmail(p.EntityID, id.Value) == nil:
 		return "", nil
 	}
@@ -82,10 +82,10 @@ func named(ctx context.Context, store Store, p *sp.Provider, id *saml.NameID) (i
 	if errors.Is(err, idp.ErrNotFound) {
 		return "", nil
 	}
-	return u.ID, wrap(err)
+	return u.ID, wrapError(err)
 }
 
-func wrap(err error) error {
+func wrapError(err error) error {
 	if err != nil {
 		return fmt.Errorf("look up person of logout: %w", err)
 	}

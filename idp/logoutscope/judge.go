@@ -35,30 +35,30 @@ var (
 // AuthnRequest would not give it first.
 func Judge(first *idp.LogoutRequest, sessions []*idp.Session, s *idp.Session) idp.LogoutDecision {
 	if s != nil && (first.User == "" || s.User != first.User) {
-		return decision(notTheirs, nil)
+		return newDecision(notTheirs, nil)
 	}
-	sessions = of(sessions, first.User)
+	sessions = sessionsOf(sessions, first.User)
 	own := Current(sessions, s)
 	every := first.EverySession()
 	var end []*idp.Session
 	for _, x := range sessions {
-		if begunBefore(x, first) && (disclosed(x, first, every) || every && x == own) {
+		if begunBefore(x, first) && (isDisclosed(x, first, every) || every && x == own) {
 			end = append(end, x)
 		}
 	}
 	switch {
 	case slices.ContainsFunc(end, func(x *idp.Session) bool { return len(Others(x, first.SP)) > 0 }):
-		return decision(partial, end)
+		return newDecision(partial, end)
 	case len(end) > 0:
-		return decision(success, end)
+		return newDecision(success, end)
 	case first.Status == saml.StatusSuccess:
 		return idp.LogoutDecision{Status: first.Status, StatusDetail: first.StatusDetail}
-	case own != nil && !every && !disclosed(own, first, every):
-		return decision(notTheirs, nil) // another session than this one is meant
+	case own != nil && !every && !isDisclosed(own, first, every):
+		return newDecision(notTheirs, nil) // another session than this one is meant
 	}
 	// No one is signed in here, or the user signed in again since: what the
 	// message named is over.
-	return decision(success, nil)
+	return newDecision(success, nil)
 }
 
 // JudgeRemote is Judge for the back channel, where there is no browser: a UUID
@@ -70,14 +70,14 @@ func JudgeRemote(first *idp.LogoutRequest, sessions []*idp.Session) idp.LogoutDe
 		user, every = first.IndexUser, true
 	}
 	if user == "" {
-		return decision(notTheirs, nil)
+		return newDecision(notTheirs, nil)
 	}
-	return decision(success, slices.DeleteFunc(of(sessions, user), func(x *idp.Session) bool {
-		return !begunBefore(x, first) || !disclosed(x, first, every)
+	return newDecision(success, slices.DeleteFunc(sessionsOf(sessions, user), func(x *idp.Session) bool {
+		return !begunBefore(x, first) || !isDisclosed(x, first, every)
 	}))
 }
 
-func decision(status saml.Status, end []*idp.Session) idp.LogoutDecision {
+func newDecision(status saml.Status, end []*idp.Session) idp.LogoutDecision {
 	d := idp.LogoutDecision{Status: status.Code, StatusDetail: status.Detail}
 	for _, x := range end {
 		d.End = append(d.End, x.ID)
@@ -85,8 +85,8 @@ func decision(status saml.Status, end []*idp.Session) idp.LogoutDecision {
 	return d
 }
 
-// of leaves the sessions of one user.
-func of(sessions []*idp.Session, user idp.UserID) (theirs []*idp.Session) {
+// sessionsOf leaves the sessions of one user.
+func sessionsOf(sessions []*idp.Session, user idp.UserID) (theirs []*idp.Session) {
 	for _, x := range sessions {
 		if x.User == user {
 			theirs = append(theirs, x)
@@ -117,9 +117,9 @@ func begunBefore(x *idp.Session, first *idp.LogoutRequest) bool {
 	return !x.Pending && !x.Began().After(first.ReceivedAt)
 }
 
-// disclosed reports whether the message's SP takes part in the session, under
+// isDisclosed reports whether the message's SP takes part in the session, under
 // one of the indexes that the message has unless it names every session.
-func disclosed(x *idp.Session, first *idp.LogoutRequest, every bool) bool {
+func isDisclosed(x *idp.Session, first *idp.LogoutRequest, every bool) bool {
 	if every {
 		return x.DisclosedTo(first.SP, nil)
 	}

@@ -199,7 +199,7 @@ func (r *reader) bare(text string, kind filetext.Kind, layer int) error {
 		return r.pem(armour.ReplaceAllString(text, "-----$1 $2-----"), layer)
 	}
 	text = compact(strings.Trim(strings.TrimSpace(unescape(text)), `"'`))
-	der, err := decode64(text)
+	der, err := decodeBase64(text)
 	if digits := strings.ReplaceAll(text, ":", ""); strings.HasPrefix(digits, "308") {
 		if b, hexErr := hex.DecodeString(digits); hexErr == nil {
 			der, err = b, nil
@@ -268,7 +268,7 @@ func (r *reader) pem(text string, layer int) error {
 func (r *reader) block(label, body string, layer int) error {
 	switch label {
 	case "CERTIFICATE", "X509 CERTIFICATE", "TRUSTED CERTIFICATE":
-		der, err := decode64(compact(body))
+		der, err := decodeBase64(compact(body))
 		switch {
 		case err != nil:
 			return fault(NotBase64, "between its lines -----BEGIN %s----- and -----END %s----- is a character that is not base64; copy the certificate again", label, label)
@@ -359,7 +359,7 @@ var blanks = regexp.MustCompile(`[\s\x{00a0}\x{200b}\x{feff}]+`)
 // compact takes all white space out, that of web pages too.
 func compact(text string) string { return blanks.ReplaceAllString(text, "") }
 
-// decode64 decodes base64 with or without padding.
-func decode64(text string) ([]byte, error) {
+// decodeBase64 decodes base64 with or without padding.
+func decodeBase64(text string) ([]byte, error) {
 	return base64.RawStdEncoding.DecodeString(strings.TrimRight(text, "="))
 }

@@ -132,7 +132,7 @@ func (s *Service) Begin(ctx context.Context, to *seal.Master, renewAll bool, act
 		s.start()
 		return nil
 	}
-	err = s.Store.BeginMaster(ctx, to, renewAll, event(idp.AuditMasterKeyBegin, actor, "to", to.ID()))
+	err = s.Store.BeginMaster(ctx, to, renewAll, rekeyEvent(idp.AuditMasterKeyBegin, actor, "to", to.ID()))
 	if err != nil {
 		return fmt.Errorf("change the master key: %w", err)
 	}
@@ -166,7 +166,7 @@ func (s *Service) Finish(ctx context.Context, renewAll bool, actor string) error
 	if configured.ID() != st.To {
 		return ErrOldKey
 	}
-	return s.finish(ctx, configured, renewAll, event(idp.AuditMasterKeyFinish, actor, "keep", st.To))
+	return s.finishChange(ctx, configured, renewAll, rekeyEvent(idp.AuditMasterKeyFinish, actor, "keep", st.To))
 }
 
 // Cancel goes back to the master key from before, or goes on with it. It must still
@@ -191,10 +191,10 @@ func (s *Service) Cancel(ctx context.Context, actor string) error {
 	if configured.ID() != st.From {
 		return ErrNewKey
 	}
-	return s.finish(ctx, configured, false, event(idp.AuditMasterKeyCancel, actor, "keep", st.From))
+	return s.finishChange(ctx, configured, false, rekeyEvent(idp.AuditMasterKeyCancel, actor, "keep", st.From))
 }
 
-func (s *Service) finish(ctx context.Context, keep *seal.Master, renewAll bool, ev idp.AuditEvent) error {
+func (s *Service) finishChange(ctx context.Context, keep *seal.Master, renewAll bool, ev idp.AuditEvent) error {
 	s.wait() // a Begin under way would wrap by both what this wraps by one
 	if err := s.Store.FinishMaster(ctx, keep, renewAll, ev); err != nil {
 		return fmt.Errorf("change the master key: %w", err)
@@ -216,7 +216,7 @@ func (s *Service) RenewAll(ctx context.Context, actor string) error {
 		s.start()
 		return nil
 	}
-	if err := s.Store.BeginRenewal(ctx, event(idp.AuditKeysRenew, actor, "", "")); err != nil {
+	if err := s.Store.BeginRenewal(ctx, rekeyEvent(idp.AuditKeysRenew, actor, "", "")); err != nil {
 		return fmt.Errorf("renew the keys: %w", err)
 	}
 	s.start()
@@ -229,7 +229,7 @@ func (s *Service) Resume() { s.start() }
 // serverActor is who does the work in the background.
 const serverActor = "server"
 
-func event(kind idp.AuditKind, actor, name, value string) idp.AuditEvent {
+func rekeyEvent(kind idp.AuditKind, actor, name, value string) idp.AuditEvent {
 	ev := idp.AuditEvent{Kind: kind, Outcome: "ok", Actor: actor}
 	if name != "" {
 		ev.Detail = map[string]string{name: value}

@@ -74,12 +74,12 @@ func (s *Service) work(ctx context.Context) error {
 		switch {
 		case st.Phase == seal.PhaseBegin:
 			if err = s.wrapAll(ctx); err == nil {
-				err = s.Store.CompleteMaster(ctx, event(idp.AuditMasterKeyBoth, serverActor, "to", st.To))
+				err = s.Store.CompleteMaster(ctx, rekeyEvent(idp.AuditMasterKeyBoth, serverActor, "to", st.To))
 			}
 		case st.Phase == seal.PhaseFinish:
 			err = s.endMaster(ctx, st)
 		case st.Renewing:
-			err = s.renew(ctx)
+			err = s.renewRecords(ctx)
 		default:
 			return nil
 		}
@@ -93,7 +93,7 @@ func (s *Service) endMaster(ctx context.Context, st seal.KeyState) error {
 	if err := s.wrapAll(ctx); err != nil {
 		return err
 	}
-	ev := event(idp.AuditMasterKeyEnd, serverActor, "keep", st.Keep)
+	ev := rekeyEvent(idp.AuditMasterKeyEnd, serverActor, "keep", st.Keep)
 	if st.RenewAll {
 		ev.Detail["then"] = "keys.renew"
 	}
@@ -114,8 +114,8 @@ func (s *Service) wrapAll(ctx context.Context) error {
 	return s.passDamaged(s.Years.Rewrap(ctx))
 }
 
-// renew writes every record again with the new keys.
-func (s *Service) renew(ctx context.Context) error {
+// renewRecords writes every record again with the new keys.
+func (s *Service) renewRecords(ctx context.Context) error {
 	for place := (seal.RenewPlace{}); ; {
 		next, err := s.Store.Renew(ctx, place, batch)
 		if err != nil {
@@ -131,7 +131,7 @@ func (s *Service) renew(ctx context.Context) error {
 	if err := s.passDamaged(s.Years.Reseal(ctx)); err != nil {
 		return err
 	}
-	return s.Store.EndRenewal(ctx, event(idp.AuditKeysRenewed, serverActor, "", ""))
+	return s.Store.EndRenewal(ctx, rekeyEvent(idp.AuditKeysRenewed, serverActor, "", ""))
 }
 
 // passDamaged passes over the files of years that cannot be opened: they cannot sign

@@ -69,7 +69,7 @@ func ParseAuthnRequest(root *xmltree.Element) (*AuthnRequest, error) {
 		return nil, err
 	}
 	r := &AuthnRequest{}
-	if err := r.Header.read(root); err != nil {
+	if err := r.Header.readHeader(root); err != nil {
 		return nil, err
 	}
 	if err := r.readWishes(root); err != nil {
@@ -168,7 +168,7 @@ func (r *AuthnRequest) readAuthnContext(e *xmltree.Element) error {
 		if err := checkAttributes(c); err != nil {
 			return err
 		}
-		ref := trim(c.Text())
+		ref := trimSpace(c.Text())
 		if ref == "" && len(c.Nodes) == 0 {
 			continue
 		}

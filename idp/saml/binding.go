@@ -73,21 +73,21 @@ func Read(in Inbound) (*Message, error) {
 	if err := p.relayState(m); err != nil {
 		return nil, err
 	}
-	if m.Detached, err = p.detached(m.Binding); err != nil {
+	if m.Detached, err = p.detachedSignature(m.Binding); err != nil {
 		return nil, err
 	}
 	if m.Root, m.Hash, err = decodeMessage(p.request.raw); err != nil {
 		return nil, err
 	}
-	m.Locale = p.locale.short()
-	m.Prompt = p.prompt.short()
+	m.Locale = p.locale.shortValue()
+	m.Prompt = p.prompt.shortValue()
 	return m, nil
 }
 
 // ClaimedIssuer is the entity that the message says it is from. It serves to
 // look up that entity's certificates and for nothing else.
 func (m *Message) ClaimedIssuer() (idp.EntityID, error) {
-	return issuer(m.Root)
+	return readIssuer(m.Root)
 }
 
 // Verify checks the message's signature, embedded or detached, with the
@@ -127,8 +127,8 @@ func (m *Message) Verify(certs []*x509.Certificate, required bool) (*xmltree.Ele
 // maxEntityID is the longest entity identifier there is (saml-core §8.3.6).
 const maxEntityID = idp.MaxEntityID
 
-// issuer reads the one Issuer of a message.
-func issuer(root *xmltree.Element) (idp.EntityID, error) {
+// readIssuer reads the one Issuer of a message.
+func readIssuer(root *xmltree.Element) (idp.EntityID, error) {
 	var found *xmltree.Element
 	for c := range root.Elements() {
 		if !c.Is(NamespaceAssertion, "Issuer") {
@@ -148,7 +148,7 @@ func issuer(root *xmltree.Element) (idp.EntityID, error) {
 	if format, _ := found.Attr("Format"); format != "" && format != NameIDFormatEntity && format != NameIDFormatUnspecified {
 		return "", idp.Refuse(idp.RefusedIssuer, "Issuer Format", format, NameIDFormatEntity)
 	}
-	id := trim(found.Text())
+	id := trimSpace(found.Text())
 	if id == "" || len(id) > maxEntityID || strings.ContainsAny(id, "\t\r\n") {
 		return "", idp.Refuse(idp.RefusedIssuer, "Issuer", id)
 	}

@@ -72,7 +72,7 @@ func (d *decoder) base64(raw string, limit int) ([]byte, error) {
 			if i+2 >= len(raw) {
 				return nil, errPercent
 			}
-			hi, lo := unhex(raw[i+1]), unhex(raw[i+2])
+			hi, lo := hexValue(raw[i+1]), hexValue(raw[i+2])
 			if hi > 15 || lo > 15 {
 				return nil, errPercent
 			}
@@ -106,7 +106,7 @@ func (d *decoder) base64(raw string, limit int) ([]byte, error) {
 	return d.data[:n], err
 }
 
-func unhex(c byte) byte {
+func hexValue(c byte) byte {
 	switch {
 	case c >= '0' && c <= '9':
 		return c - '0'
@@ -132,8 +132,8 @@ func decodeMessage(raw string) (root *xmltree.Element, hash []byte, err error) {
 		return nil, nil, idp.Refuse(idp.RefusedRequestMissing, "SAMLRequest", raw)
 	}
 	// Either binding may carry either form: deployed software mixes them up.
-	if !plain(data) {
-		if data, err = d.inflated(data); err != nil {
+	if !isXML(data) {
+		if data, err = d.inflateData(data); err != nil {
 			if errors.Is(err, errLarge) {
 				return nil, nil, tooLarge(maxMessage).With(err)
 			}
@@ -147,10 +147,10 @@ func decodeMessage(raw string) (root *xmltree.Element, hash []byte, err error) {
 	return root, idp.HashMessage(data), nil
 }
 
-// plain reports whether the bytes are meant as XML. A DEFLATE stream may begin
+// isXML reports whether the bytes are meant as XML. A DEFLATE stream may begin
 // with "<" too, but is not UTF-8 then; and XML that is not UTF-8 is told as
 // such rather than as a broken stream.
-func plain(data []byte) bool {
+func isXML(data []byte) bool {
 	for _, start := range []string{"\xFE\xFF", "\xFF\xFE", "<\x00", "\x00<", "<?xml"} {
 		if bytes.HasPrefix(data, []byte(start)) {
 			return true
@@ -160,8 +160,8 @@ func plain(data []byte) bool {
 	return bytes.HasPrefix(bytes.TrimLeft(data, " \t\r\n"), []byte("<")) && utf8.Valid(data)
 }
 
-// inflated undoes DEFLATE (RFC 1951) within maxMessage. The result belongs to d.
-func (d *decoder) inflated(data []byte) ([]byte, error) {
+// inflate undoes DEFLATE (RFC 1951) within maxMessage. The result belongs to d.
+func (d *decoder) inflateData(data []byte) ([]byte, error) {
 	d.src.Reset(data)
 	if d.inflate == nil {
 		d.inflate = flate.NewReader(&d.src)

@@ -41,7 +41,7 @@ func readParameters(in Inbound) (p parameters, err error) {
 	if len(in.RawQuery) > maxQuery {
 		return p, tooLarge(maxQuery)
 	}
-	if err := p.read(in.RawQuery); err != nil {
+	if err := p.readPairs(in.RawQuery); err != nil {
 		return p, err
 	}
 	if in.Method == "POST" && len(in.Body) > 0 {
@@ -49,17 +49,17 @@ func readParameters(in Inbound) (p parameters, err error) {
 		if !strings.EqualFold(strings.TrimSpace(mediaType), formType) {
 			return p, idp.Refuse(idp.RefusedParameterInvalid, "Content-Type", in.ContentType, formType)
 		}
-		if err := p.read(string(in.Body)); err != nil {
+		if err := p.readPairs(string(in.Body)); err != nil {
 			return p, err
 		}
 	}
-	return p, p.check()
+	return p, p.checkPairs()
 }
 
 const formType = "application/x-www-form-urlencoded"
 
-// read adds the pairs of a query or form.
-func (p *parameters) read(s string) error {
+// readPairs adds the pairs of a query or form.
+func (p *parameters) readPairs(s string) error {
 	for s != "" {
 		var pair string
 		pair, s, _ = strings.Cut(s, "&")
@@ -92,8 +92,8 @@ func (p *parameters) all() [len(parameterNames)]*parameter {
 	return [...]*parameter{&p.request, &p.response, &p.relay, &p.sigAlg, &p.signature, &p.encoding, &p.locale, &p.prompt}
 }
 
-// check refuses parameters that do not go together.
-func (p *parameters) check() error {
+// checkPairs refuses parameters that do not go together.
+func (p *parameters) checkPairs() error {
 	switch {
 	case p.response.set && p.request.set:
 		// A signature over one with the message read from the other was
@@ -132,9 +132,9 @@ func (p *parameters) relayState(m *Message) error {
 	return nil
 }
 
-// detached assembles a signature of the query and the text that it signs, nil
+// detachedSignature assembles a signature of the query and the text that it signs, nil
 // if there is none.
-func (p *parameters) detached(b Binding) (*Detached, error) {
+func (p *parameters) detachedSignature(b Binding) (*Detached, error) {
 	if !p.sigAlg.set && !p.signature.set {
 		return nil, nil
 	}
@@ -172,8 +172,8 @@ func (p *parameters) detached(b Binding) (*Detached, error) {
 	return &Detached{Signed: buf[:n:n], SigAlg: alg, Signature: buf[n:]}, nil
 }
 
-// short is the decoded value of a parameter whose values are words.
-func (p parameter) short() string {
+// shortValue is the decoded value of a parameter whose values are words.
+func (p parameter) shortValue() string {
 	value, err := url.QueryUnescape(p.raw)
 	if err != nil || len(value) > maxExtra || !utf8.ValidString(value) {
 		return ""

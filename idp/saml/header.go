@@ -22,7 +22,7 @@ type Header struct {
 	HasDestination bool
 }
 
-func (h *Header) read(root *xmltree.Element) error {
+func (h *Header) readHeader(root *xmltree.Element) error {
 	if v, _ := root.Attr("Version"); v != Version {
 		return idp.Refuse(idp.RefusedVersion, "Version", v, Version)
 	}
@@ -36,7 +36,7 @@ func (h *Header) read(root *xmltree.Element) error {
 		return idp.Refuse(idp.RefusedIssueInstant, "IssueInstant", instant)
 	}
 	var err error
-	if h.Issuer, err = issuer(root); err != nil {
+	if h.Issuer, err = readIssuer(root); err != nil {
 		return err
 	}
 	h.Destination, err = uriAttr(root, "Destination")
@@ -121,14 +121,14 @@ func (h *Header) isMeantFor(url string) bool {
 func checkInstant(at, now time.Time) error {
 	switch {
 	case at.Before(now.Add(-MaxAge - MaxSkew)):
-		return idp.Refuse(idp.RefusedIssueInstantOld, "IssueInstant", stamp(at), MaxAge.String(), stamp(now))
+		return idp.Refuse(idp.RefusedIssueInstantOld, "IssueInstant", formatTime(at), MaxAge.String(), formatTime(now))
 	case at.After(now.Add(MaxSkew)):
-		return idp.Refuse(idp.RefusedIssueInstantFuture, "IssueInstant", stamp(at), MaxSkew.String(), stamp(now))
+		return idp.Refuse(idp.RefusedIssueInstantFuture, "IssueInstant", formatTime(at), MaxSkew.String(), formatTime(now))
 	}
 	return nil
 }
 
-func stamp(t time.Time) string { return t.UTC().Format(time.RFC3339) }
+func formatTime(t time.Time) string { return t.UTC().Format(time.RFC3339) }
 
 // sameAddress compares two addresses exactly, but for the case of scheme and
 // host and for a port that the scheme implies: proxies and libraries add it.

@@ -57,7 +57,7 @@ func ParseLogoutRequest(root *xmltree.Element) (*LogoutRequest, error) {
 		return nil, err
 	}
 	r := &LogoutRequest{root: root}
-	if err := r.Header.read(root); err != nil {
+	if err := r.Header.readHeader(root); err != nil {
 		return nil, err
 	}
 	if err := r.readAttributes(root); err != nil {
@@ -92,7 +92,7 @@ func (r *LogoutRequest) readParts(root *xmltree.Element) error {
 		switch {
 		case c.Is(NamespaceProtocol, "SessionIndex"), c.Is(NamespaceAssertion, "SessionIndex"):
 			if indexSpace != "" && indexSpace != c.Space {
-				return idp.Refuse(idp.RefusedSessionIndex, "SessionIndex", trim(c.Text()))
+				return idp.Refuse(idp.RefusedSessionIndex, "SessionIndex", trimSpace(c.Text()))
 			}
 			indexSpace = c.Space
 			if err := r.addSessionIndex(c); err != nil {
@@ -131,7 +131,7 @@ func readNameID(e *xmltree.Element) (*NameID, error) {
 	for c := range e.Elements() {
 		return nil, idp.Refuse(idp.RefusedNameID, "NameID", c.Local)
 	}
-	id := &NameID{Value: trim(e.Text())}
+	id := &NameID{Value: trimSpace(e.Text())}
 	if id.Value == "" || len(id.Value) > maxNameID {
 		return nil, idp.Refuse(idp.RefusedNameID, "NameID", id.Value)
 	}
@@ -153,7 +153,7 @@ func (r *LogoutRequest) addSessionIndex(e *xmltree.Element) error {
 	for c := range e.Elements() {
 		return idp.Refuse(idp.RefusedSessionIndex, "SessionIndex", c.Local)
 	}
-	index := trim(e.Text())
+	index := trimSpace(e.Text())
 	if index == "" {
 		return nil // as good as absent
 	}
@@ -216,7 +216,7 @@ func (r *LogoutRequest) AppendFindings(dst Findings, e Expect) Findings {
 
 func (r *LogoutRequest) checkEnd(now time.Time) error {
 	if !r.NotOnOrAfter.IsZero() && !now.Before(r.NotOnOrAfter.Add(MaxSkew)) {
-		return idp.Refuse(idp.RefusedNotOnOrAfter, "NotOnOrAfter", stamp(r.NotOnOrAfter), stamp(now))
+		return idp.Refuse(idp.RefusedNotOnOrAfter, "NotOnOrAfter", formatTime(r.NotOnOrAfter), formatTime(now))
 	}
 	return nil
 }

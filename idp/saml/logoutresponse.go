@@ -25,7 +25,7 @@ type LogoutResponse struct {
 // Write appends the samlp:LogoutResponse to dst, which may be nil. With a
 // signer it is signed; without one it goes out unsigned, as the guide has it.
 func (r *LogoutResponse) Write(dst []byte, s *xmldsig.Signer) ([]byte, error) {
-	if err := required("LogoutResponse", "ID", r.ID, "Issuer", r.Issuer, "Status", r.Status.Code); err != nil {
+	if err := requireFields("LogoutResponse", "ID", r.ID, "Issuer", r.Issuer, "Status", r.Status.Code); err != nil {
 		return nil, err
 	}
 	if err := plainTime("IssueInstant", r.IssueInstant); err != nil {

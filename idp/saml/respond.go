@@ -71,10 +71,10 @@ type Status struct {
 // operation with the private key, two with SignResponse. The error names a
 // field that is missing or cannot be sent.
 func (r *Response) WriteSuccess(dst []byte, a *Assertion, p Protection) ([]byte, error) {
-	if err := r.check(); err != nil {
+	if err := r.checkComplete(); err != nil {
 		return nil, err
 	}
-	if err := a.check(); err != nil {
+	if err := a.checkComplete(); err != nil {
 		return nil, err
 	}
 	if a.ID == r.ID {
@@ -82,7 +82,7 @@ func (r *Response) WriteSuccess(dst []byte, a *Assertion, p Protection) ([]byte,
 	}
 	start := len(dst)
 	w := xmltree.NewWriter(dst)
-	at := r.open(w, "Response")
+	at := r.openTag(w, "Response")
 	writeStatus(w, Status{Code: StatusSuccess})
 	write := r.writeAssertion
 	if p.Encrypter != nil {
@@ -105,7 +105,7 @@ func (r *Response) WriteSuccess(dst []byte, a *Assertion, p Protection) ([]byte,
 // WriteStatus appends a samlp:Response that tells a failure to dst, signed at
 // its own level, as there is no assertion that could carry a signature.
 func (r *Response) WriteStatus(dst []byte, st Status, s *xmldsig.Signer) ([]byte, error) {
-	if err := r.check(); err != nil {
+	if err := r.checkComplete(); err != nil {
 		return nil, err
 	}
 	if st.Code != StatusRequester && st.Code != StatusResponder {
@@ -118,7 +118,7 @@ func (r *Response) WriteStatus(dst []byte, st Status, s *xmldsig.Signer) ([]byte
 func (r *Response) writeStatus(dst []byte, name string, st Status, s *xmldsig.Signer) ([]byte, error) {
 	start := len(dst)
 	w := xmltree.NewWriter(dst)
-	at := r.open(w, name)
+	at := r.openTag(w, name)
 	writeStatus(w, st)
 	w.End()
 	buf, err := w.Finish()
@@ -131,9 +131,9 @@ func (r *Response) writeStatus(dst []byte, name string, st Status, s *xmldsig.Si
 	return s.SignFrom(buf, start, r.ID, at)
 }
 
-// open writes the start tag and the Issuer, and returns where a signature goes. What is
+// openTag writes the start tag and the Issuer, and returns where a signature goes. What is
 // empty is left out.
-func (r *Response) open(w *xmltree.Writer, name string) (at int) {
+func (r *Response) openTag(w *xmltree.Writer, name string) (at int) {
 	var b [len(TimeFormat)]byte
 	consent := ""
 	if name == "Response" {
@@ -144,7 +144,7 @@ func (r *Response) open(w *xmltree.Writer, name string) (at int) {
 		attr("Destination", r.Destination),
 		attr("ID", r.ID),
 		attr("InResponseTo", r.InResponseTo),
-		attr("IssueInstant", string(formatTime(b[:0], r.IssueInstant))),
+		attr("IssueInstant", string(appendTime(b[:0], r.IssueInstant))),
 		attr("Version", Version),
 	}
 	w.Start("samlp", NamespaceProtocol, name, slices.DeleteFunc(attrs[:], func(a xmltree.Attr) bool { return a.Value == "" })...)

@@ -15,7 +15,7 @@ func (r *Response) writeUnsigned(w *xmltree.Writer, a *Assertion) (at int) {
 	var b [len(TimeFormat)]byte
 	w.Start("", NamespaceAssertion, "Assertion",
 		attr("ID", a.ID),
-		attr("IssueInstant", string(formatTime(b[:0], r.IssueInstant))),
+		attr("IssueInstant", string(appendTime(b[:0], r.IssueInstant))),
 		attr("Version", Version))
 	w.Element("", NamespaceAssertion, "Issuer", r.Issuer)
 	at = w.Len()
@@ -36,7 +36,7 @@ func (r *Response) writeSubject(w *xmltree.Writer, a *Assertion) {
 	w.Start("", NamespaceAssertion, "SubjectConfirmation", attr("Method", methodBearer))
 	w.Element("", NamespaceAssertion, "SubjectConfirmationData", "",
 		attr("InResponseTo", r.InResponseTo),
-		attr("NotOnOrAfter", string(formatTime(b[:0], r.IssueInstant.Add(ConfirmationLifetime)))),
+		attr("NotOnOrAfter", string(appendTime(b[:0], r.IssueInstant.Add(ConfirmationLifetime)))),
 		attr("Recipient", r.Destination))
 	w.End()
 	w.End()
@@ -45,8 +45,8 @@ func (r *Response) writeSubject(w *xmltree.Writer, a *Assertion) {
 func (r *Response) writeConditions(w *xmltree.Writer, a *Assertion) {
 	var from, to [len(TimeFormat)]byte
 	w.Start("", NamespaceAssertion, "Conditions",
-		attr("NotBefore", string(formatTime(from[:0], r.IssueInstant.Add(-ConditionsSkew)))),
-		attr("NotOnOrAfter", string(formatTime(to[:0], r.IssueInstant.Add(ConditionsLifetime)))))
+		attr("NotBefore", string(appendTime(from[:0], r.IssueInstant.Add(-ConditionsSkew)))),
+		attr("NotOnOrAfter", string(appendTime(to[:0], r.IssueInstant.Add(ConditionsLifetime)))))
 	w.Start("", NamespaceAssertion, "AudienceRestriction")
 	w.Element("", NamespaceAssertion, "Audience", a.Audience)
 	w.End()
@@ -80,7 +80,7 @@ func writeAttributes(w *xmltree.Writer, attrs []Attribute) {
 func (a *Assertion) writeAuthn(w *xmltree.Writer) {
 	var b [len(TimeFormat)]byte
 	w.Start("", NamespaceAssertion, "AuthnStatement",
-		attr("AuthnInstant", string(formatTime(b[:0], a.AuthnInstant))),
+		attr("AuthnInstant", string(appendTime(b[:0], a.AuthnInstant))),
 		attr("SessionIndex", a.SessionIndex))
 	w.Start("", NamespaceAssertion, "AuthnContext")
 	w.Element("", NamespaceAssertion, "AuthnContextClassRef", a.ClassRef)
@@ -88,19 +88,19 @@ func (a *Assertion) writeAuthn(w *xmltree.Writer) {
 	w.End()
 }
 
-// check finds what is missing from the envelope.
-func (r *Response) check() error {
-	if err := required("Response",
+// checkComplete finds what is missing from the envelope.
+func (r *Response) checkComplete() error {
+	if err := requireFields("Response",
 		"ID", r.ID, "Issuer", r.Issuer, "Destination", r.Destination, "InResponseTo", r.InResponseTo); err != nil {
 		return err
 	}
 	return plainTime("IssueInstant", r.IssueInstant)
 }
 
-// check finds what is missing from the assertion. An empty one would not be
+// checkComplete finds what is missing from the assertion. An empty one would not be
 // harmless: an Audience or a NameID of nobody in particular fits many.
-func (a *Assertion) check() error {
-	if err := required("Assertion",
+func (a *Assertion) checkComplete() error {
+	if err := requireFields("Assertion",
 		"ID", a.ID, "Audience", a.Audience, "NameID", a.NameID, "NameIDFormat", a.NameIDFormat,
 		"SessionIndex", a.SessionIndex, "ClassRef", a.ClassRef); err != nil {
 		return err
@@ -113,8 +113,8 @@ func (a *Assertion) check() error {
 	return plainTime("AuthnInstant", a.AuthnInstant)
 }
 
-// required takes names and values in turn.
-func required(what string, fields ...string) error {
+// requireFields takes names and values in turn.
+func requireFields(what string, fields ...string) error {
 	for i := 0; i < len(fields); i += 2 {
 		if fields[i+1] == "" {
 			return fmt.Errorf("write %s: no %s", what, fields[i])
@@ -131,6 +131,6 @@ func plainTime(field string, t time.Time) error {
 	return nil
 }
 
-func formatTime(b []byte, t time.Time) []byte { return t.UTC().AppendFormat(b, TimeFormat) }
+func appendTime(b []byte, t time.Time) []byte { return t.UTC().AppendFormat(b, TimeFormat) }
 
 func attr(name, value string) xmltree.Attr { return xmltree.Attr{Local: name, Value: value} }

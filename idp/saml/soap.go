@@ -48,7 +48,7 @@ func ReadSOAP(body []byte) (*Message, error) {
 func checkHeaders(e *xmltree.Element) error {
 	for c := range e.Elements() {
 		for _, a := range c.Attrs {
-			if a.Space == NamespaceSOAP && a.Local == "mustUnderstand" && trim(a.Value) != "0" {
+			if a.Space == NamespaceSOAP && a.Local == "mustUnderstand" && trimSpace(a.Value) != "0" {
 				return idp.Refuse(idp.RefusedValue, "Header", c.Local)
 			}
 		}

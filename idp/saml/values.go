@@ -31,8 +31,8 @@ func checkAttributes(e *xmltree.Element) error {
 // checkContent refuses text in an element that holds elements only.
 func checkContent(e *xmltree.Element) error {
 	for _, n := range e.Nodes {
-		if n.Element == nil && trim(n.Text) != "" {
-			return idp.Refuse(idp.RefusedValue, e.Local, trim(n.Text))
+		if n.Element == nil && trimSpace(n.Text) != "" {
+			return idp.Refuse(idp.RefusedValue, e.Local, trimSpace(n.Text))
 		}
 	}
 	return nil
@@ -46,13 +46,13 @@ func checkShape(e *xmltree.Element) error {
 	return checkContent(e)
 }
 
-// trim takes off white space as XML knows it.
-func trim(s string) string { return strings.Trim(s, " \t\r\n") }
+// trimSpace takes off white space as XML knows it.
+func trimSpace(s string) string { return strings.Trim(s, " \t\r\n") }
 
 // uriAttr reads an attribute that holds a URI; "" if absent or empty.
 func uriAttr(e *xmltree.Element, name string) (string, error) {
 	v, _ := e.Attr(name)
-	v = trim(v)
+	v = trimSpace(v)
 	if len(v) > maxURI {
 		return "", idp.Refuse(idp.RefusedValue, name, v)
 	}
@@ -62,7 +62,7 @@ func uriAttr(e *xmltree.Element, name string) (string, error) {
 // boolAttr reads an xs:boolean; false if absent. Capitals are taken: .NET writes True.
 func boolAttr(e *xmltree.Element, name string) (bool, error) {
 	v, ok := e.Attr(name)
-	switch strings.ToLower(trim(v)) {
+	switch strings.ToLower(trimSpace(v)) {
 	case "true", "1":
 		return true, nil
 	case "false", "0":
@@ -80,7 +80,7 @@ func indexAttr(e *xmltree.Element, name string, code idp.RefusalCode) (int, bool
 	if !ok {
 		return 0, false, nil
 	}
-	n, err := strconv.ParseUint(trim(v), 10, 16)
+	n, err := strconv.ParseUint(trimSpace(v), 10, 16)
 	if err != nil {
 		return 0, false, idp.Refuse(code, name, v)
 	}
@@ -92,7 +92,7 @@ func indexAttr(e *xmltree.Element, name string, code idp.RefusalCode) (int, bool
 // is taken as UTC, since «no time zone component» has been read so. The result
 // is UTC.
 func parseInstant(s string) (time.Time, bool) {
-	s = trim(s)
+	s = trimSpace(s)
 	if len(s) > 48 || !instant.MatchString(s) {
 		return time.Time{}, false
 	}

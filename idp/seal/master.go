@@ -26,13 +26,13 @@ var ErrPermissions = secretfile.ErrOpen
 // write ErrPermissions. No error quotes the key.
 func LoadMaster(path, env string) (*Master, error) {
 	if strings.TrimSpace(env) != "" {
-		return parse("master key from the environment", env)
+		return parseMaster("master key from the environment", env)
 	}
 	text, err := secretfile.Read(path, maxFile)
 	if err != nil {
 		return nil, fmt.Errorf("read the master key: %w", err)
 	}
-	return parse("master key "+path, string(text))
+	return parseMaster("master key "+path, string(text))
 }
 
 // CreateMaster makes a new random master key and writes it to path, mode 0600.
@@ -51,7 +51,7 @@ func CreateMaster(path string) (*Master, error) {
 	return key, nil
 }
 
-func parse(what, text string) (*Master, error) {
+func parseMaster(what, text string) (*Master, error) {
 	m, err := ParseMaster(text)
 	if err != nil {
 		return nil, fmt.Errorf("%s: %w", what, err)
@@ -61,14 +61,14 @@ func parse(what, text string) (*Master, error) {
 
 // ParseMaster reads a master key as its file holds it.
 func ParseMaster(text string) (*Master, error) {
-	secret, ok := decode(strings.TrimSpace(text))
+	secret, ok := decodeKey(strings.TrimSpace(text))
 	if !ok {
 		return nil, fmt.Errorf("want 64 hex digits or base64 of %d bytes", MasterSize)
 	}
 	return NewMaster(secret)
 }
 
-func decode(s string) ([]byte, bool) {
+func decodeKey(s string) ([]byte, bool) {
 	if b, err := hex.DecodeString(s); err == nil && len(b) == MasterSize {
 		return b, true
 	}

@@ -40,10 +40,10 @@ func NewGeneration(number byte) *Generation {
 	for i := range g.keys {
 		g.keys[i] = newKey()
 	}
-	return g.ready()
+	return g.isReady()
 }
 
-func (g *Generation) ready() *Generation {
+func (g *Generation) isReady() *Generation {
 	g.macs.New = func() any { return hmac.New(sha256.New, g.keys[macKey]) }
 	return g
 }
@@ -71,7 +71,7 @@ func OpenGeneration(number byte, wrapped map[string][]byte, m *Masters) (*Genera
 		}
 		g.keys[i] = key
 	}
-	return g.ready(), nil
+	return g.isReady(), nil
 }
 
 // Ring holds the generations in force, at most two: what it makes, it makes with the
@@ -98,7 +98,7 @@ func (r *Ring) Set(list ...*Generation) {
 // Generations are those in force, the newest first.
 func (r *Ring) Generations() []*Generation { return slices.Clone(*r.list.Load()) }
 
-func (r *Ring) newest() *Generation { return (*r.list.Load())[0] }
+func (r *Ring) newestGeneration() *Generation { return (*r.list.Load())[0] }
 
 // macSize is the length of a MAC on a record: HMAC-SHA256 cut to 128 bits (RFC 2104
 // §5), which no one can try on a store faster than it can be read.
@@ -110,11 +110,11 @@ const trailerSize = 1 + macSize
 // Protect appends to a record the MAC over its kind, its key and its content. The
 // kind covers everything that decides how the record is read.
 func (r *Ring) Protect(kind string, key, content []byte) []byte {
-	g := r.newest()
+	g := r.newestGeneration()
 	out := make([]byte, len(content), len(content)+trailerSize+sha256.Size)
 	copy(out, content)
 	out = append(out, g.Number)
-	return g.mac(out, kind, key, content)[:len(content)+trailerSize]
+	return g.appendMAC(out, kind, key, content)[:len(content)+trailerSize]
 }
 
 // Verify is the reverse of Protect. The content points into protected.
@@ -129,7 +129,7 @@ func (r *Ring) Verify(kind string, key, protected []byte) (content []byte, err e
 			continue
 		}
 		var room [sha256.Size]byte
-		if hmac.Equal(g.mac(room[:0], kind, key, content)[:macSize], protected[cut+1:]) {
+		if hmac.Equal(g.appendMAC(room[:0], kind, key, content)[:macSize], protected[cut+1:]) {
 			return content, nil
 		}
 	}
@@ -139,12 +139,12 @@ func (r *Ring) Verify(kind string, key, protected []byte) (content []byte, err e
 // IsNewest reports whether a record was protected by the newest generation.
 func (r *Ring) IsNewest(protected []byte) bool {
 	cut := len(protected) - trailerSize
-	return cut >= 0 && protected[cut] == r.newest().Number
+	return cut >= 0 && protected[cut] == r.newestGeneration().Number
 }
 
-// mac appends to out. The lengths come first, so that no two records give the same
+// appendMAC appends to out. The lengths come first, so that no two records give the same
 // bytes.
-func (g *Generation) mac(out []byte, kind string, key, content []byte) []byte {
+func (g *Generation) appendMAC(out []byte, kind string, key, content []byte) []byte {
 	h := g.macs.Get().(hash.Hash)
 	defer g.macs.Put(h)
 	h.Reset()
@@ -160,13 +160,13 @@ func (g *Generation) mac(out []byte, kind string, key, content []byte) []byte {
 
 // MAC is HMAC-SHA256 over the context and the data.
 func (r *Ring) MAC(context string, data []byte) []byte {
-	return r.newest().mac(nil, "value/"+context, nil, data)
+	return r.newestGeneration().appendMAC(nil, "value/"+context, nil, data)
 }
 
 // VerifyMAC reports whether MAC made it, now or with a generation in force.
 func (r *Ring) VerifyMAC(context string, data, mac []byte) bool {
 	for _, g := range *r.list.Load() {
-		if hmac.Equal(g.mac(nil, "value/"+context, nil, data), mac) {
+		if hmac.Equal(g.appendMAC(nil, "value/"+context, nil, data), mac) {
 			return true
 		}
 	}
@@ -176,7 +176,7 @@ func (r *Ring) VerifyMAC(context string, data, mac []byte) bool {
 // Hash is a keyed hash, for look-ups by something that must not be readable in the
 // store. Without the key no one can tell whether a hash stands for a guessed value.
 func (r *Ring) Hash(context string, data []byte) []byte {
-	return hashWith(r.newest().keys[indexKey], context, data)
+	return hashWith(r.newestGeneration().keys[indexKey], context, data)
 }
 
 // OlderHashes are the hashes of the other generations in force, under which an entry
@@ -201,7 +201,7 @@ func hashWith(key []byte, context string, data []byte) []byte {
 // Seal seals a value that leaves the installation and comes back, such as a cookie.
 // Every context has a key of its own.
 func (r *Ring) Seal(context string, plaintext []byte) []byte {
-	return r.newest().browserKey(context).Seal(context, plaintext)
+	return r.newestGeneration().browserKey(context).Seal(context, plaintext)
 }
 
 // Open is the reverse of Seal.

@@ -47,7 +47,7 @@ func (s *Server) listenAdmin(ctx context.Context) (*adminListener, error) {
 	a.srv = s.httpServer(handler)
 	if a.ln != nil {
 		a.address = a.ln.Addr().String()
-		a.listening()
+		a.isListening()
 	} else {
 		a.listen()
 	}
@@ -61,18 +61,18 @@ func (s *Server) listenAdmin(ctx context.Context) (*adminListener, error) {
 func (a *adminListener) listen() {
 	ln, err := net.Listen("tcp", a.address)
 	if err != nil {
-		a.failed(err)
+		a.noteFailure(err)
 		return
 	}
 	a.ln = ln
-	a.listening()
+	a.isListening()
 }
 
-func (a *adminListener) listening() {
+func (a *adminListener) isListening() {
 	a.log.LogAttrs(a.ctx, slog.LevelInfo, "watching", slog.String("admin_address", a.ln.Addr().String()))
 }
 
-func (a *adminListener) failed(err error) {
+func (a *adminListener) noteFailure(err error) {
 	a.log.LogAttrs(a.ctx, slog.LevelError,
 		"admin_listen does not answer: no metrics, no migration board; sign-ins go on; free the port or set another admin_listen",
 		slog.String("admin_listen", a.address), slog.String("error", err.Error()), slog.Duration("next_try", a.retry))
@@ -89,7 +89,7 @@ func (a *adminListener) serve() {
 			if errors.Is(err, http.ErrServerClosed) {
 				return
 			}
-			a.failed(err)
+			a.noteFailure(err)
 			a.ln = nil
 		}
 		select {
@@ -108,8 +108,8 @@ func (a *adminListener) close() {
 	}
 }
 
-// counted is what the public listener counts and the admin listener reports.
-func (s *Server) counted() *adminhttp.Traffic {
+// countTraffic is what the public listener counts and the admin listener reports.
+func (s *Server) countTraffic() *adminhttp.Traffic {
 	s.traffic.Do(func() { s.counts = adminhttp.NewTraffic() })
 	return s.counts
 }
@@ -122,6 +122,6 @@ func (s *Server) AdminHandler() (http.Handler, error) {
 	}
 	pages := &web.Pages{Set: set, Langs: s.Languages, Linked: true, Brand: s.Brand, BaseURL: s.IdP.BaseURL}
 	h := &adminhttp.Handler{Board: s.Board, Rotation: s.Rotation, Links: s.Links, Pages: pages, Clock: s.Clock, Log: s.Log, URL: s.AdminURL,
-		CommandLine: s.CommandLine, Traffic: s.counted(), Ready: s.ready, Version: s.Version}
+		CommandLine: s.CommandLine, Traffic: s.countTraffic(), Ready: s.checkReady, Version: s.Version}
 	return &web.Middleware{Next: h.Handler(), Pages: pages, Log: s.Log, Clock: s.Clock}, nil
 }

@@ -24,7 +24,7 @@ const (
 func (s *Server) startJobs(ctx context.Context) (stop func()) {
 	ctx, cancel := context.WithCancel(ctx)
 	var running sync.WaitGroup
-	running.Go(func() { s.sweep(ctx) })
+	running.Go(func() { s.sweepExpired(ctx) })
 	running.Go(func() { s.Trail.Run(ctx) })
 	running.Go(func() { s.Rotation.Run(ctx) })
 	running.Go(func() { s.Usage.Run(ctx) })
@@ -35,8 +35,8 @@ func (s *Server) startJobs(ctx context.Context) (stop func()) {
 	}
 }
 
-// sweep removes expired records until ctx ends.
-func (s *Server) sweep(ctx context.Context) {
+// sweepExpired removes expired records until ctx ends.
+func (s *Server) sweepExpired(ctx context.Context) {
 	tick := time.NewTicker(sweepEvery)
 	defer tick.Stop()
 	for {
@@ -70,7 +70,7 @@ func (s *Server) mountHealth(rt *web.Router) {
 		return err
 	}})
 	rt.Handle("/readyz", web.Methods{http.MethodGet: func(w http.ResponseWriter, r *http.Request) error {
-		if err := s.ready(r.Context()); err != nil {
+		if err := s.checkReady(r.Context()); err != nil {
 			web.EventOf(r).Note(slog.String("error", err.Error()))
 			web.EventOf(r).Raise(slog.LevelError)
 			http.Error(w, "not ready; the log says why", http.StatusServiceUnavailable)
@@ -81,7 +81,7 @@ func (s *Server) mountHealth(rt *web.Router) {
 	}})
 }
 
-func (s *Server) ready(ctx context.Context) error {
+func (s *Server) checkReady(ctx context.Context) error {
 	// Every answer rests upon this document.
 	if _, err := s.Store.Documents(ctx, idp.RotationKind, idp.RotationKey); err != nil {
 		return fmt.Errorf("store: %w", err)

@@ -129,21 +129,21 @@ func (s *Server) Handler() (http.Handler, error) {
 	s.mountHealth(rt)
 	rt.HandlePrefix(set.StaticPrefix(), web.Static(set.StaticPrefix(), templates.Static()))
 
-	guarded, err := s.guard(pages, rt)
+	guarded, err := s.guardForms(pages, rt)
 	if err != nil {
 		return nil, err
 	}
 	return &web.Middleware{
 		Next: guarded, Pages: pages, Log: s.Log, Clock: s.Clock,
 		Strangers: &web.Strangers{Log: s.Log, Clock: s.Clock},
-		Count:     s.counted().Answered, TrustedProxies: s.TrustedProxies, HSTS: s.Secure(),
+		Count:     s.countTraffic().Answered, TrustedProxies: s.TrustedProxies, HSTS: s.Secure(),
 	}, nil
 }
 
-// guard refuses forms that another site posts. The SAML addresses are the
+// guardForms refuses forms that another site posts. The SAML addresses are the
 // exception: being posted to by other sites is what they are for, and the
 // signature guards them.
-func (s *Server) guard(pages *web.Pages, next http.Handler) (http.Handler, error) {
+func (s *Server) guardForms(pages *web.Pages, next http.Handler) (http.Handler, error) {
 	base, err := url.Parse(s.IdP.BaseURL)
 	if err != nil {
 		return nil, fmt.Errorf("base_url: %w", err)

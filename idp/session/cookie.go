@@ -14,14 +14,14 @@ func (m *Manager) cookieName(short string) string {
 	return "vernal-" + short
 }
 
-// set gives the browser a cookie. SameSite=Lax: it comes along when a service
+// setCookie gives the browser a cookie. SameSite=Lax: it comes along when a service
 // provider sends the browser here by GET, and not with a form that another
 // site posts. An age of 0 lasts as long as the browser runs.
-func (m *Manager) set(w http.ResponseWriter, name, value string, age time.Duration) {
-	http.SetCookie(w, m.cookie(name, value, age))
+func (m *Manager) setCookie(w http.ResponseWriter, name, value string, age time.Duration) {
+	http.SetCookie(w, m.newCookie(name, value, age))
 }
 
-func (m *Manager) cookie(name, value string, age time.Duration) *http.Cookie {
+func (m *Manager) newCookie(name, value string, age time.Duration) *http.Cookie {
 	return &http.Cookie{
 		Name: name, Value: value, Path: "/", MaxAge: int(age / time.Second),
 		Secure: m.Secure, HttpOnly: true, SameSite: http.SameSiteLaxMode,
@@ -34,7 +34,7 @@ func hashOf(value string) []byte {
 	return sum[:]
 }
 
-// drop takes a cookie back.
-func (m *Manager) drop(w http.ResponseWriter, name string) {
-	http.SetCookie(w, m.cookie(name, "", -time.Second))
+// dropCookie takes a cookie back.
+func (m *Manager) dropCookie(w http.ResponseWriter, name string) {
+	http.SetCookie(w, m.newCookie(name, "", -time.Second))
 }

@@ -43,10 +43,10 @@ var systems = []mark{
 // need to know their own devices. The same goes for the rest of the address.
 func DeviceOf(userAgent string, client netip.Addr) idp.Device {
 	agent := userAgent[:min(len(userAgent), maxUserAgent)]
-	return idp.Device{Browser: named(browsers, agent), System: named(systems, agent), Network: networkOf(client)}
+	return idp.Device{Browser: nameOf(browsers, agent), System: nameOf(systems, agent), Network: networkOf(client)}
 }
 
-func named(marks []mark, agent string) string {
+func nameOf(marks []mark, agent string) string {
 	for _, m := range marks {
 		if strings.Contains(agent, m.token) {
 			return m.name

@@ -94,7 +94,7 @@ func (m *Manager) Hold(w http.ResponseWriter, req *idp.LoginRequest) error {
 		return errNoSealer
 	}
 	sealed := m.Sealer.Seal(heldContext(req.Handle), packed.Bytes())
-	c := m.cookie(m.requestCookie(req.Handle), heldPrefix+base64.RawURLEncoding.EncodeToString(sealed), req.ExpiresAt.Sub(m.Clock.Now()))
+	c := m.newCookie(m.requestCookie(req.Handle), heldPrefix+base64.RawURLEncoding.EncodeToString(sealed), req.ExpiresAt.Sub(m.Clock.Now()))
 	if len(c.Name)+len(c.Value) > maxHeldCookie || c.MaxAge <= 0 {
 		return ErrTooLong
 	}
@@ -111,9 +111,9 @@ func (m *Manager) Holds(r *http.Request, handle idp.RequestHandle) bool {
 
 func isHeld(c *http.Cookie) bool { return strings.HasPrefix(c.Value, heldPrefix) }
 
-// held opens the request that the browser holds under the handle; idp.ErrNotFound
+// openHeld opens the request that the browser holds under the handle; idp.ErrNotFound
 // if there is none, or if the value is not one that Hold made for this handle.
-func (m *Manager) held(r *http.Request, handle idp.RequestHandle) (*idp.LoginRequest, error) {
+func (m *Manager) openHeld(r *http.Request, handle idp.RequestHandle) (*idp.LoginRequest, error) {
 	c, err := r.Cookie(m.requestCookie(handle))
 	if err != nil || !isHeld(c) || len(c.Name)+len(c.Value) > maxHeldCookie {
 		return nil, idp.ErrNotFound

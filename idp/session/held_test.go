@@ -71,7 +71,7 @@ func TestHeldRequestComesBack(t *testing.T) {
 		t.Errorf("a usual request takes %d bytes", len(c.Value))
 	}
 	r := bringing(c)
-	got, err := m.held(r, req.Handle)
+	got, err := m.openHeld(r, req.Handle)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -105,11 +105,11 @@ func TestHeldRequestIsSealed(t *testing.T) {
 		"not base64": heldPrefix + "!", "another request's": other.Value, "too long": c.Value + strings.Repeat("A", maxHeldCookie),
 		"trailing bits": c.Value + "=", "another installation's": hold(t, newHolder(), one).Value,
 	} {
-		if got, err := m.held(bringing(&http.Cookie{Name: c.Name, Value: v}), one.Handle); !errors.Is(err, idp.ErrNotFound) {
+		if got, err := m.openHeld(bringing(&http.Cookie{Name: c.Name, Value: v}), one.Handle); !errors.Is(err, idp.ErrNotFound) {
 			t.Errorf("%s: %v, %v", name, got, err)
 		}
 	}
-	if _, err := m.held(bringing(), one.Handle); !errors.Is(err, idp.ErrNotFound) {
+	if _, err := m.openHeld(bringing(), one.Handle); !errors.Is(err, idp.ErrNotFound) {
 		t.Errorf("no cookie: %v", err)
 	}
 }
@@ -279,7 +279,7 @@ func FuzzHeld(f *testing.F) {
 	f.Fuzz(func(t *testing.T, value string, packed []byte) {
 		r := bringing()
 		r.Header.Set("Cookie", fmt.Sprintf("%s=%s", c.Name, value))
-		if got, err := m.held(r, req.Handle); err == nil {
+		if got, err := m.openHeld(r, req.Handle); err == nil {
 			if brought, _ := r.Cookie(c.Name); brought.Value != c.Value {
 				t.Errorf("%q opens as %+v", value, got)
 			}

@@ -49,7 +49,7 @@ type Manager struct {
 // Current is the browser's session. It returns idp.ErrNotFound if there is
 // none, or if it has reached one of its ends.
 func (m *Manager) Current(r *http.Request) (*idp.Session, error) {
-	s, err := m.load(r, m.cookieName("session"))
+	s, err := m.loadSession(r, m.cookieName("session"))
 	if err != nil {
 		return nil, err
 	}
@@ -62,7 +62,7 @@ func (m *Manager) Current(r *http.Request) (*idp.Session, error) {
 // Pending is the browser's sign-in that waits for its second factor;
 // idp.ErrNotFound if there is none.
 func (m *Manager) Pending(r *http.Request) (*idp.Session, error) {
-	s, err := m.load(r, m.cookieName("signin"))
+	s, err := m.loadSession(r, m.cookieName("signin"))
 	if err != nil {
 		return nil, err
 	}
@@ -72,7 +72,7 @@ func (m *Manager) Pending(r *http.Request) (*idp.Session, error) {
 	return s, nil
 }
 
-func (m *Manager) load(r *http.Request, cookie string) (*idp.Session, error) {
+func (m *Manager) loadSession(r *http.Request, cookie string) (*idp.Session, error) {
 	c, err := r.Cookie(cookie)
 	if err != nil || c.Value == "" {
 		return nil, idp.ErrNotFound
@@ -140,7 +140,7 @@ func (m *Manager) StartPending(w http.ResponseWriter, r *http.Request, user idp.
 		CreatedAt: now, SeenAt: now, ExpiresAt: now.Add(m.TimeForCode()),
 		Factors: []idp.FactorUse{{Factor: idp.FactorPassword, At: now}},
 	}
-	if err := m.startSession(w, r, "signin", idp.SessionStart{Session: s, Replaces: m.replaced(r, "signin")}, events...); err != nil {
+	if err := m.startSession(w, r, "signin", idp.SessionStart{Session: s, Replaces: m.replacedSession(r, "signin")}, events...); err != nil {
 		return nil, fmt.Errorf("begin sign-in: %w", err)
 	}
 	return s, nil
@@ -149,11 +149,11 @@ func (m *Manager) StartPending(w http.ResponseWriter, r *http.Request, user idp.
 // startSession stores a session that begins in this browser, under a new token in the cookie.
 func (m *Manager) startSession(w http.ResponseWriter, r *http.Request, cookie string, b idp.SessionStart, events ...idp.AuditEvent) error {
 	token := newToken()
-	b.Session.ID, b.Session.Device = idp.HashSessionToken(token), m.device(r)
+	b.Session.ID, b.Session.Device = idp.HashSessionToken(token), m.deviceOf(r)
 	if err := m.Store.StartSession(r.Context(), b, events...); err != nil {
 		return err
 	}
-	m.set(w, m.cookieName(cookie), token, 0)
+	m.setCookie(w, m.cookieName(cookie), token, 0)
 	return nil
 }
 
@@ -169,10 +169,10 @@ func (m *Manager) Complete(w http.ResponseWriter, r *http.Request, pending *idp.
 		Idle:    m.Idle,
 		Factors: append(pending.Factors, second),
 	}
-	if err := m.startSession(w, r, "session", idp.SessionStart{Session: s, Completes: pending.ID, Replaces: m.replaced(r, "session")}, events...); err != nil {
+	if err := m.startSession(w, r, "session", idp.SessionStart{Session: s, Completes: pending.ID, Replaces: m.replacedSession(r, "session")}, events...); err != nil {
 		return nil, fmt.Errorf("complete sign-in: %w", err)
 	}
-	m.drop(w, m.cookieName("signin"))
+	m.dropCookie(w, m.cookieName("signin"))
 	return s, nil
 }
 
@@ -180,12 +180,12 @@ func (m *Manager) Complete(w http.ResponseWriter, r *http.Request, pending *idp.
 // go with the session.
 func (m *Manager) End(w http.ResponseWriter, r *http.Request, events ...idp.AuditEvent) error {
 	for _, cookie := range []string{"session", "signin"} {
-		if ids := m.replaced(r, cookie); len(ids) > 0 {
+		if ids := m.replacedSession(r, cookie); len(ids) > 0 {
 			if _, err := m.Store.EndSessions(r.Context(), idp.SessionEnd{IDs: ids}, events...); err != nil {
 				return fmt.Errorf("end session: %w", err)
 			}
 		}
-		m.drop(w, m.cookieName(cookie))
+		m.dropCookie(w, m.cookieName(cookie))
 		events = nil
 	}
 	return nil
@@ -193,13 +193,13 @@ func (m *Manager) End(w http.ResponseWriter, r *http.Request, events ...idp.Audi
 
 // Forget takes the cookies of a session back that was ended in the store.
 func (m *Manager) Forget(w http.ResponseWriter) {
-	m.drop(w, m.cookieName("session"))
-	m.drop(w, m.cookieName("signin"))
+	m.dropCookie(w, m.cookieName("session"))
+	m.dropCookie(w, m.cookieName("signin"))
 }
 
 // Abandon ends a sign-in that was begun in this request.
 func (m *Manager) Abandon(w http.ResponseWriter, r *http.Request, pending *idp.Session) error {
-	m.drop(w, m.cookieName("signin"))
+	m.dropCookie(w, m.cookieName("signin"))
 	if _, err := m.Store.EndSessions(r.Context(), idp.SessionEnd{IDs: []idp.SessionID{pending.ID}}); err != nil {
 		return fmt.Errorf("end sign-in: %w", err)
 	}
@@ -208,17 +208,17 @@ func (m *Manager) Abandon(w http.ResponseWriter, r *http.Request, pending *idp.S
 
 // Drop takes back the cookie of a session that is over. A sign-in that was begun
 // stays.
-func (m *Manager) Drop(w http.ResponseWriter) { m.drop(w, m.cookieName("session")) }
+func (m *Manager) Drop(w http.ResponseWriter) { m.dropCookie(w, m.cookieName("session")) }
 
-func (m *Manager) device(r *http.Request) idp.Device {
+func (m *Manager) deviceOf(r *http.Request) idp.Device {
 	if m.Device == nil {
 		return idp.Device{}
 	}
 	return m.Device(r)
 }
 
-// replaced is the session that the named cookie stands for, live or not.
-func (m *Manager) replaced(r *http.Request, cookie string) []idp.SessionID {
+// replacedSession is the session that the named cookie stands for, live or not.
+func (m *Manager) replacedSession(r *http.Request, cookie string) []idp.SessionID {
 	c, err := r.Cookie(m.cookieName(cookie))
 	if err != nil || c.Value == "" {
 		return nil

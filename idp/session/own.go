@@ -23,7 +23,7 @@ const (
 // Lapsed tells what became of the session whose cookie the browser holds; ""
 // if it holds none, or if the session is live.
 func (m *Manager) Lapsed(r *http.Request) (Lapse, error) {
-	ids := m.replaced(r, "session")
+	ids := m.replacedSession(r, "session")
 	if len(ids) == 0 {
 		return "", nil
 	}

@@ -33,7 +33,7 @@ func (m *Manager) MintRehearsal(ctx context.Context, lifetime time.Duration, eve
 
 // Rehearsal is the session of a rehearsal; idp.ErrNotFound without one.
 func (m *Manager) Rehearsal(r *http.Request) (*idp.Session, error) {
-	s, err := m.load(r, m.cookieName(rehearsalCookie))
+	s, err := m.loadSession(r, m.cookieName(rehearsalCookie))
 	if err != nil {
 		return nil, err
 	}

@@ -18,9 +18,9 @@ const deviceCookie = "device"
 // somebody else has put into the browser is never remembered.
 func (m *Manager) NewDevice(r *http.Request) (cookie *http.Cookie, d idp.RememberedDevice) {
 	token := newToken()
-	is := m.device(r)
+	is := m.deviceOf(r)
 	d = idp.RememberedDevice{Hash: hashOf(token), Browser: is.Browser, System: is.System}
-	return m.cookie(m.cookieName(deviceCookie), token, assurance.RememberedFor), d
+	return m.newCookie(m.cookieName(deviceCookie), token, assurance.RememberedFor), d
 }
 
 // DeviceHash is the hash of the browser's cookie of a remembered device; nil

@@ -54,7 +54,7 @@ func (m *Manager) Tie(req *idp.LoginRequest) (cookie *http.Cookie) {
 // and the hash of its secret that is stored with the request.
 func (m *Manager) TieTo(handle idp.RequestHandle, lifetime time.Duration) (cookie *http.Cookie, hash []byte) {
 	secret := newToken()
-	return m.cookie(m.requestCookie(handle), secret, lifetime), hashOf(secret)
+	return m.newCookie(m.requestCookie(handle), secret, lifetime), hashOf(secret)
 }
 
 // Retie makes of a cookie of TieTo the one for another handle: the message
@@ -84,7 +84,7 @@ func (m *Manager) Request(r *http.Request, handle idp.RequestHandle) (*idp.Login
 	}
 	req, err := m.Store.LoginRequest(r.Context(), idp.RequestKey{Handle: handle})
 	if errors.Is(err, idp.ErrNotFound) {
-		req, err = m.held(r, handle)
+		req, err = m.openHeld(r, handle)
 	}
 	if err != nil {
 		return nil, fmt.Errorf("load request: %w", err)
@@ -107,7 +107,7 @@ func (m *Manager) Tied(r *http.Request, req *idp.LoginRequest) bool {
 	if req.AnsweredIn == "" {
 		return false
 	}
-	s := m.replaced(r, "session")
+	s := m.replacedSession(r, "session")
 	return len(s) == 1 && subtle.ConstantTimeCompare([]byte(s[0]), []byte(req.AnsweredIn)) == 1
 }
 
@@ -139,7 +139,7 @@ func (m *Manager) Trim(w http.ResponseWriter, r *http.Request) {
 	}
 	names = append(names, heldTooMuch(all)...)
 	for _, name := range names[:min(len(names), maxDrops)] {
-		m.drop(w, name)
+		m.dropCookie(w, name)
 	}
 }
 

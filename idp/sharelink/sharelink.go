@@ -88,11 +88,11 @@ func (s *Service) Create(ctx context.Context, l Link, actor string) (made Link, 
 		}
 		r.Value = &l
 		return nil
-	}, s.event(idp.AuditLinkCreate, &l, actor))
+	}, s.linkEvent(idp.AuditLinkCreate, &l, actor))
 	if err != nil {
 		return l, "", fmt.Errorf("store link: %w", err)
 	}
-	return l, s.token(&l), nil
+	return l, s.tokenOf(&l), nil
 }
 
 // Check returns the link that a token opens now. The error for every unusable token is
@@ -106,7 +106,7 @@ func (s *Service) Check(ctx context.Context, kind Kind, token string) (*Link, er
 	if err != nil {
 		return nil, fmt.Errorf("read link: %w", err)
 	}
-	if l.Kind != kind || !s.opens(l, token) || !l.Live(s.Clock.Now()) {
+	if l.Kind != kind || !s.tokenOpens(l, token) || !l.Live(s.Clock.Now()) {
 		return nil, idp.ErrNotFound
 	}
 	return l, nil
@@ -145,7 +145,7 @@ func (s *Service) Revoke(ctx context.Context, id, actor string) (*Link, error) {
 			}
 			l = r.Value
 			return nil
-		}, s.event(idp.AuditLinkRevoke, l, actor))
+		}, s.linkEvent(idp.AuditLinkRevoke, l, actor))
 	}
 	if err != nil {
 		return nil, fmt.Errorf("revoke link: %w", err)
@@ -164,7 +164,7 @@ func (s *Service) Remove(ctx context.Context, id, actor string) error {
 		err = s.links().Update(ctx, []string{id}, func(r *idp.Record[Link]) error {
 			r.Value = nil
 			return nil
-		}, s.event(idp.AuditLinkRemove, l, actor))
+		}, s.linkEvent(idp.AuditLinkRemove, l, actor))
 	}
 	if err != nil {
 		return fmt.Errorf("remove link: %w", err)
@@ -176,13 +176,13 @@ func (s *Service) links() idp.Records[Link] {
 	return idp.Records[Link]{Store: s.Store, Kind: documents, Clock: s.Clock}
 }
 
-// token returns the token that opens the link until the installation's keys are renewed.
-func (s *Service) token(l *Link) string {
+// tokenOf returns the token that opens the link until the installation's keys are renewed.
+func (s *Service) tokenOf(l *Link) string {
 	return l.ID + "." + base64.RawURLEncoding.EncodeToString(s.Sealer.MAC(macContext(l), macText(l)))
 }
 
-// opens reports whether the token belongs to the link. The MAC has one valid spelling only.
-func (s *Service) opens(l *Link, token string) bool {
+// tokenOpens reports whether the token belongs to the link. The MAC has one valid spelling only.
+func (s *Service) tokenOpens(l *Link, token string) bool {
 	id, text, _ := strings.Cut(token, ".")
 	mac, err := base64.RawURLEncoding.Strict().DecodeString(text)
 	return err == nil && id == l.ID && s.Sealer.VerifyMAC(macContext(l), macText(l), mac)
@@ -199,7 +199,7 @@ func macText(l *Link) (text []byte) {
 	return text
 }
 
-func (s *Service) event(kind idp.AuditKind, l *Link, actor string) idp.AuditEvent {
+func (s *Service) linkEvent(kind idp.AuditKind, l *Link, actor string) idp.AuditEvent {
 	return idp.AuditEvent{
 		Kind: kind, Outcome: "ok", Actor: actor, Year: l.Year, SP: l.SP,
 		Detail: map[string]string{"link": l.ID, "opens": string(l.Kind)},

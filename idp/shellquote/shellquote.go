@@ -8,12 +8,12 @@ import "strings"
 // Quote writes a word so that a POSIX shell reads it back as that word and
 // nothing else. One that needs no quotes gets none.
 func Quote(word string) string {
-	if word != "" && !strings.ContainsFunc(word, special) {
+	if word != "" && !strings.ContainsFunc(word, isSpecial) {
 		return word
 	}
 	return "'" + strings.ReplaceAll(word, "'", `'\''`) + "'"
 }
 
-func special(r rune) bool {
+func isSpecial(r rune) bool {
 	return !(r >= 'a' && r <= 'z' || r >= 'A' && r <= 'Z' || r >= '0' && r <= '9' || strings.ContainsRune("@%+=:,./_-", r))
 }

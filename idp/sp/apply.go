@@ -18,7 +18,7 @@ func (r *Registry) AddEdit(ctx context.Context, id idp.EntityID, doc Document, e
 	var notes []metadata.Note
 	if doc.Data != nil {
 		var err error
-		if p, notes, err = r.read(doc, id, nil, e, o); err != nil {
+		if p, notes, err = r.readDocument(doc, id, nil, e, o); err != nil {
 			return nil, err
 		}
 	}
@@ -29,7 +29,7 @@ func (r *Registry) AddEdit(ctx context.Context, id idp.EntityID, doc Document, e
 	if err != nil {
 		return nil, err
 	}
-	c.note(notes)
+	c.addNotes(notes)
 	return c, nil
 }
 
@@ -43,26 +43,26 @@ func (r *Registry) ApplyEdit(ctx context.Context, id idp.EntityID, doc Document,
 		if err != nil {
 			return nil, err
 		}
-		if from, notes, err = r.read(doc, id, old, e, o); err != nil {
+		if from, notes, err = r.readDocument(doc, id, old, e, o); err != nil {
 			return nil, err
 		}
 	}
 	c, err := r.Edit(ctx, id, func(p *idp.ServiceProvider) error {
 		if from != nil {
-			refresh(p, from)
+			refreshFrom(p, from)
 		}
 		return e.Apply(p)
 	}, o, actor)
 	if err != nil {
 		return nil, err
 	}
-	c.note(notes)
+	c.addNotes(notes)
 	return c, nil
 }
 
-// note puts what was noted about the metadata before the other warnings. What both
+// addNotes puts what was noted about the metadata before the other warnings. What both
 // suggest is there once.
-func (c *Change) note(notes []metadata.Note) {
+func (c *Change) addNotes(notes []metadata.Note) {
 	warnings, suggestions := warningsOf(notes, c.Provider.EntityID)
 	c.Warnings = append(warnings, c.Warnings...)
 	var once []idp.Suggestion
@@ -80,11 +80,11 @@ func otherEntity(want, have idp.EntityID) error {
 	}}}
 }
 
-// refresh takes over what a provider's metadata says about addresses and
+// refreshFrom takes over what a provider's metadata says about addresses and
 // certificates. What it may have and be asked stays as the operator set it;
 // encryption is turned on by metadata, never off.
-func refresh(p, from *idp.ServiceProvider) {
-	from = clone(from)
+func refreshFrom(p, from *idp.ServiceProvider) {
+	from = cloneProvider(from)
 	p.ACSURLs, p.ACSIndexes = from.ACSURLs, from.ACSIndexes
 	p.Certs, p.EncryptionCerts = from.Certs, from.EncryptionCerts
 	if from.LogoutURL != "" {

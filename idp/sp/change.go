@@ -18,32 +18,32 @@ import (
 // EntityID that is registered is idp.ErrExists, unless o.Replace. Other errors
 // are an *InvalidError with all that is wrong, and a *RefusedError.
 func (r *Registry) Add(ctx context.Context, p *idp.ServiceProvider, o Options, actor string) (*Change, error) {
-	p = clone(p)
-	normalize(p)
-	if err := r.validate(nil, p, o); err != nil {
+	p = cloneProvider(p)
+	normalizeProvider(p)
+	if err := r.validateProvider(nil, p, o); err != nil {
 		return nil, err
 	}
 	if o.Replace {
-		c, err := r.replace(ctx, p, o, actor)
+		c, err := r.replaceProvider(ctx, p, o, actor)
 		if !notFound(err) {
 			return c, err
 		}
 	}
 	for {
-		next := clone(p)
-		err := r.create(ctx, next, o, actor)
+		next := cloneProvider(p)
+		err := r.createProvider(ctx, next, o, actor)
 		switch {
 		case errors.Is(err, idp.ErrProviderChanged):
 			continue // it was removed meanwhile: its NameIDs are a matter of o.Resume now
 		case err != nil:
 			return nil, err
 		}
-		return r.change(nil, next), nil
+		return r.newChange(nil, next), nil
 	}
 }
 
-// create adds p with the scope that its past and o give it.
-func (r *Registry) create(ctx context.Context, p *idp.ServiceProvider, o Options, actor string) error {
+// createProvider adds p with the scope that its past and o give it.
+func (r *Registry) createProvider(ctx context.Context, p *idp.ServiceProvider, o Options, actor string) error {
 	var last idp.NameIDScope
 	_, err := r.store.Provider(ctx, p.EntityID)
 	removed, isRemoved := errors.AsType[*idp.RemovedError](err)
@@ -58,21 +58,21 @@ func (r *Registry) create(ctx context.Context, p *idp.ServiceProvider, o Options
 	if p.NameIDScope, err = r.scopeForNew(p, last, o); err != nil {
 		return err
 	}
-	p.CreatedAt = r.stamp()
+	p.CreatedAt = r.nowForRecord()
 	p.UpdatedAt = p.CreatedAt
-	detail := maps.Collect(diff(&idp.ServiceProvider{}, p))
-	err = r.store.CreateProvider(ctx, p, last, event(idp.AuditSPAdd, p.EntityID, actor, detail))
-	r.forget(p.EntityID)
+	detail := maps.Collect(diffFields(&idp.ServiceProvider{}, p))
+	err = r.store.CreateProvider(ctx, p, last, registryEvent(idp.AuditSPAdd, p.EntityID, actor, detail))
+	r.forgetParsed(p.EntityID)
 	if err != nil {
 		return fmt.Errorf("register provider %q: %w", p.EntityID, err)
 	}
 	return nil
 }
 
-// replace puts p in the place of the registration with its EntityID.
-func (r *Registry) replace(ctx context.Context, p *idp.ServiceProvider, o Options, actor string) (*Change, error) {
+// replaceProvider puts p in the place of the registration with its EntityID.
+func (r *Registry) replaceProvider(ctx context.Context, p *idp.ServiceProvider, o Options, actor string) (*Change, error) {
 	return r.Edit(ctx, p.EntityID, func(old *idp.ServiceProvider) error {
-		next := clone(p)
+		next := cloneProvider(p)
 		if next.Agency == "" { // an agency is only ever left by name
 			next.Agency = old.Agency
 		}
@@ -121,17 +121,17 @@ func (r *Registry) Edit(ctx context.Context, id idp.EntityID, change func(*idp.S
 	if err != nil {
 		return nil, err
 	}
-	next := clone(old)
+	next := cloneProvider(old)
 	if err := r.editRecord(old, next, change, o); err != nil {
 		return nil, err
 	}
-	detail := maps.Collect(diff(old, next))
+	detail := maps.Collect(diffFields(old, next))
 	if len(detail) == 0 {
-		return r.change(old, old), nil
+		return r.newChange(old, old), nil
 	}
-	c := r.change(old, next)
-	c.NameIDsCopied, err = r.writeEdit(ctx, old, next, o, event(idp.AuditSPEdit, id, actor, detail))
-	r.forget(id)
+	c := r.newChange(old, next)
+	c.NameIDsCopied, err = r.writeEdit(ctx, old, next, o, registryEvent(idp.AuditSPEdit, id, actor, detail))
+	r.forgetParsed(id)
 	var clash *idp.ClashError
 	switch {
 	case errors.As(err, &clash):
@@ -139,7 +139,7 @@ func (r *Registry) Edit(ctx context.Context, id idp.EntityID, change func(*idp.S
 	case err != nil:
 		return nil, fmt.Errorf("change provider %q: %w", id, err)
 	}
-	return c, r.settle(ctx, id)
+	return c, r.settleParsed(ctx, id)
 }
 
 // writeEdit puts next in the place of old, with the NameIDs in the same step if
@@ -150,7 +150,7 @@ func (r *Registry) writeEdit(ctx context.Context, old, next *idp.ServiceProvider
 		if !reflect.DeepEqual(stored, old) { // the event tells the difference to old
 			return errMoved
 		}
-		*stored = *clone(next)
+		*stored = *cloneProvider(next)
 		return nil
 	}}
 	switch {
@@ -179,10 +179,10 @@ func (r *Registry) editRecord(old, next *idp.ServiceProvider, change func(*idp.S
 	if err := change(next); err != nil {
 		return err
 	}
-	normalize(next)
+	normalizeProvider(next)
 	next.EntityID, next.CreatedAt = old.EntityID, old.CreatedAt
-	next.NameIDScope, next.UpdatedAt = old.NameIDScope, r.stamp()
-	if err := r.validate(old, next, o); err != nil {
+	next.NameIDScope, next.UpdatedAt = old.NameIDScope, r.nowForRecord()
+	if err := r.validateProvider(old, next, o); err != nil {
 		return err
 	}
 	if next.Agency == old.Agency {
@@ -205,11 +205,11 @@ func (r *Registry) editRecord(old, next *idp.ServiceProvider, change func(*idp.S
 	return nil
 }
 
-// normalize gives a registration without a name its EntityID as one, leaves out
+// normalizeProvider gives a registration without a name its EntityID as one, leaves out
 // indexes that say no more than the order does, and writes its certificates as
 // single PEM blocks, each once. What cannot be read is left for Validate to
 // name.
-func normalize(p *idp.ServiceProvider) {
+func normalizeProvider(p *idp.ServiceProvider) {
 	if strings.TrimSpace(p.Name) == "" {
 		p.Name = p.EntityID.DisplayName()
 	}
@@ -223,16 +223,16 @@ func normalize(p *idp.ServiceProvider) {
 	}
 }
 
-// diff yields the JSON names of the fields in which the registrations differ, with
+// diffFields yields the JSON names of the fields in which the registrations differ, with
 // the new value in brief, cut so that none fills an audit record.
-func diff(old, p *idp.ServiceProvider) iter.Seq2[string, string] {
+func diffFields(old, p *idp.ServiceProvider) iter.Seq2[string, string] {
 	return func(yield func(string, string) bool) {
 		for i := range fieldTable {
 			f := &fieldTable[i]
 			if slices.Equal(f.Read(old), f.Read(p)) {
 				continue
 			}
-			if !yield(f.Name, idp.Clip(f.brief(p), 500)) {
+			if !yield(f.Name, idp.Clip(f.shortValue(p), 500)) {
 				return
 			}
 		}

@@ -63,7 +63,7 @@ func (e *InvalidError) Error() string {
 // word for http addresses elsewhere.
 func Validate(p *idp.ServiceProvider, baseIsHTTP, allowInsecure bool) []Problem {
 	c := checker{baseIsHTTP: baseIsHTTP, insecure: func(string) bool { return allowInsecure }}
-	return c.check(p)
+	return c.checkAll(p)
 }
 
 // checker gathers the problems of one registration.
@@ -76,12 +76,12 @@ type checker struct {
 	problems []Problem
 }
 
-func (c *checker) check(p *idp.ServiceProvider) []Problem {
-	c.identity(p)
-	c.addresses(p)
-	c.certs(p)
-	c.values(p)
-	c.texts(p)
+func (c *checker) checkAll(p *idp.ServiceProvider) []Problem {
+	c.checkIdentity(p)
+	c.checkAddresses(p)
+	c.checkCerts(p)
+	c.checkValues(p)
+	c.checkTexts(p)
 	return c.problems
 }
 
@@ -89,7 +89,7 @@ func (c *checker) add(field, value, format string, args ...any) {
 	c.problems = append(c.problems, Problem{Field: field, Value: idp.Clip(value, 80), Text: fmt.Sprintf(format, args...)})
 }
 
-func (c *checker) identity(p *idp.ServiceProvider) {
+func (c *checker) checkIdentity(p *idp.ServiceProvider) {
 	id := string(p.EntityID)
 	switch {
 	case id == "":
@@ -104,23 +104,23 @@ func (c *checker) identity(p *idp.ServiceProvider) {
 	if strings.TrimSpace(p.Name) == "" {
 		c.add("name", "", "is missing: people see it on every page of a sign-in")
 	}
-	c.text("name", p.Name, idp.MaxName)
-	c.text("agency", p.Agency, idp.MaxName)
+	c.checkText("name", p.Name, idp.MaxName)
+	c.checkText("agency", p.Agency, idp.MaxName)
 	if p.Agency != strings.TrimSpace(p.Agency) {
 		c.add("agency", p.Agency, "must not begin or end with a space")
 	}
 }
 
-func (c *checker) addresses(p *idp.ServiceProvider) {
+func (c *checker) checkAddresses(p *idp.ServiceProvider) {
 	if len(p.ACSURLs) == 0 {
 		c.add("acs_urls", "", "is empty: there is no address to send a Response to")
 	}
 	if len(p.ACSURLs) != len(p.ACSIndexes) { // else a URL may have several indexes
-		c.list("acs_urls", p.ACSURLs, idp.MaxList)
+		c.checkList("acs_urls", p.ACSURLs, idp.MaxList)
 	} else if len(p.ACSURLs) > idp.MaxList {
 		c.add("acs_urls", "", "has %d entries; %d are allowed", len(p.ACSURLs), idp.MaxList)
 	}
-	c.list("redirect_uris", p.RedirectURIs, idp.MaxList)
+	c.checkList("redirect_uris", p.RedirectURIs, idp.MaxList)
 	for _, f := range addressFields(p) {
 		for _, a := range f.values {
 			what, permitted := checkAddress(a, c.baseIsHTTP)
@@ -163,7 +163,7 @@ func addressFields(p *idp.ServiceProvider) []namedValues {
 	return fields
 }
 
-func (c *checker) certs(p *idp.ServiceProvider) {
+func (c *checker) checkCerts(p *idp.ServiceProvider) {
 	if len(p.Certs) == 0 && p.SignRequests == idp.SignRequestsRequired {
 		c.add("certs", "", "is empty: with sign_requests required, nobody could sign in")
 	}
@@ -171,7 +171,7 @@ func (c *checker) certs(p *idp.ServiceProvider) {
 		c.add("encryption_certs", "", "is empty: there is no certificate to encrypt to")
 	}
 	for _, f := range []namedValues{{"certs", p.Certs}, {"encryption_certs", p.EncryptionCerts}} {
-		c.list(f.name, f.values, maxCerts)
+		c.checkList(f.name, f.values, maxCerts)
 		for _, s := range f.values {
 			parsed, err := partnercert.Read([]byte(s))
 			if err != nil {
@@ -189,7 +189,7 @@ func (c *checker) certs(p *idp.ServiceProvider) {
 	}
 }
 
-func (c *checker) values(p *idp.ServiceProvider) {
+func (c *checker) checkValues(p *idp.ServiceProvider) {
 	for i := range fieldTable {
 		f := &fieldTable[i]
 		if len(f.Values) == 0 {
@@ -208,29 +208,29 @@ func (c *checker) values(p *idp.ServiceProvider) {
 	if len(p.NameIDFormats) == 0 {
 		c.add("name_id_formats", "", "is empty: no assertion could name a person")
 	}
-	c.list("name_id_formats", p.NameIDFormats, idp.MaxList)
-	c.list("attributes", p.Attributes, idp.MaxList)
+	c.checkList("name_id_formats", p.NameIDFormats, idp.MaxList)
+	c.checkList("attributes", p.Attributes, idp.MaxList)
 	if p.Preview != "" && !p.Preview.Valid() {
 		c.add("preview", string(p.Preview), "is not a year, such as 2027 or 2027b")
 	}
 }
 
-func (c *checker) texts(p *idp.ServiceProvider) {
-	c.list("contacts", p.Contacts, idp.MaxList)
+func (c *checker) checkTexts(p *idp.ServiceProvider) {
+	c.checkList("contacts", p.Contacts, idp.MaxList)
 	for _, contact := range p.Contacts {
-		c.text("contacts", contact, idp.MaxContact)
+		c.checkText("contacts", contact, idp.MaxContact)
 	}
-	c.text("team", p.Team, idp.MaxName)
+	c.checkText("team", p.Team, idp.MaxName)
 	for lang, text := range p.HelpText {
 		if !slices.Contains(languages, lang) {
 			c.add("help_text", lang, "is not one of %s", strings.Join(languages, ", "))
 		}
-		c.text("help_text", strings.ReplaceAll(text, "\n", " "), idp.MaxText)
+		c.checkText("help_text", strings.ReplaceAll(text, "\n", " "), idp.MaxText)
 	}
 }
 
-// text checks one line that people or operators read.
-func (c *checker) text(field, s string, limit int) {
+// checkText checks one line that people or operators read.
+func (c *checker) checkText(field, s string, limit int) {
 	if n := utf8.RuneCountInString(s); n > limit {
 		c.add(field, s, "has %d characters; %d are allowed", n, limit)
 	}
@@ -239,8 +239,8 @@ func (c *checker) text(field, s string, limit int) {
 	}
 }
 
-// list checks the length of a list and that nothing is in it twice.
-func (c *checker) list(field string, values []string, limit int) {
+// checkList checks the length of a list and that nothing is in it twice.
+func (c *checker) checkList(field string, values []string, limit int) {
 	if len(values) > limit {
 		c.add(field, "", "has %d entries; %d are allowed", len(values), limit)
 	}

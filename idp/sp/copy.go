@@ -14,8 +14,8 @@ import (
 // else in the meantime.
 var errMoved = errors.New("the registration changed in the meantime")
 
-// clone copies a registration with all that it points to.
-func clone(p *idp.ServiceProvider) *idp.ServiceProvider {
+// cloneProvider copies a registration with all that it points to.
+func cloneProvider(p *idp.ServiceProvider) *idp.ServiceProvider {
 	out := *p
 	for _, f := range fieldTable {
 		if f.list != nil {

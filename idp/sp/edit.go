@@ -32,23 +32,23 @@ func (e Edit) Empty() bool { return len(e.Set) == 0 && len(e.Remove) == 0 }
 func (e Edit) Apply(p *idp.ServiceProvider) error {
 	a := applier{p: p}
 	for name := range e.Remove {
-		a.known(name)
+		a.checkKnown(name)
 	}
 	for name := range e.Set {
-		a.known(name)
+		a.checkKnown(name)
 	}
 	for i := range fieldTable {
 		f := &fieldTable[i]
 		if values, ok := e.Remove[f.Name]; ok {
-			a.remove(f, values)
+			a.removeFrom(f, values)
 		}
 		// The indexes are set with the addresses they belong to.
 		if values, ok := e.Set[f.Name]; ok && f.Kind != KindInts {
-			a.set(f, values, e.Set["acs_indexes"])
+			a.setField(f, values, e.Set["acs_indexes"])
 		}
 	}
 	if _, ok := e.Set["acs_urls"]; !ok && len(e.Set["acs_indexes"]) > 0 {
-		a.problem("acs_indexes", "", "is given without an address in acs_urls")
+		a.addProblem("acs_indexes", "", "is given without an address in acs_urls")
 	}
 	if len(a.problems) > 0 {
 		return &InvalidError{Problems: a.problems}
@@ -72,26 +72,26 @@ type applier struct {
 	problems []Problem
 }
 
-func (a *applier) problem(field, value, format string, args ...any) {
+func (a *applier) addProblem(field, value, format string, args ...any) {
 	a.problems = append(a.problems, Problem{Field: field, Value: value, Text: fmt.Sprintf(format, args...)})
 }
 
-func (a *applier) known(name string) {
+func (a *applier) checkKnown(name string) {
 	if lookupField(name) == nil {
-		a.problem(name, "", "is not a field that can be changed")
+		a.addProblem(name, "", "is not a field that can be changed")
 	}
 }
 
-func (a *applier) set(f *Field, values, indexes []string) {
+func (a *applier) setField(f *Field, values, indexes []string) {
 	if !f.Kind.IsList() && len(values) != 1 {
-		a.problem(f.Name, "", "takes one value, not %d", len(values))
+		a.addProblem(f.Name, "", "takes one value, not %d", len(values))
 		return
 	}
 	switch {
 	case f.flag != nil:
 		b, err := strconv.ParseBool(values[0])
 		if err != nil {
-			a.problem(f.Name, values[0], "is not true or false")
+			a.addProblem(f.Name, values[0], "is not true or false")
 			return
 		}
 		*f.flag(a.p) = b
@@ -123,7 +123,7 @@ func (a *applier) setMap(f *Field, values []string) {
 	for _, v := range values {
 		lang, text, ok := strings.Cut(v, "=")
 		if !ok {
-			a.problem(f.Name, v, "is not LANGUAGE=TEXT")
+			a.addProblem(f.Name, v, "is not LANGUAGE=TEXT")
 			continue
 		}
 		if a.p.HelpText == nil {
@@ -138,7 +138,7 @@ func (a *applier) addCerts(f *Field, values []string) {
 	for _, v := range values {
 		list, err := partnercert.Read([]byte(v))
 		if err != nil {
-			a.problem(f.Name, "", "%v", err)
+			a.addProblem(f.Name, "", "%v", err)
 			continue
 		}
 		*field = appendNew(*field, encodeEach(list))
@@ -148,7 +148,7 @@ func (a *applier) addCerts(f *Field, values []string) {
 // addACS adds addresses with the indexes given for them, or the next free ones.
 func (a *applier) addACS(values, indexes []string) {
 	if len(indexes) > 0 && len(indexes) != len(values) {
-		a.problem("acs_indexes", "", "has %d values for %d addresses: give one for each", len(indexes), len(values))
+		a.addProblem("acs_indexes", "", "has %d values for %d addresses: give one for each", len(indexes), len(values))
 		return
 	}
 	a.spellIndexes()
@@ -164,7 +164,7 @@ func (a *applier) addACS(values, indexes []string) {
 		}
 		n, err := strconv.Atoi(indexes[i])
 		if err != nil {
-			a.problem("acs_indexes", indexes[i], "is not a number")
+			a.addProblem("acs_indexes", indexes[i], "is not a number")
 			continue
 		}
 		a.p.ACSIndexes[at] = n
@@ -204,10 +204,10 @@ func nextIndex(list []int) int {
 	return next
 }
 
-func (a *applier) remove(f *Field, values []string) {
+func (a *applier) removeFrom(f *Field, values []string) {
 	switch {
 	case !f.Kind.IsList() && !f.Clears:
-		a.problem(f.Name, "", "cannot be emptied; give it another value")
+		a.addProblem(f.Name, "", "cannot be emptied; give it another value")
 	case f.text != nil:
 		*f.text(a.p) = ""
 	case f.Kind == KindInts:
@@ -215,7 +215,7 @@ func (a *applier) remove(f *Field, values []string) {
 	case f.Kind == KindMap:
 		for _, lang := range values {
 			if _, ok := a.p.HelpText[lang]; !ok {
-				a.problem(f.Name, lang, "is not there")
+				a.addProblem(f.Name, lang, "is not there")
 			}
 			delete(a.p.HelpText, lang)
 		}
@@ -233,7 +233,7 @@ func (a *applier) remove(f *Field, values []string) {
 func (a *applier) removeValue(f *Field, v string) {
 	list := f.list(a.p)
 	if !slices.Contains(*list, v) {
-		a.problem(f.Name, v, "is not there")
+		a.addProblem(f.Name, v, "is not there")
 		return
 	}
 	if f.Name != "acs_urls" {
@@ -273,6 +273,6 @@ func (a *applier) removeCert(f *Field, v string) {
 		return match
 	})
 	if !found {
-		a.problem(f.Name, firstLine(v), "is not the fingerprint, or its first 8 or more digits, of a certificate that is there")
+		a.addProblem(f.Name, firstLine(v), "is not the fingerprint, or its first 8 or more digits, of a certificate that is there")
 	}
 }

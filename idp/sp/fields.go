@@ -182,9 +182,9 @@ func numbers(list []int) []string {
 	return out
 }
 
-// brief gives the field's value as one short text for the audit trail. What may
+// shortValue gives the field's value as one short text for the audit trail. What may
 // be about a person, or is long, is only counted.
-func (f *Field) brief(p *idp.ServiceProvider) string {
+func (f *Field) shortValue(p *idp.ServiceProvider) string {
 	switch {
 	case f.Name == "contacts" || f.Kind == KindMap:
 		return strconv.Itoa(len(f.Read(p))) + " entries"

@@ -76,13 +76,13 @@ func warningsOf(notes []metadata.Note, id idp.EntityID) (warnings []string, sugg
 	return warnings, suggestions
 }
 
-// read reads metadata that comes with an edit of old, nil for a new registration:
+// readDocument reads metadata that comes with an edit of old, nil for a new registration:
 // what the edit gives, the document need not have.
-func (r *Registry) read(doc Document, id idp.EntityID, old *idp.ServiceProvider, e Edit, o Options) (*idp.ServiceProvider, []metadata.Note, error) {
+func (r *Registry) readDocument(doc Document, id idp.EntityID, old *idp.ServiceProvider, e Edit, o Options) (*idp.ServiceProvider, []metadata.Note, error) {
 	gives := func(field string) bool { return len(e.Set[field]) > 0 }
 	unsigned := gives("sign_requests") && e.Set["sign_requests"][0] == idp.SignRequestsOptional
 	allowed := allowsInsecure(old, o)
-	p, notes, err := fromMetadata(doc.Data, r.clock.Now(), r.ours(), metadata.Options{
+	p, notes, err := fromMetadata(doc.Data, r.clock.Now(), r.ourCertificates(), metadata.Options{
 		EntityID: id, Fetched: doc.Fetched,
 		HasACS: gives("acs_urls"), HasKeys: gives("certs") || unsigned, HasName: gives("name"),
 		HasEncryption: gives("encryption") || gives("encryption_certs"),

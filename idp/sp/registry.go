@@ -73,11 +73,11 @@ func (r *Registry) BeginAnswer() (end func()) { return r.answering.Enter() }
 // a signature takes, unless a token hangs.
 const settleTime = 30 * time.Second
 
-// settle drops what was parsed of an entity, after it changed in the store, and
+// settleParsed drops what was parsed of an entity, after it changed in the store, and
 // waits until no answer is under way that rests on what was dropped. It waits
 // although the caller is gone: the change is made.
-func (r *Registry) settle(ctx context.Context, id idp.EntityID) error {
-	r.forget(id)
+func (r *Registry) settleParsed(ctx context.Context, id idp.EntityID) error {
+	r.forgetParsed(id)
 	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), settleTime)
 	defer cancel()
 	if err := r.answering.Drain(ctx); err != nil {
@@ -180,12 +180,12 @@ func (r *Registry) Lookup(ctx context.Context, id idp.EntityID) (*Provider, erro
 // Reload is Lookup past what is remembered, for a caller who was given
 // idp.ErrProviderChanged: a write in the store is seen there a moment earlier.
 func (r *Registry) Reload(ctx context.Context, id idp.EntityID) (*Provider, error) {
-	r.forget(id)
+	r.forgetParsed(id)
 	return r.Lookup(ctx, id)
 }
 
-// forget drops what was parsed of an entity, after it changed in the store.
-func (r *Registry) forget(id idp.EntityID) {
+// forgetParsed drops what was parsed of an entity, after it changed in the store.
+func (r *Registry) forgetParsed(id idp.EntityID) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	r.changes++
@@ -257,12 +257,12 @@ func (r *Registry) Get(ctx context.Context, id idp.EntityID) (*idp.ServiceProvid
 // Remove takes a registration away. The NameIDs it saw stay taken; see
 // Options.Resume.
 func (r *Registry) Remove(ctx context.Context, id idp.EntityID, actor string) error {
-	err := r.store.RemoveProvider(ctx, id, event(idp.AuditSPRemove, id, actor, nil))
+	err := r.store.RemoveProvider(ctx, id, registryEvent(idp.AuditSPRemove, id, actor, nil))
 	if err != nil {
-		r.forget(id)
+		r.forgetParsed(id)
 		return fmt.Errorf("remove provider %q: %w", id, err)
 	}
-	return r.settle(ctx, id)
+	return r.settleParsed(ctx, id)
 }
 
 // Change says what Add or Edit did.
@@ -281,12 +281,12 @@ type Change struct {
 	Suggestions []idp.Suggestion `json:"suggestions,omitempty"`
 }
 
-// change makes the report of a change; old is nil for a new registration.
-func (r *Registry) change(old, p *idp.ServiceProvider) *Change {
+// newChange makes the report of a change; old is nil for a new registration.
+func (r *Registry) newChange(old, p *idp.ServiceProvider) *Change {
 	c := &Change{Provider: p, Created: old == nil}
 	c.Warnings, c.Suggestions = Warnings(p, r.clock.Now())
 	if old != nil {
-		for name := range diff(old, p) {
+		for name := range diffFields(old, p) {
 			c.Fields = append(c.Fields, name)
 		}
 	}
@@ -308,28 +308,28 @@ func allowsInsecure(old *idp.ServiceProvider, o Options) func(address string) bo
 	return func(a string) bool { return o.AllowInsecureURL || had[a] }
 }
 
-// validate checks p, which takes the place of old.
-func (r *Registry) validate(old, p *idp.ServiceProvider, o Options) error {
-	c := checker{baseIsHTTP: r.BaseIsHTTP, insecure: allowsInsecure(old, o), ours: r.ours()}
-	if problems := c.check(p); len(problems) > 0 {
+// validateProvider checks p, which takes the place of old.
+func (r *Registry) validateProvider(old, p *idp.ServiceProvider, o Options) error {
+	c := checker{baseIsHTTP: r.BaseIsHTTP, insecure: allowsInsecure(old, o), ours: r.ourCertificates()}
+	if problems := c.checkAll(p); len(problems) > 0 {
 		return &InvalidError{Problems: problems}
 	}
 	return nil
 }
 
-func (r *Registry) ours() []*x509.Certificate {
+func (r *Registry) ourCertificates() []*x509.Certificate {
 	if r.OurCerts == nil {
 		return nil
 	}
 	return r.OurCerts()
 }
 
-func event(kind idp.AuditKind, id idp.EntityID, actor string, detail map[string]string) idp.AuditEvent {
+func registryEvent(kind idp.AuditKind, id idp.EntityID, actor string, detail map[string]string) idp.AuditEvent {
 	return idp.AuditEvent{Kind: kind, Outcome: "ok", Actor: actor, SP: id, Detail: detail}
 }
 
 // notFound reports whether err says that a record is not there.
 func notFound(err error) bool { return errors.Is(err, idp.ErrNotFound) }
 
-// stamp is the time that a record is given.
-func (r *Registry) stamp() time.Time { return r.clock.Now().Truncate(time.Second) }
+// nowForRecord is the time that a record is given.
+func (r *Registry) nowForRecord() time.Time { return r.clock.Now().Truncate(time.Second) }

@@ -20,7 +20,7 @@ func (r *Registry) Rehearse(p *idp.ServiceProvider, until time.Time) error {
 	if p.EntityID != idp.RehearsalSP {
 		return fmt.Errorf("rehearse: %q is not the provider of rehearsals", p.EntityID)
 	}
-	parsed, err := Parse(clone(p))
+	parsed, err := Parse(cloneProvider(p))
 	if err != nil {
 		return err
 	}

@@ -86,7 +86,7 @@ func formAction(address string, more []string) string {
 	var origins []string
 	seen := make(map[string]bool)
 	for _, a := range append([]string{address}, more...) {
-		if o := origin(a); o != "" && !seen[o] {
+		if o := originOf(a); o != "" && !seen[o] {
 			seen[o] = true
 			origins = append(origins, o)
 		}
@@ -97,11 +97,11 @@ func formAction(address string, more []string) string {
 	return strings.Join(origins, " ")
 }
 
-// origin is the scheme, host and port of an address (RFC 6454 §6.1), or "" for
+// originOf is the scheme, host and port of an address (RFC 6454 §6.1), or "" for
 // what is no web address. The characters of the host are looked at once more,
 // though Validate did: one ";" here would let a registration write directives
 // of its own.
-func origin(address string) string {
+func originOf(address string) string {
 	u, err := url.Parse(address)
 	if err != nil || u.Scheme != "https" && u.Scheme != "http" || !plainHost(u) {
 		return ""

@@ -44,9 +44,9 @@ func newRequest(q *inbound.Request, msg *saml.Message, year idp.Year, now time.T
 	return req
 }
 
-// accept has package inbound verify and judge a message that came to a year's URL. The
+// acceptRequest has package inbound verify and judge a message that came to a year's URL. The
 // sender and the locale are returned even with an error, for the page of the refusal.
-func (h *Handler) accept(ctx context.Context, msg *saml.Message, year idp.Year, now time.Time) (a accepted, q inbound.Request, err error) {
+func (h *Handler) acceptRequest(ctx context.Context, msg *saml.Message, year idp.Year, now time.Time) (a accepted, q inbound.Request, err error) {
 	q, err = inbound.Accept(ctx, h.Registry, msg, inbound.AuthnRequest, inbound.Expect{
 		Now: now, Destinations: []string{h.IdP.AuthnURL(year), h.IdP.AuthnURL("")},
 	})
@@ -87,12 +87,12 @@ func (a *accepted) checkRegistration() error {
 		}
 		a.cert = cert
 	}
-	_, err := a.recipient(req.ReceivedAt) // whether there is one does not depend on the time
+	_, err := a.recipientCert(req.ReceivedAt) // whether there is one does not depend on the time
 	return err
 }
 
-// recipient returns the certificate that the assertion is encrypted to at a time, nil if
+// recipientCert returns the certificate that the assertion is encrypted to at a time, nil if
 // it is sent in the clear.
-func (a *accepted) recipient(now time.Time) (*x509.Certificate, error) {
+func (a *accepted) recipientCert(now time.Time) (*x509.Certificate, error) {
 	return a.provider.Recipient(a.cert, now)
 }

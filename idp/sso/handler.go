@@ -106,9 +106,9 @@ func (h *Handler) recordUse(req *idp.LoginRequest, at time.Time) {
 
 // Mount adds the URLs to the router.
 func (h *Handler) Mount(rt *web.Router) {
-	receive := nameSender(h.receive)
+	receive := nameSender(h.receiveRequest)
 	rt.Handle("/api/saml/auth{year}", web.Methods{http.MethodGet: receive, http.MethodPost: receive})
-	rt.Handle(ContinuePath, web.Methods{http.MethodGet: nameSender(h.resume)})
+	rt.Handle(ContinuePath, web.Methods{http.MethodGet: nameSender(h.resumeRequest)})
 }
 
 // nameSender has the page of an error name the service provider, once step has set it, and
@@ -124,9 +124,9 @@ func nameSender(step func(http.ResponseWriter, *http.Request, *accepted) error) 
 	}
 }
 
-// recheck opens the year again for a request that was accepted before, if it may still
+// recheckYear opens the year again for a request that was accepted before, if it may still
 // use it.
-func (h *Handler) recheck(r *http.Request, p *sp.Provider, req *idp.LoginRequest) (entry keyring.Entry, err error) {
+func (h *Handler) recheckYear(r *http.Request, p *sp.Provider, req *idp.LoginRequest) (entry keyring.Entry, err error) {
 	entry, req.Preview, err = h.Access.Recheck(r, p, req.Year, req.Preview)
 	return entry, err
 }

@@ -27,7 +27,7 @@ import (
 // answer, whoever was faster, and errReproofed if the decision must be made again.
 func (h *Handler) issueAssertion(w http.ResponseWriter, r *http.Request, a *accepted, s *idp.Session, user *idp.User) error {
 	now := h.Clock.Now()
-	encrypter, err := a.encrypter(now)
+	encrypter, err := a.newEncrypter(now)
 	if err != nil {
 		return err
 	}
@@ -68,7 +68,7 @@ func (h *Handler) issueAssertion(w http.ResponseWriter, r *http.Request, a *acce
 	response := h.newResponse(a, now)
 	buffer := takeBuffer()
 	defer buffer.release()
-	assertion := a.assertion(s, user, profile, issued, now, string(h.Pages.Lang(r)))
+	assertion := a.newAssertion(s, user, profile, issued, now, string(h.Pages.Lang(r)))
 	err = h.signResponse(r, a, func(signer *xmldsig.Signer) (err error) {
 		buffer.xml, err = response.WriteSuccess(buffer.xml, assertion, saml.Protection{
 			Signer: signer, Encrypter: encrypter, SignResponse: a.provider.SignResponse,
@@ -102,7 +102,7 @@ func (h *Handler) signResponse(r *http.Request, a *accepted, write func(*xmldsig
 		if err := a.checkChange(p); err != nil {
 			return keyring.Entry{}, err
 		}
-		return h.recheck(r, a.provider, a.request)
+		return h.recheckYear(r, a.provider, a.request)
 	}, write)
 	switch {
 	case errors.Is(err, idp.ErrNotFound):
@@ -164,9 +164,9 @@ func signInEvent(req *idp.LoginRequest, user *idp.User, e *web.Event) idp.AuditE
 	return event
 }
 
-// assertion states of the person and the sign-in what the request asks for and
+// newAssertion states of the person and the sign-in what the request asks for and
 // the provider may know. It is the only place from which attributes leave.
-func (a *accepted) assertion(s *idp.Session, user *idp.User, profile *idp.Profile, issued idp.Issued, now time.Time, lang string) *saml.Assertion {
+func (a *accepted) newAssertion(s *idp.Session, user *idp.User, profile *idp.Profile, issued idp.Issued, now time.Time, lang string) *saml.Assertion {
 	email := signInAddress(user)
 	subject := string(issued.NameID)
 	if a.request.NameIDFormat == saml.NameIDFormatEmail {

@@ -21,8 +21,8 @@ type lane struct {
 	queue chan struct{}
 }
 
-// enter waits for its turn; idp.ErrBusy if too many wait. The caller calls leave.
-func (l *lane) enter(ctx context.Context) (leave func(), err error) {
+// enterLane waits for its turn; idp.ErrBusy if too many wait. The caller calls leave.
+func (l *lane) enterLane(ctx context.Context) (leave func(), err error) {
 	l.once.Do(func() {
 		l.slots = make(chan struct{}, max(1, runtime.GOMAXPROCS(0)/2))
 		l.queue = make(chan struct{}, maxInLane)

@@ -23,7 +23,7 @@ func TestLane(t *testing.T) {
 		done := make(chan struct{})
 		for range slots + maxInLane {
 			go func() {
-				leave, err := l.enter(ctx)
+				leave, err := l.enterLane(ctx)
 				if err != nil {
 					gone.Add(1)
 					return
@@ -37,7 +37,7 @@ func TestLane(t *testing.T) {
 		if inside.Load() != int64(slots) {
 			t.Errorf("%d inside, want %d", inside.Load(), slots)
 		}
-		if _, err := l.enter(t.Context()); !errors.Is(err, idp.ErrBusy) {
+		if _, err := l.enterLane(t.Context()); !errors.Is(err, idp.ErrBusy) {
 			t.Errorf("one too many: %v", err)
 		}
 		giveUp()
@@ -47,7 +47,7 @@ func TestLane(t *testing.T) {
 		}
 		close(done)
 		synctest.Wait()
-		leave, err := l.enter(t.Context())
+		leave, err := l.enterLane(t.Context())
 		if err != nil {
 			t.Fatal(err)
 		}

@@ -25,9 +25,9 @@ type step struct {
 	obstacle *assurance.Obstacle // that the refusal is about, if the person's record is
 }
 
-// next is the one decision of a sign-in: what does the request still need of
+// nextStep is the one decision of a sign-in: what does the request still need of
 // this browser? It is pure. A nil session means that nobody is signed in.
-func next(req *idp.LoginRequest, need *assurance.Requirement, s *idp.Session, user *idp.User, now time.Time) step {
+func nextStep(req *idp.LoginRequest, need *assurance.Requirement, s *idp.Session, user *idp.User, now time.Time) step {
 	ask := step{kind: stepSignIn}
 	if req.IsPassive {
 		ask.kind = stepPassive // saml-core §3.4.1: no taking control of the user interface

@@ -38,7 +38,7 @@ func TestNextRehearsal(t *testing.T) {
 			if tt.user != nil {
 				s = &idp.Session{User: tt.user.ID, AuthnAt: now, Factors: []idp.FactorUse{{Factor: idp.FactorPassword, At: now}, {Factor: idp.FactorTOTP, At: now}}}
 			}
-			if got := next(&idp.LoginRequest{SP: tt.sp}, need, s, tt.user, now); got.kind != tt.want {
+			if got := nextStep(&idp.LoginRequest{SP: tt.sp}, need, s, tt.user, now); got.kind != tt.want {
 				t.Errorf("step %d (%v), want %d", got.kind, got.refusal, tt.want)
 			}
 		})
@@ -87,7 +87,7 @@ func TestNext(t *testing.T) {
 		t.Run(tt.name, func(t *testing.T) {
 			t.Parallel()
 			tt.req.SP, tt.req.ReceivedAt = "https://a.example", came
-			got := next(&tt.req, need, tt.session, tt.user, came.Add(tt.ago))
+			got := nextStep(&tt.req, need, tt.session, tt.user, came.Add(tt.ago))
 			if got.kind != tt.want {
 				t.Fatalf("step %d (%v), want %d", got.kind, got.refusal, tt.want)
 			}

@@ -57,7 +57,7 @@ func (h *Handler) refusePassive(w http.ResponseWriter, r *http.Request, a *accep
 // read as slowly as it likes.
 func (h *Handler) signPassive(w http.ResponseWriter, r *http.Request, a *accepted, b *buffer) error {
 	if web.EventOf(r).User == "" {
-		leave, err := h.strangers.enter(r.Context())
+		leave, err := h.strangers.enterLane(r.Context())
 		if err != nil {
 			return err
 		}
@@ -144,9 +144,9 @@ func (b *buffer) release() {
 	buffers.Put(b)
 }
 
-// encrypter encrypts the assertion; nil if it is sent in the clear.
-func (a *accepted) encrypter(now time.Time) (*xmlenc.Encrypter, error) {
-	to, err := a.recipient(now)
+// newEncrypter encrypts the assertion; nil if it is sent in the clear.
+func (a *accepted) newEncrypter(now time.Time) (*xmlenc.Encrypter, error) {
+	to, err := a.recipientCert(now)
 	if to == nil || err != nil {
 		return nil, err
 	}

@@ -13,13 +13,13 @@ import (
 	"vernal/idp/web"
 )
 
-// receive is GET and POST /api/saml/auth{year}.
+// receiveRequest is GET and POST /api/saml/auth{year}.
 //
 // A GET is answered at once, with one write, if a live session can answer it or if
 // it forbids to ask the user. Everything else is kept and sent on to the continue URL
 // with a 303; a POST always, because one that comes from another site carries no
 // session cookie (SameSite) and the GET that follows it does.
-func (h *Handler) receive(w http.ResponseWriter, r *http.Request, a *accepted) error {
+func (h *Handler) receiveRequest(w http.ResponseWriter, r *http.Request, a *accepted) error {
 	now, year, e := h.Clock.Now(), web.Year(r), web.EventOf(r)
 	visit, err := h.Access.Begin(r)
 	if err != nil {
@@ -29,7 +29,7 @@ func (h *Handler) receive(w http.ResponseWriter, r *http.Request, a *accepted) e
 	if err != nil {
 		return visit.Refuse(err)
 	}
-	found, q, err := h.accept(r.Context(), msg, year, now)
+	found, q, err := h.acceptRequest(r.Context(), msg, year, now)
 	if found.provider != nil {
 		e.Note(slog.String("sp", string(found.provider.EntityID)))
 		e.SP, e.Year, e.Verified = found.provider.EntityID, year, found.cert != nil
@@ -134,19 +134,19 @@ func (h *Handler) handleReplay(w http.ResponseWriter, r *http.Request, a *accept
 	case before.Answered() && tied:
 		return idp.Refuse(idp.RefusedAnswered, "ID", before.MessageID)
 	case !before.Answered() && tied:
-		return redirect(w, r, continueURL(before))
+		return redirectTo(w, r, continueURL(before))
 	case !before.Answered() && a.request.IsResubmitted(before):
 		if a.inBrowser {
-			return redirect(w, r, continueURL(a.request)) // stored since it was looked for
+			return redirectTo(w, r, continueURL(a.request)) // stored since it was looked for
 		}
 		if err := h.holdRequest(w, r, a); err == nil {
-			return redirect(w, r, continueURL(a.request))
+			return redirectTo(w, r, continueURL(a.request))
 		} else if !errors.Is(err, idp.ErrBusy) {
 			return err
 		}
 	}
 	if r.Method == http.MethodPost {
-		return redirect(w, r, continueURL(before))
+		return redirectTo(w, r, continueURL(before))
 	}
 	return idp.Refuse(idp.RefusedReplay, "ID", before.MessageID)
 }
@@ -155,7 +155,7 @@ func continueURL(req *idp.LoginRequest) string {
 	return ContinuePath + "?request=" + url.QueryEscape(string(req.Handle))
 }
 
-func redirect(w http.ResponseWriter, r *http.Request, to string) error {
+func redirectTo(w http.ResponseWriter, r *http.Request, to string) error {
 	http.Redirect(w, r, to, http.StatusSeeOther)
 	return nil
 }

@@ -102,11 +102,11 @@ func TestNothingElseLeaves(t *testing.T) {
 		s := &idp.Session{AuthnAt: now, Factors: []idp.FactorUse{
 			{Factor: idp.FactorPassword, At: now}, {Factor: idp.FactorTOTP, At: now}, {Factor: idp.FactorPIV, At: now},
 		}}
-		if next(req, need, s, user, now).kind != stepIssue {
+		if nextStep(req, need, s, user, now).kind != stepIssue {
 			return
 		}
 		a := accepted{request: req, provider: p, need: need}
-		checkLeft(t, &p.ServiceProvider, ask, user, a.assertion(s, user, profile, idp.Issued{NameID: "the-name-id", SessionIndex: "_index"}, now, values["locale"]))
+		checkLeft(t, &p.ServiceProvider, ask, user, a.newAssertion(s, user, profile, idp.Issued{NameID: "the-name-id", SessionIndex: "_index"}, now, values["locale"]))
 	})
 }
 

@@ -13,9 +13,9 @@ import (
 	"vernal/idp/web"
 )
 
-// resume is GET /sign-in/continue: every step of a sign-in comes back here, and
+// resumeRequest is GET /sign-in/continue: every step of a sign-in comes back here, and
 // here alone it is decided what is next.
-func (h *Handler) resume(w http.ResponseWriter, r *http.Request, a *accepted) error {
+func (h *Handler) resumeRequest(w http.ResponseWriter, r *http.Request, a *accepted) error {
 	h.Sessions.Trim(w, r)
 	if err := h.loadRequest(r, a); err != nil {
 		return err
@@ -33,9 +33,9 @@ func (h *Handler) resume(w http.ResponseWriter, r *http.Request, a *accepted) er
 	}
 	switch step.kind {
 	case stepSignIn:
-		return redirect(w, r, h.signInURL(a.request))
+		return redirectTo(w, r, h.signInURL(a.request))
 	case stepUp:
-		return redirect(w, r, h.StepUpPath+"?request="+url.QueryEscape(string(a.request.Handle)))
+		return redirectTo(w, r, h.StepUpPath+"?request="+url.QueryEscape(string(a.request.Handle)))
 	case stepRefuse:
 		return h.userError(a, step)
 	case stepPassive:
@@ -50,7 +50,7 @@ func (h *Handler) resume(w http.ResponseWriter, r *http.Request, a *accepted) er
 	case errors.Is(err, idp.ErrAnswered):
 		return idp.Refuse(idp.RefusedAnswered, "AuthnRequest", a.request.MessageID).With(err)
 	case isOutdated(err):
-		return redirect(w, r, continueURL(a.request)) // to decide again, with what is there now
+		return redirectTo(w, r, continueURL(a.request)) // to decide again, with what is there now
 	}
 	return err
 }
@@ -91,7 +91,7 @@ func (h *Handler) loadRequest(r *http.Request, a *accepted) error {
 	e.Ask(req.Locale, req.ReceivedAt)
 	// If the year was retired while the user signed in, nothing that was begun
 	// on it is signed. If its preview ended, it is as if it had never been.
-	entry, err := h.recheck(r, p, req)
+	entry, err := h.recheckYear(r, p, req)
 	if err != nil {
 		return err
 	}

@@ -33,7 +33,7 @@ func (h *Handler) readSubject(a *accepted, q *inbound.Request) error {
 // With another user than that it ends in no assertion: the user is asked, or silently
 // told NoPassive, which is also the answer without any session.
 func (h *Handler) decideStep(ctx context.Context, a *accepted, s *idp.Session, user *idp.User) (step, error) {
-	decided := next(a.request, a.need, s, user, h.Clock.Now())
+	decided := nextStep(a.request, a.need, s, user, h.Clock.Now())
 	if len(a.request.SubjectHash) == 0 || decided.kind != stepIssue && decided.kind != stepUp {
 		return decided, nil
 	}

@@ -84,9 +84,9 @@ func waitingKeys(req *idp.LoginRequest, network netip.Prefix) []waitingKey {
 	return []waitingKey{{scope: oneNetwork, network: network}, {scope: oneSP, sp: req.SP}, {scope: allSigned}}
 }
 
-// weight is what the stored request takes at most, in bytes: its strings, and 512
+// requestWeight is what the stored request takes at most, in bytes: its strings, and 512
 // for the rest, its keys and its entries in two indexes.
-func weight(req *idp.LoginRequest) float64 {
+func requestWeight(req *idp.LoginRequest) float64 {
 	n := 512 + len(req.SP) + len(req.MessageID) + len(req.ACSURL) + len(req.RelayState) + len(req.NameIDFormat) + len(req.CertSHA256) +
 		len(req.SubjectHash) + len(req.MessageHash)
 	for _, ref := range req.ClassRefs {
@@ -120,18 +120,18 @@ func (h *Handler) keepRequest(w http.ResponseWriter, r *http.Request, a *accepte
 	if err != nil {
 		return err
 	}
-	return redirect(w, r, continueURL(a.request))
+	return redirectTo(w, r, continueURL(a.request))
 }
 
 // storeRequest stores the request within the budgets; idp.ErrBusy beyond them.
 func (h *Handler) storeRequest(w http.ResponseWriter, r *http.Request, a *accepted) error {
 	now, keys := h.Clock.Now(), waitingKeys(a.request, idp.NetworkOf(web.EventOf(r).Client))
-	if !h.waiting.Take(now, weight(a.request), keys...) {
+	if !h.waiting.Take(now, requestWeight(a.request), keys...) {
 		return fmt.Errorf("budget of waiting requests: %w", idp.ErrBusy)
 	}
 	cookie := h.Sessions.Tie(a.request)
 	if err := h.Store.CreateLoginRequest(r.Context(), a.request); err != nil {
-		h.waiting.GiveBack(now, weight(a.request), keys...)
+		h.waiting.GiveBack(now, requestWeight(a.request), keys...)
 		return fmt.Errorf("store request: %w", err)
 	}
 	http.SetCookie(w, cookie)
@@ -181,6 +181,6 @@ func (h *Handler) recordedRequest(ctx context.Context, a *accepted) (*idp.LoginR
 // under whichever handle, waits no more.
 func (h *Handler) releaseBudget(r *http.Request, a *accepted, recorded *idp.LoginRequest) {
 	if a.inStore || recorded.Handle != a.request.Handle {
-		h.waiting.GiveBack(h.Clock.Now(), weight(a.request), waitingKeys(a.request, idp.NetworkOf(web.EventOf(r).Client))...)
+		h.waiting.GiveBack(h.Clock.Now(), requestWeight(a.request), waitingKeys(a.request, idp.NetworkOf(web.EventOf(r).Client))...)
 	}
 }

@@ -37,14 +37,14 @@ type Middleware struct {
 }
 
 func (m *Middleware) ServeHTTP(w http.ResponseWriter, r *http.Request) {
-	e := &Event{ID: newID(), Client: m.client(r), start: m.Clock.Now()}
+	e := &Event{ID: newID(), Client: m.clientAddress(r), start: m.Clock.Now()}
 	e.Address, e.attrs = e.Client.String(), e.buffer[:0]
 	r = withEvent(r, e)
 	if r.Body != nil && r.Body != http.NoBody {
 		r.Body = http.MaxBytesReader(w, r.Body, MaxBody)
 	}
 	rec := &recorder{ResponseWriter: w, event: e}
-	m.headers(w.Header())
+	m.setHeaders(w.Header())
 	defer m.finish(rec, r, e)
 	m.Next.ServeHTTP(rec, r)
 }
@@ -127,7 +127,7 @@ func AllowPost(w http.ResponseWriter, formAction string) (nonce string) {
 	return nonce
 }
 
-func (m *Middleware) headers(h http.Header) {
+func (m *Middleware) setHeaders(h http.Header) {
 	h["X-Content-Type-Options"] = headerNosniff
 	h["X-Frame-Options"] = headerDeny
 	h["Referrer-Policy"] = headerReferrer
@@ -138,17 +138,17 @@ func (m *Middleware) headers(h http.Header) {
 	}
 }
 
-// client is the address that the request came from: the peer, or, if the peer
+// clientAddress is the address that the request came from: the peer, or, if the peer
 // is a trusted proxy, the last address in X-Forwarded-For that is not one.
-func (m *Middleware) client(r *http.Request) netip.Addr {
+func (m *Middleware) clientAddress(r *http.Request) netip.Addr {
 	peer, err := netip.ParseAddrPort(r.RemoteAddr)
 	if err != nil {
 		return netip.Addr{}
 	}
 	addr := peer.Addr().Unmap()
-	if len(m.TrustedProxies) == 0 || !m.trusted(addr) {
+	if len(m.TrustedProxies) == 0 || !m.isTrustedProxy(addr) {
 		if m.Strangers != nil && len(r.Header.Values("X-Forwarded-For")) > 0 {
-			m.Strangers.note(r.Context(), addr)
+			m.Strangers.noteStranger(r.Context(), addr)
 		}
 		return addr
 	}
@@ -159,7 +159,7 @@ func (m *Middleware) client(r *http.Request) netip.Addr {
 			return addr
 		}
 		addr = hop
-		if !m.trusted(addr) {
+		if !m.isTrustedProxy(addr) {
 			return addr
 		}
 	}
@@ -176,7 +176,7 @@ func parseHop(hop string) (netip.Addr, bool) {
 	return pair.Addr().Unmap().WithZone(""), err == nil
 }
 
-func (m *Middleware) trusted(a netip.Addr) bool {
+func (m *Middleware) isTrustedProxy(a netip.Addr) bool {
 	for _, p := range m.TrustedProxies {
 		if p.Contains(a) {
 			return true
@@ -196,7 +196,7 @@ type recorder struct {
 func (w *recorder) WriteHeader(status int) {
 	if w.status == 0 {
 		w.status = status
-		w.mark()
+		w.markWritten()
 	}
 	w.ResponseWriter.WriteHeader(status)
 }
@@ -204,12 +204,12 @@ func (w *recorder) WriteHeader(status int) {
 func (w *recorder) Write(b []byte) (int, error) {
 	if w.status == 0 {
 		w.status = http.StatusOK
-		w.mark()
+		w.markWritten()
 	}
 	return w.ResponseWriter.Write(b)
 }
 
-func (w *recorder) mark() {
+func (w *recorder) markWritten() {
 	if w.event == nil || w.event.lang == "" {
 		return
 	}

@@ -48,7 +48,7 @@ func TestClient(t *testing.T) {
 			r.Header["X-Forwarded-For"] = tt.forwarded
 			r.Header.Set("Forwarded", "for=198.51.100.9")
 			r.Header.Set("X-Real-Ip", "198.51.100.9")
-			if got := (&Middleware{TrustedProxies: tt.trusted}).client(r); got != netip.MustParseAddr(tt.want) {
+			if got := (&Middleware{TrustedProxies: tt.trusted}).clientAddress(r); got != netip.MustParseAddr(tt.want) {
 				t.Errorf("got %s, want %s", got, tt.want)
 			}
 		})

@@ -74,8 +74,8 @@ func (p *Pages) Fail(w http.ResponseWriter, r *http.Request, err error) {
 		return
 	}
 	e := EventOf(r)
-	f := p.note(r, err)
-	if err := p.show(w, r, f); err != nil {
+	f := p.noteFailure(r, err)
+	if err := p.showFailure(w, r, f); err != nil {
 		e.Note(slog.String("page_error", err.Error()))
 		e.Raise(slog.LevelError)
 		http.Error(w, "Something went wrong. Error "+f.errorID, f.Status)
@@ -84,13 +84,13 @@ func (p *Pages) Fail(w http.ResponseWriter, r *http.Request, err error) {
 
 // Note tells the log of a failure that is answered in another way than by a
 // page, and returns the error id to answer with.
-func (p *Pages) Note(r *http.Request, err error) string { return p.note(r, err).errorID }
+func (p *Pages) Note(r *http.Request, err error) string { return p.noteFailure(r, err).errorID }
 
-// note tells the log of a failure, and the audit trail if somebody was turned
+// noteFailure tells the log of a failure, and the audit trail if somebody was turned
 // down. The page that is shown next thus has its error id on record already.
-func (p *Pages) note(r *http.Request, err error) failure {
+func (p *Pages) noteFailure(r *http.Request, err error) failure {
 	e := EventOf(r)
-	f := classify(err)
+	f := classifyError(err)
 	f.errorID = newID()
 	e.Note(slog.String("error_id", f.errorID), slog.String("error", err.Error()))
 	if f.Status >= 500 {
@@ -118,7 +118,7 @@ type failure struct {
 	retryAfter time.Duration
 }
 
-func classify(err error) failure {
+func classifyError(err error) failure {
 	var f failure
 	status, key := http.StatusInternalServerError, "internal"
 	if errors.As(err, &f.refusal) {
@@ -147,10 +147,10 @@ func classify(err error) failure {
 	return f
 }
 
-// show writes the failure's page. A year that is unknown or retired is told in
+// showFailure writes the failure's page. A year that is unknown or retired is told in
 // plain text to a client that does not ask for HTML: those are mostly programs
 // that fetch metadata.
-func (p *Pages) show(w http.ResponseWriter, r *http.Request, f failure) error {
+func (p *Pages) showFailure(w http.ResponseWriter, r *http.Request, f failure) error {
 	base := p.Base(r, f.SPName)
 	if f.retryAfter > 0 {
 		w.Header().Set("Retry-After", strconv.Itoa(int(f.retryAfter.Seconds())))
@@ -160,7 +160,7 @@ func (p *Pages) show(w http.ResponseWriter, r *http.Request, f failure) error {
 	case f.gone != nil:
 		page := p.retiredPage(base, f)
 		if !html {
-			return p.text(w, f.Status, func(b io.Writer) error { return p.Set.RetiredText(b, page) })
+			return p.writeText(w, f.Status, func(b io.Writer) error { return p.Set.RetiredText(b, page) })
 		}
 		return p.Render(w, f.Status, func(b io.Writer) error { return p.Set.Retired(b, page) })
 	case f.Obstacle != nil:
@@ -172,12 +172,12 @@ func (p *Pages) show(w http.ResponseWriter, r *http.Request, f failure) error {
 	case f.refusal != nil:
 		page := templates.RefusalPage{Base: base, Refusal: f.refusal, ErrorID: f.errorID, StartURL: f.StartURL, SignInURL: f.SignInURL}
 		if f.Plain {
-			return p.text(w, f.Status, func(b io.Writer) error { return p.Set.RefusalText(b, page) })
+			return p.writeText(w, f.Status, func(b io.Writer) error { return p.Set.RefusalText(b, page) })
 		}
 		return p.Render(w, f.Status, func(b io.Writer) error { return p.Set.Refusal(b, page) })
 	case f.Status == http.StatusNotFound && !html:
 		page := templates.NotFoundPage{Base: base}
-		return p.text(w, f.Status, func(b io.Writer) error { return p.Set.NotFoundText(b, page) })
+		return p.writeText(w, f.Status, func(b io.Writer) error { return p.Set.NotFoundText(b, page) })
 	case f.Status == http.StatusNotFound:
 		// The page is the same for all addresses that we do not have: its switcher
 		// leads to one that we have.
@@ -196,7 +196,7 @@ func (p *Pages) show(w http.ResponseWriter, r *http.Request, f failure) error {
 	}
 }
 
-func (p *Pages) text(w http.ResponseWriter, status int, render func(io.Writer) error) error {
+func (p *Pages) writeText(w http.ResponseWriter, status int, render func(io.Writer) error) error {
 	var b bytes.Buffer
 	if err := render(&b); err != nil {
 		return err

@@ -37,7 +37,7 @@ func (p *Pages) Record(r *http.Request, d audit.Decision, user idp.UserID, detai
 	if user != "" {
 		e.noteUser(user)
 	}
-	p.record(r, groupOf(d), ev)
+	p.recordRefusal(r, groupOf(d), ev)
 }
 
 // RecordPreview records that an unpublished year was opened to the request: by a
@@ -110,7 +110,7 @@ func (p *Pages) turnedDown(r *http.Request, e *Event, f *failure) {
 	case e.Verified:
 		group = audit.Provider
 	}
-	ev := refusal(e, outcome)
+	ev := refusalEvent(e, outcome)
 	ev.Kind, ev.ErrorID = kind, f.errorID
 	if f.gone != nil {
 		ev.Year = f.gone.Year
@@ -122,12 +122,12 @@ func (p *Pages) turnedDown(r *http.Request, e *Event, f *failure) {
 		p.CountRecord(group, ev) // a record would be one more change that waits
 		return
 	}
-	p.record(r, group, ev)
+	p.recordRefusal(r, group, ev)
 }
 
-// refusal holds nothing of what was sent: not what was seen, not the path, but
+// refusalEvent holds nothing of what was sent: not what was seen, not the path, but
 // the route that answered.
-func refusal(e *Event, outcome string) idp.AuditEvent {
+func refusalEvent(e *Event, outcome string) idp.AuditEvent {
 	ev := idp.AuditEvent{
 		Kind: idp.AuditRefusal, Outcome: outcome, User: e.User, SP: e.SP, Year: e.Year,
 		RequestID: e.ID, Address: e.Address, Detail: map[string]string{"route": cmp.Or(e.Route, "(unknown)")},
@@ -143,7 +143,7 @@ func refusal(e *Event, outcome string) idp.AuditEvent {
 	return ev
 }
 
-func (p *Pages) record(r *http.Request, g audit.Group, ev idp.AuditEvent) {
+func (p *Pages) recordRefusal(r *http.Request, g audit.Group, ev idp.AuditEvent) {
 	if p.Refusals != nil {
 		p.Refusals.Record(r.Context(), g, ev)
 	}

@@ -23,7 +23,7 @@ type Router struct {
 // NewRouter makes an empty router whose errors are shown by pages.
 func NewRouter(pages *Pages) *Router {
 	rt := &Router{mux: mux.NewRouter(), pages: pages}
-	rt.mux.NotFoundHandler = rt.adapt("", func(http.ResponseWriter, *http.Request) error { return ErrNotFound })
+	rt.mux.NotFoundHandler = rt.adaptHandler("", func(http.ResponseWriter, *http.Request) error { return ErrNotFound })
 	return rt
 }
 
@@ -31,11 +31,11 @@ func NewRouter(pages *Pages) *Router {
 // in the form of idp.YearPattern; see Year.
 func (rt *Router) Handle(path string, methods Methods) {
 	pattern := strings.ReplaceAll(path, "{year}", "{year:"+idp.YearPattern+"}")
-	rt.mux.Handle(pattern, rt.adapt(path, methods.handler()))
+	rt.mux.Handle(pattern, rt.adaptHandler(path, methods.chooseHandler()))
 }
 
-// handler chooses by method.
-func (methods Methods) handler() Handler {
+// chooseHandler chooses by method.
+func (methods Methods) chooseHandler() Handler {
 	allow := make([]string, 0, len(methods)+1)
 	for m := range methods {
 		allow = append(allow, m)
@@ -65,7 +65,7 @@ func (methods Methods) handler() Handler {
 func (rt *Router) HandlePrefix(prefix string, get Handler) {
 	// The rest of the prefix changes with the files.
 	first, _, _ := strings.Cut(strings.TrimPrefix(prefix, "/"), "/")
-	rt.mux.PathPrefix(prefix).Handler(rt.adapt("/"+first+"/", Methods{http.MethodGet: get}.handler()))
+	rt.mux.PathPrefix(prefix).Handler(rt.adaptHandler("/"+first+"/", Methods{http.MethodGet: get}.chooseHandler()))
 }
 
 func (rt *Router) ServeHTTP(w http.ResponseWriter, r *http.Request) {
@@ -79,8 +79,8 @@ func (rt *Router) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	rt.mux.ServeHTTP(w, r)
 }
 
-// adapt is the one place where a handler's error meets the response.
-func (rt *Router) adapt(route string, h Handler) http.Handler {
+// adaptHandler is the one place where a handler's error meets the response.
+func (rt *Router) adaptHandler(route string, h Handler) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		EventOf(r).Route = route
 		if err := h(w, r); err != nil {

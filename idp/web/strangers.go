@@ -25,8 +25,8 @@ type Strangers struct {
 	lastAt atomic.Int64 // of the last warning, Unix nanoseconds; 0 for none
 }
 
-// note does nothing but read the clock in all but one request an hour.
-func (s *Strangers) note(ctx context.Context, peer netip.Addr) {
+// noteStranger does nothing but read the clock in all but one request an hour.
+func (s *Strangers) noteStranger(ctx context.Context, peer netip.Addr) {
 	now, last := s.Clock.Now().UnixNano(), s.lastAt.Load()
 	if last != 0 && now-last < int64(strangerEvery) && now >= last || !s.lastAt.CompareAndSwap(last, now) {
 		return

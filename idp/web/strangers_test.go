@@ -27,7 +27,7 @@ func TestUntrustedProxyIsLoggedOnceAnHour(t *testing.T) {
 		if forwarded != "" {
 			r.Header.Set("X-Forwarded-For", forwarded)
 		}
-		m.client(r)
+		m.clientAddress(r)
 	}
 	want := func(n int, what string) {
 		t.Helper()

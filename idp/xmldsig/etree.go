@@ -15,7 +15,7 @@ import (
 // which goxmldsig does not take; neither is part of what was signed.
 func toEtree(root, signature *xmltree.Element, value string) *etree.Element {
 	b := bridge{signature: signature, value: value}
-	return b.element(root)
+	return b.toEtree(root)
 }
 
 type bridge struct {
@@ -23,7 +23,7 @@ type bridge struct {
 	value     string
 }
 
-func (b *bridge) element(e *xmltree.Element) *etree.Element {
+func (b *bridge) toEtree(e *xmltree.Element) *etree.Element {
 	out := etree.NewElement(e.Local)
 	out.Space = e.Prefix
 	out.Attr = make([]etree.Attr, 0, len(e.NS)+len(e.Attrs))
@@ -43,11 +43,11 @@ func (b *bridge) element(e *xmltree.Element) *etree.Element {
 			out.AddChild(etree.NewText(n.Text))
 		case e == b.signature && n.Element.Local == "KeyInfo":
 		case e == b.signature && n.Element.Local == "SignatureValue":
-			c := b.element(&xmltree.Element{Prefix: n.Element.Prefix, Local: n.Element.Local, NS: n.Element.NS})
+			c := b.toEtree(&xmltree.Element{Prefix: n.Element.Prefix, Local: n.Element.Local, NS: n.Element.NS})
 			c.AddChild(etree.NewText(b.value))
 			out.AddChild(c)
 		default:
-			out.AddChild(b.element(n.Element))
+			out.AddChild(b.toEtree(n.Element))
 		}
 	}
 	return out
@@ -59,10 +59,11 @@ func fromEtree(e *etree.Element) (*xmltree.Element, error) {
 	if e == nil {
 		return nil, fmt.Errorf("no element")
 	}
-	return unbridge(e, []xmltree.NSDecl{{Prefix: "xml", URI: xmltree.XMLNamespace}})
+	return fromEtreeIn(e, []xmltree.NSDecl{{Prefix: "xml", URI: xmltree.XMLNamespace}})
 }
 
-func unbridge(e *etree.Element, scope []xmltree.NSDecl) (*xmltree.Element, error) {
+// fromEtreeIn has the namespaces that are in scope around e.
+func fromEtreeIn(e *etree.Element, scope []xmltree.NSDecl) (*xmltree.Element, error) {
 	out := &xmltree.Element{Prefix: e.Space, Local: e.Tag}
 	for _, a := range e.Attr {
 		switch {
@@ -77,12 +78,12 @@ func unbridge(e *etree.Element, scope []xmltree.NSDecl) (*xmltree.Element, error
 	// A full slice expression, so that siblings do not share what follows.
 	scope = append(scope[:len(scope):len(scope)], out.NS...)
 	var ok bool
-	if out.Space, ok = lookup(scope, out.Prefix); !ok {
+	if out.Space, ok = lookupPrefix(scope, out.Prefix); !ok {
 		return nil, fmt.Errorf("undeclared prefix on element %q", e.Tag)
 	}
 	for i := range out.Attrs {
 		if a := &out.Attrs[i]; a.Prefix != "" {
-			if a.Space, ok = lookup(scope, a.Prefix); !ok {
+			if a.Space, ok = lookupPrefix(scope, a.Prefix); !ok {
 				return nil, fmt.Errorf("undeclared prefix on attribute %q", a.Local)
 			}
 		}
@@ -90,7 +91,7 @@ func unbridge(e *etree.Element, scope []xmltree.NSDecl) (*xmltree.Element, error
 	for _, c := range e.Child {
 		switch c := c.(type) {
 		case *etree.Element:
-			child, err := unbridge(c, scope)
+			child, err := fromEtreeIn(c, scope)
 			if err != nil {
 				return nil, err
 			}
@@ -104,7 +105,7 @@ func unbridge(e *etree.Element, scope []xmltree.NSDecl) (*xmltree.Element, error
 	return out, nil
 }
 
-func lookup(scope []xmltree.NSDecl, prefix string) (string, bool) {
+func lookupPrefix(scope []xmltree.NSDecl, prefix string) (string, bool) {
 	for i := len(scope) - 1; i >= 0; i-- {
 		if scope[i].Prefix == prefix {
 			return scope[i].URI, true

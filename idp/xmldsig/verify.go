@@ -37,23 +37,23 @@ type Verified struct {
 // there is none, RefusedDigest if a certificate fits but the document changed
 // since it was signed, RefusedSignature if no certificate fits.
 func VerifyEnveloped(root *xmltree.Element, certs []*x509.Certificate) (*Verified, error) {
-	return verify(root, Signature, certs)
+	return verifySignature(root, Signature, certs)
 }
 
 // VerifyMetadata is VerifyEnveloped for an EntityDescriptor, whose signature is
 // its first child.
 func VerifyMetadata(root *xmltree.Element, certs []*x509.Certificate) (*Verified, error) {
-	return verify(root, metadataSignature, certs)
+	return verifySignature(root, metadataSignature, certs)
 }
 
 // VerifyResponse is VerifyEnveloped for a message that may hold signed elements
 // besides its own signature, as a Response does whose assertion is signed too.
 // We take no such message; it is for those of ours that people hold before us.
 func VerifyResponse(root *xmltree.Element, certs []*x509.Certificate) (*Verified, error) {
-	return verify(root, outerSignature, certs)
+	return verifySignature(root, outerSignature, certs)
 }
 
-func verify(root *xmltree.Element, find func(*xmltree.Element) (*xmltree.Element, error), certs []*x509.Certificate) (*Verified, error) {
+func verifySignature(root *xmltree.Element, find func(*xmltree.Element) (*xmltree.Element, error), certs []*x509.Certificate) (*Verified, error) {
 	signature, err := find(root)
 	if err != nil {
 		return nil, err
@@ -65,15 +65,15 @@ func verify(root *xmltree.Element, find func(*xmltree.Element) (*xmltree.Element
 	if err != nil {
 		return nil, err
 	}
-	if certs, err = usable(certs); err != nil {
+	if certs, err = usableCertificates(certs); err != nil {
 		return nil, err
 	}
 	tree := toEtree(root, signature, value)
 	var failed error
 	for _, cert := range certs {
-		element, err := validate(tree, cert)
+		element, err := validateWith(tree, cert)
 		if err == nil {
-			return verified(root, signature, element, cert)
+			return readVerified(root, signature, element, cert)
 		}
 		// Unless the error is that of the key, the key fits. That is then
 		// the one to report.
@@ -87,9 +87,9 @@ func verify(root *xmltree.Element, find func(*xmltree.Element) (*xmltree.Element
 	return nil, idp.Refuse(idp.RefusedDigest, "DigestValue", "").With(failed)
 }
 
-// validate calls goxmldsig with one certificate, of which it is given the key
+// validateWith calls goxmldsig with one certificate, of which it is given the key
 // alone: an SP's certificate that ended is warned of elsewhere, never refused.
-func validate(tree *etree.Element, cert *x509.Certificate) (*etree.Element, error) {
+func validateWith(tree *etree.Element, cert *x509.Certificate) (*etree.Element, error) {
 	bare := &x509.Certificate{PublicKey: cert.PublicKey, PublicKeyAlgorithm: cert.PublicKeyAlgorithm}
 	ctx := dsig.NewDefaultValidationContext(&dsig.MemoryX509CertificateStore{
 		Roots: []*x509.Certificate{bare},
@@ -98,8 +98,8 @@ func validate(tree *etree.Element, cert *x509.Certificate) (*etree.Element, erro
 	return ctx.Validate(tree)
 }
 
-// verified reads back what goxmldsig verified.
-func verified(root, signature *xmltree.Element, tree *etree.Element, cert *x509.Certificate) (*Verified, error) {
+// readVerified reads back what goxmldsig verified.
+func readVerified(root, signature *xmltree.Element, tree *etree.Element, cert *x509.Certificate) (*Verified, error) {
 	element, err := fromEtree(tree)
 	if err != nil {
 		return nil, idp.Refuse(idp.RefusedSignatureShape, "Signature", "").With(err)
@@ -118,7 +118,7 @@ func VerifyDetached(signed []byte, sigAlg string, signature []byte, certs []*x50
 	if sigAlg != AlgorithmRSASHA256 {
 		return nil, idp.Refuse(idp.RefusedSignatureAlgorithm, "SigAlg", sigAlg, AlgorithmRSASHA256)
 	}
-	certs, err := usable(certs)
+	certs, err := usableCertificates(certs)
 	if err != nil {
 		return nil, err
 	}
@@ -132,12 +132,12 @@ func VerifyDetached(signed []byte, sigAlg string, signature []byte, certs []*x50
 	return nil, idp.Refuse(idp.RefusedSignature, "Signature", "", strconv.Itoa(len(certs)))
 }
 
-// usable are the certificates whose keys can be trusted, at most
+// usableCertificates are the certificates whose keys can be trusted, at most
 // MaxCertificates of them.
-func usable(certs []*x509.Certificate) ([]*x509.Certificate, error) {
+func usableCertificates(certs []*x509.Certificate) ([]*x509.Certificate, error) {
 	good := certs
-	if len(certs) > MaxCertificates || slices.ContainsFunc(certs, untrusted) {
-		good = slices.DeleteFunc(slices.Clone(certs), untrusted)
+	if len(certs) > MaxCertificates || slices.ContainsFunc(certs, isUntrustedKey) {
+		good = slices.DeleteFunc(slices.Clone(certs), isUntrustedKey)
 		good = good[:min(len(good), MaxCertificates)]
 	}
 	if len(good) == 0 {
@@ -146,7 +146,7 @@ func usable(certs []*x509.Certificate) ([]*x509.Certificate, error) {
 	return good, nil
 }
 
-func untrusted(cert *x509.Certificate) bool {
+func isUntrustedKey(cert *x509.Certificate) bool {
 	key, ok := cert.PublicKey.(*rsa.PublicKey)
 	return !ok || key.N.BitLen() < MinKeyBits
 }

@@ -8,11 +8,11 @@ import (
 	"vernal/idp/xmltree"
 )
 
-// children returns the child elements of e, which must be exactly these, in
+// exactChildren returns the child elements of e, which must be exactly these, in
 // this order, of the signature namespace; the last may end in "?" and be
 // missing. Software that finds a SignedInfo or a Reference by a search has been
 // given two (CVE-2025-29774).
-func children(e *xmltree.Element, names ...string) ([]*xmltree.Element, error) {
+func exactChildren(e *xmltree.Element, names ...string) ([]*xmltree.Element, error) {
 	if err := noText(e); err != nil {
 		return nil, err
 	}

@@ -97,7 +97,7 @@ func checkSignature(root, signature *xmltree.Element) (value string, err error) 
 	if err := checkIDs(root); err != nil {
 		return "", err
 	}
-	parts, err := children(signature, "SignedInfo", "SignatureValue", "KeyInfo?")
+	parts, err := exactChildren(signature, "SignedInfo", "SignatureValue", "KeyInfo?")
 	if err != nil {
 		return "", err
 	}
@@ -105,7 +105,7 @@ func checkSignature(root, signature *xmltree.Element) (value string, err error) 
 	if err != nil {
 		return "", err
 	}
-	info, err := children(parts[0], "CanonicalizationMethod", "SignatureMethod", "Reference")
+	info, err := exactChildren(parts[0], "CanonicalizationMethod", "SignatureMethod", "Reference")
 	if err != nil {
 		return "", err
 	}
@@ -135,7 +135,7 @@ func checkReference(root, reference *xmltree.Element) error {
 			return idp.Refuse(idp.RefusedReference, a.Prefix+":"+a.Local, a.Value)
 		}
 	}
-	parts, err := children(reference, "Transforms", "DigestMethod", "DigestValue")
+	parts, err := exactChildren(reference, "Transforms", "DigestMethod", "DigestValue")
 	if err != nil {
 		return err
 	}
@@ -159,7 +159,7 @@ func checkReference(root, reference *xmltree.Element) error {
 
 // checkTransforms takes enveloped-signature, then one canonicalization.
 func checkTransforms(transforms *xmltree.Element) error {
-	list, err := children(transforms, "Transform", "Transform")
+	list, err := exactChildren(transforms, "Transform", "Transform")
 	if err != nil {
 		seen := ""
 		for t := range transforms.Elements() {

@@ -39,17 +39,17 @@ const (
 // CBC says nothing of who wrote the plaintext, so e must come from a message
 // whose signature was verified.
 func Decrypt(e *xmltree.Element, key crypto.Decrypter) ([]byte, error) {
-	data, wrapped := envelope(e)
+	data, wrapped := findEnvelope(e)
 	if data == nil {
 		return nil, ErrDecrypt
 	}
-	mode := algorithm(data)
+	mode := algorithmOf(data)
 	size := keySizes[mode]
 	sealed, ok := cipherValue(data)
 	if !ok || size == 0 {
 		return nil, ErrDecrypt
 	}
-	content, err := unwrap(wrapped, key)
+	content, err := unwrapKey(wrapped, key)
 	if err != nil || len(content) != size {
 		return nil, ErrDecrypt
 	}
@@ -64,24 +64,24 @@ func Decrypt(e *xmltree.Element, key crypto.Decrypter) ([]byte, error) {
 	return openCBC(block, sealed)
 }
 
-// unwrap opens an EncryptedKey.
-func unwrap(e *xmltree.Element, key crypto.Decrypter) ([]byte, error) {
+// unwrapKey opens an EncryptedKey.
+func unwrapKey(e *xmltree.Element, key crypto.Decrypter) ([]byte, error) {
 	wrapped, ok := cipherValue(e)
 	if !ok {
 		return nil, ErrDecrypt
 	}
 	options := &rsa.OAEPOptions{Hash: crypto.SHA1, MGFHash: crypto.SHA1}
-	method := only(e, namespace, "EncryptionMethod")
-	if digest := only(method, xmldsig.Namespace, "DigestMethod"); digest != nil {
+	method := onlyChild(e, namespace, "EncryptionMethod")
+	if digest := onlyChild(method, xmldsig.Namespace, "DigestMethod"); digest != nil {
 		name, _ := digest.Attr("Algorithm")
 		if options.Hash, ok = digests[name]; !ok {
 			return nil, ErrDecrypt
 		}
 	}
-	switch algorithm(e) {
+	switch algorithmOf(e) {
 	case AlgorithmOAEP:
 	case algorithmOAEP11:
-		if mgf := only(method, namespace11, "MGF"); mgf != nil {
+		if mgf := onlyChild(method, namespace11, "MGF"); mgf != nil {
 			name, _ := mgf.Attr("Algorithm")
 			if options.MGFHash, ok = generators[name]; !ok {
 				return nil, ErrDecrypt
@@ -124,8 +124,8 @@ func openCBC(block cipher.Block, sealed []byte) ([]byte, error) {
 	return plain[:len(plain)-pad], nil
 }
 
-// only is the one child of that name; nil if there is none, or more than one.
-func only(e *xmltree.Element, space, local string) *xmltree.Element {
+// onlyChild is the one child of that name; nil if there is none, or more than one.
+func onlyChild(e *xmltree.Element, space, local string) *xmltree.Element {
 	if e == nil {
 		return nil
 	}
@@ -135,9 +135,9 @@ func only(e *xmltree.Element, space, local string) *xmltree.Element {
 	return nil
 }
 
-// algorithm is that of the EncryptionMethod; "" without one.
-func algorithm(e *xmltree.Element) string {
-	method := only(e, namespace, "EncryptionMethod")
+// algorithmOf is that of the EncryptionMethod; "" without one.
+func algorithmOf(e *xmltree.Element) string {
+	method := onlyChild(e, namespace, "EncryptionMethod")
 	if method == nil {
 		return ""
 	}
@@ -147,7 +147,7 @@ func algorithm(e *xmltree.Element) string {
 
 // cipherValue is what is in the CipherData; base64 may be broken into lines.
 func cipherValue(e *xmltree.Element) ([]byte, bool) {
-	value := only(only(e, namespace, "CipherData"), namespace, "CipherValue")
+	value := onlyChild(onlyChild(e, namespace, "CipherData"), namespace, "CipherValue")
 	if value == nil {
 		return nil, false
 	}

@@ -29,15 +29,15 @@ const maxNamed = 4
 // Describe tells how the EncryptedData in e is encrypted, and to whom; false if
 // there is not the one that Decrypt would open.
 func Describe(e *xmltree.Element) (Envelope, bool) {
-	data, wrapped := envelope(e)
+	data, wrapped := findEnvelope(e)
 	if data == nil {
 		return Envelope{}, false
 	}
-	v := Envelope{Data: algorithm(data), Key: algorithm(wrapped)}
-	if digest := only(only(wrapped, namespace, "EncryptionMethod"), xmldsig.Namespace, "DigestMethod"); digest != nil {
+	v := Envelope{Data: algorithmOf(data), Key: algorithmOf(wrapped)}
+	if digest := onlyChild(onlyChild(wrapped, namespace, "EncryptionMethod"), xmldsig.Namespace, "DigestMethod"); digest != nil {
 		v.Digest, _ = digest.Attr("Algorithm")
 	}
-	for c := range named(wrapped) {
+	for c := range eachCertificate(wrapped) {
 		if len(v.Certs) == maxNamed {
 			break
 		}
@@ -52,10 +52,10 @@ func Describe(e *xmltree.Element) (Envelope, bool) {
 	return v, true
 }
 
-// named goes through the X509Certificates in the KeyInfo of an EncryptedKey.
-func named(wrapped *xmltree.Element) func(func(*xmltree.Element) bool) {
+// eachCertificate goes through the X509Certificates in the KeyInfo of an EncryptedKey.
+func eachCertificate(wrapped *xmltree.Element) func(func(*xmltree.Element) bool) {
 	return func(yield func(*xmltree.Element) bool) {
-		info := only(wrapped, xmldsig.Namespace, "KeyInfo")
+		info := onlyChild(wrapped, xmldsig.Namespace, "KeyInfo")
 		if info == nil {
 			return
 		}
@@ -93,15 +93,15 @@ func (v Envelope) IsFor(public crypto.PublicKey) (is, said bool) {
 	return false, len(v.Certs) > 0
 }
 
-// envelope finds the EncryptedData in e and the EncryptedKey to it, which stands
+// findEnvelope finds the EncryptedData in e and the EncryptedKey to it, which stands
 // in its KeyInfo or beside it (saml-core §2.2.4). Either may be nil.
-func envelope(e *xmltree.Element) (data, wrapped *xmltree.Element) {
-	if data = only(e, namespace, "EncryptedData"); data == nil {
+func findEnvelope(e *xmltree.Element) (data, wrapped *xmltree.Element) {
+	if data = onlyChild(e, namespace, "EncryptedData"); data == nil {
 		return nil, nil
 	}
-	wrapped = only(only(data, xmldsig.Namespace, "KeyInfo"), namespace, "EncryptedKey")
+	wrapped = onlyChild(onlyChild(data, xmldsig.Namespace, "KeyInfo"), namespace, "EncryptedKey")
 	if wrapped == nil {
-		wrapped = only(e, namespace, "EncryptedKey")
+		wrapped = onlyChild(e, namespace, "EncryptedKey")
 	}
 	return data, wrapped
 }

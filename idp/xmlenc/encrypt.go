@@ -102,7 +102,7 @@ func (e *Encrypter) Write(w *xmltree.Writer, plaintext []byte) error {
 	if err != nil {
 		return fmt.Errorf("encrypt the content key: %w", err)
 	}
-	sealed, err := e.seal(key, plaintext)
+	sealed, err := e.sealContent(key, plaintext)
 	if err != nil {
 		return err
 	}
@@ -131,8 +131,8 @@ func (e *Encrypter) Write(w *xmltree.Writer, plaintext []byte) error {
 	return err
 }
 
-// seal encrypts the content: the IV or nonce, then the ciphertext (§5.2).
-func (e *Encrypter) seal(key, plaintext []byte) ([]byte, error) {
+// sealContent encrypts the content: the IV or nonce, then the ciphertext (§5.2).
+func (e *Encrypter) sealContent(key, plaintext []byte) ([]byte, error) {
 	block, err := aes.NewCipher(key)
 	if err != nil {
 		return nil, err

@@ -18,13 +18,13 @@ func (a *arena) newElement() *Element {
 	return &a.elements[len(a.elements)-1]
 }
 
-func (a *arena) keepAttrs(s []Attr) []Attr  { return keep(&a.attrs, s, 12) }
-func (a *arena) keepNS(s []NSDecl) []NSDecl { return keep(&a.ns, s, 4) }
-func (a *arena) keepNodes(s []Node) []Node  { return keep(&a.kept, s, 16) }
+func (a *arena) keepAttrs(s []Attr) []Attr  { return appendChunk(&a.attrs, s, 12) }
+func (a *arena) keepNS(s []NSDecl) []NSDecl { return appendChunk(&a.ns, s, 4) }
+func (a *arena) keepNodes(s []Node) []Node  { return appendChunk(&a.kept, s, 16) }
 
-// keep copies s into the chunk, or a new one of at least size, and returns the
+// appendChunk copies s into the chunk, or a new one of at least size, and returns the
 // copy, which has no room to grow into its neighbour.
-func keep[T any](chunk *[]T, s []T, size int) []T {
+func appendChunk[T any](chunk *[]T, s []T, size int) []T {
 	if len(s) == 0 {
 		return nil
 	}

@@ -75,7 +75,7 @@ func (p *parser) declare(from int, prefix, uri string) *SyntaxError {
 		return p.fail("reserved prefix or namespace declared")
 	case uri == "" && prefix != "":
 		return p.fail("prefix bound to no namespace")
-	case uri != "" && !absolute(uri):
+	case uri != "" && !isAbsoluteURI(uri):
 		// Canonicalization of relative names is undefined, and libraries
 		// that fail at it have signed the empty string.
 		return p.fail("namespace name is not an absolute URI")
@@ -92,9 +92,9 @@ func (p *parser) declare(from int, prefix, uri string) *SyntaxError {
 	return nil
 }
 
-// absolute reports whether a namespace name begins with a scheme and has only
+// isAbsoluteURI reports whether a namespace name begins with a scheme and has only
 // visible ASCII characters, or others beyond ASCII.
-func absolute(uri string) bool {
+func isAbsoluteURI(uri string) bool {
 	for i := 0; i < len(uri); i++ {
 		if c := uri[i]; c <= ' ' || c == 0x7f {
 			return false

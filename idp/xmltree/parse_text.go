@@ -88,7 +88,7 @@ func (p *parser) addText(s string) *SyntaxError {
 	if s == "" {
 		return nil
 	}
-	if !blank(s) {
+	if !isBlank(s) {
 		if p.beside {
 			return p.fail("a comment beside text")
 		}
@@ -115,7 +115,7 @@ func (p *parser) endText() {
 	}
 }
 
-func blank(s string) bool {
+func isBlank(s string) bool {
 	for i := 0; i < len(s); i++ {
 		if !isSpace(s[i]) {
 			return false
@@ -185,7 +185,7 @@ func (p *parser) unescape(raw string, attr bool) (string, *SyntaxError) {
 			continue
 		}
 		ref, rest, ok := strings.Cut(raw[n+1:], ";")
-		r, known := reference(ref)
+		r, known := resolveReference(ref)
 		if !ok || !known {
 			return "", p.fail("an unknown entity or a bad character reference")
 		}
@@ -194,8 +194,8 @@ func (p *parser) unescape(raw string, attr bool) (string, *SyntaxError) {
 	}
 }
 
-// reference resolves what stands between "&" and ";".
-func reference(ref string) (rune, bool) {
+// resolveReference resolves what stands between "&" and ";".
+func resolveReference(ref string) (rune, bool) {
 	switch ref {
 	case "lt":
 		return '<', true
@@ -265,7 +265,7 @@ func (p *parser) declaration() error {
 		}
 		rest = r
 	}
-	if !blank(rest) {
+	if !isBlank(rest) {
 		return p.fail("XML declaration is malformed")
 	}
 	p.pos += end + len("?>")

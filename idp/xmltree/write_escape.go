@@ -34,7 +34,7 @@ func (w *Writer) escape(s string, where escapeSet) {
 			w.err = errChar
 			return
 		}
-		if e := escaped(c, where); e != "" {
+		if e := escapeByte(c, where); e != "" {
 			w.buf = append(w.buf, s[from:i]...)
 			w.buf = append(w.buf, e...)
 			from = i + 1
@@ -44,8 +44,8 @@ func (w *Writer) escape(s string, where escapeSet) {
 	w.buf = append(w.buf, s[from:]...)
 }
 
-// escaped is what c becomes, "" for itself.
-func escaped(c byte, where escapeSet) string {
+// escapeByte is what c becomes, "" for itself.
+func escapeByte(c byte, where escapeSet) string {
 	switch c {
 	case '&':
 		return "&amp;"

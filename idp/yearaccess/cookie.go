@@ -45,7 +45,7 @@ func (g *Gate) Lookup(ctx context.Context, token string) (*Preview, error) {
 }
 
 func (g *Gate) checkYear(p *Preview) error {
-	entry, hidden, err := g.lookup(p.Year)
+	entry, hidden, err := g.lookupYear(p.Year)
 	if err == nil && entry.Key == nil {
 		return idp.ErrNotFound
 	}
@@ -55,7 +55,7 @@ func (g *Gate) checkYear(p *Preview) error {
 
 // Inside returns the previews that the browser is in, the one that ends first first.
 func (g *Gate) Inside(r *http.Request) ([]Preview, error) {
-	all, err := g.cookies(r)
+	all, err := g.readCookies(r)
 	answering := all[:0]
 	for _, p := range all {
 		if g.checkYear(&p) == nil { // else it is over: there is nothing left to see
@@ -65,9 +65,9 @@ func (g *Gate) Inside(r *http.Request) ([]Preview, error) {
 	return answering, err
 }
 
-// cookies returns the previews whose links the browser brings, whatever became of their
+// readCookies returns the previews whose links the browser brings, whatever became of their
 // years.
-func (g *Gate) cookies(r *http.Request) ([]Preview, error) {
+func (g *Gate) readCookies(r *http.Request) ([]Preview, error) {
 	if !isNavigation(r) {
 		return nil, nil
 	}
@@ -100,7 +100,7 @@ func (g *Gate) Enter(w http.ResponseWriter, r *http.Request, p *Preview) error {
 	if r.Method != http.MethodGet || !isNavigation(r) {
 		return nil // a HEAD, or a page of another site that embeds the link
 	}
-	inside, err := g.cookies(r)
+	inside, err := g.readCookies(r)
 	if err != nil {
 		return err
 	}
@@ -108,7 +108,7 @@ func (g *Gate) Enter(w http.ResponseWriter, r *http.Request, p *Preview) error {
 	for ; len(inside) >= maxCookies; inside = inside[1:] {
 		g.Leave(w, inside[0].Cookie)
 	}
-	c := g.cookie(p.Cookie, p.Token)
+	c := g.newCookie(p.Cookie, p.Token)
 	if !p.ExpiresAt.IsZero() {
 		c.MaxAge = max(1, int(p.ExpiresAt.Sub(g.Clock.Now())/time.Second))
 	}
@@ -124,13 +124,13 @@ func (g *Gate) Leave(w http.ResponseWriter, id string) {
 	if !cookieIDForm.MatchString(id) {
 		return
 	}
-	c := g.cookie(id, "")
+	c := g.newCookie(id, "")
 	c.MaxAge = -1
 	http.SetCookie(w, c)
 }
 
-// cookie is SameSite=None where it can be: see the package comment.
-func (g *Gate) cookie(id, value string) *http.Cookie {
+// newCookie is SameSite=None where it can be: see the package comment.
+func (g *Gate) newCookie(id, value string) *http.Cookie {
 	c := &http.Cookie{
 		Name: g.cookieName(id), Value: value, Path: "/",
 		Secure: g.Secure, HttpOnly: true, SameSite: http.SameSiteLaxMode,

@@ -95,19 +95,19 @@ type Visit struct {
 }
 
 // Begin takes a request that a browser brings to the yearly URL. It reads nothing of it.
-func (g *Gate) Begin(r *http.Request) (Visit, error) { return g.begin(r, false) }
+func (g *Gate) Begin(r *http.Request) (Visit, error) { return g.beginVisit(r, false) }
 
 // BeginServer is Begin for the back channel. A server has opened no link, so only the
 // registration of its SP opens an unpublished year.
-func (g *Gate) BeginServer(r *http.Request) (Visit, error) { return g.begin(r, true) }
+func (g *Gate) BeginServer(r *http.Request) (Visit, error) { return g.beginVisit(r, true) }
 
-func (g *Gate) begin(r *http.Request, server bool) (Visit, error) {
-	entry, hidden, err := g.lookup(web.Year(r))
+func (g *Gate) beginVisit(r *http.Request, server bool) (Visit, error) {
+	entry, hidden, err := g.lookupYear(web.Year(r))
 	if err != nil {
 		return Visit{}, err
 	}
 	if hidden {
-		if expected, err := g.expects(r.Context()); err != nil {
+		if expected, err := g.isExpecting(r.Context()); err != nil {
 			return Visit{}, fmt.Errorf("find previews: %w", err)
 		} else if !expected {
 			return Visit{}, notPublished(nil)
@@ -160,7 +160,7 @@ func (v *Visit) Admit(p *sp.Provider, verified bool, failed error) (keyring.Entr
 // link and browser are now. by is what opened the year before; it stays if the year has
 // been published since, because the message still counts as a preview.
 func (g *Gate) Recheck(r *http.Request, p *sp.Provider, y idp.Year, by string) (keyring.Entry, string, error) {
-	entry, hidden, err := g.lookup(y)
+	entry, hidden, err := g.lookupYear(y)
 	if err != nil || !hidden {
 		return entry, by, err
 	}
@@ -179,7 +179,7 @@ func (g *Gate) Recheck(r *http.Request, p *sp.Provider, y idp.Year, by string) (
 // documents are loaded without cookies, and are the same for all.
 func (g *Gate) OpenDocument(r *http.Request) (entry keyring.Entry, unpublished bool, err error) {
 	y := web.Year(r)
-	entry, hidden, err := g.lookup(y)
+	entry, hidden, err := g.lookupYear(y)
 	if err != nil || !hidden {
 		return entry, false, err
 	}
@@ -197,7 +197,7 @@ func (g *Gate) OpenDocument(r *http.Request) (entry keyring.Entry, unpublished b
 
 // Live returns a year that answers everyone.
 func (g *Gate) Live(y idp.Year) (keyring.Entry, error) {
-	entry, hidden, err := g.lookup(y)
+	entry, hidden, err := g.lookupYear(y)
 	if err == nil && hidden {
 		return keyring.Entry{}, notPublished(nil)
 	}
@@ -208,9 +208,9 @@ func (g *Gate) Live(y idp.Year) (keyring.Entry, error) {
 // before Years does.
 func (g *Gate) EndedYear(y idp.Year) error { return web.EndedYear(g.Years, y, g.Clock.Now()) }
 
-// lookup returns a year. hidden is set for one that is not published and, with a zero
+// lookupYear returns a year. hidden is set for one that is not published and, with a zero
 // entry, for one that was never made.
-func (g *Gate) lookup(y idp.Year) (entry keyring.Entry, hidden bool, err error) {
+func (g *Gate) lookupYear(y idp.Year) (entry keyring.Entry, hidden bool, err error) {
 	entry, err = web.LookupYear(g.Years, y, g.Clock.Now())
 	if errors.Is(err, web.ErrNotFound) {
 		return keyring.Entry{}, true, nil
@@ -218,9 +218,9 @@ func (g *Gate) lookup(y idp.Year) (entry keyring.Entry, hidden bool, err error) 
 	return entry, err == nil && !entry.State.Live(), err
 }
 
-// expects reports whether some registration or some link opens some year. Neither the
+// isExpecting reports whether some registration or some link opens some year. Neither the
 // request nor the year that it names plays a part, so the answer discloses nothing of them.
-func (g *Gate) expects(ctx context.Context) (bool, error) {
+func (g *Gate) isExpecting(ctx context.Context) (bool, error) {
 	if found, err := g.Fields(ctx); found || err != nil {
 		return found, err
 	}

@@ -94,14 +94,14 @@ func (a *commands) showError(ctx context.Context, client *admin.Client, id strin
 			story.SPName = p.Name
 		}
 	}
-	if story.Meaning, err = meaning(about); err != nil {
+	if story.Meaning, err = refusalMeaning(about); err != nil {
 		return err
 	}
 	return a.Print(story, func() error { return a.printStory(&story, &about) })
 }
 
-// meaning is the text that goes with a refusal.
-func meaning(r idp.AuditRecord) (string, error) {
+// refusalMeaning is the text that goes with a refusal.
+func refusalMeaning(r idp.AuditRecord) (string, error) {
 	if r.Kind != idp.AuditRefusal || r.Detail["field"] == "" {
 		return "", nil
 	}

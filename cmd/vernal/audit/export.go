@@ -139,7 +139,7 @@ func (a *commands) writeAudit(ctx context.Context, client *admin.Client, to io.W
 				}
 			}
 		}
-		more, err := w.write(out, page.Lines, after, end, e)
+		more, err := w.writeLines(out, page.Lines, after, end, e)
 		if err != nil {
 			return nil, err
 		}
@@ -169,8 +169,8 @@ func writeCheckpoint(out io.Writer, c checkpointLine) error {
 	return enc.Encode(c)
 }
 
-// write writes the lines of a page that are asked for; false at the end.
-func (w *written) write(out *bufio.Writer, lines []ops.AuditLine, after, end uint64, e *auditExport) (more bool, err error) {
+// writeLines writes the lines of a page that are asked for; false at the end.
+func (w *written) writeLines(out *bufio.Writer, lines []ops.AuditLine, after, end uint64, e *auditExport) (more bool, err error) {
 	for _, line := range lines {
 		if line.Place <= after {
 			continue // exported before; its removal was cut short

@@ -65,7 +65,7 @@ func readAuditFile(name string, at *audit.Place, passed ...uint64) (*auditFile, 
 		if err != nil {
 			return nil, fmt.Errorf("read %s, line %d: %w", name, n, err)
 		}
-		if err := f.take(line, at); err != nil {
+		if err := f.verifyLine(line, at); err != nil {
 			var broken *audit.BrokenError
 			if !errors.As(err, &broken) {
 				return nil, fmt.Errorf("read %s, line %d: %w", name, n, err)
@@ -100,8 +100,8 @@ func readLine(r *bufio.Reader) ([]byte, error) {
 	}
 }
 
-// take verifies one line.
-func (f *auditFile) take(line []byte, at *audit.Place) error {
+// verifyLine verifies one line.
+func (f *auditFile) verifyLine(line []byte, at *audit.Place) error {
 	if bytes.HasPrefix(line, []byte(`{"checkpoint":`)) {
 		return f.takeCheckpoint(line)
 	}

@@ -35,7 +35,7 @@ func TestAuditExportIsReadAgain(t *testing.T) {
 		}
 		var text bytes.Buffer
 		out, w := bufio.NewWriter(&text), &written{}
-		if _, err := w.write(out, lines, 0, uint64(len(lines)), &auditExport{}); err != nil {
+		if _, err := w.writeLines(out, lines, 0, uint64(len(lines)), &auditExport{}); err != nil {
 			t.Fatal(err)
 		}
 		last := records[len(records)-1]

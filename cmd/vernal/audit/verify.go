@@ -122,7 +122,7 @@ func (a *commands) verifyAuditFile(ctx context.Context, client *admin.Client, na
 		if judged, err = admin.Call(ctx, client, ops.CheckAudit, claim); err != nil {
 			return err
 		}
-		f.judge(judged)
+		f.addJudgement(judged)
 	}
 	if a.JSON {
 		if err := a.PrintJSON(f); err != nil {
@@ -142,8 +142,8 @@ func (a *commands) verifyAuditFile(ctx context.Context, client *admin.Client, na
 	return nil
 }
 
-// judge adds what the service knows of the file.
-func (f *auditFile) judge(j *ops.AuditJudgement) {
+// addJudgement adds what the service knows of the file.
+func (f *auditFile) addJudgement(j *ops.AuditJudgement) {
 	for i, wrong := range j.Wrong {
 		if wrong != "" && f.Broken == nil {
 			f.Broken = &audit.Broken{Seq: f.Checkpoints[i].Seq, What: "has a checkpoint that is not ours: " + wrong}

@@ -78,11 +78,11 @@ func (a *App) readPassword(c *cobra.Command, fromStdin bool) (string, error) {
 	if tty == nil {
 		return "", Usage(c, "give the password with --password-stdin")
 	}
-	first, err := a.hidden(tty, "new password: ")
+	first, err := a.readHidden(tty, "new password: ")
 	if err != nil {
 		return "", err
 	}
-	second, err := a.hidden(tty, "the same again: ")
+	second, err := a.readHidden(tty, "the same again: ")
 	if err != nil {
 		return "", err
 	}
@@ -92,7 +92,7 @@ func (a *App) readPassword(c *cobra.Command, fromStdin bool) (string, error) {
 	return first, nil
 }
 
-func (a *App) hidden(tty *os.File, prompt string) (string, error) {
+func (a *App) readHidden(tty *os.File, prompt string) (string, error) {
 	fmt.Fprint(a.Err, prompt)
 	text, err := term.ReadPassword(int(tty.Fd()))
 	fmt.Fprintln(a.Err)

@@ -112,15 +112,15 @@ func (a *commands) runInspect(c *cobra.Command, args []string, f inspectFlags) e
 			text = string(plain)
 		}
 	}
-	if err := pick(&req, text, f.number); err != nil {
+	if err := pickMessage(&req, text, f.number); err != nil {
 		return err
 	}
 	if f.key != "" {
-		if req.Opened, err = a.open(req, f.key); err != nil {
+		if req.Opened, err = a.openAssertion(req, f.key); err != nil {
 			return err
 		}
 	}
-	return a.inspect(c.Context(), req)
+	return a.inspectMessage(c.Context(), req)
 }
 
 // inspectedText is the argument or, without one, the input.
@@ -139,8 +139,8 @@ func (a *commands) inspectedText(args []string) (string, error) {
 	return b.String(), nil
 }
 
-// pick takes one of the messages in a text.
-func pick(req *ops.InspectRequest, text string, number int) error {
+// pickMessage takes one of the messages in a text.
+func pickMessage(req *ops.InspectRequest, text string, number int) error {
 	all := inspect.Find(text)
 	if len(all) == 0 {
 		seen := inspect.See(text)
@@ -164,9 +164,9 @@ func pick(req *ops.InspectRequest, text string, number int) error {
 	return nil
 }
 
-// open decrypts what is encrypted in the message, here: what the server gets is
+// openAssertion decrypts what is encrypted in the message, here: what the server gets is
 // the assertion, never the key.
-func (a *commands) open(req ops.InspectRequest, file string) (*inspect.Opened, error) {
+func (a *commands) openAssertion(req ops.InspectRequest, file string) (*inspect.Opened, error) {
 	data, err := cli.ReadFile(file, certs.MaxForeign)
 	if err != nil {
 		return nil, fmt.Errorf("read the private key: %w", err)
@@ -187,8 +187,8 @@ func (a *commands) open(req ops.InspectRequest, file string) (*inspect.Opened, e
 	return opened, nil
 }
 
-func (a *commands) inspect(ctx context.Context, req ops.InspectRequest) error {
-	report, err := a.inspected(ctx, req)
+func (a *commands) inspectMessage(ctx context.Context, req ops.InspectRequest) error {
+	report, err := a.askInspector(ctx, req)
 	if err != nil {
 		return err
 	}
@@ -215,8 +215,8 @@ func (a *commands) inspect(ctx context.Context, req ops.InspectRequest) error {
 	return nil
 }
 
-// inspected asks the installation or, where there is none, decodes alone.
-func (a *commands) inspected(ctx context.Context, req ops.InspectRequest) (*inspect.Report, error) {
+// askInspector asks the installation or, where there is none, decodes alone.
+func (a *commands) askInspector(ctx context.Context, req ops.InspectRequest) (*inspect.Report, error) {
 	client, done, err := a.Connect(ctx)
 	if err == nil {
 		defer done()

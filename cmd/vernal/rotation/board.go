@@ -68,8 +68,8 @@ func usedIn(l migration.Line, y idp.Year) (u used) {
 	return u
 }
 
-// days returns the days until the certificate expires, or "" if unknown.
-func (u used) days(now time.Time) string {
+// daysLeft returns the days until the certificate expires, or "" if unknown.
+func (u used) daysLeft(now time.Time) string {
 	if u.certEndAt.IsZero() {
 		return ""
 	}
@@ -91,7 +91,7 @@ func (a *commands) printBoard(st ops.RotationStatus, y idp.Year) error {
 		}
 		rows = append(rows, []string{
 			string(l.SP), cli.Dash(l.Name), move, cli.Day(u.FirstAt), cli.Day(u.LastAt), strconv.Itoa(u.Days7), strconv.Itoa(u.Days30),
-			signed, cli.Dash(u.CertSHA256[:min(16, len(u.CertSHA256))]), cli.Day(u.certEndAt), cli.Dash(u.days(st.At)),
+			signed, cli.Dash(u.CertSHA256[:min(16, len(u.CertSHA256))]), cli.Day(u.certEndAt), cli.Dash(u.daysLeft(st.At)),
 		})
 		for _, w := range l.Warnings {
 			warnings = append(warnings, []string{string(l.SP), w.Text})
@@ -128,9 +128,9 @@ func (a *commands) writeBoardCSV(st ops.RotationStatus, y idp.Year) error {
 				signed = strconv.FormatBool(u.Signed)
 			}
 			_ = w.Write([]string{
-				cell(string(l.SP)), cell(l.Name), strconv.FormatBool(l.Active), string(l.Move), string(y), cli.Moment(u.FirstAt), cli.Moment(u.LastAt),
-				strconv.Itoa(u.Days7), strconv.Itoa(u.Days30), signed, u.CertSHA256, cli.Moment(u.certEndAt), u.days(st.At),
-				cell(strings.Join(l.Contacts, " ")), cell(reasonsText(l.Warnings)),
+				escapeCell(string(l.SP)), escapeCell(l.Name), strconv.FormatBool(l.Active), string(l.Move), string(y), cli.Moment(u.FirstAt), cli.Moment(u.LastAt),
+				strconv.Itoa(u.Days7), strconv.Itoa(u.Days30), signed, u.CertSHA256, cli.Moment(u.certEndAt), u.daysLeft(st.At),
+				escapeCell(strings.Join(l.Contacts, " ")), escapeCell(reasonsText(l.Warnings)),
 			})
 		}
 	}
@@ -142,6 +142,6 @@ func (a *commands) writeBoardCSV(st ops.RotationStatus, y idp.Year) error {
 // character that some take for a cell separator.
 var formula = regexp.MustCompile(`(^|[;|,\t])(\s*)([=+\-@＝＋－＠])`)
 
-// cell is text from elsewhere as a spreadsheet may have it: names in a
+// escapeCell is text from elsewhere as a spreadsheet may have it: names in a
 // registration come from strangers' metadata, and must be shown, not run.
-func cell(s string) string { return formula.ReplaceAllString(idp.OneLine(s), "$1$2'$3") }
+func escapeCell(s string) string { return formula.ReplaceAllString(idp.OneLine(s), "$1$2'$3") }

@@ -80,7 +80,7 @@ func TestCell(t *testing.T) {
 	for _, tt := range tests {
 		t.Run(tt.name, func(t *testing.T) {
 			t.Parallel()
-			if got := cell(tt.in); got != tt.want {
+			if got := escapeCell(tt.in); got != tt.want {
 				t.Errorf("%q, want %q", got, tt.want)
 			}
 		})

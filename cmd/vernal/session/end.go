@@ -36,7 +36,7 @@ you wrote it, or "all"; of several, the first in this order.`,
 		Args: cobra.NoArgs,
 		RunE: func(c *cobra.Command, _ []string) error {
 			now := a.Clock()
-			q, err := flags.query(c, now)
+			q, err := flags.parseQuery(c, now)
 			if err != nil {
 				return err
 			}
@@ -44,7 +44,7 @@ you wrote it, or "all"; of several, the first in this order.`,
 				q.BegunBefore = now.UTC()
 			}
 			q.ID = id
-			name, err := flags.meant(c, id, all)
+			name, err := flags.confirmName(c, id, all)
 			if err != nil {
 				return err
 			}
@@ -61,7 +61,7 @@ you wrote it, or "all"; of several, the first in this order.`,
 			})
 		},
 	}
-	flags.add(c)
+	flags.addTo(c)
 	c.Flags().StringVar(&id, "id", "", "the one with this `ID`, as listed")
 	c.Flags().BoolVar(&all, "all", false, "all of them")
 	c.Flags().BoolVar(&dryRun, "dry-run", false, "list what would end, and end nothing")
@@ -69,8 +69,8 @@ you wrote it, or "all"; of several, the first in this order.`,
 	return c
 }
 
-// meant is what --yes repeats.
-func (f *filterFlags) meant(c *cobra.Command, id string, all bool) (string, error) {
+// confirmName is what --yes repeats.
+func (f *filterFlags) confirmName(c *cobra.Command, id string, all bool) (string, error) {
 	narrowed := f.email + f.sp + f.olderThan
 	switch {
 	case c.Flags().Changed("id") && id == "":

@@ -34,14 +34,14 @@ type filterFlags struct {
 	email, sp, olderThan string
 }
 
-func (f *filterFlags) add(c *cobra.Command) {
+func (f *filterFlags) addTo(c *cobra.Command) {
 	c.Flags().StringVar(&f.email, "user", "", "those of the person with this `EMAIL`")
 	c.Flags().StringVar(&f.sp, "sp", "", "those in which the service provider with this entity `ID` was visited")
 	c.Flags().StringVar(&f.olderThan, "older-than", "", "those begun longer ago than this `DURATION`, such as 2h or 30m")
 }
 
-// query checks the flags. now is the time that ages count from.
-func (f *filterFlags) query(c *cobra.Command, now time.Time) (ops.SessionQuery, error) {
+// parseQuery checks the flags. now is the time that ages count from.
+func (f *filterFlags) parseQuery(c *cobra.Command, now time.Time) (ops.SessionQuery, error) {
 	q := ops.SessionQuery{Email: f.email, SP: idp.EntityID(f.sp)}
 	for _, name := range []string{"user", "sp"} {
 		if flag := c.Flags().Lookup(name); flag.Changed && flag.Value.String() == "" {
@@ -71,7 +71,7 @@ names a session to 'vernal session end'; it opens nothing.`,
     1f0c5b7e90aa41d3  ana@example.gov  2027-03-09T14:05:11Z  2027-03-09T14:31:02Z  Firefox, Windows  https://app.example.gov/saml`,
 		Args: cobra.NoArgs,
 		RunE: func(c *cobra.Command, _ []string) error {
-			q, err := flags.query(c, a.Clock())
+			q, err := flags.parseQuery(c, a.Clock())
 			if err != nil {
 				return err
 			}
@@ -83,7 +83,7 @@ names a session to 'vernal session end'; it opens nothing.`,
 			})
 		},
 	}
-	flags.add(c)
+	flags.addTo(c)
 	c.Flags().IntVar(&limit, "limit", 0, "list `N` at most (default all)")
 	return c
 }

@@ -26,7 +26,7 @@ type flags struct {
 	options  sp.Options
 }
 
-func (f *flags) add(c *cobra.Command, edit bool) {
+func (f *flags) addTo(c *cobra.Command, edit bool) {
 	flags := c.Flags()
 	flags.SortFlags = false
 	flags.StringVar(&f.entityID, "entity-id", "", "the provider's `ENTITY_ID`; of metadata with several providers, it chooses one")
@@ -73,8 +73,8 @@ func addFieldFlags(flags *pflag.FlagSet, field sp.Field, edit bool) {
 	}
 }
 
-// edit gathers the options that were set.
-func (f *flags) edit(flags *pflag.FlagSet) (sp.Edit, error) {
+// parseEdit gathers the options that were set.
+func (f *flags) parseEdit(flags *pflag.FlagSet) (sp.Edit, error) {
 	e := sp.Edit{Set: make(map[string][]string), Remove: make(map[string][]string)}
 	for _, field := range sp.Fields() {
 		name := cli.FlagName(field.Option())
@@ -142,14 +142,14 @@ func flagValues(flags *pflag.FlagSet, name string, files bool) ([]string, error)
 	return values, nil
 }
 
-// change makes the command for the server of the options.
-func (f *flags) change(c *cobra.Command) (ops.SPChange, error) {
+// parseChange makes the command for the server of the options.
+func (f *flags) parseChange(c *cobra.Command) (ops.SPChange, error) {
 	change := ops.SPChange{EntityID: idp.EntityID(f.entityID), Options: f.options}
 	if f.options.KeepNameIDs && f.options.NewNameIDs {
 		return change, cli.Usage(c, "give --keep-name-ids or --new-name-ids, not both")
 	}
 	var err error
-	if change.Edit, err = f.edit(c.Flags()); err != nil {
+	if change.Edit, err = f.parseEdit(c.Flags()); err != nil {
 		return change, err
 	}
 	if f.metadata == "" {
@@ -183,7 +183,7 @@ proof of identity (auth-only), and gets the e-mail address.`,
 			if f.entityID == "" && f.metadata == "" {
 				return cli.Usage(c, "give --metadata, or --entity-id and the rest")
 			}
-			change, err := f.change(c)
+			change, err := f.parseChange(c)
 			if err != nil {
 				return err
 			}
@@ -198,7 +198,7 @@ proof of identity (auth-only), and gets the e-mail address.`,
 			})
 		},
 	}
-	f.add(c, false)
+	f.addTo(c, false)
 	return c
 }
 
@@ -208,7 +208,7 @@ func (a *commands) reportSP(c *sp.Change) {
 	switch {
 	case c.Created:
 		a.Say("added %s (%s)", p.EntityID, idp.OneLine(p.Name))
-		a.Say("  may ask for %s; gets %s; NameID %s", p.IAL, listed(p.Attributes), listed(p.NameIDFormats))
+		a.Say("  may ask for %s; gets %s; NameID %s", p.IAL, joinOrNone(p.Attributes), joinOrNone(p.NameIDFormats))
 		a.Say("  %s; encryption %s", cli.Plural(len(p.Certs), "request certificate"), p.Encryption)
 	case len(c.Fields) == 0:
 		a.Say("%s stays as it was", p.EntityID)
@@ -224,7 +224,7 @@ func (a *commands) reportSP(c *sp.Change) {
 	a.SaySuggestions(c.Suggestions)
 }
 
-func listed(values []string) string {
+func joinOrNone(values []string) string {
 	if len(values) == 0 {
 		return "no attribute"
 	}
@@ -258,7 +258,7 @@ addresses and certificates from metadata and leaves the rest.`,
 			case f.entityID == "":
 				return cli.Usage(c, "name the provider: vernal sp edit ENTITY_ID")
 			}
-			change, err := f.change(c)
+			change, err := f.parseChange(c)
 			if err != nil {
 				return err
 			}
@@ -268,6 +268,6 @@ addresses and certificates from metadata and leaves the rest.`,
 			return cli.Change(c.Context(), a.App, ops.EditSP, change, a.reportSP)
 		},
 	}
-	f.add(c, true)
+	f.addTo(c, true)
 	return c
 }

@@ -74,19 +74,19 @@ func (a *commands) resetMFACommand() *cobra.Command {
     TOTP address  otpauth://totp/Vernal:ana@example.gov?…`,
 		Args: cobra.ExactArgs(1),
 		RunE: func(c *cobra.Command, args []string) error {
-			if err := totp.check(c); err != nil {
+			if err := totp.checkFlags(c); err != nil {
 				return err
 			}
 			done := "has no second factor any more"
-			if totp.wanted() {
+			if totp.isWanted() {
 				done = "has a new authenticator; earlier second factors are gone"
 			}
 			return a.changeUser(c, ops.ResetMFA, ops.UserRequest{
-				Email: args[0], TOTP: totp.wanted(), TOTPSecret: totp.secret, TOTPPeriod: totp.period,
+				Email: args[0], TOTP: totp.isWanted(), TOTPSecret: totp.secret, TOTPPeriod: totp.period,
 			}, done)
 		},
 	}
-	totp.add(c)
+	totp.addTo(c)
 	return c
 }
 

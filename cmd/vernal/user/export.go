@@ -41,7 +41,7 @@ sign in until they get new ones. Each page of an export is recorded in the audit
 		Args: cobra.NoArgs,
 		RunE: func(c *cobra.Command, _ []string) error {
 			return a.Do(c.Context(), func(ctx context.Context, client *admin.Client) error {
-				return a.export(ctx, client, output, secrets)
+				return a.exportUsers(ctx, client, output, secrets)
 			})
 		},
 	}
@@ -50,9 +50,9 @@ sign in until they get new ones. Each page of an export is recorded in the audit
 	return c
 }
 
-// export writes to the file, or to standard output for "". A file is whole or
+// exportUsers writes to the file, or to standard output for "". A file is whole or
 // not there.
-func (a *commands) export(ctx context.Context, client *admin.Client, output string, secrets bool) error {
+func (a *commands) exportUsers(ctx context.Context, client *admin.Client, output string, secrets bool) error {
 	where, with := "standard output", "without secrets"
 	if secrets {
 		with = "with secrets; keep it safe, and remove it when it has served"

@@ -114,16 +114,16 @@ func (im *importing) run(ctx context.Context, r *account.RecordReader) error {
 	err := im.read(ctx, r)
 	if err == nil || !errors.As(err, new(*sendError)) {
 		// What was read before the file broke is good.
-		if sendErr := im.flush(ctx); sendErr != nil {
+		if sendErr := im.sendBatch(ctx); sendErr != nil {
 			err = sendErr
 		}
 	}
-	if printErr := im.summary(); printErr != nil && err == nil {
+	if printErr := im.printSummary(); printErr != nil && err == nil {
 		err = printErr
 	}
 	switch {
 	case err != nil:
-		return fmt.Errorf("%w\n  %s; run it again when that is mended, what is there is passed over", err, im.reached())
+		return fmt.Errorf("%w\n  %s; run it again when that is mended, what is there is passed over", err, im.progressText())
 	case im.total.Refused > 0:
 		return fmt.Errorf("%d of %s refused", im.total.Refused, cli.PluralIs(im.total.Lines, "line"))
 	}
@@ -147,11 +147,11 @@ func (im *importing) read(ctx context.Context, r *account.RecordReader) error {
 		im.total.Lines++
 		switch {
 		case l.Same > 0:
-			im.note(l.Number)
+			im.notePresent(l.Number)
 		case l.Record == nil:
-			err = im.unread(ctx, &l)
+			err = im.addUnreadable(ctx, &l)
 		default:
-			err = im.add(ctx, account.ImportLine{Line: l.Number, Record: *l.Record})
+			err = im.addRecord(ctx, account.ImportLine{Line: l.Number, Record: *l.Record})
 		}
 		if err != nil {
 			return err
@@ -159,25 +159,25 @@ func (im *importing) read(ctx context.Context, r *account.RecordReader) error {
 	}
 }
 
-// unread keeps what is wrong with a line that could not be read.
-func (im *importing) unread(ctx context.Context, l *account.Line) error {
+// addUnreadable keeps what is wrong with a line that could not be read.
+func (im *importing) addUnreadable(ctx context.Context, l *account.Line) error {
 	for _, p := range l.Problems {
 		im.bad = append(im.bad, account.ImportProblem{Line: l.Number, Field: p.Field, Text: p.Detail})
 	}
 	if len(im.bad) > ops.ImportBatch {
-		return im.flush(ctx)
+		return im.sendBatch(ctx)
 	}
 	return nil
 }
 
-// add puts a record in the batch, and sends what is full.
-func (im *importing) add(ctx context.Context, l account.ImportLine) error {
+// addRecord puts a record in the batch, and sends what is full.
+func (im *importing) addRecord(ctx context.Context, l account.ImportLine) error {
 	text, err := json.Marshal(l)
 	if err != nil {
 		return fmt.Errorf("line %d: %w", l.Line, err)
 	}
 	if len(im.batch) == ops.ImportBatch || im.size+len(text) > maxImportBody {
-		if err := im.flush(ctx); err != nil {
+		if err := im.sendBatch(ctx); err != nil {
 			return err
 		}
 	}
@@ -185,8 +185,8 @@ func (im *importing) add(ctx context.Context, l account.ImportLine) error {
 	return nil
 }
 
-// flush sends the batch and tells of it.
-func (im *importing) flush(ctx context.Context) error {
+// sendBatch sends the batch and tells of it.
+func (im *importing) sendBatch(ctx context.Context) error {
 	result := &account.ImportResult{}
 	if len(im.batch) > 0 {
 		var err error
@@ -199,12 +199,12 @@ func (im *importing) flush(ctx context.Context) error {
 	im.total.Added += result.Added
 	im.total.Extended += result.Extended
 	for _, line := range result.Present {
-		im.note(line)
+		im.notePresent(line)
 	}
 	problems := append(im.bad, result.Problems...)
 	slices.SortStableFunc(problems, func(a, b account.ImportProblem) int { return a.Line - b.Line })
 	for _, p := range problems {
-		im.problem(p)
+		im.reportProblem(p)
 	}
 	for _, key := range result.Unregistered {
 		if !slices.Contains(im.total.Unregistered, key) {
@@ -215,13 +215,13 @@ func (im *importing) flush(ctx context.Context) error {
 	return nil
 }
 
-func (im *importing) note(line int) {
+func (im *importing) notePresent(line int) {
 	im.total.Present++
 	im.present = append(im.present, line)
 }
 
-// problem tells of a line; several problems are of one line.
-func (im *importing) problem(p account.ImportProblem) {
+// reportProblem tells of a line; several problems are of one line.
+func (im *importing) reportProblem(p account.ImportProblem) {
 	if p.Line != im.refused {
 		im.total.Refused++
 		im.refused = p.Line

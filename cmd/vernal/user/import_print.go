@@ -9,8 +9,8 @@ import (
 	"vernal/idp"
 )
 
-// reached says how far the file was worked through.
-func (im *importing) reached() string {
+// progressText says how far the file was worked through.
+func (im *importing) progressText() string {
 	switch {
 	case im.options.DryRun:
 		return "nothing was changed"
@@ -20,7 +20,7 @@ func (im *importing) reached() string {
 	return fmt.Sprintf("the good lines up to line %d are imported", im.sent)
 }
 
-func (im *importing) summary() error {
+func (im *importing) printSummary() error {
 	t := &im.total
 	would, mode := "", ""
 	if t.DryRun {
@@ -31,7 +31,7 @@ func (im *importing) summary() error {
 		parts = append(parts, pluralPeople(t.Extended)+" "+would+"given more NameIDs")
 	}
 	if t.Present > 0 {
-		parts = append(parts, fmt.Sprintf("%d there already (line %s)", t.Present, ranges(im.present)))
+		parts = append(parts, fmt.Sprintf("%d there already (line %s)", t.Present, lineRanges(im.present)))
 	}
 	if t.Refused > 0 {
 		parts = append(parts, cli.PluralIs(t.Refused, "line")+" refused")
@@ -57,8 +57,8 @@ func pluralPeople(n int) string {
 	return fmt.Sprintf("%d people", n)
 }
 
-// ranges writes line numbers in brief: "2-5, 9". Many ranges are cut short.
-func ranges(lines []int) string {
+// lineRanges writes line numbers in brief: "2-5, 9". Many ranges are cut short.
+func lineRanges(lines []int) string {
 	const limit = 20
 	lines = slices.Sorted(slices.Values(lines))
 	var parts []string

@@ -49,23 +49,23 @@ type totpFlags struct {
 	period int
 }
 
-func (f *totpFlags) add(c *cobra.Command) {
+func (f *totpFlags) addTo(c *cobra.Command) {
 	c.Flags().BoolVar(&f.totp, "totp", false, "enrol an authenticator with a new secret, and print it")
 	c.Flags().StringVar(&f.secret, "totp-secret", "", "enrol an authenticator with this secret, `BASE32`")
 	c.Flags().IntVar(&f.period, "totp-period", 0, "the `SECONDS` that a code lasts, 30 or 60 (default 30)")
 }
 
-// wanted reports whether an authenticator is asked for.
-func (f *totpFlags) wanted() bool { return f.totp || f.secret != "" }
+// isWanted reports whether an authenticator is asked for.
+func (f *totpFlags) isWanted() bool { return f.totp || f.secret != "" }
 
-func (f *totpFlags) check(c *cobra.Command) error {
+func (f *totpFlags) checkFlags(c *cobra.Command) error {
 	if c.Flags().Changed("totp-secret") && f.secret == "" {
 		return cli.Usage(c, "--totp-secret is empty")
 	}
 	if c.Flags().Changed("totp-period") && f.period != 30 && f.period != 60 {
 		return cli.Usage(c, "--totp-period is 30 or 60")
 	}
-	if c.Flags().Changed("totp-period") && !f.wanted() {
+	if c.Flags().Changed("totp-period") && !f.isWanted() {
 		return cli.Usage(c, "--totp-period needs --totp or --totp-secret")
 	}
 	return nil
@@ -89,7 +89,7 @@ The secret of the authenticator and its otpauth address are printed this once.`,
 			if email == "" {
 				return cli.Usage(c, "--email is missing")
 			}
-			if err := totp.check(c); err != nil {
+			if err := totp.checkFlags(c); err != nil {
 				return err
 			}
 			password, err := a.Password(c, stdin)
@@ -97,7 +97,7 @@ The secret of the authenticator and its otpauth address are printed this once.`,
 				return err
 			}
 			added, err := cli.Ask(c.Context(), a.App, ops.AddUser, account.NewUser{
-				Email: email, Password: password, TOTP: totp.wanted(), TOTPSecret: totp.secret, TOTPPeriod: totp.period,
+				Email: email, Password: password, TOTP: totp.isWanted(), TOTPSecret: totp.secret, TOTPPeriod: totp.period,
 			})
 			if err != nil {
 				return err
@@ -107,7 +107,7 @@ The secret of the authenticator and its otpauth address are printed this once.`,
 	}
 	c.Flags().StringVar(&email, "email", "", "the person's e-mail `ADDRESS`")
 	c.Flags().BoolVar(&stdin, "password-stdin", false, "read the password from standard input")
-	totp.add(c)
+	totp.addTo(c)
 	return c
 }
 
@@ -192,7 +192,7 @@ func userPairs(u ops.User) [][2]string {
 		{"password changed", cli.Moment(u.PasswordChangedAt)},
 		{"TOTP", strings.Join(totps, "\n")},
 		{"remembered in", strings.Join(rememberedIn(u), "\n")},
-		{"identity", identity(u.Profile)},
+		{"identity", identityText(u.Profile)},
 		{"locked", locked},
 		{"last sign-in", cli.Moment(lastSignIn(u))},
 		{"added", cli.Moment(u.CreatedAt)},

@@ -38,7 +38,7 @@ Nobody has to sign in again: the record is read with every request.`,
     ana@example.gov: identity none -> verified (first_name, last_name, dob, ssn)`,
 		Args: cobra.ExactArgs(1),
 		RunE: func(c *cobra.Command, args []string) error {
-			profile, err := a.profile(c, level, file)
+			profile, err := a.readProfile(c, level, file)
 			if err != nil {
 				return err
 			}
@@ -55,8 +55,8 @@ Nobody has to sign in again: the record is read with every request.`,
 	return c
 }
 
-// profile reads the profile that the flags name; nil for level none.
-func (a *commands) profile(c *cobra.Command, level, file string) (*idp.Profile, error) {
+// readProfile reads the profile that the flags name; nil for level none.
+func (a *commands) readProfile(c *cobra.Command, level, file string) (*idp.Profile, error) {
 	switch {
 	case level == "":
 		return nil, cli.Usage(c, "--level is missing: verified, facial-match or none")
@@ -115,8 +115,8 @@ func (a *commands) tellVerified(v ops.UserVerified) error {
 	return a.Print(v, func() error { return nil })
 }
 
-// identity says what is proofed of a person; the values stay in the record.
-func identity(p *ops.Profile) string {
+// identityText says what is proofed of a person; the values stay in the record.
+func identityText(p *ops.Profile) string {
 	if p == nil {
 		return ""
 	}

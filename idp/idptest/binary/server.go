@@ -105,7 +105,7 @@ func (v *Vernal) Run(t testing.TB, stdin string, args ...string) string {
 func (v *Vernal) Try(t testing.TB, stdin string, args ...string) (string, error) {
 	ctx, cancel := context.WithTimeout(t.Context(), commandTime)
 	defer cancel()
-	cmd := v.command(ctx, args...)
+	cmd := v.newCommand(ctx, args...)
 	cmd.Stdin = strings.NewReader(stdin)
 	var stdout, stderr bytes.Buffer
 	cmd.Stdout, cmd.Stderr = &stdout, &stderr
@@ -115,7 +115,7 @@ func (v *Vernal) Try(t testing.TB, stdin string, args ...string) (string, error)
 	return stdout.String(), nil
 }
 
-func (v *Vernal) command(ctx context.Context, args ...string) *exec.Cmd {
+func (v *Vernal) newCommand(ctx context.Context, args ...string) *exec.Cmd {
 	cmd := exec.CommandContext(ctx, v.path, args...)
 	cmd.Dir, cmd.Env = v.Dir, v.env
 	return cmd
@@ -124,7 +124,7 @@ func (v *Vernal) command(ctx context.Context, args ...string) *exec.Cmd {
 // Boot starts `vernal serve` and returns once the path answers.
 func (v *Vernal) Boot(t testing.TB, path string) *Process {
 	t.Helper()
-	p := Start(t, "vernal serve", v.command(context.Background(), "serve"))
+	p := Start(t, "vernal serve", v.newCommand(context.Background(), "serve"))
 	client := Client()
 	for deadline := time.Now().Add(readyTime); ; {
 		if _, err := Get(t, client, v.BaseURL+path); err == nil {
@@ -139,7 +139,7 @@ func (v *Vernal) Boot(t testing.TB, path string) *Process {
 func (v *Vernal) Serve(t testing.TB) *Process {
 	t.Helper()
 	// Not t.Context: the process outlives it until the test's cleanup.
-	p := Start(t, "vernal serve", v.command(context.Background(), "serve"))
+	p := Start(t, "vernal serve", v.newCommand(context.Background(), "serve"))
 	client := Client()
 	Until(t, readyTime, "vernal serve is ready", func() error {
 		if p.Ended() {

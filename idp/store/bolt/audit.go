@@ -21,17 +21,17 @@ type tail struct {
 	hash string
 }
 
-// tail reads the end of the trail and holds it against the two other places
+// readTail reads the end of the trail and holds it against the two other places
 // that know it: the head with its MAC, and the bucket's sequence. If they differ
 // someone changed the trail, and the next record leaves a gap, so that it shows
 // permanently and not only until a new head is written. Writing goes on: who can
 // damage the trail must not be able to keep users from signing in.
-func (r *reader) tail() (*tail, error) {
+func (r *reader) readTail() (*tail, error) {
 	end, err := r.lastRecord()
 	if err != nil {
 		return nil, err
 	}
-	head, authentic := r.head()
+	head, authentic := r.readHead()
 	written := r.bucket(inAudit).Sequence()
 	if authentic && head.Seq == end.seq && head.Hash == orFirst(end.hash) && written == end.seq {
 		return end, nil
@@ -55,7 +55,7 @@ func (r *reader) lastRecord() (*tail, error) {
 			return &tail{seq: rec.Seq, hash: rec.Hash}, nil
 		}
 	}
-	checkpoint, err := r.checkpoint()
+	checkpoint, err := r.readCheckpoint()
 	if checkpoint == nil || err != nil {
 		return &tail{}, nil // a damaged checkpoint is for Verify to report
 	}
@@ -78,9 +78,9 @@ var (
 	checkpointKey = []byte("checkpoint")
 )
 
-// head is the end of the trail as it was last written. It is authentic if its
+// readHead is the end of the trail as it was last written. It is authentic if its
 // MAC fits; one that cannot be read is not.
-func (r *reader) head() (head idp.AuditHead, authentic bool) {
+func (r *reader) readHead() (head idp.AuditHead, authentic bool) {
 	if decodeExactly(r.bucket(inAuditHead).Get(headKey), &head) != nil {
 		return idp.AuditHead{}, false
 	}
@@ -125,7 +125,7 @@ const headContext = "audit/head"
 
 func headText(seq uint64, hash string) []byte { return append(seqKey(seq), hash...) }
 
-func (r *reader) checkpoint() (*idp.AuditCheckpoint, error) {
+func (r *reader) readCheckpoint() (*idp.AuditCheckpoint, error) {
 	value := r.bucket(inAuditCheckpoint).Get(checkpointKey)
 	if value == nil {
 		return nil, nil
@@ -147,15 +147,15 @@ func decodeAudit(key, value []byte) (rec idp.AuditRecord, err error) {
 	return rec, nil
 }
 
-// append writes events after end, which may be nil if it is not known, and
+// appendEvents writes events after end, which may be nil if it is not known, and
 // returns the new end.
-func (w *writer) append(end *tail, events []idp.AuditEvent) (*tail, error) {
+func (w *writer) appendEvents(end *tail, events []idp.AuditEvent) (*tail, error) {
 	if len(events) == 0 {
 		return end, nil
 	}
 	if end == nil {
 		var err error
-		if end, err = w.tail(); err != nil {
+		if end, err = w.readTail(); err != nil {
 			return nil, err
 		}
 	}

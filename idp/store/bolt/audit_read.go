@@ -18,19 +18,19 @@ import (
 func (s *Store) AuditPage(ctx context.Context, after uint64, limit int) (*idp.AuditPage, error) {
 	var page *idp.AuditPage
 	err := s.view(ctx, func(r *reader) error {
-		checkpoint, err := r.checkpoint()
+		checkpoint, err := r.readCheckpoint()
 		page = &idp.AuditPage{Checkpoint: checkpoint, Counted: r.bucket(inAudit).Sequence()}
-		page.Head, page.Authentic = r.head()
+		page.Head, page.Authentic = r.readHead()
 		if after+1 != 0 {
-			r.lines(page, after, limit)
+			r.readLines(page, after, limit)
 		}
 		return err
 	})
 	return page, err
 }
 
-// lines reads the records of a page, and the addresses beside them.
-func (r *reader) lines(page *idp.AuditPage, after uint64, limit int) {
+// readLines reads the records of a page, and the addresses beside them.
+func (r *reader) readLines(page *idp.AuditPage, after uint64, limit int) {
 	c, addresses := r.bucket(inAudit).Cursor(), r.bucket(inAuditAddresses).Cursor()
 	k, v := c.Seek(seqKey(after + 1))
 	ka, va := addresses.Seek(seqKey(after + 1))
@@ -84,7 +84,7 @@ func (s *Store) PruneAudit(ctx context.Context, c idp.AuditCheckpoint, limit int
 
 // moveCheckpoint notes c as the checkpoint, unless it is.
 func (w *writer) moveCheckpoint(c idp.AuditCheckpoint) error {
-	old, err := w.checkpoint()
+	old, err := w.readCheckpoint()
 	if err != nil {
 		return err
 	}

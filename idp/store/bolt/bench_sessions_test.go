@@ -69,7 +69,7 @@ func fillHouse(b *testing.B, n int) *house {
 	for i := range n {
 		sess := h.session(i)
 		add(inSessions, []byte(sess.ID), encodeRecord(sess))
-		add(inUserSessions, pair(string(sess.User), string(sess.ID)), []byte{})
+		add(inUserSessions, pairKey(string(sess.User), string(sess.ID)), []byte{})
 		add(inExpiry, expiryKey(due(sess), sessionKind, []byte(sess.ID)), []byte{})
 		if i%10 != 0 {
 			h.ids = append(h.ids, sess.ID)

@@ -22,14 +22,14 @@ import (
 // writing itself breaks at a job, the transaction is given up and the others
 // run again without it: a change may run more than once.
 
-// run is the committer.
-func (s *Store) run() {
+// runCommitter is the committer.
+func (s *Store) runCommitter() {
 	defer close(s.stopped)
 	c := &committer{store: s}
 	var batch []*job
 	for ok := true; ok; {
 		batch, ok = s.queue.take(batch)
-		c.commit(batch)
+		c.commitBatch(batch)
 		// Those who were answered may have another change at hand; letting
 		// them queue it first makes fuller batches and delays nobody.
 		runtime.Gosched()
@@ -47,35 +47,35 @@ type committer struct {
 	ops    []op
 }
 
-// commit brings every job of the batch to its outcome.
-func (c *committer) commit(batch []*job) {
+// commitBatch brings every job of the batch to its outcome.
+func (c *committer) commitBatch(batch []*job) {
 	rest := batch
 	for len(rest) > 0 {
-		culprit, err := c.attempt(rest)
+		culprit, err := c.attemptJobs(rest)
 		if culprit == nil {
 			for _, j := range rest {
-				j.answer(err)
+				j.answerJob(err)
 			}
 			return
 		}
 		c.store.log.Error("a change could not be written", "err", err)
-		culprit.answer(err)
+		culprit.answerJob(err)
 		rest = slices.DeleteFunc(slices.Clone(rest), func(j *job) bool { return j == culprit })
 	}
 }
 
-// answer gives the job its outcome: err if its transaction failed, else what
+// answerJob gives the job its outcome: err if its transaction failed, else what
 // the change returned.
-func (j *job) answer(err error) {
+func (j *job) answerJob(err error) {
 	if err != nil {
 		j.err = err
 	}
 	close(j.done)
 }
 
-// attempt runs jobs in one transaction. It returns the job at which writing
+// attemptJobs runs jobs in one transaction. It returns the job at which writing
 // broke, if any: nothing is changed then. An error without one concerns all.
-func (c *committer) attempt(jobs []*job) (culprit *job, err error) {
+func (c *committer) attemptJobs(jobs []*job) (culprit *job, err error) {
 	if c.broken != nil {
 		return nil, c.broken
 	}
@@ -97,7 +97,7 @@ func (c *committer) attempt(jobs []*job) (culprit *job, err error) {
 
 	changed := false
 	for _, j := range jobs {
-		j.err = w.stage(j)
+		j.err = w.stageJob(j)
 		if j.err != nil || len(w.ops)+len(j.events)+len(w.events) == 0 {
 			continue
 		}
@@ -106,7 +106,7 @@ func (c *committer) attempt(jobs []*job) (culprit *job, err error) {
 		if err = w.flush(); err != nil {
 			return culprit, err
 		}
-		if end, err = w.append(end, slices.Concat(j.events, w.events)); err != nil {
+		if end, err = w.appendEvents(end, slices.Concat(j.events, w.events)); err != nil {
 			return culprit, err
 		}
 		culprit = nil
@@ -123,9 +123,9 @@ func (c *committer) attempt(jobs []*job) (culprit *job, err error) {
 		}
 	}
 	if w.ring == c.store.ringOf(tx) {
-		err = c.sync(tx)
+		err = c.syncTx(tx)
 	} else {
-		err = c.store.commitRing(tx, w.ring, c.sync)
+		err = c.store.commitRing(tx, w.ring, c.syncTx)
 	}
 	if err != nil {
 		return nil, err
@@ -141,8 +141,8 @@ type panicError struct{ value any }
 
 func (e *panicError) Error() string { return fmt.Sprintf("change panicked: %v", e.value) }
 
-// stage runs the job's change; what it notes is in w.ops if it returns nil.
-func (w *writer) stage(j *job) (err error) {
+// stageJob runs the job's change; what it notes is in w.ops if it returns nil.
+func (w *writer) stageJob(j *job) (err error) {
 	clear(w.ops)
 	w.ops, w.events, w.err, w.nextRing = w.ops[:0], nil, nil, nil
 	defer func() {
@@ -156,12 +156,12 @@ func (w *writer) stage(j *job) (err error) {
 	return w.err
 }
 
-// sync commits. If that fails it is usually certain that nothing was written,
+// syncTx commits. If that fails it is usually certain that nothing was written,
 // and the store goes on: the disk was full, say. If the end of the transaction
 // did reach the file and only its sync failed, bbolt shows the change although
 // nobody knows whether it will be there after a crash. The store then stops:
 // whoever opens it next finds one of the two.
-func (c *committer) sync(tx *bbolt.Tx) (err error) {
+func (c *committer) syncTx(tx *bbolt.Tx) (err error) {
 	id := tx.ID()
 	defer func() {
 		if v := recover(); v != nil {

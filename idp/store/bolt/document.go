@@ -14,7 +14,7 @@ var errNoKind = errors.New("a document needs a kind")
 
 // document reads one document; its Data is empty if it is not there.
 func (r *reader) document(kind, key string) (idp.Document, error) {
-	at := pair(kind, key)
+	at := pairKey(kind, key)
 	value, err := r.get(inDocuments, at)
 	if value == nil || err != nil {
 		return idp.Document{Key: key}, err
@@ -32,7 +32,7 @@ func parseDocument(at []byte, key string, value []byte) (idp.Document, error) {
 
 // putDocument notes what became of a document, and when it expires.
 func (w *writer) putDocument(kind string, before, d idp.Document) {
-	at := pair(kind, d.Key)
+	at := pairKey(kind, d.Key)
 	if len(d.Data) == 0 {
 		d.ExpiresAt = time.Time{}
 	}
@@ -65,7 +65,7 @@ func (s *Store) Documents(ctx context.Context, kind string, keys ...string) ([]i
 		if len(keys) > 0 {
 			return docs, nil
 		}
-		prefix := pair(kind, "")
+		prefix := pairKey(kind, "")
 		for at, value := range r.scan(inDocuments, prefix) {
 			content, err := r.verified(inDocuments, at, value)
 			if err != nil {

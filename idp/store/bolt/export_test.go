@@ -22,7 +22,7 @@ func EndSession(ctx context.Context, s *Store, id idp.SessionID) error {
 // GuardedBuckets are the buckets whose values have a MAC.
 func GuardedBuckets() (names []string) {
 	for b := range bucketCount {
-		if b.guarded() {
+		if b.isGuarded() {
 			names = append(names, b.String())
 		}
 	}

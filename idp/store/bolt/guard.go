@@ -9,10 +9,10 @@ import (
 // maxReported bounds how many records are logged as not authentic.
 const maxReported = 1000
 
-// tampered is the error for a value that this store did not write, or not there. It
+// tamperedError is the error for a value that this store did not write, or not there. It
 // names no key, like missing. The log names it, once: it is a hash or a random ID, or
 // an operator's own word.
-func (s *Store) tampered(b bucket, key []byte) error {
+func (s *Store) tamperedError(b bucket, key []byte) error {
 	if s.reports.Load() < maxReported {
 		if _, isOld := s.reported.LoadOrStore(b.String()+"/"+string(key), true); !isOld {
 			s.reports.Add(1)

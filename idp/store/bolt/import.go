@@ -19,7 +19,7 @@ func (s *Store) ImportUsers(ctx context.Context, people []idp.ImportedUser) ([]e
 		outcome := make([]error, len(people))
 		added := &imports{writer: w, taken: make(map[string]bool), changed: make(map[idp.UserID]*idp.User)}
 		for i := range people {
-			err := added.person(&people[i])
+			err := added.addPerson(&people[i])
 			if clash, ok := errors.AsType[clashError](err); ok {
 				outcome[i] = clash.error
 				continue
@@ -46,8 +46,8 @@ type imports struct {
 // clashError is one person's and leaves the others alone.
 type clashError struct{ error }
 
-// person notes one person; nothing of them if the error is a clashError.
-func (m *imports) person(p *idp.ImportedUser) error {
+// addPerson notes one person; nothing of them if the error is a clashError.
+func (m *imports) addPerson(p *idp.ImportedUser) error {
 	id := []byte(p.User.ID)
 	known := m.has(inUsers, id)
 	switch {
@@ -76,8 +76,8 @@ func (m *imports) person(p *idp.ImportedUser) error {
 		m.note(inUserEmails, m.emailKey(address), id)
 	}
 	for scope, name := range p.NameIDs {
-		m.note(inNameIDs, pair(string(scope), string(p.User.ID)), []byte(name))
-		m.note(inNameIDUsers, pair(string(scope), string(name)), id)
+		m.note(inNameIDs, pairKey(string(scope), string(p.User.ID)), []byte(name))
+		m.note(inNameIDUsers, pairKey(string(scope), string(name)), id)
 	}
 	switch {
 	case p.Existing:
@@ -120,7 +120,7 @@ func (m *imports) addDisclosures(more *idp.User) error {
 // is the person's already can.
 func (m *imports) checkNameIDs(p *idp.ImportedUser) error {
 	for scope, name := range p.NameIDs {
-		forward, reverse := pair(string(scope), string(p.User.ID)), pair(string(scope), string(name))
+		forward, reverse := pairKey(string(scope), string(p.User.ID)), pairKey(string(scope), string(name))
 		has, isFree, err := m.holdsNameID(scope, p.User.ID, name)
 		switch {
 		case err != nil:
@@ -162,7 +162,7 @@ func (s *Store) NameIDScopes(ctx context.Context) (scopes []idp.NameIDScope, err
 			// one: a UserID is shorter than 256 bytes of 0xff. One that does is forged,
 			// and is looked at next.
 			at := slices.Clone(k)
-			if k, v = c.Seek(append(pair(scope, ""), slices.Repeat([]byte{0xff}, 256)...)); bytes.Equal(k, at) {
+			if k, v = c.Seek(append(pairKey(scope, ""), slices.Repeat([]byte{0xff}, 256)...)); bytes.Equal(k, at) {
 				k, v = c.Next()
 			}
 		}

@@ -23,7 +23,7 @@ func (s *Store) RecordIssuance(ctx context.Context, i *idp.Issuance) (idp.Issued
 }
 
 func (w *writer) recordIssuance(i *idp.Issuance) (issued idp.Issued, err error) {
-	if err := w.check(i.Check, i.Request.SP); err != nil {
+	if err := w.checkAnswer(i.Check, i.Request.SP); err != nil {
 		return issued, err
 	}
 	sess, err := w.liveSession(i)
@@ -52,12 +52,12 @@ func (w *writer) recordIssuance(i *idp.Issuance) (issued idp.Issued, err error) 
 	return issued, nil
 }
 
-// check has a Check decide about an answer to the provider; nil allows it.
-func (w *writer) check(check idp.Check, provider idp.EntityID) error {
+// checkAnswer has a Check decide about an answer to the provider; nil allows it.
+func (w *writer) checkAnswer(check idp.Check, provider idp.EntityID) error {
 	if check == nil {
 		return nil
 	}
-	rotation, err := w.get(inDocuments, pair(idp.RotationKind, idp.RotationKey))
+	rotation, err := w.get(inDocuments, pairKey(idp.RotationKind, idp.RotationKey))
 	if err != nil {
 		return err
 	}

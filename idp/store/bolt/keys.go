@@ -97,7 +97,7 @@ func (r *reader) loadRing() error {
 
 // loadOlder adds the generation that is being renewed.
 func (r *reader) loadOlder(newest *seal.Generation, all map[byte]map[string][]byte) error {
-	before, err := r.renewal()
+	before, err := r.readRenewal()
 	if err != nil || before == nil {
 		return err
 	}
@@ -109,8 +109,8 @@ func (r *reader) loadOlder(newest *seal.Generation, all map[byte]map[string][]by
 	return nil
 }
 
-// renewal is the one under way; nil if there is none.
-func (r *reader) renewal() (*renewal, error) {
+// readRenewal is the one under way; nil if there is none.
+func (r *reader) readRenewal() (*renewal, error) {
 	return decodeAny[renewal](r, inMeta, renewalKey)
 }
 
@@ -130,14 +130,14 @@ func (r *reader) loadMasters() error {
 		id, wrapped = c.From, c.FromKey
 	}
 	if c.Phase == seal.PhaseBegin && configured.ID() != c.From {
-		return r.store.tampered(inMeta, mastersKey) // the other one opens nothing yet: the record was put back
+		return r.store.tamperedError(inMeta, mastersKey) // the other one opens nothing yet: the record was put back
 	}
 	other, err := configured.UnwrapMaster(id, wrapped)
 	if err != nil {
 		return corrupt(inMeta, mastersKey, err)
 	}
 	if c.Phase == seal.PhaseBoth && !r.opensRing(other) {
-		return r.store.tampered(inMeta, mastersKey) // it was ended
+		return r.store.tamperedError(inMeta, mastersKey) // it was ended
 	}
 	r.store.masters.Set(configured, other)
 	return nil
@@ -157,7 +157,7 @@ func (s *Store) Ring() *seal.Ring { return s.ring }
 func (s *Store) KeyState(ctx context.Context) (seal.KeyState, error) {
 	return readValue(ctx, s, func(r *reader) (seal.KeyState, error) {
 		st := seal.KeyState{Configured: s.masters.Configured().ID(), Generation: r.ring.Generations()[0].Number}
-		n, renewErr := r.renewal()
+		n, renewErr := r.readRenewal()
 		c, err := r.masterChange()
 		st.Renewing = n != nil
 		if c != nil {
@@ -179,7 +179,7 @@ func (s *Store) BeginMaster(ctx context.Context, to *seal.Master, renewAll bool,
 		if err != nil {
 			return err
 		}
-		n, err := w.renewal()
+		n, err := w.readRenewal()
 		switch {
 		case err != nil:
 			return err
@@ -308,7 +308,7 @@ func (s *Store) RewrapUserKeys(ctx context.Context, after idp.UserID, limit int)
 			wrapped, changed, err := s.masters.Rewrap(userKeyContext(number, last), wrapped)
 			switch {
 			case err != nil:
-				_ = s.tampered(inUserKeys, key)
+				_ = s.tamperedError(inUserKeys, key)
 			case changed:
 				w.put(inUserKeys, bytes.Clone(key), append([]byte{number}, wrapped...))
 			}

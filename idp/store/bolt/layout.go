@@ -108,8 +108,8 @@ var bucketNames = [bucketCount]string{
 
 func (b bucket) String() string { return bucketNames[b] }
 
-// guarded reports whether the values of the bucket end with a MAC.
-func (b bucket) guarded() bool {
+// isGuarded reports whether the values of the bucket end with a MAC.
+func (b bucket) isGuarded() bool {
 	switch b {
 	case inMeta, inProviders, inProviderScopes, inUserEmails, inUserTombstones, inNameIDs, inNameIDUsers,
 		inSessions, inRequests, inLogouts, inLogoutMessages, inDocuments:
@@ -126,16 +126,16 @@ var guardKinds = func() (kinds [bucketCount]string) {
 	return kinds
 }()
 
-// grows reports whether new keys of the bucket sort after the old ones. The
+// isAppendOnly reports whether new keys of the bucket sort after the old ones. The
 // pages of such a bucket are filled up before the next one is begun.
-func (b bucket) grows() bool {
+func (b bucket) isAppendOnly() bool {
 	return b == inRequests || b == inExpiry || b == inAudit || b == inAuditAddresses
 }
 
-// pair is the composite key of a and b. The length stands first, so that no
+// pairKey is the composite key of a and b. The length stands first, so that no
 // two pairs give the same key whatever bytes they hold, and all keys with the
 // same a lie together.
-func pair(a, b string) []byte {
+func pairKey(a, b string) []byte {
 	key := make([]byte, 0, 2+len(a)+len(b))
 	key = binary.BigEndian.AppendUint16(key, uint16(len(a)))
 	key = append(key, a...)

@@ -17,10 +17,10 @@ func TestKeys(t *testing.T) {
 			t.Errorf("key of %v does not sort before that of %v", times[k-1], times[k])
 		}
 	}
-	if bytes.Equal(pair("ab", "c"), pair("a", "bc")) {
+	if bytes.Equal(pairKey("ab", "c"), pairKey("a", "bc")) {
 		t.Error("two pairs have one key")
 	}
-	if !bytes.HasPrefix(pair("a", "b"), pair("a", "")) {
+	if !bytes.HasPrefix(pairKey("a", "b"), pairKey("a", "")) {
 		t.Error("a pair does not lie under its first part")
 	}
 }

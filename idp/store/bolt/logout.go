@@ -9,7 +9,7 @@ import (
 	"vernal/idp"
 )
 
-func logoutMessage(r *idp.LogoutRequest) []byte { return pair(string(r.SP), r.MessageID) }
+func logoutMessage(r *idp.LogoutRequest) []byte { return pairKey(string(r.SP), r.MessageID) }
 
 // firstLogout finds the request that was received first under the message of r;
 // idp.ErrNotFound if there is none, idp.ErrExists if then the handle of r is
@@ -31,7 +31,7 @@ func (w *writer) firstLogout(r *idp.LogoutRequest) (*idp.LogoutRequest, error) {
 // receivedFirst is a copy of r as it is to be stored. Sessions that are there
 // began before it was received, whatever the clock says.
 func (w *writer) receivedFirst(r *idp.LogoutRequest, sessions []*idp.Session) (*idp.LogoutRequest, error) {
-	first, err := copied(r)
+	first, err := copyLogout(r)
 	if err != nil {
 		return nil, err
 	}
@@ -45,8 +45,8 @@ func (w *writer) receivedFirst(r *idp.LogoutRequest, sessions []*idp.Session) (*
 	return first, nil
 }
 
-// copied is a copy that shares nothing with r.
-func copied(r *idp.LogoutRequest) (*idp.LogoutRequest, error) {
+// copyLogout is a copy that shares nothing with r.
+func copyLogout(r *idp.LogoutRequest) (*idp.LogoutRequest, error) {
 	text, err := json.Marshal(r)
 	if err != nil {
 		return nil, err
@@ -87,7 +87,7 @@ func (s *Store) LogoutRequest(ctx context.Context, k idp.RequestKey) (*idp.Logou
 		handle := []byte(k.Handle)
 		if k.Handle == "" {
 			var err error
-			if handle, err = r.find(inLogoutMessages, pair(string(k.SP), k.MessageID)); err != nil {
+			if handle, err = r.find(inLogoutMessages, pairKey(string(k.SP), k.MessageID)); err != nil {
 				return nil, err
 			}
 		}
@@ -109,7 +109,7 @@ func (s *Store) RecordLogout(ctx context.Context, l *idp.Logout) (*idp.LogoutOut
 
 // recordLogout notes what l changes, with its event if it changes anything.
 func (w *writer) recordLogout(l *idp.Logout) (*idp.LogoutOutcome, error) {
-	if err := w.check(l.Check, l.Request.SP); err != nil {
+	if err := w.checkAnswer(l.Check, l.Request.SP); err != nil {
 		return nil, err
 	}
 	first, err := w.firstLogout(l.Request)
@@ -130,7 +130,7 @@ func (w *writer) recordLogout(l *idp.Logout) (*idp.LogoutOutcome, error) {
 			return nil, err
 		}
 	}
-	decision, err := decided(l, first, sessions)
+	decision, err := askDecision(l, first, sessions)
 	if err != nil {
 		return nil, err
 	}
@@ -154,9 +154,9 @@ func (w *writer) recordLogout(l *idp.Logout) (*idp.LogoutOutcome, error) {
 	return out, nil
 }
 
-// decided asks the caller, who gets what is theirs to change.
-func decided(l *idp.Logout, first *idp.LogoutRequest, sessions []*idp.Session) (d idp.LogoutDecision, err error) {
-	given, err := copied(first)
+// askDecision asks the caller, who gets what is theirs to change.
+func askDecision(l *idp.Logout, first *idp.LogoutRequest, sessions []*idp.Session) (d idp.LogoutDecision, err error) {
+	given, err := copyLogout(first)
 	if err != nil {
 		return d, err
 	}

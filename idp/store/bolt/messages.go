@@ -13,7 +13,7 @@ import (
 type message [sha256.Size]byte
 
 func messageOf(sp idp.EntityID, id string) message {
-	return sha256.Sum256(pair(string(sp), id))
+	return sha256.Sum256(pairKey(string(sp), id))
 }
 
 // messageIn is the message of a stored request, which it begins with. Open reads those

@@ -12,7 +12,7 @@ import (
 // NameID is the person's identifier in the scope.
 func (s *Store) NameID(ctx context.Context, scope idp.NameIDScope, user idp.UserID) (idp.NameID, error) {
 	return readValue(ctx, s, func(r *reader) (idp.NameID, error) {
-		value, err := r.find(inNameIDs, pair(string(scope), string(user)))
+		value, err := r.find(inNameIDs, pairKey(string(scope), string(user)))
 		return idp.NameID(value), err
 	})
 }
@@ -21,7 +21,7 @@ func (s *Store) NameID(ctx context.Context, scope idp.NameIDScope, user idp.User
 // deleted.
 func (s *Store) UserByNameID(ctx context.Context, scope idp.NameIDScope, name idp.NameID) (idp.UserID, error) {
 	return readValue(ctx, s, func(r *reader) (idp.UserID, error) {
-		value, err := r.find(inNameIDUsers, pair(string(scope), string(name)))
+		value, err := r.find(inNameIDUsers, pairKey(string(scope), string(name)))
 		return idp.UserID(value), err
 	})
 }
@@ -32,7 +32,7 @@ func (s *Store) UserByNameID(ctx context.Context, scope idp.NameIDScope, name id
 // that the provider looks in from now on, or it would get a second NameID for
 // the same person. Only people without one pay for looking.
 func (w *writer) nameID(sp idp.EntityID, scope idp.NameIDScope, user idp.UserID, proposed idp.NameID) (idp.NameID, error) {
-	key := pair(string(scope), string(user))
+	key := pairKey(string(scope), string(user))
 	if value, err := w.get(inNameIDs, key); value != nil || err != nil {
 		return idp.NameID(value), err
 	}
@@ -42,7 +42,7 @@ func (w *writer) nameID(sp idp.EntityID, scope idp.NameIDScope, user idp.UserID,
 	case err != nil:
 		return "", err
 	case p.NameIDScope != scope:
-		scope, key = p.NameIDScope, pair(string(p.NameIDScope), string(user))
+		scope, key = p.NameIDScope, pairKey(string(p.NameIDScope), string(user))
 		if value, err := w.get(inNameIDs, key); value != nil || err != nil {
 			return idp.NameID(value), err
 		}
@@ -50,7 +50,7 @@ func (w *writer) nameID(sp idp.EntityID, scope idp.NameIDScope, user idp.UserID,
 	if proposed == "" {
 		return "", errors.New("person has no NameID and none is proposed")
 	}
-	reverse := pair(string(scope), string(proposed))
+	reverse := pairKey(string(scope), string(proposed))
 	if w.has(inNameIDUsers, reverse) {
 		return "", fmt.Errorf("proposed NameID: %w", exists(inNameIDUsers))
 	}
@@ -62,8 +62,8 @@ func (w *writer) nameID(sp idp.EntityID, scope idp.NameIDScope, user idp.UserID,
 // holdsNameID reports whether the NameID is the user's in the scope, and whether it can
 // become so: neither of the two has another one there.
 func (r *reader) holdsNameID(scope idp.NameIDScope, user idp.UserID, name idp.NameID) (has, isFree bool, err error) {
-	current, err := r.get(inNameIDs, pair(string(scope), string(user)))
-	owner, reverseErr := r.get(inNameIDUsers, pair(string(scope), string(name)))
+	current, err := r.get(inNameIDs, pairKey(string(scope), string(user)))
+	owner, reverseErr := r.get(inNameIDUsers, pairKey(string(scope), string(name)))
 	has = current != nil && string(current) == string(name) && string(owner) == string(user)
 	return has, current == nil && owner == nil, errors.Join(err, reverseErr)
 }
@@ -73,7 +73,7 @@ func (r *reader) holdsNameID(scope idp.NameIDScope, user idp.UserID, name idp.Na
 // a person or of a NameID.
 func (w *writer) copyNameIDs(from, to idp.NameIDScope) (copied int, err error) {
 	clashes := 0
-	prefix := pair(string(from), "")
+	prefix := pairKey(string(from), "")
 	for key, value := range w.scan(inNameIDs, prefix) {
 		name, err := w.verified(inNameIDs, key, value)
 		if err != nil {
@@ -89,8 +89,8 @@ func (w *writer) copyNameIDs(from, to idp.NameIDScope) (copied int, err error) {
 			clashes++
 		default:
 			copied++
-			w.put(inNameIDs, pair(string(to), string(user)), bytes.Clone(name))
-			w.put(inNameIDUsers, pair(string(to), string(name)), bytes.Clone(user))
+			w.put(inNameIDs, pairKey(string(to), string(user)), bytes.Clone(name))
+			w.put(inNameIDUsers, pairKey(string(to), string(name)), bytes.Clone(user))
 		}
 	}
 	if clashes > 0 {

@@ -114,7 +114,7 @@ func open(path string, o Options) (*Store, error) {
 	if err != nil {
 		return nil, errors.Join(err, db.Close())
 	}
-	go s.run()
+	go s.runCommitter()
 	return s, nil
 }
 

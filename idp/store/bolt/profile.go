@@ -41,7 +41,7 @@ func (s *Store) Profile(ctx context.Context, id idp.UserID) (*idp.Profile, error
 			}
 		}
 		if !p.Proofed().Equal(u.Proofed) {
-			return nil, s.tampered(inProfiles, key)
+			return nil, s.tamperedError(inProfiles, key)
 		}
 		return p, nil
 	})
@@ -54,7 +54,7 @@ func (r *reader) openProfile(id idp.UserID, sealed []byte) (*idp.Profile, error)
 	}
 	plain, err := dataKey.Open(profileContext(id), sealed)
 	if err != nil {
-		return nil, r.store.tampered(inProfiles, []byte(id))
+		return nil, r.store.tamperedError(inProfiles, []byte(id))
 	}
 	p := new(idp.Profile)
 	if json.Unmarshal(plain, p) != nil {

@@ -25,7 +25,7 @@ func (s *Store) BeginRenewal(ctx context.Context, events ...idp.AuditEvent) erro
 		if err != nil {
 			return err
 		}
-		n, err := w.renewal()
+		n, err := w.readRenewal()
 		if err != nil {
 			return err
 		}
@@ -165,7 +165,7 @@ func unlessTampered(err error) error {
 // the moment when Renew has reached the end.
 func (s *Store) EndRenewal(ctx context.Context, events ...idp.AuditEvent) error {
 	return s.update(ctx, events, func(w *writer) error {
-		n, err := w.renewal()
+		n, err := w.readRenewal()
 		switch {
 		case err != nil:
 			return err

@@ -60,7 +60,7 @@ func (s *Store) AnswerLoginRequest(ctx context.Context, r *idp.LoginRequest, at 
 		return errNoTime
 	}
 	return s.update(ctx, events, func(w *writer) error {
-		if err := w.check(check, r.SP); err != nil {
+		if err := w.checkAnswer(check, r.SP); err != nil {
 			return err
 		}
 		return w.answerRequest(r, at, "")

@@ -18,7 +18,7 @@ func (r *reader) session(id idp.SessionID, into *idp.Session) error {
 	if err := readRecord(r, inSessions, []byte(id), into); err != nil {
 		return err
 	}
-	if !r.has(inUserSessions, pair(string(into.User), string(id))) {
+	if !r.has(inUserSessions, pairKey(string(into.User), string(id))) {
 		return missing(inUserSessions)
 	}
 	return nil
@@ -38,7 +38,7 @@ func (w *writer) putSession(sess *idp.Session) {
 // deleteSession notes the end of a session with all its entries.
 func (w *writer) deleteSession(sess *idp.Session) {
 	w.delete(inSessions, []byte(sess.ID))
-	w.delete(inUserSessions, pair(string(sess.User), string(sess.ID)))
+	w.delete(inUserSessions, pairKey(string(sess.User), string(sess.ID)))
 	w.delete(inExpiry, expiryKey(due(sess), sessionKind, []byte(sess.ID)))
 }
 
@@ -128,7 +128,7 @@ func (w *writer) createSession(sess *idp.Session, replaces []idp.SessionID) erro
 	}
 	made.Participants = merged(made.Participants, sess.Participants)
 	w.putSession(&made)
-	w.put(inUserSessions, pair(string(made.User), string(made.ID)), nil)
+	w.put(inUserSessions, pairKey(string(made.User), string(made.ID)), nil)
 	w.put(inExpiry, expiryKey(due(&made), sessionKind, []byte(made.ID)), nil)
 	return nil
 }
@@ -164,7 +164,7 @@ func (s *Store) UpdateSession(ctx context.Context, id idp.SessionID, change func
 // EndSessions removes sessions.
 func (s *Store) EndSessions(ctx context.Context, e idp.SessionEnd, events ...idp.AuditEvent) (int, error) {
 	return changeValue(ctx, s, events, func(w *writer) (int, error) {
-		if e.Keep != "" && !w.has(inUserSessions, pair(string(e.User), string(e.Keep))) {
+		if e.Keep != "" && !w.has(inUserSessions, pairKey(string(e.User), string(e.Keep))) {
 			return 0, idp.ErrSessionEnded
 		}
 		var ended []*idp.Session
@@ -234,7 +234,7 @@ func (s *Store) Sessions(ctx context.Context, q idp.SessionQuery) ([]*idp.Sessio
 // confirms: a writer of the file can end sessions, and no more.
 func (r *reader) userSessions(user idp.UserID) ([]*idp.Session, error) {
 	var out []*idp.Session
-	prefix := pair(string(user), "")
+	prefix := pairKey(string(user), "")
 	for key := range r.scan(inUserSessions, prefix) {
 		sess := new(idp.Session)
 		err := r.session(idp.SessionID(key[len(prefix):]), sess)
@@ -244,7 +244,7 @@ func (r *reader) userSessions(user idp.UserID) ([]*idp.Session, error) {
 		case err != nil:
 			return nil, err
 		case sess.User != user:
-			_ = r.store.tampered(inUserSessions, key)
+			_ = r.store.tamperedError(inUserSessions, key)
 			continue
 		}
 		out = append(out, sess)

@@ -31,7 +31,7 @@ func (s *Store) Sweep(ctx context.Context, now time.Time, limit int) (removed in
 			}
 			entry := bytes.Clone(key)
 			if len(entry) <= timeLen+1 || kindBuckets[kind(entry[timeLen])] == 0 {
-				_ = s.tampered(inExpiry, entry)
+				_ = s.tamperedError(inExpiry, entry)
 				w.delete(inExpiry, entry)
 				continue
 			}

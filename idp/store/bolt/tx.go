@@ -105,12 +105,12 @@ func (r *reader) find(b bucket, key []byte) ([]byte, error) {
 
 // verified is the content of a stored value.
 func (r *reader) verified(b bucket, key, value []byte) ([]byte, error) {
-	if !b.guarded() {
+	if !b.isGuarded() {
 		return value, nil
 	}
 	content, err := r.ring.Verify(guardKinds[b], key, value)
 	if err != nil {
-		return nil, r.store.tampered(b, key)
+		return nil, r.store.tamperedError(b, key)
 	}
 	return content, nil
 }
@@ -259,10 +259,10 @@ func (w *writer) flush() error {
 			continue
 		}
 		b, value := w.bucket(o.in), o.value
-		if o.in.grows() {
+		if o.in.isAppendOnly() {
 			b.FillPercent = 0.95
 		}
-		if o.in.guarded() && !o.protected {
+		if o.in.isGuarded() && !o.protected {
 			value = w.ring.Protect(guardKinds[o.in], o.key, value)
 		}
 		if err := b.Put(o.key, value); err != nil {

@@ -21,7 +21,7 @@ func (r *reader) userKey(id idp.UserID) (*seal.DataKey, error) {
 	number, wrapped := splitUserKey(r.bucket(inUserKeys).Get([]byte(id)))
 	key, err := r.store.masters.DataKey(userKeyContext(number, id), wrapped)
 	if err != nil {
-		return nil, r.store.tampered(inUserKeys, []byte(id))
+		return nil, r.store.tamperedError(inUserKeys, []byte(id))
 	}
 	return key, nil
 }
@@ -81,7 +81,7 @@ func (r *reader) openUser(key, sealed []byte) (*idp.User, error) {
 	}
 	plain, err := dataKey.Open(userContext(id), sealed)
 	if err != nil {
-		return nil, r.store.tampered(inUsers, key)
+		return nil, r.store.tamperedError(inUsers, key)
 	}
 	u := new(idp.User)
 	if err := json.Unmarshal(plain, u); err != nil {
@@ -161,7 +161,7 @@ func (s *Store) UserByEmail(ctx context.Context, address string) (*idp.User, err
 			return nil, err
 		}
 		if !emailsOf(u)[strings.ToLower(address)] {
-			return nil, s.tampered(inUserEmails, r.emailKey(address))
+			return nil, s.tamperedError(inUserEmails, r.emailKey(address))
 		}
 		return u, nil
 	})
