@@ -59,7 +59,7 @@ func (a *app) printDemo(d *demo.Demo, c *Config, scratch bool) error {
 		folder = r.DataDir + "  (goes away at the end)"
 	}
 	shown := code.String()
-	if watched(a.Out) {
+	if canRewriteLine(a.Out) {
 		shown = "on the last line here"
 	}
 	w := a.Out
@@ -107,7 +107,7 @@ func section(w io.Writer, heading string, rows [][2]string) {
 // showCodes waits for the end of the demo and meanwhile, on a terminal, keeps the
 // current code on the last line.
 func (a *app) showCodes(d *demo.Demo) {
-	if !watched(a.Out) || a.JSON {
+	if !canRewriteLine(a.Out) || a.JSON {
 		if !a.JSON {
 			fmt.Fprintf(a.Out, "The current code is always on the page of %s.\n", d.Samples[0].Name)
 		}
@@ -129,8 +129,8 @@ func (a *app) showCodes(d *demo.Demo) {
 	}
 }
 
-// watched reports whether what is printed goes to a terminal that can rewrite a
+// canRewriteLine reports whether what is printed goes to a terminal that can rewrite a
 // line.
-func watched(w io.Writer) bool {
+func canRewriteLine(w io.Writer) bool {
 	return os.Getenv("TERM") != "dumb" && cli.IsTerminal(w)
 }

@@ -40,8 +40,8 @@ type initYear struct {
 	NotAfter string   `json:"not_after,omitempty"`
 }
 
-func (r *initResult) created(what string) { r.Created = append(r.Created, what) }
-func (r *initResult) kept(what string)    { r.Kept = append(r.Kept, what) }
+func (r *initResult) addCreated(what string) { r.Created = append(r.Created, what) }
+func (r *initResult) addKept(what string)    { r.Kept = append(r.Kept, what) }
 
 func (a *app) initCommand() *cobra.Command {
 	var baseURL, dataDir, year string
@@ -134,11 +134,11 @@ func (a *app) initConfig(given map[string]string, r *initResult) (*Config, error
 	}
 	switch err := cli.WriteNew(name, []byte(text)); {
 	case errors.Is(err, fs.ErrExist):
-		r.kept(name)
+		r.addKept(name)
 	case err != nil:
 		return nil, err
 	default:
-		r.created(name)
+		r.addCreated(name)
 		if set["trusted_proxies"] != "" {
 			r.TrustedProxies = strings.Split(loopbackProxies, ",")
 		}
@@ -180,7 +180,7 @@ func initFolder(dir string, r *initResult) error {
 	err := os.Mkdir(dir, 0o700)
 	switch {
 	case err == nil:
-		r.created(dir)
+		r.addCreated(dir)
 		return nil
 	case errors.Is(err, fs.ErrNotExist):
 		if err := os.MkdirAll(filepath.Dir(dir), 0o755); err != nil {
@@ -200,7 +200,7 @@ func initFolder(dir string, r *initResult) error {
 	if mode := info.Mode().Perm(); mode&0o077 != 0 {
 		return cli.Refuse("%s is open to others (mode %04o): run 'chmod 700 %s' first", dir, mode, shellquote.Quote(dir))
 	}
-	r.kept(dir)
+	r.addKept(dir)
 	return nil
 }
 

@@ -32,7 +32,7 @@ func (a *app) initMaster(c *Config, r *initResult) (*seal.Master, error) {
 		if env != "" {
 			file = config.MasterKeyEnv + " (in the environment)"
 		}
-		r.kept(file)
+		r.addKept(file)
 		return key, nil
 	}
 	if !errors.Is(err, fs.ErrNotExist) {
@@ -45,7 +45,7 @@ func (a *app) initMaster(c *Config, r *initResult) (*seal.Master, error) {
 	if key, err = seal.CreateMaster(file); err != nil {
 		return nil, err
 	}
-	r.created(file)
+	r.addCreated(file)
 	return key, nil
 }
 
@@ -83,7 +83,7 @@ func (a *app) initKeys(c *Config, master *seal.Master, year idp.Year, r *initRes
 				k.Year, filepath.Join(c.DataDir, keysName), filepath.Join(c.DataDir, storeName), k.Year)
 		}
 		have[k.Year] = true
-		r.kept(fmt.Sprintf("signing key %s", k.Year))
+		r.addKept(fmt.Sprintf("signing key %s", k.Year))
 	}
 	for _, y := range want {
 		if have[y] {
@@ -96,7 +96,7 @@ func (a *app) initKeys(c *Config, master *seal.Master, year idp.Year, r *initRes
 		if err := dir.Save(k); err != nil {
 			return err
 		}
-		r.created(fmt.Sprintf("signing key %s", y))
+		r.addCreated(fmt.Sprintf("signing key %s", y))
 	}
 	return nil
 }
@@ -164,7 +164,7 @@ func (a *app) checkYears(ctx context.Context, c *Config, year idp.Year, r *initR
 			faults = append(faults, fmt.Sprintf("%s is recorded, and %s", y.Year, faultText(y.KeyFault, y.Year)))
 			continue
 		}
-		r.kept(fmt.Sprintf("signing key %s", y.Year))
+		r.addKept(fmt.Sprintf("signing key %s", y.Year))
 		r.Years = append(r.Years, initYear{Year: y.Year, State: string(y.State), NotAfter: cli.Moment(y.CertEndAt)})
 	}
 	if len(faults) > 0 {

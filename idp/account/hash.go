@@ -95,7 +95,7 @@ func (h *Hasher) Hash(ctx context.Context, password string) (string, error) {
 
 // hashInTurn is Hash for an attempt that has its turn.
 func (h *Hasher) hashInTurn(ctx context.Context, password string) (string, error) {
-	if !hashable(password) {
+	if !isHashable(password) {
 		return "", errors.New("password too long to be hashed")
 	}
 	p := h.currentParams()
@@ -116,7 +116,7 @@ func (h *Hasher) Verify(ctx context.Context, encoded, password string) (bool, Ef
 	if err != nil {
 		return false, Effort{}, err
 	}
-	if !hashable(password) {
+	if !isHashable(password) {
 		return false, Effort{}, nil
 	}
 	key, spent, err := h.deriveInSlot(ctx, p, password)
@@ -132,7 +132,7 @@ func (h *Hasher) Burn(ctx context.Context, password string) (Effort, error) {
 	p := h.currentParams()
 	p.salt = make([]byte, saltSize)
 	p.key = make([]byte, keySize)
-	if !hashable(password) {
+	if !isHashable(password) {
 		return Effort{}, nil // as Verify does
 	}
 	key, spent, err := h.deriveInSlot(ctx, p, password)

@@ -62,7 +62,7 @@ func CheckNewPassword(password, address string) error {
 		return &InputError{"password", "invalid", "not valid UTF-8"}
 	case n < MinPassword:
 		return &InputError{"password", "too_short", fmt.Sprintf("shorter than %d characters", MinPassword)}
-	case !hashable(password):
+	case !isHashable(password):
 		return &InputError{"password", "too_long", fmt.Sprintf("longer than %d characters or %d bytes", MaxPassword, MaxPasswordBytes)}
 	case strings.ContainsFunc(password, unicode.IsControl):
 		return &InputError{"password", "invalid", "contains control characters"}
@@ -79,12 +79,12 @@ func CheckNewPassword(password, address string) error {
 // it may be for a day, or for a test.
 func WeakPassword(password string) bool {
 	lower := strings.ToLower(password)
-	return distinct(lower) < 5 || common(lower)
+	return countRunes(lower) < 5 || isCommon(lower)
 }
 
-// hashable reports whether a password is short enough to be hashed at all. The
+// isHashable reports whether a password is short enough to be hashed at all. The
 // bound keeps a request from choosing how much work it causes.
-func hashable(password string) bool {
+func isHashable(password string) bool {
 	return len(password) <= MaxPasswordBytes && utf8.RuneCountInString(password) <= MaxPassword
 }
 
@@ -92,10 +92,10 @@ func hashable(password string) bool {
 // accented letter (RFC 8265 §4.2.2 asks for NFC).
 func normalPassword(password string) []byte { return norm.NFC.Bytes([]byte(password)) }
 
-// common reports whether a lower-case password is one of those that are tried
+// isCommon reports whether a lower-case password is one of those that are tried
 // first. Of the usual lists hardly an entry has MinPassword characters; what is
 // left are the short ones repeated or strung together.
-func common(password string) bool {
+func isCommon(password string) bool {
 	rest := password
 	for rest != "" {
 		n := 0
@@ -122,8 +122,8 @@ var commonWords = []string{
 	"0", "1", "2", "3", "4", "5", "6", "7", "8", "9", "!", ".", "-", "_", " ", "@", "#", "$", "?",
 }
 
-// distinct counts the different runes of s.
-func distinct(s string) int {
+// countRunes counts the different runes of s.
+func countRunes(s string) int {
 	seen := map[rune]bool{}
 	for _, r := range s {
 		seen[r] = true

@@ -75,7 +75,7 @@ func (k *scopes) of(ctx context.Context, key string) (scope idp.NameIDScope, kno
 	case isAgency && plainKey(name):
 		return idp.AgencyScope(name), true, "", nil
 	case isAlone && plainKey(id):
-		scope, fault, err = k.alone(ctx, idp.EntityID(id))
+		scope, fault, err = k.ownScope(ctx, idp.EntityID(id))
 		return scope, true, fault, err
 	case isAgency, isAlone, !plainKey(key):
 		return "", false, "is no agency and no entity ID", nil
@@ -88,7 +88,7 @@ func (k *scopes) of(ctx context.Context, key string) (scope idp.NameIDScope, kno
 	case !k.unregistered:
 		return "", false, faultUnregistered, nil
 	case strings.Contains(key, ":"): // entity IDs are URIs
-		scope, fault, err = k.alone(ctx, idp.EntityID(key))
+		scope, fault, err = k.ownScope(ctx, idp.EntityID(key))
 		return scope, false, fault, err
 	}
 	return idp.AgencyScope(key), false, "", nil
@@ -98,8 +98,8 @@ func plainKey(key string) bool {
 	return onOneLine(key) && strings.TrimSpace(key) == key && key != "" && len(key) <= idp.MaxEntityID
 }
 
-// alone is the scope of a provider that belongs to no agency.
-func (k *scopes) alone(ctx context.Context, id idp.EntityID) (scope idp.NameIDScope, fault string, err error) {
+// ownScope is the scope of a provider that belongs to no agency.
+func (k *scopes) ownScope(ctx context.Context, id idp.EntityID) (scope idp.NameIDScope, fault string, err error) {
 	if p := k.providers[id]; p != nil {
 		if agency, ok := p.NameIDScope.Agency(); ok {
 			return "", fmt.Sprintf("belongs to the agency %q; write %s%s", agency, keyAgency, agency), nil
@@ -137,7 +137,7 @@ func (k *scopes) keys(ctx context.Context) (map[idp.NameIDScope]string, error) {
 		if !ok || id == idp.RehearsalSP { // which is an installation's own
 			continue
 		}
-		live, fault, err := k.alone(ctx, id)
+		live, fault, err := k.ownScope(ctx, id)
 		if err != nil {
 			return nil, err
 		}

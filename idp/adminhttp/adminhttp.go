@@ -83,6 +83,6 @@ func Path(kind sharelink.Kind, token string) string {
 
 // home redirects to the migration board.
 func (h *Handler) home(w http.ResponseWriter, r *http.Request) error {
-	http.Redirect(w, r, readFilter(r.URL.Query()).only("", "").url(), http.StatusSeeOther)
+	http.Redirect(w, r, readFilter(r.URL.Query()).narrowTo("", "").url(), http.StatusSeeOther)
 	return nil
 }

@@ -39,18 +39,18 @@ func (h *Handler) boardPage(v *view, f filter) templates.BoardPage {
 	lines, counts := f.apply(v.Board.SPs), countMoves(v.Board)
 	p := templates.BoardPage{
 		At: v.Status.At, Preferred: v.Status.Preferred, Manual: h.Rotation.Policy.Manual, Held: v.Status.Hold.Active(v.Status.At),
-		DataURL: dataPath, Years: v.years(h.Rotation.Policy), Coming: v.coming(),
+		DataURL: dataPath, Years: v.years(h.Rotation.Policy), Coming: v.listComing(),
 		Moves: f.moves(counts, v.Board), InYears: f.inYears(v.Board), Search: f.search(),
 		All: len(v.Board.SPs), Total: len(lines),
 	}
 	p.Target = v.Board.Target
-	if len(v.leaving()) > 0 {
+	if len(v.listLeaving()) > 0 {
 		p.Moved, p.Seen = counts[migration.Moved], counts[migration.Moved]+counts[migration.Both]+counts[migration.Unmoved]
 	}
 	p.StatusCommand, p.AddCommand = h.commandLine(idp.Suggest(idp.DoRotationStatus)), h.commandLine(idp.Suggest(idp.DoSPAdd))
 	for i := range p.Years {
 		if y := &p.Years[i]; y.Leaving {
-			y.UnmovedURL = f.only(migration.Unmoved, y.Year).url()
+			y.UnmovedURL = f.narrowTo(migration.Unmoved, y.Year).url()
 			y.Current = f.Show == migration.Unmoved && f.Year == y.Year
 		}
 	}

@@ -95,7 +95,7 @@ func (f *feed) write(st rotation.Status, plan []rotation.Coming) []byte {
 		// Without a step, list only ends of certificates: an older year expires on the day
 		// on which a newer one becomes preferred.
 		if c.Step != "" || c.From == c.To || c.From == rotation.Expiring && c.To == rotation.Grace {
-			add(c.Year, c.Step, f.coming(c))
+			add(c.Year, c.Step, f.stepEvent(c))
 		}
 	}
 	for _, y := range st.Years {
@@ -116,8 +116,8 @@ func (f *feed) write(st rotation.Status, plan []rotation.Coming) []byte {
 	return c.end()
 }
 
-// coming returns the event of a future step, with what to do.
-func (f *feed) coming(c rotation.Coming) icalEvent {
+// stepEvent returns the event of a future step, with what to do.
+func (f *feed) stepEvent(c rotation.Coming) icalEvent {
 	e := icalEvent{Day: c.At, Summary: f.phrases.Coming(c.Step, c.Year)}
 	var lines []string
 	switch {

@@ -88,8 +88,8 @@ func (f filter) page(n int) filter {
 	return f
 }
 
-// only returns a filter for another selection in the same language.
-func (f filter) only(show migration.Move, y idp.Year) filter {
+// narrowTo returns a filter for another selection in the same language.
+func (f filter) narrowTo(show migration.Move, y idp.Year) filter {
 	return filter{Show: show, Year: y, Locale: f.Locale}
 }
 
@@ -106,7 +106,7 @@ func (f filter) apply(lines []migration.Line) []migration.Line {
 		switch {
 		case leaving && !slices.Contains(l.UnmovedFrom, f.Year):
 		case !leaving && f.Show != "" && moveOf(l) != f.Show:
-		case f.Year != "" && !used(l, f.Year):
+		case f.Year != "" && !usesYear(l, f.Year):
 		case query != "" && !strings.Contains(strings.ToLower(l.Name), query) && !strings.Contains(strings.ToLower(string(l.SP)), query):
 		default:
 			passed = append(passed, *l)
@@ -115,7 +115,7 @@ func (f filter) apply(lines []migration.Line) []migration.Line {
 	return passed
 }
 
-func used(l *migration.Line, y idp.Year) bool {
+func usesYear(l *migration.Line, y idp.Year) bool {
 	return slices.ContainsFunc(l.Years, func(s migration.Seen) bool { return s.Year == y })
 }
 
@@ -144,14 +144,14 @@ func countMoves(b *migration.Board) map[migration.Move]int {
 
 // moves returns the links to all service providers, and to each migration state.
 func (f filter) moves(counts map[migration.Move]int, b *migration.Board) []templates.BoardFilter {
-	all := []templates.BoardFilter{{Label: templates.MoveAll, Count: len(b.SPs), URL: f.only("", "").url(), Current: f.Show == "" && f.Year == ""}}
+	all := []templates.BoardFilter{{Label: templates.MoveAll, Count: len(b.SPs), URL: f.narrowTo("", "").url(), Current: f.Show == "" && f.Year == ""}}
 	shown := moves
 	if counts[inactive] > 0 {
 		shown = append(slices.Clone(moves), inactive)
 	}
 	for _, m := range shown {
 		all = append(all, templates.BoardFilter{
-			Label: templates.MoveKey(m), Count: counts[m], URL: f.only(m, "").url(), Current: f.Show == m && f.Year == "",
+			Label: templates.MoveKey(m), Count: counts[m], URL: f.narrowTo(m, "").url(), Current: f.Show == m && f.Year == "",
 		})
 	}
 	return all
@@ -162,11 +162,11 @@ func (f filter) inYears(b *migration.Board) (all []templates.BoardFilter) {
 	for _, y := range b.Years {
 		n := 0
 		for i := range b.SPs {
-			if used(&b.SPs[i], y.Year) {
+			if usesYear(&b.SPs[i], y.Year) {
 				n++
 			}
 		}
-		all = append(all, templates.BoardFilter{Year: y.Year, Count: n, URL: f.only("", y.Year).url(), Current: f.Year == y.Year && f.Show == ""})
+		all = append(all, templates.BoardFilter{Year: y.Year, Count: n, URL: f.narrowTo("", y.Year).url(), Current: f.Year == y.Year && f.Show == ""})
 	}
 	return all
 }

@@ -71,8 +71,8 @@ func (v *view) column(y idp.Year) (migration.Year, bool) {
 	return v.Board.Years[i], true
 }
 
-// leaving lists the live years that service providers must leave, oldest first.
-func (v *view) leaving() (years []migration.Year) {
+// listLeaving lists the live years that service providers must leave, oldest first.
+func (v *view) listLeaving() (years []migration.Year) {
 	for _, y := range v.Board.Years {
 		if y.State.Live() && v.Board.MustLeave(y) {
 			years = append(years, y)
@@ -84,7 +84,7 @@ func (v *view) leaving() (years []migration.Year) {
 // maxComing bounds the list of future steps.
 const maxComing = 8
 
-func (v *view) coming() (all []templates.BoardStep) {
+func (v *view) listComing() (all []templates.BoardStep) {
 	for _, c := range v.Plan {
 		if c.Step == "" && c.From != c.To && c.To != rotation.Grace {
 			continue // follows from the step before it

@@ -61,7 +61,7 @@ func wallSwitch(q url.Values) (still bool, other string) {
 func (v *view) wall() templates.WallPage {
 	counts := countMoves(v.Board)
 	p := templates.WallPage{
-		At: v.Status.At, To: v.Board.Target, Preferred: v.Status.Preferred, Coming: v.coming(),
+		At: v.Status.At, To: v.Board.Target, Preferred: v.Status.Preferred, Coming: v.listComing(),
 		Attention: len(v.Status.Attention), Needs: v.needs(),
 		Unmoved: counts[migration.Unmoved], Both: counts[migration.Both], Moved: counts[migration.Moved], Unseen: counts[migration.Unseen],
 	}
@@ -99,7 +99,7 @@ func (v *view) migrations() []migration.Year {
 		}
 		return cmp.Compare(a.Year, b.Year)
 	})
-	if done := v.leaving(); len(years) == 0 && len(done) > 0 {
+	if done := v.listLeaving(); len(years) == 0 && len(done) > 0 {
 		years = done[len(done)-1:]
 	}
 	return years

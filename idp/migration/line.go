@@ -90,7 +90,7 @@ func Judge(years []Seen, state func(idp.Year) rotation.State, target idp.Year, n
 			continue
 		}
 		failing := s.Over() && !worked.After(u.LastAt)
-		if failing || s.Live() && u.Year == newest || within(rotation.QuietTime, now, u.LastAt) {
+		if failing || s.Live() && u.Year == newest || isWithin(rotation.QuietTime, now, u.LastAt) {
 			from = append(from, u.Year)
 		}
 		stuck = stuck || failing
@@ -148,10 +148,10 @@ func (l *liner) requestWarnings(uses []*usage.Tally) (warnings []rotation.Reason
 	warn := func(code rotation.ReasonCode, date time.Time, count int) {
 		warnings = append(warnings, rotation.Reason{Code: code, Args: rotation.Args{Date: date, Count: count}})
 	}
-	if l.recent(all.Unsigned) {
+	if l.isRecent(all.Unsigned) {
 		warn(WarnUnsigned, usage.Moment(all.Unsigned), 0)
 	}
-	if l.recent(all.Relay.Last) {
+	if l.isRecent(all.Relay.Last) {
 		warn(WarnRelayStateLong, usage.Moment(all.Relay.At), all.Relay.Bytes)
 	}
 	off := time.Duration(all.Clock.Millis) * time.Millisecond
@@ -165,7 +165,9 @@ func (l *liner) requestWarnings(uses []*usage.Tally) (warnings []rotation.Reason
 	return warnings
 }
 
-func (l *liner) recent(millis int64) bool { return within(usage.OddTime, l.now, usage.Moment(millis)) }
+func (l *liner) isRecent(millis int64) bool {
+	return isWithin(usage.OddTime, l.now, usage.Moment(millis))
+}
 
 // RequestCertsEndAt is when the last registered request certificate of an active
 // service provider ends; zero if it has none or is inactive. It is the only moment

@@ -123,8 +123,8 @@ func (b *Board) UnmovedFrom(y idp.Year) (ids []idp.EntityID) {
 	return ids
 }
 
-// within reports whether t is at most d before now.
-func within(d time.Duration, now, t time.Time) bool { return !t.IsZero() && now.Sub(t) <= d }
+// isWithin reports whether t is at most d before now.
+func isWithin(d time.Duration, now, t time.Time) bool { return !t.IsZero() && now.Sub(t) <= d }
 
 // Board reads the stored uses and those not written yet.
 func (s *Service) Board(ctx context.Context) (*Board, error) {
@@ -177,7 +177,7 @@ func (s *Service) columns(lines []Line, now time.Time) []Year {
 	}
 	for _, l := range lines {
 		for _, seen := range l.Years {
-			if !within(recentTime, now, seen.LastAt) {
+			if !isWithin(recentTime, now, seen.LastAt) {
 				continue
 			}
 			users[seen.Year] += 0 // it is shown

@@ -22,7 +22,7 @@ func (s *Service) readAttention(ctx context.Context, now time.Time) error {
 		return err
 	}
 	s.logAttention(ctx, st.Attention, now)
-	if s.off() {
+	if s.isOff() {
 		return nil
 	}
 	phrases := s.phrases()
@@ -39,7 +39,7 @@ func (s *Service) readAttention(ctx context.Context, now time.Time) error {
 		default: // readBoard reminds of its date
 			continue
 		}
-		errs = append(errs, s.notify(ctx, operatorData{Notice: n, Code: a.Code, Why: plain(phrases.Attention(a))}, nil))
+		errs = append(errs, s.notify(ctx, operatorData{Notice: n, Code: a.Code, Why: cleanText(phrases.Attention(a))}, nil))
 	}
 	return errors.Join(errs...)
 }
@@ -55,7 +55,7 @@ func (s *Service) readBoard(ctx context.Context, now time.Time) error {
 		return err
 	}
 	s.logAttention(ctx, slices.Concat(st.Attention, b.Attention()), now)
-	if s.off() {
+	if s.isOff() {
 		return nil
 	}
 	return errors.Join(s.certDates(ctx, st, b, now), s.stepDates(ctx, st, b, now), s.requestCerts(ctx, b, now))
@@ -90,7 +90,7 @@ func (s *Service) stepDates(ctx context.Context, st rotation.Status, b *migratio
 		if !c.hand && slices.Contains(aheadMarks, m) {
 			n.Kind = StepAhead
 		}
-		d := operatorData{Notice: n, Hand: c.hand, Open: c.open, Waits: plain(phrases.Reasons(c.waits))}
+		d := operatorData{Notice: n, Hand: c.hand, Open: c.open, Waits: cleanText(phrases.Reasons(c.waits))}
 		errs = append(errs, s.notify(ctx, d, users))
 	}
 	return errors.Join(errs...)
@@ -129,7 +129,7 @@ func (s *Service) requestCerts(ctx context.Context, b *migration.Board, now time
 	if err != nil || uint64(today) <= last {
 		return err
 	}
-	certs, sps := nearing(b, startOf(int64(last)), startOf(today), now)
+	certs, sps := listEndingCerts(b, startOf(int64(last)), startOf(today), now)
 	if len(certs) > 0 {
 		n := Notice{ID: "request_certificates_end/" + now.Format(time.DateOnly), At: now, Kind: RequestCerts, DueAt: certs[0].EndAt}
 		if err := s.notify(ctx, operatorData{Notice: n, Certs: certs}, sps); err != nil {
@@ -141,9 +141,9 @@ func (s *Service) requestCerts(ctx context.Context, b *migration.Board, now time
 
 func startOf(date int64) time.Time { return time.Unix(date*int64(day/time.Second), 0) }
 
-// nearing are the service providers whose last request certificate passed one of marks,
+// listEndingCerts are the service providers whose last request certificate passed one of marks,
 // or its end, after last and not after today; the first to end first.
-func nearing(b *migration.Board, last, today, now time.Time) (found []requestCert, sps []idp.EntityID) {
+func listEndingCerts(b *migration.Board, last, today, now time.Time) (found []requestCert, sps []idp.EntityID) {
 	lines := slices.Clone(b.SPs)
 	slices.SortStableFunc(lines, func(a, b migration.Line) int { return a.RequestCertsEndAt().Compare(b.RequestCertsEndAt()) })
 	for _, line := range lines {
@@ -154,7 +154,7 @@ func nearing(b *migration.Board, last, today, now time.Time) (found []requestCer
 		}
 		// When notices are turned on, an end long ago is not news.
 		if line.RequestCertEnded() && passed(0) && now.Sub(endAt) < keepFor || endAt.After(now) && slices.ContainsFunc(marks, passed) {
-			found = append(found, requestCert{SP: plain(string(line.SP)), EndAt: endAt, Ended: line.RequestCertEnded(), Days: daysTo(endAt, now)})
+			found = append(found, requestCert{SP: cleanText(string(line.SP)), EndAt: endAt, Ended: line.RequestCertEnded(), Days: daysTo(endAt, now)})
 			sps = append(sps, line.SP)
 		}
 	}

@@ -179,8 +179,8 @@ type change struct {
 
 // words are a letter's subject and text.
 func (w *writer) words(l Letter) (subject, text string, err error) {
-	d := letterData{Letter: l, ID: plain(string(l.SP)), Us: plain(w.Name), BaseURL: w.IdP.BaseURL, EntityID: string(w.IdP.EntityID())}
-	d.Name = cmp.Or(plain(l.Name), d.ID)
+	d := letterData{Letter: l, ID: cleanText(string(l.SP)), Us: cleanText(w.Name), BaseURL: w.IdP.BaseURL, EntityID: string(w.IdP.EntityID())}
+	d.Name = cmp.Or(cleanText(l.Name), d.ID)
 	d.Contact = w.IdP.Contact
 	d.RequestCerts = slices.Clone(l.RequestCerts)
 	for i, c := range d.RequestCerts {

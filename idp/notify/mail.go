@@ -155,14 +155,14 @@ func (m *Mailer) dial(ctx context.Context) (*gomail.Client, error) {
 // one line, so that no text can inject a header.
 func (m *Mailer) message(mail Mail) (*gomail.Msg, error) {
 	msg := gomail.NewMsg(gomail.WithNoDefaultUserAgent())
-	err := errors.Join(msg.FromFormat(plain(m.FromName), m.From), msg.To(mail.To))
+	err := errors.Join(msg.FromFormat(cleanText(m.FromName), m.From), msg.To(mail.To))
 	if mailAddress(m.ReplyTo) {
 		err = errors.Join(err, msg.ReplyTo(m.ReplyTo))
 	}
 	if err != nil || !mailAddress(mail.To) || !mailAddress(m.From) {
 		return nil, errors.New("not a mail address")
 	}
-	msg.Subject(plain(mail.Subject))
+	msg.Subject(cleanText(mail.Subject))
 	msg.SetDateWithValue(m.Clock.Now())
 	sum := sha256.Sum256([]byte(mail.ID + "\x00" + mail.To))
 	msg.SetMessageIDWithValue(hex.EncodeToString(sum[:16]) + m.From[strings.LastIndex(m.From, "@"):])

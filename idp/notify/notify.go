@@ -124,5 +124,5 @@ const (
 // maxSPs bounds the service providers in a notice.
 const maxSPs = 100
 
-// off reports whether no one is notified. Then attention is only logged.
-func (s *Service) off() bool { return s.Webhook == nil && (s.Mail == nil || len(s.Notify) == 0) }
+// isOff reports whether no one is notified. Then attention is only logged.
+func (s *Service) isOff() bool { return s.Webhook == nil && (s.Mail == nil || len(s.Notify) == 0) }

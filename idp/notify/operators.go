@@ -52,10 +52,10 @@ func (s *Service) notify(ctx context.Context, d operatorData, sps []idp.EntityID
 	if posted, err := s.isPosted(ctx, d.ID); posted || err != nil {
 		return err
 	}
-	d.Us, d.BaseURL, d.Do, d.Days = plain(s.Name), s.IdP.BaseURL, s.commands(d.Notice), daysTo(d.DueAt, d.At)
+	d.Us, d.BaseURL, d.Do, d.Days = cleanText(s.Name), s.IdP.BaseURL, s.commands(d.Notice), daysTo(d.DueAt, d.At)
 	d.Count = len(sps)
 	for _, id := range sps[:min(len(sps), maxListed)] {
-		d.Listed = append(d.Listed, plain(string(id)))
+		d.Listed = append(d.Listed, cleanText(string(id)))
 	}
 	d.More = len(sps) - len(d.Listed)
 	d.MoreCerts = max(len(d.Certs)-maxListed, 0)

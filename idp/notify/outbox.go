@@ -60,9 +60,9 @@ type delivery struct {
 	NextAt time.Time `json:"next_at,omitzero"`
 }
 
-// due reports whether to send it now. A NextAt far in the future comes from a clock that
+// isDue reports whether to send it now. A NextAt far in the future comes from a clock that
 // was set back, and does not delay it.
-func (d delivery) due(now time.Time) bool {
+func (d delivery) isDue(now time.Time) bool {
 	return !d.NextAt.After(now) || d.NextAt.Sub(now) > backoff[len(backoff)-1]
 }
 
@@ -156,7 +156,7 @@ func (s *Service) deliver(ctx context.Context, now time.Time) error {
 	}
 	var keys []string
 	for _, n := range notices {
-		if slices.ContainsFunc(slices.Collect(maps.Values(n.Value.Open)), func(d delivery) bool { return d.due(now) }) {
+		if slices.ContainsFunc(slices.Collect(maps.Values(n.Value.Open)), func(d delivery) bool { return d.isDue(now) }) {
 			keys = append(keys, n.Key)
 		}
 		if len(keys) == perRound {
@@ -196,7 +196,7 @@ func (s *Service) claim(ctx context.Context, keys []string, now time.Time) ([]pa
 			switch {
 			case !known:
 				delete(open, target)
-			case !d.due(now):
+			case !d.isDue(now):
 			case d.Tries > len(backoff):
 				delete(open, target) // its last sender crashed
 			default:

@@ -62,7 +62,7 @@ func (s *Service) Tick(ctx context.Context) error {
 		s.round.logged = map[string]bool{}
 	}
 	var errs []error
-	if !s.off() {
+	if !s.isOff() {
 		errs = append(errs, s.readTrail(ctx, now))
 	}
 	errs = append(errs, s.readAttention(ctx, now))
@@ -73,7 +73,7 @@ func (s *Service) Tick(ctx context.Context) error {
 		}
 		errs = append(errs, err)
 	}
-	if !s.off() {
+	if !s.isOff() {
 		errs = append(errs, s.deliver(ctx, now))
 	}
 	return errors.Join(errs...)

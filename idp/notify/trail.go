@@ -95,7 +95,7 @@ func (s *Service) notifyStep(ctx context.Context, r idp.AuditRecord, now time.Ti
 	}
 	d := operatorData{
 		Notice: Notice{ID: fmt.Sprintf("audit/%d", r.Seq), At: now, Kind: StepTaken, Year: r.Year, Step: step, DueAt: r.At},
-		Why:    plain(s.phrases().Reason(rotation.ReadReason(r.Detail))), Reason: plain(r.Detail["reason"]),
+		Why:    cleanText(s.phrases().Reason(rotation.ReadReason(r.Detail))), Reason: cleanText(r.Detail["reason"]),
 	}
 	if !revoked {
 		return s.notify(ctx, d, nil)

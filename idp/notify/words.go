@@ -26,7 +26,7 @@ func (s *Service) phrases() *templates.Phrases { return templates.PhrasesIn(s.la
 // render fills in a text and lays it out.
 func render(lang templates.Lang, name string, data any) (subject, text string, err error) {
 	subject, text, err = templates.PhrasesIn(lang).Mail(name, data)
-	return plain(subject), layOut(text), err
+	return cleanText(subject), layOut(text), err
 }
 
 // layOut breaks the lines of paragraphs, keeps indented lines and certificates as they are,
@@ -58,9 +58,9 @@ func layOut(text string) string {
 	return strings.TrimSpace(strings.Join(out, "\n")) + "\n"
 }
 
-// plain makes foreign text safe in a line: one line, nothing invisible, no change of
+// cleanText makes foreign text safe in a line: one line, nothing invisible, no change of
 // writing direction, bounded length.
-func plain(s string) string {
+func cleanText(s string) string {
 	s = strings.Map(func(r rune) rune {
 		switch {
 		case unicode.IsSpace(r), unicode.IsControl(r):

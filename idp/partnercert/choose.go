@@ -18,14 +18,14 @@ import (
 func Choose(list []*x509.Certificate, now time.Time) *x509.Certificate {
 	var best *x509.Certificate
 	for _, c := range list {
-		if best == nil || better(c, best, now) {
+		if best == nil || isBetter(c, best, now) {
 			best = c
 		}
 	}
 	return best
 }
 
-func better(a, b *x509.Certificate, now time.Time) bool {
+func isBetter(a, b *x509.Certificate, now time.Time) bool {
 	switch x, y := stateAt(a, now), stateAt(b, now); {
 	case x != y:
 		return x < y

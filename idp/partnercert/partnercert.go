@@ -148,8 +148,8 @@ func (r *reader) add(der []byte) error {
 	return nil
 }
 
-// instead notes the kind of a file without a certificate. The first note counts.
-func (r *reader) instead(code Code, format string, args ...any) {
+// noteInstead notes the kind of a file without a certificate. The first note counts.
+func (r *reader) noteInstead(code Code, format string, args ...any) {
 	if r.beside == nil {
 		r.beside = fault(code, format, args...)
 	}
@@ -180,7 +180,7 @@ func (r *reader) read(data []byte, layer int) error {
 		}
 		return fault(IsOther, "it is binary data, not a certificate")
 	}
-	return r.bare(string(text), kind, layer)
+	return r.readBare(string(text), kind, layer)
 }
 
 func notXML(text []byte) error {
@@ -193,8 +193,8 @@ func notXML(text []byte) error {
 	return fault(IsOther, "it is an XML document, not a certificate")
 }
 
-// bare reads a text without the lines of PEM: base64 or hex digits.
-func (r *reader) bare(text string, kind filetext.Kind, layer int) error {
+// readBare reads a text without the lines of PEM: base64 or hex digits.
+func (r *reader) readBare(text string, kind filetext.Kind, layer int) error {
 	if armour.MatchString(text) {
 		return r.pem(armour.ReplaceAllString(text, "-----$1 $2-----"), layer)
 	}
@@ -279,13 +279,13 @@ func (r *reader) block(label, body string, layer int) error {
 		}
 		return r.certificate(der)
 	case "CERTIFICATE REQUEST", "NEW CERTIFICATE REQUEST":
-		r.instead(IsRequest, requestHelp)
+		r.noteInstead(IsRequest, requestHelp)
 	case "PKCS7", "CMS":
-		r.instead(IsPKCS7, pkcs7Help)
+		r.noteInstead(IsPKCS7, pkcs7Help)
 	case "X509 CRL":
-		r.instead(IsCRL, "it is a revocation list; the certificate belongs here")
+		r.noteInstead(IsCRL, "it is a revocation list; the certificate belongs here")
 	case "PUBLIC KEY", "RSA PUBLIC KEY":
-		r.instead(IsPublicKey, publicHelp)
+		r.noteInstead(IsPublicKey, publicHelp)
 	}
 	return nil // parameters of Diffie-Hellman and others are no matter
 }

@@ -108,7 +108,7 @@ func (w *Walk) replay(ctx context.Context) (string, error) {
 		return "", errNoAnswers
 	}
 	p, err := w.get(ctx, http.StatusBadRequest, w.answers[i].url, w.Terms.cookie())
-	return "the same request again is refused", refused(p, err, "a request that was answered before")
+	return "the same request again is refused", checkRefused(p, err, "a request that was answered before")
 }
 
 // wrongYear sends a request to this year's URL with the Destination of another year.
@@ -122,11 +122,11 @@ func (w *Walk) wrongYear(ctx context.Context) (string, error) {
 		return "", err
 	}
 	p, err := w.get(ctx, http.StatusBadRequest, url, w.Terms.cookie())
-	return "a request whose Destination is another year's is refused", refused(p, err, "a Destination of another year")
+	return "a request whose Destination is another year's is refused", checkRefused(p, err, "a Destination of another year")
 }
 
-// refused returns an error unless the page is a 400 without a Response.
-func refused(p page, err error, what string) error {
+// checkRefused returns an error unless the page is a 400 without a Response.
+func checkRefused(p page, err error, what string) error {
 	if field(formResponse, p.body) != "" {
 		return fmt.Errorf("%s was answered with a Response", what)
 	}

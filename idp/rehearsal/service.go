@@ -51,7 +51,7 @@ type running struct {
 // returns a *RefusedError if the year cannot be rehearsed now or another rehearsal is running.
 func (s *Service) Begin(ctx context.Context, y idp.Year, cert *x509.Certificate, actor string) (*Terms, error) {
 	now := s.Clock.Now()
-	entry, err := s.rehearsable(y, now)
+	entry, err := s.findYear(y, now)
 	if err != nil {
 		return nil, err
 	}
@@ -115,8 +115,8 @@ func provider(y idp.Year, cert *x509.Certificate) *idp.ServiceProvider {
 	return p
 }
 
-// rehearsable returns the entry of a year that can sign, or why it cannot.
-func (s *Service) rehearsable(y idp.Year, now time.Time) (keyring.Entry, error) {
+// findYear returns the entry of a year that can sign, or why it cannot.
+func (s *Service) findYear(y idp.Year, now time.Time) (keyring.Entry, error) {
 	entry, ok := s.Years.Lookup(y, now)
 	switch {
 	case !ok:

@@ -224,7 +224,7 @@ func (w *Walk) byRedirect(ctx context.Context) (string, error) {
 		return "", err
 	}
 	p, err := w.get(ctx, http.StatusOK, url, w.Terms.cookie())
-	return w.answered(answer{binding: "HTTP-Redirect", request: r, url: url}, p, err)
+	return w.recordAnswer(answer{binding: "HTTP-Redirect", request: r, url: url}, p, err)
 }
 
 // byPost acts as a browser that leaves out cookies when another site posts: the Response
@@ -247,11 +247,11 @@ func (w *Walk) byPost(ctx context.Context) (string, error) {
 	}
 	cookies := (&http.Response{Header: p.header}).Cookies() // the request's own
 	p, err = w.get(ctx, http.StatusOK, to, append(cookies, w.Terms.cookie())...)
-	return w.answered(answer{binding: "HTTP-POST", request: r}, p, err)
+	return w.recordAnswer(answer{binding: "HTTP-POST", request: r}, p, err)
 }
 
-// answered records the Response on the page.
-func (w *Walk) answered(a answer, p page, err error) (string, error) {
+// recordAnswer records the Response on the page.
+func (w *Walk) recordAnswer(a answer, p page, err error) (string, error) {
 	if err == nil {
 		a.response, err = a.request.response(p.body)
 	}

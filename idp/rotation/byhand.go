@@ -34,7 +34,7 @@ func (p Policy) CreateStep(h History, y idp.Year, now time.Time) Step {
 func (h History) RollbackTo() (idp.Year, bool) {
 	to := idp.Year("")
 	for _, r := range h.Records {
-		if r.Year < h.Preferred && r.live() {
+		if r.Year < h.Preferred && r.isLive() {
 			to = r.Year
 		}
 	}
@@ -58,13 +58,13 @@ func (p Policy) RevokeSteps(h History, y idp.Year, reason string, now time.Time)
 	}
 	letter, ok := h.nextLetter(number(y))
 	if !ok {
-		return nil, h.Refuse(StepRevoke, y, because(RefusedNoLetterLeft, Args{}), now)
+		return nil, h.Refuse(StepRevoke, y, newReason(RefusedNoLetterLeft, Args{}), now)
 	}
 	create := p.CreateStep(h, letter, now)
-	create.Why = because(WhyTakesOver, Args{Year: y})
+	create.Why = newReason(WhyTakesOver, Args{Year: y})
 	if err := p.CheckStep(create, h, now); err != nil {
 		if p.KeySource == SourceImport {
-			return nil, h.Refuse(StepImport, letter, because(RefusedImportFirst, Args{Year: y}), now)
+			return nil, h.Refuse(StepImport, letter, newReason(RefusedImportFirst, Args{Year: y}), now)
 		}
 		return nil, err
 	}
@@ -85,10 +85,10 @@ type Span struct {
 // preferring, and the time that service providers are given to move.
 func (p Policy) Span(h History, y idp.Year, now time.Time) Span {
 	d, next := p.Dates(y), p.dates(number(y)+1)
-	s := Span{BeginBy: later(d.PublishAt, now.UTC()), EndAt: p.CreateStep(h, y, now).CertEndAt}
+	s := Span{BeginBy: maxTime(d.PublishAt, now.UTC()), EndAt: p.CreateStep(h, y, now).CertEndAt}
 	// For a letter that comes late the calendar's end is another year's, and
 	// what can be spared of it is the same.
-	spare := d.CertEndAt.Sub(later(next.PreferAt, next.PublishAt.Add(moveTime)))
+	spare := d.CertEndAt.Sub(maxTime(next.PreferAt, next.PublishAt.Add(moveTime)))
 	s.EndFrom = s.EndAt.Add(-spare)
 	return s
 }

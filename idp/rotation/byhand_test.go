@@ -26,58 +26,58 @@ func TestCheckStep(t *testing.T) {
 		step string
 		want Reason // none: allowed
 	}{
-		{"not a year", nil, "create 27", because(RefusedNotAYear, Args{Value: "27"})},
-		{"a step that is none", nil, "rehearse 2026", because(RefusedUnknownStep, Args{Value: "rehearse"})},
+		{"not a year", nil, "create 27", newReason(RefusedNotAYear, Args{Value: "27"})},
+		{"a step that is none", nil, "rehearse 2026", newReason(RefusedUnknownStep, Args{Value: "rehearse"})},
 		{"create ahead of its date", nil, "create 2027", Reason{}},
 		{"create an emergency key ahead of need", nil, "create 2026b", Reason{}},
-		{"create what is there", nil, "create 2026", because(RefusedExists, Args{})},
-		{"create an older year", nil, "create 2025", because(RefusedOlderThanPreferred, Args{Year: "2026"})},
-		{"create what was revoked", hand("create 2027", "revoke 2027"), "create 2027", because(RefusedOver, Args{State: Revoked})},
-		{"create with keys from elsewhere", imports, "create 2027", because(RefusedExternalKeys, Args{})},
+		{"create what is there", nil, "create 2026", newReason(RefusedExists, Args{})},
+		{"create an older year", nil, "create 2025", newReason(RefusedOlderThanPreferred, Args{Year: "2026"})},
+		{"create what was revoked", hand("create 2027", "revoke 2027"), "create 2027", newReason(RefusedOver, Args{State: Revoked})},
+		{"create with keys from elsewhere", imports, "create 2027", newReason(RefusedExternalKeys, Args{})},
 		{"csr with keys from elsewhere", imports, "csr 2027", Reason{}},
 		{"import a pair", imports, "import 2027", Reason{}},
 		{"import for the key that waits", hand("csr 2027"), "import 2027", Reason{}},
-		{"create over the key that waits", hand("csr 2027"), "create 2027", because(RefusedAwaitsCertificate, Args{})},
-		{"import over a certificate", nil, "import 2026", because(RefusedHasCertificate, Args{})},
-		{"import a certificate that has ended", nil, "import 2027 2026-11-22", because(WaitsCertEnded, Args{Date: at("2026-11-22")})},
-		{"import for a year that was passed by", then(hand("csr 2026b"), run("2027-03-02")), "import 2026b", because(RefusedOlderThanPreferred, Args{Year: "2027"})},
-		{"publish what was never made", nil, "publish 2027", because(RefusedNeverMade, Args{})},
+		{"create over the key that waits", hand("csr 2027"), "create 2027", newReason(RefusedAwaitsCertificate, Args{})},
+		{"import over a certificate", nil, "import 2026", newReason(RefusedHasCertificate, Args{})},
+		{"import a certificate that has ended", nil, "import 2027 2026-11-22", newReason(WaitsCertEnded, Args{Date: at("2026-11-22")})},
+		{"import for a year that was passed by", then(hand("csr 2026b"), run("2027-03-02")), "import 2026b", newReason(RefusedOlderThanPreferred, Args{Year: "2027"})},
+		{"publish what was never made", nil, "publish 2027", newReason(RefusedNeverMade, Args{})},
 		{"publish ahead of its date", hand("create 2027"), "publish 2027", Reason{}},
-		{"publish twice", hand("create 2027", "publish 2027"), "publish 2027", because(RefusedAlready, Args{State: Published})},
-		{"publish the preferred year", nil, "publish 2026", because(RefusedAlready, Args{State: Preferred})},
-		{"publish without a certificate", hand("csr 2027"), "publish 2027", because(WaitsCertificate, Args{})},
-		{"publish after its certificate's end", then(hand("import 2027 2026-12-01"), run("2026-12-01")), "publish 2027", because(WaitsCertEnded, Args{Date: at("2026-12-01")})},
-		{"publish a year that was passed by", then(hand("create 2026b"), run("2027-03-02")), "publish 2026b", because(RefusedPassedBy, Args{Year: "2027"})},
+		{"publish twice", hand("create 2027", "publish 2027"), "publish 2027", newReason(RefusedAlready, Args{State: Published})},
+		{"publish the preferred year", nil, "publish 2026", newReason(RefusedAlready, Args{State: Preferred})},
+		{"publish without a certificate", hand("csr 2027"), "publish 2027", newReason(WaitsCertificate, Args{})},
+		{"publish after its certificate's end", then(hand("import 2027 2026-12-01"), run("2026-12-01")), "publish 2027", newReason(WaitsCertEnded, Args{Date: at("2026-12-01")})},
+		{"publish a year that was passed by", then(hand("create 2026b"), run("2027-03-02")), "publish 2026b", newReason(RefusedPassedBy, Args{Year: "2027"})},
 		{"prefer ahead of its date", hand("create 2027", "publish 2027"), "prefer 2027", Reason{}},
-		{"prefer before publishing", hand("create 2027"), "prefer 2027", because(RefusedNotPublished, Args{})},
-		{"prefer twice", nil, "prefer 2026", because(RefusedAlready, Args{State: Preferred})},
-		{"prefer an older year", run("2027-03-02"), "prefer 2026", because(RefusedPreferredIsNewer, Args{Year: "2027"})},
-		{"prefer after its certificate's end", then(hand("import 2027 2027-01-10", "publish 2027"), run("2027-01-10")), "prefer 2027", because(WaitsCertEnded, Args{Date: at("2027-01-10")})},
-		{"retire the preferred year", nil, "retire 2026", because(RefusedPreferred, Args{})},
-		{"retire the preferred year with force", nil, "retire 2026 force", because(RefusedPreferred, Args{})},
-		{"retire a newer year", hand("create 2027", "publish 2027"), "retire 2027", because(RefusedNewerThanPreferred, Args{Year: "2026"})},
-		{"retire 119 days after the successor was published", run("2027-05-31"), "retire 2026", because(WaitsSuccessorTooNew, Args{Date: at("2027-02-01"), Days: 120, Until: at("2027-06-01")})},
-		{"retire 119 days after, with force", run("2027-05-31"), "retire 2026 force", because(WaitsSuccessorTooNew, Args{Date: at("2027-02-01"), Days: 120, Until: at("2027-06-01")})},
+		{"prefer before publishing", hand("create 2027"), "prefer 2027", newReason(RefusedNotPublished, Args{})},
+		{"prefer twice", nil, "prefer 2026", newReason(RefusedAlready, Args{State: Preferred})},
+		{"prefer an older year", run("2027-03-02"), "prefer 2026", newReason(RefusedPreferredIsNewer, Args{Year: "2027"})},
+		{"prefer after its certificate's end", then(hand("import 2027 2027-01-10", "publish 2027"), run("2027-01-10")), "prefer 2027", newReason(WaitsCertEnded, Args{Date: at("2027-01-10")})},
+		{"retire the preferred year", nil, "retire 2026", newReason(RefusedPreferred, Args{})},
+		{"retire the preferred year with force", nil, "retire 2026 force", newReason(RefusedPreferred, Args{})},
+		{"retire a newer year", hand("create 2027", "publish 2027"), "retire 2027", newReason(RefusedNewerThanPreferred, Args{Year: "2026"})},
+		{"retire 119 days after the successor was published", run("2027-05-31"), "retire 2026", newReason(WaitsSuccessorTooNew, Args{Date: at("2027-02-01"), Days: 120, Until: at("2027-06-01")})},
+		{"retire 119 days after, with force", run("2027-05-31"), "retire 2026 force", newReason(WaitsSuccessorTooNew, Args{Date: at("2027-02-01"), Days: 120, Until: at("2027-06-01")})},
 		{"retire 120 days after, ahead of its date", run("2027-06-01"), "retire 2026", Reason{}},
-		{"retire twice", run("2027-07-02"), "retire 2026", because(RefusedOver, Args{State: Retired})},
-		{"prefer a retired year", run("2027-07-02"), "prefer 2026", because(RefusedOver, Args{State: Retired})},
-		{"roll back to a retired year", run("2027-07-02"), "rollback 2026", because(RefusedOver, Args{State: Retired})},
-		{"destroy the key of a live year", nil, "destroy 2026", because(RefusedNotOver, Args{State: Preferred})},
+		{"retire twice", run("2027-07-02"), "retire 2026", newReason(RefusedOver, Args{State: Retired})},
+		{"prefer a retired year", run("2027-07-02"), "prefer 2026", newReason(RefusedOver, Args{State: Retired})},
+		{"roll back to a retired year", run("2027-07-02"), "rollback 2026", newReason(RefusedOver, Args{State: Retired})},
+		{"destroy the key of a live year", nil, "destroy 2026", newReason(RefusedNotOver, Args{State: Preferred})},
 		{"destroy a key at once", run("2027-07-02"), "destroy 2026", Reason{}},
-		{"destroy a key twice", run("2027-08-02"), "destroy 2026", because(RefusedKeyDestroyed, Args{Date: at("2027-07-31")})},
+		{"destroy a key twice", run("2027-08-02"), "destroy 2026", newReason(RefusedKeyDestroyed, Args{Date: at("2027-07-31")})},
 		{"roll back", run("2027-03-15"), "rollback 2026", Reason{}},
 		{"roll back in the certificate's last second", run("2027-03-31T23:59:59Z"), "rollback 2026", Reason{}},
-		{"roll back after the certificate's end", run("2027-04-01"), "rollback 2026", because(WaitsCertEnded, Args{Date: at("2027-04-01")})},
-		{"roll back with a hold that is over", run("2027-03-15"), "rollback 2026 2027-03-15", because(RefusedHoldEnded, Args{Date: at("2027-03-15")})},
-		{"roll back to what is preferred", nil, "rollback 2026", because(RefusedNotExpiring, Args{State: Preferred})},
-		{"roll back to a newer year", run("2027-02-10"), "rollback 2027", because(RefusedNotExpiring, Args{State: Published})},
-		{"resume without a hold", nil, "resume", because(RefusedNothingHeld, Args{})},
+		{"roll back after the certificate's end", run("2027-04-01"), "rollback 2026", newReason(WaitsCertEnded, Args{Date: at("2027-04-01")})},
+		{"roll back with a hold that is over", run("2027-03-15"), "rollback 2026 2027-03-15", newReason(RefusedHoldEnded, Args{Date: at("2027-03-15")})},
+		{"roll back to what is preferred", nil, "rollback 2026", newReason(RefusedNotExpiring, Args{State: Preferred})},
+		{"roll back to a newer year", run("2027-02-10"), "rollback 2027", newReason(RefusedNotExpiring, Args{State: Published})},
+		{"resume without a hold", nil, "resume", newReason(RefusedNothingHeld, Args{})},
 		{"resume", then(run("2027-03-15"), hand("rollback 2026")), "resume", Reason{}},
-		{"revoke what was never made", nil, "revoke 2027", because(RefusedNeverMade, Args{})},
-		{"revoke twice", then(run("2027-03-15"), hand("revoke 2026")), "revoke 2026", because(RefusedAlready, Args{State: Revoked})},
+		{"revoke what was never made", nil, "revoke 2027", newReason(RefusedNeverMade, Args{})},
+		{"revoke twice", then(run("2027-03-15"), hand("revoke 2026")), "revoke 2026", newReason(RefusedAlready, Args{State: Revoked})},
 		{"revoke a retired year", run("2027-07-02"), "revoke 2026", Reason{}},
-		{"revoke the only year", nil, "revoke 2026", because(RefusedNoSuccessor, Args{Year: "2026b"})},
-		{"confirm a clock that is trusted", nil, "confirm-clock", because(RefusedClockTrusted, Args{})},
+		{"revoke the only year", nil, "revoke 2026", newReason(RefusedNoSuccessor, Args{Year: "2026b"})},
+		{"confirm a clock that is trusted", nil, "confirm-clock", newReason(RefusedClockTrusted, Args{})},
 	}
 	for _, tt := range tests {
 		t.Run(tt.name, func(t *testing.T) {
@@ -105,10 +105,10 @@ func TestCheckStep(t *testing.T) {
 func TestReasonsAreNeeded(t *testing.T) {
 	t.Parallel()
 	w := firstStart(t, "2026-11-22").run("2027-06-20")
-	wantRefused(t, w.try(Step{Kind: StepRetire, Year: "2026", Force: true}), because(RefusedReasonMissing, Args{}))
-	wantRefused(t, w.try(Step{Kind: StepRevoke, Year: "2026"}), because(RefusedReasonMissing, Args{}))
+	wantRefused(t, w.try(Step{Kind: StepRetire, Year: "2026", Force: true}), newReason(RefusedReasonMissing, Args{}))
+	wantRefused(t, w.try(Step{Kind: StepRevoke, Year: "2026"}), newReason(RefusedReasonMissing, Args{}))
 	_, err := w.p.RevokeSteps(w.h, "2027", "", w.now)
-	wantRefused(t, err, because(RefusedReasonMissing, Args{}))
+	wantRefused(t, err, newReason(RefusedReasonMissing, Args{}))
 }
 
 // Automatic mode does not undo what was done ahead of its date.
@@ -186,7 +186,7 @@ func TestRevoke(t *testing.T) {
 		t.Parallel()
 		w := firstStart(t, "2026-11-22").hand("create 2026z", "publish 2026z", "prefer 2026z")
 		_, err := w.p.RevokeSteps(w.h, "2026z", "leaked", w.now)
-		wantRefused(t, err, because(RefusedNoLetterLeft, Args{}))
+		wantRefused(t, err, newReason(RefusedNoLetterLeft, Args{}))
 	})
 	t.Run("no letter after z: automatic mode says so", func(t *testing.T) {
 		t.Parallel()
@@ -210,19 +210,19 @@ func TestRevoke(t *testing.T) {
 		w := firstStart(t, "2026-11-22")
 		w.p.KeySource = SourceImport
 		_, err := w.p.RevokeSteps(w.h, "2026", "leaked", w.now)
-		wantRefused(t, err, because(RefusedImportFirst, Args{Year: "2026"}))
+		wantRefused(t, err, newReason(RefusedImportFirst, Args{Year: "2026"}))
 		w.hand("import 2026b", "revoke 2026")
 		w.wantStates(t, states{"2026": Revoked, "2026b": Preferred})
 	})
 	t.Run("a key without certificate takes nothing over", func(t *testing.T) {
 		t.Parallel()
 		w := firstStart(t, "2026-11-22").hand("csr 2027")
-		wantRefused(t, w.try(w.step("revoke 2026")), because(RefusedNoSuccessor, Args{Year: "2026b"}))
+		wantRefused(t, w.try(w.step("revoke 2026")), newReason(RefusedNoSuccessor, Args{Year: "2026b"}))
 	})
 	t.Run("a certificate that has ended takes nothing over", func(t *testing.T) {
 		t.Parallel()
 		w := firstStart(t, "2026-11-22").hand("import 2027 2027-01-10", "publish 2027").run("2027-01-10")
-		wantRefused(t, w.try(w.step("revoke 2026")), because(RefusedNoSuccessor, Args{Year: "2026b"}))
+		wantRefused(t, w.try(w.step("revoke 2026")), newReason(RefusedNoSuccessor, Args{Year: "2026b"}))
 	})
 	t.Run("the letter's certificate ends with the one it stands in for", func(t *testing.T) {
 		t.Parallel()

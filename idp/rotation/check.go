@@ -45,7 +45,7 @@ func (p Policy) CheckStep(s Step, h History, now time.Time) error {
 	h, now = h.Tick(now, 0), now.UTC()
 	for _, r := range p.rules(s, h, now) {
 		if r.holds {
-			return h.Refuse(s.Kind, s.Year, because(r.code, r.args), now)
+			return h.Refuse(s.Kind, s.Year, newReason(r.code, r.args), now)
 		}
 	}
 	return nil
@@ -141,15 +141,15 @@ func (h History) CheckExport(y idp.Year, now time.Time) error {
 	e := &RefusedError{Kind: "export", Year: y}
 	switch state := h.State(y, now); {
 	case !made:
-		if e.Because = because(RefusedNeverMade, Args{}); y > h.Preferred {
+		if e.Because = newReason(RefusedNeverMade, Args{}); y > h.Preferred {
 			e.Suggestions = []idp.Suggestion{StepCreate.Suggest(y).Labeled("create_first")}
 		}
 	case state.Over():
-		e.Because = because(RefusedYearCannotBeTrusted, Args{State: state})
+		e.Because = newReason(RefusedYearCannotBeTrusted, Args{State: state})
 	case r.KeyFault != "":
 		e.Because, e.Suggestions = r.KeyFault.Reason(y), []idp.Suggestion{r.KeyFault.Suggestion(y)}
 	case r.CertEndAt.IsZero():
-		e.Because, e.Suggestions = because(WaitsCertificate, Args{}), []idp.Suggestion{suggestImport(y)}
+		e.Because, e.Suggestions = newReason(WaitsCertificate, Args{}), []idp.Suggestion{suggestImport(y)}
 	default:
 		return nil
 	}

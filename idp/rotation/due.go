@@ -19,15 +19,15 @@ type Due struct {
 	ByHand bool `json:"by_hand,omitzero"`
 }
 
-// ready reports whether automatic mode takes the step now.
-func (d Due) ready(now time.Time) bool {
+// isReady reports whether automatic mode takes the step now.
+func (d Due) isReady(now time.Time) bool {
 	return !d.ByHand && !d.ReadyAt.IsZero() && !d.ReadyAt.After(now)
 }
 
-// due lists the next steps, in the order in which they are taken if several are ready: a
+// listDue lists the next steps, in the order in which they are taken if several are ready: a
 // new year is completed before an old one is retired. It leaves out later steps of a year,
 // and years after the next one to make.
-func (p Policy) due(h History, now time.Time) []Due {
+func (p Policy) listDue(h History, now time.Time) []Due {
 	if h.Preferred == "" {
 		return p.holdDrifted(h.Clock, p.dueFirst(h, now))
 	}
@@ -37,12 +37,12 @@ func (p Policy) due(h History, now time.Time) []Due {
 // dueNew returns the steps of years newer than the preferred one.
 func (p Policy) dueNew(h History, now time.Time) []Due {
 	preferred, _ := h.Record(h.Preferred)
-	current, last := p.number(now), newest(h.Records, func(Record) bool { return true })
+	current, last := p.number(now), findLast(h.Records, func(Record) bool { return true })
 	var due, prefer []Due
 	ahead := false // past the first making date in the future
 	for n := number(h.Preferred) + 1; ; n++ {
 		rs := h.slot(n)
-		published := newest(rs, Record.answers)
+		published := findLast(rs, Record.answers)
 		switch {
 		case published.Year != "":
 			// Newest first: if two are ready, the older one is skipped.
@@ -87,7 +87,7 @@ func (p Policy) dueFirst(h History, now time.Time) []Due {
 			pick = r
 		}
 	}
-	d := Due{Step: Step{Kind: StepPrefer, Year: pick.Year, Why: because(WhyNoPreferredYear, Args{})}, DueAt: now, ReadyAt: now}
+	d := Due{Step: Step{Kind: StepPrefer, Year: pick.Year, Why: newReason(WhyNoPreferredYear, Args{})}, DueAt: now, ReadyAt: now}
 	switch n := number(p.FirstYears(now)[0]); {
 	case pick.Year != "" && pick.PublishedAt.IsZero():
 		d.Kind = StepPublish
@@ -96,7 +96,7 @@ func (p Policy) dueFirst(h History, now time.Time) []Due {
 		d = p.duePublish(h.slot(n), n, now)
 	default:
 		d = p.dueMake(h, n, n)
-		d.Why = because(WhyFirstStart, Args{})
+		d.Why = newReason(WhyFirstStart, Args{})
 	}
 	return []Due{d}
 }
@@ -108,15 +108,15 @@ func (p Policy) dueMake(h History, n, current int) Due {
 	if !ok {
 		y = yearOf(n) + "z"
 		return Due{Step: Step{Kind: StepCreate, Year: y}, DueAt: at, ByHand: true,
-			Waits: []Reason{because(WaitsLettersUsedUp, Args{Year: yearOf(n)})}}
+			Waits: []Reason{newReason(WaitsLettersUsedUp, Args{Year: yearOf(n)})}}
 	}
-	d := Due{Step: Step{Kind: StepCreate, Year: y, CertEndAt: p.Dates(y).CertEndAt, Why: because(WhyKeyDue, Args{Date: at})}, DueAt: at, ReadyAt: at}
+	d := Due{Step: Step{Kind: StepCreate, Year: y, CertEndAt: p.Dates(y).CertEndAt, Why: newReason(WhyKeyDue, Args{Date: at})}, DueAt: at, ReadyAt: at}
 	if n == current {
-		d.Why = because(WhyCalendarYear, Args{Date: p.PreferAt.In(n)})
+		d.Why = newReason(WhyCalendarYear, Args{Date: p.PreferAt.In(n)})
 	}
 	if p.KeySource == SourceImport {
 		d.Step = Step{Kind: StepImport, Year: y, Why: d.Why}
-		d.ByHand, d.ReadyAt, d.Waits = true, time.Time{}, []Reason{because(WaitsExternalKey, Args{})}
+		d.ByHand, d.ReadyAt, d.Waits = true, time.Time{}, []Reason{newReason(WaitsExternalKey, Args{})}
 	}
 	return d
 }
@@ -124,17 +124,17 @@ func (p Policy) dueMake(h History, n, current int) Due {
 // duePublish returns the publishing of number n, whose years are rs.
 func (p Policy) duePublish(rs []Record, n int, now time.Time) Due {
 	at := p.PublishAt.In(n)
-	r, last := newest(rs, Record.canSign), rs[len(rs)-1]
+	r, last := findLast(rs, Record.canSign), rs[len(rs)-1]
 	switch {
 	case r.Year == "" && last.KeyFault != "":
 		return p.dueFaulty(last, at)
 	case r.Year == "":
-		return Due{Step: Step{Kind: StepImport, Year: last.Year, Why: because(WhyPublishDue, Args{Date: at})},
-			DueAt: at, ByHand: true, Waits: []Reason{because(WaitsCertificate, Args{})}}
+		return Due{Step: Step{Kind: StepImport, Year: last.Year, Why: newReason(WhyPublishDue, Args{Date: at})},
+			DueAt: at, ByHand: true, Waits: []Reason{newReason(WaitsCertificate, Args{})}}
 	case r.certEnded(now):
-		return Due{Step: Step{Kind: StepPublish, Year: r.Year}, DueAt: at, Waits: []Reason{because(WaitsCertEnded, Args{Date: r.CertEndAt})}}
+		return Due{Step: Step{Kind: StepPublish, Year: r.Year}, DueAt: at, Waits: []Reason{newReason(WaitsCertEnded, Args{Date: r.CertEndAt})}}
 	}
-	return Due{Step: Step{Kind: StepPublish, Year: r.Year, Why: because(WhyPublishDue, Args{Date: at})}, DueAt: at, ReadyAt: at}
+	return Due{Step: Step{Kind: StepPublish, Year: r.Year, Why: newReason(WhyPublishDue, Args{Date: at})}, DueAt: at, ReadyAt: at}
 }
 
 // dueFaulty returns the next step of a year that waits for its key to be restored.
@@ -143,7 +143,7 @@ func (p Policy) dueFaulty(r Record, at time.Time) Due {
 	switch {
 	case r.CertEndAt.IsZero():
 		d.Kind, d.ByHand = StepImport, true
-	case r.live():
+	case r.isLive():
 		d.Kind, d.DueAt = StepPrefer, p.Dates(r.Year).PreferAt
 	}
 	return d
@@ -154,17 +154,17 @@ func (p Policy) dueFaulty(r Record, at time.Time) Due {
 // providers time to move, unless the certificate of the preferred year has expired.
 func (p Policy) duePrefer(h History, r, preferred Record, now time.Time) Due {
 	at := p.Dates(r.Year).PreferAt
-	d := Due{Step: Step{Kind: StepPrefer, Year: r.Year, Why: because(WhyPreferDue, Args{Date: at})}, DueAt: at, ReadyAt: at}
+	d := Due{Step: Step{Kind: StepPrefer, Year: r.Year, Why: newReason(WhyPreferDue, Args{Date: at})}, DueAt: at, ReadyAt: at}
 	if !r.PublishedAt.Before(at) {
 		d.ReadyAt = r.PublishedAt.Add(moveTime)
-		d.Why = because(WhyTimeToMoveOver, Args{Date: r.PublishedAt})
-		d.Waits = []Reason{because(WaitsPublishedLate, Args{Date: r.PublishedAt, Days: int(moveTime / day)})}
+		d.Why = newReason(WhyTimeToMoveOver, Args{Date: r.PublishedAt})
+		d.Waits = []Reason{newReason(WaitsPublishedLate, Args{Date: r.PublishedAt, Days: int(moveTime / day)})}
 		if end := preferred.CertEndAt; end.Before(d.ReadyAt) {
-			d.ReadyAt = later(end, at)
-			d.Why = because(WhyOurCertEnded, Args{Year: preferred.Year, Date: end})
+			d.ReadyAt = maxTime(end, at)
+			d.Why = newReason(WhyOurCertEnded, Args{Year: preferred.Year, Date: end})
 		}
 	}
-	if h.Hold.Active(later(now, d.ReadyAt)) {
+	if h.Hold.Active(maxTime(now, d.ReadyAt)) {
 		d.Waits = []Reason{h.Hold.reason()}
 		d.ReadyAt = h.Hold.Until
 	}
@@ -174,7 +174,7 @@ func (p Policy) duePrefer(h History, r, preferred Record, now time.Time) Due {
 // dueRetire returns the retirement of r, which is older than the preferred year.
 func (p Policy) dueRetire(h History, r Record, now time.Time) Due {
 	at := p.Dates(r.Year).RetireAt
-	d := Due{Step: Step{Kind: StepRetire, Year: r.Year, Why: because(WhyRetireDue, Args{Date: at})}, DueAt: at, ReadyAt: at}
+	d := Due{Step: Step{Kind: StepRetire, Year: r.Year, Why: newReason(WhyRetireDue, Args{Date: at})}, DueAt: at, ReadyAt: at}
 	var waits []Reason
 	for _, b := range h.retireBlockers(r, now) {
 		waits = append(waits, b.Reason)
@@ -182,7 +182,7 @@ func (p Policy) dueRetire(h History, r Record, now time.Time) Due {
 		case b.until.IsZero():
 			d.ReadyAt = time.Time{}
 		case !d.ReadyAt.IsZero():
-			d.ReadyAt = later(d.ReadyAt, b.until)
+			d.ReadyAt = maxTime(d.ReadyAt, b.until)
 		}
 	}
 	// Blockers that end by the date are not waits.
@@ -195,7 +195,7 @@ func (p Policy) dueRetire(h History, r Record, now time.Time) Due {
 // dueDestroy returns the destruction of the key of a year that is over.
 func (h History) dueDestroy(r Record, now time.Time) Due {
 	at := r.RetiredAt.Add(keepKeyTime)
-	d := Due{Step: Step{Kind: StepDestroy, Year: r.Year, Why: because(WhyRetired, Args{Date: r.RetiredAt})}, DueAt: at, ReadyAt: at}
+	d := Due{Step: Step{Kind: StepDestroy, Year: r.Year, Why: newReason(WhyRetired, Args{Date: r.RetiredAt})}, DueAt: at, ReadyAt: at}
 	if left := h.Clock.untrustedFor(); left > 0 && now.Add(left).After(at) {
 		d.ReadyAt, d.Waits = now.Add(left), []Reason{h.Clock.reason()}
 	}
@@ -220,22 +220,22 @@ func (h History) retireBlockers(r Record, now time.Time) (blockers []blocker) {
 	}
 	var successor time.Time
 	for _, s := range h.Records {
-		if s.Year > r.Year && s.live() && (successor.IsZero() || s.PublishedAt.Before(successor)) {
+		if s.Year > r.Year && s.isLive() && (successor.IsZero() || s.PublishedAt.Before(successor)) {
 			successor = s.PublishedAt
 		}
 	}
 	switch ready := successor.Add(successorTime); {
 	case successor.IsZero():
-		blockers = append(blockers, blocker{Reason: because(WaitsNoNewerYear, Args{})})
+		blockers = append(blockers, blocker{Reason: newReason(WaitsNoNewerYear, Args{})})
 	case ready.After(now):
-		blockers = append(blockers, blocker{because(WaitsSuccessorTooNew, Args{Date: successor, Days: int(successorTime / day), Until: ready}), ready})
+		blockers = append(blockers, blocker{newReason(WaitsSuccessorTooNew, Args{Date: successor, Days: int(successorTime / day), Until: ready}), ready})
 	}
 	if quiet := h.Clock.Running - r.QuietFrom; quiet < QuietTime {
 		args := Args{Days: int(QuietTime / day), DaysLeft: wholeDays(QuietTime - quiet)}
-		reason := because(WaitsNotSeenUnused, args)
+		reason := newReason(WaitsNotSeenUnused, args)
 		if !r.UsedAt.IsZero() {
 			args.Date = r.UsedAt
-			reason = because(WaitsUsed, args)
+			reason = newReason(WaitsUsed, args)
 		}
 		blockers = append(blockers, blocker{reason, now.Add(QuietTime - quiet)})
 	}
@@ -249,21 +249,21 @@ func (r Reason) IsUse() bool { return r.Code == WaitsUsed || r.Code == WaitsNotS
 // reason returns why steps wait while the clock is not trusted.
 func (c Clock) reason() Reason {
 	if c.HasDrifted() {
-		return because(WaitsClockDrifted, Args{Date: c.DriftedAt})
+		return newReason(WaitsClockDrifted, Args{Date: c.DriftedAt})
 	}
-	return because(WaitsClockJumped, Args{From: c.JumpedFrom, To: c.JumpedTo, DaysLeft: wholeDays(c.untrustedFor())})
+	return newReason(WaitsClockJumped, Args{From: c.JumpedFrom, To: c.JumpedTo, DaysLeft: wholeDays(c.untrustedFor())})
 }
 
 // reason returns why no newer year is preferred automatically.
 func (h Hold) reason() Reason {
 	if h.Until.IsZero() {
-		return because(WaitsHold, Args{Date: h.Since})
+		return newReason(WaitsHold, Args{Date: h.Since})
 	}
-	return because(WaitsHoldUntil, Args{Date: h.Since, Until: h.Until})
+	return newReason(WaitsHoldUntil, Args{Date: h.Since, Until: h.Until})
 }
 
-// newest returns the last of rs for which so holds, or zero.
-func newest(rs []Record, so func(Record) bool) Record {
+// findLast returns the last of rs for which so holds, or zero.
+func findLast(rs []Record, so func(Record) bool) Record {
 	for _, r := range slices.Backward(rs) {
 		if so(r) {
 			return r
@@ -272,7 +272,7 @@ func newest(rs []Record, so func(Record) bool) Record {
 	return Record{}
 }
 
-func later(a, b time.Time) time.Time {
+func maxTime(a, b time.Time) time.Time {
 	if a.Before(b) {
 		return b
 	}

@@ -71,11 +71,11 @@ func (r Record) certEnded(now time.Time) bool {
 	return !r.CertEndAt.IsZero() && !now.Before(r.CertEndAt)
 }
 
-// live reports whether the year is published and not over.
-func (r Record) live() bool { return !r.PublishedAt.IsZero() && !r.Over() }
+// isLive reports whether the year is published and not over.
+func (r Record) isLive() bool { return !r.PublishedAt.IsZero() && !r.Over() }
 
 // answers reports whether its endpoint URLs answer. A live year that cannot sign is closed.
-func (r Record) answers() bool { return r.live() && r.KeyFault == "" }
+func (r Record) answers() bool { return r.isLive() && r.KeyFault == "" }
 
 // Hold prevents automatic preference of a newer year after a rollback.
 type Hold struct {

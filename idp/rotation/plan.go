@@ -62,7 +62,7 @@ type walk struct {
 
 // step takes one step that is ready at t, or returns false.
 func (w *walk) step(t time.Time) bool {
-	for _, d := range w.policy.due(w.h, t) {
+	for _, d := range w.policy.listDue(w.h, t) {
 		switch {
 		case d.DueAt.After(t):
 			continue
@@ -96,7 +96,7 @@ func (w *walk) take(d Due, t time.Time) {
 	w.coming = append(w.coming, own)
 	for _, r := range w.h.Records {
 		if c := w.at(t, r.Year, before); r.Year != d.Year && c.From != c.To {
-			c.Why = because(WhyOtherYearPreferred, Args{Year: w.h.Preferred})
+			c.Why = newReason(WhyOtherYearPreferred, Args{Year: w.h.Preferred})
 			w.coming = append(w.coming, c)
 		}
 	}
@@ -129,7 +129,7 @@ func (w *walk) certEnds(t time.Time) {
 		}
 		c := w.at(t, r.Year, w.h)
 		c.From = w.h.State(r.Year, t.Add(-1))
-		c.Why = because(WhyOurCertEnds, Args{Year: r.Year})
+		c.Why = newReason(WhyOurCertEnds, Args{Year: r.Year})
 		w.coming = append(w.coming, c)
 	}
 }
@@ -141,7 +141,7 @@ func (w *walk) next(t time.Time) (next time.Time) {
 			next = at
 		}
 	}
-	for _, d := range w.policy.due(w.h, t) {
+	for _, d := range w.policy.listDue(w.h, t) {
 		soonest(d.DueAt)
 		soonest(d.ReadyAt)
 	}

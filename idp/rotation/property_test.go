@@ -93,7 +93,7 @@ func (l *life) checkPreferred() {
 		l.rt.Fatalf("%s: preferred are %v", l.now, preferred)
 	}
 	l.log = append(l.log, "started")
-	if r, _ := l.h.Record(preferred[0]); !r.canSign() || !r.live() {
+	if r, _ := l.h.Record(preferred[0]); !r.canSign() || !r.isLive() {
 		l.rt.Fatalf("%s: the preferred year cannot sign: %+v", l.now, r)
 	}
 }
@@ -128,7 +128,7 @@ func (l *life) checkMove(before History, s Step) {
 func (l *life) checkEnd(before History, s Step, r Record) {
 	l.rt.Helper()
 	known := slices.ContainsFunc(before.Records, func(o Record) bool {
-		return o.Year > r.Year && o.live() && l.now.Sub(o.PublishedAt) >= 120*day
+		return o.Year > r.Year && o.isLive() && l.now.Sub(o.PublishedAt) >= 120*day
 	})
 	switch {
 	case s.Kind != StepRetire || s.Year != r.Year:

@@ -71,7 +71,7 @@ func ReadReason(detail map[string]string) Reason {
 
 func (r Reason) IsZero() bool { return r.Code == "" }
 
-func because(code ReasonCode, args Args) Reason { return Reason{Code: code, Args: args} }
+func newReason(code ReasonCode, args Args) Reason { return Reason{Code: code, Args: args} }
 
 // Why a step is taken.
 const (
@@ -149,7 +149,7 @@ const (
 )
 
 // Reason is why a year with the fault cannot sign.
-func (f KeyFault) Reason(y idp.Year) Reason { return because(ReasonCode(f), Args{Year: y}) }
+func (f KeyFault) Reason(y idp.Year) Reason { return newReason(ReasonCode(f), Args{Year: y}) }
 
 // Suggestion returns what to do if a year's key is lost permanently. Otherwise its folder
 // can be restored from a backup.

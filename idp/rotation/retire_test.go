@@ -20,7 +20,7 @@ func TestRetirementWaitsForUse(t *testing.T) {
 	w.wantAttention(t, "certificate_ended 2026", "step_held 2026")
 
 	err := w.try(w.step("retire 2026"))
-	wantRefused(t, err, because(WaitsUsed, Args{Date: at("2027-09-01"), Days: 14, DaysLeft: 14}))
+	wantRefused(t, err, newReason(WaitsUsed, Args{Date: at("2027-09-01"), Days: 14, DaysLeft: 14}))
 	forced := w.p
 	if _, err := forced.Take(w.step("retire 2026 force"), w.h, w.now); err != nil {
 		t.Errorf("force: %v", err)
@@ -45,7 +45,7 @@ func TestQuietTimeBeginsWithPublishing(t *testing.T) {
 	w := firstStart(t, "2026-11-22")
 	w.p.Manual = true
 	w.hand("create 2027", "create 2028", "publish 2028").run("2027-06-01").hand("publish 2027", "prefer 2027", "prefer 2028")
-	wantRefused(t, w.try(w.step("retire 2027")), because(WaitsNotSeenUnused, Args{Days: 14, DaysLeft: 14}))
+	wantRefused(t, w.try(w.step("retire 2027")), newReason(WaitsNotSeenUnused, Args{Days: 14, DaysLeft: 14}))
 	w.run("2027-06-15").hand("retire 2027")
 }
 
@@ -58,7 +58,7 @@ func TestClockJumpIsSeenAtOnce(t *testing.T) {
 	for _, s := range w.p.Steps(w.h, w.now) {
 		t.Errorf("%s %s is taken", s.Kind, s.Year)
 	}
-	wantRefused(t, w.try(w.step("retire 2026")), because(WaitsClockJumped, Args{From: at("2027-06-30"), To: at("2027-09-01"), DaysLeft: 14}))
+	wantRefused(t, w.try(w.step("retire 2026")), newReason(WaitsClockJumped, Args{From: at("2027-06-30"), To: at("2027-09-01"), DaysLeft: 14}))
 	w.wantAttention(t, "certificate_ended 2026", "clock_untrusted", "step_held 2026")
 	if w.hand("create 2028"); w.h.Clock.Trusted() || w.h.Clock.SeenAt != w.now {
 		t.Errorf("a step that is taken writes it down: %+v", w.h.Clock)
@@ -122,8 +122,8 @@ func TestClockJumpHoldsRetirement(t *testing.T) {
 		t.Parallel()
 		w := start(t)
 		w.wantAttention(t, "certificate_ended 2026", "clock_untrusted", "step_held 2026")
-		wantRefused(t, w.try(w.step("retire 2026")), because(WaitsClockJumped, Args{From: at("2027-06-30"), To: at("2027-09-01"), DaysLeft: 14}))
-		wantRefused(t, w.try(w.step("retire 2026 force")), because(WaitsClockJumped, Args{From: at("2027-06-30"), To: at("2027-09-01"), DaysLeft: 14}))
+		wantRefused(t, w.try(w.step("retire 2026")), newReason(WaitsClockJumped, Args{From: at("2027-06-30"), To: at("2027-09-01"), DaysLeft: 14}))
+		wantRefused(t, w.try(w.step("retire 2026 force")), newReason(WaitsClockJumped, Args{From: at("2027-06-30"), To: at("2027-09-01"), DaysLeft: 14}))
 		w.run("2027-09-30").wantLog(t, "2027-09-15 retire 2026")
 	})
 	t.Run("or a word", func(t *testing.T) {

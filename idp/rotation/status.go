@@ -15,9 +15,9 @@ func (p Policy) Steps(h History, now time.Time) (steps []Step) {
 	now = now.UTC()
 	h = h.Tick(now, 0)
 	for {
-		due := p.due(h, now)
+		due := p.listDue(h, now)
 		i := slices.IndexFunc(due, func(d Due) bool {
-			return d.ready(now) && !p.leavesToOperator(d.Kind)
+			return d.isReady(now) && !p.leavesToOperator(d.Kind)
 		})
 		if i < 0 {
 			return steps
@@ -68,7 +68,7 @@ func (p Policy) Status(h History, now time.Time, unmoved Counts) Status {
 	h = h.Tick(now, 0)
 	s := Status{
 		At: now, Preferred: h.Preferred, Hold: h.Hold, Clock: h.Clock,
-		Steps: p.Steps(h, now), Due: p.due(h, now), Attention: p.Attention(h, now, unmoved),
+		Steps: p.Steps(h, now), Due: p.listDue(h, now), Attention: p.Attention(h, now, unmoved),
 	}
 	records := slices.Clone(h.Records)
 	for _, d := range s.Due {
@@ -170,7 +170,7 @@ func (p Policy) Attention(h History, now time.Time, unmoved Counts) (all []Atten
 	}
 	for _, r := range h.Records {
 		switch {
-		case !r.live():
+		case !r.isLive():
 		case r.certEnded(now):
 			all = append(all, Attention{Code: CertEnded, Year: r.Year, Args: Args{Date: r.CertEndAt}})
 		case r.certEnded(now.Add(endingTime)):
@@ -179,7 +179,7 @@ func (p Policy) Attention(h History, now time.Time, unmoved Counts) (all []Atten
 			}
 		}
 	}
-	due := p.due(h, now)
+	due := p.listDue(h, now)
 	for _, f := range h.Failures {
 		if !slices.ContainsFunc(due, func(d Due) bool { return d.Kind == f.Kind && d.Year == f.Year }) {
 			continue // another way was found meanwhile
@@ -206,7 +206,7 @@ func (p Policy) Attention(h History, now time.Time, unmoved Counts) (all []Atten
 // step that leads to one.
 func (p Policy) noSigningKey(h History, now time.Time) Attention {
 	a := Attention{Code: NoSigningKey}
-	due := p.due(h, now)
+	due := p.listDue(h, now)
 	if len(due) == 0 {
 		return a
 	}
@@ -225,12 +225,12 @@ func (p Policy) noSigningKey(h History, now time.Time) Attention {
 // service providers have moved. They cannot move without a newer year, while a rollback
 // keeps them on r, or while the newer year is closed.
 func (h History) endingReason(r Record, unmoved Counts, now time.Time) Reason {
-	newer := newest(h.Records, func(o Record) bool { return o.Year > r.Year && o.live() })
+	newer := findLast(h.Records, func(o Record) bool { return o.Year > r.Year && o.isLive() })
 	switch {
 	case newer.Year == "":
-		return because(WaitsNoNewerYear, Args{})
+		return newReason(WaitsNoNewerYear, Args{})
 	case unmoved[r.Year] > 0:
-		return because(EndsNotMoved, Args{Count: unmoved[r.Year]})
+		return newReason(EndsNotMoved, Args{Count: unmoved[r.Year]})
 	case r.UsedAt.IsZero() || r.Year != h.Target(now):
 		return Reason{}
 	case h.Hold.Active(now):
@@ -251,7 +251,7 @@ func (p Policy) attention(d Due, now time.Time) (Attention, bool) {
 		a.Code, a.Args.DaysLeft = StepSoon, wholeDays(d.DueAt.Sub(now))
 	case d.ByHand:
 		a.Code, a.Because = StepOverdue, d.Waits
-	case !d.ready(now):
+	case !d.isReady(now):
 		a.Code, a.Because = StepHeld, d.Waits
 	case byHand || now.Sub(d.ReadyAt) >= lateTime:
 		a.Code = StepOverdue

@@ -181,7 +181,7 @@ func (h History) successor(y idp.Year, now time.Time) (Record, bool) {
 		if r.Year <= y || !r.canSign() || r.certEnded(now) {
 			continue
 		}
-		if r.live() {
+		if r.isLive() {
 			return r, true
 		}
 		if next.Year == "" {

@@ -47,7 +47,7 @@ type Imported struct {
 func (s *Service) CSR(ctx context.Context, y idp.Year, actor string, dryRun bool) (*Request, error) {
 	s.steps.Lock()
 	defer s.steps.Unlock()
-	h, now, err := s.current(ctx)
+	h, now, err := s.catchUp(ctx)
 	if err != nil {
 		return nil, err
 	}
@@ -112,7 +112,7 @@ func checkWaiting(h rotation.History, step rotation.Step, k *certs.Key, now time
 func (s *Service) Import(ctx context.Context, y idp.Year, in Import, actor string, dryRun bool) (*Imported, error) {
 	s.steps.Lock()
 	defer s.steps.Unlock()
-	h, now, err := s.current(ctx)
+	h, now, err := s.catchUp(ctx)
 	if err != nil {
 		return nil, err
 	}

@@ -15,9 +15,9 @@ import (
 	"vernal/idp/rotation"
 )
 
-// closed are the years that are closed because of their key. The map never changes. It is
+// closedYears are the years that are closed because of their key. The map never changes. It is
 // read without the lock of a step.
-func (s *Service) closed() map[idp.Year]rotation.KeyFault {
+func (s *Service) closedYears() map[idp.Year]rotation.KeyFault {
 	if faults := s.faults.Load(); faults != nil {
 		return *faults
 	}
@@ -53,34 +53,34 @@ func (s *Service) show(h rotation.History, keys []*certs.Key, damaged []certs.Da
 // pointer, regardless of the folder. An error that matches keyring.ErrNoSigner means that
 // the preferred year cannot sign.
 func (s *Service) open(ctx context.Context, h rotation.History) error {
-	before := s.closed()
+	before := s.closedYears()
 	if !slices.ContainsFunc(h.Records, func(r rotation.Record) bool { return !s.isLoaded(r) }) {
 		return nil
 	}
 	keys, err := s.Dir.Load()
 	damaged := damagedYears(err)
 	if err != nil && damaged == nil {
-		return s.unable(err)
+		return s.signingFault(err)
 	}
-	s.show(h, s.openable(keys, damaged), damaged)
+	s.show(h, s.openableKeys(keys, damaged), damaged)
 	for y := range before {
-		if s.closed()[y] == "" {
+		if s.closedYears()[y] == "" {
 			s.Log.LogAttrs(ctx, slog.LevelInfo, "rotation: the recorded key of a year is loaded", slog.String("year", string(y)))
 		}
 	}
-	return s.unable(err)
+	return s.signingFault(err)
 }
 
 // isLoaded reports whether memory has all that the recorded year needs. A year that is over
 // keeps its certificate.
 func (s *Service) isLoaded(r rotation.Record) bool {
 	k := certs.FindKey(s.keys, r.Year)
-	return s.closed()[r.Year] == "" && k != nil && (k.Cert != nil || r.CertEndAt.IsZero())
+	return s.closedYears()[r.Year] == "" && k != nil && (k.Cert != nil || r.CertEndAt.IsZero())
 }
 
-// openable is what is in memory of the years that can sign, and what is in the
+// openableKeys is what is in memory of the years that can sign, and what is in the
 // folder of the others.
-func (s *Service) openable(folder []*certs.Key, damaged []certs.DamagedYear) []*certs.Key {
+func (s *Service) openableKeys(folder []*certs.Key, damaged []certs.DamagedYear) []*certs.Key {
 	keys := slices.DeleteFunc(slices.Clone(s.keys), func(k *certs.Key) bool {
 		r, recorded := s.shown.Record(k.Year)
 		return recorded && !s.isLoaded(r)
@@ -106,9 +106,9 @@ func damagedYears(err error) []certs.DamagedYear {
 	return nil
 }
 
-// unable returns why the preferred year cannot sign, or nil if it can or there is none.
+// signingFault returns why the preferred year cannot sign, or nil if it can or there is none.
 // cause is an error of reading the folder.
-func (s *Service) unable(cause error) error {
+func (s *Service) signingFault(cause error) error {
 	r, _ := s.shown.Record(s.shown.Preferred)
 	if s.shown.Preferred == "" || r.KeyFault == "" {
 		return nil
@@ -145,23 +145,23 @@ func (s *Service) destroyEnded(ctx context.Context) error {
 	return errors.Join(errs...)
 }
 
-// current returns the history and time for a step. Before that, requests see other servers'
+// catchUp returns the history and time for a step. Before that, requests see other servers'
 // steps and keys restored to the folder.
-func (s *Service) current(ctx context.Context) (rotation.History, time.Time, error) {
+func (s *Service) catchUp(ctx context.Context) (rotation.History, time.Time, error) {
 	h, err := s.read(ctx)
 	if err != nil {
 		return h, time.Time{}, err
 	}
-	if s.stale(h) || len(s.closed()) > 0 {
+	if s.isStale(h) || len(s.closedYears()) > 0 {
 		if err := s.follow(ctx, h); err != nil {
 			s.Log.LogAttrs(ctx, slog.LevelWarn, "rotation", slog.String("error", err.Error()))
 		}
 	}
-	return s.now(ctx)
+	return s.readNow(ctx)
 }
 
-// stale reports whether requests see another state than h.
-func (s *Service) stale(h rotation.History) bool {
+// isStale reports whether requests see another state than h.
+func (s *Service) isStale(h rotation.History) bool {
 	return h.Preferred != s.shown.Preferred || !reflect.DeepEqual(lives(h), lives(s.shown))
 }
 

@@ -18,7 +18,7 @@ func (s *Service) read(ctx context.Context) (rotation.History, error) {
 		return rotation.History{}, fmt.Errorf("read the rotation: %w", err)
 	}
 	h, err := decode(doc)
-	return h.WithFaults(s.closed()), err
+	return h.WithFaults(s.closedYears()), err
 }
 
 func decode(doc []byte) (h rotation.History, err error) {
@@ -68,7 +68,7 @@ func (s *Service) write(ctx context.Context, change func(rotation.History) (rota
 		if h, err = decode(old); err != nil {
 			return nil, err
 		}
-		if h, err = change(h.WithFaults(s.closed())); err != nil {
+		if h, err = change(h.WithFaults(s.closedYears())); err != nil {
 			return nil, err
 		}
 		// Faults belong to this process and its folder, not to the installation.

@@ -103,7 +103,7 @@ type Service struct {
 // Status returns the rotation now. unmoved counts the service providers that must still
 // leave each live year, as on the migration board. nil means unknown.
 func (s *Service) Status(ctx context.Context, unmoved rotation.Counts) (rotation.Status, error) {
-	h, now, err := s.now(ctx)
+	h, now, err := s.readNow(ctx)
 	if err != nil {
 		return rotation.Status{}, err
 	}
@@ -112,16 +112,16 @@ func (s *Service) Status(ctx context.Context, unmoved rotation.Counts) (rotation
 
 // Plan lists the future steps within years.
 func (s *Service) Plan(ctx context.Context, years int) ([]rotation.Coming, error) {
-	h, now, err := s.now(ctx)
+	h, now, err := s.readNow(ctx)
 	if err != nil {
 		return nil, err
 	}
 	return s.Policy.Plan(h, now, years), nil
 }
 
-// now returns the recorded history with the uses since, and the time. If the ledger cannot
+// readNow returns the recorded history with the uses since, and the time. If the ledger cannot
 // be read, the recorded uses are enough for display. update repeats every decision.
-func (s *Service) now(ctx context.Context) (rotation.History, time.Time, error) {
+func (s *Service) readNow(ctx context.Context) (rotation.History, time.Time, error) {
 	now := s.Clock.Now()
 	h, err := s.read(ctx)
 	if err != nil {

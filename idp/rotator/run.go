@@ -24,7 +24,7 @@ const (
 func (s *Service) Run(ctx context.Context) {
 	tick := time.NewTicker(tickEvery)
 	defer tick.Stop()
-	last, awake := s.started(), time.Now()
+	last, awake := s.firstReading(), time.Now()
 	ran := s.uptime() - last
 	for {
 		now := time.Now()
@@ -44,9 +44,9 @@ func (s *Service) Run(ctx context.Context) {
 	}
 }
 
-// started returns the reading of Uptime at Start. The time between Start and Run counts as
+// firstReading returns the reading of Uptime at Start. The time between Start and Run counts as
 // running time, because the clock was measured during it.
-func (s *Service) started() time.Duration {
+func (s *Service) firstReading() time.Duration {
 	s.steps.Lock()
 	defer s.steps.Unlock()
 	if s.countedTo == 0 {
@@ -65,13 +65,13 @@ func (s *Service) minute(ctx context.Context, ran, asleep time.Duration) bool {
 		return written
 	}
 	if err != nil {
-		s.daily(ctx, "rotation", err)
+		s.logDaily(ctx, "rotation", err)
 	}
 	if !written { // do not decide on a clock that was not measured
 		return false
 	}
 	if _, err := s.Automatic(ctx); err != nil && ctx.Err() == nil {
-		s.daily(ctx, "rotation: an automatic step failed", err)
+		s.logDaily(ctx, "rotation: an automatic step failed", err)
 	}
 	return written
 }
@@ -98,7 +98,7 @@ func (s *Service) tick(ctx context.Context, ran, asleep time.Duration) error {
 		return fmt.Errorf("write the rotation: %w", err)
 	}
 	err = unknown
-	if s.stale(h) || len(s.closed())+len(s.undestroyed()) > 0 {
+	if s.isStale(h) || len(s.closedYears())+len(s.undestroyed()) > 0 {
 		err = errors.Join(err, s.follow(ctx, h))
 	}
 	if err != nil {
@@ -107,8 +107,8 @@ func (s *Service) tick(ctx context.Context, ran, asleep time.Duration) error {
 	return nil
 }
 
-// daily logs an error at most once a day with the same text.
-func (s *Service) daily(ctx context.Context, text string, err error) {
+// logDaily logs an error at most once a day with the same text.
+func (s *Service) logDaily(ctx context.Context, text string, err error) {
 	s.steps.Lock()
 	defer s.steps.Unlock()
 	now := s.Clock.Now()
@@ -132,11 +132,11 @@ var errTaken = errors.New("the step is not due any more")
 func (s *Service) Automatic(ctx context.Context) ([]rotation.Step, error) {
 	s.steps.Lock()
 	defer s.steps.Unlock()
-	return s.automatic(ctx, s.Policy, s.Clock.Now())
+	return s.takeDue(ctx, s.Policy, s.Clock.Now())
 }
 
-func (s *Service) automatic(ctx context.Context, p rotation.Policy, now time.Time) (taken []rotation.Step, err error) {
-	h, _, err := s.current(ctx)
+func (s *Service) takeDue(ctx context.Context, p rotation.Policy, now time.Time) (taken []rotation.Step, err error) {
+	h, _, err := s.catchUp(ctx)
 	if err != nil {
 		return nil, err
 	}

@@ -60,7 +60,7 @@ func (s *Service) start(ctx context.Context, first bool) error {
 		}
 	}
 	s.findDestroyed(h, keys, damaged)
-	s.show(h, s.openable(keys, damaged), damaged)
+	s.show(h, s.openableKeys(keys, damaged), damaged)
 	s.reportFaults(ctx, damaged)
 	if err := s.destroyEnded(ctx); err != nil {
 		s.Log.LogAttrs(ctx, slog.LevelError, "rotation: a key is not destroyed yet and will be tried again", slog.String("error", err.Error()))
@@ -68,7 +68,7 @@ func (s *Service) start(ctx context.Context, first bool) error {
 	if h.Preferred == "" && s.Policy.KeySource != rotation.SourceImport {
 		policy := s.Policy
 		policy.Manual = false
-		if _, err := s.automatic(ctx, policy, now); err != nil {
+		if _, err := s.takeDue(ctx, policy, now); err != nil {
 			return err
 		}
 		h = s.shown
@@ -76,7 +76,7 @@ func (s *Service) start(ctx context.Context, first bool) error {
 	if h.Preferred == "" {
 		return fmt.Errorf("start the rotation: no year is preferred: %w", keyring.ErrNoSigner)
 	}
-	if err := s.unable(folderErr); err != nil {
+	if err := s.signingFault(folderErr); err != nil {
 		return fmt.Errorf("start the rotation: %w", err)
 	}
 	return nil
@@ -97,7 +97,7 @@ func (s *Service) reportFaults(ctx context.Context, damaged []certs.DamagedYear)
 		s.Log.LogAttrs(ctx, slog.LevelError, "rotation: the key files of a year are damaged", slog.String("year", string(d.Year)),
 			slog.String("error", d.Err.Error()))
 	}
-	for y, f := range s.closed() {
+	for y, f := range s.closedYears() {
 		s.Log.LogAttrs(ctx, slog.LevelError, "rotation: a year is closed", slog.String("year", string(y)),
 			slog.String("fault", string(f)))
 	}

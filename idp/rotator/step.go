@@ -34,7 +34,7 @@ func (s *Service) Take(ctx context.Context, step rotation.Step, actor string, dr
 	}
 	s.steps.Lock()
 	defer s.steps.Unlock()
-	h, now, err := s.current(ctx)
+	h, now, err := s.catchUp(ctx)
 	if err != nil {
 		return nil, err
 	}
@@ -61,7 +61,7 @@ func (s *Service) Take(ctx context.Context, step rotation.Step, actor string, dr
 func (s *Service) Retire(ctx context.Context, retire rotation.Step, actor string, dryRun bool) (*Outcome, error) {
 	s.steps.Lock()
 	defer s.steps.Unlock()
-	h, now, err := s.current(ctx)
+	h, now, err := s.catchUp(ctx)
 	if err != nil {
 		return nil, err
 	}

@@ -56,18 +56,18 @@ func (p *Pages) choice(r *http.Request, e *Event) templates.Lang {
 	if len(langs) == 1 {
 		return langs[0]
 	}
-	asked, askedAt := p.known(e.asked), e.askedAt
+	asked, askedAt := p.matchLocale(e.asked), e.askedAt
 	if asked == "" && strings.Contains(r.URL.RawQuery, "locale=") {
-		asked, askedAt = p.known(r.URL.Query().Get("locale")), e.start
+		asked, askedAt = p.matchLocale(r.URL.Query().Get("locale")), e.start
 	}
-	chosen, chosenAt := p.chosen(r)
+	chosen, chosenAt := p.chosenLang(r)
 	switch {
 	case asked != "" && (chosen == "" || askedAt.After(chosenAt)):
 		return asked
 	case chosen != "":
 		return chosen
 	}
-	return p.preferred(r, langs)
+	return p.preferredLang(r, langs)
 }
 
 // langs are the languages to choose from, the default one first.
@@ -78,9 +78,9 @@ func (p *Pages) langs() []templates.Lang {
 	return p.Set.Langs()
 }
 
-// known is the language that a locale names, in either case and with or without
+// matchLocale is the language that a locale names, in either case and with or without
 // a region; "" for one that Pages has not.
-func (p *Pages) known(locale string) templates.Lang {
+func (p *Pages) matchLocale(locale string) templates.Lang {
 	locale, _, _ = strings.Cut(strings.ToLower(strings.ReplaceAll(locale, "_", "-")), "-")
 	if lang := templates.Lang(locale); slices.Contains(p.langs(), lang) {
 		return lang
@@ -88,8 +88,8 @@ func (p *Pages) known(locale string) templates.Lang {
 	return ""
 }
 
-// preferred is the language that the browser likes best.
-func (p *Pages) preferred(r *http.Request, langs []templates.Lang) templates.Lang {
+// preferredLang is the language that the browser likes best.
+func (p *Pages) preferredLang(r *http.Request, langs []templates.Lang) templates.Lang {
 	header := r.Header.Get("Accept-Language")
 	if header == "" || len(header) > maxAcceptLanguage {
 		return langs[0]
@@ -118,8 +118,8 @@ func (p *Pages) languageCookie() string {
 	return "vernal-language"
 }
 
-// chosen is what the person chose with the switcher, and when; "" for no choice.
-func (p *Pages) chosen(r *http.Request) (templates.Lang, time.Time) {
+// chosenLang is what the person chose with the switcher, and when; "" for no choice.
+func (p *Pages) chosenLang(r *http.Request) (templates.Lang, time.Time) {
 	c, err := r.Cookie(p.languageCookie())
 	if err != nil {
 		return "", time.Time{}
@@ -129,7 +129,7 @@ func (p *Pages) chosen(r *http.Request) (templates.Lang, time.Time) {
 	if err != nil {
 		return "", time.Time{}
 	}
-	return p.known(name), time.UnixMilli(ms)
+	return p.matchLocale(name), time.UnixMilli(ms)
 }
 
 // choose is POST /language. It changes a cookie of its own and nothing else, so
@@ -138,7 +138,7 @@ func (p *Pages) choose(w http.ResponseWriter, r *http.Request) error {
 	if err := r.ParseForm(); err != nil {
 		return &Error{Status: http.StatusBadRequest, Key: "bad_form", Err: err}
 	}
-	lang := p.known(r.PostForm.Get(templates.FieldLanguage))
+	lang := p.matchLocale(r.PostForm.Get(templates.FieldLanguage))
 	if lang == "" {
 		return &Error{Status: http.StatusBadRequest, Key: "bad_form"}
 	}
@@ -172,14 +172,14 @@ func (p *Pages) Languages(here string) templates.Languages {
 		return templates.Languages{}
 	}
 	if p.Linked {
-		return linked(here, langs)
+		return linkSwitcher(here, langs)
 	}
 	return templates.Languages{Action: LanguagePath, Return: here, Langs: langs}
 }
 
-// linked is a switcher of links to the same address with another locale. They
+// linkSwitcher is a switcher of links to the same address with another locale. They
 // are relative: the address may be a secret, which is not repeated.
-func linked(here string, langs []templates.Lang) (l templates.Languages) {
+func linkSwitcher(here string, langs []templates.Lang) (l templates.Languages) {
 	_, query, _ := strings.Cut(here, "?")
 	for _, lang := range langs {
 		q := withoutLocale(query)
@@ -199,10 +199,10 @@ func withoutLocale(query string) (kept []string) {
 	return kept
 }
 
-// here is the address that gives the page of this request again, in another
+// pageURL is the address that gives the page of this request again, in another
 // language. The answer to one of our forms has that of its page, without what
 // was typed; one to a message that was posted has none.
-func (p *Pages) here(r *http.Request) string {
+func (p *Pages) pageURL(r *http.Request) string {
 	switch {
 	case r.Method == http.MethodGet || r.Method == http.MethodHead:
 		return r.URL.RequestURI()

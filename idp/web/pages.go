@@ -39,7 +39,7 @@ type Pages struct {
 
 // Base is what every page starts from.
 func (p *Pages) Base(r *http.Request, spName string) templates.Base {
-	return templates.Base{Lang: p.Lang(r), SPName: spName, Brand: p.Brand, Languages: p.Languages(p.here(r))}
+	return templates.Base{Lang: p.Lang(r), SPName: spName, Brand: p.Brand, Languages: p.Languages(p.pageURL(r))}
 }
 
 // Render renders a page to memory first and only then writes status and body,

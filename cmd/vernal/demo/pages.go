@@ -77,7 +77,7 @@ func (s *Sample) home(w http.ResponseWriter, r *http.Request) error {
 		return err
 	}
 	page := templates.DemoHomePage{
-		Base: s.base(w, r), Sample: s.about("/"), SignInURL: pathSignedIn,
+		Base: s.base(w, r), Sample: s.describeSample("/"), SignInURL: pathSignedIn,
 		Email: Email, Password: Password,
 		Code: code.Code, Seconds: code.Seconds, Used: code.Used, CodeURL: pathCode,
 		Post: s.binding == saml.HTTPPostBinding, Encrypted: s.encrypted,
@@ -104,7 +104,7 @@ func (s *Sample) code(w http.ResponseWriter, r *http.Request) error {
 func (s *Sample) signedIn(w http.ResponseWriter, r *http.Request) {
 	srv := s.demo.Server
 	page := samlsp.SessionFromContext(r.Context()).(*received).page(srv.Years.All(srv.Clock.Now()))
-	page.Base, page.Sample = s.base(w, r), s.about(pathSignedIn)
+	page.Base, page.Sample = s.base(w, r), s.describeSample(pathSignedIn)
 	page.SignOutAction, page.IdPURL = pathSignOut, s.demo.BaseURL()
 	if err := s.pages.Render(w, http.StatusOK, func(b io.Writer) error { return s.pages.Set.DemoSignedIn(b, page) }); err != nil {
 		s.pages.Fail(w, r, err)
@@ -154,7 +154,7 @@ func (s *Sample) fail(w http.ResponseWriter, r *http.Request, err error) {
 	}
 	web.EventOf(r).Note(slog.String("sample", s.Name), slog.String("cause", cause))
 	web.EventOf(r).Raise(slog.LevelWarn)
-	page := templates.DemoErrorPage{Base: s.base(w, r), Sample: s.about("/"), Cause: cause, RetryURL: pathSignedIn, Response: indent(posted(r))}
+	page := templates.DemoErrorPage{Base: s.base(w, r), Sample: s.describeSample("/"), Cause: cause, RetryURL: pathSignedIn, Response: indent(posted(r))}
 	page.Languages = templates.Languages{} // what came is not to be had twice
 	if err := s.pages.Render(w, http.StatusForbidden, func(b io.Writer) error { return s.pages.Set.DemoError(b, page) }); err != nil {
 		s.pages.Fail(w, r, err)
@@ -172,8 +172,8 @@ func (s *Sample) base(w http.ResponseWriter, r *http.Request) templates.Base {
 	return b
 }
 
-// about is what each page knows of the sample; other is the page of the other
+// describeSample is what each page knows of the sample; other is the page of the other
 // one that it leads to.
-func (s *Sample) about(other string) templates.DemoSample {
+func (s *Sample) describeSample(other string) templates.DemoSample {
 	return templates.DemoSample{Second: s.second, Other: s.other.Name, OtherURL: s.other.URL + other}
 }

@@ -66,9 +66,9 @@ func (s *Service) createLink(ctx context.Context, by admin.Caller, req LinkReque
 	l := sharelink.Link{Kind: req.Kind}
 	switch {
 	case adminhttp.Path(req.Kind, "") == "":
-		return LinkMade{}, invalid("there is no link to a %q: it is wall or calendar", req.Kind)
+		return LinkMade{}, invalidError("there is no link to a %q: it is wall or calendar", req.Kind)
 	case req.Days < 0 || req.Days > MaxLinkDays:
-		return LinkMade{}, invalid("a link lives 1 to %d days, or for ever", MaxLinkDays)
+		return LinkMade{}, invalidError("a link lives 1 to %d days, or for ever", MaxLinkDays)
 	case s.AdminURL == "":
 		return LinkMade{}, &admin.Error{Code: admin.CodeRefused, Message: "nothing would answer there: admin_listen is empty"}
 	}

@@ -86,14 +86,14 @@ func refuse(suggestion idp.Suggestion, format string, args ...any) *admin.Error 
 	return &admin.Error{Code: admin.CodeRefused, Message: fmt.Sprintf(format, args...), Suggestions: []idp.Suggestion{suggestion}}
 }
 
-// invalid refuses a request that no state of the installation would make valid.
-func invalid(format string, args ...any) *admin.Error {
+// invalidError refuses a request that no state of the installation would make valid.
+func invalidError(format string, args ...any) *admin.Error {
 	return &admin.Error{Code: admin.CodeInvalid, Message: fmt.Sprintf(format, args...)}
 }
 
 func checkYear(y idp.Year) error {
 	if !y.Valid() {
-		return invalid("%q is not a year, such as 2027 or 2027b", y)
+		return invalidError("%q is not a year, such as 2027 or 2027b", y)
 	}
 	return nil
 }

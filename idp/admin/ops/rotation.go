@@ -73,7 +73,7 @@ var ShowPlan = declare("rotation/plan", (*Service).rotationPlan)
 
 func (s *Service) rotationPlan(ctx context.Context, _ admin.Caller, req PlanRequest) (RotationPlan, error) {
 	if req.Years < 1 || req.Years > MaxPlanYears {
-		return RotationPlan{}, invalid("a plan looks 1 to %d years ahead", MaxPlanYears)
+		return RotationPlan{}, invalidError("a plan looks 1 to %d years ahead", MaxPlanYears)
 	}
 	b, err := s.Board.Board(ctx)
 	if err != nil {

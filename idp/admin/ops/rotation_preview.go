@@ -53,7 +53,7 @@ func (s *Service) rotationPreview(ctx context.Context, by admin.Caller, req Prev
 		return PreviewLink{}, err
 	}
 	if req.Days < 1 || req.Days > MaxPreviewDays {
-		return PreviewLink{}, invalid("a preview link lasts 1 to %d days", MaxPreviewDays)
+		return PreviewLink{}, invalidError("a preview link lasts 1 to %d days", MaxPreviewDays)
 	}
 	now := s.Clock.Now()
 	if why := s.unpreviewable(req.Year, now); why != nil {

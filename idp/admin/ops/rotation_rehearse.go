@@ -29,14 +29,14 @@ var BeginRehearsal = declare("rotation/rehearse/begin", (*Service).beginRehearsa
 
 func (s *Service) beginRehearsal(ctx context.Context, by admin.Caller, req RehearsalRequest) (*rehearsal.Terms, error) {
 	if s.Address == "" || s.Rehearsal == nil {
-		return nil, invalid("a rehearsal walks through a running server, and none runs")
+		return nil, invalidError("a rehearsal walks through a running server, and none runs")
 	}
 	if err := checkYear(req.Year); err != nil {
 		return nil, err
 	}
 	certs, err := partnercert.Read([]byte(req.Cert))
 	if err != nil || len(certs) != 1 {
-		return nil, invalid("a rehearsal needs one certificate")
+		return nil, invalidError("a rehearsal needs one certificate")
 	}
 	st, err := s.Rotation.Status(ctx, nil)
 	if err != nil {

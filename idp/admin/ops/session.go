@@ -131,14 +131,14 @@ func (s *Service) endFound(ctx context.Context, by admin.Caller, q SessionQuery,
 
 // findSessions is up to limit sessions that are meant, and where to go on.
 func (s *Service) findSessions(ctx context.Context, q SessionQuery, limit int) (found []*idp.Session, next idp.SessionID, err error) {
-	user, err := s.whose(ctx, q)
+	user, err := s.findUser(ctx, q)
 	if err != nil {
 		return nil, "", err
 	}
 	switch {
 	case q.ID != "":
 		found, err = s.sessionByShort(ctx, q.ID)
-		found = s.meant(q, user, found)
+		found = s.filterSessions(q, user, found)
 		if err == nil && len(found) == 0 {
 			err = &admin.Error{Code: admin.CodeNotFound, Message: fmt.Sprintf("there is no live session %q", q.ID)}
 		}
@@ -147,7 +147,7 @@ func (s *Service) findSessions(ctx context.Context, q SessionQuery, limit int) (
 		if found, err = s.Store.Sessions(ctx, idp.SessionQuery{User: user}); err != nil {
 			return nil, "", fmt.Errorf("list sessions: %w", err)
 		}
-		found = s.meant(q, user, found)
+		found = s.filterSessions(q, user, found)
 		// What was listed or ended of one person is not looked for again: theirs
 		// are few, and the order is another one.
 		return found, "", nil
@@ -158,7 +158,7 @@ func (s *Service) findSessions(ctx context.Context, q SessionQuery, limit int) (
 		if err != nil {
 			return nil, "", fmt.Errorf("list sessions: %w", err)
 		}
-		found = append(found, s.meant(q, "", part)...)
+		found = append(found, s.filterSessions(q, "", part)...)
 		if len(part) < sessionBatch {
 			return found, "", nil
 		}
@@ -170,8 +170,8 @@ func (s *Service) findSessions(ctx context.Context, q SessionQuery, limit int) (
 	return found, next, nil
 }
 
-// whose is the person that the query names; "" if it names none.
-func (s *Service) whose(ctx context.Context, q SessionQuery) (idp.UserID, error) {
+// findUser is the person that the query names; "" if it names none.
+func (s *Service) findUser(ctx context.Context, q SessionQuery) (idp.UserID, error) {
 	if q.Email == "" {
 		return "", nil
 	}
@@ -182,8 +182,8 @@ func (s *Service) whose(ctx context.Context, q SessionQuery) (idp.UserID, error)
 	return u.ID, nil
 }
 
-// meant are those of the sessions that the query means.
-func (s *Service) meant(q SessionQuery, user idp.UserID, all []*idp.Session) (found []*idp.Session) {
+// filterSessions are those of the sessions that the query means.
+func (s *Service) filterSessions(q SessionQuery, user idp.UserID, all []*idp.Session) (found []*idp.Session) {
 	now := s.Clock.Now()
 	for _, sess := range all {
 		if now.Before(sess.EndsAt()) && (user == "" || sess.User == user) && (q.SP == "" || takesPart(sess, q.SP)) &&

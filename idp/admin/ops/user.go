@@ -240,7 +240,7 @@ func userError(email string, err error) error {
 	var input *account.InputError
 	switch {
 	case errors.As(err, &all):
-		e := invalid("not done")
+		e := invalidError("not done")
 		for _, one := range all {
 			e.Problems = append(e.Problems, sp.Problem{Field: one.Field, Text: one.Detail})
 		}

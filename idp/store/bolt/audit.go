@@ -132,17 +132,17 @@ func (r *reader) readCheckpoint() (*idp.AuditCheckpoint, error) {
 	}
 	c := new(idp.AuditCheckpoint)
 	if err := decodeExactly(value, c); err != nil {
-		return nil, corrupt(inAuditCheckpoint, checkpointKey, err)
+		return nil, corruptError(inAuditCheckpoint, checkpointKey, err)
 	}
 	return c, nil
 }
 
 func decodeAudit(key, value []byte) (rec idp.AuditRecord, err error) {
 	if err := json.Unmarshal(value, &rec); err != nil {
-		return rec, corrupt(inAudit, key, err)
+		return rec, corruptError(inAudit, key, err)
 	}
 	if len(key) != 8 || binary.BigEndian.Uint64(key) != rec.Seq {
-		return rec, corrupt(inAudit, key, fmt.Errorf("holds record %d", rec.Seq))
+		return rec, corruptError(inAudit, key, fmt.Errorf("holds record %d", rec.Seq))
 	}
 	return rec, nil
 }

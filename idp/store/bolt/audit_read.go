@@ -111,7 +111,7 @@ func (w *writer) moveCheckpoint(c idp.AuditCheckpoint) error {
 	}
 	value := w.bucket(inAudit).Get(seqKey(c.Seq))
 	if value == nil {
-		return fmt.Errorf("checkpoint at audit record %d: %w", c.Seq, missing(inAudit))
+		return fmt.Errorf("checkpoint at audit record %d: %w", c.Seq, missingError(inAudit))
 	}
 	rec, err := decodeAudit(seqKey(c.Seq), value)
 	if err != nil {

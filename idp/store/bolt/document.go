@@ -25,7 +25,7 @@ func (r *reader) document(kind, key string) (idp.Document, error) {
 // parseDocument reads a stored value: when the document expires, and its content.
 func parseDocument(at []byte, key string, value []byte) (idp.Document, error) {
 	if len(value) <= timeLen {
-		return idp.Document{}, corrupt(inDocuments, at, errors.New("not a document"))
+		return idp.Document{}, corruptError(inDocuments, at, errors.New("not a document"))
 	}
 	return idp.Document{Key: key, ExpiresAt: timeFrom(value), Data: bytes.Clone(value[timeLen:])}, nil
 }
@@ -67,7 +67,7 @@ func (s *Store) Documents(ctx context.Context, kind string, keys ...string) ([]i
 		}
 		prefix := pairKey(kind, "")
 		for at, value := range r.scan(inDocuments, prefix) {
-			content, err := r.verified(inDocuments, at, value)
+			content, err := r.verifyValue(inDocuments, at, value)
 			if err != nil {
 				return nil, err
 			}

@@ -52,9 +52,9 @@ func (m *imports) addPerson(p *idp.ImportedUser) error {
 	known := m.has(inUsers, id)
 	switch {
 	case p.Existing && !known:
-		return clashError{missing(inUsers)}
+		return clashError{missingError(inUsers)}
 	case !p.Existing && (known || m.has(inUserTombstones, id)):
-		return clashError{exists(inUsers)}
+		return clashError{existsError(inUsers)}
 	}
 	var emails map[string]bool
 	if !p.Deleted && !p.Existing {
@@ -64,7 +64,7 @@ func (m *imports) addPerson(p *idp.ImportedUser) error {
 		_, err := m.emailOwner(address)
 		switch {
 		case err == nil || m.taken[inUserEmails.String()+string(m.emailKey(address))]:
-			return clashError{exists(inUserEmails)}
+			return clashError{existsError(inUserEmails)}
 		case !errors.Is(err, idp.ErrNotFound):
 			return err
 		}
@@ -150,12 +150,12 @@ func (s *Store) NameIDScopes(ctx context.Context) (scopes []idp.NameIDScope, err
 			if err := ctx.Err(); err != nil {
 				return err
 			}
-			if _, err := r.verified(inNameIDs, k, v); err != nil {
+			if _, err := r.verifyValue(inNameIDs, k, v); err != nil {
 				return err
 			}
 			scope, err := firstOf(k)
 			if err != nil {
-				return corrupt(inNameIDs, k, err)
+				return corruptError(inNameIDs, k, err)
 			}
 			scopes = append(scopes, idp.NameIDScope(scope))
 			// No authentic key that begins with this scope's prefix sorts after this

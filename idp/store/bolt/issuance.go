@@ -42,13 +42,13 @@ func (w *writer) recordIssuance(i *idp.Issuance) (issued idp.Issued, err error) 
 	if issued.SessionIndex = sess.SessionIndex(i.Request.SP); issued.SessionIndex == "" {
 		issued.SessionIndex = i.SessionIndex
 	}
-	before := due(sess)
-	sess.Participants = joined(sess.Participants, i.Request.SP, issued.NameID, i.Request.Year, i.At, issued.SessionIndex)
+	before := sweepTime(sess)
+	sess.Participants = addParticipant(sess.Participants, i.Request.SP, issued.NameID, i.Request.Year, i.At, issued.SessionIndex)
 	if i.At.After(sess.SeenAt) {
 		sess.SeenAt = i.At
 	}
 	w.putSession(sess)
-	w.moveExpiry(sessionKind, []byte(sess.ID), before, due(sess))
+	w.moveExpiry(sessionKind, []byte(sess.ID), before, sweepTime(sess))
 	return issued, nil
 }
 

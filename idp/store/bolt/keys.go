@@ -103,7 +103,7 @@ func (r *reader) loadOlder(newest *seal.Generation, all map[byte]map[string][]by
 	}
 	old, err := seal.OpenGeneration(before.From, all[before.From], r.store.masters)
 	if err != nil {
-		return corrupt(inRingKeys, generationKey(before.From, ""), err)
+		return corruptError(inRingKeys, generationKey(before.From, ""), err)
 	}
 	r.ring = seal.NewRing(newest, old)
 	return nil
@@ -134,7 +134,7 @@ func (r *reader) loadMasters() error {
 	}
 	other, err := configured.UnwrapMaster(id, wrapped)
 	if err != nil {
-		return corrupt(inMeta, mastersKey, err)
+		return corruptError(inMeta, mastersKey, err)
 	}
 	if c.Phase == seal.PhaseBoth && !r.opensRing(other) {
 		return r.store.tamperedError(inMeta, mastersKey) // it was ended

@@ -21,9 +21,9 @@ func (w *writer) firstLogout(r *idp.LogoutRequest) (*idp.LogoutRequest, error) {
 	}
 	if h == nil {
 		if w.has(inLogouts, []byte(r.Handle)) {
-			return nil, exists(inLogouts)
+			return nil, existsError(inLogouts)
 		}
-		return nil, missing(inLogoutMessages)
+		return nil, missingError(inLogoutMessages)
 	}
 	return decode[idp.LogoutRequest](&w.reader, inLogouts, h)
 }

@@ -69,13 +69,13 @@ func (m *messages) merge(changed map[message]idp.RequestHandle) {
 func (m *messages) load(r *reader) error {
 	m.handles = make(map[message]idp.RequestHandle)
 	return r.bucket(inRequests).ForEach(func(key, value []byte) error {
-		record, err := r.verified(inRequests, key, value)
+		record, err := r.verifyValue(inRequests, key, value)
 		if errors.Is(err, idp.ErrTampered) {
 			return nil
 		}
 		of, err := messageIn(record)
 		if err != nil {
-			return corrupt(inRequests, key, err)
+			return corruptError(inRequests, key, err)
 		}
 		// Of two requests with one message, the later was stored after the earlier one
 		// was swept, which someone has put back. Handles begin with their time.
@@ -84,8 +84,8 @@ func (m *messages) load(r *reader) error {
 	})
 }
 
-// seen reports whether the message is stored, as the changes before left it.
-func (w *writer) seen(of message) bool {
+// hasMessage reports whether the message is stored, as the changes before left it.
+func (w *writer) hasMessage(of message) bool {
 	if h, ok := w.messages[of]; ok {
 		return h != ""
 	}

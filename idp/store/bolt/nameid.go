@@ -52,7 +52,7 @@ func (w *writer) nameID(sp idp.EntityID, scope idp.NameIDScope, user idp.UserID,
 	}
 	reverse := pairKey(string(scope), string(proposed))
 	if w.has(inNameIDUsers, reverse) {
-		return "", fmt.Errorf("proposed NameID: %w", exists(inNameIDUsers))
+		return "", fmt.Errorf("proposed NameID: %w", existsError(inNameIDUsers))
 	}
 	w.put(inNameIDs, key, []byte(proposed))
 	w.put(inNameIDUsers, reverse, []byte(user))
@@ -75,7 +75,7 @@ func (w *writer) copyNameIDs(from, to idp.NameIDScope) (copied int, err error) {
 	clashes := 0
 	prefix := pairKey(string(from), "")
 	for key, value := range w.scan(inNameIDs, prefix) {
-		name, err := w.verified(inNameIDs, key, value)
+		name, err := w.verifyValue(inNameIDs, key, value)
 		if err != nil {
 			return 0, err
 		}

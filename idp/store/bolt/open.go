@@ -202,7 +202,7 @@ func (s *Store) check(tx *bbolt.Tx) error {
 	}
 	written, err := r.find(inMeta, schemaKey)
 	if err == nil && string(written) != strconv.Itoa(schema) {
-		err = corrupt(inMeta, schemaKey, errors.New("not a schema"))
+		err = corruptError(inMeta, schemaKey, errors.New("not a schema"))
 	}
 	if err != nil {
 		return err
@@ -216,7 +216,7 @@ func checkSchema(stored []byte) error {
 	found, err := strconv.Atoi(string(digits))
 	switch {
 	case err != nil || found < 1:
-		return corrupt(inMeta, schemaKey, errors.New("not a schema"))
+		return corruptError(inMeta, schemaKey, errors.New("not a schema"))
 	case found != schema:
 		return fmt.Errorf("%w: schema %d, needed is %d; open it with the version of Vernal that wrote it", idp.ErrSchema, found, schema)
 	}

@@ -34,7 +34,7 @@ func (s *Store) Profile(ctx context.Context, id idp.UserID) (*idp.Profile, error
 		case err != nil:
 			return nil, err
 		case sealed == nil && u.Proofed == nil:
-			return nil, missing(inProfiles)
+			return nil, missingError(inProfiles)
 		case sealed != nil:
 			if p, err = r.openProfile(id, sealed); err != nil {
 				return nil, err
@@ -58,7 +58,7 @@ func (r *reader) openProfile(id idp.UserID, sealed []byte) (*idp.Profile, error)
 	}
 	p := new(idp.Profile)
 	if json.Unmarshal(plain, p) != nil {
-		return nil, corrupt(inProfiles, []byte(id), errors.New("not a profile")) // the cause could quote it
+		return nil, corruptError(inProfiles, []byte(id), errors.New("not a profile")) // the cause could quote it
 	}
 	return p, nil
 }

@@ -28,7 +28,7 @@ func (s *Store) CreateProvider(ctx context.Context, p *idp.ServiceProvider, last
 	return s.update(ctx, events, func(w *writer) error {
 		key := []byte(p.EntityID)
 		if w.has(inProviders, key) {
-			return exists(inProviders)
+			return existsError(inProviders)
 		}
 		scope, err := w.get(inProviderScopes, key)
 		switch {

@@ -96,7 +96,7 @@ func (w *writer) renewSome(b bucket, after []byte, limit int) (seen int, last []
 		if w.ring.IsNewest(value) {
 			continue
 		}
-		content, err := w.verified(b, key, value)
+		content, err := w.verifyValue(b, key, value)
 		if err != nil {
 			continue // it stays what it is
 		}

@@ -17,12 +17,12 @@ func (r *reader) request(h idp.RequestHandle, into *idp.LoginRequest) error {
 // createRequest notes a request that was not seen before.
 func (w *writer) createRequest(r *idp.LoginRequest) error {
 	of := messageOf(r.SP, r.MessageID)
-	if w.seen(of) {
+	if w.hasMessage(of) {
 		return idp.ErrReplayed
 	}
 	key := []byte(r.Handle)
 	if w.has(inRequests, key) {
-		return exists(inRequests)
+		return existsError(inRequests)
 	}
 	w.put(inRequests, key, encodeRecord(r))
 	w.ops[len(w.ops)-1].message = &of
@@ -81,7 +81,7 @@ func (w *writer) answerRequest(r *idp.LoginRequest, at time.Time, in idp.Session
 	case err != nil:
 		return err
 	case stored.SP != r.SP || stored.MessageID != r.MessageID:
-		return fmt.Errorf("handle of another message: %w", exists(inRequests))
+		return fmt.Errorf("handle of another message: %w", existsError(inRequests))
 	case stored.Answered():
 		return idp.ErrAnswered
 	}

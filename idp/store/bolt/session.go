@@ -19,7 +19,7 @@ func (r *reader) session(id idp.SessionID, into *idp.Session) error {
 		return err
 	}
 	if !r.has(inUserSessions, pairKey(string(into.User), string(id))) {
-		return missing(inUserSessions)
+		return missingError(inUserSessions)
 	}
 	return nil
 }
@@ -39,15 +39,15 @@ func (w *writer) putSession(sess *idp.Session) {
 func (w *writer) deleteSession(sess *idp.Session) {
 	w.delete(inSessions, []byte(sess.ID))
 	w.delete(inUserSessions, pairKey(string(sess.User), string(sess.ID)))
-	w.delete(inExpiry, expiryKey(due(sess), sessionKind, []byte(sess.ID)))
+	w.delete(inExpiry, expiryKey(sweepTime(sess), sessionKind, []byte(sess.ID)))
 }
 
-// due is when the sweep looks for a session: in steps of Idle from its
+// sweepTime is when the sweep looks for a session: in steps of Idle from its
 // beginning, the first step at which it may have ended. So the entry in the
 // index follows from the record, and moves at most once in Idle however often
 // the session is used, with a write that is made anyway; the sweep meets only
 // sessions that have ended. They wait for it for another Idle at most.
-func due(sess *idp.Session) time.Time {
+func sweepTime(sess *idp.Session) time.Time {
 	if sess.Idle <= 0 {
 		return sess.ExpiresAt
 	}
@@ -102,10 +102,10 @@ func (w *writer) sessionBefore(id idp.SessionID, pending bool, user idp.UserID) 
 
 func (w *writer) createSession(sess *idp.Session, replaces []idp.SessionID) error {
 	if w.has(inSessions, []byte(sess.ID)) {
-		return exists(inSessions)
+		return existsError(inSessions)
 	}
 	if w.has(inUserTombstones, []byte(sess.User)) {
-		return missing(inUsers)
+		return missingError(inUsers)
 	}
 	made := *sess
 	made.Participants = nil
@@ -122,14 +122,14 @@ func (w *writer) createSession(sess *idp.Session, replaces []idp.SessionID) erro
 			return err
 		}
 		if old.User == made.User {
-			made.Participants = merged(made.Participants, old.Participants)
+			made.Participants = mergeParticipants(made.Participants, old.Participants)
 		}
 		w.deleteSession(&old)
 	}
-	made.Participants = merged(made.Participants, sess.Participants)
+	made.Participants = mergeParticipants(made.Participants, sess.Participants)
 	w.putSession(&made)
 	w.put(inUserSessions, pairKey(string(made.User), string(made.ID)), nil)
-	w.put(inExpiry, expiryKey(due(&made), sessionKind, []byte(made.ID)), nil)
+	w.put(inExpiry, expiryKey(sweepTime(&made), sessionKind, []byte(made.ID)), nil)
 	return nil
 }
 
@@ -148,7 +148,7 @@ func (s *Store) UpdateSession(ctx context.Context, id idp.SessionID, change func
 		if err := w.session(id, &sess); err != nil {
 			return err
 		}
-		user, before := sess.User, due(&sess)
+		user, before := sess.User, sweepTime(&sess)
 		if err := change(&sess); err != nil {
 			return err
 		}
@@ -156,7 +156,7 @@ func (s *Store) UpdateSession(ctx context.Context, id idp.SessionID, change func
 			return errors.New("change of a session: ID and User must stay")
 		}
 		w.putSession(&sess)
-		w.moveExpiry(sessionKind, []byte(id), before, due(&sess))
+		w.moveExpiry(sessionKind, []byte(id), before, sweepTime(&sess))
 		return nil
 	})
 }
@@ -216,13 +216,13 @@ func (s *Store) Sessions(ctx context.Context, q idp.SessionQuery) ([]*idp.Sessio
 			if len(out) >= q.Limit {
 				break
 			}
-			record, err := r.verified(inSessions, k, v)
+			record, err := r.verifyValue(inSessions, k, v)
 			if errors.Is(err, idp.ErrTampered) {
 				continue // it opens nothing
 			}
 			sess := new(idp.Session)
 			if err := decodeRecord(record, sess); err != nil {
-				return nil, corrupt(inSessions, k, err)
+				return nil, corruptError(inSessions, k, err)
 			}
 			out = append(out, sess)
 		}
@@ -258,19 +258,19 @@ func (r *reader) userSessions(user idp.UserID) ([]*idp.Session, error) {
 	return out, nil
 }
 
-// merged adds participants to those of an older session.
-func merged(into, from []idp.Participant) []idp.Participant {
+// mergeParticipants adds participants to those of an older session.
+func mergeParticipants(into, from []idp.Participant) []idp.Participant {
 	for _, p := range from {
-		into = joined(into, p.SP, p.NameID, p.Year, p.At, p.SessionIndexes...)
+		into = addParticipant(into, p.SP, p.NameID, p.Year, p.At, p.SessionIndexes...)
 	}
 	return into
 }
 
-// joined adds what a provider was told to the participants. A provider has one
+// addParticipant adds what a provider was told to the participants. A provider has one
 // entry for each NameID that it was given: usually one, two if its scope
 // changed during the session, so that a logout with the older one is still
 // understood. The latest index given is the last one of its entry.
-func joined(into []idp.Participant, sp idp.EntityID, name idp.NameID, year idp.Year, at time.Time, indexes ...string) []idp.Participant {
+func addParticipant(into []idp.Participant, sp idp.EntityID, name idp.NameID, year idp.Year, at time.Time, indexes ...string) []idp.Participant {
 	i := slices.IndexFunc(into, func(p idp.Participant) bool { return p.SP == sp && p.NameID == name })
 	if i < 0 {
 		i = len(into)

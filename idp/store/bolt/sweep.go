@@ -59,7 +59,7 @@ func (w *writer) expire(entry []byte, k kind, record []byte) (bool, error) {
 	switch k {
 	case sessionKind:
 		var sess idp.Session
-		if err = w.session(idp.SessionID(record), &sess); err == nil && current(due(&sess)) {
+		if err = w.session(idp.SessionID(record), &sess); err == nil && current(sweepTime(&sess)) {
 			w.deleteSession(&sess)
 			return true, nil
 		}

@@ -27,7 +27,7 @@ type reader struct {
 
 // view runs a look-up.
 func (s *Store) view(ctx context.Context, look func(*reader) error) error {
-	if err := s.available(ctx); err != nil {
+	if err := s.checkAvailable(ctx); err != nil {
 		return err
 	}
 	tx, err := s.db.Begin(false)
@@ -69,8 +69,8 @@ func changeValue[T any](ctx context.Context, s *Store, events []idp.AuditEvent, 
 
 func (s *Store) reader(tx *bbolt.Tx) *reader { return &reader{store: s, tx: tx, ring: s.ringOf(tx)} }
 
-// available is why nothing can be looked up, or nil.
-func (s *Store) available(ctx context.Context) error {
+// checkAvailable is why nothing can be looked up, or nil.
+func (s *Store) checkAvailable(ctx context.Context) error {
 	if err := ctx.Err(); err != nil {
 		return err
 	}
@@ -91,20 +91,20 @@ func (r *reader) get(b bucket, key []byte) ([]byte, error) {
 	if value == nil {
 		return nil, nil
 	}
-	return r.verified(b, key, value)
+	return r.verifyValue(b, key, value)
 }
 
 // find is get for a value that must be there; idp.ErrNotFound if it is not.
 func (r *reader) find(b bucket, key []byte) ([]byte, error) {
 	value, err := r.get(b, key)
 	if value == nil && err == nil {
-		err = missing(b)
+		err = missingError(b)
 	}
 	return value, err
 }
 
-// verified is the content of a stored value.
-func (r *reader) verified(b bucket, key, value []byte) ([]byte, error) {
+// verifyValue is the content of a stored value.
+func (r *reader) verifyValue(b bucket, key, value []byte) ([]byte, error) {
 	if !b.isGuarded() {
 		return value, nil
 	}
@@ -129,7 +129,7 @@ func decode[R any](r *reader, b bucket, key []byte) (*R, error) {
 	}
 	record := new(R)
 	if err := json.Unmarshal(value, record); err != nil {
-		return nil, corrupt(b, key, err)
+		return nil, corruptError(b, key, err)
 	}
 	return record, nil
 }
@@ -151,7 +151,7 @@ func readRecord(r *reader, b bucket, key []byte, into any) error {
 		return err
 	}
 	if err := decodeRecord(value, into); err != nil {
-		return corrupt(b, key, err)
+		return corruptError(b, key, err)
 	}
 	return nil
 }
@@ -272,17 +272,17 @@ func (w *writer) flush() error {
 	return nil
 }
 
-// missing is the error of a look-up in b. It names no key: some are secret or
+// missingError is the error of a look-up in b. It names no key: some are secret or
 // personal, and callers know what they asked for.
-func missing(b bucket) error {
+func missingError(b bucket) error {
 	return fmt.Errorf("%v: %w", b, idp.ErrNotFound)
 }
 
-func exists(b bucket) error {
+func existsError(b bucket) error {
 	return fmt.Errorf("%v: %w", b, idp.ErrExists)
 }
 
-// corrupt is the error for a value that this package did not write.
-func corrupt(b bucket, key []byte, err error) error {
+// corruptError is the error for a value that this package did not write.
+func corruptError(b bucket, key []byte, err error) error {
 	return fmt.Errorf("store is damaged: bucket %v, key %.100q: %w", b, key, err)
 }

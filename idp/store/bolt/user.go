@@ -56,7 +56,7 @@ func (r *reader) emailOwner(address string) (idp.UserID, error) {
 		}
 	}
 	if id == nil && err == nil {
-		err = missing(inUserEmails)
+		err = missingError(inUserEmails)
 	}
 	return idp.UserID(id), err
 }
@@ -86,7 +86,7 @@ func (r *reader) openUser(key, sealed []byte) (*idp.User, error) {
 	u := new(idp.User)
 	if err := json.Unmarshal(plain, u); err != nil {
 		// The cause could quote what was sealed.
-		return nil, corrupt(inUsers, key, errors.New("not a user's record"))
+		return nil, corruptError(inUsers, key, errors.New("not a user's record"))
 	}
 	return u, nil
 }
@@ -126,7 +126,7 @@ func (w *writer) indexEmails(id idp.UserID, before, after map[string]bool) error
 		_, err := w.emailOwner(address)
 		switch {
 		case err == nil:
-			return exists(inUserEmails)
+			return existsError(inUserEmails)
 		case !errors.Is(err, idp.ErrNotFound):
 			return err
 		}
@@ -180,7 +180,7 @@ func (s *Store) Users(ctx context.Context, q idp.UserQuery) ([]*idp.User, error)
 			}
 			u := &idp.User{ID: idp.UserID(k)}
 			if q.Deleted {
-				_, err = r.verified(b, k, v)
+				_, err = r.verifyValue(b, k, v)
 			} else {
 				u, err = r.openUser(k, v)
 			}

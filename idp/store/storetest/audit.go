@@ -13,7 +13,7 @@ import (
 // end of the trail, and without network addresses in it.
 func testAuditStored(t *testing.T, s idp.Store) {
 	ctx := t.Context()
-	page := stored(t, s, 0)
+	page := readStored(t, s, 0)
 	if !page.Authentic || page.Head.Seq != 0 || page.Head.Hash != audit.First || page.Counted != 0 || page.Checkpoint != nil {
 		t.Errorf("an empty trail: %+v", page)
 	}
@@ -21,7 +21,7 @@ func testAuditStored(t *testing.T, s idp.Store) {
 	ev.Address = "2001:db8::7"
 	ok(t, s.AppendAudit(ctx, ev, event("b")))
 	ok(t, s.AppendAudit(ctx, ev))
-	page = stored(t, s, 3)
+	page = readStored(t, s, 3)
 	var place audit.Place
 	for _, line := range page.Lines {
 		next, err := place.Next(line)
@@ -51,7 +51,7 @@ func testAuditStored(t *testing.T, s idp.Store) {
 	}
 }
 
-func stored(t *testing.T, s idp.Store, want int) *idp.AuditPage {
+func readStored(t *testing.T, s idp.Store, want int) *idp.AuditPage {
 	t.Helper()
 	page, err := s.AuditPage(t.Context(), 0, 100)
 	ok(t, err)
@@ -89,21 +89,21 @@ func testAuditPrune(t *testing.T, s idp.Store) {
 		}
 	}
 	prune(0, 0, event("audit.prune"))
-	same(t, &c, stored(t, s, 6).Checkpoint, nil)
+	checkSame(t, &c, readStored(t, s, 6).Checkpoint, nil)
 	refused(idp.ErrExists, func(c *idp.AuditCheckpoint) { c.Seq, c.Hash = 2, records[1].Hash }) // before the one there is
 	refused(idp.ErrExists, func(c *idp.AuditCheckpoint) { c.Signature = []byte("other") })
 
 	prune(2, 2)
-	same(t, uint64(3), stored(t, s, 4).Lines[0].Place, nil)
+	checkSame(t, uint64(3), readStored(t, s, 4).Lines[0].Place, nil)
 	c.MAC = "renewed"
 	prune(0, 0)
-	same(t, &c, stored(t, s, 4).Checkpoint, nil)
+	checkSame(t, &c, readStored(t, s, 4).Checkpoint, nil)
 	prune(2, 1)
 	prune(2, 0)
-	page := stored(t, s, 3)
+	page := readStored(t, s, 3)
 	if page.Lines[0].Place != 4 || page.Stray || page.Head.Seq != 6 || page.Counted != 6 {
 		t.Errorf("after pruning: %+v", page)
 	}
-	same(t, records[3:], trail(t, s)[:2], nil)
+	checkSame(t, records[3:], trail(t, s)[:2], nil)
 	ok(t, s.AppendAudit(ctx, event("later")))
 }

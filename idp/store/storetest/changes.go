@@ -26,7 +26,7 @@ func testAudit(t *testing.T, s idp.Store) {
 	ok(t, s.AppendAudit(ctx, event("three")))
 	kinds(t, s, 0, "sign_in", "two", "three")
 	records := trail(t, s)
-	same(t, full, records[0].AuditEvent, nil)
+	checkSame(t, full, records[0].AuditEvent, nil)
 	for n, rec := range records {
 		if rec.Seq != uint64(n+1) || rec.At.IsZero() || rec.At.Location() != time.UTC {
 			t.Errorf("record %d has Seq %d and At %v", n, rec.Seq, rec.At)
@@ -50,7 +50,7 @@ func testAuditConcurrent(t *testing.T, s idp.Store) {
 	var wg sync.WaitGroup
 	for k := range 40 {
 		wg.Go(func() {
-			p := provider(numbered("https://sp", k))
+			p := provider(numberedName("https://sp", k))
 			if err := s.CreateProvider(t.Context(), p, "", event("sp.add"), event("sp.note")); err != nil {
 				t.Error(err)
 			}
@@ -78,7 +78,7 @@ func testAtomic(t *testing.T, s idp.Store) {
 	cause := errors.New("no")
 	const n = 30
 	for k := range n {
-		ok(t, s.StartSession(ctx, idp.SessionStart{Session: session(numbered("s", k), "u")}))
+		ok(t, s.StartSession(ctx, idp.SessionStart{Session: session(numberedName("s", k), "u")}))
 	}
 	var wg sync.WaitGroup
 	for k := range n {
@@ -88,7 +88,7 @@ func testAtomic(t *testing.T, s idp.Store) {
 					t.Errorf("change %d: panic %v", k, v)
 				}
 			}()
-			err := s.UpdateSession(ctx, idp.SessionID(numbered("s", k)), func(x *idp.Session) error {
+			err := s.UpdateSession(ctx, idp.SessionID(numberedName("s", k)), func(x *idp.Session) error {
 				x.SeenAt = start.Add(time.Hour)
 				switch k % 3 {
 				case 1:
@@ -105,8 +105,8 @@ func testAtomic(t *testing.T, s idp.Store) {
 	}
 	wg.Wait()
 	for k := range n {
-		x, err := s.Session(ctx, idp.SessionID(numbered("s", k)))
-		same(t, k%3 == 0, x.SeenAt.Equal(start.Add(time.Hour)), err)
+		x, err := s.Session(ctx, idp.SessionID(numberedName("s", k)))
+		checkSame(t, k%3 == 0, x.SeenAt.Equal(start.Add(time.Hour)), err)
 	}
 	if got := len(trail(t, s)); got != n/3 {
 		t.Errorf("%d events, want %d", got, n/3)
@@ -151,13 +151,13 @@ func testUpdateFunctions(t *testing.T, s idp.Store) {
 		}()
 	}
 	p, err := s.Provider(ctx, "https://a.example")
-	same(t, provider("https://a.example"), p, err)
+	checkSame(t, provider("https://a.example"), p, err)
 	u, err := s.User(ctx, "u1")
-	same(t, person("u1", "a@example.org"), u, err)
+	checkSame(t, person("u1", "a@example.org"), u, err)
 	x, err := s.Session(ctx, "s1")
-	same(t, session("s1", "u1"), x, err)
+	checkSame(t, session("s1", "u1"), x, err)
 	docs, err := s.Documents(ctx, "k")
-	same(t, nil, docs, err)
+	checkSame(t, nil, docs, err)
 	kinds(t, s, 0)
 }
 
@@ -178,7 +178,7 @@ func testContext(t *testing.T, s idp.Store) {
 	var wg sync.WaitGroup
 	for k := range 60 {
 		ctx, cancel := context.WithCancel(t.Context())
-		id := idp.EntityID(numbered("https://sp", k))
+		id := idp.EntityID(numberedName("https://sp", k))
 		go cancel()
 		wg.Go(func() {
 			err := s.CreateProvider(ctx, provider(string(id)), "", event("sp.add"))
@@ -190,7 +190,7 @@ func testContext(t *testing.T, s idp.Store) {
 	}
 	wg.Wait()
 	list, err := s.Providers(t.Context())
-	same(t, len(list), len(trail(t, s)), err)
+	checkSame(t, len(list), len(trail(t, s)), err)
 }
 
 func testClosed(t *testing.T, s idp.Store) {
@@ -199,7 +199,7 @@ func testClosed(t *testing.T, s idp.Store) {
 	var wg sync.WaitGroup
 	outcomes := make([]error, 50)
 	for k := range outcomes {
-		wg.Go(func() { _, outcomes[k] = s.RecordIssuance(ctx, issuance("s1", "u1", numbered("m", k))) })
+		wg.Go(func() { _, outcomes[k] = s.RecordIssuance(ctx, issuance("s1", "u1", numberedName("m", k))) })
 	}
 	ok(t, s.Close())
 	wg.Wait()

@@ -15,10 +15,10 @@ func testDocuments(t *testing.T, s idp.Store) {
 	holds := func(kind string, want ...idp.Document) {
 		t.Helper()
 		got, err := s.Documents(ctx, kind)
-		same(t, want, got, err)
+		checkSame(t, want, got, err)
 		for _, d := range want {
 			one, err := idp.LookupDocument(ctx, s, kind, d.Key)
-			same(t, d.Data, one, err)
+			checkSame(t, d.Data, one, err)
 		}
 	}
 	write := func(data string) func(*idp.Document) error {
@@ -34,7 +34,7 @@ func testDocuments(t *testing.T, s idp.Store) {
 	ok(t, s.UpdateDocuments(ctx, "ab", []string{"1"}, write("z")))
 	holds("ab", idp.Document{Key: "1", Data: []byte("z1y1")})
 	some, err := s.Documents(ctx, "a", "2", "gone", "", "2")
-	same(t, []idp.Document{{Data: []byte("x")}, {Key: "2", Data: []byte("x2")}}, some, err)
+	checkSame(t, []idp.Document{{Data: []byte("x")}, {Key: "2", Data: []byte("x2")}}, some, err)
 
 	// One that fails changes nothing, not even those before it.
 	cause := errors.New("no")
@@ -67,7 +67,7 @@ func testDocuments(t *testing.T, s idp.Store) {
 		}
 		return nil
 	}))
-	same(t, []string{"3", "1", "2", ""}, order, nil)
+	checkSame(t, []string{"3", "1", "2", ""}, order, nil)
 	clear(mine)
 	some, err = s.Documents(ctx, "a", "1")
 	ok(t, err)
@@ -85,7 +85,7 @@ func testDocuments(t *testing.T, s idp.Store) {
 		open.Detail["was"] = string(d.Data)
 		return nil
 	}, open))
-	same(t, "mine", trail(t, s)[2].Detail["was"], nil)
+	checkSame(t, "mine", trail(t, s)[2].Detail["was"], nil)
 }
 
 // testDocumentsCounted lets many add to the same documents: nothing is lost.
@@ -107,7 +107,7 @@ func testDocumentsCounted(t *testing.T, s idp.Store) {
 	}
 	wg.Wait()
 	got, err := s.Documents(ctx, "n")
-	same(t, []idp.Document{{Key: "a", Data: []byte("40")}, {Key: "b", Data: []byte("40")}}, got, err)
+	checkSame(t, []idp.Document{{Key: "a", Data: []byte("40")}, {Key: "b", Data: []byte("40")}}, got, err)
 }
 
 // testDocumentClaimed lets many claim the same step: one gets it.
@@ -150,21 +150,21 @@ func testDocumentsExpire(t *testing.T, s idp.Store) {
 	left := func(now time.Time, removed int, want ...string) {
 		t.Helper()
 		n, err := s.Sweep(ctx, now, 100)
-		same(t, removed, n, err)
+		checkSame(t, removed, n, err)
 		docs, err := s.Documents(ctx, "k")
 		ok(t, err)
 		var keys []string
 		for _, d := range docs {
 			keys = append(keys, d.Key)
 		}
-		same(t, want, keys, nil)
+		checkSame(t, want, keys, nil)
 	}
 	hour := start.Add(time.Hour)
 	for _, key := range []string{"ends", "kept", "later", "sooner", "stays"} {
 		put(key, hour)
 	}
 	docs, err := s.Documents(ctx, "k", "ends")
-	same(t, []idp.Document{{Key: "ends", Data: []byte("x"), ExpiresAt: hour}}, docs, err)
+	checkSame(t, []idp.Document{{Key: "ends", Data: []byte("x"), ExpiresAt: hour}}, docs, err)
 	put("kept", time.Time{})
 	put("later", hour.Add(time.Hour))
 	put("sooner", start)
@@ -197,7 +197,7 @@ func testRecords(t *testing.T, s idp.Store) {
 	holds := func(want ...idp.Record[count]) {
 		t.Helper()
 		got, err := counts.List(ctx)
-		same(t, want, got, err)
+		checkSame(t, want, got, err)
 	}
 	end := start.Add(time.Minute)
 	holds()
@@ -207,7 +207,7 @@ func testRecords(t *testing.T, s idp.Store) {
 	add("a")
 	holds(idp.Record[count]{Value: &count{1}, ExpiresAt: end}, idp.Record[count]{Key: "a", Value: &count{2}, ExpiresAt: end}, idp.Record[count]{Key: "b", Value: &count{1}, ExpiresAt: end})
 	one, err := counts.Get(ctx, "a")
-	same(t, &count{2}, one, err)
+	checkSame(t, &count{2}, one, err)
 
 	cause := errors.New("no")
 	is(t, counts.Update(ctx, []string{"a", "b"}, func(r *idp.Record[count]) error { r.Value = nil; return cause }, event("x")), cause)
@@ -222,7 +222,7 @@ func testRecords(t *testing.T, s idp.Store) {
 	end = end.Add(time.Minute)
 	holds(idp.Record[count]{Key: "b", Value: &count{1}, ExpiresAt: end})
 	n, err := s.Sweep(ctx, start.Add(time.Hour), 10)
-	same(t, 2, n, err)
+	checkSame(t, 2, n, err)
 	ok(t, s.UpdateDocuments(ctx, "count", []string{"a"}, func(d *idp.Document) error { d.Data = []byte("}"); return nil }))
 	if _, err = counts.Get(ctx, "a"); err == nil || errors.Is(err, idp.ErrNotFound) {
 		t.Errorf("a damaged record: %v, want an error of its own", err)

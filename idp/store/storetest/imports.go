@@ -7,8 +7,8 @@ import (
 	"vernal/idp"
 )
 
-// incoming is a person to import with NameIDs: pairs of a scope and a NameID.
-func incoming(id, address string, pairs ...string) idp.ImportedUser {
+// newImport is a person to import with NameIDs: pairs of a scope and a NameID.
+func newImport(id, address string, pairs ...string) idp.ImportedUser {
 	in := idp.ImportedUser{User: person(id, address), NameIDs: map[idp.NameIDScope]idp.NameID{}, Event: event("import." + id)}
 	for k := 0; k < len(pairs); k += 2 {
 		in.NameIDs[idp.NameIDScope(pairs[k])] = idp.NameID(pairs[k+1])
@@ -20,21 +20,21 @@ func testImport(t *testing.T, s idp.Store) {
 	ctx := t.Context()
 	ok(t, addUser(ctx, s, person("old", "old@example.org")))
 	ok(t, addUser(ctx, s, person("gone", "gone@example.org")))
-	named(t, s, "agency:P", "old", "n-old", "gone", "n-gone")
+	giveNameIDs(t, s, "agency:P", "old", "n-old", "gone", "n-gone")
 	ok(t, s.DeleteUser(ctx, "gone"))
 	from := len(trail(t, s))
 
-	elsewhere := incoming("dead", "dead@example.org", "agency:P", "n-dead")
+	elsewhere := newImport("dead", "dead@example.org", "agency:P", "n-dead")
 	elsewhere.Deleted = true
 	people := []idp.ImportedUser{
-		incoming("u1", "a@example.org", "agency:P", "n1", "sp:x", "m1"),
-		incoming("u2", "OLD@example.org"),                               // the address is taken
-		incoming("u3", "c@example.org", "sp:x", "m3", "agency:P", "n1"), // u1 came first
-		incoming("u4", "gone@example.org", "agency:P", "n-gone"),        // a deleted person's
-		incoming("u5", "A@example.org"),                                 // u1 came first
-		incoming("u1", "e@example.org"),                                 // the ID is taken
-		incoming("gone", "f@example.org"),                               // a deleted person's
-		incoming("u6", "gone@example.org", "sp:x", "n1"),                // another scope
+		newImport("u1", "a@example.org", "agency:P", "n1", "sp:x", "m1"),
+		newImport("u2", "OLD@example.org"),                               // the address is taken
+		newImport("u3", "c@example.org", "sp:x", "m3", "agency:P", "n1"), // u1 came first
+		newImport("u4", "gone@example.org", "agency:P", "n-gone"),        // a deleted person's
+		newImport("u5", "A@example.org"),                                 // u1 came first
+		newImport("u1", "e@example.org"),                                 // the ID is taken
+		newImport("gone", "f@example.org"),                               // a deleted person's
+		newImport("u6", "gone@example.org", "sp:x", "n1"),                // another scope
 		elsewhere,
 	}
 	outcome, err := s.ImportUsers(ctx, people)
@@ -54,9 +54,9 @@ func testImport(t *testing.T, s idp.Store) {
 	}
 	kinds(t, s, from, "import.u1", "import.u6", "import.dead")
 	got, err := s.User(ctx, "u1")
-	same(t, people[0].User, got, err)
+	checkSame(t, people[0].User, got, err)
 	got, err = s.UserByEmail(ctx, "gone@example.org")
-	same(t, people[7].User, got, err)
+	checkSame(t, people[7].User, got, err)
 	holds(t, s, "agency:P", "u1", "n1")
 	holds(t, s, "sp:x", "u1", "m1")
 	holds(t, s, "sp:x", "u3", "")
@@ -69,11 +69,11 @@ func testImport(t *testing.T, s idp.Store) {
 
 	// More NameIDs for people who are here.
 	more := []idp.ImportedUser{
-		incoming("u1", "", "agency:P", "n1", "sp:y", "y1"),
-		incoming("u6", "", "sp:y", "y6", "sp:x", "other"), // has n1 there
-		incoming("old", "", "sp:y", "y1"),                 // u1 came first
-		incoming("u9", "", "sp:y", "y9"),
-		incoming("gone", "", "sp:y", "y8"),
+		newImport("u1", "", "agency:P", "n1", "sp:y", "y1"),
+		newImport("u6", "", "sp:y", "y6", "sp:x", "other"), // has n1 there
+		newImport("old", "", "sp:y", "y1"),                 // u1 came first
+		newImport("u9", "", "sp:y", "y9"),
+		newImport("gone", "", "sp:y", "y8"),
 	}
 	for k := range more {
 		more[k].Existing = true
@@ -89,24 +89,24 @@ func testImport(t *testing.T, s idp.Store) {
 	holds(t, s, "sp:y", "u6", "")
 	holds(t, s, "sp:x", "u6", "n1")
 	got, err = s.User(ctx, "u1")
-	same(t, people[0].User, got, err)
+	checkSame(t, people[0].User, got, err)
 
 	testImportDisclosed(t, s)
 
 	outcome, err = s.ImportUsers(ctx, nil)
-	same(t, 0, len(outcome), err)
-	if _, err := s.ImportUsers(ctx, []idp.ImportedUser{incoming("u7", "h@example.org"), incoming("", "i@example.org")}); err == nil {
+	checkSame(t, 0, len(outcome), err)
+	if _, err := s.ImportUsers(ctx, []idp.ImportedUser{newImport("u7", "h@example.org"), newImport("", "i@example.org")}); err == nil {
 		t.Error("a person without ID was stored")
 	}
 	_, err = s.User(ctx, "u7")
 	is(t, err, idp.ErrNotFound)
 
 	scopes, err := s.NameIDScopes(ctx)
-	same(t, []idp.NameIDScope{"agency:P", "sp:x", "sp:y"}, scopes, err)
+	checkSame(t, []idp.NameIDScope{"agency:P", "sp:x", "sp:y"}, scopes, err)
 	deleted := func(after idp.UserID, limit int, want ...*idp.User) {
 		t.Helper()
 		got, err := s.Users(ctx, idp.UserQuery{After: after, Limit: limit, Deleted: true})
-		same(t, want, got, err)
+		checkSame(t, want, got, err)
 	}
 	dead, gone := &idp.User{ID: "dead"}, &idp.User{ID: "gone"}
 	deleted("", 9, dead, gone)
@@ -122,7 +122,7 @@ func testImportDisclosed(t *testing.T, s idp.Store) {
 	u := person("told", "told@example.org", "home@example.org")
 	u.Role, u.Emails[1].DisclosedTo = "staff", []idp.EntityID{"sp-a"}
 	ok(t, addUser(ctx, s, u))
-	more := []idp.ImportedUser{incoming("told", "HOME@example.org"), incoming("told", "home@example.org"), incoming("told", "other@example.org")}
+	more := []idp.ImportedUser{newImport("told", "HOME@example.org"), newImport("told", "home@example.org"), newImport("told", "other@example.org")}
 	for k, to := range [][]idp.EntityID{{"sp-a", "sp-b"}, {"sp-b", "sp-c"}, {"sp-d"}} {
 		more[k].Existing, more[k].User.Emails[0].DisclosedTo = true, to
 	}
@@ -130,17 +130,17 @@ func testImportDisclosed(t *testing.T, s idp.Store) {
 	ok(t, errors.Join(append(outcome, err)...))
 	u.Emails[1].DisclosedTo = []idp.EntityID{"sp-a", "sp-b", "sp-c"}
 	got, err := s.User(ctx, "told")
-	same(t, u, got, err)
+	checkSame(t, u, got, err)
 	_, err = s.UserByEmail(ctx, "other@example.org")
 	is(t, err, idp.ErrNotFound)
 }
 
 func testNameIDScopes(t *testing.T, s idp.Store) {
 	scopes, err := s.NameIDScopes(t.Context())
-	same(t, 0, len(scopes), err)
+	checkSame(t, 0, len(scopes), err)
 	for _, scope := range []idp.NameIDScope{"sp:b", "agency:A", "sp:", "sp:ab", "sp:a"} {
-		named(t, s, scope, "u1", "n1", "u2", "n2")
+		giveNameIDs(t, s, scope, "u1", "n1", "u2", "n2")
 	}
 	scopes, err = s.NameIDScopes(t.Context())
-	same(t, []idp.NameIDScope{"agency:A", "sp:", "sp:a", "sp:ab", "sp:b"}, scopes, err)
+	checkSame(t, []idp.NameIDScope{"agency:A", "sp:", "sp:a", "sp:ab", "sp:b"}, scopes, err)
 }

@@ -19,7 +19,7 @@ func testIssuance(t *testing.T, s idp.Store) {
 	i := issuance("s1", "u1", "m1")
 	given := *i.Request
 	name, err := nameOf(s.RecordIssuance(ctx, i))
-	same(t, "name-u1", name, err)
+	checkSame(t, "name-u1", name, err)
 	if diff := cmp.Diff(&given, i.Request); diff != "" {
 		t.Errorf("the caller's request was changed:\n%s", diff)
 	}
@@ -28,15 +28,15 @@ func testIssuance(t *testing.T, s idp.Store) {
 	want := given
 	want.AnsweredAt, want.AnsweredIn = i.At, "s1"
 	got, err := s.LoginRequest(ctx, idp.RequestKey{Handle: given.Handle})
-	same(t, &want, got, err)
+	checkSame(t, &want, got, err)
 	got, err = s.LoginRequest(ctx, idp.RequestKey{SP: given.SP, MessageID: "m1"})
-	same(t, &want, got, err)
+	checkSame(t, &want, got, err)
 
 	// The session knows the provider.
 	sess.SeenAt = i.At
 	sess.Participants = []idp.Participant{{SP: given.SP, NameID: name, SessionIndexes: []string{"index-m1"}, Year: "2031", At: i.At}}
 	stored, err := s.Session(ctx, "s1")
-	same(t, sess, stored, err)
+	checkSame(t, sess, stored, err)
 	kinds(t, s, 0, "sign_in")
 
 	// Again, a year and a minute later: one participant under the same index.
@@ -47,7 +47,7 @@ func testIssuance(t *testing.T, s idp.Store) {
 	sess.SeenAt = i.At
 	sess.Participants[0] = idp.Participant{SP: given.SP, NameID: name, SessionIndexes: []string{"index-m1"}, Year: "2032", At: i.At}
 	stored, err = s.Session(ctx, "s1")
-	same(t, sess, stored, err)
+	checkSame(t, sess, stored, err)
 }
 
 // By which address a person was named to a provider is noted once, in the one
@@ -65,14 +65,14 @@ func testIssuanceTold(t *testing.T, s idp.Store) {
 	}
 	u.Emails[1].DisclosedTo = []idp.EntityID{"https://sp.example"}
 	got, err := s.User(ctx, "u1")
-	same(t, u, got, err)
+	checkSame(t, u, got, err)
 
 	i := issuance("s1", "u1", "m0") // seen
 	i.Request.Handle, i.Address = "other", "ann@example.org"
 	_, err = s.RecordIssuance(ctx, i)
 	is(t, err, idp.ErrReplayed)
 	got, err = s.User(ctx, "u1")
-	same(t, u, got, err)
+	checkSame(t, u, got, err)
 
 	i = issuance("s2", "rehearsal", "m9") // somebody without a record
 	i.Address = "ann@example.org"
@@ -92,7 +92,7 @@ func testIssuanceStored(t *testing.T, s idp.Store) {
 	ok(t, err)
 	r.AnsweredAt, r.AnsweredIn = i.At, "s1"
 	got, err := s.LoginRequest(ctx, idp.RequestKey{Handle: "h-m1"})
-	same(t, r, got, err)
+	checkSame(t, r, got, err)
 
 	// The same handle for another message answers nothing.
 	ok(t, s.CreateLoginRequest(ctx, request("h-m2", "https://sp.example", "m2")))
@@ -101,7 +101,7 @@ func testIssuanceStored(t *testing.T, s idp.Store) {
 	_, err = s.RecordIssuance(ctx, i)
 	is(t, err, idp.ErrExists)
 	got, err = s.LoginRequest(ctx, idp.RequestKey{Handle: "h-m2"})
-	same(t, false, got.Answered(), err)
+	checkSame(t, false, got.Answered(), err)
 }
 
 func testIssuanceRefused(t *testing.T, s idp.Store) {
@@ -141,7 +141,7 @@ func testIssuanceRefused(t *testing.T, s idp.Store) {
 		}
 	}
 	after, err := s.Session(ctx, "s1")
-	same(t, before, after, err)
+	checkSame(t, before, after, err)
 	_, err = s.LoginRequest(ctx, idp.RequestKey{Handle: "h-m-new"})
 	is(t, err, idp.ErrNotFound)
 	_, err = s.LoginRequest(ctx, idp.RequestKey{SP: "https://sp.example", MessageID: "m-new"})
@@ -160,11 +160,11 @@ func testIssuanceNameIDs(t *testing.T, s idp.Store) {
 		i := issuance(sess, user, message)
 		i.Scope, i.Proposed = scope, proposed
 		got, err := nameOf(s.RecordIssuance(ctx, i))
-		same(t, want, got, err)
+		checkSame(t, want, got, err)
 		got, err = s.NameID(ctx, scope, idp.UserID(user))
-		same(t, want, got, err)
+		checkSame(t, want, got, err)
 		who, err := s.UserByNameID(ctx, scope, want)
-		same(t, idp.UserID(user), who, err)
+		checkSame(t, idp.UserID(user), who, err)
 	}
 	issue("s1", "u1", "m1", "agency:A", "n1", "n1")
 	issue("s1", "u1", "m2", "agency:A", "n2", "n1") // kept for ever
@@ -201,8 +201,8 @@ func testIssuanceRace(t *testing.T, s idp.Store) {
 	var wg sync.WaitGroup
 	for k := range n {
 		wg.Go(func() {
-			i := issuance("s1", "u1", numbered("m", k))
-			i.Proposed = idp.NameID(numbered("proposed", k))
+			i := issuance("s1", "u1", numberedName("m", k))
+			i.Proposed = idp.NameID(numberedName("proposed", k))
 			var err error
 			if names[k], err = nameOf(s.RecordIssuance(t.Context(), i)); err != nil {
 				t.Error(err)
@@ -216,9 +216,9 @@ func testIssuanceRace(t *testing.T, s idp.Store) {
 		}
 	}
 	user, err := s.UserByNameID(t.Context(), "agency:A", names[0])
-	same(t, "u1", user, err)
+	checkSame(t, "u1", user, err)
 	for k := range n {
-		if name := idp.NameID(numbered("proposed", k)); name != names[0] {
+		if name := idp.NameID(numberedName("proposed", k)); name != names[0] {
 			_, err := s.UserByNameID(t.Context(), "agency:A", name)
 			is(t, err, idp.ErrNotFound)
 		}
@@ -240,7 +240,7 @@ func testIssuanceOnce(t *testing.T, s idp.Store) {
 		want    error
 	}{
 		{"stored", func(int) string { return "h-stored" }, idp.ErrAnswered},
-		{"live", func(k int) string { return numbered("h-live", k) }, idp.ErrReplayed},
+		{"live", func(k int) string { return numberedName("h-live", k) }, idp.ErrReplayed},
 	} {
 		var mu sync.Mutex
 		answers := 0

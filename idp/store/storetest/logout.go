@@ -32,8 +32,8 @@ func logout(r *idp.LogoutRequest, status string, end ...idp.SessionID) *idp.Logo
 	}
 }
 
-// answered is r with an answer.
-func answered(r *idp.LogoutRequest, status string) *idp.LogoutRequest {
+// withAnswer is r with an answer.
+func withAnswer(r *idp.LogoutRequest, status string) *idp.LogoutRequest {
 	x := *r
 	x.AnsweredAt, x.Status, x.StatusDetail = start.Add(time.Minute), status, "detail"
 	return &x
@@ -46,10 +46,10 @@ func testLogoutReceived(t *testing.T, s idp.Store) {
 	r := logoutRequest("h1", "m1")
 	given := *r
 	first, err := s.ReceiveLogout(ctx, r)
-	same(t, &given, first, err)
+	checkSame(t, &given, first, err)
 	first.RelayState = "the caller's"
 	got, err := s.LogoutRequest(ctx, idp.RequestKey{Handle: "h1"})
-	same(t, r, got, err)
+	checkSame(t, r, got, err)
 
 	// The same message with other content, from another browser.
 	again := logoutRequest("h2", "m1")
@@ -58,11 +58,11 @@ func testLogoutReceived(t *testing.T, s idp.Store) {
 	want := *r
 	want.SecretHash = again.SecretHash
 	got, err = s.ReceiveLogout(ctx, again)
-	same(t, &want, got, err)
+	checkSame(t, &want, got, err)
 	got, err = s.LogoutRequest(ctx, idp.RequestKey{Handle: "h1"})
-	same(t, &want, got, err)
+	checkSame(t, &want, got, err)
 	got, err = s.LogoutRequest(ctx, idp.RequestKey{SP: logoutSP, MessageID: "m1"})
-	same(t, &want, got, err)
+	checkSame(t, &want, got, err)
 	_, err = s.LogoutRequest(ctx, idp.RequestKey{Handle: "h2"})
 	is(t, err, idp.ErrNotFound)
 
@@ -77,24 +77,24 @@ func testLogoutReceived(t *testing.T, s idp.Store) {
 	other := logoutRequest("h3", "m1")
 	other.SP = "https://other.example"
 	got, err = s.ReceiveLogout(ctx, other)
-	same(t, other, got, err)
+	checkSame(t, other, got, err)
 	ok(t, s.CreateLoginRequest(ctx, request("h1", logoutSP, "m1")))
 
 	// An answer changes neither what it says nor whom it waits for.
 	out, err := s.RecordLogout(ctx, logout(again, "ok"))
 	ok(t, err)
-	same(t, answered(&want, "ok"), out.Request, nil)
+	checkSame(t, withAnswer(&want, "ok"), out.Request, nil)
 	got, err = s.ReceiveLogout(ctx, r)
-	same(t, answered(r, "ok"), got, err)
+	checkSame(t, withAnswer(r, "ok"), got, err)
 	kinds(t, s, 0, "logout ok")
 
 	// They end with their time, and their IDs can come again.
 	swept, err := s.Sweep(ctx, start.Add(time.Hour), 100)
-	same(t, 3, swept, err)
+	checkSame(t, 3, swept, err)
 	_, err = s.LogoutRequest(ctx, idp.RequestKey{Handle: "h1"})
 	is(t, err, idp.ErrNotFound)
 	got, err = s.ReceiveLogout(ctx, again)
-	same(t, again, got, err)
+	checkSame(t, again, got, err)
 }
 
 // A decision is made about the request as it was first received and the sessions
@@ -111,16 +111,16 @@ func testLogoutDecided(t *testing.T, s idp.Store) {
 		l := logout(r, "ok", end...)
 		decide := l.Decide
 		l.Decide = func(first *idp.LogoutRequest, sessions []*idp.Session) idp.LogoutDecision {
-			same(t, given, ids(sessions), nil)
-			same(t, r, first, nil)
+			checkSame(t, given, ids(sessions), nil)
+			checkSame(t, r, first, nil)
 			return decide(first, sessions)
 		}
 		out, err := s.RecordLogout(ctx, l)
 		ok(t, err)
-		same(t, answered(r, "ok"), out.Request, nil)
-		same(t, ended, ids(out.Ended), nil)
+		checkSame(t, withAnswer(r, "ok"), out.Request, nil)
+		checkSame(t, ended, ids(out.Ended), nil)
 		stored, err := s.LogoutRequest(ctx, idp.RequestKey{SP: r.SP, MessageID: r.MessageID})
-		same(t, answered(r, "ok"), stored, err)
+		checkSame(t, withAnswer(r, "ok"), stored, err)
 	}
 	r := logoutRequest("h1", "m1")
 	deliver(r, []idp.SessionID{"a", "d"}, []idp.SessionID{"a"}, "a", "b", "gone", "a")
@@ -174,23 +174,23 @@ func testLogoutRepeated(t *testing.T, s idp.Store) {
 		l.Request.User, l.Request.ReceivedAt, l.At = "u2", start.Add(time.Hour), start.Add(time.Hour)
 		decide := l.Decide
 		l.Decide = func(first *idp.LogoutRequest, sessions []*idp.Session) idp.LogoutDecision {
-			same(t, "u1", first.User, nil)
-			same(t, start, first.ReceivedAt, nil)
+			checkSame(t, "u1", first.User, nil)
+			checkSame(t, start, first.ReceivedAt, nil)
 			return decide(first, sessions)
 		}
 		out, err := s.RecordLogout(ctx, l)
 		ok(t, err)
-		same(t, answered(r, status), out.Request, nil)
-		same(t, ended, ids(out.Ended), nil)
+		checkSame(t, withAnswer(r, status), out.Request, nil)
+		checkSame(t, ended, ids(out.Ended), nil)
 	}
 	stored := func(status string) {
 		t.Helper()
 		got, err := s.LogoutRequest(ctx, idp.RequestKey{Handle: "h1"})
-		same(t, answered(r, status), got, err)
+		checkSame(t, withAnswer(r, status), got, err)
 	}
 	out, err := s.RecordLogout(ctx, logout(r, "no"))
 	ok(t, err)
-	same(t, answered(r, "no"), out.Request, nil)
+	checkSame(t, withAnswer(r, "no"), out.Request, nil)
 	for range 5 {
 		repeat(logout(r, "perhaps"), "perhaps") // the answer may be another, by who brings it
 	}
@@ -214,10 +214,10 @@ func testLogoutClock(t *testing.T, s idp.Store) {
 	ok(t, s.StartSession(ctx, idp.SessionStart{Session: later}))
 	got, err := s.ReceiveLogout(ctx, logoutRequest("h1", "m1"))
 	ok(t, err)
-	same(t, later.CreatedAt, got.ReceivedAt, nil)
+	checkSame(t, later.CreatedAt, got.ReceivedAt, nil)
 	out, err := s.RecordLogout(ctx, logout(logoutRequest("h2", "m2"), "ok"))
 	ok(t, err)
-	same(t, later.CreatedAt, out.Request.ReceivedAt, nil)
+	checkSame(t, later.CreatedAt, out.Request.ReceivedAt, nil)
 
 	// Not one that comes afterwards.
 	latest := session("latest", "u1")
@@ -226,7 +226,7 @@ func testLogoutClock(t *testing.T, s idp.Store) {
 	for _, message := range []string{"m1", "m2"} {
 		out, err = s.RecordLogout(ctx, logout(logoutRequest("h9", message), "ok"))
 		ok(t, err)
-		same(t, later.CreatedAt, out.Request.ReceivedAt, nil)
+		checkSame(t, later.CreatedAt, out.Request.ReceivedAt, nil)
 	}
 }
 
@@ -240,7 +240,7 @@ func testLogoutConcurrent(t *testing.T, s idp.Store) {
 	var wg sync.WaitGroup
 	for n := range 30 {
 		wg.Go(func() {
-			r := logoutRequest(numbered("h", n), "m1")
+			r := logoutRequest(numberedName("h", n), "m1")
 			var first *idp.LogoutRequest
 			if n%2 == 0 {
 				var err error
@@ -262,10 +262,10 @@ func testLogoutConcurrent(t *testing.T, s idp.Store) {
 		})
 	}
 	wg.Wait()
-	same(t, 1, ended.Load(), nil)
+	checkSame(t, 1, ended.Load(), nil)
 	n := 0
 	handles.Range(func(any, any) bool { n++; return true })
-	same(t, 1, n, nil)
+	checkSame(t, 1, n, nil)
 	kinds(t, s, 0, "logout ok")
 }
 
@@ -283,7 +283,7 @@ func testLogoutFunction(t *testing.T, s idp.Store) {
 	l.Event = func(*idp.LogoutRequest) idp.AuditEvent { panic("event") }
 	panics(t, func() { _, _ = s.RecordLogout(ctx, l) })
 	got, err := s.Session(ctx, "s1")
-	same(t, sess, got, err)
+	checkSame(t, sess, got, err)
 
 	l = logout(logoutRequest("h1", "m1"), "ok")
 	decide := l.Decide
@@ -294,9 +294,9 @@ func testLogoutFunction(t *testing.T, s idp.Store) {
 	}
 	out, err := s.RecordLogout(ctx, l)
 	ok(t, err)
-	same(t, answered(logoutRequest("h1", "m1"), "ok"), out.Request, nil)
+	checkSame(t, withAnswer(logoutRequest("h1", "m1"), "ok"), out.Request, nil)
 	got, err = s.Session(ctx, "s1")
-	same(t, sess, got, err)
+	checkSame(t, sess, got, err)
 	kinds(t, s, 0, "logout ok")
 	if !slices.Equal(ids(out.Ended), nil) {
 		t.Errorf("ended: %v", ids(out.Ended))

@@ -13,8 +13,8 @@ func moveTo(scope idp.NameIDScope) func(*idp.ServiceProvider) error {
 	return func(p *idp.ServiceProvider) error { p.Name, p.NameIDScope = "Moved", scope; return nil }
 }
 
-// named makes people's NameIDs in a scope: pairs of a person and a NameID.
-func named(t *testing.T, s idp.Store, scope idp.NameIDScope, pairs ...string) {
+// giveNameIDs makes people's NameIDs in a scope: pairs of a person and a NameID.
+func giveNameIDs(t *testing.T, s idp.Store, scope idp.NameIDScope, pairs ...string) {
 	t.Helper()
 	for k := 0; k < len(pairs); k += 2 {
 		user, name := pairs[k], pairs[k+1]
@@ -23,7 +23,7 @@ func named(t *testing.T, s idp.Store, scope idp.NameIDScope, pairs ...string) {
 		i := issuance("s-"+id, user, "m-"+id)
 		i.Scope, i.Proposed = scope, idp.NameID(name)
 		got, err := nameOf(s.RecordIssuance(t.Context(), i))
-		same(t, idp.NameID(name), got, err)
+		checkSame(t, idp.NameID(name), got, err)
 	}
 }
 
@@ -37,23 +37,23 @@ func holds(t *testing.T, s idp.Store, scope idp.NameIDScope, user idp.UserID, wa
 		}
 		return
 	}
-	same(t, want, got, err)
+	checkSame(t, want, got, err)
 	who, err := s.UserByNameID(t.Context(), scope, want)
-	same(t, user, who, err)
+	checkSame(t, user, who, err)
 }
 
 func testMoveProvider(t *testing.T, s idp.Store) {
 	ctx := t.Context()
 	ok(t, s.CreateProvider(ctx, provider("a"), ""))
 	ok(t, addUser(ctx, s, person("u3", "c@example.org")))
-	named(t, s, "sp:a", "u1", "n1", "u2", "n2", "u3", "n3")
-	named(t, s, "sp:ab", "u9", "n9") // begins alike, is another one
-	named(t, s, "agency:P", "u1", "n1", "u4", "n4")
+	giveNameIDs(t, s, "sp:a", "u1", "n1", "u2", "n2", "u3", "n3")
+	giveNameIDs(t, s, "sp:ab", "u9", "n9") // begins alike, is another one
+	giveNameIDs(t, s, "agency:P", "u1", "n1", "u4", "n4")
 	ok(t, s.DeleteUser(ctx, "u3"))
 	events := len(trail(t, s))
 
 	n, err := moveProvider(ctx, s, "a", moveTo("agency:P"), event("sp.edit"))
-	same(t, 2, n, err)
+	checkSame(t, 2, n, err)
 	for scope, names := range map[idp.NameIDScope]map[idp.UserID]idp.NameID{
 		"agency:P": {"u1": "n1", "u2": "n2", "u3": "n3", "u4": "n4", "u9": ""},
 		"sp:a":     {"u1": "n1", "u2": "n2", "u3": "n3", "u4": ""}, // a copy, and one way
@@ -66,21 +66,21 @@ func testMoveProvider(t *testing.T, s idp.Store) {
 	want := provider("a")
 	want.Name, want.NameIDScope = "Moved", "agency:P"
 	got, err := s.Provider(ctx, "a")
-	same(t, want, got, err)
+	checkSame(t, want, got, err)
 
 	// Again: nothing is left to copy, also where the scope stays.
 	n, err = moveProvider(ctx, s, "a", moveTo("agency:P"))
-	same(t, 0, n, err)
+	checkSame(t, 0, n, err)
 	ok(t, updateProvider(ctx, s, "a", moveTo("sp:a")))
 	n, err = moveProvider(ctx, s, "a", moveTo("agency:P"))
-	same(t, 0, n, err)
+	checkSame(t, 0, n, err)
 }
 
 func testMoveProviderRefused(t *testing.T, s idp.Store) {
 	ctx := t.Context()
 	ok(t, s.CreateProvider(ctx, provider("a"), ""))
-	named(t, s, "sp:a", "u1", "n1", "u2", "n2", "u3", "n3", "u4", "n4")
-	named(t, s, "agency:P", "u2", "other", "u5", "n3") // u2 has another one; n3 is another person's
+	giveNameIDs(t, s, "sp:a", "u1", "n1", "u2", "n2", "u3", "n3", "u4", "n4")
+	giveNameIDs(t, s, "agency:P", "u2", "other", "u5", "n3") // u2 has another one; n3 is another person's
 	events := len(trail(t, s))
 
 	_, err := moveProvider(ctx, s, "a", moveTo("agency:P"), event("x"))
@@ -103,7 +103,7 @@ func testMoveProviderRefused(t *testing.T, s idp.Store) {
 	}
 	kinds(t, s, events)
 	got, err := s.Provider(ctx, "a")
-	same(t, provider("a"), got, err)
+	checkSame(t, provider("a"), got, err)
 }
 
 // testIssuanceMoved signs people in with a scope that the provider has left:
@@ -113,16 +113,16 @@ func testIssuanceMoved(t *testing.T, s idp.Store) {
 	p := provider("https://sp.example") // whom issuance names
 	p.NameIDScope = "sp:a"
 	ok(t, s.CreateProvider(ctx, p, ""))
-	named(t, s, "sp:a", "old", "n-old")
+	giveNameIDs(t, s, "sp:a", "old", "n-old")
 	ok(t, updateProvider(ctx, s, p.EntityID, moveTo("agency:P")))
-	named(t, s, "agency:P", "met", "n-met")
+	giveNameIDs(t, s, "agency:P", "met", "n-met")
 
 	for _, tt := range []struct{ user, want string }{{"old", "n-old"}, {"met", "n-met"}, {"new", "name-new"}} {
 		ok(t, s.StartSession(ctx, idp.SessionStart{Session: session("stale-"+tt.user, tt.user)}))
 		i := issuance("stale-"+tt.user, tt.user, "stale-"+tt.user)
 		i.Scope = "sp:a"
 		name, err := nameOf(s.RecordIssuance(ctx, i))
-		same(t, idp.NameID(tt.want), name, err)
+		checkSame(t, idp.NameID(tt.want), name, err)
 	}
 	holds(t, s, "agency:P", "new", "name-new")
 	holds(t, s, "sp:a", "new", "")
@@ -139,7 +139,7 @@ func testMoveRace(t *testing.T, s idp.Store) {
 	p.NameIDScope = "sp:a"
 	ok(t, s.CreateProvider(ctx, p, ""))
 	for k := range n {
-		ok(t, s.StartSession(ctx, idp.SessionStart{Session: session(numbered("s", k), numbered("u", k))}))
+		ok(t, s.StartSession(ctx, idp.SessionStart{Session: session(numberedName("s", k), numberedName("u", k))}))
 	}
 	var told [n]idp.NameID
 	var wg sync.WaitGroup
@@ -152,7 +152,7 @@ func testMoveRace(t *testing.T, s idp.Store) {
 			})
 		}
 		wg.Go(func() {
-			i := issuance(numbered("s", k), numbered("u", k), numbered("m", k))
+			i := issuance(numberedName("s", k), numberedName("u", k), numberedName("m", k))
 			i.Scope = "sp:a"
 			var err error
 			if told[k], err = nameOf(s.RecordIssuance(ctx, i)); err != nil {
@@ -162,6 +162,6 @@ func testMoveRace(t *testing.T, s idp.Store) {
 	}
 	wg.Wait()
 	for k, name := range told {
-		holds(t, s, "agency:P", idp.UserID(numbered("u", k)), name)
+		holds(t, s, "agency:P", idp.UserID(numberedName("u", k)), name)
 	}
 }

@@ -12,8 +12,8 @@ func profile(first string) *idp.Profile {
 	return &idp.Profile{Level: idp.IALVerified, VerifiedAt: start, FirstName: first, SSN: "900-11-2222"}
 }
 
-// unproofed checks that there is no profile and that the record knows of none.
-func unproofed(t *testing.T, s idp.Store, id idp.UserID) {
+// checkUnproofed checks that there is no profile and that the record knows of none.
+func checkUnproofed(t *testing.T, s idp.Store, id idp.UserID) {
 	t.Helper()
 	_, err := s.Profile(t.Context(), id)
 	is(t, err, idp.ErrNotFound)
@@ -30,18 +30,18 @@ func testProfiles(t *testing.T, s idp.Store) {
 	u, later := person("u1", "ann@example.org"), start.Add(time.Hour)
 	ok(t, addUser(ctx, s, u))
 	ok(t, addUser(ctx, s, person("u2", "bob@example.org")))
-	unproofed(t, s, "u1")
+	checkUnproofed(t, s, "u1")
 	is(t, s.SetProfile(ctx, "u9", profile("Ann"), later, event("x")), idp.ErrNotFound)
-	unproofed(t, s, "u9")
+	checkUnproofed(t, s, "u9")
 
 	// Profile and record are one step.
 	ok(t, s.SetProfile(ctx, "u1", profile("Ann"), later, event("user.verify")))
 	u.Proofed, u.UpdatedAt = &idp.Proofed{Level: idp.IALVerified, VerifiedAt: start}, later
 	got, err := s.User(ctx, "u1")
-	same(t, u, got, err)
+	checkSame(t, u, got, err)
 	p, err := s.Profile(ctx, "u1")
-	same(t, profile("Ann"), p, err)
-	unproofed(t, s, "u2")
+	checkSame(t, profile("Ann"), p, err)
+	checkUnproofed(t, s, "u2")
 
 	// What else changes leaves it alone, and says nothing of it.
 	ok(t, s.UpdateUser(ctx, "u1", func(u *idp.User) error { u.Role = "staff"; return nil }))
@@ -55,26 +55,26 @@ func testProfiles(t *testing.T, s idp.Store) {
 	}
 	u.Role = "staff"
 	got, err = s.User(ctx, "u1")
-	same(t, u, got, err)
+	checkSame(t, u, got, err)
 	p, err = s.Profile(ctx, "u1")
-	same(t, profile("Ann"), p, err)
+	checkSame(t, profile("Ann"), p, err)
 
 	facial := &idp.Profile{Level: idp.IALFacialMatch, FirstName: "Anna"}
 	ok(t, s.SetProfile(ctx, "u1", facial, later))
 	p, err = s.Profile(ctx, "u1")
-	same(t, facial, p, err)
+	checkSame(t, facial, p, err)
 	got, err = s.User(ctx, "u1")
 	u.Proofed = &idp.Proofed{Level: idp.IALFacialMatch}
-	same(t, u, got, err)
+	checkSame(t, u, got, err)
 	ok(t, s.SetProfile(ctx, "u1", nil, later, event("user.verify")))
-	unproofed(t, s, "u1")
+	checkUnproofed(t, s, "u1")
 
 	// A person who is deleted leaves none behind.
 	ok(t, s.SetProfile(ctx, "u2", profile("Bob"), later))
 	ok(t, s.DeleteUser(ctx, "u2"))
-	unproofed(t, s, "u2")
+	checkUnproofed(t, s, "u2")
 	is(t, s.SetProfile(ctx, "u2", profile("Bob"), later, event("x")), idp.ErrNotFound)
-	unproofed(t, s, "u2")
+	checkUnproofed(t, s, "u2")
 	kinds(t, s, 0, "user.verify", "user.verify")
 }
 
@@ -82,8 +82,8 @@ func testProfilesImported(t *testing.T, s idp.Store) {
 	ctx := t.Context()
 	ok(t, addUser(ctx, s, person("old", "old@example.org")))
 	people := []idp.ImportedUser{
-		incoming("u1", "a@example.org"), incoming("u2", "b@example.org"), incoming("u3", "OLD@example.org"), incoming("old", ""),
-		incoming("dead", ""),
+		newImport("u1", "a@example.org"), newImport("u2", "b@example.org"), newImport("u3", "OLD@example.org"), newImport("old", ""),
+		newImport("dead", ""),
 	}
 	for i := range people {
 		people[i].Profile = profile("Ann")
@@ -98,10 +98,10 @@ func testProfilesImported(t *testing.T, s idp.Store) {
 	ok(t, errors.Join(outcome...))
 
 	p, err := s.Profile(ctx, "u1")
-	same(t, profile("Ann"), p, err)
+	checkSame(t, profile("Ann"), p, err)
 	u, err := s.User(ctx, "u1")
-	same(t, profile("Ann").Proofed(), u.Proofed, err)
+	checkSame(t, profile("Ann").Proofed(), u.Proofed, err)
 	for _, id := range []idp.UserID{"u2", "u3", "old", "dead"} {
-		unproofed(t, s, id)
+		checkUnproofed(t, s, id)
 	}
 }

@@ -21,9 +21,9 @@ func testProviders(t *testing.T, s idp.Store) {
 	kinds(t, s, 0, "sp.add", "sp.approve")
 
 	got, err := s.Provider(ctx, a.EntityID)
-	same(t, a, got, err)
+	checkSame(t, a, got, err)
 	list, err = s.Providers(ctx)
-	same(t, []*idp.ServiceProvider{a, b, c}, list, err)
+	checkSame(t, []*idp.ServiceProvider{a, b, c}, list, err)
 
 	ok(t, updateProvider(ctx, s, b.EntityID, func(p *idp.ServiceProvider) error {
 		p.Name, p.Active = "Other", false
@@ -31,7 +31,7 @@ func testProviders(t *testing.T, s idp.Store) {
 	}, event("sp.edit")))
 	b.Name, b.Active = "Other", false
 	got, err = s.Provider(ctx, b.EntityID)
-	same(t, b, got, err)
+	checkSame(t, b, got, err)
 
 	ok(t, s.RemoveProvider(ctx, a.EntityID, event("sp.remove")))
 	_, err = s.Provider(ctx, a.EntityID)
@@ -42,7 +42,7 @@ func testProviders(t *testing.T, s idp.Store) {
 	got.ACSURLs[0], b.Certs[0] = "changed", "changed"
 	got, err = s.Provider(ctx, b.EntityID)
 	b.Certs[0] = "PEM"
-	same(t, b, got, err)
+	checkSame(t, b, got, err)
 }
 
 func testProviderErrors(t *testing.T, s idp.Store) {
@@ -65,7 +65,7 @@ func testProviderErrors(t *testing.T, s idp.Store) {
 	cause := errors.New("no")
 	is(t, updateProvider(ctx, s, a.EntityID, func(p *idp.ServiceProvider) error { p.Name = "x"; return cause }, event("x")), cause)
 	got, err := s.Provider(ctx, a.EntityID)
-	same(t, a, got, err)
+	checkSame(t, a, got, err)
 	kinds(t, s, 0)
 }
 
@@ -89,7 +89,7 @@ func testLastScope(t *testing.T, s idp.Store) {
 
 	ok(t, s.RemoveProvider(ctx, p.EntityID))
 	got, err := lastScope(ctx, s, p.EntityID)
-	same(t, p.NameIDScope, got, err)
+	checkSame(t, p.NameIDScope, got, err)
 
 	first := p.NameIDScope
 	p.NameIDScope = "sp:https://a.example#2"
@@ -99,5 +99,5 @@ func testLastScope(t *testing.T, s idp.Store) {
 	ok(t, s.CreateProvider(ctx, p, first))
 	ok(t, s.RemoveProvider(ctx, p.EntityID))
 	got, err = lastScope(ctx, s, p.EntityID)
-	same(t, p.NameIDScope, got, err)
+	checkSame(t, p.NameIDScope, got, err)
 }

@@ -13,9 +13,9 @@ func testLoginRequests(t *testing.T, s idp.Store) {
 	r := request("h1", "https://sp.example", "m1")
 	ok(t, s.CreateLoginRequest(ctx, r, event("request")))
 	got, err := s.LoginRequest(ctx, idp.RequestKey{Handle: "h1"})
-	same(t, r, got, err)
+	checkSame(t, r, got, err)
 	got, err = s.LoginRequest(ctx, idp.RequestKey{SP: "https://sp.example", MessageID: "m1"})
-	same(t, r, got, err)
+	checkSame(t, r, got, err)
 
 	is(t, s.CreateLoginRequest(ctx, request("h2", "https://sp.example", "m1"), event("x")), idp.ErrReplayed)
 	_, err = s.LoginRequest(ctx, idp.RequestKey{Handle: "h2"})
@@ -29,7 +29,7 @@ func testLoginRequests(t *testing.T, s idp.Store) {
 	ok(t, s.CreateLoginRequest(ctx, request("h3", "https://sp2.example", "m1")))
 	ok(t, s.CreateLoginRequest(ctx, request("h4", "https://sp.examplem", "1")))
 	got, err = s.LoginRequest(ctx, idp.RequestKey{SP: "https://sp2.example", MessageID: "m1"})
-	same(t, "h3", got.Handle, err)
+	checkSame(t, "h3", got.Handle, err)
 	kinds(t, s, 0, "request")
 }
 
@@ -50,7 +50,7 @@ func testLoginRequestAnswered(t *testing.T, s idp.Store) {
 	is(t, s.AnswerLoginRequest(ctx, request("h2", "https://sp.example", "m1"), start, nil, event("x")), idp.ErrReplayed)
 	r.AnsweredAt = start.Add(time.Minute)
 	got, err := s.LoginRequest(ctx, idp.RequestKey{Handle: "h1"})
-	same(t, r, got, err)
+	checkSame(t, r, got, err)
 
 	ok(t, s.StartSession(ctx, idp.SessionStart{Session: session("s1", "u1")}))
 	i := issuance("s1", "u1", "m1")
@@ -64,14 +64,14 @@ func testLoginRequestAnswered(t *testing.T, s idp.Store) {
 	_, err = s.LoginRequest(ctx, idp.RequestKey{Handle: "h3"})
 	is(t, err, idp.ErrNotFound)
 	ok(t, s.AnswerLoginRequest(ctx, r, start.Add(time.Minute), nil, event("no_passive")))
-	same(t, false, r.Answered(), nil) // what is given stays the caller's
+	checkSame(t, false, r.Answered(), nil) // what is given stays the caller's
 	r.AnsweredAt = start.Add(time.Minute)
 	got, err = s.LoginRequest(ctx, idp.RequestKey{SP: "https://sp.example", MessageID: "m3"})
-	same(t, r, got, err)
+	checkSame(t, r, got, err)
 	is(t, s.CreateLoginRequest(ctx, request("h4", "https://sp.example", "m3")), idp.ErrReplayed)
 	is(t, s.AnswerLoginRequest(ctx, r, start, nil, event("x")), idp.ErrAnswered)
 	n, err := s.Sweep(ctx, r.ExpiresAt, 10)
-	same(t, 2, n, err)
+	checkSame(t, 2, n, err)
 	ok(t, s.CreateLoginRequest(ctx, request("h4", "https://sp.example", "m3")))
 	kinds(t, s, 0, "no_passive", "no_passive")
 }

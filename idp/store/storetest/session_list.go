@@ -25,7 +25,7 @@ func testSessionList(t *testing.T, s idp.Store) {
 		for _, x := range sessions {
 			got = append(got, x.ID)
 			one, err := s.Session(ctx, x.ID)
-			same(t, one, x, err)
+			checkSame(t, one, x, err)
 		}
 		if diff := cmp.Diff(append([]idp.SessionID{}, want...), got); diff != "" {
 			t.Errorf("Sessions(%q, %d) (-want +got):\n%s", after, limit, diff)
@@ -46,15 +46,15 @@ func testEndSessions(t *testing.T, s idp.Store) {
 		ok(t, s.StartSession(ctx, idp.SessionStart{Session: session(id, "u1")}))
 	}
 	n, err := s.EndSessions(ctx, idp.SessionEnd{IDs: []idp.SessionID{"b", "gone", "d", "b"}}, event("one"), event("two"))
-	same(t, 2, n, err)
+	checkSame(t, 2, n, err)
 	left, err := s.Sessions(ctx, idp.SessionQuery{User: "u1"})
-	same(t, 2, len(left), err)
+	checkSame(t, 2, len(left), err)
 	for _, id := range []idp.SessionID{"b", "d"} {
 		_, err := s.Session(ctx, id)
 		is(t, err, idp.ErrNotFound)
 	}
 	n, err = s.EndSessions(ctx, idp.SessionEnd{})
-	same(t, 0, n, err)
+	checkSame(t, 0, n, err)
 	kinds(t, s, 0, "one", "two")
 }
 
@@ -78,7 +78,7 @@ func testSweepIdle(t *testing.T, s idp.Store) {
 	sweep := func(after time.Duration, want int) {
 		t.Helper()
 		n, err := s.Sweep(ctx, start.Add(after), 100)
-		same(t, want, n, err)
+		checkSame(t, want, n, err)
 	}
 	touch("touched", 14*time.Minute)
 	ok(t, endSession(ctx, s, "ended"))

@@ -16,7 +16,7 @@ func testSessions(t *testing.T, s idp.Store) {
 	made.Participants = []idp.Participant{participant("a", "n", "i1")}
 	ok(t, s.StartSession(ctx, idp.SessionStart{Session: made, Replaces: []idp.SessionID{"gone"}}, event("session.begin")))
 	got, err := s.Session(ctx, "s1")
-	same(t, made, got, err)
+	checkSame(t, made, got, err)
 	is(t, s.StartSession(ctx, idp.SessionStart{Session: session("s1", "u2")}, event("x")), idp.ErrExists)
 	_, err = s.Session(ctx, "s2")
 	is(t, err, idp.ErrNotFound)
@@ -26,12 +26,12 @@ func testSessions(t *testing.T, s idp.Store) {
 	old.ExpiresAt = time.Time{}
 	ok(t, s.StartSession(ctx, idp.SessionStart{Session: old}))
 	got, err = s.Session(ctx, "s0")
-	same(t, old, got, err)
+	checkSame(t, old, got, err)
 
 	ok(t, s.UpdateSession(ctx, "s1", func(x *idp.Session) error { x.SeenAt = start.Add(time.Hour); return nil }, event("session.seen")))
 	made.SeenAt = start.Add(time.Hour)
 	got, err = s.Session(ctx, "s1")
-	same(t, made, got, err)
+	checkSame(t, made, got, err)
 	is(t, s.UpdateSession(ctx, "s2", func(*idp.Session) error { return nil }, event("x")), idp.ErrNotFound)
 	for _, change := range []func(*idp.Session) error{
 		func(x *idp.Session) error { x.User = "u2"; return nil },
@@ -44,7 +44,7 @@ func testSessions(t *testing.T, s idp.Store) {
 	cause := errors.New("no")
 	is(t, s.UpdateSession(ctx, "s1", func(x *idp.Session) error { x.Factors = nil; return cause }, event("x")), cause)
 	got, err = s.Session(ctx, "s1")
-	same(t, made, got, err)
+	checkSame(t, made, got, err)
 
 	ok(t, endSession(ctx, s, "s1", event("session.end")))
 	_, err = s.Session(ctx, "s1")
@@ -76,7 +76,7 @@ func testSessionReplaced(t *testing.T, s idp.Store) {
 		participant("d", "n", "l1"), participant("b", "n2", "j2"),
 	}
 	got, err := s.Session(ctx, "s4")
-	same(t, want, got, err)
+	checkSame(t, want, got, err)
 	for _, id := range []idp.SessionID{"s1", "s2", "s3"} {
 		_, err := s.Session(ctx, id)
 		is(t, err, idp.ErrNotFound)
@@ -99,7 +99,7 @@ func testSessionIndexStays(t *testing.T, s idp.Store) {
 		i := issuance(sess, "u1", message)
 		i.Request.SP = idp.EntityID(sp)
 		got, err := s.RecordIssuance(ctx, i)
-		same(t, idp.Issued{NameID: "name-u1", SessionIndex: want}, got, err)
+		checkSame(t, idp.Issued{NameID: "name-u1", SessionIndex: want}, got, err)
 	}
 	indexes := func(id idp.SessionID, sp string, want ...string) {
 		t.Helper()
@@ -107,7 +107,7 @@ func testSessionIndexStays(t *testing.T, s idp.Store) {
 		ok(t, err)
 		for _, p := range got.Participants {
 			if p.SP == idp.EntityID(sp) {
-				same(t, want, p.SessionIndexes, nil)
+				checkSame(t, want, p.SessionIndexes, nil)
 				return
 			}
 		}
@@ -115,7 +115,7 @@ func testSessionIndexStays(t *testing.T, s idp.Store) {
 	}
 	const a, b = "https://a.example", "https://b.example"
 	for n := range 25 {
-		issue("s1", a, numbered("m", n), "index-m0000")
+		issue("s1", a, numberedName("m", n), "index-m0000")
 	}
 	issue("s1", b, "b1", "index-b1")
 	issue("s1", a, "m-last", "index-m0000")
@@ -131,7 +131,7 @@ func testSessionIndexStays(t *testing.T, s idp.Store) {
 	old := session("s4", "u1")
 	var many []string
 	for n := range 40 {
-		many = append(many, numbered("old", n))
+		many = append(many, numberedName("old", n))
 	}
 	old.Participants = []idp.Participant{participant(a, "name-u1", many...)}
 	ok(t, s.StartSession(ctx, idp.SessionStart{Session: old}))
@@ -155,12 +155,12 @@ func testSessionIndexMoved(t *testing.T, s idp.Store) {
 	i := issuance("s1", "u1", "m1")
 	i.At = start.Add(2 * time.Minute)
 	got, err := s.RecordIssuance(ctx, i)
-	same(t, idp.Issued{NameID: "name-u1", SessionIndex: "i2"}, got, err)
+	checkSame(t, idp.Issued{NameID: "name-u1", SessionIndex: "i2"}, got, err)
 	stored, err := s.Session(ctx, "s1")
 	ok(t, err)
-	same(t, 3, len(stored.Participants), nil)
-	same(t, []string{"i2"}, stored.Participants[2].SessionIndexes, nil)
-	same(t, true, stored.DisclosedTo(sp, []string{"i1"}), nil)
+	checkSame(t, 3, len(stored.Participants), nil)
+	checkSame(t, []string{"i2"}, stored.Participants[2].SessionIndexes, nil)
+	checkSame(t, true, stored.DisclosedTo(sp, []string{"i1"}), nil)
 }
 
 func testUserSessions(t *testing.T, s idp.Store) {
@@ -195,13 +195,13 @@ func testUserSessions(t *testing.T, s idp.Store) {
 	}
 	list("u1", "z", "b", "a")
 	n, err := s.EndSessions(ctx, idp.SessionEnd{User: "u1", Keep: "b", Event: on})
-	same(t, 2, n, err)
+	checkSame(t, 2, n, err)
 	list("u1", "b")
 	list("u11", "other")
 	n, err = s.EndSessions(ctx, idp.SessionEnd{User: "u1"})
-	same(t, 1, n, err)
+	checkSame(t, 1, n, err)
 	n, err = s.EndSessions(ctx, idp.SessionEnd{User: "u1", Event: on})
-	same(t, 0, n, err)
+	checkSame(t, 0, n, err)
 	list("u1")
 	kinds(t, s, 0, "end z", "end a")
 }
@@ -254,14 +254,14 @@ func testReplaceSession(t *testing.T, s idp.Store) {
 	ok(t, s.StartSession(ctx, idp.SessionStart{Session: latest, Continues: "later"}))
 	got, err = s.Session(ctx, "latest")
 	ok(t, err)
-	same(t, start, got.Began(), nil)
-	same(t, latest.CreatedAt, got.CreatedAt, nil)
+	checkSame(t, start, got.Began(), nil)
+	checkSame(t, latest.CreatedAt, got.CreatedAt, nil)
 	fresh := session("fresh", "u1")
 	fresh.CreatedAt = start.Add(3 * time.Hour)
 	ok(t, s.StartSession(ctx, idp.SessionStart{Session: fresh, Replaces: []idp.SessionID{"latest"}}))
 	got, err = s.Session(ctx, "fresh")
 	ok(t, err)
-	same(t, fresh.CreatedAt, got.Began(), nil)
+	checkSame(t, fresh.CreatedAt, got.Began(), nil)
 
 	// A session that was ended, or is only begun, is replaced by none.
 	begun := session("begun", "u1")

@@ -94,7 +94,7 @@ func Run(t *testing.T, open Open) {
 		t.Run(tt.name, func(t *testing.T) {
 			t.Parallel()
 			s := open(t, t.TempDir())
-			t.Cleanup(func() { closed(t, s) })
+			t.Cleanup(func() { closeStore(t, s) })
 			tt.test(t, s)
 		})
 	}
@@ -104,7 +104,7 @@ func Run(t *testing.T, open Open) {
 	})
 }
 
-func closed(t *testing.T, s idp.Store) {
+func closeStore(t *testing.T, s idp.Store) {
 	t.Helper()
 	if err := s.Close(); err != nil {
 		t.Errorf("Close: %v", err)
@@ -127,8 +127,8 @@ func is(t *testing.T, got, want error) {
 	}
 }
 
-// same compares what a look-up gave with what is expected.
-func same[T any](t *testing.T, want T, got T, err error) {
+// checkSame compares what a look-up gave with what is expected.
+func checkSame[T any](t *testing.T, want T, got T, err error) {
 	t.Helper()
 	if err != nil {
 		t.Errorf("look-up: %v", err)
@@ -259,4 +259,4 @@ func moveProvider(ctx context.Context, s idp.Store, id idp.EntityID, change func
 // nameOf is the NameID of an issuance.
 func nameOf(i idp.Issued, err error) (idp.NameID, error) { return i.NameID, err }
 
-func numbered(prefix string, n int) string { return fmt.Sprintf("%s%04d", prefix, n) }
+func numberedName(prefix string, n int) string { return fmt.Sprintf("%s%04d", prefix, n) }

@@ -12,13 +12,13 @@ func testSweep(t *testing.T, s idp.Store) {
 	ctx := t.Context()
 	for n := range 10 {
 		end := start.Add(time.Duration(n) * time.Minute)
-		x := session(numbered("s", n), "u1")
+		x := session(numberedName("s", n), "u1")
 		x.ExpiresAt = end
 		ok(t, s.StartSession(ctx, idp.SessionStart{Session: x}))
-		r := request(numbered("h", n), "https://sp.example", numbered("m", n))
+		r := request(numberedName("h", n), "https://sp.example", numberedName("m", n))
 		r.ExpiresAt = end
 		ok(t, s.CreateLoginRequest(ctx, r))
-		ok(t, s.UpdateDocuments(ctx, "k", []string{numbered("k", n)}, func(d *idp.Document) error {
+		ok(t, s.UpdateDocuments(ctx, "k", []string{numberedName("k", n)}, func(d *idp.Document) error {
 			d.Data, d.ExpiresAt = []byte("x"), end
 			return nil
 		}))
@@ -30,7 +30,7 @@ func testSweep(t *testing.T, s idp.Store) {
 	sweep := func(now time.Time, limit, want int) {
 		t.Helper()
 		n, err := s.Sweep(ctx, now, limit)
-		same(t, want, n, err)
+		checkSame(t, want, n, err)
 	}
 	sweep(start.Add(-1), 100, 0)
 	sweep(start, 0, 0)
@@ -44,17 +44,17 @@ func testSweep(t *testing.T, s idp.Store) {
 		if n < 5 {
 			want = idp.ErrNotFound
 		}
-		_, err := s.Session(ctx, idp.SessionID(numbered("s", n)))
+		_, err := s.Session(ctx, idp.SessionID(numberedName("s", n)))
 		is(t, err, want)
-		_, err = s.LoginRequest(ctx, idp.RequestKey{Handle: idp.RequestHandle(numbered("h", n))})
+		_, err = s.LoginRequest(ctx, idp.RequestKey{Handle: idp.RequestHandle(numberedName("h", n))})
 		is(t, err, want)
-		_, err = s.LoginRequest(ctx, idp.RequestKey{SP: "https://sp.example", MessageID: numbered("m", n)})
+		_, err = s.LoginRequest(ctx, idp.RequestKey{SP: "https://sp.example", MessageID: numberedName("m", n)})
 		is(t, err, want)
-		_, err = idp.LookupDocument(ctx, s, "k", numbered("k", n))
+		_, err = idp.LookupDocument(ctx, s, "k", numberedName("k", n))
 		is(t, err, want)
 	}
 	sessions, err := s.Sessions(ctx, idp.SessionQuery{User: "u1"})
-	same(t, 5, len(sessions), err)
+	checkSame(t, 5, len(sessions), err)
 
 	// What is swept is forgotten: the ID can come again.
 	ok(t, s.CreateLoginRequest(ctx, request("again", "https://sp.example", "m0000")))
@@ -91,7 +91,7 @@ func testSweepFollows(t *testing.T, s idp.Store) {
 	sweep := func(after time.Duration, want int) {
 		t.Helper()
 		n, err := s.Sweep(ctx, start.Add(after), 100)
-		same(t, want, n, err)
+		checkSame(t, want, n, err)
 	}
 	sweep(time.Hour, 1) // sooner
 	sweep(2*time.Hour, 1)
@@ -100,13 +100,13 @@ func testSweepFollows(t *testing.T, s idp.Store) {
 	sweep(71*time.Hour, 0)
 	sweep(72*time.Hour, 1)
 	for k, at := range []time.Time{{}, time.Unix(-1, 5).UTC(), time.Date(9999, 12, 31, 0, 0, 0, 0, time.UTC)} {
-		x := session(numbered("edge", k), "u1")
+		x := session(numberedName("edge", k), "u1")
 		x.ExpiresAt = at
 		ok(t, s.StartSession(ctx, idp.SessionStart{Session: x}))
 	}
 	sweep(0, 2)
 	n, err := s.Sweep(ctx, time.Date(10000, 1, 1, 0, 0, 0, 0, time.UTC), 100)
-	same(t, 1, n, err)
+	checkSame(t, 1, n, err)
 }
 
 // testForeignStrings stores what strangers and partners may send.
@@ -116,15 +116,15 @@ func testForeignStrings(t *testing.T, s idp.Store) {
 		user, sess := idp.UserID(text+"u"), idp.SessionID(text+"s")
 		ok(t, s.StartSession(ctx, idp.SessionStart{Session: session(string(sess), string(user))}))
 		i := issuance(string(sess), string(user), text)
-		i.Request.Handle, i.Request.SP, i.Scope = idp.RequestHandle(numbered("h", k)), idp.EntityID(text), idp.NameIDScope(text)
+		i.Request.Handle, i.Request.SP, i.Scope = idp.RequestHandle(numberedName("h", k)), idp.EntityID(text), idp.NameIDScope(text)
 		name, err := nameOf(s.RecordIssuance(ctx, i))
-		same(t, i.Proposed, name, err)
+		checkSame(t, i.Proposed, name, err)
 		got, err := s.UserByNameID(ctx, i.Scope, name)
-		same(t, user, got, err)
+		checkSame(t, user, got, err)
 		r, err := s.LoginRequest(ctx, idp.RequestKey{SP: i.Request.SP, MessageID: text})
-		same(t, i.Request.Handle, r.Handle, err)
+		checkSame(t, i.Request.Handle, r.Handle, err)
 		list, err := s.Sessions(ctx, idp.SessionQuery{User: user})
-		same(t, 1, len(list), err)
+		checkSame(t, 1, len(list), err)
 	}
 	// Far too long is an error, and harms nothing.
 	long := strings.Repeat("x", 70000)
@@ -161,30 +161,30 @@ func testReopened(t *testing.T, open Open) {
 	ok(t, s.Close())
 
 	s = open(t, dir)
-	defer closed(t, s)
+	defer closeStore(t, s)
 	doc, err := idp.LookupDocument(ctx, s, idp.RotationKind, idp.RotationKey)
-	same(t, "{}", string(doc), err)
+	checkSame(t, "{}", string(doc), err)
 	p, err := s.Provider(ctx, "https://a.example")
-	same(t, provider("https://a.example"), p, err)
+	checkSame(t, provider("https://a.example"), p, err)
 	scope, err := lastScope(ctx, s, "https://b.example")
-	same(t, "sp:https://b.example", scope, err)
+	checkSame(t, "sp:https://b.example", scope, err)
 	u, err := s.UserByEmail(ctx, "ANN@example.org")
-	same(t, person("u1", "ann@example.org"), u, err)
+	checkSame(t, person("u1", "ann@example.org"), u, err)
 	is(t, addUser(ctx, s, person("u2")), idp.ErrExists)
 	x, err := s.Session(ctx, "s1")
-	same(t, 1, len(x.Participants), err)
+	checkSame(t, 1, len(x.Participants), err)
 	r, err := s.LoginRequest(ctx, idp.RequestKey{SP: "https://a.example", MessageID: "m1"})
-	same(t, request("h1", "https://a.example", "m1"), r, err)
+	checkSame(t, request("h1", "https://a.example", "m1"), r, err)
 	is(t, s.CreateLoginRequest(ctx, request("h9", "https://sp.example", "m2")), idp.ErrReplayed)
 	_, err = s.RecordIssuance(ctx, issuance("s1", "u1", "m2"))
 	is(t, err, idp.ErrAnswered)
 	got, err := s.NameID(ctx, "agency:A", "u1")
-	same(t, name, got, err)
+	checkSame(t, name, got, err)
 	docs, err := s.Documents(ctx, "k")
-	same(t, []idp.Document{{Key: "d", Data: []byte("x"), ExpiresAt: start.Add(time.Hour)}}, docs, err)
-	same(t, before, trail(t, s), nil)
+	checkSame(t, []idp.Document{{Key: "d", Data: []byte("x"), ExpiresAt: start.Add(time.Hour)}}, docs, err)
+	checkSame(t, before, trail(t, s), nil)
 	ok(t, s.AppendAudit(ctx, event("later")))
 	kinds(t, s, len(before), "later")
 	n, err := s.Sweep(ctx, start.Add(100*time.Hour), 100)
-	same(t, 4, n, err)
+	checkSame(t, 4, n, err)
 }

@@ -13,7 +13,7 @@ func testUsers(t *testing.T, s idp.Store) {
 	u := person("u1", "Ann@Example.org", "ann@home.example")
 	ok(t, addUser(ctx, s, u, event("user.add")))
 	got, err := s.User(ctx, "u1")
-	same(t, u, got, err)
+	checkSame(t, u, got, err)
 
 	is(t, addUser(ctx, s, person("u1", "other@example.org"), event("x")), idp.ErrExists)
 	_, err = s.UserByEmail(ctx, "other@example.org")
@@ -32,7 +32,7 @@ func testUsers(t *testing.T, s idp.Store) {
 	ok(t, s.UpdateUser(ctx, "u1", func(u *idp.User) error { u.TOTPs[0].LastStep = 8; return nil }, event("user.edit")))
 	u.TOTPs[0].LastStep = 8
 	got, err = s.User(ctx, "u1")
-	same(t, u, got, err)
+	checkSame(t, u, got, err)
 	kinds(t, s, 0, "user.add", "user.edit")
 }
 
@@ -111,7 +111,7 @@ func testUserDeleted(t *testing.T, s idp.Store) {
 	ok(t, s.StartSession(ctx, idp.SessionStart{Session: session("s2", "u1")}))
 	ok(t, s.StartSession(ctx, idp.SessionStart{Session: session("s3", "u2")}))
 	name, err := nameOf(s.RecordIssuance(ctx, issuance("s1", "u1", "m1")))
-	same(t, "name-u1", name, err)
+	checkSame(t, "name-u1", name, err)
 
 	ok(t, s.DeleteUser(ctx, "u1", event("user.delete")))
 	kinds(t, s, 1, "user.delete")
@@ -132,9 +132,9 @@ func testUserDeleted(t *testing.T, s idp.Store) {
 	is(t, addUser(ctx, s, person("u1", "other@example.org")), idp.ErrExists)
 	is(t, s.StartSession(ctx, idp.SessionStart{Session: session("s4", "u1")}), idp.ErrNotFound)
 	got, err := s.NameID(ctx, "agency:A", "u1")
-	same(t, "name-u1", got, err)
+	checkSame(t, "name-u1", got, err)
 	user, err := s.UserByNameID(ctx, "agency:A", "name-u1")
-	same(t, "u1", user, err)
+	checkSame(t, "u1", user, err)
 	i := issuance("s3", "u2", "m3")
 	i.Proposed = "name-u1"
 	_, err = s.RecordIssuance(ctx, i)
