@@ -82,7 +82,6 @@ var (
 	LabelAllowLevel             = declareLabel("allow_level")
 	LabelApplyAt                = declareLabel("apply_at")
 	LabelBeginChange            = declareLabel("begin_change")
-	LabelBeginEmpty             = declareLabel("begin_empty")
 	LabelBringKeyToo            = declareLabel("bring_key_too")
 	LabelChangeRegistered       = declareLabel("change_registered")
 	LabelChooseProvider         = declareLabel("choose_provider")

@@ -16,7 +16,7 @@ const (
 
 // LookupDocument returns the content of one document; ErrNotFound if it is not there.
 func LookupDocument(ctx context.Context, s DocumentStore, kind, key string) ([]byte, error) {
-	docs, err := s.Documents(ctx, kind, key)
+	docs, err := s.Documents(ctx, kind, DocumentQuery{Keys: []string{key}})
 	switch {
 	case err != nil:
 		return nil, err
@@ -53,10 +53,18 @@ type Record[T any] struct {
 	ExpiresAt time.Time
 }
 
-// List returns the records of the keys that are there, or all if no key is given,
-// sorted by key.
-func (r Records[T]) List(ctx context.Context, keys ...string) ([]Record[T], error) {
-	docs, err := r.Store.Documents(ctx, r.Kind, keys...)
+// List returns all records, sorted by key.
+func (r Records[T]) List(ctx context.Context) ([]Record[T], error) {
+	return r.find(ctx, DocumentQuery{All: true})
+}
+
+// Find returns the records of the keys that are there, sorted by key.
+func (r Records[T]) Find(ctx context.Context, keys ...string) ([]Record[T], error) {
+	return r.find(ctx, DocumentQuery{Keys: keys})
+}
+
+func (r Records[T]) find(ctx context.Context, q DocumentQuery) ([]Record[T], error) {
+	docs, err := r.Store.Documents(ctx, r.Kind, q)
 	if err != nil {
 		return nil, err
 	}
@@ -75,7 +83,7 @@ func (r Records[T]) List(ctx context.Context, keys ...string) ([]Record[T], erro
 
 // Get returns one record; ErrNotFound if it is not there.
 func (r Records[T]) Get(ctx context.Context, key string) (*T, error) {
-	list, err := r.List(ctx, key)
+	list, err := r.Find(ctx, key)
 	switch {
 	case err != nil:
 		return nil, err

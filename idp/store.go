@@ -261,13 +261,18 @@ type Document struct {
 	ExpiresAt time.Time
 }
 
+// DocumentQuery selects the documents with one of Keys, or all of a kind.
+type DocumentQuery struct {
+	Keys []string
+	All  bool
+}
+
 // DocumentStore keeps small documents by kind and key, whose form is their writer's:
 // counters, links, what was disclosed to whom. Kind and key are any strings, the kind
 // not empty; both are readable in what is stored. See Records for typed ones.
 type DocumentStore interface {
-	// Documents lists those of a kind, sorted by key: those of the keys that are
-	// there, or all if no key is given.
-	Documents(ctx context.Context, kind string, keys ...string) ([]Document, error)
+	// Documents lists documents of a kind that are there, sorted by key.
+	Documents(ctx context.Context, kind string, q DocumentQuery) ([]Document, error)
 	// UpdateDocuments has change replace Data and ExpiresAt of each of the documents,
 	// in one step; empty Data removes a document. Of two updates one sees what the
 	// other wrote, so that a step is claimed by writing it down. change gets the keys
@@ -286,8 +291,8 @@ type AuditStore interface {
 	// the page with the error.
 	AuditPage(ctx context.Context, after uint64, limit int) (*AuditPage, error)
 	// PruneAudit makes c the beginning of the trail, unless it is, and then removes up
-	// to limit of the records before it, the oldest first. It reports how many; fewer
-	// than limit means that none is left. c.Hash must be that record's, and c must lie
+	// to limit of the records up to it, the oldest first, but never the last of the
+	// trail. It reports how many; fewer than limit means that none is left. c.Hash must be that record's, and c must lie
 	// after the checkpoint there is, or be that one, be it with another MAC; else
 	// nothing changes.
 	PruneAudit(ctx context.Context, c AuditCheckpoint, limit int, events ...AuditEvent) (removed int, err error)

@@ -5,6 +5,7 @@ import (
 	"encoding/binary"
 	"errors"
 	"strconv"
+	"strings"
 	"time"
 
 	"github.com/rogpeppe/go-internal/testscript"
@@ -51,18 +52,23 @@ func tamper(ts *testscript.TestScript, neg bool, args []string) {
 	ts.Check(errors.Join(err, db.Close()))
 }
 
-// tamperRecord flips a bit of a record. Done twice, it is as it was.
+// tamperRecord flips a bit of a record. Done twice, it is as it was. KIND/KEY names a
+// document.
 func tamperRecord(ts *testscript.TestScript, bucket, key string) {
 	db, err := bbolt.Open(ts.MkAbs("vernal-data/"+storeName), 0o600, &bbolt.Options{Timeout: time.Second})
 	ts.Check(err)
 	err = db.Update(func(tx *bbolt.Tx) error {
 		b := tx.Bucket([]byte(bucket))
-		value := bytes.Clone(b.Get([]byte(key)))
+		at := []byte(key)
+		if kind, name, ok := strings.Cut(key, "/"); ok && bucket == "documents" {
+			at = append(append(binary.BigEndian.AppendUint16(nil, uint16(len(kind))), kind...), name...)
+		}
+		value := bytes.Clone(b.Get(at))
 		if len(value) == 0 {
 			return errors.New("no record " + key + " in " + bucket)
 		}
 		value[0] ^= 1
-		return b.Put([]byte(key), value)
+		return b.Put(at, value)
 	})
 	ts.Check(errors.Join(err, db.Close()))
 }

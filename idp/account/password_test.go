@@ -89,9 +89,9 @@ func (s *traced) UserByEmail(ctx context.Context, a string) (*idp.User, error) {
 	return s.Store.UserByEmail(ctx, a)
 }
 
-func (s *traced) Documents(ctx context.Context, kind string, keys ...string) ([]idp.Document, error) {
-	s.note("Documents %s %v", kind, shapes(keys))
-	return s.Store.Documents(ctx, kind, keys...)
+func (s *traced) Documents(ctx context.Context, kind string, q idp.DocumentQuery) ([]idp.Document, error) {
+	s.note("Documents %s %v", kind, shapes(q.Keys))
+	return s.Store.Documents(ctx, kind, q)
 }
 
 func (s *traced) UpdateDocuments(ctx context.Context, kind string, keys []string, change func(*idp.Document) error, e ...idp.AuditEvent) error {

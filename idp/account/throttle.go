@@ -178,7 +178,7 @@ func keysOf(counters []counter) (keys []string) {
 
 // storedThrottles reads the counters, by key.
 func (s *Service) storedThrottles(ctx context.Context, counters []counter) (map[string]*throttle, error) {
-	list, err := s.throttles().List(ctx, keysOf(counters)...)
+	list, err := s.throttles().Find(ctx, keysOf(counters)...)
 	if err != nil {
 		return nil, fmt.Errorf("look up attempts: %w", err)
 	}

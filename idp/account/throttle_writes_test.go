@@ -6,6 +6,8 @@ import (
 	"net/netip"
 	"strings"
 	"testing"
+
+	"vernal/idp"
 )
 
 // An attempt is counted in one durable write, and settled in another one if it was
@@ -45,7 +47,7 @@ func TestDurableWritesPerAttempt(t *testing.T) {
 		t.Errorf("a blocked attempt: %d durable writes, want none", n)
 	}
 	// The store sees no address of an attempt.
-	docs, err := h.store.Documents(t.Context(), "throttle")
+	docs, err := h.store.Documents(t.Context(), "throttle", idp.DocumentQuery{All: true})
 	if err != nil || len(docs) == 0 {
 		t.Fatalf("%d counters, %v", len(docs), err)
 	}

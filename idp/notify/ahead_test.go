@@ -264,7 +264,7 @@ func TestAttentionIsLoggedDaily(t *testing.T) {
 	wantLines(t, []string{
 		"request_certificate_ended ", "step_held 2027 1", "request_certificate_ended ", "step_held 2027 2", "request_certificate_ended ",
 	}, logged())
-	docs, err := w.Bolt.Documents(t.Context(), "notice")
+	docs, err := w.Bolt.Documents(t.Context(), "notice", idp.DocumentQuery{All: true})
 	ok(t, err)
 	if len(docs) != 0 || len(w.mail.Mails()) != 0 || len(w.hook.notices()) != 0 {
 		t.Errorf("%d documents, %d mails", len(docs), len(w.mail.Mails()))

@@ -115,7 +115,7 @@ func (s *Service) post(ctx context.Context, n Notice) error {
 
 // isPosted reports whether one of the notices is recorded.
 func (s *Service) isPosted(ctx context.Context, ids ...string) (bool, error) {
-	posted, err := s.notices().List(ctx, ids...)
+	posted, err := s.notices().Find(ctx, ids...)
 	return len(posted) > 0, err
 }
 

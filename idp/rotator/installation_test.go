@@ -65,7 +65,7 @@ func (w *world) started() *rotator.Service {
 // start starts a server, or begins an installation where nothing is recorded.
 func (w *world) start(s *rotator.Service) error {
 	w.t.Helper()
-	docs, err := w.Bolt.Documents(w.t.Context(), idp.RotationKind, idp.RotationKey)
+	docs, err := w.Bolt.Documents(w.t.Context(), idp.RotationKind, idp.DocumentQuery{Keys: []string{idp.RotationKey}})
 	ok(w.t, err)
 	var h rotation.History
 	if len(docs) > 0 {

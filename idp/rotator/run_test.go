@@ -29,7 +29,7 @@ func (l lastUses) Users(context.Context, idp.Year, time.Time) ([]idp.EntityID, e
 	return nil, nil
 }
 
-func (m *memory) Documents(context.Context, string, ...string) ([]idp.Document, error) {
+func (m *memory) Documents(context.Context, string, idp.DocumentQuery) ([]idp.Document, error) {
 	if m.doc == nil {
 		return nil, nil
 	}

@@ -115,7 +115,7 @@ type unreadable struct{ idp.DocumentStore }
 
 var errUnreadable = errors.New("disk is broken")
 
-func (unreadable) Documents(context.Context, string, ...string) ([]idp.Document, error) {
+func (unreadable) Documents(context.Context, string, idp.DocumentQuery) ([]idp.Document, error) {
 	return nil, errUnreadable
 }
 

@@ -83,7 +83,7 @@ func (s *Server) mountHealth(rt *web.Router) {
 
 func (s *Server) checkReady(ctx context.Context) error {
 	// Every answer rests upon this document.
-	if _, err := s.Store.Documents(ctx, idp.RotationKind, idp.RotationKey); err != nil {
+	if _, err := s.Store.Documents(ctx, idp.RotationKind, idp.DocumentQuery{Keys: []string{idp.RotationKey}}); err != nil {
 		return fmt.Errorf("store: %w", err)
 	}
 	entry, err := s.Years.Preferred(s.Clock.Now())

@@ -130,7 +130,7 @@ func TestForged(t *testing.T) {
 		}
 		w.opens(l.Kind, token, false)
 	}
-	docs, err := w.store.Documents(t.Context(), "link")
+	docs, err := w.store.Documents(t.Context(), "link", idp.DocumentQuery{All: true})
 	if err != nil {
 		t.Fatal(err)
 	}

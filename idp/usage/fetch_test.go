@@ -48,7 +48,7 @@ func TestFetchesAreForgotten(t *testing.T) {
 	ok(t, l.Flush(t.Context()))
 	in.set(in.clock().AddDate(0, 0, 91))
 	ok(t, l.Flush(t.Context()))
-	docs, err := in.store.Documents(t.Context(), documents)
+	docs, err := in.store.Documents(t.Context(), documents, idp.DocumentQuery{All: true})
 	ok(t, err)
 	if len(docs) != 0 {
 		t.Errorf("after 91 days there is %q", docs)
@@ -119,7 +119,7 @@ func TestClientsAreBounded(t *testing.T) {
 		}
 		ok(t, l.Flush(t.Context()))
 	}
-	docs, err := in.store.Documents(t.Context(), documents)
+	docs, err := in.store.Documents(t.Context(), documents, idp.DocumentQuery{All: true})
 	ok(t, err)
 	size := 0
 	for _, d := range docs {

@@ -168,9 +168,9 @@ func (s *store) UpdateDocuments(ctx context.Context, kind string, keys []string,
 	return s.DocumentStore.UpdateDocuments(ctx, kind, keys, change, events...)
 }
 
-func (s *store) Documents(ctx context.Context, kind string, keys ...string) ([]idp.Document, error) {
-	if s.before != nil && len(keys) == 0 {
+func (s *store) Documents(ctx context.Context, kind string, q idp.DocumentQuery) ([]idp.Document, error) {
+	if s.before != nil && q.All {
 		s.before()
 	}
-	return s.DocumentStore.Documents(ctx, kind, keys...)
+	return s.DocumentStore.Documents(ctx, kind, q)
 }

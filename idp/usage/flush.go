@@ -91,7 +91,7 @@ func (l *Ledger) prune(ctx context.Context) error {
 	if !l.pruned.IsZero() && now.Sub(l.pruned).Abs() < pruneEvery {
 		return nil
 	}
-	docs, err := l.Store.Documents(ctx, documents)
+	docs, err := l.Store.Documents(ctx, documents, idp.DocumentQuery{All: true})
 	if err != nil {
 		return fmt.Errorf("read the ledger of uses: %w", err)
 	}

@@ -78,7 +78,7 @@ func TestCountsEqualTheModel(t *testing.T) {
 	in.add(spB)
 	certs := []string{"", strings.Repeat("a", 64), strings.Repeat("b", 64)}
 	rapid.Check(t, func(rt *rapid.T) {
-		docs, err := in.store.Documents(t.Context(), documents)
+		docs, err := in.store.Documents(t.Context(), documents, idp.DocumentQuery{All: true})
 		ok(t, err)
 		for _, d := range docs { // of the check before
 			ok(t, in.store.UpdateDocuments(t.Context(), documents, []string{d.Key}, idp.ChangeData(func(string, []byte) ([]byte, error) { return nil, nil })))

@@ -131,7 +131,7 @@ func (l *Ledger) readAll(ctx context.Context, now time.Time) (records, error) {
 
 // readStored returns the stored records. l.writing must be held.
 func (l *Ledger) readStored(ctx context.Context, now time.Time) (records, error) {
-	docs, err := l.Store.Documents(ctx, documents)
+	docs, err := l.Store.Documents(ctx, documents, idp.DocumentQuery{All: true})
 	if err != nil {
 		return nil, fmt.Errorf("read the ledger of uses: %w", err)
 	}

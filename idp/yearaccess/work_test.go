@@ -22,9 +22,9 @@ type counted struct {
 	reads []string
 }
 
-func (c *counted) Documents(ctx context.Context, kind string, keys ...string) ([]idp.Document, error) {
-	c.reads = append(c.reads, fmt.Sprintln("documents", keys))
-	return c.DocumentStore.Documents(ctx, kind, keys...)
+func (c *counted) Documents(ctx context.Context, kind string, q idp.DocumentQuery) ([]idp.Document, error) {
+	c.reads = append(c.reads, fmt.Sprintln("documents", q.Keys))
+	return c.DocumentStore.Documents(ctx, kind, q)
 }
 
 // A request to a year that is not published costs what one to a year that was never made

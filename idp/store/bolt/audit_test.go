@@ -1,6 +1,7 @@
 package bolt_test
 
 import (
+	"context"
 	"errors"
 	"testing"
 
@@ -8,6 +9,7 @@ import (
 
 	"vernal/idp"
 	"vernal/idp/audit"
+	"vernal/idp/store/bolt"
 )
 
 // TestAuditCut takes records from the end of the trail, where the chain itself
@@ -37,5 +39,20 @@ func TestAuditCut(t *testing.T) {
 	var broken *audit.BrokenError
 	if _, err := verifyTrail(t.Context(), s, audit.Place{}); !errors.As(err, &broken) || broken.Seq != 4 {
 		t.Errorf("Verify = %v, want record 4 missing", err)
+	}
+}
+
+// verifyTrail verifies the audit trail after a place, in steps, and returns its end.
+func verifyTrail(ctx context.Context, s *bolt.Store, place audit.Place) (audit.Place, error) {
+	for {
+		page, err := s.AuditPage(ctx, place.Seq, 500)
+		if err != nil || len(page.Lines) == 0 {
+			return place, err
+		}
+		for _, line := range page.Lines {
+			if place, err = place.Next(line); err != nil {
+				return place, err
+			}
+		}
 	}
 }

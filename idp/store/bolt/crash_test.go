@@ -131,21 +131,6 @@ func checkName(t *testing.T, s *bolt.Store, who [2]string, name string) {
 	}
 }
 
-// verifyTrail verifies the audit trail after a place, in steps, and returns its end.
-func verifyTrail(ctx context.Context, s *bolt.Store, place audit.Place) (audit.Place, error) {
-	for {
-		page, err := s.AuditPage(ctx, place.Seq, 500)
-		if err != nil || len(page.Lines) == 0 {
-			return place, err
-		}
-		for _, line := range page.Lines {
-			if place, err = place.Next(line); err != nil {
-				return place, err
-			}
-		}
-	}
-}
-
 // victim signs people in until it is killed. It returns only if that fails.
 func victim(dir string) error {
 	ctx := context.Background()

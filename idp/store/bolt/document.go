@@ -51,9 +51,9 @@ func (w *writer) putDocument(kind string, before, d idp.Document) {
 }
 
 // Documents lists documents of a kind.
-func (s *Store) Documents(ctx context.Context, kind string, keys ...string) ([]idp.Document, error) {
+func (s *Store) Documents(ctx context.Context, kind string, q idp.DocumentQuery) ([]idp.Document, error) {
 	return readValue(ctx, s, func(r *reader) (docs []idp.Document, err error) {
-		for _, key := range slices.Compact(slices.Sorted(slices.Values(keys))) {
+		for _, key := range slices.Compact(slices.Sorted(slices.Values(q.Keys))) {
 			d, err := r.document(kind, key)
 			if err != nil {
 				return nil, err
@@ -62,7 +62,7 @@ func (s *Store) Documents(ctx context.Context, kind string, keys ...string) ([]i
 				docs = append(docs, d)
 			}
 		}
-		if len(keys) > 0 {
+		if !q.All {
 			return docs, nil
 		}
 		prefix := pairKey(kind, "")

@@ -189,7 +189,10 @@ var readings = map[string][]func(context.Context, *bolt.Store) error{
 			_, err := idp.LookupDocument(ctx, s, "link", "u1")
 			return err
 		},
-		func(ctx context.Context, s *bolt.Store) error { _, err := s.Documents(ctx, "link"); return err },
+		func(ctx context.Context, s *bolt.Store) error {
+			_, err := s.Documents(ctx, "link", idp.DocumentQuery{All: true})
+			return err
+		},
 		func(ctx context.Context, s *bolt.Store) error {
 			return s.UpdateDocuments(ctx, "link", []string{"u1"}, idp.ChangeData(func(string, []byte) ([]byte, error) { return []byte("x"), nil }))
 		},

@@ -156,7 +156,7 @@ func testUpdateFunctions(t *testing.T, s idp.Store) {
 	checkSame(t, person("u1", "a@example.org"), u, err)
 	x, err := s.Session(ctx, "s1")
 	checkSame(t, session("s1", "u1"), x, err)
-	docs, err := s.Documents(ctx, "k")
+	docs, err := s.Documents(ctx, "k", idp.DocumentQuery{All: true})
 	checkSame(t, nil, docs, err)
 	kinds(t, s, 0)
 }
@@ -208,7 +208,7 @@ func testClosed(t *testing.T, s idp.Store) {
 	_, list := audit.Records(ctx, s, 0, 10)
 	_, sweep := s.Sweep(ctx, start, 1)
 	_, byMessage := s.LoginRequest(ctx, idp.RequestKey{SP: "a", MessageID: "b"})
-	_, documents := s.Documents(ctx, "k")
+	_, documents := s.Documents(ctx, "k", idp.DocumentQuery{All: true})
 	for k, err := range []error{
 		err, list, sweep, byMessage, documents, s.UpdateDocuments(ctx, "k", []string{"d"}, func(*idp.Document) error { return nil }),
 		s.AppendAudit(ctx, event("x")), endSession(ctx, s, "s1"), s.UpdateUser(ctx, "u", func(*idp.User) error { return nil }),

@@ -14,7 +14,7 @@ func testDocuments(t *testing.T, s idp.Store) {
 	ctx := t.Context()
 	holds := func(kind string, want ...idp.Document) {
 		t.Helper()
-		got, err := s.Documents(ctx, kind)
+		got, err := s.Documents(ctx, kind, idp.DocumentQuery{All: true})
 		checkSame(t, want, got, err)
 		for _, d := range want {
 			one, err := idp.LookupDocument(ctx, s, kind, d.Key)
@@ -33,8 +33,10 @@ func testDocuments(t *testing.T, s idp.Store) {
 	holds("ab", idp.Document{Key: "1", Data: []byte("y1")})
 	ok(t, s.UpdateDocuments(ctx, "ab", []string{"1"}, write("z")))
 	holds("ab", idp.Document{Key: "1", Data: []byte("z1y1")})
-	some, err := s.Documents(ctx, "a", "2", "gone", "", "2")
+	some, err := s.Documents(ctx, "a", idp.DocumentQuery{Keys: []string{"2", "gone", "", "2"}})
 	checkSame(t, []idp.Document{{Data: []byte("x")}, {Key: "2", Data: []byte("x2")}}, some, err)
+	none, err := s.Documents(ctx, "a", idp.DocumentQuery{})
+	checkSame(t, 0, len(none), err)
 
 	// One that fails changes nothing, not even those before it.
 	cause := errors.New("no")
@@ -69,7 +71,7 @@ func testDocuments(t *testing.T, s idp.Store) {
 	}))
 	checkSame(t, []string{"3", "1", "2", ""}, order, nil)
 	clear(mine)
-	some, err = s.Documents(ctx, "a", "1")
+	some, err = s.Documents(ctx, "a", idp.DocumentQuery{Keys: []string{"1"}})
 	ok(t, err)
 	clear(some[0].Data)
 	holds("a", idp.Document{Key: "1", Data: []byte("mine")})
@@ -106,7 +108,7 @@ func testDocumentsCounted(t *testing.T, s idp.Store) {
 		})
 	}
 	wg.Wait()
-	got, err := s.Documents(ctx, "n")
+	got, err := s.Documents(ctx, "n", idp.DocumentQuery{All: true})
 	checkSame(t, []idp.Document{{Key: "a", Data: []byte("40")}, {Key: "b", Data: []byte("40")}}, got, err)
 }
 
@@ -151,7 +153,7 @@ func testDocumentsExpire(t *testing.T, s idp.Store) {
 		t.Helper()
 		n, err := s.Sweep(ctx, now, 100)
 		checkSame(t, removed, n, err)
-		docs, err := s.Documents(ctx, "k")
+		docs, err := s.Documents(ctx, "k", idp.DocumentQuery{All: true})
 		ok(t, err)
 		var keys []string
 		for _, d := range docs {
@@ -163,7 +165,7 @@ func testDocumentsExpire(t *testing.T, s idp.Store) {
 	for _, key := range []string{"ends", "kept", "later", "sooner", "stays"} {
 		put(key, hour)
 	}
-	docs, err := s.Documents(ctx, "k", "ends")
+	docs, err := s.Documents(ctx, "k", idp.DocumentQuery{Keys: []string{"ends"}})
 	checkSame(t, []idp.Document{{Key: "ends", Data: []byte("x"), ExpiresAt: hour}}, docs, err)
 	put("kept", time.Time{})
 	put("later", hour.Add(time.Hour))

@@ -180,7 +180,7 @@ func testReopened(t *testing.T, open Open) {
 	is(t, err, idp.ErrAnswered)
 	got, err := s.NameID(ctx, "agency:A", "u1")
 	checkSame(t, name, got, err)
-	docs, err := s.Documents(ctx, "k")
+	docs, err := s.Documents(ctx, "k", idp.DocumentQuery{All: true})
 	checkSame(t, []idp.Document{{Key: "d", Data: []byte("x"), ExpiresAt: start.Add(time.Hour)}}, docs, err)
 	checkSame(t, before, trail(t, s), nil)
 	ok(t, s.AppendAudit(ctx, event("later")))
