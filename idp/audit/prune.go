@@ -102,14 +102,17 @@ func (s *Service) Prune(ctx context.Context, c idp.AuditCheckpoint, actor string
 	if err != nil {
 		return 0, false, fmt.Errorf("prune the audit trail: %w", err)
 	}
-	var events []idp.AuditEvent
 	if page.Checkpoint == nil || page.Checkpoint.Seq < c.Seq {
-		events = []idp.AuditEvent{{
+		// A step of its own, so that a record comes after the one at c, which can go then.
+		_, err = s.Store.PruneAudit(ctx, c, 0, idp.AuditEvent{
 			Kind: idp.AuditAuditPrune, Outcome: "ok", Actor: actor, Year: c.Year,
 			Detail: map[string]string{"seq": strconv.FormatUint(c.Seq, 10), "hash": c.Hash},
-		}}
+		})
 	}
-	if removed, err = s.Store.PruneAudit(ctx, c, pruneBatch, events...); err != nil {
+	if err == nil {
+		removed, err = s.Store.PruneAudit(ctx, c, pruneBatch)
+	}
+	if err != nil {
 		return 0, false, fmt.Errorf("prune the audit trail: %w", err)
 	}
 	return removed, removed == pruneBatch, nil

@@ -68,10 +68,7 @@ func (s *Store) PruneAudit(ctx context.Context, c idp.AuditCheckpoint, limit int
 			return 0, err
 		}
 		end := seqKey(c.Seq)
-		var last []byte // stays, unless the events come after it
-		if len(events) == 0 {
-			last, _ = w.bucket(inAudit).Cursor().Last()
-		}
+		last, _ := w.bucket(inAudit).Cursor().Last()
 		for k := range w.scan(inAudit, nil) {
 			if removed >= limit || len(k) != 8 || bytes.Compare(k, end) > 0 || bytes.Equal(k, last) {
 				break
