@@ -33,11 +33,12 @@ test-sp: ## slow tests; real service providers, browsers and a token, see .ci/ru
 	$(GO) test -tags realsp -count 1 -timeout 30m -v ./idp/idptest/realsp/
 	CGO_ENABLED=1 $(GO) test -tags pkcs11 -count 1 -timeout 10m -v ./certs/token/ ./idp/idptest/hsm/
 
-lint: ## formatting, vet, staticcheck, module hygiene, known vulnerabilities
+lint: ## formatting, vet, staticcheck, module hygiene, names, known vulnerabilities
 	@test -z "$$(gofmt -l .)" || { gofmt -l .; echo "run gofmt"; exit 1; }
 	$(GO) mod tidy -diff
 	$(GO) vet -tags realsp,pkcs11,slow ./...
 	$(GO) tool staticcheck -tags realsp,pkcs11,slow ./...
+	$(GO) run .ci/names.go
 	@.ci/vulncheck
 
 BENCHTIME  ?= 2s
