@@ -266,7 +266,7 @@ func TestLoadRefusesMismatch(t *testing.T) {
 	}
 }
 
-func TestDestroy(t *testing.T) {
+func TestDestroyRemovesOnlyPrivateKey(t *testing.T) {
 	t.Parallel()
 	d, path := testDir(t)
 	save(t, d, madeKey(t, "2026"))

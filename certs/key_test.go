@@ -143,7 +143,7 @@ func TestCertifyRefuses(t *testing.T) {
 	}
 }
 
-func TestCheck(t *testing.T) {
+func TestCheckAcceptsOnlyMatchingRSAKeys(t *testing.T) {
 	t.Parallel()
 	good := madeKey(t, "2026")
 	ec, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)

@@ -152,9 +152,9 @@ func (c *complaints) take() []string {
 	return said
 }
 
-// TestBrowser opens each page in each language and looks at it on each screen.
+// TestPagesRenderInBrowser opens each page in each language and looks at it on each screen.
 // With VERNAL_SHOTS=DIR it leaves a picture of each there.
-func TestBrowser(t *testing.T) {
+func TestPagesRenderInBrowser(t *testing.T) {
 	t.Parallel()
 	axe, err := os.ReadFile("../testdata/axe/axe.min.js")
 	if err != nil {

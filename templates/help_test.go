@@ -5,7 +5,7 @@ import (
 	"testing"
 )
 
-func TestHelp(t *testing.T) {
+func TestHelpTextIsSanitized(t *testing.T) {
 	t.Parallel()
 	const name = `A & "B" <i>`
 	tests := []struct {

@@ -72,9 +72,9 @@ func TestStaticFiles(t *testing.T) {
 	}
 }
 
-// TestClasses: each class of our pages has a rule, and each of our own rules a
+// TestEveryClassHasRule: each class of our pages has a rule, and each of our own rules a
 // page, so that the stylesheets are made anew when pages change.
-func TestClasses(t *testing.T) {
+func TestEveryClassHasRule(t *testing.T) {
 	t.Parallel()
 	css := make(map[string]string)
 	for _, name := range []string{"uswds", "vernal"} {

@@ -84,7 +84,7 @@ func endDemo(t *testing.T, d *runningDemo) {
 	}
 }
 
-func TestDemo(t *testing.T) {
+func TestDemoSignsInAtBothSamples(t *testing.T) {
 	t.Parallel()
 	d := openDemo(t, filepath.Join(t.TempDir(), "demo"))
 	defer endDemo(t, d)

@@ -135,7 +135,7 @@ func (h *house) audited(user idp.UserID) (kinds []string) {
 	return kinds
 }
 
-func TestCreate(t *testing.T) {
+func TestCreateStoresUserAndRefusesDuplicate(t *testing.T) {
 	t.Parallel()
 	h := newHouse(t)
 	u, enrolment, err := h.Create(t.Context(), NewUser{Email: " Alice@Example.GOV ", Password: password}, actor)
@@ -261,7 +261,7 @@ func TestChangesEndSessions(t *testing.T) {
 	}
 }
 
-func TestDelete(t *testing.T) {
+func TestDeleteEndsSessionsAndSignIn(t *testing.T) {
 	t.Parallel()
 	h := newHouse(t)
 	u := h.create()
@@ -286,7 +286,7 @@ func TestDelete(t *testing.T) {
 	}
 }
 
-func TestUnlock(t *testing.T) {
+func TestUnlockAllowsSignInAgain(t *testing.T) {
 	t.Parallel()
 	h := newHouse(t)
 	u := h.create()

@@ -13,7 +13,7 @@ import (
 
 var cheapFIPS = Cost{Memory: 64, Time: 1, Threads: 1, Iterations: 1000, FIPS: true, Slots: 2}
 
-// Both forms are verified whichever one is made; see TestRehash for what
+// Both forms are verified whichever one is made; see TestPasswordIsHashedAgainAtSignIn for what
 // happens then.
 func TestHashVerify(t *testing.T) {
 	t.Parallel()
@@ -213,7 +213,7 @@ func TestHashBounds(t *testing.T) {
 }
 
 // With every slot taken, further hashes wait and leave when their request does.
-func TestSlots(t *testing.T) {
+func TestHashWaitsForFreeSlot(t *testing.T) {
 	t.Parallel()
 	h := NewHasher(cheap)
 	for range cap(h.slots) {

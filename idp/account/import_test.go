@@ -96,7 +96,7 @@ const person1 = `{"emails":["Ann@Example.gov","ann@home.example"],"totp_secret":
  "name_ids":{"Parks":"p-1","https://sp.example/":"s-1"},"created_at":"2020-02-03T04:05:06Z"}`
 
 // What a line says is what is kept, and the NameIDs are as if issued here.
-func TestImport(t *testing.T) {
+func TestImportKeepsRecordAndNameIDs(t *testing.T) {
 	t.Parallel()
 	h := newHouse(t)
 	h.provider("https://sp.example/", "sp:https://sp.example/#2")

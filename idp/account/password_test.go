@@ -208,7 +208,7 @@ func TestFaultGivesTheAttemptBack(t *testing.T) {
 }
 
 // Both forms sign in, and the other one than the current is made anew.
-func TestRehash(t *testing.T) {
+func TestPasswordIsHashedAgainAtSignIn(t *testing.T) {
 	t.Parallel()
 	h := newHouse(t)
 	u := h.create()

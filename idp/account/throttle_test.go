@@ -26,7 +26,7 @@ type step struct {
 }
 
 // Each story is told with the default limits.
-func TestThrottles(t *testing.T) {
+func TestPasswordGuessesAreThrottled(t *testing.T) {
 	t.Parallel()
 	const bob, v6 = "bob@example.gov", "2001:db8::"
 	tests := []struct {
@@ -206,7 +206,7 @@ func TestBlockGrows(t *testing.T) {
 }
 
 // The counter alone: a streak of blocks grows, and is forgotten in time.
-func TestCounter(t *testing.T) {
+func TestBlocksGrowAndAreForgotten(t *testing.T) {
 	t.Parallel()
 	c := counter{name: "x", key: "x", limit: Limit{Max: 2, Window: time.Minute, Block: time.Minute, Growth: 2, MaxBlock: 3 * time.Minute, Forget: time.Hour}}
 	start := time.Date(2026, 11, 22, 10, 0, 0, 0, time.UTC)

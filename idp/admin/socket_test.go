@@ -38,8 +38,8 @@ func TestLongPath(t *testing.T) {
 	}
 }
 
-// TestUmask is not parallel: the umask is the whole process's.
-func TestUmask(t *testing.T) {
+// TestSocketModeIgnoresUmask is not parallel: the umask is the whole process's.
+func TestSocketModeIgnoresUmask(t *testing.T) {
 	old := syscall.Umask(0)
 	defer syscall.Umask(old)
 	dir := t.TempDir()

@@ -15,9 +15,9 @@ import (
 	"vernal/templates"
 )
 
-// TestWall: the wall tells who has not moved, and nothing that is not for all
-// eyes; it refers to no other file.
-func TestWall(t *testing.T) {
+// TestWallboardShowsNoPrivateData: the wall tells who has not moved, and nothing that
+// is not for all eyes; it refers to no other file.
+func TestWallboardShowsNoPrivateData(t *testing.T) {
 	t.Parallel()
 	w := populated(t)
 	path, _ := w.link(sharelink.Link{Kind: sharelink.Wall})

@@ -12,7 +12,7 @@ import (
 )
 
 // What the documents say of the table beside its rules.
-func TestTable(t *testing.T) {
+func TestEveryAttributeIsKnownAndSourced(t *testing.T) {
 	t.Parallel()
 	for _, r := range Table() {
 		if r.Source == "" {
@@ -178,7 +178,7 @@ func TestNothingElseLeaves(t *testing.T) {
 	})
 }
 
-func TestAllocations(t *testing.T) {
+func TestResolveAndReleaseAllocateLittle(t *testing.T) {
 	p := sp(idp.IALAuthOnly)
 	a := Ask{Comparison: "exact", ClassRefs: []string{ns + "ial/1", ns + "aal/2", req + "email"}}
 	r, err := Resolve(a, p)

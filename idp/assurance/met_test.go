@@ -9,7 +9,7 @@ import (
 )
 
 // What a session lacks for each level, for every set of factors that matters.
-func TestMet(t *testing.T) {
+func TestMissingFactorForEachLevel(t *testing.T) {
 	t.Parallel()
 	const (
 		pw, code, dev, key, card, rec = idp.FactorPassword, idp.FactorTOTP, idp.FactorRememberedDevice,

@@ -215,9 +215,9 @@ type rule struct {
 	want outcome
 }
 
-// TestRules: a request goes the way that it goes in a sign-in, from what it
-// asks to the attributes of the Assertion.
-func TestRules(t *testing.T) {
+// TestAssertionFollowsRequestedAssurance: a request goes the way that it goes in a
+// sign-in, from what it asks to the attributes of the Assertion.
+func TestAssertionFollowsRequestedAssurance(t *testing.T) {
 	t.Parallel()
 	for _, tt := range rules {
 		t.Run(tt.name, func(t *testing.T) {

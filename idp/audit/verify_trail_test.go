@@ -16,7 +16,7 @@ import (
 
 func key(seq uint64) []byte { return binary.BigEndian.AppendUint64(nil, seq) }
 
-// TestVerify finds what somebody did to the file, and says to which record.
+// TestVerifyTrail finds what was done to the file, and says to which record.
 func TestVerifyTrail(t *testing.T) {
 	t.Parallel()
 	records := func(tx *bbolt.Tx) *bbolt.Bucket { return tx.Bucket([]byte("audit")) }

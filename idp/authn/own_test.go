@@ -125,8 +125,9 @@ func TestOwnSessionsBounded(t *testing.T) {
 	}
 }
 
-// TestStay goes to the end of a session: warned of it, kept, and at last ended.
-func TestStay(t *testing.T) {
+// TestSessionEndIsAnnouncedAndExtended goes to the end of a session: warned of it,
+// kept, and at last ended.
+func TestSessionEndIsAnnouncedAndExtended(t *testing.T) {
 	t.Parallel()
 	i := idptest.New(t, idptest.Options{})
 	ann := i.AddPerson("ann@example.gov")

@@ -13,7 +13,7 @@ import (
 )
 
 // What people paste, from wherever they found it, is the same message.
-func TestPaste(t *testing.T) {
+func TestFindReadsPastedMessage(t *testing.T) {
 	t.Parallel()
 	i := idptest.New(t, idptest.Options{})
 	a := i.AddProvider("https://a.example")

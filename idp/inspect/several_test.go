@@ -157,7 +157,7 @@ func TestOddEncodings(t *testing.T) {
 }
 
 // Of a text without a message it is said what it is.
-func TestSee(t *testing.T) {
+func TestTextWithoutMessageIsClassified(t *testing.T) {
 	t.Parallel()
 	for name, tt := range map[string]struct {
 		text string

@@ -122,7 +122,7 @@ func answered(t *testing.T, page *idptest.Page, p *idptest.Provider, r *idptest.
 	}
 }
 
-func TestLogout(t *testing.T) {
+func TestLogoutEndsSessionAndAnswersOnce(t *testing.T) {
 	t.Parallel()
 	for _, binding := range []string{"GET", "POST"} {
 		t.Run(binding, func(t *testing.T) {

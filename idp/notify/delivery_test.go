@@ -170,7 +170,7 @@ func TestNoAddressInTheStore(t *testing.T) {
 }
 
 // The first notice says that notices come: once, and not again with a restart.
-func TestBegan(t *testing.T) {
+func TestFirstNoticeIsSentOnce(t *testing.T) {
 	t.Parallel()
 	w := newWorld(t, "2026-11-22")
 	w.tick(w.server(), w.server())

@@ -30,7 +30,7 @@ func (w *world) letters(y idp.Year) []notify.Letter {
 }
 
 // Who is written to, about what, and by when.
-func TestLetters(t *testing.T) {
+func TestLettersGoToUnmovedProviders(t *testing.T) {
 	t.Parallel()
 	tests := []struct {
 		name string
@@ -181,7 +181,7 @@ func TestLetterForeignName(t *testing.T) {
 
 // Letters go to contacts that are mail addresses. What is on record says how
 // many, and no address.
-func TestSend(t *testing.T) {
+func TestLettersGoToMailContactsOnly(t *testing.T) {
 	t.Parallel()
 	w := newWorld(t, "2027-02-10")
 	w.mail, w.mailAt = newMailbox(t, &smtptest.Server{Refuse: func(to string) string {
@@ -236,7 +236,7 @@ func TestSend(t *testing.T) {
 
 // A revocation names who must act, also those who have begun to move, and gives
 // a text for all of them that names none.
-func TestRevocation(t *testing.T) {
+func TestRevocationNoticeNamesWhoMustAct(t *testing.T) {
 	t.Parallel()
 	w := newWorld(t, "2027-02-10")
 	w.add("urn:a", []string{"ann@a.example"})

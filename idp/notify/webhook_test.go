@@ -10,7 +10,7 @@ import (
 	"vernal/idp/notify"
 )
 
-func TestWebhook(t *testing.T) {
+func TestWebhookFailureHidesURL(t *testing.T) {
 	t.Parallel()
 	var elsewhere int
 	mux := http.NewServeMux()

@@ -441,7 +441,7 @@ func TestCheckKey(t *testing.T) {
 	}
 }
 
-func TestChoose(t *testing.T) {
+func TestChoosePrefersValidCertificate(t *testing.T) {
 	t.Parallel()
 	now := time.Date(2031, 5, 1, 0, 0, 0, 0, time.UTC)
 	cert := func(name string, from, until int) *x509.Certificate {

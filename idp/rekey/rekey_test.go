@@ -274,7 +274,7 @@ func TestChangeMaster(t *testing.T) {
 	}
 }
 
-func TestCancel(t *testing.T) {
+func TestCancelKeepsOldMasterKey(t *testing.T) {
 	t.Parallel()
 	h := furnished(t)
 	defer h.close(t)

@@ -120,7 +120,7 @@ func TestAheadIsNotUndone(t *testing.T) {
 	w.wantStates(t, states{"2026": Retired, "2027": Preferred})
 }
 
-func TestRollback(t *testing.T) {
+func TestRollbackHoldsLaterSteps(t *testing.T) {
 	t.Parallel()
 	start := func(t *testing.T) *world {
 		w := firstStart(t, "2026-11-22").run("2027-03-15")
@@ -162,7 +162,7 @@ func TestRollback(t *testing.T) {
 	})
 }
 
-func TestRevoke(t *testing.T) {
+func TestRevokeMakesNextLetter(t *testing.T) {
 	t.Parallel()
 	t.Run("letters count on", func(t *testing.T) {
 		t.Parallel()

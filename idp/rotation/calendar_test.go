@@ -18,7 +18,7 @@ func at(s string) time.Time {
 	panic("not a time: " + s)
 }
 
-func TestDates(t *testing.T) {
+func TestDatesFollowPolicy(t *testing.T) {
 	t.Parallel()
 	tests := []struct {
 		year                                     idp.Year

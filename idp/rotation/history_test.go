@@ -144,7 +144,7 @@ func TestLettersSort(t *testing.T) {
 }
 
 // The keys that init made get the states of a first start.
-func TestBegin(t *testing.T) {
+func TestBeginGivesStatesOfFirstStart(t *testing.T) {
 	t.Parallel()
 	tests := []struct {
 		name string

@@ -199,7 +199,7 @@ func (l *life) hand() {
 	_ = l.attempt(s)
 }
 
-func TestLife(t *testing.T) {
+func TestEverySequenceOfStepsKeepsTheRules(t *testing.T) {
 	t.Parallel()
 	rapid.Check(t, func(t *rapid.T) {
 		l := newLife(t)

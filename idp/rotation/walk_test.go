@@ -50,7 +50,7 @@ func TestFirstStart(t *testing.T) {
 }
 
 // The spring of 2027 as an installation of November 2026 lives it.
-func TestSpring(t *testing.T) {
+func TestYearRotatesOnCalendarDates(t *testing.T) {
 	t.Parallel()
 	w := firstStart(t, "2026-11-22T13:36:00Z")
 	w.log = nil
@@ -82,7 +82,7 @@ func TestSpring(t *testing.T) {
 }
 
 // After downtime the calendar decides what is made; partners decide how fast.
-func TestDowntime(t *testing.T) {
+func TestDowntimeDelaysStepsSafely(t *testing.T) {
 	t.Parallel()
 	tests := []struct {
 		name       string

@@ -170,7 +170,7 @@ func TestStartWithoutHistory(t *testing.T) {
 }
 
 // The keys that init made are recorded at once, and from then on the store decides.
-func TestBegin(t *testing.T) {
+func TestExistingKeysAreAdoptedOnce(t *testing.T) {
 	t.Parallel()
 	w := newWorld(t, day(2027, 2, 10))
 	w.makeKeys("2026", "2027")

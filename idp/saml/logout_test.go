@@ -246,7 +246,7 @@ func TestLogoutResponse(t *testing.T) {
 
 // A signed LogoutRequest in a SOAP envelope verifies, wherever its namespaces
 // are declared, and nothing but the one message of the Body is taken.
-func TestSOAP(t *testing.T) {
+func TestSOAPEnvelopeHoldsOneMessage(t *testing.T) {
 	t.Parallel()
 	cert := testCert(t)
 	signer, err := xmldsig.NewSigner(rsaKey(), cert)

@@ -84,7 +84,7 @@ func TestOpenRefuses(t *testing.T) {
 	}
 }
 
-func TestHash(t *testing.T) {
+func TestHashDependsOnContextAndKeys(t *testing.T) {
 	t.Parallel()
 	r := NewRing(NewGeneration(1))
 	for name, hash := range map[string]func(*Ring, string, string) []byte{
@@ -111,8 +111,8 @@ func TestHash(t *testing.T) {
 	}
 }
 
-// TestProtect changes each part of a protected record.
-func TestProtect(t *testing.T) {
+// TestChangedProtectedRecordIsRefused changes each part of a protected record.
+func TestChangedProtectedRecordIsRefused(t *testing.T) {
 	t.Parallel()
 	r := NewRing(NewGeneration(1))
 	for _, content := range []string{"", "x", "content"} {
@@ -140,9 +140,10 @@ func TestProtect(t *testing.T) {
 	}
 }
 
-// TestRewrap walks through a change of the master key: what was wrapped before opens
-// with the old key alone, then with either, then with the new one alone.
-func TestRewrap(t *testing.T) {
+// TestRewrapMovesToNewMasterKey walks through a change of the master key: what was
+// wrapped before opens with the old key alone, then with either, then with the new one
+// alone.
+func TestRewrapMovesToNewMasterKey(t *testing.T) {
 	t.Parallel()
 	before, after := testMaster(t, 1), testMaster(t, 2)
 	m := NewMasters(before)
@@ -191,8 +192,7 @@ func TestWrapMaster(t *testing.T) {
 	}
 }
 
-// TestGenerations renews the keys of a ring.
-func TestGenerations(t *testing.T) {
+func TestOlderGenerationVerifiesUntilDropped(t *testing.T) {
 	t.Parallel()
 	m := NewMasters(testMaster(t, 1))
 	first, second := NewGeneration(1), NewGeneration(2)

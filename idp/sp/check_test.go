@@ -87,7 +87,7 @@ func setAddress(p *idp.ServiceProvider, field, address string) {
 	}
 }
 
-func TestValidate(t *testing.T) {
+func TestValidateNamesFaultyField(t *testing.T) {
 	t.Parallel()
 	pemOf := func(t *testing.T, key string) string {
 		switch key {
@@ -175,7 +175,7 @@ func TestValidateTellsAllAtOnce(t *testing.T) {
 	}
 }
 
-func TestWarnings(t *testing.T) {
+func TestWarningsReportCertificateDates(t *testing.T) {
 	t.Parallel()
 	tests := []struct {
 		name string

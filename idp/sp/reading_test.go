@@ -133,7 +133,7 @@ func TestEditKeepsInsecureURL(t *testing.T) {
 
 // An index that means two URLs is refused; each index of a URL that has several
 // means it; and the URL goes with all of them.
-func TestACSIndexes(t *testing.T) {
+func TestAmbiguousACSIndexIsRefused(t *testing.T) {
 	t.Parallel()
 	const a, b = "https://sp.example.gov/a", "https://sp.example.gov/b"
 	r, _ := newRegistry(t)
@@ -190,8 +190,7 @@ func TestMissingNameIsNotedOnce(t *testing.T) {
 	}
 }
 
-// TestRecipient: the certificate to encrypt to is chosen when it is used.
-func TestRecipient(t *testing.T) {
+func TestRecipientIsChosenAtUse(t *testing.T) {
 	t.Parallel()
 	old := newCert(t, rsaKey(), "old", testTime.AddDate(0, 0, 10))
 	next := newCert(t, rsaKey(), "next", testTime.AddDate(1, 0, 5)) // begins in five days

@@ -35,7 +35,7 @@ func mustRemove(t *testing.T, r *sp.Registry, id idp.EntityID) {
 	}
 }
 
-func TestLookup(t *testing.T) {
+func TestLookupFollowsEdits(t *testing.T) {
 	t.Parallel()
 	r, _ := newRegistry(t)
 	if _, err := r.Lookup(t.Context(), entity); !errors.Is(err, idp.ErrNotFound) {
@@ -176,7 +176,7 @@ func TestAddRefuses(t *testing.T) {
 	}
 }
 
-func TestReplace(t *testing.T) {
+func TestReplaceKeepsAgencyAndNameIDScope(t *testing.T) {
 	t.Parallel()
 	r, _ := newRegistry(t)
 	old := newProvider(t, entity)
@@ -242,7 +242,7 @@ func TestEditKeepsIdentity(t *testing.T) {
 	}
 }
 
-func TestAudit(t *testing.T) {
+func TestRegistryChangesAreAudited(t *testing.T) {
 	t.Parallel()
 	r, store := newRegistry(t)
 	p := newProvider(t, entity)

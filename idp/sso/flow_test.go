@@ -139,7 +139,7 @@ func TestPostFromAnotherSite(t *testing.T) {
 	refused(t, i.Browser().CrossSitePost(address, a.Form(second)), 400)
 }
 
-func TestReplay(t *testing.T) {
+func TestAnsweredRequestIsRefused(t *testing.T) {
 	t.Parallel()
 	i := idptest.New(t, idptest.Options{})
 	a := i.AddProvider(spA, func(p *idp.ServiceProvider) { p.SPInitiatedLoginURL = spA + "/start" })

@@ -47,10 +47,10 @@ func in(t *testing.T, page *idptest.Page, lang string, words ...string) {
 	}
 }
 
-// TestLocale: a sign-in is in the language that its request asks for, from the
-// first page to the attribute, and the person's own choice counts from when it
-// is made.
-func TestLocale(t *testing.T) {
+// TestSignInUsesRequestedLocale: a sign-in is in the language that its request asks
+// for, from the first page to the attribute, and the person's own choice counts from
+// when it is made.
+func TestSignInUsesRequestedLocale(t *testing.T) {
 	t.Parallel()
 	w := idptest.New(t, idptest.Options{})
 	p := w.AddProvider(spA, func(r *idp.ServiceProvider) { r.Attributes = []string{"email", "locale"} })

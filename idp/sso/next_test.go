@@ -46,7 +46,7 @@ func TestNextRehearsal(t *testing.T) {
 }
 
 // What a session must be to answer, beside the factors that are asked for.
-func TestNext(t *testing.T) {
+func TestNextStepDependsOnSession(t *testing.T) {
 	t.Parallel()
 	const code, device = idp.FactorTOTP, idp.FactorRememberedDevice
 	came := time.Date(2031, 2, 1, 9, 0, 0, 0, time.UTC)

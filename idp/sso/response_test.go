@@ -36,7 +36,7 @@ func TestResponsePageNonce(t *testing.T) {
 
 // An assertion that is to be encrypted can be read by the service provider and
 // by nobody who sees the page, whichever of its certificates signed the request.
-func TestEncrypted(t *testing.T) {
+func TestEncryptedAssertionIsReadOnlyBySP(t *testing.T) {
 	t.Parallel()
 	i := idptest.New(t, idptest.Options{})
 	other := string(pem.EncodeToMemory(&pem.Block{Type: "CERTIFICATE", Bytes: i.OtherCert().Raw}))

@@ -56,7 +56,7 @@ func yearCert(t *testing.T, i *idptest.IdP, year idp.Year) *x509.Certificate {
 }
 
 // The Response is about the user whom the request asks for, or there is none.
-func TestSubject(t *testing.T) {
+func TestResponseIsAboutRequestedUser(t *testing.T) {
 	t.Parallel()
 	i := idptest.New(t, idptest.Options{})
 	a := i.AddProvider(spA)

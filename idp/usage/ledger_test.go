@@ -180,7 +180,7 @@ func TestRunFlushesEveryMinute(t *testing.T) {
 }
 
 // Users are the active, registered SPs that used the year since a moment.
-func TestUsers(t *testing.T) {
+func TestUsersAreActiveProvidersSince(t *testing.T) {
 	t.Parallel()
 	in := newInstallation(t, noon(2026, 6, 1))
 	l := in.ledger()

@@ -9,9 +9,9 @@ import (
 	"testing"
 )
 
-// TestClient is whose address a request has: throttles and the audit trail go
-// by it, so nobody may choose their own.
-func TestClient(t *testing.T) {
+// TestClientAddressTrustsOnlyProxies is whose address a request has: throttles and the
+// audit trail go by it, so nobody may choose their own.
+func TestClientAddressTrustsOnlyProxies(t *testing.T) {
 	t.Parallel()
 	const proxy, other = "10.0.0.1:4000", "203.0.113.7:4000"
 	trusted := []netip.Prefix{netip.MustParsePrefix("10.0.0.0/8"), netip.MustParsePrefix("2001:db8:1::/48")}

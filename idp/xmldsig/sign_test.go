@@ -84,7 +84,7 @@ func sampleDoc(t *testing.T, value string) (doc []byte, at int) {
 	return doc, at
 }
 
-func TestSign(t *testing.T) {
+func TestSignedDocumentVerifiesWithGoxmldsig(t *testing.T) {
 	t.Parallel()
 	key := &countingSigner{Signer: signingKey()}
 	cert := certFor(t, key)

@@ -19,7 +19,7 @@ import (
 // What a signature may look like, and what is done to it, is tested with whole
 // messages: the corpus in testdata/saml.
 
-func TestSignature(t *testing.T) {
+func TestSignatureIsFoundOnlyInItsPlace(t *testing.T) {
 	t.Parallel()
 	const (
 		open   = `<r xmlns:a="urn:oasis:names:tc:SAML:2.0:assertion" xmlns:d="` + xmldsig.Namespace + `">`

@@ -50,7 +50,7 @@ func decrypt(t testing.TB, doc string, key *rsa.PrivateKey) ([]byte, error) {
 	return xmlenc.Decrypt(root, key)
 }
 
-func TestDecrypt(t *testing.T) {
+func TestDecryptReadsEncryptedID(t *testing.T) {
 	t.Parallel()
 	for _, mode := range []string{idp.EncryptionCBC, idp.EncryptionGCM} {
 		for _, digest := range []string{idp.DigestSHA1, idp.DigestSHA256} {

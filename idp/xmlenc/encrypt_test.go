@@ -183,9 +183,10 @@ func TestOpenSSLOpensTheKey(t *testing.T) {
 	}
 }
 
-// TestDecrypts opens every mode by the letter of the standard: MGF1 with SHA-1,
-// whatever the digest; the last byte of CBC tells how much padding there is.
-func TestDecrypts(t *testing.T) {
+// TestEncryptionFollowsStandard opens every mode by the letter of the standard: MGF1
+// with SHA-1, whatever the digest; the last byte of CBC tells how much padding there
+// is.
+func TestEncryptionFollowsStandard(t *testing.T) {
 	t.Parallel()
 	for _, m := range modes {
 		for _, plaintext := range plaintexts() {
@@ -244,8 +245,8 @@ func open(t *testing.T, mode string, key, sealed []byte) []byte {
 	return content[:len(content)-pad]
 }
 
-// TestShape pins down what service providers look for.
-func TestShape(t *testing.T) {
+// TestEncryptedDataNamesAlgorithmsAndRecipient pins down what service providers look for.
+func TestEncryptedDataNamesAlgorithmsAndRecipient(t *testing.T) {
 	t.Parallel()
 	root, err := xmltree.Parse(encrypted(t, idp.EncryptionGCM, idp.DigestSHA256, []byte("<a></a>")), xmltree.MessageLimits())
 	if err != nil {

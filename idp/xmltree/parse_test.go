@@ -202,7 +202,7 @@ func TestParseComments(t *testing.T) {
 	}
 }
 
-func TestElement(t *testing.T) {
+func TestElementFindsChildrenAndAttributes(t *testing.T) {
 	t.Parallel()
 	root, err := xmltree.Parse([]byte(`<a xmlns="urn:x" xmlns:p="urn:p" p:c="2" c="1">`+
 		`<b> x </b><p:b/><b>y<p:b>z</p:b></b></a>`), xmltree.MessageLimits())

@@ -7,7 +7,7 @@ import (
 	"github.com/google/go-cmp/cmp"
 )
 
-func TestWriter(t *testing.T) {
+func TestWriterDeclaresNamespacesOnFirstUse(t *testing.T) {
 	t.Parallel()
 	cases := []struct {
 		name  string

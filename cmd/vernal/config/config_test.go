@@ -40,7 +40,7 @@ func writeFile(t *testing.T, text string) string {
 // The embedded vernal.yaml has every key with its default and an explanation, and no
 // other, and so has the file that Write makes of it, in which the defaults are
 // commented out.
-func TestTemplate(t *testing.T) {
+func TestTemplateExplainsEveryKey(t *testing.T) {
 	t.Parallel()
 	c := &Config{origins: map[string]string{}}
 	l := newLoader(c, DefaultFile)
@@ -85,7 +85,7 @@ func TestTemplate(t *testing.T) {
 }
 
 // What the contract promises of the defaults.
-func TestDefaults(t *testing.T) {
+func TestDefaultsMatchContract(t *testing.T) {
 	t.Parallel()
 	c := Default()
 	got := []any{c.BaseURL, c.Listen, c.AdminListen, c.DataDir, c.Store, c.Rotation.Automatic, c.Rotation.KeySource, c.Session.Idle, c.Session.Absolute}
@@ -124,7 +124,7 @@ func TestWrittenValues(t *testing.T) {
 	}
 }
 
-func TestEnvironment(t *testing.T) {
+func TestEnvironmentOverridesFile(t *testing.T) {
 	t.Parallel()
 	env := map[string]string{
 		"VERNAL_BASE_URL":           "https://login.example.gov/",

@@ -63,7 +63,7 @@ func TestMovesCountTheBoardsLines(t *testing.T) {
 	}
 }
 
-func TestCell(t *testing.T) {
+func TestTableCellsCannotHoldFormulas(t *testing.T) {
 	t.Parallel()
 	tests := []struct{ name, in, want string }{
 		{"plain", "https://sp.example/saml?a=b", "https://sp.example/saml?a=b"},

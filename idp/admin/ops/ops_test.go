@@ -219,7 +219,7 @@ func TestUsersInPages(t *testing.T) {
 	}
 }
 
-func TestCaller(t *testing.T) {
+func TestOnlyOwnerAndRootMayCall(t *testing.T) {
 	t.Parallel()
 	s, _ := newService(t)
 	tests := []struct {

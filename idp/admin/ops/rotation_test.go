@@ -32,9 +32,9 @@ func newRotation(t *testing.T) (*ops.Service, *fixture.Fixture) {
 	return s, f
 }
 
-// TestRotation walks through steps: each is on record under the caller's name,
-// and a dry run answers the same and leaves no trace.
-func TestRotation(t *testing.T) {
+// TestDryRunPredictsRotationStep walks through steps: each is on record under the
+// caller's name, and a dry run answers the same and leaves no trace.
+func TestDryRunPredictsRotationStep(t *testing.T) {
 	t.Parallel()
 	s, f := newRotation(t)
 	c := admin.InProcess(s.Endpoint(os.Geteuid()), admin.Caller{UID: os.Geteuid(), Name: "ops"})

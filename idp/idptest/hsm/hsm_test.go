@@ -82,9 +82,9 @@ func TestSpringInToken(t *testing.T) {
 	}
 }
 
-// TestCommand is the same as an operator meets it: configuration, init, a
+// TestServerRunsWithKeysInToken is the same as an operator meets it: configuration, init, a
 // request for an authority, the running server; no private key in the folder.
-func TestCommand(t *testing.T) {
+func TestServerRunsWithKeysInToken(t *testing.T) {
 	h := binary.NewSoftHSM(t)
 	dir := t.TempDir()
 	pin := filepath.Join(dir, "pin")

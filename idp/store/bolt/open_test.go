@@ -158,8 +158,7 @@ func TestFileMode(t *testing.T) {
 	}
 }
 
-// TestSealed looks for personal data in the bytes of the file.
-func TestSealed(t *testing.T) {
+func TestStoreFileHoldsNoPersonalData(t *testing.T) {
 	t.Parallel()
 	dir := t.TempDir()
 	s := open(t, dir)
