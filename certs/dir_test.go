@@ -54,7 +54,7 @@ func save(t *testing.T, d *Dir, k *Key) {
 	}
 }
 
-func TestSaveLoad(t *testing.T) {
+func TestSavedKeysAreLoadedInOrder(t *testing.T) {
 	t.Parallel()
 	d, path := testDir(t)
 	if keys, err := d.Load(); err != nil || len(keys) != 0 {

@@ -210,7 +210,7 @@ func TestRequestIsDeterministicAndSigned(t *testing.T) {
 }
 
 // An error names everything, each thing in a line of its own.
-func TestImportError(t *testing.T) {
+func TestImportErrorNamesEveryProblem(t *testing.T) {
 	t.Parallel()
 	f := Foreign{Year: "2027", Cert: issued(t, &testRSA()[0].PublicKey, func(c *x509.Certificate) {
 		c.IsCA, c.NotAfter, c.NotBefore = true, at("2027-06-01"), at("2027-05-01")

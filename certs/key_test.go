@@ -84,7 +84,7 @@ func TestNewKey(t *testing.T) {
 	}
 }
 
-func TestCertifySubject(t *testing.T) {
+func TestCertificateSubjectDefaultsToHost(t *testing.T) {
 	t.Parallel()
 	tests := []struct {
 		name    string

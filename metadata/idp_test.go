@@ -132,8 +132,8 @@ func TestYearMetadataIsDeterministic(t *testing.T) {
 	}
 }
 
-// TestYearID checks that the ID follows the content: readers cache by it.
-func TestYearID(t *testing.T) {
+// TestMetadataIDFollowsContent checks that the ID follows the content: readers cache by it.
+func TestMetadataIDFollowsContent(t *testing.T) {
 	t.Parallel()
 	s := yearSigner(t, "idp.example")
 	a, errA := fullIdP().Year("2026", s)

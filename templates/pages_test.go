@@ -195,7 +195,7 @@ func TestHostileTextIsEscaped(t *testing.T) {
 	}
 }
 
-func TestUnknownKey(t *testing.T) {
+func TestUnknownTextKeyIsAnError(t *testing.T) {
 	t.Parallel()
 	err := mustNew(t).Error(io.Discard, ErrorPage{Title: "no.such", Text: ErrorInternalText})
 	if err == nil || !strings.Contains(err.Error(), `no text "no.such"`) {

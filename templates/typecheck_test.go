@@ -153,8 +153,7 @@ func (c *typeChecker) chain(what string, names []string, from reflect.Type) refl
 	return from
 }
 
-// TestTypesFinds holds the check itself to what it is for.
-func TestTypesFinds(t *testing.T) {
+func TestTypeCheckFindsMissingFields(t *testing.T) {
 	t.Parallel()
 	got := strings.Join(typeProblems(t, "pages/refusal.html", AccountPage{}), "\n")
 	for _, want := range []string{".Refusal: templates.AccountPage has no Refusal", ".StartURL", "ErrorID"} {

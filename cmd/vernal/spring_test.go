@@ -43,7 +43,7 @@ const springHost = "login.agency.example"
 //	                 it. There … stands for anything in a line or, alone in a
 //	                 line, for any lines
 //
-// What the README shows of the year are such files (TestReadmeSpring).
+// What the README shows of the year are such files (TestReadmeSessionsMatchScripts).
 func TestRotationYearFollowsScripts(t *testing.T) {
 	t.Parallel()
 	keys, err := filepath.Abs("../../testdata/keys")
@@ -153,9 +153,9 @@ func shows(want, got string) bool {
 
 var sessionBlock = regexp.MustCompile("(?s)```shell-session\n(.*?)```")
 
-// TestReadmeSpring holds what the README shows of the year against the scripts
+// TestReadmeSessionsMatchScripts holds what the README shows of the year against the scripts
 // that TestRotationYearFollowsScripts runs.
-func TestReadmeSpring(t *testing.T) {
+func TestReadmeSessionsMatchScripts(t *testing.T) {
 	t.Parallel()
 	readme, err := os.ReadFile("../../README.md")
 	if err != nil {

@@ -197,7 +197,7 @@ func TestCreateRefuses(t *testing.T) {
 
 // Every change that takes a way to sign in away ends the sessions, is audited,
 // and takes hold at the next sign-in.
-func TestChangesEndSessions(t *testing.T) {
+func TestCredentialChangesEndSessions(t *testing.T) {
 	t.Parallel()
 	const fresh = "crocus under the ice"
 	tests := []struct {
@@ -304,7 +304,7 @@ func TestUnlockAllowsSignInAgain(t *testing.T) {
 	}
 }
 
-func TestChangesOfNobody(t *testing.T) {
+func TestChangesOfUnknownUserAreNotFound(t *testing.T) {
 	t.Parallel()
 	h := newHouse(t)
 	ctx := t.Context()

@@ -141,7 +141,7 @@ func TestImportKeepsRecordAndNameIDs(t *testing.T) {
 }
 
 // Lines against people who are here.
-func TestImportAgain(t *testing.T) {
+func TestImportComparesWithExistingUsers(t *testing.T) {
 	t.Parallel()
 	h := newHouse(t)
 	h.provider("urn:a", "sp:urn:a")
@@ -221,7 +221,7 @@ func TestImportAgain(t *testing.T) {
 }
 
 // What a line may not say. Every problem of a line is said.
-func TestImportRefused(t *testing.T) {
+func TestImportNamesEveryProblem(t *testing.T) {
 	t.Parallel()
 	h := newHouse(t)
 	h.provider("urn:a", "sp:urn:a")
@@ -295,7 +295,7 @@ func TestImportWithinABatch(t *testing.T) {
 }
 
 // Agencies and providers that nobody is registered as, where that is allowed.
-func TestImportUnregistered(t *testing.T) {
+func TestImportAllowsUnregisteredProviders(t *testing.T) {
 	t.Parallel()
 	h := newHouse(t)
 	line := `{"email":"a@x.gov","name_ids":{"Parks":"1","https://a.example/#x":"2","agency:Roads":"3","sp:b":"4"}}`

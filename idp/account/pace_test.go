@@ -243,7 +243,7 @@ func TestWorksOutliveServer(t *testing.T) {
 
 // However many costs come: the list stays short, and what it leaves out takes no
 // longer than what it holds.
-func TestMergeWorks(t *testing.T) {
+func TestMergedWorkListStaysShort(t *testing.T) {
 	t.Parallel()
 	rapid.Check(t, func(t *rapid.T) {
 		var works []work
@@ -279,7 +279,7 @@ func TestMergeWorks(t *testing.T) {
 }
 
 // The memory of hashes is what the dearest in use needs, in each slot.
-func TestPeakMemory(t *testing.T) {
+func TestPeakMemoryFollowsDearestHash(t *testing.T) {
 	t.Parallel()
 	h := newHouse(t)
 	if err := h.Prepare(t.Context()); err != nil {

@@ -43,7 +43,7 @@ func readAll(text, format string) (out []string) {
 
 // Files as people have them, and as nobody should. A want that ends in … is how
 // the line begins.
-func TestRecordReader(t *testing.T) {
+func TestRecordReaderReadsEachFormat(t *testing.T) {
 	t.Parallel()
 	long := strings.Repeat("x", maxRecord)
 	tests := []struct {
@@ -164,7 +164,7 @@ func TestNullIsAbsent(t *testing.T) {
 }
 
 // A long file is read with little memory, and every line is there.
-func TestLongFile(t *testing.T) {
+func TestLongImportFileUsesLittleMemory(t *testing.T) {
 	t.Parallel()
 	const n = 20_000
 	source, w := io.Pipe()

@@ -119,7 +119,7 @@ func (h *house) attempt(name string, s step) {
 
 // Guessing from many networks is bounded by the account's own limit, which a
 // network that the person signed in from does not meet.
-func TestAccountLimit(t *testing.T) {
+func TestGuessesFromManyNetworksAreLimited(t *testing.T) {
 	t.Parallel()
 	h := newHouse(t)
 	h.create()
@@ -236,7 +236,7 @@ func TestBlocksGrowAndAreForgotten(t *testing.T) {
 // However attempts, right answers and time come: no stretch of the window's
 // length sees twice as many wrong answers as the limit allows in one. (It may
 // see the end of one window and the beginning of the next.)
-func TestCounterBounds(t *testing.T) {
+func TestCounterNeverAllowsTwiceTheLimit(t *testing.T) {
 	t.Parallel()
 	rapid.Check(t, func(t *rapid.T) {
 		c := counter{name: "x", key: "x", limit: Limit{Max: 3, Window: time.Minute, Block: time.Minute}}

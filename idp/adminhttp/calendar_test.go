@@ -171,8 +171,8 @@ func TestCalendarRemindsOfManualSteps(t *testing.T) {
 	}
 }
 
-// TestRolledBack: what is undone is foretold again, and has one event.
-func TestRolledBack(t *testing.T) {
+// TestCalendarShowsRolledBackStepOnce: what is undone is foretold again, and has one event.
+func TestCalendarShowsRolledBackStepOnce(t *testing.T) {
 	t.Parallel()
 	w := newWorld(t)
 	path, _ := w.link(sharelink.Link{Kind: sharelink.Calendar})

@@ -79,7 +79,7 @@ func TestGuardRefusesForeignHostsAndSites(t *testing.T) {
 }
 
 // A link that is followed is a GET: nothing else of another site is let in.
-func TestGuardMethods(t *testing.T) {
+func TestGuardRefusesForeignNonGET(t *testing.T) {
 	t.Parallel()
 	w := newWorld(t)
 	for _, method := range []string{"POST", "PUT", "DELETE", "PATCH", "OPTIONS", "TRACE", "HEAD"} {

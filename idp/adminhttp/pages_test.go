@@ -187,9 +187,9 @@ func TestBoardIsServedAsJSON(t *testing.T) {
 	}
 }
 
-// TestSecretAddresses: an address that never was, was taken back or has ended is
+// TestEndedSecretLinkAnswers404: an address that never was, was taken back or has ended is
 // the 404 of any other, and one kind opens no other.
-func TestSecretAddresses(t *testing.T) {
+func TestEndedSecretLinkAnswers404(t *testing.T) {
 	t.Parallel()
 	w := newWorld(t)
 	unknown := w.get("/rotation/nothing")

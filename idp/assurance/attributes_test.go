@@ -28,7 +28,7 @@ func TestEveryAttributeIsKnownAndSourced(t *testing.T) {
 }
 
 // The spellings of a requested attribute list.
-func TestRequestedAttributes(t *testing.T) {
+func TestAttributeListSpellingsAreParsed(t *testing.T) {
 	t.Parallel()
 	const base = "http://idmanagement.gov/ns/requested_attributes"
 	tests := []struct {
@@ -110,7 +110,7 @@ func TestIALSaysNoMore(t *testing.T) {
 // No request whatsoever makes an attribute leave that the provider is not
 // registered for or that the level does not allow, and no value is stated that
 // was not asked for or is not the registration's default.
-func TestNothingElseLeaves(t *testing.T) {
+func TestOnlyPermittedAttributesAreReleased(t *testing.T) {
 	t.Parallel()
 	var refs, names []string
 	for u := range contexts {

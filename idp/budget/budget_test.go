@@ -87,7 +87,7 @@ func TestMemoryIsBounded(t *testing.T) {
 	}
 }
 
-func TestTakeAtOnce(t *testing.T) {
+func TestConcurrentTakesStayInBudget(t *testing.T) {
 	t.Parallel()
 	var l Ledger[key]
 	var taken atomic.Int64

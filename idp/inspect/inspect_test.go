@@ -176,7 +176,7 @@ func TestInspectVerifiesResponse(t *testing.T) {
 }
 
 // Without an installation a message is decoded and nothing is claimed of it.
-func TestNobodyToAsk(t *testing.T) {
+func TestInspectWithoutInstallationOnlyDecodes(t *testing.T) {
 	t.Parallel()
 	i := idptest.New(t, idptest.Options{})
 	a := i.AddProvider("https://a.example")

@@ -65,7 +65,7 @@ func TestFindReadsPastedMessage(t *testing.T) {
 
 // Of several messages in a text each can be had, and nothing else of it comes
 // along.
-func TestPasteOfSeveral(t *testing.T) {
+func TestFindReadsEachPastedMessage(t *testing.T) {
 	t.Parallel()
 	i := idptest.New(t, idptest.Options{})
 	a := i.AddProvider("https://a.example")

@@ -60,7 +60,7 @@ func TestInspectJudgesReplayAsServer(t *testing.T) {
 	}
 }
 
-func TestLogoutRepeated(t *testing.T) {
+func TestRepeatedLogoutGetsHint(t *testing.T) {
 	t.Parallel()
 	i := idptest.New(t, idptest.Options{})
 	a := i.AddProvider("https://a.example")
@@ -75,7 +75,7 @@ func TestLogoutRepeated(t *testing.T) {
 }
 
 // The answer to a LogoutRequest is held against the registration.
-func TestLogoutResponse(t *testing.T) {
+func TestInspectJudgesLogoutResponse(t *testing.T) {
 	t.Parallel()
 	i := idptest.New(t, idptest.Options{})
 	a := i.AddProvider("https://a.example")

@@ -120,7 +120,7 @@ func wantLetter(t *testing.T, w *world, l notify.Letter) {
 
 // A request certificate that ends is written about, alone or beside a move, and
 // not when another one has taken its place.
-func TestLetterRequestCert(t *testing.T) {
+func TestLetterWarnsOfEndingRequestCert(t *testing.T) {
 	t.Parallel()
 	w := newWorld(t, "2026-11-22")
 	w.add("urn:ends", nil, "2026-12-22")
@@ -160,7 +160,7 @@ func (w *world) sha(id idp.EntityID, end time.Time) string {
 }
 
 // The name of a service provider is foreign.
-func TestLetterForeignName(t *testing.T) {
+func TestHostileNameIsHarmlessInLetter(t *testing.T) {
 	t.Parallel()
 	w := newWorld(t, "2027-02-10")
 	w.add("urn:a", nil)
@@ -273,7 +273,7 @@ func TestRevocationNoticeNamesWhoMustAct(t *testing.T) {
 }
 
 // Where the newest year is revoked, the way is back to the older one.
-func TestRevokedNewest(t *testing.T) {
+func TestRevokedNewestYearLeadsBack(t *testing.T) {
 	t.Parallel()
 	w := newWorld(t, "2027-02-10")
 	w.add("urn:a", nil)

@@ -52,7 +52,7 @@ func TestWebhookFailureHidesURL(t *testing.T) {
 }
 
 // A signature is for one body, one time and one secret.
-func TestWebhookSignature(t *testing.T) {
+func TestWebhookSignatureCoversBodyAndTime(t *testing.T) {
 	t.Parallel()
 	var header string
 	var body []byte

@@ -247,8 +247,7 @@ func TestRevokeMakesNextLetter(t *testing.T) {
 	})
 }
 
-// The second of two servers that take the same step is refused.
-func TestTakeOnce(t *testing.T) {
+func TestSecondServersStepIsRefused(t *testing.T) {
 	t.Parallel()
 	w := firstStart(t, "2026-11-22").run("2027-02-28")
 	w.h, w.now = w.h.Tick(at("2027-03-01"), day), at("2027-03-01")

@@ -11,7 +11,7 @@ import (
 )
 
 // With keys from elsewhere there is never a self-signed one.
-func TestKeySourceImport(t *testing.T) {
+func TestImportModeNeverSelfSigns(t *testing.T) {
 	t.Parallel()
 	p := DefaultPolicy()
 	p.KeySource = SourceImport
@@ -227,8 +227,7 @@ func TestPlanListsComingSteps(t *testing.T) {
 	})
 }
 
-// What a plan says is what happens.
-func TestPlanComesTrue(t *testing.T) {
+func TestPlanMatchesTakenSteps(t *testing.T) {
 	t.Parallel()
 	for _, from := range []string{"2026-11-22", "2027-02-10", "2027-03-15"} {
 		w := firstStart(t, from)

@@ -9,7 +9,7 @@ import (
 type states = map[idp.Year]State
 
 // The first start on the days that people will start on, and what follows.
-func TestFirstStart(t *testing.T) {
+func TestFirstStartOpensYearOfDate(t *testing.T) {
 	t.Parallel()
 	tests := []struct {
 		name, now string
@@ -125,7 +125,7 @@ func TestDowntimeDelaysStepsSafely(t *testing.T) {
 }
 
 // An emergency while two years are live, in the weeks when partners move.
-func TestEmergencyInsideOverlap(t *testing.T) {
+func TestRevokeDuringOverlapKeepsSigning(t *testing.T) {
 	t.Parallel()
 	tests := []struct {
 		name, on string

@@ -99,8 +99,8 @@ func testResponse() (*saml.Response, *saml.Assertion) {
 		}
 }
 
-// TestWriteSuccess pins the assertion down, without its signature.
-func TestWriteSuccess(t *testing.T) {
+// TestWriteSuccessWritesExactAssertion pins the assertion down, without its signature.
+func TestWriteSuccessWritesExactAssertion(t *testing.T) {
 	t.Parallel()
 	key := &counting{Signer: rsaKey()}
 	signer := testSigner(t, key)
@@ -253,8 +253,7 @@ func TestResponsesVerify(t *testing.T) {
 	}
 }
 
-// TestStatusVerifiesHere reads our own message with our own verification.
-func TestStatusVerifiesHere(t *testing.T) {
+func TestWrittenStatusVerifies(t *testing.T) {
 	t.Parallel()
 	signer := testSigner(t, rsaKey())
 	r, _ := testResponse()

@@ -39,7 +39,7 @@ func sealers(t *testing.T) map[string][2]sealer {
 	}
 }
 
-func TestSealOpen(t *testing.T) {
+func TestSealedValueOpens(t *testing.T) {
 	t.Parallel()
 	for name, pair := range sealers(t) {
 		k := pair[0]
@@ -180,7 +180,7 @@ func TestRewrapMovesToNewMasterKey(t *testing.T) {
 	}
 }
 
-func TestWrapMaster(t *testing.T) {
+func TestWrappedMasterOpensUnderItsID(t *testing.T) {
 	t.Parallel()
 	a, b := testMaster(t, 1), testMaster(t, 2)
 	got, err := b.UnwrapMaster(a.ID(), a.WrapFor(b))
@@ -273,7 +273,7 @@ func TestKeysAreNeverPrinted(t *testing.T) {
 	}
 }
 
-func TestNewMasterSize(t *testing.T) {
+func TestNewMasterRefusesOtherSizes(t *testing.T) {
 	t.Parallel()
 	for _, n := range []int{0, 16, 31, 33, 64} {
 		if _, err := NewMaster(make([]byte, n)); err == nil {

@@ -146,7 +146,7 @@ func TestForgedTokenOpensNothing(t *testing.T) {
 	}
 }
 
-func TestCreateRefused(t *testing.T) {
+func TestCreateRefusesInvalidLink(t *testing.T) {
 	t.Parallel()
 	w := newWorld(t)
 	for _, l := range []sharelink.Link{

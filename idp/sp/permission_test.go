@@ -96,7 +96,7 @@ func TestMetadataSuggests(t *testing.T) {
 }
 
 // The names of settings are those of idp.Option: in the singular, each once.
-func TestFieldOptions(t *testing.T) {
+func TestFieldOptionsAreUniqueSingulars(t *testing.T) {
 	t.Parallel()
 	seen := map[string]bool{}
 	for _, f := range sp.Fields() {

@@ -231,9 +231,9 @@ func TestRecipientIsChosenAtUse(t *testing.T) {
 	}
 }
 
-// TestEncryptionWarnings: a certificate that is never chosen is not warned of as
+// TestWarningsNameUsedEncryptionCert: a certificate that is never chosen is not warned of as
 // if it were used, and the one that is chosen is named.
-func TestEncryptionWarnings(t *testing.T) {
+func TestWarningsNameUsedEncryptionCert(t *testing.T) {
 	t.Parallel()
 	ended := newCert(t, rsaKey(), "ended", testTime.AddDate(0, 0, -1))
 	good := newCert(t, rsaKey(), "good", testTime.AddDate(0, 6, 0))

@@ -96,9 +96,9 @@ func (s *slowStore) Provider(ctx context.Context, id idp.EntityID) (*idp.Service
 	return p, err
 }
 
-// TestLookupDuringChange makes sure that what was read before a change is not
+// TestLookupForgetsWhatChanged makes sure that what was read before a change is not
 // remembered after it: a certificate that was removed would stay good for ever.
-func TestLookupDuringChange(t *testing.T) {
+func TestLookupForgetsWhatChanged(t *testing.T) {
 	t.Parallel()
 	registry, store := newRegistry(t)
 	mustAdd(t, registry, newProvider(t, entity), sp.Options{})
@@ -121,7 +121,7 @@ func TestLookupDuringChange(t *testing.T) {
 	}
 }
 
-func TestConcurrentUse(t *testing.T) {
+func TestConcurrentEditsAreAllKept(t *testing.T) {
 	t.Parallel()
 	r, _ := newRegistry(t)
 	mustAdd(t, r, newProvider(t, entity), sp.Options{})

@@ -108,7 +108,7 @@ func TestRequestIsCheckedAgainBeforeAnswer(t *testing.T) {
 }
 
 // A refusal that is about no record has a page, too.
-func TestUserError(t *testing.T) {
+func TestUserErrorIsARefusal(t *testing.T) {
 	t.Parallel()
 	a := accepted{provider: &sp.Provider{ServiceProvider: idp.ServiceProvider{Name: "A"}}}
 	refusal, ok := errors.AsType[*idp.Refusal](new(Handler).userError(&a, step{kind: stepRefuse, refusal: idp.Refuse(idp.RefusedAccountLocked, "account", "")}))
@@ -148,7 +148,7 @@ func TestNewEmailIsDisclosedOnce(t *testing.T) {
 }
 
 // What the audit trail is told of a sign-in, by how it came about.
-func TestSignInEvent(t *testing.T) {
+func TestSignInEventTellsHowUserSignedIn(t *testing.T) {
 	t.Parallel()
 	tests := []struct {
 		name   string

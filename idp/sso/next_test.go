@@ -10,7 +10,7 @@ import (
 
 // The person and the service provider of a rehearsal are answered for one
 // another, and in no other company.
-func TestNextRehearsal(t *testing.T) {
+func TestRehearsalUserAndProviderStayTogether(t *testing.T) {
 	t.Parallel()
 	now := time.Date(2031, 2, 1, 9, 0, 0, 0, time.UTC)
 	person, rehearsed := &idp.User{ID: "ada"}, &idp.User{ID: idp.RehearsalUser}

@@ -119,7 +119,7 @@ func TestBadRequestGetsExplainedRefusal(t *testing.T) {
 }
 
 // A form that is too long is not read to its end, and that is what is told.
-func TestTooLong(t *testing.T) {
+func TestTooLongFormIsRefused(t *testing.T) {
 	t.Parallel()
 	i := idptest.New(t, idptest.Options{})
 	page := i.Browser().CrossSitePost("/api/saml/auth"+string(i.Year()), url.Values{"SAMLRequest": {strings.Repeat("A", 2<<20)}})
@@ -128,7 +128,7 @@ func TestTooLong(t *testing.T) {
 
 var errorID = regexp.MustCompile(`\b[0-9A-HJKMNP-TV-Z]{16}\b`)
 
-func TestOptionalSignature(t *testing.T) {
+func TestUnsignedIsAcceptedWhereOptional(t *testing.T) {
 	t.Parallel()
 	i := idptest.New(t, idptest.Options{})
 	a := i.AddProvider(spA, func(p *idp.ServiceProvider) { p.SignRequests = idp.SignRequestsOptional })

@@ -169,7 +169,7 @@ func TestSubjectSignInAsAnother(t *testing.T) {
 
 // Where no one may be asked, another user is as good as none: the same answer, so that
 // no one finds out who is signed in.
-func TestSubjectPassive(t *testing.T) {
+func TestPassiveSubjectDisclosesNoUser(t *testing.T) {
 	t.Parallel()
 	i := idptest.New(t, idptest.Options{})
 	a, ada, bob := i.AddProvider(spA), i.AddPerson("ada@example.gov"), i.AddPerson("bob@example.gov")

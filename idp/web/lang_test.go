@@ -84,8 +84,8 @@ func TestLanguageIsChosenInOrder(t *testing.T) {
 	}
 }
 
-// TestReturnTo: the switcher leads back to a page of ours, and to nobody else's.
-func TestReturnTo(t *testing.T) {
+// TestReturnToStaysOnOurPages: the switcher leads back to a page of ours, and to nobody else's.
+func TestReturnToStaysOnOurPages(t *testing.T) {
 	t.Parallel()
 	tests := []struct{ name, address, want string }{
 		{"page", "/sign-in?request=Zx81", "/sign-in?request=Zx81"},

@@ -56,7 +56,7 @@ func TestClientAddressTrustsOnlyProxies(t *testing.T) {
 }
 
 // A request whose first line names another host is not sent there.
-func TestRouterStaysHere(t *testing.T) {
+func TestRouterNeverRedirectsToOtherHost(t *testing.T) {
 	t.Parallel()
 	rt := NewRouter(newPages(t, "en"))
 	rt.Handle("/a", Methods{http.MethodGet: func(w http.ResponseWriter, _ *http.Request) error { return nil }})

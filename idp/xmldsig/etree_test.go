@@ -30,9 +30,9 @@ func TestTreeSurvivesEtreeRoundTrip(t *testing.T) {
 	}
 }
 
-// TestSameBut is the last guard against a transform that changes a message. No
+// TestSameButFindsOtherChanges is the last guard against a transform that changes a message. No
 // known message gets that far, so it is tested by itself.
-func TestSameBut(t *testing.T) {
+func TestSameButFindsOtherChanges(t *testing.T) {
 	t.Parallel()
 	const doc = `<a b="1" c="2">x<s/>y<d>z</d></a>`
 	tests := []struct {

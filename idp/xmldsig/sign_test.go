@@ -135,8 +135,8 @@ func TestSignIsStable(t *testing.T) {
 	}
 }
 
-// TestSignFrom signs an element within others, with and without room to spare.
-func TestSignFrom(t *testing.T) {
+// TestSignFromMatchesSign signs an element within others, with and without room to spare.
+func TestSignFromMatchesSign(t *testing.T) {
 	t.Parallel()
 	cert := certFor(t, signingKey())
 	signer, err := xmldsig.NewSigner(signingKey(), cert)

@@ -63,7 +63,7 @@ func TestSignatureIsFoundOnlyInItsPlace(t *testing.T) {
 	}
 }
 
-func TestVerifyEnvelopedMissing(t *testing.T) {
+func TestVerifyRefusesMissingSignature(t *testing.T) {
 	t.Parallel()
 	root, err := xmltree.Parse([]byte(`<r ID="_1"/>`), xmltree.MessageLimits())
 	if err != nil {

@@ -283,8 +283,7 @@ func TestEncryptedDataNamesAlgorithmsAndRecipient(t *testing.T) {
 	}
 }
 
-// TestNothingRepeats checks that no key, IV or Id is used twice.
-func TestNothingRepeats(t *testing.T) {
+func TestKeysAndIVsAreNeverReused(t *testing.T) {
 	t.Parallel()
 	for _, m := range modes {
 		a := string(encrypted(t, m.mode, m.digest, []byte("<a></a>")))

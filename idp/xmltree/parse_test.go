@@ -157,7 +157,7 @@ func TestParseRefuses(t *testing.T) {
 	}
 }
 
-func TestParseAtLimits(t *testing.T) {
+func TestParseAcceptsMessagesAtLimits(t *testing.T) {
 	t.Parallel()
 	for _, in := range []string{
 		strings.Repeat("<a>", 20) + strings.Repeat("</a>", 20),
@@ -171,7 +171,7 @@ func TestParseAtLimits(t *testing.T) {
 	}
 }
 
-func TestParseComments(t *testing.T) {
+func TestParseRefusesCommentsBesideText(t *testing.T) {
 	t.Parallel()
 	tests := []struct {
 		name string

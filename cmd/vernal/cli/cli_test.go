@@ -41,7 +41,7 @@ func TestErrorTextNamesOptions(t *testing.T) {
 	}
 }
 
-func TestTerminalWriter(t *testing.T) {
+func TestTerminalOutputHoldsNoControlCharacters(t *testing.T) {
 	t.Parallel()
 	var out bytes.Buffer
 	w := &terminalWriter{w: &out}

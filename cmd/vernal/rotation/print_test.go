@@ -89,7 +89,7 @@ func TestTableCellsCannotHoldFormulas(t *testing.T) {
 
 // At most 20 of the service providers that a forced retirement cuts off are named, and
 // the others are counted. Where they are unknown, that is said.
-func TestPrintCutOff(t *testing.T) {
+func TestPrintNamesAtMostTwentyCutOff(t *testing.T) {
 	t.Parallel()
 	ids := make([]idp.EntityID, 45)
 	for i := range ids {

@@ -70,7 +70,7 @@ func TestLinksAreCreatedListedAndRevoked(t *testing.T) {
 	}
 }
 
-func TestLinksRefused(t *testing.T) {
+func TestInvalidLinkIsRefused(t *testing.T) {
 	t.Parallel()
 	s, f := newService(t)
 	c := admin.InProcess(s.Endpoint(os.Geteuid()), admin.Self())

@@ -143,7 +143,7 @@ func (w *world) startOthers(t *testing.T, application func(config string, port i
 	}
 }
 
-// TestLibraryProvidersSignInAndOut is what TestServiceProviders is, with those service
+// TestLibraryProvidersSignInAndOut is what TestRealProvidersSignInAndOut is, with those service
 // providers that are applications of a few lines on a library.
 func TestLibraryProvidersSignInAndOut(t *testing.T) {
 	w := newIdP(t, binary.Build{}, "chromium", "xmlsec1", "xmllint")

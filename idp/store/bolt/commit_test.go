@@ -104,9 +104,9 @@ func TestWaitingChangesCommitTogether(t *testing.T) {
 	}
 }
 
-// TestBrokenWrite lets writing itself fail in the middle of a batch: a key that
-// holds a bucket takes no value. Only that change fails.
-func TestBrokenWrite(t *testing.T) {
+// TestFailedWriteFailsOnlyItsChange lets writing itself fail in the middle of a batch:
+// a key that holds a bucket takes no value. Only that change fails.
+func TestFailedWriteFailsOnlyItsChange(t *testing.T) {
 	t.Parallel()
 	s := openInside(t)
 	err := s.db.Update(func(tx *bbolt.Tx) error {
@@ -144,8 +144,8 @@ func TestBrokenWrite(t *testing.T) {
 	}
 }
 
-// TestFullDisk fails commits, then lets them work again.
-func TestFullDisk(t *testing.T) {
+// TestStoreRecoversFromFullDisk fails commits, then lets them work again.
+func TestStoreRecoversFromFullDisk(t *testing.T) {
 	t.Parallel()
 	s := openInside(t)
 	if err := s.AppendAudit(t.Context(), idp.AuditEvent{Kind: "before"}); err != nil {

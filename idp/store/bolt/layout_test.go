@@ -25,9 +25,9 @@ func TestKeysSortByTimeAndPairUnambiguously(t *testing.T) {
 	}
 }
 
-// TestExpiryIndex holds that no entry stays behind when a record goes or gets
+// TestExpiryIndexKeepsNoStaleEntry holds that no entry stays behind when a record goes or gets
 // another end: the sweep would tolerate it, but has to walk over it.
-func TestExpiryIndex(t *testing.T) {
+func TestExpiryIndexKeepsNoStaleEntry(t *testing.T) {
 	t.Parallel()
 	s := openInside(t)
 	ctx := t.Context()
