@@ -117,7 +117,7 @@ func TestCertificateSubjectDefaultsToHost(t *testing.T) {
 	}
 }
 
-func TestCertifyRefuses(t *testing.T) {
+func TestCertifyRefusesWrongYearOrEnd(t *testing.T) {
 	t.Parallel()
 	tests := []struct {
 		name string

@@ -202,7 +202,7 @@ func certName(t *testing.T, text string) string {
 	return cert.Subject.CommonName
 }
 
-func TestIdPRefuses(t *testing.T) {
+func TestFaultyIdPMakesNoMetadata(t *testing.T) {
 	t.Parallel()
 	s := yearSigner(t, "idp.example")
 	cases := []struct {

@@ -223,9 +223,9 @@ func TestDemoPrintsAccountAndURLs(t *testing.T) {
 	}
 }
 
-// TestSampleRefuses: what a sample does not accept ends on its error page, with
+// TestSampleShowsRefusedResponse: what a sample does not accept ends on its error page, with
 // the cause; what is not for its host goes there.
-func TestSampleRefuses(t *testing.T) {
+func TestSampleShowsRefusedResponse(t *testing.T) {
 	t.Parallel()
 	d := openDemo(t, filepath.Join(t.TempDir(), "demo"))
 	defer endDemo(t, d)

@@ -163,7 +163,7 @@ func TestCreateStoresUserAndRefusesDuplicate(t *testing.T) {
 	}
 }
 
-func TestCreateRefuses(t *testing.T) {
+func TestCreateNamesFaultyField(t *testing.T) {
 	t.Parallel()
 	h := newHouse(t)
 	const secret = "JBSWY3DPEHPK3PXPJBSWY3DPEHPK3PXP"

@@ -154,7 +154,7 @@ func TestCSVIsJSON(t *testing.T) {
 }
 
 // A member that is null is as one that is absent.
-func TestNullIsAbsent(t *testing.T) {
+func TestNullMemberIsAbsent(t *testing.T) {
 	t.Parallel()
 	got, err := ParseRecord([]byte(`{"email":"a@x","emails":null,"profile":null,"totps":null,"locked":null,"created_at":null,"name_ids":{"P":null}}`))
 	want := &Record{Emails: []RecordEmail{{Address: "a@x", Confirmed: true}}, NameIDs: map[string]idp.NameID{}}

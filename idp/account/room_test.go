@@ -223,7 +223,7 @@ func TestKnownNetworksGoFirst(t *testing.T) {
 
 // No account and no site can take all places. A user who sends their own right
 // password without end leaves the room to others.
-func TestRoomIsShared(t *testing.T) {
+func TestNoAccountTakesAllPlaces(t *testing.T) {
 	t.Parallel()
 	var attempts []Attempt
 	for range maxPerAccount + 2 {

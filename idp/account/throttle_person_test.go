@@ -66,7 +66,7 @@ func TestUserLimitExpires(t *testing.T) {
 
 // What a refused person's store is asked to write is what it is asked to write
 // for an address that nobody has.
-func TestPersonLimitIsSilent(t *testing.T) {
+func TestUserLimitWritesLikeUnknownEmail(t *testing.T) {
 	t.Parallel()
 	h, all := aliceOfThree(t)
 	trace := &traced{Store: h.store}

@@ -158,7 +158,7 @@ func TestUnlockClearsTheAccountLimit(t *testing.T) {
 
 // A refusal by a later limit gives back what the earlier ones counted: a
 // network that is blocked must not use up an account's attempts.
-func TestRefusalCountsNowhere(t *testing.T) {
+func TestLaterRefusalGivesBackCounts(t *testing.T) {
 	t.Parallel()
 	h := newHouse(t)
 	h.create()

@@ -70,7 +70,7 @@ func TestAttributeListSpellingsAreParsed(t *testing.T) {
 	}
 }
 
-func TestDroppedIsBounded(t *testing.T) {
+func TestDroppedAttributesAreBounded(t *testing.T) {
 	t.Parallel()
 	var names []string
 	for i := range 1000 {

@@ -268,7 +268,7 @@ func signIn(t *testing.T, a Ask, sp *idp.ServiceProvider, w who) outcome {
 
 // Each value that is known has a row of its own, and so has each attribute; no
 // row has another's name.
-func TestRulesAreWhole(t *testing.T) {
+func TestEveryValueHasItsOwnRule(t *testing.T) {
 	t.Parallel()
 	values, attributes, rows := map[string]bool{}, map[string]bool{}, map[string]bool{}
 	for _, tt := range rules {

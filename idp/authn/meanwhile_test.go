@@ -115,7 +115,7 @@ func TestRememberIsOfferedOnlyWhereItCounts(t *testing.T) {
 
 // A provider that is switched off while a person signs in gets nobody's
 // password: the page says what happened.
-func TestProviderSwitchedOffMeanwhile(t *testing.T) {
+func TestProviderSwitchedOffDuringSignIn(t *testing.T) {
 	t.Parallel()
 	i := idptest.New(t, idptest.Options{})
 	ann, a, b := i.AddPerson("ann@example.gov"), i.AddProvider("https://a.example"), i.Browser()

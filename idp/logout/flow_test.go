@@ -391,7 +391,7 @@ func TestWithdrawnSPCannotContinueLogout(t *testing.T) {
 
 // sign_logout_response signs it with the key of the year, and without a logout
 // address there is no answer.
-func TestLogoutResponseSigned(t *testing.T) {
+func TestLogoutResponseIsSignedWhereConfigured(t *testing.T) {
 	t.Parallel()
 	w := newWorld(t, func(p *idp.ServiceProvider) { p.SignLogoutResponse = true })
 	r := &idptest.LogoutRequest{NameID: w.ada.name}

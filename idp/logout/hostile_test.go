@@ -58,7 +58,7 @@ func TestInactiveSPCannotLogOut(t *testing.T) {
 
 // A year that ends between a POST and its continue address answers 410 there,
 // which offers to sign out here, and signs nothing.
-func TestLogoutYearEndsMeanwhile(t *testing.T) {
+func TestLogoutYearEndsWhileItWaits(t *testing.T) {
 	t.Parallel()
 	w := newWorld(t)
 	r := &idptest.LogoutRequest{NameID: w.ada.name}

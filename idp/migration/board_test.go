@@ -80,7 +80,7 @@ func TestRemovedProviderKeepsHiddenUses(t *testing.T) {
 
 // A load with the hint of a registered SP is in its line, as a hint: it is not a
 // use. All others are below the board.
-func TestFetchesAreHints(t *testing.T) {
+func TestMetadataFetchIsNoUse(t *testing.T) {
 	t.Parallel()
 	w := newWorld(t, at(2026, 6, 1))
 	w.add(spA)

@@ -133,7 +133,7 @@ func TestMetadataFetchIsOnlyHint(t *testing.T) {
 
 // An SP that uses a year keeps it from being retired, and is named. An SP that has
 // still to move makes the end of the year's certificate need attention.
-func TestRotationSeesUses(t *testing.T) {
+func TestUsedYearIsKeptFromRetirement(t *testing.T) {
 	t.Parallel()
 	i := idptest.New(t, idptest.Options{Now: at(2027, 2, 10)})
 	sp := i.AddProvider("https://sp.example")

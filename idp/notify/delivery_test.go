@@ -151,7 +151,7 @@ func TestUndeliveredNoticeIsGivenUp(t *testing.T) {
 }
 
 // No address of an operator is kept.
-func TestNoAddressInTheStore(t *testing.T) {
+func TestStoredNoticesHoldNoEmail(t *testing.T) {
 	t.Parallel()
 	w := newWorld(t, "2027-01-14")
 	s := w.server()

@@ -497,9 +497,9 @@ func TestSigningKeysSurviveMasterChange(t *testing.T) {
 	}
 }
 
-// TestTamperedStaysTampered renews all keys over records that are not authentic: none
-// of them becomes it, and a damaged signing key stops nothing.
-func TestTamperedStaysTampered(t *testing.T) {
+// TestRenewalKeepsTamperedRecordsRefused renews all keys over records that are not
+// authentic: none of them becomes it, and a damaged signing key stops nothing.
+func TestRenewalKeepsTamperedRecordsRefused(t *testing.T) {
 	t.Parallel()
 	h := furnished(t)
 	ctx := t.Context()

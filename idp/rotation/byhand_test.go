@@ -102,7 +102,7 @@ func TestCheckStep(t *testing.T) {
 	}
 }
 
-func TestReasonsAreNeeded(t *testing.T) {
+func TestForcedStepsNeedReason(t *testing.T) {
 	t.Parallel()
 	w := firstStart(t, "2026-11-22").run("2027-06-20")
 	wantRefused(t, w.try(Step{Kind: StepRetire, Year: "2026", Force: true}), newReason(RefusedReasonMissing, Args{}))

@@ -229,7 +229,7 @@ func TestAutomaticWithAnyFaults(t *testing.T) {
 }
 
 // Apply, too, never changes a recorded digest.
-func TestApplyKeepsIdentity(t *testing.T) {
+func TestApplyKeepsRecordedKeyIdentity(t *testing.T) {
 	t.Parallel()
 	k, other := keyOf("2027"), otherKey("2027")
 	h := recordedWith(t, k).h.Apply(Step{

@@ -61,7 +61,7 @@ func TestHistoryIsNotChanged(t *testing.T) {
 // The same use can be reported again and again: the year is quiet from its first
 // report on. Where a wrong clock left the last use in the future, every report
 // counts, because no use could be newer.
-func TestUseCountsOnce(t *testing.T) {
+func TestRepeatedUseReportCountsOnce(t *testing.T) {
 	t.Parallel()
 	hours := func(n int) time.Duration { return time.Duration(n) * time.Hour }
 	type report struct {

@@ -158,7 +158,7 @@ func TestWriteSuccessWithoutAttributes(t *testing.T) {
 	validates(t, "protocol", doc)
 }
 
-func TestWriteSuccessRefuses(t *testing.T) {
+func TestWriteSuccessRefusesIncompleteResponse(t *testing.T) {
 	t.Parallel()
 	p := saml.Protection{Signer: testSigner(t, rsaKey())}
 	cases := []struct {
@@ -197,9 +197,9 @@ func TestWriteSuccessRefuses(t *testing.T) {
 	}
 }
 
-// TestResponsesVerify writes every kind of Response and has others judge it:
+// TestEveryResponseKindVerifies writes every kind of Response and has others judge it:
 // the OASIS schema, xmlsec1, and our own verification.
-func TestResponsesVerify(t *testing.T) {
+func TestEveryResponseKindVerifies(t *testing.T) {
 	t.Parallel()
 	signer := testSigner(t, rsaKey())
 	encrypter, err := xmlenc.New(testCert(t), idp.EncryptionCBC, idp.DigestSHA1)
@@ -277,7 +277,7 @@ func TestWrittenStatusVerifies(t *testing.T) {
 	}
 }
 
-func TestWriteStatusRefuses(t *testing.T) {
+func TestWriteStatusRefusesIncompleteResponse(t *testing.T) {
 	t.Parallel()
 	r, _ := testResponse()
 	r.Destination = ""

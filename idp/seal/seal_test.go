@@ -59,9 +59,9 @@ func TestSealedValueOpens(t *testing.T) {
 	}
 }
 
-// TestOpenRefuses changes every byte of a sealed value, cuts it at every place, and
-// opens it with another key and another context.
-func TestOpenRefuses(t *testing.T) {
+// TestChangedSealedValueIsRefused changes every byte of a sealed value, cuts it at
+// every place, and opens it with another key and another context.
+func TestChangedSealedValueIsRefused(t *testing.T) {
 	t.Parallel()
 	for name, pair := range sealers(t) {
 		sealed := pair[0].Seal("user/1", []byte("secret"))
@@ -226,9 +226,9 @@ func TestOlderGenerationVerifiesUntilDropped(t *testing.T) {
 	}
 }
 
-// TestFormIsStable opens what an earlier build wrote. Another derivation would lose
+// TestSealedFormIsStable opens what an earlier build wrote. Another derivation would lose
 // everything that installations have.
-func TestFormIsStable(t *testing.T) {
+func TestSealedFormIsStable(t *testing.T) {
 	t.Parallel()
 	m := testMaster(t, 7)
 	if got := m.ID(); got != "854e5fb9fe26deaf" {

@@ -62,7 +62,7 @@ func TestRefusalsNamePermissions(t *testing.T) {
 }
 
 // What metadata lacks, or has in a form that is not taken, comes with what to do about it.
-func TestMetadataSuggests(t *testing.T) {
+func TestMetadataRefusalSuggestsFix(t *testing.T) {
 	t.Parallel()
 	const good = "https://sp.example.gov/a"
 	several := sp.Document{Data: []byte(`<EntitiesDescriptor xmlns="urn:oasis:names:tc:SAML:2.0:metadata">` +

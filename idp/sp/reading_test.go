@@ -273,7 +273,7 @@ func TestWarningsNameUsedEncryptionCert(t *testing.T) {
 
 // A certificate that is read for its key alone serves as one that is whole:
 // requests verify with it, and assertions are encrypted to it.
-func TestOddCertificateServes(t *testing.T) {
+func TestOddCertificateVerifiesAndEncrypts(t *testing.T) {
 	t.Parallel()
 	whole := newCert(t, rsaKey(), "sp", testTime.AddDate(0, 6, 0))
 	serial := append([]byte{2, byte(len(whole.SerialNumber.Bytes()))}, whole.SerialNumber.Bytes()...)

@@ -65,8 +65,8 @@ func TestLookupFollowsEdits(t *testing.T) {
 	}
 }
 
-// TestLookupAllocates holds the look-up of every request to nothing.
-func TestLookupAllocates(t *testing.T) {
+// TestLookupAllocatesNothing holds the look-up of every request to nothing.
+func TestLookupAllocatesNothing(t *testing.T) {
 	r, _ := newRegistry(t)
 	mustAdd(t, r, newProvider(t, entity), sp.Options{})
 	ctx := t.Context()
@@ -150,7 +150,7 @@ func TestConcurrentEditsAreAllKept(t *testing.T) {
 	}
 }
 
-func TestAddRefuses(t *testing.T) {
+func TestAddRefusesExistingOrInvalid(t *testing.T) {
 	t.Parallel()
 	r, _ := newRegistry(t)
 	mustAdd(t, r, newProvider(t, entity), sp.Options{})
@@ -206,7 +206,7 @@ func TestReplaceKeepsAgencyAndNameIDScope(t *testing.T) {
 	}
 }
 
-func TestInsecureAddressStays(t *testing.T) {
+func TestEditKeepsPermittedInsecureURL(t *testing.T) {
 	t.Parallel()
 	r, _ := newRegistry(t)
 	p := newProvider(t, entity)

@@ -248,7 +248,7 @@ func TestIsPassiveAsksNothing(t *testing.T) {
 	}
 }
 
-func TestSessionEnds(t *testing.T) {
+func TestEndedSessionMustSignInAgain(t *testing.T) {
 	t.Parallel()
 	tests := []struct {
 		name string

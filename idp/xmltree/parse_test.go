@@ -50,7 +50,7 @@ func TestParse(t *testing.T) {
 	}
 }
 
-func TestParseRefuses(t *testing.T) {
+func TestParseRefusesMalformedXML(t *testing.T) {
 	t.Parallel()
 	const ns = ` xmlns:p="urn:p" xmlns:q="urn:p"`
 	tests := []struct {

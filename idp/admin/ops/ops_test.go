@@ -271,7 +271,7 @@ func TestUnknownPeerIsRefused(t *testing.T) {
 	<-served
 }
 
-func TestRequestsAreStrict(t *testing.T) {
+func TestMalformedAdminRequestIsRefused(t *testing.T) {
 	t.Parallel()
 	s, _ := newService(t)
 	tests := []struct {

@@ -136,7 +136,8 @@ func TestSessionWithoutIndexHasEnded(t *testing.T) {
 	}
 }
 
-// TestSweptRequestPutBackIsIgnored puts a swept request back after its message was stored again.
+// TestSweptRequestPutBackIsIgnored puts a swept request back after its message was
+// stored again.
 func TestSweptRequestPutBackIsIgnored(t *testing.T) {
 	t.Parallel()
 	dir, ctx := t.TempDir(), t.Context()
