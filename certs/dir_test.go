@@ -54,7 +54,7 @@ func save(t *testing.T, d *Dir, k *Key) {
 	}
 }
 
-func TestSaveLoad(t *testing.T) {
+func TestSavedKeysAreLoadedInOrder(t *testing.T) {
 	t.Parallel()
 	d, path := testDir(t)
 	if keys, err := d.Load(); err != nil || len(keys) != 0 {
@@ -147,7 +147,7 @@ func files(t *testing.T, path string) map[string]string {
 
 // A crash between the two files leaves a private key alone. It is no retired
 // year, and it can be completed with its own certificate only.
-func TestSaveCompletes(t *testing.T) {
+func TestSaveCompletesKeyAfterCrash(t *testing.T) {
 	t.Parallel()
 	d, _ := testDir(t)
 	k := madeKey(t, "2026")
@@ -169,7 +169,7 @@ func TestSaveCompletes(t *testing.T) {
 	}
 }
 
-func TestSaveRefuses(t *testing.T) {
+func TestSaveRefusesFaultyKey(t *testing.T) {
 	t.Parallel()
 	d, path := testDir(t)
 	k := madeKey(t, "2026")
@@ -266,7 +266,7 @@ func TestLoadRefusesMismatch(t *testing.T) {
 	}
 }
 
-func TestDestroy(t *testing.T) {
+func TestDestroyRemovesOnlyPrivateKey(t *testing.T) {
 	t.Parallel()
 	d, path := testDir(t)
 	save(t, d, madeKey(t, "2026"))

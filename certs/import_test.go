@@ -165,7 +165,7 @@ func TestCheckImportAgainstOthers(t *testing.T) {
 
 // The certificate of the key is picked from a chain, wherever it stands in it;
 // of two, the one that ends last.
-func TestPick(t *testing.T) {
+func TestPickFindsCertificateOfKey(t *testing.T) {
 	t.Parallel()
 	key, other := testRSA()[0], testRSA()[1]
 	ca := issued(t, &other.PublicKey, nil)
@@ -186,7 +186,7 @@ func TestPick(t *testing.T) {
 
 // A request is the same each time, says what a self-signed certificate would,
 // and asks for signing.
-func TestRequest(t *testing.T) {
+func TestRequestIsDeterministicAndSigned(t *testing.T) {
 	t.Parallel()
 	spec, key := Spec{Subject: Subject{Organization: "Agency"}}, testRSA()[0]
 	der, err := Request(rand.Reader, key, "2027", spec, "https://login.example.gov:8443")
@@ -210,7 +210,7 @@ func TestRequest(t *testing.T) {
 }
 
 // An error names everything, each thing in a line of its own.
-func TestImportError(t *testing.T) {
+func TestImportErrorNamesEveryProblem(t *testing.T) {
 	t.Parallel()
 	f := Foreign{Year: "2027", Cert: issued(t, &testRSA()[0].PublicKey, func(c *x509.Certificate) {
 		c.IsCA, c.NotAfter, c.NotBefore = true, at("2027-06-01"), at("2027-05-01")

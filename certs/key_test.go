@@ -84,7 +84,7 @@ func TestNewKey(t *testing.T) {
 	}
 }
 
-func TestCertifySubject(t *testing.T) {
+func TestCertificateSubjectDefaultsToHost(t *testing.T) {
 	t.Parallel()
 	tests := []struct {
 		name    string
@@ -117,7 +117,7 @@ func TestCertifySubject(t *testing.T) {
 	}
 }
 
-func TestCertifyRefuses(t *testing.T) {
+func TestCertifyRefusesWrongYearOrEnd(t *testing.T) {
 	t.Parallel()
 	tests := []struct {
 		name string
@@ -143,7 +143,7 @@ func TestCertifyRefuses(t *testing.T) {
 	}
 }
 
-func TestCheck(t *testing.T) {
+func TestCheckAcceptsOnlyMatchingRSAKeys(t *testing.T) {
 	t.Parallel()
 	good := madeKey(t, "2026")
 	ec, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)

@@ -36,7 +36,7 @@ func (s *safe) Destroy(idp.Year, crypto.PublicKey) error {
 
 // A key in a vault has a file with its public half and no other. It is there as
 // long as the vault has the key, whether the vault can be reached or not.
-func TestDirVault(t *testing.T) {
+func TestDirKeepsPublicHalfOfVaultKey(t *testing.T) {
 	t.Parallel()
 	plain, path := testDir(t)
 	vault := &safe{key: testRSA()[0]}
@@ -88,7 +88,7 @@ func TestDirVault(t *testing.T) {
 
 // Whether a certificate comes from elsewhere is told by the file of the key
 // itself, and stays so when it has come.
-func TestDirElsewhere(t *testing.T) {
+func TestKeyFileRecordsExternalCertificate(t *testing.T) {
 	t.Parallel()
 	d, path := testDir(t)
 	k := madeKey(t, "2027")

@@ -65,7 +65,7 @@ func TestNoCommandSyntaxBelowCmd(t *testing.T) {
 }
 
 // The pattern finds what it is for, and leaves alone what has two dashes otherwise.
-func TestFlagSyntax(t *testing.T) {
+func TestFlagSyntaxMatchesOnlyFlags(t *testing.T) {
 	t.Parallel()
 	for text, want := range map[string]bool{
 		"--resume": true, "give one with --name": true, "(--allow-insecure-url allows it)": true, "x=--key": true,

@@ -10,9 +10,9 @@ import (
 	"vernal/metadata"
 )
 
-// TestCut takes one provider out of a document that is too long to be read
-// whole, with what applies to it.
-func TestCut(t *testing.T) {
+// TestCutTakesProviderFromFederation takes one provider out of a document that is too
+// long to be read whole, with what applies to it.
+func TestCutTakesProviderFromFederation(t *testing.T) {
 	t.Parallel()
 	doc := strings.NewReplacer("<EntityDescriptor xmlns=\"urn:oasis:names:tc:SAML:2.0:metadata\"", "<md:EntityDescriptor", "<EntityDescriptor", "<md:EntityDescriptor",
 		"</EntityDescriptor", "</md:EntityDescriptor", "<SPSSO", "<md:SPSSO", "</SPSSO", "</md:SPSSO", "<Assertion", "<md:Assertion",

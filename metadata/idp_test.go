@@ -84,7 +84,7 @@ func masked(doc []byte) string {
 	return string(idRE.ReplaceAll(doc, []byte(` ID="HASH"`)))
 }
 
-func TestYear(t *testing.T) {
+func TestYearMetadataIsDeterministic(t *testing.T) {
 	t.Parallel()
 	const (
 		open = `<EntityDescriptor xmlns="urn:oasis:names:tc:SAML:2.0:metadata" ID="HASH" entityID="https://idp.example/api/saml">SIGNATURE` +
@@ -132,8 +132,8 @@ func TestYear(t *testing.T) {
 	}
 }
 
-// TestYearID checks that the ID follows the content: readers cache by it.
-func TestYearID(t *testing.T) {
+// TestMetadataIDFollowsContent checks that the ID follows the content: readers cache by it.
+func TestMetadataIDFollowsContent(t *testing.T) {
 	t.Parallel()
 	s := yearSigner(t, "idp.example")
 	a, errA := fullIdP().Year("2026", s)
@@ -151,7 +151,7 @@ func TestYearID(t *testing.T) {
 	}
 }
 
-func TestStable(t *testing.T) {
+func TestStableMetadataChangesWeekly(t *testing.T) {
 	t.Parallel()
 	s := yearSigner(t, "idp.example 2026")
 	older := certFor(t, yearKey(), "idp.example 2025")
@@ -202,7 +202,7 @@ func certName(t *testing.T, text string) string {
 	return cert.Subject.CommonName
 }
 
-func TestIdPRefuses(t *testing.T) {
+func TestFaultyIdPMakesNoMetadata(t *testing.T) {
 	t.Parallel()
 	s := yearSigner(t, "idp.example")
 	cases := []struct {

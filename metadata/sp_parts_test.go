@@ -235,7 +235,7 @@ func keyPart(b breakage, use string) metadata.Part {
 // With one part broken, whichever and however, a document is registered with a
 // note that names the part, unless it is one that is needed: then it is refused
 // for that one and no other.
-func TestOneBrokenPart(t *testing.T) {
+func TestBrokenPartIsNotedOrRefused(t *testing.T) {
 	t.Parallel()
 	doc := richDoc(t)
 	whole, err := metadata.ReadSP([]byte(doc), testNow, metadata.Options{})
@@ -300,7 +300,7 @@ func explained(b breakage, parts []metadata.Part) bool {
 }
 
 // Without a spare, a break of what is needed refuses, and the refusal names it.
-func TestBrokenNeededPart(t *testing.T) {
+func TestBrokenNeededPartIsRefused(t *testing.T) {
 	t.Parallel()
 	doc := richDoc(t)
 	// Only the first of each remains.

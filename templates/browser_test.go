@@ -152,9 +152,9 @@ func (c *complaints) take() []string {
 	return said
 }
 
-// TestBrowser opens each page in each language and looks at it on each screen.
+// TestPagesRenderInBrowser opens each page in each language and looks at it on each screen.
 // With VERNAL_SHOTS=DIR it leaves a picture of each there.
-func TestBrowser(t *testing.T) {
+func TestPagesRenderInBrowser(t *testing.T) {
 	t.Parallel()
 	axe, err := os.ReadFile("../testdata/axe/axe.min.js")
 	if err != nil {
@@ -201,9 +201,9 @@ func shot(t *testing.T, ctx context.Context, file string) {
 	}
 }
 
-// TestBrowserPosts: the response page posts by its script at once and, where
-// there is no script, by its button.
-func TestBrowserPosts(t *testing.T) {
+// TestResponsePagePostsWithAndWithoutScript: the response page posts by its script at
+// once and, where there is no script, by its button.
+func TestResponsePagePostsWithAndWithoutScript(t *testing.T) {
 	t.Parallel()
 	site, ctx := newSite(t), browser(t)
 	want := url.Values{"SAMLResponse": {"PFJlc3BvbnNlLz4="}, "RelayState": {"a+b"}}
@@ -237,9 +237,9 @@ func TestBrowserPosts(t *testing.T) {
 	check("button")
 }
 
-// TestBrowserKeyboard walks the sign-in page by keyboard: the link that skips
+// TestSignInPageIsUsableByKeyboard walks the sign-in page by keyboard: the link that skips
 // the head comes first and can be seen, then the fields in reading order.
-func TestBrowserKeyboard(t *testing.T) {
+func TestSignInPageIsUsableByKeyboard(t *testing.T) {
 	t.Parallel()
 	site, ctx := newSite(t), browser(t)
 	const where = `(() => { const e = document.activeElement, r = e.getBoundingClientRect(), s = getComputedStyle(e);

@@ -108,9 +108,9 @@ func used(t *testing.T) map[Key]bool {
 	return keys
 }
 
-// TestCatalogues: English has the texts that the pages use and no others, and
+// TestCataloguesHaveSameTexts: English has the texts that the pages use and no others, and
 // each other language has those of English.
-func TestCatalogues(t *testing.T) {
+func TestCataloguesHaveSameTexts(t *testing.T) {
 	t.Parallel()
 	catalogues, err := readCatalogues(embedded)
 	if err != nil {
@@ -140,8 +140,7 @@ func TestCatalogues(t *testing.T) {
 	}
 }
 
-// TestCheck: what is missing, superfluous or different is named.
-func TestCheck(t *testing.T) {
+func TestCheckNamesCatalogueDifferences(t *testing.T) {
 	t.Parallel()
 	english := catalogue{"a": "one {0}[[ of {1}]]", "b": "two"}
 	tests := []struct {
@@ -170,8 +169,7 @@ func TestCheck(t *testing.T) {
 	}
 }
 
-// TestDates: each language writes a date its own way.
-func TestDates(t *testing.T) {
+func TestDatesFollowLanguage(t *testing.T) {
 	t.Parallel()
 	s := mustNew(t)
 	first := time.Date(2027, 8, 1, 9, 5, 0, 0, time.UTC)
@@ -185,9 +183,9 @@ func TestDates(t *testing.T) {
 	}
 }
 
-// TestRefusals: each code has a page and a text that read well with and
+// TestEachRefusalHasPageAndText: each code has a page and a text that read well with and
 // without arguments, and never show the cause.
-func TestRefusals(t *testing.T) {
+func TestEachRefusalHasPageAndText(t *testing.T) {
 	t.Parallel()
 	s := mustNew(t)
 	for _, code := range constants(t, "../idp/refusal.go", "RefusalCode") {
@@ -225,7 +223,7 @@ type errSecret struct{}
 
 func (errSecret) Error() string { return "secret" }
 
-func TestText(t *testing.T) {
+func TestTextFillsPlaceholders(t *testing.T) {
 	t.Parallel()
 	c := catalogue{
 		"plain":    "Nothing to fill.",

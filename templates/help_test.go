@@ -5,7 +5,7 @@ import (
 	"testing"
 )
 
-func TestHelp(t *testing.T) {
+func TestHelpTextIsSanitized(t *testing.T) {
 	t.Parallel()
 	const name = `A & "B" <i>`
 	tests := []struct {
@@ -42,9 +42,9 @@ func TestHelp(t *testing.T) {
 	}
 }
 
-// TestHelpLanguages: English stands in for a language that has no text, and says
+// TestHelpFallsBackToEnglish: English stands in for a language that has no text, and says
 // so to whoever has the page read aloud.
-func TestHelpLanguages(t *testing.T) {
+func TestHelpFallsBackToEnglish(t *testing.T) {
 	t.Parallel()
 	texts := map[string]string{"en": "Help", "es": "Ayuda"}
 	tests := []struct {

@@ -80,7 +80,7 @@ func TestMailsAreComplete(t *testing.T) {
 }
 
 // Each language writes a date, a number and a list its own way.
-func TestMailGrammar(t *testing.T) {
+func TestMailDatesAndListsFollowLanguage(t *testing.T) {
 	t.Parallel()
 	for lang, want := range map[Lang]string{
 		"en": "1 August 2027, 22 December 2026; 1 day, 2 days; 1 service provider, 2 service providers; , 2025, 2025 and 2026, 2025, 2026 and 2027",

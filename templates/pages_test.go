@@ -22,8 +22,7 @@ func mustNew(t testing.TB) *Set {
 	return s
 }
 
-// TestPages holds every page to what all pages promise.
-func TestPages(t *testing.T) {
+func TestEveryPageIsWellFormed(t *testing.T) {
 	t.Parallel()
 	s := mustNew(t)
 	for _, lang := range s.Langs() {
@@ -111,7 +110,7 @@ func checkLabels(t *testing.T, doc *html.Node) {
 	}
 }
 
-func TestForms(t *testing.T) {
+func TestFormsHoldExpectedFields(t *testing.T) {
 	t.Parallel()
 	s := mustNew(t)
 	tests := []struct {
@@ -150,8 +149,8 @@ func TestForms(t *testing.T) {
 	}
 }
 
-// TestHostile: what strangers and operators write is text, never markup.
-func TestHostile(t *testing.T) {
+// TestHostileTextIsEscaped: what strangers and operators write is text, never markup.
+func TestHostileTextIsEscaped(t *testing.T) {
 	t.Parallel()
 	s := mustNew(t)
 	const evil = `"><script>alert(1)</script><img src=x onerror='x'>&amp;{0}`
@@ -196,7 +195,7 @@ func TestHostile(t *testing.T) {
 	}
 }
 
-func TestUnknownKey(t *testing.T) {
+func TestUnknownTextKeyIsAnError(t *testing.T) {
 	t.Parallel()
 	err := mustNew(t).Error(io.Discard, ErrorPage{Title: "no.such", Text: ErrorInternalText})
 	if err == nil || !strings.Contains(err.Error(), `no text "no.such"`) {
@@ -204,7 +203,7 @@ func TestUnknownKey(t *testing.T) {
 	}
 }
 
-func TestTexts(t *testing.T) {
+func TestPlainTextPagesNameFields(t *testing.T) {
 	t.Parallel()
 	s := mustNew(t)
 	b := Base{SPName: spName}
@@ -258,7 +257,7 @@ func TestTexts(t *testing.T) {
 	}
 }
 
-func TestThrottled(t *testing.T) {
+func TestThrottledRoundsUpToMinutes(t *testing.T) {
 	t.Parallel()
 	tests := []struct {
 		name string

@@ -152,7 +152,7 @@ func TestEveryCodeHasText(t *testing.T) {
 }
 
 // An argument is put in as it is, once, and a part without its argument is left out.
-func TestReasonText(t *testing.T) {
+func TestReasonTextFillsItsParts(t *testing.T) {
 	t.Parallel()
 	p := newPhrases(catalogue{
 		"reason.plain": "on {date} by {entity_ids}", "reason.part": "used[[ by {entity_ids}]], {days}", "semicolon": ";", "date": "{1}.{0}.{2}",

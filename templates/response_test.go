@@ -22,8 +22,8 @@ var hostile = []struct{ name, value string }{
 	{"control", "\x01\x7f"},
 }
 
-// TestResponseLikeTemplate holds the fast path to html/template, byte by byte.
-func TestResponseLikeTemplate(t *testing.T) {
+// TestFastResponseMatchesTemplate holds the fast path to html/template, byte by byte.
+func TestFastResponseMatchesTemplate(t *testing.T) {
 	t.Parallel()
 	s := mustNew(t)
 	check := func(t *testing.T, p ResponsePage) {
@@ -66,8 +66,8 @@ func TestResponseLikeTemplate(t *testing.T) {
 	})
 }
 
-// TestResponseForm: what a browser would send is what was given, and no more.
-func TestResponseForm(t *testing.T) {
+// TestResponseFormHoldsWhatWasGiven: what a browser would send is what was given, and no more.
+func TestResponseFormHoldsWhatWasGiven(t *testing.T) {
 	t.Parallel()
 	s := mustNew(t)
 	for _, tt := range hostile {
@@ -117,7 +117,7 @@ func TestResponseRefusesSchemes(t *testing.T) {
 	}
 }
 
-func TestResponseAllocations(t *testing.T) {
+func TestResponsePageAllocatesNothing(t *testing.T) {
 	s := mustNew(t)
 	p := benchPage()
 	buf := make([]byte, 0, 32<<10)

@@ -9,8 +9,7 @@ import (
 	"testing/fstest"
 )
 
-// TestStaticPrefix: another content, another address.
-func TestStaticPrefix(t *testing.T) {
+func TestStaticPrefixFollowsContent(t *testing.T) {
 	t.Parallel()
 	file := func(s string) *fstest.MapFile { return &fstest.MapFile{Data: []byte(s)} }
 	variants := []fstest.MapFS{
@@ -33,9 +32,9 @@ func TestStaticPrefix(t *testing.T) {
 	}
 }
 
-// TestStaticFiles: what pages and stylesheets refer to is there, what is there
-// is small, and what is not ours has its licence beside it.
-func TestStaticFiles(t *testing.T) {
+// TestStaticFilesExistAndAreLicensed: what pages and stylesheets refer to is there,
+// what is there is small, and what is not ours has its licence beside it.
+func TestStaticFilesExistAndAreLicensed(t *testing.T) {
 	t.Parallel()
 	files := Static()
 	size := 0
@@ -72,9 +71,9 @@ func TestStaticFiles(t *testing.T) {
 	}
 }
 
-// TestClasses: each class of our pages has a rule, and each of our own rules a
+// TestEveryClassHasRule: each class of our pages has a rule, and each of our own rules a
 // page, so that the stylesheets are made anew when pages change.
-func TestClasses(t *testing.T) {
+func TestEveryClassHasRule(t *testing.T) {
 	t.Parallel()
 	css := make(map[string]string)
 	for _, name := range []string{"uswds", "vernal"} {

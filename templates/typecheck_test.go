@@ -22,9 +22,9 @@ var pageTypes = map[string]any{
 	"retired.html": RetiredPage{}, "retired.txt": RetiredPage{}, "notfound.html": NotFoundPage{}, "notfound.txt": NotFoundPage{},
 }
 
-// TestTypes checks each page against its struct, on every branch: a template
-// finds out that a field is missing only when it gets there.
-func TestTypes(t *testing.T) {
+// TestTemplatesMatchTheirStructs checks each page against its struct, on every branch:
+// a template finds out that a field is missing only when it gets there.
+func TestTemplatesMatchTheirStructs(t *testing.T) {
 	t.Parallel()
 	files, err := fs.Glob(embedded, "pages/*")
 	if err != nil {
@@ -153,8 +153,7 @@ func (c *typeChecker) chain(what string, names []string, from reflect.Type) refl
 	return from
 }
 
-// TestTypesFinds holds the check itself to what it is for.
-func TestTypesFinds(t *testing.T) {
+func TestTypeCheckFindsMissingFields(t *testing.T) {
 	t.Parallel()
 	got := strings.Join(typeProblems(t, "pages/refusal.html", AccountPage{}), "\n")
 	for _, want := range []string{".Refusal: templates.AccountPage has no Refusal", ".StartURL", "ErrorID"} {

@@ -45,8 +45,8 @@ func signs(t *testing.T, tok *Token, pub crypto.PublicKey) {
 	}
 }
 
-// TestLife is the life of a key: made once, used, and destroyed once.
-func TestLife(t *testing.T) {
+// TestTokenKeyIsMadeAndDestroyedOnce is the life of a key: made once, used, and destroyed once.
+func TestTokenKeyIsMadeAndDestroyedOnce(t *testing.T) {
 	h := binary.NewSoftHSM(t)
 	tok := open(t, h)
 	pub, err := tok.Make("2027", 3072)
@@ -126,9 +126,9 @@ func sealed(t *testing.T, h *binary.SoftHSM, label string) {
 	}
 }
 
-// TestLost loses the connection in the ways that there are, while others sign:
-// nobody is told.
-func TestLost(t *testing.T) {
+// TestSigningSurvivesLostConnection loses the connection in the ways that there are,
+// while others sign: nobody is told.
+func TestSigningSurvivesLostConnection(t *testing.T) {
 	h := binary.NewSoftHSM(t)
 	tok := open(t, h)
 	pub, err := tok.Make("2027", 2048)
@@ -164,9 +164,9 @@ func TestLost(t *testing.T) {
 	}
 }
 
-// TestRefused: a wrong PIN is tried once, a token that is not there is looked
+// TestWrongPINIsTriedOnce: a wrong PIN is tried once, a token that is not there is looked
 // for again.
-func TestRefused(t *testing.T) {
+func TestWrongPINIsTriedOnce(t *testing.T) {
 	h := binary.NewSoftHSM(t)
 	wrong := open(t, h)
 	wrong.config.PIN = "0000-guess"

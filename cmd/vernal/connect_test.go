@@ -46,9 +46,9 @@ func call(t *testing.T, a *app, args ...string) int {
 	return a.Report(root.ExecuteContext(t.Context()))
 }
 
-// TestLockWithoutSocket holds the store as a server does that hangs, or another
+// TestCommandGivesUpOnHeldStore holds the store as a server does that hangs, or another
 // command: commands wait for it, but not for ever.
-func TestLockWithoutSocket(t *testing.T) {
+func TestCommandGivesUpOnHeldStore(t *testing.T) {
 	t.Parallel()
 	a, _, errOut := newApp(t)
 	dir := filepath.Join(filepath.Dir(a.ConfigFile), "vernal-data")
@@ -81,8 +81,8 @@ func TestLockWithoutSocket(t *testing.T) {
 	}
 }
 
-// TestFirstYears runs init on days when the calendar asks for different years.
-func TestFirstYears(t *testing.T) {
+// TestInitMakesYearsForTheDate runs init on days when the calendar asks for different years.
+func TestInitMakesYearsForTheDate(t *testing.T) {
 	t.Parallel()
 	tests := []struct {
 		name string

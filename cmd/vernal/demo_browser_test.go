@@ -120,9 +120,9 @@ func (b *tab) click(css string) { b.t.Helper(); b.do(chromedp.Click(chromedp.CSS
 
 func (b *tab) fill(css, text string) { b.t.Helper(); b.do(chromedp.SendKeys(chromedp.CSS(css), text)) }
 
-// TestDemoInBrowser signs in at both samples in Chromium: A asks by a link, B by
+// TestDemoSignsInInBrowser signs in at both samples in Chromium: A asks by a link, B by
 // a form on another site, which comes without the session's cookie.
-func TestDemoInBrowser(t *testing.T) {
+func TestDemoSignsInInBrowser(t *testing.T) {
 	t.Parallel()
 	for _, screen := range []struct {
 		name          string

@@ -10,8 +10,8 @@ import (
 	"time"
 )
 
-// TestDemoMail: what the demo mails is to be seen, on its own address alone.
-func TestDemoMail(t *testing.T) {
+// TestDemoMailIsServedOnItsOwnURL: what the demo mails is to be seen, on its own address alone.
+func TestDemoMailIsServedOnItsOwnURL(t *testing.T) {
 	t.Parallel()
 	d := openDemo(t, filepath.Join(t.TempDir(), "demo"))
 	defer endDemo(t, d)

@@ -84,7 +84,7 @@ func endDemo(t *testing.T, d *runningDemo) {
 	}
 }
 
-func TestDemo(t *testing.T) {
+func TestDemoSignsInAtBothSamples(t *testing.T) {
 	t.Parallel()
 	d := openDemo(t, filepath.Join(t.TempDir(), "demo"))
 	defer endDemo(t, d)
@@ -132,9 +132,9 @@ func TestDemo(t *testing.T) {
 	}
 }
 
-// TestDemoAgain: the second start with a folder knows the person by the same
+// TestDemoRestartKeepsNamesAndKey: the second start with a folder knows the person by the same
 // names, and signs with the same key.
-func TestDemoAgain(t *testing.T) {
+func TestDemoRestartKeepsNamesAndKey(t *testing.T) {
 	t.Parallel()
 	dir := filepath.Join(t.TempDir(), "demo")
 	before := openDemo(t, dir)
@@ -164,7 +164,7 @@ func TestDemoAgain(t *testing.T) {
 	}
 }
 
-func TestDemoRefusals(t *testing.T) {
+func TestDemoRefusesTakenPortOrFolder(t *testing.T) {
 	t.Parallel()
 	taken, err := net.Listen("tcp", "127.0.0.1:0")
 	if err != nil {
@@ -199,8 +199,7 @@ func TestDemoRefusals(t *testing.T) {
 	}
 }
 
-// TestDemoPrints runs the command and reads what it prints.
-func TestDemoPrints(t *testing.T) {
+func TestDemoPrintsAccountAndURLs(t *testing.T) {
 	t.Parallel()
 	r := openDemo(t, "")
 	if r.Email != demo.Email || r.Password != demo.Password || len(r.Code) != 6 || r.TOTPSecret == "" ||
@@ -224,9 +223,9 @@ func TestDemoPrints(t *testing.T) {
 	}
 }
 
-// TestSampleRefuses: what a sample does not accept ends on its error page, with
+// TestSampleShowsRefusedResponse: what a sample does not accept ends on its error page, with
 // the cause; what is not for its host goes there.
-func TestSampleRefuses(t *testing.T) {
+func TestSampleShowsRefusedResponse(t *testing.T) {
 	t.Parallel()
 	d := openDemo(t, filepath.Join(t.TempDir(), "demo"))
 	defer endDemo(t, d)

@@ -39,10 +39,10 @@ var (
 	seriesRE = regexp.MustCompile(`(?m)^(vernal_[a-z0-9_]+)(?:\{(.*)\})? `)
 )
 
-// TestDeployedQueries holds every query in the shipped rules and dashboard
+// TestDeployedQueriesMatchMetrics holds every query in the shipped rules and dashboard
 // against a real scrape: a metric or label that is not there makes an alert that
 // never comes.
-func TestDeployedQueries(t *testing.T) {
+func TestDeployedQueriesMatchMetrics(t *testing.T) {
 	t.Parallel()
 	var rules alertRules
 	if err := yaml.UnmarshalWithOptions([]byte(deploy.Alerts), &rules, yaml.Strict()); err != nil {

@@ -16,9 +16,9 @@ var (
 	piped        = regexp.MustCompile(`^echo '([^']*)' \| (.*)$`)
 )
 
-// TestReadme runs the README's console blocks, one after the other, as an
+// TestReadmeCommandsRun runs the README's console blocks, one after the other, as an
 // operator would type them in an empty folder that holds sp.crt.
-func TestReadme(t *testing.T) {
+func TestReadmeCommandsRun(t *testing.T) {
 	t.Parallel()
 	readme, err := os.ReadFile("../../README.md")
 	if err != nil {

@@ -58,7 +58,7 @@ func boardApp(t *testing.T) (a *app, out, errOut *strings.Builder) {
 	return a, out, errOut
 }
 
-func TestRotationBoard(t *testing.T) {
+func TestRotationStatusPrintsBoard(t *testing.T) {
 	t.Parallel()
 	a, out, errOut := boardApp(t)
 	tests := []struct {

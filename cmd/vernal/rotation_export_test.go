@@ -18,10 +18,10 @@ import (
 // opensslLine is a line that people are told to run.
 var opensslLine = regexp.MustCompile(`(?m)^ +(openssl .*)$`)
 
-// TestExport checks an export as a partner would: with openssl, by the lines of
+// TestPartnerCanVerifyExport checks an export as a partner would: with openssl, by the lines of
 // the README and by those of the statement itself. What was changed on the way
 // is found out.
-func TestExport(t *testing.T) {
+func TestPartnerCanVerifyExport(t *testing.T) {
 	t.Parallel()
 	binary.Need(t, "openssl")
 	a, out, errOut := newAppAt(t, clockAt("2026-11-22 12:00:00"))

@@ -77,9 +77,9 @@ func clockAt(text string) func() time.Time {
 	}
 }
 
-// TestRotationDates looks at one installation on several days: what is shown,
+// TestRotationStatusFollowsDate looks at one installation on several days: what is shown,
 // and the exit code.
-func TestRotationDates(t *testing.T) {
+func TestRotationStatusFollowsDate(t *testing.T) {
 	t.Parallel()
 	const manual = "VERNAL_ROTATION_AUTOMATIC"
 	tests := []struct {
@@ -132,8 +132,7 @@ func TestRotationDates(t *testing.T) {
 	}
 }
 
-// TestRotationConfirmClock ends what a jump of the clock began.
-func TestRotationConfirmClock(t *testing.T) {
+func TestConfirmClockRestoresTrust(t *testing.T) {
 	t.Parallel()
 	a, out, errOut := newApp(t)
 	for _, step := range []struct {
@@ -189,9 +188,9 @@ func TestRotationJSON(t *testing.T) {
 	}
 }
 
-// TestRotationAnyDay begins on many days of a year and takes the next year all
+// TestYearCanBeRotatedOnAnyDay begins on many days of a year and takes the next year all
 // the way there, back, there again, and to its end.
-func TestRotationAnyDay(t *testing.T) {
+func TestYearCanBeRotatedOnAnyDay(t *testing.T) {
 	t.Parallel()
 	for _, at := range []string{
 		"2027-01-01 00:00:00", "2027-01-14 23:59:59", "2027-01-15 00:00:00", "2027-01-20 12:00:00", "2027-01-31 23:59:59",
@@ -243,9 +242,9 @@ func TestRotationAnyDay(t *testing.T) {
 	}
 }
 
-// TestRotationCreateEarly: more than 60 days before its date a year is created
+// TestEarlyCreateNeedsConfirmation: more than 60 days before its date a year is created
 // after a confirmation alone.
-func TestRotationCreateEarly(t *testing.T) {
+func TestEarlyCreateNeedsConfirmation(t *testing.T) {
 	t.Parallel()
 	a, out, errOut := newAppAt(t, clockAt("2031-11-16 00:00:00")) // 60 days before 15 January
 	for _, step := range []struct {

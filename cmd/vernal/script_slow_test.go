@@ -4,4 +4,4 @@ package main
 
 import "testing"
 
-func TestSlowScripts(t *testing.T) { runScripts(t, "testdata/slow") }
+func TestSlowCommandsFollowScripts(t *testing.T) { runScripts(t, "testdata/slow") }

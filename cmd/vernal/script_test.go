@@ -40,8 +40,9 @@ func TestMain(m *testing.M) {
 	testscript.Main(m, map[string]func(){"vernal": turned})
 }
 
-// TestScripts runs the scripts in testdata; those in testdata/slow start many servers.
-func TestScripts(t *testing.T) { runScripts(t, "testdata") }
+// TestCommandsFollowScripts runs the scripts in testdata; those in testdata/slow start
+// many servers.
+func TestCommandsFollowScripts(t *testing.T) { runScripts(t, "testdata") }
 
 // runScripts runs the scripts of a folder, each in a folder of its own, against the
 // real program. Beside the usual commands they have:

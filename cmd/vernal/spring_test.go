@@ -28,9 +28,9 @@ import (
 // springHost is where the scripts' identity provider is, to people.
 const springHost = "login.agency.example"
 
-// TestSpring runs the scripts in testdata/spring: a security officer's year at
-// the prompt, on a clock that begins on 22 November 2026 and is turned. Beside
-// the usual commands they have ready, mailed, and:
+// TestRotationYearFollowsScripts runs the scripts in testdata/spring: a security
+// officer's year at the prompt, on a clock that begins on 22 November 2026 and is
+// turned. Beside the usual commands they have ready, mailed, and:
 //
 //	turn TIME        turns the clock; a running server takes its steps on the way
 //	drift DURATION   turns the clock in one minute of a running server
@@ -43,8 +43,8 @@ const springHost = "login.agency.example"
 //	                 it. There … stands for anything in a line or, alone in a
 //	                 line, for any lines
 //
-// What the README shows of the year are such files (TestReadmeSpring).
-func TestSpring(t *testing.T) {
+// What the README shows of the year are such files (TestReadmeSessionsMatchScripts).
+func TestRotationYearFollowsScripts(t *testing.T) {
 	t.Parallel()
 	keys, err := filepath.Abs("../../testdata/keys")
 	if err != nil {
@@ -153,9 +153,9 @@ func shows(want, got string) bool {
 
 var sessionBlock = regexp.MustCompile("(?s)```shell-session\n(.*?)```")
 
-// TestReadmeSpring holds what the README shows of the year against the scripts
-// that TestSpring runs.
-func TestReadmeSpring(t *testing.T) {
+// TestReadmeSessionsMatchScripts holds what the README shows of the year against the scripts
+// that TestRotationYearFollowsScripts runs.
+func TestReadmeSessionsMatchScripts(t *testing.T) {
 	t.Parallel()
 	readme, err := os.ReadFile("../../README.md")
 	if err != nil {
@@ -188,8 +188,7 @@ func TestReadmeSpring(t *testing.T) {
 	}
 }
 
-// TestShows sees to it that sessions can fail.
-func TestShows(t *testing.T) {
+func TestTranscriptMismatchIsDetected(t *testing.T) {
 	t.Parallel()
 	for _, c := range []struct {
 		name, want, got string

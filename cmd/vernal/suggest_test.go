@@ -8,7 +8,7 @@ import (
 
 // A suggestion is typed as the command reads it: with quotes where a shell needs
 // them, and with the placeholder of what the user must fill in.
-func TestCommandLine(t *testing.T) {
+func TestSuggestionIsTypedAsCommand(t *testing.T) {
 	t.Parallel()
 	tests := []struct {
 		name       string

@@ -282,7 +282,7 @@ func TestRootNamesAnotherUsersInstallation(t *testing.T) {
 }
 
 // A folder with the sticky bit, such as /tmp, is fine, and so is a device.
-func TestTrustedPlaces(t *testing.T) {
+func TestStickyFolderAndDeviceAreTrusted(t *testing.T) {
 	t.Parallel()
 	dir := t.TempDir()
 	if err := errors.Join(os.Chmod(dir, 0o777|os.ModeSticky), os.WriteFile(filepath.Join(dir, "v.yaml"), nil, 0o644)); err != nil {

@@ -13,7 +13,7 @@ import (
 
 // What the Makefile has the linker set is what the command tells: a name that
 // is not there is set without a word.
-func TestVersionFromMakefile(t *testing.T) {
+func TestMakefileSetsVersion(t *testing.T) {
 	t.Parallel()
 	const want = "v9.8.7-6-gabcdef0"
 	bin := filepath.Join(t.TempDir(), "vernal")

@@ -135,7 +135,7 @@ func (h *house) audited(user idp.UserID) (kinds []string) {
 	return kinds
 }
 
-func TestCreate(t *testing.T) {
+func TestCreateStoresUserAndRefusesDuplicate(t *testing.T) {
 	t.Parallel()
 	h := newHouse(t)
 	u, enrolment, err := h.Create(t.Context(), NewUser{Email: " Alice@Example.GOV ", Password: password}, actor)
@@ -163,7 +163,7 @@ func TestCreate(t *testing.T) {
 	}
 }
 
-func TestCreateRefuses(t *testing.T) {
+func TestCreateNamesFaultyField(t *testing.T) {
 	t.Parallel()
 	h := newHouse(t)
 	const secret = "JBSWY3DPEHPK3PXPJBSWY3DPEHPK3PXP"
@@ -197,7 +197,7 @@ func TestCreateRefuses(t *testing.T) {
 
 // Every change that takes a way to sign in away ends the sessions, is audited,
 // and takes hold at the next sign-in.
-func TestChangesEndSessions(t *testing.T) {
+func TestCredentialChangesEndSessions(t *testing.T) {
 	t.Parallel()
 	const fresh = "crocus under the ice"
 	tests := []struct {
@@ -261,7 +261,7 @@ func TestChangesEndSessions(t *testing.T) {
 	}
 }
 
-func TestDelete(t *testing.T) {
+func TestDeleteEndsSessionsAndSignIn(t *testing.T) {
 	t.Parallel()
 	h := newHouse(t)
 	u := h.create()
@@ -286,7 +286,7 @@ func TestDelete(t *testing.T) {
 	}
 }
 
-func TestUnlock(t *testing.T) {
+func TestUnlockAllowsSignInAgain(t *testing.T) {
 	t.Parallel()
 	h := newHouse(t)
 	u := h.create()
@@ -304,7 +304,7 @@ func TestUnlock(t *testing.T) {
 	}
 }
 
-func TestChangesOfNobody(t *testing.T) {
+func TestChangesOfUnknownUserAreNotFound(t *testing.T) {
 	t.Parallel()
 	h := newHouse(t)
 	ctx := t.Context()

@@ -11,7 +11,7 @@ import (
 
 // The address that a person came with is noted with the second factor, and with
 // nothing less.
-func TestCameAs(t *testing.T) {
+func TestSignInEmailIsNotedWithSecondFactor(t *testing.T) {
 	t.Parallel()
 	h := newHouse(t)
 	u := h.create()

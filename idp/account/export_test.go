@@ -65,7 +65,7 @@ func TestOperatorsWriteWhatAnImportTakes(t *testing.T) {
 }
 
 // An export without secrets holds none, and each page is recorded.
-func TestExportWithoutSecrets(t *testing.T) {
+func TestExportWithoutSecretsHoldsNone(t *testing.T) {
 	t.Parallel()
 	h := newHouse(t)
 	u := h.create()
@@ -141,7 +141,7 @@ func (deafStore) AppendAudit(context.Context, ...idp.AuditEvent) error {
 
 // Deleted people's NameIDs come along, so that nobody gets them in the new
 // installation; those of a provider's earlier life do not.
-func TestExportDeleted(t *testing.T) {
+func TestExportKeepsDeletedUsersNameIDs(t *testing.T) {
 	t.Parallel()
 	from, to := newHouse(t), newHouse(t)
 	for _, h := range []*house{from, to} {

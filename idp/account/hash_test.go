@@ -13,9 +13,9 @@ import (
 
 var cheapFIPS = Cost{Memory: 64, Time: 1, Threads: 1, Iterations: 1000, FIPS: true, Slots: 2}
 
-// Both forms are verified whichever one is made; see TestRehash for what
+// Both forms are verified whichever one is made; see TestPasswordIsHashedAgainAtSignIn for what
 // happens then.
-func TestHashVerify(t *testing.T) {
+func TestBothHashFormsVerify(t *testing.T) {
 	t.Parallel()
 	for _, c := range []Cost{cheap, cheapFIPS} {
 		h := NewHasher(c)
@@ -42,7 +42,7 @@ func TestHashVerify(t *testing.T) {
 
 // Hashes made elsewhere: the vectors of the argon2 reference program and of
 // passlib's documentation.
-func TestVerifyForeign(t *testing.T) {
+func TestVerifyAcceptsForeignHashes(t *testing.T) {
 	t.Parallel()
 	tests := []struct {
 		name, encoded, password string
@@ -202,7 +202,7 @@ func TestNeedsRehash(t *testing.T) {
 	}
 }
 
-func TestHashBounds(t *testing.T) {
+func TestHashRefusesLongPassword(t *testing.T) {
 	t.Parallel()
 	h := NewHasher(cheap)
 	for _, p := range []string{strings.Repeat("x", MaxPassword+1), strings.Repeat("🌷", MaxPassword+1)} {
@@ -213,7 +213,7 @@ func TestHashBounds(t *testing.T) {
 }
 
 // With every slot taken, further hashes wait and leave when their request does.
-func TestSlots(t *testing.T) {
+func TestHashWaitsForFreeSlot(t *testing.T) {
 	t.Parallel()
 	h := NewHasher(cheap)
 	for range cap(h.slots) {
@@ -233,7 +233,7 @@ func TestSlots(t *testing.T) {
 	}
 }
 
-func TestDefaultCost(t *testing.T) {
+func TestDefaultCostMeetsOWASP(t *testing.T) {
 	t.Parallel()
 	c := DefaultCost()
 	if c.Memory < 19*1024 || c.Time < 2 || c.Iterations < 600_000 || c.Slots < 1 {

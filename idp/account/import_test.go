@@ -96,7 +96,7 @@ const person1 = `{"emails":["Ann@Example.gov","ann@home.example"],"totp_secret":
  "name_ids":{"Parks":"p-1","https://sp.example/":"s-1"},"created_at":"2020-02-03T04:05:06Z"}`
 
 // What a line says is what is kept, and the NameIDs are as if issued here.
-func TestImport(t *testing.T) {
+func TestImportKeepsRecordAndNameIDs(t *testing.T) {
 	t.Parallel()
 	h := newHouse(t)
 	h.provider("https://sp.example/", "sp:https://sp.example/#2")
@@ -141,7 +141,7 @@ func TestImport(t *testing.T) {
 }
 
 // Lines against people who are here.
-func TestImportAgain(t *testing.T) {
+func TestImportComparesWithExistingUsers(t *testing.T) {
 	t.Parallel()
 	h := newHouse(t)
 	h.provider("urn:a", "sp:urn:a")
@@ -221,7 +221,7 @@ func TestImportAgain(t *testing.T) {
 }
 
 // What a line may not say. Every problem of a line is said.
-func TestImportRefused(t *testing.T) {
+func TestImportNamesEveryProblem(t *testing.T) {
 	t.Parallel()
 	h := newHouse(t)
 	h.provider("urn:a", "sp:urn:a")
@@ -295,7 +295,7 @@ func TestImportWithinABatch(t *testing.T) {
 }
 
 // Agencies and providers that nobody is registered as, where that is allowed.
-func TestImportUnregistered(t *testing.T) {
+func TestImportAllowsUnregisteredProviders(t *testing.T) {
 	t.Parallel()
 	h := newHouse(t)
 	line := `{"email":"a@x.gov","name_ids":{"Parks":"1","https://a.example/#x":"2","agency:Roads":"3","sp:b":"4"}}`

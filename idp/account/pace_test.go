@@ -140,7 +140,7 @@ func TestEveryNoTakesAsLong(t *testing.T) {
 
 // What a "no" still lacks is waited for without a slot and without a turn, and ends
 // with the request. The guess was made all the same.
-func TestDelayHoldsNothing(t *testing.T) {
+func TestFailureDelayHoldsNoSlot(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
 		h := newHouse(t)
@@ -178,7 +178,7 @@ func TestDelayHoldsNothing(t *testing.T) {
 
 // A server knows after a start what its users' hashes cost, in a store of an older
 // version too, and writes that down once.
-func TestWorksOutliveServer(t *testing.T) {
+func TestHashCostsSurviveRestart(t *testing.T) {
 	t.Parallel()
 	const dear = `{"email":"dear@example.gov","password_hash":"$pbkdf2-sha256$i=600000` + phcRest + `"}`
 	restart := func(h *house) (lacks time.Duration, changes uint64) {
@@ -243,7 +243,7 @@ func TestWorksOutliveServer(t *testing.T) {
 
 // However many costs come: the list stays short, and what it leaves out takes no
 // longer than what it holds.
-func TestMergeWorks(t *testing.T) {
+func TestMergedWorkListStaysShort(t *testing.T) {
 	t.Parallel()
 	rapid.Check(t, func(t *rapid.T) {
 		var works []work
@@ -279,7 +279,7 @@ func TestMergeWorks(t *testing.T) {
 }
 
 // The memory of hashes is what the dearest in use needs, in each slot.
-func TestPeakMemory(t *testing.T) {
+func TestPeakMemoryFollowsDearestHash(t *testing.T) {
 	t.Parallel()
 	h := newHouse(t)
 	if err := h.Prepare(t.Context()); err != nil {

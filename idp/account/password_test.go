@@ -56,7 +56,7 @@ func TestCheckPassword(t *testing.T) {
 }
 
 // A locked account answers like any other until the password is right.
-func TestCheckPasswordLocked(t *testing.T) {
+func TestLockIsDisclosedOnlyToRightPassword(t *testing.T) {
 	t.Parallel()
 	h := newHouse(t)
 	h.create()
@@ -152,7 +152,7 @@ func TestUnknownAddressTakesTheSameWay(t *testing.T) {
 
 // Attempts are counted before they are compared: of many at once, no more than
 // the limit are compared at all.
-func TestGuessesAtOnce(t *testing.T) {
+func TestConcurrentGuessesAreLimited(t *testing.T) {
 	t.Parallel()
 	h := newHouse(t)
 	h.create()
@@ -208,7 +208,7 @@ func TestFaultGivesTheAttemptBack(t *testing.T) {
 }
 
 // Both forms sign in, and the other one than the current is made anew.
-func TestRehash(t *testing.T) {
+func TestPasswordIsHashedAgainAtSignIn(t *testing.T) {
 	t.Parallel()
 	h := newHouse(t)
 	u := h.create()
@@ -275,7 +275,7 @@ func TestRehashLosesAgainstNewPassword(t *testing.T) {
 	}
 }
 
-func TestUnreadableHash(t *testing.T) {
+func TestUnreadableHashRefusesSignIn(t *testing.T) {
 	t.Parallel()
 	h := newHouse(t)
 	u := h.create()

@@ -126,7 +126,7 @@ func TestParseProfile(t *testing.T) {
 	}
 }
 
-func TestVerify(t *testing.T) {
+func TestVerifyStoresProfileAndAuditsFieldNames(t *testing.T) {
 	t.Parallel()
 	h := newHouse(t)
 	u := h.create()

@@ -43,7 +43,7 @@ func readAll(text, format string) (out []string) {
 
 // Files as people have them, and as nobody should. A want that ends in … is how
 // the line begins.
-func TestRecordReader(t *testing.T) {
+func TestRecordReaderReadsEachFormat(t *testing.T) {
 	t.Parallel()
 	long := strings.Repeat("x", maxRecord)
 	tests := []struct {
@@ -154,7 +154,7 @@ func TestCSVIsJSON(t *testing.T) {
 }
 
 // A member that is null is as one that is absent.
-func TestNullIsAbsent(t *testing.T) {
+func TestNullMemberIsAbsent(t *testing.T) {
 	t.Parallel()
 	got, err := ParseRecord([]byte(`{"email":"a@x","emails":null,"profile":null,"totps":null,"locked":null,"created_at":null,"name_ids":{"P":null}}`))
 	want := &Record{Emails: []RecordEmail{{Address: "a@x", Confirmed: true}}, NameIDs: map[string]idp.NameID{}}
@@ -164,7 +164,7 @@ func TestNullIsAbsent(t *testing.T) {
 }
 
 // A long file is read with little memory, and every line is there.
-func TestLongFile(t *testing.T) {
+func TestLongImportFileUsesLittleMemory(t *testing.T) {
 	t.Parallel()
 	const n = 20_000
 	source, w := io.Pipe()

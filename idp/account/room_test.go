@@ -205,7 +205,7 @@ func order(t *testing.T, slots int, attempts ...Attempt) (got []string) {
 }
 
 // Known networks come first, but not without end: one turn in four is a stranger's.
-func TestOrderOfTurns(t *testing.T) {
+func TestKnownNetworksGoFirst(t *testing.T) {
 	t.Parallel()
 	var attempts []Attempt
 	for i := range 4 {
@@ -223,7 +223,7 @@ func TestOrderOfTurns(t *testing.T) {
 
 // No account and no site can take all places. A user who sends their own right
 // password without end leaves the room to others.
-func TestRoomIsShared(t *testing.T) {
+func TestNoAccountTakesAllPlaces(t *testing.T) {
 	t.Parallel()
 	var attempts []Attempt
 	for range maxPerAccount + 2 {
@@ -262,7 +262,7 @@ func TestRoomIsShared(t *testing.T) {
 
 // A client that goes while it waits gives its place back, and its turn if that came
 // at this moment.
-func TestLeavingWhileWaiting(t *testing.T) {
+func TestClientThatLeavesFreesItsPlace(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
 		r := newRoom(1)

@@ -38,7 +38,7 @@ func aliceOfThree(t *testing.T) (*house, []string) {
 
 // A person with three addresses is guessed at no more often than one with one,
 // and whoever guesses is not told that the three are one person's.
-func TestPersonLimit(t *testing.T) {
+func TestGuessLimitSpansAllEmails(t *testing.T) {
 	t.Parallel()
 	h, all := aliceOfThree(t)
 	elsewhere := netip.MustParseAddr("203.0.113.1")
@@ -56,7 +56,7 @@ func TestPersonLimit(t *testing.T) {
 	h.attempt("unlocked", step{email: all[2], from: "203.0.113.1", right: true})
 }
 
-func TestPersonLimitPasses(t *testing.T) {
+func TestUserLimitExpires(t *testing.T) {
 	t.Parallel()
 	h, all := aliceOfThree(t)
 	h.attempt("refused", step{email: all[0], from: "203.0.113.1"})
@@ -66,7 +66,7 @@ func TestPersonLimitPasses(t *testing.T) {
 
 // What a refused person's store is asked to write is what it is asked to write
 // for an address that nobody has.
-func TestPersonLimitIsSilent(t *testing.T) {
+func TestUserLimitWritesLikeUnknownEmail(t *testing.T) {
 	t.Parallel()
 	h, all := aliceOfThree(t)
 	trace := &traced{Store: h.store}

@@ -26,7 +26,7 @@ type step struct {
 }
 
 // Each story is told with the default limits.
-func TestThrottles(t *testing.T) {
+func TestPasswordGuessesAreThrottled(t *testing.T) {
 	t.Parallel()
 	const bob, v6 = "bob@example.gov", "2001:db8::"
 	tests := []struct {
@@ -119,7 +119,7 @@ func (h *house) attempt(name string, s step) {
 
 // Guessing from many networks is bounded by the account's own limit, which a
 // network that the person signed in from does not meet.
-func TestAccountLimit(t *testing.T) {
+func TestGuessesFromManyNetworksAreLimited(t *testing.T) {
 	t.Parallel()
 	h := newHouse(t)
 	h.create()
@@ -158,7 +158,7 @@ func TestUnlockClearsTheAccountLimit(t *testing.T) {
 
 // A refusal by a later limit gives back what the earlier ones counted: a
 // network that is blocked must not use up an account's attempts.
-func TestRefusalCountsNowhere(t *testing.T) {
+func TestLaterRefusalGivesBackCounts(t *testing.T) {
 	t.Parallel()
 	h := newHouse(t)
 	h.create()
@@ -206,7 +206,7 @@ func TestBlockGrows(t *testing.T) {
 }
 
 // The counter alone: a streak of blocks grows, and is forgotten in time.
-func TestCounter(t *testing.T) {
+func TestBlocksGrowAndAreForgotten(t *testing.T) {
 	t.Parallel()
 	c := counter{name: "x", key: "x", limit: Limit{Max: 2, Window: time.Minute, Block: time.Minute, Growth: 2, MaxBlock: 3 * time.Minute, Forget: time.Hour}}
 	start := time.Date(2026, 11, 22, 10, 0, 0, 0, time.UTC)
@@ -236,7 +236,7 @@ func TestCounter(t *testing.T) {
 // However attempts, right answers and time come: no stretch of the window's
 // length sees twice as many wrong answers as the limit allows in one. (It may
 // see the end of one window and the beginning of the next.)
-func TestCounterBounds(t *testing.T) {
+func TestCounterNeverAllowsTwiceTheLimit(t *testing.T) {
 	t.Parallel()
 	rapid.Check(t, func(t *rapid.T) {
 		c := counter{name: "x", key: "x", limit: Limit{Max: 3, Window: time.Minute, Block: time.Minute}}

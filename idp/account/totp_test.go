@@ -260,7 +260,7 @@ func TestNewTOTPCheck(t *testing.T) {
 }
 
 // The enrolment is what other people's software reads.
-func TestEnrolment(t *testing.T) {
+func TestEnrolmentURLIsReadByAuthenticators(t *testing.T) {
 	t.Parallel()
 	const given = "JBSWY3DPEHPK3PXPJBSWY3DPEHPK3PXP"
 	tests := []struct {

@@ -49,7 +49,7 @@ func TestErrorsKeepAdvice(t *testing.T) {
 }
 
 // A command that meets a store with too much to write says so, and the caller can tell.
-func TestBusyHasCode(t *testing.T) {
+func TestBusyStoreHasItsOwnCode(t *testing.T) {
 	t.Parallel()
 	e := toError(fmt.Errorf("lock user: %w", idp.ErrBusy))
 	if e.Code != CodeBusy || e.status() != http.StatusServiceUnavailable || !errors.Is(e, idp.ErrBusy) || errors.Is(e, idp.ErrNotFound) {

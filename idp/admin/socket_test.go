@@ -15,9 +15,9 @@ import (
 	"vernal/idp/admin"
 )
 
-// TestLongPath puts the socket into folders around and beyond the length that a
+// TestSocketPathMayBeLong puts the socket into folders around and beyond the length that a
 // socket's address takes (108 bytes).
-func TestLongPath(t *testing.T) {
+func TestSocketPathMayBeLong(t *testing.T) {
 	t.Parallel()
 	for _, length := range []int{80, 86, 87, 88, 95, 96, 97, 107, 108, 150, 1000} {
 		base := t.TempDir()
@@ -38,8 +38,8 @@ func TestLongPath(t *testing.T) {
 	}
 }
 
-// TestUmask is not parallel: the umask is the whole process's.
-func TestUmask(t *testing.T) {
+// TestSocketModeIgnoresUmask is not parallel: the umask is the whole process's.
+func TestSocketModeIgnoresUmask(t *testing.T) {
 	old := syscall.Umask(0)
 	defer syscall.Umask(old)
 	dir := t.TempDir()

@@ -30,7 +30,7 @@ func unfold(t *testing.T, file string) []string {
 	return strings.Split(strings.TrimSuffix(strings.ReplaceAll(file, "\r\n ", ""), "\r\n"), "\r\n")
 }
 
-func TestFolding(t *testing.T) {
+func TestCalendarTextIsFoldedAndEscaped(t *testing.T) {
 	t.Parallel()
 	tests := []struct {
 		name, value, want string
@@ -88,9 +88,9 @@ func events(t *testing.T, lines []string) (all []map[string]string) {
 	return all
 }
 
-// TestCalendar: each step of the plan has its day, and what has happened keeps
-// its event under the same name.
-func TestCalendar(t *testing.T) {
+// TestCalendarListsEachRotationStep: each step of the plan has its day, and what has
+// happened keeps its event under the same name.
+func TestCalendarListsEachRotationStep(t *testing.T) {
 	t.Parallel()
 	w := populated(t)
 	path, _ := w.link(sharelink.Link{Kind: sharelink.Calendar})
@@ -148,8 +148,8 @@ func TestCalendar(t *testing.T) {
 	}
 }
 
-// TestAlarms: who has to do something by hand is reminded, and told how.
-func TestAlarms(t *testing.T) {
+// TestCalendarRemindsOfManualSteps: who has to do something by hand is reminded, and told how.
+func TestCalendarRemindsOfManualSteps(t *testing.T) {
 	t.Parallel()
 	w := newWorld(t)
 	w.watch.Rotation.Policy.Manual = true
@@ -171,8 +171,8 @@ func TestAlarms(t *testing.T) {
 	}
 }
 
-// TestRolledBack: what is undone is foretold again, and has one event.
-func TestRolledBack(t *testing.T) {
+// TestCalendarShowsRolledBackStepOnce: what is undone is foretold again, and has one event.
+func TestCalendarShowsRolledBackStepOnce(t *testing.T) {
 	t.Parallel()
 	w := newWorld(t)
 	path, _ := w.link(sharelink.Link{Kind: sharelink.Calendar})

@@ -9,9 +9,9 @@ import (
 	"vernal/idp/sharelink"
 )
 
-// TestGuard sends what a browser on this machine could be made to send, and
-// what comes through a proxy. "open" is the board, "secret" a wall.
-func TestGuard(t *testing.T) {
+// TestGuardRefusesForeignHostsAndSites sends what a browser on this machine could be
+// made to send, and what comes through a proxy. "open" is the board, "secret" a wall.
+func TestGuardRefusesForeignHostsAndSites(t *testing.T) {
 	t.Parallel()
 	w := newWorld(t)
 	wall, _ := w.link(sharelink.Link{Kind: sharelink.Wall})
@@ -79,7 +79,7 @@ func TestGuard(t *testing.T) {
 }
 
 // A link that is followed is a GET: nothing else of another site is let in.
-func TestGuardMethods(t *testing.T) {
+func TestGuardRefusesForeignNonGET(t *testing.T) {
 	t.Parallel()
 	w := newWorld(t)
 	for _, method := range []string{"POST", "PUT", "DELETE", "PATCH", "OPTIONS", "TRACE", "HEAD"} {
@@ -102,9 +102,9 @@ func TestGuardMethods(t *testing.T) {
 	}
 }
 
-// TestProxied: whatever is asked for through a proxy, it is a secret address
-// that opens, or one and the same answer.
-func TestProxied(t *testing.T) {
+// TestProxyReachesOnlySecretLinks: whatever is asked for through a proxy, it is a
+// secret address that opens, or one and the same answer.
+func TestProxyReachesOnlySecretLinks(t *testing.T) {
 	t.Parallel()
 	w := newWorld(t)
 	wall, _ := w.link(sharelink.Link{Kind: sharelink.Wall})

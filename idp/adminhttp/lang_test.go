@@ -8,9 +8,9 @@ import (
 	"vernal/idp/sharelink"
 )
 
-// TestLanguages: the pages of the listener choose their language as all others
-// do, write dates in its form, and stay in it from link to link.
-func TestLanguages(t *testing.T) {
+// TestAdminPagesKeepChosenLanguage: the pages of the listener choose their language as
+// all others do, write dates in its form, and stay in it from link to link.
+func TestAdminPagesKeepChosenLanguage(t *testing.T) {
 	t.Parallel()
 	w := populated(t)
 	wall, _ := w.link(sharelink.Link{Kind: sharelink.Wall})

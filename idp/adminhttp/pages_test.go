@@ -41,8 +41,7 @@ func names(t testing.TB, w *world, path string) (got []string) {
 	return got
 }
 
-// TestBoard: the page tells what the board says of each service provider.
-func TestBoard(t *testing.T) {
+func TestBoardPageShowsEachProvider(t *testing.T) {
 	t.Parallel()
 	w := populated(t)
 	doc := w.page(boardPath)
@@ -88,9 +87,9 @@ func TestBoard(t *testing.T) {
 	}
 }
 
-// TestFilter: parts of the list by plain links, and what is wrong with an
+// TestBoardPageFiltersByQuery: parts of the list by plain links, and what is wrong with an
 // address is as if it were not there.
-func TestFilter(t *testing.T) {
+func TestBoardPageFiltersByQuery(t *testing.T) {
 	t.Parallel()
 	w := populated(t)
 	for query, want := range map[string][]string{
@@ -133,8 +132,7 @@ func TestFilter(t *testing.T) {
 	}
 }
 
-// TestPaging: with more than a page of service providers each is on one page.
-func TestPaging(t *testing.T) {
+func TestBoardPageListsEachProviderOnce(t *testing.T) {
 	t.Parallel()
 	w := newWorld(t)
 	for i := range pageSize + 5 {
@@ -171,8 +169,7 @@ func TestPaging(t *testing.T) {
 	}
 }
 
-// TestData: the same as JSON.
-func TestData(t *testing.T) {
+func TestBoardIsServedAsJSON(t *testing.T) {
 	t.Parallel()
 	w := populated(t)
 	rec := w.get(dataPath)
@@ -190,9 +187,9 @@ func TestData(t *testing.T) {
 	}
 }
 
-// TestSecretAddresses: an address that never was, was taken back or has ended is
+// TestEndedSecretLinkAnswers404: an address that never was, was taken back or has ended is
 // the 404 of any other, and one kind opens no other.
-func TestSecretAddresses(t *testing.T) {
+func TestEndedSecretLinkAnswers404(t *testing.T) {
 	t.Parallel()
 	w := newWorld(t)
 	unknown := w.get("/rotation/nothing")

@@ -20,7 +20,7 @@ import (
 
 // The page's JSON and the metrics count the service providers that have no valid
 // request certificate, and only those.
-func TestRequestCertAttention(t *testing.T) {
+func TestMissingRequestCertsAreCounted(t *testing.T) {
 	t.Parallel()
 	w := newWorld(t)
 	pemUntil := func(days int) string {

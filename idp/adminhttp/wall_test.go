@@ -15,9 +15,9 @@ import (
 	"vernal/templates"
 )
 
-// TestWall: the wall tells who has not moved, and nothing that is not for all
-// eyes; it refers to no other file.
-func TestWall(t *testing.T) {
+// TestWallboardShowsNoPrivateData: the wall tells who has not moved, and nothing that
+// is not for all eyes; it refers to no other file.
+func TestWallboardShowsNoPrivateData(t *testing.T) {
 	t.Parallel()
 	w := populated(t)
 	path, _ := w.link(sharelink.Link{Kind: sharelink.Wall})
@@ -47,9 +47,9 @@ func TestWall(t *testing.T) {
 	}
 }
 
-// TestWallBefore: in February the new year is published and not preferred, and
+// TestWallboardShowsEarlyMovers: in February the new year is published and not preferred, and
 // the wall shows who is early.
-func TestWallBefore(t *testing.T) {
+func TestWallboardShowsEarlyMovers(t *testing.T) {
 	t.Parallel()
 	w := newWorld(t)
 	late, early := w.register("Late"), w.register("Early")
@@ -68,9 +68,10 @@ func TestWallBefore(t *testing.T) {
 	}
 }
 
-// TestWallOrder: the migration that ends next is at the top, then those that are
-// late. Who is not active is not waited for, and reasons are not for all eyes.
-func TestWallOrder(t *testing.T) {
+// TestWallboardListsNextMigrationFirst: the migration that ends next is at the top,
+// then those that are late. Who is not active is not waited for, and reasons are not
+// for all eyes.
+func TestWallboardListsNextMigrationFirst(t *testing.T) {
 	t.Parallel()
 	now := time.Date(2033, 2, 2, 0, 0, 0, 0, time.UTC)
 	line := func(id idp.EntityID, move migration.Move, from ...idp.Year) migration.Line {

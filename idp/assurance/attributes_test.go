@@ -12,7 +12,7 @@ import (
 )
 
 // What the documents say of the table beside its rules.
-func TestTable(t *testing.T) {
+func TestEveryAttributeIsKnownAndSourced(t *testing.T) {
 	t.Parallel()
 	for _, r := range Table() {
 		if r.Source == "" {
@@ -28,7 +28,7 @@ func TestTable(t *testing.T) {
 }
 
 // The spellings of a requested attribute list.
-func TestRequestedAttributes(t *testing.T) {
+func TestAttributeListSpellingsAreParsed(t *testing.T) {
 	t.Parallel()
 	const base = "http://idmanagement.gov/ns/requested_attributes"
 	tests := []struct {
@@ -70,7 +70,7 @@ func TestRequestedAttributes(t *testing.T) {
 	}
 }
 
-func TestDroppedIsBounded(t *testing.T) {
+func TestDroppedAttributesAreBounded(t *testing.T) {
 	t.Parallel()
 	var names []string
 	for i := range 1000 {
@@ -110,7 +110,7 @@ func TestIALSaysNoMore(t *testing.T) {
 // No request whatsoever makes an attribute leave that the provider is not
 // registered for or that the level does not allow, and no value is stated that
 // was not asked for or is not the registration's default.
-func TestNothingElseLeaves(t *testing.T) {
+func TestOnlyPermittedAttributesAreReleased(t *testing.T) {
 	t.Parallel()
 	var refs, names []string
 	for u := range contexts {
@@ -178,7 +178,7 @@ func TestNothingElseLeaves(t *testing.T) {
 	})
 }
 
-func TestAllocations(t *testing.T) {
+func TestResolveAndReleaseAllocateLittle(t *testing.T) {
 	p := sp(idp.IALAuthOnly)
 	a := Ask{Comparison: "exact", ClassRefs: []string{ns + "ial/1", ns + "aal/2", req + "email"}}
 	r, err := Resolve(a, p)

@@ -9,7 +9,7 @@ import (
 
 // AuthnInstant is that of the oldest proof that the level needs, each as it was
 // last given.
-func TestAuthnInstant(t *testing.T) {
+func TestAuthnInstantIsOldestNeededProof(t *testing.T) {
 	t.Parallel()
 	const (
 		pw, code, dev, key, card, rec = idp.FactorPassword, idp.FactorTOTP, idp.FactorRememberedDevice,

@@ -9,7 +9,7 @@ import (
 )
 
 // What a session lacks for each level, for every set of factors that matters.
-func TestMet(t *testing.T) {
+func TestMissingFactorForEachLevel(t *testing.T) {
 	t.Parallel()
 	const (
 		pw, code, dev, key, card, rec = idp.FactorPassword, idp.FactorTOTP, idp.FactorRememberedDevice,
@@ -61,7 +61,7 @@ func TestMet(t *testing.T) {
 	}
 }
 
-func TestMetRememberedFor(t *testing.T) {
+func TestRememberedDeviceCountsFor30Days(t *testing.T) {
 	t.Parallel()
 	r := Requirement{RememberedDevice: true}
 	now := time.Date(2026, 11, 22, 10, 0, 0, 0, time.UTC)
@@ -84,7 +84,7 @@ func TestMetRememberedFor(t *testing.T) {
 }
 
 // Whatever is missing, each of its Factors fills the gap, and no other does.
-func TestMissingFactors(t *testing.T) {
+func TestOnlyNamedFactorsFillTheGap(t *testing.T) {
 	t.Parallel()
 	now := time.Date(2026, 11, 22, 10, 0, 0, 0, time.UTC)
 	all := []idp.Factor{idp.FactorPassword, idp.FactorTOTP, idp.FactorRememberedDevice, idp.FactorPasskey, idp.FactorPIV, idp.FactorRecoveryCode}

@@ -7,7 +7,7 @@ import (
 	"vernal/idp/assurance"
 )
 
-func TestNearest(t *testing.T) {
+func TestNearestSuggestsKnownContext(t *testing.T) {
 	t.Parallel()
 	tests := []struct {
 		name, ref, want string

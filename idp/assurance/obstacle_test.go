@@ -11,7 +11,7 @@ import (
 
 // Who cannot be signed in whatever they do, by what they can prove, what they
 // have proved, and what is asked.
-func TestObstacle(t *testing.T) {
+func TestObstacleNamesUnprovableRequirement(t *testing.T) {
 	t.Parallel()
 	const (
 		pw, code, dev, key, card, rec = idp.FactorPassword, idp.FactorTOTP, idp.FactorRememberedDevice,

@@ -17,8 +17,7 @@ const (
 	readmeEnd   = "<!-- end of the attributes -->\n"
 )
 
-// TestReadmeAttributes: the README's attribute table is that of the program.
-func TestReadmeAttributes(t *testing.T) {
+func TestReadmeTableMatchesAttributes(t *testing.T) {
 	b, err := os.ReadFile(readmeFile)
 	if err != nil {
 		t.Fatal(err)

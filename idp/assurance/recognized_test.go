@@ -11,7 +11,7 @@ import (
 	"vernal/idp"
 )
 
-func TestRecognized(t *testing.T) {
+func TestRecognizedDropsUnknownClassRefs(t *testing.T) {
 	t.Parallel()
 	tests := []struct {
 		name       string

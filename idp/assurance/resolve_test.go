@@ -9,7 +9,7 @@ import (
 	"vernal/idp"
 )
 
-func TestUnknownIsBounded(t *testing.T) {
+func TestUnknownClassRefsAreBounded(t *testing.T) {
 	t.Parallel()
 	refs := []string{ial1}
 	for range 100 {

@@ -215,9 +215,9 @@ type rule struct {
 	want outcome
 }
 
-// TestRules: a request goes the way that it goes in a sign-in, from what it
-// asks to the attributes of the Assertion.
-func TestRules(t *testing.T) {
+// TestAssertionFollowsRequestedAssurance: a request goes the way that it goes in a
+// sign-in, from what it asks to the attributes of the Assertion.
+func TestAssertionFollowsRequestedAssurance(t *testing.T) {
 	t.Parallel()
 	for _, tt := range rules {
 		t.Run(tt.name, func(t *testing.T) {
@@ -268,7 +268,7 @@ func signIn(t *testing.T, a Ask, sp *idp.ServiceProvider, w who) outcome {
 
 // Each value that is known has a row of its own, and so has each attribute; no
 // row has another's name.
-func TestRulesAreWhole(t *testing.T) {
+func TestEveryValueHasItsOwnRule(t *testing.T) {
 	t.Parallel()
 	values, attributes, rows := map[string]bool{}, map[string]bool{}, map[string]bool{}
 	for _, tt := range rules {

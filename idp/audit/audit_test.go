@@ -70,7 +70,7 @@ func verify(t *testing.T, records ...idp.AuditRecord) (err error) {
 	return nil
 }
 
-func TestVerify(t *testing.T) {
+func TestVerifyFindsTamperedRecord(t *testing.T) {
 	t.Parallel()
 	tests := []struct {
 		name   string

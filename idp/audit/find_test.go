@@ -12,7 +12,7 @@ import (
 
 func filter(kind string) audit.Filter { return audit.Filter{Kind: kind} }
 
-func TestFind(t *testing.T) {
+func TestSearchFiltersAndPagesRecords(t *testing.T) {
 	t.Parallel()
 	w := newWorld(t)
 	ctx := t.Context()
@@ -72,8 +72,7 @@ func TestFind(t *testing.T) {
 	}
 }
 
-// TestRefusals floods the trail.
-func TestRefusals(t *testing.T) {
+func TestRefusalFloodWritesFewRecords(t *testing.T) {
 	t.Parallel()
 	w := newWorld(t)
 	ctx := t.Context()

@@ -12,7 +12,7 @@ import (
 
 // The table has the kind of every decision and every rotation step, in order, each once
 // and with what it means: it is what people look kinds up in.
-func TestKinds(t *testing.T) {
+func TestKindsListEveryDecisionAndStep(t *testing.T) {
 	t.Parallel()
 	known := audit.Kinds()
 	if !slices.IsSortedFunc(known, func(a, b audit.Kind) int { return strings.Compare(string(a.Name), string(b.Name)) }) {

@@ -10,7 +10,7 @@ import (
 	"vernal/idp/audit"
 )
 
-func TestPrune(t *testing.T) {
+func TestPruneNeedsGenuineCheckpoint(t *testing.T) {
 	t.Parallel()
 	w := newWorld(t)
 	ctx := t.Context()

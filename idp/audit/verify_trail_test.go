@@ -16,7 +16,7 @@ import (
 
 func key(seq uint64) []byte { return binary.BigEndian.AppendUint64(nil, seq) }
 
-// TestVerify finds what somebody did to the file, and says to which record.
+// TestVerifyTrail finds what was done to the file, and says to which record.
 func TestVerifyTrail(t *testing.T) {
 	t.Parallel()
 	records := func(tx *bbolt.Tx) *bbolt.Bucket { return tx.Bucket([]byte("audit")) }
@@ -88,9 +88,9 @@ func TestVerifyTrail(t *testing.T) {
 	}
 }
 
-// TestTamperedForGood goes on writing after somebody was at the trail: new records
+// TestNewRecordsDoNotHideTampering goes on writing after somebody was at the trail: new records
 // do not cover it up.
-func TestTamperedForGood(t *testing.T) {
+func TestNewRecordsDoNotHideTampering(t *testing.T) {
 	t.Parallel()
 	w := newWorld(t)
 	w.add(8)
@@ -112,9 +112,9 @@ func TestTamperedForGood(t *testing.T) {
 	}
 }
 
-// TestOlderStore puts an older copy of the store back, head, MAC and all: only
+// TestOlderStoreCopyIsDetected puts an older copy of the store back, head, MAC and all: only
 // what was noted elsewhere shows it.
-func TestOlderStore(t *testing.T) {
+func TestOlderStoreCopyIsDetected(t *testing.T) {
 	t.Parallel()
 	w := newWorld(t)
 	w.add(8)
@@ -135,10 +135,10 @@ func TestOlderStore(t *testing.T) {
 	}
 }
 
-// TestFlippedByte flips bits of what is stored of a trail: each byte of a record, of
+// TestFlippedByteIsDetected flips bits of what is stored of a trail: each byte of a record, of
 // an address, of the head and of the checkpoint, with their keys; the sequence; and
 // bytes anywhere.
-func TestFlippedByte(t *testing.T) {
+func TestFlippedByteIsDetected(t *testing.T) {
 	t.Parallel()
 	w := newWorld(t)
 	w.add(12)

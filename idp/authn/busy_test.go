@@ -33,7 +33,7 @@ func crowd(t *testing.T, i *idptest.IdP, email string) (leave func()) {
 // An attempt that finds no room gets a page with 503 and Retry-After that keeps the
 // email address. It is the same whether or not the address has an account, is no guess
 // and counts for nothing.
-func TestBusySignIn(t *testing.T) {
+func TestBusySignInAnswers503(t *testing.T) {
 	t.Parallel()
 	i := idptest.New(t, idptest.Options{})
 	ann := i.AddPerson("ann@example.gov")

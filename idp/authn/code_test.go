@@ -57,7 +57,7 @@ func TestRememberedIsOnRecord(t *testing.T) {
 
 // What cannot be an address and a password is told as that, and not as a wrong
 // one: nobody is looked up for it.
-func TestSignInSlip(t *testing.T) {
+func TestMalformedSignInIsNoGuess(t *testing.T) {
 	t.Parallel()
 	i := idptest.New(t, idptest.Options{})
 	b := i.Browser()

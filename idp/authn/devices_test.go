@@ -105,7 +105,7 @@ func TestForgetDevices(t *testing.T) {
 }
 
 // A browser that is remembered again is one device, and after 30 days none.
-func TestRememberedAgain(t *testing.T) {
+func TestRememberedDeviceExpiresAfter30Days(t *testing.T) {
 	t.Parallel()
 	i := idptest.New(t, idptest.Options{})
 	ann := i.AddPerson("ann@example.gov")
@@ -185,7 +185,7 @@ func TestChangesForgetDevices(t *testing.T) {
 
 // A person who forgets a device while it is being used is asked for a code, or
 // was signed in before: the device is never remembered afterwards.
-func TestForgetRacesUse(t *testing.T) {
+func TestForgottenDeviceStaysForgotten(t *testing.T) {
 	t.Parallel()
 	i := idptest.New(t, idptest.Options{})
 	ann := i.AddPerson("ann@example.gov")

@@ -16,7 +16,7 @@ func rand() string { return crand.Text() }
 
 // Each change of how a person signs in ends all their sessions and sign-ins that
 // were begun, and nobody else's.
-func TestChangesEndSessions(t *testing.T) {
+func TestChangesEndSessionsAndSignIns(t *testing.T) {
 	t.Parallel()
 	tests := []struct {
 		name   string

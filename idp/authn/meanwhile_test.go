@@ -97,7 +97,7 @@ func TestStepUpInTwoTabs(t *testing.T) {
 
 // Where a remembered browser does not count, nobody is offered to have theirs
 // remembered, and a form that asks for it all the same does not get it.
-func TestRememberNotOffered(t *testing.T) {
+func TestRememberIsOfferedOnlyWhereItCounts(t *testing.T) {
 	t.Parallel()
 	i := idptest.New(t, idptest.Options{})
 	ann, a, b := i.AddPerson("ann@example.gov"), i.AddProvider("https://a.example"), i.Browser()
@@ -115,7 +115,7 @@ func TestRememberNotOffered(t *testing.T) {
 
 // A provider that is switched off while a person signs in gets nobody's
 // password: the page says what happened.
-func TestProviderSwitchedOffMeanwhile(t *testing.T) {
+func TestProviderSwitchedOffDuringSignIn(t *testing.T) {
 	t.Parallel()
 	i := idptest.New(t, idptest.Options{})
 	ann, a, b := i.AddPerson("ann@example.gov"), i.AddProvider("https://a.example"), i.Browser()
@@ -134,7 +134,7 @@ func TestProviderSwitchedOffMeanwhile(t *testing.T) {
 }
 
 // A code is taken as applications show it, in groups.
-func TestCodeInGroups(t *testing.T) {
+func TestCodeMayBeTypedInGroups(t *testing.T) {
 	t.Parallel()
 	i := idptest.New(t, idptest.Options{})
 	ann := i.AddPerson("ann@example.gov")

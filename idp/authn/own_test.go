@@ -45,7 +45,7 @@ func begun(t *testing.T, i *idptest.IdP, p *idptest.Person) *idptest.Browser {
 	return b
 }
 
-func TestOwnSessions(t *testing.T) {
+func TestUserSeesAndEndsOwnSessions(t *testing.T) {
 	t.Parallel()
 	i := idptest.New(t, idptest.Options{})
 	ann, bob := i.AddPerson("ann@example.gov"), i.AddPerson("bob@example.gov")
@@ -102,8 +102,7 @@ func TestOwnSessions(t *testing.T) {
 	}
 }
 
-// More sessions than are listed end too.
-func TestOwnSessionsBounded(t *testing.T) {
+func TestUnlistedSessionsEndToo(t *testing.T) {
 	t.Parallel()
 	i := idptest.New(t, idptest.Options{})
 	ann := i.AddPerson("ann@example.gov")
@@ -125,8 +124,9 @@ func TestOwnSessionsBounded(t *testing.T) {
 	}
 }
 
-// TestStay goes to the end of a session: warned of it, kept, and at last ended.
-func TestStay(t *testing.T) {
+// TestSessionEndIsAnnouncedAndExtended goes to the end of a session: warned of it,
+// kept, and at last ended.
+func TestSessionEndIsAnnouncedAndExtended(t *testing.T) {
 	t.Parallel()
 	i := idptest.New(t, idptest.Options{})
 	ann := i.AddPerson("ann@example.gov")
@@ -170,7 +170,7 @@ func TestStay(t *testing.T) {
 
 // A session that is always in use ends all the same, and another one can be
 // begun before.
-func TestAbsoluteEnd(t *testing.T) {
+func TestSessionEndsDespiteUse(t *testing.T) {
 	t.Parallel()
 	i := idptest.New(t, idptest.Options{})
 	ann := i.AddPerson("ann@example.gov")

@@ -32,7 +32,7 @@ func timed(t *testing.T, page *idptest.Page, warnIn, endIn time.Duration) {
 
 // A person who needs longer for the code gets the time again, what they ticked
 // stays ticked, and the code is then taken.
-func TestMoreTime(t *testing.T) {
+func TestUserGetsMoreTimeForCode(t *testing.T) {
 	t.Parallel()
 	i := idptest.New(t, idptest.Options{})
 	ann := i.AddPerson("ann@example.gov")

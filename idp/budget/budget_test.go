@@ -17,7 +17,7 @@ func (k key) IsShared() bool     { return len(k) >= 3 && k[:3] == "all" }
 
 var start = time.Date(2031, 4, 1, 9, 0, 0, 0, time.UTC)
 
-func TestTake(t *testing.T) {
+func TestTakeSpendsAndRefillsBudget(t *testing.T) {
 	t.Parallel()
 	var l Ledger[key]
 	steps := []struct {
@@ -87,7 +87,7 @@ func TestMemoryIsBounded(t *testing.T) {
 	}
 }
 
-func TestTakeAtOnce(t *testing.T) {
+func TestConcurrentTakesStayInBudget(t *testing.T) {
 	t.Parallel()
 	var l Ledger[key]
 	var taken atomic.Int64

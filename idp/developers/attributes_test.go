@@ -11,7 +11,7 @@ import (
 )
 
 // The page says of every attribute what the table says.
-func TestAttributes(t *testing.T) {
+func TestAttributePageMatchesTable(t *testing.T) {
 	t.Parallel()
 	i := idptest.New(t, idptest.Options{})
 	page := i.Browser().Get(i.URL + "/developers/attributes")
@@ -36,7 +36,7 @@ func TestAttributes(t *testing.T) {
 
 // The page lists every value that a request may ask for, at the place that the
 // page of a refusal links to.
-func TestContexts(t *testing.T) {
+func TestContextPageListsEveryValue(t *testing.T) {
 	t.Parallel()
 	i := idptest.New(t, idptest.Options{})
 	a := i.AddProvider("https://a.example")

@@ -86,7 +86,7 @@ func has(t *testing.T, page *idptest.Page, words ...string) {
 }
 
 // The link's page, from opening to leaving.
-func TestLink(t *testing.T) {
+func TestPreviewLinkEntersAndLeavesPreview(t *testing.T) {
 	t.Parallel()
 	var log lockedBuffer
 	w := newWorld(t, slog.NewTextHandler(&log, nil))
@@ -136,7 +136,7 @@ func TestLink(t *testing.T) {
 }
 
 // Two previews in one browser, and the end of one.
-func TestSeveral(t *testing.T) {
+func TestPreviewLinkIsRefusedAfterRevocation(t *testing.T) {
 	t.Parallel()
 	w := newWorld(t, nil)
 	w.AddProvider(spA)
@@ -177,7 +177,7 @@ func TestSeveral(t *testing.T) {
 
 // Once the year is published there is nothing to enter; when it is over, it is
 // gone as everywhere.
-func TestAfterwards(t *testing.T) {
+func TestPreviewClosesAfterPublication(t *testing.T) {
 	t.Parallel()
 	w := newWorld(t, nil)
 	w.AddProvider(spA)
@@ -202,7 +202,7 @@ func TestAfterwards(t *testing.T) {
 }
 
 // The documents answer the token, to the byte as they will be.
-func TestDocuments(t *testing.T) {
+func TestPreviewTokenOpensDocuments(t *testing.T) {
 	t.Parallel()
 	w := newWorld(t, nil)
 	w.AddProvider(spA)

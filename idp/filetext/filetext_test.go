@@ -102,7 +102,7 @@ func TestDecode(t *testing.T) {
 	}
 }
 
-func TestDocument(t *testing.T) {
+func TestDocumentSkipsProlog(t *testing.T) {
 	t.Parallel()
 	tests := []struct {
 		name, in, want string

@@ -15,10 +15,10 @@ import (
 	"vernal/idp/store/bolt"
 )
 
-// TestRekeyUnderLoad changes the master key and renews all other keys, again and again,
+// TestSignInsSurviveRekey changes the master key and renews all other keys, again and again,
 // while users sign in, warm and cold. Every sign-in must be answered, with the NameID
 // that the user had before.
-func TestRekeyUnderLoad(t *testing.T) {
+func TestSignInsSurviveRekey(t *testing.T) {
 	t.Parallel()
 	i := idptest.New(t, idptest.Options{Log: slog.DiscardHandler})
 	p := i.AddProvider("https://a.example")

@@ -160,9 +160,9 @@ func asSent(c *corpus.Case) (text string, sent inspect.Sent) {
 	return address + "?" + c.In.RawQuery, inspect.Sent{Query: c.In.RawQuery, Address: address}
 }
 
-// TestAgreesWithServer: of every message of the corpus the inspector says what the
+// TestInspectorAgreesWithServer: of every message of the corpus the inspector says what the
 // server does with it.
-func TestAgreesWithServer(t *testing.T) {
+func TestInspectorAgreesWithServer(t *testing.T) {
 	t.Parallel()
 	cases := corpus.Read(t)
 	const parts = 4

@@ -34,7 +34,7 @@ func numbered(format string, n int) string {
 
 // Whatever stands around a message, however much of it, the message is found,
 // and what is found does not grow with it.
-func TestFindInMuch(t *testing.T) {
+func TestFindReadsMessageInLongText(t *testing.T) {
 	t.Parallel()
 	const entry = `{"request":{"url":"https://a.example/?SAMLRequest=AAAA"}}`
 	tests := []struct {
@@ -77,8 +77,7 @@ func TestFindInMuch(t *testing.T) {
 	}
 }
 
-// The messages in a text have the same numbers each time.
-func TestFindInOrder(t *testing.T) {
+func TestFindKeepsOrder(t *testing.T) {
 	t.Parallel()
 	text := `{"z":"SAMLRequest=one","a":{"y":["SAMLRequest=two"],"b":"https://a.example/?SAMLRequest=three"},
 "m":{"SAMLRequest":"four","RelayState":"100%","SigAlg":"alg","Signature":"s+s","password":"hunter2"},"c":"SAMLResponse=five"}`
@@ -95,7 +94,7 @@ func TestFindInOrder(t *testing.T) {
 
 // A message that is made to be large is refused, as the server refuses it, and
 // what is told of it is no larger than itself.
-func TestInspectMuch(t *testing.T) {
+func TestLargeMessageIsRefusedInBounds(t *testing.T) {
 	t.Parallel()
 	i := idptest.New(t, idptest.Options{})
 	a := i.AddProvider("https://a.example")
@@ -209,7 +208,7 @@ func TestSuggestionsHoldForeignValues(t *testing.T) {
 }
 
 // A time that is none is called that, and nothing is reckoned from it.
-func TestNoTime(t *testing.T) {
+func TestInvalidTimeIsReported(t *testing.T) {
 	t.Parallel()
 	i := idptest.New(t, idptest.Options{})
 	a := i.AddProvider("https://a.example")

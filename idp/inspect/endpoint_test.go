@@ -11,7 +11,7 @@ import (
 
 // A message at an address that is for another kind is refused, as the server
 // refuses it; what the host is called does not matter.
-func TestEndpoint(t *testing.T) {
+func TestMessageAtWrongEndpointIsRefused(t *testing.T) {
 	t.Parallel()
 	i := idptest.New(t, idptest.Options{})
 	a := i.AddProvider("https://a.example")

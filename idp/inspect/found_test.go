@@ -100,9 +100,9 @@ func proofpoint3(link string) string {
 	return "https://urldefense.com/v3/__" + b.String() + "__;" + base64.URLEncoding.EncodeToString(kept) + "!!abc123!def$ "
 }
 
-// TestFindEverywhere: the same signed message, whatever was made of it, is found
+// TestFindReadsMessageInAnyForm: the same signed message, whatever was made of it, is found
 // once, and the server takes it.
-func TestFindEverywhere(t *testing.T) {
+func TestFindReadsMessageInAnyForm(t *testing.T) {
 	t.Parallel()
 	i := idptest.New(t, idptest.Options{})
 	a := i.AddProvider("https://a.example")

@@ -41,8 +41,7 @@ func suggested(s idp.Suggestion) string {
 	return text
 }
 
-// A value that is nearly right is shown with what it differs in.
-func TestNearMisses(t *testing.T) {
+func TestHintShowsWhatValueDiffersIn(t *testing.T) {
 	t.Parallel()
 	now := time.Date(2027, 3, 10, 9, 0, 0, 0, time.UTC)
 	i := idptest.New(t, idptest.Options{Now: now, Years: []idp.Year{"2026"}})
@@ -86,8 +85,7 @@ func TestNearMisses(t *testing.T) {
 	}
 }
 
-// Rules after one that fails are looked at as well.
-func TestDestinationAndTime(t *testing.T) {
+func TestEveryFailedRuleIsReported(t *testing.T) {
 	t.Parallel()
 	now := time.Date(2027, 3, 10, 9, 0, 0, 0, time.UTC)
 	i := idptest.New(t, idptest.Options{Now: now, Years: []idp.Year{"2026"}})
@@ -116,7 +114,7 @@ func resign(t *testing.T, address string, key *rsa.PrivateKey, text func(query s
 
 // A signature that does not verify is told apart by what it was made over, and
 // with whose key.
-func TestSignatureHints(t *testing.T) {
+func TestHintTellsWhatSignatureCovers(t *testing.T) {
 	t.Parallel()
 	i := idptest.New(t, idptest.Options{})
 	a := i.AddProvider("https://a.example")
@@ -183,7 +181,7 @@ func changed(t *testing.T, a *idptest.Provider) string {
 	return strings.Replace(string(xml), "</samlp:AuthnRequest>", "\n</samlp:AuthnRequest>", 1)
 }
 
-func TestCertificateCarried(t *testing.T) {
+func TestHintNamesCarriedCertificate(t *testing.T) {
 	t.Parallel()
 	i := idptest.New(t, idptest.Options{})
 	a := i.AddProvider("https://a.example")

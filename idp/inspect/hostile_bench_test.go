@@ -42,8 +42,7 @@ func hostileTexts(size int) map[string]string {
 	}
 }
 
-// Hostile texts end, within what is looked for.
-func TestFindHostile(t *testing.T) {
+func TestFindIsBoundedOnHostileText(t *testing.T) {
 	t.Parallel()
 	for name, text := range hostileTexts(16 << 10) {
 		t.Run(name, func(t *testing.T) {

@@ -93,7 +93,7 @@ func TestRequestsAsTheServer(t *testing.T) {
 	}
 }
 
-func TestForms(t *testing.T) {
+func TestInspectReadsEveryMessageForm(t *testing.T) {
 	t.Parallel()
 	i := idptest.New(t, idptest.Options{})
 	a := i.AddProvider("https://a.example")
@@ -126,7 +126,7 @@ func TestForms(t *testing.T) {
 	}
 }
 
-func TestLevels(t *testing.T) {
+func TestInspectShowsResolvedLevels(t *testing.T) {
 	t.Parallel()
 	i := idptest.New(t, idptest.Options{})
 	a := i.AddProvider("https://a.example", func(p *idp.ServiceProvider) { p.IAL, p.Attributes = idp.IALVerified, []string{"email", "ssn"} })
@@ -149,7 +149,7 @@ func TestLevels(t *testing.T) {
 	}
 }
 
-func TestResponse(t *testing.T) {
+func TestInspectVerifiesResponse(t *testing.T) {
 	t.Parallel()
 	i := idptest.New(t, idptest.Options{})
 	a := i.AddProvider("https://a.example")
@@ -176,7 +176,7 @@ func TestResponse(t *testing.T) {
 }
 
 // Without an installation a message is decoded and nothing is claimed of it.
-func TestNobodyToAsk(t *testing.T) {
+func TestInspectWithoutInstallationOnlyDecodes(t *testing.T) {
 	t.Parallel()
 	i := idptest.New(t, idptest.Options{})
 	a := i.AddProvider("https://a.example")
@@ -187,7 +187,7 @@ func TestNobodyToAsk(t *testing.T) {
 	}
 }
 
-func TestExplain(t *testing.T) {
+func TestExplainAddsFixToRefusedChecks(t *testing.T) {
 	t.Parallel()
 	i := idptest.New(t, idptest.Options{})
 	a := i.AddProvider("https://a.example")

@@ -32,9 +32,9 @@ var layers = map[string]func(string) string{
 	"indented":         func(s string) string { return "    " + strings.ReplaceAll(s, "\n", "\n    ") },
 }
 
-// TestFindThroughLayers: whatever layers are put around a message, it is found, and
+// TestFindUnwrapsEveryLayer: whatever layers are put around a message, it is found, and
 // verifies.
-func TestFindThroughLayers(t *testing.T) {
+func TestFindUnwrapsEveryLayer(t *testing.T) {
 	t.Parallel()
 	i := idptest.New(t, idptest.Options{})
 	a := i.AddProvider("https://a.example")

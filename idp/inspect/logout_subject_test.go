@@ -41,7 +41,7 @@ func signIn(t *testing.T, i *idptest.IdP, person *idptest.Person, a *idptest.Pro
 }
 
 // Whom a LogoutRequest names is judged as the server does, and nothing ends.
-func TestLogoutSubject(t *testing.T) {
+func TestInspectJudgesLogoutSubjectAsServer(t *testing.T) {
 	t.Parallel()
 	i := idptest.New(t, idptest.Options{})
 	a := i.AddProvider("https://a.example")

@@ -35,7 +35,7 @@ func check(r *inspect.Report, field string) inspect.Check {
 }
 
 // Whoever has the key sees what is in an encrypted assertion, rule by rule.
-func TestEncryptedResponse(t *testing.T) {
+func TestKeyOpensEncryptedResponse(t *testing.T) {
 	t.Parallel()
 	for _, mode := range []string{idp.EncryptionCBC, idp.EncryptionGCM} {
 		for _, digest := range []string{idp.DigestSHA1, idp.DigestSHA256} {
@@ -80,7 +80,7 @@ func TestEncryptedResponse(t *testing.T) {
 
 // Without the key, or with another one, it is said to whom it is encrypted and
 // how to open it, and nothing is claimed of it.
-func TestEncryptedResponseUnopened(t *testing.T) {
+func TestEncryptedResponseNeedsKey(t *testing.T) {
 	t.Parallel()
 	i := idptest.New(t, idptest.Options{})
 	a := i.AddProvider("https://a.example", func(p *idp.ServiceProvider) { p.Encryption = idp.EncryptionGCM })
@@ -137,7 +137,7 @@ func TestEncryptedResponseUnopened(t *testing.T) {
 	}
 }
 
-func TestOpenNothing(t *testing.T) {
+func TestOpenIgnoresUnencryptedText(t *testing.T) {
 	t.Parallel()
 	i := idptest.New(t, idptest.Options{})
 	a := i.AddProvider("https://a.example")
@@ -148,8 +148,7 @@ func TestOpenNothing(t *testing.T) {
 	}
 }
 
-// A Response without any signature is nobody's.
-func TestUnsignedResponse(t *testing.T) {
+func TestUnsignedResponseIsRefused(t *testing.T) {
 	t.Parallel()
 	i := idptest.New(t, idptest.Options{})
 	a := i.AddProvider("https://a.example")
@@ -190,7 +189,7 @@ func encryptedID(t *testing.T, i *idptest.IdP, year idp.Year, name string) strin
 }
 
 // Whom a LogoutRequest names is opened with our own key, only if it verifies.
-func TestEncryptedID(t *testing.T) {
+func TestEncryptedIDOpensOnlyIfVerified(t *testing.T) {
 	t.Parallel()
 	now := time.Date(2027, 3, 10, 9, 0, 0, 0, time.UTC)
 	i := idptest.New(t, idptest.Options{Now: now, Years: []idp.Year{"2026"}})

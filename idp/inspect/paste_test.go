@@ -13,7 +13,7 @@ import (
 )
 
 // What people paste, from wherever they found it, is the same message.
-func TestPaste(t *testing.T) {
+func TestFindReadsPastedMessage(t *testing.T) {
 	t.Parallel()
 	i := idptest.New(t, idptest.Options{})
 	a := i.AddProvider("https://a.example")
@@ -65,7 +65,7 @@ func TestPaste(t *testing.T) {
 
 // Of several messages in a text each can be had, and nothing else of it comes
 // along.
-func TestPasteOfSeveral(t *testing.T) {
+func TestFindReadsEachPastedMessage(t *testing.T) {
 	t.Parallel()
 	i := idptest.New(t, idptest.Options{})
 	a := i.AddProvider("https://a.example")

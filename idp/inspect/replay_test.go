@@ -15,7 +15,7 @@ import (
 
 // Whether an ID was used before is looked up, and what the server says to it a
 // second time is what inspect says.
-func TestReplay(t *testing.T) {
+func TestInspectJudgesReplayAsServer(t *testing.T) {
 	t.Parallel()
 	i := idptest.New(t, idptest.Options{})
 	a := i.AddProvider("https://a.example")
@@ -60,7 +60,7 @@ func TestReplay(t *testing.T) {
 	}
 }
 
-func TestLogoutRepeated(t *testing.T) {
+func TestRepeatedLogoutGetsHint(t *testing.T) {
 	t.Parallel()
 	i := idptest.New(t, idptest.Options{})
 	a := i.AddProvider("https://a.example")
@@ -75,7 +75,7 @@ func TestLogoutRepeated(t *testing.T) {
 }
 
 // The answer to a LogoutRequest is held against the registration.
-func TestLogoutResponse(t *testing.T) {
+func TestInspectJudgesLogoutResponse(t *testing.T) {
 	t.Parallel()
 	i := idptest.New(t, idptest.Options{})
 	a := i.AddProvider("https://a.example")
@@ -91,7 +91,7 @@ func TestLogoutResponse(t *testing.T) {
 }
 
 // Metadata is held against what is registered, and ours against our keys.
-func TestMetadata(t *testing.T) {
+func TestInspectComparesMetadataWithRegistration(t *testing.T) {
 	t.Parallel()
 	now := time.Date(2027, 3, 10, 9, 0, 0, 0, time.UTC)
 	i := idptest.New(t, idptest.Options{Now: now, Years: []idp.Year{"2026"}})

@@ -20,7 +20,7 @@ import (
 
 // Several messages in one text are found each once, in the order in which they
 // stand there; the same one in another form is not another one.
-func TestFindSeveral(t *testing.T) {
+func TestFindReadsEachMessageOnce(t *testing.T) {
 	t.Parallel()
 	i := idptest.New(t, idptest.Options{})
 	a := i.AddProvider("https://a.example")
@@ -80,7 +80,7 @@ func TestFindSeveral(t *testing.T) {
 
 // The marks of a browser's view are taken off XML. Its signature covered other white
 // space, so nothing is said of it.
-func TestBrowserView(t *testing.T) {
+func TestFindReadsBrowserViewOfXML(t *testing.T) {
 	t.Parallel()
 	i := idptest.New(t, idptest.Options{})
 	a := i.AddProvider("https://a.example")
@@ -110,7 +110,7 @@ func TestBrowserView(t *testing.T) {
 
 // A value that the server does not decode is refused as the server does, and read
 // all the same. A value alone may have got that way by copying.
-func TestOddEncodings(t *testing.T) {
+func TestUndecodableValueIsRefusedAndRead(t *testing.T) {
 	t.Parallel()
 	i := idptest.New(t, idptest.Options{})
 	a := i.AddProvider("https://a.example")
@@ -157,7 +157,7 @@ func TestOddEncodings(t *testing.T) {
 }
 
 // Of a text without a message it is said what it is.
-func TestSee(t *testing.T) {
+func TestTextWithoutMessageIsClassified(t *testing.T) {
 	t.Parallel()
 	for name, tt := range map[string]struct {
 		text string

@@ -22,7 +22,7 @@ func refusedFields(r *inspect.Report) (out []string) {
 }
 
 // Whom a request asks for is said, and refused where the server refuses it.
-func TestSubject(t *testing.T) {
+func TestInspectJudgesSubjectAsServer(t *testing.T) {
 	t.Parallel()
 	i := idptest.New(t, idptest.Options{Now: time.Date(2027, 3, 10, 9, 0, 0, 0, time.UTC), Years: []idp.Year{"2026"}})
 	a := i.AddProvider("https://a.example")
@@ -80,7 +80,7 @@ func TestSubject(t *testing.T) {
 }
 
 // What compat loosens, inspect says, and no more.
-func TestCompat(t *testing.T) {
+func TestInspectAppliesLoginGovCompat(t *testing.T) {
 	t.Parallel()
 	i := idptest.New(t, idptest.Options{})
 	loose := func(p *idp.ServiceProvider) { p.Compat = idp.CompatLoginGov }

@@ -51,7 +51,7 @@ func withIdentities(h rotation.History, keys []*certs.Key) rotation.History {
 	return h
 }
 
-func TestRingCertExpired(t *testing.T) {
+func TestRingTellsExpiredCertificate(t *testing.T) {
 	t.Parallel()
 	r := newRing(t, firstStart(t, "2026-11-22").h, ringKeys(t, "2026"))
 	for _, tt := range []struct {
@@ -66,7 +66,7 @@ func TestRingCertExpired(t *testing.T) {
 }
 
 // Without a history there is no year, whatever keys there are.
-func TestRingEmpty(t *testing.T) {
+func TestRingWithoutHistoryHasNoYear(t *testing.T) {
 	t.Parallel()
 	now := at("2026-11-22")
 	r := NewRing(rotation.DefaultPolicy())
@@ -119,7 +119,7 @@ func TestRingAgreesWithHistory(t *testing.T) {
 	})
 }
 
-func TestRingConcurrent(t *testing.T) {
+func TestRingStatesHoldUnderConcurrency(t *testing.T) {
 	t.Parallel()
 	keys := ringKeys(t, "2026", "2027")
 	h := firstStart(t, "2026-11-22").run("2027-03-15").h
@@ -156,7 +156,7 @@ func TestLookupDoesNotAllocate(t *testing.T) {
 }
 
 // A state changes when a step is taken.
-func TestRingSetHistory(t *testing.T) {
+func TestRingFollowsNewHistory(t *testing.T) {
 	t.Parallel()
 	keys := ringKeys(t, "2026", "2027")
 	r := NewRing(rotation.DefaultPolicy())
@@ -209,7 +209,7 @@ func TestRingSetHistory(t *testing.T) {
 
 // The Ring, which sees the keys, has the same target as a history with their
 // faults.
-func TestRingTarget(t *testing.T) {
+func TestRingTargetMatchesHistory(t *testing.T) {
 	t.Parallel()
 	now := at("2027-03-10")
 	h := rotation.History{Preferred: "2027"}

@@ -11,7 +11,7 @@ import (
 	"vernal/idp/rotation"
 )
 
-func TestFaults(t *testing.T) {
+func TestFaultsNameMissingOrDifferentKeys(t *testing.T) {
 	t.Parallel()
 	k := madeKey(t, "2027")
 	other := otherKey(t, "2027")
@@ -71,7 +71,7 @@ func TestFaults(t *testing.T) {
 
 // What is left of a key signs only for a year that may sign, and shows only a
 // recorded certificate.
-func TestUsable(t *testing.T) {
+func TestUsableDropsUnrecordedKeys(t *testing.T) {
 	t.Parallel()
 	k, other := madeKey(t, "2027"), otherKey(t, "2027")
 	tests := []struct {

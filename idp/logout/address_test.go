@@ -56,7 +56,7 @@ func (w *world) told(v *visitor, p *idptest.Provider, format string) string {
 
 // A provider names a person by the address that it was given, and by no other:
 // not by another one of theirs, and not by one that another provider was given.
-func TestLogoutByAddress(t *testing.T) {
+func TestLogoutByDisclosedEmailOnly(t *testing.T) {
 	t.Parallel()
 	tests := []struct {
 		name, address string

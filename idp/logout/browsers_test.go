@@ -62,7 +62,7 @@ func TestLogoutOfSPVisitedElsewhere(t *testing.T) {
 
 // SPs of one agency share the NameID, so each may sign out whom the agency knows;
 // one of another agency cannot, whatever name it has heard.
-func TestLogoutWithinAgency(t *testing.T) {
+func TestOnlySPsOfAgencyShareLogout(t *testing.T) {
 	t.Parallel()
 	parks := func(p *idp.ServiceProvider) { p.Agency = "Parks" }
 	w := newWorld(t, parks)

@@ -217,7 +217,7 @@ func (w *corpusWorld) register(c *corpus.Case) bool {
 // Every message of the corpus, wherever it was meant to go, comes to the logout
 // addresses while people are signed in. Those that are refused end nobody's
 // session, and get no LogoutResponse by a browser.
-func TestCorpusRefused(t *testing.T) {
+func TestRefusedCorpusMessageEndsNoSession(t *testing.T) {
 	t.Parallel()
 	cases := corpus.Read(t)
 	w := newCorpusWorld(t, cases[0].Now)
@@ -256,7 +256,7 @@ func TestCorpusRefused(t *testing.T) {
 
 // Those that are accepted end what they say and nothing else, once; and in
 // another person's browser nothing.
-func TestCorpusAccepted(t *testing.T) {
+func TestAcceptedCorpusMessageEndsNamedSession(t *testing.T) {
 	t.Parallel()
 	for _, c := range corpus.Read(t) {
 		if c.Verdict != "accepted" || c.Endpoint == corpus.Auth {

@@ -122,7 +122,7 @@ func answered(t *testing.T, page *idptest.Page, p *idptest.Provider, r *idptest.
 	}
 }
 
-func TestLogout(t *testing.T) {
+func TestLogoutEndsSessionAndAnswersOnce(t *testing.T) {
 	t.Parallel()
 	for _, binding := range []string{"GET", "POST"} {
 		t.Run(binding, func(t *testing.T) {
@@ -164,7 +164,7 @@ func TestLogout(t *testing.T) {
 
 // What is signed, and whom a request means, decides; each with other people's
 // sessions present.
-func TestLogoutJudged(t *testing.T) {
+func TestLogoutEndsOnlyNamedSessions(t *testing.T) {
 	t.Parallel()
 	tests := []struct {
 		name           string
@@ -224,7 +224,7 @@ func TestLogoutJudged(t *testing.T) {
 
 // A message that is not well signed, fresh and ours ends nothing and gets no
 // answer, on either binding.
-func TestLogoutRefused(t *testing.T) {
+func TestUnverifiedLogoutIsRefused(t *testing.T) {
 	t.Parallel()
 	tests := []struct {
 		name   string
@@ -278,7 +278,7 @@ func nameXML(name string) string {
 
 // In a browser without a session the message ends what it names all the same. A
 // message that names nothing that is there is answered with Success.
-func TestLogoutWithoutSession(t *testing.T) {
+func TestLogoutNeedsNoBrowserSession(t *testing.T) {
 	t.Parallel()
 	w := newWorld(t)
 	for _, r := range []*idptest.LogoutRequest{
@@ -305,7 +305,7 @@ func TestLogoutWithoutSession(t *testing.T) {
 }
 
 // A link alone signs nobody out: a page asks.
-func TestLogoutAsks(t *testing.T) {
+func TestLogoutLinkAsksFirst(t *testing.T) {
 	t.Parallel()
 	w := newWorld(t)
 	page := w.ada.browser.Get(w.URL + "/api/saml/logout" + string(w.Year()))
@@ -325,7 +325,7 @@ func TestLogoutAsks(t *testing.T) {
 }
 
 // The right message at the wrong address, and a stolen continue address.
-func TestLogoutMixedUp(t *testing.T) {
+func TestMessageAtOtherEndpointIsRefused(t *testing.T) {
 	t.Parallel()
 	w := newWorld(t)
 	login := &idptest.Request{}
@@ -361,7 +361,7 @@ var otherCert = func() string {
 }()
 
 // What is withdrawn between a POST and its continue address is not acted upon.
-func TestLogoutWithdrawn(t *testing.T) {
+func TestWithdrawnSPCannotContinueLogout(t *testing.T) {
 	t.Parallel()
 	tests := []struct {
 		name   string
@@ -391,7 +391,7 @@ func TestLogoutWithdrawn(t *testing.T) {
 
 // sign_logout_response signs it with the key of the year, and without a logout
 // address there is no answer.
-func TestLogoutResponseSigned(t *testing.T) {
+func TestLogoutResponseIsSignedWhereConfigured(t *testing.T) {
 	t.Parallel()
 	w := newWorld(t, func(p *idp.ServiceProvider) { p.SignLogoutResponse = true })
 	r := &idptest.LogoutRequest{NameID: w.ada.name}
@@ -402,7 +402,7 @@ func TestLogoutResponseSigned(t *testing.T) {
 	}
 }
 
-func TestLogoutRetiredYear(t *testing.T) {
+func TestLogoutAtRetiredYearAnswers410(t *testing.T) {
 	t.Parallel()
 	w := newWorld(t)
 	year := w.Year()

@@ -21,7 +21,7 @@ import (
 // Whoever is registered and not active ends nothing, on any channel; neither do
 // those whose certificate was taken away. A certificate that has only ended
 // works on, and the log warns of it.
-func TestLogoutSender(t *testing.T) {
+func TestInactiveSPCannotLogOut(t *testing.T) {
 	t.Parallel()
 	w, log := loggedWorld(t)
 	check := func(code string) {
@@ -58,7 +58,7 @@ func TestLogoutSender(t *testing.T) {
 
 // A year that ends between a POST and its continue address answers 410 there,
 // which offers to sign out here, and signs nothing.
-func TestLogoutYearEndsMeanwhile(t *testing.T) {
+func TestLogoutYearEndsWhileItWaits(t *testing.T) {
 	t.Parallel()
 	w := newWorld(t)
 	r := &idptest.LogoutRequest{NameID: w.ada.name}
@@ -74,7 +74,7 @@ func TestLogoutYearEndsMeanwhile(t *testing.T) {
 
 // Two tabs at once, and one message that is posted twice: every tab is answered,
 // and what was answered ends nothing that began since.
-func TestLogoutTabs(t *testing.T) {
+func TestConcurrentLogoutTabsAreAnswered(t *testing.T) {
 	t.Parallel()
 	w := newWorld(t)
 	post := func(r *idptest.LogoutRequest) (to string) {
@@ -103,7 +103,7 @@ func TestLogoutTabs(t *testing.T) {
 
 // What breaks off, is far too long or calls itself what it is not is the
 // sender's failure, told in the form that the channel has, and ends nothing.
-func TestLogoutBrokenBodies(t *testing.T) {
+func TestBrokenLogoutBodyEndsNothing(t *testing.T) {
 	t.Parallel()
 	w := newWorld(t)
 	year := string(w.Year())
@@ -228,7 +228,7 @@ func rubbish(w *corpusWorld, stranger idptest.LogoutRequest) map[string]func() (
 // What does not verify may come at any rate: it is on record up to the budget
 // that strangers share, beyond that only counted, and each message costs one
 // short line of log.
-func TestLogoutRubbish(t *testing.T) {
+func TestForgedLogoutsAreRecordedWithinBudget(t *testing.T) {
 	t.Parallel()
 	w := newCorpusWorld(t, time.Date(2026, 11, 22, 12, 0, 2, 0, time.UTC))
 	const rounds, budget = 40, 60

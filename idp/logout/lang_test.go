@@ -10,7 +10,7 @@ import (
 
 // Each page of a logout is in the language that the request asks for, else in
 // the one that the browser prefers.
-func TestLogoutLanguages(t *testing.T) {
+func TestLogoutPagesUseRequestedLanguage(t *testing.T) {
 	t.Parallel()
 	tests := []struct {
 		name, locale, accept string

@@ -78,7 +78,7 @@ func TestUnpublishedYearEndsNoSession(t *testing.T) {
 
 // The registration of an SP opens the year to it alone, on both channels, and
 // what it gets wrong is explained to it.
-func TestPreviewByField(t *testing.T) {
+func TestRegisteredPreviewAllowsLogout(t *testing.T) {
 	t.Parallel()
 	w, next := newPreviewWorld(t)
 	w.preview(next)
@@ -121,7 +121,7 @@ func TestPreviewByField(t *testing.T) {
 
 // A link opens the front channel in its browser, and no other; the back channel
 // takes no cookie.
-func TestPreviewByLink(t *testing.T) {
+func TestPreviewLinkAllowsLogoutInItsBrowser(t *testing.T) {
 	t.Parallel()
 	w, next := newPreviewWorldWith(t, idptest.Options{TLS: true})
 	_, token, err := w.Links.Create(t.Context(), sharelink.Link{Kind: sharelink.Preview, Year: next, SP: spA, ExpiresAt: w.Clock.Now().Add(time.Hour)}, "test")
@@ -146,7 +146,7 @@ func TestPreviewByLink(t *testing.T) {
 
 // A verified LogoutRequest is a use of its year on either channel, which keeps
 // it from being retired; a forged one is none.
-func TestLogoutIsUse(t *testing.T) {
+func TestVerifiedLogoutCountsAsUse(t *testing.T) {
 	t.Parallel()
 	w := newWorld(t)
 	forged := w.AddProvider("https://forged.example")

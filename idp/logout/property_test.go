@@ -97,7 +97,7 @@ func (d *drawn) ends() (who []string) {
 // A LogoutRequest that a service provider signed ends the sessions of the one
 // person whom it names under that provider's own names for them, and nobody
 // else's, whatever stands in its fields and however it comes.
-func TestLogoutProperty(t *testing.T) {
+func TestLogoutEndsOneUsersSessionsOnly(t *testing.T) {
 	t.Parallel()
 	w := newCorpusWorld(t, time.Date(2026, 11, 22, 12, 0, 2, 0, time.UTC))
 	var ended, refused int

@@ -9,7 +9,7 @@ import (
 )
 
 // A HEAD ends nothing and spends nothing: the GET after it is judged.
-func TestLogoutHead(t *testing.T) {
+func TestLogoutHEADEndsNothing(t *testing.T) {
 	t.Parallel()
 	w := newWorld(t)
 	r := &idptest.LogoutRequest{NameID: w.ada.name}
@@ -38,7 +38,7 @@ func TestLogoutHead(t *testing.T) {
 // Many LogoutRequests of one person at once, by both bindings, some the same
 // message:
 // each is answered with Success, and nobody else's session ends.
-func TestLogoutRace(t *testing.T) {
+func TestConcurrentLogoutsSucceed(t *testing.T) {
 	t.Parallel()
 	w := newWorld(t)
 	same := w.a.LogoutURL(&idptest.LogoutRequest{NameID: w.ada.name})

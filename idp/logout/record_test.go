@@ -12,7 +12,7 @@ import (
 
 // The audit trail tells a request that ended a session from one whose person its
 // SP does not know, and an ordinary one from a preview.
-func TestLogoutOnRecord(t *testing.T) {
+func TestLogoutsAreAudited(t *testing.T) {
 	t.Parallel()
 	w := newWorld(t)
 	w.ada.browser.Get(w.a.LogoutURL(&idptest.LogoutRequest{NameID: "nobody"}))

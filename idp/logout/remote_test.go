@@ -11,7 +11,7 @@ import (
 
 // The back channel: whom a request means, by form and by SOAP, with other
 // people's sessions present.
-func TestRemoteLogout(t *testing.T) {
+func TestRemoteLogoutEndsNamedSessions(t *testing.T) {
 	t.Parallel()
 	tests := []struct {
 		name    string
@@ -129,7 +129,7 @@ func TestRemoteLogoutOtherSession(t *testing.T) {
 }
 
 // What does not verify is told with an error id, as text, and ends nothing.
-func TestRemoteLogoutRefused(t *testing.T) {
+func TestUnverifiedRemoteLogoutIsRefused(t *testing.T) {
 	t.Parallel()
 	w := newWorld(t)
 	tests := []struct {

@@ -17,7 +17,7 @@ import (
 	"vernal/idp/idptest"
 )
 
-// The model of TestLogoutSequences: what service providers and users know to be
+// The model of TestEveryLogoutSequenceMatchesModel: what service providers and users know to be
 // true, kept apart from what the server stores. Time in it is a count of steps.
 type (
 	model struct {
@@ -348,7 +348,7 @@ func (m *model) stored(t *rapid.T, want []*modelSession) {
 func (m *model) deliver(t *rapid.T, x *modelMessage) {
 	p := m.sps[x.sp]
 	if age := m.Clock.Now().Sub(x.Issued); age > 5*time.Minute {
-		return // it is late; TestLogoutRefused has those
+		return // it is late; TestUnverifiedLogoutIsRefused has those
 	}
 	r := x.LogoutRequest
 	if x.received != 0 && rapid.IntRange(0, 3).Draw(t, "other content") == 0 {
@@ -424,7 +424,7 @@ func (m *model) page(t *rapid.T, x *modelMessage, b *modelBrowser, page *idptest
 
 // Whatever users and service providers do in whatever order: every Success is
 // true, what a message names ends, and nothing else does.
-func TestLogoutSequences(t *testing.T) {
+func TestEveryLogoutSequenceMatchesModel(t *testing.T) {
 	t.Parallel()
 	w := newModelWorld(t)
 	rapid.Check(t, func(t *rapid.T) {

@@ -85,7 +85,7 @@ func TestLogoutMeetsStepUp(t *testing.T) {
 // A request that waits for its browser is acted upon within the hour, and while
 // its SP is there. The browser that comes for another one learns no more than
 // that it is gone.
-func TestLogoutWaits(t *testing.T) {
+func TestWaitingLogoutExpiresAfterAnHour(t *testing.T) {
 	t.Parallel()
 	tests := []struct {
 		name      string

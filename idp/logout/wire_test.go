@@ -65,7 +65,7 @@ func loggedWorld(t *testing.T, change ...func(*idp.ServiceProvider)) (*world, *b
 // The answer by the browser says, within its Success, whether the user may still
 // be signed in at other SPs; without a session there is nothing to say, and the
 // back channel never says it.
-func TestLogoutPartial(t *testing.T) {
+func TestLogoutReportsPartialLogout(t *testing.T) {
 	t.Parallel()
 	w := newWorld(t)
 	alone := visitor{Person: w.ada.Person, browser: w.Browser()}
@@ -107,7 +107,7 @@ func TestLogoutPartial(t *testing.T) {
 // RelayState comes back as it was, over the standard's 80 bytes too, which is
 // noted without the value; beyond our bound it is refused. A POST is answered
 // with 303 and nothing else.
-func TestLogoutRelayState(t *testing.T) {
+func TestLogoutReturnsRelayState(t *testing.T) {
 	t.Parallel()
 	w, log := loggedWorld(t)
 	for _, tt := range []struct {
@@ -158,7 +158,7 @@ func TestLogoutRelayState(t *testing.T) {
 
 // The page may post to the registered address and to where the provider says
 // that a post leads on, and nowhere else.
-func TestLogoutFormAction(t *testing.T) {
+func TestLogoutFormPostsOnlyToRegisteredURLs(t *testing.T) {
 	t.Parallel()
 	w := newWorld(t, func(p *idp.ServiceProvider) {
 		p.LogoutURL = "https://slo.a.example:8443/bye"

@@ -43,7 +43,7 @@ func after(status saml.Status, r *idp.LogoutRequest) *idp.LogoutRequest {
 
 // Each row is one message, by the front channel in the browser of session own
 // ("" without one), and by the back channel.
-func TestJudge(t *testing.T) {
+func TestJudgeChoosesSessionsToEnd(t *testing.T) {
 	t.Parallel()
 	a, b := live("a", "u", -20, thisSP), live("b", "u", -10, thisSP, otherSP)
 	c, d := live("c", "u", -5, otherSP), live("d", "u", 5, thisSP)

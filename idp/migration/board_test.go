@@ -49,7 +49,7 @@ func TestUnmovedCountsLiveYears(t *testing.T) {
 
 // The uses of a removed service provider are kept, and not shown until it is
 // registered again. Those of an inactive one are shown, and it need not move.
-func TestRemovedAndInactive(t *testing.T) {
+func TestRemovedProviderKeepsHiddenUses(t *testing.T) {
 	t.Parallel()
 	w := newWorld(t, at(2026, 6, 1))
 	w.add(spA)
@@ -80,7 +80,7 @@ func TestRemovedAndInactive(t *testing.T) {
 
 // A load with the hint of a registered SP is in its line, as a hint: it is not a
 // use. All others are below the board.
-func TestFetchesAreHints(t *testing.T) {
+func TestMetadataFetchIsNoUse(t *testing.T) {
 	t.Parallel()
 	w := newWorld(t, at(2026, 6, 1))
 	w.add(spA)

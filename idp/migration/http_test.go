@@ -31,7 +31,7 @@ func seen(t *testing.T, i *idptest.IdP, id string) migration.Line {
 	return line(t, stored, idp.EntityID(id))
 }
 
-func TestSignInsShow(t *testing.T) {
+func TestSignInsAppearOnBoard(t *testing.T) {
 	t.Parallel()
 	i := idptest.New(t, idptest.Options{Now: at(2027, 2, 10)}) // 2026 preferred, 2027 published
 	person := i.AddPerson("ada@example.gov")
@@ -99,7 +99,7 @@ func TestPreviewIsNoUse(t *testing.T) {
 }
 
 // A fetch is told with what the client says of itself, and stays a hint.
-func TestMetadataFetch(t *testing.T) {
+func TestMetadataFetchIsOnlyHint(t *testing.T) {
 	t.Parallel()
 	i := idptest.New(t, idptest.Options{Now: at(2027, 2, 10)})
 	sp := i.AddProvider("https://sp.example")
@@ -133,7 +133,7 @@ func TestMetadataFetch(t *testing.T) {
 
 // An SP that uses a year keeps it from being retired, and is named. An SP that has
 // still to move makes the end of the year's certificate need attention.
-func TestRotationSeesUses(t *testing.T) {
+func TestUsedYearIsKeptFromRetirement(t *testing.T) {
 	t.Parallel()
 	i := idptest.New(t, idptest.Options{Now: at(2027, 2, 10)})
 	sp := i.AddProvider("https://sp.example")

@@ -11,7 +11,7 @@ import (
 )
 
 // A service provider needs a new request certificate when the last one it has ends.
-func TestRequestCertEnded(t *testing.T) {
+func TestRequestCertEndsWithLastOne(t *testing.T) {
 	t.Parallel()
 	now := at(2027, 3, 15)
 	day := func(n int) time.Time { return now.AddDate(0, 0, n) }

@@ -11,9 +11,9 @@ import (
 	"vernal/idp/rotation"
 )
 
-// TestMove says for uses so many days ago how far a provider has come, where
+// TestMoveFollowsRecentUses says for uses so many days ago how far a provider has come, where
 // 2026 is expiring, 2027 preferred, 2025 retired.
-func TestMove(t *testing.T) {
+func TestMoveFollowsRecentUses(t *testing.T) {
 	t.Parallel()
 	type days map[idp.Year]int
 	tests := []struct {
@@ -73,8 +73,9 @@ func TestMove(t *testing.T) {
 	}
 }
 
-// TestJudge has the cases that need another target than the preferred year.
-func TestJudge(t *testing.T) {
+// TestMoveIsRelativeToTargetYear has the cases that need another target than the
+// preferred year.
+func TestMoveIsRelativeToTargetYear(t *testing.T) {
 	t.Parallel()
 	now := at(2028, 3, 20)
 	states := func(pairs ...any) map[idp.Year]rotation.State {
@@ -176,7 +177,7 @@ func TestMovedToARevokedYear(t *testing.T) {
 }
 
 // The board's columns have the dates, its lines what was seen.
-func TestBoard(t *testing.T) {
+func TestBoardShowsDatesAndUses(t *testing.T) {
 	t.Parallel()
 	now := at(2026, 6, 30)
 	w := newWorld(t, now)
@@ -225,7 +226,7 @@ func TestBoard(t *testing.T) {
 	}
 }
 
-func TestOrder(t *testing.T) {
+func TestBoardListsUnmovedFirst(t *testing.T) {
 	t.Parallel()
 	w := newWorld(t, at(2026, 6, 1))
 	s := w.server()
@@ -253,7 +254,7 @@ func TestOrder(t *testing.T) {
 	}
 }
 
-func TestWarnings(t *testing.T) {
+func TestBoardWarnsOfClockAndRelayState(t *testing.T) {
 	t.Parallel()
 	now := at(2026, 6, 30)
 	sha := requestCert(at(2036, 1, 1)).sha256

@@ -12,7 +12,7 @@ import (
 
 // The date of a step that comes next is the one on which it is taken, or the calendar's
 // if no date is sure.
-func TestDueStepDates(t *testing.T) {
+func TestDueStepDateFallsBackToCalendar(t *testing.T) {
 	t.Parallel()
 	at := func(text string) time.Time {
 		if text == "" {
@@ -86,7 +86,7 @@ func TestComingStepsOfPlan(t *testing.T) {
 }
 
 // A date that is counted in running time has the IDs of the days that it is near to.
-func TestSameIDs(t *testing.T) {
+func TestRunningTimeDateHasNeighbouringIDs(t *testing.T) {
 	t.Parallel()
 	c := comingStep{kind: rotation.StepRetire, year: "2026", at: time.Date(2027, 7, 16, 23, 59, 0, 0, time.UTC), waits: []rotation.Reason{{Code: rotation.WaitsUsed}}}
 	if diff := cmp.Diff([]string{"retire/2026/2027-07-16/1", "retire/2026/2027-07-17/1"}, c.sameIDs(1)); diff != "" {

@@ -118,7 +118,7 @@ func TestNoticesOfAYear(t *testing.T) {
 }
 
 // After downtime over several marks, the nearest one alone is reached.
-func TestNoticesAfterDowntime(t *testing.T) {
+func TestDowntimeSkipsToNearestMark(t *testing.T) {
 	t.Parallel()
 	w := newWorld(t, "2027-02-10")
 	w.uses = func(time.Time) map[idp.EntityID]idp.Year { return nil }
@@ -129,7 +129,7 @@ func TestNoticesAfterDowntime(t *testing.T) {
 }
 
 // A server that starts again between the marks repeats none.
-func TestNoticesAfterRestart(t *testing.T) {
+func TestRestartRepeatsNoNotice(t *testing.T) {
 	t.Parallel()
 	w := newWorld(t, "2026-12-31")
 	w.tick(w.server())

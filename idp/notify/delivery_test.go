@@ -28,7 +28,7 @@ func wantNotice(t *testing.T, got, want notify.Notice) {
 // A step that fails is told at once, once a day for the same reason; another
 // reason on the same day is another notice. A step by hand is nobody's news, a
 // revocation is everybody's.
-func TestAtOnce(t *testing.T) {
+func TestFailedStepIsNotifiedAtOnce(t *testing.T) {
 	t.Parallel()
 	w := newWorld(t, "2027-01-13")
 	w.add("https://a.example", nil)
@@ -85,7 +85,7 @@ func TestAtOnce(t *testing.T) {
 
 // Receivers that are down for two days get every notice, once, and are not
 // called all the time meanwhile.
-func TestReceiversDown(t *testing.T) {
+func TestNoticesSurviveReceiverOutage(t *testing.T) {
 	t.Parallel()
 	w := newWorld(t, "2027-01-14")
 	s := w.server()
@@ -123,7 +123,7 @@ func TestReceiversDown(t *testing.T) {
 }
 
 // What nobody takes is given up after some days, and said so in the log.
-func TestGivenUp(t *testing.T) {
+func TestUndeliveredNoticeIsGivenUp(t *testing.T) {
 	t.Parallel()
 	w := newWorld(t, "2027-01-14")
 	s := w.server()
@@ -151,7 +151,7 @@ func TestGivenUp(t *testing.T) {
 }
 
 // No address of an operator is kept.
-func TestNoAddressInTheStore(t *testing.T) {
+func TestStoredNoticesHoldNoEmail(t *testing.T) {
 	t.Parallel()
 	w := newWorld(t, "2027-01-14")
 	s := w.server()
@@ -170,7 +170,7 @@ func TestNoAddressInTheStore(t *testing.T) {
 }
 
 // The first notice says that notices come: once, and not again with a restart.
-func TestBegan(t *testing.T) {
+func TestFirstNoticeIsSentOnce(t *testing.T) {
 	t.Parallel()
 	w := newWorld(t, "2026-11-22")
 	w.tick(w.server(), w.server())

@@ -12,7 +12,7 @@ import (
 
 // A contact says its language in front of its address; who says none is written
 // to in the installation's. Each language is a letter of its own.
-func TestLetterLanguages(t *testing.T) {
+func TestLetterUsesContactsLanguage(t *testing.T) {
 	t.Parallel()
 	const english, spanish, french = "change the sign-in settings", "cambie la configuración", "modifiez la configuration"
 	tests := []struct {
@@ -76,7 +76,7 @@ func TestLetterLanguages(t *testing.T) {
 
 // Operators are told in the first of the installation's languages, by mail and to
 // the webhook; what the webhook's program reads is the same in each.
-func TestOperatorsLanguage(t *testing.T) {
+func TestOperatorsGetDefaultLanguage(t *testing.T) {
 	t.Parallel()
 	for lang, want := range map[templates.Lang]string{
 		"en": "our signing certificate (2026) ends in 7 days, 1 service provider not moved",

@@ -30,7 +30,7 @@ func (w *world) letters(y idp.Year) []notify.Letter {
 }
 
 // Who is written to, about what, and by when.
-func TestLetters(t *testing.T) {
+func TestLettersGoToUnmovedProviders(t *testing.T) {
 	t.Parallel()
 	tests := []struct {
 		name string
@@ -120,7 +120,7 @@ func wantLetter(t *testing.T, w *world, l notify.Letter) {
 
 // A request certificate that ends is written about, alone or beside a move, and
 // not when another one has taken its place.
-func TestLetterRequestCert(t *testing.T) {
+func TestLetterWarnsOfEndingRequestCert(t *testing.T) {
 	t.Parallel()
 	w := newWorld(t, "2026-11-22")
 	w.add("urn:ends", nil, "2026-12-22")
@@ -160,7 +160,7 @@ func (w *world) sha(id idp.EntityID, end time.Time) string {
 }
 
 // The name of a service provider is foreign.
-func TestLetterForeignName(t *testing.T) {
+func TestHostileNameIsHarmlessInLetter(t *testing.T) {
 	t.Parallel()
 	w := newWorld(t, "2027-02-10")
 	w.add("urn:a", nil)
@@ -181,7 +181,7 @@ func TestLetterForeignName(t *testing.T) {
 
 // Letters go to contacts that are mail addresses. What is on record says how
 // many, and no address.
-func TestSend(t *testing.T) {
+func TestLettersGoToMailContactsOnly(t *testing.T) {
 	t.Parallel()
 	w := newWorld(t, "2027-02-10")
 	w.mail, w.mailAt = newMailbox(t, &smtptest.Server{Refuse: func(to string) string {
@@ -236,7 +236,7 @@ func TestSend(t *testing.T) {
 
 // A revocation names who must act, also those who have begun to move, and gives
 // a text for all of them that names none.
-func TestRevocation(t *testing.T) {
+func TestRevocationNoticeNamesWhoMustAct(t *testing.T) {
 	t.Parallel()
 	w := newWorld(t, "2027-02-10")
 	w.add("urn:a", []string{"ann@a.example"})
@@ -273,7 +273,7 @@ func TestRevocation(t *testing.T) {
 }
 
 // Where the newest year is revoked, the way is back to the older one.
-func TestRevokedNewest(t *testing.T) {
+func TestRevokedNewestYearLeadsBack(t *testing.T) {
 	t.Parallel()
 	w := newWorld(t, "2027-02-10")
 	w.add("urn:a", nil)

@@ -46,7 +46,7 @@ func authority(t *testing.T) (*x509.CertPool, *tls.Config) {
 	return pool, &tls.Config{Certificates: []tls.Certificate{{Certificate: [][]byte{der}, PrivateKey: fixture.Key(1)}}}
 }
 
-func TestMailSecured(t *testing.T) {
+func TestMailIsSentOverTLS(t *testing.T) {
 	t.Parallel()
 	pool, config := authority(t)
 	tests := []struct {
@@ -107,7 +107,7 @@ func TestMailImplicitTLS(t *testing.T) {
 
 // A recipient that is refused keeps nobody else's mail, and all go over one
 // connection.
-func TestMailRefused(t *testing.T) {
+func TestRefusedRecipientKeepsOthersMail(t *testing.T) {
 	t.Parallel()
 	box, at := newMailbox(t, &smtptest.Server{Refuse: func(to string) string {
 		if strings.HasPrefix(to, "gone@") {
@@ -134,7 +134,7 @@ func TestMailRefused(t *testing.T) {
 }
 
 // What is foreign reaches no second line of the head and no command.
-func TestMailInjection(t *testing.T) {
+func TestMailHeadersCannotBeInjected(t *testing.T) {
 	t.Parallel()
 	box, at := newMailbox(t, &smtptest.Server{})
 	m := mailer(at)
@@ -166,7 +166,7 @@ func plainSubject(m smtptest.Mail) string {
 	return strings.Join(strings.Fields(m.Header("Subject")), " ")
 }
 
-func TestMailServerDown(t *testing.T) {
+func TestUnreachableMailServerIsReported(t *testing.T) {
 	t.Parallel()
 	l, err := net.Listen("tcp", "127.0.0.1:0")
 	ok(t, err)

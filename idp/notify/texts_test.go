@@ -12,9 +12,9 @@ import (
 	"vernal/templates"
 )
 
-// TestEveryBranch writes each text in each language with all that it can tell and
+// TestEveryTextIsTranslated writes each text in each language with all that it can tell and
 // with nothing, and looks for what was forgotten.
-func TestEveryBranch(t *testing.T) {
+func TestEveryTextIsTranslated(t *testing.T) {
 	t.Parallel()
 	at := time.Date(2027, 8, 1, 0, 0, 0, 0, time.UTC)
 	english := []string{" the ", " and ", " of ", " is ", "August", "days", "Sign-in", "Metadata\n", "service provider"}

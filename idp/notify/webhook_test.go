@@ -10,7 +10,7 @@ import (
 	"vernal/idp/notify"
 )
 
-func TestWebhook(t *testing.T) {
+func TestWebhookFailureHidesURL(t *testing.T) {
 	t.Parallel()
 	var elsewhere int
 	mux := http.NewServeMux()
@@ -52,7 +52,7 @@ func TestWebhook(t *testing.T) {
 }
 
 // A signature is for one body, one time and one secret.
-func TestWebhookSignature(t *testing.T) {
+func TestWebhookSignatureCoversBodyAndTime(t *testing.T) {
 	t.Parallel()
 	var header string
 	var body []byte

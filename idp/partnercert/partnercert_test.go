@@ -71,8 +71,8 @@ func wide(order binary.AppendByteOrder, text string) string {
 	return string(out)
 }
 
-// TestReadForms reads one certificate in the forms that copying leaves it in.
-func TestReadForms(t *testing.T) {
+// TestReadAcceptsCopiedForms reads one certificate in the forms that copying leaves it in.
+func TestReadAcceptsCopiedForms(t *testing.T) {
 	t.Parallel()
 	der := newCert(t, rsaKey(), nil)
 	text := block("CERTIFICATE", der)
@@ -139,8 +139,8 @@ func TestReadForms(t *testing.T) {
 // rawText is what the parsers of the standard library begin their errors with.
 var rawText = regexp.MustCompile(`x509: |asn1: |pem: |encoding/|illegal base64`)
 
-// TestReadNames says what a file is that is no certificate.
-func TestReadNames(t *testing.T) {
+// TestReadNamesOtherFileKinds says what a file is that is no certificate.
+func TestReadNamesOtherFileKinds(t *testing.T) {
 	t.Parallel()
 	der := newCert(t, rsaKey(), nil)
 	text := block("CERTIFICATE", der)
@@ -250,9 +250,9 @@ func changed(t testing.TB, der []byte, old, with string) []byte {
 	return bytes.ReplaceAll(der, []byte(old), []byte(with))
 }
 
-// TestParseOddities reads the key and the dates of certificates that crypto/x509
-// refuses, and goes on reading those that it takes.
-func TestParseOddities(t *testing.T) {
+// TestParseReadsCertificatesGoRefuses reads the key and the dates of certificates that
+// crypto/x509 refuses, and goes on reading those that it takes.
+func TestParseReadsCertificatesGoRefuses(t *testing.T) {
 	t.Parallel()
 	plain := newCert(t, rsaKey(), nil)
 	uri := func(s string) func(*x509.Certificate) {
@@ -320,8 +320,8 @@ func TestParseOddities(t *testing.T) {
 	}
 }
 
-// TestParseDates reads dates that RFC 5280 does not allow and software writes.
-func TestParseDates(t *testing.T) {
+// TestParseReadsNonstandardDates reads dates that RFC 5280 does not allow and software writes.
+func TestParseReadsNonstandardDates(t *testing.T) {
 	t.Parallel()
 	// The odd extension keeps crypto/x509 from reading it first.
 	der := newCert(t, rsaKey(), func(c *x509.Certificate) {
@@ -377,8 +377,8 @@ func spliced(t testing.TB, der []byte, old, with string) []byte {
 	return out
 }
 
-// TestParseKeys: a key of an unknown kind is nil, a damaged one an error.
-func TestParseKeys(t *testing.T) {
+// TestParseRefusesDamagedKey: a key of an unknown kind is nil, a damaged one an error.
+func TestParseRefusesDamagedKey(t *testing.T) {
 	t.Parallel()
 	odd := func(c *x509.Certificate) {
 		c.ExtraExtensions = []pkix.Extension{altNames(0x87, 5, 1, 2, 3, 4, 5)}
@@ -441,7 +441,7 @@ func TestCheckKey(t *testing.T) {
 	}
 }
 
-func TestChoose(t *testing.T) {
+func TestChoosePrefersValidCertificate(t *testing.T) {
 	t.Parallel()
 	now := time.Date(2031, 5, 1, 0, 0, 0, 0, time.UTC)
 	cert := func(name string, from, until int) *x509.Certificate {

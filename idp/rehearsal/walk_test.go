@@ -76,7 +76,7 @@ func failed(results []rehearsal.Result) (names []string) {
 	return names
 }
 
-func TestWalk(t *testing.T) {
+func TestRehearsalPassesAndLeavesNothing(t *testing.T) {
 	t.Parallel()
 	for _, which := range []string{"created", "preferred"} {
 		t.Run(which, func(t *testing.T) {
@@ -162,7 +162,7 @@ func contains(list []string, s string) bool {
 	return false
 }
 
-func TestRefused(t *testing.T) {
+func TestSecondRehearsalIsRefused(t *testing.T) {
 	t.Parallel()
 	w := newWorld(t)
 	_, cert, err := rehearsal.NewKey(w.Clock.Now())
@@ -202,7 +202,7 @@ func TestRefused(t *testing.T) {
 }
 
 // What a rehearsal was given ends by itself, and is good for nothing else.
-func TestStolen(t *testing.T) {
+func TestRehearsalTermsOpenNothingElse(t *testing.T) {
 	t.Parallel()
 	w := newWorld(t)
 	walk := w.begin(w.next)

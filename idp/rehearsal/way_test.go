@@ -114,7 +114,7 @@ func TestPlainWayKeepsTheHost(t *testing.T) {
 }
 
 // A proxy that keeps /healthz to itself fails one step, and the others are tried.
-func TestWalkWithoutHealthz(t *testing.T) {
+func TestBlockedHealthzFailsOneStep(t *testing.T) {
 	t.Parallel()
 	w, plain, _ := behindTLS(t)
 	inner := plain.Config.Handler
@@ -134,7 +134,7 @@ func TestWalkWithoutHealthz(t *testing.T) {
 }
 
 // What builds on metadata or on a Response is not tried without it.
-func TestWalkWithoutMetadata(t *testing.T) {
+func TestMissingMetadataSkipsDependentSteps(t *testing.T) {
 	t.Parallel()
 	w, plain, _ := behindTLS(t)
 	inner := plain.Config.Handler

@@ -77,9 +77,10 @@ func changeKeysForEver(dir string) error {
 	}
 }
 
-// TestKill kills a process at random moments while it changes all keys. Whatever was
-// in the files is there afterwards, under one of the two master keys.
-func TestKill(t *testing.T) {
+// TestKilledKeyChangeLosesNothing kills a process at random moments while it changes
+// all keys. Whatever was in the files is there afterwards, under one of the two master
+// keys.
+func TestKilledKeyChangeLosesNothing(t *testing.T) {
 	t.Parallel()
 	h := furnished(t)
 	h.close(t)

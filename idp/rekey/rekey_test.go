@@ -206,9 +206,9 @@ func opens(t *testing.T, dir string, m *seal.Master) error {
 	return h.complete(t.Context())
 }
 
-// TestChangeMaster changes the master key, asks at each step which key opens the
-// files, and finds that the new one opens nothing of an old copy.
-func TestChangeMaster(t *testing.T) {
+// TestMasterKeyChangeMovesAllFiles changes the master key, asks at each step which key
+// opens the files, and finds that the new one opens nothing of an old copy.
+func TestMasterKeyChangeMovesAllFiles(t *testing.T) {
 	t.Parallel()
 	h := furnished(t)
 	ctx := t.Context()
@@ -274,7 +274,7 @@ func TestChangeMaster(t *testing.T) {
 	}
 }
 
-func TestCancel(t *testing.T) {
+func TestCancelKeepsOldMasterKey(t *testing.T) {
 	t.Parallel()
 	h := furnished(t)
 	defer h.close(t)
@@ -294,9 +294,9 @@ func TestCancel(t *testing.T) {
 	h.settle(t)
 }
 
-// TestRenewAll renews all keys when the change of the master key is finished, without
-// a restart. Records of before are not authentic any more.
-func TestRenewAll(t *testing.T) {
+// TestRenewedKeysInvalidateOldRecords renews all keys when the change of the master key
+// is finished, without a restart. Records of before are not authentic any more.
+func TestRenewedKeysInvalidateOldRecords(t *testing.T) {
 	t.Parallel()
 	h := furnished(t)
 	defer func() { h.close(t) }()
@@ -466,9 +466,9 @@ func TestKilledAtEveryWrite(t *testing.T) {
 	}
 }
 
-// TestKeysForRotation makes and destroys signing keys while the master key is
+// TestSigningKeysSurviveMasterChange makes and destroys signing keys while the master key is
 // changed: what is made opens with both keys, and what is destroyed stays so.
-func TestKeysForRotation(t *testing.T) {
+func TestSigningKeysSurviveMasterChange(t *testing.T) {
 	t.Parallel()
 	h := furnished(t)
 	defer h.close(t)
@@ -497,9 +497,9 @@ func TestKeysForRotation(t *testing.T) {
 	}
 }
 
-// TestTamperedStaysTampered renews all keys over records that are not authentic: none
-// of them becomes it, and a damaged signing key stops nothing.
-func TestTamperedStaysTampered(t *testing.T) {
+// TestRenewalKeepsTamperedRecordsRefused renews all keys over records that are not
+// authentic: none of them becomes it, and a damaged signing key stops nothing.
+func TestRenewalKeepsTamperedRecordsRefused(t *testing.T) {
 	t.Parallel()
 	h := furnished(t)
 	ctx := t.Context()

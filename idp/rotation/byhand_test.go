@@ -102,7 +102,7 @@ func TestCheckStep(t *testing.T) {
 	}
 }
 
-func TestReasonsAreNeeded(t *testing.T) {
+func TestForcedStepsNeedReason(t *testing.T) {
 	t.Parallel()
 	w := firstStart(t, "2026-11-22").run("2027-06-20")
 	wantRefused(t, w.try(Step{Kind: StepRetire, Year: "2026", Force: true}), newReason(RefusedReasonMissing, Args{}))
@@ -120,7 +120,7 @@ func TestAheadIsNotUndone(t *testing.T) {
 	w.wantStates(t, states{"2026": Retired, "2027": Preferred})
 }
 
-func TestRollback(t *testing.T) {
+func TestRollbackHoldsLaterSteps(t *testing.T) {
 	t.Parallel()
 	start := func(t *testing.T) *world {
 		w := firstStart(t, "2026-11-22").run("2027-03-15")
@@ -162,7 +162,7 @@ func TestRollback(t *testing.T) {
 	})
 }
 
-func TestRevoke(t *testing.T) {
+func TestRevokeMakesNextLetter(t *testing.T) {
 	t.Parallel()
 	t.Run("letters count on", func(t *testing.T) {
 		t.Parallel()
@@ -247,8 +247,7 @@ func TestRevoke(t *testing.T) {
 	})
 }
 
-// The second of two servers that take the same step is refused.
-func TestTakeOnce(t *testing.T) {
+func TestSecondServersStepIsRefused(t *testing.T) {
 	t.Parallel()
 	w := firstStart(t, "2026-11-22").run("2027-02-28")
 	w.h, w.now = w.h.Tick(at("2027-03-01"), day), at("2027-03-01")

@@ -18,7 +18,7 @@ func at(s string) time.Time {
 	panic("not a time: " + s)
 }
 
-func TestDates(t *testing.T) {
+func TestDatesFollowPolicy(t *testing.T) {
 	t.Parallel()
 	tests := []struct {
 		year                                     idp.Year
@@ -37,7 +37,7 @@ func TestDates(t *testing.T) {
 	}
 }
 
-func TestDateIn(t *testing.T) {
+func TestLeapDayMovesToNextDay(t *testing.T) {
 	t.Parallel()
 	leap := Date{Month: time.February, Day: 29}
 	if got := leap.In(2028); got != at("2028-02-29") {
@@ -48,7 +48,7 @@ func TestDateIn(t *testing.T) {
 	}
 }
 
-func TestFirstYears(t *testing.T) {
+func TestFirstYearsDependOnDate(t *testing.T) {
 	t.Parallel()
 	tests := []struct {
 		name string

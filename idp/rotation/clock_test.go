@@ -28,7 +28,7 @@ func tickAll(h History, now time.Time, rs ...reading) (History, time.Time) {
 	return h, now
 }
 
-func TestClockDrift(t *testing.T) {
+func TestClockDriftIsDetected(t *testing.T) {
 	t.Parallel()
 	const m, s = time.Minute, time.Second
 	tests := []struct {
@@ -204,7 +204,7 @@ func TestDriftLeavesStepsByHand(t *testing.T) {
 }
 
 // resume ends the distrust after a jump too, and confirm-clock leaves a hold.
-func TestResumeAndConfirm(t *testing.T) {
+func TestResumeEndsHoldAndDistrust(t *testing.T) {
 	t.Parallel()
 	w := firstStart(t, "2026-11-22").run("2027-03-15").hand("rollback 2026").down("2027-05-30")
 	if w.hand("confirm-clock"); w.h.Hold == (Hold{}) || !w.h.Clock.Trusted() {
@@ -260,10 +260,10 @@ func (l *clockLife) worst() (worst time.Duration) {
 	return worst
 }
 
-// TestClockAnyLife: drift is found exactly when there is a stretch of time in
+// TestClockDriftIsFoundExactly: drift is found exactly when there is a stretch of time in
 // which the clock gained more than 24 hours while the server ran, and stays until
 // an operator ends it.
-func TestClockAnyLife(t *testing.T) {
+func TestClockDriftIsFoundExactly(t *testing.T) {
 	t.Parallel()
 	rapid.Check(t, func(t *rapid.T) {
 		span := func(name string, from, to time.Duration) time.Duration {
@@ -307,10 +307,10 @@ func TestClockAnyLife(t *testing.T) {
 	})
 }
 
-// TestClockHonestLife: a machine whose clock follows the true time, with all the
+// TestHonestClockIsNeverDistrusted: a machine whose clock follows the true time, with all the
 // corrections, suspensions and restarts that happen, is never distrusted for
 // drift.
-func TestClockHonestLife(t *testing.T) {
+func TestHonestClockIsNeverDistrusted(t *testing.T) {
 	t.Parallel()
 	rapid.Check(t, func(t *rapid.T) {
 		// The true time, how far the clock is off, and how fast the oscillator is

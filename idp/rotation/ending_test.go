@@ -10,7 +10,7 @@ import (
 
 // The end of our certificate says why it needs attention: service providers have not
 // moved only if there is a year that they can move to.
-func TestCertEndingReasons(t *testing.T) {
+func TestCertEndingNamesItsReasons(t *testing.T) {
 	t.Parallel()
 	tests := []struct {
 		name string

@@ -130,7 +130,7 @@ func TestAutomaticHoldsFaultyYear(t *testing.T) {
 	w.wantLog(t, "2027-03-02 prefer 2027")
 }
 
-func TestAdoptIdentities(t *testing.T) {
+func TestAdoptKeepsRecordedKeyIdentity(t *testing.T) {
 	t.Parallel()
 	k, other := keyOf("2027"), otherKey("2027")
 	id := func(k Made) [2]string { return [2]string{k.CertSHA256, k.PublicKeySHA256} }
@@ -229,7 +229,7 @@ func TestAutomaticWithAnyFaults(t *testing.T) {
 }
 
 // Apply, too, never changes a recorded digest.
-func TestApplyKeepsIdentity(t *testing.T) {
+func TestApplyKeepsRecordedKeyIdentity(t *testing.T) {
 	t.Parallel()
 	k, other := keyOf("2027"), otherKey("2027")
 	h := recordedWith(t, k).h.Apply(Step{

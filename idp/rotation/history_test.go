@@ -61,7 +61,7 @@ func TestHistoryIsNotChanged(t *testing.T) {
 // The same use can be reported again and again: the year is quiet from its first
 // report on. Where a wrong clock left the last use in the future, every report
 // counts, because no use could be newer.
-func TestUseCountsOnce(t *testing.T) {
+func TestRepeatedUseReportCountsOnce(t *testing.T) {
 	t.Parallel()
 	hours := func(n int) time.Duration { return time.Duration(n) * time.Hour }
 	type report struct {
@@ -120,7 +120,7 @@ func TestUseCountsOnce(t *testing.T) {
 	}
 }
 
-func TestHistoryUnknownYear(t *testing.T) {
+func TestUseOfUnknownYearIsIgnored(t *testing.T) {
 	t.Parallel()
 	h := History{}.Use("2026", at("2026-11-22"))
 	if _, ok := h.Record("2026"); ok || len(h.Records) > 0 {
@@ -131,7 +131,7 @@ func TestHistoryUnknownYear(t *testing.T) {
 	}
 }
 
-func TestLettersSort(t *testing.T) {
+func TestYearLettersSortAfterTheirYear(t *testing.T) {
 	t.Parallel()
 	w := firstStart(t, "2026-11-22").hand("create 2027", "create 2026c", "create 2026b", "csr 2028")
 	var got []idp.Year
@@ -144,7 +144,7 @@ func TestLettersSort(t *testing.T) {
 }
 
 // The keys that init made get the states of a first start.
-func TestBegin(t *testing.T) {
+func TestBeginGivesStatesOfFirstStart(t *testing.T) {
 	t.Parallel()
 	tests := []struct {
 		name string
@@ -182,7 +182,7 @@ func TestBegin(t *testing.T) {
 
 // Keys alone make no year live: no one can tell from them which certificates
 // service providers trust.
-func TestAdoptOpensNothing(t *testing.T) {
+func TestAdoptMakesNoYearLive(t *testing.T) {
 	t.Parallel()
 	h := DefaultPolicy().Adopt(History{}, []Made{gone("2025"), full("2026"), full("2027"), full("2028")}, at("2027-08-10"))
 	if diff := cmp.Diff(states{"2026": Created, "2027": Created, "2028": Created}, h.all(at("2027-08-10"))); diff != "" || h.Preferred != "" {
@@ -191,7 +191,7 @@ func TestAdoptOpensNothing(t *testing.T) {
 }
 
 // A crash between a key and its step leaves a key that the history knows not.
-func TestAdoptAfterCrash(t *testing.T) {
+func TestAdoptTakesKeyLeftByCrash(t *testing.T) {
 	t.Parallel()
 	w := firstStart(t, "2026-11-22").run("2027-01-14").hand("csr 2028")
 	w.now = at("2027-02-10")

@@ -6,7 +6,7 @@ import (
 	"time"
 )
 
-func TestValidate(t *testing.T) {
+func TestValidateRefusesUnsafePolicy(t *testing.T) {
 	t.Parallel()
 	tests := []struct {
 		name   string

@@ -199,7 +199,7 @@ func (l *life) hand() {
 	_ = l.attempt(s)
 }
 
-func TestLife(t *testing.T) {
+func TestEverySequenceOfStepsKeepsTheRules(t *testing.T) {
 	t.Parallel()
 	rapid.Check(t, func(t *rapid.T) {
 		l := newLife(t)
@@ -233,7 +233,7 @@ func TestLife(t *testing.T) {
 
 // An installation that is left alone has two years at most besides the
 // preferred one, and every year gets its turn on its date.
-func TestLeftAlone(t *testing.T) {
+func TestAutomaticModeKeepsThreeYearsAtMost(t *testing.T) {
 	t.Parallel()
 	rapid.Check(t, func(t *rapid.T) {
 		p := drawPolicy(t)

@@ -65,8 +65,7 @@ func TestClockJumpIsSeenAtOnce(t *testing.T) {
 	}
 }
 
-// A wrong clock ends nothing.
-func TestClockJump(t *testing.T) {
+func TestClockJumpEndsNoYear(t *testing.T) {
 	t.Parallel()
 	tests := []struct {
 		name     string
@@ -99,7 +98,7 @@ func TestClockJump(t *testing.T) {
 
 // Two callers that overtake one another are no jump, but many small steps back
 // add up to one.
-func TestClockJitter(t *testing.T) {
+func TestSmallClockStepsAddUp(t *testing.T) {
 	t.Parallel()
 	h := History{}.Tick(at("2027-05-01T00:00:10Z"), 0).Tick(at("2027-05-01T00:00:05Z"), 0)
 	if !h.Clock.Trusted() || h.Clock.SeenAt != at("2027-05-01T00:00:10Z") {

@@ -7,7 +7,7 @@ import (
 )
 
 // What a certificate must cover, by the day on which it comes.
-func TestSpan(t *testing.T) {
+func TestSpanTellsCertificateDates(t *testing.T) {
 	t.Parallel()
 	tests := []struct {
 		name, now string

@@ -11,7 +11,7 @@ import (
 )
 
 // With keys from elsewhere there is never a self-signed one.
-func TestKeySourceImport(t *testing.T) {
+func TestImportModeNeverSelfSigns(t *testing.T) {
 	t.Parallel()
 	p := DefaultPolicy()
 	p.KeySource = SourceImport
@@ -39,7 +39,7 @@ func TestKeySourceImport(t *testing.T) {
 
 // In manual mode the server reminds, and only the keys of years that are over
 // are left to it.
-func TestManual(t *testing.T) {
+func TestManualModeOnlyRemindsOfSteps(t *testing.T) {
 	t.Parallel()
 	w := firstStart(t, "2026-11-22")
 	w.p.Manual, w.log = true, nil
@@ -53,7 +53,7 @@ func TestManual(t *testing.T) {
 	w.wantAttention(t)
 }
 
-func TestAttention(t *testing.T) {
+func TestAttentionNamesLateAndEndingYears(t *testing.T) {
 	t.Parallel()
 	tests := []struct {
 		name string
@@ -93,7 +93,7 @@ func TestAttention(t *testing.T) {
 	}
 }
 
-func TestStatus(t *testing.T) {
+func TestStatusShowsStateAndNextStep(t *testing.T) {
 	t.Parallel()
 	w := firstStart(t, "2026-11-22").run("2027-03-15")
 	s := w.p.Status(w.h, w.now, nil)
@@ -127,7 +127,7 @@ func TestStatus(t *testing.T) {
 	}
 }
 
-func TestPlan(t *testing.T) {
+func TestPlanListsComingSteps(t *testing.T) {
 	t.Parallel()
 	lines := func(plan []Coming) (out []string) {
 		for _, c := range plan {
@@ -227,8 +227,7 @@ func TestPlan(t *testing.T) {
 	})
 }
 
-// What a plan says is what happens.
-func TestPlanComesTrue(t *testing.T) {
+func TestPlanMatchesTakenSteps(t *testing.T) {
 	t.Parallel()
 	for _, from := range []string{"2026-11-22", "2027-02-10", "2027-03-15"} {
 		w := firstStart(t, from)

@@ -7,9 +7,9 @@ import (
 	"vernal/idp"
 )
 
-// TestTarget says for each moment of a rotation where service providers move to,
-// and which years they have to leave.
-func TestTarget(t *testing.T) {
+// TestTargetIsNewestUsableYear says for each moment of a rotation where service
+// providers move to, and which years they have to leave.
+func TestTargetIsNewestUsableYear(t *testing.T) {
 	t.Parallel()
 	now := at("2027-03-10")
 	published := at("2027-02-01")

@@ -9,7 +9,7 @@ import (
 type states = map[idp.Year]State
 
 // The first start on the days that people will start on, and what follows.
-func TestFirstStart(t *testing.T) {
+func TestFirstStartOpensYearOfDate(t *testing.T) {
 	t.Parallel()
 	tests := []struct {
 		name, now string
@@ -50,7 +50,7 @@ func TestFirstStart(t *testing.T) {
 }
 
 // The spring of 2027 as an installation of November 2026 lives it.
-func TestSpring(t *testing.T) {
+func TestYearRotatesOnCalendarDates(t *testing.T) {
 	t.Parallel()
 	w := firstStart(t, "2026-11-22T13:36:00Z")
 	w.log = nil
@@ -82,7 +82,7 @@ func TestSpring(t *testing.T) {
 }
 
 // After downtime the calendar decides what is made; partners decide how fast.
-func TestDowntime(t *testing.T) {
+func TestDowntimeDelaysStepsSafely(t *testing.T) {
 	t.Parallel()
 	tests := []struct {
 		name       string
@@ -125,7 +125,7 @@ func TestDowntime(t *testing.T) {
 }
 
 // An emergency while two years are live, in the weeks when partners move.
-func TestEmergencyInsideOverlap(t *testing.T) {
+func TestRevokeDuringOverlapKeepsSigning(t *testing.T) {
 	t.Parallel()
 	tests := []struct {
 		name, on string

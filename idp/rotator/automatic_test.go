@@ -19,7 +19,7 @@ import (
 
 // From a first start in November through two springs. Servers that share a
 // store take every step once, on its date.
-func TestTwoSprings(t *testing.T) {
+func TestServersTakeEveryStepOnce(t *testing.T) {
 	t.Parallel()
 	want := []string{
 		"2026-11-22 create 2026", "2026-11-22 publish 2026", "2026-11-22 prefer 2026",
@@ -106,7 +106,7 @@ func TestDryRunChangesNothing(t *testing.T) {
 }
 
 // A step that fails is told to people, tried again, and forgotten once it works.
-func TestFailedStep(t *testing.T) {
+func TestFailedStepIsRetried(t *testing.T) {
 	t.Parallel()
 	w := newWorld(t, day(2026, 11, 22))
 	s := w.started()
@@ -144,7 +144,7 @@ func (w *world) makeKeys(years ...idp.Year) {
 
 // A store that records no year opens none, in either mode, whatever keys there are:
 // one that was lost or replaced must not be made up. Steps can be taken.
-func TestStartWithoutHistory(t *testing.T) {
+func TestStartWithoutHistoryOpensNoYear(t *testing.T) {
 	t.Parallel()
 	for _, years := range [][]idp.Year{nil, {"2026"}, {"2026", "2027"}} {
 		for _, manual := range []bool{false, true} {
@@ -170,7 +170,7 @@ func TestStartWithoutHistory(t *testing.T) {
 }
 
 // The keys that init made are recorded at once, and from then on the store decides.
-func TestBegin(t *testing.T) {
+func TestExistingKeysAreAdoptedOnce(t *testing.T) {
 	t.Parallel()
 	w := newWorld(t, day(2027, 2, 10))
 	w.makeKeys("2026", "2027")
@@ -187,7 +187,7 @@ func TestBegin(t *testing.T) {
 
 // Without the key of the preferred year nothing can be signed, but it can be
 // put right.
-func TestLostKey(t *testing.T) {
+func TestLostPreferredKeyCanBeReplaced(t *testing.T) {
 	t.Parallel()
 	w := newWorld(t, day(2026, 11, 22))
 	w.started()
@@ -203,7 +203,7 @@ func TestLostKey(t *testing.T) {
 }
 
 // What the clock says on a day far off ends no year.
-func TestWrongClock(t *testing.T) {
+func TestWrongClockEndsNoYear(t *testing.T) {
 	t.Parallel()
 	w := newWorld(t, day(2027, 3, 10))
 	w.started()
@@ -224,7 +224,7 @@ func TestWrongClock(t *testing.T) {
 }
 
 // What one server does by hand, another one follows with its next Tick.
-func TestFollowsAnotherServer(t *testing.T) {
+func TestServerFollowsStepsOfAnother(t *testing.T) {
 	t.Parallel()
 	w := newWorld(t, day(2026, 11, 22))
 	a, b := w.started(), w.started()

@@ -135,7 +135,7 @@ func TestRunCountsFromStart(t *testing.T) {
 }
 
 // The clock of the system goes on, and starts from where another process finds it.
-func TestSystemUptime(t *testing.T) {
+func TestSystemUptimeContinuesAcrossProcesses(t *testing.T) {
 	t.Parallel()
 	w := newWorld(t, day(2026, 11, 22))
 	s := w.started() // Uptime is nil

@@ -189,7 +189,7 @@ func (k *sigkill) Destroy(y idp.Year) error {
 // its writes. Another process starts on what it left behind: it signs, has every
 // key that was published, shows nothing odd, and the step, taken again if it did
 // not happen, ends as if nothing had been.
-func TestKillNine(t *testing.T) {
+func TestKilledStepIsCompletedLater(t *testing.T) {
 	t.Parallel()
 	tests := []struct {
 		name        string

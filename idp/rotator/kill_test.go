@@ -98,7 +98,7 @@ func TestKilledAtEachWrite(t *testing.T) {
 }
 
 // The first start is killed at each write too.
-func TestFirstStartKilled(t *testing.T) {
+func TestKilledFirstStartIsCompletedLater(t *testing.T) {
 	t.Parallel()
 	for killAt := 0; ; killAt++ {
 		w := newWorld(t, day(2027, 1, 20))

@@ -33,7 +33,7 @@ type load struct {
 // A load of concurrent sign-ins through every step of a spring and an emergency:
 // whoever asks gets the Response of the year that they asked for. An address is
 // shut only before its year is published and after its year is revoked.
-func TestLoadAcrossSteps(t *testing.T) {
+func TestSignInsSurviveEveryStep(t *testing.T) {
 	t.Parallel()
 	const shut, works, gone = http.StatusNotFound, http.StatusOK, http.StatusGone
 	i := idptest.New(t, idptest.Options{Now: day(2027, 1, 10).Add(12 * time.Hour)})

@@ -209,7 +209,7 @@ func TestLostPreferredKeyStopsStart(t *testing.T) {
 
 // The whole folder is lost: no year is made again, and none takes over that has
 // no key either.
-func TestLostFolder(t *testing.T) {
+func TestLostKeyFolderMakesNoYear(t *testing.T) {
 	t.Parallel()
 	w, folder, _ := springWorld(t)
 	f := saveKeyFiles(t, folder)
@@ -265,7 +265,7 @@ func TestPublishRefusesLostKey(t *testing.T) {
 
 // An authority may have the request of the key that waits: another key does not
 // take its place.
-func TestLostWaitingKey(t *testing.T) {
+func TestLostWaitingKeyIsNotReplaced(t *testing.T) {
 	t.Parallel()
 	for _, tt := range []struct {
 		name string
@@ -332,7 +332,7 @@ func TestImportRefusesOtherKeyOfWaitingYear(t *testing.T) {
 }
 
 // A pair that was imported is recorded like one that was made here.
-func TestLostImportedKey(t *testing.T) {
+func TestLostImportedKeyIsDetected(t *testing.T) {
 	t.Parallel()
 	folder, master := t.TempDir(), make([]byte, 32)
 	w := openWorld(t, folder, master, day(2026, 11, 22))

@@ -47,7 +47,7 @@ func (m *memory) UpdateDocuments(_ context.Context, _ string, keys []string, cha
 
 // A server that runs counts its time, takes the steps that are due, and records the
 // last uses when it ends.
-func TestRun(t *testing.T) {
+func TestRunTakesDueStepsAndRecordsUses(t *testing.T) {
 	t.Parallel()
 	var master [32]byte
 	rand.Read(master[:])

@@ -30,7 +30,7 @@ func (n named) Users(_ context.Context, y idp.Year, since time.Time) ([]idp.Enti
 
 // The SPs that keep a year from being retired are named where the step is refused
 // and where it waits. That they cannot be read changes nothing else.
-func TestUsersAreNamed(t *testing.T) {
+func TestProvidersOfUsedYearAreNamed(t *testing.T) {
 	t.Parallel()
 	w := newWorld(t, day(2026, 11, 22))
 	s := w.started()

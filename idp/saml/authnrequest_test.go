@@ -9,7 +9,7 @@ import (
 	"vernal/idp/saml"
 )
 
-func TestAuthnRequestCheck(t *testing.T) {
+func TestCheckNamesAuthnRequestFault(t *testing.T) {
 	t.Parallel()
 	now := time.Date(2026, 11, 22, 12, 0, 0, 0, time.UTC)
 	expect := saml.Expect{Now: now, Issuer: "https://sp.example/", Destinations: []string{"https://idp.example/auth2026"}}

@@ -39,7 +39,7 @@ type accepted struct {
 	Logout  *saml.LogoutRequest `json:",omitempty"`
 }
 
-func TestCorpus(t *testing.T) {
+func TestCorpusVerdictsHold(t *testing.T) {
 	t.Parallel()
 	cases := readCorpus(t)
 	if len(cases) < 340 {

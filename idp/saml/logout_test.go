@@ -43,7 +43,7 @@ func parseLogout(t testing.TB, doc string) (*saml.LogoutRequest, error) {
 	return saml.ParseLogoutRequest(root)
 }
 
-func TestLogoutRequest(t *testing.T) {
+func TestParseReadsLogoutRequest(t *testing.T) {
 	t.Parallel()
 	at := time.Date(2026, 11, 22, 11, 0, 0, 0, time.UTC)
 	ada := &saml.NameID{Value: "uuid-1", Format: saml.NameIDFormatPersistent}
@@ -118,7 +118,7 @@ func refusalCode(t testing.TB, err error) idp.RefusalCode {
 	return r.Code
 }
 
-func TestLogoutRequestCheck(t *testing.T) {
+func TestCheckNamesLogoutRequestFault(t *testing.T) {
 	t.Parallel()
 	at := time.Date(2026, 11, 22, 11, 0, 0, 0, time.UTC)
 	tests := []struct {
@@ -153,7 +153,7 @@ func TestLogoutRequestCheck(t *testing.T) {
 }
 
 // An EncryptedID opens with our key, and is not read without.
-func TestLogoutRequestEncrypted(t *testing.T) {
+func TestEncryptedLogoutNameIDNeedsKey(t *testing.T) {
 	t.Parallel()
 	encrypter, err := xmlenc.New(testCert(t), idp.EncryptionCBC, idp.DigestSHA1)
 	if err != nil {
@@ -190,7 +190,7 @@ func TestLogoutRequestEncrypted(t *testing.T) {
 	}
 }
 
-func TestLogoutResponse(t *testing.T) {
+func TestWriteLogoutResponseMatchesSchema(t *testing.T) {
 	t.Parallel()
 	r := saml.LogoutResponse{
 		ID: "_r1", IssueInstant: testNow, Issuer: testIssuer, Destination: "https://sp.example/slo?a=b&c=d", InResponseTo: "_l1",
@@ -246,7 +246,7 @@ func TestLogoutResponse(t *testing.T) {
 
 // A signed LogoutRequest in a SOAP envelope verifies, wherever its namespaces
 // are declared, and nothing but the one message of the Body is taken.
-func TestSOAP(t *testing.T) {
+func TestSOAPEnvelopeHoldsOneMessage(t *testing.T) {
 	t.Parallel()
 	cert := testCert(t)
 	signer, err := xmldsig.NewSigner(rsaKey(), cert)

@@ -13,7 +13,7 @@ import (
 
 // An element at the wrong place is refused with what is wrong about its place, in
 // the places of the text: outside of another one, twice, namespace, unknown.
-func TestMisplacedElements(t *testing.T) {
+func TestMisplacedElementIsNamed(t *testing.T) {
 	t.Parallel()
 	const (
 		authn   = "AuthnRequest"

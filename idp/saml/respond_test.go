@@ -99,8 +99,8 @@ func testResponse() (*saml.Response, *saml.Assertion) {
 		}
 }
 
-// TestWriteSuccess pins the assertion down, without its signature.
-func TestWriteSuccess(t *testing.T) {
+// TestWriteSuccessWritesExactAssertion pins the assertion down, without its signature.
+func TestWriteSuccessWritesExactAssertion(t *testing.T) {
 	t.Parallel()
 	key := &counting{Signer: rsaKey()}
 	signer := testSigner(t, key)
@@ -158,7 +158,7 @@ func TestWriteSuccessWithoutAttributes(t *testing.T) {
 	validates(t, "protocol", doc)
 }
 
-func TestWriteSuccessRefuses(t *testing.T) {
+func TestWriteSuccessRefusesIncompleteResponse(t *testing.T) {
 	t.Parallel()
 	p := saml.Protection{Signer: testSigner(t, rsaKey())}
 	cases := []struct {
@@ -197,9 +197,9 @@ func TestWriteSuccessRefuses(t *testing.T) {
 	}
 }
 
-// TestResponsesVerify writes every kind of Response and has others judge it:
+// TestEveryResponseKindVerifies writes every kind of Response and has others judge it:
 // the OASIS schema, xmlsec1, and our own verification.
-func TestResponsesVerify(t *testing.T) {
+func TestEveryResponseKindVerifies(t *testing.T) {
 	t.Parallel()
 	signer := testSigner(t, rsaKey())
 	encrypter, err := xmlenc.New(testCert(t), idp.EncryptionCBC, idp.DigestSHA1)
@@ -253,8 +253,7 @@ func TestResponsesVerify(t *testing.T) {
 	}
 }
 
-// TestStatusVerifiesHere reads our own message with our own verification.
-func TestStatusVerifiesHere(t *testing.T) {
+func TestWrittenStatusVerifies(t *testing.T) {
 	t.Parallel()
 	signer := testSigner(t, rsaKey())
 	r, _ := testResponse()
@@ -278,7 +277,7 @@ func TestStatusVerifiesHere(t *testing.T) {
 	}
 }
 
-func TestWriteStatusRefuses(t *testing.T) {
+func TestWriteStatusRefusesIncompleteResponse(t *testing.T) {
 	t.Parallel()
 	r, _ := testResponse()
 	r.Destination = ""

@@ -39,7 +39,7 @@ func sealers(t *testing.T) map[string][2]sealer {
 	}
 }
 
-func TestSealOpen(t *testing.T) {
+func TestSealedValueOpens(t *testing.T) {
 	t.Parallel()
 	for name, pair := range sealers(t) {
 		k := pair[0]
@@ -59,9 +59,9 @@ func TestSealOpen(t *testing.T) {
 	}
 }
 
-// TestOpenRefuses changes every byte of a sealed value, cuts it at every place, and
-// opens it with another key and another context.
-func TestOpenRefuses(t *testing.T) {
+// TestChangedSealedValueIsRefused changes every byte of a sealed value, cuts it at
+// every place, and opens it with another key and another context.
+func TestChangedSealedValueIsRefused(t *testing.T) {
 	t.Parallel()
 	for name, pair := range sealers(t) {
 		sealed := pair[0].Seal("user/1", []byte("secret"))
@@ -84,7 +84,7 @@ func TestOpenRefuses(t *testing.T) {
 	}
 }
 
-func TestHash(t *testing.T) {
+func TestHashDependsOnContextAndKeys(t *testing.T) {
 	t.Parallel()
 	r := NewRing(NewGeneration(1))
 	for name, hash := range map[string]func(*Ring, string, string) []byte{
@@ -111,8 +111,8 @@ func TestHash(t *testing.T) {
 	}
 }
 
-// TestProtect changes each part of a protected record.
-func TestProtect(t *testing.T) {
+// TestChangedProtectedRecordIsRefused changes each part of a protected record.
+func TestChangedProtectedRecordIsRefused(t *testing.T) {
 	t.Parallel()
 	r := NewRing(NewGeneration(1))
 	for _, content := range []string{"", "x", "content"} {
@@ -140,9 +140,10 @@ func TestProtect(t *testing.T) {
 	}
 }
 
-// TestRewrap walks through a change of the master key: what was wrapped before opens
-// with the old key alone, then with either, then with the new one alone.
-func TestRewrap(t *testing.T) {
+// TestRewrapMovesToNewMasterKey walks through a change of the master key: what was
+// wrapped before opens with the old key alone, then with either, then with the new one
+// alone.
+func TestRewrapMovesToNewMasterKey(t *testing.T) {
 	t.Parallel()
 	before, after := testMaster(t, 1), testMaster(t, 2)
 	m := NewMasters(before)
@@ -179,7 +180,7 @@ func TestRewrap(t *testing.T) {
 	}
 }
 
-func TestWrapMaster(t *testing.T) {
+func TestWrappedMasterOpensUnderItsID(t *testing.T) {
 	t.Parallel()
 	a, b := testMaster(t, 1), testMaster(t, 2)
 	got, err := b.UnwrapMaster(a.ID(), a.WrapFor(b))
@@ -191,8 +192,7 @@ func TestWrapMaster(t *testing.T) {
 	}
 }
 
-// TestGenerations renews the keys of a ring.
-func TestGenerations(t *testing.T) {
+func TestOlderGenerationVerifiesUntilDropped(t *testing.T) {
 	t.Parallel()
 	m := NewMasters(testMaster(t, 1))
 	first, second := NewGeneration(1), NewGeneration(2)
@@ -226,9 +226,9 @@ func TestGenerations(t *testing.T) {
 	}
 }
 
-// TestFormIsStable opens what an earlier build wrote. Another derivation would lose
+// TestSealedFormIsStable opens what an earlier build wrote. Another derivation would lose
 // everything that installations have.
-func TestFormIsStable(t *testing.T) {
+func TestSealedFormIsStable(t *testing.T) {
 	t.Parallel()
 	m := testMaster(t, 7)
 	if got := m.ID(); got != "854e5fb9fe26deaf" {
@@ -273,7 +273,7 @@ func TestKeysAreNeverPrinted(t *testing.T) {
 	}
 }
 
-func TestNewMasterSize(t *testing.T) {
+func TestNewMasterRefusesOtherSizes(t *testing.T) {
 	t.Parallel()
 	for _, n := range []int{0, 16, 31, 33, 64} {
 		if _, err := NewMaster(make([]byte, n)); err == nil {

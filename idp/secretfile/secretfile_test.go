@@ -9,7 +9,7 @@ import (
 	"testing"
 )
 
-func TestRead(t *testing.T) {
+func TestReadRefusesSharedOrForeignFile(t *testing.T) {
 	t.Parallel()
 	tests := []struct {
 		name string

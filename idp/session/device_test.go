@@ -11,7 +11,7 @@ import (
 	"vernal/idp/session"
 )
 
-func TestDeviceOf(t *testing.T) {
+func TestDeviceOfReadsUserAgentAndNetwork(t *testing.T) {
 	t.Parallel()
 	tests := []struct {
 		name, agent, client string

@@ -13,7 +13,7 @@ import (
 
 // A session ends when it was not used, or when its time is over, whichever comes
 // first. A sign-in that waits for its code has only the time for that.
-func TestEndsAt(t *testing.T) {
+func TestSessionEndsWhenIdleOrExpired(t *testing.T) {
 	t.Parallel()
 	now := time.Date(2031, 4, 1, 9, 0, 0, 0, time.UTC)
 	m := &session.Manager{Clock: func() time.Time { return now }, Idle: 15 * time.Minute, Absolute: 12 * time.Hour}
@@ -46,7 +46,7 @@ func TestEndsAt(t *testing.T) {
 	}
 }
 
-func TestTimeForCode(t *testing.T) {
+func TestTimeForCodeHasDefault(t *testing.T) {
 	t.Parallel()
 	if got := (&session.Manager{}).TimeForCode(); got != session.PendingLifetime {
 		t.Errorf("by default %v", got)
@@ -58,7 +58,7 @@ func TestTimeForCode(t *testing.T) {
 
 // The session that a request was answered from ties it, too; another one, or
 // none, does not.
-func TestTiedBySession(t *testing.T) {
+func TestRequestBelongsToItsSession(t *testing.T) {
 	t.Parallel()
 	i := idptest.New(t, idptest.Options{})
 	m := manager(i, false)

@@ -174,7 +174,7 @@ func TestHeldRequestIsBounded(t *testing.T) {
 
 // A browser holds two requests, or one large one, whatever it is sent; those whose
 // requests are stored count apart.
-func TestTrimHeld(t *testing.T) {
+func TestTrimBoundsRequestsHeldByBrowser(t *testing.T) {
 	t.Parallel()
 	m := newHolder()
 	cookie := func(n, size int) *http.Cookie {

@@ -27,7 +27,7 @@ func browserOf(w *httptest.ResponseRecorder) *http.Request {
 	return r
 }
 
-func TestCookies(t *testing.T) {
+func TestPendingSessionCookieIsRestricted(t *testing.T) {
 	t.Parallel()
 	i := idptest.New(t, idptest.Options{})
 	person := i.AddPerson("ada@example.gov")
@@ -81,7 +81,7 @@ func TestPendingIsNoSession(t *testing.T) {
 	}
 }
 
-func TestPendingEndedMeanwhile(t *testing.T) {
+func TestEndedPendingSessionCannotComplete(t *testing.T) {
 	t.Parallel()
 	i := idptest.New(t, idptest.Options{})
 	person := i.AddPerson("ada@example.gov")
@@ -102,7 +102,7 @@ func TestPendingEndedMeanwhile(t *testing.T) {
 	}
 }
 
-func TestRequestTie(t *testing.T) {
+func TestRequestBelongsToItsBrowser(t *testing.T) {
 	t.Parallel()
 	i := idptest.New(t, idptest.Options{})
 	m := manager(i, false)
@@ -137,7 +137,7 @@ func TestRequestTie(t *testing.T) {
 }
 
 // A browser keeps its eight newest requests.
-func TestTrim(t *testing.T) {
+func TestTrimKeepsNewestRequests(t *testing.T) {
 	t.Parallel()
 	i := idptest.New(t, idptest.Options{})
 	m := manager(i, false)

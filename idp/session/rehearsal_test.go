@@ -13,7 +13,7 @@ import (
 
 // A rehearsal's session is one under its own cookie, for its own time, and a
 // person's is none there.
-func TestRehearsal(t *testing.T) {
+func TestRehearsalSessionIsSeparate(t *testing.T) {
 	t.Parallel()
 	i := idptest.New(t, idptest.Options{})
 	m := manager(i, false)

@@ -66,7 +66,7 @@ func (w *world) opens(kind sharelink.Kind, token string, want bool) {
 
 var preview = sharelink.Link{Kind: sharelink.Preview, Year: "2032", SP: "https://sp.example"}
 
-func TestLife(t *testing.T) {
+func TestLinkOpensUntilExpiryOrRevocation(t *testing.T) {
 	t.Parallel()
 	w := newWorld(t)
 	expiring := preview
@@ -100,7 +100,7 @@ func TestLife(t *testing.T) {
 
 // No token opens what it was not made for, and what is in the store opens
 // nothing.
-func TestForged(t *testing.T) {
+func TestForgedTokenOpensNothing(t *testing.T) {
 	t.Parallel()
 	w := newWorld(t)
 	made, token := w.create(preview)
@@ -146,7 +146,7 @@ func TestForged(t *testing.T) {
 	}
 }
 
-func TestCreateRefused(t *testing.T) {
+func TestCreateRefusesInvalidLink(t *testing.T) {
 	t.Parallel()
 	w := newWorld(t)
 	for _, l := range []sharelink.Link{

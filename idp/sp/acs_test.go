@@ -78,7 +78,7 @@ func TestChooseACS(t *testing.T) {
 	}
 }
 
-func TestFormAction(t *testing.T) {
+func TestFormActionListsRegisteredOrigins(t *testing.T) {
 	t.Parallel()
 	p, err := sp.Parse(&idp.ServiceProvider{
 		EntityID:  "sp",

@@ -27,7 +27,7 @@ func (l *lastScope) Provider(ctx context.Context, id idp.EntityID) (*idp.Service
 
 // A provider that is added while another of its name comes and goes is a new one:
 // without Resume it never sees the NameIDs of the one before.
-func TestAddDuringRemove(t *testing.T) {
+func TestAddDuringRemoveGetsNewNameIDScope(t *testing.T) {
 	t.Parallel()
 	other, store := newRegistry(t)
 	slow := &lastScope{Store: store}

@@ -10,7 +10,7 @@ import (
 )
 
 // All follows every change, and reads nothing in between.
-func TestAll(t *testing.T) {
+func TestAllFollowsEveryChange(t *testing.T) {
 	t.Parallel()
 	r, _ := newRegistry(t)
 	want := func(what string, names ...string) []*sp.Provider {

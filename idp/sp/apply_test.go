@@ -19,8 +19,8 @@ import (
 // corpusClock is a time at which all metadata in testdata is valid.
 func corpusClock() time.Time { return time.Date(2026, 11, 23, 0, 0, 0, 0, time.UTC) }
 
-// TestAddFromMetadata registers every provider of the corpus from its metadata.
-func TestAddFromMetadata(t *testing.T) {
+// TestCorpusMetadataIsRegistered registers every provider of the corpus from its metadata.
+func TestCorpusMetadataIsRegistered(t *testing.T) {
 	t.Parallel()
 	files, err := filepath.Glob("../../testdata/metadata/*.xml")
 	if err != nil || len(files) == 0 {
@@ -51,7 +51,7 @@ func TestAddFromMetadata(t *testing.T) {
 	}
 }
 
-func TestEditFromMetadata(t *testing.T) {
+func TestMetadataEditReplacesItsValues(t *testing.T) {
 	t.Parallel()
 	doc, err := os.ReadFile("../../testdata/metadata/ruby-saml.xml")
 	if err != nil {

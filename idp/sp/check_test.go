@@ -12,7 +12,7 @@ import (
 	"vernal/idp/sp"
 )
 
-func TestValidateAddress(t *testing.T) {
+func TestProviderURLMustBeSecure(t *testing.T) {
 	t.Parallel()
 	tests := []struct {
 		name, address string
@@ -87,7 +87,7 @@ func setAddress(p *idp.ServiceProvider, field, address string) {
 	}
 }
 
-func TestValidate(t *testing.T) {
+func TestValidateNamesFaultyField(t *testing.T) {
 	t.Parallel()
 	pemOf := func(t *testing.T, key string) string {
 		switch key {
@@ -175,7 +175,7 @@ func TestValidateTellsAllAtOnce(t *testing.T) {
 	}
 }
 
-func TestWarnings(t *testing.T) {
+func TestWarningsReportCertificateDates(t *testing.T) {
 	t.Parallel()
 	tests := []struct {
 		name string
@@ -201,9 +201,9 @@ func TestWarnings(t *testing.T) {
 	}
 }
 
-// TestAttributeNames holds the attributes that can be registered against those
-// that can be released.
-func TestAttributeNames(t *testing.T) {
+// TestRegistrableAttributesAreReleasable holds the attributes that can be registered
+// against those that can be released.
+func TestRegistrableAttributesAreReleasable(t *testing.T) {
 	t.Parallel()
 	i := slices.IndexFunc(sp.Fields(), func(f sp.Field) bool { return f.Name == "attributes" })
 	names := sp.Fields()[i].Values

@@ -14,7 +14,7 @@ import (
 
 type values = map[string][]string
 
-func TestEditApply(t *testing.T) {
+func TestEditSetsAndRemovesValues(t *testing.T) {
 	t.Parallel()
 	const a, b, c = "https://sp.example.gov/a", "https://sp.example.gov/b", "https://sp.example.gov/c"
 	tests := []struct {
@@ -108,7 +108,7 @@ func TestEditApply(t *testing.T) {
 	}
 }
 
-func TestEditCertificates(t *testing.T) {
+func TestEditReplacesCertificates(t *testing.T) {
 	t.Parallel()
 	old, fresh := newCert(t, rsaKey(), "old", testTime), newCert(t, rsaKey(), "new", testTime.AddDate(1, 0, 0))
 	tests := []struct {

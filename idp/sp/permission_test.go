@@ -62,7 +62,7 @@ func TestRefusalsNamePermissions(t *testing.T) {
 }
 
 // What metadata lacks, or has in a form that is not taken, comes with what to do about it.
-func TestMetadataSuggests(t *testing.T) {
+func TestMetadataRefusalSuggestsFix(t *testing.T) {
 	t.Parallel()
 	const good = "https://sp.example.gov/a"
 	several := sp.Document{Data: []byte(`<EntitiesDescriptor xmlns="urn:oasis:names:tc:SAML:2.0:metadata">` +
@@ -96,7 +96,7 @@ func TestMetadataSuggests(t *testing.T) {
 }
 
 // The names of settings are those of idp.Option: in the singular, each once.
-func TestFieldOptions(t *testing.T) {
+func TestFieldOptionsAreUniqueSingulars(t *testing.T) {
 	t.Parallel()
 	seen := map[string]bool{}
 	for _, f := range sp.Fields() {

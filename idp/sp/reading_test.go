@@ -133,7 +133,7 @@ func TestEditKeepsInsecureURL(t *testing.T) {
 
 // An index that means two URLs is refused; each index of a URL that has several
 // means it; and the URL goes with all of them.
-func TestACSIndexes(t *testing.T) {
+func TestAmbiguousACSIndexIsRefused(t *testing.T) {
 	t.Parallel()
 	const a, b = "https://sp.example.gov/a", "https://sp.example.gov/b"
 	r, _ := newRegistry(t)
@@ -190,8 +190,7 @@ func TestMissingNameIsNotedOnce(t *testing.T) {
 	}
 }
 
-// TestRecipient: the certificate to encrypt to is chosen when it is used.
-func TestRecipient(t *testing.T) {
+func TestRecipientIsChosenAtUse(t *testing.T) {
 	t.Parallel()
 	old := newCert(t, rsaKey(), "old", testTime.AddDate(0, 0, 10))
 	next := newCert(t, rsaKey(), "next", testTime.AddDate(1, 0, 5)) // begins in five days
@@ -232,9 +231,9 @@ func TestRecipient(t *testing.T) {
 	}
 }
 
-// TestEncryptionWarnings: a certificate that is never chosen is not warned of as
+// TestWarningsNameUsedEncryptionCert: a certificate that is never chosen is not warned of as
 // if it were used, and the one that is chosen is named.
-func TestEncryptionWarnings(t *testing.T) {
+func TestWarningsNameUsedEncryptionCert(t *testing.T) {
 	t.Parallel()
 	ended := newCert(t, rsaKey(), "ended", testTime.AddDate(0, 0, -1))
 	good := newCert(t, rsaKey(), "good", testTime.AddDate(0, 6, 0))
@@ -274,7 +273,7 @@ func TestEncryptionWarnings(t *testing.T) {
 
 // A certificate that is read for its key alone serves as one that is whole:
 // requests verify with it, and assertions are encrypted to it.
-func TestOddCertificateServes(t *testing.T) {
+func TestOddCertificateVerifiesAndEncrypts(t *testing.T) {
 	t.Parallel()
 	whole := newCert(t, rsaKey(), "sp", testTime.AddDate(0, 6, 0))
 	serial := append([]byte{2, byte(len(whole.SerialNumber.Bytes()))}, whole.SerialNumber.Bytes()...)

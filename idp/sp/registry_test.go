@@ -35,7 +35,7 @@ func mustRemove(t *testing.T, r *sp.Registry, id idp.EntityID) {
 	}
 }
 
-func TestLookup(t *testing.T) {
+func TestLookupFollowsEdits(t *testing.T) {
 	t.Parallel()
 	r, _ := newRegistry(t)
 	if _, err := r.Lookup(t.Context(), entity); !errors.Is(err, idp.ErrNotFound) {
@@ -65,8 +65,8 @@ func TestLookup(t *testing.T) {
 	}
 }
 
-// TestLookupAllocates holds the look-up of every request to nothing.
-func TestLookupAllocates(t *testing.T) {
+// TestLookupAllocatesNothing holds the look-up of every request to nothing.
+func TestLookupAllocatesNothing(t *testing.T) {
 	r, _ := newRegistry(t)
 	mustAdd(t, r, newProvider(t, entity), sp.Options{})
 	ctx := t.Context()
@@ -96,9 +96,9 @@ func (s *slowStore) Provider(ctx context.Context, id idp.EntityID) (*idp.Service
 	return p, err
 }
 
-// TestLookupDuringChange makes sure that what was read before a change is not
+// TestLookupForgetsWhatChanged makes sure that what was read before a change is not
 // remembered after it: a certificate that was removed would stay good for ever.
-func TestLookupDuringChange(t *testing.T) {
+func TestLookupForgetsWhatChanged(t *testing.T) {
 	t.Parallel()
 	registry, store := newRegistry(t)
 	mustAdd(t, registry, newProvider(t, entity), sp.Options{})
@@ -121,7 +121,7 @@ func TestLookupDuringChange(t *testing.T) {
 	}
 }
 
-func TestConcurrentUse(t *testing.T) {
+func TestConcurrentEditsAreAllKept(t *testing.T) {
 	t.Parallel()
 	r, _ := newRegistry(t)
 	mustAdd(t, r, newProvider(t, entity), sp.Options{})
@@ -150,7 +150,7 @@ func TestConcurrentUse(t *testing.T) {
 	}
 }
 
-func TestAddRefuses(t *testing.T) {
+func TestAddRefusesExistingOrInvalid(t *testing.T) {
 	t.Parallel()
 	r, _ := newRegistry(t)
 	mustAdd(t, r, newProvider(t, entity), sp.Options{})
@@ -176,7 +176,7 @@ func TestAddRefuses(t *testing.T) {
 	}
 }
 
-func TestReplace(t *testing.T) {
+func TestReplaceKeepsAgencyAndNameIDScope(t *testing.T) {
 	t.Parallel()
 	r, _ := newRegistry(t)
 	old := newProvider(t, entity)
@@ -206,7 +206,7 @@ func TestReplace(t *testing.T) {
 	}
 }
 
-func TestInsecureAddressStays(t *testing.T) {
+func TestEditKeepsPermittedInsecureURL(t *testing.T) {
 	t.Parallel()
 	r, _ := newRegistry(t)
 	p := newProvider(t, entity)
@@ -242,7 +242,7 @@ func TestEditKeepsIdentity(t *testing.T) {
 	}
 }
 
-func TestAudit(t *testing.T) {
+func TestRegistryChangesAreAudited(t *testing.T) {
 	t.Parallel()
 	r, store := newRegistry(t)
 	p := newProvider(t, entity)

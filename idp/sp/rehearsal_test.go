@@ -11,7 +11,7 @@ import (
 
 // The provider of rehearsals is there while one runs, and is nobody's to add,
 // list or edit.
-func TestRehearsal(t *testing.T) {
+func TestRehearsalProviderIsTemporaryAndHidden(t *testing.T) {
 	t.Parallel()
 	now := testTime
 	r, _ := newRegistryAt(t, func() time.Time { return now })

@@ -181,7 +181,7 @@ func TestSessionEndsInAnotherTab(t *testing.T) {
 	}
 }
 
-func TestForceAuthnWantsEveryFactorAnew(t *testing.T) {
+func TestForceAuthnAsksEveryFactorAgain(t *testing.T) {
 	t.Parallel()
 	i := idptest.New(t, idptest.Options{})
 	a := i.AddProvider(spA)
@@ -218,7 +218,7 @@ func TestForceAuthnInAnOldTab(t *testing.T) {
 
 // A HEAD of whatever address, by a link checker or a chat program, spends no
 // request.
-func TestHeadSpendsNothing(t *testing.T) {
+func TestHEADSpendsNoRequest(t *testing.T) {
 	t.Parallel()
 	i := idptest.New(t, idptest.Options{})
 	a, b := i.AddProvider(spA), i.AddProvider(spB)
@@ -247,7 +247,7 @@ func TestSignOutEndsWhatWasBegun(t *testing.T) {
 
 // What a person or a service provider sends is not written to the log when it
 // may be personal or secret.
-func TestLogIsDiscreet(t *testing.T) {
+func TestLogHoldsNoPersonalData(t *testing.T) {
 	t.Parallel()
 	log := &buffer{}
 	i := idptest.New(t, idptest.Options{Log: slog.NewJSONHandler(log, &slog.HandlerOptions{Level: slog.LevelDebug})})

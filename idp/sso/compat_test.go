@@ -31,7 +31,7 @@ func rewrite(t *testing.T, encoded string, change func(xml string) string) strin
 }
 
 // What a service provider that was built for Login.gov sends there, it can send here.
-func TestCompat(t *testing.T) {
+func TestLoginGovRequestsAreAccepted(t *testing.T) {
 	t.Parallel()
 	i := idptest.New(t, idptest.Options{})
 	a := i.AddProvider(spA, loginGov, func(p *idp.ServiceProvider) {

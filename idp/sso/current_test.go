@@ -39,7 +39,7 @@ func newCert(t *testing.T) *x509.Certificate {
 
 // What was accepted is held against the registration as it stands when it is
 // answered, whichever page the person comes from.
-func TestCurrent(t *testing.T) {
+func TestRequestIsCheckedAgainBeforeAnswer(t *testing.T) {
 	t.Parallel()
 	list := []*x509.Certificate{newCert(t), newCert(t)}
 	signed := certs.CertSHA256(list[1])
@@ -108,7 +108,7 @@ func TestCurrent(t *testing.T) {
 }
 
 // A refusal that is about no record has a page, too.
-func TestUserError(t *testing.T) {
+func TestUserErrorIsARefusal(t *testing.T) {
 	t.Parallel()
 	a := accepted{provider: &sp.Provider{ServiceProvider: idp.ServiceProvider{Name: "A"}}}
 	refusal, ok := errors.AsType[*idp.Refusal](new(Handler).userError(&a, step{kind: stepRefuse, refusal: idp.Refuse(idp.RefusedAccountLocked, "account", "")}))
@@ -119,7 +119,7 @@ func TestUserError(t *testing.T) {
 
 // The address that a person is named by is the latest that they signed in with
 // and that is theirs; it is told as new until it was told.
-func TestUntold(t *testing.T) {
+func TestNewEmailIsDisclosedOnce(t *testing.T) {
 	t.Parallel()
 	at := time.Date(2031, 4, 1, 9, 0, 0, 0, time.UTC)
 	const sp = "https://a.example"
@@ -148,7 +148,7 @@ func TestUntold(t *testing.T) {
 }
 
 // What the audit trail is told of a sign-in, by how it came about.
-func TestSignInEvent(t *testing.T) {
+func TestSignInEventTellsHowUserSignedIn(t *testing.T) {
 	t.Parallel()
 	tests := []struct {
 		name   string
@@ -172,7 +172,7 @@ func TestSignInEvent(t *testing.T) {
 	}
 }
 
-func TestDropped(t *testing.T) {
+func TestLogNamesDroppedAttributes(t *testing.T) {
 	t.Parallel()
 	list := []assurance.Dropped{{Name: "ssn", Reason: assurance.DropLevel}, {Name: "shoe_size", Reason: assurance.DropUnknown}}
 	if got := dropReasons(list); got != "ssn:level shoe_size:unknown" {

@@ -170,7 +170,7 @@ func (l lines) next(t *testing.T, words ...string) {
 // A year whose certificate has ended works on until it is retired, and each of
 // its requests is a warning in the log. That it signs with the ended certificate
 // is seen by TestSpringThroughHTTP in package rotation.
-func TestGraceIsLoud(t *testing.T) {
+func TestGraceYearWarnsAtEachRequest(t *testing.T) {
 	t.Parallel()
 	log := make(lines, 10_000)
 	i := idptest.New(t, idptest.Options{Now: time.Date(2027, 1, 10, 12, 0, 0, 0, time.UTC), Log: slog.NewTextHandler(log, nil)})

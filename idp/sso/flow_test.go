@@ -70,7 +70,7 @@ func refused(t *testing.T, page *idptest.Page, status int, words ...string) {
 	}
 }
 
-func TestSignIn(t *testing.T) {
+func TestSignInReturnsAssertion(t *testing.T) {
 	t.Parallel()
 	i := idptest.New(t, idptest.Options{})
 	a, b := i.AddProvider(spA), i.AddProvider(spB)
@@ -139,7 +139,7 @@ func TestPostFromAnotherSite(t *testing.T) {
 	refused(t, i.Browser().CrossSitePost(address, a.Form(second)), 400)
 }
 
-func TestReplay(t *testing.T) {
+func TestAnsweredRequestIsRefused(t *testing.T) {
 	t.Parallel()
 	i := idptest.New(t, idptest.Options{})
 	a := i.AddProvider(spA, func(p *idp.ServiceProvider) { p.SPInitiatedLoginURL = spA + "/start" })
@@ -171,7 +171,7 @@ func TestReplay(t *testing.T) {
 	refused(t, i.Browser().Get(address), 400)
 }
 
-func TestTwoTabs(t *testing.T) {
+func TestTwoTabsSignInToTwoProviders(t *testing.T) {
 	t.Parallel()
 	i := idptest.New(t, idptest.Options{})
 	a, b := i.AddProvider(spA), i.AddProvider(spB)
@@ -202,7 +202,7 @@ func TestTwoTabsAtTheCode(t *testing.T) {
 	accept(t, b, two, browser.Post(form.Action, form.Fields))
 }
 
-func TestForceAuthn(t *testing.T) {
+func TestForceAuthnAsksAgain(t *testing.T) {
 	t.Parallel()
 	i := idptest.New(t, idptest.Options{})
 	a := i.AddProvider(spA)
@@ -223,7 +223,7 @@ func TestForceAuthn(t *testing.T) {
 	}
 }
 
-func TestIsPassive(t *testing.T) {
+func TestIsPassiveAsksNothing(t *testing.T) {
 	t.Parallel()
 	i := idptest.New(t, idptest.Options{})
 	a := i.AddProvider(spA)
@@ -248,7 +248,7 @@ func TestIsPassive(t *testing.T) {
 	}
 }
 
-func TestSessionEnds(t *testing.T) {
+func TestEndedSessionMustSignInAgain(t *testing.T) {
 	t.Parallel()
 	tests := []struct {
 		name string

@@ -13,7 +13,7 @@ import (
 // A person who clicks twice sends the form with the code twice. The second one
 // leaves before the cookies of the first answer have come, and its answer is the
 // one that they see: it must lead on, and not say that they were too slow.
-func TestFormSentTwice(t *testing.T) {
+func TestDoubleClickOnCodeLeadsOn(t *testing.T) {
 	t.Parallel()
 	i := idptest.New(t, idptest.Options{})
 	a := i.AddProvider(spA)
@@ -82,7 +82,7 @@ func TestOneCodeOneSession(t *testing.T) {
 
 // Forms of ours that another site posts, or that come from a sibling's domain, are
 // refused, whichever of the two headers a browser has.
-func TestFormsOfOthers(t *testing.T) {
+func TestForeignFormPostsAreRefused(t *testing.T) {
 	t.Parallel()
 	i := idptest.New(t, idptest.Options{})
 	for _, path := range []string{

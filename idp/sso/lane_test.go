@@ -13,7 +13,7 @@ import (
 
 // A bounded number is inside and a bounded number waits; the rest is told to come
 // back, and who gives up leaves the place to others.
-func TestLane(t *testing.T) {
+func TestFullLaneRefusesMore(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
 		var l lane

@@ -47,10 +47,10 @@ func in(t *testing.T, page *idptest.Page, lang string, words ...string) {
 	}
 }
 
-// TestLocale: a sign-in is in the language that its request asks for, from the
-// first page to the attribute, and the person's own choice counts from when it
-// is made.
-func TestLocale(t *testing.T) {
+// TestSignInUsesRequestedLocale: a sign-in is in the language that its request asks
+// for, from the first page to the attribute, and the person's own choice counts from
+// when it is made.
+func TestSignInUsesRequestedLocale(t *testing.T) {
 	t.Parallel()
 	w := idptest.New(t, idptest.Options{})
 	p := w.AddProvider(spA, func(r *idp.ServiceProvider) { r.Attributes = []string{"email", "locale"} })
@@ -84,8 +84,8 @@ func TestLocale(t *testing.T) {
 	}
 }
 
-// TestLocalePost: the field of a form is as good as one of the query.
-func TestLocalePost(t *testing.T) {
+// TestPostedLocaleSetsLanguage: the field of a form is as good as one of the query.
+func TestPostedLocaleSetsLanguage(t *testing.T) {
 	t.Parallel()
 	w := idptest.New(t, idptest.Options{})
 	p := w.AddProvider(spA)
@@ -94,9 +94,9 @@ func TestLocalePost(t *testing.T) {
 	in(t, w.Browser().CrossSitePost("/api/saml/auth"+string(w.Year()), form), "fr", "Mot de passe")
 }
 
-// TestRefusedIn: what goes wrong is told in the person's language as well, as a
+// TestRefusalUsesUsersLanguage: what goes wrong is told in the person's language as well, as a
 // page and as text.
-func TestRefusedIn(t *testing.T) {
+func TestRefusalUsesUsersLanguage(t *testing.T) {
 	t.Parallel()
 	w := idptest.New(t, idptest.Options{})
 	p := w.AddProvider(spA, func(r *idp.ServiceProvider) { r.Active = false })
@@ -129,9 +129,9 @@ func TestRefusedIn(t *testing.T) {
 	}
 }
 
-// TestHelpText: the service provider's own words are on the page, in its
+// TestSignInPageShowsProvidersHelp: the service provider's own words are on the page, in its
 // language, and without what it may not have there.
-func TestHelpText(t *testing.T) {
+func TestSignInPageShowsProvidersHelp(t *testing.T) {
 	t.Parallel()
 	w := idptest.New(t, idptest.Options{})
 	p := w.AddProvider(spA, func(r *idp.ServiceProvider) {

@@ -89,7 +89,7 @@ func TestRetiredBeforeTheAnswer(t *testing.T) {
 }
 
 // That nobody may be asked is answered once, too, and is on record.
-func TestNoPassiveOnce(t *testing.T) {
+func TestNoPassiveIsAnsweredOnce(t *testing.T) {
 	t.Parallel()
 	i, store := newBetween(t)
 	a, person, browser := i.AddProvider(spA), i.AddPerson("ada@example.gov"), i.Browser()

@@ -10,7 +10,7 @@ import (
 
 // The person and the service provider of a rehearsal are answered for one
 // another, and in no other company.
-func TestNextRehearsal(t *testing.T) {
+func TestRehearsalUserAndProviderStayTogether(t *testing.T) {
 	t.Parallel()
 	now := time.Date(2031, 2, 1, 9, 0, 0, 0, time.UTC)
 	person, rehearsed := &idp.User{ID: "ada"}, &idp.User{ID: idp.RehearsalUser}
@@ -46,7 +46,7 @@ func TestNextRehearsal(t *testing.T) {
 }
 
 // What a session must be to answer, beside the factors that are asked for.
-func TestNext(t *testing.T) {
+func TestNextStepDependsOnSession(t *testing.T) {
 	t.Parallel()
 	const code, device = idp.FactorTOTP, idp.FactorRememberedDevice
 	came := time.Date(2031, 2, 1, 9, 0, 0, 0, time.UTC)

@@ -134,7 +134,7 @@ func (w *previewWorld) uncounted() (opened []string) {
 }
 
 // A registration opens the year by both bindings, in every browser.
-func TestPreviewByField(t *testing.T) {
+func TestRegisteredPreviewAllowsSignIn(t *testing.T) {
 	t.Parallel()
 	w := newPreviewWorld(t)
 	a, person, browser := w.AddProvider(spA, w.field), w.AddPerson("ada@example.gov"), w.Browser()
@@ -154,7 +154,7 @@ func TestPreviewByField(t *testing.T) {
 }
 
 // A link opens it to the browser that was shown it, for its service provider.
-func TestPreviewByLink(t *testing.T) {
+func TestPreviewLinkAllowsSignInInItsBrowser(t *testing.T) {
 	t.Parallel()
 	w := newPreviewWorldWith(t, idptest.Options{TLS: true}) // the cookie comes along with a POST over https
 	a, person, browser := w.AddProvider(spA), w.AddPerson("ada@example.gov"), w.Browser()
@@ -182,7 +182,7 @@ func TestPreviewExplainsRefusals(t *testing.T) {
 
 // A request need not be signed where that is left to its sender, if the
 // registration opens the year.
-func TestPreviewUnsigned(t *testing.T) {
+func TestPreviewAllowsUnsignedWhereOptional(t *testing.T) {
 	t.Parallel()
 	w := newPreviewWorld(t)
 	a := w.AddProvider(spA, w.field, func(p *idp.ServiceProvider) { p.SignRequests = idp.SignRequestsOptional })

@@ -23,9 +23,9 @@ func proof(t *testing.T, i *idptest.IdP, person *idptest.Person, profile *idp.Pr
 	}
 }
 
-// TestProofedSignIn asks for a proofed identity, as a benefits portal would. The
+// TestProofingCountsWithinSession asks for a proofed identity, as a benefits portal would. The
 // session stays the same throughout: what is put on record counts at once.
-func TestProofedSignIn(t *testing.T) {
+func TestProofingCountsWithinSession(t *testing.T) {
 	t.Parallel()
 	i := idptest.New(t, idptest.Options{})
 	p := i.AddProvider(spA, func(p *idp.ServiceProvider) {

@@ -18,7 +18,7 @@ import (
 	"vernal/idp/rotation"
 )
 
-func TestRefusals(t *testing.T) {
+func TestBadRequestGetsExplainedRefusal(t *testing.T) {
 	t.Parallel()
 	log := &buffer{}
 	i := idptest.New(t, idptest.Options{Log: slog.NewJSONHandler(log, nil)})
@@ -119,7 +119,7 @@ func TestRefusals(t *testing.T) {
 }
 
 // A form that is too long is not read to its end, and that is what is told.
-func TestTooLong(t *testing.T) {
+func TestTooLongFormIsRefused(t *testing.T) {
 	t.Parallel()
 	i := idptest.New(t, idptest.Options{})
 	page := i.Browser().CrossSitePost("/api/saml/auth"+string(i.Year()), url.Values{"SAMLRequest": {strings.Repeat("A", 2<<20)}})
@@ -128,7 +128,7 @@ func TestTooLong(t *testing.T) {
 
 var errorID = regexp.MustCompile(`\b[0-9A-HJKMNP-TV-Z]{16}\b`)
 
-func TestOptionalSignature(t *testing.T) {
+func TestUnsignedIsAcceptedWhereOptional(t *testing.T) {
 	t.Parallel()
 	i := idptest.New(t, idptest.Options{})
 	a := i.AddProvider(spA, func(p *idp.ServiceProvider) { p.SignRequests = idp.SignRequestsOptional })
@@ -138,7 +138,7 @@ func TestOptionalSignature(t *testing.T) {
 	refused(t, i.Browser().Get(a.URL(&idptest.Request{Key: idptest.OtherKey()})), http.StatusBadRequest, "Signature")
 }
 
-func TestYears(t *testing.T) {
+func TestRetiredYearAnswers410AndUnknown404(t *testing.T) {
 	t.Parallel()
 	i := idptest.New(t, idptest.Options{})
 	a := i.AddProvider(spA)
@@ -224,7 +224,7 @@ func TestEveryYearSignsWithItsOwnKey(t *testing.T) {
 
 // Many tabs that finish at once get one Response to one request, and a person
 // gets one NameID.
-func TestRaces(t *testing.T) {
+func TestConcurrentTabsGetOneResponse(t *testing.T) {
 	t.Parallel()
 	i := idptest.New(t, idptest.Options{})
 	a, b := i.AddProvider(spA), i.AddProvider(spB)

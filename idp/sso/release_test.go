@@ -75,10 +75,10 @@ func anyRequest(t *rapid.T, names []string) assurance.Ask {
 	}
 }
 
-// TestNothingElseLeaves: no request whatsoever makes an attribute leave that
-// the provider is not registered for or that the level does not allow, under
+// TestAssertionHoldsOnlyPermittedAttributes: no request whatsoever makes an attribute
+// leave that the provider is not registered for or that the level does not allow, under
 // whatever name, nor anything that is ours alone.
-func TestNothingElseLeaves(t *testing.T) {
+func TestAssertionHoldsOnlyPermittedAttributes(t *testing.T) {
 	t.Parallel()
 	var names []string
 	for _, row := range assurance.Table() {

@@ -12,7 +12,7 @@ import (
 )
 
 // The one script of the page runs by a nonce that nobody can guess.
-func TestResponsePageNonce(t *testing.T) {
+func TestResponsePageNonceIsUnguessable(t *testing.T) {
 	t.Parallel()
 	i := idptest.New(t, idptest.Options{})
 	a, person, browser := i.AddProvider(spA), i.AddPerson("ada@example.gov"), i.Browser()
@@ -36,7 +36,7 @@ func TestResponsePageNonce(t *testing.T) {
 
 // An assertion that is to be encrypted can be read by the service provider and
 // by nobody who sees the page, whichever of its certificates signed the request.
-func TestEncrypted(t *testing.T) {
+func TestEncryptedAssertionIsReadOnlyBySP(t *testing.T) {
 	t.Parallel()
 	i := idptest.New(t, idptest.Options{})
 	other := string(pem.EncodeToMemory(&pem.Block{Type: "CERTIFICATE", Bytes: i.OtherCert().Raw}))
@@ -121,7 +121,7 @@ func TestWhatCountsAsUse(t *testing.T) {
 
 // The Response is signed beside the assertion for a provider that wants it so,
 // and a request is good for minutes, by clocks that need not agree.
-func TestSignResponse(t *testing.T) {
+func TestResponseIsSignedWhereConfigured(t *testing.T) {
 	t.Parallel()
 	i := idptest.New(t, idptest.Options{})
 	person, browser := i.AddPerson("ada@example.gov"), i.Browser()

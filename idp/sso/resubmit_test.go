@@ -25,7 +25,7 @@ func deliver(t *testing.T, b *idptest.Browser, form url.Values) string {
 
 // A double click delivers a message twice before the first cookie came: a browser that
 // kept only one of the two cookies goes on with that one.
-func TestDoubleSubmit(t *testing.T) {
+func TestDoubleSubmitGoesOn(t *testing.T) {
 	t.Parallel()
 	i := idptest.New(t, idptest.Options{})
 	a, person := i.AddProvider(spA), i.AddPerson("ada@example.gov")
@@ -115,7 +115,7 @@ func TestReplayWithinTheWindow(t *testing.T) {
 }
 
 // Only the same bytes, within the window, and before there is an answer.
-func TestResubmitWindow(t *testing.T) {
+func TestResubmitNeedsSameBytesInWindow(t *testing.T) {
 	t.Parallel()
 	i := idptest.New(t, idptest.Options{})
 	a, person := i.AddProvider(spA), i.AddPerson("ada@example.gov")
@@ -154,7 +154,7 @@ func TestResubmitWindow(t *testing.T) {
 }
 
 // However often a message is delivered, it is stored once and answered once.
-func TestManyDeliveries(t *testing.T) {
+func TestRepeatedMessageIsStoredOnce(t *testing.T) {
 	t.Parallel()
 	i, store := newFull(t)
 	store.room.Store(true)

@@ -94,9 +94,9 @@ func TestProfileStaysSealed(t *testing.T) {
 	}
 }
 
-// TestProfileChangedMeanwhile changes the profile after the person's record was
+// TestProfileChangeDuringSignInIsNoticed changes the profile after the person's record was
 // read and before the profile is: what was decided does not hold any more.
-func TestProfileChangedMeanwhile(t *testing.T) {
+func TestProfileChangeDuringSignInIsNoticed(t *testing.T) {
 	t.Parallel()
 	tests := []struct {
 		name    string

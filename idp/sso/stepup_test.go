@@ -28,7 +28,7 @@ func remembered(t *testing.T, i *idptest.IdP, a *idptest.Provider, person *idpte
 
 // A remembered device stands for the code where the request leaves that open,
 // and a request for more asks for the code alone.
-func TestRememberedDevice(t *testing.T) {
+func TestRememberedDeviceReplacesCode(t *testing.T) {
 	t.Parallel()
 	i := idptest.New(t, idptest.Options{})
 	a := i.AddProvider(spA)
@@ -169,7 +169,7 @@ func TestDeviceIsForgotten(t *testing.T) {
 
 // A session with both factors and no more meets a request for a factor that the
 // person has not: a page says so, with the way back, and nothing else is asked.
-func TestNoSuchFactor(t *testing.T) {
+func TestUnavailableFactorIsExplained(t *testing.T) {
 	t.Parallel()
 	i := idptest.New(t, idptest.Options{})
 	a := i.AddProvider(spA, func(p *idp.ServiceProvider) { p.FailureToProofURL = spA + "/not-proofed" })
@@ -202,7 +202,7 @@ func TestNoSuchFactor(t *testing.T) {
 
 // Somebody without a proofed identity is led to where the service provider
 // helps such people.
-func TestFailureToProof(t *testing.T) {
+func TestUnproofedUserIsSentToProvider(t *testing.T) {
 	t.Parallel()
 	i := idptest.New(t, idptest.Options{})
 	a := i.AddProvider(spA, func(p *idp.ServiceProvider) {

@@ -56,7 +56,7 @@ func yearCert(t *testing.T, i *idptest.IdP, year idp.Year) *x509.Certificate {
 }
 
 // The Response is about the user whom the request asks for, or there is none.
-func TestSubject(t *testing.T) {
+func TestResponseIsAboutRequestedUser(t *testing.T) {
 	t.Parallel()
 	i := idptest.New(t, idptest.Options{})
 	a := i.AddProvider(spA)
@@ -169,7 +169,7 @@ func TestSubjectSignInAsAnother(t *testing.T) {
 
 // Where no one may be asked, another user is as good as none: the same answer, so that
 // no one finds out who is signed in.
-func TestSubjectPassive(t *testing.T) {
+func TestPassiveSubjectDisclosesNoUser(t *testing.T) {
 	t.Parallel()
 	i := idptest.New(t, idptest.Options{})
 	a, ada, bob := i.AddProvider(spA), i.AddPerson("ada@example.gov"), i.AddPerson("bob@example.gov")

@@ -67,9 +67,9 @@ func unavailable(t *testing.T, page *idptest.Page) {
 	}
 }
 
-// TestForgedSession gives a session another user and its second factor, and puts one
+// TestForgedSessionMustSignIn gives a session another user and its second factor, and puts one
 // user's session in the place of another's: the browser has to sign in.
-func TestForgedSession(t *testing.T) {
+func TestForgedSessionMustSignIn(t *testing.T) {
 	t.Parallel()
 	tests := map[string]func(ana, ben string) func(tx *bbolt.Tx) error{
 		"another user": func(ana, ben string) func(tx *bbolt.Tx) error { return replaceAll("sessions", "", ben, ana) },
@@ -112,9 +112,9 @@ func TestForgedSession(t *testing.T) {
 	}
 }
 
-// TestForgedRegistration gives a provider another ACS URL: it is not answered there
-// nor anywhere, and another provider is.
-func TestForgedRegistration(t *testing.T) {
+// TestForgedRegistrationIsUnavailable gives a provider another ACS URL: it is not
+// answered there nor anywhere, and another provider is.
+func TestForgedRegistrationIsUnavailable(t *testing.T) {
 	t.Parallel()
 	i := idptest.New(t, idptest.Options{})
 	a, b, ana := i.AddProvider(spA), i.AddProvider(spB), i.AddPerson("ana@example.gov")
@@ -168,8 +168,9 @@ func flipNameID(tx *bbolt.Tx, sp, user string) error {
 	return b.Put(key, value)
 }
 
-// TestForgedRequest changes a request that waits for its sign-in: it is not answered.
-func TestForgedRequest(t *testing.T) {
+// TestForgedLoginRequestIsNotAnswered changes a request that waits for its sign-in: it
+// is not answered.
+func TestForgedLoginRequestIsNotAnswered(t *testing.T) {
 	t.Parallel()
 	i := idptest.New(t, idptest.Options{})
 	a, ana := i.AddProvider(spA), i.AddPerson("ana@example.gov")
@@ -193,10 +194,10 @@ func TestForgedRequest(t *testing.T) {
 	}
 }
 
-// TestOlderRegistration puts back a registration from before it was withdrawn. That
+// TestOlderRegistrationCanBePutBack puts back a registration from before it was withdrawn. That
 // is what a writer of the store can do. What it cannot do is make it one that never
 // was.
-func TestOlderRegistration(t *testing.T) {
+func TestOlderRegistrationCanBePutBack(t *testing.T) {
 	t.Parallel()
 	i := idptest.New(t, idptest.Options{})
 	a, ana := i.AddProvider(spA), i.AddPerson("ana@example.gov")
@@ -212,9 +213,9 @@ func TestOlderRegistration(t *testing.T) {
 	accept(t, a, req, signIn(i.Browser(), a, req, ana))
 }
 
-// TestForgedAccount changes what is stored of an account: its user does not sign in,
-// and another one does.
-func TestForgedAccount(t *testing.T) {
+// TestForgedAccountCannotSignIn changes what is stored of an account: its user does not
+// sign in, and another one does.
+func TestForgedAccountCannotSignIn(t *testing.T) {
 	t.Parallel()
 	for _, bucket := range []string{"user-emails", "users", "user-keys"} {
 		t.Run(bucket, func(t *testing.T) {
@@ -231,9 +232,9 @@ func TestForgedAccount(t *testing.T) {
 	}
 }
 
-// TestForgedLink changes the record of a link: it opens nothing, and its page says no
-// more than that of a server that cannot answer.
-func TestForgedLink(t *testing.T) {
+// TestForgedPreviewLinkIsUnavailable changes the record of a link: it opens nothing,
+// and its page says no more than that of a server that cannot answer.
+func TestForgedPreviewLinkIsUnavailable(t *testing.T) {
 	t.Parallel()
 	w := newPreviewWorld(t)
 	w.AddProvider(spA)

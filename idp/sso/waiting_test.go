@@ -463,7 +463,7 @@ func TestPassiveRequestsAreBounded(t *testing.T) {
 }
 
 // Within the budget the ID of a passive request is taken.
-func TestPassiveReplay(t *testing.T) {
+func TestPassiveRequestIDIsSpent(t *testing.T) {
 	t.Parallel()
 	i := idptest.New(t, idptest.Options{})
 	a, person, browser := i.AddProvider(spA), i.AddPerson("ada@example.gov"), i.Browser()
@@ -488,7 +488,7 @@ func TestPassiveReplay(t *testing.T) {
 
 // A store that cannot take more is a page that says when to try again, and no record:
 // that would be one more change. It is counted.
-func TestBusyStore(t *testing.T) {
+func TestBusyStoreAnswers503(t *testing.T) {
 	t.Parallel()
 	i, store := newFull(t)
 	a, person, browser := i.AddProvider(spA), i.AddPerson("ada@example.gov"), i.Browser()
@@ -524,7 +524,7 @@ func TestBusyStore(t *testing.T) {
 }
 
 // Cookies of all sorts under the name of a request are refused like none at all.
-func TestForeignRequestCookies(t *testing.T) {
+func TestForeignRequestCookieIsRefused(t *testing.T) {
 	t.Parallel()
 	i, _ := newFull(t)
 	a := i.AddProvider(spA)

@@ -5,7 +5,7 @@ import (
 	"testing"
 )
 
-func TestNearest(t *testing.T) {
+func TestNearestForgivesTypos(t *testing.T) {
 	t.Parallel()
 	keys := []string{"base_url", "listen", "data_dir"}
 	fields := []string{"email", "password_hash", "name_ids"}

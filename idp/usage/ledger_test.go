@@ -103,7 +103,7 @@ func TestFlushThatFailsHalfway(t *testing.T) {
 }
 
 // Servers that share a store add to each other's counts, at the same time too.
-func TestServersAddUp(t *testing.T) {
+func TestServersAddToSharedCounts(t *testing.T) {
 	t.Parallel()
 	in := newInstallation(t, noon(2026, 6, 1))
 	in.add(spA)
@@ -180,7 +180,7 @@ func TestRunFlushesEveryMinute(t *testing.T) {
 }
 
 // Users are the active, registered SPs that used the year since a moment.
-func TestUsers(t *testing.T) {
+func TestUsersAreActiveProvidersSince(t *testing.T) {
 	t.Parallel()
 	in := newInstallation(t, noon(2026, 6, 1))
 	l := in.ledger()

@@ -46,7 +46,7 @@ func FuzzRecord(f *testing.F) {
 	})
 }
 
-func TestRecordReadsBack(t *testing.T) {
+func TestStoredUsageReadsBack(t *testing.T) {
 	t.Parallel()
 	now := noon(2026, 6, 1)
 	l := &Ledger{Log: slog.New(slog.DiscardHandler)}
@@ -70,7 +70,7 @@ func TestRecordReadsBack(t *testing.T) {
 
 // Clients cannot fill the memory between two flushes, nor while the store cannot
 // be written. Those that came first are dropped.
-func TestNotesAreBounded(t *testing.T) {
+func TestNotedUsesAreBounded(t *testing.T) {
 	t.Parallel()
 	at := noon(2026, 6, 1)
 	var first, later notes

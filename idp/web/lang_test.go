@@ -21,8 +21,7 @@ func newPages(t *testing.T, langs ...templates.Lang) *Pages {
 	return &Pages{Set: set, Langs: langs, BaseURL: "https://id.example"}
 }
 
-// TestLang is the order in which a language is chosen.
-func TestLang(t *testing.T) {
+func TestLanguageIsChosenInOrder(t *testing.T) {
 	t.Parallel()
 	now := time.Date(2027, 3, 1, 12, 0, 0, 0, time.UTC)
 	before, after := now.Add(-time.Hour), now.Add(time.Minute)
@@ -85,8 +84,8 @@ func TestLang(t *testing.T) {
 	}
 }
 
-// TestReturnTo: the switcher leads back to a page of ours, and to nobody else's.
-func TestReturnTo(t *testing.T) {
+// TestReturnToStaysOnOurPages: the switcher leads back to a page of ours, and to nobody else's.
+func TestReturnToStaysOnOurPages(t *testing.T) {
 	t.Parallel()
 	tests := []struct{ name, address, want string }{
 		{"page", "/sign-in?request=Zx81", "/sign-in?request=Zx81"},
@@ -115,7 +114,7 @@ func TestReturnTo(t *testing.T) {
 	}
 }
 
-func TestChoose(t *testing.T) {
+func TestLanguageChoiceSetsCookie(t *testing.T) {
 	t.Parallel()
 	p := newPages(t)
 	rt := NewRouter(p)

@@ -9,9 +9,9 @@ import (
 	"testing"
 )
 
-// TestClient is whose address a request has: throttles and the audit trail go
-// by it, so nobody may choose their own.
-func TestClient(t *testing.T) {
+// TestClientAddressTrustsOnlyProxies is whose address a request has: throttles and the
+// audit trail go by it, so nobody may choose their own.
+func TestClientAddressTrustsOnlyProxies(t *testing.T) {
 	t.Parallel()
 	const proxy, other = "10.0.0.1:4000", "203.0.113.7:4000"
 	trusted := []netip.Prefix{netip.MustParsePrefix("10.0.0.0/8"), netip.MustParsePrefix("2001:db8:1::/48")}
@@ -56,7 +56,7 @@ func TestClient(t *testing.T) {
 }
 
 // A request whose first line names another host is not sent there.
-func TestRouterStaysHere(t *testing.T) {
+func TestRouterNeverRedirectsToOtherHost(t *testing.T) {
 	t.Parallel()
 	rt := NewRouter(newPages(t, "en"))
 	rt.Handle("/a", Methods{http.MethodGet: func(w http.ResponseWriter, _ *http.Request) error { return nil }})

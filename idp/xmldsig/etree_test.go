@@ -17,8 +17,7 @@ func parse(t *testing.T, s string) *xmltree.Element {
 	return root
 }
 
-// TestBridge holds that a tree comes back from etree as it went there.
-func TestBridge(t *testing.T) {
+func TestTreeSurvivesEtreeRoundTrip(t *testing.T) {
 	t.Parallel()
 	root := parse(t, `<p:a xmlns:p="urn:p" xmlns="urn:d" b="1" p:b="2" xml:lang="en">x<c xmlns="">&amp;<d xmlns="urn:e"/></c>`+
 		`<e xmlns:p="urn:q"><p:f/></e><p:f/>&#13; y</p:a>`)
@@ -31,9 +30,9 @@ func TestBridge(t *testing.T) {
 	}
 }
 
-// TestSameBut is the last guard against a transform that changes a message. No
+// TestSameButFindsOtherChanges is the last guard against a transform that changes a message. No
 // known message gets that far, so it is tested by itself.
-func TestSameBut(t *testing.T) {
+func TestSameButFindsOtherChanges(t *testing.T) {
 	t.Parallel()
 	const doc = `<a b="1" c="2">x<s/>y<d>z</d></a>`
 	tests := []struct {

@@ -84,7 +84,7 @@ func sampleDoc(t *testing.T, value string) (doc []byte, at int) {
 	return doc, at
 }
 
-func TestSign(t *testing.T) {
+func TestSignedDocumentVerifiesWithGoxmldsig(t *testing.T) {
 	t.Parallel()
 	key := &countingSigner{Signer: signingKey()}
 	cert := certFor(t, key)
@@ -119,9 +119,9 @@ func TestSign(t *testing.T) {
 	}
 }
 
-// TestSignIsStable checks that the same document gives the same bytes, on which
+// TestSigningIsDeterministic checks that the same document gives the same bytes, on which
 // the metadata of a year relies.
-func TestSignIsStable(t *testing.T) {
+func TestSigningIsDeterministic(t *testing.T) {
 	t.Parallel()
 	signer, err := xmldsig.NewSigner(signingKey(), certFor(t, signingKey()))
 	if err != nil {
@@ -135,8 +135,8 @@ func TestSignIsStable(t *testing.T) {
 	}
 }
 
-// TestSignFrom signs an element within others, with and without room to spare.
-func TestSignFrom(t *testing.T) {
+// TestSignFromMatchesSign signs an element within others, with and without room to spare.
+func TestSignFromMatchesSign(t *testing.T) {
 	t.Parallel()
 	cert := certFor(t, signingKey())
 	signer, err := xmldsig.NewSigner(signingKey(), cert)
@@ -160,7 +160,7 @@ func TestSignFrom(t *testing.T) {
 	}
 }
 
-func TestSignVerifiesHere(t *testing.T) {
+func TestSignedDocumentVerifies(t *testing.T) {
 	t.Parallel()
 	cert := certFor(t, signingKey())
 	signer, err := xmldsig.NewSigner(signingKey(), cert)
@@ -218,7 +218,7 @@ func TestSignVerifiesWithXmlsec(t *testing.T) {
 	}
 }
 
-func TestSignRefuses(t *testing.T) {
+func TestSignRefusesWrongIDOrPosition(t *testing.T) {
 	t.Parallel()
 	broken := errors.New("module is gone")
 	key := &countingSigner{Signer: signingKey()}
@@ -254,7 +254,7 @@ func TestSignRefuses(t *testing.T) {
 	}
 }
 
-func TestNewSignerRefuses(t *testing.T) {
+func TestNewSignerRefusesUnfitKey(t *testing.T) {
 	t.Parallel()
 	weak, err := rsa.GenerateKey(rand.Reader, 1024)
 	if err != nil {

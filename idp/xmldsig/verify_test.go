@@ -19,7 +19,7 @@ import (
 // What a signature may look like, and what is done to it, is tested with whole
 // messages: the corpus in testdata/saml.
 
-func TestSignature(t *testing.T) {
+func TestSignatureIsFoundOnlyInItsPlace(t *testing.T) {
 	t.Parallel()
 	const (
 		open   = `<r xmlns:a="urn:oasis:names:tc:SAML:2.0:assertion" xmlns:d="` + xmldsig.Namespace + `">`
@@ -63,7 +63,7 @@ func TestSignature(t *testing.T) {
 	}
 }
 
-func TestVerifyEnvelopedMissing(t *testing.T) {
+func TestVerifyRefusesMissingSignature(t *testing.T) {
 	t.Parallel()
 	root, err := xmltree.Parse([]byte(`<r ID="_1"/>`), xmltree.MessageLimits())
 	if err != nil {

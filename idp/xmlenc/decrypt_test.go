@@ -50,7 +50,7 @@ func decrypt(t testing.TB, doc string, key *rsa.PrivateKey) ([]byte, error) {
 	return xmlenc.Decrypt(root, key)
 }
 
-func TestDecrypt(t *testing.T) {
+func TestDecryptReadsEncryptedID(t *testing.T) {
 	t.Parallel()
 	for _, mode := range []string{idp.EncryptionCBC, idp.EncryptionGCM} {
 		for _, digest := range []string{idp.DigestSHA1, idp.DigestSHA256} {
@@ -74,7 +74,7 @@ func TestDecrypt(t *testing.T) {
 	}
 }
 
-func TestDecryptRefused(t *testing.T) {
+func TestDecryptRefusesTamperedMessage(t *testing.T) {
 	t.Parallel()
 	doc := encryptedID(t, idp.EncryptionGCM, idp.DigestSHA256)
 	other, err := rsa.GenerateKey(rand.Reader, 2048)
@@ -115,8 +115,7 @@ func TestDecryptRefused(t *testing.T) {
 	}
 }
 
-// What xmlsec1 encrypts, we open.
-func TestDecryptXmlsec(t *testing.T) {
+func TestDecryptOpensXmlsecOutput(t *testing.T) {
 	t.Parallel()
 	binary.Need(t, "xmlsec1")
 	dir := t.TempDir()

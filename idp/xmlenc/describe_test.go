@@ -9,7 +9,7 @@ import (
 	"vernal/idp/xmltree"
 )
 
-func TestDescribe(t *testing.T) {
+func TestDescribeNamesUnsupportedAlgorithm(t *testing.T) {
 	t.Parallel()
 	doc := encryptedID(t, idp.EncryptionGCM, idp.DigestSHA256)
 	describe := func(doc string) (xmlenc.Envelope, bool) {

@@ -183,9 +183,10 @@ func TestOpenSSLOpensTheKey(t *testing.T) {
 	}
 }
 
-// TestDecrypts opens every mode by the letter of the standard: MGF1 with SHA-1,
-// whatever the digest; the last byte of CBC tells how much padding there is.
-func TestDecrypts(t *testing.T) {
+// TestEncryptionFollowsStandard opens every mode by the letter of the standard: MGF1
+// with SHA-1, whatever the digest; the last byte of CBC tells how much padding there
+// is.
+func TestEncryptionFollowsStandard(t *testing.T) {
 	t.Parallel()
 	for _, m := range modes {
 		for _, plaintext := range plaintexts() {
@@ -244,8 +245,8 @@ func open(t *testing.T, mode string, key, sealed []byte) []byte {
 	return content[:len(content)-pad]
 }
 
-// TestShape pins down what service providers look for.
-func TestShape(t *testing.T) {
+// TestEncryptedDataNamesAlgorithmsAndRecipient pins down what service providers look for.
+func TestEncryptedDataNamesAlgorithmsAndRecipient(t *testing.T) {
 	t.Parallel()
 	root, err := xmltree.Parse(encrypted(t, idp.EncryptionGCM, idp.DigestSHA256, []byte("<a></a>")), xmltree.MessageLimits())
 	if err != nil {
@@ -282,8 +283,7 @@ func TestShape(t *testing.T) {
 	}
 }
 
-// TestNothingRepeats checks that no key, IV or Id is used twice.
-func TestNothingRepeats(t *testing.T) {
+func TestKeysAndIVsAreNeverReused(t *testing.T) {
 	t.Parallel()
 	for _, m := range modes {
 		a := string(encrypted(t, m.mode, m.digest, []byte("<a></a>")))
@@ -302,7 +302,7 @@ func TestNothingRepeats(t *testing.T) {
 	}
 }
 
-func TestNewRefuses(t *testing.T) {
+func TestNewRefusesUnfitKeyOrMode(t *testing.T) {
 	t.Parallel()
 	weak, err := rsa.GenerateKey(rand.Reader, 1024)
 	if err != nil {

@@ -30,8 +30,8 @@ func contentKey(t *testing.T, doc string, hash crypto.Hash) []byte {
 	return key
 }
 
-// TestContentKeys: the key of a document is random, and no other's.
-func TestContentKeys(t *testing.T) {
+// TestContentKeysAreRandom: the key of a document is random, and no other's.
+func TestContentKeysAreRandom(t *testing.T) {
 	t.Parallel()
 	for _, m := range modes {
 		a, b := contentKey(t, encryptedID(t, m.mode, m.digest), m.hash), contentKey(t, encryptedID(t, m.mode, m.digest), m.hash)

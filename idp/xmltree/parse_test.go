@@ -50,7 +50,7 @@ func TestParse(t *testing.T) {
 	}
 }
 
-func TestParseRefuses(t *testing.T) {
+func TestParseRefusesMalformedXML(t *testing.T) {
 	t.Parallel()
 	const ns = ` xmlns:p="urn:p" xmlns:q="urn:p"`
 	tests := []struct {
@@ -157,7 +157,7 @@ func TestParseRefuses(t *testing.T) {
 	}
 }
 
-func TestParseAtLimits(t *testing.T) {
+func TestParseAcceptsMessagesAtLimits(t *testing.T) {
 	t.Parallel()
 	for _, in := range []string{
 		strings.Repeat("<a>", 20) + strings.Repeat("</a>", 20),
@@ -171,7 +171,7 @@ func TestParseAtLimits(t *testing.T) {
 	}
 }
 
-func TestParseComments(t *testing.T) {
+func TestParseRefusesCommentsBesideText(t *testing.T) {
 	t.Parallel()
 	tests := []struct {
 		name string
@@ -202,7 +202,7 @@ func TestParseComments(t *testing.T) {
 	}
 }
 
-func TestElement(t *testing.T) {
+func TestElementFindsChildrenAndAttributes(t *testing.T) {
 	t.Parallel()
 	root, err := xmltree.Parse([]byte(`<a xmlns="urn:x" xmlns:p="urn:p" p:c="2" c="1">`+
 		`<b> x </b><p:b/><b>y<p:b>z</p:b></b></a>`), xmltree.MessageLimits())

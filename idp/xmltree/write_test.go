@@ -7,7 +7,7 @@ import (
 	"github.com/google/go-cmp/cmp"
 )
 
-func TestWriter(t *testing.T) {
+func TestWriterDeclaresNamespacesOnFirstUse(t *testing.T) {
 	t.Parallel()
 	cases := []struct {
 		name  string
@@ -103,7 +103,7 @@ func TestWriter(t *testing.T) {
 	}
 }
 
-func TestWriterRefuses(t *testing.T) {
+func TestWriterRefusesMalformedXML(t *testing.T) {
 	t.Parallel()
 	const bad = "\x00 \x0B \x1F \uFFFE \uFFFF \xED\xA0\x80 \xFF \xC0\x80 \xF4\x90\x80\x80"
 	cases := []struct {

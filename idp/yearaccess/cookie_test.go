@@ -12,7 +12,7 @@ import (
 
 // Over https the cookie of a link arrives with a form that another site posts, and
 // can be set by no other host. Over http it is kept to our own pages.
-func TestCookieOfLink(t *testing.T) {
+func TestPreviewCookieFollowsScheme(t *testing.T) {
 	overBoth(t, func(t *testing.T, w *server) {
 		w.AddProvider(spA)
 		_, token := w.link(spA, w.next)

@@ -41,7 +41,7 @@ func TestErrorTextNamesOptions(t *testing.T) {
 	}
 }
 
-func TestTerminalWriter(t *testing.T) {
+func TestTerminalOutputHoldsNoControlCharacters(t *testing.T) {
 	t.Parallel()
 	var out bytes.Buffer
 	w := &terminalWriter{w: &out}
@@ -101,7 +101,7 @@ func TestDataIsByteExact(t *testing.T) {
 	}
 }
 
-func TestPrintable(t *testing.T) {
+func TestTableReplacesControlCharacters(t *testing.T) {
 	t.Parallel()
 	var out bytes.Buffer
 	if err := Table(&out, []string{"NAME"}, [][]string{{"a\x1b[2J\tb\u202ec"}}); err != nil {

@@ -40,7 +40,7 @@ func writeFile(t *testing.T, text string) string {
 // The embedded vernal.yaml has every key with its default and an explanation, and no
 // other, and so has the file that Write makes of it, in which the defaults are
 // commented out.
-func TestTemplate(t *testing.T) {
+func TestTemplateExplainsEveryKey(t *testing.T) {
 	t.Parallel()
 	c := &Config{origins: map[string]string{}}
 	l := newLoader(c, DefaultFile)
@@ -85,7 +85,7 @@ func TestTemplate(t *testing.T) {
 }
 
 // What the contract promises of the defaults.
-func TestDefaults(t *testing.T) {
+func TestDefaultsMatchContract(t *testing.T) {
 	t.Parallel()
 	c := Default()
 	got := []any{c.BaseURL, c.Listen, c.AdminListen, c.DataDir, c.Store, c.Rotation.Automatic, c.Rotation.KeySource, c.Session.Idle, c.Session.Absolute}
@@ -101,7 +101,7 @@ func TestDefaults(t *testing.T) {
 }
 
 // Values that YAML could take for something else, in a text and in a list.
-func TestWrittenValues(t *testing.T) {
+func TestWrittenValuesAreReadBack(t *testing.T) {
 	t.Parallel()
 	for _, value := range []string{
 		"plain", "/var/lib/vernal", "a b", "10", "1e3", "true", "No", "null", "~", "- x", "a: b", "a #b", "#a",
@@ -124,7 +124,7 @@ func TestWrittenValues(t *testing.T) {
 	}
 }
 
-func TestEnvironment(t *testing.T) {
+func TestEnvironmentOverridesFile(t *testing.T) {
 	t.Parallel()
 	env := map[string]string{
 		"VERNAL_BASE_URL":           "https://login.example.gov/",
@@ -163,7 +163,7 @@ func TestEnvironment(t *testing.T) {
 
 // Container platforms set variables for a service called vernal: they are no
 // mistake of the operator.
-func TestInjectedVariables(t *testing.T) {
+func TestPlatformVariablesAreIgnored(t *testing.T) {
 	t.Parallel()
 	tests := []struct {
 		name, value string
@@ -188,7 +188,7 @@ func TestInjectedVariables(t *testing.T) {
 }
 
 // A file that is no plain mapping of keys to values is refused, with its line.
-func TestRefusedFiles(t *testing.T) {
+func TestFileThatIsNoMappingIsRefused(t *testing.T) {
 	t.Parallel()
 	tests := []struct {
 		name, text string
@@ -218,7 +218,7 @@ func TestRefusedFiles(t *testing.T) {
 }
 
 // Every key that names a file or folder is relative to the folder of vernal.yaml.
-func TestRelativePaths(t *testing.T) {
+func TestPathsAreRelativeToConfigFile(t *testing.T) {
 	t.Parallel()
 	paths := []string{
 		"data_dir", "master_key_file", "tls.cert", "tls.key", "mail.password_file",

@@ -63,7 +63,7 @@ func TestMovesCountTheBoardsLines(t *testing.T) {
 	}
 }
 
-func TestCell(t *testing.T) {
+func TestTableCellsCannotHoldFormulas(t *testing.T) {
 	t.Parallel()
 	tests := []struct{ name, in, want string }{
 		{"plain", "https://sp.example/saml?a=b", "https://sp.example/saml?a=b"},
@@ -89,7 +89,7 @@ func TestCell(t *testing.T) {
 
 // At most 20 of the service providers that a forced retirement cuts off are named, and
 // the others are counted. Where they are unknown, that is said.
-func TestPrintCutOff(t *testing.T) {
+func TestPrintNamesAtMostTwentyCutOff(t *testing.T) {
 	t.Parallel()
 	ids := make([]idp.EntityID, 45)
 	for i := range ids {

@@ -14,9 +14,10 @@ import (
 	"vernal/idp/sharelink"
 )
 
-// TestLinks: an address is told once, listed without its secret, and taken back
-// once; each change is on record under the caller's name, a dry run is not.
-func TestLinks(t *testing.T) {
+// TestLinksAreCreatedListedAndRevoked: an address is told once, listed without its
+// secret, and taken back once; each change is on record under the caller's name, a dry
+// run is not.
+func TestLinksAreCreatedListedAndRevoked(t *testing.T) {
 	t.Parallel()
 	s, f := newService(t)
 	by := admin.Caller{UID: os.Geteuid(), Name: "ops"}
@@ -69,7 +70,7 @@ func TestLinks(t *testing.T) {
 	}
 }
 
-func TestLinksRefused(t *testing.T) {
+func TestInvalidLinkIsRefused(t *testing.T) {
 	t.Parallel()
 	s, f := newService(t)
 	c := admin.InProcess(s.Endpoint(os.Geteuid()), admin.Self())

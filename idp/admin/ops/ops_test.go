@@ -55,9 +55,9 @@ func overSocket(t *testing.T, s *ops.Service, dir string) *admin.Client {
 	return client
 }
 
-// TestBothWays walks through the commands over a socket and in the process; what
-// they answer must not tell the two apart.
-func TestBothWays(t *testing.T) {
+// TestSocketAndProcessAnswerAlike walks through the commands over a socket and in the
+// process; what they answer must not tell the two apart.
+func TestSocketAndProcessAnswerAlike(t *testing.T) {
 	t.Parallel()
 	tests := []struct {
 		name   string
@@ -197,8 +197,7 @@ func wantCode(t *testing.T, what string, err error, code admin.Code) *admin.Erro
 	return e
 }
 
-// TestUsersInPages reads more people than one answer holds.
-func TestUsersInPages(t *testing.T) {
+func TestAllUsersReadsEveryPage(t *testing.T) {
 	t.Parallel()
 	s, f := newService(t)
 	const n = 1003
@@ -219,7 +218,7 @@ func TestUsersInPages(t *testing.T) {
 	}
 }
 
-func TestCaller(t *testing.T) {
+func TestOnlyOwnerAndRootMayCall(t *testing.T) {
 	t.Parallel()
 	s, _ := newService(t)
 	tests := []struct {
@@ -248,9 +247,9 @@ func TestCaller(t *testing.T) {
 	}
 }
 
-// TestNoPeer holds that a connection whose peer the kernel does not name may do
+// TestUnknownPeerIsRefused holds that a connection whose peer the kernel does not name may do
 // nothing.
-func TestNoPeer(t *testing.T) {
+func TestUnknownPeerIsRefused(t *testing.T) {
 	t.Parallel()
 	s, _ := newService(t)
 	l, err := net.Listen("tcp", "127.0.0.1:0")
@@ -272,7 +271,7 @@ func TestNoPeer(t *testing.T) {
 	<-served
 }
 
-func TestRequestsAreStrict(t *testing.T) {
+func TestMalformedAdminRequestIsRefused(t *testing.T) {
 	t.Parallel()
 	s, _ := newService(t)
 	tests := []struct {

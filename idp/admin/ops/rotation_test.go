@@ -32,9 +32,9 @@ func newRotation(t *testing.T) (*ops.Service, *fixture.Fixture) {
 	return s, f
 }
 
-// TestRotation walks through steps: each is on record under the caller's name,
-// and a dry run answers the same and leaves no trace.
-func TestRotation(t *testing.T) {
+// TestDryRunPredictsRotationStep walks through steps: each is on record under the
+// caller's name, and a dry run answers the same and leaves no trace.
+func TestDryRunPredictsRotationStep(t *testing.T) {
 	t.Parallel()
 	s, f := newRotation(t)
 	c := admin.InProcess(s.Endpoint(os.Geteuid()), admin.Caller{UID: os.Geteuid(), Name: "ops"})
@@ -97,9 +97,9 @@ func auditKinds(t *testing.T, store idp.Store) (kinds []string) {
 	return kinds
 }
 
-// TestRotationRefused asks for what is not done: the answer says why and, where
-// something would, what helps. Nothing is written.
-func TestRotationRefused(t *testing.T) {
+// TestRefusedStepExplainsAndWritesNothing asks for what is not done: the answer says
+// why and, where something would, what helps. Nothing is written.
+func TestRefusedStepExplainsAndWritesNothing(t *testing.T) {
 	t.Parallel()
 	s, f := newRotation(t)
 	c := admin.InProcess(s.Endpoint(os.Geteuid()), admin.Self())
@@ -163,8 +163,7 @@ func suggest(do idp.Action, subjects ...string) []idp.Suggestion {
 	return []idp.Suggestion{idp.Suggest(do, subjects...)}
 }
 
-// TestRotationRequestCert tells of a request certificate that has ended.
-func TestRotationRequestCert(t *testing.T) {
+func TestEndedRequestCertNeedsAttention(t *testing.T) {
 	t.Parallel()
 	s, f := newService(t)
 	text, err := os.ReadFile("../../../testdata/keys/sp1.crt")
@@ -221,9 +220,9 @@ func TestRotationRequestCert(t *testing.T) {
 	}
 }
 
-// TestRotationUsers asks to retire a year that is used: the answer names who
+// TestRetireNamesProvidersOfUsedYear asks to retire a year that is used: the answer names who
 // uses it, in words and for programs.
-func TestRotationUsers(t *testing.T) {
+func TestRetireNamesProvidersOfUsedYear(t *testing.T) {
 	t.Parallel()
 	s, f := newRotation(t)
 	c := admin.InProcess(s.Endpoint(os.Geteuid()), admin.Self())

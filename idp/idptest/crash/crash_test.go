@@ -25,8 +25,8 @@ const (
 	minRound, maxRound = 50 * time.Millisecond, 500 * time.Millisecond
 )
 
-// TestKill kills the server in a loop of sign-ins.
-func TestKill(t *testing.T) {
+// TestKilledServerKeepsSignIns kills the server in a loop of sign-ins.
+func TestKilledServerKeepsSignIns(t *testing.T) {
 	t.Parallel()
 	s := newScene(t)
 	server := s.idp.Serve(t)

@@ -29,10 +29,10 @@ const (
 
 var assertionOf = regexp.MustCompile(`(?s)<(?:\w+:)?Assertion\b.*</(?:\w+:)?Assertion>`)
 
-// TestSpringInToken: the keys of a first start and of the next year are made in
+// TestYearsRotateInToken: the keys of a first start and of the next year are made in
 // the token; metadata and assertions are signed by them, and xmlsec1 accepts
 // both. The key of a year that is over is gone from the token.
-func TestSpringInToken(t *testing.T) {
+func TestYearsRotateInToken(t *testing.T) {
 	binary.Need(t, "xmlsec1")
 	h := binary.NewSoftHSM(t)
 	vault, err := token.Open(token.Config{Module: h.Module, Label: h.Token, PIN: h.PIN, Installation: "test"})
@@ -82,9 +82,9 @@ func TestSpringInToken(t *testing.T) {
 	}
 }
 
-// TestCommand is the same as an operator meets it: configuration, init, a
+// TestServerRunsWithKeysInToken is the same as an operator meets it: configuration, init, a
 // request for an authority, the running server; no private key in the folder.
-func TestCommand(t *testing.T) {
+func TestServerRunsWithKeysInToken(t *testing.T) {
 	h := binary.NewSoftHSM(t)
 	dir := t.TempDir()
 	pin := filepath.Join(dir, "pin")

@@ -38,10 +38,10 @@ type resident struct {
 	nameID string
 }
 
-// TestMove moves mod_auth_mellon and Shibboleth from one year to the next by
+// TestProvidersMoveToNewYear moves mod_auth_mellon and Shibboleth from one year to the next by
 // replacing their metadata file while both years are live, one after the other.
 // Both sign people in at every stage, and the board tells who has moved.
-func TestMove(t *testing.T) {
+func TestProvidersMoveToNewYear(t *testing.T) {
 	m := newMove(t)
 	m.round(t, "one year")
 	half := m.begin(t, "mellon")

@@ -143,9 +143,9 @@ func (w *world) startOthers(t *testing.T, application func(config string, port i
 	}
 }
 
-// TestOthers is what TestServiceProviders is, with those service providers that
-// are applications of a few lines on a library.
-func TestOthers(t *testing.T) {
+// TestLibraryProvidersSignInAndOut is what TestRealProvidersSignInAndOut is, with those service
+// providers that are applications of a few lines on a library.
+func TestLibraryProvidersSignInAndOut(t *testing.T) {
 	w := newIdP(t, binary.Build{}, "chromium", "xmlsec1", "xmllint")
 	w.startPySAML2(t)
 	w.startNode(t)

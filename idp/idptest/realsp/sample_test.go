@@ -56,8 +56,8 @@ func (w *world) startSample(t *testing.T) *provider {
 	return sp
 }
 
-// TestLoginGovSample walks 18F's sample through the choices of its start page.
-func TestLoginGovSample(t *testing.T) {
+// TestLoginGovSampleSignsIn walks 18F's sample through the choices of its start page.
+func TestLoginGovSampleSignsIn(t *testing.T) {
 	w := newIdP(t, binary.Build{}, "ruby", "chromium", "xmlsec1", "xmllint")
 	sp := w.startSample(t)
 	w.startBrowser(t)

@@ -16,8 +16,8 @@ var uuidV4 = regexp.MustCompile(`^[0-9a-f]{8}-[0-9a-f]{4}-4[0-9a-f]{3}-[89ab][0-
 // than the 80 bytes that RelayState may have by the standard.
 const deep = "files/ann%C3%A9e%202026/a+b.txt?view=full&from=%2Fhome%3Fx%3D1&note=%26quot%3B&long=0123456789012345678901234567890123456789"
 
-// TestServiceProviders is all tests; they share what takes long to start.
-func TestServiceProviders(t *testing.T) {
+// TestRealProvidersSignInAndOut is all tests; they share what takes long to start.
+func TestRealProvidersSignInAndOut(t *testing.T) {
 	w := newWorld(t)
 	tests := []struct {
 		name string

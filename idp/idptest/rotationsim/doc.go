@@ -1,7 +1,7 @@
 // Package rotationsim holds the proof of the rotation: a decade of it, from January
 // 2026 to July 2036, against a real server with a clock that is turned.
 //
-// TestThreeSprings is a part of it; all of it needs the build tag slow (`make test-sp`).
+// TestThreeYearsRotateOnSchedule is a part of it; all of it needs the build tag slow (`make test-sp`).
 //
 // Its flow: story_test.go tells what happens, by date: when each year opens,
 // is preferred and closes, what an operator does, when the server is down.

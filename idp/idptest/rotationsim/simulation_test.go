@@ -43,9 +43,9 @@ func (w *world) stamp() string  { return w.now().Format("2006-01-02 15:04") }
 
 func (w *world) dayNumber() int { return int(w.now().Unix() / 86400) }
 
-// TestThreeSprings lives through the springs of 2026 to 2028; TestTenSprings, which
-// takes minutes, through all of the story.
-func TestThreeSprings(t *testing.T) { simulate(t, "2028-10-01", 300) }
+// TestThreeYearsRotateOnSchedule lives through the springs of 2026 to 2028;
+// TestTenYearsRotateOnSchedule, which takes minutes, through all of the story.
+func TestThreeYearsRotateOnSchedule(t *testing.T) { simulate(t, "2028-10-01", 300) }
 
 // simulate lives through the story until a day, with so many sign-ins at least.
 func simulate(t *testing.T, until string, least int) {

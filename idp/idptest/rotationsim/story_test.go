@@ -263,7 +263,7 @@ func down(day time.Time) (until time.Time, is bool) {
 }
 
 // The story holds together: a slip in it would look like one of the server.
-func TestStory(t *testing.T) {
+func TestSimulatedDatesAreConsistent(t *testing.T) {
 	t.Parallel()
 	for _, l := range lives {
 		last := time.Time{}

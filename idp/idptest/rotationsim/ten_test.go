@@ -4,4 +4,4 @@ package rotationsim
 
 import "testing"
 
-func TestTenSprings(t *testing.T) { simulate(t, end, 1000) }
+func TestTenYearsRotateOnSchedule(t *testing.T) { simulate(t, end, 1000) }

@@ -12,9 +12,9 @@ import (
 	"vernal/idp/store/bolt"
 )
 
-// TestAuditCut takes records from the end of the trail, where the chain itself
+// TestCutAuditTrailIsDetected takes records from the end of the trail, where the chain itself
 // shows nothing: the next record leaves a gap.
-func TestAuditCut(t *testing.T) {
+func TestCutAuditTrailIsDetected(t *testing.T) {
 	t.Parallel()
 	dir := t.TempDir()
 	s := open(t, dir)

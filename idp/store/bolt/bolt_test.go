@@ -40,7 +40,7 @@ func closeStore(tb testing.TB, s idp.Store) {
 	}
 }
 
-func TestStore(t *testing.T) {
+func TestBoltKeepsStoreContract(t *testing.T) {
 	t.Parallel()
 	storetest.Run(t, func(t *testing.T, dir string) idp.Store { return open(t, dir) })
 }

@@ -64,8 +64,7 @@ func queued(s *Store, n int) {
 	}
 }
 
-// TestGroup shows that changes which wait together are committed together.
-func TestGroup(t *testing.T) {
+func TestWaitingChangesCommitTogether(t *testing.T) {
 	t.Parallel()
 	s := openInside(t)
 	transactions := func() int {
@@ -105,9 +104,9 @@ func TestGroup(t *testing.T) {
 	}
 }
 
-// TestBrokenWrite lets writing itself fail in the middle of a batch: a key that
-// holds a bucket takes no value. Only that change fails.
-func TestBrokenWrite(t *testing.T) {
+// TestFailedWriteFailsOnlyItsChange lets writing itself fail in the middle of a batch:
+// a key that holds a bucket takes no value. Only that change fails.
+func TestFailedWriteFailsOnlyItsChange(t *testing.T) {
 	t.Parallel()
 	s := openInside(t)
 	err := s.db.Update(func(tx *bbolt.Tx) error {
@@ -145,8 +144,8 @@ func TestBrokenWrite(t *testing.T) {
 	}
 }
 
-// TestFullDisk fails commits, then lets them work again.
-func TestFullDisk(t *testing.T) {
+// TestStoreRecoversFromFullDisk fails commits, then lets them work again.
+func TestStoreRecoversFromFullDisk(t *testing.T) {
 	t.Parallel()
 	s := openInside(t)
 	if err := s.AppendAudit(t.Context(), idp.AuditEvent{Kind: "before"}); err != nil {
@@ -177,8 +176,7 @@ func TestFullDisk(t *testing.T) {
 	}
 }
 
-// TestStopped shows how a store behaves once a commit is in doubt.
-func TestStopped(t *testing.T) {
+func TestDoubtfulCommitStopsStore(t *testing.T) {
 	t.Parallel()
 	s := openInside(t)
 	c := &committer{store: s}
@@ -209,8 +207,8 @@ func TestStopped(t *testing.T) {
 	}
 }
 
-// TestWithdrawn cancels a change that waits: it returns at once, and never runs.
-func TestWithdrawn(t *testing.T) {
+// TestCancelledChangeNeverRuns cancels a change that waits: it returns at once, and never runs.
+func TestCancelledChangeNeverRuns(t *testing.T) {
 	t.Parallel()
 	s := openInside(t)
 	release := hold(t, s)
@@ -230,8 +228,8 @@ func TestWithdrawn(t *testing.T) {
 	}
 }
 
-// TestTaken cancels a change that runs: its outcome is waited for.
-func TestTaken(t *testing.T) {
+// TestRunningChangeIgnoresCancellation cancels a change that runs: its outcome is waited for.
+func TestRunningChangeIgnoresCancellation(t *testing.T) {
 	t.Parallel()
 	s := openInside(t)
 	ctx, cancel := context.WithCancel(t.Context())

@@ -34,11 +34,11 @@ func TestMain(m *testing.M) {
 // ack is one line that the victim prints: a NameID that it was told is durable.
 type ack struct{ scope, user, name, message string }
 
-// TestCrash kills a process at twenty random moments while it records
-// issuances. Whatever was acknowledged must be there afterwards, no person may
-// have two NameIDs in a scope, and the audit trail must be whole. (A killed
+// TestKilledStoreKeepsAcknowledgedIssuances kills a process at twenty random moments
+// while it records issuances. Whatever was acknowledged must be there afterwards, no
+// person may have two NameIDs in a scope, and the audit trail must be whole. (A killed
 // process leaves the kernel's cache alone; losing power is left to the syncs.)
-func TestCrash(t *testing.T) {
+func TestKilledStoreKeepsAcknowledgedIssuances(t *testing.T) {
 	t.Parallel()
 	dir := t.TempDir()
 	names := make(map[[2]string]string)

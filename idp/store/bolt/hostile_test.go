@@ -136,8 +136,9 @@ func TestSessionWithoutIndexHasEnded(t *testing.T) {
 	}
 }
 
-// TestRequestPutBack puts a swept request back after its message was stored again.
-func TestRequestPutBack(t *testing.T) {
+// TestSweptRequestPutBackIsIgnored puts a swept request back after its message was
+// stored again.
+func TestSweptRequestPutBackIsIgnored(t *testing.T) {
 	t.Parallel()
 	dir, ctx := t.TempDir(), t.Context()
 	s := open(t, dir)

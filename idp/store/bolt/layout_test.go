@@ -8,7 +8,7 @@ import (
 	"vernal/idp"
 )
 
-func TestKeys(t *testing.T) {
+func TestKeysSortByTimeAndPairUnambiguously(t *testing.T) {
 	t.Parallel()
 	times := []time.Time{{}, time.Unix(-5, 0), time.Unix(-1, 999), time.Unix(0, 0), time.Unix(0, 1), time.Unix(1, 0),
 		time.Date(2031, 4, 1, 0, 0, 0, 0, time.UTC), time.Date(9999, 1, 1, 0, 0, 0, 0, time.UTC)}
@@ -25,9 +25,9 @@ func TestKeys(t *testing.T) {
 	}
 }
 
-// TestExpiryIndex holds that no entry stays behind when a record goes or gets
+// TestExpiryIndexKeepsNoStaleEntry holds that no entry stays behind when a record goes or gets
 // another end: the sweep would tolerate it, but has to walk over it.
-func TestExpiryIndex(t *testing.T) {
+func TestExpiryIndexKeepsNoStaleEntry(t *testing.T) {
 	t.Parallel()
 	s := openInside(t)
 	ctx := t.Context()

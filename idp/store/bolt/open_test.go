@@ -30,7 +30,7 @@ func edit(t *testing.T, dir string, change func(tx *bbolt.Tx) error) {
 	}
 }
 
-func TestOpenLocked(t *testing.T) {
+func TestOpenWaitsForLock(t *testing.T) {
 	t.Parallel()
 	dir := t.TempDir()
 	path := filepath.Join(dir, "vernal.db")
@@ -54,7 +54,7 @@ func TestOpenLocked(t *testing.T) {
 	}
 }
 
-func TestOpenRefuses(t *testing.T) {
+func TestOpenRefusesForeignOrDamagedStore(t *testing.T) {
 	t.Parallel()
 	set := func(key, value string) func(*bbolt.Tx) error {
 		return func(tx *bbolt.Tx) error { return tx.Bucket([]byte("meta")).Put([]byte(key), []byte(value)) }
@@ -126,7 +126,7 @@ func TestOpenNotADatabase(t *testing.T) {
 	}
 }
 
-func TestFileMode(t *testing.T) {
+func TestStoreFileIsPrivate(t *testing.T) {
 	t.Parallel()
 	dir := t.TempDir()
 	path := filepath.Join(dir, "vernal.db")
@@ -158,8 +158,7 @@ func TestFileMode(t *testing.T) {
 	}
 }
 
-// TestSealed looks for personal data in the bytes of the file.
-func TestSealed(t *testing.T) {
+func TestStoreFileHoldsNoPersonalData(t *testing.T) {
 	t.Parallel()
 	dir := t.TempDir()
 	s := open(t, dir)

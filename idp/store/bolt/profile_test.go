@@ -17,9 +17,9 @@ func proofed(first string) *idp.Profile {
 	return &idp.Profile{Level: idp.IALVerified, VerifiedAt: start, FirstName: first, SSN: "900-11-2222"}
 }
 
-// TestProfileSealed opens a store with profiles that somebody has been at: none
+// TestSwappedProfileIsRefused opens a store with profiles that somebody has been at: none
 // is taken for another one, and the file tells nothing of them.
-func TestProfileSealed(t *testing.T) {
+func TestSwappedProfileIsRefused(t *testing.T) {
 	t.Parallel()
 	var earlier []byte // u1's profile before the last one
 	sealed := func(b *bbolt.Bucket, key string) []byte { return bytes.Clone(b.Get([]byte(key))) }

@@ -7,8 +7,7 @@ import (
 	"testing/synctest"
 )
 
-// TestQueue holds what take promises.
-func TestQueue(t *testing.T) {
+func TestQueueSkipsClaimedJobsAndCloses(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
 		var q queue

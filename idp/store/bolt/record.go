@@ -19,7 +19,7 @@ import (
 //	struct   its fields
 //
 // When one of the records changes its fields, that is another form: it gets the next
-// number, and TestRecordForm the new layout.
+// number, and TestRecordFormChangesWithFields the new layout.
 const recordForm = 1
 
 // fields goes over the fields of a record, and either appends them to out or

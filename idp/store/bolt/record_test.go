@@ -45,9 +45,9 @@ func fill(t *testing.T, v reflect.Value, n *int) {
 	}
 }
 
-// TestRecordRoundTrip fails when idp.Session or idp.LoginRequest has a field that
+// TestEveryRecordFieldIsStored fails when idp.Session or idp.LoginRequest has a field that
 // record.go cannot write.
-func TestRecordRoundTrip(t *testing.T) {
+func TestEveryRecordFieldIsStored(t *testing.T) {
 	t.Parallel()
 	testRecord[idp.Session](t)
 	testRecord[idp.LoginRequest](t)
@@ -96,9 +96,9 @@ func layoutOf(t reflect.Type, name string) string {
 	return all.String()
 }
 
-// TestRecordForm fails when the stored fields change: recordForm then gets the next
-// number, and this test the new sum.
-func TestRecordForm(t *testing.T) {
+// TestRecordFormChangesWithFields fails when the stored fields change: recordForm then
+// gets the next number, and this test the new sum.
+func TestRecordFormChangesWithFields(t *testing.T) {
 	t.Parallel()
 	layout := layoutOf(reflect.TypeFor[idp.Session](), "Session") + layoutOf(reflect.TypeFor[idp.LoginRequest](), "LoginRequest")
 	const form, want = 1, "62308ad2f4ff8294"

@@ -107,7 +107,7 @@ func TestReadThatBeganBeforeRenewal(t *testing.T) {
 
 // What is forged is refused all the same: with no key, with those of an ended
 // generation, and while a renewal goes on.
-func TestForgedDuringRenewal(t *testing.T) {
+func TestForgedRecordIsRefusedDuringRenewal(t *testing.T) {
 	t.Parallel()
 	s := openInside(t)
 	first := seal.NewRing(s.ring.Generations()...)
@@ -145,7 +145,7 @@ func TestForgedDuringRenewal(t *testing.T) {
 }
 
 // Of two renewals that are begun in one transaction, one is.
-func TestRenewalsBegunTogether(t *testing.T) {
+func TestOnlyOneRenewalBegins(t *testing.T) {
 	t.Parallel()
 	s := openInside(t)
 	begin := func() error { return s.BeginRenewal(t.Context()) }

@@ -249,7 +249,7 @@ func victims(name, mark string, b *bbolt.Bucket) (victim, other []byte) {
 	return victim, other
 }
 
-func TestTamperedRecords(t *testing.T) {
+func TestTamperedRecordIsRefused(t *testing.T) {
 	t.Parallel()
 	// Each makes of a value what a writer of the file puts in its place.
 	forgeries := map[string]func(tx *bbolt.Tx, name string, value, other []byte) []byte{
@@ -320,9 +320,9 @@ func TestTamperedRecords(t *testing.T) {
 	}
 }
 
-// TestTamperCoverage fails when a guarded bucket comes that TestTamperedRecords does
-// not read.
-func TestTamperCoverage(t *testing.T) {
+// TestEveryGuardedBucketIsTamperTested fails when a guarded bucket comes that
+// TestTamperedRecordIsRefused does not read.
+func TestEveryGuardedBucketIsTamperTested(t *testing.T) {
 	t.Parallel()
 	for _, name := range bolt.GuardedBuckets() {
 		if readings[name] == nil && unread[name] == "" {
@@ -405,10 +405,10 @@ func TestTamperedSessionEnds(t *testing.T) {
 	}
 }
 
-// TestOlderRecord puts back a record as it was. That cannot be told apart from a
-// store that was restored, but what was read with a newer one does not fit together
-// with it.
-func TestOlderRecord(t *testing.T) {
+// TestOlderRecordContradictsNewerOnes puts back a record as it was. That cannot be told
+// apart from a store that was restored, but what was read with a newer one does not fit
+// together with it.
+func TestOlderRecordContradictsNewerOnes(t *testing.T) {
 	t.Parallel()
 	dir := t.TempDir()
 	s := open(t, dir)
