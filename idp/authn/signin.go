@@ -2,7 +2,6 @@ package authn
 
 import (
 	"errors"
-	"io"
 	"log/slog"
 	"net/http"
 	"strings"
@@ -152,6 +151,6 @@ func (h *Handler) signInPage(w http.ResponseWriter, r *http.Request, f flow, sta
 			page.HelpText = f.provider.HelpText
 		}
 		page.Request = f.requestHandle()
-		return h.Pages.Render(w, status, func(b io.Writer) error { return h.Pages.Set.SignIn(b, page) })
+		return h.Pages.Render(w, status, page)
 	}
 }

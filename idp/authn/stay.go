@@ -3,7 +3,6 @@ package authn
 import (
 	"errors"
 	"fmt"
-	"io"
 	"math"
 	"net/http"
 	"time"
@@ -53,9 +52,7 @@ func (h *Handler) showStay(w http.ResponseWriter, r *http.Request) exit {
 	if page.Due {
 		h.stayAt(w, end)
 	}
-	return endShown(func() error {
-		return h.Pages.Render(w, http.StatusOK, func(b io.Writer) error { return h.Pages.Set.Stay(b, page) })
-	})
+	return endShown(h.showPage(w, page))
 }
 
 // staySignedIn is POST /account/stay: the user is still there.
@@ -86,7 +83,5 @@ func (h *Handler) showEnded(w http.ResponseWriter, r *http.Request) exit {
 		return redirectTo(w, r, SignInPath)
 	}
 	h.Sessions.Drop(w)
-	return endShown(func() error {
-		return h.Pages.Render(w, http.StatusOK, func(b io.Writer) error { return h.Pages.Set.SessionEnded(b, page) })
-	})
+	return endShown(h.showPage(w, page))
 }

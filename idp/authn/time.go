@@ -4,7 +4,6 @@ import (
 	"crypto/rand"
 	"encoding/base64"
 	"errors"
-	"io"
 	"log/slog"
 	"math"
 	"net/http"
@@ -74,7 +73,7 @@ func (h *Handler) codePage(w http.ResponseWriter, r *http.Request, f flow, user 
 			Minutes: max(1, int(warned.Minutes())), Final: l.final, AgainURL: f.withRequest(SignInPath),
 		}
 		w.Header().Set("Content-Security-Policy", web.CSPWithNonce(page.Nonce))
-		return h.Pages.Render(w, status, func(b io.Writer) error { return h.Pages.Set.Code(b, page) })
+		return h.Pages.Render(w, status, page)
 	}
 }
 
