@@ -15,14 +15,7 @@ func (h *Handler) showHome(w http.ResponseWriter, r *http.Request) exit {
 }
 
 // showAccount is GET /account, the home of a user who is signed in.
-func (h *Handler) showAccount(w http.ResponseWriter, r *http.Request) exit {
-	s, err := h.currentSession(r)
-	if errors.Is(err, idp.ErrNotFound) {
-		return h.showEnded(w, r)
-	}
-	if err != nil {
-		return endFailed(err)
-	}
+func (h *Handler) showAccount(w http.ResponseWriter, r *http.Request, s *idp.Session) exit {
 	if r.Method != http.MethodHead {
 		if err := h.Sessions.Touch(r.Context(), s); err != nil {
 			return endFailed(err)

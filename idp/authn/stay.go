@@ -1,7 +1,6 @@
 package authn
 
 import (
-	"errors"
 	"fmt"
 	"math"
 	"net/http"
@@ -34,14 +33,7 @@ func (h *Handler) stayAt(w http.ResponseWriter, at time.Time) {
 // showStay is GET /account/stay: how long the session lasts and, towards its
 // end, the warning. Browsers come here by themselves, so to look is no use of
 // the session: two tabs that are left open would keep it alive for ever.
-func (h *Handler) showStay(w http.ResponseWriter, r *http.Request) exit {
-	s, err := h.currentSession(r)
-	if errors.Is(err, idp.ErrNotFound) {
-		return h.showEnded(w, r)
-	}
-	if err != nil {
-		return endFailed(err)
-	}
+func (h *Handler) showStay(w http.ResponseWriter, r *http.Request, s *idp.Session) exit {
 	now, end, warn := h.Sessions.Clock.Now(), h.Sessions.EndsAt(s), h.warnAt(s)
 	page := templates.StayPage{
 		Base: h.Pages.Base(r, ""), Action: stayPath, AccountURL: AccountPath, SignInURL: SignInPath + "?again=1",
