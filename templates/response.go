@@ -152,7 +152,7 @@ var entities = [128]string{
 }
 
 // appendEscaped appends s as HTML text or within a quoted attribute.
-func appendEscaped[T string | []byte](dst []byte, s T) []byte {
+func appendEscaped(dst []byte, s string) []byte {
 	from := 0
 	for i := 0; i < len(s); i++ {
 		if s[i] >= 128 || entities[s[i]] == "" {
@@ -198,8 +198,22 @@ func appendBase64(dst, b []byte) []byte {
 	for len(b) > 0 {
 		n := min(len(b), len(piece)/4*3)
 		base64.StdEncoding.Encode(piece[:], b[:n])
-		dst = appendEscaped(dst, piece[:base64.StdEncoding.EncodedLen(n)])
+		dst = appendBase64Text(dst, piece[:base64.StdEncoding.EncodedLen(n)])
 		b = b[n:]
 	}
 	return dst
+}
+
+// appendBase64Text escapes the one letter of the alphabet that html/template
+// escapes.
+func appendBase64Text(dst, text []byte) []byte {
+	for {
+		i := bytes.IndexByte(text, '+')
+		if i < 0 {
+			return append(dst, text...)
+		}
+		dst = append(dst, text[:i]...)
+		dst = append(dst, entities['+']...)
+		text = text[i+1:]
+	}
 }
