@@ -1,7 +1,6 @@
 package templates
 
 import (
-	"io"
 	"time"
 )
 
@@ -54,9 +53,6 @@ type OwnSession struct {
 	Services                 []string // names of the services visited
 }
 
-// Account writes the signed-in home.
-func (s *Set) Account(w io.Writer, p AccountPage) error { return s.html(w, "account", p.Lang, p) }
-
 // StayPage says how long a session lasts and, once Due, that it is about to end.
 type StayPage struct {
 	Base
@@ -70,9 +66,6 @@ type StayPage struct {
 	AccountURL, SignInURL string
 }
 
-// Stay writes the warning before the end of a session.
-func (s *Set) Stay(w io.Writer, p StayPage) error { return s.html(w, "stay", p.Lang, p) }
-
 // SessionEndedPage says that a session is over without the person's doing.
 type SessionEndedPage struct {
 	Base
@@ -80,18 +73,8 @@ type SessionEndedPage struct {
 	SignInURL string
 }
 
-// SessionEnded writes the page after the end of a session.
-func (s *Set) SessionEnded(w io.Writer, p SessionEndedPage) error {
-	return s.html(w, "sessionended", p.Lang, p)
-}
-
 // SignedOutPage says that the session is over.
 type SignedOutPage struct {
 	Base
 	SignInURL string // link to sign in again, "" for none
-}
-
-// SignedOut writes the page after sign-out.
-func (s *Set) SignedOut(w io.Writer, p SignedOutPage) error {
-	return s.html(w, "signedout", p.Lang, p)
 }

@@ -1,7 +1,5 @@
 package templates
 
-import "io"
-
 // AttributesPage lists for integrators the attributes that can be sent and the
 // levels that can be asked for.
 type AttributesPage struct {
@@ -19,9 +17,4 @@ type AttributeRow struct {
 	Name, Format, Level string
 	Always              bool // whatever the level
 	NotYet              bool // this version has no value for it
-}
-
-// Attributes writes the page of the attributes.
-func (s *Set) Attributes(w io.Writer, p AttributesPage) error {
-	return s.html(w, "attributes", p.Lang, p)
 }

@@ -27,6 +27,8 @@ type Base struct {
 	Languages Languages
 }
 
+func (b Base) language() Lang { return b.Lang }
+
 // Languages lets the person read the page in another language; the zero value
 // is a page without that.
 type Languages struct {

@@ -5,7 +5,6 @@ import (
 	"encoding/base64"
 	"fmt"
 	htmltemplate "html/template"
-	"io"
 	"io/fs"
 	"time"
 
@@ -51,9 +50,6 @@ type BoardPage struct {
 	// Fetches are loads of metadata that are credited to nobody.
 	Fetches []BoardFetch
 }
-
-// Board writes the board.
-func (s *Set) Board(w io.Writer, p BoardPage) error { return s.html(w, "board", p.Lang, p) }
 
 // BoardYear is a year at the top of the board.
 type BoardYear struct {
@@ -143,7 +139,8 @@ type BoardFetch struct {
 	Count              int
 }
 
-// WallPage is the board from across the room.
+// WallPage is the board from across the room. It refers to no other file, and is to be
+// sent with WallCSP.
 type WallPage struct {
 	Base
 	At time.Time
@@ -188,10 +185,6 @@ type WallName struct {
 	Name   string
 	LastAt time.Time
 }
-
-// Wall writes the wall. It refers to no other file, and is to be sent with
-// WallCSP.
-func (s *Set) Wall(w io.Writer, p WallPage) error { return s.html(w, "wall", p.Lang, p) }
 
 // WallCSP is the Content-Security-Policy of the wall: nothing but its own
 // stylesheet, by its hash.

@@ -17,6 +17,7 @@ import (
 	"golang.org/x/net/html"
 
 	"vernal/idp"
+	"vernal/idp/rotation"
 )
 
 // constants gives the values of the string constants of type typ in a Go file.
@@ -82,6 +83,15 @@ func used(t *testing.T) map[Key]bool {
 	for _, k := range constants(t, "keys.go", "Key") {
 		keys[Key(k)] = true
 	}
+	for _, state := range constants(t, "../idp/rotation/state.go", "State") {
+		keys[YearKey(rotation.State(state))] = true
+	}
+	for _, move := range []string{"moved", "both", "unmoved", "unseen"} { // migration.Move
+		keys[MoveKey(move)] = true
+	}
+	for _, key := range []string{"internal", "unavailable", "bad_form", "cross_site", "too_many", "too_large", "method", "no_idp_start"} { // web.Error.Key
+		keys[Key("error."+key+".title")], keys[Key("error."+key+".text")] = true, true
+	}
 	for _, lack := range constants(t, "../idp/assurance/obstacle.go", "Lack") {
 		for _, part := range []string{"title", "asked", "do"} {
 			keys[lackKey(lack, part)] = true
@@ -94,7 +104,7 @@ func used(t *testing.T) map[Key]bool {
 	if err != nil {
 		t.Fatal(err)
 	}
-	for _, m := range regexp.MustCompile(`\{Name: "(\w+)"`).FindAllSubmatch(table, -1) {
+	for _, m := range regexp.MustCompile(`(?:\{Name: |profileRow\()"(\w+)"`).FindAllSubmatch(table, -1) {
 		keys[Key("attributes.text."+string(m[1]))] = true
 	}
 	for _, f := range constants(t, "../idp/session.go", "Factor") {
@@ -195,10 +205,10 @@ func TestEachRefusalHasPageAndText(t *testing.T) {
 				for _, args := range [][]string{nil, {"seven"}, {"seven", "eight"}, {"seven", "eight", "nine"}} {
 					r := &idp.Refusal{Code: idp.RefusalCode(code), Field: "Somefield", Seen: "someseen", Args: args, Err: errSecret{}}
 					var page, text strings.Builder
-					if err := s.Refusal(&page, RefusalPage{Base: Base{Lang: lang}, Refusal: r, ErrorID: "some-id"}); err != nil {
+					if err := s.WriteHTML(&page, RefusalPage{Base: Base{Lang: lang}, Refusal: r, ErrorID: "some-id"}); err != nil {
 						t.Fatal(err)
 					}
-					if err := s.RefusalText(&text, RefusalPage{Base: Base{Lang: lang}, Refusal: r, ErrorID: "some-id"}); err != nil {
+					if err := s.WriteText(&text, RefusalPage{Base: Base{Lang: lang}, Refusal: r, ErrorID: "some-id"}); err != nil {
 						t.Fatal(err)
 					}
 					for _, out := range []string{page.String(), text.String()} {

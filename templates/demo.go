@@ -1,7 +1,6 @@
 package templates
 
 import (
-	"io"
 	"time"
 
 	"vernal/idp"
@@ -47,9 +46,6 @@ type DemoHomePage struct {
 	NoticeArgs                  []string
 }
 
-// DemoHome writes the first page of a sample.
-func (s *Set) DemoHome(w io.Writer, p DemoHomePage) error { return s.html(w, "demo_home", p.Lang, p) }
-
 // DemoAttribute is one attribute of an assertion.
 type DemoAttribute struct {
 	Name   string
@@ -88,11 +84,6 @@ type DemoSignedInPage struct {
 	IdPURL        string // where the person can sign out of the IdP
 }
 
-// DemoSignedIn writes the page that shows what arrived.
-func (s *Set) DemoSignedIn(w io.Writer, p DemoSignedInPage) error {
-	return s.html(w, "demo_signedin", p.Lang, p)
-}
-
 // DemoErrorPage tells why a sample did not accept what came. It shows the cause,
 // which a service provider in earnest keeps to its log.
 type DemoErrorPage struct {
@@ -101,11 +92,6 @@ type DemoErrorPage struct {
 	Cause    string
 	Response string // the message, indented; "" if none could be read
 	RetryURL string
-}
-
-// DemoError writes the error page of a sample.
-func (s *Set) DemoError(w io.Writer, p DemoErrorPage) error {
-	return s.html(w, "demo_error", p.Lang, p)
 }
 
 // DemoMailPage is all that the demonstration mailed, the latest first, as text.
@@ -119,6 +105,3 @@ type DemoMail struct {
 	Head string // its lines, each with its name
 	Text string
 }
-
-// DemoMail writes the page of mail.
-func (s *Set) DemoMail(w io.Writer, p DemoMailPage) error { return s.text(w, "demo_mail", p.Lang, p) }

@@ -64,38 +64,6 @@ const (
 	ChangeCertificate  Key = "retired.certificate"
 )
 
-// Texts of ErrorPage.
-const (
-	ErrorInternalTitle    Key = "error.internal.title"
-	ErrorInternalText     Key = "error.internal.text"
-	ErrorUnavailableTitle Key = "error.unavailable.title"
-	ErrorUnavailableText  Key = "error.unavailable.text"
-	ErrorBadFormTitle     Key = "error.bad_form.title"
-	ErrorBadFormText      Key = "error.bad_form.text"
-	ErrorCrossSiteTitle   Key = "error.cross_site.title"
-	ErrorCrossSiteText    Key = "error.cross_site.text"
-	ErrorTooManyTitle     Key = "error.too_many.title"
-	ErrorTooManyText      Key = "error.too_many.text"
-	ErrorTooLargeTitle    Key = "error.too_large.title"
-	ErrorTooLargeText     Key = "error.too_large.text"
-	ErrorMethodTitle      Key = "error.method.title"
-	ErrorMethodText       Key = "error.method.text" // {0} the methods allowed
-	ErrorNoIdPStartTitle  Key = "error.no_idp_start.title"
-	ErrorNoIdPStartText   Key = "error.no_idp_start.text"
-)
-
-// States of a year.
-const (
-	YearPlanned   Key = "year.planned"
-	YearCreated   Key = "year.created"
-	YearPublished Key = "year.published"
-	YearPreferred Key = "year.preferred"
-	YearExpiring  Key = "year.expiring"
-	YearGrace     Key = "year.grace"
-	YearRetired   Key = "year.retired"
-	YearRevoked   Key = "year.revoked"
-)
-
 // YearKey is the text of a state of a year.
 func YearKey(s rotation.State) Key { return Key("year." + s) }
 
@@ -116,13 +84,9 @@ func stepName(step rotation.StepKind) Key {
 	return Key(step)
 }
 
-// How far a service provider has come.
+// How far a service provider has come, besides a migration.Move.
 const (
-	MoveAll     Key = "move.all"
-	MoveUnmoved Key = "move.unmoved"
-	MoveBoth    Key = "move.both"
-	MoveMoved   Key = "move.moved"
-	MoveUnseen  Key = "move.unseen"
+	MoveAll Key = "move.all"
 	// MoveInactive is instead of the others: no one waits for it.
 	MoveInactive Key = "move.inactive"
 )

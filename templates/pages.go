@@ -1,7 +1,6 @@
 package templates
 
 import (
-	"io"
 	"time"
 
 	"vernal/idp"
@@ -20,12 +19,6 @@ type LogoutPage struct {
 	HasRelay     bool // as in ResponsePage
 }
 
-// Logout writes the page that posts a LogoutResponse.
-func (s *Set) Logout(w io.Writer, p LogoutPage) error {
-	p.ReturnURL = "" // the button leads there, with the answer
-	return s.html(w, "logout", p.Lang, p)
-}
-
 // ConfirmPage asks before something is done: one heading, one text, one button
 // that posts, and a link to leave it.
 type ConfirmPage struct {
@@ -40,9 +33,6 @@ type ConfirmPage struct {
 // Field is a hidden field of a form.
 type Field struct{ Name, Value string }
 
-// Confirm writes a page with one button.
-func (s *Set) Confirm(w io.Writer, p ConfirmPage) error { return s.html(w, "confirm", p.Lang, p) }
-
 // ErrorPage tells of a failure that is not a Refusal.
 type ErrorPage struct {
 	Base
@@ -52,12 +42,6 @@ type ErrorPage struct {
 	ErrorID     string   // the id in our log, "" for none
 	StartURL    string   // where to start again at the service provider, "" if unknown
 }
-
-// Error writes an error page.
-func (s *Set) Error(w io.Writer, p ErrorPage) error { return s.html(w, "error", p.Lang, p) }
-
-// ErrorText is Error for a client that takes no HTML.
-func (s *Set) ErrorText(w io.Writer, p ErrorPage) error { return s.text(w, "error", p.Lang, p) }
 
 // RefusalPage explains a Refusal to the person and to whoever runs the service
 // provider. It shows Refusal.Seen and Refusal.Args, never Refusal.Err.
@@ -69,12 +53,6 @@ type RefusalPage struct {
 	// SignInURL is where the user can sign in as someone else, "" for nowhere.
 	SignInURL string
 }
-
-// Refusal writes the page of a refused message.
-func (s *Set) Refusal(w io.Writer, p RefusalPage) error { return s.html(w, "refusal", p.Lang, p) }
-
-// RefusalText is Refusal for a client that takes no HTML.
-func (s *Set) RefusalText(w io.Writer, p RefusalPage) error { return s.text(w, "refusal", p.Lang, p) }
 
 // LackPage tells a person that they lack what the service provider asks for,
 // and which no page of ours can give them now.
@@ -89,9 +67,6 @@ type LackPage struct {
 	Refusal  *idp.Refusal // for whoever runs the service provider
 	ErrorID  string
 }
-
-// Lack writes the page of somebody who lacks what is asked for.
-func (s *Set) Lack(w io.Writer, p LackPage) error { return s.html(w, "lack", p.Lang, p) }
 
 // Explain gives the texts of a refusal apart: what it is, what is expected, and
 // how to mend it. Those of a code that has none are "".
@@ -132,24 +107,10 @@ type Change struct {
 	Load bool
 }
 
-// Retired writes the page of a retired year.
-func (s *Set) Retired(w io.Writer, p RetiredPage) error { return s.html(w, "retired", p.Lang, p) }
-
-// RetiredText is Retired for a client that takes no HTML.
-func (s *Set) RetiredText(w io.Writer, p RetiredPage) error { return s.text(w, "retired", p.Lang, p) }
-
 // NotFoundPage answers where nothing is (status 404).
 type NotFoundPage struct {
 	Base
 	HomeURL string // link to our first page, "" for none
-}
-
-// NotFound writes the page for an address that does not exist.
-func (s *Set) NotFound(w io.Writer, p NotFoundPage) error { return s.html(w, "notfound", p.Lang, p) }
-
-// NotFoundText is NotFound for a client that takes no HTML.
-func (s *Set) NotFoundText(w io.Writer, p NotFoundPage) error {
-	return s.text(w, "notfound", p.Lang, p)
 }
 
 // ResponsePage hands a Response to the service provider through the browser
@@ -160,16 +121,4 @@ type ResponsePage struct {
 	XML        []byte // the Response as it is to be sent; the page encodes it in base64
 	RelayState string
 	HasRelay   bool // an empty RelayState that came is sent back, one that did not come is not
-}
-
-// Response writes the page that posts a Response. AppendResponse is the same
-// for callers that keep a buffer.
-func (s *Set) Response(w io.Writer, p ResponsePage) error {
-	room := 4096 + len(p.XML)*4/3 + len(p.XML)/10 + 2*len(p.RelayState)
-	page, err := s.AppendResponse(make([]byte, 0, room), p)
-	if err != nil {
-		return err
-	}
-	_, err = w.Write(page)
-	return err
 }

@@ -66,7 +66,7 @@ func TestLogoutOneWayBack(t *testing.T) {
 	t.Parallel()
 	var out bytes.Buffer
 	p := LogoutPage{Base: Base{SPName: spName, ReturnURL: "https://records.example/home"}, Ended: true, Action: "https://records.example/logged-out"}
-	if err := mustNew(t).Logout(&out, p); err != nil {
+	if err := mustNew(t).WriteHTML(&out, p); err != nil {
 		t.Fatal(err)
 	}
 	if n := strings.Count(words(parseHTML(t, out.Bytes())), "Back to "+spName); n != 1 {
@@ -158,13 +158,13 @@ func TestHostileTextIsEscaped(t *testing.T) {
 	r := &idp.Refusal{Code: idp.RefusedDestination, Field: evil, Seen: evil, Args: []string{evil, evil}}
 	renders := map[string]func(io.Writer) error{
 		"signin": func(w io.Writer) error {
-			return s.SignIn(w, SignInPage{Base: b, Action: evil, Request: evil, Email: evil, Problem: ProblemThrottled, ProblemArgs: []string{evil}})
+			return s.WriteHTML(w, SignInPage{Base: b, Action: evil, Request: evil, Email: evil, Problem: ProblemThrottled, ProblemArgs: []string{evil}})
 		},
 		"refusal": func(w io.Writer) error {
-			return s.Refusal(w, RefusalPage{Base: b, Refusal: r, ErrorID: evil, StartURL: "javascript:alert(1)"})
+			return s.WriteHTML(w, RefusalPage{Base: b, Refusal: r, ErrorID: evil, StartURL: "javascript:alert(1)"})
 		},
 		"response": func(w io.Writer) error {
-			return s.Response(w, ResponsePage{Base: b, ACSURL: "https://a.example/" + evil, RelayState: evil, HasRelay: true})
+			return writeResponse(s, w, ResponsePage{Base: b, ACSURL: "https://a.example/" + evil, RelayState: evil, HasRelay: true})
 		},
 	}
 	for name, render := range renders {
@@ -197,7 +197,7 @@ func TestHostileTextIsEscaped(t *testing.T) {
 
 func TestUnknownTextKeyIsAnError(t *testing.T) {
 	t.Parallel()
-	err := mustNew(t).Error(io.Discard, ErrorPage{Title: "no.such", Text: ErrorInternalText})
+	err := mustNew(t).WriteHTML(io.Discard, ErrorPage{Title: "no.such", Text: "error.internal.text"})
 	if err == nil || !strings.Contains(err.Error(), `no text "no.such"`) {
 		t.Errorf("err = %v", err)
 	}
@@ -213,15 +213,15 @@ func TestPlainTextPagesNameFields(t *testing.T) {
 		want   []string
 	}{
 		{"refusal", func(w io.Writer) error {
-			return s.RefusalText(w, RefusalPage{Base: b, ErrorID: "id-7", StartURL: "https://records.example/login",
+			return s.WriteText(w, RefusalPage{Base: b, ErrorID: "id-7", StartURL: "https://records.example/login",
 				Refusal: idp.Refuse(idp.RefusedDestination, "Destination", "http://x<y\n\x1b[2J", "https://id.example/auth")})
 		}, []string{"\nField: Destination\n", "\nWhat we saw: http://x<y\\n\\x1b[2J\n", ": https://id.example/auth\n",
 			"\nHow to mend it: ", "\nError id: id-7\n", "Start again at " + spName + ": https://records.example/login\n"}},
 		{"refusal of nothing", func(w io.Writer) error {
-			return s.RefusalText(w, RefusalPage{Refusal: idp.Refuse(idp.RefusedRequestMissing, "SAMLRequest", "")})
+			return s.WriteText(w, RefusalPage{Refusal: idp.Refuse(idp.RefusedRequestMissing, "SAMLRequest", "")})
 		}, []string{"\nWhat we saw: nothing\n"}},
 		{"retired", func(w io.Writer) error {
-			return s.RetiredText(w, RetiredPage{
+			return s.WriteText(w, RetiredPage{
 				Year: "2025", NewYear: "2027", EndedAt: time.Date(2026, 7, 1, 0, 0, 0, 0, time.UTC),
 				Changes: []Change{{What: ChangeAuth, Old: "https://id.example/a25", New: "https://id.example/a27"}}, Fingerprint: "AA:BB", EntityID: "https://id.example",
 			})
@@ -229,13 +229,13 @@ func TestPlainTextPagesNameFields(t *testing.T) {
 			"\n\nSign-in (SSO) address\n  Old: https://id.example/a25\n  New: https://id.example/a27\n\n",
 			"\n\nSHA-256 of the new certificate\n  AA:BB\n\nEntity ID, which stays the same\n  https://id.example\n"}},
 		{"revoked", func(w io.Writer) error {
-			return s.RetiredText(w, RetiredPage{Year: "2026", NewYear: "2026b", Revoked: true, EntityID: "https://id.example"})
+			return s.WriteText(w, RetiredPage{Year: "2026", NewYear: "2026b", Revoked: true, EntityID: "https://id.example"})
 		}, []string{"of 2026 were withdrawn early. They don’t come back", "\n\nRemove the certificate of 2026"}},
-		{"retired without a successor", func(w io.Writer) error { return s.RetiredText(w, RetiredPage{Year: "2025", ErrorID: "id-7"}) },
+		{"retired without a successor", func(w io.Writer) error { return s.WriteText(w, RetiredPage{Year: "2025", ErrorID: "id-7"}) },
 			[]string{"of 2025 are retired. They", "\nAsk the people", "\n\nError id: id-7\n"}},
-		{"not found", func(w io.Writer) error { return s.NotFoundText(w, NotFoundPage{}) }, []string{"There is no page here\n"}},
+		{"not found", func(w io.Writer) error { return s.WriteText(w, NotFoundPage{}) }, []string{"There is no page here\n"}},
 		{"error", func(w io.Writer) error {
-			return s.ErrorText(w, ErrorPage{Title: ErrorMethodTitle, Text: ErrorMethodText, Args: []string{"GET, HEAD"}, ErrorID: "id-7"})
+			return s.WriteText(w, ErrorPage{Title: "error.method.title", Text: "error.method.text", Args: []string{"GET, HEAD"}, ErrorID: "id-7"})
 		}, []string{"\nIt takes: GET, HEAD.\n", "\nError id: id-7\n"}},
 	}
 	for _, tt := range tests {

@@ -1,7 +1,6 @@
 package templates
 
 import (
-	"io"
 	"time"
 
 	"vernal/idp"
@@ -30,6 +29,3 @@ type Preview struct {
 	// Published: the year answers everybody now, and there is nothing to leave.
 	Published bool
 }
-
-// Preview writes the page of an integrator's previews.
-func (s *Set) Preview(w io.Writer, p PreviewPage) error { return s.html(w, "preview", p.Lang, p) }

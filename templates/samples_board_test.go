@@ -31,8 +31,8 @@ func boardSamples(lang Lang) (all []sample) {
 		b, w := boardSample(n), wallSample(n)
 		b.Base, w.Base, w.SwitchURL = base, base, "?refresh=off"
 		all = append(all,
-			sample{fmt.Sprintf("board-%d", n), false, func(s *Set, out io.Writer) error { return s.Board(out, b) }},
-			sample{fmt.Sprintf("wall-%d", n), false, func(s *Set, out io.Writer) error { return s.Wall(out, w) }})
+			sample{fmt.Sprintf("board-%d", n), false, func(s *Set, out io.Writer) error { return s.WriteHTML(out, b) }},
+			sample{fmt.Sprintf("wall-%d", n), false, func(s *Set, out io.Writer) error { return s.WriteHTML(out, w) }})
 	}
 	return all
 }
@@ -43,14 +43,14 @@ func boardYears() []BoardYear {
 	retire := BoardStep{Year: "2026", What: StepKey(""), At: boardAt.AddDate(0, 0, 23)}
 	next := BoardStep{Year: "2028", What: StepKey(rotation.StepCreate), At: boardAt.AddDate(0, 10, 6)}
 	return []BoardYear{
-		{Year: "2025", State: YearGrace, Live: true, CertEndAt: boardAt.AddDate(-1, 0, 23), CertEnded: true,
+		{Year: "2025", State: YearKey("grace"), Live: true, CertEndAt: boardAt.AddDate(-1, 0, 23), CertEnded: true,
 			RetireAt: boardAt.AddDate(0, -8, 0), SPs: 1, Leaving: true, Unmoved: 1, UnmovedURL: "/rotation?show=unmoved&year=2025",
 			Next: &BoardStep{Year: "2025", What: StepKey(rotation.StepRetire), At: boardAt, Stuck: true, Waits: []rotation.Reason{{Code: rotation.WaitsUsed, Args: rotation.Args{Date: boardAt.AddDate(0, 0, -1), Days: 14, DaysLeft: 13, SPs: []idp.EntityID{"urn:a", "urn:b"}}}}}},
-		{Year: "2026", State: YearExpiring, Live: true, CertEndAt: boardAt.AddDate(0, 0, 23), RetireAt: boardAt.AddDate(0, 3, 22),
+		{Year: "2026", State: YearKey("expiring"), Live: true, CertEndAt: boardAt.AddDate(0, 0, 23), RetireAt: boardAt.AddDate(0, 3, 22),
 			SPs: 118, Leaving: true, Unmoved: 42, UnmovedURL: "/rotation?show=unmoved&year=2026", Next: &retire},
-		{Year: "2027", State: YearPreferred, Live: true, Preferred: true, CertEndAt: boardAt.AddDate(1, 0, 23),
+		{Year: "2027", State: YearKey("preferred"), Live: true, Preferred: true, CertEndAt: boardAt.AddDate(1, 0, 23),
 			RetireAt: boardAt.AddDate(1, 3, 22), SPs: 140},
-		{Year: "2028", State: YearPlanned, Next: &next},
+		{Year: "2028", State: YearKey("planned"), Next: &next},
 	}
 }
 
@@ -67,8 +67,8 @@ func boardSample(n int) BoardPage {
 			{Year: "2026", What: StepKey(rotation.StepRetire), At: boardAt.AddDate(0, 3, 22)},
 			{Year: "2028", What: StepKey(rotation.StepCreate), At: boardAt.AddDate(0, 10, 6), ByHand: true},
 		},
-		Moves: []BoardFilter{{MoveAll, "", n, "/rotation", true}, {MoveUnmoved, "", n / 2, "/rotation?show=unmoved", false},
-			{MoveBoth, "", 1, "/rotation?show=both", false}, {MoveMoved, "", n / 3, "/rotation?show=moved", false}, {MoveUnseen, "", 1, "/rotation?show=unseen", false}, {MoveInactive, "", 1, "/rotation?show=inactive", false}},
+		Moves: []BoardFilter{{MoveAll, "", n, "/rotation", true}, {MoveKey("unmoved"), "", n / 2, "/rotation?show=unmoved", false},
+			{MoveKey("both"), "", 1, "/rotation?show=both", false}, {MoveKey("moved"), "", n / 3, "/rotation?show=moved", false}, {MoveKey("unseen"), "", 1, "/rotation?show=unseen", false}, {MoveInactive, "", 1, "/rotation?show=inactive", false}},
 		InYears: []BoardFilter{{"", "2026", n, "/rotation?year=2026", false}, {"", "2027", n / 2, "/rotation?year=2027", false}},
 		Search:  BoardSearch{Action: "/rotation", Query: "", Fields: []Field{{"show", "unmoved"}}},
 		First:   1, Last: n, Total: n, All: n,
@@ -84,7 +84,7 @@ func boardSample(n int) BoardPage {
 	if n > 5 {
 		p.Total, p.All, p.NextURL, p.PreviousURL, p.MoreAttention = 10000, 10000, "/rotation?page=3", "/rotation", 17
 	}
-	moves := []Key{MoveUnmoved, MoveUnmoved, MoveBoth, MoveMoved, MoveUnseen}
+	moves := []Key{MoveKey("unmoved"), MoveKey("unmoved"), MoveKey("both"), MoveKey("moved"), MoveKey("unseen")}
 	for i := range n {
 		s := BoardSP{EntityID: idp.EntityID(fmt.Sprintf("https://sp%d.agency.example/saml/metadata", i)), Name: fmt.Sprintf("%s %d", spName, i),
 			Move: moves[i%5], Contacts: []string{"saml-team@agency.example"},

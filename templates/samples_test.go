@@ -30,21 +30,21 @@ func samples(lang Lang, acs string) []sample {
 	signIn := func(name string, b Base, change func(*SignInPage)) sample {
 		p := SignInPage{Base: b, Action: "/sign-in", Request: "Zx81", Email: "ada@example.com"}
 		change(&p)
-		return sample{name, p.Problem != "", func(s *Set, w io.Writer) error { return s.SignIn(w, p) }}
+		return sample{name, p.Problem != "", func(s *Set, w io.Writer) error { return s.WriteHTML(w, p) }}
 	}
 	code := func(name string, change func(*CodePage)) sample {
 		p := CodePage{Base: b, Action: "/sign-in/code", Request: "Zx81", Email: "ada@example.com", Time: CodeTime{WarnIn: 480, EndIn: 600, Minutes: 2, AgainURL: "/sign-in"}}
 		change(&p)
-		return sample{name, p.Problem != "", func(s *Set, w io.Writer) error { return s.Code(w, p) }}
+		return sample{name, p.Problem != "", func(s *Set, w io.Writer) error { return s.WriteHTML(w, p) }}
 	}
 	refused := func(name string, b Base, r *idp.Refusal) sample {
 		return sample{name, true, func(s *Set, w io.Writer) error {
-			return s.Refusal(w, RefusalPage{Base: b, Refusal: r, ErrorID: id, StartURL: start})
+			return s.WriteHTML(w, RefusalPage{Base: b, Refusal: r, ErrorID: id, StartURL: start})
 		}}
 	}
 	lack := func(name, lacks, leave string, have ...idp.Factor) sample {
 		return sample{name, true, func(s *Set, w io.Writer) error {
-			return s.Lack(w, LackPage{Base: b, Lacks: lacks, Have: have, LeaveURL: leave, ErrorID: id,
+			return s.WriteHTML(w, LackPage{Base: b, Lacks: lacks, Have: have, LeaveURL: leave, ErrorID: id,
 				Refusal: idp.Refuse(idp.RefusedNoFactor, "AuthnContextClassRef", "http://idmanagement.gov/ns/assurance/aal/3?hspd12=true")})
 		}}
 	}
@@ -109,7 +109,7 @@ func samples(lang Lang, acs string) []sample {
 		code("code-wrong", func(p *CodePage) { p.Problem = ProblemCodeWrong }),
 		code("code-throttled", func(p *CodePage) { p.Problem, p.ProblemArgs = Throttled(time.Minute) }),
 		{"account", false, func(s *Set, w io.Writer) error {
-			return s.Account(w, AccountPage{Base: alone, Email: "ada@example.com", Action: "/sign-out",
+			return s.WriteHTML(w, AccountPage{Base: alone, Email: "ada@example.com", Action: "/sign-out",
 				Visits: []Visit{{spName, at}, {"Department of Very Long Names and Other Affairs", at.Add(time.Hour)}},
 				Idle:   15, EndAt: at.Add(12 * time.Hour), EndAction: "/end", EndOthersAction: "/end-others", More: 3, Notice: NoticeSessionEnded,
 				Sessions: []OwnSession{
@@ -125,41 +125,41 @@ func samples(lang Lang, acs string) []sample {
 				}})
 		}},
 		{"account-new", false, func(s *Set, w io.Writer) error {
-			return s.Account(w, AccountPage{Base: b, Email: "ada@example.com", Action: "/sign-out", Idle: 1, EndAt: at,
+			return s.WriteHTML(w, AccountPage{Base: b, Email: "ada@example.com", Action: "/sign-out", Idle: 1, EndAt: at,
 				Sessions: []OwnSession{{ID: "0123456789abcdef", Current: true, BegunAt: at, SeenAt: at}}})
 		}},
 		{"stay", false, func(s *Set, w io.Writer) error {
-			return s.Stay(w, StayPage{Base: alone, Due: true, EndAt: at, Minutes: 2, Action: "/stay", AccountURL: "/account"})
+			return s.WriteHTML(w, StayPage{Base: alone, Due: true, EndAt: at, Minutes: 2, Action: "/stay", AccountURL: "/account"})
 		}},
 		{"stay-final", false, func(s *Set, w io.Writer) error {
-			return s.Stay(w, StayPage{Base: alone, Due: true, Final: true, EndAt: at, Minutes: 1, AccountURL: "/account", SignInURL: "/sign-in"})
+			return s.WriteHTML(w, StayPage{Base: alone, Due: true, Final: true, EndAt: at, Minutes: 1, AccountURL: "/account", SignInURL: "/sign-in"})
 		}},
 		{"stay-live", false, func(s *Set, w io.Writer) error {
-			return s.Stay(w, StayPage{Base: alone, EndAt: at, Minutes: 12, Action: "/stay", AccountURL: "/account"})
+			return s.WriteHTML(w, StayPage{Base: alone, EndAt: at, Minutes: 12, Action: "/stay", AccountURL: "/account"})
 		}},
 		{"session-ended", false, func(s *Set, w io.Writer) error {
-			return s.SessionEnded(w, SessionEndedPage{Base: alone, Why: EndedIdle, SignInURL: "/sign-in"})
+			return s.WriteHTML(w, SessionEndedPage{Base: alone, Why: EndedIdle, SignInURL: "/sign-in"})
 		}},
 		{"session-ended-elsewhere", false, func(s *Set, w io.Writer) error {
-			return s.SessionEnded(w, SessionEndedPage{Base: alone, Why: EndedElsewhere, SignInURL: "/sign-in"})
+			return s.WriteHTML(w, SessionEndedPage{Base: alone, Why: EndedElsewhere, SignInURL: "/sign-in"})
 		}},
 		{"signed-out", false, func(s *Set, w io.Writer) error {
-			return s.SignedOut(w, SignedOutPage{Base: b, SignInURL: "/sign-in"})
+			return s.WriteHTML(w, SignedOutPage{Base: b, SignInURL: "/sign-in"})
 		}},
-		{"signed-out-alone", false, func(s *Set, w io.Writer) error { return s.SignedOut(w, SignedOutPage{Base: alone}) }},
+		{"signed-out-alone", false, func(s *Set, w io.Writer) error { return s.WriteHTML(w, SignedOutPage{Base: alone}) }},
 		{"logout", false, func(s *Set, w io.Writer) error {
-			return s.Logout(w, LogoutPage{Base: b, Ended: true, Still: []string{"Department of Very Long Names and Other Affairs", "Benefits"},
+			return s.WriteHTML(w, LogoutPage{Base: b, Ended: true, Still: []string{"Department of Very Long Names and Other Affairs", "Benefits"},
 				Action: acs, SAMLResponse: "PExvZ291dFJlc3BvbnNlLz4=", RelayState: "a+b", HasRelay: true})
 		}},
 		{"logout-not", false, func(s *Set, w io.Writer) error {
-			return s.Logout(w, LogoutPage{Base: b, Action: acs, SAMLResponse: "PExvZ291dFJlc3BvbnNlLz4="})
+			return s.WriteHTML(w, LogoutPage{Base: b, Action: acs, SAMLResponse: "PExvZ291dFJlc3BvbnNlLz4="})
 		}},
 		{"confirm", false, func(s *Set, w io.Writer) error {
-			return s.Confirm(w, ConfirmPage{Base: b, Title: ConfirmSignOutTitle, Text: ConfirmSignOutText, Button: ConfirmSignOutButton,
+			return s.WriteHTML(w, ConfirmPage{Base: b, Title: ConfirmSignOutTitle, Text: ConfirmSignOutText, Button: ConfirmSignOutButton,
 				Action: "/sign-out", Fields: []Field{{"year", "2027"}}, CancelURL: "/account"})
 		}},
 		{"attributes", false, func(s *Set, w io.Writer) error {
-			return s.Attributes(w, AttributesPage{Base: alone, Example: "http://idmanagement.gov/ns/requested_attributes?ReqAttr=email,first_name,last_name", ClassRefs: []string{"urn:acr.login.gov:auth-only"}, Rows: []AttributeRow{
+			return s.WriteHTML(w, AttributesPage{Base: alone, Example: "http://idmanagement.gov/ns/requested_attributes?ReqAttr=email,first_name,last_name", ClassRefs: []string{"urn:acr.login.gov:auth-only"}, Rows: []AttributeRow{
 				{Name: "uuid", Format: "basic", Level: "any", Always: true}, {Name: "email", Format: "basic", Level: "any"},
 				{Name: "verified_at", Format: "uri", Level: "eligible"}, {Name: "x509_subject", Format: "uri", Level: "piv", NotYet: true}}})
 		}},
@@ -169,42 +169,51 @@ func samples(lang Lang, acs string) []sample {
 				CertificateURL: "https://id.example/api/saml/certificate2027.pem?preview=" + strings.Repeat("unbroken", 8)}
 			published := p
 			published.Published, published.Year = true, "2026"
-			return s.Preview(w, PreviewPage{Base: alone, Previews: []Preview{p, published}, Action: "/developers/preview"})
+			return s.WriteHTML(w, PreviewPage{Base: alone, Previews: []Preview{p, published}, Action: "/developers/preview"})
 		}},
-		{"preview-none", false, func(s *Set, w io.Writer) error { return s.Preview(w, PreviewPage{Base: alone}) }},
+		{"preview-none", false, func(s *Set, w io.Writer) error { return s.WriteHTML(w, PreviewPage{Base: alone}) }},
 		{"error", true, func(s *Set, w io.Writer) error {
-			return s.Error(w, ErrorPage{Base: b, Status: 500, Title: ErrorInternalTitle, Text: ErrorInternalText, ErrorID: id, StartURL: start})
+			return s.WriteHTML(w, ErrorPage{Base: b, Status: 500, Title: "error.internal.title", Text: "error.internal.text", ErrorID: id, StartURL: start})
 		}},
 		{"error-alone", true, func(s *Set, w io.Writer) error {
-			return s.Error(w, ErrorPage{Base: alone, Status: 405, Title: ErrorMethodTitle, Text: ErrorMethodText, Args: []string{"GET, HEAD"}})
+			return s.WriteHTML(w, ErrorPage{Base: alone, Status: 405, Title: "error.method.title", Text: "error.method.text", Args: []string{"GET, HEAD"}})
 		}},
 		refused("refusal", b, idp.Refuse(idp.RefusedDestination, "Destination", "http://old.example/api/saml/auth2027", "https://id.example/api/saml/auth2027")),
 		refused("refusal-alone", alone, idp.Refuse(idp.RefusedSPUnknown, "Issuer", "urn:example:"+strings.Repeat("unbroken", 30))),
 		refused("refusal-nothing", b, idp.Refuse(idp.RefusedSignatureMissing, "Signature", "")),
 		refused("refusal-message", alone, idp.Refuse(idp.RefusedXML, "", "<a>\u202e\n</b>")),
 		{"refusal-subject", true, func(s *Set, w io.Writer) error {
-			return s.Refusal(w, RefusalPage{Base: b, Refusal: idp.Refuse(idp.RefusedSubject, "Subject NameID", ""), ErrorID: id, StartURL: start,
+			return s.WriteHTML(w, RefusalPage{Base: b, Refusal: idp.Refuse(idp.RefusedSubject, "Subject NameID", ""), ErrorID: id, StartURL: start,
 				SignInURL: "/sign-in?request=0123"})
 		}},
 		refused("refusal-person", b, idp.Refuse(idp.RefusedAnswered, "ID", "_5f1c")),
 		lack("lack-proofing", "proofing", start, idp.FactorPassword, idp.FactorTOTP),
 		lack("lack-piv", "piv", "", idp.FactorPassword, idp.FactorTOTP),
 		lack("lack-second-factor", "second-factor", start),
-		{"retired", true, func(s *Set, w io.Writer) error { return s.Retired(w, retired) }},
-		{"retired-logout", true, func(s *Set, w io.Writer) error { return s.Retired(w, retiredHere) }},
-		{"revoked", true, func(s *Set, w io.Writer) error { return s.Retired(w, revoked) }},
-		{"retired-alone", true, func(s *Set, w io.Writer) error { return s.Retired(w, RetiredPage{Base: alone, Year: "2025"}) }},
-		{"not-found", true, func(s *Set, w io.Writer) error { return s.NotFound(w, NotFoundPage{Base: alone, HomeURL: "/"}) }},
-		{"not-found-alone", true, func(s *Set, w io.Writer) error { return s.NotFound(w, NotFoundPage{Base: alone}) }},
-		{"demo-home", false, func(s *Set, w io.Writer) error { return s.DemoHome(w, home) }},
-		{"demo-home-signed-out", false, func(s *Set, w io.Writer) error { return s.DemoHome(w, homeOut) }},
-		{"demo-signed-in", false, func(s *Set, w io.Writer) error { return s.DemoSignedIn(w, signedIn) }},
-		{"demo-encrypted", false, func(s *Set, w io.Writer) error { return s.DemoSignedIn(w, encrypted) }},
-		{"demo-error", true, func(s *Set, w io.Writer) error { return s.DemoError(w, failed) }},
-		{"demo-error-bare", true, func(s *Set, w io.Writer) error { return s.DemoError(w, failedBare) }},
+		{"retired", true, func(s *Set, w io.Writer) error { return s.WriteHTML(w, retired) }},
+		{"retired-logout", true, func(s *Set, w io.Writer) error { return s.WriteHTML(w, retiredHere) }},
+		{"revoked", true, func(s *Set, w io.Writer) error { return s.WriteHTML(w, revoked) }},
+		{"retired-alone", true, func(s *Set, w io.Writer) error { return s.WriteHTML(w, RetiredPage{Base: alone, Year: "2025"}) }},
+		{"not-found", true, func(s *Set, w io.Writer) error { return s.WriteHTML(w, NotFoundPage{Base: alone, HomeURL: "/"}) }},
+		{"not-found-alone", true, func(s *Set, w io.Writer) error { return s.WriteHTML(w, NotFoundPage{Base: alone}) }},
+		{"demo-home", false, func(s *Set, w io.Writer) error { return s.WriteHTML(w, home) }},
+		{"demo-home-signed-out", false, func(s *Set, w io.Writer) error { return s.WriteHTML(w, homeOut) }},
+		{"demo-signed-in", false, func(s *Set, w io.Writer) error { return s.WriteHTML(w, signedIn) }},
+		{"demo-encrypted", false, func(s *Set, w io.Writer) error { return s.WriteHTML(w, encrypted) }},
+		{"demo-error", true, func(s *Set, w io.Writer) error { return s.WriteHTML(w, failed) }},
+		{"demo-error-bare", true, func(s *Set, w io.Writer) error { return s.WriteHTML(w, failedBare) }},
 		{"response", false, func(s *Set, w io.Writer) error {
-			return s.Response(w, ResponsePage{Base: b, ACSURL: acs, XML: []byte("<Response/>"), RelayState: "a+b", HasRelay: true})
+			return writeResponse(s, w, ResponsePage{Base: b, ACSURL: acs, XML: []byte("<Response/>"), RelayState: "a+b", HasRelay: true})
 		}},
 	}
 	return append(boardSamples(lang), people...)
+}
+
+// writeResponse is Set.AppendResponse for the tests that write every page.
+func writeResponse(s *Set, w io.Writer, p ResponsePage) error {
+	page, err := s.AppendResponse(nil, p)
+	if err == nil {
+		_, err = w.Write(page)
+	}
+	return err
 }

@@ -1,7 +1,5 @@
 package templates
 
-import "io"
-
 // SignInPage asks for e-mail address and password, which are one step.
 type SignInPage struct {
 	Base
@@ -16,9 +14,6 @@ type SignInPage struct {
 	// text, or HTML of which a few elements are shown.
 	HelpText map[string]string
 }
-
-// SignIn writes the sign-in page.
-func (s *Set) SignIn(w io.Writer, p SignInPage) error { return s.html(w, "signin", p.Lang, p) }
 
 // CodePage asks for the six digits of the authenticator application.
 type CodePage struct {
@@ -47,6 +42,3 @@ type CodeTime struct {
 	Final    bool
 	AgainURL string // where to begin again
 }
-
-// Code writes the page that asks for a TOTP code.
-func (s *Set) Code(w io.Writer, p CodePage) error { return s.html(w, "code", p.Lang, p) }

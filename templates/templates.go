@@ -1,7 +1,7 @@
 // Package templates is the pages that people see: their HTML, their texts in
 // each language, and the stylesheet, fonts and images that go with them.
 //
-// A page is one file in pages/, one struct and one method of Set. It knows
+// A page is one file in pages/, one struct of the same name. It knows
 // nothing of requests, sessions or stores: handlers fill the struct, render to
 // a buffer, and answer. No text stands in Go or HTML; all of it comes from
 // catalogue/, one file per language, by Key; mails/ has the texts of mails. Everything is embedded, and read
@@ -24,6 +24,7 @@ import (
 	"io"
 	"io/fs"
 	"path"
+	"reflect"
 	"slices"
 	"strings"
 	"sync"
@@ -197,16 +198,27 @@ func (s *Set) inLanguage(lang Lang) *language {
 	return s.pages[fallback]
 }
 
-func (s *Set) html(w io.Writer, page string, lang Lang, p any) error {
-	if err := s.inLanguage(lang).html[page].ExecuteTemplate(w, "layout", p); err != nil {
-		return fmt.Errorf("render page %s: %w", page, err)
+// Page is a struct of this package that is a page: XPage, with a Base, for the file
+// x.html or x.txt in pages/.
+type Page interface{ language() Lang }
+
+// fileOf is the name of a page's file, without its ending.
+func fileOf(p Page) string {
+	return strings.ToLower(strings.TrimSuffix(reflect.TypeOf(p).Name(), "Page"))
+}
+
+// WriteHTML writes a page.
+func (s *Set) WriteHTML(w io.Writer, p Page) error {
+	if err := s.inLanguage(p.language()).html[fileOf(p)].ExecuteTemplate(w, "layout", p); err != nil {
+		return fmt.Errorf("render page %s: %w", fileOf(p), err)
 	}
 	return nil
 }
 
-func (s *Set) text(w io.Writer, page string, lang Lang, p any) error {
-	if err := s.inLanguage(lang).text[page].Execute(w, p); err != nil {
-		return fmt.Errorf("render text %s: %w", page, err)
+// WriteText writes a page for a client that takes no HTML.
+func (s *Set) WriteText(w io.Writer, p Page) error {
+	if err := s.inLanguage(p.language()).text[fileOf(p)].Execute(w, p); err != nil {
+		return fmt.Errorf("render text %s: %w", fileOf(p), err)
 	}
 	return nil
 }

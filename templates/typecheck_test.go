@@ -16,7 +16,7 @@ var pageTypes = map[string]any{
 	"signin.html": SignInPage{}, "code.html": CodePage{}, "account.html": AccountPage{},
 	"signedout.html": SignedOutPage{}, "confirm.html": ConfirmPage{}, "logout.html": LogoutPage{}, "response.html": responseData{},
 	"preview.html": PreviewPage{}, "error.html": ErrorPage{}, "error.txt": ErrorPage{}, "refusal.html": RefusalPage{}, "refusal.txt": RefusalPage{}, "lack.html": LackPage{}, "attributes.html": AttributesPage{},
-	"demo_home.html": DemoHomePage{}, "demo_signedin.html": DemoSignedInPage{}, "demo_error.html": DemoErrorPage{}, "demo_mail.txt": DemoMailPage{},
+	"demohome.html": DemoHomePage{}, "demosignedin.html": DemoSignedInPage{}, "demoerror.html": DemoErrorPage{}, "demomail.txt": DemoMailPage{},
 	"stay.html": StayPage{}, "sessionended.html": SessionEndedPage{},
 	"board.html": BoardPage{}, "wall.html": WallPage{},
 	"retired.html": RetiredPage{}, "retired.txt": RetiredPage{}, "notfound.html": NotFoundPage{}, "notfound.txt": NotFoundPage{},
@@ -40,6 +40,9 @@ func TestTemplatesMatchTheirStructs(t *testing.T) {
 			data, ok := pageTypes[base]
 			if !ok {
 				t.Fatal("no struct for this page")
+			}
+			if p, isPage := data.(Page); isPage && base != "response.html" && fileOf(p) != strings.TrimSuffix(base, path.Ext(base)) {
+				t.Errorf("%T is written with the file %s", data, fileOf(p))
 			}
 			for _, problem := range typeProblems(t, file, data) {
 				t.Error(problem)

@@ -24,7 +24,7 @@ func (s *Service) SetPassword(ctx context.Context, email, password, actor string
 	if err != nil {
 		return 0, fmt.Errorf("set password: %w", err)
 	}
-	return s.changeUser(ctx, u, changeEvent(idp.AuditUserSetPassword, u.ID, actor), func(u *idp.User) error {
+	return s.changeUser(ctx, email, idp.AuditUserSetPassword, actor, func(u *idp.User) error {
 		u.PasswordHash = hash
 		u.PasswordChangedAt = s.Clock.Now()
 		return nil
@@ -38,11 +38,7 @@ func (s *Service) Lock(ctx context.Context, email, reason, actor string) (sessio
 	if err := checkLockReason(reason); err != nil {
 		return 0, err
 	}
-	u, err := s.Lookup(ctx, email)
-	if err != nil {
-		return 0, err
-	}
-	return s.changeUser(ctx, u, changeEvent(idp.AuditUserLock, u.ID, actor), func(u *idp.User) error {
+	return s.changeUser(ctx, email, idp.AuditUserLock, actor, func(u *idp.User) error {
 		if !u.Locked() {
 			u.LockedAt = s.Clock.Now()
 		}
@@ -74,35 +70,28 @@ func (s *Service) Unlock(ctx context.Context, email, actor string) error {
 // that they are remembered in, and returns what they need to set it up. Errors:
 // *InputError, with problem "too_many" beyond MaxTOTPs.
 func (s *Service) AddTOTP(ctx context.Context, email string, n NewTOTP, actor string) (*Enrolment, error) {
-	u, err := s.Lookup(ctx, email)
-	if err != nil {
-		return nil, err
-	}
 	t, err := newTOTP(n, s.Clock.Now())
 	if err != nil {
 		return nil, err
 	}
-	_, err = s.changeUser(ctx, u, changeEvent(idp.AuditUserAddTOTP, u.ID, actor), func(u *idp.User) error {
+	var address string
+	_, err = s.changeUser(ctx, email, idp.AuditUserAddTOTP, actor, func(u *idp.User) error {
 		if len(u.TOTPs) >= MaxTOTPs {
 			return &InputError{"totp_secret", "too_many", fmt.Sprintf("the account has %d authenticators already", len(u.TOTPs))}
 		}
-		u.TOTPs = append(u.TOTPs, t)
+		u.TOTPs, address = append(u.TOTPs, t), u.PrimaryEmail()
 		return nil
 	})
 	if err != nil {
 		return nil, fmt.Errorf("add authenticator: %w", err)
 	}
-	return s.enrolment(t, u.PrimaryEmail()), nil
+	return s.enrolment(t, address), nil
 }
 
 // ResetMFA takes all second factors from a person and ends their sessions; it
 // reports how many. AddTOTP gives them a new one.
 func (s *Service) ResetMFA(ctx context.Context, email, actor string) (sessions int, err error) {
-	u, err := s.Lookup(ctx, email)
-	if err != nil {
-		return 0, err
-	}
-	return s.changeUser(ctx, u, changeEvent(idp.AuditUserResetMFA, u.ID, actor), func(u *idp.User) error {
+	return s.changeUser(ctx, email, idp.AuditUserResetMFA, actor, func(u *idp.User) error {
 		u.TOTPs = nil
 		return nil
 	})
@@ -125,18 +114,22 @@ func (s *Service) Delete(ctx context.Context, email, actor string) error {
 // then ends their sessions. The order matters: sessions that begin in between
 // begin under the new state. A failure after the update is reported, and the same
 // call again ends the sessions.
-func (s *Service) changeUser(ctx context.Context, u *idp.User, e idp.AuditEvent, change func(*idp.User) error) (int, error) {
-	err := s.Store.UpdateUser(ctx, u.ID, func(u *idp.User) error {
+func (s *Service) changeUser(ctx context.Context, email string, kind idp.AuditKind, actor string, change func(*idp.User) error) (int, error) {
+	u, err := s.Lookup(ctx, email)
+	if err != nil {
+		return 0, err
+	}
+	err = s.Store.UpdateUser(ctx, u.ID, func(u *idp.User) error {
 		u.UpdatedAt = s.Clock.Now()
 		u.Devices = nil
 		return change(u)
-	}, e)
+	}, changeEvent(kind, u.ID, actor))
 	if err != nil {
-		return 0, fmt.Errorf("%s: %w", e.Kind, err)
+		return 0, fmt.Errorf("%s: %w", kind, err)
 	}
 	n, err := s.Store.EndSessions(ctx, idp.SessionEnd{User: u.ID})
 	if err != nil {
-		return 0, fmt.Errorf("%s was done, but ending the sessions failed: %w", e.Kind, err)
+		return 0, fmt.Errorf("%s was done, but ending the sessions failed: %w", kind, err)
 	}
 	return n, nil
 }

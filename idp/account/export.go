@@ -6,7 +6,6 @@ import (
 	"fmt"
 	"regexp"
 	"strconv"
-	"strings"
 
 	"vernal/idp"
 	"vernal/idp/audit"
@@ -82,53 +81,34 @@ func (s *Service) exportPage(ctx context.Context, o ExportOptions) (*ExportPage,
 	if err != nil {
 		return nil, err
 	}
-	o.Limit = max(1, o.Limit)
-	if after, ok := strings.CutPrefix(o.After, afterDeleted); ok {
-		return s.exportDeleted(ctx, idp.UserID(after), o.Limit, keys)
-	}
-	return s.exportUsers(ctx, idp.UserID(strings.TrimPrefix(o.After, afterUser)), o, keys)
-}
-
-func (s *Service) exportUsers(ctx context.Context, after idp.UserID, o ExportOptions, keys map[idp.NameIDScope]string) (*ExportPage, error) {
-	users, err := s.Store.Users(ctx, idp.UserQuery{After: after, Limit: o.Limit})
+	mark := o.After[:1]
+	q := idp.UserQuery{After: idp.UserID(o.After[1:]), Limit: max(1, o.Limit), Deleted: mark == afterDeleted}
+	users, err := s.Store.Users(ctx, q)
 	if err != nil {
 		return nil, fmt.Errorf("list users: %w", err)
 	}
-	page := &ExportPage{Records: []Record{}, Next: afterDeleted}
+	page := &ExportPage{Records: []Record{}}
 	for _, u := range users {
-		profile, err := s.Profile(ctx, u)
-		if err != nil {
-			return nil, err
+		rec := Record{Deleted: true}
+		if !q.Deleted {
+			profile, err := s.Profile(ctx, u)
+			if err != nil {
+				return nil, err
+			}
+			rec = newRecord(u, profile, o.Secrets)
 		}
-		rec := newRecord(u, profile, o.Secrets)
 		if rec.NameIDs, err = s.listNameIDs(ctx, u.ID, keys); err != nil {
 			return nil, err
 		}
-		page.Records = append(page.Records, rec)
-	}
-	if len(users) == o.Limit {
-		page.Next = afterUser + string(users[len(users)-1].ID)
-	}
-	return page, nil
-}
-
-func (s *Service) exportDeleted(ctx context.Context, after idp.UserID, limit int, keys map[idp.NameIDScope]string) (*ExportPage, error) {
-	deleted, err := s.Store.Users(ctx, idp.UserQuery{After: after, Limit: limit, Deleted: true})
-	if err != nil {
-		return nil, fmt.Errorf("list deleted users: %w", err)
-	}
-	page := &ExportPage{Records: []Record{}}
-	for _, u := range deleted {
-		names, err := s.listNameIDs(ctx, u.ID, keys)
-		if err != nil {
-			return nil, err
-		}
-		if len(names) > 0 {
-			page.Records = append(page.Records, Record{Deleted: true, NameIDs: names})
+		if !q.Deleted || len(rec.NameIDs) > 0 {
+			page.Records = append(page.Records, rec)
 		}
 	}
-	if len(deleted) == limit {
-		page.Next = afterDeleted + string(deleted[limit-1].ID)
+	switch {
+	case len(users) == q.Limit:
+		page.Next = mark + string(users[len(users)-1].ID)
+	case !q.Deleted:
+		page.Next = afterDeleted
 	}
 	return page, nil
 }

@@ -1,6 +1,7 @@
 package account
 
 import (
+	"cmp"
 	"context"
 	"crypto/fips140"
 	"crypto/pbkdf2"
@@ -65,9 +66,7 @@ type Hasher struct {
 
 // NewHasher makes a Hasher; Cost{} takes the defaults.
 func NewHasher(c Cost) *Hasher {
-	if c == (Cost{}) {
-		c = DefaultCost()
-	}
+	c = cmp.Or(c, DefaultCost())
 	slots := max(1, c.Slots)
 	return &Hasher{
 		cost: c, slots: make(chan struct{}, slots), commands: make(chan struct{}, 1), room: newRoom(slots),

@@ -1,6 +1,7 @@
 package account
 
 import (
+	"cmp"
 	"context"
 	"crypto/rand"
 	"errors"
@@ -189,16 +190,11 @@ var roleForm = regexp.MustCompile(`^[a-z][a-z0-9_-]{0,31}$`)
 
 // newUser makes a user and a profile of a record, and returns all that is wrong with it.
 func (im *importer) newUser(rec *Record) (*idp.User, *idp.Profile, InputErrors) {
-	u := &idp.User{ID: idp.UserID(rand.Text()), CreatedAt: rec.CreatedAt.UTC(), UpdatedAt: im.now}
-	if u.CreatedAt.IsZero() {
-		u.CreatedAt = im.now
-	}
+	u := &idp.User{ID: idp.UserID(rand.Text()), CreatedAt: cmp.Or(rec.CreatedAt.UTC(), im.now), UpdatedAt: im.now}
 	f := &faults{now: im.now}
 	f.checkPast("created_at", rec.CreatedAt)
 	if rec.Deleted {
-		bare := *rec
-		bare.Deleted, bare.NameIDs, bare.CreatedAt = false, nil, time.Time{}
-		if len(bare.Emails)+len(bare.TOTPs) > 0 || bare.PasswordHash != "" || bare.Profile != nil || bare.Locked {
+		if len(rec.Emails)+len(rec.TOTPs) > 0 || rec.PasswordHash != "" || rec.Profile != nil || rec.Locked {
 			f.add("deleted", "a deleted user has only name_ids")
 		}
 		if len(rec.NameIDs) == 0 {

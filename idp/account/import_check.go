@@ -1,6 +1,7 @@
 package account
 
 import (
+	"cmp"
 	"errors"
 	"fmt"
 	"strings"
@@ -101,10 +102,7 @@ func (f *faults) readPassword(rec *Record, u *idp.User) {
 		f.addInput("password_hash", err)
 		return
 	}
-	u.PasswordHash, u.PasswordChangedAt = rec.PasswordHash, rec.PasswordChangedAt.UTC()
-	if u.PasswordChangedAt.IsZero() {
-		u.PasswordChangedAt = u.CreatedAt
-	}
+	u.PasswordHash, u.PasswordChangedAt = rec.PasswordHash, cmp.Or(rec.PasswordChangedAt.UTC(), u.CreatedAt)
 }
 
 func (f *faults) readTOTPs(rec *Record, u *idp.User) {
@@ -118,11 +116,7 @@ func (f *faults) readTOTPs(rec *Record, u *idp.User) {
 			f.add("totp_secret", "is missing")
 			continue
 		}
-		added := r.AddedAt.UTC()
-		if added.IsZero() {
-			added = u.CreatedAt
-		}
-		t, err := newTOTP(NewTOTP{Name: r.Name, Secret: r.Secret, Period: r.Period}, added)
+		t, err := newTOTP(NewTOTP{Name: r.Name, Secret: r.Secret, Period: r.Period}, cmp.Or(r.AddedAt.UTC(), u.CreatedAt))
 		var input *InputError
 		if errors.As(err, &input) {
 			f.add(input.Field, input.Detail)
@@ -146,10 +140,7 @@ func (f *faults) readLock(rec *Record, u *idp.User) {
 	case checkLockReason(rec.LockReason) != nil:
 		f.addInput("lock_reason", checkLockReason(rec.LockReason))
 	case rec.Locked:
-		u.LockedAt, u.LockReason = rec.LockedAt.UTC(), rec.LockReason
-		if u.LockedAt.IsZero() {
-			u.LockedAt = f.now
-		}
+		u.LockedAt, u.LockReason = cmp.Or(rec.LockedAt.UTC(), f.now), rec.LockReason
 	}
 }
 

@@ -1,6 +1,7 @@
 package account
 
 import (
+	"cmp"
 	"crypto/sha256"
 	"encoding/base64"
 	"errors"
@@ -91,12 +92,10 @@ func parsePHC(s string) (phc, error) {
 	if err != nil {
 		return phc{}, err
 	}
-	p.salt, err = readBase64(parts[len(parts)-2], "salt", minSalt, maxSalt)
-	if err != nil {
-		return phc{}, err
-	}
-	p.key, err = readBase64(parts[len(parts)-1], "key", minKey, maxKey)
-	if err != nil {
+	var errSalt, errKey error
+	p.salt, errSalt = readBase64(parts[len(parts)-2], "salt", minSalt, maxSalt)
+	p.key, errKey = readBase64(parts[len(parts)-1], "key", minKey, maxKey)
+	if err := cmp.Or(errSalt, errKey); err != nil {
 		return phc{}, err
 	}
 	return p, nil
@@ -107,16 +106,10 @@ func (p *phc) readArgon2(params string) error {
 	if len(fields) != 3 {
 		return fmt.Errorf("%w: want m, t and p", errPHC)
 	}
-	m, err := readNumber(fields[0], "m=", minMemory, maxMemory)
-	if err != nil {
-		return err
-	}
-	t, err := readNumber(fields[1], "t=", 1, maxTime)
-	if err != nil {
-		return err
-	}
-	threads, err := readNumber(fields[2], "p=", 1, maxThreads)
-	if err != nil {
+	m, errM := readNumber(fields[0], "m=", minMemory, maxMemory)
+	t, errT := readNumber(fields[1], "t=", 1, maxTime)
+	threads, errP := readNumber(fields[2], "p=", 1, maxThreads)
+	if err := cmp.Or(errM, errT, errP); err != nil {
 		return err
 	}
 	if m*t > maxMemoryTime || m < 8*threads {

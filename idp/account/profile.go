@@ -1,6 +1,7 @@
 package account
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -73,7 +74,7 @@ var profileFields = []profileField{
 var (
 	ssnForm   = regexp.MustCompile(`^(?:[0-9]{9}|[0-9]{3}-[0-9]{2}-[0-9]{4})$`)
 	phoneForm = regexp.MustCompile(`^\+[1-9][0-9]{6,14}$`)
-	zipForm   = regexp.MustCompile(`^([0-9]{5})(?:-?[0-9]{4})?$`)
+	zipForm   = regexp.MustCompile(`^[0-9]{5}(?:-?[0-9]{4})?$`)
 )
 
 const wantText = "must be text of at most 255 bytes that can be seen, without control characters"
@@ -107,11 +108,7 @@ func onOneLine(s string) bool {
 }
 
 func cleanZIP(s string) (string, bool) {
-	m := zipForm.FindStringSubmatch(s)
-	if m == nil {
-		return "", false
-	}
-	return m[1], true
+	return s[:min(5, len(s))], zipForm.MatchString(s)
 }
 
 func matcher(form *regexp.Regexp) func(string) (string, bool) {
@@ -198,13 +195,7 @@ func levelOf(p *idp.Proofed) string {
 
 // changedFields names the values in which two profiles differ.
 func changedFields(before, after *idp.Profile) []string {
-	b, a := idp.Profile{}, idp.Profile{}
-	if before != nil {
-		b = *before
-	}
-	if after != nil {
-		a = *after
-	}
+	b, a := cmp.Or(before, new(idp.Profile)), cmp.Or(after, new(idp.Profile))
 	names := []string{}
 	if b.Level != a.Level {
 		names = append(names, "level")
@@ -213,7 +204,7 @@ func changedFields(before, after *idp.Profile) []string {
 		names = append(names, "verified_at")
 	}
 	for _, f := range profileFields {
-		if *f.at(&b) != *f.at(&a) {
+		if *f.at(b) != *f.at(a) {
 			names = append(names, f.name)
 		}
 	}
@@ -263,9 +254,7 @@ func (s *Service) Verify(ctx context.Context, email string, p *idp.Profile, dryR
 		if p, err = CheckProfile(p, now); err != nil {
 			return nil, err
 		}
-		if p.VerifiedAt.IsZero() {
-			p.VerifiedAt = now
-		}
+		p.VerifiedAt = cmp.Or(p.VerifiedAt, now)
 	}
 	before, err := s.Profile(ctx, u)
 	if err != nil {

@@ -88,11 +88,9 @@ func NewRecordReader(source io.Reader, format string) (*RecordReader, error) {
 		r.next = newJSONReader(in, limited, head)
 		return r, nil
 	}
-	table, err := newCSVReader(in, limited)
-	if err != nil {
+	if r.next, err = newCSVReader(in, limited); err != nil {
 		return nil, err
 	}
-	r.next = table.next
 	return r, nil
 }
 

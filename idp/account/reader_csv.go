@@ -23,7 +23,7 @@ type csvReader struct {
 	line    int      // where the last record began
 }
 
-func newCSVReader(in *bufio.Reader, limited *bounded) (*csvReader, error) {
+func newCSVReader(in *bufio.Reader, limited *bounded) (next func() (Line, error), err error) {
 	c := &csvReader{r: csv.NewReader(in), limited: limited}
 	c.r.FieldsPerRecord = -1
 	c.r.ReuseRecord = true
@@ -39,7 +39,7 @@ func newCSVReader(in *bufio.Reader, limited *bounded) (*csvReader, error) {
 	if err := c.readHeader(header); err != nil {
 		return nil, &FileError{c.line, err.Error()}
 	}
-	return c, nil
+	return c.next, nil
 }
 
 func (c *csvReader) readHeader(header []string) error {

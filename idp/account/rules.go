@@ -3,6 +3,7 @@ package account
 import (
 	"fmt"
 	"net/mail"
+	"slices"
 	"strings"
 	"unicode"
 	"unicode/utf8"
@@ -79,7 +80,9 @@ func CheckNewPassword(password, address string) error {
 // it may be for a day, or for a test.
 func WeakPassword(password string) bool {
 	lower := strings.ToLower(password)
-	return countRunes(lower) < 5 || isCommon(lower)
+	runes := []rune(lower)
+	slices.Sort(runes)
+	return len(slices.Compact(runes)) < 5 || isCommon(lower)
 }
 
 // isHashable reports whether a password is short enough to be hashed at all. The
@@ -96,18 +99,17 @@ func normalPassword(password string) []byte { return norm.NFC.Bytes([]byte(passw
 // first. Of the usual lists hardly an entry has MinPassword characters; what is
 // left are the short ones repeated or strung together.
 func isCommon(password string) bool {
-	rest := password
-	for rest != "" {
+	for password != "" {
 		n := 0
 		for _, w := range commonWords {
-			if len(w) > n && strings.HasPrefix(rest, w) {
-				n = len(w)
+			if strings.HasPrefix(password, w) {
+				n = max(n, len(w))
 			}
 		}
 		if n == 0 {
 			return false
 		}
-		rest = rest[n:]
+		password = password[n:]
 	}
 	return true
 }
@@ -120,13 +122,4 @@ var commonWords = []string{
 	"football", "baseball", "sunshine", "princess", "changeme", "secret", "test", "user", "hello",
 	"correcthorsebatterystaple", "correct", "horse", "battery", "staple",
 	"0", "1", "2", "3", "4", "5", "6", "7", "8", "9", "!", ".", "-", "_", " ", "@", "#", "$", "?",
-}
-
-// countRunes counts the different runes of s.
-func countRunes(s string) int {
-	seen := map[rune]bool{}
-	for _, r := range s {
-		seen[r] = true
-	}
-	return len(seen)
 }

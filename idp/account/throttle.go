@@ -1,9 +1,9 @@
 package account
 
 import (
+	"cmp"
 	"context"
 	"encoding/hex"
-	"errors"
 	"fmt"
 	"math"
 	"net/netip"
@@ -102,10 +102,7 @@ func (s *Service) key(name, account string, from netip.Addr) string {
 
 // limits are the configured ones, or the defaults.
 func (s *Service) limits() Limits {
-	if s.Limits == (Limits{}) {
-		return DefaultLimits()
-	}
-	return s.Limits
+	return cmp.Or(s.Limits, DefaultLimits())
 }
 
 // passwordCounters are those that a password for the address from there uses.
@@ -153,7 +150,7 @@ func (s *Service) throttles() idp.Records[throttle] {
 // the write, so that an attempt never counts as one from before the attempts that were
 // counted first.
 func (s *Service) updateThrottles(ctx context.Context, counters []counter, change func(*counter, *throttle, time.Time) error) error {
-	return s.throttles().Update(ctx, keysOf(counters), func(r *idp.Record[throttle]) error {
+	err := s.throttles().Update(ctx, keysOf(counters), func(r *idp.Record[throttle]) error {
 		c := &counters[slices.IndexFunc(counters, func(c counter) bool { return c.key == r.Key })]
 		if r.Value == nil {
 			r.Value = new(throttle)
@@ -167,6 +164,10 @@ func (s *Service) updateThrottles(ctx context.Context, counters []counter, chang
 		}
 		return nil
 	})
+	if err != nil {
+		return fmt.Errorf("count attempts: %w", err)
+	}
+	return nil
 }
 
 func keysOf(counters []counter) (keys []string) {
@@ -229,29 +230,22 @@ func (s *Service) reserve(ctx context.Context, counters []counter) (isOver bool,
 		}
 		return err
 	})
-	if _, blocked := errors.AsType[*ThrottledError](err); err != nil && !blocked {
-		err = fmt.Errorf("count attempt: %w", err)
-	}
 	return isOver, err
 }
 
 // release gives a reserved attempt back on each counter. It is done even when
 // the request was given up meanwhile.
 func (s *Service) release(ctx context.Context, counters []counter) error {
-	err := s.updateThrottles(context.WithoutCancel(ctx), counters, func(c *counter, t *throttle, _ time.Time) error {
+	return s.updateThrottles(context.WithoutCancel(ctx), counters, func(c *counter, t *throttle, _ time.Time) error {
 		c.giveBack(t)
 		return nil
 	})
-	if err != nil {
-		return fmt.Errorf("give attempt back: %w", err)
-	}
-	return nil
 }
 
 // settle gives the attempt back after a right answer, forgets the failures that it makes
 // good, and notes known networks.
 func (s *Service) settle(ctx context.Context, counters []counter) error {
-	err := s.updateThrottles(context.WithoutCancel(ctx), counters, func(c *counter, t *throttle, now time.Time) error {
+	return s.updateThrottles(context.WithoutCancel(ctx), counters, func(c *counter, t *throttle, now time.Time) error {
 		switch {
 		case c.name == "known":
 			*t = throttle{Count: 1, FirstAt: now}
@@ -262,10 +256,6 @@ func (s *Service) settle(ctx context.Context, counters []counter) error {
 		}
 		return nil
 	})
-	if err != nil {
-		return fmt.Errorf("forget failures: %w", err)
-	}
-	return nil
 }
 
 // forgetFailures clears what is counted for a person as a whole.

@@ -1,6 +1,7 @@
 package account
 
 import (
+	"cmp"
 	"context"
 	"crypto/fips140"
 	"crypto/rand"
@@ -55,7 +56,7 @@ type NewTOTP struct {
 // fault, and the attempt was given back. Too many wrong codes block the person's
 // codes from everywhere: whoever gets here has the password.
 func (s *Service) CheckTOTP(ctx context.Context, user idp.UserID, code string, from netip.Addr) error {
-	return s.checkTOTP(ctx, user, code, from, func(*idp.User) {})
+	return s.CompleteTOTP(ctx, user, code, from, SignIn{})
 }
 
 // SignIn is what a sign-in has for its second factor to make good.
@@ -70,17 +71,6 @@ type SignIn struct {
 // has is noted in the same step, so that whatever forgets devices forgets this
 // one, or comes first.
 func (s *Service) CompleteTOTP(ctx context.Context, user idp.UserID, code string, from netip.Addr, in SignIn) error {
-	now := s.Clock.Now()
-	return s.checkTOTP(ctx, user, code, from, func(u *idp.User) {
-		s.cameAs(u, in.CameAs, now)
-		if in.Remember != nil {
-			in.Remember.rememberIn(u, now)
-		}
-	})
-}
-
-// checkTOTP proves the second factor and makes, with it, a change.
-func (s *Service) checkTOTP(ctx context.Context, user idp.UserID, code string, from netip.Addr, also func(*idp.User)) error {
 	code, ok := normalCode(code)
 	if !ok {
 		return ErrWrong // no guess at all, so nothing to count
@@ -105,7 +95,10 @@ func (s *Service) checkTOTP(ctx context.Context, user idp.UserID, code string, f
 		if err := acceptCode(u, code, now); err != nil {
 			return err
 		}
-		also(u)
+		s.cameAs(u, in.CameAs, now)
+		if in.Remember != nil {
+			in.Remember.rememberIn(u, now)
+		}
 		return nil
 	})
 	switch {
@@ -179,12 +172,7 @@ func normalCode(code string) (string, bool) {
 		return "", false
 	}
 	code = strings.Join(strings.Fields(code), "")
-	for _, c := range []byte(code) {
-		if c < '0' || c > '9' {
-			return "", false
-		}
-	}
-	return code, len(code) == codeDigits
+	return code, len(code) == codeDigits && strings.Trim(code, "0123456789") == ""
 }
 
 // Check reports, as an *InputError, why AddTOTP would not take the
@@ -228,10 +216,7 @@ func newTOTP(n NewTOTP, now time.Time) (idp.TOTP, error) {
 // enrolment is the otpauth address of an authenticator, in the key URI format
 // that all of them read.
 func (s *Service) enrolment(t idp.TOTP, address string) *Enrolment {
-	issuer := s.Issuer
-	if issuer == "" {
-		issuer = "Vernal"
-	}
+	issuer := cmp.Or(s.Issuer, "Vernal")
 	secret := base32NoPad.EncodeToString(t.Secret)
 	query := url.Values{
 		"secret":    {secret},

@@ -3,7 +3,6 @@ package adminhttp
 import (
 	"bytes"
 	"encoding/json"
-	"io"
 	"net/http"
 
 	"vernal/idp"
@@ -32,7 +31,7 @@ func (h *Handler) showBoard(w http.ResponseWriter, r *http.Request) error {
 	f := readFilter(r.URL.Query())
 	page := h.boardPage(v, f)
 	page.Base = h.Pages.Base(r, "")
-	return h.Pages.Render(w, http.StatusOK, func(b io.Writer) error { return h.Pages.Set.Board(b, page) })
+	return h.Pages.Render(w, http.StatusOK, page)
 }
 
 func (h *Handler) boardPage(v *view, f filter) templates.BoardPage {

@@ -2,7 +2,6 @@ package adminhttp
 
 import (
 	"cmp"
-	"io"
 	"net/http"
 	"net/url"
 	"slices"
@@ -40,7 +39,7 @@ func (h *Handler) showWall(w http.ResponseWriter, r *http.Request) error {
 	page.Base = h.Pages.Base(r, "")
 	page.Years = slices.DeleteFunc(v.years(h.Rotation.Policy), func(y templates.BoardYear) bool { return !y.Live })
 	w.Header().Set("Content-Security-Policy", h.Pages.Set.WallCSP())
-	return h.Pages.Render(w, http.StatusOK, func(b io.Writer) error { return h.Pages.Set.Wall(b, page) })
+	return h.Pages.Render(w, http.StatusOK, page)
 }
 
 // wallSwitch reports whether the wallboard must not reload, and returns the URL of the

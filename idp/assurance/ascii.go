@@ -18,13 +18,6 @@ var inASCII = map[rune]string{
 // toASCII writes a name or an address in ASCII: letters without their marks,
 // "?" for what has no such form, as the reference does.
 func toASCII(s string) string {
-	plain := true
-	for i := 0; i < len(s) && plain; i++ {
-		plain = s[i] < utf8.RuneSelf
-	}
-	if plain {
-		return s
-	}
 	var out strings.Builder
 	// Composed first, so that a mark that belongs to a letter without ASCII
 	// form does not add a second "?".
@@ -37,17 +30,15 @@ func toASCII(s string) string {
 			out.WriteString(text)
 			continue
 		}
-		found := false
+		before := out.Len()
 		for _, part := range norm.NFKD.String(string(r)) {
 			if part < utf8.RuneSelf {
 				out.WriteRune(part)
-				found = true
-			} else if text, ok := inASCII[part]; ok {
-				out.WriteString(text)
-				found = true
+			} else {
+				out.WriteString(inASCII[part])
 			}
 		}
-		if !found && !isMark(r) {
+		if out.Len() == before && !isMark(r) {
 			out.WriteByte('?')
 		}
 	}

@@ -57,15 +57,11 @@ const tokenASCII = "ascii"
 func Table() []Row { return slices.Clone(table) }
 
 // Known reports whether the name may stand in a registration.
-func Known(name string) bool { return name == tokenASCII || rowOf(name) != nil }
+func Known(name string) bool { return name == tokenASCII || findRow(name) >= 0 }
 
-func rowOf(name string) *Row {
-	for i := range table {
-		if table[i].Name == name {
-			return &table[i]
-		}
-	}
-	return nil
+// findRow is the index of an attribute in the table; -1 if there is none.
+func findRow(name string) int {
+	return slices.IndexFunc(table, func(row Row) bool { return row.Name == name })
 }
 
 // Dropped is a requested attribute that is not sent, and why.
@@ -127,7 +123,7 @@ func (r *Requirement) selectAttributes(w wanted, sp *idp.ServiceProvider) {
 			r.ASCII = true
 			continue
 		}
-		i := slices.IndexFunc(table, func(row Row) bool { return row.Name == name })
+		i := findRow(name)
 		if reason := r.dropReason(i, name, sp); reason != "" {
 			r.dropAttribute(name, reason)
 		} else if !table[i].Always {
@@ -164,7 +160,7 @@ func (r *Requirement) dropReason(i int, name string, sp *idp.ServiceProvider) Dr
 // isGranted reports whether the provider may have the attribute of the row at all: it is
 // registered for it, or is to have it as Login.gov gives it, with proofed data.
 func (r *Requirement) isGranted(row *Row, sp *idp.ServiceProvider) bool {
-	return isRegistered(sp, row.Name) || row.Level == LevelEligible && r.IAL.isProofed() && sp.IsLoginGovCompatible()
+	return slices.Contains(sp.Attributes, row.Name) || row.Level == LevelEligible && r.IAL.isProofed() && sp.IsLoginGovCompatible()
 }
 
 // isLevelEnough reports whether the level of what was asked for is enough. What a

@@ -146,14 +146,16 @@ func TestOnlyPermittedAttributesAreReleased(t *testing.T) {
 			if diff := cmp.Diff(released, Release(r, p, closed)); diff != "" {
 				t.Fatalf("a profile is released that could stay sealed (-open +sealed):\n%s", diff)
 			}
-		} else if !slices.ContainsFunc(released, func(a Attribute) bool { return rowOf(a.FriendlyName).Level == LevelProofed }) {
+		} else if !slices.ContainsFunc(released, func(a Attribute) bool { return table[findRow(a.FriendlyName)].Level == LevelProofed }) {
 			t.Fatal("a profile would be unsealed of which nothing is released")
 		}
 		for _, out := range released {
-			row := rowOf(out.FriendlyName)
-			switch {
-			case row == nil:
+			i := findRow(out.FriendlyName)
+			if i < 0 {
 				t.Fatalf("%s is in no row", out.FriendlyName)
+			}
+			row := &table[i]
+			switch {
 			case !row.Always && !slices.Contains(p.Attributes, row.Name):
 				t.Fatalf("%s left, registered is %v", row.Name, p.Attributes)
 			case row.Level == LevelProofed && (r.IAL == AuthOnly || !allowsVerified(p) && !p.AllowIALMax):

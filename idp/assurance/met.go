@@ -1,6 +1,7 @@
 package assurance
 
 import (
+	"slices"
 	"time"
 
 	"vernal/idp"
@@ -26,18 +27,13 @@ const RememberedFor = 30 * 24 * time.Hour
 // Factors are those of which any one would fill the gap. A person who has none
 // of them cannot be signed in at this level; whether that is so is the caller's
 // to find out (idp.RefusedNoFactor).
-func (m Missing) Factors() []idp.Factor {
-	switch m {
-	case MissingPassword:
-		return []idp.Factor{idp.FactorPassword}
-	case MissingSecondFactor:
-		return []idp.Factor{idp.FactorTOTP, idp.FactorPasskey, idp.FactorPIV, idp.FactorRecoveryCode}
-	case MissingPhishingResistant:
-		return []idp.Factor{idp.FactorPasskey, idp.FactorPIV}
-	case MissingPIV:
-		return []idp.Factor{idp.FactorPIV}
-	}
-	return nil
+func (m Missing) Factors() []idp.Factor { return slices.Clone(fillers[m]) }
+
+var fillers = map[Missing][]idp.Factor{
+	MissingPassword:          {idp.FactorPassword},
+	MissingSecondFactor:      {idp.FactorTOTP, idp.FactorPasskey, idp.FactorPIV, idp.FactorRecoveryCode},
+	MissingPhishingResistant: {idp.FactorPasskey, idp.FactorPIV},
+	MissingPIV:               {idp.FactorPIV},
 }
 
 // Met says what the session still lacks at now, one thing at a time; nil stands
@@ -98,17 +94,4 @@ func (r *Requirement) secondFactor() Missing {
 }
 
 // filledBy is Factors as a question, for the way that every request takes.
-func (m Missing) filledBy(f idp.Factor) bool {
-	if m == MissingPassword {
-		return f == idp.FactorPassword
-	}
-	switch f {
-	case idp.FactorPIV:
-		return m != NothingMissing
-	case idp.FactorPasskey:
-		return m == MissingSecondFactor || m == MissingPhishingResistant
-	case idp.FactorTOTP, idp.FactorRecoveryCode:
-		return m == MissingSecondFactor
-	}
-	return false
-}
+func (m Missing) filledBy(f idp.Factor) bool { return slices.Contains(fillers[m], f) }

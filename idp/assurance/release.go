@@ -1,6 +1,8 @@
 package assurance
 
 import (
+	"slices"
+
 	"vernal/idp"
 	"vernal/idp/saml"
 )
@@ -64,13 +66,10 @@ func Release(r *Requirement, sp *idp.ServiceProvider, p Person) []Attribute {
 				continue
 			}
 			next++
-			if !r.mayRelease(row, sp) {
+			if !r.mayRelease(row, sp) || row.Level == LevelProofed && p.Profile == nil {
 				continue
 			}
-			if row.Level == LevelProofed && p.Profile == nil {
-				continue
-			}
-			if p.Proofed == nil && !isRegistered(sp, row.Name) {
+			if p.Proofed == nil && !slices.Contains(sp.Attributes, row.Name) {
 				continue // granted with proofed data alone, and there is none
 			}
 		}
@@ -100,21 +99,10 @@ func (r *Requirement) ReadsProfile(sp *idp.ServiceProvider, proofed *idp.Proofed
 	if ProofingOf(proofed) == Unproofed {
 		return false
 	}
-	for _, name := range r.Attributes {
-		if row := rowOf(name); row != nil && row.Level == LevelProofed && r.mayRelease(row, sp) {
-			return true
-		}
-	}
-	return false
-}
-
-func isRegistered(sp *idp.ServiceProvider, name string) bool {
-	for _, a := range sp.Attributes {
-		if a == name {
-			return true
-		}
-	}
-	return false
+	return slices.ContainsFunc(r.Attributes, func(name string) bool {
+		i := findRow(name)
+		return i >= 0 && table[i].Level == LevelProofed && r.mayRelease(&table[i], sp)
+	})
 }
 
 // ialValue is what attribute ial says: what was reached, not what was asked.

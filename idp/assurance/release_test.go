@@ -51,7 +51,7 @@ func TestReleaseTakesNoWord(t *testing.T) {
 		t.Run(tt.name, func(t *testing.T) {
 			t.Parallel()
 			for _, a := range Release(&tt.need, tt.sp, known.Person) {
-				if !rowOf(a.FriendlyName).Always {
+				if !table[findRow(a.FriendlyName)].Always {
 					t.Errorf("%s left: %q", a.FriendlyName, a.Values)
 				}
 			}

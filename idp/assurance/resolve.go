@@ -51,14 +51,6 @@ type Requirement struct {
 	urn      bool   // attribute ial speaks in urn:acr.login.gov
 }
 
-// Comparisons of a RequestedAuthnContext (saml-core §3.3.2.2.1).
-const (
-	comparisonExact   = "exact"
-	comparisonMinimum = "minimum"
-	comparisonMaximum = "maximum"
-	comparisonBetter  = "better"
-)
-
 const fieldClassRef = "AuthnContextClassRef"
 
 // maxClassRefs bounds, in bytes, the values of a request. They are kept until the
@@ -102,7 +94,7 @@ const noted = 20
 // ask.
 func Resolve(a Ask, sp *idp.ServiceProvider) (*Requirement, error) {
 	switch a.Comparison {
-	case "", comparisonExact, comparisonMinimum, comparisonMaximum, comparisonBetter:
+	case "", "exact", "minimum", "maximum", "better": // saml-core §3.3.2.2.1
 	default:
 		return nil, idp.Refuse(idp.RefusedComparison, "Comparison", a.Comparison)
 	}
@@ -125,8 +117,8 @@ type wanted struct {
 
 // readRefs sorts the values and refuses what cannot be asked.
 func (r *Requirement) readRefs(refs []string, sp *idp.ServiceProvider) (w wanted, err error) {
-	var firstBad string // for a refusal
-	bad, valid := false, false
+	var bad []string // for a refusal
+	valid := false
 	for _, ref := range refs {
 		ref = strings.TrimSpace(ref) // white space of an anyURI collapses
 		if names, ok := requestedAttributes(ref); ok {
@@ -136,9 +128,7 @@ func (r *Requirement) readRefs(refs []string, sp *idp.ServiceProvider) (w wanted
 		}
 		c := contexts[ref]
 		if c == nil || c.companion {
-			if !bad {
-				bad, firstBad = true, ref
-			}
+			bad = append(bad, ref)
 			if c == nil {
 				r.Unknown = appendBounded(r.Unknown, ref)
 				continue
@@ -151,29 +141,23 @@ func (r *Requirement) readRefs(refs []string, sp *idp.ServiceProvider) (w wanted
 		r.urn = r.urn || strings.HasPrefix(ref, nsACR)
 		w.addContext(c)
 	}
-	if bad && !valid {
-		return w, idp.Refuse(idp.RefusedAuthnContext, fieldClassRef, firstBad, strings.Join(ClassRefs(), ", "))
+	if len(bad) > 0 && !valid {
+		return w, idp.Refuse(idp.RefusedAuthnContext, fieldClassRef, bad[0], strings.Join(ClassRefs(), ", "))
 	}
 	return w, nil
 }
 
 // addContext keeps the value that counts of each kind.
 func (w *wanted) addContext(c *context) {
-	switch c.kind {
-	case kindIAL:
-		if w.ial == nil || c.rank < w.ial.rank {
-			w.ial = c
-		}
-	case kindAAL:
-		if w.aal == nil {
-			w.aal = c
-		}
-	case kindStrict:
+	switch {
+	case c.kind == kindIAL && (w.ial == nil || c.rank < w.ial.rank):
+		w.ial = c
+	case c.kind == kindAAL && w.aal == nil:
+		w.aal = c
+	case c.kind == kindStrict:
 		w.strict = c
-	case kindGeneric:
-		if w.generic == nil {
-			w.generic = c
-		}
+	case c.kind == kindGeneric && w.generic == nil:
+		w.generic = c
 	}
 }
 
@@ -182,7 +166,7 @@ func (r *Requirement) decideLevels(a Ask, w wanted, sp *idp.ServiceProvider) {
 	r.IAL = defaultIAL(sp)
 	if w.ial != nil {
 		r.IAL = w.ial.ial
-		if r.IAL == AuthOnly && a.Comparison == comparisonMinimum && allowsVerified(sp) {
+		if r.IAL == AuthOnly && a.Comparison == "minimum" && allowsVerified(sp) {
 			r.IAL = IALMax
 		}
 	}

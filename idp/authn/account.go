@@ -2,7 +2,6 @@ package authn
 
 import (
 	"errors"
-	"io"
 	"net/http"
 
 	"vernal/idp"
@@ -16,14 +15,7 @@ func (h *Handler) showHome(w http.ResponseWriter, r *http.Request) exit {
 }
 
 // showAccount is GET /account, the home of a user who is signed in.
-func (h *Handler) showAccount(w http.ResponseWriter, r *http.Request) exit {
-	s, err := h.currentSession(r)
-	if errors.Is(err, idp.ErrNotFound) {
-		return h.showEnded(w, r)
-	}
-	if err != nil {
-		return endFailed(err)
-	}
+func (h *Handler) showAccount(w http.ResponseWriter, r *http.Request, s *idp.Session) exit {
 	if r.Method != http.MethodHead {
 		if err := h.Sessions.Touch(r.Context(), s); err != nil {
 			return endFailed(err)
@@ -54,9 +46,7 @@ func (h *Handler) showAccount(w http.ResponseWriter, r *http.Request) exit {
 	}
 	h.listDevices(r, user, &page)
 	h.warnLater(w, s)
-	return endShown(func() error {
-		return h.Pages.Render(w, http.StatusOK, func(b io.Writer) error { return h.Pages.Set.Account(b, page) })
-	})
+	return endShown(h.showPage(w, page))
 }
 
 // signOut is POST /account/sign-out. It ends the session here and does not notify
@@ -75,7 +65,5 @@ func (h *Handler) signOut(w http.ResponseWriter, r *http.Request) exit {
 		return endFailed(err) // the page must not say that a live session has ended
 	}
 	page := templates.SignedOutPage{Base: h.Pages.Base(r, ""), SignInURL: SignInPath}
-	return endDecided(decision, user, func() error {
-		return h.Pages.Render(w, http.StatusOK, func(b io.Writer) error { return h.Pages.Set.SignedOut(b, page) })
-	})
+	return endDecided(decision, user, h.showPage(w, page))
 }

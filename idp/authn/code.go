@@ -14,36 +14,33 @@ import (
 	"vernal/templates"
 )
 
+// inSignIn makes a handler of a step of the sign-in that waits for its code. Of a user who
+// was deleted meanwhile none waits.
+func (h *Handler) inSignIn(do func(w http.ResponseWriter, r *http.Request, f flow, pending *idp.Session, user *idp.User) exit) web.Handler {
+	return h.inFlow(func(w http.ResponseWriter, r *http.Request, f flow) exit {
+		var user *idp.User
+		pending, err := h.Sessions.Pending(r)
+		if err == nil {
+			user, err = h.loadUser(r.Context(), pending.User)
+		}
+		switch {
+		case errors.Is(err, idp.ErrNotFound):
+			return h.nothingPending(w, r, f)
+		case err != nil:
+			return endFailed(err)
+		}
+		web.EventOf(r).User = user.ID
+		return do(w, r, f, pending, user)
+	})
+}
+
 // showCode is GET /sign-in/code.
-func (h *Handler) showCode(w http.ResponseWriter, r *http.Request) exit {
-	f, err := h.flowOf(r)
-	if err != nil {
-		return endFailed(err)
-	}
-	pending, user, err := h.pendingSignIn(r)
-	if errors.Is(err, idp.ErrNotFound) {
-		return h.nothingPending(w, r, f)
-	}
-	if err != nil {
-		return endFailed(f.addProvider(err))
-	}
+func (h *Handler) showCode(w http.ResponseWriter, r *http.Request, f flow, pending *idp.Session, user *idp.User) exit {
 	return endShown(h.codePage(w, r, f, user, http.StatusOK, h.askCode(f), h.pendingLimit(pending)))
 }
 
 // checkCode is POST /sign-in/code: the second factor, and the new session.
-func (h *Handler) checkCode(w http.ResponseWriter, r *http.Request) exit {
-	f, err := h.flowOf(r)
-	if err != nil {
-		return endFailed(err)
-	}
-	pending, user, err := h.pendingSignIn(r)
-	if errors.Is(err, idp.ErrNotFound) {
-		return h.nothingPending(w, r, f)
-	}
-	if err != nil {
-		return endFailed(f.addProvider(err))
-	}
-
+func (h *Handler) checkCode(w http.ResponseWriter, r *http.Request, f flow, pending *idp.Session, user *idp.User) exit {
 	if r.PostForm.Has(templates.FieldMore) {
 		return h.extendPending(w, r, f, pending, user)
 	}
@@ -88,9 +85,9 @@ func (h *Handler) proveCode(w http.ResponseWriter, r *http.Request, f flow, user
 	case err == nil:
 		return exit{}, true
 	case errors.As(err, &tooMany):
-		return showThrottled(w, r, audit.CodeThrottled, tooMany, user.ID, func(key templates.Key, args []string) func() error {
-			return again(http.StatusTooManyRequests, key, args)
-		}), false
+		problem, args := templates.Throttled(tooMany.RetryAfter)
+		return retryLater(w, r, audit.CodeThrottled, user.ID, tooMany.RetryAfter, tooMany.Limit,
+			again(http.StatusTooManyRequests, problem, args)), false
 	case errors.Is(err, account.ErrReplayed):
 		x := endDecided(audit.CodeReplayed, user.ID, again(http.StatusUnprocessableEntity, templates.ProblemCodeWrong, nil))
 		x.detail = map[string]string{"reason": "replayed"}
@@ -98,25 +95,11 @@ func (h *Handler) proveCode(w http.ResponseWriter, r *http.Request, f flow, user
 	case errors.Is(err, account.ErrWrong):
 		return endDecided(audit.CodeWrong, user.ID, again(http.StatusUnprocessableEntity, templates.ProblemCodeWrong, nil)), false
 	case errors.Is(err, account.ErrLocked):
-		return endFailed(f.addProvider(idp.Refuse(idp.RefusedAccountLocked, "account", "").With(err))), false
+		return endFailed(idp.Refuse(idp.RefusedAccountLocked, "account", "").With(err)), false
 	case errors.Is(err, account.ErrNoFactor):
-		return endFailed(f.addProvider(idp.Refuse(idp.RefusedNoFactor, "authentication", "").With(err))), false
+		return endFailed(idp.Refuse(idp.RefusedNoFactor, "authentication", "").With(err)), false
 	}
-	return endFailed(f.addProvider(fmt.Errorf("check code: %w", err))), false
-}
-
-// pendingSignIn is the sign-in that waits for its code, and its user; idp.ErrNotFound if
-// there is none, or the user was deleted meanwhile.
-func (h *Handler) pendingSignIn(r *http.Request) (*idp.Session, *idp.User, error) {
-	pending, err := h.Sessions.Pending(r)
-	if err != nil {
-		return nil, nil, err
-	}
-	user, err := h.loadUser(r.Context(), pending.User)
-	if err == nil {
-		web.EventOf(r).User = user.ID
-	}
-	return pending, user, err
+	return endFailed(fmt.Errorf("check code: %w", err)), false
 }
 
 // nothingPending answers at the code page when no sign-in waits for a code. With a
@@ -135,7 +118,7 @@ func (h *Handler) nothingPending(w http.ResponseWriter, r *http.Request, f flow)
 	case err == nil:
 		return redirectTo(w, r, h.nextURL(f))
 	case !errors.Is(err, idp.ErrNotFound):
-		return endFailed(f.addProvider(err))
+		return endFailed(err)
 	}
 	return endShown(h.signInPage(w, r, f, http.StatusUnprocessableEntity, templates.SignInPage{Notice: templates.NoticeTimedOut}))
 }
@@ -156,7 +139,7 @@ func (h *Handler) completeSignIn(w http.ResponseWriter, r *http.Request, f flow,
 		return endDecided(audit.AccountChanged, pending.User, h.nothingPending(w, r, f).answer)
 	}
 	if err != nil {
-		return endFailed(f.addProvider(err))
+		return endFailed(err)
 	}
 	if device != nil {
 		http.SetCookie(w, device)

@@ -7,6 +7,7 @@ import (
 	"vernal/idp"
 	"vernal/idp/audit"
 	"vernal/idp/web"
+	"vernal/templates"
 )
 
 // exit is how a handler ends: what it decided, about which user, and how it answers.
@@ -25,6 +26,11 @@ type step func(w http.ResponseWriter, r *http.Request) exit
 // endDecided ends with a decision about a user, "" if none is known.
 func endDecided(d audit.Decision, user idp.UserID, write func() error) exit {
 	return exit{decision: d, user: user, answer: write}
+}
+
+// showPage writes a page.
+func (h *Handler) showPage(w http.ResponseWriter, page templates.Page) func() error {
+	return func() error { return h.Pages.Render(w, http.StatusOK, page) }
 }
 
 // endShown ends with a page, or a redirect to one, where nothing was decided.

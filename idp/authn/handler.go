@@ -65,33 +65,51 @@ type Handler struct {
 // Mount adds the pages to the router.
 func (h *Handler) Mount(rt *web.Router) {
 	rt.Handle("/", web.Methods{http.MethodGet: h.runStep(h.showHome)})
-	rt.Handle(SignInPath, web.Methods{http.MethodGet: h.runStep(h.showSignIn), http.MethodPost: h.runStep(h.checkSignIn)})
-	rt.Handle(CodePath, web.Methods{http.MethodGet: h.runStep(h.showCode), http.MethodPost: h.runStep(h.checkCode)})
-	rt.Handle(StepUpPath, web.Methods{http.MethodGet: h.runStep(h.showStepUp), http.MethodPost: h.runStep(h.checkStepUp)})
-	rt.Handle(AccountPath, web.Methods{http.MethodGet: h.runStep(h.showAccount)})
+	rt.Handle(SignInPath, web.Methods{http.MethodGet: h.inFlow(h.showSignIn), http.MethodPost: h.inFlow(h.checkSignIn)})
+	rt.Handle(CodePath, web.Methods{http.MethodGet: h.inSignIn(h.showCode), http.MethodPost: h.inSignIn(h.checkCode)})
+	rt.Handle(StepUpPath, web.Methods{http.MethodGet: h.inStepUp(h.showStepUp), http.MethodPost: h.inStepUp(h.checkStepUp)})
+	rt.Handle(AccountPath, web.Methods{http.MethodGet: h.inSession(h.showEnded, h.showAccount)})
 	rt.Handle(SignOutPath, web.Methods{http.MethodPost: h.runStep(h.signOut)})
-	rt.Handle(stayPath, web.Methods{http.MethodGet: h.runStep(h.showStay), http.MethodPost: h.ownAccount(h.staySignedIn)})
-	rt.Handle(endPath, web.Methods{http.MethodPost: h.ownAccount(h.endOne)})
-	rt.Handle(endOthersPath, web.Methods{http.MethodPost: h.ownAccount(h.endOthers)})
-	rt.Handle(forgetPath, web.Methods{http.MethodPost: h.ownAccount(h.forgetOne)})
-	rt.Handle(forgetAllPath, web.Methods{http.MethodPost: h.ownAccount(h.forgetAll)})
+	rt.Handle(stayPath, web.Methods{http.MethodGet: h.inSession(h.showEnded, h.showStay), http.MethodPost: h.inSession(h.showHome, h.staySignedIn)})
+	rt.Handle(endPath, web.Methods{http.MethodPost: h.inSession(h.showHome, h.endOne)})
+	rt.Handle(endOthersPath, web.Methods{http.MethodPost: h.inSession(h.showHome, h.endOthers)})
+	rt.Handle(forgetPath, web.Methods{http.MethodPost: h.inSession(h.showHome, h.forgetOne)})
+	rt.Handle(forgetAllPath, web.Methods{http.MethodPost: h.inSession(h.showHome, h.forgetAll)})
 }
 
-// flow is the request that a sign-in is for, and what it needs; without a
-// request it is a sign-in for the account page.
+// flow is the request that a sign-in is for, and what it needs.
 type flow struct {
 	request  *idp.LoginRequest
 	provider *sp.Provider
 	need     *assurance.Requirement
 }
 
-// forAccount is what the account page needs: any two factors.
-var forAccount = assurance.Requirement{RememberedDevice: true}
+// forAccount is the flow of a sign-in for the account page: for no request and no
+// provider, with any two factors. It is read-only.
+var forAccount = flow{new(idp.LoginRequest), new(sp.Provider), &assurance.Requirement{RememberedDevice: true}}
+
+// isForAccount reports whether the sign-in is for no request.
+func (f flow) isForAccount() bool { return f.request.Handle == "" }
 
 // mayRemember reports whether a remembered device may stand for the second
 // factor, and so whether it makes sense to offer that one be remembered.
 func (f flow) mayRemember() bool {
-	return f.need.RememberedDevice && (f.request == nil || !f.request.ForceAuthn)
+	return f.need.RememberedDevice && !f.request.ForceAuthn
+}
+
+// inFlow makes a handler of a step of a flow. An error of it gets the name of the provider.
+func (h *Handler) inFlow(do func(http.ResponseWriter, *http.Request, flow) exit) web.Handler {
+	return h.runStep(func(w http.ResponseWriter, r *http.Request) exit {
+		f, err := h.flowOf(r)
+		if err != nil {
+			return endFailed(err)
+		}
+		x := do(w, r, f)
+		if answer := x.answer; answer != nil {
+			x.answer = func() error { return f.addProvider(answer()) }
+		}
+		return x
+	})
 }
 
 // flowOf finds the flow that the URL names or, if it is posted, the form. A handle
@@ -106,7 +124,7 @@ func (h *Handler) flowOf(r *http.Request) (flow, error) {
 		handle = r.PostForm.Get(templates.FieldRequest)
 	}
 	if handle == "" {
-		return flow{need: &forAccount}, nil
+		return forAccount, nil
 	}
 	req, err := h.Sessions.Request(r, idp.RequestHandle(handle))
 	switch {
@@ -128,7 +146,7 @@ func (h *Handler) flowOf(r *http.Request) (flow, error) {
 	e.Note(slog.String("sp", string(req.SP)))
 	e.SP, e.Year, e.Verified = req.SP, req.Year, req.CertSHA256 != ""
 	e.Ask(req.Locale, req.ReceivedAt)
-	f := flow{request: req, provider: provider, need: &forAccount}
+	f := flow{request: req, provider: provider}
 	switch {
 	case req.Answered():
 		return flow{}, f.addProvider(idp.Refuse(idp.RefusedAnswered, "AuthnRequest", req.MessageID))
@@ -145,27 +163,14 @@ func (h *Handler) flowOf(r *http.Request) (flow, error) {
 
 // pageBase is the page's frame: the provider's name and the way back to it.
 func (f flow) pageBase(p *web.Pages, r *http.Request) templates.Base {
-	if f.provider == nil {
-		return p.Base(r, "")
-	}
 	b := p.Base(r, f.provider.Name)
 	b.ReturnURL = f.provider.ReturnToSPURL
 	return b
 }
 
-func (f flow) requestHandle() string {
-	if f.request == nil {
-		return ""
-	}
-	return string(f.request.Handle)
-}
-
 // addProvider gives an error the provider's name and start address.
 func (f flow) addProvider(err error) error {
-	if f.provider == nil || err == nil {
-		return err
-	}
-	return &web.Error{SPName: f.provider.Name, StartURL: f.provider.StartURL(), Err: err}
+	return web.NameSender(f.provider.Name, f.provider.StartURL(), err)
 }
 
 // obstacleError is the refusal of a person who lacks what the flow needs, given what
@@ -175,32 +180,20 @@ func (f flow) obstacleError(s *idp.Session, u *idp.User, now time.Time) error {
 	if o == nil {
 		return nil
 	}
-	p := &idp.ServiceProvider{}
-	if f.provider != nil {
-		p = &f.provider.ServiceProvider
-	}
-	return web.Lacking(p, o)
-}
-
-// spName is the provider's name, for notices; "" outside a flow.
-func (f flow) spName() string {
-	if f.provider == nil {
-		return ""
-	}
-	return f.provider.Name
+	return web.Lacking(&f.provider.ServiceProvider, o)
 }
 
 // withRequest adds the flow's handle to one of our addresses.
 func (f flow) withRequest(path string) string {
-	if f.request == nil {
+	if f.isForAccount() {
 		return path
 	}
-	return path + "?request=" + url.QueryEscape(f.requestHandle())
+	return path + "?request=" + url.QueryEscape(string(f.request.Handle))
 }
 
 // nextURL is where the person goes once signed in.
 func (h *Handler) nextURL(f flow) string {
-	if f.request == nil {
+	if f.isForAccount() {
 		return AccountPath
 	}
 	return f.withRequest(h.ContinuePath)
@@ -217,12 +210,6 @@ func writeRedirect(w http.ResponseWriter, r *http.Request, to string) func() err
 // redirectTo sends the browser on where nothing was decided.
 func redirectTo(w http.ResponseWriter, r *http.Request, to string) exit {
 	return endShown(writeRedirect(w, r, to))
-}
-
-// showThrottled ends with a page that says how long to wait. page makes it, from the
-// problem that it shows.
-func showThrottled(w http.ResponseWriter, r *http.Request, d audit.Decision, t *account.ThrottledError, user idp.UserID, page func(templates.Key, []string) func() error) exit {
-	return retryLater(w, r, d, user, t.RetryAfter, t.Limit, page(templates.Throttled(t.RetryAfter)))
 }
 
 // retryLater ends with a page that has the client wait for so long. limit is the bound

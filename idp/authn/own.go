@@ -77,13 +77,14 @@ func networkText(network string) string {
 	return strings.TrimSuffix(text, "::") + ":x"
 }
 
-// ownAccount makes a handler of what a user does about their own account, in a session. A
-// browser without one is sent to the account page, which says what became of it.
-func (h *Handler) ownAccount(do func(http.ResponseWriter, *http.Request, *idp.Session) exit) web.Handler {
+// inSession makes a handler of what a user does or sees about their own account. ended
+// answers a browser without a session: with what became of it, or with a redirect to the
+// page that says so.
+func (h *Handler) inSession(ended step, do func(http.ResponseWriter, *http.Request, *idp.Session) exit) web.Handler {
 	return h.runStep(func(w http.ResponseWriter, r *http.Request) exit {
 		s, err := h.currentSession(r)
 		if errors.Is(err, idp.ErrNotFound) {
-			return redirectTo(w, r, AccountPath)
+			return ended(w, r)
 		}
 		if err != nil {
 			return endFailed(err)

@@ -2,7 +2,6 @@ package authn
 
 import (
 	"errors"
-	"io"
 	"log/slog"
 	"net/http"
 	"strings"
@@ -16,32 +15,24 @@ import (
 
 // showSignIn is GET /sign-in. It does not look for a live session: the page that
 // sends a user here has decided that they must sign in.
-func (h *Handler) showSignIn(w http.ResponseWriter, r *http.Request) exit {
-	f, err := h.flowOf(r)
-	if err != nil {
-		return endFailed(err)
-	}
+func (h *Handler) showSignIn(w http.ResponseWriter, r *http.Request, f flow) exit {
 	page := templates.SignInPage{}
-	if f.request != nil && f.request.ForceAuthn {
-		if _, err := h.Sessions.Current(r); err == nil {
-			page.Notice, page.NoticeArgs = templates.NoticeForceAuthn, []string{f.spName()}
-		}
+	isSignedIn := func() bool {
+		_, err := h.Sessions.Current(r)
+		return err == nil
 	}
+	switch {
+	case f.request.ForceAuthn && isSignedIn():
+		page.Notice, page.NoticeArgs = templates.NoticeForceAuthn, []string{f.provider.Name}
 	// Towards the end of a session users may begin another one before it.
-	if f.request == nil && !r.URL.Query().Has("again") {
-		if _, err := h.Sessions.Current(r); err == nil {
-			return redirectTo(w, r, AccountPath)
-		}
+	case f.isForAccount() && !r.URL.Query().Has("again") && isSignedIn():
+		return redirectTo(w, r, AccountPath)
 	}
 	return endShown(h.signInPage(w, r, f, http.StatusOK, page))
 }
 
 // checkSignIn is POST /sign-in: the password.
-func (h *Handler) checkSignIn(w http.ResponseWriter, r *http.Request) exit {
-	f, err := h.flowOf(r)
-	if err != nil {
-		return endFailed(err)
-	}
+func (h *Handler) checkSignIn(w http.ResponseWriter, r *http.Request, f flow) exit {
 	email := strings.TrimSpace(r.PostForm.Get(templates.FieldEmail))
 	password := r.PostForm.Get(templates.FieldPassword)
 	again := func(status int, problem templates.Key, args []string) func() error {
@@ -57,9 +48,9 @@ func (h *Handler) checkSignIn(w http.ResponseWriter, r *http.Request) exit {
 	var busy *account.BusyError
 	switch {
 	case errors.As(err, &tooMany):
-		return showThrottled(w, r, audit.PasswordThrottled, tooMany, "", func(key templates.Key, args []string) func() error {
-			return again(http.StatusTooManyRequests, key, args)
-		})
+		problem, args := templates.Throttled(tooMany.RetryAfter)
+		return retryLater(w, r, audit.PasswordThrottled, "", tooMany.RetryAfter, tooMany.Limit,
+			again(http.StatusTooManyRequests, problem, args))
 	case errors.As(err, &busy):
 		web.EventOf(r).Raise(slog.LevelWarn) // a flood, or a machine too small
 		return retryLater(w, r, audit.PasswordBusy, "", busy.RetryAfter, busy.Limit,
@@ -71,9 +62,9 @@ func (h *Handler) checkSignIn(w http.ResponseWriter, r *http.Request) exit {
 		return endDecided(audit.PasswordUnknown, "", wrong)
 	case errors.Is(err, account.ErrLocked):
 		web.EventOf(r).User = account.UserOf(err)
-		return endFailed(f.addProvider(idp.Refuse(idp.RefusedAccountLocked, "account", "").With(err)))
+		return endFailed(idp.Refuse(idp.RefusedAccountLocked, "account", "").With(err))
 	case err != nil:
-		return endFailed(f.addProvider(err))
+		return endFailed(err)
 	}
 	web.EventOf(r).User = user.ID
 	return h.beginSignIn(w, r, f, user, email, wrong)
@@ -97,7 +88,7 @@ func (h *Handler) beginSignIn(w http.ResponseWriter, r *http.Request, f flow, us
 		return endDecided(audit.AccountChanged, user.ID, wrong)
 	}
 	if err != nil {
-		return endFailed(f.addProvider(err))
+		return endFailed(err)
 	}
 	// The record is read again now that there is a pending session: a lock or a new
 	// password from here on ends that session. One that came before did not see it,
@@ -105,16 +96,16 @@ func (h *Handler) beginSignIn(w http.ResponseWriter, r *http.Request, f flow, us
 	latest, err := h.loadUser(r.Context(), user.ID)
 	if err != nil || latest.Locked() || !latest.PasswordChangedAt.Equal(user.PasswordChangedAt) {
 		if err := h.Sessions.Abandon(w, r, pending); err != nil {
-			return endFailed(f.addProvider(err))
+			return endFailed(err)
 		}
 	}
 	switch {
 	case errors.Is(err, idp.ErrNotFound), err == nil && !latest.PasswordChangedAt.Equal(user.PasswordChangedAt):
 		return endDecided(audit.AccountChanged, user.ID, wrong)
 	case err != nil:
-		return endFailed(f.addProvider(err))
+		return endFailed(err)
 	case latest.Locked():
-		return endFailed(f.addProvider(idp.Refuse(idp.RefusedAccountLocked, "account", "")))
+		return endFailed(idp.Refuse(idp.RefusedAccountLocked, "account", ""))
 	}
 	if device, ok := h.Sessions.Remembered(r, latest); ok && f.mayRemember() {
 		// One that is forgotten at this moment is not remembered.
@@ -123,7 +114,7 @@ func (h *Handler) beginSignIn(w http.ResponseWriter, r *http.Request, f flow, us
 			return h.completeSignIn(w, r, f, pending, device, nil)
 		}
 		if !errors.Is(err, idp.ErrNotFound) {
-			return endFailed(f.addProvider(err))
+			return endFailed(err)
 		}
 	}
 	return endDecided(audit.PasswordRight, user.ID, writeRedirect(w, r, f.withRequest(CodePath)))
@@ -148,10 +139,8 @@ func (h *Handler) signInPage(w http.ResponseWriter, r *http.Request, f flow, sta
 	return func() error {
 		page.Base = f.pageBase(h.Pages, r)
 		page.Action = SignInPath
-		if f.provider != nil {
-			page.HelpText = f.provider.HelpText
-		}
-		page.Request = f.requestHandle()
-		return h.Pages.Render(w, status, func(b io.Writer) error { return h.Pages.Set.SignIn(b, page) })
+		page.HelpText = f.provider.HelpText
+		page.Request = string(f.request.Handle)
+		return h.Pages.Render(w, status, page)
 	}
 }

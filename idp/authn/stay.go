@@ -1,9 +1,7 @@
 package authn
 
 import (
-	"errors"
 	"fmt"
-	"io"
 	"math"
 	"net/http"
 	"time"
@@ -35,14 +33,7 @@ func (h *Handler) stayAt(w http.ResponseWriter, at time.Time) {
 // showStay is GET /account/stay: how long the session lasts and, towards its
 // end, the warning. Browsers come here by themselves, so to look is no use of
 // the session: two tabs that are left open would keep it alive for ever.
-func (h *Handler) showStay(w http.ResponseWriter, r *http.Request) exit {
-	s, err := h.currentSession(r)
-	if errors.Is(err, idp.ErrNotFound) {
-		return h.showEnded(w, r)
-	}
-	if err != nil {
-		return endFailed(err)
-	}
+func (h *Handler) showStay(w http.ResponseWriter, r *http.Request, s *idp.Session) exit {
 	now, end, warn := h.Sessions.Clock.Now(), h.Sessions.EndsAt(s), h.warnAt(s)
 	page := templates.StayPage{
 		Base: h.Pages.Base(r, ""), Action: stayPath, AccountURL: AccountPath, SignInURL: SignInPath + "?again=1",
@@ -53,9 +44,7 @@ func (h *Handler) showStay(w http.ResponseWriter, r *http.Request) exit {
 	if page.Due {
 		h.stayAt(w, end)
 	}
-	return endShown(func() error {
-		return h.Pages.Render(w, http.StatusOK, func(b io.Writer) error { return h.Pages.Set.Stay(b, page) })
-	})
+	return endShown(h.showPage(w, page))
 }
 
 // staySignedIn is POST /account/stay: the user is still there.
@@ -86,7 +75,5 @@ func (h *Handler) showEnded(w http.ResponseWriter, r *http.Request) exit {
 		return redirectTo(w, r, SignInPath)
 	}
 	h.Sessions.Drop(w)
-	return endShown(func() error {
-		return h.Pages.Render(w, http.StatusOK, func(b io.Writer) error { return h.Pages.Set.SessionEnded(b, page) })
-	})
+	return endShown(h.showPage(w, page))
 }

@@ -11,46 +11,35 @@ import (
 	"vernal/templates"
 )
 
+// inStepUp makes a handler of a step of the step-up.
+func (h *Handler) inStepUp(do func(w http.ResponseWriter, r *http.Request, f flow, s *idp.Session, user *idp.User) exit) web.Handler {
+	return h.inFlow(func(w http.ResponseWriter, r *http.Request, f flow) exit {
+		s, user, err := h.sessionLackingCode(r, f)
+		if err != nil {
+			return endFailed(err)
+		}
+		if user == nil {
+			return redirectTo(w, r, h.nextURL(f))
+		}
+		// A user who gets here has the whole time, and not what is left of it.
+		if r.Method != http.MethodHead {
+			if err := h.Sessions.Touch(r.Context(), s); err != nil {
+				return endFailed(err)
+			}
+		}
+		return do(w, r, f, s, user)
+	})
+}
+
 // showStepUp is GET /sign-in/step-up: the code page of a user who is signed in with
 // less than the request needs.
-func (h *Handler) showStepUp(w http.ResponseWriter, r *http.Request) exit {
-	f, err := h.flowOf(r)
-	if err != nil {
-		return endFailed(err)
-	}
-	s, user, err := h.sessionLackingCode(r, f)
-	if err != nil {
-		return endFailed(f.addProvider(err))
-	}
-	if user == nil {
-		return redirectTo(w, r, h.nextURL(f))
-	}
-	// A user who gets here has the whole time, and not what is left of it.
-	if r.Method != http.MethodHead {
-		if err := h.Sessions.Touch(r.Context(), s); err != nil {
-			return endFailed(f.addProvider(err))
-		}
-	}
+func (h *Handler) showStepUp(w http.ResponseWriter, r *http.Request, f flow, s *idp.Session, user *idp.User) exit {
 	return endShown(h.codePage(w, r, f, user, http.StatusOK, askMore(f), h.sessionLimit(s)))
 }
 
 // checkStepUp is POST /sign-in/step-up: the factor that was missing, and a new
 // session with what the old one had.
-func (h *Handler) checkStepUp(w http.ResponseWriter, r *http.Request) exit {
-	f, err := h.flowOf(r)
-	if err != nil {
-		return endFailed(err)
-	}
-	s, user, err := h.sessionLackingCode(r, f)
-	if err != nil {
-		return endFailed(f.addProvider(err))
-	}
-	if user == nil {
-		return redirectTo(w, r, h.nextURL(f))
-	}
-	if err := h.Sessions.Touch(r.Context(), s); err != nil {
-		return endFailed(f.addProvider(err))
-	}
+func (h *Handler) checkStepUp(w http.ResponseWriter, r *http.Request, f flow, s *idp.Session, user *idp.User) exit {
 	if r.PostForm.Has(templates.FieldMore) {
 		return h.moreTime(w, r, f, user, askMore(f), h.sessionLimit(s))
 	}
@@ -62,26 +51,26 @@ func (h *Handler) checkStepUp(w http.ResponseWriter, r *http.Request) exit {
 		return refused
 	}
 	next := writeRedirect(w, r, h.nextURL(f))
-	_, err = h.Sessions.StepUp(w, r, s, idp.FactorTOTP, proofEvent(r, audit.SteppedUp, user.ID, string(idp.FactorTOTP)))
+	_, err := h.Sessions.StepUp(w, r, s, idp.FactorTOTP, proofEvent(r, audit.SteppedUp, user.ID, string(idp.FactorTOTP)))
 	switch {
 	case errors.Is(err, idp.ErrSessionEnded), errors.Is(err, idp.ErrNotFound):
 		return endDecided(audit.AccountChanged, user.ID, next) // package sso sees that the session has ended
 	case err != nil:
-		return endFailed(f.addProvider(err))
+		return endFailed(err)
 	}
 	return endDecided(audit.SteppedUp, user.ID, next)
 }
 
 // askMore is the code page of a step-up.
 func askMore(f flow) templates.CodePage {
-	return templates.CodePage{Action: StepUpPath, Notice: templates.NoticeStepUp, NoticeArgs: []string{f.spName()}}
+	return templates.CodePage{Action: StepUpPath, Notice: templates.NoticeStepUp, NoticeArgs: []string{f.provider.Name}}
 }
 
 // sessionLackingCode is the browser's session and its user, if a code is what the session
 // lacks for the flow, and nothing else; nil for both if not. Then this page has
 // nothing to ask: the decision what comes next is not its own.
 func (h *Handler) sessionLackingCode(r *http.Request, f flow) (*idp.Session, *idp.User, error) {
-	if f.request == nil {
+	if f.isForAccount() {
 		return nil, nil, nil
 	}
 	s, err := h.currentSession(r)

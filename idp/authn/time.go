@@ -1,10 +1,7 @@
 package authn
 
 import (
-	"crypto/rand"
-	"encoding/base64"
 	"errors"
-	"io"
 	"log/slog"
 	"math"
 	"net/http"
@@ -52,7 +49,7 @@ func (h *Handler) extendPending(w http.ResponseWriter, r *http.Request, f flow, 
 		return h.nothingPending(w, r, f)
 	}
 	if err != nil {
-		return endFailed(f.addProvider(err))
+		return endFailed(err)
 	}
 	return h.moreTime(w, r, f, user, h.askCode(f), h.pendingLimit(pending))
 }
@@ -65,21 +62,14 @@ func (h *Handler) codePage(w http.ResponseWriter, r *http.Request, f flow, user 
 		left := l.end.Sub(h.Sessions.Clock.Now())
 		warned := min(l.end.Sub(l.warnAt), left)
 		page.Base = f.pageBase(h.Pages, r)
-		page.Nonce = newNonce()
-		page.Request = f.requestHandle()
+		page.Nonce = web.AllowScript(w)
+		page.Request = string(f.request.Handle)
 		page.Email = user.PrimaryEmail()
 		page.Time = templates.CodeTime{
 			// Rounded so that the warning comes early rather than late, and the end late.
 			WarnIn: max(0, int((left - warned).Seconds())), EndIn: max(1, int(math.Ceil(left.Seconds()))),
 			Minutes: max(1, int(warned.Minutes())), Final: l.final, AgainURL: f.withRequest(SignInPath),
 		}
-		w.Header().Set("Content-Security-Policy", web.CSPWithNonce(page.Nonce))
-		return h.Pages.Render(w, status, func(b io.Writer) error { return h.Pages.Set.Code(b, page) })
+		return h.Pages.Render(w, status, page)
 	}
-}
-
-func newNonce() string {
-	var raw [16]byte
-	rand.Read(raw[:])
-	return base64.RawStdEncoding.EncodeToString(raw[:])
 }

@@ -1,7 +1,6 @@
 package developers
 
 import (
-	"io"
 	"net/http"
 
 	"vernal/idp/assurance"
@@ -21,5 +20,5 @@ func (h *Handler) showAttributes(w http.ResponseWriter, r *http.Request) error {
 			Name: row.Name, Format: row.Format(), Level: string(row.Level), Always: row.Always, NotYet: !row.Sent(),
 		})
 	}
-	return h.Pages.Render(w, http.StatusOK, func(b io.Writer) error { return h.Pages.Set.Attributes(b, page) })
+	return h.Pages.Render(w, http.StatusOK, page)
 }

@@ -14,7 +14,6 @@ package developers
 
 import (
 	"errors"
-	"io"
 	"log/slog"
 	"net/http"
 	"net/url"
@@ -122,5 +121,5 @@ func (h *Handler) leavePreview(w http.ResponseWriter, r *http.Request) error {
 }
 
 func (h *Handler) render(w http.ResponseWriter, page templates.PreviewPage) error {
-	return h.Pages.Render(w, http.StatusOK, func(b io.Writer) error { return h.Pages.Set.Preview(b, page) })
+	return h.Pages.Render(w, http.StatusOK, page)
 }

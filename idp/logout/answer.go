@@ -5,7 +5,6 @@ import (
 	"encoding/base64"
 	"errors"
 	"fmt"
-	"io"
 	"log/slog"
 	"net/http"
 
@@ -184,7 +183,7 @@ func (h *Handler) postResponse(w http.ResponseWriter, r *http.Request, a *accept
 	for _, id := range still {
 		page.Still = append(page.Still, h.Registry.NameOf(r.Context(), id))
 	}
-	return h.Pages.Render(w, http.StatusOK, func(b io.Writer) error { return h.Pages.Set.Logout(b, page) })
+	return h.Pages.Render(w, http.StatusOK, page)
 }
 
 func newID() string { return "_" + uuid.NewString() }

@@ -2,7 +2,6 @@ package logout
 
 import (
 	"errors"
-	"io"
 	"net/http"
 	"net/url"
 
@@ -57,7 +56,7 @@ func (h *Handler) askUser(w http.ResponseWriter, r *http.Request) error {
 		Title: templates.ConfirmSignOutTitle, Text: templates.ConfirmSignOutText, Button: templates.ConfirmSignOutButton,
 		Action: h.SignOutPath, CancelURL: h.AccountPath,
 	}
-	return h.Pages.Render(w, http.StatusOK, func(b io.Writer) error { return h.Pages.Set.Confirm(b, page) })
+	return h.Pages.Render(w, http.StatusOK, page)
 }
 
 func redirectToContinue(w http.ResponseWriter, r *http.Request, handle idp.RequestHandle) error {

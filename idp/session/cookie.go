@@ -14,13 +14,9 @@ func (m *Manager) cookieName(short string) string {
 	return "vernal-" + short
 }
 
-// setCookie gives the browser a cookie. SameSite=Lax: it comes along when a service
+// newCookie makes a cookie. SameSite=Lax: it comes along when a service
 // provider sends the browser here by GET, and not with a form that another
 // site posts. An age of 0 lasts as long as the browser runs.
-func (m *Manager) setCookie(w http.ResponseWriter, name, value string, age time.Duration) {
-	http.SetCookie(w, m.newCookie(name, value, age))
-}
-
 func (m *Manager) newCookie(name, value string, age time.Duration) *http.Cookie {
 	return &http.Cookie{
 		Name: name, Value: value, Path: "/", MaxAge: int(age / time.Second),

@@ -49,49 +49,36 @@ type Manager struct {
 // Current is the browser's session. It returns idp.ErrNotFound if there is
 // none, or if it has reached one of its ends.
 func (m *Manager) Current(r *http.Request) (*idp.Session, error) {
-	s, err := m.loadSession(r, m.cookieName("session"))
-	if err != nil {
-		return nil, err
-	}
-	if s.Pending || s.User == idp.RehearsalUser {
-		return nil, idp.ErrNotFound // a session under the wrong cookie opens nothing
-	}
-	return s, nil
+	return m.loadSession(r, "session", func(s *idp.Session) bool { return !s.Pending && s.User != idp.RehearsalUser })
 }
 
 // Pending is the browser's sign-in that waits for its second factor;
 // idp.ErrNotFound if there is none.
 func (m *Manager) Pending(r *http.Request) (*idp.Session, error) {
-	s, err := m.loadSession(r, m.cookieName("signin"))
-	if err != nil {
-		return nil, err
-	}
-	if !s.Pending {
-		return nil, idp.ErrNotFound
-	}
-	return s, nil
+	return m.loadSession(r, "signin", func(s *idp.Session) bool { return s.Pending })
 }
 
-func (m *Manager) loadSession(r *http.Request, cookie string) (*idp.Session, error) {
-	c, err := r.Cookie(cookie)
-	if err != nil || c.Value == "" {
+// loadSession loads the live session of a cookie if it fits there: a session under the
+// wrong cookie opens nothing.
+func (m *Manager) loadSession(r *http.Request, cookie string, fits func(*idp.Session) bool) (*idp.Session, error) {
+	ids := m.replacedSession(r, cookie)
+	if len(ids) == 0 {
 		return nil, idp.ErrNotFound
 	}
-	id := idp.HashSessionToken(c.Value)
-	s, err := m.Store.Session(r.Context(), id)
+	s, err := m.Store.Session(r.Context(), ids[0])
 	switch {
 	case errors.Is(err, idp.ErrNotFound):
 		return nil, idp.ErrNotFound
 	case errors.Is(err, idp.ErrTampered):
 		// Someone else wrote it. The session that it was is over.
-		if _, err := m.Store.EndSessions(r.Context(), idp.SessionEnd{IDs: []idp.SessionID{id}}); err != nil {
+		if _, err := m.Store.EndSessions(r.Context(), idp.SessionEnd{IDs: ids}); err != nil {
 			return nil, fmt.Errorf("end session: %w", err)
 		}
 		return nil, idp.ErrNotFound
 	case err != nil:
 		return nil, fmt.Errorf("load session: %w", err)
 	}
-	if !m.Live(s) {
+	if !m.Live(s) || !fits(s) {
 		return nil, idp.ErrNotFound
 	}
 	return s, nil
@@ -153,7 +140,7 @@ func (m *Manager) startSession(w http.ResponseWriter, r *http.Request, cookie st
 	if err := m.Store.StartSession(r.Context(), b, events...); err != nil {
 		return err
 	}
-	m.setCookie(w, m.cookieName(cookie), token, 0)
+	http.SetCookie(w, m.newCookie(m.cookieName(cookie), token, 0))
 	return nil
 }
 

@@ -64,27 +64,21 @@ func (m *Manager) EndOwn(ctx context.Context, from *idp.Session, short string, e
 		e.Detail = map[string]string{"session": s.ID.Short()}
 		return e
 	}
-	n, err := 0, error(nil)
-	if short == "" {
-		n, err = m.Store.EndSessions(ctx, idp.SessionEnd{User: from.User, Keep: from.ID, Event: on})
-	} else {
-		n, err = m.endNamed(ctx, from, short, on)
+	end, events := idp.SessionEnd{User: from.User, Keep: from.ID, Event: on}, []idp.AuditEvent(nil)
+	if short != "" { // the one that is named, be it past its end
+		all, err := m.Store.Sessions(ctx, idp.SessionQuery{User: from.User})
+		if err != nil {
+			return 0, fmt.Errorf("end sessions: %w", err)
+		}
+		i := slices.IndexFunc(all, func(s *idp.Session) bool { return s.ID != from.ID && s.ID.Short() == short })
+		if i < 0 {
+			return 0, nil
+		}
+		end, events = idp.SessionEnd{IDs: []idp.SessionID{all[i].ID}}, []idp.AuditEvent{on(all[i])}
 	}
+	n, err := m.Store.EndSessions(ctx, end, events...)
 	if err != nil {
 		return 0, fmt.Errorf("end sessions: %w", err)
 	}
 	return n, nil
-}
-
-// endNamed ends one session, be it past its end.
-func (m *Manager) endNamed(ctx context.Context, from *idp.Session, short string, on func(*idp.Session) idp.AuditEvent) (int, error) {
-	all, err := m.Store.Sessions(ctx, idp.SessionQuery{User: from.User})
-	if err != nil {
-		return 0, err
-	}
-	i := slices.IndexFunc(all, func(s *idp.Session) bool { return s.ID != from.ID && s.ID.Short() == short })
-	if i < 0 {
-		return 0, nil
-	}
-	return m.Store.EndSessions(ctx, idp.SessionEnd{IDs: []idp.SessionID{all[i].ID}}, on(all[i]))
 }

@@ -1,6 +1,7 @@
 package session
 
 import (
+	"cmp"
 	"context"
 	"fmt"
 	"time"
@@ -20,10 +21,7 @@ const moreTimes = 10
 // TimeForCode is how long a person has for the second factor, CodeTime or its
 // default.
 func (m *Manager) TimeForCode() time.Duration {
-	if m.CodeTime > 0 {
-		return m.CodeTime
-	}
-	return PendingLifetime
+	return cmp.Or(m.CodeTime, PendingLifetime)
 }
 
 // PendingUntil is when a sign-in that waits for its second factor ends however

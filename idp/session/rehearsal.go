@@ -33,12 +33,7 @@ func (m *Manager) MintRehearsal(ctx context.Context, lifetime time.Duration, eve
 
 // Rehearsal is the session of a rehearsal; idp.ErrNotFound without one.
 func (m *Manager) Rehearsal(r *http.Request) (*idp.Session, error) {
-	s, err := m.loadSession(r, m.cookieName(rehearsalCookie))
-	if err != nil {
-		return nil, err
-	}
-	if s.Pending || s.User != idp.RehearsalUser || !m.Clock.Now().Before(s.ExpiresAt) {
-		return nil, idp.ErrNotFound
-	}
-	return s, nil
+	return m.loadSession(r, rehearsalCookie, func(s *idp.Session) bool {
+		return !s.Pending && s.User == idp.RehearsalUser && m.Clock.Now().Before(s.ExpiresAt)
+	})
 }

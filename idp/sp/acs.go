@@ -36,11 +36,7 @@ func (p *Provider) ChooseACS(address string, hasURL bool, index int, hasIndex bo
 // acsPosition finds an index among the registered ones; -1 if it is not there.
 func (p *Provider) acsPosition(index int) int {
 	if len(p.ACSIndexes) > 0 {
-		i := slices.Index(p.ACSIndexes, index)
-		if i >= len(p.ACSURLs) {
-			return -1
-		}
-		return i
+		index = slices.Index(p.ACSIndexes, index)
 	}
 	if index < 0 || index >= len(p.ACSURLs) {
 		return -1

@@ -124,13 +124,12 @@ func (c *checker) checkAddresses(p *idp.ServiceProvider) {
 	for _, f := range addressFields(p) {
 		for _, a := range f.values {
 			what, permitted := checkAddress(a, c.baseIsHTTP)
-			switch {
-			case what == "" || permitted && c.insecure(a):
-			case permitted:
-				c.add(f.name, a, "%s", what)
+			if what == "" || permitted && c.insecure(a) {
+				continue
+			}
+			c.add(f.name, a, "%s", what)
+			if permitted {
 				c.problems[len(c.problems)-1].Option = insecureURL
-			default:
-				c.add(f.name, a, "%s", what)
 			}
 		}
 	}
@@ -190,13 +189,9 @@ func (c *checker) checkCerts(p *idp.ServiceProvider) {
 }
 
 func (c *checker) checkValues(p *idp.ServiceProvider) {
-	for i := range fieldTable {
-		f := &fieldTable[i]
-		if len(f.Values) == 0 {
-			continue
-		}
+	for _, f := range fieldTable {
 		for _, v := range f.Read(p) {
-			if !slices.Contains(f.Values, v) {
+			if len(f.Values) > 0 && !slices.Contains(f.Values, v) {
 				c.add(f.Name, v, "is not one of %s", strings.Join(f.Values, ", "))
 			}
 		}
@@ -244,12 +239,10 @@ func (c *checker) checkList(field string, values []string, limit int) {
 	if len(values) > limit {
 		c.add(field, "", "has %d entries; %d are allowed", len(values), limit)
 	}
-	seen := make(map[string]bool)
-	for _, v := range values {
-		if seen[v] {
+	for i, v := range values {
+		if slices.Contains(values[:i], v) {
 			c.add(field, firstLine(v), "is there twice")
 		}
-		seen[v] = true
 	}
 }
 

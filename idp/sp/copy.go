@@ -18,8 +18,8 @@ var errMoved = errors.New("the registration changed in the meantime")
 func cloneProvider(p *idp.ServiceProvider) *idp.ServiceProvider {
 	out := *p
 	for _, f := range fieldTable {
-		if f.list != nil {
-			*f.list(&out) = slices.Clone(*f.list(p))
+		if list, ok := f.pointTo(&out).(*[]string); ok {
+			*list = slices.Clone(*list)
 		}
 	}
 	out.ACSIndexes = slices.Clone(p.ACSIndexes)

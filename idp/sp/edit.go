@@ -59,10 +59,11 @@ func (e Edit) Apply(p *idp.ServiceProvider) error {
 // onDefaults applies the edit to a registration that is being made: a list that
 // the edit sets replaces the default one.
 func (e Edit) onDefaults(p *idp.ServiceProvider) error {
-	for _, name := range []string{"attributes", "name_id_formats"} {
-		if len(e.Set[name]) > 0 {
-			*lookupField(name).list(p) = nil
-		}
+	if len(e.Set["attributes"]) > 0 {
+		p.Attributes = nil
+	}
+	if len(e.Set["name_id_formats"]) > 0 {
+		p.NameIDFormats = nil
 	}
 	return e.Apply(p)
 }
@@ -87,25 +88,27 @@ func (a *applier) setField(f *Field, values, indexes []string) {
 		a.addProblem(f.Name, "", "takes one value, not %d", len(values))
 		return
 	}
-	switch {
-	case f.flag != nil:
+	switch v := f.pointTo(a.p).(type) {
+	case *bool:
 		b, err := strconv.ParseBool(values[0])
 		if err != nil {
 			a.addProblem(f.Name, values[0], "is not true or false")
 			return
 		}
-		*f.flag(a.p) = b
-	case f.text != nil:
-		*f.text(a.p) = values[0]
-	case f.Kind == KindMap:
-		a.setMap(f, values)
-	case f.Kind == KindCert:
-		a.addCerts(f, values)
-	case f.Name == "acs_urls":
-		a.addACS(values, indexes)
-	default:
-		list := f.list(a.p)
-		*list = appendNew(*list, values)
+		*v = b
+	case *string:
+		*v = values[0]
+	case *map[string]string:
+		a.setTexts(f, values)
+	case *[]string:
+		if f.Name == "acs_urls" {
+			a.addACS(values, indexes)
+			return
+		}
+		if f.Kind == KindCert {
+			values = a.readCerts(f, values)
+		}
+		*v = appendNew(*v, values)
 	}
 }
 
@@ -119,7 +122,7 @@ func appendNew(list, values []string) []string {
 	return list
 }
 
-func (a *applier) setMap(f *Field, values []string) {
+func (a *applier) setTexts(f *Field, values []string) {
 	for _, v := range values {
 		lang, text, ok := strings.Cut(v, "=")
 		if !ok {
@@ -133,16 +136,16 @@ func (a *applier) setMap(f *Field, values []string) {
 	}
 }
 
-func (a *applier) addCerts(f *Field, values []string) {
-	field := f.list(a.p)
+// readCerts reads certificates as registrations keep them.
+func (a *applier) readCerts(f *Field, values []string) (texts []string) {
 	for _, v := range values {
 		list, err := partnercert.Read([]byte(v))
 		if err != nil {
 			a.addProblem(f.Name, "", "%v", err)
-			continue
 		}
-		*field = appendNew(*field, encodeEach(list))
+		texts = append(texts, encodeEach(list)...)
 	}
+	return texts
 }
 
 // addACS adds addresses with the indexes given for them, or the next free ones.
@@ -197,41 +200,41 @@ func (a *applier) dropPlainIndexes() {
 }
 
 func nextIndex(list []int) int {
-	next := 0
-	for _, n := range list {
-		next = max(next, n+1)
+	if len(list) == 0 {
+		return 0
 	}
-	return next
+	return max(0, slices.Max(list)+1)
 }
 
 func (a *applier) removeFrom(f *Field, values []string) {
-	switch {
-	case !f.Kind.IsList() && !f.Clears:
+	if !f.Kind.IsList() && !f.Clears {
 		a.addProblem(f.Name, "", "cannot be emptied; give it another value")
-	case f.text != nil:
-		*f.text(a.p) = ""
-	case f.Kind == KindInts:
-		a.p.ACSIndexes = nil
-	case f.Kind == KindMap:
+		return
+	}
+	switch v := f.pointTo(a.p).(type) {
+	case *string:
+		*v = ""
+	case *[]int:
+		*v = nil
+	case *map[string]string:
 		for _, lang := range values {
-			if _, ok := a.p.HelpText[lang]; !ok {
+			if _, ok := (*v)[lang]; !ok {
 				a.addProblem(f.Name, lang, "is not there")
 			}
-			delete(a.p.HelpText, lang)
+			delete(*v, lang)
 		}
-	case f.Kind == KindCert:
-		for _, v := range values {
-			a.removeCert(f, v)
+	case *[]string:
+		remove := a.removeValue
+		if f.Kind == KindCert {
+			remove = a.removeCert
 		}
-	default:
-		for _, v := range values {
-			a.removeValue(f, v)
+		for _, value := range values {
+			remove(f, v, value)
 		}
 	}
 }
 
-func (a *applier) removeValue(f *Field, v string) {
-	list := f.list(a.p)
+func (a *applier) removeValue(f *Field, list *[]string, v string) {
 	if !slices.Contains(*list, v) {
 		a.addProblem(f.Name, v, "is not there")
 		return
@@ -252,7 +255,7 @@ func (a *applier) removeValue(f *Field, v string) {
 
 // removeCert removes the certificates that v names. A fingerprint may be cut,
 // but not so short that it is likely to mean another one.
-func (a *applier) removeCert(f *Field, v string) {
+func (a *applier) removeCert(f *Field, list *[]string, v string) {
 	names := make(map[string]bool)
 	if named, err := partnercert.Read([]byte(v)); err == nil {
 		for _, c := range named {
@@ -261,7 +264,6 @@ func (a *applier) removeCert(f *Field, v string) {
 	}
 	prefix := strings.ToLower(strings.NewReplacer(":", "", " ", "").Replace(v))
 	found := false
-	list := f.list(a.p)
 	*list = slices.DeleteFunc(*list, func(text string) bool {
 		kept, err := partnercert.Read([]byte(text))
 		if err != nil || len(kept) == 0 {

@@ -1,6 +1,7 @@
 package sp
 
 import (
+	"reflect"
 	"slices"
 	"strconv"
 	"strings"
@@ -37,10 +38,8 @@ type Field struct {
 	// Help says what the field is for, in a few words.
 	Help string
 
-	one  string // what one value of a list is called, if not Name
-	text func(*idp.ServiceProvider) *string
-	list func(*idp.ServiceProvider) *[]string
-	flag func(*idp.ServiceProvider) *bool
+	one   string // what one value of a list is called, if not Name
+	index int    // of the field in an idp.ServiceProvider
 }
 
 // Option is the name of the setting that gives the field a value, as in idp.Option.
@@ -67,117 +66,109 @@ var attributeNames = []string{
 
 // fieldTable is never changed. EntityID is not in it: it is what a registration
 // is found by, and it stays.
-var fieldTable = []Field{
-	{Name: "name", Help: "the `NAME` that people see while they sign in",
-		text: func(p *idp.ServiceProvider) *string { return &p.Name }},
-	{Name: "agency", Clears: true, Help: "the agency; its providers see the same NameID for a person",
-		text: func(p *idp.ServiceProvider) *string { return &p.Agency }},
-	{Name: "acs_urls", one: "acs_url", Kind: KindList, Help: "the `URL` of an Assertion Consumer Service (HTTP-POST); the first is the default",
-		list: func(p *idp.ServiceProvider) *[]string { return &p.ACSURLs }},
-	{Name: "acs_indexes", one: "acs_index", Kind: KindInts, Help: "the index of the URL at the same place in acs_urls"},
-	{Name: "logout_url", Clears: true, Help: "the `URL` where LogoutResponses are posted",
-		text: func(p *idp.ServiceProvider) *string { return &p.LogoutURL }},
-	{Name: "certs", one: "cert", Kind: KindCert, Help: "a `FILE` with a request certificate of the provider",
-		list: func(p *idp.ServiceProvider) *[]string { return &p.Certs }},
-	{Name: "encryption_certs", one: "encryption_cert", Kind: KindCert, Help: "a `FILE` with a certificate to encrypt assertions to",
-		list: func(p *idp.ServiceProvider) *[]string { return &p.EncryptionCerts }},
-	{Name: "redirect_uris", one: "redirect_uri", Kind: KindList, Help: "a further address that the ACS may redirect to",
-		list: func(p *idp.ServiceProvider) *[]string { return &p.RedirectURIs }},
-	{Name: "sign_requests", Values: []string{idp.SignRequestsRequired, idp.SignRequestsOptional},
-		Help: "whether AuthnRequests must be signed",
-		text: func(p *idp.ServiceProvider) *string { return &p.SignRequests }},
-	{Name: "compat", Values: []string{idp.CompatNone, idp.CompatLoginGov},
-		Help: "the identity provider whose looser answers it relies on",
-		text: func(p *idp.ServiceProvider) *string { return &p.Compat }},
-	{Name: "encryption", Values: []string{idp.EncryptionNone, idp.EncryptionCBC, idp.EncryptionGCM},
-		Help: "how assertions are encrypted",
-		text: func(p *idp.ServiceProvider) *string { return &p.Encryption }},
-	{Name: "encryption_digest", Values: []string{idp.DigestSHA1, idp.DigestSHA256},
-		Help: "the digest inside RSA-OAEP",
-		text: func(p *idp.ServiceProvider) *string { return &p.EncryptionDigest }},
-	{Name: "sign_response", Kind: KindBool, Help: "sign the Response element too",
-		flag: func(p *idp.ServiceProvider) *bool { return &p.SignResponse }},
-	{Name: "sign_logout_response", Kind: KindBool, Help: "sign LogoutResponses",
-		flag: func(p *idp.ServiceProvider) *bool { return &p.SignLogoutResponse }},
-	{Name: "ial", Values: []string{idp.IALAuthOnly, idp.IALVerified, idp.IALFacialMatch},
-		Help: "the highest `LEVEL` of identity assurance that it may ask for",
-		text: func(p *idp.ServiceProvider) *string { return &p.IAL }},
-	{Name: "allow_ialmax", Kind: KindBool, Help: "let it ask for ialmax",
-		flag: func(p *idp.ServiceProvider) *bool { return &p.AllowIALMax }},
-	{Name: "aal", Values: []string{idp.AALDefault, idp.AAL2, idp.AALPhishingResistant, idp.AALHSPD12},
-		Help: "the authentication assurance when a request names none",
-		text: func(p *idp.ServiceProvider) *string { return &p.AAL }},
-	{Name: "attributes", one: "attribute", Kind: KindList, Values: attributeNames, Help: "an `ATTRIBUTE` that it may have",
-		list: func(p *idp.ServiceProvider) *[]string { return &p.Attributes }},
-	{Name: "email_attribute", Values: []string{idp.EmailAttributePlain, idp.EmailAttributeClaimURI},
-		Help: "the name that the email attribute goes by",
-		text: func(p *idp.ServiceProvider) *string { return &p.EmailAttribute }},
-	{Name: "name_id_formats", one: "name_id_format", Kind: KindList, Values: []string{idp.NameIDFormatPersistent, idp.NameIDFormatEmail},
-		Help: "a NameID `FORMAT` that it may have",
-		list: func(p *idp.ServiceProvider) *[]string { return &p.NameIDFormats }},
-	{Name: "return_to_sp_url", Clears: true, Help: "where people go who cancel",
-		text: func(p *idp.ServiceProvider) *string { return &p.ReturnToSPURL }},
-	{Name: "failure_to_proof_url", Clears: true, Help: "where people go whose identity could not be verified",
-		text: func(p *idp.ServiceProvider) *string { return &p.FailureToProofURL }},
-	{Name: "sp_initiated_login_url", Clears: true, Help: "where a sign-in starts at the provider",
-		text: func(p *idp.ServiceProvider) *string { return &p.SPInitiatedLoginURL }},
-	{Name: "metadata_url", Clears: true, Help: "where its metadata is published",
-		text: func(p *idp.ServiceProvider) *string { return &p.MetadataURL }},
-	{Name: "logo", Clears: true, Help: "the address of its logo",
-		text: func(p *idp.ServiceProvider) *string { return &p.Logo }},
-	{Name: "help_text", Kind: KindMap, Help: "a help text, as `LANGUAGE=TEXT`"},
-	{Name: "contacts", one: "contact", Kind: KindList, Help: "the address of somebody who looks after it; es: or fr: in front of it is the language to write in",
-		list: func(p *idp.ServiceProvider) *[]string { return &p.Contacts }},
-	{Name: "allow_prompt_create", Kind: KindBool, Help: "let it open sign-up in place of sign-in",
-		flag: func(p *idp.ServiceProvider) *bool { return &p.AllowPromptCreate }},
-	{Name: "preview", Clears: true, Help: "a `YEAR` that it may try before the year is published",
-		text: func(p *idp.ServiceProvider) *string { return (*string)(&p.Preview) }},
-	{Name: "state", Values: []string{idp.StateSandbox, idp.StateApproved}, Help: "whether it is approved",
-		text: func(p *idp.ServiceProvider) *string { return &p.State }},
-	{Name: "team", Clears: true, Help: "the team that looks after it",
-		text: func(p *idp.ServiceProvider) *string { return &p.Team }},
-	{Name: "active", Kind: KindBool, Help: "whether people can sign in to it",
-		flag: func(p *idp.ServiceProvider) *bool { return &p.Active }},
+var fieldTable = placeFields([]Field{
+	{Name: "name", Help: "the `NAME` that people see while they sign in"},
+	{Name: "agency", Clears: true, Help: "the agency; its providers see the same NameID for a person"},
+	{Name: "acs_urls", one: "acs_url", Help: "the `URL` of an Assertion Consumer Service (HTTP-POST); the first is the default"},
+	{Name: "acs_indexes", one: "acs_index", Help: "the index of the URL at the same place in acs_urls"},
+	{Name: "logout_url", Clears: true, Help: "the `URL` where LogoutResponses are posted"},
+	{Name: "certs", one: "cert", Kind: KindCert, Help: "a `FILE` with a request certificate of the provider"},
+	{Name: "encryption_certs", one: "encryption_cert", Kind: KindCert, Help: "a `FILE` with a certificate to encrypt assertions to"},
+	{Name: "redirect_uris", one: "redirect_uri", Help: "a further address that the ACS may redirect to"},
+	{Name: "sign_requests", Values: []string{idp.SignRequestsRequired, idp.SignRequestsOptional}, Help: "whether AuthnRequests must be signed"},
+	{Name: "compat", Values: []string{idp.CompatNone, idp.CompatLoginGov}, Help: "the identity provider whose looser answers it relies on"},
+	{Name: "encryption", Values: []string{idp.EncryptionNone, idp.EncryptionCBC, idp.EncryptionGCM}, Help: "how assertions are encrypted"},
+	{Name: "encryption_digest", Values: []string{idp.DigestSHA1, idp.DigestSHA256}, Help: "the digest inside RSA-OAEP"},
+	{Name: "sign_response", Help: "sign the Response element too"},
+	{Name: "sign_logout_response", Help: "sign LogoutResponses"},
+	{Name: "ial", Values: []string{idp.IALAuthOnly, idp.IALVerified, idp.IALFacialMatch}, Help: "the highest `LEVEL` of identity assurance that it may ask for"},
+	{Name: "allow_ialmax", Help: "let it ask for ialmax"},
+	{Name: "aal", Values: []string{idp.AALDefault, idp.AAL2, idp.AALPhishingResistant, idp.AALHSPD12}, Help: "the authentication assurance when a request names none"},
+	{Name: "attributes", one: "attribute", Values: attributeNames, Help: "an `ATTRIBUTE` that it may have"},
+	{Name: "email_attribute", Values: []string{idp.EmailAttributePlain, idp.EmailAttributeClaimURI}, Help: "the name that the email attribute goes by"},
+	{Name: "name_id_formats", one: "name_id_format", Values: []string{idp.NameIDFormatPersistent, idp.NameIDFormatEmail}, Help: "a NameID `FORMAT` that it may have"},
+	{Name: "return_to_sp_url", Clears: true, Help: "where people go who cancel"},
+	{Name: "failure_to_proof_url", Clears: true, Help: "where people go whose identity could not be verified"},
+	{Name: "sp_initiated_login_url", Clears: true, Help: "where a sign-in starts at the provider"},
+	{Name: "metadata_url", Clears: true, Help: "where its metadata is published"},
+	{Name: "logo", Clears: true, Help: "the address of its logo"},
+	{Name: "help_text", Help: "a help text, as `LANGUAGE=TEXT`"},
+	{Name: "contacts", one: "contact", Help: "the address of somebody who looks after it; es: or fr: in front of it is the language to write in"},
+	{Name: "allow_prompt_create", Help: "let it open sign-up in place of sign-in"},
+	{Name: "preview", Clears: true, Help: "a `YEAR` that it may try before the year is published"},
+	{Name: "state", Values: []string{idp.StateSandbox, idp.StateApproved}, Help: "whether it is approved"},
+	{Name: "team", Clears: true, Help: "the team that looks after it"},
+	{Name: "active", Help: "whether people can sign in to it"},
+})
+
+// placeFields finds the fields in a registration. Their Go types are their kinds, but for
+// certificates.
+func placeFields(table []Field) []Field {
+	indexes := make(map[string]int)
+	for i, sf := range reflect.VisibleFields(reflect.TypeFor[idp.ServiceProvider]()) {
+		name, _, _ := strings.Cut(sf.Tag.Get("json"), ",")
+		indexes[name] = i
+	}
+	for i := range table {
+		f, ok := &table[i], false
+		if f.index, ok = indexes[f.Name]; !ok {
+			panic("registrations have no field " + f.Name)
+		}
+		switch f.pointTo(&idp.ServiceProvider{}).(type) {
+		case *bool:
+			f.Kind = KindBool
+		case *[]string:
+			f.Kind = max(f.Kind, KindList) // or KindCert
+		case *[]int:
+			f.Kind = KindInts
+		case *map[string]string:
+			f.Kind = KindMap
+		}
+	}
+	return table
+}
+
+// pointTo points to the field in p: a *string, *bool, *[]string, *[]int or
+// *map[string]string.
+func (f *Field) pointTo(p *idp.ServiceProvider) any {
+	v := reflect.ValueOf(p).Elem().Field(f.index)
+	if v.Kind() == reflect.String {
+		return v.Addr().Convert(reflect.TypeFor[*string]()).Interface()
+	}
+	return v.Addr().Interface()
 }
 
 // lookupField finds a field by its JSON name; nil if there is none.
 func lookupField(name string) *Field {
-	for i := range fieldTable {
-		if fieldTable[i].Name == name {
-			return &fieldTable[i]
-		}
+	i := slices.IndexFunc(fieldTable, func(f Field) bool { return f.Name == name })
+	if i < 0 {
+		return nil
 	}
-	return nil
+	return &fieldTable[i]
 }
 
 // Read gives the field's values as text, none for an empty one.
 func (f *Field) Read(p *idp.ServiceProvider) []string {
-	switch {
-	case f.flag != nil:
-		return []string{strconv.FormatBool(*f.flag(p))}
-	case f.list != nil:
-		return *f.list(p)
-	case f.text != nil:
-		if len(f.Values) == 0 && *f.text(p) == "" {
-			return nil
-		}
-		return []string{*f.text(p)}
-	case f.Kind == KindInts:
-		return numbers(p.ACSIndexes)
-	}
 	var out []string
-	for _, lang := range languages {
-		if text := p.HelpText[lang]; text != "" {
-			out = append(out, lang+"="+text)
+	switch v := f.pointTo(p).(type) {
+	case *bool:
+		out = []string{strconv.FormatBool(*v)}
+	case *[]string:
+		out = *v
+	case *string:
+		if len(f.Values) > 0 || *v != "" {
+			out = []string{*v}
 		}
-	}
-	return out
-}
-
-func numbers(list []int) []string {
-	var out []string
-	for _, n := range list {
-		out = append(out, strconv.Itoa(n))
+	case *[]int:
+		for _, n := range *v {
+			out = append(out, strconv.Itoa(n))
+		}
+	case *map[string]string:
+		for _, lang := range languages {
+			if text := (*v)[lang]; text != "" {
+				out = append(out, lang+"="+text)
+			}
+		}
 	}
 	return out
 }

@@ -82,7 +82,7 @@ func (r *Registry) readDocument(doc Document, id idp.EntityID, old *idp.ServiceP
 	gives := func(field string) bool { return len(e.Set[field]) > 0 }
 	unsigned := gives("sign_requests") && e.Set["sign_requests"][0] == idp.SignRequestsOptional
 	allowed := allowsInsecure(old, o)
-	p, notes, err := fromMetadata(doc.Data, r.clock.Now(), r.ourCertificates(), metadata.Options{
+	p, notes, err := fromMetadata(doc.Data, r.clock.Now(), r.OurCerts(), metadata.Options{
 		EntityID: id, Fetched: doc.Fetched,
 		HasACS: gives("acs_urls"), HasKeys: gives("certs") || unsigned, HasName: gives("name"),
 		HasEncryption: gives("encryption") || gives("encryption_certs"),

@@ -39,7 +39,7 @@ type Registry struct {
 	BaseIsHTTP bool
 	// OurCerts lists our own signing certificates, of all years. A provider
 	// that is registered with one of them was set up the wrong way round, and
-	// is refused. Optional; set before use.
+	// is refused. None if not set; set before use.
 	OurCerts func() []*x509.Certificate
 
 	store idp.ProviderStore
@@ -88,7 +88,7 @@ func (r *Registry) settleParsed(ctx context.Context, id idp.EntityID) error {
 
 // New makes a registry on a store that nothing else changes providers in.
 func New(store idp.ProviderStore, clock idp.Clock) *Registry {
-	return &Registry{store: store, clock: clock, parsed: make(map[idp.EntityID]*Provider)}
+	return &Registry{store: store, clock: clock, parsed: make(map[idp.EntityID]*Provider), OurCerts: func() []*x509.Certificate { return nil }}
 }
 
 // Options are an operator's words for what is not done without them.
@@ -297,31 +297,22 @@ func (r *Registry) newChange(old, p *idp.ServiceProvider) *Change {
 // operator allows, and those that old had, which were allowed once. old may be
 // nil.
 func allowsInsecure(old *idp.ServiceProvider, o Options) func(address string) bool {
-	had := make(map[string]bool)
+	var had []string
 	if old != nil {
 		for _, f := range addressFields(old) {
-			for _, a := range f.values {
-				had[a] = true
-			}
+			had = append(had, f.values...)
 		}
 	}
-	return func(a string) bool { return o.AllowInsecureURL || had[a] }
+	return func(a string) bool { return o.AllowInsecureURL || slices.Contains(had, a) }
 }
 
 // validateProvider checks p, which takes the place of old.
 func (r *Registry) validateProvider(old, p *idp.ServiceProvider, o Options) error {
-	c := checker{baseIsHTTP: r.BaseIsHTTP, insecure: allowsInsecure(old, o), ours: r.ourCertificates()}
+	c := checker{baseIsHTTP: r.BaseIsHTTP, insecure: allowsInsecure(old, o), ours: r.OurCerts()}
 	if problems := c.checkAll(p); len(problems) > 0 {
 		return &InvalidError{Problems: problems}
 	}
 	return nil
-}
-
-func (r *Registry) ourCertificates() []*x509.Certificate {
-	if r.OurCerts == nil {
-		return nil
-	}
-	return r.OurCerts()
 }
 
 func registryEvent(kind idp.AuditKind, id idp.EntityID, actor string, detail map[string]string) idp.AuditEvent {

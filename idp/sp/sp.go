@@ -16,6 +16,7 @@ import (
 	"crypto/x509"
 	"fmt"
 	"net/url"
+	"slices"
 	"strings"
 	"sync/atomic"
 
@@ -84,10 +85,8 @@ func (p *Provider) FormAction(address string) string {
 // formAction lists the origins of address and of more, each once.
 func formAction(address string, more []string) string {
 	var origins []string
-	seen := make(map[string]bool)
 	for _, a := range append([]string{address}, more...) {
-		if o := originOf(a); o != "" && !seen[o] {
-			seen[o] = true
+		if o := originOf(a); o != "" && !slices.Contains(origins, o) {
 			origins = append(origins, o)
 		}
 	}

@@ -10,6 +10,7 @@ import (
 	"net/http"
 	"net/netip"
 	"runtime/debug"
+	"slices"
 	"strings"
 
 	"vernal/idp"
@@ -109,22 +110,29 @@ var (
 const DefaultCSP = "default-src 'none'; style-src 'self'; img-src 'self' data:; font-src 'self'; " +
 	"form-action 'self'; frame-ancestors 'none'; base-uri 'none'"
 
-// CSPWithNonce is DefaultCSP for a page that has a style and a script of its
-// own, with the nonce, which is new for each answer.
-func CSPWithNonce(nonce string) string {
-	return "default-src 'none'; style-src 'self' 'nonce-" + nonce + "'; script-src 'nonce-" + nonce + "'; " +
-		"img-src 'self' data:; font-src 'self'; form-action 'self'; frame-ancestors 'none'; base-uri 'none'"
+// AllowScript lets a page have a style and a script of its own, with the nonce that it
+// returns.
+func AllowScript(w http.ResponseWriter) (nonce string) {
+	nonce = newNonce()
+	w.Header().Set("Content-Security-Policy", "default-src 'none'; style-src 'self' 'nonce-"+nonce+"'; script-src 'nonce-"+nonce+"'; "+
+		"img-src 'self' data:; font-src 'self'; form-action 'self'; frame-ancestors 'none'; base-uri 'none'")
+	return nonce
 }
 
 // AllowPost lets a page hand a message to a service provider: its form may go to the sources
 // of formAction, and the one script with the nonce that it returns may send it.
 func AllowPost(w http.ResponseWriter, formAction string) (nonce string) {
-	var raw [16]byte
-	rand.Read(raw[:])
-	nonce = base64.RawStdEncoding.EncodeToString(raw[:])
+	nonce = newNonce()
 	w.Header().Set("Content-Security-Policy", "default-src 'none'; style-src 'self'; img-src 'self' data:; font-src 'self'; "+
 		"script-src 'nonce-"+nonce+"'; form-action "+formAction+"; frame-ancestors 'none'; base-uri 'none'")
 	return nonce
+}
+
+// newNonce makes the nonce of one answer.
+func newNonce() string {
+	var raw [16]byte
+	rand.Read(raw[:])
+	return base64.RawStdEncoding.EncodeToString(raw[:])
 }
 
 func (m *Middleware) setHeaders(h http.Header) {
@@ -177,12 +185,7 @@ func parseHop(hop string) (netip.Addr, bool) {
 }
 
 func (m *Middleware) isTrustedProxy(a netip.Addr) bool {
-	for _, p := range m.TrustedProxies {
-		if p.Contains(a) {
-			return true
-		}
-	}
-	return false
+	return slices.ContainsFunc(m.TrustedProxies, func(p netip.Prefix) bool { return p.Contains(a) })
 }
 
 // recorder remembers the status for the log, and marks an answer in a language

@@ -5,7 +5,6 @@ import (
 	"cmp"
 	"context"
 	"errors"
-	"io"
 	"log/slog"
 	"net/http"
 	"strconv"
@@ -44,9 +43,9 @@ func (p *Pages) Base(r *http.Request, spName string) templates.Base {
 
 // Render renders a page to memory first and only then writes status and body,
 // so that a template that fails half-way leaves no half page.
-func (p *Pages) Render(w http.ResponseWriter, status int, render func(io.Writer) error) error {
+func (p *Pages) Render(w http.ResponseWriter, status int, page templates.Page) error {
 	var b bytes.Buffer
-	if err := render(&b); err != nil {
+	if err := p.Set.WriteHTML(&b, page); err != nil {
 		return err
 	}
 	return WritePage(w, status, b.Bytes())
@@ -160,24 +159,24 @@ func (p *Pages) showFailure(w http.ResponseWriter, r *http.Request, f failure) e
 	case f.gone != nil:
 		page := p.retiredPage(base, f)
 		if !html {
-			return p.writeText(w, f.Status, func(b io.Writer) error { return p.Set.RetiredText(b, page) })
+			return p.writeText(w, f.Status, page)
 		}
-		return p.Render(w, f.Status, func(b io.Writer) error { return p.Set.Retired(b, page) })
+		return p.Render(w, f.Status, page)
 	case f.Obstacle != nil:
 		page := templates.LackPage{
 			Base: base, Lacks: string(f.Obstacle.Lacks), Have: f.Obstacle.Have, LeaveURL: f.LeaveURL,
 			Refusal: f.refusal, ErrorID: f.errorID,
 		}
-		return p.Render(w, f.Status, func(b io.Writer) error { return p.Set.Lack(b, page) })
+		return p.Render(w, f.Status, page)
 	case f.refusal != nil:
 		page := templates.RefusalPage{Base: base, Refusal: f.refusal, ErrorID: f.errorID, StartURL: f.StartURL, SignInURL: f.SignInURL}
 		if f.Plain {
-			return p.writeText(w, f.Status, func(b io.Writer) error { return p.Set.RefusalText(b, page) })
+			return p.writeText(w, f.Status, page)
 		}
-		return p.Render(w, f.Status, func(b io.Writer) error { return p.Set.Refusal(b, page) })
+		return p.Render(w, f.Status, page)
 	case f.Status == http.StatusNotFound && !html:
 		page := templates.NotFoundPage{Base: base}
-		return p.writeText(w, f.Status, func(b io.Writer) error { return p.Set.NotFoundText(b, page) })
+		return p.writeText(w, f.Status, page)
 	case f.Status == http.StatusNotFound:
 		// The page is the same for all addresses that we do not have: its switcher
 		// leads to one that we have.
@@ -185,20 +184,20 @@ func (p *Pages) showFailure(w http.ResponseWriter, r *http.Request, f failure) e
 			base.Languages = p.Languages("/")
 		}
 		page := templates.NotFoundPage{Base: base, HomeURL: "/"}
-		return p.Render(w, f.Status, func(b io.Writer) error { return p.Set.NotFound(b, page) })
+		return p.Render(w, f.Status, page)
 	default:
 		page := templates.ErrorPage{
 			Base: base, Status: f.Status, ErrorID: f.errorID, StartURL: f.StartURL,
 			Title: templates.Key("error." + f.Key + ".title"), Text: templates.Key("error." + f.Key + ".text"),
 			Args: f.Args,
 		}
-		return p.Render(w, f.Status, func(b io.Writer) error { return p.Set.Error(b, page) })
+		return p.Render(w, f.Status, page)
 	}
 }
 
-func (p *Pages) writeText(w http.ResponseWriter, status int, render func(io.Writer) error) error {
+func (p *Pages) writeText(w http.ResponseWriter, status int, page templates.Page) error {
 	var b bytes.Buffer
-	if err := render(&b); err != nil {
+	if err := p.Set.WriteText(&b, page); err != nil {
 		return err
 	}
 	return write(w, status, "text/plain; charset=utf-8", b.Bytes())

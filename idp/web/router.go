@@ -1,8 +1,9 @@
 package web
 
 import (
+	"maps"
 	"net/http"
-	"sort"
+	"slices"
 	"strings"
 
 	"github.com/gorilla/mux"
@@ -36,14 +37,11 @@ func (rt *Router) Handle(path string, methods Methods) {
 
 // chooseHandler chooses by method.
 func (methods Methods) chooseHandler() Handler {
-	allow := make([]string, 0, len(methods)+1)
-	for m := range methods {
-		allow = append(allow, m)
-	}
+	allow := slices.Collect(maps.Keys(methods))
 	if methods[http.MethodGet] != nil {
 		allow = append(allow, http.MethodHead)
 	}
-	sort.Strings(allow)
+	slices.Sort(allow)
 	allowed := strings.Join(allow, ", ")
 
 	return func(w http.ResponseWriter, r *http.Request) error {

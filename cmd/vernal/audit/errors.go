@@ -111,7 +111,7 @@ func refusalMeaning(r idp.AuditRecord) (string, error) {
 	}
 	var b bytes.Buffer
 	page := templates.RefusalPage{Refusal: &idp.Refusal{Code: idp.RefusalCode(r.Outcome), Field: r.Detail["field"]}}
-	if err := set.RefusalText(&b, page); err != nil {
+	if err := set.WriteText(&b, page); err != nil {
 		return "", nil // a code of another version
 	}
 	return strings.TrimSpace(b.String()), nil

@@ -38,7 +38,7 @@ func (d *Demo) showMail(w http.ResponseWriter, r *http.Request) {
 	w.Header().Set("X-Content-Type-Options", "nosniff")
 	w.Header().Set("Cache-Control", "no-store")
 	w.Header().Set("Content-Language", string(page.Lang))
-	if err := d.pages.DemoMail(w, page); err != nil {
+	if err := d.pages.WriteText(w, page); err != nil {
 		http.Error(w, "something went wrong in the demo", http.StatusInternalServerError)
 	}
 }

@@ -4,7 +4,6 @@ import (
 	"crypto/rand"
 	"encoding/json"
 	"errors"
-	"io"
 	"log/slog"
 	"net/http"
 
@@ -87,7 +86,7 @@ func (s *Sample) home(w http.ResponseWriter, r *http.Request) error {
 		http.SetCookie(w, &http.Cookie{Name: signedOutCookie, Path: "/", MaxAge: -1})
 		page.Notice, page.NoticeArgs = templates.NoticeDemoSignedOut, []string{s.Name}
 	}
-	return s.pages.Render(w, http.StatusOK, func(b io.Writer) error { return s.pages.Set.DemoHome(b, page) })
+	return s.pages.Render(w, http.StatusOK, page)
 }
 
 // code is GET /code: the current code, for the script of the first page.
@@ -106,7 +105,7 @@ func (s *Sample) signedIn(w http.ResponseWriter, r *http.Request) {
 	page := samlsp.SessionFromContext(r.Context()).(*received).page(srv.Years.All(srv.Clock.Now()))
 	page.Base, page.Sample = s.base(w, r), s.describeSample(pathSignedIn)
 	page.SignOutAction, page.IdPURL = pathSignOut, s.demo.BaseURL()
-	if err := s.pages.Render(w, http.StatusOK, func(b io.Writer) error { return s.pages.Set.DemoSignedIn(b, page) }); err != nil {
+	if err := s.pages.Render(w, http.StatusOK, page); err != nil {
 		s.pages.Fail(w, r, err)
 	}
 }
@@ -156,7 +155,7 @@ func (s *Sample) fail(w http.ResponseWriter, r *http.Request, err error) {
 	web.EventOf(r).Raise(slog.LevelWarn)
 	page := templates.DemoErrorPage{Base: s.base(w, r), Sample: s.describeSample("/"), Cause: cause, RetryURL: pathSignedIn, Response: indent(posted(r))}
 	page.Languages = templates.Languages{} // what came is not to be had twice
-	if err := s.pages.Render(w, http.StatusForbidden, func(b io.Writer) error { return s.pages.Set.DemoError(b, page) }); err != nil {
+	if err := s.pages.Render(w, http.StatusForbidden, page); err != nil {
 		s.pages.Fail(w, r, err)
 	}
 }
