@@ -27,11 +27,9 @@ func (r InspectRequest) Message() inspect.Message {
 }
 
 // Inspect takes a message apart.
-var Inspect = declare("inspect", (*Service).inspect)
-
-func (s *Service) inspect(ctx context.Context, _ admin.Caller, req InspectRequest) (*inspect.Report, error) {
+var Inspect = declare("inspect", func(s *Service, ctx context.Context, _ admin.Caller, req InspectRequest) (*inspect.Report, error) {
 	if req.At.IsZero() {
 		req.At = s.Clock.Now()
 	}
 	return s.Inspector.Inspect(ctx, req.Message())
-}
+})

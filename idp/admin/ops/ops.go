@@ -72,11 +72,9 @@ type Pong struct {
 }
 
 // Ping asks whether a server is there.
-var Ping = declare("ping", (*Service).ping)
-
-func (s *Service) ping(context.Context, admin.Caller, Empty) (Pong, error) {
+var Ping = declare("ping", func(s *Service, _ context.Context, _ admin.Caller, _ Empty) (Pong, error) {
 	return Pong{Version: s.Version, Address: s.Address, TLS: s.TLS}, nil
-}
+})
 
 // list is never nil: what is empty is an empty list in JSON, not null.
 func list[T any](s []T) []T { return append([]T{}, s...) }

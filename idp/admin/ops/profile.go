@@ -52,9 +52,7 @@ type PeopleRequest struct {
 const ImportBatch = 500
 
 // VerifyUser records a proofed identity, or removes it.
-var VerifyUser = declare("user/verify", (*Service).verifyUser)
-
-func (s *Service) verifyUser(ctx context.Context, by admin.Caller, req VerifyRequest) (UserVerified, error) {
+var VerifyUser = declare("user/verify", func(s *Service, ctx context.Context, by admin.Caller, req VerifyRequest) (UserVerified, error) {
 	v, err := s.Accounts.Verify(ctx, req.Email, req.Profile, req.DryRun, by.Actor())
 	if err != nil {
 		return UserVerified{}, userError(req.Email, err)
@@ -65,22 +63,18 @@ func (s *Service) verifyUser(ctx context.Context, by admin.Caller, req VerifyReq
 		answer.Missing = account.MissingFields(v.Profile)
 	}
 	return answer, nil
-}
+})
 
 // ImportUsers adds up to ImportBatch users.
-var ImportUsers = declare("user/import", (*Service).importUsers)
-
-func (s *Service) importUsers(ctx context.Context, by admin.Caller, req PeopleRequest) (*account.ImportResult, error) {
+var ImportUsers = declare("user/import", func(s *Service, ctx context.Context, by admin.Caller, req PeopleRequest) (*account.ImportResult, error) {
 	if len(req.Lines) > ImportBatch {
 		return nil, &admin.Error{Code: admin.CodeBadRequest, Message: "too many people in one request"}
 	}
 	return s.Accounts.Import(ctx, req.Lines, req.ImportOptions, by.Actor())
-}
+})
 
 // ExportUsers returns a page of users as an import reads them.
-var ExportUsers = declare("user/export", (*Service).exportUsers)
-
-func (s *Service) exportUsers(ctx context.Context, by admin.Caller, req account.ExportOptions) (*account.ExportPage, error) {
+var ExportUsers = declare("user/export", func(s *Service, ctx context.Context, by admin.Caller, req account.ExportOptions) (*account.ExportPage, error) {
 	if req.Limit <= 0 || req.Limit > pageSize {
 		req.Limit = pageSize
 	}
@@ -89,4 +83,4 @@ func (s *Service) exportUsers(ctx context.Context, by admin.Caller, req account.
 		return nil, userError("", err)
 	}
 	return page, nil
-}
+})

@@ -60,9 +60,7 @@ func (s *Service) rekeyState(ctx context.Context, _ admin.Caller, _ Empty) (Reke
 }
 
 // BeginRekey begins a change of the master key.
-var BeginRekey = declare("rekey/begin", (*Service).beginRekey)
-
-func (s *Service) beginRekey(ctx context.Context, by admin.Caller, req RekeyBegin) (RekeyState, error) {
+var BeginRekey = declare("rekey/begin", func(s *Service, ctx context.Context, by admin.Caller, req RekeyBegin) (RekeyState, error) {
 	to, err := seal.ParseMaster(req.NewKey)
 	if err != nil {
 		return RekeyState{}, &admin.Error{Code: admin.CodeInvalid, Message: "new master key: " + err.Error()}
@@ -71,37 +69,31 @@ func (s *Service) beginRekey(ctx context.Context, by admin.Caller, req RekeyBegi
 		return RekeyState{}, rekeyError(err)
 	}
 	return s.rekeyState(ctx, by, Empty{})
-}
+})
 
 // FinishRekey ends the master key from before.
-var FinishRekey = declare("rekey/finish", (*Service).finishRekey)
-
-func (s *Service) finishRekey(ctx context.Context, by admin.Caller, req RekeyFinish) (RekeyState, error) {
+var FinishRekey = declare("rekey/finish", func(s *Service, ctx context.Context, by admin.Caller, req RekeyFinish) (RekeyState, error) {
 	if err := s.Rekey.Finish(ctx, req.All, by.Actor()); err != nil {
 		return RekeyState{}, rekeyError(err)
 	}
 	return s.rekeyState(ctx, by, Empty{})
-}
+})
 
 // CancelRekey returns to the master key from before.
-var CancelRekey = declare("rekey/cancel", (*Service).cancelRekey)
-
-func (s *Service) cancelRekey(ctx context.Context, by admin.Caller, _ Empty) (RekeyState, error) {
+var CancelRekey = declare("rekey/cancel", func(s *Service, ctx context.Context, by admin.Caller, _ Empty) (RekeyState, error) {
 	if err := s.Rekey.Cancel(ctx, by.Actor()); err != nil {
 		return RekeyState{}, rekeyError(err)
 	}
 	return s.rekeyState(ctx, by, Empty{})
-}
+})
 
 // RenewKeys makes all keys below the master key new.
-var RenewKeys = declare("rekey/all", (*Service).renewKeys)
-
-func (s *Service) renewKeys(ctx context.Context, by admin.Caller, _ Empty) (RekeyState, error) {
+var RenewKeys = declare("rekey/all", func(s *Service, ctx context.Context, by admin.Caller, _ Empty) (RekeyState, error) {
 	if err := s.Rekey.RenewAll(ctx, by.Actor()); err != nil {
 		return RekeyState{}, rekeyError(err)
 	}
 	return s.rekeyState(ctx, by, Empty{})
-}
+})
 
 // rekeyError says how to go on from where a change of keys is.
 func rekeyError(err error) error {

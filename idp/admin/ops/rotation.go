@@ -40,9 +40,7 @@ type RotationPlan struct {
 }
 
 // ShowStatus reports the state of every year.
-var ShowStatus = declare("rotation/status", (*Service).rotationStatus)
-
-func (s *Service) rotationStatus(ctx context.Context, _ admin.Caller, _ Empty) (RotationStatus, error) {
+var ShowStatus = declare("rotation/status", func(s *Service, ctx context.Context, _ admin.Caller, _ Empty) (RotationStatus, error) {
 	b, err := s.Board.Board(ctx)
 	if err != nil {
 		return RotationStatus{}, err
@@ -58,7 +56,7 @@ func (s *Service) rotationStatus(ctx context.Context, _ admin.Caller, _ Empty) (
 		phrases.FillReasons(answer.Board.SPs[i].Warnings)
 	}
 	return answer, nil
-}
+})
 
 // statusFor adds what needs attention about service providers.
 func statusFor(st rotation.Status, b *migration.Board, policy rotation.Policy) RotationStatus {
@@ -69,9 +67,7 @@ func statusFor(st rotation.Status, b *migration.Board, policy rotation.Policy) R
 }
 
 // ShowPlan reports the steps of the next years.
-var ShowPlan = declare("rotation/plan", (*Service).rotationPlan)
-
-func (s *Service) rotationPlan(ctx context.Context, _ admin.Caller, req PlanRequest) (RotationPlan, error) {
+var ShowPlan = declare("rotation/plan", func(s *Service, ctx context.Context, _ admin.Caller, req PlanRequest) (RotationPlan, error) {
 	if req.Years < 1 || req.Years > MaxPlanYears {
 		return RotationPlan{}, invalidError("a plan looks 1 to %d years ahead", MaxPlanYears)
 	}
@@ -93,4 +89,4 @@ func (s *Service) rotationPlan(ctx context.Context, _ admin.Caller, req PlanRequ
 		At: st.At, Preferred: st.Preferred, Automatic: st.Automatic,
 		Coming: list(coming), Attention: st.Attention,
 	}, nil
-}
+})

@@ -34,11 +34,7 @@ type RotationReport struct {
 }
 
 // Report returns the notices to service providers that must act, and sends them if asked.
-var Report = declare("rotation/report", (*Service).rotationReport)
-
-// rotationReport writes the notices to service providers that have to act, and
-// sends them if asked.
-func (s *Service) rotationReport(ctx context.Context, by admin.Caller, req ReportRequest) (RotationReport, error) {
+var Report = declare("rotation/report", func(s *Service, ctx context.Context, by admin.Caller, req ReportRequest) (RotationReport, error) {
 	if err := checkYear(req.Year); req.Year != "" && err != nil {
 		return RotationReport{}, err
 	}
@@ -65,7 +61,7 @@ func (s *Service) rotationReport(ctx context.Context, by admin.Caller, req Repor
 			Suggestions: []idp.Suggestion{idp.Suggest(idp.DoRotationReport).With(idp.OptionOut, "").Labeled(idp.LabelWriteNotices)}}
 	}
 	return r, err
-}
+})
 
 // knowsReport refuses a year and a service provider that do not exist: an empty
 // report would look as if there were nothing to do.

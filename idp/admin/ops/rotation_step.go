@@ -66,9 +66,7 @@ type YearChange struct {
 }
 
 // TakeStep takes a step or, for a dry run, says what it would do.
-var TakeStep = declare("rotation/step", (*Service).rotationStep)
-
-func (s *Service) rotationStep(ctx context.Context, by admin.Caller, req StepRequest) (RotationChange, error) {
+var TakeStep = declare("rotation/step", func(s *Service, ctx context.Context, by admin.Caller, req StepRequest) (RotationChange, error) {
 	if err := req.check(); err != nil {
 		return RotationChange{}, err
 	}
@@ -88,7 +86,7 @@ func (s *Service) rotationStep(ctx context.Context, by admin.Caller, req StepReq
 		c.CalendarAt = at
 	}
 	return c, err
-}
+})
 
 // takeStep takes what the request asks for.
 func (s *Service) takeStep(ctx context.Context, by admin.Caller, req StepRequest) (*rotator.Outcome, error) {

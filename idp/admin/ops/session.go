@@ -70,9 +70,7 @@ type Session struct {
 }
 
 // ListSessions returns a page of sessions.
-var ListSessions = declare("session/list", (*Service).listSessions)
-
-func (s *Service) listSessions(ctx context.Context, _ admin.Caller, q SessionQuery) (SessionList, error) {
+var ListSessions = declare("session/list", func(s *Service, ctx context.Context, _ admin.Caller, q SessionQuery) (SessionList, error) {
 	found, next, err := s.findSessions(ctx, q, sessionPage)
 	if err != nil {
 		return SessionList{}, err
@@ -87,14 +85,10 @@ func (s *Service) listSessions(ctx context.Context, _ admin.Caller, q SessionQue
 		list.Sessions = append(list.Sessions, info)
 	}
 	return list, nil
-}
+})
 
 // EndSessions ends some of the selected sessions.
-var EndSessions = declare("session/end", (*Service).endSessions)
-
-// endSessions ends some of the sessions that are meant. Each is on record, with
-// who ended it.
-func (s *Service) endSessions(ctx context.Context, by admin.Caller, q SessionQuery) (SessionsEnded, error) {
+var EndSessions = declare("session/end", func(s *Service, ctx context.Context, by admin.Caller, q SessionQuery) (SessionsEnded, error) {
 	var answer SessionsEnded
 	for {
 		found, next, err := s.findSessions(ctx, q, sessionBatch)
@@ -110,7 +104,7 @@ func (s *Service) endSessions(ctx context.Context, by admin.Caller, q SessionQue
 			return answer, err
 		}
 	}
-}
+})
 
 func (s *Service) endFound(ctx context.Context, by admin.Caller, q SessionQuery, found []*idp.Session) (int, error) {
 	var ids []idp.SessionID

@@ -107,9 +107,7 @@ type TOTP struct {
 const pageSize = 500
 
 // AddUser adds a user.
-var AddUser = declare("user/add", (*Service).addUser)
-
-func (s *Service) addUser(ctx context.Context, by admin.Caller, req account.NewUser) (UserAdded, error) {
+var AddUser = declare("user/add", func(s *Service, ctx context.Context, by admin.Caller, req account.NewUser) (UserAdded, error) {
 	u, enrolment, err := s.Accounts.Create(ctx, req, by.Actor())
 	if errors.Is(err, idp.ErrExists) {
 		return UserAdded{}, &admin.Error{Code: admin.CodeExists, Message: "a user has the email address " + req.Email + " already"}
@@ -122,12 +120,10 @@ func (s *Service) addUser(ctx context.Context, by admin.Caller, req account.NewU
 		added.TOTPSecret, added.TOTPURL = enrolment.Secret, enrolment.URL
 	}
 	return added, nil
-}
+})
 
 // ShowUser returns one user.
-var ShowUser = declare("user/show", (*Service).showUser)
-
-func (s *Service) showUser(ctx context.Context, _ admin.Caller, req UserRequest) (User, error) {
+var ShowUser = declare("user/show", func(s *Service, ctx context.Context, _ admin.Caller, req UserRequest) (User, error) {
 	u, err := s.Accounts.Lookup(ctx, req.Email)
 	if err != nil {
 		return User{}, userError(req.Email, err)
@@ -141,12 +137,10 @@ func (s *Service) showUser(ctx context.Context, _ admin.Caller, req UserRequest)
 		info.Profile.Fields = account.ProfileFields(profile)
 	}
 	return info, nil
-}
+})
 
 // ListUsers returns a page of users.
-var ListUsers = declare("user/list", (*Service).listUsers)
-
-func (s *Service) listUsers(ctx context.Context, _ admin.Caller, req UsersRequest) (UserList, error) {
+var ListUsers = declare("user/list", func(s *Service, ctx context.Context, _ admin.Caller, req UsersRequest) (UserList, error) {
 	limit := pageSize
 	if req.Limit > 0 && req.Limit < limit {
 		limit = req.Limit
@@ -163,39 +157,27 @@ func (s *Service) listUsers(ctx context.Context, _ admin.Caller, req UsersReques
 		list.Next = users[limit-1].ID
 	}
 	return list, nil
-}
+})
 
 // LockUser locks a user out and ends their sessions.
-var LockUser = declare("user/lock", (*Service).lockUser)
-
-func (s *Service) lockUser(ctx context.Context, by admin.Caller, req UserRequest) (UserChanged, error) {
+var LockUser = declare("user/lock", func(s *Service, ctx context.Context, by admin.Caller, req UserRequest) (UserChanged, error) {
 	n, err := s.Accounts.Lock(ctx, req.Email, req.Reason, by.Actor())
 	return s.changed(ctx, req.Email, n, err)
-}
+})
 
 // UnlockUser lets a user sign in again.
-var UnlockUser = declare("user/unlock", (*Service).unlockUser)
-
-func (s *Service) unlockUser(ctx context.Context, by admin.Caller, req UserRequest) (UserChanged, error) {
+var UnlockUser = declare("user/unlock", func(s *Service, ctx context.Context, by admin.Caller, req UserRequest) (UserChanged, error) {
 	return s.changed(ctx, req.Email, 0, s.Accounts.Unlock(ctx, req.Email, by.Actor()))
-}
+})
 
 // SetPassword gives a user a new password and ends their sessions.
-var SetPassword = declare("user/set-password", (*Service).setPassword)
-
-func (s *Service) setPassword(ctx context.Context, by admin.Caller, req UserRequest) (UserChanged, error) {
+var SetPassword = declare("user/set-password", func(s *Service, ctx context.Context, by admin.Caller, req UserRequest) (UserChanged, error) {
 	n, err := s.Accounts.SetPassword(ctx, req.Email, req.Password, by.Actor())
 	return s.changed(ctx, req.Email, n, err)
-}
+})
 
 // ResetMFA removes a user's second factors and, if asked, adds a new one.
-var ResetMFA = declare("user/reset-mfa", (*Service).resetMFA)
-
-// resetMFA takes a person's second factors and, where asked, gives them a new
-// authenticator. They are two changes: should the second one fail, the person
-// is without a factor, which is safe, and the command can be given again. What
-// is wrong with what is asked for is therefore found before the first one.
-func (s *Service) resetMFA(ctx context.Context, by admin.Caller, req UserRequest) (UserChanged, error) {
+var ResetMFA = declare("user/reset-mfa", func(s *Service, ctx context.Context, by admin.Caller, req UserRequest) (UserChanged, error) {
 	totp := account.NewTOTP{Secret: req.TOTPSecret, Period: req.TOTPPeriod}
 	if err := totp.Check(); err != nil {
 		return UserChanged{}, userError(req.Email, err)
@@ -210,17 +192,15 @@ func (s *Service) resetMFA(ctx context.Context, by admin.Caller, req UserRequest
 		c.TOTPSecret, c.TOTPURL = enrolment.Secret, enrolment.URL
 	}
 	return c, err
-}
+})
 
 // DeleteUser removes a user and ends their sessions.
-var DeleteUser = declare("user/delete", (*Service).deleteUser)
-
-func (s *Service) deleteUser(ctx context.Context, by admin.Caller, req UserRequest) (Deleted, error) {
+var DeleteUser = declare("user/delete", func(s *Service, ctx context.Context, by admin.Caller, req UserRequest) (Deleted, error) {
 	if err := s.Accounts.Delete(ctx, req.Email, by.Actor()); err != nil {
 		return Deleted{}, userError(req.Email, err)
 	}
 	return Deleted{Email: req.Email}, nil
-}
+})
 
 // changed is the answer to a change that ended sessions.
 func (s *Service) changed(ctx context.Context, email string, sessions int, err error) (UserChanged, error) {

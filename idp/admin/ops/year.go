@@ -48,9 +48,7 @@ type Year struct {
 }
 
 // ShowMetadata returns a metadata document.
-var ShowMetadata = declare("metadata/show", (*Service).showMetadata)
-
-func (s *Service) showMetadata(ctx context.Context, _ admin.Caller, req MetadataRequest) (Document, error) {
+var ShowMetadata = declare("metadata/show", func(s *Service, ctx context.Context, _ admin.Caller, req MetadataRequest) (Document, error) {
 	if err := checkYear(req.Year); req.Year != "" && err != nil {
 		return Document{}, err
 	}
@@ -59,12 +57,10 @@ func (s *Service) showMetadata(ctx context.Context, _ admin.Caller, req Metadata
 		return Document{}, metadataError(req.Year, err)
 	}
 	return Document{Year: req.Year, Document: string(doc)}, nil
-}
+})
 
 // ListYears returns every year that was created, oldest first.
-var ListYears = declare("year/list", (*Service).listYears)
-
-func (s *Service) listYears(context.Context, admin.Caller, Empty) (YearList, error) {
+var ListYears = declare("year/list", func(s *Service, _ context.Context, _ admin.Caller, _ Empty) (YearList, error) {
 	list := YearList{Years: []Year{}}
 	for _, e := range s.Years.All(s.Clock.Now()) {
 		y := Year{Year: e.Key.Year, State: string(e.State)}
@@ -77,7 +73,7 @@ func (s *Service) listYears(context.Context, admin.Caller, Empty) (YearList, err
 		}
 	}
 	return list, nil
-}
+})
 
 // metadataError says why a year has no metadata.
 func metadataError(y idp.Year, err error) error {
