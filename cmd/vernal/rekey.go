@@ -14,6 +14,7 @@ import (
 	"vernal/cmd/vernal/config"
 	"vernal/idp/admin"
 	"vernal/idp/admin/ops"
+	"vernal/idp/rekey"
 	"vernal/idp/seal"
 	"vernal/idp/secretfile"
 	"vernal/idp/shellquote"
@@ -107,7 +108,7 @@ func (a *app) rekey(ctx context.Context, f *rekeyFlags) error {
 		return err
 	}
 	defer release()
-	var st ops.RekeyState
+	var st rekey.State
 	switch {
 	case f.begin:
 		var key string
@@ -160,7 +161,7 @@ func newMasterKey(file string) (string, error) {
 
 // awaitRekey waits until the work has ended. It goes on in a running server when the
 // command is interrupted.
-func (a *app) awaitRekey(ctx context.Context, client *admin.Client, st ops.RekeyState) (ops.RekeyState, error) {
+func (a *app) awaitRekey(ctx context.Context, client *admin.Client, st rekey.State) (rekey.State, error) {
 	for st.Working {
 		select {
 		case <-ctx.Done():
@@ -179,7 +180,7 @@ func (a *app) awaitRekey(ctx context.Context, client *admin.Client, st ops.Rekey
 }
 
 // sayRekey says what was done and what comes next.
-func (a *app) sayRekey(cfg *Config, f *rekeyFlags, st ops.RekeyState) {
+func (a *app) sayRekey(cfg *Config, f *rekeyFlags, st rekey.State) {
 	switch {
 	case f.begin:
 		a.Say("every key is wrapped by both master keys, and either of them opens the installation")
@@ -192,9 +193,9 @@ func (a *app) sayRekey(cfg *Config, f *rekeyFlags, st ops.RekeyState) {
 		a.Say("then: vernal rekey --finish")
 		a.Say("to go back: vernal rekey --cancel")
 	case f.cancel:
-		a.Say("the new master key opens nothing; %s stays in use", st.MasterKey)
+		a.Say("the new master key opens nothing; %s stays in use", st.Configured)
 	case f.finish:
-		a.Say("the old master key does not open the installation any more; %s is in use", st.MasterKey)
+		a.Say("the old master key does not open the installation any more; %s is in use", st.Configured)
 		a.Say("destroy every copy of the old one when no backup is needed that was made with it")
 		a.Say("make a backup now: older ones need the old master key")
 	}
@@ -205,7 +206,7 @@ func (a *app) sayRekey(cfg *Config, f *rekeyFlags, st ops.RekeyState) {
 }
 
 // printRekey prints which keys are in force.
-func (a *app) printRekey(st ops.RekeyState) error {
+func (a *app) printRekey(st rekey.State) error {
 	if a.JSON {
 		return a.PrintJSON(st)
 	}
@@ -215,16 +216,16 @@ func (a *app) printRekey(st ops.RekeyState) error {
 		state = "being replaced: keys are being wrapped by both"
 	case seal.PhaseBoth:
 		state = "being replaced: put the new key in its place, then 'vernal rekey --finish'"
-		if st.MasterKey == st.To {
+		if st.Configured == st.To {
 			state = "new: end the old one with 'vernal rekey --finish'"
 		}
 	case seal.PhaseFinish:
 		state = "in use: the other one is being ended"
 	}
-	rows := [][]string{{"master key", st.MasterKey, state}}
+	rows := [][]string{{"master key", st.Configured, state}}
 	if st.Phase != "" && st.Phase != seal.PhaseFinish {
 		other := st.To
-		if st.MasterKey == st.To {
+		if st.Configured == st.To {
 			other = st.From
 		}
 		rows = append(rows, []string{"other master key", other, ""})

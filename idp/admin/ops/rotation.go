@@ -41,22 +41,28 @@ type RotationPlan struct {
 
 // ShowStatus reports the state of every year.
 var ShowStatus = declare("rotation/status", func(s *Service, ctx context.Context, _ admin.Caller, _ Empty) (RotationStatus, error) {
+	st, err := s.readStatus(ctx)
+	if err != nil {
+		return RotationStatus{}, err
+	}
+	phrases := templates.TerminalPhrases()
+	for _, p := range st.Board.SPs {
+		phrases.FillReasons(p.Warnings)
+	}
+	return st, nil
+})
+
+// readStatus is the state of every year, and of who uses them.
+func (s *Service) readStatus(ctx context.Context) (RotationStatus, error) {
 	b, err := s.Board.Board(ctx)
 	if err != nil {
 		return RotationStatus{}, err
 	}
-	st, err := s.Rotation.Status(ctx, b.Unmoved())
-	if err != nil {
-		return RotationStatus{}, err
-	}
-	answer := statusFor(st, b, s.Rotation.Policy)
-	answer.Board = b
-	phrases := templates.TerminalPhrases()
-	for i := range answer.Board.SPs {
-		phrases.FillReasons(answer.Board.SPs[i].Warnings)
-	}
-	return answer, nil
-})
+	now, err := s.Rotation.Status(ctx, b.Unmoved())
+	st := statusFor(now, b, s.Rotation.Policy)
+	st.Board = b
+	return st, err
+}
 
 // statusFor adds what needs attention about service providers.
 func statusFor(st rotation.Status, b *migration.Board, policy rotation.Policy) RotationStatus {
@@ -71,15 +77,10 @@ var ShowPlan = declare("rotation/plan", func(s *Service, ctx context.Context, _ 
 	if req.Years < 1 || req.Years > MaxPlanYears {
 		return RotationPlan{}, invalidError("a plan looks 1 to %d years ahead", MaxPlanYears)
 	}
-	b, err := s.Board.Board(ctx)
+	st, err := s.readStatus(ctx)
 	if err != nil {
 		return RotationPlan{}, err
 	}
-	now, err := s.Rotation.Status(ctx, b.Unmoved())
-	if err != nil {
-		return RotationPlan{}, err
-	}
-	st := statusFor(now, b, s.Rotation.Policy)
 	coming, err := s.Rotation.Plan(ctx, req.Years)
 	if err != nil {
 		return RotationPlan{}, err

@@ -176,7 +176,10 @@ var SetPassword = declare("user/set-password", func(s *Service, ctx context.Cont
 	return s.changed(ctx, req.Email, n, err)
 })
 
-// ResetMFA removes a user's second factors and, if asked, adds a new one.
+// ResetMFA removes a user's second factors and, if asked, adds a new authenticator. They
+// are two changes: should the second one fail, the user is without a factor, which is safe,
+// and the command can be given again. What is wrong with what is asked for is therefore
+// found before the first one.
 var ResetMFA = declare("user/reset-mfa", func(s *Service, ctx context.Context, by admin.Caller, req UserRequest) (UserChanged, error) {
 	totp := account.NewTOTP{Secret: req.TOTPSecret, Period: req.TOTPPeriod}
 	if err := totp.Check(); err != nil {
