@@ -1,6 +1,7 @@
 package main
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -91,9 +92,6 @@ func (a *app) init(ctx context.Context, given map[string]string, year idp.Year) 
 	if err := initFolder(c.DataDir, r); err != nil {
 		return err
 	}
-	if owner, ok := config.OwnerOf(c.DataDir); ok && owner != os.Geteuid() {
-		return cli.Refuse("%s belongs to uid %d; run this as that user", c.DataDir, owner)
-	}
 	master, err := a.initMaster(c, r)
 	if err != nil {
 		return err
@@ -119,10 +117,7 @@ func (a *app) init(ctx context.Context, given map[string]string, year idp.Year) 
 // initConfig writes the configuration, or reads the one that is there; that one
 // must not say anything else than the flags.
 func (a *app) initConfig(given map[string]string, r *initResult) (*Config, error) {
-	name := a.ConfigFile
-	if name == "" {
-		name = config.DefaultFile
-	}
+	name := cmp.Or(a.ConfigFile, config.DefaultFile)
 	set := map[string]string{"base_url": config.Default().BaseURL} // never to change by itself
 	maps.Copy(set, given)
 	if a.needsProxy(set["base_url"]) {
@@ -170,9 +165,7 @@ const loopbackProxies = "127.0.0.1,::1"
 // needsProxy reports whether a new configuration must name the proxy that ends
 // TLS: base_url is https, and the environment sets neither TLS nor proxies.
 func (a *app) needsProxy(baseURL string) bool {
-	if env := a.Getenv("VERNAL_BASE_URL"); env != "" {
-		baseURL = env
-	}
+	baseURL = cmp.Or(a.Getenv("VERNAL_BASE_URL"), baseURL)
 	return strings.HasPrefix(baseURL, "https:") && a.Getenv("VERNAL_TLS_CERT") == "" && a.Getenv("VERNAL_TRUSTED_PROXIES") == ""
 }
 
@@ -199,6 +192,9 @@ func initFolder(dir string, r *initResult) error {
 	}
 	if mode := info.Mode().Perm(); mode&0o077 != 0 {
 		return cli.Refuse("%s is open to others (mode %04o): run 'chmod 700 %s' first", dir, mode, shellquote.Quote(dir))
+	}
+	if owner, ok := config.UIDOf(info); ok && owner != os.Geteuid() {
+		return cli.Refuse("%s belongs to uid %d; run this as that user", dir, owner)
 	}
 	r.addKept(dir)
 	return nil

@@ -72,7 +72,9 @@ func (a *app) initKeys(c *Config, master *seal.Master, year idp.Year, r *initRes
 		if year != "" {
 			return cli.Refuse("keys are external (rotation.key_source import): none is made here, not for --year either")
 		}
-		r.wait(keys, want)
+		if len(keys) == 0 {
+			r.Waits = want[0]
+		}
 		want = nil
 	}
 	have := make(map[idp.Year]bool)
@@ -176,14 +178,6 @@ func (a *app) checkYears(ctx context.Context, c *Config, year idp.Year, r *initR
 		}
 	}
 	return nil
-}
-
-// wait notes the first year that waits for what comes from elsewhere, where no
-// key is there.
-func (r *initResult) wait(keys []*certs.Key, want []idp.Year) {
-	if len(keys) == 0 {
-		r.Waits = want[0]
-	}
 }
 
 // newKey makes the key of a year and its certificate, in the token where keys

@@ -12,7 +12,6 @@ import (
 
 	"vernal/cmd/vernal/cli"
 	"vernal/cmd/vernal/config"
-	"vernal/idp/admin"
 	"vernal/idp/admin/ops"
 	"vernal/idp/rekey"
 	"vernal/idp/seal"
@@ -103,26 +102,22 @@ func (f *rekeyFlags) check(c *cobra.Command) error {
 }
 
 func (a *app) rekey(ctx context.Context, f *rekeyFlags) error {
-	client, release, err := a.connect(ctx)
-	if err != nil {
-		return err
-	}
-	defer release()
 	var st rekey.State
+	var err error
 	switch {
 	case f.begin:
 		var key string
 		if key, err = newMasterKey(f.newKey); err == nil {
-			st, err = admin.Call(ctx, client, ops.BeginRekey, ops.RekeyBegin{NewKey: key, All: f.all})
+			st, err = cli.Ask(ctx, a.App, ops.BeginRekey, ops.RekeyBegin{NewKey: key, All: f.all})
 		}
 	case f.finish:
-		st, err = admin.Call(ctx, client, ops.FinishRekey, ops.RekeyFinish{All: f.all})
+		st, err = cli.Ask(ctx, a.App, ops.FinishRekey, ops.RekeyFinish{All: f.all})
 	case f.cancel:
-		st, err = admin.Call(ctx, client, ops.CancelRekey, ops.Empty{})
+		st, err = cli.Ask(ctx, a.App, ops.CancelRekey, ops.Empty{})
 	case f.all:
-		st, err = admin.Call(ctx, client, ops.RenewKeys, ops.Empty{})
+		st, err = cli.Ask(ctx, a.App, ops.RenewKeys, ops.Empty{})
 	default:
-		if st, err = admin.Call(ctx, client, ops.ShowKeys, ops.Empty{}); err != nil {
+		if st, err = cli.Ask(ctx, a.App, ops.ShowKeys, ops.Empty{}); err != nil {
 			return err
 		}
 		return a.printRekey(st)
@@ -130,7 +125,7 @@ func (a *app) rekey(ctx context.Context, f *rekeyFlags) error {
 	if err != nil {
 		return err
 	}
-	if st, err = a.awaitRekey(ctx, client, st); err != nil {
+	if st, err = a.awaitRekey(ctx, st); err != nil {
 		return err
 	}
 	cfg, err := a.config()
@@ -138,7 +133,7 @@ func (a *app) rekey(ctx context.Context, f *rekeyFlags) error {
 		return err
 	}
 	a.sayRekey(cfg, f, st)
-	return a.Print(st, func() error { return nil })
+	return a.Print(st, nil)
 }
 
 // newMasterKey reads the new master key, and makes it if there is no file.
@@ -161,7 +156,7 @@ func newMasterKey(file string) (string, error) {
 
 // awaitRekey waits until the work has ended. It goes on in a running server when the
 // command is interrupted.
-func (a *app) awaitRekey(ctx context.Context, client *admin.Client, st rekey.State) (rekey.State, error) {
+func (a *app) awaitRekey(ctx context.Context, st rekey.State) (rekey.State, error) {
 	for st.Working {
 		select {
 		case <-ctx.Done():
@@ -169,7 +164,7 @@ func (a *app) awaitRekey(ctx context.Context, client *admin.Client, st rekey.Sta
 		case <-time.After(rekeyPoll):
 		}
 		var err error
-		if st, err = admin.Call(ctx, client, ops.ShowKeys, ops.Empty{}); err != nil {
+		if st, err = cli.Ask(ctx, a.App, ops.ShowKeys, ops.Empty{}); err != nil {
 			return st, err
 		}
 	}

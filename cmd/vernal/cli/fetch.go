@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"io/fs"
 	"net/http"
 	"net/url"
 	"os"
@@ -12,6 +13,7 @@ import (
 	"time"
 
 	"vernal/idp"
+	"vernal/idp/durable"
 	"vernal/idp/xmltree"
 	"vernal/metadata"
 )
@@ -142,6 +144,22 @@ func (a *App) ReadInput(name string, limit int) ([]byte, error) {
 	}
 	defer in.Close()
 	return ReadAll(in, name, limit)
+}
+
+// WriteOut has write write to a new file that only its owner can read, or to standard
+// output for "". The file is whole or not there.
+func (a *App) WriteOut(path string, write func(io.Writer) error) error {
+	if path == "" {
+		return write(a.JSONData())
+	}
+	err := durable.WriteNewFrom(path, write)
+	if errors.Is(err, fs.ErrExist) {
+		return Refuse("%s is there already; nothing was written", path)
+	}
+	if err != nil {
+		return fmt.Errorf("write %s: %w", path, err)
+	}
+	return nil
 }
 
 // WriteNew makes a file that every user may read. It never replaces one.

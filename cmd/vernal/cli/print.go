@@ -40,6 +40,16 @@ func Pairs(w io.Writer, list [][2]string) error {
 	return t.Flush()
 }
 
+// ParseTime reads a time with its zone, or a date, which is its beginning in UTC.
+func ParseTime(text string) (time.Time, error) {
+	for _, layout := range []string{time.RFC3339, time.DateOnly} {
+		if at, err := time.Parse(layout, text); err == nil {
+			return at.UTC(), nil
+		}
+	}
+	return time.Time{}, fmt.Errorf("%q is no date (2027-03-01) or time (2027-03-01T09:00:00Z)", text)
+}
+
 // day is the date of a time, "-" for none.
 func Day(t time.Time) string {
 	if t.IsZero() {
@@ -69,6 +79,15 @@ func Plural(n int, what string) string {
 		return "1 " + what
 	}
 	return fmt.Sprintf("%d %ss", n, what)
+}
+
+// JoinNames is strings.Join for names with a type of their own.
+func JoinNames[T ~string](names []T, between string) string {
+	texts := make([]string, len(names))
+	for i, name := range names {
+		texts[i] = string(name)
+	}
+	return strings.Join(texts, between)
 }
 
 // Dash is s, or "-" for an empty cell.

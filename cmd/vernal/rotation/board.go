@@ -38,14 +38,11 @@ func (a *commands) printMoves(st ops.RotationStatus) error {
 
 // unmovedText names the service providers that must still leave a year, or returns "".
 func unmovedText(b *migration.Board, y idp.Year) string {
-	var ids []string
-	for _, id := range b.UnmovedFrom(y) {
-		ids = append(ids, string(id))
-	}
+	ids := b.UnmovedFrom(y)
 	if more := len(ids) - maxNamed; more > 0 {
-		return fmt.Sprintf("%s and %d more", strings.Join(ids[:maxNamed], ", "), more)
+		return fmt.Sprintf("%s and %d more", cli.JoinNames(ids[:maxNamed], ", "), more)
 	}
-	return strings.Join(ids, ", ")
+	return cli.JoinNames(ids, ", ")
 }
 
 // used is a service provider's use of a year, with its latest request certificate.

@@ -145,7 +145,7 @@ func (a *commands) reportImport(req ops.ImportRequest, done ops.Imported, key st
 		a.Say("the private key is kept sealed now; remove %s, and what was copied of it", key)
 	}
 	a.Say("next: %s", byHandNext(done.Status, req.Year, rotation.StepPublish))
-	return a.Print(done, func() error { return nil })
+	return a.Print(done, nil)
 }
 
 // warnOpen speaks up if a file with a private key can be read by others.

@@ -58,11 +58,7 @@ func (a *commands) linkCreateCommand(kind sharelink.Kind, c *cobra.Command) *cob
 		if c.Flags().Changed("days") && (req.Days < 1 || req.Days > ops.MaxLinkDays) {
 			return cli.Usage(c, "--days is 1 to %d", ops.MaxLinkDays)
 		}
-		made, err := cli.Ask(c.Context(), a.App, ops.CreateLink, req)
-		if err != nil {
-			return err
-		}
-		return a.reportLink(made)
+		return cli.ReportAnswer(c.Context(), a.App, ops.CreateLink, req, a.reportLink)
 	}
 	c.Flags().IntVar(&req.Days, "days", 0, "end it by itself after `N` days (default never)")
 	c.Flags().BoolVar(&req.DryRun, "dry-run", false, "make nothing, say what would be made")

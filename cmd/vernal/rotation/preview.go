@@ -46,11 +46,7 @@ every browser, without a link.`,
 				return cli.Usage(c, "--days is 1 to %d", ops.MaxPreviewDays)
 			}
 			req.SP = idp.EntityID(sp)
-			made, err := cli.Ask(c.Context(), a.App, ops.CreatePreview, req)
-			if err != nil {
-				return err
-			}
-			return a.reportPreview(made)
+			return cli.ReportAnswer(c.Context(), a.App, ops.CreatePreview, req, a.reportPreview)
 		},
 	}
 	c.Flags().StringVar(&sp, "sp", "", "the `ENTITY_ID` of the service provider")

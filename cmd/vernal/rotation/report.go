@@ -2,6 +2,7 @@ package rotation
 
 import (
 	"bytes"
+	"cmp"
 	"crypto/sha256"
 	"encoding/hex"
 	"fmt"
@@ -153,11 +154,7 @@ func (a *commands) printRecipients(r ops.RotationReport, files []string) error {
 func mustDo(l notify.Letter) string {
 	var all []string
 	if len(l.From) > 0 {
-		from := make([]string, len(l.From))
-		for i, y := range l.From {
-			from[i] = string(y)
-		}
-		all = append(all, fmt.Sprintf("move %s -> %s", strings.Join(from, ", "), l.To))
+		all = append(all, fmt.Sprintf("move %s -> %s", cli.JoinNames(l.From, ", "), l.To))
 	}
 	if n := len(l.RequestCerts); n > 0 {
 		sha := l.RequestCerts[n-1].SHA256
@@ -171,15 +168,12 @@ func dueText(l notify.Letter) string {
 	if l.DueAt.IsZero() {
 		return "now"
 	}
-	return l.DueAt.UTC().Format(time.DateOnly)
+	return cli.Day(l.DueAt)
 }
 
 // printLetter writes a notice with its head.
 func printLetter(w io.Writer, l notify.Letter) {
-	to := strings.Join(l.Contacts, ", ")
-	if to == "" {
-		to = "(no contact)"
-	}
+	to := cmp.Or(strings.Join(l.Contacts, ", "), "(no contact)")
 	fmt.Fprintf(w, "To: %s\nSubject: %s\n\n%s", to, l.Subject, l.Text)
 }
 

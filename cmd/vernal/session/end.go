@@ -8,7 +8,6 @@ import (
 	"github.com/spf13/cobra"
 
 	"vernal/cmd/vernal/cli"
-	"vernal/idp/admin"
 	"vernal/idp/admin/ops"
 )
 
@@ -49,16 +48,16 @@ you wrote it, or "all"; of several, the first in this order.`,
 				return err
 			}
 			if dryRun {
-				return a.Do(c.Context(), func(ctx context.Context, client *admin.Client) error {
-					return a.sayWouldEnd(ctx, client, q)
-				})
+				n, err := a.listSessions(c.Context(), q, 0)
+				if err == nil {
+					a.Say("dry run: %s would end", cli.Plural(n, "session"))
+				}
+				return err
 			}
 			if err := a.Confirm("end "+whichSessions(q, name), name, yes); err != nil {
 				return err
 			}
-			return a.Do(c.Context(), func(ctx context.Context, client *admin.Client) error {
-				return a.endSessions(ctx, client, q)
-			})
+			return a.endSessions(c.Context(), q)
 		},
 	}
 	flags.addTo(c)
@@ -104,28 +103,21 @@ func whichSessions(q ops.SessionQuery, name string) string {
 	return "sessions begun more than " + name + " ago"
 }
 
-func (a *commands) sayWouldEnd(ctx context.Context, client *admin.Client, q ops.SessionQuery) error {
-	out := newSessionWriter(a)
-	if err := ops.EachSessionPage(ctx, client, q, out.write); err != nil {
-		return err
+func (a *commands) endSessions(ctx context.Context, q ops.SessionQuery) error {
+	for n := 0; ; {
+		answer, err := cli.Ask(ctx, a.App, ops.EndSessions, q)
+		n += answer.Ended
+		switch q.After = answer.Next; {
+		case err != nil && n > 0:
+			return fmt.Errorf("%s ended, then: %w", cli.Plural(n, "session"), err)
+		case err != nil:
+			return err
+		case answer.Next != "":
+			continue
+		}
+		if a.Say("ended %s", cli.Plural(n, "session")); n == 0 {
+			a.Say("no live session is meant; see vernal session list")
+		}
+		return a.Print(map[string]int{"ended": n}, nil)
 	}
-	a.Say("dry run: %s would end", cli.Plural(out.count, "session"))
-	return out.end()
-}
-
-func (a *commands) endSessions(ctx context.Context, client *admin.Client, q ops.SessionQuery) error {
-	n, err := ops.EndAllSessions(ctx, client, q)
-	if err != nil && n > 0 {
-		return fmt.Errorf("%s ended, then: %w", cli.Plural(n, "session"), err)
-	}
-	if err != nil {
-		return err
-	}
-	if a.Say("ended %s", cli.Plural(n, "session")); n == 0 {
-		a.Say("no live session is meant; see vernal session list")
-	}
-	if a.JSON {
-		return a.PrintJSON(map[string]int{"ended": n})
-	}
-	return nil
 }

@@ -2,9 +2,9 @@
 package session
 
 import (
+	"cmp"
 	"context"
 	"encoding/json"
-	"errors"
 	"fmt"
 	"io"
 	"strings"
@@ -14,7 +14,6 @@ import (
 
 	"vernal/cmd/vernal/cli"
 	"vernal/idp"
-	"vernal/idp/admin"
 	"vernal/idp/admin/ops"
 )
 
@@ -78,9 +77,8 @@ names a session to 'vernal session end'; it opens nothing.`,
 			if limit < 0 {
 				return cli.Usage(c, "--limit is under 0")
 			}
-			return a.Do(c.Context(), func(ctx context.Context, client *admin.Client) error {
-				return a.listSessions(ctx, client, q, limit)
-			})
+			_, err = a.listSessions(c.Context(), q, limit)
+			return err
 		},
 	}
 	flags.addTo(c)
@@ -88,33 +86,30 @@ names a session to 'vernal session end'; it opens nothing.`,
 	return c
 }
 
-// errEnough ends a listing.
-var errEnough = errors.New("enough")
-
-// listSessions writes the sessions as they come: there may be many.
-func (a *commands) listSessions(ctx context.Context, client *admin.Client, q ops.SessionQuery, limit int) error {
+// listSessions writes the sessions as they come, because there may be many, and counts
+// them. A limit of 0 is none.
+func (a *commands) listSessions(ctx context.Context, q ops.SessionQuery, limit int) (int, error) {
 	out := newSessionWriter(a)
-	err := ops.EachSessionPage(ctx, client, q, func(page []ops.Session) error {
+	for {
+		list, err := cli.Ask(ctx, a.App, ops.ListSessions, q)
+		if err != nil {
+			return out.count, err
+		}
+		page := list.Sessions
 		more := limit > 0 && out.count+len(page) > limit
 		if more {
 			page = page[:limit-out.count]
 		}
 		if err := out.write(page); err != nil {
-			return err
+			return out.count, err
 		}
 		if more {
 			a.Say("there are more; this is the first %d", limit)
-			return errEnough
 		}
-		return nil
-	})
-	if errors.Is(err, errEnough) {
-		err = nil
+		if q.After = list.Next; more || list.Next == "" {
+			return out.count, out.end()
+		}
 	}
-	if err != nil {
-		return err
-	}
-	return out.end()
 }
 
 // sessionWriter writes sessions page by page, as a table or as one JSON array.
@@ -180,18 +175,10 @@ func (w *sessionWriter) end() error {
 }
 
 func sessionRow(s ops.Session) []string {
-	who := s.Email
-	if who == "" {
-		who = string(s.User)
-	}
-	var services []string
-	for _, id := range s.SPs {
-		services = append(services, string(id))
-	}
-	visited := strings.Join(services, " ")
+	visited := cli.JoinNames(s.SPs, " ")
 	if s.Pending {
 		visited = "(waits for the second factor)"
 	}
 	on := strings.Trim(s.Device.Browser+", "+s.Device.System, ", ")
-	return []string{s.ID, who, cli.Moment(s.BegunAt), cli.Moment(s.SeenAt), cli.Dash(on), cli.Dash(visited)}
+	return []string{s.ID, cmp.Or(s.Email, string(s.User)), cli.Moment(s.BegunAt), cli.Moment(s.SeenAt), cli.Dash(on), cli.Dash(visited)}
 }

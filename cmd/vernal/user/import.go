@@ -13,7 +13,6 @@ import (
 	"vernal/cmd/vernal/cli"
 	"vernal/idp"
 	"vernal/idp/account"
-	"vernal/idp/admin"
 	"vernal/idp/admin/ops"
 )
 
@@ -69,10 +68,7 @@ entity ID, else for an agency.`,
 			if err != nil {
 				return fmt.Errorf("read %s: %w", args[0], err)
 			}
-			return a.Do(c.Context(), func(ctx context.Context, client *admin.Client) error {
-				im.client = client
-				return im.run(ctx, reader)
-			})
+			return im.run(c.Context(), reader)
 		},
 	}
 	c.Flags().StringVar(&format, "format", "", "what the file holds: csv or json; told by its beginning if not given (`FORMAT`)")
@@ -97,7 +93,6 @@ type imported struct {
 // importing sends a file in batches, so that neither side holds all of it.
 type importing struct {
 	app     *commands
-	client  *admin.Client
 	options account.ImportOptions
 
 	batch   []account.ImportLine
@@ -190,7 +185,7 @@ func (im *importing) sendBatch(ctx context.Context) error {
 	result := &account.ImportResult{}
 	if len(im.batch) > 0 {
 		var err error
-		result, err = admin.Call(ctx, im.client, ops.ImportUsers, ops.PeopleRequest{Lines: im.batch, ImportOptions: im.options})
+		result, err = cli.Ask(ctx, im.app.App, ops.ImportUsers, ops.PeopleRequest{Lines: im.batch, ImportOptions: im.options})
 		if err != nil {
 			return &sendError{err}
 		}

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"slices"
 	"strings"
 	"time"
 
@@ -189,12 +190,7 @@ func (s *Service) filterSessions(q SessionQuery, user idp.UserID, all []*idp.Ses
 }
 
 func takesPart(sess *idp.Session, id idp.EntityID) bool {
-	for _, p := range sess.Participants {
-		if p.SP == id {
-			return true
-		}
-	}
-	return false
+	return slices.ContainsFunc(sess.Participants, func(p idp.Participant) bool { return p.SP == id })
 }
 
 // sessionByShort is the session whose ID begins so.
@@ -239,37 +235,8 @@ func sessionInfo(sess *idp.Session) Session {
 		BegunAt: sess.CreatedAt, SeenAt: sess.SeenAt, EndsAt: sess.EndsAt(), Device: sess.Device, SPs: []idp.EntityID{},
 	}
 	for _, p := range sess.Participants {
-		if len(info.SPs) == 0 || info.SPs[len(info.SPs)-1] != p.SP { // two NameIDs stand beside one another
-			info.SPs = append(info.SPs, p.SP)
-		}
+		info.SPs = append(info.SPs, p.SP)
 	}
+	info.SPs = slices.Compact(info.SPs) // two NameIDs stand beside one another
 	return info
-}
-
-// EachSessionPage calls page with the selected sessions, in several parts. An error of
-// page ends it.
-func EachSessionPage(ctx context.Context, c *admin.Client, q SessionQuery, page func([]Session) error) error {
-	for {
-		list, err := admin.Call(ctx, c, ListSessions, q)
-		if err != nil {
-			return err
-		}
-		if err := page(list.Sessions); err != nil || list.Next == "" {
-			return err
-		}
-		q.After = list.Next
-	}
-}
-
-// EndAllSessions ends the selected sessions and returns how many there were, those that
-// ended before an error included.
-func EndAllSessions(ctx context.Context, c *admin.Client, q SessionQuery) (ended int, err error) {
-	for {
-		answer, err := admin.Call(ctx, c, EndSessions, q)
-		ended += answer.Ended
-		if err != nil || answer.Next == "" {
-			return ended, err
-		}
-		q.After = answer.Next
-	}
 }

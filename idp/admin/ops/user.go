@@ -273,18 +273,3 @@ func (s *Service) userInfo(u *idp.User) User {
 	}
 	return info
 }
-
-// AllUsers returns every user, by ID.
-func AllUsers(ctx context.Context, c *admin.Client) ([]User, error) {
-	all := []User{}
-	for req := (UsersRequest{}); ; {
-		page, err := admin.Call(ctx, c, ListUsers, req)
-		if err != nil {
-			return nil, err
-		}
-		all = append(all, page.Users...)
-		if req.After = page.Next; req.After == "" {
-			return all, nil
-		}
-	}
-}
