@@ -236,10 +236,7 @@ func (a *app) reportInit(c *Config, r *initResult) error {
 	default:
 		a.Say("no year can sign: restore the private key of one of these to %s from a backup", filepath.Join(c.DataDir, keysName))
 	}
-	if a.JSON {
-		return a.PrintJSON(r)
-	}
-	return nil
+	return a.Print(r, nil)
 }
 
 // configHint is the --config that the next command needs too.

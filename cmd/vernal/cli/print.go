@@ -23,6 +23,15 @@ func Table(w io.Writer, header []string, rows [][]string) error {
 	return t.Flush()
 }
 
+// TableOf writes a row for each of a list under a header.
+func TableOf[T any](w io.Writer, header []string, list []T, row func(T) []string) error {
+	rows := make([][]string, len(list))
+	for i, item := range list {
+		rows[i] = row(item)
+	}
+	return Table(w, header, rows)
+}
+
 // pairs writes names and values in two columns. A value of several lines has
 // one row for each; an empty one none.
 func Pairs(w io.Writer, list [][2]string) error {

@@ -6,6 +6,7 @@ import (
 	"io/fs"
 	"os"
 	"path/filepath"
+	"strings"
 
 	"github.com/spf13/cobra"
 
@@ -48,11 +49,9 @@ one by it, with openssl alone; the statement says how. Nothing is overwritten.`,
 			if out == "" {
 				out = "vernal-" + string(y)
 			}
-			export, err := cli.Ask(c.Context(), a.App, ops.ExportYear, ops.YearRequest{Year: y})
-			if err != nil {
-				return err
-			}
-			return a.writeExport(export, out)
+			return cli.ReportAnswer(c.Context(), a.App, ops.ExportYear, ops.YearRequest{Year: y}, func(export ops.Export) error {
+				return a.writeExport(export, out)
+			})
 		},
 	}
 	c.Flags().StringVar(&out, "out", "", "the `DIR` to write to; made if it is not there (default vernal-YEAR)")
@@ -77,11 +76,8 @@ func (a *commands) writeExport(export ops.Export, dir string) error {
 			return err
 		}
 	}
-	if a.JSON {
-		return a.PrintJSON(done)
-	}
-	for _, path := range done.Files {
-		fmt.Fprintln(a.Out, path)
-	}
-	return nil
+	return a.Print(done, func() error {
+		_, err := fmt.Fprintln(a.Out, strings.Join(done.Files, "\n"))
+		return err
+	})
 }

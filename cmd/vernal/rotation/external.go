@@ -41,11 +41,9 @@ certificate is not published; revoke ends it, if it is not wanted any more.`,
 			if err := isFree(out); err != nil { // before a key is made
 				return err
 			}
-			csr, err := cli.Ask(c.Context(), a.App, ops.RequestCertificate, req)
-			if err != nil {
-				return err
-			}
-			return a.reportCSR(req, csr, out)
+			return cli.ReportAnswer(c.Context(), a.App, ops.RequestCertificate, req, func(csr ops.CSR) error {
+				return a.reportCSR(req, csr, out)
+			})
 		},
 	}
 	c.Flags().StringVar(&out, "out", "", "write the request to this new `FILE`, not to standard output")
@@ -116,11 +114,9 @@ old or strict service providers dislike is a warning.`,
 				}
 				a.warnOpen(key)
 			}
-			done, err := cli.Ask(c.Context(), a.App, ops.ImportCertificate, req)
-			if err != nil {
-				return err
-			}
-			return a.reportImport(req, done, key)
+			return cli.ReportAnswer(c.Context(), a.App, ops.ImportCertificate, req, func(done ops.Imported) error {
+				return a.reportImport(req, done, key)
+			})
 		},
 	}
 	c.Flags().StringVar(&cert, "cert", "", "the `FILE` with the certificate, and perhaps its chain")

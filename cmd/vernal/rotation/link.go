@@ -1,6 +1,8 @@
 package rotation
 
 import (
+	"fmt"
+
 	"github.com/spf13/cobra"
 
 	"vernal/cmd/vernal/cli"
@@ -73,16 +75,15 @@ func (a *commands) reportLink(made ops.LinkMade) error {
 	}
 	if made.DryRun {
 		a.Say("dry run: nothing was made")
-		if a.JSON {
-			return a.PrintJSON(made)
-		}
-		return cli.Table(a.Out, []string{"KIND", "ENDS"}, [][]string{{string(made.Link.Kind), cli.Day(made.Link.ExpiresAt)}})
 	}
-	if a.JSON {
-		if err := a.PrintJSON(made); err != nil {
-			return err
+	err := a.Print(made, func() (err error) {
+		if made.DryRun {
+			return cli.Table(a.Out, []string{"KIND", "ENDS"}, [][]string{{string(made.Link.Kind), cli.Day(made.Link.ExpiresAt)}})
 		}
-	} else if _, err := a.Out.Write([]byte(made.URL + "\n")); err != nil {
+		_, err = fmt.Fprintln(a.Out, made.URL)
+		return err
+	})
+	if err != nil || made.DryRun {
 		return err
 	}
 	a.Say("made link %s; %s", made.Link.ID, end)
@@ -109,13 +110,10 @@ their secrets. STATE is live, ended or revoked.`,
 }
 
 func (a *commands) printLinks(list ops.LinkList) error {
-	var rows [][]string
-	for _, l := range list.Links {
-		rows = append(rows, []string{
-			l.ID, string(l.Kind), linkState(l), cli.Day(l.CreatedAt), cli.Day(l.ExpiresAt), cli.Dash(string(l.Year)), cli.Dash(string(l.SP)), l.Actor,
-		})
-	}
-	return cli.Table(a.Out, []string{"ID", "KIND", "STATE", "MADE", "ENDS", "YEAR", "SP", "BY"}, rows)
+	header := []string{"ID", "KIND", "STATE", "MADE", "ENDS", "YEAR", "SP", "BY"}
+	return cli.TableOf(a.Out, header, list.Links, func(l ops.LinkState) []string {
+		return []string{l.ID, string(l.Kind), linkState(l), cli.Day(l.CreatedAt), cli.Day(l.ExpiresAt), cli.Dash(string(l.Year)), cli.Dash(string(l.SP)), l.Actor}
+	})
 }
 
 func linkState(l ops.LinkState) string {

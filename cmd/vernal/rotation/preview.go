@@ -1,8 +1,6 @@
 package rotation
 
 import (
-	"fmt"
-
 	"github.com/spf13/cobra"
 
 	"vernal/cmd/vernal/cli"
@@ -61,17 +59,14 @@ func (a *commands) reportPreview(made ops.PreviewLink) error {
 	if made.DryRun {
 		a.Say("dry run: no link was made")
 	}
-	if a.JSON {
-		if err := a.PrintJSON(made); err != nil {
-			return err
-		}
-	} else {
-		if err := cli.Pairs(a.Out, [][2]string{
+	err := a.Print(made, func() error {
+		return cli.Pairs(a.Out, [][2]string{
 			{"link", made.URL}, {"metadata", made.MetadataURL}, {"certificate", made.CertificateURL},
 			{"sign-in", made.AuthURL}, {"ends", cli.Moment(l.ExpiresAt)},
-		}); err != nil {
-			return err
-		}
+		})
+	})
+	if err != nil {
+		return err
 	}
 	for _, note := range made.Notes {
 		a.Say("note: %s", idp.OneLine(note))
@@ -82,6 +77,6 @@ func (a *commands) reportPreview(made ops.PreviewLink) error {
 	}
 	a.Say("send these lines to the integrator of %s: who opens the link can try %s in that browser", idp.OneLine(made.Name), l.Year)
 	a.Say("they hold a secret and are printed this once; to take them back: vernal rotation link revoke %s", l.ID)
-	a.Say("next: %s", fmt.Sprintf("vernal rotation rehearse %s", l.Year))
+	a.Say("next: vernal rotation rehearse %s", l.Year)
 	return nil
 }

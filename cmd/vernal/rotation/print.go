@@ -22,8 +22,8 @@ func inDays(n int) string {
 }
 
 func (a *commands) printStatus(st ops.RotationStatus) error {
-	var rows [][]string
-	for _, y := range st.Years {
+	header := []string{"YEAR", "STATE", "CERTIFICATE ENDS", "DAYS LEFT", "NEXT"}
+	err := cli.TableOf(a.Out, header, st.Years, func(y rotation.YearStatus) []string {
 		left := "-"
 		switch {
 		case y.CertEndAt.IsZero() || y.State.Over():
@@ -32,9 +32,9 @@ func (a *commands) printStatus(st ops.RotationStatus) error {
 		default:
 			left = fmt.Sprint(idp.DaysUntil(st.At, y.CertEndAt))
 		}
-		rows = append(rows, []string{string(y.Year), stateCell(y), cli.Day(y.CertEndAt), left, nextCell(y)})
-	}
-	if err := cli.Table(a.Out, []string{"YEAR", "STATE", "CERTIFICATE ENDS", "DAYS LEFT", "NEXT"}, rows); err != nil {
+		return []string{string(y.Year), stateCell(y), cli.Day(y.CertEndAt), left, nextCell(y)}
+	})
+	if err != nil {
 		return err
 	}
 	var notes [][2]string
@@ -108,16 +108,14 @@ func (a *commands) printAttention(list []rotation.Attention) error {
 		return nil
 	}
 	fmt.Fprintln(a.Out)
-	var rows [][]string
-	for _, at := range list {
-		rows = append(rows, []string{string(at.Code), cli.Dash(string(at.Year)), at.Text})
-	}
-	return cli.Table(a.Out, []string{"ATTENTION", "YEAR", "WHAT"}, rows)
+	return cli.TableOf(a.Out, []string{"ATTENTION", "YEAR", "WHAT"}, list, func(at rotation.Attention) []string {
+		return []string{string(at.Code), cli.Dash(string(at.Year)), at.Text}
+	})
 }
 
 func (a *commands) printPlan(p ops.RotationPlan) error {
-	var rows [][]string
-	for _, c := range p.Coming {
+	header := []string{"DATE", "DAYS", "YEAR", "STEP", "FROM", "TO", "BY", "WHY"}
+	err := cli.TableOf(a.Out, header, p.Coming, func(c rotation.Coming) []string {
 		by := "server"
 		switch {
 		case c.Step == "":
@@ -129,11 +127,9 @@ func (a *commands) printPlan(p ops.RotationPlan) error {
 		if !c.Why.IsZero() {
 			why = append([]rotation.Reason{c.Why}, why...)
 		}
-		rows = append(rows, []string{
-			cli.Day(c.At), fmt.Sprint(c.Days), string(c.Year), cli.Dash(string(c.Step)), string(c.From), string(c.To), by, reasonsText(why),
-		})
-	}
-	if err := cli.Table(a.Out, []string{"DATE", "DAYS", "YEAR", "STEP", "FROM", "TO", "BY", "WHY"}, rows); err != nil {
+		return []string{cli.Day(c.At), fmt.Sprint(c.Days), string(c.Year), cli.Dash(string(c.Step)), string(c.From), string(c.To), by, reasonsText(why)}
+	})
+	if err != nil {
 		return err
 	}
 	return a.printAttention(p.Attention)

@@ -148,22 +148,22 @@ func ownAddress(pong ops.Pong) string {
 }
 
 func (a *commands) printRehearsal(terms *rehearsal.Terms, results []rehearsal.Result) error {
-	if a.JSON {
-		return a.PrintJSON(rehearsed{
-			Year: terms.Year, State: terms.State, At: terms.At, OK: rehearsal.Count(results, rehearsal.OutcomeOK) == len(results),
-			Failed: rehearsal.Count(results, rehearsal.OutcomeFailed), NotTried: rehearsal.Count(results, rehearsal.OutcomeNotTried), Steps: results,
-		})
+	data := rehearsed{
+		Year: terms.Year, State: terms.State, At: terms.At, OK: rehearsal.Count(results, rehearsal.OutcomeOK) == len(results),
+		Failed: rehearsal.Count(results, rehearsal.OutcomeFailed), NotTried: rehearsal.Count(results, rehearsal.OutcomeNotTried), Steps: results,
 	}
-	var rows [][]string
-	for _, r := range results {
-		result := map[rehearsal.Outcome]string{
-			rehearsal.OutcomeOK: "ok", rehearsal.OutcomeFailed: "FAILED", rehearsal.OutcomeNotTried: "not tried",
-		}[r.Outcome]
-		text := r.Text
-		for _, s := range r.Suggestions {
-			text += ": " + a.CommandLine(s)
-		}
-		rows = append(rows, []string{r.Step, result, text})
+	return a.Print(data, func() error {
+		return cli.TableOf(a.Out, []string{"STEP", "RESULT", "WHAT"}, results, a.resultRow)
+	})
+}
+
+func (a *commands) resultRow(r rehearsal.Result) []string {
+	result := map[rehearsal.Outcome]string{
+		rehearsal.OutcomeOK: "ok", rehearsal.OutcomeFailed: "FAILED", rehearsal.OutcomeNotTried: "not tried",
+	}[r.Outcome]
+	text := r.Text
+	for _, s := range r.Suggestions {
+		text += ": " + a.CommandLine(s)
 	}
-	return cli.Table(a.Out, []string{"STEP", "RESULT", "WHAT"}, rows)
+	return []string{r.Step, result, text}
 }

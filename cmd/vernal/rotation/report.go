@@ -61,11 +61,9 @@ another one (es:web@agency.example) gets its own.`,
 				}
 			}
 			req.SP = idp.EntityID(sp)
-			report, err := cli.Ask(c.Context(), a.App, ops.Report, req)
-			if err != nil {
-				return err
-			}
-			return a.printReport(report, req, dir)
+			return cli.ReportAnswer(c.Context(), a.App, ops.Report, req, func(report ops.RotationReport) error {
+				return a.printReport(report, req, dir)
+			})
 		},
 	}
 	c.Flags().StringVar(&year, "year", "", "those that use this `YEAR` alone")
@@ -91,19 +89,14 @@ func (a *commands) printReport(r ops.RotationReport, req ops.ReportRequest, dir 
 			return err
 		}
 	}
+	var err error
 	switch {
 	case a.JSON:
-		if err := a.PrintJSON(r); err != nil {
-			return err
-		}
+		err = a.PrintJSON(r)
 	case req.Send:
-		if err := a.printSent(r); err != nil {
-			return err
-		}
+		err = a.printSent(r)
 	case r.DryRun:
-		if err := a.printRecipients(r, files); err != nil {
-			return err
-		}
+		err = a.printRecipients(r, files)
 	case dir != "":
 		for _, f := range files {
 			fmt.Fprintln(a.Out, f)
@@ -116,7 +109,7 @@ func (a *commands) printReport(r ops.RotationReport, req ops.ReportRequest, dir 
 			printLetter(a.Out, l)
 		}
 	}
-	return a.sumUpSent(r)
+	return cmp.Or(err, a.sumUpSent(r))
 }
 
 // printRecipients lists what each service provider must do, by when, and to whom its
@@ -179,8 +172,10 @@ func printLetter(w io.Writer, l notify.Letter) {
 
 // printSent lists to whom notices went.
 func (a *commands) printSent(r ops.RotationReport) error {
-	var rows [][]string
-	for _, s := range r.Sent {
+	if len(r.Sent) == 0 {
+		return nil
+	}
+	return cli.TableOf(a.Out, []string{"SERVICE PROVIDER", "SENT TO", "NOT SENT"}, r.Sent, func(s notify.Sent) []string {
 		not := "-"
 		var failed []string
 		for _, f := range s.Failed {
@@ -192,12 +187,8 @@ func (a *commands) printSent(r ops.RotationReport) error {
 		case len(s.To) == 0:
 			not = "no contact that is a mail address"
 		}
-		rows = append(rows, []string{string(s.SP), cli.Dash(strings.Join(s.To, ", ")), not})
-	}
-	if len(rows) == 0 {
-		return nil
-	}
-	return cli.Table(a.Out, []string{"SERVICE PROVIDER", "SENT TO", "NOT SENT"}, rows)
+		return []string{string(s.SP), cli.Dash(strings.Join(s.To, ", ")), not}
+	})
 }
 
 // sumUpSent sums up what was sent; an error if something was not.
@@ -274,15 +265,15 @@ func (a *commands) printRevocation(r *notify.Revocation) error {
 	if r == nil {
 		return nil
 	}
-	var rows [][]string
-	for _, u := range r.MustAct {
-		rows = append(rows, []string{string(u.SP), u.Name, cli.Moment(u.LastAt), cli.Dash(strings.Join(u.Contacts, ", "))})
-	}
-	if len(rows) == 0 {
+	if len(r.MustAct) == 0 {
 		a.Say("no service provider is known to have used it; who is not on the board needs the notice all the same")
-	} else if err := cli.Table(a.Out, []string{"MUST ACT", "NAME", "LAST USE", "CONTACTS"}, rows); err != nil {
-		return err
 	} else {
+		err := cli.TableOf(a.Out, []string{"MUST ACT", "NAME", "LAST USE", "CONTACTS"}, r.MustAct, func(u notify.User) []string {
+			return []string{string(u.SP), u.Name, cli.Moment(u.LastAt), cli.Dash(strings.Join(u.Contacts, ", "))}
+		})
+		if err != nil {
+			return err
+		}
 		fmt.Fprintln(a.Out)
 	}
 	fmt.Fprintf(a.Out, "Subject: %s\n\n%s", r.Subject, r.Text)

@@ -33,11 +33,9 @@ func (a *commands) stepCommand(kind rotation.StepKind, c *cobra.Command) *cobra.
 		if err := a.confirmStep(c.Context(), f); err != nil {
 			return err
 		}
-		change, err := cli.Ask(c.Context(), a.App, ops.TakeStep, f.req)
-		if err != nil {
-			return err
-		}
-		return a.reportChange(f.req, change)
+		return cli.ReportAnswer(c.Context(), a.App, ops.TakeStep, f.req, func(change ops.RotationChange) error {
+			return a.reportChange(f.req, change)
+		})
 	}
 	flags := c.Flags()
 	switch kind {

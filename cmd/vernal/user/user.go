@@ -144,13 +144,10 @@ func (a *commands) listCommand() *cobra.Command {
 }
 
 func (a *commands) printUsers(users []ops.User) error {
-	var rows [][]string
-	for _, u := range users {
-		rows = append(rows, []string{
-			primaryEmail(u), cli.YesNo(u.HasPassword), fmt.Sprint(len(u.TOTPs)), cli.YesNo(u.Locked), cli.Day(lastSignIn(u)), cli.Day(u.CreatedAt),
-		})
-	}
-	return cli.Table(a.Out, []string{"EMAIL", "PASSWORD", "TOTP", "LOCKED", "LAST SIGN-IN", "ADDED"}, rows)
+	header := []string{"EMAIL", "PASSWORD", "TOTP", "LOCKED", "LAST SIGN-IN", "ADDED"}
+	return cli.TableOf(a.Out, header, users, func(u ops.User) []string {
+		return []string{primaryEmail(u), cli.YesNo(u.HasPassword), fmt.Sprint(len(u.TOTPs)), cli.YesNo(u.Locked), cli.Day(lastSignIn(u)), cli.Day(u.CreatedAt)}
+	})
 }
 
 func (a *commands) showCommand() *cobra.Command {
