@@ -83,7 +83,7 @@ func (a *app) openHere(c *Config) (*admin.Client, func(), error) {
 			c.DataDir, owner, self.UID)
 	}
 	log := slog.New(slog.NewTextHandler(a.Err, &slog.HandlerOptions{Level: slog.LevelWarn}))
-	d, err := openDeps(c, log, a.Clock, a.Getenv, lockTry)
+	d, err := openDeps(c, log, a.Clock, a.Getenv, lockTry, false)
 	if err != nil {
 		return nil, nil, err
 	}

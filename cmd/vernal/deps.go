@@ -48,18 +48,9 @@ type deps struct {
 
 // openDeps opens the installation that c describes. Where there is none, the
 // error says to run `vernal init`. If another process holds the store, it waits
-// for lockWait, then returns idp.ErrLocked.
-func openDeps(c *Config, log *slog.Logger, clock idp.Clock, getenv func(string) string, lockWait time.Duration) (*deps, error) {
-	return openFolder(c, log, clock, getenv, lockWait, false)
-}
-
-// beginDeps is openDeps for a new installation, whose keys were just made: it makes
-// the store, if there is none, and records them.
-func beginDeps(c *Config, log *slog.Logger, clock idp.Clock, getenv func(string) string, lockWait time.Duration) (*deps, error) {
-	return openFolder(c, log, clock, getenv, lockWait, true)
-}
-
-func openFolder(c *Config, log *slog.Logger, clock idp.Clock, getenv func(string) string, lockWait time.Duration, first bool) (*deps, error) {
+// for lockWait, then returns idp.ErrLocked. first is for a new installation, whose
+// keys were just made: it makes the store, if there is none, and records them.
+func openDeps(c *Config, log *slog.Logger, clock idp.Clock, getenv func(string) string, lockWait time.Duration, first bool) (*deps, error) {
 	if err := checkFolder(c); err != nil {
 		return nil, err
 	}

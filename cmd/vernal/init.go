@@ -41,9 +41,6 @@ type initYear struct {
 	NotAfter string   `json:"not_after,omitempty"`
 }
 
-func (r *initResult) addCreated(what string) { r.Created = append(r.Created, what) }
-func (r *initResult) addKept(what string)    { r.Kept = append(r.Kept, what) }
-
 func (a *app) initCommand() *cobra.Command {
 	var baseURL, dataDir, year string
 	c := &cobra.Command{
@@ -129,11 +126,11 @@ func (a *app) initConfig(given map[string]string, r *initResult) (*Config, error
 	}
 	switch err := cli.WriteNew(name, []byte(text)); {
 	case errors.Is(err, fs.ErrExist):
-		r.addKept(name)
+		r.Kept = append(r.Kept, name)
 	case err != nil:
 		return nil, err
 	default:
-		r.addCreated(name)
+		r.Created = append(r.Created, name)
 		if set["trusted_proxies"] != "" {
 			r.TrustedProxies = strings.Split(loopbackProxies, ",")
 		}
@@ -173,7 +170,7 @@ func initFolder(dir string, r *initResult) error {
 	err := os.Mkdir(dir, 0o700)
 	switch {
 	case err == nil:
-		r.addCreated(dir)
+		r.Created = append(r.Created, dir)
 		return nil
 	case errors.Is(err, fs.ErrNotExist):
 		if err := os.MkdirAll(filepath.Dir(dir), 0o755); err != nil {
@@ -196,7 +193,7 @@ func initFolder(dir string, r *initResult) error {
 	if owner, ok := config.UIDOf(info); ok && owner != os.Geteuid() {
 		return cli.Refuse("%s belongs to uid %d; run this as that user", dir, owner)
 	}
-	r.addKept(dir)
+	r.Kept = append(r.Kept, dir)
 	return nil
 }
 

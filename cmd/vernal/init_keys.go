@@ -32,7 +32,7 @@ func (a *app) initMaster(c *Config, r *initResult) (*seal.Master, error) {
 		if env != "" {
 			file = config.MasterKeyEnv + " (in the environment)"
 		}
-		r.addKept(file)
+		r.Kept = append(r.Kept, file)
 		return key, nil
 	}
 	if !errors.Is(err, fs.ErrNotExist) {
@@ -45,7 +45,7 @@ func (a *app) initMaster(c *Config, r *initResult) (*seal.Master, error) {
 	if key, err = seal.CreateMaster(file); err != nil {
 		return nil, err
 	}
-	r.addCreated(file)
+	r.Created = append(r.Created, file)
 	return key, nil
 }
 
@@ -85,7 +85,7 @@ func (a *app) initKeys(c *Config, master *seal.Master, year idp.Year, r *initRes
 				k.Year, filepath.Join(c.DataDir, keysName), filepath.Join(c.DataDir, storeName), k.Year)
 		}
 		have[k.Year] = true
-		r.addKept(fmt.Sprintf("signing key %s", k.Year))
+		r.Kept = append(r.Kept, fmt.Sprintf("signing key %s", k.Year))
 	}
 	for _, y := range want {
 		if have[y] {
@@ -98,7 +98,7 @@ func (a *app) initKeys(c *Config, master *seal.Master, year idp.Year, r *initRes
 		if err := dir.Save(k); err != nil {
 			return err
 		}
-		r.addCreated(fmt.Sprintf("signing key %s", y))
+		r.Created = append(r.Created, fmt.Sprintf("signing key %s", y))
 	}
 	return nil
 }
@@ -108,7 +108,7 @@ func (a *app) initKeys(c *Config, master *seal.Master, year idp.Year, r *initRes
 // is not replaced either.
 func (a *app) recordYears(ctx context.Context, c *Config, r *initResult) error {
 	log := slog.New(slog.NewTextHandler(a.Err, &slog.HandlerOptions{Level: slog.LevelWarn}))
-	d, err := beginDeps(c, log, a.Clock, a.Getenv, a.lockWait)
+	d, err := openDeps(c, log, a.Clock, a.Getenv, a.lockWait, true)
 	if err != nil {
 		return fmt.Errorf("record the signing keys: %w", err)
 	}
@@ -166,7 +166,7 @@ func (a *app) checkYears(ctx context.Context, c *Config, year idp.Year, r *initR
 			faults = append(faults, fmt.Sprintf("%s is recorded, and %s", y.Year, faultText(y.KeyFault, y.Year)))
 			continue
 		}
-		r.addKept(fmt.Sprintf("signing key %s", y.Year))
+		r.Kept = append(r.Kept, fmt.Sprintf("signing key %s", y.Year))
 		r.Years = append(r.Years, initYear{Year: y.Year, State: string(y.State), NotAfter: cli.Moment(y.CertEndAt)})
 	}
 	if len(faults) > 0 {

@@ -160,7 +160,6 @@ func (a *commands) reportRevoked(done ops.LinkRevoked) {
 
 func (a *commands) previewCommand() *cobra.Command {
 	req := ops.PreviewRequest{}
-	var sp string
 	c := &cobra.Command{
 		Use:   "preview YEAR --sp ENTITY_ID [--days N] [--dry-run]",
 		Short: "Make a link by which a service provider tries a year that is not published",
@@ -187,17 +186,16 @@ every browser, without a link.`,
 			if req.Year, err = yearArg(c, args[0]); err != nil {
 				return err
 			}
-			if sp == "" {
+			if req.SP == "" {
 				return cli.Usage(c, "--sp is missing: the entity ID of the service provider that may try %s", req.Year)
 			}
 			if req.Days < 1 || req.Days > ops.MaxPreviewDays {
 				return cli.Usage(c, "--days is 1 to %d", ops.MaxPreviewDays)
 			}
-			req.SP = idp.EntityID(sp)
 			return cli.ReportAnswer(c.Context(), a.App, ops.CreatePreview, req, a.reportPreview)
 		},
 	}
-	c.Flags().StringVar(&sp, "sp", "", "the `ENTITY_ID` of the service provider")
+	c.Flags().StringVar((*string)(&req.SP), "sp", "", "the `ENTITY_ID` of the service provider")
 	c.Flags().IntVar(&req.Days, "days", 14, "how many `DAYS` the link lasts")
 	c.Flags().BoolVar(&req.DryRun, "dry-run", false, "make nothing, print what would be opened")
 	return c

@@ -24,7 +24,7 @@ import (
 
 func (a *commands) reportCommand() *cobra.Command {
 	var req ops.ReportRequest
-	var year, sp, dir string
+	var year, dir string
 	c := &cobra.Command{
 		Use:   "report [--year YEAR] [--sp ENTITY_ID] [--out DIR] [--send] [--dry-run]",
 		Short: "Write to the service providers that have to act",
@@ -60,14 +60,13 @@ another one (es:web@agency.example) gets its own.`,
 					return err
 				}
 			}
-			req.SP = idp.EntityID(sp)
 			return cli.ReportAnswer(c.Context(), a.App, ops.Report, req, func(report ops.RotationReport) error {
 				return a.printReport(report, req, dir)
 			})
 		},
 	}
 	c.Flags().StringVar(&year, "year", "", "those that use this `YEAR` alone")
-	c.Flags().StringVar(&sp, "sp", "", "the one of this `ENTITY_ID` alone")
+	c.Flags().StringVar((*string)(&req.SP), "sp", "", "the one of this `ENTITY_ID` alone")
 	c.Flags().StringVar(&dir, "out", "", "write a file for each into this `DIR`, which is made if it is not there")
 	c.Flags().BoolVar(&req.Send, "send", false, "mail them to the contacts")
 	c.Flags().BoolVar(&req.DryRun, "dry-run", false, "send and write nothing, list to whom and where")

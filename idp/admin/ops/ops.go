@@ -44,8 +44,8 @@ type Op[Req, Res any] = admin.Op[*Service, Req, Res]
 // all are the operations that were declared.
 var all []admin.Route[*Service]
 
-// declare makes an operation of a method. Every operation is declared once, as a variable
-// beside its function.
+// declare makes an operation of a function. Every operation is declared once, as a
+// variable.
 func declare[Req, Res any](path string, do func(*Service, context.Context, admin.Caller, Req) (Res, error)) Op[Req, Res] {
 	op := Op[Req, Res]{Path: path, Do: do}
 	all = append(all, op)
@@ -88,6 +88,11 @@ func refuse(suggestion idp.Suggestion, format string, args ...any) *admin.Error 
 // invalidError refuses a request that no state of the installation would make valid.
 func invalidError(format string, args ...any) *admin.Error {
 	return &admin.Error{Code: admin.CodeInvalid, Message: fmt.Sprintf(format, args...)}
+}
+
+// notFoundError refuses a request for something that does not exist.
+func notFoundError(format string, args ...any) *admin.Error {
+	return &admin.Error{Code: admin.CodeNotFound, Message: fmt.Sprintf(format, args...)}
 }
 
 func checkYear(y idp.Year) error {

@@ -63,25 +63,20 @@ func (s *Service) reportKeys(ctx context.Context, err error) (rekey.State, error
 
 // rekeyError says how to go on from where a change of keys is.
 func rekeyError(err error) error {
-	text := ""
-	var next []idp.Suggestion
+	again := idp.Suggest(idp.DoRekey)
 	switch {
 	case errors.Is(err, rekey.ErrSameKey):
-		text = "the new key file holds the master key that is in use: name a file that does not exist, and a key is made there"
+		return &admin.Error{Code: admin.CodeRefused, Message: "the new key file holds the master key that is in use: name a file that does not exist, and a key is made there"}
 	case errors.Is(err, rekey.ErrOldKey):
-		text = "the old master key is still configured: put the new key in its place (for a key in the environment: and restart)"
-		next = append(next, idp.Suggest(idp.DoRekey).With(idp.OptionFinish, "").Labeled(idp.LabelRepeat))
+		return refuse(again.With(idp.OptionFinish, "").Labeled(idp.LabelRepeat),
+			"the old master key is still configured: put the new key in its place (for a key in the environment: and restart)")
 	case errors.Is(err, rekey.ErrNewKey):
-		text = "the new master key is configured: put the old key back in its place (for a key in the environment: and restart)"
-		next = append(next, idp.Suggest(idp.DoRekey).With(idp.OptionCancel, "").Labeled(idp.LabelRepeat))
+		return refuse(again.With(idp.OptionCancel, "").Labeled(idp.LabelRepeat),
+			"the new master key is configured: put the old key back in its place (for a key in the environment: and restart)")
 	case errors.Is(err, seal.ErrChangeUnderWay):
-		text = "another change of keys has not ended: finish or cancel it first"
-		next = append(next, idp.Suggest(idp.DoRekey).Labeled(idp.LabelShowChange))
+		return refuse(again.Labeled(idp.LabelShowChange), "another change of keys has not ended: finish or cancel it first")
 	case errors.Is(err, seal.ErrNoChange):
-		text = "no change of the master key is under way"
-		next = append(next, idp.Suggest(idp.DoRekey).With(idp.OptionBegin, "").With(idp.OptionNewKey, "").Labeled(idp.LabelBeginChange))
-	default:
-		return err
+		return refuse(again.With(idp.OptionBegin, "").With(idp.OptionNewKey, "").Labeled(idp.LabelBeginChange), "no change of the master key is under way")
 	}
-	return &admin.Error{Code: admin.CodeRefused, Message: text, Suggestions: next}
+	return err
 }

@@ -140,10 +140,10 @@ func stepError(err error) error {
 	switch {
 	case errors.As(err, &foreign):
 		return &admin.Error{Code: admin.CodeRefused, Message: foreign.Error()}
-	case !errors.As(err, &refused):
-		return err
+	case errors.As(err, &refused):
+		return refusal(refused)
 	}
-	return refusal(refused)
+	return err
 }
 
 // refusal renders a refusal of the rotation.

@@ -3,7 +3,6 @@ package ops
 import (
 	"context"
 	"errors"
-	"fmt"
 	"slices"
 	"time"
 
@@ -68,12 +67,12 @@ var Report = declare("rotation/report", func(s *Service, ctx context.Context, by
 func (s *Service) knowsReport(ctx context.Context, req ReportRequest) error {
 	if req.SP != "" {
 		if _, err := s.Registry.Lookup(ctx, req.SP); errors.Is(err, idp.ErrNotFound) {
-			return &admin.Error{Code: admin.CodeNotFound, Message: fmt.Sprintf("no service provider %q is registered", req.SP)}
+			return notFoundError("no service provider %q is registered", req.SP)
 		}
 	}
 	if req.Year != "" {
 		if _, ok := s.Years.Lookup(req.Year, s.Clock.Now()); !ok {
-			return &admin.Error{Code: admin.CodeNotFound, Message: fmt.Sprintf("the year %s was never made", req.Year)}
+			return notFoundError("the year %s was never made", req.Year)
 		}
 	}
 	return nil

@@ -2,7 +2,6 @@ package ops
 
 import (
 	"context"
-	"fmt"
 	"time"
 
 	"vernal/idp"
@@ -102,24 +101,21 @@ const maxReason = 500
 
 // check finds what is wrong with a request, whatever the rotation's state.
 func (r StepRequest) check() error {
-	text := ""
 	switch {
 	case !r.Step.IsCommand():
-		text = fmt.Sprintf("there is no step %q", r.Step)
+		return invalidError("there is no step %q", r.Step)
 	case !r.Step.NamesYear() && r.Year != "":
-		text = fmt.Sprintf("%s names no year", r.Step)
+		return invalidError("%s names no year", r.Step)
 	case r.Step.NamesYear() && !r.Year.Valid():
-		text = fmt.Sprintf("%q is not a year, such as 2027 or 2027b", r.Year)
+		return checkYear(r.Year)
 	case r.Step.NeedsReason() && r.Reason == "":
-		text = fmt.Sprintf("%s needs a reason", r.Step)
+		return invalidError("%s needs a reason", r.Step)
 	case r.DestroyNow && r.Step != rotation.StepRetire:
-		text = fmt.Sprintf("%s destroys no key", r.Step)
+		return invalidError("%s destroys no key", r.Step)
 	case len(r.Reason) > maxReason:
-		text = fmt.Sprintf("the reason is longer than %d bytes", maxReason)
-	default:
-		return nil
+		return invalidError("the reason is longer than %d bytes", maxReason)
 	}
-	return &admin.Error{Code: admin.CodeInvalid, Message: text}
+	return nil
 }
 
 // changes compares two moments: the years that differ, and those that do not

@@ -135,7 +135,7 @@ func (s *Service) findSessions(ctx context.Context, q SessionQuery, limit int) (
 		found, err = s.sessionByShort(ctx, q.ID)
 		found = s.filterSessions(q, user, found)
 		if err == nil && len(found) == 0 {
-			err = &admin.Error{Code: admin.CodeNotFound, Message: fmt.Sprintf("there is no live session %q", q.ID)}
+			err = notFoundError("there is no live session %q", q.ID)
 		}
 		return found, "", err
 	case user != "":

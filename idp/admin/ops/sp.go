@@ -3,7 +3,6 @@ package ops
 import (
 	"context"
 	"errors"
-	"fmt"
 
 	"vernal/idp"
 	"vernal/idp/admin"
@@ -89,7 +88,7 @@ var ListSPs = declare("sp/list", func(s *Service, ctx context.Context, _ admin.C
 // unknownSP says in plain words that a provider is not there.
 func unknownSP(id idp.EntityID, err error) error {
 	if errors.Is(err, idp.ErrNotFound) {
-		return &admin.Error{Code: admin.CodeNotFound, Message: fmt.Sprintf("no service provider is registered as %q", id)}
+		return notFoundError("no service provider is registered as %q", id)
 	}
 	return err
 }

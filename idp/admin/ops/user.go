@@ -231,7 +231,7 @@ func userError(email string, err error) error {
 	case errors.As(err, &input):
 		return &admin.Error{Code: admin.CodeInvalid, Message: "not done", Problems: []sp.Problem{{Field: input.Field, Text: input.Detail}}}
 	case errors.Is(err, idp.ErrNotFound):
-		return &admin.Error{Code: admin.CodeNotFound, Message: "no user with email " + email}
+		return notFoundError("no user with email %s", email)
 	}
 	return err
 }

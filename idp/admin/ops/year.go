@@ -3,7 +3,6 @@ package ops
 import (
 	"context"
 	"errors"
-	"fmt"
 	"time"
 
 	"vernal/certs"
@@ -79,21 +78,19 @@ var ListYears = declare("year/list", func(s *Service, _ context.Context, _ admin
 func metadataError(y idp.Year, err error) error {
 	var gone *web.Gone
 	var closed *web.Closed
-	text := ""
 	switch {
 	case errors.Is(err, yearaccess.ErrNotPublished):
-		text = fmt.Sprintf("the year %s has no metadata: it was never created, or is not published", y)
+		return notFoundError("the year %s has no metadata: it was never created, or is not published", y)
 	case errors.Is(err, keyring.ErrNoSigner):
-		text = "no year can sign: the data folder has no private key"
+		return notFoundError("no year can sign: the data folder has no private key")
 	case errors.As(err, &gone):
-		text = fmt.Sprintf("the year %s is retired", y)
+		return notFoundError("the year %s is retired", y)
 	case errors.As(err, &closed):
 		reason := closed.Fault.Reason(y)
 		reason.Text = templates.TerminalPhrases().Reason(reason)
-		return &admin.Error{Code: admin.CodeNotFound, Message: fmt.Sprintf("the year %s is closed: %s", y, reason.Text),
-			Reason: &reason, Suggestions: []idp.Suggestion{closed.Fault.Suggestion(y)}}
-	default:
-		return err
+		e := notFoundError("the year %s is closed: %s", y, reason.Text)
+		e.Reason, e.Suggestions = &reason, []idp.Suggestion{closed.Fault.Suggestion(y)}
+		return e
 	}
-	return &admin.Error{Code: admin.CodeNotFound, Message: text}
+	return err
 }
