@@ -12,6 +12,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"vernal/cmd/vernal/cli"
+	"vernal/idp"
 	"vernal/idp/admin/ops"
 	"vernal/idp/audit"
 	"vernal/idp/shellquote"
@@ -124,7 +125,7 @@ func (a *commands) writeAudit(ctx context.Context, to io.Writer, e *auditExport)
 			end = page.Head.Seq
 			if c := page.Checkpoint; c != nil && after <= c.Seq && e.since.IsZero() {
 				after = c.Seq
-				if err := writeCheckpoint(out, checkpointLine{c}); err != nil {
+				if err := writeCheckpoint(out, c); err != nil {
 					return nil, err
 				}
 			}
@@ -146,17 +147,17 @@ func (a *commands) writeAudit(ctx context.Context, to io.Writer, e *auditExport)
 		if err != nil {
 			return nil, err
 		}
-		if err := writeCheckpoint(out, checkpointLine{c}); err != nil {
+		if err := writeCheckpoint(out, c); err != nil {
 			return nil, err
 		}
 	}
 	return w, out.Flush()
 }
 
-func writeCheckpoint(out io.Writer, c checkpointLine) error {
+func writeCheckpoint(out io.Writer, c *idp.AuditCheckpoint) error {
 	enc := json.NewEncoder(out)
 	enc.SetEscapeHTML(false)
-	return enc.Encode(c)
+	return enc.Encode(checkpointLine{c})
 }
 
 // writeLines writes the lines of a page that are asked for; false at the end.

@@ -109,7 +109,7 @@ func (a *commands) printVerified(p *audit.Progress) {
 
 // verifyAuditFile verifies an exported file, and holds it against the store.
 func (a *commands) verifyAuditFile(ctx context.Context, name string, at *audit.Place) error {
-	f, err := readAuditFile(name, at)
+	f, err := readAuditFile(name, at, 0)
 	if err != nil {
 		return err
 	}

@@ -31,13 +31,13 @@ var MaxMetadata = xmltree.MetadataLimits().Bytes
 // longHelp says what to do about a longer one, such as that of a federation.
 const longHelp = "; name the service provider in it with --entity-id, or give a document with its EntityDescriptor alone"
 
-// isURL reports whether an argument means an address and not a file.
+// IsURL reports whether an argument means an address and not a file.
 func IsURL(s string) bool {
 	s = strings.ToLower(s)
 	return strings.HasPrefix(s, "https://") || strings.HasPrefix(s, "http://")
 }
 
-// loadMetadata reads a provider's metadata from a file or a URL. A document that
+// LoadMetadata reads a provider's metadata from a file or a URL. A document that
 // is too long for the server, such as that of a federation, is cut down to the
 // provider with the entity ID, if there is one.
 func LoadMetadata(ctx context.Context, from string, id idp.EntityID, insecure bool) ([]byte, error) {

@@ -11,7 +11,7 @@ import (
 	"vernal/idp"
 )
 
-// table writes rows in columns under a header.
+// Table writes rows in columns under a header.
 func Table(w io.Writer, header []string, rows [][]string) error {
 	t := tabwriter.NewWriter(w, 0, 8, 2, ' ', 0)
 	for _, row := range append([][]string{header}, rows...) {
@@ -32,7 +32,7 @@ func TableOf[T any](w io.Writer, header []string, list []T, row func(T) []string
 	return Table(w, header, rows)
 }
 
-// pairs writes names and values in two columns. A value of several lines has
+// Pairs writes names and values in two columns. A value of several lines has
 // one row for each; an empty one none.
 func Pairs(w io.Writer, list [][2]string) error {
 	t := tabwriter.NewWriter(w, 0, 8, 2, ' ', 0)
@@ -59,7 +59,7 @@ func ParseTime(text string) (time.Time, error) {
 	return time.Time{}, fmt.Errorf("%q is no date (2027-03-01) or time (2027-03-01T09:00:00Z)", text)
 }
 
-// day is the date of a time, "-" for none.
+// Day is the date of a time, "-" for none.
 func Day(t time.Time) string {
 	if t.IsZero() {
 		return "-"
@@ -67,7 +67,7 @@ func Day(t time.Time) string {
 	return t.UTC().Format(time.DateOnly)
 }
 
-// moment is a time to the second, "" for none.
+// Moment is a time to the second, "" for none.
 func Moment(t time.Time) string {
 	if t.IsZero() {
 		return ""
@@ -82,7 +82,7 @@ func YesNo(b bool) string {
 	return "no"
 }
 
-// plural is "1 session", "2 sessions".
+// Plural is "1 session", "2 sessions".
 func Plural(n int, what string) string {
 	if n == 1 {
 		return "1 " + what

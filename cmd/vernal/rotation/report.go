@@ -82,13 +82,12 @@ func (a *commands) printReport(r ops.RotationReport, req ops.ReportRequest, dir 
 		a.Say("dry run: nothing was sent or written")
 	}
 	var files []string
+	var err error
 	if dir != "" {
-		var err error
 		if files, err = writeNotices(dir, r); err != nil {
 			return err
 		}
 	}
-	var err error
 	switch {
 	case a.JSON:
 		err = a.PrintJSON(r)

@@ -1,6 +1,7 @@
 package rotation
 
 import (
+	"cmp"
 	"context"
 	"fmt"
 	"strings"
@@ -82,10 +83,7 @@ func (a *commands) rotationStatus(ctx context.Context, y idp.Year, csv bool) err
 	default:
 		err = a.printStatus(st)
 	}
-	if err != nil {
-		return err
-	}
-	return attentionDue(st.Attention)
+	return cmp.Or(err, cli.AttentionDue(len(st.Attention)))
 }
 
 // inDays returns "today", "in 1 day" or "3 days ago".
