@@ -206,16 +206,11 @@ func checkFolder(c *Config) error {
 	return nil
 }
 
-// reasonText renders a reason of the rotation for a terminal.
-func reasonText(r rotation.Reason) string {
-	return templates.TerminalPhrases().Reason(r)
-}
-
 // unusableYearError is a keyring.UnusableKeyError in words.
 type unusableYearError struct{ *keyring.UnusableKeyError }
 
 func (e *unusableYearError) Error() string {
-	return fmt.Sprintf("the preferred year %s cannot sign: %s", e.Year, reasonText(e.Fault.Reason(e.Year)))
+	return fmt.Sprintf("the preferred year %s cannot sign: %s", e.Year, templates.TerminalPhrases().Reason(e.Fault.Reason(e.Year)))
 }
 
 func (e *unusableYearError) Unwrap() error { return e.UnusableKeyError }
@@ -223,7 +218,7 @@ func (e *unusableYearError) Unwrap() error { return e.UnusableKeyError }
 // faultText says what is wrong with the key of a year, and how to fix it.
 func faultText(f rotation.KeyFault, y idp.Year) string {
 	suggestion := f.Suggestion(y)
-	return fmt.Sprintf("%s; %s: %s", reasonText(f.Reason(y)), templates.SuggestionLabel("en", suggestion.Label), commandLine(suggestion))
+	return fmt.Sprintf("%s; %s: %s", templates.TerminalPhrases().Reason(f.Reason(y)), templates.SuggestionLabel("en", suggestion.Label), commandLine(suggestion))
 }
 
 // metadataIdP is what our metadata says apart from keys.

@@ -168,18 +168,15 @@ func (a *app) needsProxy(baseURL string) bool {
 
 func initFolder(dir string, r *initResult) error {
 	err := os.Mkdir(dir, 0o700)
-	switch {
-	case err == nil:
-		r.Created = append(r.Created, dir)
-		return nil
-	case errors.Is(err, fs.ErrNotExist):
-		if err := os.MkdirAll(filepath.Dir(dir), 0o755); err != nil {
-			return fmt.Errorf("make the data folder: %w", err)
+	if errors.Is(err, fs.ErrNotExist) {
+		if err = os.MkdirAll(filepath.Dir(dir), 0o755); err == nil {
+			return initFolder(dir, r)
 		}
-		return initFolder(dir, r)
-	case !errors.Is(err, fs.ErrExist):
+	}
+	if err != nil && !errors.Is(err, fs.ErrExist) {
 		return fmt.Errorf("make the data folder: %w", err)
 	}
+	made := err == nil
 	info, err := os.Stat(dir)
 	if err != nil {
 		return fmt.Errorf("look at the data folder: %w", err)
@@ -193,7 +190,11 @@ func initFolder(dir string, r *initResult) error {
 	if owner, ok := config.UIDOf(info); ok && owner != os.Geteuid() {
 		return cli.Refuse("%s belongs to uid %d; run this as that user", dir, owner)
 	}
-	r.Kept = append(r.Kept, dir)
+	if made {
+		r.Created = append(r.Created, dir)
+	} else {
+		r.Kept = append(r.Kept, dir)
+	}
 	return nil
 }
 

@@ -102,8 +102,10 @@ func (f *rekeyFlags) check(c *cobra.Command) error {
 }
 
 func (a *app) rekey(ctx context.Context, f *rekeyFlags) error {
-	var st rekey.State
-	var err error
+	st, err := cli.Ask(ctx, a.App, ops.ShowKeys, ops.Empty{}) // first: without an installation no key is made
+	if err != nil {
+		return err
+	}
 	switch {
 	case f.begin:
 		var key string
@@ -117,9 +119,6 @@ func (a *app) rekey(ctx context.Context, f *rekeyFlags) error {
 	case f.all:
 		st, err = cli.Ask(ctx, a.App, ops.RenewKeys, ops.Empty{})
 	default:
-		if st, err = cli.Ask(ctx, a.App, ops.ShowKeys, ops.Empty{}); err != nil {
-			return err
-		}
 		return a.printRekey(st)
 	}
 	if err != nil {

@@ -111,6 +111,7 @@ func toError(err error) *Error {
 	for _, k := range kinds {
 		if k.sentinel != nil && errors.Is(err, k.sentinel) {
 			e.Code = k.code
+			break
 		}
 	}
 	return e

@@ -24,12 +24,12 @@ func (a *commands) printMoves(st ops.RotationStatus) error {
 	}
 	var rows [][]string
 	for _, y := range st.Board.Years {
-		switch {
-		case !y.State.Live():
-		case !st.Board.MustLeave(y):
-			rows = append(rows, []string{string(y.Year), strconv.Itoa(y.SPs), "-", "-"})
-		default:
-			rows = append(rows, []string{string(y.Year), strconv.Itoa(y.SPs), strconv.Itoa(y.Unmoved), cli.Dash(unmovedText(st.Board, y.Year))})
+		unmoved, who := "-", ""
+		if st.Board.MustLeave(y) {
+			unmoved, who = strconv.Itoa(y.Unmoved), unmovedText(st.Board, y.Year)
+		}
+		if y.State.Live() {
+			rows = append(rows, []string{string(y.Year), strconv.Itoa(y.SPs), unmoved, cli.Dash(who)})
 		}
 	}
 	fmt.Fprintln(a.Out)

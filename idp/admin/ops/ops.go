@@ -13,7 +13,6 @@ import (
 	"vernal/idp"
 	"vernal/idp/admin"
 	"vernal/idp/discovery"
-	"vernal/idp/inspect"
 	"vernal/idp/installation"
 	"vernal/idp/yearaccess"
 )
@@ -101,12 +100,3 @@ func checkYear(y idp.Year) error {
 	}
 	return nil
 }
-
-// Inspect takes a message apart that the caller found in what they had. It is to have
-// arrived now if it does not say when.
-var Inspect = declare("inspect", func(s *Service, ctx context.Context, _ admin.Caller, m inspect.Message) (*inspect.Report, error) {
-	if m.At.IsZero() {
-		m.At = s.Clock.Now()
-	}
-	return s.Inspector.Inspect(ctx, m)
-})
