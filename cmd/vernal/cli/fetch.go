@@ -146,8 +146,8 @@ func (a *App) ReadInput(name string, limit int) ([]byte, error) {
 	return ReadAll(in, name, limit)
 }
 
-// WriteOut has write write to a new file that only its owner can read, or to standard
-// output for "". The file is whole or not there.
+// WriteOut gives write a new file that only its owner can read, or standard output for
+// "". The file is whole or not there.
 func (a *App) WriteOut(path string, write func(io.Writer) error) error {
 	if path == "" {
 		return write(a.JSONData())
