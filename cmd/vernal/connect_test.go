@@ -41,9 +41,7 @@ func call(t *testing.T, a *app, args ...string) int {
 	if a.ConfigFile != "" {
 		args = append(args, "--config", a.ConfigFile)
 	}
-	root := a.rootCommand() // which forgets the flags of the call before
-	root.SetArgs(args)
-	return a.Report(root.ExecuteContext(t.Context()))
+	return a.execute(t.Context(), args)
 }
 
 // TestCommandGivesUpOnHeldStore holds the store as a server does that hangs, or another

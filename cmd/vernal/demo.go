@@ -96,7 +96,7 @@ func (a *app) runDemo(ctx context.Context, ports *demo.Ports, dir string) (err e
 		return fmt.Errorf("open the log: %w", err)
 	}
 	defer log.Close()
-	d, err := beginDeps(c, slog.New(slog.NewTextHandler(log, nil)), a.Clock, noEnv, demoLockWait)
+	d, err := openDeps(c, slog.New(slog.NewTextHandler(log, nil)), a.Clock, noEnv, demoLockWait, true)
 	if errors.Is(err, idp.ErrLocked) {
 		return cli.Refuse("%s is in use; does another demo run there?", dir)
 	} else if err != nil {

@@ -48,18 +48,9 @@ type deps struct {
 
 // openDeps opens the installation that c describes. Where there is none, the
 // error says to run `vernal init`. If another process holds the store, it waits
-// for lockWait, then returns idp.ErrLocked.
-func openDeps(c *Config, log *slog.Logger, clock idp.Clock, getenv func(string) string, lockWait time.Duration) (*deps, error) {
-	return openFolder(c, log, clock, getenv, lockWait, false)
-}
-
-// beginDeps is openDeps for a new installation, whose keys were just made: it makes
-// the store, if there is none, and records them.
-func beginDeps(c *Config, log *slog.Logger, clock idp.Clock, getenv func(string) string, lockWait time.Duration) (*deps, error) {
-	return openFolder(c, log, clock, getenv, lockWait, true)
-}
-
-func openFolder(c *Config, log *slog.Logger, clock idp.Clock, getenv func(string) string, lockWait time.Duration, first bool) (*deps, error) {
+// for lockWait, then returns idp.ErrLocked. first is for a new installation, whose
+// keys were just made: it makes the store, if there is none, and records them.
+func openDeps(c *Config, log *slog.Logger, clock idp.Clock, getenv func(string) string, lockWait time.Duration, first bool) (*deps, error) {
 	if err := checkFolder(c); err != nil {
 		return nil, err
 	}
@@ -215,16 +206,11 @@ func checkFolder(c *Config) error {
 	return nil
 }
 
-// reasonText renders a reason of the rotation for a terminal.
-func reasonText(r rotation.Reason) string {
-	return templates.TerminalPhrases().Reason(r)
-}
-
 // unusableYearError is a keyring.UnusableKeyError in words.
 type unusableYearError struct{ *keyring.UnusableKeyError }
 
 func (e *unusableYearError) Error() string {
-	return fmt.Sprintf("the preferred year %s cannot sign: %s", e.Year, reasonText(e.Fault.Reason(e.Year)))
+	return fmt.Sprintf("the preferred year %s cannot sign: %s", e.Year, templates.TerminalPhrases().Reason(e.Fault.Reason(e.Year)))
 }
 
 func (e *unusableYearError) Unwrap() error { return e.UnusableKeyError }
@@ -232,7 +218,7 @@ func (e *unusableYearError) Unwrap() error { return e.UnusableKeyError }
 // faultText says what is wrong with the key of a year, and how to fix it.
 func faultText(f rotation.KeyFault, y idp.Year) string {
 	suggestion := f.Suggestion(y)
-	return fmt.Sprintf("%s; %s: %s", reasonText(f.Reason(y)), templates.SuggestionLabel("en", suggestion.Label), commandLine(suggestion))
+	return fmt.Sprintf("%s; %s: %s", templates.TerminalPhrases().Reason(f.Reason(y)), templates.SuggestionLabel("en", suggestion.Label), commandLine(suggestion))
 }
 
 // metadataIdP is what our metadata says apart from keys.

@@ -1,6 +1,7 @@
 package main
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -39,9 +40,6 @@ type initYear struct {
 	State    string   `json:"state"`
 	NotAfter string   `json:"not_after,omitempty"`
 }
-
-func (r *initResult) addCreated(what string) { r.Created = append(r.Created, what) }
-func (r *initResult) addKept(what string)    { r.Kept = append(r.Kept, what) }
 
 func (a *app) initCommand() *cobra.Command {
 	var baseURL, dataDir, year string
@@ -91,9 +89,6 @@ func (a *app) init(ctx context.Context, given map[string]string, year idp.Year) 
 	if err := initFolder(c.DataDir, r); err != nil {
 		return err
 	}
-	if owner, ok := config.OwnerOf(c.DataDir); ok && owner != os.Geteuid() {
-		return cli.Refuse("%s belongs to uid %d; run this as that user", c.DataDir, owner)
-	}
 	master, err := a.initMaster(c, r)
 	if err != nil {
 		return err
@@ -119,10 +114,7 @@ func (a *app) init(ctx context.Context, given map[string]string, year idp.Year) 
 // initConfig writes the configuration, or reads the one that is there; that one
 // must not say anything else than the flags.
 func (a *app) initConfig(given map[string]string, r *initResult) (*Config, error) {
-	name := a.ConfigFile
-	if name == "" {
-		name = config.DefaultFile
-	}
+	name := cmp.Or(a.ConfigFile, config.DefaultFile)
 	set := map[string]string{"base_url": config.Default().BaseURL} // never to change by itself
 	maps.Copy(set, given)
 	if a.needsProxy(set["base_url"]) {
@@ -134,11 +126,11 @@ func (a *app) initConfig(given map[string]string, r *initResult) (*Config, error
 	}
 	switch err := cli.WriteNew(name, []byte(text)); {
 	case errors.Is(err, fs.ErrExist):
-		r.addKept(name)
+		r.Kept = append(r.Kept, name)
 	case err != nil:
 		return nil, err
 	default:
-		r.addCreated(name)
+		r.Created = append(r.Created, name)
 		if set["trusted_proxies"] != "" {
 			r.TrustedProxies = strings.Split(loopbackProxies, ",")
 		}
@@ -170,26 +162,21 @@ const loopbackProxies = "127.0.0.1,::1"
 // needsProxy reports whether a new configuration must name the proxy that ends
 // TLS: base_url is https, and the environment sets neither TLS nor proxies.
 func (a *app) needsProxy(baseURL string) bool {
-	if env := a.Getenv("VERNAL_BASE_URL"); env != "" {
-		baseURL = env
-	}
+	baseURL = cmp.Or(a.Getenv("VERNAL_BASE_URL"), baseURL)
 	return strings.HasPrefix(baseURL, "https:") && a.Getenv("VERNAL_TLS_CERT") == "" && a.Getenv("VERNAL_TRUSTED_PROXIES") == ""
 }
 
 func initFolder(dir string, r *initResult) error {
 	err := os.Mkdir(dir, 0o700)
-	switch {
-	case err == nil:
-		r.addCreated(dir)
-		return nil
-	case errors.Is(err, fs.ErrNotExist):
-		if err := os.MkdirAll(filepath.Dir(dir), 0o755); err != nil {
-			return fmt.Errorf("make the data folder: %w", err)
+	if errors.Is(err, fs.ErrNotExist) {
+		if err = os.MkdirAll(filepath.Dir(dir), 0o755); err == nil {
+			return initFolder(dir, r)
 		}
-		return initFolder(dir, r)
-	case !errors.Is(err, fs.ErrExist):
+	}
+	if err != nil && !errors.Is(err, fs.ErrExist) {
 		return fmt.Errorf("make the data folder: %w", err)
 	}
+	made := err == nil
 	info, err := os.Stat(dir)
 	if err != nil {
 		return fmt.Errorf("look at the data folder: %w", err)
@@ -200,7 +187,14 @@ func initFolder(dir string, r *initResult) error {
 	if mode := info.Mode().Perm(); mode&0o077 != 0 {
 		return cli.Refuse("%s is open to others (mode %04o): run 'chmod 700 %s' first", dir, mode, shellquote.Quote(dir))
 	}
-	r.addKept(dir)
+	if owner, ok := config.UIDOf(info); ok && owner != os.Geteuid() {
+		return cli.Refuse("%s belongs to uid %d; run this as that user", dir, owner)
+	}
+	if made {
+		r.Created = append(r.Created, dir)
+	} else {
+		r.Kept = append(r.Kept, dir)
+	}
 	return nil
 }
 
@@ -240,10 +234,7 @@ func (a *app) reportInit(c *Config, r *initResult) error {
 	default:
 		a.Say("no year can sign: restore the private key of one of these to %s from a backup", filepath.Join(c.DataDir, keysName))
 	}
-	if a.JSON {
-		return a.PrintJSON(r)
-	}
-	return nil
+	return a.Print(r, nil)
 }
 
 // configHint is the --config that the next command needs too.

@@ -32,7 +32,7 @@ func (a *app) initMaster(c *Config, r *initResult) (*seal.Master, error) {
 		if env != "" {
 			file = config.MasterKeyEnv + " (in the environment)"
 		}
-		r.addKept(file)
+		r.Kept = append(r.Kept, file)
 		return key, nil
 	}
 	if !errors.Is(err, fs.ErrNotExist) {
@@ -45,7 +45,7 @@ func (a *app) initMaster(c *Config, r *initResult) (*seal.Master, error) {
 	if key, err = seal.CreateMaster(file); err != nil {
 		return nil, err
 	}
-	r.addCreated(file)
+	r.Created = append(r.Created, file)
 	return key, nil
 }
 
@@ -72,7 +72,9 @@ func (a *app) initKeys(c *Config, master *seal.Master, year idp.Year, r *initRes
 		if year != "" {
 			return cli.Refuse("keys are external (rotation.key_source import): none is made here, not for --year either")
 		}
-		r.wait(keys, want)
+		if len(keys) == 0 {
+			r.Waits = want[0]
+		}
 		want = nil
 	}
 	have := make(map[idp.Year]bool)
@@ -83,7 +85,7 @@ func (a *app) initKeys(c *Config, master *seal.Master, year idp.Year, r *initRes
 				k.Year, filepath.Join(c.DataDir, keysName), filepath.Join(c.DataDir, storeName), k.Year)
 		}
 		have[k.Year] = true
-		r.addKept(fmt.Sprintf("signing key %s", k.Year))
+		r.Kept = append(r.Kept, fmt.Sprintf("signing key %s", k.Year))
 	}
 	for _, y := range want {
 		if have[y] {
@@ -96,7 +98,7 @@ func (a *app) initKeys(c *Config, master *seal.Master, year idp.Year, r *initRes
 		if err := dir.Save(k); err != nil {
 			return err
 		}
-		r.addCreated(fmt.Sprintf("signing key %s", y))
+		r.Created = append(r.Created, fmt.Sprintf("signing key %s", y))
 	}
 	return nil
 }
@@ -106,7 +108,7 @@ func (a *app) initKeys(c *Config, master *seal.Master, year idp.Year, r *initRes
 // is not replaced either.
 func (a *app) recordYears(ctx context.Context, c *Config, r *initResult) error {
 	log := slog.New(slog.NewTextHandler(a.Err, &slog.HandlerOptions{Level: slog.LevelWarn}))
-	d, err := beginDeps(c, log, a.Clock, a.Getenv, a.lockWait)
+	d, err := openDeps(c, log, a.Clock, a.Getenv, a.lockWait, true)
 	if err != nil {
 		return fmt.Errorf("record the signing keys: %w", err)
 	}
@@ -164,7 +166,7 @@ func (a *app) checkYears(ctx context.Context, c *Config, year idp.Year, r *initR
 			faults = append(faults, fmt.Sprintf("%s is recorded, and %s", y.Year, faultText(y.KeyFault, y.Year)))
 			continue
 		}
-		r.addKept(fmt.Sprintf("signing key %s", y.Year))
+		r.Kept = append(r.Kept, fmt.Sprintf("signing key %s", y.Year))
 		r.Years = append(r.Years, initYear{Year: y.Year, State: string(y.State), NotAfter: cli.Moment(y.CertEndAt)})
 	}
 	if len(faults) > 0 {
@@ -176,14 +178,6 @@ func (a *app) checkYears(ctx context.Context, c *Config, year idp.Year, r *initR
 		}
 	}
 	return nil
-}
-
-// wait notes the first year that waits for what comes from elsewhere, where no
-// key is there.
-func (r *initResult) wait(keys []*certs.Key, want []idp.Year) {
-	if len(keys) == 0 {
-		r.Waits = want[0]
-	}
 }
 
 // newKey makes the key of a year and its certificate, in the token where keys

@@ -12,8 +12,8 @@ import (
 
 	"vernal/cmd/vernal/cli"
 	"vernal/cmd/vernal/config"
-	"vernal/idp/admin"
 	"vernal/idp/admin/ops"
+	"vernal/idp/rekey"
 	"vernal/idp/seal"
 	"vernal/idp/secretfile"
 	"vernal/idp/shellquote"
@@ -102,34 +102,29 @@ func (f *rekeyFlags) check(c *cobra.Command) error {
 }
 
 func (a *app) rekey(ctx context.Context, f *rekeyFlags) error {
-	client, release, err := a.connect(ctx)
+	st, err := cli.Ask(ctx, a.App, ops.ShowKeys, ops.Empty{}) // first: without an installation no key is made
 	if err != nil {
 		return err
 	}
-	defer release()
-	var st ops.RekeyState
 	switch {
 	case f.begin:
 		var key string
 		if key, err = newMasterKey(f.newKey); err == nil {
-			st, err = admin.Call(ctx, client, ops.BeginRekey, ops.RekeyBegin{NewKey: key, All: f.all})
+			st, err = cli.Ask(ctx, a.App, ops.BeginRekey, ops.RekeyBegin{NewKey: key, All: f.all})
 		}
 	case f.finish:
-		st, err = admin.Call(ctx, client, ops.FinishRekey, ops.RekeyFinish{All: f.all})
+		st, err = cli.Ask(ctx, a.App, ops.FinishRekey, ops.RekeyFinish{All: f.all})
 	case f.cancel:
-		st, err = admin.Call(ctx, client, ops.CancelRekey, ops.Empty{})
+		st, err = cli.Ask(ctx, a.App, ops.CancelRekey, ops.Empty{})
 	case f.all:
-		st, err = admin.Call(ctx, client, ops.RenewKeys, ops.Empty{})
+		st, err = cli.Ask(ctx, a.App, ops.RenewKeys, ops.Empty{})
 	default:
-		if st, err = admin.Call(ctx, client, ops.ShowKeys, ops.Empty{}); err != nil {
-			return err
-		}
 		return a.printRekey(st)
 	}
 	if err != nil {
 		return err
 	}
-	if st, err = a.awaitRekey(ctx, client, st); err != nil {
+	if st, err = a.awaitRekey(ctx, st); err != nil {
 		return err
 	}
 	cfg, err := a.config()
@@ -137,7 +132,7 @@ func (a *app) rekey(ctx context.Context, f *rekeyFlags) error {
 		return err
 	}
 	a.sayRekey(cfg, f, st)
-	return a.Print(st, func() error { return nil })
+	return a.Print(st, nil)
 }
 
 // newMasterKey reads the new master key, and makes it if there is no file.
@@ -160,7 +155,7 @@ func newMasterKey(file string) (string, error) {
 
 // awaitRekey waits until the work has ended. It goes on in a running server when the
 // command is interrupted.
-func (a *app) awaitRekey(ctx context.Context, client *admin.Client, st ops.RekeyState) (ops.RekeyState, error) {
+func (a *app) awaitRekey(ctx context.Context, st rekey.State) (rekey.State, error) {
 	for st.Working {
 		select {
 		case <-ctx.Done():
@@ -168,7 +163,7 @@ func (a *app) awaitRekey(ctx context.Context, client *admin.Client, st ops.Rekey
 		case <-time.After(rekeyPoll):
 		}
 		var err error
-		if st, err = admin.Call(ctx, client, ops.ShowKeys, ops.Empty{}); err != nil {
+		if st, err = cli.Ask(ctx, a.App, ops.ShowKeys, ops.Empty{}); err != nil {
 			return st, err
 		}
 	}
@@ -179,7 +174,7 @@ func (a *app) awaitRekey(ctx context.Context, client *admin.Client, st ops.Rekey
 }
 
 // sayRekey says what was done and what comes next.
-func (a *app) sayRekey(cfg *Config, f *rekeyFlags, st ops.RekeyState) {
+func (a *app) sayRekey(cfg *Config, f *rekeyFlags, st rekey.State) {
 	switch {
 	case f.begin:
 		a.Say("every key is wrapped by both master keys, and either of them opens the installation")
@@ -192,9 +187,9 @@ func (a *app) sayRekey(cfg *Config, f *rekeyFlags, st ops.RekeyState) {
 		a.Say("then: vernal rekey --finish")
 		a.Say("to go back: vernal rekey --cancel")
 	case f.cancel:
-		a.Say("the new master key opens nothing; %s stays in use", st.MasterKey)
+		a.Say("the new master key opens nothing; %s stays in use", st.Configured)
 	case f.finish:
-		a.Say("the old master key does not open the installation any more; %s is in use", st.MasterKey)
+		a.Say("the old master key does not open the installation any more; %s is in use", st.Configured)
 		a.Say("destroy every copy of the old one when no backup is needed that was made with it")
 		a.Say("make a backup now: older ones need the old master key")
 	}
@@ -205,7 +200,7 @@ func (a *app) sayRekey(cfg *Config, f *rekeyFlags, st ops.RekeyState) {
 }
 
 // printRekey prints which keys are in force.
-func (a *app) printRekey(st ops.RekeyState) error {
+func (a *app) printRekey(st rekey.State) error {
 	if a.JSON {
 		return a.PrintJSON(st)
 	}
@@ -215,16 +210,16 @@ func (a *app) printRekey(st ops.RekeyState) error {
 		state = "being replaced: keys are being wrapped by both"
 	case seal.PhaseBoth:
 		state = "being replaced: put the new key in its place, then 'vernal rekey --finish'"
-		if st.MasterKey == st.To {
+		if st.Configured == st.To {
 			state = "new: end the old one with 'vernal rekey --finish'"
 		}
 	case seal.PhaseFinish:
 		state = "in use: the other one is being ended"
 	}
-	rows := [][]string{{"master key", st.MasterKey, state}}
+	rows := [][]string{{"master key", st.Configured, state}}
 	if st.Phase != "" && st.Phase != seal.PhaseFinish {
 		other := st.To
-		if st.MasterKey == st.To {
+		if st.Configured == st.To {
 			other = st.From
 		}
 		rows = append(rows, []string{"other master key", other, ""})

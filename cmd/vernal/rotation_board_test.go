@@ -32,7 +32,7 @@ func boardApp(t *testing.T) (a *app, out, errOut *strings.Builder) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	d, err := openDeps(c, slog.New(slog.DiscardHandler), a.Clock, a.Getenv, time.Second)
+	d, err := openDeps(c, slog.New(slog.DiscardHandler), a.Clock, a.Getenv, time.Second, false)
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -71,9 +71,16 @@ func (a *app) run(args []string) int {
 	defer stop()
 	context.AfterFunc(ctx, stop)
 
+	return a.execute(ctx, args)
+}
+
+// execute runs one command.
+func (a *app) execute(ctx context.Context, args []string) int {
 	root := a.rootCommand()
 	root.SetArgs(args)
-	return a.Report(root.ExecuteContext(ctx))
+	err := root.ExecuteContext(ctx)
+	a.Close()
+	return a.Report(err)
 }
 
 // rootCommand is the tree of commands.

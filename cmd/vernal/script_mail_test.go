@@ -78,7 +78,7 @@ func seen(ts *testscript.TestScript, neg bool, args []string) {
 	}
 	c, err := config.Load(ts.MkAbs(config.DefaultFile), ts.Getenv)
 	ts.Check(err)
-	d, err := openDeps(c, slog.New(slog.DiscardHandler), time.Now, ts.Getenv, lockTry)
+	d, err := openDeps(c, slog.New(slog.DiscardHandler), time.Now, ts.Getenv, lockTry, false)
 	ts.Check(err)
 	d.Usage.Use(idp.Use{SP: idp.EntityID(args[0]), Year: idp.Year(args[1]), At: time.Now(), IssuedAt: time.Now()})
 	ts.Check(d.Usage.Flush(context.Background()))

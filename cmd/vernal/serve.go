@@ -57,7 +57,7 @@ func (a *app) serve(ctx context.Context, c *Config) (err error) {
 		conn.Close()
 		return fmt.Errorf("a server is running in %s already", c.DataDir)
 	}
-	d, err := openDeps(c, log, a.Clock, a.Getenv, a.lockWait)
+	d, err := openDeps(c, log, a.Clock, a.Getenv, a.lockWait, false)
 	if errors.Is(err, idp.ErrLocked) {
 		return fmt.Errorf("another process holds the store in %s; is a server starting there, or hanging?", c.DataDir)
 	}

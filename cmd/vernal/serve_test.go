@@ -34,11 +34,7 @@ func TestServeWithBusyAdminPort(t *testing.T) {
 	ctx, stop := context.WithCancel(t.Context())
 	defer stop()
 	ended := make(chan int, 1)
-	go func() {
-		root := a.rootCommand()
-		root.SetArgs([]string{"serve", "--config", file})
-		ended <- a.Report(root.ExecuteContext(ctx))
-	}()
+	go func() { ended <- a.execute(ctx, []string{"serve", "--config", file}) }()
 	var address string
 	tick := time.NewTicker(10 * time.Millisecond)
 	defer tick.Stop()

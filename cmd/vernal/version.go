@@ -1,6 +1,7 @@
 package main
 
 import (
+	"cmp"
 	"fmt"
 	"runtime"
 	"runtime/debug"
@@ -21,16 +22,12 @@ type buildVersion struct {
 }
 
 func currentVersion() buildVersion {
-	v := buildVersion{Version: "unknown", Go: runtime.Version(), Platform: runtime.GOOS + "/" + runtime.GOARCH}
 	info, ok := debug.ReadBuildInfo()
 	if !ok {
 		info = &debug.BuildInfo{}
 	}
-	switch {
-	case version != "":
-		v.Version = version
-	case info.Main.Version != "":
-		v.Version = info.Main.Version
+	v := buildVersion{
+		Version: cmp.Or(version, info.Main.Version, "unknown"), Go: runtime.Version(), Platform: runtime.GOOS + "/" + runtime.GOARCH,
 	}
 	for _, s := range info.Settings {
 		if s.Key == "vcs.revision" {
@@ -47,11 +44,10 @@ func (a *app) versionCommand() *cobra.Command {
 		Args:  cobra.NoArgs,
 		RunE: func(*cobra.Command, []string) error {
 			v := currentVersion()
-			if a.JSON {
-				return a.PrintJSON(v)
-			}
-			_, err := fmt.Fprintf(a.Out, "vernal %s (%s, %s)\n", v.Version, v.Go, v.Platform)
-			return err
+			return a.Print(v, func() error {
+				_, err := fmt.Fprintf(a.Out, "vernal %s (%s, %s)\n", v.Version, v.Go, v.Platform)
+				return err
+			})
 		},
 	}
 }

@@ -35,11 +35,7 @@ func OverSocket(dataDir string) *Client {
 func InProcess(e *Endpoint, caller Caller) *Client {
 	return &Client{
 		send: func(ctx context.Context, path string, body []byte) ([]byte, error) {
-			data, failed := e.do(ctx, caller, path, body)
-			if failed != nil {
-				return nil, failed
-			}
-			return data, nil
+			return e.do(ctx, caller, path, body)
 		},
 		close: func() {},
 	}

@@ -3,6 +3,7 @@ package admin
 import (
 	"errors"
 	"net/http"
+	"slices"
 	"strings"
 
 	"vernal/idp"
@@ -57,34 +58,37 @@ func (e *Error) Error() string {
 // Suggested returns what can be done about it, for idp.SuggestionsOf.
 func (e *Error) Suggested() []idp.Suggestion { return e.Suggestions }
 
+// kinds are what HTTP and the domain call the codes. Others are faults of ours.
+var kinds = []struct {
+	code     Code
+	status   int
+	sentinel error // nil if the domain has none
+}{
+	{CodeBadRequest, http.StatusBadRequest, nil},
+	{CodeForbidden, http.StatusForbidden, nil},
+	{CodeNotFound, http.StatusNotFound, idp.ErrNotFound},
+	{CodeExists, http.StatusConflict, idp.ErrExists},
+	{CodeRefused, http.StatusConflict, nil},
+	{CodeInvalid, http.StatusUnprocessableEntity, nil},
+	{CodeBusy, http.StatusServiceUnavailable, idp.ErrBusy},
+}
+
 // Is makes errors.Is find the shared sentinel errors.
 func (e *Error) Is(target error) bool {
-	switch e.Code {
-	case CodeNotFound:
-		return target == idp.ErrNotFound
-	case CodeExists:
-		return target == idp.ErrExists
-	case CodeBusy:
-		return target == idp.ErrBusy
+	for _, k := range kinds {
+		if k.code == e.Code {
+			return k.sentinel != nil && target == k.sentinel
+		}
 	}
 	return false
 }
 
 // status is the HTTP status that goes with the error.
 func (e *Error) status() int {
-	switch e.Code {
-	case CodeBadRequest:
-		return http.StatusBadRequest
-	case CodeForbidden:
-		return http.StatusForbidden
-	case CodeNotFound:
-		return http.StatusNotFound
-	case CodeExists, CodeRefused:
-		return http.StatusConflict
-	case CodeInvalid:
-		return http.StatusUnprocessableEntity
-	case CodeBusy:
-		return http.StatusServiceUnavailable
+	for _, k := range kinds {
+		if k.code == e.Code {
+			return k.status
+		}
 	}
 	return http.StatusInternalServerError
 }
@@ -102,23 +106,22 @@ func toError(err error) *Error {
 		return &Error{Code: invalidCode(invalid), Message: "the registration is not valid", Problems: invalid.Problems, Suggestions: suggestions}
 	case errors.As(err, &refused):
 		return &Error{Code: CodeRefused, Message: refused.Text, Permissions: refused.Permissions, Suggestions: suggestions}
-	case errors.Is(err, idp.ErrNotFound):
-		return &Error{Code: CodeNotFound, Message: err.Error(), Suggestions: suggestions}
-	case errors.Is(err, idp.ErrExists):
-		return &Error{Code: CodeExists, Message: err.Error(), Suggestions: suggestions}
-	case errors.Is(err, idp.ErrBusy):
-		return &Error{Code: CodeBusy, Message: err.Error(), Suggestions: suggestions}
 	}
-	return &Error{Code: CodeInternal, Message: err.Error(), Suggestions: suggestions}
+	e = &Error{Code: CodeInternal, Message: err.Error(), Suggestions: suggestions}
+	for _, k := range kinds {
+		if k.sentinel != nil && errors.Is(err, k.sentinel) {
+			e.Code = k.code
+			break
+		}
+	}
+	return e
 }
 
 // invalidCode tells a registration that an option would make valid from one that
 // nothing does.
 func invalidCode(e *sp.InvalidError) Code {
-	for _, p := range e.Problems {
-		if p.Option == (idp.Option{}) {
-			return CodeInvalid
-		}
+	if slices.ContainsFunc(e.Problems, func(p sp.Problem) bool { return p.Option == (idp.Option{}) }) {
+		return CodeInvalid
 	}
 	return CodeRefused
 }

@@ -9,6 +9,7 @@ import (
 	"io"
 	"log/slog"
 	"net/http"
+	"strings"
 )
 
 // maxBody bounds a request: the metadata of a provider, in base64, and some
@@ -93,8 +94,8 @@ func NewEndpoint[S any](s S, owner int, log *slog.Logger, routes ...Route[S]) *E
 	return e
 }
 
-// do answers one command. The answer is JSON.
-func (e *Endpoint) do(ctx context.Context, by Caller, path string, body []byte) ([]byte, *Error) {
+// do answers one command. The answer is JSON, and every error an *Error.
+func (e *Endpoint) do(ctx context.Context, by Caller, path string, body []byte) ([]byte, error) {
 	if by.UID != 0 && by.UID != e.owner {
 		return nil, &Error{Code: CodeForbidden, Message: "only the owner of the data folder and root may give commands"}
 	}
@@ -137,8 +138,9 @@ func (e *Endpoint) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		return
 	}
 	status := http.StatusOK
-	data, failed := e.serve(w, r)
-	if failed != nil {
+	data, err := e.serve(w, r)
+	if err != nil {
+		failed := toError(err)
 		status = failed.status()
 		data, _ = encode(failed) // strings only
 	}
@@ -147,7 +149,7 @@ func (e *Endpoint) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	_, _ = w.Write(data) // the caller may have gone
 }
 
-func (e *Endpoint) serve(w http.ResponseWriter, r *http.Request) ([]byte, *Error) {
+func (e *Endpoint) serve(w http.ResponseWriter, r *http.Request) ([]byte, error) {
 	by, ok := callerFrom(r.Context())
 	if !ok {
 		by.UID = -1 // belongs to no one
@@ -156,9 +158,6 @@ func (e *Endpoint) serve(w http.ResponseWriter, r *http.Request) ([]byte, *Error
 	if err != nil {
 		return nil, &Error{Code: CodeBadRequest, Message: "read the command: " + err.Error()}
 	}
-	path := r.URL.Path
-	if len(path) < len(prefix) || path[:len(prefix)] != prefix {
-		path = prefix
-	}
-	return e.do(r.Context(), by, path[len(prefix):], body)
+	path, _ := strings.CutPrefix(r.URL.Path, prefix)
+	return e.do(r.Context(), by, path, body)
 }

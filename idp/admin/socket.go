@@ -6,7 +6,9 @@ import (
 	"errors"
 	"fmt"
 	"io/fs"
+	"log/slog"
 	"net"
+	"net/http"
 	"os"
 	"path/filepath"
 	"syscall"
@@ -170,4 +172,33 @@ func (l *listener) Close() error {
 		_ = os.Remove(l.path)
 	}
 	return err
+}
+
+// shutdownTime is how long a command under way may take once the server stops.
+const shutdownTime = 5 * time.Second
+
+// Serve answers on the listener until ctx ends, and closes it. Commands under
+// way are finished.
+func (e *Endpoint) Serve(ctx context.Context, l net.Listener) error {
+	srv := &http.Server{
+		Handler:           e,
+		ConnContext:       withPeer,
+		ReadHeaderTimeout: 5 * time.Second,
+		ReadTimeout:       30 * time.Second,
+		WriteTimeout:      60 * time.Second,
+		IdleTimeout:       30 * time.Second,
+		ErrorLog:          slog.NewLogLogger(e.log.Handler(), slog.LevelWarn),
+	}
+	stopped := make(chan error, 1)
+	stop := context.AfterFunc(ctx, func() {
+		late, cancel := context.WithTimeout(context.WithoutCancel(ctx), shutdownTime)
+		defer cancel()
+		stopped <- srv.Shutdown(late)
+	})
+	err := srv.Serve(l)
+	if !errors.Is(err, http.ErrServerClosed) {
+		stop()
+		return err
+	}
+	return <-stopped
 }

@@ -79,12 +79,13 @@ type Message struct {
 	// Sent is the message, of those that Find found.
 	Sent
 	// Number says which of how many, from 1; 0 where there was one.
-	Number, Of int
+	Number int `json:"number,omitempty"`
+	Of     int `json:"of,omitempty"`
 	// At is when it is to have arrived.
-	At time.Time
+	At time.Time `json:"at,omitzero"`
 	// Opened is what its encrypted assertion holds, for whom has the key; nil
 	// without.
-	Opened *Opened
+	Opened *Opened `json:"opened,omitempty"`
 }
 
 // Report is what there is to say of a message.

@@ -23,15 +23,15 @@ import (
 	"vernal/idp/xmldsig"
 )
 
-// NewKey makes the key and the certificate of a rehearsal's SP.
-func NewKey(now time.Time) (*rsa.PrivateKey, *x509.Certificate, error) {
+// NewKey makes the key and the certificate of an SP that runs in this process.
+func NewKey(name string, now, end time.Time) (*rsa.PrivateKey, *x509.Certificate, error) {
 	key, err := rsa.GenerateKey(rand.Reader, 2048)
 	if err != nil {
 		return nil, nil, fmt.Errorf("make a key: %w", err)
 	}
 	template := &x509.Certificate{
-		SerialNumber: big.NewInt(now.UnixNano()), Subject: pkix.Name{CommonName: "rehearsal"},
-		NotBefore: now.Add(-time.Hour), NotAfter: now.Add(time.Hour),
+		SerialNumber: big.NewInt(now.UnixNano()), Subject: pkix.Name{CommonName: name},
+		NotBefore: now.Add(-time.Hour), NotAfter: end,
 	}
 	der, err := x509.CreateCertificate(rand.Reader, template, template, key.Public(), key)
 	if err != nil {

@@ -55,7 +55,7 @@ func after(y idp.Year) idp.Year {
 
 func (w *world) begin(y idp.Year) *rehearsal.Walk {
 	w.t.Helper()
-	key, cert, err := rehearsal.NewKey(w.Clock.Now())
+	key, cert, err := rehearsal.NewKey("rehearsal", w.Clock.Now(), w.Clock.Now().Add(time.Hour))
 	if err != nil {
 		w.t.Fatal(err)
 	}
@@ -165,7 +165,7 @@ func contains(list []string, s string) bool {
 func TestSecondRehearsalIsRefused(t *testing.T) {
 	t.Parallel()
 	w := newWorld(t)
-	_, cert, err := rehearsal.NewKey(w.Clock.Now())
+	_, cert, err := rehearsal.NewKey("rehearsal", w.Clock.Now(), w.Clock.Now().Add(time.Hour))
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -228,7 +228,7 @@ func TestRehearsalTermsOpenNothingElse(t *testing.T) {
 
 	// Its service provider, for another year, by another key, for a person.
 	stolen := *walk
-	key, cert, err := rehearsal.NewKey(w.Clock.Now())
+	key, cert, err := rehearsal.NewKey("rehearsal", w.Clock.Now(), w.Clock.Now().Add(time.Hour))
 	if err != nil {
 		t.Fatal(err)
 	}

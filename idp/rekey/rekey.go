@@ -95,9 +95,9 @@ type Service struct {
 type State struct {
 	seal.KeyState
 	// Working is set while keys are being wrapped or records written again.
-	Working bool
+	Working bool `json:"working,omitempty"`
 	// Failed is why that stopped before its end; "" if it did not.
-	Failed string
+	Failed string `json:"failed,omitempty"`
 }
 
 // State reports where a change of keys is.

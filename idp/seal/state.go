@@ -29,17 +29,19 @@ var (
 // KeyState says which keys are in force. It holds no secret.
 type KeyState struct {
 	// Configured is the ID of the master key that the installation was opened with.
-	Configured string
+	Configured string `json:"master_key"`
 	// Generation is the number of the newest ring keys.
-	Generation byte
+	Generation byte `json:"generation"`
 	// Renewing is set while records of the generation before are accepted.
-	Renewing bool
+	Renewing bool `json:"renewing,omitempty"`
 	// Phase is "" when no change of the master key is under way. The others are its
 	// master keys: from, to and, in PhaseFinish, the one that stays.
-	Phase          MasterPhase
-	From, To, Keep string
+	Phase MasterPhase `json:"phase,omitempty"`
+	From  string      `json:"from,omitempty"`
+	To    string      `json:"to,omitempty"`
+	Keep  string      `json:"-"`
 	// RenewAll is set if the other keys are renewed when the change is finished.
-	RenewAll bool
+	RenewAll bool `json:"renews_all,omitempty"`
 }
 
 // RenewPlace is how far a renewal has come. The zero one is its beginning and its

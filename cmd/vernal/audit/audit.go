@@ -16,7 +16,6 @@ import (
 
 	"vernal/cmd/vernal/cli"
 	"vernal/idp"
-	"vernal/idp/admin"
 	"vernal/idp/admin/ops"
 	"vernal/idp/audit"
 	"vernal/idp/rotation"
@@ -78,7 +77,7 @@ Kinds:
 			if t.query.User = idp.UserID(t.user); strings.Contains(t.user, "@") {
 				t.query.User, t.query.Email = "", t.user
 			}
-			return a.Do(c.Context(), func(ctx context.Context, client *admin.Client) error { return a.tailAudit(ctx, client, t) })
+			return a.tailAudit(c.Context(), t)
 		},
 	}
 	f := c.Flags()
@@ -107,16 +106,15 @@ func parseSince(text string, now time.Time) (time.Time, error) {
 	if d, err := time.ParseDuration(text); err == nil && d >= 0 {
 		return now.Add(-d), nil
 	}
-	for _, layout := range []string{time.RFC3339, time.DateOnly} {
-		if at, err := time.Parse(layout, text); err == nil {
-			return at, nil
-		}
+	at, err := cli.ParseTime(text)
+	if err != nil {
+		err = fmt.Errorf("%w, and no duration (24h)", err)
 	}
-	return time.Time{}, fmt.Errorf("%q is no duration (24h), date (2027-03-01) or time (2027-03-01T09:00:00Z)", text)
+	return at, err
 }
 
-func (a *commands) tailAudit(ctx context.Context, client *admin.Client, t auditTail) error {
-	records, last, err := findAudit(ctx, client, t.query, t.number)
+func (a *commands) tailAudit(ctx context.Context, t auditTail) error {
+	records, last, err := a.findAudit(ctx, t.query, t.number)
 	if err != nil {
 		return err
 	}
@@ -124,7 +122,7 @@ func (a *commands) tailAudit(ctx context.Context, client *admin.Client, t auditT
 	if err := a.printRecords(records); err != nil || !t.follow {
 		return err
 	}
-	pong, err := admin.Call(ctx, client, ops.Ping, ops.Empty{})
+	pong, err := cli.Ask(ctx, a.App, ops.Ping, ops.Empty{})
 	if err != nil {
 		return err
 	}
@@ -132,17 +130,17 @@ func (a *commands) tailAudit(ctx context.Context, client *admin.Client, t auditT
 		a.Say("no server runs, so nothing is added")
 		return nil
 	}
-	return a.followAudit(ctx, client, t, last)
+	return a.followAudit(ctx, t, last)
 }
 
 // followAudit shows what is added until ctx ends, which is no error.
-func (a *commands) followAudit(ctx context.Context, client *admin.Client, t auditTail, last uint64) error {
+func (a *commands) followAudit(ctx context.Context, t auditTail, last uint64) error {
 	tick := time.NewTicker(t.every)
 	defer tick.Stop()
 	for {
 		q := t.query
 		q.After, q.Limit = &last, 1000
-		found, err := admin.Call(ctx, client, ops.FindAudit, q)
+		found, err := cli.Ask(ctx, a.App, ops.FindAudit, q)
 		if ctx.Err() != nil {
 			return nil
 		}
@@ -166,10 +164,10 @@ func (a *commands) followAudit(ctx context.Context, client *admin.Client, t audi
 
 // findAudit gives the newest records that are asked for, newest first, and the
 // number of the last one that there is.
-func findAudit(ctx context.Context, client *admin.Client, q ops.AuditQuery, n int) (records []idp.AuditRecord, last uint64, err error) {
+func (a *commands) findAudit(ctx context.Context, q ops.AuditQuery, n int) (records []idp.AuditRecord, last uint64, err error) {
 	for first := true; ; first = false {
 		q.Limit = n - len(records)
-		found, err := admin.Call(ctx, client, ops.FindAudit, q)
+		found, err := cli.Ask(ctx, a.App, ops.FindAudit, q)
 		if err != nil {
 			return nil, 0, err
 		}

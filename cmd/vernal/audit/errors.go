@@ -13,7 +13,6 @@ import (
 
 	"vernal/cmd/vernal/cli"
 	"vernal/idp"
-	"vernal/idp/admin"
 	"vernal/idp/admin/ops"
 	"vernal/idp/audit"
 	"vernal/templates"
@@ -39,7 +38,7 @@ What was sent is in the log only, under the same id.`,
 			if id == "" {
 				return cli.Usage(c, "%q is no error id: those have 16 letters and digits", args[0])
 			}
-			return a.Do(c.Context(), func(ctx context.Context, client *admin.Client) error { return a.showError(ctx, client, id) })
+			return a.showError(c.Context(), id)
 		},
 	})
 	return c
@@ -67,8 +66,8 @@ type Story struct {
 	Meaning string `json:"meaning,omitempty"`
 }
 
-func (a *commands) showError(ctx context.Context, client *admin.Client, id string) error {
-	records, _, err := findAudit(ctx, client, ops.AuditQuery{Filter: audit.Filter{ID: id}}, 1)
+func (a *commands) showError(ctx context.Context, id string) error {
+	records, _, err := a.findAudit(ctx, ops.AuditQuery{Filter: audit.Filter{ID: id}}, 1)
 	if err != nil {
 		return err
 	}
@@ -79,14 +78,14 @@ func (a *commands) showError(ctx context.Context, client *admin.Client, id strin
 	if request := records[0].RequestID; request != "" {
 		// All of a request is written within moments.
 		q := ops.AuditQuery{Filter: audit.Filter{ID: request, Since: records[0].At.Add(-sameRequest)}}
-		if all, _, err := findAudit(ctx, client, q, 50); err == nil && len(all) > 0 {
+		if all, _, err := a.findAudit(ctx, q, 50); err == nil && len(all) > 0 {
 			slices.Reverse(all)
 			story.Records = all
 		}
 	}
 	about := records[0]
 	if about.SP != "" {
-		p, err := admin.Call(ctx, client, ops.ShowSP, ops.SPRequest{EntityID: about.SP})
+		p, err := cli.Ask(ctx, a.App, ops.ShowSP, ops.SPRequest{EntityID: about.SP})
 		if err != nil && !errors.Is(err, idp.ErrNotFound) {
 			return err
 		}

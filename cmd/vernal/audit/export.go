@@ -7,16 +7,14 @@ import (
 	"errors"
 	"fmt"
 	"io"
-	"io/fs"
 	"time"
 
 	"github.com/spf13/cobra"
 
 	"vernal/cmd/vernal/cli"
-	"vernal/idp/admin"
+	"vernal/idp"
 	"vernal/idp/admin/ops"
 	"vernal/idp/audit"
-	"vernal/idp/durable"
 	"vernal/idp/shellquote"
 )
 
@@ -69,7 +67,7 @@ run it again, with another file. A trail that is broken is not pruned without
 					return err
 				}
 			}
-			return a.Do(c.Context(), func(ctx context.Context, client *admin.Client) error { return a.exportAudit(ctx, client, &e) })
+			return a.exportAudit(c.Context(), &e)
 		},
 	}
 	f := c.Flags()
@@ -83,31 +81,24 @@ run it again, with another file. A trail that is broken is not pruned without
 	return c
 }
 
-func (a *commands) exportAudit(ctx context.Context, client *admin.Client, e *auditExport) error {
-	if e.out == "" {
-		_, err := a.writeAudit(ctx, client, a.JSONData(), e)
-		return err
-	}
+func (a *commands) exportAudit(ctx context.Context, e *auditExport) error {
 	var w *written
-	err := durable.WriteNewFrom(e.out, func(out io.Writer) (err error) {
-		w, err = a.writeAudit(ctx, client, out, e)
+	err := a.WriteOut(e.out, func(out io.Writer) (err error) {
+		w, err = a.writeAudit(ctx, out, e)
 		return err
 	})
-	if errors.Is(err, fs.ErrExist) {
-		return cli.Refuse("%s is there already; nothing was written", e.out)
-	}
 	if errors.Is(err, errNothing) {
 		a.Say("there is nothing to write")
 		return nil
 	}
-	if err != nil {
-		return fmt.Errorf("write %s: %w", e.out, err)
+	if err != nil || e.out == "" {
+		return err
 	}
 	a.Say("wrote %s, %d to %d, to %s", cli.Plural(int(w.records), "record"), w.first, w.last.Seq, e.out)
 	if !e.prune {
 		return nil
 	}
-	return a.pruneAudit(ctx, client, e)
+	return a.pruneAudit(ctx, e)
 }
 
 // written is what was written to a file.
@@ -121,12 +112,12 @@ var errNothing = errors.New("no records")
 
 // writeAudit writes page after page, up to what the trail holds at the
 // beginning: a busy server adds to it all the time.
-func (a *commands) writeAudit(ctx context.Context, client *admin.Client, to io.Writer, e *auditExport) (*written, error) {
+func (a *commands) writeAudit(ctx context.Context, to io.Writer, e *auditExport) (*written, error) {
 	out := bufio.NewWriter(to)
 	w := &written{}
 	after, end := e.after, uint64(0)
 	for first := true; ; first = false {
-		page, err := admin.Call(ctx, client, ops.ReadAudit, ops.AuditRange{After: after, Limit: 1000})
+		page, err := cli.Ask(ctx, a.App, ops.ReadAudit, ops.AuditRange{After: after, Limit: 1000})
 		if err != nil {
 			return nil, err
 		}
@@ -134,7 +125,7 @@ func (a *commands) writeAudit(ctx context.Context, client *admin.Client, to io.W
 			end = page.Head.Seq
 			if c := page.Checkpoint; c != nil && after <= c.Seq && e.since.IsZero() {
 				after = c.Seq
-				if err := writeCheckpoint(out, checkpointLine{c}); err != nil {
+				if err := writeCheckpoint(out, c); err != nil {
 					return nil, err
 				}
 			}
@@ -152,21 +143,21 @@ func (a *commands) writeAudit(ctx context.Context, client *admin.Client, to io.W
 		return nil, errNothing
 	}
 	if e.prune {
-		c, err := admin.Call(ctx, client, ops.SignCheckpoint, w.last)
+		c, err := cli.Ask(ctx, a.App, ops.SignCheckpoint, w.last)
 		if err != nil {
 			return nil, err
 		}
-		if err := writeCheckpoint(out, checkpointLine{c}); err != nil {
+		if err := writeCheckpoint(out, c); err != nil {
 			return nil, err
 		}
 	}
 	return w, out.Flush()
 }
 
-func writeCheckpoint(out io.Writer, c checkpointLine) error {
+func writeCheckpoint(out io.Writer, c *idp.AuditCheckpoint) error {
 	enc := json.NewEncoder(out)
 	enc.SetEscapeHTML(false)
-	return enc.Encode(c)
+	return enc.Encode(checkpointLine{c})
 }
 
 // writeLines writes the lines of a page that are asked for; false at the end.
@@ -204,7 +195,7 @@ func (w *written) writeLines(out *bufio.Writer, lines []ops.AuditLine, after, en
 
 // pruneAudit reads back what was written, verifies it, and only then removes it
 // from the store.
-func (a *commands) pruneAudit(ctx context.Context, client *admin.Client, e *auditExport) error {
+func (a *commands) pruneAudit(ctx context.Context, e *auditExport) error {
 	f, err := readAuditFile(e.out, nil, e.broken)
 	if err != nil {
 		return err
@@ -217,7 +208,7 @@ func (a *commands) pruneAudit(ctx context.Context, client *admin.Client, e *audi
 	}
 	removed := 0
 	for {
-		done, err := admin.Call(ctx, client, ops.PruneAudit, f.Checkpoints[len(f.Checkpoints)-1])
+		done, err := cli.Ask(ctx, a.App, ops.PruneAudit, f.Checkpoints[len(f.Checkpoints)-1])
 		if err != nil {
 			return fmt.Errorf("%w\n  %s were removed; the next 'vernal audit export --prune' goes on", err, cli.Plural(removed, "record"))
 		}

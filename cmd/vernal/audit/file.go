@@ -39,23 +39,20 @@ type auditFile struct {
 	Standing string        `json:"standing,omitempty"`
 	Broken   *audit.Broken `json:"broken,omitempty"`
 
-	place  audit.Place
-	began  bool
-	passed map[uint64]bool // breaks that the operator knows of
+	place audit.Place
+	began bool
+	known uint64 // where the operator knows that the trail is broken; 0 for nowhere
 }
 
-// readAuditFile verifies a file line by line; what is wrong is in Broken. passed
-// are records where a break is known.
-func readAuditFile(name string, at *audit.Place, passed ...uint64) (*auditFile, error) {
+// readAuditFile verifies a file line by line; what is wrong is in Broken. known is a
+// record where a break is known, or 0.
+func readAuditFile(name string, at *audit.Place, known uint64) (*auditFile, error) {
 	in, err := os.Open(name)
 	if err != nil {
 		return nil, err
 	}
 	defer in.Close()
-	f := &auditFile{Checkpoints: []idp.AuditCheckpoint{}, passed: make(map[uint64]bool)}
-	for _, seq := range passed {
-		f.passed[seq] = true
-	}
+	f := &auditFile{Checkpoints: []idp.AuditCheckpoint{}, known: known}
 	r := bufio.NewReaderSize(in, 1<<16)
 	for n := 1; ; n++ {
 		line, err := readLine(r)
@@ -122,7 +119,7 @@ func (f *auditFile) verifyLine(line []byte, at *audit.Place) error {
 		}
 	}
 	next, err := f.place.Next(stored)
-	if err != nil && f.passed[f.place.Seq+1] {
+	if err != nil && f.known == f.place.Seq+1 {
 		next, err = audit.Place{Seq: l.Seq, Hash: l.Hash}, nil
 	}
 	if err != nil {

@@ -39,7 +39,7 @@ func TestAuditExportIsReadAgain(t *testing.T) {
 			t.Fatal(err)
 		}
 		last := records[len(records)-1]
-		if err := writeCheckpoint(out, checkpointLine{&idp.AuditCheckpoint{Seq: last.Seq, Hash: last.Hash, Issuer: "https://a.example/<&>"}}); err != nil {
+		if err := writeCheckpoint(out, &idp.AuditCheckpoint{Seq: last.Seq, Hash: last.Hash, Issuer: "https://a.example/<&>"}); err != nil {
 			t.Fatal(err)
 		}
 		if err := out.Flush(); err != nil {
@@ -48,7 +48,7 @@ func TestAuditExportIsReadAgain(t *testing.T) {
 		if err := os.WriteFile(file, text.Bytes(), 0o600); err != nil {
 			t.Fatal(err)
 		}
-		f, err := readAuditFile(file, &audit.Place{Seq: last.Seq, Hash: last.Hash})
+		f, err := readAuditFile(file, &audit.Place{Seq: last.Seq, Hash: last.Hash}, 0)
 		if err != nil || f.Broken != nil || f.Records != last.Seq || !f.Compared || !f.Signed || f.place != (audit.Place{Seq: last.Seq, Hash: last.Hash}) {
 			t.Fatalf("%v, %+v\n%s", err, f, text.Bytes())
 		}

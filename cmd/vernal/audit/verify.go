@@ -10,7 +10,6 @@ import (
 	"github.com/spf13/cobra"
 
 	"vernal/cmd/vernal/cli"
-	"vernal/idp/admin"
 	"vernal/idp/admin/ops"
 	"vernal/idp/audit"
 )
@@ -39,12 +38,10 @@ Exit code 1: something is wrong, or nothing could be verified.`,
 			if err != nil {
 				return cli.Usage(c, "--head: %v", err)
 			}
-			return a.Do(c.Context(), func(ctx context.Context, client *admin.Client) error {
-				if file != "" {
-					return a.verifyAuditFile(ctx, client, file, at)
-				}
-				return a.verifyAudit(ctx, client, at)
-			})
+			if file != "" {
+				return a.verifyAuditFile(c.Context(), file, at)
+			}
+			return a.verifyAudit(c.Context(), at)
 		},
 	}
 	c.Flags().StringVar(&file, "file", "", "verify the exported `FILE`")
@@ -65,11 +62,11 @@ func parsePlace(text string) (*audit.Place, error) {
 	return &audit.Place{Seq: n, Hash: hash}, nil
 }
 
-func (a *commands) verifyAudit(ctx context.Context, client *admin.Client, at *audit.Place) error {
+func (a *commands) verifyAudit(ctx context.Context, at *audit.Place) error {
 	var p audit.Progress
 	for !p.Done {
 		var err error
-		if p, err = admin.Call(ctx, client, ops.VerifyAudit, ops.AuditVerify{Progress: p, At: at}); err != nil {
+		if p, err = cli.Ask(ctx, a.App, ops.VerifyAudit, ops.AuditVerify{Progress: p, At: at}); err != nil {
 			return err
 		}
 		if !p.Done {
@@ -111,15 +108,15 @@ func (a *commands) printVerified(p *audit.Progress) {
 }
 
 // verifyAuditFile verifies an exported file, and holds it against the store.
-func (a *commands) verifyAuditFile(ctx context.Context, client *admin.Client, name string, at *audit.Place) error {
-	f, err := readAuditFile(name, at)
+func (a *commands) verifyAuditFile(ctx context.Context, name string, at *audit.Place) error {
+	f, err := readAuditFile(name, at, 0)
 	if err != nil {
 		return err
 	}
 	var judged *ops.AuditJudgement
 	if f.Broken == nil {
 		claim := ops.AuditClaim{Checkpoints: f.Checkpoints, Last: audit.Place{Seq: f.Last, Hash: f.Hash}}
-		if judged, err = admin.Call(ctx, client, ops.CheckAudit, claim); err != nil {
+		if judged, err = cli.Ask(ctx, a.App, ops.CheckAudit, claim); err != nil {
 			return err
 		}
 		f.addJudgement(judged)

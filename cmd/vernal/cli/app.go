@@ -40,55 +40,69 @@ type App struct {
 
 	ConfigFile string
 	JSON       bool
+
+	client     *admin.Client // nil before the first Ask
+	disconnect func()
 }
 
-// Do calls use with a client of the installation.
-func (a *App) Do(ctx context.Context, use func(context.Context, *admin.Client) error) error {
-	client, done, err := a.Connect(ctx)
+// Ask gives one command to the installation and returns its answer. The first one
+// connects; Close ends the connection.
+func Ask[Req, Res any](ctx context.Context, a *App, op ops.Op[Req, Res], req Req) (answer Res, err error) {
+	if a.client == nil {
+		client, disconnect, err := a.Connect(ctx)
+		if err != nil {
+			return answer, err
+		}
+		a.client, a.disconnect = client, disconnect
+	}
+	return admin.Call(ctx, a.client, op, req)
+}
+
+// Close ends the connection to the installation, if there is one.
+func (a *App) Close() {
+	if a.client != nil {
+		a.disconnect()
+		a.client = nil
+	}
+}
+
+// ReportAnswer gives one command to the installation and has report print its answer.
+func ReportAnswer[Req, Res any](ctx context.Context, a *App, op ops.Op[Req, Res], req Req, report func(Res) error) error {
+	answer, err := Ask(ctx, a, op, req)
 	if err != nil {
 		return err
 	}
-	defer done()
-	return use(ctx, client)
-}
-
-// Ask gives one command to the installation and returns its answer.
-func Ask[Req, Res any](ctx context.Context, a *App, op ops.Op[Req, Res], req Req) (answer Res, err error) {
-	err = a.Do(ctx, func(ctx context.Context, client *admin.Client) error {
-		answer, err = admin.Call(ctx, client, op, req)
-		return err
-	})
-	return answer, err
+	return report(answer)
 }
 
 // Read asks for data and prints it: as JSON with --json, else by text.
 func Read[Req, Res any](ctx context.Context, a *App, op ops.Op[Req, Res], req Req, text func(Res) error) error {
-	answer, err := Ask(ctx, a, op, req)
-	if err != nil {
-		return err
-	}
-	return a.Print(answer, func() error { return text(answer) })
+	return ReportAnswer(ctx, a, op, req, func(answer Res) error {
+		return a.Print(answer, func() error { return text(answer) })
+	})
 }
 
 // Change asks for a change and reports it by say. With --json the answer is printed.
 func Change[Req, Res any](ctx context.Context, a *App, op ops.Op[Req, Res], req Req, say func(Res)) error {
-	answer, err := Ask(ctx, a, op, req)
-	if err != nil {
-		return err
-	}
-	say(answer)
-	return a.Print(answer, func() error { return nil })
+	return ReportAnswer(ctx, a, op, req, func(answer Res) error {
+		say(answer)
+		return a.Print(answer, nil)
+	})
 }
 
 // Say writes a line of talk.
 func (a *App) Say(format string, args ...any) { fmt.Fprintf(a.Err, format+"\n", args...) }
 
-// Print writes data: v as JSON with --json, else by text.
+// Print writes data: v as JSON with --json, else by text. nil is for data that was said
+// as talk already.
 func (a *App) Print(v any, text func() error) error {
-	if a.JSON {
+	switch {
+	case a.JSON:
 		return a.PrintJSON(v)
+	case text != nil:
+		return text()
 	}
-	return text()
+	return nil
 }
 
 // PrintJSON writes data as JSON.

@@ -18,7 +18,7 @@ import (
 // long one may be.
 const maxPassword = 4096
 
-// confirm makes sure that the operator means the thing named: by --yes NAME or,
+// Confirm makes sure that the operator means the thing named: by --yes NAME or,
 // at a terminal, by typing the name.
 func (a *App) Confirm(what, name, yes string) error {
 	switch {
@@ -40,7 +40,7 @@ func (a *App) Confirm(what, name, yes string) error {
 	return nil
 }
 
-// terminal is standard input if a person sits there, else nil.
+// Terminal is standard input if a person sits there, else nil.
 func (a *App) Terminal() *os.File {
 	f, ok := a.In.(*os.File)
 	if !ok || !term.IsTerminal(int(f.Fd())) {
@@ -49,7 +49,7 @@ func (a *App) Terminal() *os.File {
 	return f
 }
 
-// password reads a new password: all of standard input with --password-stdin,
+// Password reads a new password: all of standard input with --password-stdin,
 // or twice from a terminal.
 func (a *App) Password(c *cobra.Command, fromStdin bool) (string, error) {
 	text, err := a.readPassword(c, fromStdin)

@@ -26,12 +26,6 @@ type exitError interface {
 	ExitCode() int
 }
 
-// usageError is a command that was not understood.
-type usageError struct{ text, command string }
-
-func (e *usageError) Error() string { return e.text }
-func (e *usageError) ExitCode() int { return ExitUsage }
-
 // Usage is the error of a command that was not understood.
 func Usage(c *cobra.Command, format string, args ...any) error {
 	return UsageOf(c.CommandPath(), format, args...)
@@ -39,13 +33,15 @@ func Usage(c *cobra.Command, format string, args ...any) error {
 
 // UsageOf is Usage for the command with the given path.
 func UsageOf(command, format string, args ...any) error {
-	return &usageError{text: fmt.Sprintf(format, args...), command: command}
+	return &codedError{text: fmt.Sprintf(format, args...), code: ExitUsage, command: command}
 }
 
 // codedError is an error with its exit code.
 type codedError struct {
 	text string
 	code int
+	// command is the path of one that was not understood; "" for other errors.
+	command string
 }
 
 func (e *codedError) Error() string { return e.text }
@@ -53,7 +49,7 @@ func (e *codedError) ExitCode() int { return e.code }
 
 // Refuse is the error of a command that was understood and is not carried out.
 func Refuse(format string, args ...any) error {
-	return &codedError{fmt.Sprintf(format, args...), ExitRefused}
+	return &codedError{text: fmt.Sprintf(format, args...), code: ExitRefused}
 }
 
 // IsRefusal reports whether err was made by Refuse.
@@ -65,13 +61,14 @@ func IsRefusal(err error) bool {
 // AttentionDue is the error of a command that did its work and found n things that need
 // attention; nil for none.
 func AttentionDue(n int) error {
+	text := fmt.Sprintf("%d things need attention", n)
 	switch n {
 	case 0:
 		return nil
 	case 1:
-		return &codedError{"1 thing needs attention", ExitAttention}
+		text = "1 thing needs attention"
 	}
-	return &codedError{fmt.Sprintf("%d things need attention", n), ExitAttention}
+	return &codedError{text: text, code: ExitAttention}
 }
 
 // Report prints the error of a command, if there is one, and returns the exit code.
@@ -81,8 +78,8 @@ func (a *App) Report(err error) int {
 	}
 	a.Say("vernal: %s", errorText(err))
 	a.SaySuggestions(idp.SuggestionsOf(err))
-	var wrong *usageError
-	if errors.As(err, &wrong) {
+	var wrong *codedError
+	if errors.As(err, &wrong) && wrong.command != "" {
 		a.Say("run '%s --help' for how to use it", wrong.command)
 	}
 	var coded exitError

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"io/fs"
 	"net/http"
 	"net/url"
 	"os"
@@ -12,6 +13,7 @@ import (
 	"time"
 
 	"vernal/idp"
+	"vernal/idp/durable"
 	"vernal/idp/xmltree"
 	"vernal/metadata"
 )
@@ -29,13 +31,13 @@ var MaxMetadata = xmltree.MetadataLimits().Bytes
 // longHelp says what to do about a longer one, such as that of a federation.
 const longHelp = "; name the service provider in it with --entity-id, or give a document with its EntityDescriptor alone"
 
-// isURL reports whether an argument means an address and not a file.
+// IsURL reports whether an argument means an address and not a file.
 func IsURL(s string) bool {
 	s = strings.ToLower(s)
 	return strings.HasPrefix(s, "https://") || strings.HasPrefix(s, "http://")
 }
 
-// loadMetadata reads a provider's metadata from a file or a URL. A document that
+// LoadMetadata reads a provider's metadata from a file or a URL. A document that
 // is too long for the server, such as that of a federation, is cut down to the
 // provider with the entity ID, if there is one.
 func LoadMetadata(ctx context.Context, from string, id idp.EntityID, insecure bool) ([]byte, error) {
@@ -142,6 +144,22 @@ func (a *App) ReadInput(name string, limit int) ([]byte, error) {
 	}
 	defer in.Close()
 	return ReadAll(in, name, limit)
+}
+
+// WriteOut gives write a new file that only its owner can read, or standard output for
+// "". The file is whole or not there.
+func (a *App) WriteOut(path string, write func(io.Writer) error) error {
+	if path == "" {
+		return write(a.JSONData())
+	}
+	err := durable.WriteNewFrom(path, write)
+	if errors.Is(err, fs.ErrExist) {
+		return Refuse("%s is there already; nothing was written", path)
+	}
+	if err != nil {
+		return fmt.Errorf("write %s: %w", path, err)
+	}
+	return nil
 }
 
 // WriteNew makes a file that every user may read. It never replaces one.

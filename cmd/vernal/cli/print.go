@@ -11,7 +11,7 @@ import (
 	"vernal/idp"
 )
 
-// table writes rows in columns under a header.
+// Table writes rows in columns under a header.
 func Table(w io.Writer, header []string, rows [][]string) error {
 	t := tabwriter.NewWriter(w, 0, 8, 2, ' ', 0)
 	for _, row := range append([][]string{header}, rows...) {
@@ -23,7 +23,16 @@ func Table(w io.Writer, header []string, rows [][]string) error {
 	return t.Flush()
 }
 
-// pairs writes names and values in two columns. A value of several lines has
+// TableOf writes a row for each of a list under a header.
+func TableOf[T any](w io.Writer, header []string, list []T, row func(T) []string) error {
+	rows := make([][]string, len(list))
+	for i, item := range list {
+		rows[i] = row(item)
+	}
+	return Table(w, header, rows)
+}
+
+// Pairs writes names and values in two columns. A value of several lines has
 // one row for each; an empty one none.
 func Pairs(w io.Writer, list [][2]string) error {
 	t := tabwriter.NewWriter(w, 0, 8, 2, ' ', 0)
@@ -40,7 +49,17 @@ func Pairs(w io.Writer, list [][2]string) error {
 	return t.Flush()
 }
 
-// day is the date of a time, "-" for none.
+// ParseTime reads a time with its zone, or a date, which is its beginning in UTC.
+func ParseTime(text string) (time.Time, error) {
+	for _, layout := range []string{time.RFC3339, time.DateOnly} {
+		if at, err := time.Parse(layout, text); err == nil {
+			return at.UTC(), nil
+		}
+	}
+	return time.Time{}, fmt.Errorf("%q is no date (2027-03-01) or time (2027-03-01T09:00:00Z)", text)
+}
+
+// Day is the date of a time, "-" for none.
 func Day(t time.Time) string {
 	if t.IsZero() {
 		return "-"
@@ -48,7 +67,7 @@ func Day(t time.Time) string {
 	return t.UTC().Format(time.DateOnly)
 }
 
-// moment is a time to the second, "" for none.
+// Moment is a time to the second, "" for none.
 func Moment(t time.Time) string {
 	if t.IsZero() {
 		return ""
@@ -63,12 +82,21 @@ func YesNo(b bool) string {
 	return "no"
 }
 
-// plural is "1 session", "2 sessions".
+// Plural is "1 session", "2 sessions".
 func Plural(n int, what string) string {
 	if n == 1 {
 		return "1 " + what
 	}
 	return fmt.Sprintf("%d %ss", n, what)
+}
+
+// JoinNames is strings.Join for names with a type of their own.
+func JoinNames[T ~string](names []T, between string) string {
+	texts := make([]string, len(names))
+	for i, name := range names {
+		texts[i] = string(name)
+	}
+	return strings.Join(texts, between)
 }
 
 // Dash is s, or "-" for an empty cell.

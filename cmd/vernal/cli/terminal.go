@@ -79,10 +79,10 @@ func Unfiltered(w io.Writer) io.Writer {
 	return w
 }
 
-// jsonWriter is w for JSON that the program writes.
+// JSONWriter is w for JSON that the program writes.
 func JSONWriter(w io.Writer) io.Writer { return &terminalWriter{w: Unfiltered(w), escape: true} }
 
-// data is standard output for data that programs use as it is.
+// Data is standard output for data that programs use as it is.
 func (a *App) Data() io.Writer {
 	if IsTerminal(a.Out) {
 		return a.Out
@@ -90,7 +90,7 @@ func (a *App) Data() io.Writer {
 	return Unfiltered(a.Out)
 }
 
-// jsonData is data for JSON that is not to change in a single byte, because it
+// JSONData is data for JSON that is not to change in a single byte, because it
 // is hashed.
 func (a *App) JSONData() io.Writer {
 	if IsTerminal(a.Out) {

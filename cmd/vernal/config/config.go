@@ -7,6 +7,7 @@
 package config
 
 import (
+	"cmp"
 	_ "embed"
 	"errors"
 	"fmt"
@@ -203,10 +204,7 @@ func (c *Config) Path(p string) string {
 
 // Origin returns the place where a key was set, for messages.
 func (c *Config) Origin(path string) string {
-	if at := c.origins[path]; at != "" {
-		return at
-	}
-	return "the default"
+	return cmp.Or(c.origins[path], "the default")
 }
 
 // Langs returns the languages of the pages.

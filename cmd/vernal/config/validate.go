@@ -14,6 +14,7 @@ import (
 	"strings"
 	"time"
 
+	"vernal/idp"
 	"vernal/idp/notify"
 	"vernal/idp/rotation"
 	"vernal/idp/secretfile"
@@ -95,7 +96,7 @@ func (v *validator) checkBaseURL() {
 	u := v.checkOrigin("base_url", c.BaseURL, "https://login.example.gov")
 	switch {
 	case u == nil:
-	case u.Scheme == "http" && !IsLoopback(u.Hostname()):
+	case u.Scheme == "http" && !idp.IsLoopback(u.Hostname()):
 		v.add("base_url", "%q is http, which is for loopback only", c.BaseURL)
 	case u.Scheme == "http" && c.TLS.Cert != "":
 		v.add("base_url", "is http, but tls is set")
@@ -115,7 +116,7 @@ func (v *validator) checkAdminURL() {
 	case u == nil:
 	case u.Scheme != "https":
 		v.add("admin_url", "%q is not https", v.config.AdminURL)
-	case IsLoopback(u.Hostname()):
+	case idp.IsLoopback(u.Hostname()):
 		v.add("admin_url", "%q is this machine, where admin_listen answers without it", v.config.AdminURL)
 	case v.config.AdminListen == "":
 		v.add("admin_url", "is set, but admin_listen is empty: nothing listens")
@@ -165,17 +166,7 @@ func (v *validator) checkHostPort(key, value string) bool {
 // IsLoopbackListener reports whether HOST:PORT is on loopback.
 func IsLoopbackListener(hostPort string) bool {
 	host, _, err := net.SplitHostPort(hostPort)
-	return err == nil && IsLoopback(host)
-}
-
-// IsLoopback reports whether a host is this machine, by name or IP address.
-func IsLoopback(host string) bool {
-	host = strings.ToLower(host)
-	if host == "localhost" || strings.HasSuffix(host, ".localhost") {
-		return true
-	}
-	ip, err := netip.ParseAddr(host)
-	return err == nil && ip.Unmap().IsLoopback()
+	return err == nil && idp.IsLoopback(host)
 }
 
 // parsePrefix parses an IP address or a prefix.
@@ -319,7 +310,7 @@ func (v *validator) checkNotices() {
 		v.add("rotation.webhook.url", "is not a URL such as https://hooks.example.gov/vernal")
 	case u.User != nil || u.Fragment != "":
 		v.add("rotation.webhook.url", "contains a user name or a fragment")
-	case u.Scheme == "http" && !IsLoopback(u.Hostname()):
+	case u.Scheme == "http" && !idp.IsLoopback(u.Hostname()):
 		v.add("rotation.webhook.url", "is http, which is for loopback only")
 	}
 }

@@ -2,13 +2,8 @@ package demo
 
 import (
 	"context"
-	"crypto/rand"
-	"crypto/rsa"
-	"crypto/x509"
-	"crypto/x509/pkix"
 	"encoding/xml"
 	"fmt"
-	"math/big"
 	"net/http"
 	"net/url"
 	"slices"
@@ -19,6 +14,7 @@ import (
 	"github.com/crewjam/saml/samlsp"
 
 	"vernal/idp"
+	"vernal/idp/rehearsal"
 	"vernal/idp/sp"
 	"vernal/idp/web"
 )
@@ -73,9 +69,10 @@ func newSample(ctx context.Context, d *Demo, k kind, base, metadata string) (*Sa
 	if err != nil {
 		return nil, fmt.Errorf("%s: read %s: %w", k.Name, metadata, err)
 	}
-	key, cert, err := sampleKey(k.Name)
+	now := time.Now()
+	key, cert, err := rehearsal.NewKey(k.Name, now, now.AddDate(10, 0, 0))
 	if err != nil {
-		return nil, err
+		return nil, fmt.Errorf("%s: %w", k.Name, err)
 	}
 	options := samlsp.Options{
 		URL: *root, Key: key, Certificate: cert, IDPMetadata: known, SignRequest: true, RequestedAuthnContext: k.context,
@@ -91,25 +88,6 @@ func newSample(ctx context.Context, d *Demo, k kind, base, metadata string) (*Sa
 	s.saml.Session = newSessions(options)
 	s.pages = &web.Pages{Set: d.pages, Langs: d.Server.Languages, Brand: s.Name, BaseURL: s.URL}
 	return s, nil
-}
-
-// sampleKey makes the key that a sample signs requests with and is encrypted to.
-func sampleKey(name string) (*rsa.PrivateKey, *x509.Certificate, error) {
-	key, err := rsa.GenerateKey(rand.Reader, 2048)
-	if err != nil {
-		return nil, nil, fmt.Errorf("make a key for %s: %w", name, err)
-	}
-	now := time.Now()
-	template := &x509.Certificate{
-		SerialNumber: big.NewInt(now.UnixNano()), Subject: pkix.Name{CommonName: name},
-		NotBefore: now.Add(-time.Hour), NotAfter: now.AddDate(10, 0, 0),
-	}
-	der, err := x509.CreateCertificate(rand.Reader, template, template, key.Public(), key)
-	if err != nil {
-		return nil, nil, fmt.Errorf("make a certificate for %s: %w", name, err)
-	}
-	cert, err := x509.ParseCertificate(der)
-	return key, cert, err
 }
 
 // EntityID is the URL of the sample's metadata.

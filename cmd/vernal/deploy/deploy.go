@@ -68,15 +68,12 @@ func (a *commands) listCommand() *cobra.Command {
 		Args: cobra.NoArgs,
 		RunE: func(*cobra.Command, []string) error {
 			list := files()
-			rows := make([][]string, len(list))
-			for i, f := range list {
-				rows[i] = []string{f.Name, f.File, f.What}
+			for i := range list {
 				list[i].Content = ""
 			}
-			if a.JSON {
-				return a.PrintJSON(map[string]any{"files": list})
-			}
-			return cli.Table(a.Out, []string{"NAME", "FILE", "WHAT"}, rows)
+			return a.Print(map[string]any{"files": list}, func() error {
+				return cli.TableOf(a.Out, []string{"NAME", "FILE", "WHAT"}, list, func(f file) []string { return []string{f.Name, f.File, f.What} })
+			})
 		},
 	}
 }

@@ -90,13 +90,13 @@ the assertion is encrypted, or it depends on the browser that brings the message
 }
 
 func (a *commands) runInspect(c *cobra.Command, args []string, f inspectFlags) error {
-	req := ops.InspectRequest{}
+	m := inspect.Message{}
 	if f.at != "" {
 		t, err := time.Parse(time.RFC3339, f.at)
 		if err != nil {
 			return cli.Usage(c, "--at %q is no time such as 2027-03-01T09:00:00Z", f.at)
 		}
-		req.At = t
+		m.At = t
 	}
 	if f.number < 1 {
 		return cli.Usage(c, "--message counts from 1")
@@ -112,15 +112,15 @@ func (a *commands) runInspect(c *cobra.Command, args []string, f inspectFlags) e
 			text = string(plain)
 		}
 	}
-	if err := pickMessage(&req, text, f.number); err != nil {
+	if err := pickMessage(&m, text, f.number); err != nil {
 		return err
 	}
 	if f.key != "" {
-		if req.Opened, err = a.openAssertion(req, f.key); err != nil {
+		if m.Opened, err = a.openAssertion(m, f.key); err != nil {
 			return err
 		}
 	}
-	return a.inspectMessage(c.Context(), req)
+	return a.inspectMessage(c.Context(), m)
 }
 
 // inspectedText is the argument or, without one, the input.
@@ -140,7 +140,7 @@ func (a *commands) inspectedText(args []string) (string, error) {
 }
 
 // pickMessage takes one of the messages in a text.
-func pickMessage(req *ops.InspectRequest, text string, number int) error {
+func pickMessage(m *inspect.Message, text string, number int) error {
 	all := inspect.Find(text)
 	if len(all) == 0 {
 		seen := inspect.See(text)
@@ -153,12 +153,12 @@ func pickMessage(req *ops.InspectRequest, text string, number int) error {
 	if number > len(all) {
 		return fmt.Errorf("there is no message %d in the text: it holds %d", number, len(all))
 	}
-	req.Sent = all[number-1]
+	m.Sent = all[number-1]
 	if len(all) > 1 {
-		req.Number, req.Of = number, len(all)
+		m.Number, m.Of = number, len(all)
 	}
 	// Escaped, a query is longer than what was pasted: no number is told of it.
-	if len(req.XML)+len(req.Query)+len(req.InURL) > maxMessage {
+	if len(m.XML)+len(m.Query)+len(m.InURL) > maxMessage {
 		return fmt.Errorf("the message is longer than the %d MiB that are inspected", maxMessage>>20)
 	}
 	return nil
@@ -166,7 +166,7 @@ func pickMessage(req *ops.InspectRequest, text string, number int) error {
 
 // openAssertion decrypts what is encrypted in the message, here: what the server gets is
 // the assertion, never the key.
-func (a *commands) openAssertion(req ops.InspectRequest, file string) (*inspect.Opened, error) {
+func (a *commands) openAssertion(m inspect.Message, file string) (*inspect.Opened, error) {
 	data, err := cli.ReadFile(file, certs.MaxForeign)
 	if err != nil {
 		return nil, fmt.Errorf("read the private key: %w", err)
@@ -180,15 +180,15 @@ func (a *commands) openAssertion(req ops.InspectRequest, file string) (*inspect.
 	if !ok {
 		return nil, fmt.Errorf("the private key in %s is not RSA", file)
 	}
-	opened := inspect.Open(req.Sent, key)
+	opened := inspect.Open(m.Sent, key)
 	if opened == nil {
 		a.Say("vernal: there is no encrypted assertion in the message; --key is not needed")
 	}
 	return opened, nil
 }
 
-func (a *commands) inspectMessage(ctx context.Context, req ops.InspectRequest) error {
-	report, err := a.askInspector(ctx, req)
+func (a *commands) inspectMessage(ctx context.Context, m inspect.Message) error {
+	report, err := a.askInspector(ctx, m)
 	if err != nil {
 		return err
 	}
@@ -216,19 +216,19 @@ func (a *commands) inspectMessage(ctx context.Context, req ops.InspectRequest) e
 }
 
 // askInspector asks the installation or, where there is none, decodes alone.
-func (a *commands) askInspector(ctx context.Context, req ops.InspectRequest) (*inspect.Report, error) {
+func (a *commands) askInspector(ctx context.Context, m inspect.Message) (*inspect.Report, error) {
 	client, done, err := a.Connect(ctx)
 	if err == nil {
 		defer done()
-		return admin.Call(ctx, client, ops.Inspect, req)
+		return admin.Call(ctx, client, ops.Inspect, m)
 	}
 	idp, configErr := a.offline()
 	if configErr != nil {
 		return nil, err
 	}
 	a.Say("vernal: no registry to ask: %v", err)
-	if req.At.IsZero() {
-		req.At = a.Clock.Now()
+	if m.At.IsZero() {
+		m.At = a.Clock.Now()
 	}
-	return (&inspect.Service{IdP: idp}).Inspect(ctx, req.Message())
+	return (&inspect.Service{IdP: idp}).Inspect(ctx, m)
 }

@@ -1,6 +1,7 @@
 package inspect
 
 import (
+	"cmp"
 	"fmt"
 	"strings"
 
@@ -12,10 +13,7 @@ import (
 // printReport writes a report for people: the rules, what the request comes to,
 // and the message.
 func (a *commands) printReport(r *inspect.Report) error {
-	what := r.Kind
-	if what == "" {
-		what = "unreadable message"
-	}
+	what := cmp.Or(r.Kind, "unreadable message")
 	if r.SP != "" {
 		what += ": " + idp.OneLine(string(r.SP))
 	}

@@ -24,12 +24,12 @@ func (a *commands) printMoves(st ops.RotationStatus) error {
 	}
 	var rows [][]string
 	for _, y := range st.Board.Years {
-		switch {
-		case !y.State.Live():
-		case !st.Board.MustLeave(y):
-			rows = append(rows, []string{string(y.Year), strconv.Itoa(y.SPs), "-", "-"})
-		default:
-			rows = append(rows, []string{string(y.Year), strconv.Itoa(y.SPs), strconv.Itoa(y.Unmoved), cli.Dash(unmovedText(st.Board, y.Year))})
+		unmoved, who := "-", ""
+		if st.Board.MustLeave(y) {
+			unmoved, who = strconv.Itoa(y.Unmoved), unmovedText(st.Board, y.Year)
+		}
+		if y.State.Live() {
+			rows = append(rows, []string{string(y.Year), strconv.Itoa(y.SPs), unmoved, cli.Dash(who)})
 		}
 	}
 	fmt.Fprintln(a.Out)
@@ -38,14 +38,11 @@ func (a *commands) printMoves(st ops.RotationStatus) error {
 
 // unmovedText names the service providers that must still leave a year, or returns "".
 func unmovedText(b *migration.Board, y idp.Year) string {
-	var ids []string
-	for _, id := range b.UnmovedFrom(y) {
-		ids = append(ids, string(id))
-	}
+	ids := b.UnmovedFrom(y)
 	if more := len(ids) - maxNamed; more > 0 {
-		return fmt.Sprintf("%s and %d more", strings.Join(ids[:maxNamed], ", "), more)
+		return fmt.Sprintf("%s and %d more", cli.JoinNames(ids[:maxNamed], ", "), more)
 	}
-	return strings.Join(ids, ", ")
+	return cli.JoinNames(ids, ", ")
 }
 
 // used is a service provider's use of a year, with its latest request certificate.

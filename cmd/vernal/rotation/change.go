@@ -39,28 +39,28 @@ func (a *commands) reportDryRun(change ops.RotationChange, answer any) error {
 	if a.JSON {
 		return a.PrintJSON(answer)
 	}
-	var rows [][]string
-	for _, y := range change.Changed {
-		key := "-"
-		switch {
-		case y.KeyDestroyed:
-			key = "destroyed"
-		case y.Certified:
-			key = "certified"
-		}
-		rows = append(rows, []string{string(y.Year), string(y.From), string(y.To), key})
-	}
-	if len(rows) > 0 {
-		if err := cli.Table(a.Out, []string{"YEAR", "FROM", "TO", "KEY"}, rows); err != nil {
+	if len(change.Changed) > 0 {
+		if err := cli.TableOf(a.Out, []string{"YEAR", "FROM", "TO", "KEY"}, change.Changed, changeRow); err != nil {
 			return err
 		}
 	}
 	a.reportUnchanged(change)
 	a.printCutOff(change)
-	if change.Revocation != nil && len(rows) > 0 {
+	if change.Revocation != nil && len(change.Changed) > 0 {
 		fmt.Fprintln(a.Out)
 	}
 	return a.printRevocation(change.Revocation)
+}
+
+func changeRow(y ops.YearChange) []string {
+	key := "-"
+	switch {
+	case y.KeyDestroyed:
+		key = "destroyed"
+	case y.Certified:
+		key = "certified"
+	}
+	return []string{string(y.Year), string(y.From), string(y.To), key}
 }
 
 // maxCutOff bounds the named service providers that a step cuts off.

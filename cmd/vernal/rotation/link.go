@@ -1,9 +1,12 @@
 package rotation
 
 import (
+	"fmt"
+
 	"github.com/spf13/cobra"
 
 	"vernal/cmd/vernal/cli"
+	"vernal/idp"
 	"vernal/idp/admin/ops"
 	"vernal/idp/sharelink"
 )
@@ -58,11 +61,7 @@ func (a *commands) linkCreateCommand(kind sharelink.Kind, c *cobra.Command) *cob
 		if c.Flags().Changed("days") && (req.Days < 1 || req.Days > ops.MaxLinkDays) {
 			return cli.Usage(c, "--days is 1 to %d", ops.MaxLinkDays)
 		}
-		made, err := cli.Ask(c.Context(), a.App, ops.CreateLink, req)
-		if err != nil {
-			return err
-		}
-		return a.reportLink(made)
+		return cli.ReportAnswer(c.Context(), a.App, ops.CreateLink, req, a.reportLink)
 	}
 	c.Flags().IntVar(&req.Days, "days", 0, "end it by itself after `N` days (default never)")
 	c.Flags().BoolVar(&req.DryRun, "dry-run", false, "make nothing, say what would be made")
@@ -77,16 +76,15 @@ func (a *commands) reportLink(made ops.LinkMade) error {
 	}
 	if made.DryRun {
 		a.Say("dry run: nothing was made")
-		if a.JSON {
-			return a.PrintJSON(made)
-		}
-		return cli.Table(a.Out, []string{"KIND", "ENDS"}, [][]string{{string(made.Link.Kind), cli.Day(made.Link.ExpiresAt)}})
 	}
-	if a.JSON {
-		if err := a.PrintJSON(made); err != nil {
-			return err
+	err := a.Print(made, func() (err error) {
+		if made.DryRun {
+			return cli.Table(a.Out, []string{"KIND", "ENDS"}, [][]string{{string(made.Link.Kind), cli.Day(made.Link.ExpiresAt)}})
 		}
-	} else if _, err := a.Out.Write([]byte(made.URL + "\n")); err != nil {
+		_, err = fmt.Fprintln(a.Out, made.URL)
+		return err
+	})
+	if err != nil || made.DryRun {
 		return err
 	}
 	a.Say("made link %s; %s", made.Link.ID, end)
@@ -113,13 +111,10 @@ their secrets. STATE is live, ended or revoked.`,
 }
 
 func (a *commands) printLinks(list ops.LinkList) error {
-	var rows [][]string
-	for _, l := range list.Links {
-		rows = append(rows, []string{
-			l.ID, string(l.Kind), linkState(l), cli.Day(l.CreatedAt), cli.Day(l.ExpiresAt), cli.Dash(string(l.Year)), cli.Dash(string(l.SP)), l.Actor,
-		})
-	}
-	return cli.Table(a.Out, []string{"ID", "KIND", "STATE", "MADE", "ENDS", "YEAR", "SP", "BY"}, rows)
+	header := []string{"ID", "KIND", "STATE", "MADE", "ENDS", "YEAR", "SP", "BY"}
+	return cli.TableOf(a.Out, header, list.Links, func(l ops.LinkState) []string {
+		return []string{l.ID, string(l.Kind), linkState(l), cli.Day(l.CreatedAt), cli.Day(l.ExpiresAt), cli.Dash(string(l.Year)), cli.Dash(string(l.SP)), l.Actor}
+	})
 }
 
 func linkState(l ops.LinkState) string {
@@ -161,4 +156,75 @@ func (a *commands) reportRevoked(done ops.LinkRevoked) {
 	default:
 		a.Say("revoked link %s (%s): its address answers 404", l.ID, l.Kind)
 	}
+}
+
+func (a *commands) previewCommand() *cobra.Command {
+	req := ops.PreviewRequest{}
+	c := &cobra.Command{
+		Use:   "preview YEAR --sp ENTITY_ID [--days N] [--dry-run]",
+		Short: "Make a link by which a service provider tries a year that is not published",
+		Long: `Make a secret link by which the integrator of one service provider tries a year
+that is created and not published yet. Opened in a browser, it lets that browser
+sign in through that service provider on the year's addresses, for real; such
+sign-ins are marked in the audit trail and never count as use. The addresses of
+metadata and certificate carry the same secret. The link is printed this once;
+'vernal rotation link list' shows that it is there, and 'vernal rotation link
+revoke ID' takes it back. What calls without a browser needs 'vernal sp edit
+ENTITY_ID --preview YEAR', which opens the year to the service provider in
+every browser, without a link.`,
+		Example: `    vernal rotation preview 2027 --sp https://app.example.gov/saml --days 14
+    link         https://login.example.gov/developers/preview?link=3f9c…
+    metadata     https://login.example.gov/api/saml/metadata2027?preview=3f9c…
+    certificate  https://login.example.gov/api/saml/certificate2027.pem?preview=3f9c…
+    sign-in      https://login.example.gov/api/saml/auth2027
+    ends         2027-02-05T09:00:00Z`,
+		Args: cobra.ExactArgs(1),
+		RunE: func(c *cobra.Command, args []string) (err error) {
+			if args[0] == "list" || args[0] == "revoke" {
+				return cli.Usage(c, "preview links are listed and revoked with 'vernal rotation link %s'", args[0])
+			}
+			if req.Year, err = yearArg(c, args[0]); err != nil {
+				return err
+			}
+			if req.SP == "" {
+				return cli.Usage(c, "--sp is missing: the entity ID of the service provider that may try %s", req.Year)
+			}
+			if req.Days < 1 || req.Days > ops.MaxPreviewDays {
+				return cli.Usage(c, "--days is 1 to %d", ops.MaxPreviewDays)
+			}
+			return cli.ReportAnswer(c.Context(), a.App, ops.CreatePreview, req, a.reportPreview)
+		},
+	}
+	c.Flags().StringVar((*string)(&req.SP), "sp", "", "the `ENTITY_ID` of the service provider")
+	c.Flags().IntVar(&req.Days, "days", 14, "how many `DAYS` the link lasts")
+	c.Flags().BoolVar(&req.DryRun, "dry-run", false, "make nothing, print what would be opened")
+	return c
+}
+
+// reportPreview prints a link, and what to do with it.
+func (a *commands) reportPreview(made ops.PreviewLink) error {
+	l := made.Link
+	if made.DryRun {
+		a.Say("dry run: no link was made")
+	}
+	err := a.Print(made, func() error {
+		return cli.Pairs(a.Out, [][2]string{
+			{"link", made.URL}, {"metadata", made.MetadataURL}, {"certificate", made.CertificateURL},
+			{"sign-in", made.AuthURL}, {"ends", cli.Moment(l.ExpiresAt)},
+		})
+	})
+	if err != nil {
+		return err
+	}
+	for _, note := range made.Notes {
+		a.Say("note: %s", idp.OneLine(note))
+	}
+	a.SaySuggestions(made.Suggestions)
+	if made.DryRun {
+		return nil
+	}
+	a.Say("send these lines to the integrator of %s: who opens the link can try %s in that browser", idp.OneLine(made.Name), l.Year)
+	a.Say("they hold a secret and are printed this once; to take them back: vernal rotation link revoke %s", l.ID)
+	a.Say("next: vernal rotation rehearse %s", l.Year)
+	return nil
 }

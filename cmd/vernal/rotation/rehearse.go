@@ -14,7 +14,6 @@ import (
 	"vernal/certs"
 	"vernal/cmd/vernal/cli"
 	"vernal/idp"
-	"vernal/idp/admin"
 	"vernal/idp/admin/ops"
 	"vernal/idp/rehearsal"
 )
@@ -62,9 +61,7 @@ needs is not tried. The exit code is 1 if a step fails.`,
 			if err != nil {
 				return err
 			}
-			return a.Do(c.Context(), func(ctx context.Context, client *admin.Client) error {
-				return a.rehearse(ctx, client, year, way)
-			})
+			return a.rehearse(c.Context(), year, way)
 		},
 	}
 	c.Flags().StringVar(&connect, "connect", "", "connect to `HOST:PORT`, whatever base_url says; with http:// in front without TLS")
@@ -90,8 +87,8 @@ const (
 	endWait = 3 * time.Second
 )
 
-func (a *commands) rehearse(ctx context.Context, client *admin.Client, year idp.Year, way rehearsal.Way) error {
-	pong, err := admin.Call(ctx, client, ops.Ping, ops.Empty{})
+func (a *commands) rehearse(ctx context.Context, year idp.Year, way rehearsal.Way) error {
+	pong, err := cli.Ask(ctx, a.App, ops.Ping, ops.Empty{})
 	if err != nil {
 		return err
 	}
@@ -101,11 +98,12 @@ func (a *commands) rehearse(ctx context.Context, client *admin.Client, year idp.
 	if way.Address == pong.Address && !pong.TLS {
 		way.Plain = true // our own server says so
 	}
-	key, cert, err := rehearsal.NewKey(a.Clock.Now())
+	now := a.Clock.Now()
+	key, cert, err := rehearsal.NewKey("rehearsal", now, now.Add(time.Hour))
 	if err != nil {
 		return err
 	}
-	terms, err := admin.Call(ctx, client, ops.BeginRehearsal, ops.RehearsalRequest{Year: year, Cert: certs.EncodePEM(cert)})
+	terms, err := cli.Ask(ctx, a.App, ops.BeginRehearsal, ops.RehearsalRequest{Year: year, Cert: certs.EncodePEM(cert)})
 	if err != nil {
 		return err
 	}
@@ -120,7 +118,7 @@ func (a *commands) rehearse(ctx context.Context, client *admin.Client, year idp.
 	// Interrupted or not, the server is told that it is over.
 	end, cancel := context.WithTimeout(context.WithoutCancel(ctx), endWait)
 	defer cancel()
-	if _, err := admin.Call(end, client, ops.EndRehearsal, ops.RehearsalEnd{ID: terms.ID, Failed: failed}); err != nil {
+	if _, err := cli.Ask(end, a.App, ops.EndRehearsal, ops.RehearsalEnd{ID: terms.ID, Failed: failed}); err != nil {
 		a.Say("vernal: end the rehearsal: %v", err)
 	}
 	if err := a.printRehearsal(terms, results); err != nil {
@@ -150,22 +148,22 @@ func ownAddress(pong ops.Pong) string {
 }
 
 func (a *commands) printRehearsal(terms *rehearsal.Terms, results []rehearsal.Result) error {
-	if a.JSON {
-		return a.PrintJSON(rehearsed{
-			Year: terms.Year, State: terms.State, At: terms.At, OK: rehearsal.Count(results, rehearsal.OutcomeOK) == len(results),
-			Failed: rehearsal.Count(results, rehearsal.OutcomeFailed), NotTried: rehearsal.Count(results, rehearsal.OutcomeNotTried), Steps: results,
-		})
+	data := rehearsed{
+		Year: terms.Year, State: terms.State, At: terms.At, OK: rehearsal.Count(results, rehearsal.OutcomeOK) == len(results),
+		Failed: rehearsal.Count(results, rehearsal.OutcomeFailed), NotTried: rehearsal.Count(results, rehearsal.OutcomeNotTried), Steps: results,
 	}
-	var rows [][]string
-	for _, r := range results {
-		result := map[rehearsal.Outcome]string{
-			rehearsal.OutcomeOK: "ok", rehearsal.OutcomeFailed: "FAILED", rehearsal.OutcomeNotTried: "not tried",
-		}[r.Outcome]
-		text := r.Text
-		for _, s := range r.Suggestions {
-			text += ": " + a.CommandLine(s)
-		}
-		rows = append(rows, []string{r.Step, result, text})
+	return a.Print(data, func() error {
+		return cli.TableOf(a.Out, []string{"STEP", "RESULT", "WHAT"}, results, a.resultRow)
+	})
+}
+
+func (a *commands) resultRow(r rehearsal.Result) []string {
+	result := map[rehearsal.Outcome]string{
+		rehearsal.OutcomeOK: "ok", rehearsal.OutcomeFailed: "FAILED", rehearsal.OutcomeNotTried: "not tried",
+	}[r.Outcome]
+	text := r.Text
+	for _, s := range r.Suggestions {
+		text += ": " + a.CommandLine(s)
 	}
-	return cli.Table(a.Out, []string{"STEP", "RESULT", "WHAT"}, rows)
+	return []string{r.Step, result, text}
 }

@@ -2,6 +2,7 @@ package rotation
 
 import (
 	"bytes"
+	"cmp"
 	"crypto/sha256"
 	"encoding/hex"
 	"fmt"
@@ -23,7 +24,7 @@ import (
 
 func (a *commands) reportCommand() *cobra.Command {
 	var req ops.ReportRequest
-	var year, sp, dir string
+	var year, dir string
 	c := &cobra.Command{
 		Use:   "report [--year YEAR] [--sp ENTITY_ID] [--out DIR] [--send] [--dry-run]",
 		Short: "Write to the service providers that have to act",
@@ -59,16 +60,13 @@ another one (es:web@agency.example) gets its own.`,
 					return err
 				}
 			}
-			req.SP = idp.EntityID(sp)
-			report, err := cli.Ask(c.Context(), a.App, ops.Report, req)
-			if err != nil {
-				return err
-			}
-			return a.printReport(report, req, dir)
+			return cli.ReportAnswer(c.Context(), a.App, ops.Report, req, func(report ops.RotationReport) error {
+				return a.printReport(report, req, dir)
+			})
 		},
 	}
 	c.Flags().StringVar(&year, "year", "", "those that use this `YEAR` alone")
-	c.Flags().StringVar(&sp, "sp", "", "the one of this `ENTITY_ID` alone")
+	c.Flags().StringVar((*string)(&req.SP), "sp", "", "the one of this `ENTITY_ID` alone")
 	c.Flags().StringVar(&dir, "out", "", "write a file for each into this `DIR`, which is made if it is not there")
 	c.Flags().BoolVar(&req.Send, "send", false, "mail them to the contacts")
 	c.Flags().BoolVar(&req.DryRun, "dry-run", false, "send and write nothing, list to whom and where")
@@ -84,25 +82,19 @@ func (a *commands) printReport(r ops.RotationReport, req ops.ReportRequest, dir 
 		a.Say("dry run: nothing was sent or written")
 	}
 	var files []string
+	var err error
 	if dir != "" {
-		var err error
 		if files, err = writeNotices(dir, r); err != nil {
 			return err
 		}
 	}
 	switch {
 	case a.JSON:
-		if err := a.PrintJSON(r); err != nil {
-			return err
-		}
+		err = a.PrintJSON(r)
 	case req.Send:
-		if err := a.printSent(r); err != nil {
-			return err
-		}
+		err = a.printSent(r)
 	case r.DryRun:
-		if err := a.printRecipients(r, files); err != nil {
-			return err
-		}
+		err = a.printRecipients(r, files)
 	case dir != "":
 		for _, f := range files {
 			fmt.Fprintln(a.Out, f)
@@ -115,7 +107,7 @@ func (a *commands) printReport(r ops.RotationReport, req ops.ReportRequest, dir 
 			printLetter(a.Out, l)
 		}
 	}
-	return a.sumUpSent(r)
+	return cmp.Or(err, a.sumUpSent(r))
 }
 
 // printRecipients lists what each service provider must do, by when, and to whom its
@@ -153,11 +145,7 @@ func (a *commands) printRecipients(r ops.RotationReport, files []string) error {
 func mustDo(l notify.Letter) string {
 	var all []string
 	if len(l.From) > 0 {
-		from := make([]string, len(l.From))
-		for i, y := range l.From {
-			from[i] = string(y)
-		}
-		all = append(all, fmt.Sprintf("move %s -> %s", strings.Join(from, ", "), l.To))
+		all = append(all, fmt.Sprintf("move %s -> %s", cli.JoinNames(l.From, ", "), l.To))
 	}
 	if n := len(l.RequestCerts); n > 0 {
 		sha := l.RequestCerts[n-1].SHA256
@@ -171,22 +159,21 @@ func dueText(l notify.Letter) string {
 	if l.DueAt.IsZero() {
 		return "now"
 	}
-	return l.DueAt.UTC().Format(time.DateOnly)
+	return cli.Day(l.DueAt)
 }
 
 // printLetter writes a notice with its head.
 func printLetter(w io.Writer, l notify.Letter) {
-	to := strings.Join(l.Contacts, ", ")
-	if to == "" {
-		to = "(no contact)"
-	}
+	to := cmp.Or(strings.Join(l.Contacts, ", "), "(no contact)")
 	fmt.Fprintf(w, "To: %s\nSubject: %s\n\n%s", to, l.Subject, l.Text)
 }
 
 // printSent lists to whom notices went.
 func (a *commands) printSent(r ops.RotationReport) error {
-	var rows [][]string
-	for _, s := range r.Sent {
+	if len(r.Sent) == 0 {
+		return nil
+	}
+	return cli.TableOf(a.Out, []string{"SERVICE PROVIDER", "SENT TO", "NOT SENT"}, r.Sent, func(s notify.Sent) []string {
 		not := "-"
 		var failed []string
 		for _, f := range s.Failed {
@@ -198,12 +185,8 @@ func (a *commands) printSent(r ops.RotationReport) error {
 		case len(s.To) == 0:
 			not = "no contact that is a mail address"
 		}
-		rows = append(rows, []string{string(s.SP), cli.Dash(strings.Join(s.To, ", ")), not})
-	}
-	if len(rows) == 0 {
-		return nil
-	}
-	return cli.Table(a.Out, []string{"SERVICE PROVIDER", "SENT TO", "NOT SENT"}, rows)
+		return []string{string(s.SP), cli.Dash(strings.Join(s.To, ", ")), not}
+	})
 }
 
 // sumUpSent sums up what was sent; an error if something was not.
@@ -280,15 +263,15 @@ func (a *commands) printRevocation(r *notify.Revocation) error {
 	if r == nil {
 		return nil
 	}
-	var rows [][]string
-	for _, u := range r.MustAct {
-		rows = append(rows, []string{string(u.SP), u.Name, cli.Moment(u.LastAt), cli.Dash(strings.Join(u.Contacts, ", "))})
-	}
-	if len(rows) == 0 {
+	if len(r.MustAct) == 0 {
 		a.Say("no service provider is known to have used it; who is not on the board needs the notice all the same")
-	} else if err := cli.Table(a.Out, []string{"MUST ACT", "NAME", "LAST USE", "CONTACTS"}, rows); err != nil {
-		return err
 	} else {
+		err := cli.TableOf(a.Out, []string{"MUST ACT", "NAME", "LAST USE", "CONTACTS"}, r.MustAct, func(u notify.User) []string {
+			return []string{string(u.SP), u.Name, cli.Moment(u.LastAt), cli.Dash(strings.Join(u.Contacts, ", "))}
+		})
+		if err != nil {
+			return err
+		}
 		fmt.Fprintln(a.Out)
 	}
 	fmt.Fprintf(a.Out, "Subject: %s\n\n%s", r.Subject, r.Text)

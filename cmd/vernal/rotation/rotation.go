@@ -8,7 +8,6 @@ import (
 
 	"vernal/cmd/vernal/cli"
 	"vernal/idp/admin/ops"
-	"vernal/idp/rotation"
 )
 
 // commands are those of this package.
@@ -45,9 +44,6 @@ the same order. A running server follows at once.`,
 	return c
 }
 
-// attentionDue is the error of a command that found something that needs attention.
-func attentionDue(list []rotation.Attention) error { return cli.AttentionDue(len(list)) }
-
 func (a *commands) planCommand() *cobra.Command {
 	var years int
 	c := &cobra.Command{
@@ -72,7 +68,7 @@ retired. The exit code is 4 if something needs attention now.`,
 			if err == nil {
 				err = a.Print(plan, func() error { return a.printPlan(plan) })
 			}
-			return cmp.Or(err, attentionDue(plan.Attention))
+			return cmp.Or(err, cli.AttentionDue(len(plan.Attention)))
 		},
 	}
 	c.Flags().IntVar(&years, "years", 1, "how many `YEARS` to look ahead")

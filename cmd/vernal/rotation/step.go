@@ -3,13 +3,11 @@ package rotation
 import (
 	"context"
 	"fmt"
-	"time"
 
 	"github.com/spf13/cobra"
 
 	"vernal/cmd/vernal/cli"
 	"vernal/idp"
-	"vernal/idp/admin"
 	"vernal/idp/admin/ops"
 	"vernal/idp/rotation"
 )
@@ -32,14 +30,10 @@ func (a *commands) stepCommand(kind rotation.StepKind, c *cobra.Command) *cobra.
 		if err := f.check(c, args); err != nil {
 			return err
 		}
-		return a.Do(c.Context(), func(ctx context.Context, client *admin.Client) error {
-			if err := a.confirmStep(ctx, client, f); err != nil {
-				return err
-			}
-			change, err := admin.Call(ctx, client, ops.TakeStep, f.req)
-			if err != nil {
-				return err
-			}
+		if err := a.confirmStep(c.Context(), f); err != nil {
+			return err
+		}
+		return cli.ReportAnswer(c.Context(), a.App, ops.TakeStep, f.req, func(change ops.RotationChange) error {
 			return a.reportChange(f.req, change)
 		})
 	}
@@ -76,12 +70,16 @@ func (f *stepFlags) check(c *cobra.Command, args []string) (err error) {
 	case f.req.Step.NeedsReason(), f.req.Step == rotation.StepRevoke:
 		return cli.Usage(c, "--reason is missing")
 	}
-	f.req.Until, err = untilFlag(c, f.until)
-	return err
+	if f.until != "" {
+		if f.req.Until, err = cli.ParseTime(f.until); err != nil {
+			return cli.Usage(c, "--until: %v", err)
+		}
+	}
+	return nil
 }
 
 // confirmStep asks for confirmation of a step that cannot be undone.
-func (a *commands) confirmStep(ctx context.Context, client *admin.Client, f *stepFlags) error {
+func (a *commands) confirmStep(ctx context.Context, f *stepFlags) error {
 	year := string(f.req.Year)
 	if f.req.DryRun || f.yes != "" && f.yes == year {
 		return nil
@@ -89,7 +87,7 @@ func (a *commands) confirmStep(ctx context.Context, client *admin.Client, f *ste
 	dryRun := func() (ops.RotationChange, error) {
 		try := f.req
 		try.DryRun = true
-		return admin.Call(ctx, client, ops.TakeStep, try)
+		return cli.Ask(ctx, a.App, ops.TakeStep, try)
 	}
 	switch f.req.Step {
 	case rotation.StepCreate:
@@ -130,19 +128,6 @@ func yearArg(c *cobra.Command, arg string) (idp.Year, error) {
 		return "", cli.Usage(c, "%q is not a year, such as 2027 or 2027b", arg)
 	}
 	return y, nil
-}
-
-// untilFlag reads a date, or a time with its zone.
-func untilFlag(c *cobra.Command, text string) (time.Time, error) {
-	if text == "" {
-		return time.Time{}, nil
-	}
-	for _, layout := range []string{time.DateOnly, time.RFC3339} {
-		if t, err := time.Parse(layout, text); err == nil {
-			return t.UTC(), nil
-		}
-	}
-	return time.Time{}, cli.Usage(c, "--until %q is not a date such as 2027-03-15", text)
 }
 
 // stepCommands are the commands that take a step.

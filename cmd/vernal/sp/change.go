@@ -12,7 +12,6 @@ import (
 	"vernal/certs"
 	"vernal/cmd/vernal/cli"
 	"vernal/idp"
-	"vernal/idp/admin"
 	"vernal/idp/admin/ops"
 	"vernal/idp/partnercert"
 	"vernal/idp/sp"
@@ -187,14 +186,9 @@ proof of identity (auth-only), and gets the e-mail address.`,
 			if err != nil {
 				return err
 			}
-			return a.Do(c.Context(), func(ctx context.Context, client *admin.Client) error {
-				changed, err := admin.Call(ctx, client, ops.AddSP, change)
-				if err != nil {
-					return err
-				}
-				a.reportSP(changed)
-				a.suggestMetadata(ctx, client)
-				return a.Print(changed, func() error { return nil })
+			return cli.Change(c.Context(), a.App, ops.AddSP, change, func(added *sp.Change) {
+				a.reportSP(added)
+				a.suggestMetadata(c.Context())
 			})
 		},
 	}
@@ -232,8 +226,8 @@ func joinOrNone(values []string) string {
 }
 
 // suggestMetadata says what the provider needs from us.
-func (a *commands) suggestMetadata(ctx context.Context, client *admin.Client) {
-	if list, err := admin.Call(ctx, client, ops.ListYears, ops.Empty{}); err == nil && list.PreferredMetadataURL != "" {
+func (a *commands) suggestMetadata(ctx context.Context) {
+	if list, err := cli.Ask(ctx, a.App, ops.ListYears, ops.Empty{}); err == nil && list.PreferredMetadataURL != "" {
 		a.Say("next: give the provider our metadata, %s", list.PreferredMetadataURL)
 	}
 }

@@ -58,11 +58,10 @@ func (a *commands) listCommand() *cobra.Command {
 }
 
 func (a *commands) printSPs(list []*idp.ServiceProvider) error {
-	var rows [][]string
-	for _, p := range list {
-		rows = append(rows, []string{string(p.EntityID), p.Name, p.Agency, p.State, cli.YesNo(p.Active), a.certsEnd(p), cli.Day(p.UpdatedAt)})
-	}
-	return cli.Table(a.Out, []string{"ENTITY ID", "NAME", "AGENCY", "STATE", "ACTIVE", "CERT ENDS", "CHANGED"}, rows)
+	header := []string{"ENTITY ID", "NAME", "AGENCY", "STATE", "ACTIVE", "CERT ENDS", "CHANGED"}
+	return cli.TableOf(a.Out, header, list, func(p *idp.ServiceProvider) []string {
+		return []string{string(p.EntityID), p.Name, p.Agency, p.State, cli.YesNo(p.Active), a.certsEnd(p), cli.Day(p.UpdatedAt)}
+	})
 }
 
 // certsEnd is when the last of a provider's request certificates ends.

@@ -2,20 +2,16 @@ package user
 
 import (
 	"bufio"
+	"cmp"
 	"context"
 	"encoding/json"
-	"errors"
-	"fmt"
 	"io"
-	"os"
 
 	"github.com/spf13/cobra"
 
 	"vernal/cmd/vernal/cli"
 	"vernal/idp/account"
-	"vernal/idp/admin"
 	"vernal/idp/admin/ops"
-	"vernal/idp/durable"
 )
 
 func (a *commands) exportCommand() *cobra.Command {
@@ -40,9 +36,7 @@ sign in until they get new ones. Each page of an export is recorded in the audit
     wrote 119 people to people.jsonl, with secrets; keep it safe, and remove it when it has served`,
 		Args: cobra.NoArgs,
 		RunE: func(c *cobra.Command, _ []string) error {
-			return a.Do(c.Context(), func(ctx context.Context, client *admin.Client) error {
-				return a.exportUsers(ctx, client, output, secrets)
-			})
+			return a.exportUsers(c.Context(), output, secrets)
 		},
 	}
 	c.Flags().BoolVar(&secrets, "with-secrets", false, "include password hashes, TOTP secrets and social security numbers")
@@ -52,37 +46,25 @@ sign in until they get new ones. Each page of an export is recorded in the audit
 
 // exportUsers writes to the file, or to standard output for "". A file is whole or
 // not there.
-func (a *commands) exportUsers(ctx context.Context, client *admin.Client, output string, secrets bool) error {
-	where, with := "standard output", "without secrets"
+func (a *commands) exportUsers(ctx context.Context, output string, secrets bool) error {
+	with := "without secrets"
 	if secrets {
 		with = "with secrets; keep it safe, and remove it when it has served"
 	}
-	if output == "" {
-		n, err := a.writePeople(ctx, client, a.JSONData(), secrets)
-		if err != nil {
-			return err
-		}
-		a.Say("wrote %s to %s, %s", pluralPeople(n), where, with)
-		return nil
-	}
 	var n int
-	err := durable.WriteNewFrom(output, func(out io.Writer) (err error) {
-		n, err = a.writePeople(ctx, client, out, secrets)
+	err := a.WriteOut(output, func(out io.Writer) (err error) {
+		n, err = a.writePeople(ctx, out, secrets)
 		return err
 	})
-	if errors.Is(err, os.ErrExist) {
-		return cli.Refuse("%s is there already; nothing was written", output)
+	if err == nil {
+		a.Say("wrote %s to %s, %s", pluralPeople(n), cmp.Or(output, "standard output"), with)
 	}
-	if err != nil {
-		return fmt.Errorf("write %s: %w", output, err)
-	}
-	a.Say("wrote %s to %s, %s", pluralPeople(n), output, with)
-	return nil
+	return err
 }
 
 // writePeople writes page after page, and counts the people who were not
 // deleted.
-func (a *commands) writePeople(ctx context.Context, client *admin.Client, w io.Writer, secrets bool) (n int, err error) {
+func (a *commands) writePeople(ctx context.Context, w io.Writer, secrets bool) (n int, err error) {
 	out := bufio.NewWriter(w)
 	enc := json.NewEncoder(out)
 	enc.SetEscapeHTML(false)
@@ -94,7 +76,7 @@ func (a *commands) writePeople(ctx context.Context, client *admin.Client, w io.W
 	first := true
 	o := account.ExportOptions{Secrets: secrets}
 	for {
-		page, err := admin.Call(ctx, client, ops.ExportUsers, o)
+		page, err := cli.Ask(ctx, a.App, ops.ExportUsers, o)
 		if err != nil {
 			return 0, err
 		}

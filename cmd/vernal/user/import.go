@@ -7,13 +7,13 @@ import (
 	"fmt"
 	"io"
 	"slices"
+	"strings"
 
 	"github.com/spf13/cobra"
 
 	"vernal/cmd/vernal/cli"
 	"vernal/idp"
 	"vernal/idp/account"
-	"vernal/idp/admin"
 	"vernal/idp/admin/ops"
 )
 
@@ -69,10 +69,7 @@ entity ID, else for an agency.`,
 			if err != nil {
 				return fmt.Errorf("read %s: %w", args[0], err)
 			}
-			return a.Do(c.Context(), func(ctx context.Context, client *admin.Client) error {
-				im.client = client
-				return im.run(ctx, reader)
-			})
+			return im.run(c.Context(), reader)
 		},
 	}
 	c.Flags().StringVar(&format, "format", "", "what the file holds: csv or json; told by its beginning if not given (`FORMAT`)")
@@ -97,7 +94,6 @@ type imported struct {
 // importing sends a file in batches, so that neither side holds all of it.
 type importing struct {
 	app     *commands
-	client  *admin.Client
 	options account.ImportOptions
 
 	batch   []account.ImportLine
@@ -190,7 +186,7 @@ func (im *importing) sendBatch(ctx context.Context) error {
 	result := &account.ImportResult{}
 	if len(im.batch) > 0 {
 		var err error
-		result, err = admin.Call(ctx, im.client, ops.ImportUsers, ops.PeopleRequest{Lines: im.batch, ImportOptions: im.options})
+		result, err = cli.Ask(ctx, im.app.App, ops.ImportUsers, ops.PeopleRequest{Lines: im.batch, ImportOptions: im.options})
 		if err != nil {
 			return &sendError{err}
 		}
@@ -235,4 +231,75 @@ func (im *importing) reportProblem(p account.ImportProblem) {
 		text += ", or say " + cli.OptionFlag(p.Option)
 	}
 	im.app.Say("%s", idp.OneLine(text))
+}
+
+// progressText says how far the file was worked through.
+func (im *importing) progressText() string {
+	switch {
+	case im.options.DryRun:
+		return "nothing was changed"
+	case im.sent == 0:
+		return "nobody was imported"
+	}
+	return fmt.Sprintf("the good lines up to line %d are imported", im.sent)
+}
+
+func (im *importing) printSummary() error {
+	t := &im.total
+	would, mode := "", ""
+	if t.DryRun {
+		would, mode = "would be ", "dry run: "
+	}
+	parts := []string{pluralPeople(t.Added) + " " + would + "added"}
+	if t.Extended > 0 {
+		parts = append(parts, pluralPeople(t.Extended)+" "+would+"given more NameIDs")
+	}
+	if t.Present > 0 {
+		parts = append(parts, fmt.Sprintf("%d there already (line %s)", t.Present, lineRanges(im.present)))
+	}
+	if t.Refused > 0 {
+		parts = append(parts, cli.PluralIs(t.Refused, "line")+" refused")
+	}
+	im.app.Say("%s%s", mode, strings.Join(parts, ", "))
+	if len(t.Unregistered) > 0 {
+		var names []string
+		for _, key := range t.Unregistered {
+			names = append(names, idp.OneLine(key))
+		}
+		im.app.Say("warning: nobody is registered as %s; the NameIDs are for whoever will be", strings.Join(names, ", "))
+	}
+	if im.app.JSON {
+		return im.app.PrintJSON(t)
+	}
+	return nil
+}
+
+func pluralPeople(n int) string {
+	if n == 1 {
+		return "1 person"
+	}
+	return fmt.Sprintf("%d people", n)
+}
+
+// lineRanges writes line numbers in brief: "2-5, 9". Many ranges are cut short.
+func lineRanges(lines []int) string {
+	const limit = 20
+	lines = slices.Sorted(slices.Values(lines))
+	var parts []string
+	for i := 0; i < len(lines); {
+		j := i
+		for j+1 < len(lines) && lines[j+1] <= lines[j]+1 {
+			j++
+		}
+		if len(parts) == limit {
+			return strings.Join(parts, ", ") + ", …"
+		}
+		if i == j {
+			parts = append(parts, fmt.Sprint(lines[i]))
+		} else {
+			parts = append(parts, fmt.Sprintf("%d-%d", lines[i], lines[j]))
+		}
+		i = j + 1
+	}
+	return strings.Join(parts, ", ")
 }

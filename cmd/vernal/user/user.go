@@ -3,7 +3,6 @@ package user
 
 import (
 	"cmp"
-	"context"
 	"fmt"
 	"strings"
 
@@ -11,7 +10,6 @@ import (
 
 	"vernal/cmd/vernal/cli"
 	"vernal/idp/account"
-	"vernal/idp/admin"
 	"vernal/idp/admin/ops"
 	"vernal/idp/shellquote"
 )
@@ -96,13 +94,9 @@ The secret of the authenticator and its otpauth address are printed this once.`,
 			if err != nil {
 				return err
 			}
-			added, err := cli.Ask(c.Context(), a.App, ops.AddUser, account.NewUser{
+			return cli.ReportAnswer(c.Context(), a.App, ops.AddUser, account.NewUser{
 				Email: email, Password: password, TOTP: totp.isWanted(), TOTPSecret: totp.secret, TOTPPeriod: totp.period,
-			})
-			if err != nil {
-				return err
-			}
-			return a.printAdded(added)
+			}, a.printAdded)
 		},
 	}
 	c.Flags().StringVar(&email, "email", "", "the person's e-mail `ADDRESS`")
@@ -134,25 +128,26 @@ func (a *commands) listCommand() *cobra.Command {
 		Short: "List all users",
 		Args:  cobra.NoArgs,
 		RunE: func(c *cobra.Command, _ []string) error {
-			return a.Do(c.Context(), func(ctx context.Context, client *admin.Client) error {
-				users, err := ops.AllUsers(ctx, client)
+			all := []ops.User{}
+			for req := (ops.UsersRequest{}); ; {
+				page, err := cli.Ask(c.Context(), a.App, ops.ListUsers, req)
 				if err != nil {
 					return err
 				}
-				return a.Print(users, func() error { return a.printUsers(users) })
-			})
+				all = append(all, page.Users...)
+				if req.After = page.Next; req.After == "" {
+					return a.Print(all, func() error { return a.printUsers(all) })
+				}
+			}
 		},
 	}
 }
 
 func (a *commands) printUsers(users []ops.User) error {
-	var rows [][]string
-	for _, u := range users {
-		rows = append(rows, []string{
-			primaryEmail(u), cli.YesNo(u.HasPassword), fmt.Sprint(len(u.TOTPs)), cli.YesNo(u.Locked), cli.Day(lastSignIn(u)), cli.Day(u.CreatedAt),
-		})
-	}
-	return cli.Table(a.Out, []string{"EMAIL", "PASSWORD", "TOTP", "LOCKED", "LAST SIGN-IN", "ADDED"}, rows)
+	header := []string{"EMAIL", "PASSWORD", "TOTP", "LOCKED", "LAST SIGN-IN", "ADDED"}
+	return cli.TableOf(a.Out, header, users, func(u ops.User) []string {
+		return []string{primaryEmail(u), cli.YesNo(u.HasPassword), fmt.Sprint(len(u.TOTPs)), cli.YesNo(u.Locked), cli.Day(lastSignIn(u)), cli.Day(u.CreatedAt)}
+	})
 }
 
 func (a *commands) showCommand() *cobra.Command {

@@ -42,11 +42,7 @@ Nobody has to sign in again: the record is read with every request.`,
 			if err != nil {
 				return err
 			}
-			v, err := cli.Ask(c.Context(), a.App, ops.VerifyUser, ops.VerifyRequest{Email: args[0], Profile: profile, DryRun: dryRun})
-			if err != nil {
-				return err
-			}
-			return a.tellVerified(v)
+			return cli.ReportAnswer(c.Context(), a.App, ops.VerifyUser, ops.VerifyRequest{Email: args[0], Profile: profile, DryRun: dryRun}, a.tellVerified)
 		},
 	}
 	c.Flags().StringVar(&level, "level", "", "how the identity was proofed: verified, facial-match, or `none`")
@@ -112,7 +108,7 @@ func (a *commands) tellVerified(v ops.UserVerified) error {
 	if len(v.Changed) > 0 && !v.DryRun {
 		a.Say("it counts from the next request on; sessions go on")
 	}
-	return a.Print(v, func() error { return nil })
+	return a.Print(v, nil)
 }
 
 // identityText says what is proofed of a person; the values stay in the record.

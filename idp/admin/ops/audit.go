@@ -78,9 +78,7 @@ const verifyTime = 2 * time.Second
 const maxFound = 1000
 
 // FindAudit finds records of the audit trail.
-var FindAudit = declare("audit/find", (*Service).findAudit)
-
-func (s *Service) findAudit(ctx context.Context, _ admin.Caller, req AuditQuery) (*audit.Found, error) {
+var FindAudit = declare("audit/find", func(s *Service, ctx context.Context, _ admin.Caller, req AuditQuery) (*audit.Found, error) {
 	if req.Email != "" {
 		u, err := s.Accounts.Lookup(ctx, req.Email)
 		if err != nil {
@@ -93,26 +91,22 @@ func (s *Service) findAudit(ctx context.Context, _ admin.Caller, req AuditQuery)
 		return s.Trail.After(ctx, *req.After, req.Filter, limit)
 	}
 	return s.Trail.Before(ctx, req.Before, req.Filter, limit)
-}
+})
 
 func unknownUser(err error) error {
 	if errors.Is(err, idp.ErrNotFound) {
-		return &admin.Error{Code: admin.CodeNotFound, Message: "nobody has that address; for somebody who was deleted, give the id"}
+		return notFoundError("nobody has that address; for somebody who was deleted, give the id")
 	}
 	return err
 }
 
 // VerifyAudit verifies a part of the audit trail.
-var VerifyAudit = declare("audit/verify", (*Service).verifyAudit)
-
-func (s *Service) verifyAudit(ctx context.Context, _ admin.Caller, req AuditVerify) (audit.Progress, error) {
+var VerifyAudit = declare("audit/verify", func(s *Service, ctx context.Context, _ admin.Caller, req AuditVerify) (audit.Progress, error) {
 	return s.Trail.Verify(ctx, req.Progress, req.At, verifyTime)
-}
+})
 
 // ReadAudit returns records as they are stored.
-var ReadAudit = declare("audit/lines", (*Service).auditLines)
-
-func (s *Service) auditLines(ctx context.Context, _ admin.Caller, req AuditRange) (*AuditLines, error) {
+var ReadAudit = declare("audit/lines", func(s *Service, ctx context.Context, _ admin.Caller, req AuditRange) (*AuditLines, error) {
 	page, err := s.Trail.Lines(ctx, req.After, max(req.Limit, 1))
 	if err != nil {
 		return nil, err
@@ -122,27 +116,21 @@ func (s *Service) auditLines(ctx context.Context, _ admin.Caller, req AuditRange
 		out.Lines[i] = AuditLine{Place: line.Place, JSON: string(line.JSON)}
 	}
 	return out, nil
-}
+})
 
 // SignCheckpoint signs a checkpoint for the records up to a place.
-var SignCheckpoint = declare("audit/checkpoint", (*Service).auditCheckpoint)
-
-func (s *Service) auditCheckpoint(ctx context.Context, _ admin.Caller, at audit.Place) (*idp.AuditCheckpoint, error) {
+var SignCheckpoint = declare("audit/checkpoint", func(s *Service, ctx context.Context, _ admin.Caller, at audit.Place) (*idp.AuditCheckpoint, error) {
 	return s.Trail.Checkpoint(ctx, at)
-}
+})
 
 // PruneAudit removes some of the records before a checkpoint of ours.
-var PruneAudit = declare("audit/prune", (*Service).pruneAudit)
-
-func (s *Service) pruneAudit(ctx context.Context, by admin.Caller, c idp.AuditCheckpoint) (out AuditPruned, err error) {
+var PruneAudit = declare("audit/prune", func(s *Service, ctx context.Context, by admin.Caller, c idp.AuditCheckpoint) (out AuditPruned, err error) {
 	out.Removed, out.More, err = s.Trail.Prune(ctx, c, by.Actor())
 	return out, err
-}
+})
 
 // CheckAudit compares what an exported file says with what the service knows.
-var CheckAudit = declare("audit/check", (*Service).checkAudit)
-
-func (s *Service) checkAudit(ctx context.Context, _ admin.Caller, claim AuditClaim) (*AuditJudgement, error) {
+var CheckAudit = declare("audit/check", func(s *Service, ctx context.Context, _ admin.Caller, claim AuditClaim) (*AuditJudgement, error) {
 	out := &AuditJudgement{Wrong: make([]string, len(claim.Checkpoints))}
 	for i, c := range claim.Checkpoints {
 		if err := s.Trail.Check(c); err != nil {
@@ -152,4 +140,4 @@ func (s *Service) checkAudit(ctx context.Context, _ admin.Caller, claim AuditCla
 	var err error
 	out.Last, err = s.Trail.Knows(ctx, claim.Last)
 	return out, err
-}
+})

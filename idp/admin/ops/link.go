@@ -60,9 +60,7 @@ type LinkRevoked struct {
 }
 
 // CreateLink makes a secret URL of the admin listener.
-var CreateLink = declare("link/create", (*Service).createLink)
-
-func (s *Service) createLink(ctx context.Context, by admin.Caller, req LinkRequest) (LinkMade, error) {
+var CreateLink = declare("link/create", func(s *Service, ctx context.Context, by admin.Caller, req LinkRequest) (LinkMade, error) {
 	l := sharelink.Link{Kind: req.Kind}
 	switch {
 	case adminhttp.Path(req.Kind, "") == "":
@@ -84,12 +82,10 @@ func (s *Service) createLink(ctx context.Context, by admin.Caller, req LinkReque
 		return LinkMade{}, err
 	}
 	return LinkMade{Link: made, URL: s.AdminURL + adminhttp.Path(made.Kind, token)}, nil
-}
+})
 
 // ListLinks returns all secret URLs without their secrets.
-var ListLinks = declare("link/list", (*Service).listLinks)
-
-func (s *Service) listLinks(ctx context.Context, _ admin.Caller, _ Empty) (LinkList, error) {
+var ListLinks = declare("link/list", func(s *Service, ctx context.Context, _ admin.Caller, _ Empty) (LinkList, error) {
 	all, err := s.Links.List(ctx)
 	if err != nil {
 		return LinkList{}, err
@@ -100,12 +96,10 @@ func (s *Service) listLinks(ctx context.Context, _ admin.Caller, _ Empty) (LinkL
 		answer.Links = append(answer.Links, LinkState{Link: l, Live: l.Live(now)})
 	}
 	return answer, nil
-}
+})
 
 // RevokeLink revokes a secret URL permanently.
-var RevokeLink = declare("link/revoke", (*Service).revokeLink)
-
-func (s *Service) revokeLink(ctx context.Context, by admin.Caller, req LinkRevoke) (LinkRevoked, error) {
+var RevokeLink = declare("link/revoke", func(s *Service, ctx context.Context, by admin.Caller, req LinkRevoke) (LinkRevoked, error) {
 	all, err := s.Links.List(ctx)
 	if err != nil {
 		return LinkRevoked{}, err
@@ -124,4 +118,4 @@ func (s *Service) revokeLink(ctx context.Context, by admin.Caller, req LinkRevok
 		return LinkRevoked{}, fmt.Errorf("link %s: %w", req.ID, err)
 	}
 	return LinkRevoked{Link: *l}, nil
-}
+})

@@ -43,8 +43,8 @@ type Op[Req, Res any] = admin.Op[*Service, Req, Res]
 // all are the operations that were declared.
 var all []admin.Route[*Service]
 
-// declare makes an operation of a method. Every operation is declared once, as a variable
-// beside its function.
+// declare makes an operation of a function. Every operation is declared once, as a
+// variable.
 func declare[Req, Res any](path string, do func(*Service, context.Context, admin.Caller, Req) (Res, error)) Op[Req, Res] {
 	op := Op[Req, Res]{Path: path, Do: do}
 	all = append(all, op)
@@ -72,11 +72,9 @@ type Pong struct {
 }
 
 // Ping asks whether a server is there.
-var Ping = declare("ping", (*Service).ping)
-
-func (s *Service) ping(context.Context, admin.Caller, Empty) (Pong, error) {
+var Ping = declare("ping", func(s *Service, _ context.Context, _ admin.Caller, _ Empty) (Pong, error) {
 	return Pong{Version: s.Version, Address: s.Address, TLS: s.TLS}, nil
-}
+})
 
 // list is never nil: what is empty is an empty list in JSON, not null.
 func list[T any](s []T) []T { return append([]T{}, s...) }
@@ -89,6 +87,11 @@ func refuse(suggestion idp.Suggestion, format string, args ...any) *admin.Error 
 // invalidError refuses a request that no state of the installation would make valid.
 func invalidError(format string, args ...any) *admin.Error {
 	return &admin.Error{Code: admin.CodeInvalid, Message: fmt.Sprintf(format, args...)}
+}
+
+// notFoundError refuses a request for something that does not exist.
+func notFoundError(format string, args ...any) *admin.Error {
+	return &admin.Error{Code: admin.CodeNotFound, Message: fmt.Sprintf(format, args...)}
 }
 
 func checkYear(y idp.Year) error {

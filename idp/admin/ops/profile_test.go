@@ -34,7 +34,7 @@ func TestProfileShownByName(t *testing.T) {
 	if diff := cmp.Diff(want, shown.Profile); err != nil || diff != "" {
 		t.Errorf("shown: %v (-want +got):\n%s", err, diff)
 	}
-	list, err := ops.AllUsers(ctx, client)
+	list, err := allUsers(ctx, client)
 	want.Fields = nil
 	if diff := cmp.Diff(want, list[0].Profile); err != nil || diff != "" {
 		t.Errorf("listed: %v (-want +got):\n%s", err, diff)

@@ -40,24 +40,28 @@ type RotationPlan struct {
 }
 
 // ShowStatus reports the state of every year.
-var ShowStatus = declare("rotation/status", (*Service).rotationStatus)
+var ShowStatus = declare("rotation/status", func(s *Service, ctx context.Context, _ admin.Caller, _ Empty) (RotationStatus, error) {
+	st, err := s.readStatus(ctx)
+	if err != nil {
+		return RotationStatus{}, err
+	}
+	phrases := templates.TerminalPhrases()
+	for _, p := range st.Board.SPs {
+		phrases.FillReasons(p.Warnings)
+	}
+	return st, nil
+})
 
-func (s *Service) rotationStatus(ctx context.Context, _ admin.Caller, _ Empty) (RotationStatus, error) {
+// readStatus is the state of every year, and of who uses them.
+func (s *Service) readStatus(ctx context.Context) (RotationStatus, error) {
 	b, err := s.Board.Board(ctx)
 	if err != nil {
 		return RotationStatus{}, err
 	}
-	st, err := s.Rotation.Status(ctx, b.Unmoved())
-	if err != nil {
-		return RotationStatus{}, err
-	}
-	answer := statusFor(st, b, s.Rotation.Policy)
-	answer.Board = b
-	phrases := templates.TerminalPhrases()
-	for i := range answer.Board.SPs {
-		phrases.FillReasons(answer.Board.SPs[i].Warnings)
-	}
-	return answer, nil
+	now, err := s.Rotation.Status(ctx, b.Unmoved())
+	st := statusFor(now, b, s.Rotation.Policy)
+	st.Board = b
+	return st, err
 }
 
 // statusFor adds what needs attention about service providers.
@@ -69,21 +73,14 @@ func statusFor(st rotation.Status, b *migration.Board, policy rotation.Policy) R
 }
 
 // ShowPlan reports the steps of the next years.
-var ShowPlan = declare("rotation/plan", (*Service).rotationPlan)
-
-func (s *Service) rotationPlan(ctx context.Context, _ admin.Caller, req PlanRequest) (RotationPlan, error) {
+var ShowPlan = declare("rotation/plan", func(s *Service, ctx context.Context, _ admin.Caller, req PlanRequest) (RotationPlan, error) {
 	if req.Years < 1 || req.Years > MaxPlanYears {
 		return RotationPlan{}, invalidError("a plan looks 1 to %d years ahead", MaxPlanYears)
 	}
-	b, err := s.Board.Board(ctx)
+	st, err := s.readStatus(ctx)
 	if err != nil {
 		return RotationPlan{}, err
 	}
-	now, err := s.Rotation.Status(ctx, b.Unmoved())
-	if err != nil {
-		return RotationPlan{}, err
-	}
-	st := statusFor(now, b, s.Rotation.Policy)
 	coming, err := s.Rotation.Plan(ctx, req.Years)
 	if err != nil {
 		return RotationPlan{}, err
@@ -93,4 +90,4 @@ func (s *Service) rotationPlan(ctx context.Context, _ admin.Caller, req PlanRequ
 		At: st.At, Preferred: st.Preferred, Automatic: st.Automatic,
 		Coming: list(coming), Attention: st.Attention,
 	}, nil
-}
+})

@@ -60,9 +60,7 @@ type Export struct {
 }
 
 // RequestCertificate makes a key that waits for its certificate, and the request for it.
-var RequestCertificate = declare("rotation/csr", (*Service).rotationCSR)
-
-func (s *Service) rotationCSR(ctx context.Context, by admin.Caller, req YearRequest) (CSR, error) {
+var RequestCertificate = declare("rotation/csr", func(s *Service, ctx context.Context, by admin.Caller, req YearRequest) (CSR, error) {
 	if err := checkYear(req.Year); err != nil {
 		return CSR{}, err
 	}
@@ -76,12 +74,10 @@ func (s *Service) rotationCSR(ctx context.Context, by admin.Caller, req YearRequ
 	}
 	answer.RotationChange, err = s.changeOf(ctx, r.Outcome)
 	return answer, err
-}
+})
 
 // ImportCertificate imports a certificate of an external CA.
-var ImportCertificate = declare("rotation/import", (*Service).rotationImport)
-
-func (s *Service) rotationImport(ctx context.Context, by admin.Caller, req ImportRequest) (Imported, error) {
+var ImportCertificate = declare("rotation/import", func(s *Service, ctx context.Context, by admin.Caller, req ImportRequest) (Imported, error) {
 	in, err := req.parse()
 	if err != nil {
 		return Imported{}, err
@@ -96,12 +92,10 @@ func (s *Service) rotationImport(ctx context.Context, by admin.Caller, req Impor
 	}
 	answer.RotationChange, err = s.changeOf(ctx, i.Outcome)
 	return answer, err
-}
+})
 
 // ExportYear makes the files that prove a year out of band.
-var ExportYear = declare("rotation/export", (*Service).rotationExport)
-
-func (s *Service) rotationExport(ctx context.Context, by admin.Caller, req YearRequest) (Export, error) {
+var ExportYear = declare("rotation/export", func(s *Service, ctx context.Context, by admin.Caller, req YearRequest) (Export, error) {
 	if err := checkYear(req.Year); err != nil {
 		return Export{}, err
 	}
@@ -110,7 +104,7 @@ func (s *Service) rotationExport(ctx context.Context, by admin.Caller, req YearR
 	}
 	files, err := s.documents().Export(req.Year)
 	return Export{Year: req.Year, Files: files}, err
-}
+})
 
 // parse reads external files. Its errors never quote them: they may hold a private key.
 func (r ImportRequest) parse() (in rotator.Import, err error) {
@@ -146,10 +140,10 @@ func stepError(err error) error {
 	switch {
 	case errors.As(err, &foreign):
 		return &admin.Error{Code: admin.CodeRefused, Message: foreign.Error()}
-	case !errors.As(err, &refused):
-		return err
+	case errors.As(err, &refused):
+		return refusal(refused)
 	}
-	return refusal(refused)
+	return err
 }
 
 // refusal renders a refusal of the rotation.

@@ -46,9 +46,7 @@ type PreviewLink struct {
 }
 
 // CreatePreview makes a preview link or, for a dry run, says what it would open.
-var CreatePreview = declare("rotation/preview", (*Service).rotationPreview)
-
-func (s *Service) rotationPreview(ctx context.Context, by admin.Caller, req PreviewRequest) (PreviewLink, error) {
+var CreatePreview = declare("rotation/preview", func(s *Service, ctx context.Context, by admin.Caller, req PreviewRequest) (PreviewLink, error) {
 	if err := checkYear(req.Year); err != nil {
 		return PreviewLink{}, err
 	}
@@ -90,7 +88,7 @@ func (s *Service) rotationPreview(ctx context.Context, by admin.Caller, req Prev
 	answer.MetadataURL = d.MetadataURL(req.Year) + "?preview=" + secret
 	answer.CertificateURL = d.CertificateURL(req.Year) + "?preview=" + secret
 	return answer, nil
-}
+})
 
 // unpreviewable says why a year has nothing to preview; nil if it has.
 func (s *Service) unpreviewable(y idp.Year, now time.Time) *admin.Error {

@@ -25,9 +25,7 @@ type RehearsalEnd struct {
 }
 
 // BeginRehearsal begins a rehearsal of a year. Call EndRehearsal in every case.
-var BeginRehearsal = declare("rotation/rehearse/begin", (*Service).beginRehearsal)
-
-func (s *Service) beginRehearsal(ctx context.Context, by admin.Caller, req RehearsalRequest) (*rehearsal.Terms, error) {
+var BeginRehearsal = declare("rotation/rehearse/begin", func(s *Service, ctx context.Context, by admin.Caller, req RehearsalRequest) (*rehearsal.Terms, error) {
 	if s.Address == "" || s.Rehearsal == nil {
 		return nil, invalidError("a rehearsal walks through a running server, and none runs")
 	}
@@ -53,14 +51,12 @@ func (s *Service) beginRehearsal(ctx context.Context, by admin.Caller, req Rehea
 	answer := *terms
 	answer.ClockTrusted = st.Clock.Trusted()
 	return &answer, nil
-}
+})
 
 // EndRehearsal ends a rehearsal and records its result.
-var EndRehearsal = declare("rotation/rehearse/end", (*Service).endRehearsal)
-
-func (s *Service) endRehearsal(ctx context.Context, by admin.Caller, req RehearsalEnd) (Empty, error) {
+var EndRehearsal = declare("rotation/rehearse/end", func(s *Service, ctx context.Context, by admin.Caller, req RehearsalEnd) (Empty, error) {
 	if s.Rehearsal == nil {
 		return Empty{}, idp.ErrNotFound
 	}
 	return Empty{}, s.Rehearsal.End(ctx, req.ID, req.Failed, by.Actor())
-}
+})

@@ -3,7 +3,6 @@ package ops
 import (
 	"context"
 	"errors"
-	"fmt"
 	"slices"
 	"time"
 
@@ -34,11 +33,7 @@ type RotationReport struct {
 }
 
 // Report returns the notices to service providers that must act, and sends them if asked.
-var Report = declare("rotation/report", (*Service).rotationReport)
-
-// rotationReport writes the notices to service providers that have to act, and
-// sends them if asked.
-func (s *Service) rotationReport(ctx context.Context, by admin.Caller, req ReportRequest) (RotationReport, error) {
+var Report = declare("rotation/report", func(s *Service, ctx context.Context, by admin.Caller, req ReportRequest) (RotationReport, error) {
 	if err := checkYear(req.Year); req.Year != "" && err != nil {
 		return RotationReport{}, err
 	}
@@ -65,19 +60,19 @@ func (s *Service) rotationReport(ctx context.Context, by admin.Caller, req Repor
 			Suggestions: []idp.Suggestion{idp.Suggest(idp.DoRotationReport).With(idp.OptionOut, "").Labeled(idp.LabelWriteNotices)}}
 	}
 	return r, err
-}
+})
 
 // knowsReport refuses a year and a service provider that do not exist: an empty
 // report would look as if there were nothing to do.
 func (s *Service) knowsReport(ctx context.Context, req ReportRequest) error {
 	if req.SP != "" {
 		if _, err := s.Registry.Lookup(ctx, req.SP); errors.Is(err, idp.ErrNotFound) {
-			return &admin.Error{Code: admin.CodeNotFound, Message: fmt.Sprintf("no service provider %q is registered", req.SP)}
+			return notFoundError("no service provider %q is registered", req.SP)
 		}
 	}
 	if req.Year != "" {
 		if _, ok := s.Years.Lookup(req.Year, s.Clock.Now()); !ok {
-			return &admin.Error{Code: admin.CodeNotFound, Message: fmt.Sprintf("the year %s was never made", req.Year)}
+			return notFoundError("the year %s was never made", req.Year)
 		}
 	}
 	return nil

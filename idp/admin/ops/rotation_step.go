@@ -2,7 +2,6 @@ package ops
 
 import (
 	"context"
-	"fmt"
 	"time"
 
 	"vernal/idp"
@@ -66,9 +65,7 @@ type YearChange struct {
 }
 
 // TakeStep takes a step or, for a dry run, says what it would do.
-var TakeStep = declare("rotation/step", (*Service).rotationStep)
-
-func (s *Service) rotationStep(ctx context.Context, by admin.Caller, req StepRequest) (RotationChange, error) {
+var TakeStep = declare("rotation/step", func(s *Service, ctx context.Context, by admin.Caller, req StepRequest) (RotationChange, error) {
 	if err := req.check(); err != nil {
 		return RotationChange{}, err
 	}
@@ -88,7 +85,7 @@ func (s *Service) rotationStep(ctx context.Context, by admin.Caller, req StepReq
 		c.CalendarAt = at
 	}
 	return c, err
-}
+})
 
 // takeStep takes what the request asks for.
 func (s *Service) takeStep(ctx context.Context, by admin.Caller, req StepRequest) (*rotator.Outcome, error) {
@@ -104,24 +101,21 @@ const maxReason = 500
 
 // check finds what is wrong with a request, whatever the rotation's state.
 func (r StepRequest) check() error {
-	text := ""
 	switch {
 	case !r.Step.IsCommand():
-		text = fmt.Sprintf("there is no step %q", r.Step)
+		return invalidError("there is no step %q", r.Step)
 	case !r.Step.NamesYear() && r.Year != "":
-		text = fmt.Sprintf("%s names no year", r.Step)
+		return invalidError("%s names no year", r.Step)
 	case r.Step.NamesYear() && !r.Year.Valid():
-		text = fmt.Sprintf("%q is not a year, such as 2027 or 2027b", r.Year)
+		return checkYear(r.Year)
 	case r.Step.NeedsReason() && r.Reason == "":
-		text = fmt.Sprintf("%s needs a reason", r.Step)
+		return invalidError("%s needs a reason", r.Step)
 	case r.DestroyNow && r.Step != rotation.StepRetire:
-		text = fmt.Sprintf("%s destroys no key", r.Step)
+		return invalidError("%s destroys no key", r.Step)
 	case len(r.Reason) > maxReason:
-		text = fmt.Sprintf("the reason is longer than %d bytes", maxReason)
-	default:
-		return nil
+		return invalidError("the reason is longer than %d bytes", maxReason)
 	}
-	return &admin.Error{Code: admin.CodeInvalid, Message: text}
+	return nil
 }
 
 // changes compares two moments: the years that differ, and those that do not

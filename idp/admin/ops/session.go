@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"slices"
 	"strings"
 	"time"
 
@@ -70,9 +71,7 @@ type Session struct {
 }
 
 // ListSessions returns a page of sessions.
-var ListSessions = declare("session/list", (*Service).listSessions)
-
-func (s *Service) listSessions(ctx context.Context, _ admin.Caller, q SessionQuery) (SessionList, error) {
+var ListSessions = declare("session/list", func(s *Service, ctx context.Context, _ admin.Caller, q SessionQuery) (SessionList, error) {
 	found, next, err := s.findSessions(ctx, q, sessionPage)
 	if err != nil {
 		return SessionList{}, err
@@ -87,14 +86,10 @@ func (s *Service) listSessions(ctx context.Context, _ admin.Caller, q SessionQue
 		list.Sessions = append(list.Sessions, info)
 	}
 	return list, nil
-}
+})
 
 // EndSessions ends some of the selected sessions.
-var EndSessions = declare("session/end", (*Service).endSessions)
-
-// endSessions ends some of the sessions that are meant. Each is on record, with
-// who ended it.
-func (s *Service) endSessions(ctx context.Context, by admin.Caller, q SessionQuery) (SessionsEnded, error) {
+var EndSessions = declare("session/end", func(s *Service, ctx context.Context, by admin.Caller, q SessionQuery) (SessionsEnded, error) {
 	var answer SessionsEnded
 	for {
 		found, next, err := s.findSessions(ctx, q, sessionBatch)
@@ -110,7 +105,7 @@ func (s *Service) endSessions(ctx context.Context, by admin.Caller, q SessionQue
 			return answer, err
 		}
 	}
-}
+})
 
 func (s *Service) endFound(ctx context.Context, by admin.Caller, q SessionQuery, found []*idp.Session) (int, error) {
 	var ids []idp.SessionID
@@ -140,7 +135,7 @@ func (s *Service) findSessions(ctx context.Context, q SessionQuery, limit int) (
 		found, err = s.sessionByShort(ctx, q.ID)
 		found = s.filterSessions(q, user, found)
 		if err == nil && len(found) == 0 {
-			err = &admin.Error{Code: admin.CodeNotFound, Message: fmt.Sprintf("there is no live session %q", q.ID)}
+			err = notFoundError("there is no live session %q", q.ID)
 		}
 		return found, "", err
 	case user != "":
@@ -195,12 +190,7 @@ func (s *Service) filterSessions(q SessionQuery, user idp.UserID, all []*idp.Ses
 }
 
 func takesPart(sess *idp.Session, id idp.EntityID) bool {
-	for _, p := range sess.Participants {
-		if p.SP == id {
-			return true
-		}
-	}
-	return false
+	return slices.ContainsFunc(sess.Participants, func(p idp.Participant) bool { return p.SP == id })
 }
 
 // sessionByShort is the session whose ID begins so.
@@ -245,37 +235,8 @@ func sessionInfo(sess *idp.Session) Session {
 		BegunAt: sess.CreatedAt, SeenAt: sess.SeenAt, EndsAt: sess.EndsAt(), Device: sess.Device, SPs: []idp.EntityID{},
 	}
 	for _, p := range sess.Participants {
-		if len(info.SPs) == 0 || info.SPs[len(info.SPs)-1] != p.SP { // two NameIDs stand beside one another
-			info.SPs = append(info.SPs, p.SP)
-		}
+		info.SPs = append(info.SPs, p.SP)
 	}
+	info.SPs = slices.Compact(info.SPs) // two NameIDs stand beside one another
 	return info
-}
-
-// EachSessionPage calls page with the selected sessions, in several parts. An error of
-// page ends it.
-func EachSessionPage(ctx context.Context, c *admin.Client, q SessionQuery, page func([]Session) error) error {
-	for {
-		list, err := admin.Call(ctx, c, ListSessions, q)
-		if err != nil {
-			return err
-		}
-		if err := page(list.Sessions); err != nil || list.Next == "" {
-			return err
-		}
-		q.After = list.Next
-	}
-}
-
-// EndAllSessions ends the selected sessions and returns how many there were, those that
-// ended before an error included.
-func EndAllSessions(ctx context.Context, c *admin.Client, q SessionQuery) (ended int, err error) {
-	for {
-		answer, err := admin.Call(ctx, c, EndSessions, q)
-		ended += answer.Ended
-		if err != nil || answer.Next == "" {
-			return ended, err
-		}
-		q.After = answer.Next
-	}
 }

@@ -3,7 +3,6 @@ package ops
 import (
 	"context"
 	"errors"
-	"fmt"
 
 	"vernal/idp"
 	"vernal/idp/admin"
@@ -41,9 +40,7 @@ type SPList struct {
 }
 
 // AddSP registers a service provider.
-var AddSP = declare("sp/add", (*Service).addSP)
-
-func (s *Service) addSP(ctx context.Context, by admin.Caller, req SPChange) (*sp.Change, error) {
+var AddSP = declare("sp/add", func(s *Service, ctx context.Context, by admin.Caller, req SPChange) (*sp.Change, error) {
 	c, err := s.Registry.AddEdit(ctx, req.EntityID, req.document(), req.Edit, req.Options, by.Actor())
 	if errors.Is(err, idp.ErrExists) {
 		return nil, &admin.Error{Code: admin.CodeExists, Message: "a service provider with this entity ID is registered already",
@@ -51,39 +48,31 @@ func (s *Service) addSP(ctx context.Context, by admin.Caller, req SPChange) (*sp
 			Suggestions: []idp.Suggestion{idp.Suggest(idp.DoSPEdit, string(req.EntityID)).Labeled(idp.LabelChangeRegistered)}}
 	}
 	return c, err
-}
+})
 
 // EditSP changes a registration.
-var EditSP = declare("sp/edit", (*Service).editSP)
-
-func (s *Service) editSP(ctx context.Context, by admin.Caller, req SPChange) (*sp.Change, error) {
+var EditSP = declare("sp/edit", func(s *Service, ctx context.Context, by admin.Caller, req SPChange) (*sp.Change, error) {
 	c, err := s.Registry.ApplyEdit(ctx, req.EntityID, req.document(), req.Edit, req.Options, by.Actor())
 	return c, unknownSP(req.EntityID, err)
-}
+})
 
 func (c SPChange) document() sp.Document {
 	return sp.Document{Data: c.Metadata, Fetched: c.MetadataFetched}
 }
 
 // RemoveSP removes a registration.
-var RemoveSP = declare("sp/remove", (*Service).removeSP)
-
-func (s *Service) removeSP(ctx context.Context, by admin.Caller, req SPRequest) (Removed, error) {
+var RemoveSP = declare("sp/remove", func(s *Service, ctx context.Context, by admin.Caller, req SPRequest) (Removed, error) {
 	return Removed(req), unknownSP(req.EntityID, s.Registry.Remove(ctx, req.EntityID, by.Actor()))
-}
+})
 
 // ShowSP returns one registration.
-var ShowSP = declare("sp/show", (*Service).showSP)
-
-func (s *Service) showSP(ctx context.Context, _ admin.Caller, req SPRequest) (*idp.ServiceProvider, error) {
+var ShowSP = declare("sp/show", func(s *Service, ctx context.Context, _ admin.Caller, req SPRequest) (*idp.ServiceProvider, error) {
 	p, err := s.Registry.Get(ctx, req.EntityID)
 	return p, unknownSP(req.EntityID, err)
-}
+})
 
 // ListSPs returns all registrations.
-var ListSPs = declare("sp/list", (*Service).listSP)
-
-func (s *Service) listSP(ctx context.Context, _ admin.Caller, _ Empty) (SPList, error) {
+var ListSPs = declare("sp/list", func(s *Service, ctx context.Context, _ admin.Caller, _ Empty) (SPList, error) {
 	list, err := s.Registry.List(ctx)
 	if list == nil {
 		list = []*idp.ServiceProvider{}
@@ -94,12 +83,12 @@ func (s *Service) listSP(ctx context.Context, _ admin.Caller, _ Empty) (SPList, 
 		answer.Tampered, err = tampered.Providers, nil
 	}
 	return answer, err
-}
+})
 
 // unknownSP says in plain words that a provider is not there.
 func unknownSP(id idp.EntityID, err error) error {
 	if errors.Is(err, idp.ErrNotFound) {
-		return &admin.Error{Code: admin.CodeNotFound, Message: fmt.Sprintf("no service provider is registered as %q", id)}
+		return notFoundError("no service provider is registered as %q", id)
 	}
 	return err
 }

@@ -107,9 +107,7 @@ type TOTP struct {
 const pageSize = 500
 
 // AddUser adds a user.
-var AddUser = declare("user/add", (*Service).addUser)
-
-func (s *Service) addUser(ctx context.Context, by admin.Caller, req account.NewUser) (UserAdded, error) {
+var AddUser = declare("user/add", func(s *Service, ctx context.Context, by admin.Caller, req account.NewUser) (UserAdded, error) {
 	u, enrolment, err := s.Accounts.Create(ctx, req, by.Actor())
 	if errors.Is(err, idp.ErrExists) {
 		return UserAdded{}, &admin.Error{Code: admin.CodeExists, Message: "a user has the email address " + req.Email + " already"}
@@ -122,12 +120,10 @@ func (s *Service) addUser(ctx context.Context, by admin.Caller, req account.NewU
 		added.TOTPSecret, added.TOTPURL = enrolment.Secret, enrolment.URL
 	}
 	return added, nil
-}
+})
 
 // ShowUser returns one user.
-var ShowUser = declare("user/show", (*Service).showUser)
-
-func (s *Service) showUser(ctx context.Context, _ admin.Caller, req UserRequest) (User, error) {
+var ShowUser = declare("user/show", func(s *Service, ctx context.Context, _ admin.Caller, req UserRequest) (User, error) {
 	u, err := s.Accounts.Lookup(ctx, req.Email)
 	if err != nil {
 		return User{}, userError(req.Email, err)
@@ -141,12 +137,10 @@ func (s *Service) showUser(ctx context.Context, _ admin.Caller, req UserRequest)
 		info.Profile.Fields = account.ProfileFields(profile)
 	}
 	return info, nil
-}
+})
 
 // ListUsers returns a page of users.
-var ListUsers = declare("user/list", (*Service).listUsers)
-
-func (s *Service) listUsers(ctx context.Context, _ admin.Caller, req UsersRequest) (UserList, error) {
+var ListUsers = declare("user/list", func(s *Service, ctx context.Context, _ admin.Caller, req UsersRequest) (UserList, error) {
 	limit := pageSize
 	if req.Limit > 0 && req.Limit < limit {
 		limit = req.Limit
@@ -163,39 +157,30 @@ func (s *Service) listUsers(ctx context.Context, _ admin.Caller, req UsersReques
 		list.Next = users[limit-1].ID
 	}
 	return list, nil
-}
+})
 
 // LockUser locks a user out and ends their sessions.
-var LockUser = declare("user/lock", (*Service).lockUser)
-
-func (s *Service) lockUser(ctx context.Context, by admin.Caller, req UserRequest) (UserChanged, error) {
+var LockUser = declare("user/lock", func(s *Service, ctx context.Context, by admin.Caller, req UserRequest) (UserChanged, error) {
 	n, err := s.Accounts.Lock(ctx, req.Email, req.Reason, by.Actor())
 	return s.changed(ctx, req.Email, n, err)
-}
+})
 
 // UnlockUser lets a user sign in again.
-var UnlockUser = declare("user/unlock", (*Service).unlockUser)
-
-func (s *Service) unlockUser(ctx context.Context, by admin.Caller, req UserRequest) (UserChanged, error) {
+var UnlockUser = declare("user/unlock", func(s *Service, ctx context.Context, by admin.Caller, req UserRequest) (UserChanged, error) {
 	return s.changed(ctx, req.Email, 0, s.Accounts.Unlock(ctx, req.Email, by.Actor()))
-}
+})
 
 // SetPassword gives a user a new password and ends their sessions.
-var SetPassword = declare("user/set-password", (*Service).setPassword)
-
-func (s *Service) setPassword(ctx context.Context, by admin.Caller, req UserRequest) (UserChanged, error) {
+var SetPassword = declare("user/set-password", func(s *Service, ctx context.Context, by admin.Caller, req UserRequest) (UserChanged, error) {
 	n, err := s.Accounts.SetPassword(ctx, req.Email, req.Password, by.Actor())
 	return s.changed(ctx, req.Email, n, err)
-}
+})
 
-// ResetMFA removes a user's second factors and, if asked, adds a new one.
-var ResetMFA = declare("user/reset-mfa", (*Service).resetMFA)
-
-// resetMFA takes a person's second factors and, where asked, gives them a new
-// authenticator. They are two changes: should the second one fail, the person
-// is without a factor, which is safe, and the command can be given again. What
-// is wrong with what is asked for is therefore found before the first one.
-func (s *Service) resetMFA(ctx context.Context, by admin.Caller, req UserRequest) (UserChanged, error) {
+// ResetMFA removes a user's second factors and, if asked, adds a new authenticator. They
+// are two changes: should the second one fail, the user is without a factor, which is safe,
+// and the command can be given again. What is wrong with what is asked for is therefore
+// found before the first one.
+var ResetMFA = declare("user/reset-mfa", func(s *Service, ctx context.Context, by admin.Caller, req UserRequest) (UserChanged, error) {
 	totp := account.NewTOTP{Secret: req.TOTPSecret, Period: req.TOTPPeriod}
 	if err := totp.Check(); err != nil {
 		return UserChanged{}, userError(req.Email, err)
@@ -210,17 +195,15 @@ func (s *Service) resetMFA(ctx context.Context, by admin.Caller, req UserRequest
 		c.TOTPSecret, c.TOTPURL = enrolment.Secret, enrolment.URL
 	}
 	return c, err
-}
+})
 
 // DeleteUser removes a user and ends their sessions.
-var DeleteUser = declare("user/delete", (*Service).deleteUser)
-
-func (s *Service) deleteUser(ctx context.Context, by admin.Caller, req UserRequest) (Deleted, error) {
+var DeleteUser = declare("user/delete", func(s *Service, ctx context.Context, by admin.Caller, req UserRequest) (Deleted, error) {
 	if err := s.Accounts.Delete(ctx, req.Email, by.Actor()); err != nil {
 		return Deleted{}, userError(req.Email, err)
 	}
 	return Deleted{Email: req.Email}, nil
-}
+})
 
 // changed is the answer to a change that ended sessions.
 func (s *Service) changed(ctx context.Context, email string, sessions int, err error) (UserChanged, error) {
@@ -248,7 +231,7 @@ func userError(email string, err error) error {
 	case errors.As(err, &input):
 		return &admin.Error{Code: admin.CodeInvalid, Message: "not done", Problems: []sp.Problem{{Field: input.Field, Text: input.Detail}}}
 	case errors.Is(err, idp.ErrNotFound):
-		return &admin.Error{Code: admin.CodeNotFound, Message: "no user with email " + email}
+		return notFoundError("no user with email %s", email)
 	}
 	return err
 }
@@ -291,17 +274,78 @@ func (s *Service) userInfo(u *idp.User) User {
 	return info
 }
 
-// AllUsers returns every user, by ID.
-func AllUsers(ctx context.Context, c *admin.Client) ([]User, error) {
-	all := []User{}
-	for req := (UsersRequest{}); ; {
-		page, err := admin.Call(ctx, c, ListUsers, req)
-		if err != nil {
-			return nil, err
-		}
-		all = append(all, page.Users...)
-		if req.After = page.Next; req.After == "" {
-			return all, nil
-		}
-	}
+// Profile says what is proofed of a person, and not what it is: the values are
+// the person's, and an export has them.
+type Profile struct {
+	Level      string    `json:"level"`
+	VerifiedAt time.Time `json:"verified_at,omitzero"`
+	// Fields names the values on record. They are told where one person is
+	// shown; to list everybody, or after another change, nothing is unsealed.
+	Fields []string `json:"fields,omitempty"`
 }
+
+// VerifyRequest puts a proofed identity on a person's record.
+type VerifyRequest struct {
+	Email string `json:"email"`
+	// Profile is nil to take it away.
+	Profile *idp.Profile `json:"profile,omitempty"`
+	DryRun  bool         `json:"dry_run,omitempty"`
+}
+
+// UserVerified is the answer to user/verify.
+type UserVerified struct {
+	User   User `json:"user"`
+	DryRun bool `json:"dry_run,omitempty"`
+	// Before and After are levels: none, verified or facial-match.
+	Before string `json:"level_before"`
+	After  string `json:"level"`
+	// Changed names the values that changed, Missing those that service
+	// providers may ask for and that are not on record.
+	Changed []string `json:"changed"`
+	Missing []string `json:"missing,omitempty"`
+}
+
+// PeopleRequest is a part of a file of people; the answer is an
+// account.ImportResult.
+type PeopleRequest struct {
+	Lines []account.ImportLine `json:"lines"`
+	account.ImportOptions
+}
+
+// ImportBatch is how many people one PeopleRequest holds at most. They are one
+// transaction; more would let sign-ins wait.
+const ImportBatch = 500
+
+// VerifyUser records a proofed identity, or removes it.
+var VerifyUser = declare("user/verify", func(s *Service, ctx context.Context, by admin.Caller, req VerifyRequest) (UserVerified, error) {
+	v, err := s.Accounts.Verify(ctx, req.Email, req.Profile, req.DryRun, by.Actor())
+	if err != nil {
+		return UserVerified{}, userError(req.Email, err)
+	}
+	answer := UserVerified{User: s.userInfo(v.User), DryRun: req.DryRun, Before: v.Before, After: v.After, Changed: v.Changed}
+	if v.Profile != nil {
+		answer.User.Profile.Fields = account.ProfileFields(v.Profile)
+		answer.Missing = account.MissingFields(v.Profile)
+	}
+	return answer, nil
+})
+
+// ImportUsers adds up to ImportBatch users.
+var ImportUsers = declare("user/import", func(s *Service, ctx context.Context, by admin.Caller, req PeopleRequest) (*account.ImportResult, error) {
+	if len(req.Lines) > ImportBatch {
+		return nil, &admin.Error{Code: admin.CodeBadRequest, Message: "too many people in one request"}
+	}
+	return s.Accounts.Import(ctx, req.Lines, req.ImportOptions, by.Actor())
+})
+
+// ExportUsers returns a page of users as an import reads them.
+var ExportUsers = declare("user/export", func(s *Service, ctx context.Context, by admin.Caller, req account.ExportOptions) (*account.ExportPage, error) {
+	if req.Limit <= 0 || req.Limit > pageSize {
+		req.Limit = pageSize
+	}
+	page, err := s.Accounts.Export(ctx, req, by.Actor())
+	if err != nil {
+		return nil, userError("", err)
+	}
+	return page, nil
+})

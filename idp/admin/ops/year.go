@@ -3,7 +3,6 @@ package ops
 import (
 	"context"
 	"errors"
-	"fmt"
 	"time"
 
 	"vernal/certs"
@@ -48,9 +47,7 @@ type Year struct {
 }
 
 // ShowMetadata returns a metadata document.
-var ShowMetadata = declare("metadata/show", (*Service).showMetadata)
-
-func (s *Service) showMetadata(ctx context.Context, _ admin.Caller, req MetadataRequest) (Document, error) {
+var ShowMetadata = declare("metadata/show", func(s *Service, ctx context.Context, _ admin.Caller, req MetadataRequest) (Document, error) {
 	if err := checkYear(req.Year); req.Year != "" && err != nil {
 		return Document{}, err
 	}
@@ -59,12 +56,10 @@ func (s *Service) showMetadata(ctx context.Context, _ admin.Caller, req Metadata
 		return Document{}, metadataError(req.Year, err)
 	}
 	return Document{Year: req.Year, Document: string(doc)}, nil
-}
+})
 
 // ListYears returns every year that was created, oldest first.
-var ListYears = declare("year/list", (*Service).listYears)
-
-func (s *Service) listYears(context.Context, admin.Caller, Empty) (YearList, error) {
+var ListYears = declare("year/list", func(s *Service, _ context.Context, _ admin.Caller, _ Empty) (YearList, error) {
 	list := YearList{Years: []Year{}}
 	for _, e := range s.Years.All(s.Clock.Now()) {
 		y := Year{Year: e.Key.Year, State: string(e.State)}
@@ -77,27 +72,25 @@ func (s *Service) listYears(context.Context, admin.Caller, Empty) (YearList, err
 		}
 	}
 	return list, nil
-}
+})
 
 // metadataError says why a year has no metadata.
 func metadataError(y idp.Year, err error) error {
 	var gone *web.Gone
 	var closed *web.Closed
-	text := ""
 	switch {
 	case errors.Is(err, yearaccess.ErrNotPublished):
-		text = fmt.Sprintf("the year %s has no metadata: it was never created, or is not published", y)
+		return notFoundError("the year %s has no metadata: it was never created, or is not published", y)
 	case errors.Is(err, keyring.ErrNoSigner):
-		text = "no year can sign: the data folder has no private key"
+		return notFoundError("no year can sign: the data folder has no private key")
 	case errors.As(err, &gone):
-		text = fmt.Sprintf("the year %s is retired", y)
+		return notFoundError("the year %s is retired", y)
 	case errors.As(err, &closed):
 		reason := closed.Fault.Reason(y)
 		reason.Text = templates.TerminalPhrases().Reason(reason)
-		return &admin.Error{Code: admin.CodeNotFound, Message: fmt.Sprintf("the year %s is closed: %s", y, reason.Text),
-			Reason: &reason, Suggestions: []idp.Suggestion{closed.Fault.Suggestion(y)}}
-	default:
-		return err
+		e := notFoundError("the year %s is closed: %s", y, reason.Text)
+		e.Reason, e.Suggestions = &reason, []idp.Suggestion{closed.Fault.Suggestion(y)}
+		return e
 	}
-	return &admin.Error{Code: admin.CodeNotFound, Message: text}
+	return err
 }
