@@ -65,27 +65,24 @@ func Parse(der []byte) (*x509.Certificate, error) {
 }
 
 // parts are elements of a TBSCertificate (RFC 5280 §4.1).
-type parts struct{ tbs, serial, issuer, validity, subject, key []byte }
+type parts struct{ tbs, serial, issuer, validity, subject, key cryptobyte.String }
 
 // split takes a certificate apart, up to its key.
 func split(der []byte) (p parts, ok bool) {
 	in := cryptobyte.String(der)
-	var outer, tbs, body, serial, issuer, validity, subject, key cryptobyte.String
-	if !in.ReadASN1(&outer, cryptoasn1.SEQUENCE) || !outer.ReadASN1Element(&tbs, cryptoasn1.SEQUENCE) {
+	var outer, body cryptobyte.String
+	if !in.ReadASN1(&outer, cryptoasn1.SEQUENCE) || !outer.ReadASN1Element(&p.tbs, cryptoasn1.SEQUENCE) {
 		return p, false
 	}
-	inner := tbs
-	if !inner.ReadASN1(&body, cryptoasn1.SEQUENCE) ||
-		!body.SkipOptionalASN1(cryptoasn1.Tag(0).Constructed().ContextSpecific()) ||
-		!body.ReadASN1(&serial, cryptoasn1.INTEGER) ||
-		!body.SkipASN1(cryptoasn1.SEQUENCE) ||
-		!body.ReadASN1Element(&issuer, cryptoasn1.SEQUENCE) ||
-		!body.ReadASN1(&validity, cryptoasn1.SEQUENCE) ||
-		!body.ReadASN1Element(&subject, cryptoasn1.SEQUENCE) ||
-		!body.ReadASN1Element(&key, cryptoasn1.SEQUENCE) {
-		return p, false
-	}
-	return parts{tbs, serial, issuer, validity, subject, key}, true
+	tbs := p.tbs
+	return p, tbs.ReadASN1(&body, cryptoasn1.SEQUENCE) &&
+		body.SkipOptionalASN1(cryptoasn1.Tag(0).Constructed().ContextSpecific()) &&
+		body.ReadASN1(&p.serial, cryptoasn1.INTEGER) &&
+		body.SkipASN1(cryptoasn1.SEQUENCE) &&
+		body.ReadASN1Element(&p.issuer, cryptoasn1.SEQUENCE) &&
+		body.ReadASN1(&p.validity, cryptoasn1.SEQUENCE) &&
+		body.ReadASN1Element(&p.subject, cryptoasn1.SEQUENCE) &&
+		body.ReadASN1Element(&p.key, cryptoasn1.SEQUENCE)
 }
 
 func isCertificate(der []byte) bool {
