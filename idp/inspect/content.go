@@ -119,9 +119,6 @@ func normalValue(raw string) string {
 		raw = raw[:i] // cut off within an escape
 	}
 	for range 3 {
-		if !strings.Contains(raw, "%") {
-			break
-		}
 		plain, err := url.PathUnescape(raw)
 		if err != nil {
 			break

@@ -225,9 +225,6 @@ var (
 
 // restoreURLDefense restores links that urldefense rewrote.
 func restoreURLDefense(text string) string {
-	if !strings.Contains(text, "urldefense.") {
-		return text
-	}
 	text = defended2.ReplaceAllStringFunc(text, func(link string) string {
 		u := defended2.FindStringSubmatch(link)[1]
 		plain, err := url.PathUnescape(strings.NewReplacer("-", "%", "_", "/").Replace(u))

@@ -4,7 +4,6 @@ import (
 	"errors"
 	"io"
 	"net/http"
-	"net/url"
 
 	"vernal/idp"
 	"vernal/idp/inbound"
@@ -58,9 +57,4 @@ func (h *Handler) askUser(w http.ResponseWriter, r *http.Request) error {
 		Action: h.SignOutPath, CancelURL: h.AccountPath,
 	}
 	return h.Pages.Render(w, http.StatusOK, func(b io.Writer) error { return h.Pages.Set.Confirm(b, page) })
-}
-
-func redirectToContinue(w http.ResponseWriter, r *http.Request, handle idp.RequestHandle) error {
-	http.Redirect(w, r, ContinuePath+"?request="+url.QueryEscape(string(handle)), http.StatusSeeOther)
-	return nil
 }

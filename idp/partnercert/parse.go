@@ -85,11 +85,6 @@ func split(der []byte) (p parts, ok bool) {
 		body.ReadASN1Element(&p.key, cryptoasn1.SEQUENCE)
 }
 
-func isCertificate(der []byte) bool {
-	_, ok := split(der)
-	return ok
-}
-
 // dates reads a Validity. OpenSSL takes both forms for any year.
 func dates(validity []byte) (from, until time.Time, ok bool) {
 	in := cryptobyte.String(validity)
@@ -202,10 +197,8 @@ func otherDER(der []byte) *Error {
 	if isPrivateKey(der) {
 		return fault(IsPrivateKey, "it is a private key, and only the certificate belongs here; treat that key as leaked if it has left its machine")
 	}
-	if _, err := x509.ParsePKIXPublicKey(der); err == nil {
-		return fault(IsPublicKey, publicHelp)
-	}
-	if _, err := x509.ParsePKCS1PublicKey(der); err == nil {
+	_, pkix := x509.ParsePKIXPublicKey(der)
+	if _, pkcs1 := x509.ParsePKCS1PublicKey(der); pkix == nil || pkcs1 == nil {
 		return fault(IsPublicKey, publicHelp)
 	}
 	var oid asn1.ObjectIdentifier
@@ -245,12 +238,8 @@ func isPrivateKey(der []byte) bool {
 	if len(der) > maxPrivateKey {
 		return false
 	}
-	if _, err := x509.ParsePKCS8PrivateKey(der); err == nil {
-		return true
-	}
-	if _, err := x509.ParsePKCS1PrivateKey(der); err == nil {
-		return true
-	}
-	_, err := x509.ParseECPrivateKey(der)
-	return err == nil
+	_, pkcs8 := x509.ParsePKCS8PrivateKey(der)
+	_, pkcs1 := x509.ParsePKCS1PrivateKey(der)
+	_, ec := x509.ParseECPrivateKey(der)
+	return pkcs8 == nil || pkcs1 == nil || ec == nil
 }

@@ -334,7 +334,10 @@ func (r *reader) der(data []byte) error {
 	in := cryptobyte.String(data)
 	var element cryptobyte.String
 	in.SkipASN1(cryptoasn1.SEQUENCE)
-	for in.ReadASN1Element(&element, cryptoasn1.SEQUENCE) && isCertificate(element) {
+	for in.ReadASN1Element(&element, cryptoasn1.SEQUENCE) {
+		if _, ok := split(element); !ok {
+			break
+		}
 		if err := r.add(element); err != nil {
 			return err
 		}

@@ -2,7 +2,6 @@ package saml
 
 import (
 	"regexp"
-	"strconv"
 	"strings"
 	"time"
 
@@ -69,19 +68,6 @@ func boolAttr(e *xmltree.Element, name string) (bool, error) {
 		return false, nil
 	}
 	return false, idp.Refuse(idp.RefusedValue, name, v)
-}
-
-// indexAttr reads an xs:unsignedShort.
-func indexAttr(e *xmltree.Element, name string, code idp.RefusalCode) (int, bool, error) {
-	v, ok := e.Attr(name)
-	if !ok {
-		return 0, false, nil
-	}
-	n, err := strconv.ParseUint(trimSpace(v), 10, 16)
-	if err != nil {
-		return 0, false, idp.Refuse(code, name, v)
-	}
-	return int(n), true, nil
 }
 
 // parseInstant reads an xs:dateTime (saml-core §1.3.3), to the nanosecond. The
