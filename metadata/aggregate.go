@@ -39,22 +39,15 @@ func Cut(doc []byte, id idp.EntityID) ([]byte, error) {
 		}
 		switch token := token.(type) {
 		case xml.StartElement:
-			switch token.Name.Local {
-			case "EntitiesDescriptor":
+			if token.Name.Local == "EntitiesDescriptor" {
 				around = append(around, opening{token.Name, doc[at:d.InputOffset()]})
-				continue
-			case "EntityDescriptor":
-				is := hasID(token, id)
-				if err := skipElement(d); err != nil {
-					return nil, err
-				}
-				if is {
-					return wrapElement(around, doc[at:d.InputOffset()]), nil
-				}
 				continue
 			}
 			if err := skipElement(d); err != nil {
 				return nil, err
+			}
+			if token.Name.Local == "EntityDescriptor" && hasID(token, id) {
+				return wrapElement(around, doc[at:d.InputOffset()]), nil
 			}
 		case xml.EndElement:
 			if len(around) > 0 {
@@ -79,15 +72,13 @@ func hasID(e xml.StartElement, id idp.EntityID) bool {
 	return false
 }
 
-var errCut = errors.New("the metadata ends within an element; get the document again")
-
 // skipElement reads to the end of the element whose start tag was read last. RawToken
 // gives an end to an empty-element tag, too.
 func skipElement(d *xml.Decoder) error {
 	for depth := 1; depth > 0; {
 		token, err := d.RawToken()
 		if err != nil {
-			return errCut
+			return errors.New("the metadata ends within an element; get the document again")
 		}
 		switch token.(type) {
 		case xml.StartElement:

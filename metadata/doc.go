@@ -22,9 +22,8 @@ import (
 )
 
 const (
-	namespace     = "urn:oasis:names:tc:SAML:2.0:metadata"
-	namespaceUI   = "urn:oasis:names:tc:SAML:metadata:ui"
-	namespaceDsig = "http://www.w3.org/2000/09/xmldsig#"
+	namespace   = "urn:oasis:names:tc:SAML:2.0:metadata"
+	namespaceUI = "urn:oasis:names:tc:SAML:metadata:ui"
 	// SAML metadata profile for algorithm support, version 1.0.
 	namespaceAlgorithms = "urn:oasis:names:tc:SAML:metadata:algsupport"
 )

@@ -4,6 +4,7 @@ import (
 	"cmp"
 	"crypto/sha256"
 	"crypto/x509"
+	"encoding/base64"
 	"encoding/hex"
 	"errors"
 	"fmt"
@@ -146,11 +147,9 @@ func (d IdP) writeDescriptor(w *xmltree.Writer, y idp.Year, certs []*x509.Certif
 		attr("WantAuthnRequestsSigned", "true"), attr("protocolSupportEnumeration", saml.NamespaceProtocol))
 	for _, c := range certs {
 		w.Start("", namespace, "KeyDescriptor", attr("use", "signing"))
-		w.Start("ds", namespaceDsig, "KeyInfo")
-		w.Start("ds", namespaceDsig, "X509Data")
-		w.Start("ds", namespaceDsig, "X509Certificate")
-		w.Base64(c.Raw)
-		w.End()
+		w.Start("ds", xmldsig.Namespace, "KeyInfo")
+		w.Start("ds", xmldsig.Namespace, "X509Data")
+		w.Element("ds", xmldsig.Namespace, "X509Certificate", base64.StdEncoding.EncodeToString(c.Raw))
 		w.End()
 		w.End()
 		w.End()

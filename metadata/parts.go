@@ -121,8 +121,7 @@ func (r *spReader) addFault(part Part, format string, args ...any) {
 
 // fileNote puts a note about a part that cannot be used where the table says.
 func (r *spReader) fileNote(n Note) {
-	part := n.Part
-	switch r.o.need(part) {
+	switch r.o.need(n.Part) {
 	case needed:
 		r.problems = append(r.problems, n)
 	case oneOf:

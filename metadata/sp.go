@@ -127,12 +127,13 @@ func (r *spReader) findEntity(root *xmltree.Element) *xmltree.Element {
 	var all []member
 	collectMembers(root, nil, &all)
 	named := slices.DeleteFunc(slices.Clone(all), func(m member) bool { return m.id != string(r.o.EntityID) })
+	if len(all) == 1 {
+		named = all
+	}
 	switch {
 	case len(all) == 0:
 		r.addFault(PartEntity, "The EntitiesDescriptor has no service provider: no EntityDescriptor in it has an SPSSODescriptor.")
-	case len(all) == 1:
-		return r.takeMember(all[0])
-	case r.o.EntityID == "":
+	case len(all) > 1 && r.o.EntityID == "":
 		r.fileNote(Note{PartEntity, fmt.Sprintf("The EntitiesDescriptor has %d service providers: %s. Name the one to register by its entity ID.", len(all), listIDs(all)),
 			idp.Option{Name: idp.OptionEntityID}})
 	case len(named) == 0:
@@ -140,7 +141,10 @@ func (r *spReader) findEntity(root *xmltree.Element) *xmltree.Element {
 	case len(named) > 1:
 		r.addFault(PartEntity, "The EntitiesDescriptor has %d service providers with the entityID %q, and nothing says which one is meant.", len(named), r.o.EntityID)
 	default:
-		return r.takeMember(named[0])
+		for _, group := range named[0].around { // it is valid as long as what is around it is
+			r.readValidUntil(group)
+		}
+		return named[0].entity
 	}
 	return nil
 }
@@ -151,14 +155,6 @@ type member struct {
 	id     string
 	entity *xmltree.Element
 	around []*xmltree.Element
-}
-
-// takeMember takes one of several: it is valid as long as what is around it is.
-func (r *spReader) takeMember(m member) *xmltree.Element {
-	for _, group := range m.around {
-		r.readValidUntil(group)
-	}
-	return m.entity
 }
 
 // collectMembers lists the service providers below an EntitiesDescriptor.

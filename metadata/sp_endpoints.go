@@ -36,7 +36,7 @@ func (r *spReader) readConsumers(sp *xmltree.Element) {
 	}
 	kept = r.keepRegistrable(kept)
 	if len(kept) == 0 {
-		if len(r.waitingFor(PartACS)) == 0 {
+		if !slices.ContainsFunc(r.waiting, func(n Note) bool { return n.Part == PartACS }) {
 			r.addFault(PartACS, "The metadata has no AssertionConsumerService.")
 		}
 		r.settleParts(false, PartACS)
@@ -47,21 +47,15 @@ func (r *spReader) readConsumers(sp *xmltree.Element) {
 	if slices.ContainsFunc(others, func(c consumer) bool { return c.isTrue }) {
 		r.addNote(PartDefault, "The default AssertionConsumerService cannot be used; %s is the default.", kept[defaultOf(kept)].url)
 	}
-	first := defaultOf(kept)
-	r.d.ACS = append(r.d.ACS, ACS{kept[first].url, kept[first].index})
-	for i, c := range kept {
-		if i != first {
-			r.d.ACS = append(r.d.ACS, ACS{c.url, c.index})
-		}
+	for _, c := range kept {
+		r.d.ACS = append(r.d.ACS, ACS{c.url, c.index})
 	}
+	first := defaultOf(kept)
+	r.d.ACS = slices.Concat(r.d.ACS[first:first+1], r.d.ACS[:first], r.d.ACS[first+1:])
 	if n := len(r.d.ACS); n > idp.MaxList {
 		r.addNote(PartACS, "The metadata has %d AssertionConsumerServices; the first %d are used.", n, idp.MaxList)
 		r.d.ACS = r.d.ACS[:idp.MaxList]
 	}
-}
-
-func (r *spReader) waitingFor(part Part) []Note {
-	return slices.DeleteFunc(slices.Clone(r.waiting), func(n Note) bool { return n.Part != part })
 }
 
 func (r *spReader) readConsumer(e *xmltree.Element) consumer {
@@ -81,10 +75,7 @@ func (r *spReader) readConsumer(e *xmltree.Element) consumer {
 		r.addFault(PartACS, "One AssertionConsumerService cannot be used: its binding is %s, and Responses are sent by HTTP-POST only.", shortBinding(c.binding))
 		return c
 	}
-	c.url = r.readLocation(e, "Location", PartACS)
-	if c.url != "" && r.o.CheckURL != nil {
-		c.refused, c.permission = r.o.CheckURL(c.url)
-	}
+	c.url, c.refused, c.permission = r.readLocation(e, "Location", PartACS)
 	return c
 }
 
@@ -187,16 +178,13 @@ func (r *spReader) readLogout(sp *xmltree.Element) {
 				r.addFault(PartLogout, "ResponseLocation of SingleLogoutService is empty; its Location is used.")
 			}
 		}
-		url := r.readLocation(e, where, PartLogout)
-		if url != "" && r.o.CheckURL != nil {
-			if what, permission := r.o.CheckURL(url); what != "" {
-				r.fileNote(Note{PartLogout, fmt.Sprintf("The SingleLogoutService %q cannot be used: it %s.", url, what), permission})
-				continue
-			}
-		}
-		if r.d.LogoutURL == "" {
+		url, refused, permission := r.readLocation(e, where, PartLogout)
+		switch {
+		case refused != "":
+			r.fileNote(Note{PartLogout, fmt.Sprintf("The SingleLogoutService %q cannot be used: it %s.", url, refused), permission})
+		case r.d.LogoutURL == "":
 			r.d.LogoutURL = url
-		} else if url != "" && url != r.d.LogoutURL {
+		case url != "" && url != r.d.LogoutURL:
 			r.addNote(PartLogout, "There are several SingleLogoutServices with the binding HTTP-POST; %s is used, not %s.", r.d.LogoutURL, url)
 		}
 	}

@@ -1,6 +1,7 @@
 package metadata
 
 import (
+	"cmp"
 	"crypto"
 	"crypto/x509"
 	"fmt"
@@ -81,12 +82,12 @@ func (r *spReader) keepBest(list []*x509.Certificate, part Part) []*x509.Certifi
 func (r *spReader) readCertificate(key *xmltree.Element, part Part, where string) *x509.Certificate {
 	var texts, beside []string
 	unread := ""
-	for _, info := range key.Children(namespaceDsig, "KeyInfo") {
+	for _, info := range key.Children(xmldsig.Namespace, "KeyInfo") {
 		for e := range info.Elements() {
 			beside = append(beside, e.Local)
 		}
-		for _, data := range info.Children(namespaceDsig, "X509Data") {
-			for _, c := range data.Children(namespaceDsig, "X509Certificate") {
+		for _, data := range info.Children(xmldsig.Namespace, "X509Data") {
+			for _, c := range data.Children(xmldsig.Namespace, "X509Certificate") {
 				switch text := strings.TrimSpace(c.Text()); {
 				case text != "":
 					texts = append(texts, text)
@@ -136,8 +137,8 @@ func insteadOfCertificate(key *xmltree.Element, beside []string) string {
 		return "its KeyInfo has no X509Certificate, only " + strings.Join(slices.Compact(beside), ", ")
 	}
 	for e := range key.Elements() {
-		if e.Local == "KeyInfo" && e.Space != namespaceDsig {
-			return fmt.Sprintf("its KeyInfo is in the namespace %q, not in %q", e.Space, namespaceDsig)
+		if e.Local == "KeyInfo" && e.Space != xmldsig.Namespace {
+			return fmt.Sprintf("its KeyInfo is in the namespace %q, not in %q", e.Space, xmldsig.Namespace)
 		}
 	}
 	return "it has no KeyInfo, or an empty one"
@@ -192,9 +193,9 @@ func (r *spReader) chooseEncryption(methods []*xmltree.Element) {
 		algorithm, _ := m.Attr("Algorithm")
 		switch algorithm = strings.TrimSpace(algorithm); algorithm {
 		case xmlenc.AlgorithmCBC:
-			r.setEncryption(idp.EncryptionCBC)
+			r.d.Encryption = cmp.Or(r.d.Encryption, idp.EncryptionCBC)
 		case xmlenc.AlgorithmGCM:
-			r.setEncryption(idp.EncryptionGCM)
+			r.d.Encryption = cmp.Or(r.d.Encryption, idp.EncryptionGCM)
 		case xmlenc.AlgorithmOAEP:
 			if !oaep {
 				r.oaepDigest(m)
@@ -225,15 +226,9 @@ func (r *spReader) chooseEncryption(methods []*xmltree.Element) {
 	}
 }
 
-func (r *spReader) setEncryption(e string) {
-	if r.d.Encryption == "" {
-		r.d.Encryption = e
-	}
-}
-
 // oaepDigest takes the digest that an EncryptionMethod of RSA-OAEP asks for.
 func (r *spReader) oaepDigest(method *xmltree.Element) {
-	d := method.Child(namespaceDsig, "DigestMethod")
+	d := method.Child(xmldsig.Namespace, "DigestMethod")
 	if d == nil {
 		return
 	}

@@ -55,9 +55,9 @@ func (r *spReader) readBoolean(e *xmltree.Element, part Part) (value, known bool
 	return false, false
 }
 
-// readLocation reads the URL of an endpoint; "" with a fault noted if a browser
-// cannot be sent there.
-func (r *spReader) readLocation(e *xmltree.Element, name string, part Part) string {
+// readLocation reads the URL of an endpoint; "" with a fault noted if a browser cannot be
+// sent there. refused and permission are what Options.CheckURL says of the URL.
+func (r *spReader) readLocation(e *xmltree.Element, name string, part Part) (location, refused string, permission idp.Option) {
 	text, said := e.Attr(name)
 	text = strings.TrimSpace(text)
 	u, err := url.Parse(text)
@@ -80,9 +80,12 @@ func (r *spReader) readLocation(e *xmltree.Element, name string, part Part) stri
 	}
 	if what != "" {
 		r.addFault(part, "One %s cannot be used: %s.", e.Local, what)
-		return ""
+		return "", "", idp.Option{}
 	}
-	return text
+	if r.o.CheckURL != nil {
+		refused, permission = r.o.CheckURL(text)
+	}
+	return text, refused, permission
 }
 
 // readName finds what to call the provider: the name meant for pages, then that of

@@ -7,6 +7,7 @@ package filetext
 
 import (
 	"bytes"
+	"cmp"
 	"encoding/binary"
 	"encoding/json"
 	"fmt"
@@ -95,32 +96,16 @@ var startsHTML = regexp.MustCompile(`(?i)^(<\?xml[^>]*>|<!--[^>]*-->|\s)*(<!doct
 func isHTML(text []byte) bool { return startsHTML.Match(text[:min(len(text), 4096)]) }
 
 // Article names the kind in a sentence: "an HTML page".
-func (k Kind) Article() string {
-	switch k {
-	case Empty:
-		return "empty"
-	case Gzip:
-		return "compressed with gzip"
-	case Zip:
-		return "a ZIP archive"
-	case PDF:
-		return "a PDF document"
-	case Keystore:
-		return "a Java keystore"
-	case DER:
-		return "binary DER, such as a certificate"
-	case PEM:
-		return "PEM, such as a certificate"
-	case HTML:
-		return "an HTML page, such as a sign-in page or an error page"
-	case JSON:
-		return "JSON, such as the error of an API"
-	case XML:
-		return "an XML document"
-	case Text:
-		return "text"
-	}
-	return "binary data"
+func (k Kind) Article() string { return cmp.Or(articles[k], "binary data") }
+
+var articles = map[Kind]string{
+	Empty: "empty", Text: "text",
+	Gzip: "compressed with gzip", Zip: "a ZIP archive", PDF: "a PDF document", Keystore: "a Java keystore",
+	DER:  "binary DER, such as a certificate",
+	PEM:  "PEM, such as a certificate",
+	HTML: "an HTML page, such as a sign-in page or an error page",
+	JSON: "JSON, such as the error of an API",
+	XML:  "an XML document",
 }
 
 // EncodingError reports a text in an unknown encoding.
@@ -174,12 +159,10 @@ func Decode(data []byte) ([]byte, error) {
 }
 
 func invalidAt(data []byte) int {
-	for i := 0; i < len(data); {
-		r, n := utf8.DecodeRune(data[i:])
-		if r == utf8.RuneError && n <= 1 {
+	for i, r := range string(data) {
+		if r == utf8.RuneError && !bytes.HasPrefix(data[i:], []byte("\uFFFD")) {
 			return i
 		}
-		i += n
 	}
 	return len(data)
 }
@@ -231,7 +214,7 @@ func Document(data []byte) (doc []byte, skipped int, err error) {
 	doc = bytes.TrimLeft(text, " \t\r\n")
 	if m := declared.FindSubmatch(doc[:min(len(doc), 1024)]); m != nil {
 		name := strings.ToLower(string(m[1]))
-		if charsets[name] == nil && name != "utf-8" && !strings.HasPrefix(name, "utf-16") && !isASCII(doc) {
+		if charsets[name] == nil && name != "utf-8" && !strings.HasPrefix(name, "utf-16") && bytes.ContainsFunc(doc, func(r rune) bool { return r >= utf8.RuneSelf }) {
 			return nil, 0, &EncodingError{Declared: string(m[1])}
 		}
 	}
@@ -251,13 +234,4 @@ func cutProlog(doc []byte) (rest []byte, ok bool) {
 		}
 	}
 	return nil, false
-}
-
-func isASCII(data []byte) bool {
-	for _, c := range data {
-		if c >= utf8.RuneSelf {
-			return false
-		}
-	}
-	return true
 }

@@ -4,21 +4,21 @@ import (
 	"crypto"
 
 	"vernal/idp"
+	"vernal/idp/saml"
 )
 
 // OpenName opens the name in the message with our key, if it is encrypted. Only the name of
 // a message whose signature held is opened: what a stranger can make us decrypt tells them
 // about what others sent. Every failure is the same refusal.
 func (q *Request) OpenName(key crypto.Signer) error {
-	var name interface {
-		IsEncrypted() bool
-		Open(crypto.Signer) error
-	} = q.Logout
+	var name *saml.Subject
 	if q.Authn != nil {
-		if q.Authn.Subject == nil {
-			return nil
-		}
 		name = q.Authn.Subject
+	} else {
+		name = &q.Logout.Subject
+	}
+	if name == nil {
+		return nil
 	}
 	if name.IsEncrypted() && q.Cert == nil {
 		return idp.Refuse(idp.RefusedEncryptedID, "EncryptedID", "")

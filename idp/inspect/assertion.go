@@ -126,13 +126,7 @@ func (s *Service) checkAssertion(ctx context.Context, r *Report, root, a *xmltre
 	if err := r.checkAddresses(root, a, p); err != nil {
 		return err
 	}
-	return s.showAnswered(r, root, func(id string) (time.Time, error) {
-		before, err := s.Seen.LoginRequest(ctx, idp.RequestKey{SP: r.SP, MessageID: id})
-		if err != nil {
-			return time.Time{}, err
-		}
-		return before.ReceivedAt, nil
-	})
+	return s.showAnswered(ctx, r, root)
 }
 
 // checkAddresses holds the addresses of a Response against the registration.

@@ -2,6 +2,7 @@ package inspect
 
 import (
 	"bytes"
+	"cmp"
 	"compress/flate"
 	"compress/gzip"
 	"compress/zlib"
@@ -31,10 +32,7 @@ func contentOf(s Sent) content {
 		c.readRoot([]byte(s.XML), xmltree.MetadataLimits())
 		return c
 	}
-	raw := messageValue(s.Query)
-	if raw == "" {
-		raw = messageValue(s.InURL)
-	}
+	raw := cmp.Or(messageValue(s.Query), messageValue(s.InURL))
 	doc, how := decodeLeniently(raw)
 	c := content{value: normalValue(raw)}
 	if c.key = c.value; doc == "" {
@@ -111,10 +109,7 @@ func (c content) scoreForm(s Sent) int {
 
 // messageValue is the value of the message among parameters, as it stands there.
 func messageValue(query string) string {
-	if raw := parameterValue(query, "SAMLRequest"); raw != "" {
-		return raw
-	}
-	return parameterValue(query, "SAMLResponse")
+	return cmp.Or(parameterValue(query, "SAMLRequest"), parameterValue(query, "SAMLResponse"))
 }
 
 // normalValue is base64 without percent-encoding, white space and printed line
@@ -124,9 +119,6 @@ func normalValue(raw string) string {
 		raw = raw[:i] // cut off within an escape
 	}
 	for range 3 {
-		if !strings.Contains(raw, "%") {
-			break
-		}
 		plain, err := url.PathUnescape(raw)
 		if err != nil {
 			break
@@ -140,19 +132,11 @@ func normalValue(raw string) string {
 // looksEncoded reports whether a value may be base64 at all.
 func looksEncoded(value string) bool {
 	const shortest = 16 // far below any message
-	if len(value) < shortest {
-		return false
-	}
-	for i := range len(value) {
-		if !isBase64(value[i]) {
-			return false
-		}
-	}
-	return true
+	return len(value) >= shortest && strings.TrimLeftFunc(value, isBase64) == ""
 }
 
-func isBase64(c byte) bool {
-	return c|0x20 >= 'a' && c|0x20 <= 'z' || c >= '0' && c <= '9' || strings.IndexByte("+/=-_", c) >= 0
+func isBase64(r rune) bool {
+	return r|0x20 >= 'a' && r|0x20 <= 'z' || r >= '0' && r <= '9' || strings.ContainsRune("+/=-_", r)
 }
 
 // maxDecoded bounds, in bytes, what is inflated of a message: no server takes more.

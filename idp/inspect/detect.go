@@ -276,7 +276,11 @@ type parameter struct {
 func findParameters(text string) (found []Sent) {
 	var group []parameter
 	flush := func() {
-		if s, ok := asSent(group); ok {
+		var pairs []string
+		for _, p := range group {
+			pairs = append(pairs, p.name+"="+escapeValue(p.value))
+		}
+		if s := (Sent{Place: PlaceParameters, Rebuilt: true, Query: strings.Join(pairs, "&")}); hasParameter(s.Query) {
 			nearEndpoint(&s, text[max(0, group[0].from-2048):group[0].from])
 			found = append(found, s)
 		}
@@ -290,7 +294,7 @@ func findParameters(text string) (found []Sent) {
 		}
 		at, name := from+m[0], text[from+m[0]:from+m[1]]
 		from += m[1]
-		if at > 0 && (isBase64(text[at-1]) && text[at-1] != '=' || text[at-1] == '.') {
+		if at > 0 && (isBase64(rune(text[at-1])) && text[at-1] != '=' || text[at-1] == '.') {
 			continue // the end of another word
 		}
 		between := afterName.FindString(text[from:min(len(text), from+maxBetween)])
@@ -316,16 +320,6 @@ func parametersClash(a, b string) bool {
 	return a == b || strings.HasPrefix(a, "SAMLRe") && strings.HasPrefix(b, "SAMLRe")
 }
 
-func asSent(group []parameter) (Sent, bool) {
-	s := Sent{Place: PlaceParameters, Rebuilt: true}
-	var pairs []string
-	for _, p := range group {
-		pairs = append(pairs, p.name+"="+escapeValue(p.value))
-	}
-	s.Query = strings.Join(pairs, "&")
-	return s, hasParameter(s.Query)
-}
-
 // valueAt is the value that begins at a place, and where it ends.
 func valueAt(text string, at int, name string) (string, int) {
 	rest := text[at:]
@@ -347,7 +341,8 @@ func valueAt(text string, at int, name string) (string, int) {
 		}
 		return strings.TrimSpace(v), at + len(v)
 	}
-	end := at + encodedLength(rest)
+	// Base64, percent-encoded or not.
+	end := at + len(rest) - len(strings.TrimLeftFunc(rest, func(r rune) bool { return isBase64(r) || r == '%' }))
 	if joined, after := joinLines(text, at, end); after > end && looksEncoded(normalValue(joined)) {
 		if c, d := contentOf(Sent{Query: name + "=" + escapeValue(text[at:end])}), contentOf(Sent{Query: name + "=" + escapeValue(joined)}); name == "Signature" || d.readable || !c.readable {
 			return joined, after
@@ -358,12 +353,6 @@ func valueAt(text string, at int, name string) (string, int) {
 
 // afterValue ends a RelayState or SigAlg that has no quotes.
 var afterValue = regexp.MustCompile(`[",;&\])}]| Sig| SAMLRe`)
-
-// encodedLength is the length of the base64 that a text begins with, percent-encoded
-// or not.
-func encodedLength(text string) int {
-	return len(text) - len(strings.TrimLeftFunc(text, func(r rune) bool { return r < 0x80 && (isBase64(byte(r)) || r == '%') }))
-}
 
 // roots are the elements that are looked for in a text.
 var roots = regexp.MustCompile(`<(?:[A-Za-z_][\w.-]*:)?(?:AuthnRequest|LogoutRequest|Response|LogoutResponse|Envelope|EntityDescriptor|EntitiesDescriptor)(?:[\s/>])`)

@@ -111,26 +111,25 @@ func (s *Service) destinationHints(seen, want string) []string {
 	return hints
 }
 
-// clockHint says what a time is from our point of view.
-func clockHint(issued, at time.Time) (a advice) {
+// hintClock says what a time is from our point of view.
+func (r *Report) hintClock(issued time.Time) {
 	const (
 		near  = 6 * time.Minute
 		zones = 14 * time.Hour
 	)
-	apart := at.Sub(issued)
+	apart := r.At.Sub(issued)
 	word := "before"
 	if apart < 0 {
 		apart, word = -apart, "after"
 	}
-	a.hint(fmt.Sprintf("it was made %s %s the time that the rules are applied at", apart.Round(time.Second), word))
+	r.addHint(fmt.Sprintf("it was made %s %s the time that the rules are applied at", apart.Round(time.Second), word))
 	half := apart.Round(30 * time.Minute)
 	if half >= 30*time.Minute && half <= zones && (apart-half).Abs() <= near {
-		a.hint(fmt.Sprintf("%s is the distance of a time zone: was local time written as UTC?", half))
+		r.addHint(fmt.Sprintf("%s is the distance of a time zone: was local time written as UTC?", half))
 	}
 	if word == "before" {
-		a.suggest(applyAt(issued.UTC().Format(time.RFC3339)))
+		r.addSuggestion(applyAt(issued.UTC().Format(time.RFC3339)))
 	}
-	return a
 }
 
 // applyAt is to apply the rules as at another time.

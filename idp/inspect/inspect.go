@@ -254,6 +254,14 @@ func (r *Report) noteRefused(field string, err error) error {
 	return nil
 }
 
+// codeOf is the code of a refusal; "" of another error, and of none.
+func codeOf(err error) idp.RefusalCode {
+	if why, ok := errors.AsType[*idp.Refusal](err); ok {
+		return why.Code
+	}
+	return ""
+}
+
 // addHint adds to the last rule noted; "" adds nothing.
 func (r *Report) addHint(hints ...string) {
 	if len(r.Checks) == 0 {
@@ -273,21 +281,6 @@ func (r *Report) addSuggestion(list ...idp.Suggestion) {
 		last := &r.Checks[len(r.Checks)-1]
 		last.Suggestions = append(last.Suggestions, list...)
 	}
-}
-
-// advice is what was found out about a value, and what can be done about it.
-type advice struct {
-	hints       []string
-	suggestions []idp.Suggestion
-}
-
-func (a *advice) hint(hints ...string)           { a.hints = append(a.hints, hints...) }
-func (a *advice) suggest(list ...idp.Suggestion) { a.suggestions = append(a.suggestions, list...) }
-
-// addAdvice adds advice to the last rule noted.
-func (r *Report) addAdvice(a advice) {
-	r.addHint(a.hints...)
-	r.addSuggestion(a.suggestions...)
 }
 
 // noteWarning notes what the server may refuse, by its refusal.

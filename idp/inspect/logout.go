@@ -51,7 +51,7 @@ func (s *Service) openName(r *Report, q *inbound.Request, root *xmltree.Element)
 		r.add(Check{Field: field, Outcome: Skipped, Seen: seen, Note: "it is opened only in a message whose signature holds"})
 		return false, nil
 	}
-	err := q.OpenName(s.signer(r, r.Year))
+	err := q.OpenName(s.signer(r))
 	if err == nil {
 		r.note(field, seen, "opened with our key of "+string(r.Year))
 		return true, nil
@@ -64,9 +64,9 @@ func (s *Service) openName(r *Report, q *inbound.Request, root *xmltree.Element)
 	return false, nil
 }
 
-// signer is our key of a year, nil if there is none.
-func (s *Service) signer(r *Report, year idp.Year) crypto.Signer {
-	entry, ok := s.Years.Lookup(year, r.At)
+// signer is our key of the year that a message came to, nil if there is none.
+func (s *Service) signer(r *Report) crypto.Signer {
+	entry, ok := s.Years.Lookup(r.Year, r.At)
 	if !ok || entry.Key == nil {
 		return nil
 	}

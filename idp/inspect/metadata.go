@@ -12,6 +12,7 @@ import (
 	"vernal/idp/filetext"
 	"vernal/idp/sp"
 	"vernal/idp/xmldsig"
+	"vernal/idp/xmlenc"
 	"vernal/idp/xmltree"
 )
 
@@ -139,7 +140,7 @@ func (s *Service) metadataOfIdP(r *Report, root *xmltree.Element) error {
 	}
 	ours, years := s.ourCertificates(r.At)
 	var named []string
-	for _, c := range certificatesIn(root) {
+	for _, c := range xmlenc.CertificatesIn(root) {
 		i := slices.IndexFunc(ours, c.Equal)
 		if i < 0 {
 			r.noteFault("KeyDescriptor", nameCertificate(c), "this is none of our years' certificates")

@@ -1,6 +1,7 @@
 package inspect
 
 import (
+	"cmp"
 	"crypto/rsa"
 	"crypto/x509"
 	"encoding/hex"
@@ -89,13 +90,7 @@ func describeEncryption(e *xmltree.Element) (seen string, certs []*x509.Certific
 
 // algorithmName is the last word of an algorithm's name, which tells them apart.
 func algorithmName(uri string) string {
-	if uri == "" {
-		return "nothing named"
-	}
-	if _, name, ok := strings.Cut(uri, "#"); ok {
-		return name
-	}
-	return uri
+	return cmp.Or(uri[strings.IndexByte(uri, '#')+1:], "nothing named")
 }
 
 // nameCertificate names a certificate for people.

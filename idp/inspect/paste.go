@@ -97,7 +97,7 @@ func Find(text string) []Sent {
 			views = append(views, next)
 		}
 	}
-	if !f.anyReadable() && len(text) <= maxUnwrapped {
+	if !slices.ContainsFunc(f.all, func(x find) bool { return x.readable }) && len(text) <= maxUnwrapped {
 		for _, v := range views {
 			f.addAll(findBase64(v.text), v.steps)
 		}
@@ -124,10 +124,6 @@ type find struct {
 }
 
 func (f *finds) isFull() bool { return len(f.all) >= maxSent }
-
-func (f *finds) anyReadable() bool {
-	return slices.ContainsFunc(f.all, func(x find) bool { return x.readable })
-}
 
 // lookInto adds what a view holds.
 func (f *finds) lookInto(v view) {
@@ -218,9 +214,7 @@ func (x find) isPieceOf(whole find) bool {
 		return m == nil && len(whole.Steps) > 0 || m != nil && strings.Contains(whole.key, m[1][:min(len(m[1]), 16)])
 	}
 	value := strings.TrimLeft(strings.ReplaceAll(x.value, "=", ""), "+") // a plus sign was a space
-	if cut := strings.IndexFunc(value, func(r rune) bool { return r >= 0x80 || !isBase64(byte(r)) }); cut >= 0 {
-		value = value[:cut]
-	}
+	value = value[:len(value)-len(strings.TrimLeftFunc(value, isBase64))]
 	is := strings.ReplaceAll(whole.value, "=", "")
 	before, _, _ := strings.Cut(strings.TrimLeft(x.value, "+="), "=")
 	// In mail, =3D is an equals sign, and one at the end of a line breaks it.

@@ -117,26 +117,20 @@ func (s *Service) checkSignature(ctx context.Context, r *Report, msg *saml.Messa
 	root, cert, err := inbound.Verify(msg, p, kind)
 	var lost string // how the query was encoded, if that was found out
 	if err != nil && in.rebuilt {
-		if lost, cert = rebuiltSigner(msg.Detached, p.RequestCerts); cert != nil {
+		if lost, cert = signedText(msg.Detached, p.RequestCerts, false); cert != nil {
 			root, err = msg.Root, nil
 		}
 	}
-	var why *idp.Refusal
-	switch {
-	case err != nil && in.reformatted && errors.As(err, &why) && (why.Code == idp.RefusedDigest || why.Code == idp.RefusedSignature):
+	switch code := codeOf(err); {
+	case in.reformatted && (code == idp.RefusedDigest || code == idp.RefusedSignature):
 		r.Unknown = true
 		r.noteSkipped("Signature", "the text was copied from a browser's view of XML, which changes the white space that the signature covers")
 		return msg.Root, nil
 	case err != nil:
-		found, broken := s.signatureHints(ctx, msg, p, r.At, err)
-		if broken != nil {
-			return nil, broken
-		}
 		if err := r.noteRefused("Signature", err); err != nil {
 			return nil, err
 		}
-		r.addAdvice(found)
-		return msg.Root, nil
+		return msg.Root, s.hintSignature(ctx, r, msg, p, code)
 	case cert == nil:
 		r.add(Check{Field: "Signature", Outcome: OK, Note: "none, and the registration asks for none"})
 		return root, nil
@@ -206,10 +200,10 @@ func (s *Service) showFinding(r *Report, q *inbound.Request, f saml.Finding, exp
 			r.noteKept(f.Field, h.IssueInstant.UTC().Format(saml.TimeFormat))
 			break
 		}
-		r.addAdvice(clockHint(h.IssueInstant, r.At))
+		r.hintClock(h.IssueInstant)
 	case "NotOnOrAfter":
 		if !isKept {
-			r.addAdvice(clockHint(h.IssueInstant, r.At))
+			r.hintClock(h.IssueInstant)
 		}
 	case "AssertionConsumerServiceURL":
 		if !isKept {
@@ -224,7 +218,7 @@ func (s *Service) showFinding(r *Report, q *inbound.Request, f saml.Finding, exp
 		r.showFormat(q, isKept)
 	case "RequestedAuthnContext":
 		if !isKept {
-			r.addAdvice(refusedContextHints(q.Authn.ClassRefs, p))
+			r.hintRefusedContexts(q.Authn.ClassRefs, p)
 			break
 		}
 		r.noteKept(f.Field, strings.Join(q.Authn.ClassRefs, " "))
@@ -298,26 +292,21 @@ func (s *Service) checkYear(r *Report, p *sp.Provider) error {
 	return nil
 }
 
-// refusedContextHints say what the values come near, or what the registration
-// would have to say.
-func refusedContextHints(refs []string, p *sp.Provider) (a advice) {
+// hintRefusedContexts says what the values come near, or what the registration would have
+// to say.
+func (r *Report) hintRefusedContexts(refs []string, p *sp.Provider) {
 	var unknown []string
 	for _, ref := range refs {
 		_, err := assurance.Resolve(assurance.Ask{ClassRefs: []string{ref}}, &p.ServiceProvider)
-		var why *idp.Refusal
-		if !errors.As(err, &why) {
-			continue
-		}
-		switch why.Code {
+		switch codeOf(err) {
 		case idp.RefusedAuthnContext:
 			unknown = append(unknown, ref)
 		case idp.RefusedAuthnContextLevel:
-			a.hint(fmt.Sprintf("%s may be asked for by a service provider whose ial allows it; now it is %s", ref, p.IAL))
-			a.suggest(idp.Suggest(idp.DoSPEdit, string(p.EntityID)).With(idp.OptionIAL, "").Labeled(idp.LabelAllowLevel))
+			r.addHint(fmt.Sprintf("%s may be asked for by a service provider whose ial allows it; now it is %s", ref, p.IAL))
+			r.addSuggestion(idp.Suggest(idp.DoSPEdit, string(p.EntityID)).With(idp.OptionIAL, "").Labeled(idp.LabelAllowLevel))
 		}
 	}
-	a.hint(contextHints(unknown)...)
-	return a
+	r.addHint(contextHints(unknown)...)
 }
 
 func levelsOf(need *assurance.Requirement) *Levels {

@@ -8,7 +8,6 @@ import (
 	"strings"
 	"time"
 
-	"vernal/certs"
 	"vernal/idp"
 	"vernal/idp/saml"
 	"vernal/idp/sp"
@@ -127,7 +126,7 @@ func (s *Service) verifySigned(r *Report, field string, e *xmltree.Element, veri
 		return nil, err
 	}
 	r.Year = years[v.Cert]
-	r.Cert = &Cert{SHA256: certs.CertSHA256(v.Cert), EndAt: v.Cert.NotAfter.UTC()}
+	r.Cert = certOf(v.Cert)
 	r.noteKept(field, "by our certificate of "+string(r.Year)+", "+nameCertificate(v.Cert))
 	return v.Element, nil
 }
@@ -155,13 +154,7 @@ func (s *Service) checkLogoutResponse(ctx context.Context, r *Report, root *xmlt
 	if p.SignLogoutResponse && root.Child(xmldsig.Namespace, "Signature") == nil {
 		r.addHint("the registration asks for signed LogoutResponses now; this one is not")
 	}
-	return s.showAnswered(r, root, func(id string) (time.Time, error) {
-		before, err := s.Seen.LogoutRequest(ctx, idp.RequestKey{SP: r.SP, MessageID: id})
-		if err != nil {
-			return time.Time{}, err
-		}
-		return before.ReceivedAt, nil
-	})
+	return s.showAnswered(ctx, r, root)
 }
 
 // findProvider returns the first registered SP that a condition is true of, nil for none.
@@ -173,13 +166,23 @@ func (s *Service) findProvider(ctx context.Context, is func(*sp.Provider) bool) 
 	return nil, err
 }
 
-// showAnswered notes which request a message answers. receivedAt looks up when that came.
-func (s *Service) showAnswered(r *Report, root *xmltree.Element, receivedAt func(id string) (time.Time, error)) error {
+// showAnswered notes which request a message answers.
+func (s *Service) showAnswered(ctx context.Context, r *Report, root *xmltree.Element) error {
 	id, ok := root.Attr("InResponseTo")
 	if !ok || s.Seen == nil {
 		return nil
 	}
-	at, err := receivedAt(id)
+	var login *idp.LoginRequest
+	var logout *idp.LogoutRequest
+	var err error
+	key, at := idp.RequestKey{SP: r.SP, MessageID: id}, time.Time{}
+	if root.Local == "LogoutResponse" {
+		if logout, err = s.Seen.LogoutRequest(ctx, key); err == nil {
+			at = logout.ReceivedAt
+		}
+	} else if login, err = s.Seen.LoginRequest(ctx, key); err == nil {
+		at = login.ReceivedAt
+	}
 	if errors.Is(err, idp.ErrNotFound) {
 		r.noteSkipped("InResponseTo", "no request "+id+" of this service provider is on record; records are kept for a day at most")
 		return nil

@@ -1,10 +1,9 @@
 package inspect
 
 import (
+	"cmp"
 	"context"
 	"crypto/x509"
-	"encoding/base64"
-	"errors"
 	"fmt"
 	"net/url"
 	"regexp"
@@ -14,105 +13,74 @@ import (
 
 	"vernal/certs"
 	"vernal/idp"
-	"vernal/idp/partnercert"
 	"vernal/idp/saml"
 	"vernal/idp/sp"
 	"vernal/idp/xmldsig"
+	"vernal/idp/xmlenc"
 	"vernal/idp/xmltree"
 )
 
-const (
-	// maxTried bounds the service providers whose certificates are tried.
-	maxTried = 2000
-	// maxCarried bounds the certificates that are read of one document.
-	maxCarried = 8
-)
+// maxTried bounds the service providers whose certificates are tried.
+const maxTried = 2000
 
-// signatureHints find out why no certificate of the sender verifies a message:
-// what else does. Trying proves nothing about who sent it.
-func (s *Service) signatureHints(ctx context.Context, msg *saml.Message, p *sp.Provider, at time.Time, err error) (a advice, broken error) {
-	var why *idp.Refusal
-	if !errors.As(err, &why) {
-		return a, nil
-	}
-	switch why.Code {
+// hintSignature finds out why no certificate of the sender verifies a message: what else
+// does. Trying proves nothing about who sent it.
+func (s *Service) hintSignature(ctx context.Context, r *Report, msg *saml.Message, p *sp.Provider, code idp.RefusalCode) error {
+	switch code {
 	case idp.RefusedDigest:
-		a.hint(digestHints(msg, p)...)
-		return a, nil
+		r.hintDigest(msg, p)
+		return nil
 	case idp.RefusedSignature, idp.RefusedNoCertificate:
 	default:
-		return a, nil
+		return nil
 	}
-	if how := otherText(msg.Detached, p.RequestCerts); how != "" {
-		a.hint("a registered certificate verifies it over another text, " + how + ": sign the query exactly as it is sent")
-		return a, nil
+	if how, _ := signedText(msg.Detached, p.RequestCerts, true); how != "" {
+		r.addHint("a registered certificate verifies it over another text, " + how + ": sign the query exactly as it is sent")
+		return nil
 	}
-	a = carriedHints(msg, p)
-	other, err := s.otherSigner(ctx, msg, p, at)
-	if other != "" {
-		a.hint(other)
+	carried := embeddedCertificates(msg.Root)
+	r.hintCarried(msg, p, carried)
+	other, err := s.otherSigner(ctx, msg, p, r.At)
+	r.addHint(other)
+	if other == "" && len(carried) == 0 {
+		r.addHint(fmt.Sprintf("none of the certificates registered with anybody here verifies it; those of %s: %s", p.EntityID, certificateNames(p.RequestCerts)))
 	}
-	if len(a.hints) == 0 {
-		a.hint(fmt.Sprintf("none of the certificates registered with anybody here verifies it; those of %s: %s", p.EntityID, certificateNames(p.RequestCerts)))
-	}
-	return a, err
+	return err
 }
 
-// digestHints name the certificate that fits although the message does not.
-func digestHints(msg *saml.Message, p *sp.Provider) []string {
+// hintDigest names the certificate that fits although the message does not.
+func (r *Report) hintDigest(msg *saml.Message, p *sp.Provider) {
 	for _, c := range p.RequestCerts {
-		_, _, err := msg.Verify([]*x509.Certificate{c}, true)
-		var why *idp.Refusal
-		if errors.As(err, &why) && why.Code == idp.RefusedDigest {
-			return []string{"the signature was made with the key of the registered certificate " + nameCertificate(c) + ", over another message than this one"}
+		if _, _, err := msg.Verify([]*x509.Certificate{c}, true); codeOf(err) == idp.RefusedDigest {
+			r.addHint("the signature was made with the key of the registered certificate " + nameCertificate(c) + ", over another message than this one")
+			return
 		}
 	}
-	return nil
 }
 
-// carriedHints are about the certificate that the message brings along, which
-// the server does not heed: anybody can bring one.
-func carriedHints(msg *saml.Message, p *sp.Provider) (a advice) {
-	for _, c := range embeddedCertificates(msg.Root) {
-		if slices.ContainsFunc(p.RequestCerts, c.Equal) {
-			a.hint("the message carries the registered certificate " + nameCertificate(c) + ", and was not signed with its key")
-			continue
+// hintCarried is about the certificates that the message brings along, which the server
+// does not heed: anybody can bring one.
+func (r *Report) hintCarried(msg *saml.Message, p *sp.Provider, carried []*x509.Certificate) {
+	for _, c := range carried {
+		switch {
+		case slices.ContainsFunc(p.RequestCerts, c.Equal):
+			r.addHint("the message carries the registered certificate " + nameCertificate(c) + ", and was not signed with its key")
+		case findVerifier(msg, []*x509.Certificate{c}) == nil:
+			r.addHint("the message carries the certificate " + nameCertificate(c) + ", which does not verify it either")
+		default:
+			r.addHint("the certificate that the message carries verifies it, and is not registered: " + nameCertificate(c) +
+				"; register it if the people of the service provider confirm its SHA-256, " + certs.CertSHA256(c))
+			r.addSuggestion(idp.Suggest(idp.DoSPEdit, string(p.EntityID)).With(idp.OptionCert, "").Labeled(idp.LabelRegister))
 		}
-		_, _, err := msg.Verify([]*x509.Certificate{c}, true)
-		if err != nil {
-			a.hint("the message carries the certificate " + nameCertificate(c) + ", which does not verify it either")
-			continue
-		}
-		a.hint("the certificate that the message carries verifies it, and is not registered: " + nameCertificate(c) +
-			"; register it if the people of the service provider confirm its SHA-256, " + certs.CertSHA256(c))
-		a.suggest(idp.Suggest(idp.DoSPEdit, string(p.EntityID)).With(idp.OptionCert, "").Labeled(idp.LabelRegister))
 	}
-	return a
 }
 
 // embeddedCertificates are the certificates in the KeyInfo of a message's own signature.
 func embeddedCertificates(root *xmltree.Element) (list []*x509.Certificate) {
 	if signature := root.Child(xmldsig.Namespace, "Signature"); signature != nil {
-		return certificatesIn(signature)
+		return xmlenc.CertificatesIn(signature)
 	}
 	return nil
-}
-
-// certificatesIn are those within an element, each once, a few at most.
-func certificatesIn(within *xmltree.Element) (list []*x509.Certificate) {
-	for e := range within.All() {
-		if !e.Is(xmldsig.Namespace, "X509Certificate") || len(list) == maxCarried {
-			continue
-		}
-		der, err := base64.StdEncoding.DecodeString(strings.Join(strings.Fields(e.Text()), ""))
-		if err != nil {
-			continue
-		}
-		if c, err := partnercert.Parse(der); err == nil && !slices.ContainsFunc(list, c.Equal) {
-			list = append(list, c)
-		}
-	}
-	return list
 }
 
 // otherSigner looks for who else's certificate verifies a message.
@@ -151,14 +119,11 @@ func findVerifier(msg *saml.Message, certs []*x509.Certificate) *x509.Certificat
 }
 
 func certificateNames(list []*x509.Certificate) string {
-	if len(list) == 0 {
-		return "none"
-	}
-	out := make([]string, len(list))
+	names := make([]string, len(list))
 	for i, c := range list {
-		out[i] = nameCertificate(c)
+		names[i] = nameCertificate(c)
 	}
-	return listValues(out)
+	return cmp.Or(listValues(names), "none")
 }
 
 // encodings are the ways in which software writes a value into a query.
@@ -198,19 +163,6 @@ var orders = []order{
 	{"without SigAlg", func(request, relay, _ string) string { return request + relay }},
 	{"of SAMLRequest alone", func(request, _, _ string) string { return request }},
 	{"of the value of SAMLRequest alone", func(request, _, _ string) string { return strings.TrimPrefix(request, "SAMLRequest=") }},
-}
-
-// rebuiltSigner finds the certificate that verifies a signature of a query whose
-// encoding is lost, and the encoding.
-func rebuiltSigner(d *saml.Detached, certs []*x509.Certificate) (how string, cert *x509.Certificate) {
-	return signedText(d, certs, false)
-}
-
-// otherText tells which text a signature in the query was made over, if it is one
-// that software is known to sign by mistake; "" if it is none of them.
-func otherText(d *saml.Detached, certs []*x509.Certificate) string {
-	how, _ := signedText(d, certs, true)
-	return how
 }
 
 // signedText finds the text that a signature in the query was made over, and the

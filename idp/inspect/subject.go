@@ -14,7 +14,7 @@ func (s *Service) checkSubject(r *Report, q *inbound.Request) error {
 		return nil
 	}
 	if subject.IsEncrypted() {
-		if err := q.OpenName(s.signer(r, r.Year)); err != nil {
+		if err := q.OpenName(s.signer(r)); err != nil {
 			return r.noteRefused("", err)
 		}
 	}

@@ -45,17 +45,17 @@ var unwrappings = []struct {
 	step Step
 	undo func(string) string
 }{
-	{StepInvisible, withoutInvisible},
+	{StepInvisible, invisible.Replace},
 	{StepMailQuote, withoutQuotes},
 	{StepIndented, withoutIndent},
 	{StepMailEncoded, decodeMail},
 	{StepCaret, withoutCarets},
 	{StepProofpoint, restoreURLDefense},
 	{StepBackslash, unescapeBackslashes},
-	{StepEntities, unescapeEntities},
+	{StepEntities, html.UnescapeString},
 	{StepPercent, unescapePercent},
 	{StepPercent, unescapeForm},
-	{StepTypographic, withPlainQuotes},
+	{StepTypographic, typographic.Replace},
 }
 
 // unwrapForms are the texts that a view may be a form of.
@@ -86,16 +86,7 @@ var utf16Declaration = regexp.MustCompile(`(?i)^(\x{FEFF}?\s*<\?xml[^>]*?)\s+enc
 var invisible = strings.NewReplacer("\u200B", "", "\u200C", "", "\u200D", "", "\u2060", "", "\uFEFF", "", "\u00AD", "",
 	"\u00A0", " ", "\u2007", " ", "\u202F", " ", "\u2028", "\n", "\u2029", "\n")
 
-func withoutInvisible(text string) string {
-	if strings.IndexFunc(text, func(r rune) bool { return r >= 0x80 }) < 0 {
-		return text
-	}
-	return invisible.Replace(text)
-}
-
 var typographic = strings.NewReplacer("“", `"`, "”", `"`, "„", `"`, "«", `"`, "»", `"`, "‘", "'", "’", "'")
-
-func withPlainQuotes(text string) string { return typographic.Replace(text) }
 
 // quoted is a line of quoted mail, and its marks.
 var quoted = regexp.MustCompile(`(?m)^[ \t]*>[> \t]*`)
@@ -164,22 +155,11 @@ func withoutCarets(text string) string {
 	return strings.ReplaceAll(text, "^", "")
 }
 
-// unescapeEntities undoes the entities of HTML and XML once.
-func unescapeEntities(text string) string {
-	if !strings.Contains(text, "&") {
-		return text
-	}
-	return html.UnescapeString(text)
-}
-
 // backslash is an escape of JSON, JavaScript, and of strings that a program printed.
 var backslash = regexp.MustCompile(`\\(?:[nrt"'\\/&?=\n]|x[0-9a-fA-F]{2}|u[0-9a-fA-F]{4})`)
 
 // unescapeBackslashes undoes such escapes. What is no escape stays.
 func unescapeBackslashes(text string) string {
-	if !strings.Contains(text, `\`) {
-		return text
-	}
 	return backslash.ReplaceAllStringFunc(text, func(e string) string {
 		switch c := e[1]; c {
 		case 'n':
@@ -245,9 +225,6 @@ var (
 
 // restoreURLDefense restores links that urldefense rewrote.
 func restoreURLDefense(text string) string {
-	if !strings.Contains(text, "urldefense.") {
-		return text
-	}
 	text = defended2.ReplaceAllStringFunc(text, func(link string) string {
 		u := defended2.FindStringSubmatch(link)[1]
 		plain, err := url.PathUnescape(strings.NewReplacer("-", "%", "_", "/").Replace(u))

@@ -3,7 +3,6 @@ package logout
 import (
 	"errors"
 	"net/http"
-	"net/url"
 
 	"vernal/idp"
 	"vernal/idp/inbound"
@@ -57,9 +56,4 @@ func (h *Handler) askUser(w http.ResponseWriter, r *http.Request) error {
 		Action: h.SignOutPath, CancelURL: h.AccountPath,
 	}
 	return h.Pages.Render(w, http.StatusOK, page)
-}
-
-func redirectToContinue(w http.ResponseWriter, r *http.Request, handle idp.RequestHandle) error {
-	http.Redirect(w, r, ContinuePath+"?request="+url.QueryEscape(string(handle)), http.StatusSeeOther)
-	return nil
 }

@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"net/http"
 	"net/netip"
+	"net/url"
 
 	"vernal/idp"
 	"vernal/idp/budget"
@@ -87,5 +88,6 @@ func (h *Handler) storeRequest(w http.ResponseWriter, r *http.Request, a *accept
 		h.waiting.GiveBack(h.Clock.Now(), requestWeight(a.request), keys[1:]...)
 	}
 	http.SetCookie(w, h.Sessions.Retie(tie, first.Handle))
-	return redirectToContinue(w, r, first.Handle)
+	http.Redirect(w, r, ContinuePath+"?request="+url.QueryEscape(string(first.Handle)), http.StatusSeeOther)
+	return nil
 }

@@ -65,32 +65,24 @@ func Parse(der []byte) (*x509.Certificate, error) {
 }
 
 // parts are elements of a TBSCertificate (RFC 5280 §4.1).
-type parts struct{ tbs, serial, issuer, validity, subject, key []byte }
+type parts struct{ tbs, serial, issuer, validity, subject, key cryptobyte.String }
 
 // split takes a certificate apart, up to its key.
 func split(der []byte) (p parts, ok bool) {
 	in := cryptobyte.String(der)
-	var outer, tbs, body, serial, issuer, validity, subject, key cryptobyte.String
-	if !in.ReadASN1(&outer, cryptoasn1.SEQUENCE) || !outer.ReadASN1Element(&tbs, cryptoasn1.SEQUENCE) {
+	var outer, body cryptobyte.String
+	if !in.ReadASN1(&outer, cryptoasn1.SEQUENCE) || !outer.ReadASN1Element(&p.tbs, cryptoasn1.SEQUENCE) {
 		return p, false
 	}
-	inner := tbs
-	if !inner.ReadASN1(&body, cryptoasn1.SEQUENCE) ||
-		!body.SkipOptionalASN1(cryptoasn1.Tag(0).Constructed().ContextSpecific()) ||
-		!body.ReadASN1(&serial, cryptoasn1.INTEGER) ||
-		!body.SkipASN1(cryptoasn1.SEQUENCE) ||
-		!body.ReadASN1Element(&issuer, cryptoasn1.SEQUENCE) ||
-		!body.ReadASN1(&validity, cryptoasn1.SEQUENCE) ||
-		!body.ReadASN1Element(&subject, cryptoasn1.SEQUENCE) ||
-		!body.ReadASN1Element(&key, cryptoasn1.SEQUENCE) {
-		return p, false
-	}
-	return parts{tbs, serial, issuer, validity, subject, key}, true
-}
-
-func isCertificate(der []byte) bool {
-	_, ok := split(der)
-	return ok
+	tbs := p.tbs
+	return p, tbs.ReadASN1(&body, cryptoasn1.SEQUENCE) &&
+		body.SkipOptionalASN1(cryptoasn1.Tag(0).Constructed().ContextSpecific()) &&
+		body.ReadASN1(&p.serial, cryptoasn1.INTEGER) &&
+		body.SkipASN1(cryptoasn1.SEQUENCE) &&
+		body.ReadASN1Element(&p.issuer, cryptoasn1.SEQUENCE) &&
+		body.ReadASN1(&p.validity, cryptoasn1.SEQUENCE) &&
+		body.ReadASN1Element(&p.subject, cryptoasn1.SEQUENCE) &&
+		body.ReadASN1Element(&p.key, cryptoasn1.SEQUENCE)
 }
 
 // dates reads a Validity. OpenSSL takes both forms for any year.
@@ -205,10 +197,8 @@ func otherDER(der []byte) *Error {
 	if isPrivateKey(der) {
 		return fault(IsPrivateKey, "it is a private key, and only the certificate belongs here; treat that key as leaked if it has left its machine")
 	}
-	if _, err := x509.ParsePKIXPublicKey(der); err == nil {
-		return fault(IsPublicKey, publicHelp)
-	}
-	if _, err := x509.ParsePKCS1PublicKey(der); err == nil {
+	_, pkix := x509.ParsePKIXPublicKey(der)
+	if _, pkcs1 := x509.ParsePKCS1PublicKey(der); pkix == nil || pkcs1 == nil {
 		return fault(IsPublicKey, publicHelp)
 	}
 	var oid asn1.ObjectIdentifier
@@ -248,12 +238,8 @@ func isPrivateKey(der []byte) bool {
 	if len(der) > maxPrivateKey {
 		return false
 	}
-	if _, err := x509.ParsePKCS8PrivateKey(der); err == nil {
-		return true
-	}
-	if _, err := x509.ParsePKCS1PrivateKey(der); err == nil {
-		return true
-	}
-	_, err := x509.ParseECPrivateKey(der)
-	return err == nil
+	_, pkcs8 := x509.ParsePKCS8PrivateKey(der)
+	_, pkcs1 := x509.ParsePKCS1PrivateKey(der)
+	_, ec := x509.ParseECPrivateKey(der)
+	return pkcs8 == nil || pkcs1 == nil || ec == nil
 }

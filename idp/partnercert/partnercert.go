@@ -13,6 +13,7 @@ package partnercert
 
 import (
 	"bytes"
+	"cmp"
 	"crypto/x509"
 	"encoding/base64"
 	"encoding/hex"
@@ -126,7 +127,7 @@ func Extract(data []byte) (File, error) {
 // reader is one reading of one file.
 type reader struct {
 	file File
-	// beside names the contents of a file without a certificate.
+	// beside names the contents of a file without a certificate, the first of them.
 	beside *Error
 }
 
@@ -146,13 +147,6 @@ func (r *reader) add(der []byte) error {
 	}
 	r.file.Certificates = append(r.file.Certificates, der)
 	return nil
-}
-
-// noteInstead notes the kind of a file without a certificate. The first note counts.
-func (r *reader) noteInstead(code Code, format string, args ...any) {
-	if r.beside == nil {
-		r.beside = fault(code, format, args...)
-	}
 }
 
 // read reads bytes of any kind. layer counts the base64 around them.
@@ -279,13 +273,13 @@ func (r *reader) block(label, body string, layer int) error {
 		}
 		return r.certificate(der)
 	case "CERTIFICATE REQUEST", "NEW CERTIFICATE REQUEST":
-		r.noteInstead(IsRequest, requestHelp)
+		r.beside = cmp.Or(r.beside, fault(IsRequest, requestHelp))
 	case "PKCS7", "CMS":
-		r.noteInstead(IsPKCS7, pkcs7Help)
+		r.beside = cmp.Or(r.beside, fault(IsPKCS7, pkcs7Help))
 	case "X509 CRL":
-		r.noteInstead(IsCRL, "it is a revocation list; the certificate belongs here")
+		r.beside = cmp.Or(r.beside, fault(IsCRL, "it is a revocation list; the certificate belongs here"))
 	case "PUBLIC KEY", "RSA PUBLIC KEY":
-		r.noteInstead(IsPublicKey, publicHelp)
+		r.beside = cmp.Or(r.beside, fault(IsPublicKey, publicHelp))
 	}
 	return nil // parameters of Diffie-Hellman and others are no matter
 }
@@ -340,7 +334,10 @@ func (r *reader) der(data []byte) error {
 	in := cryptobyte.String(data)
 	var element cryptobyte.String
 	in.SkipASN1(cryptoasn1.SEQUENCE)
-	for in.ReadASN1Element(&element, cryptoasn1.SEQUENCE) && isCertificate(element) {
+	for in.ReadASN1Element(&element, cryptoasn1.SEQUENCE) {
+		if _, ok := split(element); !ok {
+			break
+		}
 		if err := r.add(element); err != nil {
 			return err
 		}

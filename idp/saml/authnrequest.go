@@ -1,6 +1,8 @@
 package saml
 
 import (
+	"strconv"
+
 	"vernal/idp"
 	"vernal/idp/xmltree"
 )
@@ -62,9 +64,6 @@ func ParseAuthnRequest(root *xmltree.Element) (*AuthnRequest, error) {
 	if !root.Is(NamespaceProtocol, "AuthnRequest") {
 		return nil, idp.Refuse(idp.RefusedMessageType, "SAMLRequest", root.Local, "AuthnRequest")
 	}
-	if err := checkAttributes(root); err != nil {
-		return nil, err
-	}
 	if err := checkChildren("AuthnRequest", root); err != nil {
 		return nil, err
 	}
@@ -72,10 +71,7 @@ func ParseAuthnRequest(root *xmltree.Element) (*AuthnRequest, error) {
 	if err := r.Header.readHeader(root); err != nil {
 		return nil, err
 	}
-	if err := r.readWishes(root); err != nil {
-		return nil, err
-	}
-	if err := r.readACS(root); err != nil {
+	if err := r.readAttributes(root); err != nil {
 		return nil, err
 	}
 	if err := r.readNameIDPolicy(root.Child(NamespaceProtocol, "NameIDPolicy")); err != nil {
@@ -85,15 +81,14 @@ func ParseAuthnRequest(root *xmltree.Element) (*AuthnRequest, error) {
 		return nil, err
 	}
 	var err error
-	r.Subject, err = readSubject(root, root.Child(NamespaceAssertion, "Subject"))
-	if err != nil {
+	if r.Subject, err = readSubject(root, root.Child(NamespaceAssertion, "Subject")); err != nil {
 		return nil, err
 	}
 	return r, nil
 }
 
-// readWishes reads the attributes about the sign-in itself.
-func (r *AuthnRequest) readWishes(root *xmltree.Element) (err error) {
+// readAttributes reads what the sign-in must be like, and where the Response shall go.
+func (r *AuthnRequest) readAttributes(root *xmltree.Element) (err error) {
 	if r.ForceAuthn, err = boolAttr(root, "ForceAuthn"); err != nil {
 		return err
 	}
@@ -103,11 +98,6 @@ func (r *AuthnRequest) readWishes(root *xmltree.Element) (err error) {
 	if name, _ := root.Attr("ProviderName"); len(name) <= maxLabel {
 		r.ProviderName = name
 	}
-	return nil
-}
-
-// readACS reads where the Response shall go.
-func (r *AuthnRequest) readACS(root *xmltree.Element) (err error) {
 	if r.ProtocolBinding, err = uriAttr(root, "ProtocolBinding"); err != nil {
 		return err
 	}
@@ -117,8 +107,16 @@ func (r *AuthnRequest) readACS(root *xmltree.Element) (err error) {
 	if r.HasACSURL = r.ACSURL != ""; r.HasACSURL {
 		return nil // saml-core §3.4.1: an index has no place beside it, and says nothing
 	}
-	r.ACSIndex, r.HasACSIndex, err = indexAttr(root, "AssertionConsumerServiceIndex", idp.RefusedACSIndex)
-	return err
+	index, ok := root.Attr("AssertionConsumerServiceIndex")
+	if !ok {
+		return nil
+	}
+	n, err := strconv.ParseUint(trimSpace(index), 10, 16)
+	if err != nil {
+		return idp.Refuse(idp.RefusedACSIndex, "AssertionConsumerServiceIndex", index)
+	}
+	r.ACSIndex, r.HasACSIndex = int(n), true
+	return nil
 }
 
 func (r *AuthnRequest) readNameIDPolicy(e *xmltree.Element) (err error) {

@@ -9,24 +9,10 @@ import (
 	"vernal/idp/xmltree"
 )
 
-// Binding is the way a message travelled.
-type Binding string
-
-// The bindings that browsers carry.
-const (
-	BindingRedirect Binding = "redirect" // in the query of a GET (saml-bindings §3.4)
-	BindingPOST     Binding = "post"     // in the form of a POST (saml-bindings §3.5)
-)
-
-// BindingSOAP is the back channel: the SP's server speaks to ours
-// (saml-bindings §3.2).
-const BindingSOAP Binding = "soap"
-
 // Message is a message as it arrived. Nothing in it is verified: what may be
 // read is what Verify returns.
 type Message struct {
-	Binding Binding
-	Root    *xmltree.Element
+	Root *xmltree.Element
 	// Hash is the idp.HashMessage of the message as decoded and inflated. Two
 	// deliveries of one message have the same.
 	Hash []byte
@@ -66,14 +52,11 @@ func Read(in Inbound) (*Message, error) {
 	if err != nil {
 		return nil, err
 	}
-	m := &Message{Binding: BindingRedirect}
-	if in.Method == "POST" {
-		m.Binding = BindingPOST
-	}
+	m := &Message{}
 	if err := p.relayState(m); err != nil {
 		return nil, err
 	}
-	if m.Detached, err = p.detachedSignature(m.Binding); err != nil {
+	if m.Detached, err = p.detachedSignature(in.Method == "POST"); err != nil {
 		return nil, err
 	}
 	if m.Root, m.Hash, err = decodeMessage(p.request.raw); err != nil {
@@ -124,9 +107,6 @@ func (m *Message) Verify(certs []*x509.Certificate, required bool) (*xmltree.Ele
 	return m.Root, nil, nil
 }
 
-// maxEntityID is the longest entity identifier there is (saml-core §8.3.6).
-const maxEntityID = idp.MaxEntityID
-
 // readIssuer reads the one Issuer of a message.
 func readIssuer(root *xmltree.Element) (idp.EntityID, error) {
 	var found *xmltree.Element
@@ -149,7 +129,7 @@ func readIssuer(root *xmltree.Element) (idp.EntityID, error) {
 		return "", idp.Refuse(idp.RefusedIssuer, "Issuer Format", format, NameIDFormatEntity)
 	}
 	id := trimSpace(found.Text())
-	if id == "" || len(id) > maxEntityID || strings.ContainsAny(id, "\t\r\n") {
+	if id == "" || len(id) > idp.MaxEntityID || strings.ContainsAny(id, "\t\r\n") {
 		return "", idp.Refuse(idp.RefusedIssuer, "Issuer", id)
 	}
 	return idp.EntityID(id), nil

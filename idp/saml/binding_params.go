@@ -134,7 +134,7 @@ func (p *parameters) relayState(m *Message) error {
 
 // detachedSignature assembles a signature of the query and the text that it signs, nil
 // if there is none.
-func (p *parameters) detachedSignature(b Binding) (*Detached, error) {
+func (p *parameters) detachedSignature(isForm bool) (*Detached, error) {
 	if !p.sigAlg.set && !p.signature.set {
 		return nil, nil
 	}
@@ -144,7 +144,7 @@ func (p *parameters) detachedSignature(b Binding) (*Detached, error) {
 	if p.sigAlg.set {
 		field = "Signature"
 	}
-	if b != BindingRedirect || p.sigAlg.raw == "" || p.signature.raw == "" {
+	if isForm || p.sigAlg.raw == "" || p.signature.raw == "" {
 		return nil, idp.Refuse(idp.RefusedSignatureParams, field, "")
 	}
 	alg, err := url.QueryUnescape(p.sigAlg.raw)

@@ -56,12 +56,6 @@ const (
 	StatusUnknownPrincipal = "urn:oasis:names:tc:SAML:2.0:status:UnknownPrincipal"
 )
 
-// Formats of an attribute's Name (saml-core §8.2).
-const (
-	AttrNameFormatBasic = "urn:oasis:names:tc:SAML:2.0:attrname-format:basic"
-	AttrNameFormatURI   = "urn:oasis:names:tc:SAML:2.0:attrname-format:uri"
-)
-
 const (
 	// consentUnspecified says nothing about consent (saml-core §8.4.1); the
 	// reference sends it.

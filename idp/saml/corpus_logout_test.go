@@ -72,7 +72,7 @@ func (g *generator) acceptLogout(c *corpusCase, status, ends string, change func
 	}
 	a := &accepted{Cert: "sp1", Logout: &saml.LogoutRequest{
 		Header:         saml.Header{ID: "_a1", IssueInstant: at, Issuer: corpusSP, Destination: corpusLogout, HasDestination: true},
-		NameID:         &saml.NameID{Value: adaName, Format: saml.NameIDFormatPersistent},
+		Subject:        saml.Subject{NameID: &saml.NameID{Value: adaName, Format: saml.NameIDFormatPersistent}},
 		SessionIndexes: []string{adaIndex},
 	}}
 	if change != nil {

@@ -52,17 +52,17 @@ func TestParseReadsLogoutRequest(t *testing.T) {
 		want                  saml.LogoutRequest // what is beside the header
 		code                  idp.RefusalCode
 	}{
-		{"plain", "", nameID + sessionIndex, saml.LogoutRequest{NameID: ada, SessionIndexes: []string{"_s1"}}, ""},
-		{"no SessionIndex", "", nameID, saml.LogoutRequest{NameID: ada}, ""},
-		{"the guide's SessionIndex", "", guideIndex + nameID, saml.LogoutRequest{NameID: ada, SessionIndexes: []string{"_s1"}}, ""},
+		{"plain", "", nameID + sessionIndex, saml.LogoutRequest{Subject: saml.Subject{NameID: ada}, SessionIndexes: []string{"_s1"}}, ""},
+		{"no SessionIndex", "", nameID, saml.LogoutRequest{Subject: saml.Subject{NameID: ada}}, ""},
+		{"the guide's SessionIndex", "", guideIndex + nameID, saml.LogoutRequest{Subject: saml.Subject{NameID: ada}, SessionIndexes: []string{"_s1"}}, ""},
 		{"both spellings", "", guideIndex + nameID + sessionIndex, saml.LogoutRequest{}, idp.RefusedSessionIndex},
 		{"several", "", nameID + sessionIndex + strings.Replace(sessionIndex, "_s1", "_s2", 1) + sessionIndex,
-			saml.LogoutRequest{NameID: ada, SessionIndexes: []string{"_s1", "_s2"}}, ""},
+			saml.LogoutRequest{Subject: saml.Subject{NameID: ada}, SessionIndexes: []string{"_s1", "_s2"}}, ""},
 		{"too many", "", nameID + manyIndexes(33), saml.LogoutRequest{}, idp.RefusedSessionIndex},
 		{"a SessionIndex of another namespace", "", nameID + `<x:SessionIndex xmlns:x="urn:x">_s1</x:SessionIndex>`, saml.LogoutRequest{}, idp.RefusedValue},
 		{"elements in the SessionIndex", "", nameID + `<samlp:SessionIndex>_s1<a>x</a></samlp:SessionIndex>`, saml.LogoutRequest{}, idp.RefusedSessionIndex},
 		{"expiry and reason", ` NotOnOrAfter="2026-11-22T11:05:00Z" Reason="urn:oasis:names:tc:SAML:2.0:logout:user"`, nameID,
-			saml.LogoutRequest{NameID: ada, NotOnOrAfter: at.Add(5 * time.Minute), Reason: "urn:oasis:names:tc:SAML:2.0:logout:user"}, ""},
+			saml.LogoutRequest{Subject: saml.Subject{NameID: ada}, NotOnOrAfter: at.Add(5 * time.Minute), Reason: "urn:oasis:names:tc:SAML:2.0:logout:user"}, ""},
 		{"an expiry that is none", ` NotOnOrAfter="soon"`, nameID, saml.LogoutRequest{}, idp.RefusedNotOnOrAfter},
 		{"nobody", "", sessionIndex, saml.LogoutRequest{}, idp.RefusedNameID},
 		{"two people", "", nameID + strings.Replace(nameID, "uuid-1", "uuid-2", 1), saml.LogoutRequest{}, idp.RefusedNameID},
@@ -74,7 +74,7 @@ func TestParseReadsLogoutRequest(t *testing.T) {
 		{"text between", "", "x" + nameID, saml.LogoutRequest{}, idp.RefusedValue},
 		{"a name within another element", "", `<samlp:Extensions>` + nameID + `</samlp:Extensions>`, saml.LogoutRequest{}, idp.RefusedNameID},
 		{"qualifiers", "", strings.Replace(nameID, " Format", ` NameQualifier="a" SPNameQualifier="b" Format`, 1),
-			saml.LogoutRequest{NameID: &saml.NameID{Value: "uuid-1", Format: saml.NameIDFormatPersistent, NameQualifier: "a", SPNameQualifier: "b"}}, ""},
+			saml.LogoutRequest{Subject: saml.Subject{NameID: &saml.NameID{Value: "uuid-1", Format: saml.NameIDFormatPersistent, NameQualifier: "a", SPNameQualifier: "b"}}}, ""},
 	}
 	for _, tt := range tests {
 		t.Run(tt.name, func(t *testing.T) {
@@ -87,7 +87,7 @@ func TestParseReadsLogoutRequest(t *testing.T) {
 				return
 			}
 			tt.want.Header = saml.Header{ID: "_l1", IssueInstant: at, Issuer: testSP, Destination: testLogout, HasDestination: true}
-			if diff := cmp.Diff(&tt.want, got, cmpopts.IgnoreUnexported(saml.LogoutRequest{})); diff != "" {
+			if diff := cmp.Diff(&tt.want, got, cmpopts.IgnoreUnexported(saml.Subject{})); diff != "" {
 				t.Errorf("(-want +got):\n%s", diff)
 			}
 		})

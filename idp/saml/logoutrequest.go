@@ -1,14 +1,11 @@
 package saml
 
 import (
-	"crypto"
-	"errors"
 	"slices"
 	"time"
 
 	"vernal/idp"
 	"vernal/idp/xmldsig"
-	"vernal/idp/xmlenc"
 	"vernal/idp/xmltree"
 )
 
@@ -24,13 +21,11 @@ type LogoutRequest struct {
 	NotOnOrAfter time.Time
 	// Reason is a URI, for the log; "" if absent.
 	Reason string
-	// NameID is the person; nil while it is encrypted.
-	NameID *NameID
+	// Subject is the user whose sessions end.
+	Subject
 	// SessionIndexes are what the sender was told, each once. Those of the
 	// guide's sample, in the assertion namespace, are among them.
 	SessionIndexes []string
-
-	root, encrypted *xmltree.Element // EncryptedID within the root; nil if NameID is there
 }
 
 // NameID names a person to one service provider (saml-core §2.2.3). Absent
@@ -56,7 +51,7 @@ func ParseLogoutRequest(root *xmltree.Element) (*LogoutRequest, error) {
 	if err := checkShape(root); err != nil {
 		return nil, err
 	}
-	r := &LogoutRequest{root: root}
+	r := &LogoutRequest{}
 	if err := r.Header.readHeader(root); err != nil {
 		return nil, err
 	}
@@ -66,7 +61,7 @@ func ParseLogoutRequest(root *xmltree.Element) (*LogoutRequest, error) {
 	if err := r.readParts(root); err != nil {
 		return nil, err
 	}
-	if r.NameID == nil && r.encrypted == nil {
+	if r.NameID == nil && !r.IsEncrypted() {
 		return nil, idp.Refuse(idp.RefusedNameID, "NameID", "")
 	}
 	return r, nil
@@ -104,13 +99,8 @@ func (r *LogoutRequest) readParts(root *xmltree.Element) error {
 				return idp.Refuse(idp.RefusedNameID, "NameID", c.Local)
 			}
 			name = "NameID"
-			if c.Local == name {
-				var err error
-				if r.NameID, err = readNameID(c); err != nil {
-					return err
-				}
-			} else {
-				r.encrypted = c
+			if err := r.readName(c, root); err != nil {
+				return err
 			}
 		case c.Is(NamespaceAssertion, "Issuer"), c.Is(NamespaceProtocol, "Extensions"), c.Is(xmldsig.Namespace, "Signature"):
 		default: // BaseID too: an abstract type that nobody sends
@@ -164,49 +154,6 @@ func (r *LogoutRequest) addSessionIndex(e *xmltree.Element) error {
 		r.SessionIndexes = append(r.SessionIndexes, index)
 	}
 	return nil
-}
-
-// IsEncrypted reports whether the person is told encrypted, so that Open is due.
-func (r *LogoutRequest) IsEncrypted() bool { return r.encrypted != nil && r.NameID == nil }
-
-// Open decrypts the person's EncryptedID with our key (saml-core §2.2.4), if the name is
-// encrypted. Only a request that is verified may be opened: what an attacker can make us
-// decrypt tells them about what others sent. The error is a *idp.Refusal that
-// does not tell what went wrong.
-func (r *LogoutRequest) Open(key crypto.Signer) (err error) {
-	if r.IsEncrypted() {
-		r.NameID, err = openNameID(key, r.encrypted, r.root, r.encrypted)
-	}
-	return err
-}
-
-// openNameID decrypts an EncryptedID. within are the elements around the name, from
-// the root of the message to the EncryptedID itself. A key that cannot decrypt, as one in
-// a token, is refused like a key that fails to.
-func openNameID(key crypto.Signer, encrypted *xmltree.Element, within ...*xmltree.Element) (*NameID, error) {
-	refused := idp.Refuse(idp.RefusedEncryptedID, "EncryptedID", "")
-	d, ok := key.(crypto.Decrypter)
-	if !ok {
-		return nil, refused.With(errors.New("our key cannot decrypt"))
-	}
-	plain, err := xmlenc.Decrypt(encrypted, d)
-	if err != nil {
-		return nil, refused.With(err)
-	}
-	// The name may rely on namespaces that are declared around it: python3-saml
-	// encrypts it without declarations of its own.
-	e, err := xmltree.ParseWithin(plain, xmltree.MessageLimits(), within...)
-	if err != nil {
-		return nil, refused.With(err)
-	}
-	if !e.Is(NamespaceAssertion, "NameID") {
-		return nil, refused
-	}
-	id, err := readNameID(e)
-	if err != nil {
-		return nil, refused.With(err)
-	}
-	return id, nil
 }
 
 // AppendFindings is that of Header, and looks at NotOnOrAfter too.

@@ -28,10 +28,10 @@ var homes = map[string]string{
 	"IDPList": "Scoping", "RequesterID": "Scoping", "IDPEntry": "IDPList",
 }
 
-// checkChildren refuses text in a part of a request, an element that it does not take, and
+// checkChildren refuses text and foreign attributes in a part of a request, an element that it does not take, and
 // one that comes twice: readers differ in whether the first or the last counts.
 func checkChildren(in string, e *xmltree.Element) error {
-	if err := checkContent(e); err != nil {
+	if err := checkShape(e); err != nil {
 		return err
 	}
 	for c := range e.Elements() {

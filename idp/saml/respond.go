@@ -91,15 +91,10 @@ func (r *Response) WriteSuccess(dst []byte, a *Assertion, p Protection) ([]byte,
 	if err := write(w, a, p); err != nil {
 		return nil, err
 	}
-	w.End()
-	buf, err := w.Finish()
-	if err != nil {
-		return nil, fmt.Errorf("write Response: %w", err)
-	}
 	if !p.SignResponse {
-		return buf, nil
+		p.Signer = nil // which has signed the assertion
 	}
-	return p.Signer.SignFrom(buf, start, r.ID, at)
+	return r.closeTag(w, "Response", start, at, p.Signer)
 }
 
 // WriteStatus appends a samlp:Response that tells a failure to dst, signed at
@@ -120,6 +115,11 @@ func (r *Response) writeStatus(dst []byte, name string, st Status, s *xmldsig.Si
 	w := xmltree.NewWriter(dst)
 	at := r.openTag(w, name)
 	writeStatus(w, st)
+	return r.closeTag(w, name, start, at, s)
+}
+
+// closeTag ends the message that begins at start and signs it, if there is a signer.
+func (r *Response) closeTag(w *xmltree.Writer, name string, start, at int, s *xmldsig.Signer) ([]byte, error) {
 	w.End()
 	buf, err := w.Finish()
 	if err != nil {

@@ -90,11 +90,11 @@ func testResponse() (*saml.Response, *saml.Assertion) {
 			NameIDFormat: saml.NameIDFormatPersistent, SessionIndex: "_session",
 			AuthnInstant: testNow.Add(-time.Hour), ClassRef: "http://idmanagement.gov/ns/assurance/aal/2",
 			Attributes: []saml.Attribute{
-				{Name: "uuid", NameFormat: saml.AttrNameFormatBasic, FriendlyName: "uuid", Values: []string{"2f1c2f3e-6f4f-4b57-9d59-0d6f5c0a8a11"}},
-				{Name: "email", NameFormat: saml.AttrNameFormatBasic, FriendlyName: "email", Values: []string{"\"o'hara <&>\"@example.com"}},
-				{Name: "all_emails", NameFormat: saml.AttrNameFormatBasic, FriendlyName: "all_emails", Values: []string{"a@example.com", "b@example.com"}},
-				{Name: "phone", NameFormat: saml.AttrNameFormatURI},
-				{Name: "note", NameFormat: saml.AttrNameFormatURI, FriendlyName: "note", Values: []string{"", "é\U0001F600\r\n]]>"}},
+				{Name: "uuid", NameFormat: "urn:oasis:names:tc:SAML:2.0:attrname-format:basic", FriendlyName: "uuid", Values: []string{"2f1c2f3e-6f4f-4b57-9d59-0d6f5c0a8a11"}},
+				{Name: "email", NameFormat: "urn:oasis:names:tc:SAML:2.0:attrname-format:basic", FriendlyName: "email", Values: []string{"\"o'hara <&>\"@example.com"}},
+				{Name: "all_emails", NameFormat: "urn:oasis:names:tc:SAML:2.0:attrname-format:basic", FriendlyName: "all_emails", Values: []string{"a@example.com", "b@example.com"}},
+				{Name: "phone", NameFormat: "urn:oasis:names:tc:SAML:2.0:attrname-format:uri"},
+				{Name: "note", NameFormat: "urn:oasis:names:tc:SAML:2.0:attrname-format:uri", FriendlyName: "note", Values: []string{"", "é\U0001F600\r\n]]>"}},
 			},
 		}
 }

@@ -41,7 +41,7 @@ func ReadSOAP(body []byte) (*Message, error) {
 	if err != nil {
 		return nil, err
 	}
-	return &Message{Binding: BindingSOAP, Root: root}, nil
+	return &Message{Root: root}, nil
 }
 
 // checkHeaders refuses a header that we would have to understand.

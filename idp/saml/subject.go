@@ -2,18 +2,22 @@ package saml
 
 import (
 	"crypto"
+	"errors"
 
 	"vernal/idp"
+	"vernal/idp/xmlenc"
 	"vernal/idp/xmltree"
 )
 
-// Subject is the user whom an AuthnRequest asks for: the Response is about that user,
-// or there is none with an assertion (saml-core §3.4.1).
+// Subject is the user whom a request is about. Of an AuthnRequest the Response is about
+// that user, or there is none with an assertion (saml-core §3.4.1).
 type Subject struct {
 	// NameID is nil while it is encrypted.
 	NameID *NameID
 
-	root, subject, encrypted *xmltree.Element
+	// within are the elements around an encrypted name, from the root of the message to
+	// the EncryptedID itself.
+	within []*xmltree.Element
 }
 
 // readSubject reads a Subject. One without a name, which holds only ways to confirm a
@@ -34,26 +38,56 @@ func readSubject(root, e *xmltree.Element) (*Subject, error) {
 		case s != nil, !c.Is(NamespaceAssertion, "NameID") && !c.Is(NamespaceAssertion, "EncryptedID"):
 			return nil, idp.Refuse(idp.RefusedSubjectForm, "Subject", c.Local) // BaseID too: an abstract type
 		}
-		s = &Subject{root: root, subject: e, encrypted: c}
-		if c.Local == "NameID" {
-			s.encrypted = nil
-			var err error
-			if s.NameID, err = readNameID(c); err != nil {
-				return nil, idp.Refuse(idp.RefusedSubjectForm, "Subject NameID", "").With(err)
-			}
+		s = &Subject{}
+		if err := s.readName(c, root, e); err != nil {
+			return nil, idp.Refuse(idp.RefusedSubjectForm, "Subject NameID", "").With(err)
 		}
 	}
 	return s, nil
 }
 
-// IsEncrypted reports whether the name is encrypted, so that Open is due.
-func (s *Subject) IsEncrypted() bool { return s.NameID == nil }
-
-// Open decrypts the name with our key, if it is encrypted. As of a LogoutRequest, only
-// that of a verified request may be opened, and the error does not disclose what went wrong.
-func (s *Subject) Open(key crypto.Signer) (err error) {
-	if s.IsEncrypted() {
-		s.NameID, err = openNameID(key, s.encrypted, s.root, s.subject, s.encrypted)
+// readName reads a NameID, or keeps an EncryptedID for Open. around are the elements around
+// it, the root of the message first.
+func (s *Subject) readName(e *xmltree.Element, around ...*xmltree.Element) (err error) {
+	if e.Local == "NameID" {
+		s.NameID, err = readNameID(e)
+	} else {
+		s.within = append(around, e)
 	}
 	return err
+}
+
+// IsEncrypted reports whether the name is encrypted, so that Open is due.
+func (s *Subject) IsEncrypted() bool { return s.NameID == nil && s.within != nil }
+
+// Open decrypts the name with our key (saml-core §2.2.4), if it is encrypted. Only a request
+// that is verified may be opened: what an attacker can make us decrypt tells them about
+// what others sent. A key that cannot decrypt, as one in a token, is refused like a key
+// that fails to. The error is a *idp.Refusal that does not disclose what went wrong.
+func (s *Subject) Open(key crypto.Signer) error {
+	if !s.IsEncrypted() {
+		return nil
+	}
+	refused := idp.Refuse(idp.RefusedEncryptedID, "EncryptedID", "")
+	d, ok := key.(crypto.Decrypter)
+	if !ok {
+		return refused.With(errors.New("our key cannot decrypt"))
+	}
+	plain, err := xmlenc.Decrypt(s.within[len(s.within)-1], d)
+	if err != nil {
+		return refused.With(err)
+	}
+	// The name may rely on namespaces that are declared around it: python3-saml
+	// encrypts it without declarations of its own.
+	e, err := xmltree.ParseWithin(plain, xmltree.MessageLimits(), s.within...)
+	if err != nil {
+		return refused.With(err)
+	}
+	if !e.Is(NamespaceAssertion, "NameID") {
+		return refused
+	}
+	if s.NameID, err = readNameID(e); err != nil {
+		return refused.With(err)
+	}
+	return nil
 }

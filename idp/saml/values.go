@@ -2,7 +2,6 @@ package saml
 
 import (
 	"regexp"
-	"strconv"
 	"strings"
 	"time"
 
@@ -10,18 +9,15 @@ import (
 	"vernal/idp/xmltree"
 )
 
-// namespaceXSI is the one namespace whose attributes any element may have.
+// namespaceXSI is the one namespace, besides that of xml:lang, whose attributes any element
+// may have. The latter has no other attribute that says anything here.
 const namespaceXSI = "http://www.w3.org/2001/XMLSchema-instance"
-
-// namespaceXML is that of xml:lang, which any element may have too. It has no other
-// attribute that says anything here.
-const namespaceXML = "http://www.w3.org/XML/1998/namespace"
 
 // checkAttributes refuses attributes in a namespace. No element that we read
 // has any, and libraries have taken x:Destination for Destination.
 func checkAttributes(e *xmltree.Element) error {
 	for _, a := range e.Attrs {
-		if a.Space != "" && a.Space != namespaceXSI && a.Space != namespaceXML {
+		if a.Space != "" && a.Space != namespaceXSI && a.Space != xmltree.XMLNamespace {
 			return idp.Refuse(idp.RefusedValue, e.Local, a.Prefix+":"+a.Local)
 		}
 	}
@@ -72,19 +68,6 @@ func boolAttr(e *xmltree.Element, name string) (bool, error) {
 		return false, nil
 	}
 	return false, idp.Refuse(idp.RefusedValue, name, v)
-}
-
-// indexAttr reads an xs:unsignedShort.
-func indexAttr(e *xmltree.Element, name string, code idp.RefusalCode) (int, bool, error) {
-	v, ok := e.Attr(name)
-	if !ok {
-		return 0, false, nil
-	}
-	n, err := strconv.ParseUint(trimSpace(v), 10, 16)
-	if err != nil {
-		return 0, false, idp.Refuse(code, name, v)
-	}
-	return int(n), true, nil
 }
 
 // parseInstant reads an xs:dateTime (saml-core §1.3.3), to the nanosecond. The

@@ -87,12 +87,6 @@ func (a *accepted) checkRegistration() error {
 		}
 		a.cert = cert
 	}
-	_, err := a.recipientCert(req.ReceivedAt) // whether there is one does not depend on the time
+	_, err := p.Recipient(a.cert, req.ReceivedAt) // whether there is one does not depend on the time
 	return err
-}
-
-// recipientCert returns the certificate that the assertion is encrypted to at a time, nil if
-// it is sent in the clear.
-func (a *accepted) recipientCert(now time.Time) (*x509.Certificate, error) {
-	return a.provider.Recipient(a.cert, now)
 }

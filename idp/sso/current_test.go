@@ -100,7 +100,7 @@ func TestRequestIsCheckedAgainBeforeAnswer(t *testing.T) {
 			if code != tt.want {
 				t.Fatalf("refused for %q, want %q", code, tt.want)
 			}
-			if to, err := a.recipientCert(req.ReceivedAt); tt.want == "" && record.Encryption != "" && (err != nil || !to.Equal(list[1])) {
+			if to, err := p.Recipient(a.cert, req.ReceivedAt); tt.want == "" && record.Encryption != "" && (err != nil || !to.Equal(list[1])) {
 				t.Errorf("encrypted to %v, %v; want the certificate that signed", to, err)
 			}
 		})

@@ -144,9 +144,10 @@ func (b *buffer) release() {
 	buffers.Put(b)
 }
 
-// newEncrypter encrypts the assertion; nil if it is sent in the clear.
+// newEncrypter encrypts the assertion to the certificate for that time; nil if it is sent in
+// the clear.
 func (a *accepted) newEncrypter(now time.Time) (*xmlenc.Encrypter, error) {
-	to, err := a.recipientCert(now)
+	to, err := a.provider.Recipient(a.cert, now)
 	if to == nil || err != nil {
 		return nil, err
 	}

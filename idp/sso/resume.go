@@ -108,31 +108,21 @@ func (h *Handler) loadRequest(r *http.Request, a *accepted) error {
 	return err
 }
 
-// loadRehearsal is loadSession for the service provider of a rehearsal, whose user has no
-// record.
-func (h *Handler) loadRehearsal(r *http.Request) (*idp.Session, *idp.User, error) {
-	s, err := h.Sessions.Rehearsal(r)
-	if errors.Is(err, idp.ErrNotFound) {
-		return nil, nil, nil
-	}
-	if err != nil {
-		return nil, nil, err
-	}
-	return s, &idp.User{ID: idp.RehearsalUser}, nil
-}
-
 // loadSession returns the browser's session and its user, nil for both if there is none to
-// build upon.
+// build upon. The user of a rehearsal has no record.
 func (h *Handler) loadSession(r *http.Request, req *idp.LoginRequest) (*idp.Session, *idp.User, error) {
+	load := h.Sessions.Current
 	if req.SP == idp.RehearsalSP {
-		return h.loadRehearsal(r)
+		load = h.Sessions.Rehearsal
 	}
-	s, err := h.Sessions.Current(r)
-	if errors.Is(err, idp.ErrNotFound) {
+	s, err := load(r)
+	switch {
+	case errors.Is(err, idp.ErrNotFound):
 		return nil, nil, nil
-	}
-	if err != nil {
+	case err != nil:
 		return nil, nil, err
+	case req.SP == idp.RehearsalSP:
+		return s, &idp.User{ID: idp.RehearsalUser}, nil
 	}
 	user, err := h.Store.User(r.Context(), s.User)
 	if errors.Is(err, idp.ErrNotFound) {

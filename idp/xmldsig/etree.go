@@ -13,17 +13,7 @@ import (
 // would be a second reading. The Signature loses its KeyInfo, by which
 // goxmldsig would let the sender choose the key, and its value's white space,
 // which goxmldsig does not take; neither is part of what was signed.
-func toEtree(root, signature *xmltree.Element, value string) *etree.Element {
-	b := bridge{signature: signature, value: value}
-	return b.toEtree(root)
-}
-
-type bridge struct {
-	signature *xmltree.Element
-	value     string
-}
-
-func (b *bridge) toEtree(e *xmltree.Element) *etree.Element {
+func toEtree(e, signature *xmltree.Element, value string) *etree.Element {
 	out := etree.NewElement(e.Local)
 	out.Space = e.Prefix
 	out.Attr = make([]etree.Attr, 0, len(e.NS)+len(e.Attrs))
@@ -41,13 +31,13 @@ func (b *bridge) toEtree(e *xmltree.Element) *etree.Element {
 		switch {
 		case n.Element == nil:
 			out.AddChild(etree.NewText(n.Text))
-		case e == b.signature && n.Element.Local == "KeyInfo":
-		case e == b.signature && n.Element.Local == "SignatureValue":
-			c := b.toEtree(&xmltree.Element{Prefix: n.Element.Prefix, Local: n.Element.Local, NS: n.Element.NS})
-			c.AddChild(etree.NewText(b.value))
+		case e == signature && n.Element.Local == "KeyInfo":
+		case e == signature && n.Element.Local == "SignatureValue":
+			c := toEtree(&xmltree.Element{Prefix: n.Element.Prefix, Local: n.Element.Local, NS: n.Element.NS}, nil, "")
+			c.AddChild(etree.NewText(value))
 			out.AddChild(c)
 		default:
-			out.AddChild(b.toEtree(n.Element))
+			out.AddChild(toEtree(n.Element, signature, value))
 		}
 	}
 	return out
@@ -78,12 +68,12 @@ func fromEtreeIn(e *etree.Element, scope []xmltree.NSDecl) (*xmltree.Element, er
 	// A full slice expression, so that siblings do not share what follows.
 	scope = append(scope[:len(scope):len(scope)], out.NS...)
 	var ok bool
-	if out.Space, ok = lookupPrefix(scope, out.Prefix); !ok {
+	if out.Space, ok = xmltree.LookupPrefix(scope, out.Prefix); !ok {
 		return nil, fmt.Errorf("undeclared prefix on element %q", e.Tag)
 	}
 	for i := range out.Attrs {
 		if a := &out.Attrs[i]; a.Prefix != "" {
-			if a.Space, ok = lookupPrefix(scope, a.Prefix); !ok {
+			if a.Space, ok = xmltree.LookupPrefix(scope, a.Prefix); !ok {
 				return nil, fmt.Errorf("undeclared prefix on attribute %q", a.Local)
 			}
 		}
@@ -103,15 +93,6 @@ func fromEtreeIn(e *etree.Element, scope []xmltree.NSDecl) (*xmltree.Element, er
 		}
 	}
 	return out, nil
-}
-
-func lookupPrefix(scope []xmltree.NSDecl, prefix string) (string, bool) {
-	for i := len(scope) - 1; i >= 0; i-- {
-		if scope[i].Prefix == prefix {
-			return scope[i].URI, true
-		}
-	}
-	return "", prefix == ""
 }
 
 // appendText keeps character data in one piece.

@@ -12,11 +12,8 @@ import (
 	"slices"
 
 	"vernal/idp"
+	"vernal/idp/xmltree"
 )
-
-// MinRSABits is the shortest RSA key that we sign with, and the shortest of a
-// service provider that we verify or encrypt with.
-const MinRSABits = idp.MinKeyBits
 
 // The one form of signature that we make: RSA-SHA256 over a single Reference
 // with the transforms enveloped-signature and exclusive canonicalization
@@ -49,7 +46,7 @@ type Signer struct {
 	tail []byte // everything after the signature value
 }
 
-// NewSigner checks that the key is RSA of at least MinRSABits and that the
+// NewSigner checks that the key is RSA of at least idp.MinKeyBits and that the
 // certificate is for it. The key may live in a security module. Whether the
 // certificate is still valid is not asked: a year in grace goes on signing.
 func NewSigner(key crypto.Signer, cert *x509.Certificate) (*Signer, error) {
@@ -60,8 +57,8 @@ func NewSigner(key crypto.Signer, cert *x509.Certificate) (*Signer, error) {
 	if !ok {
 		return nil, fmt.Errorf("signing key is %T, not RSA", key.Public())
 	}
-	if bits := public.N.BitLen(); bits < MinRSABits {
-		return nil, fmt.Errorf("signing key has %d bits, fewer than %d", bits, MinRSABits)
+	if bits := public.N.BitLen(); bits < idp.MinKeyBits {
+		return nil, fmt.Errorf("signing key has %d bits, fewer than %d", bits, idp.MinKeyBits)
 	}
 	if !public.Equal(cert.PublicKey) {
 		return nil, errors.New("signing key and certificate do not belong together")
@@ -127,15 +124,4 @@ const MaxID = 256
 
 // IsPlainID reports whether id is an ID (xsd:ID) of ASCII: it can be echoed as
 // InResponseTo, and needs no escaping in a Reference.
-func IsPlainID(id string) bool {
-	for i := 0; i < len(id); i++ {
-		c := id[i]
-		switch {
-		case 'a' <= c && c <= 'z', 'A' <= c && c <= 'Z', c == '_':
-		case i > 0 && ('0' <= c && c <= '9' || c == '-' || c == '.'):
-		default:
-			return false
-		}
-	}
-	return id != "" && len(id) <= MaxID
-}
+func IsPlainID(id string) bool { return len(id) <= MaxID && xmltree.IsName(id) }

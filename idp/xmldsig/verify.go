@@ -16,12 +16,8 @@ import (
 	"vernal/idp/xmltree"
 )
 
-const (
-	// MaxCertificates is how many certificates of one sender are tried.
-	MaxCertificates = 10
-	// MinKeyBits is the size of the smallest RSA key that is trusted.
-	MinKeyBits = idp.MinKeyBits
-)
+// MaxCertificates is how many certificates of one sender are tried.
+const MaxCertificates = 10
 
 // Verified is a document whose signature verified.
 type Verified struct {
@@ -148,5 +144,5 @@ func usableCertificates(certs []*x509.Certificate) ([]*x509.Certificate, error) 
 
 func isUntrustedKey(cert *x509.Certificate) bool {
 	key, ok := cert.PublicKey.(*rsa.PublicKey)
-	return !ok || key.N.BitLen() < MinKeyBits
+	return !ok || key.N.BitLen() < idp.MinKeyBits
 }

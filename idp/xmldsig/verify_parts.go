@@ -2,6 +2,7 @@ package xmldsig
 
 import (
 	"encoding/base64"
+	"slices"
 	"strings"
 
 	"vernal/idp"
@@ -44,14 +45,10 @@ func noText(e *xmltree.Element) error {
 
 // onlyAttrs refuses attributes that are not among these.
 func onlyAttrs(e *xmltree.Element, names ...string) error {
-next:
 	for _, a := range e.Attrs {
-		for _, name := range names {
-			if a.Space == "" && a.Local == name {
-				continue next
-			}
+		if a.Space != "" || !slices.Contains(names, a.Local) {
+			return idp.Refuse(idp.RefusedSignatureShape, e.Local, a.Local)
 		}
-		return idp.Refuse(idp.RefusedSignatureShape, e.Local, a.Local)
 	}
 	return nil
 }

@@ -145,18 +145,14 @@ func algorithmOf(e *xmltree.Element) string {
 	return name
 }
 
+var lineBreaks = strings.NewReplacer(" ", "", "\t", "", "\r", "", "\n", "")
+
 // cipherValue is what is in the CipherData; base64 may be broken into lines.
 func cipherValue(e *xmltree.Element) ([]byte, bool) {
 	value := onlyChild(onlyChild(e, namespace, "CipherData"), namespace, "CipherValue")
 	if value == nil {
 		return nil, false
 	}
-	text := strings.Map(func(r rune) rune {
-		if strings.ContainsRune(" \t\r\n", r) {
-			return -1
-		}
-		return r
-	}, value.Text())
-	data, err := base64.StdEncoding.DecodeString(text)
+	data, err := base64.StdEncoding.DecodeString(lineBreaks.Replace(value.Text()))
 	return data, err == nil
 }

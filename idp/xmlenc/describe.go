@@ -5,6 +5,7 @@ import (
 	"crypto/rsa"
 	"crypto/x509"
 	"encoding/base64"
+	"slices"
 	"strings"
 
 	"vernal/idp/partnercert"
@@ -23,9 +24,6 @@ type Envelope struct {
 	Certs []*x509.Certificate
 }
 
-// maxNamed bounds the certificates that are read of one KeyInfo.
-const maxNamed = 4
-
 // Describe tells how the EncryptedData in e is encrypted, and to whom; false if
 // there is not the one that Decrypt would open.
 func Describe(e *xmltree.Element) (Envelope, bool) {
@@ -37,34 +35,31 @@ func Describe(e *xmltree.Element) (Envelope, bool) {
 	if digest := onlyChild(onlyChild(wrapped, namespace, "EncryptionMethod"), xmldsig.Namespace, "DigestMethod"); digest != nil {
 		v.Digest, _ = digest.Attr("Algorithm")
 	}
-	for c := range eachCertificate(wrapped) {
-		if len(v.Certs) == maxNamed {
-			break
-		}
-		der, err := base64.StdEncoding.DecodeString(strings.Join(strings.Fields(c.Text()), ""))
-		if err != nil {
-			continue
-		}
-		if cert, err := partnercert.Parse(der); err == nil {
-			v.Certs = append(v.Certs, cert)
-		}
+	if info := onlyChild(wrapped, xmldsig.Namespace, "KeyInfo"); info != nil {
+		v.Certs = CertificatesIn(info)
 	}
 	return v, true
 }
 
-// eachCertificate goes through the X509Certificates in the KeyInfo of an EncryptedKey.
-func eachCertificate(wrapped *xmltree.Element) func(func(*xmltree.Element) bool) {
-	return func(yield func(*xmltree.Element) bool) {
-		info := onlyChild(wrapped, xmldsig.Namespace, "KeyInfo")
-		if info == nil {
-			return
+// maxCarried bounds the certificates that are read of one element.
+const maxCarried = 8
+
+// CertificatesIn are the certificates that the KeyInfo within an element brings along,
+// each once, a few at most.
+func CertificatesIn(within *xmltree.Element) (list []*x509.Certificate) {
+	for e := range within.All() {
+		if !e.Is(xmldsig.Namespace, "X509Certificate") || len(list) == maxCarried {
+			continue
 		}
-		for e := range info.All() {
-			if e.Is(xmldsig.Namespace, "X509Certificate") && !yield(e) {
-				return
-			}
+		der, err := base64.StdEncoding.DecodeString(strings.Join(strings.Fields(e.Text()), ""))
+		if err != nil {
+			continue
+		}
+		if c, err := partnercert.Parse(der); err == nil && !slices.ContainsFunc(list, c.Equal) {
+			list = append(list, c)
 		}
 	}
+	return list
 }
 
 // NotTaken is the first of the algorithms that Decrypt does not open; "" if

@@ -32,9 +32,8 @@ import (
 )
 
 const (
-	namespace     = "http://www.w3.org/2001/04/xmlenc#"
-	namespaceDsig = "http://www.w3.org/2000/09/xmldsig#"
-	typeElement   = "http://www.w3.org/2001/04/xmlenc#Element"
+	namespace   = "http://www.w3.org/2001/04/xmlenc#"
+	typeElement = "http://www.w3.org/2001/04/xmlenc#Element"
 )
 
 // Algorithms, as EncryptionMethod and DigestMethod name them, in our messages
@@ -45,6 +44,12 @@ const (
 	AlgorithmOAEP   = "http://www.w3.org/2001/04/xmlenc#rsa-oaep-mgf1p"
 	AlgorithmSHA1   = "http://www.w3.org/2000/09/xmldsig#sha1"
 	AlgorithmSHA256 = "http://www.w3.org/2001/04/xmlenc#sha256"
+)
+
+// The algorithms of the settings of a registration.
+var (
+	contentNames = map[string]string{idp.EncryptionCBC: AlgorithmCBC, idp.EncryptionGCM: AlgorithmGCM}
+	digestNames  = map[string]string{idp.DigestSHA1: AlgorithmSHA1, idp.DigestSHA256: AlgorithmSHA256}
 )
 
 // keySize is that of AES-256, in bytes.
@@ -68,27 +73,20 @@ func New(cert *x509.Certificate, mode, digest string) (*Encrypter, error) {
 	if !ok {
 		return nil, fmt.Errorf("encryption certificate has a key of type %s, not RSA", cert.PublicKeyAlgorithm)
 	}
-	if bits := public.N.BitLen(); bits < xmldsig.MinRSABits {
-		return nil, fmt.Errorf("encryption certificate has a key of %d bits, fewer than %d", bits, xmldsig.MinRSABits)
+	if bits := public.N.BitLen(); bits < idp.MinKeyBits {
+		return nil, fmt.Errorf("encryption certificate has a key of %d bits, fewer than %d", bits, idp.MinKeyBits)
 	}
-	e := &Encrypter{public: public, cert: base64.StdEncoding.EncodeToString(cert.Raw)}
-	switch mode {
-	case idp.EncryptionCBC:
-		e.data = AlgorithmCBC
-	case idp.EncryptionGCM:
-		e.data = AlgorithmGCM
-	default:
+	e := &Encrypter{
+		public: public, cert: base64.StdEncoding.EncodeToString(cert.Raw),
+		data: contentNames[mode], digest: digestNames[digest],
+	}
+	switch "" {
+	case e.data:
 		return nil, fmt.Errorf("unknown encryption %q", mode)
-	}
-	e.oaep.MGFHash = crypto.SHA1
-	switch digest {
-	case idp.DigestSHA1:
-		e.digest, e.oaep.Hash = AlgorithmSHA1, crypto.SHA1
-	case idp.DigestSHA256:
-		e.digest, e.oaep.Hash = AlgorithmSHA256, crypto.SHA256
-	default:
+	case e.digest:
 		return nil, fmt.Errorf("unknown encryption digest %q", digest)
 	}
+	e.oaep = rsa.OAEPOptions{Hash: digests[e.digest], MGFHash: crypto.SHA1}
 	return e, nil
 }
 
@@ -109,14 +107,14 @@ func (e *Encrypter) Write(w *xmltree.Writer, plaintext []byte) error {
 	dataID, keyID := newID(), newID()
 	w.Start("xenc", namespace, "EncryptedData", attr("Id", dataID), attr("Type", typeElement))
 	w.Element("xenc", namespace, "EncryptionMethod", "", attr("Algorithm", e.data))
-	w.Start("ds", namespaceDsig, "KeyInfo")
+	w.Start("ds", xmldsig.Namespace, "KeyInfo")
 	w.Start("xenc", namespace, "EncryptedKey", attr("Id", keyID))
 	w.Start("xenc", namespace, "EncryptionMethod", attr("Algorithm", AlgorithmOAEP))
-	w.Element("ds", namespaceDsig, "DigestMethod", "", attr("Algorithm", e.digest))
+	w.Element("ds", xmldsig.Namespace, "DigestMethod", "", attr("Algorithm", e.digest))
 	w.End()
-	w.Start("ds", namespaceDsig, "KeyInfo")
-	w.Start("ds", namespaceDsig, "X509Data")
-	w.Element("ds", namespaceDsig, "X509Certificate", e.cert)
+	w.Start("ds", xmldsig.Namespace, "KeyInfo")
+	w.Start("ds", xmldsig.Namespace, "X509Data")
+	w.Element("ds", xmldsig.Namespace, "X509Certificate", e.cert)
 	w.End()
 	w.End()
 	writeCipher(w, wrapped)

@@ -150,31 +150,20 @@ func (p *parser) document() (*Element, error) {
 }
 
 // content reads one piece of what stands within an element.
-func (p *parser) content() error {
+func (p *parser) content() *SyntaxError {
 	rest := p.src[p.pos:]
 	switch {
 	case rest[0] != '<':
-		if err := p.text(); err != nil {
-			return err
-		}
+		return p.text()
 	case strings.HasPrefix(rest, "</"):
-		if err := p.endTag(); err != nil {
-			return err
-		}
+		return p.endTag()
 	case strings.HasPrefix(rest, "<![CDATA["):
-		if err := p.cdata(); err != nil {
-			return err
-		}
+		return p.cdata()
 	case strings.HasPrefix(rest, "<!--"):
-		if err := p.comment(); err != nil {
-			return err
-		}
-	default:
-		if _, err := p.startTag(); err != nil {
-			return err
-		}
+		return p.comment()
 	}
-	return nil
+	_, err := p.startTag()
+	return err
 }
 
 // startTag reads a start tag or an empty-element tag.

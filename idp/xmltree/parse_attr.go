@@ -95,35 +95,23 @@ func (p *parser) declare(from int, prefix, uri string) *SyntaxError {
 // isAbsoluteURI reports whether a namespace name begins with a scheme and has only
 // visible ASCII characters, or others beyond ASCII.
 func isAbsoluteURI(uri string) bool {
-	for i := 0; i < len(uri); i++ {
-		if c := uri[i]; c <= ' ' || c == 0x7f {
-			return false
-		}
-	}
 	scheme, _, ok := strings.Cut(uri, ":")
-	if !ok || scheme == "" || !isLetter(scheme[0]) {
-		return false
-	}
-	for i := 1; i < len(scheme); i++ {
-		c := scheme[i]
-		if !isLetter(c) && (c < '0' || c > '9') && c != '+' && c != '-' && c != '.' {
-			return false
-		}
-	}
-	return true
+	return ok && scheme != "" && isLetter(scheme[0]) &&
+		strings.Trim(scheme, "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+-.") == "" &&
+		!strings.ContainsFunc(uri, func(r rune) bool { return r <= ' ' || r == 0x7f })
 }
 
 // resolve gives the element and its attributes their namespaces, and refuses
 // an attribute that is there twice under two prefixes.
 func (p *parser) resolve(el *Element) *SyntaxError {
 	var ok bool
-	if el.Space, ok = p.lookup(el.Prefix); !ok {
+	if el.Space, ok = LookupPrefix(p.scope, el.Prefix); !ok {
 		return p.fail("undeclared namespace prefix on an element")
 	}
 	for i := range el.Attrs {
 		a := &el.Attrs[i]
 		if a.Prefix != "" {
-			if a.Space, ok = p.lookup(a.Prefix); !ok {
+			if a.Space, ok = LookupPrefix(p.scope, a.Prefix); !ok {
 				return p.fail("undeclared namespace prefix on an attribute")
 			}
 		}
@@ -136,10 +124,12 @@ func (p *parser) resolve(el *Element) *SyntaxError {
 	return nil
 }
 
-func (p *parser) lookup(prefix string) (string, bool) {
-	for i := len(p.scope) - 1; i >= 0; i-- {
-		if p.scope[i].Prefix == prefix {
-			return p.scope[i].URI, true
+// LookupPrefix returns the namespace name of a prefix among the declarations in scope, the
+// innermost last. The prefix "" needs no declaration.
+func LookupPrefix(scope []NSDecl, prefix string) (uri string, ok bool) {
+	for i := len(scope) - 1; i >= 0; i-- {
+		if scope[i].Prefix == prefix {
+			return scope[i].URI, true
 		}
 	}
 	return "", prefix == ""
@@ -170,16 +160,24 @@ func (p *parser) name() (prefix, local string, err *SyntaxError) {
 
 func (p *parser) ncName() (string, bool) {
 	at := p.pos
-	for p.pos < len(p.src) {
-		c := p.src[p.pos]
-		first := isLetter(c) || c == '_'
-		later := c >= '0' && c <= '9' || c == '-' || c == '.'
-		if !first && (!later || p.pos == at) {
-			break
-		}
-		p.pos++
-	}
+	p.pos += nameLength(p.src[at:])
 	return p.src[at:p.pos], p.pos > at
 }
+
+// nameLength is the length of the NCName of ASCII characters that s begins with; 0 if it
+// begins with none.
+func nameLength(s string) int {
+	for i := range len(s) {
+		c := s[i]
+		later := c >= '0' && c <= '9' || c == '-' || c == '.'
+		if !isLetter(c) && c != '_' && (!later || i == 0) {
+			return i
+		}
+	}
+	return len(s)
+}
+
+// IsName reports whether s is an NCName of ASCII characters.
+func IsName(s string) bool { return s != "" && nameLength(s) == len(s) }
 
 func isLetter(c byte) bool { return c|0x20 >= 'a' && c|0x20 <= 'z' }

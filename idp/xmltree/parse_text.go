@@ -115,14 +115,7 @@ func (p *parser) endText() {
 	}
 }
 
-func isBlank(s string) bool {
-	for i := 0; i < len(s); i++ {
-		if !isSpace(s[i]) {
-			return false
-		}
-	}
-	return true
-}
+func isBlank(s string) bool { return strings.TrimLeft(s, " \t\r\n") == "" }
 
 // attrValue reads a quoted value.
 func (p *parser) attrValue() (string, *SyntaxError) {
@@ -194,19 +187,12 @@ func (p *parser) unescape(raw string, attr bool) (string, *SyntaxError) {
 	}
 }
 
+var entities = map[string]rune{"lt": '<', "gt": '>', "amp": '&', "quot": '"', "apos": '\''}
+
 // resolveReference resolves what stands between "&" and ";".
 func resolveReference(ref string) (rune, bool) {
-	switch ref {
-	case "lt":
-		return '<', true
-	case "gt":
-		return '>', true
-	case "amp":
-		return '&', true
-	case "quot":
-		return '"', true
-	case "apos":
-		return '\'', true
+	if r, ok := entities[ref]; ok {
+		return r, true
 	}
 	digits, ok := strings.CutPrefix(ref, "#")
 	if !ok || len(digits) > 12 {

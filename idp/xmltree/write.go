@@ -4,6 +4,8 @@ import (
 	"encoding/base64"
 	"errors"
 	"fmt"
+	"slices"
+	"strings"
 )
 
 // Writer writes a document, or one element of one, as the bytes that exclusive
@@ -69,7 +71,7 @@ func (w *Writer) Start(prefix, space, local string, attrs ...Attr) {
 		w.err = fmt.Errorf("element %q: %w", local, err)
 		return
 	}
-	sortAttrs(attrs)
+	slices.SortFunc(attrs, compareAttrs)
 	mark := len(w.scope)
 	w.open = append(w.open, opened{prefix: prefix, local: local, scope: mark})
 	w.buf = append(w.buf, '<')
@@ -102,17 +104,6 @@ func (w *Writer) Text(s string) {
 		return
 	}
 	w.escape(s, inText)
-}
-
-// Raw appends bytes that are known to be canonical where they stand: a time, a
-// number, base64, or an element written before.
-func (w *Writer) Raw(b []byte) {
-	if w.err == nil && len(w.open) == 0 {
-		w.err = errNested
-	}
-	if w.err == nil {
-		w.buf = append(w.buf, b...)
-	}
 }
 
 // End writes the end tag of the innermost open element.
@@ -191,11 +182,7 @@ func (w *Writer) declare(prefix, uri string) {
 // declarations writes the declarations that the tag under way added, sorted.
 func (w *Writer) declarations(mark int) {
 	added := w.scope[mark:]
-	for i := 1; i < len(added); i++ {
-		for j := i; j > 0 && added[j].Prefix < added[j-1].Prefix; j-- {
-			added[j], added[j-1] = added[j-1], added[j]
-		}
-	}
+	slices.SortFunc(added, func(a, b NSDecl) int { return strings.Compare(a.Prefix, b.Prefix) })
 	for _, d := range added {
 		w.buf = append(w.buf, " xmlns"...)
 		if d.Prefix != "" {
@@ -210,7 +197,7 @@ func (w *Writer) declarations(mark int) {
 
 // Base64 writes bytes as base64 without line breaks.
 func (w *Writer) Base64(b []byte) {
-	if w.Raw(nil); w.err == nil {
+	if w.Text(""); w.err == nil {
 		w.buf = base64.StdEncoding.AppendEncode(w.buf, b)
 	}
 }

@@ -1,7 +1,9 @@
 package xmltree
 
 import (
+	"cmp"
 	"errors"
+	"strings"
 	"unicode/utf8"
 )
 
@@ -102,7 +104,7 @@ func checkTag(prefix, space, local string, attrs []Attr) error {
 
 // checkName checks one qualified name. We author ASCII names only.
 func checkName(prefix, space, local string) error {
-	if !plainName(local) {
+	if !IsName(local) {
 		return errors.New("not a name")
 	}
 	if !plainSpace(space) {
@@ -112,7 +114,7 @@ func checkName(prefix, space, local string) error {
 		return nil
 	}
 	switch {
-	case !plainName(prefix), prefix == "xmlns":
+	case !IsName(prefix), prefix == "xmlns":
 		return errors.New("not a prefix")
 	case space == "":
 		return errors.New("prefix without a namespace")
@@ -122,45 +124,17 @@ func checkName(prefix, space, local string) error {
 	return nil
 }
 
-// plainName reports whether s is an NCName of ASCII characters.
-func plainName(s string) bool {
-	for i := 0; i < len(s); i++ {
-		c := s[i]
-		switch {
-		case 'a' <= c && c <= 'z', 'A' <= c && c <= 'Z', c == '_':
-		case i > 0 && ('0' <= c && c <= '9' || c == '-' || c == '.'):
-		default:
-			return false
-		}
-	}
-	return s != ""
-}
-
 // plainSpace reports whether a namespace name can be written without escapes.
 // One that cannot is refused, although XML allows it: libxml2 forgets to escape
 // it when it canonicalizes.
 func plainSpace(s string) bool {
-	for i := 0; i < len(s); i++ {
-		if c := s[i]; c <= ' ' || c >= 0x7F || c == '"' || c == '&' || c == '<' || c == '>' {
-			return false
-		}
-	}
-	return true
+	return !strings.ContainsFunc(s, func(r rune) bool {
+		return r <= ' ' || r >= 0x7F || r == '"' || r == '&' || r == '<' || r == '>'
+	})
 }
 
-// sortAttrs orders attributes by namespace, then by name; those without a
-// namespace come first. There are few, and they are mostly in order.
-func sortAttrs(attrs []Attr) {
-	for i := 1; i < len(attrs); i++ {
-		for j := i; j > 0 && attrLess(&attrs[j], &attrs[j-1]); j-- {
-			attrs[j], attrs[j-1] = attrs[j-1], attrs[j]
-		}
-	}
-}
-
-func attrLess(a, b *Attr) bool {
-	if a.Space != b.Space {
-		return a.Space < b.Space
-	}
-	return a.Local < b.Local
+// compareAttrs orders attributes by namespace, then by name; those without a namespace
+// come first.
+func compareAttrs(a, b Attr) int {
+	return cmp.Or(strings.Compare(a.Space, b.Space), strings.Compare(a.Local, b.Local))
 }
