@@ -37,7 +37,7 @@ type auditFile struct {
 	Compared bool `json:"compared"`
 	// Standing says how it stands to the trail in the store.
 	Standing string        `json:"standing,omitempty"`
-	Broken   *audit.Broken `json:"broken,omitempty"`
+	Broken   *audit.BrokenError `json:"broken,omitempty"`
 
 	place  audit.Place
 	began  bool
@@ -66,11 +66,9 @@ func readAuditFile(name string, at *audit.Place, passed ...uint64) (*auditFile, 
 			return nil, fmt.Errorf("read %s, line %d: %w", name, n, err)
 		}
 		if err := f.verifyLine(line, at); err != nil {
-			var broken *audit.BrokenError
-			if !errors.As(err, &broken) {
+			if !errors.As(err, &f.Broken) {
 				return nil, fmt.Errorf("read %s, line %d: %w", name, n, err)
 			}
-			f.Broken = &audit.Broken{Seq: broken.Seq, What: broken.What}
 			f.lookAhead(r)
 			return f, nil
 		}
