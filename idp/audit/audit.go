@@ -17,8 +17,7 @@
 // verified byte by byte (line.go): what a lenient JSON reader accepts is not enough.
 //
 //	audit.go     the chain
-//	kinds.go, decisions.go
-//	             the kinds of record, and what a record of a decision must contain
+//	decisions.go what a record of a decision must contain
 //	trail.go     Service: one store's trail
 //	find.go      records by user, SP, kind, time or error ID, newest first
 //	verify.go    verifies the trail in parts, so that no sign-in waits for a long reader

@@ -23,7 +23,7 @@ import (
 )
 
 // The kinds of audit events, by channel.
-const (
+var (
 	frontKind  = idp.AuditLogout
 	remoteKind = idp.AuditRemoteLogout
 )

@@ -36,7 +36,7 @@ type auditFile struct {
 	Signed   bool `json:"signed"`
 	Compared bool `json:"compared"`
 	// Standing says how it stands to the trail in the store.
-	Standing string        `json:"standing,omitempty"`
+	Standing string             `json:"standing,omitempty"`
 	Broken   *audit.BrokenError `json:"broken,omitempty"`
 
 	place  audit.Place
