@@ -45,16 +45,21 @@ func (r *reader) olderEmailKeys(address string) [][]byte {
 
 // emailOwner is the user who has the email address; idp.ErrNotFound if no one has.
 func (r *reader) emailOwner(address string) (idp.UserID, error) {
-	id, err := r.get(inUserEmails, r.emailKey(address))
-	for _, key := range r.olderEmailKeys(address) {
-		if id == nil && err == nil {
-			id, err = r.get(inUserEmails, key)
+	for _, key := range append([][]byte{r.emailKey(address)}, r.olderEmailKeys(address)...) {
+		if id, err := r.get(inUserEmails, key); id != nil || err != nil {
+			return idp.UserID(id), err
 		}
 	}
-	if id == nil && err == nil {
-		err = missingError(inUserEmails)
+	return "", missingError(inUserEmails)
+}
+
+// isEmailTaken reports whether a user has the email address.
+func (r *reader) isEmailTaken(address string) (bool, error) {
+	_, err := r.emailOwner(address)
+	if errors.Is(err, idp.ErrNotFound) {
+		return false, nil
 	}
-	return idp.UserID(id), err
+	return err == nil, err
 }
 
 // emailsOf is the set of a user's email addresses as the index has them.
@@ -128,12 +133,10 @@ func (w *writer) indexEmails(id idp.UserID, before, after map[string]bool) error
 		if before[address] {
 			continue
 		}
-		_, err := w.emailOwner(address)
-		switch {
-		case err == nil:
-			return existsError(inUserEmails)
-		case !errors.Is(err, idp.ErrNotFound):
+		if taken, err := w.isEmailTaken(address); err != nil {
 			return err
+		} else if taken {
+			return existsError(inUserEmails)
 		}
 		w.put(inUserEmails, w.emailKey(address), []byte(id))
 	}
