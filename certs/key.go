@@ -10,6 +10,7 @@
 package certs
 
 import (
+	"cmp"
 	"crypto"
 	"crypto/rsa"
 	"crypto/sha256"
@@ -72,10 +73,7 @@ type Spec struct {
 
 // KeyBits is the length of a new RSA key in bits.
 func (s Spec) KeyBits() int {
-	if s.Bits == 0 {
-		return 2048
-	}
-	return s.Bits
+	return cmp.Or(s.Bits, 2048)
 }
 
 // Validate refuses a key length that is not offered.

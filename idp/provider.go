@@ -1,6 +1,10 @@
 package idp
 
-import "time"
+import (
+	"cmp"
+	"slices"
+	"time"
+)
 
 // Values of ServiceProvider.SignRequests.
 const (
@@ -132,10 +136,7 @@ type ServiceProvider struct {
 // StartURL is where a person can begin again at the provider: its sign-in
 // address, else its home; empty if neither is registered.
 func (p *ServiceProvider) StartURL() string {
-	if p.SPInitiatedLoginURL != "" {
-		return p.SPInitiatedLoginURL
-	}
-	return p.ReturnToSPURL
+	return cmp.Or(p.SPInitiatedLoginURL, p.ReturnToSPURL)
 }
 
 // IsLoginGovCompatible reports whether the provider is answered as Login.gov answers
@@ -150,10 +151,5 @@ func (p *ServiceProvider) IsLoginGovCompatible() bool {
 // AllowsNameIDFormat reports whether the provider may be sent the format, one
 // of the NameIDFormat constants.
 func (p *ServiceProvider) AllowsNameIDFormat(format string) bool {
-	for _, f := range p.NameIDFormats {
-		if f == format {
-			return true
-		}
-	}
-	return false
+	return slices.Contains(p.NameIDFormats, format)
 }

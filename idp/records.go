@@ -14,27 +14,6 @@ const (
 	RotationKey  = "history"
 )
 
-// LookupDocument returns the content of one document; ErrNotFound if it is not there.
-func LookupDocument(ctx context.Context, s DocumentStore, kind, key string) ([]byte, error) {
-	docs, err := s.Documents(ctx, kind, DocumentQuery{Keys: []string{key}})
-	switch {
-	case err != nil:
-		return nil, err
-	case len(docs) == 0:
-		return nil, fmt.Errorf("document %q: %w", kind, ErrNotFound)
-	}
-	return docs[0].Data, nil
-}
-
-// ChangeData is a change for UpdateDocuments of the content alone. old is nil if the
-// document is not there, an empty result removes it.
-func ChangeData(change func(key string, old []byte) ([]byte, error)) func(*Document) error {
-	return func(d *Document) (err error) {
-		d.Data, err = change(d.Key, d.Data)
-		return err
-	}
-}
-
 // Records are the documents of one kind as typed records. They are kept as JSON. One
 // that has expired is not there any more, whether or not the store has removed it.
 // All fields are required.

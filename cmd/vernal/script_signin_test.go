@@ -48,7 +48,7 @@ func forget(ts *testscript.TestScript, neg bool, args []string) {
 		ts.Fatalf("usage: forget years")
 	}
 	store := openStore(ts)
-	ts.Check(store.UpdateDocuments(context.Background(), idp.RotationKind, []string{idp.RotationKey}, idp.ChangeData(func(_ string, _ []byte) ([]byte, error) { return nil, nil })))
+	ts.Check(store.UpdateDocuments(context.Background(), idp.RotationKind, []string{idp.RotationKey}, func(d *idp.Document) error { d.Data = nil; return nil }))
 	ts.Check(store.Close())
 }
 

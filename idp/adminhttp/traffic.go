@@ -1,6 +1,7 @@
 package adminhttp
 
 import (
+	"cmp"
 	"strconv"
 
 	"github.com/prometheus/client_golang/prometheus"
@@ -44,10 +45,7 @@ func NewTraffic() *Traffic {
 
 // Answered counts a request. It is a hook of web.Middleware.
 func (t *Traffic) Answered(a web.Answered) {
-	route := a.Route
-	if route == "" {
-		route = "none"
-	}
+	route := cmp.Or(a.Route, "none")
 	t.requests.WithLabelValues(route, strconv.Itoa(a.Status/100)+"xx").Inc()
 	t.took.WithLabelValues(route).Observe(a.Took.Seconds())
 	if a.SignedIn != "" {

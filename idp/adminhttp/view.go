@@ -4,7 +4,6 @@ import (
 	"context"
 	"slices"
 
-	"vernal/idp"
 	"vernal/idp/migration"
 	"vernal/idp/rotation"
 	"vernal/templates"
@@ -50,7 +49,8 @@ func (v *view) years(policy rotation.Policy) (all []templates.BoardYear) {
 		if y.Live {
 			row.RetireAt = policy.Dates(y.Year).RetireAt
 		}
-		if c, ok := v.column(y.Year); ok {
+		if i := slices.IndexFunc(v.Board.Years, func(c migration.Year) bool { return c.Year == y.Year }); i >= 0 {
+			c := v.Board.Years[i]
 			row.SPs, row.Unmoved = c.SPs, c.Unmoved
 			row.Leaving = y.Live && v.Board.MustLeave(c)
 		}
@@ -63,22 +63,9 @@ func (v *view) years(policy rotation.Policy) (all []templates.BoardYear) {
 	return all
 }
 
-func (v *view) column(y idp.Year) (migration.Year, bool) {
-	i := slices.IndexFunc(v.Board.Years, func(c migration.Year) bool { return c.Year == y })
-	if i < 0 {
-		return migration.Year{}, false
-	}
-	return v.Board.Years[i], true
-}
-
 // listLeaving lists the live years that service providers must leave, oldest first.
-func (v *view) listLeaving() (years []migration.Year) {
-	for _, y := range v.Board.Years {
-		if y.State.Live() && v.Board.MustLeave(y) {
-			years = append(years, y)
-		}
-	}
-	return years
+func (v *view) listLeaving() []migration.Year {
+	return slices.DeleteFunc(slices.Clone(v.Board.Years), func(y migration.Year) bool { return !y.State.Live() || !v.Board.MustLeave(y) })
 }
 
 // maxComing bounds the list of future steps.

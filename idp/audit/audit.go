@@ -17,8 +17,7 @@
 // verified byte by byte (line.go): what a lenient JSON reader accepts is not enough.
 //
 //	audit.go     the chain
-//	kinds.go, decisions.go
-//	             the kinds of record, and what a record of a decision must contain
+//	decisions.go what a record of a decision must contain
 //	trail.go     Service: one store's trail
 //	find.go      records by user, SP, kind, time or error ID, newest first
 //	verify.go    verifies the trail in parts, so that no sign-in waits for a long reader
@@ -34,7 +33,6 @@ import (
 	"fmt"
 	"strings"
 	"time"
-	"unicode/utf8"
 
 	"vernal/idp"
 )
@@ -52,17 +50,13 @@ type unhashed struct {
 	Prev       string `json:"prev"`
 }
 
-// Link makes the record that follows the one with Seq and Hash (0 and "" before the
-// first), and what is stored of it: the record's JSON, so that a sign-in pays for
+// Link makes the record that follows the place, and what is stored of it: the record's JSON, so that a sign-in pays for
 // encoding it once, and what to keep beside it of the address, nil if there is none.
 //
 // Strings that are not UTF-8 are repaired: JSON cannot carry them, and a record must
 // hash the same after it was read back.
-func Link(seq uint64, hash string, ev idp.AuditEvent, at time.Time) (rec idp.AuditRecord, body, address []byte) {
-	if hash == "" {
-		hash = First
-	}
-	rec = idp.AuditRecord{Seq: seq + 1, At: truncateTime(at), AuditEvent: cleanEvent(ev), Prev: hash}
+func Link(after Place, ev idp.AuditEvent, at time.Time) (rec idp.AuditRecord, body, address []byte) {
+	rec = idp.AuditRecord{Seq: after.Seq + 1, At: truncateTime(at), AuditEvent: cleanEvent(ev), Prev: after.HashOrFirst()}
 	if rec.Address != "" {
 		address = newAddress(rec.Address, rec.At)
 		rec.AddressSum = sumOf(address)
@@ -77,9 +71,9 @@ func Link(seq uint64, hash string, ev idp.AuditEvent, at time.Time) (rec idp.Aud
 // BrokenError says where a chain breaks first.
 type BrokenError struct {
 	// Seq is the first record that is not what it should be.
-	Seq uint64
+	Seq uint64 `json:"seq"`
 	// What is wrong with it, for an operator.
-	What string
+	What string `json:"what"`
 }
 
 func (e *BrokenError) Error() string {
@@ -125,21 +119,14 @@ func cleanEvent(ev idp.AuditEvent) idp.AuditEvent {
 	ev.RequestID = cleanString(ev.RequestID)
 	ev.ErrorID = cleanString(ev.ErrorID)
 	ev.Address = cleanString(ev.Address)
-	for name, value := range ev.Detail {
-		if !utf8.ValidString(name) || !utf8.ValidString(value) {
-			ev.Detail = mendedDetail(ev.Detail)
-			break
+	if ev.Detail != nil {
+		detail := make(map[string]string, len(ev.Detail))
+		for name, value := range ev.Detail {
+			detail[cleanString(name)] = cleanString(value)
 		}
+		ev.Detail = detail
 	}
 	return ev
-}
-
-func mendedDetail(detail map[string]string) map[string]string {
-	out := make(map[string]string, len(detail))
-	for name, value := range detail {
-		out[cleanString(name)] = cleanString(value)
-	}
-	return out
 }
 
 func cleanString(s string) string {

@@ -49,7 +49,7 @@ func reread(t *testing.T, rec idp.AuditRecord) idp.AuditRecord {
 
 // link is the record that follows prev.
 func link(prev idp.AuditRecord, ev idp.AuditEvent, at time.Time) idp.AuditRecord {
-	rec, _, _ := audit.Link(prev.Seq, prev.Hash, ev, at)
+	rec, _, _ := audit.Link(audit.Place{Seq: prev.Seq, Hash: prev.Hash}, ev, at)
 	return rec
 }
 
@@ -128,7 +128,7 @@ func TestVerifyFindsTamperedRecord(t *testing.T) {
 // TestLinkJSON holds the promise that Link's bytes are the record's JSON.
 func TestLinkJSON(t *testing.T) {
 	t.Parallel()
-	rec, body, _ := audit.Link(0, "", idp.AuditEvent{Kind: "sp.add", Outcome: "ok", Actor: "cli:uid=0(\"root\")", Detail: map[string]string{"k": "v"}}, start)
+	rec, body, _ := audit.Link(audit.Place{}, idp.AuditEvent{Kind: "sp.add", Outcome: "ok", Actor: "cli:uid=0(\"root\")", Detail: map[string]string{"k": "v"}}, start)
 	want, err := json.Marshal(rec)
 	if err != nil {
 		t.Fatal(err)
@@ -145,7 +145,7 @@ func TestLinkJSON(t *testing.T) {
 // without it.
 func TestLinkKeepsTheAddressApart(t *testing.T) {
 	t.Parallel()
-	rec, body, kept := audit.Link(0, "", idp.AuditEvent{Kind: "authn", Outcome: "ok", Address: "192.0.2.77"}, start)
+	rec, body, kept := audit.Link(audit.Place{}, idp.AuditEvent{Kind: "authn", Outcome: "ok", Address: "192.0.2.77"}, start)
 	if strings.Contains(string(body), "192.0.2.77") || !strings.Contains(string(kept), "192.0.2.77") || rec.Address == "" {
 		t.Errorf("stored %s and, beside it, %q", body, kept)
 	}
@@ -205,6 +205,6 @@ func BenchmarkLink(b *testing.B) {
 		Year: "2027", RequestID: "01J9ZB4QK8", Address: "203.0.113.7", Detail: map[string]string{"aal": "2"}}
 	b.ReportAllocs()
 	for b.Loop() {
-		audit.Link(7, audit.First, ev, start)
+		audit.Link(audit.Place{Seq: 7, Hash: audit.First}, ev, start)
 	}
 }

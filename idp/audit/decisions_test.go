@@ -22,7 +22,7 @@ func TestEveryDecisionHasRule(t *testing.T) {
 		if (r.Kind == "") != (r.Writer == audit.NoRecord) {
 			t.Errorf("%s: kind %q with writer %d", d, r.Kind, r.Writer)
 		}
-		if r.Kind != "" && !slices.ContainsFunc(audit.Kinds(), func(k audit.Kind) bool { return k.Name == r.Kind }) {
+		if r.Kind != "" && !slices.ContainsFunc(idp.AuditKinds(), func(k idp.AuditMeaning) bool { return k.Kind == r.Kind }) {
 			t.Errorf("%s: kind %q is not in the list of kinds", d, r.Kind)
 		}
 		if r.Outcome == "" && r.Writer != audit.OnPage && r.Writer != audit.NoRecord {

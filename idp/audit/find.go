@@ -5,6 +5,7 @@ import (
 	"context"
 	"encoding/json"
 	"fmt"
+	"slices"
 	"strings"
 	"time"
 
@@ -25,11 +26,22 @@ type Filter struct {
 }
 
 func (f *Filter) isMatch(r *idp.AuditRecord) bool {
-	return (f.Kind == "" || string(r.Kind) == f.Kind || strings.HasPrefix(string(r.Kind), f.Kind+".")) &&
+	return (f.Kind == "" || isOfKind(r.Kind, f.Kind)) &&
 		(f.User == "" || r.User == f.User || r.Actor == "user:"+string(f.User)) &&
 		(f.SP == "" || r.SP == f.SP) &&
 		(f.ID == "" || r.ErrorID == f.ID || r.RequestID == f.ID) &&
 		!r.At.Before(f.Since)
+}
+
+// isOfKind reports whether a record's kind is the kind, or begins with it and a full stop.
+func isOfKind(of idp.AuditKind, kind string) bool {
+	return string(of) == kind || strings.HasPrefix(string(of), kind+".")
+}
+
+// KnownKind reports whether there are records of the kind, or whose kinds begin
+// with it and a full stop.
+func KnownKind(kind string) bool {
+	return slices.ContainsFunc(idp.AuditKinds(), func(k idp.AuditMeaning) bool { return isOfKind(k.Kind, kind) })
 }
 
 // mayMatch says fast of most records that the filter does not choose them.
@@ -73,8 +85,7 @@ func (s *Service) Before(ctx context.Context, before uint64, f Filter, limit int
 		if err != nil {
 			return nil, fmt.Errorf("read the audit trail: %w", err)
 		}
-		for i := len(page.Lines) - 1; i >= 0; i-- {
-			line := page.Lines[i]
+		for _, line := range slices.Backward(page.Lines) {
 			if line.Place >= before || line.Place <= after || !f.mayMatch(line) {
 				continue
 			}

@@ -136,7 +136,7 @@ func everything(t *testing.T, i *idptest.IdP) {
 	records, err := audit.Records(t.Context(), i.Store, 0, 10_000)
 	ok(t, err)
 	for _, rec := range records {
-		if !slices.ContainsFunc(audit.Kinds(), func(k audit.Kind) bool { return k.Name == rec.Kind }) {
+		if !slices.ContainsFunc(idp.AuditKinds(), func(k idp.AuditMeaning) bool { return k.Kind == rec.Kind }) {
 			t.Errorf("records of the kind %q are written, and it is not in audit.Kinds", rec.Kind)
 		}
 	}

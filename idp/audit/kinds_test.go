@@ -14,16 +14,16 @@ import (
 // and with what it means: it is what people look kinds up in.
 func TestKindsListEveryDecisionAndStep(t *testing.T) {
 	t.Parallel()
-	known := audit.Kinds()
-	if !slices.IsSortedFunc(known, func(a, b audit.Kind) int { return strings.Compare(string(a.Name), string(b.Name)) }) {
+	known := idp.AuditKinds()
+	if !slices.IsSortedFunc(known, func(a, b idp.AuditMeaning) int { return strings.Compare(string(a.Kind), string(b.Kind)) }) {
 		t.Error("Kinds are not in order")
 	}
 	seen := map[idp.AuditKind]bool{}
 	for _, k := range known {
-		if k.Name == "" || k.What == "" || seen[k.Name] {
-			t.Errorf("kind %q has no meaning, or is there twice", k.Name)
+		if k.Kind == "" || k.What == "" || seen[k.Kind] {
+			t.Errorf("kind %q has no meaning, or is there twice", k.Kind)
 		}
-		seen[k.Name] = true
+		seen[k.Kind] = true
 	}
 	for _, step := range []rotation.StepKind{rotation.StepCreate, rotation.StepCSR, rotation.StepImport, rotation.StepPublish, rotation.StepPrefer, rotation.StepRetire,
 		rotation.StepDestroy, rotation.StepRollback, rotation.StepResume, rotation.StepRevoke, rotation.StepConfirm} {

@@ -2,6 +2,7 @@ package audit
 
 import (
 	"bytes"
+	"cmp"
 	"crypto/sha256"
 	"encoding/hex"
 	"fmt"
@@ -57,8 +58,8 @@ func ReadLine(stored idp.AuditLine) (l Line, ok bool) {
 	}
 	l.Seq = seq
 	tail := raw[cut:]
-	prev, ok1 := cutMark(tail, prevMark[1:])
-	hash, ok2 := cutMark(prev[min(hexLen, len(prev)):], hashMark)
+	prev, ok1 := bytes.CutPrefix(tail, []byte(prevMark[1:]))
+	hash, ok2 := bytes.CutPrefix(prev[min(hexLen, len(prev)):], []byte(hashMark))
 	if !ok1 || !ok2 || !bytes.HasSuffix(raw, []byte(endMark)) {
 		return l, false
 	}
@@ -80,9 +81,6 @@ func ReadLine(stored idp.AuditLine) (l Line, ok bool) {
 	return l, true
 }
 
-// cutMark is what follows the mark at the beginning of b.
-func cutMark(b []byte, mark string) ([]byte, bool) { return bytes.CutPrefix(b, []byte(mark)) }
-
 // Next verifies that a stored record is the one that follows the place, and
 // returns its own; else a *BrokenError.
 func (p Place) Next(stored idp.AuditLine) (Place, error) {
@@ -101,7 +99,7 @@ func (p Place) Next(stored idp.AuditLine) (Place, error) {
 		return broken("was changed: its hash does not fit its content")
 	case l.Seq != stored.Place:
 		return broken("was put elsewhere: record %d is in its place", l.Seq)
-	case l.Prev != p.hashOrFirst():
+	case l.Prev != p.HashOrFirst():
 		return broken("does not follow the record before it: one of the two was replaced")
 	case !l.addressFit:
 		return broken("has another network address beside it than it was written with")
@@ -109,12 +107,8 @@ func (p Place) Next(stored idp.AuditLine) (Place, error) {
 	return Place{Seq: l.Seq, Hash: l.Hash}, nil
 }
 
-func (p Place) hashOrFirst() string {
-	if p.Hash == "" {
-		return First
-	}
-	return p.Hash
-}
+// HashOrFirst is the Prev of the record after the place.
+func (p Place) HashOrFirst() string { return cmp.Or(p.Hash, First) }
 
 // CheckpointText is what the signature and the MAC of a checkpoint cover.
 func CheckpointText(c idp.AuditCheckpoint) []byte {

@@ -12,7 +12,7 @@ import (
 // outside.
 func TestReadLine(t *testing.T) {
 	t.Parallel()
-	_, body, _ := audit.Link(6, strings.Repeat("a", 64), idp.AuditEvent{Kind: "k", Outcome: "ok"}, start)
+	_, body, _ := audit.Link(audit.Place{Seq: 6, Hash: strings.Repeat("a", 64)}, idp.AuditEvent{Kind: "k", Outcome: "ok"}, start)
 	whole := string(body)
 	tests := []struct {
 		name, line string

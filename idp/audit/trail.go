@@ -10,13 +10,10 @@ import (
 	"vernal/idp/keyring"
 )
 
-// Store is what this package needs of idp.Store.
-type Store interface{ idp.AuditStore }
-
 // Service looks after one store's trail. Store and Clock are needed by all of
 // it, the rest by checkpoints and Run.
 type Service struct {
-	Store  Store
+	Store  idp.AuditStore
 	Sealer idp.Sealer
 	Years  *keyring.Ring
 	// Issuer is our entityID, which checkpoints name.
@@ -30,13 +27,8 @@ type Service struct {
 // pageSize is how many records are read in one transaction.
 const pageSize = 2000
 
-// Pager is what Records needs of a store.
-type Pager interface {
-	AuditPage(ctx context.Context, after uint64, limit int) (*idp.AuditPage, error)
-}
-
 // Records lists up to limit records with Seq greater than after. It verifies no chain.
-func Records(ctx context.Context, store Pager, after uint64, limit int) ([]idp.AuditRecord, error) {
+func Records(ctx context.Context, store idp.AuditStore, after uint64, limit int) ([]idp.AuditRecord, error) {
 	page, err := store.AuditPage(ctx, after, limit)
 	if page == nil {
 		return nil, err // with a page, only the checkpoint is damaged, which is for Verify to report

@@ -1,6 +1,7 @@
 package audit
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -22,7 +23,7 @@ type Progress struct {
 	Total uint64 `json:"total"`
 	Done  bool   `json:"done"`
 	// Broken is the first that is wrong; nil if nothing is, so far.
-	Broken *Broken `json:"broken,omitempty"`
+	Broken *BrokenError `json:"broken,omitempty"`
 	// Checkpoint is where the trail begins; nil if it begins with record 1.
 	Checkpoint *idp.AuditCheckpoint `json:"checkpoint,omitempty"`
 	// Leftover counts records that were exported and whose pruning was cut
@@ -30,12 +31,6 @@ type Progress struct {
 	Leftover uint64 `json:"leftover,omitempty"`
 	// Compared says that the record to compare with was met.
 	Compared bool `json:"compared"`
-}
-
-// Broken says where a trail is not what was written.
-type Broken struct {
-	Seq  uint64 `json:"seq"`
-	What string `json:"what"`
 }
 
 // Verify goes on from p until the end of the trail, or until budget is used up.
@@ -59,9 +54,8 @@ func (s *Service) Verify(ctx context.Context, p Progress, at *Place, budget time
 			p.Done = true
 			err = checkEndOf(&p, page, at)
 		}
-		var broken *BrokenError
-		if errors.As(err, &broken) {
-			p.Done, p.Broken = true, &Broken{Seq: broken.Seq, What: broken.What}
+		if broken, ok := errors.AsType[*BrokenError](err); ok {
+			p.Done, p.Broken = true, broken
 		} else if err != nil {
 			return p, err
 		}
@@ -131,7 +125,7 @@ func (s *Service) findBeginning(p *Progress, page *idp.AuditPage) error {
 		l, _ := ReadLine(page.Lines[0])
 		p.Seq, p.Hash = page.Lines[0].Place-1, l.Prev
 	}
-	if at := p.Seq; at == 0 {
+	if p.Seq == 0 {
 		p.Hash = ""
 	}
 	return nil
@@ -139,10 +133,7 @@ func (s *Service) findBeginning(p *Progress, page *idp.AuditPage) error {
 
 // checkEndOf holds the last record against what the store says of the whole trail.
 func checkEndOf(p *Progress, page *idp.AuditPage, at *Place) error {
-	head, last := page.Head, p.Hash
-	if last == "" {
-		last = First
-	}
+	head := page.Head
 	switch {
 	case !page.Authentic:
 		return brokenAt(p.Seq, "is the last, and nothing proves it: the head of the trail was changed")
@@ -150,7 +141,7 @@ func checkEndOf(p *Progress, page *idp.AuditPage, at *Place) error {
 		return brokenAt(p.Seq+1, fmt.Sprintf("was cut off, with all after it: %d records were written", head.Seq))
 	case head.Seq < p.Seq:
 		return brokenAt(head.Seq+1, "was not written by us: the trail ended before it")
-	case head.Hash != last:
+	case head.Hash != cmp.Or(p.Hash, First):
 		return brokenAt(p.Seq, "is not the one that was written: the trail was made anew")
 	case page.Counted != p.Seq:
 		return brokenAt(p.Seq, fmt.Sprintf("is the last, but the store has counted %d", page.Counted))

@@ -49,7 +49,7 @@ func TestVerifyTrail(t *testing.T) {
 		{"added", func(tx *bbolt.Tx) error {
 			at := audit.Place{Seq: 8}
 			at.Hash = string(records(tx).Get(key(8))[len(records(tx).Get(key(8)))-66:][:64])
-			_, body, _ := audit.Link(8, at.Hash, idp.AuditEvent{Kind: "authn"}, trailStart)
+			_, body, _ := audit.Link(audit.Place{Seq: 8, Hash: at.Hash}, idp.AuditEvent{Kind: "authn"}, trailStart)
 			if err := records(tx).SetSequence(9); err != nil {
 				return err
 			}
@@ -58,7 +58,7 @@ func TestVerifyTrail(t *testing.T) {
 		{"made anew", func(tx *bbolt.Tx) error {
 			seq, hash := uint64(0), ""
 			for range 8 {
-				rec, body, _ := audit.Link(seq, hash, idp.AuditEvent{Kind: "authn"}, trailStart)
+				rec, body, _ := audit.Link(audit.Place{Seq: seq, Hash: hash}, idp.AuditEvent{Kind: "authn"}, trailStart)
 				seq, hash = rec.Seq, rec.Hash
 				if err := records(tx).Put(key(seq), body); err != nil {
 					return err

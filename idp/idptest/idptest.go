@@ -121,15 +121,15 @@ func New(tb testing.TB, o Options) *IdP {
 	return i
 }
 
-// checkKinds holds that all records are of kinds that package audit knows, whichever test
+// checkKinds holds that all records are of kinds that package idp declares, whichever test
 // wrote them. A trail that a test broke is left out.
 func (i *IdP) checkKinds() {
 	if i.serving.Load() == nil {
 		return
 	}
 	known := map[idp.AuditKind]bool{}
-	for _, k := range audit.Kinds() {
-		known[k.Name] = true
+	for _, k := range idp.AuditKinds() {
+		known[k.Kind] = true
 	}
 	const page = 1000
 	for after := uint64(0); ; {
@@ -139,7 +139,7 @@ func (i *IdP) checkKinds() {
 		}
 		for _, r := range records {
 			if !known[r.Kind] {
-				i.tb.Errorf("records of the kind %q are written, and package audit does not know it", r.Kind)
+				i.tb.Errorf("records of the kind %q are written, and package idp does not declare it", r.Kind)
 				known[r.Kind] = true // once is enough
 			}
 		}

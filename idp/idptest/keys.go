@@ -51,7 +51,7 @@ func (i *IdP) recordSteps(made []rotation.Made, now time.Time) {
 			h = h.Apply(rotation.Step{Kind: rotation.StepPrefer, Year: m.Year}, now)
 		}
 	}
-	err := i.Store.UpdateDocuments(context.Background(), idp.RotationKind, []string{idp.RotationKey}, idp.ChangeData(func(_ string, _ []byte) ([]byte, error) { return json.Marshal(h) }))
+	err := i.Store.UpdateDocuments(context.Background(), idp.RotationKind, []string{idp.RotationKey}, func(d *idp.Document) (err error) { d.Data, err = json.Marshal(h); return err })
 	if err != nil {
 		i.tb.Fatal(err)
 	}

@@ -22,7 +22,7 @@ import (
 )
 
 // The kinds of audit events, by channel.
-const (
+var (
 	frontKind  = idp.AuditLogout
 	remoteKind = idp.AuditRemoteLogout
 )

@@ -76,7 +76,7 @@ func comingSteps(due []rotation.Due, plan []rotation.Coming, policy rotation.Pol
 			continue
 		}
 		c := comingStep{kind: p.Step, year: p.Year, at: p.At, waits: p.Waits, marks: aheadMarks}
-		if isRetirement(p.Step) && !p.DueAt.IsZero() {
+		if p.Step == rotation.StepRetire && !p.DueAt.IsZero() {
 			c.marks = lastMark // it may be late because the year is used
 		}
 		all = append(all, c)
@@ -98,11 +98,8 @@ func dueStep(d rotation.Due, hand bool, now time.Time) comingStep {
 		c.marks = lastMark
 		return c
 	}
-	if isRetirement(d.Kind) {
+	if d.Kind == rotation.StepRetire {
 		c.marks = marks // until then service providers must move
 	}
 	return c
 }
-
-func isRetirement(k rotation.StepKind) bool { return k == rotation.StepRetire }
-func isRevocation(k rotation.StepKind) bool { return k == rotation.StepRevoke }

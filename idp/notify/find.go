@@ -84,7 +84,7 @@ func (s *Service) stepDates(ctx context.Context, st rotation.Status, b *migratio
 		}
 		n := Notice{ID: c.id(c.at, m), At: now, Kind: StepDue, Year: c.year, Step: c.kind, DueAt: c.at}
 		var users []idp.EntityID
-		if isRetirement(c.kind) {
+		if c.kind == rotation.StepRetire {
 			n.Kind, users = Retirement, b.UnmovedFrom(c.year)
 		}
 		if !c.hand && slices.Contains(aheadMarks, m) {

@@ -97,8 +97,7 @@ func (m *Mailer) sendPart(ctx context.Context, mails []Mail) []error {
 			continue
 		}
 		errs[i] = mailError(err)
-		var refused *refusedError
-		if !errors.As(errs[i], &refused) {
+		if _, refused := errors.AsType[*refusedError](errs[i]); !refused {
 			broken = errs[i] // the connection is of no use any more
 		}
 	}
@@ -185,15 +184,14 @@ func (e *refusedError) Error() string {
 
 // mailError strips the server's text from an error.
 func mailError(err error) error {
-	var send *gomail.SendError
-	if errors.As(err, &send) && send.ErrorCode() != 0 {
+	send, unsent := errors.AsType[*gomail.SendError](err)
+	if unsent && send.ErrorCode() != 0 {
 		return &refusedError{send.ErrorCode()}
 	}
-	var reply *textproto.Error
-	if errors.As(err, &reply) {
+	if reply, ok := errors.AsType[*textproto.Error](err); ok {
 		return &refusedError{reply.Code}
 	}
-	if send != nil {
+	if unsent {
 		return errors.New("the connection to the mail server broke: " + send.Reason.String())
 	}
 	return err

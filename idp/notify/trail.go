@@ -89,7 +89,7 @@ func (s *Service) endOfTrail(ctx context.Context) (uint64, error) {
 func (s *Service) notifyStep(ctx context.Context, r idp.AuditRecord, now time.Time) error {
 	name, ok := strings.CutPrefix(string(r.Kind), "rotation.")
 	step := rotation.StepKind(name)
-	revoked := isRevocation(step)
+	revoked := step == rotation.StepRevoke
 	if !ok || r.Outcome != "ok" || !revoked && (r.Actor != "server" || !step.IsAutomatic()) {
 		return nil
 	}

@@ -59,8 +59,7 @@ func (h *Webhook) Send(ctx context.Context, n *Notice) error {
 	client.CheckRedirect = func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse }
 	resp, err := client.Do(req)
 	if err != nil {
-		var sent *url.Error
-		if errors.As(err, &sent) {
+		if sent, ok := errors.AsType[*url.Error](err); ok {
 			err = sent.Err // without the URL
 		}
 		return fmt.Errorf("call the webhook: %w", err)

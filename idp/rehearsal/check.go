@@ -21,14 +21,13 @@ const maxClockGap = 60 * time.Second
 // readByLibrary gives every Response to crewjam/saml, which decrypts and
 // verifies it with the metadata alone.
 func (w *Walk) readByLibrary(context.Context) (string, error) {
-	if w.lacksAnswers() {
+	if w.lacks(errNoAnswers) {
 		return "", errNoAnswers
 	}
 	for i := range w.answers {
 		a, err := &w.answers[i], error(nil)
 		a.assertion, err = w.sample().ParseXMLResponse(a.response, []string{a.request.ID}, acs)
-		var invalid *crewjam.InvalidResponseError
-		if errors.As(err, &invalid) {
+		if invalid, ok := errors.AsType[*crewjam.InvalidResponseError](err); ok {
 			err = invalid.PrivateErr
 		}
 		if err != nil {

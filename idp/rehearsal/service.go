@@ -22,9 +22,6 @@ import (
 	"vernal/templates"
 )
 
-// auditKind is the kind of all audit events of a rehearsal.
-const auditKind = idp.AuditRotationRehearse
-
 // serverActor is the actor of automatic cleanup.
 const serverActor = "server"
 
@@ -96,7 +93,7 @@ func (s *Service) make(ctx context.Context, r *running, entry keyring.Entry, cer
 		t.Token = token
 	}
 	cookie, id, err := s.Sessions.MintRehearsal(ctx, Lifetime, idp.AuditEvent{
-		Kind: auditKind, Outcome: "begun", Actor: actor, SP: idp.RehearsalSP, Year: t.Year,
+		Kind: idp.AuditRotationRehearse, Outcome: "begun", Actor: actor, SP: idp.RehearsalSP, Year: t.Year,
 	})
 	if err != nil {
 		return err
@@ -144,7 +141,7 @@ func (s *Service) End(ctx context.Context, id string, failed []string, actor str
 		return fmt.Errorf("rehearsal: %w", idp.ErrNotFound)
 	}
 	failed = slices.DeleteFunc(slices.Clone(failed), func(name string) bool { return !isStep(name) })
-	event := idp.AuditEvent{Kind: auditKind, Outcome: "ok", Actor: actor, SP: idp.RehearsalSP, Year: r.terms.Year}
+	event := idp.AuditEvent{Kind: idp.AuditRotationRehearse, Outcome: "ok", Actor: actor, SP: idp.RehearsalSP, Year: r.terms.Year}
 	if len(failed) > 0 {
 		event.Outcome, event.Detail = "failed", map[string]string{"steps": strings.Join(failed, " ")}
 	}

@@ -27,10 +27,8 @@ import (
 type step struct {
 	name string
 	try  func(*Walk, context.Context) (string, error)
-	// lacks says why the step is not tried: earlier ones did not find what it needs.
-	// Without it, the step is always tried.
-	lacks func(*Walk) bool
-	why   notTriedError
+	// needs is what earlier steps must have found for this one to be tried; "" for nothing.
+	needs notTriedError
 }
 
 // notTriedError says why a step was not tried.
@@ -45,25 +43,26 @@ const (
 	errNoAssertion notTriedError = "not tried, as the library could not read the assertion"
 )
 
-func (w *Walk) isUnreached() bool   { return w.unreached }
-func (w *Walk) lacksMetadata() bool { return w.metadata == nil }
-func (w *Walk) lacksAnswers() bool  { return len(w.answers) == 0 }
+// lacks reports whether earlier steps did not find what a step needs.
+func (w *Walk) lacks(needs notTriedError) bool {
+	return needs == errUnreached && w.unreached || needs == errNoMetadata && w.metadata == nil || needs == errNoAnswers && len(w.answers) == 0
+}
 
 // steps are in the order in which an SP meets them. Later steps use what earlier ones found.
 var steps = []step{
-	{"reach", (*Walk).reach, nil, ""},
-	{"metadata", (*Walk).loadMetadata, (*Walk).isUnreached, errUnreached},
-	{"metadata_signature", (*Walk).verifyMetadata, (*Walk).lacksMetadata, errNoMetadata},
-	{"certificate", (*Walk).compareCertificate, (*Walk).lacksMetadata, errNoMetadata},
-	{"certificate_dates", (*Walk).checkDates, (*Walk).lacksMetadata, errNoMetadata},
-	{"redirect", (*Walk).byRedirect, (*Walk).isUnreached, errUnreached},
-	{"post", (*Walk).byPost, (*Walk).isUnreached, errUnreached},
-	{"library", (*Walk).readByLibrary, (*Walk).lacksMetadata, errNoMetadata},
-	{"encryption", (*Walk).checkEncryption, (*Walk).lacksAnswers, errNoAnswers},
-	{"assertion", (*Walk).checkAssertions, (*Walk).lacksAnswers, errNoAnswers},
-	{"replay", (*Walk).replay, (*Walk).lacksAnswers, errNoAnswers},
-	{"wrong_year", (*Walk).wrongYear, (*Walk).isUnreached, errUnreached},
-	{"clock", (*Walk).checkClock, nil, ""},
+	{"reach", (*Walk).reach, ""},
+	{"metadata", (*Walk).loadMetadata, errUnreached},
+	{"metadata_signature", (*Walk).verifyMetadata, errNoMetadata},
+	{"certificate", (*Walk).compareCertificate, errNoMetadata},
+	{"certificate_dates", (*Walk).checkDates, errNoMetadata},
+	{"redirect", (*Walk).byRedirect, errUnreached},
+	{"post", (*Walk).byPost, errUnreached},
+	{"library", (*Walk).readByLibrary, errNoMetadata},
+	{"encryption", (*Walk).checkEncryption, errNoAnswers},
+	{"assertion", (*Walk).checkAssertions, errNoAnswers},
+	{"replay", (*Walk).replay, errNoAnswers},
+	{"wrong_year", (*Walk).wrongYear, errUnreached},
+	{"clock", (*Walk).checkClock, ""},
 }
 
 // isStep reports whether a step has the name.
@@ -81,20 +80,18 @@ func (w *Walk) Run(ctx context.Context) []Result {
 }
 
 func (w *Walk) take(ctx context.Context, s step) Result {
-	text, err := "", error(s.why)
-	if s.lacks == nil || !s.lacks(w) {
+	text, err := "", error(s.needs)
+	if !w.lacks(s.needs) {
 		text, err = s.try(w, ctx)
 	}
 	if err == nil {
 		return Result{Step: s.name, OK: true, Outcome: OutcomeOK, Text: text}
 	}
 	r := Result{Step: s.name, Outcome: OutcomeFailed, Text: err.Error()}
-	var notTried notTriedError
-	if errors.As(err, &notTried) {
+	if _, ok := errors.AsType[notTriedError](err); ok {
 		r.Outcome = OutcomeNotTried
 	}
-	var fixable *RefusedError
-	if errors.As(err, &fixable) {
+	if fixable, ok := errors.AsType[*RefusedError](err); ok {
 		r.Suggestions = fixable.Suggestions
 	}
 	return r
@@ -143,11 +140,7 @@ func (w *Walk) checkDescriptor(md *crewjam.EntityDescriptor) (*x509.Certificate,
 	}
 	d := md.IDPSSODescriptors[0]
 	for _, binding := range []string{saml.BindingURIRedirect, saml.BindingURIPOST} {
-		found := false
-		for _, e := range d.SingleSignOnServices {
-			found = found || e.Binding == binding && e.Location == w.authURL()
-		}
-		if !found {
+		if !slices.ContainsFunc(d.SingleSignOnServices, func(e crewjam.Endpoint) bool { return e.Binding == binding && e.Location == w.authURL() }) {
 			return nil, fmt.Errorf("no SingleSignOnService at %s with %s", w.authURL(), binding)
 		}
 	}

@@ -117,13 +117,14 @@ func NewClient(way Way) *http.Client {
 		Transport: transport, Timeout: answerTime,
 		CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse },
 	}
-	if way.Address != "" {
-		transport.Proxy = nil
-		transport.DialContext = func(ctx context.Context, network, _ string) (net.Conn, error) {
-			return dialer.DialContext(ctx, network, way.Address)
-		}
+	if way.Address == "" {
+		return client
 	}
-	if way.Address != "" && way.Plain {
+	transport.Proxy = nil
+	transport.DialContext = func(ctx context.Context, network, _ string) (net.Conn, error) {
+		return dialer.DialContext(ctx, network, way.Address)
+	}
+	if way.Plain {
 		client.Transport = plainTransport{transport}
 	}
 	return client
@@ -166,8 +167,7 @@ func (w *Walk) send(req *http.Request, status int) (page, error) {
 	req.Header.Set("User-Agent", "vernal-rehearsal")
 	resp, err := w.Client.Do(req)
 	if err != nil {
-		var failed *url.Error
-		if errors.As(err, &failed) {
+		if failed, ok := errors.AsType[*url.Error](err); ok {
 			err = failed.Err // the URL may hold a token
 		}
 		return page{}, fmt.Errorf("%s %s: %w", req.Method, req.URL.Path, err)

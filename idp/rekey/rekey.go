@@ -119,108 +119,97 @@ func (s *Service) State(ctx context.Context) (State, error) {
 // keys renewed when it is finished. Called again with the same key, it goes on.
 // Errors: ErrSameKey, seal.ErrChangeUnderWay.
 func (s *Service) Begin(ctx context.Context, to *seal.Master, renewAll bool, actor string) error {
+	return s.change(ctx, func(st State) error {
+		switch {
+		case st.Configured == to.ID() && st.Phase == "":
+			return ErrSameKey
+		case (st.Phase == seal.PhaseBegin || st.Phase == seal.PhaseBoth) && st.To == to.ID() && (st.RenewAll || !renewAll):
+			return nil
+		}
+		err := s.Store.BeginMaster(ctx, to, renewAll, rekeyEvent(idp.AuditMasterKeyBegin, actor, "to", to.ID()))
+		if err != nil {
+			return fmt.Errorf("change the master key: %w", err)
+		}
+		return nil
+	})
+}
+
+// change begins one change at a time, or goes on with it if there is nothing to begin, and
+// starts the work that is left.
+func (s *Service) change(ctx context.Context, begin func(State) error) error {
 	s.changing.Lock()
 	defer s.changing.Unlock()
 	st, err := s.State(ctx)
-	if err != nil {
-		return err
+	if err == nil {
+		err = begin(st)
 	}
-	switch {
-	case st.Configured == to.ID() && st.Phase == "":
-		return ErrSameKey
-	case (st.Phase == seal.PhaseBegin || st.Phase == seal.PhaseBoth) && st.To == to.ID() && (st.RenewAll || !renewAll):
+	if err == nil {
 		s.start()
-		return nil
 	}
-	err = s.Store.BeginMaster(ctx, to, renewAll, rekeyEvent(idp.AuditMasterKeyBegin, actor, "to", to.ID()))
-	if err != nil {
-		return fmt.Errorf("change the master key: %w", err)
-	}
-	s.start()
-	return nil
+	return err
 }
 
 // Finish ends the master key from before, or goes on with it. The new one must be
 // configured, which takes no restart where it is in a file. Errors: ErrOldKey,
 // seal.ErrNoChange, seal.ErrChangeUnderWay while Begin has not ended.
 func (s *Service) Finish(ctx context.Context, renewAll bool, actor string) error {
-	s.changing.Lock()
-	defer s.changing.Unlock()
-	st, err := s.State(ctx)
-	switch {
-	case err != nil:
-		return err
-	case st.Phase == seal.PhaseBegin:
-		return seal.ErrChangeUnderWay
-	case st.Phase == seal.PhaseFinish && st.Keep == st.To && (st.RenewAll || !renewAll):
-		s.start()
-		return nil
-	case st.Phase == seal.PhaseFinish && st.Keep == st.To:
-	case st.Phase != seal.PhaseBoth:
-		return seal.ErrNoChange
-	}
-	configured, err := s.Master()
-	if err != nil {
-		return err
-	}
-	if configured.ID() != st.To {
-		return ErrOldKey
-	}
-	return s.finishChange(ctx, configured, renewAll, rekeyEvent(idp.AuditMasterKeyFinish, actor, "keep", st.To))
+	return s.change(ctx, func(st State) error {
+		switch {
+		case st.Phase == seal.PhaseBegin:
+			return seal.ErrChangeUnderWay
+		case st.Phase == seal.PhaseFinish && st.Keep == st.To && (st.RenewAll || !renewAll):
+			return nil
+		case st.Phase == seal.PhaseFinish && st.Keep == st.To:
+		case st.Phase != seal.PhaseBoth:
+			return seal.ErrNoChange
+		}
+		return s.finishChange(ctx, st.To, ErrOldKey, renewAll, idp.AuditMasterKeyFinish, actor)
+	})
 }
 
 // Cancel goes back to the master key from before, or goes on with it. It must still
 // be configured. Errors: ErrNewKey, seal.ErrNoChange.
 func (s *Service) Cancel(ctx context.Context, actor string) error {
-	s.changing.Lock()
-	defer s.changing.Unlock()
-	st, err := s.State(ctx)
+	return s.change(ctx, func(st State) error {
+		switch {
+		case st.Phase == seal.PhaseFinish && st.Keep == st.From:
+			return nil
+		case st.Phase != seal.PhaseBegin && st.Phase != seal.PhaseBoth:
+			return seal.ErrNoChange
+		}
+		return s.finishChange(ctx, st.From, ErrNewKey, false, idp.AuditMasterKeyCancel, actor)
+	})
+}
+
+// finishChange keeps the configured master key; other is returned if it is not the one to
+// keep.
+func (s *Service) finishChange(ctx context.Context, keep string, other error, renewAll bool, kind idp.AuditKind, actor string) error {
+	configured, err := s.Master()
 	switch {
 	case err != nil:
 		return err
-	case st.Phase == seal.PhaseFinish && st.Keep == st.From:
-		s.start()
-		return nil
-	case st.Phase != seal.PhaseBegin && st.Phase != seal.PhaseBoth:
-		return seal.ErrNoChange
+	case configured.ID() != keep:
+		return other
 	}
-	configured, err := s.Master()
-	if err != nil {
-		return err
-	}
-	if configured.ID() != st.From {
-		return ErrNewKey
-	}
-	return s.finishChange(ctx, configured, false, rekeyEvent(idp.AuditMasterKeyCancel, actor, "keep", st.From))
-}
-
-func (s *Service) finishChange(ctx context.Context, keep *seal.Master, renewAll bool, ev idp.AuditEvent) error {
 	s.wait() // a Begin under way would wrap by both what this wraps by one
-	if err := s.Store.FinishMaster(ctx, keep, renewAll, ev); err != nil {
+	if err := s.Store.FinishMaster(ctx, configured, renewAll, rekeyEvent(kind, actor, "keep", keep)); err != nil {
 		return fmt.Errorf("change the master key: %w", err)
 	}
-	s.start()
 	return nil
 }
 
 // RenewAll makes all keys below the master key new, or goes on with it. Errors:
 // seal.ErrChangeUnderWay while the master key is changed.
 func (s *Service) RenewAll(ctx context.Context, actor string) error {
-	s.changing.Lock()
-	defer s.changing.Unlock()
-	st, err := s.State(ctx)
-	if err != nil {
-		return err
-	}
-	if st.Renewing {
-		s.start()
+	return s.change(ctx, func(st State) error {
+		if st.Renewing {
+			return nil
+		}
+		if err := s.Store.BeginRenewal(ctx, rekeyEvent(idp.AuditKeysRenew, actor, "", "")); err != nil {
+			return fmt.Errorf("renew the keys: %w", err)
+		}
 		return nil
-	}
-	if err := s.Store.BeginRenewal(ctx, rekeyEvent(idp.AuditKeysRenew, actor, "", "")); err != nil {
-		return fmt.Errorf("renew the keys: %w", err)
-	}
-	s.start()
-	return nil
+	})
 }
 
 // Resume goes on with what was interrupted, in the background.

@@ -21,6 +21,7 @@ import (
 	"vernal/idp/rotation"
 	"vernal/idp/seal"
 	"vernal/idp/store/bolt"
+	"vernal/idp/store/storetest"
 )
 
 var start = time.Date(2031, 4, 1, 9, 0, 0, 0, time.UTC)
@@ -124,8 +125,8 @@ func (h *house) furnish(ctx context.Context) error {
 	}
 	sess := &idp.Session{ID: "session", User: userID(0), CreatedAt: start, ExpiresAt: start.Add(time.Hour)}
 	return errors.Join(h.store.StartSession(ctx, idp.SessionStart{Session: sess}),
-		h.store.UpdateDocuments(ctx, idp.RotationKind, []string{idp.RotationKey}, idp.ChangeData(func(_ string, _ []byte) ([]byte, error) { return []byte("history"), nil })),
-		h.store.UpdateDocuments(ctx, "k", []string{"d"}, idp.ChangeData(func(string, []byte) ([]byte, error) { return []byte("document"), nil })))
+		h.store.UpdateDocuments(ctx, idp.RotationKind, []string{idp.RotationKey}, func(d *idp.Document) error { d.Data = []byte("history"); return nil }),
+		h.store.UpdateDocuments(ctx, "k", []string{"d"}, func(d *idp.Document) error { d.Data = []byte("document"); return nil }))
 }
 
 func userID(i int) idp.UserID { return idp.UserID(fmt.Sprintf("user%04d", i)) }
@@ -149,8 +150,8 @@ func (h *house) complete(ctx context.Context) error {
 	}
 	_, session := h.store.Session(ctx, "session")
 	_, provider := h.store.Provider(ctx, "https://sp.example")
-	_, rotation := idp.LookupDocument(ctx, h.store, idp.RotationKind, idp.RotationKey)
-	_, document := idp.LookupDocument(ctx, h.store, "k", "d")
+	_, rotation := storetest.LookupDocument(ctx, h.store, idp.RotationKind, idp.RotationKey)
+	_, document := storetest.LookupDocument(ctx, h.store, "k", "d")
 	keys, load := h.years.Load()
 	if len(keys) != len(signingKeys()) && load == nil {
 		load = fmt.Errorf("%d signing keys", len(keys))

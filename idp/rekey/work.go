@@ -137,8 +137,7 @@ func (s *Service) renewRecords(ctx context.Context) error {
 // passDamaged passes over the files of years that cannot be opened: they cannot sign
 // either, and a change of keys must not wait for them.
 func (s *Service) passDamaged(err error) error {
-	var damaged *certs.DamagedError
-	if !errors.As(err, &damaged) {
+	if _, ok := errors.AsType[*certs.DamagedError](err); !ok {
 		return err
 	}
 	s.Log.Warn("signing keys that cannot be opened stay as they are", "error", err.Error())

@@ -32,12 +32,7 @@ func (p Policy) CreateStep(h History, y idp.Year, now time.Time) Step {
 // RollbackTo returns the default year of a rollback: the newest live one that is older than
 // the preferred year. It returns false if there is none.
 func (h History) RollbackTo() (idp.Year, bool) {
-	to := idp.Year("")
-	for _, r := range h.Records {
-		if r.Year < h.Preferred && r.isLive() {
-			to = r.Year
-		}
-	}
+	to := findLast(h.Records, func(r Record) bool { return r.Year < h.Preferred && r.isLive() }).Year
 	return to, to != ""
 }
 

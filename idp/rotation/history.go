@@ -120,18 +120,13 @@ type Taken struct {
 
 // Past lists the events of the year until now, in the order of its life. A revoked year was
 // not retired.
-func (r Record) Past(now time.Time) (past []Taken) {
-	all := []Taken{
+func (r Record) Past(now time.Time) []Taken {
+	return slices.DeleteFunc([]Taken{
 		{StepCreate, r.CreatedAt}, {StepPublish, r.PublishedAt}, {StepPrefer, r.PreferredAt}, {"", r.CertEndAt},
 		{StepRetire, r.RetiredAt}, {StepRevoke, r.RevokedAt}, {StepDestroy, r.KeyDestroyedAt},
-	}
-	for _, t := range all {
-		if t.At.IsZero() || t.At.After(now) || t.Kind == StepRetire && !r.RevokedAt.IsZero() {
-			continue
-		}
-		past = append(past, t)
-	}
-	return past
+	}, func(t Taken) bool {
+		return t.At.IsZero() || t.At.After(now) || t.Kind == StepRetire && !r.RevokedAt.IsZero()
+	})
 }
 
 // State returns the state of a year at now. It depends on the time only by the end of a
@@ -220,12 +215,7 @@ func (h History) slot(n int) (rs []Record) {
 // nextLetter returns the next year of a number: the number itself if none was made, then
 // "b", "c" and so on. It returns false after "z".
 func (h History) nextLetter(n int) (idp.Year, bool) {
-	last := idp.Year("")
-	for _, r := range h.Records {
-		if number(r.Year) == n {
-			last = r.Year
-		}
-	}
+	last := findLast(h.Records, func(r Record) bool { return number(r.Year) == n }).Year
 	switch {
 	case last == "":
 		return yearOf(n), true

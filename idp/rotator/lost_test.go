@@ -22,6 +22,7 @@ import (
 	"vernal/idp/rotation"
 	"vernal/idp/rotator"
 	"vernal/idp/seal"
+	"vernal/idp/store/storetest"
 )
 
 // keyFiles are the files of the folder, to lose, replace and restore.
@@ -422,7 +423,7 @@ func TestStepsRecordIdentities(t *testing.T) {
 	saveKeyFiles(t, folder).remove("2027.key")
 	s = w.started()
 	w.take(s, rotation.Step{Kind: rotation.StepCreate, Year: "2028"})
-	doc, err := idp.LookupDocument(t.Context(), w.Bolt, idp.RotationKind, idp.RotationKey)
+	doc, err := storetest.LookupDocument(t.Context(), w.Bolt, idp.RotationKind, idp.RotationKey)
 	ok(t, err)
 	var h rotation.History
 	ok(t, json.Unmarshal(doc, &h))

@@ -1,6 +1,7 @@
 package rotator
 
 import (
+	"cmp"
 	"context"
 	"encoding/json"
 	"errors"
@@ -13,30 +14,30 @@ import (
 
 // read returns the stored history, empty before the first start.
 func (s *Service) read(ctx context.Context) (rotation.History, error) {
-	doc, err := idp.LookupDocument(ctx, s.Store, idp.RotationKind, idp.RotationKey)
-	if err != nil && !errors.Is(err, idp.ErrNotFound) {
+	h, err := s.history().Get(ctx, idp.RotationKey)
+	switch {
+	case errors.Is(err, idp.ErrNotFound):
+		return rotation.History{}, nil
+	case err != nil:
 		return rotation.History{}, fmt.Errorf("read the rotation: %w", err)
 	}
-	h, err := decode(doc)
-	return h.WithFaults(s.closedYears()), err
+	return h.WithFaults(s.closedYears()), nil
 }
 
-func decode(doc []byte) (h rotation.History, err error) {
-	if doc == nil {
-		return h, nil
-	}
-	if err := json.Unmarshal(doc, &h); err != nil {
-		return h, fmt.Errorf("the rotation's history in the store is damaged: %w", err)
-	}
-	return h, nil
+// history is the one record of idp.RotationKind.
+func (s *Service) history() idp.Records[rotation.History] {
+	return idp.Records[rotation.History]{Store: s.Store, Kind: idp.RotationKind, Clock: s.Clock}
 }
 
 // EndedYears lists the retired and revoked years in a rotation document of the store,
 // oldest first. A nil document has none.
 func EndedYears(doc []byte) (years []idp.Year, err error) {
-	h, err := decode(doc)
-	if err != nil {
-		return nil, err
+	if doc == nil {
+		return nil, nil
+	}
+	var h rotation.History
+	if err := json.Unmarshal(doc, &h); err != nil {
+		return nil, fmt.Errorf("the rotation's history in the store is damaged: %w", err)
 	}
 	for _, r := range h.Records {
 		if r.Over() {
@@ -64,16 +65,15 @@ func (s *Service) update(ctx context.Context, change func(rotation.History) (rot
 
 // write changes the history in one transaction and returns it.
 func (s *Service) write(ctx context.Context, change func(rotation.History) (rotation.History, error), events ...idp.AuditEvent) (h rotation.History, err error) {
-	err = s.Store.UpdateDocuments(ctx, idp.RotationKind, []string{idp.RotationKey}, idp.ChangeData(func(_ string, old []byte) ([]byte, error) {
-		if h, err = decode(old); err != nil {
-			return nil, err
-		}
-		if h, err = change(h.WithFaults(s.closedYears())); err != nil {
-			return nil, err
+	err = s.history().Update(ctx, []string{idp.RotationKey}, func(r *idp.Record[rotation.History]) error {
+		if h, err = change(cmp.Or(r.Value, new(rotation.History)).WithFaults(s.closedYears())); err != nil {
+			return err
 		}
 		// Faults belong to this process and its folder, not to the installation.
-		return json.Marshal(h.WithFaults(nil))
-	}), events...)
+		stored := h.WithFaults(nil)
+		r.Value = &stored
+		return nil
+	}, events...)
 	return h, err
 }
 

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
+	"slices"
 	"time"
 
 	"vernal/idp"
@@ -172,10 +173,10 @@ func (s *Service) takeDue(ctx context.Context, p rotation.Policy, now time.Time)
 // fail notes that a step could not be taken; once for the same reason.
 func (s *Service) fail(ctx context.Context, step rotation.Step, now time.Time, cause error) error {
 	_, err := s.update(ctx, func(h rotation.History) (rotation.History, error) {
-		for _, f := range h.Failures {
-			if f.Kind == step.Kind && f.Year == step.Year && f.Error == cause.Error() {
-				return h, nil
-			}
+		if slices.ContainsFunc(h.Failures, func(f rotation.Failure) bool {
+			return f.Kind == step.Kind && f.Year == step.Year && f.Error == cause.Error()
+		}) {
+			return h, nil
 		}
 		return h.Fail(step, now, cause.Error()), nil
 	})

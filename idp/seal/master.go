@@ -25,14 +25,19 @@ var ErrPermissions = secretfile.ErrOpen
 // A missing file gives fs.ErrNotExist, one that group or others may read or
 // write ErrPermissions. No error quotes the key.
 func LoadMaster(path, env string) (*Master, error) {
-	if strings.TrimSpace(env) != "" {
-		return parseMaster("master key from the environment", env)
+	from := "from the environment"
+	if strings.TrimSpace(env) == "" {
+		text, err := secretfile.Read(path, maxFile)
+		if err != nil {
+			return nil, fmt.Errorf("read the master key: %w", err)
+		}
+		from, env = path, string(text)
 	}
-	text, err := secretfile.Read(path, maxFile)
+	m, err := ParseMaster(env)
 	if err != nil {
-		return nil, fmt.Errorf("read the master key: %w", err)
+		return nil, fmt.Errorf("master key %s: %w", from, err)
 	}
-	return parseMaster("master key "+path, string(text))
+	return m, nil
 }
 
 // CreateMaster makes a new random master key and writes it to path, mode 0600.
@@ -49,14 +54,6 @@ func CreateMaster(path string) (*Master, error) {
 		return nil, fmt.Errorf("create master key: %w", err)
 	}
 	return key, nil
-}
-
-func parseMaster(what, text string) (*Master, error) {
-	m, err := ParseMaster(text)
-	if err != nil {
-		return nil, fmt.Errorf("%s: %w", what, err)
-	}
-	return m, nil
 }
 
 // ParseMaster reads a master key as its file holds it.

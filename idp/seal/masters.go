@@ -6,7 +6,6 @@ import (
 	"crypto/subtle"
 	"encoding/hex"
 	"fmt"
-	"log/slog"
 	"sync/atomic"
 )
 
@@ -19,6 +18,7 @@ const idSize = 8
 // Master is a master key. It wraps keys and does nothing else. It is safe for
 // concurrent use.
 type Master struct {
+	hidden
 	secret []byte
 	id     [idSize]byte
 	wrap   *DataKey
@@ -66,15 +66,6 @@ func (m *Master) UnwrapMaster(id string, wrapped []byte) (*Master, error) {
 }
 
 func masterContext(id string) string { return "master/" + id }
-
-// String hides the key.
-func (m *Master) String() string { return hidden }
-
-// GoString hides the key from %#v.
-func (m *Master) GoString() string { return hidden }
-
-// LogValue hides the key from slog.
-func (m *Master) LogValue() slog.Value { return slog.StringValue(hidden) }
 
 // maxSlots bounds the master keys that one key is wrapped by.
 const maxSlots = 2

@@ -7,7 +7,6 @@ import (
 	"errors"
 	"fmt"
 	"hash"
-	"log/slog"
 	"slices"
 	"sync"
 	"sync/atomic"
@@ -28,6 +27,7 @@ const (
 
 // Generation is one set of ring keys.
 type Generation struct {
+	hidden
 	// Number counts generations, from 1.
 	Number byte
 	keys   [len(purposes)][]byte
@@ -76,7 +76,10 @@ func OpenGeneration(number byte, wrapped map[string][]byte, m *Masters) (*Genera
 
 // Ring holds the generations in force, at most two: what it makes, it makes with the
 // newest. What the one before made is accepted until Set leaves it out. It implements idp.Sealer and is safe for concurrent use.
-type Ring struct{ list atomic.Pointer[[]*Generation] }
+type Ring struct {
+	hidden
+	list atomic.Pointer[[]*Generation]
+}
 
 // NewRing takes the generations in force.
 func NewRing(list ...*Generation) *Ring {
@@ -217,21 +220,3 @@ func (r *Ring) Open(context string, sealed []byte) ([]byte, error) {
 func (g *Generation) browserKey(context string) *DataKey {
 	return newDataKey(hashWith(g.keys[browserKey], context, nil))
 }
-
-// String hides the keys.
-func (r *Ring) String() string { return hidden }
-
-// GoString hides the keys from %#v.
-func (r *Ring) GoString() string { return hidden }
-
-// LogValue hides the keys from slog.
-func (r *Ring) LogValue() slog.Value { return slog.StringValue(hidden) }
-
-// String hides the keys.
-func (g *Generation) String() string { return hidden }
-
-// GoString hides the keys from %#v.
-func (g *Generation) GoString() string { return hidden }
-
-// LogValue hides the keys from slog.
-func (g *Generation) LogValue() slog.Value { return slog.StringValue(hidden) }

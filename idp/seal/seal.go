@@ -50,7 +50,10 @@ const (
 var ErrOpen = errors.New("sealed value does not open with this key")
 
 // DataKey seals what belongs to one user or one year. It is safe for concurrent use.
-type DataKey struct{ aead cipher.AEAD }
+type DataKey struct {
+	hidden
+	aead cipher.AEAD
+}
 
 // newKey is a new random key.
 func newKey() []byte {
@@ -96,14 +99,14 @@ func (k *DataKey) Open(context string, sealed []byte) ([]byte, error) {
 	return plain, nil
 }
 
-// hidden is what a key prints as, so that no message shows it.
-const hidden = "seal.Key(hidden)"
+// hidden is a part of every type that holds keys, so that no message shows them.
+type hidden struct{}
 
-// String hides the key.
-func (k *DataKey) String() string { return hidden }
+// String hides the keys.
+func (hidden) String() string { return "seal.Key(hidden)" }
 
-// GoString hides the key from %#v.
-func (k *DataKey) GoString() string { return hidden }
+// GoString hides the keys from %#v.
+func (h hidden) GoString() string { return h.String() }
 
-// LogValue hides the key from slog.
-func (k *DataKey) LogValue() slog.Value { return slog.StringValue(hidden) }
+// LogValue hides the keys from slog.
+func (h hidden) LogValue() slog.Value { return slog.StringValue(h.String()) }

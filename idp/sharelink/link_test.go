@@ -124,7 +124,7 @@ func TestForgedTokenOpensNothing(t *testing.T) {
 	} {
 		l := made
 		change(&l)
-		err := w.store.UpdateDocuments(t.Context(), "link", []string{made.ID}, idp.ChangeData(func(string, []byte) ([]byte, error) { return json.Marshal(l) }))
+		err := w.store.UpdateDocuments(t.Context(), "link", []string{made.ID}, func(d *idp.Document) (err error) { d.Data, err = json.Marshal(l); return err })
 		if err != nil {
 			t.Fatal(err)
 		}

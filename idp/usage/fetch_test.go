@@ -9,6 +9,7 @@ import (
 	"unicode/utf8"
 
 	"vernal/idp"
+	"vernal/idp/store/storetest"
 )
 
 // Loads with the hint of a registered SP are kept by SP, all others together.
@@ -31,7 +32,7 @@ func TestFetchesAreNoUses(t *testing.T) {
 		}
 		ok(t, l.Flush(t.Context()))
 	}
-	stored, err := idp.LookupDocument(t.Context(), in.store, documents, string(spA))
+	stored, err := storetest.LookupDocument(t.Context(), in.store, documents, string(spA))
 	if err != nil || stored == nil {
 		t.Errorf("the registered SP has no document: %v", err)
 	}

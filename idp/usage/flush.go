@@ -2,6 +2,7 @@ package usage
 
 import (
 	"bytes"
+	"cmp"
 	"context"
 	"fmt"
 	"log/slog"
@@ -73,15 +74,18 @@ func (l *Ledger) write(ctx context.Context) error {
 // there meanwhile, and removes from them what is too old.
 func (l *Ledger) update(ctx context.Context, keys []string, more records) error {
 	now := l.Clock.Now()
-	return l.Store.UpdateDocuments(ctx, documents, keys, idp.ChangeData(func(key string, old []byte) ([]byte, error) {
-		r, ok := l.parse(key, old, now)
-		if key == total && !ok {
-			l.pruned = time.Time{} // prune makes the record again
+	return l.Store.UpdateDocuments(ctx, documents, keys, func(d *idp.Document) (err error) {
+		r := l.parse(d, now)
+		if r == nil {
+			if r = new(record); d.Key == total {
+				l.pruned = time.Time{} // prune makes the record again
+			}
 		}
-		r.merge(entryOf(&more, key))
-		l.forget(key, r, now)
-		return r.encode()
-	}))
+		r.merge(entryOf(&more, d.Key))
+		l.forget(d.Key, r, now)
+		d.Data, err = r.encode()
+		return err
+	})
 }
 
 // prune removes, once a day, what is too old, corrects what a wrong clock wrote, and
@@ -100,7 +104,7 @@ func (l *Ledger) prune(ctx context.Context) error {
 		if d.Key == total {
 			continue
 		}
-		r, _ := l.parse(d.Key, d.Data, now)
+		r := cmp.Or(l.parse(&d, now), new(record))
 		l.forget(d.Key, r, now)
 		sum.addLast(r)
 		if kept, err := r.encode(); err != nil || !bytes.Equal(kept, d.Data) {

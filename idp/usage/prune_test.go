@@ -11,6 +11,7 @@ import (
 
 	"vernal/idp"
 	"vernal/idp/rotation"
+	"vernal/idp/store/storetest"
 )
 
 // Uses of a year are forgotten 400 days after its end, not before, and those of
@@ -77,7 +78,7 @@ func TestDamagedDocumentsAreLeftOut(t *testing.T) {
 	in.add(spA)
 	in.add(spB)
 	damaged := []string{total, string(spA), string(spB), "other"}
-	ok(t, in.store.UpdateDocuments(t.Context(), documents, damaged, idp.ChangeData(func(string, []byte) ([]byte, error) { return []byte("\x02}{"), nil })))
+	ok(t, in.store.UpdateDocuments(t.Context(), documents, damaged, func(d *idp.Document) error { d.Data = []byte("\x02}{"); return nil }))
 	l := in.ledger()
 	var log bytes.Buffer
 	l.Log = slog.New(slog.NewJSONHandler(&log, nil))
@@ -109,7 +110,7 @@ func TestLastUsesAreMadeAgain(t *testing.T) {
 		l := in.ledger()
 		in.use(l, spA, "2026")
 		ok(t, l.Flush(t.Context()))
-		ok(t, in.store.UpdateDocuments(t.Context(), documents, []string{total}, idp.ChangeData(func(string, []byte) ([]byte, error) { return []byte(doc), nil })))
+		ok(t, in.store.UpdateDocuments(t.Context(), documents, []string{total}, func(d *idp.Document) error { d.Data = []byte(doc); return nil }))
 		in.set(noon(2026, 6, 1).Add(time.Hour))
 		want := map[idp.Year]time.Time{"2026": noon(2026, 6, 1)}
 		if diff := cmp.Diff(want, in.lastUses(l)); diff != "" {
@@ -121,9 +122,9 @@ func TestLastUsesAreMadeAgain(t *testing.T) {
 		if diff := cmp.Diff(want, in.lastUses(in.ledger())); diff != "" {
 			t.Errorf("%s: last uses after a flush (-want +got):\n%s", doc, diff)
 		}
-		stored, err := idp.LookupDocument(t.Context(), in.store, documents, total)
+		stored, err := storetest.LookupDocument(t.Context(), in.store, documents, total)
 		ok(t, err)
-		if last, ok := l.parse(total, stored, in.clock()); !ok || len(last.Years) != 2 {
+		if last := l.parse(&idp.Document{Data: stored}, in.clock()); last == nil || len(last.Years) != 2 {
 			t.Errorf("%s: stored is %s", doc, stored)
 		}
 	}

@@ -3,7 +3,6 @@ package usage
 import (
 	"cmp"
 	"context"
-	"errors"
 	"fmt"
 	"maps"
 	"slices"
@@ -83,17 +82,17 @@ func (l *Ledger) LastUses(ctx context.Context) (map[idp.Year]time.Time, error) {
 	now := l.Clock.Now()
 	l.writing.RLock()
 	defer l.writing.RUnlock()
-	doc, err := idp.LookupDocument(ctx, l.Store, documents, total)
-	if err != nil && !errors.Is(err, idp.ErrNotFound) {
-		return nil, fmt.Errorf("read the last uses: %w", err)
+	stored, err := l.readStored(ctx, now, idp.DocumentQuery{Keys: []string{total}})
+	if err != nil {
+		return nil, err
 	}
-	last, ok := l.parse(total, doc, now)
-	if !ok { // a use that is overlooked could end a year in use
-		all, err := l.readStored(ctx, now)
-		if err != nil {
+	last := stored[total]
+	if last == nil { // a use that is overlooked could end a year in use
+		if stored, err = l.readStored(ctx, now, idp.DocumentQuery{All: true}); err != nil {
 			return nil, err
 		}
-		for _, r := range all {
+		last = new(record)
+		for _, r := range stored {
 			last.addLast(r)
 		}
 	}
@@ -115,7 +114,7 @@ func (l *Ledger) LastUses(ctx context.Context) (map[idp.Year]time.Time, error) {
 func (l *Ledger) readAll(ctx context.Context, now time.Time) (records, error) {
 	l.writing.RLock()
 	defer l.writing.RUnlock()
-	all, err := l.readStored(ctx, now)
+	all, err := l.readStored(ctx, now, idp.DocumentQuery{All: true})
 	if err != nil {
 		return nil, err
 	}
@@ -129,15 +128,17 @@ func (l *Ledger) readAll(ctx context.Context, now time.Time) (records, error) {
 	return all, nil
 }
 
-// readStored returns the stored records. l.writing must be held.
-func (l *Ledger) readStored(ctx context.Context, now time.Time) (records, error) {
-	docs, err := l.Store.Documents(ctx, documents, idp.DocumentQuery{All: true})
+// readStored returns the stored records that are not damaged. l.writing must be held.
+func (l *Ledger) readStored(ctx context.Context, now time.Time, q idp.DocumentQuery) (records, error) {
+	docs, err := l.Store.Documents(ctx, documents, q)
 	if err != nil {
 		return nil, fmt.Errorf("read the ledger of uses: %w", err)
 	}
 	all := make(records, len(docs))
 	for _, d := range docs {
-		all[d.Key], _ = l.parse(d.Key, d.Data, now)
+		if r := l.parse(&d, now); r != nil {
+			all[d.Key] = r
+		}
 	}
 	return all, nil
 }

@@ -73,19 +73,19 @@ func (r *record) encode() ([]byte, error) {
 	return json.Marshal(r)
 }
 
-// parse reads a stored record. One that is damaged is as good as none, because it must
-// not keep the others from being written: then ok is false, as it is without a document.
-func (l *Ledger) parse(key string, doc []byte, now time.Time) (r *record, ok bool) {
-	if doc == nil {
-		return new(record), false
+// parse reads a stored record; nil without a document. One that is damaged is as good as
+// none, because it must not keep the others from being written.
+func (l *Ledger) parse(d *idp.Document, now time.Time) (r *record) {
+	if len(d.Data) == 0 {
+		return nil
 	}
-	if err := json.Unmarshal(doc, &r); err != nil || r == nil {
+	if err := json.Unmarshal(d.Data, &r); err != nil || r == nil {
 		l.Log.LogAttrs(context.Background(), slog.LevelError, "usage: a document in the store is damaged and left out",
-			slog.String("document", key), slog.Any("error", err))
-		return new(record), false
+			slog.String("document", d.Key), slog.Any("error", err))
+		return nil
 	}
 	r.settle(now)
-	return r, true
+	return r
 }
 
 // records are by their keys.

@@ -92,8 +92,8 @@ Kinds:
 
 func kindsHelp() string {
 	var b strings.Builder
-	for _, k := range audit.Kinds() {
-		fmt.Fprintf(&b, "    %-24s %s\n", k.Name, k.What)
+	for _, k := range idp.AuditKinds() {
+		fmt.Fprintf(&b, "    %-24s %s\n", k.Kind, k.What)
 	}
 	return strings.TrimRight(b.String(), "\n")
 }

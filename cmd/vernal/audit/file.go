@@ -36,8 +36,8 @@ type auditFile struct {
 	Signed   bool `json:"signed"`
 	Compared bool `json:"compared"`
 	// Standing says how it stands to the trail in the store.
-	Standing string        `json:"standing,omitempty"`
-	Broken   *audit.Broken `json:"broken,omitempty"`
+	Standing string             `json:"standing,omitempty"`
+	Broken   *audit.BrokenError `json:"broken,omitempty"`
 
 	place audit.Place
 	began bool
@@ -63,11 +63,9 @@ func readAuditFile(name string, at *audit.Place, known uint64) (*auditFile, erro
 			return nil, fmt.Errorf("read %s, line %d: %w", name, n, err)
 		}
 		if err := f.verifyLine(line, at); err != nil {
-			var broken *audit.BrokenError
-			if !errors.As(err, &broken) {
+			if !errors.As(err, &f.Broken) {
 				return nil, fmt.Errorf("read %s, line %d: %w", name, n, err)
 			}
-			f.Broken = &audit.Broken{Seq: broken.Seq, What: broken.What}
 			f.lookAhead(r)
 			return f, nil
 		}

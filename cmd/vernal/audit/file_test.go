@@ -85,7 +85,7 @@ func drawTrail(t *rapid.T) (lines []ops.AuditLine, records []idp.AuditRecord) {
 			ev.Detail = nil
 		}
 		at := time.Unix(rapid.Int64Range(0, 4e9).Draw(t, "s"), rapid.Int64Range(0, 999_999_999).Draw(t, "ns"))
-		rec, body, _ := audit.Link(last.Seq, last.Hash, ev, at)
+		rec, body, _ := audit.Link(audit.Place{Seq: last.Seq, Hash: last.Hash}, ev, at)
 		lines = append(lines, ops.AuditLine{Place: rec.Seq, JSON: string(body)})
 		records = append(records, rec)
 		last = rec

@@ -79,7 +79,7 @@ func (a *commands) verifyAudit(ctx context.Context, at *audit.Place) error {
 		}
 	}
 	if p.Broken != nil {
-		return &audit.BrokenError{Seq: p.Broken.Seq, What: p.Broken.What}
+		return p.Broken
 	}
 	if !a.JSON {
 		a.printVerified(&p)
@@ -128,7 +128,7 @@ func (a *commands) verifyAuditFile(ctx context.Context, name string, at *audit.P
 	}
 	switch {
 	case f.Broken != nil:
-		return &audit.BrokenError{Seq: f.Broken.Seq, What: f.Broken.What}
+		return f.Broken
 	case at != nil && !f.Compared:
 		return fmt.Errorf("record %d is not in %s", at.Seq, name)
 	case a.JSON:
@@ -143,12 +143,12 @@ func (a *commands) verifyAuditFile(ctx context.Context, name string, at *audit.P
 func (f *auditFile) addJudgement(j *ops.AuditJudgement) {
 	for i, wrong := range j.Wrong {
 		if wrong != "" && f.Broken == nil {
-			f.Broken = &audit.Broken{Seq: f.Checkpoints[i].Seq, What: "has a checkpoint that is not ours: " + wrong}
+			f.Broken = &audit.BrokenError{Seq: f.Checkpoints[i].Seq, What: "has a checkpoint that is not ours: " + wrong}
 		}
 	}
 	switch j.Last {
 	case "differs":
-		f.Broken = &audit.Broken{Seq: f.Last, What: "is another one in the store"}
+		f.Broken = &audit.BrokenError{Seq: f.Last, What: "is another one in the store"}
 	case "present":
 		f.Standing = "the trail in the store goes through its last record"
 	case "checkpoint":

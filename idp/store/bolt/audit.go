@@ -15,63 +15,50 @@ import (
 	"vernal/idp/audit"
 )
 
-// tail is the end of the audit trail: what the next record follows.
-type tail struct {
-	seq  uint64
-	hash string
-}
-
 // readTail reads the end of the trail and holds it against the two other places
 // that know it: the head with its MAC, and the bucket's sequence. If they differ
 // someone changed the trail, and the next record leaves a gap, so that it shows
 // permanently and not only until a new head is written. Writing goes on: who can
 // damage the trail must not be able to keep users from signing in.
-func (r *reader) readTail() (*tail, error) {
+func (r *reader) readTail() (*audit.Place, error) {
 	end, err := r.lastRecord()
 	if err != nil {
 		return nil, err
 	}
 	head, authentic := r.readHead()
 	written := r.bucket(inAudit).Sequence()
-	if authentic && head.Seq == end.seq && head.Hash == orFirst(end.hash) && written == end.seq {
+	if authentic && head.Seq == end.Seq && head.Hash == end.HashOrFirst() && written == end.Seq {
 		return end, nil
 	}
 	if written <= maxSeq {
-		end.seq = max(end.seq, written)
+		end.Seq = max(end.Seq, written)
 	}
 	if authentic {
-		end.seq = max(end.seq, head.Seq)
+		end.Seq = max(end.Seq, head.Seq)
 	}
-	end.seq++ // no record has this number
+	end.Seq++ // no record has this number
 	return end, nil
 }
 
 // lastRecord is the last record that can be read, or the checkpoint if there is none.
 // What is after it was not written by us, and leaves a gap.
-func (r *reader) lastRecord() (*tail, error) {
+func (r *reader) lastRecord() (*audit.Place, error) {
 	c := r.bucket(inAudit).Cursor()
 	for key, value := c.Last(); key != nil; key, value = c.Prev() {
 		if rec, err := decodeAudit(key, value); err == nil && rec.Seq <= maxSeq {
-			return &tail{seq: rec.Seq, hash: rec.Hash}, nil
+			return &audit.Place{Seq: rec.Seq, Hash: rec.Hash}, nil
 		}
 	}
 	checkpoint, err := r.readCheckpoint()
 	if checkpoint == nil || err != nil {
-		return &tail{}, nil // a damaged checkpoint is for Verify to report
+		return &audit.Place{}, nil // a damaged checkpoint is for Verify to report
 	}
-	return &tail{seq: checkpoint.Seq, hash: checkpoint.Hash}, nil
+	return &audit.Place{Seq: checkpoint.Seq, Hash: checkpoint.Hash}, nil
 }
 
 // maxSeq bounds the numbers of records. No trail comes near it, and a writer who claims a
 // higher one must not bring the next number back to the first.
 const maxSeq = 1 << 62
-
-func orFirst(hash string) string {
-	if hash == "" {
-		return audit.First
-	}
-	return hash
-}
 
 var (
 	headKey       = []byte("head")
@@ -103,9 +90,9 @@ func decodeExactly(value []byte, into any) error {
 // putHead writes the end of the trail, with its MAC, in the transaction that
 // moves it. The bucket is so small that it lies in the root page, which every
 // transaction writes anyway.
-func (w *writer) putHead(end tail) error {
-	hash := orFirst(end.hash)
-	value, err := json.Marshal(idp.AuditHead{Seq: end.seq, Hash: hash, MAC: hex.EncodeToString(w.ring.MAC(headContext, headText(end.seq, hash)))})
+func (w *writer) putHead(end audit.Place) error {
+	hash := end.HashOrFirst()
+	value, err := json.Marshal(idp.AuditHead{Seq: end.Seq, Hash: hash, MAC: hex.EncodeToString(w.ring.MAC(headContext, headText(end.Seq, hash)))})
 	if err == nil {
 		b := w.tx.Bucket([]byte(inAuditHead.String()))
 		if err = b.Put(headKey, value); errors.Is(err, berrors.ErrIncompatibleValue) {
@@ -149,7 +136,7 @@ func decodeAudit(key, value []byte) (rec idp.AuditRecord, err error) {
 
 // appendEvents writes events after end, which may be nil if it is not known, and
 // returns the new end.
-func (w *writer) appendEvents(end *tail, events []idp.AuditEvent) (*tail, error) {
+func (w *writer) appendEvents(end *audit.Place, events []idp.AuditEvent) (*audit.Place, error) {
 	if len(events) == 0 {
 		return end, nil
 	}
@@ -164,7 +151,7 @@ func (w *writer) appendEvents(end *tail, events []idp.AuditEvent) (*tail, error)
 	next := *end
 	at := w.store.clock.Now()
 	for _, ev := range events {
-		rec, body, address := audit.Link(next.seq, next.hash, ev, at)
+		rec, body, address := audit.Link(next, ev, at)
 		err := b.Put(seqKey(rec.Seq), body)
 		if err == nil && address != nil {
 			err = addresses.Put(seqKey(rec.Seq), address)
@@ -172,9 +159,9 @@ func (w *writer) appendEvents(end *tail, events []idp.AuditEvent) (*tail, error)
 		if err != nil {
 			return nil, fmt.Errorf("append to the audit trail: %w", err)
 		}
-		next = tail{seq: rec.Seq, hash: rec.Hash}
+		next = audit.Place{Seq: rec.Seq, Hash: rec.Hash}
 	}
-	if err := b.SetSequence(next.seq); err != nil {
+	if err := b.SetSequence(next.Seq); err != nil {
 		return nil, fmt.Errorf("append to the audit trail: %w", err)
 	}
 	return &next, nil

@@ -8,6 +8,7 @@ import (
 	"go.etcd.io/bbolt"
 
 	"vernal/idp"
+	"vernal/idp/audit"
 )
 
 // Commits are grouped. A change is queued as a job and its caller waits; the
@@ -41,7 +42,7 @@ type committer struct {
 	store *Store
 	// tail is the end of the audit trail as last committed; nil if it was not
 	// read yet.
-	tail *tail
+	tail *audit.Place
 	// broken is why nothing can be written any more.
 	broken error
 	ops    []op

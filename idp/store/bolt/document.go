@@ -16,15 +16,10 @@ var errNoKind = errors.New("a document needs a kind")
 func (r *reader) document(kind, key string) (idp.Document, error) {
 	at := pairKey(kind, key)
 	value, err := r.get(inDocuments, at)
-	if value == nil || err != nil {
+	switch {
+	case value == nil || err != nil:
 		return idp.Document{Key: key}, err
-	}
-	return parseDocument(at, key, value)
-}
-
-// parseDocument reads a stored value: when the document expires, and its content.
-func parseDocument(at []byte, key string, value []byte) (idp.Document, error) {
-	if len(value) <= timeLen {
+	case len(value) <= timeLen:
 		return idp.Document{}, corruptError(inDocuments, at, errors.New("not a document"))
 	}
 	return idp.Document{Key: key, ExpiresAt: timeFrom(value), Data: bytes.Clone(value[timeLen:])}, nil
@@ -36,12 +31,7 @@ func (w *writer) putDocument(kind string, before, d idp.Document) {
 	if len(d.Data) == 0 {
 		d.ExpiresAt = time.Time{}
 	}
-	if moved := !before.ExpiresAt.Equal(d.ExpiresAt); moved && !before.ExpiresAt.IsZero() {
-		w.delete(inExpiry, expiryKey(before.ExpiresAt, documentKind, at))
-	}
-	if !d.ExpiresAt.IsZero() {
-		w.put(inExpiry, expiryKey(d.ExpiresAt, documentKind, at), nil)
-	}
+	w.moveExpiry(documentKind, at, before.ExpiresAt, d.ExpiresAt)
 	switch {
 	case len(d.Data) > 0:
 		w.put(inDocuments, at, append(appendTime(make([]byte, 0, timeLen+len(d.Data)), d.ExpiresAt), d.Data...))
@@ -53,7 +43,13 @@ func (w *writer) putDocument(kind string, before, d idp.Document) {
 // Documents lists documents of a kind.
 func (s *Store) Documents(ctx context.Context, kind string, q idp.DocumentQuery) ([]idp.Document, error) {
 	return readValue(ctx, s, func(r *reader) (docs []idp.Document, err error) {
-		for _, key := range slices.Compact(slices.Sorted(slices.Values(q.Keys))) {
+		keys := slices.Clone(q.Keys)
+		if prefix := pairKey(kind, ""); q.All {
+			for at := range r.scan(inDocuments, prefix) {
+				keys = append(keys, string(at[len(prefix):]))
+			}
+		}
+		for _, key := range slices.Compact(slices.Sorted(slices.Values(keys))) {
 			d, err := r.document(kind, key)
 			if err != nil {
 				return nil, err
@@ -61,21 +57,6 @@ func (s *Store) Documents(ctx context.Context, kind string, q idp.DocumentQuery)
 			if len(d.Data) > 0 {
 				docs = append(docs, d)
 			}
-		}
-		if !q.All {
-			return docs, nil
-		}
-		prefix := pairKey(kind, "")
-		for at, value := range r.scan(inDocuments, prefix) {
-			content, err := r.verifyValue(inDocuments, at, value)
-			if err != nil {
-				return nil, err
-			}
-			d, err := parseDocument(at, string(at[len(prefix):]), content)
-			if err != nil {
-				return nil, err
-			}
-			docs = append(docs, d)
 		}
 		return docs, nil
 	})

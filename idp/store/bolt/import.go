@@ -61,12 +61,12 @@ func (m *imports) addPerson(p *idp.ImportedUser) error {
 		emails = emailsOf(p.User)
 	}
 	for address := range emails {
-		_, err := m.emailOwner(address)
+		taken, err := m.isEmailTaken(address)
 		switch {
-		case err == nil || m.taken[inUserEmails.String()+string(m.emailKey(address))]:
-			return clashError{existsError(inUserEmails)}
-		case !errors.Is(err, idp.ErrNotFound):
+		case err != nil:
 			return err
+		case taken || m.taken[inUserEmails.String()+string(m.emailKey(address))]:
+			return clashError{existsError(inUserEmails)}
 		}
 	}
 	if err := m.checkNameIDs(p); err != nil {

@@ -3,7 +3,6 @@ package bolt
 import (
 	"context"
 	"errors"
-	"fmt"
 	"slices"
 
 	"vernal/idp"
@@ -26,7 +25,7 @@ func (w *writer) recordIssuance(i *idp.Issuance) (issued idp.Issued, err error) 
 	if err := w.checkAnswer(i.Check, i.Request.SP); err != nil {
 		return issued, err
 	}
-	sess, err := w.liveSession(i)
+	sess, err := w.liveSession(i.Session, false, i.User)
 	if err != nil {
 		return issued, err
 	}
@@ -69,23 +68,6 @@ func (w *writer) checkAnswer(check idp.Check, provider idp.EntityID) error {
 		Rotation: rotation[min(timeLen, len(rotation)):], Revision: revision,
 		Provider: func() (*idp.ServiceProvider, error) { return w.provider(provider) },
 	})
-}
-
-// liveSession is the session that the assertion speaks of.
-func (w *writer) liveSession(i *idp.Issuance) (*idp.Session, error) {
-	sess := new(idp.Session)
-	err := w.session(i.Session, sess)
-	switch {
-	case isOver(err):
-		return nil, idp.ErrSessionEnded
-	case err != nil:
-		return nil, err
-	case sess.Pending:
-		return nil, fmt.Errorf("%w: it waits for a second factor", idp.ErrSessionEnded)
-	case sess.User != i.User:
-		return nil, idp.ErrSessionUser
-	}
-	return sess, nil
 }
 
 // recordDisclosure notes by which email address the user was named to the provider. One that was

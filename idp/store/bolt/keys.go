@@ -45,14 +45,22 @@ func generationKey(number byte, purpose string) []byte {
 	return fmt.Appendf(nil, "%d/%s", number, purpose)
 }
 
-// putGeneration notes the wrapped keys of a generation.
-func (w *writer) putGeneration(g *seal.Generation) {
-	w.putWrapped(g.Number, g.Wrap(w.store.masters))
+// putGeneration notes the keys of a generation, wrapped by the master keys given.
+func (w *writer) putGeneration(g *seal.Generation, masters *seal.Masters) {
+	for purpose, key := range g.Wrap(masters) {
+		w.put(inRingKeys, generationKey(g.Number, purpose), key)
+	}
 }
 
-func (w *writer) putWrapped(number byte, wrapped map[string][]byte) {
-	for purpose, key := range wrapped {
-		w.put(inRingKeys, generationKey(number, purpose), key)
+// deleteGenerations notes the removal of all ring keys but those to keep.
+func (w *writer) deleteGenerations(keep ...*seal.Generation) {
+	for number, wrapped := range w.wrappedGenerations() {
+		if slices.ContainsFunc(keep, func(g *seal.Generation) bool { return g.Number == number }) {
+			continue
+		}
+		for purpose := range wrapped {
+			w.delete(inRingKeys, generationKey(number, purpose))
+		}
 	}
 }
 
@@ -119,6 +127,15 @@ func (r *reader) masterChange() (*masterChange, error) {
 	return decodeAny[masterChange](r, inMeta, mastersKey)
 }
 
+// masterChangeIn is the change under way in the phase; seal.ErrNoChange for any other.
+func (r *reader) masterChangeIn(phase seal.MasterPhase) (*masterChange, error) {
+	c, err := r.masterChange()
+	if err == nil && (c == nil || c.Phase != phase) {
+		err = seal.ErrNoChange
+	}
+	return c, err
+}
+
 // loadMasters adds the other master key while one is changed for another.
 func (r *reader) loadMasters() error {
 	c, err := r.masterChange()
@@ -175,14 +192,11 @@ func (s *Store) BeginMaster(ctx context.Context, to *seal.Master, renewAll bool,
 	begun := false
 	err := s.update(ctx, events, func(w *writer) error {
 		begun = false
-		c, err := w.masterChange()
-		if err != nil {
-			return err
-		}
-		n, err := w.readRenewal()
+		c, masterErr := w.masterChange()
+		n, renewErr := w.readRenewal()
 		switch {
-		case err != nil:
-			return err
+		case masterErr != nil || renewErr != nil:
+			return errors.Join(masterErr, renewErr)
 		case c != nil && c.To == to.ID() && c.Phase != seal.PhaseFinish && renewAll:
 			c.RenewAll = true
 			w.putJSON(inMeta, mastersKey, c)
@@ -210,12 +224,9 @@ func (s *Store) BeginMaster(ctx context.Context, to *seal.Master, renewAll bool,
 // key from before in force, a crash after it either of them.
 func (s *Store) CompleteMaster(ctx context.Context, events ...idp.AuditEvent) error {
 	return s.update(ctx, events, func(w *writer) error {
-		c, err := w.masterChange()
-		switch {
-		case err != nil:
+		c, err := w.masterChangeIn(seal.PhaseBegin)
+		if err != nil {
 			return err
-		case c == nil || c.Phase != seal.PhaseBegin:
-			return seal.ErrNoChange
 		}
 		c.Phase = seal.PhaseBoth
 		w.putJSON(inMeta, mastersKey, c)
@@ -263,12 +274,9 @@ func (s *Store) FinishMaster(ctx context.Context, keep *seal.Master, renewAll bo
 // any more. If the other keys are to be renewed, that begins in the same step.
 func (s *Store) EndMaster(ctx context.Context, events ...idp.AuditEvent) error {
 	return s.update(ctx, events, func(w *writer) error {
-		c, err := w.masterChange()
-		switch {
-		case err != nil:
+		c, err := w.masterChangeIn(seal.PhaseFinish)
+		if err != nil {
 			return err
-		case c == nil || c.Phase != seal.PhaseFinish:
-			return seal.ErrNoChange
 		}
 		w.delete(inMeta, mastersKey)
 		if c.RenewAll {
@@ -281,16 +289,10 @@ func (s *Store) EndMaster(ctx context.Context, events ...idp.AuditEvent) error {
 // rewrapRing notes the ring keys in force, wrapped by the master keys given. Others
 // in the bucket go: no one needs them, and they must not stop this.
 func (w *writer) rewrapRing(masters *seal.Masters) {
-	all := w.wrappedGenerations()
 	for _, g := range w.ring.Generations() {
-		w.putWrapped(g.Number, g.Wrap(masters))
-		delete(all, g.Number)
+		w.putGeneration(g, masters)
 	}
-	for number, wrapped := range all {
-		for purpose := range wrapped {
-			w.delete(inRingKeys, generationKey(number, purpose))
-		}
-	}
+	w.deleteGenerations(w.ring.Generations()...)
 }
 
 // RewrapUserKeys wraps the keys of up to limit users after the given one by the
@@ -320,7 +322,7 @@ func (s *Store) RewrapUserKeys(ctx context.Context, after idp.UserID, limit int)
 // userKeyContext is what a user's wrapped key is for. The generation is the ring's
 // at the time when the key was made: it shows which keys a renewal has reached.
 func userKeyContext(generation byte, id idp.UserID) string {
-	return fmt.Sprintf("%d/%s", generation, userContext(id))
+	return fmt.Sprintf("%d/user/%s", generation, id)
 }
 
 // splitUserKey takes a value of inUserKeys apart.

@@ -126,6 +126,9 @@ var guardKinds = func() (kinds [bucketCount]string) {
 	return kinds
 }()
 
+// hasRecordForm reports whether the records of the bucket have the form in record.go.
+func (b bucket) hasRecordForm() bool { return b == inSessions || b == inRequests }
+
 // isAppendOnly reports whether new keys of the bucket sort after the old ones. The
 // pages of such a bucket are filled up before the next one is begun.
 func (b bucket) isAppendOnly() bool {

@@ -16,6 +16,7 @@ import (
 	berrors "go.etcd.io/bbolt/errors"
 
 	"vernal/idp"
+	"vernal/idp/audit"
 	"vernal/idp/durable"
 	"vernal/idp/seal"
 )
@@ -172,12 +173,12 @@ func (s *Store) create(tx *bbolt.Tx) error {
 	first := seal.NewGeneration(1)
 	s.setRing(seal.NewRing(first))
 	w := &writer{reader: *s.reader(tx)}
-	w.putGeneration(first)
+	w.putGeneration(first, s.masters)
 	w.put(inMeta, schemaKey, []byte(strconv.Itoa(schema)))
 	if err := w.flush(); err != nil {
 		return err
 	}
-	return w.putHead(tail{})
+	return w.putHead(audit.Place{})
 }
 
 // check makes sure that the file is a store of this schema, and opens its keys. The

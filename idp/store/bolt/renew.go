@@ -21,15 +21,12 @@ var renewed = []bucket{
 // from here on. seal.ErrChangeUnderWay if another change of keys is under way.
 func (s *Store) BeginRenewal(ctx context.Context, events ...idp.AuditEvent) error {
 	return s.update(ctx, events, func(w *writer) error {
-		c, err := w.masterChange()
-		if err != nil {
-			return err
-		}
-		n, err := w.readRenewal()
-		if err != nil {
-			return err
-		}
-		if c != nil || n != nil {
+		c, masterErr := w.masterChange()
+		n, renewErr := w.readRenewal()
+		switch {
+		case masterErr != nil || renewErr != nil:
+			return errors.Join(masterErr, renewErr)
+		case c != nil || n != nil:
 			return seal.ErrChangeUnderWay
 		}
 		return w.beginRenewal()
@@ -47,7 +44,7 @@ func (w *writer) beginRenewal() error {
 	if err != nil {
 		return err
 	}
-	w.putGeneration(next)
+	w.putGeneration(next, w.store.masters)
 	// Protected by the new generation, which alone may say that the old one is still
 	// accepted.
 	w.putProtected(inMeta, renewalKey, seal.NewRing(next).Protect(guardKinds[inMeta], renewalKey, value))
@@ -119,7 +116,7 @@ func (w *writer) renewUser(id idp.UserID) error {
 	}
 	var p *idp.Profile
 	if sealed := w.bucket(inProfiles).Get(key); sealed != nil {
-		if p, err = w.openProfile(id, sealed); err != nil {
+		if p, err = openSealed[idp.Profile](&w.reader, inProfiles, id, sealed); err != nil {
 			return unlessTampered(err)
 		}
 	}
@@ -136,21 +133,19 @@ func (w *writer) renewUser(id idp.UserID) error {
 	if p != nil && !p.Proofed().Equal(u.Proofed) {
 		return nil // not the profile that the record speaks of: an older one was put back
 	}
-	dataKey := w.newUserKey(id)
-	if p != nil {
-		plain, err := json.Marshal(p)
-		if err != nil {
-			return err
-		}
-		w.put(inProfiles, key, dataKey.Seal(profileContext(id), plain))
-	}
 	for address := range owned {
 		w.put(inUserEmails, w.emailKey(address), key)
 		for _, older := range w.olderEmailKeys(address) {
 			w.delete(inUserEmails, older)
 		}
 	}
-	return w.sealUser(u, dataKey)
+	dataKey := w.newUserKey(id)
+	if p != nil {
+		if err := w.putSealed(inProfiles, id, dataKey, p); err != nil {
+			return err
+		}
+	}
+	return w.putSealed(inUsers, id, dataKey, u)
 }
 
 // unlessTampered is for a renewal, which passes over what is not authentic.
@@ -173,14 +168,7 @@ func (s *Store) EndRenewal(ctx context.Context, events ...idp.AuditEvent) error 
 			return seal.ErrNoChange
 		}
 		newest := w.ring.Generations()[0]
-		for number, wrapped := range w.wrappedGenerations() {
-			if number == newest.Number {
-				continue
-			}
-			for purpose := range wrapped {
-				w.delete(inRingKeys, generationKey(number, purpose))
-			}
-		}
+		w.deleteGenerations(newest)
 		w.delete(inMeta, renewalKey)
 		w.nextRing = seal.NewRing(newest)
 		return nil

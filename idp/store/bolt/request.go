@@ -9,11 +9,6 @@ import (
 	"vernal/idp"
 )
 
-// request reads a request into a zero one; idp.ErrNotFound if it is not there.
-func (r *reader) request(h idp.RequestHandle, into *idp.LoginRequest) error {
-	return readRecord(r, inRequests, []byte(h), into)
-}
-
 // createRequest notes a request that was not seen before.
 func (w *writer) createRequest(r *idp.LoginRequest) error {
 	of := messageOf(r.SP, r.MessageID)
@@ -49,8 +44,7 @@ func (s *Store) LoginRequest(ctx context.Context, k idp.RequestKey) (*idp.LoginR
 		k.Handle, _ = s.messages.handle(messageOf(k.SP, k.MessageID)) // "" finds nothing
 	}
 	return readValue(ctx, s, func(r *reader) (*idp.LoginRequest, error) {
-		req := new(idp.LoginRequest)
-		return req, r.request(k.Handle, req)
+		return decode[idp.LoginRequest](r, inRequests, []byte(k.Handle))
 	})
 }
 
@@ -75,8 +69,7 @@ func (w *writer) answerRequest(r *idp.LoginRequest, at time.Time, in idp.Session
 		answered.AnsweredAt, answered.AnsweredIn = at, in
 		return w.createRequest(&answered)
 	}
-	var stored idp.LoginRequest
-	err := w.request(r.Handle, &stored)
+	stored, err := decode[idp.LoginRequest](&w.reader, inRequests, []byte(r.Handle))
 	switch {
 	case err != nil:
 		return err
@@ -86,7 +79,7 @@ func (w *writer) answerRequest(r *idp.LoginRequest, at time.Time, in idp.Session
 		return idp.ErrAnswered
 	}
 	stored.AnsweredAt, stored.AnsweredIn = at, in
-	w.put(inRequests, []byte(stored.Handle), encodeRecord(&stored))
+	w.put(inRequests, []byte(stored.Handle), encodeRecord(stored))
 	return nil
 }
 

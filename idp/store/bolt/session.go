@@ -1,27 +1,25 @@
 package bolt
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
 	"slices"
-	"strings"
 	"time"
 
 	"vernal/idp"
 )
 
-// session reads a session into a zero one; idp.ErrNotFound if it is not there. One
-// that its user's index does not name has ended: a writer who took the entry out must not
-// get a session that its user cannot end.
-func (r *reader) session(id idp.SessionID, into *idp.Session) error {
-	if err := readRecord(r, inSessions, []byte(id), into); err != nil {
-		return err
+// session reads a session; idp.ErrNotFound if it is not there. One that its user's index
+// does not name has ended: a writer who took the entry out must not get a session that its
+// user cannot end.
+func (r *reader) session(id idp.SessionID) (*idp.Session, error) {
+	sess, err := decode[idp.Session](r, inSessions, []byte(id))
+	if err == nil && !r.has(inUserSessions, pairKey(string(sess.User), string(id))) {
+		return nil, missingError(inUserSessions)
 	}
-	if !r.has(inUserSessions, pairKey(string(into.User), string(id))) {
-		return missingError(inUserSessions)
-	}
-	return nil
+	return sess, err
 }
 
 // isOver reports whether err says that there is no session to go on with: it is not
@@ -64,13 +62,13 @@ func (s *Store) StartSession(ctx context.Context, b idp.SessionStart, events ...
 	return s.update(ctx, events, func(w *writer) error {
 		made, replaces := *b.Session, slices.Clone(b.Replaces)
 		if b.Completes != "" {
-			if _, err := w.sessionBefore(b.Completes, true, made.User); err != nil {
+			if _, err := w.liveSession(b.Completes, true, made.User); err != nil {
 				return err
 			}
 			replaces = append(replaces, b.Completes)
 		}
 		if b.Continues != "" {
-			before, err := w.sessionBefore(b.Continues, false, made.User)
+			before, err := w.liveSession(b.Continues, false, made.User)
 			if err != nil {
 				return err
 			}
@@ -83,21 +81,35 @@ func (s *Store) StartSession(ctx context.Context, b idp.SessionStart, events ...
 	})
 }
 
-// sessionBefore reads the session that another one of the user comes from.
-func (w *writer) sessionBefore(id idp.SessionID, pending bool, user idp.UserID) (*idp.Session, error) {
-	before := new(idp.Session)
-	err := w.session(id, before)
+// liveSession reads a session of the user that another one, or an assertion, comes from.
+func (w *writer) liveSession(id idp.SessionID, pending bool, user idp.UserID) (*idp.Session, error) {
+	sess, err := w.session(id)
 	switch {
 	case isOver(err):
 		return nil, idp.ErrSessionEnded
 	case err != nil:
 		return nil, err
-	case before.Pending != pending:
-		return nil, fmt.Errorf("%w: pending is %v", idp.ErrSessionEnded, before.Pending)
-	case before.User != user:
+	case sess.Pending != pending:
+		return nil, fmt.Errorf("%w: pending is %v", idp.ErrSessionEnded, sess.Pending)
+	case sess.User != user:
 		return nil, idp.ErrSessionUser
 	}
-	return before, nil
+	return sess, nil
+}
+
+// endSession notes the end of a session and returns it; nil if it is over.
+func (w *writer) endSession(id idp.SessionID) (*idp.Session, error) {
+	sess, err := w.session(id)
+	switch {
+	case errors.Is(err, idp.ErrTampered):
+		w.delete(inSessions, []byte(id))
+		return nil, nil
+	case errors.Is(err, idp.ErrNotFound):
+		return nil, nil
+	case err == nil:
+		w.deleteSession(sess)
+	}
+	return sess, err
 }
 
 func (w *writer) createSession(sess *idp.Session, replaces []idp.SessionID) error {
@@ -110,21 +122,13 @@ func (w *writer) createSession(sess *idp.Session, replaces []idp.SessionID) erro
 	made := *sess
 	made.Participants = nil
 	for _, id := range replaces {
-		var old idp.Session
-		err := w.session(id, &old)
-		if errors.Is(err, idp.ErrTampered) {
-			w.delete(inSessions, []byte(id))
-		}
-		if isOver(err) {
-			continue
-		}
+		old, err := w.endSession(id)
 		if err != nil {
 			return err
 		}
-		if old.User == made.User {
+		if old != nil && old.User == made.User {
 			made.Participants = mergeParticipants(made.Participants, old.Participants)
 		}
-		w.deleteSession(&old)
 	}
 	made.Participants = mergeParticipants(made.Participants, sess.Participants)
 	w.putSession(&made)
@@ -135,28 +139,25 @@ func (w *writer) createSession(sess *idp.Session, replaces []idp.SessionID) erro
 
 // Session looks a session up.
 func (s *Store) Session(ctx context.Context, id idp.SessionID) (*idp.Session, error) {
-	return readValue(ctx, s, func(r *reader) (*idp.Session, error) {
-		sess := new(idp.Session)
-		return sess, r.session(id, sess)
-	})
+	return readValue(ctx, s, func(r *reader) (*idp.Session, error) { return r.session(id) })
 }
 
 // UpdateSession changes a session.
 func (s *Store) UpdateSession(ctx context.Context, id idp.SessionID, change func(*idp.Session) error, events ...idp.AuditEvent) error {
 	return s.update(ctx, events, func(w *writer) error {
-		var sess idp.Session
-		if err := w.session(id, &sess); err != nil {
+		sess, err := w.session(id)
+		if err != nil {
 			return err
 		}
-		user, before := sess.User, sweepTime(&sess)
-		if err := change(&sess); err != nil {
+		user, before := sess.User, sweepTime(sess)
+		if err := change(sess); err != nil {
 			return err
 		}
 		if sess.ID != id || sess.User != user {
 			return errors.New("change of a session: ID and User must stay")
 		}
-		w.putSession(&sess)
-		w.moveExpiry(sessionKind, []byte(id), before, sweepTime(&sess))
+		w.putSession(sess)
+		w.moveExpiry(sessionKind, []byte(id), before, sweepTime(sess))
 		return nil
 	})
 }
@@ -168,20 +169,19 @@ func (s *Store) EndSessions(ctx context.Context, e idp.SessionEnd, events ...idp
 			return 0, idp.ErrSessionEnded
 		}
 		var ended []*idp.Session
-		var err error
 		if e.User != "" {
-			ended, err = w.endUserSessions(e.User, e.Keep)
+			var err error
+			if ended, err = w.endUserSessions(e.User, e.Keep); err != nil {
+				return 0, err
+			}
 		}
 		for _, id := range slices.Compact(slices.Sorted(slices.Values(e.IDs))) {
-			sess := new(idp.Session)
-			switch sessErr := w.session(id, sess); {
-			case errors.Is(sessErr, idp.ErrTampered):
-				w.delete(inSessions, []byte(id))
-			case sessErr == nil:
-				w.deleteSession(sess)
+			sess, err := w.endSession(id)
+			if err != nil {
+				return 0, err
+			}
+			if sess != nil {
 				ended = append(ended, sess)
-			case !errors.Is(sessErr, idp.ErrNotFound):
-				err = sessErr
 			}
 		}
 		for _, sess := range ended {
@@ -189,7 +189,7 @@ func (s *Store) EndSessions(ctx context.Context, e idp.SessionEnd, events ...idp
 				w.events = append(w.events, e.Event(sess))
 			}
 		}
-		return len(ended), err
+		return len(ended), nil
 	})
 }
 
@@ -220,9 +220,9 @@ func (s *Store) Sessions(ctx context.Context, q idp.SessionQuery) ([]*idp.Sessio
 			if errors.Is(err, idp.ErrTampered) {
 				continue // it opens nothing
 			}
-			sess := new(idp.Session)
-			if err := decodeRecord(record, sess); err != nil {
-				return nil, corruptError(inSessions, k, err)
+			sess, err := decodeValue[idp.Session](inSessions, k, record)
+			if err != nil {
+				return nil, err
 			}
 			out = append(out, sess)
 		}
@@ -236,8 +236,7 @@ func (r *reader) userSessions(user idp.UserID) ([]*idp.Session, error) {
 	var out []*idp.Session
 	prefix := pairKey(string(user), "")
 	for key := range r.scan(inUserSessions, prefix) {
-		sess := new(idp.Session)
-		err := r.session(idp.SessionID(key[len(prefix):]), sess)
+		sess, err := r.session(idp.SessionID(key[len(prefix):]))
 		switch {
 		case isOver(err):
 			continue
@@ -250,10 +249,7 @@ func (r *reader) userSessions(user idp.UserID) ([]*idp.Session, error) {
 		out = append(out, sess)
 	}
 	slices.SortFunc(out, func(a, b *idp.Session) int {
-		if c := a.CreatedAt.Compare(b.CreatedAt); c != 0 {
-			return c
-		}
-		return strings.Compare(string(a.ID), string(b.ID))
+		return cmp.Or(a.CreatedAt.Compare(b.CreatedAt), cmp.Compare(a.ID, b.ID))
 	})
 	return out, nil
 }

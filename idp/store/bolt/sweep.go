@@ -9,13 +9,18 @@ import (
 	"vernal/idp"
 )
 
-// moveExpiry notes that the end of a record moved from one time to another.
+// moveExpiry notes that the end of a record moved from one time to another; the zero time
+// is none.
 func (w *writer) moveExpiry(k kind, record []byte, before, after time.Time) {
 	if before.Equal(after) {
 		return
 	}
-	w.delete(inExpiry, expiryKey(before, k, record))
-	w.put(inExpiry, expiryKey(after, k, record), nil)
+	if !before.IsZero() {
+		w.delete(inExpiry, expiryKey(before, k, record))
+	}
+	if !after.IsZero() {
+		w.put(inExpiry, expiryKey(after, k, record), nil)
+	}
 }
 
 // Sweep removes up to limit records that are past their end, those that ended
@@ -58,15 +63,15 @@ func (w *writer) expire(entry []byte, k kind, record []byte) (bool, error) {
 	var err error
 	switch k {
 	case sessionKind:
-		var sess idp.Session
-		if err = w.session(idp.SessionID(record), &sess); err == nil && current(sweepTime(&sess)) {
-			w.deleteSession(&sess)
+		var sess *idp.Session
+		if sess, err = w.session(idp.SessionID(record)); err == nil && current(sweepTime(sess)) {
+			w.deleteSession(sess)
 			return true, nil
 		}
 	case requestKind:
-		var req idp.LoginRequest
-		if err = w.request(idp.RequestHandle(record), &req); err == nil && current(req.ExpiresAt) {
-			w.deleteRequest(&req)
+		var req *idp.LoginRequest
+		if req, err = decode[idp.LoginRequest](&w.reader, inRequests, record); err == nil && current(req.ExpiresAt) {
+			w.deleteRequest(req)
 			return true, nil
 		}
 	case logoutKind:

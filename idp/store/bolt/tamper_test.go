@@ -14,6 +14,7 @@ import (
 
 	"vernal/idp"
 	"vernal/idp/store/bolt"
+	"vernal/idp/store/storetest"
 )
 
 // A writer of the file is tried on every record of every guarded bucket: a value that
@@ -58,9 +59,9 @@ func fillStore(t *testing.T, s *bolt.Store) {
 		must(s.CreateLoginRequest(ctx, &idp.LoginRequest{Handle: idp.RequestHandle("waiting " + user), SP: sp, MessageID: "w" + string(user), ExpiresAt: start.Add(time.Hour)}))
 		_, err = s.ReceiveLogout(ctx, &idp.LogoutRequest{Handle: idp.RequestHandle("logout " + user), SP: sp, MessageID: "l" + string(user), User: user, ExpiresAt: start.Add(time.Hour)})
 		must(err)
-		must(s.UpdateDocuments(ctx, "link", []string{string(user)}, idp.ChangeData(func(string, []byte) ([]byte, error) { return []byte("document"), nil })))
+		must(s.UpdateDocuments(ctx, "link", []string{string(user)}, func(d *idp.Document) error { d.Data = []byte("document"); return nil }))
 	}
-	must(s.UpdateDocuments(ctx, idp.RotationKind, []string{idp.RotationKey}, idp.ChangeData(func(_ string, _ []byte) ([]byte, error) { return []byte("history"), nil })))
+	must(s.UpdateDocuments(ctx, idp.RotationKind, []string{idp.RotationKey}, func(d *idp.Document) error { d.Data = []byte("history"); return nil }))
 }
 
 // readings are what reads or changes the record of u1, or of its SP, in each bucket. What
@@ -68,11 +69,11 @@ func fillStore(t *testing.T, s *bolt.Store) {
 var readings = map[string][]func(context.Context, *bolt.Store) error{
 	"documents/history": {
 		func(ctx context.Context, s *bolt.Store) error {
-			_, err := idp.LookupDocument(ctx, s, idp.RotationKind, idp.RotationKey)
+			_, err := storetest.LookupDocument(ctx, s, idp.RotationKind, idp.RotationKey)
 			return err
 		},
 		func(ctx context.Context, s *bolt.Store) error {
-			return s.UpdateDocuments(ctx, idp.RotationKind, []string{idp.RotationKey}, idp.ChangeData(func(_ string, _ []byte) ([]byte, error) { return []byte("other"), nil }))
+			return s.UpdateDocuments(ctx, idp.RotationKind, []string{idp.RotationKey}, func(d *idp.Document) error { d.Data = []byte("other"); return nil })
 		},
 		func(ctx context.Context, s *bolt.Store) error {
 			_, err := s.RecordIssuance(ctx, &idp.Issuance{
@@ -186,7 +187,7 @@ var readings = map[string][]func(context.Context, *bolt.Store) error{
 	},
 	"documents": {
 		func(ctx context.Context, s *bolt.Store) error {
-			_, err := idp.LookupDocument(ctx, s, "link", "u1")
+			_, err := storetest.LookupDocument(ctx, s, "link", "u1")
 			return err
 		},
 		func(ctx context.Context, s *bolt.Store) error {
@@ -194,7 +195,7 @@ var readings = map[string][]func(context.Context, *bolt.Store) error{
 			return err
 		},
 		func(ctx context.Context, s *bolt.Store) error {
-			return s.UpdateDocuments(ctx, "link", []string{"u1"}, idp.ChangeData(func(string, []byte) ([]byte, error) { return []byte("x"), nil }))
+			return s.UpdateDocuments(ctx, "link", []string{"u1"}, func(d *idp.Document) error { d.Data = []byte("x"); return nil })
 		},
 	},
 	"users": {

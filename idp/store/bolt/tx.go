@@ -121,14 +121,22 @@ func (r *reader) has(b bucket, key []byte) bool {
 	return r.bucket(b).Get(key) != nil
 }
 
-// decode reads a JSON record; idp.ErrNotFound if it is not there.
+// decode reads a record; idp.ErrNotFound if it is not there.
 func decode[R any](r *reader, b bucket, key []byte) (*R, error) {
 	value, err := r.find(b, key)
 	if err != nil {
 		return nil, err
 	}
-	record := new(R)
-	if err := json.Unmarshal(value, record); err != nil {
+	return decodeValue[R](b, key, value)
+}
+
+// decodeValue reads the content of a stored value: JSON, or the form in record.go.
+func decodeValue[R any](b bucket, key, value []byte) (*R, error) {
+	record, unmarshal := new(R), json.Unmarshal
+	if b.hasRecordForm() {
+		unmarshal = decodeRecord
+	}
+	if err := unmarshal(value, record); err != nil {
 		return nil, corruptError(b, key, err)
 	}
 	return record, nil
@@ -141,19 +149,6 @@ func decodeAny[R any](r *reader, b bucket, key []byte) (*R, error) {
 		return nil, nil
 	}
 	return record, err
-}
-
-// readRecord reads a record of the form in record.go; idp.ErrNotFound if it is
-// not there.
-func readRecord(r *reader, b bucket, key []byte, into any) error {
-	value, err := r.find(b, key)
-	if err != nil {
-		return err
-	}
-	if err := decodeRecord(value, into); err != nil {
-		return corruptError(b, key, err)
-	}
-	return nil
 }
 
 // scan gives the entries whose keys begin with prefix, in order. What it gives of a

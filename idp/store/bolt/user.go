@@ -12,10 +12,6 @@ import (
 	"vernal/idp/seal"
 )
 
-// userContext names a user's key and the sealed record, so that no record can take
-// the place of another user's.
-func userContext(id idp.UserID) string { return "user/" + string(id) }
-
 // userKey opens the key of a user who is stored.
 func (r *reader) userKey(id idp.UserID) (*seal.DataKey, error) {
 	number, wrapped := splitUserKey(r.bucket(inUserKeys).Get([]byte(id)))
@@ -49,16 +45,21 @@ func (r *reader) olderEmailKeys(address string) [][]byte {
 
 // emailOwner is the user who has the email address; idp.ErrNotFound if no one has.
 func (r *reader) emailOwner(address string) (idp.UserID, error) {
-	id, err := r.get(inUserEmails, r.emailKey(address))
-	for _, key := range r.olderEmailKeys(address) {
-		if id == nil && err == nil {
-			id, err = r.get(inUserEmails, key)
+	for _, key := range append([][]byte{r.emailKey(address)}, r.olderEmailKeys(address)...) {
+		if id, err := r.get(inUserEmails, key); id != nil || err != nil {
+			return idp.UserID(id), err
 		}
 	}
-	if id == nil && err == nil {
-		err = missingError(inUserEmails)
+	return "", missingError(inUserEmails)
+}
+
+// isEmailTaken reports whether a user has the email address.
+func (r *reader) isEmailTaken(address string) (bool, error) {
+	_, err := r.emailOwner(address)
+	if errors.Is(err, idp.ErrNotFound) {
+		return false, nil
 	}
-	return idp.UserID(id), err
+	return err == nil, err
 }
 
 // emailsOf is the set of a user's email addresses as the index has them.
@@ -73,22 +74,40 @@ func emailsOf(u *idp.User) map[string]bool {
 	return set
 }
 
-func (r *reader) openUser(key, sealed []byte) (*idp.User, error) {
-	id := idp.UserID(key)
+// sealedContext names a sealed record, so that no record can take the place of another
+// user's, nor a user's of their profile.
+func sealedContext(b bucket, id idp.UserID) string {
+	if b == inProfiles {
+		return "profile/" + string(id)
+	}
+	return "user/" + string(id)
+}
+
+// openSealed reads a record that is sealed with its user's key.
+func openSealed[R any](r *reader, b bucket, id idp.UserID, sealed []byte) (*R, error) {
 	dataKey, err := r.userKey(id)
 	if err != nil {
 		return nil, err
 	}
-	plain, err := dataKey.Open(userContext(id), sealed)
+	plain, err := dataKey.Open(sealedContext(b, id), sealed)
 	if err != nil {
-		return nil, r.store.tamperedError(inUsers, key)
+		return nil, r.store.tamperedError(b, []byte(id))
 	}
-	u := new(idp.User)
-	if err := json.Unmarshal(plain, u); err != nil {
-		// The cause could quote what was sealed.
-		return nil, corruptError(inUsers, key, errors.New("not a user's record"))
+	record := new(R)
+	if json.Unmarshal(plain, record) != nil {
+		return nil, corruptError(b, []byte(id), errors.New("not a record")) // the cause could quote what was sealed
 	}
-	return u, nil
+	return record, nil
+}
+
+// putSealed notes a record that is sealed with its user's key.
+func (w *writer) putSealed(b bucket, id idp.UserID, key *seal.DataKey, record any) error {
+	plain, err := json.Marshal(record)
+	if err != nil {
+		return fmt.Errorf("encode record for %v: %w", b, err)
+	}
+	w.put(b, []byte(id), key.Seal(sealedContext(b, id), plain))
+	return nil
 }
 
 func (r *reader) user(id idp.UserID) (*idp.User, error) {
@@ -96,7 +115,7 @@ func (r *reader) user(id idp.UserID) (*idp.User, error) {
 	if err != nil {
 		return nil, err
 	}
-	return r.openUser([]byte(id), sealed)
+	return openSealed[idp.User](r, inUsers, id, sealed)
 }
 
 // putUser notes the record of a user who is stored.
@@ -105,16 +124,7 @@ func (w *writer) putUser(u *idp.User) error {
 	if err != nil {
 		return err
 	}
-	return w.sealUser(u, key)
-}
-
-func (w *writer) sealUser(u *idp.User, key *seal.DataKey) error {
-	plain, err := json.Marshal(u)
-	if err != nil {
-		return fmt.Errorf("encode user: %w", err)
-	}
-	w.put(inUsers, []byte(u.ID), key.Seal(userContext(u.ID), plain))
-	return nil
+	return w.putSealed(inUsers, u.ID, key, u)
 }
 
 // indexEmails changes the index from the addresses before to those after.
@@ -123,12 +133,10 @@ func (w *writer) indexEmails(id idp.UserID, before, after map[string]bool) error
 		if before[address] {
 			continue
 		}
-		_, err := w.emailOwner(address)
-		switch {
-		case err == nil:
-			return existsError(inUserEmails)
-		case !errors.Is(err, idp.ErrNotFound):
+		if taken, err := w.isEmailTaken(address); err != nil {
 			return err
+		} else if taken {
+			return existsError(inUserEmails)
 		}
 		w.put(inUserEmails, w.emailKey(address), []byte(id))
 	}
@@ -182,7 +190,7 @@ func (s *Store) Users(ctx context.Context, q idp.UserQuery) ([]*idp.User, error)
 			if q.Deleted {
 				_, err = r.verifyValue(b, k, v)
 			} else {
-				u, err = r.openUser(k, v)
+				u, err = openSealed[idp.User](r, inUsers, u.ID, v)
 			}
 			if err != nil {
 				return nil, err

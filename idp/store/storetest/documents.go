@@ -1,7 +1,9 @@
 package storetest
 
 import (
+	"context"
 	"errors"
+	"fmt"
 	"strconv"
 	"sync"
 	"testing"
@@ -17,15 +19,15 @@ func testDocuments(t *testing.T, s idp.Store) {
 		got, err := s.Documents(ctx, kind, idp.DocumentQuery{All: true})
 		checkSame(t, want, got, err)
 		for _, d := range want {
-			one, err := idp.LookupDocument(ctx, s, kind, d.Key)
+			one, err := LookupDocument(ctx, s, kind, d.Key)
 			checkSame(t, d.Data, one, err)
 		}
 	}
 	write := func(data string) func(*idp.Document) error {
-		return idp.ChangeData(func(key string, old []byte) ([]byte, error) { return []byte(data + key + string(old)), nil })
+		return func(d *idp.Document) error { d.Data = []byte(data + d.Key + string(d.Data)); return nil }
 	}
 	holds("a")
-	_, err := idp.LookupDocument(ctx, s, "a", "1")
+	_, err := LookupDocument(ctx, s, "a", "1")
 	is(t, err, idp.ErrNotFound)
 	ok(t, s.UpdateDocuments(ctx, "a", []string{"2", "1", "2", ""}, write("x"), event("doc.write"), event("doc.more")))
 	ok(t, s.UpdateDocuments(ctx, "ab", []string{"1"}, write("y"))) // a kind that begins like another one
@@ -97,10 +99,11 @@ func testDocumentsCounted(t *testing.T, s idp.Store) {
 	for range 8 {
 		wg.Go(func() {
 			for range 5 {
-				err := s.UpdateDocuments(ctx, "n", []string{"a", "b"}, idp.ChangeData(func(_ string, old []byte) ([]byte, error) {
-					n, _ := strconv.Atoi(string(old))
-					return []byte(strconv.Itoa(n + 1)), nil
-				}))
+				err := s.UpdateDocuments(ctx, "n", []string{"a", "b"}, func(d *idp.Document) error {
+					n, _ := strconv.Atoi(string(d.Data))
+					d.Data = []byte(strconv.Itoa(n + 1))
+					return nil
+				})
 				if err != nil {
 					t.Error(err)
 				}
@@ -230,4 +233,17 @@ func testRecords(t *testing.T, s idp.Store) {
 		t.Errorf("a damaged record: %v, want an error of its own", err)
 	}
 	kinds(t, s, 0, "count", "count", "count")
+}
+
+// LookupDocument returns the content of one document as it is stored; idp.ErrNotFound if it
+// is not there.
+func LookupDocument(ctx context.Context, s idp.DocumentStore, kind, key string) ([]byte, error) {
+	docs, err := s.Documents(ctx, kind, idp.DocumentQuery{Keys: []string{key}})
+	switch {
+	case err != nil:
+		return nil, err
+	case len(docs) == 0:
+		return nil, fmt.Errorf("document %q: %w", kind, idp.ErrNotFound)
+	}
+	return docs[0].Data, nil
 }

@@ -50,7 +50,7 @@ func testSweep(t *testing.T, s idp.Store) {
 		is(t, err, want)
 		_, err = s.LoginRequest(ctx, idp.RequestKey{SP: "https://sp.example", MessageID: numberedName("m", n)})
 		is(t, err, want)
-		_, err = idp.LookupDocument(ctx, s, "k", numberedName("k", n))
+		_, err = LookupDocument(ctx, s, "k", numberedName("k", n))
 		is(t, err, want)
 	}
 	sessions, err := s.Sessions(ctx, idp.SessionQuery{User: "u1"})
@@ -156,13 +156,13 @@ func testReopened(t *testing.T, open Open) {
 		d.Data, d.ExpiresAt = []byte("x"), start.Add(time.Hour)
 		return nil
 	}))
-	ok(t, s.UpdateDocuments(ctx, idp.RotationKind, []string{idp.RotationKey}, idp.ChangeData(func(_ string, _ []byte) ([]byte, error) { return []byte("{}"), nil }), event("rotation.create")))
+	ok(t, s.UpdateDocuments(ctx, idp.RotationKind, []string{idp.RotationKey}, func(d *idp.Document) error { d.Data = []byte("{}"); return nil }, event("rotation.create")))
 	before := trail(t, s)
 	ok(t, s.Close())
 
 	s = open(t, dir)
 	defer closeStore(t, s)
-	doc, err := idp.LookupDocument(ctx, s, idp.RotationKind, idp.RotationKey)
+	doc, err := LookupDocument(ctx, s, idp.RotationKind, idp.RotationKey)
 	checkSame(t, "{}", string(doc), err)
 	p, err := s.Provider(ctx, "https://a.example")
 	checkSame(t, provider("https://a.example"), p, err)
