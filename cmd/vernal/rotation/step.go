@@ -78,41 +78,43 @@ func (f *stepFlags) check(c *cobra.Command, args []string) (err error) {
 	return nil
 }
 
-// confirmStep asks for confirmation of a step that cannot be undone.
+// confirmStep asks for confirmation of a step that cannot be undone, if the step could be
+// taken.
 func (a *commands) confirmStep(ctx context.Context, f *stepFlags) error {
 	year := string(f.req.Year)
+	switch f.req.Step {
+	case rotation.StepCreate, rotation.StepRetire, rotation.StepRevoke:
+	default:
+		return nil
+	}
 	if f.req.DryRun || f.yes != "" && f.yes == year {
 		return nil
 	}
-	dryRun := func() (ops.RotationChange, error) {
-		try := f.req
-		try.DryRun = true
-		return cli.Ask(ctx, a.App, ops.TakeStep, try)
+	try := f.req
+	try.DryRun = true
+	change, err := cli.Ask(ctx, a.App, ops.TakeStep, try)
+	if err != nil {
+		return err
 	}
+	what := ""
 	switch f.req.Step {
 	case rotation.StepCreate:
-		change, err := dryRun()
-		if err != nil || change.CalendarAt.IsZero() && f.yes == "" {
-			return err
+		if change.CalendarAt.IsZero() && f.yes == "" {
+			return nil
 		}
-		return a.Confirm(earlyText(f.req.Year, change), year, f.yes)
+		what = earlyText(f.req.Year, change)
 	case rotation.StepRetire:
-		what := "close the URLs of " + year + " permanently"
+		what = "close the URLs of " + year + " permanently"
 		if f.req.DestroyNow {
 			what += " and destroy its key"
 		}
-		if f.req.Force && f.yes == "" {
-			change, err := dryRun()
-			if err != nil {
-				return err
-			}
+		if f.req.Force {
 			what += ", which cuts off " + cutOffCount(change)
 		}
-		return a.Confirm(what, year, f.yes)
 	case rotation.StepRevoke:
-		return a.Confirm("end "+year+" at once and permanently", year, f.yes)
+		what = "end " + year + " at once and permanently"
 	}
-	return nil
+	return a.Confirm(what, year, f.yes)
 }
 
 // earlyText says what an early create would do.
