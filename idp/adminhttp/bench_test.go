@@ -12,7 +12,7 @@ import (
 // BenchmarkPages renders the pages with 10,000 service providers, all of which
 // have used two years. Each has to take less than a second.
 func BenchmarkPages(b *testing.B) {
-	w := newWorld(b)
+	w := newDeployment(b)
 	for i := range 10000 {
 		id := w.register(fmt.Sprintf("Agency%05d", i))
 		w.use(id, "2030", 2*day)

@@ -151,7 +151,7 @@ func TestCalendarListsEachRotationStep(t *testing.T) {
 // TestCalendarRemindsOfManualSteps: who has to do something by hand is reminded, and told how.
 func TestCalendarRemindsOfManualSteps(t *testing.T) {
 	t.Parallel()
-	w := newWorld(t)
+	w := newDeployment(t)
 	w.watch.Rotation.Policy.Manual = true
 	w.watch.CommandLine = func(s idp.Suggestion) string { return fmt.Sprintf("do:%s%v%v", s.Do, s.Subjects, s.Options) }
 	path, _ := w.link(sharelink.Link{Kind: sharelink.Calendar})
@@ -174,7 +174,7 @@ func TestCalendarRemindsOfManualSteps(t *testing.T) {
 // TestCalendarShowsRolledBackStepOnce: what is undone is foretold again, and has one event.
 func TestCalendarShowsRolledBackStepOnce(t *testing.T) {
 	t.Parallel()
-	w := newWorld(t)
+	w := newDeployment(t)
 	path, _ := w.link(sharelink.Link{Kind: sharelink.Calendar})
 	_, err := w.watch.Rotation.Take(t.Context(), rotation.Step{Kind: rotation.StepRollback, Year: "2030", Until: w.Clock.Now().Add(10 * 24 * time.Hour), Reason: "not ready"}, "test", false)
 	w.ok(err)

@@ -13,7 +13,7 @@ import (
 // made to send, and what comes through a proxy. "open" is the board, "secret" a wall.
 func TestGuardRefusesForeignHostsAndSites(t *testing.T) {
 	t.Parallel()
-	w := newWorld(t)
+	w := newDeployment(t)
 	wall, _ := w.link(sharelink.Link{Kind: sharelink.Wall})
 	const cross, same = "cross-site", "same-site"
 	tests := []struct {
@@ -81,7 +81,7 @@ func TestGuardRefusesForeignHostsAndSites(t *testing.T) {
 // A link that is followed is a GET: nothing else of another site is let in.
 func TestGuardRefusesForeignNonGET(t *testing.T) {
 	t.Parallel()
-	w := newWorld(t)
+	w := newDeployment(t)
 	for _, method := range []string{"POST", "PUT", "DELETE", "PATCH", "OPTIONS", "TRACE", "HEAD"} {
 		r := httptest.NewRequest(method, "http://localhost:9090/rotation", nil)
 		want := http.StatusMethodNotAllowed
@@ -106,7 +106,7 @@ func TestGuardRefusesForeignNonGET(t *testing.T) {
 // secret address that opens, or one and the same answer.
 func TestProxyReachesOnlySecretLinks(t *testing.T) {
 	t.Parallel()
-	w := newWorld(t)
+	w := newDeployment(t)
 	wall, _ := w.link(sharelink.Link{Kind: sharelink.Wall})
 	static := w.watch.Pages.Set.StaticPrefix() + "css/vernal.css"
 	if rec := w.get(static); rec.Code != http.StatusOK {
@@ -137,7 +137,7 @@ func TestProxyReachesOnlySecretLinks(t *testing.T) {
 // what else was typed, stands in the log.
 func TestLogHidesTokens(t *testing.T) {
 	t.Parallel()
-	w := newWorld(t)
+	w := newDeployment(t)
 	wall, id := w.link(sharelink.Link{Kind: sharelink.Wall})
 	feed, _ := w.link(sharelink.Link{Kind: sharelink.Calendar})
 	for _, path := range []string{wall, feed, wall + "x", "/" + wall, wall + "/", "/rotation/wall/typed-wrongly", "/rotation/calendar/typed-wrongly", feed + "?q=typed-wrongly"} {

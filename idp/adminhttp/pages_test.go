@@ -17,9 +17,9 @@ import (
 
 const day = 24 * time.Hour
 
-// populated is a world with a service provider of each kind.
-func populated(t testing.TB) *world {
-	w := newWorld(t)
+// populated is a deployment with a service provider of each kind.
+func populated(t testing.TB) *deployment {
+	w := newDeployment(t)
 	never, both, moved := w.register("Never"), w.register("Both"), w.register("Gone")
 	w.register("Unseen")
 	w.use(never, "2030", day)
@@ -33,7 +33,7 @@ func populated(t testing.TB) *world {
 }
 
 // names are the service providers on a page of the board, in order.
-func names(t testing.TB, w *world, path string) (got []string) {
+func names(t testing.TB, w *deployment, path string) (got []string) {
 	t.Helper()
 	for _, n := range all(w.page(path), "vernal-who") {
 		got = append(got, strings.TrimSuffix(words(all(n, "<h3")[0]), " Bureau"))
@@ -134,7 +134,7 @@ func TestBoardPageFiltersByQuery(t *testing.T) {
 
 func TestBoardPageListsEachProviderOnce(t *testing.T) {
 	t.Parallel()
-	w := newWorld(t)
+	w := newDeployment(t)
 	for i := range pageSize + 5 {
 		w.register(fmt.Sprintf("SP%03d", i))
 	}
@@ -191,7 +191,7 @@ func TestBoardIsServedAsJSON(t *testing.T) {
 // the 404 of any other, and one kind opens no other.
 func TestEndedSecretLinkAnswers404(t *testing.T) {
 	t.Parallel()
-	w := newWorld(t)
+	w := newDeployment(t)
 	unknown := w.get("/rotation/nothing")
 	check := func(what, path string, want int) {
 		t.Helper()

@@ -22,7 +22,7 @@ import (
 // request certificate, and only those.
 func TestMissingRequestCertsAreCounted(t *testing.T) {
 	t.Parallel()
-	w := newWorld(t)
+	w := newDeployment(t)
 	pemUntil := func(days int) string {
 		end := w.Clock.Now().AddDate(0, 0, days)
 		template := &x509.Certificate{SerialNumber: big.NewInt(int64(days + 1000)), Subject: pkix.Name{CommonName: "sp"}, NotBefore: end.AddDate(-3, 0, 0), NotAfter: end}

@@ -51,7 +51,7 @@ func TestWallboardShowsNoPrivateData(t *testing.T) {
 // the wall shows who is early.
 func TestWallboardShowsEarlyMovers(t *testing.T) {
 	t.Parallel()
-	w := newWorld(t)
+	w := newDeployment(t)
 	late, early := w.register("Late"), w.register("Early")
 	w.use(late, "2031", time.Hour)
 	w.use(early, "2032", time.Hour)

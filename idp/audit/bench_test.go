@@ -11,7 +11,7 @@ import (
 // Ten seconds would be long for an operator who waits at the prompt.
 func BenchmarkVerify(b *testing.B) {
 	const records = 1_000_000
-	w := newWorld(b)
+	w := newDeployment(b)
 	for range records / 20_000 {
 		w.add(20_000)
 	}

@@ -19,8 +19,8 @@ import (
 	"vernal/idp/sharelink"
 )
 
-// decisionWorld is a whole identity provider whose next year is not published.
-type decisionWorld struct {
+// decisionDeployment is a whole identity provider whose next year is not published.
+type decisionDeployment struct {
 	*idptest.IdP
 	t      *testing.T
 	next   idp.Year
@@ -28,13 +28,13 @@ type decisionWorld struct {
 	walked map[audit.Decision]bool
 }
 
-func newDecisionWorld(t *testing.T) *decisionWorld {
+func newDecisionDeployment(t *testing.T) *decisionDeployment {
 	t.Helper()
 	years := rotation.DefaultPolicy().FirstYears(time.Now().UTC())
 	at, err := time.Parse("2006", string(years[len(years)-1]))
 	ok(t, err)
 	next := idp.Year(at.AddDate(1, 0, 0).Format("2006"))
-	return &decisionWorld{IdP: idptest.New(t, idptest.Options{Years: []idp.Year{next}, TLS: true}), t: t, next: next, walked: map[audit.Decision]bool{}}
+	return &decisionDeployment{IdP: idptest.New(t, idptest.Options{Years: []idp.Year{next}, TLS: true}), t: t, next: next, walked: map[audit.Decision]bool{}}
 }
 
 // anyUser stands for a user whose ID is not known before.
@@ -42,7 +42,7 @@ const anyUser idp.UserID = "*"
 
 // leaves walks one exit and checks that it leaves the records of the decisions, in
 // their order, and no others. All of them name the user.
-func (w *decisionWorld) leaves(name string, do func(), user idp.UserID, want ...audit.Decision) []idp.AuditRecord {
+func (w *decisionDeployment) leaves(name string, do func(), user idp.UserID, want ...audit.Decision) []idp.AuditRecord {
 	w.t.Helper()
 	found, err := w.Trail.Before(w.t.Context(), 0, audit.Filter{}, 1)
 	ok(w.t, err)
@@ -72,7 +72,7 @@ func (w *decisionWorld) leaves(name string, do func(), user idp.UserID, want ...
 // that neither this test walks nor package authn makes is one that no test holds.
 func TestEveryDecisionIsRecorded(t *testing.T) {
 	t.Parallel()
-	w := newDecisionWorld(t)
+	w := newDecisionDeployment(t)
 	ctx := t.Context()
 	provider := w.AddProvider("https://a.example", func(p *idp.ServiceProvider) { p.LogoutURL = "https://a.example/slo" })
 	byField := w.AddProvider("https://field.example", func(p *idp.ServiceProvider) { p.Preview, p.LogoutURL = w.next, "https://field.example/slo" })

@@ -14,7 +14,7 @@ func filter(kind string) audit.Filter { return audit.Filter{Kind: kind} }
 
 func TestSearchFiltersAndPagesRecords(t *testing.T) {
 	t.Parallel()
-	w := newWorld(t)
+	w := newDeployment(t)
 	ctx := t.Context()
 	w.add(3000) // more than one page
 	w.fixture.Clock.Set(trailStart.Add(time.Hour))
@@ -74,7 +74,7 @@ func TestSearchFiltersAndPagesRecords(t *testing.T) {
 
 func TestRefusalFloodWritesFewRecords(t *testing.T) {
 	t.Parallel()
-	w := newWorld(t)
+	w := newDeployment(t)
 	ctx := t.Context()
 	flood := func(g audit.Group, sp idp.EntityID) {
 		for range 5000 {

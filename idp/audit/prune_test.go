@@ -12,7 +12,7 @@ import (
 
 func TestPruneNeedsGenuineCheckpoint(t *testing.T) {
 	t.Parallel()
-	w := newWorld(t)
+	w := newDeployment(t)
 	ctx := t.Context()
 	w.add(1200)
 	if _, err := w.Checkpoint(ctx, audit.Place{Seq: 1100, Hash: audit.First}); !errors.Is(err, idp.ErrNotFound) {

@@ -13,7 +13,7 @@ import (
 )
 
 // counts sums the records of what went beyond a budget, by whom they name.
-func (w *world) counts() map[string]int {
+func (w *deployment) counts() map[string]int {
 	w.tb.Helper()
 	records, err := audit.Records(w.tb.Context(), w.fixture.Bolt, 0, 100_000)
 	ok(w.tb, err)
@@ -38,7 +38,7 @@ func wrongCode(user idp.UserID) idp.AuditEvent {
 // A budget is spent by its own group alone, and a user's by one outcome alone.
 func TestBudgetsAreSpentBySendersOfTheirOwn(t *testing.T) {
 	t.Parallel()
-	w := newWorld(t)
+	w := newDeployment(t)
 	spend := map[string]func() bool{}
 	for name, sender := range map[string]struct {
 		group audit.Group
@@ -73,7 +73,7 @@ func TestBudgetsAreSpentBySendersOfTheirOwn(t *testing.T) {
 // and is written a bounded number of records at a time until all of it is.
 func TestOverflowNamesTheUser(t *testing.T) {
 	t.Parallel()
-	w := newWorld(t)
+	w := newDeployment(t)
 	ctx := t.Context()
 	for w.Refusals.Take(audit.People, idp.AuditEvent{Kind: "refusal", Outcome: "password"}) {
 	}
@@ -117,7 +117,7 @@ func TestOverflowNamesTheUser(t *testing.T) {
 // A server that ends writes everything that waits.
 func TestFlushAllLeavesNothing(t *testing.T) {
 	t.Parallel()
-	w := newWorld(t)
+	w := newDeployment(t)
 	for n := range 500 {
 		user := idp.UserID(fmt.Sprintf("u%d", n))
 		for w.Refusals.Take(audit.User, wrongCode(user)) {
@@ -145,7 +145,7 @@ func (s *failingStore) AppendAudit(ctx context.Context, events ...idp.AuditEvent
 // Counts that could not be written are written later.
 func TestFlushKeepsWhatItCannotWrite(t *testing.T) {
 	t.Parallel()
-	w := newWorld(t)
+	w := newDeployment(t)
 	store := &failingStore{AuditStore: w.fixture.Bolt, fails: true}
 	w.Refusals.Store = store
 	for w.Refusals.Take(audit.User, wrongCode("a")) {
@@ -165,7 +165,7 @@ func TestFlushKeepsWhatItCannotWrite(t *testing.T) {
 // it has a record, or it is counted.
 func TestManyUsersAreBounded(t *testing.T) {
 	t.Parallel()
-	w := newWorld(t)
+	w := newDeployment(t)
 	for w.Refusals.Take(audit.People, wrongCode("")) {
 	}
 	const users = 25_000

@@ -18,24 +18,24 @@ import (
 
 var trailStart = time.Date(2031, 4, 1, 9, 0, 0, 0, time.UTC)
 
-// world is a store with its trail, in a folder where it can be tampered with.
-type world struct {
+// deployment is a store with its trail, in a folder where it can be tampered with.
+type deployment struct {
 	*audit.Service
 	tb      testing.TB
 	fixture *fixture.Fixture
 	year    *certs.Key
 }
 
-func newWorld(tb testing.TB) *world {
+func newDeployment(tb testing.TB) *deployment {
 	tb.Helper()
-	w := &world{tb: tb, fixture: fixture.New(tb, trailStart, nil)}
+	w := &deployment{tb: tb, fixture: fixture.New(tb, trailStart, nil)}
 	w.year = w.fixture.NewYear("2031")
 	w.serve()
 	return w
 }
 
 // serve begins with the trail of a store that was opened.
-func (w *world) serve() {
+func (w *deployment) serve() {
 	w.tb.Helper()
 	f := w.fixture
 	ok(w.tb, f.Years.SetHistory(f.Policy.Begin([]rotation.Made{keyring.MadeOf(w.year)}, trailStart), []*certs.Key{w.year}))
@@ -43,7 +43,7 @@ func (w *world) serve() {
 }
 
 // edit changes the file behind the store's back.
-func (w *world) edit(change func(*bbolt.Tx) error) {
+func (w *deployment) edit(change func(*bbolt.Tx) error) {
 	w.tb.Helper()
 	w.fixture.Close()
 	db, err := bbolt.Open(w.fixture.StoreFile(), 0o600, &bbolt.Options{Timeout: time.Second})
@@ -54,7 +54,7 @@ func (w *world) edit(change func(*bbolt.Tx) error) {
 }
 
 // add appends n events, every second one from an address.
-func (w *world) add(n int) {
+func (w *deployment) add(n int) {
 	w.tb.Helper()
 	events := make([]idp.AuditEvent, n)
 	for i := range events {
@@ -67,7 +67,7 @@ func (w *world) add(n int) {
 }
 
 // verify verifies the whole trail, in parts.
-func (w *world) verify(at *audit.Place) (audit.Progress, error) {
+func (w *deployment) verify(at *audit.Place) (audit.Progress, error) {
 	w.tb.Helper()
 	var p audit.Progress
 	var err error
@@ -77,7 +77,7 @@ func (w *world) verify(at *audit.Place) (audit.Progress, error) {
 	return p, err
 }
 
-func (w *world) whole() audit.Progress {
+func (w *deployment) whole() audit.Progress {
 	w.tb.Helper()
 	p, err := w.verify(nil)
 	ok(w.tb, err)
@@ -87,7 +87,7 @@ func (w *world) whole() audit.Progress {
 	return p
 }
 
-func (w *world) place(seq uint64) audit.Place {
+func (w *deployment) place(seq uint64) audit.Place {
 	w.tb.Helper()
 	records, err := audit.Records(w.tb.Context(), w.fixture.Bolt, seq-1, 1)
 	ok(w.tb, err)

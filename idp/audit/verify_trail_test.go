@@ -75,7 +75,7 @@ func TestVerifyTrail(t *testing.T) {
 	for _, tt := range tests {
 		t.Run(tt.name, func(t *testing.T) {
 			t.Parallel()
-			w := newWorld(t)
+			w := newDeployment(t)
 			w.add(8)
 			w.whole()
 			w.edit(tt.tamper)
@@ -92,7 +92,7 @@ func TestVerifyTrail(t *testing.T) {
 // do not cover it up.
 func TestNewRecordsDoNotHideTampering(t *testing.T) {
 	t.Parallel()
-	w := newWorld(t)
+	w := newDeployment(t)
 	w.add(8)
 	w.edit(func(tx *bbolt.Tx) error { // a perfect cut, but for the head's MAC
 		b := tx.Bucket([]byte("audit"))
@@ -116,7 +116,7 @@ func TestNewRecordsDoNotHideTampering(t *testing.T) {
 // what was noted elsewhere shows it.
 func TestOlderStoreCopyIsDetected(t *testing.T) {
 	t.Parallel()
-	w := newWorld(t)
+	w := newDeployment(t)
 	w.add(8)
 	noted, fifth := w.place(8), w.place(5)
 	p, err := w.verify(&noted)
@@ -140,7 +140,7 @@ func TestOlderStoreCopyIsDetected(t *testing.T) {
 // bytes anywhere.
 func TestFlippedByteIsDetected(t *testing.T) {
 	t.Parallel()
-	w := newWorld(t)
+	w := newDeployment(t)
 	w.add(12)
 	c, err := w.Checkpoint(t.Context(), w.place(3))
 	ok(t, err)

@@ -21,14 +21,14 @@ const (
 	spB = "https://b.example"
 )
 
-// world is a server whose next year is created and not published.
-type world struct {
+// deployment is a server whose next year is created and not published.
+type deployment struct {
 	*idptest.IdP
 	t    *testing.T
 	next idp.Year
 }
 
-func newWorld(t *testing.T, log slog.Handler) *world {
+func newDeployment(t *testing.T, log slog.Handler) *deployment {
 	t.Helper()
 	years := rotation.DefaultPolicy().FirstYears(time.Now().UTC())
 	at, err := time.Parse("2006", string(years[len(years)-1]))
@@ -36,10 +36,10 @@ func newWorld(t *testing.T, log slog.Handler) *world {
 		t.Fatal(err)
 	}
 	next := idp.Year(at.AddDate(1, 0, 0).Format("2006"))
-	return &world{IdP: idptest.New(t, idptest.Options{Years: []idp.Year{next}, Log: log}), t: t, next: next}
+	return &deployment{IdP: idptest.New(t, idptest.Options{Years: []idp.Year{next}, Log: log}), t: t, next: next}
 }
 
-func (w *world) link(sp idp.EntityID) (sharelink.Link, string) {
+func (w *deployment) link(sp idp.EntityID) (sharelink.Link, string) {
 	w.t.Helper()
 	l, token, err := w.Links.Create(w.t.Context(), sharelink.Link{
 		Kind: sharelink.Preview, Year: w.next, SP: sp, ExpiresAt: w.Clock.Now().Add(14 * 24 * time.Hour),
@@ -50,11 +50,11 @@ func (w *world) link(sp idp.EntityID) (sharelink.Link, string) {
 	return l, token
 }
 
-func (w *world) page(token string) string {
+func (w *deployment) page(token string) string {
 	return w.URL + "/developers/preview?link=" + url.QueryEscape(token)
 }
 
-func (w *world) step(kind rotation.StepKind) {
+func (w *deployment) step(kind rotation.StepKind) {
 	w.t.Helper()
 	if _, err := w.Rotation.Take(w.t.Context(), rotation.Step{Kind: kind, Year: w.next}, "test", false); err != nil {
 		w.t.Fatal(err)
@@ -62,7 +62,7 @@ func (w *world) step(kind rotation.StepKind) {
 }
 
 // once sends one request and follows nothing.
-func (w *world) once(method, address string) *http.Response {
+func (w *deployment) once(method, address string) *http.Response {
 	w.t.Helper()
 	req, err := http.NewRequest(method, address, nil)
 	if err != nil {
@@ -89,7 +89,7 @@ func has(t *testing.T, page *idptest.Page, words ...string) {
 func TestPreviewLinkEntersAndLeavesPreview(t *testing.T) {
 	t.Parallel()
 	var log lockedBuffer
-	w := newWorld(t, slog.NewTextHandler(&log, nil))
+	w := newDeployment(t, slog.NewTextHandler(&log, nil))
 	w.AddProvider(spA)
 	l, token := w.link(spA)
 
@@ -138,7 +138,7 @@ func TestPreviewLinkEntersAndLeavesPreview(t *testing.T) {
 // Two previews in one browser, and the end of one.
 func TestPreviewLinkIsRefusedAfterRevocation(t *testing.T) {
 	t.Parallel()
-	w := newWorld(t, nil)
+	w := newDeployment(t, nil)
 	w.AddProvider(spA)
 	w.AddProvider(spB)
 	first, tokenA := w.link(spA)
@@ -179,7 +179,7 @@ func TestPreviewLinkIsRefusedAfterRevocation(t *testing.T) {
 // gone as everywhere.
 func TestPreviewClosesAfterPublication(t *testing.T) {
 	t.Parallel()
-	w := newWorld(t, nil)
+	w := newDeployment(t, nil)
 	w.AddProvider(spA)
 	_, token := w.link(spA)
 	inside := w.Browser()
@@ -204,7 +204,7 @@ func TestPreviewClosesAfterPublication(t *testing.T) {
 // The documents answer the token, to the byte as they will be.
 func TestPreviewTokenOpensDocuments(t *testing.T) {
 	t.Parallel()
-	w := newWorld(t, nil)
+	w := newDeployment(t, nil)
 	w.AddProvider(spA)
 	l, token := w.link(spA)
 	elsewhere, tokenElsewhere, err := w.Links.Create(t.Context(), sharelink.Link{Kind: sharelink.Preview, Year: "2001", SP: spA, ExpiresAt: w.Clock.Now().Add(time.Hour)}, "test")

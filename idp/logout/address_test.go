@@ -10,15 +10,15 @@ import (
 	"vernal/idp/saml"
 )
 
-// addressWorld is a world whose provider a may have addresses as NameIDs, and
+// addressDeployment is a deployment whose provider a may have addresses as NameIDs, and
 // was told one of ada's two; provider b may have them too, and was told the
 // other one.
-func addressWorld(t *testing.T) *world {
+func addressDeployment(t *testing.T) *deployment {
 	t.Helper()
 	emails := func(p *idp.ServiceProvider) {
 		p.NameIDFormats = []string{idp.NameIDFormatPersistent, idp.NameIDFormatEmail}
 	}
-	w := &world{IdP: idptest.New(t, idptest.Options{}), t: t}
+	w := &deployment{IdP: idptest.New(t, idptest.Options{}), t: t}
 	w.a, w.b = w.AddProvider(spA, emails), w.AddProvider(spB, emails)
 	person := w.AddPerson("ada@home.example")
 	err := w.Store.UpdateUser(t.Context(), person.User.ID, func(u *idp.User) error {
@@ -43,7 +43,7 @@ func addressWorld(t *testing.T) *world {
 }
 
 // told signs somebody in at a provider, and returns the name it was given.
-func (w *world) told(v *visitor, p *idptest.Provider, format string) string {
+func (w *deployment) told(v *visitor, p *idptest.Provider, format string) string {
 	w.t.Helper()
 	r := &idptest.Request{Format: format}
 	page := v.browser.SignIn(v.browser.Get(p.URL(r)), v.Person)
@@ -68,14 +68,14 @@ func TestLogoutByDisclosedEmailOnly(t *testing.T) {
 		{"another person's, who came without", "bob@example.gov", false},
 		{"nobody's", "eve@example.gov", false},
 	}
-	whole := addressWorld(t) // where nothing ends
+	whole := addressDeployment(t) // where nothing ends
 	for _, tt := range tests {
 		t.Run(tt.name, func(t *testing.T) {
 			front, back := whole, whole
 			left := []string{"Ada", "Ada", "bob"}
 			status, detail, code := requester, unknownPrincipal, http.StatusBadRequest
 			if tt.ends {
-				front, back = addressWorld(t), addressWorld(t)
+				front, back = addressDeployment(t), addressDeployment(t)
 				left, status, detail, code = left[1:], ok, "", http.StatusOK
 			}
 			r := &idptest.LogoutRequest{NameID: tt.address}
@@ -94,7 +94,7 @@ func TestLogoutByDisclosedEmailOnly(t *testing.T) {
 // address of somebody who has another one now names nobody.
 func TestLogoutByAddressWithdrawn(t *testing.T) {
 	t.Parallel()
-	w := addressWorld(t)
+	w := addressDeployment(t)
 	err := w.Store.UpdateUser(t.Context(), w.ada.User.ID, func(u *idp.User) error {
 		u.Emails = u.Emails[:1]
 		return nil
@@ -105,7 +105,7 @@ func TestLogoutByAddressWithdrawn(t *testing.T) {
 	r := &idptest.LogoutRequest{NameID: "Ada@work.example"}
 	answered(t, w.ada.browser.Get(w.a.LogoutURL(r)), w.a, r, requester, unknownPrincipal)
 
-	w = addressWorld(t)
+	w = addressDeployment(t)
 	w.a.Edit(func(p *idp.ServiceProvider) { p.NameIDFormats = []string{idp.NameIDFormatPersistent} })
 	r = &idptest.LogoutRequest{NameID: "Ada@work.example"}
 	answered(t, w.ada.browser.Get(w.a.LogoutURL(r)), w.a, r, requester, unknownPrincipal)

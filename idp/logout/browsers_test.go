@@ -16,30 +16,30 @@ func TestLogoutOfSPVisitedElsewhere(t *testing.T) {
 	t.Parallel()
 	tests := []struct {
 		name           string
-		request        func(w *world) *idptest.LogoutRequest
+		request        func(w *deployment) *idptest.LogoutRequest
 		status, detail string
 		here, there    bool // whether the session ends
 	}{
-		{"without a SessionIndex", func(w *world) *idptest.LogoutRequest {
+		{"without a SessionIndex", func(w *deployment) *idptest.LogoutRequest {
 			return &idptest.LogoutRequest{NameID: w.ada.name}
 		}, ok, partialLogout, true, true},
-		{"with the UUID", func(w *world) *idptest.LogoutRequest {
+		{"with the UUID", func(w *deployment) *idptest.LogoutRequest {
 			return &idptest.LogoutRequest{NameID: w.ada.name, SessionIndexes: []string{w.ada.name}}
 		}, ok, partialLogout, true, true},
-		{"with that of the other session", func(w *world) *idptest.LogoutRequest {
+		{"with that of the other session", func(w *deployment) *idptest.LogoutRequest {
 			return &idptest.LogoutRequest{NameID: w.ada.name, SessionIndexes: []string{w.ada.index}}
 		}, ok, partialLogout, false, true},
-		{"with one that is over", func(w *world) *idptest.LogoutRequest {
+		{"with one that is over", func(w *deployment) *idptest.LogoutRequest {
 			return &idptest.LogoutRequest{NameID: w.ada.name, SessionIndexes: []string{"_over"}}
 		}, requester, unknownPrincipal, false, false},
-		{"of another person", func(w *world) *idptest.LogoutRequest {
+		{"of another person", func(w *deployment) *idptest.LogoutRequest {
 			return &idptest.LogoutRequest{NameID: w.bob.name}
 		}, requester, unknownPrincipal, false, false},
 	}
 	for _, tt := range tests {
 		t.Run(tt.name, func(t *testing.T) {
 			t.Parallel()
-			w := newWorld(t)
+			w := newDeployment(t)
 			here := visitor{Person: w.ada.Person, browser: w.Browser()}
 			w.signIn(&here, w.b) // and not at w.a
 			r := tt.request(w)
@@ -65,7 +65,7 @@ func TestLogoutOfSPVisitedElsewhere(t *testing.T) {
 func TestOnlySPsOfAgencyShareLogout(t *testing.T) {
 	t.Parallel()
 	parks := func(p *idp.ServiceProvider) { p.Agency = "Parks" }
-	w := newWorld(t, parks)
+	w := newDeployment(t, parks)
 	sibling := w.AddProvider("https://sibling.example", parks)
 	stranger := w.AddProvider("https://stranger.example")
 

@@ -16,7 +16,7 @@ import (
 // nor other messages of the SP. What is stored does not grow.
 func TestWaitingLogoutsAreBounded(t *testing.T) {
 	t.Parallel()
-	w := newWorld(t)
+	w := newDeployment(t)
 	r := &idptest.LogoutRequest{NameID: w.ada.name, RelayState: strings.Repeat("r", 2048)}
 	for n := range 31 {
 		r.SessionIndexes = append(r.SessionIndexes, fmt.Sprint(n)+strings.Repeat("i", 250))

@@ -34,9 +34,9 @@ var corpusPeople = []struct{ name, atSP1, atSP2 string }{
 	{"bob", "c4d3e2f1-0a9b-4c8d-b7e6-f5a4b3c2d1e0", "29b8a7c6-d5e4-4f3a-9b1c-0d9e8f7a6b5c"},
 }
 
-// corpusWorld is an identity provider at which everybody of the corpus is
+// corpusDeployment is an identity provider at which everybody of the corpus is
 // signed in, having used both service providers.
-type corpusWorld struct {
+type corpusDeployment struct {
 	*idptest.IdP
 	t      testing.TB
 	log    *buffer
@@ -45,9 +45,9 @@ type corpusWorld struct {
 	sp1, sp2 *idptest.Provider
 }
 
-func newCorpusWorld(t testing.TB, now time.Time) *corpusWorld {
+func newCorpusDeployment(t testing.TB, now time.Time) *corpusDeployment {
 	t.Helper()
-	w := &corpusWorld{t: t, log: newBuffer(), people: map[string]*idptest.Person{}}
+	w := &corpusDeployment{t: t, log: newBuffer(), people: map[string]*idptest.Person{}}
 	w.IdP = idptest.New(t, idptest.Options{
 		Now: now, BaseURL: corpusBase, Key: corpus.Key(t, "idp"),
 		Log: slog.NewJSONHandler(w.log, &slog.HandlerOptions{Level: slog.LevelDebug}),
@@ -79,7 +79,7 @@ func corpusCerts(t testing.TB, names ...string) (certs []string) {
 	return certs
 }
 
-func (w *corpusWorld) scope(id idp.EntityID) idp.NameIDScope {
+func (w *corpusDeployment) scope(id idp.EntityID) idp.NameIDScope {
 	w.t.Helper()
 	p, err := w.Registry.Lookup(w.t.Context(), id)
 	if err != nil {
@@ -89,7 +89,7 @@ func (w *corpusWorld) scope(id idp.EntityID) idp.NameIDScope {
 }
 
 // signIn gives a session to everybody who has none.
-func (w *corpusWorld) signIn() {
+func (w *corpusDeployment) signIn() {
 	w.t.Helper()
 	for _, p := range corpusPeople {
 		if slices.Contains(w.signedIn(), p.name) {
@@ -110,7 +110,7 @@ func (w *corpusWorld) signIn() {
 	}
 }
 
-func (w *corpusWorld) signedIn() (who []string) {
+func (w *corpusDeployment) signedIn() (who []string) {
 	w.t.Helper()
 	for _, p := range corpusPeople {
 		all, err := w.Store.Sessions(w.t.Context(), idp.SessionQuery{User: w.people[p.name].User.ID})
@@ -125,7 +125,7 @@ func (w *corpusWorld) signedIn() (who []string) {
 }
 
 // ended lists who was signed in and is no more.
-func (w *corpusWorld) ended() (who []string) {
+func (w *corpusDeployment) ended() (who []string) {
 	w.t.Helper()
 	left := w.signedIn()
 	for _, p := range corpusPeople {
@@ -145,7 +145,7 @@ type answer struct {
 // send delivers a case to an endpoint of 2026, in the browser of a person
 // ("" is one without a session) or, to the back channel, by a server. A browser
 // posts without its session's cookie and then follows, with it.
-func (w *corpusWorld) send(c *corpus.Case, endpoint, browser string) answer {
+func (w *corpusDeployment) send(c *corpus.Case, endpoint, browser string) answer {
 	w.t.Helper()
 	target := corpusBase + "/api/saml/" + endpoint + "2026"
 	if c.In.RawQuery != "" {
@@ -198,7 +198,7 @@ func (a answer) response() string {
 
 // register gives the sender the certificates of the case, and says whether they
 // can be registered.
-func (w *corpusWorld) register(c *corpus.Case) bool {
+func (w *corpusDeployment) register(c *corpus.Case) bool {
 	w.t.Helper()
 	if strings.HasPrefix(c.Name, "logout-sp2") {
 		return true // comes from the other one, whose certificates stay
@@ -220,7 +220,7 @@ func (w *corpusWorld) register(c *corpus.Case) bool {
 func TestRefusedCorpusMessageEndsNoSession(t *testing.T) {
 	t.Parallel()
 	cases := corpus.Read(t)
-	w := newCorpusWorld(t, cases[0].Now)
+	w := newCorpusDeployment(t, cases[0].Now)
 	for _, c := range cases {
 		if c.Verdict == "accepted" && c.Endpoint != corpus.Auth {
 			continue
@@ -264,7 +264,7 @@ func TestAcceptedCorpusMessageEndsNamedSession(t *testing.T) {
 		}
 		t.Run(c.Name, func(t *testing.T) {
 			t.Parallel()
-			w := newCorpusWorld(t, c.Now)
+			w := newCorpusDeployment(t, c.Now)
 			w.register(c)
 			got := w.send(c, c.Endpoint, "ada")
 			if doc := got.response(); !strings.Contains(doc, ":status:"+c.Status) {
@@ -286,7 +286,7 @@ func TestAcceptedCorpusMessageEndsNamedSession(t *testing.T) {
 			if c.Endpoint == corpus.RemoteLogout {
 				return
 			}
-			w = newCorpusWorld(t, c.Now)
+			w = newCorpusDeployment(t, c.Now)
 			w.register(c)
 			w.send(c, c.Endpoint, "bob")
 			w.quiet(c)

@@ -11,12 +11,12 @@ import (
 
 // alive reports whether the browser's session still answers an AuthnRequest
 // without a password.
-func (w *world) alive(v *visitor, p *idptest.Provider) bool {
+func (w *deployment) alive(v *visitor, p *idptest.Provider) bool {
 	w.t.Helper()
 	return v.browser.Get(p.URL(&idptest.Request{IsPassive: true})).Response() != nil && len(w.sessionsOf(v)) > 0
 }
 
-func (w *world) sessionsOf(v *visitor) []*idp.Session {
+func (w *deployment) sessionsOf(v *visitor) []*idp.Session {
 	w.t.Helper()
 	all, err := w.Store.Sessions(w.t.Context(), idp.SessionQuery{User: v.User.ID})
 	if err != nil {
@@ -26,7 +26,7 @@ func (w *world) sessionsOf(v *visitor) []*idp.Session {
 }
 
 // send delivers a front-channel message by GET or POST and returns the page.
-func (w *world) send(b *idptest.Browser, p *idptest.Provider, r *idptest.LogoutRequest, method string) *idptest.Page {
+func (w *deployment) send(b *idptest.Browser, p *idptest.Provider, r *idptest.LogoutRequest, method string) *idptest.Page {
 	if method == http.MethodPost {
 		return b.CrossSitePost(p.LogoutAddress(r), p.LogoutForm(r))
 	}
@@ -42,7 +42,7 @@ func TestLogoutAfterLinkScanner(t *testing.T) {
 			for _, index := range []bool{false, true} {
 				t.Run(first+" then "+then, func(t *testing.T) {
 					t.Parallel()
-					w := newWorld(t)
+					w := newDeployment(t)
 					w.Clock.Advance(time.Second)
 					r := &idptest.LogoutRequest{NameID: w.ada.name}
 					if index {
@@ -67,7 +67,7 @@ func TestLogoutFromSecondBrowser(t *testing.T) {
 	for _, method := range []string{http.MethodGet, http.MethodPost} {
 		t.Run(method, func(t *testing.T) {
 			t.Parallel()
-			w := newWorld(t)
+			w := newDeployment(t)
 			w.Clock.Advance(time.Second)
 			r := &idptest.LogoutRequest{NameID: w.ada.name, SessionIndexes: []string{w.ada.index}}
 			answered(t, w.send(w.bob.browser, w.a, r, method), w.a, r, requester, unknownPrincipal)
@@ -89,7 +89,7 @@ func TestLogoutFromSecondBrowser(t *testing.T) {
 func TestLogoutByFirstOfManySessionIndexes(t *testing.T) {
 	t.Parallel()
 	for _, remote := range []bool{false, true} {
-		w := newWorld(t)
+		w := newDeployment(t)
 		first := w.ada.index
 		for range 21 {
 			w.Clock.Advance(time.Second)

@@ -64,7 +64,7 @@ func spoil(doc string, n int, change func([]byte) []byte) string {
 // difference would tell an SP about what was encrypted to us by another.
 func TestEncryptedIDRefusedAlike(t *testing.T) {
 	t.Parallel()
-	w := newWorld(t)
+	w := newDeployment(t)
 	entry, found := w.Years.Lookup(w.Year(), w.Clock.Now())
 	if !found {
 		t.Fatal("no year")

@@ -35,21 +35,21 @@ func (a *answers) RecordLogout(ctx context.Context, l *idp.Logout) (*idp.LogoutO
 // signed any more.
 func TestClosedAroundTheAnswer(t *testing.T) {
 	t.Parallel()
-	revoke := func(w *world) {
+	revoke := func(w *deployment) {
 		if _, err := w.Rotation.Take(w.t.Context(), rotation.Step{Kind: rotation.StepRevoke, Year: w.Year(), Reason: "leaked"}, "test", false); err != nil {
 			w.t.Error(err)
 		}
 	}
-	deactivate := func(w *world) { w.a.Edit(func(p *idp.ServiceProvider) { p.Active = false }) }
-	remove := func(w *world) {
+	deactivate := func(w *deployment) { w.a.Edit(func(p *idp.ServiceProvider) { p.Active = false }) }
+	remove := func(w *deployment) {
 		if err := w.Registry.Remove(w.t.Context(), spA, "test"); err != nil {
 			w.t.Error(err)
 		}
 	}
-	rename := func(w *world) { w.a.Edit(func(p *idp.ServiceProvider) { p.Name = "Another name" }) }
+	rename := func(w *deployment) { w.a.Edit(func(p *idp.ServiceProvider) { p.Name = "Another name" }) }
 	tests := []struct {
 		name  string
-		close func(*world)
+		close func(*deployment)
 		// refused is the status of a refusal; 0 if the request is answered.
 		refused int
 	}{
@@ -66,7 +66,7 @@ func TestClosedAroundTheAnswer(t *testing.T) {
 						t.Parallel()
 						store := new(answers)
 						i := idptest.New(t, idptest.Options{Between: func(s idp.Store) idp.Store { store.Store = s; return store }})
-						w := fillWorld(t, i, func(p *idp.ServiceProvider) { p.SignLogoutResponse = signed })
+						w := fillDeployment(t, i, func(p *idp.ServiceProvider) { p.SignLogoutResponse = signed })
 						closing := func() { tt.close(w) }
 						if after {
 							store.after.Store(&closing)

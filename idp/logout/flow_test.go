@@ -21,9 +21,9 @@ const (
 	unknownPrincipal = "urn:oasis:names:tc:SAML:2.0:status:UnknownPrincipal"
 )
 
-// world is an identity provider with two people signed in at two providers, in
+// deployment is an identity provider with two people signed in at two providers, in
 // a browser each.
-type world struct {
+type deployment struct {
 	*idptest.IdP
 	t        *testing.T
 	a, b     *idptest.Provider
@@ -39,20 +39,20 @@ type visitor struct {
 	otherName string
 }
 
-func newWorld(t *testing.T, change ...func(*idp.ServiceProvider)) *world {
+func newDeployment(t *testing.T, change ...func(*idp.ServiceProvider)) *deployment {
 	t.Helper()
-	return fillWorld(t, idptest.New(t, idptest.Options{}), change...)
+	return fillDeployment(t, idptest.New(t, idptest.Options{}), change...)
 }
 
-func fillWorld(t *testing.T, i *idptest.IdP, change ...func(*idp.ServiceProvider)) *world {
+func fillDeployment(t *testing.T, i *idptest.IdP, change ...func(*idp.ServiceProvider)) *deployment {
 	t.Helper()
-	w := &world{IdP: i, t: t, a: i.AddProvider(spA, change...), b: i.AddProvider(spB)}
+	w := &deployment{IdP: i, t: t, a: i.AddProvider(spA, change...), b: i.AddProvider(spB)}
 	w.ada = w.visit("ada@example.gov")
 	w.bob = w.visit("bob@example.gov")
 	return w
 }
 
-func (w *world) visit(email string) visitor {
+func (w *deployment) visit(email string) visitor {
 	w.t.Helper()
 	v := visitor{Person: w.AddPerson(email), browser: w.Browser()}
 	v.name, v.index = w.signIn(&v, w.a)
@@ -61,7 +61,7 @@ func (w *world) visit(email string) visitor {
 }
 
 // signIn goes to a provider, and says what that was told.
-func (w *world) signIn(v *visitor, p *idptest.Provider) (name, index string) {
+func (w *deployment) signIn(v *visitor, p *idptest.Provider) (name, index string) {
 	w.t.Helper()
 	r := &idptest.Request{}
 	page := v.browser.Get(p.URL(r))
@@ -76,7 +76,7 @@ func (w *world) signIn(v *visitor, p *idptest.Provider) (name, index string) {
 }
 
 // signedIn lists who has a session: it is what every case is about.
-func (w *world) signedIn() (who []string) {
+func (w *deployment) signedIn() (who []string) {
 	w.t.Helper()
 	for _, v := range []*visitor{&w.ada, &w.bob} {
 		sessions, err := w.Store.Sessions(w.t.Context(), idp.SessionQuery{User: v.User.ID})
@@ -90,7 +90,7 @@ func (w *world) signedIn() (who []string) {
 	return who
 }
 
-func (w *world) want(who ...string) {
+func (w *deployment) want(who ...string) {
 	w.t.Helper()
 	if got := w.signedIn(); !slices.Equal(got, who) {
 		w.t.Errorf("signed in: %v, want %v", got, who)
@@ -127,7 +127,7 @@ func TestLogoutEndsSessionAndAnswersOnce(t *testing.T) {
 	for _, binding := range []string{"GET", "POST"} {
 		t.Run(binding, func(t *testing.T) {
 			t.Parallel()
-			w := newWorld(t)
+			w := newDeployment(t)
 			r := &idptest.LogoutRequest{NameID: w.ada.name, SessionIndexes: []string{w.ada.index}, RelayState: "back & forth"}
 			var page *idptest.Page
 			if binding == "GET" {
@@ -168,53 +168,53 @@ func TestLogoutEndsOnlyNamedSessions(t *testing.T) {
 	t.Parallel()
 	tests := []struct {
 		name           string
-		request        func(w *world) *idptest.LogoutRequest
+		request        func(w *deployment) *idptest.LogoutRequest
 		status, detail string
 		left           []string
 	}{
-		{"without a SessionIndex", func(w *world) *idptest.LogoutRequest { return &idptest.LogoutRequest{NameID: w.ada.name} }, ok, "", []string{"bob"}},
-		{"an earlier SessionIndex of the same session", func(w *world) *idptest.LogoutRequest {
+		{"without a SessionIndex", func(w *deployment) *idptest.LogoutRequest { return &idptest.LogoutRequest{NameID: w.ada.name} }, ok, "", []string{"bob"}},
+		{"an earlier SessionIndex of the same session", func(w *deployment) *idptest.LogoutRequest {
 			first := w.ada.index
 			w.signIn(&w.ada, w.a)
 			return &idptest.LogoutRequest{NameID: w.ada.name, SessionIndexes: []string{first}}
 		}, ok, "", []string{"bob"}},
-		{"the guide's SessionIndex", func(w *world) *idptest.LogoutRequest {
+		{"the guide's SessionIndex", func(w *deployment) *idptest.LogoutRequest {
 			return &idptest.LogoutRequest{NameID: w.ada.name, SessionIndexes: []string{w.ada.index}, GuideIndex: true}
 		}, ok, "", []string{"bob"}},
-		{"one of several", func(w *world) *idptest.LogoutRequest {
+		{"one of several", func(w *deployment) *idptest.LogoutRequest {
 			return &idptest.LogoutRequest{NameID: w.ada.name, SessionIndexes: []string{"_other", w.ada.index}}
 		}, ok, "", []string{"bob"}},
-		{"the user's UUID as SessionIndex", func(w *world) *idptest.LogoutRequest {
+		{"the user's UUID as SessionIndex", func(w *deployment) *idptest.LogoutRequest {
 			return &idptest.LogoutRequest{NameID: w.ada.name, SessionIndexes: []string{w.ada.name}}
 		}, ok, partialLogout, []string{"bob"}},
-		{"the user's UUID beside an index that is over", func(w *world) *idptest.LogoutRequest {
+		{"the user's UUID beside an index that is over", func(w *deployment) *idptest.LogoutRequest {
 			return &idptest.LogoutRequest{NameID: w.ada.name, SessionIndexes: []string{"_over", w.ada.name}}
 		}, ok, partialLogout, []string{"bob"}},
-		{"the user's UUID as SessionIndex, and another name", func(w *world) *idptest.LogoutRequest {
+		{"the user's UUID as SessionIndex, and another name", func(w *deployment) *idptest.LogoutRequest {
 			return &idptest.LogoutRequest{NameID: "x", SessionIndexes: []string{w.ada.name}}
 		}, requester, unknownPrincipal, []string{"ada", "bob"}},
-		{"another user's UUID as SessionIndex", func(w *world) *idptest.LogoutRequest {
+		{"another user's UUID as SessionIndex", func(w *deployment) *idptest.LogoutRequest {
 			return &idptest.LogoutRequest{NameID: w.ada.name, SessionIndexes: []string{w.bob.name}}
 		}, requester, unknownPrincipal, []string{"ada", "bob"}},
-		{"another person", func(w *world) *idptest.LogoutRequest { return &idptest.LogoutRequest{NameID: w.bob.name} }, requester, unknownPrincipal, []string{"ada", "bob"}},
-		{"nobody", func(w *world) *idptest.LogoutRequest { return &idptest.LogoutRequest{NameID: "nobody"} }, requester, unknownPrincipal, []string{"ada", "bob"}},
-		{"another provider's name for the person", func(w *world) *idptest.LogoutRequest {
+		{"another person", func(w *deployment) *idptest.LogoutRequest { return &idptest.LogoutRequest{NameID: w.bob.name} }, requester, unknownPrincipal, []string{"ada", "bob"}},
+		{"nobody", func(w *deployment) *idptest.LogoutRequest { return &idptest.LogoutRequest{NameID: "nobody"} }, requester, unknownPrincipal, []string{"ada", "bob"}},
+		{"another provider's name for the person", func(w *deployment) *idptest.LogoutRequest {
 			return &idptest.LogoutRequest{NameID: w.ada.otherName}
 		}, requester, unknownPrincipal, []string{"ada", "bob"}},
-		{"an address, which the provider is not given", func(w *world) *idptest.LogoutRequest {
+		{"an address, which the provider is not given", func(w *deployment) *idptest.LogoutRequest {
 			return &idptest.LogoutRequest{NameID: "ada@example.gov"}
 		}, requester, unknownPrincipal, []string{"ada", "bob"}},
-		{"a SessionIndex that was never issued", func(w *world) *idptest.LogoutRequest {
+		{"a SessionIndex that was never issued", func(w *deployment) *idptest.LogoutRequest {
 			return &idptest.LogoutRequest{NameID: w.ada.name, SessionIndexes: []string{"_other"}}
 		}, requester, unknownPrincipal, []string{"ada", "bob"}},
-		{"another person's SessionIndex", func(w *world) *idptest.LogoutRequest {
+		{"another person's SessionIndex", func(w *deployment) *idptest.LogoutRequest {
 			return &idptest.LogoutRequest{NameID: w.ada.name, SessionIndexes: []string{w.bob.index}}
 		}, requester, unknownPrincipal, []string{"ada", "bob"}},
 	}
 	for _, tt := range tests {
 		t.Run(tt.name, func(t *testing.T) {
 			t.Parallel()
-			w := newWorld(t)
+			w := newDeployment(t)
 			r := tt.request(w)
 			answered(t, w.ada.browser.Get(w.a.LogoutURL(r)), w.a, r, tt.status, tt.detail)
 			w.want(tt.left...)
@@ -228,32 +228,32 @@ func TestUnverifiedLogoutIsRefused(t *testing.T) {
 	t.Parallel()
 	tests := []struct {
 		name   string
-		change func(w *world, r *idptest.LogoutRequest)
+		change func(w *deployment, r *idptest.LogoutRequest)
 		words  string
 	}{
-		{"unsigned", func(_ *world, r *idptest.LogoutRequest) { r.Unsigned = true }, "signature_missing"},
-		{"another key", func(_ *world, r *idptest.LogoutRequest) { r.Key = idptest.OtherKey() }, "signature_mismatch"},
-		{"another year's address", func(w *world, r *idptest.LogoutRequest) { r.Destination = w.URL + "/api/saml/logout1999" }, "destination"},
-		{"the back channel's address", func(w *world, r *idptest.LogoutRequest) {
+		{"unsigned", func(_ *deployment, r *idptest.LogoutRequest) { r.Unsigned = true }, "signature_missing"},
+		{"another key", func(_ *deployment, r *idptest.LogoutRequest) { r.Key = idptest.OtherKey() }, "signature_mismatch"},
+		{"another year's address", func(w *deployment, r *idptest.LogoutRequest) { r.Destination = w.URL + "/api/saml/logout1999" }, "destination"},
+		{"the back channel's address", func(w *deployment, r *idptest.LogoutRequest) {
 			r.Destination = w.URL + "/api/saml/remotelogout" + string(w.Year())
 		}, "destination"},
-		{"old", func(w *world, r *idptest.LogoutRequest) { r.Issued = w.Clock.Now().Add(-7 * time.Minute) }, "issue_instant_old"},
-		{"from the future", func(w *world, r *idptest.LogoutRequest) { r.Issued = w.Clock.Now().Add(2 * time.Minute) }, "issue_instant_future"},
-		{"expired", func(w *world, r *idptest.LogoutRequest) { r.NotOnOrAfter = w.Clock.Now().Add(-2 * time.Minute) }, "not_on_or_after"},
-		{"two people", func(w *world, r *idptest.LogoutRequest) {
+		{"old", func(w *deployment, r *idptest.LogoutRequest) { r.Issued = w.Clock.Now().Add(-7 * time.Minute) }, "issue_instant_old"},
+		{"from the future", func(w *deployment, r *idptest.LogoutRequest) { r.Issued = w.Clock.Now().Add(2 * time.Minute) }, "issue_instant_future"},
+		{"expired", func(w *deployment, r *idptest.LogoutRequest) { r.NotOnOrAfter = w.Clock.Now().Add(-2 * time.Minute) }, "not_on_or_after"},
+		{"two people", func(w *deployment, r *idptest.LogoutRequest) {
 			r.Person = nameXML(w.ada.name) + nameXML(w.bob.name)
 		}, "name_id_invalid"},
-		{"a comment in the name", func(w *world, r *idptest.LogoutRequest) {
+		{"a comment in the name", func(w *deployment, r *idptest.LogoutRequest) {
 			r.Person = strings.Replace(nameXML(w.ada.name), w.ada.name, w.ada.name[:5]+"<!-- -->"+w.ada.name[5:], 1)
 		}, "xml_invalid"},
-		{"a comment in the SessionIndex", func(w *world, r *idptest.LogoutRequest) {
+		{"a comment in the SessionIndex", func(w *deployment, r *idptest.LogoutRequest) {
 			r.Person = nameXML(w.ada.name) + "<samlp:SessionIndex>" + w.ada.index + "<!-- -->x</samlp:SessionIndex>"
 		}, "xml_invalid"},
 	}
 	for _, tt := range tests {
 		t.Run(tt.name, func(t *testing.T) {
 			t.Parallel()
-			w := newWorld(t)
+			w := newDeployment(t)
 			for _, binding := range []string{"GET", "POST"} {
 				r := &idptest.LogoutRequest{NameID: w.ada.name}
 				tt.change(w, r)
@@ -280,7 +280,7 @@ func nameXML(name string) string {
 // message that names nothing that is there is answered with Success.
 func TestLogoutNeedsNoBrowserSession(t *testing.T) {
 	t.Parallel()
-	w := newWorld(t)
+	w := newDeployment(t)
 	for _, r := range []*idptest.LogoutRequest{
 		{NameID: "nobody"},
 		{NameID: "nobody", SessionIndexes: []string{w.ada.index}},
@@ -307,7 +307,7 @@ func TestLogoutNeedsNoBrowserSession(t *testing.T) {
 // A link alone signs nobody out: a page asks.
 func TestLogoutLinkAsksFirst(t *testing.T) {
 	t.Parallel()
-	w := newWorld(t)
+	w := newDeployment(t)
 	page := w.ada.browser.Get(w.URL + "/api/saml/logout" + string(w.Year()))
 	if page.Status != http.StatusOK || !strings.Contains(page.Text(), "Do you want to sign out?") {
 		t.Fatalf("%d:\n%s", page.Status, page.Text())
@@ -327,7 +327,7 @@ func TestLogoutLinkAsksFirst(t *testing.T) {
 // The right message at the wrong address, and a stolen continue address.
 func TestMessageAtOtherEndpointIsRefused(t *testing.T) {
 	t.Parallel()
-	w := newWorld(t)
+	w := newDeployment(t)
 	login := &idptest.Request{}
 	to := strings.Replace(w.a.URL(login), "/api/saml/auth", "/api/saml/logout", 1)
 	if page := w.ada.browser.Get(to); page.Status != http.StatusBadRequest || !strings.Contains(page.Text(), "message_type") {
@@ -375,7 +375,7 @@ func TestWithdrawnSPCannotContinueLogout(t *testing.T) {
 	for _, tt := range tests {
 		t.Run(tt.name, func(t *testing.T) {
 			t.Parallel()
-			w := newWorld(t)
+			w := newDeployment(t)
 			r := &idptest.LogoutRequest{NameID: w.ada.name}
 			resp, to := w.ada.browser.CrossSitePostOnly(w.a.LogoutAddress(r), w.a.LogoutForm(r))
 			resp.Body.Close()
@@ -393,7 +393,7 @@ func TestWithdrawnSPCannotContinueLogout(t *testing.T) {
 // address there is no answer.
 func TestLogoutResponseIsSignedWhereConfigured(t *testing.T) {
 	t.Parallel()
-	w := newWorld(t, func(p *idp.ServiceProvider) { p.SignLogoutResponse = true })
+	w := newDeployment(t, func(p *idp.ServiceProvider) { p.SignLogoutResponse = true })
 	r := &idptest.LogoutRequest{NameID: w.ada.name}
 	page := w.ada.browser.Get(w.a.LogoutURL(r))
 	answered(t, page, w.a, r, ok, "")
@@ -404,7 +404,7 @@ func TestLogoutResponseIsSignedWhereConfigured(t *testing.T) {
 
 func TestLogoutAtRetiredYearAnswers410(t *testing.T) {
 	t.Parallel()
-	w := newWorld(t)
+	w := newDeployment(t)
 	year := w.Year()
 	w.Retire(year)
 	r := &idptest.LogoutRequest{NameID: w.ada.name, Year: year}

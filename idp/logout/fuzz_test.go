@@ -11,20 +11,20 @@ import (
 	"vernal/idp/saml"
 )
 
-// fuzzWorld is a corpusWorld to which foreign bytes are sent: the whole handler
+// fuzzDeployment is a corpusDeployment to which foreign bytes are sent: the whole handler
 // over a real store, with two people signed in. The fuzzer has messages that
 // were signed by the service providers, and no key: whatever it makes of them,
 // nothing else is acted upon.
-type fuzzWorld struct {
-	*corpusWorld
+type fuzzDeployment struct {
+	*corpusDeployment
 	signed map[string]bool // see said
 }
 
-func newFuzzWorld(f *testing.F) *fuzzWorld {
+func newFuzzDeployment(f *testing.F) *fuzzDeployment {
 	f.Helper()
 	cases := corpus.Read(f)
 	i := slices.IndexFunc(cases, func(c *corpus.Case) bool { return c.Name == "logout-bob" })
-	w := &fuzzWorld{newCorpusWorld(f, cases[i].Now), map[string]bool{}}
+	w := &fuzzDeployment{newCorpusDeployment(f, cases[i].Now), map[string]bool{}}
 	for _, c := range cases {
 		if what := w.said(c.In); what != "" {
 			w.signed[what] = true
@@ -38,7 +38,7 @@ func newFuzzWorld(f *testing.F) *fuzzWorld {
 
 // said is what a LogoutRequest says whose signature is its sender's; "" for any
 // other message.
-func (w *fuzzWorld) said(in saml.Inbound) string {
+func (w *fuzzDeployment) said(in saml.Inbound) string {
 	read := saml.Read
 	if in.ContentType == "text/xml" {
 		read = func(in saml.Inbound) (*saml.Message, error) { return saml.ReadSOAP(in.Body) }
@@ -68,7 +68,7 @@ func (w *fuzzWorld) said(in saml.Inbound) string {
 
 // judge sends foreign bytes, in the browser of a user ("" is one without a
 // session).
-func (w *fuzzWorld) judge(t *testing.T, endpoint string, in saml.Inbound, browser string) {
+func (w *fuzzDeployment) judge(t *testing.T, endpoint string, in saml.Inbound, browser string) {
 	w.t = t
 	got := w.send(&corpus.Case{In: in}, endpoint, browser)
 	if got.status >= http.StatusInternalServerError {
@@ -92,7 +92,7 @@ func (w *fuzzWorld) judge(t *testing.T, endpoint string, in saml.Inbound, browse
 // FuzzLogout sends queries and forms to the front channel, in ada's browser and
 // in one without a session.
 func FuzzLogout(f *testing.F) {
-	w := newFuzzWorld(f)
+	w := newFuzzDeployment(f)
 	for _, c := range corpus.Read(f) {
 		if !c.SOAP() && len(c.In.RawQuery)+len(c.In.Body) < 16<<10 {
 			for _, signedIn := range []bool{false, true} {
@@ -111,7 +111,7 @@ func FuzzLogout(f *testing.F) {
 
 // FuzzRemoteLogout sends queries and forms to the back channel.
 func FuzzRemoteLogout(f *testing.F) {
-	w := newFuzzWorld(f)
+	w := newFuzzDeployment(f)
 	for _, c := range corpus.Read(f) {
 		if !c.SOAP() && c.In.Method == http.MethodPost && len(c.In.RawQuery)+len(c.In.Body) < 16<<10 {
 			f.Add(c.In.RawQuery, c.In.ContentType, c.In.Body)
@@ -127,7 +127,7 @@ func FuzzRemoteLogout(f *testing.F) {
 
 // FuzzSOAPLogout sends envelopes to the back channel.
 func FuzzSOAPLogout(f *testing.F) {
-	w := newFuzzWorld(f)
+	w := newFuzzDeployment(f)
 	for _, c := range corpus.Read(f) {
 		if c.SOAP() && len(c.In.Body) < 16<<10 {
 			f.Add(c.In.Body)

@@ -23,7 +23,7 @@ import (
 // works on, and the log warns of it.
 func TestInactiveSPCannotLogOut(t *testing.T) {
 	t.Parallel()
-	w, log := loggedWorld(t)
+	w, log := loggedDeployment(t)
 	check := func(code string) {
 		t.Helper()
 		page := w.ada.browser.Get(w.a.LogoutURL(&idptest.LogoutRequest{NameID: w.ada.name}))
@@ -60,7 +60,7 @@ func TestInactiveSPCannotLogOut(t *testing.T) {
 // which offers to sign out here, and signs nothing.
 func TestLogoutYearEndsWhileItWaits(t *testing.T) {
 	t.Parallel()
-	w := newWorld(t)
+	w := newDeployment(t)
 	r := &idptest.LogoutRequest{NameID: w.ada.name}
 	resp, to := w.ada.browser.CrossSitePostOnly(w.a.LogoutAddress(r), w.a.LogoutForm(r))
 	resp.Body.Close()
@@ -76,7 +76,7 @@ func TestLogoutYearEndsWhileItWaits(t *testing.T) {
 // and what was answered ends nothing that began since.
 func TestConcurrentLogoutTabsAreAnswered(t *testing.T) {
 	t.Parallel()
-	w := newWorld(t)
+	w := newDeployment(t)
 	post := func(r *idptest.LogoutRequest) (to string) {
 		resp, to := w.ada.browser.CrossSitePostOnly(w.a.LogoutAddress(r), w.a.LogoutForm(r))
 		resp.Body.Close()
@@ -105,7 +105,7 @@ func TestConcurrentLogoutTabsAreAnswered(t *testing.T) {
 // sender's failure, told in the form that the channel has, and ends nothing.
 func TestBrokenLogoutBodyEndsNothing(t *testing.T) {
 	t.Parallel()
-	w := newWorld(t)
+	w := newDeployment(t)
 	year := string(w.Year())
 	const form = "application/x-www-form-urlencoded"
 	tests := []struct {
@@ -157,7 +157,7 @@ func text(s string) func() io.Reader { return func() io.Reader { return strings.
 // A connection that ends within a chunked body leaves the server as it was.
 func TestLogoutChunkedCutOff(t *testing.T) {
 	t.Parallel()
-	w := newWorld(t)
+	w := newDeployment(t)
 	base, _ := url.Parse(w.URL)
 	for _, path := range []string{"logout", "remotelogout"} {
 		for _, media := range []string{"application/x-www-form-urlencoded", "text/xml"} {
@@ -182,7 +182,7 @@ func TestLogoutChunkedCutOff(t *testing.T) {
 // SOAPAction: what it says is signed.
 func TestLogoutSOAPHeaders(t *testing.T) {
 	t.Parallel()
-	w := newCorpusWorld(t, time.Date(2026, 11, 22, 12, 0, 2, 0, time.UTC))
+	w := newCorpusDeployment(t, time.Date(2026, 11, 22, 12, 0, 2, 0, time.UTC))
 	for _, header := range []http.Header{
 		{"Content-Type": {"TEXT/XML"}},
 		{"Content-Type": {"text/xml; charset=iso-8859-1"}},
@@ -202,7 +202,7 @@ func TestLogoutSOAPHeaders(t *testing.T) {
 }
 
 // rubbish is what anybody can send, by channel, none of which verifies.
-func rubbish(w *corpusWorld, stranger idptest.LogoutRequest) map[string]func() (endpoint string, in saml.Inbound) {
+func rubbish(w *corpusDeployment, stranger idptest.LogoutRequest) map[string]func() (endpoint string, in saml.Inbound) {
 	made := func(remote, soap bool, method string) func() (string, saml.Inbound) {
 		d := &drawn{LogoutRequest: stranger, method: method, soap: soap}
 		d.Remote, d.NameID = remote, corpusPeople[0].atSP1
@@ -230,7 +230,7 @@ func rubbish(w *corpusWorld, stranger idptest.LogoutRequest) map[string]func() (
 // short line of log.
 func TestForgedLogoutsAreRecordedWithinBudget(t *testing.T) {
 	t.Parallel()
-	w := newCorpusWorld(t, time.Date(2026, 11, 22, 12, 0, 2, 0, time.UTC))
+	w := newCorpusDeployment(t, time.Date(2026, 11, 22, 12, 0, 2, 0, time.UTC))
 	const rounds, budget = 40, 60
 	before, sent := w.Changes(), 0
 	for _, stranger := range []idptest.LogoutRequest{{Unsigned: true}, {Key: idptest.OtherKey()}} {
@@ -262,7 +262,7 @@ func TestForgedLogoutsAreRecordedWithinBudget(t *testing.T) {
 // BenchmarkLogoutRubbish is what a message costs that is not acted upon: one
 // that claims to be a provider's is verified, junk is not.
 func BenchmarkLogoutRubbish(b *testing.B) {
-	w := newCorpusWorld(b, time.Date(2026, 11, 22, 12, 0, 2, 0, time.UTC))
+	w := newCorpusDeployment(b, time.Date(2026, 11, 22, 12, 0, 2, 0, time.UTC))
 	for name, message := range rubbish(w, idptest.LogoutRequest{Key: idptest.OtherKey()}) {
 		b.Run(name, func(b *testing.B) {
 			endpoint, in := message()

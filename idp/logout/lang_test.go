@@ -27,7 +27,7 @@ func TestLogoutPagesUseRequestedLanguage(t *testing.T) {
 	for _, tt := range tests {
 		t.Run(tt.name, func(t *testing.T) {
 			t.Parallel()
-			w := newWorld(t)
+			w := newDeployment(t)
 			year := w.Year()
 			w.ada.browser.Language, w.bob.browser.Language = tt.accept, tt.accept
 			in := func(page *idptest.Page, status int, word string) {

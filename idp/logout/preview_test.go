@@ -15,13 +15,13 @@ import (
 	"vernal/idp/sharelink"
 )
 
-// newPreviewWorld is a world whose next year is created and not published.
-func newPreviewWorld(t *testing.T) (w *world, next idp.Year) {
+// newPreviewDeployment is a deployment whose next year is created and not published.
+func newPreviewDeployment(t *testing.T) (w *deployment, next idp.Year) {
 	t.Helper()
 	return newPreviewWorldWith(t, idptest.Options{})
 }
 
-func newPreviewWorldWith(t *testing.T, o idptest.Options) (w *world, next idp.Year) {
+func newPreviewWorldWith(t *testing.T, o idptest.Options) (w *deployment, next idp.Year) {
 	t.Helper()
 	years := rotation.DefaultPolicy().FirstYears(time.Now().UTC())
 	at, err := time.Parse("2006", string(years[len(years)-1]))
@@ -30,10 +30,10 @@ func newPreviewWorldWith(t *testing.T, o idptest.Options) (w *world, next idp.Ye
 	}
 	next = idp.Year(at.AddDate(1, 0, 0).Format("2006"))
 	o.Years = []idp.Year{next}
-	return fillWorld(t, idptest.New(t, o)), next
+	return fillDeployment(t, idptest.New(t, o)), next
 }
 
-func (w *world) preview(year idp.Year) {
+func (w *deployment) preview(year idp.Year) {
 	w.t.Helper()
 	w.a.Edit(func(p *idp.ServiceProvider) { p.Preview = year })
 }
@@ -42,7 +42,7 @@ func (w *world) preview(year idp.Year) {
 // whatever they send, and looks like one that was never made.
 func TestUnpublishedYearEndsNoSession(t *testing.T) {
 	t.Parallel()
-	w, next := newPreviewWorld(t)
+	w, next := newPreviewDeployment(t)
 	never := w.ada.browser.Get(w.URL + "/api/saml/logout1999")
 	front := &idptest.LogoutRequest{NameID: w.ada.name, Year: next}
 	for name, page := range map[string]*idptest.Page{
@@ -80,7 +80,7 @@ func TestUnpublishedYearEndsNoSession(t *testing.T) {
 // what it gets wrong is explained to it.
 func TestRegisteredPreviewAllowsLogout(t *testing.T) {
 	t.Parallel()
-	w, next := newPreviewWorld(t)
+	w, next := newPreviewDeployment(t)
 	w.preview(next)
 	old := &idptest.LogoutRequest{NameID: w.ada.name, Year: next, Issued: w.Clock.Now().Add(-time.Hour)}
 	if page := w.ada.browser.Get(w.a.LogoutURL(old)); page.Status != http.StatusBadRequest || !strings.Contains(page.Text(), "issue_instant_old") {
@@ -148,7 +148,7 @@ func TestPreviewLinkAllowsLogoutInItsBrowser(t *testing.T) {
 // it from being retired; a forged one is none.
 func TestVerifiedLogoutCountsAsUse(t *testing.T) {
 	t.Parallel()
-	w := newWorld(t)
+	w := newDeployment(t)
 	forged := w.AddProvider("https://forged.example")
 	w.Clock.Advance(49 * time.Hour) // after the sign-ins
 	since := w.Clock.Now().Add(-time.Hour)

@@ -25,7 +25,7 @@ type drawn struct {
 	browser  string // whose it comes by; "" for one without a session
 }
 
-func draw(t *rapid.T, w *corpusWorld) *drawn {
+func draw(t *rapid.T, w *corpusDeployment) *drawn {
 	names, indexes := []string{"nobody", "7b0e8f5a-0000-4000-8000-000000000000"}, []string{"_never-issued", "nothing"}
 	for _, p := range corpusPeople {
 		// Its own name for them often: that is where it gets near.
@@ -99,7 +99,7 @@ func (d *drawn) ends() (who []string) {
 // else's, whatever stands in its fields and however it comes.
 func TestLogoutEndsOneUsersSessionsOnly(t *testing.T) {
 	t.Parallel()
-	w := newCorpusWorld(t, time.Date(2026, 11, 22, 12, 0, 2, 0, time.UTC))
+	w := newCorpusDeployment(t, time.Date(2026, 11, 22, 12, 0, 2, 0, time.UTC))
 	var ended, refused int
 	rapid.Check(t, func(t *rapid.T) {
 		d := draw(t, w)

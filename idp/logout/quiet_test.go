@@ -37,7 +37,7 @@ func personal(c *corpus.Case) (all []string) {
 }
 
 // quiet looks for personal data in what was logged since the last time.
-func (w *corpusWorld) quiet(c *corpus.Case) {
+func (w *corpusDeployment) quiet(c *corpus.Case) {
 	w.t.Helper()
 	lines := w.log.take(0)
 	if !logoutLine.MatchString(lines) {
@@ -52,7 +52,7 @@ func (w *corpusWorld) quiet(c *corpus.Case) {
 }
 
 // quietTrail does so in the audit trail.
-func (w *corpusWorld) quietTrail() {
+func (w *corpusDeployment) quietTrail() {
 	w.t.Helper()
 	records, err := audit.Records(w.t.Context(), w.Store, 0, 10_000)
 	if err != nil || len(records) == 0 || len(records) == 10_000 {

@@ -11,7 +11,7 @@ import (
 // A HEAD ends nothing and spends nothing: the GET after it is judged.
 func TestLogoutHEADEndsNothing(t *testing.T) {
 	t.Parallel()
-	w := newWorld(t)
+	w := newDeployment(t)
 	r := &idptest.LogoutRequest{NameID: w.ada.name}
 	address := w.a.LogoutURL(r)
 	if page := w.ada.browser.Head(address); page.Status != http.StatusOK {
@@ -40,7 +40,7 @@ func TestLogoutHEADEndsNothing(t *testing.T) {
 // each is answered with Success, and nobody else's session ends.
 func TestConcurrentLogoutsSucceed(t *testing.T) {
 	t.Parallel()
-	w := newWorld(t)
+	w := newDeployment(t)
 	same := w.a.LogoutURL(&idptest.LogoutRequest{NameID: w.ada.name})
 	var wg sync.WaitGroup
 	for n := range 12 {

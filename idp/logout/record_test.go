@@ -14,7 +14,7 @@ import (
 // SP does not know, and an ordinary one from a preview.
 func TestLogoutsAreAudited(t *testing.T) {
 	t.Parallel()
-	w := newWorld(t)
+	w := newDeployment(t)
 	w.ada.browser.Get(w.a.LogoutURL(&idptest.LogoutRequest{NameID: "nobody"}))
 	w.a.RemoteLogout(&idptest.LogoutRequest{NameID: "nobody"})
 	w.ada.browser.Get(w.a.LogoutURL(&idptest.LogoutRequest{NameID: w.ada.name}))
@@ -51,7 +51,7 @@ func TestLogoutsAreAudited(t *testing.T) {
 // channel and however often it comes: records are permanent.
 func TestLogoutRepetitionOnRecord(t *testing.T) {
 	t.Parallel()
-	w := newWorld(t)
+	w := newDeployment(t)
 	recorded := func(want ...string) {
 		t.Helper()
 		records, err := audit.Records(t.Context(), w.Store, 0, 1000)

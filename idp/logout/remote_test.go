@@ -15,47 +15,47 @@ func TestRemoteLogoutEndsNamedSessions(t *testing.T) {
 	t.Parallel()
 	tests := []struct {
 		name    string
-		request func(w *world) *idptest.LogoutRequest
+		request func(w *deployment) *idptest.LogoutRequest
 		// status is that of the form's answer; by SOAP it is always 200.
 		status int
 		known  bool
 		left   []string
 	}{
-		{"the provider's UUID as SessionIndex", func(w *world) *idptest.LogoutRequest {
+		{"the provider's UUID as SessionIndex", func(w *deployment) *idptest.LogoutRequest {
 			return &idptest.LogoutRequest{NameID: w.ada.name, SessionIndexes: []string{w.ada.name}}
 		}, http.StatusOK, true, []string{"bob"}},
-		{"as in the guide's sample", func(w *world) *idptest.LogoutRequest {
+		{"as in the guide's sample", func(w *deployment) *idptest.LogoutRequest {
 			return &idptest.LogoutRequest{NameID: "anything", SessionIndexes: []string{w.ada.name}, GuideIndex: true}
 		}, http.StatusOK, true, []string{"bob"}},
-		{"a SessionIndex that we issued", func(w *world) *idptest.LogoutRequest {
+		{"a SessionIndex that we issued", func(w *deployment) *idptest.LogoutRequest {
 			return &idptest.LogoutRequest{NameID: w.ada.name, SessionIndexes: []string{w.ada.index}}
 		}, http.StatusOK, true, []string{"bob"}},
-		{"the NameID alone", func(w *world) *idptest.LogoutRequest { return &idptest.LogoutRequest{NameID: w.ada.name} }, http.StatusOK, true, []string{"bob"}},
-		{"a SessionIndex that is over", func(w *world) *idptest.LogoutRequest {
+		{"the NameID alone", func(w *deployment) *idptest.LogoutRequest { return &idptest.LogoutRequest{NameID: w.ada.name} }, http.StatusOK, true, []string{"bob"}},
+		{"a SessionIndex that is over", func(w *deployment) *idptest.LogoutRequest {
 			return &idptest.LogoutRequest{NameID: w.ada.name, SessionIndexes: []string{"_over"}}
 		}, http.StatusOK, true, []string{"ada", "bob"}},
-		{"another person's SessionIndex", func(w *world) *idptest.LogoutRequest {
+		{"another person's SessionIndex", func(w *deployment) *idptest.LogoutRequest {
 			return &idptest.LogoutRequest{NameID: w.ada.name, SessionIndexes: []string{w.bob.index}}
 		}, http.StatusOK, true, []string{"ada", "bob"}},
-		{"another person's UUID beside a SessionIndex", func(w *world) *idptest.LogoutRequest {
+		{"another person's UUID beside a SessionIndex", func(w *deployment) *idptest.LogoutRequest {
 			return &idptest.LogoutRequest{NameID: w.ada.name, SessionIndexes: []string{w.bob.name, "_over"}}
 		}, http.StatusOK, true, []string{"ada", "bob"}},
-		{"the provider's UUID beside a SessionIndex that is over", func(w *world) *idptest.LogoutRequest {
+		{"the provider's UUID beside a SessionIndex that is over", func(w *deployment) *idptest.LogoutRequest {
 			return &idptest.LogoutRequest{NameID: w.ada.name, SessionIndexes: []string{"_over", w.ada.name}}
 		}, http.StatusOK, true, []string{"bob"}},
-		{"another provider's UUID", func(w *world) *idptest.LogoutRequest {
+		{"another provider's UUID", func(w *deployment) *idptest.LogoutRequest {
 			return &idptest.LogoutRequest{NameID: "x", SessionIndexes: []string{w.ada.otherName}}
 		}, http.StatusBadRequest, false, []string{"ada", "bob"}},
-		{"nobody", func(*world) *idptest.LogoutRequest {
+		{"nobody", func(*deployment) *idptest.LogoutRequest {
 			return &idptest.LogoutRequest{NameID: "x", SessionIndexes: []string{"y"}}
 		}, http.StatusBadRequest, false, []string{"ada", "bob"}},
-		{"an address", func(*world) *idptest.LogoutRequest { return &idptest.LogoutRequest{NameID: "ada@example.gov"} }, http.StatusBadRequest, false, []string{"ada", "bob"}},
+		{"an address", func(*deployment) *idptest.LogoutRequest { return &idptest.LogoutRequest{NameID: "ada@example.gov"} }, http.StatusBadRequest, false, []string{"ada", "bob"}},
 	}
 	for _, soap := range []bool{false, true} {
 		for _, tt := range tests {
 			t.Run(map[bool]string{false: "form ", true: "SOAP "}[soap]+tt.name, func(t *testing.T) {
 				t.Parallel()
-				w := newWorld(t)
+				w := newDeployment(t)
 				r := tt.request(w)
 				send := w.a.RemoteLogout
 				status := tt.status
@@ -102,7 +102,7 @@ func TestRemoteLogoutContentTypes(t *testing.T) {
 	for _, contentType := range []string{"text/xml", `text/xml; charset="UTF-8"`, "application/soap+xml", "Application/SOAP+XML; charset=utf-8"} {
 		t.Run(contentType, func(t *testing.T) {
 			t.Parallel()
-			w := newWorld(t)
+			w := newDeployment(t)
 			r := &idptest.LogoutRequest{NameID: w.ada.name, Remote: true}
 			if got := w.a.Envelope(r, contentType); got.Status != http.StatusOK || got.Response == nil || got.Response.Status.StatusCode.Value != ok {
 				t.Errorf("%d %s:\n%s", got.Status, got.ContentType, got.Body)
@@ -115,7 +115,7 @@ func TestRemoteLogoutContentTypes(t *testing.T) {
 // Only sessions in which the person used the provider end.
 func TestRemoteLogoutOtherSession(t *testing.T) {
 	t.Parallel()
-	w := newWorld(t)
+	w := newDeployment(t)
 	elsewhere := visitor{Person: w.ada.Person, browser: w.Browser()}
 	w.signIn(&elsewhere, w.b)
 	w.want("ada", "ada", "bob")
@@ -131,7 +131,7 @@ func TestRemoteLogoutOtherSession(t *testing.T) {
 // What does not verify is told with an error id, as text, and ends nothing.
 func TestUnverifiedRemoteLogoutIsRefused(t *testing.T) {
 	t.Parallel()
-	w := newWorld(t)
+	w := newDeployment(t)
 	tests := []struct {
 		name, code string
 		request    idptest.LogoutRequest

@@ -21,7 +21,7 @@ import (
 // true, kept apart from what the server stores. Time in it is a count of steps.
 type (
 	model struct {
-		*modelWorld
+		*modelDeployment
 		browsers []*modelBrowser
 		sessions []*modelSession // alive
 		messages []*modelMessage
@@ -57,10 +57,10 @@ type (
 	}
 )
 
-// modelWorld is what all sequences share: a server with three SPs, two users
+// modelDeployment is what all sequences share: a server with three SPs, two users
 // whose names there are known, and a browser that is remembered for the first
 // one, whose sign-ins there can be stepped up.
-type modelWorld struct {
+type modelDeployment struct {
 	*idptest.IdP
 	sps        []*idptest.Provider
 	users      []*modelUser
@@ -68,9 +68,9 @@ type modelWorld struct {
 	counts     map[string]int
 }
 
-func newModelWorld(t *testing.T) *modelWorld {
+func newModelDeployment(t *testing.T) *modelDeployment {
 	i := idptest.New(t, idptest.Options{Log: slog.DiscardHandler})
-	w := &modelWorld{IdP: i, counts: map[string]int{}, remembered: i.Browser()}
+	w := &modelDeployment{IdP: i, counts: map[string]int{}, remembered: i.Browser()}
 	for _, id := range []string{spA, spB, "https://c.example"} {
 		w.sps = append(w.sps, i.AddProvider(id))
 	}
@@ -97,8 +97,8 @@ func newModelWorld(t *testing.T) *modelWorld {
 }
 
 // begin is a model in which no one is signed in.
-func (w *modelWorld) begin(t *rapid.T) *model {
-	m := &model{modelWorld: w, seen: map[string]int{}}
+func (w *modelDeployment) begin(t *rapid.T) *model {
+	m := &model{modelDeployment: w, seen: map[string]int{}}
 	for _, u := range w.users {
 		if _, err := w.Store.EndSessions(t.Context(), idp.SessionEnd{User: u.User.ID}); err != nil {
 			t.Fatal(err)
@@ -426,7 +426,7 @@ func (m *model) page(t *rapid.T, x *modelMessage, b *modelBrowser, page *idptest
 // true, what a message names ends, and nothing else does.
 func TestEveryLogoutSequenceMatchesModel(t *testing.T) {
 	t.Parallel()
-	w := newModelWorld(t)
+	w := newModelDeployment(t)
 	rapid.Check(t, func(t *rapid.T) {
 		m := w.begin(t)
 		signIn := func(r idptest.Request) func(*rapid.T) {

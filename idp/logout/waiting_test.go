@@ -89,25 +89,25 @@ func TestWaitingLogoutExpiresAfterAnHour(t *testing.T) {
 	t.Parallel()
 	tests := []struct {
 		name      string
-		meanwhile func(w *world)
+		meanwhile func(w *deployment)
 		to        string // "" is where the POST led
 		code      string // "" for an answer
 	}{
-		{"a minute less than an hour", func(w *world) { w.Clock.Advance(59 * time.Minute) }, "", ""},
-		{"an hour", func(w *world) { w.Clock.Advance(time.Hour) }, "", "request_stale"},
-		{"the provider was removed", func(w *world) {
+		{"a minute less than an hour", func(w *deployment) { w.Clock.Advance(59 * time.Minute) }, "", ""},
+		{"an hour", func(w *deployment) { w.Clock.Advance(time.Hour) }, "", "request_stale"},
+		{"the provider was removed", func(w *deployment) {
 			if err := w.Registry.Remove(w.t.Context(), spA, "test"); err != nil {
 				w.t.Fatal(err)
 			}
 		}, "", "sp_unknown"},
-		{"never stored", func(*world) {}, "/account/sign-out/continue?request=guessed", "request_stale"},
-		{"no handle", func(*world) {}, "/account/sign-out/continue", "request_stale"},
-		{"a long handle", func(*world) {}, "/account/sign-out/continue?request=" + strings.Repeat("h", 70000), "request_stale"},
+		{"never stored", func(*deployment) {}, "/account/sign-out/continue?request=guessed", "request_stale"},
+		{"no handle", func(*deployment) {}, "/account/sign-out/continue", "request_stale"},
+		{"a long handle", func(*deployment) {}, "/account/sign-out/continue?request=" + strings.Repeat("h", 70000), "request_stale"},
 	}
 	for _, tt := range tests {
 		t.Run(tt.name, func(t *testing.T) {
 			t.Parallel()
-			w := newWorld(t)
+			w := newDeployment(t)
 			r := &idptest.LogoutRequest{NameID: w.ada.name}
 			resp, to := w.ada.browser.CrossSitePostOnly(w.a.LogoutAddress(r), w.a.LogoutForm(r))
 			resp.Body.Close()
@@ -134,7 +134,7 @@ func TestWaitingLogoutExpiresAfterAnHour(t *testing.T) {
 func TestRemoteLogoutOfMessageThatWaits(t *testing.T) {
 	t.Parallel()
 	for _, soap := range []bool{false, true} {
-		w := newWorld(t)
+		w := newDeployment(t)
 		r := &idptest.LogoutRequest{NameID: w.ada.name, Destination: "-"}
 		resp, to := w.ada.browser.CrossSitePostOnly(w.a.LogoutAddress(r), w.a.LogoutForm(r))
 		resp.Body.Close()

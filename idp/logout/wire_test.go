@@ -54,11 +54,11 @@ func (b *buffer) take(requests int) string {
 	return s
 }
 
-// loggedWorld is a world whose log can be read.
-func loggedWorld(t *testing.T, change ...func(*idp.ServiceProvider)) (*world, *buffer) {
+// loggedDeployment is a deployment whose log can be read.
+func loggedDeployment(t *testing.T, change ...func(*idp.ServiceProvider)) (*deployment, *buffer) {
 	t.Helper()
 	log := newBuffer()
-	w := fillWorld(t, idptest.New(t, idptest.Options{Log: slog.NewJSONHandler(log, &slog.HandlerOptions{Level: slog.LevelDebug})}), change...)
+	w := fillDeployment(t, idptest.New(t, idptest.Options{Log: slog.NewJSONHandler(log, &slog.HandlerOptions{Level: slog.LevelDebug})}), change...)
 	return w, log
 }
 
@@ -67,7 +67,7 @@ func loggedWorld(t *testing.T, change ...func(*idp.ServiceProvider)) (*world, *b
 // back channel never says it.
 func TestLogoutReportsPartialLogout(t *testing.T) {
 	t.Parallel()
-	w := newWorld(t)
+	w := newDeployment(t)
 	alone := visitor{Person: w.ada.Person, browser: w.Browser()}
 	_, aloneIndex := w.signIn(&alone, w.a)
 	check := func(what string, got *idptest.Answer, want string) {
@@ -109,7 +109,7 @@ func TestLogoutReportsPartialLogout(t *testing.T) {
 // with 303 and nothing else.
 func TestLogoutReturnsRelayState(t *testing.T) {
 	t.Parallel()
-	w, log := loggedWorld(t)
+	w, log := loggedDeployment(t)
 	for _, tt := range []struct {
 		name  string
 		bytes int
@@ -160,7 +160,7 @@ func TestLogoutReturnsRelayState(t *testing.T) {
 // that a post leads on, and nowhere else.
 func TestLogoutFormPostsOnlyToRegisteredURLs(t *testing.T) {
 	t.Parallel()
-	w := newWorld(t, func(p *idp.ServiceProvider) {
+	w := newDeployment(t, func(p *idp.ServiceProvider) {
 		p.LogoutURL = "https://slo.a.example:8443/bye"
 		p.RedirectURIs = []string{"https://www.a.example/start", "https://slo.a.example:8443/again"}
 	})
@@ -200,7 +200,7 @@ func directive(csp, name string) string {
 // whoever sent it is told so.
 func TestLogoutResponseToUs(t *testing.T) {
 	t.Parallel()
-	w := newWorld(t)
+	w := newDeployment(t)
 	r := &idptest.LogoutRequest{NameID: w.ada.name}
 	address := w.a.LogoutAddress(r)
 	doc := base64.StdEncoding.EncodeToString([]byte(`<samlp:LogoutResponse xmlns:samlp="urn:oasis:names:tc:SAML:2.0:protocol" ID="_r" InResponseTo="_q" Version="2.0" ` +

@@ -15,7 +15,7 @@ import (
 // three years for a month.
 func BenchmarkBoard(b *testing.B) {
 	const sps = 10_000
-	w := newWorld(b, at(2026, 2, 1))
+	w := newDeployment(b, at(2026, 2, 1))
 	cert := requestCert(at(2036, 1, 1))
 	for n := range sps {
 		p := sp.Defaults()

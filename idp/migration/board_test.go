@@ -17,14 +17,14 @@ const (
 )
 
 // use notes a plain signed use, now.
-func (w *world) use(s *migration.Service, id idp.EntityID, y idp.Year) {
+func (w *deployment) use(s *migration.Service, id idp.EntityID, y idp.Year) {
 	s.Usage.Use(idp.Use{SP: id, Year: y, At: w.Clock.Now(), CertSHA256: strings.Repeat("a", 64), IssuedAt: w.Clock.Now()})
 }
 
 // Unmoved counts the registered SPs that have still to move from each live year.
 func TestUnmovedCountsLiveYears(t *testing.T) {
 	t.Parallel()
-	w := newWorld(t, at(2026, 6, 1))
+	w := newDeployment(t, at(2026, 6, 1))
 	w.add(spA)
 	w.add(spB)
 	w.step(rotation.StepPublish, "2027")
@@ -51,7 +51,7 @@ func TestUnmovedCountsLiveYears(t *testing.T) {
 // registered again. Those of an inactive one are shown, and it need not move.
 func TestRemovedProviderKeepsHiddenUses(t *testing.T) {
 	t.Parallel()
-	w := newWorld(t, at(2026, 6, 1))
+	w := newDeployment(t, at(2026, 6, 1))
 	w.add(spA)
 	w.add(spB, func(p *idp.ServiceProvider) { p.Active = false })
 	w.step(rotation.StepPublish, "2027")
@@ -82,7 +82,7 @@ func TestRemovedProviderKeepsHiddenUses(t *testing.T) {
 // use. All others are below the board.
 func TestMetadataFetchIsNoUse(t *testing.T) {
 	t.Parallel()
-	w := newWorld(t, at(2026, 6, 1))
+	w := newDeployment(t, at(2026, 6, 1))
 	w.add(spA)
 	s := w.server()
 	for _, hint := range []idp.EntityID{spA, "", "https://stranger.example", spA} {

@@ -36,7 +36,7 @@ func TestRequestCertEndsWithLastOne(t *testing.T) {
 	for _, tt := range tests {
 		t.Run(tt.name, func(t *testing.T) {
 			t.Parallel()
-			w := newWorld(t, now)
+			w := newDeployment(t, now)
 			w.add("urn:a", func(p *idp.ServiceProvider) {
 				p.Active, p.Certs = tt.active, nil
 				for _, end := range tt.ends {
@@ -69,7 +69,7 @@ func TestRequestCertEndsWithLastOne(t *testing.T) {
 // A year later the certificate that was valid beside the ended one has ended too.
 func TestRequestCertEndedLater(t *testing.T) {
 	t.Parallel()
-	w := newWorld(t, at(2027, 3, 15))
+	w := newDeployment(t, at(2027, 3, 15))
 	w.add("urn:a", func(p *idp.ServiceProvider) {
 		p.Certs = []string{requestCert(at(2027, 3, 1)).pem, requestCert(at(2028, 3, 1)).pem}
 	})

@@ -38,7 +38,7 @@ func TestMoveFollowsRecentUses(t *testing.T) {
 	for _, tt := range tests {
 		t.Run(tt.name, func(t *testing.T) {
 			t.Parallel()
-			w := newWorld(t, at(2026, 2, 1))
+			w := newDeployment(t, at(2026, 2, 1))
 			w.add(spA)
 			for _, y := range []idp.Year{"2024", "2025"} {
 				w.step(rotation.StepRevoke, y)
@@ -144,7 +144,7 @@ func TestMoveIsRelativeToTargetYear(t *testing.T) {
 // A year that is over is nowhere to have moved to.
 func TestMovedToARevokedYear(t *testing.T) {
 	t.Parallel()
-	w := newWorld(t, at(2026, 2, 1))
+	w := newDeployment(t, at(2026, 2, 1))
 	w.add(spA)
 	s := w.server()
 	w.use(s, spA, "2026")
@@ -180,7 +180,7 @@ func TestMovedToARevokedYear(t *testing.T) {
 func TestBoardShowsDatesAndUses(t *testing.T) {
 	t.Parallel()
 	now := at(2026, 6, 30)
-	w := newWorld(t, now)
+	w := newDeployment(t, now)
 	cert, old := requestCert(at(2027, 6, 1)), requestCert(at(2026, 6, 1))
 	w.add(spA, func(p *idp.ServiceProvider) {
 		p.Name, p.Certs, p.Contacts = "Alpha", []string{cert.pem, old.pem}, []string{"ops@a.example"}
@@ -228,7 +228,7 @@ func TestBoardShowsDatesAndUses(t *testing.T) {
 
 func TestBoardListsUnmovedFirst(t *testing.T) {
 	t.Parallel()
-	w := newWorld(t, at(2026, 6, 1))
+	w := newDeployment(t, at(2026, 6, 1))
 	s := w.server()
 	w.step(rotation.StepPublish, "2027")
 	w.step(rotation.StepPrefer, "2027")
@@ -305,7 +305,7 @@ func TestBoardWarnsOfClockAndRelayState(t *testing.T) {
 	for _, tt := range tests {
 		t.Run(tt.name, func(t *testing.T) {
 			t.Parallel()
-			w := newWorld(t, now)
+			w := newDeployment(t, now)
 			w.add(spA, func(p *idp.ServiceProvider) {
 				if tt.cert.pem != "" {
 					p.Certs = []string{tt.cert.pem}

@@ -19,7 +19,7 @@ import (
 
 // untilDay runs until a day and lists the notices that the webhook got meanwhile:
 // day, kind and ID, with the number of service providers that they name.
-func (w *world) untilDay(to string, servers ...*notify.Service) (lines []string) {
+func (w *deployment) untilDay(to string, servers ...*notify.Service) (lines []string) {
 	w.t.Helper()
 	before := len(w.hook.notices())
 	w.run(to, servers...)
@@ -47,7 +47,7 @@ func wantLines(t *testing.T, want, got []string) {
 // Two servers notify at the same time, and one of them restarts every few days.
 func TestNoticesOfAYear(t *testing.T) {
 	t.Parallel()
-	w := newWorld(t, "2026-11-22")
+	w := newDeployment(t, "2026-11-22")
 	w.add("https://a.example", nil)
 	w.add("https://b.example", nil)
 	w.uses = func(now time.Time) map[idp.EntityID]idp.Year {
@@ -120,7 +120,7 @@ func TestNoticesOfAYear(t *testing.T) {
 // After downtime over several marks, the nearest one alone is reached.
 func TestDowntimeSkipsToNearestMark(t *testing.T) {
 	t.Parallel()
-	w := newWorld(t, "2027-02-10")
+	w := newDeployment(t, "2027-02-10")
 	w.uses = func(time.Time) map[idp.EntityID]idp.Year { return nil }
 	w.tick(w.server())
 	w.Clock.Set(date("2027-02-27")) // over the mark of 14 days
@@ -131,7 +131,7 @@ func TestDowntimeSkipsToNearestMark(t *testing.T) {
 // A server that starts again between the marks repeats none.
 func TestRestartRepeatsNoNotice(t *testing.T) {
 	t.Parallel()
-	w := newWorld(t, "2026-12-31")
+	w := newDeployment(t, "2026-12-31")
 	w.tick(w.server())
 	var got []string
 	for w.Clock.Now().Before(date("2027-01-15")) {
@@ -147,7 +147,7 @@ func TestRestartRepeatsNoNotice(t *testing.T) {
 // a year that is over is destroyed by the server in manual mode too.
 func TestNoticesInManualMode(t *testing.T) {
 	t.Parallel()
-	w := newWorld(t, "2026-11-22", func(p *rotation.Policy) { p.Manual = true })
+	w := newDeployment(t, "2026-11-22", func(p *rotation.Policy) { p.Manual = true })
 	s := w.server()
 	wantLines(t, []string{
 		"2026-11-23 began began",
@@ -177,8 +177,8 @@ func TestNoticesInManualMode(t *testing.T) {
 // has no end, and for the end of the hold otherwise.
 func TestNoticesOfHeldStep(t *testing.T) {
 	t.Parallel()
-	start := func(t *testing.T, until string) (*world, *notify.Service) {
-		w := newWorld(t, "2027-02-10")
+	start := func(t *testing.T, until string) (*deployment, *notify.Service) {
+		w := newDeployment(t, "2027-02-10")
 		s := w.server()
 		step := rotation.Step{Kind: rotation.StepRollback, Year: "2026", Reason: "test"}
 		if until != "" {
@@ -241,7 +241,7 @@ func logOf(s *notify.Service) func() []string {
 // nothing is stored.
 func TestAttentionIsLoggedDaily(t *testing.T) {
 	t.Parallel()
-	w := newWorld(t, "2027-02-10")
+	w := newDeployment(t, "2027-02-10")
 	for _, step := range []rotation.Step{{Kind: rotation.StepPrefer, Year: "2027"}, {Kind: rotation.StepRollback, Year: "2026", Reason: "test"}} {
 		_, err := w.Rotation.Take(t.Context(), step, "cli:uid=0(root)", false)
 		ok(t, err)
@@ -274,7 +274,7 @@ func TestAttentionIsLoggedDaily(t *testing.T) {
 // A step that fails for another reason is logged at once.
 func TestFailuresAreLoggedByReason(t *testing.T) {
 	t.Parallel()
-	w := newWorld(t, "2027-01-14")
+	w := newDeployment(t, "2027-01-14")
 	w.Clock.Set(date("2027-01-15"))
 	why := "the vault is sealed"
 	w.Rotation.NewSigner = func(int) (crypto.Signer, error) { return nil, errors.New(why) }
@@ -298,7 +298,7 @@ func TestFailuresAreLoggedByReason(t *testing.T) {
 // The end of the last request certificate of a service provider is what counts.
 func TestNoticesOfRequestCertificates(t *testing.T) {
 	t.Parallel()
-	w := newWorld(t, "2026-11-22")
+	w := newDeployment(t, "2026-11-22")
 	w.add("https://a.example", nil, "2027-01-01")
 	w.add("https://replaced.example", nil, "2027-01-01", "2029-01-01")
 	w.add("https://c.example", nil, "2026-12-22", "2026-12-01")

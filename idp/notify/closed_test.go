@@ -12,7 +12,7 @@ import (
 // missing, and once a day.
 func TestNotifiesOfClosedYear(t *testing.T) {
 	t.Parallel()
-	w := newWorld(t, "2027-02-15")
+	w := newDeployment(t, "2027-02-15")
 	w.tick(w.server())
 	ok(t, w.Rotation.Dir.Destroy("2027"))
 	w.Installation = w.Server()
@@ -28,7 +28,7 @@ func TestNotifiesOfClosedYear(t *testing.T) {
 // Operators are notified of a clock that is not trusted, once a day.
 func TestNotifiesOfUntrustedClock(t *testing.T) {
 	t.Parallel()
-	w := newWorld(t, "2027-02-15")
+	w := newDeployment(t, "2027-02-15")
 	w.day(w.server())
 	w.Clock.Set(w.Clock.Now().Add(26 * time.Hour))
 	ok(t, w.Rotation.Tick(t.Context(), time.Minute))

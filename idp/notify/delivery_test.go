@@ -30,7 +30,7 @@ func wantNotice(t *testing.T, got, want notify.Notice) {
 // revocation is everybody's.
 func TestFailedStepIsNotifiedAtOnce(t *testing.T) {
 	t.Parallel()
-	w := newWorld(t, "2027-01-13")
+	w := newDeployment(t, "2027-01-13")
 	w.add("https://a.example", nil)
 	w.uses = func(time.Time) map[idp.EntityID]idp.Year {
 		return map[idp.EntityID]idp.Year{"https://a.example": "2026"}
@@ -87,7 +87,7 @@ func TestFailedStepIsNotifiedAtOnce(t *testing.T) {
 // called all the time meanwhile.
 func TestNoticesSurviveReceiverOutage(t *testing.T) {
 	t.Parallel()
-	w := newWorld(t, "2027-01-14")
+	w := newDeployment(t, "2027-01-14")
 	s := w.server()
 	up := s.Mail.Server
 	w.tick(s)
@@ -125,7 +125,7 @@ func TestNoticesSurviveReceiverOutage(t *testing.T) {
 // What nobody takes is given up after some days, and said so in the log.
 func TestUndeliveredNoticeIsGivenUp(t *testing.T) {
 	t.Parallel()
-	w := newWorld(t, "2027-01-14")
+	w := newDeployment(t, "2027-01-14")
 	s := w.server()
 	var log strings.Builder
 	s.Log = slog.New(slog.NewTextHandler(&log, nil))
@@ -153,7 +153,7 @@ func TestUndeliveredNoticeIsGivenUp(t *testing.T) {
 // No address of an operator is kept.
 func TestStoredNoticesHoldNoEmail(t *testing.T) {
 	t.Parallel()
-	w := newWorld(t, "2027-01-14")
+	w := newDeployment(t, "2027-01-14")
 	s := w.server()
 	s.Mail.Server = "127.0.0.1:1" // so that it stays there
 	w.run("2027-01-15", s)
@@ -172,7 +172,7 @@ func TestStoredNoticesHoldNoEmail(t *testing.T) {
 // The first notice says that notices come: once, and not again with a restart.
 func TestFirstNoticeIsSentOnce(t *testing.T) {
 	t.Parallel()
-	w := newWorld(t, "2026-11-22")
+	w := newDeployment(t, "2026-11-22")
 	w.tick(w.server(), w.server())
 	w.Clock.Set(date("2026-11-25"))
 	w.tick(w.server())

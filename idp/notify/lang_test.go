@@ -34,7 +34,7 @@ func TestLetterUsesContactsLanguage(t *testing.T) {
 	for _, tt := range tests {
 		t.Run(tt.name, func(t *testing.T) {
 			t.Parallel()
-			w := newWorld(t, "2027-02-10")
+			w := newDeployment(t, "2027-02-10")
 			w.add("urn:a", tt.contacts)
 			w.use("urn:a", "2026")
 			s := w.server()
@@ -85,7 +85,7 @@ func TestOperatorsGetDefaultLanguage(t *testing.T) {
 	} {
 		t.Run(string(lang), func(t *testing.T) {
 			t.Parallel()
-			w := newWorld(t, "2027-02-28")
+			w := newDeployment(t, "2027-02-28")
 			w.add("urn:a", nil)
 			w.use("urn:a", "2026")
 			s := w.server()

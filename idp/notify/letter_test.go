@@ -18,11 +18,11 @@ import (
 )
 
 // use lets a service provider use a year now.
-func (w *world) use(id idp.EntityID, y idp.Year) {
+func (w *deployment) use(id idp.EntityID, y idp.Year) {
 	w.Board.Usage.Use(idp.Use{SP: id, Year: y, At: w.Clock.Now(), IssuedAt: w.Clock.Now()})
 }
 
-func (w *world) letters(y idp.Year) []notify.Letter {
+func (w *deployment) letters(y idp.Year) []notify.Letter {
 	w.t.Helper()
 	l, err := w.server().Letters(w.t.Context(), y)
 	ok(w.t, err)
@@ -35,19 +35,19 @@ func TestLettersGoToUnmovedProviders(t *testing.T) {
 	tests := []struct {
 		name string
 		now  string
-		act  func(w *world) // before now, on 2027-01-20, where 2026 is preferred
+		act  func(w *deployment) // before now, on 2027-01-20, where 2026 is preferred
 		want string         // of the letter to a: "from>to due subject"; "" for none
 	}{
-		{"nothing to move to", "2027-01-31", func(w *world) { w.use("urn:a", "2026") }, ""},
-		{"never seen", "2027-03-15", func(*world) {}, ""},
-		{"published", "2027-02-10", func(w *world) { w.use("urn:a", "2026") },
+		{"nothing to move to", "2027-01-31", func(w *deployment) { w.use("urn:a", "2026") }, ""},
+		{"never seen", "2027-03-15", func(*deployment) {}, ""},
+		{"published", "2027-02-10", func(w *deployment) { w.use("urn:a", "2026") },
 			"2026>2027 2027-04-01 change the sign-in settings of Service urn:a before 1 April 2027"},
-		{"preferred", "2027-03-15", func(w *world) { w.use("urn:a", "2026") },
+		{"preferred", "2027-03-15", func(w *deployment) { w.use("urn:a", "2026") },
 			"2026>2027 2027-04-01 change the sign-in settings of Service urn:a before 1 April 2027"},
-		{"in grace", "2027-04-15", func(w *world) { w.use("urn:a", "2026") },
+		{"in grace", "2027-04-15", func(w *deployment) { w.use("urn:a", "2026") },
 			"2026>2027 2027-07-01 change the sign-in settings of Service urn:a before 1 July 2027"},
-		{"of another year", "2027-03-15", func(w *world) { w.use("urn:b", "2026") }, ""},
-		{"revoked", "2027-01-21", func(w *world) {
+		{"of another year", "2027-03-15", func(w *deployment) { w.use("urn:b", "2026") }, ""},
+		{"revoked", "2027-01-21", func(w *deployment) {
 			w.use("urn:a", "2026")
 			_, err := w.Rotation.Take(w.t.Context(), rotation.Step{Kind: rotation.StepRevoke, Year: "2026", Reason: "tape lost in the car of Bartholomew"}, "test", false)
 			ok(w.t, err)
@@ -56,7 +56,7 @@ func TestLettersGoToUnmovedProviders(t *testing.T) {
 	for _, tt := range tests {
 		t.Run(tt.name, func(t *testing.T) {
 			t.Parallel()
-			w := newWorld(t, "2027-01-20")
+			w := newDeployment(t, "2027-01-20")
 			w.add("urn:a", nil)
 			w.add("urn:b", nil)
 			tt.act(w)
@@ -84,7 +84,7 @@ func TestLettersGoToUnmovedProviders(t *testing.T) {
 
 // wantLetter holds a letter against what a reader needs: the addresses, the
 // certificate and its fingerprint, and lines of a length that mail likes.
-func wantLetter(t *testing.T, w *world, l notify.Letter) {
+func wantLetter(t *testing.T, w *deployment, l notify.Letter) {
 	t.Helper()
 	to := string(l.To)
 	for _, want := range []string{
@@ -122,7 +122,7 @@ func wantLetter(t *testing.T, w *world, l notify.Letter) {
 // not when another one has taken its place.
 func TestLetterWarnsOfEndingRequestCert(t *testing.T) {
 	t.Parallel()
-	w := newWorld(t, "2026-11-22")
+	w := newDeployment(t, "2026-11-22")
 	w.add("urn:ends", nil, "2026-12-22")
 	w.add("urn:ended", nil, "2026-11-01")
 	w.add("urn:lasts", nil, "2027-02-01")
@@ -146,7 +146,7 @@ func TestLetterWarnsOfEndingRequestCert(t *testing.T) {
 }
 
 // sha is the fingerprint of the request certificate that ends then.
-func (w *world) sha(id idp.EntityID, end time.Time) string {
+func (w *deployment) sha(id idp.EntityID, end time.Time) string {
 	w.t.Helper()
 	p, err := w.Registry.Lookup(w.t.Context(), id)
 	ok(w.t, err)
@@ -162,7 +162,7 @@ func (w *world) sha(id idp.EntityID, end time.Time) string {
 // The name of a service provider is foreign.
 func TestHostileNameIsHarmlessInLetter(t *testing.T) {
 	t.Parallel()
-	w := newWorld(t, "2027-02-10")
+	w := newDeployment(t, "2027-02-10")
 	w.add("urn:a", nil)
 	_, err := w.Bolt.UpdateProvider(t.Context(), idp.ProviderUpdate{ID: "urn:a", Change: func(p *idp.ServiceProvider) error {
 		p.Name = "A\r\nBcc: x@evil.example\n\n-----BEGIN CERTIFICATE-----\n\u202eevil\u200b\x1b[31m\x9b " + strings.Repeat("x", 5000)
@@ -183,7 +183,7 @@ func TestHostileNameIsHarmlessInLetter(t *testing.T) {
 // many, and no address.
 func TestLettersGoToMailContactsOnly(t *testing.T) {
 	t.Parallel()
-	w := newWorld(t, "2027-02-10")
+	w := newDeployment(t, "2027-02-10")
 	w.mail, w.mailAt = newMailbox(t, &smtptest.Server{Refuse: func(to string) string {
 		if to == "gone@a.example" {
 			return "550 gone"
@@ -238,7 +238,7 @@ func TestLettersGoToMailContactsOnly(t *testing.T) {
 // a text for all of them that names none.
 func TestRevocationNoticeNamesWhoMustAct(t *testing.T) {
 	t.Parallel()
-	w := newWorld(t, "2027-02-10")
+	w := newDeployment(t, "2027-02-10")
 	w.add("urn:a", []string{"ann@a.example"})
 	w.add("urn:half", nil)
 	w.add("urn:moved", nil)
@@ -275,7 +275,7 @@ func TestRevocationNoticeNamesWhoMustAct(t *testing.T) {
 // Where the newest year is revoked, the way is back to the older one.
 func TestRevokedNewestYearLeadsBack(t *testing.T) {
 	t.Parallel()
-	w := newWorld(t, "2027-02-10")
+	w := newDeployment(t, "2027-02-10")
 	w.add("urn:a", nil)
 	w.use("urn:a", "2027")
 	o, err := w.Rotation.Take(t.Context(), rotation.Step{Kind: rotation.StepRevoke, Year: "2027", Reason: "leaked"}, "test", false)

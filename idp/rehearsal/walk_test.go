@@ -16,27 +16,27 @@ import (
 	"vernal/idp/sharelink"
 )
 
-// world is a server and who rehearses on it.
-type world struct {
+// deployment is a server and who rehearses on it.
+type deployment struct {
 	t *testing.T
 	*idptest.IdP
 	service *rehearsal.Service
 	next    idp.Year
 }
 
-func newWorld(t *testing.T) *world {
+func newDeployment(t *testing.T) *deployment {
 	t.Helper()
 	return newWorldAt(t, "")
 }
 
-// newWorldAt is newWorld at a base URL, where only the Handler answers.
-func newWorldAt(t *testing.T, baseURL string) *world {
+// newWorldAt is newDeployment at a base URL, where only the Handler answers.
+func newWorldAt(t *testing.T, baseURL string) *deployment {
 	t.Helper()
 	now := time.Now().UTC()
 	next := rotation.DefaultPolicy().FirstYears(now)
 	year := after(next[len(next)-1])
 	i := idptest.New(t, idptest.Options{Years: []idp.Year{year}, BaseURL: baseURL})
-	return &world{t: t, IdP: i, next: year, service: &rehearsal.Service{
+	return &deployment{t: t, IdP: i, next: year, service: &rehearsal.Service{
 		Sessions: &session.Manager{
 			Store: i.Store, Clock: i.Clock.Now, Idle: time.Hour, Absolute: time.Hour, Secure: strings.HasPrefix(baseURL, "https:"),
 		},
@@ -53,7 +53,7 @@ func after(y idp.Year) idp.Year {
 	return idp.Year(at.AddDate(1, 0, 0).Format("2006"))
 }
 
-func (w *world) begin(y idp.Year) *rehearsal.Walk {
+func (w *deployment) begin(y idp.Year) *rehearsal.Walk {
 	w.t.Helper()
 	key, cert, err := rehearsal.NewKey("rehearsal", w.Clock.Now(), w.Clock.Now().Add(time.Hour))
 	if err != nil {
@@ -81,7 +81,7 @@ func TestRehearsalPassesAndLeavesNothing(t *testing.T) {
 	for _, which := range []string{"created", "preferred"} {
 		t.Run(which, func(t *testing.T) {
 			t.Parallel()
-			w := newWorld(t)
+			w := newDeployment(t)
 			year := w.next
 			if which == "preferred" {
 				year = w.Year()
@@ -103,7 +103,7 @@ func TestRehearsalPassesAndLeavesNothing(t *testing.T) {
 
 // nothingLeft checks that what a rehearsal was given is gone, and that nobody
 // was told of it but the audit trail.
-func (w *world) nothingLeft(walk *rehearsal.Walk) {
+func (w *deployment) nothingLeft(walk *rehearsal.Walk) {
 	w.t.Helper()
 	if bad := failed(walk.Run(w.t.Context())); !contains(bad, "redirect") || !contains(bad, "post") {
 		w.t.Errorf("after its end a rehearsal still works; only %v failed", bad)
@@ -164,7 +164,7 @@ func contains(list []string, s string) bool {
 
 func TestSecondRehearsalIsRefused(t *testing.T) {
 	t.Parallel()
-	w := newWorld(t)
+	w := newDeployment(t)
 	_, cert, err := rehearsal.NewKey("rehearsal", w.Clock.Now(), w.Clock.Now().Add(time.Hour))
 	if err != nil {
 		t.Fatal(err)
@@ -204,7 +204,7 @@ func TestSecondRehearsalIsRefused(t *testing.T) {
 // What a rehearsal was given ends by itself, and is good for nothing else.
 func TestRehearsalTermsOpenNothingElse(t *testing.T) {
 	t.Parallel()
-	w := newWorld(t)
+	w := newDeployment(t)
 	walk := w.begin(w.next)
 	a := w.AddProvider("https://a.example")
 

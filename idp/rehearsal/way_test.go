@@ -14,9 +14,9 @@ import (
 	"vernal/idp/rehearsal"
 )
 
-// behindTLS is a world in the recommended set-up: base_url is https, the server
+// behindTLS is a deployment in the recommended set-up: base_url is https, the server
 // speaks plain http, and a proxy ends TLS in front of it.
-func behindTLS(t *testing.T) (w *world, plain, proxy *httptest.Server) {
+func behindTLS(t *testing.T) (w *deployment, plain, proxy *httptest.Server) {
 	t.Helper()
 	w = newWorldAt(t, "https://example.com")
 	plain = httptest.NewServer(w.Handler)
@@ -160,7 +160,7 @@ func TestMissingMetadataSkipsDependentSteps(t *testing.T) {
 // A clock that is not trusted fails a step, which suggests what to do.
 func TestWalkWithUntrustedClock(t *testing.T) {
 	t.Parallel()
-	w := newWorld(t)
+	w := newDeployment(t)
 	walk := w.begin(w.next)
 	terms := *walk.Terms
 	terms.ClockTrusted = false

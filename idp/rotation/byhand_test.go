@@ -10,19 +10,19 @@ import (
 // Steps by hand may run ahead of their dates, in order.
 func TestCheckStep(t *testing.T) {
 	t.Parallel()
-	imports := func(w *world) { w.p.KeySource = SourceImport }
-	hand := func(steps ...string) func(*world) { return func(w *world) { w.hand(steps...) } }
-	then := func(fs ...func(*world)) func(*world) {
-		return func(w *world) {
+	imports := func(w *deployment) { w.p.KeySource = SourceImport }
+	hand := func(steps ...string) func(*deployment) { return func(w *deployment) { w.hand(steps...) } }
+	then := func(fs ...func(*deployment)) func(*deployment) {
+		return func(w *deployment) {
 			for _, f := range fs {
 				f(w)
 			}
 		}
 	}
-	run := func(until string) func(*world) { return func(w *world) { w.run(until) } }
+	run := func(until string) func(*deployment) { return func(w *deployment) { w.run(until) } }
 	tests := []struct {
 		name string
-		do   func(*world) // after a first start on 22 November 2026
+		do   func(*deployment) // after a first start on 22 November 2026
 		step string
 		want Reason // none: allowed
 	}{
@@ -122,7 +122,7 @@ func TestAheadIsNotUndone(t *testing.T) {
 
 func TestRollbackHoldsLaterSteps(t *testing.T) {
 	t.Parallel()
-	start := func(t *testing.T) *world {
+	start := func(t *testing.T) *deployment {
 		w := firstStart(t, "2026-11-22").run("2027-03-15")
 		if y, ok := w.h.RollbackTo(); !ok || y != "2026" {
 			t.Fatalf("RollbackTo = %q, %v", y, ok)

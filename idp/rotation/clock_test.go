@@ -142,7 +142,7 @@ func TestClockDriftOfOlderHistory(t *testing.T) {
 
 // drift makes the server run for a minute in which the clock goes forward by 25
 // hours.
-func (w *world) drift() *world {
+func (w *deployment) drift() *deployment {
 	w.t.Helper()
 	w.now = w.now.Add(25 * time.Hour)
 	w.h = w.h.Tick(w.now, time.Minute)

@@ -14,24 +14,24 @@ func TestCertEndingNamesItsReasons(t *testing.T) {
 	t.Parallel()
 	tests := []struct {
 		name string
-		do   func(*world) // after a first start on 22 November 2026
+		do   func(*deployment) // after a first start on 22 November 2026
 		want []Reason     // of certificate_ending 2026; nil if there is none
 	}{
-		{"90 days before, nothing to move to", func(w *world) { w.run("2027-01-01") }, nil},
-		{"60 days before, nothing to move to", func(w *world) { w.run("2027-01-31") }, nil},
-		{"nothing to move to", func(w *world) { w.p.Manual = true; w.used = []idp.Year{"2026"}; w.run("2027-03-02") },
+		{"90 days before, nothing to move to", func(w *deployment) { w.run("2027-01-01") }, nil},
+		{"60 days before, nothing to move to", func(w *deployment) { w.run("2027-01-31") }, nil},
+		{"nothing to move to", func(w *deployment) { w.p.Manual = true; w.used = []idp.Year{"2026"}; w.run("2027-03-02") },
 			[]Reason{{Code: WaitsNoNewerYear}}},
-		{"nothing to move to, whatever was counted", func(w *world) {
+		{"nothing to move to, whatever was counted", func(w *deployment) {
 			w.p.Manual = true
 			w.run("2027-03-02")
 			w.unmoved = Counts{"2026": 2}
 		}, []Reason{{Code: WaitsNoNewerYear}}},
-		{"two have not moved", func(w *world) { w.run("2027-03-02"); w.unmoved = Counts{"2026": 2} },
+		{"two have not moved", func(w *deployment) { w.run("2027-03-02"); w.unmoved = Counts{"2026": 2} },
 			[]Reason{{Code: EndsNotMoved, Args: Args{Count: 2}}}},
-		{"all have moved", func(w *world) { w.used = []idp.Year{"2026"}; w.run("2027-03-02"); w.unmoved = Counts{"2026": 0} }, nil},
-		{"a rollback keeps them", func(w *world) { w.used = []idp.Year{"2026"}; w.run("2027-03-02").hand("rollback 2026") },
+		{"all have moved", func(w *deployment) { w.used = []idp.Year{"2026"}; w.run("2027-03-02"); w.unmoved = Counts{"2026": 0} }, nil},
+		{"a rollback keeps them", func(w *deployment) { w.used = []idp.Year{"2026"}; w.run("2027-03-02").hand("rollback 2026") },
 			[]Reason{{Code: WaitsHold, Args: Args{Date: at("2027-03-02")}}}},
-		{"a rollback keeps a year that no one uses", func(w *world) { w.run("2027-03-02").hand("rollback 2026") }, nil},
+		{"a rollback keeps a year that no one uses", func(w *deployment) { w.run("2027-03-02").hand("rollback 2026") }, nil},
 	}
 	for _, tt := range tests {
 		t.Run(tt.name, func(t *testing.T) {

@@ -26,9 +26,9 @@ func otherKey(y idp.Year) Made {
 	return m
 }
 
-// recordedWith is a world on 15 February 2027, with 2026 preferred and 2027
+// recordedWith is a deployment on 15 February 2027, with 2026 preferred and 2027
 // published, whose history records the keys.
-func recordedWith(t *testing.T, keys ...Made) *world {
+func recordedWith(t *testing.T, keys ...Made) *deployment {
 	t.Helper()
 	w := firstStart(t, "2026-11-22").run("2027-02-15")
 	w.log = nil
@@ -43,12 +43,12 @@ func recordedWith(t *testing.T, keys ...Made) *world {
 func TestStepsRefuseFaultyYear(t *testing.T) {
 	t.Parallel()
 	k26, k27 := keyOf("2026"), keyOf("2027")
-	preferred := func(w *world) { w.hand("prefer 2027") }
-	unpublished := func(w *world) {
+	preferred := func(w *deployment) { w.hand("prefer 2027") }
+	unpublished := func(w *deployment) {
 		w.h = w.h.edit("2027", func(r *Record) { r.PublishedAt = time.Time{} })
 	}
 	other := otherKey("2027")
-	waiting := func(w *world) {
+	waiting := func(w *deployment) {
 		w.h = w.h.edit("2027", func(r *Record) { r.PublishedAt, r.CertEndAt, r.CertificateSHA256 = time.Time{}, time.Time{}, "" })
 	}
 	bring := func(k Made) Step {
@@ -56,7 +56,7 @@ func TestStepsRefuseFaultyYear(t *testing.T) {
 	}
 	tests := []struct {
 		name   string
-		before func(*world)
+		before func(*deployment)
 		faulty idp.Year // "": none
 		step   Step
 		want   ReasonCode

@@ -173,7 +173,7 @@ func TestBeginGivesStatesOfFirstStart(t *testing.T) {
 					t.Errorf("adopting changes it:\n%s", diff)
 				}
 				p.Manual = false
-				w := &world{t: t, p: p, h: h, now: at(tt.now)}
+				w := &deployment{t: t, p: p, h: h, now: at(tt.now)}
 				w.runTo(w.now.AddDate(3, 0, 0)) // and from there it lives on
 			})
 		}

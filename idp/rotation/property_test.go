@@ -36,16 +36,16 @@ func drawPolicy(t *rapid.T) Policy {
 	return p
 }
 
-// life is a world in which everything happens, and what must hold is checked
+// life is a deployment in which everything happens, and what must hold is checked
 // after every step.
 type life struct {
-	world
+	deployment
 	rt *rapid.T
 }
 
 // newLife begins at any time, with a preferred year.
 func newLife(t *rapid.T) *life {
-	l := &life{rt: t, world: world{t: t, p: drawPolicy(t), now: drawTime(t)}}
+	l := &life{rt: t, deployment: deployment{t: t, p: drawPolicy(t), now: drawTime(t)}}
 	p := l.p
 	l.p.KeySource = SourceGenerate // the first one is there, wherever others come from
 	first := l.p
@@ -238,7 +238,7 @@ func TestAutomaticModeKeepsThreeYearsAtMost(t *testing.T) {
 	rapid.Check(t, func(t *rapid.T) {
 		p := drawPolicy(t)
 		p.Manual, p.KeySource = false, SourceGenerate
-		w := &world{t: t, p: p, now: drawTime(t)}
+		w := &deployment{t: t, p: p, now: drawTime(t)}
 		first := p.FirstYears(w.now)
 		w.auto()
 		var made []idp.Year

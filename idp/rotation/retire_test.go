@@ -112,7 +112,7 @@ func TestSmallClockStepsAddUp(t *testing.T) {
 func TestClockJumpHoldsRetirement(t *testing.T) {
 	t.Parallel()
 	// Seen by the first decision, before any Tick.
-	start := func(t *testing.T) *world {
+	start := func(t *testing.T) *deployment {
 		w := firstStart(t, "2026-11-22").run("2027-06-30")
 		w.log = nil
 		return w.down("2027-09-01")

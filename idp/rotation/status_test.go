@@ -15,7 +15,7 @@ func TestImportModeNeverSelfSigns(t *testing.T) {
 	t.Parallel()
 	p := DefaultPolicy()
 	p.KeySource = SourceImport
-	w := &world{t: t, p: p, now: at("2026-11-22")}
+	w := &deployment{t: t, p: p, now: at("2026-11-22")}
 	w.run("2026-11-23").wantLog(t)
 	w.wantAttention(t, "no_signing_key", "step_overdue 2026")
 	w.hand("csr 2026").run("2026-11-23T12:00:00Z").wantLog(t)
@@ -57,29 +57,29 @@ func TestAttentionNamesLateAndEndingYears(t *testing.T) {
 	t.Parallel()
 	tests := []struct {
 		name string
-		do   func(*world) // after a first start on 22 November 2026
+		do   func(*deployment) // after a first start on 22 November 2026
 		want []string
 	}{
-		{"nothing", func(*world) {}, nil},
-		{"an automatic step a minute late is under way", func(w *world) { w.run("2027-01-14"); w.now = at("2027-01-15T00:01:00Z") }, nil},
-		{"an automatic step an hour late: nobody takes it", func(w *world) { w.run("2027-01-14"); w.now = at("2027-01-15T01:00:00Z") }, []string{"step_overdue 2027"}},
-		{"an automatic step that failed", func(w *world) {
+		{"nothing", func(*deployment) {}, nil},
+		{"an automatic step a minute late is under way", func(w *deployment) { w.run("2027-01-14"); w.now = at("2027-01-15T00:01:00Z") }, nil},
+		{"an automatic step an hour late: nobody takes it", func(w *deployment) { w.run("2027-01-14"); w.now = at("2027-01-15T01:00:00Z") }, []string{"step_overdue 2027"}},
+		{"an automatic step that failed", func(w *deployment) {
 			w.h = w.h.Fail(Step{Kind: StepCreate, Year: "2027"}, w.now, "the disk is full").Fail(Step{Kind: StepCreate, Year: "2027"}, w.now, "still full")
 		}, []string{"step_failed 2027"}},
-		{"it worked later", func(w *world) {
+		{"it worked later", func(w *deployment) {
 			w.h = w.h.Fail(Step{Kind: StepCreate, Year: "2027"}, w.now, "the disk is full")
 			w.run("2027-01-16")
 		}, nil},
-		{"published late, so preferred late", func(w *world) { w.down("2027-03-05") }, []string{"clock_untrusted", "step_held 2027"}},
-		{"ends in 30 days, all have moved", func(w *world) { w.run("2027-03-02") }, nil},
-		{"ends in 31 days, one has not moved", func(w *world) { w.run("2027-03-01"); w.unmoved = Counts{"2026": 1} }, nil},
-		{"ends in 30 days, one has not moved", func(w *world) { w.run("2027-03-02"); w.unmoved = Counts{"2026": 1} }, []string{"certificate_ending 2026"}},
-		{"ends in 30 days, one has not moved from another year", func(w *world) { w.run("2027-03-02"); w.unmoved = Counts{"2027": 1} }, nil},
-		{"ends in 30 days, and there is nothing to move to", func(w *world) { w.p.Manual = true; w.run("2027-03-02") },
+		{"published late, so preferred late", func(w *deployment) { w.down("2027-03-05") }, []string{"clock_untrusted", "step_held 2027"}},
+		{"ends in 30 days, all have moved", func(w *deployment) { w.run("2027-03-02") }, nil},
+		{"ends in 31 days, one has not moved", func(w *deployment) { w.run("2027-03-01"); w.unmoved = Counts{"2026": 1} }, nil},
+		{"ends in 30 days, one has not moved", func(w *deployment) { w.run("2027-03-02"); w.unmoved = Counts{"2026": 1} }, []string{"certificate_ending 2026"}},
+		{"ends in 30 days, one has not moved from another year", func(w *deployment) { w.run("2027-03-02"); w.unmoved = Counts{"2027": 1} }, nil},
+		{"ends in 30 days, and there is nothing to move to", func(w *deployment) { w.p.Manual = true; w.run("2027-03-02") },
 			[]string{"certificate_ending 2026", "step_overdue 2027"}},
-		{"ended", func(w *world) { w.run("2027-04-01") }, []string{"certificate_ended 2026"}},
-		{"ended and retired", func(w *world) { w.run("2027-07-01") }, nil},
-		{"a certificate that ended before it was published", func(w *world) {
+		{"ended", func(w *deployment) { w.run("2027-04-01") }, []string{"certificate_ended 2026"}},
+		{"ended and retired", func(w *deployment) { w.run("2027-07-01") }, nil},
+		{"a certificate that ended before it was published", func(w *deployment) {
 			w.hand("import 2027 2027-01-20").run("2027-02-01")
 		}, []string{"step_held 2027"}},
 	}
@@ -149,28 +149,28 @@ func TestPlanListsComingSteps(t *testing.T) {
 	}
 	tests := []struct {
 		name  string
-		do    func(*world)
+		do    func(*deployment)
 		years int
 		want  []string
 	}{
-		{"a year", func(*world) {}, 1, year},
-		{"before the first start", func(w *world) { w.h = History{}; w.now = at("2027-01-14") }, 0,
+		{"a year", func(*deployment) {}, 1, year},
+		{"before the first start", func(w *deployment) { w.h = History{}; w.now = at("2027-01-14") }, 0,
 			[]string{"2027-01-14 2026 create created", "2027-01-14 2026 publish published", "2027-01-14 2026 prefer preferred"}},
-		{"published late: 28 days, and the clock must be trusted by July", func(w *world) { w.down("2027-03-02") }, 1,
+		{"published late: 28 days, and the clock must be trusted by July", func(w *deployment) { w.down("2027-03-02") }, 1,
 			[]string{"2027-03-30 2027 prefer preferred", "2027-03-30 2026  expiring", "2027-04-01 2026  grace", "2027-07-01 2026 retire retired", "2027-07-31 2026 destroy retired",
 				"2028-01-15 2028 create created", "2028-02-01 2028 publish published", "2028-03-01 2028 prefer preferred", "2028-03-01 2027  expiring"}},
-		{"used until today: retired in 14 days at the earliest", func(w *world) { w.used = []idp.Year{"2026"}; w.run("2027-12-01") }, 0, nil},
-		{"the same, with what follows", func(w *world) { w.used = []idp.Year{"2026"}; w.run("2027-12-01") }, 1,
+		{"used until today: retired in 14 days at the earliest", func(w *deployment) { w.used = []idp.Year{"2026"}; w.run("2027-12-01") }, 0, nil},
+		{"the same, with what follows", func(w *deployment) { w.used = []idp.Year{"2026"}; w.run("2027-12-01") }, 1,
 			[]string{"2027-12-15 2026 retire retired", "2028-01-14 2026 destroy retired", "2028-01-15 2028 create created",
 				"2028-02-01 2028 publish published", "2028-03-01 2028 prefer preferred", "2028-03-01 2027  expiring",
 				"2028-04-01 2027  grace", "2028-07-01 2027 retire retired", "2028-07-31 2027 destroy retired"}},
-		{"held without end", func(w *world) { w.run("2027-03-15").hand("rollback 2026") }, 1,
+		{"held without end", func(w *deployment) { w.run("2027-03-15").hand("rollback 2026") }, 1,
 			[]string{"2027-03-15 2027 prefer published by hand stuck", "2027-04-01 2026  preferred", "2028-01-15 2028 create created",
 				"2028-02-01 2028 publish published", "2028-03-01 2028 prefer published by hand stuck"}},
-		{"held until a date", func(w *world) {
+		{"held until a date", func(w *deployment) {
 			w.run("2027-12-20").hand("create 2028", "publish 2028", "prefer 2028", "rollback 2027 2027-12-30")
 		}, 0, nil},
-		{"the same, with what follows", func(w *world) {
+		{"the same, with what follows", func(w *deployment) {
 			w.run("2027-12-20").hand("create 2028", "publish 2028", "prefer 2028", "rollback 2027 2028-03-20")
 		}, 1,
 			[]string{"2028-03-20 2028 prefer preferred", "2028-03-20 2027  expiring", "2028-04-01 2027  grace",

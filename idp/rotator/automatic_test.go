@@ -31,7 +31,7 @@ func TestServersTakeEveryStepOnce(t *testing.T) {
 	for _, servers := range []int{1, 2} {
 		t.Run(strings.Repeat("I", servers), func(t *testing.T) {
 			t.Parallel()
-			w := newWorld(t, day(2026, 11, 22))
+			w := newDeployment(t, day(2026, 11, 22))
 			var all []*rotator.Service
 			for range servers {
 				all = append(all, w.started())
@@ -52,7 +52,7 @@ func TestServersTakeEveryStepOnce(t *testing.T) {
 
 func TestManualModeOnlyReminds(t *testing.T) {
 	t.Parallel()
-	w := newWorld(t, day(2026, 11, 22))
+	w := newDeployment(t, day(2026, 11, 22))
 	w.Policy.Manual = true
 	s := w.started()
 	w.run(day(2027, 1, 20), s)
@@ -68,7 +68,7 @@ func TestManualModeOnlyReminds(t *testing.T) {
 // A use that was noted counts at once, and is written with the next Tick.
 func TestUsedYearIsNotRetired(t *testing.T) {
 	t.Parallel()
-	w := newWorld(t, day(2026, 11, 22))
+	w := newDeployment(t, day(2026, 11, 22))
 	s := w.started()
 	w.run(day(2027, 6, 20), s)
 	w.use(s, "2026")
@@ -90,7 +90,7 @@ func TestUsedYearIsNotRetired(t *testing.T) {
 
 func TestDryRunChangesNothing(t *testing.T) {
 	t.Parallel()
-	w := newWorld(t, day(2026, 11, 22))
+	w := newDeployment(t, day(2026, 11, 22))
 	s := w.started()
 	trail := w.trail()
 	o, err := s.Take(t.Context(), rotation.Step{Kind: rotation.StepRevoke, Year: "2026", Reason: "leaked"}, "test", true)
@@ -108,7 +108,7 @@ func TestDryRunChangesNothing(t *testing.T) {
 // A step that fails is told to people, tried again, and forgotten once it works.
 func TestFailedStepIsRetried(t *testing.T) {
 	t.Parallel()
-	w := newWorld(t, day(2026, 11, 22))
+	w := newDeployment(t, day(2026, 11, 22))
 	s := w.started()
 	w.run(day(2027, 1, 14), s)
 	w.Clock.Set(day(2027, 1, 15))
@@ -135,7 +135,7 @@ type fullDisk struct{ rotator.Keys }
 func (fullDisk) Save(*certs.Key) error { return errors.New("disk is full") }
 
 // makeKeys makes the keys of years as init does.
-func (w *world) makeKeys(years ...idp.Year) {
+func (w *deployment) makeKeys(years ...idp.Year) {
 	w.t.Helper()
 	for _, y := range years {
 		ok(w.t, w.Keys.Save(w.NewYear(y)))
@@ -148,7 +148,7 @@ func TestStartWithoutHistoryOpensNoYear(t *testing.T) {
 	t.Parallel()
 	for _, years := range [][]idp.Year{nil, {"2026"}, {"2026", "2027"}} {
 		for _, manual := range []bool{false, true} {
-			w := newWorld(t, day(2027, 2, 10))
+			w := newDeployment(t, day(2027, 2, 10))
 			w.Policy.Manual = manual
 			w.makeKeys(years...)
 			s := w.service()
@@ -172,7 +172,7 @@ func TestStartWithoutHistoryOpensNoYear(t *testing.T) {
 // The keys that init made are recorded at once, and from then on the store decides.
 func TestExistingKeysAreAdoptedOnce(t *testing.T) {
 	t.Parallel()
-	w := newWorld(t, day(2027, 2, 10))
+	w := newDeployment(t, day(2027, 2, 10))
 	w.makeKeys("2026", "2027")
 	s := w.started()
 	want := map[idp.Year]rotation.State{"2026": rotation.Preferred, "2027": rotation.Published}
@@ -189,7 +189,7 @@ func TestExistingKeysAreAdoptedOnce(t *testing.T) {
 // put right.
 func TestLostPreferredKeyCanBeReplaced(t *testing.T) {
 	t.Parallel()
-	w := newWorld(t, day(2026, 11, 22))
+	w := newDeployment(t, day(2026, 11, 22))
 	w.started()
 	ok(t, w.Keys.Destroy("2026"))
 	s := w.service()
@@ -205,7 +205,7 @@ func TestLostPreferredKeyCanBeReplaced(t *testing.T) {
 // What the clock says on a day far off ends no year.
 func TestWrongClockEndsNoYear(t *testing.T) {
 	t.Parallel()
-	w := newWorld(t, day(2027, 3, 10))
+	w := newDeployment(t, day(2027, 3, 10))
 	w.started()
 	w.Clock.Set(day(2031, 3, 10))
 	s := w.started()
@@ -226,7 +226,7 @@ func TestWrongClockEndsNoYear(t *testing.T) {
 // What one server does by hand, another one follows with its next Tick.
 func TestServerFollowsStepsOfAnother(t *testing.T) {
 	t.Parallel()
-	w := newWorld(t, day(2026, 11, 22))
+	w := newDeployment(t, day(2026, 11, 22))
 	a, b := w.started(), w.started()
 	w.take(a, rotation.Step{Kind: rotation.StepCreate, Year: "2027"})
 	w.take(a, rotation.Step{Kind: rotation.StepPublish, Year: "2027"})
@@ -257,7 +257,7 @@ func (b *between) UpdateDocuments(ctx context.Context, kind string, keys []strin
 // taken: somebody rolled back on another server meanwhile.
 func TestClaimSeesTheHold(t *testing.T) {
 	t.Parallel()
-	w := newWorld(t, day(2026, 11, 22))
+	w := newDeployment(t, day(2026, 11, 22))
 	s, other := w.started(), w.started()
 	w.run(day(2027, 2, 28), s)
 	w.Clock.Set(day(2027, 3, 1))

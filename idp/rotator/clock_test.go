@@ -116,7 +116,7 @@ func TestRunTellsSuspensionFromDrift(t *testing.T) {
 // running time.
 func TestRunCountsFromStart(t *testing.T) {
 	t.Parallel()
-	w := newWorld(t, day(2026, 11, 22))
+	w := newDeployment(t, day(2026, 11, 22))
 	up := time.Hour
 	s := w.service()
 	s.Uptime = func() time.Duration { return up }
@@ -137,7 +137,7 @@ func TestRunCountsFromStart(t *testing.T) {
 // The clock of the system goes on, and starts from where another process finds it.
 func TestSystemUptimeContinuesAcrossProcesses(t *testing.T) {
 	t.Parallel()
-	w := newWorld(t, day(2026, 11, 22))
+	w := newDeployment(t, day(2026, 11, 22))
 	s := w.started() // Uptime is nil
 	ctx, stop := context.WithCancel(t.Context())
 	stop()

@@ -17,13 +17,13 @@ import (
 	"vernal/idp/rotator"
 )
 
-// springWorld is an installation on 15 February 2027, and its folder: 2026 is
+// springDeployment is an installation on 15 February 2027, and its folder: 2026 is
 // preferred, 2027 is published.
-func springWorld(t *testing.T) (*world, string, []byte) {
+func springDeployment(t *testing.T) (*deployment, string, []byte) {
 	t.Helper()
 	folder, master := t.TempDir(), make([]byte, 32)
 	rand.Read(master)
-	w := openWorld(t, folder, master, day(2026, 11, 22))
+	w := openDeployment(t, folder, master, day(2026, 11, 22))
 	w.run(day(2027, 2, 15), w.started())
 	return w, folder, master
 }
@@ -68,7 +68,7 @@ func TestRevokeClosesWithoutReadingKeys(t *testing.T) {
 	for _, tt := range tests {
 		t.Run(tt.name, func(t *testing.T) {
 			t.Parallel()
-			w, folder, _ := springWorld(t)
+			w, folder, _ := springDeployment(t)
 			s, other := w.started(), w.started()
 			tt.breakKeys(t, filepath.Join(folder, "keys"))
 			_, err := s.Take(t.Context(), rotation.Step{Kind: rotation.StepRevoke, Year: "2026", Reason: "leaked"}, "test", false)
@@ -87,7 +87,7 @@ func TestRevokeClosesWithoutReadingKeys(t *testing.T) {
 func TestRevokeMakesLetterBesideDamagedYear(t *testing.T) {
 	t.Parallel()
 	folder, master := t.TempDir(), make([]byte, 32)
-	w := openWorld(t, folder, master, day(2026, 11, 22))
+	w := openDeployment(t, folder, master, day(2026, 11, 22))
 	s := w.started()
 	ok(t, os.WriteFile(filepath.Join(folder, "keys", "2031.crt"), nil, 0o600))
 	_, err := s.Take(t.Context(), rotation.Step{Kind: rotation.StepRevoke, Year: "2026", Reason: "leaked"}, "test", false)
@@ -152,7 +152,7 @@ func (s *safe) Destroy(y idp.Year, _ crypto.PublicKey) error {
 func TestRetireClosesWhileTokenIsAway(t *testing.T) {
 	t.Parallel()
 	for _, restart := range []bool{false, true} {
-		w := newWorld(t, day(2026, 11, 22))
+		w := newDeployment(t, day(2026, 11, 22))
 		w.Policy.KeySource = rotation.SourcePKCS11
 		token := &safe{keys: map[idp.Year]*rsa.PrivateKey{}}
 		w.Keys = w.Keys.WithVault(token)
@@ -192,7 +192,7 @@ func TestRetireClosesWhileTokenIsAway(t *testing.T) {
 // A key that was destroyed, or whose year is over, is gone from memory too.
 func TestOverYearsLeaveMemory(t *testing.T) {
 	t.Parallel()
-	w := newWorld(t, day(2026, 11, 22))
+	w := newDeployment(t, day(2026, 11, 22))
 	s := w.started()
 	w.run(day(2027, 8, 15), s)
 	w.take(s, rotation.Step{Kind: rotation.StepCreate, Year: "2027b"})

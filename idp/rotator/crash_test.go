@@ -264,7 +264,7 @@ func TestKilledStepIsCompletedLater(t *testing.T) {
 // prepare makes the installation that the doomed processes find.
 func (d *doomed) prepare(t *testing.T, folder string, from, until time.Time) rotation.Status {
 	t.Helper()
-	w := openWorld(t, folder, d.Master, from)
+	w := openDeployment(t, folder, d.Master, from)
 	defer w.Close()
 	if d.Act == "first start" {
 		d.Now = from
@@ -311,13 +311,13 @@ func (d *doomed) dies(t *testing.T, template string) bool {
 // look is how the installation stands after a process that was not killed.
 func (d *doomed) look(t *testing.T) rotation.Status {
 	t.Helper()
-	w := openWorld(t, d.Folder, d.Master, d.Now)
+	w := openDeployment(t, d.Folder, d.Master, d.Now)
 	defer w.Close()
 	return w.status(w.served())
 }
 
 // served is a server's, after what it does at once when it starts.
-func (w *world) served() *rotator.Service {
+func (w *deployment) served() *rotator.Service {
 	w.t.Helper()
 	s := w.started()
 	ok(w.t, s.Tick(w.t.Context(), 0))
@@ -330,7 +330,7 @@ func (w *world) served() *rotator.Service {
 // how things stood without a kill.
 func (d *doomed) checkAfter(t *testing.T, before, after rotation.Status) {
 	t.Helper()
-	w := openWorld(t, d.Folder, d.Master, d.Now)
+	w := openDeployment(t, d.Folder, d.Master, d.Now)
 	defer w.Close()
 	s := w.served()
 	w.sane(s, before)
@@ -362,7 +362,7 @@ func (d *doomed) checkAfter(t *testing.T, before, after rotation.Status) {
 
 // waitsOrCertified checks that no certificate was made here for a key whose
 // certificate comes from elsewhere, and that the one that came is kept.
-func (w *world) waitsOrCertified(d *doomed) {
+func (w *deployment) waitsOrCertified(d *doomed) {
 	w.t.Helper()
 	keys, err := w.Keys.Load()
 	ok(w.t, err)
@@ -376,7 +376,7 @@ func (w *world) waitsOrCertified(d *doomed) {
 }
 
 // chained checks that the audit trail is whole, and tells of no step twice.
-func (w *world) chained() {
+func (w *deployment) chained() {
 	w.t.Helper()
 	records, err := audit.Records(w.t.Context(), w.Bolt, 0, 10000)
 	ok(w.t, err)

@@ -64,7 +64,7 @@ func TestKilledAtEachWrite(t *testing.T) {
 		for killAt := range tt.writes + 1 {
 			t.Run(tt.name+" "+string(rune('0'+killAt)), func(t *testing.T) {
 				t.Parallel()
-				w := newWorld(t, tt.from)
+				w := newDeployment(t, tt.from)
 				s := w.started()
 				w.run(tt.until, s)
 				if tt.name == "automatic after downtime" {
@@ -101,7 +101,7 @@ func TestKilledAtEachWrite(t *testing.T) {
 func TestKilledFirstStartIsCompletedLater(t *testing.T) {
 	t.Parallel()
 	for killAt := 0; ; killAt++ {
-		w := newWorld(t, day(2027, 1, 20))
+		w := newDeployment(t, day(2027, 1, 20))
 		k := &killer{DocumentStore: w.Bolt, Keys: w.Keys, left: killAt}
 		s := w.service()
 		s.Store, s.Dir = k, k
@@ -125,7 +125,7 @@ func TestKilledFirstStartIsCompletedLater(t *testing.T) {
 
 // sane checks what must hold after every start: one year is preferred and signs,
 // and who was published and is not over has its key.
-func (w *world) sane(s *rotator.Service, before rotation.Status) {
+func (w *deployment) sane(s *rotator.Service, before rotation.Status) {
 	w.t.Helper()
 	st := w.status(s)
 	preferred := 0

@@ -130,7 +130,7 @@ func TestLostKeyClosesYear(t *testing.T) {
 	for _, tt := range losses {
 		t.Run(tt.name, func(t *testing.T) {
 			t.Parallel()
-			w, folder, master := springWorld(t)
+			w, folder, master := springDeployment(t)
 			f := saveKeyFiles(t, folder)
 			tt.lose(f, "2027", master)
 			s := w.started()
@@ -180,7 +180,7 @@ func TestLostPreferredKeyStopsStart(t *testing.T) {
 			t.Parallel()
 			folder, master := t.TempDir(), make([]byte, 32)
 			rand.Read(master)
-			w := openWorld(t, folder, master, day(2026, 11, 22))
+			w := openDeployment(t, folder, master, day(2026, 11, 22))
 			w.started()
 			f := saveKeyFiles(t, folder)
 			tt.lose(f, "2026", master)
@@ -212,7 +212,7 @@ func TestLostPreferredKeyStopsStart(t *testing.T) {
 // no key either.
 func TestLostKeyFolderMakesNoYear(t *testing.T) {
 	t.Parallel()
-	w, folder, _ := springWorld(t)
+	w, folder, _ := springDeployment(t)
 	f := saveKeyFiles(t, folder)
 	ok(t, os.RemoveAll(f.path))
 	s := w.service()
@@ -238,7 +238,7 @@ func TestLostKeyFolderMakesNoYear(t *testing.T) {
 // A rollback does not return to a year without its key.
 func TestRollbackRefusesLostKey(t *testing.T) {
 	t.Parallel()
-	w, folder, _ := springWorld(t)
+	w, folder, _ := springDeployment(t)
 	w.take(w.started(), rotation.Step{Kind: rotation.StepPrefer, Year: "2027"})
 	saveKeyFiles(t, folder).remove("2026.key")
 	s := w.started()
@@ -251,7 +251,7 @@ func TestRollbackRefusesLostKey(t *testing.T) {
 func TestPublishRefusesLostKey(t *testing.T) {
 	t.Parallel()
 	folder, master := t.TempDir(), make([]byte, 32)
-	w := openWorld(t, folder, master, day(2027, 1, 20))
+	w := openDeployment(t, folder, master, day(2027, 1, 20))
 	w.started()
 	saveKeyFiles(t, folder).remove("2027.key")
 	s := w.started()
@@ -285,7 +285,7 @@ func TestLostWaitingKeyIsNotReplaced(t *testing.T) {
 			t.Parallel()
 			folder, master := t.TempDir(), make([]byte, 32)
 			rand.Read(master)
-			w := openWorld(t, folder, master, day(2026, 11, 22))
+			w := openDeployment(t, folder, master, day(2026, 11, 22))
 			first, err := w.started().CSR(t.Context(), "2027", "test", false)
 			ok(t, err)
 			f := saveKeyFiles(t, folder)
@@ -319,7 +319,7 @@ func TestLostWaitingKeyIsNotReplaced(t *testing.T) {
 // The key that waits is there, and another pair is brought: one year has one key.
 func TestImportRefusesOtherKeyOfWaitingYear(t *testing.T) {
 	t.Parallel()
-	w := newWorld(t, day(2026, 11, 22))
+	w := newDeployment(t, day(2026, 11, 22))
 	s := w.started()
 	_, err := s.CSR(t.Context(), "2027", "test", false)
 	ok(t, err)
@@ -336,7 +336,7 @@ func TestImportRefusesOtherKeyOfWaitingYear(t *testing.T) {
 func TestLostImportedKeyIsDetected(t *testing.T) {
 	t.Parallel()
 	folder, master := t.TempDir(), make([]byte, 32)
-	w := openWorld(t, folder, master, day(2026, 11, 22))
+	w := openDeployment(t, folder, master, day(2026, 11, 22))
 	s := w.started()
 	k, err := certs.Certify(rand.Reader, foreign(), "2027", s.Policy.Dates("2027").CertEndAt, certs.Spec{}, s.BaseURL, w.Clock.Now())
 	ok(t, err)
@@ -372,11 +372,11 @@ func identities(st rotation.Status) map[idp.Year][2]string {
 // has come signs.
 func TestLostStoreAdoptsKeys(t *testing.T) {
 	t.Parallel()
-	w, folder, master := springWorld(t)
+	w, folder, master := springDeployment(t)
 	want := identities(w.status(w.started()))
 	w.Close()
 	ok(t, os.Remove(filepath.Join(folder, "vernal.db")))
-	w = openWorld(t, folder, master, w.Clock.Now())
+	w = openDeployment(t, folder, master, w.Clock.Now())
 	s := w.service()
 	if err := s.Start(t.Context()); !errors.Is(err, rotator.ErrNoHistory) {
 		t.Fatalf("Start = %v", err)
@@ -396,11 +396,11 @@ func TestLostStoreAdoptsKeys(t *testing.T) {
 // other takes its place.
 func TestLostStoreRefusesDamagedYear(t *testing.T) {
 	t.Parallel()
-	w, folder, master := springWorld(t)
+	w, folder, master := springDeployment(t)
 	w.Close()
 	ok(t, os.Remove(filepath.Join(folder, "vernal.db")))
 	ok(t, os.WriteFile(filepath.Join(folder, "keys", "2026.crt"), nil, 0o600))
-	w = openWorld(t, folder, master, w.Clock.Now())
+	w = openDeployment(t, folder, master, w.Clock.Now())
 	var damaged *certs.DamagedError
 	if err := w.service().Begin(t.Context()); !errors.As(err, &damaged) || damaged.Years[0].Year != "2026" {
 		t.Errorf("Start = %v, want it to name 2026", err)
@@ -411,7 +411,7 @@ func TestLostStoreRefusesDamagedYear(t *testing.T) {
 // are not stored.
 func TestStepsRecordIdentities(t *testing.T) {
 	t.Parallel()
-	w, folder, _ := springWorld(t)
+	w, folder, _ := springDeployment(t)
 	s := w.started()
 	_, err := s.CSR(t.Context(), "2027b", "test", false)
 	ok(t, err)
@@ -436,7 +436,7 @@ func TestStepsRecordIdentities(t *testing.T) {
 // memory is the recorded key.
 func TestLostFileWhileRunning(t *testing.T) {
 	t.Parallel()
-	w, folder, master := springWorld(t)
+	w, folder, master := springDeployment(t)
 	s := w.started()
 	f := saveKeyFiles(t, folder)
 	f.replace("2027", master)

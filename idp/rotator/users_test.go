@@ -32,7 +32,7 @@ func (n named) Users(_ context.Context, y idp.Year, since time.Time) ([]idp.Enti
 // and where it waits. That they cannot be read changes nothing else.
 func TestProvidersOfUsedYearAreNamed(t *testing.T) {
 	t.Parallel()
-	w := newWorld(t, day(2026, 11, 22))
+	w := newDeployment(t, day(2026, 11, 22))
 	s := w.started()
 	w.run(day(2027, 6, 20), s)
 	w.use(s, "2026")
@@ -107,7 +107,7 @@ func TestForcedRetirementNamesWhomItCutsOff(t *testing.T) {
 	for _, tt := range tests {
 		t.Run(tt.name, func(t *testing.T) {
 			t.Parallel()
-			w := newWorld(t, day(2026, 11, 22))
+			w := newDeployment(t, day(2026, 11, 22))
 			s := w.started()
 			w.run(day(2027, 6, 20), s)
 			if tt.used {
@@ -139,7 +139,7 @@ func TestForcedRetirementNamesWhomItCutsOff(t *testing.T) {
 // that comes after the step was checked counts.
 func TestForcedRetirementCountsLateUse(t *testing.T) {
 	t.Parallel()
-	w := newWorld(t, day(2026, 11, 22))
+	w := newDeployment(t, day(2026, 11, 22))
 	s := w.started()
 	w.run(day(2027, 6, 20), s)
 	ledger := s.Uses.(*usage.Ledger)

@@ -32,7 +32,7 @@ func wantUsed(t *testing.T, what string, err error) {
 	}
 }
 
-func wantState(t *testing.T, what string, w *world, s *rotator.Service, y idp.Year, want rotation.State) {
+func wantState(t *testing.T, what string, w *deployment, s *rotator.Service, y idp.Year, want rotation.State) {
 	t.Helper()
 	if got := states(w.status(s))[y]; got != want {
 		t.Errorf("%s: %s is %s, want %s", what, y, got, want)
@@ -44,7 +44,7 @@ func wantState(t *testing.T, what string, w *world, s *rotator.Service, y idp.Ye
 // use was the last that is known.
 func TestUseSurvivesKillBeforeTick(t *testing.T) {
 	t.Parallel()
-	w := newWorld(t, day(2026, 11, 22))
+	w := newDeployment(t, day(2026, 11, 22))
 	killed := w.started()
 	w.run(day(2027, 6, 30), killed) // 2026 is unused, and can be retired
 	w.Clock.Set(day(2027, 6, 30).Add(23 * time.Hour))
@@ -69,7 +69,7 @@ func TestUseSurvivesKillBeforeTick(t *testing.T) {
 // retire it.
 func TestOtherServersUsesKeepYear(t *testing.T) {
 	t.Parallel()
-	w := newWorld(t, day(2026, 11, 22))
+	w := newDeployment(t, day(2026, 11, 22))
 	here, there := w.started(), w.started()
 	w.run(day(2027, 6, 30), here)
 	for w.Clock.Now().Before(day(2027, 8, 1)) {
@@ -101,7 +101,7 @@ func (a *asked) LastUses(ctx context.Context) (map[idp.Year]time.Time, error) {
 // uses that were noted meanwhile.
 func TestUseBeforeRecordKeepsYear(t *testing.T) {
 	t.Parallel()
-	w := newWorld(t, day(2026, 11, 22))
+	w := newDeployment(t, day(2026, 11, 22))
 	s := w.started()
 	w.run(day(2027, 6, 30), s)
 	ok(t, retirement(t, s, "2026", true))
@@ -124,7 +124,7 @@ func (unreadable) Documents(context.Context, string, idp.DocumentQuery) ([]idp.D
 // closed.
 func TestUnreadableLedgerRetiresNothing(t *testing.T) {
 	t.Parallel()
-	w := newWorld(t, day(2026, 11, 22))
+	w := newDeployment(t, day(2026, 11, 22))
 	s, other := w.started(), w.started()
 	w.run(day(2027, 6, 30), s)
 	w.Clock.Set(day(2027, 7, 1)) // the day on which 2026 is retired
@@ -179,7 +179,7 @@ func TestUnreadableLedgerRetiresNothing(t *testing.T) {
 // than there was would retire a year in use.
 func TestRunningTimeIsRecordedOnce(t *testing.T) {
 	t.Parallel()
-	w := newWorld(t, day(2026, 11, 22))
+	w := newDeployment(t, day(2026, 11, 22))
 	synctest.Test(t, func(t *testing.T) {
 		policy := rotation.DefaultPolicy()
 		policy.Manual = true

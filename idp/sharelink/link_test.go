@@ -16,16 +16,16 @@ import (
 	"vernal/idp/store/bolt"
 )
 
-type world struct {
+type deployment struct {
 	t     *testing.T
 	store idp.Store
 	now   time.Time
 	sharelink.Service
 }
 
-func newWorld(t *testing.T) *world {
+func newDeployment(t *testing.T) *deployment {
 	t.Helper()
-	w := &world{t: t, now: time.Date(2031, 2, 1, 9, 0, 0, 0, time.UTC)}
+	w := &deployment{t: t, now: time.Date(2031, 2, 1, 9, 0, 0, 0, time.UTC)}
 	clock := idp.Clock(func() time.Time { return w.now })
 	store, err := bolt.Open(filepath.Join(t.TempDir(), "vernal.db"), bolt.Options{Masters: seal.NewMasters(newMaster(t)), Clock: clock, Log: slog.New(slog.DiscardHandler)})
 	if err != nil {
@@ -47,7 +47,7 @@ func newMaster(t *testing.T) *seal.Master {
 	return k
 }
 
-func (w *world) create(l sharelink.Link) (sharelink.Link, string) {
+func (w *deployment) create(l sharelink.Link) (sharelink.Link, string) {
 	w.t.Helper()
 	made, token, err := w.Create(w.t.Context(), l, "cli:uid=0")
 	if err != nil {
@@ -56,7 +56,7 @@ func (w *world) create(l sharelink.Link) (sharelink.Link, string) {
 	return made, token
 }
 
-func (w *world) opens(kind sharelink.Kind, token string, want bool) {
+func (w *deployment) opens(kind sharelink.Kind, token string, want bool) {
 	w.t.Helper()
 	l, err := w.Check(w.t.Context(), kind, token)
 	if want && (err != nil || l == nil) || !want && !errors.Is(err, idp.ErrNotFound) {
@@ -68,7 +68,7 @@ var preview = sharelink.Link{Kind: sharelink.Preview, Year: "2032", SP: "https:/
 
 func TestLinkOpensUntilExpiryOrRevocation(t *testing.T) {
 	t.Parallel()
-	w := newWorld(t)
+	w := newDeployment(t)
 	expiring := preview
 	expiring.ExpiresAt = w.now.Add(time.Hour)
 	made, token := w.create(expiring)
@@ -102,7 +102,7 @@ func TestLinkOpensUntilExpiryOrRevocation(t *testing.T) {
 // nothing.
 func TestForgedTokenOpensNothing(t *testing.T) {
 	t.Parallel()
-	w := newWorld(t)
+	w := newDeployment(t)
 	made, token := w.create(preview)
 	_, wall := w.create(sharelink.Link{Kind: sharelink.Wall})
 	id, mac, _ := strings.Cut(token, ".")
@@ -148,7 +148,7 @@ func TestForgedTokenOpensNothing(t *testing.T) {
 
 func TestCreateRefusesInvalidLink(t *testing.T) {
 	t.Parallel()
-	w := newWorld(t)
+	w := newDeployment(t)
 	for _, l := range []sharelink.Link{
 		{}, {Kind: "other"}, {Kind: sharelink.Preview}, {Kind: sharelink.Preview, Year: "2032"}, {Kind: sharelink.Wall, SP: "https://sp.example", Year: "2032"},
 	} {

@@ -37,49 +37,49 @@ func TestNothingIsSignedAfterTheCommand(t *testing.T) {
 	t.Parallel()
 	tests := []struct {
 		name string
-		// perWorld is how many rounds one identity provider can go through.
-		perWorld int
+		// perDeployment is how many rounds one identity provider can go through.
+		perDeployment int
 		// next makes the year that the round closes, or closes for the SP.
-		next func(*world) idp.Year
+		next func(*deployment) idp.Year
 		// close is the command; reopen undoes it for the next round.
-		close, reopen func(*world, idp.Year) error
+		close, reopen func(*deployment, idp.Year) error
 	}{
 		{
-			name: "revoke", perWorld: 20, // a year has 25 letters
-			next: func(w *world) idp.Year { return w.Year() },
-			close: func(w *world, y idp.Year) error {
+			name: "revoke", perDeployment: 20, // a year has 25 letters
+			next: func(w *deployment) idp.Year { return w.Year() },
+			close: func(w *deployment, y idp.Year) error {
 				_, err := w.Rotation.Take(w.t.Context(), rotation.Step{Kind: rotation.StepRevoke, Year: y, Reason: "leaked"}, "test", false)
 				return err
 			},
 		},
 		{
-			name: "retire", perWorld: 8,
-			next: (*world).supersede,
-			close: func(w *world, y idp.Year) error {
+			name: "retire", perDeployment: 8,
+			next: (*deployment).supersede,
+			close: func(w *deployment, y idp.Year) error {
 				step := rotation.Step{Kind: rotation.StepRetire, Year: y, Force: true, Reason: "test"}
 				_, err := w.Rotation.Retire(w.t.Context(), step, "test", false)
 				return err
 			},
 		},
 		{
-			name: "deactivate", perWorld: 100,
-			next: func(w *world) idp.Year { return w.Year() },
-			close: func(w *world, _ idp.Year) error {
+			name: "deactivate", perDeployment: 100,
+			next: func(w *deployment) idp.Year { return w.Year() },
+			close: func(w *deployment, _ idp.Year) error {
 				w.a.Edit(func(p *idp.ServiceProvider) { p.Active = false })
 				return nil
 			},
-			reopen: func(w *world, _ idp.Year) error {
+			reopen: func(w *deployment, _ idp.Year) error {
 				w.a.Edit(func(p *idp.ServiceProvider) { p.Active = true })
 				return nil
 			},
 		},
 		{
-			name: "remove", perWorld: 100,
-			next: func(w *world) idp.Year { return w.Year() },
-			close: func(w *world, _ idp.Year) error {
+			name: "remove", perDeployment: 100,
+			next: func(w *deployment) idp.Year { return w.Year() },
+			close: func(w *deployment, _ idp.Year) error {
 				return w.Registry.Remove(w.t.Context(), spA, "test")
 			},
-			reopen: func(w *world, _ idp.Year) error {
+			reopen: func(w *deployment, _ idp.Year) error {
 				record := w.record
 				_, err := w.Registry.Add(w.t.Context(), &record, sp.Options{AllowInsecureURL: true, Resume: true}, "test")
 				return err
@@ -89,10 +89,10 @@ func TestNothingIsSignedAfterTheCommand(t *testing.T) {
 	for _, tt := range tests {
 		t.Run(tt.name, func(t *testing.T) {
 			t.Parallel()
-			var w *world
+			var w *deployment
 			for n := range rounds(t) {
-				if n%tt.perWorld == 0 {
-					w = newWorld(t)
+				if n%tt.perDeployment == 0 {
+					w = newDeployment(t)
 				}
 				y := tt.next(w)
 				w.closeDuring(y, func() error { return tt.close(w, y) })
@@ -109,7 +109,7 @@ func TestNothingIsSignedAfterTheCommand(t *testing.T) {
 
 // closeDuring runs the command while every kind of answer is asked for again
 // and again, and a while longer.
-func (w *world) closeDuring(y idp.Year, command func() error) {
+func (w *deployment) closeDuring(y idp.Year, command func() error) {
 	w.t.Helper()
 	var (
 		wg     sync.WaitGroup
@@ -151,7 +151,7 @@ func (w *world) closeDuring(y idp.Year, command func() error) {
 
 // supersede makes the next year preferred and lets the time pass after which
 // the one before may be retired; that is what it returns.
-func (w *world) supersede() idp.Year {
+func (w *deployment) supersede() idp.Year {
 	w.t.Helper()
 	old := w.Year()
 	n, err := strconv.Atoi(string(old))
@@ -176,7 +176,7 @@ func (w *world) supersede() idp.Year {
 // memory: it is closed at once, and only the command's return waits.
 func TestClosingDoesNotWaitForASignature(t *testing.T) {
 	t.Parallel()
-	w := newWorld(t)
+	w := newDeployment(t)
 	y := w.Year()
 	asks := w.asks(y)
 	begun, release := make(chan struct{}, 1), make(chan struct{})

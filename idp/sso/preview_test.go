@@ -15,19 +15,19 @@ import (
 	"vernal/idp/sharelink"
 )
 
-// previewWorld is a server whose next year is created and not published.
-type previewWorld struct {
+// previewDeployment is a server whose next year is created and not published.
+type previewDeployment struct {
 	*idptest.IdP
 	t    *testing.T
 	next idp.Year
 }
 
-func newPreviewWorld(t *testing.T) *previewWorld {
+func newPreviewDeployment(t *testing.T) *previewDeployment {
 	t.Helper()
 	return newPreviewWorldWith(t, idptest.Options{})
 }
 
-func newPreviewWorldWith(t *testing.T, o idptest.Options) *previewWorld {
+func newPreviewWorldWith(t *testing.T, o idptest.Options) *previewDeployment {
 	t.Helper()
 	years := rotation.DefaultPolicy().FirstYears(time.Now().UTC())
 	at, err := time.Parse("2006", string(years[len(years)-1]))
@@ -36,14 +36,14 @@ func newPreviewWorldWith(t *testing.T, o idptest.Options) *previewWorld {
 	}
 	next := idp.Year(at.AddDate(1, 0, 0).Format("2006"))
 	o.Years = []idp.Year{next}
-	return &previewWorld{IdP: idptest.New(t, o), t: t, next: next}
+	return &previewDeployment{IdP: idptest.New(t, o), t: t, next: next}
 }
 
 // field is a registration that opens the year.
-func (w *previewWorld) field(p *idp.ServiceProvider) { p.Preview = w.next }
+func (w *previewDeployment) field(p *idp.ServiceProvider) { p.Preview = w.next }
 
 // link makes a preview link and its token.
-func (w *previewWorld) link(sp idp.EntityID, y idp.Year) (sharelink.Link, string) {
+func (w *previewDeployment) link(sp idp.EntityID, y idp.Year) (sharelink.Link, string) {
 	w.t.Helper()
 	l, token, err := w.Links.Create(w.t.Context(), sharelink.Link{
 		Kind: sharelink.Preview, Year: y, SP: sp, ExpiresAt: w.Clock.Now().Add(time.Hour),
@@ -55,7 +55,7 @@ func (w *previewWorld) link(sp idp.EntityID, y idp.Year) (sharelink.Link, string
 }
 
 // enter opens a link in the browser.
-func (w *previewWorld) enter(b *idptest.Browser, token string) *idptest.Page {
+func (w *previewDeployment) enter(b *idptest.Browser, token string) *idptest.Page {
 	w.t.Helper()
 	page := b.Get(w.URL + "/developers/preview?link=" + url.QueryEscape(token))
 	if page.Status != http.StatusOK {
@@ -64,7 +64,7 @@ func (w *previewWorld) enter(b *idptest.Browser, token string) *idptest.Page {
 	return page
 }
 
-func (w *previewWorld) step(kind rotation.StepKind) {
+func (w *previewDeployment) step(kind rotation.StepKind) {
 	w.t.Helper()
 	if _, err := w.Rotation.Take(w.t.Context(), rotation.Step{Kind: kind, Year: w.next}, "test", false); err != nil {
 		w.t.Fatal(err)
@@ -72,13 +72,13 @@ func (w *previewWorld) step(kind rotation.StepKind) {
 }
 
 // request is one to the year that is not published.
-func (w *previewWorld) request() *idptest.Request { return &idptest.Request{Year: w.next} }
+func (w *previewDeployment) request() *idptest.Request { return &idptest.Request{Year: w.next} }
 
-func (w *previewWorld) address() string { return "/api/saml/auth" + string(w.next) }
+func (w *previewDeployment) address() string { return "/api/saml/auth" + string(w.next) }
 
 // unknown checks that a page is that of a year that was never made: the same
 // bytes under the same headers.
-func (w *previewWorld) unknown(page *idptest.Page) {
+func (w *previewDeployment) unknown(page *idptest.Page) {
 	w.t.Helper()
 	never := w.Browser().Get(w.URL + "/api/saml/auth1999")
 	if strings.HasPrefix(page.Header.Get("Content-Type"), "text/plain") { // the browser asked for no HTML
@@ -96,7 +96,7 @@ func (w *previewWorld) unknown(page *idptest.Page) {
 
 // uncounted checks that nothing counted as use of the year, and gives what the
 // audit trail says opened it.
-func (w *previewWorld) uncounted() (opened []string) {
+func (w *previewDeployment) uncounted() (opened []string) {
 	w.t.Helper()
 	if err := w.Usage.Flush(w.t.Context()); err != nil {
 		w.t.Fatal(err)
@@ -136,7 +136,7 @@ func (w *previewWorld) uncounted() (opened []string) {
 // A registration opens the year by both bindings, in every browser.
 func TestRegisteredPreviewAllowsSignIn(t *testing.T) {
 	t.Parallel()
-	w := newPreviewWorld(t)
+	w := newPreviewDeployment(t)
 	a, person, browser := w.AddProvider(spA, w.field), w.AddPerson("ada@example.gov"), w.Browser()
 	b := w.AddProvider(spB)
 
@@ -175,7 +175,7 @@ func TestPreviewLinkAllowsSignInInItsBrowser(t *testing.T) {
 // A sender that may use the year reads what is wrong, as on a live year.
 func TestPreviewExplainsRefusals(t *testing.T) {
 	t.Parallel()
-	w := newPreviewWorld(t)
+	w := newPreviewDeployment(t)
 	a := w.AddProvider(spA, w.field)
 	refused(t, w.Browser().Get(a.URL(&idptest.Request{Year: w.next, ACS: spA + "/other"})), http.StatusBadRequest, "AssertionConsumerServiceURL", spA+"/other")
 }
@@ -184,7 +184,7 @@ func TestPreviewExplainsRefusals(t *testing.T) {
 // registration opens the year.
 func TestPreviewAllowsUnsignedWhereOptional(t *testing.T) {
 	t.Parallel()
-	w := newPreviewWorld(t)
+	w := newPreviewDeployment(t)
 	a := w.AddProvider(spA, w.field, func(p *idp.ServiceProvider) { p.SignRequests = idp.SignRequestsOptional })
 	page := signIn(w.Browser(), a, &idptest.Request{Year: w.next, Unsigned: true}, w.AddPerson("ada@example.gov"))
 	if page.Response() == nil {
@@ -196,7 +196,7 @@ func TestPreviewAllowsUnsignedWhereOptional(t *testing.T) {
 // began still counts for nothing.
 func TestYearPublishedDuringPreview(t *testing.T) {
 	t.Parallel()
-	w := newPreviewWorld(t)
+	w := newPreviewDeployment(t)
 	a, person, browser := w.AddProvider(spA, w.field), w.AddPerson("ada@example.gov"), w.Browser()
 	request := w.request()
 	waiting := browser.Get(a.URL(request))

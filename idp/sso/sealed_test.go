@@ -35,8 +35,8 @@ func ada(level string) *idp.Profile {
 	return &idp.Profile{Level: level, VerifiedAt: time.Date(2031, 4, 1, 9, 0, 0, 0, time.UTC), FirstName: "Ada", SSN: "900-11-2222"}
 }
 
-// sealedWorld is a provider that may ask for everything, and a proofed person.
-func sealedWorld(t *testing.T) (*idptest.IdP, *watchedStore, *idptest.Provider, *idptest.Person) {
+// sealedDeployment is a provider that may ask for everything, and a proofed person.
+func sealedDeployment(t *testing.T) (*idptest.IdP, *watchedStore, *idptest.Provider, *idptest.Person) {
 	t.Helper()
 	s := new(watchedStore)
 	i := idptest.New(t, idptest.Options{Between: func(store idp.Store) idp.Store { s.Store = store; return s }})
@@ -52,7 +52,7 @@ func sealedWorld(t *testing.T) (*idptest.IdP, *watchedStore, *idptest.Provider, 
 // the profile: it is unsealed where one of them leaves, and nowhere else.
 func TestProfileStaysSealed(t *testing.T) {
 	t.Parallel()
-	i, s, p, person := sealedWorld(t)
+	i, s, p, person := sealedDeployment(t)
 	browser := i.Browser()
 	tests := []struct {
 		name  string
@@ -110,7 +110,7 @@ func TestProfileChangeDuringSignInIsNoticed(t *testing.T) {
 	for _, tt := range tests {
 		t.Run(tt.name, func(t *testing.T) {
 			t.Parallel()
-			i, s, p, person := sealedWorld(t)
+			i, s, p, person := sealedDeployment(t)
 			browser := i.Browser()
 			req := &idptest.Request{ClassRefs: []string{facial, reqAttr + "first_name,verified_at"}}
 			accept(t, p, req, signIn(browser, p, req, person))

@@ -236,7 +236,7 @@ func TestForgedAccountCannotSignIn(t *testing.T) {
 // and its page says no more than that of a server that cannot answer.
 func TestForgedPreviewLinkIsUnavailable(t *testing.T) {
 	t.Parallel()
-	w := newPreviewWorld(t)
+	w := newPreviewDeployment(t)
 	w.AddProvider(spA)
 	_, token := w.link(spA, w.next)
 	w.enter(w.Browser(), token)

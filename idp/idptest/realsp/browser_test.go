@@ -25,7 +25,7 @@ import (
 const pageTime = 30 * time.Second
 
 // startBrowser starts Chromium, with a folder of its own for its data.
-func (w *world) startBrowser(t *testing.T) {
+func (w *deployment) startBrowser(t *testing.T) {
 	t.Helper()
 	options := []chromedp.ExecAllocatorOption{
 		chromedp.ExecPath(binary.Need(t, "chromium")),
@@ -69,7 +69,7 @@ type tab struct {
 }
 
 // profile opens a tab in a new browser profile: no cookie, no history.
-func (w *world) profile(t *testing.T) *tab {
+func (w *deployment) profile(t *testing.T) *tab {
 	t.Helper()
 	return openTab(t, w.browser, w.idp.BaseURL, chromedp.WithNewBrowserContext())
 }

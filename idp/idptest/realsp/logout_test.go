@@ -19,7 +19,7 @@ func (p *provider) signedOut() string { return p.base + "/signed-out.html" }
 
 // testLogOut: a person signs in, logs out at the provider, and must sign in
 // again, whereas another one in another browser need not.
-func testLogOut(t *testing.T, w *world, key string) {
+func testLogOut(t *testing.T, w *deployment, key string) {
 	sp := w.sps[key]
 	b, c := w.profile(t), w.profile(t)
 	person, other := w.idp.AddPerson(t, "out-"+key+"@example.org"), w.idp.AddPerson(t, "stays-"+key+"@example.org")
@@ -41,7 +41,7 @@ func testLogOut(t *testing.T, w *world, key string) {
 // testLogOutPartial: who has been to another provider too is told that they may
 // still be signed in there (saml-core §3.7.3.2), and is signed out of this one all
 // the same.
-func testLogOutPartial(t *testing.T, w *world, key string) {
+func testLogOutPartial(t *testing.T, w *deployment, key string) {
 	sp, person := w.sps[key], w.idp.AddPerson(t, "partly-"+key+"@example.org")
 	b := w.profile(t)
 	b.signIn(sp, "first", person)
@@ -59,7 +59,7 @@ func testLogOutPartial(t *testing.T, w *world, key string) {
 
 // testShibbolethSOAP: by SOAP, Shibboleth is answered Success without more, though
 // the user has been at another provider too, and leads to the page in return.
-func testShibbolethSOAP(t *testing.T, w *world) {
+func testShibbolethSOAP(t *testing.T, w *deployment) {
 	sp, person := w.sps["shibboleth"], w.idp.AddPerson(t, "partly-soap@example.org")
 	b := w.profile(t)
 	b.signIn(sp, "first", person)
@@ -73,7 +73,7 @@ func testShibbolethSOAP(t *testing.T, w *world) {
 
 // testLogOutElsewhere: the provider asks for the logout of somebody who has
 // signed out here already, from a browser that is another person's by now.
-func testLogOutElsewhere(t *testing.T, w *world, key string) {
+func testLogOutElsewhere(t *testing.T, w *deployment, key string) {
 	sp := w.sps[key]
 	first, second := w.idp.AddPerson(t, "gone-"+key+"@example.org"), w.idp.AddPerson(t, "came-"+key+"@example.org")
 	b := w.profile(t)
@@ -96,7 +96,7 @@ func testLogOutElsewhere(t *testing.T, w *world, key string) {
 // testLogOutUnsigned: a provider that is not registered for signed
 // LogoutResponses and wants one shows an error; the session is over all the
 // same.
-func testLogOutUnsigned(t *testing.T, w *world, key string) {
+func testLogOutUnsigned(t *testing.T, w *deployment, key string) {
 	sp, person := w.sps[key], w.idp.AddPerson(t, "unsigned-"+key+"@example.org")
 	b := w.profile(t)
 	b.signIn(sp, "first", person)
@@ -116,7 +116,7 @@ var noSignature = regexp.MustCompile(`no signature found on message`)
 
 // testLogOutSOAP: the provider's server asks ours, without the browser; the
 // LogoutResponse comes back in the answer.
-func testLogOutSOAP(t *testing.T, w *world, key, path string) {
+func testLogOutSOAP(t *testing.T, w *deployment, key, path string) {
 	sp := w.sps[key]
 	b, c := w.profile(t), w.profile(t)
 	person, other := w.idp.AddPerson(t, "soap-"+key+"@example.org"), w.idp.AddPerson(t, "soap-stays-"+key+"@example.org")
@@ -136,7 +136,7 @@ func testLogOutSOAP(t *testing.T, w *world, key, path string) {
 
 // checkLogoutResponse checks a LogoutResponse as it was posted: valid by the
 // schema, and signed if, and only if, the provider is registered for that.
-func (w *world) checkLogoutResponse(t *testing.T, sp *provider, doc []byte) {
+func (w *deployment) checkLogoutResponse(t *testing.T, sp *provider, doc []byte) {
 	t.Helper()
 	w.checkSchema(t, "saml-schema-protocol-2.0.xsd", doc)
 	if !bytes.Contains(doc, []byte(":LogoutResponse ")) || !bytes.Contains(doc, []byte(":status:Success")) {

@@ -21,7 +21,7 @@ var movers = []string{"mellon", "shibboleth"}
 // move is an installation of two years, and service providers on their way from
 // the one to the other.
 type move struct {
-	*world
+	*deployment
 	old, new  string            // years
 	certs     map[string]string // the certificate of each year, a file
 	preferred string            // the year
@@ -75,7 +75,7 @@ func newMove(t *testing.T) *move {
 		t.Fatal(err)
 	}
 	m := &move{
-		world: w, old: w.year, new: strconv.Itoa(n + 1), preferred: w.year,
+		deployment: w, old: w.year, new: strconv.Itoa(n + 1), preferred: w.year,
 		certs: map[string]string{w.year: w.cert}, moved: map[string]bool{},
 		residents: map[string]*resident{}, requests: map[string]map[string]int{},
 	}

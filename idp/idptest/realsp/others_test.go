@@ -43,7 +43,7 @@ func proofed(key, name string, options map[string]any) other {
 
 // startPySAML2 starts the application on pysaml2, whose defaults are to ask
 // for a logout by SOAP, from server to server.
-func (w *world) startPySAML2(t *testing.T) {
+func (w *deployment) startPySAML2(t *testing.T) {
 	t.Helper()
 	if err := exec.Command(systemPython, "-c", "import saml2").Run(); err != nil {
 		binary.Missing(t, "python3-pysaml2")
@@ -61,7 +61,7 @@ func (w *world) startPySAML2(t *testing.T) {
 
 // startNode starts the application on node-saml. It takes no unsigned Response
 // of any kind unless it is told to.
-func (w *world) startNode(t *testing.T) {
+func (w *deployment) startNode(t *testing.T) {
 	t.Helper()
 	node, npm := binary.Need(t, "node"), binary.Need(t, "npm")
 	for _, name := range []string{"node_sp.js", "package.json", "package-lock.json"} {
@@ -88,7 +88,7 @@ func (w *world) startNode(t *testing.T) {
 
 // startPHP starts SimpleSAMLphp. The first provider is as far as can be by its
 // defaults; the others verify LogoutResponses.
-func (w *world) startPHP(t *testing.T) {
+func (w *deployment) startPHP(t *testing.T) {
 	t.Helper()
 	const www = "/usr/share/simplesamlphp/www"
 	if _, err := os.Stat(www); err != nil {
@@ -114,7 +114,7 @@ func (w *world) startPHP(t *testing.T) {
 
 // startOthers starts the application as service providers and registers each
 // from the metadata that it makes.
-func (w *world) startOthers(t *testing.T, application func(config string, port int) *exec.Cmd, all []other) {
+func (w *deployment) startOthers(t *testing.T, application func(config string, port int) *exec.Cmd, all []other) {
 	t.Helper()
 	port, providers := binary.FreePort(t), map[string]any{}
 	for _, o := range all {
@@ -154,36 +154,36 @@ func TestLibraryProvidersSignInAndOut(t *testing.T) {
 	w.elsewhere = "pysaml2-encrypted"
 	tests := []struct {
 		name string
-		run  func(t *testing.T, w *world)
+		run  func(t *testing.T, w *deployment)
 	}{
-		{"pysaml2", func(t *testing.T, w *world) { testSignIn(t, w, "pysaml2") }},
-		{"pysaml2 encrypted", func(t *testing.T, w *world) { testSignIn(t, w, "pysaml2-encrypted") }},
-		{"pysaml2 verified", func(t *testing.T, w *world) { testProofed(t, w, "pysaml2-verified") }},
-		{"pysaml2 log out by SOAP", func(t *testing.T, w *world) { testLogOutSOAP(t, w, "pysaml2", "/log-out") }},
-		{"pysaml2 encrypted log out", func(t *testing.T, w *world) { testLogOut(t, w, "pysaml2-encrypted") }},
-		{"pysaml2 redirect log out", func(t *testing.T, w *world) { testLogOut(t, w, "pysaml2-redirect") }},
-		{"pysaml2 log out in part", func(t *testing.T, w *world) { testLogOutPartial(t, w, "pysaml2-redirect") }},
-		{"pysaml2 force", func(t *testing.T, w *world) { testForceAuthn(t, w, "pysaml2-redirect") }},
-		{"pysaml2 passive", func(t *testing.T, w *world) { testPassive(t, w, "pysaml2-redirect", "pysaml2") }},
-		{"node", func(t *testing.T, w *world) { testSignIn(t, w, "node") }},
-		{"node encrypted", func(t *testing.T, w *world) { testSignIn(t, w, "node-encrypted") }},
-		{"node verified", func(t *testing.T, w *world) { testProofed(t, w, "node-verified") }},
-		{"node log out", func(t *testing.T, w *world) { testLogOut(t, w, "node") }},
-		{"node encrypted log out", func(t *testing.T, w *world) { testLogOut(t, w, "node-encrypted") }},
-		{"node log out unsigned", func(t *testing.T, w *world) { testLogOutUnsigned(t, w, "node-unsigned") }},
-		{"node log out in part", func(t *testing.T, w *world) { testLogOutPartial(t, w, "node") }},
-		{"node force", func(t *testing.T, w *world) { testForceAuthn(t, w, "node") }},
-		{"node passive", func(t *testing.T, w *world) { testPassive(t, w, "node", "node-encrypted") }},
-		{"php", func(t *testing.T, w *world) { testSignIn(t, w, "php") }},
-		{"php encrypted", func(t *testing.T, w *world) { testSignIn(t, w, "php-encrypted") }},
-		{"php verified", func(t *testing.T, w *world) { testProofed(t, w, "php-verified") }},
-		{"php log out", func(t *testing.T, w *world) { testLogOut(t, w, "php") }},
-		{"php encrypted log out", func(t *testing.T, w *world) { testLogOut(t, w, "php-encrypted") }},
-		{"php log out unsigned", func(t *testing.T, w *world) { testLogOutUnsigned(t, w, "php-unsigned") }},
-		{"php log out of another", func(t *testing.T, w *world) { testLogOutElsewhere(t, w, "php") }},
-		{"php log out in part", func(t *testing.T, w *world) { testLogOutPartial(t, w, "php") }},
-		{"php force", func(t *testing.T, w *world) { testForceAuthn(t, w, "php-encrypted") }},
-		{"php passive", func(t *testing.T, w *world) { testPassive(t, w, "php", "php-encrypted") }},
+		{"pysaml2", func(t *testing.T, w *deployment) { testSignIn(t, w, "pysaml2") }},
+		{"pysaml2 encrypted", func(t *testing.T, w *deployment) { testSignIn(t, w, "pysaml2-encrypted") }},
+		{"pysaml2 verified", func(t *testing.T, w *deployment) { testProofed(t, w, "pysaml2-verified") }},
+		{"pysaml2 log out by SOAP", func(t *testing.T, w *deployment) { testLogOutSOAP(t, w, "pysaml2", "/log-out") }},
+		{"pysaml2 encrypted log out", func(t *testing.T, w *deployment) { testLogOut(t, w, "pysaml2-encrypted") }},
+		{"pysaml2 redirect log out", func(t *testing.T, w *deployment) { testLogOut(t, w, "pysaml2-redirect") }},
+		{"pysaml2 log out in part", func(t *testing.T, w *deployment) { testLogOutPartial(t, w, "pysaml2-redirect") }},
+		{"pysaml2 force", func(t *testing.T, w *deployment) { testForceAuthn(t, w, "pysaml2-redirect") }},
+		{"pysaml2 passive", func(t *testing.T, w *deployment) { testPassive(t, w, "pysaml2-redirect", "pysaml2") }},
+		{"node", func(t *testing.T, w *deployment) { testSignIn(t, w, "node") }},
+		{"node encrypted", func(t *testing.T, w *deployment) { testSignIn(t, w, "node-encrypted") }},
+		{"node verified", func(t *testing.T, w *deployment) { testProofed(t, w, "node-verified") }},
+		{"node log out", func(t *testing.T, w *deployment) { testLogOut(t, w, "node") }},
+		{"node encrypted log out", func(t *testing.T, w *deployment) { testLogOut(t, w, "node-encrypted") }},
+		{"node log out unsigned", func(t *testing.T, w *deployment) { testLogOutUnsigned(t, w, "node-unsigned") }},
+		{"node log out in part", func(t *testing.T, w *deployment) { testLogOutPartial(t, w, "node") }},
+		{"node force", func(t *testing.T, w *deployment) { testForceAuthn(t, w, "node") }},
+		{"node passive", func(t *testing.T, w *deployment) { testPassive(t, w, "node", "node-encrypted") }},
+		{"php", func(t *testing.T, w *deployment) { testSignIn(t, w, "php") }},
+		{"php encrypted", func(t *testing.T, w *deployment) { testSignIn(t, w, "php-encrypted") }},
+		{"php verified", func(t *testing.T, w *deployment) { testProofed(t, w, "php-verified") }},
+		{"php log out", func(t *testing.T, w *deployment) { testLogOut(t, w, "php") }},
+		{"php encrypted log out", func(t *testing.T, w *deployment) { testLogOut(t, w, "php-encrypted") }},
+		{"php log out unsigned", func(t *testing.T, w *deployment) { testLogOutUnsigned(t, w, "php-unsigned") }},
+		{"php log out of another", func(t *testing.T, w *deployment) { testLogOutElsewhere(t, w, "php") }},
+		{"php log out in part", func(t *testing.T, w *deployment) { testLogOutPartial(t, w, "php") }},
+		{"php force", func(t *testing.T, w *deployment) { testForceAuthn(t, w, "php-encrypted") }},
+		{"php passive", func(t *testing.T, w *deployment) { testPassive(t, w, "php", "php-encrypted") }},
 	}
 	t.Run("all", func(t *testing.T) { // waits for its parallel tests
 		for _, test := range tests {

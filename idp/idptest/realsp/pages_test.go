@@ -13,7 +13,7 @@ import (
 )
 
 // testNoScript: every page works by its button.
-func testNoScript(t *testing.T, w *world) {
+func testNoScript(t *testing.T, w *deployment) {
 	for _, key := range []string{"mellon", "ruby-post"} {
 		person := w.idp.AddPerson(t, "noscript-"+key+"@example.org")
 		b := w.profile(t)
@@ -23,7 +23,7 @@ func testNoScript(t *testing.T, w *world) {
 }
 
 // testPhone: a sign-in at the width of a telephone; no page is wider than it.
-func testPhone(t *testing.T, w *world) {
+func testPhone(t *testing.T, w *deployment) {
 	sp, person := w.sps["mellon"], w.idp.AddPerson(t, "a-rather-long-address-for-a-telephone@department.example.org")
 	b := w.profile(t)
 	b.phone()
@@ -51,7 +51,7 @@ func (b *tab) fits() {
 // testBackAndReload: what is left of a sign-in in the browser's history leads
 // to a page that explains, never to a failure of ours, and never to a second
 // Response.
-func testBackAndReload(t *testing.T, w *world) {
+func testBackAndReload(t *testing.T, w *deployment) {
 	sp, person := w.sps["ruby-get"], w.idp.AddPerson(t, "back@example.org")
 	b := w.profile(t)
 	b.signIn(sp, "back", person)
@@ -95,7 +95,7 @@ func (b *tab) spent(sp *provider, when string) {
 }
 
 // testTwoTabs: two requests of one browser, taken in turns, both complete.
-func testTwoTabs(t *testing.T, w *world) {
+func testTwoTabs(t *testing.T, w *deployment) {
 	person := w.idp.AddPerson(t, "tabs@example.org")
 	mellon, ruby := w.sps["mellon"], w.sps["ruby-post"]
 	first := w.profile(t)
@@ -122,7 +122,7 @@ func testTwoTabs(t *testing.T, w *world) {
 }
 
 // testAccessibility runs axe-core in the pages as they are served.
-func testAccessibility(t *testing.T, w *world) {
+func testAccessibility(t *testing.T, w *deployment) {
 	axe := string(w.read(t, filepath.Join(w.data, "../axe/axe.min.js")))
 	sp, person := w.sps["mellon"], w.idp.AddPerson(t, "axe@example.org")
 	for _, width := range []int64{1280, 360} {

@@ -32,7 +32,7 @@ const systemPython = "/usr/bin/python3"
 
 // startPython starts the application on python3-saml as the service provider
 // "python-verified".
-func (w *world) startPython(t *testing.T) {
+func (w *deployment) startPython(t *testing.T) {
 	t.Helper()
 	if err := exec.Command(systemPython, "-c", "import onelogin.saml2").Run(); err != nil {
 		binary.Missing(t, "python3-onelogin-saml2")
@@ -60,7 +60,7 @@ func (w *world) startPython(t *testing.T) {
 // testProofed: a provider that asks for a proofed identity at aal/2 gets the
 // attributes that it asks for, encrypted; a person without one gets no further
 // than the password.
-func testProofed(t *testing.T, w *world, key string) {
+func testProofed(t *testing.T, w *deployment, key string) {
 	sp, person := w.sps[key], w.idp.AddPerson(t, key+"@example.org")
 	b := w.profile(t)
 	b.open(sp.secret("first"))
@@ -84,7 +84,7 @@ func testProofed(t *testing.T, w *world, key string) {
 }
 
 // testMellonCiphers: mod_auth_mellon opens what is encrypted in either way.
-func testMellonCiphers(t *testing.T, w *world) {
+func testMellonCiphers(t *testing.T, w *deployment) {
 	sp, person := w.sps["mellon-encrypted"], w.idp.AddPerson(t, "ciphers@example.org")
 	for _, c := range []struct{ registered, algorithm string }{
 		{"aes256-gcm", "http://www.w3.org/2009/xmlenc11#aes256-gcm"}, {"aes256-cbc", "http://www.w3.org/2001/04/xmlenc#aes256-cbc"},

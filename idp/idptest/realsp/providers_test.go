@@ -29,7 +29,7 @@ const startTime = 30 * time.Second
 // startMellon starts Apache as two service providers: "mellon", and
 // "mellon-encrypted", whose metadata is taken as mellon makes it, with a key
 // for encryption in it.
-func (w *world) startMellon(t *testing.T) {
+func (w *deployment) startMellon(t *testing.T) {
 	t.Helper()
 	key, cert := newKey(t, "mellon")
 	keyFile := w.write(t, "apache/sp.key", key)
@@ -68,7 +68,7 @@ func (w *world) startMellon(t *testing.T) {
 // Apache, as two service providers: "shibboleth", and "shibboleth-encrypted",
 // whose metadata is taken as Shibboleth makes it, with a key for encryption and
 // what it can decrypt.
-func (w *world) startShibboleth(t *testing.T) {
+func (w *deployment) startShibboleth(t *testing.T) {
 	t.Helper()
 	port := binary.FreePort(t)
 	values := map[string]any{
@@ -133,7 +133,7 @@ type rubyOptions struct {
 // startRuby starts the ruby-saml application as four service providers. Two of
 // them, "ruby-get" and "ruby-encrypted", belong to one agency; "ruby-verified"
 // asks for proofed identities.
-func (w *world) startRuby(t *testing.T) {
+func (w *deployment) startRuby(t *testing.T) {
 	t.Helper()
 	port := binary.FreePort(t)
 	kinds := []struct {
@@ -174,7 +174,7 @@ func (w *world) startRuby(t *testing.T) {
 }
 
 // await waits until the process answers at url.
-func (w *world) await(t *testing.T, p *binary.Process, url string) {
+func (w *deployment) await(t *testing.T, p *binary.Process, url string) {
 	t.Helper()
 	client := binary.Client()
 	binary.Until(t, startTime, url+" answers", func() error {
@@ -186,7 +186,7 @@ func (w *world) await(t *testing.T, p *binary.Process, url string) {
 	})
 }
 
-func (w *world) read(t *testing.T, path string) []byte {
+func (w *deployment) read(t *testing.T, path string) []byte {
 	t.Helper()
 	b, err := os.ReadFile(path)
 	if err != nil {

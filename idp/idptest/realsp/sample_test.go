@@ -18,7 +18,7 @@ import (
 // startSample starts the ruby-saml application with the settings of 18F's sample for
 // Login.gov, registered as Login.gov's partner portal has it: by hand, encrypted, and
 // with compat.
-func (w *world) startSample(t *testing.T) *provider {
+func (w *deployment) startSample(t *testing.T) *provider {
 	t.Helper()
 	const key = "sample"
 	private, cert := newKey(t, key)

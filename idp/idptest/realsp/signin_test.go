@@ -18,44 +18,44 @@ const deep = "files/ann%C3%A9e%202026/a+b.txt?view=full&from=%2Fhome%3Fx%3D1&not
 
 // TestRealProvidersSignInAndOut is all tests; they share what takes long to start.
 func TestRealProvidersSignInAndOut(t *testing.T) {
-	w := newWorld(t)
+	w := newDeployment(t)
 	tests := []struct {
 		name string
-		run  func(t *testing.T, w *world)
+		run  func(t *testing.T, w *deployment)
 	}{
 		{"metadata", testMetadata},
-		{"mellon", func(t *testing.T, w *world) { testSignIn(t, w, "mellon") }},
-		{"mellon encrypted", func(t *testing.T, w *world) { testSignIn(t, w, "mellon-encrypted") }},
+		{"mellon", func(t *testing.T, w *deployment) { testSignIn(t, w, "mellon") }},
+		{"mellon encrypted", func(t *testing.T, w *deployment) { testSignIn(t, w, "mellon-encrypted") }},
 		{"mellon, both ciphers", testMellonCiphers},
-		{"shibboleth", func(t *testing.T, w *world) { testSignIn(t, w, "shibboleth") }},
-		{"shibboleth encrypted", func(t *testing.T, w *world) { testSignIn(t, w, "shibboleth-encrypted") }},
+		{"shibboleth", func(t *testing.T, w *deployment) { testSignIn(t, w, "shibboleth") }},
+		{"shibboleth encrypted", func(t *testing.T, w *deployment) { testSignIn(t, w, "shibboleth-encrypted") }},
 		{"shibboleth log in", testShibbolethLogIn},
-		{"ruby get", func(t *testing.T, w *world) { testSignIn(t, w, "ruby-get") }},
-		{"ruby post", func(t *testing.T, w *world) { testSignIn(t, w, "ruby-post") }},
-		{"ruby encrypted", func(t *testing.T, w *world) { testSignIn(t, w, "ruby-encrypted") }},
-		{"mellon log out", func(t *testing.T, w *world) { testLogOut(t, w, "mellon") }},
-		{"mellon log out unsigned", func(t *testing.T, w *world) { testLogOutUnsigned(t, w, "mellon-encrypted") }},
-		{"mellon log out of another", func(t *testing.T, w *world) { testLogOutElsewhere(t, w, "mellon") }},
-		{"mellon log out in part", func(t *testing.T, w *world) { testLogOutPartial(t, w, "mellon") }},
-		{"shibboleth log out", func(t *testing.T, w *world) { testLogOut(t, w, "shibboleth") }},
-		{"shibboleth log out unsigned", func(t *testing.T, w *world) { testLogOutUnsigned(t, w, "shibboleth-encrypted") }},
-		{"shibboleth log out of another", func(t *testing.T, w *world) { testLogOutElsewhere(t, w, "shibboleth") }},
-		{"shibboleth log out in part", func(t *testing.T, w *world) { testLogOutPartial(t, w, "shibboleth") }},
-		{"shibboleth log out by SOAP", func(t *testing.T, w *world) {
+		{"ruby get", func(t *testing.T, w *deployment) { testSignIn(t, w, "ruby-get") }},
+		{"ruby post", func(t *testing.T, w *deployment) { testSignIn(t, w, "ruby-post") }},
+		{"ruby encrypted", func(t *testing.T, w *deployment) { testSignIn(t, w, "ruby-encrypted") }},
+		{"mellon log out", func(t *testing.T, w *deployment) { testLogOut(t, w, "mellon") }},
+		{"mellon log out unsigned", func(t *testing.T, w *deployment) { testLogOutUnsigned(t, w, "mellon-encrypted") }},
+		{"mellon log out of another", func(t *testing.T, w *deployment) { testLogOutElsewhere(t, w, "mellon") }},
+		{"mellon log out in part", func(t *testing.T, w *deployment) { testLogOutPartial(t, w, "mellon") }},
+		{"shibboleth log out", func(t *testing.T, w *deployment) { testLogOut(t, w, "shibboleth") }},
+		{"shibboleth log out unsigned", func(t *testing.T, w *deployment) { testLogOutUnsigned(t, w, "shibboleth-encrypted") }},
+		{"shibboleth log out of another", func(t *testing.T, w *deployment) { testLogOutElsewhere(t, w, "shibboleth") }},
+		{"shibboleth log out in part", func(t *testing.T, w *deployment) { testLogOutPartial(t, w, "shibboleth") }},
+		{"shibboleth log out by SOAP", func(t *testing.T, w *deployment) {
 			testLogOutSOAP(t, w, "shibboleth", "/Shibboleth.sso/SOAPLogout?return="+url.QueryEscape(w.sps["shibboleth"].signedOut()))
 		}},
 		{"shibboleth log out by SOAP, used elsewhere", testShibbolethSOAP},
-		{"ruby get log out", func(t *testing.T, w *world) { testLogOut(t, w, "ruby-get") }},
-		{"ruby post log out", func(t *testing.T, w *world) { testLogOut(t, w, "ruby-post") }},
-		{"ruby log out of another", func(t *testing.T, w *world) { testLogOutElsewhere(t, w, "ruby-post") }},
-		{"ruby log out in part", func(t *testing.T, w *world) { testLogOutPartial(t, w, "ruby-post") }},
-		{"ruby encrypted log out", func(t *testing.T, w *world) { testLogOut(t, w, "ruby-encrypted") }},
-		{"ruby verified", func(t *testing.T, w *world) { testProofed(t, w, "ruby-verified") }},
-		{"python verified", func(t *testing.T, w *world) { testProofed(t, w, "python-verified") }},
+		{"ruby get log out", func(t *testing.T, w *deployment) { testLogOut(t, w, "ruby-get") }},
+		{"ruby post log out", func(t *testing.T, w *deployment) { testLogOut(t, w, "ruby-post") }},
+		{"ruby log out of another", func(t *testing.T, w *deployment) { testLogOutElsewhere(t, w, "ruby-post") }},
+		{"ruby log out in part", func(t *testing.T, w *deployment) { testLogOutPartial(t, w, "ruby-post") }},
+		{"ruby encrypted log out", func(t *testing.T, w *deployment) { testLogOut(t, w, "ruby-encrypted") }},
+		{"ruby verified", func(t *testing.T, w *deployment) { testProofed(t, w, "ruby-verified") }},
+		{"python verified", func(t *testing.T, w *deployment) { testProofed(t, w, "python-verified") }},
 		{"name ids", testNameIDs},
 		{"single sign-on", testSingleSignOn},
-		{"force authn", func(t *testing.T, w *world) { testForceAuthn(t, w, "ruby-get") }},
-		{"passive", func(t *testing.T, w *world) { testPassive(t, w, "ruby-post", "mellon") }},
+		{"force authn", func(t *testing.T, w *deployment) { testForceAuthn(t, w, "ruby-get") }},
+		{"passive", func(t *testing.T, w *deployment) { testPassive(t, w, "ruby-post", "mellon") }},
 		{"no script", testNoScript},
 		{"phone", testPhone},
 		{"back and reload", testBackAndReload},
@@ -74,7 +74,7 @@ func TestRealProvidersSignInAndOut(t *testing.T) {
 
 // testSignIn signs a person in at one provider and looks closely at what the
 // browser carried there.
-func testSignIn(t *testing.T, w *world, key string) {
+func testSignIn(t *testing.T, w *deployment, key string) {
 	sp, person := w.sps[key], w.idp.AddPerson(t, key+"@example.org")
 	b := w.profile(t)
 	nameID := b.signIn(sp, deep, person)
@@ -98,7 +98,7 @@ func testSignIn(t *testing.T, w *world, key string) {
 
 // testShibbolethLogIn: what is asked of Shibboleth's own page to log in, it asks
 // of us: silence, which without a session leads to NoPassive, and proof anew.
-func testShibbolethLogIn(t *testing.T, w *world) {
+func testShibbolethLogIn(t *testing.T, w *deployment) {
 	sp, person := w.sps["shibboleth"], w.idp.AddPerson(t, "shibboleth-log-in@example.org")
 	logIn := sp.base + "/Shibboleth.sso/Login?target=" + url.QueryEscape(sp.secret("second")) + "&"
 	b := w.profile(t)
@@ -121,7 +121,7 @@ func testShibbolethLogIn(t *testing.T, w *world) {
 
 // testNameIDs: a person is another one at every provider, except within an
 // agency, and always the same at the same one.
-func testNameIDs(t *testing.T, w *world) {
+func testNameIDs(t *testing.T, w *deployment) {
 	person := w.idp.AddPerson(t, "names@example.org")
 	b := w.profile(t)
 	mellon := b.signIn(w.sps["mellon"], "first", person)
@@ -150,7 +150,7 @@ func testNameIDs(t *testing.T, w *world) {
 // testSingleSignOn: within a live session nothing is asked, also when the
 // AuthnRequest is posted from another site and comes without cookies. After
 // signing out here everything is asked again.
-func testSingleSignOn(t *testing.T, w *world) {
+func testSingleSignOn(t *testing.T, w *deployment) {
 	person := w.idp.AddPerson(t, "sso@example.org")
 	b := w.profile(t)
 	b.signIn(w.sps["ruby-post"], "first", person)
@@ -168,7 +168,7 @@ func testSingleSignOn(t *testing.T, w *world) {
 }
 
 // testForceAuthn: the provider asks that the person prove again who they are.
-func testForceAuthn(t *testing.T, w *world, key string) {
+func testForceAuthn(t *testing.T, w *deployment, key string) {
 	sp, person := w.sps[key], w.idp.AddPerson(t, "force-"+key+"@example.org")
 	b := w.profile(t)
 	nameID := b.signIn(sp, "first", person)
@@ -182,7 +182,7 @@ func testForceAuthn(t *testing.T, w *world, key string) {
 
 // testPassive: without a session a passive request is answered with NoPassive,
 // within one, begun at another provider, it is answered silently.
-func testPassive(t *testing.T, w *world, key, other string) {
+func testPassive(t *testing.T, w *deployment, key, other string) {
 	sp, person := w.sps[key], w.idp.AddPerson(t, "passive-"+key+"@example.org")
 	b := w.profile(t)
 	b.open(sp.secret("start?passive=1"))

@@ -23,7 +23,7 @@ const (
 
 // testMetadata: both kinds of our metadata are valid and carry a signature that
 // holds.
-func testMetadata(t *testing.T, w *world) {
+func testMetadata(t *testing.T, w *deployment) {
 	for _, address := range []string{"/api/saml/metadata", "/api/saml/metadata" + w.year} {
 		t.Run(address, func(t *testing.T) {
 			doc := w.get(t, w.idp.BaseURL+address)
@@ -35,7 +35,7 @@ func testMetadata(t *testing.T, w *world) {
 
 // checkResponse checks what was posted to a provider: valid by the schema, its
 // assertion, decrypted by xmlsec1 if need be, signed, and about nameID.
-func (w *world) checkResponse(t *testing.T, sp *provider, response []byte, nameID string) {
+func (w *deployment) checkResponse(t *testing.T, sp *provider, response []byte, nameID string) {
 	t.Helper()
 	const schema = "saml-schema-protocol-2.0.xsd"
 	w.checkSchema(t, schema, response)
@@ -71,14 +71,14 @@ func (w *world) checkResponse(t *testing.T, sp *provider, response []byte, nameI
 var assertionOf = regexp.MustCompile(`(?s)<(?:\w+:)?Assertion\b.*</(?:\w+:)?Assertion>`)
 
 // checkSignature checks the signature of the document's root with xmlsec1.
-func (w *world) checkSignature(t *testing.T, doc []byte, element string) {
+func (w *deployment) checkSignature(t *testing.T, doc []byte, element string) {
 	t.Helper()
 	if out, err := w.verify(t, doc, element); err != nil {
 		t.Errorf("xmlsec1 --verify: %v\n%s\n%s", err, out, doc)
 	}
 }
 
-func (w *world) verify(t *testing.T, doc []byte, element string) ([]byte, error) {
+func (w *deployment) verify(t *testing.T, doc []byte, element string) ([]byte, error) {
 	t.Helper()
 	return verifyBy(t, w.cert, doc, element)
 }
@@ -102,7 +102,7 @@ func decrypt(t *testing.T, sp *provider, response []byte) []byte {
 
 // checkSchema checks a document with xmllint and the schemas of OASIS, without
 // a network.
-func (w *world) checkSchema(t *testing.T, schema string, doc []byte) {
+func (w *deployment) checkSchema(t *testing.T, schema string, doc []byte) {
 	t.Helper()
 	const dir = "/usr/share/xml/opensaml"
 	path := filepath.Join(dir, schema)

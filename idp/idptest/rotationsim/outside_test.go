@@ -18,7 +18,7 @@ import (
 )
 
 // get asks for an address as software does, which wants no pages.
-func (w *world) get(path string) (status int, body []byte) {
+func (w *deployment) get(path string) (status int, body []byte) {
 	w.t.Helper()
 	resp, err := w.i.Client.Get(w.i.URL + path)
 	if err != nil {
@@ -32,13 +32,13 @@ func (w *world) get(path string) (status int, body []byte) {
 }
 
 // status is what an address answers.
-func (w *world) status(path string) int {
+func (w *deployment) status(path string) int {
 	status, _ := w.get(path)
 	return status
 }
 
 // document is what an address gives; it must answer.
-func (w *world) document(path string) []byte {
+func (w *deployment) document(path string) []byte {
 	w.t.Helper()
 	status, body := w.get(path)
 	if status != http.StatusOK {
@@ -48,7 +48,7 @@ func (w *world) document(path string) []byte {
 }
 
 // metadata is the document of a year; "" for the stable one.
-func (w *world) metadata(year string) *crewjam.EntityDescriptor {
+func (w *deployment) metadata(year string) *crewjam.EntityDescriptor {
 	md, err := parseMetadata(w.document("/api/saml/metadata" + year))
 	if err != nil {
 		w.t.Fatalf("%s: metadata%s: %v", w.day(), year, err)
@@ -57,7 +57,7 @@ func (w *world) metadata(year string) *crewjam.EntityDescriptor {
 }
 
 // stable is today's stable metadata.
-func (w *world) stable() *crewjam.EntityDescriptor {
+func (w *deployment) stable() *crewjam.EntityDescriptor {
 	if key := w.stamp(); w.stableAt != key {
 		w.stableAt, w.stableDoc = key, w.metadata("")
 	}
@@ -65,7 +65,7 @@ func (w *world) stable() *crewjam.EntityDescriptor {
 }
 
 // certificate is what /certificate{year}.pem gives, as base64; it stays.
-func (w *world) certificate(y idp.Year) string {
+func (w *deployment) certificate(y idp.Year) string {
 	if c := w.pems[y]; c != "" {
 		return c
 	}
@@ -80,7 +80,7 @@ func (w *world) certificate(y idp.Year) string {
 }
 
 // certEnd is the end of a certificate.
-func (w *world) certEnd(c string) time.Time {
+func (w *deployment) certEnd(c string) time.Time {
 	if w.ends[c].IsZero() {
 		w.ends[c] = parseCert(c).NotAfter
 	}
@@ -97,7 +97,7 @@ func parseCert(c string) *x509.Certificate {
 
 // compare holds what anybody can see against the story: the addresses of the
 // years around today's, the stable metadata.
-func (w *world) compare() {
+func (w *deployment) compare() {
 	w.t.Helper()
 	now := w.now()
 	for _, l := range lives {
@@ -130,7 +130,7 @@ func (w *world) compare() {
 }
 
 // yearsOf tells whose certificates they are.
-func (w *world) yearsOf(list []string) (years []idp.Year) {
+func (w *deployment) yearsOf(list []string) (years []idp.Year) {
 	for _, c := range list {
 		y := idp.Year("?")
 		for of, pem := range w.pems {
@@ -144,7 +144,7 @@ func (w *world) yearsOf(list []string) (years []idp.Year) {
 }
 
 // compareYear asks for a year's addresses.
-func (w *world) compareYear(y idp.Year, s rotation.State) {
+func (w *deployment) compareYear(y idp.Year, s rotation.State) {
 	w.t.Helper()
 	want := http.StatusNotFound
 	switch {
@@ -177,7 +177,7 @@ func (w *world) compareYear(y idp.Year, s rotation.State) {
 
 // compareAttention checks that a retirement that is due and cannot be done is
 // told of, and no other.
-func (w *world) compareAttention() {
+func (w *deployment) compareAttention() {
 	w.t.Helper()
 	st, err := w.i.Rotation.Status(w.t.Context(), nil)
 	if err != nil {
@@ -194,7 +194,7 @@ func (w *world) compareAttention() {
 
 // compareBoard holds who has not moved, by the board, against what the partners
 // did.
-func (w *world) compareBoard() {
+func (w *deployment) compareBoard() {
 	w.t.Helper()
 	board, err := w.i.Board.Board(w.t.Context())
 	if err != nil {
@@ -228,7 +228,7 @@ type entry struct {
 }
 
 // compareTrail holds the whole audit trail against the story.
-func (w *world) compareTrail() {
+func (w *deployment) compareTrail() {
 	w.t.Helper()
 	var want []entry
 	tell := func(text, kind string, y idp.Year) {

@@ -28,7 +28,7 @@ type partner struct {
 	// lenient software does not look at the dates of our certificate.
 	lenient bool
 	// moves reports whether the partner moves today, and to which year.
-	moves func(*partner, *world) (idp.Year, bool)
+	moves func(*partner, *deployment) (idp.Year, bool)
 	// follows is set for software that reloads the stable metadata.
 	follows bool
 
@@ -70,24 +70,24 @@ func partners() []*partner {
 func (p *partner) next() idp.Year { return idp.Year(certEnd(p.year).Format("2006")) }
 
 // onPublish looks for next year's metadata every day.
-func onPublish(p *partner, w *world) (idp.Year, bool) {
+func onPublish(p *partner, w *deployment) (idp.Year, bool) {
 	return p.next(), w.status("/api/saml/metadata"+string(p.next())) == http.StatusOK
 }
 
 // onPrefer moves to what the stable metadata names, but never back.
-func onPrefer(p *partner, w *world) (idp.Year, bool) {
+func onPrefer(p *partner, w *deployment) (idp.Year, bool) {
 	y := ssoYear(w.stable())
 	return y, y > p.year
 }
 
 // onLastDay moves a day before the certificate ends.
-func onLastDay(p *partner, w *world) (idp.Year, bool) {
+func onLastDay(p *partner, w *deployment) (idp.Year, bool) {
 	return toNewer(p, w, !w.now().Before(w.certEnd(certificates(p.saved)[0]).AddDate(0, 0, -1)))
 }
 
 // inGrace moves on 16 June, long after the certificate has ended. In 2035 it
 // heeds the notice of a downtime.
-func inGrace(p *partner, w *world) (idp.Year, bool) {
+func inGrace(p *partner, w *deployment) (idp.Year, bool) {
 	day := time.Date(w.certEnd(certificates(p.saved)[0]).Year(), time.June, 16, 0, 0, 0, 0, time.UTC)
 	if day.Year() == 2035 {
 		day = at("2035-04-10")
@@ -97,7 +97,7 @@ func inGrace(p *partner, w *world) (idp.Year, bool) {
 
 // toNewer moves to what the stable metadata names or, where that is not newer,
 // to the year after its own.
-func toNewer(p *partner, w *world, today bool) (idp.Year, bool) {
+func toNewer(p *partner, w *deployment, today bool) (idp.Year, bool) {
 	if !today {
 		return "", false
 	}
@@ -109,15 +109,15 @@ func toNewer(p *partner, w *world, today bool) (idp.Year, bool) {
 }
 
 // never moves.
-func never(*partner, *world) (idp.Year, bool) { return "", false }
+func never(*partner, *deployment) (idp.Year, bool) { return "", false }
 
 // reload follows the stable metadata, up to a week behind.
-func reload(p *partner, w *world) (idp.Year, bool) {
+func reload(p *partner, w *deployment) (idp.Year, bool) {
 	return "", w.now().Sub(p.loaded) >= 7*24*time.Hour
 }
 
 // move saves the metadata of a year; of a follower, the stable one.
-func (p *partner) move(w *world, y idp.Year) {
+func (p *partner) move(w *deployment, y idp.Year) {
 	p.year, p.loaded = y, w.now()
 	if p.follows {
 		p.saved = w.stable()
@@ -129,7 +129,7 @@ func (p *partner) move(w *world, y idp.Year) {
 
 // visits reports whether somebody uses the partner today: on each day on which
 // something happens, else about every sixth time.
-func (p *partner) visits(w *world, random *rand.Rand) bool {
+func (p *partner) visits(w *deployment, random *rand.Rand) bool {
 	busy := random.IntN(6) == 0 || w.changes[w.day()]
 	if p.name != "never" {
 		return busy
@@ -152,7 +152,7 @@ type errGone struct{ page *idptest.Page }
 func (e *errGone) Error() string { return "410: " + e.page.Text() }
 
 // visit is a sign-in, or a visit within the day's session, at the partner.
-func (p *partner) visit(w *world) error {
+func (p *partner) visit(w *deployment) error {
 	r := &idptest.Request{Year: p.year, Unsigned: p.unsigned}
 	page := w.browser.Get(p.URL(r))
 	if page.Response() == nil && page.Status == http.StatusOK && !w.signedIn {
@@ -171,7 +171,7 @@ func (p *partner) visit(w *world) error {
 
 // check is what the partner's software does with a Response, by a library that
 // none of us wrote; and that the certificate in it is that of the year.
-func (p *partner) check(w *world, r *idptest.Request, response []byte) error {
+func (p *partner) check(w *deployment, r *idptest.Request, response []byte) error {
 	if until := p.saved.ValidUntil; !until.IsZero() && w.now().After(until) {
 		return fmt.Errorf("the metadata loaded on %s was valid until %s", p.loaded, until)
 	}

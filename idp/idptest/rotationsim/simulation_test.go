@@ -18,8 +18,8 @@ import (
 	"vernal/idp/server"
 )
 
-// world is the server, its partners, and the wall calendar.
-type world struct {
+// deployment is the server, its partners, and the wall calendar.
+type deployment struct {
 	t        *testing.T
 	i        *idptest.IdP
 	partners []*partner
@@ -37,11 +37,11 @@ type world struct {
 	ends      map[string]time.Time
 }
 
-func (w *world) now() time.Time { return w.i.Clock.Now() }
-func (w *world) day() string    { return w.now().Format(time.DateOnly) }
-func (w *world) stamp() string  { return w.now().Format("2006-01-02 15:04") }
+func (w *deployment) now() time.Time { return w.i.Clock.Now() }
+func (w *deployment) day() string    { return w.now().Format(time.DateOnly) }
+func (w *deployment) stamp() string  { return w.now().Format("2006-01-02 15:04") }
 
-func (w *world) dayNumber() int { return int(w.now().Unix() / 86400) }
+func (w *deployment) dayNumber() int { return int(w.now().Unix() / 86400) }
 
 // TestThreeYearsRotateOnSchedule lives through the springs of 2026 to 2028;
 // TestTenYearsRotateOnSchedule, which takes minutes, through all of the story.
@@ -50,7 +50,7 @@ func TestThreeYearsRotateOnSchedule(t *testing.T) { simulate(t, "2028-10-01", 30
 // simulate lives through the story until a day, with so many sign-ins at least.
 func simulate(t *testing.T, until string, least int) {
 	debug.SetGCPercent(server.GCPercent)
-	w := &world{t: t, changes: changes(), pems: map[idp.Year]string{}, ends: map[string]time.Time{}}
+	w := &deployment{t: t, changes: changes(), pems: map[idp.Year]string{}, ends: map[string]time.Time{}}
 	w.i = idptest.New(t, idptest.Options{Now: at(begin), Log: slog.DiscardHandler, FirstStart: true})
 	w.ticked = w.now()
 	w.person = w.i.AddPerson("ada@example.gov")
@@ -81,7 +81,7 @@ func simulate(t *testing.T, until string, least int) {
 
 // live is one day, from 00:00 to 00:00. Days on which nothing is due are lived
 // through quickly, but for each tenth.
-func (w *world) live(random *rand.Rand) {
+func (w *deployment) live(random *rand.Rand) {
 	if until, is := down(w.now()); is {
 		w.i.Stop()
 		w.turn(until)
@@ -114,15 +114,15 @@ func (w *world) live(random *rand.Rand) {
 }
 
 // noon is today's 12:00 and some minutes.
-func (w *world) noon(minutes int) time.Time {
+func (w *deployment) noon(minutes int) time.Time {
 	return w.now().Truncate(24 * time.Hour).Add(12*time.Hour + time.Duration(minutes)*time.Minute)
 }
 
 // turn turns the clock forward.
-func (w *world) turn(to time.Time) { w.i.Clock.Advance(to.Sub(w.now())) }
+func (w *deployment) turn(to time.Time) { w.i.Clock.Advance(to.Sub(w.now())) }
 
 // runs is what the server does every minute.
-func (w *world) runs() {
+func (w *deployment) runs() {
 	w.t.Helper()
 	now := w.now()
 	if err := w.i.Rotation.Tick(w.t.Context(), now.Sub(w.ticked)); err != nil {
@@ -139,7 +139,7 @@ func (w *world) runs() {
 }
 
 // use lets the partners move and people sign in.
-func (w *world) use(random *rand.Rand) {
+func (w *deployment) use(random *rand.Rand) {
 	w.t.Helper()
 	w.browser, w.signedIn = w.i.Browser(), false
 	for _, p := range w.partners {
@@ -165,7 +165,7 @@ func (w *world) use(random *rand.Rand) {
 // pushed reports whether a partner was pushed off its year as the story has it:
 // the one that never moves when its year was retired, all when theirs leaked. A
 // follower has the word of the stable metadata. The page names where to go.
-func (w *world) pushed(p *partner, gone *errGone) bool {
+func (w *deployment) pushed(p *partner, gone *errGone) bool {
 	w.t.Helper()
 	s := state(p.year, w.now())
 	if s != rotation.Revoked && (s != rotation.Retired || p.name != "never") {
@@ -178,7 +178,7 @@ func (w *world) pushed(p *partner, gone *errGone) bool {
 }
 
 // operate is what the operator does today.
-func (w *world) operate() {
+func (w *deployment) operate() {
 	w.t.Helper()
 	for _, h := range byHand {
 		if h.day != w.day() {
@@ -204,7 +204,7 @@ func (w *world) operate() {
 }
 
 // compareKeys looks at what is left in the end of the years that were made.
-func (w *world) compareKeys() {
+func (w *deployment) compareKeys() {
 	w.t.Helper()
 	st, err := w.i.Rotation.Status(w.t.Context(), nil)
 	if err != nil {

@@ -20,9 +20,9 @@ import (
 	"vernal/templates"
 )
 
-// world is an installation with an admin listener, on 2 March 2031: 2030 is
+// deployment is an installation with an admin listener, on 2 March 2031: 2030 is
 // expiring, 2031 preferred.
-type world struct {
+type deployment struct {
 	*fixture.Fixture
 	t       testing.TB
 	watch   *Handler
@@ -30,9 +30,9 @@ type world struct {
 	log     bytes.Buffer
 }
 
-func newWorld(t testing.TB) *world {
+func newDeployment(t testing.TB) *deployment {
 	t.Helper()
-	w := &world{t: t}
+	w := &deployment{t: t}
 	w.Fixture = fixture.New(t, time.Date(2031, 1, 2, 9, 0, 0, 0, time.UTC), func(c *installation.Config) {
 		c.Log = slog.New(slog.NewTextHandler(&w.log, nil))
 	})
@@ -52,7 +52,7 @@ func newWorld(t testing.TB) *world {
 	return w
 }
 
-func (w *world) ok(err error) {
+func (w *deployment) ok(err error) {
 	w.t.Helper()
 	if err != nil {
 		w.t.Fatal(err)
@@ -60,7 +60,7 @@ func (w *world) ok(err error) {
 }
 
 // register adds a service provider with everything that the board may show.
-func (w *world) register(name string) idp.EntityID {
+func (w *deployment) register(name string) idp.EntityID {
 	w.t.Helper()
 	id := idp.EntityID("https://" + strings.ToLower(name) + ".example.gov/saml")
 	w.ok(w.Store.CreateProvider(w.t.Context(), &idp.ServiceProvider{
@@ -71,14 +71,14 @@ func (w *world) register(name string) idp.EntityID {
 }
 
 // use has a service provider use a year.
-func (w *world) use(id idp.EntityID, y idp.Year, ago time.Duration) {
+func (w *deployment) use(id idp.EntityID, y idp.Year, ago time.Duration) {
 	w.watch.Board.Usage.Use(idp.Use{SP: id, Year: y, At: w.Clock.Now().Add(-ago), IssuedAt: w.Clock.Now().Add(-ago), CertSHA256: fingerprint(id)})
 }
 
 func fingerprint(id idp.EntityID) string { return fmt.Sprintf("%064x", len(id)) }
 
 // get asks the listener as a program on the same machine does.
-func (w *world) get(path string, headers ...string) *httptest.ResponseRecorder {
+func (w *deployment) get(path string, headers ...string) *httptest.ResponseRecorder {
 	w.t.Helper()
 	r := httptest.NewRequest(http.MethodGet, "http://localhost:9090"+path, nil)
 	for i := 0; i < len(headers); i += 2 {
@@ -91,14 +91,14 @@ func (w *world) get(path string, headers ...string) *httptest.ResponseRecorder {
 	return w.do(r)
 }
 
-func (w *world) do(r *http.Request) *httptest.ResponseRecorder {
+func (w *deployment) do(r *http.Request) *httptest.ResponseRecorder {
 	rec := httptest.NewRecorder()
 	w.handler.ServeHTTP(rec, r)
 	return rec
 }
 
 // link makes a secret address and gives its path.
-func (w *world) link(l sharelink.Link) (path, id string) {
+func (w *deployment) link(l sharelink.Link) (path, id string) {
 	w.t.Helper()
 	made, token, err := w.watch.Links.Create(w.t.Context(), l, "test")
 	w.ok(err)
@@ -106,7 +106,7 @@ func (w *world) link(l sharelink.Link) (path, id string) {
 }
 
 // page reads a page as a browser does.
-func (w *world) page(path string) *html.Node {
+func (w *deployment) page(path string) *html.Node {
 	w.t.Helper()
 	rec := w.get(path, "Accept", "text/html")
 	if rec.Code != http.StatusOK {
@@ -150,7 +150,7 @@ func all(doc *html.Node, class string) (found []*html.Node) {
 }
 
 // automatic has the server take the steps that are due.
-func (w *world) automatic() {
+func (w *deployment) automatic() {
 	w.t.Helper()
 	_, err := w.watch.Rotation.Automatic(w.t.Context())
 	w.ok(err)

@@ -11,8 +11,8 @@ import (
 	"vernal/idp/idptest/binary"
 )
 
-// world is what all tests share.
-type world struct {
+// deployment is what all tests share.
+type deployment struct {
 	idp  *binary.Vernal
 	year string // the preferred one
 	cert string // file with that year's certificate
@@ -57,8 +57,8 @@ func (p *provider) start() string { return p.secret("start") }
 // secret is a page that needs a sign-in; the provider shows the path back.
 func (p *provider) secret(path string) string { return p.base + "/secret/" + path }
 
-// newWorld starts everything.
-func newWorld(t *testing.T) *world {
+// newDeployment starts everything.
+func newDeployment(t *testing.T) *deployment {
 	w := newIdP(t, binary.Build{}, "apache2", "shibd", "ruby", "chromium", "xmlsec1", "xmllint")
 	w.startMellon(t)
 	w.startShibboleth(t)
@@ -70,12 +70,12 @@ func newWorld(t *testing.T) *world {
 }
 
 // newIdP starts our side alone, if the programs are there that the test needs.
-func newIdP(t *testing.T, b binary.Build, programs ...string) *world {
+func newIdP(t *testing.T, b binary.Build, programs ...string) *deployment {
 	t.Helper()
 	for _, program := range programs {
 		binary.Need(t, program)
 	}
-	w := &world{dir: sharedDir(t), sps: map[string]*provider{}}
+	w := &deployment{dir: sharedDir(t), sps: map[string]*provider{}}
 	data, err := filepath.Abs("../../../testdata/realsp")
 	if err != nil {
 		t.Fatal(err)
@@ -91,19 +91,19 @@ func newIdP(t *testing.T, b binary.Build, programs ...string) *world {
 }
 
 // metadata is our document of the year.
-func (w *world) metadata(t *testing.T, year string) []byte {
+func (w *deployment) metadata(t *testing.T, year string) []byte {
 	t.Helper()
 	return w.get(t, w.idp.BaseURL+"/api/saml/metadata"+year)
 }
 
 // certificate is a file with the certificate of the year.
-func (w *world) certificate(t *testing.T, year string) string {
+func (w *deployment) certificate(t *testing.T, year string) string {
 	t.Helper()
 	return w.write(t, "idp"+year+".crt", w.get(t, w.idp.BaseURL+"/api/saml/certificate"+year+".pem"))
 }
 
 // register adds the provider from the metadata that it makes itself.
-func (w *world) register(t *testing.T, key string, p *provider, metadata string, flags ...string) {
+func (w *deployment) register(t *testing.T, key string, p *provider, metadata string, flags ...string) {
 	t.Helper()
 	w.sps[key] = p
 	flags = append(flags, "--name", p.name)
@@ -111,7 +111,7 @@ func (w *world) register(t *testing.T, key string, p *provider, metadata string,
 }
 
 // get fetches a page of any of our hosts.
-func (w *world) get(t *testing.T, url string) []byte {
+func (w *deployment) get(t *testing.T, url string) []byte {
 	t.Helper()
 	body, err := binary.Get(t, binary.Client(), url)
 	if err != nil {
@@ -121,7 +121,7 @@ func (w *world) get(t *testing.T, url string) []byte {
 }
 
 // write makes a file in the shared folder that every process may read.
-func (w *world) write(t *testing.T, name string, content []byte) string {
+func (w *deployment) write(t *testing.T, name string, content []byte) string {
 	t.Helper()
 	path := filepath.Join(w.dir, name)
 	if err := os.MkdirAll(filepath.Dir(path), 0o755); err != nil {

@@ -13,9 +13,9 @@ import (
 	"vernal/idp"
 )
 
-// world is an installation whose clock is turned: the policy, the history, and
+// deployment is an installation whose clock is turned: the policy, the history, and
 // a log of the steps that automatic mode took.
-type world struct {
+type deployment struct {
 	t   fataler
 	p   Policy
 	h   History
@@ -33,14 +33,14 @@ type fataler interface {
 }
 
 // firstStart is an installation that begins at now, in automatic mode.
-func firstStart(t fataler, now string) *world {
-	w := &world{t: t, p: DefaultPolicy(), now: at(now)}
+func firstStart(t fataler, now string) *deployment {
+	w := &deployment{t: t, p: DefaultPolicy(), now: at(now)}
 	w.auto()
 	return w
 }
 
 // auto takes the steps that are due, each checked as a store would.
-func (w *world) auto() {
+func (w *deployment) auto() {
 	w.t.Helper()
 	w.h = w.h.Tick(w.now, 0)
 	for _, s := range w.p.Steps(w.h, w.now) {
@@ -54,13 +54,13 @@ func (w *world) auto() {
 }
 
 // run lets the server run until then, looking once a day.
-func (w *world) run(until string) *world {
+func (w *deployment) run(until string) *deployment {
 	w.t.Helper()
 	w.runTo(at(until))
 	return w
 }
 
-func (w *world) runTo(end time.Time) {
+func (w *deployment) runTo(end time.Time) {
 	w.t.Helper()
 	for w.now.Before(end) {
 		next := w.now.Truncate(day).Add(day)
@@ -79,7 +79,7 @@ func (w *world) runTo(end time.Time) {
 }
 
 // down stops the server and starts it again then; or sets its clock.
-func (w *world) down(until string) *world {
+func (w *deployment) down(until string) *deployment {
 	w.t.Helper()
 	w.now = at(until)
 	w.h = w.h.StartClock(w.now)
@@ -88,14 +88,14 @@ func (w *world) down(until string) *world {
 }
 
 // try takes a step by hand.
-func (w *world) try(s Step) error {
+func (w *deployment) try(s Step) error {
 	h, err := w.p.Take(s, w.h, w.now)
 	w.h = h
 	return err
 }
 
 // hand takes steps by hand that must be allowed: "publish 2027".
-func (w *world) hand(steps ...string) *world {
+func (w *deployment) hand(steps ...string) *deployment {
 	w.t.Helper()
 	for _, text := range steps {
 		if err := w.try(w.step(text)); err != nil {
@@ -107,7 +107,7 @@ func (w *world) hand(steps ...string) *world {
 
 // step reads "KIND YEAR [ARGUMENT]": for import the end of the certificate, for
 // rollback that of the hold, for retire "force".
-func (w *world) step(text string) Step {
+func (w *deployment) step(text string) Step {
 	f := strings.Fields(text)
 	s := Step{Kind: StepKind(f[0])}
 	if len(f) > 1 {
@@ -136,7 +136,7 @@ func (w *world) step(text string) Step {
 }
 
 // wantLog compares the steps taken and begins a new log.
-func (w *world) wantLog(t *testing.T, want ...string) {
+func (w *deployment) wantLog(t *testing.T, want ...string) {
 	t.Helper()
 	if diff := cmp.Diff(want, w.log); diff != "" {
 		t.Errorf("%s: steps taken (-want +got):\n%s", date(w.now), diff)
@@ -145,7 +145,7 @@ func (w *world) wantLog(t *testing.T, want ...string) {
 }
 
 // wantStates compares the states of all years made.
-func (w *world) wantStates(t *testing.T, want map[idp.Year]State) {
+func (w *deployment) wantStates(t *testing.T, want map[idp.Year]State) {
 	t.Helper()
 	if diff := cmp.Diff(want, w.h.all(w.now)); diff != "" {
 		t.Errorf("%s: states (-want +got):\n%s", date(w.now), diff)
@@ -161,14 +161,14 @@ func (h History) all(now time.Time) map[idp.Year]State {
 }
 
 // attention lists the reasons for attention as "code year".
-func (w *world) attention() (all []string) {
+func (w *deployment) attention() (all []string) {
 	for _, a := range w.p.Attention(w.h, w.now, w.unmoved) {
 		all = append(all, strings.TrimSpace(fmt.Sprintf("%s %s", a.Code, a.Year)))
 	}
 	return all
 }
 
-func (w *world) wantAttention(t *testing.T, want ...string) {
+func (w *deployment) wantAttention(t *testing.T, want ...string) {
 	t.Helper()
 	if got := w.attention(); !slices.Equal(got, want) {
 		t.Errorf("%s: attention = %q, want %q\n%v", date(w.now), got, want, w.p.Attention(w.h, w.now, w.unmoved))

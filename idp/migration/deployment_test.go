@@ -18,9 +18,9 @@ import (
 	"vernal/idp/sp"
 )
 
-// world is an installation whose clock is turned. 2026 is preferred from its first
+// deployment is an installation whose clock is turned. 2026 is preferred from its first
 // day; 2027 follows by the history, which is recorded nowhere.
-type world struct {
+type deployment struct {
 	*fixture.Fixture
 	tb      testing.TB
 	history rotation.History
@@ -29,9 +29,9 @@ type world struct {
 
 func at(y int, m time.Month, d int) time.Time { return time.Date(y, m, d, 12, 0, 0, 0, time.UTC) }
 
-func newWorld(tb testing.TB, now time.Time) *world {
+func newDeployment(tb testing.TB, now time.Time) *deployment {
 	tb.Helper()
-	w := &world{Fixture: fixture.New(tb, at(2024, 1, 15), nil), tb: tb}
+	w := &deployment{Fixture: fixture.New(tb, at(2024, 1, 15), nil), tb: tb}
 	for _, y := range []idp.Year{"2024", "2025", "2026", "2027"} {
 		k := w.NewYear(y)
 		w.keys = append(w.keys, k)
@@ -47,7 +47,7 @@ func newWorld(tb testing.TB, now time.Time) *world {
 }
 
 // step takes a step of the rotation, now.
-func (w *world) step(kind rotation.StepKind, y idp.Year) {
+func (w *deployment) step(kind rotation.StepKind, y idp.Year) {
 	w.tb.Helper()
 	w.history = w.history.Apply(rotation.Step{Kind: kind, Year: y, Reason: "test"}, w.Clock.Now())
 	if w.history.Preferred != "" {
@@ -63,14 +63,14 @@ func ok(tb testing.TB, err error) {
 }
 
 // server is the board of a server that starts.
-func (w *world) server() *migration.Service {
+func (w *deployment) server() *migration.Service {
 	board := w.Server().Board
 	board.Registry, board.Years, board.Usage.Years = w.Registry, w.Years, w.Years
 	return board
 }
 
 // add registers a service provider.
-func (w *world) add(id idp.EntityID, change ...func(*idp.ServiceProvider)) {
+func (w *deployment) add(id idp.EntityID, change ...func(*idp.ServiceProvider)) {
 	w.tb.Helper()
 	p := sp.Defaults()
 	p.EntityID, p.Name, p.ACSURLs = id, "SP "+string(id), []string{"https://sp.example/acs"}
@@ -83,7 +83,7 @@ func (w *world) add(id idp.EntityID, change ...func(*idp.ServiceProvider)) {
 }
 
 // show is the board.
-func (w *world) show(s *migration.Service) *migration.Board {
+func (w *deployment) show(s *migration.Service) *migration.Board {
 	w.tb.Helper()
 	b, err := s.Board(context.Background())
 	ok(w.tb, err)

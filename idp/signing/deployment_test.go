@@ -78,8 +78,8 @@ func (k *keyring) lateSignatures() int {
 	return k.late
 }
 
-// world is an identity provider that signs with a keyring, an SP and a user.
-type world struct {
+// deployment is an identity provider that signs with a keyring, an SP and a user.
+type deployment struct {
 	*idptest.IdP
 	t    *testing.T
 	keys *keyring
@@ -89,9 +89,9 @@ type world struct {
 	record idp.ServiceProvider
 }
 
-func newWorld(t *testing.T) *world {
+func newDeployment(t *testing.T) *deployment {
 	t.Helper()
-	w := &world{t: t, keys: new(keyring)}
+	w := &deployment{t: t, keys: new(keyring)}
 	w.IdP = idptest.New(t, idptest.Options{
 		Now: time.Date(2026, 11, 22, 12, 0, 0, 0, time.UTC), FirstStart: true, Vault: w.keys, Log: slog.DiscardHandler,
 	})
@@ -108,7 +108,7 @@ func newWorld(t *testing.T) *world {
 func signedLogout(p *idp.ServiceProvider) { p.SignLogoutResponse = true }
 
 // signIn is a browser in which the user is signed in, at the year.
-func (w *world) signIn(y idp.Year) *idptest.Browser {
+func (w *deployment) signIn(y idp.Year) *idptest.Browser {
 	w.t.Helper()
 	b := w.Browser()
 	if page := b.SignIn(b.Get(w.a.URL(&idptest.Request{Year: y})), w.user); page.Response() == nil {
@@ -119,7 +119,7 @@ func (w *world) signIn(y idp.Year) *idptest.Browser {
 
 // asks are the requests whose answers are signed; each reports whether the
 // answer holds a Response. A refusal is no error, a failure of ours is.
-func (w *world) asks(y idp.Year) []func() bool {
+func (w *deployment) asks(y idp.Year) []func() bool {
 	w.t.Helper()
 	warm, anyone := w.signIn(y), w.Browser()
 	answered := func(page *idptest.Page) bool {

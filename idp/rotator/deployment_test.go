@@ -18,23 +18,23 @@ import (
 	"vernal/idp/seal"
 )
 
-// world is an installation whose rotation is tried out.
-type world struct {
+// deployment is an installation whose rotation is tried out.
+type deployment struct {
 	*fixture.Fixture
 	t *testing.T
 }
 
-func newWorld(t *testing.T, now time.Time) *world {
+func newDeployment(t *testing.T, now time.Time) *deployment {
 	t.Helper()
-	return &world{fixture.New(t, now, nil), t}
+	return &deployment{fixture.New(t, now, nil), t}
 }
 
-// openWorld opens the installation in a folder, or makes it.
-func openWorld(t *testing.T, folder string, master []byte, now time.Time) *world {
+// openDeployment opens the installation in a folder, or makes it.
+func openDeployment(t *testing.T, folder string, master []byte, now time.Time) *deployment {
 	t.Helper()
 	key, err := seal.NewMaster(master)
 	ok(t, err)
-	return &world{fixture.Open(t, folder, key, now, nil), t}
+	return &deployment{fixture.Open(t, folder, key, now, nil), t}
 }
 
 func ok(t *testing.T, err error) {
@@ -47,15 +47,15 @@ func ok(t *testing.T, err error) {
 func day(y int, m time.Month, d int) time.Time { return time.Date(y, m, d, 0, 0, 0, 0, time.UTC) }
 
 // service is a server's that is not started yet.
-func (w *world) service() *rotator.Service { return w.Server().Rotation }
+func (w *deployment) service() *rotator.Service { return w.Server().Rotation }
 
 // use notes in a server's ledger that a service provider uses the year, now.
-func (w *world) use(s *rotator.Service, y idp.Year) {
+func (w *deployment) use(s *rotator.Service, y idp.Year) {
 	s.Uses.(interface{ Use(u idp.Use) }).Use(idp.Use{SP: "urn:a", Year: y, At: w.Clock.Now()})
 }
 
 // started is a server's, in a new installation after its init.
-func (w *world) started() *rotator.Service {
+func (w *deployment) started() *rotator.Service {
 	w.t.Helper()
 	s := w.service()
 	ok(w.t, w.start(s))
@@ -63,7 +63,7 @@ func (w *world) started() *rotator.Service {
 }
 
 // start starts a server, or begins an installation where nothing is recorded.
-func (w *world) start(s *rotator.Service) error {
+func (w *deployment) start(s *rotator.Service) error {
 	w.t.Helper()
 	docs, err := w.Bolt.Documents(w.t.Context(), idp.RotationKind, idp.DocumentQuery{Keys: []string{idp.RotationKey}})
 	ok(w.t, err)
@@ -78,7 +78,7 @@ func (w *world) start(s *rotator.Service) error {
 }
 
 // run lets a server run, day by day, and take what is due.
-func (w *world) run(to time.Time, servers ...*rotator.Service) {
+func (w *deployment) run(to time.Time, servers ...*rotator.Service) {
 	w.t.Helper()
 	for w.Clock.Now().Before(to) {
 		w.Clock.Set(w.Clock.Now().AddDate(0, 0, 1))
@@ -97,7 +97,7 @@ func (w *world) run(to time.Time, servers ...*rotator.Service) {
 	}
 }
 
-func (w *world) status(s *rotator.Service) rotation.Status {
+func (w *deployment) status(s *rotator.Service) rotation.Status {
 	w.t.Helper()
 	st, err := s.Status(w.t.Context(), nil)
 	ok(w.t, err)
@@ -105,7 +105,7 @@ func (w *world) status(s *rotator.Service) rotation.Status {
 }
 
 // take takes a step by hand that must work.
-func (w *world) take(s *rotator.Service, step rotation.Step) *rotator.Outcome {
+func (w *deployment) take(s *rotator.Service, step rotation.Step) *rotator.Outcome {
 	w.t.Helper()
 	o, err := s.Take(w.t.Context(), step, "test", false)
 	ok(w.t, err)
@@ -113,7 +113,7 @@ func (w *world) take(s *rotator.Service, step rotation.Step) *rotator.Outcome {
 }
 
 // trail is the rotation's steps in the audit trail, with their days.
-func (w *world) trail() (steps []string) {
+func (w *deployment) trail() (steps []string) {
 	w.t.Helper()
 	records, err := audit.Records(w.t.Context(), w.Bolt, 0, 1000)
 	ok(w.t, err)

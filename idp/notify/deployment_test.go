@@ -32,9 +32,9 @@ import (
 	"vernal/metadata"
 )
 
-// world is an installation with a mail server, a receiver of webhooks, and a
+// deployment is an installation with a mail server, a receiver of webhooks, and a
 // clock that is turned.
-type world struct {
+type deployment struct {
 	*fixture.Fixture
 	t      *testing.T
 	mail   *smtptest.Server
@@ -62,10 +62,10 @@ func date(text string) time.Time {
 	return t
 }
 
-// newWorld starts on a day, with the years of a first start.
-func newWorld(t *testing.T, now string, change ...func(*rotation.Policy)) *world {
+// newDeployment starts on a day, with the years of a first start.
+func newDeployment(t *testing.T, now string, change ...func(*rotation.Policy)) *deployment {
 	t.Helper()
-	w := &world{t: t, uses: func(time.Time) map[idp.EntityID]idp.Year { return nil }}
+	w := &deployment{t: t, uses: func(time.Time) map[idp.EntityID]idp.Year { return nil }}
 	w.Fixture = fixture.New(t, date(now), func(c *installation.Config) {
 		for _, change := range change {
 			change(&c.Policy)
@@ -78,7 +78,7 @@ func newWorld(t *testing.T, now string, change ...func(*rotation.Policy)) *world
 }
 
 // server is a server's service, with nothing in memory yet.
-func (w *world) server() *notify.Service {
+func (w *deployment) server() *notify.Service {
 	return &notify.Service{
 		Store: w.Bolt, Board: w.Board, Rotation: w.Rotation, Years: w.Years, Clock: w.Clock.Now,
 		IdP: metadata.IdP{BaseURL: baseURL, Contact: "help@example.gov"}, Name: "Example sign-in",
@@ -89,12 +89,12 @@ func (w *world) server() *notify.Service {
 	}
 }
 
-func (w *world) mailer() *notify.Mailer {
+func (w *deployment) mailer() *notify.Mailer {
 	return &notify.Mailer{Server: w.mailAt, From: "vernal@example.gov", FromName: "Example sign-in", TLS: notify.NoTLS, Clock: w.Clock.Now}
 }
 
 // add registers a service provider with request certificates that end then.
-func (w *world) add(id idp.EntityID, contacts []string, ends ...string) {
+func (w *deployment) add(id idp.EntityID, contacts []string, ends ...string) {
 	w.t.Helper()
 	set := map[string][]string{"name": {"Service " + string(id)}, "acs_urls": {"https://sp.example.gov/acs"}, "contacts": contacts}
 	for _, end := range ends {
@@ -109,7 +109,7 @@ func (w *world) add(id idp.EntityID, contacts []string, ends ...string) {
 
 // day is a day of the installation: the clock goes on, service providers sign
 // people in, the rotation is taken on, and the servers tell of it.
-func (w *world) day(servers ...*notify.Service) {
+func (w *deployment) day(servers ...*notify.Service) {
 	w.t.Helper()
 	w.Clock.Set(w.Clock.Now().AddDate(0, 0, 1))
 	for id, y := range w.uses(w.Clock.Now()) {
@@ -123,7 +123,7 @@ func (w *world) day(servers ...*notify.Service) {
 }
 
 // tick lets all servers tell at the same time.
-func (w *world) tick(servers ...*notify.Service) {
+func (w *deployment) tick(servers ...*notify.Service) {
 	w.t.Helper()
 	var wg sync.WaitGroup
 	for _, s := range servers {
@@ -137,7 +137,7 @@ func (w *world) tick(servers ...*notify.Service) {
 }
 
 // run runs until a day, and notes on which day which notices came by mail.
-func (w *world) run(to string, servers ...*notify.Service) (log []string) {
+func (w *deployment) run(to string, servers ...*notify.Service) (log []string) {
 	w.t.Helper()
 	for w.Clock.Now().Before(date(to)) {
 		before := len(w.mail.Mails())
