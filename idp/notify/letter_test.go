@@ -36,7 +36,7 @@ func TestLettersGoToUnmovedProviders(t *testing.T) {
 		name string
 		now  string
 		act  func(w *deployment) // before now, on 2027-01-20, where 2026 is preferred
-		want string         // of the letter to a: "from>to due subject"; "" for none
+		want string              // of the letter to a: "from>to due subject"; "" for none
 	}{
 		{"nothing to move to", "2027-01-31", func(w *deployment) { w.use("urn:a", "2026") }, ""},
 		{"never seen", "2027-03-15", func(*deployment) {}, ""},

@@ -15,7 +15,7 @@ func TestCertEndingNamesItsReasons(t *testing.T) {
 	tests := []struct {
 		name string
 		do   func(*deployment) // after a first start on 22 November 2026
-		want []Reason     // of certificate_ending 2026; nil if there is none
+		want []Reason          // of certificate_ending 2026; nil if there is none
 	}{
 		{"90 days before, nothing to move to", func(w *deployment) { w.run("2027-01-01") }, nil},
 		{"60 days before, nothing to move to", func(w *deployment) { w.run("2027-01-31") }, nil},
