@@ -44,7 +44,7 @@ var layers = []struct {
 	{"installations for tests", []string{"idp/idptest/fixture"}},
 	{"web", []string{"idp/web"}},
 	{"access to years", []string{"idp/yearaccess"}},
-	{"handlers, which meet only through a stored request", []string{"idp/authn", "idp/sso", "idp/logout", "idp/discovery", "idp/adminhttp", "idp/developers"}},
+	{"handlers, which meet only through a stored request", []string{"idp/authn", "idp/sso", "idp/logout", "idp/discovery", "idp/adminhttp", "idp/developers", "idp/guide"}},
 	{"wiring", []string{"idp/server", "idp/admin"}},
 	{"operations of the commands", []string{"idp/admin/ops"}},
 	{"test harness and demo", []string{"idp/idptest", "cmd/vernal/demo"}},
@@ -67,6 +67,7 @@ var only = map[string][]string{
 	"github.com/crewjam/saml/samlsp":                 {"cmd/vernal/demo"},
 	"vernal/idp/smtptest":                            {"cmd/vernal/demo"},
 	"vernal/idp/store/bolt":                          {"cmd/vernal", "idp/idptest/fixture"},
+	"github.com/yuin/goldmark":                       {"idp/guide"},
 	"vernal/idp/usage":                               {"idp/migration", "idp/installation"},
 	"vernal/idp/migration":                           {"idp/notify", "idp/adminhttp", "idp/installation", "idp/admin/ops", "cmd/vernal/rotation"},
 }

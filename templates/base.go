@@ -25,6 +25,9 @@ type Base struct {
 	Brand     string // name of this identity provider, "" for "Vernal"
 	// Languages is the switcher, at the foot of the page.
 	Languages Languages
+	// HelpURL and DevelopersURL are the indexes of the guides; "" on sites without
+	// guides.
+	HelpURL, DevelopersURL string
 }
 
 func (b Base) language() Lang { return b.Lang }

@@ -23,6 +23,9 @@ func samples(lang Lang, acs string) []sample {
 	langs := Languages{Action: "/language", Return: "/sign-in?request=Zx81", Langs: []Lang{"en", "es", "fr"}}
 	b := Base{Lang: lang, SPName: spName, ReturnURL: "https://records.example/home", Nonce: "bm9uY2U", Languages: langs}
 	alone := Base{Lang: lang, Nonce: "bm9uY2U", Languages: langs}
+	guided := alone
+	guided.HelpURL, guided.DevelopersURL = HelpPath, DevelopersPath
+	guideLinks := []GuideLink{{"/help/install", "Install", "For operators who set up Vernal."}, {"/help/proxy", "Behind a proxy", "For operators."}}
 	long := Base{Lang: lang, Languages: langs, SPName: strings.Repeat("Bundesministeriumfürbesonderslangenamen", 3), Brand: "Department of Everything and Then Some Sign-in"}
 	const start = "https://records.example/login"
 	const id = "0198f2c4-7d1e"
@@ -162,6 +165,33 @@ func samples(lang Lang, acs string) []sample {
 			return s.WriteHTML(w, AttributesPage{Base: alone, Example: "http://idmanagement.gov/ns/requested_attributes?ReqAttr=email,first_name,last_name", ClassRefs: []string{"urn:acr.login.gov:auth-only"}, Rows: []AttributeRow{
 				{Name: "uuid", Format: "basic", Level: "any", Always: true}, {Name: "email", Format: "basic", Level: "any"},
 				{Name: "verified_at", Format: "uri", Level: "eligible"}, {Name: "x509_subject", Format: "uri", Level: "piv", NotYet: true}}})
+		}},
+		{"guide", false, func(s *Set, w io.Writer) error {
+			return s.Guide(w, GuidePage{Base: guided, Title: "Install", Developers: true, Body: `<h1 id="install">Install</h1>
+<p>For operators who set up Vernal. See <a href="/help/proxy">Behind a proxy</a> and <code>vernal.yaml</code>.</p>
+<h2 id="binary">The binary</h2>
+<pre tabindex="0"><code class="language-sh">vernal rotation preview 2027 --sp https://records.agency.example --wide-wide-wide-wide-wide-wide-wide-wide-wide-wide-wide
+</code></pre>
+<h3 id="keys">Keys</h3>
+<div role="group" tabindex="0" aria-label="Table"><table>
+<thead><tr><th>key</th><th>default</th><th>meaning of it</th><th>more words</th><th>still more</th></tr></thead>
+<tbody><tr><td><code>base_url</code></td><td>http://localhost:8080</td><td>what browsers use</td><td>text</td><td><code>AA:BB</code></td></tr></tbody>
+</table></div>
+<ol><li>one</li><li>two</li></ol>
+`})
+		}},
+		{"help", false, func(s *Set, w io.Writer) error {
+			return s.Guides(w, GuidesPage{Base: guided, Users: guideLinks, Operators: guideLinks})
+		}},
+		{"developers", false, func(s *Set, w io.Writer) error { return s.Guides(w, GuidesPage{Base: guided, Integrators: guideLinks}) }},
+		{"not-found-guided", true, func(s *Set, w io.Writer) error { return s.NotFound(w, NotFoundPage{Base: guided, HomeURL: "/"}) }},
+		{"error-guided", true, func(s *Set, w io.Writer) error {
+			return s.Error(w, ErrorPage{Base: guided, Status: 500, Title: ErrorInternalTitle, Text: ErrorInternalText, ErrorID: id})
+		}},
+		{"retired-guided", true, func(s *Set, w io.Writer) error {
+			p := retired
+			p.Base = guided
+			return s.Retired(w, p)
 		}},
 		{"preview", false, func(s *Set, w io.Writer) error {
 			p := Preview{ID: "0123456789abcdef", Year: "2027", SPName: "Orchard Desk", EndAt: at, AuthURL: "https://id.example/api/saml/auth2027",

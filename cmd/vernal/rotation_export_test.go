@@ -12,14 +12,15 @@ import (
 
 	"vernal/cmd/vernal/cli"
 	rotationcmd "vernal/cmd/vernal/rotation"
+	"vernal/idp/guide"
 	"vernal/idp/idptest/binary"
 )
 
 // opensslLine is a line that people are told to run.
-var opensslLine = regexp.MustCompile(`(?m)^ +(openssl .*)$`)
+var opensslLine = regexp.MustCompile(`(?m)^ *(openssl .*)$`)
 
-// TestPartnerCanVerifyExport checks an export as a partner would: with openssl, by the lines of
-// the README and by those of the statement itself. What was changed on the way
+// TestExport checks an export as a partner would: with openssl, by the lines of
+// the guide and by those of the statement itself. What was changed on the way
 // is found out.
 func TestPartnerCanVerifyExport(t *testing.T) {
 	t.Parallel()
@@ -55,19 +56,17 @@ func TestPartnerCanVerifyExport(t *testing.T) {
 	if err := os.WriteFile(filepath.Join(dir, "2026.pem"), old, 0o600); err != nil {
 		t.Fatal(err)
 	}
-	readme, err := os.ReadFile("../../README.md")
-	if err != nil {
-		t.Fatal(err)
-	}
 	statement, err := os.ReadFile(filepath.Join(dir, "statement.txt"))
 	if err != nil {
 		t.Fatal(err)
 	}
-	_, chapter, _ := strings.Cut(string(readme), "\n### Keys made elsewhere\n")
-	chapter, _, _ = strings.Cut(chapter, "\n### ")
-	shown := runLines(t, dir, []byte(chapter), 3)
+	text, err := readGuides(t).Lookup("external-keys").Markdown(guide.Example())
+	if err != nil {
+		t.Fatal(err)
+	}
+	shown := runLines(t, dir, []byte(text), 3)
 	if strings.Count(shown, "Verified OK") != 1 {
-		t.Errorf("the README's lines say:\n%s", shown)
+		t.Errorf("the guide's lines say:\n%s", shown)
 	}
 	_, fingerprint, _ := strings.Cut(strings.TrimSpace(shown), "=")
 	if !strings.Contains(string(statement), "\nSHA-256:             "+fingerprint+"\n") {

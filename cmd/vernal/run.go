@@ -122,6 +122,7 @@ To begin:
 		deploy.Command(a.App),
 		a.versionCommand(),
 	)
+	root.SetHelpCommand(a.helpCommand())
 	root.InitDefaultCompletionCmd()
 	cli.Strict(root)
 	return root

@@ -43,8 +43,8 @@ const springHost = "login.agency.example"
 //	                 it. There … stands for anything in a line or, alone in a
 //	                 line, for any lines
 //
-// What the README shows of the year are such files (TestReadmeSessionsMatchScripts).
-func TestRotationYearFollowsScripts(t *testing.T) {
+// What the guide "years" shows are such files (TestReadmeSpring).
+func TestSpring(t *testing.T) {
 	t.Parallel()
 	keys, err := filepath.Abs("../../testdata/keys")
 	if err != nil {
@@ -153,13 +153,13 @@ func shows(want, got string) bool {
 
 var sessionBlock = regexp.MustCompile("(?s)```shell-session\n(.*?)```")
 
-// TestReadmeSessionsMatchScripts holds what the README shows of the year against the scripts
-// that TestRotationYearFollowsScripts runs.
-func TestReadmeSessionsMatchScripts(t *testing.T) {
+// TestReadmeSpring compares the sessions of all guides with the scripts
+// that TestSpring runs.
+func TestReadmeSpring(t *testing.T) {
 	t.Parallel()
-	readme, err := os.ReadFile("../../README.md")
-	if err != nil {
-		t.Fatal(err)
+	var blocks [][]string
+	for _, d := range readDocuments(t) {
+		blocks = append(blocks, sessionBlock.FindAllStringSubmatch(d.text, -1)...)
 	}
 	ran := map[string]string{}
 	scripts, err := filepath.Glob("testdata/spring/*.txt")
@@ -177,13 +177,12 @@ func TestReadmeSessionsMatchScripts(t *testing.T) {
 			}
 		}
 	}
-	blocks := sessionBlock.FindAllSubmatch(readme, -1)
-	if len(blocks) < 5 {
-		t.Errorf("found %d sessions in the README, want more", len(blocks))
+	if len(blocks) < 15 {
+		t.Errorf("found %d sessions in the guides, want more", len(blocks))
 	}
 	for _, block := range blocks {
-		if ran[string(block[1])] == "" {
-			t.Errorf("no script in testdata/spring runs this session of the README:\n%s", block[1])
+		if ran[block[1]] == "" {
+			t.Errorf("no script in testdata/spring runs this session:\n%s", block[1])
 		}
 	}
 }

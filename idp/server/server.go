@@ -25,6 +25,7 @@ import (
 	"vernal/idp/authn"
 	"vernal/idp/developers"
 	"vernal/idp/discovery"
+	"vernal/idp/guide"
 	"vernal/idp/installation"
 	"vernal/idp/logout"
 	"vernal/idp/session"
@@ -84,7 +85,14 @@ func (s *Server) Handler() (http.Handler, error) {
 	if err != nil {
 		return nil, fmt.Errorf("load pages: %w", err)
 	}
-	pages := &web.Pages{Set: set, Langs: s.Languages, Brand: s.Brand, BaseURL: s.IdP.BaseURL, Refusals: s.Trail.Refusals}
+	pages := &web.Pages{
+		Set: set, Langs: s.Languages, Brand: s.Brand, BaseURL: s.IdP.BaseURL, Refusals: s.Trail.Refusals,
+		HelpURL: templates.HelpPath, DevelopersURL: templates.DevelopersPath,
+	}
+	book, err := guide.Load(templates.Guides())
+	if err != nil {
+		return nil, fmt.Errorf("load guides: %w", err)
+	}
 	desk := &signing.Desk{Years: s.Years, Registry: s.Registry}
 	sessions := &session.Manager{
 		Store: s.Store, Clock: s.Clock, Sealer: s.Sealer, Idle: s.Idle, Absolute: s.Absolute, CodeTime: s.CodeTime, Secure: s.Secure(),
@@ -121,6 +129,7 @@ func (s *Server) Handler() (http.Handler, error) {
 			Pages: pages, ContinuePath: sso.ContinuePath,
 		},
 		&developers.Handler{IdP: s.IdP, Registry: s.Registry, Access: access, Pages: pages},
+		&guide.Handler{Book: book, BaseURL: s.IdP.BaseURL, Years: s.Years, Clock: s.Clock, Pages: pages},
 		signOut,
 		pages,
 	} {

@@ -29,6 +29,9 @@ type Pages struct {
 	Brand string
 	// BaseURL is base_url, for the addresses that a retired year's page names.
 	BaseURL string
+	// HelpURL and DevelopersURL are the indexes of the guides that pages link to; "" for
+	// no links.
+	HelpURL, DevelopersURL string
 	// Refusals records who was refused and why; nil to record nothing.
 	Refusals *audit.Refusals
 	// SessionUser is the user of the browser's session, "" without one; optional. The
@@ -38,7 +41,10 @@ type Pages struct {
 
 // Base is what every page starts from.
 func (p *Pages) Base(r *http.Request, spName string) templates.Base {
-	return templates.Base{Lang: p.Lang(r), SPName: spName, Brand: p.Brand, Languages: p.Languages(p.pageURL(r))}
+	return templates.Base{
+		Lang: p.Lang(r), SPName: spName, Brand: p.Brand, Languages: p.Languages(p.pageURL(r)),
+		HelpURL: p.HelpURL, DevelopersURL: p.DevelopersURL,
+	}
 }
 
 // Render renders a page to memory first and only then writes status and body,

@@ -1,0 +1,272 @@
+// Package guide shows the guides: the manual of Vernal for users, operators and
+// integrators. They are Markdown files of package templates. The values of this
+// installation are filled in: its URLs, its live years and their fingerprints.
+// The server shows the guides as pages, and `vernal help TOPIC` prints them.
+//
+// A file is a template whose data is Values. Values never pass through the Markdown
+// parser: a template gets a token in place of each text, and the tokens are replaced
+// in the result, where HTML is escaped. So nothing of a value can become Markdown or
+// HTML. HTML in a guide itself is left out.
+package guide
+
+import (
+	"bytes"
+	"errors"
+	"fmt"
+	"html"
+	htmltemplate "html/template"
+	"io/fs"
+	"path"
+	"slices"
+	"strconv"
+	"strings"
+	"text/template"
+	"time"
+	"unicode"
+
+	"github.com/yuin/goldmark"
+	"github.com/yuin/goldmark/extension"
+	"github.com/yuin/goldmark/parser"
+
+	"vernal/idp"
+	"vernal/idp/assurance"
+	"vernal/idp/rotation"
+	"vernal/metadata"
+	"vernal/templates"
+)
+
+// Audience is the group of readers that a guide is for. It is also the folder of the
+// guide's file.
+type Audience string
+
+// The audiences.
+const (
+	Users       Audience = "users"
+	Operators   Audience = "operators"
+	Integrators Audience = "integrators"
+)
+
+// order lists the guides of each audience as the indexes show them.
+var order = []struct {
+	audience Audience
+	topics   []string
+}{
+	{Users, []string{"sign-in", "devices", "problems"}},
+	{Operators, []string{"install", "proxy", "service-providers", "users", "sessions", "years", "notices", "preview", "external-keys",
+		"lost-keys", "backups", "master-key", "audit-trail", "watch", "languages", "upgrade", "troubleshooting"}},
+	{Integrators, []string{"start", "requests", "responses", "sign-out", "choose-language", "try-next-year", "libraries"}},
+}
+
+// Topic is one guide.
+type Topic struct {
+	Name     string   `json:"name"` // as in its URL
+	Audience Audience `json:"audience"`
+	Title    string   `json:"title"`
+	// Summary is the guide's first paragraph, which says whom it is for.
+	Summary string `json:"summary"`
+
+	source *template.Template
+}
+
+// Path is the path of the guide's page.
+func (t *Topic) Path() string {
+	if t.Audience == Integrators {
+		return templates.DevelopersPath + "/" + t.Name
+	}
+	return templates.HelpPath + "/" + t.Name
+}
+
+// Book is all guides. It is read-only and may be used by many goroutines.
+type Book struct{ topics []*Topic }
+
+// Load parses the guides of a folder.
+func Load(files fs.FS) (*Book, error) {
+	b := &Book{}
+	for _, part := range order {
+		for _, name := range part.topics {
+			file := path.Join(string(part.audience), name+".md")
+			source, err := fs.ReadFile(files, file)
+			if err != nil {
+				return nil, err
+			}
+			t := &Topic{Name: name, Audience: part.audience}
+			if t.Title, t.Summary, err = readHead(string(source)); err != nil {
+				return nil, fmt.Errorf("%s: %w", file, err)
+			}
+			if t.source, err = template.New(name).Parse(string(source)); err != nil {
+				return nil, err
+			}
+			b.topics = append(b.topics, t)
+		}
+	}
+	return b, nil
+}
+
+// readHead returns the title and the first paragraph of a guide.
+func readHead(source string) (title, summary string, err error) {
+	head, rest, _ := strings.Cut(source, "\n\n")
+	title, ok := strings.CutPrefix(head, "# ")
+	summary, _, _ = strings.Cut(rest, "\n\n")
+	if !ok || summary == "" || strings.Contains(title+summary, "{{") {
+		return "", "", errors.New("a guide begins with a title and a paragraph that says whom it is for")
+	}
+	return title, strings.Join(strings.Fields(summary), " "), nil
+}
+
+// Topics lists the guides in the order of the indexes.
+func (b *Book) Topics() []*Topic { return b.topics }
+
+// Lookup finds a guide by its name, or returns nil.
+func (b *Book) Lookup(name string) *Topic {
+	if i := slices.IndexFunc(b.topics, func(t *Topic) bool { return t.Name == name }); i >= 0 {
+		return b.topics[i]
+	}
+	return nil
+}
+
+// Values are what guides say of an installation. All of it is public.
+type Values struct {
+	BaseURL string
+	// Years are the live years, the preferred one first. Without any, guides show
+	// the URLs of ExampleYear and no certificate.
+	Years []Year
+}
+
+// Year is a live year.
+type Year struct {
+	Year  idp.Year
+	State rotation.State
+	EndAt time.Time // of its certificate
+	// SHA256 is the fingerprint of its certificate, with colons.
+	SHA256 string
+}
+
+// ExampleYear is the year of URLs where no year is live.
+const ExampleYear idp.Year = "2026"
+
+// Example returns the values of an installation that does not exist.
+func Example() Values { return Values{BaseURL: "https://login.agency.example"} }
+
+// data is what templates see.
+type data struct {
+	Base, Host, EntityID, StableMetadata string
+	// The rest of the URLs are those of the preferred year.
+	yearData
+	Years      []yearData
+	Attributes []attribute
+	ClassRefs  []string
+}
+
+type yearData struct {
+	Year, State, EndAt, SHA256                                string
+	Metadata, Authn, Logout, RemoteLogout, CertificateAddress string
+}
+
+type attribute struct{ Name, Format, When, Text string }
+
+// tokens stand for values while a guide is rendered. They consist of letters and
+// digits, which mean nothing in Markdown, HTML and URLs.
+type tokens struct{ values []string }
+
+const tokenPrefix, tokenSuffix = "xVernal", "Valuex"
+
+func (k *tokens) hold(value string) string {
+	if value == "" {
+		return ""
+	}
+	k.values = append(k.values, strings.Map(func(r rune) rune {
+		if !unicode.IsPrint(r) {
+			return unicode.ReplacementChar
+		}
+		return r
+	}, value))
+	return tokenPrefix + strconv.Itoa(len(k.values)-1) + tokenSuffix
+}
+
+// replace puts the values in the place of their tokens.
+func (k *tokens) replace(text string, escape func(string) string) string {
+	var pairs []string
+	for i, value := range k.values {
+		pairs = append(pairs, tokenPrefix+strconv.Itoa(i)+tokenSuffix, escape(value))
+	}
+	return strings.NewReplacer(pairs...).Replace(text)
+}
+
+// newData returns what a template sees of v.
+func newData(k *tokens, v Values) data {
+	us := metadata.IdP{BaseURL: v.BaseURL}
+	host := v.BaseURL
+	if _, rest, ok := strings.Cut(host, "://"); ok {
+		host = rest
+	}
+	yearOf := func(y Year) yearData {
+		d := yearData{
+			Year: k.hold(string(y.Year)), State: k.hold(string(y.State)), SHA256: k.hold(y.SHA256),
+			Metadata: k.hold(us.MetadataURL(y.Year)), Authn: k.hold(us.AuthnURL(y.Year)), Logout: k.hold(us.LogoutURL(y.Year)),
+			RemoteLogout: k.hold(us.RemoteLogoutURL(y.Year)), CertificateAddress: k.hold(us.CertificateURL(y.Year)),
+		}
+		if !y.EndAt.IsZero() {
+			d.EndAt = k.hold(y.EndAt.UTC().Format(time.DateOnly))
+		}
+		return d
+	}
+	d := data{
+		Base: k.hold(v.BaseURL), Host: k.hold(host), EntityID: k.hold(string(us.EntityID())),
+		StableMetadata: k.hold(us.MetadataURL("")), yearData: yearOf(Year{Year: ExampleYear}),
+	}
+	for i, y := range v.Years {
+		d.Years = append(d.Years, yearOf(y))
+		if i == 0 {
+			d.yearData = d.Years[0]
+		}
+	}
+	for _, row := range assurance.Table() {
+		d.Attributes = append(d.Attributes, attribute{k.hold(row.Name), k.hold(row.Format()), k.hold(row.When()), k.hold(row.Text())})
+	}
+	for _, ref := range assurance.ClassRefs() {
+		d.ClassRefs = append(d.ClassRefs, k.hold(ref))
+	}
+	return d
+}
+
+// fill executes the guide's template. The result contains tokens.
+func (t *Topic) fill(v Values) (string, *tokens, error) {
+	k := &tokens{}
+	var out strings.Builder
+	if err := t.source.Execute(&out, newData(k, v)); err != nil {
+		return "", nil, fmt.Errorf("fill guide: %w", err)
+	}
+	return out.String(), k, nil
+}
+
+// Markdown returns the guide as text for a terminal.
+func (t *Topic) Markdown(v Values) (string, error) {
+	text, k, err := t.fill(v)
+	if err != nil {
+		return "", err
+	}
+	return k.replace(text, func(s string) string { return s }), nil
+}
+
+// markdown renders guides. Without goldmark's option "unsafe", HTML and scripts in
+// links are left out.
+var markdown = goldmark.New(goldmark.WithExtensions(extension.Table), goldmark.WithParserOptions(parser.WithAutoHeadingID()))
+
+// focusable lets the keyboard scroll what is wider than a phone.
+var focusable = strings.NewReplacer(
+	"<table>", `<div role="group" tabindex="0" aria-label="Table"><table>`, "</table>", "</table></div>",
+	"<pre>", `<pre tabindex="0">`,
+)
+
+// HTML returns the guide as a part of a page, with its h1.
+func (t *Topic) HTML(v Values) (htmltemplate.HTML, error) {
+	text, k, err := t.fill(v)
+	if err != nil {
+		return "", err
+	}
+	var out bytes.Buffer
+	if err := markdown.Convert([]byte(text), &out); err != nil {
+		return "", fmt.Errorf("render guide %s: %w", t.Name, err)
+	}
+	return htmltemplate.HTML(k.replace(focusable.Replace(out.String()), html.EscapeString)), nil
+}

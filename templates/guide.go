@@ -1,0 +1,55 @@
+package templates
+
+import (
+	"embed"
+	htmltemplate "html/template"
+	"io"
+	"io/fs"
+)
+
+// HelpPath is the index of the guides for users and operators, DevelopersPath
+// that of the guides for integrators. A guide is one level below.
+const (
+	HelpPath       = "/help"
+	DevelopersPath = "/developers"
+)
+
+//go:embed guide
+var guides embed.FS
+
+// Guides holds the guides in Markdown, in a folder per audience. Package guide fills in
+// and renders them.
+func Guides() fs.FS {
+	sub, err := fs.Sub(guides, "guide")
+	if err != nil {
+		panic(err) // "guide" is a valid path
+	}
+	return sub
+}
+
+// GuidePage shows one guide. Guides are in English, whatever language the page
+// around them has.
+type GuidePage struct {
+	Base
+	Title string
+	// Body is the rendered guide, with its h1.
+	Body htmltemplate.HTML
+	// Developers reports whether the guide belongs to the index for integrators.
+	Developers bool
+}
+
+// Guide writes the page of a guide.
+func (s *Set) Guide(w io.Writer, p GuidePage) error { return s.html(w, "guide", p.Lang, p) }
+
+// GuidesPage is an index of guides: that for integrators, or that for users and
+// operators. Lists without guides are left out.
+type GuidesPage struct {
+	Base
+	Users, Operators, Integrators []GuideLink
+}
+
+// GuideLink leads to a guide.
+type GuideLink struct{ URL, Title, Summary string }
+
+// Guides writes an index.
+func (s *Set) Guides(w io.Writer, p GuidesPage) error { return s.html(w, "guides", p.Lang, p) }
