@@ -17,6 +17,7 @@ import (
 	htmltemplate "html/template"
 	"io/fs"
 	"path"
+	"regexp"
 	"slices"
 	"strconv"
 	"strings"
@@ -158,8 +159,8 @@ type data struct {
 }
 
 type yearData struct {
-	Year, State, EndAt, SHA256                                string
-	Metadata, Authn, Logout, RemoteLogout, CertificateAddress string
+	Year, State, EndAt, SHA256                            string
+	Metadata, Authn, Logout, RemoteLogout, CertificateURL string
 }
 
 type attribute struct{ Name, Format, When, Text string }
@@ -203,7 +204,7 @@ func newData(k *tokens, v Values) data {
 		d := yearData{
 			Year: k.hold(string(y.Year)), State: k.hold(string(y.State)), SHA256: k.hold(y.SHA256),
 			Metadata: k.hold(us.MetadataURL(y.Year)), Authn: k.hold(us.AuthnURL(y.Year)), Logout: k.hold(us.LogoutURL(y.Year)),
-			RemoteLogout: k.hold(us.RemoteLogoutURL(y.Year)), CertificateAddress: k.hold(us.CertificateURL(y.Year)),
+			RemoteLogout: k.hold(us.RemoteLogoutURL(y.Year)), CertificateURL: k.hold(us.CertificateURL(y.Year)),
 		}
 		if !y.EndAt.IsZero() {
 			d.EndAt = k.hold(y.EndAt.UTC().Format(time.DateOnly))
@@ -268,5 +269,16 @@ func (t *Topic) HTML(v Values) (htmltemplate.HTML, error) {
 	if err := markdown.Convert([]byte(text), &out); err != nil {
 		return "", fmt.Errorf("render guide %s: %w", t.Name, err)
 	}
-	return htmltemplate.HTML(k.replace(focusable.Replace(out.String()), html.EscapeString)), nil
+	return htmltemplate.HTML(k.replace(focusable.Replace(out.String()), escapeValue)), nil
+}
+
+var fingerprint = regexp.MustCompile(`^[0-9A-F]{2}(:[0-9A-F]{2})+$`)
+
+// escapeValue escapes a value for text and attributes. A fingerprint may break between
+// its bytes. No guide uses one in an attribute.
+func escapeValue(value string) string {
+	if fingerprint.MatchString(value) {
+		return strings.ReplaceAll(value, ":", ":<wbr>")
+	}
+	return html.EscapeString(value)
 }
