@@ -92,7 +92,7 @@ type ServiceProvider struct {
 	// Certs are the SP's request certificates, PEM, each tried alone.
 	Certs []string `json:"certs"`
 	// EncryptionCerts are certificates to encrypt assertions to, PEM. Empty:
-	// the request certificate that verified, see the README.
+	// the request certificate that verified.
 	EncryptionCerts []string `json:"encryption_certs,omitempty"`
 	// RedirectURIs are further addresses that a posted Response may lead to;
 	// their origins are allowed by the response page's form-action.

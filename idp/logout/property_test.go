@@ -71,7 +71,7 @@ func (d *drawn) inbound(p *idptest.Provider) saml.Inbound {
 	return in
 }
 
-// ends is whose sessions the request ends, as the README has it.
+// ends is whose sessions the request ends, as the guide "sign-out" says.
 func (d *drawn) ends() (who []string) {
 	if !d.fresh {
 		return nil

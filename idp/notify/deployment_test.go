@@ -164,7 +164,7 @@ func newMailbox(t *testing.T, s *smtptest.Server) (*smtptest.Server, string) {
 	return s, l.Addr().String()
 }
 
-// receiver takes webhooks and checks them as the README tells receivers to.
+// receiver takes webhooks and checks them as the guide "notices" says.
 type receiver struct {
 	url string
 
