@@ -104,7 +104,7 @@ func testLogOutUnsigned(t *testing.T, w *deployment, key string) {
 	b.expect(pageOther)
 	w.checkLogoutResponse(t, sp, b.last())
 	if text := run(b, chromedp.Evaluate[string]("document.body.innerText")); b.status() < 400 && !noSignature.MatchString(text) {
-		t.Errorf("the provider takes the unsigned LogoutResponse with status %d: correct the guide "libraries"\n%s", b.status(), text)
+		t.Errorf("the provider takes the unsigned LogoutResponse with status %d: correct the guide libraries\n%s", b.status(), text)
 	}
 	b.open(sp.secret("second"))
 	b.expect(pageSignIn)
