@@ -60,8 +60,13 @@ func (a *app) listHelp(root *cobra.Command, book *guide.Book) error {
 		return err
 	}
 	w := tabwriter.NewWriter(a.Out, 0, 0, 2, ' ', 0)
-	fmt.Fprintln(w, "\nGuides (vernal help TOPIC):")
+	fmt.Fprintln(w, "\nGuides, printed by \"vernal help TOPIC\":")
+	audience := guide.Audience("")
 	for _, t := range book.Topics() {
+		if t.Audience != audience {
+			audience = t.Audience
+			fmt.Fprintf(w, "\nFor %s:\n", audience)
+		}
 		fmt.Fprintf(w, "  %s\t%s\n", t.Name, t.Title)
 	}
 	return w.Flush()

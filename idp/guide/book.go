@@ -171,7 +171,8 @@ type tokens struct{ values []string }
 
 const tokenPrefix, tokenSuffix = "xVernal", "Valuex"
 
-func (k *tokens) hold(value string) string {
+// holdValue keeps a value and returns its token; "" for "".
+func (k *tokens) holdValue(value string) string {
 	if value == "" {
 		return ""
 	}
@@ -184,8 +185,8 @@ func (k *tokens) hold(value string) string {
 	return tokenPrefix + strconv.Itoa(len(k.values)-1) + tokenSuffix
 }
 
-// replace puts the values in the place of their tokens.
-func (k *tokens) replace(text string, escape func(string) string) string {
+// replaceTokens puts the values in the place of their tokens.
+func (k *tokens) replaceTokens(text string, escape func(string) string) string {
 	var pairs []string
 	for i, value := range k.values {
 		pairs = append(pairs, tokenPrefix+strconv.Itoa(i)+tokenSuffix, escape(value))
@@ -202,18 +203,18 @@ func newData(k *tokens, v Values) data {
 	}
 	yearOf := func(y Year) yearData {
 		d := yearData{
-			Year: k.hold(string(y.Year)), State: k.hold(string(y.State)), SHA256: k.hold(y.SHA256),
-			Metadata: k.hold(us.MetadataURL(y.Year)), Authn: k.hold(us.AuthnURL(y.Year)), Logout: k.hold(us.LogoutURL(y.Year)),
-			RemoteLogout: k.hold(us.RemoteLogoutURL(y.Year)), CertificateURL: k.hold(us.CertificateURL(y.Year)),
+			Year: k.holdValue(string(y.Year)), State: k.holdValue(string(y.State)), SHA256: k.holdValue(y.SHA256),
+			Metadata: k.holdValue(us.MetadataURL(y.Year)), Authn: k.holdValue(us.AuthnURL(y.Year)), Logout: k.holdValue(us.LogoutURL(y.Year)),
+			RemoteLogout: k.holdValue(us.RemoteLogoutURL(y.Year)), CertificateURL: k.holdValue(us.CertificateURL(y.Year)),
 		}
 		if !y.EndAt.IsZero() {
-			d.EndAt = k.hold(y.EndAt.UTC().Format(time.DateOnly))
+			d.EndAt = k.holdValue(y.EndAt.UTC().Format(time.DateOnly))
 		}
 		return d
 	}
 	d := data{
-		Base: k.hold(v.BaseURL), Host: k.hold(host), EntityID: k.hold(string(us.EntityID())),
-		StableMetadata: k.hold(us.MetadataURL("")), yearData: yearOf(Year{Year: ExampleYear}),
+		Base: k.holdValue(v.BaseURL), Host: k.holdValue(host), EntityID: k.holdValue(string(us.EntityID())),
+		StableMetadata: k.holdValue(us.MetadataURL("")), yearData: yearOf(Year{Year: ExampleYear}),
 	}
 	for i, y := range v.Years {
 		d.Years = append(d.Years, yearOf(y))
@@ -222,16 +223,16 @@ func newData(k *tokens, v Values) data {
 		}
 	}
 	for _, row := range assurance.Table() {
-		d.Attributes = append(d.Attributes, attribute{k.hold(row.Name), k.hold(row.Format()), k.hold(row.When()), k.hold(row.Text())})
+		d.Attributes = append(d.Attributes, attribute{k.holdValue(row.Name), k.holdValue(row.Format()), k.holdValue(row.When()), k.holdValue(row.Text())})
 	}
 	for _, ref := range assurance.ClassRefs() {
-		d.ClassRefs = append(d.ClassRefs, k.hold(ref))
+		d.ClassRefs = append(d.ClassRefs, k.holdValue(ref))
 	}
 	return d
 }
 
-// fill executes the guide's template. The result contains tokens.
-func (t *Topic) fill(v Values) (string, *tokens, error) {
+// fillTemplate executes the guide's template. The result contains tokens.
+func (t *Topic) fillTemplate(v Values) (string, *tokens, error) {
 	k := &tokens{}
 	var out strings.Builder
 	if err := t.source.Execute(&out, newData(k, v)); err != nil {
@@ -242,11 +243,11 @@ func (t *Topic) fill(v Values) (string, *tokens, error) {
 
 // Markdown returns the guide as text for a terminal.
 func (t *Topic) Markdown(v Values) (string, error) {
-	text, k, err := t.fill(v)
+	text, k, err := t.fillTemplate(v)
 	if err != nil {
 		return "", err
 	}
-	return k.replace(text, func(s string) string { return s }), nil
+	return k.replaceTokens(text, func(s string) string { return s }), nil
 }
 
 // markdown renders guides. Without goldmark's option "unsafe", HTML and scripts in
@@ -261,7 +262,7 @@ var focusable = strings.NewReplacer(
 
 // HTML returns the guide as a part of a page, with its h1.
 func (t *Topic) HTML(v Values) (htmltemplate.HTML, error) {
-	text, k, err := t.fill(v)
+	text, k, err := t.fillTemplate(v)
 	if err != nil {
 		return "", err
 	}
@@ -269,7 +270,7 @@ func (t *Topic) HTML(v Values) (htmltemplate.HTML, error) {
 	if err := markdown.Convert([]byte(text), &out); err != nil {
 		return "", fmt.Errorf("render guide %s: %w", t.Name, err)
 	}
-	return htmltemplate.HTML(k.replace(focusable.Replace(out.String()), escapeValue)), nil
+	return htmltemplate.HTML(k.replaceTokens(focusable.Replace(out.String()), escapeValue)), nil
 }
 
 var fingerprint = regexp.MustCompile(`^[0-9A-F]{2}(:[0-9A-F]{2})+$`)
