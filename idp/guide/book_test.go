@@ -8,9 +8,11 @@ import (
 	"testing"
 	"testing/fstest"
 	"time"
+	"unsafe"
 
 	"golang.org/x/net/html"
 
+	"vernal/idp/keyring"
 	"vernal/idp/rotation"
 	"vernal/templates"
 )
@@ -122,6 +124,23 @@ func TestValuesAreText(t *testing.T) {
 				t.Errorf("%q, %v", text, err)
 			}
 		})
+	}
+}
+
+// A guide is rendered once while the years stay the same.
+func TestGuideIsRenderedOnce(t *testing.T) {
+	t.Parallel()
+	h := &Handler{Book: mustLoad(t), BaseURL: "https://id.example", Years: keyring.NewRing(rotation.DefaultPolicy()), Clock: time.Now}
+	var bodies [2]string
+	for i := range bodies {
+		body, err := h.renderBody(h.Book.Lookup("install"))
+		if err != nil {
+			t.Fatal(err)
+		}
+		bodies[i] = string(body)
+	}
+	if unsafe.StringData(bodies[0]) != unsafe.StringData(bodies[1]) {
+		t.Error("the guide was rendered again")
 	}
 }
 
