@@ -3,7 +3,6 @@ package templates
 import (
 	"embed"
 	htmltemplate "html/template"
-	"io"
 	"io/fs"
 )
 
@@ -38,9 +37,6 @@ type GuidePage struct {
 	Developers bool
 }
 
-// Guide writes the page of a guide.
-func (s *Set) Guide(w io.Writer, p GuidePage) error { return s.html(w, "guide", p.Lang, p) }
-
 // GuidesPage is an index of guides: that for integrators, or that for users and
 // operators. Lists without guides are left out.
 type GuidesPage struct {
@@ -50,6 +46,3 @@ type GuidesPage struct {
 
 // GuideLink leads to a guide.
 type GuideLink struct{ URL, Title, Summary string }
-
-// Guides writes an index.
-func (s *Set) Guides(w io.Writer, p GuidesPage) error { return s.html(w, "guides", p.Lang, p) }

@@ -167,7 +167,7 @@ func samples(lang Lang, acs string) []sample {
 				{Name: "verified_at", Format: "uri", Level: "eligible"}, {Name: "x509_subject", Format: "uri", Level: "piv", NotYet: true}}})
 		}},
 		{"guide", false, func(s *Set, w io.Writer) error {
-			return s.Guide(w, GuidePage{Base: guided, Title: "Install", Developers: true, Body: `<h1 id="install">Install</h1>
+			return s.WriteHTML(w, GuidePage{Base: guided, Title: "Install", Developers: true, Body: `<h1 id="install">Install</h1>
 <p>For operators who set up Vernal. See <a href="/help/proxy">Behind a proxy</a> and <code>vernal.yaml</code>.</p>
 <h2 id="binary">The binary</h2>
 <pre tabindex="0"><code class="language-sh">vernal rotation preview 2027 --sp https://records.agency.example --wide-wide-wide-wide-wide-wide-wide-wide-wide-wide-wide
@@ -181,17 +181,19 @@ func samples(lang Lang, acs string) []sample {
 `})
 		}},
 		{"help", false, func(s *Set, w io.Writer) error {
-			return s.Guides(w, GuidesPage{Base: guided, Users: guideLinks, Operators: guideLinks})
+			return s.WriteHTML(w, GuidesPage{Base: guided, Users: guideLinks, Operators: guideLinks})
 		}},
-		{"developers", false, func(s *Set, w io.Writer) error { return s.Guides(w, GuidesPage{Base: guided, Integrators: guideLinks}) }},
-		{"not-found-guided", true, func(s *Set, w io.Writer) error { return s.NotFound(w, NotFoundPage{Base: guided, HomeURL: "/"}) }},
+		{"developers", false, func(s *Set, w io.Writer) error {
+			return s.WriteHTML(w, GuidesPage{Base: guided, Integrators: guideLinks})
+		}},
+		{"not-found-guided", true, func(s *Set, w io.Writer) error { return s.WriteHTML(w, NotFoundPage{Base: guided, HomeURL: "/"}) }},
 		{"error-guided", true, func(s *Set, w io.Writer) error {
-			return s.Error(w, ErrorPage{Base: guided, Status: 500, Title: ErrorInternalTitle, Text: ErrorInternalText, ErrorID: id})
+			return s.WriteHTML(w, ErrorPage{Base: guided, Status: 500, Title: "error.internal.title", Text: "error.internal.text", ErrorID: id})
 		}},
 		{"retired-guided", true, func(s *Set, w io.Writer) error {
 			p := retired
 			p.Base = guided
-			return s.Retired(w, p)
+			return s.WriteHTML(w, p)
 		}},
 		{"preview", false, func(s *Set, w io.Writer) error {
 			p := Preview{ID: "0123456789abcdef", Year: "2027", SPName: "Orchard Desk", EndAt: at, AuthURL: "https://id.example/api/saml/auth2027",

@@ -62,9 +62,9 @@ var preparation = []string{
 	"stdin password\nexec vernal user add --email ada@agency.example --password-stdin --totp",
 }
 
-// TestReadme runs the console blocks of the README and of each guide as an operator
+// TestReadmeAndGuideCommandsRun runs the console blocks of the README and of each guide as an operator
 // would type them, in a folder of their own that holds sp.crt.
-func TestReadme(t *testing.T) {
+func TestReadmeAndGuideCommandsRun(t *testing.T) {
 	t.Parallel()
 	cert, err := os.ReadFile("../../testdata/keys/sp1.crt")
 	if err != nil {
@@ -116,9 +116,10 @@ func consoleLines(text string) (lines []string) {
 	return lines
 }
 
-// TestReadmeCommands checks that the command lines that TestReadme does not run, because
-// they need a running server or another file, name commands and flags that exist.
-func TestReadmeCommands(t *testing.T) {
+// TestReadmeAndGuideCommandsExist checks that the command lines that
+// TestReadmeAndGuideCommandsRun does not run, because they need a running server or
+// another file, name commands and flags that exist.
+func TestReadmeAndGuideCommandsExist(t *testing.T) {
 	t.Parallel()
 	total := 0
 	for _, d := range readDocuments(t) {
@@ -176,7 +177,7 @@ func checkCommandLine(line string) error {
 
 // TestGuideNames: `vernal help NAME` shows the command of that name, so no guide may
 // have it.
-func TestGuideNames(t *testing.T) {
+func TestGuideTopicsAreNoCommands(t *testing.T) {
 	t.Parallel()
 	taken := map[string]bool{}
 	for _, c := range newCommandTree().Commands() {

@@ -43,8 +43,8 @@ const springHost = "login.agency.example"
 //	                 it. There … stands for anything in a line or, alone in a
 //	                 line, for any lines
 //
-// What the guide "years" shows are such files (TestReadmeSpring).
-func TestSpring(t *testing.T) {
+// What the guide "years" shows are such files (TestGuideSessionsMatchScripts).
+func TestRotationYearFollowsScripts(t *testing.T) {
 	t.Parallel()
 	keys, err := filepath.Abs("../../testdata/keys")
 	if err != nil {
@@ -153,9 +153,9 @@ func shows(want, got string) bool {
 
 var sessionBlock = regexp.MustCompile("(?s)```shell-session\n(.*?)```")
 
-// TestReadmeSpring compares the sessions of all guides with the scripts
-// that TestSpring runs.
-func TestReadmeSpring(t *testing.T) {
+// TestGuideSessionsMatchScripts compares the sessions of all guides with the scripts
+// that TestRotationYearFollowsScripts runs.
+func TestGuideSessionsMatchScripts(t *testing.T) {
 	t.Parallel()
 	var blocks [][]string
 	for _, d := range readDocuments(t) {

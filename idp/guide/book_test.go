@@ -33,7 +33,7 @@ var anyYears = Values{BaseURL: "https://id.example", Years: []Year{
 
 // Each guide has one h1, headings in order, no HTML of its own, no line that Markdown
 // leaves as it is, and no token that was not replaced.
-func TestGuidesRender(t *testing.T) {
+func TestEveryGuideRenders(t *testing.T) {
 	t.Parallel()
 	for _, v := range []Values{anyYears, Example()} {
 		for _, topic := range mustLoad(t).Topics() {
@@ -77,7 +77,7 @@ func checkHeadings(t *testing.T, body string) {
 }
 
 // Nothing of a value becomes Markdown or HTML, wherever a guide uses it.
-func TestValuesAreText(t *testing.T) {
+func TestValuesBecomeNoMarkup(t *testing.T) {
 	t.Parallel()
 	const evil = "**x** `y` [z](javascript:alert(1)) <script>alert(1)</script> | | &amp; xVernal0Valuex \x1b[2J\n# h"
 	for name, guide := range map[string]string{

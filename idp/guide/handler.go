@@ -57,7 +57,7 @@ func (h *Handler) Mount(rt *web.Router) {
 // showHelp is GET /help: the guides for users and, below, for operators.
 func (h *Handler) showHelp(w http.ResponseWriter, r *http.Request) error {
 	page := templates.GuidesPage{Base: h.Pages.Base(r, ""), Users: h.listLinks(Users), Operators: h.listLinks(Operators)}
-	return sendPage(w, r, func(b io.Writer) error { return h.Pages.Set.Guides(b, page) })
+	return sendPage(w, r, func(b io.Writer) error { return h.Pages.Set.WriteHTML(b, page) })
 }
 
 // showDevelopers is GET /developers: everything for integrators.
@@ -65,7 +65,7 @@ func (h *Handler) showDevelopers(w http.ResponseWriter, r *http.Request) error {
 	page := templates.GuidesPage{Base: h.Pages.Base(r, ""), Integrators: append(h.listLinks(Integrators), templates.GuideLink{
 		URL: templates.AttributesPath, Title: "Attributes", Summary: "Each attribute, its format, and when it is released; the values of AuthnContextClassRef.",
 	})}
-	return sendPage(w, r, func(b io.Writer) error { return h.Pages.Set.Guides(b, page) })
+	return sendPage(w, r, func(b io.Writer) error { return h.Pages.Set.WriteHTML(b, page) })
 }
 
 func (h *Handler) listLinks(a Audience) (links []templates.GuideLink) {
@@ -83,7 +83,7 @@ func (h *Handler) showGuide(w http.ResponseWriter, r *http.Request, t *Topic) er
 		return err
 	}
 	page := templates.GuidePage{Base: h.Pages.Base(r, ""), Title: t.Title, Body: body, Developers: t.Audience == Integrators}
-	return sendPage(w, r, func(b io.Writer) error { return h.Pages.Set.Guide(b, page) })
+	return sendPage(w, r, func(b io.Writer) error { return h.Pages.Set.WriteHTML(b, page) })
 }
 
 // renderBody returns the guide for the years that are live now. Each guide is rendered

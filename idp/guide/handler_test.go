@@ -46,7 +46,7 @@ func guidePaths(t *testing.T) []string {
 }
 
 // Every guide answers, and so does every link in it.
-func TestGuideLinks(t *testing.T) {
+func TestGuideLinksAnswer(t *testing.T) {
 	t.Parallel()
 	i := idptest.New(t, idptest.Options{})
 	pages := map[string]*html.Node{}
@@ -121,7 +121,7 @@ func hasID(doc *html.Node, id string) bool {
 
 // Guides contain the URLs and fingerprints of the live years, and follow each step. A
 // year that is not published is as if it did not exist.
-func TestGuidesFollowTheYears(t *testing.T) {
+func TestGuidesShowLiveYearsOnly(t *testing.T) {
 	t.Parallel()
 	i := idptest.New(t, idptest.Options{Now: january})
 	const start = templates.DevelopersPath + "/start"
@@ -211,7 +211,7 @@ func TestGuidesAreDocuments(t *testing.T) {
 }
 
 // The text of a guide is English, whatever language the page around it has.
-func TestGuideLanguage(t *testing.T) {
+func TestGuideIsMarkedAsEnglish(t *testing.T) {
 	t.Parallel()
 	i := idptest.New(t, idptest.Options{})
 	doc, err := html.Parse(strings.NewReader(string(i.Browser().Get(i.URL + "/help/install?locale=fr").Body)))
