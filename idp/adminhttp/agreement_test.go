@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"encoding/json"
 	"errors"
+	"flag"
 	"fmt"
 	"io"
 	"log/slog"
@@ -165,6 +166,8 @@ type data struct {
 			Year  idp.Year       `json:"year"`
 			State rotation.State `json:"state"`
 			Live  bool           `json:"live"`
+
+			CertExpired bool `json:"certificate_expired"`
 		} `json:"years"`
 	} `json:"status"`
 	Board struct {
@@ -360,9 +363,9 @@ func (m *months) compareWall(d *data, tr *truth, report report) {
 	page := m.page(m.wall)
 	head := elements(page, "data-from", "data-to")[0]
 	from, to := idp.Year(attr(head, "data-from")), idp.Year(attr(head, "data-to"))
-	state := map[idp.Year]rotation.State{}
+	expired := map[idp.Year]bool{} // also of a year that is preferred for too long
 	for _, y := range d.Status.Years {
-		state[y.Year] = y.State
+		expired[y.Year] = y.CertExpired
 	}
 	// The years in order are those whose certificate ends in order.
 	var open, late, calm []idp.Year
@@ -371,7 +374,7 @@ func (m *months) compareWall(d *data, tr *truth, report report) {
 		case !tr.leaves(y):
 		case len(tr.unmoved[y]) == 0:
 			calm = append(calm, y)
-		case state[y] == rotation.Grace:
+		case expired[y]:
 			late = append(late, y)
 		default:
 			open = append(open, y)
@@ -567,10 +570,18 @@ func text(n *html.Node) string {
 	return strings.TrimSpace(out.String())
 }
 
-// Whatever happens to the years and whoever moves when, all places that say who
-// has moved say the same.
+// TestMovedMeansTheSameEverywhere runs through histories of years and of service
+// providers that move, and compares all places that say who has moved. The build tag
+// slow has a run through many more.
 func TestMovedMeansTheSameEverywhere(t *testing.T) {
 	t.Parallel()
+	checkAgreement(t, 15)
+}
+
+func checkAgreement(t *testing.T, histories int) {
+	if err := flag.Set("rapid.checks", strconv.Itoa(histories)); err != nil {
+		t.Fatal(err)
+	}
 	rapid.Check(t, func(rt *rapid.T) {
 		m := newMonths(t, rt)
 		defer m.i.Stop()

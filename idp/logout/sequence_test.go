@@ -422,10 +422,15 @@ func (m *model) page(t *rapid.T, x *modelMessage, b *modelBrowser, page *idptest
 	m.judged(t, x, b, got, detail, page.Text())
 }
 
-// Whatever users and service providers do in whatever order: every Success is
-// true, what a message names ends, and nothing else does.
+// TestEveryLogoutSequenceMatchesModel has users and service providers act in any order:
+// every Success is true, what a message names ends, and nothing else does. The build tag
+// slow has a run with more sequences.
 func TestEveryLogoutSequenceMatchesModel(t *testing.T) {
 	t.Parallel()
+	checkSequences(t)
+}
+
+func checkSequences(t *testing.T) {
 	w := newModelDeployment(t)
 	rapid.Check(t, func(t *rapid.T) {
 		m := w.begin(t)

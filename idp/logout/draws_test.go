@@ -1,0 +1,5 @@
+//go:build !slow
+
+package logout_test
+
+const draws = "25"
