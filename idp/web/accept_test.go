@@ -18,7 +18,8 @@ func TestChooseFormat(t *testing.T) {
 	t.Parallel()
 	// What answers give that are usually HTML, and those that are usually text.
 	type answers struct{ html, text format }
-	X
+	usual, html := answers{formatHTML, formatText}, answers{formatHTML, formatHTML}
+	json, text := answers{formatJSON, formatJSON}, answers{formatText, formatText}
 	tests := []struct {
 		name   string
 		accept []string
