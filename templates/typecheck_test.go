@@ -20,6 +20,7 @@ var pageTypes = map[string]any{
 	"stay.html": StayPage{}, "sessionended.html": SessionEndedPage{},
 	"board.html": BoardPage{}, "wall.html": WallPage{},
 	"retired.html": RetiredPage{}, "retired.txt": RetiredPage{}, "notfound.html": NotFoundPage{}, "notfound.txt": NotFoundPage{},
+	"noyear.html": NoYearPage{}, "noyear.txt": NoYearPage{},
 }
 
 // TestTemplatesMatchTheirStructs checks each page against its struct, on every branch:

@@ -84,7 +84,7 @@ func (s *Server) Handler() (http.Handler, error) {
 	if err != nil {
 		return nil, fmt.Errorf("load pages: %w", err)
 	}
-	pages := &web.Pages{Set: set, Langs: s.Languages, Brand: s.Brand, BaseURL: s.IdP.BaseURL, Refusals: s.Trail.Refusals}
+	pages := &web.Pages{Set: set, Langs: s.Languages, Brand: s.Brand, BaseURL: s.IdP.BaseURL, Years: s.Years, Refusals: s.Trail.Refusals}
 	desk := &signing.Desk{Years: s.Years, Registry: s.Registry}
 	sessions := &session.Manager{
 		Store: s.Store, Clock: s.Clock, Sealer: s.Sealer, Idle: s.Idle, Absolute: s.Absolute, CodeTime: s.CodeTime, Secure: s.Secure(),
