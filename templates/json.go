@@ -66,10 +66,10 @@ func (p RefusalPage) refusalAnswer(c catalogue) (refusalAnswer, error) {
 	r, texts := p.Refusal, textList{catalogue: c}
 	a := refusalAnswer{
 		Code: r.Code, Field: r.Field, Seen: r.Seen, ErrorID: p.ErrorID,
-		Title:         texts.read(refusalKey(r.Code, "title"), r.Args...),
-		Expected:      texts.read(refusalKey(r.Code, "expected"), r.Args...),
-		Fix:           texts.read(refusalKey(r.Code, "remedy"), r.Args...),
-		SPName: p.SPName, StartURL: p.StartURL, SignInURL: p.SignInURL,
+		Title:    texts.read(refusalKey(r.Code, "title"), r.Args...),
+		Expected: texts.read(refusalKey(r.Code, "expected"), r.Args...),
+		Fix:      texts.read(refusalKey(r.Code, "remedy"), r.Args...),
+		SPName:   p.SPName, StartURL: p.StartURL, SignInURL: p.SignInURL,
 	}
 	if path := contextsURL(r); path != "" {
 		a.Documentation = p.BaseURL + path

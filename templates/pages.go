@@ -53,6 +53,8 @@ type RefusalPage struct {
 	StartURL string
 	// BaseURL is ours, for a program's link to the documentation.
 	BaseURL string
+	// SeenUnknown leaves out what was seen, where it is not recorded.
+	SeenUnknown bool
 	// SignInURL is where the user can sign in as someone else, "" for nowhere.
 	SignInURL string
 }
