@@ -117,6 +117,16 @@ func TestYearsThatAnswerFollowRotation(t *testing.T) {
 		if diff := cmp.Diff(want, got); diff != "" {
 			t.Errorf("%s: %s", when, diff)
 		}
+		// Besides the list and its URL, a page names the preferred year and the newest.
+		for _, accept := range []string{"text/html", "text/plain"} {
+			_, body := w.fetch(http.MethodGet, "/api/saml/auth2019", accept)
+			for _, y := range want {
+				named := strings.Count(strings.ReplaceAll(string(body), w.URL+"/api/saml/auth"+y.Year, ""), y.Year)
+				if advised := named > 1; advised != (y.Preferred || y.Year == want[0].Year) {
+					t.Errorf("%s, %s: %s is named %d times:\n%s", when, accept, y.Year, named, body)
+				}
+			}
+		}
 	}
 	check("created", yearURL{Year: old, Preferred: true})
 	w.step(rotation.StepPublish)
