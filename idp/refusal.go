@@ -8,8 +8,9 @@ import "fmt"
 // Args fills their placeholders {0}, {1}, ….
 //
 // A Refusal is shown to strangers. Seen is what they sent themselves, cut to a
-// sane length; Args hold only what anyone may know, never a registered address
-// or certificate. Err is for the log alone.
+// sane length; Args hold only what the sender may know, never a registered URL
+// or certificate before the sender's signature is verified. Err is for the log
+// alone.
 type Refusal struct {
 	Code  RefusalCode
 	Field string // the part of the message, as the standard names it
@@ -94,7 +95,7 @@ const (
 // tellable are the codes whose Seen may stand in the log.
 var tellable = map[RefusalCode]bool{
 	RefusedMessageType: true, RefusedParameterTwice: true, RefusedRequestTooLarge: true,
-	RefusedSignatureAlgorithm: true, RefusedDigestAlgorithm: true, RefusedCanonicalization: true, RefusedTransform: true,
+	RefusedSignature: true, RefusedSignatureAlgorithm: true, RefusedDigestAlgorithm: true, RefusedCanonicalization: true, RefusedTransform: true,
 	RefusedVersion: true, RefusedIssueInstant: true, RefusedIssueInstantOld: true, RefusedIssueInstantFuture: true,
 	RefusedIssuer: true, RefusedSPUnknown: true, RefusedSPInactive: true, RefusedDestination: true,
 	RefusedACSURL: true, RefusedACSIndex: true,

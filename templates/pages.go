@@ -37,6 +37,7 @@ type Field struct{ Name, Value string }
 type ErrorPage struct {
 	Base
 	Status      int
+	Code        string // names the failure for programs
 	Title, Text Key
 	Args        []string // fill the placeholders of both
 	ErrorID     string   // the id in our log, "" for none
@@ -50,6 +51,10 @@ type RefusalPage struct {
 	Refusal  *idp.Refusal
 	ErrorID  string
 	StartURL string
+	// BaseURL is ours, for a program's link to the documentation.
+	BaseURL string
+	// SeenUnknown leaves out what was seen, where it is not recorded.
+	SeenUnknown bool
 	// SignInURL is where the user can sign in as someone else, "" for nowhere.
 	SignInURL string
 }
@@ -66,6 +71,7 @@ type LackPage struct {
 	LeaveURL string
 	Refusal  *idp.Refusal // for whoever runs the service provider
 	ErrorID  string
+	BaseURL  string // as in RefusalPage
 }
 
 // Explain gives the texts of a refusal apart: what it is, what is expected, and

@@ -59,6 +59,10 @@ func samples(lang Lang, acs string) []sample {
 		Changes: []Change{change(ChangeMetadata, "metadata", "", true), change(ChangeAuth, "auth", "", false), change(ChangeLogout, "logout", "", false),
 			change(ChangeRemoteLogout, "remotelogout", "", false), change(ChangeCertificate, "certificate", ".pem", true)},
 		Fingerprint: strings.TrimSuffix(strings.Repeat("A1:", 32), ":"), EntityID: "https://id.example/api/saml"}
+	noYear := NoYearPage{Base: alone, Path: "/api/saml/auth2019", Preferred: "2026", Target: "2027",
+		Years: []YearURL{{"2027", "https://id.example/api/saml/auth2027", false}, {"2026", "https://id.example/api/saml/auth2026", true}}}
+	noYearMetadata := NoYearPage{Base: alone, Path: "/api/saml/metadata2019", Load: true, Preferred: "2027",
+		Years: []YearURL{{"2027", "https://id.example/api/saml/metadata2027", true}}}
 	revoked := retired
 	revoked.Revoked, revoked.StartURL = true, ""
 	retiredHere := retired
@@ -226,6 +230,11 @@ func samples(lang Lang, acs string) []sample {
 		{"retired-logout", true, func(s *Set, w io.Writer) error { return s.WriteHTML(w, retiredHere) }},
 		{"revoked", true, func(s *Set, w io.Writer) error { return s.WriteHTML(w, revoked) }},
 		{"retired-alone", true, func(s *Set, w io.Writer) error { return s.WriteHTML(w, RetiredPage{Base: alone, Year: "2025"}) }},
+		{"no-year", true, func(s *Set, w io.Writer) error { return s.WriteHTML(w, noYear) }},
+		{"no-year-metadata", true, func(s *Set, w io.Writer) error { return s.WriteHTML(w, noYearMetadata) }},
+		{"no-year-alone", true, func(s *Set, w io.Writer) error {
+			return s.WriteHTML(w, NoYearPage{Base: alone, Path: "/api/saml/auth"})
+		}},
 		{"not-found", true, func(s *Set, w io.Writer) error { return s.WriteHTML(w, NotFoundPage{Base: alone, HomeURL: "/"}) }},
 		{"not-found-alone", true, func(s *Set, w io.Writer) error { return s.WriteHTML(w, NotFoundPage{Base: alone}) }},
 		{"demo-home", false, func(s *Set, w io.Writer) error { return s.WriteHTML(w, home) }},

@@ -217,6 +217,9 @@ func (s *Set) WriteHTML(w io.Writer, p Page) error {
 
 // WriteText writes a page for a client that takes no HTML.
 func (s *Set) WriteText(w io.Writer, p Page) error {
+	if lack, ok := p.(LackPage); ok {
+		p = lack.refusalPage() // which is what a program needs of it
+	}
 	if err := s.inLanguage(p.language()).text[fileOf(p)].Execute(w, p); err != nil {
 		return fmt.Errorf("render text %s: %w", fileOf(p), err)
 	}

@@ -21,6 +21,7 @@ var pageTypes = map[string]any{
 	"guide.html": GuidePage{}, "guides.html": GuidesPage{},
 	"board.html": BoardPage{}, "wall.html": WallPage{},
 	"retired.html": RetiredPage{}, "retired.txt": RetiredPage{}, "notfound.html": NotFoundPage{}, "notfound.txt": NotFoundPage{},
+	"noyear.html": NoYearPage{}, "noyear.txt": NoYearPage{},
 }
 
 // TestTemplatesMatchTheirStructs checks each page against its struct, on every branch:

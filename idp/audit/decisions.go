@@ -142,7 +142,7 @@ var rules = [decisions]Rule{
 	SignedOut:         {"signed_out", WithChange, idp.AuditSignOut, "ok", byUser, 0, nil, nil},
 	SessionsEnded:     {"sessions_ended", WithChange, idp.AuditSessionEnd, "ok", byUser, 0, []string{"session"}, nil},
 	DevicesForgotten:  {"devices_forgotten", WithChange, idp.AuditUserForgetDevice, "ok", byUser, 0, []string{"device"}, nil},
-	RequestRefused:    {"request_refused", OnPage, idp.AuditRefusal, "", visit | HasErrorID, ofRequest | HasActor | HasUser, []string{"route", "field"}, []string{"sp"}},
+	RequestRefused:    {"request_refused", OnPage, idp.AuditRefusal, "", visit | HasErrorID, ofRequest | HasActor | HasUser, []string{"route", "field"}, []string{"sp", "seen"}},
 	FormRefused:       {"form_refused", OnPage, idp.AuditRefusal, "bad_form", visit | HasErrorID, ofRequest | HasActor | HasUser, []string{"route"}, nil},
 	Failed:            {"failed", OnPage, idp.AuditFailure, "", visit | HasErrorID, ofRequest | HasActor | HasUser, []string{"route"}, []string{"sp"}},
 

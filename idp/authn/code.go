@@ -86,7 +86,7 @@ func (h *Handler) proveCode(w http.ResponseWriter, r *http.Request, f flow, user
 		return exit{}, true
 	case errors.As(err, &tooMany):
 		problem, args := templates.Throttled(tooMany.RetryAfter)
-		return retryLater(w, r, audit.CodeThrottled, user.ID, tooMany.RetryAfter, tooMany.Limit,
+		return h.retryLater(w, r, audit.CodeThrottled, user.ID, tooMany.RetryAfter, tooMany.Limit,
 			again(http.StatusTooManyRequests, problem, args)), false
 	case errors.Is(err, account.ErrReplayed):
 		x := endDecided(audit.CodeReplayed, user.ID, again(http.StatusUnprocessableEntity, templates.ProblemCodeWrong, nil))

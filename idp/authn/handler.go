@@ -214,10 +214,14 @@ func redirectTo(w http.ResponseWriter, r *http.Request, to string) exit {
 
 // retryLater ends with a page that has the client wait for so long. limit is the bound
 // that was met.
-func retryLater(w http.ResponseWriter, r *http.Request, d audit.Decision, user idp.UserID, wait time.Duration, limit string, page func() error) exit {
+func (h *Handler) retryLater(w http.ResponseWriter, r *http.Request, d audit.Decision, user idp.UserID, wait time.Duration, limit string, page func() error) exit {
 	w.Header().Set("Retry-After", strconv.Itoa(int(math.Ceil(wait.Seconds()))))
 	web.EventOf(r).Note(slog.String("limit", limit))
-	x := endDecided(d, user, page)
+	status, key := http.StatusTooManyRequests, "too_many"
+	if d == audit.PasswordBusy {
+		status, key = http.StatusServiceUnavailable, "unavailable"
+	}
+	x := endDecided(d, user, func() error { return h.Pages.AnswerForm(w, r, status, key, page) })
 	x.detail = map[string]string{"limit": limit}
 	return x
 }

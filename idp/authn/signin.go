@@ -49,11 +49,11 @@ func (h *Handler) checkSignIn(w http.ResponseWriter, r *http.Request, f flow) ex
 	switch {
 	case errors.As(err, &tooMany):
 		problem, args := templates.Throttled(tooMany.RetryAfter)
-		return retryLater(w, r, audit.PasswordThrottled, "", tooMany.RetryAfter, tooMany.Limit,
+		return h.retryLater(w, r, audit.PasswordThrottled, "", tooMany.RetryAfter, tooMany.Limit,
 			again(http.StatusTooManyRequests, problem, args))
 	case errors.As(err, &busy):
 		web.EventOf(r).Raise(slog.LevelWarn) // a flood, or a machine too small
-		return retryLater(w, r, audit.PasswordBusy, "", busy.RetryAfter, busy.Limit,
+		return h.retryLater(w, r, audit.PasswordBusy, "", busy.RetryAfter, busy.Limit,
 			again(http.StatusServiceUnavailable, templates.ProblemBusy, nil))
 	case errors.Is(err, account.ErrWrong):
 		if known := account.UserOf(err); known != "" {

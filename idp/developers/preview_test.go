@@ -227,7 +227,7 @@ func TestPreviewTokenOpensDocuments(t *testing.T) {
 		early[path] = page.Body
 		for _, query := range []string{"", "?preview=", "?preview=x", "?preview=" + wall, "?preview=" + tokenElsewhere, "?preview=" + elsewhere.ID, "?link=" + token} {
 			page, unknown := browser.Get(w.URL+path+query), browser.Get(w.URL+never[path])
-			if page.Status != http.StatusNotFound || !bytes.Equal(page.Body, unknown.Body) {
+			if page.Status != http.StatusNotFound || !bytes.Equal(bytes.ReplaceAll(page.Body, []byte(w.next), []byte("1999")), unknown.Body) {
 				t.Errorf("%s%s: %d, want the 404 of an unknown year", path, query, page.Status)
 			}
 		}

@@ -106,6 +106,7 @@ func (h *Handler) serveYear(w http.ResponseWriter, r *http.Request) error {
 	if err != nil {
 		return err
 	}
+	nameFile(w, "vernal-metadata-"+string(web.Year(r))+".xml")
 	if preview {
 		return sendDocument(w, r, metadata.ContentType, noStore, d)
 	}
@@ -121,6 +122,7 @@ func (h *Handler) serveStable(w http.ResponseWriter, r *http.Request) error {
 		return err
 	}
 	h.recordFetch(r, "")
+	nameFile(w, "vernal-metadata.xml")
 	return sendDocument(w, r, metadata.ContentType, metadataControl(h.Years, now), d)
 }
 
@@ -237,8 +239,15 @@ func (h *Handler) serveCertificate(w http.ResponseWriter, r *http.Request) error
 	if entry.Key == nil || entry.Key.Cert == nil {
 		return web.ErrNotFound
 	}
+	nameFile(w, "vernal-signing-certificate-"+string(web.Year(r))+".pem")
 	body := []byte(certs.EncodePEM(entry.Key.Cert))
 	return sendDocument(w, r, pemType, control, &document{body: body, etag: metadata.ETag(body)})
+}
+
+// nameFile gives a document the name under which a browser saves it. Our URLs name none that
+// tells whose metadata it is.
+func nameFile(w http.ResponseWriter, name string) {
+	w.Header().Set("Content-Disposition", `inline; filename="`+name+`"`)
 }
 
 // sendDocument writes a document, or 304 if the client has it (RFC 9110 §13.1.2).

@@ -3,12 +3,15 @@ package inbound
 import (
 	"context"
 	"crypto/x509"
+	"errors"
+	"math"
 	"time"
 
 	"vernal/idp"
 	"vernal/idp/assurance"
 	"vernal/idp/saml"
 	"vernal/idp/sp"
+	"vernal/idp/suggest"
 	"vernal/idp/xmltree"
 )
 
@@ -118,7 +121,7 @@ func (q *Request) appendAuthn(found saml.Findings, now time.Time) saml.Findings 
 	add := func(field string, err error) { found = append(found, saml.Finding{Field: field, Err: err}) }
 	var err error
 	q.ACSURL, err = p.ChooseACS(authn.ACSURL, authn.HasACSURL, authn.ACSIndex, authn.HasACSIndex)
-	add("AssertionConsumerServiceURL", err)
+	add("AssertionConsumerServiceURL", q.nameNearestACS(err))
 	q.NameIDFormat, err = p.ChooseNameIDFormat(authn.NameIDPolicy)
 	add("NameIDPolicy", err)
 	ask := assurance.Ask{Comparison: authn.Comparison, ClassRefs: authn.ClassRefs, Unsigned: q.Cert == nil}
@@ -129,6 +132,18 @@ func (q *Request) appendAuthn(found saml.Findings, now time.Time) saml.Findings 
 	_, err = p.Recipient(q.Cert, now) // whether there is one does not depend on the time
 	add("encryption", err)
 	return found
+}
+
+// nameNearestACS adds to the refusal of an ACS URL the registered one that was probably meant.
+// Only the page of a verified message quotes it: a stranger learns nothing of what is
+// registered.
+func (q *Request) nameNearestACS(err error) error {
+	refusal, ok := errors.AsType[*idp.Refusal](err)
+	if !ok || refusal.Code != idp.RefusedACSURL || refusal.Seen == "" || q.Cert == nil {
+		return err
+	}
+	near := suggest.Nearest(refusal.Seen, q.Provider.ACSURLs, math.MaxInt)
+	return idp.Refuse(idp.RefusedACSURL, refusal.Field, refusal.Seen, near)
 }
 
 // CheckLogoutURL refuses an SP that registered no URL to post the answer to. A URL in

@@ -87,7 +87,7 @@ func (m *Message) Verify(certs []*x509.Certificate, required bool) (*xmltree.Ele
 	case err != nil:
 		return nil, nil, err
 	case embedded != nil && m.Detached != nil:
-		return nil, nil, idp.Refuse(idp.RefusedSignatureTwice, "Signature", "")
+		return nil, nil, idp.Refuse(idp.RefusedSignatureTwice, "Signature", "ds:Signature, SigAlg")
 	case embedded != nil:
 		v, err := xmldsig.VerifyEnveloped(m.Root, certs)
 		if err != nil {

@@ -56,6 +56,12 @@ func TestCorpusVerdictsHold(t *testing.T) {
 					t.Fatalf("%T, want a *idp.Refusal: %v", err, err)
 				}
 				verdict = fmt.Sprintf("refused %s %s", r.Code, r.Field)
+				switch r.Code {
+				case idp.RefusedSignature, idp.RefusedDigest, idp.RefusedSignatureTwice:
+					if r.Seen == "" {
+						t.Errorf("%s: nothing was seen, where a signature was there", r.Code)
+					}
+				}
 			}
 			if verdict != c.Verdict {
 				t.Errorf("verdict %q, want %q (%v)", verdict, c.Verdict, err)

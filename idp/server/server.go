@@ -86,7 +86,7 @@ func (s *Server) Handler() (http.Handler, error) {
 		return nil, fmt.Errorf("load pages: %w", err)
 	}
 	pages := &web.Pages{
-		Set: set, Langs: s.Languages, Brand: s.Brand, BaseURL: s.IdP.BaseURL, Refusals: s.Trail.Refusals,
+		Set: set, Langs: s.Languages, Brand: s.Brand, BaseURL: s.IdP.BaseURL, Years: s.Years, Refusals: s.Trail.Refusals,
 		HelpURL: templates.HelpPath, DevelopersURL: templates.DevelopersPath,
 	}
 	book, err := guide.Load(templates.Guides())

@@ -2,9 +2,12 @@ package sso_test
 
 import (
 	"bytes"
+	"crypto/sha256"
 	"encoding/base64"
+	"fmt"
 	"log/slog"
 	"net/http"
+	"net/http/httptest"
 	"net/url"
 	"regexp"
 	"slices"
@@ -16,6 +19,7 @@ import (
 	"vernal/idp"
 	"vernal/idp/idptest"
 	"vernal/idp/rotation"
+	"vernal/idp/xmldsig"
 )
 
 func TestBadRequestGetsExplainedRefusal(t *testing.T) {
@@ -104,8 +108,9 @@ func TestBadRequestGetsExplainedRefusal(t *testing.T) {
 			if len(tt.says) > 0 && page.URL.Path != post {
 				t.Errorf("the request was kept before it was refused, at %s", page.URL)
 			}
-			if strings.Contains(string(page.Body), a.ACS) {
-				t.Error("the page shows a registered address to a stranger")
+			verified := strings.HasPrefix(tt.name, "ACS ")
+			if strings.Contains(string(page.Body), a.ACS) != verified {
+				t.Errorf("the page quotes the registered URL: %v, the sender is verified: %v", !verified, verified)
 			}
 			id := errorID.FindString(page.Text())
 			if id == "" {
@@ -115,6 +120,69 @@ func TestBadRequestGetsExplainedRefusal(t *testing.T) {
 				t.Errorf("error id %s is not in the log", id)
 			}
 		})
+	}
+}
+
+// In every format, only a sender whose signature is verified learns which registered URL was
+// probably meant, and no one which certificates are registered.
+func TestRegisteredValuesAreDisclosedToVerifiedSendersOnly(t *testing.T) {
+	t.Parallel()
+	i := idptest.New(t, idptest.Options{})
+	a := i.AddProvider(spA)
+	loose := i.AddProvider("https://loose.example", func(p *idp.ServiceProvider) { p.SignRequests = idp.SignRequestsOptional })
+	forged := *a
+	forged.Key, forged.Cert = idptest.OtherKey(), i.OtherCert()
+	fingerprint := func(p *idptest.Provider) string { return fmt.Sprintf("%x", sha256.Sum256(p.Cert.Raw)) }
+	send := func(method, address string, form url.Values, accept string) string {
+		t.Helper()
+		r := httptest.NewRequest(method, address, strings.NewReader(form.Encode()))
+		r.Header.Set("Content-Type", "application/x-www-form-urlencoded")
+		r.Header.Set("Accept", accept)
+		got := httptest.NewRecorder()
+		i.Handler.ServeHTTP(got, r)
+		if got.Code != http.StatusBadRequest || !strings.HasPrefix(got.Header().Get("Content-Type"), accept) {
+			t.Fatalf("%s: %d %s", accept, got.Code, got.Header().Get("Content-Type"))
+		}
+		return got.Body.String()
+	}
+	for _, tt := range []struct {
+		name     string
+		sender   *idptest.Provider
+		request  idptest.Request
+		code     string
+		verified bool
+	}{
+		{"signed", a, idptest.Request{ACS: a.ACS + "/"}, "acs_url", true},
+		{"signed, where it is optional", loose, idptest.Request{ACS: loose.ACS + "/"}, "acs_url", true},
+		{"unsigned", loose, idptest.Request{ACS: loose.ACS + "/", Unsigned: true}, "acs_url", false},
+		{"unsigned, without leave", a, idptest.Request{ACS: a.ACS + "/", Unsigned: true}, "signature_missing", false},
+		{"another key", &forged, idptest.Request{ACS: a.ACS + "/"}, "signature_mismatch", false},
+	} {
+		post := i.URL + "/api/saml/auth" + string(i.Year())
+		for _, accept := range []string{"text/html", "text/plain", "application/json"} {
+			byGet, byPost := tt.request, tt.request
+			for binding, body := range map[string]string{
+				"GET":  send(http.MethodGet, tt.sender.URL(&byGet), nil, accept),
+				"POST": send(http.MethodPost, post, tt.sender.Form(&byPost), accept),
+			} {
+				if !strings.Contains(body, tt.code) {
+					t.Errorf("%s by %s, %s: want code %s in\n%s", tt.name, binding, accept, tt.code, body)
+				}
+				quoted := strings.Contains(strings.ReplaceAll(body, tt.request.ACS, ""), tt.sender.ACS)
+				if quoted != tt.verified {
+					t.Errorf("%s by %s, %s: the registered URL is quoted: %v", tt.name, binding, accept, quoted)
+				}
+				if strings.Contains(body, fingerprint(a)) || strings.Contains(body, fingerprint(loose)) {
+					t.Errorf("%s by %s, %s: the registered certificate is quoted", tt.name, binding, accept)
+				}
+				if tt.sender == &forged && !strings.Contains(body, xmldsig.AlgorithmRSASHA256) {
+					t.Errorf("%s by %s, %s: the algorithm is missing:\n%s", tt.name, binding, accept, body)
+				}
+				if got, want := strings.Contains(body, fingerprint(&forged)), tt.sender == &forged && binding == "POST"; got != want {
+					t.Errorf("%s by %s, %s: the fingerprint of the certificate in the message is there: %v", tt.name, binding, accept, got)
+				}
+			}
+		}
 	}
 }
 

@@ -8,11 +8,11 @@ import (
 	"log/slog"
 	"net/http"
 	"strconv"
-	"strings"
 	"time"
 
 	"vernal/idp"
 	"vernal/idp/audit"
+	"vernal/idp/keyring"
 	"vernal/templates"
 )
 
@@ -32,6 +32,8 @@ type Pages struct {
 	// HelpURL and DevelopersURL are the indexes of the guides that pages link to; "" for
 	// no links.
 	HelpURL, DevelopersURL string
+	// Years are ours, for the 404 of an endpoint URL without one of them; nil lists none.
+	Years *keyring.Ring
 	// Refusals records who was refused and why; nil to record nothing.
 	Refusals *audit.Refusals
 	// SessionUser is the user of the browser's session, "" without one; optional. The
@@ -152,53 +154,81 @@ func classifyError(err error) failure {
 	return f
 }
 
-// showFailure writes the failure's page. A year that is unknown or retired is told in
-// plain text to a client that does not ask for HTML: those are mostly programs
-// that fetch metadata.
+// showFailure writes the failure's page in the format that the client asks for.
 func (p *Pages) showFailure(w http.ResponseWriter, r *http.Request, f failure) error {
-	base := p.Base(r, f.SPName)
 	if f.retryAfter > 0 {
 		w.Header().Set("Retry-After", strconv.Itoa(int(f.retryAfter.Seconds())))
 	}
-	html := strings.Contains(r.Header.Get("Accept"), "text/html")
+	page, usual := p.pageOf(r, f)
+	if f.Plain {
+		return p.writeText(w, f.Status, page)
+	}
+	w.Header().Add("Vary", "Accept")
+	return p.writeAs(w, chooseFormat(r, usual), f.Status, page)
+}
+
+func (p *Pages) writeAs(w http.ResponseWriter, f format, status int, page templates.Page) error {
+	switch f {
+	case formatJSON:
+		return p.writeJSON(w, status, page)
+	case formatText:
+		return p.writeText(w, status, page)
+	}
+	return p.Render(w, status, page)
+}
+
+// AnswerForm answers a form that has to wait, with the page that shows it again or, to a client
+// that asks for text or JSON, with the failure of that key. The caller records it.
+func (p *Pages) AnswerForm(w http.ResponseWriter, r *http.Request, status int, key string, page func() error) error {
+	w.Header().Add("Vary", "Accept")
+	f := chooseFormat(r, formatHTML)
+	if f == formatHTML {
+		return page()
+	}
+	return p.writeAs(w, f, status, newErrorPage(p.Base(r, ""), &failure{Error: Error{Status: status, Key: key}}))
+}
+
+// pageOf returns the page of a failure, and its format for a client that asks for none. Where
+// an unknown or retired year is, that is text: those clients are mostly programs that fetch
+// metadata.
+func (p *Pages) pageOf(r *http.Request, f failure) (templates.Page, format) {
+	base := p.Base(r, f.SPName)
 	switch {
 	case f.gone != nil:
-		page := p.retiredPage(base, f)
-		if !html {
-			return p.writeText(w, f.Status, page)
-		}
-		return p.Render(w, f.Status, page)
+		return p.retiredPage(base, f), formatText
 	case f.Obstacle != nil:
-		page := templates.LackPage{
+		return templates.LackPage{
 			Base: base, Lacks: string(f.Obstacle.Lacks), Have: f.Obstacle.Have, LeaveURL: f.LeaveURL,
-			Refusal: f.refusal, ErrorID: f.errorID,
-		}
-		return p.Render(w, f.Status, page)
+			Refusal: f.refusal, ErrorID: f.errorID, BaseURL: p.BaseURL,
+		}, formatHTML
 	case f.refusal != nil:
-		page := templates.RefusalPage{Base: base, Refusal: f.refusal, ErrorID: f.errorID, StartURL: f.StartURL, SignInURL: f.SignInURL}
-		if f.Plain {
-			return p.writeText(w, f.Status, page)
-		}
-		return p.Render(w, f.Status, page)
-	case f.Status == http.StatusNotFound && !html:
-		page := templates.NotFoundPage{Base: base}
-		return p.writeText(w, f.Status, page)
+		return templates.RefusalPage{
+			Base: base, Refusal: f.refusal, ErrorID: f.errorID, StartURL: f.StartURL, SignInURL: f.SignInURL, BaseURL: p.BaseURL,
+		}, formatHTML
 	case f.Status == http.StatusNotFound:
-		// The page is the same for all addresses that we do not have: its switcher
-		// leads to one that we have.
-		if !p.Linked {
-			base.Languages = p.Languages("/")
-		}
-		page := templates.NotFoundPage{Base: base, HomeURL: "/"}
-		return p.Render(w, f.Status, page)
-	default:
-		page := templates.ErrorPage{
-			Base: base, Status: f.Status, ErrorID: f.errorID, StartURL: f.StartURL,
-			Title: templates.Key("error." + f.Key + ".title"), Text: templates.Key("error." + f.Key + ".text"),
-			Args: f.Args,
-		}
-		return p.Render(w, f.Status, page)
+		return p.notFoundPage(r, base), formatText
 	}
+	return newErrorPage(base, &f), formatHTML
+}
+
+func newErrorPage(base templates.Base, f *failure) templates.ErrorPage {
+	return templates.ErrorPage{
+		Base: base, Status: f.Status, Code: f.Key, ErrorID: f.errorID, StartURL: f.StartURL,
+		Title: templates.Key("error." + f.Key + ".title"), Text: templates.Key("error." + f.Key + ".text"),
+		Args: f.Args,
+	}
+}
+
+// notFoundPage is the same for all URLs that we do not have, so its switcher of languages leads
+// to one that we have.
+func (p *Pages) notFoundPage(r *http.Request, base templates.Base) templates.Page {
+	if page, ok := p.noYearPage(r, base); ok {
+		return page
+	}
+	if !p.Linked {
+		base.Languages = p.Languages("/")
+	}
+	return templates.NotFoundPage{Base: base, HomeURL: "/"}
 }
 
 func (p *Pages) writeText(w http.ResponseWriter, status int, page templates.Page) error {
@@ -207,4 +237,12 @@ func (p *Pages) writeText(w http.ResponseWriter, status int, page templates.Page
 		return err
 	}
 	return write(w, status, "text/plain; charset=utf-8", b.Bytes())
+}
+
+func (p *Pages) writeJSON(w http.ResponseWriter, status int, page templates.Page) error {
+	var b bytes.Buffer
+	if err := p.Set.WriteJSON(&b, page); err != nil {
+		return err
+	}
+	return write(w, status, "application/json", b.Bytes())
 }

@@ -118,6 +118,9 @@ func (p *Pages) turnedDown(r *http.Request, e *Event, f *failure) {
 	if f.refusal != nil && f.refusal.Field != "" {
 		ev.Detail["field"] = f.refusal.Field
 	}
+	if f.refusal != nil && f.refusal.Code == idp.RefusedSignature && f.refusal.Seen != "" {
+		ev.Detail["seen"] = f.refusal.Seen // an algorithm of ours and a SHA-256
+	}
 	if f.busy {
 		p.CountRecord(group, ev) // a record would be one more change that waits
 		return
@@ -125,8 +128,8 @@ func (p *Pages) turnedDown(r *http.Request, e *Event, f *failure) {
 	p.recordRefusal(r, group, ev)
 }
 
-// refusalEvent holds nothing of what was sent: not what was seen, not the path, but
-// the route that answered.
+// refusalEvent holds nothing of what was sent: not the path, but the route that
+// answered.
 func refusalEvent(e *Event, outcome string) idp.AuditEvent {
 	ev := idp.AuditEvent{
 		Kind: idp.AuditRefusal, Outcome: outcome, User: e.User, SP: e.SP, Year: e.Year,

@@ -32,11 +32,12 @@ func NewRouter(pages *Pages) *Router {
 // in the form of idp.YearPattern; see Year.
 func (rt *Router) Handle(path string, methods Methods) {
 	pattern := strings.ReplaceAll(path, "{year}", "{year:"+idp.YearPattern+"}")
-	rt.mux.Handle(pattern, rt.adaptHandler(path, methods.chooseHandler()))
+	rt.mux.Handle(pattern, rt.adaptHandler(path, methods.chooseHandler(rt.pages)))
 }
 
-// chooseHandler chooses by method.
-func (methods Methods) chooseHandler() Handler {
+// chooseHandler chooses by method. A year that is not public has no methods: to say which it
+// takes would make its URL differ from one that we do not have.
+func (methods Methods) chooseHandler(pages *Pages) Handler {
 	allow := slices.Collect(maps.Keys(methods))
 	if methods[http.MethodGet] != nil {
 		allow = append(allow, http.MethodHead)
@@ -52,6 +53,9 @@ func (methods Methods) chooseHandler() Handler {
 		}
 		h := methods[method]
 		if h == nil {
+			if pages.isHiddenYear(r) {
+				return ErrNotFound
+			}
 			w.Header().Set("Allow", allowed)
 			return &Error{Status: http.StatusMethodNotAllowed, Key: "method", Args: []string{allowed}}
 		}
@@ -63,7 +67,7 @@ func (methods Methods) chooseHandler() Handler {
 func (rt *Router) HandlePrefix(prefix string, get Handler) {
 	// The rest of the prefix changes with the files.
 	first, _, _ := strings.Cut(strings.TrimPrefix(prefix, "/"), "/")
-	rt.mux.PathPrefix(prefix).Handler(rt.adaptHandler("/"+first+"/", Methods{http.MethodGet: get}.chooseHandler()))
+	rt.mux.PathPrefix(prefix).Handler(rt.adaptHandler("/"+first+"/", Methods{http.MethodGet: get}.chooseHandler(rt.pages)))
 }
 
 func (rt *Router) ServeHTTP(w http.ResponseWriter, r *http.Request) {

@@ -5,9 +5,12 @@ import (
 	"crypto/rsa"
 	"crypto/sha256"
 	"crypto/x509"
+	"encoding/base64"
 	"errors"
+	"fmt"
 	"slices"
 	"strconv"
+	"strings"
 
 	"github.com/beevik/etree"
 	dsig "github.com/russellhaering/goxmldsig"
@@ -78,9 +81,35 @@ func verifySignature(root *xmltree.Element, find func(*xmltree.Element) (*xmltre
 		}
 	}
 	if errors.Is(failed, rsa.ErrVerification) {
-		return nil, idp.Refuse(idp.RefusedSignature, "SignatureValue", "", strconv.Itoa(len(certs))).With(failed)
+		return nil, idp.Refuse(idp.RefusedSignature, "SignatureValue", describeSignature(signature), strconv.Itoa(len(certs))).With(failed)
 	}
-	return nil, idp.Refuse(idp.RefusedDigest, "DigestValue", "").With(failed)
+	return nil, idp.Refuse(idp.RefusedDigest, "DigestValue", digestValue(signature)).With(failed)
+}
+
+// describeSignature says how a checked signature was made: its algorithm, which is ours, and
+// the SHA-256 of the certificate that it brings along. Nothing of it is quoted, so the log and
+// the audit trail may have it.
+func describeSignature(signature *xmltree.Element) string {
+	said := "SignatureMethod " + AlgorithmRSASHA256
+	for e := range signature.All() {
+		if !e.Is(Namespace, "X509Certificate") {
+			continue
+		}
+		if der, err := base64.StdEncoding.DecodeString(strings.Join(strings.Fields(e.Text()), "")); err == nil && len(der) > 0 {
+			return fmt.Sprintf("%s, X509Certificate SHA-256 %x", said, sha256.Sum256(der))
+		}
+	}
+	return said
+}
+
+// digestValue is the digest in a checked signature.
+func digestValue(signature *xmltree.Element) string {
+	for e := range signature.All() {
+		if e.Is(Namespace, "DigestValue") {
+			return strings.TrimSpace(e.Text())
+		}
+	}
+	return ""
 }
 
 // validateWith calls goxmldsig with one certificate, of which it is given the key
@@ -125,7 +154,7 @@ func VerifyDetached(signed []byte, sigAlg string, signature []byte, certs []*x50
 			return cert, nil
 		}
 	}
-	return nil, idp.Refuse(idp.RefusedSignature, "Signature", "", strconv.Itoa(len(certs)))
+	return nil, idp.Refuse(idp.RefusedSignature, "Signature", "SigAlg "+AlgorithmRSASHA256, strconv.Itoa(len(certs)))
 }
 
 // usableCertificates are the certificates whose keys can be trusted, at most

@@ -42,7 +42,7 @@ func Signature(root *xmltree.Element) (*xmltree.Element, error) {
 		return nil, err
 	}
 	if root.Child(Namespace, "Signature") != found {
-		return nil, idp.Refuse(idp.RefusedSignatureShape, "Signature", "")
+		return nil, idp.Refuse(idp.RefusedSignatureShape, "Signature", "ds:Signature")
 	}
 	return found, nil
 }
@@ -55,7 +55,7 @@ func outerSignature(root *xmltree.Element) (*xmltree.Element, error) {
 	case len(own) == 0:
 		return nil, nil
 	case len(own) > 1:
-		return nil, idp.Refuse(idp.RefusedSignatureTwice, "Signature", "")
+		return nil, idp.Refuse(idp.RefusedSignatureTwice, "Signature", "ds:Signature, ds:Signature")
 	}
 	return own[0], nil
 }
@@ -73,7 +73,7 @@ func metadataSignature(root *xmltree.Element) (*xmltree.Element, error) {
 		}
 		return found, nil
 	}
-	return nil, idp.Refuse(idp.RefusedSignatureShape, "Signature", "")
+	return nil, idp.Refuse(idp.RefusedSignatureShape, "Signature", "ds:Signature")
 }
 
 // onlySignature is the document's one ds:Signature, wherever it is; nil if
@@ -84,7 +84,7 @@ func onlySignature(root *xmltree.Element) (found *xmltree.Element, err error) {
 			continue
 		}
 		if found != nil {
-			return nil, idp.Refuse(idp.RefusedSignatureTwice, "Signature", "")
+			return nil, idp.Refuse(idp.RefusedSignatureTwice, "Signature", "ds:Signature, ds:Signature")
 		}
 		found = e
 	}

@@ -122,6 +122,7 @@ func (w *server) cookie(sp string, y idp.Year, value string) *http.Cookie {
 
 // answer is what one request got, without the redirects.
 type answer struct {
+	path            string
 	status, cookies int
 	text            string // all of it but what differs each time
 }
@@ -153,7 +154,7 @@ func (w *server) send(method, address string, form url.Values, change ...func(*h
 	}
 	var b strings.Builder
 	_ = resp.Header.Write(&b)
-	return answer{status: resp.StatusCode, cookies: len(resp.Cookies()), text: perAnswer.ReplaceAllString(fmt.Sprintf("%d\n%s\n%s", resp.StatusCode, &b, body), "-")}
+	return answer{path: req.URL.Path, status: resp.StatusCode, cookies: len(resp.Cookies()), text: perAnswer.ReplaceAllString(fmt.Sprintf("%d\n%s\n%s", resp.StatusCode, &b, body), "-")}
 }
 
 func with(cookies ...*http.Cookie) func(*http.Request) {
@@ -164,13 +165,19 @@ func with(cookies ...*http.Cookie) func(*http.Request) {
 	}
 }
 
-// invisible checks that an answer is that of a year that was never made.
+// invisible checks that an answer is that of a year that was never made: the same bytes but
+// the requested path.
 func (w *server) invisible(name string, got answer, method string) {
 	w.t.Helper()
-	want := w.send(method, w.auth(neverMade), nil)
-	if got.text != want.text {
+	want := w.send(method, w.URL+w.neverMade(got.path), nil)
+	if w.neverMade(got.text) != want.text || want.status != http.StatusNotFound {
 		w.t.Errorf("%s:\n%s\n\nwant the answer of a year that was never made\n%s", name, got.text, want.text)
 	}
+}
+
+// neverMade is a text about the next year as it is for one that was never made.
+func (w *server) neverMade(text string) string {
+	return strings.ReplaceAll(text, string(w.next), string(neverMade))
 }
 
 // A year that is not published and one that was never made answer with the same bytes,

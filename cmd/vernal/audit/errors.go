@@ -11,10 +11,12 @@ import (
 
 	"github.com/spf13/cobra"
 
+	"vernal/certs"
 	"vernal/cmd/vernal/cli"
 	"vernal/idp"
 	"vernal/idp/admin/ops"
 	"vernal/idp/audit"
+	"vernal/idp/partnercert"
 	"vernal/templates"
 )
 
@@ -64,6 +66,35 @@ type Story struct {
 	SPName  string            `json:"sp_name,omitempty"`
 	// Meaning is the text for whoever runs the service provider.
 	Meaning string `json:"meaning,omitempty"`
+	// RequestCerts are the request certificates that are registered now, for a refusal of a
+	// signature: those that it is compared with.
+	RequestCerts []RequestCert `json:"request_certificates,omitempty"`
+}
+
+// RequestCert is a certificate as operators compare it.
+type RequestCert struct {
+	SHA256 string    `json:"sha256"`
+	EndsAt time.Time `json:"ends_at"`
+}
+
+// requestCerts are the certificates that a signature was compared with; none for a refusal of
+// another kind.
+func requestCerts(code string, p *idp.ServiceProvider) (list []RequestCert, err error) {
+	switch idp.RefusalCode(code) {
+	case idp.RefusedSignature, idp.RefusedDigest:
+	default:
+		return nil, nil
+	}
+	for _, text := range p.Certs {
+		all, err := partnercert.Read([]byte(text))
+		if err != nil {
+			return nil, fmt.Errorf("read request certificates of %s: %w", p.EntityID, err)
+		}
+		for _, c := range all {
+			list = append(list, RequestCert{SHA256: certs.CertSHA256(c), EndsAt: c.NotAfter.UTC()})
+		}
+	}
+	return list, nil
 }
 
 func (a *commands) showError(ctx context.Context, id string) error {
@@ -91,6 +122,9 @@ func (a *commands) showError(ctx context.Context, id string) error {
 		}
 		if err == nil {
 			story.SPName = p.Name
+			if story.RequestCerts, err = requestCerts(about.Outcome, p); err != nil {
+				return err
+			}
 		}
 	}
 	if story.Meaning, err = refusalMeaning(about); err != nil {
@@ -109,7 +143,10 @@ func refusalMeaning(r idp.AuditRecord) (string, error) {
 		return "", err
 	}
 	var b bytes.Buffer
-	page := templates.RefusalPage{Refusal: &idp.Refusal{Code: idp.RefusalCode(r.Outcome), Field: r.Detail["field"]}}
+	page := templates.RefusalPage{
+		Refusal:     &idp.Refusal{Code: idp.RefusalCode(r.Outcome), Field: r.Detail["field"], Seen: r.Detail["seen"]},
+		SeenUnknown: r.Detail["seen"] == "",
+	}
 	if err := set.WriteText(&b, page); err != nil {
 		return "", nil // a code of another version
 	}
@@ -129,7 +166,17 @@ func (a *commands) printStory(story *Story, about *idp.AuditRecord) error {
 			return err
 		}
 	}
-	if story.Meaning != "" {
+	if len(story.RequestCerts) > 0 {
+		fmt.Fprintln(a.Out, "\nregistered request certificates:")
+		for _, c := range story.RequestCerts {
+			fmt.Fprintf(a.Out, "  %s, ends %s\n", c.SHA256, cli.Day(c.EndsAt))
+		}
+	}
+	switch {
+	case story.Meaning == "":
+	case about.Detail["seen"] != "":
+		fmt.Fprintf(a.Out, "\nwhat the page said:\n\n%s\n", story.Meaning)
+	default:
 		fmt.Fprintf(a.Out, "\nwhat the page said, without what was seen:\n\n%s\n", story.Meaning)
 	}
 	return nil

@@ -1,0 +1,65 @@
+package web
+
+import (
+	"cmp"
+	"net/http"
+	"regexp"
+	"slices"
+
+	"vernal/idp"
+	"vernal/idp/rotation"
+	"vernal/metadata"
+	"vernal/templates"
+)
+
+// endpointPath matches the path of an endpoint with anything that was meant as its year, and
+// one without: the forms that people and their software get wrong. Other paths are none of
+// our endpoints.
+var endpointPath = regexp.MustCompile(`^/api/saml/(auth|logout|remotelogout|metadata|certificate)(?:[-_/]?(?:[0-9][0-9A-Za-z]{0,15}|\{year\}|YEAR))?(?:\.pem|\.xml)?/?$`)
+
+// endpointURLs are the URLs of the endpoints by year.
+var endpointURLs = map[string]func(metadata.IdP, idp.Year) string{
+	"auth": metadata.IdP.AuthnURL, "logout": metadata.IdP.LogoutURL, "remotelogout": metadata.IdP.RemoteLogoutURL,
+	"metadata": metadata.IdP.MetadataURL, "certificate": metadata.IdP.CertificateURL,
+}
+
+// noYearPage is the page for an endpoint URL without a year that answers; false for any other
+// URL. It depends on the path and the live years alone, so that a year which is not published
+// looks, and costs, like one that was never made.
+func (p *Pages) noYearPage(r *http.Request, base templates.Base) (templates.NoYearPage, bool) {
+	if p.Years == nil {
+		return templates.NoYearPage{}, false
+	}
+	endpoint := endpointPath.FindStringSubmatch(r.URL.Path)
+	if endpoint == nil {
+		return templates.NoYearPage{}, false
+	}
+	// Without the query, which is that of a message.
+	base.Languages = p.Languages(r.URL.EscapedPath())
+	page := templates.NoYearPage{Base: base, Path: r.URL.Path, Load: endpoint[1] == "metadata" || endpoint[1] == "certificate"}
+	now := EventOf(r).start
+	for _, e := range p.Years.Live(now) {
+		preferred := e.State == rotation.Preferred
+		if preferred {
+			page.Preferred = e.Year()
+		}
+		page.Years = append(page.Years, templates.YearURL{
+			Year: e.Year(), Preferred: preferred, URL: endpointURLs[endpoint[1]](metadata.IdP{BaseURL: p.BaseURL}, e.Year()),
+		})
+	}
+	slices.SortFunc(page.Years, func(a, b templates.YearURL) int { return cmp.Compare(b.Year, a.Year) })
+	if t, ok := p.Years.Target(now); ok && t.State.Live() && !t.Closed() && t.Year() != page.Preferred {
+		page.Target = t.Year()
+	}
+	return page, true
+}
+
+// isHiddenYear reports whether the path names a year that is neither live nor over.
+func (p *Pages) isHiddenYear(r *http.Request) bool {
+	y := Year(r)
+	if y == "" || p.Years == nil {
+		return false
+	}
+	e, ok := p.Years.Lookup(y, EventOf(r).start)
+	return !ok || !e.State.Live() && !e.State.Over()
+}
