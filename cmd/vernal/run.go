@@ -5,6 +5,7 @@ import (
 	"io"
 	"os"
 	"os/signal"
+	"slices"
 	"strings"
 	"syscall"
 	"time"
@@ -79,6 +80,9 @@ func (a *app) execute(ctx context.Context, args []string) int {
 	root := a.rootCommand()
 	root.SetArgs(args)
 	err := root.ExecuteContext(ctx)
+	if err != nil && !a.JSON { // wrong options end before --json is read
+		a.JSON = slices.Contains(args, "--json")
+	}
 	a.Close()
 	return a.Report(err)
 }
@@ -90,22 +94,22 @@ func (a *app) rootCommand() *cobra.Command {
 		Use:   "vernal",
 		Short: "A SAML 2.0 identity provider whose signing certificate changes every spring",
 		Long: `Vernal signs people in to service providers (SPs) by SAML 2.0. Its signing
-certificate changes every spring; the old and the new one are valid side by side.
-
-To begin:
-
+certificate changes every spring; the old and the new one are valid side by side.`,
+		Example: `    vernal demo
     vernal init --base-url https://login.example.gov
     vernal sp add --metadata https://app.example.gov/saml/metadata
     vernal user add --email ana@example.gov --totp
     vernal serve`,
+		Version:       currentVersion().String(),
 		SilenceErrors: true,
 		SilenceUsage:  true,
 	}
+	root.SetVersionTemplate("{{.Version}}\n")
 	root.SetIn(a.In)
 	root.SetOut(a.Out)
 	root.SetErr(a.Err)
-	root.PersistentFlags().StringVar(&a.ConfigFile, "config", "", "the configuration `FILE` (default vernal.yaml, if it exists)")
-	root.PersistentFlags().BoolVar(&a.JSON, "json", false, "print JSON")
+	root.PersistentFlags().StringVar(&a.ConfigFile, "config", "", "use this configuration `FILE` (default vernal.yaml, if it exists)")
+	root.PersistentFlags().BoolVar(&a.JSON, "json", false, "print data and errors as JSON")
 	root.AddCommand(
 		a.newDemoCommand(),
 		a.initCommand(),
@@ -123,6 +127,10 @@ To begin:
 		a.versionCommand(),
 	)
 	root.InitDefaultCompletionCmd()
+	root.InitDefaultVersionFlag()
+	root.Flags().Lookup("version").Usage = "print the version"
+	cli.SetHelp(root)
+	cli.SetCompletionHelp(root)
 	cli.Strict(root)
 	return root
 }

@@ -31,7 +31,7 @@ head. Give such a place with --head, from a copy of the log that is out of reach
 Exit code 1: something is wrong, or nothing could be verified.`,
 		Example: `    vernal audit verify
     4712 records, 1 to 4712, are as they were written
-    vernal audit verify --head 4700:9c56cc51b374c3ba189210d5b6d4bf57790d351c96c47c02190ecf1e430635ab`,
+    vernal audit verify --head "$(cat noted.txt)"    # 4700:9c56cc51…`,
 		Args: cobra.NoArgs,
 		RunE: func(c *cobra.Command, _ []string) error {
 			at, err := parsePlace(head)
@@ -45,7 +45,7 @@ Exit code 1: something is wrong, or nothing could be verified.`,
 		},
 	}
 	c.Flags().StringVar(&file, "file", "", "verify the exported `FILE`")
-	c.Flags().StringVar(&head, "head", "", "a place that was noted elsewhere, `SEQ:HASH`")
+	c.Flags().StringVar(&head, "head", "", "a place in the trail that you noted, `SEQ:HASH`")
 	return c
 }
 

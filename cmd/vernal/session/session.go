@@ -23,7 +23,8 @@ type commands struct{ *cli.App }
 // Command returns the command and its subcommands.
 func Command(app *cli.App) *cobra.Command {
 	a := &commands{app}
-	c := &cobra.Command{Use: "session", Short: "The browsers in which people are signed in"}
+	c := &cobra.Command{Use: "session", Short: "The browsers in which people are signed in", Example: `    vernal session list --user ana@example.gov
+    vernal session end --user ana@example.gov --yes ana@example.gov`}
 	c.AddCommand(a.listCommand(), a.endCommand())
 	return c
 }
@@ -34,8 +35,8 @@ type filterFlags struct {
 }
 
 func (f *filterFlags) addTo(c *cobra.Command) {
-	c.Flags().StringVar(&f.email, "user", "", "those of the person with this `EMAIL`")
-	c.Flags().StringVar(&f.sp, "sp", "", "those in which the service provider with this entity `ID` was visited")
+	c.Flags().StringVar(&f.email, "user", "", "those of this user, by `EMAIL` or ID")
+	c.Flags().StringVar(&f.sp, "sp", "", "those in which the service provider `ENTITY_ID` was visited")
 	c.Flags().StringVar(&f.olderThan, "older-than", "", "those begun longer ago than this `DURATION`, such as 2h or 30m")
 }
 
@@ -61,7 +62,7 @@ func (a *commands) listCommand() *cobra.Command {
 	var flags filterFlags
 	var limit int
 	c := &cobra.Command{
-		Use:   "list [--user EMAIL] [--sp ID] [--older-than DURATION]",
+		Use:   "list [--user EMAIL] [--sp ENTITY_ID] [--older-than DURATION] [--limit N]",
 		Short: "List live sessions",
 		Long: `List the sessions that have not ended, in no order that means anything. The ID
 names a session to 'vernal session end'; it opens nothing.`,
@@ -188,7 +189,7 @@ func (a *commands) endCommand() *cobra.Command {
 	var id, yes string
 	var all, dryRun bool
 	c := &cobra.Command{
-		Use:   "end (--id ID | --user EMAIL | --sp ID | --older-than DURATION | --all) --yes NAME",
+		Use:   "end (--id ID | --user EMAIL | --sp ENTITY_ID | --older-than DURATION | --all) --yes NAME",
 		Short: "End sessions",
 		Long: `End sessions: one, a person's, those in which a service provider was visited,
 those begun long ago, or all. With several of --user, --sp and --older-than, those

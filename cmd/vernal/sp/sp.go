@@ -28,6 +28,9 @@ func Command(app *cli.App) *cobra.Command {
 	c := &cobra.Command{
 		Use:   "sp",
 		Short: "The service providers that people sign in to",
+		Example: `    vernal sp list
+    vernal sp add --metadata https://app.example.gov/saml/metadata
+    vernal sp show https://app.example.gov/saml`,
 	}
 	c.AddCommand(
 		a.addCommand(),
@@ -161,12 +164,13 @@ func (a *commands) removeCommand() *cobra.Command {
 	var yes string
 	c := &cobra.Command{
 		Use:   "remove ENTITY_ID --yes ENTITY_ID",
-		Short: "Remove a service provider; nobody can sign in to it any more",
-		Long: `Remove a service provider. Nobody can sign in to it any more. The NameIDs it saw
+		Short: "Remove a service provider; no one can sign in to it any more",
+		Long: `Remove a service provider. No one can sign in to it any more. The NameIDs it saw
 stay taken; if it is added again, it sees new ones unless 'sp add --resume' says
 otherwise. To close it for a while, use 'sp edit --active=false'.`,
-		Example: `    vernal sp remove https://app.example.gov/saml --yes https://app.example.gov/saml`,
-		Args:    cobra.ExactArgs(1),
+		Example: `    vernal sp remove https://app.example.gov \
+        --yes https://app.example.gov`,
+		Args: cobra.ExactArgs(1),
 		RunE: func(c *cobra.Command, args []string) error {
 			id := args[0]
 			if err := a.Confirm("remove the service provider "+id, id, yes); err != nil {
@@ -178,5 +182,7 @@ otherwise. To close it for a while, use 'sp edit --active=false'.`,
 		},
 	}
 	c.Flags().StringVar(&yes, "yes", "", "confirm, by the `ENTITY_ID`")
+	a.CompleteArg(c, cli.EntityIDs)
+	a.CompleteFlag(c, "yes", cli.EntityIDs)
 	return c
 }

@@ -49,7 +49,7 @@ func (a *commands) setPasswordCommand() *cobra.Command {
 	var stdin bool
 	c := &cobra.Command{
 		Use:     "set-password EMAIL --password-stdin",
-		Short:   "Give a person a new password; ends their sessions, forgets their devices",
+		Short:   "Set a new password; ends the sessions, forgets the devices",
 		Example: `    vernal user set-password ana@example.gov --password-stdin <password.txt`,
 		Args:    cobra.ExactArgs(1),
 		RunE: func(c *cobra.Command, args []string) error {
@@ -68,7 +68,7 @@ func (a *commands) resetMFACommand() *cobra.Command {
 	var totp totpFlags
 	c := &cobra.Command{
 		Use:   "reset-mfa EMAIL [--totp | --totp-secret BASE32]",
-		Short: "Take a person's second factors and remembered devices, and give a new one; ends their sessions",
+		Short: "Remove the second factors and remembered devices; ends the sessions",
 		Example: `    vernal user reset-mfa ana@example.gov --totp
     TOTP secret   JBSWY3DPEHPK3PXPJBSWY3DPEHPK3PXP
     TOTP address  otpauth://totp/Vernal:ana@example.gov?…`,
@@ -94,21 +94,21 @@ func (a *commands) lockCommand() *cobra.Command {
 	var reason string
 	c := &cobra.Command{
 		Use:     "lock EMAIL",
-		Short:   "Keep a person from signing in; ends their sessions",
+		Short:   "Keep a user from signing in; ends the sessions",
 		Example: `    vernal user lock ana@example.gov --reason "left the agency"`,
 		Args:    cobra.ExactArgs(1),
 		RunE: func(c *cobra.Command, args []string) error {
 			return a.changeUser(c, ops.LockUser, ops.UserRequest{Email: args[0], Reason: reason}, "is locked")
 		},
 	}
-	c.Flags().StringVar(&reason, "reason", "", "why, for whoever looks later")
+	c.Flags().StringVar(&reason, "reason", "", "why, a `TEXT` that 'user show' prints")
 	return c
 }
 
 func (a *commands) unlockCommand() *cobra.Command {
 	return &cobra.Command{
 		Use:     "unlock EMAIL",
-		Short:   "Let a person sign in again, also after too many failures",
+		Short:   "Let a user sign in again, also after too many failures",
 		Example: `    vernal user unlock ana@example.gov`,
 		Args:    cobra.ExactArgs(1),
 		RunE: func(c *cobra.Command, args []string) error {
@@ -139,6 +139,6 @@ then. 'vernal rekey' ends that one.`,
 			})
 		},
 	}
-	c.Flags().StringVar(&yes, "yes", "", "confirm, by the `EMAIL` of the person")
+	c.Flags().StringVar(&yes, "yes", "", "confirm, by the `EMAIL` or ID, as given")
 	return c
 }

@@ -72,7 +72,7 @@ entity ID, else for an agency.`,
 			return im.run(c.Context(), reader)
 		},
 	}
-	c.Flags().StringVar(&format, "format", "", "what the file holds: csv or json; told by its beginning if not given (`FORMAT`)")
+	c.Flags().StringVar(&format, "format", "", "the `FORMAT` of the file; if not given, its beginning shows it")
 	c.Flags().BoolVar(&im.options.DryRun, "dry-run", false, "check every line, and change nothing")
 	c.Flags().BoolVar(&im.options.Unregistered, "unregistered", false, "take NameIDs of agencies and service providers that are not registered")
 	return c

@@ -23,6 +23,9 @@ func Command(app *cli.App) *cobra.Command {
 	c := &cobra.Command{
 		Use:   "user",
 		Short: "The people who can sign in",
+		Example: `    vernal user add --email ana@example.gov --totp
+    vernal user list --search example.gov
+    vernal user show ana@example.gov`,
 	}
 	c.AddCommand(
 		a.addCommand(),
@@ -74,9 +77,9 @@ func (a *commands) addCommand() *cobra.Command {
 	var stdin bool
 	var totp totpFlags
 	c := &cobra.Command{
-		Use:   "add --email ADDRESS --password-stdin [--totp | --totp-secret BASE32]",
-		Short: "Add a person",
-		Long: `Add a person with an e-mail address, a password and, usually, an authenticator.
+		Use:   "add --email EMAIL --password-stdin [--totp | --totp-secret BASE32]",
+		Short: "Add a user",
+		Long: `Add a user with an email address, a password and, usually, an authenticator.
 The secret of the authenticator and its otpauth address are printed this once.`,
 		Example: `    printf %s 'plum jam on nine windows' |
         vernal user add --email ana@example.gov --password-stdin --totp
@@ -99,7 +102,7 @@ The secret of the authenticator and its otpauth address are printed this once.`,
 			}, a.printAdded)
 		},
 	}
-	c.Flags().StringVar(&email, "email", "", "the person's e-mail `ADDRESS`")
+	c.Flags().StringVar(&email, "email", "", "the user's `EMAIL` address")
 	c.Flags().BoolVar(&stdin, "password-stdin", false, "read the password from standard input")
 	totp.addTo(c)
 	return c
