@@ -124,6 +124,7 @@ certificate changes every spring; the old and the new one are valid side by side
 		audit.ErrorsCommand(a.App),
 		a.rekeyCommand(),
 		deploy.Command(a.App),
+		a.manCommand(),
 		a.versionCommand(),
 	)
 	root.InitDefaultCompletionCmd()

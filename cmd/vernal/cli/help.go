@@ -62,6 +62,12 @@ func SetHelp(root *cobra.Command) {
 	root.SetHelpFunc(func(c *cobra.Command, _ []string) { _ = WriteHelp(c.OutOrStdout(), c) })
 	root.SetUsageFunc(func(c *cobra.Command) error { return WriteHelp(c.OutOrStderr(), c) })
 	root.InitDefaultHelpCmd()
+	for _, c := range root.Commands() {
+		if c.Name() == "help" && c.Example == "" {
+			c.Short = "Show the help of a command"
+			c.Long, c.Example = "", "    vernal help sp add"
+		}
+	}
 	for c := range commandsOf(root) {
 		c.InitDefaultHelpFlag()
 		if f := c.Flags().Lookup("help"); f != nil {

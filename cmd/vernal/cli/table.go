@@ -17,6 +17,8 @@ const (
 	columnGap = 2
 	// minColumn is the width below which no column is cut.
 	minColumn = 8
+	// minText is the width that a column of text gets at least.
+	minText = 30
 	// ellipsis ends what was cut.
 	ellipsis = "…"
 )
@@ -24,6 +26,21 @@ const (
 // Table writes rows in columns under a header. On a terminal the widest columns are cut
 // until a row fits; elsewhere nothing is cut.
 func Table(w io.Writer, header []string, rows [][]string) error {
+	return writeColumns(w, cleanCells(header, rows), false)
+}
+
+// TextTable is Table for a last column that is text: on a terminal it goes on in further
+// lines and is not cut.
+func TextTable[T any](w io.Writer, header []string, list []T, row func(T) []string) error {
+	rows := make([][]string, len(list))
+	for i, item := range list {
+		rows[i] = row(item)
+	}
+	return writeColumns(w, cleanCells(header, rows), true)
+}
+
+// cleanCells returns the rows under their header, each cell on one line.
+func cleanCells(header []string, rows [][]string) [][]string {
 	all := make([][]string, 0, len(rows)+1)
 	for _, row := range append([][]string{header}, rows...) {
 		clean := make([]string, len(row))
@@ -32,7 +49,7 @@ func Table(w io.Writer, header []string, rows [][]string) error {
 		}
 		all = append(all, clean)
 	}
-	return writeColumns(w, all)
+	return all
 }
 
 // TableOf writes a row for each of a list under a header.
@@ -53,9 +70,26 @@ func List[T any](a *App, header []string, list []T, empty string, row func(T) []
 	return TableOf(a.Out, header, list, row)
 }
 
-func writeColumns(w io.Writer, rows [][]string) error {
+// FirstOf returns the first n of a list, and says that there are more. 0 is no limit.
+func FirstOf[T any](a *App, list []T, n int) []T {
+	if n <= 0 || len(list) <= n {
+		return list
+	}
+	a.Say("there are more; this is the first %d", n)
+	return list[:n]
+}
+
+func writeColumns(w io.Writer, rows [][]string, text bool) error {
 	widths := columnWidths(rows)
 	if limit := terminalWidth(w); limit > 0 {
+		last := len(widths) - 1
+		if text && widths[last] > minText {
+			natural := widths[last]
+			widths[last] = minText
+			fitWidths(widths, limit)
+			widths[last] = min(natural, max(minText, limit-sumWidths(widths[:last])-columnGap*last))
+			rows = splitText(rows, widths[last])
+		}
 		fitWidths(widths, limit)
 	}
 	for _, row := range rows {
@@ -85,6 +119,29 @@ func writeColumns(w io.Writer, rows [][]string) error {
 	return nil
 }
 
+// splitText gives each line of the last column's text a row of its own.
+func splitText(rows [][]string, width int) (out [][]string) {
+	for _, row := range rows {
+		last := len(row) - 1
+		for i, line := range strings.Split(hang(row[last], 0, width), "\n") {
+			next := make([]string, last+1)
+			if i == 0 {
+				copy(next, row)
+			}
+			next[last] = line
+			out = append(out, next)
+		}
+	}
+	return out
+}
+
+func sumWidths(widths []int) (sum int) {
+	for _, n := range widths {
+		sum += n
+	}
+	return sum
+}
+
 func columnWidths(rows [][]string) (widths []int) {
 	for _, row := range rows {
 		for i, cell := range row {
@@ -99,10 +156,7 @@ func columnWidths(rows [][]string) (widths []int) {
 
 // fitWidths makes the widest columns narrower until a row fits in limit.
 func fitWidths(widths []int, limit int) {
-	total := columnGap * (len(widths) - 1)
-	for _, n := range widths {
-		total += n
-	}
+	total := sumWidths(widths) + columnGap*(len(widths)-1)
 	for ; total > limit; total-- {
 		widest := 0
 		for i, n := range widths {
@@ -171,7 +225,7 @@ func WriteVerdict(w io.Writer, text string) error {
 
 // allowsColor reports whether verdicts are in color on w.
 func (a *App) allowsColor(w io.Writer) bool {
-	if a.Getenv == nil || a.JSON || a.Getenv("NO_COLOR") != "" || cmp.Or(a.Getenv("TERM"), "dumb") == "dumb" {
+	if a.Getenv == nil || a.Getenv("NO_COLOR") != "" || cmp.Or(a.Getenv("TERM"), "dumb") == "dumb" {
 		return false
 	}
 	return IsTerminal(w)

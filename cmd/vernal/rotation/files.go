@@ -50,6 +50,7 @@ certificate is not published; revoke ends it, if it is not wanted any more.`,
 	}
 	c.Flags().StringVar(&out, "out", "", "write the request to this new `FILE`, not to standard output")
 	c.Flags().BoolVar(&req.DryRun, "dry-run", false, "change nothing, print what would change")
+	a.CompleteArg(c, cli.Years)
 	return c
 }
 
@@ -122,8 +123,9 @@ old or strict service providers dislike is a warning.`,
 		},
 	}
 	c.Flags().StringVar(&cert, "cert", "", "the `FILE` with the certificate, and perhaps its chain")
-	c.Flags().StringVar(&key, "key", "", "the `FILE` with its private key, if that was made elsewhere")
+	c.Flags().StringVar(&key, "key", "", "the `FILE` with its private key, if that was not made here")
 	c.Flags().BoolVar(&req.DryRun, "dry-run", false, "change nothing, print what would change")
+	a.CompleteArg(c, cli.Years)
 	return c
 }
 
@@ -204,7 +206,8 @@ one by it, with openssl alone; the statement says how. Nothing is overwritten.`,
 			})
 		},
 	}
-	c.Flags().StringVar(&out, "out", "", "the `DIR` to write to; made if it is not there (default vernal-YEAR)")
+	c.Flags().StringVar(&out, "out", "", "the `DIR` to write to; made if it does not exist (default vernal-YEAR)")
+	a.CompleteArg(c, cli.Years)
 	return c
 }
 

@@ -1,7 +1,9 @@
 package rotation
 
 import (
+	"context"
 	"fmt"
+	"slices"
 
 	"github.com/spf13/cobra"
 
@@ -93,28 +95,67 @@ func (a *commands) reportLink(made ops.LinkMade) error {
 	return nil
 }
 
+// linkKinds are the kinds of links.
+var linkKinds = []sharelink.Kind{sharelink.Wall, sharelink.Calendar, sharelink.Preview}
+
+// linkFilter says which links to list.
+type linkFilter struct {
+	kind  string
+	live  bool
+	limit int
+}
+
 func (a *commands) linkListCommand() *cobra.Command {
-	return &cobra.Command{
-		Use:   "list",
-		Short: "List the secret addresses, without their secrets",
-		Long: `List the secret addresses of every kind, previews too, newest first, without
-their secrets. STATE is live, ended or revoked.`,
-		Example: `    vernal rotation link list
+	var f linkFilter
+	c := &cobra.Command{
+		Use:   "list [--kind KIND] [--live] [--limit N]",
+		Short: "List the secret URLs, without their secrets",
+		Long: `List the secret URLs of every kind, previews too, newest first, without their
+secrets. STATE is live, ended or revoked.`,
+		Example: `    vernal rotation link list --live
     ID                KIND      STATE    MADE        ENDS        YEAR  SP  BY
-    52ac08bb1f6e9d37  calendar  live     2027-03-02  -           -     -   uid=1000 (ops)
-    0d5b61c9e7a3f402  wall      revoked  2027-02-01  2027-04-02  -     -   uid=1000 (ops)`,
+    52ac08bb1f6e9d37  calendar  live     2027-03-02  -           -     -   uid=1000
+    0d5b61c9e7a3f402  wall      live     2027-02-01  2027-04-02  -     -   uid=1000`,
 		Args: cobra.NoArgs,
 		RunE: func(c *cobra.Command, _ []string) error {
-			return cli.Read(c.Context(), a.App, ops.ListLinks, ops.Empty{}, a.printLinks)
+			if f.kind != "" && !slices.Contains(linkKinds, sharelink.Kind(f.kind)) {
+				return cli.Usage(c, "--kind is wall, calendar or preview")
+			}
+			if f.limit < 0 {
+				return cli.Usage(c, "--limit is under 0")
+			}
+			return cli.ReportAnswer(c.Context(), a.App, ops.ListLinks, ops.Empty{}, func(list ops.LinkList) error {
+				list.Links = slices.DeleteFunc(list.Links, func(l ops.LinkState) bool {
+					return f.kind != "" && string(l.Kind) != f.kind || f.live && !l.Live
+				})
+				list.Links = cli.FirstOf(a.App, list.Links, f.limit)
+				return a.Print(list, func() error { return a.printLinks(list) })
+			})
 		},
 	}
+	c.Flags().StringVar(&f.kind, "kind", "", "only links of this `KIND`")
+	c.Flags().BoolVar(&f.live, "live", false, "only links that work")
+	c.Flags().IntVar(&f.limit, "limit", 0, "list `N` at most (default all)")
+	cli.SetValues(c, "kind", linkKinds...)
+	return c
 }
 
 func (a *commands) printLinks(list ops.LinkList) error {
 	header := []string{"ID", "KIND", "STATE", "MADE", "ENDS", "YEAR", "SP", "BY"}
-	return cli.TableOf(a.Out, header, list.Links, func(l ops.LinkState) []string {
+	return cli.List(a.App, header, list.Links, "no link found", func(l ops.LinkState) []string {
 		return []string{l.ID, string(l.Kind), linkState(l), cli.Day(l.CreatedAt), cli.Day(l.ExpiresAt), cli.Dash(string(l.Year)), cli.Dash(string(l.SP)), l.Actor}
 	})
+}
+
+// linkIDs completes the IDs of links that can be revoked.
+func linkIDs(ctx context.Context, a *cli.App, _ string) (ids []string) {
+	list, _ := cli.Ask(ctx, a, ops.ListLinks, ops.Empty{})
+	for _, l := range list.Links {
+		if l.Live {
+			ids = append(ids, l.ID)
+		}
+	}
+	return ids
 }
 
 func linkState(l ops.LinkState) string {
@@ -143,6 +184,7 @@ is that of vernal rotation link list.`,
 		},
 	}
 	c.Flags().BoolVar(&req.DryRun, "dry-run", false, "take nothing back, say what would be")
+	a.CompleteArg(c, linkIDs)
 	return c
 }
 
@@ -196,8 +238,10 @@ every browser, without a link.`,
 		},
 	}
 	c.Flags().StringVar((*string)(&req.SP), "sp", "", "the `ENTITY_ID` of the service provider")
-	c.Flags().IntVar(&req.Days, "days", 14, "how many `DAYS` the link lasts")
+	c.Flags().IntVar(&req.Days, "days", 14, "end the link after this `NUMBER` of days")
 	c.Flags().BoolVar(&req.DryRun, "dry-run", false, "make nothing, print what would be opened")
+	a.CompleteArg(c, cli.Years)
+	a.CompleteFlag(c, "sp", cli.EntityIDs)
 	return c
 }
 

@@ -65,6 +65,7 @@ needs is not tried. The exit code is 1 if a step fails.`,
 		},
 	}
 	c.Flags().StringVar(&connect, "connect", "", "connect to `HOST:PORT`, whatever base_url says; with http:// in front without TLS")
+	a.CompleteArg(c, cli.Years)
 	return c
 }
 
@@ -153,7 +154,7 @@ func (a *commands) printRehearsal(terms *rehearsal.Terms, results []rehearsal.Re
 		Failed: rehearsal.Count(results, rehearsal.OutcomeFailed), NotTried: rehearsal.Count(results, rehearsal.OutcomeNotTried), Steps: results,
 	}
 	return a.Print(data, func() error {
-		return cli.TableOf(a.Out, []string{"STEP", "RESULT", "WHAT"}, results, a.resultRow)
+		return cli.TextTable(a.Out, []string{"STEP", "RESULT", "WHAT"}, results, a.resultRow)
 	})
 }
 

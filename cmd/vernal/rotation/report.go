@@ -67,9 +67,11 @@ another one (es:web@agency.example) gets its own.`,
 	}
 	c.Flags().StringVar(&year, "year", "", "those that use this `YEAR` alone")
 	c.Flags().StringVar((*string)(&req.SP), "sp", "", "the one of this `ENTITY_ID` alone")
-	c.Flags().StringVar(&dir, "out", "", "write a file for each into this `DIR`, which is made if it is not there")
+	c.Flags().StringVar(&dir, "out", "", "write a file for each into this `DIR`, which is made if it does not exist")
 	c.Flags().BoolVar(&req.Send, "send", false, "mail them to the contacts")
 	c.Flags().BoolVar(&req.DryRun, "dry-run", false, "send and write nothing, list to whom and where")
+	a.CompleteFlag(c, "year", cli.Years)
+	a.CompleteFlag(c, "sp", cli.EntityIDs)
 	return c
 }
 
@@ -173,7 +175,7 @@ func (a *commands) printSent(r ops.RotationReport) error {
 	if len(r.Sent) == 0 {
 		return nil
 	}
-	return cli.TableOf(a.Out, []string{"SERVICE PROVIDER", "SENT TO", "NOT SENT"}, r.Sent, func(s notify.Sent) []string {
+	return cli.TextTable(a.Out, []string{"SERVICE PROVIDER", "SENT TO", "NOT SENT"}, r.Sent, func(s notify.Sent) []string {
 		not := "-"
 		var failed []string
 		for _, f := range s.Failed {

@@ -4,7 +4,6 @@ package session
 import (
 	"cmp"
 	"context"
-	"encoding/json"
 	"fmt"
 	"io"
 	"strings"
@@ -34,10 +33,12 @@ type filterFlags struct {
 	email, sp, olderThan string
 }
 
-func (f *filterFlags) addTo(c *cobra.Command) {
+func (f *filterFlags) addTo(a *commands, c *cobra.Command) {
 	c.Flags().StringVar(&f.email, "user", "", "those of this user, by `EMAIL` or ID")
 	c.Flags().StringVar(&f.sp, "sp", "", "those in which the service provider `ENTITY_ID` was visited")
 	c.Flags().StringVar(&f.olderThan, "older-than", "", "those begun longer ago than this `DURATION`, such as 2h or 30m")
+	a.CompleteFlag(c, "user", cli.Emails)
+	a.CompleteFlag(c, "sp", cli.EntityIDs)
 }
 
 // parseQuery checks the flags. now is the time that ages count from.
@@ -82,7 +83,7 @@ names a session to 'vernal session end'; it opens nothing.`,
 			return err
 		},
 	}
-	flags.addTo(c)
+	flags.addTo(a, c)
 	c.Flags().IntVar(&limit, "limit", 0, "list `N` at most (default all)")
 	return c
 }
@@ -106,6 +107,9 @@ func (a *commands) listSessions(ctx context.Context, q ops.SessionQuery, limit i
 		}
 		if more {
 			a.Say("there are more; this is the first %d", limit)
+		}
+		if list.Next == "" && out.count == 0 && !a.JSON {
+			a.Say("no live session found")
 		}
 		if q.After = list.Next; more || list.Next == "" {
 			return out.count, out.end()
@@ -140,7 +144,8 @@ func (w *sessionWriter) write(page []ops.Session) error {
 		rows = append(rows, sessionRow(s))
 	}
 	w.count += len(page)
-	if len(rows) == 0 {
+	if len(page) == 0 {
+		w.pages-- // no header without a row
 		return nil
 	}
 	return cli.Table(w.out, rows[0], rows[1:])
@@ -148,7 +153,7 @@ func (w *sessionWriter) write(page []ops.Session) error {
 
 func (w *sessionWriter) writeJSON(page []ops.Session) error {
 	for _, s := range page {
-		data, err := json.MarshalIndent(s, "  ", "  ")
+		data, err := cli.MarshalJSON(s, "  ")
 		if err != nil {
 			return err
 		}
@@ -233,7 +238,7 @@ you wrote it, or "all"; of several, the first in this order.`,
 			return a.endSessions(c.Context(), q)
 		},
 	}
-	flags.addTo(c)
+	flags.addTo(a, c)
 	c.Flags().StringVar(&id, "id", "", "the one with this `ID`, as listed")
 	c.Flags().BoolVar(&all, "all", false, "all of them")
 	c.Flags().BoolVar(&dryRun, "dry-run", false, "list what would end, and end nothing")

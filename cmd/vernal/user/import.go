@@ -75,6 +75,7 @@ entity ID, else for an agency.`,
 	c.Flags().StringVar(&format, "format", "", "the `FORMAT` of the file; if not given, its beginning shows it")
 	c.Flags().BoolVar(&im.options.DryRun, "dry-run", false, "check every line, and change nothing")
 	c.Flags().BoolVar(&im.options.Unregistered, "unregistered", false, "take NameIDs of agencies and service providers that are not registered")
+	cli.SetValues(c, "format", account.FormatCSV, account.FormatJSON)
 	return c
 }
 

@@ -20,7 +20,7 @@ func (a *commands) verifyCommand() *cobra.Command {
 	var level, file string
 	var dryRun bool
 	c := &cobra.Command{
-		Use:   "verify EMAIL --level verified|facial-match --file profile.json",
+		Use:   "verify ID|EMAIL --level LEVEL --file FILE",
 		Short: "Record a proofed identity of a user, or remove it",
 		Long: `Record a proofed identity of a user, in the place of the one before. The
 file, or standard input for "-", is a JSON object of strings with these names:
@@ -48,6 +48,8 @@ No one has to sign in again: the record is read with every request.`,
 	c.Flags().StringVar(&level, "level", "", "how the identity was proofed: the `LEVEL`")
 	c.Flags().StringVar(&file, "file", "", "the `FILE` of the profile; - for standard input")
 	c.Flags().BoolVar(&dryRun, "dry-run", false, "check, say what would change, and change nothing")
+	cli.SetValues(c, "level", idp.IALVerified, idp.IALFacialMatch, account.LevelNone)
+	a.CompleteArg(c, cli.Emails)
 	return c
 }
 
