@@ -73,6 +73,9 @@ func SetHelp(root *cobra.Command) {
 		if f := c.Flags().Lookup("help"); f != nil {
 			f.Usage = "show this help"
 		}
+		if _, most := arguments(c); most == 0 && c.ValidArgsFunction == nil && c.Runnable() {
+			c.ValidArgsFunction = cobra.NoFileCompletions
+		}
 	}
 }
 
