@@ -17,8 +17,8 @@ const (
 	columnGap = 2
 	// minColumn is the width below which no column is cut.
 	minColumn = 8
-	// minText is the width that a column of text gets at least.
-	minText = 30
+	// niceColumn is the width below which only the first column has to be cut, too.
+	niceColumn = 12
 	// ellipsis ends what was cut.
 	ellipsis = "…"
 )
@@ -82,15 +82,10 @@ func FirstOf[T any](a *App, list []T, n int) []T {
 func writeColumns(w io.Writer, rows [][]string, text bool) error {
 	widths := columnWidths(rows)
 	if limit := terminalWidth(w); limit > 0 {
-		last := len(widths) - 1
-		if text && widths[last] > minText {
-			natural := widths[last]
-			widths[last] = minText
-			fitWidths(widths, limit)
-			widths[last] = min(natural, max(minText, limit-sumWidths(widths[:last])-columnGap*last))
-			rows = splitText(rows, widths[last])
-		}
 		fitWidths(widths, limit)
+		if text {
+			rows = splitText(rows, widths[len(widths)-1])
+		}
 	}
 	for _, row := range rows {
 		last := len(row) - 1
@@ -98,7 +93,9 @@ func writeColumns(w io.Writer, rows [][]string, text bool) error {
 			last--
 		}
 		for i, cell := range row[:last+1] {
-			cell = shorten(cell, widths[i])
+			if !text || i < len(row)-1 { // a long word of a text is not cut
+				cell = shorten(cell, widths[i])
+			}
 			if err := WriteVerdict(w, cell); err != nil {
 				return err
 			}
@@ -154,25 +151,40 @@ func columnWidths(rows [][]string) (widths []int) {
 	return widths
 }
 
-// fitWidths makes the widest columns narrower until a row fits in limit.
+// fitWidths makes the widest columns narrower until a row fits in limit: the first one, by
+// which an entry is named, after the others.
 func fitWidths(widths []int, limit int) {
-	total := sumWidths(widths) + columnGap*(len(widths)-1)
-	for ; total > limit; total-- {
+	limit -= columnGap * (len(widths) - 1)
+	if len(widths) > 1 {
+		narrowWidest(widths[1:], limit-widths[0], niceColumn)
+	}
+	narrowWidest(widths, limit, minColumn)
+}
+
+// narrowWidest takes from the widest columns until their sum is limit, or each is least.
+func narrowWidest(widths []int, limit, least int) {
+	for sum := sumWidths(widths); sum > limit; sum-- {
 		widest := 0
 		for i, n := range widths {
 			if n > widths[widest] {
 				widest = i
 			}
 		}
-		if widths[widest] <= minColumn {
+		if widths[widest] <= least {
 			return
 		}
 		widths[widest]--
 	}
 }
 
-// shorten cuts a text to a width, and shows that it did.
+// shorten cuts a text to a width, and shows that it did. Of a URL the scheme goes first.
 func shorten(text string, width int) string {
+	if utf8.RuneCountInString(text) <= width {
+		return text
+	}
+	if rest, ok := strings.CutPrefix(text, "https://"); ok {
+		text = ellipsis + rest
+	}
 	if utf8.RuneCountInString(text) <= width {
 		return text
 	}

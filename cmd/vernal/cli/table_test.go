@@ -5,6 +5,7 @@ import (
 	"context"
 	"errors"
 	"os"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -28,18 +29,26 @@ func openScreen(t *testing.T, columns uint16, env map[string]string) func(func(*
 		a := &App{Out: tty, Err: tty, Getenv: func(name string) string { return env[name] }}
 		a.FilterOutput()
 		write(a)
+		a.Say("%s", endOfScreen)
 		return readScreen(t, screen)
 	}
 }
 
+// endOfScreen ends what a test writes: a terminal may pass it on in pieces.
+const endOfScreen = "<end>"
+
 func readScreen(t *testing.T, screen *os.File) string {
 	t.Helper()
-	buf := make([]byte, 1<<16)
-	n, err := screen.Read(buf)
-	if err != nil {
-		t.Fatal(err)
+	var all []byte
+	for buf := make([]byte, 4096); !bytes.Contains(all, []byte(endOfScreen)); {
+		n, err := screen.Read(buf)
+		if err != nil {
+			t.Fatal(err)
+		}
+		all = append(all, buf[:n]...)
 	}
-	return strings.ReplaceAll(string(buf[:n]), "\r\n", "\n")
+	text, _, _ := strings.Cut(string(all), endOfScreen)
+	return strings.ReplaceAll(text, "\r\n", "\n")
 }
 
 var wide = [][]string{{"https://application.example.gov/saml/metadata", strings.Repeat("é", 70), "yes"}, {"short", "", "no"}}
@@ -51,7 +60,7 @@ func TestTableFitsTerminalOnly(t *testing.T) {
 	if sum := sumWidths(widths) + 2*columnGap; sum != 60 || widths[2] != len("ACTIVE") {
 		t.Errorf("widths %v", widths)
 	}
-	for _, many := range [][]int{make([]int, 20), {5, 6, 7}, {}} {
+	for _, many := range [][]int{make([]int, 20), {5, 6, 7}, {1}} {
 		for i := range many {
 			many[i] += minColumn
 		}
@@ -83,6 +92,22 @@ func TestTableOnTerminalIsCut(t *testing.T) {
 		}
 	}
 	if !strings.Contains(got, ellipsis) || !strings.Contains(got, "yes\n") {
+		t.Errorf("got\n%s", got)
+	}
+}
+
+// What a text says is never lost, such as a command with a long entity ID.
+func TestTextTableCutsNoText(t *testing.T) {
+	t.Parallel()
+	const command = "vernal sp show https://application.example.gov/saml/metadata/that/is/long"
+	show := openScreen(t, 50, nil)
+	got := show(func(a *App) {
+		row := []string{"metadata", "FAILED", "look at it: " + command}
+		if err := TextTable(a.Out, []string{"STEP", "RESULT", "WHAT"}, [][]string{row}, slices.Clone[[]string]); err != nil {
+			t.Fatal(err)
+		}
+	})
+	if words := strings.Fields(got); !strings.HasSuffix(strings.Join(words, " "), command) {
 		t.Errorf("got\n%s", got)
 	}
 }

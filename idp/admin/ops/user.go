@@ -131,7 +131,7 @@ const pageSize = 500
 
 // userScan bounds the users that one command looks at, so that it answers soon however few
 // of them are asked for; the caller goes on from Next.
-const userScan = 5000
+const userScan = 2000
 
 // declareUser declares an operation on one user, named by email address or ID. The
 // function gets the email address.
