@@ -54,7 +54,7 @@ func (a *commands) tailCommand() *cobra.Command {
 		Use:   "tail [-n N] [--follow] [--kind K] [--user ID|EMAIL] [--sp ENTITY_ID] [--since TIME]",
 		Short: "Show the last records",
 		Long: `Show the last records of the audit trail, oldest first; with --json one object a
-line. Users are named by our own IDs. Network addresses are shown for 90 days.
+line. Users are named by our own IDs. IP addresses are shown for 90 days.
 
 Kinds:
 

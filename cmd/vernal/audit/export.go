@@ -35,7 +35,7 @@ func (a *commands) exportCommand() *cobra.Command {
 		Use:   "export [--out FILE] [--since TIME] [--until TIME] [--after SEQ] [--prune --yes audit]",
 		Short: "Write records as JSON lines, and make room",
 		Long: `Write records of the audit trail as JSON lines, exactly as they are stored, so that
-'audit verify --file' can verify them. Network addresses are not in them: those are
+'audit verify --file' can verify them. IP addresses are not in them: those are
 kept for 90 days, and files are kept longer.
 
 --prune removes what was written from the store. The file ends with a checkpoint

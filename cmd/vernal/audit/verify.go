@@ -20,11 +20,12 @@ func (a *commands) verifyCommand() *cobra.Command {
 		Use:   "verify [--file EXPORT] [--head SEQ:HASH]",
 		Short: "Prove that no record was changed, removed, moved or cut off",
 		Long: `Verify the audit trail, record by record, and say which is the first that is not
-as it was written. Nobody without the master key can change a record unseen.
+as it was written. No one without the master key can change a record unseen.
 
-Who has the master key or puts back an older copy of the store can, unless the end
-of the trail is known from elsewhere: the server logs it every hour, as seq and
-head. Give such a place with --head, from a copy of the log that is out of reach.
+Anyone with the master key, or an older copy of the store, can, unless you know
+the end of the trail from another place: the server logs it every hour, as seq
+and head. Give such a place with --head, from a copy of the log that is out of
+reach.
 
 --file verifies an exported file, and whether it fits the trail in the store.
 

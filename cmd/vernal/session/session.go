@@ -22,7 +22,7 @@ type commands struct{ *cli.App }
 // Command returns the command and its subcommands.
 func Command(app *cli.App) *cobra.Command {
 	a := &commands{app}
-	c := &cobra.Command{Use: "session", Short: "The browsers in which people are signed in", Example: `    vernal session list --user ana@example.gov
+	c := &cobra.Command{Use: "session", Short: "The browsers in which users are signed in", Example: `    vernal session list --user ana@example.gov
     vernal session end --user ana@example.gov --yes ana@example.gov`}
 	c.AddCommand(a.listCommand(), a.endCommand())
 	return c
@@ -196,15 +196,15 @@ func (a *commands) endCommand() *cobra.Command {
 	c := &cobra.Command{
 		Use:   "end (--id ID | --user EMAIL | --sp ENTITY_ID | --older-than DURATION | --all) --yes NAME",
 		Short: "End sessions",
-		Long: `End sessions: one, a person's, those in which a service provider was visited,
+		Long: `End sessions: one, a user's, those in which a service provider was visited,
 those begun long ago, or all. With several of --user, --sp and --older-than, those
 for which all of them hold. Sign-ins that wait for a second factor end too.
 
-People sign in again at their next visit here. Service providers are not told:
-what a person has open there stays open until they sign out there. Sessions begun
+Users sign in again at their next visit here. Service providers are not notified:
+what a user has open there stays open until they sign out there. Sessions begun
 after the command are left alone.
 
---yes repeats what is given: the ID, the address, the entity ID, the duration as
+--yes repeats what is given: the ID, the email address, the entity ID, the duration as
 you wrote it, or "all"; of several, the first in this order.`,
 		Example: `    vernal session end --user ana@example.gov --yes ana@example.gov
     ended 2 sessions

@@ -25,7 +25,7 @@ func Command(app *cli.App) *cobra.Command {
 	a := &commands{app}
 	c := &cobra.Command{
 		Use:   "user",
-		Short: "The people who can sign in",
+		Short: "The users who can sign in",
 		Example: `    vernal user add --email ana@example.gov --totp
     vernal user list --search example.gov
     vernal user show ana@example.gov`,
